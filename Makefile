@@ -1,0 +1,89 @@
+# sessrec needs a C compiler and make, nothing else. `make help` lists what can be made.
+#
+# Every examples/NAME.c and bench/NAME.c becomes build/NAME, every tests/test_NAME.c build/test_NAME; tests/test_NAME.sh is run with
+# the path of the command line, bench/NAME.sh with that of build/NAME. Warnings are errors in `make check` only, so that a compiler
+# newer than this file can always build.
+
+CFLAGS ?= -O2
+BUILD ?= build
+NVCC ?= nvcc
+SANITIZERS ?= address,undefined
+LIBRARIES = -lm -lpthread
+
+EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
+# Benchmarks that run by themselves; those with a script want real logs.
+BENCHMARKS = $(patsubst bench/%.c,$(BUILD)/%,$(filter-out $(patsubst %.sh,%.c,$(wildcard bench/*.sh)),$(wildcard bench/*.c)))
+TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
+TEST_SCRIPTS = $(patsubst %,"sh % $(BUILD)/sessrec",$(wildcard tests/test_*.sh))
+TEST_PROGRAMS = $(TESTS) $(BUILD)/golden $(BUILD)/sessrec
+TEST_COMMANDS = $(TESTS) $(TEST_SCRIPTS) "$(BUILD)/golden tests/golden"
+# Line numbers only (-g1): with full debug information gcc takes minutes for the unrolled kernels under sanitizers.
+SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitize-recover=all
+COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
+
+# warnings, sanitizers and sanitized are the parts of check.
+.PHONY: all help demo test check warnings sanitizers sanitized bench accuracy witness examples cuda clean
+
+all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(BUILD)/sessrec ## Train on a made-up shop, compare with simple baselines, recommend
+	@$(BUILD)/sessrec demo
+
+test: all examples $(TEST_PROGRAMS) ## Every test that can run here; the last line says how many passed
+	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) "sh tests/header.sh"
+
+sanitized: $(TEST_PROGRAMS)
+	@sh tests/run.sh $(TEST_COMMANDS)
+
+check: warnings sanitizers ## Warnings as errors under every compiler that is there, and all tests under sanitizers
+
+warnings:
+	@sh tests/check.sh
+
+sanitizers:
+	@mkdir -p $(BUILD)
+	@echo 'int main(void) { return 0; }' >$(BUILD)/probe.c
+	@if $(CC) $(SANITIZE) -o $(BUILD)/probe $(BUILD)/probe.c 2>/dev/null && $(BUILD)/probe; then \
+	    $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized CFLAGS="$(SANITIZE)" sanitized; \
+	else echo "skipped sanitizers: $(CC) cannot build or run a program with -fsanitize=$(SANITIZERS)"; fi
+
+bench: $(BENCHMARKS) ## Measure speed on this machine
+	@test -n "$(BENCHMARKS)" || { echo "make bench: bench/ has no program that measures speed"; exit 1; }
+	@for benchmark in $(BENCHMARKS); do $$benchmark || exit 1; done
+
+accuracy: $(BUILD)/accuracy ## Train published settings on the real logs in the folder SESSREC_DATA
+	@sh bench/accuracy.sh $(BUILD)/accuracy
+
+witness: $(BUILD)/witness ## Compare losses with a second implementation in PyTorch, on a log in SESSREC_DATA
+	@sh bench/witness.sh $(BUILD)/witness
+
+examples: $(EXAMPLES) ## The example programs
+
+cuda: ## Compile the GPU kernels; needs sessrec_cuda.cu and the CUDA Toolkit
+	@test -f sessrec_cuda.cu || { echo "make cuda: this version has no sessrec_cuda.cu, it runs on the processor only"; exit 1; }
+	@command -v $(NVCC) >/dev/null || \
+	    { echo "make cuda: there is no nvcc; install the CUDA Toolkit or say make cuda NVCC=/path/to/nvcc"; exit 1; }
+	@mkdir -p $(BUILD)
+	$(NVCC) -O2 -c -o $(BUILD)/sessrec_cuda.o sessrec_cuda.cu
+
+clean: ## Remove everything that was built
+	rm -rf $(BUILD)
+
+$(BUILD):
+	@mkdir -p $@
+
+$(BUILD)/header.o: sessrec.h | $(BUILD)
+	@printf '#define SESSREC_IMPLEMENTATION\n#include "sessrec.h"\n' >$(BUILD)/header.c
+	$(COMPILE) -I. -c -o $@ $(BUILD)/header.c
+
+$(BUILD)/%: examples/%.c sessrec.h $(wildcard examples/*.h) | $(BUILD)
+	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
+
+$(BUILD)/%: tests/%.c sessrec.h $(wildcard tests/*.h) | $(BUILD)
+	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
+
+$(BUILD)/%: bench/%.c sessrec.h $(wildcard bench/*.h) | $(BUILD)
+	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)

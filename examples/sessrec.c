@@ -1,0 +1,1315 @@
+// sessrec.c - the command line of sessrec: a thin client of sessrec.h
+//
+//     sessrec demo                                a made-up shop, from clicks to recommendations in seconds
+//     sessrec train LOG -o MODEL [--test LOG2]    learn from a log of clicks
+//     sessrec evaluate MODEL LOG                  how good the model is on another log
+//     sessrec recommend MODEL                     clicks on stdin, recommendations on stdout
+//     sessrec split LOG --days N -o PREFIX        cut a log in time, to train on one part and test on the other
+//
+// Results go to stdout, progress and errors to stderr. Exit status: 0, or 1 for bad data and failures, or 2 for a command line that
+// cannot be meant. An error is one line.
+//
+// Reading order: settings, the table of options and what reads it; help; logs; reports; then each command.
+
+#define SESSREC_IMPLEMENTATION
+#include "../sessrec.h"
+
+#include "shop.h"
+
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#if defined(_WIN32)
+#  include <io.h>
+#elif defined(__unix__) || defined(__APPLE__)
+#  include <unistd.h>
+#endif
+
+enum { EXIT_DATA = 1, EXIT_USAGE = 2 };
+
+// Prints the one line of an error, and gives its exit status back.
+static int fail(int status, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("sessrec: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return status;
+}
+
+// An error of the library; path is the file that it is about, or NULL.
+static int fail_library(const char *path, sessrec_result result, const sessrec_error *err) {
+    const char *text = err->text[0] ? err->text : sessrec_result_text(result);
+    if (!path) return fail(EXIT_DATA, "%s", text);
+    if (err->line > 0) return fail(EXIT_DATA, "%s:%lld: %s", path, (long long)err->line, text);
+    return fail(EXIT_DATA, "%s: %s", path, text);
+}
+
+static int fail_memory(void) {
+    return fail(EXIT_DATA, "out of memory");
+}
+
+// 1234567 as "1,234,567".
+static const char *grouped(int64_t number, char text[32]) {
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%lld", (long long)number), used = 0;
+    for (int i = 0; i < length; ++i) {
+        if (i > (digits[0] == '-') && (length - i) % 3 == 0) text[used++] = ',';
+        text[used++] = digits[i];
+    }
+    text[used] = 0;
+    return text;
+}
+
+// ============================================================================================================
+// Settings, and the options that change them
+// ============================================================================================================
+
+#define MAX_OPTIONS 80
+
+typedef struct settings {
+    sessrec_config config;
+    sessrec_log_format format;
+    sessrec_eval_config evaluation;
+    sessrec_filter filter;
+    int32_t loss, optimizer, gru, hrnn, ties;   // which word was chosen; same numbers as the library's enums
+    const char *input[2];                   // what stands on the command line without an option
+    const char *output, *test, *valid, *from, *history, *json;
+    double days;
+    int32_t k, allow_seen, breakdown, help;
+    unsigned char given[MAX_OPTIONS];       // by place in the table of options
+} settings;
+
+static settings settings_default(void) {
+    settings s;
+    memset(&s, 0, sizeof s);
+    s.config = sessrec_config_default();
+    s.format = sessrec_log_format_default();
+    s.evaluation = sessrec_eval_config_default();
+    s.loss = (int32_t)s.config.loss.kind;
+    s.optimizer = (int32_t)s.config.optimizer.kind;
+    s.gru = (int32_t)s.config.gru;
+    s.ties = (int32_t)s.evaluation.ties;
+    s.k = sessrec_query_default().k;
+    return s;
+}
+
+// ---- numbers: the whole text or nothing ----
+
+static int read_whole(const char *text, int64_t least, int64_t most, int64_t *out) {
+    const char *digits = text + (*text == '-');
+    if (!*digits || strspn(digits, "0123456789") != strlen(digits)) return 0;
+    errno = 0;
+    *out = strtoll(text, NULL, 10);
+    return errno == 0 && *out >= least && *out <= most;
+}
+
+static int read_real(const char *text, double *out) {
+    char *end;
+    if (!*text || strspn(text, "0123456789.eE+-") != strlen(text)) return 0;  // no "nan", no "inf", no blanks
+    *out = strtod(text, &end);
+    return !*end && *out >= -DBL_MAX && *out <= DBL_MAX;
+}
+
+static int read_float(const char *text, float *out) {
+    double real;
+    if (!read_real(text, &real) || real < -FLT_MAX || real > FLT_MAX) return 0;
+    *out = (float)real;
+    return 1;
+}
+
+// "100,50" to numbers of at least 1; returns how many, 0 if the text is something else.
+static int32_t read_list(const char *text, int32_t most, int32_t *out) {
+    int32_t count = 0;
+    char piece[16];
+    for (;;) {
+        size_t length = strcspn(text, ",");
+        int64_t number;
+        if (count == most || length >= sizeof piece) return 0;
+        memcpy(piece, text, length);
+        piece[length] = 0;
+        if (!read_whole(piece, 1, INT32_MAX, &number)) return 0;
+        out[count++] = (int32_t)number;
+        if (!text[length]) return count;
+        text += length + 1;
+    }
+}
+
+// Which of the words "a|b|c" the text is, from 0; -1 for none.
+static int32_t read_word(const char *words, const char *text) {
+    size_t wanted = strlen(text);
+    for (int32_t i = 0;; ++i) {
+        size_t length = strcspn(words, "|");
+        if (length == wanted && !memcmp(words, text, wanted)) return i;
+        if (!words[length]) return -1;
+        words += length + 1;
+    }
+}
+
+// ---- options that are more than a number ----
+
+static int read_layers(settings *s, const char *text) {
+    s->config.layers = read_list(text, SESSREC_MAX_LAYERS, s->config.hidden);
+    return s->config.layers > 0;
+}
+
+static int read_embedding(settings *s, const char *text) {
+    int64_t width = 0;
+    int32_t word = read_word("tied|none", text);
+    if (word < 0 && !read_whole(text, 1, INT32_MAX, &width)) return 0;
+    s->config.embedding = word == 0 ? SESSREC_EMBEDDING_TIED : word == 1 ? SESSREC_EMBEDDING_NONE : SESSREC_EMBEDDING_SEPARATE;
+    if (word < 0) s->config.embedding_width = (int32_t)width;
+    return 1;
+}
+
+// "elu:0.5": a word and the numbers that it may have; without them the defaults of the library stand.
+static int read_activation(settings *s, const char *text) {
+    sessrec_loss_config *loss = &s->config.loss;
+    char word[32], *a, *b;
+    if (strlen(text) >= sizeof word) return 0;
+    strcpy(word, text);
+    a = strchr(word, ':');
+    if (a) *a++ = 0;
+    b = a ? strchr(a, ':') : NULL;
+    if (b) *b++ = 0;
+    int32_t kind = read_word("linear|tanh|relu|leaky|elu|selu", word);
+    if (kind < 0) return 0;
+    loss->activation = (sessrec_activation)kind;
+    if (!a) return 1;
+    if (kind == SESSREC_SELU) return b && read_float(a, &loss->activation_b) && read_float(b, &loss->activation_a);
+    return (kind == SESSREC_LEAKY || kind == SESSREC_ELU) && !b && read_float(a, &loss->activation_a);
+}
+
+static int read_cutoffs(settings *s, const char *text) {
+    sessrec_eval_config *e = &s->evaluation;
+    e->cutoffs = read_list(text, SESSREC_MAX_CUTOFFS, e->cutoff);
+    for (int32_t i = 1; i < e->cutoffs; ++i)
+        if (e->cutoff[i] <= e->cutoff[i - 1]) return 0;
+    return e->cutoffs > 0;
+}
+
+static int read_separator(settings *s, const char *text) {
+    s->format.separator = strcmp(text, "tab") ? *text : '\t';
+    return s->format.separator && (s->format.separator == '\t' || !text[1]);
+}
+
+// ---- the table ----
+
+enum { DEMO = 1, TRAIN = 2, EVALUATE = 4, RECOMMEND = 8, SPLIT = 16 };
+enum { TESTING = TRAIN | EVALUATE, READING = TRAIN | EVALUATE | SPLIT, LEARNING = DEMO | TRAIN };
+
+typedef enum option_kind {
+    HEADING,    // no option: a line of the help
+    SWITCH,     // int32_t becomes 1
+    UNSET,      // int32_t becomes 0
+    WHOLE,      // int32_t
+    LONG,       // int64_t
+    SEED,       // uint64_t, as far as int64_t goes
+    NUMBER,     // float
+    REAL,       // double
+    WORD,       // int32_t: which of the words in `value`
+    TEXT,       // const char *
+    READ        // handed to `read`
+} option_kind;
+
+typedef struct option {
+    option_kind kind;
+    int commands;           // who knows it
+    const char *name, *value, *help;
+    size_t at;              // where it goes in settings
+    int (*read)(settings *s, const char *text);
+} option;
+
+#define AT(field) offsetof(settings, field), NULL
+#define BY(function) 0, function
+
+static const option options[] = {
+    {HEADING, READING, "files", NULL, NULL, BY(NULL)},
+    {TEXT, TRAIN, "-o", "MODEL", "write the model here", AT(output)},
+    {TEXT, SPLIT, "-o", "PREFIX", "write PREFIX_train.tsv and PREFIX_test.tsv", AT(output)},
+    {TEXT, TRAIN, "--test", "LOG", "evaluate on this log when trained", AT(test)},
+    {TEXT, TRAIN, "--valid", "LOG", "keep the weights of the epoch with the best MRR@20 on this log", AT(valid)},
+    {WHOLE, TRAIN, "--patience", "N", "stop after so many epochs without a better one; 0: never", AT(config.patience)},
+    {TEXT, TRAIN, "--from", "MODEL", "go on from the weights and items of this model, with its shape", AT(from)},
+    {TEXT, TRAIN, "--checkpoint", "FILE", "write the state of the run here after every epoch", AT(config.checkpoint)},
+    {LONG, TRAIN, "--checkpoint-steps", "N", "and after so many mini-batches", AT(config.checkpoint_steps)},
+    {SWITCH, TRAIN, "--resume", NULL, "go on from the checkpoint, if it is there", AT(config.resume)},
+    {TEXT, EVALUATE, "--history", "LOG", "earlier sessions of the users, which make their states", AT(history)},
+    {TEXT, TESTING, "--json", "FILE", "write the results here, for programs", AT(json)},
+
+    {HEADING, RECOMMEND, "list", NULL, NULL, BY(NULL)},
+    {WHOLE, RECOMMEND, "-k", "N", "items in a recommendation", AT(k)},
+    {SWITCH, RECOMMEND, "--allow-seen", NULL, "recommend items that the session has clicked, too", AT(allow_seen)},
+
+    {HEADING, READING, "log", NULL, NULL, BY(NULL)},
+    {TEXT, READING, "--session-column", "NAME", "a name of the header line, or a number from 1", AT(format.session_column)},
+    {TEXT, READING, "--item-column", "NAME", "", AT(format.item_column)},
+    {TEXT, READING, "--time-column", "NAME", "", AT(format.time_column)},
+    {TEXT, READING, "--user", "NAME", "column of the users; the log must have it then", AT(format.user_column)},
+    {READ, READING, "--separator", "CHAR", "or the word tab (default: what the first line has)", BY(read_separator)},
+    {SWITCH, READING, "--skip-bad-rows", NULL, "count rows that cannot be read and go on", AT(format.skip_bad_rows)},
+    {REAL, SPLIT, "--days", "N", "the test log is what begins in the last N days", AT(days)},
+    {LONG, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log", AT(filter.min_support)},
+    {LONG, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks", AT(filter.min_length)},
+    {SWITCH, TRAIN | SPLIT, "--drop-repeats", NULL, "leave out clicks on the item that was just clicked", AT(filter.drop_repeats)},
+
+    {HEADING, TRAIN, "network", NULL, NULL, BY(NULL)},
+    {READ, TRAIN, "--layers", "N[,N]", "widths of one to four GRU layers (default 100)", BY(read_layers)},
+    {READ, TRAIN, "--embedding", "tied|none|N",
+     "what the first layer gets: the item's output weights, one-hot,\nor a table of width N (default tied)", BY(read_embedding)},
+    {WORD, TRAIN, "--gru", "reset-before|reset-after", "where the reset gate stands", AT(gru)},
+    {WHOLE, TRAIN, "--user-layers", "N", "width of a GRU over each user's sessions; 0: sessions stand alone", AT(config.user_hidden)},
+    {WORD, TRAIN, "--hrnn", "init|all|gates", "what the user's state does in a session (default init); alone: --user-layers 100", AT(hrnn)},
+    {NUMBER, TRAIN, "--dropout-user", "P", "of the users' states", AT(config.dropout_user)},
+    {NUMBER, TRAIN, "--dropout-init", "P", "of the hidden states that they begin sessions with", AT(config.dropout_init)},
+
+    {HEADING, TRAIN, "loss", NULL, NULL, BY(NULL)},
+    {WORD, TRAIN, "--loss", "xe|top1|bpr|top1-max|bpr-max", "", AT(loss)},
+    {READ, TRAIN, "--activation", "F",
+     "of the output: linear, tanh, relu, leaky:A, elu:A or selu:L:A\n"
+     "(default by loss: xe, bpr linear; top1, top1-max tanh; bpr-max elu:0.5)",
+     BY(read_activation)},
+    {UNSET, TRAIN, "--paper-form", NULL, "top1, bpr: mean over the negatives only, as the paper's formula", AT(config.loss.with_diagonal)},
+    {NUMBER, TRAIN, "--logq", "X", "xe: strength of the correction for sampled items; 0: off", AT(config.loss.logq)},
+    {NUMBER, TRAIN, "--smoothing", "X", "xe: label smoothing", AT(config.loss.smoothing)},
+    {NUMBER, TRAIN, "--bpreg", "X", "bpr-max: score regularisation", AT(config.loss.bpreg)},
+    {SWITCH, TRAIN, "--skip-own-target", NULL, "a negative that is the row's target does not count", AT(config.loss.skip_own_target)},
+
+    {HEADING, TRAIN, "learning", NULL, NULL, BY(NULL)},
+    {WHOLE, TRAIN, "--epochs", "N", "", AT(config.epochs)},
+    {WHOLE, TRAIN, "--batch", "N", "sessions side by side in a mini-batch", AT(config.batch_size)},
+    {WHOLE, TRAIN, "--negatives", "N", "items sampled for each mini-batch, beside those in it", AT(config.negatives)},
+    {NUMBER, TRAIN, "--alpha", "X", "they come with probability ~ support^X", AT(config.alpha)},
+    {NUMBER, TRAIN, "--dropout-input", "P", "", AT(config.dropout_input)},
+    {NUMBER, TRAIN, "--dropout-hidden", "P", "", AT(config.dropout_hidden)},
+    {SWITCH, TRAIN, "--shuffle", NULL, "a new order of the sessions each epoch (default: by time)", AT(config.shuffle_sessions)},
+    {WORD, TRAIN, "--optimizer", "sgd|adagrad|rmsprop|adadelta|adam", "", AT(optimizer)},
+    {NUMBER, TRAIN, "--lr", "X", "learning rate", AT(config.optimizer.learning_rate)},
+    {NUMBER, TRAIN, "--momentum", "X", "", AT(config.optimizer.momentum)},
+    {NUMBER, TRAIN, "--decay", "X", "of rmsprop and adadelta", AT(config.optimizer.decay)},
+    {NUMBER, TRAIN, "--beta1", "X", "of adam", AT(config.optimizer.beta1)},
+    {NUMBER, TRAIN, "--beta2", "X", "of adam", AT(config.optimizer.beta2)},
+    {NUMBER, TRAIN, "--epsilon", "X", "", AT(config.optimizer.epsilon)},
+    {NUMBER, TRAIN, "--l2", "X", "weight decay", AT(config.optimizer.l2)},
+    {NUMBER, TRAIN, "--gradient-cap", "X", "largest norm of a tensor's gradient; 0: none", AT(config.optimizer.gradient_cap)},
+
+    {HEADING, TESTING, "test", NULL, NULL, BY(NULL)},
+    {READ, TESTING, "--cutoffs", "K[,K]", "lengths of list to judge, rising (default 1,5,10,20)", BY(read_cutoffs)},
+    {WORD, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores", AT(ties)},
+    {SWITCH, TESTING, "--coverage", NULL, "also how much of the catalogue is ever recommended; slower", AT(evaluation.coverage)},
+    {SWITCH, TESTING, "--breakdown", NULL, "also by position, session length and, with users, history", AT(breakdown)},
+
+    {HEADING, LEARNING | EVALUATE, "machine", NULL, NULL, BY(NULL)},
+    {SEED, LEARNING, "--seed", "N", "same seed, same model, whatever the number of threads", AT(config.seed)},
+    {WHOLE, LEARNING | EVALUATE, "--threads", "N", "0: one for each processor", AT(config.threads)},
+    {SWITCH, DEMO | READING | RECOMMEND, "--help", NULL, NULL, AT(help)},
+    {SWITCH, DEMO | READING | RECOMMEND, "-h", NULL, NULL, AT(help)},
+};
+
+#undef AT
+#undef BY
+
+enum { OPTIONS = (int)(sizeof options / sizeof options[0]) };
+
+typedef char options_fit[OPTIONS <= MAX_OPTIONS ? 1 : -1];
+
+// ---- reading the command line ----
+
+typedef struct command {
+    int id;
+    const char *name;
+    const char *usage;          // what follows the name
+    const char *purpose;        // one line
+    const char *about;          // a paragraph for `sessrec help NAME`
+    int inputs;                 // how many arguments without an option
+    int (*run)(settings *s);
+} command;
+
+// The option with this name, as far as '='. NULL if the command has none.
+static const option *find_option(int commands, const char *argument) {
+    size_t length = strcspn(argument, "=");
+    for (int i = 0; i < OPTIONS; ++i) {
+        const option *o = &options[i];
+        if (o->kind != HEADING && (o->commands & commands) && strlen(o->name) == length && !memcmp(o->name, argument, length)) return o;
+    }
+    return NULL;
+}
+
+static int given(const settings *s, const char *name) {
+    for (int i = 0; i < OPTIONS; ++i)
+        if (s->given[i] && !strcmp(options[i].name, name)) return 1;
+    return 0;
+}
+
+// Levenshtein distance between two names of options.
+static int distance(const char *a, const char *b) {
+    int row[32], width = (int)strlen(b);  // the longest name has 18 characters
+    for (int j = 0; j <= width; ++j) row[j] = j;
+    for (int i = 0; a[i]; ++i) {
+        int diagonal = row[0];
+        row[0] = i + 1;
+        for (int j = 1; j <= width; ++j) {
+            int best = diagonal + (a[i] != b[j - 1]);
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[width];
+}
+
+static int fail_unknown_option(const command *c, const char *argument) {
+    char name[32];
+    const char *nearest = NULL;
+    int least = 3;  // more than two mistakes: another word
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(argument, "="), argument);
+    for (int i = 0; i < OPTIONS && name[1] == '-'; ++i) {
+        int d = options[i].kind != HEADING && (options[i].commands & c->id) ? distance(name, options[i].name) : least;
+        if (d >= least) continue;
+        least = d;
+        nearest = options[i].name;
+    }
+    if (nearest) return fail(EXIT_USAGE, "%s has no option %s; did you mean %s?", c->name, name, nearest);
+    return fail(EXIT_USAGE, "%s has no option %s; 'sessrec help %s' lists them", c->name, name, c->name);
+}
+
+// Puts the text of an option where it belongs. Returns 0 if it is not what the option takes.
+static int store(settings *s, const option *o, const char *text) {
+    void *field = (char *)s + o->at;
+    int64_t whole = 0;
+    switch (o->kind) {
+    case SWITCH: *(int32_t *)field = 1; return 1;
+    case UNSET: *(int32_t *)field = 0; return 1;
+    case WHOLE:
+        if (!read_whole(text, INT32_MIN, INT32_MAX, &whole)) return 0;
+        *(int32_t *)field = (int32_t)whole;
+        return 1;
+    case LONG: return read_whole(text, INT64_MIN, INT64_MAX, (int64_t *)field);
+    case SEED:
+        if (!read_whole(text, 0, INT64_MAX, &whole)) return 0;
+        *(uint64_t *)field = (uint64_t)whole;
+        return 1;
+    case NUMBER: return read_float(text, (float *)field);
+    case REAL: return read_real(text, (double *)field);
+    case WORD: *(int32_t *)field = read_word(o->value, text); return *(int32_t *)field >= 0;
+    case TEXT: *(const char **)field = text; return 1;
+    case READ: return o->read(s, text);
+    case HEADING: break;
+    }
+    return 0;
+}
+
+static const char *what_it_takes(const option *o) {
+    switch (o->kind) {
+    case WHOLE:
+    case LONG: return "a whole number";
+    case SEED: return "a whole number from 0 to 9223372036854775807";
+    case NUMBER:
+    case REAL: return "a number";
+    default: return o->value;
+    }
+}
+
+// One option and its value, which may be the next argument: *at then moves on.
+static int parse_option(settings *s, const command *c, int count, char **arguments, int *at) {
+    const char *argument = arguments[*at], *value = strchr(argument, '=');
+    const option *o = find_option(c->id, argument);
+    if (!o) return fail_unknown_option(c, argument);
+    if (!o->value && value) return fail(EXIT_USAGE, "%s takes no value; write it alone", o->name);
+    if (o->value && value) ++value;
+    else if (o->value) {
+        if (*at + 1 == count || !strncmp(arguments[*at + 1], "--", 2))
+            return fail(EXIT_USAGE, "%s needs a value: %s %s", o->name, o->name, o->value);
+        value = arguments[++*at];
+    }
+    s->given[o - options] = 1;
+    if (!store(s, o, value)) return fail(EXIT_USAGE, "%s takes %s, not '%s'", o->name, what_it_takes(o), value);
+    return 0;
+}
+
+static int parse(settings *s, const command *c, int count, char **arguments) {
+    int inputs = 0, status = 0;
+    for (int i = 0; i < count && !status && !s->help; ++i) {
+        if (arguments[i][0] == '-' && arguments[i][1]) status = parse_option(s, c, count, arguments, &i);
+        else if (inputs == c->inputs) status = fail(EXIT_USAGE, "'%s' is too much: sessrec %s %s", arguments[i], c->name, c->usage);
+        else s->input[inputs++] = arguments[i];
+    }
+    if (!status && !s->help && inputs < c->inputs) return fail(EXIT_USAGE, "an argument is missing: sessrec %s %s", c->name, c->usage);
+    return status;
+}
+
+// The output activation that goes with a loss, if the user names none.
+static void choose_activation(sessrec_loss_config *loss) {
+    if (loss->kind == SESSREC_LOSS_TOP1 || loss->kind == SESSREC_LOSS_TOP1_MAX) loss->activation = SESSREC_TANH;
+    if (loss->kind == SESSREC_LOSS_BPR_MAX) {
+        loss->activation = SESSREC_ELU;
+        loss->activation_a = 0.5f;
+    }
+}
+
+// What options mean together; and the library's own opinion of the numbers.
+static int settle(settings *s) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    s->config.loss.kind = (sessrec_loss_kind)s->loss;
+    s->config.optimizer.kind = (sessrec_optimizer_kind)s->optimizer;
+    s->config.gru = (sessrec_gru_form)s->gru;
+    s->config.user_mode = (sessrec_user_mode)s->hrnn;
+    if (given(s, "--hrnn") && !given(s, "--user-layers")) s->config.user_hidden = 100;
+    s->evaluation.ties = (sessrec_ties)s->ties;
+    s->evaluation.threads = s->config.threads;
+    if (!given(s, "--activation")) choose_activation(&s->config.loss);
+    if (s->k < 1) return fail(EXIT_USAGE, "-k must be at least 1");
+    if (s->filter.min_support < 0 || s->filter.min_length < 0) return fail(EXIT_USAGE, "--min-support and --min-length must be at least 0");
+    if (sessrec_config_check(&s->config, &err) != SESSREC_OK) return fail(EXIT_USAGE, "%s", err.text);
+    return 0;
+}
+
+// An output must not be written over an input or another output. Two spellings of one path are beyond this check.
+static int check_outputs(const settings *s) {
+    enum { INPUTS = 4, FILES = 7 };
+    const char *file[FILES] = {s->input[0], s->input[1], s->test, s->valid, s->output, s->json, s->config.checkpoint};
+    for (int i = INPUTS; i < FILES; ++i)
+        for (int j = 0; j < i; ++j)
+            if (file[i] && file[j] && !strcmp(file[i], file[j]))
+                return fail(EXIT_USAGE, "%s would be overwritten; give another name", file[i]);
+    return 0;
+}
+
+// Finds out now, not after hours of training, whether a file can be written. What is there stays as it is.
+static int check_writable(const char *path) {
+    if (!path) return 0;
+    FILE *file = fopen(path, "r+b");
+    int fresh = !file && errno == ENOENT;
+    if (fresh) file = fopen(path, "ab");
+    if (!file) return fail(EXIT_DATA, "%s: cannot be written: %s", path, strerror(errno));
+    fclose(file);
+    if (fresh) remove(path);
+    return 0;
+}
+
+// ============================================================================================================
+// Help
+// ============================================================================================================
+
+static void print_words(const char *text, int indent) {
+    for (; *text; ++text) {
+        putchar(*text);
+        if (*text == '\n') printf("%*s", indent, "");
+    }
+}
+
+// The default of an option, straight from the settings, so that the help cannot be wrong about it.
+static void print_default(const settings *s, const option *o) {
+    const void *field = (const char *)s + o->at;
+    const char *word = o->value, *gap = *o->help ? " " : "";
+    switch (o->kind) {
+    case WHOLE: printf("%s(default %d)", gap, (int)*(const int32_t *)field); break;
+    case LONG: printf("%s(default %lld)", gap, (long long)*(const int64_t *)field); break;
+    case SEED: printf("%s(default %llu)", gap, (unsigned long long)*(const uint64_t *)field); break;
+    case NUMBER: printf("%s(default %g)", gap, (double)*(const float *)field); break;
+    case TEXT:
+        if (*(const char *const *)field) printf("%s(default %s)", gap, *(const char *const *)field);
+        break;
+    case WORD:
+        for (int32_t i = *(const int32_t *)field; i > 0; --i) word += strcspn(word, "|") + 1;
+        printf("%s(default %.*s)", gap, (int)strcspn(word, "|"), word);
+        break;
+    default: break;
+    }
+}
+
+static void print_option(const settings *s, const option *o) {
+    enum { INDENT = 30 };
+    int width = printf("  %s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+    if (width > INDENT - 2) width = 0, putchar('\n');
+    printf("%*s", INDENT - width, "");
+    print_words(o->help, INDENT);
+    print_default(s, o);
+    putchar('\n');
+}
+
+static int print_command_help(const command *c, const settings *s) {
+    printf("usage: sessrec %s %s\n\n%s\n", c->name, c->usage, c->about);
+    for (int i = 0; i < OPTIONS; ++i) {
+        if (!(options[i].commands & c->id) || (options[i].kind != HEADING && !options[i].help)) continue;
+        if (options[i].kind == HEADING) printf("\n%s\n", options[i].name);
+        else print_option(s, &options[i]);
+    }
+    return 0;
+}
+
+// ============================================================================================================
+// Logs and models
+// ============================================================================================================
+
+static int load_log(const char *path, const sessrec_log_format *format, int needs_users, sessrec_dataset **out) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    char count[32];
+    sessrec_result result = sessrec_dataset_load(path, format, out, &err);
+    if (result != SESSREC_OK) return fail_library(path, result, &err);
+    sessrec_log_view view = sessrec_dataset_view(*out);
+    if (needs_users && !view.users) return fail(EXIT_DATA, "%s:1: there is no column '%s' of users", path, format->user_column);
+    if (view.bad_rows) fprintf(stderr, "sessrec: %s: %s rows could not be read and were skipped\n", path, grouped(view.bad_rows, count));
+    return 0;
+}
+
+static int load_model(const char *path, sessrec_model **out) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    sessrec_result result = sessrec_model_load(path, NULL, out, &err);
+    return result == SESSREC_OK ? 0 : fail_library(path, result, &err);
+}
+
+static void print_log(const char *name, const sessrec_dataset *log) {
+    sessrec_log_view view = sessrec_dataset_view(log);
+    char events[32], sessions[32], items[32];
+    printf("%-8s %12s events %12s sessions %10s items\n", name, grouped(view.events, events), grouped(view.sessions, sessions),
+           grouped(view.items, items));
+}
+
+// ============================================================================================================
+// Reports
+// ============================================================================================================
+
+static void print_metric(const char *name, int32_t count, const double *values) {
+    printf("%-9s", name);
+    for (int32_t i = 0; i < count; ++i) printf("%9.4f", values[i]);
+    putchar('\n');
+}
+
+static void print_group(const char *title, const char *const *names, const sessrec_metrics *groups, const sessrec_report *r) {
+    int32_t last = r->cutoffs - 1;
+    char events[32];
+    printf("\n%-18s %12s    Recall@%-4d   MRR@%d\n", title, "events", (int)r->cutoff[last], (int)r->cutoff[last]);
+    for (int i = 0; i < SESSREC_GROUPS; ++i) {
+        const sessrec_metrics *m = &groups[i];
+        if (m->events) printf("  %-16s %12s %14.4f %8.4f\n", names[i], grouped(m->events, events), m->recall[last], m->mrr[last]);
+    }
+}
+
+static void print_breakdown(const sessrec_report *r, int has_users) {
+    static const char *const positions[SESSREC_GROUPS] = {"1", "2", "3", "4", "5", "6", "7", "8 or more"};
+    static const char *const lengths[SESSREC_GROUPS] = {"2", "3", "4", "5", "6-7", "8-10", "11-20", "21 or more"};
+    static const char *const histories[SESSREC_GROUPS] = {"0", "1", "2", "3", "4", "5-6", "7-10", "11 or more"};
+    print_group("after clicks", positions, r->by_position, r);
+    print_group("session length", lengths, r->by_length, r);
+    if (has_users) print_group("earlier sessions", histories, r->by_history, r);
+}
+
+static void print_report(const sessrec_report *r) {
+    static const char *const ties[] = {"conservative", "standard", "median"};
+    char events[32], sessions[32], unknown[32];
+    printf("%-9s", "");
+    for (int32_t i = 0; i < r->cutoffs; ++i) {
+        char name[16];
+        snprintf(name, sizeof name, "@%d", (int)r->cutoff[i]);
+        printf("%9s", name);
+    }
+    putchar('\n');
+    print_metric("Recall", r->cutoffs, r->all.recall);
+    print_metric("MRR", r->cutoffs, r->all.mrr);
+    print_metric("NDCG", r->cutoffs, r->all.ndcg);
+    printf("%s events of %s sessions in %.1f s, ties %s; events of unknown items left out: %s\n", grouped(r->events, events),
+           grouped(r->sessions, sessions), r->seconds, ties[r->ties], grouped(r->unknown_items, unknown));
+}
+
+// Evaluates on a log and prints what came out.
+static int test_model(const settings *s, const sessrec_model *model, const sessrec_dataset *history, const sessrec_dataset *log, sessrec_report *report) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    sessrec_eval_config evaluation = s->evaluation;
+    evaluation.history = history;
+    sessrec_result result = sessrec_evaluate(model, log, &evaluation, report, &err);
+    if (result != SESSREC_OK) return fail_library(NULL, result, &err);
+    print_report(report);
+    if (s->evaluation.coverage) print_metric("Coverage", report->cutoffs, report->coverage);
+    if (s->breakdown) print_breakdown(report, sessrec_dataset_view(log).users > 0);
+    return 0;
+}
+
+// ---- JSON ----
+
+typedef struct training {
+    int terminal;               // progress is redrawn in place
+    int64_t pairs, batches;     // of all epochs of this run
+    int32_t epochs;
+    double *loss;               // [epochs]
+    double seconds;
+} training;
+
+static void json_number(FILE *file, double value) {
+    if (value >= -DBL_MAX && value <= DBL_MAX) fprintf(file, "%.9g", value);
+    else fputs("null", file);  // JSON has no NaN and no infinity
+}
+
+static void json_metric(FILE *file, const char *name, const sessrec_report *r, const double *values) {
+    fprintf(file, ",\"%s\":{", name);
+    for (int32_t i = 0; i < r->cutoffs; ++i) {
+        fprintf(file, "%s\"%d\":", i ? "," : "", (int)r->cutoff[i]);
+        json_number(file, values[i]);
+    }
+    fputc('}', file);
+}
+
+static void json_training(FILE *file, const training *t) {
+    fprintf(file, "\"train\":{\"events\":%lld,\"batches\":%lld,\"seconds\":", (long long)t->pairs, (long long)t->batches);
+    json_number(file, t->seconds);
+    fputs(",\"loss\":[", file);
+    for (int32_t i = 0; i < t->epochs; ++i) {
+        if (i) fputc(',', file);
+        json_number(file, t->loss[i]);
+    }
+    fputs("]}", file);
+}
+
+static void json_report(FILE *file, const sessrec_report *r) {
+    fprintf(file, "\"test\":{\"events\":%lld,\"unknown_items\":%lld", (long long)r->events, (long long)r->unknown_items);
+    json_metric(file, "recall", r, r->all.recall);
+    json_metric(file, "mrr", r, r->all.mrr);
+    json_metric(file, "ndcg", r, r->all.ndcg);
+    fputc('}', file);
+}
+
+// The results for programs: {"train":{...},"test":{...}}, each part if there is one. "events" of train are the (input, target) pairs of
+// all epochs of this run, "loss" has one number an epoch.
+static int write_json(const char *path, const training *t, const sessrec_report *r) {
+    FILE *file = fopen(path, "w");
+    if (!file) return fail(EXIT_DATA, "%s: cannot be written: %s", path, strerror(errno));
+    fputc('{', file);
+    if (t) json_training(file, t);
+    if (t && r) fputc(',', file);
+    if (r) json_report(file, r);
+    fputs("}\n", file);
+    int bad = ferror(file);
+    if (!fclose(file) && !bad) return 0;
+    return fail(EXIT_DATA, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+// ============================================================================================================
+// Training, with progress on stderr
+// ============================================================================================================
+
+static volatile sig_atomic_t interrupted;
+
+// The first Ctrl-C asks the run to stop, the second ends the program.
+static void on_interrupt(int number) {
+    interrupted = 1;
+    signal(number, SIG_DFL);
+}
+
+static int is_terminal(void) {
+#if defined(_WIN32)
+    return _isatty(2);
+#elif defined(__unix__) || defined(__APPLE__)
+    return isatty(2);
+#else
+    return 0;
+#endif
+}
+
+enum { BAR_LINE = 78, BAR = 20 };
+
+static void erase_bar(const training *t) {
+    if (t->terminal) fprintf(stderr, "\r%*s\r", BAR_LINE, "");
+}
+
+static const char *clock_time(double seconds, char text[32]) {
+    long long s = seconds > 0 && seconds < 1e9 ? (long long)(seconds + 0.5) : 0;
+    if (s < 3600) snprintf(text, 32, "%lld:%02lld", s / 60, s % 60);
+    else snprintf(text, 32, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    return text;
+}
+
+static void draw_bar(const sessrec_progress *p) {
+    char bar[BAR + 1], line[BAR_LINE + 1], speed[32], left[32];
+    int done = p->steps > 0 ? (int)(p->step * BAR / p->steps) : 0;
+    for (int i = 0; i < BAR; ++i) bar[i] = i < done ? '#' : '.';
+    bar[BAR] = 0;
+    snprintf(line, sizeof line, "epoch %d/%d [%s]  loss %.4f  %s events/s  %s left", (int)p->epoch + 1, (int)p->epochs, bar, p->loss,
+             grouped((int64_t)p->events_per_second, speed), clock_time(p->seconds_left, left));
+    fprintf(stderr, "\r%-*s", BAR_LINE, line);
+    fflush(stderr);
+}
+
+static void print_epoch(const sessrec_progress *p) {
+    char speed[32], spent[32];
+    fprintf(stderr, "epoch %d/%d  loss %.4f  %s events/s  %s", (int)p->epoch + 1, (int)p->epochs, p->loss,
+            grouped((int64_t)p->events_per_second, speed), clock_time(p->seconds, spent));
+    if (p->validation >= 0) fprintf(stderr, "  validation MRR@20 %.4f", p->validation);
+    fputc('\n', stderr);
+}
+
+static int32_t on_progress(void *user, const sessrec_progress *p) {
+    training *t = (training *)user;
+    t->seconds = p->seconds;
+    if (p->epoch_done) {
+        t->pairs += p->events;
+        t->batches += p->steps;
+        t->loss[t->epochs++] = p->loss;
+        erase_bar(t);
+        print_epoch(p);
+    } else if (t->terminal) {
+        draw_bar(p);
+    }
+    return interrupted;
+}
+
+// Trains, and stops gracefully on Ctrl-C. The caller frees t->loss.
+static int train_model(sessrec_config config, const sessrec_dataset *log, const sessrec_dataset *valid, training *t, sessrec_model **out) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    memset(t, 0, sizeof *t);
+    t->terminal = is_terminal();
+    t->loss = (double *)calloc((size_t)config.epochs, sizeof *t->loss);
+    if (!t->loss) return fail_memory();
+    config.progress = on_progress;
+    config.progress_user = t;
+    void (*before)(int) = signal(SIGINT, on_interrupt);
+    if (before == SIG_IGN) signal(SIGINT, SIG_IGN);  // started in the background: Ctrl-C is meant for others
+    sessrec_result result = sessrec_train(&config, log, valid, out, &err);
+    if (before != SIG_ERR) signal(SIGINT, before);
+    erase_bar(t);
+    if (result == SESSREC_OK) return 0;
+    sessrec_model_destroy(*out);  // of a stopped run
+    *out = NULL;
+    if (result != SESSREC_STOPPED) return fail_library(NULL, result, &err);
+    if (config.checkpoint) return fail(EXIT_DATA, "stopped; no model is written. Add --resume to go on from %s", config.checkpoint);
+    return fail(EXIT_DATA, "stopped; no model is written");
+}
+
+// ============================================================================================================
+// sessrec train
+// ============================================================================================================
+
+typedef struct train_job {
+    sessrec_model *from, *model;
+    sessrec_dataset *log, *valid, *test;
+    training run;
+    sessrec_report report;
+} train_job;
+
+static int check_train(const settings *s) {
+    if (!s->output) return fail(EXIT_USAGE, "train needs a file for the model: -o MODEL");
+    if (s->config.resume && !s->config.checkpoint) return fail(EXIT_USAGE, "--resume needs the file to go on from: --checkpoint FILE");
+    if (s->config.checkpoint_steps && !s->config.checkpoint) return fail(EXIT_USAGE, "--checkpoint-steps needs a file: --checkpoint FILE");
+    if (s->config.patience && !s->valid) return fail(EXIT_USAGE, "--patience needs a log to judge by: --valid LOG");
+    int status = check_outputs(s);
+    if (!status) status = check_writable(s->output);
+    if (!status) status = check_writable(s->json);
+    return status;
+}
+
+// --from: the shape of the network is the model's, as far as no option says otherwise (which the library then refuses).
+static int start_from(settings *s, sessrec_model **from) {
+    int status = load_model(s->from, from);
+    if (status) return status;
+    sessrec_model_info info = sessrec_model_describe(*from);
+    s->config.start_from = *from;
+    if (!given(s, "--gru")) s->config.gru = info.gru;
+    if (!given(s, "--layers")) {
+        s->config.layers = info.layers;
+        memcpy(s->config.hidden, info.hidden, sizeof info.hidden);
+    }
+    if (!given(s, "--user-layers") && !given(s, "--hrnn")) {
+        s->config.user_hidden = info.user_hidden;
+        s->config.user_mode = info.user_mode;
+    }
+    if (!given(s, "--embedding")) {
+        s->config.embedding = info.embedding;
+        if (info.embedding == SESSREC_EMBEDDING_SEPARATE) s->config.embedding_width = info.embedding_width;
+    }
+    return 0;
+}
+
+static int load_training_log(const settings *s, const sessrec_model *from, sessrec_dataset **out) {
+    sessrec_log_format format = s->format;
+    format.items_of = from;
+    int status = load_log(s->input[0], &format, given(s, "--user"), out);
+    if (status || !(s->filter.min_support || s->filter.min_length || s->filter.drop_repeats)) return status;
+    return sessrec_dataset_filter(*out, s->filter) == SESSREC_OK ? 0 : fail_memory();
+}
+
+static void print_training(const training *t, const sessrec_dataset *log) {
+    char events[32], pairs[32], speed[32];
+    sessrec_log_view view = sessrec_dataset_view(log);
+    print_log("log", log);
+    if (view.dropped_events) printf("         %12s events left out by the filters\n", grouped(view.dropped_events, events));
+    if (!t->epochs) {
+        printf("the checkpoint had all epochs; nothing was left to train\n");
+        return;
+    }
+    printf("trained  %12s events in %d epochs, %.1f s: %s events per second, last loss %.4f\n", grouped(t->pairs, pairs), (int)t->epochs,
+           t->seconds, grouped(t->seconds > 0 ? (int64_t)((double)t->pairs / t->seconds) : 0, speed), t->loss[t->epochs - 1]);
+}
+
+static int run_train_job(settings *s, train_job *job) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    int users = given(s, "--user"), status = 0;
+    if (s->from) status = start_from(s, &job->from);
+    if (!status) status = load_training_log(s, job->from, &job->log);
+    if (!status && s->valid) status = load_log(s->valid, &s->format, users, &job->valid);
+    if (!status && s->test) status = load_log(s->test, &s->format, users, &job->test);
+    if (!status) status = train_model(s->config, job->log, job->valid, &job->run, &job->model);
+    if (status) return status;
+    sessrec_result saved = sessrec_model_save(job->model, s->output, &err);
+    if (saved != SESSREC_OK) return fail_library(s->output, saved, &err);
+    print_training(&job->run, job->log);
+    printf("model    %s\n", s->output);
+    if (s->test) status = test_model(s, job->model, job->log, job->test, &job->report);
+    if (!status && s->json) status = write_json(s->json, &job->run, s->test ? &job->report : NULL);
+    return status;
+}
+
+static int command_train(settings *s) {
+    train_job job;
+    memset(&job, 0, sizeof job);
+    int status = check_train(s);
+    if (!status) status = run_train_job(s, &job);
+    sessrec_model_destroy(job.model);
+    sessrec_model_destroy(job.from);
+    sessrec_dataset_destroy(job.log);
+    sessrec_dataset_destroy(job.valid);
+    sessrec_dataset_destroy(job.test);
+    free(job.run.loss);
+    return status;
+}
+
+// ============================================================================================================
+// sessrec evaluate
+// ============================================================================================================
+
+static int command_evaluate(settings *s) {
+    sessrec_model *model = NULL;
+    sessrec_dataset *log = NULL, *history = NULL;
+    sessrec_report report;
+    int status = check_outputs(s);
+    if (!status) status = check_writable(s->json);
+    if (!status) status = load_model(s->input[0], &model);
+    if (!status) status = load_log(s->input[1], &s->format, given(s, "--user"), &log);
+    if (!status && s->history) status = load_log(s->history, &s->format, given(s, "--user"), &history);
+    if (!status) status = test_model(s, model, history, log, &report);
+    if (!status && s->json) status = write_json(s->json, NULL, &report);
+    sessrec_dataset_destroy(history);
+    sessrec_dataset_destroy(log);
+    sessrec_model_destroy(model);
+    return status;
+}
+
+// ============================================================================================================
+// sessrec recommend
+// ============================================================================================================
+
+enum { REMEMBER = 256 };    // items of a session that are not recommended again
+
+// A running session and its id, in one block of memory: the state first, then the text.
+typedef struct visitor {
+    char *id;
+    void *memory;
+    sessrec_session *session;
+} visitor;
+
+// The visitors seen so far: open addressing, at most half full.
+typedef struct visitors {
+    const sessrec_model *model;
+    size_t session_bytes, slots, count;
+    visitor *slot;
+} visitors;
+
+// Where an id stands, or the empty slot where it belongs.
+static visitor *visitor_slot(const visitors *all, const char *id) {
+    uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
+    for (const char *at = id; *at; ++at) hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
+    size_t i = (size_t)(hash ^ (hash >> 32)) & (all->slots - 1);
+    while (all->slot[i].id && strcmp(all->slot[i].id, id)) i = (i + 1) & (all->slots - 1);
+    return &all->slot[i];
+}
+
+static int visitors_grow(visitors *all) {
+    visitors larger = *all;
+    larger.slots = all->slots ? all->slots * 2 : 64;
+    larger.slot = (visitor *)calloc(larger.slots, sizeof *larger.slot);
+    if (!larger.slot) return 0;
+    for (size_t i = 0; i < all->slots; ++i)
+        if (all->slot[i].id) *visitor_slot(&larger, all->slot[i].id) = all->slot[i];
+    free(all->slot);
+    *all = larger;
+    return 1;
+}
+
+// The session of an id, begun on first sight. NULL without memory.
+static sessrec_session *visitors_find(visitors *all, const char *id) {
+    if (all->count * 2 >= all->slots && !visitors_grow(all)) return NULL;
+    visitor *v = visitor_slot(all, id);
+    if (v->id) return v->session;
+    v->memory = malloc(all->session_bytes + strlen(id) + 1);
+    if (!v->memory) return NULL;
+    if (sessrec_session_init(all->model, REMEMBER, v->memory, all->session_bytes, &v->session) != SESSREC_OK) {
+        free(v->memory);
+        return NULL;
+    }
+    v->id = (char *)v->memory + all->session_bytes;
+    strcpy(v->id, id);
+    ++all->count;
+    return v->session;
+}
+
+static void visitors_free(visitors *all) {
+    for (size_t i = 0; i < all->slots; ++i)
+        if (all->slot[i].id) free(all->slot[i].memory);
+    free(all->slot);
+}
+
+// Cuts "SESSION<tab>ITEM" in two. NULL if the line is something else.
+static char *cut_click(char *line) {
+    line[strcspn(line, "\r\n")] = 0;
+    char *tab = strchr(line, '\t');
+    if (!tab || tab == line || !tab[1] || strchr(tab + 1, '\t')) return NULL;
+    *tab = 0;
+    return tab + 1;
+}
+
+static int print_recommendation(const sessrec_model *model, const char *id, const sessrec_recommendation *list, int32_t count) {
+    fputs(id, stdout);
+    for (int32_t i = 0; i < count; ++i) printf("\t%s", sessrec_model_item_id(model, list[i].item));
+    putchar('\n');
+    return fflush(stdout) || ferror(stdout) ? fail(EXIT_DATA, "stdout: cannot be written: %s", strerror(errno)) : 0;
+}
+
+// One line in, one line out.
+static int answer(visitors *all, const sessrec_query *query, sessrec_recommendation *list, char *line, long long number, int *warned) {
+    int whole = strchr(line, '\n') || feof(stdin);  // the buffer holds the longest ids
+    char *item = whole ? cut_click(line) : NULL;
+    int32_t count;
+    if (!item) return fail(EXIT_DATA, "stdin:%lld: a line must be SESSION<tab>ITEM", number);
+    sessrec_session *session = visitors_find(all, line);
+    if (!session) return fail_memory();
+    if (sessrec_session_click_id(session, item) == SESSREC_UNKNOWN_ITEM && !(*warned)++)
+        fprintf(stderr, "sessrec: stdin:%lld: item '%s' is not in the model; such clicks are passed over (said once)\n", number, item);
+    sessrec_result result = sessrec_session_recommend(session, query, list, &count, NULL);
+    if (result != SESSREC_OK) return fail(EXIT_DATA, "stdin:%lld: %s", number, sessrec_result_text(result));
+    return print_recommendation(all->model, line, list, count);
+}
+
+static int serve(const settings *s, const sessrec_model *model) {
+    char line[2 * SESSREC_MAX_ID + 4];
+    int32_t items = sessrec_model_describe(model).items;
+    int status = 0, warned = 0;
+    visitors all;
+    sessrec_query query = sessrec_query_default();
+    query.k = s->k < items ? s->k : items;
+    query.skip_seen = !s->allow_seen;
+    sessrec_recommendation *list = (sessrec_recommendation *)calloc((size_t)query.k, sizeof *list);
+    if (!list) return fail_memory();
+    memset(&all, 0, sizeof all);
+    all.model = model;
+    all.session_bytes = sessrec_session_size(model, REMEMBER);
+    for (long long number = 1; !status && fgets(line, sizeof line, stdin); ++number)
+        status = answer(&all, &query, list, line, number, &warned);
+    if (!status && ferror(stdin)) status = fail(EXIT_DATA, "stdin: cannot be read: %s", strerror(errno));
+    visitors_free(&all);
+    free(list);
+    return status;
+}
+
+static int command_recommend(settings *s) {
+    sessrec_model *model = NULL;
+    int status = load_model(s->input[0], &model);
+    if (!status) status = serve(s, model);
+    sessrec_model_destroy(model);
+    return status;
+}
+
+// ============================================================================================================
+// sessrec split
+// ============================================================================================================
+
+// The usual way to test: train on what ended before the cut, test on what began after it. Filters look at the training log only; the test
+// log keeps the items that training has seen.
+static int split_log(const sessrec_dataset *log, double cut, sessrec_filter filter, sessrec_dataset **train, sessrec_dataset **test) {
+    sessrec_filter test_filter = filter;
+    test_filter.min_support = 0;
+    sessrec_result result = sessrec_dataset_split_time(log, cut, train, test);
+    if (result == SESSREC_OK) result = sessrec_dataset_filter(*train, filter);
+    if (result == SESSREC_OK) result = sessrec_dataset_keep_items(*test, *train);
+    if (result == SESSREC_OK) result = sessrec_dataset_filter(*test, test_filter);
+    return result == SESSREC_OK ? 0 : fail(EXIT_DATA, "cannot split the log: %s", sessrec_result_text(result));
+}
+
+// When the last `days` days of a log begin.
+static double cut_before_end(const sessrec_dataset *log, double days) {
+    sessrec_log_view view = sessrec_dataset_view(log);
+    double last = view.events ? view.time[0] : 0;
+    for (int64_t i = 1; i < view.events; ++i)
+        if (view.time[i] > last) last = view.time[i];
+    return last - days * 86400;
+}
+
+static void print_moment(double seconds) {
+    time_t whole = (time_t)seconds;
+    const struct tm *utc = seconds > -1e11 && seconds < 1e11 ? gmtime(&whole) : NULL;
+    char text[32];
+    if (utc && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", utc)) printf("cut at %s (%.0f)\n", text, seconds);
+    else printf("cut at %.0f\n", seconds);
+}
+
+static int is_part(const char *path, const char *prefix, const char *ending) {
+    size_t length = strlen(prefix);
+    return !strncmp(path, prefix, length) && !strcmp(path + length, ending);
+}
+
+static int write_part(const sessrec_dataset *log, const char *prefix, const char *ending) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    char *path = (char *)malloc(strlen(prefix) + strlen(ending) + 1);
+    if (!path) return fail_memory();
+    strcat(strcpy(path, prefix), ending);
+    sessrec_result result = sessrec_dataset_write(log, path, &err);
+    int status = result == SESSREC_OK ? 0 : fail_library(path, result, &err);
+    if (!status) printf("%s\n", path);
+    free(path);
+    return status;
+}
+
+static int run_split(const settings *s, const sessrec_dataset *log, sessrec_dataset **train, sessrec_dataset **test) {
+    char dropped[32], of_train[32], of_test[32];
+    double cut = cut_before_end(log, s->days);
+    int status = split_log(log, cut, s->filter, train, test);
+    if (status) return status;
+    sessrec_log_view before = sessrec_dataset_view(*train), after = sessrec_dataset_view(*test);
+    print_moment(cut);
+    print_log("log", log);
+    print_log("train", *train);
+    print_log("test", *test);
+    printf("dropped  %12s events: %s before or across the cut, %s after it\n",
+           grouped(before.dropped_events + after.dropped_events, dropped), grouped(before.dropped_events, of_train),
+           grouped(after.dropped_events, of_test));
+    if (!before.events || !after.events)
+        return fail(EXIT_DATA, "%s: nothing is left to %s on; change --days", s->input[0], before.events ? "test" : "train");
+    status = write_part(*train, s->output, "_train.tsv");
+    if (!status) status = write_part(*test, s->output, "_test.tsv");
+    return status;
+}
+
+static int command_split(settings *s) {
+    sessrec_dataset *log = NULL, *train = NULL, *test = NULL;
+    if (!given(s, "--days")) return fail(EXIT_USAGE, "split needs the length of the test log: --days N");
+    if (!(s->days > 0)) return fail(EXIT_USAGE, "--days must be more than 0");
+    if (!s->output) return fail(EXIT_USAGE, "split needs a name for its two files: -o PREFIX");
+    if (!*s->format.time_column) return fail(EXIT_USAGE, "split needs times: --time-column NAME");
+    if (is_part(s->input[0], s->output, "_train.tsv") || is_part(s->input[0], s->output, "_test.tsv"))
+        return fail(EXIT_USAGE, "%s would be overwritten; give another PREFIX", s->input[0]);
+    int status = load_log(s->input[0], &s->format, given(s, "--user"), &log);
+    if (!status) status = run_split(s, log, &train, &test);
+    sessrec_dataset_destroy(log);
+    sessrec_dataset_destroy(train);
+    sessrec_dataset_destroy(test);
+    return status;
+}
+
+// ============================================================================================================
+// sessrec demo
+// ============================================================================================================
+
+enum { DEMO_TEST_DAYS = 3 };
+
+typedef struct demo {
+    sessrec_dataset *log, *train, *test;
+    sessrec_model *model;
+    training run;
+} demo;
+
+static int demo_make(const settings *s, demo *d) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    sessrec_filter filter = {0, 5, 2, 0};
+    char events[32], sessions[32], items[32];
+    shop plan = shop_default();
+    plan.seed = s->config.seed;
+    sessrec_result result = shop_log(plan, &d->log, &err);
+    if (result != SESSREC_OK) return fail_library(NULL, result, &err);
+    sessrec_log_view view = sessrec_dataset_view(d->log);
+    printf("A made-up shop: %s clicks on %s items, in %s visits over %d days (seed %llu).\n", grouped(view.events, events),
+           grouped(view.items, items), grouped(view.sessions, sessions), (int)plan.days, (unsigned long long)plan.seed);
+    printf("The model learns from the first %d days and is tested on the last %d.\n\n", (int)plan.days - DEMO_TEST_DAYS, DEMO_TEST_DAYS);
+    fflush(stdout);
+    return split_log(d->log, cut_before_end(d->log, DEMO_TEST_DAYS), filter, &d->train, &d->test);
+}
+
+static int demo_train(const settings *s, demo *d) {
+    sessrec_config config = s->config;
+    char pairs[32];
+    config.epochs = 3;
+    config.negatives = 512;
+    config.optimizer.learning_rate = 0.1f;
+    int status = train_model(config, d->train, NULL, &d->run, &d->model);
+    if (status) return status;
+    printf("A GRU of %d units went through %s pairs of a click and the next, %d times, in %.1f s.\n\n", (int)config.hidden[0],
+           grouped(d->run.pairs / d->run.epochs, pairs), (int)d->run.epochs, d->run.seconds);
+    return 0;
+}
+
+// Evaluates one scorer on the test days and prints its line of the table.
+static int demo_compare(const settings *s, const demo *d, const char *name, sessrec_result made, sessrec_scorer *scorer) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    sessrec_report report;
+    sessrec_eval_config evaluation = s->evaluation;
+    if (made != SESSREC_OK) return fail(EXIT_DATA, "%s", sessrec_result_text(made));
+    evaluation.cutoffs = 1;
+    evaluation.cutoff[0] = 20;
+    sessrec_result result = sessrec_evaluate_scorer(scorer, d->test, &evaluation, &report, &err);
+    sessrec_scorer_destroy(scorer);
+    if (result != SESSREC_OK) return fail_library(NULL, result, &err);
+    printf("  %-28s%10.3f%10.3f\n", name, report.all.recall[0], report.all.mrr[0]);
+    return 0;
+}
+
+static int demo_table(const settings *s, const demo *d) {
+    sessrec_scorer scorer;
+    printf("  %-28s%10s%10s\n", "what is recommended", "Recall@20", "MRR@20");
+    int status = demo_compare(s, d, "the GRU's best", sessrec_scorer_model(d->model, NULL, &scorer), &scorer);
+    if (!status) status = demo_compare(s, d, "most clicked in this visit", sessrec_scorer_s_pop(d->train, NULL, &scorer), &scorer);
+    if (!status) status = demo_compare(s, d, "most clicked in the shop", sessrec_scorer_pop(d->train, NULL, &scorer), &scorer);
+    printf("\n  Recall@20: how often the item clicked next was among the 20 recommended.\n"
+           "  MRR@20:    1 if it stood first, 1/2 if second, 1/3 if third, 0 if not there; the mean.\n\n");
+    return status;
+}
+
+// The first visit of the test days with so many clicks; -1 if there is none.
+static int32_t find_visit(const sessrec_log_view *view, int64_t clicks) {
+    for (int32_t i = 0; i < view->sessions; ++i)
+        if (view->session_begin[i + 1] - view->session_begin[i] == clicks) return i;
+    return -1;
+}
+
+static int demo_visit(const demo *d) {
+    enum { TOP = 5, CLICKS = 6 };
+    sessrec_log_view view = sessrec_dataset_view(d->test);
+    sessrec_recommendation list[TOP];
+    sessrec_query query = sessrec_query_default();
+    sessrec_session *session;
+    size_t size = sessrec_session_size(d->model, 0);
+    int32_t visit = find_visit(&view, CLICKS), count = 0;
+    void *memory = malloc(size);
+    if (!memory || sessrec_session_init(d->model, 0, memory, size, &session) != SESSREC_OK || visit < 0) {
+        free(memory);
+        return fail(EXIT_DATA, "cannot show a visit");
+    }
+    query.k = TOP;
+    query.skip_seen = 0;
+    printf("A visit of the test days, and the five best items after each click (* is what was clicked next):\n\n");
+    for (int64_t i = view.session_begin[visit]; i + 1 < view.session_begin[visit + 1]; ++i) {
+        const char *clicked = sessrec_dataset_item_id(d->test, view.item[i]);
+        const char *next = sessrec_dataset_item_id(d->test, view.item[i + 1]);
+        sessrec_session_click_id(session, clicked);
+        sessrec_session_recommend(session, &query, list, &count, NULL);
+        printf("  %-10s", clicked);
+        for (int32_t j = 0; j < count; ++j) {
+            const char *item = sessrec_model_item_id(d->model, list[j].item);
+            printf("  %s%-*s", strcmp(item, next) ? " " : "*", j + 1 < count ? 10 : 0, item);
+        }
+        putchar('\n');
+    }
+    free(memory);
+    return 0;
+}
+
+static int command_demo(settings *s) {
+    demo d;
+    memset(&d, 0, sizeof d);
+    int status = demo_make(s, &d);
+    if (!status) status = demo_train(s, &d);
+    if (!status) status = demo_table(s, &d);
+    if (!status) status = demo_visit(&d);
+    if (!status)
+        printf("\nNow with your own clicks, a file with the columns SessionId, ItemId and Time:\n\n"
+               "  sessrec split clicks.csv --days 1 -o clicks\n"
+               "  sessrec train clicks_train.tsv -o clicks.model --test clicks_test.tsv\n"
+               "  printf 'visit-1\\tSOME-ITEM\\n' | sessrec recommend clicks.model\n");
+    sessrec_dataset_destroy(d.log);
+    sessrec_dataset_destroy(d.train);
+    sessrec_dataset_destroy(d.test);
+    sessrec_model_destroy(d.model);
+    free(d.run.loss);
+    return status;
+}
+
+// ============================================================================================================
+// Commands
+// ============================================================================================================
+
+static const command commands[] = {
+    {DEMO, "demo", "[--seed N] [--threads N]", "a made-up shop, from clicks to recommendations in seconds",
+     "Makes a log of clicks in a made-up shop, trains a model on it, compares the model with two simple rules,\n"
+     "and shows what it recommends. Needs no file and writes none.", 0, command_demo},
+    {TRAIN, "train", "LOG -o MODEL [--test LOG2] [options]", "learn from a log of clicks",
+     "LOG is a CSV or TSV file with a header line, one click a line. It is used as it is unless a filter is asked for.\n"
+     "With --from the shape of the network is that of the model. Ctrl-C stops the run; no model is written then.", 1, command_train},
+    {EVALUATE, "evaluate", "MODEL LOG [options]", "how good a model is on a log",
+     "After each click of a session all items are ranked; the figures say where the item clicked next stood.", 2, command_evaluate},
+    {RECOMMEND, "recommend", "MODEL [-k 20]", "clicks on stdin, recommendations on stdout",
+     "Reads clicks, one SESSION<tab>ITEM a line, and answers each with a line: the session and the recommended items,\n"
+     "best first, with tabs between. Before the first known item the most popular ones are recommended.", 1, command_recommend},
+    {SPLIT, "split", "LOG --days N -o PREFIX [options]", "cut a log in time, to train on one part and test on the other",
+     "Sessions that end before the last N days go to PREFIX_train.tsv, those that begin in them to PREFIX_test.tsv.\n"
+     "The test log keeps items that occur in the training log.", 1, command_split},
+};
+
+enum { COMMANDS = (int)(sizeof commands / sizeof commands[0]) };
+
+static const command *find_command(const char *name) {
+    for (int i = 0; i < COMMANDS; ++i)
+        if (!strcmp(commands[i].name, name)) return &commands[i];
+    return NULL;
+}
+
+static int fail_unknown_command(const char *name) {
+    return fail(EXIT_USAGE, "there is no command '%s'; 'sessrec help' lists them", name);
+}
+
+static settings command_settings(const command *c) {
+    settings s = settings_default();
+    if (c->id == SPLIT) {
+        s.filter.min_support = 5;
+        s.filter.min_length = 2;
+    }
+    return s;
+}
+
+static int print_help(const char *name) {
+    const command *c = name ? find_command(name) : NULL;
+    if (c) {
+        settings s = command_settings(c);
+        return print_command_help(c, &s);
+    }
+    if (name) return fail_unknown_command(name);
+    printf("sessrec %s - session-based recommendation\n\n", sessrec_version());
+    for (int i = 0; i < COMMANDS; ++i) printf("  sessrec %-9s  %s\n", commands[i].name, commands[i].purpose);
+    printf("\n'sessrec help COMMAND' has the options. Try 'sessrec demo' first.\n");
+    return 0;
+}
+
+static int run_command(const command *c, int count, char **arguments) {
+    settings s = command_settings(c);
+    int status = parse(&s, c, count, arguments);
+    if (!status && s.help) return print_help(c->name);
+    if (!status) status = settle(&s);
+    if (!status) status = c->run(&s);
+    if ((fflush(stdout) || ferror(stdout)) && !status) status = fail(EXIT_DATA, "stdout: cannot be written: %s", strerror(errno));
+    return status;
+}
+
+int main(int argc, char **argv) {
+    const char *first = argc > 1 ? argv[1] : "help";
+    if (!strcmp(first, "help") || !strcmp(first, "--help") || !strcmp(first, "-h")) return print_help(argc > 2 ? argv[2] : NULL);
+    if (!strcmp(first, "--version")) {
+        printf("sessrec %s\n", sessrec_version());
+        return 0;
+    }
+    const command *c = find_command(first);
+    return c ? run_command(c, argc - 2, argv + 2) : fail_unknown_command(first);
+}

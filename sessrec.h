@@ -1,0 +1,8047 @@
+// sessrec.h - session-based recommendation in one C header: GRU4Rec, from a click log to a recommendation
+//
+// In ONE .c or .cpp file of your program:
+//     #define SESSREC_IMPLEMENTATION
+//     #include "sessrec.h"
+// and #include "sessrec.h" wherever you use it. Link -lm and -lpthread where the system has them apart. Public domain or MIT-0, see the end.
+//
+// CONTENTS        search for
+//     manual      this text: a program, the concepts, a guide, options, guarantees, the file format
+//     >>api       what you call; ends with a sign "stop here"
+//     the rest    how it works, in reading order: >>platform >>errors >>memory >>rng >>ids >>threads >>words >>kernels >>dispatch >>matmul >>config
+//                 >>losses >>gru >>model >>log >>sampler >>batcher >>optimisers >>trainer >>evaluation >>streaming >>users >>baselines >>archive
+//                 >>checkpoint >>train
+//
+// ============================================================================================================
+// 1. A program
+// ============================================================================================================
+// A coffee shop has seen a few hundred visits. Somebody clicks a grinder: what next?
+//
+// ---- program: first ----
+//     #define SESSREC_IMPLEMENTATION
+//     #include "sessrec.h"
+//     #include <stdio.h>
+//
+//     int main(void) {
+//         static const char *const route[3][4] = {
+//             {"grinder", "beans", "filter", "mug"}, {"kettle", "tea", "mug", "honey"}, {"beans", "grinder", "scale", "filter"}};
+//         sessrec_config config = sessrec_config_default();
+//         sessrec_query query = sessrec_query_default();
+//         sessrec_recommendation best[1];
+//         sessrec_dataset *log = NULL;
+//         sessrec_model *model = NULL;
+//         sessrec_error error;
+//         int32_t count = 0;
+//
+//         sessrec_dataset_create(NULL, &log);
+//         for (int visit = 0; visit < 300; ++visit)
+//             for (int click = 0; click < 4; ++click) {
+//                 char session[16];
+//                 sprintf(session, "visit %d", visit);
+//                 sessrec_dataset_add(log, NULL, session, route[visit % 3][click], visit * 60.0 + click);
+//             }
+//         config.hidden[0] = 16;  // a small shop wants a small network,
+//         config.batch_size = 8;
+//         config.negatives = 0;   // and the other items of the mini-batch are negatives enough
+//         if (sessrec_dataset_finish(log, &error) || sessrec_train(&config, log, NULL, &model, &error)) {
+//             printf("%s\n", error.text);
+//             return 1;
+//         }
+//
+//         static unsigned char memory[8192];  // the visitor's state is yours: nothing is allocated from here on
+//         sessrec_session *visitor = NULL;
+//         if (sessrec_session_init(model, 10, memory, sizeof memory, &visitor)) return 1;
+//         sessrec_session_click_id(visitor, "kettle");
+//         sessrec_session_click_id(visitor, "tea");
+//         query.k = 1;
+//         sessrec_session_recommend(visitor, &query, best, &count, NULL);
+//         for (int32_t i = 0; i < count; ++i) printf("%s\n", sessrec_model_item_id(model, best[i].item));
+//
+//         sessrec_model_destroy(model);
+//         sessrec_dataset_destroy(log);
+//         return 0;
+//     }
+// ---- output ----
+//     mug
+// ---- end ----
+//
+// ============================================================================================================
+// 2. Concepts
+// ============================================================================================================
+// A SESSION is what one visitor clicks in one go; an EVENT is one click: (session, item, time). The task is to predict the next item from the
+// clicks so far, without knowing who the visitor is. GRU4Rec (Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016) reads a session with a recurrent
+// network whose HIDDEN STATE h sums up the clicks, and scores every item i of the catalogue by  s_i = Wy_i . h + By_i.
+//
+// Shapes    B slots of a mini-batch, one session each      H width of a layer's hidden state      D width of its input
+//           N extra negative samples                       V items of the catalogue               C = B + N columns of scores
+//
+// THE GRU. One click updates the hidden state (sg is the sigmoid, * goes element by element):
+//     reset gate    r = sg(x Wr + h Ur + br)              how much of the past the candidate may see
+//     update gate   z = sg(x Wz + h Uz + bz)              how much of the candidate is taken
+//     candidate     n = tanh(x Wn + (r * h) Un + bn)      or, reset-after: tanh(x Wn + bn + r * (h Un + cn))
+//     new state     h' = (1 - z) * h + z * n
+// x is the clicked item: a one-hot vector (EMBEDDING_NONE), a row of a table (SEPARATE), or the item's row of Wy (TIED, the best on most logs, and
+// it saves a table). Reset-before is the papers' form and the default, reset-after that of cuDNN and PyTorch.
+//
+// SESSION-PARALLEL MINI-BATCHES. Sessions differ in length and are short. Instead of padding them, each of B slots walks through a session of its
+// own; where one ends the next of the log begins in the same slot, and the slot's hidden state starts at zero.
+//     log   a: a1 a2 a3   b: b1 b2   c: c1 c2 c3 c4 c5   d: d1 d2 d3   e: e1 e2
+//     slot 0   input a1 a2 | e1            mini-batch 1: a1->a2 b1->b2 c1->c2      | a session begins
+//              target a2 a3 | e2           mini-batch 2: a2->a3 d1->d2 c2->c3
+//     slot 1   input b1 | d1 d2            mini-batch 3: e1->e2 d2->d3 c3->c4
+//              target b2 | d2 d3           mini-batch 4: c4->c5                    slots 0 and 1 are gone, nothing is left to fill them
+//     slot 2   input c1 c2 c3 c4
+//              target c2 c3 c4 c5
+// At the end the batch shrinks; every (input, target) pair is used exactly once an epoch.
+//
+// NEGATIVES. The full softmax over V items would cost too much. The targets of the other slots serve as negatives, and N more items, drawn with
+// probability ~ support^alpha, are shared by the whole mini-batch (Hidasi, Karatzoglou, CIKM 2018). A row of scores has C = B + N columns: the
+// targets, then the samples; slot i's own target is column i.
+//
+// LOSSES. With y = f(s) after the output activation f, t the target's column and j over the others:
+//     XE        -log softmax(y)_t. Sampling favours popular items; logQ corrects for it by subtracting logq * log(how often a column is proposed)
+//               from the scores: log(support) for the targets, alpha * log(support) for the samples (Bengio, Senecal 2008).
+//     TOP1      mean_j  sg(y_j - y_t) + sg(y_j^2)                    the second term keeps the scores of negatives near 0
+//     BPR       mean_j  -log sg(y_t - y_j)                           with_diagonal: the sum, as the authors' program has it
+//     TOP1-max  sum_j w_j (sg(y_j - y_t) + sg(y_j^2))                w: softmax of y over the negatives, so that the hardest count most
+//     BPR-max   -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2
+// The gradients stand at >>losses. A mini-batch's loss is the sum over its rows divided by batch_size, also when the batch has shrunk, so that an
+// event weighs the same wherever it comes. Gradients stop at one time step, as published.
+//
+// USERS. Where visitors are known, a second GRU above the first keeps a state c for each user (HRNN: Quadrana, Karatzoglou, Hidasi, Cremonesi, RecSys
+// 2017). When a session ends, c' = GRU_usr(s, c) takes in its last hidden state s; the next session begins with h = tanh(c' W + b) instead of zero.
+// USER_ALL also feeds c to the gates of the first layer at every click. In training a slot holds a user and walks through all his sessions; s is the
+// state after the last input, and a session's last item is a target only. A user's first session begins at zero.
+//
+// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER, and the switch: TOP1 and BPR (loss.with_diagonal, default as the program); the GRU's form (gru);
+// whether the user's state reaches the candidate gate (user_mode ALL as the paper, GATES as the program); whether a negative that is the row's own target counts (loss.skip_own_target, default: it counts); eps = 1e-24 inside logarithms (none
+// here: logarithms are taken in a form that needs none); momentum, which the program calls Nesterov's and which is classical in both.
+//
+// EVALUATION. For every event after the first of a session, the target is ranked among all V items; nothing is sampled. Recall@k = [rank <= k],
+// MRR@k = [rank <= k] / rank, averaged over events. Items that score the same as the target: by default the target comes last among them, which a
+// constant scorer cannot profit from. Events of items that the model does not know are left out and counted. Split by time (the test after the
+// training), not at random. Ratings are not sessions: if accuracy stays when the events of each session are shuffled, the log has no order to learn.
+//
+// ============================================================================================================
+// 3. Guide
+// ============================================================================================================
+// Read a log                sessrec_dataset_load: CSV or TSV; columns by name or number; any ids; unix seconds or ISO-8601
+// Clean and split it        sessrec_dataset_filter (drop rare items, short sessions), _sessionize (cut at idle times), _split_time
+// Train                     sessrec_train. The defaults suit a shop with some thousand to some hundred thousand items. Other good beginnings:
+//                           loss.kind = BPR_MAX with activation ELU, hidden[0] = 224, batch_size = 80, learning_rate = 0.05, momentum = 0.4,
+//                           dropout_input = 0.5, dropout_hidden = 0.05, bpreg = 2
+// Stop in time              a validation log and patience, or the progress callback
+// Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
+// Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for an epoch or two
+// Measure                   sessrec_evaluate; sessrec_scorer_pop and _s_pop for what any model has to beat; your own through sessrec_scorer
+// Ship                      sessrec_model_save, then sessrec_model_load or, from flash or a mapped file without a copy, sessrec_model_from_memory
+// Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end; _export to keep it between visits
+// Know the visitors         a log with users, user_hidden = 100; a sessrec_user for each visitor: _begin a session from it, _fold the session into it
+// Write your own loop       sessrec_train is made of public functions: copy its body (the last function of this file) and change it
+// Write your own loss       loss.kind = CUSTOM and a callback
+//
+// Visitors who come back:
+//
+// ---- program: users ----
+//     #define SESSREC_IMPLEMENTATION
+//     #include "sessrec.h"
+//     #include <stdio.h>
+//
+//     int main(void) {
+//         sessrec_config config = sessrec_config_default();
+//         sessrec_query query = sessrec_query_default();
+//         sessrec_recommendation best[1];
+//         sessrec_dataset *log = NULL;
+//         sessrec_model *model = NULL;
+//         int32_t count = 0;
+//         sessrec_dataset_create(NULL, &log);
+//         for (int user = 0; user < 40; ++user)
+//             for (int visit = 0; visit < 6; ++visit)
+//                 for (int click = 0; click < 4; ++click)  // all go from 10 to 11, then half of them always to 20, the others to 21, then to 13
+//                     sessrec_dataset_add_numbers(log, user, user * 6 + visit, click == 2 ? 20 + user % 2 : 10 + click, user * 1000 + visit * 100 + click);
+//         config.hidden[0] = config.user_hidden = 16;
+//         config.user_mode = SESSREC_USER_ALL;
+//         config.batch_size = 8;
+//         config.negatives = 0;
+//         config.dropout_hidden = 0;
+//         if (sessrec_dataset_finish(log, NULL) || sessrec_train(&config, log, NULL, &model, NULL)) return 1;
+//
+//         static unsigned char memory[2][8192];
+//         sessrec_session *session = NULL;
+//         sessrec_user *user = NULL;
+//         if (sessrec_session_init(model, 4, memory[0], sizeof memory[0], &session) || sessrec_user_init(model, memory[1], sizeof memory[1], &user)) return 1;
+//         const char *visits[3][4] = {{"10", "11", "21", "13"}, {"10", "11", "21", "13"}, {"10", "11", "", ""}};
+//         for (int visit = 0; visit < 3; ++visit) {
+//             sessrec_user_begin(user, session);
+//             for (int click = 0; click < 4 && visits[visit][click][0]; ++click) sessrec_session_click_id(session, visits[visit][click]);
+//             if (visit < 2) sessrec_user_fold(user, session);  // the visitor has gone
+//         }
+//         query.k = 1;
+//         sessrec_session_recommend(session, &query, best, &count, NULL);
+//         printf("%s\n", sessrec_model_item_id(model, best[0].item));
+//         sessrec_model_destroy(model);
+//         sessrec_dataset_destroy(log);
+//         return 0;
+//     }
+// ---- output ----
+//     21
+// ---- end ----
+//
+// The same, layer by layer: here the cell alone, for a network of your own.
+//
+// ---- program: cell ----
+//     #define SESSREC_IMPLEMENTATION
+//     #include "sessrec.h"
+//     #include <stdio.h>
+//
+//     int main(void) {
+//         const float W[1 * 3] = {0.5f, 1.0f, 2.0f}, U[1 * 3] = {0.1f, 0.2f, 0.3f}, b[3] = {0, 0, 0};  // [D,3H], [H,3H], [3H]: D = H = 1
+//         sessrec_gru gru = {SESSREC_RESET_BEFORE, 1, 1, W, U, b, NULL};
+//         float h = 0, tape[4];
+//         for (int click = 1; click <= 3; ++click) {
+//             float x = (float)click;
+//             sessrec_gru_forward(&gru, 1, &x, &h, &h, tape);
+//             printf("h = %.4f\n", (double)h);
+//         }
+//         return 0;
+//     }
+// ---- output ----
+//     h = 0.7048
+//     h = 0.9685
+//     h = 0.9988
+// ---- end ----
+//
+// ============================================================================================================
+// 4. Options: #define before the implementation
+// ============================================================================================================
+//     SESSREC_NO_TRAINING     off   leaves recommendation only: models, sessions, the GRU's forward step. No libm, no threads
+//     SESSREC_NO_STDIO        off   no files: models from memory, logs from memory
+//     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
+//     SESSREC_NO_SIMD         off   plain C kernels only; same bits, many times slower where there is AVX2
+//     SESSREC_MAX_SIMD        2     0 plain, 1 up to AVX2, 2 up to AVX-512. The best that the processor has is chosen at run time
+//     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not know; anything else changes the bits
+//     SESSREC_BLAS            off   large matrix products go to cblas_sgemm; link one, with its threads set to 1. Results differ by about 1e-6
+//     SESSREC_STATIC          off   everything is static: a private copy for one file
+//     SESSREC_API             -     linkage of public functions, for instance __declspec(dllexport)
+//     SESSREC_HEADER_NAME     -     the name of this file, if you change it: it includes itself
+//
+// ============================================================================================================
+// 5. Guarantees
+// ============================================================================================================
+// Ownership     What a function makes and gives through a sessrec_X ** is yours, to end with sessrec_X_destroy. What you pass in stays yours, is
+//               only read unless the function says so, and is not kept unless it says so. Texts that are returned belong to the object.
+// Memory        malloc, or your allocator, stored in the object. A running session allocates nothing. Any allocation may fail: the
+//               call returns OUT_OF_MEMORY, and nothing leaks.
+// Threads       There are no globals. A model and a dataset that is finished may be read by any number of threads at once; a trainer, a batcher or
+//               a session belongs to one thread at a time.
+// Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2 and AVX-512. A random number is a
+//               function of (seed, what for, which one). exp, sigmoid and tanh are the library's own; training also calls log, sqrt and pow
+//               of libm. SESSREC_BLAS gives up the sameness. So does -ffast-math, which also hides NaN: do not compile this file with it.
+// Errors        Values, never a print or an exit. A loss that is not finite ends training with DIVERGED, epoch and step; the last
+//               checkpoint stays. A model with a weight that is not finite is not loaded.
+// Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes that are there before anything is
+//               allocated or read, every index once at load. See SECURITY.md.
+// Limits        items and sessions < 2^31, ids <= 255 bytes and 4 GiB together, layers <= 4, widths <= 8192, batch_size <= 65536,
+//               negatives <= 1048576, a line of a log <= 1 MiB, remembered items of a session <= 65536, k <= 65536, 16 threads of its own.
+// What it does not do   Item features; approximate search; recommendations beyond popularity for visitors without a click.
+//
+// ============================================================================================================
+// 6. File format
+// ============================================================================================================
+// Models and checkpoints are archives of named arrays: numbers little-endian, offsets from the beginning of the file, nothing compressed, nothing
+// executable, no reference to another file. One content has one legal layout.
+//     header [64]   0 "SESSREC\0"   8 major version (1) u32   12 minor version (0) u32   16 must-understand flags u32, 0   20 kind u32: 1 model,
+//                   2 checkpoint   24 number of sections u32   28 CRC-32C of header and table without these four bytes u32
+//                   32 size of the file u64   40 zeros
+//     table         a record [64] for each section: 0 name, zero-filled [16]   16 type u32: the size of an element in bytes, plus 16 for signed, 32 for
+//                   unsigned integers, 48 for floats   20 CRC-32C of the content u32   24 rows u64   32 columns u64   40 offset u64
+//                   48 bytes u64, = rows * columns * size   56 zeros
+//     contents      each at the next multiple of 64 behind the one before, zeros between; the file ends where the last one ends
+// A model has, in this order: "info", bytes [72]: u32 items, layers, width of 4 layers (0 if there is none), embedding, embedding width, GRU form,
+// activation, user width, user mode; u64 seed, events, bytes of id_text. Then its matrices by name as sessrec_model_tensor describes them, float32.
+// "support" u64 [V]; "id_offset" u32 [V+1], where each id begins in "id_text", bytes, each id with a NUL; "id_order" i32 [V], the items
+// sorted by the bytes of their ids. A checkpoint goes on with "config" and "position", float64; "acc.", "second.", "vel.", "steps." and
+// "best." + NAME where the optimiser has them; "hidden0" .. and "user".
+// A reader refuses another major version and any must-understand flag that it does not know (UNSUPPORTED); sections behind those that it knows are
+// allowed if the minor version is later than its own.
+//
+#ifndef SESSREC_H
+#define SESSREC_H
+
+// ============================================================================================================
+// >>api
+// Everything public stands between here and the sign "stop here". Conventions that hold throughout:
+//   - Matrices are row-major float, shapes are written [rows,columns]; B rows of a mini-batch, H hidden width,
+//     D input width, V items of the catalogue, N extra negative samples, C = B + N score columns.
+//   - Items, sessions and users are dense int32_t indices from 0; -1 means none or unknown.
+//   - *out is NULL after a failure; destroy(NULL) is allowed; nothing leaks.
+//   - "Threads: shared" means that any number of threads may make the call on one object at once;
+//     "Threads: one" means one thread at a time for each object.
+// ============================================================================================================
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SESSREC_VERSION_MAJOR 0
+#define SESSREC_VERSION_MINOR 1
+#define SESSREC_VERSION_PATCH 0
+
+#ifndef SESSREC_API
+#  ifdef SESSREC_STATIC
+#    if defined(__GNUC__) || defined(__clang__)
+#      define SESSREC_API static __attribute__((unused))
+#    else
+#      define SESSREC_API static
+#    endif
+#  else
+#    define SESSREC_API extern
+#  endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- basics ------------------------------------------------------------------------------------------------
+
+// What every function that can fail returns. Zero is success, negative is an error; the two positive codes are
+// not errors.
+typedef enum sessrec_result {
+    SESSREC_OK = 0,
+    SESSREC_DONE = 1,               // sessrec_batcher_next: the epoch is over
+    SESSREC_UNKNOWN_ITEM = 2,       // sessrec_session_click_id: the model does not know this item; the click is counted only
+    SESSREC_INVALID_ARGUMENT = -1,  // a NULL pointer, a value out of range, a configuration without its canary
+    SESSREC_OUT_OF_MEMORY = -2,
+    SESSREC_IO_ERROR = -3,          // a file could not be opened, read or written
+    SESSREC_BAD_LOG = -4,           // a click log has a row that cannot be read; the error has the line
+    SESSREC_BAD_FILE = -5,          // a model or checkpoint is damaged or is no such file
+    SESSREC_UNSUPPORTED = -6,       // a model file of a later version, or a feature that this build leaves out
+    SESSREC_TOO_LARGE = -7,         // a limit of the library (see "Limits" in the manual) or of the address space
+    SESSREC_DIVERGED = -8,          // the loss became NaN or infinite
+    SESSREC_STOPPED = -9,           // a callback asked to stop
+    SESSREC_NO_DATA = -10,          // nothing to learn from: no session with two events
+    SESSREC_MISMATCH = -11,         // two things do not belong together: a checkpoint and a configuration, a state and a model
+    SESSREC_NO_FILE = -12           // there is no file of that name
+} sessrec_result;
+
+// Where something outside the program can be wrong, functions take a sessrec_error * and fill it when they fail.
+// NULL is allowed. `text` is one sentence, ready to be shown; `line` counts from 1, 0 where there is no line.
+typedef struct sessrec_error {
+    sessrec_result code;
+    int64_t line;
+    char text[320];
+} sessrec_error;
+
+// Fills err, unless it is NULL, and returns code: return sessrec_error_set(err, code, "why"). text NULL: the phrase for the code.
+// Threads: shared.
+SESSREC_API sessrec_result sessrec_error_set(sessrec_error *err, sessrec_result code, const char *text);
+
+// A short English phrase for a code, never NULL. Threads: shared.
+SESSREC_API const char *sessrec_result_text(sessrec_result result);
+
+// The version of the implementation that is linked, "major.minor.patch". Threads: shared.
+SESSREC_API const char *sessrec_version(void);
+
+// The instruction set that the kernels use on this processor: "plain", "avx2" or "avx512". All give the same bits.
+// Threads: shared.
+SESSREC_API const char *sessrec_simd(void);
+
+// Where an object takes its memory from. All zero: malloc and free. `alloc` returns NULL when there is none; the
+// library aligns within the block, so any alignment will do. The struct is copied into the object.
+typedef struct sessrec_allocator {
+    void *(*alloc)(size_t bytes, void *user);
+    void (*free)(void *block, void *user);
+    void *user;
+} sessrec_allocator;
+
+// The caller's own job system: run task(context, i) for every i in [0, count), on any threads and in any order,
+// and return when all are done. run == NULL: the library starts `threads` - 1 threads of its own.
+typedef struct sessrec_jobs {
+    void (*run)(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context);
+    void *user;
+} sessrec_jobs;
+
+// ---- configuration -----------------------------------------------------------------------------------------
+
+#define SESSREC_MAX_LAYERS 4
+#define SESSREC_MAX_CUTOFFS 8
+#define SESSREC_MAX_ID 255      // bytes of a session, item or user id
+
+// Where the reset gate stands in the candidate n of the GRU.
+typedef enum sessrec_gru_form {
+    SESSREC_RESET_BEFORE = 0,   // n = tanh(W x + U (r * h) + b)         Hidasi 2016, Cho 2014
+    SESSREC_RESET_AFTER = 1     // n = tanh(W x + b + r * (U h + c))     cuDNN, PyTorch
+} sessrec_gru_form;
+
+// What the first GRU layer gets for an item.
+typedef enum sessrec_embedding {
+    SESSREC_EMBEDDING_TIED = 0,      // the item's row of the output matrix Wy: D = width of the last layer
+    SESSREC_EMBEDDING_SEPARATE = 1,  // a row of a table of its own, D = embedding_width
+    SESSREC_EMBEDDING_NONE = 2       // one-hot input: W has one row an item
+} sessrec_embedding;
+
+// What the user's state c_m does in a session (Quadrana 2017), when user_hidden > 0.
+typedef enum sessrec_user_mode {
+    SESSREC_USER_INIT = 0,      // it begins the session's hidden states: h = tanh(c W + b)
+    SESSREC_USER_ALL = 1,       // and is fed to all three gates of the first layer at every click
+    SESSREC_USER_GATES = 2      // the same but not to the candidate, as the authors' program has it
+} sessrec_user_mode;
+
+typedef enum sessrec_loss_kind {
+    SESSREC_LOSS_XE = 0,        // cross-entropy, -log softmax(s)_i
+    SESSREC_LOSS_TOP1 = 1,      // Hidasi 2016
+    SESSREC_LOSS_BPR = 2,       // Hidasi 2016, after Rendle 2009
+    SESSREC_LOSS_TOP1_MAX = 3,  // Hidasi 2018, eq. 8
+    SESSREC_LOSS_BPR_MAX = 4,   // Hidasi 2018, eq. 10 and 12
+    SESSREC_LOSS_CUSTOM = 5     // sessrec_loss_config.custom
+} sessrec_loss_kind;
+
+// The output activation y = f(s) that the loss sees. XE with LINEAR is the softmax layer.
+typedef enum sessrec_activation {
+    SESSREC_LINEAR = 0,     // s
+    SESSREC_TANH = 1,       // tanh s
+    SESSREC_RELU = 2,       // max(s, 0)
+    SESSREC_LEAKY = 3,      // s for s >= 0, else a s
+    SESSREC_ELU = 4,        // s for s >= 0, else a (e^s - 1)
+    SESSREC_SELU = 5        // b times (s for s >= 0, else a (e^s - 1))
+} sessrec_activation;
+
+// A loss of the caller's own. Row i of scores [rows,columns] belongs to slot i, column i (i < rows) is its target,
+// every other column a negative; items [columns] names the item of each column. Write the row's loss to row_loss
+// [rows] and d(sum of row_loss)/d(scores) to gradient [rows,columns]. Called by several threads at once with
+// disjoint rows: first_row is the slot of row 0, so the target of row i is column first_row + i.
+typedef void (*sessrec_loss_callback)(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
+                                      const float *scores, float *row_loss, float *gradient);
+
+typedef struct sessrec_loss_config {
+    sessrec_loss_kind kind;         // default XE
+    sessrec_activation activation;  // default LINEAR
+    float activation_a;             // leaky slope, elu or selu alpha; default 0.5
+    float activation_b;             // selu lambda; default 1.0507
+    int32_t with_diagonal;          // TOP1 and BPR: 1 (default) the authors' program, the target is a column among the others;
+                                    // 0 the paper's formula, the mean over the negatives only
+    float bpreg;                    // BPR_MAX score regularisation, >= 0; default 1
+    float logq;                     // XE: scores - logq * log(proposal) enter the softmax, >= 0; default 1, 0 is off
+    float smoothing;                // XE label smoothing e in [0,1): 1-e for the target, e/(C-1) for the others; default 0
+    int32_t skip_own_target;        // 1: a negative column that is the row's own target is left out of the row; 0 (default,
+                                    // measured better on real logs): it counts as a negative, as in the papers
+    sessrec_loss_callback custom;   // CUSTOM only
+    void *custom_user;
+} sessrec_loss_config;
+
+typedef enum sessrec_optimizer_kind {
+    SESSREC_SGD = 0,
+    SESSREC_ADAGRAD = 1,
+    SESSREC_RMSPROP = 2,
+    SESSREC_ADADELTA = 3,
+    SESSREC_ADAM = 4
+} sessrec_optimizer_kind;
+
+typedef struct sessrec_optimizer_config {
+    sessrec_optimizer_kind kind;    // default ADAGRAD
+    float learning_rate;            // > 0; default 0.2 (ADADELTA: 1 is usual)
+    float momentum;                 // classical momentum on the scaled gradient, [0,1); default 0.2
+    float decay;                    // RMSPROP and ADADELTA, (0,1); default 0.9
+    float beta1, beta2;             // ADAM, (0,1); default 0.9, 0.999
+    float epsilon;                  // > 0; default 1e-6; inside the root, for ADAM outside
+    float l2;                       // adds l2 * w to the gradient of the weights that a step touches, >= 0; default 0
+    float gradient_cap;             // scale a tensor's gradient of a step down to this L2 norm; default 0, off
+} sessrec_optimizer_config;
+
+// How a training run stands; given to the progress callback.
+typedef struct sessrec_progress {
+    int32_t epoch, epochs;          // epoch counts from 0
+    int64_t step, steps;            // mini-batches done in this epoch, and all of the epoch
+    int64_t events;                 // (input, target) pairs trained in this epoch so far
+    double loss;                    // mean over those pairs
+    double events_per_second;
+    double seconds, seconds_left;   // since the run began; estimate to the end of the last epoch
+    int32_t epoch_done;             // 1 at the call that ends an epoch
+    double validation;              // at epoch_done with a validation log: its MRR@20; else -1
+} sessrec_progress;
+
+// All settings of a model and its training, passed by value. Start from sessrec_config_default(), change fields. A
+// struct filled with zeros lacks the canary and is refused, because 0 is a legal dropout and momentum.
+typedef struct sessrec_config {
+    uint32_t canary;                        // set by sessrec_config_default
+    // the network
+    int32_t layers;                         // 1..4; default 1
+    int32_t hidden[SESSREC_MAX_LAYERS];     // width H of each layer, 1..8192; default 100
+    sessrec_embedding embedding;            // default TIED
+    int32_t embedding_width;                // SEPARATE only, 1..8192; default 100
+    sessrec_gru_form gru;                   // default RESET_BEFORE
+    // the user-level GRU, for logs with users
+    int32_t user_hidden;                    // its width, 1..8192; 0 (default): sessions stand alone
+    sessrec_user_mode user_mode;            // default INIT
+    float dropout_user;                     // of the user's state when it is updated, [0,1); default 0
+    float dropout_init;                     // of the hidden states that it begins a session with, [0,1); default 0
+    // learning
+    sessrec_loss_config loss;
+    sessrec_optimizer_config optimizer;
+    float dropout_input;                    // probability of dropping an input unit, [0,1); default 0
+    float dropout_hidden;                   // of a hidden unit of each layer, [0,1); default 0.4. The dropped state is the
+                                            // one carried to the next step, scaled by 1/(1-p)
+    int32_t batch_size;                     // slots of a mini-batch, 1..65536; default 32
+    int32_t negatives;                      // extra samples shared by a mini-batch, 0..1048576; default 2048
+    float alpha;                            // they are drawn with probability ~ support^alpha, [0,1]; default 0.5
+    int32_t epochs;                         // >= 1; default 10
+    int32_t shuffle_sessions;               // 1: a new random order each epoch; 0 (default): by time of the first event
+    uint64_t seed;                          // default 1
+    // validation and checkpoints, used by sessrec_train
+    int32_t patience;                       // epochs without a better validation MRR@20 before it stops; default 0, never
+    const char *checkpoint;                 // file written after every epoch, NULL (default): none
+    int64_t checkpoint_steps;               // also every so many mini-batches; default 0, no
+    int32_t resume;                         // 1: go on from `checkpoint` if the file is there; default 0
+    const struct sessrec_model *start_from; // weights to begin with, NULL (default): random. See sessrec_log_format.items_of
+    // the machine
+    int32_t threads;                        // 0 (default): one for each processor, 16 at most
+    sessrec_jobs jobs;                      // default: own threads
+    sessrec_allocator allocator;            // default: malloc
+    int32_t (*progress)(void *user, const sessrec_progress *progress);  // called a few times a second and at the end of each
+    void *progress_user;                                                // epoch; a value other than 0 stops the run
+} sessrec_config;
+
+// The defaults above: the setting that the authors publish for the RSC15 log. Threads: shared.
+SESSREC_API sessrec_config sessrec_config_default(void);
+
+// Says whether a configuration can be trained, and in err what is wrong with it: INVALID_ARGUMENT. Threads: shared.
+SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *config, sessrec_error *err);
+
+// ---- click logs --------------------------------------------------------------------------------------------
+#ifndef SESSREC_NO_TRAINING
+
+// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by the time
+// of their first event; inside a session events are ordered by time. Equal times keep the order of the input.
+typedef struct sessrec_dataset sessrec_dataset;
+
+// How a text log is laid out. Columns are found by name in the header line (any case, '_' ignored) or, when the text is
+// a number, by position counting from 1.
+typedef struct sessrec_log_format {
+    uint32_t canary;                // set by sessrec_log_format_default
+    const char *session_column;     // default "SessionId"
+    const char *item_column;        // default "ItemId"
+    const char *time_column;        // default "Time": unix seconds, fractions allowed, or ISO-8601 (UTC unless an offset is given);
+                                    // "" if there is none: the order of the rows is the order in time
+    const char *user_column;        // default "UserId", not required; "" to ignore it
+    char separator;                 // 0 (default): tab, ',' or ';', whichever the first line has most of
+    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is counted and skipped
+    const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for training it further
+    sessrec_allocator allocator;
+} sessrec_log_format;
+
+SESSREC_API sessrec_log_format sessrec_log_format_default(void);
+
+// Read a CSV or TSV file: one event a line, LF or CRLF, fields may be quoted ("" is a quote inside). Ids are integers
+// or text up to SESSREC_MAX_ID bytes, kept verbatim. Memory: about 28 bytes an event while it is read, 12 then, and the distinct ids.
+// Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Owner of *out: the caller. Threads: shared.
+#ifndef SESSREC_NO_STDIO
+SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err);
+// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users). The file appears whole or
+// not at all. Threads: shared.
+SESSREC_API sessrec_result sessrec_dataset_write(const sessrec_dataset *log, const char *path, sessrec_error *err);
+#endif
+// The same from `size` bytes in memory, which are only read.
+SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err);
+
+// Build a log from memory: create, add events in any order, finish. format may be NULL. user may be NULL; either all events
+// have one or none has. Adding after finish, or using the log before it, is INVALID_ARGUMENT. Threads: one.
+SESSREC_API sessrec_result sessrec_dataset_create(const sessrec_log_format *format, sessrec_dataset **out);
+SESSREC_API sessrec_result sessrec_dataset_add(sessrec_dataset *log, const char *user, const char *session, const char *item, double time);
+// The same with integer ids, which are kept as their decimal text. user < 0: none.
+SESSREC_API sessrec_result sessrec_dataset_add_numbers(sessrec_dataset *log, int64_t user, int64_t session, int64_t item, double time);
+SESSREC_API sessrec_result sessrec_dataset_finish(sessrec_dataset *log, sessrec_error *err);
+SESSREC_API void sessrec_dataset_destroy(sessrec_dataset *log);
+
+// What a finished log holds. The arrays belong to the log and live until it is changed or destroyed.
+typedef struct sessrec_log_view {
+    int32_t items, sessions, users;     // users: 0 if the log has none
+    int64_t events;
+    const int64_t *session_begin;       // [sessions+1] events of session s: session_begin[s] .. session_begin[s+1]-1
+    const int32_t *item;                // [events]
+    const double *time;                 // [events] seconds
+    const int32_t *session_user;        // [sessions], NULL if there are no users
+    const int64_t *support;             // [items] events of each item
+    int64_t bad_rows;                   // rows skipped while reading
+    int64_t dropped_events;             // events taken out by filters and splits so far
+} sessrec_log_view;
+
+// Threads: shared. A log that is not finished gives an empty view.
+SESSREC_API sessrec_log_view sessrec_dataset_view(const sessrec_dataset *log);
+
+// Ids, as the log held them, and back (-1: not there). The text lives as long as the log. Threads: shared.
+SESSREC_API const char *sessrec_dataset_item_id(const sessrec_dataset *log, int32_t item);
+SESSREC_API const char *sessrec_dataset_session_id(const sessrec_dataset *log, int32_t session);
+SESSREC_API const char *sessrec_dataset_user_id(const sessrec_dataset *log, int32_t user);
+SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const char *id);
+
+// The one rule of filtering, the same for training, validation and test logs: drop repeats of an item directly after itself
+// (if drop_repeats), events of items with less than min_support events, sessions with less than min_length or more than
+// max_length events (0: no limit); again until nothing changes. Items without events leave the log, the others keep their
+// order. Items of format.items_of always stay, with their numbers, and are never too rare. Threads: one.
+typedef struct sessrec_filter {
+    int32_t drop_repeats;
+    int64_t min_support, min_length, max_length;
+} sessrec_filter;
+SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_filter filter);
+
+// Cut each session wherever two neighbouring events lie more than idle_seconds apart; the pieces after the first are named
+// "ID#2", "ID#3" and so on. Use it on a log whose session column is really a user. Threads: one.
+SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, double idle_seconds);
+
+// Temporal split: sessions that end before `time` go to *before, sessions that start at `time` or later to *after. Sessions
+// that run across it are in neither, and count as dropped events of *before: nothing from the future reaches training.
+// Threads: shared. Owner of both: the caller.
+SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log, double time, sessrec_dataset **before, sessrec_dataset **after);
+
+// Each user's last session goes to *last, the earlier ones to *rest; users with one session are in *rest only. The log must
+// have users. Threads: shared. Owner of both: the caller.
+SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_dataset *log, sessrec_dataset **rest, sessrec_dataset **last);
+
+// Drop the events of `log` whose item does not occur in `known` (by id). Threads: one for log, shared for known.
+SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, const sessrec_dataset *known);
+
+#endif // SESSREC_NO_TRAINING
+
+// ---- models ------------------------------------------------------------------------------------------------
+
+// A trained model: weights, item ids and item support. Never changes after it is made, so it may be shared.
+typedef struct sessrec_model sessrec_model;
+
+typedef struct sessrec_model_info {
+    int32_t items;
+    int32_t layers;
+    int32_t hidden[SESSREC_MAX_LAYERS];
+    sessrec_embedding embedding;
+    int32_t embedding_width;        // D of the first layer; 0 with EMBEDDING_NONE
+    sessrec_gru_form gru;
+    int32_t user_hidden;            // width of the user-level GRU, 0: none
+    sessrec_user_mode user_mode;
+    sessrec_activation activation;  // of the loss it was trained with. Scores are given before it: all are monotone
+    uint64_t seed;
+    uint64_t events;                // training events that the support counts sum to
+} sessrec_model_info;
+
+// A matrix that belongs to a model or a trainer. rows [rows,columns], row-major. row_ids: NULL for a whole matrix; for the
+// sparse gradients of a trainer, the item of each row.
+typedef struct sessrec_tensor {
+    float *data;
+    int32_t rows, columns;
+    const int32_t *row_ids;
+} sessrec_tensor;
+
+#ifndef SESSREC_NO_STDIO
+// Read a model file. Every length, checksum and index is checked before it is used; a damaged file is BAD_FILE with the
+// reason, a later format UNSUPPORTED. allocator may be NULL. Owner: the caller. Threads: shared.
+SESSREC_API sessrec_result sessrec_model_load(const char *path, const sessrec_allocator *allocator, sessrec_model **out, sessrec_error *err);
+// Write a model file: to a temporary file in the same directory, synced, then renamed over `path`, so that a failure at any
+// moment leaves the old file as it was. IO_ERROR. Threads: shared.
+SESSREC_API sessrec_result sessrec_model_save(const sessrec_model *model, const char *path, sessrec_error *err);
+#endif
+// Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be 64-byte aligned and
+// outlive the model. Only a small handle is allocated. Errors as sessrec_model_load. Threads: shared.
+SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t size, const sessrec_allocator *allocator, sessrec_model **out, sessrec_error *err);
+// The file as bytes: size, then content into a buffer of at least that size. Threads: shared.
+SESSREC_API size_t sessrec_model_bytes(const sessrec_model *model);
+SESSREC_API sessrec_result sessrec_model_to_memory(const sessrec_model *model, void *bytes, size_t size);
+SESSREC_API void sessrec_model_destroy(sessrec_model *model);
+
+SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model);
+// Item ids in both directions; -1 and NULL for what is not there. The text lives as long as the model. Threads: shared.
+SESSREC_API const char *sessrec_model_item_id(const sessrec_model *model, int32_t item);
+SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const char *id);
+// Training events of an item; 0 for an unknown one. Threads: shared.
+SESSREC_API uint64_t sessrec_model_support(const sessrec_model *model, int32_t item);
+
+// Weights by name; do not write to them. With l the layer from 0 and gates side by side in the order r, z, n:
+//   "Wy" [V,H] "By" [V,1] output     "E" [V,D] separate embedding
+//   "L0.W" [D,3H] input, row i holds the weights of input i (with EMBEDDING_NONE D = V: a row an item)
+//   "L0.U" [H,3H] recurrent     "L0.b" [1,3H] bias     "L0.c" [1,3H] recurrent bias, RESET_AFTER only
+// and with a user-level GRU of width Hu, whose input is the last layer's state:
+//   "U0.W" [H,3Hu] "U0.U" "U0.b" "U0.c" as above     "I0.W" [Hu,H] "I0.b" [1,H] what begins layer 0's hidden state; "I1.W" .. further layers
+//   "C0.W" [Hu,3H] from the user's state to the gates of layer 0, USER_ALL and USER_GATES only
+// INVALID_ARGUMENT if the model has no such tensor. Threads: shared.
+SESSREC_API sessrec_result sessrec_model_tensor(const sessrec_model *model, const char *name, sessrec_tensor *out);
+// The names, one by one from index 0; NULL after the last. Threads: shared.
+SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, int32_t index);
+
+// ---- train and evaluate ------------------------------------------------------------------------------------
+#ifndef SESSREC_NO_TRAINING
+
+// Train a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1). validation may
+// be NULL; with one, the weights of the epoch with the best MRR@20 are returned, and patience may end the run early. When
+// a callback stops the run the model as it stands is returned with SESSREC_STOPPED. DIVERGED names epoch and step.
+// Owner of *out: the caller. Threads: shared.
+SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_dataset *log, const sessrec_dataset *validation, sessrec_model **out, sessrec_error *err);
+
+// Which rank the target gets among items with the same score.
+typedef enum sessrec_ties {
+    SESSREC_TIES_CONSERVATIVE = 0,  // #(score >= target), the target included: last among equals
+    SESSREC_TIES_STANDARD = 1,      // 1 + #(score > target): first among equals
+    SESSREC_TIES_MEDIAN = 2         // 1 + #(score > target) + #(other equals) / 2
+} sessrec_ties;
+
+// One evaluated event. rank is a half when ties are MEDIAN.
+typedef struct sessrec_event {
+    int32_t session;        // of the log
+    int32_t position;       // of the input in its session, from 0, unknown items not counted
+    int32_t length;         // events of the session, unknown items not counted
+    int32_t history;        // earlier sessions of the user: in eval.history and in the log
+    int32_t input, target;  // items of the scorer
+    double rank;
+} sessrec_event;
+
+typedef struct sessrec_eval_config {
+    uint32_t canary;                            // set by sessrec_eval_config_default
+    sessrec_ties ties;                          // default CONSERVATIVE
+    int32_t cutoffs;                            // how many; default 4
+    int32_t cutoff[SESSREC_MAX_CUTOFFS];        // k >= 1; default 1, 5, 10, 20
+    int32_t coverage;                           // 1: also fill report.coverage; costs a top-k list an event. Default 0
+    int32_t batch_size;                         // sessions scored side by side; changes speed only. Default 64
+    int32_t threads;                            // 0 (default): one for each processor
+    sessrec_jobs jobs;
+    sessrec_allocator allocator;
+    const sessrec_dataset *history;             // earlier sessions of the log's users, matched by user id; default NULL. They make the
+                                                // states of users for scorers that know users
+    void (*on_event)(void *user, const sessrec_event *event);   // called for every event in the order of the log; default NULL
+    void *on_event_user;
+} sessrec_eval_config;
+SESSREC_API sessrec_eval_config sessrec_eval_config_default(void);
+
+// Metrics averaged over events, one value a cut-off. With one relevant item HR@k is Recall@k.
+typedef struct sessrec_metrics {
+    int64_t events;
+    double recall[SESSREC_MAX_CUTOFFS];     // [rank <= k]
+    double mrr[SESSREC_MAX_CUTOFFS];        // [rank <= k] / rank
+    double ndcg[SESSREC_MAX_CUTOFFS];       // [rank <= k] / log2(1 + rank)
+    double precision[SESSREC_MAX_CUTOFFS];  // [rank <= k] / k
+} sessrec_metrics;
+
+#define SESSREC_GROUPS 8
+typedef struct sessrec_report {
+    int32_t cutoffs, cutoff[SESSREC_MAX_CUTOFFS];
+    sessrec_ties ties;
+    int64_t sessions, events;               // sessions with an evaluated event, and events
+    int64_t unknown_items;                  // events left out because the scorer does not know their item
+    sessrec_metrics all;
+    double coverage[SESSREC_MAX_CUTOFFS];   // part of the catalogue that occurs in some event's top k
+    sessrec_metrics by_position[SESSREC_GROUPS];  // input position 0, 1, ..., 6, and 7 or later
+    sessrec_metrics by_length[SESSREC_GROUPS];    // session length 2, 3, 4, 5, 6-7, 8-10, 11-20, more
+    sessrec_metrics by_history[SESSREC_GROUPS];   // earlier sessions 0, 1, 2, 3, 4, 5-6, 7-10, more
+    double seconds;
+} sessrec_report;
+
+// Rank the target of every (input, target) pair of every session against the whole catalogue. States start at zero with each
+// session. Events of unknown items are removed first, and counted. Threads: shared.
+SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err);
+
+// Anything that scores items can be evaluated: the GRU, the baselines, the caller's own. Calls for different states come from
+// several threads at once. A call serves `rows` sessions; their states stand one after the other, state_bytes apart.
+typedef struct sessrec_scorer {
+    void *self;
+    int32_t items;              // size of its catalogue
+    size_t state_bytes;         // of the state of one session, a multiple of 16; the evaluation owns them, 64-byte aligned
+    size_t (*scratch_bytes)(const void *self, int32_t rows);                // scratch memory that a call for so many rows wants; NULL: none
+    int32_t (*find_item)(const void *self, const char *id);                 // its number for an id, or -1
+    void (*begin)(const void *self, void *state, const void *user);         // a session begins; user: of the visitor, NULL if not known
+    void (*click)(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch);  // one click in each session
+    // scores of items first .. first+count-1 in each session, to scores [rows,count]; higher is better, NaN and -infinity are
+    // "not scored". A given state and item must always get the same bits. count is at most 1024.
+    void (*score)(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores, void *scratch);
+    void (*destroy)(void *self);    // may be NULL
+    // for scorers that know users; user_bytes == 0: the rest is not used. States of users are a multiple of 16 bytes too.
+    size_t user_bytes;
+    void (*begin_user)(const void *self, void *user);                       // a user without any session yet
+    void (*end)(const void *self, const void *state, void *user, void *scratch);    // a session of two or more clicks is over
+} sessrec_scorer;
+SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log, const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err);
+
+// Scorers of the library; end each with sessrec_scorer_destroy. The model must outlive its scorer, the log need not.
+//   model: the GRU.   pop: supp_i / (1 + supp_i), the same for every session.   s_pop: how often the item occurred in this
+//   session, ties broken by pop.
+SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out);
+SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
+SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
+SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
+
+#endif // SESSREC_NO_TRAINING
+
+// ---- streaming recommendation ------------------------------------------------------------------------------
+
+// A running session. Lives in memory of the caller, makes no allocation and no system call. Keeps the hidden state of every
+// layer and the last `remember` distinct items. The model must outlive it.
+typedef struct sessrec_session sessrec_session;
+
+// Bytes of memory for a session that remembers so many items (0..65536) for skip_seen; 0 for a bad argument. Threads: shared.
+SESSREC_API size_t sessrec_session_size(const sessrec_model *model, int32_t remember);
+// Make an empty session in `memory` of at least that size, any alignment. There is nothing to free. Threads: shared.
+SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory, size_t size, sessrec_session **out);
+
+// The user clicked an item: h = GRU(item, h). Item -1, or an unknown id, leaves the state as it is, is counted, and returns
+// UNKNOWN_ITEM. Threads: one.
+SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item);
+SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id);
+
+typedef struct sessrec_recommendation {
+    int32_t item;
+    float score;        // before the output activation; from popularity: the item's support
+} sessrec_recommendation;
+
+// Who made a recommendation.
+typedef enum sessrec_source {
+    SESSREC_FROM_MODEL = 0,
+    SESSREC_FROM_POPULARITY = 1     // no known item has been clicked yet
+} sessrec_source;
+
+// What to recommend. Start from sessrec_query_default().
+typedef struct sessrec_query {
+    uint32_t canary;
+    int32_t k;                      // how many; default 20
+    int32_t skip_seen;              // 1 (default): not the items that the session remembers
+    const int32_t *candidates;      // only these items, without repeats; NULL (default): all
+    int32_t candidate_count;
+    int32_t (*veto)(void *user, int32_t item);  // a value other than 0: not this item. Asked only about items that would enter
+    void *veto_user;                            // the list, so k items come back if k exist. Default NULL
+} sessrec_query;
+SESSREC_API sessrec_query sessrec_query_default(void);
+
+// The best items in falling order of score (equal scores: lower number first). out has room for query->k; *count says how many
+// came. source may be NULL. The exact top k of the catalogue, no approximation. Threads: one.
+SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out, int32_t *count, sessrec_source *source);
+// Scores of given items, [count]; an unknown item gets -infinity. Threads: one.
+SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items, int32_t count, float *scores);
+// The session is over: forget its clicks, ready for the next. Threads: one.
+SESSREC_API void sessrec_session_end(sessrec_session *session);
+// Clicks so far: on known items, and on unknown ones. Threads: one.
+SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t *known, int64_t *unknown);
+
+// The state as bytes, to keep between visits or to move to another machine: little-endian, same for every platform, bound to
+// the model. import refuses damaged bytes (BAD_FILE) and those of another model or size (MISMATCH); the session then stays
+// as it was. Threads: one.
+SESSREC_API size_t sessrec_session_bytes(const sessrec_session *session);
+SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session, void *bytes, size_t size);
+SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size);
+
+// ---- users ----
+
+// The state of a user between sessions, for models with a user-level GRU (Quadrana 2017). Lives in memory of the caller, like a session. A new
+// user's first session begins as it would without the state.
+typedef struct sessrec_user sessrec_user;
+
+// Bytes for a user's state; 0 if the model has no user-level GRU. Threads: shared.
+SESSREC_API size_t sessrec_user_size(const sessrec_model *model);
+SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *memory, size_t size, sessrec_user **out);
+// The user comes back: the session is forgotten and begins anew from his state. MISMATCH if the two are of different models. Threads: one.
+SESSREC_API sessrec_result sessrec_user_begin(const sessrec_user *user, sessrec_session *session);
+// The user leaves: c = GRU_usr(s, c), then the session is ended. As in training, s is the hidden state before the last click, and sessions with less
+// than two clicks on known items leave the state as it is. Threads: one.
+SESSREC_API sessrec_result sessrec_user_fold(sessrec_user *user, sessrec_session *session);
+// How many sessions the state holds. Threads: one.
+SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user);
+// The state as bytes, as for sessions: little-endian, bound to the model; import refuses what is damaged (BAD_FILE) or of another model (MISMATCH).
+SESSREC_API size_t sessrec_user_bytes(const sessrec_user *user);
+SESSREC_API sessrec_result sessrec_user_export(const sessrec_user *user, void *bytes, size_t size);
+SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *bytes, size_t size);
+
+// ---- building blocks ---------------------------------------------------------------------------------------
+
+// The weights of one GRU layer, wherever they live. Gates stand side by side in the order r, z, n.
+typedef struct sessrec_gru {
+    sessrec_gru_form form;
+    int32_t input, hidden;  // D, H
+    const float *W;         // [D,3H]
+    const float *U;         // [H,3H]
+    const float *b;         // [3H]
+    const float *c;         // [3H] recurrent bias, RESET_AFTER only
+} sessrec_gru;
+
+// One time step (Cho 2014; Hidasi 2016, eq. 1-4), for B rows:
+//   r = sigmoid(x Wr + h Ur + br)   z = sigmoid(x Wz + h Uz + bz)   n = see sessrec_gru_form   h' = (1-z) * h + z * n
+// x [B,D], h [B,H] in, h_new [B,H] out (may be h itself). tape [B,4H] keeps what the backward pass needs; it is required.
+// Threads: shared, with distinct outputs.
+SESSREC_API void sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, float *h_new, float *tape);
+
+#ifndef SESSREC_NO_TRAINING
+
+// Where the gradients of the weights go: same shapes as in sessrec_gru. They are overwritten, not added to.
+typedef struct sessrec_gru_gradient {
+    float *W, *U, *b, *c;
+} sessrec_gru_gradient;
+
+// The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x, h and tape as forward had and left them. d_x [B,D] and
+// d_h [B,H] may be NULL. scratch [B,9H+D] is used up. Threads: shared, with distinct outputs.
+SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, const float *tape, const float *d_h_new,
+                                      float *d_x, float *d_h, const sessrec_gru_gradient *gradient, float *scratch);
+
+// Loss and gradient of scores [rows,columns]; column first_row + i is the target of row i. items [columns] names the item of each
+// column (needed for CUSTOM and skip_own_target, else NULL). log_proposal [columns] is subtracted, times logq, before the softmax of
+// XE (NULL: nothing). Writes row_loss [rows] and gradient = d(sum of rows)/d(scores) [rows,columns], which may be the scores
+// themselves except for CUSTOM. scratch [8*columns]. Formulas: manual, "Losses". Threads: shared, with distinct outputs.
+SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
+                                        const float *log_proposal, const float *scores, float *row_loss, float *gradient, float *scratch);
+
+// Optimiser state for one tensor, arrays of its shape, all zero at the start. Which ones a kind needs:
+// first: all but SGD (Adagrad, RMSProp, Adadelta: mean of g^2; Adam: m). second: Adadelta (mean of d^2), Adam (v).
+// velocity: momentum > 0. steps [rows]: Adam, how often each row was updated.
+typedef struct sessrec_optimizer_state {
+    float *first, *second, *velocity;
+    int32_t *steps;
+} sessrec_optimizer_state;
+
+// w -= learning_rate * d(g), or with momentum v = momentum v - learning_rate d(g), w += v; d(g) by kind. Updates rows
+// row_ids[0..rows-1] of the table w [*,columns] with gradient [rows,columns]; row_ids == NULL: rows 0 .. rows-1. Row ids must be
+// distinct: see sessrec_sum_duplicates. gradient is used up. Threads: shared, with distinct rows.
+SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows, int32_t columns, const int32_t *row_ids,
+                                          float *weights, float *gradient, const sessrec_optimizer_state *state);
+
+// Adds the rows of gradient [rows,columns] that have the same row id into the first of them, in order, and moves the distinct rows and
+// their ids to the front. Returns how many there are. scratch [6*rows+2]. Threads: shared.
+SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient, int32_t *scratch);
+
+// Draws items with probability support^alpha / sum(support^alpha), by an exact integer cumulative table: any item with
+// support > 0 can come, whatever the size of the catalogue. Draw `index` of `seed` is always the same item. Owner: the caller.
+// NO_DATA if nothing has support. Threads: create one, draw shared.
+typedef struct sessrec_sampler sessrec_sampler;
+SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha, const sessrec_allocator *allocator, sessrec_sampler **out);
+SESSREC_API int32_t sessrec_sampler_draw(const sessrec_sampler *sampler, uint64_t seed, uint64_t index);
+SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler);
+
+// One session-parallel mini-batch: `rows` slots, each with the next (input, target) pair of its session.
+typedef struct sessrec_batch {
+    int32_t epoch;
+    int64_t step;                   // in the epoch, from 0
+    int32_t rows;                   // live slots, <= config.batch_size
+    int32_t negative_count;
+    const int32_t *input;           // [rows] items
+    const int32_t *target;          // [rows]
+    const int32_t *negative;        // [negative_count] shared by all rows
+    const int32_t *session;         // [rows] sessions of the log
+    const int32_t *session_start;   // [rows] 1: the pair is the first of its session, the hidden state starts anew
+    const int32_t *user_start;      // [rows] 1: and the session the first of its user, both states start at zero. NULL without users
+    const int32_t *previous_row;    // [rows] the row of this slot in the mini-batch before; slots move up when others run out
+} sessrec_batch;
+
+// Walks a log in session-parallel mini-batches (Hidasi 2016, figure 3). Slots 0.. take the first sessions; a slot whose session is
+// used up takes the next one, lowest slot first; when none is left the slot goes and the batch shrinks. Every pair comes exactly
+// once an epoch; only without extra negatives the epoch ends when a single slot is left, because it has nothing to be compared
+// with. sampler may be NULL: none are drawn; with config.negatives > 0 the caller adds his own to each mini-batch. Log and sampler must outlive the
+// batcher. Threads: one.
+typedef struct sessrec_batcher sessrec_batcher;
+SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler, sessrec_batcher **out, sessrec_error *err);
+// The next mini-batch; its arrays live until the next call. DONE at the end of an epoch, the call after that begins the next one.
+SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
+// Go to a step of an epoch, as after a resume: the next mini-batch will be that one.
+SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step);
+// Mini-batches and pairs of an epoch.
+SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
+SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
+SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
+
+// A model in training: weights, optimiser state, hidden state of every slot. The items are those of the log (after those of
+// config->start_from; the log must then have been made with format.items_of, else MISMATCH). Owner: the caller. Threads: one.
+typedef struct sessrec_trainer sessrec_trainer;
+SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_dataset *log, sessrec_trainer **out, sessrec_error *err);
+SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *trainer);
+// Forward and backward for one mini-batch, then the update. *loss (may be NULL) is the sum of the row losses divided by
+// config.batch_size, also when the batch has shrunk. DIVERGED if it is not finite; the weights then keep their last values.
+SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *trainer, const sessrec_batch *batch, double *loss, sessrec_error *err);
+// The two halves: gradients (and new hidden states), and the update with them.
+SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const sessrec_batch *batch, double *loss, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer);
+// Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of tables only the rows that
+// were touched, with row_ids; -1 where a row was added to an earlier one of the same item); optimiser state "acc.NAME", "second.NAME", "vel.NAME"; "hidden0" .. [batch_size,H] and "user" [batch_size,Hu] the
+// states of the slots, of which the first batch.rows are live. (To see the scores, use a custom loss.)
+SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name, sessrec_tensor *out);
+// The weights as they stand, as a model that belongs to the trainer and changes with it.
+SESSREC_API const sessrec_model *sessrec_trainer_model(const sessrec_trainer *trainer);
+// Ends the trainer's ownership: the model stays, and is the caller's to destroy. The trainer can then only be destroyed.
+SESSREC_API sessrec_model *sessrec_trainer_take_model(sessrec_trainer *trainer);
+// Early stopping: tell the trainer how good its weights are (higher is better). It keeps a copy of the best and returns how many calls
+// ago they were seen, 0 for now, negative: an error code. use_best puts them back.
+SESSREC_API int32_t sessrec_trainer_keep_best(sessrec_trainer *trainer, double value);
+SESSREC_API void sessrec_trainer_use_best(sessrec_trainer *trainer);
+// Where it stands: the epoch and the step in it that come next; pairs and summed row loss of the epoch so far; the best value that
+// keep_best was told, and how many calls ago (-1: it was not called).
+typedef struct sessrec_position {
+    int32_t epoch, best_age;
+    int64_t step, pairs;
+    double loss_sum, best;
+} sessrec_position;
+SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *trainer);
+// The sampler that the configuration asks for, from the support of the model's items; NULL with negatives == 0. Owner: the caller.
+SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *trainer, sessrec_sampler **out, sessrec_error *err);
+// Steps through what is left of the batcher's epoch. Calls config.progress a few times a second, writes config.checkpoint every
+// config.checkpoint_steps. STOPPED if the callback said so.
+SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *trainer, sessrec_batcher *batcher, sessrec_error *err);
+// The epoch is over: the position goes to the beginning of the next.
+SESSREC_API void sessrec_trainer_next_epoch(sessrec_trainer *trainer);
+// Fills in how the run stands, for a progress callback.
+SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *trainer, const sessrec_batcher *batcher, sessrec_progress *out);
+#ifndef SESSREC_NO_STDIO
+// Checkpoints hold everything that the rest of the run depends on; a run that is resumed ends with the same bits as one that was never
+// stopped. load puts one into a trainer that was created with the same configuration and log, else MISMATCH. Written like a model.
+SESSREC_API sessrec_result sessrec_trainer_save(const sessrec_trainer *trainer, const char *path, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_trainer_load(sessrec_trainer *trainer, const char *path, sessrec_error *err);
+#endif
+
+// The one definition of rank: from the number of items that score higher than the target and of others that score the same.
+// Threads: shared.
+SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties);
+// Counts both over scores [items]. A NaN target ranks last (every other item is higher); other NaNs are never higher.
+SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher, int64_t *equal);
+// Adds one event of that rank to metrics whose values are sums over events; divide by events in the end.
+SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoffs, const int32_t *cutoff);
+
+#endif // SESSREC_NO_TRAINING
+
+#ifdef __cplusplus
+}
+#endif
+
+// ================================ Stop here if you only use it. The rest is how it works. ================================
+#endif // SESSREC_H
+
+#if defined(SESSREC_IMPLEMENTATION) && (defined(SESSREC__WORDS) || !defined(SESSREC__IMPLEMENTED))
+#define SESSREC__IMPLEMENTED
+#ifndef SESSREC__WORDS  // defined while this file includes itself, see >>words
+
+// ============================================================================================================
+// >>platform   compilers, processors, threads
+// ============================================================================================================
+
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#ifndef SESSREC_NO_STDIO
+#  include <errno.h>
+#  include <stdio.h>
+#endif
+
+#ifdef SESSREC_NO_TRAINING
+#  ifndef SESSREC_NO_THREADS
+#    define SESSREC_NO_THREADS
+#    define SESSREC__OWN_NO_THREADS
+#  endif
+#endif
+
+#if defined(_WIN32)
+#  define SESSREC__WINDOWS
+#  ifndef WIN32_LEAN_AND_MEAN
+#    define WIN32_LEAN_AND_MEAN
+#  endif
+#  include <windows.h>
+#elif defined(__unix__) || defined(__APPLE__)
+#  define SESSREC__POSIX
+#  include <sys/time.h>
+#  include <unistd.h>
+#  ifndef SESSREC_NO_STDIO
+#    include <fcntl.h>
+#    include <sys/stat.h>
+#  endif
+#  ifndef SESSREC_NO_THREADS
+#    include <pthread.h>
+#  endif
+#else
+#  ifndef SESSREC_NO_THREADS
+#    define SESSREC_NO_THREADS
+#    define SESSREC__OWN_NO_THREADS
+#  endif
+#endif
+
+#if !defined(SESSREC_NO_SIMD) && (defined(__x86_64__) || defined(_M_X64)) && !defined(__CUDACC__)
+#  define SESSREC__X86
+#  include <immintrin.h>
+#  ifdef _MSC_VER
+#    include <intrin.h>
+#  endif
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#  define SESSREC__INLINE static inline __attribute__((always_inline, unused))
+#  define SESSREC__UNUSED __attribute__((unused))
+#elif defined(_MSC_VER)
+#  define SESSREC__INLINE static __forceinline
+#  define SESSREC__UNUSED
+#else
+#  define SESSREC__INLINE static inline
+#  define SESSREC__UNUSED
+#endif
+
+#define SESSREC__CANARY_CONFIG 0x5e55c0f1u
+#define SESSREC__CANARY_LOG 0x5e5510f1u
+#define SESSREC__CANARY_EVAL 0x5e55e0a1u
+#define SESSREC__CANARY_QUERY 0x5e550e51u
+
+// Seconds on the wall, for progress reports only: nothing that is computed depends on it.
+static SESSREC__UNUSED double sessrec__now(void) {
+#if defined(SESSREC__WINDOWS)
+    LARGE_INTEGER ticks, frequency;
+    QueryPerformanceCounter(&ticks);
+    QueryPerformanceFrequency(&frequency);
+    return (double)ticks.QuadPart / (double)frequency.QuadPart;
+#elif defined(SESSREC__POSIX)
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    return (double)now.tv_sec + 1e-6 * (double)now.tv_usec;
+#else
+    return 0.0;
+#endif
+}
+
+static SESSREC__UNUSED int32_t sessrec__processors(void) {
+#if defined(SESSREC__WINDOWS)
+    SYSTEM_INFO info;
+    GetSystemInfo(&info);
+    return (int32_t)info.dwNumberOfProcessors;
+#elif defined(SESSREC__POSIX) && defined(_SC_NPROCESSORS_ONLN)
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 && count < 65536 ? (int32_t)count : 1;
+#else
+    return 1;
+#endif
+}
+
+// ============================================================================================================
+// >>errors   one sentence for the user, one code for the program
+// ============================================================================================================
+
+SESSREC_API const char *sessrec_version(void) {
+#define SESSREC__TEXT2(x) #x
+#define SESSREC__TEXT(x) SESSREC__TEXT2(x)
+    return SESSREC__TEXT(SESSREC_VERSION_MAJOR) "." SESSREC__TEXT(SESSREC_VERSION_MINOR) "." SESSREC__TEXT(SESSREC_VERSION_PATCH);
+#undef SESSREC__TEXT
+#undef SESSREC__TEXT2
+}
+
+SESSREC_API const char *sessrec_result_text(sessrec_result result) {
+    switch (result) {
+    case SESSREC_OK: return "ok";
+    case SESSREC_DONE: return "the epoch is over";
+    case SESSREC_UNKNOWN_ITEM: return "the model does not know this item";
+    case SESSREC_INVALID_ARGUMENT: return "an argument is invalid";
+    case SESSREC_OUT_OF_MEMORY: return "out of memory";
+    case SESSREC_IO_ERROR: return "a file could not be read or written";
+    case SESSREC_BAD_LOG: return "the click log has a row that cannot be read";
+    case SESSREC_BAD_FILE: return "the file is damaged or of another kind";
+    case SESSREC_UNSUPPORTED: return "this build does not support it";
+    case SESSREC_TOO_LARGE: return "a size is over the library's limit";
+    case SESSREC_DIVERGED: return "the loss became NaN or infinite";
+    case SESSREC_STOPPED: return "stopped by a callback";
+    case SESSREC_NO_DATA: return "there is nothing to learn from";
+    case SESSREC_NO_FILE: return "there is no such file";
+    case SESSREC_MISMATCH: return "these two do not belong together";
+    }
+    return "unknown result";
+}
+
+// Appends to text [size] at *used, never past its end, always terminated.
+static void sessrec__append(char *text, size_t size, size_t *used, const char *piece, size_t length) {
+    for (size_t i = 0; i < length && *used + 1 < size; ++i) text[(*used)++] = piece[i];
+    text[*used] = 0;
+}
+
+// Decimal digits of value into the end of buffer [24]; returns where they begin. snprintf would need stdio.
+static char *sessrec__decimal(int64_t value, char buffer[24]) {
+    uint64_t rest = value < 0 ? 0u - (uint64_t)value : (uint64_t)value;
+    char *at = buffer + 23;
+    *at = 0;
+    do {
+        *--at = (char)('0' + (int)(rest % 10));
+        rest /= 10;
+    } while (rest);
+    if (value < 0) *--at = '-';
+    return at;
+}
+
+// Fills err (if there is one) and returns code, so that a failing function ends in one statement. format knows %s (const char *)
+// and %d (int64_t), nothing else.
+static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format, ...) {
+    if (!err) return code;
+    va_list arguments;
+    va_start(arguments, format);
+    size_t used = 0;
+    char digits[24];
+    err->code = code;
+    err->line = line;
+    for (const char *at = format; *at; ++at) {
+        if (at[0] != '%') {
+            sessrec__append(err->text, sizeof err->text, &used, at, 1);
+            continue;
+        }
+        const char *piece = *++at == 's' ? va_arg(arguments, const char *) : sessrec__decimal(va_arg(arguments, int64_t), digits);
+        sessrec__append(err->text, sizeof err->text, &used, piece, strlen(piece));
+    }
+    va_end(arguments);
+    return code;
+}
+
+SESSREC_API sessrec_result sessrec_error_set(sessrec_error *err, sessrec_result code, const char *text) {
+    return sessrec__fail(err, code, 0, "%s", text ? text : sessrec_result_text(code));
+}
+
+static sessrec_result sessrec__no_memory(sessrec_error *err) {
+    return sessrec__fail(err, SESSREC_OUT_OF_MEMORY, 0, "out of memory");
+}
+
+// ============================================================================================================
+// >>memory   one block an object, every size checked
+// ============================================================================================================
+
+// The three operations that sizes are made of. Each returns 0 when the result does not fit, and leaves *out alone.
+SESSREC__INLINE int sessrec__mul(uint64_t a, uint64_t b, uint64_t *out) {
+    if (a && b > UINT64_MAX / a) return 0;
+    *out = a * b;
+    return 1;
+}
+SESSREC__INLINE int sessrec__add(uint64_t a, uint64_t b, uint64_t *out) {
+    if (b > UINT64_MAX - a) return 0;
+    *out = a + b;
+    return 1;
+}
+SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
+    if (a > UINT64_MAX - 63) return 0;
+    *out = (a + 63) & ~(uint64_t)63;
+    return 1;
+}
+
+static void *sessrec__malloc(size_t bytes, void *user) {
+    (void)user;
+    return malloc(bytes);
+}
+static void sessrec__mfree(void *block, void *user) {
+    (void)user;
+    free(block);
+}
+
+// The allocator to store in an object: the caller's, or malloc.
+static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
+    sessrec_allocator memory;
+    if (given && given->alloc && given->free) return *given;
+    memory.alloc = sessrec__malloc;
+    memory.free = sessrec__mfree;
+    memory.user = NULL;
+    return memory;
+}
+
+// count * size bytes, 64-byte aligned and zeroed; NULL when there are none or the product overflows. The address that the allocator
+// gave stands in front of the block.
+static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size) {
+    uint64_t bytes, total;
+    if (!sessrec__mul(count, size, &bytes) || !sessrec__add(bytes, 64 + sizeof(void *), &total) || total > SIZE_MAX / 2) return NULL;
+    char *given = (char *)memory->alloc((size_t)total, memory->user);
+    if (!given) return NULL;
+    uintptr_t aligned = ((uintptr_t)given + sizeof(void *) + 63) & ~(uintptr_t)63;  // <= given + 63 + sizeof(void *)
+    char *block = (char *)aligned;
+    memcpy(block - sizeof(void *), &given, sizeof given);
+    memset(block, 0, (size_t)bytes);
+    return block;
+}
+
+static void sessrec__free(const sessrec_allocator *memory, void *block) {
+    void *given;
+    if (!block) return;
+    memcpy(&given, (char *)block - sizeof(void *), sizeof given);
+    memory->free(given, memory->user);
+}
+
+// Makes room for `needed` elements in a growing array: at least doubles. *capacity counts elements. Returns 0 without memory; the array
+// is then as it was.
+static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity, int64_t needed, size_t size) {
+    if (needed <= *capacity) return 1;
+    int64_t larger = *capacity > INT64_MAX / 2 ? needed : *capacity * 2;
+    if (larger < 64) larger = 64;
+    if (larger < needed) larger = needed;
+    void *moved = sessrec__alloc(memory, (uint64_t)larger, size);
+    if (!moved) return 0;
+    if (*array) memcpy(moved, *array, (size_t)*capacity * size);
+    sessrec__free(memory, *array);
+    *array = moved;
+    *capacity = larger;
+    return 1;
+}
+
+// Lays arrays out one after the other, each 64-byte aligned. An object describes itself in one function that places all its arrays; it
+// runs twice, first with base == NULL to learn the size, then with the block.
+typedef struct sessrec__layout {
+    char *base;
+    uint64_t size;
+    int overflow;
+} sessrec__layout;
+
+static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t size) {
+    uint64_t bytes, at = layout->size, end;
+    if (!sessrec__mul(count, size, &bytes) || !sessrec__add(at, bytes, &end) || !sessrec__align64(end, &end) || end > SIZE_MAX / 2) {
+        layout->overflow = 1;
+        return NULL;
+    }
+    layout->size = end;
+    return layout->base ? layout->base + at : NULL;
+}
+
+// ============================================================================================================
+// >>rng   random numbers that can be computed anywhere
+// A draw is a function of (seed, stream, index) and of nothing that went before, so that threads, a resumed run and a GPU see the same
+// numbers. The mixer is the finaliser of SplitMix64 (Steele, Lea, Flood 2014): draw i of a key is output i of that generator.
+// ============================================================================================================
+
+SESSREC__INLINE uint64_t sessrec__mix(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+// What a stream of draws is for. The numbers stand in the promise that a seed gives the same model: never renumber.
+enum {
+    SESSREC__STREAM_NEGATIVES = 1,
+    SESSREC__STREAM_SHUFFLE = 2,
+    SESSREC__STREAM_DROPOUT_INPUT = 3,
+    SESSREC__STREAM_DROPOUT_HIDDEN = 4,  // + layer, 4..7
+    SESSREC__STREAM_DROPOUT_USER = 8,
+    SESSREC__STREAM_DROPOUT_INIT = 9,    // + layer, 9..12
+    SESSREC__STREAM_WEIGHTS = 16         // + number of the tensor
+};
+
+// The key of one stream of a seed.
+SESSREC__INLINE uint64_t sessrec__key(uint64_t seed, uint64_t stream) {
+    return sessrec__mix(sessrec__mix(seed + 0x9e3779b97f4a7c15u) ^ (stream * 0xd1342543de82ef95u));
+}
+SESSREC__INLINE uint64_t sessrec__draw(uint64_t key, uint64_t index) {
+    return sessrec__mix(key + (index + 1) * 0x9e3779b97f4a7c15u);
+}
+// Uniform in [0,1), a multiple of 2^-24: exact in float.
+SESSREC__INLINE float sessrec__unit(uint64_t draw) {
+    return (float)(uint32_t)(draw >> 40) * (1.0f / 16777216.0f);
+}
+// High half of a 64 x 64 bit product: maps a draw to [0,n) with a bias below n / 2^64.
+SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 sessrec__u128;
+    return (uint64_t)(((sessrec__u128)a * b) >> 64);
+#else
+    uint64_t al = a & 0xffffffffu, ah = a >> 32, bl = b & 0xffffffffu, bh = b >> 32;
+    uint64_t low = al * bl, mid1 = ah * bl, mid2 = al * bh;
+    uint64_t carry = ((low >> 32) + (mid1 & 0xffffffffu) + (mid2 & 0xffffffffu)) >> 32;  // each summand < 2^32
+    return ah * bh + (mid1 >> 32) + (mid2 >> 32) + carry;
+#endif
+}
+
+// ============================================================================================================
+// >>hash   FNV-1a for ids, CRC-32C for files
+// ============================================================================================================
+
+static SESSREC__UNUSED uint64_t sessrec__hash(uint64_t key, const void *bytes, size_t size) {
+    const unsigned char *at = (const unsigned char *)bytes;
+    uint64_t hash = 0xcbf29ce484222325u ^ key;
+    for (size_t i = 0; i < size; ++i) hash = (hash ^ at[i]) * 0x100000001b3u;
+    return sessrec__mix(hash);
+}
+
+// Orders two ids by their bytes, as strcmp does, for texts that need no terminator.
+static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, const char *b, size_t b_size) {
+    int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
+    return order ? order : (a_size > b_size) - (a_size < b_size);
+}
+
+// ============================================================================================================
+// >>ids   ids as the log held them, and their dense numbers
+// An open-addressing table (linear probing, at most half full) over one blob of terminated texts.
+// ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
+
+typedef struct sessrec__ids {
+    sessrec_allocator memory;
+    int32_t count;
+    char *blob;
+    int64_t blob_used, blob_capacity;
+    uint32_t *offset;           // [count] where each text begins, in units of one byte; the blob stays below 4 GiB
+    int64_t offset_capacity;
+    int32_t *slot;              // [slots] index + 1, 0 is empty; slots is a power of two
+    int64_t slots;
+    uint64_t key;               // differs from run to run, so that nobody can make up ids that all want one slot; no result depends on it
+} sessrec__ids;
+
+static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given) {
+    const sessrec_allocator memory = *given;  // which may be the table's own
+    memset(ids, 0, sizeof *ids);
+    ids->memory = memory;
+    ids->key = sessrec__mix((uint64_t)(uintptr_t)ids);
+}
+
+static void sessrec__ids_free(sessrec__ids *ids) {
+    sessrec__free(&ids->memory, ids->blob);
+    sessrec__free(&ids->memory, ids->offset);
+    sessrec__free(&ids->memory, ids->slot);
+    sessrec__ids_init(ids, &ids->memory);
+}
+
+SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t index) {
+    return ids->blob + ids->offset[index];
+}
+
+// The slot that holds the text, or the empty one where it belongs.
+static int64_t sessrec__ids_slot(const sessrec__ids *ids, const char *text, size_t size) {
+    int64_t mask = ids->slots - 1, at = (int64_t)(sessrec__hash(ids->key, text, size) & (uint64_t)mask);
+    for (; ids->slot[at]; at = (at + 1) & mask) {  // ends: the table is at most half full
+        const char *known = sessrec__ids_text(ids, ids->slot[at] - 1);
+        if (!memcmp(known, text, size) && !known[size]) break;  // the blob has SESSREC_MAX_ID + 1 bytes of slack behind its last text
+    }
+    return at;
+}
+
+static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size_t size) {
+    if (!ids->slots || size > SESSREC_MAX_ID) return -1;
+    return ids->slot[sessrec__ids_slot(ids, text, size)] - 1;
+}
+
+static int sessrec__ids_rehash(sessrec__ids *ids, int64_t slots) {
+    int32_t *old = ids->slot;
+    int32_t *fresh = (int32_t *)sessrec__alloc(&ids->memory, (uint64_t)slots, sizeof *fresh);
+    if (!fresh) return 0;
+    ids->slot = fresh;
+    ids->slots = slots;
+    for (int32_t i = 0; i < ids->count; ++i) {
+        const char *text = sessrec__ids_text(ids, i);
+        ids->slot[sessrec__ids_slot(ids, text, strlen(text))] = i + 1;
+    }
+    sessrec__free(&ids->memory, old);
+    return 1;
+}
+
+// The number of a text, given on first sight. Texts have no NUL inside and at most SESSREC_MAX_ID bytes (the caller checks).
+static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out) {
+    if ((int64_t)ids->count * 2 >= ids->slots && !sessrec__ids_rehash(ids, ids->slots ? ids->slots * 2 : 256)) return SESSREC_OUT_OF_MEMORY;
+    int64_t at = sessrec__ids_slot(ids, text, size);
+    if (ids->slot[at]) {
+        *out = ids->slot[at] - 1;
+        return SESSREC_OK;
+    }
+    if (ids->count == INT32_MAX - 1 || ids->blob_used > (int64_t)UINT32_MAX - 2 * SESSREC_MAX_ID) return SESSREC_TOO_LARGE;
+    if (!sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, (int64_t)ids->count + 1, sizeof *ids->offset) ||
+        !sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + 2 * (SESSREC_MAX_ID + 1), 1))
+        return SESSREC_OUT_OF_MEMORY;
+    memcpy(ids->blob + ids->blob_used, text, size);
+    ids->blob[ids->blob_used + (int64_t)size] = 0;
+    ids->offset[ids->count] = (uint32_t)ids->blob_used;
+    ids->blob_used += (int64_t)size + 1;
+    ids->slot[at] = ++ids->count;
+    *out = ids->count - 1;
+    return SESSREC_OK;
+}
+
+#endif // SESSREC_NO_TRAINING
+
+// ============================================================================================================
+// >>sink   what stands in >>file and is used before it
+// ============================================================================================================
+
+typedef struct sessrec__sink sessrec__sink;  // an output being written
+static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t size);  // 0 after a failure, which is remembered
+typedef int (*sessrec__producer)(sessrec__sink *sink, const void *what);  // writes everything; 0 after a failure
+static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size);
+static uint64_t sessrec__model_fingerprint(const sessrec_model *model);  // of its content, never 0
+#ifndef SESSREC_NO_STDIO
+static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what, sessrec_error *err);
+#endif
+#ifndef SESSREC_NO_TRAINING
+
+// ============================================================================================================
+// >>threads   run count tasks, return when all are done
+// Task i always gets the same work whoever runs it, so results do not depend on the number of threads. Workers wait for the next region by
+// spinning for some microseconds before they sleep: a training step has five regions and lasts about a millisecond.
+// ============================================================================================================
+
+typedef void (*sessrec__task)(void *context, int32_t index);
+
+#ifndef SESSREC_NO_THREADS
+#  if defined(_MSC_VER) && !defined(__clang__)
+#    define SESSREC__ATOMIC_LOAD(p) InterlockedCompareExchange((volatile LONG *)(p), 0, 0)
+#    define SESSREC__ATOMIC_STORE(p, v) InterlockedExchange((volatile LONG *)(p), (LONG)(v))
+#    define SESSREC__PAUSE() YieldProcessor()
+#  else
+#    define SESSREC__ATOMIC_LOAD(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
+#    define SESSREC__ATOMIC_STORE(p, v) __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
+#    if defined(SESSREC__X86)
+#      define SESSREC__PAUSE() _mm_pause()
+#    else
+#      define SESSREC__PAUSE() ((void)0)
+#    endif
+#  endif
+#  ifdef SESSREC__WINDOWS
+#    define SESSREC__LOCK(pool) EnterCriticalSection(&(pool)->lock)
+#    define SESSREC__UNLOCK(pool) LeaveCriticalSection(&(pool)->lock)
+#    define SESSREC__SLEEP(pool) SleepConditionVariableCS(&(pool)->wake, &(pool)->lock, INFINITE)
+#    define SESSREC__WAKE(pool) WakeAllConditionVariable(&(pool)->wake)
+#    define SESSREC__YIELD() SwitchToThread()
+#  else
+#    include <sched.h>
+#    define SESSREC__LOCK(pool) pthread_mutex_lock(&(pool)->lock)
+#    define SESSREC__UNLOCK(pool) pthread_mutex_unlock(&(pool)->lock)
+#    define SESSREC__SLEEP(pool) pthread_cond_wait(&(pool)->wake, &(pool)->lock)
+#    define SESSREC__WAKE(pool) pthread_cond_broadcast(&(pool)->wake)
+#    define SESSREC__YIELD() sched_yield()
+#  endif
+#endif
+
+enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000 };
+
+struct sessrec__pool;
+typedef struct sessrec__worker {
+    struct sessrec__pool *pool;
+    int32_t number, done;       // done: the last region that this worker has finished
+    char apart[48];             // workers spin on lines of their own
+#if defined(SESSREC__WINDOWS)
+    HANDLE handle;
+#elif !defined(SESSREC_NO_THREADS)
+    pthread_t handle;
+#endif
+} sessrec__worker;
+
+typedef struct sessrec__pool {
+    sessrec_jobs jobs;
+    int32_t threads;                // that share the work, the caller included
+#ifndef SESSREC_NO_THREADS
+    sessrec__task task;             // the region that runs
+    void *context;
+    int32_t count;
+    int32_t region, stop, sleeping; // shared with the workers, atomically
+    sessrec__worker worker[SESSREC__MAX_THREADS];
+#  ifdef SESSREC__WINDOWS
+    CRITICAL_SECTION lock;
+    CONDITION_VARIABLE wake;
+#  else
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+#  endif
+#endif
+} sessrec__pool;
+
+#ifndef SESSREC_NO_THREADS
+
+// Thread `number` takes tasks number, number + threads, ...
+static void sessrec__pool_share(sessrec__pool *pool, int32_t number) {
+    for (int32_t i = number; i < pool->count; i += pool->threads) pool->task(pool->context, i);
+}
+
+// Waits until another region than `seen` begins, or the pool ends; returns the region.
+static int32_t sessrec__pool_wait(sessrec__pool *pool, int32_t seen) {
+    for (int32_t spin = 0; spin < SESSREC__SPINS; ++spin) {
+        int32_t region = (int32_t)SESSREC__ATOMIC_LOAD(&pool->region);
+        if (region != seen) return region;
+        SESSREC__PAUSE();
+    }
+    // The caller stores `region` before it reads `sleeping`, this stores `sleeping` before it reads `region`: one of them sees the other.
+    SESSREC__LOCK(pool);
+    SESSREC__ATOMIC_STORE(&pool->sleeping, pool->sleeping + 1);
+    while ((int32_t)SESSREC__ATOMIC_LOAD(&pool->region) == seen) SESSREC__SLEEP(pool);
+    SESSREC__ATOMIC_STORE(&pool->sleeping, pool->sleeping - 1);
+    SESSREC__UNLOCK(pool);
+    return (int32_t)SESSREC__ATOMIC_LOAD(&pool->region);
+}
+
+#  ifdef SESSREC__WINDOWS
+static DWORD WINAPI sessrec__pool_main(void *argument)
+#  else
+static void *sessrec__pool_main(void *argument)
+#  endif
+{
+    sessrec__worker *self = (sessrec__worker *)argument;
+    sessrec__pool *pool = self->pool;
+    for (int32_t seen = 0;;) {
+        seen = sessrec__pool_wait(pool, seen);
+        if (SESSREC__ATOMIC_LOAD(&pool->stop)) return 0;
+        sessrec__pool_share(pool, self->number);
+        SESSREC__ATOMIC_STORE(&self->done, seen);
+    }
+}
+
+static int sessrec__pool_start(sessrec__pool *pool, int32_t number) {
+    sessrec__worker *worker = &pool->worker[number];
+    worker->pool = pool;
+    worker->number = number;
+#  ifdef SESSREC__WINDOWS
+    worker->handle = CreateThread(NULL, 0, sessrec__pool_main, worker, 0, NULL);
+    return worker->handle != NULL;
+#  else
+    return pthread_create(&worker->handle, NULL, sessrec__pool_main, worker) == 0;
+#  endif
+}
+
+// Lets all workers go on to the next region.
+static void sessrec__pool_begin(sessrec__pool *pool) {
+    SESSREC__ATOMIC_STORE(&pool->region, (int32_t)(((uint32_t)pool->region + 1) & 0x7fffffff));
+    if (SESSREC__ATOMIC_LOAD(&pool->sleeping)) {
+        SESSREC__LOCK(pool);
+        SESSREC__WAKE(pool);
+        SESSREC__UNLOCK(pool);
+    }
+}
+
+#endif // SESSREC_NO_THREADS
+
+// How many threads a configuration asks for; 0 is one for each processor.
+static int32_t sessrec__pool_threads(int32_t asked) {
+    if (asked <= 0) asked = sessrec__processors();
+    return asked < SESSREC__MAX_THREADS ? asked : SESSREC__MAX_THREADS;
+}
+
+// A thread that cannot be started is done without.
+static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec_jobs *jobs) {
+    const int32_t threads = sessrec__pool_threads(asked);
+    memset(pool, 0, sizeof *pool);
+    pool->jobs = *jobs;
+    pool->threads = jobs->run ? threads : 1;
+    if (jobs->run) return;
+#ifndef SESSREC_NO_THREADS
+#  ifdef SESSREC__WINDOWS
+    InitializeCriticalSection(&pool->lock);
+    InitializeConditionVariable(&pool->wake);
+#  else
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+#  endif
+    while (pool->threads < threads && sessrec__pool_start(pool, pool->threads)) pool->threads++;
+#endif
+}
+
+static void sessrec__pool_free(sessrec__pool *pool) {
+#ifndef SESSREC_NO_THREADS
+    if (pool->jobs.run || !pool->threads) return;  // own threads were never started
+    SESSREC__ATOMIC_STORE(&pool->stop, 1);
+    sessrec__pool_begin(pool);
+    for (int32_t i = 1; i < pool->threads; ++i) {
+#  ifdef SESSREC__WINDOWS
+        WaitForSingleObject(pool->worker[i].handle, INFINITE);
+        CloseHandle(pool->worker[i].handle);
+#  else
+        pthread_join(pool->worker[i].handle, NULL);
+#  endif
+    }
+#  ifdef SESSREC__WINDOWS
+    DeleteCriticalSection(&pool->lock);
+#  else
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->wake);
+#  endif
+#endif
+    pool->threads = 0;
+}
+
+static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context) {
+    if (pool->jobs.run && count > 1) {
+        pool->jobs.run(pool->jobs.user, count, task, context);
+        return;
+    }
+    if (pool->threads <= 1 || count <= 1) {
+        for (int32_t i = 0; i < count; ++i) task(context, i);
+        return;
+    }
+#ifndef SESSREC_NO_THREADS
+    pool->task = task;
+    pool->context = context;
+    pool->count = count;
+    sessrec__pool_begin(pool);
+    sessrec__pool_share(pool, 0);
+    for (int32_t i = 1; i < pool->threads; ++i)
+        for (int32_t spin = 0; (int32_t)SESSREC__ATOMIC_LOAD(&pool->worker[i].done) != pool->region; ++spin) {
+            if (spin < SESSREC__SPINS) SESSREC__PAUSE();
+            else SESSREC__YIELD();
+        }
+#endif
+}
+
+#endif // SESSREC_NO_TRAINING
+
+// ============================================================================================================
+// >>words   a few operations on a register of floats, in plain C, AVX2 and AVX-512
+// The kernels below are written once, in a dozen words for a register of LANES floats: 1 in plain C, 8 in AVX2, 16 in AVX-512. Each instruction set
+// defines the words, and this file includes itself to build the kernels with them. So every path does the same operations on each number
+// and gives the same bits. One rule keeps it so: a product that is added to something is always written as fma. A compiler may fuse a * b + c or
+// not, as it likes; with nothing left to fuse it has no choice.
+// ============================================================================================================
+
+// a * b + c, rounded once. Without a fused instruction the product is exact in double, and the sum is rounded to odd there, after which
+// the rounding to float is the right one (Boldo, Melquiond 2008).
+SESSREC__INLINE float sessrec__fma(float a, float b, float c) {
+#if defined(SESSREC__DOUBLE)
+    return fma(a, b, c);
+#elif defined(SESSREC_FMA)
+    return SESSREC_FMA(a, b, c);
+#elif defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || defined(FP_FAST_FMAF)
+    return __builtin_fmaf(a, b, c);
+#else
+    double product = (double)a * (double)b, sum = product + (double)c;
+    double virtual_c = sum - product, lost = (product - (sum - virtual_c)) + ((double)c - virtual_c);
+    if (lost != 0 && sum - sum == 0) {
+        uint64_t bits;
+        memcpy(&bits, &sum, sizeof bits);
+        if (!(bits & 1)) bits = (lost > 0) == (sum > 0) ? bits + 1 : bits - 1;
+        memcpy(&sum, &bits, sizeof bits);
+    }
+    return (float)sum;
+#endif
+}
+
+// ---- plain C: the meaning of the words ----
+
+SESSREC__INLINE float sessrec__plain_all(float x) { return x; }
+SESSREC__INLINE float sessrec__plain_load(const float *p) { return *p; }
+SESSREC__INLINE float sessrec__plain_load_some(const float *p, int32_t n) { return n > 0 ? *p : 0; }  // lanes from n on are 0, and not read
+SESSREC__INLINE void sessrec__plain_store(float *p, float a) { *p = a; }
+SESSREC__INLINE void sessrec__plain_store_some(float *p, float a, int32_t n) { if (n > 0) *p = a; }
+SESSREC__INLINE float sessrec__plain_gather(const float *p, int32_t stride) { (void)stride; return *p; }  // lane l is p[l * stride]
+SESSREC__INLINE float sessrec__plain_add(float a, float b) { return a + b; }
+SESSREC__INLINE float sessrec__plain_sub(float a, float b) { return a - b; }
+SESSREC__INLINE float sessrec__plain_mul(float a, float b) { return a * b; }
+SESSREC__INLINE float sessrec__plain_div(float a, float b) { return a / b; }
+SESSREC__INLINE float sessrec__plain_fma(float a, float b, float c) { return sessrec__fma(a, b, c); }
+SESSREC__INLINE float sessrec__plain_max(float a, float b) { return a > b ? a : b; }  // of a NaN and another the second, as the processors do
+SESSREC__INLINE float sessrec__plain_min(float a, float b) { return a < b ? a : b; }
+SESSREC__INLINE float sessrec__plain_less(float a, float b, float x, float y) { return a < b ? x : y; }
+#ifndef SESSREC_NO_TRAINING
+SESSREC__INLINE float sessrec__plain_sqrt(float a) { return (float)sqrt(a); }  // of a float in double, then rounded: the same as sqrtf
+#endif
+// p * 2^n, where n stands in the low bits of t = n + 1.5 * 2^23; p and the result are normal numbers
+SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
+    uint32_t bits, shift;
+    memcpy(&bits, &p, sizeof bits);
+    memcpy(&shift, &t, sizeof shift);
+    bits += shift << 23;
+    memcpy(&p, &bits, sizeof bits);
+    return p;
+}
+
+#ifdef SESSREC__X86
+#  if defined(__GNUC__) || defined(__clang__)
+#    define SESSREC__TARGET_AVX2 __attribute__((target("avx2,fma")))
+#    define SESSREC__TARGET_AVX512 __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
+#  else
+#    define SESSREC__TARGET_AVX2
+#    define SESSREC__TARGET_AVX512
+#  endif
+
+#  define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET_AVX2
+SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
+SESSREC__WORD __m256i sessrec__avx2_steps(int32_t stride) { return _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(stride)); }
+SESSREC__WORD __m256 sessrec__avx2_all(float x) { return _mm256_set1_ps(x); }
+SESSREC__WORD __m256 sessrec__avx2_load(const float *p) { return _mm256_loadu_ps(p); }
+SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) { return _mm256_maskload_ps(p, sessrec__avx2_first(n)); }
+SESSREC__WORD void sessrec__avx2_store(float *p, __m256 a) { _mm256_storeu_ps(p, a); }
+SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) { _mm256_maskstore_ps(p, sessrec__avx2_first(n), a); }
+SESSREC__WORD __m256 sessrec__avx2_gather(const float *p, int32_t stride) { return _mm256_i32gather_ps(p, sessrec__avx2_steps(stride), 4); }
+SESSREC__WORD __m256 sessrec__avx2_add(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
+SESSREC__WORD __m256 sessrec__avx2_sub(__m256 a, __m256 b) { return _mm256_sub_ps(a, b); }
+SESSREC__WORD __m256 sessrec__avx2_mul(__m256 a, __m256 b) { return _mm256_mul_ps(a, b); }
+SESSREC__WORD __m256 sessrec__avx2_div(__m256 a, __m256 b) { return _mm256_div_ps(a, b); }
+SESSREC__WORD __m256 sessrec__avx2_fma(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
+SESSREC__WORD __m256 sessrec__avx2_max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
+SESSREC__WORD __m256 sessrec__avx2_min(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
+SESSREC__WORD __m256 sessrec__avx2_sqrt(__m256 a) { return _mm256_sqrt_ps(a); }
+SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) { return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ)); }
+SESSREC__WORD __m256 sessrec__avx2_scale2(__m256 p, __m256 t) {
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
+}
+#  undef SESSREC__WORD
+
+#  define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET_AVX512
+SESSREC__WORD __mmask16 sessrec__avx512_first(int32_t n) { return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0); }
+// Where a mask of all lanes stands below, the form without one makes some versions of gcc warn about their own headers.
+SESSREC__WORD __m512 sessrec__avx512_all(float x) { return _mm512_set1_ps(x); }
+SESSREC__WORD __m512 sessrec__avx512_load(const float *p) { return _mm512_loadu_ps(p); }
+SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) { return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p); }
+SESSREC__WORD void sessrec__avx512_store(float *p, __m512 a) { _mm512_storeu_ps(p, a); }
+SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) { _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a); }
+SESSREC__WORD __m512 sessrec__avx512_gather(const float *p, int32_t stride) {  // two halves: the whole is no faster, and warns in some compilers
+    const __m256i lane = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(stride));
+    const __m256 low = _mm256_i32gather_ps(p, lane, 4), high = _mm256_i32gather_ps(p + (ptrdiff_t)8 * stride, lane, 4);
+    return _mm512_castpd_ps(_mm512_maskz_insertf64x4((__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
+}
+SESSREC__WORD __m512 sessrec__avx512_add(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
+SESSREC__WORD __m512 sessrec__avx512_sub(__m512 a, __m512 b) { return _mm512_sub_ps(a, b); }
+SESSREC__WORD __m512 sessrec__avx512_mul(__m512 a, __m512 b) { return _mm512_mul_ps(a, b); }
+SESSREC__WORD __m512 sessrec__avx512_div(__m512 a, __m512 b) { return _mm512_div_ps(a, b); }
+SESSREC__WORD __m512 sessrec__avx512_fma(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
+SESSREC__WORD __m512 sessrec__avx512_max(__m512 a, __m512 b) { return _mm512_maskz_max_ps(sessrec__avx512_first(16), a, b); }
+SESSREC__WORD __m512 sessrec__avx512_min(__m512 a, __m512 b) { return _mm512_maskz_min_ps(sessrec__avx512_first(16), a, b); }
+SESSREC__WORD __m512 sessrec__avx512_sqrt(__m512 a) { return _mm512_maskz_sqrt_ps(sessrec__avx512_first(16), a); }
+SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x); }
+SESSREC__WORD __m512 sessrec__avx512_scale2(__m512 p, __m512 t) {
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), _mm512_maskz_slli_epi32(sessrec__avx512_first(16), _mm512_castps_si512(t), 23)));
+}
+#  undef SESSREC__WORD
+#endif // SESSREC__X86
+
+// What the optimiser kernel needs to know of its configuration, and the arrays of one row.
+typedef struct sessrec__update {
+    const sessrec_optimizer_config *config;
+    float *weight, *gradient, *first, *second, *velocity;
+    float correct1, correct2;   // Adam: 1 / (1 - beta^t)
+} sessrec__update;
+
+// The kernels of one instruction set.
+typedef struct sessrec__kernels {
+    const char *name;
+    void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate);
+    void (*transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y, ptrdiff_t y_row);
+    void (*dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias, float *y);
+    void (*exp)(int32_t n, const float *x, float shift, float *y);
+    void (*sigmoid)(int32_t n, const float *x, float *y);
+    void (*tanh)(int32_t n, const float *x, float *y);
+    void (*softplus)(int32_t n, const float *x, float *y);
+    void (*muladd)(int32_t n, const float *a, const float *b, const float *c, float *y);
+    void (*axpy)(int32_t n, float a, const float *x, float *y);
+    void (*scale)(int32_t n, float a, const float *x, float *y);
+    void (*blend)(int32_t n, const float *z, const float *candidate, const float *h, float *y);
+    float (*max)(int32_t n, const float *x);
+    float (*sum)(int32_t n, const float *x);
+    float (*dot)(int32_t n, const float *a, const float *b);
+    void (*update)(const sessrec__update *u, int32_t n);
+} sessrec__kernels;
+
+#endif // !SESSREC__WORDS
+
+// ============================================================================================================
+// >>kernels   written once, built for each set of words
+// ============================================================================================================
+#ifdef SESSREC__WORDS
+
+#define SESSREC__JOIN2(a, b) sessrec__##a##_##b
+#define SESSREC__JOIN(a, b) SESSREC__JOIN2(a, b)
+#define SESSREC__K(name) SESSREC__JOIN(SESSREC__WORDS, name)
+#define SESSREC__KERNEL static SESSREC__TARGET void
+#define sessrec__vec SESSREC__VECTOR
+#define sessrec__vall SESSREC__K(all)
+#define sessrec__vadd SESSREC__K(add)
+#define sessrec__vsub SESSREC__K(sub)
+#define sessrec__vmul SESSREC__K(mul)
+#define sessrec__vdiv SESSREC__K(div)
+#define sessrec__vfma SESSREC__K(fma)
+#define sessrec__vmax SESSREC__K(max)
+#define sessrec__vmin SESSREC__K(min)
+#define sessrec__vless SESSREC__K(less)
+#define sessrec__vsqrt SESSREC__K(sqrt)
+#define sessrec__vscale2 SESSREC__K(scale2)
+#define sessrec__vgather SESSREC__K(gather)
+#define sessrec__vload SESSREC__K(load)
+#define sessrec__vstore SESSREC__K(store)
+
+// The next LANES floats, or as many as are left; lanes beyond are 0.
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(get)(const float *p, int32_t left) {
+    return left >= SESSREC__LANES ? sessrec__vload(p) : SESSREC__K(load_some)(p, left);
+}
+SESSREC__INLINE SESSREC__TARGET void SESSREC__K(put)(float *p, sessrec__vec a, int32_t left) {
+    if (left >= SESSREC__LANES) sessrec__vstore(p, a);
+    else SESSREC__K(store_some)(p, a, left);
+}
+#define sessrec__vget SESSREC__K(get)
+#define sessrec__vput SESSREC__K(put)
+
+// ---- matrix product: C [M,N] = A [M,K] B [K,N], added to C if asked ----
+// The plain kernel is the definition: each element is one chain of fused multiply-adds over k in order. The tiled one computes the same
+// chains, ROWS x VECTORS of them at a time in registers: a row of B is loaded once for ROWS rows of A. It walks K in blocks so that the
+// part of B under work stays in the first-level cache; going on from the stored sum does not change the chain.
+
+#ifndef SESSREC__TILE_ROWS
+
+SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+    for (int32_t i = 0; i < M; ++i) {
+        if (!accumulate)
+            for (int32_t j = 0; j < N; ++j) C[i * c_row + j] = 0;
+        for (int32_t k = 0; k < K; ++k)
+            for (int32_t j = 0; j < N; ++j) C[i * c_row + j] = sessrec__fma(A[i * a_row + k * a_col], B[k * b_row + j], C[i * c_row + j]);
+    }
+}
+
+#else
+
+// rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes.
+SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int vectors, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
+                                                      float *C, ptrdiff_t c_row, int accumulate) {
+    sessrec__vec sum[SESSREC__TILE_ROWS][SESSREC__TILE_VECTORS];
+    SESSREC__UNROLL for (int r = 0; r < rows; ++r)
+        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] = accumulate ? sessrec__vget(C + r * c_row + SESSREC__LANES * v, columns - SESSREC__LANES * v) : sessrec__vall(0);
+    for (int32_t k = 0; k < K; ++k) {
+        sessrec__vec b[SESSREC__TILE_VECTORS];
+        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) b[v] = vectors > 1 ? sessrec__vload(B + k * b_row + SESSREC__LANES * v) : sessrec__vget(B + k * b_row, columns);
+        SESSREC__UNROLL for (int r = 0; r < rows; ++r) {
+            sessrec__vec a = sessrec__vall(A[r * a_row + k * a_col]);
+            SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] = sessrec__vfma(a, b[v], sum[r][v]);
+        }
+    }
+    SESSREC__UNROLL for (int r = 0; r < rows; ++r)
+        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sessrec__vput(C + r * c_row + SESSREC__LANES * v, sum[r][v], columns - SESSREC__LANES * v);
+}
+
+// All rows of a strip of columns: TILE_VECTORS full vectors, or up to one.
+#define SESSREC__STRIP(vectors)                                                                                                             \
+    int32_t i = 0;                                                                                                                          \
+    for (; i + SESSREC__TILE_ROWS <= M; i += SESSREC__TILE_ROWS)                                                                            \
+        SESSREC__K(tile)(SESSREC__TILE_ROWS, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row, C + i * c_row, c_row, accumulate);   \
+    for (; i < M; ++i) SESSREC__K(tile)(1, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row, C + i * c_row, c_row, accumulate)
+SESSREC__KERNEL SESSREC__K(wide_strip)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+    SESSREC__STRIP(SESSREC__TILE_VECTORS);
+}
+SESSREC__KERNEL SESSREC__K(narrow_strip)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+    SESSREC__STRIP(1);
+}
+#undef SESSREC__STRIP
+
+SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+    const int32_t wide = SESSREC__LANES * SESSREC__TILE_VECTORS, block = 256;
+    int32_t k = 0;
+    do {  // once even for K = 0, which makes C zero
+        int32_t depth = K - k < block ? K - k : block, j = 0;
+        const float *a = A + k * a_col, *b = B + k * b_row;
+        int add = accumulate || k > 0;
+        for (; j + wide <= N; j += wide) SESSREC__K(wide_strip)(M, wide, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
+        for (; j < N; j += SESSREC__LANES) SESSREC__K(narrow_strip)(M, N - j < SESSREC__LANES ? N - j : SESSREC__LANES, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
+        k += block;
+    } while (k < K);
+}
+
+#endif // SESSREC__TILE_ROWS
+
+// y [columns,rows] = x [rows,columns] turned. Rows beyond a multiple of LANES go one by one.
+SESSREC__KERNEL SESSREC__K(transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y, ptrdiff_t y_row) {
+    int32_t i = 0;
+    for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES)
+        for (int32_t j = 0; j < columns; ++j) sessrec__vstore(y + j * y_row + i, sessrec__vgather(x + i * x_row + j, (int32_t)x_row));
+    for (; i < rows; ++i)
+        for (int32_t j = 0; j < columns; ++j) y[j * y_row + i] = x[i * x_row + j];
+}
+
+// y_i = bias_i + sum_k x[i,k] h_k, k in order: the same chain as a matrix product that starts from the bias. One row is one lane.
+SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias, float *y) {
+    int32_t i = 0;
+    for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES) {
+        sessrec__vec sum = sessrec__vload(bias + i);
+        for (int32_t k = 0; k < width; ++k) sum = sessrec__vfma(sessrec__vgather(x + i * x_row + k, (int32_t)x_row), sessrec__vall(h[k]), sum);
+        sessrec__vstore(y + i, sum);
+    }
+    for (; i < rows; ++i) {
+        float sum = bias[i];
+        for (int32_t k = 0; k < width; ++k) sum = sessrec__fma(x[i * x_row + k], h[k], sum);
+        y[i] = sum;
+    }
+}
+
+// ---- exp, sigmoid, tanh, softplus: largest relative error 2e-7 ----
+
+// e^x = 2^n e^r with n the integer next to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). Below -87 it is 0; from 88.7 on it is
+// nearly the largest float, and infinity only for infinity. NaN goes through.
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vexp)(sessrec__vec x0) {
+#ifdef SESSREC__DOUBLE
+    return exp(x0);
+#else
+    const sessrec__vec magic = sessrec__vall(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+    sessrec__vec x = sessrec__vmax(sessrec__vall(-87.0f), sessrec__vmin(sessrec__vall(88.722f), x0));
+    sessrec__vec t = sessrec__vfma(x, sessrec__vall(1.44269504f), magic);
+    sessrec__vec n = sessrec__vsub(t, magic);
+    sessrec__vec r = sessrec__vfma(n, sessrec__vall(-1.42860677e-6f), sessrec__vfma(n, sessrec__vall(-0.693145752f), x));  // ln 2 in two parts
+    sessrec__vec q = sessrec__vfma(sessrec__vall(0.00139504916f), r, sessrec__vall(0.0083688898f));
+    q = sessrec__vfma(q, r, sessrec__vall(0.041666206f));
+    q = sessrec__vfma(q, r, sessrec__vall(0.166665182f));
+    q = sessrec__vfma(q, r, sessrec__vall(0.5f));
+    q = sessrec__vadd(sessrec__vfma(sessrec__vmul(r, r), q, r), sessrec__vall(1.0f));
+    q = sessrec__vless(x0, sessrec__vall(-87.0f), sessrec__vall(0), sessrec__vscale2(q, t));
+    return sessrec__vless(x0, sessrec__vall(3e38f), q, x0);  // infinity, and NaN whatever its bits
+#endif
+}
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsigmoid)(sessrec__vec x) {
+    sessrec__vec one = sessrec__vall(1.0f);
+    return sessrec__vdiv(one, sessrec__vadd(one, SESSREC__K(vexp)(sessrec__vsub(sessrec__vall(0), x))));
+}
+// 1 - 2 / (e^2|x| + 1) with the sign of x; for small x, where that cancels, x + x^3 p(x^2)
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vtanh)(sessrec__vec x) {
+#ifdef SESSREC__DOUBLE
+    return tanh(x);
+#else
+    sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1.0f), a = sessrec__vmax(x, sessrec__vsub(zero, x)), z = sessrec__vmul(x, x);
+    sessrec__vec large = sessrec__vsub(one, sessrec__vdiv(sessrec__vall(2.0f), sessrec__vadd(SESSREC__K(vexp)(sessrec__vadd(a, a)), one)));
+    sessrec__vec p = sessrec__vfma(sessrec__vall(-0.0057170447f), z, sessrec__vall(0.0206505861f));
+    p = sessrec__vfma(p, z, sessrec__vall(-0.0537434965f));
+    p = sessrec__vfma(p, z, sessrec__vall(0.133314908f));
+    p = sessrec__vfma(p, z, sessrec__vall(-0.333332837f));
+    sessrec__vec small = sessrec__vfma(sessrec__vmul(z, x), p, x);
+    return sessrec__vless(a, sessrec__vall(0.625f), small, sessrec__vless(x, zero, sessrec__vsub(zero, large), large));
+#endif
+}
+// log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x| in (0,1], log(1 + t) = t p(t)
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsoftplus)(sessrec__vec x) {
+#ifdef SESSREC__DOUBLE
+    return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
+#else
+    static const float c[11] = {1, -0.499999851f, 0.33332634f, -0.24988237f, 0.198970199f, -0.161290988f, 0.124716133f, -0.0831894949f, 0.0421136282f, -0.013706468f, 0.00209001545f};
+    sessrec__vec zero = sessrec__vall(0), t = SESSREC__K(vexp)(sessrec__vmin(x, sessrec__vsub(zero, x))), p = sessrec__vall(c[10]);
+    for (int i = 9; i >= 0; --i) p = sessrec__vfma(p, t, sessrec__vall(c[i]));
+    return sessrec__vfma(p, t, sessrec__vmax(zero, x));
+#endif
+}
+
+#define SESSREC__MAP(expression)                                                                                                            \
+    for (int32_t i = 0; i < n; i += SESSREC__LANES) {                                                                                       \
+        sessrec__vec v = sessrec__vget(x + i, n - i);                                                                                       \
+        sessrec__vput(y + i, expression, n - i);                                                                                            \
+    }
+SESSREC__KERNEL SESSREC__K(array_exp)(int32_t n, const float *x, float shift, float *y) {  // y = e^(x - shift)
+    SESSREC__MAP(SESSREC__K(vexp)(sessrec__vsub(v, sessrec__vall(shift))))
+}
+SESSREC__KERNEL SESSREC__K(array_sigmoid)(int32_t n, const float *x, float *y) { SESSREC__MAP(SESSREC__K(vsigmoid)(v)) }
+SESSREC__KERNEL SESSREC__K(array_tanh)(int32_t n, const float *x, float *y) { SESSREC__MAP(SESSREC__K(vtanh)(v)) }
+SESSREC__KERNEL SESSREC__K(array_softplus)(int32_t n, const float *x, float *y) { SESSREC__MAP(SESSREC__K(vsoftplus)(v)) }
+SESSREC__KERNEL SESSREC__K(array_axpy)(int32_t n, float a, const float *x, float *y) {  // y += a x
+    SESSREC__MAP(sessrec__vfma(sessrec__vall(a), v, sessrec__vget(y + i, n - i)))
+}
+SESSREC__KERNEL SESSREC__K(array_scale)(int32_t n, float a, const float *x, float *y) {  // y = a x
+    SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))
+}
+SESSREC__KERNEL SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y) {  // y = x b + c
+    SESSREC__MAP(sessrec__vfma(v, sessrec__vget(b + i, n - i), sessrec__vget(c + i, n - i)))
+}
+SESSREC__KERNEL SESSREC__K(array_blend)(int32_t n, const float *x, const float *candidate, const float *h, float *y) {  // y = h + x (candidate - h)
+    SESSREC__MAP(sessrec__vfma(v, sessrec__vsub(sessrec__vget(candidate + i, n - i), sessrec__vget(h + i, n - i)), sessrec__vget(h + i, n - i)))
+}
+#undef SESSREC__MAP
+
+// ---- reductions ----
+// Sixteen running results whatever the width of a register: element i goes to number i mod 16. They are joined halves against halves.
+
+SESSREC__INLINE SESSREC__TARGET float SESSREC__K(join_sums)(const sessrec__vec *sum) {
+    float part[16];
+    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sessrec__vstore(part + r * SESSREC__LANES, sum[r]);
+    for (int width = 8; width; width /= 2)
+        for (int l = 0; l < width; ++l) part[l] += part[l + width];
+    return part[0];
+}
+static SESSREC__TARGET float SESSREC__K(array_sum)(int32_t n, const float *x) {
+    sessrec__vec sum[16 / SESSREC__LANES];
+    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = sessrec__vall(0);
+    for (int32_t i = 0; i < n; i += 16)
+        for (int r = 0, at = i; r < 16 / SESSREC__LANES; ++r, at += SESSREC__LANES) sum[r] = sessrec__vadd(sum[r], sessrec__vget(x + at, n - at));
+    return SESSREC__K(join_sums)(sum);
+}
+static SESSREC__TARGET float SESSREC__K(array_dot)(int32_t n, const float *a, const float *b) {
+    sessrec__vec sum[16 / SESSREC__LANES];
+    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = sessrec__vall(0);
+    for (int32_t i = 0; i < n; i += 16)
+        for (int r = 0, at = i; r < 16 / SESSREC__LANES; ++r, at += SESSREC__LANES)
+            sum[r] = sessrec__vfma(sessrec__vget(a + at, n - at), sessrec__vget(b + at, n - at), sum[r]);
+    return SESSREC__K(join_sums)(sum);
+}
+// The order does not matter to a maximum.
+static SESSREC__TARGET float SESSREC__K(array_max)(int32_t n, const float *x) {
+    sessrec__vec most = sessrec__vall(x[0]);
+    float lane[SESSREC__LANES], result;
+    int32_t i = 0;
+    for (; i + SESSREC__LANES <= n; i += SESSREC__LANES) most = sessrec__vmax(most, sessrec__vload(x + i));
+    sessrec__vstore(lane, most);
+    result = lane[0];
+    for (int l = 1; l < SESSREC__LANES; ++l) result = result > lane[l] ? result : lane[l];
+    for (; i < n; ++i) result = result > x[i] ? result : x[i];
+    return result;
+}
+
+// ---- one row of an optimiser step; the formulas stand at >>optimisers ----
+#ifndef SESSREC_NO_TRAINING
+SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
+    const sessrec_optimizer_config *o = u->config;
+    const sessrec__vec epsilon = sessrec__vall(o->epsilon), rate = sessrec__vall(-o->learning_rate);
+    const sessrec__vec decay = sessrec__vall(o->kind == SESSREC_ADAM ? o->beta1 : o->decay), rest = sessrec__vall(1 - (o->kind == SESSREC_ADAM ? o->beta1 : o->decay));
+    for (int32_t i = 0; i < n; i += SESSREC__LANES) {
+        int32_t left = n - i;
+        sessrec__vec w = sessrec__vget(u->weight + i, left), g = sessrec__vget(u->gradient + i, left), d = g;
+        if (o->l2 > 0) d = g = sessrec__vfma(sessrec__vall(o->l2), w, g);
+        if (o->kind != SESSREC_SGD) {
+            sessrec__vec a = sessrec__vget(u->first + i, left), g2 = sessrec__vmul(g, g);
+            if (o->kind == SESSREC_ADAGRAD) a = sessrec__vfma(g, g, a);
+            else a = sessrec__vfma(decay, a, sessrec__vmul(rest, o->kind == SESSREC_ADAM ? g : g2));
+            sessrec__vput(u->first + i, a, left);
+            if (o->kind == SESSREC_ADAM) {
+                sessrec__vec v = sessrec__vfma(sessrec__vall(o->beta2), sessrec__vget(u->second + i, left), sessrec__vmul(sessrec__vall(1 - o->beta2), g2));
+                sessrec__vput(u->second + i, v, left);
+                d = sessrec__vdiv(sessrec__vmul(a, sessrec__vall(u->correct1)), sessrec__vadd(sessrec__vsqrt(sessrec__vmul(v, sessrec__vall(u->correct2))), epsilon));
+            } else if (o->kind == SESSREC_ADADELTA) {
+                sessrec__vec past = sessrec__vget(u->second + i, left);
+                d = sessrec__vmul(g, sessrec__vsqrt(sessrec__vdiv(sessrec__vadd(past, epsilon), sessrec__vadd(a, epsilon))));
+                sessrec__vput(u->second + i, sessrec__vfma(decay, past, sessrec__vmul(rest, sessrec__vmul(d, d))), left);
+            } else {
+                d = sessrec__vdiv(g, sessrec__vsqrt(sessrec__vadd(a, epsilon)));
+            }
+        }
+        if (o->momentum > 0) {
+            sessrec__vec v = sessrec__vfma(sessrec__vall(o->momentum), sessrec__vget(u->velocity + i, left), sessrec__vmul(rate, d));
+            sessrec__vput(u->velocity + i, v, left);
+            w = sessrec__vadd(w, v);
+        } else {
+            w = sessrec__vfma(rate, d, w);
+        }
+        sessrec__vput(u->weight + i, w, left);
+    }
+}
+#endif
+
+static const sessrec__kernels SESSREC__K(table) = {
+    SESSREC__NAME,
+    SESSREC__K(matmul),
+    SESSREC__K(transpose),
+    SESSREC__K(dots),
+    SESSREC__K(array_exp),
+    SESSREC__K(array_sigmoid),
+    SESSREC__K(array_tanh),
+    SESSREC__K(array_softplus),
+    SESSREC__K(array_muladd),
+    SESSREC__K(array_axpy),
+    SESSREC__K(array_scale),
+    SESSREC__K(array_blend),
+    SESSREC__K(array_max),
+    SESSREC__K(array_sum),
+    SESSREC__K(array_dot),
+#ifndef SESSREC_NO_TRAINING
+    SESSREC__K(update)
+#else
+    NULL
+#endif
+};
+
+#undef SESSREC__JOIN2
+#undef SESSREC__JOIN
+#undef SESSREC__K
+#undef SESSREC__KERNEL
+#undef sessrec__vec
+#undef sessrec__vall
+#undef sessrec__vadd
+#undef sessrec__vsub
+#undef sessrec__vmul
+#undef sessrec__vdiv
+#undef sessrec__vfma
+#undef sessrec__vmax
+#undef sessrec__vmin
+#undef sessrec__vless
+#undef sessrec__vsqrt
+#undef sessrec__vscale2
+#undef sessrec__vgather
+#undef sessrec__vload
+#undef sessrec__vstore
+#undef sessrec__vget
+#undef sessrec__vput
+#undef SESSREC__WORDS
+#undef SESSREC__TARGET
+#undef SESSREC__NAME
+#undef SESSREC__LANES
+#undef SESSREC__VECTOR
+#undef SESSREC__TILE_ROWS
+#undef SESSREC__TILE_VECTORS
+
+#else // !SESSREC__WORDS
+
+// ============================================================================================================
+// >>dispatch   build the kernels, choose among them at run time
+// ============================================================================================================
+
+#ifndef SESSREC_HEADER_NAME
+#  define SESSREC_HEADER_NAME "sessrec.h"  // define it if you rename this file
+#endif
+
+#if defined(__clang__)
+#  define SESSREC__UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#  define SESSREC__UNROLL _Pragma("GCC unroll 16")
+#else
+#  define SESSREC__UNROLL
+#endif
+
+#define SESSREC__WORDS plain
+#define SESSREC__TARGET
+#define SESSREC__NAME "plain"
+#define SESSREC__LANES 1
+#define SESSREC__VECTOR float
+#include SESSREC_HEADER_NAME
+
+#ifdef SESSREC__X86
+#  define SESSREC__WORDS avx2
+#  define SESSREC__TARGET SESSREC__TARGET_AVX2
+#  define SESSREC__NAME "avx2"
+#  define SESSREC__LANES 8
+#  define SESSREC__VECTOR __m256
+#  define SESSREC__TILE_ROWS 6
+#  define SESSREC__TILE_VECTORS 2
+#  include SESSREC_HEADER_NAME
+
+#  define SESSREC__WORDS avx512
+#  define SESSREC__TARGET SESSREC__TARGET_AVX512
+#  define SESSREC__NAME "avx512"
+#  define SESSREC__LANES 16
+#  define SESSREC__VECTOR __m512
+#  define SESSREC__TILE_ROWS 8
+#  define SESSREC__TILE_VECTORS 3
+#  include SESSREC_HEADER_NAME
+
+#  undef SESSREC__TARGET_AVX2
+#  undef SESSREC__TARGET_AVX512
+#endif
+#undef SESSREC__UNROLL
+
+#ifndef SESSREC_MAX_SIMD
+#  define SESSREC_MAX_SIMD 2  // 0: plain only, 1: up to AVX2, 2: up to AVX-512
+#  define SESSREC__OWN_MAX_SIMD
+#endif
+
+#ifdef SESSREC__X86
+// 2: AVX-512 F, DQ, BW, VL. 1: AVX2 and FMA. The operating system must save the registers too.
+static int sessrec__processor_level(void) {
+#  if defined(__GNUC__) || defined(__clang__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") ? 2 : 1;
+#  else
+    int id[4];
+    __cpuid(id, 1);
+    if (!(id[2] & (1 << 27)) || !(id[2] & (1 << 12)) || (_xgetbv(0) & 6) != 6) return 0;  // OSXSAVE, FMA; the system saves xmm, ymm
+    __cpuidex(id, 7, 0);
+    if (!(id[1] & (1 << 5))) return 0;  // AVX2
+    const int avx512 = (int)0xC0030000;   // F 16, DQ 17, BW 30, VL 31
+    return (id[1] & avx512) == avx512 && (_xgetbv(0) & 0xe0) == 0xe0 ? 2 : 1;
+#  endif
+}
+#endif
+
+static const sessrec__kernels *sessrec__best_kernels(void) {
+#ifdef SESSREC__X86
+    int level = sessrec__processor_level();
+    if (level >= 2 && SESSREC_MAX_SIMD >= 2) return &sessrec__avx512_table;
+    if (level >= 1 && SESSREC_MAX_SIMD >= 1) return &sessrec__avx2_table;
+#endif
+    return &sessrec__plain_table;
+}
+
+SESSREC_API const char *sessrec_simd(void) {
+    return sessrec__best_kernels()->name;
+}
+
+// ============================================================================================================
+// >>matmul   the one place where matrices are multiplied, and the seam for a BLAS
+// With SESSREC_BLAS large products go to cblas_sgemm. Its sums have another order, so results then differ in the last bits (by about
+// 1e-6 relative for a product) from those of a build without.
+// ============================================================================================================
+
+#ifdef SESSREC_BLAS
+#  ifdef __cplusplus
+extern "C"
+#  else
+extern
+#  endif
+void cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
+#endif
+
+// C [M,N] = A [M,K] B [K,N] (added to C if accumulate). Element (i,k) of A stands at A[i*a_row + k*a_col], one of which is 1; rows of B and
+// C are b_row and c_row apart.
+static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
+                            const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+#ifdef SESSREC_BLAS
+    if ((int64_t)M * N * K >= 64 * 64 * 64 && (a_row == 1 || a_col == 1)) {
+        const int row_major = 101, no_transpose = 111, transpose = 112;
+        cblas_sgemm(row_major, a_col == 1 ? no_transpose : transpose, no_transpose, M, N, K, 1.0f, A, (int)(a_col == 1 ? a_row : a_col), B, (int)b_row, accumulate ? 1.0f : 0.0f, C, (int)c_row);
+        return;
+    }
+#endif
+    kernels->matmul(M, N, K, A, a_row, a_col, B, b_row, C, c_row, accumulate);
+}
+
+// ============================================================================================================
+// >>config   defaults, and what may be asked for
+// ============================================================================================================
+
+#define SESSREC__MAX_WIDTH 8192
+#define SESSREC__MAX_BATCH 65536
+#define SESSREC__MAX_NEGATIVES 1048576
+#define SESSREC__MAX_REMEMBER 65536
+
+SESSREC_API sessrec_config sessrec_config_default(void) {
+    sessrec_config c;
+    memset(&c, 0, sizeof c);
+    c.canary = SESSREC__CANARY_CONFIG;
+    c.layers = 1;
+    for (int l = 0; l < SESSREC_MAX_LAYERS; ++l) c.hidden[l] = 100;
+    c.embedding = SESSREC_EMBEDDING_TIED;
+    c.embedding_width = 100;
+    c.gru = SESSREC_RESET_BEFORE;
+    c.loss.kind = SESSREC_LOSS_XE;
+    c.loss.activation = SESSREC_LINEAR;
+    c.loss.activation_a = 0.5f;
+    c.loss.activation_b = 1.0507f;
+    c.loss.with_diagonal = 1;
+    c.loss.bpreg = 1;
+    c.loss.logq = 1;
+    c.optimizer.kind = SESSREC_ADAGRAD;
+    c.optimizer.learning_rate = 0.2f;
+    c.optimizer.momentum = 0.2f;
+    c.optimizer.decay = 0.9f;
+    c.optimizer.beta1 = 0.9f;
+    c.optimizer.beta2 = 0.999f;
+    c.optimizer.epsilon = 1e-6f;
+    c.dropout_hidden = 0.4f;
+    c.batch_size = 32;
+    c.negatives = 2048;
+    c.alpha = 0.5f;
+    c.epochs = 10;
+    c.seed = 1;
+    return c;
+}
+
+// Comparisons are written so that NaN fails them.
+static int sessrec__within(double value, double low, double high) {
+    return value >= low && value <= high;
+}
+
+static sessrec_result sessrec__config_check_network(const sessrec_config *c, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    if (c->layers < 1 || c->layers > SESSREC_MAX_LAYERS) return sessrec__fail(err, bad, 0, "layers is %d, it must be 1 to %d", (int64_t)c->layers, (int64_t)SESSREC_MAX_LAYERS);
+    for (int32_t l = 0; l < c->layers; ++l)
+        if (c->hidden[l] < 1 || c->hidden[l] > SESSREC__MAX_WIDTH)
+            return sessrec__fail(err, bad, 0, "hidden[%d] is %d, it must be 1 to %d", (int64_t)l, (int64_t)c->hidden[l], (int64_t)SESSREC__MAX_WIDTH);
+    if ((int)c->embedding < 0 || c->embedding > SESSREC_EMBEDDING_NONE) return sessrec__fail(err, bad, 0, "embedding has no such kind as %d", (int64_t)c->embedding);
+    if (c->embedding == SESSREC_EMBEDDING_SEPARATE && (c->embedding_width < 1 || c->embedding_width > SESSREC__MAX_WIDTH))
+        return sessrec__fail(err, bad, 0, "embedding_width is %d, it must be 1 to %d", (int64_t)c->embedding_width, (int64_t)SESSREC__MAX_WIDTH);
+    if (c->user_hidden < 0 || c->user_hidden > SESSREC__MAX_WIDTH) return sessrec__fail(err, bad, 0, "user_hidden is %d, it must be 0 to %d", (int64_t)c->user_hidden, (int64_t)SESSREC__MAX_WIDTH);
+    if ((int)c->user_mode < 0 || c->user_mode > SESSREC_USER_GATES) return sessrec__fail(err, bad, 0, "user_mode has no such mode as %d", (int64_t)c->user_mode);
+    if ((int)c->gru < 0 || c->gru > SESSREC_RESET_AFTER) return sessrec__fail(err, bad, 0, "gru has no such form as %d", (int64_t)c->gru);
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__config_check_loss(const sessrec_loss_config *l, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    if ((int)l->kind < 0 || l->kind > SESSREC_LOSS_CUSTOM) return sessrec__fail(err, bad, 0, "loss.kind has no such loss as %d", (int64_t)l->kind);
+    if (l->kind == SESSREC_LOSS_CUSTOM && !l->custom) return sessrec__fail(err, bad, 0, "loss.kind is custom, but loss.custom is NULL");
+    if ((int)l->activation < 0 || l->activation > SESSREC_SELU) return sessrec__fail(err, bad, 0, "loss.activation has no such function as %d", (int64_t)l->activation);
+    if (!sessrec__within(l->activation_a, 0, 1e6)) return sessrec__fail(err, bad, 0, "loss.activation_a must be 0 or more");
+    if (!sessrec__within(l->activation_b, 0, 1e6)) return sessrec__fail(err, bad, 0, "loss.activation_b must be 0 or more");
+    if (!sessrec__within(l->bpreg, 0, 1e9)) return sessrec__fail(err, bad, 0, "loss.bpreg must be 0 or more");
+    if (!sessrec__within(l->logq, 0, 1e6)) return sessrec__fail(err, bad, 0, "loss.logq must be 0 or more");
+    if (!sessrec__within(l->smoothing, 0, 0.999999)) return sessrec__fail(err, bad, 0, "loss.smoothing must be 0 or more and less than 1");
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__config_check_optimizer(const sessrec_optimizer_config *o, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    if ((int)o->kind < 0 || o->kind > SESSREC_ADAM) return sessrec__fail(err, bad, 0, "optimizer.kind has no such optimiser as %d", (int64_t)o->kind);
+    if (!sessrec__within(o->learning_rate, 1e-30, 1e9)) return sessrec__fail(err, bad, 0, "optimizer.learning_rate must be more than 0");
+    if (!sessrec__within(o->momentum, 0, 0.999999)) return sessrec__fail(err, bad, 0, "optimizer.momentum must be 0 or more and less than 1");
+    if (!sessrec__within(o->decay, 1e-6, 0.9999999)) return sessrec__fail(err, bad, 0, "optimizer.decay must be between 0 and 1");
+    if (!sessrec__within(o->beta1, 0, 0.9999999) || !sessrec__within(o->beta2, 0, 0.9999999)) return sessrec__fail(err, bad, 0, "optimizer.beta1 and beta2 must be 0 or more and less than 1");
+    if (!sessrec__within(o->epsilon, 1e-30, 1)) return sessrec__fail(err, bad, 0, "optimizer.epsilon must be more than 0 and at most 1");
+    if (!sessrec__within(o->l2, 0, 1e6)) return sessrec__fail(err, bad, 0, "optimizer.l2 must be 0 or more");
+    if (!sessrec__within(o->gradient_cap, 0, 1e30)) return sessrec__fail(err, bad, 0, "optimizer.gradient_cap must be 0 or more");
+    return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    if (!c || c->canary != SESSREC__CANARY_CONFIG) return sessrec__fail(err, bad, 0, "the configuration was not made by sessrec_config_default(): call it, then change fields");
+    sessrec_result result = sessrec__config_check_network(c, err);
+    if (!result) result = sessrec__config_check_loss(&c->loss, err);
+    if (!result) result = sessrec__config_check_optimizer(&c->optimizer, err);
+    if (result) return result;
+    if (!sessrec__within(c->dropout_input, 0, 0.999999)) return sessrec__fail(err, bad, 0, "dropout_input must be 0 or more and less than 1");
+    if (!sessrec__within(c->dropout_user, 0, 0.999999)) return sessrec__fail(err, bad, 0, "dropout_user must be 0 or more and less than 1");
+    if (!sessrec__within(c->dropout_init, 0, 0.999999)) return sessrec__fail(err, bad, 0, "dropout_init must be 0 or more and less than 1");
+    if (!sessrec__within(c->dropout_hidden, 0, 0.999999)) return sessrec__fail(err, bad, 0, "dropout_hidden must be 0 or more and less than 1");
+    if (c->batch_size < 1 || c->batch_size > SESSREC__MAX_BATCH) return sessrec__fail(err, bad, 0, "batch_size is %d, it must be 1 to %d", (int64_t)c->batch_size, (int64_t)SESSREC__MAX_BATCH);
+    if (c->negatives < 0 || c->negatives > SESSREC__MAX_NEGATIVES)
+        return sessrec__fail(err, bad, 0, "negatives is %d, it must be 0 to %d", (int64_t)c->negatives, (int64_t)SESSREC__MAX_NEGATIVES);
+    if (c->batch_size == 1 && c->negatives == 0) return sessrec__fail(err, bad, 0, "with batch_size 1 and negatives 0 a target has nothing to be compared with");
+    if (!sessrec__within(c->alpha, 0, 1)) return sessrec__fail(err, bad, 0, "alpha must be between 0 and 1");
+    if (c->epochs < 1) return sessrec__fail(err, bad, 0, "epochs is %d, it must be 1 or more", (int64_t)c->epochs);
+    if (c->patience < 0) return sessrec__fail(err, bad, 0, "patience is %d, it must be 0 or more", (int64_t)c->patience);
+    if (c->threads < 0 || c->threads > 1024) return sessrec__fail(err, bad, 0, "threads is %d, it must be 0 (one for each processor) to 1024", (int64_t)c->threads);
+    return SESSREC_OK;
+}
+
+// ============================================================================================================
+// >>losses   what a row of scores costs, and which way to push each score
+// Row i has C scores s_0 .. s_C-1 and its target in column t; y = f(s) is the output activation. Each function turns y into dL/dy and returns L; the
+// chain through f is the same for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
+//   XE        L = -log P_t, P = softmax(y)                                   dL/dy_j = P_j - [j = t]
+//   BPR       L = sum_j softplus(y_j - y_t)                                  dL/dy_j = sg(y_j - y_t), target: minus their sum
+//   TOP1      L = mean_j sg(y_j - y_t) + sg(y_j^2)                           dL/dy_j = (sg'(y_j - y_t) + 2 y_j sg'(y_j^2)) / count
+//   TOP1-max  L = sum_j w_j l_j, l_j as in TOP1                              dL/dy_j = w_j (l_j - L) + w_j dl_j/dy_j
+//   BPR-max   L = -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2       with u_j the share of j in the sum:
+//             dL/dy_j = w_j - u_j sg(y_t - y_j) + bpreg w_j (y_j^2 - R + 2 y_j), target: - sum_j u_j sg(y_j - y_t)
+// Nothing is clipped and no epsilon is added: where the papers' code has log(x + 1e-24), the logarithm is taken before anything can become 0.
+// ============================================================================================================
+
+#ifndef SESSREC_NO_TRAINING
+
+// One row. Arrays have C elements; a, b and w are scratch, gradient receives dL/dy.
+typedef struct sessrec__loss_row_data {
+    const sessrec__kernels *kernels;
+    const sessrec_loss_config *config;
+    int32_t C, target;
+    float *y, *a, *b, *w, *gradient;
+} sessrec__loss_row_data;
+
+// y = f(s)
+static void sessrec__activate(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t n, const float *s, float *y) {
+    const float a = config->activation_a, b = config->activation_b;
+    switch (config->activation) {
+    case SESSREC_LINEAR: memcpy(y, s, (size_t)n * sizeof *y); break;
+    case SESSREC_TANH: kernels->tanh(n, s, y); break;
+    case SESSREC_RELU:
+    case SESSREC_LEAKY:
+        for (int32_t j = 0; j < n; ++j) y[j] = s[j] >= 0 ? s[j] : (config->activation == SESSREC_RELU ? 0 : a) * s[j];
+        break;
+    case SESSREC_ELU:
+    case SESSREC_SELU:
+        kernels->exp(n, s, 0, y);
+        for (int32_t j = 0; j < n; ++j) y[j] = (config->activation == SESSREC_ELU ? 1 : b) * (s[j] >= 0 ? s[j] : a * (y[j] - 1));
+        break;
+    }
+}
+
+// gradient *= f'(s), from s and y = f(s)
+static void sessrec__activate_backward(const sessrec_loss_config *config, int32_t n, const float *s, const float *y, float *gradient) {
+    const float a = config->activation_a, b = config->activation_b;
+    switch (config->activation) {
+    case SESSREC_LINEAR: break;
+    case SESSREC_TANH:
+        for (int32_t j = 0; j < n; ++j) gradient[j] *= 1 - y[j] * y[j];
+        break;
+    case SESSREC_RELU:
+    case SESSREC_LEAKY:
+        for (int32_t j = 0; j < n; ++j) gradient[j] *= s[j] >= 0 ? (float)(s[j] > 0 || config->activation == SESSREC_LEAKY) : config->activation == SESSREC_RELU ? 0 : a;
+        break;
+    case SESSREC_ELU:
+        for (int32_t j = 0; j < n; ++j) gradient[j] *= s[j] >= 0 ? 1 : y[j] + a;
+        break;
+    case SESSREC_SELU:
+        for (int32_t j = 0; j < n; ++j) gradient[j] *= s[j] >= 0 ? b : y[j] + a * b;
+        break;
+    }
+}
+
+static float sessrec__loss_xe(const sessrec__loss_row_data *row) {
+    const sessrec__kernels *k = row->kernels;
+    const float e = row->config->smoothing, others = (float)(row->C - 1), y_t = row->y[row->target];
+    float most = k->max(row->C, row->y);
+    k->exp(row->C, row->y, most, row->gradient);
+    float total = k->sum(row->C, row->gradient), log_total = most + (float)log((double)total);  // -log P_j = log_total - y_j
+    float share = 1 / total, loss = log_total - y_t;
+    k->scale(row->C, share, row->gradient, row->gradient);
+    row->gradient[row->target] -= 1;
+    if (e > 0 && others > 0) {  // (1-e) of the weight for the target, e shared by the others
+        float mean_other = log_total - (k->sum(row->C, row->y) - y_t) / others;
+        loss = (1 - e) * loss + e * mean_other;
+        for (int32_t j = 0; j < row->C; ++j) row->gradient[j] -= e / others;
+        row->gradient[row->target] += e + e / others;
+    }
+    return loss;
+}
+
+// a_j = y_j - y_t; the target's own is set to `own`
+static void sessrec__differences(const sessrec__loss_row_data *row, float own) {
+    const float y_t = row->y[row->target];
+    for (int32_t j = 0; j < row->C; ++j) row->a[j] = row->y[j] - y_t;
+    row->a[row->target] = own;
+}
+
+// The mean over the negatives, or over all columns as the authors' program has it. BPR is a sum there, a mean in the paper.
+static float sessrec__loss_bpr(const sessrec__loss_row_data *row) {
+    const sessrec__kernels *k = row->kernels;
+    const float scale = row->config->with_diagonal ? 1 : 1 / (float)(row->C - 1);
+    sessrec__differences(row, 0);
+    k->softplus(row->C, row->a, row->b);  // -log sg(y_t - y_j); the target with itself: log 2
+    k->sigmoid(row->C, row->a, row->gradient);
+    if (!row->config->with_diagonal) row->b[row->target] = 0;
+    row->gradient[row->target] = 0;
+    float loss = k->sum(row->C, row->b) * scale;
+    k->scale(row->C, scale, row->gradient, row->gradient);
+    row->gradient[row->target] = -k->sum(row->C, row->gradient);
+    return loss;
+}
+
+// a_j = l_j = sg(y_j - y_t) + sg(y_j^2), b_j = sg'(y_j - y_t), gradient_j = dl_j/dy_j; all 0 for the target itself
+static void sessrec__top1_terms(const sessrec__loss_row_data *row) {
+    float *square = row->gradient;
+    sessrec__differences(row, 0);
+    for (int32_t j = 0; j < row->C; ++j) square[j] = row->y[j] * row->y[j];
+    row->kernels->sigmoid(row->C, row->a, row->a);
+    row->kernels->sigmoid(row->C, square, square);
+    for (int32_t j = 0; j < row->C; ++j) {
+        float rank = row->a[j], size = square[j];
+        row->b[j] = rank * (1 - rank);
+        row->a[j] = rank + size;
+        row->gradient[j] = row->b[j] + 2 * row->y[j] * size * (1 - size);
+    }
+    row->a[row->target] = row->b[row->target] = row->gradient[row->target] = 0;
+}
+
+static float sessrec__loss_top1(const sessrec__loss_row_data *row) {
+    const sessrec__kernels *k = row->kernels;
+    const int diagonal = row->config->with_diagonal != 0;
+    const float scale = 1 / (float)(diagonal ? row->C : row->C - 1);
+    sessrec__top1_terms(row);
+    k->scale(row->C, scale, row->gradient, row->gradient);
+    row->gradient[row->target] = -scale * k->sum(row->C, row->b);
+    return (k->sum(row->C, row->a) + (diagonal ? 0.5f : 0)) * scale;  // the target with itself: sg(0) + sg(y_t^2) - sg(y_t^2)
+}
+
+// w = softmax of y over the negatives, 0 for the target. Returns the logarithm of what was divided by.
+static float sessrec__negative_softmax(const sessrec__loss_row_data *row, float *w) {
+    const sessrec__kernels *k = row->kernels;
+    const float y_t = row->y[row->target];
+    row->y[row->target] = -INFINITY;
+    float most = k->max(row->C, row->y);
+    k->exp(row->C, row->y, most, w);
+    row->y[row->target] = y_t;
+    float total = k->sum(row->C, w), share = 1 / total;
+    k->scale(row->C, share, w, w);
+    return most + (float)log((double)total);
+}
+
+static float sessrec__loss_top1_max(const sessrec__loss_row_data *row) {
+    const sessrec__kernels *k = row->kernels;
+    float *w = row->w;
+    sessrec__negative_softmax(row, w);
+    sessrec__top1_terms(row);
+    float loss = k->dot(row->C, w, row->a), push = k->dot(row->C, w, row->b);
+    for (int32_t j = 0; j < row->C; ++j) row->gradient[j] = w[j] * (row->a[j] - loss + row->gradient[j]);
+    row->gradient[row->target] = -push;
+    return loss;
+}
+
+static float sessrec__loss_bpr_max(const sessrec__loss_row_data *row) {
+    const sessrec__kernels *k = row->kernels;
+    const float bpreg = row->config->bpreg;
+    const int32_t C = row->C;
+    float *w = row->w, *u = row->gradient;
+    float log_divisor = sessrec__negative_softmax(row, w);
+    sessrec__differences(row, 0);
+    k->softplus(C, row->a, row->b);
+    k->sigmoid(C, row->a, row->a);  // sg(y_j - y_t)
+    for (int32_t j = 0; j < C; ++j) row->b[j] = row->y[j] - row->b[j];  // log(w_j sg(y_t - y_j)) + log_divisor
+    row->b[row->target] = -INFINITY;
+    float most = k->max(C, row->b);
+    k->exp(C, row->b, most, u);
+    float total = k->sum(C, u), share = 1 / total;
+    for (int32_t j = 0; j < C; ++j) u[j] *= share, row->b[j] = row->y[j] * row->y[j];
+    float R = k->dot(C, w, row->b), pull = k->dot(C, u, row->a);
+    for (int32_t j = 0; j < C; ++j) u[j] = w[j] - u[j] * (1 - row->a[j]) + bpreg * w[j] * (row->b[j] - R + 2 * row->y[j]);
+    u[row->target] = -pull;
+    return log_divisor - (most + (float)log((double)total)) + bpreg * R;
+}
+
+// A target without any negative has nothing to be compared with: only the two formulas that count the target among the columns have a
+// value then, a constant.
+static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
+    const int pairwise = row->config->kind == SESSREC_LOSS_TOP1 || row->config->kind == SESSREC_LOSS_BPR;
+    if (row->C == 1 && !(pairwise && row->config->with_diagonal)) {
+        row->gradient[0] = 0;
+        return 0;
+    }
+    switch (row->config->kind) {
+    case SESSREC_LOSS_TOP1: return sessrec__loss_top1(row);
+    case SESSREC_LOSS_BPR: return sessrec__loss_bpr(row);
+    case SESSREC_LOSS_TOP1_MAX: return sessrec__loss_top1_max(row);
+    case SESSREC_LOSS_BPR_MAX: return sessrec__loss_bpr_max(row);
+    default: return sessrec__loss_xe(row);
+    }
+}
+
+// One row from scores s [C] to gradient dL/ds [C], which may be the same array. scratch [5C].
+static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t C, int32_t target,
+                               const float *log_proposal, const float *s, float *gradient, float *scratch) {
+    sessrec__loss_row_data row;
+    const int linear = config->activation == SESSREC_LINEAR;
+    row.kernels = kernels;
+    row.config = config;
+    row.C = C;
+    row.target = target;
+    row.y = scratch;
+    row.a = scratch + C;
+    row.b = scratch + 2 * (ptrdiff_t)C;
+    row.w = scratch + 3 * (ptrdiff_t)C;
+    row.gradient = linear ? gradient : scratch + 4 * (ptrdiff_t)C;
+    sessrec__activate(kernels, config, C, s, row.y);
+    if (log_proposal && config->kind == SESSREC_LOSS_XE && config->logq > 0) kernels->axpy(C, -config->logq, log_proposal, row.y);
+    float loss = sessrec__loss_by_kind(&row);
+    if (!linear) {
+        sessrec__activate(kernels, config, C, s, row.y);  // without logQ
+        sessrec__activate_backward(config, C, s, row.y, row.gradient);
+        memcpy(gradient, row.gradient, (size_t)C * sizeof *gradient);
+    }
+    return loss;
+}
+
+// The same without the negatives that are the row's own target: the row is packed, and what was left out gets gradient 0. scratch [8C].
+static float sessrec__loss_row_skipping(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t C, int32_t target, const int32_t *items,
+                                        const float *log_proposal, const float *s, float *gradient, float *scratch) {
+    float *packed = scratch + 5 * (ptrdiff_t)C, *packed_proposal = packed + C, *packed_gradient = packed_proposal + C;
+    int32_t kept = 0, new_target = target;
+    for (int32_t j = 0; j < C; ++j) {
+        if (j != target && items[j] == items[target]) continue;
+        if (j == target) new_target = kept;
+        packed[kept] = s[j];
+        if (log_proposal) packed_proposal[kept] = log_proposal[j];
+        ++kept;
+    }
+    float loss = sessrec__loss_row(kernels, config, kept, new_target, log_proposal ? packed_proposal : NULL, packed, packed_gradient, scratch);
+    for (int32_t j = C - 1; j >= 0; --j) gradient[j] = j != target && items[j] == items[target] ? 0 : packed_gradient[--kept];
+    return loss;
+}
+
+static sessrec_result sessrec__loss_rows(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
+                                         const float *log_proposal, const float *scores, float *row_loss, float *gradient, float *scratch) {
+    if (config->kind == SESSREC_LOSS_CUSTOM) {
+        if (!config->custom) return SESSREC_INVALID_ARGUMENT;
+        config->custom(config->custom_user, first_row, rows, columns, items, scores, row_loss, gradient);
+        return SESSREC_OK;
+    }
+    if (config->skip_own_target && !items) return SESSREC_INVALID_ARGUMENT;
+    for (int32_t i = 0; i < rows; ++i) {
+        const float *s = scores + (ptrdiff_t)i * columns;
+        float *d = gradient + (ptrdiff_t)i * columns;
+        if (config->skip_own_target) row_loss[i] = sessrec__loss_row_skipping(kernels, config, columns, first_row + i, items, log_proposal, s, d, scratch);
+        else row_loss[i] = sessrec__loss_row(kernels, config, columns, first_row + i, log_proposal, s, d, scratch);
+    }
+    return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
+                                        const float *log_proposal, const float *scores, float *row_loss, float *gradient, float *scratch) {
+    if (!config || !scores || !row_loss || !gradient || !scratch || first_row < 0 || rows < 0 || columns < 1 || first_row > columns - rows) return SESSREC_INVALID_ARGUMENT;
+    return sessrec__loss_rows(sessrec__best_kernels(), config, first_row, rows, columns, items, log_proposal, scores, row_loss, gradient, scratch);
+}
+
+#endif // SESSREC_NO_TRAINING
+
+// ============================================================================================================
+// >>gru   one time step of a gated recurrent unit, forward and backward
+//   r = sg(x Wr + h Ur + br)     reset gate      z = sg(x Wz + h Uz + bz)     update gate
+//   n = tanh(x Wn + (r * h) Un + bn)             candidate, reset-before (Cho 2014; Hidasi 2016, eq. 4)
+//   n = tanh(x Wn + bn + r * (h Un + cn))        candidate, reset-after (cuDNN); r and z then have a second bias cr, cz too
+//   h' = h + z * (n - h)                         (1-z) * h + z * n
+// Gates stand side by side: W [D,3H], U [H,3H], and the tape [B,4H] holds r, z, n and one more: r * h (before) or h Un + cn (after).
+// ============================================================================================================
+
+// a = x W + b, the part of the gates that comes from the input: the first 3H columns of the tape. With one-hot input, items != NULL, x W is a
+// row of W; keep (NULL: 1) then scales it, which is all that input dropout can do to a one-hot vector.
+static void sessrec__gru_input(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *x, const int32_t *items, const float *keep, float *tape) {
+    const int32_t H = gru->hidden;
+    for (int32_t i = 0; i < rows; ++i) {
+        float *a = tape + (ptrdiff_t)i * 4 * H;
+        memcpy(a, gru->b, (size_t)H * 3 * sizeof *a);
+        if (items) k->axpy(3 * H, keep ? keep[i] : 1, gru->W + (ptrdiff_t)items[i] * 3 * H, a);
+    }
+    if (!items) sessrec__matmul(k, rows, 3 * H, gru->input, x, gru->input, 1, gru->W, 3 * (ptrdiff_t)H, tape, 4 * (ptrdiff_t)H, 1);
+}
+
+// The recurrent part: tape holds a in, the gates out.
+static void sessrec__gru_recurrent(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *h, float *h_new, float *tape) {
+    const int32_t H = gru->hidden;
+    const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
+    const int after = gru->form == SESSREC_RESET_AFTER;
+    sessrec__matmul(k, rows, 2 * H, H, h, H, 1, gru->U, G, tape, T, 1);
+    for (int32_t i = 0; i < rows; ++i) {
+        float *r = tape + i * T, *extra = r + G;
+        if (after) {
+            k->axpy(2 * H, 1, gru->c, r);
+            memcpy(extra, gru->c + 2 * H, (size_t)H * sizeof *extra);
+        }
+        k->sigmoid(2 * H, r, r);
+    }
+    if (after) {
+        sessrec__matmul(k, rows, H, H, h, H, 1, gru->U + 2 * H, G, tape + G, T, 1);
+        for (int32_t i = 0; i < rows; ++i) {
+            float *r = tape + i * T, *n = r + 2 * H;
+            k->muladd(H, r, r + G, n, n);
+        }
+    } else {
+        for (int32_t i = 0; i < rows; ++i) {
+            float *r = tape + i * T, *extra = r + G;
+            for (int32_t j = 0; j < H; ++j) extra[j] = r[j] * h[(ptrdiff_t)i * H + j];
+        }
+        sessrec__matmul(k, rows, H, H, tape + G, T, 1, gru->U + 2 * H, G, tape + 2 * H, T, 1);
+    }
+    for (int32_t i = 0; i < rows; ++i) {
+        float *r = tape + i * T, *z = r + H, *n = z + H;
+        k->tanh(H, n, n);
+        k->blend(H, z, n, h + (ptrdiff_t)i * H, h_new + (ptrdiff_t)i * H);
+    }
+}
+
+SESSREC_API void sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, float *h_new, float *tape) {
+    const sessrec__kernels *k = sessrec__best_kernels();
+    sessrec__gru_input(k, gru, rows, x, NULL, NULL, tape);
+    sessrec__gru_recurrent(k, gru, rows, h, h_new, tape);
+}
+
+#ifndef SESSREC_NO_TRAINING
+
+// y [rows,columns] = g [rows,K] M^T for M [columns,K] (row distance m_row), added to y if asked. Turning g and the result is cheaper than
+// turning the matrix: they have a few rows. scratch [(K + columns) * rows].
+static void sessrec__matmul_turned(const sessrec__kernels *k, int32_t rows, int32_t columns, int32_t K, const float *g, ptrdiff_t g_row,
+                                   const float *M, ptrdiff_t m_row, float *y, ptrdiff_t y_row, int accumulate, float *scratch) {
+    float *g_turned = scratch, *y_turned = scratch + (ptrdiff_t)K * rows;
+    k->transpose(rows, K, g, g_row, g_turned, rows);
+    if (accumulate) k->transpose(rows, columns, y, y_row, y_turned, rows);
+    sessrec__matmul(k, columns, rows, K, M, m_row, 1, g_turned, rows, y_turned, rows, accumulate);
+    k->transpose(columns, rows, y_turned, rows, y, y_row);
+}
+
+// The row-wise part of the backward step: from d_h_new to the gradients of the gates before their activation, d_gates [B,4H] = dr, dz, dn
+// and, in the reset-after form, d(h Un + cn); then d_x and d_h. scratch [5H + D] a row.
+static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *h, const float *tape, const float *d_h_new,
+                                       float *d_x, float *d_h, float *d_gates, float *scratch) {
+    const int32_t H = gru->hidden;
+    const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
+    const int after = gru->form == SESSREC_RESET_AFTER;
+    float *d_rh = scratch, *rest = scratch + (ptrdiff_t)rows * H;  // d_rh [B,H]: dL/d(r * h), reset-before
+    for (int32_t i = 0; i < rows; ++i) {
+        const float *r = tape + i * T, *z = r + H, *n = z + H, *extra = n + H, *hi = h + (ptrdiff_t)i * H, *up = d_h_new + (ptrdiff_t)i * H;
+        float *dr = d_gates + i * T, *dz = dr + H, *dn = dz + H, *d_extra = dn + H;
+        for (int32_t j = 0; j < H; ++j) {
+            dz[j] = up[j] * (n[j] - hi[j]) * z[j] * (1 - z[j]);
+            dn[j] = up[j] * z[j] * (1 - n[j] * n[j]);
+            if (after) {
+                d_extra[j] = dn[j] * r[j];
+                dr[j] = dn[j] * extra[j] * r[j] * (1 - r[j]);
+            }
+        }
+    }
+    if (!after) {
+        sessrec__matmul_turned(k, rows, H, H, d_gates + 2 * H, T, gru->U + 2 * H, G, d_rh, H, 0, rest);
+        for (int32_t i = 0; i < rows; ++i) {
+            const float *r = tape + i * T, *hi = h + (ptrdiff_t)i * H, *d = d_rh + (ptrdiff_t)i * H;
+            float *dr = d_gates + i * T;
+            for (int32_t j = 0; j < H; ++j) dr[j] = d[j] * hi[j] * r[j] * (1 - r[j]);
+        }
+    }
+    if (d_x) sessrec__matmul_turned(k, rows, gru->input, 3 * H, d_gates, T, gru->W, G, d_x, gru->input, 0, rest);
+    if (!d_h) return;
+    for (int32_t i = 0; i < rows; ++i) {
+        const float *r = tape + i * T, *z = r + H, *up = d_h_new + (ptrdiff_t)i * H, *d = d_rh + (ptrdiff_t)i * H;
+        float *dh = d_h + (ptrdiff_t)i * H;
+        for (int32_t j = 0; j < H; ++j) dh[j] = up[j] * (1 - z[j]) + (after ? 0 : d[j] * r[j]);
+    }
+    sessrec__matmul_turned(k, rows, H, 2 * H, d_gates, T, gru->U, G, d_h, H, 1, rest);
+    if (after) sessrec__matmul_turned(k, rows, H, H, d_gates + G, T, gru->U + 2 * H, G, d_h, H, 1, rest);
+}
+
+// Rows first .. last-1 of dL/dW and dL/dU, summed over the B rows of the mini-batch: dW = x^T (dr dz dn), dU = h^T (dr dz), and for the
+// candidate (r * h)^T dn or h^T d(h Un + cn).
+static void sessrec__gru_gradient_W(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first, int32_t last, int32_t rows, const float *x, const float *d_gates, float *W) {
+    const ptrdiff_t G = 3 * (ptrdiff_t)gru->hidden;
+    sessrec__matmul(k, last - first, 3 * gru->hidden, rows, x + first, 1, gru->input, d_gates, 4 * (ptrdiff_t)gru->hidden, W + first * G, G, 0);
+}
+static void sessrec__gru_gradient_U(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first, int32_t last, int32_t rows, const float *h, const float *tape, const float *d_gates, float *U) {
+    const int32_t H = gru->hidden, count = last - first;
+    const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
+    sessrec__matmul(k, count, 2 * H, rows, h + first, 1, H, d_gates, T, U + first * G, G, 0);
+    if (gru->form == SESSREC_RESET_AFTER) sessrec__matmul(k, count, H, rows, h + first, 1, H, d_gates + G, T, U + first * G + 2 * H, G, 0);
+    else sessrec__matmul(k, count, H, rows, tape + G + first, 1, T, d_gates + 2 * H, T, U + first * G + 2 * H, G, 0);
+}
+
+// Biases: the sums of the gate gradients over the rows, in order.
+static void sessrec__gru_gradient_bias(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *d_gates, float *b, float *c) {
+    const int32_t H = gru->hidden;
+    memset(b, 0, (size_t)H * 3 * sizeof *b);
+    for (int32_t i = 0; i < rows; ++i) k->axpy(3 * H, 1, d_gates + (ptrdiff_t)i * 4 * H, b);
+    if (gru->form != SESSREC_RESET_AFTER) return;
+    memcpy(c, b, (size_t)H * 2 * sizeof *c);
+    memset(c + 2 * H, 0, (size_t)H * sizeof *c);
+    for (int32_t i = 0; i < rows; ++i) k->axpy(H, 1, d_gates + (ptrdiff_t)i * 4 * H + 3 * H, c + 2 * H);
+}
+
+SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, const float *tape, const float *d_h_new,
+                                      float *d_x, float *d_h, const sessrec_gru_gradient *gradient, float *scratch) {
+    const sessrec__kernels *k = sessrec__best_kernels();
+    float *d_gates = scratch;
+    sessrec__gru_backward_rows(k, gru, rows, h, tape, d_h_new, d_x, d_h, d_gates, scratch + (ptrdiff_t)rows * 4 * gru->hidden);
+    sessrec__gru_gradient_W(k, gru, 0, gru->input, rows, x, d_gates, gradient->W);
+    sessrec__gru_gradient_U(k, gru, 0, gru->hidden, rows, h, tape, d_gates, gradient->U);
+    sessrec__gru_gradient_bias(k, gru, rows, d_gates, gradient->b, gradient->c);
+}
+
+#endif // SESSREC_NO_TRAINING
+
+// ============================================================================================================
+// >>model   weights, item ids, support
+// A model is a list of named matrices and a table of items. One function says which matrices there are and how large; memory, files,
+// optimiser state and sessrec_model_tensor all follow it.
+// ============================================================================================================
+
+enum { SESSREC__MAX_TENSORS = 3 + 4 * SESSREC_MAX_LAYERS + 4 + 2 * SESSREC_MAX_LAYERS + 1 };
+
+// One matrix of a model. Tables have a row an item, of which a training step touches a few; all else is dense.
+typedef struct sessrec__shape {
+    char name[8];   // "Wy", or what it is part of, its layer, and its role: "L0.W"
+    int32_t rows, columns;
+    int32_t table;
+    int32_t gates;  // drawn as so many matrices side by side, each with a range of its own (F19: Glorot, Bengio 2010)
+} sessrec__shape;
+
+struct sessrec_model {
+    sessrec_allocator memory;
+    sessrec_model_info info;
+    const sessrec__kernels *kernels;
+    uint64_t fingerprint;       // of the content, 0 while a trainer still changes it
+    int32_t tensors;
+    sessrec__shape shape[SESSREC__MAX_TENSORS];
+    float *tensor[SESSREC__MAX_TENSORS];
+    // the same by what they are for
+    float *Wy, *By, *E;
+    sessrec_gru gru[SESSREC_MAX_LAYERS];
+    sessrec_gru user;           // the user-level GRU
+    float *init_W[SESSREC_MAX_LAYERS], *init_b[SESSREC_MAX_LAYERS];     // user's state -> first hidden state
+    float *context;             // [Hu,3H] user's state -> gates of layer 0, NULL with USER_INIT
+    // items
+    const uint64_t *support;    // [V]
+    const uint32_t *id_offset;  // [V+1] where each id begins in id_text; each ends with a NUL
+    const char *id_text;
+    const int32_t *id_order;    // [V] items sorted by the bytes of their ids, for finding them
+};
+
+static void sessrec__add_shape(sessrec__shape *list, int32_t *count, const char *part, int32_t layer, const char *role, int32_t rows, int32_t columns, int32_t table, int32_t gates) {
+    sessrec__shape *shape = &list[(*count)++];
+    memset(shape, 0, sizeof *shape);
+    char *at = shape->name;
+    memcpy(at, part, strlen(part));  // at most 2 bytes
+    if (layer >= 0) {
+        at[1] = (char)('0' + layer);
+        at[2] = '.';
+        at[3] = *role;
+    }
+    shape->rows = rows;
+    shape->columns = columns;
+    shape->table = table;
+    shape->gates = gates;
+}
+
+// The four of one GRU. A one-hot input makes W a table.
+static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const char *part, int32_t layer, sessrec_gru_form form, int32_t D, int32_t H, int32_t onehot) {
+    sessrec__add_shape(list, count, part, layer, "W", D, 3 * H, onehot, 3);
+    sessrec__add_shape(list, count, part, layer, "U", H, 3 * H, 0, 3);
+    sessrec__add_shape(list, count, part, layer, "b", 1, 3 * H, 0, 0);
+    if (form == SESSREC_RESET_AFTER) sessrec__add_shape(list, count, part, layer, "c", 1, 3 * H, 0, 0);
+}
+
+// The matrices of a network, in the order in which files hold them. Returns their number.
+static int32_t sessrec__shapes(const sessrec_model_info *info, sessrec__shape *list) {
+    int32_t count = 0, V = info->items, Hu = info->user_hidden, last = info->hidden[info->layers - 1];
+    sessrec__add_shape(list, &count, "Wy", -1, "", V, last, 1, 1);
+    sessrec__add_shape(list, &count, "By", -1, "", V, 1, 1, 0);
+    if (info->embedding == SESSREC_EMBEDDING_SEPARATE) sessrec__add_shape(list, &count, "E", -1, "", V, info->embedding_width, 1, 1);
+    for (int32_t l = 0; l < info->layers; ++l) {
+        const int32_t onehot = l == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
+        sessrec__add_gru(list, &count, "L", l, info->gru, onehot ? V : l ? info->hidden[l - 1] : info->embedding_width, info->hidden[l], onehot);
+    }
+    if (!Hu) return count;
+    sessrec__add_gru(list, &count, "U", 0, info->gru, last, Hu, 0);
+    for (int32_t l = 0; l < info->layers; ++l) {
+        sessrec__add_shape(list, &count, "I", l, "W", Hu, info->hidden[l], 0, 1);
+        sessrec__add_shape(list, &count, "I", l, "b", 1, info->hidden[l], 0, 0);
+    }
+    if (info->user_mode != SESSREC_USER_INIT) sessrec__add_shape(list, &count, "C", 0, "W", Hu, 3 * info->hidden[0], 0, 3);
+    return count;
+}
+
+static int32_t sessrec__find_shape(const sessrec_model *model, const char *name) {
+    for (int32_t t = 0; t < model->tensors; ++t)
+        if (!strcmp(model->shape[t].name, name)) return t;
+    return -1;
+}
+
+// Takes the matrices of one GRU from *next on.
+static void sessrec__wire_gru(sessrec_gru *gru, sessrec_gru_form form, int32_t D, int32_t H, float *const **next) {
+    gru->form = form;
+    gru->input = D;
+    gru->hidden = H;
+    gru->W = *(*next)++;
+    gru->U = *(*next)++;
+    gru->b = *(*next)++;
+    gru->c = form == SESSREC_RESET_AFTER ? *(*next)++ : NULL;
+}
+
+// Fills the pointers by purpose, once model->info and model->tensor are known, in the order of sessrec__shapes.
+static void sessrec__model_wire(sessrec_model *model) {
+    const sessrec_model_info *info = &model->info;
+    float *const *next = model->tensor;
+    model->kernels = sessrec__best_kernels();
+    model->Wy = *next++;
+    model->By = *next++;
+    if (info->embedding == SESSREC_EMBEDDING_SEPARATE) model->E = *next++;
+    for (int32_t l = 0; l < info->layers; ++l) {
+        const int32_t onehot = l == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
+        sessrec__wire_gru(&model->gru[l], info->gru, onehot ? info->items : l ? info->hidden[l - 1] : info->embedding_width, info->hidden[l], &next);
+    }
+    if (!info->user_hidden) return;
+    sessrec__wire_gru(&model->user, info->gru, info->hidden[info->layers - 1], info->user_hidden, &next);
+    for (int32_t l = 0; l < info->layers; ++l) {
+        model->init_W[l] = *next++;
+        model->init_b[l] = *next++;
+    }
+    if (info->user_mode != SESSREC_USER_INIT) model->context = *next++;
+}
+
+SESSREC__INLINE const char *sessrec__item_text(const sessrec_model *model, int32_t item) {
+    return model->id_text + model->id_offset[item];
+}
+SESSREC__INLINE size_t sessrec__item_text_size(const sessrec_model *model, int32_t item) {
+    return model->id_offset[item + 1] - model->id_offset[item] - 1;
+}
+SESSREC__INLINE int32_t sessrec__last_width(const sessrec_model *model) {
+    return model->info.hidden[model->info.layers - 1];
+}
+
+SESSREC_API void sessrec_model_destroy(sessrec_model *model) {
+    if (!model) return;
+    sessrec_allocator memory = model->memory;
+    sessrec__free(&memory, model);  // one block: the tensors of a model that owns any follow it
+}
+
+SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model) {
+    return model->info;
+}
+
+SESSREC_API const char *sessrec_model_item_id(const sessrec_model *model, int32_t item) {
+    return model && item >= 0 && item < model->info.items ? sessrec__item_text(model, item) : NULL;
+}
+
+SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const char *id) {
+    if (!model || !id) return -1;
+    const size_t size = strlen(id);
+    int32_t low = 0, high = model->info.items;  // the answer is in [low, high) of id_order
+    while (low < high) {
+        int32_t middle = low + (high - low) / 2, item = model->id_order[middle];
+        int order = sessrec__compare_text(id, size, sessrec__item_text(model, item), sessrec__item_text_size(model, item));
+        if (order == 0) return item;
+        if (order < 0) high = middle;
+        else low = middle + 1;
+    }
+    return -1;
+}
+
+SESSREC_API uint64_t sessrec_model_support(const sessrec_model *model, int32_t item) {
+    return model && item >= 0 && item < model->info.items ? model->support[item] : 0;
+}
+
+SESSREC_API sessrec_result sessrec_model_tensor(const sessrec_model *model, const char *name, sessrec_tensor *out) {
+    if (!out) return SESSREC_INVALID_ARGUMENT;
+    memset(out, 0, sizeof *out);
+    int32_t t = model && name ? sessrec__find_shape(model, name) : -1;
+    if (t < 0) return SESSREC_INVALID_ARGUMENT;
+    out->data = model->tensor[t];
+    out->rows = model->shape[t].rows;
+    out->columns = model->shape[t].columns;
+    return SESSREC_OK;
+}
+
+SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, int32_t index) {
+    return model && index >= 0 && index < model->tensors ? model->shape[index].name : NULL;
+}
+
+// ---- one click, for one or many sessions ----
+
+// Floats that sessrec__model_step needs for so many rows: two states and a tape of the widest layer.
+static uint64_t sessrec__step_scratch(const sessrec_model *model, int32_t rows) {
+    int32_t widest = model->info.embedding_width > model->info.user_hidden ? model->info.embedding_width : model->info.user_hidden;
+    for (int32_t l = 0; l < model->info.layers; ++l)
+        if (model->info.hidden[l] > widest) widest = model->info.hidden[l];
+    return (uint64_t)rows * 6 * (uint64_t)widest;  // rows < 2^31, widths <= 8192
+}
+
+// Copies `rows` vectors of `width` floats whose beginnings lie `from_stride` floats apart to others `to_stride` apart.
+static void sessrec__copy_rows(int32_t rows, int32_t width, const float *from, ptrdiff_t from_stride, float *to, ptrdiff_t to_stride) {
+    for (int32_t i = 0; i < rows; ++i) memcpy(to + i * to_stride, from + i * from_stride, (size_t)width * sizeof *to);
+}
+
+// What the first layer gets: row i of x [rows,D] is the embedding of items[i].
+static void sessrec__embed(const sessrec_model *model, int32_t rows, const int32_t *items, float *x) {
+    const int32_t D = model->info.embedding_width;
+    const float *table = model->info.embedding == SESSREC_EMBEDDING_SEPARATE ? model->E : model->Wy;
+    for (int32_t i = 0; i < rows; ++i) memcpy(x + (ptrdiff_t)i * D, table + (ptrdiff_t)items[i] * D, (size_t)D * sizeof *x);
+}
+
+// The state of one session is the hidden states of its layers one after the other. With a user-level GRU two vectors follow: the last layer's state
+// before the last click, which is what is folded into the user's state, and the user's state c.
+static int32_t sessrec__hidden_width(const sessrec_model *model) {
+    int32_t width = 0;
+    for (int32_t l = 0; l < model->info.layers; ++l) width += model->info.hidden[l];
+    return width;
+}
+static int32_t sessrec__state_width(const sessrec_model *model) {
+    return sessrec__hidden_width(model) + (model->info.user_hidden ? sessrec__last_width(model) + model->info.user_hidden : 0);
+}
+
+// c [rows,Hu] adds to the gates of the first layer, in tape [rows,4H].
+static void sessrec__add_context(const sessrec_model *model, int32_t rows, const float *c, ptrdiff_t c_stride, float *tape) {
+    const ptrdiff_t H = model->info.hidden[0];
+    const int32_t gates = model->info.user_mode == SESSREC_USER_ALL ? 3 : 2;
+    sessrec__matmul(model->kernels, rows, gates * model->info.hidden[0], model->info.user_hidden, c, c_stride, 1, model->context, 3 * H, tape, 4 * H, 1);
+}
+
+// Advances the states of `rows` sessions by one click each. States lie `stride` floats apart.
+static void sessrec__model_step(const sessrec_model *model, int32_t rows, const int32_t *items, float *states, ptrdiff_t stride, float *scratch) {
+    const int32_t widest = (int32_t)(sessrec__step_scratch(model, 1) / 6), L = sessrec__last_width(model), hidden = sessrec__hidden_width(model);
+    const int onehot = model->info.embedding == SESSREC_EMBEDDING_NONE;
+    float *x = scratch, *h = x + (ptrdiff_t)rows * widest, *tape = h + (ptrdiff_t)rows * widest;
+    const float *c = states + hidden + L;
+    if (model->info.user_hidden) sessrec__copy_rows(rows, L, states + hidden - L, stride, states + hidden, stride);
+    if (!onehot) sessrec__embed(model, rows, items, x);
+    for (int32_t l = 0; l < model->info.layers; ++l) {
+        const sessrec_gru *gru = &model->gru[l];
+        sessrec__copy_rows(rows, gru->hidden, states, stride, h, gru->hidden);
+        sessrec__gru_input(model->kernels, gru, rows, x, onehot && l == 0 ? items : NULL, NULL, tape);
+        if (l == 0 && model->context) sessrec__add_context(model, rows, c, stride, tape);
+        sessrec__gru_recurrent(model->kernels, gru, rows, h, x, tape);  // x is used up, and the new state is the input of the next layer
+        sessrec__copy_rows(rows, gru->hidden, x, gru->hidden, states, stride);
+        states += gru->hidden;
+    }
+}
+
+// ---- users ----
+
+// begun [count,H] = tanh(c W_init + b_init): the hidden states of layer l with which users in state c [count,Hu] begin.
+static void sessrec__begin_states(const sessrec_model *model, int32_t l, int32_t count, const float *c, float *begun) {
+    const int32_t H = model->info.hidden[l], Hu = model->info.user_hidden;
+    for (int32_t r = 0; r < count; ++r) memcpy(begun + (ptrdiff_t)r * H, model->init_b[l], (size_t)H * sizeof *begun);
+    sessrec__matmul(model->kernels, count, H, Hu, c, Hu, 1, model->init_W[l], H, begun, H, 1);
+    model->kernels->tanh(count * H, begun, begun);
+}
+
+// The state of a session that begins: zero for a new user, or none, in state c == NULL.
+static void sessrec__begin_session(const sessrec_model *model, const float *c, float *state) {
+    memset(state, 0, (size_t)sessrec__state_width(model) * sizeof *state);
+    if (!c) return;
+    memcpy(state + sessrec__hidden_width(model) + sessrec__last_width(model), c, (size_t)model->info.user_hidden * sizeof *c);
+    for (int32_t l = 0; l < model->info.layers; ++l) {
+        sessrec__begin_states(model, l, 1, c, state);
+        state += model->info.hidden[l];
+    }
+}
+
+// c = GRU_usr(s, c), with the state that a session of two or more clicks has left. scratch as for one row of a step.
+static void sessrec__fold_session(const sessrec_model *model, const float *state, float *c, float *scratch) {
+    sessrec__gru_input(model->kernels, &model->user, 1, state + sessrec__hidden_width(model), NULL, NULL, scratch);
+    sessrec__gru_recurrent(model->kernels, &model->user, 1, c, c, scratch);
+}
+
+// ============================================================================================================
+// >>log   click logs
+// Every log is made by one function, sessrec__group: it takes events (session, item, time) as they come, sorts sessions by the time of
+// their first event and events inside a session by time, both stable, and numbers anew the items and users that are left. Reading gives
+// it the rows of a file; filters, cuts and splits give it the events of a log with another session, or none, for each.
+//   item [events], time [events], session_begin [sessions+1], session_user [sessions], support [items]
+// Reading keeps 16 bytes an event until the 12 bytes of the grouped form are made: 28 bytes an event at the most.
+// ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
+
+#include <float.h>
+
+// Events before they are grouped, in the order of the input. Blocks in a list: a long log never moves to a larger array.
+typedef struct sessrec__rows {
+    struct sessrec__rows *next;
+    int64_t count, capacity;
+    double *time;       // [count]
+    int32_t *item;      // [count]
+    int32_t *session;   // [count] negative: the event is left out
+} sessrec__rows;
+
+enum { SESSREC__FIRST_ROWS = 256, SESSREC__MOST_ROWS = 65536 };
+
+struct sessrec_dataset {
+    sessrec_allocator memory;
+    int finished, has_users;
+    int32_t known_items;            // of format.items_of: items 0 .. known_items-1
+    sessrec__ids items, sessions, users;
+    int64_t events, bad_rows, dropped_events;
+    int64_t *session_begin;         // from here on as in sessrec_log_view
+    int32_t *item;
+    double *time;
+    int32_t *session_user;
+    int64_t *support;
+    sessrec__rows *rows, *last_rows;    // before it is finished: all events; [sessions] the time of the earliest event so far,
+    double *session_start;              // whose user is session_user
+    int64_t start_capacity, user_capacity;
+};
+
+SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
+    sessrec_log_format format;
+    memset(&format, 0, sizeof format);
+    format.canary = SESSREC__CANARY_LOG;
+    format.session_column = "SessionId";
+    format.item_column = "ItemId";
+    format.time_column = "Time";
+    format.user_column = "UserId";
+    return format;
+}
+
+static void sessrec__log_init(sessrec_dataset *log, const sessrec_allocator *memory) {
+    memset(log, 0, sizeof *log);
+    log->memory = *memory;
+    sessrec__ids_init(&log->items, memory);
+    sessrec__ids_init(&log->sessions, memory);
+    sessrec__ids_init(&log->users, memory);
+}
+
+// Frees what a log holds, but not the log itself.
+static void sessrec__log_clear(sessrec_dataset *log) {
+    const sessrec_allocator memory = log->memory;
+    sessrec__ids_free(&log->items);
+    sessrec__ids_free(&log->sessions);
+    sessrec__ids_free(&log->users);
+    sessrec__free(&memory, log->session_begin);
+    sessrec__free(&memory, log->item);
+    sessrec__free(&memory, log->time);
+    sessrec__free(&memory, log->session_user);
+    sessrec__free(&memory, log->support);
+    sessrec__free(&memory, log->session_start);
+    while (log->rows) {
+        sessrec__rows *next = log->rows->next;
+        sessrec__free(&memory, log->rows);
+        log->rows = next;
+    }
+    sessrec__log_init(log, &memory);
+}
+
+SESSREC_API void sessrec_dataset_destroy(sessrec_dataset *log) {
+    if (!log) return;
+    const sessrec_allocator memory = log->memory;
+    sessrec__log_clear(log);
+    sessrec__free(&memory, log);
+}
+
+// The sentence for what can go wrong far from any row.
+static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result result) {
+    if (result == SESSREC_OUT_OF_MEMORY) return sessrec__no_memory(err);
+    if (result == SESSREC_TOO_LARGE) return sessrec__fail(err, result, 0, "the log has too many ids, or events in one session");
+    return result;
+}
+
+// ---- grouping ----
+
+// Stable merge sort of times and what belongs to them; a single pass where they are in order already. The scratch arrays have count/2
+// elements.
+static void sessrec__sort_by_time(double *time, int32_t *value, int64_t count, double *scratch_time, int32_t *scratch_value) {
+    const int64_t half = count / 2;
+    if (count < 2) return;
+    sessrec__sort_by_time(time, value, half, scratch_time, scratch_value);
+    sessrec__sort_by_time(time + half, value + half, count - half, scratch_time, scratch_value);
+    if (time[half - 1] <= time[half]) return;
+    memcpy(scratch_time, time, (size_t)half * sizeof *time);
+    memcpy(scratch_value, value, (size_t)half * sizeof *value);
+    for (int64_t left = 0, right = half, to = 0; left < half; ++to) {  // to <= right: nothing is overwritten that is still needed
+        if (right < count && time[right] < scratch_time[left]) {
+            time[to] = time[right];
+            value[to] = value[right++];
+        } else {
+            time[to] = scratch_time[left];
+            value[to] = scratch_value[left++];
+        }
+    }
+}
+
+// What grouping needs besides the log that it makes. A label is the number of a session before sessions are sorted.
+typedef struct sessrec__grouping {
+    int64_t *at;            // [labels] events of the label, then where its next event goes
+    double *start;          // [labels] its first time; then [sessions] in order
+    int32_t *order;         // [sessions] labels in the order of their start
+    int32_t sessions;       // labels that have events
+    int64_t events, longest;
+    double *spare_time;     // scratch of the sort
+    int32_t *spare_value;
+} sessrec__grouping;
+
+static void sessrec__grouping_free(sessrec__grouping *g, const sessrec_allocator *memory) {
+    sessrec__free(memory, g->at);
+    sessrec__free(memory, g->start);
+    sessrec__free(memory, g->order);
+    sessrec__free(memory, g->spare_time);
+    sessrec__free(memory, g->spare_value);
+}
+
+// Counts the events of each label and finds the order of the sessions: by start, equal ones as the labels are.
+static sessrec_result sessrec__group_sessions(sessrec__grouping *g, const sessrec_allocator *memory, const sessrec__rows *rows,
+                                              int32_t labels) {
+    g->at = (int64_t *)sessrec__alloc(memory, (uint64_t)labels, sizeof *g->at);
+    g->start = (double *)sessrec__alloc(memory, (uint64_t)labels, sizeof *g->start);
+    g->order = (int32_t *)sessrec__alloc(memory, (uint64_t)labels, sizeof *g->order);
+    if (!g->at || !g->start || !g->order) return SESSREC_OUT_OF_MEMORY;
+    for (; rows; rows = rows->next) {
+        for (int64_t e = 0; e < rows->count; ++e) {
+            const int32_t s = rows->session[e];
+            if (s < 0) continue;
+            if (!g->at[s]++ || rows->time[e] < g->start[s]) g->start[s] = rows->time[e];
+        }
+    }
+    for (int32_t s = 0; s < labels; ++s) {
+        if (!g->at[s]) continue;
+        g->events += g->at[s];
+        if (g->longest < g->at[s]) g->longest = g->at[s];
+        g->start[g->sessions] = g->start[s];  // sessions <= s
+        g->order[g->sessions++] = s;
+    }
+    if (g->longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
+    const int64_t sorted = g->longest > g->sessions ? g->longest : g->sessions;
+    g->spare_time = (double *)sessrec__alloc(memory, (uint64_t)sorted / 2, sizeof *g->spare_time);
+    g->spare_value = (int32_t *)sessrec__alloc(memory, (uint64_t)sorted / 2, sizeof *g->spare_value);
+    if (!g->spare_time || !g->spare_value) return SESSREC_OUT_OF_MEMORY;
+    sessrec__sort_by_time(g->start, g->order, g->sessions, g->spare_time, g->spare_value);
+    return SESSREC_OK;
+}
+
+// Moves the events to their sessions and sorts each by time.
+static sessrec_result sessrec__group_events(sessrec__grouping *g, const sessrec__rows *rows, sessrec_dataset *log) {
+    log->events = g->events;
+    log->session_begin = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)g->sessions + 1, sizeof *log->session_begin);
+    log->item = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)g->events, sizeof *log->item);
+    log->time = (double *)sessrec__alloc(&log->memory, (uint64_t)g->events, sizeof *log->time);
+    if (!log->session_begin || !log->item || !log->time) return SESSREC_OUT_OF_MEMORY;
+    for (int32_t s = 0; s < g->sessions; ++s) {
+        const int64_t begin = log->session_begin[s], count = g->at[g->order[s]];
+        log->session_begin[s + 1] = begin + count;
+        g->at[g->order[s]] = begin;
+    }
+    for (; rows; rows = rows->next) {
+        for (int64_t e = 0; e < rows->count; ++e) {
+            if (rows->session[e] < 0) continue;
+            const int64_t to = g->at[rows->session[e]]++;
+            log->item[to] = rows->item[e];
+            log->time[to] = rows->time[e];
+        }
+    }
+    for (int32_t s = 0; s < g->sessions; ++s) {
+        const int64_t begin = log->session_begin[s], count = log->session_begin[s + 1] - begin;
+        sessrec__sort_by_time(log->time + begin, log->item + begin, count, g->spare_time, g->spare_value);
+    }
+    return SESSREC_OK;
+}
+
+// Copies the ids whose number[i] is not 0 to an empty table, in order, and sets number[i] to their new numbers.
+static sessrec_result sessrec__ids_pick(const sessrec__ids *from, int32_t *number, sessrec__ids *to) {
+    sessrec_result result = SESSREC_OK;
+    for (int32_t i = 0; i < from->count && !result; ++i) {
+        const char *text = sessrec__ids_text(from, i);
+        if (number[i]) result = sessrec__ids_intern(to, text, strlen(text), &number[i]);
+    }
+    return result;
+}
+
+// The items of the grouped events and those of the model get their numbers, then their support.
+static sessrec_result sessrec__group_items(const sessrec_dataset *source, sessrec_dataset *log) {
+    int32_t *number = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)source->items.count, sizeof *number);
+    if (!number) return SESSREC_OUT_OF_MEMORY;
+    log->known_items = source->known_items;
+    for (int32_t i = 0; i < source->known_items; ++i) number[i] = 1;
+    for (int64_t e = 0; e < log->events; ++e) number[log->item[e]] = 1;
+    sessrec_result result = sessrec__ids_pick(&source->items, number, &log->items);
+    if (!result && !(log->support = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)log->items.count, sizeof *log->support)))
+        result = SESSREC_OUT_OF_MEMORY;
+    for (int64_t e = 0; e < log->events && !result; ++e) {
+        log->item[e] = number[log->item[e]];
+        ++log->support[log->item[e]];
+    }
+    sessrec__free(&log->memory, number);
+    return result;
+}
+
+// The same for the users of the sessions; label_user [labels].
+static sessrec_result sessrec__group_users(const sessrec__grouping *g, const sessrec__ids *users, const int32_t *label_user,
+                                           sessrec_dataset *log) {
+    int32_t *number = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)users->count, sizeof *number);
+    log->has_users = 1;
+    log->session_user = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)g->sessions, sizeof *log->session_user);
+    sessrec_result result = number && log->session_user ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int32_t s = 0; s < g->sessions && !result; ++s) number[label_user[g->order[s]]] = 1;
+    if (!result) result = sessrec__ids_pick(users, number, &log->users);
+    for (int32_t s = 0; s < g->sessions && !result; ++s) log->session_user[s] = number[label_user[g->order[s]]];
+    sessrec__free(&log->memory, number);
+    return result;
+}
+
+// Makes a finished log of rows. Items and users have the numbers of `source`; names holds the id of each label, label_user its user, NULL
+// if there are none.
+static sessrec_result sessrec__group(const sessrec_dataset *source, const sessrec__rows *rows, const sessrec__ids *names,
+                                     const int32_t *label_user, sessrec_dataset **out) {
+    sessrec__grouping g;
+    memset(&g, 0, sizeof g);
+    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(&source->memory, 1, sizeof *log);
+    *out = NULL;
+    if (!log) return SESSREC_OUT_OF_MEMORY;
+    sessrec__log_init(log, &source->memory);
+    sessrec_result result = sessrec__group_sessions(&g, &log->memory, rows, names->count);
+    if (!result) result = sessrec__group_events(&g, rows, log);
+    if (!result) result = sessrec__group_items(source, log);
+    if (!result && label_user) result = sessrec__group_users(&g, &source->users, label_user, log);
+    for (int32_t s = 0; s < g.sessions && !result; ++s) {
+        const char *name = sessrec__ids_text(names, g.order[s]);
+        int32_t number;
+        result = sessrec__ids_intern(&log->sessions, name, strlen(name), &number);  // ids are distinct: number == s
+    }
+    sessrec__grouping_free(&g, &log->memory);
+    log->finished = 1;
+    if (result) sessrec_dataset_destroy(log);
+    else *out = log;
+    return result;
+}
+
+// The log becomes `fresh`, which was made from it; what is missing in it was dropped.
+static void sessrec__log_become(sessrec_dataset *log, sessrec_dataset *fresh) {
+    fresh->bad_rows = log->bad_rows;
+    fresh->dropped_events = log->dropped_events + log->events - fresh->events;
+    sessrec__log_clear(log);
+    *log = *fresh;
+    sessrec__free(&log->memory, fresh);
+}
+
+// Makes a log of the events of another whose label is not negative. names holds the id of each label, label_user its user.
+static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *label, const sessrec__ids *names, const int32_t *label_user,
+                                          sessrec_dataset **out) {
+    sessrec__rows rows;
+    rows.next = NULL;
+    rows.count = rows.capacity = log->events;
+    rows.time = log->time;
+    rows.item = log->item;
+    rows.session = label;
+    return sessrec__group(log, &rows, names, label_user, out);
+}
+
+// ---- building a log from memory ----
+
+// Bytes that stand in somebody else's memory: a field of a line, an id.
+typedef struct sessrec__text {
+    const char *at;
+    size_t size;
+} sessrec__text;
+
+static sessrec__text sessrec__text_of(const char *text) {
+    sessrec__text result;
+    result.at = text;
+    result.size = strlen(text);
+    return result;
+}
+
+// Room for one more event. The arrays of a block stand behind it.
+static int sessrec__rows_reserve(sessrec_dataset *log) {
+    sessrec__rows *last = log->last_rows;
+    if (last && last->count < last->capacity) return 1;
+    int64_t capacity = SESSREC__FIRST_ROWS;
+    if (last) capacity = last->capacity < SESSREC__MOST_ROWS ? last->capacity * 2 : last->capacity;
+    const size_t head = 64, row = sizeof(double) + 2 * sizeof(int32_t);  // sizeof(sessrec__rows) <= 64, which keeps the arrays aligned
+    sessrec__rows *rows = (sessrec__rows *)sessrec__alloc(&log->memory, head + (uint64_t)capacity * row, 1);
+    if (!rows) return 0;
+    rows->capacity = capacity;
+    rows->time = (double *)(void *)((char *)rows + head);
+    rows->item = (int32_t *)(void *)(rows->time + capacity);
+    rows->session = rows->item + capacity;
+    if (last) last->next = rows;
+    else log->rows = rows;
+    log->last_rows = rows;
+    return 1;
+}
+
+// The user of a session is that of its earliest event.
+static sessrec_result sessrec__note_user(sessrec_dataset *log, int32_t session, int is_new, int32_t user, double time) {
+    if (!sessrec__grow(&log->memory, (void **)&log->session_user, &log->user_capacity, (int64_t)session + 1, sizeof *log->session_user) ||
+        !sessrec__grow(&log->memory, (void **)&log->session_start, &log->start_capacity, (int64_t)session + 1, sizeof *log->session_start))
+        return SESSREC_OUT_OF_MEMORY;
+    if (is_new || time < log->session_start[session]) {
+        log->session_user[session] = user;
+        log->session_start[session] = time;
+    }
+    return SESSREC_OK;
+}
+
+// Adds an event whose ids have been checked. An empty user is none.
+static sessrec_result sessrec__log_append(sessrec_dataset *log, sessrec__text user, sessrec__text session, sessrec__text item,
+                                          double time) {
+    int32_t item_number, session_number, user_number, sessions = log->sessions.count;
+    if (!log->events) log->has_users = user.size > 0;
+    if (log->has_users != (user.size > 0)) return SESSREC_INVALID_ARGUMENT;
+    if (!sessrec__rows_reserve(log)) return SESSREC_OUT_OF_MEMORY;
+    sessrec_result result = sessrec__ids_intern(&log->items, item.at, item.size, &item_number);
+    if (!result) result = sessrec__ids_intern(&log->sessions, session.at, session.size, &session_number);
+    if (!result && user.size) result = sessrec__ids_intern(&log->users, user.at, user.size, &user_number);
+    if (!result && user.size) result = sessrec__note_user(log, session_number, session_number == sessions, user_number, time);
+    if (result) return result;
+    sessrec__rows *rows = log->last_rows;
+    rows->time[rows->count] = time + 0.0;  // a negative zero becomes an ordinary one
+    rows->item[rows->count] = item_number;
+    rows->session[rows->count++] = session_number;
+    ++log->events;
+    return SESSREC_OK;
+}
+
+// What is wrong with an id, NULL if nothing.
+static const char *sessrec__id_problem(sessrec__text id) {
+    if (!id.size) return "is empty";
+    if (id.size > SESSREC_MAX_ID) return "is longer than 255 bytes";
+    return memchr(id.at, 0, id.size) ? "has a NUL byte in it" : NULL;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_add(sessrec_dataset *log, const char *user, const char *session, const char *item, double time) {
+    if (!log || log->finished || !session || !item || !(fabs(time) <= DBL_MAX)) return SESSREC_INVALID_ARGUMENT;
+    const sessrec__text s = sessrec__text_of(session), i = sessrec__text_of(item), u = sessrec__text_of(user ? user : "");
+    if (sessrec__id_problem(s) || sessrec__id_problem(i) || (user && sessrec__id_problem(u))) return SESSREC_INVALID_ARGUMENT;
+    return sessrec__log_append(log, u, s, i, time);
+}
+
+SESSREC_API sessrec_result sessrec_dataset_add_numbers(sessrec_dataset *log, int64_t user, int64_t session, int64_t item, double time) {
+    char user_text[24], session_text[24], item_text[24];
+    return sessrec_dataset_add(log, user < 0 ? NULL : sessrec__decimal(user, user_text), sessrec__decimal(session, session_text),
+                               sessrec__decimal(item, item_text), time);
+}
+
+SESSREC_API sessrec_result sessrec_dataset_finish(sessrec_dataset *log, sessrec_error *err) {
+    sessrec_dataset *fresh;
+    if (!log || log->finished) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is finished already");
+    const sessrec_result result = sessrec__group(log, log->rows, &log->sessions, log->has_users ? log->session_user : NULL, &fresh);
+    if (result) return sessrec__log_failed(err, result);
+    sessrec__log_become(log, fresh);
+    return SESSREC_OK;
+}
+
+// ---- looking into a log ----
+
+SESSREC_API sessrec_log_view sessrec_dataset_view(const sessrec_dataset *log) {
+    sessrec_log_view view;
+    memset(&view, 0, sizeof view);
+    if (!log || !log->finished) return view;
+    view.items = log->items.count;
+    view.sessions = log->sessions.count;
+    view.users = log->users.count;
+    view.events = log->events;
+    view.session_begin = log->session_begin;
+    view.item = log->item;
+    view.time = log->time;
+    view.session_user = log->users.count ? log->session_user : NULL;
+    view.support = log->support;
+    view.bad_rows = log->bad_rows;
+    view.dropped_events = log->dropped_events;
+    return view;
+}
+
+// Before a log is finished its numbers are not final, and nobody has seen them.
+static const char *sessrec__log_id(const sessrec_dataset *log, const sessrec__ids *ids, int32_t index) {
+    return log->finished && index >= 0 && index < ids->count ? sessrec__ids_text(ids, index) : NULL;
+}
+SESSREC_API const char *sessrec_dataset_item_id(const sessrec_dataset *log, int32_t item) {
+    return log ? sessrec__log_id(log, &log->items, item) : NULL;
+}
+SESSREC_API const char *sessrec_dataset_session_id(const sessrec_dataset *log, int32_t session) {
+    return log ? sessrec__log_id(log, &log->sessions, session) : NULL;
+}
+SESSREC_API const char *sessrec_dataset_user_id(const sessrec_dataset *log, int32_t user) {
+    return log ? sessrec__log_id(log, &log->users, user) : NULL;
+}
+SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const char *id) {
+    return log && log->finished && id ? sessrec__ids_find(&log->items, id, strlen(id)) : -1;
+}
+
+// ---- times ----
+
+// Decimals are turned into the nearest double by integer arithmetic alone, so that every platform and locale reads the same. The number
+// stands in limbs of 32 bits, half of them behind the point: 1088 bits hold any integer below 10^310, and the last bit of a double is
+// 2^-1074.
+enum { SESSREC__HALF_LIMBS = 34, SESSREC__LIMBS = 2 * SESSREC__HALF_LIMBS, SESSREC__POINT = 32 * SESSREC__HALF_LIMBS };
+
+// limb *= 10^exponent, downwards if that is negative. Returns 1 if anything was lost: floor(floor(x/a)/b) is floor(x/(a b)).
+static int sessrec__limbs_scale(uint32_t *limb, int exponent) {
+    int lost = 0;
+    while (exponent) {
+        uint64_t factor = 1, rest = 0;
+        const int up = exponent > 0;
+        for (int i = 0; i < 9 && exponent; ++i, exponent += up ? -1 : 1) factor *= 10;
+        for (int i = 0; i < SESSREC__LIMBS; ++i) {
+            uint32_t *at = &limb[up ? i : SESSREC__LIMBS - 1 - i];
+            const uint64_t wide = up ? *at * factor + rest : (rest << 32) | *at;
+            *at = (uint32_t)(up ? wide : wide / factor);
+            rest = up ? wide >> 32 : wide % factor;
+        }
+        lost |= !up && rest;
+    }
+    return lost;
+}
+
+SESSREC__INLINE int sessrec__limbs_bit(const uint32_t *limb, int bit) {
+    return (int)(limb[bit / 32] >> (bit % 32) & 1);
+}
+
+// The double nearest to digits * 10^exponent, with a little more than that if `more`; halves go to the even one. digits is not 0.
+static double sessrec__nearest(uint64_t digits, int exponent, int more) {
+    uint32_t limb[SESSREC__LIMBS];
+    memset(limb, 0, sizeof limb);
+    limb[SESSREC__HALF_LIMBS] = (uint32_t)digits;
+    limb[SESSREC__HALF_LIMBS + 1] = (uint32_t)(digits >> 32);
+    more |= sessrec__limbs_scale(limb, exponent);
+    int top = 32 * SESSREC__LIMBS - 1;
+    while (top > 31 && !limb[top / 32]) top -= 32;
+    while (top && !sessrec__limbs_bit(limb, top)) --top;
+    const int low = top - 52 > SESSREC__POINT - 1074 ? top - 52 : SESSREC__POINT - 1074;  // the last bit that is kept
+    uint64_t kept = 0;
+    for (int bit = top; bit >= low; --bit) kept = kept << 1 | (uint64_t)sessrec__limbs_bit(limb, bit);
+    const int half = low - 1;
+    for (int i = 0; i < half / 32; ++i) more |= limb[i] != 0;
+    more |= (limb[half / 32] & ((1u << (half % 32)) - 1)) != 0;
+    if (sessrec__limbs_bit(limb, half) && (more || (kept & 1))) ++kept;
+    return ldexp((double)kept, low - SESSREC__POINT);
+}
+
+// The same for any digits. Most decimals and the power of ten are exact as doubles; one operation then rounds once.
+static double sessrec__to_double(uint64_t digits, int64_t exponent, int more) {
+    if (!digits) return 0;
+    if (FLT_EVAL_METHOD == 0 && !more && digits <= (uint64_t)1 << 53 && exponent >= -22 && exponent <= 22) {
+        double power = 1;
+        for (int64_t i = exponent < 0 ? -exponent : exponent; i; --i) power *= 10;
+        return exponent < 0 ? (double)digits / power : (double)digits * power;
+    }
+    if (exponent > 309) return HUGE_VAL;
+    if (exponent < -345) return 0;  // digits < 10^20, and half of the smallest double is more than 10^-324
+    int length = 0;
+    for (uint64_t rest = digits; rest; rest /= 10) ++length;
+    return length + exponent > 309 ? HUGE_VAL : sessrec__nearest(digits, (int)exponent, more);
+}
+
+SESSREC__INLINE int sessrec__is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+// A number of `width` digits in [low,high]; returns 0 if there is none.
+static int sessrec__fixed_digits(const char **at, const char *end, int width, int low, int high, int *out) {
+    int value = 0;
+    for (int i = 0; i < width; ++i, ++*at) {
+        if (*at == end || !sessrec__is_digit(**at)) return 0;
+        value = value * 10 + (**at - '0');
+    }
+    *out = value;
+    return value >= low && value <= high;
+}
+
+static int sessrec__accept(const char **at, const char *end, char wanted) {
+    if (*at == end || **at != wanted) return 0;
+    ++*at;
+    return 1;
+}
+
+static int64_t sessrec__leap_days(int year) {
+    return year / 4 - year / 100 + year / 400;
+}
+
+// YYYY-MM-DD as days since 1970-01-01 in the Gregorian calendar.
+static int sessrec__parse_day(const char **at, const char *end, int64_t *days) {
+    static const int before[14] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};  // days before month i
+    int year, month, day;
+    if (!sessrec__fixed_digits(at, end, 4, 1, 9999, &year) || !sessrec__accept(at, end, '-')) return 0;
+    if (!sessrec__fixed_digits(at, end, 2, 1, 12, &month) || !sessrec__accept(at, end, '-')) return 0;
+    const int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if (!sessrec__fixed_digits(at, end, 2, 1, before[month + 1] - before[month] + (leap && month == 2), &day)) return 0;
+    *days = (int64_t)365 * (year - 1970) + sessrec__leap_days(year - 1) - sessrec__leap_days(1969);
+    *days += before[month] + (leap && month > 2) + day - 1;
+    return 1;
+}
+
+// HH:MM[:SS[.fff]] as seconds and up to seven digits behind the point; a double of today's seconds holds no more.
+static int sessrec__parse_clock(const char **at, const char *end, int64_t *seconds, int64_t *fraction, int *places) {
+    int hour, minute, second = 0;
+    if (!sessrec__fixed_digits(at, end, 2, 0, 23, &hour) || !sessrec__accept(at, end, ':')) return 0;
+    if (!sessrec__fixed_digits(at, end, 2, 0, 59, &minute)) return 0;
+    if (sessrec__accept(at, end, ':')) {
+        if (!sessrec__fixed_digits(at, end, 2, 0, 60, &second)) return 0;
+        if (sessrec__accept(at, end, '.')) {
+            if (*at == end || !sessrec__is_digit(**at)) return 0;
+            for (; *at < end && sessrec__is_digit(**at); ++*at) {
+                if (*places == 7) continue;
+                *fraction = *fraction * 10 + (**at - '0');
+                ++*places;
+            }
+        }
+    }
+    *seconds = hour * 3600 + minute * 60 + second;
+    return 1;
+}
+
+// Z, +HH:MM or +HHMM as seconds east of UTC; nothing is UTC.
+static int sessrec__parse_zone(const char **at, const char *end, int64_t *seconds) {
+    int hours, minutes;
+    *seconds = 0;
+    if (*at == end || sessrec__accept(at, end, 'Z')) return 1;
+    const int west = sessrec__accept(at, end, '-');
+    if (!west && !sessrec__accept(at, end, '+')) return 0;
+    if (!sessrec__fixed_digits(at, end, 2, 0, 23, &hours)) return 0;
+    sessrec__accept(at, end, ':');
+    if (!sessrec__fixed_digits(at, end, 2, 0, 59, &minutes)) return 0;
+    *seconds = (west ? -1 : 1) * (hours * 3600 + minutes * 60);
+    return 1;
+}
+
+// YYYY-MM-DD, or with a clock and a zone behind 'T' or a space.
+static int sessrec__parse_date(const char *at, const char *end, double *out) {
+    int64_t days, clock = 0, fraction = 0, zone = 0;
+    int places = 0;
+    if (!sessrec__parse_day(&at, end, &days)) return 0;
+    if (at < end) {
+        if (!sessrec__accept(&at, end, 'T') && !sessrec__accept(&at, end, ' ')) return 0;
+        if (!sessrec__parse_clock(&at, end, &clock, &fraction, &places) || !sessrec__parse_zone(&at, end, &zone) || at < end) return 0;
+    }
+    int64_t total = days * 86400 + clock - zone;
+    for (int i = 0; i < places; ++i) total *= 10;  // below 2.6e11 * 10^7, which 64 bits hold
+    total += fraction;
+    const double size = sessrec__to_double((uint64_t)(total < 0 ? -total : total), -places, 0);
+    *out = total < 0 ? -size : size;
+    return 1;
+}
+
+// [+-]digits[.digits][e[+-]digits]
+static int sessrec__parse_number(const char *at, const char *end, double *out) {
+    uint64_t digits = 0;
+    int64_t exponent = 0, power = 0;
+    int any = 0, point = 0, more = 0;
+    const int negative = sessrec__accept(&at, end, '-');
+    if (!negative) sessrec__accept(&at, end, '+');
+    for (; at < end && (sessrec__is_digit(*at) || (*at == '.' && !point)); ++at) {
+        if (*at == '.') {
+            point = 1;
+            continue;
+        }
+        any = 1;
+        if (digits < 1000000000000000000u) {  // 10^18: one more digit fits
+            digits = digits * 10 + (uint64_t)(*at - '0');
+            exponent -= point;
+        } else {
+            more |= *at != '0';
+            exponent += !point;
+        }
+    }
+    if (any && (sessrec__accept(&at, end, 'e') || sessrec__accept(&at, end, 'E'))) {
+        const int down = sessrec__accept(&at, end, '-');
+        if (!down) sessrec__accept(&at, end, '+');
+        for (any = 0; at < end && sessrec__is_digit(*at); ++at, any = 1)
+            if (power < 100000000) power = power * 10 + (*at - '0');
+        exponent += down ? -power : power;
+    }
+    const double size = any ? sessrec__to_double(digits, exponent, more) : 0;
+    *out = negative ? -size : size;
+    return any && at == end && size <= DBL_MAX;
+}
+
+static int sessrec__parse_time(sessrec__text text, double *out) {
+    const char *end = text.at + text.size;
+    return text.size >= 10 && text.at[4] == '-' ? sessrec__parse_date(text.at, end, out) : sessrec__parse_number(text.at, end, out);
+}
+
+// ---- lines and fields ----
+
+enum { SESSREC__MAX_LINE = 1 << 20, SESSREC__READ_AHEAD = 1 << 16 };
+
+enum { SESSREC__SESSION = 0, SESSREC__ITEM = 1, SESSREC__TIME = 2, SESSREC__USER = 3, SESSREC__ROLES = 4 };
+
+// A log that is being read. Lines come from memory, or from a buffer that `refill` fills.
+typedef struct sessrec__reader {
+    const sessrec_log_format *format;
+    sessrec_error *err;
+    sessrec_dataset *log;
+    char separator;
+    const char *wanted[SESSREC__ROLES];  // names or numbers of the columns, "" for none
+    int column[SESSREC__ROLES];     // where they are, from 0; -1: nowhere
+    int started;                    // the columns are known
+    int64_t line;                   // number of the line read last
+    const char *at, *end;           // what was not read yet
+    int too_long;                   // the line read last, or now, is longer than SESSREC__MAX_LINE
+    int (*refill)(struct sessrec__reader *reader);  // more bytes behind `end`; 0: no more. NULL: none
+    void *file;                     // for refill
+    char *buffer;
+    int64_t capacity;
+    sessrec_result failed;          // why refill stopped
+} sessrec__reader;
+
+// The next line without its end; returns 0 after the last one.
+static int sessrec__next_line(sessrec__reader *r, sessrec__text *line) {
+    const char *newline;
+    r->too_long = 0;
+    do newline = (const char *)memchr(r->at, '\n', (size_t)(r->end - r->at));
+    while (!newline && r->refill && r->refill(r));
+    if (r->failed || (!newline && r->at == r->end && !r->too_long)) return 0;
+    const char *stop = newline ? newline : r->end;
+    line->at = r->at;
+    line->size = (size_t)(stop - r->at);
+    r->at = newline ? newline + 1 : r->end;
+    r->too_long |= line->size > SESSREC__MAX_LINE;
+    if (line->size && line->at[line->size - 1] == '\r') --line->size;
+    if (++r->line == 1 && line->size >= 3 && !memcmp(line->at, "\xef\xbb\xbf", 3)) {  // a byte order mark
+        line->at += 3;
+        line->size -= 3;
+    }
+    return 1;
+}
+
+// One field as it stands in the line. In quotes, `doubled` quotes stand for one each.
+typedef struct sessrec__field {
+    sessrec__text text;
+    size_t doubled;
+} sessrec__field;
+
+// Cuts the first field off [*at,end); *at is NULL after the last. Returns what is wrong, NULL if nothing.
+static const char *sessrec__cut_field(const char **at, const char *end, char separator, sessrec__field *field) {
+    const char *p = *at;
+    field->doubled = 0;
+    if (p < end && *p == '"') {
+        field->text.at = ++p;
+        for (; p < end && (*p != '"' || (p + 1 < end && p[1] == '"')); ++p) {
+            if (*p != '"') continue;
+            ++field->doubled;
+            ++p;
+        }
+        if (p == end) return "has a quote that is not closed";
+        field->text.size = (size_t)(p++ - field->text.at);
+        if (p < end && *p != separator) return "has text behind a closing quote";
+    } else {
+        field->text.at = p;
+        const char *next = (const char *)memchr(p, separator, (size_t)(end - p));
+        p = next ? next : end;
+        field->text.size = (size_t)(p - field->text.at);
+    }
+    *at = p < end ? p + 1 : NULL;
+    return NULL;
+}
+
+// What the field says: with doubled quotes in it, put together in buffer [SESSREC_MAX_ID]. A longer one stays as it is, it is refused
+// anyway.
+static sessrec__text sessrec__decode(const sessrec__field *field, char *buffer) {
+    sessrec__text text = field->text;
+    if (!field->doubled || text.size - field->doubled > SESSREC_MAX_ID) return text;
+    size_t used = 0;
+    for (size_t i = 0; i < text.size; ++i) {
+        buffer[used++] = text.at[i];
+        i += text.at[i] == '"';  // skips its twin
+    }
+    text.at = buffer;
+    text.size = used;
+    return text;
+}
+
+// The beginning of what a line has, fit to be shown: in whole UTF-8 characters, control characters as spaces.
+static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown, size_t shown_size) {
+    size_t size = text.size < most ? text.size : most, used = 0;
+    while (size && size < text.size && ((unsigned char)text.at[size] & 0xc0) == 0x80) --size;
+    for (size_t i = 0; i < size; ++i) {
+        const char c = text.at[i];
+        sessrec__append(shown, shown_size, &used, (unsigned char)c < 32 || c == 127 ? " " : &c, 1);
+    }
+    sessrec__append(shown, shown_size, &used, "...", size < text.size ? 3 : 0);
+    return shown;
+}
+
+// A row that cannot be read: counted if the caller wants that, else the end of the reading.
+static sessrec_result sessrec__bad_row(sessrec__reader *r, const char *what, sessrec__text text, const char *problem) {
+    char shown[48];
+    if (r->started && r->format->skip_bad_rows) {
+        ++r->log->bad_rows;
+        return SESSREC_OK;
+    }
+    sessrec__excerpt(text, 40, shown, sizeof shown);
+    return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the %s \"%s\" %s", what, shown, problem);
+}
+
+// ---- columns ----
+
+// A column given as a number, from 1; 0 if it is a name, -1 if the number is no position.
+static int sessrec__column_position(const char *column) {
+    int position = 0;
+    const char *at = column;
+    for (; sessrec__is_digit(*at); ++at)
+        if (position <= SESSREC__MAX_LINE) position = position * 10 + (*at - '0');
+    if (*at || at == column) return 0;
+    return position >= 1 && position <= SESSREC__MAX_LINE ? position : -1;
+}
+
+static char sessrec__lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+// Any case, '_' ignored.
+static int sessrec__same_name(sessrec__text a, sessrec__text b) {
+    size_t i = 0, j = 0;
+    for (;; ++i, ++j) {
+        while (i < a.size && a.at[i] == '_') ++i;
+        while (j < b.size && b.at[j] == '_') ++j;
+        if (i == a.size || j == b.size) return i == a.size && j == b.size;
+        if (sessrec__lower(a.at[i]) != sessrec__lower(b.at[j])) return 0;
+    }
+}
+
+static char sessrec__find_separator(sessrec__text line) {
+    static const char candidates[] = "\t,;";
+    size_t most = 0;
+    char best = candidates[0];
+    for (const char *c = candidates; *c; ++c) {
+        size_t count = 0;
+        for (size_t i = 0; i < line.size; ++i) count += line.at[i] == *c;
+        if (count > most) {
+            most = count;
+            best = *c;
+        }
+    }
+    return best;
+}
+
+// Cuts a line into fields and gives each role its own; a field may serve several. Returns what is wrong, NULL if nothing. Fields that
+// are not there have at == NULL.
+static const char *sessrec__cut_row(const sessrec__reader *r, sessrec__text line, sessrec__field *fields) {
+    const char *at = line.at, *problem = NULL;
+    memset(fields, 0, SESSREC__ROLES * sizeof *fields);
+    for (int column = 0; at && !problem; ++column) {
+        sessrec__field field;
+        problem = sessrec__cut_field(&at, line.at + line.size, r->separator, &field);
+        for (int role = 0; role < SESSREC__ROLES && !problem; ++role)
+            if (r->column[role] == column) fields[role] = field;
+    }
+    return problem;
+}
+
+// The column of that name in the header, -1 if there is none; *problem says what is wrong with the header, NULL if nothing.
+static int sessrec__find_column(const sessrec__reader *r, sessrec__text header, const char *name, const char **problem) {
+    char buffer[SESSREC_MAX_ID];
+    const char *at = header.at;
+    for (int column = 0; at; ++column) {
+        sessrec__field field;
+        *problem = sessrec__cut_field(&at, header.at + header.size, r->separator, &field);
+        if (*problem) return -1;
+        if (sessrec__same_name(sessrec__decode(&field, buffer), sessrec__text_of(name))) return column;
+    }
+    return -1;
+}
+
+// Finds the columns from the first line. *is_header tells whether that line is one: if a column that was asked for is a name, or if there
+// are only numbers and the time is none.
+static sessrec_result sessrec__start(sessrec__reader *r, sessrec__text line, int *is_header) {
+    const int user_asked = strcmp(r->wanted[SESSREC__USER], "UserId") != 0;  // else it is the default: no matter if there is none
+    char buffer[SESSREC_MAX_ID], shown[192];
+    const char *problem = NULL;
+    r->separator = r->format->separator ? r->format->separator : sessrec__find_separator(line);
+    *is_header = 0;
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        r->column[role] = sessrec__column_position(r->wanted[role]) - 1;
+        *is_header |= *r->wanted[role] && r->column[role] < 0 && (role != SESSREC__USER || user_asked);
+    }
+    for (int role = 0; role < SESSREC__ROLES && *is_header; ++role) {
+        if (!*r->wanted[role] || r->column[role] >= 0) continue;
+        r->column[role] = sessrec__find_column(r, line, r->wanted[role], &problem);
+        if (problem) return sessrec__bad_row(r, "header", line, problem);
+        if (r->column[role] < 0 && (role != SESSREC__USER || user_asked))
+            return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the header has no column \"%s\", it reads \"%s\"", r->wanted[role],
+                                 sessrec__excerpt(line, 160, shown, sizeof shown));
+    }
+    sessrec__field fields[SESSREC__ROLES];
+    double time;
+    if (!*is_header && r->column[SESSREC__TIME] >= 0 && !sessrec__cut_row(r, line, fields) && fields[SESSREC__TIME].text.at)
+        *is_header = !sessrec__parse_time(sessrec__decode(&fields[SESSREC__TIME], buffer), &time);
+    return SESSREC_OK;
+}
+
+// ---- reading a log ----
+
+static sessrec_result sessrec__read_row(sessrec__reader *r, sessrec__text line) {
+    static const char *const names[SESSREC__ROLES] = {"session id", "item id", "time", "user id"};
+    char buffer[SESSREC__ROLES][SESSREC_MAX_ID];
+    sessrec__field fields[SESSREC__ROLES];
+    sessrec__text text[SESSREC__ROLES];
+    double time = (double)r->log->events;
+    const char *problem = sessrec__cut_row(r, line, fields);
+    if (problem) return sessrec__bad_row(r, "row", line, problem);
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        text[role] = sessrec__text_of("");
+        if (r->column[role] < 0) continue;
+        if (!fields[role].text.at) return sessrec__bad_row(r, "row", line, "has too few fields");
+        text[role] = sessrec__decode(&fields[role], buffer[role]);
+        if (role != SESSREC__TIME) problem = sessrec__id_problem(text[role]);
+        else if (!sessrec__parse_time(text[role], &time)) problem = "is neither a number nor a date like 2014-04-07T10:51:09Z";
+        if (problem) return sessrec__bad_row(r, names[role], text[role], problem);
+    }
+    return sessrec__log_append(r->log, text[SESSREC__USER], text[SESSREC__SESSION], text[SESSREC__ITEM], time);
+}
+
+static sessrec_result sessrec__read_line(sessrec__reader *r, sessrec__text line) {
+    sessrec_result result = SESSREC_OK;
+    int is_header = 0;
+    if (r->too_long) return sessrec__bad_row(r, "line", line, "is longer than 1 MiB");
+    if (!line.size) return SESSREC_OK;
+    if (!r->started) result = sessrec__start(r, line, &is_header);
+    r->started = 1;
+    return result || is_header ? result : sessrec__read_row(r, line);
+}
+
+// Checks a format, and lists its columns.
+static sessrec_result sessrec__check_format(const sessrec_log_format *format, const char **wanted, sessrec_error *err) {
+    if (format->canary != SESSREC__CANARY_LOG)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the log format was not made by sessrec_log_format_default()");
+    if (format->separator && strchr("\"\r\n", format->separator))
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a quote or a line end cannot separate fields");
+    wanted[SESSREC__SESSION] = format->session_column;
+    wanted[SESSREC__ITEM] = format->item_column;
+    wanted[SESSREC__TIME] = format->time_column;
+    wanted[SESSREC__USER] = format->user_column;
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        if (!wanted[role]) wanted[role] = "";
+        if (!*wanted[role] && (role == SESSREC__SESSION || role == SESSREC__ITEM))
+            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the log format names no column for the %s",
+                                 role == SESSREC__ITEM ? "item" : "session");
+        if (sessrec__column_position(wanted[role]) < 0)
+            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "\"%s\" is no column, they are counted from 1", wanted[role]);
+    }
+    return SESSREC_OK;
+}
+
+// An empty log, with the items of the model in it if there is one.
+static sessrec_result sessrec__log_new(const sessrec_log_format *format, const char **wanted, sessrec_dataset **out, sessrec_error *err) {
+    sessrec_result result = sessrec__check_format(format, wanted, err);
+    if (result) return result;
+    const sessrec_allocator memory = sessrec__allocator(&format->allocator);
+    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(&memory, 1, sizeof *log);
+    if (!log) return sessrec__no_memory(err);
+    sessrec__log_init(log, &memory);
+    log->known_items = format->items_of ? sessrec_model_describe(format->items_of).items : 0;
+    for (int32_t i = 0; i < log->known_items && !result; ++i) {
+        const sessrec__text id = sessrec__text_of(sessrec_model_item_id(format->items_of, i));
+        int32_t number;
+        result = sessrec__ids_intern(&log->items, id.at, id.size, &number);  // ids of a model are distinct: number == i
+    }
+    if (result) sessrec_dataset_destroy(log);
+    else *out = log;
+    return sessrec__log_failed(err, result);
+}
+
+SESSREC_API sessrec_result sessrec_dataset_create(const sessrec_log_format *format, sessrec_dataset **out) {
+    const sessrec_log_format plain = sessrec_log_format_default();
+    const char *wanted[SESSREC__ROLES];
+    if (!out) return SESSREC_INVALID_ARGUMENT;
+    *out = NULL;
+    return sessrec__log_new(format ? format : &plain, wanted, out, NULL);
+}
+
+// Reads all lines of a reader whose source is set.
+static sessrec_result sessrec__read_log(sessrec__reader *r, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err) {
+    sessrec__text line;
+    r->format = format;
+    r->err = err;
+    sessrec_result result = sessrec__log_new(r->format, r->wanted, &r->log, r->err);
+    if (result) return result;
+    while (!result && sessrec__next_line(r, &line)) result = sessrec__read_line(r, line);
+    if (!result) result = r->failed;
+    if (!result && !r->started) result = sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
+    result = result ? sessrec__log_failed(r->err, result) : sessrec_dataset_finish(r->log, r->err);
+    if (result) sessrec_dataset_destroy(r->log);
+    else *out = r->log;
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, const sessrec_log_format *format, sessrec_dataset **out,
+                                                 sessrec_error *err) {
+    const sessrec_log_format plain = sessrec_log_format_default();
+    sessrec__reader reader;
+    if (out) *out = NULL;
+    if (!out || (!text && size)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no text, or nowhere to put the log");
+    memset(&reader, 0, sizeof reader);
+    reader.at = text ? (const char *)text : "";
+    reader.end = reader.at + size;
+    return sessrec__read_log(&reader, format ? format : &plain, out, err);
+}
+
+#ifndef SESSREC_NO_STDIO
+
+// Moves what is left to the front of the buffer and reads on behind it. Of a line that is too long, only the end is waited for.
+static int sessrec__refill(sessrec__reader *r) {
+    size_t rest = (size_t)(r->end - r->at);
+    r->too_long |= rest > SESSREC__MAX_LINE;
+    if (r->too_long) rest = 0;
+    if (rest) memmove(r->buffer, r->at, rest);
+    if (!sessrec__grow(&r->log->memory, (void **)&r->buffer, &r->capacity, (int64_t)rest + SESSREC__READ_AHEAD, 1)) {
+        r->failed = SESSREC_OUT_OF_MEMORY;
+        return 0;
+    }
+    const size_t got = fread(r->buffer + rest, 1, (size_t)r->capacity - rest, (FILE *)r->file);
+    if (!got && ferror((FILE *)r->file)) r->failed = sessrec__fail(r->err, SESSREC_IO_ERROR, 0, "the log cannot be read");
+    r->at = r->buffer;
+    r->end = r->buffer + rest + got;
+    return got > 0;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out,
+                                                sessrec_error *err) {
+    const sessrec_log_format plain = sessrec_log_format_default();
+    sessrec__reader reader;
+    if (out) *out = NULL;
+    if (!out || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or nowhere to put the log");
+    if (!format) format = &plain;
+    memset(&reader, 0, sizeof reader);
+    reader.at = reader.end = "";
+    reader.refill = sessrec__refill;
+    reader.file = fopen(path, "rb");
+    if (!reader.file) return sessrec__fail(err, errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR, 0, "the log cannot be opened: %s", strerror(errno));
+    const sessrec_allocator memory = sessrec__allocator(&format->allocator);
+    const sessrec_result result = sessrec__read_log(&reader, format, out, err);
+    sessrec__free(&memory, reader.buffer);
+    fclose((FILE *)reader.file);
+    return result;
+}
+
+// ---- writing a log ----
+
+// An id as a field; in quotes if it has something in it that a reader would take for something else. (A line end in quotes is good CSV, but
+// too much for the reader above.) Returns where the field ends.
+static char *sessrec__put_id(char *to, const char *id) {
+    const int quoted = strpbrk(id, "\t\"\r\n") != NULL;
+    if (quoted) *to++ = '"';
+    for (; *id; ++id) {
+        if (*id == '"') *to++ = '"';
+        *to++ = *id;
+    }
+    if (quoted) *to++ = '"';
+    return to;
+}
+
+// The decimal of so many significant digits next to value, without an exponent. snprintf has the digits; where it puts the point depends
+// on the locale.
+static char *sessrec__put_decimal(char *to, double value, int precision) {
+    char form[40], digits[24];
+    int count = 0, last = 0;
+    snprintf(form, sizeof form, "%.*e", precision - 1, fabs(value));
+    const char *at = form;
+    for (; *at != 'e'; ++at)
+        if (sessrec__is_digit(*at)) digits[count++] = *at;
+    const int point = atoi(at + 1) + 1;  // digits in front of the point
+    for (int i = 0; i < count; ++i)
+        if (digits[i] != '0') last = i;
+    if (value < 0) *to++ = '-';
+    for (int i = point < 1 ? point - 1 : 0; i <= last || i < point; ++i) {
+        if (i == point) *to++ = '.';
+        *to++ = i >= 0 && i <= last ? digits[i] : '0';
+    }
+    return to;
+}
+
+// A time that reads back as the same double: whole ones plain, others with the fewest digits that do it, 15 to 17.
+static char *sessrec__put_time(char *to, double time) {
+    char whole[24];
+    if (fabs(time) < 9e18 && (double)(int64_t)time == time) {
+        const char *digits = sessrec__decimal((int64_t)time, whole);
+        memcpy(to, digits, strlen(digits));
+        return to + strlen(digits);
+    }
+    for (int precision = 15;; ++precision) {
+        char *end = sessrec__put_decimal(to, time, precision);
+        double back;
+        if (precision == 17 || (sessrec__parse_number(to, end, &back) && back == time)) return end;
+    }
+}
+
+static int sessrec__write_log(sessrec__sink *sink, const void *what) {
+    const sessrec_dataset *log = (const sessrec_dataset *)what;
+    char row[3 * (2 * SESSREC_MAX_ID + 3) + 400];  // a time has 345 bytes at most
+    const char *header = log->session_user ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
+    if (!sessrec__sink_write(sink, header, strlen(header))) return 0;
+    for (int32_t s = 0; s < log->sessions.count; ++s) {
+        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) {
+            char *to = sessrec__put_id(row, sessrec__ids_text(&log->sessions, s));
+            *to++ = '\t';
+            to = sessrec__put_id(to, sessrec__ids_text(&log->items, log->item[e]));
+            *to++ = '\t';
+            to = sessrec__put_time(to, log->time[e]);
+            if (log->session_user) {
+                *to++ = '\t';
+                to = sessrec__put_id(to, sessrec__ids_text(&log->users, log->session_user[s]));
+            }
+            *to++ = '\n';
+            if (!sessrec__sink_write(sink, row, (size_t)(to - row))) return 0;
+        }
+    }
+    return 1;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_write(const sessrec_dataset *log, const char *path, sessrec_error *err) {
+    if (!log || !log->finished || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no finished log");
+    return sessrec__save_file(path, sessrec__write_log, log, err);
+}
+
+#endif // SESSREC_NO_STDIO
+
+// ---- filters ----
+
+// The rule takes events out until nothing changes. Round by round that would be quadratic for a log in which each round takes out one
+// session; instead, after the first round a list of what fell below the rule is worked off. Apart from max_length, which nothing can
+// break after the first round, the order does not matter: counts only fall, and neighbours that are the same item stay neighbours.
+typedef struct sessrec__sieve {
+    const sessrec_dataset *log;
+    sessrec_filter rule;
+    int32_t *label;         // [events] the session; dropped: minus the length of the run of dropped events, at both ends of the run
+    int64_t *support;       // [items] events left
+    int64_t *length;        // [sessions] events left
+    int64_t *first, *later; // [items], [events] the events of an item as a list: event + 1, 0 ends
+    int32_t *rare, *bad;    // [items], [sessions] fell below the rule, events not yet dropped
+    int32_t rare_count, bad_count;
+    int joining;            // drop also the second of two neighbours that become the same item
+} sessrec__sieve;
+
+static void sessrec__sieve_layout(sessrec__sieve *v, sessrec__layout *layout) {
+    const uint64_t items = (uint64_t)v->log->items.count, sessions = (uint64_t)v->log->sessions.count;
+    v->support = (int64_t *)sessrec__place(layout, items, sizeof *v->support);
+    v->length = (int64_t *)sessrec__place(layout, sessions, sizeof *v->length);
+    v->first = (int64_t *)sessrec__place(layout, items, sizeof *v->first);
+    v->later = (int64_t *)sessrec__place(layout, (uint64_t)v->log->events, sizeof *v->later);
+    v->rare = (int32_t *)sessrec__place(layout, items, sizeof *v->rare);
+    v->bad = (int32_t *)sessrec__place(layout, sessions, sizeof *v->bad);
+}
+
+static void sessrec__sieve_fill(sessrec__sieve *v) {
+    const sessrec_dataset *log = v->log;
+    memcpy(v->support, log->support, (size_t)log->items.count * sizeof *v->support);
+    for (int32_t s = 0; s < log->sessions.count; ++s) {
+        v->length[s] = log->session_begin[s + 1] - log->session_begin[s];
+        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) {
+            v->label[e] = s;
+            v->later[e] = v->first[log->item[e]];
+            v->first[log->item[e]] = e + 1;
+        }
+    }
+}
+
+// Drops an event that is left. Items and sessions are listed at the moment they fall below the rule, so at most once.
+static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
+    const sessrec_dataset *log = v->log;
+    const int32_t s = v->label[e], item = log->item[e];
+    const int64_t begin = log->session_begin[s], end = log->session_begin[s + 1];
+    const int32_t left = e > begin && v->label[e - 1] < 0 ? -v->label[e - 1] : 0;
+    const int32_t right = e + 1 < end && v->label[e + 1] < 0 ? -v->label[e + 1] : 0;
+    const int64_t from = e - left, to = e + right;
+    v->label[e] = -1;
+    v->label[from] = v->label[to] = -(left + 1 + right);  // a session has at most INT32_MAX events
+    if (--v->support[item] == v->rule.min_support - 1 && item >= log->known_items) v->rare[v->rare_count++] = item;
+    if (--v->length[s] == v->rule.min_length - 1) v->bad[v->bad_count++] = s;
+    if (v->joining && from > begin && to + 1 < end && log->item[from - 1] == log->item[to + 1])
+        sessrec__sieve_drop(v, to + 1);  // goes no deeper: the event behind that one is another item
+}
+
+static void sessrec__sieve_repeats(sessrec__sieve *v) {
+    const sessrec_dataset *log = v->log;
+    for (int32_t s = 0; s < log->sessions.count; ++s) {
+        int32_t last = -1;
+        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) {
+            if (v->label[e] < 0) continue;
+            if (log->item[e] == last) sessrec__sieve_drop(v, e);
+            last = log->item[e];
+        }
+    }
+}
+
+static void sessrec__sieve_items(sessrec__sieve *v) {
+    while (v->rare_count)
+        for (int64_t e = v->first[v->rare[--v->rare_count]]; e; e = v->later[e - 1])
+            if (v->label[e - 1] >= 0) sessrec__sieve_drop(v, e - 1);
+}
+
+static void sessrec__sieve_sessions(sessrec__sieve *v) {
+    while (v->bad_count) {
+        const int32_t s = v->bad[--v->bad_count];
+        for (int64_t e = v->log->session_begin[s]; e < v->log->session_begin[s + 1]; ++e)
+            if (v->label[e] >= 0) sessrec__sieve_drop(v, e);
+    }
+}
+
+// The first round in the order of the rule, then what follows from it.
+static void sessrec__sieve_run(sessrec__sieve *v) {
+    const sessrec_dataset *log = v->log;
+    const sessrec_filter rule = v->rule;
+    if (rule.drop_repeats) sessrec__sieve_repeats(v);
+    v->rare_count = v->bad_count = 0;
+    for (int32_t i = log->known_items; i < log->items.count; ++i)
+        if (v->support[i] < rule.min_support) v->rare[v->rare_count++] = i;
+    sessrec__sieve_items(v);
+    v->bad_count = 0;
+    for (int32_t s = 0; s < log->sessions.count; ++s)
+        if (v->length[s] < rule.min_length || (rule.max_length && v->length[s] > rule.max_length)) v->bad[v->bad_count++] = s;
+    sessrec__sieve_sessions(v);
+    if (rule.drop_repeats) sessrec__sieve_repeats(v);
+    v->joining = rule.drop_repeats;
+    while (v->rare_count || v->bad_count) {
+        sessrec__sieve_items(v);
+        sessrec__sieve_sessions(v);
+    }
+}
+
+// Keeps the events whose label is not negative, and frees the labels.
+static sessrec_result sessrec__log_keep(sessrec_dataset *log, int32_t *label) {
+    sessrec_dataset *fresh;
+    const sessrec_result result = sessrec__log_select(log, label, &log->sessions, log->session_user, &fresh);
+    sessrec__free(&log->memory, label);
+    if (!result) sessrec__log_become(log, fresh);
+    return result;
+}
+
+static int32_t *sessrec__log_labels(const sessrec_dataset *log) {
+    return (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->events, sizeof(int32_t));
+}
+
+SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_filter filter) {
+    if (!log || !log->finished || filter.min_support < 0 || filter.min_length < 0 || filter.max_length < 0) return SESSREC_INVALID_ARGUMENT;
+    sessrec__sieve sieve;
+    sessrec__layout layout = {NULL, 0, 0};
+    memset(&sieve, 0, sizeof sieve);
+    sieve.log = log;
+    sieve.rule = filter;
+    sessrec__sieve_layout(&sieve, &layout);
+    int32_t *label = sessrec__log_labels(log);
+    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&log->memory, layout.size, 1);
+    if (!label || !layout.base) {
+        sessrec__free(&log->memory, label);
+        sessrec__free(&log->memory, layout.base);
+        return SESSREC_OUT_OF_MEMORY;
+    }
+    layout.size = 0;
+    sessrec__sieve_layout(&sieve, &layout);
+    sieve.label = label;
+    sessrec__sieve_fill(&sieve);
+    sessrec__sieve_run(&sieve);
+    sessrec__free(&log->memory, layout.base);
+    return sessrec__log_keep(log, label);
+}
+
+// An item that `known` has from a model is known, with events or without.
+SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, const sessrec_dataset *known) {
+    if (!log || !log->finished || !known || !known->finished) return SESSREC_INVALID_ARGUMENT;
+    int32_t *label = sessrec__log_labels(log);
+    if (!label) return SESSREC_OUT_OF_MEMORY;
+    for (int32_t s = 0; s < log->sessions.count; ++s)
+        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e)
+            label[e] = sessrec_dataset_find_item(known, sessrec__ids_text(&log->items, log->item[e])) < 0 ? -1 : s;
+    return sessrec__log_keep(log, label);
+}
+
+// ---- cuts ----
+
+// Names the next piece of a session: "ID#2" and so on, without the numbers that other sessions have already.
+static sessrec_result sessrec__name_piece(const sessrec__ids *taken, sessrec__ids *names, const char *id, int64_t *piece) {
+    char name[SESSREC_MAX_ID + 24], digits[24];
+    size_t used;
+    int32_t number;
+    do {
+        used = 0;
+        sessrec__append(name, sizeof name, &used, id, strlen(id));
+        sessrec__append(name, sizeof name, &used, "#", 1);
+        const char *decimal = sessrec__decimal(++*piece, digits);
+        sessrec__append(name, sizeof name, &used, decimal, strlen(decimal));
+    } while (sessrec__ids_find(taken, name, used) >= 0 || sessrec__ids_find(names, name, used) >= 0);
+    return used > SESSREC_MAX_ID ? SESSREC_TOO_LARGE : sessrec__ids_intern(names, name, used, &number);
+}
+
+// Numbers the pieces in the order of the log: label [events], the name of each piece and its user.
+static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double idle_seconds, int32_t *label, sessrec__ids *names,
+                                            int32_t **piece_user) {
+    int64_t capacity = 0;
+    sessrec_result result = SESSREC_OK;
+    for (int32_t s = 0; s < log->sessions.count && !result; ++s) {
+        const char *id = sessrec__ids_text(&log->sessions, s);
+        const int64_t begin = log->session_begin[s];
+        int64_t piece = 1;
+        int32_t number;
+        for (int64_t e = begin; e < log->session_begin[s + 1] && !result; ++e) {
+            if (e == begin) result = sessrec__ids_intern(names, id, strlen(id), &number);
+            else if (log->time[e] - log->time[e - 1] > idle_seconds) result = sessrec__name_piece(&log->sessions, names, id, &piece);
+            label[e] = names->count - 1;
+            if (result || !log->session_user) continue;
+            const int grown = sessrec__grow(&log->memory, (void **)piece_user, &capacity, names->count, sizeof **piece_user);
+            if (grown) (*piece_user)[label[e]] = log->session_user[s];
+            else result = SESSREC_OUT_OF_MEMORY;
+        }
+    }
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, double idle_seconds) {
+    if (!log || !log->finished || !(idle_seconds >= 0)) return SESSREC_INVALID_ARGUMENT;
+    sessrec__ids names;
+    sessrec_dataset *fresh = NULL;
+    int32_t *label = sessrec__log_labels(log), *piece_user = NULL;
+    sessrec__ids_init(&names, &log->memory);
+    sessrec_result result = label ? sessrec__cut_sessions(log, idle_seconds, label, &names, &piece_user) : SESSREC_OUT_OF_MEMORY;
+    if (!result) result = sessrec__log_select(log, label, &names, piece_user, &fresh);
+    sessrec__ids_free(&names);
+    sessrec__free(&log->memory, label);
+    sessrec__free(&log->memory, piece_user);
+    if (!result) sessrec__log_become(log, fresh);
+    return result;
+}
+
+// ---- splits ----
+
+// Makes a log of the sessions whose part [sessions] is the wanted one.
+static sessrec_result sessrec__log_part(const sessrec_dataset *log, const char *part, char wanted, sessrec_dataset **out) {
+    int32_t *label = sessrec__log_labels(log);
+    if (!label) return SESSREC_OUT_OF_MEMORY;
+    for (int32_t s = 0; s < log->sessions.count; ++s)
+        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) label[e] = part[s] == wanted ? s : -1;
+    const sessrec_result result = sessrec__log_select(log, label, &log->sessions, log->session_user, out);
+    sessrec__free(&log->memory, label);
+    return result;
+}
+
+enum { SESSREC__FIRST = 0, SESSREC__SECOND = 1, SESSREC__NEITHER = 2 };
+
+// Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted in the first.
+static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part, sessrec_dataset **first, sessrec_dataset **second) {
+    sessrec_result result = part ? sessrec__log_part(log, part, SESSREC__FIRST, first) : SESSREC_OUT_OF_MEMORY;
+    if (!result) result = sessrec__log_part(log, part, SESSREC__SECOND, second);
+    sessrec__free(&log->memory, part);
+    if (result) {
+        sessrec_dataset_destroy(*first);
+        *first = NULL;
+        return result;
+    }
+    (*first)->bad_rows = log->bad_rows;
+    (*first)->dropped_events = log->dropped_events + log->events - (*first)->events - (*second)->events;
+    return SESSREC_OK;
+}
+
+static char *sessrec__log_parts(const sessrec_dataset *log) {
+    return (char *)sessrec__alloc(&log->memory, (uint64_t)log->sessions.count, 1);
+}
+
+SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log, double time, sessrec_dataset **before,
+                                                      sessrec_dataset **after) {
+    if (before) *before = NULL;
+    if (after) *after = NULL;
+    if (!log || !log->finished || !before || !after || before == after || time != time) return SESSREC_INVALID_ARGUMENT;
+    char *part = sessrec__log_parts(log);
+    for (int32_t s = 0; s < log->sessions.count && part; ++s) {
+        const double start = log->time[log->session_begin[s]], end = log->time[log->session_begin[s + 1] - 1];
+        part[s] = end < time ? SESSREC__FIRST : start >= time ? SESSREC__SECOND : SESSREC__NEITHER;
+    }
+    return sessrec__log_split(log, part, before, after);
+}
+
+SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_dataset *log, sessrec_dataset **rest, sessrec_dataset **last) {
+    if (rest) *rest = NULL;
+    if (last) *last = NULL;
+    if (!log || !log->finished || !rest || !last || rest == last || (log->events && !log->session_user)) return SESSREC_INVALID_ARGUMENT;
+    char *part = sessrec__log_parts(log);
+    int32_t *latest = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->users.count, sizeof *latest);  // [users] session + 1 seen last
+    if (!latest) {
+        sessrec__free(&log->memory, part);
+        return SESSREC_OUT_OF_MEMORY;
+    }
+    for (int32_t s = 0; s < log->sessions.count && part; ++s) {
+        int32_t *before = &latest[log->session_user[s]];
+        part[s] = *before ? SESSREC__SECOND : SESSREC__FIRST;
+        if (*before && part[*before - 1] == SESSREC__SECOND) part[*before - 1] = SESSREC__FIRST;
+        *before = s + 1;
+    }
+    sessrec__free(&log->memory, latest);
+    return sessrec__log_split(log, part, rest, last);
+}
+
+#endif // SESSREC_NO_TRAINING
+#ifndef SESSREC_NO_TRAINING
+
+// ============================================================================================================
+// >>sampler   negative samples by support^alpha
+// The probabilities become integers q_i >= 1 that sum to T < 2^63, kept as running sums. A draw maps 64 random bits to x in [0,T) and finds the
+// first item whose running sum exceeds x. A guide table says where to look for each value of the leading bits (Chen, Asau 1974), and the few
+// items between two of its entries are searched by halving. All of it in integers, so no item is lost to rounding, however many there are.
+// ============================================================================================================
+
+struct sessrec_sampler {
+    sessrec_allocator memory;
+    int32_t items, guide_bits;
+    uint64_t total;
+    uint64_t *sum;      // [items] q_0 + .. + q_i
+    int32_t *guide;     // [2^guide_bits + 1] first item that a draw with these leading bits can give
+};
+
+static double sessrec__weight_of_support(int64_t support, float alpha) {
+    if (support <= 0) return 0;
+    return alpha == 0 ? 1 : alpha == 0.5f ? sqrt((double)support) : alpha == 1 ? (double)support : pow((double)support, (double)alpha);
+}
+
+// Both users write this: first item whose running sum exceeds x, in [low, high].
+static int32_t sessrec__sampler_search(const sessrec_sampler *sampler, uint64_t x, int32_t low, int32_t high) {
+    while (low < high) {
+        int32_t middle = low + (high - low) / 2;
+        if (sampler->sum[middle] > x) high = middle;
+        else low = middle + 1;
+    }
+    return low;
+}
+
+SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha, const sessrec_allocator *allocator, sessrec_sampler **out) {
+    if (!out) return SESSREC_INVALID_ARGUMENT;
+    *out = NULL;
+    if (!support || items < 1 || !(alpha >= 0 && alpha <= 1)) return SESSREC_INVALID_ARGUMENT;
+    double total = 0;
+    for (int32_t i = 0; i < items; ++i) total += sessrec__weight_of_support(support[i], alpha);
+    if (!(total > 0)) return SESSREC_NO_DATA;
+    int32_t bits = 4;
+    while (bits < 30 && ((int64_t)1 << bits) < items) ++bits;
+    sessrec_allocator memory = sessrec__allocator(allocator);
+    sessrec_sampler *sampler = NULL;
+    sessrec__layout layout = {NULL, 0, 0};
+    for (int pass = 0; pass < 2; ++pass) {
+        sampler = (sessrec_sampler *)sessrec__place(&layout, 1, sizeof *sampler);
+        uint64_t *sum = (uint64_t *)sessrec__place(&layout, (uint64_t)items, sizeof *sum);
+        int32_t *guide = (int32_t *)sessrec__place(&layout, ((uint64_t)1 << bits) + 1, sizeof *guide);
+        if (pass == 0) {
+            layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&memory, layout.size, 1);
+            if (!layout.base) return SESSREC_OUT_OF_MEMORY;
+            layout.size = 0;
+        } else {
+            sampler->sum = sum;
+            sampler->guide = guide;
+        }
+    }
+    sampler->memory = memory;
+    sampler->items = items;
+    sampler->guide_bits = bits;
+    for (int32_t i = 0; i < items; ++i) {
+        double share = sessrec__weight_of_support(support[i], alpha) / total;
+        uint64_t q = support[i] > 0 ? (uint64_t)(share * 4611686018427387904.0) : 0;  // 2^62: with 2^31 items of at least 1 still < 2^63
+        sampler->total += q || support[i] <= 0 ? q : 1;
+        sampler->sum[i] = sampler->total;
+    }
+    const int32_t entries = (int32_t)1 << bits;
+    for (int32_t g = 0, item = 0; g <= entries; ++g) {
+        uint64_t x = g < entries ? sessrec__mulhi((uint64_t)g << (64 - bits), sampler->total) : sampler->total - 1;
+        while (sampler->sum[item] <= x) ++item;  // ends: the last sum is the total, and x is less
+        sampler->guide[g] = item;
+    }
+    *out = sampler;
+    return SESSREC_OK;
+}
+
+SESSREC_API int32_t sessrec_sampler_draw(const sessrec_sampler *sampler, uint64_t seed, uint64_t index) {
+    uint64_t draw = sessrec__draw(sessrec__key(seed, SESSREC__STREAM_NEGATIVES), index), leading = draw >> (64 - sampler->guide_bits);
+    return sessrec__sampler_search(sampler, sessrec__mulhi(draw, sampler->total), sampler->guide[leading], sampler->guide[leading + 1]);
+}
+
+SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
+    if (!sampler) return;
+    sessrec_allocator memory = sampler->memory;
+    sessrec__free(&memory, sampler);
+}
+
+// ============================================================================================================
+// >>batcher   session-parallel mini-batches (Hidasi 2016, section 3.1.1 and figure 3)
+//   slot 0   a1 a2 a3 | e1 e2 ...          a mini-batch is a column: slot i gives the pair (input, target) = (event p, event p+1)
+//   slot 1   b1 b2 | d1 d2 d3 | f1 ...     of its session; where a new session begins, session_start is 1
+//   slot 2   c1 c2 c3 c4 c5 | g1 ...
+// With a user-level GRU a slot holds a user and walks through all his sessions before it takes the next user (Quadrana 2017, figure 2). Both are the
+// same walk: a slot takes a chain of sessions, which is one session or all of a user's.
+// ============================================================================================================
+
+struct sessrec_batcher {
+    sessrec_allocator memory;
+    sessrec_log_view log;
+    const sessrec_sampler *sampler;
+    int32_t slots, negatives, lone_slot_ends;
+    uint64_t seed;
+    int64_t steps, pairs;       // of an epoch
+    int32_t chains;             // sessions, or users
+    int32_t *chain_begin;       // [users+1] the sessions of user u: chain[chain_begin[u]] .. NULL: chain i is session i
+    int32_t *chain;             // [sessions]
+    // where it stands
+    int32_t epoch, started, rows, queued;   // queued: how many chains of the epoch's order have been taken
+    int64_t step;
+    int32_t *order;             // [chains] the epoch's order, NULL: as in the log
+    int64_t *at;                // [slots] the event that is the input of the slot's pair
+    int64_t *end;               // [slots] one past the last event of its session
+    int32_t *link, *last_link;  // [slots] where the session stands in its chain, and the chain's last
+    int32_t *session, *start, *user_start, *previous, *input, *target;  // [slots]
+    int32_t *negative;          // [negatives]
+};
+
+static void sessrec__batcher_place(sessrec_batcher *b, sessrec__layout *layout, int shuffle, int by_user) {
+    const uint64_t n = (uint64_t)b->slots;
+    (void)sessrec__place(layout, 1, sizeof *b);
+    b->order = shuffle ? (int32_t *)sessrec__place(layout, (uint64_t)b->chains, sizeof *b->order) : NULL;
+    b->chain_begin = by_user ? (int32_t *)sessrec__place(layout, (uint64_t)b->log.users + 1, sizeof *b->chain_begin) : NULL;
+    b->chain = by_user ? (int32_t *)sessrec__place(layout, (uint64_t)b->log.sessions, sizeof *b->chain) : NULL;
+    b->link = (int32_t *)sessrec__place(layout, n, sizeof *b->link);
+    b->last_link = (int32_t *)sessrec__place(layout, n, sizeof *b->last_link);
+    b->user_start = (int32_t *)sessrec__place(layout, n, sizeof *b->user_start);
+    b->at = (int64_t *)sessrec__place(layout, n, sizeof *b->at);
+    b->end = (int64_t *)sessrec__place(layout, n, sizeof *b->end);
+    b->session = (int32_t *)sessrec__place(layout, n, sizeof *b->session);
+    b->start = (int32_t *)sessrec__place(layout, n, sizeof *b->start);
+    b->previous = (int32_t *)sessrec__place(layout, n, sizeof *b->previous);
+    b->input = (int32_t *)sessrec__place(layout, n, sizeof *b->input);
+    b->target = (int32_t *)sessrec__place(layout, n, sizeof *b->target);
+    b->negative = (int32_t *)sessrec__place(layout, (uint64_t)b->negatives, sizeof *b->negative);
+}
+
+// Fisher and Yates' shuffle, drawn anew from (seed, epoch).
+static void sessrec__batcher_shuffle(sessrec_batcher *b) {
+    const uint64_t key = sessrec__key(b->seed, SESSREC__STREAM_SHUFFLE), base = (uint64_t)b->epoch << 32;
+    for (int32_t i = 0; i < b->chains; ++i) b->order[i] = i;
+    for (int32_t i = b->chains - 1; i > 0; --i) {
+        int32_t j = (int32_t)sessrec__mulhi(sessrec__draw(key, base + (uint64_t)i), (uint64_t)i + 1), other = b->order[j];
+        b->order[j] = b->order[i];
+        b->order[i] = other;
+    }
+}
+
+// The sessions of each user, in the order of time: a counting sort. Those of user -1 are left out. begin [users+1] must be zero, chain [sessions].
+static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int32_t *begin, int32_t *chain) {
+    for (int32_t s = 0; s < sessions; ++s)
+        if (user[s] >= 0) begin[user[s] + 1]++;
+    for (int32_t u = 0; u < users; ++u) begin[u + 1] += begin[u];
+    for (int32_t s = 0; s < sessions; ++s)
+        if (user[s] >= 0) chain[begin[user[s]]++] = s;
+    for (int32_t u = users; u > 0; --u) begin[u] = begin[u - 1];  // each beginning has moved to the next one's place
+    begin[0] = 0;
+}
+
+SESSREC__INLINE int sessrec__slot_has_pair(const sessrec_batcher *b, int32_t slot) {
+    return b->at[slot] + 1 < b->end[slot];
+}
+static void sessrec__slot_open(sessrec_batcher *b, int32_t slot, int32_t link) {
+    const int32_t session = b->chain ? b->chain[link] : link;
+    b->link[slot] = link;
+    b->session[slot] = session;
+    b->at[slot] = b->log.session_begin[session];
+    b->end[slot] = b->log.session_begin[session + 1];
+    b->start[slot] = 1;
+}
+// Goes on in the slot's chain to a session with a pair, if there is one.
+static void sessrec__slot_follow_chain(sessrec_batcher *b, int32_t slot) {
+    while (!sessrec__slot_has_pair(b, slot) && b->link[slot] < b->last_link[slot]) sessrec__slot_open(b, slot, b->link[slot] + 1);
+}
+static void sessrec__slot_take_next(sessrec_batcher *b, int32_t slot) {
+    const int32_t chain = b->order ? b->order[b->queued] : b->queued;
+    b->queued++;
+    b->last_link[slot] = b->chain ? b->chain_begin[chain + 1] - 1 : chain;
+    b->user_start[slot] = 1;
+    sessrec__slot_open(b, slot, b->chain ? b->chain_begin[chain] : chain);
+    sessrec__slot_follow_chain(b, slot);
+}
+
+// Slots without a pair take the next chains, lowest slot first. A chain without any pair (a session of one event) leaves its slot waiting for the
+// next round. When the queue is empty such slots go, and the others move up.
+static void sessrec__batcher_refill(sessrec_batcher *b) {
+    for (int waiting = 1; waiting && b->queued < b->chains;) {
+        waiting = 0;
+        for (int32_t i = 0; i < b->rows && b->queued < b->chains; ++i) {
+            if (sessrec__slot_has_pair(b, i)) continue;
+            sessrec__slot_take_next(b, i);
+            waiting |= !sessrec__slot_has_pair(b, i);
+        }
+    }
+    int32_t kept = 0;
+    for (int32_t i = 0; i < b->rows; ++i) {
+        if (!sessrec__slot_has_pair(b, i)) continue;
+        b->previous[kept] = i;
+        b->at[kept] = b->at[i];
+        b->end[kept] = b->end[i];
+        b->link[kept] = b->link[i];
+        b->last_link[kept] = b->last_link[i];
+        b->session[kept] = b->session[i];
+        b->user_start[kept] = b->user_start[i];
+        b->start[kept++] = b->start[i];
+    }
+    b->rows = kept;
+}
+
+static void sessrec__batcher_begin(sessrec_batcher *b) {
+    if (b->order) sessrec__batcher_shuffle(b);
+    b->queued = 0;
+    b->step = 0;
+    b->started = 1;
+    b->rows = b->slots < b->chains ? b->slots : b->chains;
+    for (int32_t i = 0; i < b->rows; ++i) sessrec__slot_take_next(b, i);
+    sessrec__batcher_refill(b);
+}
+
+static void sessrec__batcher_advance(sessrec_batcher *b) {
+    for (int32_t i = 0; i < b->rows; ++i) {
+        b->at[i]++;
+        b->start[i] = b->user_start[i] = 0;
+        sessrec__slot_follow_chain(b, i);
+    }
+    b->step++;
+    sessrec__batcher_refill(b);
+}
+
+// Whether the epoch has another mini-batch. A lone slot has one only if there are negatives to compare its target with.
+SESSREC__INLINE int sessrec__batcher_has_rows(const sessrec_batcher *b) {
+    return b->rows > (b->lone_slot_ends ? 1 : 0);
+}
+
+static void sessrec__batcher_count(sessrec_batcher *b) {
+    b->steps = b->pairs = 0;
+    for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__batcher_advance(b)) {
+        b->steps++;
+        b->pairs += b->rows;
+    }
+    b->started = 0;
+}
+
+SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler, sessrec_batcher **out, sessrec_error *err) {
+    sessrec_batcher plan;
+    sessrec__layout layout = {NULL, 0, 0};
+    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
+    *out = NULL;
+    sessrec_result result = sessrec_config_check(config, err);
+    if (result) return result;
+    memset(&plan, 0, sizeof plan);
+    plan.memory = sessrec__allocator(&config->allocator);
+    plan.log = sessrec_dataset_view(log);
+    plan.sampler = sampler;
+    plan.slots = config->batch_size;
+    plan.negatives = sampler ? config->negatives : 0;
+    const int by_user = config->user_hidden > 0;
+    if (by_user && !plan.log.users) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
+    plan.chains = by_user ? plan.log.users : plan.log.sessions;
+    plan.lone_slot_ends = config->negatives == 0 && !by_user;
+    plan.seed = config->seed;
+    sessrec__batcher_place(&plan, &layout, config->shuffle_sessions, by_user);
+    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&plan.memory, layout.size, 1);
+    if (!layout.base) return sessrec__no_memory(err);
+    layout.size = 0;
+    sessrec__batcher_place(&plan, &layout, config->shuffle_sessions, by_user);
+    sessrec_batcher *b = (sessrec_batcher *)(void *)layout.base;
+    *b = plan;
+    if (by_user) sessrec__chain_by(b->log.sessions, b->log.session_user, b->log.users, b->chain_begin, b->chain);
+    sessrec__batcher_count(b);
+    if (b->steps == 0) {
+        sessrec_batcher_destroy(b);
+        return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has nothing to learn from: it needs sessions of two or more events%s", config->negatives ? "" : ", two of them at least without negative samples");
+    }
+    *out = b;
+    return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *b, sessrec_batch *out) {
+    if (!b || !out) return SESSREC_INVALID_ARGUMENT;
+    if (b->started) sessrec__batcher_advance(b);
+    else sessrec__batcher_begin(b);
+    if (!sessrec__batcher_has_rows(b)) {
+        b->started = 0;
+        b->epoch++;
+        return SESSREC_DONE;
+    }
+    for (int32_t i = 0; i < b->rows; ++i) {
+        b->input[i] = b->log.item[b->at[i]];
+        b->target[i] = b->log.item[b->at[i] + 1];
+    }
+    const uint64_t base = ((uint64_t)b->epoch << 44) + (uint64_t)b->step * (uint64_t)b->negatives;  // an epoch draws less than 2^44
+    for (int32_t j = 0; j < b->negatives; ++j) b->negative[j] = sessrec_sampler_draw(b->sampler, b->seed, base + (uint64_t)j);
+    out->epoch = b->epoch;
+    out->step = b->step;
+    out->rows = b->rows;
+    out->negative_count = b->negatives;
+    out->input = b->input;
+    out->target = b->target;
+    out->negative = b->negative;
+    out->session = b->session;
+    out->session_start = b->start;
+    out->user_start = b->chain ? b->user_start : NULL;
+    out->previous_row = b->previous;
+    return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *b, int32_t epoch, int64_t step) {
+    if (!b || epoch < 0 || step < 0) return SESSREC_INVALID_ARGUMENT;
+    b->epoch = epoch;
+    b->started = 0;
+    if (step == 0) return SESSREC_OK;
+    sessrec__batcher_begin(b);
+    while (b->step + 1 < step && sessrec__batcher_has_rows(b)) sessrec__batcher_advance(b);
+    return SESSREC_OK;
+}
+
+SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *b) {
+    return b ? b->steps : 0;
+}
+SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *b) {
+    return b ? b->pairs : 0;
+}
+
+SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
+    if (!b) return;
+    sessrec_allocator memory = b->memory;
+    sessrec__free(&memory, b);
+}
+
+// ============================================================================================================
+// >>optimisers   from a gradient g to a step of the weights w
+//   SGD       d = g
+//   Adagrad   a += g^2                     d = g / sqrt(a + eps)                                        Duchi 2011
+//   RMSProp   a = rho a + (1-rho) g^2      d = g / sqrt(a + eps)                                        Tieleman, Hinton 2012
+//   Adadelta  a as RMSProp                 d = g sqrt((u + eps) / (a + eps)), then u = rho u + (1-rho) d^2   Zeiler 2012
+//   Adam      m = b1 m + (1-b1) g, v = b2 v + (1-b2) g^2     d = (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)  Kingma, Ba 2015
+// Then w -= rate d, or with momentum mu: v = mu v - rate d, w += v. This is classical momentum on the scaled gradient, not Nesterov's.
+// Rows of a table that a step does not touch keep all their state: nothing decays, and Adam's t counts the updates of each row.
+// ============================================================================================================
+
+static void sessrec__update_row(const sessrec__kernels *kernels, const sessrec_optimizer_config *config, const sessrec_optimizer_state *state, int32_t columns, int32_t row, float *weights, float *gradient) {
+    const ptrdiff_t at = (ptrdiff_t)row * columns;
+    sessrec__update u;
+    u.config = config;
+    u.weight = weights + at;
+    u.gradient = gradient;
+    u.first = state->first ? state->first + at : NULL;
+    u.second = state->second ? state->second + at : NULL;
+    u.velocity = state->velocity ? state->velocity + at : NULL;
+    u.correct1 = u.correct2 = 1;
+    if (config->kind == SESSREC_ADAM) {
+        const double t = (double)++state->steps[row];
+        u.correct1 = (float)(1 / (1 - pow((double)config->beta1, t)));
+        u.correct2 = (float)(1 / (1 - pow((double)config->beta2, t)));
+    }
+    kernels->update(&u, columns);
+}
+
+// The factor that brings a gradient with this sum of squares under the cap; 1 without a cap.
+static float sessrec__cap_factor(const sessrec_optimizer_config *config, double squares) {
+    const double norm = sqrt(squares), cap = (double)config->gradient_cap;
+    return cap > 0 && norm > cap ? (float)(cap / norm) : 1;
+}
+
+SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows, int32_t columns, const int32_t *row_ids,
+                                          float *weights, float *gradient, const sessrec_optimizer_state *state) {
+    const sessrec__kernels *k = sessrec__best_kernels();
+    if (config->gradient_cap > 0) {
+        double squares = 0;
+        for (int32_t i = 0; i < rows; ++i) squares += (double)k->dot(columns, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
+        float factor = sessrec__cap_factor(config, squares);
+        for (int32_t i = 0; i < rows; ++i) k->scale(columns, factor, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
+    }
+    for (int32_t i = 0; i < rows; ++i) sessrec__update_row(k, config, state, columns, row_ids ? row_ids[i] : i, weights, gradient + (ptrdiff_t)i * columns);
+}
+
+// ---- rows that occur twice ----
+
+// Finds equal ids. After it, id[i] of every repeat is -1, and next[i] leads from each entry to the next with the same id, -1 at the end. table
+// [slots], a power of two over 2 * count.
+static void sessrec__chain_repeats(int32_t count, int32_t *id, int32_t *next, int32_t *last, int32_t *table, int32_t slots) {
+    memset(table, 0, (size_t)slots * sizeof *table);
+    for (int32_t i = 0; i < count; ++i) {
+        uint32_t at = (uint32_t)(((uint64_t)(uint32_t)id[i] * 0x9e3779b97f4a7c15u) >> 32) & (uint32_t)(slots - 1);
+        while (table[at] && id[table[at] - 1] != id[i]) at = (at + 1) & (uint32_t)(slots - 1);  // ends: at most half full
+        next[i] = -1;
+        last[i] = i;
+        if (!table[at]) {
+            table[at] = i + 1;
+            continue;
+        }
+        int32_t head = table[at] - 1;
+        next[last[head]] = i;
+        last[head] = i;
+        id[i] = -1;
+    }
+}
+
+// The slots that a table for so many entries needs: the power of two in (2 * count, 4 * count].
+static int32_t sessrec__chain_slots(int32_t count) {
+    int32_t slots = 2;
+    while (slots <= 2 * count) slots *= 2;
+    return slots;
+}
+
+SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient, int32_t *scratch) {
+    const sessrec__kernels *k = sessrec__best_kernels();
+    int32_t *next = scratch, *last = scratch + rows, *table = scratch + 2 * (ptrdiff_t)rows, distinct = 0;
+    sessrec__chain_repeats(rows, row_ids, next, last, table, sessrec__chain_slots(rows));
+    for (int32_t i = 0; i < rows; ++i) {
+        if (row_ids[i] < 0) continue;
+        float *sum = gradient + (ptrdiff_t)i * columns;
+        for (int32_t j = next[i]; j >= 0; j = next[j]) k->axpy(columns, 1, gradient + (ptrdiff_t)j * columns, sum);
+        memmove(gradient + (ptrdiff_t)distinct * columns, sum, (size_t)columns * sizeof *sum);
+        row_ids[distinct++] = row_ids[i];
+    }
+    return distinct;
+}
+
+// ============================================================================================================
+// >>trainer   one mini-batch: scores, loss, gradients, update
+// B live slots, C = B + N columns (the targets, then the negatives), L the width of the last layer. A step is six parallel regions:
+//   forward    by rows     x -> GRU layers -> h [B,L]           by columns   Y [C,L] = the items' rows of Wy, and Y turned
+//   score      by columns  S [B,C] = h Y^T + By
+//   backward   by rows     loss and dS, dh = dS Y, back through the layers to dx [B,D]
+//   gradient   by columns  dY = dS^T h                          by weights   dW, dU, db of each layer
+//   merge      by columns  rows of the same item are summed
+//   update     by columns  the touched rows of the tables       by weights   everything else
+// Every sum runs over k in order within one task, so the result does not depend on how rows and columns are shared among threads. Gradients stop
+// at one time step, as published: the hidden state that enters a step is a constant.
+// ============================================================================================================
+
+enum { SESSREC__BLOCK = 96 };  // columns of a task: two tiles of the widest matrix kernel
+
+// A table's gradient: one row for each time that the mini-batch uses an item. Repeats are chained and summed into the first.
+typedef struct sessrec__touched {
+    int32_t count;
+    int32_t *id;        // the item of a row, -1 where it was summed into another
+    int32_t *next;      // the next row with the same item, -1
+    int32_t *last, *table;
+    int32_t slots;
+    float *gradient;    // [count,width]
+    float *bias;        // [columns] gradient of By; output table only
+} sessrec__touched;
+
+// What one layer keeps of a step.
+typedef struct sessrec__layer {
+    float *state[2];            // [batch_size,H] the slots' hidden states before and after; trainer.now says which is which
+    float *h;                   // [B,H] the states that enter the step
+    float *mask;                // [B,H] hidden dropout: 0 or 1/(1-p); NULL without
+    float *tape, *d_gates;      // [B,4H]
+    float *d_out;               // [B,H] gradient of the layer's output
+    float *d_h;                 // [B,H] and of the state that entered; with a user-level GRU only, as are
+    float *begun, *begun_mask;  // [R,H] the states that begin sessions, before dropout, and their mask
+    float *d_begun;             // [R,H] gradient before the tanh
+} sessrec__layer;
+
+// The user-level GRU in a step. It runs for the R rows in which a later session of a user begins; arrays [R,..] have those rows side by side.
+typedef struct sessrec__user {
+    int32_t count;              // R
+    int32_t *row;               // [R] which rows, ascending
+    int32_t *first;             // [B+1] how many of them come before row i
+    float *state[2];            // [B,Hu] of every slot's user, before and after
+    float *s, *c;               // [R,H] [R,Hu] what enters: the session's last state and the user's
+    float *c_new, *mask;        // [R,Hu] the new state of the user, after dropout
+    float *tape, *d_gates;      // [R,4Hu]
+    float *d_c;                 // [R,Hu]
+} sessrec__user;
+
+// A piece of a dense tensor that one task computes the gradient of and updates.
+typedef struct sessrec__piece {
+    int32_t tensor, layer, first, last;     // rows first .. last-1
+} sessrec__piece;
+
+struct sessrec_trainer {
+    sessrec_allocator memory;
+    sessrec_config config;
+    const sessrec__kernels *kernels;
+    sessrec__pool pool;
+    sessrec_model *model;
+    sessrec_position position;
+    // optimiser state and gradients, by tensor of the model
+    sessrec_optimizer_state state[SESSREC__MAX_TENSORS];
+    float *gradient[SESSREC__MAX_TENSORS];      // of dense tensors, whole
+    sessrec__piece *piece;
+    int32_t pieces;
+    sessrec__touched output, input;             // Wy (with By, and with TIED the inputs); E or one-hot W
+    // the step under way
+    const sessrec_batch *batch;
+    int32_t now, rows, columns;
+    int32_t row_tasks, row_chunk;   // rows are shared among so many tasks at most, so many rows each
+    int32_t *item;              // [C] of each column
+    float *log_support;         // [V]; NULL unless logQ needs it
+    float *log_proposal;        // [C]
+    float *Y, *Y_turned;        // [C,L], and block by block [L,BLOCK]
+    float *bias;                // [C]
+    float *S, *dS;              // [B,C]; the same but for a loss of the caller's own
+    float *row_loss;            // [B]
+    float *x, *d_x;             // [B,D] input of the first layer after dropout, and its gradient
+    float *input_mask;          // [B,D] ([B] with one-hot input); NULL without
+    float *scratch;             // one part for each row task
+    uint64_t scratch_part;
+    sessrec__layer layer[SESSREC_MAX_LAYERS];
+    sessrec__user user;
+    // early stopping
+    float *best[SESSREC__MAX_TENSORS];
+    void *best_block;
+    double started;             // when the trainer was made, and the pairs that it has trained since
+    int64_t pairs_run;
+    uint64_t log_hash;          // of the log's events, so that a checkpoint knows its log again
+};
+
+// ---- the model that is trained ----
+
+static uint64_t sessrec__tensor_elements(const sessrec__shape *shape) {
+    return (uint64_t)shape->rows * (uint64_t)shape->columns;  // < 2^31 * 2^15
+}
+
+// Everything of a model in one block. The pointers to constants are returned writable in *items.
+typedef struct sessrec__item_arrays {
+    uint64_t *support;
+    uint32_t *id_offset;
+    char *id_text;
+    int32_t *id_order;
+} sessrec__item_arrays;
+
+static void sessrec__model_place(sessrec_model *model, sessrec__layout *layout, uint64_t text_bytes, sessrec__item_arrays *items) {
+    const uint64_t V = (uint64_t)model->info.items;
+    (void)sessrec__place(layout, 1, sizeof *model);
+    for (int32_t t = 0; t < model->tensors; ++t) model->tensor[t] = (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
+    model->support = items->support = (uint64_t *)sessrec__place(layout, V, sizeof(uint64_t));
+    model->id_offset = items->id_offset = (uint32_t *)sessrec__place(layout, V + 1, sizeof(uint32_t));
+    model->id_text = items->id_text = (char *)sessrec__place(layout, text_bytes, 1);
+    model->id_order = items->id_order = (int32_t *)sessrec__place(layout, V, sizeof(int32_t));
+}
+
+// Heap sort of the items by their ids: in place, and no input makes it slow.
+static int sessrec__item_before(const sessrec_model *model, int32_t a, int32_t b) {
+    return sessrec__compare_text(sessrec__item_text(model, a), sessrec__item_text_size(model, a), sessrec__item_text(model, b), sessrec__item_text_size(model, b)) < 0;
+}
+static void sessrec__sift_down(const sessrec_model *model, int32_t *heap, int32_t root, int32_t count) {
+    for (int64_t child; (child = 2 * (int64_t)root + 1) < count; root = (int32_t)child) {
+        if (child + 1 < count && sessrec__item_before(model, heap[child], heap[child + 1])) child++;
+        if (!sessrec__item_before(model, heap[root], heap[child])) return;
+        int32_t item = heap[root];
+        heap[root] = heap[child];
+        heap[child] = item;
+    }
+}
+static void sessrec__sort_items(const sessrec_model *model, int32_t *order) {
+    const int32_t count = model->info.items;
+    for (int32_t i = 0; i < count; ++i) order[i] = i;
+    for (int32_t i = count / 2 - 1; i >= 0; --i) sessrec__sift_down(model, order, i, count);
+    for (int32_t i = count - 1; i > 0; --i) {
+        int32_t item = order[0];
+        order[0] = order[i];
+        order[i] = item;
+        sessrec__sift_down(model, order, 0, i);
+    }
+}
+
+static sessrec_model_info sessrec__info_of(const sessrec_config *c, int32_t items) {
+    sessrec_model_info info;
+    memset(&info, 0, sizeof info);
+    info.items = items;
+    info.layers = c->layers;
+    for (int32_t l = 0; l < c->layers; ++l) info.hidden[l] = c->hidden[l];
+    info.embedding = c->embedding;
+    if (c->embedding == SESSREC_EMBEDDING_TIED) info.embedding_width = c->hidden[c->layers - 1];
+    if (c->embedding == SESSREC_EMBEDDING_SEPARATE) info.embedding_width = c->embedding_width;
+    info.gru = c->gru;
+    info.user_hidden = c->user_hidden;
+    info.user_mode = c->user_hidden ? c->user_mode : SESSREC_USER_INIT;
+    info.activation = c->loss.activation;
+    info.seed = c->seed;
+    return info;
+}
+
+// Items, ids and support from the log; the support of a model that is trained further is added to.
+static void sessrec__model_take_items(sessrec_model *model, const sessrec_dataset *log, const sessrec_model *base, const sessrec__item_arrays *items) {
+    const sessrec_log_view view = sessrec_dataset_view(log);
+    uint32_t at = 0;
+    for (int32_t i = 0; i < view.items; ++i) {
+        const char *id = sessrec_dataset_item_id(log, i);
+        const size_t size = strlen(id) + 1;
+        items->id_offset[i] = at;
+        memcpy(items->id_text + at, id, size);
+        at += (uint32_t)size;
+        items->support[i] = (uint64_t)view.support[i] + sessrec_model_support(base, i);
+        model->info.events += items->support[i];
+    }
+    items->id_offset[view.items] = at;
+    sessrec__sort_items(model, items->id_order);
+}
+
+// Uniform in +-sqrt(6 / (rows + columns)) for each of the matrices that stand side by side; biases stay 0.
+static void sessrec__init_tensor(const sessrec__shape *shape, int32_t t, uint64_t seed, float *data) {
+    if (!shape->gates) return;
+    const uint64_t key = sessrec__key(seed, SESSREC__STREAM_WEIGHTS + (uint64_t)t), elements = sessrec__tensor_elements(shape);
+    const float range = (float)sqrt(6.0 / ((double)shape->rows + (double)(shape->columns / shape->gates)));
+    for (uint64_t i = 0; i < elements; ++i) data[i] = (2 * sessrec__unit(sessrec__draw(key, i)) - 1) * range;
+}
+
+static sessrec_result sessrec__check_base(const sessrec_model *base, const sessrec_model_info *info, const sessrec_dataset *log, sessrec_error *err) {
+    const sessrec_model_info *b = &base->info;
+    int same = b->layers == info->layers && b->embedding == info->embedding && b->embedding_width == info->embedding_width && b->gru == info->gru &&
+               b->user_hidden == info->user_hidden && b->user_mode == info->user_mode;
+    for (int32_t l = 0; l < info->layers; ++l) same = same && b->hidden[l] == info->hidden[l];
+    if (!same) return sessrec__fail(err, SESSREC_MISMATCH, 0, "the model to start from has other layers, widths or forms than the configuration");
+    for (int32_t i = 0; i < b->items; ++i)
+        if (i >= info->items || strcmp(sessrec__item_text(base, i), sessrec_dataset_item_id(log, i)))
+            return sessrec__fail(err, SESSREC_MISMATCH, 0, "the log does not number its items as the model to start from does: make it with format.items_of = the model");
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_allocator *memory, sessrec_model **out, sessrec_error *err) {
+    const sessrec_log_view view = sessrec_dataset_view(log);
+    sessrec_model plan;
+    sessrec__layout layout = {NULL, 0, 0};
+    sessrec__item_arrays items;
+    uint64_t text = 0;
+    if (view.items < 1) return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items");
+    memset(&plan, 0, sizeof plan);
+    plan.memory = *memory;
+    plan.info = sessrec__info_of(config, view.items);
+    plan.tensors = sessrec__shapes(&plan.info, plan.shape);
+    const sessrec_model *base = config->start_from;
+    sessrec_result result = base ? sessrec__check_base(base, &plan.info, log, err) : SESSREC_OK;
+    if (result) return result;
+    for (int32_t i = 0; i < view.items; ++i) text += strlen(sessrec_dataset_item_id(log, i)) + 1;
+    if (text > UINT32_MAX) return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
+    sessrec__model_place(&plan, &layout, text, &items);
+    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(memory, layout.size, 1);
+    if (!layout.base) return sessrec__no_memory(err);
+    layout.size = 0;
+    sessrec__model_place(&plan, &layout, text, &items);
+    sessrec_model *model = (sessrec_model *)(void *)layout.base;
+    *model = plan;
+    sessrec__model_wire(model);
+    sessrec__model_take_items(model, log, base, &items);
+    for (int32_t t = 0; t < model->tensors; ++t) {
+        sessrec__init_tensor(&model->shape[t], t, config->seed, model->tensor[t]);
+        if (base) memcpy(model->tensor[t], base->tensor[t], (size_t)sessrec__tensor_elements(&base->shape[t]) * sizeof(float));  // new items keep theirs
+    }
+    *out = model;
+    return SESSREC_OK;
+}
+
+// ---- memory of the trainer ----
+
+static void sessrec__place_state(sessrec_trainer *tr, sessrec__layout *layout, int32_t t) {
+    const sessrec_optimizer_config *o = &tr->config.optimizer;
+    const sessrec__shape *shape = &tr->model->shape[t];
+    const uint64_t n = sessrec__tensor_elements(shape), f = sizeof(float);
+    sessrec_optimizer_state *s = &tr->state[t];
+    s->first = o->kind != SESSREC_SGD ? (float *)sessrec__place(layout, n, f) : NULL;
+    s->second = o->kind == SESSREC_ADADELTA || o->kind == SESSREC_ADAM ? (float *)sessrec__place(layout, n, f) : NULL;
+    s->velocity = o->momentum > 0 ? (float *)sessrec__place(layout, n, f) : NULL;
+    s->steps = o->kind == SESSREC_ADAM ? (int32_t *)sessrec__place(layout, (uint64_t)shape->rows, sizeof(int32_t)) : NULL;
+    tr->gradient[t] = shape->table ? NULL : (float *)sessrec__place(layout, n, f);
+}
+
+static void sessrec__place_touched(sessrec__touched *touched, sessrec__layout *layout, int32_t most, uint64_t width) {
+    const uint64_t n = (uint64_t)most, i = sizeof(int32_t);
+    touched->slots = sessrec__chain_slots(most);
+    touched->id = (int32_t *)sessrec__place(layout, n, i);
+    touched->next = (int32_t *)sessrec__place(layout, n, i);
+    touched->last = (int32_t *)sessrec__place(layout, n, i);
+    touched->table = (int32_t *)sessrec__place(layout, (uint64_t)touched->slots, i);
+    touched->gradient = (float *)sessrec__place(layout, n * width, sizeof(float));
+}
+
+static void sessrec__place_layer(sessrec_trainer *tr, sessrec__layout *layout, int32_t l) {
+    const uint64_t n = (uint64_t)tr->config.batch_size * (uint64_t)tr->config.hidden[l], f = sizeof(float);
+    sessrec__layer *layer = &tr->layer[l];
+    layer->state[0] = (float *)sessrec__place(layout, n, f);
+    layer->state[1] = (float *)sessrec__place(layout, n, f);
+    layer->h = (float *)sessrec__place(layout, n, f);
+    layer->mask = tr->config.dropout_hidden > 0 ? (float *)sessrec__place(layout, n, f) : NULL;
+    layer->tape = (float *)sessrec__place(layout, 4 * n, f);
+    layer->d_gates = (float *)sessrec__place(layout, 4 * n, f);
+    layer->d_out = (float *)sessrec__place(layout, n, f);
+    if (!tr->config.user_hidden) return;
+    layer->d_h = (float *)sessrec__place(layout, n, f);
+    layer->begun = (float *)sessrec__place(layout, n, f);
+    layer->begun_mask = tr->config.dropout_init > 0 ? (float *)sessrec__place(layout, n, f) : NULL;
+    layer->d_begun = (float *)sessrec__place(layout, n, f);
+}
+
+static void sessrec__place_user(sessrec_trainer *tr, sessrec__layout *layout) {
+    const uint64_t B = (uint64_t)tr->config.batch_size, n = B * (uint64_t)tr->config.user_hidden, f = sizeof(float);
+    sessrec__user *user = &tr->user;
+    if (!n) return;
+    user->row = (int32_t *)sessrec__place(layout, B, sizeof(int32_t));
+    user->first = (int32_t *)sessrec__place(layout, B + 1, sizeof(int32_t));
+    user->state[0] = (float *)sessrec__place(layout, n, f);
+    user->state[1] = (float *)sessrec__place(layout, n, f);
+    user->s = (float *)sessrec__place(layout, B * (uint64_t)sessrec__last_width(tr->model), f);
+    user->c = (float *)sessrec__place(layout, n, f);
+    user->c_new = (float *)sessrec__place(layout, n, f);
+    user->mask = tr->config.dropout_user > 0 ? (float *)sessrec__place(layout, n, f) : NULL;
+    user->tape = (float *)sessrec__place(layout, 4 * n, f);
+    user->d_gates = (float *)sessrec__place(layout, 4 * n, f);
+    user->d_c = (float *)sessrec__place(layout, n, f);
+}
+
+// Rows of a dense tensor that make a piece of about 16,000 numbers.
+static int32_t sessrec__piece_rows(const sessrec__shape *shape) {
+    int32_t rows = 16384 / shape->columns;
+    return rows < 8 ? 8 : rows & ~7;
+}
+
+static void sessrec__list_pieces(sessrec_trainer *tr) {
+    tr->pieces = 0;
+    for (int32_t t = 0; t < tr->model->tensors; ++t) {
+        const sessrec__shape *shape = &tr->model->shape[t];
+        const int32_t step = sessrec__piece_rows(shape);
+        for (int32_t first = 0; !shape->table && first < shape->rows; first += step) {
+            int32_t last = shape->rows - first < step ? shape->rows : first + step;
+            if (tr->piece) {
+                sessrec__piece piece = {t, shape->name[1] - '0', first, last};  // the name is part, layer, '.', role
+                tr->piece[tr->pieces] = piece;
+            }
+            tr->pieces++;
+        }
+    }
+}
+
+static void sessrec__trainer_place(sessrec_trainer *tr, sessrec__layout *layout) {
+    const sessrec_config *c = &tr->config;
+    const sessrec_model *model = tr->model;
+    const int32_t L = sessrec__last_width(model), D = model->info.embedding_width, C = c->batch_size + c->negatives;
+    const uint64_t f = sizeof(float), B = (uint64_t)c->batch_size, stride = ((uint64_t)C + SESSREC__BLOCK - 1) / SESSREC__BLOCK * SESSREC__BLOCK;
+    const int tied = c->embedding == SESSREC_EMBEDDING_TIED, onehot = c->embedding == SESSREC_EMBEDDING_NONE;
+    (void)sessrec__place(layout, 1, sizeof *tr);
+    for (int32_t t = 0; t < model->tensors; ++t) sessrec__place_state(tr, layout, t);
+    tr->piece = (sessrec__piece *)sessrec__place(layout, (uint64_t)tr->pieces, sizeof *tr->piece);
+    sessrec__place_touched(&tr->output, layout, C + (tied ? c->batch_size : 0), (uint64_t)L);
+    tr->output.bias = (float *)sessrec__place(layout, (uint64_t)C, f);
+    if (!tied) sessrec__place_touched(&tr->input, layout, c->batch_size, (uint64_t)(onehot ? 3 * c->hidden[0] : D));
+    tr->item = (int32_t *)sessrec__place(layout, (uint64_t)C, sizeof(int32_t));
+    if (c->loss.kind == SESSREC_LOSS_XE && c->loss.logq > 0) {
+        tr->log_support = (float *)sessrec__place(layout, (uint64_t)model->info.items, f);
+        tr->log_proposal = (float *)sessrec__place(layout, (uint64_t)C, f);
+    }
+    tr->Y = (float *)sessrec__place(layout, stride * (uint64_t)L, f);
+    tr->Y_turned = (float *)sessrec__place(layout, stride * (uint64_t)L, f);
+    tr->bias = (float *)sessrec__place(layout, stride, f);
+    tr->S = tr->dS = (float *)sessrec__place(layout, B * (uint64_t)C, f);
+    if (c->loss.kind == SESSREC_LOSS_CUSTOM) tr->dS = (float *)sessrec__place(layout, B * (uint64_t)C, f);
+    tr->row_loss = (float *)sessrec__place(layout, B, f);
+    tr->x = (float *)sessrec__place(layout, B * (uint64_t)D, f);
+    tr->d_x = (float *)sessrec__place(layout, B * (uint64_t)D, f);
+    tr->input_mask = c->dropout_input > 0 ? (float *)sessrec__place(layout, B * (uint64_t)(onehot ? 1 : D), f) : NULL;
+    for (int32_t l = 0; l < c->layers; ++l) sessrec__place_layer(tr, layout, l);
+    sessrec__place_user(tr, layout);
+    tr->scratch = (float *)sessrec__place(layout, tr->scratch_part * (uint64_t)tr->row_tasks, f);
+}
+
+// Scratch of a row task: one row of the loss, or a backward step for its rows.
+static uint64_t sessrec__scratch_part(const sessrec_config *c, int32_t D, int32_t tasks) {
+    uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tasks + 9, widest = (uint64_t)(D > c->user_hidden ? D : c->user_hidden), loss = 8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives);
+    for (int32_t l = 0; l < c->layers; ++l)
+        if ((uint64_t)c->hidden[l] > widest) widest = (uint64_t)c->hidden[l];
+    uint64_t backward = 6 * rows * widest;
+    return ((loss > backward ? loss : backward) + 15) & ~(uint64_t)15;
+}
+
+SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *tr) {
+    if (!tr) return;
+    sessrec_allocator memory = tr->memory;
+    sessrec__pool_free(&tr->pool);
+    sessrec_model_destroy(tr->model);
+    sessrec__free(&memory, tr->best_block);
+    sessrec__free(&memory, tr);
+}
+
+static void sessrec__fill_log_support(sessrec_trainer *tr) {
+    for (int32_t i = 0; i < tr->model->info.items && tr->log_support; ++i)
+        tr->log_support[i] = tr->model->support[i] ? (float)log((double)tr->model->support[i]) : 0;
+}
+
+static uint64_t sessrec__log_hash(const sessrec_dataset *log) {
+    const sessrec_log_view view = sessrec_dataset_view(log);
+    uint64_t hash = 0;
+    for (int32_t s = 0; s < view.sessions; ++s) hash = sessrec__mix(hash ^ (uint64_t)view.session_begin[s + 1] ^ (view.session_user ? (uint64_t)view.session_user[s] << 40 : 0));
+    for (int64_t e = 0; e < view.events; ++e) hash = sessrec__mix(hash ^ (uint64_t)view.item[e]);
+    return hash;
+}
+
+// The pool must not move once its threads run, so it is started when the trainer lies at its place; `plan` only knows how many there will be.
+SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_dataset *log, sessrec_trainer **out, sessrec_error *err) {
+    sessrec__layout layout = {NULL, 0, 0};
+    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
+    *out = NULL;
+    sessrec_result result = sessrec_config_check(config, err);
+    if (result) return result;
+    sessrec_allocator memory = sessrec__allocator(&config->allocator);
+    sessrec_trainer *plan = (sessrec_trainer *)sessrec__alloc(&memory, 1, sizeof *plan);
+    if (!plan) return sessrec__no_memory(err);
+    plan->memory = memory;
+    plan->config = *config;
+    plan->kernels = sessrec__best_kernels();
+    plan->position.best_age = -1;
+    plan->row_tasks = sessrec__pool_threads(config->threads);
+    result = sessrec__model_create(config, log, &memory, &plan->model, err);
+    if (!result) {
+        plan->scratch_part = sessrec__scratch_part(config, plan->model->info.embedding_width, plan->row_tasks);
+        sessrec__list_pieces(plan);
+        sessrec__trainer_place(plan, &layout);
+        layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&memory, layout.size, 1);
+        if (!layout.base) {
+            sessrec_model_destroy(plan->model);
+            result = sessrec__no_memory(err);
+        }
+    }
+    if (!result) {
+        layout.size = 0;
+        sessrec__trainer_place(plan, &layout);
+        sessrec_trainer *tr = (sessrec_trainer *)(void *)layout.base;
+        *tr = *plan;
+        sessrec__list_pieces(tr);
+        sessrec__fill_log_support(tr);
+        tr->log_hash = sessrec__log_hash(log);
+        tr->started = sessrec__now();
+        sessrec__pool_init(&tr->pool, config->threads, &config->jobs);
+        *out = tr;
+    }
+    sessrec__free(&memory, plan);
+    return result;
+}
+
+// ---- forward ----
+
+// mask = 0 with probability p, else 1/(1-p): element (row, j) of step `step` is always the same draw.
+static void sessrec__draw_mask(const sessrec_trainer *tr, uint64_t stream, float p, int32_t row, int32_t width, float *mask) {
+    const uint64_t key = sessrec__key(tr->config.seed, stream + ((uint64_t)(uint32_t)tr->batch->epoch + 1) * 256);
+    const uint64_t base = ((uint64_t)tr->batch->step * (uint64_t)tr->config.batch_size + (uint64_t)row) * (uint64_t)width;
+    const float kept = 1 / (1 - p);
+    for (int32_t j = 0; j < width; ++j) mask[j] = sessrec__unit(sessrec__draw(key, base + (uint64_t)j)) < p ? 0 : kept;
+}
+
+static void sessrec__multiply(int32_t n, const float *by, float *x) {
+    for (int32_t j = 0; j < n; ++j) x[j] *= by[j];
+}
+
+// The first layer's input, with dropout.
+static void sessrec__forward_input(sessrec_trainer *tr, int32_t first, int32_t rows) {
+    const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
+    const int32_t D = onehot ? 0 : tr->model->info.embedding_width, width = onehot ? 1 : D;
+    if (!onehot) sessrec__embed(tr->model, rows, tr->batch->input + first, tr->x + (ptrdiff_t)first * D);
+    if (!tr->input_mask) return;
+    for (int32_t i = first; i < first + rows; ++i) {
+        float *mask = tr->input_mask + (ptrdiff_t)i * width;
+        sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INPUT, tr->config.dropout_input, i, width, mask);
+        if (!onehot) sessrec__multiply(D, mask, tr->x + (ptrdiff_t)i * D);
+    }
+}
+
+// ---- the user-level GRU (Quadrana 2017, section 3) ----
+//   c_m = GRU_usr(s_m, c_m-1)                when a session ends, from its last hidden state
+//   h_0 = tanh(c_m W_init + b_init)          begins the next session, each layer with a matrix of its own
+//   a += c_m C                               All: and it is fed to the gates of the first layer at every click
+// Both happen in the step in which the next session starts, so that its gradient reaches GRU_usr, within that step.
+
+// Whether the user's earlier sessions begin the one that starts in this row.
+SESSREC__INLINE int sessrec__user_begins(const sessrec_trainer *tr, int32_t row) {
+    return tr->config.user_hidden && tr->batch->session_start[row] && !tr->batch->user_start[row];
+}
+
+static void sessrec__plan_users(sessrec_trainer *tr) {
+    sessrec__user *user = &tr->user;
+    user->count = 0;
+    for (int32_t i = 0; i < tr->rows; ++i) {
+        user->first[i] = user->count;
+        if (sessrec__user_begins(tr, i)) user->row[user->count++] = i;
+    }
+    user->first[tr->rows] = user->count;
+}
+
+// The users' states for a chunk of rows: updated where a later session begins, zero for a new user, else as they were.
+static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t rows) {
+    sessrec__user *user = &tr->user;
+    const int32_t Hu = tr->config.user_hidden, L = sessrec__last_width(tr->model), begin = user->first[first], count = user->first[first + rows] - begin;
+    const ptrdiff_t at = (ptrdiff_t)begin * Hu;
+    const float *last = tr->layer[tr->config.layers - 1].state[tr->now];
+    for (int32_t r = begin; r < begin + count; ++r) {
+        const int32_t from = tr->batch->previous_row[user->row[r]];
+        memcpy(user->s + (ptrdiff_t)r * L, last + (ptrdiff_t)from * L, (size_t)L * sizeof(float));
+        memcpy(user->c + (ptrdiff_t)r * Hu, user->state[tr->now] + (ptrdiff_t)from * Hu, (size_t)Hu * sizeof(float));
+    }
+    sessrec__gru_input(tr->kernels, &tr->model->user, count, user->s + (ptrdiff_t)begin * L, NULL, NULL, user->tape + 4 * at);
+    sessrec__gru_recurrent(tr->kernels, &tr->model->user, count, user->c + at, user->c_new + at, user->tape + 4 * at);
+    for (int32_t r = begin; r < begin + count && user->mask; ++r) {
+        sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_USER, tr->config.dropout_user, user->row[r], Hu, user->mask + (ptrdiff_t)r * Hu);
+        sessrec__multiply(Hu, user->mask + (ptrdiff_t)r * Hu, user->c_new + (ptrdiff_t)r * Hu);
+    }
+    for (int32_t i = first; i < first + rows; ++i) {
+        float *c = user->state[!tr->now] + (ptrdiff_t)i * Hu;
+        if (tr->batch->user_start[i]) memset(c, 0, (size_t)Hu * sizeof *c);
+        else memcpy(c, sessrec__user_begins(tr, i) ? user->c_new + (ptrdiff_t)user->first[i] * Hu : user->state[tr->now] + (ptrdiff_t)tr->batch->previous_row[i] * Hu, (size_t)Hu * sizeof *c);
+    }
+}
+
+// The state that begins the session in one row, after dropout.
+static void sessrec__begun_state(sessrec_trainer *tr, int32_t l, int32_t row, float *h) {
+    const int32_t H = tr->config.hidden[l];
+    const ptrdiff_t r = tr->user.first[row];
+    sessrec__layer *layer = &tr->layer[l];
+    sessrec__begin_states(tr->model, l, 1, tr->user.c_new + r * tr->config.user_hidden, layer->begun + r * H);
+    memcpy(h, layer->begun + r * H, (size_t)H * sizeof *h);
+    if (!layer->begun_mask) return;
+    sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INIT + (uint64_t)l, tr->config.dropout_init, row, H, layer->begun_mask + r * H);
+    sessrec__multiply(H, layer->begun_mask + r * H, h);
+}
+
+// How many gates of layer 0 the user's state reaches, times H.
+SESSREC__INLINE int32_t sessrec__context_width(const sessrec_model *model) {
+    return (model->info.user_mode == SESSREC_USER_ALL ? 3 : 2) * model->info.hidden[0];
+}
+
+// The states that enter the step: where a session starts those that the user's state begins it with, zero without; else those that the slot had.
+static void sessrec__forward_states(sessrec_trainer *tr, int32_t l, int32_t first, int32_t rows) {
+    const int32_t H = tr->config.hidden[l];
+    for (int32_t i = first; i < first + rows; ++i) {
+        float *h = tr->layer[l].h + (ptrdiff_t)i * H;
+        if (sessrec__user_begins(tr, i)) sessrec__begun_state(tr, l, i, h);
+        else if (tr->batch->session_start[i]) memset(h, 0, (size_t)H * sizeof *h);
+        else memcpy(h, tr->layer[l].state[tr->now] + (ptrdiff_t)tr->batch->previous_row[i] * H, (size_t)H * sizeof *h);
+    }
+}
+
+static void sessrec__forward_rows(sessrec_trainer *tr, int32_t first, int32_t rows) {
+    const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
+    sessrec__forward_input(tr, first, rows);
+    if (tr->config.user_hidden) sessrec__forward_users(tr, first, rows);
+    const float *x = tr->x + (ptrdiff_t)first * tr->model->info.embedding_width;
+    for (int32_t l = 0; l < tr->config.layers; ++l) {
+        const sessrec_gru *gru = &tr->model->gru[l];
+        const ptrdiff_t at = (ptrdiff_t)first * gru->hidden;
+        sessrec__layer *layer = &tr->layer[l];
+        float *out = layer->state[!tr->now] + at;
+        sessrec__forward_states(tr, l, first, rows);
+        sessrec__gru_input(tr->kernels, gru, rows, x, onehot && l == 0 ? tr->batch->input + first : NULL, onehot && tr->input_mask ? tr->input_mask + first : NULL, layer->tape + 4 * at);
+        if (l == 0 && tr->model->context)
+            sessrec__add_context(tr->model, rows, tr->user.state[!tr->now] + (ptrdiff_t)first * tr->config.user_hidden, tr->config.user_hidden, layer->tape + 4 * at);
+        sessrec__gru_recurrent(tr->kernels, gru, rows, layer->h + at, out, layer->tape + 4 * at);
+        for (int32_t i = 0; i < rows && layer->mask; ++i) {
+            float *mask = layer->mask + at + (ptrdiff_t)i * gru->hidden;
+            sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_HIDDEN + (uint64_t)l, tr->config.dropout_hidden, first + i, gru->hidden, mask);
+            sessrec__multiply(gru->hidden, mask, out + (ptrdiff_t)i * gru->hidden);
+        }
+        x = out;
+    }
+}
+
+// The hidden states of the last layer after the step.
+SESSREC__INLINE const float *sessrec__output(const sessrec_trainer *tr) {
+    return tr->layer[tr->config.layers - 1].state[!tr->now];
+}
+
+SESSREC__INLINE int32_t sessrec__block_size(const sessrec_trainer *tr, int32_t first) {
+    return tr->columns - first < SESSREC__BLOCK ? tr->columns - first : SESSREC__BLOCK;
+}
+
+static void sessrec__gather_columns(sessrec_trainer *tr, int32_t first) {
+    const int32_t L = sessrec__last_width(tr->model), count = sessrec__block_size(tr, first);
+    for (int32_t c = first; c < first + count; ++c) {
+        memcpy(tr->Y + (ptrdiff_t)c * L, tr->model->Wy + (ptrdiff_t)tr->item[c] * L, (size_t)L * sizeof(float));
+        tr->bias[c] = tr->model->By[tr->item[c]];
+    }
+    tr->kernels->transpose(count, L, tr->Y + (ptrdiff_t)first * L, L, tr->Y_turned + (ptrdiff_t)first * L, SESSREC__BLOCK);
+}
+
+// Region tasks first take the rows in chunks, then the columns in blocks.
+SESSREC__INLINE int32_t sessrec__row_tasks(const sessrec_trainer *tr) {
+    return (tr->rows + tr->row_chunk - 1) / tr->row_chunk;
+}
+SESSREC__INLINE int32_t sessrec__column_tasks(int32_t count) {
+    return (count + SESSREC__BLOCK - 1) / SESSREC__BLOCK;
+}
+SESSREC__INLINE int32_t sessrec__chunk_size(const sessrec_trainer *tr, int32_t first) {
+    return tr->rows - first < tr->row_chunk ? tr->rows - first : tr->row_chunk;
+}
+
+static void sessrec__task_forward(void *context, int32_t index) {
+    sessrec_trainer *tr = (sessrec_trainer *)context;
+    const int32_t row_tasks = sessrec__row_tasks(tr);
+    if (index < row_tasks) sessrec__forward_rows(tr, index * tr->row_chunk, sessrec__chunk_size(tr, index * tr->row_chunk));
+    else sessrec__gather_columns(tr, (index - row_tasks) * SESSREC__BLOCK);
+}
+
+static void sessrec__task_score(void *context, int32_t index) {
+    sessrec_trainer *tr = (sessrec_trainer *)context;
+    const int32_t L = sessrec__last_width(tr->model), first = index * SESSREC__BLOCK, count = sessrec__block_size(tr, first);
+    for (int32_t i = 0; i < tr->rows; ++i) memcpy(tr->S + (ptrdiff_t)i * tr->columns + first, tr->bias + first, (size_t)count * sizeof(float));
+    sessrec__matmul(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, 1, tr->Y_turned + (ptrdiff_t)first * L, SESSREC__BLOCK, tr->S + first, tr->columns, 1);
+}
+
+// ---- backward ----
+
+// From the gradients of the states that entered the layers back through the beginning of the session to GRU_usr.
+static void sessrec__backward_users(sessrec_trainer *tr, int32_t first, int32_t rows, float *scratch) {
+    sessrec__user *user = &tr->user;
+    const sessrec_model *model = tr->model;
+    const int32_t Hu = tr->config.user_hidden, begin = user->first[first], count = user->first[first + rows] - begin;
+    const ptrdiff_t at = (ptrdiff_t)begin * Hu;
+    if (!count) return;
+    memset(user->d_c + at, 0, (size_t)count * (size_t)Hu * sizeof(float));
+    for (int32_t l = 0; l < tr->config.layers; ++l) {
+        const int32_t H = tr->config.hidden[l];
+        sessrec__layer *layer = &tr->layer[l];
+        for (int32_t r = begin; r < begin + count; ++r) {
+            const float *begun = layer->begun + (ptrdiff_t)r * H, *d_h = layer->d_h + (ptrdiff_t)user->row[r] * H;
+            float *d = layer->d_begun + (ptrdiff_t)r * H;
+            for (int32_t j = 0; j < H; ++j) d[j] = d_h[j] * (1 - begun[j] * begun[j]);
+            if (layer->begun_mask) sessrec__multiply(H, layer->begun_mask + (ptrdiff_t)r * H, d);
+        }
+        sessrec__matmul_turned(tr->kernels, count, Hu, H, layer->d_begun + (ptrdiff_t)begin * H, H, model->init_W[l], H, user->d_c + at, Hu, 1, scratch);
+    }
+    for (int32_t r = begin; r < begin + count && model->context; ++r)
+        sessrec__matmul_turned(tr->kernels, 1, Hu, sessrec__context_width(model), tr->layer[0].d_gates + (ptrdiff_t)user->row[r] * 4 * tr->config.hidden[0], 0, model->context,
+                               3 * (ptrdiff_t)tr->config.hidden[0], user->d_c + (ptrdiff_t)r * Hu, 0, 1, scratch);
+    if (user->mask) sessrec__multiply(count * Hu, user->mask + at, user->d_c + at);
+    sessrec__gru_backward_rows(tr->kernels, &model->user, count, user->c + at, user->tape + 4 * at, user->d_c + at, NULL, NULL, user->d_gates + 4 * at, scratch);
+}
+
+// sum [columns] = the sum of the rows of x
+static void sessrec__sum_rows(const sessrec__kernels *k, int32_t rows, int32_t columns, const float *x, float *sum) {
+    memset(sum, 0, (size_t)columns * sizeof *sum);
+    for (int32_t i = 0; i < rows; ++i) k->axpy(columns, 1, x + (ptrdiff_t)i * columns, sum);
+}
+
+// The gradients of the matrices that only models with users have: GRU_usr, the beginnings, and the context of layer 0.
+static void sessrec__gradient_user_piece(sessrec_trainer *tr, const sessrec__piece *piece) {
+    const sessrec__user *user = &tr->user;
+    const sessrec_gru *gru = &tr->model->user;
+    const int32_t l = piece->layer, H = tr->config.hidden[l], Hu = tr->config.user_hidden, first = piece->first, count = piece->last - first;
+    const char *name = tr->model->shape[piece->tensor].name;
+    float *gradient = tr->gradient[piece->tensor];
+    if (name[0] == 'C') {
+        sessrec__matmul(tr->kernels, count, sessrec__context_width(tr->model), tr->rows, tr->user.state[!tr->now] + first, 1, Hu, tr->layer[0].d_gates, 4 * (ptrdiff_t)H, gradient + (ptrdiff_t)first * 3 * H, 3 * (ptrdiff_t)H, 0);
+    } else if (name[0] == 'I') {
+        if (name[3] == 'W') sessrec__matmul(tr->kernels, count, H, user->count, user->c_new + first, 1, Hu, tr->layer[l].d_begun, H, gradient + (ptrdiff_t)first * H, H, 0);
+        else sessrec__sum_rows(tr->kernels, user->count, H, tr->layer[l].d_begun, gradient);
+    } else if (name[3] == 'W') {
+        sessrec__gru_gradient_W(tr->kernels, gru, first, piece->last, user->count, user->s, user->d_gates, gradient);
+    } else if (name[3] == 'U') {
+        sessrec__gru_gradient_U(tr->kernels, gru, first, piece->last, user->count, user->c, user->tape, user->d_gates, gradient);
+    } else if (name[3] == 'b') {
+        sessrec__gru_gradient_bias(tr->kernels, gru, user->count, user->d_gates, gradient, tr->gradient[piece->tensor + 1]);
+    }
+}
+
+static void sessrec__task_backward(void *context, int32_t index) {
+    sessrec_trainer *tr = (sessrec_trainer *)context;
+    const sessrec_config *c = &tr->config;
+    const int32_t first = index * tr->row_chunk, rows = sessrec__chunk_size(tr, first), C = tr->columns, L = sessrec__last_width(tr->model), D = tr->model->info.embedding_width;
+    float *dS = tr->dS + (ptrdiff_t)first * C, *scratch = tr->scratch + (uint64_t)index * tr->scratch_part;
+    sessrec__loss_rows(tr->kernels, &c->loss, first, rows, C, tr->item, tr->log_proposal, tr->S + (ptrdiff_t)first * C, tr->row_loss + first, dS, scratch);
+    for (int32_t i = 0; i < rows; ++i) tr->kernels->scale(C, 1 / (float)c->batch_size, dS + (ptrdiff_t)i * C, dS + (ptrdiff_t)i * C);
+    sessrec__matmul(tr->kernels, rows, L, C, dS, C, 1, tr->Y, L, tr->layer[c->layers - 1].d_out + (ptrdiff_t)first * L, L, 0);
+    for (int32_t l = c->layers - 1; l >= 0; --l) {
+        const int32_t H = c->hidden[l];
+        const ptrdiff_t at = (ptrdiff_t)first * H;
+        sessrec__layer *layer = &tr->layer[l];
+        float *below = l > 0 ? tr->layer[l - 1].d_out + (ptrdiff_t)first * c->hidden[l - 1] : c->embedding == SESSREC_EMBEDDING_NONE ? NULL : tr->d_x + (ptrdiff_t)first * D;
+        if (layer->mask) sessrec__multiply(rows * H, layer->mask + at, layer->d_out + at);
+        sessrec__gru_backward_rows(tr->kernels, &tr->model->gru[l], rows, layer->h + at, layer->tape + 4 * at, layer->d_out + at, below,
+                                   layer->d_h ? layer->d_h + at : NULL, layer->d_gates + 4 * at, scratch);
+    }
+    if (c->user_hidden) sessrec__backward_users(tr, first, rows, scratch);
+    if (tr->input_mask && c->embedding != SESSREC_EMBEDDING_NONE) sessrec__multiply(rows * D, tr->input_mask + (ptrdiff_t)first * D, tr->d_x + (ptrdiff_t)first * D);
+}
+
+static void sessrec__gradient_columns(sessrec_trainer *tr, int32_t first) {
+    const int32_t L = sessrec__last_width(tr->model), count = sessrec__block_size(tr, first);
+    float *bias = tr->output.bias + first;
+    sessrec__matmul(tr->kernels, count, L, tr->rows, tr->dS + first, 1, tr->columns, sessrec__output(tr), L, tr->output.gradient + (ptrdiff_t)first * L, L, 0);
+    memset(bias, 0, (size_t)count * sizeof *bias);
+    for (int32_t i = 0; i < tr->rows; ++i) tr->kernels->axpy(count, 1, tr->dS + (ptrdiff_t)i * tr->columns + first, bias);
+}
+
+static void sessrec__gradient_piece(sessrec_trainer *tr, const sessrec__piece *piece) {
+    const int32_t l = piece->layer;
+    if (tr->model->shape[piece->tensor].name[0] != 'L') {
+        sessrec__gradient_user_piece(tr, piece);
+        return;
+    }
+    const sessrec_gru *gru = &tr->model->gru[l];
+    const sessrec__layer *layer = &tr->layer[l];
+    const float *x = l ? tr->layer[l - 1].state[!tr->now] : tr->x;
+    float *gradient = tr->gradient[piece->tensor];
+    switch (tr->model->shape[piece->tensor].name[3]) {
+    case 'W': sessrec__gru_gradient_W(tr->kernels, gru, piece->first, piece->last, tr->rows, x, layer->d_gates, gradient); break;
+    case 'U': sessrec__gru_gradient_U(tr->kernels, gru, piece->first, piece->last, tr->rows, layer->h, layer->tape, layer->d_gates, gradient); break;
+    case 'b': sessrec__gru_gradient_bias(tr->kernels, gru, tr->rows, layer->d_gates, gradient, tr->gradient[piece->tensor + 1]); break;  // and c, which follows b
+    default: break;
+    }
+}
+
+static void sessrec__task_gradient(void *context, int32_t index) {
+    sessrec_trainer *tr = (sessrec_trainer *)context;
+    const int32_t column_tasks = sessrec__column_tasks(tr->columns);
+    if (index < column_tasks) sessrec__gradient_columns(tr, index * SESSREC__BLOCK);
+    else sessrec__gradient_piece(tr, &tr->piece[index - column_tasks]);
+}
+
+// The inputs' gradients, as rows of their table: behind the columns with TIED, else in a table of their own.
+static void sessrec__gradient_inputs(sessrec_trainer *tr) {
+    const int32_t D = tr->model->info.embedding_width, H = tr->config.hidden[0];
+    if (tr->config.embedding == SESSREC_EMBEDDING_TIED) {
+        memcpy(tr->output.gradient + (ptrdiff_t)tr->columns * D, tr->d_x, (size_t)tr->rows * (size_t)D * sizeof(float));
+    } else if (tr->config.embedding == SESSREC_EMBEDDING_SEPARATE) {
+        memcpy(tr->input.gradient, tr->d_x, (size_t)tr->rows * (size_t)D * sizeof(float));
+    } else {
+        for (int32_t i = 0; i < tr->rows; ++i)
+            tr->kernels->scale(3 * H, tr->input_mask ? tr->input_mask[i] : 1, tr->layer[0].d_gates + (ptrdiff_t)i * 4 * H, tr->input.gradient + (ptrdiff_t)i * 3 * H);
+    }
+}
+
+static void sessrec__merge_rows(const sessrec_trainer *tr, sessrec__touched *touched, int32_t first, int32_t width) {
+    int32_t end = touched->count - first < SESSREC__BLOCK ? touched->count : first + SESSREC__BLOCK;
+    for (int32_t i = first; i < end; ++i) {
+        if (touched->id[i] < 0) continue;
+        for (int32_t j = touched->next[i]; j >= 0; j = touched->next[j]) {
+            tr->kernels->axpy(width, 1, touched->gradient + (ptrdiff_t)j * width, touched->gradient + (ptrdiff_t)i * width);
+            if (touched->bias && j < tr->columns) touched->bias[i] += touched->bias[j];
+        }
+    }
+}
+
+// Which tensor has its gradient in tr->input; -1 with TIED.
+static int32_t sessrec__input_table(const sessrec_trainer *tr) {
+    return tr->config.embedding == SESSREC_EMBEDDING_TIED ? -1 : 2;  // E or L0.W: the next after Wy and By
+}
+
+static void sessrec__task_merge(void *context, int32_t index) {
+    sessrec_trainer *tr = (sessrec_trainer *)context;
+    const int32_t output_tasks = sessrec__column_tasks(tr->output.count);
+    if (index < output_tasks) sessrec__merge_rows(tr, &tr->output, index * SESSREC__BLOCK, sessrec__last_width(tr->model));
+    else sessrec__merge_rows(tr, &tr->input, (index - output_tasks) * SESSREC__BLOCK, tr->model->shape[2].columns);
+}
+
+// ---- the step ----
+
+SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *tr, sessrec_sampler **out, sessrec_error *err) {
+    if (!tr || !tr->model || !out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no place for the result");
+    *out = NULL;
+    if (tr->config.negatives == 0) return SESSREC_OK;
+    const int64_t *support = (const int64_t *)(const void *)tr->model->support;  // counts of events, far below 2^63
+    sessrec_result result = sessrec_sampler_create(support, tr->model->info.items, tr->config.alpha, &tr->memory, out);
+    return result ? sessrec__fail(err, result, 0, "no sampler of negative samples: %s", sessrec_result_text(result)) : SESSREC_OK;
+}
+
+static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sessrec_batch *b, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    if (b->rows < 1 || b->rows > tr->config.batch_size || b->negative_count < 0 || b->negative_count > tr->config.negatives)
+        return sessrec__fail(err, bad, 0, "the mini-batch has more rows or negative samples than the configuration");
+    if (tr->config.user_hidden && !b->user_start) return sessrec__fail(err, bad, 0, "the mini-batch has no user_start, which a user-level GRU needs");
+    if (!b->input || !b->target || !b->session_start || !b->previous_row || (b->negative_count && !b->negative)) return sessrec__fail(err, bad, 0, "an array of the mini-batch is NULL");
+    uint32_t most = 0;
+    for (int32_t i = 0; i < b->rows; ++i) {
+        if ((uint32_t)b->input[i] > most) most = (uint32_t)b->input[i];
+        if ((uint32_t)b->target[i] > most) most = (uint32_t)b->target[i];
+        if (b->previous_row[i] < 0 || b->previous_row[i] >= tr->config.batch_size) return sessrec__fail(err, bad, 0, "previous_row of the mini-batch is out of range");
+    }
+    for (int32_t j = 0; j < b->negative_count; ++j)
+        if ((uint32_t)b->negative[j] > most) most = (uint32_t)b->negative[j];  // a negative number is a large unsigned one
+    if (most >= (uint32_t)tr->model->info.items) return sessrec__fail(err, bad, 0, "the mini-batch has an item that the model does not have");
+    return SESSREC_OK;
+}
+
+// Columns, their logQ and the rows of tables that the step touches.
+static void sessrec__plan_step(sessrec_trainer *tr, const sessrec_batch *b) {
+    const int tied = tr->config.embedding == SESSREC_EMBEDDING_TIED;
+    const size_t inputs = (size_t)b->rows * sizeof(int32_t);
+    tr->batch = b;
+    tr->rows = b->rows;
+    tr->columns = b->rows + b->negative_count;
+    tr->row_chunk = ((b->rows + tr->row_tasks - 1) / tr->row_tasks + 7) & ~7;
+    memcpy(tr->item, b->target, inputs);
+    if (b->negative_count) memcpy(tr->item + b->rows, b->negative, (size_t)b->negative_count * sizeof(int32_t));
+    for (int32_t c = 0; c < tr->columns && tr->log_support; ++c) tr->log_proposal[c] = (c < b->rows ? 1 : tr->config.alpha) * tr->log_support[tr->item[c]];
+    if (tr->config.user_hidden) sessrec__plan_users(tr);
+    tr->output.count = tr->columns + (tied ? b->rows : 0);
+    tr->input.count = tied ? 0 : b->rows;
+    memcpy(tr->output.id, tr->item, (size_t)tr->columns * sizeof(int32_t));
+    memcpy(tied ? tr->output.id + tr->columns : tr->input.id, b->input, inputs);
+    sessrec__chain_repeats(tr->output.count, tr->output.id, tr->output.next, tr->output.last, tr->output.table, sessrec__chain_slots(tr->output.count));
+    if (!tied) sessrec__chain_repeats(tr->input.count, tr->input.id, tr->input.next, tr->input.last, tr->input.table, sessrec__chain_slots(tr->input.count));
+}
+
+SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
+    if (!tr || !tr->model || !batch) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no mini-batch");
+    sessrec_result result = sessrec__check_batch(tr, batch, err);
+    if (result) return result;
+    sessrec__plan_step(tr, batch);
+    const int32_t row_tasks = sessrec__row_tasks(tr), column_tasks = sessrec__column_tasks(tr->columns);
+    sessrec__pool_run(&tr->pool, row_tasks + column_tasks, sessrec__task_forward, tr);
+    sessrec__pool_run(&tr->pool, column_tasks, sessrec__task_score, tr);
+    sessrec__pool_run(&tr->pool, row_tasks, sessrec__task_backward, tr);
+    sessrec__pool_run(&tr->pool, column_tasks + tr->pieces, sessrec__task_gradient, tr);
+    sessrec__gradient_inputs(tr);
+    sessrec__pool_run(&tr->pool, sessrec__column_tasks(tr->output.count) + sessrec__column_tasks(tr->input.count), sessrec__task_merge, tr);
+    double sum = 0;
+    for (int32_t i = 0; i < tr->rows; ++i) sum += (double)tr->row_loss[i];
+    if (loss) *loss = sum / (double)tr->config.batch_size;
+    tr->batch = NULL;
+    if (!(sum - sum == 0)) return sessrec__fail(err, SESSREC_DIVERGED, 0, "the loss is not finite in epoch %d, step %d: a smaller learning rate may help", (int64_t)batch->epoch + 1, batch->step + 1);
+    tr->now = !tr->now;
+    tr->position.epoch = batch->epoch;
+    tr->position.step = batch->step + 1;
+    tr->position.pairs += tr->rows;
+    tr->pairs_run += tr->rows;
+    tr->position.loss_sum += sum;
+    return SESSREC_OK;
+}
+
+// ---- update ----
+
+static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t t, int32_t first, float *gradient, int32_t count) {
+    const int32_t width = tr->model->shape[t].columns;
+    int32_t end = count - first < SESSREC__BLOCK ? count : first + SESSREC__BLOCK;
+    for (int32_t i = first; i < end; ++i)
+        if (touched->id[i] >= 0) sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, touched->id[i], tr->model->tensor[t], gradient + (ptrdiff_t)i * width);
+}
+
+static void sessrec__task_update(void *context, int32_t index) {
+    sessrec_trainer *tr = (sessrec_trainer *)context;
+    const int32_t output_tasks = sessrec__column_tasks(tr->output.count), input_tasks = sessrec__column_tasks(tr->input.count), table = sessrec__input_table(tr);
+    if (index < output_tasks) {
+        sessrec__update_touched(tr, &tr->output, 0, index * SESSREC__BLOCK, tr->output.gradient, tr->output.count);
+        sessrec__update_touched(tr, &tr->output, 1, index * SESSREC__BLOCK, tr->output.bias, tr->columns);
+    } else if (index < output_tasks + input_tasks) {
+        sessrec__update_touched(tr, &tr->input, table, (index - output_tasks) * SESSREC__BLOCK, tr->input.gradient, tr->input.count);
+    } else {
+        const sessrec__piece *piece = &tr->piece[index - output_tasks - input_tasks];
+        const int32_t t = piece->tensor, width = tr->model->shape[t].columns;
+        for (int32_t i = piece->first; i < piece->last; ++i)
+            sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, i, tr->model->tensor[t], tr->gradient[t] + (ptrdiff_t)i * width);
+    }
+}
+
+// The cap is on the norm of each tensor's gradient. Rows that were summed into others (id -1) do not count.
+static void sessrec__cap_rows(const sessrec_trainer *tr, int32_t rows, int32_t columns, const int32_t *id, float *gradient) {
+    double squares = 0;
+    for (int32_t i = 0; i < rows; ++i)
+        if (!id || id[i] >= 0) squares += (double)tr->kernels->dot(columns, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
+    const float factor = sessrec__cap_factor(&tr->config.optimizer, squares);
+    for (int32_t i = 0; i < rows && factor < 1; ++i) tr->kernels->scale(columns, factor, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
+}
+
+static void sessrec__cap_gradients(sessrec_trainer *tr) {
+    const sessrec__shape *shape = tr->model->shape;
+    sessrec__cap_rows(tr, tr->output.count, shape[0].columns, tr->output.id, tr->output.gradient);
+    sessrec__cap_rows(tr, tr->columns, 1, tr->output.id, tr->output.bias);
+    if (tr->input.count) sessrec__cap_rows(tr, tr->input.count, shape[sessrec__input_table(tr)].columns, tr->input.id, tr->input.gradient);
+    for (int32_t t = 0; t < tr->model->tensors; ++t)
+        if (!shape[t].table) sessrec__cap_rows(tr, shape[t].rows, shape[t].columns, NULL, tr->gradient[t]);
+}
+
+SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr) {
+    if (!tr || !tr->model || !tr->rows) return SESSREC_INVALID_ARGUMENT;
+    if (tr->config.optimizer.gradient_cap > 0) sessrec__cap_gradients(tr);
+    sessrec__pool_run(&tr->pool, sessrec__column_tasks(tr->output.count) + sessrec__column_tasks(tr->input.count) + tr->pieces, sessrec__task_update, tr);
+    return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
+    sessrec_result result = sessrec_trainer_grad(tr, batch, loss, err);
+    return result ? result : sessrec_trainer_apply(tr);
+}
+
+// ---- looking in, and early stopping ----
+
+static void sessrec__set_tensor(sessrec_tensor *out, float *data, int32_t rows, int32_t columns, const int32_t *row_ids) {
+    out->data = data;
+    out->rows = rows;
+    out->columns = columns;
+    out->row_ids = row_ids;
+}
+
+static void sessrec__gradient_tensor(const sessrec_trainer *tr, int32_t t, sessrec_tensor *out) {
+    const sessrec__shape *shape = &tr->model->shape[t];
+    if (t == 0) sessrec__set_tensor(out, tr->output.gradient, tr->output.count, shape->columns, tr->output.id);
+    else if (t == 1) sessrec__set_tensor(out, tr->output.bias, tr->columns, 1, tr->output.id);
+    else if (shape->table) sessrec__set_tensor(out, tr->input.gradient, tr->input.count, shape->columns, tr->input.id);
+    else sessrec__set_tensor(out, tr->gradient[t], shape->rows, shape->columns, NULL);
+}
+
+SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const char *name, sessrec_tensor *out) {
+    if (!tr || !tr->model || !name || !out) return SESSREC_INVALID_ARGUMENT;
+    memset(out, 0, sizeof *out);
+    if (!strncmp(name, "hidden", 6) && name[6] >= '0' && name[6] < '0' + tr->config.layers && !name[7]) {
+        const int32_t l = name[6] - '0';
+        sessrec__set_tensor(out, tr->layer[l].state[tr->now], tr->config.batch_size, tr->config.hidden[l], NULL);
+        return SESSREC_OK;
+    }
+    if (!strcmp(name, "user") && tr->config.user_hidden) {
+        sessrec__set_tensor(out, tr->user.state[tr->now], tr->config.batch_size, tr->config.user_hidden, NULL);
+        return SESSREC_OK;
+    }
+    static const char *const prefix[] = {"", "grad.", "acc.", "second.", "vel."};
+    for (int kind = 0; kind < 5; ++kind) {
+        const size_t length = strlen(prefix[kind]);
+        const int32_t t = strncmp(name, prefix[kind], length) ? -1 : sessrec__find_shape(tr->model, name + length);
+        if (t < 0) continue;
+        const sessrec__shape *shape = &tr->model->shape[t];
+        const sessrec_optimizer_state *s = &tr->state[t];
+        if (kind == 1) sessrec__gradient_tensor(tr, t, out);
+        else sessrec__set_tensor(out, kind == 0 ? tr->model->tensor[t] : kind == 2 ? s->first : kind == 3 ? s->second : s->velocity, shape->rows, shape->columns, NULL);
+        return out->data ? SESSREC_OK : SESSREC_INVALID_ARGUMENT;
+    }
+    return SESSREC_INVALID_ARGUMENT;
+}
+
+SESSREC_API const sessrec_model *sessrec_trainer_model(const sessrec_trainer *tr) {
+    return tr ? tr->model : NULL;
+}
+
+SESSREC_API sessrec_model *sessrec_trainer_take_model(sessrec_trainer *tr) {
+    if (!tr) return NULL;
+    sessrec_model *model = tr->model;
+    if (model) model->fingerprint = sessrec__model_fingerprint(model);  // from now on it does not change
+    tr->model = NULL;
+    return model;
+}
+
+static void sessrec__best_place(sessrec_trainer *tr, sessrec__layout *layout) {
+    for (int32_t t = 0; t < tr->model->tensors; ++t) tr->best[t] = (float *)sessrec__place(layout, sessrec__tensor_elements(&tr->model->shape[t]), sizeof(float));
+}
+
+static int sessrec__best_ready(sessrec_trainer *tr) {
+    sessrec__layout layout = {NULL, 0, 0};
+    if (tr->best_block) return 1;
+    sessrec__best_place(tr, &layout);
+    tr->best_block = layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&tr->memory, layout.size, 1);
+    layout.size = 0;
+    if (layout.base) sessrec__best_place(tr, &layout);
+    return layout.base != NULL;
+}
+
+SESSREC_API int32_t sessrec_trainer_keep_best(sessrec_trainer *tr, double value) {
+    if (!tr || !tr->model) return SESSREC_INVALID_ARGUMENT;
+    if (!sessrec__best_ready(tr)) return SESSREC_OUT_OF_MEMORY;
+    const int has_best = tr->position.best_age >= 0 && tr->position.best == tr->position.best;  // NaN is none
+    if (has_best && !(value > tr->position.best)) return ++tr->position.best_age;
+    for (int32_t t = 0; t < tr->model->tensors; ++t) memcpy(tr->best[t], tr->model->tensor[t], (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
+    tr->position.best = value;
+    return tr->position.best_age = 0;
+}
+
+SESSREC_API void sessrec_trainer_use_best(sessrec_trainer *tr) {
+    if (!tr || !tr->model || tr->position.best_age < 0) return;
+    for (int32_t t = 0; t < tr->model->tensors; ++t) memcpy(tr->model->tensor[t], tr->best[t], (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
+}
+
+SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *tr) {
+    return tr->position;
+}
+
+SESSREC_API void sessrec_trainer_next_epoch(sessrec_trainer *tr) {
+    if (!tr) return;
+    tr->position.epoch++;
+    tr->position.step = tr->position.pairs = 0;
+    tr->position.loss_sum = 0;
+}
+
+#endif // SESSREC_NO_TRAINING
+
+// ============================================================================================================
+// >>topk   the best k of many scores
+// A heap of k entries whose root is the worst of them: a score that is no better than the root, nearly every one, costs one comparison.
+// NaN and -infinity mean "not scored" and never enter.
+// ============================================================================================================
+
+enum { SESSREC__MAX_TOP = 65536 };
+
+typedef struct sessrec__top {
+    sessrec_recommendation *entry;  // [capacity], the caller's
+    int32_t capacity, count;        // <= MAX_TOP
+} sessrec__top;
+
+// The order of every list: falling score, among equals the lower item first.
+SESSREC__INLINE int sessrec__before(float score_a, int32_t item_a, const sessrec_recommendation *b) {
+    return score_a > b->score || (score_a == b->score && item_a < b->item);
+}
+
+SESSREC__INLINE int sessrec__top_admits(const sessrec__top *top, int32_t item, float score) {
+    return top->count < top->capacity ? score > -INFINITY : sessrec__before(score, item, &top->entry[0]);
+}
+
+// Puts an entry into the hole at the root of the first `count` places and moves it down past all that rank behind it.
+static void sessrec__top_sink(sessrec_recommendation *entry, int32_t count, sessrec_recommendation moving) {
+    int32_t hole = 0;
+    for (int32_t child; (child = 2 * hole + 1) < count; hole = child) {
+        if (child + 1 < count && sessrec__before(entry[child].score, entry[child].item, &entry[child + 1])) ++child;
+        if (!sessrec__before(moving.score, moving.item, &entry[child])) break;
+        entry[hole] = entry[child];
+    }
+    entry[hole] = moving;
+}
+
+// Takes in an entry that was admitted; the worst leaves a full list.
+static void sessrec__top_insert(sessrec__top *top, int32_t item, float score) {
+    sessrec_recommendation moving;
+    moving.item = item;
+    moving.score = score;
+    if (top->count == top->capacity) {
+        sessrec__top_sink(top->entry, top->count, moving);
+        return;
+    }
+    int32_t hole = top->count++;
+    for (int32_t parent; hole > 0; hole = parent) {
+        parent = (hole - 1) / 2;
+        if (sessrec__before(score, item, &top->entry[parent])) break;
+        top->entry[hole] = top->entry[parent];
+    }
+    top->entry[hole] = moving;
+}
+
+// Turns the heap into a list, best first. Nothing can be inserted after that.
+static void sessrec__top_sort(sessrec__top *top) {
+    for (int32_t last = top->count - 1; last > 0; --last) {
+        sessrec_recommendation worst = top->entry[0];
+        sessrec__top_sink(top->entry, last, top->entry[last]);
+        top->entry[last] = worst;
+    }
+}
+
+// ============================================================================================================
+// >>evaluation   ranks, metrics, and the walk through a test log
+// The rank of a target follows from two counts over the whole catalogue: items that score higher, and others that score the same. Sessions
+// are walked side by side, as in training, and the catalogue is scored in blocks, so memory does not grow with items x events. The two
+// counts of every event are kept; one thread then sums the metrics in the order of the log. So neither the number of threads nor
+// that of sessions side by side can change a bit of the report.
+// ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
+
+enum { SESSREC__SCORE_BLOCK = 512 };  // items scored at a time
+
+typedef struct sessrec__tally {
+    int32_t higher, equal;
+} sessrec__tally;
+
+static void sessrec__tally_add(sessrec__tally *tally, const float *scores, int32_t count, float value) {
+    int32_t higher = 0, equal = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        higher += scores[i] > value;
+        equal += scores[i] == value;
+    }
+    tally->higher += higher;
+    tally->equal += equal;
+}
+
+// Compares the target, which scores `value`, with items first .. first+count-1 except itself. A NaN target ranks behind all of them.
+static void sessrec__tally_block(sessrec__tally *tally, const float *scores, int32_t first, int32_t count, int32_t target, float value) {
+    const int32_t at = target - first;
+    const int inside = at >= 0 && at < count;
+    if (value != value) {
+        tally->higher += count - inside;
+    } else if (!inside) {
+        sessrec__tally_add(tally, scores, count, value);
+    } else {
+        sessrec__tally_add(tally, scores, at, value);
+        sessrec__tally_add(tally, scores + at + 1, count - at - 1, value);
+    }
+}
+
+SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher, int64_t *equal) {
+    sessrec__tally tally = {0, 0};
+    sessrec__tally_block(&tally, scores, 0, items, target, scores[target]);
+    *higher = tally.higher;
+    *equal = tally.equal;
+}
+
+SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties) {
+    const double first = 1 + (double)higher, others = (double)equal;
+    return ties == SESSREC_TIES_STANDARD ? first : ties == SESSREC_TIES_MEDIAN ? first + others / 2 : first + others;
+}
+
+SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoffs, const int32_t *cutoff) {
+    const double gain = 1 / log2(1 + rank);
+    metrics->events++;
+    for (int32_t c = 0; c < cutoffs; ++c) {
+        if (rank > cutoff[c]) continue;
+        metrics->recall[c] += 1;
+        metrics->mrr[c] += 1 / rank;
+        metrics->ndcg[c] += gain;
+        metrics->precision[c] += 1.0 / cutoff[c];
+    }
+}
+
+static void sessrec__metrics_average(sessrec_metrics *metrics, int32_t cutoffs) {
+    const double events = metrics->events ? (double)metrics->events : 1;
+    for (int32_t c = 0; c < cutoffs; ++c) {
+        metrics->recall[c] /= events;
+        metrics->mrr[c] /= events;
+        metrics->ndcg[c] /= events;
+        metrics->precision[c] /= events;
+    }
+}
+
+// ---- configuration ----
+
+SESSREC_API sessrec_eval_config sessrec_eval_config_default(void) {
+    static const int32_t cutoff[4] = {1, 5, 10, 20};
+    sessrec_eval_config c;
+    memset(&c, 0, sizeof c);
+    c.canary = SESSREC__CANARY_EVAL;
+    c.ties = SESSREC_TIES_CONSERVATIVE;
+    c.cutoffs = 4;
+    memcpy(c.cutoff, cutoff, sizeof cutoff);
+    c.batch_size = 64;
+    return c;
+}
+
+static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    if (!c || c->canary != SESSREC__CANARY_EVAL)
+        return sessrec__fail(err, bad, 0, "the configuration was not made by sessrec_eval_config_default(): call it, then change fields");
+    if ((int)c->ties < 0 || c->ties > SESSREC_TIES_MEDIAN) return sessrec__fail(err, bad, 0, "ties has no such rule as %d", (int64_t)c->ties);
+    if (c->cutoffs < 1 || c->cutoffs > SESSREC_MAX_CUTOFFS) return sessrec__fail(err, bad, 0, "cutoffs is %d, it must be 1 to %d", (int64_t)c->cutoffs, (int64_t)SESSREC_MAX_CUTOFFS);
+    for (int32_t i = 0; i < c->cutoffs; ++i)
+        if (c->cutoff[i] < 1 || (c->coverage && c->cutoff[i] > SESSREC__MAX_TOP))
+            return sessrec__fail(err, bad, 0, "cutoff[%d] is %d, it must be 1 or more, with coverage %d at most", (int64_t)i, (int64_t)c->cutoff[i], (int64_t)SESSREC__MAX_TOP);
+    if (c->batch_size < 1 || c->batch_size > SESSREC__MAX_BATCH) return sessrec__fail(err, bad, 0, "batch_size is %d, it must be 1 to %d", (int64_t)c->batch_size, (int64_t)SESSREC__MAX_BATCH);
+    if (c->threads < 0 || c->threads > 1024) return sessrec__fail(err, bad, 0, "threads is %d, it must be 0 (one for each processor) to 1024", (int64_t)c->threads);
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    if (!s || !s->begin || !s->click || !s->score) return sessrec__fail(err, bad, 0, "a scorer needs begin, click and score");
+    if (s->items < 1) return sessrec__fail(err, bad, 0, "the scorer has %d items, it needs 1 or more", (int64_t)s->items);
+    if (s->state_bytes % 16 || s->user_bytes % 16) return sessrec__fail(err, bad, 0, "state_bytes and user_bytes of the scorer must be multiples of 16");
+    if (s->user_bytes && (!s->begin_user || !s->end)) return sessrec__fail(err, bad, 0, "a scorer that knows users needs begin_user and end");
+    return SESSREC_OK;
+}
+
+// ---- the walk ----
+
+// What one task works with: the sessions that it has open, rows 0 .. rows-1, none between them closed.
+typedef struct sessrec__eval_task {
+    int64_t next;               // chain that the task takes next
+    int32_t rows;
+    int64_t *at, *last;         // [batch] place in eval.click of the row's input, and of its session's last click
+    int32_t *input, *target;    // [batch]
+    float *value;               // [batch] score of the target
+    char *states;               // [batch, state_bytes]
+    char *users;                // [batch, user_bytes]
+    int32_t *link, *last_link;  // [batch] where the row stands in e.chain
+    char *scratch;
+    float *scores;              // [batch, SCORE_BLOCK]
+    sessrec__top *list;         // [batch] for coverage: the event's list, in room [batch, top]
+    sessrec_recommendation *room;
+    uint8_t *occurs;            // [items] bit c: the item was in a list of cutoff[c]
+} sessrec__eval_task;
+
+typedef struct sessrec__eval {
+    const sessrec_scorer *scorer;
+    const sessrec_eval_config *config;
+    const sessrec_dataset *log;
+    sessrec_log_view view;
+    int32_t tasks, batch, top;  // top: length of the lists for coverage, else 0
+    int32_t *item;              // [view.items] the scorer's number for each item of the log, -1 unknown
+    int64_t *begin;             // [sessions+1] clicks on known items of each session, in
+    int32_t *click;             // [events]
+    sessrec__tally *tally;      // [events] of the event whose input is that click; unused at the last of a session
+    int32_t *history;           // [sessions] earlier sessions of the user
+    // a row walks a chain of sessions: one session, or all of a user's for a scorer that knows users
+    int by_user;
+    int32_t *chain_begin, *chain;   // [users+1], [sessions] as in a batcher
+    sessrec_log_view before;        // config.history
+    int32_t *before_item;           // [before.items] the scorer's numbers
+    int32_t *past_begin, *past;     // [users+1], [before.sessions] the sessions of the users before
+    sessrec__eval_task *task;   // [tasks]
+} sessrec__eval;
+
+static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task, sessrec__layout *layout) {
+    const uint64_t batch = (uint64_t)e->batch;
+    task->at = (int64_t *)sessrec__place(layout, batch, sizeof *task->at);
+    task->last = (int64_t *)sessrec__place(layout, batch, sizeof *task->last);
+    task->input = (int32_t *)sessrec__place(layout, batch, sizeof *task->input);
+    task->target = (int32_t *)sessrec__place(layout, batch, sizeof *task->target);
+    task->value = (float *)sessrec__place(layout, batch, sizeof *task->value);
+    task->states = (char *)sessrec__place(layout, batch, e->scorer->state_bytes);
+    task->users = (char *)sessrec__place(layout, batch, e->scorer->user_bytes);
+    task->link = (int32_t *)sessrec__place(layout, batch, sizeof *task->link);
+    task->last_link = (int32_t *)sessrec__place(layout, batch, sizeof *task->last_link);
+    task->scratch = (char *)sessrec__place(layout, e->scorer->scratch_bytes ? e->scorer->scratch_bytes(e->scorer->self, e->batch) : 0, 1);
+    task->scores = (float *)sessrec__place(layout, batch * SESSREC__SCORE_BLOCK, sizeof *task->scores);
+    if (!e->top) return;
+    task->list = (sessrec__top *)sessrec__place(layout, batch, sizeof *task->list);
+    task->room = (sessrec_recommendation *)sessrec__place(layout, batch * (uint64_t)e->top, sizeof *task->room);
+    task->occurs = (uint8_t *)sessrec__place(layout, (uint64_t)e->scorer->items, 1);
+}
+
+static void sessrec__eval_place(sessrec__eval *e, sessrec__layout *layout) {
+    const uint64_t sessions = (uint64_t)e->view.sessions, events = (uint64_t)e->view.events;
+    e->item = (int32_t *)sessrec__place(layout, (uint64_t)e->view.items, sizeof *e->item);
+    e->begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *e->begin);
+    e->click = (int32_t *)sessrec__place(layout, events, sizeof *e->click);
+    e->tally = (sessrec__tally *)sessrec__place(layout, events, sizeof *e->tally);
+    e->history = (int32_t *)sessrec__place(layout, sessions, sizeof *e->history);
+    e->chain_begin = (int32_t *)sessrec__place(layout, (uint64_t)e->view.users + 1, sizeof *e->chain_begin);
+    e->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *e->chain);
+    e->before_item = (int32_t *)sessrec__place(layout, (uint64_t)e->before.items, sizeof *e->before_item);
+    e->past_begin = (int32_t *)sessrec__place(layout, (uint64_t)e->view.users + 1, sizeof *e->past_begin);
+    e->past = (int32_t *)sessrec__place(layout, (uint64_t)e->before.sessions, sizeof *e->past);
+    e->task = (sessrec__eval_task *)sessrec__place(layout, (uint64_t)e->tasks, sizeof *e->task);
+    for (int32_t t = 0; t < e->tasks; ++t) {
+        sessrec__eval_task measured;
+        sessrec__eval_place_task(e, e->task ? &e->task[t] : &measured, layout);
+    }
+}
+
+// number [items] = the scorer's number of each item of a log, -1 unknown. A scorer without find_item has the same numbers.
+static void sessrec__eval_numbers(const sessrec_scorer *scorer, const sessrec_dataset *log, int32_t items, int32_t *number) {
+    for (int32_t i = 0; i < items; ++i) {
+        const int32_t item = scorer->find_item ? scorer->find_item(scorer->self, sessrec_dataset_item_id(log, i)) : i;
+        number[i] = item < scorer->items ? item : -1;
+    }
+}
+
+// Closes the gaps that clicks on unknown items leave.
+static void sessrec__eval_map(sessrec__eval *e) {
+    int64_t known = 0;
+    sessrec__eval_numbers(e->scorer, e->log, e->view.items, e->item);
+    sessrec__eval_numbers(e->scorer, e->config->history, e->before.items, e->before_item);
+    for (int32_t s = 0; s < e->view.sessions; ++s) {
+        e->begin[s] = known;
+        for (int64_t i = e->view.session_begin[s]; i < e->view.session_begin[s + 1]; ++i)
+            if (e->item[e->view.item[i]] >= 0) e->click[known++] = e->item[e->view.item[i]];
+    }
+    e->begin[e->view.sessions] = known;
+}
+
+// Finds the sessions of each user: in the log, and before it, where users are found by their ids. Counts the earlier ones of each session.
+static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_allocator *memory) {
+    if (!e->view.session_user) return SESSREC_OK;
+    sessrec_result result = SESSREC_OK;
+    sessrec__ids users;
+    int32_t *user = (int32_t *)sessrec__alloc(memory, (uint64_t)e->before.sessions, sizeof *user);
+    sessrec__ids_init(&users, memory);
+    for (int32_t u = 0, number; u < e->view.users && !result; ++u) {
+        const char *id = sessrec_dataset_user_id(e->log, u);
+        result = sessrec__ids_intern(&users, id, strlen(id), &number);  // ids are distinct: number == u
+    }
+    for (int32_t s = 0; user && s < e->before.sessions && !result; ++s) {
+        const char *id = e->before.session_user ? sessrec_dataset_user_id(e->config->history, e->before.session_user[s]) : NULL;
+        user[s] = id ? sessrec__ids_find(&users, id, strlen(id)) : -1;
+    }
+    sessrec__ids_free(&users);
+    if (!user) result = SESSREC_OUT_OF_MEMORY;
+    if (!result) {
+        sessrec__chain_by(e->before.sessions, user, e->view.users, e->past_begin, e->past);
+        sessrec__chain_by(e->view.sessions, e->view.session_user, e->view.users, e->chain_begin, e->chain);
+        for (int32_t u = 0; u < e->view.users; ++u)
+            for (int32_t i = e->chain_begin[u]; i < e->chain_begin[u + 1]; ++i) e->history[e->chain[i]] = e->past_begin[u + 1] - e->past_begin[u] + i - e->chain_begin[u];
+    }
+    sessrec__free(memory, user);
+    return result;
+}
+
+SESSREC__INLINE char *sessrec__eval_state(const sessrec__eval *e, const sessrec__eval_task *task, int32_t row) {
+    return task->states + (size_t)row * e->scorer->state_bytes;
+}
+SESSREC__INLINE char *sessrec__eval_user(const sessrec__eval *e, const sessrec__eval_task *task, int32_t row) {
+    return e->by_user ? task->users + (size_t)row * e->scorer->user_bytes : NULL;
+}
+
+// A user appears in a row: his state is made from his sessions before the log.
+static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task, int32_t row, int32_t user) {
+    const sessrec_scorer *scorer = e->scorer;
+    void *state = sessrec__eval_state(e, task, row);
+    scorer->begin_user(scorer->self, sessrec__eval_user(e, task, row));
+    for (int32_t i = e->past_begin[user]; i < e->past_begin[user + 1]; ++i) {
+        int64_t clicks = 0;
+        scorer->begin(scorer->self, state, sessrec__eval_user(e, task, row));
+        for (int64_t at = e->before.session_begin[e->past[i]]; at < e->before.session_begin[e->past[i] + 1]; ++at) {
+            const int32_t item = e->before_item[e->before.item[at]];
+            if (item < 0) continue;
+            scorer->click(scorer->self, 1, state, &item, task->scratch);
+            ++clicks;
+        }
+        if (clicks >= 2) scorer->end(scorer->self, state, sessrec__eval_user(e, task, row), task->scratch);
+    }
+}
+
+// Opens the next session with an event in the row's chain. Returns 0 when there is none.
+static int sessrec__eval_follow(const sessrec__eval *e, sessrec__eval_task *task, int32_t row) {
+    while (task->link[row] <= task->last_link[row]) {
+        const int32_t link = task->link[row]++, session = e->by_user ? e->chain[link] : link;
+        task->at[row] = e->begin[session];
+        task->last[row] = e->begin[session + 1] - 1;
+        if (task->at[row] >= task->last[row]) continue;
+        e->scorer->begin(e->scorer->self, sessrec__eval_state(e, task, row), sessrec__eval_user(e, task, row));
+        return 1;
+    }
+    return 0;
+}
+
+// Opens the task's next session in the given row. Task t has chains t, t + tasks, ... Returns 0 when none is left.
+static int sessrec__eval_open(const sessrec__eval *e, sessrec__eval_task *task, int32_t row) {
+    const int64_t chains = e->by_user ? e->view.users : e->view.sessions;
+    while (task->next < chains) {
+        const int32_t chain = (int32_t)task->next;
+        task->next += e->tasks;
+        task->link[row] = e->by_user ? e->chain_begin[chain] : chain;
+        task->last_link[row] = e->by_user ? e->chain_begin[chain + 1] - 1 : chain;
+        if (e->by_user) sessrec__eval_meet(e, task, row, chain);
+        if (sessrec__eval_follow(e, task, row)) return 1;
+    }
+    return 0;
+}
+
+// The row's session is over: opens the next, of the same user if he has one.
+static int sessrec__eval_next(const sessrec__eval *e, sessrec__eval_task *task, int32_t row) {
+    if (e->by_user) {  // the session's last click, which no target follows
+        char *state = sessrec__eval_state(e, task, row);
+        e->scorer->click(e->scorer->self, 1, state, &e->click[task->last[row]], task->scratch);
+        e->scorer->end(e->scorer->self, state, sessrec__eval_user(e, task, row), task->scratch);
+    }
+    return sessrec__eval_follow(e, task, row) || sessrec__eval_open(e, task, row);
+}
+
+// Goes one click on in each row. A session that is over gives its row to the next one, or else to the last row.
+static void sessrec__eval_advance(const sessrec__eval *e, sessrec__eval_task *task) {
+    for (int32_t i = task->rows - 1; i >= 0; --i) {  // from the end: a row that moves up has been advanced already
+        if (++task->at[i] < task->last[i] || sessrec__eval_next(e, task, i)) continue;
+        const int32_t end = --task->rows;
+        if (i == end) continue;
+        task->at[i] = task->at[end];
+        task->last[i] = task->last[end];
+        task->link[i] = task->link[end];
+        task->last_link[i] = task->last_link[end];
+        memcpy(sessrec__eval_state(e, task, i), sessrec__eval_state(e, task, end), e->scorer->state_bytes);
+        if (e->by_user) memcpy(sessrec__eval_user(e, task, i), sessrec__eval_user(e, task, end), e->scorer->user_bytes);
+    }
+}
+
+// Tallies every open event against one block of items.
+static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task, int32_t first, int32_t count) {
+    e->scorer->score(e->scorer->self, task->rows, task->states, first, count, task->scores, task->scratch);
+    for (int32_t i = 0; i < task->rows; ++i) {
+        const float *scores = task->scores + (ptrdiff_t)i * count;
+        sessrec__tally_block(&e->tally[task->at[i]], scores, first, count, task->target[i], task->value[i]);
+        for (int32_t j = 0; e->top && j < count; ++j)
+            if (sessrec__top_admits(&task->list[i], first + j, scores[j])) sessrec__top_insert(&task->list[i], first + j, scores[j]);
+    }
+}
+
+// Notes which items stand in the row's list, for each cut-off that reaches so far down.
+static void sessrec__eval_cover(const sessrec__eval *e, sessrec__eval_task *task, int32_t row) {
+    sessrec__top *list = &task->list[row];
+    sessrec__top_sort(list);
+    for (int32_t place = 0; place < list->count; ++place)
+        for (int32_t c = 0; c < e->config->cutoffs; ++c)
+            if (place < e->config->cutoff[c]) task->occurs[list->entry[place].item] |= (uint8_t)(1 << c);  // c < 8
+}
+
+static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task) {
+    const sessrec_scorer *scorer = e->scorer;
+    for (int32_t i = 0; i < task->rows; ++i) {
+        task->input[i] = e->click[task->at[i]];
+        task->target[i] = e->click[task->at[i] + 1];
+    }
+    scorer->click(scorer->self, task->rows, task->states, task->input, task->scratch);
+    for (int32_t i = 0; i < task->rows; ++i) {
+        scorer->score(scorer->self, 1, sessrec__eval_state(e, task, i), task->target[i], 1, &task->value[i], task->scratch);
+        if (!e->top) continue;
+        task->list[i].entry = task->room + (ptrdiff_t)i * e->top;
+        task->list[i].capacity = e->top;
+        task->list[i].count = 0;
+    }
+    for (int32_t first = 0; first < scorer->items;) {
+        int32_t left = scorer->items - first, count = left < SESSREC__SCORE_BLOCK ? left : SESSREC__SCORE_BLOCK;
+        sessrec__eval_block(e, task, first, count);
+        if (count == left) break;  // first + count could overflow only here
+        first += count;
+    }
+    for (int32_t i = 0; e->top && i < task->rows; ++i) sessrec__eval_cover(e, task, i);
+}
+
+static void sessrec__eval_run(void *context, int32_t index) {
+    const sessrec__eval *e = (const sessrec__eval *)context;
+    sessrec__eval_task *task = &e->task[index];
+    task->next = index;
+    while (task->rows < e->batch && sessrec__eval_open(e, task, task->rows)) ++task->rows;
+    for (; task->rows; sessrec__eval_advance(e, task)) sessrec__eval_step(e, task);
+}
+
+// ---- the report ----
+
+// The group of a value: the first whose bound it does not exceed, the eighth beyond all.
+static int32_t sessrec__eval_group(int32_t value, const int32_t bound[SESSREC_GROUPS - 1]) {
+    int32_t group = 0;
+    while (group < SESSREC_GROUPS - 1 && value > bound[group]) ++group;
+    return group;
+}
+
+static void sessrec__eval_event(const sessrec__eval *e, sessrec_report *report, const sessrec_event *event) {
+    static const int32_t position[] = {0, 1, 2, 3, 4, 5, 6}, length[] = {2, 3, 4, 5, 7, 10, 20}, history[] = {0, 1, 2, 3, 4, 6, 10};
+    const int32_t cutoffs = report->cutoffs, *cutoff = report->cutoff;
+    sessrec_metrics_add(&report->all, event->rank, cutoffs, cutoff);
+    sessrec_metrics_add(&report->by_position[sessrec__eval_group(event->position, position)], event->rank, cutoffs, cutoff);
+    sessrec_metrics_add(&report->by_length[sessrec__eval_group(event->length, length)], event->rank, cutoffs, cutoff);
+    sessrec_metrics_add(&report->by_history[sessrec__eval_group(event->history, history)], event->rank, cutoffs, cutoff);
+    if (e->config->on_event) e->config->on_event(e->config->on_event_user, event);
+}
+
+static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
+    for (int32_t s = 0; s < e->view.sessions; ++s) {
+        const int32_t length = (int32_t)(e->begin[s + 1] - e->begin[s]);
+        report->sessions += length >= 2;
+        for (int32_t p = 0; p + 1 < length; ++p) {
+            const int64_t at = e->begin[s] + p;
+            sessrec_event event;
+            event.session = s;
+            event.position = p;
+            event.length = length;
+            event.history = e->history[s];
+            event.input = e->click[at];
+            event.target = e->click[at + 1];
+            event.rank = sessrec_rank(e->tally[at].higher, e->tally[at].equal, e->config->ties);
+            sessrec__eval_event(e, report, &event);
+        }
+    }
+    report->events = report->all.events;
+    report->unknown_items = e->view.events - e->begin[e->view.sessions];
+    sessrec__metrics_average(&report->all, report->cutoffs);
+    for (int32_t g = 0; g < SESSREC_GROUPS; ++g) {
+        sessrec__metrics_average(&report->by_position[g], report->cutoffs);
+        sessrec__metrics_average(&report->by_length[g], report->cutoffs);
+        sessrec__metrics_average(&report->by_history[g], report->cutoffs);
+    }
+}
+
+static void sessrec__eval_coverage(const sessrec__eval *e, sessrec_report *report) {
+    const int32_t items = e->scorer->items;
+    for (int32_t i = 0; e->top && i < items; ++i) {
+        int occurs = 0;
+        for (int32_t t = 0; t < e->tasks; ++t) occurs |= e->task[t].occurs[i];
+        for (int32_t c = 0; c < report->cutoffs; ++c) report->coverage[c] += occurs >> c & 1;
+    }
+    for (int32_t c = 0; c < report->cutoffs; ++c) report->coverage[c] /= items;
+}
+
+// The longest list that coverage needs.
+static int32_t sessrec__eval_top(const sessrec_eval_config *config, int32_t items) {
+    int32_t longest = 0;
+    for (int32_t c = 0; c < config->cutoffs && config->coverage; ++c)
+        if (config->cutoff[c] > longest) longest = config->cutoff[c];
+    return longest < items ? longest : items;
+}
+
+static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, sessrec_report *report, sessrec_error *err) {
+    const sessrec_allocator memory = sessrec__allocator(&e->config->allocator);
+    sessrec__layout layout = {NULL, 0, 0};
+    if (e->config->history) e->before = sessrec_dataset_view(e->config->history);
+    e->by_user = e->scorer->user_bytes > 0 && e->view.session_user;
+    e->tasks = e->view.sessions < pool->threads ? e->view.sessions : pool->threads;
+    e->batch = e->view.sessions < e->config->batch_size ? e->view.sessions : e->config->batch_size;
+    e->top = sessrec__eval_top(e->config, e->scorer->items);
+    sessrec__eval_place(e, &layout);
+    void *block = layout.overflow ? NULL : sessrec__alloc(&memory, layout.size, 1);
+    if (!block) return sessrec__no_memory(err);
+    layout.base = (char *)block;
+    layout.size = 0;
+    sessrec__eval_place(e, &layout);
+    sessrec__eval_map(e);
+    sessrec_result result = sessrec__eval_users(e, &memory);
+    if (result) {
+        sessrec__fail(err, result, 0, "the users of the log could not be matched: %s", sessrec_result_text(result));
+    } else {
+        sessrec__pool_run(pool, e->tasks, sessrec__eval_run, e);
+        sessrec__eval_sum(e, report);
+        sessrec__eval_coverage(e, report);
+    }
+    sessrec__free(&memory, block);
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log, const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+    const double start = sessrec__now();
+    if (!log || !report) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
+    memset(report, 0, sizeof *report);
+    sessrec_result result = sessrec__eval_check(config, err);
+    if (!result) result = sessrec__scorer_check(scorer, err);
+    if (result) return result;
+    report->cutoffs = config->cutoffs;
+    report->ties = config->ties;
+    memcpy(report->cutoff, config->cutoff, (size_t)config->cutoffs * sizeof *config->cutoff);
+
+    sessrec__eval evaluation;
+    memset(&evaluation, 0, sizeof evaluation);
+    evaluation.scorer = scorer;
+    evaluation.config = config;
+    evaluation.log = log;
+    evaluation.view = sessrec_dataset_view(log);
+    sessrec__pool pool;
+    sessrec__pool_init(&pool, config->threads, &config->jobs);
+    result = sessrec__eval_all(&evaluation, &pool, report, err);
+    sessrec__pool_free(&pool);
+    report->seconds = sessrec__now() - start;
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+    sessrec_scorer scorer;
+    if (sessrec_scorer_model(model, NULL, &scorer)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a model");
+    return sessrec_evaluate_scorer(&scorer, log, config, report, err);
+}
+
+#endif // SESSREC_NO_TRAINING
+// ============================================================================================================
+// >>streaming   one running session and what to recommend in it
+// The state of a session is the hidden state h of every layer; a click costs one GRU step, a recommendation one product Wy h + By with the
+// whole catalogue, of which only a block of scores and the best k exist at any time. All memory is the caller's.
+// ============================================================================================================
+
+enum {
+    SESSREC__SCAN_BLOCK = 256,      // scores on the stack
+    SESSREC__STATE_FIXED = 52       // bytes of an exported state besides hidden state and items
+};
+
+struct sessrec_session {
+    const sessrec_model *model;
+    int32_t width;                  // floats of the hidden state of all layers
+    int32_t remember, seen_count;
+    int64_t known, unknown;         // clicks
+    float *hidden;                  // [width]
+    int32_t *seen;                  // [remember] distinct items, the last clicked at the end
+    float *scratch;                 // for one step
+};
+
+// Places the session in memory: itself first. Returns NULL while only the size is asked for.
+static sessrec_session *sessrec__session_place(const sessrec_model *model, int32_t remember, sessrec__layout *layout) {
+    const int32_t width = sessrec__state_width(model);
+    sessrec_session *session = (sessrec_session *)sessrec__place(layout, 1, sizeof *session);
+    float *hidden = (float *)sessrec__place(layout, (uint64_t)width, sizeof *hidden);
+    int32_t *seen = (int32_t *)sessrec__place(layout, (uint64_t)remember, sizeof *seen);
+    float *scratch = (float *)sessrec__place(layout, sessrec__step_scratch(model, 1), sizeof *scratch);
+    if (!session) return NULL;
+    session->model = model;
+    session->width = width;
+    session->remember = remember;
+    session->hidden = hidden;
+    session->seen = seen;
+    session->scratch = scratch;
+    return session;
+}
+
+SESSREC_API size_t sessrec_session_size(const sessrec_model *model, int32_t remember) {
+    sessrec__layout layout = {NULL, 0, 0};
+    if (!model || remember < 0 || remember > SESSREC__MAX_REMEMBER) return 0;
+    sessrec__session_place(model, remember, &layout);
+    return (size_t)layout.size + 63;  // the largest step to a multiple of 64
+}
+
+SESSREC_API void sessrec_session_end(sessrec_session *session) {
+    if (!session) return;
+    session->seen_count = 0;
+    session->known = session->unknown = 0;
+    memset(session->hidden, 0, (size_t)session->width * sizeof *session->hidden);
+}
+
+SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory, size_t size, sessrec_session **out) {
+    if (!out) return SESSREC_INVALID_ARGUMENT;
+    *out = NULL;
+    const size_t needed = sessrec_session_size(model, remember);
+    if (!needed || !memory || size < needed) return SESSREC_INVALID_ARGUMENT;
+    sessrec__layout layout = {NULL, 0, 0};
+    layout.base = (char *)memory + (64 - (uintptr_t)memory % 64) % 64;
+    *out = sessrec__session_place(model, remember, &layout);
+    sessrec_session_end(*out);
+    return SESSREC_OK;
+}
+
+// ---- clicks ----
+
+// The place of an item among those remembered, seen_count if it is not there. The last clicked are the likeliest: from the end.
+static int32_t sessrec__session_find(const sessrec_session *session, int32_t item) {
+    for (int32_t i = session->seen_count - 1; i >= 0; --i)
+        if (session->seen[i] == item) return i;
+    return session->seen_count;
+}
+
+// Makes the item the last of those remembered. It leaves its earlier place, or the oldest item goes.
+static void sessrec__session_remember(sessrec_session *session, int32_t item) {
+    if (!session->remember) return;
+    int32_t place = sessrec__session_find(session, item);
+    if (place == session->seen_count) {
+        if (session->seen_count < session->remember) session->seen_count++;
+        else place = 0;
+    }
+    const int32_t last = session->seen_count - 1;
+    memmove(session->seen + place, session->seen + place + 1, (size_t)(last - place) * sizeof *session->seen);
+    session->seen[last] = item;
+}
+
+SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item) {
+    if (!session || item < -1 || item >= session->model->info.items) return SESSREC_INVALID_ARGUMENT;
+    if (item < 0) {
+        session->unknown++;
+        return SESSREC_UNKNOWN_ITEM;
+    }
+    sessrec__model_step(session->model, 1, &item, session->hidden, session->width, session->scratch);
+    sessrec__session_remember(session, item);
+    session->known++;
+    return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id) {
+    if (!session || !id) return SESSREC_INVALID_ARGUMENT;
+    return sessrec_session_click(session, sessrec_model_find_item(session->model, id));
+}
+
+SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t *known, int64_t *unknown) {
+    if (known) *known = session ? session->known : 0;
+    if (unknown) *unknown = session ? session->unknown : 0;
+}
+
+// ---- scores ----
+
+// Scores of items first .. first+count-1: Wy h + By, or their support while no known item has been clicked.
+static void sessrec__session_scores(const sessrec_session *session, int32_t first, int32_t count, float *scores) {
+    const sessrec_model *model = session->model;
+    const int32_t L = sessrec__last_width(model);
+    if (session->known)
+        model->kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, session->hidden + sessrec__hidden_width(model) - L, model->By + first, scores);
+    else
+        for (int32_t i = 0; i < count; ++i) scores[i] = (float)model->support[first + i];
+}
+
+SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items, int32_t count, float *scores) {
+    if (!session || count < 0 || (count && (!items || !scores))) return SESSREC_INVALID_ARGUMENT;
+    for (int32_t i = 0; i < count; ++i) {
+        scores[i] = -INFINITY;
+        if (items[i] >= 0 && items[i] < session->model->info.items) sessrec__session_scores(session, items[i], 1, &scores[i]);
+    }
+    return SESSREC_OK;
+}
+
+SESSREC_API sessrec_query sessrec_query_default(void) {
+    sessrec_query query;
+    memset(&query, 0, sizeof query);
+    query.canary = SESSREC__CANARY_QUERY;
+    query.k = 20;
+    query.skip_seen = 1;
+    return query;
+}
+
+// Puts an item into the list if it belongs there. The score is asked first: it turns nearly every item away.
+static void sessrec__session_offer(const sessrec_session *session, const sessrec_query *query, sessrec__top *top, int32_t item, float score) {
+    if (!sessrec__top_admits(top, item, score)) return;
+    if (query->skip_seen && sessrec__session_find(session, item) < session->seen_count) return;
+    if (query->veto && query->veto(query->veto_user, item)) return;
+    sessrec__top_insert(top, item, score);
+}
+
+static void sessrec__session_offer_all(const sessrec_session *session, const sessrec_query *query, sessrec__top *top) {
+    float scores[SESSREC__SCAN_BLOCK];
+    const int32_t items = session->model->info.items;
+    for (int32_t first = 0, count; items - first > 0; first += count) {  // first <= items, no overflow
+        count = items - first < SESSREC__SCAN_BLOCK ? items - first : SESSREC__SCAN_BLOCK;
+        sessrec__session_scores(session, first, count, scores);
+        for (int32_t i = 0; i < count; ++i) sessrec__session_offer(session, query, top, first + i, scores[i]);
+    }
+}
+
+static void sessrec__session_offer_candidates(const sessrec_session *session, const sessrec_query *query, sessrec__top *top) {
+    for (int32_t i = 0; i < query->candidate_count; ++i) {
+        const int32_t item = query->candidates[i];
+        float score;
+        if (item < 0 || item >= session->model->info.items) continue;
+        sessrec__session_scores(session, item, 1, &score);
+        sessrec__session_offer(session, query, top, item, score);
+    }
+}
+
+SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out, int32_t *count, sessrec_source *source) {
+    if (count) *count = 0;
+    if (!session || !query || !out || !count || query->canary != SESSREC__CANARY_QUERY) return SESSREC_INVALID_ARGUMENT;
+    if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0)) return SESSREC_INVALID_ARGUMENT;
+    sessrec__top top;
+    top.entry = out;
+    top.capacity = query->k;
+    top.count = 0;
+    if (query->candidates) sessrec__session_offer_candidates(session, query, &top);
+    else sessrec__session_offer_all(session, query, &top);
+    sessrec__top_sort(&top);
+    *count = top.count;
+    if (source) *source = session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;
+    return SESSREC_OK;
+}
+
+// ---- the state as bytes ----
+// All little-endian: "SRstate1", fingerprint of the model [8], remember [4], width [4], clicks on known [8] and unknown [8] items, items
+// remembered [4], reserved 0 [4], the hidden state [4 * width], the items [4 * remember], 0 where there are fewer, CRC-32C of
+// all that [4]. The size depends on the model and `remember` only.
+
+static const char sessrec__state_magic[9] = "SRstate1";  // the last digit is the version
+
+static void sessrec__put(unsigned char **at, uint64_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i) *(*at)++ = (unsigned char)(value >> (8 * i));
+}
+static uint64_t sessrec__take(const unsigned char **at, int bytes) {
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; ++i) value |= (uint64_t)*(*at)++ << (8 * i);
+    return value;
+}
+
+static uint64_t sessrec__session_model(const sessrec_session *session) {
+    return session->model->fingerprint ? session->model->fingerprint : sessrec__model_fingerprint(session->model);
+}
+
+SESSREC_API size_t sessrec_session_bytes(const sessrec_session *session) {
+    return session ? SESSREC__STATE_FIXED + 4 * ((size_t)session->width + (size_t)session->remember) : 0;
+}
+
+SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session, void *bytes, size_t size) {
+    if (!session || !bytes || size < sessrec_session_bytes(session)) return SESSREC_INVALID_ARGUMENT;
+    unsigned char *at = (unsigned char *)bytes;
+    memcpy(at, sessrec__state_magic, 8);
+    at += 8;
+    sessrec__put(&at, sessrec__session_model(session), 8);
+    sessrec__put(&at, (uint64_t)session->remember, 4);
+    sessrec__put(&at, (uint64_t)session->width, 4);
+    sessrec__put(&at, (uint64_t)session->known, 8);
+    sessrec__put(&at, (uint64_t)session->unknown, 8);
+    sessrec__put(&at, (uint64_t)session->seen_count, 4);
+    sessrec__put(&at, 0, 4);
+    for (int32_t i = 0; i < session->width; ++i) {
+        uint32_t bits;
+        memcpy(&bits, &session->hidden[i], sizeof bits);
+        sessrec__put(&at, bits, 4);
+    }
+    for (int32_t i = 0; i < session->remember; ++i) sessrec__put(&at, i < session->seen_count ? (uint64_t)session->seen[i] : 0, 4);
+    sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_session_bytes(session) - 4), 4);
+    return SESSREC_OK;
+}
+
+// The hidden state that stands at `at`: finite, and zero before the first click. Written to hidden unless that is NULL.
+static int sessrec__state_hidden(const unsigned char *at, int32_t width, int clicked, float *hidden) {
+    for (int32_t i = 0; i < width; ++i) {
+        const uint32_t bits = (uint32_t)sessrec__take(&at, 4);
+        if ((bits & 0x7f800000u) == 0x7f800000u || (bits && !clicked)) return 0;
+        if (hidden) memcpy(&hidden[i], &bits, sizeof bits);
+    }
+    return 1;
+}
+
+static uint32_t sessrec__state_item(const unsigned char *items, int32_t i) {
+    const unsigned char *at = items + (ptrdiff_t)i * 4;
+    return (uint32_t)sessrec__take(&at, 4);
+}
+
+// The items that stand at `items`: `count` distinct ones of the model, then zeros.
+static int sessrec__state_items_valid(const sessrec_session *session, const unsigned char *items, int32_t count) {
+    for (int32_t i = 0; i < session->remember; ++i) {
+        const uint32_t item = sessrec__state_item(items, i);
+        if (i >= count ? item != 0 : item >= (uint32_t)session->model->info.items) return 0;
+        for (int32_t j = 0; j < i && i < count; ++j)
+            if (sessrec__state_item(items, j) == item) return 0;
+    }
+    return 1;
+}
+
+// How many items a session of so many clicks can remember: none only if there was none.
+static int sessrec__state_count_valid(const sessrec_session *session, uint64_t known, uint64_t unknown, uint64_t count) {
+    if (known > INT64_MAX || unknown > INT64_MAX || count > (uint64_t)session->remember || count > known) return 0;
+    return count > 0 || known == 0 || session->remember == 0;
+}
+
+SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size) {
+    if (!session || !bytes) return SESSREC_INVALID_ARGUMENT;
+    const unsigned char *at = (const unsigned char *)bytes + 8;
+    if (size < SESSREC__STATE_FIXED || memcmp(bytes, sessrec__state_magic, 8)) return SESSREC_BAD_FILE;
+    const unsigned char *sum = (const unsigned char *)bytes + (size - 4);
+    if (sessrec__take(&sum, 4) != sessrec__crc32c(0, bytes, size - 4)) return SESSREC_BAD_FILE;
+    const uint64_t model = sessrec__take(&at, 8), remember = sessrec__take(&at, 4), width = sessrec__take(&at, 4);
+    if (model != sessrec__session_model(session) || remember != (uint64_t)session->remember || width != (uint64_t)session->width) return SESSREC_MISMATCH;
+    const uint64_t known = sessrec__take(&at, 8), unknown = sessrec__take(&at, 8), count = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4);
+    const unsigned char *items = at + 4 * width;  // width is that of the session now
+    if (size != sessrec_session_bytes(session) || reserved || !sessrec__state_count_valid(session, known, unknown, count)) return SESSREC_BAD_FILE;
+    if (!sessrec__state_hidden(at, session->width, known > 0, NULL) || !sessrec__state_items_valid(session, items, (int32_t)count)) return SESSREC_BAD_FILE;
+
+    sessrec__state_hidden(at, session->width, known > 0, session->hidden);
+    for (int32_t i = 0; i < (int32_t)count; ++i) session->seen[i] = (int32_t)sessrec__state_item(items, i);
+    session->seen_count = (int32_t)count;
+    session->known = (int64_t)known;
+    session->unknown = (int64_t)unknown;
+    return SESSREC_OK;
+}
+
+// ============================================================================================================
+// >>users   what stays of a user between sessions
+// c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) begins the next session (Quadrana 2017). A user without sessions begins from zero, as in
+// training.
+// ============================================================================================================
+
+enum { SESSREC__USER_FIXED = 36 };  // bytes of an exported state besides c
+
+struct sessrec_user {
+    const sessrec_model *model;
+    int64_t sessions;
+    float *c;       // [Hu]
+};
+
+static sessrec_user *sessrec__user_place(const sessrec_model *model, sessrec__layout *layout) {
+    sessrec_user *user = (sessrec_user *)sessrec__place(layout, 1, sizeof *user);
+    float *c = (float *)sessrec__place(layout, (uint64_t)model->info.user_hidden, sizeof *c);
+    if (!user) return NULL;
+    user->model = model;
+    user->sessions = 0;
+    user->c = c;
+    return user;
+}
+
+SESSREC_API size_t sessrec_user_size(const sessrec_model *model) {
+    sessrec__layout layout = {NULL, 0, 0};
+    if (!model || !model->info.user_hidden) return 0;
+    sessrec__user_place(model, &layout);
+    return (size_t)layout.size + 63;  // the largest step to a multiple of 64
+}
+
+SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *memory, size_t size, sessrec_user **out) {
+    if (!out) return SESSREC_INVALID_ARGUMENT;
+    *out = NULL;
+    const size_t needed = sessrec_user_size(model);
+    if (!needed || !memory || size < needed) return SESSREC_INVALID_ARGUMENT;
+    sessrec__layout layout = {NULL, 0, 0};
+    layout.base = (char *)memory + (64 - (uintptr_t)memory % 64) % 64;
+    *out = sessrec__user_place(model, &layout);
+    memset((*out)->c, 0, (size_t)model->info.user_hidden * sizeof(float));
+    return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_user_begin(const sessrec_user *user, sessrec_session *session) {
+    if (!user || !session) return SESSREC_INVALID_ARGUMENT;
+    if (user->model != session->model) return SESSREC_MISMATCH;
+    sessrec_session_end(session);
+    sessrec__begin_session(user->model, user->sessions ? user->c : NULL, session->hidden);
+    return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_user_fold(sessrec_user *user, sessrec_session *session) {
+    if (!user || !session) return SESSREC_INVALID_ARGUMENT;
+    if (user->model != session->model) return SESSREC_MISMATCH;
+    if (session->known >= 2) {
+        sessrec__fold_session(user->model, session->hidden, user->c, session->scratch);
+        user->sessions++;
+    }
+    sessrec_session_end(session);
+    return SESSREC_OK;
+}
+
+SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user) {
+    return user ? user->sessions : 0;
+}
+
+// ---- the state as bytes ----
+// All little-endian: "SRuser_1", fingerprint of the model [8], width [4], reserved 0 [4], sessions [8], c [4 * width], CRC-32C of all that [4].
+
+static const char sessrec__user_magic[9] = "SRuser_1";  // the last digit is the version
+
+static uint64_t sessrec__user_model(const sessrec_user *user) {
+    return user->model->fingerprint ? user->model->fingerprint : sessrec__model_fingerprint(user->model);
+}
+
+SESSREC_API size_t sessrec_user_bytes(const sessrec_user *user) {
+    return user ? SESSREC__USER_FIXED + 4 * (size_t)user->model->info.user_hidden : 0;
+}
+
+SESSREC_API sessrec_result sessrec_user_export(const sessrec_user *user, void *bytes, size_t size) {
+    if (!user || !bytes || size < sessrec_user_bytes(user)) return SESSREC_INVALID_ARGUMENT;
+    unsigned char *at = (unsigned char *)bytes;
+    memcpy(at, sessrec__user_magic, 8);
+    at += 8;
+    sessrec__put(&at, sessrec__user_model(user), 8);
+    sessrec__put(&at, (uint64_t)user->model->info.user_hidden, 4);
+    sessrec__put(&at, 0, 4);
+    sessrec__put(&at, (uint64_t)user->sessions, 8);
+    for (int32_t i = 0; i < user->model->info.user_hidden; ++i) {
+        uint32_t bits;
+        memcpy(&bits, &user->c[i], sizeof bits);
+        sessrec__put(&at, bits, 4);
+    }
+    sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_user_bytes(user) - 4), 4);
+    return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *bytes, size_t size) {
+    if (!user || !bytes) return SESSREC_INVALID_ARGUMENT;
+    if (size < SESSREC__USER_FIXED || memcmp(bytes, sessrec__user_magic, 8)) return SESSREC_BAD_FILE;
+    const unsigned char *at = (const unsigned char *)bytes + 8, *sum = (const unsigned char *)bytes + (size - 4);
+    if (sessrec__take(&sum, 4) != sessrec__crc32c(0, bytes, size - 4)) return SESSREC_BAD_FILE;
+    const uint64_t model = sessrec__take(&at, 8), width = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4), sessions = sessrec__take(&at, 8);
+    if (model != sessrec__user_model(user) || width != (uint64_t)user->model->info.user_hidden) return SESSREC_MISMATCH;
+    if (size != sessrec_user_bytes(user) || reserved || sessions > INT64_MAX || !sessrec__state_hidden(at, (int32_t)width, sessions > 0, NULL)) return SESSREC_BAD_FILE;
+    sessrec__state_hidden(at, (int32_t)width, sessions > 0, user->c);
+    user->sessions = (int64_t)sessions;
+    return SESSREC_OK;
+}
+
+// ============================================================================================================
+// >>baselines   scorers: the model, and two that a model has to beat
+// ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
+
+// ---- the model ----
+// scores [rows,count] = H Wy^T + By, computed turned, as Wy H^T: then Wy is read as it lies in memory. Every score is the chain By_i, then
+// + Wy_ik h_k with k in order, as in the kernel `dots`, so the bits are the same for any number of rows, any block, and in a session.
+
+enum { SESSREC__SCORE_ITEMS = 64 };  // items of a product: their scores stay in the first-level cache until they are turned
+
+// Floats from one state to the next.
+static ptrdiff_t sessrec__model_stride(const sessrec_model *model) {
+    return ((ptrdiff_t)sessrec__state_width(model) + 3) / 4 * 4;
+}
+
+static int32_t sessrec__model_find(const void *self, const char *id) {
+    return sessrec_model_find_item((const sessrec_model *)self, id);
+}
+
+static size_t sessrec__model_scratch(const void *self, int32_t rows) {
+    const sessrec_model *model = (const sessrec_model *)self;
+    const uint64_t step = sessrec__step_scratch(model, rows), score = (uint64_t)rows * (uint64_t)(sessrec__last_width(model) + SESSREC__SCORE_ITEMS);
+    const uint64_t bytes = (step > score ? step : score) * sizeof(float);  // < 2^31 * 6 * 2^13 * 4
+    return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
+}
+
+// The state of a user: c [Hu], and one float more, 1 when it holds a session.
+static size_t sessrec__model_user_bytes(const sessrec_model *model) {
+    return model->info.user_hidden ? ((size_t)model->info.user_hidden + 4) / 4 * 16 : 0;
+}
+
+static void sessrec__model_begin(const void *self, void *state, const void *user) {
+    const sessrec_model *model = (const sessrec_model *)self;
+    const float *c = (const float *)user;
+    sessrec__begin_session(model, c && c[model->info.user_hidden] > 0 ? c : NULL, (float *)state);
+}
+
+static void sessrec__model_begin_user(const void *self, void *user) {
+    memset(user, 0, sessrec__model_user_bytes((const sessrec_model *)self));
+}
+
+static void sessrec__model_end(const void *self, const void *state, void *user, void *scratch) {
+    const sessrec_model *model = (const sessrec_model *)self;
+    float *c = (float *)user;
+    sessrec__fold_session(model, (const float *)state, c, (float *)scratch);
+    c[model->info.user_hidden] = 1;
+}
+
+static void sessrec__model_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+    const sessrec_model *model = (const sessrec_model *)self;
+    sessrec__model_step(model, rows, items, (float *)states, sessrec__model_stride(model), (float *)scratch);
+}
+
+static void sessrec__model_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores, void *scratch) {
+    const sessrec_model *model = (const sessrec_model *)self;
+    const sessrec__kernels *kernels = model->kernels;
+    const int32_t L = sessrec__last_width(model);
+    const float *h = (const float *)states + sessrec__hidden_width(model) - L;
+    if (rows == 1) {
+        kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, h, model->By + first, scores);
+        return;
+    }
+    float *h_turned = (float *)scratch, *turned = h_turned + (ptrdiff_t)L * rows;  // [L,rows] and [SCORE_ITEMS,rows]
+    kernels->transpose(rows, L, h, sessrec__model_stride(model), h_turned, rows);
+    for (int32_t done = 0, some; done < count; done += some) {
+        some = count - done < SESSREC__SCORE_ITEMS ? count - done : SESSREC__SCORE_ITEMS;
+        for (int32_t i = 0; i < some; ++i)
+            for (int32_t r = 0; r < rows; ++r) turned[(ptrdiff_t)i * rows + r] = model->By[first + done + i];
+        // not sessrec__matmul: a BLAS may give other bits for another number of rows
+        kernels->matmul(some, rows, L, model->Wy + (ptrdiff_t)(first + done) * L, L, 1, h_turned, rows, turned, rows, 1);
+        kernels->transpose(some, rows, turned, rows, scores + done, count);
+    }
+}
+
+SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out) {
+    (void)allocator;  // the model is all that is needed
+    if (!out) return SESSREC_INVALID_ARGUMENT;
+    memset(out, 0, sizeof *out);
+    if (!model) return SESSREC_INVALID_ARGUMENT;
+    out->self = (void *)model;  // only ever read
+    out->items = model->info.items;
+    out->state_bytes = (size_t)sessrec__model_stride(model) * sizeof(float);
+    out->scratch_bytes = sessrec__model_scratch;
+    out->find_item = sessrec__model_find;
+    out->begin = sessrec__model_begin;
+    out->click = sessrec__model_click;
+    out->score = sessrec__model_score;
+    out->user_bytes = sessrec__model_user_bytes(model);
+    out->begin_user = sessrec__model_begin_user;
+    out->end = sessrec__model_end;
+    return SESSREC_OK;
+}
+
+// ---- popularity ----
+// pop_i = supp_i / (1 + supp_i), below 1. Rounded to float, supports from about 4096 on would fall together, and all items of a
+// large shop would tie at 1; so, from the most popular down, each value is at most the float below the one before it.
+
+typedef struct sessrec__pop {
+    sessrec_allocator memory;
+    sessrec__ids ids;
+    float *score;   // [items]
+} sessrec__pop;
+
+static void sessrec__pop_destroy(void *self) {
+    sessrec__pop *pop = (sessrec__pop *)self;
+    sessrec_allocator memory = pop->memory;
+    sessrec__ids_free(&pop->ids);
+    sessrec__free(&memory, pop->score);
+    sessrec__free(&memory, pop);
+}
+
+static int32_t sessrec__pop_find(const void *self, const char *id) {
+    return sessrec__ids_find(&((const sessrec__pop *)self)->ids, id, strlen(id));
+}
+
+static void sessrec__pop_begin(const void *self, void *state, const void *user) {
+    (void)self, (void)state, (void)user;
+}
+
+static void sessrec__pop_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+    (void)self, (void)rows, (void)states, (void)items, (void)scratch;
+}
+
+static void sessrec__pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores, void *scratch) {
+    (void)states, (void)scratch;
+    for (int32_t r = 0; r < rows; ++r) memcpy(scores + (ptrdiff_t)r * count, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
+}
+
+static int sessrec__compare_supports(const void *a, const void *b) {
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+// The values for supports that are sorted, largest first.
+static void sessrec__pop_values(const int64_t *sorted, int32_t count, float *value) {
+    for (int32_t i = 0; i < count; ++i) {
+        const float highest = i ? nextafterf(value[i - 1], 0) : nextafterf(1, 0), quotient = (float)((double)sorted[i] / (1 + (double)sorted[i]));
+        value[i] = i && sorted[i] == sorted[i - 1] ? value[i - 1] : quotient < highest ? quotient : highest;
+    }
+}
+
+// Where a support stands among those sorted, largest first.
+static int32_t sessrec__pop_place(const int64_t *sorted, int32_t count, int64_t support) {
+    return (int32_t)((const int64_t *)bsearch(&support, sorted, (size_t)count, sizeof *sorted, sessrec__compare_supports) - sorted);
+}
+
+static sessrec_result sessrec__pop_fill(sessrec__pop *pop, const sessrec_dataset *log, const sessrec_log_view *view) {
+    const int32_t items = view->items;
+    int64_t *sorted = (int64_t *)sessrec__alloc(&pop->memory, (uint64_t)items, sizeof *sorted);
+    float *value = (float *)sessrec__alloc(&pop->memory, (uint64_t)items, sizeof *value);
+    pop->score = (float *)sessrec__alloc(&pop->memory, (uint64_t)items, sizeof *pop->score);
+    sessrec_result result = sorted && value && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int32_t i = 0, number; i < items && !result; ++i) {
+        const char *id = sessrec_dataset_item_id(log, i);
+        result = sessrec__ids_intern(&pop->ids, id, strlen(id), &number);  // ids are distinct: number == i
+    }
+    if (!result) {
+        for (int32_t i = 0; i < items; ++i) sorted[i] = view->support[i];
+        qsort(sorted, (size_t)items, sizeof *sorted, sessrec__compare_supports);
+        sessrec__pop_values(sorted, items, value);
+        for (int32_t i = 0; i < items; ++i) pop->score[i] = value[sessrec__pop_place(sorted, items, view->support[i])];
+    }
+    sessrec__free(&pop->memory, sorted);
+    sessrec__free(&pop->memory, value);
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
+    if (!out) return SESSREC_INVALID_ARGUMENT;
+    memset(out, 0, sizeof *out);
+    if (!log) return SESSREC_INVALID_ARGUMENT;
+    const sessrec_log_view view = sessrec_dataset_view(log);
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    if (view.items < 1) return SESSREC_NO_DATA;
+    sessrec__pop *pop = (sessrec__pop *)sessrec__alloc(&memory, 1, sizeof *pop);
+    if (!pop) return SESSREC_OUT_OF_MEMORY;
+    pop->memory = memory;
+    sessrec__ids_init(&pop->ids, &memory);
+    sessrec_result result = sessrec__pop_fill(pop, log, &view);
+    if (result) {
+        sessrec__pop_destroy(pop);
+        return result;
+    }
+    out->self = pop;
+    out->items = view.items;
+    out->find_item = sessrec__pop_find;
+    out->begin = sessrec__pop_begin;
+    out->click = sessrec__pop_click;
+    out->score = sessrec__pop_score;
+    out->destroy = sessrec__pop_destroy;
+    return SESSREC_OK;
+}
+
+// ---- popularity in the session ----
+// s_pop_i = clicks on i in this session + pop_i. The sum is a float too: of two items clicked n times each, those whose pop differs by less
+// than about n * 10^-7 tie.
+
+enum { SESSREC__S_POP_ITEMS = 1024 };  // distinct items of a session that are counted; with one more, the one that came first is forgotten
+
+typedef struct sessrec__s_pop_state {
+    int32_t used, next;     // items listed, and the place where the next one goes
+    int32_t pad[2];         // the size must be a multiple of 16
+    struct {
+        int32_t item, clicks;
+    } list[SESSREC__S_POP_ITEMS];
+} sessrec__s_pop_state;
+
+static void sessrec__s_pop_begin(const void *self, void *state, const void *user) {
+    (void)self, (void)user;
+    ((sessrec__s_pop_state *)state)->used = 0;
+    ((sessrec__s_pop_state *)state)->next = 0;
+}
+
+static void sessrec__s_pop_count(sessrec__s_pop_state *state, int32_t item) {
+    for (int32_t i = 0; i < state->used; ++i)
+        if (state->list[i].item == item) {
+            state->list[i].clicks++;
+            return;
+        }
+    state->list[state->next].item = item;
+    state->list[state->next].clicks = 1;
+    state->next = (state->next + 1) % SESSREC__S_POP_ITEMS;
+    if (state->used < SESSREC__S_POP_ITEMS) state->used++;
+}
+
+static void sessrec__s_pop_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+    (void)self, (void)scratch;
+    for (int32_t r = 0; r < rows; ++r) sessrec__s_pop_count((sessrec__s_pop_state *)states + r, items[r]);
+}
+
+static void sessrec__s_pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores, void *scratch) {
+    sessrec__pop_score(self, rows, states, first, count, scores, scratch);
+    for (int32_t r = 0; r < rows; ++r) {
+        const sessrec__s_pop_state *state = (const sessrec__s_pop_state *)states + r;
+        for (int32_t i = 0; i < state->used; ++i) {
+            const int32_t at = state->list[i].item - first;
+            if (at >= 0 && at < count) scores[(ptrdiff_t)r * count + at] += (float)state->list[i].clicks;
+        }
+    }
+}
+
+SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
+    const sessrec_result result = sessrec_scorer_pop(log, allocator, out);
+    if (result) return result;
+    out->state_bytes = sizeof(sessrec__s_pop_state);
+    out->begin = sessrec__s_pop_begin;
+    out->click = sessrec__s_pop_click;
+    out->score = sessrec__s_pop_score;
+    return SESSREC_OK;
+}
+
+SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer) {
+    if (!scorer) return;
+    if (scorer->destroy) scorer->destroy(scorer->self);
+    memset(scorer, 0, sizeof *scorer);
+}
+
+#endif // SESSREC_NO_TRAINING
+
+// ============================================================================================================
+// >>sink   bytes that go to memory, to a checksum or to a file
+// ============================================================================================================
+
+struct sessrec__sink {
+    int (*put)(sessrec__sink *sink, const unsigned char *bytes, size_t size);  // returns 0 when it cannot
+};
+
+static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t size) {
+    return sink->put(sink, (const unsigned char *)bytes, size);
+}
+
+typedef struct sessrec__memory_sink {
+    sessrec__sink sink;
+    unsigned char *at;
+    size_t room;
+} sessrec__memory_sink;
+
+static int sessrec__memory_put(sessrec__sink *sink, const unsigned char *bytes, size_t size) {
+    sessrec__memory_sink *memory = (sessrec__memory_sink *)sink;
+    if (size > memory->room) return 0;
+    if (size) memcpy(memory->at, bytes, size);
+    memory->at += size;
+    memory->room -= size;
+    return 1;
+}
+
+// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993), eight bytes a step: after[k][b] is what byte b leaves when k zero
+// bytes follow it. The tables are built where they are needed, which takes as long as to sum up a few kilobytes.
+typedef struct sessrec__crc {
+    sessrec__sink sink;
+    uint32_t sum;               // of all that was written
+    uint32_t after[8][256];
+} sessrec__crc;
+
+SESSREC__INLINE uint32_t sessrec__get32(const unsigned char *at) {
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
+    sessrec__crc *crc = (sessrec__crc *)sink;
+    uint32_t rest = ~crc->sum;
+    for (; size >= 8; size -= 8, at += 8) {
+        const uint32_t low = rest ^ sessrec__get32(at), high = sessrec__get32(at + 4);
+        rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^ crc->after[4][low >> 24] ^
+               crc->after[3][high & 255] ^ crc->after[2][high >> 8 & 255] ^ crc->after[1][high >> 16 & 255] ^ crc->after[0][high >> 24];
+    }
+    for (; size; --size) rest = rest >> 8 ^ crc->after[0][(rest ^ *at++) & 255];
+    crc->sum = ~rest;
+    return 1;
+}
+
+static void sessrec__crc_init(sessrec__crc *crc) {
+    crc->sink.put = sessrec__crc_put;
+    crc->sum = 0;
+    for (uint32_t b = 0; b < 256; ++b) {
+        uint32_t rest = b;
+        for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78u : 0);
+        crc->after[0][b] = rest;
+    }
+    for (int i = 256; i < 8 * 256; ++i) {
+        const uint32_t rest = crc->after[i / 256 - 1][i % 256];
+        crc->after[i / 256][i % 256] = rest >> 8 ^ crc->after[0][rest & 255];
+    }
+}
+
+// The checksum of some bytes alone. `seed` is 0, or the checksum of bytes that came before them.
+static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
+    sessrec__crc crc;
+    sessrec__crc_init(&crc);
+    crc.sum = seed;
+    sessrec__sink_write(&crc.sink, bytes, size);
+    return crc.sum;
+}
+
+#ifndef SESSREC_NO_STDIO
+
+
+// A file that is being written under a name of its own, beside the one that it is to replace.
+typedef struct sessrec__file_sink {
+    sessrec__sink sink;
+#ifdef SESSREC__POSIX
+    int file;
+#else
+    FILE *file;
+#endif
+    int error;                      // errno of the first failure; nothing is written after it
+    size_t used;                    // of the buffer, which gathers small pieces
+    unsigned char buffer[16384];
+    char name[4096];
+} sessrec__file_sink;
+
+static int sessrec__file_failed(sessrec__file_sink *file) {
+    if (!file->error) file->error = errno ? errno : -1;
+    return 0;
+}
+
+#ifdef SESSREC__POSIX
+
+// Creates file->name, which must not be there yet.
+static int sessrec__file_create(sessrec__file_sink *file) {
+    do file->file = open(file->name, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    while (file->file < 0 && errno == EINTR);
+    return file->file >= 0;
+}
+
+static int sessrec__file_out(sessrec__file_sink *file, const unsigned char *bytes, size_t size) {
+    while (size && !file->error) {
+        const ssize_t written = write(file->file, bytes, size < 0x40000000 ? size : 0x40000000);  // some systems refuse 2 GiB and more
+        if (written < 0 && errno != EINTR) return sessrec__file_failed(file);
+        if (written < 0) continue;
+        bytes += written;
+        size -= (size_t)written;
+    }
+    return !file->error;
+}
+
+static int sessrec__sync(int file) {
+    int failed;
+    do failed = fsync(file);
+    while (failed && errno == EINTR);
+    return !failed;
+}
+
+// All on the disk, then closed. After EINTR a file is closed too.
+static int sessrec__file_close(sessrec__file_sink *file) {
+    if (!file->error && !sessrec__sync(file->file)) sessrec__file_failed(file);
+    if (close(file->file) && errno != EINTR) sessrec__file_failed(file);
+    return !file->error;
+}
+
+static int sessrec__file_rename(sessrec__file_sink *file, const char *path) {
+    return !rename(file->name, path) || sessrec__file_failed(file);
+}
+
+// The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is left to the system.
+static int sessrec__file_settle(sessrec__file_sink *file, const char *path) {
+    const char *slash = strrchr(path, '/');
+    size_t used = 0;
+    sessrec__append(file->name, sizeof file->name, &used, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+    const int directory = open(file->name, O_RDONLY);
+    if (directory < 0) return 1;
+    if (!sessrec__sync(directory) && errno == EIO) sessrec__file_failed(file);
+    close(directory);
+    return !file->error;
+}
+
+static int64_t sessrec__process(void) {
+    return getpid();
+}
+
+#else // SESSREC__POSIX
+
+static int sessrec__file_create(sessrec__file_sink *file) {
+    file->file = fopen(file->name, "wb");
+    return file->file != NULL;
+}
+
+static int sessrec__file_out(sessrec__file_sink *file, const unsigned char *bytes, size_t size) {
+    if (!file->error && fwrite(bytes, 1, size, file->file) != size) sessrec__file_failed(file);
+    return !file->error;
+}
+
+static int sessrec__file_close(sessrec__file_sink *file) {
+    if (fflush(file->file)) sessrec__file_failed(file);
+    if (fclose(file->file)) sessrec__file_failed(file);
+    return !file->error;
+}
+
+static int sessrec__file_settle(sessrec__file_sink *file, const char *path) {
+    (void)path;
+    return !file->error;
+}
+
+#ifdef SESSREC__WINDOWS
+
+static int sessrec__file_rename(sessrec__file_sink *file, const char *path) {
+    HANDLE written = CreateFileA(file->name, GENERIC_WRITE, 0, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
+    if (written != INVALID_HANDLE_VALUE) {
+        const BOOL synced = FlushFileBuffers(written);
+        CloseHandle(written);
+        if (synced && MoveFileExA(file->name, path, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) return 1;
+    }
+    errno = EACCES;  // by far the most frequent reason
+    return sessrec__file_failed(file);
+}
+
+static int64_t sessrec__process(void) {
+    return (int64_t)GetCurrentProcessId();
+}
+
+#else
+
+// C alone has no rename that replaces, so for a moment there is no file.
+static int sessrec__file_rename(sessrec__file_sink *file, const char *path) {
+    remove(path);
+    return !rename(file->name, path) || sessrec__file_failed(file);
+}
+
+static int64_t sessrec__process(void) {
+    return 0;
+}
+
+#endif // SESSREC__WINDOWS
+#endif // SESSREC__POSIX
+
+static int sessrec__file_put(sessrec__sink *sink, const unsigned char *bytes, size_t size) {
+    sessrec__file_sink *file = (sessrec__file_sink *)sink;
+    const size_t used = file->used;
+    if (size <= sizeof file->buffer - used) {
+        if (size) memcpy(file->buffer + used, bytes, size);
+        file->used += size;
+        return !file->error;
+    }
+    file->used = 0;
+    return sessrec__file_out(file, file->buffer, used) && sessrec__file_out(file, bytes, size);
+}
+
+// Opens PATH.tmpPROCESS-NUMBER with the first number that is free: others may be saving, and one that was killed may have left its file.
+static int sessrec__file_begin(sessrec__file_sink *file, const char *path) {
+    char process[24], number[24];
+    const char *piece[5] = {path, ".tmp", NULL, "-", NULL};
+    piece[2] = sessrec__decimal(sessrec__process(), process);
+    file->sink.put = sessrec__file_put;
+    file->error = 0;
+    file->used = 0;
+    for (int64_t i = 0; i < 1000; ++i) {
+        size_t used = 0;
+        piece[4] = sessrec__decimal(i, number);
+        for (int k = 0; k < 5; ++k) sessrec__append(file->name, sizeof file->name, &used, piece[k], strlen(piece[k]));
+        if (sessrec__file_create(file)) return 1;
+        if (errno != EEXIST) break;
+    }
+    return sessrec__file_failed(file);
+}
+
+// Whatever happens, `path` is afterwards what it was or what `produce` wrote, as a whole.
+// A device or a directory must not be replaced by a file.
+static int sessrec__replaceable(const char *path) {
+#ifdef SESSREC__POSIX
+    struct stat there;
+    return stat(path, &there) || S_ISREG(there.st_mode);
+#else
+    (void)path;
+    return 1;
+#endif
+}
+
+static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what, sessrec_error *err) {
+    sessrec__file_sink file;
+    if (!path || strlen(path) > sizeof file.name - 64)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long");
+    if (!sessrec__replaceable(path)) return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot write %s: it is there and is no file", path);
+    if (!sessrec__file_begin(&file, path))
+        return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot create a file beside %s: %s", path, strerror(file.error));
+    int ok = produce(&file.sink, what) && sessrec__file_out(&file, file.buffer, file.used);
+    ok = sessrec__file_close(&file) && ok && sessrec__file_rename(&file, path);
+    if (!ok) {
+        remove(file.name);
+        return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot write %s: %s", path, strerror(file.error));
+    }
+    if (!sessrec__file_settle(&file, path))
+        return sessrec__fail(err, SESSREC_IO_ERROR, 0, "%s is written, but may not outlive a power cut: %s", path, strerror(file.error));
+    return SESSREC_OK;
+}
+
+#endif // SESSREC_NO_STDIO
+
+// ============================================================================================================
+// >>archive   named arrays as one run of bytes
+// Header, table and sections as the manual says under "File format". A writer and a reader make the same list of sections: the
+// writer writes it, the reader compares it with the list that the file has, so that the two cannot disagree. A file is checked from
+// the outside to the inside: its beginning, the checksum of header and table, place and checksum of every section, names and shapes,
+// and in the end every value that could do harm. What has passed is used without another look.
+// ============================================================================================================
+
+#if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#  define SESSREC__BIG_ENDIAN 1
+#else
+#  define SESSREC__BIG_ENDIAN 0
+#endif
+
+enum {
+    SESSREC__FORMAT_MAJOR = 1,
+    SESSREC__FORMAT_MINOR = 0,
+    SESSREC__MAX_SECTIONS = 208,   // a model has at most 37, its trainer the rest
+    SESSREC__RECORD = 64,           // bytes of the header and of a record of the table
+    SESSREC__INFO = 72              // and of section "info"
+};
+
+enum { SESSREC__FILE_MODEL = 1, SESSREC__FILE_CHECKPOINT = 2 };
+
+// What a section holds. The low digit is the size of an element in bytes, the high one tells bytes, signed, unsigned and float apart.
+enum {
+    SESSREC__BYTES = 0x01,
+    SESSREC__INT32 = 0x14,
+    SESSREC__INT64 = 0x18,
+    SESSREC__UINT32 = 0x24,
+    SESSREC__UINT64 = 0x28,
+    SESSREC__FLOAT = 0x34,
+    SESSREC__FLOAT64 = 0x38
+};
+
+typedef struct sessrec__section {
+    char name[16];                  // 1 to 15 visible characters, then zeros
+    uint32_t type, crc;
+    uint64_t rows, columns;
+    uint64_t offset, bytes;         // place in the file
+    const void *data;
+} sessrec__section;
+
+typedef struct sessrec__archive {
+    uint32_t kind, minor;
+    int32_t count;
+    sessrec__section section[SESSREC__MAX_SECTIONS];
+    unsigned char info[SESSREC__INFO];  // section "info" of a model that is written or expected
+} sessrec__archive;
+
+SESSREC__INLINE uint64_t sessrec__get64(const unsigned char *at) {
+    return (uint64_t)sessrec__get32(at) | (uint64_t)sessrec__get32(at + 4) << 32;
+}
+SESSREC__INLINE void sessrec__put32(unsigned char *at, uint32_t value) {
+    for (int i = 0; i < 4; ++i) at[i] = (unsigned char)(value >> (8 * i));
+}
+SESSREC__INLINE void sessrec__put64(unsigned char *at, uint64_t value) {
+    for (int i = 0; i < 8; ++i) at[i] = (unsigned char)(value >> (8 * i));
+}
+
+static void sessrec__archive_init(sessrec__archive *archive, uint32_t kind) {
+    archive->kind = kind;
+    archive->minor = SESSREC__FORMAT_MINOR;
+    archive->count = 0;
+}
+
+// Appends a section. There is room for every model and its trainer: each of 19 tensors at most occurs 6 times, and 14 sections remain.
+static void sessrec__archive_add(sessrec__archive *archive, const char *name, uint32_t type, int64_t rows, int64_t columns,
+                                 const void *data) {
+    sessrec__section *section = &archive->section[archive->count++];
+    memset(section, 0, sizeof *section);
+    memcpy(section->name, name, strlen(name));
+    section->type = type;
+    section->rows = (uint64_t)rows;
+    section->columns = (uint64_t)columns;
+    section->data = data;
+}
+
+// The place of a section that comes behind `*end` bytes follows from its shape alone; *end moves behind it. 0 if there is no such place.
+static int sessrec__section_place(sessrec__section *section, uint64_t *end) {
+    uint64_t elements;
+    return sessrec__mul(section->rows, section->columns, &elements) && sessrec__mul(elements, section->type & 15, &section->bytes) &&
+           sessrec__align64(*end, &section->offset) && sessrec__add(section->offset, section->bytes, end);
+}
+
+// Gives every section of a list its place. Returns the size of the file: the sections lie in memory, so it does not overflow.
+static uint64_t sessrec__archive_place(sessrec__archive *list) {
+    uint64_t end = SESSREC__RECORD * (uint64_t)(list->count + 1);
+    for (int32_t i = 0; i < list->count; ++i) sessrec__section_place(&list->section[i], &end);
+    return end;
+}
+
+// ---- writing ----
+
+static void sessrec__swap_elements(unsigned char *bytes, uint64_t size, uint32_t element) {
+    for (uint64_t i = 0; i < size; i += element)
+        for (uint64_t low = i, high = i + element - 1; low < high; ++low, --high) {
+            const unsigned char byte = bytes[low];
+            bytes[low] = bytes[high];
+            bytes[high] = byte;
+        }
+}
+
+// Writes the elements of a section in the byte order of files.
+static int sessrec__section_write(sessrec__sink *sink, const sessrec__section *section) {
+    const unsigned char *bytes = (const unsigned char *)section->data;
+    if (!SESSREC__BIG_ENDIAN) return sessrec__sink_write(sink, bytes, (size_t)section->bytes);
+    unsigned char piece[4096];
+    for (uint64_t at = 0; at < section->bytes; at += sizeof piece) {
+        const size_t left = (size_t)(section->bytes - at), size = left < sizeof piece ? left : sizeof piece;
+        memcpy(piece, bytes + at, size);
+        sessrec__swap_elements(piece, size, section->type & 15);
+        if (!sessrec__sink_write(sink, piece, size)) return 0;
+    }
+    return 1;
+}
+
+static void sessrec__archive_sum(sessrec__archive *list, sessrec__crc *crc) {
+    for (int32_t i = 0; i < list->count; ++i) {
+        crc->sum = 0;
+        sessrec__section_write(&crc->sink, &list->section[i]);
+        list->section[i].crc = crc->sum;
+    }
+}
+
+static const char sessrec__magic[8] = {'S', 'E', 'S', 'S', 'R', 'E', 'C', 0};
+
+// The checksum of header and table, without the four bytes at 28 where it stands.
+static uint32_t sessrec__head_sum(sessrec__crc *crc, const unsigned char *head, size_t size) {
+    crc->sum = 0;
+    sessrec__sink_write(&crc->sink, head, 28);
+    sessrec__sink_write(&crc->sink, head + 32, size - 32);
+    return crc->sum;
+}
+
+// Header and table of a list whose places and checksums are known. Returns their size.
+static size_t sessrec__put_head(const sessrec__archive *list, uint64_t file_size, sessrec__crc *crc, unsigned char *head) {
+    const size_t size = SESSREC__RECORD * ((size_t)list->count + 1);
+    memset(head, 0, size);
+    memcpy(head, sessrec__magic, sizeof sessrec__magic);
+    sessrec__put32(head + 8, SESSREC__FORMAT_MAJOR);
+    sessrec__put32(head + 12, SESSREC__FORMAT_MINOR);
+    sessrec__put32(head + 20, list->kind);
+    sessrec__put32(head + 24, (uint32_t)list->count);
+    sessrec__put64(head + 32, file_size);
+    for (int32_t i = 0; i < list->count; ++i) {
+        const sessrec__section *section = &list->section[i];
+        unsigned char *record = head + SESSREC__RECORD * ((size_t)i + 1);
+        memcpy(record, section->name, sizeof section->name);
+        sessrec__put32(record + 16, section->type);
+        sessrec__put32(record + 20, section->crc);
+        sessrec__put64(record + 24, section->rows);
+        sessrec__put64(record + 32, section->columns);
+        sessrec__put64(record + 40, section->offset);
+        sessrec__put64(record + 48, section->bytes);
+    }
+    sessrec__put32(head + 28, sessrec__head_sum(crc, head, size));
+    return size;
+}
+
+// Writes a list as a file, and fills in places and checksums on the way. Returns 0 when the sink has failed.
+static int sessrec__archive_write(sessrec__sink *sink, sessrec__archive *list) {
+    static const unsigned char zeros[64] = {0};
+    unsigned char head[SESSREC__RECORD * (SESSREC__MAX_SECTIONS + 1)];
+    sessrec__crc crc;
+    const uint64_t file_size = sessrec__archive_place(list);
+    sessrec__crc_init(&crc);
+    sessrec__archive_sum(list, &crc);
+    uint64_t end = sessrec__put_head(list, file_size, &crc, head);
+    if (!sessrec__sink_write(sink, head, (size_t)end)) return 0;
+    for (int32_t i = 0; i < list->count; ++i) {
+        const sessrec__section *section = &list->section[i];
+        if (!sessrec__sink_write(sink, zeros, (size_t)(section->offset - end)) || !sessrec__section_write(sink, section)) return 0;
+        end = section->offset + section->bytes;
+    }
+    return 1;
+}
+
+// ---- reading ----
+
+// The part of the header that stands at the same place in every version.
+static sessrec_result sessrec__check_start(const unsigned char *file, uint64_t size, sessrec_error *err) {
+    if (size < SESSREC__RECORD || memcmp(file, sessrec__magic, sizeof sessrec__magic))
+        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "this is no file of sessrec");
+    const int64_t major = sessrec__get32(file + 8);
+    if (major == SESSREC__FORMAT_MAJOR) return SESSREC_OK;
+    return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "the file has format version %d, this build reads version %d", major,
+                         (int64_t)SESSREC__FORMAT_MAJOR);
+}
+
+static sessrec_result sessrec__damaged(sessrec_error *err, const char *where, const char *what) {
+    return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is damaged: %s %s", where, what);
+}
+
+static int sessrec__all_zero(const void *bytes, uint64_t size) {
+    const unsigned char *at = (const unsigned char *)bytes;
+    for (uint64_t i = 0; i < size; ++i)
+        if (at[i]) return 0;
+    return 1;
+}
+
+static sessrec_result sessrec__check_header(const unsigned char *file, uint64_t size, uint32_t kind, sessrec__crc *crc,
+                                            sessrec_error *err) {
+    const uint64_t count = sessrec__get32(file + 24), table_end = SESSREC__RECORD * (count + 1);
+    if (sessrec__get64(file + 32) != size) return sessrec__damaged(err, "its length", "is not the one that its header says");
+    if (count < 1 || count > SESSREC__MAX_SECTIONS || table_end > size)
+        return sessrec__damaged(err, "the number of its sections", "is impossible");
+    if (sessrec__get32(file + 28) != sessrec__head_sum(crc, file, (size_t)table_end))
+        return sessrec__damaged(err, "the checksum of its header", "is wrong");
+    if (sessrec__get32(file + 16))
+        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "the file uses a feature that this build does not know");
+    if (sessrec__get32(file + 20) != kind)
+        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is not a %s", kind == SESSREC__FILE_MODEL ? "model" : "checkpoint");
+    if (!sessrec__all_zero(file + 40, 24)) return sessrec__damaged(err, "a reserved byte of its header", "is not zero");
+    return SESSREC_OK;
+}
+
+static int sessrec__good_name(const char name[16]) {
+    size_t length = 0;
+    while (length < 16 && name[length] > ' ' && name[length] < 127) ++length;
+    return length > 0 && length < 16 && sessrec__all_zero(name + length, 16 - length);
+}
+
+static int sessrec__good_type(uint32_t type) {
+    return type == SESSREC__BYTES || type == SESSREC__INT32 || type == SESSREC__INT64 || type == SESSREC__UINT32 ||
+           type == SESSREC__UINT64 || type == SESSREC__FLOAT || type == SESSREC__FLOAT64;
+}
+
+// Reads a record of the table and checks the bytes that it stands for. Returns NULL if all is well, else what is wrong. *end is where the
+// section before it ended, and moves behind this one.
+static const char *sessrec__read_section(const unsigned char *file, uint64_t size, const unsigned char *record, sessrec__crc *crc,
+                                         uint64_t *end, sessrec__section *section) {
+    const uint64_t before = *end;
+    section->type = sessrec__get32(record + 16);
+    section->crc = sessrec__get32(record + 20);
+    section->rows = sessrec__get64(record + 24);
+    section->columns = sessrec__get64(record + 32);
+    if (!sessrec__good_type(section->type)) return "has elements of an unknown type";
+    if (!sessrec__section_place(section, end) || *end > size) return "is larger than the file";
+    if (sessrec__get64(record + 40) != section->offset || sessrec__get64(record + 48) != section->bytes)
+        return "is not where its shape puts it";
+    if (!sessrec__all_zero(record + 56, 8)) return "has a reserved byte that is not zero";
+    if (!sessrec__all_zero(file + before, section->offset - before)) return "has a byte in front of it that is not zero";
+    crc->sum = 0;
+    sessrec__sink_write(&crc->sink, file + section->offset, (size_t)section->bytes);
+    if (crc->sum != section->crc) return "has a wrong checksum";
+    section->data = file + section->offset;
+    return NULL;
+}
+
+// Finds and checks all sections of a file that lies in memory, whose bytes must outlive the archive.
+static sessrec_result sessrec__archive_open(sessrec__archive *archive, const void *bytes, uint64_t size, uint32_t kind,
+                                            sessrec_error *err) {
+    const unsigned char *file = (const unsigned char *)bytes;
+    sessrec__crc crc;
+    sessrec_result result = sessrec__check_start(file, size, err);
+    if (result) return result;
+    sessrec__crc_init(&crc);
+    result = sessrec__check_header(file, size, kind, &crc, err);
+    if (result) return result;
+    sessrec__archive_init(archive, kind);
+    archive->minor = sessrec__get32(file + 12);
+    archive->count = (int32_t)sessrec__get32(file + 24);
+    uint64_t end = SESSREC__RECORD * (uint64_t)(archive->count + 1);
+    for (int32_t i = 0; i < archive->count; ++i) {
+        sessrec__section *section = &archive->section[i];
+        const unsigned char *record = file + SESSREC__RECORD * ((size_t)i + 1);
+        memcpy(section->name, record, sizeof section->name);
+        if (!sessrec__good_name(section->name)) return sessrec__damaged(err, "a section", "has no proper name");
+        const char *wrong = sessrec__read_section(file, size, record, &crc, &end, section);
+        if (wrong) return sessrec__damaged(err, section->name, wrong);
+    }
+    return end == size ? SESSREC_OK : sessrec__damaged(err, "its last section", "does not end where the file ends");
+}
+
+// Compares the first sections of a file with the list that is expected: names, types and shapes.
+static sessrec_result sessrec__archive_match(const sessrec__archive *archive, const sessrec__archive *list, sessrec_result code,
+                                             sessrec_error *err) {
+    for (int32_t i = 0; i < list->count; ++i) {
+        const sessrec__section *want = &list->section[i], *found = &archive->section[i];
+        if (i >= archive->count || memcmp(want->name, found->name, sizeof want->name))
+            return sessrec__fail(err, code, 0, "the file has no %s at its place", want->name);
+        if (want->type != found->type)
+            return sessrec__fail(err, code, 0, "%s has elements of another type than it should have", want->name);
+        if (want->rows != found->rows || want->columns != found->columns)
+            return sessrec__fail(err, code, 0, "%s is [%d,%d] in the file and should be [%d,%d]", want->name, (int64_t)found->rows,
+                                 (int64_t)found->columns, (int64_t)want->rows, (int64_t)want->columns);
+    }
+    return SESSREC_OK;
+}
+
+// Behind the sections that this version knows a file may have others, but only if a later minor version wrote it.
+static sessrec_result sessrec__archive_ends(const sessrec__archive *archive, int32_t known, sessrec_error *err) {
+    if (archive->count <= known || archive->minor > SESSREC__FORMAT_MINOR) return SESSREC_OK;
+    return sessrec__damaged(err, archive->section[known].name, "does not belong there");
+}
+
+// Identifies the first `count` sections of a list by their checksums; never 0.
+static uint64_t sessrec__archive_fingerprint(const sessrec__archive *archive, int32_t count) {
+    uint64_t hash = 0;
+    for (int32_t i = 0; i < count; ++i) hash = sessrec__mix((hash ^ archive->section[i].crc) + 0x9e3779b97f4a7c15u);
+    return hash ? hash : 1;
+}
+
+#ifndef SESSREC_NO_STDIO
+
+static sessrec_result sessrec__cannot_read(sessrec_error *err) {
+    return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot read the file: %s", strerror(errno));
+}
+
+// Reads a file whose header says how long it is to *block + prefix. Memory is taken for what the file system says is there, or else as the
+// bytes come: the header alone is not believed. *block is to be freed in any case.
+static sessrec_result sessrec__read_stream(FILE *stream, const sessrec_allocator *memory, uint64_t prefix, void **block, uint64_t *size,
+                                           sessrec_error *err) {
+    const long end = fseek(stream, 0, SEEK_END) ? 0 : ftell(stream);
+    const uint64_t on_disk = end > 0 ? (uint64_t)end : 0;
+    int64_t room = 0;
+    rewind(stream);  // a stream that cannot be sought is still at its beginning
+    if (!sessrec__grow(memory, block, &room, (int64_t)prefix + SESSREC__RECORD, 1)) return sessrec__no_memory(err);
+    uint64_t have = fread((char *)*block + prefix, 1, SESSREC__RECORD, stream);
+    if (ferror(stream)) return sessrec__cannot_read(err);
+    sessrec_result result = sessrec__check_start((unsigned char *)*block + prefix, have, err);
+    if (result) return result;
+    *size = sessrec__get64((unsigned char *)*block + prefix + 32);
+    if (*size < have || *size > INT64_MAX / 2) return sessrec__damaged(err, "its length", "is impossible");
+    while (have < *size) {
+        const uint64_t more = have + 65536, known = on_disk > more ? on_disk : more, want = known < *size ? known : *size;
+        if (!sessrec__grow(memory, block, &room, (int64_t)(prefix + want), 1)) return sessrec__no_memory(err);
+        have += fread((char *)*block + prefix + have, 1, (size_t)(want - have), stream);
+        if (ferror(stream)) return sessrec__cannot_read(err);
+        if (have < want) return sessrec__damaged(err, "its end", "is missing");
+    }
+    return fgetc(stream) == EOF ? SESSREC_OK : sessrec__damaged(err, "its length", "is not the one that its header says");
+}
+
+// Reads and checks a whole file. *block, which the caller frees, holds its bytes behind `prefix` bytes, a multiple of 64.
+static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, const sessrec_allocator *memory, uint64_t prefix, void **block,
+                                            sessrec__archive *archive, sessrec_error *err) {
+    uint64_t size = 0;
+    *block = NULL;
+    FILE *stream = fopen(path, "rb");
+    if (!stream) return sessrec__fail(err, errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR, 0, "cannot open the file: %s", strerror(errno));
+    sessrec_result result = sessrec__read_stream(stream, memory, prefix, block, &size, err);
+    fclose(stream);
+    if (!result) result = sessrec__archive_open(archive, (char *)*block + prefix, size, kind, err);
+    if (result) {
+        sessrec__free(memory, *block);
+        *block = NULL;
+        return result;
+    }
+    for (int32_t i = 0; SESSREC__BIG_ENDIAN && i < archive->count; ++i)
+        sessrec__swap_elements((unsigned char *)archive->section[i].data, archive->section[i].bytes, archive->section[i].type & 15);
+    return SESSREC_OK;
+}
+
+#endif // SESSREC_NO_STDIO
+
+// ============================================================================================================
+// >>model_file   a model as an archive
+// Sections: "info", the tensors in the order of sessrec__shapes, "support", "id_offset", "id_text", "id_order". A checkpoint begins with
+// the same.
+// ============================================================================================================
+
+// Section "info": twelve numbers of 32 bits, then three of 64. Widths of layers that are not there are 0.
+static void sessrec__put_info(const sessrec_model_info *info, uint64_t id_bytes, unsigned char record[SESSREC__INFO]) {
+    memset(record, 0, SESSREC__INFO);
+    sessrec__put32(record, (uint32_t)info->items);
+    sessrec__put32(record + 4, (uint32_t)info->layers);
+    for (int32_t l = 0; l < info->layers; ++l) sessrec__put32(record + 8 + 4 * l, (uint32_t)info->hidden[l]);
+    sessrec__put32(record + 24, (uint32_t)info->embedding);
+    sessrec__put32(record + 28, (uint32_t)info->embedding_width);
+    sessrec__put32(record + 32, (uint32_t)info->gru);
+    sessrec__put32(record + 36, (uint32_t)info->activation);
+    sessrec__put32(record + 40, (uint32_t)info->user_hidden);
+    sessrec__put32(record + 44, (uint32_t)info->user_mode);
+    sessrec__put64(record + 48, info->seed);
+    sessrec__put64(record + 56, info->events);
+    sessrec__put64(record + 64, id_bytes);
+}
+
+// The other way. Returns 0 unless all values are those of a possible model.
+static int sessrec__get_info(const unsigned char record[SESSREC__INFO], sessrec_model_info *info, uint64_t *id_bytes) {
+    enum { width = SESSREC__MAX_WIDTH };
+    static const int32_t most[12] = {INT32_MAX - 1, SESSREC_MAX_LAYERS, width, width, width, width,
+                                     SESSREC_EMBEDDING_NONE, width, SESSREC_RESET_AFTER, SESSREC_SELU,
+                                     SESSREC__MAX_WIDTH, SESSREC_USER_GATES};
+    int32_t word[12];
+    for (int i = 0; i < 12; ++i) {
+        const uint32_t value = sessrec__get32(record + 4 * i);
+        if (value > (uint32_t)most[i]) return 0;
+        word[i] = (int32_t)value;
+    }
+    info->items = word[0];
+    info->layers = word[1];
+    memcpy(info->hidden, word + 2, sizeof info->hidden);
+    info->embedding = (sessrec_embedding)word[6];
+    info->embedding_width = word[7];
+    info->gru = (sessrec_gru_form)word[8];
+    info->activation = (sessrec_activation)word[9];
+    info->user_hidden = word[10];
+    info->user_mode = (sessrec_user_mode)word[11];
+    info->seed = sessrec__get64(record + 48);
+    info->events = sessrec__get64(record + 56);
+    *id_bytes = sessrec__get64(record + 64);
+    if (!info->items || !info->layers || *id_bytes > UINT32_MAX || (!info->user_hidden && info->user_mode)) return 0;
+    for (int32_t l = 0; l < SESSREC_MAX_LAYERS; ++l)
+        if ((info->hidden[l] > 0) != (l < info->layers)) return 0;
+    if (info->embedding == SESSREC_EMBEDDING_SEPARATE) return info->embedding_width > 0;
+    return info->embedding_width == (info->embedding == SESSREC_EMBEDDING_TIED ? info->hidden[info->layers - 1] : 0);
+}
+
+// The list of a model, of which the data may still be missing. It must stay where it is: its first section points into it.
+static void sessrec__list_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model, uint64_t id_bytes) {
+    const int64_t V = model->info.items;
+    sessrec__archive_init(list, kind);
+    sessrec__put_info(&model->info, id_bytes, list->info);
+    sessrec__archive_add(list, "info", SESSREC__BYTES, 1, SESSREC__INFO, list->info);
+    for (int32_t t = 0; t < model->tensors; ++t)
+        sessrec__archive_add(list, model->shape[t].name, SESSREC__FLOAT, model->shape[t].rows, model->shape[t].columns, model->tensor[t]);
+    sessrec__archive_add(list, "support", SESSREC__UINT64, V, 1, model->support);
+    sessrec__archive_add(list, "id_offset", SESSREC__UINT32, V + 1, 1, model->id_offset);
+    sessrec__archive_add(list, "id_text", SESSREC__BYTES, (int64_t)id_bytes, 1, model->id_text);
+    sessrec__archive_add(list, "id_order", SESSREC__INT32, V, 1, model->id_order);
+}
+
+// The list of a whole model; a checkpoint adds its own sections to it.
+static void sessrec__archive_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model) {
+    sessrec__list_model(list, kind, model, model->id_offset[model->info.items]);
+}
+
+static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model) {
+    sessrec__archive list;
+    sessrec__crc crc;
+    sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
+    sessrec__archive_place(&list);
+    sessrec__crc_init(&crc);
+    sessrec__archive_sum(&list, &crc);
+    return sessrec__archive_fingerprint(&list, list.count);
+}
+
+// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs.
+static int sessrec__all_finite(const float *values, uint64_t count) {
+    int found = 0;
+    for (uint64_t i = 0; i < count; ++i) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        found |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return !found;
+}
+
+static sessrec_result sessrec__check_weights(const sessrec_model *model, sessrec_result code, sessrec_error *err) {
+    for (int32_t t = 0; t < model->tensors; ++t)
+        if (!sessrec__all_finite(model->tensor[t], (uint64_t)model->shape[t].rows * (uint64_t)model->shape[t].columns))
+            return sessrec__fail(err, code, 0, "tensor %s has a value that is NaN or infinite", model->shape[t].name);
+    return SESSREC_OK;
+}
+
+// Every id has 1 to SESSREC_MAX_ID bytes, a NUL behind them and none among them.
+static int sessrec__good_ids(const sessrec_model *model, uint64_t id_bytes) {
+    if (model->id_offset[0] || model->id_offset[model->info.items] != id_bytes) return 0;
+    for (int32_t i = 0; i < model->info.items; ++i) {
+        const uint64_t begin = model->id_offset[i], end = model->id_offset[i + 1];
+        if (end < begin + 2 || end > begin + SESSREC_MAX_ID + 1 || end > id_bytes) return 0;
+        if (memchr(model->id_text + begin, 0, (size_t)(end - begin)) != model->id_text + end - 1) return 0;
+    }
+    return 1;
+}
+
+// V items in the range whose ids rise strictly: so each item occurs once, and no two have the same id.
+static int sessrec__good_order(const sessrec_model *model) {
+    const int32_t *order = model->id_order;
+    for (int32_t i = 0; i < model->info.items; ++i) {
+        if (order[i] < 0 || order[i] >= model->info.items) return 0;
+        if (i && sessrec__compare_text(sessrec__item_text(model, order[i - 1]), sessrec__item_text_size(model, order[i - 1]),
+                                       sessrec__item_text(model, order[i]), sessrec__item_text_size(model, order[i])) >= 0)
+            return 0;
+    }
+    return 1;
+}
+
+static int sessrec__good_support(const sessrec_model *model) {
+    uint64_t sum = 0;
+    for (int32_t i = 0; i < model->info.items; ++i)
+        if (!sessrec__add(sum, model->support[i], &sum)) return 0;
+    return sum == model->info.events;
+}
+
+// Points a model at the first sections of a file, which must be in the byte order of the machine, and checks every value in them.
+static sessrec_result sessrec__model_from_archive(const sessrec__archive *archive, sessrec_model *model, sessrec_error *err) {
+    const sessrec__section *at = archive->section;
+    sessrec__archive list;
+    uint64_t id_bytes;
+    if (strcmp(at->name, "info") || at->bytes != SESSREC__INFO ||
+        !sessrec__get_info((const unsigned char *)at->data, &model->info, &id_bytes))
+        return sessrec__damaged(err, "its first section", "does not describe a model");
+    model->tensors = sessrec__shapes(&model->info, model->shape);
+    sessrec__list_model(&list, archive->kind, model, id_bytes);
+    sessrec_result result = sessrec__archive_match(archive, &list, SESSREC_BAD_FILE, err);
+    if (result) return result;
+    for (int32_t t = 0; t < model->tensors; ++t) model->tensor[t] = (float *)(++at)->data;
+    model->support = (const uint64_t *)(++at)->data;
+    model->id_offset = (const uint32_t *)(++at)->data;
+    model->id_text = (const char *)(++at)->data;
+    model->id_order = (const int32_t *)(++at)->data;
+    if (!sessrec__good_ids(model, id_bytes)) return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
+    if (!sessrec__good_order(model))
+        return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
+    if (!sessrec__good_support(model)) return sessrec__damaged(err, "support", "does not sum to the number of events");
+    model->fingerprint = sessrec__archive_fingerprint(archive, list.count);
+    sessrec__model_wire(model);
+    return sessrec__check_weights(model, SESSREC_BAD_FILE, err);
+}
+
+// Makes a model of an archive, in a block that begins with room for it. The block is freed when that fails.
+static sessrec_result sessrec__model_finish(const sessrec__archive *archive, const sessrec_allocator *memory, void *block,
+                                            sessrec_model **out, sessrec_error *err) {
+    sessrec_model *model = (sessrec_model *)block;
+    model->memory = *memory;
+    sessrec_result result = sessrec__model_from_archive(archive, model, err);
+    if (!result) result = sessrec__archive_ends(archive, model->tensors + 5, err);
+    if (result) sessrec_model_destroy(model);
+    else *out = model;
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t size, const sessrec_allocator *allocator,
+                                                     sessrec_model **out, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    sessrec__archive archive;
+    if (out) *out = NULL;
+    if (!out || !bytes) return sessrec__fail(err, bad, 0, "bytes and out must not be NULL");
+    if ((uintptr_t)bytes & 63) return sessrec__fail(err, bad, 0, "the bytes of a model must begin at a multiple of 64");
+    if (SESSREC__BIG_ENDIAN)
+        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "files are little-endian: this machine can load one, but not use it in place");
+    sessrec_result result = sessrec__archive_open(&archive, bytes, size, SESSREC__FILE_MODEL, err);
+    if (result) return result;
+    void *block = sessrec__alloc(&memory, 1, sizeof **out);
+    return block ? sessrec__model_finish(&archive, &memory, block, out, err) : sessrec__no_memory(err);
+}
+
+SESSREC_API size_t sessrec_model_bytes(const sessrec_model *model) {
+    sessrec__archive list;
+    if (!model) return 0;
+    sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
+    return (size_t)sessrec__archive_place(&list);
+}
+
+static int sessrec__write_model(sessrec__sink *sink, const void *what) {
+    sessrec__archive list;
+    sessrec__archive_model(&list, SESSREC__FILE_MODEL, (const sessrec_model *)what);
+    return sessrec__archive_write(sink, &list);
+}
+
+SESSREC_API sessrec_result sessrec_model_to_memory(const sessrec_model *model, void *bytes, size_t size) {
+    sessrec__memory_sink memory;
+    if (!model || !bytes || size < sessrec_model_bytes(model)) return SESSREC_INVALID_ARGUMENT;
+    sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, NULL);  // it could not be read again
+    if (result) return result;
+    memory.sink.put = sessrec__memory_put;
+    memory.at = (unsigned char *)bytes;
+    memory.room = size;
+    sessrec__write_model(&memory.sink, model);
+    return SESSREC_OK;
+}
+
+#ifndef SESSREC_NO_STDIO
+
+SESSREC_API sessrec_result sessrec_model_save(const sessrec_model *model, const char *path, sessrec_error *err) {
+    if (!model) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "model must not be NULL");
+    sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, err);
+    return result ? result : sessrec__save_file(path, sessrec__write_model, model, err);
+}
+
+SESSREC_API sessrec_result sessrec_model_load(const char *path, const sessrec_allocator *allocator, sessrec_model **out,
+                                              sessrec_error *err) {
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    sessrec__archive archive;
+    void *block;
+    if (out) *out = NULL;
+    if (!out || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "path and out must not be NULL");
+    sessrec_result result = sessrec__read_archive(path, SESSREC__FILE_MODEL, &memory, (sizeof **out + 63) / 64 * 64, &block, &archive, err);
+    return result ? result : sessrec__model_finish(&archive, &memory, block, out, err);
+}
+
+#endif // SESSREC_NO_STDIO
+#undef SESSREC__BIG_ENDIAN
+#if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
+
+// ============================================================================================================
+// >>checkpoint   a trainer as an archive
+// Sections: those of the model, "config" and "position", the optimiser's arrays of each tensor, the hidden states of the slots, and the best weights
+// if some were kept. The mini-batches to come follow from the log and the position, the random numbers from the seed, so nothing else is needed
+// to go on with the same bits.
+// ============================================================================================================
+
+enum { SESSREC__CONFIG_NUMBERS = 28, SESSREC__POSITION_NUMBERS = 6 };
+
+typedef struct sessrec__run_record {
+    double config[SESSREC__CONFIG_NUMBERS];     // what a checkpoint must have in common with the trainer that takes it up
+    double position[SESSREC__POSITION_NUMBERS];
+} sessrec__run_record;
+
+// Whatever the bits of the coming steps depend on, and the model's info does not hold. How long and on how many threads is not among it.
+static void sessrec__record_config(const sessrec_trainer *tr, double *out) {
+    const sessrec_config *c = &tr->config;
+    const sessrec_loss_config *l = &c->loss;
+    const sessrec_optimizer_config *o = &c->optimizer;
+    const double numbers[SESSREC__CONFIG_NUMBERS] = {
+        (double)l->kind, (double)l->activation, (double)l->activation_a, (double)l->activation_b, (double)(l->with_diagonal != 0),
+        (double)l->bpreg, (double)l->logq, (double)l->smoothing, (double)(l->skip_own_target != 0),
+        (double)o->kind, (double)o->learning_rate, (double)o->momentum, (double)o->decay, (double)o->beta1, (double)o->beta2, (double)o->epsilon,
+        (double)o->l2, (double)o->gradient_cap,
+        (double)c->dropout_input, (double)c->dropout_hidden, (double)c->dropout_user, (double)c->dropout_init, (double)c->batch_size, (double)c->negatives, (double)c->alpha, (double)(c->shuffle_sessions != 0),
+        (double)(uint32_t)(tr->log_hash >> 32), (double)(uint32_t)tr->log_hash};
+    memcpy(out, numbers, sizeof numbers);
+}
+
+static void sessrec__record_position(const sessrec_position *p, double *out) {
+    const double numbers[SESSREC__POSITION_NUMBERS] = {(double)p->epoch, (double)p->step, (double)p->pairs, p->loss_sum, p->best, (double)p->best_age};
+    memcpy(out, numbers, sizeof numbers);
+}
+
+// The other way; 0 if a number is none that a trainer writes.
+static int sessrec__take_position(const double *in, sessrec_position *p) {
+    const double limit = 9007199254740992.0;  // 2^53: whole numbers up to here are exact
+    if (!sessrec__within(in[0], 0, INT32_MAX) || !sessrec__within(in[1], 0, limit) || !sessrec__within(in[2], 0, limit) || !sessrec__within(in[5], -1, INT32_MAX)) return 0;
+    p->epoch = (int32_t)in[0];
+    p->step = (int64_t)in[1];
+    p->pairs = (int64_t)in[2];
+    p->loss_sum = in[3];
+    p->best = in[4];
+    p->best_age = (int32_t)in[5];
+    return 1;
+}
+
+static void sessrec__add_named(sessrec__archive *list, const char *prefix, const char *name, uint32_t type, int32_t rows, int32_t columns, const void *data) {
+    char full[16];
+    size_t used = 0;
+    if (!data) return;
+    sessrec__append(full, sizeof full, &used, prefix, strlen(prefix));
+    sessrec__append(full, sizeof full, &used, name, strlen(name));
+    sessrec__archive_add(list, full, type, rows, columns, data);
+}
+
+// The list of a checkpoint of this trainer, with or without best weights. Returns how many sections belong to the model.
+static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_trainer *tr, const sessrec__run_record *record, int with_best) {
+    const sessrec_model *model = tr->model;
+    sessrec__archive_model(list, SESSREC__FILE_CHECKPOINT, model);
+    const int32_t of_model = list->count;
+    sessrec__archive_add(list, "config", SESSREC__FLOAT64, 1, SESSREC__CONFIG_NUMBERS, record->config);
+    sessrec__archive_add(list, "position", SESSREC__FLOAT64, 1, SESSREC__POSITION_NUMBERS, record->position);
+    for (int32_t t = 0; t < model->tensors; ++t) {
+        const sessrec__shape *shape = &model->shape[t];
+        const sessrec_optimizer_state *s = &tr->state[t];
+        sessrec__add_named(list, "acc.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, s->first);
+        sessrec__add_named(list, "second.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, s->second);
+        sessrec__add_named(list, "vel.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, s->velocity);
+        sessrec__add_named(list, "steps.", shape->name, SESSREC__INT32, shape->rows, 1, s->steps);
+        if (with_best) sessrec__add_named(list, "best.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, tr->best[t]);
+    }
+    for (int32_t l = 0; l < tr->config.layers; ++l) {
+        const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + l), 0};
+        sessrec__archive_add(list, name, SESSREC__FLOAT, tr->config.batch_size, tr->config.hidden[l], tr->layer[l].state[tr->now]);
+    }
+    if (tr->config.user_hidden) sessrec__archive_add(list, "user", SESSREC__FLOAT, tr->config.batch_size, tr->config.user_hidden, tr->user.state[tr->now]);
+    return of_model;
+}
+
+static int sessrec__write_trainer(sessrec__sink *sink, const void *what) {
+    const sessrec_trainer *tr = (const sessrec_trainer *)what;
+    sessrec__archive list;
+    sessrec__run_record record;
+    sessrec__record_config(tr, record.config);
+    sessrec__record_position(&tr->position, record.position);
+    sessrec__archive_trainer(&list, tr, &record, tr->position.best_age >= 0);
+    return sessrec__archive_write(sink, &list);
+}
+
+SESSREC_API sessrec_result sessrec_trainer_save(const sessrec_trainer *tr, const char *path, sessrec_error *err) {
+    if (!tr || !tr->model || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no path");
+    return sessrec__save_file(path, sessrec__write_trainer, tr, err);
+}
+
+// What must be equal to the byte: everything of the model but its weights (so the items and their support), and the configuration.
+static sessrec_result sessrec__same_run(const sessrec__archive *archive, const sessrec__archive *list, int32_t of_model, sessrec_error *err) {
+    for (int32_t i = 0; i <= of_model; ++i) {
+        const sessrec__section *mine = &list->section[i], *found = &archive->section[i];
+        if (i < of_model && mine->type == SESSREC__FLOAT) continue;
+        if (memcmp(mine->data, found->data, (size_t)found->bytes))
+            return sessrec__fail(err, SESSREC_MISMATCH, 0, "the checkpoint is of another log or configuration: its section %s differs", mine->name);
+    }
+    return SESSREC_OK;
+}
+
+// Everything is compared and checked before anything of the trainer changes.
+static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessrec__archive *archive, sessrec_error *err) {
+    sessrec__archive list;
+    sessrec__run_record record;
+    sessrec_position position;
+    sessrec__record_config(tr, record.config);
+    int32_t of_model = sessrec__archive_trainer(&list, tr, &record, 0);
+    const sessrec__section *at = &archive->section[of_model + 1];
+    if (archive->count <= of_model + 1 || at->type != SESSREC__FLOAT64 || at->bytes != sizeof record.position || !sessrec__take_position((const double *)at->data, &position))
+        return sessrec__fail(err, SESSREC_MISMATCH, 0, "the checkpoint is of another configuration: it has no position where this one would");
+    if (position.best_age >= 0 && !sessrec__best_ready(tr)) return sessrec__no_memory(err);
+    of_model = sessrec__archive_trainer(&list, tr, &record, position.best_age >= 0);
+    sessrec_result result = sessrec__archive_match(archive, &list, SESSREC_MISMATCH, err);
+    if (!result) result = sessrec__archive_ends(archive, list.count, err);
+    if (!result) result = sessrec__same_run(archive, &list, of_model, err);
+    for (int32_t i = 0; i < list.count && !result; ++i) {
+        const sessrec__section *found = &archive->section[i];
+        if (found->type == SESSREC__FLOAT && !sessrec__all_finite((const float *)found->data, found->bytes / sizeof(float)))
+            result = sessrec__fail(err, SESSREC_BAD_FILE, 0, "the checkpoint has a value that is NaN or infinite in %s", found->name);
+    }
+    if (result) return result;
+    for (int32_t i = 0; i < list.count; ++i) {
+        const sessrec__section *mine = &list.section[i];
+        const int of_items = i < of_model && mine->type != SESSREC__FLOAT;  // equal already
+        if (!of_items) memcpy((void *)mine->data, archive->section[i].data, (size_t)archive->section[i].bytes);
+    }
+    tr->position = position;
+    return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_trainer_load(sessrec_trainer *tr, const char *path, sessrec_error *err) {
+    sessrec__archive archive;
+    void *block;
+    if (!tr || !tr->model || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no path");
+    sessrec_result result = sessrec__read_archive(path, SESSREC__FILE_CHECKPOINT, &tr->memory, 0, &block, &archive, err);
+    if (result) return result;
+    result = sessrec__trainer_restore(tr, &archive, err);
+    sessrec__free(&tr->memory, block);
+    return result;
+}
+
+#endif // !SESSREC_NO_TRAINING && !SESSREC_NO_STDIO
+
+// ============================================================================================================
+// >>train   the whole of it, from public functions only: copy it into your program and change it
+// ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
+
+SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *tr, const sessrec_batcher *batcher, sessrec_progress *out) {
+    const sessrec_position *at = &tr->position;
+    const double seconds = sessrec__now() - tr->started;
+    memset(out, 0, sizeof *out);
+    out->epoch = at->epoch;
+    out->epochs = tr->config.epochs;
+    out->step = at->step;
+    out->steps = sessrec_batcher_steps(batcher);
+    out->events = at->pairs;
+    out->loss = at->pairs ? at->loss_sum / (double)at->pairs : 0;
+    out->seconds = seconds;
+    out->events_per_second = seconds > 0 ? (double)tr->pairs_run / seconds : 0;
+    const double left = (double)(tr->config.epochs - at->epoch) * (double)sessrec_batcher_pairs(batcher) - (double)at->pairs;
+    out->seconds_left = out->events_per_second > 0 && left > 0 ? left / out->events_per_second : 0;
+    out->validation = -1;
+}
+
+SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_error *err) {
+    const sessrec_config *c = &tr->config;
+    double shown = sessrec__now();
+    sessrec_batch batch;
+    sessrec_progress progress;
+    for (;;) {
+        sessrec_result result = sessrec_batcher_next(batcher, &batch);
+        if (result == SESSREC_DONE) return SESSREC_OK;
+        if (!result) result = sessrec_trainer_step(tr, &batch, NULL, err);
+#ifndef SESSREC_NO_STDIO
+        if (!result && c->checkpoint && c->checkpoint_steps > 0 && (batch.step + 1) % c->checkpoint_steps == 0) result = sessrec_trainer_save(tr, c->checkpoint, err);
+#endif
+        if (result) return result;
+        if (!c->progress || sessrec__now() - shown < 0.2) continue;
+        shown = sessrec__now();
+        sessrec_trainer_progress(tr, batcher, &progress);
+        if (c->progress(c->progress_user, &progress)) return sessrec__fail(err, SESSREC_STOPPED, 0, "stopped in epoch %d, step %d", (int64_t)batch.epoch + 1, batch.step + 1);
+    }
+}
+
+SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_dataset *log, const sessrec_dataset *validation, sessrec_model **out, sessrec_error *err) {
+    sessrec_trainer *trainer = NULL;
+    sessrec_sampler *sampler = NULL;
+    sessrec_batcher *batcher = NULL;
+    if (!out) return sessrec_error_set(err, SESSREC_INVALID_ARGUMENT, "the place for the model is NULL");
+    *out = NULL;
+
+    sessrec_result result = sessrec_trainer_create(config, log, &trainer, err);
+    if (!result) result = sessrec_trainer_sampler(trainer, &sampler, err);
+    if (!result) result = sessrec_batcher_create(config, log, sampler, &batcher, err);
+#ifndef SESSREC_NO_STDIO
+    if (!result && config->checkpoint && config->resume) {
+        result = sessrec_trainer_load(trainer, config->checkpoint, err);
+        if (result == SESSREC_NO_FILE) result = SESSREC_OK;  // the first run
+        sessrec_position at = sessrec_trainer_position(trainer);
+        if (!result) result = sessrec_batcher_seek(batcher, at.epoch, at.step);
+    }
+#endif
+
+    while (!result) {
+        sessrec_position at = sessrec_trainer_position(trainer);
+        sessrec_progress progress;
+        if (at.epoch >= config->epochs || (config->patience > 0 && at.best_age >= config->patience)) break;
+        result = sessrec_trainer_epoch(trainer, batcher, err);
+        if (result) break;
+        sessrec_trainer_progress(trainer, batcher, &progress);
+        progress.epoch_done = 1;
+        if (validation) {
+            sessrec_eval_config eval = sessrec_eval_config_default();
+            sessrec_report report;
+            eval.threads = config->threads;
+            eval.jobs = config->jobs;
+            eval.allocator = config->allocator;
+            eval.history = log;  // makes the states of users
+            eval.cutoffs = 1;
+            eval.cutoff[0] = 20;
+            result = sessrec_evaluate(sessrec_trainer_model(trainer), validation, &eval, &report, err);
+            if (result) break;
+            progress.validation = report.all.mrr[0];
+            if (sessrec_trainer_keep_best(trainer, progress.validation) < 0) result = sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, NULL);
+        }
+        sessrec_trainer_next_epoch(trainer);
+#ifndef SESSREC_NO_STDIO
+        if (!result && config->checkpoint) result = sessrec_trainer_save(trainer, config->checkpoint, err);
+#endif
+        if (!result && config->progress && config->progress(config->progress_user, &progress)) result = sessrec_error_set(err, SESSREC_STOPPED, "stopped at the end of an epoch");
+    }
+
+    if (result == SESSREC_OK || result == SESSREC_STOPPED) {
+        if (validation && result == SESSREC_OK) sessrec_trainer_use_best(trainer);
+        *out = sessrec_trainer_take_model(trainer);
+    }
+    sessrec_batcher_destroy(batcher);
+    sessrec_sampler_destroy(sampler);
+    sessrec_trainer_destroy(trainer);
+    return result;
+}
+
+#endif // SESSREC_NO_TRAINING
+
+#ifdef SESSREC__OWN_NO_THREADS
+#  undef SESSREC_NO_THREADS
+#  undef SESSREC__OWN_NO_THREADS
+#endif
+#ifdef SESSREC__OWN_MAX_SIMD
+#  undef SESSREC_MAX_SIMD
+#  undef SESSREC__OWN_MAX_SIMD
+#endif
+#undef SESSREC__INLINE
+#undef SESSREC__ATOMIC_LOAD
+#undef SESSREC__ATOMIC_STORE
+#undef SESSREC__CANARY_CONFIG
+#undef SESSREC__CANARY_EVAL
+#undef SESSREC__CANARY_LOG
+#undef SESSREC__CANARY_QUERY
+#undef SESSREC__LOCK
+#undef SESSREC__MAX_BATCH
+#undef SESSREC__MAX_NEGATIVES
+#undef SESSREC__MAX_REMEMBER
+#undef SESSREC__MAX_WIDTH
+#undef SESSREC__PAUSE
+#undef SESSREC__POSIX
+#undef SESSREC__SLEEP
+#undef SESSREC__UNLOCK
+#undef SESSREC__WAKE
+#undef SESSREC__WINDOWS
+#undef SESSREC__X86
+#undef SESSREC__YIELD
+#undef SESSREC__UNUSED
+#endif // !SESSREC__WORDS
+#endif // SESSREC_IMPLEMENTATION

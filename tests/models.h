@@ -1,0 +1,112 @@
+// models.h - small logs and models for tests. Includes the implementation and test.h.
+#ifndef SESSREC_TEST_MODELS_H
+#define SESSREC_TEST_MODELS_H
+
+#define SESSREC_IMPLEMENTATION
+#include "../sessrec.h"
+
+#include "test.h"
+
+static inline uint32_t random_bits(uint32_t *state) {  // xorshift (Marsaglia 2003)
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+static inline int32_t random_below(uint32_t *state, int32_t n) {
+    return (int32_t)(random_bits(state) % (uint32_t)n);
+}
+static inline float random_float(uint32_t *state, float limit) {
+    return ((float)(random_bits(state) >> 8) / 8388608.0f - 1) * limit;
+}
+
+// A log of sessions s1, s2, ... in this order; each letter of a text is an event on the item of that name. users may be NULL.
+static inline sessrec_dataset *letters_log(int sessions, const char *const *text, const char *const *users) {
+    sessrec_dataset *log;
+    CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+    for (int s = 0; s < sessions; ++s) {
+        char name[16];
+        snprintf(name, sizeof name, "s%d", s + 1);
+        for (int i = 0; text[s][i]; ++i) {
+            char item[2] = {text[s][i], 0};
+            CHECK_EQ(sessrec_dataset_add(log, users ? users[s] : NULL, name, item, 1000.0 * s + i), SESSREC_OK);
+        }
+    }
+    CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+    return log;
+}
+
+// Sessions of 1 to 9 events on items 0 .. items-1, all of which occur.
+static inline sessrec_dataset *random_log(int32_t sessions, int32_t items, uint32_t seed) {
+    sessrec_dataset *log;
+    int failures = sessrec_dataset_create(NULL, &log) != SESSREC_OK;
+    int32_t next = 0;
+    for (int32_t s = 0; s < sessions || next < items; ++s)
+        for (int32_t i = random_below(&seed, 9); i >= 0; --i) {
+            int32_t item = next < items && i % 2 == 0 ? next++ : random_below(&seed, items);
+            failures += sessrec_dataset_add_numbers(log, -1, s, item, 1000.0 * (s + 1) - i) != SESSREC_OK;
+        }
+    CHECK_EQ(failures, 0);
+    CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+    return log;
+}
+
+// A model for the items of the log with random weights. Several of its items have the same weights as another: their scores tie.
+static inline sessrec_model *random_model(const sessrec_config *config, const sessrec_dataset *log, uint32_t seed) {
+    sessrec_trainer *trainer;
+    sessrec_error err;
+    err.text[0] = 0;
+    CHECK_EQ(sessrec_trainer_create(config, log, &trainer, &err), SESSREC_OK);
+    CHECK_TEXT(err.text, "");
+    const sessrec_model *weights = sessrec_trainer_model(trainer);
+    const char *name;
+    for (int32_t t = 0; (name = sessrec_model_tensor_name(weights, t)) != NULL; ++t) {
+        sessrec_tensor tensor;
+        CHECK_EQ(sessrec_trainer_tensor(trainer, name, &tensor), SESSREC_OK);
+        const size_t columns = (size_t)tensor.columns;
+        for (size_t i = 0; i < (size_t)tensor.rows * columns; ++i) tensor.data[i] = random_float(&seed, 0.8f);
+        if (strcmp(name, "Wy") && strcmp(name, "By")) continue;
+        for (size_t row = 7; row < (size_t)tensor.rows; row += 7)
+            memcpy(tensor.data + row * columns, tensor.data + (row - 4) * columns, columns * sizeof(float));
+    }
+    sessrec_model *model = sessrec_trainer_take_model(trainer);
+    sessrec_trainer_destroy(trainer);
+    return model;
+}
+
+static inline sessrec_config small_config(int32_t layers, int32_t width) {
+    sessrec_config config = sessrec_config_default();
+    config.layers = layers;
+    for (int32_t l = 0; l < layers; ++l) config.hidden[l] = width + l;
+    config.batch_size = 4;
+    config.negatives = 4;
+    config.threads = 1;
+    return config;
+}
+
+// An allocator that counts, and fails from a certain request on.
+typedef struct counting_memory {
+    int64_t requests, blocks;  // made so far; not yet given back
+    int64_t fail_from;         // requests from this one on get nothing; -1: never
+} counting_memory;
+
+static inline void *counting_alloc(size_t bytes, void *user) {
+    counting_memory *memory = (counting_memory *)user;
+    if (memory->fail_from >= 0 && memory->requests >= memory->fail_from) return NULL;
+    ++memory->requests;
+    ++memory->blocks;
+    return malloc(bytes);
+}
+static inline void counting_free(void *block, void *user) {
+    if (block) --((counting_memory *)user)->blocks;
+    free(block);
+}
+static inline sessrec_allocator counting_allocator(counting_memory *memory) {
+    sessrec_allocator allocator;
+    allocator.alloc = counting_alloc;
+    allocator.free = counting_free;
+    allocator.user = memory;
+    return allocator;
+}
+
+#endif // SESSREC_TEST_MODELS_H

@@ -1,0 +1,226 @@
+#!/bin/sh
+# mutate.sh - do the tests notice faults?  sh tests/mutate.sh [PART OF A NAME]
+#
+# Makes one deliberate fault at a time in a copy of sessrec.h, builds the test programs that ought to notice, and runs them. A fault
+# that no program notices is a hole in the tests: it is named, and the script ends with 1. Faults are made by replacing a piece of code
+# that occurs exactly once; a piece that has changed since is an error, so that the list cannot rot.
+#
+# CC, JOBS (how many faults at a time) and MUTANT_CFLAGS may be set. Plain kernels without optimisation compile ten times as fast.
+set -u
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d) || exit 2
+trap 'rm -rf "$work"' EXIT
+trap 'exit 2' HUP INT TERM
+CC=${CC:-cc}
+JOBS=${JOBS:-$(nproc 2>/dev/null || echo 2)}
+only=${1:-}
+limit=
+if command -v timeout >/dev/null; then limit='timeout 120'; fi
+
+# A tree of its own for each fault: tests/ is shared, sessrec.h is not.
+plant() {
+    mkdir -p "$1/tests" && cp "$root"/tests/*.c "$root"/tests/*.h "$1/tests/" && ln -s "$root/tests/golden" "$1/tests/golden" &&
+        cp "$root/sessrec.h" "$1/sessrec.h"
+}
+
+# Builds and runs one test program of a tree. 0: it passes.
+passes() {
+    # shellcheck disable=SC2086  # flags are words
+    "$CC" ${MUTANT_CFLAGS:--O0 -DSESSREC_NO_SIMD} -w -o "$1/$2" "$1/tests/$2.c" -lm -lpthread >"$1/log" 2>&1 || return 2
+    (cd "$1" && TMPDIR=$1 $limit "./$2" tests/golden) >"$1/log" 2>&1
+}
+
+# Replaces the only place where $2 stands in file $1 by $3.
+replace() {
+    [ "$(grep -cF -- "$2" "$1")" -eq 1 ] || return 1
+    from=$(printf '%s\n' "$2" | sed 's/[]\/$*.^[]/\\&/g')
+    to=$(printf '%s\n' "$3" | sed 's/[\/&]/\\&/g')
+    sed "s/$from/$to/" "$1" >"$1.new" && ! cmp -s "$1" "$1.new" && mv "$1.new" "$1"
+}
+
+# attempt NUMBER NAME PROGRAMS FROM TO: writes one line to $work/NUMBER.result
+attempt() {
+    tree=$work/$1
+    verdict="SURVIVED  $2 ($3)"
+    if ! plant "$tree" || ! replace "$tree/sessrec.h" "$4" "$5"; then
+        verdict="NO FAULT  $2: the code that it replaces is not there exactly once: $4"
+    else
+        for program in $3; do
+            passes "$tree" "$program"
+            case $? in
+            0) continue ;;
+            2) [ -x "$tree/$program" ] && verdict="noticed   $2 ($program)" || verdict="NO FAULT  $2: it does not compile" ;;
+            *) verdict="noticed   $2 ($program)" ;;
+            esac
+            break
+        done
+    fi
+    echo "$verdict" >"$work/$1.result"
+    rm -rf "$tree"
+}
+
+number=0
+mutate() {
+    case $1 in *"$only"*) ;; *) return ;; esac
+    number=$((number + 1))
+    attempt "$number" "$@" 2>/dev/null &  # a shell says on its stderr that a program crashed
+    if [ $((number % JOBS)) -eq 0 ]; then wait; fi
+}
+
+# Without a fault everything passes, or the rest means nothing.
+plant "$work/sound" || exit 2
+for program in golden test_batcher test_sampler test_trainer test_flaws test_stream test_log test_file; do
+    passes "$work/sound" "$program" || {
+        cat "$work/sound/log"
+        echo "mutate.sh: $program does not pass without any fault"
+        exit 2
+    }
+done
+
+# ---- the cell ----
+mutate 'the update gate keeps what it should replace' golden \
+    'dz[j] = up[j] * (n[j] - hi[j])' 'dz[j] = up[j] * (hi[j] - n[j])'
+mutate 'reset and update gate are swapped' golden \
+    'float *r = tape + i * T, *z = r + H, *n = z + H;' 'float *r = tape + i * T, *z = r, *n = r + 2 * H;'
+mutate 'the slope of tanh is forgotten' golden \
+    'dn[j] = up[j] * z[j] * (1 - n[j] * n[j]);' 'dn[j] = up[j] * z[j];'
+mutate 'the reset gate does not reach the candidate' golden \
+    'extra[j] = r[j] * h[(ptrdiff_t)i * H + j];' 'extra[j] = h[(ptrdiff_t)i * H + j];'
+mutate 'the recurrent bias has no gradient' golden \
+    'memcpy(c, b, (size_t)H * 2 * sizeof *c);' 'memset(c, 0, (size_t)H * 2 * sizeof *c);'
+
+# ---- losses ----
+mutate 'cross-entropy forgets the target in its gradient' golden \
+    'row->gradient[row->target] -= 1;' 'row->gradient[row->target] -= 0;'
+mutate 'the softmax of the max losses counts the target' golden \
+    'row->y[row->target] = -INFINITY;' 'row->y[row->target] = y_t;'
+mutate 'TOP1 without its second term' golden \
+    'row->a[j] = rank + size;' 'row->a[j] = rank;'
+mutate 'half the gradient of bpreg' golden \
+    '- R + 2 * row->y[j]);' '- R + row->y[j]);'
+mutate 'the mean of BPR counts the target' golden \
+    'row->config->with_diagonal ? 1 : 1 / (float)(row->C - 1);' 'row->config->with_diagonal ? 1 : 1 / (float)row->C;'
+mutate 'smoothing adds instead of sharing' golden \
+    'loss = (1 - e) * loss + e * mean_other;' 'loss = loss + e * mean_other;'
+mutate 'the slope of SELU lacks its factor' golden \
+    'y[j] + a * b;' 'y[j] + a;'
+mutate 'the logQ split follows the nominal batch size' 'test_flaws golden' \
+    '(c < b->rows ? 1 : tr->config.alpha)' '(c < tr->config.batch_size ? 1 : tr->config.alpha)'
+mutate 'logQ is added' golden \
+    'kernels->axpy(C, -config->logq, log_proposal' 'kernels->axpy(C, config->logq, log_proposal'
+mutate 'the gradient follows the live batch size' golden \
+    'tr->kernels->scale(C, 1 / (float)c->batch_size,' 'tr->kernels->scale(C, 1 / (float)tr->rows,'
+
+# ---- the batcher ----
+mutate 'the last pair of a session is lost' test_batcher \
+    'return b->at[slot] + 1 < b->end[slot];' 'return b->at[slot] + 2 < b->end[slot];'
+mutate 'a new session does not reset the state' 'test_batcher test_flaws' \
+    'b->start[slot] = 1;' 'b->start[slot] = b->step == 0;'
+mutate 'a state that is reset at every step' test_batcher \
+    'b->start[i] = b->user_start[i] = 0;' 'b->user_start[i] = 0;'
+mutate 'slots that move up take the wrong state' test_batcher \
+    'b->previous[kept] = i;' 'b->previous[kept] = kept;'
+mutate 'the target is the input' test_batcher \
+    'b->target[i] = b->log.item[b->at[i] + 1];' 'b->target[i] = b->log.item[b->at[i]];'
+mutate 'the last slot is always dropped' test_batcher \
+    'return b->rows > (b->lone_slot_ends ? 1 : 0);' 'return b->rows > 1;'
+mutate 'a shuffle that cannot leave an item in place' test_batcher \
+    'base + (uint64_t)i), (uint64_t)i + 1), other' 'base + (uint64_t)i), (uint64_t)i), other'
+mutate 'one shuffle for all epochs' test_batcher \
+    'base = (uint64_t)b->epoch << 32;' 'base = 0;'
+mutate 'the same negatives in every step' test_batcher \
+    '+ (uint64_t)b->step * (uint64_t)b->negatives;' '+ 0;'
+mutate 'seek is a step short' 'test_batcher test_trainer' \
+    'while (b->step + 1 < step &&' 'while (b->step + 2 < step &&'
+
+# ---- the sampler ----
+mutate 'alpha 0.5 is not the root' test_sampler \
+    'alpha == 0.5f ? sqrt((double)support)' 'alpha == 0.5f ? cbrt((double)support)'
+mutate 'probabilities of 20 bits' test_sampler \
+    '(uint64_t)(share * 4611686018427387904.0)' '(uint64_t)(share * 1048576.0)'
+mutate 'the guide begins one item late' test_sampler \
+    'sampler->guide[g] = item;' 'sampler->guide[g] = item + (item + 1 < items);'
+mutate 'items without support can come' test_sampler \
+    'sampler->total += q || support[i] <= 0 ? q : 1;' 'sampler->total += q ? q : 1;'
+
+# ---- the optimiser ----
+mutate 'epsilon outside the root' golden \
+    'sessrec__vsqrt(sessrec__vadd(a, epsilon)));' 'sessrec__vadd(sessrec__vsqrt(a), epsilon));'
+mutate 'momentum is dropped' golden \
+    'sessrec__vfma(sessrec__vall(o->momentum), sessrec__vget(u->velocity + i, left), sessrec__vmul(rate, d));' 'sessrec__vmul(rate, d);'
+mutate 'Adam counts from 0' golden \
+    '(double)++state->steps[row];' '(double)(state->steps[row]++ + 2);'
+mutate 'duplicates are not summed by the trainer' 'golden test_flaws' \
+    'tr->kernels->axpy(width, 1, touched->gradient' 'tr->kernels->axpy(width, 0, touched->gradient'
+mutate 'duplicates of biases are not summed' 'golden test_flaws' \
+    'touched->bias[i] += touched->bias[j];' 'touched->bias[i] += 0;'
+mutate 'sessrec_sum_duplicates keeps the first only' 'golden test_flaws' \
+    'k->axpy(columns, 1, gradient + (ptrdiff_t)j * columns, sum);' 'k->axpy(columns, 0, gradient + (ptrdiff_t)j * columns, sum);'
+
+# ---- the trainer ----
+mutate 'the states before the step are kept' 'golden test_flaws' \
+    '    tr->now = !tr->now;' '    ;'
+mutate 'inputs of a tied table are not updated' golden \
+    'tr->output.count = tr->columns + (tied ? b->rows : 0);' 'tr->output.count = tr->columns;'
+mutate 'dropout does not scale' test_trainer \
+    'const float kept = 1 / (1 - p);' 'const float kept = 1;'
+mutate 'dropout keeps with probability p' 'test_flaws test_trainer' \
+    'base + (uint64_t)j)) < p ? 0 : kept;' 'base + (uint64_t)j)) >= p ? 0 : kept;'
+mutate 'first weights as if three gates were one matrix' test_flaws \
+    '(double)(shape->columns / shape->gates)' '(double)shape->columns'
+mutate 'a loss of NaN goes on' test_flaws \
+    'if (!(sum - sum == 0)) return' 'if (0) return'
+mutate 'an epoch too many' test_flaws \
+    'if (at.epoch >= config->epochs ||' 'if (at.epoch > config->epochs ||'
+mutate 'a value as good counts as better' test_trainer \
+    '!(value > tr->position.best)) return' '!(value >= tr->position.best)) return'
+mutate 'an item out of range is let in' test_trainer \
+    'if (most >= (uint32_t)tr->model->info.items) return' 'if (most > (uint32_t)tr->model->info.items) return'
+mutate 'a checkpoint without momentum' test_trainer \
+    'sessrec__add_named(list, "vel.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, s->velocity);' ''
+
+# ---- users ----
+mutate 'the first session of a user begins from his state' 'golden test_flaws' \
+    'return tr->config.user_hidden && tr->batch->session_start[row] && !tr->batch->user_start[row];' 'return tr->config.user_hidden && tr->batch->session_start[row] != 0;'
+
+# ---- files ----
+mutate 'checksums of sections are not compared' 'test_trainer test_file' \
+    'if (crc->sum != section->crc) return' 'if (0) return'
+
+# ---- logs ----
+mutate 'the filter goes round once' 'test_log test_flaws' \
+    'while (v->rare_count || v->bad_count) {' 'if (v->rare_count || v->bad_count) {'
+mutate 'items at the limit of support are too rare' 'test_flaws test_log' \
+    'if (v->support[i] < rule.min_support) v->rare' 'if (v->support[i] <= rule.min_support) v->rare'
+mutate 'a session that begins at the split is in neither part' 'test_log test_flaws' \
+    ': start >= time ? SESSREC__SECOND' ': start > time ? SESSREC__SECOND'
+
+# ---- ranks and lists ----
+mutate 'equals count as higher' 'test_flaws golden' \
+    'higher += scores[i] > value;' 'higher += scores[i] >= value;'
+mutate 'standard ties are conservative' test_flaws \
+    'ties == SESSREC_TIES_STANDARD ? first :' 'ties == SESSREC_TIES_STANDARD ? first + others :'
+mutate 'median ties are not halved' test_flaws \
+    'ties == SESSREC_TIES_MEDIAN ? first + others / 2' 'ties == SESSREC_TIES_MEDIAN ? first + others'
+mutate 'rank k is no hit at k' test_flaws \
+    'if (rank > cutoff[c]) continue;' 'if (rank >= cutoff[c]) continue;'
+mutate 'NaN ranks first' test_flaws \
+    'tally->higher += count - inside;' 'tally->higher += 0;'
+mutate 'the reciprocal rank counts from 2' golden \
+    'metrics->mrr[c] += 1 / rank;' 'metrics->mrr[c] += 1 / (rank + 1);'
+mutate 'among equal scores the higher item comes first' test_stream \
+    '(score_a == b->score && item_a < b->item)' '(score_a == b->score && item_a > b->item)'
+mutate 'the list takes the first k instead of the best' test_stream \
+    ': sessrec__before(score, item, &top->entry[0]);' ': 0;'
+wait
+
+i=0
+while [ "$i" -lt "$number" ]; do
+    i=$((i + 1))
+    cat "$work/$i.result"
+done >"$work/all"
+cat "$work/all"
+noticed=$(grep -c '^noticed' "$work/all")
+echo "$noticed of $number faults noticed"
+[ "$noticed" -eq "$number" ] && [ "$number" -gt 0 ]

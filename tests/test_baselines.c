@@ -1,0 +1,208 @@
+// The scorers of the library: the same item and state give the same bits, and the baselines count right.
+#include "models.h"
+
+enum { BLOCK = 1024 };
+
+// Scores of all items after the clicks of a session, one by one.
+static void scores_after(const sessrec_scorer *scorer, const int32_t *clicks, int count, float *scores) {
+    char *state = (char *)malloc(scorer->state_bytes + 16);
+    char *scratch = (char *)malloc((scorer->scratch_bytes ? scorer->scratch_bytes(scorer->self, 1) : 0) + 16);
+    scorer->begin(scorer->self, state, NULL);
+    for (int i = 0; i < count; ++i) scorer->click(scorer->self, 1, state, &clicks[i], scratch);
+    for (int32_t first = 0; first < scorer->items; first += BLOCK) {
+        const int32_t left = scorer->items - first;
+        scorer->score(scorer->self, 1, state, first, left < BLOCK ? left : BLOCK, scores + first, scratch);
+    }
+    free(state);
+    free(scratch);
+}
+
+static void add_events(sessrec_dataset *log, int64_t session, int64_t item, int32_t events) {
+    int failures = 0;
+    for (int32_t i = 0; i < events; ++i) failures += sessrec_dataset_add_numbers(log, -1, session, item, 0) != SESSREC_OK;
+    CHECK_EQ(failures, 0);
+}
+
+static void popularity(void) {
+    static const char *const sessions[3] = {"abab", "a", "ca"};  // a 4 events, b 2, c 1
+    TEST("pop is supp / (1 + supp), whatever was clicked") {
+        sessrec_dataset *log = letters_log(3, sessions, NULL);
+        sessrec_scorer pop;
+        CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop), SESSREC_OK);
+        sessrec_dataset_destroy(log);  // the scorer does not need it
+        static const int32_t clicks[2] = {2, 2};
+        float scores[3];
+        for (int n = 0; n <= 2; ++n) {
+            scores_after(&pop, clicks, n, scores);
+            CHECK_NEAR(scores[0], 4.0 / 5, 1e-7);
+            CHECK_NEAR(scores[1], 2.0 / 3, 1e-7);
+            CHECK_NEAR(scores[2], 1.0 / 2, 1e-7);
+        }
+        CHECK_EQ(pop.items, 3);
+        CHECK_EQ(pop.find_item(pop.self, "b"), 1);
+        CHECK_EQ(pop.find_item(pop.self, "z"), -1);
+        sessrec_scorer_destroy(&pop);
+    }
+    TEST("items with different support never tie, items with the same always do") {
+        static const int32_t support[5] = {8001, 8000, 8002, 8001, 3};
+        sessrec_dataset *log;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        for (int i = 0; i < 5; ++i) add_events(log, i, i, support[i]);
+        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        sessrec_scorer pop;
+        CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop), SESSREC_OK);
+        CHECK((float)(8000.0 / 8001) == (float)(8001.0 / 8002));  // the formula alone would tie
+        float scores[5];
+        scores_after(&pop, NULL, 0, scores);
+        CHECK(scores[2] > scores[0]);
+        CHECK(scores[0] == scores[3]);
+        CHECK(scores[0] > scores[1]);
+        CHECK(scores[2] < 1);
+        CHECK_NEAR(scores[1], 8000.0 / 8001, 3e-7);
+        CHECK_NEAR(scores[4], 0.75, 0);
+        sessrec_scorer_destroy(&pop);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("values of huge supports are different too, and below 1") {
+        static const int64_t support[5] = {INT64_C(1) << 40, (INT64_C(1) << 40) - 1, (INT64_C(1) << 40) - 1, 1 << 24, 0};  // largest first
+        float value[5];
+        sessrec__pop_values(support, 5, value);
+        CHECK(value[0] < 1 && value[0] > value[1] && value[1] == value[2] && value[2] > value[3]);
+        CHECK_NEAR(value[3], 1, 3e-7);
+        CHECK_NEAR(value[4], 0, 0);
+    }
+    TEST("s_pop adds one for every click in the session, repeats too, and forgets them at the next session") {
+        sessrec_dataset *log = letters_log(3, sessions, NULL);
+        sessrec_scorer s_pop;
+        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
+        sessrec_dataset_destroy(log);
+        static const int32_t clicks[3] = {2, 1, 2};
+        static const double expected[4][3] = {{0.8, 2 / 3.0, 0.5}, {0.8, 2 / 3.0, 1.5}, {0.8, 5 / 3.0, 1.5}, {0.8, 5 / 3.0, 2.5}};
+        for (int n = 3; n >= 0; --n) {
+            float scores[3];
+            scores_after(&s_pop, clicks, n, scores);
+            for (int i = 0; i < 3; ++i) CHECK_NEAR(scores[i], expected[n][i], 1e-7);
+        }
+        sessrec_scorer_destroy(&s_pop);
+    }
+    TEST("s_pop counts the last 1024 distinct items of a session") {
+        enum { ITEMS = 1026 };
+        sessrec_dataset *log = random_log(1, ITEMS, 9);
+        sessrec_scorer s_pop;
+        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
+        static int32_t clicks[ITEMS];
+        static float scores[ITEMS];
+        for (int32_t i = 0; i < ITEMS; ++i) clicks[i] = i;
+        scores_after(&s_pop, clicks, 1024, scores);
+        for (int32_t i = 0; i < ITEMS; ++i) CHECK_EQ(scores[i] >= 1, i < 1024);
+        scores_after(&s_pop, clicks, ITEMS, scores);
+        for (int32_t i = 0; i < ITEMS; ++i) CHECK_EQ(scores[i] >= 1, i >= 2);
+        sessrec_scorer_destroy(&s_pop);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("an evaluation with s_pop: what was clicked before is expected again") {
+        static const char *const test[2] = {"bbc", "cac"};
+        // b > b: b 1.67 is first.  b > c: b 2.67, a 0.8, c 0.5: 3.  c > a: c 1.5, a 0.8: 2.  a > c: a 1.8, c 1.5: 2
+        sessrec_dataset *log = letters_log(3, sessions, NULL), *later = letters_log(2, test, NULL);
+        sessrec_scorer s_pop;
+        sessrec_eval_config config = sessrec_eval_config_default();
+        sessrec_report report;
+        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
+        CHECK_EQ(sessrec_evaluate_scorer(&s_pop, later, &config, &report, NULL), SESSREC_OK);
+        CHECK_EQ(report.events, 4);
+        CHECK_NEAR(report.all.mrr[3], (1 + 1.0 / 3 + 0.5 + 0.5) / 4, 1e-15);
+        sessrec_scorer_destroy(&s_pop);
+        sessrec_dataset_destroy(log);
+        sessrec_dataset_destroy(later);
+    }
+}
+
+static void model(void) {
+    TEST("a score of the model has the same bits for any rows and any block") {
+        enum { ITEMS = 150, ROWS = 37 };
+        sessrec_dataset *log = random_log(30, ITEMS, 3);
+        sessrec_config network = small_config(2, 21);
+        sessrec_model *weights = random_model(&network, log, 4);
+        sessrec_scorer scorer;
+        CHECK_EQ(sessrec_scorer_model(weights, NULL, &scorer), SESSREC_OK);
+        CHECK_EQ(scorer.items, ITEMS);
+        CHECK_EQ(scorer.state_bytes % 16, 0);
+        char *states = (char *)malloc(scorer.state_bytes * ROWS);
+        void *scratch = malloc(scorer.scratch_bytes(scorer.self, ROWS));
+        int32_t clicks[2][ROWS];
+        uint32_t seed = 8;
+        for (int32_t r = 0; r < ROWS; ++r) {
+            scorer.begin(scorer.self, states + (size_t)r * scorer.state_bytes, NULL);
+            for (int c = 0; c < 2; ++c) clicks[c][r] = random_below(&seed, ITEMS);
+        }
+        for (int c = 0; c < 2; ++c) scorer.click(scorer.self, ROWS, states, clicks[c], scratch);
+        static float expected[ROWS][ITEMS], together[ROWS * ITEMS];
+        for (int32_t r = 0; r < ROWS; ++r) {
+            const int32_t own[2] = {clicks[0][r], clicks[1][r]};
+            scores_after(&scorer, own, 2, expected[r]);
+        }
+        static const int32_t first[5] = {0, 3, 0, 149, 10}, count[5] = {ITEMS, 64, 65, 1, 129};
+        static const int32_t rows[5] = {ROWS, 2, 16, 5, 33};
+        for (int k = 0; k < 5; ++k) {
+            scorer.score(scorer.self, rows[k], states, first[k], count[k], together, scratch);
+            for (int32_t r = 0; r < rows[k]; ++r)
+                CHECK(!memcmp(together + r * count[k], expected[r] + first[k], (size_t)count[k] * sizeof(float)));
+        }
+        CHECK_EQ(scorer.find_item(scorer.self, sessrec_model_item_id(weights, 77)), 77);
+        CHECK_EQ(scorer.find_item(scorer.self, "no such item"), -1);
+        free(states);
+        free(scratch);
+        sessrec_scorer_destroy(&scorer);
+        sessrec_model_destroy(weights);
+        sessrec_dataset_destroy(log);
+    }
+}
+
+static void errors(void) {
+    TEST("a scorer of nothing is refused and left empty") {
+        sessrec_scorer scorer;
+        memset(&scorer, 1, sizeof scorer);
+        CHECK_EQ(sessrec_scorer_model(NULL, NULL, &scorer), SESSREC_INVALID_ARGUMENT);
+        CHECK(!scorer.self && !scorer.score);
+        memset(&scorer, 1, sizeof scorer);
+        CHECK_EQ(sessrec_scorer_pop(NULL, NULL, &scorer), SESSREC_INVALID_ARGUMENT);
+        CHECK(!scorer.self && !scorer.score);
+        memset(&scorer, 1, sizeof scorer);
+        CHECK_EQ(sessrec_scorer_s_pop(NULL, NULL, &scorer), SESSREC_INVALID_ARGUMENT);
+        CHECK(!scorer.self && !scorer.score);
+        CHECK_EQ(sessrec_scorer_pop(NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        sessrec_scorer_destroy(&scorer);
+        sessrec_scorer_destroy(NULL);
+    }
+    TEST("a log without events has no popularity") {
+        sessrec_dataset *log;
+        sessrec_scorer scorer;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_pop(log, NULL, &scorer), SESSREC_NO_DATA);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("out of memory is an error at any request, and nothing leaks (R2)") {
+        sessrec_dataset *log = random_log(20, 300, 2);
+        sessrec_result result = SESSREC_OUT_OF_MEMORY;
+        int64_t n = 0;
+        for (; result && n < 40; ++n) {
+            counting_memory memory = {0, 0, n};
+            sessrec_allocator allocator = counting_allocator(&memory);
+            sessrec_scorer scorer;
+            result = sessrec_scorer_s_pop(log, &allocator, &scorer);
+            CHECK(result == SESSREC_OK || result == SESSREC_OUT_OF_MEMORY);
+            sessrec_scorer_destroy(&scorer);
+            CHECK_EQ(memory.blocks, 0);
+        }
+        CHECK_EQ(result, SESSREC_OK);
+        CHECK(n > 5);
+        sessrec_dataset_destroy(log);
+    }
+}
+
+int main(void) {
+    popularity();
+    model();
+    errors();
+    return test_report("baselines");
+}

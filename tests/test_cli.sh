@@ -1,0 +1,439 @@
+#!/bin/sh
+# test_cli.sh - what scripts may rely on when they call sessrec
+#
+# usage: tests/test_cli.sh [PROGRAM]      default: build/sessrec beside this directory
+#
+# Each test is a sentence (it), then what is run and what must be true. Needs a POSIX shell, awk, grep, sed and cmp.
+
+cd "$(dirname "$0")/.." || exit 1
+sessrec=${1:-build/sessrec}
+case $sessrec in /*) ;; *) sessrec=$PWD/$sessrec ;; esac
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/sessrec-cli.XXXXXX") || exit 1
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT PIPE TERM
+cd "$tmp" || exit 1
+LC_ALL=C
+export LC_ALL
+
+passed=0 failed=0 skipped=0 name='' checks=0 bad=0
+
+finish() {
+    [ -z "$name" ] && return
+    [ "$checks" -gt 0 ] || wrong 'it checks nothing'
+    if [ "$bad" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+}
+it() {
+    finish
+    name=$1 checks=0 bad=0
+}
+skip() {
+    name=''
+    skipped=$((skipped + 1))
+    echo "skipped $1: $2"
+}
+wrong() {
+    bad=$((bad + 1))
+    echo "FAILED  $name"
+    echo "        $1"
+    [ ! -s err ] || head -n 3 err | sed 's/^/        stderr: /'
+}
+# Counts a check, which is the rest of the line.
+holds() {
+    checks=$((checks + 1))
+    "$@"
+}
+
+: >err
+# Runs the program with empty input; out, err and $status are what came of it.
+run() { status=0; command="sessrec $*"; "$sessrec" "$@" >out 2>err </dev/null || status=$?; }
+# The same with input from the file `in`.
+run_with_input() { status=0; command="sessrec $*"; "$sessrec" "$@" <in >out 2>err || status=$?; }
+
+exits() { holds [ "$status" -eq "$1" ] || wrong "$command: exit status $status, not $1"; }
+prints() { holds grep -q -e "$1" out || wrong "$command: stdout has no '$1'"; }
+says() { holds grep -q -e "$1" err || wrong "$command: stderr has no '$1'"; }
+check() { holds "$@" >/dev/null 2>&1 || wrong "not true: $*"; }
+check_not() { ! holds "$@" >/dev/null 2>&1 || wrong "true: $*"; }
+equal() { holds [ "$1" = "$2" ] || wrong "'$1' is not '$2'"; }
+lines() { wc -l <"$1" | tr -d ' '; }
+
+# Bad usage: status 2, nothing on stdout, one line on stderr that has the pattern.
+refuses() {
+    pattern=$1
+    shift
+    run "$@"
+    exits 2
+    says "^sessrec: .*$pattern"
+    equal "$(lines err)" 1
+    equal "$(lines out)" 0
+}
+# Bad data: status 1 and one line.
+fails() {
+    pattern=$1
+    shift
+    run "$@"
+    exits 1
+    says "^sessrec: $pattern"
+    equal "$(lines err)" 1
+}
+
+# Quick training for tests.
+train() { run train "$@" --layers 16 --negatives 16 --batch 8; }
+
+# A log of walks round a ring of 12 items, a new visit every half hour for ten days: what comes next is nearly certain.
+make_log() {
+    awk -v seed="$1" -v sessions="$2" 'BEGIN {
+        print "SessionId\tItemId\tTime"
+        for (s = 0; s < sessions; s++) {
+            seed = (seed * 69069 + 12345) % 2147483648
+            item = int(seed / 65536) % 12
+            clicks = 2 + int(seed / 1024) % 4
+            for (i = 0; i < clicks; i++) printf "s%d\titem-%d\t%d\n", s, (item + i) % 12, 1700000000 + s * 1800 + i * 10
+        }
+    }'
+}
+make_log 1 480 >log.tsv
+make_log 2 40 >test.tsv
+
+# ---- usage ----
+
+it 'without arguments the program says what it can do'
+run; exits 0
+for c in demo train evaluate recommend split; do prints "sessrec $c "; done
+run help; exits 0; prints 'sessrec train '
+run --help; exits 0; prints 'sessrec train '
+
+it 'the version is three numbers'
+run --version; exits 0; prints '^sessrec [0-9]*\.[0-9]*\.[0-9]*$'
+
+it 'each command has a help that lists its options'
+run help train; exits 0; prints '--dropout-hidden'; prints '--resume'; cp out help
+run train --help; exits 0; check cmp out help
+for c in demo evaluate recommend split; do run help $c; exits 0; prints "usage: sessrec $c"; done
+
+it 'an unknown command or option is refused in one line'
+refuses "no command 'tarin'" tarin
+refuses 'no command' help tarin
+refuses 'did you mean --epochs' train log.tsv -o m --epoch 3
+refuses 'no option --frobnicate' train log.tsv -o m --frobnicate
+refuses 'no option --days' evaluate m log.tsv --days 3
+
+it 'what is missing or too much is named'
+refuses 'LOG -o MODEL' train
+refuses '-o MODEL' train log.tsv
+refuses "'more.tsv'" train log.tsv more.tsv -o m
+refuses '--epochs needs a value' train log.tsv -o m --epochs
+refuses '--epochs needs a value' train log.tsv -o m --epochs --json x
+refuses '--shuffle takes no value' train log.tsv -o m --shuffle=1
+refuses '--days' split log.tsv -o p
+refuses '-o PREFIX' split log.tsv --days 1
+refuses 'MODEL LOG' evaluate m
+refuses 'MODEL' recommend
+refuses '--checkpoint FILE' train log.tsv -o m --resume
+refuses '--valid LOG' train log.tsv -o m --patience 2
+
+it 'numbers and words are read as a whole or refused'
+for bad_number in 3x '' ' 3' 1e3 0x10 99999999999; do
+    refuses '--epochs takes a whole number' train log.tsv -o m --epochs "$bad_number"
+done
+for bad_number in x '' nan inf 1e99 0.1.2 '1 '; do refuses '--lr takes a number' train log.tsv -o m --lr "$bad_number"; done
+refuses 'xe|top1' train log.tsv -o m --loss xf
+refuses '--layers takes' train log.tsv -o m --layers 10,
+refuses '--layers takes' train log.tsv -o m --layers 10,0
+refuses '--layers takes' train log.tsv -o m --layers 1,1,1,1,1
+refuses '--embedding takes' train log.tsv -o m --embedding 0
+refuses '--activation takes' train log.tsv -o m --activation tanh:1
+refuses '--cutoffs takes' train log.tsv -o m --cutoffs 5,5
+refuses '--cutoffs takes' train log.tsv -o m --cutoffs 0
+refuses 'conservative|' evaluate m log.tsv --ties lucky
+refuses '-k must be' recommend m -k 0
+
+it 'numbers out of range are refused before anything is read'
+refuses '' train none.tsv -o m --dropout-hidden 1
+refuses '' train none.tsv -o m --epochs 0
+refuses '' train none.tsv -o m --lr 0
+refuses '' train none.tsv -o m --alpha 1.5
+refuses '' train none.tsv -o m --threads -1
+
+it 'a user-level GRU needs a log with users'
+refuses 'hrnn' train none.tsv -o m --hrnn none
+fails 'a user-level GRU needs a log with users' train log.tsv -o m --hrnn init
+fails 'a user-level GRU needs a log with users' train log.tsv -o m --user-layers 10
+
+it 'an output never overwrites an input'
+refuses 'overwritten' train log.tsv -o log.tsv
+refuses 'overwritten' train log.tsv -o m --test test.tsv --json test.tsv
+refuses 'overwritten' train log.tsv -o m --checkpoint m
+cp log.tsv p_train.tsv
+refuses 'overwritten' split p_train.tsv --days 1 -o p
+check cmp log.tsv p_train.tsv
+
+# ---- train ----
+
+it 'train writes a model, results go to stdout, progress to stderr'
+train log.tsv -o a.model --epochs 3; exits 0
+check test -s a.model
+prints '480 sessions'
+prints 'events per second'
+equal "$(grep -c '^epoch ' err)" 3
+equal "$(lines err)" 3
+check_not grep -q "$(printf '\r')" err
+
+number='-*[0-9][0-9.e+-]*'
+metric="{\"1\":$number,\"20\":$number}"
+test_part="\"test\":{\"events\":[0-9]*,\"unknown_items\":[0-9]*,\"recall\":$metric,\"mrr\":$metric,\"ndcg\":$metric}"
+train_part="\"train\":{\"events\":[0-9]*,\"batches\":[0-9]*,\"seconds\":$number,\"loss\":\[$number,$number\]}"
+
+it 'the JSON of a training run has the promised shape'
+train log.tsv -o m --epochs 2 --json r.json; exits 0
+check grep -qx "{$train_part}" r.json
+train log.tsv -o m --epochs 2 --test test.tsv --cutoffs 1,20 --json both.json; exits 0
+check grep -qx "{$train_part,$test_part}" both.json
+prints '^Recall '; prints '^MRR '; prints '^NDCG '
+
+it 'the events of the JSON are the pairs of all epochs'
+pairs=$(awk 'NR > 1 { n++; if (!seen[$1]++) s++ } END { print n - s }' log.tsv)
+check grep -q "\"events\":$((2 * pairs)),\"batches\"" both.json
+
+it 'evaluate gives what train gave with --test'
+run evaluate m test.tsv --cutoffs 1,20 --json test.json; exits 0
+check grep -qx "{$test_part}" test.json
+equal "$(cat test.json)" "$(sed 's/"train":{[^}]*},//' both.json)"
+
+it 'a ring is learned'
+train log.tsv -o ring.model --epochs 15 --lr 0.1 --dropout-hidden 0 --test test.tsv --cutoffs 1 --json ring.json; exits 0
+recall=$(sed 's/.*"recall":{"1":\([0-9.e+-]*\)}.*/\1/' ring.json)
+check awk -v r="$recall" 'BEGIN { exit !(r > 0.9 && r <= 1) }'
+
+it 'any number of threads gives the same model, another seed another one'
+train log.tsv -o t1.model --epochs 2 --threads 1; exits 0
+train log.tsv -o t2.model --epochs 2 --threads 2; exits 0
+train log.tsv -o s2.model --epochs 2 --seed 2; exits 0
+check cmp t1.model t2.model
+check_not cmp t1.model s2.model
+
+it 'a run that is resumed ends as one that never stopped'
+train log.tsv -o whole.model --epochs 4; exits 0
+train log.tsv -o half.model --epochs 2 --checkpoint run.ckpt; exits 0
+train log.tsv -o resumed.model --epochs 4 --checkpoint run.ckpt --resume; exits 0
+equal "$(grep -c '^epoch ' err)" 2
+check cmp whole.model resumed.model
+check_not cmp whole.model half.model
+
+it '--resume without a checkpoint file begins at the beginning'
+train log.tsv -o fresh.model --epochs 4 --checkpoint new.ckpt --resume; exits 0
+check cmp whole.model fresh.model
+
+it 'a checkpoint of other settings is refused'
+run train log.tsv -o m --epochs 4 --layers 8 --checkpoint run.ckpt --resume; exits 1
+
+it '--from goes on with the items and the shape of a model'
+{ cat log.tsv; printf 'x1\titem-3\t1800000000\nx1\tnovelty\t1800000010\n'; } >more.tsv
+run train more.tsv -o more.model --from a.model --epochs 1 --negatives 16 --batch 8; exits 0
+printf 'v\tnovelty\n' >in
+run_with_input recommend more.model -k 1; exits 0
+check_not grep -q novelty err
+
+it 'a validation log stops a run that gets no better'
+train log.tsv -o m --epochs 40 --lr 1e-9 --valid test.tsv --patience 2; exits 0
+says 'validation MRR@20'
+equal "$(grep -c '^epoch ' err)" 3
+
+it 'every loss, activation, optimizer, embedding and form of the GRU can be trained'
+for o in '--loss xe' '--loss top1' '--loss bpr' '--loss top1-max' '--loss bpr-max' '--loss top1 --paper-form' '--loss xe --logq 0' \
+    '--activation relu --loss bpr' '--activation leaky:0.1 --loss top1-max' '--activation selu:1.05:1.67 --loss bpr-max --bpreg 0.5' \
+    '--optimizer sgd' '--optimizer rmsprop --lr 0.01' '--optimizer adadelta --lr 1 --decay 0.95' '--optimizer adam --lr 0.01 --beta1 0.8' \
+    '--embedding none' '--embedding 8' '--embedding tied --layers 12,16' '--gru reset-after' '--smoothing 0.1 --l2 0.001 --gradient-cap 1' \
+    '--shuffle --skip-own-target --alpha 0 --momentum 0 --dropout-input 0.1'; do
+    # shellcheck disable=SC2086
+    train log.tsv -o m --epochs 1 $o; exits 0
+done
+
+it 'the output activation follows the loss'
+train log.tsv -o m1 --epochs 1 --loss bpr-max; train log.tsv -o m2 --epochs 1 --loss bpr-max --activation elu:0.5; check cmp m1 m2
+train log.tsv -o m1 --epochs 1 --loss top1; train log.tsv -o m2 --epochs 1 --loss top1 --activation tanh; check cmp m1 m2
+
+it 'filters are used when asked for, and only then'
+train log.tsv -o m --epochs 1 --min-length 3 --min-support 1; exits 0; prints 'left out by the filters'
+train log.tsv -o m --epochs 1; check_not grep -q 'left out by' out
+
+it 'columns may have any name, place and separator'
+sed '1s/.*/when;visit;thing/; 1!s/^\(.*\)	\(.*\)	\(.*\)$/\3;\1;\2/' log.tsv >other.csv
+train other.csv -o m --epochs 1 --session-column visit --item-column thing --time-column when; exits 0; cp m other.model
+train log.tsv -o m --epochs 1; check cmp m other.model
+train other.csv -o m --epochs 1 --session-column 2 --item-column 3 --time-column 1 --separator ';'; exits 0; check cmp m other.model
+
+# ---- bad data ----
+
+it 'a row that cannot be read is named by file and line, or skipped'
+{ sed -n 1,3p log.tsv; echo 'no tabs here'; sed 1,3d log.tsv; } >bad.tsv
+fails 'bad.tsv:4: ' train bad.tsv -o bad.model
+check_not test -e bad.model
+train bad.tsv -o m --epochs 1 --skip-bad-rows; exits 0; says '1 rows could not be read'
+
+it 'a file that is not there is named'
+fails 'none.tsv: ' train none.tsv -o m
+fails 'none.model: ' evaluate none.model log.tsv
+fails 'none.model: ' recommend none.model
+
+it 'an output that cannot be written is found out before training'
+fails 'no-such-directory/m: ' train log.tsv -o no-such-directory/m
+fails 'no-such-directory/r.json: ' train log.tsv -o unborn.model --json no-such-directory/r.json
+check_not test -e unborn.model
+
+it 'a log without a session of two clicks teaches nothing'
+printf 'SessionId\tItemId\tTime\na\tx\t1\nb\ty\t2\n' >lonely.tsv
+run train lonely.tsv -o lonely.model; exits 1; says '^sessrec: '
+check_not test -e lonely.model
+
+it 'a missing column of users is an error only if it was asked for'
+fails 'log.tsv:1: .*Customer' train log.tsv -o m --user Customer
+
+it 'a damaged model is refused'
+size=$(wc -c <a.model)
+for keep in 0 1 63 64 1000 $((size - 1)); do
+    dd if=a.model of=cut.model bs=1 count="$keep" 2>dd.log
+    fails 'cut.model: ' evaluate cut.model test.tsv
+done
+{ cat a.model; echo; } >long.model
+fails 'long.model: ' evaluate long.model test.tsv
+fails 'log.tsv: ' recommend log.tsv
+
+# ---- evaluate ----
+
+it 'events of unknown items are counted and left out'
+{ cat test.tsv; printf 'u1\titem-1\t1800000000\nu1\tnever-seen\t1800000001\nu1\titem-2\t1800000002\n'; } >unknown.tsv
+run evaluate a.model unknown.tsv --json unknown.json; exits 0
+check grep -q '"unknown_items":1,' unknown.json
+known=$(awk 'NR > 1 { n++; if (!seen[$1]++) s++ } END { print n - s }' test.tsv)
+check grep -q "{\"events\":$((known + 1))," unknown.json
+
+it 'the order of ties is conservative <= median <= standard'
+for t in conservative median standard; do
+    run evaluate a.model test.tsv --ties $t --cutoffs 1 --json $t.json; exits 0
+done
+sed 's/.*"recall":{"1":\([0-9.e+-]*\)}.*/\1/' conservative.json median.json standard.json >ties
+check awk '$1 + 0 < last + 0 { exit 1 } { last = $1 } END { if (NR != 3) exit 1 }' ties
+
+it 'a breakdown and coverage are printed when asked for'
+run evaluate a.model test.tsv --breakdown --coverage; exits 0
+prints 'after clicks'; prints 'session length'; prints '^Coverage'
+
+# ---- recommend ----
+
+it 'recommend answers each click with a line: the session, then k items'
+printf 'v1\titem-3\nv2\titem-7\nv1\titem-4\n' >in
+run_with_input recommend ring.model -k 3; exits 0
+equal "$(lines out)" 3
+equal "$(cut -f 1 out | tr '\n' ' ')" 'v1 v2 v1 '
+check awk -F '\t' 'NF != 4 { exit 1 }' out
+prints '^v1	item-4	'; prints '^v2	item-8	'
+
+it 'sessions do not disturb each other'
+grep '^v1' out >mixed
+printf 'v1\titem-3\nv1\titem-4\n' >in
+run_with_input recommend ring.model -k 3; exits 0
+check cmp out mixed
+
+it 'many sessions are kept apart'
+awk 'BEGIN { for (click = 0; click < 2; click++) for (i = 0; i < 1000; i++) printf "v%d\titem-%d\n", i, (i + click) % 12 }' >in
+run_with_input recommend ring.model -k 1; exits 0
+equal "$(sed '1,1000d' out | awk -F '\t' '$2 == "item-" (NR + 1) % 12' | grep -c .)" 1000
+
+it 'items that the session has clicked come only with --allow-seen'
+printf 'v\titem-1\n' >in
+run_with_input recommend ring.model -k 20; equal "$(awk -F '\t' '{ print NF - 1 }' out)" 11; check_not grep -q '	item-1	' out
+run_with_input recommend ring.model -k 20 --allow-seen; equal "$(awk -F '\t' '{ print NF - 1 }' out)" 12
+
+it 'an unknown item gets a line too, and one note'
+printf 'v\tnever-seen\nv\tnever-seen-either\n' >in
+run_with_input recommend ring.model -k 3; exits 0
+equal "$(lines out)" 2
+check awk -F '\t' 'NF != 4 { exit 1 }' out
+equal "$(lines err)" 1
+says 'never-seen'
+
+it 'a line that is no click is named by its number'
+for line in 'no tab' '' '	item-1' 'v	' 'v	item-1	more'; do
+    printf 'v\titem-1\n%s\n' "$line" >in
+    run_with_input recommend ring.model; exits 1; says '^sessrec: stdin:2: '; equal "$(lines out)" 1
+done
+awk 'BEGIN { for (i = 0; i < 2000; i++) printf "v"; print "\titem-1" }' >in
+run_with_input recommend ring.model; exits 1; says '^sessrec: stdin:1: '
+
+it 'CRLF and a missing last newline are fine'
+printf 'v\titem-3\r\nv\titem-4' >in
+run_with_input recommend ring.model -k 1; exits 0
+equal "$(lines out)" 2
+check_not grep -q "$(printf '\r')" out
+
+it 'no input is no output'
+run recommend ring.model; exits 0; equal "$(lines out)" 0; equal "$(lines err)" 0
+
+# ---- split ----
+
+it 'split cuts in time, and says what it dropped'
+run split log.tsv --days 2 -o parts; exits 0
+prints 'train '; prints 'test '; prints 'dropped '
+last=$(awk 'NR > 1 && $3 > m { m = $3 } END { printf "%d", m }' parts_train.tsv)
+first=$(awk 'NR == 2 { m = $3 } NR > 1 && $3 < m { m = $3 } END { printf "%d", m }' parts_test.tsv)
+end=$(awk 'NR > 1 && $3 > m { m = $3 } END { printf "%d", m }' log.tsv)
+check test "$last" -lt "$first"
+check test "$first" -ge $((end - 2 * 86400))
+train parts_train.tsv -o m --epochs 1 --test parts_test.tsv; exits 0
+prints 'unknown items left out: 0'
+
+it 'split leaves out rare items, and single clicks'
+{ cat log.tsv; printf 'r1\trare\t1700000100\nr1\titem-1\t1700000110\nr2\titem-1\t1700000200\n'; } >rare.tsv
+run split rare.tsv --days 2 -o rare; exits 0
+check_not grep -q -e rare -e '^r[12]' rare_train.tsv
+run split rare.tsv --days 2 -o rare --min-support 1 --min-length 1; exits 0
+check grep -q '^r2' rare_train.tsv
+
+it 'a split that leaves nothing is an error and writes nothing'
+fails 'log.tsv: nothing is left' split log.tsv --days 1000 -o nothing
+check_not test -e nothing_train.tsv
+
+# ---- the rest ----
+
+it 'Ctrl-C stops the run and writes no model; the checkpoint lets it go on'
+# --foreground: without it timeout signals the process and its group, which is Ctrl-C twice, and the second ends the program at once.
+if timeout --foreground --preserve-status 5 true 2>/dev/null; then
+    command='sessrec train, interrupted'
+    for seconds in 1 4 16; do  # long enough for a first checkpoint, also on a busy machine
+        status=0
+        timeout --foreground --preserve-status -s INT $seconds "$sessrec" train log.tsv -o never.model --epochs 1000000 \
+            --layers 16 --batch 8 --negatives 16 --checkpoint stop.ckpt >out 2>err || status=$?
+        [ ! -s stop.ckpt ] || break
+    done
+    exits 1
+    says '^sessrec: stopped'; says '--resume to go on from stop.ckpt'
+    check_not test -e never.model
+    check test -s stop.ckpt
+else
+    skip 'Ctrl-C' 'there is no timeout program that keeps the exit status'
+fi
+
+it 'a full disk is noticed'
+if [ -w /dev/full ]; then
+    printf 'v\titem-3\n' >in
+    status=0 command='sessrec recommend >/dev/full'
+    "$sessrec" recommend ring.model <in >/dev/full 2>err || status=$?
+    exits 1; says 'stdout: cannot be written'
+    fails '/dev/full: ' evaluate a.model test.tsv --json /dev/full
+else
+    skip 'a full disk' 'there is no /dev/full'
+fi
+
+it 'the demo beats both simple rules'
+if [ "${SESSREC_SKIP_DEMO:-0}" = 0 ]; then
+    run demo; exits 0
+    check awk '/the GRU/ { gru = $(NF - 1) } /in this visit/ { visit = $(NF - 1) } /in the shop/ { shop = $(NF - 1) }
+        END { exit !(gru > 1.5 * visit && visit > shop && shop > 0 && gru < 0.95) }' out
+else
+    skip 'the demo' 'SESSREC_SKIP_DEMO is set'
+fi
+
+finish
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,1315 @@
+// Click logs: how they are read, ordered, filtered, cut, split and written.
+#include "models.h"
+
+#include <stdlib.h>
+
+// ---- helpers -----------------------------------------------------------------------------------------------
+
+static sessrec_error failure;  // of the call made last
+
+static sessrec_dataset *parse_as(const char *text, const sessrec_log_format *format) {
+    sessrec_dataset *log;
+    memset(&failure, 0, sizeof failure);
+    sessrec_dataset_parse(text, strlen(text), format, &log, &failure);
+    CHECK((log != NULL) == (failure.code == SESSREC_OK));
+    return log;
+}
+static sessrec_dataset *parse(const char *text) {
+    return parse_as(text, NULL);
+}
+static sessrec_log_format columns(const char *session, const char *item, const char *time, const char *user) {
+    sessrec_log_format format = sessrec_log_format_default();
+    format.session_column = session;
+    format.item_column = item;
+    format.time_column = time;
+    format.user_column = user;
+    return format;
+}
+
+// A log as a text: "session[@user]:item item ...;" for each session, in order.
+static const char *shape(const sessrec_dataset *log) {
+    static char text[4096];
+    size_t used = 0;
+    sessrec_log_view view = sessrec_dataset_view(log);
+    text[0] = 0;
+    for (int32_t s = 0; s < view.sessions; ++s) {
+        const char *name = sessrec_dataset_session_id(log, s);
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s", name ? name : "?");
+        if (view.session_user) used += (size_t)snprintf(text + used, sizeof text - used, "@%s", sessrec_dataset_user_id(log, view.session_user[s]));
+        for (int64_t e = view.session_begin[s]; e < view.session_begin[s + 1] && used + 300 < sizeof text; ++e)
+            used += (size_t)snprintf(text + used, sizeof text - used, "%c%s", e == view.session_begin[s] ? ':' : ' ', sessrec_dataset_item_id(log, view.item[e]));
+        used += (size_t)snprintf(text + used, sizeof text - used, ";");
+    }
+    return text;
+}
+// The items in the order of their numbers, and the support of each.
+static const char *item_list(const sessrec_dataset *log) {
+    static char text[1024];
+    size_t used = 0;
+    sessrec_log_view view = sessrec_dataset_view(log);
+    text[0] = 0;
+    for (int32_t i = 0; i < view.items && used + 300 < sizeof text; ++i)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s=%d", i ? " " : "", sessrec_dataset_item_id(log, i), (int)view.support[i]);
+    return text;
+}
+static void check_shape(sessrec_dataset *log, const char *expected) {
+    CHECK_TEXT(shape(log), expected);
+    sessrec_dataset_destroy(log);
+}
+// The time of the only event of a log whose row has this time field; NaN if the row is refused.
+static double time_of(const char *field) {
+    char text[2048];
+    sessrec_dataset *log;
+    double time = NAN;
+    snprintf(text, sizeof text, "SessionId\tItemId\tTime\n1\t1\t%s\n", field);
+    if (sessrec_dataset_parse(text, strlen(text), NULL, &log, NULL) == SESSREC_OK) time = sessrec_dataset_view(log).time[0];
+    sessrec_dataset_destroy(log);
+    return time;
+}
+static int same_bits(double a, double b) {
+    return !memcmp(&a, &b, sizeof a);
+}
+static void check_bad(const char *text, int64_t line, const char *sentence) {
+    CHECK(!parse(text));
+    CHECK_EQ(failure.code, SESSREC_BAD_LOG);
+    CHECK_EQ(failure.line, line);
+    CHECK_TEXT(failure.text, sentence);
+}
+static sessrec_filter rule(int32_t drop_repeats, int64_t min_support, int64_t min_length, int64_t max_length) {
+    sessrec_filter filter;
+    filter.drop_repeats = drop_repeats;
+    filter.min_support = min_support;
+    filter.min_length = min_length;
+    filter.max_length = max_length;
+    return filter;
+}
+static sessrec_dataset *letters(const char *a, const char *b, const char *c, const char *d) {
+    const char *text[4];
+    int count = 0;
+    if (a) text[count++] = a;
+    if (b) text[count++] = b;
+    if (c) text[count++] = c;
+    if (d) text[count++] = d;
+    return letters_log(count, text, NULL);
+}
+
+// Whether two logs say the same by their ids; with `numbers`, also by their item numbers.
+static int same_log(const sessrec_dataset *a, const sessrec_dataset *b, int numbers) {
+    sessrec_log_view x = sessrec_dataset_view(a), y = sessrec_dataset_view(b);
+    if (x.events != y.events || x.sessions != y.sessions || x.items != y.items || x.users != y.users || !x.session_user != !y.session_user) return 0;
+    for (int32_t s = 0; s < x.sessions; ++s) {
+        if (x.session_begin[s + 1] != y.session_begin[s + 1] || strcmp(sessrec_dataset_session_id(a, s), sessrec_dataset_session_id(b, s))) return 0;
+        if (x.session_user && strcmp(sessrec_dataset_user_id(a, x.session_user[s]), sessrec_dataset_user_id(b, y.session_user[s]))) return 0;
+    }
+    for (int64_t e = 0; e < x.events; ++e) {
+        if (!same_bits(x.time[e], y.time[e]) || strcmp(sessrec_dataset_item_id(a, x.item[e]), sessrec_dataset_item_id(b, y.item[e]))) return 0;
+        if (numbers && x.item[e] != y.item[e]) return 0;
+    }
+    return 1;
+}
+
+// ---- layouts of text ---------------------------------------------------------------------------------------
+
+static void layouts(void) {
+    TEST("a TSV file with the usual header is read") {
+        sessrec_dataset *log = parse("SessionId\tItemId\tTime\n7\tx\t10\n7\ty\t11\n8\tx\t12\n");
+        sessrec_log_view view = sessrec_dataset_view(log);
+        CHECK_EQ(view.events, 3);
+        CHECK_EQ(view.sessions, 2);
+        CHECK_EQ(view.items, 2);
+        CHECK_EQ(view.users, 0);
+        CHECK(view.session_user == NULL);
+        CHECK_EQ(view.session_begin[0], 0);
+        CHECK_EQ(view.session_begin[1], 2);
+        CHECK_EQ(view.session_begin[2], 3);
+        CHECK_EQ(view.item[2], 0);
+        CHECK_NEAR(view.time[1], 11, 0);
+        CHECK_EQ(view.support[0], 2);
+        CHECK_EQ(view.bad_rows, 0);
+        CHECK_EQ(view.dropped_events, 0);
+        check_shape(log, "7:x y;8:x;");
+    }
+    TEST("the separator is what the first line has most of: tab, comma or semicolon") {
+        check_shape(parse("SessionId,ItemId,Time\n1,a;b,2\n"), "1:a;b;");
+        check_shape(parse("SessionId;ItemId;Time\n1;a,b;2\n"), "1:a,b;");
+        check_shape(parse("Session_Id\tItemId\tTime\tx,y\n1\ta,b\t2\t\n"), "1:a,b;");
+    }
+    TEST("of separators that the first line has as many of, tab goes before comma and comma before semicolon") {
+        check_shape(parse("SessionId\tItemId\tTime\tx,y,z,w\n1\ta,b,c,d\t2\n"), "1:a,b,c,d;");
+        check_shape(parse("SessionId,ItemId,Time,x;y;z;w\n1,a;b;c;d,2\n"), "1:a;b;c;d;");
+    }
+    TEST("a separator that is given is used") {
+        sessrec_log_format format = sessrec_log_format_default();
+        format.separator = '|';
+        check_shape(parse_as("SessionId|ItemId|Time\n1|a,b;c\td|2\n", &format), "1:a,b;c\td;");
+    }
+    TEST("columns are found by name in any order and case, '_' ignored") {
+        check_shape(parse("time,price,ITEM_ID,sessionid,user_id\n5,9,a,1,u\n"), "1@u:a;");
+        sessrec_log_format format = columns("visit", "product_code", "when", "ZONE_A");
+        check_shape(parse_as("_zonea_,Visit,WHEN,ProductCode\nu,1,5,a\n", &format), "1@u:a;");
+    }
+    TEST("a name must match to its end") {
+        CHECK(!parse("SessionIds,ItemId,Time\n1,a,5\n"));
+        CHECK_EQ(failure.code, SESSREC_BAD_LOG);
+    }
+    TEST("of two columns of one name the first is taken") {
+        check_shape(parse("ItemId,SessionId,ItemId,Time\na,1,b,5\n"), "1:a;");
+    }
+    TEST("one column may serve as session and as user") {
+        sessrec_log_format format = columns("u", "ItemId", "Time", "u");
+        check_shape(parse_as("u,ItemId,Time\n1,a,5\n", &format), "1@1:a;");
+    }
+    TEST("columns may be given as numbers from 1; a first line whose time is none is then a header") {
+        sessrec_log_format format = columns("2", "1", "3", "UserId");
+        check_shape(parse_as("a,1,5\nb,1,6\n", &format), "1:a b;");
+        check_shape(parse_as("item,session,time\na,1,5\nb,1,6\n", &format), "1:a b;");
+        check_shape(parse_as("UserId,session,time\na,1,5\n", &format), "1:a;");
+        format.user_column = "3";
+        check_shape(parse_as("a,1,5\n", &format), "1@5:a;");
+    }
+    TEST("numbers beside names: the first line is a header") {
+        sessrec_log_format format = columns("1", "ItemId", "3", "UserId");
+        check_shape(parse_as("5,ItemId,5,UserId\n1,a,2,u\n", &format), "1@u:a;");
+        format = columns("1", "2", "3", "who");
+        check_shape(parse_as("1,2,3,who\n1,a,2,u\n", &format), "1@u:a;");
+    }
+    TEST("with numbers and no time column no line is a header") {
+        sessrec_log_format format = columns("1", "2", "", "");
+        check_shape(parse_as("session,item\n1,a\n", &format), "session:item;1:a;");
+    }
+    TEST("without a time column the order of the rows is the order in time") {
+        sessrec_log_format format = columns("SessionId", "ItemId", "", NULL);
+        sessrec_dataset *log = parse_as("SessionId,ItemId,Time\n2,b,9\n1,a,8\n2,c,7\n", &format);
+        CHECK_NEAR(sessrec_dataset_view(log).time[1], 2, 0);
+        check_shape(log, "2:b c;1:a;");
+    }
+    TEST("the user column is ignored if the format says so, and must be there if it is asked for by another name") {
+        sessrec_log_format format = columns("SessionId", "ItemId", "Time", "");
+        check_shape(parse_as("SessionId,ItemId,Time,UserId\n1,a,2,u\n", &format), "1:a;");
+        check_shape(parse_as("SessionId,ItemId,Time,UserId\n1,a,2\n", &format), "1:a;");
+        format.user_column = "visitor";
+        CHECK(!parse_as("SessionId,ItemId,Time,UserId\n1,a,2,u\n", &format));
+        CHECK_TEXT(failure.text, "the header has no column \"visitor\", it reads \"SessionId,ItemId,Time,UserId\"");
+    }
+    TEST("CRLF, blank lines, a byte order mark and a missing last line end are no matter") {
+        check_shape(parse("\xef\xbb\xbfSessionId,ItemId,Time\r\n\r\n1,a,2\r\n\n1,b,3"), "1:a b;");
+        check_shape(parse("\n\r\nSessionId,ItemId,Time\n1,a,2\r"), "1:a;");
+    }
+    TEST("fields may be quoted; separators and doubled quotes stand inside") {
+        check_shape(parse("\"SessionId\",\"Item\"\"Id\",ItemId,Time\n\"1\",x,\"a,\"\"b\"\"\",\"2\"\n\"1\",x,\"\"\"\",3\n"), "1:a,\"b\" \";");
+    }
+    TEST("a quote inside of a field that does not begin with one stands for itself") {
+        check_shape(parse("SessionId,ItemId,Time\n1,a\"\"b\"c,2\n"), "1:a\"\"b\"c;");
+    }
+    TEST("ids are kept verbatim") {
+        check_shape(parse("SessionId,ItemId,Time\n007, a b ,2\n7,\xc3\xa4\xff,3\n"), "007: a b ;7:\xc3\xa4\xff;");
+    }
+    TEST("fields behind those that are needed are no matter") {
+        check_shape(parse("SessionId,ItemId,Time\n1,a,2,,\"x\",y\n"), "1:a;");
+    }
+    TEST("a header without rows is a log without events") {
+        sessrec_dataset *log = parse("SessionId,ItemId,Time,UserId\n");
+        sessrec_log_view view = sessrec_dataset_view(log);
+        CHECK_EQ(view.events, 0);
+        CHECK_EQ(view.sessions, 0);
+        CHECK_EQ(view.items, 0);
+        CHECK_EQ(view.session_begin[0], 0);
+        check_shape(log, "");
+    }
+    TEST("ids of 255 bytes are read, also where quotes are doubled") {
+        char text[1200], id[256];
+        memset(id, 'x', 255);
+        id[255] = 0;
+        snprintf(text, sizeof text, "SessionId,ItemId,Time\n%s,\"%.254s\"\"\",1\n", id, id);
+        sessrec_dataset *log = parse(text);
+        CHECK_TEXT(sessrec_dataset_session_id(log, 0), id);
+        id[254] = '"';
+        CHECK_TEXT(sessrec_dataset_item_id(log, 0), id);
+        sessrec_dataset_destroy(log);
+    }
+}
+
+// ---- what is refused ---------------------------------------------------------------------------------------
+
+static char *long_line(size_t size, const char *tail, size_t *total) {
+    const char *head = "SessionId,ItemId,Time,x\n1,a,2,";
+    char *text = (char *)malloc(strlen(head) + size + strlen(tail) + 1);
+    strcpy(text, head);
+    memset(text + strlen(head), 'x', size);
+    strcpy(text + strlen(head) + size, tail);
+    *total = strlen(text);
+    return text;
+}
+
+#define HEAD "SessionId,ItemId,Time\n1,a,1\n"
+
+static void bad_rows(void) {
+    TEST("a row that cannot be read is named by its line, the place and the reason") {
+        check_bad(HEAD "2,b\n", 3, "the row \"2,b\" has too few fields");
+        check_bad(HEAD "\n,b,5\n", 4, "the session id \"\" is empty");
+        check_bad(HEAD "2,\"\",5\n", 3, "the item id \"\" is empty");
+        check_bad("UserId,SessionId,ItemId,Time\n,1,a,5\n", 2, "the user id \"\" is empty");
+        check_bad(HEAD "2,b,noon\n", 3, "the time \"noon\" is neither a number nor a date like 2014-04-07T10:51:09Z");
+        check_bad(HEAD "2,\"b,5\n3,c\",6\n", 3, "the row \"2,\"b,5\" has a quote that is not closed");
+        check_bad(HEAD "2,\"b\"c,5\n", 3, "the row \"2,\"b\"c,5\" has text behind a closing quote");
+        check_bad(HEAD "2,b,5,\"x\n", 3, "the row \"2,b,5,\"x\" has a quote that is not closed");
+    }
+    TEST("an id over 255 bytes is refused") {
+        char text[1200], id[257];
+        memset(id, 'x', 256);
+        id[256] = 0;
+        snprintf(text, sizeof text, HEAD "2,%s,1\n", id);
+        check_bad(text, 3, "the item id \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\" is longer than 255 bytes");
+        snprintf(text, sizeof text, HEAD "2,\"%.255s\"\"\",1\n", id);
+        CHECK(!parse(text));
+        CHECK_EQ(failure.line, 3);
+    }
+    TEST("an id with a NUL byte is refused") {
+        sessrec_dataset *log;
+        CHECK_EQ(sessrec_dataset_parse(HEAD "2,b\0c,5\n", sizeof HEAD "2,b\0c,5\n" - 1, NULL, &log, &failure), SESSREC_BAD_LOG);
+        CHECK(log == NULL);
+        CHECK_EQ(failure.line, 3);
+        CHECK_TEXT(failure.text, "the item id \"b c\" has a NUL byte in it");
+    }
+    TEST("a line over 1 MiB is refused") {
+        sessrec_dataset *log;
+        size_t total;
+        char *text = long_line((1 << 20) - 6, "\n1,b,3\n", &total);
+        CHECK_EQ(sessrec_dataset_parse(text, total, NULL, &log, NULL), SESSREC_OK);
+        check_shape(log, "1:a b;");
+        free(text);
+        text = long_line((1 << 20) - 5, "\n1,b,3\n", &total);
+        CHECK_EQ(sessrec_dataset_parse(text, total, NULL, &log, &failure), SESSREC_BAD_LOG);
+        CHECK_EQ(failure.line, 2);
+        CHECK_TEXT(failure.text, "the line \"1,a,2,xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\" is longer than 1 MiB");
+        free(text);
+    }
+    TEST("excerpts are cut between characters and show no control characters") {
+        check_bad(HEAD "2,b,\x01\x7f\xc3\xa4\n", 3, "the time \"  \xc3\xa4\" is neither a number nor a date like 2014-04-07T10:51:09Z");
+        check_bad(HEAD "2,b,0123456789012345678901234567890123456\xe2\x82\xac\xe2\x82\xac\n", 3,
+                  "the time \"0123456789012345678901234567890123456\xe2\x82\xac...\" is neither a number nor a date like 2014-04-07T10:51:09Z");
+        check_bad(HEAD "2,b,01234567890123456789012345678901234567\xe2\x82\xac\n", 3,
+                  "the time \"01234567890123456789012345678901234567...\" is neither a number nor a date like 2014-04-07T10:51:09Z");
+    }
+    TEST("with skip_bad_rows bad rows are counted, and leave nothing behind") {
+        sessrec_log_format format = sessrec_log_format_default();
+        format.skip_bad_rows = 1;
+        sessrec_dataset *log = parse_as(HEAD "x,y\n,z,2\n3,q,never\n1,\"b,2\n1,b,2\n", &format);
+        CHECK_EQ(sessrec_dataset_view(log).bad_rows, 4);
+        CHECK_EQ(sessrec_dataset_find_item(log, "q"), -1);
+        check_shape(log, "1:a b;");
+    }
+    TEST("a header that cannot be used is an error even then") {
+        sessrec_log_format format = sessrec_log_format_default();
+        format.skip_bad_rows = 1;
+        CHECK(!parse_as("Session,ItemId,Time\n1,a,1\n", &format));
+        CHECK_EQ(failure.line, 1);
+        CHECK_TEXT(failure.text, "the header has no column \"SessionId\", it reads \"Session,ItemId,Time\"");
+        CHECK(!parse_as("\nSessionId\tItemId\n1\ta\n", &format));
+        CHECK_EQ(failure.line, 2);
+        CHECK_TEXT(failure.text, "the header has no column \"Time\", it reads \"SessionId ItemId\"");
+        CHECK(!parse_as("SessionId,\"ItemId,Time\n1,a,1\n", &format));
+        CHECK_EQ(failure.line, 1);
+        CHECK_TEXT(failure.text, "the header \"SessionId,\"ItemId,Time\" has a quote that is not closed");
+    }
+    TEST("with numbered columns a first line that lacks a field is a bad row, not a header") {
+        sessrec_log_format format = columns("1", "2", "3", "");
+        CHECK(!parse_as("1,a\n", &format));
+        CHECK_EQ(failure.line, 1);
+        CHECK_TEXT(failure.text, "the row \"1,a\" has too few fields");
+        CHECK(!parse_as("1,\"a\n", &format));
+        CHECK_TEXT(failure.text, "the row \"1,\"a\" has a quote that is not closed");
+    }
+    TEST("an empty text is an error") {
+        check_bad("", 0, "the log is empty, not even a header is there");
+        check_bad("\n\r\n\n", 0, "the log is empty, not even a header is there");
+        check_bad("\xef\xbb\xbf", 0, "the log is empty, not even a header is there");
+        sessrec_dataset *log;
+        CHECK_EQ(sessrec_dataset_parse(NULL, 0, NULL, &log, NULL), SESSREC_BAD_LOG);
+    }
+    TEST("bad arguments are refused with a sentence") {
+        sessrec_dataset *log = NULL;
+        sessrec_log_format format = sessrec_log_format_default();
+        CHECK_EQ(sessrec_dataset_parse(NULL, 5, NULL, &log, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_parse("", 0, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_load(NULL, NULL, &log, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_load("x", NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_create(NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        memset(&format, 0, sizeof format);
+        CHECK(!parse_as(HEAD, &format));
+        CHECK_EQ(failure.code, SESSREC_INVALID_ARGUMENT);
+        CHECK_TEXT(failure.text, "the log format was not made by sessrec_log_format_default()");
+        CHECK_EQ(sessrec_dataset_create(&format, &log), SESSREC_INVALID_ARGUMENT);
+        format = columns("SessionId", NULL, "Time", "");
+        CHECK(!parse_as(HEAD, &format));
+        CHECK_TEXT(failure.text, "the log format names no column for the item");
+        format = columns("", "ItemId", "Time", "");
+        CHECK(!parse_as(HEAD, &format));
+        CHECK_TEXT(failure.text, "the log format names no column for the session");
+        format = columns("SessionId", "0", "Time", "");
+        CHECK(!parse_as(HEAD, &format));
+        CHECK_TEXT(failure.text, "\"0\" is no column, they are counted from 1");
+        format.item_column = "99999999999999999999";
+        CHECK(!parse_as(HEAD, &format));
+        CHECK_EQ(failure.code, SESSREC_INVALID_ARGUMENT);
+        format = sessrec_log_format_default();
+        format.separator = '"';
+        CHECK(!parse_as(HEAD, &format));
+        CHECK_TEXT(failure.text, "a quote or a line end cannot separate fields");
+    }
+}
+
+// ---- times -------------------------------------------------------------------------------------------------
+
+static void times(void) {
+    TEST("numbers are read as the nearest double") {
+        static const char *const text[] = {"0", "1396437466", "1396437466.94", "-12.5", "+3", ".5", "5.", "1e3", "1.5E-3", "25e+1", "1396437466.940123456",
+                                           "0.1", "123456789012345678901234567890", "9007199254740993", "9007199254740993.000000000000000000001",
+                                           "9007199254740992.99999999999999999999", "2.2250738585072011e-308", "4.9e-324", "1.7976931348623157e308",
+                                           "2.4703282292062327e-324", "2.4703282292062328e-324", "0.000000000000000000000000000000000000000000123",
+                                           "0e999999999999", "1e-999999999999", "8.9e-324", "1396437466.9400000572204589843750001"};
+        for (size_t i = 0; i < sizeof text / sizeof *text; ++i) {
+            if (!same_bits(time_of(text[i]), strtod(text[i], NULL))) printf("%s\n", text[i]);
+            CHECK(same_bits(time_of(text[i]), strtod(text[i], NULL)));
+        }
+        CHECK(same_bits(time_of("-0"), 0.0));
+    }
+    TEST("random decimals are read as strtod reads them") {
+        uint32_t state = 77;
+        int wrong = 0;
+        for (int i = 0; i < 3000; ++i) {
+            char text[64];
+            int digits = 1 + random_below(&state, 22), point = random_below(&state, 23), used = 0;
+            for (int d = 0; d < digits; ++d) {
+                if (d == point) text[used++] = '.';
+                text[used++] = (char)('0' + random_below(&state, 10));
+            }
+            snprintf(text + used, sizeof text - (size_t)used, "e%d", random_below(&state, 660) - 345);
+            if (i % 2) text[used] = 0;
+            double expected = strtod(text, NULL), actual = time_of(text);
+            if (expected > 1e308) wrong += !isnan(actual) && !same_bits(actual, expected);
+            else wrong += !same_bits(actual, expected);
+        }
+        CHECK_EQ(wrong, 0);
+    }
+    TEST("dates are read as seconds since 1970 in UTC") {
+        CHECK_NEAR(time_of("1970-01-01"), 0, 0);
+        CHECK_NEAR(time_of("2014-04-07"), 1396828800, 0);
+        CHECK_NEAR(time_of("2014-04-07T10:51"), 1396867860, 0);
+        CHECK_NEAR(time_of("2014-04-07 10:51:09"), 1396867869, 0);
+        CHECK(same_bits(time_of("2014-04-07T10:51:09.277Z"), 1396867869.277));
+        CHECK(same_bits(time_of("2014-04-07T10:51:09.277000000000Z"), 1396867869.277));
+        CHECK_NEAR(time_of("2014-04-07T10:51:09+02:00"), 1396867869 - 7200, 0);
+        CHECK_NEAR(time_of("2014-04-07T10:51:09+0230"), 1396867869 - 9000, 0);
+        CHECK_NEAR(time_of("2014-04-07T10:51-00:30"), 1396867860 + 1800, 0);
+        CHECK_NEAR(time_of("1969-12-31T23:59:59.5"), -0.5, 0);
+        CHECK_NEAR(time_of("2016-12-31T23:59:60Z"), 1483228800, 0);
+        CHECK_NEAR(time_of("2000-02-29"), 951782400, 0);
+        CHECK_NEAR(time_of("2012-03-01"), 1330560000, 0);
+        CHECK_NEAR(time_of("0001-01-01"), -62135596800.0, 0);
+        CHECK_NEAR(time_of("9999-12-31T23:59:59"), 253402300799.0, 0);
+    }
+    TEST("months and leap years follow each other without a gap") {
+        static const int length[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+        double start = -29219 * 86400.0;  // of the month, from 1890-01-01 on
+        int wrong = 0;
+        for (int year = 1890; year < 2110; ++year)
+            for (int month = 1; month <= 12; ++month) {
+                const int leap = year % 4 == 0 && year != 1900 && year != 2100, days = length[month - 1] + (month == 2 && leap);
+                char first[40], last[40], behind[40];
+                snprintf(first, sizeof first, "%d-%02d-01", year, month);
+                snprintf(last, sizeof last, "%d-%02d-%d", year, month, days);
+                snprintf(behind, sizeof behind, "%d-%02d-%d", year, month, days + 1);
+                wrong += !same_bits(time_of(first), start) || !same_bits(time_of(last), start + (days - 1) * 86400.0) || !isnan(time_of(behind));
+                start += days * 86400.0;
+            }
+        CHECK_EQ(wrong, 0);
+    }
+    TEST("what is no time is refused") {
+        static const char *const text[] = {"", " 1", "1 ", "nan", "inf", "-inf", "1e400", "-1e309", "1e", "1e+", ".", "-", "+-1", "--1", "0x10", "1.2.3", "1,5e",
+                                           "12:00", "1_000", "2014-4-07", "2014-13-01", "2014-00-10", "2014-01-00", "2014-01-32", "2014-02-29", "1900-02-29",
+                                           "2014-04-31", "0000-01-01", "2014-04-07T", "2014-04-07T10", "2014-04-07T10:", "2014-04-07T24:00", "2014-04-07T10:60",
+                                           "2014-04-07T10:51:61", "2014-04-07T10:51:", "2014-04-07T10:51:09.", "2014-04-07T10:51:09x", "2014-04-07T10:51Zx",
+                                           "2014-04-07T10:51+2", "2014-04-07T10:51+24:00", "2014-04-07T10:51+02:60", "2014-04-07T10:51+02:", "2014-04-07T10:51*02:00",
+                                           "2014-04-07t10:51", "2014-04-0710:51", "20140-4-07", "2014/04/07", "2014-04/07", "1e5e5", "1-2", "1234-56789"};
+        for (size_t i = 0; i < sizeof text / sizeof *text; ++i) {
+            if (!isnan(time_of(text[i]))) printf("%s\n", text[i]);
+            CHECK(isnan(time_of(text[i])));
+        }
+    }
+}
+
+// ---- order -------------------------------------------------------------------------------------------------
+
+static void order(void) {
+    TEST("sessions are ordered by the time of their first event, ties by first appearance") {
+        check_shape(parse("SessionId,ItemId,Time\nlate,a,30\ntwo,b,10\none,c,10\nlate,d,5\n"), "late:d a;two:b;one:c;");
+        check_shape(parse("SessionId,ItemId,Time\nc,a,7\nb,a,7\na,a,7\n"), "c:a;b:a;a:a;");
+    }
+    TEST("events of a session are ordered by time, equal times keep the order of the rows") {
+        check_shape(parse("SessionId,ItemId,Time\n1,e,5\n1,a,1\n2,x,3\n1,f,5\n1,b,1\n1,c,2\n"), "1:a b c e f;2:x;");
+    }
+    TEST("items are numbered in order of first appearance in the rows") {
+        sessrec_dataset *log = parse("SessionId,ItemId,Time\n1,z,9\n1,a,1\n2,m,3\n1,z,2\n");
+        CHECK_TEXT(item_list(log), "z=2 a=1 m=1");
+        CHECK_EQ(sessrec_dataset_find_item(log, "m"), 2);
+        CHECK_EQ(sessrec_dataset_find_item(log, "q"), -1);
+        CHECK_EQ(sessrec_dataset_find_item(log, NULL), -1);
+        CHECK(sessrec_dataset_item_id(log, -1) == NULL);
+        CHECK(sessrec_dataset_item_id(log, 3) == NULL);
+        CHECK(sessrec_dataset_session_id(log, 2) == NULL);
+        CHECK(sessrec_dataset_user_id(log, 0) == NULL);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("the user of a session is that of its earliest event; users whom no session has are not there") {
+        sessrec_dataset *log = parse("SessionId,ItemId,Time,UserId\n1,a,9,late\n1,b,2,early\n1,c,2,same\n2,d,3,other\n");
+        CHECK_EQ(sessrec_dataset_view(log).users, 2);
+        CHECK_TEXT(sessrec_dataset_user_id(log, 0), "early");
+        check_shape(log, "1@early:b c a;2@other:d;");
+    }
+    TEST("nothing can be seen of a log that is not there or not finished") {
+        sessrec_dataset *log;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add_numbers(log, -1, 1, 2, 3), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_view(log).events, 0);
+        CHECK_EQ(sessrec_dataset_view(NULL).events, 0);
+        CHECK(sessrec_dataset_item_id(log, 0) == NULL);
+        CHECK(sessrec_dataset_item_id(NULL, 0) == NULL);
+        CHECK(sessrec_dataset_session_id(NULL, 0) == NULL);
+        CHECK(sessrec_dataset_user_id(NULL, 0) == NULL);
+        CHECK_EQ(sessrec_dataset_find_item(log, "2"), -1);
+        CHECK_EQ(sessrec_dataset_find_item(NULL, "2"), -1);
+        sessrec_dataset_destroy(log);
+        sessrec_dataset_destroy(NULL);
+    }
+}
+
+// ---- building from memory ----------------------------------------------------------------------------------
+
+static void building(void) {
+    TEST("adding events gives the log that reading them gives") {
+        sessrec_dataset *read = parse("SessionId,ItemId,Time,UserId\n-5,12,9,0\n-5,13,1.5,0\n6,12,3,8\n"), *built, *text;
+        CHECK_EQ(sessrec_dataset_create(NULL, &built), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add_numbers(built, 0, -5, 12, 9), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add_numbers(built, 0, -5, 13, 1.5), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add(built, "8", "6", "12", 3), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_finish(built, NULL), SESSREC_OK);
+        CHECK(same_log(read, built, 1));
+        CHECK_EQ(sessrec_dataset_create(NULL, &text), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add_numbers(text, -1, INT64_MIN, INT64_MAX, -0.0), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_finish(text, NULL), SESSREC_OK);
+        CHECK(same_bits(sessrec_dataset_view(text).time[0], 0.0));
+        CHECK_TEXT(shape(text), "-9223372036854775808:9223372036854775807;");
+        sessrec_dataset_destroy(read);
+        sessrec_dataset_destroy(built);
+        sessrec_dataset_destroy(text);
+    }
+    TEST("what cannot be an event is refused, and changes nothing") {
+        sessrec_dataset *log;
+        char id[257];
+        memset(id, 'x', 256);
+        id[256] = 0;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "i", 1), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add(NULL, NULL, "s", "i", 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, NULL, "i", 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", NULL, 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, "", "i", 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "", 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_add(log, "", "s", "i", 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", id, 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "i", NAN), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "i", HUGE_VAL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "i", -HUGE_VAL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_add(log, "u", "s", "i", 1), SESSREC_INVALID_ARGUMENT);  // the first event had no user
+        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_view(log).events, 1);
+        check_shape(log, "s:i;");
+    }
+    TEST("either all events have a user or none has") {
+        sessrec_dataset *log;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add(log, "u", "s", "i", 1), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "i", 1), SESSREC_INVALID_ARGUMENT);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("a log is finished once, used after that and added to before it") {
+        sessrec_dataset *log, *a, *b, *done = letters("ab", NULL, NULL, NULL);
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 0, 0, 0)), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_sessionize(log, 10), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_keep_items(log, done), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_keep_items(done, log), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_split_time(log, 1, &a, &b), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_split_last_session(log, &a, &b), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_write(log, "x", &failure), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_finish(log, &failure), SESSREC_INVALID_ARGUMENT);
+        CHECK_TEXT(failure.text, "there is no log, or it is finished already");
+        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "i", 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_view(log).events, 0);
+        sessrec_dataset_destroy(log);
+        sessrec_dataset_destroy(done);
+    }
+}
+
+// ---- filters -----------------------------------------------------------------------------------------------
+
+static void check_filter(sessrec_dataset *log, sessrec_filter filter, const char *expected, int64_t dropped) {
+    CHECK_EQ(sessrec_dataset_filter(log, filter), SESSREC_OK);
+    CHECK_EQ(sessrec_dataset_view(log).dropped_events, dropped);
+    check_shape(log, expected);
+}
+
+static void filters(void) {
+    TEST("repeats of an item directly after itself are dropped, others stay") {
+        check_filter(letters("aabbba", "aa", NULL, NULL), rule(1, 0, 0, 0), "s1:a b a;s2:a;", 4);
+        check_filter(letters("aab", NULL, NULL, NULL), rule(0, 0, 0, 0), "s1:a a b;", 0);
+    }
+    TEST("the first of a run of repeats is the one that stays") {
+        sessrec_dataset *log = letters("aab", NULL, NULL, NULL);
+        CHECK_EQ(sessrec_dataset_filter(log, rule(1, 0, 0, 0)), SESSREC_OK);
+        CHECK_NEAR(sessrec_dataset_view(log).time[0], 0, 0);
+        CHECK_NEAR(sessrec_dataset_view(log).time[1], 2, 0);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("events of items with little support are dropped; items that are left keep their order") {
+        sessrec_dataset *log = letters("xab", "yba", NULL, NULL);
+        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 2, 0, 0)), SESSREC_OK);
+        CHECK_TEXT(item_list(log), "a=2 b=2");
+        CHECK_EQ(sessrec_dataset_find_item(log, "x"), -1);
+        check_shape(log, "s1:a b;s2:b a;");
+    }
+    TEST("sessions that are too short or too long are dropped") {
+        check_filter(letters("a", "ab", "abc", "abcd"), rule(0, 0, 2, 3), "s2:a b;s3:a b c;", 5);
+        check_filter(letters("a", "ab", NULL, NULL), rule(0, 0, 1, 0), "s1:a;s2:a b;", 0);
+    }
+    TEST("filters are applied until nothing changes: a dropped session makes an item rare") {
+        // x is rare, so s1 falls to one event; with s1 goes one b, so b is rare; with that s2 falls to one event; with s2 goes one c
+        check_filter(letters("xb", "bc", "ccd", "dd"), rule(0, 2, 2, 0), "s3:c c d;s4:d d;", 4);
+        check_filter(letters("xb", "bc", "cd", "de"), rule(0, 2, 2, 0), "", 8);
+    }
+    TEST("items that meet when the one between them goes are repeats, and so on") {
+        check_filter(letters("axaybya", "yy", NULL, NULL), rule(1, 2, 0, 0), "s1:a y a;s2:y;", 5);
+        check_filter(letters("abaxaba", NULL, NULL, NULL), rule(1, 3, 0, 0), "", 7);
+        check_filter(letters("abaxa", "abab", NULL, NULL), rule(1, 3, 0, 0), "s1:a b a;s2:a b a b;", 2);
+    }
+    TEST("a session is too long by its length in the first round, after repeats and rare items are gone") {
+        check_filter(letters("aaab", "abxy", "ab", NULL), rule(1, 2, 0, 2), "s1:a b;s2:a b;s3:a b;", 4);
+        check_filter(letters("axab", "ab", "ab", NULL), rule(1, 2, 0, 2), "s2:a b;s3:a b;", 4);
+    }
+    TEST("sessions are ordered anew when the first event of one is gone") {
+        check_filter(parse("SessionId,ItemId,Time\n1,x,1\n2,a,2\n2,b,3\n1,a,2\n1,b,5\n3,a,2\n"), rule(0, 2, 0, 0), "1:a b;2:a b;3:a;", 1);
+        check_filter(parse("SessionId,ItemId,Time\n1,x,1\n1,a,4\n2,a,2\n2,b,3\n1,b,5\n"), rule(0, 2, 0, 0), "2:a b;1:a b;", 1);
+    }
+    TEST("users of sessions that are gone are gone") {
+        sessrec_dataset *log = parse("SessionId,ItemId,Time,UserId\n1,a,1,u\n2,a,2,v\n2,a,3,v\n");
+        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 0, 2, 0)), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_view(log).users, 1);
+        CHECK_TEXT(shape(log), "2@v:a a;");
+        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 3, 0, 0)), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_view(log).users, 0);
+        CHECK(sessrec_dataset_view(log).session_user == NULL);
+        CHECK_EQ(sessrec_dataset_view(log).dropped_events, 3);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("limits below 0 are refused") {
+        sessrec_dataset *log = letters("ab", NULL, NULL, NULL);
+        CHECK_EQ(sessrec_dataset_filter(log, rule(0, -1, 0, 0)), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 0, -1, 0)), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 0, 0, -1)), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_filter(NULL, rule(0, 0, 0, 0)), SESSREC_INVALID_ARGUMENT);
+        check_shape(log, "s1:a b;");
+    }
+    TEST("a chain in which each round takes out one session is filtered in one go") {
+        sessrec_dataset *log;
+        const int links = 100000;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        for (int s = 0; s < links; ++s) {
+            sessrec_dataset_add_numbers(log, -1, s, s, s);
+            sessrec_dataset_add_numbers(log, -1, s, s + 1, s);
+        }
+        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        check_filter(log, rule(1, 2, 2, 0), "", 2 * links);
+    }
+    TEST("only events whose item is known are kept") {
+        sessrec_dataset *log = letters("axb", "yy", "ba", NULL), *known = letters("cba", NULL, NULL, NULL);
+        CHECK_EQ(sessrec_dataset_keep_items(log, known), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_view(log).dropped_events, 3);
+        CHECK_TEXT(item_list(log), "a=2 b=2");
+        CHECK_EQ(sessrec_dataset_keep_items(log, log), SESSREC_OK);
+        check_shape(log, "s1:a b;s3:b a;");
+        sessrec_dataset_destroy(known);
+    }
+}
+
+// ---- against a plain program on random logs ----------------------------------------------------------------
+
+enum { MOST = 400 };
+
+typedef struct plain_event {
+    int user, session, item, row;
+    double time;
+} plain_event;
+
+typedef struct plain_log {
+    plain_event event[MOST];
+    int events;
+} plain_log;
+
+static double first_time[MOST];  // of each session, for compare_events
+static int first_row[MOST];
+
+static int compare_events(const void *a, const void *b) {
+    const plain_event *x = (const plain_event *)a, *y = (const plain_event *)b;
+    const double xs = first_time[x->session], ys = first_time[y->session];
+    if (x->session != y->session) return xs < ys ? -1 : xs > ys ? 1 : first_row[x->session] - first_row[y->session];
+    return x->time < y->time ? -1 : x->time > y->time ? 1 : x->row - y->row;
+}
+
+// Sessions by first time, then first row; events by time, then row. The order is that of the rows from then on.
+static void plain_sort(plain_log *log) {
+    for (int e = log->events - 1; e >= 0; --e) {
+        first_time[log->event[e].session] = HUGE_VAL;
+        first_row[log->event[e].session] = log->event[e].row;
+    }
+    for (int e = 0; e < log->events; ++e)
+        if (log->event[e].time < first_time[log->event[e].session]) first_time[log->event[e].session] = log->event[e].time;
+    qsort(log->event, (size_t)log->events, sizeof *log->event, compare_events);
+    for (int e = 0; e < log->events; ++e) log->event[e].row = e;
+}
+
+static void plain_remove(plain_log *log, const int *gone) {
+    int left = 0;
+    for (int e = 0; e < log->events; ++e)
+        if (!gone[e]) log->event[left++] = log->event[e];
+    log->events = left;
+}
+
+// One round of the rule as it is written. Returns whether anything went.
+static int plain_round(plain_log *log, sessrec_filter filter) {
+    int gone[MOST] = {0}, count[MOST] = {0}, before = log->events;
+    for (int e = 1; e < log->events && filter.drop_repeats; ++e)
+        gone[e] = log->event[e].session == log->event[e - 1].session && log->event[e].item == log->event[e - 1].item;
+    plain_remove(log, gone);
+    for (int e = 0; e < log->events; ++e) ++count[log->event[e].item];
+    for (int e = 0; e < log->events; ++e) gone[e] = count[log->event[e].item] < filter.min_support;
+    plain_remove(log, gone);
+    memset(count, 0, sizeof count);
+    for (int e = 0; e < log->events; ++e) ++count[log->event[e].session];
+    for (int e = 0; e < log->events; ++e) {
+        const int length = count[log->event[e].session];
+        gone[e] = length < filter.min_length || (filter.max_length && length > filter.max_length);
+    }
+    plain_remove(log, gone);
+    return log->events < before;
+}
+
+static void random_events(plain_log *log, uint32_t *state) {
+    log->events = random_below(state, MOST);
+    const int sessions = 1 + random_below(state, 60), items = 1 + random_below(state, 40), users = 1 + random_below(state, 20);
+    const int span = random_below(state, 2) ? 20 : 100000;  // many equal times, or few
+    for (int e = 0; e < log->events; ++e) {
+        log->event[e].session = random_below(state, sessions);
+        log->event[e].item = random_below(state, items);
+        log->event[e].user = log->event[e].session % users;
+        log->event[e].time = random_below(state, span);
+        log->event[e].row = e;
+    }
+}
+
+// The same events through the library.
+static sessrec_dataset *library_log(const plain_log *log) {
+    sessrec_dataset *made;
+    int failures = sessrec_dataset_create(NULL, &made) != SESSREC_OK;
+    for (int e = 0; e < log->events; ++e) {
+        const plain_event *event = &log->event[e];
+        failures += sessrec_dataset_add_numbers(made, event->user, event->session, event->item, event->time) != SESSREC_OK;
+    }
+    failures += sessrec_dataset_finish(made, NULL) != SESSREC_OK;
+    CHECK_EQ(failures, 0);
+    return made;
+}
+
+// Whether the library's log has exactly the events of the plain one, in its order, and counts them right.
+static int agrees(const sessrec_dataset *made, const plain_log *log) {
+    const sessrec_log_view view = sessrec_dataset_view(made);
+    int64_t support = 0;
+    if (view.events != log->events) return 0;
+    for (int32_t s = 0; s < view.sessions; ++s)
+        for (int64_t e = view.session_begin[s]; e < view.session_begin[s + 1]; ++e) {
+            const plain_event *event = &log->event[e];
+            if (atoi(sessrec_dataset_session_id(made, s)) != event->session || atoi(sessrec_dataset_item_id(made, view.item[e])) != event->item ||
+                atoi(sessrec_dataset_user_id(made, view.session_user[s])) != event->user || !same_bits(view.time[e], event->time))
+                return 0;
+            if (e + 1 == view.session_begin[s + 1] && e + 1 < view.events && log->event[e + 1].session == event->session) return 0;
+        }
+    for (int32_t i = 0; i < view.items; ++i) {
+        if (view.support[i] < 1) return 0;
+        support += view.support[i];
+    }
+    return support == view.events;
+}
+
+static void random_logs(void) {
+    TEST("random logs are grouped, filtered and cut as a plain program does it") {
+        uint32_t state = 5;
+        int wrong = 0;
+        for (int round = 0; round < 400; ++round) {
+            plain_log log, before, after;
+            random_events(&log, &state);
+            sessrec_dataset *made = library_log(&log), *first = NULL, *second = NULL;
+            plain_sort(&log);
+            wrong += !agrees(made, &log);
+
+            const double time = random_below(&state, 20);
+            before.events = after.events = 0;
+            for (int e = 0, begin = 0; e < log.events; ++e) {
+                if (e + 1 < log.events && log.event[e + 1].session == log.event[e].session) continue;
+                plain_log *part = log.event[e].time < time ? &before : log.event[begin].time >= time ? &after : NULL;
+                for (; begin <= e; ++begin)
+                    if (part) part->event[part->events++] = log.event[begin];
+            }
+            wrong += sessrec_dataset_split_time(made, time, &first, &second) != SESSREC_OK;
+            wrong += !agrees(first, &before) || !agrees(second, &after);
+            wrong += sessrec_dataset_view(first).dropped_events != log.events - before.events - after.events;
+            sessrec_dataset_destroy(first);
+            sessrec_dataset_destroy(second);
+
+            int latest[MOST];  // session of each user
+            for (int e = 0; e < log.events; ++e) latest[log.event[e].user] = log.event[e].session;
+            before.events = after.events = 0;
+            for (int e = 0; e < log.events; ++e) {
+                int others = 0;
+                for (int i = 0; i < log.events; ++i) others += log.event[i].user == log.event[e].user && log.event[i].session != log.event[e].session;
+                plain_log *part = others && log.event[e].session == latest[log.event[e].user] ? &after : &before;
+                part->event[part->events++] = log.event[e];
+            }
+            wrong += sessrec_dataset_split_last_session(made, &first, &second) != SESSREC_OK;
+            wrong += !agrees(first, &before) || !agrees(second, &after);
+            sessrec_dataset_destroy(first);
+            sessrec_dataset_destroy(second);
+
+            sessrec_filter filter = rule(random_below(&state, 2), random_below(&state, 9), random_below(&state, 6), random_below(&state, 2) * random_below(&state, 20));
+            const int all = log.events;
+            for (int changed = 1; changed;) changed = plain_round(&log, filter);
+            plain_sort(&log);
+            wrong += sessrec_dataset_filter(made, filter) != SESSREC_OK;
+            wrong += !agrees(made, &log) || sessrec_dataset_view(made).dropped_events != all - log.events;
+            sessrec_dataset_destroy(made);
+        }
+        CHECK_EQ(wrong, 0);
+    }
+    TEST("a session of many unordered events is sorted, equal times in the order of the rows") {
+        sessrec_dataset *log;
+        uint32_t state = 3;
+        const int events = 50000;
+        int wrong = 0;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        for (int i = 0; i < events; ++i) wrong += sessrec_dataset_add_numbers(log, -1, 1, i, random_below(&state, 1000)) != SESSREC_OK;
+        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        const sessrec_log_view view = sessrec_dataset_view(log);
+        for (int64_t e = 1; e < view.events; ++e)
+            wrong += view.time[e] < view.time[e - 1] || (view.time[e] <= view.time[e - 1] && view.item[e] < view.item[e - 1]);
+        CHECK_EQ(wrong, 0);
+        CHECK_EQ(view.events, events);
+        sessrec_dataset_destroy(log);
+    }
+}
+
+// ---- cuts and splits ---------------------------------------------------------------------------------------
+
+static void cuts(void) {
+    TEST("sessions are cut where the pause is longer than the limit, the pieces named ID#2, ID#3") {
+        sessrec_dataset *log = parse("SessionId,ItemId,Time\nu,a,0\nu,b,10\nu,c,20.5\nv,x,15\nu,d,100\nu,e,101\n");
+        CHECK_EQ(sessrec_dataset_sessionize(log, 10), SESSREC_OK);
+        CHECK_TEXT(shape(log), "u:a b;v:x;u#2:c;u#3:d e;");
+        CHECK_TEXT(item_list(log), "a=1 b=1 c=1 x=1 d=1 e=1");
+        CHECK_EQ(sessrec_dataset_view(log).dropped_events, 0);
+        CHECK_EQ(sessrec_dataset_sessionize(log, 10), SESSREC_OK);
+        check_shape(log, "u:a b;v:x;u#2:c;u#3:d e;");
+    }
+    TEST("pieces keep the user of their session") {
+        sessrec_dataset *log = parse("SessionId,ItemId,Time,UserId\n1,a,0,u\n2,b,1,v\n1,c,9,u\n");
+        CHECK_EQ(sessrec_dataset_sessionize(log, 0), SESSREC_OK);
+        check_shape(log, "1@u:a;2@v:b;1#2@u:c;");
+    }
+    TEST("a name that another session has already is left out") {
+        sessrec_dataset *log = parse("SessionId,ItemId,Time\nu,a,0\nu,b,50\nu,c,99\nu#2,x,200\nu#2,y,300\n");
+        CHECK_EQ(sessrec_dataset_sessionize(log, 10), SESSREC_OK);
+        check_shape(log, "u:a;u#3:b;u#4:c;u#2:x;u#2#2:y;");
+    }
+    TEST("a name of 255 bytes is as long as a name may be; if one would be longer, the log stays as it was") {
+        sessrec_dataset *log;
+        char id[256], expected[300];
+        memset(id, 'x', 254);
+        id[253] = 0;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, id, "a", 0), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, id, "b", 9), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_sessionize(log, 5), SESSREC_OK);
+        CHECK_EQ(strlen(sessrec_dataset_session_id(log, 1)), 255);
+        sessrec_dataset_destroy(log);
+        id[253] = 'x';
+        id[254] = 0;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, id, "a", 0), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add(log, NULL, id, "b", 9), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_sessionize(log, 5), SESSREC_TOO_LARGE);
+        snprintf(expected, sizeof expected, "%s:a b;", id);
+        check_shape(log, expected);
+    }
+    TEST("a pause below 0, or none, is refused") {
+        sessrec_dataset *log = letters("ab", NULL, NULL, NULL);
+        CHECK_EQ(sessrec_dataset_sessionize(log, -1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_sessionize(log, NAN), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_sessionize(NULL, 1), SESSREC_INVALID_ARGUMENT);
+        sessrec_dataset_destroy(log);
+    }
+}
+
+static void splits(void) {
+    TEST("E3: a split in time puts sessions that end before it here, those that start at it or later there, and drops the others") {
+        sessrec_dataset *log = parse("SessionId,ItemId,Time\n1,a,1\n1,b,9\n2,c,5\n2,a,10\n3,d,10\n3,a,11\n4,a,3\n"), *before, *after;
+        CHECK_EQ(sessrec_dataset_split_time(log, 10, &before, &after), SESSREC_OK);
+        CHECK_TEXT(shape(before), "1:a b;4:a;");
+        CHECK_TEXT(item_list(before), "a=2 b=1");
+        CHECK_TEXT(shape(after), "3:d a;");
+        CHECK_TEXT(item_list(after), "a=1 d=1");
+        CHECK_EQ(sessrec_dataset_view(before).dropped_events, 2);
+        CHECK_EQ(sessrec_dataset_view(after).dropped_events, 0);
+        CHECK_TEXT(shape(log), "1:a b;4:a;2:c a;3:d a;");
+        sessrec_dataset_destroy(before);
+        sessrec_dataset_destroy(after);
+        CHECK_EQ(sessrec_dataset_split_time(log, -HUGE_VAL, &before, &after), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_view(before).events, 0);
+        CHECK(same_log(after, log, 1));
+        sessrec_dataset_destroy(before);
+        sessrec_dataset_destroy(after);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("what was dropped and skipped before a split is counted in its first part") {
+        sessrec_log_format format = sessrec_log_format_default();
+        format.skip_bad_rows = 1;
+        sessrec_dataset *log = parse_as("SessionId,ItemId,Time\n1,a,1\n1,a,2\nbad\n2,a,10\n2,b,11\n", &format), *before, *after;
+        CHECK_EQ(sessrec_dataset_filter(log, rule(1, 0, 0, 0)), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_split_time(log, 11, &before, &after), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_view(before).dropped_events, 3);
+        CHECK_EQ(sessrec_dataset_view(before).bad_rows, 1);
+        CHECK_EQ(sessrec_dataset_view(after).dropped_events, 0);
+        CHECK_EQ(sessrec_dataset_view(after).bad_rows, 0);
+        sessrec_dataset_destroy(before);
+        sessrec_dataset_destroy(after);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("each user's last session is split off; users with one session stay whole") {
+        sessrec_dataset *log = parse("SessionId,ItemId,Time,UserId\n1,a,1,u\n2,b,2,v\n3,c,3,u\n4,d,4,u\n5,e,5,w\n6,a,6,w\n"), *rest, *last;
+        CHECK_EQ(sessrec_dataset_split_last_session(log, &rest, &last), SESSREC_OK);
+        CHECK_TEXT(shape(rest), "1@u:a;2@v:b;3@u:c;5@w:e;");
+        CHECK_TEXT(shape(last), "4@u:d;6@w:a;");
+        CHECK_EQ(sessrec_dataset_view(rest).users, 3);
+        CHECK_EQ(sessrec_dataset_view(last).users, 2);
+        CHECK_TEXT(item_list(last), "a=1 d=1");
+        CHECK_EQ(sessrec_dataset_view(rest).dropped_events, 0);
+        sessrec_dataset_destroy(rest);
+        sessrec_dataset_destroy(last);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("parts of an empty log are empty") {
+        sessrec_dataset *log = parse("SessionId,ItemId,Time\n"), *first, *second;
+        CHECK_EQ(sessrec_dataset_split_last_session(log, &first, &second), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_view(first).events + sessrec_dataset_view(second).events, 0);
+        sessrec_dataset_destroy(first);
+        sessrec_dataset_destroy(second);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("splits refuse what they cannot do, and leave no log behind") {
+        sessrec_dataset *log = letters("ab", NULL, NULL, NULL), *a = log, *b = log;
+        CHECK_EQ(sessrec_dataset_split_last_session(log, &a, &b), SESSREC_INVALID_ARGUMENT);  // it has no users
+        CHECK(a == NULL && b == NULL);
+        a = b = log;
+        CHECK_EQ(sessrec_dataset_split_time(log, NAN, &a, &b), SESSREC_INVALID_ARGUMENT);
+        CHECK(a == NULL && b == NULL);
+        CHECK_EQ(sessrec_dataset_split_time(log, 1, &a, &a), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_split_time(log, 1, &a, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_split_time(log, 1, NULL, &b), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_split_last_session(log, &a, &a), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_split_last_session(log, NULL, &b), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_split_last_session(log, &a, NULL), SESSREC_INVALID_ARGUMENT);
+        sessrec_dataset_destroy(log);
+    }
+}
+
+// ---- items of a model --------------------------------------------------------------------------------------
+
+static void items_of_a_model(void) {
+    TEST("R2: memory that ends while the items of a model are numbered leaves no log") {
+        sessrec_dataset *old = random_log(10, 300, 6), *log;
+        sessrec_config config = small_config(1, 3);
+        sessrec_model *model = random_model(&config, old, 1);
+        sessrec_log_format format = sessrec_log_format_default();
+        counting_memory memory;
+        sessrec_result result = SESSREC_OUT_OF_MEMORY;
+        memory.blocks = 0;
+        format.items_of = model;
+        format.allocator = counting_allocator(&memory);
+        for (memory.fail_from = 0; result == SESSREC_OUT_OF_MEMORY; ++memory.fail_from) {
+            memory.requests = 0;
+            result = sessrec_dataset_create(&format, &log);
+            CHECK((log != NULL) == (result == SESSREC_OK));
+            sessrec_dataset_destroy(log);
+            CHECK_EQ(memory.blocks, 0);
+        }
+        CHECK_EQ(result, SESSREC_OK);
+        CHECK(memory.fail_from > 4);
+        sessrec_dataset_destroy(old);
+        sessrec_model_destroy(model);
+    }
+    TEST("the items of a model come first, always stay and are never too rare") {
+        const char *text[] = {"pqr", "rqp"};
+        sessrec_dataset *old = letters_log(2, text, NULL), *log, *before, *after;
+        sessrec_config config = small_config(1, 3);
+        sessrec_model *model = random_model(&config, old, 1);
+        sessrec_log_format format = sessrec_log_format_default();
+        format.items_of = model;
+        log = parse_as("SessionId,ItemId,Time\n1,new,1\n1,r,2\n2,new,8\n2,rare,9\n", &format);
+        CHECK_TEXT(item_list(log), "p=0 q=0 r=1 new=2 rare=1");
+        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 2, 0, 0)), SESSREC_OK);
+        CHECK_TEXT(item_list(log), "p=0 q=0 r=1 new=2");
+        CHECK_TEXT(shape(log), "1:new r;2:new;");
+        CHECK_EQ(sessrec_dataset_split_time(log, 5, &before, &after), SESSREC_OK);
+        CHECK_TEXT(item_list(after), "p=0 q=0 r=0 new=1");
+        CHECK_EQ(sessrec_dataset_keep_items(after, old), SESSREC_OK);
+        CHECK_TEXT(item_list(after), "p=0 q=0 r=0");
+        CHECK_EQ(sessrec_dataset_sessionize(before, 0), SESSREC_OK);
+        CHECK_TEXT(item_list(before), "p=0 q=0 r=1 new=1");
+        sessrec_dataset_destroy(before);
+        sessrec_dataset_destroy(after);
+        sessrec_dataset_destroy(log);
+        sessrec_dataset_destroy(old);
+        sessrec_model_destroy(model);
+    }
+}
+
+// ---- files -------------------------------------------------------------------------------------------------
+
+static const char *const path = "test_log.tmp";
+
+static void put_file(const char *text, size_t size) {
+    FILE *file = fopen(path, "wb");
+    CHECK(file != NULL);
+    CHECK_EQ(fwrite(text, 1, size, file), size);
+    fclose(file);
+}
+static sessrec_dataset *load(void) {
+    sessrec_dataset *log;
+    memset(&failure, 0, sizeof failure);
+    const sessrec_result result = sessrec_dataset_load(path, NULL, &log, &failure);
+    CHECK_EQ(result, failure.code);
+    return log;
+}
+static const char *file_text(void) {
+    static char text[4096];
+    FILE *file = fopen(path, "rb");
+    CHECK(file != NULL);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    return text;
+}
+
+static void files(void) {
+    TEST("a file is read as the same bytes in memory are, however lines lie in the buffer") {
+        uint32_t state = 9;
+        const size_t room = 1 << 20;
+        char *text = (char *)malloc(room);
+        size_t used = (size_t)snprintf(text, room, "SessionId,ItemId,Time,Title\n");
+        while (used < room - 70000) {
+            used += (size_t)snprintf(text + used, room - used, "%d,%d,%d,", random_below(&state, 500), random_below(&state, 90), random_below(&state, 9999));
+            for (int i = random_below(&state, random_below(&state, 50) ? 30 : 60000); i > 0; --i) text[used++] = 't';
+            text[used++] = '\n';
+        }
+        put_file(text, used - 1);  // without the last line end
+        sessrec_dataset *memory, *file = load();
+        CHECK_EQ(sessrec_dataset_parse(text, used, NULL, &memory, NULL), SESSREC_OK);
+        CHECK(sessrec_dataset_view(file).events > 500);
+        CHECK(same_log(file, memory, 1));
+        sessrec_dataset_destroy(file);
+        sessrec_dataset_destroy(memory);
+        free(text);
+    }
+    TEST("a line over 1 MiB in a file is refused, or skipped as one row") {
+        sessrec_log_format format = sessrec_log_format_default();
+        sessrec_dataset *log;
+        size_t total;
+        char *text = long_line((1 << 20) - 6, "\n1,b,3\n", &total);
+        put_file(text, total);
+        check_shape(load(), "1:a b;");
+        free(text);
+        text = long_line((1 << 20) - 5, "\n1,b,3\n", &total);
+        put_file(text, total);
+        CHECK(!load());
+        CHECK_EQ(failure.line, 2);
+        free(text);
+        text = long_line(5 << 20, "\n1,b,3\nbad\n", &total);
+        put_file(text, total);
+        CHECK(!load());
+        CHECK_EQ(failure.code, SESSREC_BAD_LOG);
+        CHECK_EQ(failure.line, 2);
+        format.skip_bad_rows = 1;
+        CHECK_EQ(sessrec_dataset_load(path, &format, &log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_view(log).bad_rows, 2);
+        check_shape(log, "1:b;");
+        free(text);
+        text = long_line(5 << 20, "", &total);
+        put_file(text, total);
+        CHECK(!load());
+        CHECK_EQ(failure.line, 2);
+        free(text);
+    }
+    TEST("an empty file is an error, and so is one that is not there or is a directory") {
+        put_file("", 0);
+        CHECK(!load());
+        CHECK_EQ(failure.code, SESSREC_BAD_LOG);
+        CHECK_TEXT(failure.text, "the log is empty, not even a header is there");
+        remove(path);
+        CHECK(!load());
+        CHECK_EQ(failure.code, SESSREC_NO_FILE);
+        CHECK_TEXT(failure.text, "the log cannot be opened: No such file or directory");
+        sessrec_dataset *log;
+        CHECK_EQ(sessrec_dataset_load(".", NULL, &log, &failure), SESSREC_IO_ERROR);
+        CHECK(log == NULL);
+    }
+    TEST("a log is written as tab-separated text with a header") {
+        sessrec_dataset *log = parse("SessionId;ItemId;Time\n1;\"a\tb\";1396437466.94\n1;\"say \"\"hi\"\"\";1396437467\n2;x,y;-0.25\n");
+        CHECK_EQ(sessrec_dataset_write(log, path, NULL), SESSREC_OK);
+        CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\n2\tx,y\t-0.25\n1\t\"a\tb\"\t1396437466.94\n1\t\"say \"\"hi\"\"\"\t1396437467\n");
+        sessrec_dataset *back = load();
+        CHECK(same_log(log, back, 0));
+        sessrec_dataset_destroy(back);
+        sessrec_dataset_destroy(log);
+        log = parse("UserId,SessionId,ItemId,Time\nu,1,a,2\n");
+        CHECK_EQ(sessrec_dataset_write(log, path, NULL), SESSREC_OK);
+        CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\tUserId\n1\ta\t2\tu\n");
+        sessrec_dataset_destroy(log);
+    }
+    TEST("line ends inside of ids are quoted") {
+        sessrec_dataset *log;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add(log, "u\r", "s", "a\nb", 1), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_write(log, path, NULL), SESSREC_OK);
+        CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\tUserId\ns\t\"a\nb\"\t1\t\"u\r\"\n");
+        sessrec_dataset_destroy(log);
+    }
+    TEST("times are written with the fewest digits that read back as the same double, never with an exponent") {
+        sessrec_dataset *log;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        const double some[] = {0.1, 1e21, 123456.75, 1e-7, 0.30000000000000004, 9007199254740993.0, -4e18, 1396437466.123456};
+        for (int i = 0; i < 8; ++i) CHECK_EQ(sessrec_dataset_add_numbers(log, -1, i, i, some[i]), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_write(log, path, NULL), SESSREC_OK);
+        CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\n6\t6\t-4000000000000000000\n3\t3\t0.0000001\n0\t0\t0.1\n4\t4\t0.30000000000000004\n2\t2\t123456.75\n"
+                                "7\t7\t1396437466.123456\n5\t5\t9007199254740992\n1\t1\t1000000000000000000000\n");
+        sessrec_dataset_destroy(log);
+    }
+    TEST("any finite time comes back from a file as the same bits") {
+        sessrec_dataset *log;
+        uint32_t state = 21;
+        int failures = 0;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        for (int i = 0; i < 3000; ++i) {
+            uint64_t bits = (uint64_t)random_bits(&state) << 32 | random_bits(&state);
+            double time;
+            memcpy(&time, &bits, sizeof time);
+            if (i % 3 == 0) time = 1.4e9 + (double)random_bits(&state) * 1.0e-4 / 7;
+            if (!(fabs(time) < HUGE_VAL)) continue;
+            failures += sessrec_dataset_add_numbers(log, -1, i % 40, i % 7, time) != SESSREC_OK;
+        }
+        failures += sessrec_dataset_add_numbers(log, -1, 1, 1, 5e-324) != SESSREC_OK;
+        failures += sessrec_dataset_add_numbers(log, -1, 1, 1, -1.7976931348623157e308) != SESSREC_OK;
+        CHECK_EQ(failures, 0);
+        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_write(log, path, NULL), SESSREC_OK);
+        sessrec_dataset *back = load();
+        CHECK(same_log(log, back, 0));
+        sessrec_dataset_destroy(back);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("a log with ids of the greatest length is written and read back") {
+        sessrec_dataset *log;
+        char id[256];
+        memset(id, '"', 255);
+        id[255] = 0;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_add(log, id, id, id, -5e-324), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_dataset_write(log, path, NULL), SESSREC_OK);
+        sessrec_dataset *back = load();
+        CHECK(same_log(log, back, 1));
+        sessrec_dataset_destroy(back);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("a file that cannot be written is an error") {
+        sessrec_dataset *log = letters("ab", NULL, NULL, NULL);
+        CHECK_EQ(sessrec_dataset_write(log, "no/such/directory/log.tsv", &failure), SESSREC_IO_ERROR);
+        CHECK_EQ(sessrec_dataset_write(log, NULL, &failure), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_dataset_write(NULL, path, &failure), SESSREC_INVALID_ARGUMENT);
+        sessrec_dataset_destroy(log);
+    }
+    remove(path);
+}
+
+// ---- out of memory -----------------------------------------------------------------------------------------
+
+// Fails one request only: the one before which `fail_from` were made.
+static void *alloc_but_once(size_t bytes, void *user) {
+    counting_memory *memory = (counting_memory *)user;
+    if (memory->requests == memory->fail_from) {
+        memory->fail_from = -1;
+        return NULL;
+    }
+    return counting_alloc(bytes, user);
+}
+
+// Every call on a log, with users; 0 if one of them says something else than OK or OUT_OF_MEMORY. *done: all went through.
+static int whole_life(const char *text, sessrec_allocator allocator, int *done) {
+    sessrec_log_format format = sessrec_log_format_default();
+    sessrec_dataset *log = NULL, *built = NULL, *a = NULL, *b = NULL;
+    format.allocator = allocator;
+    sessrec_result result = sessrec_dataset_load(path, &format, &log, NULL);
+    if (!result) {
+        sessrec_dataset_destroy(log);
+        result = sessrec_dataset_parse(text, strlen(text), &format, &log, NULL);
+    }
+    if (!result) result = sessrec_dataset_sessionize(log, 3);
+    if (!result) result = sessrec_dataset_filter(log, rule(1, 2, 2, 0));
+    if (!result) result = sessrec_dataset_split_time(log, 50, &a, &b);
+    if (result && (a || b)) return 0;
+    if (!result) result = sessrec_dataset_keep_items(b, a);
+    sessrec_dataset_destroy(a);
+    sessrec_dataset_destroy(b);
+    a = b = NULL;
+    if (!result) result = sessrec_dataset_split_last_session(log, &a, &b);
+    sessrec_dataset_destroy(a);
+    sessrec_dataset_destroy(b);
+    if (!result) result = sessrec_dataset_create(&format, &built);
+    for (int i = 0; i < 300 && !result; ++i) result = sessrec_dataset_add_numbers(built, i % 9, i, i, i);
+    if (!result) result = sessrec_dataset_finish(built, NULL);
+    sessrec_dataset_destroy(built);
+    sessrec_dataset_destroy(log);
+    *done = result == SESSREC_OK;
+    return result == SESSREC_OK || result == SESSREC_OUT_OF_MEMORY;
+}
+
+static void out_of_memory(void) {
+    TEST("R2: wherever memory ends, the call says so and nothing is lost or left") {
+        char text[4096];
+        uint32_t state = 4;
+        int done = 0, wrong = 0, runs = 0;
+        size_t used = (size_t)snprintf(text, sizeof text, "SessionId,ItemId,Time,UserId\n");
+        for (int i = 0; i < 200; ++i) {
+            const int session = random_below(&state, 30);
+            used += (size_t)snprintf(text + used, sizeof text - used, "%d,%d,%d,%d\n", session, random_below(&state, 8), random_below(&state, 100), session % 5);
+        }
+        put_file(text, used);
+        for (int once = 0; once < 2; ++once)
+            for (runs = done = 0; !done && runs < 2000; ++runs) {
+                counting_memory memory;
+                sessrec_allocator allocator = counting_allocator(&memory);
+                memory.requests = memory.blocks = 0;
+                memory.fail_from = runs;
+                if (once) allocator.alloc = alloc_but_once;
+                wrong += !whole_life(text, allocator, &done);
+                wrong += memory.blocks != 0;
+            }
+        CHECK_EQ(wrong, 0);
+        CHECK(done && runs > 50);
+        remove(path);
+    }
+    TEST("R2: a filter, a cut or a choice of items that fails leaves the log as it was") {
+        counting_memory memory;
+        sessrec_log_format format = sessrec_log_format_default();
+        sessrec_dataset *log;
+        const char *text = "SessionId,ItemId,Time\n1,a,1\n1,a,2\n1,b,9\n2,b,20\n";
+        memory.requests = memory.blocks = 0;
+        memory.fail_from = -1;
+        format.allocator = counting_allocator(&memory);
+        sessrec_dataset *same = parse(text);
+        CHECK_EQ(sessrec_dataset_parse(text, strlen(text), &format, &log, NULL), SESSREC_OK);
+        sessrec_result results[3] = {SESSREC_OUT_OF_MEMORY, SESSREC_OUT_OF_MEMORY, SESSREC_OUT_OF_MEMORY};
+        for (int call = 0; call < 3; ++call)
+            for (int n = 0; results[call] == SESSREC_OUT_OF_MEMORY; ++n) {
+                const int64_t blocks = memory.blocks;
+                memory.fail_from = memory.requests + n;
+                results[call] = call == 0   ? sessrec_dataset_keep_items(log, log)
+                                : call == 1 ? sessrec_dataset_filter(log, rule(0, 1, 1, 0))
+                                            : sessrec_dataset_sessionize(log, 100);
+                CHECK_EQ(memory.blocks, blocks);
+                CHECK(same_log(log, same, 1));
+                CHECK(n < 100);
+            }
+        for (int call = 0; call < 3; ++call) CHECK_EQ(results[call], SESSREC_OK);
+        sessrec_dataset_destroy(log);
+        sessrec_dataset_destroy(same);
+        CHECK_EQ(memory.blocks, 0);
+    }
+    TEST("out of memory while reading has a sentence") {
+        counting_memory memory;
+        sessrec_log_format format = sessrec_log_format_default();
+        memory.requests = memory.blocks = 0;
+        memory.fail_from = 2;
+        format.allocator = counting_allocator(&memory);
+        CHECK(!parse_as(HEAD, &format));
+        CHECK_EQ(failure.code, SESSREC_OUT_OF_MEMORY);
+        CHECK_TEXT(failure.text, "out of memory");
+    }
+}
+
+// ---- any bytes ---------------------------------------------------------------------------------------------
+
+static void any_bytes(void) {
+    TEST("R6: any bytes are a log or an error, from memory and from a file alike") {
+        static const char alphabet[] = "\",;\t\n\r\n,,0123456789.-:TZe+ax\xef\xbb\xbf";
+        uint32_t state = 11;
+        int wrong = 0;
+        for (int i = 0; i < 20000; ++i) {
+            char text[160];
+            sessrec_log_format format = i & 1 ? columns("1", "2", "3", i & 2 ? "4" : "") : sessrec_log_format_default();
+            size_t used = i & 1 ? 0 : (size_t)snprintf(text, sizeof text, "SessionId,ItemId,Time%s\n", i & 2 ? ",UserId" : "");
+            for (int n = random_below(&state, 100); n > 0; --n) text[used++] = random_below(&state, 60) ? alphabet[random_below(&state, (int32_t)sizeof alphabet)] : (char)random_bits(&state);
+            sessrec_dataset *log, *file;
+            format.skip_bad_rows = i & 4;
+            const sessrec_result result = sessrec_dataset_parse(text, used, &format, &log, &failure);
+            wrong += result != SESSREC_OK && result != SESSREC_BAD_LOG;
+            wrong += (result == SESSREC_OK) != (log != NULL);
+            if (i % 50 < 2) {
+                put_file(text, used);
+                wrong += sessrec_dataset_load(path, &format, &file, NULL) != result;
+                wrong += result == SESSREC_OK && !same_log(log, file, 1);
+                sessrec_dataset_destroy(file);
+            }
+            sessrec_dataset_destroy(log);
+        }
+        CHECK_EQ(wrong, 0);
+        remove(path);
+    }
+}
+
+int main(void) {
+    layouts();
+    bad_rows();
+    times();
+    order();
+    building();
+    filters();
+    random_logs();
+    cuts();
+    splits();
+    items_of_a_model();
+    files();
+    out_of_memory();
+    any_bytes();
+    return test_report("log");
+}

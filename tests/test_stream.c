@@ -1,0 +1,575 @@
+// A running session: its clicks, its recommendations and its state as bytes.
+#include "models.h"
+
+enum { ITEMS = 300 };
+
+typedef struct shop {
+    sessrec_dataset *log;
+    sessrec_model *model;
+} shop;
+
+static shop open_shop(uint32_t seed) {
+    shop s;
+    sessrec_config config = small_config(2, 10);
+    s.log = random_log(60, ITEMS, seed);
+    s.model = random_model(&config, s.log, seed + 1);
+    return s;
+}
+static void close_shop(shop *s) {
+    sessrec_model_destroy(s->model);
+    sessrec_dataset_destroy(s->log);
+}
+static sessrec_session *new_session(const sessrec_model *model, int32_t remember, void **memory) {
+    sessrec_session *session = NULL;
+    const size_t size = sessrec_session_size(model, remember);
+    *memory = malloc(size);
+    CHECK_EQ(sessrec_session_init(model, remember, *memory, size, &session), SESSREC_OK);
+    return session;
+}
+
+// ---- recommendations against sorting everything ------------------------------------------------------------
+
+static int32_t veto_thirds(void *user, int32_t item) {
+    if (user) ++*(int *)user;
+    return item % 3 == 0;
+}
+
+static int better_first(const void *a, const void *b) {
+    const sessrec_recommendation *x = (const sessrec_recommendation *)a, *y = (const sessrec_recommendation *)b;
+    if (x->score != y->score) return x->score > y->score ? -1 : 1;
+    return (x->item > y->item) - (x->item < y->item);
+}
+
+// Whether the item is among the last `remember` distinct items of the clicks.
+static int remembered(const int32_t *clicks, int count, int32_t remember, int32_t item) {
+    int32_t distinct = 0;
+    for (int i = count - 1; i >= 0 && distinct < remember; --i) {
+        int repeated = 0;
+        for (int j = i + 1; j < count; ++j) repeated |= clicks[j] == clicks[i];
+        if (repeated) continue;
+        if (clicks[i] == item) return 1;
+        ++distinct;
+    }
+    return 0;
+}
+
+static int32_t sorted_answer(sessrec_session *session, const sessrec_query *query, const int32_t *clicks, int count, int32_t remember,
+                             sessrec_recommendation *out) {
+    int32_t found = 0;
+    for (int32_t i = 0; i < (query->candidates ? query->candidate_count : ITEMS); ++i) {
+        const int32_t item = query->candidates ? query->candidates[i] : i;
+        if (item < 0 || item >= ITEMS) continue;
+        if (query->skip_seen && remembered(clicks, count, remember, item)) continue;
+        if (query->veto && query->veto(NULL, item)) continue;
+        out[found].item = item;
+        CHECK_EQ(sessrec_session_score(session, &item, 1, &out[found].score), SESSREC_OK);
+        ++found;
+    }
+    qsort(out, (size_t)found, sizeof *out, better_first);
+    return found < query->k ? found : query->k;
+}
+
+static void recommendations(void) {
+    TEST("recommendations are the exact top k: ties, seen items, candidates and vetoes in any combination") {
+        shop s = open_shop(21);
+        uint32_t seed = 5;
+        int wrong = 0, ties = 0;
+        for (int round = 0; round < 200; ++round) {
+            const int32_t remember = random_below(&seed, 5);
+            void *memory;
+            sessrec_session *session = new_session(s.model, remember, &memory);
+            int32_t clicks[12], candidates[40], count;
+            const int click_count = random_below(&seed, 12);
+            for (int i = 0; i < click_count; ++i) {
+                clicks[i] = i && random_below(&seed, 3) == 0 ? clicks[random_below(&seed, i)] : random_below(&seed, ITEMS);
+                sessrec_session_click(session, clicks[i]);
+            }
+            for (int i = 0; i < 40; ++i) candidates[i] = 13 * i - 20 + round % 13;  // some are outside of the catalogue
+            sessrec_query query = sessrec_query_default();
+            query.k = round % 4 == 0 ? ITEMS + 50 : 1 + random_below(&seed, 40);
+            query.skip_seen = random_below(&seed, 2);
+            if (random_below(&seed, 2)) query.candidates = candidates, query.candidate_count = random_below(&seed, 41);
+            if (random_below(&seed, 2)) query.veto = veto_thirds;
+            sessrec_recommendation actual[ITEMS + 50], expected[ITEMS];
+            sessrec_source source;
+            wrong += sessrec_session_recommend(session, &query, actual, &count, &source) != SESSREC_OK;
+            wrong += source != (click_count ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY);
+            wrong += count != sorted_answer(session, &query, clicks, click_count, remember, expected);
+            for (int32_t i = 0; i < count; ++i) {
+                wrong += actual[i].item != expected[i].item || memcmp(&actual[i].score, &expected[i].score, sizeof(float));
+                ties += i && actual[i].score == actual[i - 1].score;
+            }
+            free(memory);
+        }
+        CHECK_EQ(wrong, 0);
+        CHECK(ties > 1000);  // the cases are what they are meant to be
+        close_shop(&s);
+    }
+    TEST("a veto is asked only about items that would enter the list, and the list is filled up again") {
+        shop s = open_shop(22);
+        void *memory;
+        sessrec_session *session = new_session(s.model, 4, &memory);
+        sessrec_session_click(session, 3);
+        int asked = 0;
+        int32_t count;
+        sessrec_recommendation list[10];
+        sessrec_query query = sessrec_query_default();
+        query.k = 10;
+        query.veto = veto_thirds;
+        query.veto_user = &asked;
+        CHECK_EQ(sessrec_session_recommend(session, &query, list, &count, NULL), SESSREC_OK);
+        CHECK_EQ(count, 10);
+        CHECK(asked >= 10 && asked < ITEMS / 2);
+        close_shop(&s);
+        free(memory);
+    }
+    TEST("without a click on a known item popularity answers, with support as score and the lower item first") {
+        static const char *const sessions[3] = {"abc", "cb", "db"};  // support a 1, b 3, c 2, d 1
+        sessrec_dataset *log = letters_log(3, sessions, NULL);
+        sessrec_config config = small_config(1, 4);
+        sessrec_model *model = random_model(&config, log, 1);
+        void *memory;
+        sessrec_session *session = new_session(model, 4, &memory);
+        sessrec_query query = sessrec_query_default();
+        static const int32_t item[4] = {1, 2, 0, 3};
+        static const float support[4] = {3, 2, 1, 1};
+        for (int round = 0; round < 2; ++round) {
+            sessrec_recommendation list[20];
+            sessrec_source source = SESSREC_FROM_MODEL;
+            int32_t count;
+            float score;
+            CHECK_EQ(sessrec_session_recommend(session, &query, list, &count, &source), SESSREC_OK);
+            CHECK_EQ(source, SESSREC_FROM_POPULARITY);
+            CHECK_EQ(count, 4);
+            for (int i = 0; i < 4; ++i) {
+                CHECK_EQ(list[i].item, item[i]);
+                CHECK_NEAR(list[i].score, support[i], 0);
+            }
+            CHECK_EQ(sessrec_session_score(session, &item[0], 1, &score), SESSREC_OK);
+            CHECK_NEAR(score, 3, 0);
+            CHECK_EQ(sessrec_session_click_id(session, "unheard of"), SESSREC_UNKNOWN_ITEM);  // and again
+        }
+        free(memory);
+        sessrec_model_destroy(model);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("a score that is NaN is never recommended") {
+        sessrec_dataset *log = random_log(20, 30, 3);
+        sessrec_config config = small_config(1, 4);
+        sessrec_trainer *trainer;
+        sessrec_tensor bias;
+        CHECK_EQ(sessrec_trainer_create(&config, log, &trainer, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_tensor(trainer, "By", &bias), SESSREC_OK);
+        bias.data[11] = NAN;
+        void *memory;
+        sessrec_session *session = new_session(sessrec_trainer_model(trainer), 0, &memory);
+        sessrec_session_click(session, 2);
+        sessrec_recommendation list[30];
+        sessrec_query query = sessrec_query_default();
+        int32_t count;
+        query.k = 30;
+        CHECK_EQ(sessrec_session_recommend(session, &query, list, &count, NULL), SESSREC_OK);
+        CHECK_EQ(count, 29);
+        for (int32_t i = 0; i < count; ++i) CHECK(list[i].item != 11 && list[i].score == list[i].score);
+        free(memory);
+        sessrec_trainer_destroy(trainer);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("a query that makes no sense is refused, and no recommendation comes") {
+        shop s = open_shop(23);
+        void *memory;
+        sessrec_session *session = new_session(s.model, 4, &memory);
+        sessrec_recommendation list[20];
+        const int32_t candidate = 1;
+        int32_t count = 7;
+        for (int wrong = 0; wrong < 4; ++wrong) {
+            sessrec_query query = sessrec_query_default();
+            if (wrong == 0) memset(&query, 0, sizeof query), query.k = 20;
+            if (wrong == 1) query.k = 0;
+            if (wrong == 2) query.k = 65537;
+            if (wrong == 3) query.candidates = &candidate, query.candidate_count = -1;
+            count = 7;
+            CHECK_EQ(sessrec_session_recommend(session, &query, list, &count, NULL), SESSREC_INVALID_ARGUMENT);
+            CHECK_EQ(count, 0);
+        }
+        sessrec_query query = sessrec_query_default();
+        CHECK_EQ(sessrec_session_recommend(NULL, &query, list, &count, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_recommend(session, NULL, list, &count, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_recommend(session, &query, NULL, &count, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_recommend(session, &query, list, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        free(memory);
+        close_shop(&s);
+    }
+}
+
+// ---- clicks ------------------------------------------------------------------------------------------------
+
+static const float *weights_of(const sessrec_model *model, const char *name) {
+    sessrec_tensor tensor;
+    CHECK_EQ(sessrec_model_tensor(model, name, &tensor), SESSREC_OK);
+    return tensor.data;
+}
+static sessrec_gru layer_of(const sessrec_model *model, int layer, int32_t input, int32_t hidden) {
+    static const char *const names[2][3] = {{"L0.W", "L0.U", "L0.b"}, {"L1.W", "L1.U", "L1.b"}};
+    sessrec_gru gru;
+    memset(&gru, 0, sizeof gru);
+    gru.input = input;
+    gru.hidden = hidden;
+    gru.W = weights_of(model, names[layer][0]);
+    gru.U = weights_of(model, names[layer][1]);
+    gru.b = weights_of(model, names[layer][2]);
+    return gru;
+}
+
+static void clicks(void) {
+    const int32_t items[4] = {5, -1, ITEMS, 250};
+    TEST("a click is one step of the GRU of each layer, a score the product with the item's row") {
+        enum { LOWER = 6, UPPER = 7 };
+        sessrec_dataset *log = random_log(20, 40, 3);
+        sessrec_config config = small_config(2, LOWER);
+        sessrec_model *model = random_model(&config, log, 8);
+        // the weights are tied: what the lower layer gets is a row of Wy
+        const sessrec_gru lower = layer_of(model, 0, UPPER, LOWER), upper = layer_of(model, 1, LOWER, UPPER);
+        const float *Wy = weights_of(model, "Wy"), *By = weights_of(model, "By");
+        float h0[LOWER] = {0}, h1[UPPER] = {0}, tape[4 * UPPER], score;
+        void *memory;
+        sessrec_session *session = new_session(model, 0, &memory);
+        static const int32_t clicked[3] = {7, 30, 7};
+        for (int i = 0; i < 3; ++i) {
+            sessrec_gru_forward(&lower, 1, Wy + clicked[i] * UPPER, h0, h0, tape);
+            sessrec_gru_forward(&upper, 1, h0, h1, h1, tape);
+            CHECK_EQ(sessrec_session_click(session, clicked[i]), SESSREC_OK);
+        }
+        for (int32_t item = 0; item < 40; ++item) {
+            double expected = By[item];
+            for (int k = 0; k < UPPER; ++k) expected += (double)Wy[item * UPPER + k] * h1[k];
+            CHECK_EQ(sessrec_session_score(session, &item, 1, &score), SESSREC_OK);
+            CHECK_NEAR(score, expected, 1e-5);
+        }
+        free(memory);
+        sessrec_model_destroy(model);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("an unknown item is counted and changes no score") {
+        shop s = open_shop(31);
+        void *memory;
+        sessrec_session *session = new_session(s.model, 4, &memory);
+        float before[4], after[4];
+        int64_t known, unknown;
+        CHECK_EQ(sessrec_session_click(session, 5), SESSREC_OK);
+        CHECK_EQ(sessrec_session_score(session, items, 4, before), SESSREC_OK);
+        CHECK_EQ(sessrec_session_click(session, -1), SESSREC_UNKNOWN_ITEM);
+        CHECK_EQ(sessrec_session_click_id(session, "no such item"), SESSREC_UNKNOWN_ITEM);
+        CHECK_EQ(sessrec_session_score(session, items, 4, after), SESSREC_OK);
+        CHECK(!memcmp(before, after, sizeof before));
+        sessrec_session_clicks(session, &known, &unknown);
+        CHECK_EQ(known, 1);
+        CHECK_EQ(unknown, 2);
+        free(memory);
+        close_shop(&s);
+    }
+    TEST("a number that no item has is an error and not counted") {
+        shop s = open_shop(31);
+        void *memory;
+        sessrec_session *session = new_session(s.model, 4, &memory);
+        int64_t known = 7, unknown = 7;
+        CHECK_EQ(sessrec_session_click(session, -2), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_click(session, ITEMS), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_click_id(session, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_click(NULL, 1), SESSREC_INVALID_ARGUMENT);
+        sessrec_session_clicks(session, &known, &unknown);
+        CHECK_EQ(known + unknown, 0);
+        free(memory);
+        close_shop(&s);
+    }
+    TEST("an unknown item scores -infinity") {
+        shop s = open_shop(31);
+        void *memory;
+        sessrec_session *session = new_session(s.model, 4, &memory);
+        float scores[4];
+        CHECK_EQ(sessrec_session_click(session, 5), SESSREC_OK);
+        CHECK_EQ(sessrec_session_score(session, items, 4, scores), SESSREC_OK);
+        CHECK(scores[1] == -INFINITY && scores[2] == -INFINITY);
+        CHECK(scores[0] > -INFINITY && scores[3] > -INFINITY);
+        CHECK_EQ(sessrec_session_score(session, items, -1, scores), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_score(session, NULL, 1, scores), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_score(session, NULL, 0, NULL), SESSREC_OK);
+        free(memory);
+        close_shop(&s);
+    }
+    TEST("a click by id is the click on its number") {
+        shop s = open_shop(31);
+        void *memory[2];
+        sessrec_session *a = new_session(s.model, 4, &memory[0]), *b = new_session(s.model, 4, &memory[1]);
+        float score_a[4], score_b[4];
+        CHECK_EQ(sessrec_session_click(a, 123), SESSREC_OK);
+        CHECK_EQ(sessrec_session_click_id(b, sessrec_model_item_id(s.model, 123)), SESSREC_OK);
+        sessrec_session_score(a, items, 4, score_a);
+        sessrec_session_score(b, items, 4, score_b);
+        CHECK(!memcmp(score_a, score_b, sizeof score_a));
+        free(memory[0]);
+        free(memory[1]);
+        close_shop(&s);
+    }
+    TEST("after its end a session is as new") {
+        shop s = open_shop(31);
+        void *memory[2];
+        sessrec_session *used = new_session(s.model, 4, &memory[0]), *fresh = new_session(s.model, 4, &memory[1]);
+        for (int32_t i = 0; i < 9; ++i) sessrec_session_click(used, i * 7 - 1);
+        sessrec_session_end(used);
+        const size_t size = sessrec_session_bytes(used);
+        char *a = (char *)malloc(size), *b = (char *)malloc(size);
+        for (int round = 0; round < 2; ++round) {
+            CHECK_EQ(sessrec_session_export(used, a, size), SESSREC_OK);
+            CHECK_EQ(sessrec_session_export(fresh, b, size), SESSREC_OK);
+            CHECK(!memcmp(a, b, size));
+            sessrec_session_click(used, 42);
+            sessrec_session_click(fresh, 42);
+        }
+        sessrec_session_end(NULL);
+        free(a);
+        free(b);
+        free(memory[0]);
+        free(memory[1]);
+        close_shop(&s);
+    }
+}
+
+// ---- memory ------------------------------------------------------------------------------------------------
+
+static void memory_of_the_caller(void) {
+    TEST("a session lives in memory of any alignment and writes to nothing else") {
+        sessrec_dataset *log = random_log(20, 40, 3);
+        sessrec_config config = small_config(1, 16);  // so that no part of the session has room to spare
+        sessrec_model *model = random_model(&config, log, 8);
+        const size_t size = sessrec_session_size(model, 16);
+        unsigned char *memory = (unsigned char *)malloc(size + 256);
+        unsigned char *aligned = memory + 64 + (64 - (uintptr_t)memory % 64) % 64;
+        for (size_t offset = 0; offset < 64; ++offset) {
+            sessrec_session *session;
+            sessrec_recommendation list[20];
+            sessrec_query query = sessrec_query_default();
+            int32_t count;
+            int touched = 0;
+            memset(memory, 0xa5, size + 256);
+            CHECK_EQ(sessrec_session_init(model, 16, aligned + offset, size, &session), SESSREC_OK);
+            for (int32_t i = 0; i < 20; ++i) sessrec_session_click(session, i);
+            sessrec_session_recommend(session, &query, list, &count, NULL);
+            for (unsigned char *at = memory; at < aligned + offset; ++at) touched += *at != 0xa5;
+            for (unsigned char *at = aligned + offset + size; at < memory + size + 256; ++at) touched += *at != 0xa5;
+            CHECK_EQ(touched, 0);
+        }
+        free(memory);
+        sessrec_model_destroy(model);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("too little memory and impossible sizes are refused") {
+        shop s = open_shop(41);
+        const size_t size = sessrec_session_size(s.model, 10);
+        void *memory = malloc(size);
+        sessrec_session *session = (sessrec_session *)memory;
+        CHECK_EQ(sessrec_session_init(s.model, 10, memory, size - 1, &session), SESSREC_INVALID_ARGUMENT);
+        CHECK(!session);
+        CHECK_EQ(sessrec_session_init(s.model, 10, NULL, size, &session), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_init(NULL, 10, memory, size, &session), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_init(s.model, -1, memory, size, &session), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_init(s.model, 10, memory, size, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_size(NULL, 10), 0);
+        CHECK_EQ(sessrec_session_size(s.model, -1), 0);
+        CHECK_EQ(sessrec_session_size(s.model, 65537), 0);
+        CHECK(sessrec_session_size(s.model, 65536) > 4 * 65536);
+        free(memory);
+        close_shop(&s);
+    }
+    TEST("nothing is allocated once the model is there") {
+        shop s = open_shop(41);
+        counting_memory counted = {0, 0, -1};
+        sessrec_config config = small_config(2, 10);
+        config.allocator = counting_allocator(&counted);
+        sessrec_model *model = random_model(&config, s.log, 2);
+        const int64_t requests = counted.requests;
+        CHECK(requests > 0);
+        counted.fail_from = 0;
+        void *memory;
+        sessrec_session *session = new_session(model, 8, &memory);
+        char state[4096];
+        sessrec_recommendation list[20];
+        sessrec_query query = sessrec_query_default();
+        int32_t count;
+        const int32_t item = 3;
+        float score;
+        for (int32_t i = 0; i < 30; ++i) {
+            CHECK_EQ(sessrec_session_click(session, i), SESSREC_OK);
+            CHECK_EQ(sessrec_session_recommend(session, &query, list, &count, NULL), SESSREC_OK);
+            CHECK_EQ(sessrec_session_score(session, &item, 1, &score), SESSREC_OK);
+        }
+        CHECK_EQ(sessrec_session_export(session, state, sizeof state), SESSREC_OK);
+        CHECK_EQ(sessrec_session_import(session, state, sessrec_session_bytes(session)), SESSREC_OK);
+        sessrec_session_end(session);
+        CHECK_EQ(counted.requests, requests);
+        sessrec_model_destroy(model);
+        CHECK_EQ(counted.blocks, 0);
+        free(memory);
+        close_shop(&s);
+    }
+}
+
+// ---- the state as bytes ------------------------------------------------------------------------------------
+
+enum { REMEMBER = 3, STATE_MAX = 512 };
+
+typedef struct saved {
+    shop s;
+    void *memory[2];
+    sessrec_session *session, *other;   // one with clicks, one with others
+    size_t size;
+    unsigned char bytes[STATE_MAX];     // state of the first
+} saved;
+
+static saved open_saved(void) {
+    saved v;
+    v.s = open_shop(51);
+    v.session = new_session(v.s.model, REMEMBER, &v.memory[0]);
+    v.other = new_session(v.s.model, REMEMBER, &v.memory[1]);
+    static const int32_t clicked[6] = {9, 200, -1, 9, 31, 77};
+    for (int i = 0; i < 6; ++i) sessrec_session_click(v.session, clicked[i]);
+    sessrec_session_click(v.other, 150);
+    v.size = sessrec_session_bytes(v.session);
+    CHECK(v.size <= STATE_MAX);
+    CHECK_EQ(sessrec_session_export(v.session, v.bytes, STATE_MAX), SESSREC_OK);
+    return v;
+}
+static void close_saved(saved *v) {
+    free(v->memory[0]);
+    free(v->memory[1]);
+    close_shop(&v->s);
+}
+static int same_state(const sessrec_session *a, const sessrec_session *b) {
+    unsigned char x[STATE_MAX], y[STATE_MAX];
+    sessrec_session_export(a, x, STATE_MAX);
+    sessrec_session_export(b, y, STATE_MAX);
+    return !memcmp(x, y, sessrec_session_bytes(a));
+}
+// Writes the sum anew, so that what stands before it is what is looked at.
+static void seal(unsigned char *bytes, size_t size) {
+    const uint32_t sum = sessrec__crc32c(0, bytes, size - 4);
+    for (int i = 0; i < 4; ++i) bytes[size - 4 + (size_t)i] = (unsigned char)(sum >> (8 * i));
+}
+
+static void state_bytes(void) {
+    TEST("a session that went through bytes goes on with the same bits") {
+        saved v = open_saved();
+        CHECK_EQ(sessrec_session_import(v.other, v.bytes, v.size), SESSREC_OK);
+        CHECK(same_state(v.session, v.other));
+        int64_t known, unknown;
+        sessrec_session_clicks(v.other, &known, &unknown);
+        CHECK_EQ(known, 5);
+        CHECK_EQ(unknown, 1);
+        sessrec_session_click(v.session, 64);
+        sessrec_session_click(v.other, 64);
+        sessrec_query query = sessrec_query_default();
+        sessrec_recommendation a[20], b[20];
+        int32_t count_a, count_b;
+        query.k = 20;
+        CHECK_EQ(sessrec_session_recommend(v.session, &query, a, &count_a, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_session_recommend(v.other, &query, b, &count_b, NULL), SESSREC_OK);
+        CHECK_EQ(count_a, count_b);
+        CHECK(!memcmp(a, b, sizeof a));
+        close_saved(&v);
+    }
+    TEST("a new session goes through bytes too") {
+        saved v = open_saved();
+        sessrec_session_end(v.other);
+        CHECK_EQ(sessrec_session_export(v.other, v.bytes, v.size), SESSREC_OK);
+        CHECK_EQ(sessrec_session_import(v.session, v.bytes, v.size), SESSREC_OK);
+        CHECK(same_state(v.session, v.other));
+        close_saved(&v);
+    }
+    TEST("every flipped bit is noticed, and the session stays as it was") {
+        saved v = open_saved();
+        int accepted = 0;
+        unsigned char before[STATE_MAX], after[STATE_MAX];
+        sessrec_session_export(v.other, before, v.size);
+        for (size_t bit = 0; bit < v.size * 8; ++bit) {
+            v.bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
+            accepted += sessrec_session_import(v.other, v.bytes, v.size) != SESSREC_BAD_FILE;
+            v.bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
+        }
+        sessrec_session_export(v.other, after, v.size);
+        CHECK_EQ(accepted, 0);
+        CHECK(!memcmp(before, after, v.size));
+        close_saved(&v);
+    }
+    TEST("a state that is cut short or continued is refused") {
+        saved v = open_saved();
+        for (size_t size = 0; size < STATE_MAX; ++size)
+            if (size != v.size) CHECK_EQ(sessrec_session_import(v.other, v.bytes, size), SESSREC_BAD_FILE);
+        unsigned char longer[STATE_MAX];
+        memset(longer, 0, sizeof longer);
+        memcpy(longer, v.bytes, v.size);
+        seal(longer, v.size + 4);
+        CHECK_EQ(sessrec_session_import(v.other, longer, v.size + 4), SESSREC_BAD_FILE);
+        close_saved(&v);
+    }
+    TEST("a state of another model or another size does not belong here") {
+        saved v = open_saved();
+        shop stranger = open_shop(52);
+        void *memory[2];
+        sessrec_session *elsewhere = new_session(stranger.model, REMEMBER, &memory[0]);
+        sessrec_session *larger = new_session(v.s.model, REMEMBER + 1, &memory[1]);
+        CHECK_EQ(sessrec_session_import(elsewhere, v.bytes, v.size), SESSREC_MISMATCH);
+        CHECK_EQ(sessrec_session_import(larger, v.bytes, v.size), SESSREC_MISMATCH);
+        free(memory[0]);
+        free(memory[1]);
+        close_shop(&stranger);
+        close_saved(&v);
+    }
+    TEST("a well-formed state with values that no session has is refused") {
+        // where things stand: known 24, unknown 32, items remembered 40, reserved 44, hidden state 48, items at the end
+        saved v = open_saved();
+        const size_t items = v.size - 4 - 4 * REMEMBER;
+        for (int wrong = 0; wrong < 10; ++wrong) {
+            unsigned char bytes[STATE_MAX];
+            memcpy(bytes, v.bytes, v.size);
+            if (wrong == 0) bytes[24 + 7] = 0x80;                              // clicks below 0
+            if (wrong == 1) bytes[32 + 7] = 0x80;
+            if (wrong == 2) bytes[40] = REMEMBER + 1;                          // more items than fit
+            if (wrong == 3) bytes[24] = 2;                                     // more items than clicks
+            if (wrong == 4) memset(bytes + 40, 0, 4), memset(bytes + items, 0, 4 * REMEMBER);  // clicks, but no item
+            if (wrong == 5) bytes[44] = 1;                                     // reserved
+            if (wrong == 6) bytes[48 + 2] = 0xc0, bytes[48 + 3] = 0x7f;        // NaN
+            if (wrong == 7) bytes[items + 2] = 1;                              // no such item
+            if (wrong == 8) memcpy(bytes + items, bytes + items + 4, 4);       // an item twice
+            if (wrong == 9) bytes[7] = '2';                                    // a later version
+            seal(bytes, v.size);
+            CHECK_EQ(sessrec_session_import(v.other, bytes, v.size), SESSREC_BAD_FILE);
+        }
+        unsigned char fresh[STATE_MAX];
+        sessrec_session_end(v.session);
+        sessrec_session_export(v.session, fresh, v.size);
+        for (int wrong = 0; wrong < 2; ++wrong) {
+            unsigned char bytes[STATE_MAX];
+            memcpy(bytes, fresh, v.size);
+            bytes[wrong ? items : 48] = 1;                                     // a hidden state, or an item, before the first click
+            seal(bytes, v.size);
+            CHECK_EQ(sessrec_session_import(v.other, bytes, v.size), SESSREC_BAD_FILE);
+        }
+        close_saved(&v);
+    }
+    TEST("export needs room for the whole state") {
+        saved v = open_saved();
+        CHECK_EQ(sessrec_session_export(v.session, v.bytes, v.size - 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_export(v.session, NULL, v.size), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_import(v.session, NULL, v.size), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_bytes(NULL), 0);
+        close_saved(&v);
+    }
+}
+
+int main(void) {
+    recommendations();
+    clicks();
+    memory_of_the_caller();
+    state_bytes();
+    return test_report("streaming");
+}
