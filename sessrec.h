@@ -423,8 +423,9 @@ typedef struct sessrec_loss_config {
     float bpreg;                    // BPR_MAX score regularisation, >= 0; default 1
     float logq;                     // XE: scores - logq * log(proposal) enter the softmax, >= 0; default 1, 0 is off
     float smoothing;                // XE label smoothing e in [0,1): 1-e for the target, e/(C-1) for the others; default 0
-    int32_t skip_own_target;        // 1: a negative column that is the row's own target is left out of the row; 0 (default,
-                                    // measured better on real logs): it counts as a negative, as in the papers
+    int32_t skip_own_target;        // 1: a negative column that is the row's own target is left out of the row; 0 (default): it counts as a
+                                    // negative, as in the papers. On real logs the two are level within the spread of seeds: 1 has a
+                                    // little more MRR@20, 0 a little more Recall@20 and is faster (bench/RESULTS.md)
     sessrec_loss_callback custom;   // CUSTOM only
     void *custom_user;
 } sessrec_loss_config;
@@ -1695,7 +1696,9 @@ SESSREC__INLINE float sessrec__plain_sub(float a, float b) { return a - b; }
 SESSREC__INLINE float sessrec__plain_mul(float a, float b) { return a * b; }
 SESSREC__INLINE float sessrec__plain_div(float a, float b) { return a / b; }
 SESSREC__INLINE float sessrec__plain_fma(float a, float b, float c) { return sessrec__fma(a, b, c); }
-SESSREC__INLINE float sessrec__plain_max(float a, float b) { return a > b ? a : b; }  // of a NaN and another the second, as the processors do
+SESSREC__INLINE float sessrec__plain_max(float a, float b) {
+    return a > b ? a : b;
+}  // of a NaN and another the second, as the processors do
 SESSREC__INLINE float sessrec__plain_min(float a, float b) { return a < b ? a : b; }
 SESSREC__INLINE float sessrec__plain_less(float a, float b, float x, float y) { return a < b ? x : y; }
 #ifndef SESSREC_NO_TRAINING
@@ -1721,8 +1724,12 @@ SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
 #  endif
 
 #  define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET_AVX2
-SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
-SESSREC__WORD __m256i sessrec__avx2_steps(int32_t stride) { return _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(stride)); }
+SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+SESSREC__WORD __m256i sessrec__avx2_steps(int32_t stride) {
+    return _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(stride));
+}
 SESSREC__WORD __m256 sessrec__avx2_all(float x) { return _mm256_set1_ps(x); }
 SESSREC__WORD __m256 sessrec__avx2_load(const float *p) { return _mm256_loadu_ps(p); }
 SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) { return _mm256_maskload_ps(p, sessrec__avx2_first(n)); }
@@ -1737,7 +1744,9 @@ SESSREC__WORD __m256 sessrec__avx2_fma(__m256 a, __m256 b, __m256 c) { return _m
 SESSREC__WORD __m256 sessrec__avx2_max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
 SESSREC__WORD __m256 sessrec__avx2_min(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
 SESSREC__WORD __m256 sessrec__avx2_sqrt(__m256 a) { return _mm256_sqrt_ps(a); }
-SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) { return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ)); }
+SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
 SESSREC__WORD __m256 sessrec__avx2_scale2(__m256 p, __m256 t) {
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
 }
@@ -1751,10 +1760,12 @@ SESSREC__WORD __m512 sessrec__avx512_load(const float *p) { return _mm512_loadu_
 SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) { return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p); }
 SESSREC__WORD void sessrec__avx512_store(float *p, __m512 a) { _mm512_storeu_ps(p, a); }
 SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) { _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a); }
-SESSREC__WORD __m512 sessrec__avx512_gather(const float *p, int32_t stride) {  // two halves: the whole is no faster, and warns in some compilers
+SESSREC__WORD __m512 sessrec__avx512_gather(const float *p,
+                                            int32_t stride) {  // two halves: the whole is no faster, and warns in some compilers
     const __m256i lane = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(stride));
     const __m256 low = _mm256_i32gather_ps(p, lane, 4), high = _mm256_i32gather_ps(p + (ptrdiff_t)8 * stride, lane, 4);
-    return _mm512_castpd_ps(_mm512_maskz_insertf64x4((__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
+    return _mm512_castpd_ps(
+        _mm512_maskz_insertf64x4((__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
 }
 SESSREC__WORD __m512 sessrec__avx512_add(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
 SESSREC__WORD __m512 sessrec__avx512_sub(__m512 a, __m512 b) { return _mm512_sub_ps(a, b); }
@@ -1764,9 +1775,12 @@ SESSREC__WORD __m512 sessrec__avx512_fma(__m512 a, __m512 b, __m512 c) { return 
 SESSREC__WORD __m512 sessrec__avx512_max(__m512 a, __m512 b) { return _mm512_maskz_max_ps(sessrec__avx512_first(16), a, b); }
 SESSREC__WORD __m512 sessrec__avx512_min(__m512 a, __m512 b) { return _mm512_maskz_min_ps(sessrec__avx512_first(16), a, b); }
 SESSREC__WORD __m512 sessrec__avx512_sqrt(__m512 a) { return _mm512_maskz_sqrt_ps(sessrec__avx512_first(16), a); }
-SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x); }
+SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
 SESSREC__WORD __m512 sessrec__avx512_scale2(__m512 p, __m512 t) {
-    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), _mm512_maskz_slli_epi32(sessrec__avx512_first(16), _mm512_castps_si512(t), 23)));
+    return _mm512_castsi512_ps(
+        _mm512_add_epi32(_mm512_castps_si512(p), _mm512_maskz_slli_epi32(sessrec__avx512_first(16), _mm512_castps_si512(t), 23)));
 }
 #  undef SESSREC__WORD
 #endif // SESSREC__X86
@@ -1781,7 +1795,8 @@ typedef struct sessrec__update {
 // The kernels of one instruction set.
 typedef struct sessrec__kernels {
     const char *name;
-    void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate);
+    void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
+                   float *C, ptrdiff_t c_row, int accumulate);
     void (*transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y, ptrdiff_t y_row);
     void (*dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias, float *y);
     void (*exp)(int32_t n, const float *x, float shift, float *y);
@@ -1843,7 +1858,8 @@ SESSREC__INLINE SESSREC__TARGET void SESSREC__K(put)(float *p, sessrec__vec a, i
 
 #ifndef SESSREC__TILE_ROWS
 
-SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
+                                   ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
     for (int32_t i = 0; i < M; ++i) {
         if (!accumulate)
             for (int32_t j = 0; j < N; ++j) C[i * c_row + j] = 0;
@@ -1852,41 +1868,46 @@ SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float 
     }
 }
 
-#else
+#  else
 
 // rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes.
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int vectors, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
-                                                      float *C, ptrdiff_t c_row, int accumulate) {
+SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int vectors, int32_t columns, int32_t K, const float *A,
+                                                      ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
+                                                      ptrdiff_t c_row, int accumulate) {
     sessrec__vec sum[SESSREC__TILE_ROWS][SESSREC__TILE_VECTORS];
-    SESSREC__UNROLL for (int r = 0; r < rows; ++r)
-        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] = accumulate ? sessrec__vget(C + r * c_row + SESSREC__LANES * v, columns - SESSREC__LANES * v) : sessrec__vall(0);
+    SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] =
+        accumulate ? sessrec__vget(C + r * c_row + SESSREC__LANES * v, columns - SESSREC__LANES * v) : sessrec__vall(0);
     for (int32_t k = 0; k < K; ++k) {
         sessrec__vec b[SESSREC__TILE_VECTORS];
-        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) b[v] = vectors > 1 ? sessrec__vload(B + k * b_row + SESSREC__LANES * v) : sessrec__vget(B + k * b_row, columns);
+        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) b[v] =
+            vectors > 1 ? sessrec__vload(B + k * b_row + SESSREC__LANES * v) : sessrec__vget(B + k * b_row, columns);
         SESSREC__UNROLL for (int r = 0; r < rows; ++r) {
             sessrec__vec a = sessrec__vall(A[r * a_row + k * a_col]);
             SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] = sessrec__vfma(a, b[v], sum[r][v]);
         }
     }
-    SESSREC__UNROLL for (int r = 0; r < rows; ++r)
-        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sessrec__vput(C + r * c_row + SESSREC__LANES * v, sum[r][v], columns - SESSREC__LANES * v);
+    SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v)
+        sessrec__vput(C + r * c_row + SESSREC__LANES * v, sum[r][v], columns - SESSREC__LANES * v);
 }
 
 // All rows of a strip of columns: TILE_VECTORS full vectors, or up to one.
-#define SESSREC__STRIP(vectors)                                                                                                             \
-    int32_t i = 0;                                                                                                                          \
-    for (; i + SESSREC__TILE_ROWS <= M; i += SESSREC__TILE_ROWS)                                                                            \
+#    define SESSREC__STRIP(vectors)                                                                                                         \
+      int32_t i = 0;                                                                                                                        \
+      for (; i + SESSREC__TILE_ROWS <= M; i += SESSREC__TILE_ROWS)                                                                            \
         SESSREC__K(tile)(SESSREC__TILE_ROWS, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row, C + i * c_row, c_row, accumulate);   \
     for (; i < M; ++i) SESSREC__K(tile)(1, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row, C + i * c_row, c_row, accumulate)
-SESSREC__KERNEL SESSREC__K(wide_strip)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+SESSREC__KERNEL SESSREC__K(wide_strip)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
+                                       const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
     SESSREC__STRIP(SESSREC__TILE_VECTORS);
 }
-SESSREC__KERNEL SESSREC__K(narrow_strip)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+SESSREC__KERNEL SESSREC__K(narrow_strip)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
+                                         const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
     SESSREC__STRIP(1);
 }
 #undef SESSREC__STRIP
 
-SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
+                                   ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
     const int32_t wide = SESSREC__LANES * SESSREC__TILE_VECTORS, block = 256;
     int32_t k = 0;
     do {  // once even for K = 0, which makes C zero
@@ -1894,7 +1915,9 @@ SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float 
         const float *a = A + k * a_col, *b = B + k * b_row;
         int add = accumulate || k > 0;
         for (; j + wide <= N; j += wide) SESSREC__K(wide_strip)(M, wide, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
-        for (; j < N; j += SESSREC__LANES) SESSREC__K(narrow_strip)(M, N - j < SESSREC__LANES ? N - j : SESSREC__LANES, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
+        for (; j < N; j += SESSREC__LANES)
+            SESSREC__K(narrow_strip)
+            (M, N - j < SESSREC__LANES ? N - j : SESSREC__LANES, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
         k += block;
     } while (k < K);
 }
@@ -1911,11 +1934,13 @@ SESSREC__KERNEL SESSREC__K(transpose)(int32_t rows, int32_t columns, const float
 }
 
 // y_i = bias_i + sum_k x[i,k] h_k, k in order: the same chain as a matrix product that starts from the bias. One row is one lane.
-SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias, float *y) {
+SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias,
+                                 float *y) {
     int32_t i = 0;
     for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES) {
         sessrec__vec sum = sessrec__vload(bias + i);
-        for (int32_t k = 0; k < width; ++k) sum = sessrec__vfma(sessrec__vgather(x + i * x_row + k, (int32_t)x_row), sessrec__vall(h[k]), sum);
+        for (int32_t k = 0; k < width; ++k)
+            sum = sessrec__vfma(sessrec__vgather(x + i * x_row + k, (int32_t)x_row), sessrec__vall(h[k]), sum);
         sessrec__vstore(y + i, sum);
     }
     for (; i < rows; ++i) {
@@ -1937,7 +1962,8 @@ SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vexp)(sessrec__vec x0) {
     sessrec__vec x = sessrec__vmax(sessrec__vall(-87.0f), sessrec__vmin(sessrec__vall(88.722f), x0));
     sessrec__vec t = sessrec__vfma(x, sessrec__vall(1.44269504f), magic);
     sessrec__vec n = sessrec__vsub(t, magic);
-    sessrec__vec r = sessrec__vfma(n, sessrec__vall(-1.42860677e-6f), sessrec__vfma(n, sessrec__vall(-0.693145752f), x));  // ln 2 in two parts
+    sessrec__vec r =
+        sessrec__vfma(n, sessrec__vall(-1.42860677e-6f), sessrec__vfma(n, sessrec__vall(-0.693145752f), x));  // ln 2 in two parts
     sessrec__vec q = sessrec__vfma(sessrec__vall(0.00139504916f), r, sessrec__vall(0.0083688898f));
     q = sessrec__vfma(q, r, sessrec__vall(0.041666206f));
     q = sessrec__vfma(q, r, sessrec__vall(0.166665182f));
@@ -1971,7 +1997,17 @@ SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsoftplus)(sessrec__vec 
 #ifdef SESSREC__DOUBLE
     return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
 #else
-    static const float c[11] = {1, -0.499999851f, 0.33332634f, -0.24988237f, 0.198970199f, -0.161290988f, 0.124716133f, -0.0831894949f, 0.0421136282f, -0.013706468f, 0.00209001545f};
+    static const float c[11] = {1,
+                                -0.499999851f,
+                                0.33332634f,
+                                -0.24988237f,
+                                0.198970199f,
+                                -0.161290988f,
+                                0.124716133f,
+                                -0.0831894949f,
+                                0.0421136282f,
+                                -0.013706468f,
+                                0.00209001545f};
     sessrec__vec zero = sessrec__vall(0), t = SESSREC__K(vexp)(sessrec__vmin(x, sessrec__vsub(zero, x))), p = sessrec__vall(c[10]);
     for (int i = 9; i >= 0; --i) p = sessrec__vfma(p, t, sessrec__vall(c[i]));
     return sessrec__vfma(p, t, sessrec__vmax(zero, x));
@@ -1983,25 +2019,25 @@ SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsoftplus)(sessrec__vec 
         sessrec__vec v = sessrec__vget(x + i, n - i);                                                                                       \
         sessrec__vput(y + i, expression, n - i);                                                                                            \
     }
-SESSREC__KERNEL SESSREC__K(array_exp)(int32_t n, const float *x, float shift, float *y) {  // y = e^(x - shift)
-    SESSREC__MAP(SESSREC__K(vexp)(sessrec__vsub(v, sessrec__vall(shift))))
+SESSREC__KERNEL SESSREC__K(array_exp)(int32_t n, const float *x, float shift,
+                                      float *y){// y = e^(x - shift)
+                                                SESSREC__MAP(SESSREC__K(vexp)(sessrec__vsub(v, sessrec__vall(shift))))} SESSREC__KERNEL
+    SESSREC__K(array_sigmoid)(int32_t n, const float *x, float *y){SESSREC__MAP(SESSREC__K(vsigmoid)(v))} SESSREC__KERNEL
+    SESSREC__K(array_tanh)(int32_t n, const float *x, float *y){SESSREC__MAP(SESSREC__K(vtanh)(v))} SESSREC__KERNEL
+    SESSREC__K(array_softplus)(int32_t n, const float *x, float *y){SESSREC__MAP(SESSREC__K(vsoftplus)(v))} SESSREC__KERNEL
+    SESSREC__K(array_axpy)(int32_t n, float a, const float *x,
+                           float *y){// y += a x
+                                     SESSREC__MAP(sessrec__vfma(sessrec__vall(a), v, sessrec__vget(y + i, n - i)))} SESSREC__KERNEL
+    SESSREC__K(array_scale)(int32_t n, float a, const float *x, float *y){// y = a x
+                                                                          SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))} SESSREC__KERNEL
+    SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y){
+        // y = x b + c
+        SESSREC__MAP(sessrec__vfma(v, sessrec__vget(b + i, n - i), sessrec__vget(c + i, n - i)))} SESSREC__KERNEL
+    SESSREC__K(array_blend)(int32_t n, const float *x, const float *candidate, const float *h, float *y) {  // y = h + x (candidate - h)
+    SESSREC__MAP(
+        sessrec__vfma(v, sessrec__vsub(sessrec__vget(candidate + i, n - i), sessrec__vget(h + i, n - i)), sessrec__vget(h + i, n - i)))
 }
-SESSREC__KERNEL SESSREC__K(array_sigmoid)(int32_t n, const float *x, float *y) { SESSREC__MAP(SESSREC__K(vsigmoid)(v)) }
-SESSREC__KERNEL SESSREC__K(array_tanh)(int32_t n, const float *x, float *y) { SESSREC__MAP(SESSREC__K(vtanh)(v)) }
-SESSREC__KERNEL SESSREC__K(array_softplus)(int32_t n, const float *x, float *y) { SESSREC__MAP(SESSREC__K(vsoftplus)(v)) }
-SESSREC__KERNEL SESSREC__K(array_axpy)(int32_t n, float a, const float *x, float *y) {  // y += a x
-    SESSREC__MAP(sessrec__vfma(sessrec__vall(a), v, sessrec__vget(y + i, n - i)))
-}
-SESSREC__KERNEL SESSREC__K(array_scale)(int32_t n, float a, const float *x, float *y) {  // y = a x
-    SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))
-}
-SESSREC__KERNEL SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y) {  // y = x b + c
-    SESSREC__MAP(sessrec__vfma(v, sessrec__vget(b + i, n - i), sessrec__vget(c + i, n - i)))
-}
-SESSREC__KERNEL SESSREC__K(array_blend)(int32_t n, const float *x, const float *candidate, const float *h, float *y) {  // y = h + x (candidate - h)
-    SESSREC__MAP(sessrec__vfma(v, sessrec__vsub(sessrec__vget(candidate + i, n - i), sessrec__vget(h + i, n - i)), sessrec__vget(h + i, n - i)))
-}
-#undef SESSREC__MAP
+#  undef SESSREC__MAP
 
 // ---- reductions ----
 // Sixteen running results whatever the width of a register: element i goes to number i mod 16. They are joined halves against halves.
@@ -2017,7 +2053,8 @@ static SESSREC__TARGET float SESSREC__K(array_sum)(int32_t n, const float *x) {
     sessrec__vec sum[16 / SESSREC__LANES];
     for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = sessrec__vall(0);
     for (int32_t i = 0; i < n; i += 16)
-        for (int r = 0, at = i; r < 16 / SESSREC__LANES; ++r, at += SESSREC__LANES) sum[r] = sessrec__vadd(sum[r], sessrec__vget(x + at, n - at));
+        for (int r = 0, at = i; r < 16 / SESSREC__LANES; ++r, at += SESSREC__LANES)
+            sum[r] = sessrec__vadd(sum[r], sessrec__vget(x + at, n - at));
     return SESSREC__K(join_sums)(sum);
 }
 static SESSREC__TARGET float SESSREC__K(array_dot)(int32_t n, const float *a, const float *b) {
@@ -2046,7 +2083,8 @@ static SESSREC__TARGET float SESSREC__K(array_max)(int32_t n, const float *x) {
 SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
     const sessrec_optimizer_config *o = u->config;
     const sessrec__vec epsilon = sessrec__vall(o->epsilon), rate = sessrec__vall(-o->learning_rate);
-    const sessrec__vec decay = sessrec__vall(o->kind == SESSREC_ADAM ? o->beta1 : o->decay), rest = sessrec__vall(1 - (o->kind == SESSREC_ADAM ? o->beta1 : o->decay));
+    const sessrec__vec decay = sessrec__vall(o->kind == SESSREC_ADAM ? o->beta1 : o->decay),
+                       rest = sessrec__vall(1 - (o->kind == SESSREC_ADAM ? o->beta1 : o->decay));
     for (int32_t i = 0; i < n; i += SESSREC__LANES) {
         int32_t left = n - i;
         sessrec__vec w = sessrec__vget(u->weight + i, left), g = sessrec__vget(u->gradient + i, left), d = g;
@@ -2057,9 +2095,11 @@ SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
             else a = sessrec__vfma(decay, a, sessrec__vmul(rest, o->kind == SESSREC_ADAM ? g : g2));
             sessrec__vput(u->first + i, a, left);
             if (o->kind == SESSREC_ADAM) {
-                sessrec__vec v = sessrec__vfma(sessrec__vall(o->beta2), sessrec__vget(u->second + i, left), sessrec__vmul(sessrec__vall(1 - o->beta2), g2));
+                sessrec__vec v = sessrec__vfma(sessrec__vall(o->beta2), sessrec__vget(u->second + i, left),
+                                               sessrec__vmul(sessrec__vall(1 - o->beta2), g2));
                 sessrec__vput(u->second + i, v, left);
-                d = sessrec__vdiv(sessrec__vmul(a, sessrec__vall(u->correct1)), sessrec__vadd(sessrec__vsqrt(sessrec__vmul(v, sessrec__vall(u->correct2))), epsilon));
+                d = sessrec__vdiv(sessrec__vmul(a, sessrec__vall(u->correct1)),
+                                  sessrec__vadd(sessrec__vsqrt(sessrec__vmul(v, sessrec__vall(u->correct2))), epsilon));
             } else if (o->kind == SESSREC_ADADELTA) {
                 sessrec__vec past = sessrec__vget(u->second + i, left);
                 d = sessrec__vmul(g, sessrec__vsqrt(sessrec__vdiv(sessrec__vadd(past, epsilon), sessrec__vadd(a, epsilon))));
@@ -2192,7 +2232,10 @@ static int sessrec__processor_level(void) {
 #  if defined(__GNUC__) || defined(__clang__)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") ? 2 : 1;
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+                   __builtin_cpu_supports("avx512vl")
+               ? 2
+               : 1;
 #  else
     int id[4];
     __cpuid(id, 1);
@@ -2230,17 +2273,20 @@ extern "C"
 #  else
 extern
 #  endif
-void cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
+    void
+    cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
+                int ldb, float beta, float *c, int ldc);
 #endif
 
 // C [M,N] = A [M,K] B [K,N] (added to C if accumulate). Element (i,k) of A stands at A[i*a_row + k*a_col], one of which is 1; rows of B and
 // C are b_row and c_row apart.
-static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
-                            const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                            ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
 #ifdef SESSREC_BLAS
     if ((int64_t)M * N * K >= 64 * 64 * 64 && (a_row == 1 || a_col == 1)) {
         const int row_major = 101, no_transpose = 111, transpose = 112;
-        cblas_sgemm(row_major, a_col == 1 ? no_transpose : transpose, no_transpose, M, N, K, 1.0f, A, (int)(a_col == 1 ? a_row : a_col), B, (int)b_row, accumulate ? 1.0f : 0.0f, C, (int)c_row);
+        cblas_sgemm(row_major, a_col == 1 ? no_transpose : transpose, no_transpose, M, N, K, 1.0f, A, (int)(a_col == 1 ? a_row : a_col), B,
+                    (int)b_row, accumulate ? 1.0f : 0.0f, C, (int)c_row);
         return;
     }
 #endif
@@ -2295,24 +2341,32 @@ static int sessrec__within(double value, double low, double high) {
 
 static sessrec_result sessrec__config_check_network(const sessrec_config *c, sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if (c->layers < 1 || c->layers > SESSREC_MAX_LAYERS) return sessrec__fail(err, bad, 0, "layers is %d, it must be 1 to %d", (int64_t)c->layers, (int64_t)SESSREC_MAX_LAYERS);
+    if (c->layers < 1 || c->layers > SESSREC_MAX_LAYERS)
+        return sessrec__fail(err, bad, 0, "layers is %d, it must be 1 to %d", (int64_t)c->layers, (int64_t)SESSREC_MAX_LAYERS);
     for (int32_t l = 0; l < c->layers; ++l)
         if (c->hidden[l] < 1 || c->hidden[l] > SESSREC__MAX_WIDTH)
-            return sessrec__fail(err, bad, 0, "hidden[%d] is %d, it must be 1 to %d", (int64_t)l, (int64_t)c->hidden[l], (int64_t)SESSREC__MAX_WIDTH);
-    if ((int)c->embedding < 0 || c->embedding > SESSREC_EMBEDDING_NONE) return sessrec__fail(err, bad, 0, "embedding has no such kind as %d", (int64_t)c->embedding);
+            return sessrec__fail(err, bad, 0, "hidden[%d] is %d, it must be 1 to %d", (int64_t)l, (int64_t)c->hidden[l],
+                                 (int64_t)SESSREC__MAX_WIDTH);
+    if ((int)c->embedding < 0 || c->embedding > SESSREC_EMBEDDING_NONE)
+        return sessrec__fail(err, bad, 0, "embedding has no such kind as %d", (int64_t)c->embedding);
     if (c->embedding == SESSREC_EMBEDDING_SEPARATE && (c->embedding_width < 1 || c->embedding_width > SESSREC__MAX_WIDTH))
-        return sessrec__fail(err, bad, 0, "embedding_width is %d, it must be 1 to %d", (int64_t)c->embedding_width, (int64_t)SESSREC__MAX_WIDTH);
-    if (c->user_hidden < 0 || c->user_hidden > SESSREC__MAX_WIDTH) return sessrec__fail(err, bad, 0, "user_hidden is %d, it must be 0 to %d", (int64_t)c->user_hidden, (int64_t)SESSREC__MAX_WIDTH);
-    if ((int)c->user_mode < 0 || c->user_mode > SESSREC_USER_GATES) return sessrec__fail(err, bad, 0, "user_mode has no such mode as %d", (int64_t)c->user_mode);
+        return sessrec__fail(err, bad, 0, "embedding_width is %d, it must be 1 to %d", (int64_t)c->embedding_width,
+                             (int64_t)SESSREC__MAX_WIDTH);
+    if (c->user_hidden < 0 || c->user_hidden > SESSREC__MAX_WIDTH)
+        return sessrec__fail(err, bad, 0, "user_hidden is %d, it must be 0 to %d", (int64_t)c->user_hidden, (int64_t)SESSREC__MAX_WIDTH);
+    if ((int)c->user_mode < 0 || c->user_mode > SESSREC_USER_GATES)
+        return sessrec__fail(err, bad, 0, "user_mode has no such mode as %d", (int64_t)c->user_mode);
     if ((int)c->gru < 0 || c->gru > SESSREC_RESET_AFTER) return sessrec__fail(err, bad, 0, "gru has no such form as %d", (int64_t)c->gru);
     return SESSREC_OK;
 }
 
 static sessrec_result sessrec__config_check_loss(const sessrec_loss_config *l, sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if ((int)l->kind < 0 || l->kind > SESSREC_LOSS_CUSTOM) return sessrec__fail(err, bad, 0, "loss.kind has no such loss as %d", (int64_t)l->kind);
+    if ((int)l->kind < 0 || l->kind > SESSREC_LOSS_CUSTOM)
+        return sessrec__fail(err, bad, 0, "loss.kind has no such loss as %d", (int64_t)l->kind);
     if (l->kind == SESSREC_LOSS_CUSTOM && !l->custom) return sessrec__fail(err, bad, 0, "loss.kind is custom, but loss.custom is NULL");
-    if ((int)l->activation < 0 || l->activation > SESSREC_SELU) return sessrec__fail(err, bad, 0, "loss.activation has no such function as %d", (int64_t)l->activation);
+    if ((int)l->activation < 0 || l->activation > SESSREC_SELU)
+        return sessrec__fail(err, bad, 0, "loss.activation has no such function as %d", (int64_t)l->activation);
     if (!sessrec__within(l->activation_a, 0, 1e6)) return sessrec__fail(err, bad, 0, "loss.activation_a must be 0 or more");
     if (!sessrec__within(l->activation_b, 0, 1e6)) return sessrec__fail(err, bad, 0, "loss.activation_b must be 0 or more");
     if (!sessrec__within(l->bpreg, 0, 1e9)) return sessrec__fail(err, bad, 0, "loss.bpreg must be 0 or more");
@@ -2323,11 +2377,14 @@ static sessrec_result sessrec__config_check_loss(const sessrec_loss_config *l, s
 
 static sessrec_result sessrec__config_check_optimizer(const sessrec_optimizer_config *o, sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if ((int)o->kind < 0 || o->kind > SESSREC_ADAM) return sessrec__fail(err, bad, 0, "optimizer.kind has no such optimiser as %d", (int64_t)o->kind);
+    if ((int)o->kind < 0 || o->kind > SESSREC_ADAM)
+        return sessrec__fail(err, bad, 0, "optimizer.kind has no such optimiser as %d", (int64_t)o->kind);
     if (!sessrec__within(o->learning_rate, 1e-30, 1e9)) return sessrec__fail(err, bad, 0, "optimizer.learning_rate must be more than 0");
-    if (!sessrec__within(o->momentum, 0, 0.999999)) return sessrec__fail(err, bad, 0, "optimizer.momentum must be 0 or more and less than 1");
+    if (!sessrec__within(o->momentum, 0, 0.999999))
+        return sessrec__fail(err, bad, 0, "optimizer.momentum must be 0 or more and less than 1");
     if (!sessrec__within(o->decay, 1e-6, 0.9999999)) return sessrec__fail(err, bad, 0, "optimizer.decay must be between 0 and 1");
-    if (!sessrec__within(o->beta1, 0, 0.9999999) || !sessrec__within(o->beta2, 0, 0.9999999)) return sessrec__fail(err, bad, 0, "optimizer.beta1 and beta2 must be 0 or more and less than 1");
+    if (!sessrec__within(o->beta1, 0, 0.9999999) || !sessrec__within(o->beta2, 0, 0.9999999))
+        return sessrec__fail(err, bad, 0, "optimizer.beta1 and beta2 must be 0 or more and less than 1");
     if (!sessrec__within(o->epsilon, 1e-30, 1)) return sessrec__fail(err, bad, 0, "optimizer.epsilon must be more than 0 and at most 1");
     if (!sessrec__within(o->l2, 0, 1e6)) return sessrec__fail(err, bad, 0, "optimizer.l2 must be 0 or more");
     if (!sessrec__within(o->gradient_cap, 0, 1e30)) return sessrec__fail(err, bad, 0, "optimizer.gradient_cap must be 0 or more");
@@ -2336,23 +2393,29 @@ static sessrec_result sessrec__config_check_optimizer(const sessrec_optimizer_co
 
 SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if (!c || c->canary != SESSREC__CANARY_CONFIG) return sessrec__fail(err, bad, 0, "the configuration was not made by sessrec_config_default(): call it, then change fields");
+    if (!c || c->canary != SESSREC__CANARY_CONFIG)
+        return sessrec__fail(err, bad, 0, "the configuration was not made by sessrec_config_default(): call it, then change fields");
     sessrec_result result = sessrec__config_check_network(c, err);
     if (!result) result = sessrec__config_check_loss(&c->loss, err);
     if (!result) result = sessrec__config_check_optimizer(&c->optimizer, err);
     if (result) return result;
-    if (!sessrec__within(c->dropout_input, 0, 0.999999)) return sessrec__fail(err, bad, 0, "dropout_input must be 0 or more and less than 1");
+    if (!sessrec__within(c->dropout_input, 0, 0.999999))
+        return sessrec__fail(err, bad, 0, "dropout_input must be 0 or more and less than 1");
     if (!sessrec__within(c->dropout_user, 0, 0.999999)) return sessrec__fail(err, bad, 0, "dropout_user must be 0 or more and less than 1");
     if (!sessrec__within(c->dropout_init, 0, 0.999999)) return sessrec__fail(err, bad, 0, "dropout_init must be 0 or more and less than 1");
-    if (!sessrec__within(c->dropout_hidden, 0, 0.999999)) return sessrec__fail(err, bad, 0, "dropout_hidden must be 0 or more and less than 1");
-    if (c->batch_size < 1 || c->batch_size > SESSREC__MAX_BATCH) return sessrec__fail(err, bad, 0, "batch_size is %d, it must be 1 to %d", (int64_t)c->batch_size, (int64_t)SESSREC__MAX_BATCH);
+    if (!sessrec__within(c->dropout_hidden, 0, 0.999999))
+        return sessrec__fail(err, bad, 0, "dropout_hidden must be 0 or more and less than 1");
+    if (c->batch_size < 1 || c->batch_size > SESSREC__MAX_BATCH)
+        return sessrec__fail(err, bad, 0, "batch_size is %d, it must be 1 to %d", (int64_t)c->batch_size, (int64_t)SESSREC__MAX_BATCH);
     if (c->negatives < 0 || c->negatives > SESSREC__MAX_NEGATIVES)
         return sessrec__fail(err, bad, 0, "negatives is %d, it must be 0 to %d", (int64_t)c->negatives, (int64_t)SESSREC__MAX_NEGATIVES);
-    if (c->batch_size == 1 && c->negatives == 0) return sessrec__fail(err, bad, 0, "with batch_size 1 and negatives 0 a target has nothing to be compared with");
+    if (c->batch_size == 1 && c->negatives == 0)
+        return sessrec__fail(err, bad, 0, "with batch_size 1 and negatives 0 a target has nothing to be compared with");
     if (!sessrec__within(c->alpha, 0, 1)) return sessrec__fail(err, bad, 0, "alpha must be between 0 and 1");
     if (c->epochs < 1) return sessrec__fail(err, bad, 0, "epochs is %d, it must be 1 or more", (int64_t)c->epochs);
     if (c->patience < 0) return sessrec__fail(err, bad, 0, "patience is %d, it must be 0 or more", (int64_t)c->patience);
-    if (c->threads < 0 || c->threads > 1024) return sessrec__fail(err, bad, 0, "threads is %d, it must be 0 (one for each processor) to 1024", (int64_t)c->threads);
+    if (c->threads < 0 || c->threads > 1024)
+        return sessrec__fail(err, bad, 0, "threads is %d, it must be 0 (one for each processor) to 1024", (int64_t)c->threads);
     return SESSREC_OK;
 }
 
@@ -2407,7 +2470,10 @@ static void sessrec__activate_backward(const sessrec_loss_config *config, int32_
         break;
     case SESSREC_RELU:
     case SESSREC_LEAKY:
-        for (int32_t j = 0; j < n; ++j) gradient[j] *= s[j] >= 0 ? (float)(s[j] > 0 || config->activation == SESSREC_LEAKY) : config->activation == SESSREC_RELU ? 0 : a;
+        for (int32_t j = 0; j < n; ++j)
+            gradient[j] *= s[j] >= 0                            ? (float)(s[j] > 0 || config->activation == SESSREC_LEAKY)
+                           : config->activation == SESSREC_RELU ? 0
+                                                                : a;
         break;
     case SESSREC_ELU:
         for (int32_t j = 0; j < n; ++j) gradient[j] *= s[j] >= 0 ? 1 : y[j] + a;
@@ -2572,8 +2638,8 @@ static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_lo
 }
 
 // The same without the negatives that are the row's own target: the row is packed, and what was left out gets gradient 0. scratch [8C].
-static float sessrec__loss_row_skipping(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t C, int32_t target, const int32_t *items,
-                                        const float *log_proposal, const float *s, float *gradient, float *scratch) {
+static float sessrec__loss_row_skipping(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t C, int32_t target,
+                                        const int32_t *items, const float *log_proposal, const float *s, float *gradient, float *scratch) {
     float *packed = scratch + 5 * (ptrdiff_t)C, *packed_proposal = packed + C, *packed_gradient = packed_proposal + C;
     int32_t kept = 0, new_target = target;
     for (int32_t j = 0; j < C; ++j) {
@@ -2583,13 +2649,15 @@ static float sessrec__loss_row_skipping(const sessrec__kernels *kernels, const s
         if (log_proposal) packed_proposal[kept] = log_proposal[j];
         ++kept;
     }
-    float loss = sessrec__loss_row(kernels, config, kept, new_target, log_proposal ? packed_proposal : NULL, packed, packed_gradient, scratch);
+    float loss =
+        sessrec__loss_row(kernels, config, kept, new_target, log_proposal ? packed_proposal : NULL, packed, packed_gradient, scratch);
     for (int32_t j = C - 1; j >= 0; --j) gradient[j] = j != target && items[j] == items[target] ? 0 : packed_gradient[--kept];
     return loss;
 }
 
-static sessrec_result sessrec__loss_rows(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
-                                         const float *log_proposal, const float *scores, float *row_loss, float *gradient, float *scratch) {
+static sessrec_result sessrec__loss_rows(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t first_row,
+                                         int32_t rows, int32_t columns, const int32_t *items, const float *log_proposal,
+                                         const float *scores, float *row_loss, float *gradient, float *scratch) {
     if (config->kind == SESSREC_LOSS_CUSTOM) {
         if (!config->custom) return SESSREC_INVALID_ARGUMENT;
         config->custom(config->custom_user, first_row, rows, columns, items, scores, row_loss, gradient);
@@ -2599,16 +2667,20 @@ static sessrec_result sessrec__loss_rows(const sessrec__kernels *kernels, const 
     for (int32_t i = 0; i < rows; ++i) {
         const float *s = scores + (ptrdiff_t)i * columns;
         float *d = gradient + (ptrdiff_t)i * columns;
-        if (config->skip_own_target) row_loss[i] = sessrec__loss_row_skipping(kernels, config, columns, first_row + i, items, log_proposal, s, d, scratch);
+        if (config->skip_own_target)
+            row_loss[i] = sessrec__loss_row_skipping(kernels, config, columns, first_row + i, items, log_proposal, s, d, scratch);
         else row_loss[i] = sessrec__loss_row(kernels, config, columns, first_row + i, log_proposal, s, d, scratch);
     }
     return SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
-                                        const float *log_proposal, const float *scores, float *row_loss, float *gradient, float *scratch) {
-    if (!config || !scores || !row_loss || !gradient || !scratch || first_row < 0 || rows < 0 || columns < 1 || first_row > columns - rows) return SESSREC_INVALID_ARGUMENT;
-    return sessrec__loss_rows(sessrec__best_kernels(), config, first_row, rows, columns, items, log_proposal, scores, row_loss, gradient, scratch);
+SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns,
+                                        const int32_t *items, const float *log_proposal, const float *scores, float *row_loss,
+                                        float *gradient, float *scratch) {
+    if (!config || !scores || !row_loss || !gradient || !scratch || first_row < 0 || rows < 0 || columns < 1 || first_row > columns - rows)
+        return SESSREC_INVALID_ARGUMENT;
+    return sessrec__loss_rows(sessrec__best_kernels(), config, first_row, rows, columns, items, log_proposal, scores, row_loss, gradient,
+                              scratch);
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -2624,7 +2696,8 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
 
 // a = x W + b, the part of the gates that comes from the input: the first 3H columns of the tape. With one-hot input, items != NULL, x W is a
 // row of W; keep (NULL: 1) then scales it, which is all that input dropout can do to a one-hot vector.
-static void sessrec__gru_input(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *x, const int32_t *items, const float *keep, float *tape) {
+static void sessrec__gru_input(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *x, const int32_t *items,
+                               const float *keep, float *tape) {
     const int32_t H = gru->hidden;
     for (int32_t i = 0; i < rows; ++i) {
         float *a = tape + (ptrdiff_t)i * 4 * H;
@@ -2635,7 +2708,8 @@ static void sessrec__gru_input(const sessrec__kernels *k, const sessrec_gru *gru
 }
 
 // The recurrent part: tape holds a in, the gates out.
-static void sessrec__gru_recurrent(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *h, float *h_new, float *tape) {
+static void sessrec__gru_recurrent(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *h, float *h_new,
+                                   float *tape) {
     const int32_t H = gru->hidden;
     const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
     const int after = gru->form == SESSREC_RESET_AFTER;
@@ -2689,8 +2763,8 @@ static void sessrec__matmul_turned(const sessrec__kernels *k, int32_t rows, int3
 
 // The row-wise part of the backward step: from d_h_new to the gradients of the gates before their activation, d_gates [B,4H] = dr, dz, dn
 // and, in the reset-after form, d(h Un + cn); then d_x and d_h. scratch [5H + D] a row.
-static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *h, const float *tape, const float *d_h_new,
-                                       float *d_x, float *d_h, float *d_gates, float *scratch) {
+static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *h, const float *tape,
+                                       const float *d_h_new, float *d_x, float *d_h, float *d_gates, float *scratch) {
     const int32_t H = gru->hidden;
     const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
     const int after = gru->form == SESSREC_RESET_AFTER;
@@ -2728,11 +2802,14 @@ static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_
 
 // Rows first .. last-1 of dL/dW and dL/dU, summed over the B rows of the mini-batch: dW = x^T (dr dz dn), dU = h^T (dr dz), and for the
 // candidate (r * h)^T dn or h^T d(h Un + cn).
-static void sessrec__gru_gradient_W(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first, int32_t last, int32_t rows, const float *x, const float *d_gates, float *W) {
+static void sessrec__gru_gradient_W(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first, int32_t last, int32_t rows,
+                                    const float *x, const float *d_gates, float *W) {
     const ptrdiff_t G = 3 * (ptrdiff_t)gru->hidden;
-    sessrec__matmul(k, last - first, 3 * gru->hidden, rows, x + first, 1, gru->input, d_gates, 4 * (ptrdiff_t)gru->hidden, W + first * G, G, 0);
+    sessrec__matmul(k, last - first, 3 * gru->hidden, rows, x + first, 1, gru->input, d_gates, 4 * (ptrdiff_t)gru->hidden, W + first * G, G,
+                    0);
 }
-static void sessrec__gru_gradient_U(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first, int32_t last, int32_t rows, const float *h, const float *tape, const float *d_gates, float *U) {
+static void sessrec__gru_gradient_U(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first, int32_t last, int32_t rows,
+                                    const float *h, const float *tape, const float *d_gates, float *U) {
     const int32_t H = gru->hidden, count = last - first;
     const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
     sessrec__matmul(k, count, 2 * H, rows, h + first, 1, H, d_gates, T, U + first * G, G, 0);
@@ -2741,7 +2818,8 @@ static void sessrec__gru_gradient_U(const sessrec__kernels *k, const sessrec_gru
 }
 
 // Biases: the sums of the gate gradients over the rows, in order.
-static void sessrec__gru_gradient_bias(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *d_gates, float *b, float *c) {
+static void sessrec__gru_gradient_bias(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *d_gates, float *b,
+                                       float *c) {
     const int32_t H = gru->hidden;
     memset(b, 0, (size_t)H * 3 * sizeof *b);
     for (int32_t i = 0; i < rows; ++i) k->axpy(3 * H, 1, d_gates + (ptrdiff_t)i * 4 * H, b);
@@ -2751,8 +2829,8 @@ static void sessrec__gru_gradient_bias(const sessrec__kernels *k, const sessrec_
     for (int32_t i = 0; i < rows; ++i) k->axpy(H, 1, d_gates + (ptrdiff_t)i * 4 * H + 3 * H, c + 2 * H);
 }
 
-SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, const float *tape, const float *d_h_new,
-                                      float *d_x, float *d_h, const sessrec_gru_gradient *gradient, float *scratch) {
+SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, const float *tape,
+                                      const float *d_h_new, float *d_x, float *d_h, const sessrec_gru_gradient *gradient, float *scratch) {
     const sessrec__kernels *k = sessrec__best_kernels();
     float *d_gates = scratch;
     sessrec__gru_backward_rows(k, gru, rows, h, tape, d_h_new, d_x, d_h, d_gates, scratch + (ptrdiff_t)rows * 4 * gru->hidden);
@@ -2800,7 +2878,8 @@ struct sessrec_model {
     const int32_t *id_order;    // [V] items sorted by the bytes of their ids, for finding them
 };
 
-static void sessrec__add_shape(sessrec__shape *list, int32_t *count, const char *part, int32_t layer, const char *role, int32_t rows, int32_t columns, int32_t table, int32_t gates) {
+static void sessrec__add_shape(sessrec__shape *list, int32_t *count, const char *part, int32_t layer, const char *role, int32_t rows,
+                               int32_t columns, int32_t table, int32_t gates) {
     sessrec__shape *shape = &list[(*count)++];
     memset(shape, 0, sizeof *shape);
     char *at = shape->name;
@@ -2817,7 +2896,8 @@ static void sessrec__add_shape(sessrec__shape *list, int32_t *count, const char 
 }
 
 // The four of one GRU. A one-hot input makes W a table.
-static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const char *part, int32_t layer, sessrec_gru_form form, int32_t D, int32_t H, int32_t onehot) {
+static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const char *part, int32_t layer, sessrec_gru_form form, int32_t D,
+                             int32_t H, int32_t onehot) {
     sessrec__add_shape(list, count, part, layer, "W", D, 3 * H, onehot, 3);
     sessrec__add_shape(list, count, part, layer, "U", H, 3 * H, 0, 3);
     sessrec__add_shape(list, count, part, layer, "b", 1, 3 * H, 0, 0);
@@ -2832,7 +2912,11 @@ static int32_t sessrec__shapes(const sessrec_model_info *info, sessrec__shape *l
     if (info->embedding == SESSREC_EMBEDDING_SEPARATE) sessrec__add_shape(list, &count, "E", -1, "", V, info->embedding_width, 1, 1);
     for (int32_t l = 0; l < info->layers; ++l) {
         const int32_t onehot = l == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
-        sessrec__add_gru(list, &count, "L", l, info->gru, onehot ? V : l ? info->hidden[l - 1] : info->embedding_width, info->hidden[l], onehot);
+        sessrec__add_gru(list, &count, "L", l, info->gru,
+                         onehot ? V
+                         : l    ? info->hidden[l - 1]
+                                : info->embedding_width,
+                         info->hidden[l], onehot);
     }
     if (!Hu) return count;
     sessrec__add_gru(list, &count, "U", 0, info->gru, last, Hu, 0);
@@ -2871,7 +2955,11 @@ static void sessrec__model_wire(sessrec_model *model) {
     if (info->embedding == SESSREC_EMBEDDING_SEPARATE) model->E = *next++;
     for (int32_t l = 0; l < info->layers; ++l) {
         const int32_t onehot = l == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
-        sessrec__wire_gru(&model->gru[l], info->gru, onehot ? info->items : l ? info->hidden[l - 1] : info->embedding_width, info->hidden[l], &next);
+        sessrec__wire_gru(&model->gru[l], info->gru,
+                          onehot ? info->items
+                          : l    ? info->hidden[l - 1]
+                                 : info->embedding_width,
+                          info->hidden[l], &next);
     }
     if (!info->user_hidden) return;
     sessrec__wire_gru(&model->user, info->gru, info->hidden[info->layers - 1], info->user_hidden, &next);
@@ -2976,12 +3064,15 @@ static int32_t sessrec__state_width(const sessrec_model *model) {
 static void sessrec__add_context(const sessrec_model *model, int32_t rows, const float *c, ptrdiff_t c_stride, float *tape) {
     const ptrdiff_t H = model->info.hidden[0];
     const int32_t gates = model->info.user_mode == SESSREC_USER_ALL ? 3 : 2;
-    sessrec__matmul(model->kernels, rows, gates * model->info.hidden[0], model->info.user_hidden, c, c_stride, 1, model->context, 3 * H, tape, 4 * H, 1);
+    sessrec__matmul(model->kernels, rows, gates * model->info.hidden[0], model->info.user_hidden, c, c_stride, 1, model->context, 3 * H,
+                    tape, 4 * H, 1);
 }
 
 // Advances the states of `rows` sessions by one click each. States lie `stride` floats apart.
-static void sessrec__model_step(const sessrec_model *model, int32_t rows, const int32_t *items, float *states, ptrdiff_t stride, float *scratch) {
-    const int32_t widest = (int32_t)(sessrec__step_scratch(model, 1) / 6), L = sessrec__last_width(model), hidden = sessrec__hidden_width(model);
+static void sessrec__model_step(const sessrec_model *model, int32_t rows, const int32_t *items, float *states, ptrdiff_t stride,
+                                float *scratch) {
+    const int32_t widest = (int32_t)(sessrec__step_scratch(model, 1) / 6), L = sessrec__last_width(model),
+                  hidden = sessrec__hidden_width(model);
     const int onehot = model->info.embedding == SESSREC_EMBEDDING_NONE;
     float *x = scratch, *h = x + (ptrdiff_t)rows * widest, *tape = h + (ptrdiff_t)rows * widest;
     const float *c = states + hidden + L;
@@ -4369,7 +4460,8 @@ static int32_t sessrec__sampler_search(const sessrec_sampler *sampler, uint64_t 
     return low;
 }
 
-SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha, const sessrec_allocator *allocator, sessrec_sampler **out) {
+SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha, const sessrec_allocator *allocator,
+                                                  sessrec_sampler **out) {
     if (!out) return SESSREC_INVALID_ARGUMENT;
     *out = NULL;
     if (!support || items < 1 || !(alpha >= 0 && alpha <= 1)) return SESSREC_INVALID_ARGUMENT;
@@ -4579,7 +4671,8 @@ static void sessrec__batcher_count(sessrec_batcher *b) {
     b->started = 0;
 }
 
-SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler, sessrec_batcher **out, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler,
+                                                  sessrec_batcher **out, sessrec_error *err) {
     sessrec_batcher plan;
     sessrec__layout layout = {NULL, 0, 0};
     if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
@@ -4608,7 +4701,8 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     sessrec__batcher_count(b);
     if (b->steps == 0) {
         sessrec_batcher_destroy(b);
-        return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has nothing to learn from: it needs sessions of two or more events%s", config->negatives ? "" : ", two of them at least without negative samples");
+        return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has nothing to learn from: it needs sessions of two or more events%s",
+                             config->negatives ? "" : ", two of them at least without negative samples");
     }
     *out = b;
     return SESSREC_OK;
@@ -4677,7 +4771,8 @@ SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
 // Rows of a table that a step does not touch keep all their state: nothing decays, and Adam's t counts the updates of each row.
 // ============================================================================================================
 
-static void sessrec__update_row(const sessrec__kernels *kernels, const sessrec_optimizer_config *config, const sessrec_optimizer_state *state, int32_t columns, int32_t row, float *weights, float *gradient) {
+static void sessrec__update_row(const sessrec__kernels *kernels, const sessrec_optimizer_config *config,
+                                const sessrec_optimizer_state *state, int32_t columns, int32_t row, float *weights, float *gradient) {
     const ptrdiff_t at = (ptrdiff_t)row * columns;
     sessrec__update u;
     u.config = config;
@@ -4706,11 +4801,13 @@ SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config
     const sessrec__kernels *k = sessrec__best_kernels();
     if (config->gradient_cap > 0) {
         double squares = 0;
-        for (int32_t i = 0; i < rows; ++i) squares += (double)k->dot(columns, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
+        for (int32_t i = 0; i < rows; ++i)
+            squares += (double)k->dot(columns, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
         float factor = sessrec__cap_factor(config, squares);
         for (int32_t i = 0; i < rows; ++i) k->scale(columns, factor, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
     }
-    for (int32_t i = 0; i < rows; ++i) sessrec__update_row(k, config, state, columns, row_ids ? row_ids[i] : i, weights, gradient + (ptrdiff_t)i * columns);
+    for (int32_t i = 0; i < rows; ++i)
+        sessrec__update_row(k, config, state, columns, row_ids ? row_ids[i] : i, weights, gradient + (ptrdiff_t)i * columns);
 }
 
 // ---- rows that occur twice ----
@@ -4866,7 +4963,8 @@ typedef struct sessrec__item_arrays {
 static void sessrec__model_place(sessrec_model *model, sessrec__layout *layout, uint64_t text_bytes, sessrec__item_arrays *items) {
     const uint64_t V = (uint64_t)model->info.items;
     (void)sessrec__place(layout, 1, sizeof *model);
-    for (int32_t t = 0; t < model->tensors; ++t) model->tensor[t] = (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
+    for (int32_t t = 0; t < model->tensors; ++t)
+        model->tensor[t] = (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
     model->support = items->support = (uint64_t *)sessrec__place(layout, V, sizeof(uint64_t));
     model->id_offset = items->id_offset = (uint32_t *)sessrec__place(layout, V + 1, sizeof(uint32_t));
     model->id_text = items->id_text = (char *)sessrec__place(layout, text_bytes, 1);
@@ -4875,7 +4973,8 @@ static void sessrec__model_place(sessrec_model *model, sessrec__layout *layout, 
 
 // Heap sort of the items by their ids: in place, and no input makes it slow.
 static int sessrec__item_before(const sessrec_model *model, int32_t a, int32_t b) {
-    return sessrec__compare_text(sessrec__item_text(model, a), sessrec__item_text_size(model, a), sessrec__item_text(model, b), sessrec__item_text_size(model, b)) < 0;
+    return sessrec__compare_text(sessrec__item_text(model, a), sessrec__item_text_size(model, a), sessrec__item_text(model, b),
+                                 sessrec__item_text_size(model, b)) < 0;
 }
 static void sessrec__sift_down(const sessrec_model *model, int32_t *heap, int32_t root, int32_t count) {
     for (int64_t child; (child = 2 * (int64_t)root + 1) < count; root = (int32_t)child) {
@@ -4916,7 +5015,8 @@ static sessrec_model_info sessrec__info_of(const sessrec_config *c, int32_t item
 }
 
 // Items, ids and support from the log; the support of a model that is trained further is added to.
-static void sessrec__model_take_items(sessrec_model *model, const sessrec_dataset *log, const sessrec_model *base, const sessrec__item_arrays *items) {
+static void sessrec__model_take_items(sessrec_model *model, const sessrec_dataset *log, const sessrec_model *base,
+                                      const sessrec__item_arrays *items) {
     const sessrec_log_view view = sessrec_dataset_view(log);
     uint32_t at = 0;
     for (int32_t i = 0; i < view.items; ++i) {
@@ -4940,19 +5040,24 @@ static void sessrec__init_tensor(const sessrec__shape *shape, int32_t t, uint64_
     for (uint64_t i = 0; i < elements; ++i) data[i] = (2 * sessrec__unit(sessrec__draw(key, i)) - 1) * range;
 }
 
-static sessrec_result sessrec__check_base(const sessrec_model *base, const sessrec_model_info *info, const sessrec_dataset *log, sessrec_error *err) {
+static sessrec_result sessrec__check_base(const sessrec_model *base, const sessrec_model_info *info, const sessrec_dataset *log,
+                                          sessrec_error *err) {
     const sessrec_model_info *b = &base->info;
-    int same = b->layers == info->layers && b->embedding == info->embedding && b->embedding_width == info->embedding_width && b->gru == info->gru &&
-               b->user_hidden == info->user_hidden && b->user_mode == info->user_mode;
+    int same = b->layers == info->layers && b->embedding == info->embedding && b->embedding_width == info->embedding_width &&
+               b->gru == info->gru && b->user_hidden == info->user_hidden && b->user_mode == info->user_mode;
     for (int32_t l = 0; l < info->layers; ++l) same = same && b->hidden[l] == info->hidden[l];
-    if (!same) return sessrec__fail(err, SESSREC_MISMATCH, 0, "the model to start from has other layers, widths or forms than the configuration");
+    if (!same)
+        return sessrec__fail(err, SESSREC_MISMATCH, 0, "the model to start from has other layers, widths or forms than the configuration");
     for (int32_t i = 0; i < b->items; ++i)
         if (i >= info->items || strcmp(sessrec__item_text(base, i), sessrec_dataset_item_id(log, i)))
-            return sessrec__fail(err, SESSREC_MISMATCH, 0, "the log does not number its items as the model to start from does: make it with format.items_of = the model");
+            return sessrec__fail(
+                err, SESSREC_MISMATCH, 0,
+                "the log does not number its items as the model to start from does: make it with format.items_of = the model");
     return SESSREC_OK;
 }
 
-static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_allocator *memory, sessrec_model **out, sessrec_error *err) {
+static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_allocator *memory,
+                                            sessrec_model **out, sessrec_error *err) {
     const sessrec_log_view view = sessrec_dataset_view(log);
     sessrec_model plan;
     sessrec__layout layout = {NULL, 0, 0};
@@ -4979,7 +5084,9 @@ static sessrec_result sessrec__model_create(const sessrec_config *config, const 
     sessrec__model_take_items(model, log, base, &items);
     for (int32_t t = 0; t < model->tensors; ++t) {
         sessrec__init_tensor(&model->shape[t], t, config->seed, model->tensor[t]);
-        if (base) memcpy(model->tensor[t], base->tensor[t], (size_t)sessrec__tensor_elements(&base->shape[t]) * sizeof(float));  // new items keep theirs
+        if (base)
+            memcpy(model->tensor[t], base->tensor[t],
+                   (size_t)sessrec__tensor_elements(&base->shape[t]) * sizeof(float));  // new items keep theirs
     }
     *out = model;
     return SESSREC_OK;
@@ -5069,7 +5176,8 @@ static void sessrec__trainer_place(sessrec_trainer *tr, sessrec__layout *layout)
     const sessrec_config *c = &tr->config;
     const sessrec_model *model = tr->model;
     const int32_t L = sessrec__last_width(model), D = model->info.embedding_width, C = c->batch_size + c->negatives;
-    const uint64_t f = sizeof(float), B = (uint64_t)c->batch_size, stride = ((uint64_t)C + SESSREC__BLOCK - 1) / SESSREC__BLOCK * SESSREC__BLOCK;
+    const uint64_t f = sizeof(float), B = (uint64_t)c->batch_size,
+                   stride = ((uint64_t)C + SESSREC__BLOCK - 1) / SESSREC__BLOCK * SESSREC__BLOCK;
     const int tied = c->embedding == SESSREC_EMBEDDING_TIED, onehot = c->embedding == SESSREC_EMBEDDING_NONE;
     (void)sessrec__place(layout, 1, sizeof *tr);
     for (int32_t t = 0; t < model->tensors; ++t) sessrec__place_state(tr, layout, t);
@@ -5098,7 +5206,8 @@ static void sessrec__trainer_place(sessrec_trainer *tr, sessrec__layout *layout)
 
 // Scratch of a row task: one row of the loss, or a backward step for its rows.
 static uint64_t sessrec__scratch_part(const sessrec_config *c, int32_t D, int32_t tasks) {
-    uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tasks + 9, widest = (uint64_t)(D > c->user_hidden ? D : c->user_hidden), loss = 8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives);
+    uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tasks + 9, widest = (uint64_t)(D > c->user_hidden ? D : c->user_hidden),
+             loss = 8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives);
     for (int32_t l = 0; l < c->layers; ++l)
         if ((uint64_t)c->hidden[l] > widest) widest = (uint64_t)c->hidden[l];
     uint64_t backward = 6 * rows * widest;
@@ -5122,13 +5231,15 @@ static void sessrec__fill_log_support(sessrec_trainer *tr) {
 static uint64_t sessrec__log_hash(const sessrec_dataset *log) {
     const sessrec_log_view view = sessrec_dataset_view(log);
     uint64_t hash = 0;
-    for (int32_t s = 0; s < view.sessions; ++s) hash = sessrec__mix(hash ^ (uint64_t)view.session_begin[s + 1] ^ (view.session_user ? (uint64_t)view.session_user[s] << 40 : 0));
+    for (int32_t s = 0; s < view.sessions; ++s)
+        hash = sessrec__mix(hash ^ (uint64_t)view.session_begin[s + 1] ^ (view.session_user ? (uint64_t)view.session_user[s] << 40 : 0));
     for (int64_t e = 0; e < view.events; ++e) hash = sessrec__mix(hash ^ (uint64_t)view.item[e]);
     return hash;
 }
 
 // The pool must not move once its threads run, so it is started when the trainer lies at its place; `plan` only knows how many there will be.
-SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_dataset *log, sessrec_trainer **out, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_dataset *log, sessrec_trainer **out,
+                                                  sessrec_error *err) {
     sessrec__layout layout = {NULL, 0, 0};
     if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
     *out = NULL;
@@ -5173,7 +5284,7 @@ SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, 
 
 // mask = 0 with probability p, else 1/(1-p): element (row, j) of step `step` is always the same draw.
 static void sessrec__draw_mask(const sessrec_trainer *tr, uint64_t stream, float p, int32_t row, int32_t width, float *mask) {
-    const uint64_t key = sessrec__key(tr->config.seed, stream + ((uint64_t)(uint32_t)tr->batch->epoch + 1) * 256);
+    const uint64_t key = sessrec__key(sessrec__mix(tr->config.seed + (uint64_t)tr->batch->epoch), stream);
     const uint64_t base = ((uint64_t)tr->batch->step * (uint64_t)tr->config.batch_size + (uint64_t)row) * (uint64_t)width;
     const float kept = 1 / (1 - p);
     for (int32_t j = 0; j < width; ++j) mask[j] = sessrec__unit(sessrec__draw(key, base + (uint64_t)j)) < p ? 0 : kept;
@@ -5220,7 +5331,8 @@ static void sessrec__plan_users(sessrec_trainer *tr) {
 // The users' states for a chunk of rows: updated where a later session begins, zero for a new user, else as they were.
 static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t rows) {
     sessrec__user *user = &tr->user;
-    const int32_t Hu = tr->config.user_hidden, L = sessrec__last_width(tr->model), begin = user->first[first], count = user->first[first + rows] - begin;
+    const int32_t Hu = tr->config.user_hidden, L = sessrec__last_width(tr->model), begin = user->first[first],
+                  count = user->first[first + rows] - begin;
     const ptrdiff_t at = (ptrdiff_t)begin * Hu;
     const float *last = tr->layer[tr->config.layers - 1].state[tr->now];
     for (int32_t r = begin; r < begin + count; ++r) {
@@ -5237,7 +5349,11 @@ static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t r
     for (int32_t i = first; i < first + rows; ++i) {
         float *c = user->state[!tr->now] + (ptrdiff_t)i * Hu;
         if (tr->batch->user_start[i]) memset(c, 0, (size_t)Hu * sizeof *c);
-        else memcpy(c, sessrec__user_begins(tr, i) ? user->c_new + (ptrdiff_t)user->first[i] * Hu : user->state[tr->now] + (ptrdiff_t)tr->batch->previous_row[i] * Hu, (size_t)Hu * sizeof *c);
+        else
+            memcpy(c,
+                   sessrec__user_begins(tr, i) ? user->c_new + (ptrdiff_t)user->first[i] * Hu
+                                               : user->state[tr->now] + (ptrdiff_t)tr->batch->previous_row[i] * Hu,
+                   (size_t)Hu * sizeof *c);
     }
 }
 
@@ -5280,9 +5396,11 @@ static void sessrec__forward_rows(sessrec_trainer *tr, int32_t first, int32_t ro
         sessrec__layer *layer = &tr->layer[l];
         float *out = layer->state[!tr->now] + at;
         sessrec__forward_states(tr, l, first, rows);
-        sessrec__gru_input(tr->kernels, gru, rows, x, onehot && l == 0 ? tr->batch->input + first : NULL, onehot && tr->input_mask ? tr->input_mask + first : NULL, layer->tape + 4 * at);
+        sessrec__gru_input(tr->kernels, gru, rows, x, onehot && l == 0 ? tr->batch->input + first : NULL,
+                           onehot && tr->input_mask ? tr->input_mask + first : NULL, layer->tape + 4 * at);
         if (l == 0 && tr->model->context)
-            sessrec__add_context(tr->model, rows, tr->user.state[!tr->now] + (ptrdiff_t)first * tr->config.user_hidden, tr->config.user_hidden, layer->tape + 4 * at);
+            sessrec__add_context(tr->model, rows, tr->user.state[!tr->now] + (ptrdiff_t)first * tr->config.user_hidden,
+                                 tr->config.user_hidden, layer->tape + 4 * at);
         sessrec__gru_recurrent(tr->kernels, gru, rows, layer->h + at, out, layer->tape + 4 * at);
         for (int32_t i = 0; i < rows && layer->mask; ++i) {
             float *mask = layer->mask + at + (ptrdiff_t)i * gru->hidden;
@@ -5332,8 +5450,10 @@ static void sessrec__task_forward(void *context, int32_t index) {
 static void sessrec__task_score(void *context, int32_t index) {
     sessrec_trainer *tr = (sessrec_trainer *)context;
     const int32_t L = sessrec__last_width(tr->model), first = index * SESSREC__BLOCK, count = sessrec__block_size(tr, first);
-    for (int32_t i = 0; i < tr->rows; ++i) memcpy(tr->S + (ptrdiff_t)i * tr->columns + first, tr->bias + first, (size_t)count * sizeof(float));
-    sessrec__matmul(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, 1, tr->Y_turned + (ptrdiff_t)first * L, SESSREC__BLOCK, tr->S + first, tr->columns, 1);
+    for (int32_t i = 0; i < tr->rows; ++i)
+        memcpy(tr->S + (ptrdiff_t)i * tr->columns + first, tr->bias + first, (size_t)count * sizeof(float));
+    sessrec__matmul(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, 1, tr->Y_turned + (ptrdiff_t)first * L, SESSREC__BLOCK,
+                    tr->S + first, tr->columns, 1);
 }
 
 // ---- backward ----
@@ -5355,13 +5475,16 @@ static void sessrec__backward_users(sessrec_trainer *tr, int32_t first, int32_t 
             for (int32_t j = 0; j < H; ++j) d[j] = d_h[j] * (1 - begun[j] * begun[j]);
             if (layer->begun_mask) sessrec__multiply(H, layer->begun_mask + (ptrdiff_t)r * H, d);
         }
-        sessrec__matmul_turned(tr->kernels, count, Hu, H, layer->d_begun + (ptrdiff_t)begin * H, H, model->init_W[l], H, user->d_c + at, Hu, 1, scratch);
+        sessrec__matmul_turned(tr->kernels, count, Hu, H, layer->d_begun + (ptrdiff_t)begin * H, H, model->init_W[l], H, user->d_c + at, Hu,
+                               1, scratch);
     }
     for (int32_t r = begin; r < begin + count && model->context; ++r)
-        sessrec__matmul_turned(tr->kernels, 1, Hu, sessrec__context_width(model), tr->layer[0].d_gates + (ptrdiff_t)user->row[r] * 4 * tr->config.hidden[0], 0, model->context,
+        sessrec__matmul_turned(tr->kernels, 1, Hu, sessrec__context_width(model),
+                               tr->layer[0].d_gates + (ptrdiff_t)user->row[r] * 4 * tr->config.hidden[0], 0, model->context,
                                3 * (ptrdiff_t)tr->config.hidden[0], user->d_c + (ptrdiff_t)r * Hu, 0, 1, scratch);
     if (user->mask) sessrec__multiply(count * Hu, user->mask + at, user->d_c + at);
-    sessrec__gru_backward_rows(tr->kernels, &model->user, count, user->c + at, user->tape + 4 * at, user->d_c + at, NULL, NULL, user->d_gates + 4 * at, scratch);
+    sessrec__gru_backward_rows(tr->kernels, &model->user, count, user->c + at, user->tape + 4 * at, user->d_c + at, NULL, NULL,
+                               user->d_gates + 4 * at, scratch);
 }
 
 // sum [columns] = the sum of the rows of x
@@ -5374,13 +5497,17 @@ static void sessrec__sum_rows(const sessrec__kernels *k, int32_t rows, int32_t c
 static void sessrec__gradient_user_piece(sessrec_trainer *tr, const sessrec__piece *piece) {
     const sessrec__user *user = &tr->user;
     const sessrec_gru *gru = &tr->model->user;
-    const int32_t l = piece->layer, H = tr->config.hidden[l], Hu = tr->config.user_hidden, first = piece->first, count = piece->last - first;
+    const int32_t l = piece->layer, H = tr->config.hidden[l], Hu = tr->config.user_hidden, first = piece->first,
+                  count = piece->last - first;
     const char *name = tr->model->shape[piece->tensor].name;
     float *gradient = tr->gradient[piece->tensor];
     if (name[0] == 'C') {
-        sessrec__matmul(tr->kernels, count, sessrec__context_width(tr->model), tr->rows, tr->user.state[!tr->now] + first, 1, Hu, tr->layer[0].d_gates, 4 * (ptrdiff_t)H, gradient + (ptrdiff_t)first * 3 * H, 3 * (ptrdiff_t)H, 0);
+        sessrec__matmul(tr->kernels, count, sessrec__context_width(tr->model), tr->rows, tr->user.state[!tr->now] + first, 1, Hu,
+                        tr->layer[0].d_gates, 4 * (ptrdiff_t)H, gradient + (ptrdiff_t)first * 3 * H, 3 * (ptrdiff_t)H, 0);
     } else if (name[0] == 'I') {
-        if (name[3] == 'W') sessrec__matmul(tr->kernels, count, H, user->count, user->c_new + first, 1, Hu, tr->layer[l].d_begun, H, gradient + (ptrdiff_t)first * H, H, 0);
+        if (name[3] == 'W')
+            sessrec__matmul(tr->kernels, count, H, user->count, user->c_new + first, 1, Hu, tr->layer[l].d_begun, H,
+                            gradient + (ptrdiff_t)first * H, H, 0);
         else sessrec__sum_rows(tr->kernels, user->count, H, tr->layer[l].d_begun, gradient);
     } else if (name[3] == 'W') {
         sessrec__gru_gradient_W(tr->kernels, gru, first, piece->last, user->count, user->s, user->d_gates, gradient);
@@ -5394,28 +5521,34 @@ static void sessrec__gradient_user_piece(sessrec_trainer *tr, const sessrec__pie
 static void sessrec__task_backward(void *context, int32_t index) {
     sessrec_trainer *tr = (sessrec_trainer *)context;
     const sessrec_config *c = &tr->config;
-    const int32_t first = index * tr->row_chunk, rows = sessrec__chunk_size(tr, first), C = tr->columns, L = sessrec__last_width(tr->model), D = tr->model->info.embedding_width;
+    const int32_t first = index * tr->row_chunk, rows = sessrec__chunk_size(tr, first), C = tr->columns, L = sessrec__last_width(tr->model),
+                  D = tr->model->info.embedding_width;
     float *dS = tr->dS + (ptrdiff_t)first * C, *scratch = tr->scratch + (uint64_t)index * tr->scratch_part;
-    sessrec__loss_rows(tr->kernels, &c->loss, first, rows, C, tr->item, tr->log_proposal, tr->S + (ptrdiff_t)first * C, tr->row_loss + first, dS, scratch);
+    sessrec__loss_rows(tr->kernels, &c->loss, first, rows, C, tr->item, tr->log_proposal, tr->S + (ptrdiff_t)first * C,
+                       tr->row_loss + first, dS, scratch);
     for (int32_t i = 0; i < rows; ++i) tr->kernels->scale(C, 1 / (float)c->batch_size, dS + (ptrdiff_t)i * C, dS + (ptrdiff_t)i * C);
     sessrec__matmul(tr->kernels, rows, L, C, dS, C, 1, tr->Y, L, tr->layer[c->layers - 1].d_out + (ptrdiff_t)first * L, L, 0);
     for (int32_t l = c->layers - 1; l >= 0; --l) {
         const int32_t H = c->hidden[l];
         const ptrdiff_t at = (ptrdiff_t)first * H;
         sessrec__layer *layer = &tr->layer[l];
-        float *below = l > 0 ? tr->layer[l - 1].d_out + (ptrdiff_t)first * c->hidden[l - 1] : c->embedding == SESSREC_EMBEDDING_NONE ? NULL : tr->d_x + (ptrdiff_t)first * D;
+        float *below = l > 0                                    ? tr->layer[l - 1].d_out + (ptrdiff_t)first * c->hidden[l - 1]
+                       : c->embedding == SESSREC_EMBEDDING_NONE ? NULL
+                                                                : tr->d_x + (ptrdiff_t)first * D;
         if (layer->mask) sessrec__multiply(rows * H, layer->mask + at, layer->d_out + at);
         sessrec__gru_backward_rows(tr->kernels, &tr->model->gru[l], rows, layer->h + at, layer->tape + 4 * at, layer->d_out + at, below,
                                    layer->d_h ? layer->d_h + at : NULL, layer->d_gates + 4 * at, scratch);
     }
     if (c->user_hidden) sessrec__backward_users(tr, first, rows, scratch);
-    if (tr->input_mask && c->embedding != SESSREC_EMBEDDING_NONE) sessrec__multiply(rows * D, tr->input_mask + (ptrdiff_t)first * D, tr->d_x + (ptrdiff_t)first * D);
+    if (tr->input_mask && c->embedding != SESSREC_EMBEDDING_NONE)
+        sessrec__multiply(rows * D, tr->input_mask + (ptrdiff_t)first * D, tr->d_x + (ptrdiff_t)first * D);
 }
 
 static void sessrec__gradient_columns(sessrec_trainer *tr, int32_t first) {
     const int32_t L = sessrec__last_width(tr->model), count = sessrec__block_size(tr, first);
     float *bias = tr->output.bias + first;
-    sessrec__matmul(tr->kernels, count, L, tr->rows, tr->dS + first, 1, tr->columns, sessrec__output(tr), L, tr->output.gradient + (ptrdiff_t)first * L, L, 0);
+    sessrec__matmul(tr->kernels, count, L, tr->rows, tr->dS + first, 1, tr->columns, sessrec__output(tr), L,
+                    tr->output.gradient + (ptrdiff_t)first * L, L, 0);
     memset(bias, 0, (size_t)count * sizeof *bias);
     for (int32_t i = 0; i < tr->rows; ++i) tr->kernels->axpy(count, 1, tr->dS + (ptrdiff_t)i * tr->columns + first, bias);
 }
@@ -5432,8 +5565,12 @@ static void sessrec__gradient_piece(sessrec_trainer *tr, const sessrec__piece *p
     float *gradient = tr->gradient[piece->tensor];
     switch (tr->model->shape[piece->tensor].name[3]) {
     case 'W': sessrec__gru_gradient_W(tr->kernels, gru, piece->first, piece->last, tr->rows, x, layer->d_gates, gradient); break;
-    case 'U': sessrec__gru_gradient_U(tr->kernels, gru, piece->first, piece->last, tr->rows, layer->h, layer->tape, layer->d_gates, gradient); break;
-    case 'b': sessrec__gru_gradient_bias(tr->kernels, gru, tr->rows, layer->d_gates, gradient, tr->gradient[piece->tensor + 1]); break;  // and c, which follows b
+    case 'U':
+        sessrec__gru_gradient_U(tr->kernels, gru, piece->first, piece->last, tr->rows, layer->h, layer->tape, layer->d_gates, gradient);
+        break;
+    case 'b':
+        sessrec__gru_gradient_bias(tr->kernels, gru, tr->rows, layer->d_gates, gradient, tr->gradient[piece->tensor + 1]);
+        break;  // and c, which follows b
     default: break;
     }
 }
@@ -5454,7 +5591,8 @@ static void sessrec__gradient_inputs(sessrec_trainer *tr) {
         memcpy(tr->input.gradient, tr->d_x, (size_t)tr->rows * (size_t)D * sizeof(float));
     } else {
         for (int32_t i = 0; i < tr->rows; ++i)
-            tr->kernels->scale(3 * H, tr->input_mask ? tr->input_mask[i] : 1, tr->layer[0].d_gates + (ptrdiff_t)i * 4 * H, tr->input.gradient + (ptrdiff_t)i * 3 * H);
+            tr->kernels->scale(3 * H, tr->input_mask ? tr->input_mask[i] : 1, tr->layer[0].d_gates + (ptrdiff_t)i * 4 * H,
+                               tr->input.gradient + (ptrdiff_t)i * 3 * H);
     }
 }
 
@@ -5484,7 +5622,8 @@ static void sessrec__task_merge(void *context, int32_t index) {
 // ---- the step ----
 
 SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *tr, sessrec_sampler **out, sessrec_error *err) {
-    if (!tr || !tr->model || !out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no place for the result");
+    if (!tr || !tr->model || !out)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no place for the result");
     *out = NULL;
     if (tr->config.negatives == 0) return SESSREC_OK;
     const int64_t *support = (const int64_t *)(const void *)tr->model->support;  // counts of events, far below 2^63
@@ -5496,17 +5635,21 @@ static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sess
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (b->rows < 1 || b->rows > tr->config.batch_size || b->negative_count < 0 || b->negative_count > tr->config.negatives)
         return sessrec__fail(err, bad, 0, "the mini-batch has more rows or negative samples than the configuration");
-    if (tr->config.user_hidden && !b->user_start) return sessrec__fail(err, bad, 0, "the mini-batch has no user_start, which a user-level GRU needs");
-    if (!b->input || !b->target || !b->session_start || !b->previous_row || (b->negative_count && !b->negative)) return sessrec__fail(err, bad, 0, "an array of the mini-batch is NULL");
+    if (tr->config.user_hidden && !b->user_start)
+        return sessrec__fail(err, bad, 0, "the mini-batch has no user_start, which a user-level GRU needs");
+    if (!b->input || !b->target || !b->session_start || !b->previous_row || (b->negative_count && !b->negative))
+        return sessrec__fail(err, bad, 0, "an array of the mini-batch is NULL");
     uint32_t most = 0;
     for (int32_t i = 0; i < b->rows; ++i) {
         if ((uint32_t)b->input[i] > most) most = (uint32_t)b->input[i];
         if ((uint32_t)b->target[i] > most) most = (uint32_t)b->target[i];
-        if (b->previous_row[i] < 0 || b->previous_row[i] >= tr->config.batch_size) return sessrec__fail(err, bad, 0, "previous_row of the mini-batch is out of range");
+        if (b->previous_row[i] < 0 || b->previous_row[i] >= tr->config.batch_size)
+            return sessrec__fail(err, bad, 0, "previous_row of the mini-batch is out of range");
     }
     for (int32_t j = 0; j < b->negative_count; ++j)
         if ((uint32_t)b->negative[j] > most) most = (uint32_t)b->negative[j];  // a negative number is a large unsigned one
-    if (most >= (uint32_t)tr->model->info.items) return sessrec__fail(err, bad, 0, "the mini-batch has an item that the model does not have");
+    if (most >= (uint32_t)tr->model->info.items)
+        return sessrec__fail(err, bad, 0, "the mini-batch has an item that the model does not have");
     return SESSREC_OK;
 }
 
@@ -5520,18 +5663,23 @@ static void sessrec__plan_step(sessrec_trainer *tr, const sessrec_batch *b) {
     tr->row_chunk = ((b->rows + tr->row_tasks - 1) / tr->row_tasks + 7) & ~7;
     memcpy(tr->item, b->target, inputs);
     if (b->negative_count) memcpy(tr->item + b->rows, b->negative, (size_t)b->negative_count * sizeof(int32_t));
-    for (int32_t c = 0; c < tr->columns && tr->log_support; ++c) tr->log_proposal[c] = (c < b->rows ? 1 : tr->config.alpha) * tr->log_support[tr->item[c]];
+    for (int32_t c = 0; c < tr->columns && tr->log_support; ++c)
+        tr->log_proposal[c] = (c < b->rows ? 1 : tr->config.alpha) * tr->log_support[tr->item[c]];
     if (tr->config.user_hidden) sessrec__plan_users(tr);
     tr->output.count = tr->columns + (tied ? b->rows : 0);
     tr->input.count = tied ? 0 : b->rows;
     memcpy(tr->output.id, tr->item, (size_t)tr->columns * sizeof(int32_t));
     memcpy(tied ? tr->output.id + tr->columns : tr->input.id, b->input, inputs);
-    sessrec__chain_repeats(tr->output.count, tr->output.id, tr->output.next, tr->output.last, tr->output.table, sessrec__chain_slots(tr->output.count));
-    if (!tied) sessrec__chain_repeats(tr->input.count, tr->input.id, tr->input.next, tr->input.last, tr->input.table, sessrec__chain_slots(tr->input.count));
+    sessrec__chain_repeats(tr->output.count, tr->output.id, tr->output.next, tr->output.last, tr->output.table,
+                           sessrec__chain_slots(tr->output.count));
+    if (!tied)
+        sessrec__chain_repeats(tr->input.count, tr->input.id, tr->input.next, tr->input.last, tr->input.table,
+                               sessrec__chain_slots(tr->input.count));
 }
 
 SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
-    if (!tr || !tr->model || !batch) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no mini-batch");
+    if (!tr || !tr->model || !batch)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no mini-batch");
     sessrec_result result = sessrec__check_batch(tr, batch, err);
     if (result) return result;
     sessrec__plan_step(tr, batch);
@@ -5546,7 +5694,9 @@ SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessr
     for (int32_t i = 0; i < tr->rows; ++i) sum += (double)tr->row_loss[i];
     if (loss) *loss = sum / (double)tr->config.batch_size;
     tr->batch = NULL;
-    if (!(sum - sum == 0)) return sessrec__fail(err, SESSREC_DIVERGED, 0, "the loss is not finite in epoch %d, step %d: a smaller learning rate may help", (int64_t)batch->epoch + 1, batch->step + 1);
+    if (!(sum - sum == 0))
+        return sessrec__fail(err, SESSREC_DIVERGED, 0, "the loss is not finite in epoch %d, step %d: a smaller learning rate may help",
+                             (int64_t)batch->epoch + 1, batch->step + 1);
     tr->now = !tr->now;
     tr->position.epoch = batch->epoch;
     tr->position.step = batch->step + 1;
@@ -5558,16 +5708,20 @@ SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessr
 
 // ---- update ----
 
-static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t t, int32_t first, float *gradient, int32_t count) {
+static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t t, int32_t first, float *gradient,
+                                    int32_t count) {
     const int32_t width = tr->model->shape[t].columns;
     int32_t end = count - first < SESSREC__BLOCK ? count : first + SESSREC__BLOCK;
     for (int32_t i = first; i < end; ++i)
-        if (touched->id[i] >= 0) sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, touched->id[i], tr->model->tensor[t], gradient + (ptrdiff_t)i * width);
+        if (touched->id[i] >= 0)
+            sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, touched->id[i], tr->model->tensor[t],
+                                gradient + (ptrdiff_t)i * width);
 }
 
 static void sessrec__task_update(void *context, int32_t index) {
     sessrec_trainer *tr = (sessrec_trainer *)context;
-    const int32_t output_tasks = sessrec__column_tasks(tr->output.count), input_tasks = sessrec__column_tasks(tr->input.count), table = sessrec__input_table(tr);
+    const int32_t output_tasks = sessrec__column_tasks(tr->output.count), input_tasks = sessrec__column_tasks(tr->input.count),
+                  table = sessrec__input_table(tr);
     if (index < output_tasks) {
         sessrec__update_touched(tr, &tr->output, 0, index * SESSREC__BLOCK, tr->output.gradient, tr->output.count);
         sessrec__update_touched(tr, &tr->output, 1, index * SESSREC__BLOCK, tr->output.bias, tr->columns);
@@ -5577,7 +5731,8 @@ static void sessrec__task_update(void *context, int32_t index) {
         const sessrec__piece *piece = &tr->piece[index - output_tasks - input_tasks];
         const int32_t t = piece->tensor, width = tr->model->shape[t].columns;
         for (int32_t i = piece->first; i < piece->last; ++i)
-            sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, i, tr->model->tensor[t], tr->gradient[t] + (ptrdiff_t)i * width);
+            sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, i, tr->model->tensor[t],
+                                tr->gradient[t] + (ptrdiff_t)i * width);
     }
 }
 
@@ -5585,9 +5740,11 @@ static void sessrec__task_update(void *context, int32_t index) {
 static void sessrec__cap_rows(const sessrec_trainer *tr, int32_t rows, int32_t columns, const int32_t *id, float *gradient) {
     double squares = 0;
     for (int32_t i = 0; i < rows; ++i)
-        if (!id || id[i] >= 0) squares += (double)tr->kernels->dot(columns, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
+        if (!id || id[i] >= 0)
+            squares += (double)tr->kernels->dot(columns, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
     const float factor = sessrec__cap_factor(&tr->config.optimizer, squares);
-    for (int32_t i = 0; i < rows && factor < 1; ++i) tr->kernels->scale(columns, factor, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
+    for (int32_t i = 0; i < rows && factor < 1; ++i)
+        tr->kernels->scale(columns, factor, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
 }
 
 static void sessrec__cap_gradients(sessrec_trainer *tr) {
@@ -5602,7 +5759,8 @@ static void sessrec__cap_gradients(sessrec_trainer *tr) {
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr) {
     if (!tr || !tr->model || !tr->rows) return SESSREC_INVALID_ARGUMENT;
     if (tr->config.optimizer.gradient_cap > 0) sessrec__cap_gradients(tr);
-    sessrec__pool_run(&tr->pool, sessrec__column_tasks(tr->output.count) + sessrec__column_tasks(tr->input.count) + tr->pieces, sessrec__task_update, tr);
+    sessrec__pool_run(&tr->pool, sessrec__column_tasks(tr->output.count) + sessrec__column_tasks(tr->input.count) + tr->pieces,
+                      sessrec__task_update, tr);
     return SESSREC_OK;
 }
 
@@ -5648,7 +5806,13 @@ SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const cha
         const sessrec__shape *shape = &tr->model->shape[t];
         const sessrec_optimizer_state *s = &tr->state[t];
         if (kind == 1) sessrec__gradient_tensor(tr, t, out);
-        else sessrec__set_tensor(out, kind == 0 ? tr->model->tensor[t] : kind == 2 ? s->first : kind == 3 ? s->second : s->velocity, shape->rows, shape->columns, NULL);
+        else
+            sessrec__set_tensor(out,
+                                kind == 0   ? tr->model->tensor[t]
+                                : kind == 2 ? s->first
+                                : kind == 3 ? s->second
+                                            : s->velocity,
+                                shape->rows, shape->columns, NULL);
         return out->data ? SESSREC_OK : SESSREC_INVALID_ARGUMENT;
     }
     return SESSREC_INVALID_ARGUMENT;
@@ -5667,7 +5831,8 @@ SESSREC_API sessrec_model *sessrec_trainer_take_model(sessrec_trainer *tr) {
 }
 
 static void sessrec__best_place(sessrec_trainer *tr, sessrec__layout *layout) {
-    for (int32_t t = 0; t < tr->model->tensors; ++t) tr->best[t] = (float *)sessrec__place(layout, sessrec__tensor_elements(&tr->model->shape[t]), sizeof(float));
+    for (int32_t t = 0; t < tr->model->tensors; ++t)
+        tr->best[t] = (float *)sessrec__place(layout, sessrec__tensor_elements(&tr->model->shape[t]), sizeof(float));
 }
 
 static int sessrec__best_ready(sessrec_trainer *tr) {
@@ -5685,14 +5850,16 @@ SESSREC_API int32_t sessrec_trainer_keep_best(sessrec_trainer *tr, double value)
     if (!sessrec__best_ready(tr)) return SESSREC_OUT_OF_MEMORY;
     const int has_best = tr->position.best_age >= 0 && tr->position.best == tr->position.best;  // NaN is none
     if (has_best && !(value > tr->position.best)) return ++tr->position.best_age;
-    for (int32_t t = 0; t < tr->model->tensors; ++t) memcpy(tr->best[t], tr->model->tensor[t], (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
+    for (int32_t t = 0; t < tr->model->tensors; ++t)
+        memcpy(tr->best[t], tr->model->tensor[t], (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
     tr->position.best = value;
     return tr->position.best_age = 0;
 }
 
 SESSREC_API void sessrec_trainer_use_best(sessrec_trainer *tr) {
     if (!tr || !tr->model || tr->position.best_age < 0) return;
-    for (int32_t t = 0; t < tr->model->tensors; ++t) memcpy(tr->model->tensor[t], tr->best[t], (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
+    for (int32_t t = 0; t < tr->model->tensors; ++t)
+        memcpy(tr->model->tensor[t], tr->best[t], (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
 }
 
 SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *tr) {
@@ -5859,13 +6026,18 @@ static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!c || c->canary != SESSREC__CANARY_EVAL)
         return sessrec__fail(err, bad, 0, "the configuration was not made by sessrec_eval_config_default(): call it, then change fields");
-    if ((int)c->ties < 0 || c->ties > SESSREC_TIES_MEDIAN) return sessrec__fail(err, bad, 0, "ties has no such rule as %d", (int64_t)c->ties);
-    if (c->cutoffs < 1 || c->cutoffs > SESSREC_MAX_CUTOFFS) return sessrec__fail(err, bad, 0, "cutoffs is %d, it must be 1 to %d", (int64_t)c->cutoffs, (int64_t)SESSREC_MAX_CUTOFFS);
+    if ((int)c->ties < 0 || c->ties > SESSREC_TIES_MEDIAN)
+        return sessrec__fail(err, bad, 0, "ties has no such rule as %d", (int64_t)c->ties);
+    if (c->cutoffs < 1 || c->cutoffs > SESSREC_MAX_CUTOFFS)
+        return sessrec__fail(err, bad, 0, "cutoffs is %d, it must be 1 to %d", (int64_t)c->cutoffs, (int64_t)SESSREC_MAX_CUTOFFS);
     for (int32_t i = 0; i < c->cutoffs; ++i)
         if (c->cutoff[i] < 1 || (c->coverage && c->cutoff[i] > SESSREC__MAX_TOP))
-            return sessrec__fail(err, bad, 0, "cutoff[%d] is %d, it must be 1 or more, with coverage %d at most", (int64_t)i, (int64_t)c->cutoff[i], (int64_t)SESSREC__MAX_TOP);
-    if (c->batch_size < 1 || c->batch_size > SESSREC__MAX_BATCH) return sessrec__fail(err, bad, 0, "batch_size is %d, it must be 1 to %d", (int64_t)c->batch_size, (int64_t)SESSREC__MAX_BATCH);
-    if (c->threads < 0 || c->threads > 1024) return sessrec__fail(err, bad, 0, "threads is %d, it must be 0 (one for each processor) to 1024", (int64_t)c->threads);
+            return sessrec__fail(err, bad, 0, "cutoff[%d] is %d, it must be 1 or more, with coverage %d at most", (int64_t)i,
+                                 (int64_t)c->cutoff[i], (int64_t)SESSREC__MAX_TOP);
+    if (c->batch_size < 1 || c->batch_size > SESSREC__MAX_BATCH)
+        return sessrec__fail(err, bad, 0, "batch_size is %d, it must be 1 to %d", (int64_t)c->batch_size, (int64_t)SESSREC__MAX_BATCH);
+    if (c->threads < 0 || c->threads > 1024)
+        return sessrec__fail(err, bad, 0, "threads is %d, it must be 0 (one for each processor) to 1024", (int64_t)c->threads);
     return SESSREC_OK;
 }
 
@@ -5873,8 +6045,10 @@ static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_err
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!s || !s->begin || !s->click || !s->score) return sessrec__fail(err, bad, 0, "a scorer needs begin, click and score");
     if (s->items < 1) return sessrec__fail(err, bad, 0, "the scorer has %d items, it needs 1 or more", (int64_t)s->items);
-    if (s->state_bytes % 16 || s->user_bytes % 16) return sessrec__fail(err, bad, 0, "state_bytes and user_bytes of the scorer must be multiples of 16");
-    if (s->user_bytes && (!s->begin_user || !s->end)) return sessrec__fail(err, bad, 0, "a scorer that knows users needs begin_user and end");
+    if (s->state_bytes % 16 || s->user_bytes % 16)
+        return sessrec__fail(err, bad, 0, "state_bytes and user_bytes of the scorer must be multiples of 16");
+    if (s->user_bytes && (!s->begin_user || !s->end))
+        return sessrec__fail(err, bad, 0, "a scorer that knows users needs begin_user and end");
     return SESSREC_OK;
 }
 
@@ -5997,7 +6171,8 @@ static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_alloca
         sessrec__chain_by(e->before.sessions, user, e->view.users, e->past_begin, e->past);
         sessrec__chain_by(e->view.sessions, e->view.session_user, e->view.users, e->chain_begin, e->chain);
         for (int32_t u = 0; u < e->view.users; ++u)
-            for (int32_t i = e->chain_begin[u]; i < e->chain_begin[u + 1]; ++i) e->history[e->chain[i]] = e->past_begin[u + 1] - e->past_begin[u] + i - e->chain_begin[u];
+            for (int32_t i = e->chain_begin[u]; i < e->chain_begin[u + 1]; ++i)
+                e->history[e->chain[i]] = e->past_begin[u + 1] - e->past_begin[u] + i - e->chain_begin[u];
     }
     sessrec__free(memory, user);
     return result;
@@ -6222,7 +6397,8 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, s
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log, const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log,
+                                                   const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
     const double start = sessrec__now();
     if (!log || !report) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
     memset(report, 0, sizeof *report);
@@ -6247,7 +6423,8 @@ SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer,
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config,
+                                            sessrec_report *report, sessrec_error *err) {
     sessrec_scorer scorer;
     if (sessrec_scorer_model(model, NULL, &scorer)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a model");
     return sessrec_evaluate_scorer(&scorer, log, config, report, err);
@@ -6306,7 +6483,8 @@ SESSREC_API void sessrec_session_end(sessrec_session *session) {
     memset(session->hidden, 0, (size_t)session->width * sizeof *session->hidden);
 }
 
-SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory, size_t size, sessrec_session **out) {
+SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory, size_t size,
+                                                sessrec_session **out) {
     if (!out) return SESSREC_INVALID_ARGUMENT;
     *out = NULL;
     const size_t needed = sessrec_session_size(model, remember);
@@ -6369,7 +6547,8 @@ static void sessrec__session_scores(const sessrec_session *session, int32_t firs
     const sessrec_model *model = session->model;
     const int32_t L = sessrec__last_width(model);
     if (session->known)
-        model->kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, session->hidden + sessrec__hidden_width(model) - L, model->By + first, scores);
+        model->kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, session->hidden + sessrec__hidden_width(model) - L,
+                             model->By + first, scores);
     else
         for (int32_t i = 0; i < count; ++i) scores[i] = (float)model->support[first + i];
 }
@@ -6393,7 +6572,8 @@ SESSREC_API sessrec_query sessrec_query_default(void) {
 }
 
 // Puts an item into the list if it belongs there. The score is asked first: it turns nearly every item away.
-static void sessrec__session_offer(const sessrec_session *session, const sessrec_query *query, sessrec__top *top, int32_t item, float score) {
+static void sessrec__session_offer(const sessrec_session *session, const sessrec_query *query, sessrec__top *top, int32_t item,
+                                   float score) {
     if (!sessrec__top_admits(top, item, score)) return;
     if (query->skip_seen && sessrec__session_find(session, item) < session->seen_count) return;
     if (query->veto && query->veto(query->veto_user, item)) return;
@@ -6420,7 +6600,8 @@ static void sessrec__session_offer_candidates(const sessrec_session *session, co
     }
 }
 
-SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out, int32_t *count, sessrec_source *source) {
+SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out,
+                                                     int32_t *count, sessrec_source *source) {
     if (count) *count = 0;
     if (!session || !query || !out || !count || query->canary != SESSREC__CANARY_QUERY) return SESSREC_INVALID_ARGUMENT;
     if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0)) return SESSREC_INVALID_ARGUMENT;
@@ -6521,11 +6702,15 @@ SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, cons
     const unsigned char *sum = (const unsigned char *)bytes + (size - 4);
     if (sessrec__take(&sum, 4) != sessrec__crc32c(0, bytes, size - 4)) return SESSREC_BAD_FILE;
     const uint64_t model = sessrec__take(&at, 8), remember = sessrec__take(&at, 4), width = sessrec__take(&at, 4);
-    if (model != sessrec__session_model(session) || remember != (uint64_t)session->remember || width != (uint64_t)session->width) return SESSREC_MISMATCH;
-    const uint64_t known = sessrec__take(&at, 8), unknown = sessrec__take(&at, 8), count = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4);
+    if (model != sessrec__session_model(session) || remember != (uint64_t)session->remember || width != (uint64_t)session->width)
+        return SESSREC_MISMATCH;
+    const uint64_t known = sessrec__take(&at, 8), unknown = sessrec__take(&at, 8), count = sessrec__take(&at, 4),
+                   reserved = sessrec__take(&at, 4);
     const unsigned char *items = at + 4 * width;  // width is that of the session now
-    if (size != sessrec_session_bytes(session) || reserved || !sessrec__state_count_valid(session, known, unknown, count)) return SESSREC_BAD_FILE;
-    if (!sessrec__state_hidden(at, session->width, known > 0, NULL) || !sessrec__state_items_valid(session, items, (int32_t)count)) return SESSREC_BAD_FILE;
+    if (size != sessrec_session_bytes(session) || reserved || !sessrec__state_count_valid(session, known, unknown, count))
+        return SESSREC_BAD_FILE;
+    if (!sessrec__state_hidden(at, session->width, known > 0, NULL) || !sessrec__state_items_valid(session, items, (int32_t)count))
+        return SESSREC_BAD_FILE;
 
     sessrec__state_hidden(at, session->width, known > 0, session->hidden);
     for (int32_t i = 0; i < (int32_t)count; ++i) session->seen[i] = (int32_t)sessrec__state_item(items, i);
@@ -6637,9 +6822,12 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
     if (size < SESSREC__USER_FIXED || memcmp(bytes, sessrec__user_magic, 8)) return SESSREC_BAD_FILE;
     const unsigned char *at = (const unsigned char *)bytes + 8, *sum = (const unsigned char *)bytes + (size - 4);
     if (sessrec__take(&sum, 4) != sessrec__crc32c(0, bytes, size - 4)) return SESSREC_BAD_FILE;
-    const uint64_t model = sessrec__take(&at, 8), width = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4), sessions = sessrec__take(&at, 8);
+    const uint64_t model = sessrec__take(&at, 8), width = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4),
+                   sessions = sessrec__take(&at, 8);
     if (model != sessrec__user_model(user) || width != (uint64_t)user->model->info.user_hidden) return SESSREC_MISMATCH;
-    if (size != sessrec_user_bytes(user) || reserved || sessions > INT64_MAX || !sessrec__state_hidden(at, (int32_t)width, sessions > 0, NULL)) return SESSREC_BAD_FILE;
+    if (size != sessrec_user_bytes(user) || reserved || sessions > INT64_MAX ||
+        !sessrec__state_hidden(at, (int32_t)width, sessions > 0, NULL))
+        return SESSREC_BAD_FILE;
     sessrec__state_hidden(at, (int32_t)width, sessions > 0, user->c);
     user->sessions = (int64_t)sessions;
     return SESSREC_OK;
@@ -6667,7 +6855,8 @@ static int32_t sessrec__model_find(const void *self, const char *id) {
 
 static size_t sessrec__model_scratch(const void *self, int32_t rows) {
     const sessrec_model *model = (const sessrec_model *)self;
-    const uint64_t step = sessrec__step_scratch(model, rows), score = (uint64_t)rows * (uint64_t)(sessrec__last_width(model) + SESSREC__SCORE_ITEMS);
+    const uint64_t step = sessrec__step_scratch(model, rows),
+                   score = (uint64_t)rows * (uint64_t)(sessrec__last_width(model) + SESSREC__SCORE_ITEMS);
     const uint64_t bytes = (step > score ? step : score) * sizeof(float);  // < 2^31 * 6 * 2^13 * 4
     return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
 }
@@ -6699,7 +6888,8 @@ static void sessrec__model_click(const void *self, int32_t rows, void *states, c
     sessrec__model_step(model, rows, items, (float *)states, sessrec__model_stride(model), (float *)scratch);
 }
 
-static void sessrec__model_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores, void *scratch) {
+static void sessrec__model_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
+                                 void *scratch) {
     const sessrec_model *model = (const sessrec_model *)self;
     const sessrec__kernels *kernels = model->kernels;
     const int32_t L = sessrec__last_width(model);
@@ -6769,9 +6959,11 @@ static void sessrec__pop_click(const void *self, int32_t rows, void *states, con
     (void)self, (void)rows, (void)states, (void)items, (void)scratch;
 }
 
-static void sessrec__pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores, void *scratch) {
+static void sessrec__pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
+                               void *scratch) {
     (void)states, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r) memcpy(scores + (ptrdiff_t)r * count, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
+    for (int32_t r = 0; r < rows; ++r)
+        memcpy(scores + (ptrdiff_t)r * count, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
 }
 
 static int sessrec__compare_supports(const void *a, const void *b) {
@@ -6782,7 +6974,8 @@ static int sessrec__compare_supports(const void *a, const void *b) {
 // The values for supports that are sorted, largest first.
 static void sessrec__pop_values(const int64_t *sorted, int32_t count, float *value) {
     for (int32_t i = 0; i < count; ++i) {
-        const float highest = i ? nextafterf(value[i - 1], 0) : nextafterf(1, 0), quotient = (float)((double)sorted[i] / (1 + (double)sorted[i]));
+        const float highest = i ? nextafterf(value[i - 1], 0) : nextafterf(1, 0),
+                    quotient = (float)((double)sorted[i] / (1 + (double)sorted[i]));
         value[i] = i && sorted[i] == sorted[i - 1] ? value[i - 1] : quotient < highest ? quotient : highest;
     }
 }
@@ -6876,7 +7069,8 @@ static void sessrec__s_pop_click(const void *self, int32_t rows, void *states, c
     for (int32_t r = 0; r < rows; ++r) sessrec__s_pop_count((sessrec__s_pop_state *)states + r, items[r]);
 }
 
-static void sessrec__s_pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores, void *scratch) {
+static void sessrec__s_pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
+                                 void *scratch) {
     sessrec__pop_score(self, rows, states, first, count, scores, scratch);
     for (int32_t r = 0; r < rows; ++r) {
         const sessrec__s_pop_state *state = (const sessrec__s_pop_state *)states + r;
@@ -7782,25 +7976,49 @@ static void sessrec__record_config(const sessrec_trainer *tr, double *out) {
     const sessrec_config *c = &tr->config;
     const sessrec_loss_config *l = &c->loss;
     const sessrec_optimizer_config *o = &c->optimizer;
-    const double numbers[SESSREC__CONFIG_NUMBERS] = {
-        (double)l->kind, (double)l->activation, (double)l->activation_a, (double)l->activation_b, (double)(l->with_diagonal != 0),
-        (double)l->bpreg, (double)l->logq, (double)l->smoothing, (double)(l->skip_own_target != 0),
-        (double)o->kind, (double)o->learning_rate, (double)o->momentum, (double)o->decay, (double)o->beta1, (double)o->beta2, (double)o->epsilon,
-        (double)o->l2, (double)o->gradient_cap,
-        (double)c->dropout_input, (double)c->dropout_hidden, (double)c->dropout_user, (double)c->dropout_init, (double)c->batch_size, (double)c->negatives, (double)c->alpha, (double)(c->shuffle_sessions != 0),
-        (double)(uint32_t)(tr->log_hash >> 32), (double)(uint32_t)tr->log_hash};
+    const double numbers[SESSREC__CONFIG_NUMBERS] = {(double)l->kind,
+                                                     (double)l->activation,
+                                                     (double)l->activation_a,
+                                                     (double)l->activation_b,
+                                                     (double)(l->with_diagonal != 0),
+                                                     (double)l->bpreg,
+                                                     (double)l->logq,
+                                                     (double)l->smoothing,
+                                                     (double)(l->skip_own_target != 0),
+                                                     (double)o->kind,
+                                                     (double)o->learning_rate,
+                                                     (double)o->momentum,
+                                                     (double)o->decay,
+                                                     (double)o->beta1,
+                                                     (double)o->beta2,
+                                                     (double)o->epsilon,
+                                                     (double)o->l2,
+                                                     (double)o->gradient_cap,
+                                                     (double)c->dropout_input,
+                                                     (double)c->dropout_hidden,
+                                                     (double)c->dropout_user,
+                                                     (double)c->dropout_init,
+                                                     (double)c->batch_size,
+                                                     (double)c->negatives,
+                                                     (double)c->alpha,
+                                                     (double)(c->shuffle_sessions != 0),
+                                                     (double)(uint32_t)(tr->log_hash >> 32),
+                                                     (double)(uint32_t)tr->log_hash};
     memcpy(out, numbers, sizeof numbers);
 }
 
 static void sessrec__record_position(const sessrec_position *p, double *out) {
-    const double numbers[SESSREC__POSITION_NUMBERS] = {(double)p->epoch, (double)p->step, (double)p->pairs, p->loss_sum, p->best, (double)p->best_age};
+    const double numbers[SESSREC__POSITION_NUMBERS] = {(double)p->epoch, (double)p->step, (double)p->pairs,
+                                                       p->loss_sum,      p->best,         (double)p->best_age};
     memcpy(out, numbers, sizeof numbers);
 }
 
 // The other way; 0 if a number is none that a trainer writes.
 static int sessrec__take_position(const double *in, sessrec_position *p) {
     const double limit = 9007199254740992.0;  // 2^53: whole numbers up to here are exact
-    if (!sessrec__within(in[0], 0, INT32_MAX) || !sessrec__within(in[1], 0, limit) || !sessrec__within(in[2], 0, limit) || !sessrec__within(in[5], -1, INT32_MAX)) return 0;
+    if (!sessrec__within(in[0], 0, INT32_MAX) || !sessrec__within(in[1], 0, limit) || !sessrec__within(in[2], 0, limit) ||
+        !sessrec__within(in[5], -1, INT32_MAX))
+        return 0;
     p->epoch = (int32_t)in[0];
     p->step = (int64_t)in[1];
     p->pairs = (int64_t)in[2];
@@ -7810,7 +8028,8 @@ static int sessrec__take_position(const double *in, sessrec_position *p) {
     return 1;
 }
 
-static void sessrec__add_named(sessrec__archive *list, const char *prefix, const char *name, uint32_t type, int32_t rows, int32_t columns, const void *data) {
+static void sessrec__add_named(sessrec__archive *list, const char *prefix, const char *name, uint32_t type, int32_t rows, int32_t columns,
+                               const void *data) {
     char full[16];
     size_t used = 0;
     if (!data) return;
@@ -7820,7 +8039,8 @@ static void sessrec__add_named(sessrec__archive *list, const char *prefix, const
 }
 
 // The list of a checkpoint of this trainer, with or without best weights. Returns how many sections belong to the model.
-static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_trainer *tr, const sessrec__run_record *record, int with_best) {
+static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_trainer *tr, const sessrec__run_record *record,
+                                        int with_best) {
     const sessrec_model *model = tr->model;
     sessrec__archive_model(list, SESSREC__FILE_CHECKPOINT, model);
     const int32_t of_model = list->count;
@@ -7839,7 +8059,8 @@ static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_tr
         const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + l), 0};
         sessrec__archive_add(list, name, SESSREC__FLOAT, tr->config.batch_size, tr->config.hidden[l], tr->layer[l].state[tr->now]);
     }
-    if (tr->config.user_hidden) sessrec__archive_add(list, "user", SESSREC__FLOAT, tr->config.batch_size, tr->config.user_hidden, tr->user.state[tr->now]);
+    if (tr->config.user_hidden)
+        sessrec__archive_add(list, "user", SESSREC__FLOAT, tr->config.batch_size, tr->config.user_hidden, tr->user.state[tr->now]);
     return of_model;
 }
 
@@ -7859,12 +8080,14 @@ SESSREC_API sessrec_result sessrec_trainer_save(const sessrec_trainer *tr, const
 }
 
 // What must be equal to the byte: everything of the model but its weights (so the items and their support), and the configuration.
-static sessrec_result sessrec__same_run(const sessrec__archive *archive, const sessrec__archive *list, int32_t of_model, sessrec_error *err) {
+static sessrec_result sessrec__same_run(const sessrec__archive *archive, const sessrec__archive *list, int32_t of_model,
+                                        sessrec_error *err) {
     for (int32_t i = 0; i <= of_model; ++i) {
         const sessrec__section *mine = &list->section[i], *found = &archive->section[i];
         if (i < of_model && mine->type == SESSREC__FLOAT) continue;
         if (memcmp(mine->data, found->data, (size_t)found->bytes))
-            return sessrec__fail(err, SESSREC_MISMATCH, 0, "the checkpoint is of another log or configuration: its section %s differs", mine->name);
+            return sessrec__fail(err, SESSREC_MISMATCH, 0, "the checkpoint is of another log or configuration: its section %s differs",
+                                 mine->name);
     }
     return SESSREC_OK;
 }
@@ -7877,8 +8100,10 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
     sessrec__record_config(tr, record.config);
     int32_t of_model = sessrec__archive_trainer(&list, tr, &record, 0);
     const sessrec__section *at = &archive->section[of_model + 1];
-    if (archive->count <= of_model + 1 || at->type != SESSREC__FLOAT64 || at->bytes != sizeof record.position || !sessrec__take_position((const double *)at->data, &position))
-        return sessrec__fail(err, SESSREC_MISMATCH, 0, "the checkpoint is of another configuration: it has no position where this one would");
+    if (archive->count <= of_model + 1 || at->type != SESSREC__FLOAT64 || at->bytes != sizeof record.position ||
+        !sessrec__take_position((const double *)at->data, &position))
+        return sessrec__fail(err, SESSREC_MISMATCH, 0,
+                             "the checkpoint is of another configuration: it has no position where this one would");
     if (position.best_age >= 0 && !sessrec__best_ready(tr)) return sessrec__no_memory(err);
     of_model = sessrec__archive_trainer(&list, tr, &record, position.best_age >= 0);
     sessrec_result result = sessrec__archive_match(archive, &list, SESSREC_MISMATCH, err);
@@ -7944,17 +8169,20 @@ SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_ba
         if (result == SESSREC_DONE) return SESSREC_OK;
         if (!result) result = sessrec_trainer_step(tr, &batch, NULL, err);
 #ifndef SESSREC_NO_STDIO
-        if (!result && c->checkpoint && c->checkpoint_steps > 0 && (batch.step + 1) % c->checkpoint_steps == 0) result = sessrec_trainer_save(tr, c->checkpoint, err);
+        if (!result && c->checkpoint && c->checkpoint_steps > 0 && (batch.step + 1) % c->checkpoint_steps == 0)
+            result = sessrec_trainer_save(tr, c->checkpoint, err);
 #endif
         if (result) return result;
         if (!c->progress || sessrec__now() - shown < 0.2) continue;
         shown = sessrec__now();
         sessrec_trainer_progress(tr, batcher, &progress);
-        if (c->progress(c->progress_user, &progress)) return sessrec__fail(err, SESSREC_STOPPED, 0, "stopped in epoch %d, step %d", (int64_t)batch.epoch + 1, batch.step + 1);
+        if (c->progress(c->progress_user, &progress))
+            return sessrec__fail(err, SESSREC_STOPPED, 0, "stopped in epoch %d, step %d", (int64_t)batch.epoch + 1, batch.step + 1);
     }
 }
 
-SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_dataset *log, const sessrec_dataset *validation, sessrec_model **out, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_dataset *log, const sessrec_dataset *validation,
+                                         sessrec_model **out, sessrec_error *err) {
     sessrec_trainer *trainer = NULL;
     sessrec_sampler *sampler = NULL;
     sessrec_batcher *batcher = NULL;
@@ -7999,7 +8227,8 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #ifndef SESSREC_NO_STDIO
         if (!result && config->checkpoint) result = sessrec_trainer_save(trainer, config->checkpoint, err);
 #endif
-        if (!result && config->progress && config->progress(config->progress_user, &progress)) result = sessrec_error_set(err, SESSREC_STOPPED, "stopped at the end of an epoch");
+        if (!result && config->progress && config->progress(config->progress_user, &progress))
+            result = sessrec_error_set(err, SESSREC_STOPPED, "stopped at the end of an epoch");
     }
 
     if (result == SESSREC_OK || result == SESSREC_STOPPED) {

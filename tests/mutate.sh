@@ -170,13 +170,13 @@ mutate 'dropout keeps with probability p' 'test_flaws test_trainer' \
 mutate 'first weights as if three gates were one matrix' test_flaws \
     '(double)(shape->columns / shape->gates)' '(double)shape->columns'
 mutate 'a loss of NaN goes on' test_flaws \
-    'if (!(sum - sum == 0)) return' 'if (0) return'
+    'if (!(sum - sum == 0))' 'if (0)'
 mutate 'an epoch too many' test_flaws \
     'if (at.epoch >= config->epochs ||' 'if (at.epoch > config->epochs ||'
 mutate 'a value as good counts as better' test_trainer \
     '!(value > tr->position.best)) return' '!(value >= tr->position.best)) return'
 mutate 'an item out of range is let in' test_trainer \
-    'if (most >= (uint32_t)tr->model->info.items) return' 'if (most > (uint32_t)tr->model->info.items) return'
+    'if (most >= (uint32_t)tr->model->info.items)' 'if (most > (uint32_t)tr->model->info.items)'
 mutate 'a checkpoint without momentum' test_trainer \
     'sessrec__add_named(list, "vel.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, s->velocity);' ''
 

@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""GRU4Rec in plain PyTorch: a second opinion on every loss, and a peer to race against.
+
+    gru4rec_torch.py witness DUMP            replay what build/witness wrote, from a file or - for standard input; a line for each
+                                             mini-batch: its loss, the loss computed here
+    gru4rec_torch.py speed LOG [options]     train on a log (columns SessionId, ItemId, Time; tab-separated) and print mini-batches
+                                             and evaluated events a second; --help lists the options
+
+Papers: Hidasi, Karatzoglou, Baltrunas, Tikk (ICLR 2016); Hidasi, Karatzoglou (CIKM 2018); Cho et al. (2014) for the GRU.
+Conventions are those of sessrec.h: gates in the order r, z, n; h' = (1-z) h + z n; gradients stop at one time step.
+"""
+import argparse
+import csv
+import sys
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+TABLES = ("Wy", "By", "E")  # updated row by row, all other parameters as a whole
+
+
+def gru_cell(x, h, p, layer, form):
+    """One time step; reset-before applies r to the state, reset-after to what the state contributes to the candidate."""
+    W, U, b = (p[f"L{layer}.{name}"] for name in "WUb")
+    H = h.shape[1]
+    gates = x @ W + b.view(-1)
+    if form == "before":
+        r, z = torch.sigmoid(gates[:, :2 * H] + h @ U[:, :2 * H]).chunk(2, 1)
+        n = torch.tanh(gates[:, 2 * H:] + (r * h) @ U[:, 2 * H:])
+    else:
+        past = h @ U + p[f"L{layer}.c"].view(-1)
+        r, z = torch.sigmoid(gates[:, :2 * H] + past[:, :2 * H]).chunk(2, 1)
+        n = torch.tanh(gates[:, 2 * H:] + r * past[:, 2 * H:])
+    return (1 - z) * h + z * n
+
+
+def activate(scores, activation):
+    name, _, a = activation.partition(":")
+    return {"linear": lambda: scores, "tanh": lambda: torch.tanh(scores), "elu": lambda: F.elu(scores, float(a))}[name]()
+
+
+def row_losses(scores, kind, activation, bpreg, log_proposal):
+    """scores [B, B+N]; the target of row i is column i, every other column a negative."""
+    rows = len(scores)
+    if log_proposal is not None:
+        scores = scores - log_proposal
+    y = activate(scores, activation)
+    target = y.diagonal().unsqueeze(1)
+    if kind == "xe":
+        return -F.log_softmax(y, 1).diagonal()
+    if kind == "bpr":
+        return -F.logsigmoid(target - y).sum(1)
+    regularised = torch.sigmoid(y - target) + torch.sigmoid(y ** 2)
+    if kind == "top1":
+        return regularised.mean(1) - torch.sigmoid(target ** 2).squeeze(1) / y.shape[1]
+    own = torch.eye(rows, y.shape[1], dtype=torch.bool, device=y.device)
+    log_w = F.log_softmax(y.masked_fill(own, -torch.inf), 1)
+    w = log_w.exp()
+    if kind == "top1-max":
+        return (w * regularised).sum(1)
+    if kind == "bpr-max":
+        return -torch.logsumexp(log_w + F.logsigmoid(target - y), 1) + bpreg * (w * y ** 2).sum(1)
+    raise ValueError(f"no loss {kind}")
+
+
+class Adagrad:
+    """Adagrad with classical momentum on the scaled step. Of a table only the rows that took part move."""
+
+    def __init__(self, parameters, rate, momentum, eps=1e-6):
+        self.parameters, self.rate, self.momentum, self.eps = parameters, rate, momentum, eps
+        self.acc = {name: torch.zeros_like(p) for name, p in parameters.items()}
+        self.vel = {name: torch.zeros_like(p) for name, p in parameters.items()}
+
+    def dense(self, name, gradient):
+        acc = self.acc[name].add_(gradient ** 2)
+        step = self.vel[name].mul_(self.momentum).sub_(self.rate * gradient / torch.sqrt(acc + self.eps))
+        self.parameters[name].add_(step)
+
+    def sparse(self, name, ids, gradients):
+        rows, place = ids.unique(return_inverse=True)
+        gradient = gradients.new_zeros(len(rows), gradients.shape[1]).index_add_(0, place, gradients)  # duplicates are added first
+        acc = self.acc[name][rows] + gradient ** 2
+        step = self.momentum * self.vel[name][rows] - self.rate * gradient / torch.sqrt(acc + self.eps)
+        self.acc[name][rows] = acc
+        self.vel[name][rows] = step
+        self.parameters[name].index_add_(0, rows, step)
+
+
+class GRU4Rec:
+    def __init__(self, parameters, support, options):
+        self.p, self.o = parameters, options
+        self.log_support = torch.log(support.clamp(min=1).to(torch.get_default_dtype()))
+        self.layers = sum(name.endswith(".U") for name in parameters)
+        self.tied = "E" not in parameters
+        self.h = [torch.zeros(options.batch, parameters[f"L{l}.U"].shape[0]) for l in range(self.layers)]
+        self.optimizer = Adagrad(parameters, options.rate, options.momentum)
+        self.loss = torch.compile(self.forward, dynamic=True) if options.compile else self.forward
+
+    def forward(self, dense, x, wy, by, h, log_proposal):
+        """From the rows of the tables that the mini-batch needs to its loss and the new states."""
+        states = []
+        for layer, state in enumerate(h):
+            x = gru_cell(x, state, dense, layer, self.o.form)
+            x = F.dropout(x, self.o.dropout) if self.o.dropout else x  # the dropped state is also the one that is carried on
+            states.append(x)
+        rows = row_losses(x @ wy.T + by.view(-1), self.o.loss, self.o.activation, self.o.bpreg, log_proposal)
+        return rows.sum() / self.o.batch, states
+
+    def step(self, inputs, targets, start, previous_row, negatives):
+        columns = torch.cat([targets, negatives])
+        h = [state[previous_row].masked_fill(start.bool().unsqueeze(1), 0) for state in self.h]
+        leaf = lambda tensor: tensor.detach().requires_grad_()
+        dense = {name: leaf(p) for name, p in self.p.items() if name not in TABLES}
+        x, wy, by = leaf(self.p["Wy" if self.tied else "E"][inputs]), leaf(self.p["Wy"][columns]), leaf(self.p["By"][columns])
+        log_proposal = None
+        if self.o.loss == "xe" and self.o.logq:
+            log_proposal = self.o.logq * torch.cat([self.log_support[targets], self.o.alpha * self.log_support[negatives]])
+        loss, states = self.loss(dense, x, wy, by, h, log_proposal)
+        gradients = torch.autograd.grad(loss, [x, wy, by, *dense.values()])
+        self.h = [state.detach() for state in states]  # gradients stop here
+
+        d_x, d_wy, d_by = gradients[:3]
+        if self.tied:
+            self.optimizer.sparse("Wy", torch.cat([inputs, columns]), torch.cat([d_x, d_wy]))
+        else:
+            self.optimizer.sparse("E", inputs, d_x)
+            self.optimizer.sparse("Wy", columns, d_wy)
+        self.optimizer.sparse("By", columns, d_by)
+        for name, gradient in zip(dense, gradients[3:]):
+            self.optimizer.dense(name, gradient)
+        return loss
+
+    @torch.no_grad()
+    def ranks(self, inputs, targets, start, previous_row):
+        """Ranks of the targets among the whole catalogue, first among equals."""
+        x = self.p["Wy" if self.tied else "E"][inputs]
+        for layer, state in enumerate(self.h):
+            h = state[previous_row].masked_fill(start.bool().unsqueeze(1), 0)
+            x = self.h[layer] = gru_cell(x, h, self.p, layer, self.o.form)
+        scores = x @ self.p["Wy"].T + self.p["By"].view(-1)
+        return 1 + (scores > scores.gather(1, targets.unsqueeze(1))).sum(1)
+
+
+def mini_batches(sessions, width):
+    """Session-parallel mini-batches of item lists: inputs, targets, starts, previous rows."""
+    queue = iter(s for s in sessions if len(s) > 1)
+    slots = [[s, 0, row] for s, row in zip(queue, range(width))]  # a session, the position in it, the row one mini-batch ago
+    while slots:
+        pairs = [(s[at], s[at + 1], at == 0, row) for s, at, row in slots]
+        yield [torch.tensor(column) for column in zip(*pairs)]
+        live = []
+        for row, (session, at, _) in enumerate(slots):
+            slot = [session, at + 1, row] if at + 2 < len(session) else [next(queue, None), 0, row]
+            if slot[0] is not None:
+                live.append(slot)
+        slots = live
+
+
+def read_log(path):
+    """Sessions as lists of item numbers, in the order of time, and the support of every item."""
+    with open(path, newline="") as file:
+        rows = sorted((float(r["Time"]), r["SessionId"], r["ItemId"]) for r in csv.DictReader(file, delimiter="\t"))
+    items, sessions = {}, {}
+    for _, session, item in rows:
+        sessions.setdefault(session, []).append(items.setdefault(item, len(items)))
+    support = np.bincount([item for session in sessions.values() for item in session], minlength=len(items))
+    return list(sessions.values()), torch.from_numpy(support)
+
+
+def random_parameters(items, o):
+    """Uniform in +-sqrt(6 / (rows + columns)), biases zero."""
+    shapes = {"Wy": (items, o.layers[-1]), "By": (items, 1)}
+    if o.embedding:
+        shapes["E"] = (items, o.embedding)
+    width = o.embedding or o.layers[-1]
+    for l, hidden in enumerate(o.layers):
+        shapes.update({f"L{l}.W": (width, 3 * hidden), f"L{l}.U": (hidden, 3 * hidden), f"L{l}.b": (1, 3 * hidden)})
+        if o.form == "after":
+            shapes[f"L{l}.c"] = (1, 3 * hidden)
+        width = hidden
+    weight = lambda rows, columns: (torch.rand(rows, columns) * 2 - 1) * (6 / (rows + columns)) ** 0.5
+    return {name: torch.zeros(shape) if name == "By" or name[-1] in "bc" else weight(*shape) for name, shape in shapes.items()}
+
+
+def witness(o):
+    """Replays the stream of bench/witness.c and prints its loss of every mini-batch beside ours."""
+    stream = sys.stdin.buffer if o.path == "-" else open(o.path, "rb")
+    read = lambda count, kind: np.frombuffer(stream.read(count * np.dtype(kind).itemsize), kind)
+    tensor = lambda rows, columns: torch.tensor(read(rows * columns, "<f4").reshape(rows, columns), dtype=torch.get_default_dtype())
+    shapes = {}
+    while (line := stream.readline().decode().split())[0] != "end":
+        if line[0] == "tensor":
+            shapes[line[1]] = int(line[2]), int(line[3])
+        else:
+            setattr(o, line[0], type(getattr(o, line[0]))(line[1]))
+    model = GRU4Rec({name: torch.zeros(shape) for name, shape in shapes.items()}, torch.tensor(read(shapes["Wy"][0], "<i8")), o)
+    while len(head := read(3, "<i4")):
+        rows, negatives, whole_state = (int(n) for n in head)
+        if whole_state:
+            for name, shape in shapes.items():
+                for part in (model.p, model.optimizer.acc, model.optimizer.vel):
+                    part[name].copy_(tensor(*shape))
+            model.h = [tensor(o.batch, state.shape[1]) for state in model.h]
+        batch = torch.tensor(read(4 * rows + negatives, "<i4"), dtype=torch.long).split([rows] * 4 + [negatives])
+        print("%.17g %.17g" % (read(1, "<f8")[0], model.step(*batch).item()))
+
+
+def speed(o):
+    """Batches and negatives are made before the clock starts: only the step and the ranking are timed."""
+    sessions, support = read_log(o.path)
+    model = GRU4Rec(random_parameters(len(support), o), support, o)
+    warm_up, batches, wanted = 10, [], o.steps + 10
+    while len(batches) < wanted:
+        batches += [b for b, _ in zip(mini_batches(sessions, o.batch), range(wanted - len(batches))) if len(b[0]) == o.batch or o.negatives]
+    draws = torch.multinomial(support.double() ** o.alpha, wanted * o.negatives, replacement=True).view(wanted, -1) if o.negatives else None
+    for i, batch in enumerate(batches):
+        if i == warm_up:
+            begin = time.perf_counter()
+        loss = model.step(*batch, draws[i] if o.negatives else torch.empty(0, dtype=torch.long))
+    train = o.steps / (time.perf_counter() - begin)
+
+    model.h = [torch.zeros_like(model.h[l]) for l in range(model.layers)]
+    pairs, hits, begin = 0, 0, time.perf_counter()
+    for batch, _ in zip(batches, range(o.steps)):
+        rank = model.ranks(*batch)
+        pairs, hits = pairs + len(rank), hits + (rank <= 20).sum()
+    evaluation = pairs / (time.perf_counter() - begin)
+    print(f"mini-batches/s {train:.1f}  evaluated events/s {evaluation:.0f}  last loss {loss.item():.4f}  recall@20 {hits / pairs:.4f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("use", choices=["witness", "speed"])
+    parser.add_argument("path", help="the dump, or the log")
+    parser.add_argument("--layers", type=lambda text: [int(w) for w in text.split(",")], default=[100], help="widths, default 100")
+    parser.add_argument("--embedding", type=int, default=0, help="width of a separate embedding; 0 (default): tied")
+    parser.add_argument("--form", choices=["before", "after"], default="before")
+    parser.add_argument("--loss", choices=["xe", "top1", "bpr", "top1-max", "bpr-max"], default="xe")
+    parser.add_argument("--activation", default="linear", help="linear, tanh or elu:A")
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--double", action="store_true", help="float64, the truth that float32 programs are measured against")
+    parser.add_argument("--compile", action="store_true", help="torch.compile for the forward pass and its gradient")
+    for name, value in dict(batch=32, negatives=2048, alpha=0.5, logq=1.0, bpreg=1.0, rate=0.2, momentum=0.2, dropout=0.0).items():
+        parser.add_argument("--" + name, type=type(value), default=value)
+    o = parser.parse_args()
+    torch.manual_seed(1)
+    torch.set_default_dtype(torch.float64 if o.double else torch.float32)
+    torch.set_num_threads(o.threads)
+    (witness if o.use == "witness" else speed)(o)
+
+
+if __name__ == "__main__":
+    main()
