@@ -3126,8 +3126,6 @@ static void sessrec__fold_session(const sessrec_model *model, const float *state
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-#include <float.h>
-
 // Events before they are grouped, in the order of the input. Blocks in a list: a long log never moves to a larger array.
 typedef struct sessrec__rows {
     struct sessrec__rows *next;
@@ -3191,7 +3189,6 @@ static void sessrec__log_clear(sessrec_dataset *log) {
         sessrec__free(&memory, log->rows);
         log->rows = next;
     }
-    sessrec__log_init(log, &memory);
 }
 
 SESSREC_API void sessrec_dataset_destroy(sessrec_dataset *log) {
@@ -3242,14 +3239,6 @@ typedef struct sessrec__grouping {
     int32_t *spare_value;
 } sessrec__grouping;
 
-static void sessrec__grouping_free(sessrec__grouping *g, const sessrec_allocator *memory) {
-    sessrec__free(memory, g->at);
-    sessrec__free(memory, g->start);
-    sessrec__free(memory, g->order);
-    sessrec__free(memory, g->spare_time);
-    sessrec__free(memory, g->spare_value);
-}
-
 // Counts the events of each label and finds the order of the sessions: by start, equal ones as the labels are.
 static sessrec_result sessrec__group_sessions(sessrec__grouping *g, const sessrec_allocator *memory, const sessrec__rows *rows,
                                               int32_t labels) {
@@ -3288,9 +3277,9 @@ static sessrec_result sessrec__group_events(sessrec__grouping *g, const sessrec_
     log->time = (double *)sessrec__alloc(&log->memory, (uint64_t)g->events, sizeof *log->time);
     if (!log->session_begin || !log->item || !log->time) return SESSREC_OUT_OF_MEMORY;
     for (int32_t s = 0; s < g->sessions; ++s) {
-        const int64_t begin = log->session_begin[s], count = g->at[g->order[s]];
-        log->session_begin[s + 1] = begin + count;
-        g->at[g->order[s]] = begin;
+        int64_t *at = &g->at[g->order[s]];
+        log->session_begin[s + 1] = log->session_begin[s] + *at;
+        *at = log->session_begin[s];
     }
     for (; rows; rows = rows->next) {
         for (int64_t e = 0; e < rows->count; ++e) {
@@ -3307,69 +3296,69 @@ static sessrec_result sessrec__group_events(sessrec__grouping *g, const sessrec_
     return SESSREC_OK;
 }
 
-// Copies the ids whose number[i] is not 0 to an empty table, in order, and sets number[i] to their new numbers.
-static sessrec_result sessrec__ids_pick(const sessrec__ids *from, int32_t *number, sessrec__ids *to) {
+// Copies an id to another table.
+static sessrec_result sessrec__copy_id(const sessrec__ids *from, int32_t index, sessrec__ids *to, int32_t *number) {
+    const char *text = sessrec__ids_text(from, index);
+    return sessrec__ids_intern(to, text, strlen(text), number);
+}
+
+// Copies the first `always` ids, and those whose number stands in value [count], to an empty table, in order; value gets their new numbers.
+static sessrec_result sessrec__renumber(const sessrec__ids *from, int32_t always, int32_t *value, int64_t count, sessrec__ids *to) {
+    int32_t *number = (int32_t *)sessrec__alloc(&to->memory, (uint64_t)from->count, sizeof *number);
     sessrec_result result = SESSREC_OK;
-    for (int32_t i = 0; i < from->count && !result; ++i) {
-        const char *text = sessrec__ids_text(from, i);
-        if (number[i]) result = sessrec__ids_intern(to, text, strlen(text), &number[i]);
-    }
-    return result;
-}
-
-// The items of the grouped events and those of the model get their numbers, then their support.
-static sessrec_result sessrec__group_items(const sessrec_dataset *source, sessrec_dataset *log) {
-    int32_t *number = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)source->items.count, sizeof *number);
     if (!number) return SESSREC_OUT_OF_MEMORY;
-    log->known_items = source->known_items;
-    for (int32_t i = 0; i < source->known_items; ++i) number[i] = 1;
-    for (int64_t e = 0; e < log->events; ++e) number[log->item[e]] = 1;
-    sessrec_result result = sessrec__ids_pick(&source->items, number, &log->items);
-    if (!result && !(log->support = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)log->items.count, sizeof *log->support)))
-        result = SESSREC_OUT_OF_MEMORY;
-    for (int64_t e = 0; e < log->events && !result; ++e) {
-        log->item[e] = number[log->item[e]];
-        ++log->support[log->item[e]];
-    }
-    sessrec__free(&log->memory, number);
+    for (int32_t i = 0; i < always; ++i) number[i] = 1;
+    for (int64_t v = 0; v < count; ++v) number[value[v]] = 1;
+    for (int32_t i = 0; i < from->count && !result; ++i)
+        if (number[i]) result = sessrec__copy_id(from, i, to, &number[i]);
+    for (int64_t v = 0; v < count && !result; ++v) value[v] = number[value[v]];
+    sessrec__free(&to->memory, number);
     return result;
 }
 
-// The same for the users of the sessions; label_user [labels].
+static sessrec_result sessrec__group_items(const sessrec_dataset *source, sessrec_dataset *log) {
+    log->known_items = source->known_items;
+    const sessrec_result result = sessrec__renumber(&source->items, source->known_items, log->item, log->events, &log->items);
+    if (result) return result;
+    log->support = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)log->items.count, sizeof *log->support);
+    if (!log->support) return SESSREC_OUT_OF_MEMORY;
+    for (int64_t e = 0; e < log->events; ++e) ++log->support[log->item[e]];
+    return SESSREC_OK;
+}
+
+// label_user [labels]
 static sessrec_result sessrec__group_users(const sessrec__grouping *g, const sessrec__ids *users, const int32_t *label_user,
                                            sessrec_dataset *log) {
-    int32_t *number = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)users->count, sizeof *number);
     log->has_users = 1;
     log->session_user = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)g->sessions, sizeof *log->session_user);
-    sessrec_result result = number && log->session_user ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int32_t s = 0; s < g->sessions && !result; ++s) number[label_user[g->order[s]]] = 1;
-    if (!result) result = sessrec__ids_pick(users, number, &log->users);
-    for (int32_t s = 0; s < g->sessions && !result; ++s) log->session_user[s] = number[label_user[g->order[s]]];
-    sessrec__free(&log->memory, number);
-    return result;
+    if (!log->session_user) return SESSREC_OUT_OF_MEMORY;
+    for (int32_t s = 0; s < g->sessions; ++s) log->session_user[s] = label_user[g->order[s]];
+    return sessrec__renumber(users, 0, log->session_user, g->sessions, &log->users);
 }
 
 // Makes a finished log of rows. Items and users have the numbers of `source`; names holds the id of each label, label_user its user, NULL
 // if there are none.
 static sessrec_result sessrec__group(const sessrec_dataset *source, const sessrec__rows *rows, const sessrec__ids *names,
                                      const int32_t *label_user, sessrec_dataset **out) {
+    const sessrec_allocator *memory = &source->memory;
     sessrec__grouping g;
     memset(&g, 0, sizeof g);
-    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(&source->memory, 1, sizeof *log);
+    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(memory, 1, sizeof *log);
     *out = NULL;
     if (!log) return SESSREC_OUT_OF_MEMORY;
-    sessrec__log_init(log, &source->memory);
-    sessrec_result result = sessrec__group_sessions(&g, &log->memory, rows, names->count);
+    sessrec__log_init(log, memory);
+    log->finished = 1;
+    sessrec_result result = sessrec__group_sessions(&g, memory, rows, names->count);
     if (!result) result = sessrec__group_events(&g, rows, log);
     if (!result) result = sessrec__group_items(source, log);
     if (!result && label_user) result = sessrec__group_users(&g, &source->users, label_user, log);
-    for (int32_t s = 0; s < g.sessions && !result; ++s) {
-        const char *name = sessrec__ids_text(names, g.order[s]);
-        int32_t number;
-        result = sessrec__ids_intern(&log->sessions, name, strlen(name), &number);  // ids are distinct: number == s
-    }
-    sessrec__grouping_free(&g, &log->memory);
-    log->finished = 1;
+    for (int32_t s = 0, number; s < g.sessions && !result; ++s)
+        result = sessrec__copy_id(names, g.order[s], &log->sessions, &number);  // ids are distinct: number == s
+    sessrec__free(memory, g.at);
+    sessrec__free(memory, g.start);
+    sessrec__free(memory, g.order);
+    sessrec__free(memory, g.spare_time);
+    sessrec__free(memory, g.spare_value);
     if (result) sessrec_dataset_destroy(log);
     else *out = log;
     return result;
@@ -3382,18 +3371,6 @@ static void sessrec__log_become(sessrec_dataset *log, sessrec_dataset *fresh) {
     sessrec__log_clear(log);
     *log = *fresh;
     sessrec__free(&log->memory, fresh);
-}
-
-// Makes a log of the events of another whose label is not negative. names holds the id of each label, label_user its user.
-static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *label, const sessrec__ids *names, const int32_t *label_user,
-                                          sessrec_dataset **out) {
-    sessrec__rows rows;
-    rows.next = NULL;
-    rows.count = rows.capacity = log->events;
-    rows.time = log->time;
-    rows.item = log->item;
-    rows.session = label;
-    return sessrec__group(log, &rows, names, label_user, out);
 }
 
 // ---- building a log from memory ----
@@ -3470,7 +3447,7 @@ static const char *sessrec__id_problem(sessrec__text id) {
 }
 
 SESSREC_API sessrec_result sessrec_dataset_add(sessrec_dataset *log, const char *user, const char *session, const char *item, double time) {
-    if (!log || log->finished || !session || !item || !(fabs(time) <= DBL_MAX)) return SESSREC_INVALID_ARGUMENT;
+    if (!log || log->finished || !session || !item || !(fabs(time) < HUGE_VAL)) return SESSREC_INVALID_ARGUMENT;
     const sessrec__text s = sessrec__text_of(session), i = sessrec__text_of(item), u = sessrec__text_of(user ? user : "");
     if (sessrec__id_problem(s) || sessrec__id_problem(i) || (user && sessrec__id_problem(u))) return SESSREC_INVALID_ARGUMENT;
     return sessrec__log_append(log, u, s, i, time);
@@ -3486,9 +3463,8 @@ SESSREC_API sessrec_result sessrec_dataset_finish(sessrec_dataset *log, sessrec_
     sessrec_dataset *fresh;
     if (!log || log->finished) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is finished already");
     const sessrec_result result = sessrec__group(log, log->rows, &log->sessions, log->has_users ? log->session_user : NULL, &fresh);
-    if (result) return sessrec__log_failed(err, result);
-    sessrec__log_become(log, fresh);
-    return SESSREC_OK;
+    if (!result) sessrec__log_become(log, fresh);
+    return sessrec__log_failed(err, result);
 }
 
 // ---- looking into a log ----
@@ -3530,81 +3506,25 @@ SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const 
 
 // ---- times ----
 
-// Decimals are turned into the nearest double by integer arithmetic alone, so that every platform and locale reads the same. The number
-// stands in limbs of 32 bits, half of them behind the point: 1088 bits hold any integer below 10^310, and the last bit of a double is
-// 2^-1074.
-enum { SESSREC__HALF_LIMBS = 34, SESSREC__LIMBS = 2 * SESSREC__HALF_LIMBS, SESSREC__POINT = 32 * SESSREC__HALF_LIMBS };
+enum { SESSREC__MOST_DIGITS = 40 };  // of a number, those behind are taken as 0; a double has 17
 
-// limb *= 10^exponent, downwards if that is negative. Returns 1 if anything was lost: floor(floor(x/a)/b) is floor(x/(a b)).
-static int sessrec__limbs_scale(uint32_t *limb, int exponent) {
-    int lost = 0;
-    while (exponent) {
-        uint64_t factor = 1, rest = 0;
-        const int up = exponent > 0;
-        for (int i = 0; i < 9 && exponent; ++i, exponent += up ? -1 : 1) factor *= 10;
-        for (int i = 0; i < SESSREC__LIMBS; ++i) {
-            uint32_t *at = &limb[up ? i : SESSREC__LIMBS - 1 - i];
-            const uint64_t wide = up ? *at * factor + rest : (rest << 32) | *at;
-            *at = (uint32_t)(up ? wide : wide / factor);
-            rest = up ? wide >> 32 : wide % factor;
-        }
-        lost |= !up && rest;
+// The double nearest to digits * 10^exponent: strtod rounds it, and sees no point, which each locale writes in its own way. digits is a
+// text with room for 24 more bytes.
+static double sessrec__to_double(char *digits, int64_t exponent) {
+    char power[24];
+    if (digits[0] != '-' && strlen(digits) <= 15 && exponent <= 0 && exponent >= -9) {  // nearly every time: both numbers are exact, so one division is right
+        double number = 0, divisor = 1;
+        for (; *digits; ++digits) number = 10 * number + (*digits - '0');
+        for (; exponent < 0; ++exponent) divisor *= 10;
+        return number / divisor;
     }
-    return lost;
-}
-
-SESSREC__INLINE int sessrec__limbs_bit(const uint32_t *limb, int bit) {
-    return (int)(limb[bit / 32] >> (bit % 32) & 1);
-}
-
-// The double nearest to digits * 10^exponent, with a little more than that if `more`; halves go to the even one. digits is not 0.
-static double sessrec__nearest(uint64_t digits, int exponent, int more) {
-    uint32_t limb[SESSREC__LIMBS];
-    memset(limb, 0, sizeof limb);
-    limb[SESSREC__HALF_LIMBS] = (uint32_t)digits;
-    limb[SESSREC__HALF_LIMBS + 1] = (uint32_t)(digits >> 32);
-    more |= sessrec__limbs_scale(limb, exponent);
-    int top = 32 * SESSREC__LIMBS - 1;
-    while (top > 31 && !limb[top / 32]) top -= 32;
-    while (top && !sessrec__limbs_bit(limb, top)) --top;
-    const int low = top - 52 > SESSREC__POINT - 1074 ? top - 52 : SESSREC__POINT - 1074;  // the last bit that is kept
-    uint64_t kept = 0;
-    for (int bit = top; bit >= low; --bit) kept = kept << 1 | (uint64_t)sessrec__limbs_bit(limb, bit);
-    const int half = low - 1;
-    for (int i = 0; i < half / 32; ++i) more |= limb[i] != 0;
-    more |= (limb[half / 32] & ((1u << (half % 32)) - 1)) != 0;
-    if (sessrec__limbs_bit(limb, half) && (more || (kept & 1))) ++kept;
-    return ldexp((double)kept, low - SESSREC__POINT);
-}
-
-// The same for any digits. Most decimals and the power of ten are exact as doubles; one operation then rounds once.
-static double sessrec__to_double(uint64_t digits, int64_t exponent, int more) {
-    if (!digits) return 0;
-    if (FLT_EVAL_METHOD == 0 && !more && digits <= (uint64_t)1 << 53 && exponent >= -22 && exponent <= 22) {
-        double power = 1;
-        for (int64_t i = exponent < 0 ? -exponent : exponent; i; --i) power *= 10;
-        return exponent < 0 ? (double)digits / power : (double)digits * power;
-    }
-    if (exponent > 309) return HUGE_VAL;
-    if (exponent < -345) return 0;  // digits < 10^20, and half of the smallest double is more than 10^-324
-    int length = 0;
-    for (uint64_t rest = digits; rest; rest /= 10) ++length;
-    return length + exponent > 309 ? HUGE_VAL : sessrec__nearest(digits, (int)exponent, more);
+    strcat(digits, "e");
+    strcat(digits, sessrec__decimal(exponent, power));
+    return strtod(digits, NULL);
 }
 
 SESSREC__INLINE int sessrec__is_digit(char c) {
     return c >= '0' && c <= '9';
-}
-
-// A number of `width` digits in [low,high]; returns 0 if there is none.
-static int sessrec__fixed_digits(const char **at, const char *end, int width, int low, int high, int *out) {
-    int value = 0;
-    for (int i = 0; i < width; ++i, ++*at) {
-        if (*at == end || !sessrec__is_digit(**at)) return 0;
-        value = value * 10 + (**at - '0');
-    }
-    *out = value;
-    return value >= low && value <= high;
 }
 
 static int sessrec__accept(const char **at, const char *end, char wanted) {
@@ -3613,53 +3533,56 @@ static int sessrec__accept(const char **at, const char *end, char wanted) {
     return 1;
 }
 
-static int64_t sessrec__leap_days(int year) {
-    return year / 4 - year / 100 + year / 400;
+// Reads what looks like pattern: each 9 is a digit of value[0], anything else stands for itself and goes on to the next value.
+static int sessrec__match(const char **at, const char *end, const char *pattern, int *value) {
+    *value = 0;
+    for (; *pattern; ++pattern, ++*at) {
+        if (*at == end || (*pattern == '9' ? !sessrec__is_digit(**at) : **at != *pattern)) return 0;
+        if (*pattern == '9') *value = *value * 10 + (**at - '0');
+        else *++value = 0;
+    }
+    return 1;
 }
 
 // YYYY-MM-DD as days since 1970-01-01 in the Gregorian calendar.
 static int sessrec__parse_day(const char **at, const char *end, int64_t *days) {
     static const int before[14] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};  // days before month i
-    int year, month, day;
-    if (!sessrec__fixed_digits(at, end, 4, 1, 9999, &year) || !sessrec__accept(at, end, '-')) return 0;
-    if (!sessrec__fixed_digits(at, end, 2, 1, 12, &month) || !sessrec__accept(at, end, '-')) return 0;
+    int date[3];
+    if (!sessrec__match(at, end, "9999-99-99", date)) return 0;
+    const int year = date[0], month = date[1], day = date[2], past = year - 1;
     const int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    if (!sessrec__fixed_digits(at, end, 2, 1, before[month + 1] - before[month] + (leap && month == 2), &day)) return 0;
-    *days = (int64_t)365 * (year - 1970) + sessrec__leap_days(year - 1) - sessrec__leap_days(1969);
-    *days += before[month] + (leap && month > 2) + day - 1;
+    if (year < 1 || month < 1 || month > 12 || day < 1 || day > before[month + 1] - before[month] + (leap && month == 2)) return 0;
+    *days = (int64_t)365 * past + past / 4 - past / 100 + past / 400 + before[month] + (leap && month > 2) + day - 1;
+    *days -= 719162;  // from 0001-01-01 to 1970-01-01
     return 1;
 }
 
 // HH:MM[:SS[.fff]] as seconds and up to seven digits behind the point; a double of today's seconds holds no more.
 static int sessrec__parse_clock(const char **at, const char *end, int64_t *seconds, int64_t *fraction, int *places) {
-    int hour, minute, second = 0;
-    if (!sessrec__fixed_digits(at, end, 2, 0, 23, &hour) || !sessrec__accept(at, end, ':')) return 0;
-    if (!sessrec__fixed_digits(at, end, 2, 0, 59, &minute)) return 0;
-    if (sessrec__accept(at, end, ':')) {
-        if (!sessrec__fixed_digits(at, end, 2, 0, 60, &second)) return 0;
-        if (sessrec__accept(at, end, '.')) {
-            if (*at == end || !sessrec__is_digit(**at)) return 0;
-            for (; *at < end && sessrec__is_digit(**at); ++*at) {
-                if (*places == 7) continue;
-                *fraction = *fraction * 10 + (**at - '0');
-                ++*places;
-            }
-        }
+    int clock[3] = {0, 0, 0};
+    if (!sessrec__match(at, end, "99:99", clock)) return 0;
+    const int has_seconds = sessrec__accept(at, end, ':');
+    if (has_seconds && !sessrec__match(at, end, "99", &clock[2])) return 0;
+    if (clock[0] > 23 || clock[1] > 59 || clock[2] > 60) return 0;
+    *seconds = clock[0] * 3600 + clock[1] * 60 + clock[2];
+    if (!has_seconds || !sessrec__accept(at, end, '.')) return 1;
+    const char *first = *at;
+    for (; *at < end && sessrec__is_digit(**at); ++*at) {
+        if (*places == 7) continue;
+        *fraction = *fraction * 10 + (**at - '0');
+        ++*places;
     }
-    *seconds = hour * 3600 + minute * 60 + second;
-    return 1;
+    return *at > first;
 }
 
 // Z, +HH:MM or +HHMM as seconds east of UTC; nothing is UTC.
 static int sessrec__parse_zone(const char **at, const char *end, int64_t *seconds) {
     int hours, minutes;
-    *seconds = 0;
     if (*at == end || sessrec__accept(at, end, 'Z')) return 1;
     const int west = sessrec__accept(at, end, '-');
-    if (!west && !sessrec__accept(at, end, '+')) return 0;
-    if (!sessrec__fixed_digits(at, end, 2, 0, 23, &hours)) return 0;
+    if ((!west && !sessrec__accept(at, end, '+')) || !sessrec__match(at, end, "99", &hours)) return 0;
     sessrec__accept(at, end, ':');
-    if (!sessrec__fixed_digits(at, end, 2, 0, 59, &minutes)) return 0;
+    if (!sessrec__match(at, end, "99", &minutes) || hours > 23 || minutes > 59) return 0;
     *seconds = (west ? -1 : 1) * (hours * 3600 + minutes * 60);
     return 1;
 }
@@ -3668,6 +3591,7 @@ static int sessrec__parse_zone(const char **at, const char *end, int64_t *second
 static int sessrec__parse_date(const char *at, const char *end, double *out) {
     int64_t days, clock = 0, fraction = 0, zone = 0;
     int places = 0;
+    char digits[48] = "", decimal[24];
     if (!sessrec__parse_day(&at, end, &days)) return 0;
     if (at < end) {
         if (!sessrec__accept(&at, end, 'T') && !sessrec__accept(&at, end, ' ')) return 0;
@@ -3675,17 +3599,15 @@ static int sessrec__parse_date(const char *at, const char *end, double *out) {
     }
     int64_t total = days * 86400 + clock - zone;
     for (int i = 0; i < places; ++i) total *= 10;  // below 2.6e11 * 10^7, which 64 bits hold
-    total += fraction;
-    const double size = sessrec__to_double((uint64_t)(total < 0 ? -total : total), -places, 0);
-    *out = total < 0 ? -size : size;
+    *out = sessrec__to_double(strcat(digits, sessrec__decimal(total + fraction, decimal)), -places);
     return 1;
 }
 
 // [+-]digits[.digits][e[+-]digits]
 static int sessrec__parse_number(const char *at, const char *end, double *out) {
-    uint64_t digits = 0;
+    char digits[SESSREC__MOST_DIGITS + 32] = "0";
     int64_t exponent = 0, power = 0;
-    int any = 0, point = 0, more = 0;
+    int used = 1, any = 0, point = 0;
     const int negative = sessrec__accept(&at, end, '-');
     if (!negative) sessrec__accept(&at, end, '+');
     for (; at < end && (sessrec__is_digit(*at) || (*at == '.' && !point)); ++at) {
@@ -3694,13 +3616,9 @@ static int sessrec__parse_number(const char *at, const char *end, double *out) {
             continue;
         }
         any = 1;
-        if (digits < 1000000000000000000u) {  // 10^18: one more digit fits
-            digits = digits * 10 + (uint64_t)(*at - '0');
-            exponent -= point;
-        } else {
-            more |= *at != '0';
-            exponent += !point;
-        }
+        exponent -= point;
+        if (used == SESSREC__MOST_DIGITS) ++exponent;
+        else if (used > 1 || *at != '0') digits[used++] = *at;
     }
     if (any && (sessrec__accept(&at, end, 'e') || sessrec__accept(&at, end, 'E'))) {
         const int down = sessrec__accept(&at, end, '-');
@@ -3709,25 +3627,24 @@ static int sessrec__parse_number(const char *at, const char *end, double *out) {
             if (power < 100000000) power = power * 10 + (*at - '0');
         exponent += down ? -power : power;
     }
-    const double size = any ? sessrec__to_double(digits, exponent, more) : 0;
+    if (!any || at < end) return 0;
+    const double size = sessrec__to_double(digits, exponent);
     *out = negative ? -size : size;
-    return any && at == end && size <= DBL_MAX;
-}
-
-static int sessrec__parse_time(sessrec__text text, double *out) {
-    const char *end = text.at + text.size;
-    return text.size >= 10 && text.at[4] == '-' ? sessrec__parse_date(text.at, end, out) : sessrec__parse_number(text.at, end, out);
+    return size < HUGE_VAL;
 }
 
 // ---- lines and fields ----
 
 enum { SESSREC__MAX_LINE = 1 << 20, SESSREC__READ_AHEAD = 1 << 16 };
 
+// What is looked at of a field: more than an id has, or a time that this library writes.
+enum { SESSREC__MAX_FIELD = 400 };
+
 enum { SESSREC__SESSION = 0, SESSREC__ITEM = 1, SESSREC__TIME = 2, SESSREC__USER = 3, SESSREC__ROLES = 4 };
 
 // A log that is being read. Lines come from memory, or from a buffer that `refill` fills.
 typedef struct sessrec__reader {
-    const sessrec_log_format *format;
+    sessrec_log_format format;
     sessrec_error *err;
     sessrec_dataset *log;
     char separator;
@@ -3744,6 +3661,12 @@ typedef struct sessrec__reader {
     sessrec_result failed;          // why refill stopped
 } sessrec__reader;
 
+// What a row has for each role, at == NULL if nothing, and room for fields in quotes.
+typedef struct sessrec__row {
+    sessrec__text field[SESSREC__ROLES];
+    char quoted[SESSREC__ROLES + 1][SESSREC__MAX_FIELD + 1];
+} sessrec__row;
+
 // The next line without its end; returns 0 after the last one.
 static int sessrec__next_line(sessrec__reader *r, sessrec__text *line) {
     const char *newline;
@@ -3751,9 +3674,8 @@ static int sessrec__next_line(sessrec__reader *r, sessrec__text *line) {
     do newline = (const char *)memchr(r->at, '\n', (size_t)(r->end - r->at));
     while (!newline && r->refill && r->refill(r));
     if (r->failed || (!newline && r->at == r->end && !r->too_long)) return 0;
-    const char *stop = newline ? newline : r->end;
     line->at = r->at;
-    line->size = (size_t)(stop - r->at);
+    line->size = (size_t)((newline ? newline : r->end) - r->at);
     r->at = newline ? newline + 1 : r->end;
     r->too_long |= line->size > SESSREC__MAX_LINE;
     if (line->size && line->at[line->size - 1] == '\r') --line->size;
@@ -3764,49 +3686,49 @@ static int sessrec__next_line(sessrec__reader *r, sessrec__text *line) {
     return 1;
 }
 
-// One field as it stands in the line. In quotes, `doubled` quotes stand for one each.
-typedef struct sessrec__field {
-    sessrec__text text;
-    size_t doubled;
-} sessrec__field;
-
-// Cuts the first field off [*at,end); *at is NULL after the last. Returns what is wrong, NULL if nothing.
-static const char *sessrec__cut_field(const char **at, const char *end, char separator, sessrec__field *field) {
+// Cuts the first field off [*at,end); *at is NULL after the last. What stands in quotes is put together in `quoted`, its end left out if
+// there is too much of it. Returns what is wrong, NULL if nothing.
+static const char *sessrec__cut_field(const char **at, const char *end, char separator, char *quoted, sessrec__text *field) {
     const char *p = *at;
-    field->doubled = 0;
     if (p < end && *p == '"') {
-        field->text.at = ++p;
-        for (; p < end && (*p != '"' || (p + 1 < end && p[1] == '"')); ++p) {
-            if (*p != '"') continue;
-            ++field->doubled;
-            ++p;
+        int open = 1;
+        field->at = quoted;
+        field->size = 0;
+        while (open && ++p < end) {
+            if (*p == '"' && (++p == end || *p != '"')) open = 0;  // p is behind the closing quote
+            else if (field->size <= SESSREC__MAX_FIELD) quoted[field->size++] = *p;
         }
-        if (p == end) return "has a quote that is not closed";
-        field->text.size = (size_t)(p++ - field->text.at);
+        if (open) return "has a quote that is not closed";
         if (p < end && *p != separator) return "has text behind a closing quote";
     } else {
-        field->text.at = p;
         const char *next = (const char *)memchr(p, separator, (size_t)(end - p));
+        field->at = p;
         p = next ? next : end;
-        field->text.size = (size_t)(p - field->text.at);
+        field->size = (size_t)(p - field->at);
     }
     *at = p < end ? p + 1 : NULL;
     return NULL;
 }
 
-// What the field says: with doubled quotes in it, put together in buffer [SESSREC_MAX_ID]. A longer one stays as it is, it is refused
-// anyway.
-static sessrec__text sessrec__decode(const sessrec__field *field, char *buffer) {
-    sessrec__text text = field->text;
-    if (!field->doubled || text.size - field->doubled > SESSREC_MAX_ID) return text;
-    size_t used = 0;
-    for (size_t i = 0; i < text.size; ++i) {
-        buffer[used++] = text.at[i];
-        i += text.at[i] == '"';  // skips its twin
+// Cuts a line into fields and gives each role its own; a field may serve several.
+static const char *sessrec__cut_row(const sessrec__reader *r, sessrec__text line, sessrec__row *row) {
+    const char *at = line.at, *problem = NULL;
+    sessrec__text field;
+    memset(row->field, 0, sizeof row->field);
+    for (int column = 0; at && !problem; ++column) {
+        int role = 0;
+        while (role < SESSREC__ROLES && r->column[role] != column) ++role;
+        problem = sessrec__cut_field(&at, line.at + line.size, r->separator, row->quoted[role], &field);
+        for (; role < SESSREC__ROLES; ++role)
+            if (r->column[role] == column && !problem) row->field[role] = field;
     }
-    text.at = buffer;
-    text.size = used;
-    return text;
+    return problem;
+}
+
+static int sessrec__parse_time(sessrec__text text, double *out) {
+    const char *end = text.at + text.size;
+    if (text.size > SESSREC__MAX_FIELD) return 0;
+    return text.size >= 10 && text.at[4] == '-' ? sessrec__parse_date(text.at, end, out) : sessrec__parse_number(text.at, end, out);
 }
 
 // The beginning of what a line has, fit to be shown: in whole UTF-8 characters, control characters as spaces.
@@ -3824,7 +3746,7 @@ static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown
 // A row that cannot be read: counted if the caller wants that, else the end of the reading.
 static sessrec_result sessrec__bad_row(sessrec__reader *r, const char *what, sessrec__text text, const char *problem) {
     char shown[48];
-    if (r->started && r->format->skip_bad_rows) {
+    if (r->started && r->format.skip_bad_rows) {
         ++r->log->bad_rows;
         return SESSREC_OK;
     }
@@ -3849,82 +3771,66 @@ static char sessrec__lower(char c) {
 }
 
 // Any case, '_' ignored.
-static int sessrec__same_name(sessrec__text a, sessrec__text b) {
-    size_t i = 0, j = 0;
-    for (;; ++i, ++j) {
-        while (i < a.size && a.at[i] == '_') ++i;
-        while (j < b.size && b.at[j] == '_') ++j;
-        if (i == a.size || j == b.size) return i == a.size && j == b.size;
-        if (sessrec__lower(a.at[i]) != sessrec__lower(b.at[j])) return 0;
+static int sessrec__same_name(sessrec__text a, const char *b) {
+    for (size_t i = 0; i < a.size; ++i) {
+        if (a.at[i] == '_') continue;
+        while (*b == '_') ++b;
+        if (!*b || sessrec__lower(a.at[i]) != sessrec__lower(*b)) return 0;
+        ++b;
     }
+    while (*b == '_') ++b;
+    return !*b;
 }
 
 static char sessrec__find_separator(sessrec__text line) {
-    static const char candidates[] = "\t,;";
+    char best = '\t';
     size_t most = 0;
-    char best = candidates[0];
-    for (const char *c = candidates; *c; ++c) {
+    for (const char *candidate = "\t,;"; *candidate; ++candidate) {
         size_t count = 0;
-        for (size_t i = 0; i < line.size; ++i) count += line.at[i] == *c;
-        if (count > most) {
-            most = count;
-            best = *c;
-        }
+        for (size_t i = 0; i < line.size; ++i) count += line.at[i] == *candidate;
+        if (count <= most) continue;
+        most = count;
+        best = *candidate;
     }
     return best;
 }
 
-// Cuts a line into fields and gives each role its own; a field may serve several. Returns what is wrong, NULL if nothing. Fields that
-// are not there have at == NULL.
-static const char *sessrec__cut_row(const sessrec__reader *r, sessrec__text line, sessrec__field *fields) {
-    const char *at = line.at, *problem = NULL;
-    memset(fields, 0, SESSREC__ROLES * sizeof *fields);
-    for (int column = 0; at && !problem; ++column) {
-        sessrec__field field;
-        problem = sessrec__cut_field(&at, line.at + line.size, r->separator, &field);
-        for (int role = 0; role < SESSREC__ROLES && !problem; ++role)
-            if (r->column[role] == column) fields[role] = field;
-    }
-    return problem;
+// The user may be missing, unless it is asked for by another name than the default.
+static int sessrec__is_required(const sessrec__reader *r, int role) {
+    return *r->wanted[role] && (role != SESSREC__USER || strcmp(r->wanted[role], "UserId") != 0);
 }
 
-// The column of that name in the header, -1 if there is none; *problem says what is wrong with the header, NULL if nothing.
-static int sessrec__find_column(const sessrec__reader *r, sessrec__text header, const char *name, const char **problem) {
-    char buffer[SESSREC_MAX_ID];
-    const char *at = header.at;
+// Finds the columns that are wanted by name.
+static sessrec_result sessrec__read_header(sessrec__reader *r, sessrec__text line) {
+    char quoted[SESSREC__MAX_FIELD + 1], shown[192];
+    const char *at = line.at;
     for (int column = 0; at; ++column) {
-        sessrec__field field;
-        *problem = sessrec__cut_field(&at, header.at + header.size, r->separator, &field);
-        if (*problem) return -1;
-        if (sessrec__same_name(sessrec__decode(&field, buffer), sessrec__text_of(name))) return column;
-    }
-    return -1;
-}
-
-// Finds the columns from the first line. *is_header tells whether that line is one: if a column that was asked for is a name, or if there
-// are only numbers and the time is none.
-static sessrec_result sessrec__start(sessrec__reader *r, sessrec__text line, int *is_header) {
-    const int user_asked = strcmp(r->wanted[SESSREC__USER], "UserId") != 0;  // else it is the default: no matter if there is none
-    char buffer[SESSREC_MAX_ID], shown[192];
-    const char *problem = NULL;
-    r->separator = r->format->separator ? r->format->separator : sessrec__find_separator(line);
-    *is_header = 0;
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        r->column[role] = sessrec__column_position(r->wanted[role]) - 1;
-        *is_header |= *r->wanted[role] && r->column[role] < 0 && (role != SESSREC__USER || user_asked);
-    }
-    for (int role = 0; role < SESSREC__ROLES && *is_header; ++role) {
-        if (!*r->wanted[role] || r->column[role] >= 0) continue;
-        r->column[role] = sessrec__find_column(r, line, r->wanted[role], &problem);
+        sessrec__text name;
+        const char *problem = sessrec__cut_field(&at, line.at + line.size, r->separator, quoted, &name);
         if (problem) return sessrec__bad_row(r, "header", line, problem);
-        if (r->column[role] < 0 && (role != SESSREC__USER || user_asked))
+        for (int role = 0; role < SESSREC__ROLES; ++role)
+            if (r->column[role] < 0 && *r->wanted[role] && sessrec__same_name(name, r->wanted[role])) r->column[role] = column;
+    }
+    for (int role = 0; role < SESSREC__ROLES; ++role)
+        if (r->column[role] < 0 && sessrec__is_required(r, role))
             return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the header has no column \"%s\", it reads \"%s\"", r->wanted[role],
                                  sessrec__excerpt(line, 160, shown, sizeof shown));
-    }
-    sessrec__field fields[SESSREC__ROLES];
+    return SESSREC_OK;
+}
+
+// Finds the columns from the first line. *is_header tells whether that line is one: if a column that must be there is a name, or if there
+// are only numbers and the time is none.
+static sessrec_result sessrec__start(sessrec__reader *r, sessrec__text line, int *is_header) {
+    sessrec__row row;
     double time;
-    if (!*is_header && r->column[SESSREC__TIME] >= 0 && !sessrec__cut_row(r, line, fields) && fields[SESSREC__TIME].text.at)
-        *is_header = !sessrec__parse_time(sessrec__decode(&fields[SESSREC__TIME], buffer), &time);
+    r->separator = r->format.separator ? r->format.separator : sessrec__find_separator(line);
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        r->column[role] = sessrec__column_position(r->wanted[role]) - 1;
+        *is_header |= r->column[role] < 0 && sessrec__is_required(r, role);
+    }
+    if (*is_header) return sessrec__read_header(r, line);
+    const sessrec__text *field = &row.field[SESSREC__TIME];
+    *is_header = !sessrec__cut_row(r, line, &row) && field->at && !sessrec__parse_time(*field, &time);
     return SESSREC_OK;
 }
 
@@ -3932,22 +3838,19 @@ static sessrec_result sessrec__start(sessrec__reader *r, sessrec__text line, int
 
 static sessrec_result sessrec__read_row(sessrec__reader *r, sessrec__text line) {
     static const char *const names[SESSREC__ROLES] = {"session id", "item id", "time", "user id"};
-    char buffer[SESSREC__ROLES][SESSREC_MAX_ID];
-    sessrec__field fields[SESSREC__ROLES];
-    sessrec__text text[SESSREC__ROLES];
     double time = (double)r->log->events;
-    const char *problem = sessrec__cut_row(r, line, fields);
+    sessrec__row row;
+    const char *problem = sessrec__cut_row(r, line, &row);
+    for (int role = 0; role < SESSREC__ROLES && !problem; ++role)
+        if (r->column[role] >= 0 && !row.field[role].at) problem = "has too few fields";
     if (problem) return sessrec__bad_row(r, "row", line, problem);
     for (int role = 0; role < SESSREC__ROLES; ++role) {
-        text[role] = sessrec__text_of("");
         if (r->column[role] < 0) continue;
-        if (!fields[role].text.at) return sessrec__bad_row(r, "row", line, "has too few fields");
-        text[role] = sessrec__decode(&fields[role], buffer[role]);
-        if (role != SESSREC__TIME) problem = sessrec__id_problem(text[role]);
-        else if (!sessrec__parse_time(text[role], &time)) problem = "is neither a number nor a date like 2014-04-07T10:51:09Z";
-        if (problem) return sessrec__bad_row(r, names[role], text[role], problem);
+        if (role != SESSREC__TIME) problem = sessrec__id_problem(row.field[role]);
+        else if (!sessrec__parse_time(row.field[role], &time)) problem = "is neither a number nor a date like 2014-04-07T10:51:09Z";
+        if (problem) return sessrec__bad_row(r, names[role], row.field[role], problem);
     }
-    return sessrec__log_append(r->log, text[SESSREC__USER], text[SESSREC__SESSION], text[SESSREC__ITEM], time);
+    return sessrec__log_append(r->log, row.field[SESSREC__USER], row.field[SESSREC__SESSION], row.field[SESSREC__ITEM], time);
 }
 
 static sessrec_result sessrec__read_line(sessrec__reader *r, sessrec__text line) {
@@ -3960,64 +3863,63 @@ static sessrec_result sessrec__read_line(sessrec__reader *r, sessrec__text line)
     return result || is_header ? result : sessrec__read_row(r, line);
 }
 
-// Checks a format, and lists its columns.
-static sessrec_result sessrec__check_format(const sessrec_log_format *format, const char **wanted, sessrec_error *err) {
+// Checks the format, and lists its columns.
+static sessrec_result sessrec__check_format(sessrec__reader *r) {
+    const sessrec_log_format *format = &r->format;
+    const char *const columns[SESSREC__ROLES] = {format->session_column, format->item_column, format->time_column, format->user_column};
     if (format->canary != SESSREC__CANARY_LOG)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the log format was not made by sessrec_log_format_default()");
+        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "the log format was not made by sessrec_log_format_default()");
     if (format->separator && strchr("\"\r\n", format->separator))
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a quote or a line end cannot separate fields");
-    wanted[SESSREC__SESSION] = format->session_column;
-    wanted[SESSREC__ITEM] = format->item_column;
-    wanted[SESSREC__TIME] = format->time_column;
-    wanted[SESSREC__USER] = format->user_column;
+        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "a quote or a line end cannot separate fields");
     for (int role = 0; role < SESSREC__ROLES; ++role) {
-        if (!wanted[role]) wanted[role] = "";
-        if (!*wanted[role] && (role == SESSREC__SESSION || role == SESSREC__ITEM))
-            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the log format names no column for the %s",
+        r->wanted[role] = columns[role] ? columns[role] : "";
+        if (!*r->wanted[role] && (role == SESSREC__SESSION || role == SESSREC__ITEM))
+            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "the log format names no column for the %s",
                                  role == SESSREC__ITEM ? "item" : "session");
-        if (sessrec__column_position(wanted[role]) < 0)
-            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "\"%s\" is no column, they are counted from 1", wanted[role]);
+        if (sessrec__column_position(r->wanted[role]) < 0)
+            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "\"%s\" is no column, they are counted from 1", r->wanted[role]);
     }
     return SESSREC_OK;
 }
 
-// An empty log, with the items of the model in it if there is one.
-static sessrec_result sessrec__log_new(const sessrec_log_format *format, const char **wanted, sessrec_dataset **out, sessrec_error *err) {
-    sessrec_result result = sessrec__check_format(format, wanted, err);
+// Begins an empty log, with the items of the model in it if there is one. format may be NULL.
+static sessrec_result sessrec__reader_init(sessrec__reader *r, const sessrec_log_format *format, sessrec_error *err) {
+    memset(r, 0, sizeof *r);
+    r->format = format ? *format : sessrec_log_format_default();
+    r->err = err;
+    sessrec_result result = sessrec__check_format(r);
     if (result) return result;
-    const sessrec_allocator memory = sessrec__allocator(&format->allocator);
-    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(&memory, 1, sizeof *log);
-    if (!log) return sessrec__no_memory(err);
-    sessrec__log_init(log, &memory);
-    log->known_items = format->items_of ? sessrec_model_describe(format->items_of).items : 0;
-    for (int32_t i = 0; i < log->known_items && !result; ++i) {
-        const sessrec__text id = sessrec__text_of(sessrec_model_item_id(format->items_of, i));
+    const sessrec_allocator memory = sessrec__allocator(&r->format.allocator);
+    const sessrec_model *model = r->format.items_of;
+    r->log = (sessrec_dataset *)sessrec__alloc(&memory, 1, sizeof *r->log);
+    if (!r->log) return sessrec__no_memory(err);
+    sessrec__log_init(r->log, &memory);
+    r->log->known_items = model ? sessrec_model_describe(model).items : 0;
+    for (int32_t i = 0; i < r->log->known_items && !result; ++i) {
+        const sessrec__text id = sessrec__text_of(sessrec_model_item_id(model, i));
         int32_t number;
-        result = sessrec__ids_intern(&log->items, id.at, id.size, &number);  // ids of a model are distinct: number == i
+        result = sessrec__ids_intern(&r->log->items, id.at, id.size, &number);  // ids of a model are distinct: number == i
     }
-    if (result) sessrec_dataset_destroy(log);
-    else *out = log;
+    if (result) sessrec_dataset_destroy(r->log);
     return sessrec__log_failed(err, result);
 }
 
 SESSREC_API sessrec_result sessrec_dataset_create(const sessrec_log_format *format, sessrec_dataset **out) {
-    const sessrec_log_format plain = sessrec_log_format_default();
-    const char *wanted[SESSREC__ROLES];
+    sessrec__reader reader;
     if (!out) return SESSREC_INVALID_ARGUMENT;
-    *out = NULL;
-    return sessrec__log_new(format ? format : &plain, wanted, out, NULL);
+    const sessrec_result result = sessrec__reader_init(&reader, format, NULL);
+    *out = result ? NULL : reader.log;
+    return result;
 }
 
 // Reads all lines of a reader whose source is set.
-static sessrec_result sessrec__read_log(sessrec__reader *r, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err) {
+static sessrec_result sessrec__read_log(sessrec__reader *r, sessrec_dataset **out) {
     sessrec__text line;
-    r->format = format;
-    r->err = err;
-    sessrec_result result = sessrec__log_new(r->format, r->wanted, &r->log, r->err);
-    if (result) return result;
+    sessrec_result result = SESSREC_OK;
     while (!result && sessrec__next_line(r, &line)) result = sessrec__read_line(r, line);
     if (!result) result = r->failed;
     if (!result && !r->started) result = sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
+    sessrec__free(&r->log->memory, r->buffer);
     result = result ? sessrec__log_failed(r->err, result) : sessrec_dataset_finish(r->log, r->err);
     if (result) sessrec_dataset_destroy(r->log);
     else *out = r->log;
@@ -4026,14 +3928,14 @@ static sessrec_result sessrec__read_log(sessrec__reader *r, const sessrec_log_fo
 
 SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, const sessrec_log_format *format, sessrec_dataset **out,
                                                  sessrec_error *err) {
-    const sessrec_log_format plain = sessrec_log_format_default();
     sessrec__reader reader;
     if (out) *out = NULL;
     if (!out || (!text && size)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no text, or nowhere to put the log");
-    memset(&reader, 0, sizeof reader);
+    const sessrec_result result = sessrec__reader_init(&reader, format, err);
+    if (result) return result;
     reader.at = text ? (const char *)text : "";
     reader.end = reader.at + size;
-    return sessrec__read_log(&reader, format ? format : &plain, out, err);
+    return sessrec__read_log(&reader, out);
 }
 
 #ifndef SESSREC_NO_STDIO
@@ -4057,20 +3959,18 @@ static int sessrec__refill(sessrec__reader *r) {
 
 SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out,
                                                 sessrec_error *err) {
-    const sessrec_log_format plain = sessrec_log_format_default();
     sessrec__reader reader;
     if (out) *out = NULL;
     if (!out || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or nowhere to put the log");
-    if (!format) format = &plain;
-    memset(&reader, 0, sizeof reader);
+    FILE *file = fopen(path, "rb");
+    const sessrec_result missing = errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR;
+    if (!file) return sessrec__fail(err, missing, 0, "the log cannot be opened: %s", strerror(errno));
+    sessrec_result result = sessrec__reader_init(&reader, format, err);
     reader.at = reader.end = "";
     reader.refill = sessrec__refill;
-    reader.file = fopen(path, "rb");
-    if (!reader.file) return sessrec__fail(err, errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR, 0, "the log cannot be opened: %s", strerror(errno));
-    const sessrec_allocator memory = sessrec__allocator(&format->allocator);
-    const sessrec_result result = sessrec__read_log(&reader, format, out, err);
-    sessrec__free(&memory, reader.buffer);
-    fclose((FILE *)reader.file);
+    reader.file = file;
+    if (!result) result = sessrec__read_log(&reader, out);
+    fclose(file);
     return result;
 }
 
@@ -4089,44 +3989,24 @@ static char *sessrec__put_id(char *to, const char *id) {
     return to;
 }
 
-// The decimal of so many significant digits next to value, without an exponent. snprintf has the digits; where it puts the point depends
-// on the locale.
-static char *sessrec__put_decimal(char *to, double value, int precision) {
-    char form[40], digits[24];
-    int count = 0, last = 0;
-    snprintf(form, sizeof form, "%.*e", precision - 1, fabs(value));
-    const char *at = form;
-    for (; *at != 'e'; ++at)
-        if (sessrec__is_digit(*at)) digits[count++] = *at;
-    const int point = atoi(at + 1) + 1;  // digits in front of the point
-    for (int i = 0; i < count; ++i)
-        if (digits[i] != '0') last = i;
-    if (value < 0) *to++ = '-';
-    for (int i = point < 1 ? point - 1 : 0; i <= last || i < point; ++i) {
-        if (i == point) *to++ = '.';
-        *to++ = i >= 0 && i <= last ? digits[i] : '0';
-    }
-    return to;
-}
-
-// A time that reads back as the same double: whole ones plain, others with the fewest digits that do it, 15 to 17.
+// A time with as few digits behind the point as read back as the same double, 324 at the most. The point of snprintf is that of the locale.
 static char *sessrec__put_time(char *to, double time) {
-    char whole[24];
-    if (fabs(time) < 9e18 && (double)(int64_t)time == time) {
-        const char *digits = sessrec__decimal((int64_t)time, whole);
-        memcpy(to, digits, strlen(digits));
-        return to + strlen(digits);
-    }
-    for (int precision = 15;; ++precision) {
-        char *end = sessrec__put_decimal(to, time, precision);
+    const double size = fabs(time);
+    for (int places = size > 0 && size < 1 ? (int)-log10(size) : 0;; ++places) {  // begins with the first digit that is not 0
+        char text[SESSREC__MAX_FIELD], *end = to;
         double back;
-        if (precision == 17 || (sessrec__parse_number(to, end, &back) && back == time)) return end;
+        snprintf(text, sizeof text, "%.*f", places, time);
+        for (const char *at = text; *at; ++at) {
+            if (sessrec__is_digit(*at) || *at == '-') *end++ = *at;
+            else if (end[-1] != '.') *end++ = '.';
+        }
+        if (places > 324 || (sessrec__parse_number(to, end, &back) && back == time)) return end;
     }
 }
 
 static int sessrec__write_log(sessrec__sink *sink, const void *what) {
     const sessrec_dataset *log = (const sessrec_dataset *)what;
-    char row[3 * (2 * SESSREC_MAX_ID + 3) + 400];  // a time has 345 bytes at most
+    char row[3 * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_FIELD];
     const char *header = log->session_user ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
     if (!sessrec__sink_write(sink, header, strlen(header))) return 0;
     for (int32_t s = 0; s < log->sessions.count; ++s) {
@@ -4184,13 +4064,10 @@ static void sessrec__sieve_layout(sessrec__sieve *v, sessrec__layout *layout) {
 static void sessrec__sieve_fill(sessrec__sieve *v) {
     const sessrec_dataset *log = v->log;
     memcpy(v->support, log->support, (size_t)log->items.count * sizeof *v->support);
-    for (int32_t s = 0; s < log->sessions.count; ++s) {
-        v->length[s] = log->session_begin[s + 1] - log->session_begin[s];
-        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) {
-            v->label[e] = s;
-            v->later[e] = v->first[log->item[e]];
-            v->first[log->item[e]] = e + 1;
-        }
+    for (int32_t s = 0; s < log->sessions.count; ++s) v->length[s] = log->session_begin[s + 1] - log->session_begin[s];
+    for (int64_t e = 0; e < log->events; ++e) {
+        v->later[e] = v->first[log->item[e]];
+        v->first[log->item[e]] = e + 1;
     }
 }
 
@@ -4257,17 +4134,33 @@ static void sessrec__sieve_run(sessrec__sieve *v) {
     }
 }
 
-// Keeps the events whose label is not negative, and frees the labels.
-static sessrec_result sessrec__log_keep(sessrec_dataset *log, int32_t *label) {
+// The session of each event, for a caller that leaves some out or cuts sessions up; NULL without memory.
+static int32_t *sessrec__log_labels(const sessrec_dataset *log) {
+    int32_t *label = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->events, sizeof *label);
+    for (int32_t s = 0; s < log->sessions.count && label; ++s)
+        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) label[e] = s;
+    return label;
+}
+
+// Makes a log of the events of another whose label is not negative. names holds the id of each label, label_user its user.
+static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *label, const sessrec__ids *names, const int32_t *label_user,
+                                          sessrec_dataset **out) {
+    sessrec__rows rows;
+    rows.next = NULL;
+    rows.count = rows.capacity = log->events;
+    rows.time = log->time;
+    rows.item = log->item;
+    rows.session = label;
+    return sessrec__group(log, &rows, names, label_user, out);
+}
+
+// The log becomes that. Frees the labels.
+static sessrec_result sessrec__log_keep(sessrec_dataset *log, int32_t *label, const sessrec__ids *names, const int32_t *label_user) {
     sessrec_dataset *fresh;
-    const sessrec_result result = sessrec__log_select(log, label, &log->sessions, log->session_user, &fresh);
+    const sessrec_result result = sessrec__log_select(log, label, names, label_user, &fresh);
     sessrec__free(&log->memory, label);
     if (!result) sessrec__log_become(log, fresh);
     return result;
-}
-
-static int32_t *sessrec__log_labels(const sessrec_dataset *log) {
-    return (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->events, sizeof(int32_t));
 }
 
 SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_filter filter) {
@@ -4277,21 +4170,20 @@ SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_
     memset(&sieve, 0, sizeof sieve);
     sieve.log = log;
     sieve.rule = filter;
+    sieve.label = sessrec__log_labels(log);
     sessrec__sieve_layout(&sieve, &layout);
-    int32_t *label = sessrec__log_labels(log);
     layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&log->memory, layout.size, 1);
-    if (!label || !layout.base) {
-        sessrec__free(&log->memory, label);
+    layout.size = 0;
+    if (!sieve.label || !layout.base) {
+        sessrec__free(&log->memory, sieve.label);
         sessrec__free(&log->memory, layout.base);
         return SESSREC_OUT_OF_MEMORY;
     }
-    layout.size = 0;
     sessrec__sieve_layout(&sieve, &layout);
-    sieve.label = label;
     sessrec__sieve_fill(&sieve);
     sessrec__sieve_run(&sieve);
     sessrec__free(&log->memory, layout.base);
-    return sessrec__log_keep(log, label);
+    return sessrec__log_keep(log, sieve.label, &log->sessions, log->session_user);
 }
 
 // An item that `known` has from a model is known, with events or without.
@@ -4299,48 +4191,40 @@ SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, cons
     if (!log || !log->finished || !known || !known->finished) return SESSREC_INVALID_ARGUMENT;
     int32_t *label = sessrec__log_labels(log);
     if (!label) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t s = 0; s < log->sessions.count; ++s)
-        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e)
-            label[e] = sessrec_dataset_find_item(known, sessrec__ids_text(&log->items, log->item[e])) < 0 ? -1 : s;
-    return sessrec__log_keep(log, label);
+    for (int64_t e = 0; e < log->events; ++e)
+        if (sessrec_dataset_find_item(known, sessrec__ids_text(&log->items, log->item[e])) < 0) label[e] = -1;
+    return sessrec__log_keep(log, label, &log->sessions, log->session_user);
 }
 
 // ---- cuts ----
 
 // Names the next piece of a session: "ID#2" and so on, without the numbers that other sessions have already.
 static sessrec_result sessrec__name_piece(const sessrec__ids *taken, sessrec__ids *names, const char *id, int64_t *piece) {
-    char name[SESSREC_MAX_ID + 24], digits[24];
-    size_t used;
+    char name[SESSREC_MAX_ID + 32], digits[24];
     int32_t number;
     do {
-        used = 0;
-        sessrec__append(name, sizeof name, &used, id, strlen(id));
-        sessrec__append(name, sizeof name, &used, "#", 1);
-        const char *decimal = sessrec__decimal(++*piece, digits);
-        sessrec__append(name, sizeof name, &used, decimal, strlen(decimal));
-    } while (sessrec__ids_find(taken, name, used) >= 0 || sessrec__ids_find(names, name, used) >= 0);
-    return used > SESSREC_MAX_ID ? SESSREC_TOO_LARGE : sessrec__ids_intern(names, name, used, &number);
+        strcpy(name, id);
+        strcat(name, "#");
+        strcat(name, sessrec__decimal(++*piece, digits));
+    } while (sessrec__ids_find(taken, name, strlen(name)) >= 0 || sessrec__ids_find(names, name, strlen(name)) >= 0);
+    return strlen(name) > SESSREC_MAX_ID ? SESSREC_TOO_LARGE : sessrec__ids_intern(names, name, strlen(name), &number);
 }
 
-// Numbers the pieces in the order of the log: label [events], the name of each piece and its user.
+// Numbers the pieces in the order of the log: their names, piece_user [pieces] where there are users, and label, which has the sessions.
 static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double idle_seconds, int32_t *label, sessrec__ids *names,
-                                            int32_t **piece_user) {
-    int64_t capacity = 0;
+                                            int32_t *piece_user) {
+    int64_t piece = 1;
     sessrec_result result = SESSREC_OK;
-    for (int32_t s = 0; s < log->sessions.count && !result; ++s) {
-        const char *id = sessrec__ids_text(&log->sessions, s);
-        const int64_t begin = log->session_begin[s];
-        int64_t piece = 1;
-        int32_t number;
-        for (int64_t e = begin; e < log->session_begin[s + 1] && !result; ++e) {
-            if (e == begin) result = sessrec__ids_intern(names, id, strlen(id), &number);
-            else if (log->time[e] - log->time[e - 1] > idle_seconds) result = sessrec__name_piece(&log->sessions, names, id, &piece);
-            label[e] = names->count - 1;
-            if (result || !log->session_user) continue;
-            const int grown = sessrec__grow(&log->memory, (void **)piece_user, &capacity, names->count, sizeof **piece_user);
-            if (grown) (*piece_user)[label[e]] = log->session_user[s];
-            else result = SESSREC_OUT_OF_MEMORY;
+    for (int64_t e = 0; e < log->events && !result; ++e) {
+        const int32_t s = label[e];
+        if (e == log->session_begin[s]) {
+            piece = 1;
+            result = sessrec__copy_id(&log->sessions, s, names, &label[e]);
+        } else if (log->time[e] - log->time[e - 1] > idle_seconds) {
+            result = sessrec__name_piece(&log->sessions, names, sessrec__ids_text(&log->sessions, s), &piece);
         }
+        label[e] = names->count - 1;
+        if (!result && piece_user) piece_user[label[e]] = log->session_user[s];
     }
     return result;
 }
@@ -4348,37 +4232,32 @@ static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double i
 SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, double idle_seconds) {
     if (!log || !log->finished || !(idle_seconds >= 0)) return SESSREC_INVALID_ARGUMENT;
     sessrec__ids names;
-    sessrec_dataset *fresh = NULL;
-    int32_t *label = sessrec__log_labels(log), *piece_user = NULL;
+    int32_t *label = sessrec__log_labels(log), *piece_user = log->session_user ? sessrec__log_labels(log) : NULL;
     sessrec__ids_init(&names, &log->memory);
-    sessrec_result result = label ? sessrec__cut_sessions(log, idle_seconds, label, &names, &piece_user) : SESSREC_OUT_OF_MEMORY;
-    if (!result) result = sessrec__log_select(log, label, &names, piece_user, &fresh);
+    sessrec_result result = label && (piece_user || !log->session_user) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    if (!result) result = sessrec__cut_sessions(log, idle_seconds, label, &names, piece_user);
+    if (!result) result = sessrec__log_keep(log, label, &names, piece_user);
+    else sessrec__free(&log->memory, label);
     sessrec__ids_free(&names);
-    sessrec__free(&log->memory, label);
     sessrec__free(&log->memory, piece_user);
-    if (!result) sessrec__log_become(log, fresh);
     return result;
 }
 
 // ---- splits ----
 
-// Makes a log of the sessions whose part [sessions] is the wanted one.
-static sessrec_result sessrec__log_part(const sessrec_dataset *log, const char *part, char wanted, sessrec_dataset **out) {
-    int32_t *label = sessrec__log_labels(log);
-    if (!label) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t s = 0; s < log->sessions.count; ++s)
-        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) label[e] = part[s] == wanted ? s : -1;
-    const sessrec_result result = sessrec__log_select(log, label, &log->sessions, log->session_user, out);
-    sessrec__free(&log->memory, label);
-    return result;
-}
-
 enum { SESSREC__FIRST = 0, SESSREC__SECOND = 1, SESSREC__NEITHER = 2 };
 
 // Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted in the first.
 static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part, sessrec_dataset **first, sessrec_dataset **second) {
-    sessrec_result result = part ? sessrec__log_part(log, part, SESSREC__FIRST, first) : SESSREC_OUT_OF_MEMORY;
-    if (!result) result = sessrec__log_part(log, part, SESSREC__SECOND, second);
+    sessrec_dataset **const out[2] = {first, second};
+    sessrec_result result = part ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int wanted = SESSREC__FIRST; wanted <= SESSREC__SECOND && !result; ++wanted) {
+        int32_t *label = sessrec__log_labels(log);
+        for (int64_t e = 0; e < log->events && label; ++e)
+            if (part[label[e]] != wanted) label[e] = -1;
+        result = label ? sessrec__log_select(log, label, &log->sessions, log->session_user, out[wanted]) : SESSREC_OUT_OF_MEMORY;
+        sessrec__free(&log->memory, label);
+    }
     sessrec__free(&log->memory, part);
     if (result) {
         sessrec_dataset_destroy(*first);
@@ -4390,16 +4269,12 @@ static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part,
     return SESSREC_OK;
 }
 
-static char *sessrec__log_parts(const sessrec_dataset *log) {
-    return (char *)sessrec__alloc(&log->memory, (uint64_t)log->sessions.count, 1);
-}
-
 SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log, double time, sessrec_dataset **before,
                                                       sessrec_dataset **after) {
     if (before) *before = NULL;
     if (after) *after = NULL;
     if (!log || !log->finished || !before || !after || before == after || time != time) return SESSREC_INVALID_ARGUMENT;
-    char *part = sessrec__log_parts(log);
+    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->sessions.count, 1);
     for (int32_t s = 0; s < log->sessions.count && part; ++s) {
         const double start = log->time[log->session_begin[s]], end = log->time[log->session_begin[s + 1] - 1];
         part[s] = end < time ? SESSREC__FIRST : start >= time ? SESSREC__SECOND : SESSREC__NEITHER;
@@ -4411,7 +4286,7 @@ SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_data
     if (rest) *rest = NULL;
     if (last) *last = NULL;
     if (!log || !log->finished || !rest || !last || rest == last || (log->events && !log->session_user)) return SESSREC_INVALID_ARGUMENT;
-    char *part = sessrec__log_parts(log);
+    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->sessions.count, 1);
     int32_t *latest = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->users.count, sizeof *latest);  // [users] session + 1 seen last
     if (!latest) {
         sessrec__free(&log->memory, part);
@@ -7134,17 +7009,13 @@ typedef struct sessrec__crc {
     uint32_t after[8][256];
 } sessrec__crc;
 
-SESSREC__INLINE uint32_t sessrec__get32(const unsigned char *at) {
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
 static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
     sessrec__crc *crc = (sessrec__crc *)sink;
     uint32_t rest = ~crc->sum;
     for (; size >= 8; size -= 8, at += 8) {
-        const uint32_t low = rest ^ sessrec__get32(at), high = sessrec__get32(at + 4);
+        const uint32_t low = rest ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
         rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^ crc->after[4][low >> 24] ^
-               crc->after[3][high & 255] ^ crc->after[2][high >> 8 & 255] ^ crc->after[1][high >> 16 & 255] ^ crc->after[0][high >> 24];
+               crc->after[3][at[4]] ^ crc->after[2][at[5]] ^ crc->after[1][at[6]] ^ crc->after[0][at[7]];
     }
     for (; size; --size) rest = rest >> 8 ^ crc->after[0][(rest ^ *at++) & 255];
     crc->sum = ~rest;
@@ -7153,7 +7024,6 @@ static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t
 
 static void sessrec__crc_init(sessrec__crc *crc) {
     crc->sink.put = sessrec__crc_put;
-    crc->sum = 0;
     for (uint32_t b = 0; b < 256; ++b) {
         uint32_t rest = b;
         for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78u : 0);
@@ -7165,17 +7035,509 @@ static void sessrec__crc_init(sessrec__crc *crc) {
     }
 }
 
-// The checksum of some bytes alone. `seed` is 0, or the checksum of bytes that came before them.
+// The checksum of some bytes. `seed` is 0, or the checksum of bytes that came before them.
+static uint32_t sessrec__crc_of(sessrec__crc *crc, uint32_t seed, const void *bytes, size_t size) {
+    crc->sum = seed;
+    sessrec__sink_write(&crc->sink, bytes, size);
+    return crc->sum;
+}
+
 static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
     sessrec__crc crc;
     sessrec__crc_init(&crc);
-    crc.sum = seed;
-    sessrec__sink_write(&crc.sink, bytes, size);
-    return crc.sum;
+    return sessrec__crc_of(&crc, seed, bytes, size);
+}
+
+// ============================================================================================================
+// >>archive   named arrays as one run of bytes
+// Header, table and sections as the manual says under "File format". A writer and a reader make the same list of sections: the
+// writer writes it, the reader compares it with the list that the file has, so that the two cannot disagree. A file is checked from
+// the outside to the inside: its beginning, the checksum of header and table, place and checksum of every section, names and shapes,
+// and in the end every value that could do harm. What has passed is used without another look.
+// ============================================================================================================
+
+#if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#  define SESSREC__BIG_ENDIAN 1
+#else
+#  define SESSREC__BIG_ENDIAN 0
+#endif
+
+enum { SESSREC__FORMAT_MAJOR = 1, SESSREC__FORMAT_MINOR = 0 };
+enum { SESSREC__FILE_MODEL = 1, SESSREC__FILE_CHECKPOINT = 2 };
+enum {
+    SESSREC__MAX_SECTIONS = 208,    // a model has at most 37, its trainer the rest
+    SESSREC__RECORD = 64,           // bytes of the header and of a record of the table
+    SESSREC__INFO = 72              // and of section "info"
+};
+
+// What a section holds. The low digit is the size of an element in bytes, the high one tells bytes, signed, unsigned and float apart.
+enum { SESSREC__BYTES = 0x01, SESSREC__INT32 = 0x14, SESSREC__INT64 = 0x18, SESSREC__UINT32 = 0x24, SESSREC__UINT64 = 0x28 };
+enum { SESSREC__FLOAT = 0x34, SESSREC__FLOAT64 = 0x38 };
+
+typedef struct sessrec__section {
+    char name[16];                  // 1 to 15 visible characters, then zeros
+    uint32_t type, crc;
+    uint64_t rows, columns;
+    uint64_t offset, bytes;         // place in the file
+    const void *data;
+} sessrec__section;
+
+typedef struct sessrec__archive {
+    uint32_t kind, minor;           // minor version of the format, known of a file that was read
+    int32_t count;
+    sessrec__section section[SESSREC__MAX_SECTIONS];
+    unsigned char info[SESSREC__INFO];  // section "info" of a model that is written or expected
+} sessrec__archive;
+
+// Appends a section. There is room for every model and its trainer: each of 19 tensors at most occurs 6 times, and 14 sections remain.
+static void sessrec__archive_add(sessrec__archive *list, const char *name, uint32_t type, int64_t rows, int64_t columns, const void *data) {
+    sessrec__section *section = &list->section[list->count++];
+    memset(section, 0, sizeof *section);
+    memcpy(section->name, name, strlen(name));
+    section->type = type;
+    section->rows = (uint64_t)rows;
+    section->columns = (uint64_t)columns;
+    section->data = data;
+}
+
+// The place of a section that comes behind `*end` bytes follows from its shape alone; *end moves behind it. 0 if there is no such place.
+static int sessrec__section_place(sessrec__section *section, uint64_t *end) {
+    uint64_t elements;
+    return sessrec__mul(section->rows, section->columns, &elements) && sessrec__mul(elements, section->type & 15, &section->bytes) &&
+           sessrec__align64(*end, &section->offset) && sessrec__add(section->offset, section->bytes, end);
+}
+
+// Gives every section of a list its place. Returns the size of the file: the sections lie in memory, so it does not overflow.
+static uint64_t sessrec__archive_place(sessrec__archive *list) {
+    uint64_t end = SESSREC__RECORD * (uint64_t)(list->count + 1);
+    for (int32_t i = 0; i < list->count; ++i) sessrec__section_place(&list->section[i], &end);
+    return end;
+}
+
+// ---- writing ----
+
+static void sessrec__swap_elements(unsigned char *bytes, uint64_t size, uint32_t element) {
+    for (uint64_t i = 0; i < size; i += element)
+        for (uint64_t low = i, high = i + element - 1; low < high; ++low, --high) {
+            const unsigned char byte = bytes[low];
+            bytes[low] = bytes[high];
+            bytes[high] = byte;
+        }
+}
+
+// Writes the elements of a section in the byte order of files.
+static int sessrec__section_write(sessrec__sink *sink, const sessrec__section *section) {
+    const unsigned char *bytes = (const unsigned char *)section->data;
+    if (!SESSREC__BIG_ENDIAN) return sessrec__sink_write(sink, bytes, (size_t)section->bytes);
+    unsigned char piece[4096];
+    for (uint64_t at = 0; at < section->bytes; at += sizeof piece) {
+        const size_t left = (size_t)(section->bytes - at), size = left < sizeof piece ? left : sizeof piece;
+        memcpy(piece, bytes + at, size);
+        sessrec__swap_elements(piece, size, section->type & 15);
+        if (!sessrec__sink_write(sink, piece, size)) return 0;
+    }
+    return 1;
+}
+
+// Fills in the places and checksums of all sections. Returns the size of the file.
+static uint64_t sessrec__archive_seal(sessrec__archive *list, sessrec__crc *crc) {
+    sessrec__crc_init(crc);
+    const uint64_t file_size = sessrec__archive_place(list);
+    for (int32_t i = 0; i < list->count; ++i) {
+        crc->sum = 0;
+        sessrec__section_write(&crc->sink, &list->section[i]);
+        list->section[i].crc = crc->sum;
+    }
+    return file_size;
+}
+
+static const char sessrec__magic[8] = {'S', 'E', 'S', 'S', 'R', 'E', 'C', 0};
+
+// The checksum of header and table, without the four bytes at 28 where it stands.
+static uint32_t sessrec__head_sum(sessrec__crc *crc, const unsigned char *head, size_t size) {
+    return sessrec__crc_of(crc, sessrec__crc_of(crc, 0, head, 28), head + 32, size - 32);
+}
+
+// Header and table of a list whose places and checksums are known, into `size` bytes.
+static void sessrec__put_head(const sessrec__archive *list, uint64_t file_size, sessrec__crc *crc, unsigned char *head, size_t size) {
+    unsigned char *at = head + sizeof sessrec__magic, *sum = head + 28;
+    memset(head, 0, size);
+    memcpy(head, sessrec__magic, sizeof sessrec__magic);
+    sessrec__put(&at, SESSREC__FORMAT_MAJOR, 4);
+    sessrec__put(&at, SESSREC__FORMAT_MINOR, 4);
+    sessrec__put(&at, 0, 4);  // features that a reader must know
+    sessrec__put(&at, list->kind, 4);
+    sessrec__put(&at, (uint64_t)list->count, 8);  // the upper half is the place of the checksum
+    sessrec__put(&at, file_size, 8);
+    for (int32_t i = 0; i < list->count; ++i) {
+        const sessrec__section *section = &list->section[i];
+        at = head + SESSREC__RECORD * ((size_t)i + 1);
+        memcpy(at, section->name, sizeof section->name);
+        at += sizeof section->name;
+        sessrec__put(&at, section->type, 4);
+        sessrec__put(&at, section->crc, 4);
+        sessrec__put(&at, section->rows, 8);
+        sessrec__put(&at, section->columns, 8);
+        sessrec__put(&at, section->offset, 8);
+        sessrec__put(&at, section->bytes, 8);
+    }
+    sessrec__put(&sum, sessrec__head_sum(crc, head, size), 4);
+}
+
+// Writes a list as a file. Returns 0 when the sink has failed.
+static int sessrec__archive_write(sessrec__sink *sink, sessrec__archive *list) {
+    static const unsigned char zeros[64] = {0};
+    unsigned char head[SESSREC__RECORD * (SESSREC__MAX_SECTIONS + 1)];
+    sessrec__crc crc;
+    uint64_t end = SESSREC__RECORD * (uint64_t)(list->count + 1);
+    const uint64_t file_size = sessrec__archive_seal(list, &crc);
+    sessrec__put_head(list, file_size, &crc, head, (size_t)end);
+    if (!sessrec__sink_write(sink, head, (size_t)end)) return 0;
+    for (int32_t i = 0; i < list->count; ++i) {
+        const sessrec__section *section = &list->section[i];
+        if (!sessrec__sink_write(sink, zeros, (size_t)(section->offset - end)) || !sessrec__section_write(sink, section)) return 0;
+        end = section->offset + section->bytes;
+    }
+    return 1;
+}
+
+// ---- reading ----
+
+static sessrec_result sessrec__damaged(sessrec_error *err, const char *where, const char *what) {
+    return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is damaged: %s %s", where, what);
+}
+
+static int sessrec__all_zero(const void *bytes, uint64_t size) {
+    const unsigned char *at = (const unsigned char *)bytes;
+    for (uint64_t i = 0; i < size; ++i)
+        if (at[i]) return 0;
+    return 1;
+}
+
+// The part of the header that stands at the same place in every version.
+static sessrec_result sessrec__check_start(const unsigned char *file, uint64_t size, sessrec_error *err) {
+    if (size < SESSREC__RECORD || memcmp(file, sessrec__magic, sizeof sessrec__magic))
+        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "this is no file of sessrec");
+    const unsigned char *at = file + sizeof sessrec__magic;
+    const int64_t major = (int64_t)sessrec__take(&at, 4), known = SESSREC__FORMAT_MAJOR;
+    if (major == known) return SESSREC_OK;
+    return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "the file has format version %d, this build reads version %d", major, known);
+}
+
+// The rest of it, and the checksum of the table.
+static sessrec_result sessrec__check_header(sessrec__archive *archive, const unsigned char *file, uint64_t size, sessrec__crc *crc,
+                                            sessrec_error *err) {
+    const unsigned char *at = file + 12;
+    archive->minor = (uint32_t)sessrec__take(&at, 4);
+    const uint64_t features = sessrec__take(&at, 4);
+    archive->kind = (uint32_t)sessrec__take(&at, 4);
+    const uint64_t count = sessrec__take(&at, 4), sum = sessrec__take(&at, 4), table_end = SESSREC__RECORD * (count + 1);
+    archive->count = (int32_t)count;
+    if (sessrec__take(&at, 8) != size) return sessrec__damaged(err, "its length", "is not the one that its header says");
+    if (count < 1 || count > SESSREC__MAX_SECTIONS || table_end > size)
+        return sessrec__damaged(err, "the number of its sections", "is impossible");
+    if (sum != sessrec__head_sum(crc, file, (size_t)table_end)) return sessrec__damaged(err, "the checksum of its header", "is wrong");
+    if (features) return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "the file uses a feature that this build does not know");
+    return sessrec__all_zero(at, 24) ? SESSREC_OK : sessrec__damaged(err, "a reserved byte of its header", "is not zero");
+}
+
+static int sessrec__good_name(const char name[16]) {
+    size_t length = 0;
+    while (length < 16 && name[length] > ' ' && name[length] < 127) ++length;
+    return length > 0 && length < 16 && sessrec__all_zero(name + length, 16 - length);
+}
+
+static int sessrec__good_type(uint32_t type) {
+    return type == SESSREC__BYTES || type == SESSREC__INT32 || type == SESSREC__INT64 || type == SESSREC__UINT32 ||
+           type == SESSREC__UINT64 || type == SESSREC__FLOAT || type == SESSREC__FLOAT64;
+}
+
+// Reads what the table says behind a section's name, and checks the bytes that it stands for. Returns NULL if all is well, else what is
+// wrong. *end is where the section before it ended, and moves behind this one.
+static const char *sessrec__read_section(const unsigned char *file, uint64_t size, const unsigned char *at, sessrec__crc *crc,
+                                         uint64_t *end, sessrec__section *section) {
+    const uint64_t before = *end;
+    section->type = (uint32_t)sessrec__take(&at, 4);
+    section->crc = (uint32_t)sessrec__take(&at, 4);
+    section->rows = sessrec__take(&at, 8);
+    section->columns = sessrec__take(&at, 8);
+    if (!sessrec__good_type(section->type)) return "has elements of an unknown type";
+    if (!sessrec__section_place(section, end) || *end > size) return "is larger than the file";
+    if (sessrec__take(&at, 8) != section->offset || sessrec__take(&at, 8) != section->bytes) return "is not where its shape puts it";
+    if (sessrec__take(&at, 8)) return "has a reserved byte that is not zero";
+    if (!sessrec__all_zero(file + before, section->offset - before)) return "has a byte in front of it that is not zero";
+    section->data = file + section->offset;
+    return sessrec__crc_of(crc, 0, section->data, (size_t)section->bytes) == section->crc ? NULL : "has a wrong checksum";
+}
+
+// Finds and checks all sections of a file that lies in memory, whose bytes must outlive the archive.
+static sessrec_result sessrec__archive_open(sessrec__archive *archive, const void *bytes, uint64_t size, uint32_t kind,
+                                            sessrec_error *err) {
+    const unsigned char *file = (const unsigned char *)bytes, *record = file;
+    sessrec__crc crc;
+    sessrec__crc_init(&crc);
+    sessrec_result result = sessrec__check_start(file, size, err);
+    if (!result) result = sessrec__check_header(archive, file, size, &crc, err);
+    if (result) return result;
+    if (archive->kind != kind)
+        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is not a %s", kind == SESSREC__FILE_MODEL ? "model" : "checkpoint");
+    uint64_t end = SESSREC__RECORD * (uint64_t)(archive->count + 1);
+    for (int32_t i = 0; i < archive->count; ++i) {
+        sessrec__section *section = &archive->section[i];
+        record += SESSREC__RECORD;
+        memcpy(section->name, record, sizeof section->name);
+        if (!sessrec__good_name(section->name)) return sessrec__damaged(err, "a section", "has no proper name");
+        const char *wrong = sessrec__read_section(file, size, record + sizeof section->name, &crc, &end, section);
+        if (wrong) return sessrec__damaged(err, section->name, wrong);
+    }
+    return end == size ? SESSREC_OK : sessrec__damaged(err, "its last section", "does not end where the file ends");
+}
+
+// Compares the first sections of a file with the list that is expected: names, types and shapes.
+static sessrec_result sessrec__archive_match(const sessrec__archive *archive, const sessrec__archive *list, sessrec_result code,
+                                             sessrec_error *err) {
+    for (int32_t i = 0; i < list->count; ++i) {
+        const sessrec__section *want = &list->section[i], *found = &archive->section[i];
+        if (i >= archive->count || memcmp(want->name, found->name, sizeof want->name))
+            return sessrec__fail(err, code, 0, "the file has no %s at its place", want->name);
+        if (want->type != found->type)
+            return sessrec__fail(err, code, 0, "%s has elements of another type than it should have", want->name);
+        if (want->rows != found->rows || want->columns != found->columns)
+            return sessrec__fail(err, code, 0, "%s is [%d,%d] in the file and should be [%d,%d]", want->name, (int64_t)found->rows,
+                                 (int64_t)found->columns, (int64_t)want->rows, (int64_t)want->columns);
+    }
+    return SESSREC_OK;
+}
+
+// Behind the sections that this version knows a file may have others, but only if a later minor version wrote it.
+static sessrec_result sessrec__archive_ends(const sessrec__archive *archive, int32_t known, sessrec_error *err) {
+    if (archive->count <= known || archive->minor > SESSREC__FORMAT_MINOR) return SESSREC_OK;
+    return sessrec__damaged(err, archive->section[known].name, "does not belong there");
+}
+
+// Identifies the first `count` sections of a list by their checksums; never 0.
+static uint64_t sessrec__archive_fingerprint(const sessrec__archive *archive, int32_t count) {
+    uint64_t hash = 0;
+    for (int32_t i = 0; i < count; ++i) hash = sessrec__mix((hash ^ archive->section[i].crc) + 0x9e3779b97f4a7c15u);
+    return hash ? hash : 1;
+}
+
+// ============================================================================================================
+// >>model_file   a model as an archive
+// Sections: "info", the tensors in the order of sessrec__shapes, "support", "id_offset", "id_text", "id_order". A checkpoint begins with
+// the same.
+// ============================================================================================================
+
+// Section "info": twelve numbers of 32 bits, then three of 64. Widths of layers that are not there are 0.
+static void sessrec__put_info(const sessrec_model_info *info, uint64_t id_bytes, unsigned char *at) {
+    sessrec__put(&at, (uint64_t)info->items, 4);
+    sessrec__put(&at, (uint64_t)info->layers, 4);
+    for (int32_t l = 0; l < SESSREC_MAX_LAYERS; ++l) sessrec__put(&at, l < info->layers ? (uint64_t)info->hidden[l] : 0, 4);
+    sessrec__put(&at, (uint64_t)info->embedding, 4);
+    sessrec__put(&at, (uint64_t)info->embedding_width, 4);
+    sessrec__put(&at, (uint64_t)info->gru, 4);
+    sessrec__put(&at, (uint64_t)info->activation, 4);
+    sessrec__put(&at, (uint64_t)info->user_hidden, 4);
+    sessrec__put(&at, (uint64_t)info->user_mode, 4);
+    sessrec__put(&at, info->seed, 8);
+    sessrec__put(&at, info->events, 8);
+    sessrec__put(&at, id_bytes, 8);
+}
+
+// The other way. Returns 0 unless all values are those of a possible model.
+static int sessrec__get_info(const unsigned char *at, sessrec_model_info *info, uint64_t *id_bytes) {
+    enum { width = SESSREC__MAX_WIDTH };
+    static const int32_t most[12] = {INT32_MAX - 1, SESSREC_MAX_LAYERS, width, width, width, width, SESSREC_EMBEDDING_NONE, width,
+                                     SESSREC_RESET_AFTER, SESSREC_SELU, width, SESSREC_USER_GATES};
+    int32_t word[12];
+    for (int i = 0; i < 12; ++i) {
+        const uint64_t value = sessrec__take(&at, 4);
+        if (value > (uint64_t)most[i]) return 0;
+        word[i] = (int32_t)value;
+    }
+    info->items = word[0];
+    info->layers = word[1];
+    memcpy(info->hidden, word + 2, sizeof info->hidden);
+    info->embedding = (sessrec_embedding)word[6];
+    info->embedding_width = word[7];
+    info->gru = (sessrec_gru_form)word[8];
+    info->activation = (sessrec_activation)word[9];
+    info->user_hidden = word[10];
+    info->user_mode = (sessrec_user_mode)word[11];
+    info->seed = sessrec__take(&at, 8);
+    info->events = sessrec__take(&at, 8);
+    *id_bytes = sessrec__take(&at, 8);
+    if (!info->items || !info->layers || *id_bytes > UINT32_MAX || (!info->user_hidden && info->user_mode)) return 0;
+    for (int32_t l = 0; l < SESSREC_MAX_LAYERS; ++l)
+        if ((info->hidden[l] > 0) != (l < info->layers)) return 0;
+    if (info->embedding == SESSREC_EMBEDDING_SEPARATE) return info->embedding_width > 0;
+    return info->embedding_width == (info->embedding == SESSREC_EMBEDDING_TIED ? info->hidden[info->layers - 1] : 0);
+}
+
+// The list of a model, of which the data may still be missing. It must stay where it is: its first section points into it.
+static void sessrec__list_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model, uint64_t id_bytes) {
+    const int64_t V = model->info.items;
+    list->kind = kind;
+    list->count = 0;
+    sessrec__put_info(&model->info, id_bytes, list->info);
+    sessrec__archive_add(list, "info", SESSREC__BYTES, 1, SESSREC__INFO, list->info);
+    for (int32_t t = 0; t < model->tensors; ++t)
+        sessrec__archive_add(list, model->shape[t].name, SESSREC__FLOAT, model->shape[t].rows, model->shape[t].columns, model->tensor[t]);
+    sessrec__archive_add(list, "support", SESSREC__UINT64, V, 1, model->support);
+    sessrec__archive_add(list, "id_offset", SESSREC__UINT32, V + 1, 1, model->id_offset);
+    sessrec__archive_add(list, "id_text", SESSREC__BYTES, (int64_t)id_bytes, 1, model->id_text);
+    sessrec__archive_add(list, "id_order", SESSREC__INT32, V, 1, model->id_order);
+}
+
+// The list of a whole model; a checkpoint adds its own sections to it.
+static void sessrec__archive_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model) {
+    sessrec__list_model(list, kind, model, model->id_offset[model->info.items]);
+}
+
+static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model) {
+    sessrec__archive list;
+    sessrec__crc crc;
+    sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
+    sessrec__archive_seal(&list, &crc);
+    return sessrec__archive_fingerprint(&list, list.count);
+}
+
+// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs.
+static int sessrec__all_finite(const float *values, uint64_t count) {
+    int found = 0;
+    for (uint64_t i = 0; i < count; ++i) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        found |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return !found;
+}
+
+static sessrec_result sessrec__check_weights(const sessrec_model *model, sessrec_result code, sessrec_error *err) {
+    for (int32_t t = 0; t < model->tensors; ++t)
+        if (!sessrec__all_finite(model->tensor[t], (uint64_t)model->shape[t].rows * (uint64_t)model->shape[t].columns))
+            return sessrec__fail(err, code, 0, "tensor %s has a value that is NaN or infinite", model->shape[t].name);
+    return SESSREC_OK;
+}
+
+// Every id has 1 to SESSREC_MAX_ID bytes, a NUL behind them and none among them.
+static int sessrec__good_ids(const sessrec_model *model, uint64_t id_bytes) {
+    if (model->id_offset[0] || model->id_offset[model->info.items] != id_bytes) return 0;
+    for (int32_t i = 0; i < model->info.items; ++i) {
+        const uint64_t begin = model->id_offset[i], end = model->id_offset[i + 1];
+        if (end < begin + 2 || end > begin + SESSREC_MAX_ID + 1 || end > id_bytes) return 0;
+        if (memchr(model->id_text + begin, 0, (size_t)(end - begin)) != model->id_text + end - 1) return 0;
+    }
+    return 1;
+}
+
+// V items in the range whose ids rise strictly: so each item occurs once, and no two have the same id.
+static int sessrec__good_order(const sessrec_model *model) {
+    const char *before = "", *text;
+    for (int32_t i = 0; i < model->info.items; ++i, before = text) {
+        const int32_t item = model->id_order[i];
+        if (item < 0 || item >= model->info.items) return 0;
+        text = sessrec__item_text(model, item);
+        if (strcmp(before, text) >= 0) return 0;
+    }
+    return 1;
+}
+
+static int sessrec__good_support(const sessrec_model *model) {
+    uint64_t sum = 0;
+    for (int32_t i = 0; i < model->info.items; ++i)
+        if (!sessrec__add(sum, model->support[i], &sum)) return 0;
+    return sum == model->info.events;
+}
+
+// Points a model at the sections of a file, which must be in the byte order of the machine, and checks every value in them.
+static sessrec_result sessrec__model_from_archive(const sessrec__archive *archive, sessrec_model *model, sessrec_error *err) {
+    const sessrec__section *at = archive->section;
+    sessrec__archive list;
+    uint64_t id_bytes;
+    if (strcmp(at->name, "info") || at->bytes != SESSREC__INFO ||
+        !sessrec__get_info((const unsigned char *)at->data, &model->info, &id_bytes))
+        return sessrec__damaged(err, "its first section", "does not describe a model");
+    model->tensors = sessrec__shapes(&model->info, model->shape);
+    sessrec__list_model(&list, archive->kind, model, id_bytes);
+    sessrec_result result = sessrec__archive_match(archive, &list, SESSREC_BAD_FILE, err);
+    if (!result) result = sessrec__archive_ends(archive, list.count, err);
+    if (result) return result;
+    for (int32_t t = 0; t < model->tensors; ++t) model->tensor[t] = (float *)(++at)->data;
+    model->support = (const uint64_t *)(++at)->data;
+    model->id_offset = (const uint32_t *)(++at)->data;
+    model->id_text = (const char *)(++at)->data;
+    model->id_order = (const int32_t *)(++at)->data;
+    if (!sessrec__good_ids(model, id_bytes)) return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
+    if (!sessrec__good_order(model))
+        return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
+    if (!sessrec__good_support(model)) return sessrec__damaged(err, "support", "does not sum to the number of events");
+    model->fingerprint = sessrec__archive_fingerprint(archive, list.count);
+    sessrec__model_wire(model);
+    return sessrec__check_weights(model, SESSREC_BAD_FILE, err);
+}
+
+// Makes a model of an archive, in a block that begins with room for it. The block is freed when that fails.
+static sessrec_result sessrec__model_finish(const sessrec__archive *archive, const sessrec_allocator *memory, void *block,
+                                            sessrec_model **out, sessrec_error *err) {
+    sessrec_model *model = (sessrec_model *)block;
+    model->memory = *memory;
+    sessrec_result result = sessrec__model_from_archive(archive, model, err);
+    if (result) sessrec_model_destroy(model);
+    else *out = model;
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t size, const sessrec_allocator *allocator,
+                                                     sessrec_model **out, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    sessrec__archive archive;
+    if (out) *out = NULL;
+    if (!out || !bytes) return sessrec__fail(err, bad, 0, "bytes and out must not be NULL");
+    if ((uintptr_t)bytes & 63) return sessrec__fail(err, bad, 0, "the bytes of a model must begin at a multiple of 64");
+    if (SESSREC__BIG_ENDIAN)
+        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "files are little-endian: this machine can load one, but not use it in place");
+    sessrec_result result = sessrec__archive_open(&archive, bytes, size, SESSREC__FILE_MODEL, err);
+    if (result) return result;
+    void *block = sessrec__alloc(&memory, 1, sizeof **out);
+    return block ? sessrec__model_finish(&archive, &memory, block, out, err) : sessrec__no_memory(err);
+}
+
+SESSREC_API size_t sessrec_model_bytes(const sessrec_model *model) {
+    sessrec__archive list;
+    if (!model) return 0;
+    sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
+    return (size_t)sessrec__archive_place(&list);
+}
+
+static int sessrec__write_model(sessrec__sink *sink, const void *what) {
+    sessrec__archive list;
+    sessrec__archive_model(&list, SESSREC__FILE_MODEL, (const sessrec_model *)what);
+    return sessrec__archive_write(sink, &list);
+}
+
+SESSREC_API sessrec_result sessrec_model_to_memory(const sessrec_model *model, void *bytes, size_t size) {
+    sessrec__memory_sink memory;
+    if (!model || !bytes || size < sessrec_model_bytes(model)) return SESSREC_INVALID_ARGUMENT;
+    sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, NULL);  // it could not be read again
+    if (result) return result;
+    memory.sink.put = sessrec__memory_put;
+    memory.at = (unsigned char *)bytes;
+    memory.room = size;
+    sessrec__write_model(&memory.sink, model);
+    return SESSREC_OK;
 }
 
 #ifndef SESSREC_NO_STDIO
 
+// ============================================================================================================
+// >>disk   files that are written as a whole or not at all
+// ============================================================================================================
+
+#ifdef SESSREC__WINDOWS
+#  include <io.h>
+#endif
 
 // A file that is being written under a name of its own, beside the one that it is to replace.
 typedef struct sessrec__file_sink {
@@ -7230,27 +7592,7 @@ static int sessrec__file_close(sessrec__file_sink *file) {
     return !file->error;
 }
 
-static int sessrec__file_rename(sessrec__file_sink *file, const char *path) {
-    return !rename(file->name, path) || sessrec__file_failed(file);
-}
-
-// The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is left to the system.
-static int sessrec__file_settle(sessrec__file_sink *file, const char *path) {
-    const char *slash = strrchr(path, '/');
-    size_t used = 0;
-    sessrec__append(file->name, sizeof file->name, &used, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
-    const int directory = open(file->name, O_RDONLY);
-    if (directory < 0) return 1;
-    if (!sessrec__sync(directory) && errno == EIO) sessrec__file_failed(file);
-    close(directory);
-    return !file->error;
-}
-
-static int64_t sessrec__process(void) {
-    return getpid();
-}
-
-#else // SESSREC__POSIX
+#else
 
 static int sessrec__file_create(sessrec__file_sink *file) {
     file->file = fopen(file->name, "wb");
@@ -7264,45 +7606,13 @@ static int sessrec__file_out(sessrec__file_sink *file, const unsigned char *byte
 
 static int sessrec__file_close(sessrec__file_sink *file) {
     if (fflush(file->file)) sessrec__file_failed(file);
+#ifdef SESSREC__WINDOWS
+    if (!file->error && _commit(_fileno(file->file))) sessrec__file_failed(file);
+#endif
     if (fclose(file->file)) sessrec__file_failed(file);
     return !file->error;
 }
 
-static int sessrec__file_settle(sessrec__file_sink *file, const char *path) {
-    (void)path;
-    return !file->error;
-}
-
-#ifdef SESSREC__WINDOWS
-
-static int sessrec__file_rename(sessrec__file_sink *file, const char *path) {
-    HANDLE written = CreateFileA(file->name, GENERIC_WRITE, 0, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
-    if (written != INVALID_HANDLE_VALUE) {
-        const BOOL synced = FlushFileBuffers(written);
-        CloseHandle(written);
-        if (synced && MoveFileExA(file->name, path, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) return 1;
-    }
-    errno = EACCES;  // by far the most frequent reason
-    return sessrec__file_failed(file);
-}
-
-static int64_t sessrec__process(void) {
-    return (int64_t)GetCurrentProcessId();
-}
-
-#else
-
-// C alone has no rename that replaces, so for a moment there is no file.
-static int sessrec__file_rename(sessrec__file_sink *file, const char *path) {
-    remove(path);
-    return !rename(file->name, path) || sessrec__file_failed(file);
-}
-
-static int64_t sessrec__process(void) {
-    return 0;
-}
-
-#endif // SESSREC__WINDOWS
 #endif // SESSREC__POSIX
 
 static int sessrec__file_put(sessrec__sink *sink, const unsigned char *bytes, size_t size) {
@@ -7315,6 +7625,16 @@ static int sessrec__file_put(sessrec__sink *sink, const unsigned char *bytes, si
     }
     file->used = 0;
     return sessrec__file_out(file, file->buffer, used) && sessrec__file_out(file, bytes, size);
+}
+
+static int64_t sessrec__process(void) {
+#if defined(SESSREC__POSIX)
+    return getpid();
+#elif defined(SESSREC__WINDOWS)
+    return (int64_t)GetCurrentProcessId();
+#else
+    return 0;
+#endif
 }
 
 // Opens PATH.tmpPROCESS-NUMBER with the first number that is free: others may be saving, and one that was killed may have left its file.
@@ -7335,346 +7655,53 @@ static int sessrec__file_begin(sessrec__file_sink *file, const char *path) {
     return sessrec__file_failed(file);
 }
 
-// Whatever happens, `path` is afterwards what it was or what `produce` wrote, as a whole.
-// A device or a directory must not be replaced by a file.
-static int sessrec__replaceable(const char *path) {
-#ifdef SESSREC__POSIX
-    struct stat there;
-    return stat(path, &there) || S_ISREG(there.st_mode);
+static int sessrec__file_rename(sessrec__file_sink *file, const char *path) {
+#ifdef SESSREC__WINDOWS
+    if (MoveFileExA(file->name, path, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) return 1;
+    errno = EACCES;  // by far the most frequent reason
+    return sessrec__file_failed(file);
 #else
-    (void)path;
-    return 1;
+#ifndef SESSREC__POSIX
+    remove(path);  // C alone has no rename that replaces, so for a moment there is no file
+#endif
+    return !rename(file->name, path) || sessrec__file_failed(file);
 #endif
 }
 
+// The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is left to the system.
+static int sessrec__file_settle(sessrec__file_sink *file, const char *path) {
+#ifdef SESSREC__POSIX
+    const char *slash = strrchr(path, '/');
+    size_t used = 0;
+    sessrec__append(file->name, sizeof file->name, &used, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+    const int directory = open(file->name, O_RDONLY);
+    if (directory < 0) return 1;
+    if (!sessrec__sync(directory) && errno == EIO) sessrec__file_failed(file);
+    close(directory);
+#endif
+    return path && !file->error;
+}
+
+// Whatever happens, `path` is afterwards what it was or what `produce` wrote, as a whole.
 static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_IO_ERROR;
     sessrec__file_sink file;
     if (!path || strlen(path) > sizeof file.name - 64)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long");
-    if (!sessrec__replaceable(path)) return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot write %s: it is there and is no file", path);
-    if (!sessrec__file_begin(&file, path))
-        return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot create a file beside %s: %s", path, strerror(file.error));
-    int ok = produce(&file.sink, what) && sessrec__file_out(&file, file.buffer, file.used);
-    ok = sessrec__file_close(&file) && ok && sessrec__file_rename(&file, path);
-    if (!ok) {
-        remove(file.name);
-        return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot write %s: %s", path, strerror(file.error));
-    }
-    if (!sessrec__file_settle(&file, path))
-        return sessrec__fail(err, SESSREC_IO_ERROR, 0, "%s is written, but may not outlive a power cut: %s", path, strerror(file.error));
-    return SESSREC_OK;
-}
-
-#endif // SESSREC_NO_STDIO
-
-// ============================================================================================================
-// >>archive   named arrays as one run of bytes
-// Header, table and sections as the manual says under "File format". A writer and a reader make the same list of sections: the
-// writer writes it, the reader compares it with the list that the file has, so that the two cannot disagree. A file is checked from
-// the outside to the inside: its beginning, the checksum of header and table, place and checksum of every section, names and shapes,
-// and in the end every value that could do harm. What has passed is used without another look.
-// ============================================================================================================
-
-#if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#  define SESSREC__BIG_ENDIAN 1
-#else
-#  define SESSREC__BIG_ENDIAN 0
+#ifdef SESSREC__POSIX
+    struct stat there;  // a device or a directory must not be replaced by a file
+    if (!stat(path, &there) && !S_ISREG(there.st_mode))
+        return sessrec__fail(err, bad, 0, "cannot write %s: it is there and is no file", path);
 #endif
-
-enum {
-    SESSREC__FORMAT_MAJOR = 1,
-    SESSREC__FORMAT_MINOR = 0,
-    SESSREC__MAX_SECTIONS = 208,   // a model has at most 37, its trainer the rest
-    SESSREC__RECORD = 64,           // bytes of the header and of a record of the table
-    SESSREC__INFO = 72              // and of section "info"
-};
-
-enum { SESSREC__FILE_MODEL = 1, SESSREC__FILE_CHECKPOINT = 2 };
-
-// What a section holds. The low digit is the size of an element in bytes, the high one tells bytes, signed, unsigned and float apart.
-enum {
-    SESSREC__BYTES = 0x01,
-    SESSREC__INT32 = 0x14,
-    SESSREC__INT64 = 0x18,
-    SESSREC__UINT32 = 0x24,
-    SESSREC__UINT64 = 0x28,
-    SESSREC__FLOAT = 0x34,
-    SESSREC__FLOAT64 = 0x38
-};
-
-typedef struct sessrec__section {
-    char name[16];                  // 1 to 15 visible characters, then zeros
-    uint32_t type, crc;
-    uint64_t rows, columns;
-    uint64_t offset, bytes;         // place in the file
-    const void *data;
-} sessrec__section;
-
-typedef struct sessrec__archive {
-    uint32_t kind, minor;
-    int32_t count;
-    sessrec__section section[SESSREC__MAX_SECTIONS];
-    unsigned char info[SESSREC__INFO];  // section "info" of a model that is written or expected
-} sessrec__archive;
-
-SESSREC__INLINE uint64_t sessrec__get64(const unsigned char *at) {
-    return (uint64_t)sessrec__get32(at) | (uint64_t)sessrec__get32(at + 4) << 32;
-}
-SESSREC__INLINE void sessrec__put32(unsigned char *at, uint32_t value) {
-    for (int i = 0; i < 4; ++i) at[i] = (unsigned char)(value >> (8 * i));
-}
-SESSREC__INLINE void sessrec__put64(unsigned char *at, uint64_t value) {
-    for (int i = 0; i < 8; ++i) at[i] = (unsigned char)(value >> (8 * i));
-}
-
-static void sessrec__archive_init(sessrec__archive *archive, uint32_t kind) {
-    archive->kind = kind;
-    archive->minor = SESSREC__FORMAT_MINOR;
-    archive->count = 0;
-}
-
-// Appends a section. There is room for every model and its trainer: each of 19 tensors at most occurs 6 times, and 14 sections remain.
-static void sessrec__archive_add(sessrec__archive *archive, const char *name, uint32_t type, int64_t rows, int64_t columns,
-                                 const void *data) {
-    sessrec__section *section = &archive->section[archive->count++];
-    memset(section, 0, sizeof *section);
-    memcpy(section->name, name, strlen(name));
-    section->type = type;
-    section->rows = (uint64_t)rows;
-    section->columns = (uint64_t)columns;
-    section->data = data;
-}
-
-// The place of a section that comes behind `*end` bytes follows from its shape alone; *end moves behind it. 0 if there is no such place.
-static int sessrec__section_place(sessrec__section *section, uint64_t *end) {
-    uint64_t elements;
-    return sessrec__mul(section->rows, section->columns, &elements) && sessrec__mul(elements, section->type & 15, &section->bytes) &&
-           sessrec__align64(*end, &section->offset) && sessrec__add(section->offset, section->bytes, end);
-}
-
-// Gives every section of a list its place. Returns the size of the file: the sections lie in memory, so it does not overflow.
-static uint64_t sessrec__archive_place(sessrec__archive *list) {
-    uint64_t end = SESSREC__RECORD * (uint64_t)(list->count + 1);
-    for (int32_t i = 0; i < list->count; ++i) sessrec__section_place(&list->section[i], &end);
-    return end;
-}
-
-// ---- writing ----
-
-static void sessrec__swap_elements(unsigned char *bytes, uint64_t size, uint32_t element) {
-    for (uint64_t i = 0; i < size; i += element)
-        for (uint64_t low = i, high = i + element - 1; low < high; ++low, --high) {
-            const unsigned char byte = bytes[low];
-            bytes[low] = bytes[high];
-            bytes[high] = byte;
-        }
-}
-
-// Writes the elements of a section in the byte order of files.
-static int sessrec__section_write(sessrec__sink *sink, const sessrec__section *section) {
-    const unsigned char *bytes = (const unsigned char *)section->data;
-    if (!SESSREC__BIG_ENDIAN) return sessrec__sink_write(sink, bytes, (size_t)section->bytes);
-    unsigned char piece[4096];
-    for (uint64_t at = 0; at < section->bytes; at += sizeof piece) {
-        const size_t left = (size_t)(section->bytes - at), size = left < sizeof piece ? left : sizeof piece;
-        memcpy(piece, bytes + at, size);
-        sessrec__swap_elements(piece, size, section->type & 15);
-        if (!sessrec__sink_write(sink, piece, size)) return 0;
+    if (!sessrec__file_begin(&file, path))
+        return sessrec__fail(err, bad, 0, "cannot create a file beside %s: %s", path, strerror(file.error));
+    const int produced = produce(&file.sink, what) && sessrec__file_out(&file, file.buffer, file.used);
+    if (!sessrec__file_close(&file) || !produced || !sessrec__file_rename(&file, path)) {
+        remove(file.name);
+        return sessrec__fail(err, bad, 0, "cannot write %s: %s", path, strerror(file.error));
     }
-    return 1;
-}
-
-static void sessrec__archive_sum(sessrec__archive *list, sessrec__crc *crc) {
-    for (int32_t i = 0; i < list->count; ++i) {
-        crc->sum = 0;
-        sessrec__section_write(&crc->sink, &list->section[i]);
-        list->section[i].crc = crc->sum;
-    }
-}
-
-static const char sessrec__magic[8] = {'S', 'E', 'S', 'S', 'R', 'E', 'C', 0};
-
-// The checksum of header and table, without the four bytes at 28 where it stands.
-static uint32_t sessrec__head_sum(sessrec__crc *crc, const unsigned char *head, size_t size) {
-    crc->sum = 0;
-    sessrec__sink_write(&crc->sink, head, 28);
-    sessrec__sink_write(&crc->sink, head + 32, size - 32);
-    return crc->sum;
-}
-
-// Header and table of a list whose places and checksums are known. Returns their size.
-static size_t sessrec__put_head(const sessrec__archive *list, uint64_t file_size, sessrec__crc *crc, unsigned char *head) {
-    const size_t size = SESSREC__RECORD * ((size_t)list->count + 1);
-    memset(head, 0, size);
-    memcpy(head, sessrec__magic, sizeof sessrec__magic);
-    sessrec__put32(head + 8, SESSREC__FORMAT_MAJOR);
-    sessrec__put32(head + 12, SESSREC__FORMAT_MINOR);
-    sessrec__put32(head + 20, list->kind);
-    sessrec__put32(head + 24, (uint32_t)list->count);
-    sessrec__put64(head + 32, file_size);
-    for (int32_t i = 0; i < list->count; ++i) {
-        const sessrec__section *section = &list->section[i];
-        unsigned char *record = head + SESSREC__RECORD * ((size_t)i + 1);
-        memcpy(record, section->name, sizeof section->name);
-        sessrec__put32(record + 16, section->type);
-        sessrec__put32(record + 20, section->crc);
-        sessrec__put64(record + 24, section->rows);
-        sessrec__put64(record + 32, section->columns);
-        sessrec__put64(record + 40, section->offset);
-        sessrec__put64(record + 48, section->bytes);
-    }
-    sessrec__put32(head + 28, sessrec__head_sum(crc, head, size));
-    return size;
-}
-
-// Writes a list as a file, and fills in places and checksums on the way. Returns 0 when the sink has failed.
-static int sessrec__archive_write(sessrec__sink *sink, sessrec__archive *list) {
-    static const unsigned char zeros[64] = {0};
-    unsigned char head[SESSREC__RECORD * (SESSREC__MAX_SECTIONS + 1)];
-    sessrec__crc crc;
-    const uint64_t file_size = sessrec__archive_place(list);
-    sessrec__crc_init(&crc);
-    sessrec__archive_sum(list, &crc);
-    uint64_t end = sessrec__put_head(list, file_size, &crc, head);
-    if (!sessrec__sink_write(sink, head, (size_t)end)) return 0;
-    for (int32_t i = 0; i < list->count; ++i) {
-        const sessrec__section *section = &list->section[i];
-        if (!sessrec__sink_write(sink, zeros, (size_t)(section->offset - end)) || !sessrec__section_write(sink, section)) return 0;
-        end = section->offset + section->bytes;
-    }
-    return 1;
-}
-
-// ---- reading ----
-
-// The part of the header that stands at the same place in every version.
-static sessrec_result sessrec__check_start(const unsigned char *file, uint64_t size, sessrec_error *err) {
-    if (size < SESSREC__RECORD || memcmp(file, sessrec__magic, sizeof sessrec__magic))
-        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "this is no file of sessrec");
-    const int64_t major = sessrec__get32(file + 8);
-    if (major == SESSREC__FORMAT_MAJOR) return SESSREC_OK;
-    return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "the file has format version %d, this build reads version %d", major,
-                         (int64_t)SESSREC__FORMAT_MAJOR);
-}
-
-static sessrec_result sessrec__damaged(sessrec_error *err, const char *where, const char *what) {
-    return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is damaged: %s %s", where, what);
-}
-
-static int sessrec__all_zero(const void *bytes, uint64_t size) {
-    const unsigned char *at = (const unsigned char *)bytes;
-    for (uint64_t i = 0; i < size; ++i)
-        if (at[i]) return 0;
-    return 1;
-}
-
-static sessrec_result sessrec__check_header(const unsigned char *file, uint64_t size, uint32_t kind, sessrec__crc *crc,
-                                            sessrec_error *err) {
-    const uint64_t count = sessrec__get32(file + 24), table_end = SESSREC__RECORD * (count + 1);
-    if (sessrec__get64(file + 32) != size) return sessrec__damaged(err, "its length", "is not the one that its header says");
-    if (count < 1 || count > SESSREC__MAX_SECTIONS || table_end > size)
-        return sessrec__damaged(err, "the number of its sections", "is impossible");
-    if (sessrec__get32(file + 28) != sessrec__head_sum(crc, file, (size_t)table_end))
-        return sessrec__damaged(err, "the checksum of its header", "is wrong");
-    if (sessrec__get32(file + 16))
-        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "the file uses a feature that this build does not know");
-    if (sessrec__get32(file + 20) != kind)
-        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is not a %s", kind == SESSREC__FILE_MODEL ? "model" : "checkpoint");
-    if (!sessrec__all_zero(file + 40, 24)) return sessrec__damaged(err, "a reserved byte of its header", "is not zero");
-    return SESSREC_OK;
-}
-
-static int sessrec__good_name(const char name[16]) {
-    size_t length = 0;
-    while (length < 16 && name[length] > ' ' && name[length] < 127) ++length;
-    return length > 0 && length < 16 && sessrec__all_zero(name + length, 16 - length);
-}
-
-static int sessrec__good_type(uint32_t type) {
-    return type == SESSREC__BYTES || type == SESSREC__INT32 || type == SESSREC__INT64 || type == SESSREC__UINT32 ||
-           type == SESSREC__UINT64 || type == SESSREC__FLOAT || type == SESSREC__FLOAT64;
-}
-
-// Reads a record of the table and checks the bytes that it stands for. Returns NULL if all is well, else what is wrong. *end is where the
-// section before it ended, and moves behind this one.
-static const char *sessrec__read_section(const unsigned char *file, uint64_t size, const unsigned char *record, sessrec__crc *crc,
-                                         uint64_t *end, sessrec__section *section) {
-    const uint64_t before = *end;
-    section->type = sessrec__get32(record + 16);
-    section->crc = sessrec__get32(record + 20);
-    section->rows = sessrec__get64(record + 24);
-    section->columns = sessrec__get64(record + 32);
-    if (!sessrec__good_type(section->type)) return "has elements of an unknown type";
-    if (!sessrec__section_place(section, end) || *end > size) return "is larger than the file";
-    if (sessrec__get64(record + 40) != section->offset || sessrec__get64(record + 48) != section->bytes)
-        return "is not where its shape puts it";
-    if (!sessrec__all_zero(record + 56, 8)) return "has a reserved byte that is not zero";
-    if (!sessrec__all_zero(file + before, section->offset - before)) return "has a byte in front of it that is not zero";
-    crc->sum = 0;
-    sessrec__sink_write(&crc->sink, file + section->offset, (size_t)section->bytes);
-    if (crc->sum != section->crc) return "has a wrong checksum";
-    section->data = file + section->offset;
-    return NULL;
-}
-
-// Finds and checks all sections of a file that lies in memory, whose bytes must outlive the archive.
-static sessrec_result sessrec__archive_open(sessrec__archive *archive, const void *bytes, uint64_t size, uint32_t kind,
-                                            sessrec_error *err) {
-    const unsigned char *file = (const unsigned char *)bytes;
-    sessrec__crc crc;
-    sessrec_result result = sessrec__check_start(file, size, err);
-    if (result) return result;
-    sessrec__crc_init(&crc);
-    result = sessrec__check_header(file, size, kind, &crc, err);
-    if (result) return result;
-    sessrec__archive_init(archive, kind);
-    archive->minor = sessrec__get32(file + 12);
-    archive->count = (int32_t)sessrec__get32(file + 24);
-    uint64_t end = SESSREC__RECORD * (uint64_t)(archive->count + 1);
-    for (int32_t i = 0; i < archive->count; ++i) {
-        sessrec__section *section = &archive->section[i];
-        const unsigned char *record = file + SESSREC__RECORD * ((size_t)i + 1);
-        memcpy(section->name, record, sizeof section->name);
-        if (!sessrec__good_name(section->name)) return sessrec__damaged(err, "a section", "has no proper name");
-        const char *wrong = sessrec__read_section(file, size, record, &crc, &end, section);
-        if (wrong) return sessrec__damaged(err, section->name, wrong);
-    }
-    return end == size ? SESSREC_OK : sessrec__damaged(err, "its last section", "does not end where the file ends");
-}
-
-// Compares the first sections of a file with the list that is expected: names, types and shapes.
-static sessrec_result sessrec__archive_match(const sessrec__archive *archive, const sessrec__archive *list, sessrec_result code,
-                                             sessrec_error *err) {
-    for (int32_t i = 0; i < list->count; ++i) {
-        const sessrec__section *want = &list->section[i], *found = &archive->section[i];
-        if (i >= archive->count || memcmp(want->name, found->name, sizeof want->name))
-            return sessrec__fail(err, code, 0, "the file has no %s at its place", want->name);
-        if (want->type != found->type)
-            return sessrec__fail(err, code, 0, "%s has elements of another type than it should have", want->name);
-        if (want->rows != found->rows || want->columns != found->columns)
-            return sessrec__fail(err, code, 0, "%s is [%d,%d] in the file and should be [%d,%d]", want->name, (int64_t)found->rows,
-                                 (int64_t)found->columns, (int64_t)want->rows, (int64_t)want->columns);
-    }
-    return SESSREC_OK;
-}
-
-// Behind the sections that this version knows a file may have others, but only if a later minor version wrote it.
-static sessrec_result sessrec__archive_ends(const sessrec__archive *archive, int32_t known, sessrec_error *err) {
-    if (archive->count <= known || archive->minor > SESSREC__FORMAT_MINOR) return SESSREC_OK;
-    return sessrec__damaged(err, archive->section[known].name, "does not belong there");
-}
-
-// Identifies the first `count` sections of a list by their checksums; never 0.
-static uint64_t sessrec__archive_fingerprint(const sessrec__archive *archive, int32_t count) {
-    uint64_t hash = 0;
-    for (int32_t i = 0; i < count; ++i) hash = sessrec__mix((hash ^ archive->section[i].crc) + 0x9e3779b97f4a7c15u);
-    return hash ? hash : 1;
-}
-
-#ifndef SESSREC_NO_STDIO
-
-static sessrec_result sessrec__cannot_read(sessrec_error *err) {
-    return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot read the file: %s", strerror(errno));
+    if (sessrec__file_settle(&file, path)) return SESSREC_OK;
+    return sessrec__fail(err, bad, 0, "%s is written, but may not outlive a power cut: %s", path, strerror(file.error));
 }
 
 // Reads a file whose header says how long it is to *block + prefix. Memory is taken for what the file system says is there, or else as the
@@ -7686,17 +7713,18 @@ static sessrec_result sessrec__read_stream(FILE *stream, const sessrec_allocator
     int64_t room = 0;
     rewind(stream);  // a stream that cannot be sought is still at its beginning
     if (!sessrec__grow(memory, block, &room, (int64_t)prefix + SESSREC__RECORD, 1)) return sessrec__no_memory(err);
+    const unsigned char *head = (unsigned char *)*block + prefix, *length = head + 32;
     uint64_t have = fread((char *)*block + prefix, 1, SESSREC__RECORD, stream);
-    if (ferror(stream)) return sessrec__cannot_read(err);
-    sessrec_result result = sessrec__check_start((unsigned char *)*block + prefix, have, err);
+    if (ferror(stream)) return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot read the file: %s", strerror(errno));
+    sessrec_result result = sessrec__check_start(head, have, err);
     if (result) return result;
-    *size = sessrec__get64((unsigned char *)*block + prefix + 32);
+    *size = sessrec__take(&length, 8);
     if (*size < have || *size > INT64_MAX / 2) return sessrec__damaged(err, "its length", "is impossible");
     while (have < *size) {
         const uint64_t more = have + 65536, known = on_disk > more ? on_disk : more, want = known < *size ? known : *size;
         if (!sessrec__grow(memory, block, &room, (int64_t)(prefix + want), 1)) return sessrec__no_memory(err);
         have += fread((char *)*block + prefix + have, 1, (size_t)(want - have), stream);
-        if (ferror(stream)) return sessrec__cannot_read(err);
+        if (ferror(stream)) return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot read the file: %s", strerror(errno));
         if (have < want) return sessrec__damaged(err, "its end", "is missing");
     }
     return fgetc(stream) == EOF ? SESSREC_OK : sessrec__damaged(err, "its length", "is not the one that its header says");
@@ -7708,7 +7736,8 @@ static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, con
     uint64_t size = 0;
     *block = NULL;
     FILE *stream = fopen(path, "rb");
-    if (!stream) return sessrec__fail(err, errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR, 0, "cannot open the file: %s", strerror(errno));
+    const sessrec_result unopened = errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR;
+    if (!stream) return sessrec__fail(err, unopened, 0, "cannot open the file: %s", strerror(errno));
     sessrec_result result = sessrec__read_stream(stream, memory, prefix, block, &size, err);
     fclose(stream);
     if (!result) result = sessrec__archive_open(archive, (char *)*block + prefix, size, kind, err);
@@ -7721,220 +7750,6 @@ static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, con
         sessrec__swap_elements((unsigned char *)archive->section[i].data, archive->section[i].bytes, archive->section[i].type & 15);
     return SESSREC_OK;
 }
-
-#endif // SESSREC_NO_STDIO
-
-// ============================================================================================================
-// >>model_file   a model as an archive
-// Sections: "info", the tensors in the order of sessrec__shapes, "support", "id_offset", "id_text", "id_order". A checkpoint begins with
-// the same.
-// ============================================================================================================
-
-// Section "info": twelve numbers of 32 bits, then three of 64. Widths of layers that are not there are 0.
-static void sessrec__put_info(const sessrec_model_info *info, uint64_t id_bytes, unsigned char record[SESSREC__INFO]) {
-    memset(record, 0, SESSREC__INFO);
-    sessrec__put32(record, (uint32_t)info->items);
-    sessrec__put32(record + 4, (uint32_t)info->layers);
-    for (int32_t l = 0; l < info->layers; ++l) sessrec__put32(record + 8 + 4 * l, (uint32_t)info->hidden[l]);
-    sessrec__put32(record + 24, (uint32_t)info->embedding);
-    sessrec__put32(record + 28, (uint32_t)info->embedding_width);
-    sessrec__put32(record + 32, (uint32_t)info->gru);
-    sessrec__put32(record + 36, (uint32_t)info->activation);
-    sessrec__put32(record + 40, (uint32_t)info->user_hidden);
-    sessrec__put32(record + 44, (uint32_t)info->user_mode);
-    sessrec__put64(record + 48, info->seed);
-    sessrec__put64(record + 56, info->events);
-    sessrec__put64(record + 64, id_bytes);
-}
-
-// The other way. Returns 0 unless all values are those of a possible model.
-static int sessrec__get_info(const unsigned char record[SESSREC__INFO], sessrec_model_info *info, uint64_t *id_bytes) {
-    enum { width = SESSREC__MAX_WIDTH };
-    static const int32_t most[12] = {INT32_MAX - 1, SESSREC_MAX_LAYERS, width, width, width, width,
-                                     SESSREC_EMBEDDING_NONE, width, SESSREC_RESET_AFTER, SESSREC_SELU,
-                                     SESSREC__MAX_WIDTH, SESSREC_USER_GATES};
-    int32_t word[12];
-    for (int i = 0; i < 12; ++i) {
-        const uint32_t value = sessrec__get32(record + 4 * i);
-        if (value > (uint32_t)most[i]) return 0;
-        word[i] = (int32_t)value;
-    }
-    info->items = word[0];
-    info->layers = word[1];
-    memcpy(info->hidden, word + 2, sizeof info->hidden);
-    info->embedding = (sessrec_embedding)word[6];
-    info->embedding_width = word[7];
-    info->gru = (sessrec_gru_form)word[8];
-    info->activation = (sessrec_activation)word[9];
-    info->user_hidden = word[10];
-    info->user_mode = (sessrec_user_mode)word[11];
-    info->seed = sessrec__get64(record + 48);
-    info->events = sessrec__get64(record + 56);
-    *id_bytes = sessrec__get64(record + 64);
-    if (!info->items || !info->layers || *id_bytes > UINT32_MAX || (!info->user_hidden && info->user_mode)) return 0;
-    for (int32_t l = 0; l < SESSREC_MAX_LAYERS; ++l)
-        if ((info->hidden[l] > 0) != (l < info->layers)) return 0;
-    if (info->embedding == SESSREC_EMBEDDING_SEPARATE) return info->embedding_width > 0;
-    return info->embedding_width == (info->embedding == SESSREC_EMBEDDING_TIED ? info->hidden[info->layers - 1] : 0);
-}
-
-// The list of a model, of which the data may still be missing. It must stay where it is: its first section points into it.
-static void sessrec__list_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model, uint64_t id_bytes) {
-    const int64_t V = model->info.items;
-    sessrec__archive_init(list, kind);
-    sessrec__put_info(&model->info, id_bytes, list->info);
-    sessrec__archive_add(list, "info", SESSREC__BYTES, 1, SESSREC__INFO, list->info);
-    for (int32_t t = 0; t < model->tensors; ++t)
-        sessrec__archive_add(list, model->shape[t].name, SESSREC__FLOAT, model->shape[t].rows, model->shape[t].columns, model->tensor[t]);
-    sessrec__archive_add(list, "support", SESSREC__UINT64, V, 1, model->support);
-    sessrec__archive_add(list, "id_offset", SESSREC__UINT32, V + 1, 1, model->id_offset);
-    sessrec__archive_add(list, "id_text", SESSREC__BYTES, (int64_t)id_bytes, 1, model->id_text);
-    sessrec__archive_add(list, "id_order", SESSREC__INT32, V, 1, model->id_order);
-}
-
-// The list of a whole model; a checkpoint adds its own sections to it.
-static void sessrec__archive_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model) {
-    sessrec__list_model(list, kind, model, model->id_offset[model->info.items]);
-}
-
-static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model) {
-    sessrec__archive list;
-    sessrec__crc crc;
-    sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
-    sessrec__archive_place(&list);
-    sessrec__crc_init(&crc);
-    sessrec__archive_sum(&list, &crc);
-    return sessrec__archive_fingerprint(&list, list.count);
-}
-
-// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs.
-static int sessrec__all_finite(const float *values, uint64_t count) {
-    int found = 0;
-    for (uint64_t i = 0; i < count; ++i) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        found |= (bits & 0x7f800000u) == 0x7f800000u;
-    }
-    return !found;
-}
-
-static sessrec_result sessrec__check_weights(const sessrec_model *model, sessrec_result code, sessrec_error *err) {
-    for (int32_t t = 0; t < model->tensors; ++t)
-        if (!sessrec__all_finite(model->tensor[t], (uint64_t)model->shape[t].rows * (uint64_t)model->shape[t].columns))
-            return sessrec__fail(err, code, 0, "tensor %s has a value that is NaN or infinite", model->shape[t].name);
-    return SESSREC_OK;
-}
-
-// Every id has 1 to SESSREC_MAX_ID bytes, a NUL behind them and none among them.
-static int sessrec__good_ids(const sessrec_model *model, uint64_t id_bytes) {
-    if (model->id_offset[0] || model->id_offset[model->info.items] != id_bytes) return 0;
-    for (int32_t i = 0; i < model->info.items; ++i) {
-        const uint64_t begin = model->id_offset[i], end = model->id_offset[i + 1];
-        if (end < begin + 2 || end > begin + SESSREC_MAX_ID + 1 || end > id_bytes) return 0;
-        if (memchr(model->id_text + begin, 0, (size_t)(end - begin)) != model->id_text + end - 1) return 0;
-    }
-    return 1;
-}
-
-// V items in the range whose ids rise strictly: so each item occurs once, and no two have the same id.
-static int sessrec__good_order(const sessrec_model *model) {
-    const int32_t *order = model->id_order;
-    for (int32_t i = 0; i < model->info.items; ++i) {
-        if (order[i] < 0 || order[i] >= model->info.items) return 0;
-        if (i && sessrec__compare_text(sessrec__item_text(model, order[i - 1]), sessrec__item_text_size(model, order[i - 1]),
-                                       sessrec__item_text(model, order[i]), sessrec__item_text_size(model, order[i])) >= 0)
-            return 0;
-    }
-    return 1;
-}
-
-static int sessrec__good_support(const sessrec_model *model) {
-    uint64_t sum = 0;
-    for (int32_t i = 0; i < model->info.items; ++i)
-        if (!sessrec__add(sum, model->support[i], &sum)) return 0;
-    return sum == model->info.events;
-}
-
-// Points a model at the first sections of a file, which must be in the byte order of the machine, and checks every value in them.
-static sessrec_result sessrec__model_from_archive(const sessrec__archive *archive, sessrec_model *model, sessrec_error *err) {
-    const sessrec__section *at = archive->section;
-    sessrec__archive list;
-    uint64_t id_bytes;
-    if (strcmp(at->name, "info") || at->bytes != SESSREC__INFO ||
-        !sessrec__get_info((const unsigned char *)at->data, &model->info, &id_bytes))
-        return sessrec__damaged(err, "its first section", "does not describe a model");
-    model->tensors = sessrec__shapes(&model->info, model->shape);
-    sessrec__list_model(&list, archive->kind, model, id_bytes);
-    sessrec_result result = sessrec__archive_match(archive, &list, SESSREC_BAD_FILE, err);
-    if (result) return result;
-    for (int32_t t = 0; t < model->tensors; ++t) model->tensor[t] = (float *)(++at)->data;
-    model->support = (const uint64_t *)(++at)->data;
-    model->id_offset = (const uint32_t *)(++at)->data;
-    model->id_text = (const char *)(++at)->data;
-    model->id_order = (const int32_t *)(++at)->data;
-    if (!sessrec__good_ids(model, id_bytes)) return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
-    if (!sessrec__good_order(model))
-        return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
-    if (!sessrec__good_support(model)) return sessrec__damaged(err, "support", "does not sum to the number of events");
-    model->fingerprint = sessrec__archive_fingerprint(archive, list.count);
-    sessrec__model_wire(model);
-    return sessrec__check_weights(model, SESSREC_BAD_FILE, err);
-}
-
-// Makes a model of an archive, in a block that begins with room for it. The block is freed when that fails.
-static sessrec_result sessrec__model_finish(const sessrec__archive *archive, const sessrec_allocator *memory, void *block,
-                                            sessrec_model **out, sessrec_error *err) {
-    sessrec_model *model = (sessrec_model *)block;
-    model->memory = *memory;
-    sessrec_result result = sessrec__model_from_archive(archive, model, err);
-    if (!result) result = sessrec__archive_ends(archive, model->tensors + 5, err);
-    if (result) sessrec_model_destroy(model);
-    else *out = model;
-    return result;
-}
-
-SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t size, const sessrec_allocator *allocator,
-                                                     sessrec_model **out, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    const sessrec_allocator memory = sessrec__allocator(allocator);
-    sessrec__archive archive;
-    if (out) *out = NULL;
-    if (!out || !bytes) return sessrec__fail(err, bad, 0, "bytes and out must not be NULL");
-    if ((uintptr_t)bytes & 63) return sessrec__fail(err, bad, 0, "the bytes of a model must begin at a multiple of 64");
-    if (SESSREC__BIG_ENDIAN)
-        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "files are little-endian: this machine can load one, but not use it in place");
-    sessrec_result result = sessrec__archive_open(&archive, bytes, size, SESSREC__FILE_MODEL, err);
-    if (result) return result;
-    void *block = sessrec__alloc(&memory, 1, sizeof **out);
-    return block ? sessrec__model_finish(&archive, &memory, block, out, err) : sessrec__no_memory(err);
-}
-
-SESSREC_API size_t sessrec_model_bytes(const sessrec_model *model) {
-    sessrec__archive list;
-    if (!model) return 0;
-    sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
-    return (size_t)sessrec__archive_place(&list);
-}
-
-static int sessrec__write_model(sessrec__sink *sink, const void *what) {
-    sessrec__archive list;
-    sessrec__archive_model(&list, SESSREC__FILE_MODEL, (const sessrec_model *)what);
-    return sessrec__archive_write(sink, &list);
-}
-
-SESSREC_API sessrec_result sessrec_model_to_memory(const sessrec_model *model, void *bytes, size_t size) {
-    sessrec__memory_sink memory;
-    if (!model || !bytes || size < sessrec_model_bytes(model)) return SESSREC_INVALID_ARGUMENT;
-    sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, NULL);  // it could not be read again
-    if (result) return result;
-    memory.sink.put = sessrec__memory_put;
-    memory.at = (unsigned char *)bytes;
-    memory.room = size;
-    sessrec__write_model(&memory.sink, model);
-    return SESSREC_OK;
-}
-
-#ifndef SESSREC_NO_STDIO
 
 SESSREC_API sessrec_result sessrec_model_save(const sessrec_model *model, const char *path, sessrec_error *err) {
     if (!model) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "model must not be NULL");

@@ -179,6 +179,11 @@ static int write_file(const char *path, const void *content, size_t size) {
 
 // ---- bytes in memory ----
 
+static uint32_t get32(const unsigned char *at) { return (uint32_t)sessrec__take(&at, 4); }
+static uint64_t get64(const unsigned char *at) { return sessrec__take(&at, 8); }
+static void put32(unsigned char *at, uint32_t value) { sessrec__put(&at, value, 4); }
+static void put64(unsigned char *at, uint64_t value) { sessrec__put(&at, value, 8); }
+
 typedef struct bytes {
     unsigned char *at;  // 64-byte aligned
     size_t size;
@@ -225,7 +230,7 @@ static int same_bytes(const bytes *a, const bytes *b) {
 
 // Where section `name` has its record of the table; NULL if there is none.
 static unsigned char *record_of(const bytes *file, const char *name) {
-    const uint32_t count = sessrec__get32(file->at + 24);
+    const uint32_t count = get32(file->at + 24);
     for (uint32_t i = 1; i <= count; ++i)
         if (!strcmp((const char *)file->at + 64 * i, name)) return file->at + 64 * i;
     return NULL;
@@ -233,19 +238,19 @@ static unsigned char *record_of(const bytes *file, const char *name) {
 
 static unsigned char *section_of(const bytes *file, const char *name) {
     unsigned char *record = record_of(file, name);
-    return record ? file->at + sessrec__get64(record + 40) : NULL;
+    return record ? file->at + get64(record + 40) : NULL;
 }
 
 // Makes all checksums right again, as someone who forges a file would.
 static void forge(bytes *file) {
-    uint64_t table = 64 * ((uint64_t)sessrec__get32(file->at + 24) + 1);
+    uint64_t table = 64 * ((uint64_t)get32(file->at + 24) + 1);
     if (table > file->size) table = 64;
     for (uint64_t record = 64; record < table; record += 64) {
-        const uint64_t offset = sessrec__get64(file->at + record + 40), size = sessrec__get64(file->at + record + 48);
+        const uint64_t offset = get64(file->at + record + 40), size = get64(file->at + record + 48);
         if (offset > file->size || size > file->size - offset) continue;
-        sessrec__put32(file->at + record + 20, sessrec__crc32c(0, file->at + offset, (size_t)size));
+        put32(file->at + record + 20, sessrec__crc32c(0, file->at + offset, (size_t)size));
     }
-    sessrec__put32(file->at + 28, sessrec__crc32c(sessrec__crc32c(0, file->at, 28), file->at + 32, (size_t)table - 32));
+    put32(file->at + 28, sessrec__crc32c(sessrec__crc32c(0, file->at, 28), file->at + 32, (size_t)table - 32));
 }
 
 static int big_endian(void) {
@@ -519,40 +524,40 @@ static void format(void) {
                                           {0x34, 1, 6},  {0x28, 3, 1}, {0x24, 4, 1}, {0x01, 16, 1}, {0x14, 3, 1}};
         bytes file = small_bytes();
         CHECK_EQ(memcmp(file.at, "SESSREC\0", 8), 0);
-        CHECK_EQ(sessrec__get32(file.at + 8), 1);
-        CHECK_EQ(sessrec__get32(file.at + 12), 0);
-        CHECK_EQ(sessrec__get32(file.at + 16), 0);
-        CHECK_EQ(sessrec__get32(file.at + 20), 1);
-        CHECK_EQ(sessrec__get32(file.at + 24), 10);
-        CHECK_EQ(sessrec__get32(file.at + 28), slow_crc(slow_crc(0, file.at, 28), file.at + 32, 64 * 11 - 32));
-        CHECK_EQ(sessrec__get64(file.at + 32), file.size);
+        CHECK_EQ(get32(file.at + 8), 1);
+        CHECK_EQ(get32(file.at + 12), 0);
+        CHECK_EQ(get32(file.at + 16), 0);
+        CHECK_EQ(get32(file.at + 20), 1);
+        CHECK_EQ(get32(file.at + 24), 10);
+        CHECK_EQ(get32(file.at + 28), slow_crc(slow_crc(0, file.at, 28), file.at + 32, 64 * 11 - 32));
+        CHECK_EQ(get64(file.at + 32), file.size);
         for (int i = 40; i < 64; ++i) CHECK_EQ(file.at[i], 0);
         uint64_t end = 64 * 11;
         for (int i = 0; i < 10; ++i) {
             const unsigned char *record = file.at + 64 * (i + 1);
             const uint64_t offset = (end + 63) / 64 * 64, size = (uint64_t)((shapes[i][0] & 15) * shapes[i][1] * shapes[i][2]);
             CHECK_TEXT((const char *)record, names[i]);
-            CHECK_EQ(sessrec__get32(record + 16), shapes[i][0]);
-            CHECK_EQ(sessrec__get32(record + 20), slow_crc(0, file.at + offset, (size_t)size));
-            CHECK_EQ(sessrec__get64(record + 24), shapes[i][1]);
-            CHECK_EQ(sessrec__get64(record + 32), shapes[i][2]);
-            CHECK_EQ(sessrec__get64(record + 40), offset);
-            CHECK_EQ(sessrec__get64(record + 48), size);
-            CHECK_EQ(sessrec__get64(record + 56), 0);
+            CHECK_EQ(get32(record + 16), shapes[i][0]);
+            CHECK_EQ(get32(record + 20), slow_crc(0, file.at + offset, (size_t)size));
+            CHECK_EQ(get64(record + 24), shapes[i][1]);
+            CHECK_EQ(get64(record + 32), shapes[i][2]);
+            CHECK_EQ(get64(record + 40), offset);
+            CHECK_EQ(get64(record + 48), size);
+            CHECK_EQ(get64(record + 56), 0);
             while (end < offset) CHECK_EQ(file.at[end++], 0);
             end = offset + size;
         }
         CHECK_EQ(end, file.size);
         CHECK_EQ(memcmp(section_of(&file, "id_text"), "mug\0kettle\0" "1001", 16), 0);
-        CHECK_EQ(sessrec__get32(section_of(&file, "id_order")), 2);
-        CHECK_EQ(sessrec__get32(section_of(&file, "id_order") + 4), 1);
-        CHECK_EQ(sessrec__get32(section_of(&file, "Wy")), 0xbf880000u);  // -17/16
+        CHECK_EQ(get32(section_of(&file, "id_order")), 2);
+        CHECK_EQ(get32(section_of(&file, "id_order") + 4), 1);
+        CHECK_EQ(get32(section_of(&file, "Wy")), 0xbf880000u);  // -17/16
         const unsigned char *info = section_of(&file, "info");
         static const int words[12] = {3, 1, 2, 0, 0, 0, SESSREC_EMBEDDING_TIED, 2, SESSREC_RESET_BEFORE, SESSREC_ELU, 0, 0};
-        for (int i = 0; i < 12; ++i) CHECK_EQ(sessrec__get32(info + 4 * i), words[i]);
-        CHECK_EQ(sessrec__get64(info + 48), 0x0102030405060708u);
-        CHECK_EQ(sessrec__get64(info + 56), 6);
-        CHECK_EQ(sessrec__get64(info + 64), 16);
+        for (int i = 0; i < 12; ++i) CHECK_EQ(get32(info + 4 * i), words[i]);
+        CHECK_EQ(get64(info + 48), 0x0102030405060708u);
+        CHECK_EQ(get64(info + 56), 6);
+        CHECK_EQ(get64(info + 64), 16);
         free_bytes(&file);
     }
     TEST("bytes and fingerprint of this model are the same in every build") {
@@ -592,16 +597,16 @@ static void other_offset(bytes *f) { record_of(f, "By")[40] ^= 64; }
 static void other_size(bytes *f) { record_of(f, "By")[48] ^= 4; }
 static void padding(bytes *f) { section_of(f, "By")[-1] = 1; }
 static void fewer_sections(bytes *f) {
-    const uint64_t table = sessrec__get64(record_of(f, "info") + 40) - 64, cut = sessrec__get64(record_of(f, "id_order") + 40);
-    for (uint64_t i = 64; i < table; i += 64) sessrec__put64(f->at + i + 40, sessrec__get64(f->at + i + 40) - 64);
+    const uint64_t table = get64(record_of(f, "info") + 40) - 64, cut = get64(record_of(f, "id_order") + 40);
+    for (uint64_t i = 64; i < table; i += 64) put64(f->at + i + 40, get64(f->at + i + 40) - 64);
     memmove(f->at + table, f->at + table + 64, (size_t)(cut - table - 64));
     f->size = (size_t)cut - 64 - 48;  // id_text has 16 bytes
     f->at[24] = 9;
-    sessrec__put64(f->at + 32, f->size);
+    put64(f->at + 32, f->size);
 }
 static void bytes_at_the_end(bytes *f) {
     f->size += 64;  // of which small_bytes has room
-    sessrec__put64(f->at + 32, f->size);
+    put64(f->at + 32, f->size);
 }
 static void first_name(bytes *f) { record_of(f, "info")[0] = 'I'; }
 static void first_size(bytes *f) {
@@ -609,14 +614,14 @@ static void first_size(bytes *f) {
     memset(section_of(f, "info") + 66, 0, 6);
 }
 static void more_columns(bytes *f) { record_of(f, "By")[32] = 2, record_of(f, "By")[48] = 24; }
-static void no_items(bytes *f) { sessrec__put32(section_of(f, "info"), 0); }
-static void negative_items(bytes *f) { sessrec__put32(section_of(f, "info"), 0xffffffffu); }
-static void most_items(bytes *f) { sessrec__put32(section_of(f, "info"), 0x7ffffffeu); }
+static void no_items(bytes *f) { put32(section_of(f, "info"), 0); }
+static void negative_items(bytes *f) { put32(section_of(f, "info"), 0xffffffffu); }
+static void most_items(bytes *f) { put32(section_of(f, "info"), 0x7ffffffeu); }
 static void no_layers(bytes *f) { section_of(f, "info")[4] = 0; }
 static void five_layers(bytes *f) { section_of(f, "info")[4] = 5; }
 static void none_with_width(bytes *f) { section_of(f, "info")[24] = SESSREC_EMBEDDING_NONE; }
 static void no_width(bytes *f) { section_of(f, "info")[8] = 0, none_with_width(f), section_of(f, "info")[28] = 0; }
-static void wide(bytes *f) { sessrec__put32(section_of(f, "info") + 8, 8193); }
+static void wide(bytes *f) { put32(section_of(f, "info") + 8, 8193); }
 static void second_width(bytes *f) { section_of(f, "info")[12] = 2; }
 static void fourth_embedding(bytes *f) { section_of(f, "info")[24] = 3; }
 static void tied_width(bytes *f) { section_of(f, "info")[28] = 3; }
@@ -625,11 +630,11 @@ static void third_gru(bytes *f) { section_of(f, "info")[32] = 2; }
 static void seventh_activation(bytes *f) { section_of(f, "info")[36] = 6; }
 static void text_above_4_gib(bytes *f) { section_of(f, "info")[68] = 1; }
 static void other_gru(bytes *f) { section_of(f, "info")[32] = 1; }
-static void not_a_number(bytes *f) { sessrec__put32(section_of(f, "L0.b") + 20, 0xffc00000u); }
-static void infinite(bytes *f) { sessrec__put32(section_of(f, "Wy"), 0xff800000u); }
+static void not_a_number(bytes *f) { put32(section_of(f, "L0.b") + 20, 0xffc00000u); }
+static void infinite(bytes *f) { put32(section_of(f, "Wy"), 0xff800000u); }
 static void first_offset(bytes *f) { section_of(f, "id_offset")[0] = 1; }
 static void last_offset(bytes *f) { section_of(f, "id_offset")[12] = 15; }
-static void falling_offset(bytes *f) { sessrec__put32(section_of(f, "id_offset") + 4, 0x7fffffffu); }
+static void falling_offset(bytes *f) { put32(section_of(f, "id_offset") + 4, 0x7fffffffu); }
 static void empty_id(bytes *f) { section_of(f, "id_offset")[8] = 5; }
 static void nul_in_id(bytes *f) { section_of(f, "id_text")[6] = 0; }
 static void id_without_end(bytes *f) { section_of(f, "id_text")[15] = '1'; }
@@ -738,7 +743,7 @@ static void refusing(void) {
         bytes small = small_bytes(), file = copy_bytes(&small, 64 * 200);
         file.size = 64 * 200;
         file.at[24] = 209;
-        sessrec__put64(file.at + 32, file.size);
+        put64(file.at + 32, file.size);
         forge(&file);
         check_refused_bytes(&file, SESSREC_BAD_FILE, "the file is damaged: the number of its sections is impossible");
         free_bytes(&small);
@@ -849,7 +854,7 @@ static bytes with_more(uint32_t minor) {
     memory.room = file.size;
     CHECK(sessrec__archive_write(&memory.sink, &list));
     CHECK_EQ(memory.room, 0);
-    sessrec__put32(file.at + 12, minor);
+    put32(file.at + 12, minor);
     forge(&file);
     sessrec_model_destroy(model);
     return file;
@@ -919,7 +924,7 @@ static void memory_use(void) {
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
             counter c;
             sessrec_allocator allocator = counting(&c);
-            sessrec__put64(file.at + 32, sizes[i]);
+            put64(file.at + 32, sizes[i]);
             forge(&file);
             CHECK(write_file(in_directory("x"), file.at, file.size));
             CHECK_EQ(sessrec_model_load(in_directory("x"), &allocator, &model, &err), SESSREC_BAD_FILE);

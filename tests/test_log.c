@@ -1103,7 +1103,7 @@ static void files(void) {
         CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\tUserId\ns\t\"a\nb\"\t1\t\"u\r\"\n");
         sessrec_dataset_destroy(log);
     }
-    TEST("times are written with the fewest digits that read back as the same double, never with an exponent") {
+    TEST("times are written with the fewest digits behind the point that read back as the same double, never with an exponent") {
         sessrec_dataset *log;
         CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
         const double some[] = {0.1, 1e21, 123456.75, 1e-7, 0.30000000000000004, 9007199254740993.0, -4e18, 1396437466.123456};
