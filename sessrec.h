@@ -10,7 +10,7 @@
 //     >>api       what you call; ends with a sign "stop here"
 //     the rest    how it works, in reading order: >>platform >>errors >>memory >>rng >>ids >>threads >>words >>kernels >>dispatch >>matmul >>config
 //                 >>losses >>gru >>model >>log >>sampler >>batcher >>optimisers >>trainer >>evaluation >>streaming >>users >>baselines >>archive
-//                 >>checkpoint >>train
+//                 >>model_file >>disk >>checkpoint >>train
 //
 // ============================================================================================================
 // 1. A program
