@@ -635,7 +635,7 @@ typedef struct sessrec_tensor {
 // reason, a later format UNSUPPORTED. allocator may be NULL. Owner: the caller. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_load(const char *path, const sessrec_allocator *allocator, sessrec_model **out, sessrec_error *err);
 // Write a model file: to a temporary file in the same directory, synced, then renamed over `path`, so that a failure at any
-// moment leaves the old file as it was. IO_ERROR. Threads: shared.
+// moment leaves the old file as it was. IO_ERROR; DIVERGED for a weight that is not finite, which no reader would take. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_save(const sessrec_model *model, const char *path, sessrec_error *err);
 #endif
 // Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be 64-byte aligned and
@@ -696,7 +696,7 @@ typedef struct sessrec_eval_config {
     sessrec_ties ties;                          // default CONSERVATIVE
     int32_t cutoffs;                            // how many; default 4
     int32_t cutoff[SESSREC_MAX_CUTOFFS];        // k >= 1; default 1, 5, 10, 20
-    int32_t coverage;                           // 1: also fill report.coverage; costs a top-k list an event. Default 0
+    int32_t coverage;                           // 1: also fill report.coverage; costs a top-k list an event, k <= 65536. Default 0
     int32_t batch_size;                         // sessions scored side by side; changes speed only. Default 64
     int32_t threads;                            // 0 (default): one for each processor
     sessrec_jobs jobs;
@@ -742,7 +742,7 @@ typedef struct sessrec_scorer {
     int32_t items;              // size of its catalogue
     size_t state_bytes;         // of the state of one session, a multiple of 16; the evaluation owns them, 64-byte aligned
     size_t (*scratch_bytes)(const void *self, int32_t rows);                // scratch memory that a call for so many rows wants; NULL: none
-    int32_t (*find_item)(const void *self, const char *id);                 // its number for an id, or -1
+    int32_t (*find_item)(const void *self, const char *id);                 // its number for an id, or -1; NULL: the log's own numbers
     void (*begin)(const void *self, void *state, const void *user);         // a session begins; user: of the visitor, NULL if not known
     void (*click)(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch);  // one click in each session
     // scores of items first .. first+count-1 in each session, to scores [rows,count]; higher is better, NaN and -infinity are
@@ -757,8 +757,9 @@ typedef struct sessrec_scorer {
 SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log, const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err);
 
 // Scorers of the library; end each with sessrec_scorer_destroy. The model must outlive its scorer, the log need not.
-//   model: the GRU.   pop: supp_i / (1 + supp_i), the same for every session.   s_pop: how often the item occurred in this
-//   session, ties broken by pop.
+//   model: the GRU.   pop: supp_i / (1 + supp_i), the same for every session; where floats would round two supports to one value, the
+//   smaller gets the next float below.   s_pop: how often the item occurred in this session, of which it counts the last 1024 distinct
+//   items, ties broken by pop.
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
@@ -808,7 +809,7 @@ SESSREC_API sessrec_query sessrec_query_default(void);
 // The best items in falling order of score (equal scores: lower number first). out has room for query->k; *count says how many
 // came. source may be NULL. The exact top k of the catalogue, no approximation. Threads: one.
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out, int32_t *count, sessrec_source *source);
-// Scores of given items, [count]; an unknown item gets -infinity. Threads: one.
+// Scores of given items, [count], from popularity as long as recommend answers from it; an unknown item gets -infinity. Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items, int32_t count, float *scores);
 // The session is over: forget its clicks, ready for the next. Threads: one.
 SESSREC_API void sessrec_session_end(sessrec_session *session);
