@@ -49,6 +49,8 @@ static const setting settings[] = {
     {"xe-after", "switch", RSC15, 10, XE, LINEAR, 0, 0, 1, 100, 32, 2048, .5f, .2f, .2f, 0, .4f, AFTER, 0, NO_REFERENCE},
     {"xe-skip", "switch", RSC15, 10, XE, LINEAR, 0, 0, 1, 100, 32, 2048, .5f, .2f, .2f, 0, .4f, BEFORE, 1, NO_REFERENCE},
     {"bpr-max-skip", "switch", RSC15, 10, BPRMAX, ELU, .5f, 1.95f, 0, 224, 80, 2048, .4f, .05f, .4f, .5f, .05f, BEFORE, 1, NO_REFERENCE},
+    {"xe-in-batch-skip", "switch", RSC15, 3, XE, LINEAR, 0, 0, 0, 100, 32, 0, 0, .2f, .2f, 0, .4f, BEFORE, 1, NO_REFERENCE},
+    {"xe-after-skip", "switch", RSC15, 10, XE, LINEAR, 0, 0, 1, 100, 32, 2048, .5f, .2f, .2f, 0, .4f, AFTER, 1, NO_REFERENCE},
     {"xe-in-batch-after", "switch", RSC15, 3, XE, LINEAR, 0, 0, 0, 100, 32, 0, 0, .2f, .2f, 0, .4f, AFTER, 0, NO_REFERENCE},
     {"xe-yoochoose-after", "switch", YOO, 5, XE, LINEAR, 0, 0, 1, 100, 32, 2048, .5f, .2f, .2f, 0, .4f, AFTER, 0, NO_REFERENCE},
     {"top1", "first", RSC15, 10, TOP1, TANH, 0, 0, 0, 100, 32, 512, .5f, .1f, 0, 0, .2f, BEFORE, 0, NO_REFERENCE},
