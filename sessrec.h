@@ -425,7 +425,7 @@ typedef struct sessrec_loss_config {
     float smoothing;                // XE label smoothing e in [0,1): 1-e for the target, e/(C-1) for the others; default 0
     int32_t skip_own_target;        // 1: a negative column that is the row's own target is left out of the row; 0 (default): it counts as a
                                     // negative, as in the papers. On real logs the two are level within the spread of seeds: 1 has a
-                                    // little more MRR@20, 0 a little more Recall@20 and is faster (bench/RESULTS.md)
+                                    // little more MRR@20, 0 a little more Recall@20 (bench/RESULTS.md)
     sessrec_loss_callback custom;   // CUSTOM only
     void *custom_user;
 } sessrec_loss_config;
