@@ -53,6 +53,12 @@ static const setting settings[] = {
     {"xe-after-skip", "switch", RSC15, 10, XE, LINEAR, 0, 0, 1, 100, 32, 2048, .5f, .2f, .2f, 0, .4f, AFTER, 1, NO_REFERENCE},
     {"xe-in-batch-after", "switch", RSC15, 3, XE, LINEAR, 0, 0, 0, 100, 32, 0, 0, .2f, .2f, 0, .4f, AFTER, 0, NO_REFERENCE},
     {"xe-yoochoose-after", "switch", YOO, 5, XE, LINEAR, 0, 0, 1, 100, 32, 2048, .5f, .2f, .2f, 0, .4f, AFTER, 0, NO_REFERENCE},
+    {"bpr-max-after", "switch", RSC15, 10, BPRMAX, ELU, .5f, 1.95f, 0, 224, 80, 2048, .4f, .05f, .4f, .5f, .05f, AFTER, 0, NO_REFERENCE},
+    {"bpr-max-wide-after", "switch", RSC15, 1, BPRMAX, ELU, 1, .9f, 0, 512, 128, 2048, .3f, .05f, .15f, .5f, .3f, AFTER, 0, NO_REFERENCE},
+    {"bpr-max-after-skip", "switch", RSC15, 10, BPRMAX, ELU, .5f, 1.95f, 0, 224, 80, 2048, .4f, .05f, .4f, .5f, .05f, AFTER, 1, NO_REFERENCE},
+    {"bpr-max-wide-after-skip", "switch", RSC15, 1, BPRMAX, ELU, 1, .9f, 0, 512, 128, 2048, .3f, .05f, .15f, .5f, .3f, AFTER, 1, NO_REFERENCE},
+    {"xe-in-batch-after-skip", "switch", RSC15, 3, XE, LINEAR, 0, 0, 0, 100, 32, 0, 0, .2f, .2f, 0, .4f, AFTER, 1, NO_REFERENCE},
+    {"xe-yoochoose-after-skip", "switch", YOO, 5, XE, LINEAR, 0, 0, 1, 100, 32, 2048, .5f, .2f, .2f, 0, .4f, AFTER, 1, NO_REFERENCE},
     {"top1", "first", RSC15, 10, TOP1, TANH, 0, 0, 0, 100, 32, 512, .5f, .1f, 0, 0, .2f, BEFORE, 0, NO_REFERENCE},
     {"bpr", "first", RSC15, 10, BPR, LINEAR, 0, 0, 0, 100, 32, 512, .5f, .1f, 0, 0, .2f, BEFORE, 0, NO_REFERENCE},
 };
