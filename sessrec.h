@@ -114,7 +114,8 @@
 // state after the last input, and a session's last item is a target only. A user's first session begins at zero.
 //
 // WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER, and the switch: TOP1 and BPR (loss.with_diagonal, default as the program); the GRU's form (gru);
-// whether the user's state reaches the candidate gate (user_mode ALL as the paper, GATES as the program); whether a negative that is the row's own target counts (loss.skip_own_target, default: it counts); eps = 1e-24 inside logarithms (none
+// whether the user's state reaches the candidate gate (user_mode ALL as the paper, GATES as the program); whether a negative that is the row's own
+// target counts (loss.skip_own_target, default: it does not, which measures better; in the papers it does); eps = 1e-24 inside logarithms (none
 // here: logarithms are taken in a form that needs none); momentum, which the program calls Nesterov's and which is classical in both.
 //
 // EVALUATION. For every event after the first of a session, the target is ranked among all V items; nothing is sampled. Recall@k = [rank <= k],
@@ -423,9 +424,8 @@ typedef struct sessrec_loss_config {
     float bpreg;                    // BPR_MAX score regularisation, >= 0; default 1
     float logq;                     // XE: scores - logq * log(proposal) enter the softmax, >= 0; default 1, 0 is off
     float smoothing;                // XE label smoothing e in [0,1): 1-e for the target, e/(C-1) for the others; default 0
-    int32_t skip_own_target;        // 1: a negative column that is the row's own target is left out of the row; 0 (default): it counts as a
-                                    // negative, as in the papers. On real logs the two are level within the spread of seeds: 1 has a
-                                    // little more MRR@20, 0 a little more Recall@20 (bench/RESULTS.md)
+    int32_t skip_own_target;        // 1 (default): a negative column that is the row's own target is left out of the row, which measures
+                                    // better on real logs (bench/RESULTS.md); 0: it counts as a negative, as in the papers
     sessrec_loss_callback custom;   // CUSTOM only
     void *custom_user;
 } sessrec_loss_config;
@@ -875,7 +875,7 @@ SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, cons
                                       float *d_x, float *d_h, const sessrec_gru_gradient *gradient, float *scratch);
 
 // Loss and gradient of scores [rows,columns]; column first_row + i is the target of row i. items [columns] names the item of each
-// column (needed for CUSTOM and skip_own_target, else NULL). log_proposal [columns] is subtracted, times logq, before the softmax of
+// column, so that skip_own_target can tell which are the same (NULL: all differ). log_proposal [columns] is subtracted, times logq, before the softmax of
 // XE (NULL: nothing). Writes row_loss [rows] and gradient = d(sum of rows)/d(scores) [rows,columns], which may be the scores
 // themselves except for CUSTOM. scratch [8*columns]. Formulas: manual, "Losses". Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
@@ -1692,6 +1692,7 @@ SESSREC__INLINE float sessrec__plain_load_some(const float *p, int32_t n) { retu
 SESSREC__INLINE void sessrec__plain_store(float *p, float a) { *p = a; }
 SESSREC__INLINE void sessrec__plain_store_some(float *p, float a, int32_t n) { if (n > 0) *p = a; }
 SESSREC__INLINE float sessrec__plain_gather(const float *p, int32_t stride) { (void)stride; return *p; }  // lane l is p[l * stride]
+SESSREC__INLINE void sessrec__plain_turn(float *row) { (void)row; }  // LANES registers as the rows of a square: turned over its diagonal
 SESSREC__INLINE float sessrec__plain_add(float a, float b) { return a + b; }
 SESSREC__INLINE float sessrec__plain_sub(float a, float b) { return a - b; }
 SESSREC__INLINE float sessrec__plain_mul(float a, float b) { return a * b; }
@@ -1702,6 +1703,14 @@ SESSREC__INLINE float sessrec__plain_max(float a, float b) {
 }  // of a NaN and another the second, as the processors do
 SESSREC__INLINE float sessrec__plain_min(float a, float b) { return a < b ? a : b; }
 SESSREC__INLINE float sessrec__plain_less(float a, float b, float x, float y) { return a < b ? x : y; }
+// a first guess at 1 / sqrt(a) of a normal a > 0, within 3.5 %: half the exponent, negative, and a line for the rest
+SESSREC__INLINE float sessrec__plain_guess_rsqrt(float a) {
+    uint32_t bits;
+    memcpy(&bits, &a, sizeof bits);
+    bits = 0x5f375a86u - (bits >> 1);
+    memcpy(&a, &bits, sizeof a);
+    return a;
+}
 #ifndef SESSREC_NO_TRAINING
 SESSREC__INLINE float sessrec__plain_sqrt(float a) { return (float)sqrt(a); }  // of a float in double, then rounded: the same as sqrtf
 #endif
@@ -1714,6 +1723,14 @@ SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
     memcpy(&p, &bits, sizeof bits);
     return p;
 }
+
+#if defined(__clang__)
+#  define SESSREC__UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#  define SESSREC__UNROLL _Pragma("GCC unroll 16")
+#else
+#  define SESSREC__UNROLL
+#endif
 
 #ifdef SESSREC__X86
 #  if defined(__GNUC__) || defined(__clang__)
@@ -1737,6 +1754,22 @@ SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) { return
 SESSREC__WORD void sessrec__avx2_store(float *p, __m256 a) { _mm256_storeu_ps(p, a); }
 SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) { _mm256_maskstore_ps(p, sessrec__avx2_first(n), a); }
 SESSREC__WORD __m256 sessrec__avx2_gather(const float *p, int32_t stride) { return _mm256_i32gather_ps(p, sessrec__avx2_steps(stride), 4); }
+SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
+    __m256 t[8];
+    SESSREC__UNROLL for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
+    }
+    SESSREC__UNROLL for (int i = 0; i < 8; ++i) {  // row[i]: column i % 4 of four rows in the low half, column i % 4 + 4 in the high one
+        const __m256d a = _mm256_castps_pd(t[i / 4 * 4 + i % 4 / 2]), b = _mm256_castps_pd(t[i / 4 * 4 + i % 4 / 2 + 2]);
+        row[i] = _mm256_castpd_ps(i % 2 ? _mm256_unpackhi_pd(a, b) : _mm256_unpacklo_pd(a, b));
+    }
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
+        t[i] = _mm256_permute2f128_ps(row[i], row[i + 4], 0x20);
+        t[i + 4] = _mm256_permute2f128_ps(row[i], row[i + 4], 0x31);
+    }
+    SESSREC__UNROLL for (int i = 0; i < 8; ++i) row[i] = t[i];
+}
 SESSREC__WORD __m256 sessrec__avx2_add(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
 SESSREC__WORD __m256 sessrec__avx2_sub(__m256 a, __m256 b) { return _mm256_sub_ps(a, b); }
 SESSREC__WORD __m256 sessrec__avx2_mul(__m256 a, __m256 b) { return _mm256_mul_ps(a, b); }
@@ -1747,6 +1780,9 @@ SESSREC__WORD __m256 sessrec__avx2_min(__m256 a, __m256 b) { return _mm256_min_p
 SESSREC__WORD __m256 sessrec__avx2_sqrt(__m256 a) { return _mm256_sqrt_ps(a); }
 SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) {
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+SESSREC__WORD __m256 sessrec__avx2_guess_rsqrt(__m256 a) {
+    return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(0x5f375a86), _mm256_srli_epi32(_mm256_castps_si256(a), 1)));
 }
 SESSREC__WORD __m256 sessrec__avx2_scale2(__m256 p, __m256 t) {
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
@@ -1768,6 +1804,26 @@ SESSREC__WORD __m512 sessrec__avx512_gather(const float *p,
     return _mm512_castpd_ps(
         _mm512_maskz_insertf64x4((__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
 }
+SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
+    const __mmask16 all = sessrec__avx512_first(16);
+    __m512 t[16];
+    SESSREC__UNROLL for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_maskz_unpacklo_ps(all, row[i], row[i + 1]);
+        t[i + 1] = _mm512_maskz_unpackhi_ps(all, row[i], row[i + 1]);
+    }
+    SESSREC__UNROLL for (int i = 0; i < 16; ++i) {  // row[i]: column i % 4 of four rows in the first quarter, i % 4 + 4 in the second, ...
+        const __m512d a = _mm512_castps_pd(t[i / 4 * 4 + i % 4 / 2]), b = _mm512_castps_pd(t[i / 4 * 4 + i % 4 / 2 + 2]);
+        row[i] = _mm512_castpd_ps(i % 2 ? _mm512_maskz_unpackhi_pd((__mmask8)-1, a, b) : _mm512_maskz_unpacklo_pd((__mmask8)-1, a, b));
+    }
+    SESSREC__UNROLL for (int i = 0; i < 8; ++i) {  // the even quarters of two, and the odd ones
+        t[i] = _mm512_maskz_shuffle_f32x4(all, row[i / 4 * 8 + i % 4], row[i / 4 * 8 + i % 4 + 4], 0x88);
+        t[i + 8] = _mm512_maskz_shuffle_f32x4(all, row[i / 4 * 8 + i % 4], row[i / 4 * 8 + i % 4 + 4], 0xdd);
+    }
+    SESSREC__UNROLL for (int i = 0; i < 8; ++i) {
+        row[i / 4 * 4 + i % 4] = _mm512_maskz_shuffle_f32x4(all, t[i / 4 * 8 + i % 4], t[i / 4 * 8 + i % 4 + 4], 0x88);
+        row[i / 4 * 4 + i % 4 + 8] = _mm512_maskz_shuffle_f32x4(all, t[i / 4 * 8 + i % 4], t[i / 4 * 8 + i % 4 + 4], 0xdd);
+    }
+}
 SESSREC__WORD __m512 sessrec__avx512_add(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
 SESSREC__WORD __m512 sessrec__avx512_sub(__m512 a, __m512 b) { return _mm512_sub_ps(a, b); }
 SESSREC__WORD __m512 sessrec__avx512_mul(__m512 a, __m512 b) { return _mm512_mul_ps(a, b); }
@@ -1778,6 +1834,10 @@ SESSREC__WORD __m512 sessrec__avx512_min(__m512 a, __m512 b) { return _mm512_mas
 SESSREC__WORD __m512 sessrec__avx512_sqrt(__m512 a) { return _mm512_maskz_sqrt_ps(sessrec__avx512_first(16), a); }
 SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+SESSREC__WORD __m512 sessrec__avx512_guess_rsqrt(__m512 a) {
+    return _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(0x5f375a86),
+                                                _mm512_maskz_srli_epi32(sessrec__avx512_first(16), _mm512_castps_si512(a), 1)));
 }
 SESSREC__WORD __m512 sessrec__avx512_scale2(__m512 p, __m512 t) {
     return _mm512_castsi512_ps(
@@ -1798,6 +1858,8 @@ typedef struct sessrec__kernels {
     const char *name;
     void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
                    float *C, ptrdiff_t c_row, int accumulate);
+    void (*matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row, float *C,
+                      ptrdiff_t c_row);
     void (*transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y, ptrdiff_t y_row);
     void (*dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias, float *y);
     void (*exp)(int32_t n, const float *x, float shift, float *y);
@@ -1837,6 +1899,7 @@ typedef struct sessrec__kernels {
 #define sessrec__vless SESSREC__K(less)
 #define sessrec__vsqrt SESSREC__K(sqrt)
 #define sessrec__vscale2 SESSREC__K(scale2)
+#define sessrec__vguess_rsqrt SESSREC__K(guess_rsqrt)
 #define sessrec__vgather SESSREC__K(gather)
 #define sessrec__vload SESSREC__K(load)
 #define sessrec__vstore SESSREC__K(store)
@@ -1869,6 +1932,14 @@ SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float 
     }
 }
 
+// C [M,N] += A [M,K] B^T, B [N,K]
+SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
+                                      float *C, ptrdiff_t c_row) {
+    for (int32_t i = 0; i < M; ++i)
+        for (int32_t j = 0; j < N; ++j)
+            for (int32_t k = 0; k < K; ++k) C[i * c_row + j] = sessrec__fma(A[i * a_row + k], B[j * b_row + k], C[i * c_row + j]);
+}
+
 #  else
 
 // rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes.
@@ -1881,7 +1952,8 @@ SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int 
     for (int32_t k = 0; k < K; ++k) {
         sessrec__vec b[SESSREC__TILE_VECTORS];
         SESSREC__UNROLL for (int v = 0; v < vectors; ++v) b[v] =
-            vectors > 1 ? sessrec__vload(B + k * b_row + SESSREC__LANES * v) : sessrec__vget(B + k * b_row, columns);
+            v < vectors - 1 ? sessrec__vload(B + k * b_row + SESSREC__LANES * v)
+                            : sessrec__vget(B + k * b_row + SESSREC__LANES * v, columns - SESSREC__LANES * v);
         SESSREC__UNROLL for (int r = 0; r < rows; ++r) {
             sessrec__vec a = sessrec__vall(A[r * a_row + k * a_col]);
             SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] = sessrec__vfma(a, b[v], sum[r][v]);
@@ -1891,48 +1963,89 @@ SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int 
         sessrec__vput(C + r * c_row + SESSREC__LANES * v, sum[r][v], columns - SESSREC__LANES * v);
 }
 
-// All rows of a strip of columns: TILE_VECTORS full vectors, or up to one.
+// All rows of a strip of columns: TILE_ROWS of them at a time, then half as many, then one by one.
 #    define SESSREC__STRIP(vectors)                                                                                                         \
-      int32_t i = 0;                                                                                                                        \
-      for (; i + SESSREC__TILE_ROWS <= M; i += SESSREC__TILE_ROWS)                                                                            \
-        SESSREC__K(tile)(SESSREC__TILE_ROWS, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row, C + i * c_row, c_row, accumulate);   \
-    for (; i < M; ++i) SESSREC__K(tile)(1, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row, C + i * c_row, c_row, accumulate)
-SESSREC__KERNEL SESSREC__K(wide_strip)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
-                                       const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
-    SESSREC__STRIP(SESSREC__TILE_VECTORS);
-}
-SESSREC__KERNEL SESSREC__K(narrow_strip)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
-                                         const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
-    SESSREC__STRIP(1);
-}
-#undef SESSREC__STRIP
+      SESSREC__KERNEL SESSREC__K(strip##vectors)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,     \
+                                                 const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {                \
+          int32_t i = 0;                                                                                                                     \
+          SESSREC__ROWS(SESSREC__TILE_ROWS, vectors);                                                                                        \
+          SESSREC__ROWS(SESSREC__TILE_ROWS / 2, vectors);                                                                                    \
+          SESSREC__ROWS(1, vectors);                                                                                                         \
+      }
+#    define SESSREC__ROWS(rows, vectors)                                                                                                    \
+      for (; i + (rows) <= M; i += (rows))                                                                                                  \
+      SESSREC__K(tile)(rows, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row, C + i * c_row, c_row, accumulate)
+SESSREC__STRIP(1)
+SESSREC__STRIP(2)
+#    if SESSREC__TILE_VECTORS == 3
+SESSREC__STRIP(3)
+#    endif
+#    undef SESSREC__STRIP
+#    undef SESSREC__ROWS
 
 SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
                                    ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
-    const int32_t wide = SESSREC__LANES * SESSREC__TILE_VECTORS, block = 256;
+    const int32_t block = 128;
     int32_t k = 0;
     do {  // once even for K = 0, which makes C zero
-        int32_t depth = K - k < block ? K - k : block, j = 0;
+        const int32_t depth = K - k < block ? K - k : block;
         const float *a = A + k * a_col, *b = B + k * b_row;
-        int add = accumulate || k > 0;
-        for (; j + wide <= N; j += wide) SESSREC__K(wide_strip)(M, wide, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
-        for (; j < N; j += SESSREC__LANES)
-            SESSREC__K(narrow_strip)
-            (M, N - j < SESSREC__LANES ? N - j : SESSREC__LANES, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
+        const int add = accumulate || k > 0;
+        for (int32_t j = 0, columns; j < N; j += columns) {
+            const int32_t vectors = (N - j + SESSREC__LANES - 1) / SESSREC__LANES;  // of which no strip should have but one
+            const int32_t most = SESSREC__TILE_VECTORS, strip = vectors == most + 1 ? most / 2 + 1 : vectors < most ? vectors : most;
+            columns = N - j < strip * SESSREC__LANES ? N - j : strip * SESSREC__LANES;
+            if (strip == 1) SESSREC__K(strip1)(M, columns, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
+            if (strip == 2) SESSREC__K(strip2)(M, columns, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
+#    if SESSREC__TILE_VECTORS == 3
+            if (strip == 3) SESSREC__K(strip3)(M, columns, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
+#    endif
+        }
         k += block;
     } while (k < K);
 }
 
 #endif // SESSREC__TILE_ROWS
 
-// y [columns,rows] = x [rows,columns] turned. Rows beyond a multiple of LANES go one by one.
-SESSREC__KERNEL SESSREC__K(transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y, ptrdiff_t y_row) {
-    int32_t i = 0;
-    for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES)
-        for (int32_t j = 0; j < columns; ++j) sessrec__vstore(y + j * y_row + i, sessrec__vgather(x + i * x_row + j, (int32_t)x_row));
-    for (; i < rows; ++i)
-        for (int32_t j = 0; j < columns; ++j) y[j * y_row + i] = x[i * x_row + j];
+// y [columns,rows] = x [rows,columns] turned, a square of registers at a time; whole says that none of it lies outside.
+SESSREC__INLINE SESSREC__TARGET void SESSREC__K(turn_square)(const int whole, int32_t rows, int32_t columns, const float *x,
+                                                             ptrdiff_t x_row, float *y, ptrdiff_t y_row) {
+    sessrec__vec row[SESSREC__LANES];
+    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) row[l] = whole      ? sessrec__vload(x + l * x_row)
+                                                                      : l < rows ? sessrec__vget(x + l * x_row, columns)
+                                                                                 : sessrec__vall(0);
+    SESSREC__K(turn)(row);
+    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
+        if (whole) sessrec__vstore(y + l * y_row, row[l]);
+        else if (l < columns) sessrec__vput(y + l * y_row, row[l], rows);
+    }
 }
+SESSREC__KERNEL SESSREC__K(transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y, ptrdiff_t y_row) {
+    for (int32_t i = 0; i < rows; i += SESSREC__LANES)
+        for (int32_t j = 0; j < columns; j += SESSREC__LANES) {
+            const float *from = x + i * x_row + j;
+            float *to = y + j * y_row + i;
+            if (rows - i >= SESSREC__LANES && columns - j >= SESSREC__LANES)
+                SESSREC__K(turn_square)(1, SESSREC__LANES, SESSREC__LANES, from, x_row, to, y_row);
+            else SESSREC__K(turn_square)(0, rows - i, columns - j, from, x_row, to, y_row);
+        }
+}
+
+#ifdef SESSREC__TILE_ROWS
+// C [M,N] += A [M,K] B^T, B [N,K]: a piece of B at a time is turned into a panel that fits the first-level cache.
+SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
+                                      float *C, ptrdiff_t c_row) {
+    enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = 128, ALIGN = 64 };
+    float space[WIDE * DEPTH + ALIGN / sizeof(float)];
+    float *panel = (float *)(void *)((char *)space + (ALIGN - (uintptr_t)space % ALIGN) % ALIGN);
+    for (int32_t k = 0; k < K; k += DEPTH)
+        for (int32_t j = 0; j < N; j += WIDE) {
+            const int32_t depth = K - k < DEPTH ? K - k : DEPTH, columns = N - j < WIDE ? N - j : WIDE;
+            SESSREC__K(transpose)(columns, depth, B + j * b_row + k, b_row, panel, WIDE);
+            SESSREC__K(matmul)(M, columns, depth, A + k, a_row, 1, panel, WIDE, C + j, c_row, 1);
+        }
+}
+#endif
 
 // y_i = bias_i + sum_k x[i,k] h_k, k in order: the same chain as a matrix product that starts from the bias. One row is one lane.
 SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias,
@@ -1998,45 +2111,43 @@ SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsoftplus)(sessrec__vec 
 #ifdef SESSREC__DOUBLE
     return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
 #else
-    static const float c[11] = {1,
-                                -0.499999851f,
-                                0.33332634f,
-                                -0.24988237f,
-                                0.198970199f,
-                                -0.161290988f,
-                                0.124716133f,
-                                -0.0831894949f,
-                                0.0421136282f,
-                                -0.013706468f,
-                                0.00209001545f};
+    static const float c[11] = {1, -0.499999851f, 0.33332634f, -0.24988237f, 0.198970199f, -0.161290988f,
+                                0.124716133f, -0.0831894949f, 0.0421136282f, -0.013706468f, 0.00209001545f};
     sessrec__vec zero = sessrec__vall(0), t = SESSREC__K(vexp)(sessrec__vmin(x, sessrec__vsub(zero, x))), p = sessrec__vall(c[10]);
     for (int i = 9; i >= 0; --i) p = sessrec__vfma(p, t, sessrec__vall(c[i]));
     return sessrec__vfma(p, t, sessrec__vmax(zero, x));
 #endif
 }
 
+// y_i = expression of v = x_i
 #define SESSREC__MAP(expression)                                                                                                            \
     for (int32_t i = 0; i < n; i += SESSREC__LANES) {                                                                                       \
         sessrec__vec v = sessrec__vget(x + i, n - i);                                                                                       \
         sessrec__vput(y + i, expression, n - i);                                                                                            \
     }
-SESSREC__KERNEL SESSREC__K(array_exp)(int32_t n, const float *x, float shift,
-                                      float *y){// y = e^(x - shift)
-                                                SESSREC__MAP(SESSREC__K(vexp)(sessrec__vsub(v, sessrec__vall(shift))))} SESSREC__KERNEL
-    SESSREC__K(array_sigmoid)(int32_t n, const float *x, float *y){SESSREC__MAP(SESSREC__K(vsigmoid)(v))} SESSREC__KERNEL
-    SESSREC__K(array_tanh)(int32_t n, const float *x, float *y){SESSREC__MAP(SESSREC__K(vtanh)(v))} SESSREC__KERNEL
-    SESSREC__K(array_softplus)(int32_t n, const float *x, float *y){SESSREC__MAP(SESSREC__K(vsoftplus)(v))} SESSREC__KERNEL
-    SESSREC__K(array_axpy)(int32_t n, float a, const float *x,
-                           float *y){// y += a x
-                                     SESSREC__MAP(sessrec__vfma(sessrec__vall(a), v, sessrec__vget(y + i, n - i)))} SESSREC__KERNEL
-    SESSREC__K(array_scale)(int32_t n, float a, const float *x, float *y){// y = a x
-                                                                          SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))} SESSREC__KERNEL
-    SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y){
-        // y = x b + c
-        SESSREC__MAP(sessrec__vfma(v, sessrec__vget(b + i, n - i), sessrec__vget(c + i, n - i)))} SESSREC__KERNEL
-    SESSREC__K(array_blend)(int32_t n, const float *x, const float *candidate, const float *h, float *y) {  // y = h + x (candidate - h)
-    SESSREC__MAP(
-        sessrec__vfma(v, sessrec__vsub(sessrec__vget(candidate + i, n - i), sessrec__vget(h + i, n - i)), sessrec__vget(h + i, n - i)))
+SESSREC__KERNEL SESSREC__K(array_exp)(int32_t n, const float *x, float shift, float *y) {  // y = e^(x - shift)
+    SESSREC__MAP(SESSREC__K(vexp)(sessrec__vsub(v, sessrec__vall(shift))))
+}
+SESSREC__KERNEL SESSREC__K(array_sigmoid)(int32_t n, const float *x, float *y) {
+    SESSREC__MAP(SESSREC__K(vsigmoid)(v))
+}
+SESSREC__KERNEL SESSREC__K(array_tanh)(int32_t n, const float *x, float *y) {
+    SESSREC__MAP(SESSREC__K(vtanh)(v))
+}
+SESSREC__KERNEL SESSREC__K(array_softplus)(int32_t n, const float *x, float *y) {
+    SESSREC__MAP(SESSREC__K(vsoftplus)(v))
+}
+SESSREC__KERNEL SESSREC__K(array_axpy)(int32_t n, float a, const float *x, float *y) {  // y += a x
+    SESSREC__MAP(sessrec__vfma(sessrec__vall(a), v, sessrec__vget(y + i, n - i)))
+}
+SESSREC__KERNEL SESSREC__K(array_scale)(int32_t n, float a, const float *x, float *y) {  // y = a x
+    SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))
+}
+SESSREC__KERNEL SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y) {  // y = x b + c
+    SESSREC__MAP(sessrec__vfma(v, sessrec__vget(b + i, n - i), sessrec__vget(c + i, n - i)))
+}
+SESSREC__KERNEL SESSREC__K(array_blend)(int32_t n, const float *x, const float *candidate, const float *h, float *y) {  // h + x (candidate - h)
+    SESSREC__MAP(sessrec__vfma(v, sessrec__vsub(sessrec__vget(candidate + i, n - i), sessrec__vget(h + i, n - i)), sessrec__vget(h + i, n - i)))
 }
 #  undef SESSREC__MAP
 
@@ -2081,6 +2192,21 @@ static SESSREC__TARGET float SESSREC__K(array_max)(int32_t n, const float *x) {
 
 // ---- one row of an optimiser step; the formulas stand at >>optimisers ----
 #ifndef SESSREC_NO_TRAINING
+// 1 / sqrt(a) for a > 0, off by 2e-7 at most: from the guess y by a step of third order and one of second order, with e = 1 - a y^2:
+// y (1 + e/2 + 3/8 e^2), then y (1 + e/2). A tenth of the time of a square root and a division.
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vrsqrt)(sessrec__vec a) {
+#ifdef SESSREC__DOUBLE
+    return 1 / sqrt(a);
+#else
+    const sessrec__vec one = sessrec__vall(1), half = sessrec__vall(0.5f);
+    a = sessrec__vmin(sessrec__vall(3e38f), a);  // of infinity, too, 0 rather than NaN
+    sessrec__vec y = sessrec__vguess_rsqrt(a), minus = sessrec__vsub(sessrec__vall(0), a);
+    sessrec__vec e = sessrec__vfma(sessrec__vmul(minus, y), y, one);
+    y = sessrec__vfma(sessrec__vmul(y, e), sessrec__vfma(e, sessrec__vall(0.375f), half), y);
+    e = sessrec__vfma(sessrec__vmul(minus, y), y, one);
+    return sessrec__vfma(sessrec__vmul(y, e), half, y);
+#endif
+}
 SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
     const sessrec_optimizer_config *o = u->config;
     const sessrec__vec epsilon = sessrec__vall(o->epsilon), rate = sessrec__vall(-o->learning_rate);
@@ -2106,7 +2232,7 @@ SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
                 d = sessrec__vmul(g, sessrec__vsqrt(sessrec__vdiv(sessrec__vadd(past, epsilon), sessrec__vadd(a, epsilon))));
                 sessrec__vput(u->second + i, sessrec__vfma(decay, past, sessrec__vmul(rest, sessrec__vmul(d, d))), left);
             } else {
-                d = sessrec__vdiv(g, sessrec__vsqrt(sessrec__vadd(a, epsilon)));
+                d = sessrec__vmul(g, SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));
             }
         }
         if (o->momentum > 0) {
@@ -2124,6 +2250,7 @@ SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
 static const sessrec__kernels SESSREC__K(table) = {
     SESSREC__NAME,
     SESSREC__K(matmul),
+    SESSREC__K(matmul_bt),
     SESSREC__K(transpose),
     SESSREC__K(dots),
     SESSREC__K(array_exp),
@@ -2160,6 +2287,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #undef sessrec__vless
 #undef sessrec__vsqrt
 #undef sessrec__vscale2
+#undef sessrec__vguess_rsqrt
 #undef sessrec__vgather
 #undef sessrec__vload
 #undef sessrec__vstore
@@ -2181,14 +2309,6 @@ static const sessrec__kernels SESSREC__K(table) = {
 
 #ifndef SESSREC_HEADER_NAME
 #  define SESSREC_HEADER_NAME "sessrec.h"  // define it if you rename this file
-#endif
-
-#if defined(__clang__)
-#  define SESSREC__UNROLL _Pragma("unroll")
-#elif defined(__GNUC__)
-#  define SESSREC__UNROLL _Pragma("GCC unroll 16")
-#else
-#  define SESSREC__UNROLL
 #endif
 
 #define SESSREC__WORDS plain
@@ -2277,6 +2397,10 @@ extern
     void
     cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
                 int ldb, float beta, float *c, int ldc);
+enum { SESSREC__ROW_MAJOR = 101, SESSREC__AS_IT_IS = 111, SESSREC__TURNED = 112 };
+static int sessrec__worth_blas(int32_t M, int32_t N, int32_t K) {
+    return (int64_t)M * N * K >= 64 * 64 * 64;
+}
 #endif
 
 // C [M,N] = A [M,K] B [K,N] (added to C if accumulate). Element (i,k) of A stands at A[i*a_row + k*a_col], one of which is 1; rows of B and
@@ -2284,14 +2408,25 @@ extern
 static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                             ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
 #ifdef SESSREC_BLAS
-    if ((int64_t)M * N * K >= 64 * 64 * 64 && (a_row == 1 || a_col == 1)) {
-        const int row_major = 101, no_transpose = 111, transpose = 112;
-        cblas_sgemm(row_major, a_col == 1 ? no_transpose : transpose, no_transpose, M, N, K, 1.0f, A, (int)(a_col == 1 ? a_row : a_col), B,
-                    (int)b_row, accumulate ? 1.0f : 0.0f, C, (int)c_row);
+    if (sessrec__worth_blas(M, N, K) && (a_row == 1 || a_col == 1)) {
+        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__AS_IT_IS : SESSREC__TURNED, SESSREC__AS_IT_IS, M, N, K, 1.0f, A,
+                    (int)(a_col == 1 ? a_row : a_col), B, (int)b_row, accumulate ? 1.0f : 0.0f, C, (int)c_row);
         return;
     }
 #endif
     kernels->matmul(M, N, K, A, a_row, a_col, B, b_row, C, c_row, accumulate);
+}
+
+// C [M,N] += A [M,K] B^T for B [N,K]
+static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                               const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row) {
+#ifdef SESSREC_BLAS
+    if (sessrec__worth_blas(M, N, K)) {
+        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__AS_IT_IS, SESSREC__TURNED, M, N, K, 1.0f, A, (int)a_row, B, (int)b_row, 1.0f, C, (int)c_row);
+        return;
+    }
+#endif
+    kernels->matmul_bt(M, N, K, A, a_row, B, b_row, C, c_row);
 }
 
 // ============================================================================================================
@@ -2317,6 +2452,7 @@ SESSREC_API sessrec_config sessrec_config_default(void) {
     c.loss.activation_a = 0.5f;
     c.loss.activation_b = 1.0507f;
     c.loss.with_diagonal = 1;
+    c.loss.skip_own_target = 1;
     c.loss.bpreg = 1;
     c.loss.logq = 1;
     c.optimizer.kind = SESSREC_ADAGRAD;
@@ -2638,39 +2774,63 @@ static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_lo
     return loss;
 }
 
-// The same without the negatives that are the row's own target: the row is packed, and what was left out gets gradient 0. scratch [8C].
+// The first column from `at` on with this item, C if there is none. With next, which leads from a column to the next with its item, it is
+// known, else looked for.
+static int32_t sessrec__find_column(const int32_t *items, int32_t C, int32_t item, int32_t at) {
+    while (at < C && items[at] != item) ++at;
+    return at;
+}
+static int32_t sessrec__next_column(const int32_t *items, const int32_t *next, int32_t C, int32_t at) {
+    if (!next) return sessrec__find_column(items, C, items[at], at + 1);
+    return next[at] >= 0 && next[at] < C ? next[at] : C;
+}
+
+// The same without the negatives that are the row's own target, the columns that follow `own`, their first: the row is packed, and what was
+// left out gets gradient 0. scratch [8C].
 static float sessrec__loss_row_skipping(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t C, int32_t target,
-                                        const int32_t *items, const float *log_proposal, const float *s, float *gradient, float *scratch) {
+                                        const int32_t *items, const int32_t *next, int32_t own, const float *log_proposal, const float *s,
+                                        float *gradient, float *scratch) {
     float *packed = scratch + 5 * (ptrdiff_t)C, *packed_proposal = packed + C, *packed_gradient = packed_proposal + C;
-    int32_t kept = 0, new_target = target;
-    for (int32_t j = 0; j < C; ++j) {
-        if (j != target && items[j] == items[target]) continue;
-        if (j == target) new_target = kept;
-        packed[kept] = s[j];
-        if (log_proposal) packed_proposal[kept] = log_proposal[j];
-        ++kept;
+    int32_t kept = 0, new_target = 0;
+    for (int32_t from = 0, end = own; from < C; end = end < C ? sessrec__next_column(items, next, C, end) : C) {
+        const int32_t until = end == target ? end + 1 : end;  // the target itself stays
+        memcpy(packed + kept, s + from, (size_t)(until - from) * sizeof *s);
+        if (log_proposal) memcpy(packed_proposal + kept, log_proposal + from, (size_t)(until - from) * sizeof *s);
+        kept += until - from;
+        if (end == target) new_target = kept - 1;
+        from = end + 1;
     }
-    float loss =
+    const float loss =
         sessrec__loss_row(kernels, config, kept, new_target, log_proposal ? packed_proposal : NULL, packed, packed_gradient, scratch);
-    for (int32_t j = C - 1; j >= 0; --j) gradient[j] = j != target && items[j] == items[target] ? 0 : packed_gradient[--kept];
+    kept = 0;
+    for (int32_t from = 0, end = own; from < C; end = end < C ? sessrec__next_column(items, next, C, end) : C) {
+        const int32_t until = end == target ? end + 1 : end;
+        memcpy(gradient + from, packed_gradient + kept, (size_t)(until - from) * sizeof *gradient);
+        kept += until - from;
+        if (end < C && end != target) gradient[end] = 0;
+        from = end + 1;
+    }
     return loss;
 }
 
+// next, if the caller has it, chains the columns of each item, ascending.
 static sessrec_result sessrec__loss_rows(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t first_row,
-                                         int32_t rows, int32_t columns, const int32_t *items, const float *log_proposal,
-                                         const float *scores, float *row_loss, float *gradient, float *scratch) {
+                                         int32_t rows, int32_t columns, const int32_t *items, const int32_t *next,
+                                         const float *log_proposal, const float *scores, float *row_loss, float *gradient, float *scratch) {
     if (config->kind == SESSREC_LOSS_CUSTOM) {
         if (!config->custom) return SESSREC_INVALID_ARGUMENT;
         config->custom(config->custom_user, first_row, rows, columns, items, scores, row_loss, gradient);
         return SESSREC_OK;
     }
-    if (config->skip_own_target && !items) return SESSREC_INVALID_ARGUMENT;
+    const int skip = config->skip_own_target && items;
     for (int32_t i = 0; i < rows; ++i) {
         const float *s = scores + (ptrdiff_t)i * columns;
         float *d = gradient + (ptrdiff_t)i * columns;
-        if (config->skip_own_target)
-            row_loss[i] = sessrec__loss_row_skipping(kernels, config, columns, first_row + i, items, log_proposal, s, d, scratch);
-        else row_loss[i] = sessrec__loss_row(kernels, config, columns, first_row + i, log_proposal, s, d, scratch);
+        const int32_t target = first_row + i;
+        const int32_t own = skip ? sessrec__find_column(items, columns, items[target], 0) : target;
+        if (own < target || (skip && sessrec__next_column(items, next, columns, target) < columns))
+            row_loss[i] = sessrec__loss_row_skipping(kernels, config, columns, target, items, next, own, log_proposal, s, d, scratch);
+        else row_loss[i] = sessrec__loss_row(kernels, config, columns, target, log_proposal, s, d, scratch);
     }
     return SESSREC_OK;
 }
@@ -2680,8 +2840,8 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
                                         float *gradient, float *scratch) {
     if (!config || !scores || !row_loss || !gradient || !scratch || first_row < 0 || rows < 0 || columns < 1 || first_row > columns - rows)
         return SESSREC_INVALID_ARGUMENT;
-    return sessrec__loss_rows(sessrec__best_kernels(), config, first_row, rows, columns, items, log_proposal, scores, row_loss, gradient,
-                              scratch);
+    return sessrec__loss_rows(sessrec__best_kernels(), config, first_row, rows, columns, items, NULL, log_proposal, scores, row_loss,
+                              gradient, scratch);
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -4345,7 +4505,7 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_
     for (int32_t i = 0; i < items; ++i) total += sessrec__weight_of_support(support[i], alpha);
     if (!(total > 0)) return SESSREC_NO_DATA;
     int32_t bits = 4;
-    while (bits < 30 && ((int64_t)1 << bits) < items) ++bits;
+    while (bits < 30 && ((int64_t)1 << bits) < 4 * (int64_t)items) ++bits;  // so that most entries leave nothing to search
     sessrec_allocator memory = sessrec__allocator(allocator);
     sessrec_sampler *sampler = NULL;
     sessrec__layout layout = {NULL, 0, 0};
@@ -4731,18 +4891,26 @@ SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_
 
 // ============================================================================================================
 // >>trainer   one mini-batch: scores, loss, gradients, update
-// B live slots, C = B + N columns (the targets, then the negatives), L the width of the last layer. A step is six parallel regions:
-//   forward    by rows     x -> GRU layers -> h [B,L]           by columns   Y [C,L] = the items' rows of Wy, and Y turned
-//   score      by columns  S [B,C] = h Y^T + By
+// B live slots, C = B + N columns (the targets, then the negatives), L the width of the last layer. A step is five parallel regions:
+//   forward    by rows     x -> GRU layers -> h [B,L]
+//   score      by columns  Y [C,L] = the items' rows of Wy, S [B,C] = h Y^T + By
 //   backward   by rows     loss and dS, dh = dS Y, back through the layers to dx [B,D]
-//   gradient   by columns  dY = dS^T h                          by weights   dW, dU, db of each layer
-//   merge      by columns  rows of the same item are summed
-//   update     by columns  the touched rows of the tables       by weights   everything else
+//   gradient   by columns  dY = dS^T h; update of rows used once         by weights   dW, dU, db of each layer
+//   update     by columns  rows of the same item are summed; the others  by weights   everything else
 // Every sum runs over k in order within one task, so the result does not depend on how rows and columns are shared among threads. Gradients stop
 // at one time step, as published: the hidden state that enters a step is a constant.
 // ============================================================================================================
 
 enum { SESSREC__BLOCK = 96 };  // columns of a task: two tiles of the widest matrix kernel
+enum { SESSREC__AHEAD = 4 };   // rows of a table that are asked for before their turn
+
+static void sessrec__prefetch_row(const float *table, int32_t width, int32_t row) {
+#if defined(__GNUC__) || defined(__clang__)
+    for (int32_t j = 0; j < width; j += 16) __builtin_prefetch(table + (ptrdiff_t)row * width + j);
+#else
+    (void)table, (void)width, (void)row;
+#endif
+}
 
 // A table's gradient: one row for each time that the mini-batch uses an item. Repeats are chained and summed into the first.
 typedef struct sessrec__touched {
@@ -4801,11 +4969,11 @@ struct sessrec_trainer {
     const sessrec_batch *batch;
     int32_t now, rows, columns;
     int32_t row_tasks, row_chunk;   // rows are shared among so many tasks at most, so many rows each
+    int32_t eager;                  // update rows as soon as may be
     int32_t *item;              // [C] of each column
     float *log_support;         // [V]; NULL unless logQ needs it
     float *log_proposal;        // [C]
-    float *Y, *Y_turned;        // [C,L], and block by block [L,BLOCK]
-    float *bias;                // [C]
+    float *Y;                   // [C,L] the items' rows of Wy; then, in the same place, their gradient (output.gradient)
     float *S, *dS;              // [B,C]; the same but for a loss of the caller's own
     float *row_loss;            // [B]
     float *x, *d_x;             // [B,D] input of the first layer after dropout, and its gradient
@@ -5052,8 +5220,7 @@ static void sessrec__trainer_place(sessrec_trainer *tr, sessrec__layout *layout)
     const sessrec_config *c = &tr->config;
     const sessrec_model *model = tr->model;
     const int32_t L = sessrec__last_width(model), D = model->info.embedding_width, C = c->batch_size + c->negatives;
-    const uint64_t f = sizeof(float), B = (uint64_t)c->batch_size,
-                   stride = ((uint64_t)C + SESSREC__BLOCK - 1) / SESSREC__BLOCK * SESSREC__BLOCK;
+    const uint64_t f = sizeof(float), B = (uint64_t)c->batch_size;
     const int tied = c->embedding == SESSREC_EMBEDDING_TIED, onehot = c->embedding == SESSREC_EMBEDDING_NONE;
     (void)sessrec__place(layout, 1, sizeof *tr);
     for (int32_t t = 0; t < model->tensors; ++t) sessrec__place_state(tr, layout, t);
@@ -5066,9 +5233,7 @@ static void sessrec__trainer_place(sessrec_trainer *tr, sessrec__layout *layout)
         tr->log_support = (float *)sessrec__place(layout, (uint64_t)model->info.items, f);
         tr->log_proposal = (float *)sessrec__place(layout, (uint64_t)C, f);
     }
-    tr->Y = (float *)sessrec__place(layout, stride * (uint64_t)L, f);
-    tr->Y_turned = (float *)sessrec__place(layout, stride * (uint64_t)L, f);
-    tr->bias = (float *)sessrec__place(layout, stride, f);
+    tr->Y = tr->output.gradient;
     tr->S = tr->dS = (float *)sessrec__place(layout, B * (uint64_t)C, f);
     if (c->loss.kind == SESSREC_LOSS_CUSTOM) tr->dS = (float *)sessrec__place(layout, B * (uint64_t)C, f);
     tr->row_loss = (float *)sessrec__place(layout, B, f);
@@ -5296,15 +5461,6 @@ SESSREC__INLINE int32_t sessrec__block_size(const sessrec_trainer *tr, int32_t f
     return tr->columns - first < SESSREC__BLOCK ? tr->columns - first : SESSREC__BLOCK;
 }
 
-static void sessrec__gather_columns(sessrec_trainer *tr, int32_t first) {
-    const int32_t L = sessrec__last_width(tr->model), count = sessrec__block_size(tr, first);
-    for (int32_t c = first; c < first + count; ++c) {
-        memcpy(tr->Y + (ptrdiff_t)c * L, tr->model->Wy + (ptrdiff_t)tr->item[c] * L, (size_t)L * sizeof(float));
-        tr->bias[c] = tr->model->By[tr->item[c]];
-    }
-    tr->kernels->transpose(count, L, tr->Y + (ptrdiff_t)first * L, L, tr->Y_turned + (ptrdiff_t)first * L, SESSREC__BLOCK);
-}
-
 // Region tasks first take the rows in chunks, then the columns in blocks.
 SESSREC__INLINE int32_t sessrec__row_tasks(const sessrec_trainer *tr) {
     return (tr->rows + tr->row_chunk - 1) / tr->row_chunk;
@@ -5318,18 +5474,21 @@ SESSREC__INLINE int32_t sessrec__chunk_size(const sessrec_trainer *tr, int32_t f
 
 static void sessrec__task_forward(void *context, int32_t index) {
     sessrec_trainer *tr = (sessrec_trainer *)context;
-    const int32_t row_tasks = sessrec__row_tasks(tr);
-    if (index < row_tasks) sessrec__forward_rows(tr, index * tr->row_chunk, sessrec__chunk_size(tr, index * tr->row_chunk));
-    else sessrec__gather_columns(tr, (index - row_tasks) * SESSREC__BLOCK);
+    sessrec__forward_rows(tr, index * tr->row_chunk, sessrec__chunk_size(tr, index * tr->row_chunk));
 }
 
+// The rows of Wy that come some columns later are asked for early: they lie anywhere in a large table.
 static void sessrec__task_score(void *context, int32_t index) {
     sessrec_trainer *tr = (sessrec_trainer *)context;
     const int32_t L = sessrec__last_width(tr->model), first = index * SESSREC__BLOCK, count = sessrec__block_size(tr, first);
-    for (int32_t i = 0; i < tr->rows; ++i)
-        memcpy(tr->S + (ptrdiff_t)i * tr->columns + first, tr->bias + first, (size_t)count * sizeof(float));
-    sessrec__matmul(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, 1, tr->Y_turned + (ptrdiff_t)first * L, SESSREC__BLOCK,
-                    tr->S + first, tr->columns, 1);
+    float bias[SESSREC__BLOCK];
+    for (int32_t c = first; c < first + count; ++c) {
+        if (c + SESSREC__AHEAD < tr->columns) sessrec__prefetch_row(tr->model->Wy, L, tr->item[c + SESSREC__AHEAD]);
+        memcpy(tr->Y + (ptrdiff_t)c * L, tr->model->Wy + (ptrdiff_t)tr->item[c] * L, (size_t)L * sizeof(float));
+        bias[c - first] = tr->model->By[tr->item[c]];
+    }
+    for (int32_t i = 0; i < tr->rows; ++i) memcpy(tr->S + (ptrdiff_t)i * tr->columns + first, bias, (size_t)count * sizeof *bias);
+    sessrec__matmul_bt(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, tr->Y + (ptrdiff_t)first * L, L, tr->S + first, tr->columns);
 }
 
 // ---- backward ----
@@ -5400,7 +5559,7 @@ static void sessrec__task_backward(void *context, int32_t index) {
     const int32_t first = index * tr->row_chunk, rows = sessrec__chunk_size(tr, first), C = tr->columns, L = sessrec__last_width(tr->model),
                   D = tr->model->info.embedding_width;
     float *dS = tr->dS + (ptrdiff_t)first * C, *scratch = tr->scratch + (uint64_t)index * tr->scratch_part;
-    sessrec__loss_rows(tr->kernels, &c->loss, first, rows, C, tr->item, tr->log_proposal, tr->S + (ptrdiff_t)first * C,
+    sessrec__loss_rows(tr->kernels, &c->loss, first, rows, C, tr->item, tr->output.next, tr->log_proposal, tr->S + (ptrdiff_t)first * C,
                        tr->row_loss + first, dS, scratch);
     for (int32_t i = 0; i < rows; ++i) tr->kernels->scale(C, 1 / (float)c->batch_size, dS + (ptrdiff_t)i * C, dS + (ptrdiff_t)i * C);
     sessrec__matmul(tr->kernels, rows, L, C, dS, C, 1, tr->Y, L, tr->layer[c->layers - 1].d_out + (ptrdiff_t)first * L, L, 0);
@@ -5451,13 +5610,6 @@ static void sessrec__gradient_piece(sessrec_trainer *tr, const sessrec__piece *p
     }
 }
 
-static void sessrec__task_gradient(void *context, int32_t index) {
-    sessrec_trainer *tr = (sessrec_trainer *)context;
-    const int32_t column_tasks = sessrec__column_tasks(tr->columns);
-    if (index < column_tasks) sessrec__gradient_columns(tr, index * SESSREC__BLOCK);
-    else sessrec__gradient_piece(tr, &tr->piece[index - column_tasks]);
-}
-
 // The inputs' gradients, as rows of their table: behind the columns with TIED, else in a table of their own.
 static void sessrec__gradient_inputs(sessrec_trainer *tr) {
     const int32_t D = tr->model->info.embedding_width, H = tr->config.hidden[0];
@@ -5472,9 +5624,52 @@ static void sessrec__gradient_inputs(sessrec_trainer *tr) {
     }
 }
 
-static void sessrec__merge_rows(const sessrec_trainer *tr, sessrec__touched *touched, int32_t first, int32_t width) {
-    int32_t end = touched->count - first < SESSREC__BLOCK ? touched->count : first + SESSREC__BLOCK;
-    for (int32_t i = first; i < end; ++i) {
+// Which tensor has its gradient in tr->input; -1 with TIED.
+static int32_t sessrec__input_table(const sessrec_trainer *tr) {
+    return tr->config.embedding == SESSREC_EMBEDDING_TIED ? -1 : 2;  // E or L0.W: the next after Wy and By
+}
+
+// ---- update ----
+// In sessrec_trainer_step a row that the step uses once is updated in the task that finds its gradient, while both are in the cache; rows used
+// more often, and everything else, when all gradients are there.
+
+static int sessrec__updated_early(const sessrec_trainer *tr, const sessrec__touched *touched, int32_t i) {
+    return tr->eager && touched == &tr->output && i < tr->columns && touched->next[i] < 0;
+}
+
+// Rows first .. last-1 of what a table was touched in; early says which of them.
+static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t first, int32_t last, int early) {
+    const int32_t t = touched == &tr->output ? 0 : sessrec__input_table(tr), width = tr->model->shape[t].columns;
+    const sessrec_optimizer_state *state = &tr->state[t];
+    for (int32_t i = first; i < last; ++i) {
+        const int32_t next = i + SESSREC__AHEAD < last ? touched->id[i + SESSREC__AHEAD] : -1;
+        if (next >= 0) {
+            sessrec__prefetch_row(tr->model->tensor[t], width, next);
+            if (state->first) sessrec__prefetch_row(state->first, width, next);
+            if (state->velocity) sessrec__prefetch_row(state->velocity, width, next);
+        }
+        if (touched->id[i] < 0 || sessrec__updated_early(tr, touched, i) != early) continue;
+        sessrec__update_row(tr->kernels, &tr->config.optimizer, state, width, touched->id[i], tr->model->tensor[t],
+                            touched->gradient + (ptrdiff_t)i * width);
+        if (touched->bias && i < tr->columns)
+            sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[1], 1, touched->id[i], tr->model->tensor[1], touched->bias + i);
+    }
+}
+
+static void sessrec__task_gradient(void *context, int32_t index) {
+    sessrec_trainer *tr = (sessrec_trainer *)context;
+    const int32_t column_tasks = sessrec__column_tasks(tr->columns), first = index * SESSREC__BLOCK;
+    if (index >= column_tasks) {
+        sessrec__gradient_piece(tr, &tr->piece[index - column_tasks]);
+        return;
+    }
+    sessrec__gradient_columns(tr, first);
+    if (tr->eager) sessrec__update_touched(tr, &tr->output, first, first + sessrec__block_size(tr, first), 1);
+}
+
+// The gradients of rows first .. last-1 that are repeated, summed into the first of each.
+static void sessrec__merge_touched(const sessrec_trainer *tr, const sessrec__touched *touched, int32_t first, int32_t last, int32_t width) {
+    for (int32_t i = first; i < last; ++i) {
         if (touched->id[i] < 0) continue;
         for (int32_t j = touched->next[i]; j >= 0; j = touched->next[j]) {
             tr->kernels->axpy(width, 1, touched->gradient + (ptrdiff_t)j * width, touched->gradient + (ptrdiff_t)i * width);
@@ -5483,16 +5678,41 @@ static void sessrec__merge_rows(const sessrec_trainer *tr, sessrec__touched *tou
     }
 }
 
-// Which tensor has its gradient in tr->input; -1 with TIED.
-static int32_t sessrec__input_table(const sessrec_trainer *tr) {
-    return tr->config.embedding == SESSREC_EMBEDDING_TIED ? -1 : 2;  // E or L0.W: the next after Wy and By
+// The last regions of a step: tasks are blocks of the output table's touched rows, of the input table's, and pieces of the dense tensors.
+static int32_t sessrec__touched_tasks(const sessrec_trainer *tr) {
+    return sessrec__column_tasks(tr->output.count) + sessrec__column_tasks(tr->input.count);
+}
+static const sessrec__touched *sessrec__touched_block(const sessrec_trainer *tr, int32_t index, int32_t *first, int32_t *last) {
+    const int32_t output_tasks = sessrec__column_tasks(tr->output.count);
+    const sessrec__touched *touched = index < output_tasks ? &tr->output : &tr->input;
+    *first = (index < output_tasks ? index : index - output_tasks) * SESSREC__BLOCK;
+    *last = touched->count - *first < SESSREC__BLOCK ? touched->count : *first + SESSREC__BLOCK;
+    return touched;
 }
 
 static void sessrec__task_merge(void *context, int32_t index) {
     sessrec_trainer *tr = (sessrec_trainer *)context;
-    const int32_t output_tasks = sessrec__column_tasks(tr->output.count);
-    if (index < output_tasks) sessrec__merge_rows(tr, &tr->output, index * SESSREC__BLOCK, sessrec__last_width(tr->model));
-    else sessrec__merge_rows(tr, &tr->input, (index - output_tasks) * SESSREC__BLOCK, tr->model->shape[2].columns);
+    int32_t first, last;
+    const sessrec__touched *touched = sessrec__touched_block(tr, index, &first, &last);
+    const int32_t t = touched == &tr->output ? 0 : sessrec__input_table(tr);
+    sessrec__merge_touched(tr, touched, first, last, tr->model->shape[t].columns);
+}
+
+static void sessrec__task_update(void *context, int32_t index) {
+    sessrec_trainer *tr = (sessrec_trainer *)context;
+    const int32_t touched_tasks = sessrec__touched_tasks(tr);
+    if (index < touched_tasks) {
+        int32_t first, last;
+        if (tr->eager) sessrec__task_merge(tr, index);
+        const sessrec__touched *touched = sessrec__touched_block(tr, index, &first, &last);
+        sessrec__update_touched(tr, touched, first, last, 0);
+        return;
+    }
+    const sessrec__piece *piece = &tr->piece[index - touched_tasks];
+    const int32_t t = piece->tensor, width = tr->model->shape[t].columns;
+    for (int32_t i = piece->first; i < piece->last; ++i)
+        sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, i, tr->model->tensor[t],
+                            tr->gradient[t] + (ptrdiff_t)i * width);
 }
 
 // ---- the step ----
@@ -5553,26 +5773,28 @@ static void sessrec__plan_step(sessrec_trainer *tr, const sessrec_batch *b) {
                                sessrec__chain_slots(tr->input.count));
 }
 
-SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
+// Everything up to the gradients; with tr->eager the rows that are used once are updated too.
+static sessrec_result sessrec__find_gradients(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
     if (!tr || !tr->model || !batch)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no mini-batch");
     sessrec_result result = sessrec__check_batch(tr, batch, err);
     if (result) return result;
     sessrec__plan_step(tr, batch);
     const int32_t row_tasks = sessrec__row_tasks(tr), column_tasks = sessrec__column_tasks(tr->columns);
-    sessrec__pool_run(&tr->pool, row_tasks + column_tasks, sessrec__task_forward, tr);
+    sessrec__pool_run(&tr->pool, row_tasks, sessrec__task_forward, tr);
     sessrec__pool_run(&tr->pool, column_tasks, sessrec__task_score, tr);
     sessrec__pool_run(&tr->pool, row_tasks, sessrec__task_backward, tr);
-    sessrec__pool_run(&tr->pool, column_tasks + tr->pieces, sessrec__task_gradient, tr);
-    sessrec__gradient_inputs(tr);
-    sessrec__pool_run(&tr->pool, sessrec__column_tasks(tr->output.count) + sessrec__column_tasks(tr->input.count), sessrec__task_merge, tr);
     double sum = 0;
     for (int32_t i = 0; i < tr->rows; ++i) sum += (double)tr->row_loss[i];
     if (loss) *loss = sum / (double)tr->config.batch_size;
-    tr->batch = NULL;
-    if (!(sum - sum == 0))
+    if (!(sum - sum == 0)) {
+        tr->rows = 0;
         return sessrec__fail(err, SESSREC_DIVERGED, 0, "the loss is not finite in epoch %d, step %d: a smaller learning rate may help",
                              (int64_t)batch->epoch + 1, batch->step + 1);
+    }
+    sessrec__gradient_inputs(tr);
+    sessrec__pool_run(&tr->pool, column_tasks + tr->pieces, sessrec__task_gradient, tr);
+    tr->batch = NULL;
     tr->now = !tr->now;
     tr->position.epoch = batch->epoch;
     tr->position.step = batch->step + 1;
@@ -5582,34 +5804,10 @@ SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessr
     return SESSREC_OK;
 }
 
-// ---- update ----
-
-static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t t, int32_t first, float *gradient,
-                                    int32_t count) {
-    const int32_t width = tr->model->shape[t].columns;
-    int32_t end = count - first < SESSREC__BLOCK ? count : first + SESSREC__BLOCK;
-    for (int32_t i = first; i < end; ++i)
-        if (touched->id[i] >= 0)
-            sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, touched->id[i], tr->model->tensor[t],
-                                gradient + (ptrdiff_t)i * width);
-}
-
-static void sessrec__task_update(void *context, int32_t index) {
-    sessrec_trainer *tr = (sessrec_trainer *)context;
-    const int32_t output_tasks = sessrec__column_tasks(tr->output.count), input_tasks = sessrec__column_tasks(tr->input.count),
-                  table = sessrec__input_table(tr);
-    if (index < output_tasks) {
-        sessrec__update_touched(tr, &tr->output, 0, index * SESSREC__BLOCK, tr->output.gradient, tr->output.count);
-        sessrec__update_touched(tr, &tr->output, 1, index * SESSREC__BLOCK, tr->output.bias, tr->columns);
-    } else if (index < output_tasks + input_tasks) {
-        sessrec__update_touched(tr, &tr->input, table, (index - output_tasks) * SESSREC__BLOCK, tr->input.gradient, tr->input.count);
-    } else {
-        const sessrec__piece *piece = &tr->piece[index - output_tasks - input_tasks];
-        const int32_t t = piece->tensor, width = tr->model->shape[t].columns;
-        for (int32_t i = piece->first; i < piece->last; ++i)
-            sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, i, tr->model->tensor[t],
-                                tr->gradient[t] + (ptrdiff_t)i * width);
-    }
+SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
+    const sessrec_result result = sessrec__find_gradients(tr, batch, loss, err);
+    if (!result) sessrec__pool_run(&tr->pool, sessrec__touched_tasks(tr), sessrec__task_merge, tr);
+    return result;
 }
 
 // The cap is on the norm of each tensor's gradient. Rows that were summed into others (id -1) do not count.
@@ -5635,14 +5833,22 @@ static void sessrec__cap_gradients(sessrec_trainer *tr) {
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr) {
     if (!tr || !tr->model || !tr->rows) return SESSREC_INVALID_ARGUMENT;
     if (tr->config.optimizer.gradient_cap > 0) sessrec__cap_gradients(tr);
-    sessrec__pool_run(&tr->pool, sessrec__column_tasks(tr->output.count) + sessrec__column_tasks(tr->input.count) + tr->pieces,
-                      sessrec__task_update, tr);
+    sessrec__pool_run(&tr->pool, sessrec__touched_tasks(tr) + tr->pieces, sessrec__task_update, tr);
+    tr->rows = 0;  // nothing is left to apply
     return SESSREC_OK;
 }
 
+// The same as sessrec_trainer_grad and _apply, to the bit, with fewer ways to memory. The cap needs all gradients before the first update.
 SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
-    sessrec_result result = sessrec_trainer_grad(tr, batch, loss, err);
-    return result ? result : sessrec_trainer_apply(tr);
+    if (tr && tr->config.optimizer.gradient_cap > 0) {
+        const sessrec_result result = sessrec_trainer_grad(tr, batch, loss, err);
+        return result ? result : sessrec_trainer_apply(tr);
+    }
+    if (tr) tr->eager = 1;
+    const sessrec_result result = sessrec__find_gradients(tr, batch, loss, err);
+    if (!result) sessrec_trainer_apply(tr);
+    if (tr) tr->eager = 0;
+    return result;
 }
 
 // ---- looking in, and early stopping ----

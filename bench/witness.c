@@ -81,6 +81,7 @@ static sessrec_result train(sessrec_trainer *trainer, sessrec_batcher *batcher, 
 int main(int argc, char **argv) {
     sessrec_config config = sessrec_config_default();  // tied, cross-entropy with logQ 1, L=100, B=32, n=2048, lr 0.2, momentum 0.2
     config.dropout_hidden = 0;
+    config.loss.skip_own_target = 0;  // as the papers, and as the other side
     long every = 5;
     for (int i = 3; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--gru") && !strcmp(argv[i + 1], "after")) config.gru = SESSREC_RESET_AFTER;

@@ -282,7 +282,7 @@ static const option options[] = {
     {NUMBER, TRAIN, "--logq", "X", "xe: strength of the correction for sampled items; 0: off", AT(config.loss.logq)},
     {NUMBER, TRAIN, "--smoothing", "X", "xe: label smoothing", AT(config.loss.smoothing)},
     {NUMBER, TRAIN, "--bpreg", "X", "bpr-max: score regularisation", AT(config.loss.bpreg)},
-    {SWITCH, TRAIN, "--skip-own-target", NULL, "a negative that is the row's target does not count", AT(config.loss.skip_own_target)},
+    {UNSET, TRAIN, "--count-own-target", NULL, "a negative that is the row's own target counts, as in the papers", AT(config.loss.skip_own_target)},
 
     {HEADING, TRAIN, "learning", NULL, NULL, BY(NULL)},
     {WHOLE, TRAIN, "--epochs", "N", "", AT(config.epochs)},

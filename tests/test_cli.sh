@@ -244,7 +244,7 @@ for o in '--loss xe' '--loss top1' '--loss bpr' '--loss top1-max' '--loss bpr-ma
     '--activation relu --loss bpr' '--activation leaky:0.1 --loss top1-max' '--activation selu:1.05:1.67 --loss bpr-max --bpreg 0.5' \
     '--optimizer sgd' '--optimizer rmsprop --lr 0.01' '--optimizer adadelta --lr 1 --decay 0.95' '--optimizer adam --lr 0.01 --beta1 0.8' \
     '--embedding none' '--embedding 8' '--embedding tied --layers 12,16' '--gru reset-after' '--smoothing 0.1 --l2 0.001 --gradient-cap 1' \
-    '--shuffle --skip-own-target --alpha 0 --momentum 0 --dropout-input 0.1'; do
+    '--shuffle --count-own-target --alpha 0 --momentum 0 --dropout-input 0.1'; do
     # shellcheck disable=SC2086
     train log.tsv -o m --epochs 1 $o; exits 0
 done

@@ -218,7 +218,7 @@ static int change(int n, sessrec_config *base, sessrec_config *other) {
     case 10: base->loss.kind = SESSREC_LOSS_BPR_MAX; *other = *base; other->loss.bpreg = 2; return 1;
     case 11: *other = *base; other->loss.logq = 1; return 1;
     case 12: *other = *base; other->loss.smoothing = 0.1f; return 1;
-    case 13: *other = *base; other->loss.skip_own_target = 1; return 1;
+    case 13: *other = *base; other->loss.skip_own_target = 0; return 1;
     case 14: *other = *base; other->optimizer.kind = SESSREC_ADAGRAD; return 1;
     case 15: *other = *base; other->optimizer.learning_rate = 0.1f; return 1;
     case 16: *other = *base; other->optimizer.momentum = 0.1f; return 1;
@@ -407,11 +407,12 @@ static void losses(void) {
         top1.with_diagonal = 0;
         CHECK_NEAR(row_loss(&top1, 2, s, NULL, NULL, gradient), sigmoid(1) + sigmoid(4), 1e-6);
     }
-    TEST("P10 whether a negative that is the row's own target counts is a switch; by default it does") {
+    TEST("P10 whether a negative that is the row's own target counts is a switch; by default it does not") {
         const float s[3] = {1, 2, 0.5f};
         const int32_t items[3] = {7, 9, 7};
         sessrec_loss_config xe = loss_of(SESSREC_LOSS_XE);
-        CHECK_EQ(sessrec_config_default().loss.skip_own_target, 0);
+        CHECK_EQ(sessrec_config_default().loss.skip_own_target, 1);
+        xe.skip_own_target = 0;
         CHECK_NEAR(row_loss(&xe, 3, s, items, NULL, gradient), log(exp(1) + exp(2) + exp(0.5)) - 1, 1e-6);
         CHECK(gradient[2] > 0);
         xe.skip_own_target = 1;
@@ -514,6 +515,7 @@ static void steps(void) {
         sessrec_config config = plain_config();
         double loss = 0;
         config.loss.logq = 1;
+        config.loss.skip_own_target = 0;
         config.alpha = 0.75f;  // other than the default
         config.batch_size = 4;
         sessrec_trainer *trainer = trainer_of(&config, clicks);

@@ -357,6 +357,23 @@ static void matrices(const sessrec__kernels *k) {
             CHECK_EQ(wrong_elements(k, 8, 17, 777, options & 1, options & 2, &seed), 0);
         }
     }
+    TEST(sentence(k->name, "a product with the rows of B is the same chains, added to C")) {
+        static const int32_t depth[] = {1, 7, 33, 127, 129, 300};
+        uint32_t seed = 27;
+        for (int m = 0; m < SIZES; m += 3)
+            for (int n = 0; n < SIZES; ++n) {
+                const int32_t M = SIZE[m], N = SIZE[n], K = depth[(m + n) % 6];
+                product p = make_product(M, N, K, 0, &seed);
+                float *turned = (float *)malloc((size_t)N * (size_t)(K + 1) * sizeof(float));
+                for (int32_t j = 0; j < N; ++j)
+                    for (int32_t i = 0; i < K; ++i) turned[j * (K + 1) + i] = p.B[i * p.b_row + j];
+                multiply_by_definition(&p, 1);
+                k->matmul_bt(M, N, K, p.A, p.a_row, turned, K + 1, p.C, p.c_row);
+                CHECK_EQ(differences(result_size(&p), p.C, p.expected), 0);
+                free(turned);
+                free_product(&p);
+            }
+    }
     TEST(sentence(k->name, "a product over nothing is 0, or what was there")) {
         uint32_t seed = 29;
         product p = make_product(7, 17, 0, 0, &seed);
@@ -423,6 +440,21 @@ static void update_row(const sessrec__kernels *k, const sessrec_optimizer_config
     u.correct1 = 1.9f;
     u.correct2 = 31.5f;
     k->update(&u, n);
+}
+
+static void reciprocal_root(void) {
+    TEST("the reciprocal root of any normal number is off by 1e-7 at most; of 0 it is large, of infinity it is nearly 0") {
+        double most = 0;
+        for (uint64_t bits = 0x00800000; bits < 0x7f7fffff; bits += 4999) {
+            const uint32_t b = (uint32_t)bits;
+            float a;
+            memcpy(&a, &b, sizeof a);
+            if (a < 3e38f) most = fmax(most, fabs((double)sessrec__plain_vrsqrt(a) * sqrt((double)a) - 1));
+        }
+        CHECK(most < 1e-7);
+        CHECK(sessrec__plain_vrsqrt(0) > 1e18f && sessrec__plain_vrsqrt(0) < 1e20f);
+        CHECK(sessrec__plain_vrsqrt(INFINITY) < 1e-18f && sessrec__plain_vrsqrt(INFINITY) > 0);
+    }
 }
 
 static void updates_agree(const sessrec__kernels *k) {
@@ -499,6 +531,7 @@ int main(void) {
     fused_multiply_add();
     special_functions();
     maps();
+    reciprocal_root();
     instruction_sets();
     return test_report("kernels");
 }

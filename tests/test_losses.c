@@ -256,10 +256,20 @@ static void rows_and_columns(void) {
     }
     TEST("skip_own_target off: another column with the target's item is a negative like any other") {
         for (int i = 0; i < VARIANTS; ++i) {
-            const sessrec_loss_config config = variant(i);
+            sessrec_loss_config config = variant(i);
             float d[C];
+            config.skip_own_target = 0;
             CHECK(row_loss(&config, C, 0, items, s, d) == row_loss(&config, C, 0, NULL, s, NULL));
             CHECK(d[7] != 0 && items[7] == items[0]);
+        }
+    }
+    TEST("skip_own_target without the items: the columns are taken for different ones") {
+        for (int i = 0; i < VARIANTS; ++i) {
+            sessrec_loss_config config = variant(i), counting = config;
+            float d[C], expected[C];
+            config.skip_own_target = 1;
+            counting.skip_own_target = 0;
+            CHECK(row_loss(&config, C, 0, NULL, s, d) == row_loss(&counting, C, 0, NULL, s, expected) && !memcmp(d, expected, sizeof d));
         }
     }
     TEST("skip_own_target: a row whose negatives are all its own target is a single column") {

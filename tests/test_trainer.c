@@ -515,7 +515,7 @@ static int changed_config(int which, sessrec_config *c) {
     case 10: c->loss.bpreg = 0.5f; return 1;
     case 11: c->loss.logq = 0.5f; return 1;
     case 12: c->loss.smoothing = 0.1f; return 1;
-    case 13: c->loss.skip_own_target = 1; return 1;
+    case 13: c->loss.skip_own_target = 0; return 1;
     case 14: c->optimizer.kind = SESSREC_SGD; return 1;
     case 15: c->optimizer.kind = SESSREC_RMSPROP; return 1;
     case 16: c->optimizer.kind = SESSREC_ADADELTA; return 1;
