@@ -133,7 +133,8 @@
 // Stop in time              a validation log and patience, or the progress callback
 // Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
 // Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for an epoch or two
-// Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, _itemknn for what any model has to beat; your own: sessrec_scorer
+// Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, _itemknn for what any model has to beat; your own: sessrec_scorer;
+//                           sessrec_wilcoxon for whether the better of two is better by more than chance
 // Ship                      sessrec_model_save, then sessrec_model_load or, from flash or a mapped file without a copy, sessrec_model_from_memory
 // Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end; _export to keep it between visits
 // Know the visitors         a log with users, user_hidden = 100; a sessrec_user for each visitor: _begin a session from it, _fold the session into it
@@ -236,7 +237,8 @@
 //               a session belongs to one thread at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2 and AVX-512. A random number is a
 //               function of (seed, what for, which one). exp, sigmoid and tanh are the library's own; training also calls log, sqrt and pow
-//               of libm. SESSREC_BLAS gives up the sameness. So does -ffast-math, which also hides NaN: do not compile this file with it.
+//               of libm, and measuring log2 and erfc. SESSREC_BLAS gives up the sameness. So does -ffast-math, which also hides NaN: do not
+//               compile this file with it.
 // Errors        Values, never a print or an exit. A loss that is not finite ends training with DIVERGED, epoch and step; the last
 //               checkpoint stays. A model with a weight that is not finite is not loaded.
 // Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes that are there before anything is
@@ -727,7 +729,8 @@ typedef struct sessrec_report {
     double coverage[SESSREC_MAX_CUTOFFS];   // part of the catalogue that occurs in some event's top k
     sessrec_metrics by_position[SESSREC_GROUPS];  // input position 0, 1, ..., 6, and 7 or later
     sessrec_metrics by_length[SESSREC_GROUPS];    // session length 2, 3, 4, 5, 6-7, 8-10, 11-20, more
-    sessrec_metrics by_history[SESSREC_GROUPS];   // earlier sessions 0, 1, 2, 3, 4, 5-6, 7-10, more
+    sessrec_metrics by_history[SESSREC_GROUPS];   // event.history 0, 1, 2, 3, 4, 5-6, 7-10, more: users with a short history (Quadrana 2017:
+                                                  // up to 6 sessions) are groups 0..5, with a long one 6..7. See sessrec_metrics_merge
     double seconds;
 } sessrec_report;
 
@@ -1001,6 +1004,22 @@ SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties
 SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher, int64_t *equal);
 // Adds one event of that rank to metrics whose values are sums over events; divide by events in the end.
 SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoffs, const int32_t *cutoff);
+// The averages over the events of `count` neighbouring groups of a report together; all zero without events. Threads: shared.
+// So (by_position, 2) are the recommendations after a session's first and second click, whose targets are its second and third event,
+// (by_position + 2, 2) the third and fourth recommendation, (by_position + 4, 4) all later ones.
+SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count);
+
+// Wilcoxon's signed-rank test (1945), two-sided: do a and b [n] differ more than by chance? For two models on the same log, a and b are the
+// reciprocal ranks, or hits, of the same events, gathered through on_event. Differences of 0 are left out; the others are ranked by
+// magnitude, those of equal magnitude get the mean of their ranks.
+typedef struct sessrec_signed_ranks {
+    int64_t used;   // m, differences that are not 0
+    double w;       // the smaller of the two rank sums W+ (where a > b) and W-
+    double z;       // W+ - m(m+1)/4, 1/2 nearer to 0 (continuity), over sqrt(m(m+1)(2m+1)/24 - sum over ties (t^3-t)/48); > 0: a is larger
+    double p;       // of |z| or more under a normal distribution: an approximation, good from about 20 used differences on; 1 without any
+} sessrec_signed_ranks;
+// Fills *out. NaN among the differences is INVALID_ARGUMENT. Memory: 8 n bytes from allocator (NULL: malloc). Threads: shared.
+SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n, const sessrec_allocator *allocator, sessrec_signed_ranks *out);
 
 #endif // SESSREC_NO_TRAINING
 
@@ -5891,6 +5910,72 @@ static void sessrec__metrics_average(sessrec_metrics *metrics, int32_t cutoffs) 
         metrics->ndcg[c] /= events;
         metrics->precision[c] /= events;
     }
+}
+
+SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count) {
+    sessrec_metrics all;
+    memset(&all, 0, sizeof all);
+    for (int32_t g = 0; g < count; ++g) {
+        const double events = (double)groups[g].events;
+        all.events += groups[g].events;
+        for (int32_t c = 0; c < SESSREC_MAX_CUTOFFS; ++c) {
+            all.recall[c] += groups[g].recall[c] * events;
+            all.mrr[c] += groups[g].mrr[c] * events;
+            all.ndcg[c] += groups[g].ndcg[c] * events;
+            all.precision[c] += groups[g].precision[c] * events;
+        }
+    }
+    sessrec__metrics_average(&all, SESSREC_MAX_CUTOFFS);
+    return all;
+}
+
+// ---- are two models different? ----
+
+static int sessrec__compare_magnitudes(const void *a, const void *b) {
+    const double x = fabs(*(const double *)a), y = fabs(*(const double *)b);
+    return (x > y) - (x < y);
+}
+
+// Ranks differences [m] that are sorted by magnitude.
+static sessrec_signed_ranks sessrec__signed_ranks(const double *difference, int64_t m) {
+    const double n = (double)m, mean = n * (n + 1) / 4;
+    sessrec_signed_ranks out = {m, 0, 0, 1};
+    double above = 0, ties = 0;
+    for (int64_t i = 0, end; i < m; i = end) {
+        int64_t positive = 0;
+        for (end = i; end < m && fabs(difference[end]) <= fabs(difference[i]); ++end) positive += difference[end] > 0;
+        const double equal = (double)(end - i);
+        above += (double)positive * ((double)(i + 1 + end) / 2);    // ranks i+1 .. end
+        ties += equal * equal * equal - equal;
+    }
+    const double excess = above - mean, distance = fabs(excess) - 0.5;  // a multiple of 1/2: the correction does not reach beyond 0
+    out.w = mean - fabs(excess);
+    if (distance <= 0) return out;
+    out.z = (excess > 0 ? distance : -distance) / sqrt(n * (n + 1) * (2 * n + 1) / 24 - ties / 48);
+    out.p = erfc(fabs(out.z) / sqrt(2.0));
+    return out;
+}
+
+SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n, const sessrec_allocator *allocator,
+                                            sessrec_signed_ranks *out) {
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    int64_t used = 0, bad = 0;
+    if (!out) return SESSREC_INVALID_ARGUMENT;
+    memset(out, 0, sizeof *out);
+    if (n < 0 || (n && (!a || !b))) return SESSREC_INVALID_ARGUMENT;
+    double *difference = (double *)sessrec__alloc(&memory, (uint64_t)n, sizeof *difference);
+    if (!difference) return SESSREC_OUT_OF_MEMORY;
+    for (int64_t i = 0; i < n; ++i) {
+        const double d = a[i] - b[i];
+        bad += d != d;
+        if (d < 0 || d > 0) difference[used++] = d;
+    }
+    if (!bad) {
+        qsort(difference, (size_t)used, sizeof *difference, sessrec__compare_magnitudes);
+        *out = sessrec__signed_ranks(difference, used);
+    }
+    sessrec__free(&memory, difference);
+    return bad ? SESSREC_INVALID_ARGUMENT : SESSREC_OK;
 }
 
 // ---- configuration ----
