@@ -937,15 +937,16 @@ typedef struct sessrec_batch {
 // Walks a log in session-parallel mini-batches (Hidasi 2016, figure 3). Slots 0.. take the first sessions; a slot whose session is
 // used up takes the next one, lowest slot first; when none is left the slot goes and the batch shrinks. Every pair comes exactly
 // once an epoch; only without extra negatives the epoch ends when a single slot is left, because it has nothing to be compared
-// with. sampler may be NULL: none are drawn; with config.negatives > 0 the caller adds his own to each mini-batch. Log and sampler must outlive the
-// batcher. Threads: one.
+// with. With user_hidden a slot holds a user and walks all his sessions in turn (Quadrana 2017), and a single slot goes on to the end.
+// sampler may be NULL: none are drawn; with config.negatives > 0 the caller adds his own to each mini-batch. Log and sampler must outlive
+// the batcher. Threads: one.
 typedef struct sessrec_batcher sessrec_batcher;
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler, sessrec_batcher **out, sessrec_error *err);
 // The next mini-batch; its arrays live until the next call. DONE at the end of an epoch, the call after that begins the next one.
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
 // Go to a step of an epoch, as after a resume: the next mini-batch will be that one.
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step);
-// Mini-batches and pairs of an epoch.
+// Mini-batches and pairs of an epoch; with shuffle_sessions those of the first, the mini-batches of others may be a few more or less.
 SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
 SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
