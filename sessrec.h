@@ -134,7 +134,8 @@
 // Stop in time              a validation log and patience, or the progress callback
 // Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
 // Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for an epoch or two
-// Measure                   sessrec_evaluate; sessrec_scorer_pop and _s_pop for what any model has to beat; your own through sessrec_scorer
+// Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, _itemknn for what any model has to beat; your own: sessrec_scorer;
+//                           sessrec_wilcoxon for whether the better of two is better by more than chance
 // Ship                      sessrec_model_save, then sessrec_model_load or, from flash or a mapped file without a copy, sessrec_model_from_memory
 // Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end; _export to keep it between visits
 // Know the visitors         a log with users, user_hidden = 100; a sessrec_user for each visitor: _begin a session from it, _fold the session into it
@@ -237,7 +238,8 @@
 //               a session belongs to one thread at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2 and AVX-512. A random number is a
 //               function of (seed, what for, which one). exp, sigmoid and tanh are the library's own; training also calls log, sqrt and pow
-//               of libm. SESSREC_BLAS gives up the sameness. So does -ffast-math, which also hides NaN: do not compile this file with it.
+//               of libm, and measuring log2 and erfc. SESSREC_BLAS gives up the sameness. So does -ffast-math, which also hides NaN: do not
+//               compile this file with it.
 // Errors        Values, never a print or an exit. A loss that is not finite ends training with DIVERGED, epoch and step; the last
 //               checkpoint stays. A model with a weight that is not finite is not loaded.
 // Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes that are there before anything is
@@ -727,7 +729,8 @@ typedef struct sessrec_report {
     double coverage[SESSREC_MAX_CUTOFFS];   // part of the catalogue that occurs in some event's top k
     sessrec_metrics by_position[SESSREC_GROUPS];  // input position 0, 1, ..., 6, and 7 or later
     sessrec_metrics by_length[SESSREC_GROUPS];    // session length 2, 3, 4, 5, 6-7, 8-10, 11-20, more
-    sessrec_metrics by_history[SESSREC_GROUPS];   // earlier sessions 0, 1, 2, 3, 4, 5-6, 7-10, more
+    sessrec_metrics by_history[SESSREC_GROUPS];   // event.history 0, 1, 2, 3, 4, 5-6, 7-10, more: users with a short history (Quadrana 2017:
+                                                  // up to 6 sessions) are groups 0..5, with a long one 6..7. See sessrec_metrics_merge
     double seconds;
 } sessrec_report;
 
@@ -759,10 +762,19 @@ SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer,
 // Scorers of the library; end each with sessrec_scorer_destroy. The model must outlive its scorer, the log need not.
 //   model: the GRU.   pop: supp_i / (1 + supp_i), the same for every session; where floats would round two supports to one value, the
 //   smaller gets the next float below.   s_pop: how often the item occurred in this session, of which it counts the last 1024 distinct
-//   items, ties broken by pop.
+//   items, ties broken by pop.   ppop: how often the user clicked the item in this session and in his sessions of two or more clicks
+//   before, those of eval.history too, of which it counts the last 1024 distinct items; ties broken by pop.
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
+SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
+// Item-KNN: after a click on item i only i's nearest neighbours are scored, at most `neighbours` (1..65536), by
+//     c_ij / sqrt((n_i + lambda) (n_j + lambda))     lambda 0..10^15 pulls down items with few sessions; of equals the lower item is nearer
+//   ITEMKNN_SESSIONS: c counts the sessions that hold both, n the sessions that hold the item: the cosine of two sets.
+//   ITEMKNN_EVENTS: c counts the events of i in sessions that hold j, n all events of an item, as the baseline of the GRU4Rec authors, who
+//   take 100 neighbours and lambda 20. Time: the sum over sessions of length times distinct items. INVALID_ARGUMENT for other numbers.
+typedef enum sessrec_itemknn { SESSREC_ITEMKNN_SESSIONS = 0, SESSREC_ITEMKNN_EVENTS = 1 } sessrec_itemknn;
+SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, sessrec_itemknn form, int32_t neighbours, double lambda, const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
 
 #endif // SESSREC_NO_TRAINING
@@ -925,15 +937,16 @@ typedef struct sessrec_batch {
 // Walks a log in session-parallel mini-batches (Hidasi 2016, figure 3). Slots 0.. take the first sessions; a slot whose session is
 // used up takes the next one, lowest slot first; when none is left the slot goes and the batch shrinks. Every pair comes exactly
 // once an epoch; only without extra negatives the epoch ends when a single slot is left, because it has nothing to be compared
-// with. sampler may be NULL: none are drawn; with config.negatives > 0 the caller adds his own to each mini-batch. Log and sampler must outlive the
-// batcher. Threads: one.
+// with. With user_hidden a slot holds a user and walks all his sessions in turn (Quadrana 2017), and a single slot goes on to the end.
+// sampler may be NULL: none are drawn; with config.negatives > 0 the caller adds his own to each mini-batch. Log and sampler must outlive
+// the batcher. Threads: one.
 typedef struct sessrec_batcher sessrec_batcher;
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler, sessrec_batcher **out, sessrec_error *err);
 // The next mini-batch; its arrays live until the next call. DONE at the end of an epoch, the call after that begins the next one.
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
 // Go to a step of an epoch, as after a resume: the next mini-batch will be that one.
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step);
-// Mini-batches and pairs of an epoch.
+// Mini-batches and pairs of an epoch; with shuffle_sessions those of the first, the mini-batches of others may be a few more or less.
 SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
 SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
@@ -992,6 +1005,22 @@ SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties
 SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher, int64_t *equal);
 // Adds one event of that rank to metrics whose values are sums over events; divide by events in the end.
 SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoffs, const int32_t *cutoff);
+// The averages over the events of `count` neighbouring groups of a report together; all zero without events. Threads: shared.
+// So (by_position, 2) are the recommendations after a session's first and second click, whose targets are its second and third event,
+// (by_position + 2, 2) the third and fourth recommendation, (by_position + 4, 4) all later ones.
+SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count);
+
+// Wilcoxon's signed-rank test (1945), two-sided: do a and b [n] differ more than by chance? For two models on the same log, a and b are the
+// reciprocal ranks, or hits, of the same events, gathered through on_event. Differences of 0 are left out; the others are ranked by
+// magnitude, those of equal magnitude get the mean of their ranks.
+typedef struct sessrec_signed_ranks {
+    int64_t used;   // m, differences that are not 0
+    double w;       // the smaller of the two rank sums W+ (where a > b) and W-
+    double z;       // W+ - m(m+1)/4, 1/2 nearer to 0 (continuity), over sqrt(m(m+1)(2m+1)/24 - sum over ties (t^3-t)/48); > 0: a is larger
+    double p;       // of |z| or more under a normal distribution: an approximation, good from about 20 used differences on; 1 without any
+} sessrec_signed_ranks;
+// Fills *out. NaN among the differences is INVALID_ARGUMENT. Memory: 8 n bytes from allocator (NULL: malloc). Threads: shared.
+SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n, const sessrec_allocator *allocator, sessrec_signed_ranks *out);
 
 #endif // SESSREC_NO_TRAINING
 
@@ -6090,6 +6119,72 @@ static void sessrec__metrics_average(sessrec_metrics *metrics, int32_t cutoffs) 
     }
 }
 
+SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count) {
+    sessrec_metrics all;
+    memset(&all, 0, sizeof all);
+    for (int32_t g = 0; g < count; ++g) {
+        const double events = (double)groups[g].events;
+        all.events += groups[g].events;
+        for (int32_t c = 0; c < SESSREC_MAX_CUTOFFS; ++c) {
+            all.recall[c] += groups[g].recall[c] * events;
+            all.mrr[c] += groups[g].mrr[c] * events;
+            all.ndcg[c] += groups[g].ndcg[c] * events;
+            all.precision[c] += groups[g].precision[c] * events;
+        }
+    }
+    sessrec__metrics_average(&all, SESSREC_MAX_CUTOFFS);
+    return all;
+}
+
+// ---- are two models different? ----
+
+static int sessrec__compare_magnitudes(const void *a, const void *b) {
+    const double x = fabs(*(const double *)a), y = fabs(*(const double *)b);
+    return (x > y) - (x < y);
+}
+
+// Ranks differences [m] that are sorted by magnitude.
+static sessrec_signed_ranks sessrec__signed_ranks(const double *difference, int64_t m) {
+    const double n = (double)m, mean = n * (n + 1) / 4;
+    sessrec_signed_ranks out = {m, 0, 0, 1};
+    double above = 0, ties = 0;
+    for (int64_t i = 0, end; i < m; i = end) {
+        int64_t positive = 0;
+        for (end = i; end < m && fabs(difference[end]) <= fabs(difference[i]); ++end) positive += difference[end] > 0;
+        const double equal = (double)(end - i);
+        above += (double)positive * ((double)(i + 1 + end) / 2);    // ranks i+1 .. end
+        ties += equal * equal * equal - equal;
+    }
+    const double excess = above - mean, distance = fabs(excess) - 0.5;  // a multiple of 1/2: the correction does not reach beyond 0
+    out.w = mean - fabs(excess);
+    if (distance <= 0) return out;
+    out.z = (excess > 0 ? distance : -distance) / sqrt(n * (n + 1) * (2 * n + 1) / 24 - ties / 48);
+    out.p = erfc(fabs(out.z) / sqrt(2.0));
+    return out;
+}
+
+SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n, const sessrec_allocator *allocator,
+                                            sessrec_signed_ranks *out) {
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    int64_t used = 0, bad = 0;
+    if (!out) return SESSREC_INVALID_ARGUMENT;
+    memset(out, 0, sizeof *out);
+    if (n < 0 || (n && (!a || !b))) return SESSREC_INVALID_ARGUMENT;
+    double *difference = (double *)sessrec__alloc(&memory, (uint64_t)n, sizeof *difference);
+    if (!difference) return SESSREC_OUT_OF_MEMORY;
+    for (int64_t i = 0; i < n; ++i) {
+        const double d = a[i] - b[i];
+        bad += d != d;
+        if (d < 0 || d > 0) difference[used++] = d;
+    }
+    if (!bad) {
+        qsort(difference, (size_t)used, sizeof *difference, sessrec__compare_magnitudes);
+        *out = sessrec__signed_ranks(difference, used);
+    }
+    sessrec__free(&memory, difference);
+    return bad ? SESSREC_INVALID_ARGUMENT : SESSREC_OK;
+}
+
 // ---- configuration ----
 
 SESSREC_API sessrec_eval_config sessrec_eval_config_default(void) {
@@ -6916,7 +7011,7 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 }
 
 // ============================================================================================================
-// >>baselines   scorers: the model, and two that a model has to beat
+// >>baselines   scorers: the model, and what it has to beat
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -7019,6 +7114,8 @@ typedef struct sessrec__pop {
     sessrec_allocator memory;
     sessrec__ids ids;
     float *score;   // [items]
+    int64_t *neighbour_begin;           // [items+1] Item-KNN: the nearest of each item, in
+    sessrec_recommendation *neighbour;
 } sessrec__pop;
 
 static void sessrec__pop_destroy(void *self) {
@@ -7026,6 +7123,8 @@ static void sessrec__pop_destroy(void *self) {
     sessrec_allocator memory = pop->memory;
     sessrec__ids_free(&pop->ids);
     sessrec__free(&memory, pop->score);
+    sessrec__free(&memory, pop->neighbour_begin);
+    sessrec__free(&memory, pop->neighbour);
     sessrec__free(&memory, pop);
 }
 
@@ -7170,6 +7269,175 @@ SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_dataset *log, cons
     out->begin = sessrec__s_pop_begin;
     out->click = sessrec__s_pop_click;
     out->score = sessrec__s_pop_score;
+    return SESSREC_OK;
+}
+
+// ---- popularity with the user ----
+// ppop_i = clicks of the user on i + pop_i: s_pop over all of his sessions, whose counts are the user's state.
+
+static void sessrec__ppop_begin_user(const void *self, void *user) {
+    sessrec__s_pop_begin(self, user, NULL);
+}
+
+static void sessrec__ppop_begin(const void *self, void *state, const void *user) {
+    if (user) memcpy(state, user, sizeof(sessrec__s_pop_state));
+    else sessrec__s_pop_begin(self, state, NULL);
+}
+
+static void sessrec__ppop_end(const void *self, const void *state, void *user, void *scratch) {
+    (void)self, (void)scratch;
+    memcpy(user, state, sizeof(sessrec__s_pop_state));
+}
+
+SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
+    const sessrec_result result = sessrec_scorer_s_pop(log, allocator, out);
+    if (result) return result;
+    out->user_bytes = sizeof(sessrec__s_pop_state);
+    out->begin_user = sessrec__ppop_begin_user;
+    out->begin = sessrec__ppop_begin;
+    out->end = sessrec__ppop_end;
+    return SESSREC_OK;
+}
+
+// ---- item to item ----
+// For each item i, its sessions are walked and the items in them counted, so that only pairs that occur cost time, and nothing of the
+// size items x items is ever kept.
+
+typedef struct sessrec__pairs {
+    int64_t *set_begin;     // [sessions+1] the distinct items of each session, in
+    int32_t *set;           // [events]
+    int64_t *begin;         // [items+1] the sessions of each item, with ITEMKNN_EVENTS one for each of its events, in
+    int32_t *session;       // [events]
+    int32_t *seen;          // [items] the last session that held the item, from 1
+    int64_t *together;      // [items] c_ij of the running i,
+    int32_t *partner;       // [items] and the j where it is not 0
+} sessrec__pairs;
+
+static void sessrec__pairs_place(sessrec__pairs *p, const sessrec_log_view *view, sessrec__layout *layout) {
+    const uint64_t sessions = (uint64_t)view->sessions, items = (uint64_t)view->items, events = (uint64_t)view->events;
+    p->set_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *p->set_begin);
+    p->set = (int32_t *)sessrec__place(layout, events, sizeof *p->set);
+    p->begin = (int64_t *)sessrec__place(layout, items + 1, sizeof *p->begin);
+    p->session = (int32_t *)sessrec__place(layout, events, sizeof *p->session);
+    p->seen = (int32_t *)sessrec__place(layout, items, sizeof *p->seen);
+    p->together = (int64_t *)sessrec__place(layout, items, sizeof *p->together);
+    p->partner = (int32_t *)sessrec__place(layout, items, sizeof *p->partner);
+}
+
+static void sessrec__pairs_fill(sessrec__pairs *p, const sessrec_log_view *view, sessrec_itemknn form) {
+    int64_t distinct = 0;
+    for (int32_t s = 0; s < view->sessions; ++s) {
+        for (int64_t at = view->session_begin[s]; at < view->session_begin[s + 1]; ++at) {
+            const int32_t item = view->item[at];
+            if (p->seen[item] == s + 1) continue;
+            p->seen[item] = s + 1;
+            p->set[distinct++] = item;
+        }
+        p->set_begin[s + 1] = distinct;
+    }
+    const int64_t *begin = form == SESSREC_ITEMKNN_EVENTS ? view->session_begin : p->set_begin;
+    const int32_t *item = form == SESSREC_ITEMKNN_EVENTS ? view->item : p->set;
+    for (int64_t at = 0; at < begin[view->sessions]; ++at) p->begin[item[at]]++;
+    for (int32_t i = 0; i < view->items; ++i) p->begin[i + 1] += p->begin[i];   // where each item's sessions end: filled from the back,
+    for (int32_t s = view->sessions - 1; s >= 0; --s)                           // they move to where they begin
+        for (int64_t at = begin[s]; at < begin[s + 1]; ++at) p->session[--p->begin[item[at]]] = s;
+}
+
+// Makes room for each item's neighbours: no more than `most`, nor than the others in its sessions.
+static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t items, int32_t most) {
+    int64_t total = 0;
+    knn->neighbour_begin = (int64_t *)sessrec__alloc(&knn->memory, (uint64_t)items + 1, sizeof *knn->neighbour_begin);
+    if (!knn->neighbour_begin) return 0;
+    for (int32_t i = 0; i < items; ++i) {
+        int64_t room = 0;
+        for (int64_t at = p->begin[i]; at < p->begin[i + 1] && room < most; ++at)
+            room += p->set_begin[p->session[at] + 1] - p->set_begin[p->session[at]] - 1;
+        total += room < most ? room : most;
+        knn->neighbour_begin[i + 1] = total;
+    }
+    knn->neighbour = (sessrec_recommendation *)sessrec__alloc(&knn->memory, (uint64_t)total, sizeof *knn->neighbour);
+    return knn->neighbour != NULL;
+}
+
+// Finds the neighbours of item i. What is left of its room keeps item -1.
+static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i, double lambda) {
+    const int64_t room = knn->neighbour_begin[i + 1] - knn->neighbour_begin[i];
+    const double support = (double)(p->begin[i + 1] - p->begin[i]) + lambda;
+    sessrec__top nearest = {knn->neighbour + knn->neighbour_begin[i], (int32_t)room, 0};
+    int32_t partners = 0;
+    for (int64_t at = p->begin[i]; at < p->begin[i + 1]; ++at)
+        for (int64_t m = p->set_begin[p->session[at]]; m < p->set_begin[p->session[at] + 1]; ++m)
+            if (!p->together[p->set[m]]++) p->partner[partners++] = p->set[m];
+    for (int32_t n = 0; n < partners; ++n) {
+        const int32_t j = p->partner[n];
+        const double other = (double)(p->begin[j + 1] - p->begin[j]) + lambda;
+        const float score = (float)((double)p->together[j] / sqrt(support * other));
+        if (j != i && sessrec__top_admits(&nearest, j, score)) sessrec__top_insert(&nearest, j, score);
+        p->together[j] = 0;
+    }
+    for (int64_t n = nearest.count; n < room; ++n) nearest.entry[n].item = -1;
+}
+
+static sessrec_result sessrec__knn_fill(sessrec__pop *knn, const sessrec_dataset *log, sessrec_itemknn form, int32_t most, double lambda) {
+    const sessrec_log_view view = sessrec_dataset_view(log);
+    sessrec__layout layout = {NULL, 0, 0};
+    sessrec__pairs pairs;
+    sessrec__pairs_place(&pairs, &view, &layout);
+    void *block = layout.overflow ? NULL : sessrec__alloc(&knn->memory, layout.size, 1);
+    if (!block) return SESSREC_OUT_OF_MEMORY;
+    layout.base = (char *)block;
+    layout.size = 0;
+    sessrec__pairs_place(&pairs, &view, &layout);
+    sessrec__pairs_fill(&pairs, &view, form);
+    const int room = sessrec__knn_room(knn, &pairs, view.items, most);
+    for (int32_t i = 0; i < view.items && room; ++i) sessrec__knn_nearest(knn, &pairs, i, lambda);
+    sessrec__free(&knn->memory, block);
+    return room ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+}
+
+enum { SESSREC__KNN_STATE = 16 };  // bytes: the item clicked last, -1 before the first
+
+static void sessrec__knn_begin(const void *self, void *state, const void *user) {
+    (void)self, (void)user;
+    *(int32_t *)state = -1;
+}
+
+static void sessrec__knn_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+    (void)self, (void)scratch;
+    for (int32_t r = 0; r < rows; ++r) memcpy((char *)states + (ptrdiff_t)r * SESSREC__KNN_STATE, &items[r], sizeof *items);
+}
+
+static void sessrec__knn_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
+                               void *scratch) {
+    const sessrec__pop *knn = (const sessrec__pop *)self;
+    (void)scratch;
+    for (int32_t r = 0; r < rows; ++r) {
+        float *row = scores + (ptrdiff_t)r * count;
+        const int32_t last = *(const int32_t *)((const char *)states + (ptrdiff_t)r * SESSREC__KNN_STATE);
+        for (int32_t j = 0; j < count; ++j) row[j] = -INFINITY;
+        for (int64_t n = last < 0 ? 0 : knn->neighbour_begin[last]; last >= 0 && n < knn->neighbour_begin[last + 1]; ++n) {
+            const int32_t item = knn->neighbour[n].item;
+            if (item >= first && item - first < count) row[item - first] = knn->neighbour[n].score;
+        }
+    }
+}
+
+SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, sessrec_itemknn form, int32_t neighbours, double lambda,
+                                                  const sessrec_allocator *allocator, sessrec_scorer *out) {
+    sessrec_result result = sessrec_scorer_pop(log, allocator, out);
+    if (result) return result;
+    if (neighbours < 1 || neighbours > SESSREC__MAX_TOP || !(lambda >= 0 && lambda <= 1e15) ||
+        (form != SESSREC_ITEMKNN_SESSIONS && form != SESSREC_ITEMKNN_EVENTS))
+        result = SESSREC_INVALID_ARGUMENT;
+    if (!result) result = sessrec__knn_fill((sessrec__pop *)out->self, log, form, neighbours, lambda);
+    if (result) {
+        sessrec_scorer_destroy(out);
+        return result;
+    }
+    out->state_bytes = SESSREC__KNN_STATE;
+    out->begin = sessrec__knn_begin;
+    out->click = sessrec__knn_click;
+    out->score = sessrec__knn_score;
     return SESSREC_OK;
 }
 

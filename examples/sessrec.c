@@ -3,6 +3,7 @@
 //     sessrec demo                                a made-up shop, from clicks to recommendations in seconds
 //     sessrec train LOG -o MODEL [--test LOG2]    learn from a log of clicks
 //     sessrec evaluate MODEL LOG                  how good the model is on another log
+//     sessrec compare MODEL_A MODEL_B LOG         which of two is better, and whether by more than chance
 //     sessrec recommend MODEL                     clicks on stdin, recommendations on stdout
 //     sessrec split LOG --days N -o PREFIX        cut a log in time, to train on one part and test on the other
 //
@@ -82,7 +83,7 @@ typedef struct settings {
     sessrec_eval_config evaluation;
     sessrec_filter filter;
     int32_t loss, optimizer, gru, hrnn, ties;   // which word was chosen; same numbers as the library's enums
-    const char *input[2];                   // what stands on the command line without an option
+    const char *input[3];                   // what stands on the command line without an option
     const char *output, *test, *valid, *from, *history, *json;
     double days;
     int32_t k, allow_seen, breakdown, help;
@@ -204,8 +205,8 @@ static int read_separator(settings *s, const char *text) {
 
 // ---- the table ----
 
-enum { DEMO = 1, TRAIN = 2, EVALUATE = 4, RECOMMEND = 8, SPLIT = 16 };
-enum { TESTING = TRAIN | EVALUATE, READING = TRAIN | EVALUATE | SPLIT, LEARNING = DEMO | TRAIN };
+enum { DEMO = 1, TRAIN = 2, EVALUATE = 4, RECOMMEND = 8, SPLIT = 16, COMPARE = 32 };
+enum { REPORTING = TRAIN | EVALUATE, TESTING = REPORTING | COMPARE, READING = TESTING | SPLIT, LEARNING = DEMO | TRAIN };
 
 typedef enum option_kind {
     HEADING,    // no option: a line of the help
@@ -243,8 +244,8 @@ static const option options[] = {
     {TEXT, TRAIN, "--checkpoint", "FILE", "write the state of the run here after every epoch", AT(config.checkpoint)},
     {LONG, TRAIN, "--checkpoint-steps", "N", "and after so many mini-batches", AT(config.checkpoint_steps)},
     {SWITCH, TRAIN, "--resume", NULL, "go on from the checkpoint, if it is there", AT(config.resume)},
-    {TEXT, EVALUATE, "--history", "LOG", "earlier sessions of the users, which make their states", AT(history)},
-    {TEXT, TESTING, "--json", "FILE", "write the results here, for programs", AT(json)},
+    {TEXT, EVALUATE | COMPARE, "--history", "LOG", "earlier sessions of the users, which make their states", AT(history)},
+    {TEXT, REPORTING, "--json", "FILE", "write the results here, for programs", AT(json)},
 
     {HEADING, RECOMMEND, "list", NULL, NULL, BY(NULL)},
     {WHOLE, RECOMMEND, "-k", "N", "items in a recommendation", AT(k)},
@@ -305,12 +306,12 @@ static const option options[] = {
     {HEADING, TESTING, "test", NULL, NULL, BY(NULL)},
     {READ, TESTING, "--cutoffs", "K[,K]", "lengths of list to judge, rising (default 1,5,10,20)", BY(read_cutoffs)},
     {WORD, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores", AT(ties)},
-    {SWITCH, TESTING, "--coverage", NULL, "also how much of the catalogue is ever recommended; slower", AT(evaluation.coverage)},
-    {SWITCH, TESTING, "--breakdown", NULL, "also by position, session length and, with users, history", AT(breakdown)},
+    {SWITCH, REPORTING, "--coverage", NULL, "also how much of the catalogue is ever recommended; slower", AT(evaluation.coverage)},
+    {SWITCH, REPORTING, "--breakdown", NULL, "also by position, session length and, with users, history;\nalso in the JSON", AT(breakdown)},
 
-    {HEADING, LEARNING | EVALUATE, "machine", NULL, NULL, BY(NULL)},
+    {HEADING, LEARNING | TESTING, "machine", NULL, NULL, BY(NULL)},
     {SEED, LEARNING, "--seed", "N", "same seed, same model, whatever the number of threads", AT(config.seed)},
-    {WHOLE, LEARNING | EVALUATE, "--threads", "N", "0: one for each processor", AT(config.threads)},
+    {WHOLE, LEARNING | TESTING, "--threads", "N", "0: one for each processor", AT(config.threads)},
     {SWITCH, DEMO | READING | RECOMMEND, "--help", NULL, NULL, AT(help)},
     {SWITCH, DEMO | READING | RECOMMEND, "-h", NULL, NULL, AT(help)},
 };
@@ -476,7 +477,7 @@ static int settle(settings *s) {
 
 // An output must not be written over an input or another output. Two spellings of one path are beyond this check.
 static int check_outputs(const settings *s) {
-    enum { INPUTS = 4, FILES = 7 };
+    enum { INPUTS = 4, FILES = 7 };  // compare, which has three inputs, writes nothing
     const char *file[FILES] = {s->input[0], s->input[1], s->test, s->valid, s->output, s->json, s->config.checkpoint};
     for (int i = INPUTS; i < FILES; ++i)
         for (int j = 0; j < i; ++j)
@@ -596,6 +597,30 @@ static void print_group(const char *title, const char *const *names, const sessr
     }
 }
 
+// The parts of a session and of the users that the HRNN paper looks at, as unions of groups of a report.
+enum { PARTS_BY_POSITION = 3, PARTS = 5 };
+
+static const struct {
+    const char *name;
+    int first, count;
+} parts[PARTS] = {{"recommendations 1-2", 0, 2}, {"recommendations 3-4", 2, 2}, {"recommendations 5 or later", 4, 4},
+                  {"earlier sessions 0-6", 0, 6}, {"earlier sessions 7 or more", 6, 2}};
+
+static sessrec_metrics part_of(const sessrec_report *r, int part) {
+    const sessrec_metrics *groups = part < PARTS_BY_POSITION ? r->by_position : r->by_history;
+    return sessrec_metrics_merge(groups + parts[part].first, parts[part].count);
+}
+
+static void print_part(const sessrec_report *r, int part) {
+    const sessrec_metrics m = part_of(r, part);
+    char events[32];
+    if (!m.events) return;
+    printf("\n%s: %s events\n", parts[part].name, grouped(m.events, events));
+    print_metric("Recall", r->cutoffs, m.recall);
+    print_metric("MRR", r->cutoffs, m.mrr);
+    print_metric("Precision", r->cutoffs, m.precision);
+}
+
 static void print_breakdown(const sessrec_report *r, int has_users) {
     static const char *const positions[SESSREC_GROUPS] = {"1", "2", "3", "4", "5", "6", "7", "8 or more"};
     static const char *const lengths[SESSREC_GROUPS] = {"2", "3", "4", "5", "6-7", "8-10", "11-20", "21 or more"};
@@ -603,11 +628,10 @@ static void print_breakdown(const sessrec_report *r, int has_users) {
     print_group("after clicks", positions, r->by_position, r);
     print_group("session length", lengths, r->by_length, r);
     if (has_users) print_group("earlier sessions", histories, r->by_history, r);
+    for (int i = 0; i < (has_users ? PARTS : PARTS_BY_POSITION); ++i) print_part(r, i);
 }
 
-static void print_report(const sessrec_report *r) {
-    static const char *const ties[] = {"conservative", "standard", "median"};
-    char events[32], sessions[32], unknown[32];
+static void print_cutoffs(const sessrec_report *r) {
     printf("%-9s", "");
     for (int32_t i = 0; i < r->cutoffs; ++i) {
         char name[16];
@@ -615,6 +639,12 @@ static void print_report(const sessrec_report *r) {
         printf("%9s", name);
     }
     putchar('\n');
+}
+
+static void print_report(const sessrec_report *r) {
+    static const char *const ties[] = {"conservative", "standard", "median"};
+    char events[32], sessions[32], unknown[32];
+    print_cutoffs(r);
     print_metric("Recall", r->cutoffs, r->all.recall);
     print_metric("MRR", r->cutoffs, r->all.mrr);
     print_metric("NDCG", r->cutoffs, r->all.ndcg);
@@ -623,7 +653,8 @@ static void print_report(const sessrec_report *r) {
 }
 
 // Evaluates on a log and prints what came out.
-static int test_model(const settings *s, const sessrec_model *model, const sessrec_dataset *history, const sessrec_dataset *log, sessrec_report *report) {
+static int test_model(const settings *s, const sessrec_model *model, const sessrec_dataset *history, const sessrec_dataset *log,
+                      sessrec_report *report) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_eval_config evaluation = s->evaluation;
     evaluation.history = history;
@@ -670,23 +701,36 @@ static void json_training(FILE *file, const training *t) {
     fputs("]}", file);
 }
 
-static void json_report(FILE *file, const sessrec_report *r) {
+static void json_part(FILE *file, const sessrec_report *r, int part) {
+    const sessrec_metrics m = part_of(r, part);
+    fprintf(file, "%s{\"of\":\"%s\",\"events\":%lld", part ? "," : "", parts[part].name, (long long)m.events);
+    json_metric(file, "recall", r, m.recall);
+    json_metric(file, "mrr", r, m.mrr);
+    json_metric(file, "precision", r, m.precision);
+    fputc('}', file);
+}
+
+static void json_report(FILE *file, const sessrec_report *r, int parts_shown) {
     fprintf(file, "\"test\":{\"events\":%lld,\"unknown_items\":%lld", (long long)r->events, (long long)r->unknown_items);
     json_metric(file, "recall", r, r->all.recall);
     json_metric(file, "mrr", r, r->all.mrr);
     json_metric(file, "ndcg", r, r->all.ndcg);
-    fputc('}', file);
+    if (parts_shown) fputs(",\"breakdown\":[", file);
+    for (int i = 0; i < parts_shown; ++i) json_part(file, r, i);
+    fputs(parts_shown ? "]}" : "}", file);
 }
 
 // The results for programs: {"train":{...},"test":{...}}, each part if there is one. "events" of train are the (input, target) pairs of
-// all epochs of this run, "loss" has one number an epoch.
-static int write_json(const char *path, const training *t, const sessrec_report *r) {
+// all epochs of this run, "loss" has one number an epoch. With --breakdown the test has a list "breakdown"; `log` is the test log.
+static int write_json(const settings *s, const training *t, const sessrec_report *r, const sessrec_dataset *log) {
+    const char *path = s->json;
+    const int parts_shown = !s->breakdown ? 0 : sessrec_dataset_view(log).users > 0 ? PARTS : PARTS_BY_POSITION;
     FILE *file = fopen(path, "w");
     if (!file) return fail(EXIT_DATA, "%s: cannot be written: %s", path, strerror(errno));
     fputc('{', file);
     if (t) json_training(file, t);
     if (t && r) fputc(',', file);
-    if (r) json_report(file, r);
+    if (r) json_report(file, r, parts_shown);
     fputs("}\n", file);
     int bad = ferror(file);
     if (!fclose(file) && !bad) return 0;
@@ -863,7 +907,7 @@ static int run_train_job(settings *s, train_job *job) {
     print_training(&job->run, job->log);
     printf("model    %s\n", s->output);
     if (s->test) status = test_model(s, job->model, job->log, job->test, &job->report);
-    if (!status && s->json) status = write_json(s->json, &job->run, s->test ? &job->report : NULL);
+    if (!status && s->json) status = write_json(s, &job->run, s->test ? &job->report : NULL, job->test);
     return status;
 }
 
@@ -895,10 +939,115 @@ static int command_evaluate(settings *s) {
     if (!status) status = load_log(s->input[1], &s->format, given(s, "--user"), &log);
     if (!status && s->history) status = load_log(s->history, &s->format, given(s, "--user"), &history);
     if (!status) status = test_model(s, model, history, log, &report);
-    if (!status && s->json) status = write_json(s->json, NULL, &report);
+    if (!status && s->json) status = write_json(s, NULL, &report, log);
     sessrec_dataset_destroy(history);
     sessrec_dataset_destroy(log);
     sessrec_model_destroy(model);
+    return status;
+}
+
+// ============================================================================================================
+// sessrec compare
+// ============================================================================================================
+
+// Every event of the log, as one model ranks it.
+typedef struct ranking {
+    sessrec_model *model;
+    sessrec_report report;
+    sessrec_event *event;   // [report.events]
+    int64_t events;
+    double *gain;           // [report.events] of each event in the metric that is looked at
+} ranking;
+
+static void on_event(void *user, const sessrec_event *event) {
+    ranking *r = (ranking *)user;
+    r->event[r->events++] = *event;
+}
+
+static int rank_events(const settings *s, const char *path, const sessrec_dataset *history, const sessrec_dataset *log, ranking *r) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    sessrec_eval_config evaluation = s->evaluation;
+    const size_t most = (size_t)sessrec_dataset_view(log).events;
+    int status = load_model(path, &r->model);
+    if (status) return status;
+    r->event = (sessrec_event *)calloc(most + 1, sizeof *r->event);
+    r->gain = (double *)calloc(most + 1, sizeof *r->gain);
+    if (!r->event || !r->gain) return fail_memory();
+    evaluation.history = history;
+    evaluation.on_event = on_event;
+    evaluation.on_event_user = r;
+    sessrec_result result = sessrec_evaluate(r->model, log, &evaluation, &r->report, &err);
+    return result == SESSREC_OK ? 0 : fail_library(path, result, &err);
+}
+
+// Events can be paired only where both models know the same items.
+static int same_events(const ranking *a, const ranking *b) {
+    int same = a->events == b->events;
+    for (int64_t i = 0; same && i < a->events; ++i) {
+        const sessrec_event *x = &a->event[i], *y = &b->event[i];
+        same = x->session == y->session && !strcmp(sessrec_model_item_id(a->model, x->input), sessrec_model_item_id(b->model, y->input)) &&
+               !strcmp(sessrec_model_item_id(a->model, x->target), sessrec_model_item_id(b->model, y->target));
+    }
+    return same;
+}
+
+// The rows of one metric: both models, what B has more, and how likely a difference as large is by chance.
+static int compare_metric(const char *name, ranking r[2], const double *a, const double *b, int is_mrr) {
+    const int32_t cutoffs = r[0].report.cutoffs;
+    double more[SESSREC_MAX_CUTOFFS], p[SESSREC_MAX_CUTOFFS];
+    char title[16];
+    for (int32_t c = 0; c < cutoffs; ++c) {
+        sessrec_signed_ranks test;
+        for (int m = 0; m < 2; ++m)
+            for (int64_t i = 0; i < r[m].events; ++i) {
+                const double rank = r[m].event[i].rank;
+                r[m].gain[i] = rank > r[m].report.cutoff[c] ? 0 : is_mrr ? 1 / rank : 1;
+            }
+        sessrec_result result = sessrec_wilcoxon(r[0].gain, r[1].gain, r[0].events, NULL, &test);
+        if (result != SESSREC_OK) return fail(EXIT_DATA, "%s", sessrec_result_text(result));
+        more[c] = b[c] - a[c];
+        p[c] = test.p;
+    }
+    snprintf(title, sizeof title, "%s A", name);
+    print_metric(title, cutoffs, a);
+    snprintf(title, sizeof title, "%s B", name);
+    print_metric(title, cutoffs, b);
+    print_metric("  B - A", cutoffs, more);
+    printf("%-9s", "  p");
+    for (int32_t c = 0; c < cutoffs; ++c) printf("%9.2g", p[c]);
+    putchar('\n');
+    return 0;
+}
+
+static int run_compare(const settings *s, ranking r[2], sessrec_dataset **log, sessrec_dataset **history) {
+    char events[32], sessions[32];
+    int status = load_log(s->input[2], &s->format, given(s, "--user"), log);
+    if (!status && s->history) status = load_log(s->history, &s->format, given(s, "--user"), history);
+    for (int m = 0; m < 2 && !status; ++m) status = rank_events(s, s->input[m], *history, *log, &r[m]);
+    if (!status && !same_events(&r[0], &r[1]))
+        status = fail(EXIT_DATA, "%s and %s know other items of %s: their events cannot be compared one by one", s->input[0], s->input[1],
+                      s->input[2]);
+    if (status) return status;
+    print_cutoffs(&r[0].report);
+    status = compare_metric("Recall", r, r[0].report.all.recall, r[1].report.all.recall, 0);
+    if (!status) status = compare_metric("MRR", r, r[0].report.all.mrr, r[1].report.all.mrr, 1);
+    printf("%s events of %s sessions; p: Wilcoxon's signed-rank test of the events, two-sided\n", grouped(r[0].events, events),
+           grouped(r[0].report.sessions, sessions));
+    return status;
+}
+
+static int command_compare(settings *s) {
+    sessrec_dataset *log = NULL, *history = NULL;
+    ranking r[2];
+    memset(r, 0, sizeof r);
+    int status = run_compare(s, r, &log, &history);
+    for (int m = 0; m < 2; ++m) {
+        sessrec_model_destroy(r[m].model);
+        free(r[m].event);
+        free(r[m].gain);
+    }
+    sessrec_dataset_destroy(history);
+    sessrec_dataset_destroy(log);
     return status;
 }
 
@@ -1251,6 +1400,9 @@ static const command commands[] = {
      "With --from the shape of the network is that of the model. Ctrl-C stops the run; no model is written then.", 1, command_train},
     {EVALUATE, "evaluate", "MODEL LOG [options]", "how good a model is on a log",
      "After each click of a session all items are ranked; the figures say where the item clicked next stood.", 2, command_evaluate},
+    {COMPARE, "compare", "MODEL_A MODEL_B LOG [options]", "which of two models is better, and whether by more than chance",
+     "Both models rank the same events. B - A is what the second has more; p is the probability of a difference as large or larger if\n"
+     "both were equally good, by Wilcoxon's signed-rank test.", 3, command_compare},
     {RECOMMEND, "recommend", "MODEL [-k 20]", "clicks on stdin, recommendations on stdout",
      "Reads clicks, one SESSION<tab>ITEM a line, and answers each with a line: the session and the recommended items,\n"
      "best first, with tabs between. Before the first known item the most popular ones are recommended.", 1, command_recommend},

@@ -1200,6 +1200,34 @@ static float *prefix_scores(golden_case *c, const replay *r, const golden_tensor
     return scores;
 }
 
+// PPOP: each prefix after the training history of its user, whose counts alone are what is scored before the first click.
+static void check_personal_pop(golden_case *c, const sessrec_dataset *log, const golden_tensor *prefix, int32_t items) {
+    const sessrec_log_view view = sessrec_dataset_view(log);
+    const int64_t prefixes = prefix->dim[0], length = prefix->count / prefixes;
+    const int32_t *item = integers(c, prefix, -1, items - 1);
+    const golden_tensor *user = need_sized(c, "prefix_user", prefixes), *pop = need_sized(c, "pop", items);
+    float *history = take_floats(c, prefixes * items), *full = take_floats(c, prefixes * items);
+    replay *r = new_replay(c);
+    begin_replay(c, r, sessrec_scorer_ppop(log, NULL, &r->scorer));
+    void *known = take_aligned(c, r->scorer.user_bytes);
+    for (int64_t p = 0; p < prefixes; ++p) {
+        r->scorer.begin_user(r->scorer.self, known);
+        for (int32_t s = 0; s < view.sessions; ++s) {
+            if ((double)number_of(sessrec_dataset_user_id(log, view.session_user[s])) != user->data[p]) continue;
+            r->scorer.begin(r->scorer.self, r->state, known);
+            for (int64_t e = view.session_begin[s]; e < view.session_begin[s + 1]; ++e) replay_click(r, view.item[e]);
+            r->scorer.end(r->scorer.self, r->state, known, r->scratch);
+        }
+        r->scorer.begin(r->scorer.self, r->state, known);
+        replay_scores(r, history + p * items);
+        for (int32_t i = 0; i < items; ++i) history[p * items + i] -= (float)pop->data[i];
+        for (int64_t i = p * length; i < (p + 1) * length && item[i] >= 0; ++i) replay_click(r, item[i]);
+        replay_scores(r, full + p * items);
+    }
+    compare_tensor(c, SINGLE, "ppop_history", history, prefixes * items);
+    compare_tensor(c, SINGLE, "ppop_full", full, prefixes * items);
+}
+
 static void run_pop(golden_case *c) {
     const sessrec_dataset *log = make_log(c, "log");
     const golden_tensor *prefix = need(c, "prefix");
@@ -1211,6 +1239,37 @@ static void run_pop(golden_case *c) {
     const float *scores = prefix_scores(c, pop, prefix, items);
     for (int64_t p = 0; p < prefix->dim[0]; ++p) compare_tensor(c, SINGLE, "pop", scores + p * items, items);
     compare_tensor(c, SINGLE, "spop", prefix_scores(c, s_pop, prefix, items), prefix->dim[0] * items);
+    check_personal_pop(c, log, prefix, items);
+}
+
+// Item-KNN uncut: the similarities are what one click scores. The file has 0 where the scorer has "not scored".
+static void check_neighbours(golden_case *c, const sessrec_dataset *log, sessrec_itemknn form, double lambda, const char *similarity,
+                             const char *scores) {
+    const golden_tensor *prefix = need(c, "prefix");
+    int32_t items = meta_count(c, "n_items");
+    int64_t prefixes = prefix->dim[0];
+    replay *knn = new_replay(c);
+    begin_replay(c, knn, sessrec_scorer_itemknn(log, form, items, lambda, NULL, &knn->scorer));
+    float *all = take_floats(c, (int64_t)items * items), *after = prefix_scores(c, knn, prefix, items);
+    for (int32_t i = 0; i < items; ++i) {
+        knn->scorer.begin(knn->scorer.self, knn->state, NULL);
+        replay_click(knn, i);
+        replay_scores(knn, all + (ptrdiff_t)i * items);
+    }
+    for (int64_t i = 0; i < (int64_t)items * items; ++i) all[i] = all[i] > -INFINITY ? all[i] : 0;
+    for (int64_t i = 0; i < prefixes * items; ++i) after[i] = after[i] > -INFINITY ? after[i] : 0;
+    compare_tensor(c, SINGLE, similarity, all, (int64_t)items * items);
+    if (scores) compare_tensor(c, SINGLE, scores, after, prefixes * items);
+}
+
+static void run_itemknn(golden_case *c) {
+    const sessrec_dataset *log = make_log(c, "log");
+    const double lambda = meta_number(c, "lambda");
+    check_items(c, log, "supp");
+    check_neighbours(c, log, SESSREC_ITEMKNN_SESSIONS, 0, "set_sim_lambda0", "set_scores_lambda0");
+    check_neighbours(c, log, SESSREC_ITEMKNN_SESSIONS, lambda, "set_sim_lambda", "set_scores_lambda");
+    check_neighbours(c, log, SESSREC_ITEMKNN_EVENTS, 0, "event_sim_lambda0_alpha05", NULL);
+    check_neighbours(c, log, SESSREC_ITEMKNN_EVENTS, lambda, "event_sim_lambda_alpha05", "event_scores_lambda_alpha05");
 }
 
 // ---- all cases ---------------------------------------------------------------------------------------------
@@ -1229,8 +1288,7 @@ static const family FAMILIES[] = {
     {"gru4rec_traj", NULL, run_trajectory, NULL},
     {"eval", NULL, run_eval, NULL},
     {"baselines", "spop", run_pop, NULL},
-    {"baselines", "ppop_full", NULL, "the library has no popularity within a user (PPOP)"},
-    {"baselines", "set_co", NULL, "the library has no item-to-item neighbours (Item-KNN)"},
+    {"baselines", "set_co", run_itemknn, NULL},
     {"baselines", "mc1", NULL, "the library has no Markov chains"},
     {"baselines", "sknn_sim", NULL, "the library has no session neighbours (S-KNN, V-SKNN)"},
     {"hrnn_traj", NULL, run_user_trajectory, NULL},

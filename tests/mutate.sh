@@ -70,7 +70,7 @@ mutate() {
 
 # Without a fault everything passes, or the rest means nothing.
 plant "$work/sound" || exit 2
-for program in golden test_batcher test_sampler test_trainer test_flaws test_stream test_log test_file; do
+for program in golden test_batcher test_sampler test_trainer test_flaws test_stream test_log test_file test_users test_eval test_baselines; do
     passes "$work/sound" "$program" || {
         cat "$work/sound/log"
         echo "mutate.sh: $program does not pass without any fault"
@@ -184,6 +184,15 @@ mutate 'a checkpoint without momentum' test_trainer \
 mutate 'the first session of a user begins from his state' 'golden test_flaws' \
     'return tr->config.user_hidden && tr->batch->session_start[row] && !tr->batch->user_start[row];' 'return tr->config.user_hidden && tr->batch->session_start[row] != 0;'
 
+mutate 'a user in an evaluation begins with the state of the one before' test_users \
+    '    scorer->begin_user(scorer->self, sessrec__eval_user(e, task, row));' '    ;'
+mutate 'a user whose row moves up leaves his state behind' test_users \
+    'if (e->by_user) memcpy(sessrec__eval_user(e, task, i),' 'if (0) memcpy(sessrec__eval_user(e, task, i),'
+mutate 'a user holds two slots' test_users \
+    'b->last_link[slot] = b->chain ? b->chain_begin[chain + 1] - 1 : chain;' 'b->last_link[slot] = b->chain ? b->chain_begin[chain + 1] : chain;'
+mutate 'the state of a user fits every model of its width' test_users \
+    'if (model != sessrec__user_model(user) || width' 'if (width'
+
 # ---- files ----
 mutate 'checksums of sections are not compared' 'test_trainer test_file' \
     '(size_t)section->bytes) == section->crc ? NULL' '(size_t)section->bytes) + 1 ? NULL'
@@ -213,6 +222,22 @@ mutate 'among equal scores the higher item comes first' test_stream \
     '(score_a == b->score && item_a < b->item)' '(score_a == b->score && item_a > b->item)'
 mutate 'the list takes the first k instead of the best' test_stream \
     ': sessrec__before(score, item, &top->entry[0]);' ': 0;'
+
+# ---- baselines and the signed-rank test ----
+mutate 'Item-KNN looks at the support of one item only' test_baselines \
+    'const double other = (double)(p->begin[j + 1] - p->begin[j]) + lambda;' 'const double other = support;'
+mutate 'an item is its own neighbour' 'golden test_baselines' \
+    'if (j != i && sessrec__top_admits(&nearest, j, score))' 'if (sessrec__top_admits(&nearest, j, score))'
+mutate 'a user forgets what he clicked' 'golden test_baselines' \
+    'memcpy(user, state, sizeof(sessrec__s_pop_state));' '(void)user;'
+mutate 'the signed ranks do without the correction for ties' test_eval \
+    '/ 24 - ties / 48);' '/ 24);'
+mutate 'the signed ranks do without the correction for continuity' test_eval \
+    'distance = fabs(excess) - 0.5;' 'distance = fabs(excess);'
+mutate 'the signed ranks count from 0' test_eval \
+    '((double)(i + 1 + end) / 2);' '((double)(i + end) / 2);'
+mutate 'merged groups forget how many events each has' test_eval \
+    'all.mrr[c] += groups[g].mrr[c] * events;' 'all.mrr[c] += groups[g].mrr[c];'
 wait
 
 i=0

@@ -117,6 +117,151 @@ static void popularity(void) {
     }
 }
 
+// Evaluates, and keeps the reciprocal rank of every event.
+typedef struct reciprocal_ranks {
+    int count;
+    double value[16];
+} reciprocal_ranks;
+static void keep_rank(void *user, const sessrec_event *event) {
+    reciprocal_ranks *ranks = (reciprocal_ranks *)user;
+    if (ranks->count < 16) ranks->value[ranks->count++] = 1 / event->rank;
+}
+static reciprocal_ranks evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log, const sessrec_dataset *history) {
+    reciprocal_ranks ranks = {0, {0}};
+    sessrec_eval_config config = sessrec_eval_config_default();
+    sessrec_report report;
+    config.history = history;
+    config.on_event = keep_rank;
+    config.on_event_user = &ranks;
+    CHECK_EQ(sessrec_evaluate_scorer(scorer, log, &config, &report, NULL), SESSREC_OK);
+    return ranks;
+}
+
+static void personal_popularity(void) {
+    static const char *const sessions[5] = {"aaaaab", "cb", "c", "cd", "dd"}, *const user[5] = {"ann", "bob", "bob", "bob", "eve"};
+    TEST("ppop counts the user's own clicks, those of eval.history first, and pop breaks ties") {
+        // Of bob, the history knows c 2, b 1, d 1 (his session of one click does not count). Support: a 5, c 3, d 3, b 2.
+        static const char *const test[3] = {"acb", "dad", "ab"}, *const test_user[3] = {"bob", "bob", "new"};
+        sessrec_dataset *log = letters_log(5, sessions, user), *later = letters_log(3, test, test_user);
+        sessrec_scorer ppop;
+        CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop), SESSREC_OK);
+        const reciprocal_ranks ranks = evaluate_scorer(&ppop, later, log);
+        // bob, a > c: c 2 is first. ac > b: c 3; a, b, d 1 each, and pop puts a, d, b in this order: 4.
+        // then c 3, b 2, a 1, d 1: d > a: c, b, d 2 each, d before b: a is 4. da > d: c 3, then a, d, b with 2 each: d 3.
+        // the new user, a > b: a 1, then c = d > b by pop: 4
+        static const double expected[5] = {1, 4, 4, 3, 4};
+        CHECK_EQ(ranks.count, 5);
+        for (int i = 0; i < 5; ++i) CHECK_NEAR(1 / ranks.value[i], expected[i], 1e-12);
+        sessrec_scorer_destroy(&ppop);
+        sessrec_dataset_destroy(log);
+        sessrec_dataset_destroy(later);
+    }
+    TEST("without users in the log ppop is s_pop") {
+        static const char *const test[2] = {"bbc", "cac"};
+        sessrec_dataset *log = letters_log(5, sessions, user), *later = letters_log(2, test, NULL);
+        sessrec_scorer ppop, s_pop;
+        CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
+        const reciprocal_ranks ranks = evaluate_scorer(&ppop, later, log), expected = evaluate_scorer(&s_pop, later, NULL);
+        CHECK_EQ(ranks.count, 4);
+        for (int i = 0; i < 4; ++i) CHECK_NEAR(ranks.value[i], expected.value[i], 0);
+        sessrec_scorer_destroy(&ppop);
+        sessrec_scorer_destroy(&s_pop);
+        sessrec_dataset_destroy(log);
+        sessrec_dataset_destroy(later);
+    }
+}
+
+// Item-KNN by the definition: for every pair of items, all events of the log.
+static double similarity(const sessrec_log_view *view, int32_t i, int32_t j, sessrec_itemknn form, double lambda) {
+    double together = 0, with_i = 0, with_j = 0;
+    for (int32_t s = 0; s < view->sessions; ++s) {
+        int of_i = 0, of_j = 0;
+        for (int64_t at = view->session_begin[s]; at < view->session_begin[s + 1]; ++at) {
+            of_i += view->item[at] == i;
+            of_j += view->item[at] == j;
+        }
+        const int events = form == SESSREC_ITEMKNN_EVENTS;
+        with_i += events ? of_i : of_i > 0;
+        with_j += events ? of_j : of_j > 0;
+        if (of_j) together += events ? of_i : of_i > 0;
+    }
+    return together / sqrt((with_i + lambda) * (with_j + lambda));
+}
+
+static void neighbours(void) {
+    TEST("itemknn scores the nearest neighbours of the last click by the formula, and nothing else (K3)") {
+        enum { ITEMS = 60 };
+        sessrec_dataset *log = random_log(80, ITEMS, 12);
+        const sessrec_log_view view = sessrec_dataset_view(log);
+        int wrong = 0, scored = 0, left_out = 0;
+        for (int kind = 0; kind < 6; ++kind) {
+            const sessrec_itemknn form = (sessrec_itemknn)(kind % 2);
+            const int32_t most = kind < 2 ? 1 : kind < 4 ? 7 : 65536;
+            const double lambda = kind < 4 ? 20 : 0;
+            sessrec_scorer knn;
+            CHECK_EQ(sessrec_scorer_itemknn(log, form, most, lambda, NULL, &knn), SESSREC_OK);
+            for (int32_t i = 0; i < ITEMS; ++i) {
+                const int32_t clicks[2] = {(i + 5) % ITEMS, i};
+                float scores[ITEMS];
+                scores_after(&knn, clicks, 2, scores);
+                for (int32_t j = 0; j < ITEMS; ++j) {
+                    const double exact = similarity(&view, i, j, form, lambda);
+                    int nearer = 0;  // partners that rank before j
+                    for (int32_t k = 0; k < ITEMS; ++k) {
+                        const float other = (float)similarity(&view, i, k, form, lambda);
+                        nearer += k != i && (other > (float)exact || (other >= (float)exact && k < j));
+                    }
+                    const int expected = j != i && exact > 0 && nearer < most;
+                    wrong += (scores[j] > -INFINITY) != expected;
+                    wrong += expected && fabs(scores[j] - exact) > 1e-6;
+                    scored += expected;
+                    left_out += exact > 0 && !expected && j != i;
+                }
+            }
+            sessrec_scorer_destroy(&knn);
+        }
+        CHECK_EQ(wrong, 0);
+        CHECK(scored > 1000 && left_out > 1000);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("before the first click, and after an item that was always alone, itemknn scores nothing") {
+        static const char *const sessions[2] = {"abba", "c"};
+        sessrec_dataset *log = letters_log(2, sessions, NULL);
+        sessrec_scorer knn;
+        CHECK_EQ(sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 10, 0, NULL, &knn), SESSREC_OK);
+        static const int32_t clicks[3] = {0, 2, 1};
+        float scores[3];
+        for (int n = 0; n <= 3; ++n) {
+            scores_after(&knn, clicks, n, scores);
+            CHECK_EQ(scores[0] > -INFINITY, n == 3);
+            CHECK_EQ(scores[1] > -INFINITY, n == 1);
+            CHECK_EQ(scores[2] > -INFINITY, 0);
+        }
+        sessrec_scorer_destroy(&knn);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("the log of a large shop takes itemknn no table of items times items") {
+        enum { ITEMS = 200000 };  // 4 * 10^10 pairs, 160 GB as floats
+        sessrec_dataset *log;
+        int failures = sessrec_dataset_create(NULL, &log) != SESSREC_OK;
+        for (int32_t i = 0; i < ITEMS; ++i) failures += sessrec_dataset_add_numbers(log, -1, i / 4, i, i) != SESSREC_OK;
+        failures += sessrec_dataset_finish(log, NULL) != SESSREC_OK;
+        CHECK_EQ(failures, 0);
+        sessrec_scorer knn;
+        CHECK_EQ(sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, &knn), SESSREC_OK);
+        static float scores[ITEMS];
+        static const int32_t last[1] = {ITEMS - 1};
+        int scored = 0;
+        scores_after(&knn, last, 1, scores);
+        for (int32_t i = 0; i < ITEMS; ++i) scored += scores[i] > -INFINITY;
+        CHECK_EQ(scored, 3);
+        CHECK_NEAR(scores[ITEMS - 4], 1 / 21.0, 1e-7);
+        sessrec_scorer_destroy(&knn);
+        sessrec_dataset_destroy(log);
+    }
+}
+
 static void model(void) {
     TEST("a score of the model has the same bits for any rows and any block") {
         enum { ITEMS = 150, ROWS = 37 };
@@ -170,9 +315,27 @@ static void errors(void) {
         memset(&scorer, 1, sizeof scorer);
         CHECK_EQ(sessrec_scorer_s_pop(NULL, NULL, &scorer), SESSREC_INVALID_ARGUMENT);
         CHECK(!scorer.self && !scorer.score);
+        memset(&scorer, 1, sizeof scorer);
+        CHECK_EQ(sessrec_scorer_ppop(NULL, NULL, &scorer), SESSREC_INVALID_ARGUMENT);
+        CHECK(!scorer.self && !scorer.score);
         CHECK_EQ(sessrec_scorer_pop(NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
         sessrec_scorer_destroy(&scorer);
         sessrec_scorer_destroy(NULL);
+    }
+    TEST("itemknn refuses other numbers and leaves the scorer empty") {
+        static const struct {
+            int form;
+            int32_t neighbours;
+            double lambda;
+        } wrong[7] = {{2, 5, 0}, {-1, 5, 0}, {0, 0, 0}, {0, 65537, 0}, {0, 5, -1}, {0, 5, 1e16}, {0, 5, NAN}};
+        sessrec_dataset *log = random_log(5, 9, 2);
+        for (int i = 0; i < 7; ++i) {
+            sessrec_scorer scorer;
+            CHECK_EQ(sessrec_scorer_itemknn(log, (sessrec_itemknn)wrong[i].form, wrong[i].neighbours, wrong[i].lambda, NULL, &scorer),
+                     SESSREC_INVALID_ARGUMENT);
+            CHECK(!scorer.self && !scorer.score);
+        }
+        sessrec_dataset_destroy(log);
     }
     TEST("a log without events has no popularity") {
         sessrec_dataset *log;
@@ -184,24 +347,31 @@ static void errors(void) {
     TEST("out of memory is an error at any request, and nothing leaks (R2)") {
         sessrec_dataset *log = random_log(20, 300, 2);
         sessrec_result result = SESSREC_OUT_OF_MEMORY;
-        int64_t n = 0;
-        for (; result && n < 40; ++n) {
-            counting_memory memory = {0, 0, n};
-            sessrec_allocator allocator = counting_allocator(&memory);
-            sessrec_scorer scorer;
-            result = sessrec_scorer_s_pop(log, &allocator, &scorer);
-            CHECK(result == SESSREC_OK || result == SESSREC_OUT_OF_MEMORY);
-            sessrec_scorer_destroy(&scorer);
-            CHECK_EQ(memory.blocks, 0);
+        int64_t n = 0, s_pop_requests = 0;
+        for (int knn = 0; knn < 2; ++knn, result = SESSREC_OUT_OF_MEMORY) {
+            for (n = 0; result && n < 40; ++n) {
+                counting_memory memory = {0, 0, n};
+                sessrec_allocator allocator = counting_allocator(&memory);
+                sessrec_scorer scorer;
+                result = knn ? sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 5, 20, &allocator, &scorer)
+                             : sessrec_scorer_s_pop(log, &allocator, &scorer);
+                CHECK(result == SESSREC_OK || result == SESSREC_OUT_OF_MEMORY);
+                sessrec_scorer_destroy(&scorer);
+                CHECK_EQ(memory.blocks, 0);
+            }
+            CHECK_EQ(result, SESSREC_OK);
+            if (!knn) s_pop_requests = n;
         }
-        CHECK_EQ(result, SESSREC_OK);
-        CHECK(n > 5);
+        CHECK(s_pop_requests > 5);
+        CHECK_EQ(n, s_pop_requests + 3);  // the working memory, the places of the neighbours, the neighbours
         sessrec_dataset_destroy(log);
     }
 }
 
 int main(void) {
     popularity();
+    personal_popularity();
+    neighbours();
     model();
     errors();
     return test_report("baselines");

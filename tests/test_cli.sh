@@ -99,7 +99,7 @@ make_log 2 40 >test.tsv
 
 it 'without arguments the program says what it can do'
 run; exits 0
-for c in demo train evaluate recommend split; do prints "sessrec $c "; done
+for c in demo train evaluate compare recommend split; do prints "sessrec $c "; done
 run help; exits 0; prints 'sessrec train '
 run --help; exits 0; prints 'sessrec train '
 
@@ -109,7 +109,7 @@ run --version; exits 0; prints '^sessrec [0-9]*\.[0-9]*\.[0-9]*$'
 it 'each command has a help that lists its options'
 run help train; exits 0; prints '--dropout-hidden'; prints '--resume'; cp out help
 run train --help; exits 0; check cmp out help
-for c in demo evaluate recommend split; do run help $c; exits 0; prints "usage: sessrec $c"; done
+for c in demo evaluate compare recommend split; do run help $c; exits 0; prints "usage: sessrec $c"; done
 
 it 'an unknown command or option is refused in one line'
 refuses "no command 'tarin'" tarin
@@ -317,7 +317,42 @@ check awk '$1 + 0 < last + 0 { exit 1 } { last = $1 } END { if (NR != 3) exit 1 
 
 it 'a breakdown and coverage are printed when asked for'
 run evaluate a.model test.tsv --breakdown --coverage; exits 0
-prints 'after clicks'; prints 'session length'; prints '^Coverage'
+prints 'after clicks'; prints 'session length'; prints '^Coverage'; prints '^recommendations 1-2: '; check_not grep -q '^earlier' out
+
+it 'with users the breakdown has their histories, in the JSON too; its parts have all events'
+awk -F '\t' 'NR == 1 { print "UserId\t" $0; next } !($1 in user) { user[$1] = "u" n++ % 5 } { print user[$1] "\t" $0 }' log.tsv >users.tsv
+awk -F '\t' 'NR == 1 { print "UserId\t" $0; next } !($1 in user) { user[$1] = "u" n++ % 7 } { print user[$1] "\t" $0 }' test.tsv >users_test.tsv
+run evaluate a.model users_test.tsv --history users.tsv --breakdown --cutoffs 5 --json parts.json; exits 0
+prints '^recommendations 3-4: '; prints '^earlier sessions 0-6: '; prints '^earlier sessions 7 or more: '; prints '^Precision'
+part="\"events\":[0-9]*,\"recall\":{\"5\":$number},\"mrr\":{\"5\":$number},\"precision\":{\"5\":$number}}"
+check grep -q "\"breakdown\":\[{\"of\":\"recommendations 1-2\",$part,.*{\"of\":\"earlier sessions 7 or more\",$part\]}}\$" parts.json
+tr '{' '\n' <parts.json | sed -n 's/.*"events":\([0-9]*\).*/\1/p' >counts
+check awk '{ n[NR] = $1 } END { exit !(NR == 6 && n[1] == n[2] + n[3] + n[4] && n[1] == n[5] + n[6] && n[5] > 0 && n[6] > 0) }' counts
+run evaluate a.model test.tsv --breakdown --json parts.json; exits 0
+check_not grep -q 'earlier sessions' parts.json
+
+# ---- compare ----
+
+it 'compare prints both models, the difference and how likely it is by chance'
+train log.tsv -o weak.model --epochs 1 --lr 0.0001; exits 0
+run compare weak.model ring.model test.tsv --cutoffs 1,5; exits 0
+prints '^Recall A '; prints '^Recall B '; prints '^MRR A '; prints '^MRR B '
+awk '$1 == "Recall" { r[$2] = $3 } $1 == "B" && !n++ { d = $4 } $1 == "p" && !m++ { p = $2 } END { print r["A"], r["B"], d, p }' out >compared
+check awk '{ e = $2 - $1 - $3; exit !($3 > 0 && e < 0.0002 && e > -0.0002 && $4 < 0.01) }' compared
+run evaluate ring.model test.tsv --cutoffs 1,5; cp out alone
+run compare weak.model ring.model test.tsv --cutoffs 1,5
+equal "$(awk '$1 == "MRR" && $2 == "B" { print $3, $4 }' out)" "$(awk '$1 == "MRR" { print $2, $3 }' alone)"
+
+it 'a model compared with itself differs by nothing, with p 1'
+run compare a.model a.model test.tsv; exits 0
+equal "$(awk '$1 == "p" || $1 == "B" { for (i = $1 == "p" ? 2 : 4; i <= NF; i++) print $1, $i + 0 }' out | sort -u | tr '\n' ';')" 'B 0;p 1;'
+
+it 'models that know other items are not compared'
+sed '/item-3/d' log.tsv >fewer.tsv
+train fewer.tsv -o fewer.model --epochs 1; exits 0
+fails 'a.model and fewer.model know other items of test.tsv' compare a.model fewer.model test.tsv
+fails 'no.model: ' compare a.model no.model test.tsv
+refuses 'an argument is missing' compare a.model test.tsv
 
 # ---- recommend ----
 

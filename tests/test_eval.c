@@ -428,6 +428,133 @@ static void groups(void) {
     }
 }
 
+static void merged_groups(void) {
+    table t = example_table();
+    TEST("merged groups have the averages over their events, the first two recommendations for one (Quadrana 2017)") {
+        static const char *const sessions[2] = {"abababababab", "ac"};  // a > b has rank 1, b > a rank 3, a > c rank 2
+        sessrec_dataset *log = letters_log(2, sessions, NULL);
+        sessrec_eval_config config = sessrec_eval_config_default();
+        config.cutoffs = 2;
+        config.cutoff[0] = 1, config.cutoff[1] = 2;
+        sessrec_report report = evaluate_table(&t, log, &config);
+        const sessrec_metrics begin = sessrec_metrics_merge(report.by_position, 2), middle = sessrec_metrics_merge(report.by_position + 2, 2),
+                              later = sessrec_metrics_merge(report.by_position + 4, 4);
+        CHECK_EQ(begin.events, 3);  // ranks 1 and 3 of the first session, 2 of the second
+        CHECK_NEAR(begin.recall[0], 1.0 / 3, 1e-15);
+        CHECK_NEAR(begin.recall[1], 2.0 / 3, 1e-15);
+        CHECK_NEAR(begin.mrr[1], (1 + 0.5) / 3, 1e-15);
+        CHECK_NEAR(begin.ndcg[1], (1 + 1 / log2(3)) / 3, 1e-15);
+        CHECK_NEAR(begin.precision[1], (0.5 + 0.5) / 3, 1e-15);
+        CHECK_EQ(middle.events, 2);
+        CHECK_NEAR(middle.mrr[1], 0.5, 1e-15);
+        CHECK_EQ(later.events, 7);
+        CHECK_NEAR(later.recall[1], 4.0 / 7, 1e-15);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("histories of up to six sessions are the first six groups, longer ones the rest") {
+        const char *sessions[9], *user[9];
+        for (int s = 0; s < 9; ++s) {
+            sessions[s] = s < 7 ? "ab" : "ac";  // the eighth session has seven before it
+            user[s] = "ann";
+        }
+        sessrec_dataset *log = letters_log(9, sessions, user);
+        sessrec_eval_config config = sessrec_eval_config_default();
+        sessrec_report report = evaluate_table(&t, log, &config);
+        const sessrec_metrics few = sessrec_metrics_merge(report.by_history, 6), many = sessrec_metrics_merge(report.by_history + 6, 2);
+        CHECK_EQ(few.events, 7);
+        CHECK_NEAR(few.mrr[3], 1, 0);
+        CHECK_EQ(many.events, 2);
+        CHECK_NEAR(many.mrr[3], 0.5, 0);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("groups without events merge to zeros") {
+        sessrec_metrics none[3];
+        memset(none, 0, sizeof none);
+        const sessrec_metrics merged = sessrec_metrics_merge(none, 3), nothing = sessrec_metrics_merge(none, 0);
+        CHECK(!memcmp(&merged, none, sizeof merged) && !memcmp(&nothing, none, sizeof nothing));
+    }
+}
+
+// ---- the signed-rank test ----------------------------------------------------------------------------------
+
+static sessrec_signed_ranks wilcoxon(const double *a, const double *b, int64_t n) {
+    sessrec_signed_ranks out;
+    CHECK_EQ(sessrec_wilcoxon(a, b, n, NULL, &out), SESSREC_OK);
+    return out;
+}
+
+// The expected numbers are those of scipy 1.17.1: wilcoxon(a, b, zero_method='wilcox', correction=True, method='asymptotic').
+static void signed_ranks(void) {
+    static const double a[10] = {125, 115, 130, 140, 140, 115, 140, 125, 140, 135}, b[10] = {110, 122, 125, 120, 140, 124, 123, 137, 135, 145};
+    TEST("a difference of 0 is dropped, two of equal magnitude share their ranks") {
+        const sessrec_signed_ranks out = wilcoxon(a, b, 10), turned = wilcoxon(b, a, 10);
+        CHECK_EQ(out.used, 9);
+        CHECK_NEAR(out.w, 18, 0);
+        CHECK_NEAR(out.z, 0.4742953333830018, 1e-14);
+        CHECK_NEAR(out.p, 0.6352893188352069, 1e-14);
+        CHECK_EQ(turned.used, 9);
+        CHECK_NEAR(turned.w, 18, 0);
+        CHECK_NEAR(turned.z, -out.z, 0);
+        CHECK_NEAR(turned.p, out.p, 0);
+    }
+    TEST("ties narrow the spread") {
+        static const double x[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, y[9] = {0.5, 2.25, 2.875, 3, 5, 4, 7.125, 5, 1};
+        const sessrec_signed_ranks out = wilcoxon(x, y, 9);
+        CHECK_EQ(out.used, 8);
+        CHECK_NEAR(out.w, 4.5, 0);
+        CHECK_NEAR(out.z, 1.8225990568052322, 1e-14);
+        CHECK_NEAR(out.p, 0.06836413860052828, 1e-14);
+    }
+    TEST("reciprocal ranks of two thousand events, many of them tied") {
+        static double x[2000], y[2000];
+        uint32_t seed = 12345;
+        for (int i = 0; i < 2000; ++i) {
+            x[i] = 1.0 / (1 + random_below(&seed, 20));
+            y[i] = 1.0 / (1 + (double)(random_bits(&seed) % 21));
+        }
+        const sessrec_signed_ranks out = wilcoxon(x, y, 2000);
+        CHECK_EQ(out.used, 1910);
+        CHECK_NEAR(out.w, 828237.5, 0);
+        CHECK_NEAR(out.z, 3.4955589474572655, 1e-12);
+        CHECK_NEAR(out.p, 0.00047306994660123116, 1e-12);
+    }
+    TEST("nothing to compare, or one difference, proves nothing") {
+        static const double x[1] = {1}, y[1] = {3};
+        const sessrec_signed_ranks none = wilcoxon(NULL, NULL, 0), same = wilcoxon(a, a, 10), one = wilcoxon(x, y, 1);
+        CHECK(none.used == 0 && same.used == 0 && one.used == 1);
+        CHECK_NEAR(none.p, 1, 0);
+        CHECK_NEAR(same.p, 1, 0);
+        CHECK_NEAR(same.z, 0, 0);
+        CHECK_NEAR(one.p, 1, 0);
+        CHECK_NEAR(one.w, 0, 0);
+    }
+    TEST("under chance alone p is below 0.05 in about one comparison of twenty") {
+        enum { TRIALS = 2000, EVENTS = 60 };
+        uint32_t seed = 4;
+        int below = 0;
+        for (int trial = 0; trial < TRIALS; ++trial) {
+            double x[EVENTS], y[EVENTS];
+            for (int i = 0; i < EVENTS; ++i) x[i] = 1.0 / (1 + random_below(&seed, 30)), y[i] = 1.0 / (1 + random_below(&seed, 30));
+            below += wilcoxon(x, y, EVENTS).p < 0.05;
+        }
+        CHECK_NEAR((double)below / TRIALS, 0.05, 0.015);  // the spread of such a share is 0.005
+    }
+    TEST("NaN, NULL and a failing allocator are errors") {
+        static const double bad[2] = {1, NAN};
+        sessrec_signed_ranks out;
+        counting_memory memory = {0, 0, 0};
+        sessrec_allocator allocator = counting_allocator(&memory);
+        CHECK_EQ(sessrec_wilcoxon(a, bad, 2, NULL, &out), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_wilcoxon(a, NULL, 2, NULL, &out), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_wilcoxon(a, b, -1, NULL, &out), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_wilcoxon(a, b, 2, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_wilcoxon(a, b, 10, &allocator, &out), SESSREC_OUT_OF_MEMORY);
+        memory.fail_from = -1;
+        CHECK_EQ(sessrec_wilcoxon(a, b, 10, &allocator, &out), SESSREC_OK);
+        CHECK_EQ(memory.blocks, 0);
+    }
+}
+
 static void coverage(void) {
     table t = example_table();
     static const char *const sessions[2] = {"ab", "bca"};  // after a: b c d a, after b: c a d b, after c: a b c d by their numbers
@@ -656,6 +783,8 @@ int main(void) {
     by_hand();
     users();
     groups();
+    merged_groups();
+    signed_ranks();
     coverage();
     invariance();
     errors();

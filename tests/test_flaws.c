@@ -1136,7 +1136,7 @@ static void users(void) {
 
 static void not_here(void) {
     static const char *const neighbours[2] = {"K1 weights never go negative, however long the session", "K2 the index holds training sessions only"};
-    for (int i = 0; i < 2; ++i) TEST(neighbours[i]) SKIP(neighbours[i], "there are no neighbour methods in this version");
+    for (int i = 0; i < 2; ++i) TEST(neighbours[i]) SKIP(neighbours[i], "neighbours are items here; there are no neighbours of sessions in this version");
 }
 
 int main(void) {
