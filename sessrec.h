@@ -2952,13 +2952,12 @@ static void sessrec__matmul_turned(const sessrec__kernels *k, int32_t rows, int3
 }
 
 // The row-wise part of the backward step: from d_h_new to the gradients of the gates before their activation, d_gates [B,4H] = dr, dz, dn
-// and, in the reset-after form, d(h Un + cn); then d_x and d_h. scratch [5H + D] a row.
+// and one more: d(r * h) (before) or d(h Un + cn) (after); then d_x. scratch [4H + D] a row.
 static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *h, const float *tape,
-                                       const float *d_h_new, float *d_x, float *d_h, float *d_gates, float *scratch) {
+                                       const float *d_h_new, float *d_x, float *d_gates, float *scratch) {
     const int32_t H = gru->hidden;
     const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
     const int after = gru->form == SESSREC_RESET_AFTER;
-    float *d_rh = scratch, *rest = scratch + (ptrdiff_t)rows * H;  // d_rh [B,H]: dL/d(r * h), reset-before
     for (int32_t i = 0; i < rows; ++i) {
         const float *r = tape + i * T, *z = r + H, *n = z + H, *extra = n + H, *hi = h + (ptrdiff_t)i * H, *up = d_h_new + (ptrdiff_t)i * H;
         float *dr = d_gates + i * T, *dz = dr + H, *dn = dz + H, *d_extra = dn + H;
@@ -2972,22 +2971,34 @@ static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_
         }
     }
     if (!after) {
-        sessrec__matmul_turned(k, rows, H, H, d_gates + 2 * H, T, gru->U + 2 * H, G, d_rh, H, 0, rest);
+        sessrec__matmul_turned(k, rows, H, H, d_gates + 2 * H, T, gru->U + 2 * H, G, d_gates + G, T, 0, scratch);
         for (int32_t i = 0; i < rows; ++i) {
-            const float *r = tape + i * T, *hi = h + (ptrdiff_t)i * H, *d = d_rh + (ptrdiff_t)i * H;
-            float *dr = d_gates + i * T;
-            for (int32_t j = 0; j < H; ++j) dr[j] = d[j] * hi[j] * r[j] * (1 - r[j]);
+            const float *r = tape + i * T, *hi = h + (ptrdiff_t)i * H;
+            float *dr = d_gates + i * T, *d_rh = dr + G;
+            for (int32_t j = 0; j < H; ++j) dr[j] = d_rh[j] * hi[j] * r[j] * (1 - r[j]);
         }
     }
-    if (d_x) sessrec__matmul_turned(k, rows, gru->input, 3 * H, d_gates, T, gru->W, G, d_x, gru->input, 0, rest);
-    if (!d_h) return;
-    for (int32_t i = 0; i < rows; ++i) {
-        const float *r = tape + i * T, *z = r + H, *up = d_h_new + (ptrdiff_t)i * H, *d = d_rh + (ptrdiff_t)i * H;
+    if (d_x) sessrec__matmul_turned(k, rows, gru->input, 3 * H, d_gates, T, gru->W, G, d_x, gru->input, 0, scratch);
+}
+
+// And dL/dh of the states that entered, in the rows row[0 .. count-1], or with NULL in all: d_h [count,H]. scratch [7H] a row.
+static void sessrec__gru_backward_states(const sessrec__kernels *k, const sessrec_gru *gru, int32_t count, const int32_t *row,
+                                         const float *tape, const float *d_h_new, const float *d_gates, float *d_h, float *scratch) {
+    const int32_t H = gru->hidden;
+    const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
+    const int after = gru->form == SESSREC_RESET_AFTER;
+    float *gathered = scratch;
+    if (row) scratch += count * T;
+    for (int32_t i = 0; i < count; ++i) {
+        const ptrdiff_t from = row ? row[i] : i;
+        const float *r = tape + from * T, *z = r + H, *up = d_h_new + from * H, *d_rh = d_gates + from * T + G;
         float *dh = d_h + (ptrdiff_t)i * H;
-        for (int32_t j = 0; j < H; ++j) dh[j] = up[j] * (1 - z[j]) + (after ? 0 : d[j] * r[j]);
+        for (int32_t j = 0; j < H; ++j) dh[j] = up[j] * (1 - z[j]) + (after ? 0 : d_rh[j] * r[j]);
+        if (row) memcpy(gathered + i * T, d_gates + from * T, (size_t)T * sizeof *gathered);
     }
-    sessrec__matmul_turned(k, rows, H, 2 * H, d_gates, T, gru->U, G, d_h, H, 1, rest);
-    if (after) sessrec__matmul_turned(k, rows, H, H, d_gates + G, T, gru->U + 2 * H, G, d_h, H, 1, rest);
+    if (row) d_gates = gathered;
+    sessrec__matmul_turned(k, count, H, 2 * H, d_gates, T, gru->U, G, d_h, H, 1, scratch);
+    if (after) sessrec__matmul_turned(k, count, H, H, d_gates + G, T, gru->U + 2 * H, G, d_h, H, 1, scratch);
 }
 
 // Rows first .. last-1 of dL/dW and dL/dU, summed over the B rows of the mini-batch: dW = x^T (dr dz dn), dU = h^T (dr dz), and for the
@@ -3022,8 +3033,9 @@ static void sessrec__gru_gradient_bias(const sessrec__kernels *k, const sessrec_
 SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, const float *tape,
                                       const float *d_h_new, float *d_x, float *d_h, const sessrec_gru_gradient *gradient, float *scratch) {
     const sessrec__kernels *k = sessrec__best_kernels();
-    float *d_gates = scratch;
-    sessrec__gru_backward_rows(k, gru, rows, h, tape, d_h_new, d_x, d_h, d_gates, scratch + (ptrdiff_t)rows * 4 * gru->hidden);
+    float *d_gates = scratch, *rest = scratch + (ptrdiff_t)rows * 4 * gru->hidden;
+    sessrec__gru_backward_rows(k, gru, rows, h, tape, d_h_new, d_x, d_gates, rest);
+    if (d_h) sessrec__gru_backward_states(k, gru, rows, NULL, tape, d_h_new, d_gates, d_h, rest);
     sessrec__gru_gradient_W(k, gru, 0, gru->input, rows, x, d_gates, gradient->W);
     sessrec__gru_gradient_U(k, gru, 0, gru->hidden, rows, h, tape, d_gates, gradient->U);
     sessrec__gru_gradient_bias(k, gru, rows, d_gates, gradient->b, gradient->c);
@@ -4959,8 +4971,9 @@ typedef struct sessrec__layer {
     float *mask;                // [B,H] hidden dropout: 0 or 1/(1-p); NULL without
     float *tape, *d_gates;      // [B,4H]
     float *d_out;               // [B,H] gradient of the layer's output
-    float *d_h;                 // [B,H] and of the state that entered; with a user-level GRU only, as are
-    float *begun, *begun_mask;  // [R,H] the states that begin sessions, before dropout, and their mask
+    // with a user-level GRU only, in the R rows in which the user's state begins a session:
+    float *d_h;                 // [R,H] gradient of the state that entered
+    float *begun, *begun_mask;  // [R,H] that state, before dropout, and its mask
     float *d_begun;             // [R,H] gradient before the tanh
 } sessrec__layer;
 
@@ -5280,7 +5293,7 @@ static uint64_t sessrec__scratch_part(const sessrec_config *c, int32_t D, int32_
              loss = 8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives);
     for (int32_t l = 0; l < c->layers; ++l)
         if ((uint64_t)c->hidden[l] > widest) widest = (uint64_t)c->hidden[l];
-    uint64_t backward = 6 * rows * widest;
+    uint64_t backward = 7 * rows * widest;  // the most: gates gathered [4H] and turned [2H], and what comes out of them [H]
     return ((loss > backward ? loss : backward) + 15) & ~(uint64_t)15;
 }
 
@@ -5533,8 +5546,10 @@ static void sessrec__backward_users(sessrec_trainer *tr, int32_t first, int32_t 
     for (int32_t l = 0; l < tr->config.layers; ++l) {
         const int32_t H = tr->config.hidden[l];
         sessrec__layer *layer = &tr->layer[l];
+        sessrec__gru_backward_states(tr->kernels, &model->gru[l], count, user->row + begin, layer->tape, layer->d_out, layer->d_gates,
+                                     layer->d_h + (ptrdiff_t)begin * H, scratch);
         for (int32_t r = begin; r < begin + count; ++r) {
-            const float *begun = layer->begun + (ptrdiff_t)r * H, *d_h = layer->d_h + (ptrdiff_t)user->row[r] * H;
+            const float *begun = layer->begun + (ptrdiff_t)r * H, *d_h = layer->d_h + (ptrdiff_t)r * H;
             float *d = layer->d_begun + (ptrdiff_t)r * H;
             for (int32_t j = 0; j < H; ++j) d[j] = d_h[j] * (1 - begun[j] * begun[j]);
             if (layer->begun_mask) sessrec__multiply(H, layer->begun_mask + (ptrdiff_t)r * H, d);
@@ -5542,12 +5557,15 @@ static void sessrec__backward_users(sessrec_trainer *tr, int32_t first, int32_t 
         sessrec__matmul_turned(tr->kernels, count, Hu, H, layer->d_begun + (ptrdiff_t)begin * H, H, model->init_W[l], H, user->d_c + at, Hu,
                                1, scratch);
     }
-    for (int32_t r = begin; r < begin + count && model->context; ++r)
-        sessrec__matmul_turned(tr->kernels, 1, Hu, sessrec__context_width(model),
-                               tr->layer[0].d_gates + (ptrdiff_t)user->row[r] * 4 * tr->config.hidden[0], 0, model->context,
-                               3 * (ptrdiff_t)tr->config.hidden[0], user->d_c + (ptrdiff_t)r * Hu, 0, 1, scratch);
+    if (model->context) {
+        const int32_t H = tr->config.hidden[0], width = sessrec__context_width(model);
+        for (int32_t r = 0; r < count; ++r)
+            memcpy(scratch + (ptrdiff_t)r * width, tr->layer[0].d_gates + (ptrdiff_t)user->row[begin + r] * 4 * H, (size_t)width * sizeof(float));
+        sessrec__matmul_turned(tr->kernels, count, Hu, width, scratch, width, model->context, 3 * (ptrdiff_t)H, user->d_c + at, Hu, 1,
+                               scratch + (ptrdiff_t)count * width);
+    }
     if (user->mask) sessrec__multiply(count * Hu, user->mask + at, user->d_c + at);
-    sessrec__gru_backward_rows(tr->kernels, &model->user, count, user->c + at, user->tape + 4 * at, user->d_c + at, NULL, NULL,
+    sessrec__gru_backward_rows(tr->kernels, &model->user, count, user->c + at, user->tape + 4 * at, user->d_c + at, NULL,
                                user->d_gates + 4 * at, scratch);
 }
 
@@ -5601,7 +5619,7 @@ static void sessrec__task_backward(void *context, int32_t index) {
                                                                 : tr->d_x + (ptrdiff_t)first * D;
         if (layer->mask) sessrec__multiply(rows * H, layer->mask + at, layer->d_out + at);
         sessrec__gru_backward_rows(tr->kernels, &tr->model->gru[l], rows, layer->h + at, layer->tape + 4 * at, layer->d_out + at, below,
-                                   layer->d_h ? layer->d_h + at : NULL, layer->d_gates + 4 * at, scratch);
+                                   layer->d_gates + 4 * at, scratch);
     }
     if (c->user_hidden) sessrec__backward_users(tr, first, rows, scratch);
     if (tr->input_mask && c->embedding != SESSREC_EMBEDDING_NONE)
