@@ -950,29 +950,28 @@ static int command_evaluate(settings *s) {
 // sessrec compare
 // ============================================================================================================
 
-// Every event of the log, as one model ranks it.
+// How one model ranks every event of the log.
 typedef struct ranking {
     sessrec_model *model;
     sessrec_report report;
-    sessrec_event *event;   // [report.events]
+    double *rank, *gain;    // [events] and what the event adds to the metric that is looked at
     int64_t events;
-    double *gain;           // [report.events] of each event in the metric that is looked at
 } ranking;
 
 static void on_event(void *user, const sessrec_event *event) {
     ranking *r = (ranking *)user;
-    r->event[r->events++] = *event;
+    r->rank[r->events++] = event->rank;
 }
 
 static int rank_events(const settings *s, const char *path, const sessrec_dataset *history, const sessrec_dataset *log, ranking *r) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_eval_config evaluation = s->evaluation;
-    const size_t most = (size_t)sessrec_dataset_view(log).events;
+    const size_t most = (size_t)sessrec_dataset_view(log).events + 1;
     int status = load_model(path, &r->model);
     if (status) return status;
-    r->event = (sessrec_event *)calloc(most + 1, sizeof *r->event);
-    r->gain = (double *)calloc(most + 1, sizeof *r->gain);
-    if (!r->event || !r->gain) return fail_memory();
+    r->rank = (double *)calloc(most, sizeof *r->rank);
+    r->gain = (double *)calloc(most, sizeof *r->gain);
+    if (!r->rank || !r->gain) return fail_memory();
     evaluation.history = history;
     evaluation.on_event = on_event;
     evaluation.on_event_user = r;
@@ -980,59 +979,50 @@ static int rank_events(const settings *s, const char *path, const sessrec_datase
     return result == SESSREC_OK ? 0 : fail_library(path, result, &err);
 }
 
-// Events can be paired only where both models know the same items.
-static int same_events(const ranking *a, const ranking *b) {
-    int same = a->events == b->events;
-    for (int64_t i = 0; same && i < a->events; ++i) {
-        const sessrec_event *x = &a->event[i], *y = &b->event[i];
-        same = x->session == y->session && !strcmp(sessrec_model_item_id(a->model, x->input), sessrec_model_item_id(b->model, y->input)) &&
-               !strcmp(sessrec_model_item_id(a->model, x->target), sessrec_model_item_id(b->model, y->target));
+// Only then are their events the same: those of unknown items are left out.
+static int know_the_same(const sessrec_dataset *log, const sessrec_model *a, const sessrec_model *b) {
+    for (int32_t i = sessrec_dataset_view(log).items - 1; i >= 0; --i) {
+        const char *id = sessrec_dataset_item_id(log, i);
+        if ((sessrec_model_find_item(a, id) < 0) != (sessrec_model_find_item(b, id) < 0)) return 0;
     }
-    return same;
+    return 1;
 }
 
 // The rows of one metric: both models, what B has more, and how likely a difference as large is by chance.
-static int compare_metric(const char *name, ranking r[2], const double *a, const double *b, int is_mrr) {
-    const int32_t cutoffs = r[0].report.cutoffs;
+static int compare_metric(const char *const *names, ranking *r, const double *a, const double *b, int is_mrr) {
+    const sessrec_report *report = &r->report;
     double more[SESSREC_MAX_CUTOFFS], p[SESSREC_MAX_CUTOFFS];
-    char title[16];
-    for (int32_t c = 0; c < cutoffs; ++c) {
+    for (int32_t c = 0; c < report->cutoffs; ++c) {
         sessrec_signed_ranks test;
-        for (int m = 0; m < 2; ++m)
-            for (int64_t i = 0; i < r[m].events; ++i) {
-                const double rank = r[m].event[i].rank;
-                r[m].gain[i] = rank > r[m].report.cutoff[c] ? 0 : is_mrr ? 1 / rank : 1;
-            }
-        sessrec_result result = sessrec_wilcoxon(r[0].gain, r[1].gain, r[0].events, NULL, &test);
-        if (result != SESSREC_OK) return fail(EXIT_DATA, "%s", sessrec_result_text(result));
+        for (ranking *each = r; each < r + 2; ++each)
+            for (int64_t i = 0; i < each->events; ++i)
+                each->gain[i] = each->rank[i] > report->cutoff[c] ? 0 : is_mrr ? 1 / each->rank[i] : 1;
+        if (sessrec_wilcoxon(r[0].gain, r[1].gain, r->events, NULL, &test) != SESSREC_OK) return fail_memory();
         more[c] = b[c] - a[c];
         p[c] = test.p;
     }
-    snprintf(title, sizeof title, "%s A", name);
-    print_metric(title, cutoffs, a);
-    snprintf(title, sizeof title, "%s B", name);
-    print_metric(title, cutoffs, b);
-    print_metric("  B - A", cutoffs, more);
+    print_metric(names[0], report->cutoffs, a);
+    print_metric(names[1], report->cutoffs, b);
+    print_metric("  B - A", report->cutoffs, more);
     printf("%-9s", "  p");
-    for (int32_t c = 0; c < cutoffs; ++c) printf("%9.2g", p[c]);
-    putchar('\n');
+    for (int32_t c = 0; c < report->cutoffs; ++c) printf("%9.2g%s", p[c], c + 1 < report->cutoffs ? "" : "\n");
     return 0;
 }
 
-static int run_compare(const settings *s, ranking r[2], sessrec_dataset **log, sessrec_dataset **history) {
-    char events[32], sessions[32];
-    int status = load_log(s->input[2], &s->format, given(s, "--user"), log);
+static int run_compare(const settings *s, ranking *r, sessrec_dataset **log, sessrec_dataset **history) {
+    static const char *const recall[2] = {"Recall A", "Recall B"}, *const mrr[2] = {"MRR A", "MRR B"};
+    const char *const *path = s->input;
+    char events[32];
+    int status = load_log(path[2], &s->format, given(s, "--user"), log);
     if (!status && s->history) status = load_log(s->history, &s->format, given(s, "--user"), history);
-    for (int m = 0; m < 2 && !status; ++m) status = rank_events(s, s->input[m], *history, *log, &r[m]);
-    if (!status && !same_events(&r[0], &r[1]))
-        status = fail(EXIT_DATA, "%s and %s know other items of %s: their events cannot be compared one by one", s->input[0], s->input[1],
-                      s->input[2]);
+    for (int m = 0; m < 2 && !status; ++m) status = rank_events(s, path[m], *history, *log, &r[m]);
+    if (!status && !know_the_same(*log, r[0].model, r[1].model))
+        status = fail(EXIT_DATA, "%s and %s know other items of %s: their events are not the same", path[0], path[1], path[2]);
     if (status) return status;
-    print_cutoffs(&r[0].report);
-    status = compare_metric("Recall", r, r[0].report.all.recall, r[1].report.all.recall, 0);
-    if (!status) status = compare_metric("MRR", r, r[0].report.all.mrr, r[1].report.all.mrr, 1);
-    printf("%s events of %s sessions; p: Wilcoxon's signed-rank test of the events, two-sided\n", grouped(r[0].events, events),
-           grouped(r[0].report.sessions, sessions));
+    print_cutoffs(&r->report);
+    status = compare_metric(recall, r, r[0].report.all.recall, r[1].report.all.recall, 0);
+    if (!status) status = compare_metric(mrr, r, r[0].report.all.mrr, r[1].report.all.mrr, 1);
+    printf("%s events; p: Wilcoxon's signed-rank test over events, two-sided\n", grouped(r->events, events));
     return status;
 }
 
@@ -1043,7 +1033,7 @@ static int command_compare(settings *s) {
     int status = run_compare(s, r, &log, &history);
     for (int m = 0; m < 2; ++m) {
         sessrec_model_destroy(r[m].model);
-        free(r[m].event);
+        free(r[m].rank);
         free(r[m].gain);
     }
     sessrec_dataset_destroy(history);
