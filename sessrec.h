@@ -699,7 +699,7 @@ typedef struct sessrec_eval_config {
     int32_t cutoffs;                            // how many; default 4
     int32_t cutoff[SESSREC_MAX_CUTOFFS];        // k >= 1; default 1, 5, 10, 20
     int32_t coverage;                           // 1: also fill report.coverage; costs a top-k list an event, k <= 65536. Default 0
-    int32_t batch_size;                         // sessions scored side by side; changes speed only. Default 64
+    int32_t batch_size;                         // sessions scored side by side; changes speed only. Default 128
     int32_t threads;                            // 0 (default): one for each processor
     sessrec_jobs jobs;
     sessrec_allocator allocator;
@@ -1745,6 +1745,7 @@ SESSREC__INLINE float sessrec__plain_max(float a, float b) {
 }  // of a NaN and another the second, as the processors do
 SESSREC__INLINE float sessrec__plain_min(float a, float b) { return a < b ? a : b; }
 SESSREC__INLINE float sessrec__plain_less(float a, float b, float x, float y) { return a < b ? x : y; }
+SESSREC__INLINE float sessrec__plain_equal(float a, float b, float x, float y) { return a == b ? x : y; }
 // a first guess at 1 / sqrt(a) of a normal a > 0, within 3.5 %: half the exponent, negative, and a line for the rest
 SESSREC__INLINE float sessrec__plain_guess_rsqrt(float a) {
     uint32_t bits;
@@ -1796,6 +1797,9 @@ SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) { return
 SESSREC__WORD void sessrec__avx2_store(float *p, __m256 a) { _mm256_storeu_ps(p, a); }
 SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) { _mm256_maskstore_ps(p, sessrec__avx2_first(n), a); }
 SESSREC__WORD __m256 sessrec__avx2_gather(const float *p, int32_t stride) { return _mm256_i32gather_ps(p, sessrec__avx2_steps(stride), 4); }
+SESSREC__WORD __m256 sessrec__avx2_equal(__m256 a, __m256 b, __m256 x, __m256 y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
+}
 SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
     __m256 t[8];
     SESSREC__UNROLL for (int i = 0; i < 8; i += 2) {
@@ -1845,6 +1849,9 @@ SESSREC__WORD __m512 sessrec__avx512_gather(const float *p,
     const __m256 low = _mm256_i32gather_ps(p, lane, 4), high = _mm256_i32gather_ps(p + (ptrdiff_t)8 * stride, lane, 4);
     return _mm512_castpd_ps(
         _mm512_maskz_insertf64x4((__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
+}
+SESSREC__WORD __m512 sessrec__avx512_equal(__m512 a, __m512 b, __m512 x, __m512 y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x);
 }
 SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
     const __mmask16 all = sessrec__avx512_first(16);
@@ -1915,6 +1922,7 @@ typedef struct sessrec__kernels {
     float (*max)(int32_t n, const float *x);
     float (*sum)(int32_t n, const float *x);
     float (*dot)(int32_t n, const float *a, const float *b);
+    void (*tally)(int32_t n, const float *x, float value, int32_t *higher, int32_t *equal);
     void (*update)(const sessrec__update *u, int32_t n);
 } sessrec__kernels;
 
@@ -1939,6 +1947,7 @@ typedef struct sessrec__kernels {
 #define sessrec__vmax SESSREC__K(max)
 #define sessrec__vmin SESSREC__K(min)
 #define sessrec__vless SESSREC__K(less)
+#define sessrec__vequal SESSREC__K(equal)
 #define sessrec__vsqrt SESSREC__K(sqrt)
 #define sessrec__vscale2 SESSREC__K(scale2)
 #define sessrec__vguess_rsqrt SESSREC__K(guess_rsqrt)
@@ -2232,6 +2241,33 @@ static SESSREC__TARGET float SESSREC__K(array_max)(int32_t n, const float *x) {
     return result;
 }
 
+// How many of n numbers are higher than a value and how many are equal to it. Each lane counts in ones, for at most 2^20 of them: exact.
+SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_t *higher, int32_t *equal) {
+    const sessrec__vec v = sessrec__vall(value), zero = sessrec__vall(0), one = sessrec__vall(1);
+    int32_t i = 0;
+    *higher = *equal = 0;
+    while (i + SESSREC__LANES <= n) {
+        const int32_t end = n - i > 1 << 20 ? i + (1 << 20) : n;
+        sessrec__vec above = zero, same = zero;
+        float lane[2][SESSREC__LANES];
+        for (; i + SESSREC__LANES <= end; i += SESSREC__LANES) {
+            const sessrec__vec a = sessrec__vload(x + i);
+            above = sessrec__vadd(above, sessrec__vless(v, a, one, zero));
+            same = sessrec__vadd(same, sessrec__vequal(v, a, one, zero));
+        }
+        sessrec__vstore(lane[0], above);
+        sessrec__vstore(lane[1], same);
+        for (int l = 0; l < SESSREC__LANES; ++l) {
+            *higher += (int32_t)lane[0][l];
+            *equal += (int32_t)lane[1][l];
+        }
+    }
+    for (; i < n; ++i) {
+        *higher += x[i] > value;
+        *equal += x[i] == value;
+    }
+}
+
 // ---- one row of an optimiser step; the formulas stand at >>optimisers ----
 #ifndef SESSREC_NO_TRAINING
 // 1 / sqrt(a) for a > 0, off by 2e-7 at most: from the guess y by a step of third order and one of second order, with e = 1 - a y^2:
@@ -2306,6 +2342,7 @@ static const sessrec__kernels SESSREC__K(table) = {
     SESSREC__K(array_max),
     SESSREC__K(array_sum),
     SESSREC__K(array_dot),
+    SESSREC__K(tally),
 #ifndef SESSREC_NO_TRAINING
     SESSREC__K(update)
 #else
@@ -2327,6 +2364,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #undef sessrec__vmax
 #undef sessrec__vmin
 #undef sessrec__vless
+#undef sessrec__vequal
 #undef sessrec__vsqrt
 #undef sessrec__vscale2
 #undef sessrec__vguess_rsqrt
@@ -6102,39 +6140,37 @@ static void sessrec__top_sort(sessrec__top *top) {
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-enum { SESSREC__SCORE_BLOCK = 512 };  // items scored at a time
+enum { SESSREC__SCORE_BLOCK = 480 };  // items scored at a time: whole strips of the matrix kernels
 
 typedef struct sessrec__tally {
     int32_t higher, equal;
 } sessrec__tally;
 
-static void sessrec__tally_add(sessrec__tally *tally, const float *scores, int32_t count, float value) {
-    int32_t higher = 0, equal = 0;
-    for (int32_t i = 0; i < count; ++i) {
-        higher += scores[i] > value;
-        equal += scores[i] == value;
-    }
+static void sessrec__tally_add(const sessrec__kernels *kernels, sessrec__tally *tally, const float *scores, int32_t count, float value) {
+    int32_t higher, equal;
+    kernels->tally(count, scores, value, &higher, &equal);
     tally->higher += higher;
     tally->equal += equal;
 }
 
 // Compares the target, which scores `value`, with items first .. first+count-1 except itself. A NaN target ranks behind all of them.
-static void sessrec__tally_block(sessrec__tally *tally, const float *scores, int32_t first, int32_t count, int32_t target, float value) {
+static void sessrec__tally_block(const sessrec__kernels *kernels, sessrec__tally *tally, const float *scores, int32_t first, int32_t count,
+                                 int32_t target, float value) {
     const int32_t at = target - first;
     const int inside = at >= 0 && at < count;
     if (value != value) {
         tally->higher += count - inside;
     } else if (!inside) {
-        sessrec__tally_add(tally, scores, count, value);
+        sessrec__tally_add(kernels, tally, scores, count, value);
     } else {
-        sessrec__tally_add(tally, scores, at, value);
-        sessrec__tally_add(tally, scores + at + 1, count - at - 1, value);
+        sessrec__tally_add(kernels, tally, scores, at, value);
+        sessrec__tally_add(kernels, tally, scores + at + 1, count - at - 1, value);
     }
 }
 
 SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher, int64_t *equal) {
     sessrec__tally tally = {0, 0};
-    sessrec__tally_block(&tally, scores, 0, items, target, scores[target]);
+    sessrec__tally_block(sessrec__best_kernels(), &tally, scores, 0, items, target, scores[target]);
     *higher = tally.higher;
     *equal = tally.equal;
 }
@@ -6242,7 +6278,7 @@ SESSREC_API sessrec_eval_config sessrec_eval_config_default(void) {
     c.ties = SESSREC_TIES_CONSERVATIVE;
     c.cutoffs = 4;
     memcpy(c.cutoff, cutoff, sizeof cutoff);
-    c.batch_size = 64;
+    c.batch_size = 128;
     return c;
 }
 
@@ -6296,6 +6332,7 @@ typedef struct sessrec__eval_task {
 } sessrec__eval_task;
 
 typedef struct sessrec__eval {
+    const sessrec__kernels *kernels;
     const sessrec_scorer *scorer;
     const sessrec_eval_config *config;
     const sessrec_dataset *log;
@@ -6484,7 +6521,7 @@ static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task
     e->scorer->score(e->scorer->self, task->rows, task->states, first, count, task->scores, task->scratch);
     for (int32_t i = 0; i < task->rows; ++i) {
         const float *scores = task->scores + (ptrdiff_t)i * count;
-        sessrec__tally_block(&e->tally[task->at[i]], scores, first, count, task->target[i], task->value[i]);
+        sessrec__tally_block(e->kernels, &e->tally[task->at[i]], scores, first, count, task->target[i], task->value[i]);
         for (int32_t j = 0; e->top && j < count; ++j)
             if (sessrec__top_admits(&task->list[i], first + j, scores[j])) sessrec__top_insert(&task->list[i], first + j, scores[j]);
     }
@@ -6635,6 +6672,7 @@ SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer,
 
     sessrec__eval evaluation;
     memset(&evaluation, 0, sizeof evaluation);
+    evaluation.kernels = sessrec__best_kernels();
     evaluation.scorer = scorer;
     evaluation.config = config;
     evaluation.log = log;
@@ -7066,7 +7104,6 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 // scores [rows,count] = H Wy^T + By, computed turned, as Wy H^T: then Wy is read as it lies in memory. Every score is the chain By_i, then
 // + Wy_ik h_k with k in order, as in the kernel `dots`, so the bits are the same for any number of rows, any block, and in a session.
 
-enum { SESSREC__SCORE_ITEMS = 64 };  // items of a product: their scores stay in the first-level cache until they are turned
 
 // Floats from one state to the next.
 static ptrdiff_t sessrec__model_stride(const sessrec_model *model) {
@@ -7079,9 +7116,7 @@ static int32_t sessrec__model_find(const void *self, const char *id) {
 
 static size_t sessrec__model_scratch(const void *self, int32_t rows) {
     const sessrec_model *model = (const sessrec_model *)self;
-    const uint64_t step = sessrec__step_scratch(model, rows),
-                   score = (uint64_t)rows * (uint64_t)(sessrec__last_width(model) + SESSREC__SCORE_ITEMS);
-    const uint64_t bytes = (step > score ? step : score) * sizeof(float);  // < 2^31 * 6 * 2^13 * 4
+    const uint64_t bytes = sessrec__step_scratch(model, rows) * sizeof(float);  // < 2^31 * 6 * 2^13 * 4
     return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
 }
 
@@ -7122,16 +7157,10 @@ static void sessrec__model_score(const void *self, int32_t rows, const void *sta
         kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, h, model->By + first, scores);
         return;
     }
-    float *h_turned = (float *)scratch, *turned = h_turned + (ptrdiff_t)L * rows;  // [L,rows] and [SCORE_ITEMS,rows]
-    kernels->transpose(rows, L, h, sessrec__model_stride(model), h_turned, rows);
-    for (int32_t done = 0, some; done < count; done += some) {
-        some = count - done < SESSREC__SCORE_ITEMS ? count - done : SESSREC__SCORE_ITEMS;
-        for (int32_t i = 0; i < some; ++i)
-            for (int32_t r = 0; r < rows; ++r) turned[(ptrdiff_t)i * rows + r] = model->By[first + done + i];
-        // not sessrec__matmul: a BLAS may give other bits for another number of rows
-        kernels->matmul(some, rows, L, model->Wy + (ptrdiff_t)(first + done) * L, L, 1, h_turned, rows, turned, rows, 1);
-        kernels->transpose(some, rows, turned, rows, scores + done, count);
-    }
+    (void)scratch;
+    for (int32_t r = 0; r < rows; ++r) memcpy(scores + (ptrdiff_t)r * count, model->By + first, (size_t)count * sizeof *scores);
+    // not sessrec__matmul_bt: a BLAS may give other bits for another number of rows
+    kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), model->Wy + (ptrdiff_t)first * L, L, scores, count);
 }
 
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out) {

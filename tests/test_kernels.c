@@ -270,6 +270,20 @@ static void reductions(const sessrec__kernels *k) {
         CHECK(k->max(17, x) == -4);
         CHECK(k->max(1, x) == -INFINITY);
     }
+    TEST(sentence(k->name, "tally counts the numbers above a value and those equal to it; NaN is neither")) {
+        uint32_t seed = 17;
+        for (int s = 0; s < SIZES; ++s) {
+            float x[MOST];
+            int32_t higher, equal, expected_higher = 0, expected_equal = 0;
+            for (int32_t i = 0; i < SIZE[s]; ++i) {
+                x[i] = i % 11 == 10 ? NAN : (float)(int)random_float(&seed, 3);  // many equal ones, zeros of both signs among them
+                expected_higher += x[i] > 0;
+                expected_equal += x[i] == 0;
+            }
+            k->tally(SIZE[s], x, 0, &higher, &equal);
+            CHECK(higher == expected_higher && equal == expected_equal);
+        }
+    }
     TEST(sentence(k->name, "a NaN reaches the sum and the dot product from any place")) {
         float x[50], one[50];
         for (int at = 0; at < 50; ++at) {
