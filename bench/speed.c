@@ -104,9 +104,30 @@ static void evaluation(const sessrec_model *model, const sessrec_dataset *log) {
     }
 }
 
+static volatile int64_t unread;  // so that no reading is left out
+
+// Seconds to read so many bytes, with eight sums that do not wait for each other.
+static double stream(const void *bytes, size_t size) {
+    double seconds[RUNS * 5];
+    for (int run = 0; run < RUNS * 5; ++run) {
+        const double start = sessrec__now();
+        int64_t sum[8] = {0};
+        for (const int64_t *at = (const int64_t *)bytes, *end = at + size / 64 * 8; at < end; at += 8)
+            for (int i = 0; i < 8; ++i) sum[i] += at[i];
+        for (int i = 0; i < 8; ++i) unread += sum[i];
+        seconds[run] = sessrec__now() - start;
+    }
+    return median(seconds, RUNS * 5);
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 // One click and the 20 best items, one thread.
-static void latency(const sessrec_model *model) {
-    enum { CLICKS = 2001 };
+static void latency(const sessrec_model *model, const char *how) {
+    enum { CLICKS = 5000 };
     static double seconds[CLICKS];
     static unsigned char memory[1 << 16];
     sessrec_session *session = NULL;
@@ -114,16 +135,29 @@ static void latency(const sessrec_model *model) {
     sessrec_recommendation best[20];
     uint64_t state = 2;
     int32_t count;
+    const int32_t items = sessrec_model_describe(model).items;
+    const int clicks = items > 100000 ? CLICKS / 5 : CLICKS;
     if (sessrec_session_init(model, 20, memory, sizeof memory, &session)) return;
-    for (int i = 0; i < CLICKS; ++i) {
+    for (int i = 0; i < clicks; ++i) {
         const double start = sessrec__now();
-        sessrec_session_click(session, (int32_t)zipf(&state, sessrec_model_describe(model).items));
+        sessrec_session_click(session, (int32_t)zipf(&state, items));
         sessrec_session_recommend(session, &query, best, &count, NULL);
         seconds[i] = sessrec__now() - start;
     }
-    const double p50 = median(seconds, CLICKS);  // which sorts them
-    printf("click and top 20, microseconds, L=100, one thread: p50 %.0f, p99 %.0f, p99.9 %.0f\n", 1e6 * p50, 1e6 * seconds[CLICKS * 99 / 100],
-           1e6 * seconds[CLICKS * 999 / 1000]);
+    qsort(seconds, (size_t)clicks, sizeof *seconds, compare_doubles);
+    printf("  %8d %-10s %8.0f %8.0f %8.0f", (int)items, how, 1e6 * seconds[clicks / 2], 1e6 * seconds[clicks * 99 / 100],
+           1e6 * seconds[clicks * 999 / 1000]);
+}
+
+// Ends the model. The bound: the time to read a byte for each weight of the output, in the same memory.
+static void streaming(sessrec_model *model) {
+    latency(model, "floats");
+    printf("\n");
+    if (sessrec_model_prepare(model) == SESSREC_OK) {
+        latency(model, "prepared");
+        printf("   reading a byte a weight: %.0f\n", 1e6 * stream(model->screen, (size_t)model->info.items * (size_t)model->info.hidden[0]));
+    }
+    sessrec_model_destroy(model);
 }
 
 int main(int argc, char **argv) {
@@ -136,11 +170,17 @@ int main(int argc, char **argv) {
     training(log);
     config.threads = 1;
     train(&config, log, 20, &model);
-    if (model) {
-        evaluation(model, log);
-        latency(model);
-    }
-    sessrec_model_destroy(model);
+    if (!model) return 1;
+    evaluation(model, log);
     sessrec_dataset_destroy(log);
-    return model ? 0 : 1;
+    printf("click and top 20, microseconds, L=100, one thread   p50      p99    p99.9\n");
+    static const int32_t sizes[2] = {3000, 1000000};
+    streaming(model);
+    for (int i = 0; i < 2; ++i) {
+        log = make_log(sizes[i]);
+        if (!log || train(&config, log, 20, &model) <= 0) return 1;
+        streaming(model);
+        sessrec_dataset_destroy(log);
+    }
+    return 0;
 }

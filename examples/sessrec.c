@@ -1021,6 +1021,7 @@ static int serve(const settings *s, const sessrec_model *model) {
 static int command_recommend(settings *s) {
     sessrec_model *model = NULL;
     int status = load_model(s->input[0], &model);
+    sessrec_model_prepare(model);  // without memory for it the answers are the same, and later
     if (!status) status = serve(s, model);
     sessrec_model_destroy(model);
     return status;

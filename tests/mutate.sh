@@ -211,6 +211,12 @@ mutate 'the reciprocal rank counts from 2' golden \
     'metrics->mrr[c] += 1 / rank;' 'metrics->mrr[c] += 1 / (rank + 1);'
 mutate 'among equal scores the higher item comes first' test_stream \
     '(score_a == b->score && item_a < b->item)' '(score_a == b->score && item_a > b->item)'
+mutate 'the screen forgets what the codes of a row leave out' test_stream \
+    'return (1 + q) * sessrec__root_above(rest /' 'return 0.9 * sessrec__root_above(rest /'
+mutate 'the screen forgets what the codes of a state leave out' test_stream \
+    ' + q * sessrec__root_above(whole);' ';'
+mutate 'the screen forgets what rounding adds' test_stream \
+    '+ eps * size + 1e-20)' '+ 1e-20)'
 mutate 'the list takes the first k instead of the best' test_stream \
     ': sessrec__before(score, item, &top->entry[0]);' ': 0;'
 wait
