@@ -529,6 +529,8 @@ typedef struct sessrec_log_format {
     int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is counted and skipped
     const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for training it further
     sessrec_allocator allocator;
+    int32_t threads;                // 0 (default): one for each processor. Any number gives the same log, and the same error
+    sessrec_jobs jobs;              // default: own threads
 } sessrec_log_format;
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void);
@@ -1343,14 +1345,19 @@ SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
 }
 
 // ============================================================================================================
-// >>hash   FNV-1a for ids, CRC-32C for files
+// >>hash   of ids
 // ============================================================================================================
 
 static SESSREC__UNUSED uint64_t sessrec__hash(uint64_t key, const void *bytes, size_t size) {
-    const unsigned char *at = (const unsigned char *)bytes;
-    uint64_t hash = 0xcbf29ce484222325u ^ key;
-    for (size_t i = 0; i < size; ++i) hash = (hash ^ at[i]) * 0x100000001b3u;
-    return sessrec__mix(hash);
+    const char *at = (const char *)bytes;
+    uint64_t hash = key ^ size, word;
+    for (; size > 8; size -= 8, at += 8) {
+        memcpy(&word, at, 8);
+        hash = sessrec__mix(hash ^ word);
+    }
+    word = 0;
+    for (size_t i = 0; i < size; ++i) word = word << 8 | (unsigned char)at[i];
+    return sessrec__mix(hash ^ word);
 }
 
 // Orders two ids by their bytes, as strcmp does, for texts that need no terminator.
@@ -1365,6 +1372,11 @@ static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, c
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
+typedef struct sessrec__slot {
+    uint32_t hash;              // of the text: its low bits are where the search begins
+    int32_t number;             // index + 1, 0 is empty
+} sessrec__slot;
+
 typedef struct sessrec__ids {
     sessrec_allocator memory;
     int32_t count;
@@ -1372,7 +1384,7 @@ typedef struct sessrec__ids {
     int64_t blob_used, blob_capacity;
     uint32_t *offset;           // [count] where each text begins, in units of one byte; the blob stays below 4 GiB
     int64_t offset_capacity;
-    int32_t *slot;              // [slots] index + 1, 0 is empty; slots is a power of two
+    sessrec__slot *slot;        // [slots] a power of two
     int64_t slots;
     uint64_t key;               // differs from run to run, so that nobody can make up ids that all want one slot; no result depends on it
 } sessrec__ids;
@@ -1384,10 +1396,16 @@ static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given)
     ids->key = sessrec__mix((uint64_t)(uintptr_t)ids);
 }
 
+static void sessrec__ids_forget_slots(sessrec__ids *ids) {
+    sessrec__free(&ids->memory, ids->slot);
+    ids->slot = NULL;
+    ids->slots = 0;
+}
+
 static void sessrec__ids_free(sessrec__ids *ids) {
     sessrec__free(&ids->memory, ids->blob);
     sessrec__free(&ids->memory, ids->offset);
-    sessrec__free(&ids->memory, ids->slot);
+    sessrec__ids_forget_slots(ids);
     sessrec__ids_init(ids, &ids->memory);
 }
 
@@ -1395,54 +1413,87 @@ SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t i
     return ids->blob + ids->offset[index];
 }
 
+SESSREC__INLINE uint32_t sessrec__ids_hash(const sessrec__ids *ids, const char *text, size_t size) {
+    return (uint32_t)sessrec__hash(ids->key, text, size);
+}
+
 // The slot that holds the text, or the empty one where it belongs.
-static int64_t sessrec__ids_slot(const sessrec__ids *ids, const char *text, size_t size) {
-    int64_t mask = ids->slots - 1, at = (int64_t)(sessrec__hash(ids->key, text, size) & (uint64_t)mask);
-    for (; ids->slot[at]; at = (at + 1) & mask) {  // ends: the table is at most half full
-        const char *known = sessrec__ids_text(ids, ids->slot[at] - 1);
+static sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const char *text, size_t size, uint32_t hash) {
+    const uint32_t mask = (uint32_t)(ids->slots - 1);  // slots <= 2^32: less than 2^31 ids
+    uint32_t at = hash & mask;
+    for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is at most half full
+        if (ids->slot[at].hash != hash) continue;
+        const char *known = sessrec__ids_text(ids, ids->slot[at].number - 1);
         if (!memcmp(known, text, size) && !known[size]) break;  // the blob has SESSREC_MAX_ID + 1 bytes of slack behind its last text
     }
-    return at;
+    return &ids->slot[at];
 }
 
 static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size_t size) {
     if (!ids->slots || size > SESSREC_MAX_ID) return -1;
-    return ids->slot[sessrec__ids_slot(ids, text, size)] - 1;
+    return sessrec__ids_slot(ids, text, size, sessrec__ids_hash(ids, text, size))->number - 1;
 }
 
-static int sessrec__ids_rehash(sessrec__ids *ids, int64_t slots) {
-    int32_t *old = ids->slot;
-    int32_t *fresh = (int32_t *)sessrec__alloc(&ids->memory, (uint64_t)slots, sizeof *fresh);
-    if (!fresh) return 0;
+static void sessrec__ids_place(sessrec__ids *ids, uint32_t hash, int32_t number) {
+    const uint32_t mask = (uint32_t)(ids->slots - 1);
+    uint32_t at = hash & mask;
+    while (ids->slot[at].number) at = (at + 1) & mask;
+    ids->slot[at].hash = hash;
+    ids->slot[at].number = number;
+}
+
+// Makes room for `more` ids of `bytes` together, ends included; the calls of intern for them then allocate nothing. Slots are made for all ids:
+// those that sessrec__ids_append added are found from then on.
+static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes) {
+    int64_t slots = ids->slots ? ids->slots : 256;
+    if (!sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more, sizeof *ids->offset) ||
+        !sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + bytes + SESSREC_MAX_ID + 1, 1))
+        return SESSREC_OUT_OF_MEMORY;
+    while (slots < 2 * (ids->count + more)) slots *= 2;
+    if (slots == ids->slots) return SESSREC_OK;
+    sessrec__slot *old = ids->slot;
+    const int64_t old_slots = ids->slots;
+    sessrec__slot *fresh = (sessrec__slot *)sessrec__alloc(&ids->memory, (uint64_t)slots, sizeof *fresh);
+    if (!fresh) return SESSREC_OUT_OF_MEMORY;
     ids->slot = fresh;
     ids->slots = slots;
-    for (int32_t i = 0; i < ids->count; ++i) {
+    for (int64_t i = 0; i < old_slots; ++i)
+        if (old[i].number) sessrec__ids_place(ids, old[i].hash, old[i].number);
+    for (int32_t i = 0; i < ids->count && !old_slots; ++i) {
         const char *text = sessrec__ids_text(ids, i);
-        ids->slot[sessrec__ids_slot(ids, text, strlen(text))] = i + 1;
+        sessrec__ids_place(ids, sessrec__ids_hash(ids, text, strlen(text)), i + 1);
     }
     sessrec__free(&ids->memory, old);
-    return 1;
+    return SESSREC_OK;
 }
 
-// The number of a text, given on first sight. Texts have no NUL inside and at most SESSREC_MAX_ID bytes (the caller checks).
-static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out) {
-    if ((int64_t)ids->count * 2 >= ids->slots && !sessrec__ids_rehash(ids, ids->slots ? ids->slots * 2 : 256)) return SESSREC_OUT_OF_MEMORY;
-    int64_t at = sessrec__ids_slot(ids, text, size);
-    if (ids->slot[at]) {
-        *out = ids->slot[at] - 1;
-        return SESSREC_OK;
-    }
+// Adds a text for which there is room in blob and offset.
+static sessrec_result sessrec__ids_push(sessrec__ids *ids, const char *text, size_t size) {
     if (ids->count == INT32_MAX - 1 || ids->blob_used > (int64_t)UINT32_MAX - 2 * SESSREC_MAX_ID) return SESSREC_TOO_LARGE;
-    if (!sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, (int64_t)ids->count + 1, sizeof *ids->offset) ||
-        !sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + 2 * (SESSREC_MAX_ID + 1), 1))
-        return SESSREC_OUT_OF_MEMORY;
     memcpy(ids->blob + ids->blob_used, text, size);
     ids->blob[ids->blob_used + (int64_t)size] = 0;
-    ids->offset[ids->count] = (uint32_t)ids->blob_used;
+    ids->offset[ids->count++] = (uint32_t)ids->blob_used;
     ids->blob_used += (int64_t)size + 1;
-    ids->slot[at] = ++ids->count;
-    *out = ids->count - 1;
     return SESSREC_OK;
+}
+
+// The number of a text of that hash, given on first sight, in a table that has room for it.
+static sessrec_result sessrec__ids_intern_hashed(sessrec__ids *ids, const char *text, size_t size, uint32_t hash, int32_t *out) {
+    sessrec__slot *slot = sessrec__ids_slot(ids, text, size, hash);
+    if (!slot->number) {
+        const sessrec_result result = sessrec__ids_push(ids, text, size);
+        if (result) return result;
+        slot->hash = hash;
+        slot->number = ids->count;
+    }
+    *out = slot->number - 1;
+    return SESSREC_OK;
+}
+
+// The same in any table. Texts have no NUL inside and at most SESSREC_MAX_ID bytes (the caller checks).
+static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out) {
+    const sessrec_result result = sessrec__ids_reserve(ids, 1, (int64_t)size + 1);
+    return result ? result : sessrec__ids_intern_hashed(ids, text, size, sessrec__ids_hash(ids, text, size), out);
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -3243,7 +3294,7 @@ typedef struct sessrec__rows {
     int32_t *session;   // [count] negative: the event is left out
 } sessrec__rows;
 
-enum { SESSREC__FIRST_ROWS = 256, SESSREC__MOST_ROWS = 65536 };
+enum { SESSREC__FIRST_ROWS = 256, SESSREC__MOST_ROWS = 65536, SESSREC__INSERTED = 16 };
 
 struct sessrec_dataset {
     sessrec_allocator memory;
@@ -3315,11 +3366,26 @@ static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result res
 
 // ---- grouping ----
 
-// Stable merge sort of times and what belongs to them; a single pass where they are in order already. The scratch arrays have count/2
-// elements.
+// Stable merge sort of times and what belongs to them, of a few by insertion; a single pass where they are in order already. The scratch arrays
+// have count/2 elements.
 static void sessrec__sort_by_time(double *time, int32_t *value, int64_t count, double *scratch_time, int32_t *scratch_value) {
     const int64_t half = count / 2;
-    if (count < 2) return;
+    int64_t ordered = 1;
+    while (ordered < count && time[ordered - 1] <= time[ordered]) ++ordered;
+    if (count <= SESSREC__INSERTED) {
+        for (; ordered < count; ++ordered) {
+            const double moving = time[ordered];
+            const int32_t its_value = value[ordered];
+            int64_t to = ordered;
+            for (; to > 0 && time[to - 1] > moving; --to) {
+                time[to] = time[to - 1];
+                value[to] = value[to - 1];
+            }
+            time[to] = moving;
+            value[to] = its_value;
+        }
+    }
+    if (ordered >= count) return;
     sessrec__sort_by_time(time, value, half, scratch_time, scratch_value);
     sessrec__sort_by_time(time + half, value + half, count - half, scratch_time, scratch_value);
     if (time[half - 1] <= time[half]) return;
@@ -3404,10 +3470,13 @@ static sessrec_result sessrec__group_events(sessrec__grouping *g, const sessrec_
     return SESSREC_OK;
 }
 
-// Copies an id to another table.
-static sessrec_result sessrec__copy_id(const sessrec__ids *from, int32_t index, sessrec__ids *to, int32_t *number) {
-    const char *text = sessrec__ids_text(from, index);
-    return sessrec__ids_intern(to, text, strlen(text), number);
+// Copies an id to the end of a table that does not have it.
+static sessrec_result sessrec__append_id(const sessrec__ids *from, int32_t index, sessrec__ids *to) {
+    const int64_t begin = from->offset[index], end = index + 1 < from->count ? from->offset[index + 1] : from->blob_used;
+    if (!sessrec__grow(&to->memory, (void **)&to->offset, &to->offset_capacity, (int64_t)to->count + 1, sizeof *to->offset) ||
+        !sessrec__grow(&to->memory, (void **)&to->blob, &to->blob_capacity, to->blob_used + 2 * (SESSREC_MAX_ID + 1), 1))
+        return SESSREC_OUT_OF_MEMORY;
+    return sessrec__ids_push(to, from->blob + begin, (size_t)(end - begin - 1));
 }
 
 // Copies the first `always` ids, and those whose number stands in value [count], to an empty table, in order; value gets their new numbers.
@@ -3417,8 +3486,11 @@ static sessrec_result sessrec__renumber(const sessrec__ids *from, int32_t always
     if (!number) return SESSREC_OUT_OF_MEMORY;
     for (int32_t i = 0; i < always; ++i) number[i] = 1;
     for (int64_t v = 0; v < count; ++v) number[value[v]] = 1;
-    for (int32_t i = 0; i < from->count && !result; ++i)
-        if (number[i]) result = sessrec__copy_id(from, i, to, &number[i]);
+    for (int32_t i = 0; i < from->count && !result; ++i) {
+        if (!number[i]) continue;
+        number[i] = to->count;
+        result = sessrec__append_id(from, i, to);
+    }
     for (int64_t v = 0; v < count && !result; ++v) value[v] = number[value[v]];
     sessrec__free(&to->memory, number);
     return result;
@@ -3426,7 +3498,8 @@ static sessrec_result sessrec__renumber(const sessrec__ids *from, int32_t always
 
 static sessrec_result sessrec__group_items(const sessrec_dataset *source, sessrec_dataset *log) {
     log->known_items = source->known_items;
-    const sessrec_result result = sessrec__renumber(&source->items, source->known_items, log->item, log->events, &log->items);
+    sessrec_result result = sessrec__renumber(&source->items, source->known_items, log->item, log->events, &log->items);
+    if (!result) result = sessrec__ids_reserve(&log->items, 0, 0);  // for sessrec_dataset_find_item
     if (result) return result;
     log->support = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)log->items.count, sizeof *log->support);
     if (!log->support) return SESSREC_OUT_OF_MEMORY;
@@ -3460,8 +3533,7 @@ static sessrec_result sessrec__group(const sessrec_dataset *source, const sessre
     if (!result) result = sessrec__group_events(&g, rows, log);
     if (!result) result = sessrec__group_items(source, log);
     if (!result && label_user) result = sessrec__group_users(&g, &source->users, label_user, log);
-    for (int32_t s = 0, number; s < g.sessions && !result; ++s)
-        result = sessrec__copy_id(names, g.order[s], &log->sessions, &number);  // ids are distinct: number == s
+    for (int32_t s = 0; s < g.sessions && !result; ++s) result = sessrec__append_id(names, g.order[s], &log->sessions);
     sessrec__free(memory, g.at);
     sessrec__free(memory, g.start);
     sessrec__free(memory, g.order);
@@ -3527,24 +3599,29 @@ static sessrec_result sessrec__note_user(sessrec_dataset *log, int32_t session, 
     return SESSREC_OK;
 }
 
-// Adds an event whose ids have been checked. An empty user is none.
-static sessrec_result sessrec__log_append(sessrec_dataset *log, sessrec__text user, sessrec__text session, sessrec__text item,
-                                          double time) {
-    int32_t item_number, session_number, user_number, sessions = log->sessions.count;
-    if (!log->events) log->has_users = user.size > 0;
-    if (log->has_users != (user.size > 0)) return SESSREC_INVALID_ARGUMENT;
+// Adds an event whose ids have numbers; user -1: none.
+static sessrec_result sessrec__append_event(sessrec_dataset *log, int32_t user, int32_t session, int is_new, int32_t item, double time) {
     if (!sessrec__rows_reserve(log)) return SESSREC_OUT_OF_MEMORY;
-    sessrec_result result = sessrec__ids_intern(&log->items, item.at, item.size, &item_number);
-    if (!result) result = sessrec__ids_intern(&log->sessions, session.at, session.size, &session_number);
-    if (!result && user.size) result = sessrec__ids_intern(&log->users, user.at, user.size, &user_number);
-    if (!result && user.size) result = sessrec__note_user(log, session_number, session_number == sessions, user_number, time);
+    const sessrec_result result = user >= 0 ? sessrec__note_user(log, session, is_new, user, time) : SESSREC_OK;
     if (result) return result;
     sessrec__rows *rows = log->last_rows;
     rows->time[rows->count] = time + 0.0;  // a negative zero becomes an ordinary one
-    rows->item[rows->count] = item_number;
-    rows->session[rows->count++] = session_number;
+    rows->item[rows->count] = item;
+    rows->session[rows->count++] = session;
     ++log->events;
     return SESSREC_OK;
+}
+
+// Adds an event whose ids have been checked. An empty user is none.
+static sessrec_result sessrec__log_append(sessrec_dataset *log, sessrec__text user, sessrec__text session, sessrec__text item,
+                                          double time) {
+    int32_t item_number, session_number, user_number = -1, sessions = log->sessions.count;
+    if (!log->events) log->has_users = user.size > 0;
+    if (log->has_users != (user.size > 0)) return SESSREC_INVALID_ARGUMENT;
+    sessrec_result result = sessrec__ids_intern(&log->items, item.at, item.size, &item_number);
+    if (!result) result = sessrec__ids_intern(&log->sessions, session.at, session.size, &session_number);
+    if (!result && user.size) result = sessrec__ids_intern(&log->users, user.at, user.size, &user_number);
+    return result ? result : sessrec__append_event(log, user_number, session_number, session_number == sessions, item_number, time);
 }
 
 // What is wrong with an id, NULL if nothing.
@@ -3620,15 +3697,16 @@ enum { SESSREC__MOST_DIGITS = 40 };  // of a number, those behind are taken as 0
 // text with room for 24 more bytes.
 static double sessrec__to_double(char *digits, int64_t exponent) {
     char power[24];
-    if (digits[0] != '-' && strlen(digits) <= 15 && exponent <= 0 && exponent >= -9) {  // nearly every time: both numbers are exact, so one division is right
-        double number = 0, divisor = 1;
-        for (; *digits; ++digits) number = 10 * number + (*digits - '0');
-        for (; exponent < 0; ++exponent) divisor *= 10;
-        return number / divisor;
-    }
     strcat(digits, "e");
     strcat(digits, sessrec__decimal(exponent, power));
     return strtod(digits, NULL);
+}
+
+// The double nearest to number / 10^places where both are exact as doubles, which one division then is too: places <= 22, number < 2^53.
+static double sessrec__decimal_fraction(int64_t number, int places) {
+    static const double power[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    return (double)number / power[places];
 }
 
 SESSREC__INLINE int sessrec__is_digit(char c) {
@@ -3707,7 +3785,24 @@ static int sessrec__parse_date(const char *at, const char *end, double *out) {
     }
     int64_t total = days * 86400 + clock - zone;
     for (int i = 0; i < places; ++i) total *= 10;  // below 2.6e11 * 10^7, which 64 bits hold
-    *out = sessrec__to_double(strcat(digits, sessrec__decimal(total + fraction, decimal)), -places);
+    total += fraction;
+    if (total > -((int64_t)1 << 53) && total < (int64_t)1 << 53) *out = sessrec__decimal_fraction(total, places);
+    else *out = sessrec__to_double(strcat(digits, sessrec__decimal(total, decimal)), -places);
+    return 1;
+}
+
+// digits[.digits], 15 digits at most: nearly every time
+static int sessrec__parse_short_number(const char *at, const char *end, double *out) {
+    int64_t number = 0;
+    const char *point = NULL;
+    if (end - at > 16 || at == end) return 0;
+    for (const char *digit = at; digit < end; ++digit) {
+        if (*digit == '.' && !point) point = digit;
+        else if (sessrec__is_digit(*digit)) number = 10 * number + (*digit - '0');
+        else return 0;
+    }
+    if (end - at - (point != NULL) > 15 || end - at == (point != NULL)) return 0;
+    *out = sessrec__decimal_fraction(number, point ? (int)(end - point - 1) : 0);
     return 1;
 }
 
@@ -3743,12 +3838,32 @@ static int sessrec__parse_number(const char *at, const char *end, double *out) {
 
 // ---- lines and fields ----
 
-enum { SESSREC__MAX_LINE = 1 << 20, SESSREC__READ_AHEAD = 1 << 16 };
+enum { SESSREC__MAX_LINE = 1 << 20, SESSREC__READ_AHEAD = 1 << 16, SESSREC__READ_AT_MOST = 1 << 20 };
 
 // What is looked at of a field: more than an id has, or a time that this library writes.
 enum { SESSREC__MAX_FIELD = 400 };
 
 enum { SESSREC__SESSION = 0, SESSREC__ITEM = 1, SESSREC__TIME = 2, SESSREC__USER = 3, SESSREC__ROLES = 4 };
+
+// A line that waits to be read, and what was found in it.
+typedef struct sessrec__parsed {
+    sessrec__text line;
+    int64_t number;                         // of the line
+    const char *at[SESSREC__ROLES];
+    uint8_t size[SESSREC__ROLES];
+    int plain;
+    uint32_t hash[SESSREC__ROLES];
+    int32_t id[SESSREC__ROLES];
+    double time;
+} sessrec__parsed;
+
+// Lines that were found and wait to be read.
+typedef struct sessrec__batch {
+    int32_t count, begin, end;              // lines; those that are being numbered
+    int64_t capacity;                       // grows with the log
+    sessrec__parsed *line;
+    sessrec_result numbered[SESSREC__ROLES];
+} sessrec__batch;
 
 // A log that is being read. Lines come from memory, or from a buffer that `refill` fills.
 typedef struct sessrec__reader {
@@ -3762,12 +3877,16 @@ typedef struct sessrec__reader {
     int64_t line;                   // number of the line read last
     const char *at, *end;           // what was not read yet
     int too_long;                   // the line read last, or now, is longer than SESSREC__MAX_LINE
+    sessrec__batch batch;
     int (*refill)(struct sessrec__reader *reader);  // more bytes behind `end`; 0: no more. NULL: none
     void *file;                     // for refill
     char *buffer;
     int64_t capacity;
     sessrec_result failed;          // why refill stopped
+    sessrec__pool pool;             // begun with the first full batch
 } sessrec__reader;
+
+static sessrec_result sessrec__read_batch(sessrec__reader *r);
 
 // What a row has for each role, at == NULL if nothing, and room for fields in quotes.
 typedef struct sessrec__row {
@@ -3835,6 +3954,7 @@ static const char *sessrec__cut_row(const sessrec__reader *r, sessrec__text line
 
 static int sessrec__parse_time(sessrec__text text, double *out) {
     const char *end = text.at + text.size;
+    if (sessrec__parse_short_number(text.at, end, out)) return 1;
     if (text.size > SESSREC__MAX_FIELD) return 0;
     return text.size >= 10 && text.at[4] == '-' ? sessrec__parse_date(text.at, end, out) : sessrec__parse_number(text.at, end, out);
 }
@@ -3961,14 +4081,142 @@ static sessrec_result sessrec__read_row(sessrec__reader *r, sessrec__text line) 
     return sessrec__log_append(r->log, row.field[SESSREC__USER], row.field[SESSREC__SESSION], row.field[SESSREC__ITEM], time);
 }
 
+// Lines are read in batches. Threads cut them into fields and parse times, each its part of the lines; then the ids are numbered in the order of the
+// lines, items, sessions and users side by side. So the log does not depend on the number of threads. A line that is not plain, because it has
+// quotes or cannot be read, is left to sessrec__read_row between what is before and behind it.
+
+enum { SESSREC__MOST_LINES = 4096, SESSREC__LINES_A_TASK = 256, SESSREC__LOOK_AHEAD = 16 };
+
+static sessrec__ids *sessrec__ids_of(sessrec_dataset *log, int role) {
+    return role == SESSREC__ITEM ? &log->items : role == SESSREC__SESSION ? &log->sessions : &log->users;
+}
+
+// Takes in a field for one role. Returns 0 if that cannot be.
+static int sessrec__parse_field(const sessrec__reader *r, int role, sessrec__text field, sessrec__parsed *row) {
+    if (role == SESSREC__TIME) return sessrec__parse_time(field, &row->time);
+    if (sessrec__id_problem(field)) return 0;
+    row->at[role] = field.at;
+    row->size[role] = (uint8_t)field.size;
+    row->hash[role] = sessrec__ids_hash(sessrec__ids_of(r->log, role), field.at, field.size);
+    return 1;
+}
+
+// Cuts a line and parses its time. Returns 0 if it is not plain.
+static int sessrec__parse_plain(const sessrec__reader *r, sessrec__parsed *row) {
+    const char *end = row->line.at + row->line.size;
+    int columns = 0;
+    for (const char *at = row->line.at; at; ++columns) {
+        if (at < end && *at == '"') return 0;
+        const char *next = at;
+        while (next < end && *next != r->separator) ++next;
+        sessrec__text field;
+        field.at = at;
+        field.size = (size_t)(next - at);
+        for (int role = 0; role < SESSREC__ROLES; ++role)
+            if (r->column[role] == columns && !sessrec__parse_field(r, role, field, row)) return 0;
+        at = next < end ? next + 1 : NULL;
+    }
+    for (int role = 0; role < SESSREC__ROLES; ++role)
+        if (r->column[role] >= columns) return 0;
+    return 1;
+}
+
+static void sessrec__parse_task(void *context, int32_t index) {
+    sessrec__reader *r = (sessrec__reader *)context;
+    const int32_t first = index * SESSREC__LINES_A_TASK, left = r->batch.count - first;
+    for (int32_t i = first; i < first + (left < SESSREC__LINES_A_TASK ? left : SESSREC__LINES_A_TASK); ++i)
+        r->batch.line[i].plain = sessrec__parse_plain(r, &r->batch.line[i]);
+}
+
+// Numbers the ids of one role, which have room. An id is often that of the line before; of other lines, the slots are fetched in time.
+static void sessrec__number_task(void *context, int32_t role) {
+    sessrec__reader *r = (sessrec__reader *)context;
+    sessrec__batch *batch = &r->batch;
+    if (role == SESSREC__TIME || r->column[role] < 0) return;
+    sessrec__ids *ids = sessrec__ids_of(r->log, role);
+    for (int32_t i = batch->begin; i < batch->end && !batch->numbered[role]; ++i) {
+        sessrec__parsed *row = &batch->line[i];
+        const sessrec__parsed *before = row - 1;
+        if (i + SESSREC__LOOK_AHEAD < batch->end) SESSREC__PREFETCH(&ids->slot[row[SESSREC__LOOK_AHEAD].hash[role] & (uint32_t)(ids->slots - 1)]);
+        if (i > batch->begin && before->hash[role] == row->hash[role] && before->size[role] == row->size[role] &&
+            !memcmp(before->at[role], row->at[role], row->size[role]))
+            row->id[role] = before->id[role];
+        else
+            batch->numbered[role] = sessrec__ids_intern_hashed(ids, row->at[role], row->size[role], row->hash[role], &row->id[role]);
+    }
+}
+
+// Adds the plain lines begin .. end-1 of the batch.
+static sessrec_result sessrec__read_plain(sessrec__reader *r) {
+    sessrec__batch *batch = &r->batch;
+    const int users = r->column[SESSREC__USER] >= 0;
+    int32_t sessions = r->log->sessions.count;
+    sessrec_result result = SESSREC_OK;
+    if (batch->begin == batch->end) return SESSREC_OK;
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        int64_t bytes = 0;
+        batch->numbered[role] = SESSREC_OK;
+        if (role == SESSREC__TIME || r->column[role] < 0) continue;
+        for (int32_t i = batch->begin; i < batch->end; ++i) bytes += batch->line[i].size[role] + 1;
+        if (!result) result = sessrec__ids_reserve(sessrec__ids_of(r->log, role), batch->end - batch->begin, bytes);
+    }
+    if (result) return result;
+    if (batch->end - batch->begin >= SESSREC__LINES_A_TASK) sessrec__pool_run(&r->pool, SESSREC__ROLES, sessrec__number_task, r);
+    else
+        for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__number_task(r, role);
+    for (int role = 0; role < SESSREC__ROLES && !result; ++role) result = batch->numbered[role];
+    if (!r->log->events) r->log->has_users = users;
+    for (int32_t i = batch->begin; i < batch->end && !result; ++i) {
+        const sessrec__parsed *row = &batch->line[i];
+        const int32_t session = row->id[SESSREC__SESSION];
+        const double time = r->column[SESSREC__TIME] < 0 ? (double)r->log->events : row->time;
+        result = sessrec__append_event(r->log, users ? row->id[SESSREC__USER] : -1, session, session == sessions, row->id[SESSREC__ITEM], time);
+        sessions += session == sessions;
+    }
+    return result;
+}
+
+// Reads the lines that wait. Small batches are no work for threads.
+static sessrec_result sessrec__read_batch(sessrec__reader *r) {
+    sessrec__batch *batch = &r->batch;
+    const int64_t line = r->line;
+    sessrec_result result = SESSREC_OK;
+    if (batch->count == SESSREC__MOST_LINES && !r->pool.threads) sessrec__pool_init(&r->pool, r->format.threads, &r->format.jobs);
+    sessrec__pool_run(&r->pool, (batch->count + SESSREC__LINES_A_TASK - 1) / SESSREC__LINES_A_TASK, sessrec__parse_task, r);
+    for (batch->begin = 0; batch->begin < batch->count && !result; batch->begin = batch->end + 1) {
+        for (batch->end = batch->begin; batch->end < batch->count && batch->line[batch->end].plain;) ++batch->end;
+        result = sessrec__read_plain(r);
+        if (result || batch->end == batch->count) continue;
+        r->line = batch->line[batch->end].number;
+        result = sessrec__read_row(r, batch->line[batch->end].line);
+    }
+    r->line = line;
+    batch->count = 0;
+    return result;
+}
+
 static sessrec_result sessrec__read_line(sessrec__reader *r, sessrec__text line) {
+    sessrec__batch *batch = &r->batch;
     sessrec_result result = SESSREC_OK;
     int is_header = 0;
-    if (r->too_long) return sessrec__bad_row(r, "line", line, "is longer than 1 MiB");
+    if (r->too_long) {
+        result = sessrec__read_batch(r);
+        return result ? result : sessrec__bad_row(r, "line", line, "is longer than 1 MiB");
+    }
     if (!line.size) return SESSREC_OK;
     if (!r->started) result = sessrec__start(r, line, &is_header);
     r->started = 1;
-    return result || is_header ? result : sessrec__read_row(r, line);
+    if (result || is_header) return result;
+    if (batch->count == batch->capacity) {
+        result = sessrec__read_batch(r);
+        if (!result && batch->capacity < SESSREC__MOST_LINES &&
+            !sessrec__grow(&r->log->memory, (void **)&batch->line, &batch->capacity, batch->capacity + 1, sizeof *batch->line))
+            result = SESSREC_OUT_OF_MEMORY;
+        if (result) return result;
+    }
+    batch->line[batch->count].line = line;
+    batch->line[batch->count++].number = r->line;
+    return SESSREC_OK;
 }
 
 // Checks the format, and lists its columns.
@@ -4026,7 +4274,10 @@ static sessrec_result sessrec__read_log(sessrec__reader *r, sessrec_dataset **ou
     sessrec_result result = SESSREC_OK;
     while (!result && sessrec__next_line(r, &line)) result = sessrec__read_line(r, line);
     if (!result) result = r->failed;
+    if (!result) result = sessrec__read_batch(r);
     if (!result && !r->started) result = sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
+    sessrec__pool_free(&r->pool);
+    sessrec__free(&r->log->memory, r->batch.line);
     sessrec__free(&r->log->memory, r->buffer);
     result = result ? sessrec__log_failed(r->err, result) : sessrec_dataset_finish(r->log, r->err);
     if (result) sessrec_dataset_destroy(r->log);
@@ -4051,10 +4302,13 @@ SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, 
 // Moves what is left to the front of the buffer and reads on behind it. Of a line that is too long, only the end is waited for.
 static int sessrec__refill(sessrec__reader *r) {
     size_t rest = (size_t)(r->end - r->at);
+    r->failed = sessrec__read_batch(r);  // its lines lie in the buffer
+    if (r->failed) return 0;
     r->too_long |= rest > SESSREC__MAX_LINE;
     if (r->too_long) rest = 0;
     if (rest) memmove(r->buffer, r->at, rest);
-    if (!sessrec__grow(&r->log->memory, (void **)&r->buffer, &r->capacity, (int64_t)rest + SESSREC__READ_AHEAD, 1)) {
+    const int64_t ahead = r->capacity < SESSREC__READ_AT_MOST / 2 ? r->capacity + SESSREC__READ_AHEAD : (int64_t)SESSREC__READ_AT_MOST;
+    if (!sessrec__grow(&r->log->memory, (void **)&r->buffer, &r->capacity, (int64_t)rest + ahead, 1)) {
         r->failed = SESSREC_OUT_OF_MEMORY;
         return 0;
     }
@@ -4327,7 +4581,8 @@ static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double i
         const int32_t s = label[e];
         if (e == log->session_begin[s]) {
             piece = 1;
-            result = sessrec__copy_id(&log->sessions, s, names, &label[e]);
+            const char *name = sessrec__ids_text(&log->sessions, s);
+            result = sessrec__ids_intern(names, name, strlen(name), &label[e]);
         } else if (log->time[e] - log->time[e - 1] > idle_seconds) {
             result = sessrec__name_piece(&log->sessions, names, sessrec__ids_text(&log->sessions, s), &piece);
         }
@@ -4343,9 +4598,11 @@ SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, doub
     int32_t *label = sessrec__log_labels(log), *piece_user = log->session_user ? sessrec__log_labels(log) : NULL;
     sessrec__ids_init(&names, &log->memory);
     sessrec_result result = label && (piece_user || !log->session_user) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    if (!result) result = sessrec__ids_reserve(&log->sessions, 0, 0);  // to see which names there are
     if (!result) result = sessrec__cut_sessions(log, idle_seconds, label, &names, piece_user);
     if (!result) result = sessrec__log_keep(log, label, &names, piece_user);
     else sessrec__free(&log->memory, label);
+    if (result) sessrec__ids_forget_slots(&log->sessions);
     sessrec__ids_free(&names);
     sessrec__free(&log->memory, piece_user);
     return result;

@@ -1,6 +1,7 @@
 // speed.c - how fast training, evaluation and recommendation are on this machine, at published settings and on a made-up log
 //
-//     speed [ITEMS]      37483 items unless given, Zipf popularity; prints medians of five runs, in one process
+//     speed [ITEMS [LOG]]      37483 items unless given, Zipf popularity; prints medians of five runs, in one process. LOG: a TSV file with
+//                              SessionId, ItemId, Time, of which the reading is measured, instead of the made-up log
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
@@ -104,6 +105,58 @@ static void evaluation(const sessrec_model *model, const sessrec_dataset *log) {
     }
 }
 
+// The same with pandas, in PYTHON or python3: reads, sorts by session and time, counts each session's events. 0: it is not there.
+static double pandas(const char *path) {
+    const char *python = getenv("PYTHON");
+    char command[2048];
+    double seconds = 0;
+    snprintf(command, sizeof command,
+             "'%s' - '%s' >speed_pandas.txt 2>speed_errors.txt <<'END'\n"
+             "import sys, time, pandas\n"
+             "best = 9e9\n"
+             "for run in range(5):\n"
+             "    start = time.perf_counter()\n"
+             "    log = pandas.read_csv(sys.argv[1], sep='\\t').sort_values(['SessionId', 'Time'])\n"
+             "    log.groupby('SessionId', sort=False).size()\n"
+             "    best = min(best, time.perf_counter() - start)\n"
+             "print(best)\nEND\n",
+             python ? python : "python3", path);
+    FILE *answer = system(command) == 0 ? fopen("speed_pandas.txt", "r") : NULL;
+    if (answer && fscanf(answer, "%lf", &seconds) != 1) seconds = 0;
+    if (answer) fclose(answer);
+    remove("speed_pandas.txt");
+    remove("speed_errors.txt");
+    return seconds;
+}
+
+// From a file to a log that is ready for training. The best of five: what else the machine does only makes it slower.
+static void reading(const sessrec_dataset *log, const char *given) {
+    const char *path = given ? given : "speed_log.tsv";
+    if (!given && sessrec_dataset_write(log, path, NULL)) return;
+    FILE *file = fopen(path, "rb");
+    if (!file) return;
+    fseek(file, 0, SEEK_END);
+    const double megabytes = (double)ftell(file) / 1e6, other = pandas(path);
+    fclose(file);
+    printf("log reading, MB/s, %.1f MB", megabytes);
+    sessrec_log_format format = sessrec_log_format_default();
+    for (format.threads = 1; format.threads <= 2; ++format.threads) {
+        double best = INFINITY;
+        for (int run = 0; run < RUNS; ++run) {
+            sessrec_dataset *read = NULL;
+            const double start = sessrec__now();
+            if (sessrec_dataset_load(path, &format, &read, NULL)) return;
+            const double seconds = sessrec__now() - start;
+            best = seconds < best ? seconds : best;
+            sessrec_dataset_destroy(read);
+        }
+        printf("  %d thread%s %.0f", (int)format.threads, format.threads > 1 ? "s" : "", megabytes / best);
+    }
+    if (other > 0) printf("  pandas %.0f\n", megabytes / other);
+    else printf("  (pandas skipped: PYTHON has none)\n");
+    if (!given) remove(path);
+}
+
 static volatile int64_t unread;  // so that no reading is left out
 
 // Seconds to read so many bytes, with eight sums that do not wait for each other.
@@ -167,6 +220,7 @@ int main(int argc, char **argv) {
     sessrec_model *model = NULL;
     if (!log) return 1;
     printf("%d items, kernels %s\n", (int)items, sessrec_simd());
+    reading(log, argc > 2 ? argv[2] : NULL);
     training(log);
     config.threads = 1;
     train(&config, log, 20, &model);
