@@ -193,6 +193,10 @@ mutate 'the filter goes round once' 'test_log test_flaws' \
     'while (v->rare_count || v->bad_count) {' 'if (v->rare_count || v->bad_count) {'
 mutate 'items at the limit of support are too rare' 'test_flaws test_log' \
     'if (v->support[i] < rule.min_support) v->rare' 'if (v->support[i] <= rule.min_support) v->rare'
+mutate 'every event of a batch counts as the first of its session' test_log \
+    'sessions += session == sessions;' ';'
+mutate 'a bad row is named by the last line of its batch' test_log \
+    'r->line = batch->line[batch->end].number;' ';'
 mutate 'a session that begins at the split is in neither part' 'test_log test_flaws' \
     ': start >= time ? SESSREC__SECOND' ': start > time ? SESSREC__SECOND'
 
