@@ -138,6 +138,7 @@
 //                           sessrec_wilcoxon for whether the better of two is better by more than chance
 // Ship                      sessrec_model_save, then sessrec_model_load or, from flash or a mapped file without a copy, sessrec_model_from_memory
 // Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end; _export to keep it between visits
+// Recommend faster          sessrec_model_prepare once, for a quarter more memory: the same recommendations in a fraction of the time
 // Know the visitors         a log with users, user_hidden = 100; a sessrec_user for each visitor: _begin a session from it, _fold the session into it
 // Write your own loop       sessrec_train is made of public functions: copy its body (the last function of this file) and change it
 // Write your own loss       loss.kind = CUSTOM and a callback
@@ -530,6 +531,8 @@ typedef struct sessrec_log_format {
     int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is counted and skipped
     const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for training it further
     sessrec_allocator allocator;
+    int32_t threads;                // 0 (default): one for each processor. Any number gives the same log, and the same error
+    sessrec_jobs jobs;              // default: own threads
 } sessrec_log_format;
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void);
@@ -647,6 +650,10 @@ SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t s
 SESSREC_API size_t sessrec_model_bytes(const sessrec_model *model);
 SESSREC_API sessrec_result sessrec_model_to_memory(const sessrec_model *model, void *bytes, size_t size);
 SESSREC_API void sessrec_model_destroy(sessrec_model *model);
+// Makes recommendations from the whole catalogue several times faster; they stay the same to the bit. A copy of "Wy" in bytes, a quarter
+// of its size, then tells which items cannot be among the best; only the others are scored. A model without it, for which there is no
+// room, works too. OUT_OF_MEMORY leaves the model as it was. Threads: one, before the model is shared.
+SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model);
 
 SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model);
 // Item ids in both directions; -1 and NULL for what is not there. The text lives as long as the model. Threads: shared.
@@ -1094,14 +1101,20 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #if defined(__GNUC__) || defined(__clang__)
 #  define SESSREC__INLINE static inline __attribute__((always_inline, unused))
 #  define SESSREC__UNUSED __attribute__((unused))
-#  define SESSREC__PREFETCH(address) __builtin_prefetch(address)
 #elif defined(_MSC_VER)
 #  define SESSREC__INLINE static __forceinline
 #  define SESSREC__UNUSED
-#  define SESSREC__PREFETCH(address) ((void)(address))
 #else
 #  define SESSREC__INLINE static inline
 #  define SESSREC__UNUSED
+#endif
+
+// Asks for a line of memory that will be read soon. Any address will do.
+#if defined(__GNUC__) || defined(__clang__)
+#  define SESSREC__PREFETCH(address) __builtin_prefetch((const void *)(address))
+#elif defined(SESSREC__X86)
+#  define SESSREC__PREFETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
+#else
 #  define SESSREC__PREFETCH(address) ((void)(address))
 #endif
 
@@ -1371,14 +1384,19 @@ SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
 }
 
 // ============================================================================================================
-// >>hash   FNV-1a for ids, CRC-32C for files
+// >>hash   of ids
 // ============================================================================================================
 
 static SESSREC__UNUSED uint64_t sessrec__hash(uint64_t key, const void *bytes, size_t size) {
-    const unsigned char *at = (const unsigned char *)bytes;
-    uint64_t hash = 0xcbf29ce484222325u ^ key;
-    for (size_t i = 0; i < size; ++i) hash = (hash ^ at[i]) * 0x100000001b3u;
-    return sessrec__mix(hash);
+    const char *at = (const char *)bytes;
+    uint64_t hash = key ^ size, word;
+    for (; size > 8; size -= 8, at += 8) {
+        memcpy(&word, at, 8);
+        hash = sessrec__mix(hash ^ word);
+    }
+    word = 0;
+    for (size_t i = 0; i < size; ++i) word = word << 8 | (unsigned char)at[i];
+    return sessrec__mix(hash ^ word);
 }
 
 // Orders two ids by their bytes, as strcmp does, for texts that need no terminator.
@@ -1393,6 +1411,11 @@ static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, c
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
+typedef struct sessrec__slot {
+    uint32_t hash;              // of the text: its low bits are where the search begins
+    int32_t number;             // index + 1, 0 is empty
+} sessrec__slot;
+
 typedef struct sessrec__ids {
     sessrec_allocator memory;
     int32_t count;
@@ -1400,7 +1423,7 @@ typedef struct sessrec__ids {
     int64_t blob_used, blob_capacity;
     uint32_t *offset;           // [count] where each text begins, in units of one byte; the blob stays below 4 GiB
     int64_t offset_capacity;
-    int32_t *slot;              // [slots] index + 1, 0 is empty; slots is a power of two
+    sessrec__slot *slot;        // [slots] a power of two
     int64_t slots;
     uint64_t key;               // differs from run to run, so that nobody can make up ids that all want one slot; no result depends on it
 } sessrec__ids;
@@ -1412,10 +1435,16 @@ static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given)
     ids->key = sessrec__mix((uint64_t)(uintptr_t)ids);
 }
 
+static void sessrec__ids_forget_slots(sessrec__ids *ids) {
+    sessrec__free(&ids->memory, ids->slot);
+    ids->slot = NULL;
+    ids->slots = 0;
+}
+
 static void sessrec__ids_free(sessrec__ids *ids) {
     sessrec__free(&ids->memory, ids->blob);
     sessrec__free(&ids->memory, ids->offset);
-    sessrec__free(&ids->memory, ids->slot);
+    sessrec__ids_forget_slots(ids);
     sessrec__ids_init(ids, &ids->memory);
 }
 
@@ -1423,54 +1452,87 @@ SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t i
     return ids->blob + ids->offset[index];
 }
 
+SESSREC__INLINE uint32_t sessrec__ids_hash(const sessrec__ids *ids, const char *text, size_t size) {
+    return (uint32_t)sessrec__hash(ids->key, text, size);
+}
+
 // The slot that holds the text, or the empty one where it belongs.
-static int64_t sessrec__ids_slot(const sessrec__ids *ids, const char *text, size_t size) {
-    int64_t mask = ids->slots - 1, at = (int64_t)(sessrec__hash(ids->key, text, size) & (uint64_t)mask);
-    for (; ids->slot[at]; at = (at + 1) & mask) {  // ends: the table is at most half full
-        const char *known = sessrec__ids_text(ids, ids->slot[at] - 1);
+static sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const char *text, size_t size, uint32_t hash) {
+    const uint32_t mask = (uint32_t)(ids->slots - 1);  // slots <= 2^32: less than 2^31 ids
+    uint32_t at = hash & mask;
+    for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is at most half full
+        if (ids->slot[at].hash != hash) continue;
+        const char *known = sessrec__ids_text(ids, ids->slot[at].number - 1);
         if (!memcmp(known, text, size) && !known[size]) break;  // the blob has SESSREC_MAX_ID + 1 bytes of slack behind its last text
     }
-    return at;
+    return &ids->slot[at];
 }
 
 static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size_t size) {
     if (!ids->slots || size > SESSREC_MAX_ID) return -1;
-    return ids->slot[sessrec__ids_slot(ids, text, size)] - 1;
+    return sessrec__ids_slot(ids, text, size, sessrec__ids_hash(ids, text, size))->number - 1;
 }
 
-static int sessrec__ids_rehash(sessrec__ids *ids, int64_t slots) {
-    int32_t *old = ids->slot;
-    int32_t *fresh = (int32_t *)sessrec__alloc(&ids->memory, (uint64_t)slots, sizeof *fresh);
-    if (!fresh) return 0;
+static void sessrec__ids_place(sessrec__ids *ids, uint32_t hash, int32_t number) {
+    const uint32_t mask = (uint32_t)(ids->slots - 1);
+    uint32_t at = hash & mask;
+    while (ids->slot[at].number) at = (at + 1) & mask;
+    ids->slot[at].hash = hash;
+    ids->slot[at].number = number;
+}
+
+// Makes room for `more` ids of `bytes` together, ends included; the calls of intern for them then allocate nothing. Slots are made for all ids:
+// those that sessrec__ids_append added are found from then on.
+static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes) {
+    int64_t slots = ids->slots ? ids->slots : 256;
+    if (!sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more, sizeof *ids->offset) ||
+        !sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + bytes + SESSREC_MAX_ID + 1, 1))
+        return SESSREC_OUT_OF_MEMORY;
+    while (slots < 2 * (ids->count + more)) slots *= 2;
+    if (slots == ids->slots) return SESSREC_OK;
+    sessrec__slot *old = ids->slot;
+    const int64_t old_slots = ids->slots;
+    sessrec__slot *fresh = (sessrec__slot *)sessrec__alloc(&ids->memory, (uint64_t)slots, sizeof *fresh);
+    if (!fresh) return SESSREC_OUT_OF_MEMORY;
     ids->slot = fresh;
     ids->slots = slots;
-    for (int32_t i = 0; i < ids->count; ++i) {
+    for (int64_t i = 0; i < old_slots; ++i)
+        if (old[i].number) sessrec__ids_place(ids, old[i].hash, old[i].number);
+    for (int32_t i = 0; i < ids->count && !old_slots; ++i) {
         const char *text = sessrec__ids_text(ids, i);
-        ids->slot[sessrec__ids_slot(ids, text, strlen(text))] = i + 1;
+        sessrec__ids_place(ids, sessrec__ids_hash(ids, text, strlen(text)), i + 1);
     }
     sessrec__free(&ids->memory, old);
-    return 1;
+    return SESSREC_OK;
 }
 
-// The number of a text, given on first sight. Texts have no NUL inside and at most SESSREC_MAX_ID bytes (the caller checks).
-static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out) {
-    if ((int64_t)ids->count * 2 >= ids->slots && !sessrec__ids_rehash(ids, ids->slots ? ids->slots * 2 : 256)) return SESSREC_OUT_OF_MEMORY;
-    int64_t at = sessrec__ids_slot(ids, text, size);
-    if (ids->slot[at]) {
-        *out = ids->slot[at] - 1;
-        return SESSREC_OK;
-    }
+// Adds a text for which there is room in blob and offset.
+static sessrec_result sessrec__ids_push(sessrec__ids *ids, const char *text, size_t size) {
     if (ids->count == INT32_MAX - 1 || ids->blob_used > (int64_t)UINT32_MAX - 2 * SESSREC_MAX_ID) return SESSREC_TOO_LARGE;
-    if (!sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, (int64_t)ids->count + 1, sizeof *ids->offset) ||
-        !sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + 2 * (SESSREC_MAX_ID + 1), 1))
-        return SESSREC_OUT_OF_MEMORY;
     memcpy(ids->blob + ids->blob_used, text, size);
     ids->blob[ids->blob_used + (int64_t)size] = 0;
-    ids->offset[ids->count] = (uint32_t)ids->blob_used;
+    ids->offset[ids->count++] = (uint32_t)ids->blob_used;
     ids->blob_used += (int64_t)size + 1;
-    ids->slot[at] = ++ids->count;
-    *out = ids->count - 1;
     return SESSREC_OK;
+}
+
+// The number of a text of that hash, given on first sight, in a table that has room for it.
+static sessrec_result sessrec__ids_intern_hashed(sessrec__ids *ids, const char *text, size_t size, uint32_t hash, int32_t *out) {
+    sessrec__slot *slot = sessrec__ids_slot(ids, text, size, hash);
+    if (!slot->number) {
+        const sessrec_result result = sessrec__ids_push(ids, text, size);
+        if (result) return result;
+        slot->hash = hash;
+        slot->number = ids->count;
+    }
+    *out = slot->number - 1;
+    return SESSREC_OK;
+}
+
+// The same in any table. Texts have no NUL inside and at most SESSREC_MAX_ID bytes (the caller checks).
+static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out) {
+    const sessrec_result result = sessrec__ids_reserve(ids, 1, (int64_t)size + 1);
+    return result ? result : sessrec__ids_intern_hashed(ids, text, size, sessrec__ids_hash(ids, text, size), out);
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -1757,6 +1819,11 @@ SESSREC__INLINE float sessrec__plain_guess_rsqrt(float a) {
 #ifndef SESSREC_NO_TRAINING
 SESSREC__INLINE float sessrec__plain_sqrt(float a) { return (float)sqrt(a); }  // of a float in double, then rounded: the same as sqrtf
 #endif
+SESSREC__INLINE int32_t sessrec__plain_none(void) { return 0; }
+// lane l: sum + x[2l] h[0] + x[2l + 1] h[1], in whole numbers
+SESSREC__INLINE int32_t sessrec__plain_pairs(const int8_t *x, const int16_t *h, int32_t sum) { return sum + x[0] * h[0] + x[1] * h[1]; }
+SESSREC__INLINE float sessrec__plain_floats(int32_t a) { return (float)a; }
+SESSREC__INLINE int sessrec__plain_any(float a, float b) { return !(a < b); }  // whether any lane has a >= b, or a NaN
 // p * 2^n, where n stands in the low bits of t = n + 1.5 * 2^23; p and the result are normal numbers
 SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
     uint32_t bits, shift;
@@ -1830,6 +1897,15 @@ SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) 
 SESSREC__WORD __m256 sessrec__avx2_guess_rsqrt(__m256 a) {
     return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(0x5f375a86), _mm256_srli_epi32(_mm256_castps_si256(a), 1)));
 }
+SESSREC__WORD __m256i sessrec__avx2_none(void) { return _mm256_setzero_si256(); }
+SESSREC__WORD __m256i sessrec__avx2_pairs(const int8_t *x, const int16_t *h, __m256i sum) {
+    int32_t pair;
+    memcpy(&pair, h, sizeof pair);
+    const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)x));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(wide, _mm256_set1_epi32(pair)));
+}
+SESSREC__WORD __m256 sessrec__avx2_floats(__m256i a) { return _mm256_cvtepi32_ps(a); }
+SESSREC__WORD int sessrec__avx2_any(__m256 a, __m256 b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
 SESSREC__WORD __m256 sessrec__avx2_scale2(__m256 p, __m256 t) {
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
 }
@@ -1888,6 +1964,15 @@ SESSREC__WORD __m512 sessrec__avx512_guess_rsqrt(__m512 a) {
     return _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(0x5f375a86),
                                                 _mm512_maskz_srli_epi32(sessrec__avx512_first(16), _mm512_castps_si512(a), 1)));
 }
+SESSREC__WORD __m512i sessrec__avx512_none(void) { return _mm512_setzero_si512(); }
+SESSREC__WORD __m512i sessrec__avx512_pairs(const int8_t *x, const int16_t *h, __m512i sum) {
+    int32_t pair;
+    memcpy(&pair, h, sizeof pair);
+    const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)x));
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(wide, _mm512_set1_epi32(pair)));
+}
+SESSREC__WORD __m512 sessrec__avx512_floats(__m512i a) { return _mm512_maskz_cvtepi32_ps(sessrec__avx512_first(16), a); }
+SESSREC__WORD int sessrec__avx512_any(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
 SESSREC__WORD __m512 sessrec__avx512_scale2(__m512 p, __m512 t) {
     return _mm512_castsi512_ps(
         _mm512_add_epi32(_mm512_castps_si512(p), _mm512_maskz_slli_epi32(sessrec__avx512_first(16), _mm512_castps_si512(t), 23)));
@@ -1902,6 +1987,14 @@ typedef struct sessrec__update {
     float correct1, correct2;   // Adam: 1 / (1 - beta^t)
 } sessrec__update;
 
+// What the kernel `screen` needs to know: the screen of a model, see >>streaming, and a hidden state.
+typedef struct sessrec__screen {
+    int32_t pairs;          // of codes in a row, the last filled up with 0
+    const int8_t *blocks;   // for each 16 items: codes [pairs,16,2], then in floats their steps [16] and their biases [16]
+    const int16_t *state;   // [2*pairs] codes of the hidden state
+    float step, radius;     // of the state's codes; what the codes may leave out, in steps of an item
+} sessrec__screen;
+
 // The kernels of one instruction set.
 typedef struct sessrec__kernels {
     const char *name;
@@ -1911,6 +2004,8 @@ typedef struct sessrec__kernels {
                       ptrdiff_t c_row);
     void (*transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y, ptrdiff_t y_row);
     void (*dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias, float *y);
+    void (*dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x, const float *h, const float *bias, float *y);
+    int32_t (*screen)(const sessrec__screen *s, int32_t first, int32_t count, float least, int32_t *out);
     void (*exp)(int32_t n, const float *x, float shift, float *y);
     void (*sigmoid)(int32_t n, const float *x, float *y);
     void (*tanh)(int32_t n, const float *x, float *y);
@@ -2109,10 +2204,61 @@ SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, pt
         sessrec__vstore(y + i, sum);
     }
     for (; i < rows; ++i) {
-        float sum = bias[i];
-        for (int32_t k = 0; k < width; ++k) sum = sessrec__fma(x[i * x_row + k], h[k], sum);
-        y[i] = sum;
+        sessrec__vec sum = sessrec__vall(bias[i]);  // the same number in all lanes
+        for (int32_t k = 0; k < width; ++k) sum = sessrec__vfma(sessrec__vall(x[i * x_row + k]), sessrec__vall(h[k]), sum);
+        SESSREC__K(store_some)(y + i, sum, 1);
     }
+}
+
+// The same for rows that stand anywhere, with their own elements of bias. Eight chains at a time, so that none waits for its own sums.
+SESSREC__KERNEL SESSREC__K(dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x, const float *h, const float *bias,
+                                    float *y) {
+    for (int32_t i = 0; i < count; i += 8) {
+        const float *at[8];
+        sessrec__vec sum[8];  // each the same number in all lanes
+        SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) {
+            const int32_t item = row[i + r < count ? i + r : i];
+            at[r] = x + (ptrdiff_t)item * width;
+            sum[r] = sessrec__vall(bias[item]);
+        }
+        for (int32_t k = 0; k < width; ++k) {
+            const sessrec__vec state = sessrec__vall(h[k]);
+            SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) sum[r] = sessrec__vfma(sessrec__vall(at[r][k]), state, sum[r]);
+        }
+        SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) if (i + r < count) SESSREC__K(store_some)(y + i + r, sum[r], 1);
+    }
+}
+
+// ---- the screen of >>streaming: which of the items first .. first+count-1 may score `least` or more; first is a multiple of 16 ----
+// Writes them to out [count] and returns their number. Sums of whole numbers are exact: every path finds the same items.
+static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int32_t first, int32_t count, float least, int32_t *out) {
+    const ptrdiff_t codes = (ptrdiff_t)s->pairs * 32, bytes = codes + 2 * 16 * (ptrdiff_t)sizeof(float);
+    const sessrec__vec step = sessrec__vall(s->step), radius = sessrec__vall(s->radius), wanted = sessrec__vall(least);
+    int32_t found = 0;
+    for (int32_t i = 0; i < count; i += 16) {
+        const int8_t *block = s->blocks + (first + i) / 16 * bytes;
+        const float *steps = (const float *)(const void *)(block + codes), *bias = steps + 16;
+        SESSREC__INTEGERS sum[16 / SESSREC__LANES];
+        float most[16];
+        int any = 0;
+        SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] = SESSREC__K(none)();
+        for (int32_t p = 0; p < s->pairs; ++p) {
+            const int8_t *at = block + 32 * p;
+            SESSREC__PREFETCH((uintptr_t)at + 2048);
+            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v)
+                sum[v] = SESSREC__K(pairs)(at + 2 * SESSREC__LANES * v, s->state + 2 * p, sum[v]);
+        }
+        SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) {
+            const int at = SESSREC__LANES * v;
+            const sessrec__vec product = sessrec__vfma(SESSREC__K(floats)(sum[v]), step, radius);
+            const sessrec__vec highest = sessrec__vfma(sessrec__vload(steps + at), product, sessrec__vload(bias + at));
+            sessrec__vstore(most + at, highest);
+            any |= SESSREC__K(any)(highest, wanted);
+        }
+        for (int32_t l = 0; any && l < 16 && i + l < count; ++l)
+            if (!(most[l] < least)) out[found++] = first + i + l;
+    }
+    return found;
 }
 
 // ---- exp, sigmoid, tanh, softplus: largest relative error 2e-7 ----
@@ -2331,6 +2477,8 @@ static const sessrec__kernels SESSREC__K(table) = {
     SESSREC__K(matmul_bt),
     SESSREC__K(transpose),
     SESSREC__K(dots),
+    SESSREC__K(dots_at),
+    SESSREC__K(screen),
     SESSREC__K(array_exp),
     SESSREC__K(array_sigmoid),
     SESSREC__K(array_tanh),
@@ -2378,6 +2526,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #undef SESSREC__NAME
 #undef SESSREC__LANES
 #undef SESSREC__VECTOR
+#undef SESSREC__INTEGERS
 #undef SESSREC__TILE_ROWS
 #undef SESSREC__TILE_VECTORS
 
@@ -2396,6 +2545,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #define SESSREC__NAME "plain"
 #define SESSREC__LANES 1
 #define SESSREC__VECTOR float
+#define SESSREC__INTEGERS int32_t
 #include SESSREC_HEADER_NAME
 
 #ifdef SESSREC__X86
@@ -2404,6 +2554,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  define SESSREC__NAME "avx2"
 #  define SESSREC__LANES 8
 #  define SESSREC__VECTOR __m256
+#  define SESSREC__INTEGERS __m256i
 #  define SESSREC__TILE_ROWS 6
 #  define SESSREC__TILE_VECTORS 2
 #  include SESSREC_HEADER_NAME
@@ -2413,6 +2564,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  define SESSREC__NAME "avx512"
 #  define SESSREC__LANES 16
 #  define SESSREC__VECTOR __m512
+#  define SESSREC__INTEGERS __m512i
 #  define SESSREC__TILE_ROWS 8
 #  define SESSREC__TILE_VECTORS 3
 #  include SESSREC_HEADER_NAME
@@ -3129,6 +3281,8 @@ struct sessrec_model {
     const uint32_t *id_offset;  // [V+1] where each id begins in id_text; each ends with a NUL
     const char *id_text;
     const int32_t *id_order;    // [V] items sorted by the bytes of their ids, for finding them
+    int8_t *screen;             // blocks of sessrec__screen, NULL until sessrec_model_prepare
+    float screen_radius;        // and its radius for a hidden state of length 1
 };
 
 static void sessrec__add_shape(sessrec__shape *list, int32_t *count, const char *part, int32_t layer, const char *role, int32_t rows,
@@ -3236,6 +3390,7 @@ SESSREC__INLINE int32_t sessrec__last_width(const sessrec_model *model) {
 SESSREC_API void sessrec_model_destroy(sessrec_model *model) {
     if (!model) return;
     sessrec_allocator memory = model->memory;
+    sessrec__free(&memory, model->screen);
     sessrec__free(&memory, model);  // one block: the tensors of a model that owns any follow it
 }
 
@@ -3388,7 +3543,7 @@ typedef struct sessrec__rows {
     int32_t *session;   // [count] negative: the event is left out
 } sessrec__rows;
 
-enum { SESSREC__FIRST_ROWS = 256, SESSREC__MOST_ROWS = 65536 };
+enum { SESSREC__FIRST_ROWS = 256, SESSREC__MOST_ROWS = 65536, SESSREC__INSERTED = 16 };
 
 struct sessrec_dataset {
     sessrec_allocator memory;
@@ -3460,11 +3615,26 @@ static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result res
 
 // ---- grouping ----
 
-// Stable merge sort of times and what belongs to them; a single pass where they are in order already. The scratch arrays have count/2
-// elements.
+// Stable merge sort of times and what belongs to them, of a few by insertion; a single pass where they are in order already. The scratch arrays
+// have count/2 elements.
 static void sessrec__sort_by_time(double *time, int32_t *value, int64_t count, double *scratch_time, int32_t *scratch_value) {
     const int64_t half = count / 2;
-    if (count < 2) return;
+    int64_t ordered = 1;
+    while (ordered < count && time[ordered - 1] <= time[ordered]) ++ordered;
+    if (count <= SESSREC__INSERTED) {
+        for (; ordered < count; ++ordered) {
+            const double moving = time[ordered];
+            const int32_t its_value = value[ordered];
+            int64_t to = ordered;
+            for (; to > 0 && time[to - 1] > moving; --to) {
+                time[to] = time[to - 1];
+                value[to] = value[to - 1];
+            }
+            time[to] = moving;
+            value[to] = its_value;
+        }
+    }
+    if (ordered >= count) return;
     sessrec__sort_by_time(time, value, half, scratch_time, scratch_value);
     sessrec__sort_by_time(time + half, value + half, count - half, scratch_time, scratch_value);
     if (time[half - 1] <= time[half]) return;
@@ -3549,10 +3719,13 @@ static sessrec_result sessrec__group_events(sessrec__grouping *g, const sessrec_
     return SESSREC_OK;
 }
 
-// Copies an id to another table.
-static sessrec_result sessrec__copy_id(const sessrec__ids *from, int32_t index, sessrec__ids *to, int32_t *number) {
-    const char *text = sessrec__ids_text(from, index);
-    return sessrec__ids_intern(to, text, strlen(text), number);
+// Copies an id to the end of a table that does not have it.
+static sessrec_result sessrec__append_id(const sessrec__ids *from, int32_t index, sessrec__ids *to) {
+    const int64_t begin = from->offset[index], end = index + 1 < from->count ? from->offset[index + 1] : from->blob_used;
+    if (!sessrec__grow(&to->memory, (void **)&to->offset, &to->offset_capacity, (int64_t)to->count + 1, sizeof *to->offset) ||
+        !sessrec__grow(&to->memory, (void **)&to->blob, &to->blob_capacity, to->blob_used + 2 * (SESSREC_MAX_ID + 1), 1))
+        return SESSREC_OUT_OF_MEMORY;
+    return sessrec__ids_push(to, from->blob + begin, (size_t)(end - begin - 1));
 }
 
 // Copies the first `always` ids, and those whose number stands in value [count], to an empty table, in order; value gets their new numbers.
@@ -3562,8 +3735,11 @@ static sessrec_result sessrec__renumber(const sessrec__ids *from, int32_t always
     if (!number) return SESSREC_OUT_OF_MEMORY;
     for (int32_t i = 0; i < always; ++i) number[i] = 1;
     for (int64_t v = 0; v < count; ++v) number[value[v]] = 1;
-    for (int32_t i = 0; i < from->count && !result; ++i)
-        if (number[i]) result = sessrec__copy_id(from, i, to, &number[i]);
+    for (int32_t i = 0; i < from->count && !result; ++i) {
+        if (!number[i]) continue;
+        number[i] = to->count;
+        result = sessrec__append_id(from, i, to);
+    }
     for (int64_t v = 0; v < count && !result; ++v) value[v] = number[value[v]];
     sessrec__free(&to->memory, number);
     return result;
@@ -3571,7 +3747,8 @@ static sessrec_result sessrec__renumber(const sessrec__ids *from, int32_t always
 
 static sessrec_result sessrec__group_items(const sessrec_dataset *source, sessrec_dataset *log) {
     log->known_items = source->known_items;
-    const sessrec_result result = sessrec__renumber(&source->items, source->known_items, log->item, log->events, &log->items);
+    sessrec_result result = sessrec__renumber(&source->items, source->known_items, log->item, log->events, &log->items);
+    if (!result) result = sessrec__ids_reserve(&log->items, 0, 0);  // for sessrec_dataset_find_item
     if (result) return result;
     log->support = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)log->items.count, sizeof *log->support);
     if (!log->support) return SESSREC_OUT_OF_MEMORY;
@@ -3605,8 +3782,7 @@ static sessrec_result sessrec__group(const sessrec_dataset *source, const sessre
     if (!result) result = sessrec__group_events(&g, rows, log);
     if (!result) result = sessrec__group_items(source, log);
     if (!result && label_user) result = sessrec__group_users(&g, &source->users, label_user, log);
-    for (int32_t s = 0, number; s < g.sessions && !result; ++s)
-        result = sessrec__copy_id(names, g.order[s], &log->sessions, &number);  // ids are distinct: number == s
+    for (int32_t s = 0; s < g.sessions && !result; ++s) result = sessrec__append_id(names, g.order[s], &log->sessions);
     sessrec__free(memory, g.at);
     sessrec__free(memory, g.start);
     sessrec__free(memory, g.order);
@@ -3672,24 +3848,29 @@ static sessrec_result sessrec__note_user(sessrec_dataset *log, int32_t session, 
     return SESSREC_OK;
 }
 
-// Adds an event whose ids have been checked. An empty user is none.
-static sessrec_result sessrec__log_append(sessrec_dataset *log, sessrec__text user, sessrec__text session, sessrec__text item,
-                                          double time) {
-    int32_t item_number, session_number, user_number, sessions = log->sessions.count;
-    if (!log->events) log->has_users = user.size > 0;
-    if (log->has_users != (user.size > 0)) return SESSREC_INVALID_ARGUMENT;
+// Adds an event whose ids have numbers; user -1: none.
+static sessrec_result sessrec__append_event(sessrec_dataset *log, int32_t user, int32_t session, int is_new, int32_t item, double time) {
     if (!sessrec__rows_reserve(log)) return SESSREC_OUT_OF_MEMORY;
-    sessrec_result result = sessrec__ids_intern(&log->items, item.at, item.size, &item_number);
-    if (!result) result = sessrec__ids_intern(&log->sessions, session.at, session.size, &session_number);
-    if (!result && user.size) result = sessrec__ids_intern(&log->users, user.at, user.size, &user_number);
-    if (!result && user.size) result = sessrec__note_user(log, session_number, session_number == sessions, user_number, time);
+    const sessrec_result result = user >= 0 ? sessrec__note_user(log, session, is_new, user, time) : SESSREC_OK;
     if (result) return result;
     sessrec__rows *rows = log->last_rows;
     rows->time[rows->count] = time + 0.0;  // a negative zero becomes an ordinary one
-    rows->item[rows->count] = item_number;
-    rows->session[rows->count++] = session_number;
+    rows->item[rows->count] = item;
+    rows->session[rows->count++] = session;
     ++log->events;
     return SESSREC_OK;
+}
+
+// Adds an event whose ids have been checked. An empty user is none.
+static sessrec_result sessrec__log_append(sessrec_dataset *log, sessrec__text user, sessrec__text session, sessrec__text item,
+                                          double time) {
+    int32_t item_number, session_number, user_number = -1, sessions = log->sessions.count;
+    if (!log->events) log->has_users = user.size > 0;
+    if (log->has_users != (user.size > 0)) return SESSREC_INVALID_ARGUMENT;
+    sessrec_result result = sessrec__ids_intern(&log->items, item.at, item.size, &item_number);
+    if (!result) result = sessrec__ids_intern(&log->sessions, session.at, session.size, &session_number);
+    if (!result && user.size) result = sessrec__ids_intern(&log->users, user.at, user.size, &user_number);
+    return result ? result : sessrec__append_event(log, user_number, session_number, session_number == sessions, item_number, time);
 }
 
 // What is wrong with an id, NULL if nothing.
@@ -3765,15 +3946,16 @@ enum { SESSREC__MOST_DIGITS = 40 };  // of a number, those behind are taken as 0
 // text with room for 24 more bytes.
 static double sessrec__to_double(char *digits, int64_t exponent) {
     char power[24];
-    if (digits[0] != '-' && strlen(digits) <= 15 && exponent <= 0 && exponent >= -9) {  // nearly every time: both numbers are exact, so one division is right
-        double number = 0, divisor = 1;
-        for (; *digits; ++digits) number = 10 * number + (*digits - '0');
-        for (; exponent < 0; ++exponent) divisor *= 10;
-        return number / divisor;
-    }
     strcat(digits, "e");
     strcat(digits, sessrec__decimal(exponent, power));
     return strtod(digits, NULL);
+}
+
+// The double nearest to number / 10^places where both are exact as doubles, which one division then is too: places <= 22, number < 2^53.
+static double sessrec__decimal_fraction(int64_t number, int places) {
+    static const double power[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    return (double)number / power[places];
 }
 
 SESSREC__INLINE int sessrec__is_digit(char c) {
@@ -3852,7 +4034,24 @@ static int sessrec__parse_date(const char *at, const char *end, double *out) {
     }
     int64_t total = days * 86400 + clock - zone;
     for (int i = 0; i < places; ++i) total *= 10;  // below 2.6e11 * 10^7, which 64 bits hold
-    *out = sessrec__to_double(strcat(digits, sessrec__decimal(total + fraction, decimal)), -places);
+    total += fraction;
+    if (total > -((int64_t)1 << 53) && total < (int64_t)1 << 53) *out = sessrec__decimal_fraction(total, places);
+    else *out = sessrec__to_double(strcat(digits, sessrec__decimal(total, decimal)), -places);
+    return 1;
+}
+
+// digits[.digits], 15 digits at most: nearly every time
+static int sessrec__parse_short_number(const char *at, const char *end, double *out) {
+    int64_t number = 0;
+    const char *point = NULL;
+    if (end - at > 16 || at == end) return 0;
+    for (const char *digit = at; digit < end; ++digit) {
+        if (*digit == '.' && !point) point = digit;
+        else if (sessrec__is_digit(*digit)) number = 10 * number + (*digit - '0');
+        else return 0;
+    }
+    if (end - at - (point != NULL) > 15 || end - at == (point != NULL)) return 0;
+    *out = sessrec__decimal_fraction(number, point ? (int)(end - point - 1) : 0);
     return 1;
 }
 
@@ -3888,12 +4087,32 @@ static int sessrec__parse_number(const char *at, const char *end, double *out) {
 
 // ---- lines and fields ----
 
-enum { SESSREC__MAX_LINE = 1 << 20, SESSREC__READ_AHEAD = 1 << 16 };
+enum { SESSREC__MAX_LINE = 1 << 20, SESSREC__READ_AHEAD = 1 << 16, SESSREC__READ_AT_MOST = 1 << 20 };
 
 // What is looked at of a field: more than an id has, or a time that this library writes.
 enum { SESSREC__MAX_FIELD = 400 };
 
 enum { SESSREC__SESSION = 0, SESSREC__ITEM = 1, SESSREC__TIME = 2, SESSREC__USER = 3, SESSREC__ROLES = 4 };
+
+// A line that waits to be read, and what was found in it.
+typedef struct sessrec__parsed {
+    sessrec__text line;
+    int64_t number;                         // of the line
+    const char *at[SESSREC__ROLES];
+    uint8_t size[SESSREC__ROLES];
+    int plain;
+    uint32_t hash[SESSREC__ROLES];
+    int32_t id[SESSREC__ROLES];
+    double time;
+} sessrec__parsed;
+
+// Lines that were found and wait to be read.
+typedef struct sessrec__batch {
+    int32_t count, begin, end;              // lines; those that are being numbered
+    int64_t capacity;                       // grows with the log
+    sessrec__parsed *line;
+    sessrec_result numbered[SESSREC__ROLES];
+} sessrec__batch;
 
 // A log that is being read. Lines come from memory, or from a buffer that `refill` fills.
 typedef struct sessrec__reader {
@@ -3907,12 +4126,16 @@ typedef struct sessrec__reader {
     int64_t line;                   // number of the line read last
     const char *at, *end;           // what was not read yet
     int too_long;                   // the line read last, or now, is longer than SESSREC__MAX_LINE
+    sessrec__batch batch;
     int (*refill)(struct sessrec__reader *reader);  // more bytes behind `end`; 0: no more. NULL: none
     void *file;                     // for refill
     char *buffer;
     int64_t capacity;
     sessrec_result failed;          // why refill stopped
+    sessrec__pool pool;             // begun with the first full batch
 } sessrec__reader;
+
+static sessrec_result sessrec__read_batch(sessrec__reader *r);
 
 // What a row has for each role, at == NULL if nothing, and room for fields in quotes.
 typedef struct sessrec__row {
@@ -3980,6 +4203,7 @@ static const char *sessrec__cut_row(const sessrec__reader *r, sessrec__text line
 
 static int sessrec__parse_time(sessrec__text text, double *out) {
     const char *end = text.at + text.size;
+    if (sessrec__parse_short_number(text.at, end, out)) return 1;
     if (text.size > SESSREC__MAX_FIELD) return 0;
     return text.size >= 10 && text.at[4] == '-' ? sessrec__parse_date(text.at, end, out) : sessrec__parse_number(text.at, end, out);
 }
@@ -4106,14 +4330,142 @@ static sessrec_result sessrec__read_row(sessrec__reader *r, sessrec__text line) 
     return sessrec__log_append(r->log, row.field[SESSREC__USER], row.field[SESSREC__SESSION], row.field[SESSREC__ITEM], time);
 }
 
+// Lines are read in batches. Threads cut them into fields and parse times, each its part of the lines; then the ids are numbered in the order of the
+// lines, items, sessions and users side by side. So the log does not depend on the number of threads. A line that is not plain, because it has
+// quotes or cannot be read, is left to sessrec__read_row between what is before and behind it.
+
+enum { SESSREC__MOST_LINES = 4096, SESSREC__LINES_A_TASK = 256, SESSREC__LOOK_AHEAD = 16 };
+
+static sessrec__ids *sessrec__ids_of(sessrec_dataset *log, int role) {
+    return role == SESSREC__ITEM ? &log->items : role == SESSREC__SESSION ? &log->sessions : &log->users;
+}
+
+// Takes in a field for one role. Returns 0 if that cannot be.
+static int sessrec__parse_field(const sessrec__reader *r, int role, sessrec__text field, sessrec__parsed *row) {
+    if (role == SESSREC__TIME) return sessrec__parse_time(field, &row->time);
+    if (sessrec__id_problem(field)) return 0;
+    row->at[role] = field.at;
+    row->size[role] = (uint8_t)field.size;
+    row->hash[role] = sessrec__ids_hash(sessrec__ids_of(r->log, role), field.at, field.size);
+    return 1;
+}
+
+// Cuts a line and parses its time. Returns 0 if it is not plain.
+static int sessrec__parse_plain(const sessrec__reader *r, sessrec__parsed *row) {
+    const char *end = row->line.at + row->line.size;
+    int columns = 0;
+    for (const char *at = row->line.at; at; ++columns) {
+        if (at < end && *at == '"') return 0;
+        const char *next = at;
+        while (next < end && *next != r->separator) ++next;
+        sessrec__text field;
+        field.at = at;
+        field.size = (size_t)(next - at);
+        for (int role = 0; role < SESSREC__ROLES; ++role)
+            if (r->column[role] == columns && !sessrec__parse_field(r, role, field, row)) return 0;
+        at = next < end ? next + 1 : NULL;
+    }
+    for (int role = 0; role < SESSREC__ROLES; ++role)
+        if (r->column[role] >= columns) return 0;
+    return 1;
+}
+
+static void sessrec__parse_task(void *context, int32_t index) {
+    sessrec__reader *r = (sessrec__reader *)context;
+    const int32_t first = index * SESSREC__LINES_A_TASK, left = r->batch.count - first;
+    for (int32_t i = first; i < first + (left < SESSREC__LINES_A_TASK ? left : SESSREC__LINES_A_TASK); ++i)
+        r->batch.line[i].plain = sessrec__parse_plain(r, &r->batch.line[i]);
+}
+
+// Numbers the ids of one role, which have room. An id is often that of the line before; of other lines, the slots are fetched in time.
+static void sessrec__number_task(void *context, int32_t role) {
+    sessrec__reader *r = (sessrec__reader *)context;
+    sessrec__batch *batch = &r->batch;
+    if (role == SESSREC__TIME || r->column[role] < 0) return;
+    sessrec__ids *ids = sessrec__ids_of(r->log, role);
+    for (int32_t i = batch->begin; i < batch->end && !batch->numbered[role]; ++i) {
+        sessrec__parsed *row = &batch->line[i];
+        const sessrec__parsed *before = row - 1;
+        if (i + SESSREC__LOOK_AHEAD < batch->end) SESSREC__PREFETCH(&ids->slot[row[SESSREC__LOOK_AHEAD].hash[role] & (uint32_t)(ids->slots - 1)]);
+        if (i > batch->begin && before->hash[role] == row->hash[role] && before->size[role] == row->size[role] &&
+            !memcmp(before->at[role], row->at[role], row->size[role]))
+            row->id[role] = before->id[role];
+        else
+            batch->numbered[role] = sessrec__ids_intern_hashed(ids, row->at[role], row->size[role], row->hash[role], &row->id[role]);
+    }
+}
+
+// Adds the plain lines begin .. end-1 of the batch.
+static sessrec_result sessrec__read_plain(sessrec__reader *r) {
+    sessrec__batch *batch = &r->batch;
+    const int users = r->column[SESSREC__USER] >= 0;
+    int32_t sessions = r->log->sessions.count;
+    sessrec_result result = SESSREC_OK;
+    if (batch->begin == batch->end) return SESSREC_OK;
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        int64_t bytes = 0;
+        batch->numbered[role] = SESSREC_OK;
+        if (role == SESSREC__TIME || r->column[role] < 0) continue;
+        for (int32_t i = batch->begin; i < batch->end; ++i) bytes += batch->line[i].size[role] + 1;
+        if (!result) result = sessrec__ids_reserve(sessrec__ids_of(r->log, role), batch->end - batch->begin, bytes);
+    }
+    if (result) return result;
+    if (batch->end - batch->begin >= SESSREC__LINES_A_TASK) sessrec__pool_run(&r->pool, SESSREC__ROLES, sessrec__number_task, r);
+    else
+        for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__number_task(r, role);
+    for (int role = 0; role < SESSREC__ROLES && !result; ++role) result = batch->numbered[role];
+    if (!r->log->events) r->log->has_users = users;
+    for (int32_t i = batch->begin; i < batch->end && !result; ++i) {
+        const sessrec__parsed *row = &batch->line[i];
+        const int32_t session = row->id[SESSREC__SESSION];
+        const double time = r->column[SESSREC__TIME] < 0 ? (double)r->log->events : row->time;
+        result = sessrec__append_event(r->log, users ? row->id[SESSREC__USER] : -1, session, session == sessions, row->id[SESSREC__ITEM], time);
+        sessions += session == sessions;
+    }
+    return result;
+}
+
+// Reads the lines that wait. Small batches are no work for threads.
+static sessrec_result sessrec__read_batch(sessrec__reader *r) {
+    sessrec__batch *batch = &r->batch;
+    const int64_t line = r->line;
+    sessrec_result result = SESSREC_OK;
+    if (batch->count == SESSREC__MOST_LINES && !r->pool.threads) sessrec__pool_init(&r->pool, r->format.threads, &r->format.jobs);
+    sessrec__pool_run(&r->pool, (batch->count + SESSREC__LINES_A_TASK - 1) / SESSREC__LINES_A_TASK, sessrec__parse_task, r);
+    for (batch->begin = 0; batch->begin < batch->count && !result; batch->begin = batch->end + 1) {
+        for (batch->end = batch->begin; batch->end < batch->count && batch->line[batch->end].plain;) ++batch->end;
+        result = sessrec__read_plain(r);
+        if (result || batch->end == batch->count) continue;
+        r->line = batch->line[batch->end].number;
+        result = sessrec__read_row(r, batch->line[batch->end].line);
+    }
+    r->line = line;
+    batch->count = 0;
+    return result;
+}
+
 static sessrec_result sessrec__read_line(sessrec__reader *r, sessrec__text line) {
+    sessrec__batch *batch = &r->batch;
     sessrec_result result = SESSREC_OK;
     int is_header = 0;
-    if (r->too_long) return sessrec__bad_row(r, "line", line, "is longer than 1 MiB");
+    if (r->too_long) {
+        result = sessrec__read_batch(r);
+        return result ? result : sessrec__bad_row(r, "line", line, "is longer than 1 MiB");
+    }
     if (!line.size) return SESSREC_OK;
     if (!r->started) result = sessrec__start(r, line, &is_header);
     r->started = 1;
-    return result || is_header ? result : sessrec__read_row(r, line);
+    if (result || is_header) return result;
+    if (batch->count == batch->capacity) {
+        result = sessrec__read_batch(r);
+        if (!result && batch->capacity < SESSREC__MOST_LINES &&
+            !sessrec__grow(&r->log->memory, (void **)&batch->line, &batch->capacity, batch->capacity + 1, sizeof *batch->line))
+            result = SESSREC_OUT_OF_MEMORY;
+        if (result) return result;
+    }
+    batch->line[batch->count].line = line;
+    batch->line[batch->count++].number = r->line;
+    return SESSREC_OK;
 }
 
 // Checks the format, and lists its columns.
@@ -4171,7 +4523,10 @@ static sessrec_result sessrec__read_log(sessrec__reader *r, sessrec_dataset **ou
     sessrec_result result = SESSREC_OK;
     while (!result && sessrec__next_line(r, &line)) result = sessrec__read_line(r, line);
     if (!result) result = r->failed;
+    if (!result) result = sessrec__read_batch(r);
     if (!result && !r->started) result = sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
+    sessrec__pool_free(&r->pool);
+    sessrec__free(&r->log->memory, r->batch.line);
     sessrec__free(&r->log->memory, r->buffer);
     result = result ? sessrec__log_failed(r->err, result) : sessrec_dataset_finish(r->log, r->err);
     if (result) sessrec_dataset_destroy(r->log);
@@ -4196,10 +4551,13 @@ SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, 
 // Moves what is left to the front of the buffer and reads on behind it. Of a line that is too long, only the end is waited for.
 static int sessrec__refill(sessrec__reader *r) {
     size_t rest = (size_t)(r->end - r->at);
+    r->failed = sessrec__read_batch(r);  // its lines lie in the buffer
+    if (r->failed) return 0;
     r->too_long |= rest > SESSREC__MAX_LINE;
     if (r->too_long) rest = 0;
     if (rest) memmove(r->buffer, r->at, rest);
-    if (!sessrec__grow(&r->log->memory, (void **)&r->buffer, &r->capacity, (int64_t)rest + SESSREC__READ_AHEAD, 1)) {
+    const int64_t ahead = r->capacity < SESSREC__READ_AT_MOST / 2 ? r->capacity + SESSREC__READ_AHEAD : (int64_t)SESSREC__READ_AT_MOST;
+    if (!sessrec__grow(&r->log->memory, (void **)&r->buffer, &r->capacity, (int64_t)rest + ahead, 1)) {
         r->failed = SESSREC_OUT_OF_MEMORY;
         return 0;
     }
@@ -4472,7 +4830,8 @@ static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double i
         const int32_t s = label[e];
         if (e == log->session_begin[s]) {
             piece = 1;
-            result = sessrec__copy_id(&log->sessions, s, names, &label[e]);
+            const char *name = sessrec__ids_text(&log->sessions, s);
+            result = sessrec__ids_intern(names, name, strlen(name), &label[e]);
         } else if (log->time[e] - log->time[e - 1] > idle_seconds) {
             result = sessrec__name_piece(&log->sessions, names, sessrec__ids_text(&log->sessions, s), &piece);
         }
@@ -4488,9 +4847,11 @@ SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, doub
     int32_t *label = sessrec__log_labels(log), *piece_user = log->session_user ? sessrec__log_labels(log) : NULL;
     sessrec__ids_init(&names, &log->memory);
     sessrec_result result = label && (piece_user || !log->session_user) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    if (!result) result = sessrec__ids_reserve(&log->sessions, 0, 0);  // to see which names there are
     if (!result) result = sessrec__cut_sessions(log, idle_seconds, label, &names, piece_user);
     if (!result) result = sessrec__log_keep(log, label, &names, piece_user);
     else sessrec__free(&log->memory, label);
+    if (result) sessrec__ids_forget_slots(&log->sessions);
     sessrec__ids_free(&names);
     sessrec__free(&log->memory, piece_user);
     return result;
@@ -6712,6 +7073,7 @@ struct sessrec_session {
     float *hidden;                  // [width]
     int32_t *seen;                  // [remember] distinct items, the last clicked at the end
     float *scratch;                 // for one step
+    int16_t *codes;                 // of the hidden state, for the screen
 };
 
 // Places the session in memory: itself first. Returns NULL while only the size is asked for.
@@ -6721,6 +7083,7 @@ static sessrec_session *sessrec__session_place(const sessrec_model *model, int32
     float *hidden = (float *)sessrec__place(layout, (uint64_t)width, sizeof *hidden);
     int32_t *seen = (int32_t *)sessrec__place(layout, (uint64_t)remember, sizeof *seen);
     float *scratch = (float *)sessrec__place(layout, sessrec__step_scratch(model, 1), sizeof *scratch);
+    int16_t *codes = (int16_t *)sessrec__place(layout, (uint64_t)sessrec__last_width(model) + 1, sizeof *codes);
     if (!session) return NULL;
     session->model = model;
     session->width = width;
@@ -6728,6 +7091,7 @@ static sessrec_session *sessrec__session_place(const sessrec_model *model, int32
     session->hidden = hidden;
     session->seen = seen;
     session->scratch = scratch;
+    session->codes = codes;
     return session;
 }
 
@@ -6802,6 +7166,109 @@ SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t 
     if (unknown) *unknown = session ? session->unknown : 0;
 }
 
+// ---- the screen ----
+// Reading Wy takes nearly all the time of a recommendation. Bytes tell almost as much: with row e = a c + d, whose codes c are whole numbers up to
+// 127 and whose step is a = max|e| / 127, and the state h = b g + f, whose codes g are whole numbers up to G,
+//     e.h = a b (c.g) + a (c.f) + d.h       and so, by Cauchy-Schwarz,     |e.h - a b (c.g)| <= a |h| r,   r = |d| / a + q |c|,
+// as |f| <= sqrt(L) b / 2 <= q |h| with q = sqrt(L) / 2G. The largest r of all rows stands for each. What rounding does to the score and to this
+// bound is less than eps = (L + 16) 2^-23 of |b_e| + |e| |h|, so eps is added to q and to the bias. G is such that c.g fits into 32 bits. An item
+// whose bound is below the score of the last in a full list is passed over; all others get their true score.
+
+enum { SESSREC__CODES = 127, SESSREC__SCREENED = 1024 };
+
+// At least the root of a number that is 0 or in 1e-60 .. 1e60: Newton's method comes from above.
+static double sessrec__root_above(double x) {
+    uint64_t bits;
+    double root;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits >> 1) + ((uint64_t)1023 << 51);  // half the exponent: the first guess
+    memcpy(&root, &bits, sizeof root);
+    for (int i = 0; i < 5; ++i) root = 0.5 * (root + x / root);
+    return root * (1 + 1e-12);
+}
+
+// G
+static int32_t sessrec__state_codes(int32_t L) {
+    const int32_t most = INT32_MAX / SESSREC__CODES / L;
+    return most < INT16_MAX ? most : INT16_MAX;
+}
+
+// The next whole number, or of two that are nearly as near the other; |x| < 32768. Truncation is the same everywhere.
+SESSREC__INLINE int32_t sessrec__nearest(float x) {
+    return (int32_t)(x + 32768.5f) - 32768;
+}
+
+// Codes of one row, two bytes every 32; returns its r. Rows so large that sums could overflow, or not finite, are never passed over; what rows
+// of nearly nothing add fits into the 1e-20.
+static double sessrec__screen_row(int32_t L, const float *e, float bias, int8_t *codes, float *step, float *highest) {
+    const double eps = (L + 16) / 8388608.0;
+    const double q = 1.02 * sessrec__root_above(L) / (2 * sessrec__state_codes(L)) + eps;
+    double squares = 0, size = bias < 0 ? -(double)bias : (double)bias, rest = 0, whole = 0;
+    float most = 0;
+    for (int32_t k = 0; k < L; ++k) {
+        const float x = e[k] < 0 ? -e[k] : e[k];
+        squares += (double)x * (double)x;
+        most = x > most ? x : most;
+    }
+    const int good = squares < 1e30 && size < 1e30;  // not for NaN
+    *step = good && most > 1e-30f ? most / SESSREC__CODES : 0;
+    *highest = good ? (float)((double)bias + eps * size + 1e-20) : INFINITY;
+    if (*step <= 0) return 0;
+    const float inverse = 1 / *step;
+    for (int32_t k = 0; k < L; ++k) {
+        const int32_t code = sessrec__nearest(e[k] * inverse);
+        const double left = (double)e[k] - (double)*step * code;
+        codes[k / 2 * 32 + k % 2] = (int8_t)code;
+        rest += left * left;
+        whole += (double)(code * code);
+    }
+    return (1 + q) * sessrec__root_above(rest / ((double)*step * (double)*step)) + q * sessrec__root_above(whole);
+}
+
+SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model) {
+    if (!model) return SESSREC_INVALID_ARGUMENT;
+    if (model->screen) return SESSREC_OK;
+    const int32_t L = sessrec__last_width(model), pairs = (L + 1) / 2, V = model->info.items;
+    const uint64_t bytes = (uint64_t)pairs * 32 + 2 * 16 * sizeof(float);
+    int8_t *screen = (int8_t *)sessrec__alloc(&model->memory, (uint64_t)V / 16 + 1, bytes);
+    double radius = 0;
+    if (!screen) return SESSREC_OUT_OF_MEMORY;
+    for (int32_t i = 0; i < V; ++i) {
+        int8_t *block = screen + (uint64_t)i / 16 * bytes;
+        float *steps = (float *)(void *)(block + (ptrdiff_t)pairs * 32) + i % 16;
+        const double r = sessrec__screen_row(L, model->Wy + (ptrdiff_t)i * L, model->By[i], block + i % 16 * 2, steps, steps + 16);
+        radius = r > radius ? r : radius;
+    }
+    model->screen = screen;
+    model->screen_radius = (float)(radius * (1 + 1e-6));
+    return SESSREC_OK;
+}
+
+// Codes the hidden state. Returns 0 if there is no screen, or if the state is none that a GRU would have, or next to zero.
+static int sessrec__screen_begin(const sessrec_session *session, sessrec__screen *screen) {
+    const sessrec_model *model = session->model;
+    const int32_t L = sessrec__last_width(model), G = sessrec__state_codes(L);
+    const float *h = session->hidden + sessrec__hidden_width(model) - L;
+    double squares = 0;
+    float most = 0;
+    if (!model->screen || !session->known) return 0;
+    for (int32_t k = 0; k < L; ++k) {
+        const float x = h[k] < 0 ? -h[k] : h[k];
+        squares += (double)x * (double)x;
+        most = x > most ? x : most;
+    }
+    if (!(squares > 1e-20 && squares < 1e10)) return 0;  // not for NaN
+    screen->pairs = (L + 1) / 2;
+    screen->blocks = model->screen;
+    screen->state = session->codes;
+    screen->step = most / (float)G;
+    screen->radius = (float)(sessrec__root_above(squares) * (double)model->screen_radius * (1 + 1e-6));
+    session->codes[2 * screen->pairs - 1] = 0;
+    const float inverse = 1 / screen->step;
+    for (int32_t k = 0; k < L; ++k) session->codes[k] = (int16_t)sessrec__nearest(h[k] * inverse);
+    return 1;
+}
+
 // ---- scores ----
 
 // Scores of items first .. first+count-1: Wy h + By, or their support while no known item has been clicked.
@@ -6852,6 +7319,24 @@ static void sessrec__session_offer_all(const sessrec_session *session, const ses
     }
 }
 
+// The same through the screen. Until the list is full nothing can be passed over, so the first parts are small.
+static void sessrec__session_offer_screened(const sessrec_session *session, const sessrec__screen *screen, const sessrec_query *query,
+                                            sessrec__top *top) {
+    const sessrec_model *model = session->model;
+    const int32_t L = sessrec__last_width(model), items = model->info.items;
+    const float *h = session->hidden + sessrec__hidden_width(model) - L;
+    int32_t list[SESSREC__SCREENED];
+    float scores[SESSREC__SCREENED];
+    for (int32_t first = 0, count; items - first > 0; first += count) {
+        count = first < 64 ? 64 : first < SESSREC__SCREENED ? first : SESSREC__SCREENED;
+        if (count > items - first) count = items - first;
+        const float least = top->count < top->capacity ? -INFINITY : top->entry[0].score;
+        const int32_t found = model->kernels->screen(screen, first, count, least, list);
+        model->kernels->dots_at(found, list, L, model->Wy, h, model->By, scores);
+        for (int32_t i = 0; i < found; ++i) sessrec__session_offer(session, query, top, list[i], scores[i]);
+    }
+}
+
 static void sessrec__session_offer_candidates(const sessrec_session *session, const sessrec_query *query, sessrec__top *top) {
     for (int32_t i = 0; i < query->candidate_count; ++i) {
         const int32_t item = query->candidates[i];
@@ -6868,10 +7353,12 @@ SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, c
     if (!session || !query || !out || !count || query->canary != SESSREC__CANARY_QUERY) return SESSREC_INVALID_ARGUMENT;
     if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0)) return SESSREC_INVALID_ARGUMENT;
     sessrec__top top;
+    sessrec__screen screen;
     top.entry = out;
     top.capacity = query->k;
     top.count = 0;
     if (query->candidates) sessrec__session_offer_candidates(session, query, &top);
+    else if (sessrec__screen_begin(session, &screen)) sessrec__session_offer_screened(session, &screen, query, &top);
     else sessrec__session_offer_all(session, query, &top);
     sessrec__top_sort(&top);
     *count = top.count;
@@ -8618,6 +9105,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #  undef SESSREC__OWN_MAX_SIMD
 #endif
 #undef SESSREC__INLINE
+#undef SESSREC__PREFETCH
 #undef SESSREC__ATOMIC_LOAD
 #undef SESSREC__ATOMIC_STORE
 #undef SESSREC__CANARY_CONFIG
@@ -8638,6 +9126,5 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__X86
 #undef SESSREC__YIELD
 #undef SESSREC__UNUSED
-#undef SESSREC__PREFETCH
 #endif // !SESSREC__WORDS
 #endif // SESSREC_IMPLEMENTATION

@@ -1,6 +1,7 @@
 // speed.c - how fast training, evaluation and recommendation are on this machine, at published settings and on a made-up log
 //
-//     speed [ITEMS]      37483 items unless given, Zipf popularity; prints medians of five runs, in one process
+//     speed [ITEMS [LOG]]      37483 items unless given, Zipf popularity; prints medians of five runs, in one process. LOG: a TSV file with
+//                              SessionId, ItemId, Time, of which the reading is measured, instead of the made-up log
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
@@ -104,9 +105,82 @@ static void evaluation(const sessrec_model *model, const sessrec_dataset *log) {
     }
 }
 
+// The same with pandas, in PYTHON or python3: reads, sorts by session and time, counts each session's events. 0: it is not there.
+static double pandas(const char *path) {
+    const char *python = getenv("PYTHON");
+    char command[2048];
+    double seconds = 0;
+    snprintf(command, sizeof command,
+             "'%s' - '%s' >speed_pandas.txt 2>speed_errors.txt <<'END'\n"
+             "import sys, time, pandas\n"
+             "best = 9e9\n"
+             "for run in range(5):\n"
+             "    start = time.perf_counter()\n"
+             "    log = pandas.read_csv(sys.argv[1], sep='\\t').sort_values(['SessionId', 'Time'])\n"
+             "    log.groupby('SessionId', sort=False).size()\n"
+             "    best = min(best, time.perf_counter() - start)\n"
+             "print(best)\nEND\n",
+             python ? python : "python3", path);
+    FILE *answer = system(command) == 0 ? fopen("speed_pandas.txt", "r") : NULL;
+    if (answer && fscanf(answer, "%lf", &seconds) != 1) seconds = 0;
+    if (answer) fclose(answer);
+    remove("speed_pandas.txt");
+    remove("speed_errors.txt");
+    return seconds;
+}
+
+// From a file to a log that is ready for training. The best of five: what else the machine does only makes it slower.
+static void reading(const sessrec_dataset *log, const char *given) {
+    const char *path = given ? given : "speed_log.tsv";
+    if (!given && sessrec_dataset_write(log, path, NULL)) return;
+    FILE *file = fopen(path, "rb");
+    if (!file) return;
+    fseek(file, 0, SEEK_END);
+    const double megabytes = (double)ftell(file) / 1e6, other = pandas(path);
+    fclose(file);
+    printf("log reading, MB/s, %.1f MB", megabytes);
+    sessrec_log_format format = sessrec_log_format_default();
+    for (format.threads = 1; format.threads <= 2; ++format.threads) {
+        double best = INFINITY;
+        for (int run = 0; run < RUNS; ++run) {
+            sessrec_dataset *read = NULL;
+            const double start = sessrec__now();
+            if (sessrec_dataset_load(path, &format, &read, NULL)) return;
+            const double seconds = sessrec__now() - start;
+            best = seconds < best ? seconds : best;
+            sessrec_dataset_destroy(read);
+        }
+        printf("  %d thread%s %.0f", (int)format.threads, format.threads > 1 ? "s" : "", megabytes / best);
+    }
+    if (other > 0) printf("  pandas %.0f\n", megabytes / other);
+    else printf("  (pandas skipped: PYTHON has none)\n");
+    if (!given) remove(path);
+}
+
+static volatile int64_t unread;  // so that no reading is left out
+
+// Seconds to read so many bytes, with eight sums that do not wait for each other.
+static double stream(const void *bytes, size_t size) {
+    double seconds[RUNS * 5];
+    for (int run = 0; run < RUNS * 5; ++run) {
+        const double start = sessrec__now();
+        int64_t sum[8] = {0};
+        for (const int64_t *at = (const int64_t *)bytes, *end = at + size / 64 * 8; at < end; at += 8)
+            for (int i = 0; i < 8; ++i) sum[i] += at[i];
+        for (int i = 0; i < 8; ++i) unread += sum[i];
+        seconds[run] = sessrec__now() - start;
+    }
+    return median(seconds, RUNS * 5);
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 // One click and the 20 best items, one thread.
-static void latency(const sessrec_model *model) {
-    enum { CLICKS = 2001 };
+static void latency(const sessrec_model *model, const char *how) {
+    enum { CLICKS = 5000 };
     static double seconds[CLICKS];
     static unsigned char memory[1 << 16];
     sessrec_session *session = NULL;
@@ -114,16 +188,29 @@ static void latency(const sessrec_model *model) {
     sessrec_recommendation best[20];
     uint64_t state = 2;
     int32_t count;
+    const int32_t items = sessrec_model_describe(model).items;
+    const int clicks = items > 100000 ? CLICKS / 5 : CLICKS;
     if (sessrec_session_init(model, 20, memory, sizeof memory, &session)) return;
-    for (int i = 0; i < CLICKS; ++i) {
+    for (int i = 0; i < clicks; ++i) {
         const double start = sessrec__now();
-        sessrec_session_click(session, (int32_t)zipf(&state, sessrec_model_describe(model).items));
+        sessrec_session_click(session, (int32_t)zipf(&state, items));
         sessrec_session_recommend(session, &query, best, &count, NULL);
         seconds[i] = sessrec__now() - start;
     }
-    const double p50 = median(seconds, CLICKS);  // which sorts them
-    printf("click and top 20, microseconds, L=100, one thread: p50 %.0f, p99 %.0f, p99.9 %.0f\n", 1e6 * p50, 1e6 * seconds[CLICKS * 99 / 100],
-           1e6 * seconds[CLICKS * 999 / 1000]);
+    qsort(seconds, (size_t)clicks, sizeof *seconds, compare_doubles);
+    printf("  %8d %-10s %8.0f %8.0f %8.0f", (int)items, how, 1e6 * seconds[clicks / 2], 1e6 * seconds[clicks * 99 / 100],
+           1e6 * seconds[clicks * 999 / 1000]);
+}
+
+// Ends the model. The bound: the time to read a byte for each weight of the output, in the same memory.
+static void streaming(sessrec_model *model) {
+    latency(model, "floats");
+    printf("\n");
+    if (sessrec_model_prepare(model) == SESSREC_OK) {
+        latency(model, "prepared");
+        printf("   reading a byte a weight: %.0f\n", 1e6 * stream(model->screen, (size_t)model->info.items * (size_t)model->info.hidden[0]));
+    }
+    sessrec_model_destroy(model);
 }
 
 int main(int argc, char **argv) {
@@ -133,14 +220,21 @@ int main(int argc, char **argv) {
     sessrec_model *model = NULL;
     if (!log) return 1;
     printf("%d items, kernels %s\n", (int)items, sessrec_simd());
+    reading(log, argc > 2 ? argv[2] : NULL);
     training(log);
     config.threads = 1;
     train(&config, log, 20, &model);
-    if (model) {
-        evaluation(model, log);
-        latency(model);
-    }
-    sessrec_model_destroy(model);
+    if (!model) return 1;
+    evaluation(model, log);
     sessrec_dataset_destroy(log);
-    return model ? 0 : 1;
+    printf("click and top 20, microseconds, L=100, one thread   p50      p99    p99.9\n");
+    static const int32_t sizes[2] = {3000, 1000000};
+    streaming(model);
+    for (int i = 0; i < 2; ++i) {
+        log = make_log(sizes[i]);
+        if (!log || train(&config, log, 20, &model) <= 0) return 1;
+        streaming(model);
+        sessrec_dataset_destroy(log);
+    }
+    return 0;
 }

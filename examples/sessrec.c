@@ -467,7 +467,7 @@ static int settle(settings *s) {
     s->config.user_mode = (sessrec_user_mode)s->hrnn;
     if (given(s, "--hrnn") && !given(s, "--user-layers")) s->config.user_hidden = 100;
     s->evaluation.ties = (sessrec_ties)s->ties;
-    s->evaluation.threads = s->config.threads;
+    s->evaluation.threads = s->format.threads = s->config.threads;
     if (!given(s, "--activation")) choose_activation(&s->config.loss);
     if (s->k < 1) return fail(EXIT_USAGE, "-k must be at least 1");
     if (s->filter.min_support < 0 || s->filter.min_length < 0) return fail(EXIT_USAGE, "--min-support and --min-length must be at least 0");
@@ -1160,6 +1160,7 @@ static int serve(const settings *s, const sessrec_model *model) {
 static int command_recommend(settings *s) {
     sessrec_model *model = NULL;
     int status = load_model(s->input[0], &model);
+    sessrec_model_prepare(model);  // without memory for it the answers are the same, and later
     if (!status) status = serve(s, model);
     sessrec_model_destroy(model);
     return status;

@@ -20,6 +20,15 @@ static inline float random_float(uint32_t *state, float limit) {
     return ((float)(random_bits(state) >> 8) / 8388608.0f - 1) * limit;
 }
 
+// 0 plain, 1 AVX2, 2 AVX-512; NULL: not in this build or not on this processor.
+static inline const sessrec__kernels *kernels_of(int level) {
+    if (level == 0) return &sessrec__plain_table;
+#if !defined(SESSREC_NO_SIMD) && defined(__x86_64__)  // as the header decides
+    if (level <= sessrec__processor_level()) return level == 1 ? &sessrec__avx2_table : &sessrec__avx512_table;
+#endif
+    return NULL;
+}
+
 // A log of sessions s1, s2, ... in this order; each letter of a text is an event on the item of that name. users may be NULL.
 static inline sessrec_dataset *letters_log(int sessions, const char *const *text, const char *const *users) {
     sessrec_dataset *log;

@@ -202,6 +202,10 @@ mutate 'the filter goes round once' 'test_log test_flaws' \
     'while (v->rare_count || v->bad_count) {' 'if (v->rare_count || v->bad_count) {'
 mutate 'items at the limit of support are too rare' 'test_flaws test_log' \
     'if (v->support[i] < rule.min_support) v->rare' 'if (v->support[i] <= rule.min_support) v->rare'
+mutate 'every event of a batch counts as the first of its session' test_log \
+    'sessions += session == sessions;' ';'
+mutate 'a bad row is named by the last line of its batch' test_log \
+    'r->line = batch->line[batch->end].number;' ';'
 mutate 'a session that begins at the split is in neither part' 'test_log test_flaws' \
     ': start >= time ? SESSREC__SECOND' ': start > time ? SESSREC__SECOND'
 
@@ -220,6 +224,12 @@ mutate 'the reciprocal rank counts from 2' golden \
     'metrics->mrr[c] += 1 / rank;' 'metrics->mrr[c] += 1 / (rank + 1);'
 mutate 'among equal scores the higher item comes first' test_stream \
     '(score_a == b->score && item_a < b->item)' '(score_a == b->score && item_a > b->item)'
+mutate 'the screen forgets what the codes of a row leave out' test_stream \
+    'return (1 + q) * sessrec__root_above(rest /' 'return 0.9 * sessrec__root_above(rest /'
+mutate 'the screen forgets what the codes of a state leave out' test_stream \
+    ' + q * sessrec__root_above(whole);' ';'
+mutate 'the screen forgets what rounding adds' test_stream \
+    '+ eps * size + 1e-20)' '+ 1e-20)'
 mutate 'the list takes the first k instead of the best' test_stream \
     ': sessrec__before(score, item, &top->entry[0]);' ': 0;'
 

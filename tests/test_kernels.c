@@ -435,6 +435,29 @@ static void matrices(const sessrec__kernels *k) {
                 CHECK_EQ(wrong, 0);
             }
     }
+    TEST(sentence(k->name, "dots of rows that stand anywhere are the same")) {
+        uint32_t seed = 38;
+        int64_t wrong = 0;
+        for (int w = 0; w < SIZES; ++w)
+            for (int32_t count = 0; count < 20; ++count) {
+                const int32_t width = SIZE[w];
+                static float x[50 * 113], h[113], bias[50];
+                int32_t row[20];
+                float y[21], expected;
+                fill(x, 50 * 113, 1, &seed);
+                fill(h, 113, 1, &seed);
+                fill(bias, 50, 1, &seed);
+                for (int32_t i = 0; i < count; ++i) row[i] = random_below(&seed, 50);
+                y[count] = 42;
+                k->dots_at(count, row, width, x, h, bias, y);
+                wrong += y[count] != 42;
+                for (int32_t i = 0; i < count; ++i) {
+                    sessrec__plain_table.dots(1, width, x + row[i] * width, width, h, bias + row[i], &expected);
+                    wrong += !same_float(y[i], expected);
+                }
+            }
+        CHECK_EQ(wrong, 0);
+    }
 }
 
 // ---- optimiser steps ---------------------------------------------------------------------------------------
@@ -507,15 +530,6 @@ static void updates_agree(const sessrec__kernels *k) {
 }
 
 // ---- the instruction sets ----------------------------------------------------------------------------------
-
-// 0 plain, 1 AVX2, 2 AVX-512; NULL: not in this build or not on this processor.
-static const sessrec__kernels *kernels_of(int level) {
-    if (level == 0) return &sessrec__plain_table;
-#if !defined(SESSREC_NO_SIMD) && defined(__x86_64__)  // as the header decides
-    if (level <= sessrec__processor_level()) return level == 1 ? &sessrec__avx2_table : &sessrec__avx512_table;
-#endif
-    return NULL;
-}
 
 static void instruction_sets(void) {
     static const char *const name[] = {"plain", "avx2", "avx512"};

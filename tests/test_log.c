@@ -1267,6 +1267,129 @@ static void out_of_memory(void) {
     }
 }
 
+// ---- threads -----------------------------------------------------------------------------------------------
+
+enum { LONG_LOG = 30000 };
+
+// Runs the tasks backwards, and counts regions.
+static void backwards(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context) {
+    ++*(int *)user;
+    while (count-- > 0) task(context, count);
+}
+
+// A log of many batches: in some parts fields in quotes, blank lines, CRLF, every wrong-th row without a time (0: none). *expected gets what adding the events
+// one by one gives; *bad the line of the first wrong row. The caller frees the text.
+static char *long_text(uint32_t seed, int wrong, size_t *size, sessrec_dataset **expected, int64_t *bad) {
+    char *text = (char *)malloc(LONG_LOG * 64);
+    size_t used = (size_t)sprintf(text, "ItemId,UserId,Time,SessionId,Title\n");
+    int64_t line = 2;
+    *bad = 0;
+    CHECK_EQ(sessrec_dataset_create(NULL, expected), SESSREC_OK);
+    int session = 0, failures = 0;
+    for (int i = 0; i < LONG_LOG; ++i, ++line) {
+        char names[3][24];
+        if (random_below(&seed, 3) == 0) session = random_below(&seed, 9000);
+        const int quoted = session % 3 == 0 && i / 9000 % 2;
+        sprintf(names[0], "%s%d", quoted ? "s,\"" : "", session);
+        sprintf(names[1], "item-%d", random_below(&seed, random_below(&seed, 2) ? 50 : 4000));
+        sprintf(names[2], "%d", session % 700);
+        const int time = random_below(&seed, 100000);
+        if (random_below(&seed, 100) == 0) text[used++] = '\n', ++line;
+        if (wrong && i % wrong == wrong - 1) {
+            used += (size_t)sprintf(text + used, "%s,%s,soon,%s,t\n", names[1], names[2], names[2]);
+            if (!*bad) *bad = line;
+            continue;
+        }
+        used += (size_t)sprintf(text + used, "%s,%s,%d.%02d,%s%s%s,title %d%s\n", names[1], names[2], time, i % 100, quoted ? "\"s,\"\"" : "",
+                                names[0] + (quoted ? 3 : 0), quoted ? "\"" : "", i % 10, i % 7 ? "" : "\r");
+        failures += sessrec_dataset_add(*expected, names[2], names[0], names[1], (time * 100.0 + i % 100) / 100) != SESSREC_OK;
+    }
+    CHECK_EQ(failures, 0);
+    CHECK_EQ(sessrec_dataset_finish(*expected, NULL), SESSREC_OK);
+    *size = used;
+    return text;
+}
+
+static void threads(void) {
+    static const int32_t counts[5] = {1, 2, 3, 8, 0};
+    TEST("a long log is what its events make one by one, for any number of threads, from memory and from a file") {
+        for (int wrong = 0; wrong < 1000; wrong += 331) {
+            size_t size;
+            int64_t bad;
+            sessrec_dataset *expected, *log;
+            char *text = long_text(3 + (uint32_t)wrong, wrong, &size, &expected, &bad);
+            put_file(text, size);
+            for (int i = 0; i < 10; ++i) {
+                sessrec_log_format format = sessrec_log_format_default();
+                format.threads = counts[i / 2];
+                format.skip_bad_rows = wrong > 0;
+                if (i % 2) CHECK_EQ(sessrec_dataset_load(path, &format, &log, NULL), SESSREC_OK);
+                else CHECK_EQ(sessrec_dataset_parse(text, size, &format, &log, NULL), SESSREC_OK);
+                CHECK(same_log(log, expected, 1));
+                CHECK_EQ(sessrec_dataset_view(log).bad_rows, wrong ? LONG_LOG / wrong : 0);
+                sessrec_dataset_destroy(log);
+            }
+            sessrec_dataset_destroy(expected);
+            free(text);
+        }
+        remove(path);
+    }
+    TEST("the first row that cannot be read is named by its line, whatever the number of threads") {
+        for (int wrong = 1; wrong < LONG_LOG; wrong = wrong * 3 + 1) {
+            size_t size;
+            int64_t bad;
+            sessrec_dataset *expected, *log;
+            char *text = long_text(5, wrong, &size, &expected, &bad);
+            for (int i = 0; i < 5; ++i) {
+                sessrec_log_format format = sessrec_log_format_default();
+                format.threads = counts[i];
+                CHECK_EQ(sessrec_dataset_parse(text, size, &format, &log, &failure), SESSREC_BAD_LOG);
+                CHECK_EQ(failure.line, bad);
+                CHECK_TEXT(failure.text, "the time \"soon\" is neither a number nor a date like 2014-04-07T10:51:09Z");
+            }
+            sessrec_dataset_destroy(expected);
+            free(text);
+        }
+    }
+    TEST("a caller's job system reads the same log") {
+        size_t size;
+        int64_t bad;
+        int regions = 0;
+        sessrec_dataset *expected, *log;
+        char *text = long_text(9, 0, &size, &expected, &bad);
+        sessrec_log_format format = sessrec_log_format_default();
+        format.jobs.run = backwards;
+        format.jobs.user = &regions;
+        CHECK_EQ(sessrec_dataset_parse(text, size, &format, &log, NULL), SESSREC_OK);
+        CHECK(same_log(log, expected, 1));
+        CHECK(regions > 10);
+        sessrec_dataset_destroy(log);
+        sessrec_dataset_destroy(expected);
+        free(text);
+    }
+    TEST("ids that differ in few bytes, of any length, stay apart") {
+        sessrec_dataset *log;
+        char id[SESSREC_MAX_ID + 1];
+        int failures = 0;
+        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        memset(id, 'a', sizeof id);
+        for (int size = 1; size <= SESSREC_MAX_ID; ++size)
+            for (int at = 0; at <= size; at += size < 40 ? 1 : 17) {  // at == size: no other byte
+                memset(id, 'a', sizeof id);
+                id[size] = 0;
+                if (at < size) id[at] = 'b';
+                failures += sessrec_dataset_add(log, NULL, "s", id, size * 1000.0 + at) != SESSREC_OK;
+            }
+        CHECK_EQ(failures, 0);
+        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        const sessrec_log_view view = sessrec_dataset_view(log);
+        CHECK_EQ(view.items, view.events);
+        for (int32_t i = 0; i < view.items; ++i) failures += sessrec_dataset_find_item(log, sessrec_dataset_item_id(log, i)) != i;
+        CHECK_EQ(failures, 0);
+        sessrec_dataset_destroy(log);
+    }
+}
+
 // ---- any bytes ---------------------------------------------------------------------------------------------
 
 static void any_bytes(void) {
@@ -1310,6 +1433,7 @@ int main(void) {
     items_of_a_model();
     files();
     out_of_memory();
+    threads();
     any_bytes();
     return test_report("log");
 }

@@ -202,6 +202,221 @@ static void recommendations(void) {
     }
 }
 
+// ---- the screen --------------------------------------------------------------------------------------------
+
+enum { SCREENED_MODELS = 12, SCREENED_QUERIES = 100 };
+
+// What a model is made hard with.
+enum { SMOOTH, EQUAL_SCORES, ZERO_ROWS, HUGE_ROWS, HUGE_BIAS, TINY_ROWS, SUBNORMAL, ONE_LARGE_WEIGHT, NOT_FINITE, NEARLY_EQUAL, HARDSHIPS };
+
+static void harden(sessrec_model *model, int hardship, uint32_t *seed) {
+    static const float not_finite[3] = {NAN, INFINITY, -INFINITY};
+    const int32_t V = model->info.items, L = sessrec__last_width(model);
+    for (int32_t i = 0; i < V; ++i) {
+        float *row = model->Wy + (ptrdiff_t)i * L;
+        model->By[i] = random_float(seed, 0.5f);
+        for (int32_t k = 0; k < L; ++k) {
+            row[k] = random_float(seed, 1);
+            if (hardship == EQUAL_SCORES) row[k] = (float)(i % 3), model->By[i] = 0;
+            if (hardship == ZERO_ROWS && i % 2) row[k] = 0;
+            if (hardship == HUGE_ROWS && i % 5 == 0) row[k] *= i % 10 ? 1e37f : 1e12f;
+            if (hardship == TINY_ROWS) row[k] *= i % 3 ? 1e-25f : 1e-36f, model->By[i] = 0;
+            if (hardship == SUBNORMAL) row[k] *= 1e-39f, model->By[i] *= 1e-39f;
+            if (hardship == NEARLY_EQUAL) row[k] = 1 + (float)random_below(seed, 4) * 1.2e-7f, model->By[i] = 0;
+        }
+        if (hardship == ONE_LARGE_WEIGHT) row[random_below(seed, L)] *= 1000;
+        if (hardship == HUGE_BIAS && i % 4 == 0) model->By[i] *= i % 8 ? 1e38f : 1e20f;
+        if (hardship == NOT_FINITE && i % 6 == 0) (i % 12 ? row : &model->By[i])[0] = not_finite[random_below(seed, 3)];
+    }
+}
+
+// A hidden state as a GRU has it, or none that any has.
+static void random_state(sessrec_session *session, uint32_t *seed) {
+    static const float limit[8] = {1, 1, 1, 1, 1e-3f, 1e-39f, 30, 1e37f};
+    const int32_t L = sessrec__last_width(session->model);
+    const float most = limit[random_below(seed, 8)];
+    for (int32_t k = 0; k < L; ++k) session->hidden[k] = random_below(seed, 4) ? random_float(seed, most) : 0;
+    if (random_below(seed, 10) == 0) session->hidden[random_below(seed, L)] = random_below(seed, 2) ? NAN : 1;
+    session->known = 1;
+}
+
+// Both lists for a random query; veto calls are counted in asked[2]. Returns how many differences there are.
+static int compare_screened(const sessrec_model *model, sessrec_session *session, int8_t *screen, uint32_t *seed, int64_t *passed_over) {
+    sessrec_recommendation list[2][80];
+    int32_t count[2], asked[2] = {0, 0}, kept[80];
+    sessrec_query query = sessrec_query_default();
+    sessrec_model *changing = (sessrec_model *)(uintptr_t)model;
+    sessrec__screen state;
+    query.k = 1 + random_below(seed, random_below(seed, 5) ? 10 : 80);
+    query.skip_seen = random_below(seed, 2);
+    if (random_below(seed, 3) == 0) query.veto = veto_thirds;
+    session->seen_count = random_below(seed, 4);
+    for (int32_t i = 0; i < session->seen_count; ++i) session->seen[i] = random_below(seed, model->info.items);
+    for (int with = 0; with < 2; ++with) {
+        changing->screen = with ? screen : NULL;
+        query.veto_user = &asked[with];
+        sessrec_session_recommend(session, &query, list[with], &count[with], NULL);
+    }
+    int wrong = count[0] != count[1] || asked[0] != asked[1];
+    for (int32_t i = 0; i < count[0] && !wrong; ++i)
+        wrong += list[0][i].item != list[1][i].item || memcmp(&list[0][i].score, &list[1][i].score, sizeof(float));
+    if (count[0] == query.k && sessrec__screen_begin(session, &state))
+        *passed_over += 64 - model->kernels->screen(&state, 0, 64, list[0][count[0] - 1].score, kept);
+    return wrong;
+}
+
+static void screen_of(const sessrec__kernels *kernels, int32_t width) {
+    sessrec_dataset *log = random_log(20, 75, 3);
+    sessrec_config config = small_config(1, width);
+    uint32_t seed = 77 + (uint32_t)width;
+    int wrong = 0;
+    int64_t passed_over[HARDSHIPS] = {0};
+    for (int m = 0; m < SCREENED_MODELS * HARDSHIPS; ++m) {
+        sessrec_model *model = random_model(&config, log, (uint32_t)m + 1);
+        void *memory;
+        sessrec_session *session = new_session(model, 5, &memory);
+        harden(model, m % HARDSHIPS, &seed);
+        model->kernels = kernels;
+        wrong += sessrec_model_prepare(model) != SESSREC_OK;
+        int8_t *screen = model->screen;
+        for (int q = 0; q < SCREENED_QUERIES; ++q) {
+            random_state(session, &seed);
+            wrong += compare_screened(model, session, screen, &seed, &passed_over[m % HARDSHIPS]);
+        }
+        model->screen = screen;
+        sessrec_model_destroy(model);
+        free(memory);
+    }
+    CHECK_EQ(wrong, 0);
+    for (int h = 0; h < HARDSHIPS; ++h)  // most items are never scored, or this compares nothing
+        if (h != EQUAL_SCORES && h != TINY_ROWS && h != SUBNORMAL && h != NEARLY_EQUAL)
+            CHECK(passed_over[h] > 20 * SCREENED_MODELS * SCREENED_QUERIES);
+    sessrec_dataset_destroy(log);
+}
+
+static void screens(void) {
+    static const int32_t widths[5] = {1, 7, 17, 33, 100};
+    for (int level = 0; level < 3; ++level)
+        for (int w = 0; w < 5; ++w) {
+            const sessrec__kernels *kernels = kernels_of(level);
+            char name[128];
+            snprintf(name, sizeof name, "a prepared model recommends the same to the bit, width %d, kernels %s", (int)widths[w],
+                     kernels ? kernels->name : "of this number");
+            if (!kernels) SKIP(name, "this build or this processor does not have them");
+            else TEST(name) screen_of(kernels, widths[w]);
+        }
+    TEST("every set of kernels passes over the same items") {
+        shop s = open_shop(24);
+        uint32_t seed = 9;
+        void *memory;
+        sessrec_session *session = new_session(s.model, 0, &memory);
+        int wrong = 0, passed_over = 0;
+        CHECK_EQ(sessrec_model_prepare(s.model), SESSREC_OK);
+        CHECK_EQ(sessrec_model_prepare(s.model), SESSREC_OK);  // once is enough
+        for (int round = 0; round < 300; ++round) {
+            sessrec__screen screen;
+            int32_t list[3][ITEMS], found[3];
+            sessrec_session_click(session, random_below(&seed, ITEMS));
+            wrong += !sessrec__screen_begin(session, &screen);
+            for (int level = 0; level < 3; ++level) {
+                const sessrec__kernels *kernels = kernels_of(level) ? kernels_of(level) : kernels_of(0);
+                found[level] = kernels->screen(&screen, 0, ITEMS, 0.5f, list[level]);
+                wrong += found[level] != found[0] || memcmp(list[level], list[0], (size_t)found[0] * sizeof(int32_t));
+            }
+            passed_over += ITEMS - found[0];
+        }
+        CHECK_EQ(wrong, 0);
+        CHECK(passed_over > 300 * ITEMS / 10);
+        free(memory);
+        close_shop(&s);
+    }
+    TEST("no item is passed over whose score is reached, also where a state loses all that it can: along what the codes of a row leave out") {
+        shop s = open_shop(25);
+        void *memory;
+        sessrec_session *session = new_session(s.model, 0, &memory);
+        const int32_t L = sessrec__last_width(s.model);
+        float *h = session->hidden + sessrec__hidden_width(s.model) - L;
+        int missed = 0, passed_over = 0;
+        CHECK_EQ(sessrec_model_prepare(s.model), SESSREC_OK);
+        sessrec_session_click(session, 1);
+        for (int32_t i = 0; i < ITEMS; ++i) {
+            const float *row = s.model->Wy + (ptrdiff_t)i * L;
+            sessrec__screen screen;
+            float most = 0, score, bias;
+            int32_t list[ITEMS], there = 0;
+            for (int32_t k = 0; k < L; ++k) most = fabsf(row[k]) > most ? fabsf(row[k]) : most;
+            for (int32_t k = 0; k < L; ++k) h[k] = row[k] / most * 127 - (float)sessrec__nearest(row[k] / most * 127);
+            bias = s.model->By[i];
+            sessrec__plain_table.dots(1, L, row, L, h, &bias, &score);
+            CHECK(sessrec__screen_begin(session, &screen));
+            const int32_t found = s.model->kernels->screen(&screen, 0, ITEMS, score, list);
+            for (int32_t j = 0; j < found; ++j) there += list[j] == i;
+            missed += !there;
+            passed_over += ITEMS - found;
+        }
+        CHECK_EQ(missed, 0);
+        CHECK(passed_over > ITEMS);
+        free(memory);
+        close_shop(&s);
+    }
+    TEST("what rounding adds to a score on top of a large bias is within the bound") {
+        sessrec_dataset *log = random_log(20, 40, 3);
+        sessrec_config config = small_config(1, 100);
+        sessrec_model *model = random_model(&config, log, 8);
+        void *memory;
+        sessrec_session *session = new_session(model, 0, &memory);
+        sessrec__screen screen;
+        float score;
+        int32_t list[40], item = 0;
+        for (int32_t k = 0; k < 100; ++k) model->Wy[k] = 1.01f, session->hidden[k] = 1;
+        model->By[0] = 16777216;  // 2^24: each of the hundred sums goes up by 2 instead of 1.01
+        session->known = 1;
+        CHECK_EQ(sessrec_session_score(session, &item, 1, &score), SESSREC_OK);
+        CHECK_NEAR(score, 16777216 + 200, 0);
+        CHECK_EQ(sessrec_model_prepare(model), SESSREC_OK);
+        CHECK(sessrec__screen_begin(session, &screen));
+        CHECK_EQ(model->kernels->screen(&screen, 0, 40, score, list), 1);
+        CHECK_EQ(list[0], 0);
+        free(memory);
+        sessrec_model_destroy(model);
+        sessrec_dataset_destroy(log);
+    }
+    TEST("the widest state's product with the largest codes fits into 32 bits") {
+        for (int32_t L = 1; L <= 8192; ++L) {
+            const int64_t G = sessrec__state_codes(L);
+            if (G < 2000 || G > 32767 || G * 127 * L > INT32_MAX) CHECK_EQ(L, 0);
+        }
+        CHECK_EQ(sessrec__state_codes(100), 32767);
+    }
+    TEST("a root is never below the true one, and next to it") {
+        uint32_t seed = 4;
+        int wrong = 0;
+        for (int i = 0; i < 100000; ++i) {
+            const double x = ldexp(1 + fabs((double)random_float(&seed, 1)), random_below(&seed, 380) - 190), root = sessrec__root_above(x);
+            wrong += !(root * root >= x && root * root <= x * (1 + 1e-11));
+        }
+        CHECK_EQ(wrong, 0);
+        CHECK(sessrec__root_above(0) >= 0 && sessrec__root_above(0) < 1e-100);
+    }
+    TEST("without memory a model stays as it was") {
+        counting_memory memory = {0, 0, -1};
+        shop s;
+        sessrec_config config = small_config(1, 8);
+        config.allocator = counting_allocator(&memory);
+        s.log = random_log(20, 40, 3);
+        s.model = random_model(&config, s.log, 8);
+        CHECK_EQ(sessrec_model_prepare(NULL), SESSREC_INVALID_ARGUMENT);
+        memory.fail_from = memory.requests;
+        CHECK_EQ(sessrec_model_prepare(s.model), SESSREC_OUT_OF_MEMORY);
+        CHECK(!s.model->screen);
+        memory.fail_from = -1;
+        CHECK_EQ(sessrec_model_prepare(s.model), SESSREC_OK);
+        CHECK(s.model->screen != NULL);
+        close_shop(&s);
+        CHECK_EQ(memory.blocks, 0);
+    }
+}
+
 // ---- clicks ------------------------------------------------------------------------------------------------
 
 static const float *weights_of(const sessrec_model *model, const char *name) {
@@ -568,6 +783,7 @@ static void state_bytes(void) {
 
 int main(void) {
     recommendations();
+    screens();
     clicks();
     memory_of_the_caller();
     state_bytes();
