@@ -77,8 +77,81 @@ static const setting SETTINGS[] = {
     {"Rees46         xe       L=512 B=240 n=2048", SESSREC_LOSS_XE, 512, 240, 2048, 10, 0.45f, 0},
 };
 
+// ---- what one core of this machine can do at all ----
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define PEAK(name, instructions, bytes)                                                                                                     \
+    __attribute__((target(instructions))) static float name(int rounds) {                                                                   \
+        typedef float vector __attribute__((vector_size(bytes)));                                                                           \
+        vector a = {0}, b = {0}, s0 = a, s1 = a, s2 = a, s3 = a, s4 = a, s5 = a, s6 = a, s7 = a, s8 = a, s9 = a;                            \
+        for (int i = 0; i < rounds; ++i) {                                                                                                  \
+            s0 = s0 * a + b, s1 = s1 * a + b, s2 = s2 * a + b, s3 = s3 * a + b, s4 = s4 * a + b;                                             \
+            s5 = s5 * a + b, s6 = s6 * a + b, s7 = s7 * a + b, s8 = s8 * a + b, s9 = s9 * a + b;                                             \
+            __asm__ volatile("" : "+x"(a), "+x"(b));                                                                                        \
+        }                                                                                                                                   \
+        a = s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9;                                                                                 \
+        return a[0];                                                                                                                        \
+    }
+PEAK(peak_avx512, "avx512f,fma", 64)
+PEAK(peak_avx2, "avx2,fma", 32)
+#endif
+
+static volatile float unused;
+
+// Floating-point operations a second of ten chains of fused multiply-adds; 0 where nobody wrote it down.
+static double peak(void) {
+    double best = 0;
+#if defined(__x86_64__) && defined(__GNUC__)
+    const int wide = !strcmp(sessrec_simd(), "avx512"), rounds = 2000000;
+    for (int run = 0; run < RUNS && strcmp(sessrec_simd(), "plain") != 0; ++run) {
+        const double start = sessrec__now();
+        unused = wide ? peak_avx512(rounds) : peak_avx2(rounds);
+        const double speed = 2.0 * 10 * (wide ? 16 : 8) * rounds / (sessrec__now() - start);
+        best = speed > best ? speed : best;
+    }
+#endif
+    return best;
+}
+
+// Seconds to add to one row of weights, Adagrad's sums and velocities, at places that the sampler draws.
+static double row_seconds(const sessrec_dataset *log, int32_t width) {
+    const sessrec_log_view view = sessrec_dataset_view(log);
+    const int draws = 40000;
+    sessrec_sampler *sampler = NULL;
+    const sessrec_allocator memory = sessrec__allocator(NULL);
+    float *table = (float *)sessrec__alloc(&memory, 3 * (uint64_t)view.items * (uint64_t)width, sizeof *table);
+    int32_t *row = (int32_t *)malloc((size_t)draws * sizeof *row);
+    double best = INFINITY;
+    if (table && row && !sessrec_sampler_create(view.support, view.items, 0.5f, NULL, &sampler)) {
+        sessrec__sampler_draws(sampler, 1, 0, draws, row);
+        for (int run = 0; run < RUNS; ++run) {
+            const double start = sessrec__now();
+            for (int i = 0; i < draws; ++i)
+                for (int t = 0; t < 3; ++t) {
+                    float *one = table + (ptrdiff_t)t * view.items * width, *at = one + (ptrdiff_t)row[i] * width;
+                    if (i + SESSREC__AHEAD < draws) sessrec__prefetch_row(one, width, row[i + SESSREC__AHEAD]);
+                    for (int32_t j = 0; j < width; ++j) at[j] += 1;
+                }
+            const double seconds = (sessrec__now() - start) / draws;
+            best = seconds < best ? seconds : best;
+        }
+    }
+    sessrec_sampler_destroy(sampler);
+    sessrec__free(&memory, table);
+    free(row);
+    return best;
+}
+
+// Mini-batches a second of one core that only multiplies and adds, at its peak, and updates rows, one after the other.
+static double bound(const setting *s, const sessrec_dataset *log, double flops) {
+    const double B = s->batch, L = s->width, C = B + s->negatives;
+    return flops > 0 ? 1 / ((36 * B * L * L + 6 * B * C * L) / flops + (C + B) * row_seconds(log, s->width)) : 0;
+}
+
 static void training(const sessrec_dataset *log) {
-    printf("training, mini-batches a second            1 thread   2 threads\n");
+    const double flops = peak();
+    printf("one core, %.0f GFLOP/s of multiply-adds. The bound: one core that does nothing but these and the updates of rows\n", flops / 1e9);
+    printf("training, mini-batches a second            1 thread   2 threads       bound\n");
     for (size_t i = 0; i < sizeof SETTINGS / sizeof *SETTINGS; ++i) {
         const setting *s = &SETTINGS[i];
         sessrec_config config = sessrec_config_default();
@@ -91,7 +164,7 @@ static void training(const sessrec_dataset *log) {
         config.dropout_hidden = s->dropout_hidden;
         double speed[2];
         for (config.threads = 1; config.threads <= 2; ++config.threads) speed[config.threads - 1] = train(&config, log, s->steps, NULL);
-        printf("  %-43s %6.0f %11.0f\n", s->name, speed[0], speed[1]);
+        printf("  %-43s %6.0f %11.0f %11.0f\n", s->name, speed[0], speed[1], bound(s, log, flops));
     }
 }
 
