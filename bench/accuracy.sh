@@ -9,6 +9,7 @@
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
+# shellcheck source=bench/between.sh
 . "$here/between.sh"
 program=$1
 shift

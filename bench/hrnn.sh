@@ -9,6 +9,7 @@
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
+# shellcheck source=bench/between.sh
 . "$here/between.sh"
 program=$1 kept=$(dirname "$1")
 shift
@@ -167,7 +168,7 @@ draw() {
     for letter in h p; do
         points tastes $letter 'rnn concat init all best best-known' "$kept/hrnn-tastes.tsv" >"$work/tastes.$letter"
         figure=history
-        [ $letter = h ] || figure=position
+        [ "$letter" = h ] || figure=position
         if [ ! -f "$kept/hrnn-globo.tsv" ]; then echo "hrnn.sh: globo was not run, hrnn-$figure.svg stays as it is"; continue; fi
         points globo $letter 'rnn-xe concat-xe init-xe all-xe itemknn' "$kept/hrnn-globo.tsv" >"$work/globo.$letter"
         gnuplot -e "left='$work/tastes.$letter'; right='$work/globo.$letter'; figure='$figure'; set output '$work/$figure.svg'" "$here/hrnn.gp" &&
