@@ -5,7 +5,7 @@
 #
 # PROGRAM is build/hrnn. Seeds are 1..5 unless given. What a log gave is kept in hrnn-LOG.tsv beside PROGRAM; --log runs that log alone, --table
 # runs nothing, and both make tables and figures from all that is there. The log globo is in the folder $SESSREC_DATA, globo_4days.tsv.gz, and is
-# skipped without. The figures want gnuplot; without it the ones that are there stay.
+# skipped without; RESULTS.md is then left alone. The figures want gnuplot; without it the ones that are there stay.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -169,7 +169,6 @@ draw() {
         points tastes $letter 'rnn concat init all best best-known' "$kept/hrnn-tastes.tsv" >"$work/tastes.$letter"
         figure=history
         [ "$letter" = h ] || figure=position
-        if [ ! -f "$kept/hrnn-globo.tsv" ]; then echo "hrnn.sh: globo was not run, hrnn-$figure.svg stays as it is"; continue; fi
         points globo $letter 'rnn-xe concat-xe init-xe all-xe itemknn' "$kept/hrnn-globo.tsv" >"$work/globo.$letter"
         gnuplot -e "left='$work/tastes.$letter'; right='$work/globo.$letter'; figure='$figure'; set output '$work/$figure.svg'" "$here/hrnn.gp" &&
             cat "$work/$figure.svg" >"$here/hrnn-$figure.svg"
@@ -182,6 +181,7 @@ for log in tastes no-tastes; do
     [ -f "$kept/hrnn-$log.tsv" ] || { echo "hrnn.sh: $log was not run yet, there are no tables"; exit 0; }
 done
 tables "$kept"/hrnn-*.tsv >"$work/tables"
-between "$here/RESULTS.md" hrnn "Visitors who come back" "$work/tables"
 cat "$work/tables"
+if [ ! -f "$kept/hrnn-globo.tsv" ]; then echo "hrnn.sh: globo was not run, RESULTS.md and the figures stay as they are"; exit 0; fi
+between "$here/RESULTS.md" hrnn "Visitors who come back" "$work/tables"
 draw
