@@ -22,7 +22,7 @@ SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitiz
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
 # warnings, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings sanitizers sanitized bench accuracy witness examples cuda clean
+.PHONY: all help demo test check warnings sanitizers sanitized bench accuracy hrnn witness examples cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
 
@@ -57,6 +57,9 @@ bench: $(BENCHMARKS) ## Measure speed on this machine
 accuracy: $(BUILD)/accuracy ## Train published settings on the real logs in the folder SESSREC_DATA
 	@sh bench/accuracy.sh $(BUILD)/accuracy
 
+hrnn: $(BUILD)/hrnn ## Repeat the experiment of the HRNN paper, on made-up logs and on one in SESSREC_DATA
+	@sh bench/hrnn.sh $(BUILD)/hrnn
+
 witness: $(BUILD)/witness ## Compare losses with a second implementation in PyTorch, on a log in SESSREC_DATA
 	@sh bench/witness.sh $(BUILD)/witness
 
@@ -82,8 +85,8 @@ $(BUILD)/header.o: sessrec.h | $(BUILD)
 $(BUILD)/%: examples/%.c sessrec.h $(wildcard examples/*.h) | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
 
-$(BUILD)/%: tests/%.c sessrec.h $(wildcard tests/*.h) | $(BUILD)
+$(BUILD)/%: tests/%.c sessrec.h $(wildcard tests/*.h examples/*.h) | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
 
-$(BUILD)/%: bench/%.c sessrec.h $(wildcard bench/*.h) | $(BUILD)
+$(BUILD)/%: bench/%.c sessrec.h $(wildcard bench/*.h examples/*.h) | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)

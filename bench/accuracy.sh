@@ -9,6 +9,8 @@
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
+# shellcheck source=bench/between.sh
+. "$here/between.sh"
 program=$1
 shift
 results=$(dirname "$program")/accuracy.tsv
@@ -109,11 +111,5 @@ tables() {
 [ -n "$table" ] || train_all || exit 1
 "$program" --list >"$work/list"
 tables "$work/list" "$results" >"$work/tables"
-touch "$here/RESULTS.md"
-grep -q '^<!-- accuracy -->$' "$here/RESULTS.md" || printf '\n## Accuracy\n\n<!-- accuracy -->\n<!-- end of accuracy -->\n' >>"$here/RESULTS.md"
-awk -v tables="$work/tables" '
-    /^<!-- end of accuracy -->$/ { inside = 0 }
-    !inside { print }
-    /^<!-- accuracy -->$/ { inside = 1; while ((getline line < tables) > 0) print line }' "$here/RESULTS.md" >"$work/RESULTS.md" &&
-    cat "$work/RESULTS.md" >"$here/RESULTS.md"
+between "$here/RESULTS.md" accuracy Accuracy "$work/tables"
 cat "$work/tables"
