@@ -97,8 +97,8 @@ tables() {
                 compare("ratio", other, name[i], "%.3f")
             }
             head("Switches: form of the GRU, and a negative that is the row'"'"'s own target")
-            split("xe xe-skip xe-after xe-after-skip bpr-max bpr-max-skip xe-in-batch xe-in-batch-skip xe-in-batch-after xe-yoochoose xe-yoochoose-after", shown, " ")
-            for (i = 1; i in shown; ++i) if (runs[shown[i]]) row(shown[i])
+            split(" -count -before -before-count", variant, / /)
+            for (i = 1; i <= n; ++i) for (v = 1; part[name[i]] == "reference" && v <= 4; ++v) if (runs[name[i] variant[v]]) row(name[i] variant[v])
             head("The losses of 2016 against popularity")
             for (m = 1; m <= 4; ++m) other[m] = sum["pop", m]
             for (i = 1; i <= n; ++i) if (part[name[i]] == "first" && runs[name[i]]) {

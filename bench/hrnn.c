@@ -63,6 +63,7 @@ static sessrec_config config_of(const setting *s, uint64_t seed) {
     if (s->loss == TOP1) c.loss.activation = SESSREC_TANH;
     c.loss.kind = s->loss;
     c.loss.logq = s->logq;
+    c.loss.skip_own_target = 0;  // as in the paper
     c.negatives = s->negatives;
     c.batch_size = s->batch;
     c.optimizer.learning_rate = s->learning_rate;
