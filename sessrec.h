@@ -281,7 +281,8 @@
 // Different     the bits: sums are cut into other pieces, exp, tanh and log are CUDA's, so a run drifts from the processor's by rounding. On golden
 //               trajectories, with the kernels run by the processor, the largest deviation was 1e-5. On a GPU it has not been measured yet, nor
 //               has speed: make test-cuda and make bench-cuda do both. float32 throughout, no TF32.
-// The processor still makes the mini-batches and evaluates. sessrec_trainer_model and _tensor, validation and checkpoints copy from the GPU first.
+// The processor still lays out the mini-batches, 64 ahead in sessrec_train and sessrec_trainer_epoch, one by one in sessrec_trainer_step, and
+// evaluates. The GPU draws the negatives of an epoch; progress is reported and losses are looked at every 64 steps. sessrec_trainer_model and _tensor, validation and checkpoints copy from the GPU first.
 // A failure of CUDA is DEVICE_ERROR, too little memory on the GPU OUT_OF_MEMORY; both keep CUDA's words, and CUDA_OR_CPU does not hide them.
 //
 #ifndef SESSREC_H
@@ -1042,6 +1043,16 @@ typedef struct sessrec_device_view {
     int32_t *output_id, *input_id;          // the item of each row, -1 where it was added to an earlier row of the same item
 } sessrec_device_view;
 
+// A sessrec_sampler, for drawing on a device.
+typedef struct sessrec_device_sampler {
+    int32_t items, guide_bits;
+    uint64_t total;
+    const uint64_t *sum;    // [items]
+    const int32_t *guide;   // [2^guide_bits + 1]
+} sessrec_device_sampler;
+
+#define SESSREC_DEVICE_AHEAD 64  // mini-batches that are given at once
+
 // Every function but destroy fails as functions of the library do. A device begins with what the processor's memory holds.
 typedef struct sessrec_device_table {
     sessrec_result (*create)(const sessrec_device_view *view, void **device, sessrec_error *err);
@@ -1049,6 +1060,12 @@ typedef struct sessrec_device_table {
     // Forward and backward for a checked mini-batch; *sum is the sum of the row losses. An infinite or NaN sum is not an error here.
     sessrec_result (*grad)(void *device, const sessrec_batch *batch, double *sum, sessrec_error *err);
     sessrec_result (*apply)(void *device, sessrec_error *err);
+    // An epoch, some mini-batches at a time. sampler: for those that come. put: the next one is number `index` < AHEAD of those to come, and its
+    // negatives (batch->negative is NULL) are to be drawn. run: trains on the first `count`, and stops changing weights at an infinite or NaN sum.
+    // All three are NULL where there is nothing to gain.
+    sessrec_result (*sampler)(void *device, const sessrec_device_sampler *sampler, sessrec_error *err);
+    void (*put)(void *device, int32_t index, const sessrec_batch *batch);
+    sessrec_result (*run)(void *device, int32_t count, double *sums, sessrec_error *err);
     sessrec_result (*download)(void *device, int gradients, sessrec_error *err);    // the gradients, or else all that stays between steps
     sessrec_result (*upload)(void *device, sessrec_error *err);                     // all that stays
     void (*destroy)(void *device);
@@ -4662,8 +4679,7 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     return SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *b, sessrec_batch *out) {
-    if (!b || !out) return SESSREC_INVALID_ARGUMENT;
+static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_batch *out) {
     if (b->started) sessrec__batcher_advance(b);
     else sessrec__batcher_begin(b);
     if (!sessrec__batcher_has_rows(b)) {
@@ -4676,19 +4692,23 @@ SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *b, sessrec_batc
         b->target[i] = b->log.item[b->at[i] + 1];
     }
     const uint64_t base = ((uint64_t)b->epoch << 44) + (uint64_t)b->step * (uint64_t)b->negatives;  // an epoch draws less than 2^44
-    for (int32_t j = 0; j < b->negatives; ++j) b->negative[j] = sessrec_sampler_draw(b->sampler, b->seed, base + (uint64_t)j);
+    for (int32_t j = 0; j < b->negatives && draw; ++j) b->negative[j] = sessrec_sampler_draw(b->sampler, b->seed, base + (uint64_t)j);
     out->epoch = b->epoch;
     out->step = b->step;
     out->rows = b->rows;
     out->negative_count = b->negatives;
     out->input = b->input;
     out->target = b->target;
-    out->negative = b->negative;
+    out->negative = draw ? b->negative : NULL;
     out->session = b->session;
     out->session_start = b->start;
     out->user_start = b->chain ? b->user_start : NULL;
     out->previous_row = b->previous;
     return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *b, sessrec_batch *out) {
+    return b && out ? sessrec__batcher_go(b, 1, out) : SESSREC_INVALID_ARGUMENT;
 }
 
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *b, int32_t epoch, int64_t step) {
@@ -5679,6 +5699,19 @@ static sessrec_result sessrec__cpu_grad(void *device, const sessrec_batch *batch
     return SESSREC_OK;
 }
 
+// A mini-batch is done.
+static sessrec_result sessrec__count_step(sessrec_trainer *tr, const sessrec_batch *batch, double sum, sessrec_error *err) {
+    if (!(sum - sum == 0))
+        return sessrec__fail(err, SESSREC_DIVERGED, 0, "the loss is not finite in epoch %d, step %d: a smaller learning rate may help",
+                             (int64_t)batch->epoch + 1, batch->step + 1);
+    tr->position.epoch = batch->epoch;
+    tr->position.step = batch->step + 1;
+    tr->position.pairs += batch->rows;
+    tr->pairs_run += batch->rows;
+    tr->position.loss_sum += sum;
+    return SESSREC_OK;
+}
+
 SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
     double sum = 0;
     if (!tr || !tr->model || !batch)
@@ -5690,15 +5723,7 @@ SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessr
     result = tr->table->grad(tr->device, batch, &sum, err);
     if (result) return result;
     if (loss) *loss = sum / (double)tr->config.batch_size;
-    if (!(sum - sum == 0))
-        return sessrec__fail(err, SESSREC_DIVERGED, 0, "the loss is not finite in epoch %d, step %d: a smaller learning rate may help",
-                             (int64_t)batch->epoch + 1, batch->step + 1);
-    tr->position.epoch = batch->epoch;
-    tr->position.step = batch->step + 1;
-    tr->position.pairs += tr->rows;
-    tr->pairs_run += tr->rows;
-    tr->position.loss_sum += sum;
-    return SESSREC_OK;
+    return sessrec__count_step(tr, batch, sum, err);
 }
 
 // ---- update ----
@@ -5816,7 +5841,8 @@ static void sessrec__describe(sessrec_trainer *tr, sessrec_device_tensor *list, 
 
 static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error *err) {
     static const sessrec_device_table cpu = {NULL,                  sessrec__cpu_name, sessrec__cpu_grad,   sessrec__cpu_apply,
-                                             sessrec__cpu_download, sessrec__cpu_copy, sessrec__cpu_destroy};
+                                             NULL,                  NULL,              NULL,                sessrec__cpu_download,
+                                             sessrec__cpu_copy,     sessrec__cpu_destroy};
     sessrec_device_tensor list[SESSREC__MAX_TENSORS];
     sessrec_device_view view;
     sessrec_result result = SESSREC_OK;
@@ -8179,15 +8205,68 @@ SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *tr, const sessr
     out->device = sessrec_trainer_device(tr);
 }
 
+// Prepares a device to take mini-batches ahead, if it and the configuration can.
+static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_batcher *batcher, int *ahead, sessrec_error *err) {
+    const sessrec_sampler *s = batcher->sampler;
+    sessrec_device_sampler view = {0, 0, 0, NULL, NULL};
+    *ahead = tr->table->run && tr->config.loss.kind != SESSREC_LOSS_CUSTOM && batcher->negatives <= tr->config.negatives &&
+             (!s || s->items == tr->model->info.items);
+    if (!*ahead || !s) return SESSREC_OK;
+    view.items = s->items;
+    view.guide_bits = s->guide_bits;
+    view.total = s->total;
+    view.sum = s->sum;
+    view.guide = s->guide;
+    return tr->table->sampler(tr->device, &view, err);
+}
+
+// Trains on up to `most` mini-batches, *last the last of them. DONE when the epoch is over.
+static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher *batcher, int32_t most, sessrec_batch *last,
+                                           sessrec_error *err) {
+    sessrec_batch batch[SESSREC_DEVICE_AHEAD];
+    double sum[SESSREC_DEVICE_AHEAD];
+    int32_t count = 0;
+    sessrec_result end = SESSREC_OK, result = sessrec__give(tr, err);
+    while (!result && count < most && (end = sessrec__batcher_go(batcher, 0, &batch[count])) == SESSREC_OK) {
+        sessrec_batch pairs = batch[count];
+        pairs.negative_count = 0;
+        result = sessrec__check_batch(tr, &pairs, err);
+        if (!result) {
+            tr->table->put(tr->device, count, &batch[count]);
+            ++count;
+        }
+    }
+    if (result || !count) return result ? result : end;
+    *last = batch[count - 1];
+    sessrec__plan_sizes(tr, last);
+    result = tr->table->run(tr->device, count, sum, err);
+    for (int32_t i = 0; i < count && !result; ++i) result = sessrec__count_step(tr, &batch[i], sum[i], err);
+    return result ? result : end;
+}
+
+// How many mini-batches come before the next checkpoint, as many as a device takes at once at most.
+static int32_t sessrec__steps_at_once(const sessrec_trainer *tr) {
+    const int64_t each = tr->config.checkpoint ? tr->config.checkpoint_steps : 0;
+    const int64_t left = each > 0 ? each - tr->position.step % each : SESSREC_DEVICE_AHEAD;
+    return left < SESSREC_DEVICE_AHEAD ? (int32_t)left : SESSREC_DEVICE_AHEAD;
+}
+
 SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_error *err) {
     const sessrec_config *c = &tr->config;
     double shown = sessrec__now();
     sessrec_batch batch;
     sessrec_progress progress;
+    int ahead;
+    sessrec_result result = sessrec__can_go_ahead(tr, batcher, &ahead, err);
+    if (result) return result;
     for (;;) {
-        sessrec_result result = sessrec_batcher_next(batcher, &batch);
+        if (ahead) {
+            result = sessrec__steps_ahead(tr, batcher, sessrec__steps_at_once(tr), &batch, err);
+        } else {
+            result = sessrec_batcher_next(batcher, &batch);
+            if (!result) result = sessrec_trainer_step(tr, &batch, NULL, err);
+        }
         if (result == SESSREC_DONE) return SESSREC_OK;
-        if (!result) result = sessrec_trainer_step(tr, &batch, NULL, err);
 #ifndef SESSREC_NO_STDIO
         if (!result && c->checkpoint && c->checkpoint_steps > 0 && (batch.step + 1) % c->checkpoint_steps == 0)
             result = sessrec_trainer_save(tr, c->checkpoint, err);

@@ -5,8 +5,9 @@
 // domain or MIT-0, as sessrec.h.
 //
 // A step is a fixed list of kernels. Whatever changes from step to step (items, which sessions begin, the number of the step) lies in one record in
-// the GPU's memory, so that the list can be captured once as a graph and launched again as long as the mini-batch keeps its size. There are no
-// atomics, and every sum has a fixed order: the same program on the same GPU gives the same bits on every run. They are not the bits of the
+// the GPU's memory, so that the list can be captured once as a graph and launched again as long as the mini-batch keeps its size. In an epoch
+// (sessrec_trainer_epoch, sessrec_train) 64 records are sent ahead, the negatives are drawn on the GPU, and losses come back after the 64th. There are
+// no atomics, and every sum has a fixed order: the same program on the same GPU gives the same bits on every run. They are not the bits of the
 // processor, because sums are cut into other pieces and exp, tanh and log are CUDA's.
 #include "sessrec.h"
 
@@ -42,12 +43,24 @@ enum {
 // what lies on the GPU
 // ============================================================================================================
 
-// The step under way, as it is copied to the GPU. Behind it: int32 input [B], target [B], session_start [B], user_start [B], previous_row [B],
-// negative [N].
+// A mini-batch as it is copied to the GPU. Behind it: int32 input [B], target [B], session_start [B], user_start [B], previous_row [B].
 typedef struct sessrec__record {
-    uint64_t epoch_seed;
-    int64_t step;
+    uint64_t epoch_seed, first_draw;    // for dropout; of its negatives
+    int64_t step, draw;                 // draw: 1: the negatives are to be drawn, 0: they have been copied
 } sessrec__record;
+
+typedef struct sessrec__status {
+    int32_t next, diverged;     // which of the records comes next; whether a sum of row losses was not finite
+    double sum[SESSREC_DEVICE_AHEAD];   // of row losses
+} sessrec__status;
+
+typedef struct sessrec__draws {  // sessrec_sampler
+    uint64_t key;
+    int32_t guide_bits;
+    uint64_t total;
+    const uint64_t *sum;
+    const int32_t *guide;
+} sessrec__draws;
 
 typedef struct sessrec__tensor {
     sessrec_device_tensor host;
@@ -100,18 +113,25 @@ typedef struct sessrec__cuda {
     sessrec__level user;    // h: the user's states that enter
     float *user_s, *user_new, *user_dc;     // [B,L] [B,Hu] [B,Hu]
     sessrec__rows output, input;
-    sessrec__record *record, *staged;       // on the GPU, and where it is copied from
+    char *schedule, *staged;                // [AHEAD] records on the GPU, and where they are copied from
     uint64_t record_bytes;
-    const int32_t *in, *target, *start, *user_start, *previous, *negative;  // inside record
+    int32_t put_rows[SESSREC_DEVICE_AHEAD], put_columns[SESSREC_DEVICE_AHEAD];  // sizes of those that were put
+    sessrec__record *record;                // the one under way
+    const int32_t *in, *target, *start, *user_start, *previous;  // inside it
+    sessrec__status *status;
+    int32_t *negative;      // [N]
+    uint64_t *draw_sum;     // [V]
+    int32_t *draw_guide;    // [2 V + 17]
+    sessrec__draws draws;
     int32_t *item;          // [C]
     float *log_support, *log_proposal;      // [V] [C], NULL without logQ
     float *Y, *bias, *S;    // [C,L] [C] [B,C]; S becomes its gradient
     float *x, *row_loss;    // [B,D] [B]
-    double *sum, *norm;     // [1] [NORM_PARTS]
+    double *norm;           // [NORM_PARTS]
     float *partial;         // for products that are cut along k
     uint64_t partial_count;
     int32_t rows, columns;  // of the step under way
-    int32_t last_rows, last_columns;
+    int again;              // whether the mini-batch before had this size
     sessrec__graph graph[2];
 } sessrec__cuda;
 
@@ -179,7 +199,26 @@ static __device__ float sessrec__softplus(float x) {
     return fmaxf(x, 0) + log1pf(expf(-fabsf(x)));
 }
 
+// The next of the records becomes the one under way.
+static __global__ void sessrec__k_next(int64_t words, const uint32_t *schedule, const sessrec__status *status, uint32_t *record) {
+    FOR_EACH(i, words) record[i] = schedule[status->next * words + i];
+}
+
+// sessrec_sampler_draw
+static __device__ int32_t sessrec__draw_item(const sessrec__draws &d, uint64_t index) {
+    const uint64_t draw = sessrec__mix64(d.key + (index + 1) * 0x9e3779b97f4a7c15u), x = __umul64hi(draw, d.total), at = draw >> (64 - d.guide_bits);
+    int32_t low = d.guide[at], high = d.guide[at + 1];
+    while (low < high) {
+        const int32_t middle = low + (high - low) / 2;
+        if (d.sum[middle] > x) high = middle;
+        else low = middle + 1;
+    }
+    return low;
+}
+
 typedef struct sessrec__begin_step {
+    const sessrec__record *record;
+    sessrec__draws draws;
     int32_t rows, columns, tied, output_keys, input_keys;
     float alpha;
     const int32_t *target, *negative, *input;
@@ -194,7 +233,10 @@ static __global__ void sessrec__k_begin(sessrec__begin_step b) {
     const int32_t uses = b.columns + (b.tied ? b.rows : 0);
     FOR_EACH(c, b.output_keys > b.input_keys ? b.output_keys : b.input_keys) {
         if (c < uses) {
-            const int32_t id = c < b.rows ? b.target[c] : c < b.columns ? b.negative[c - b.rows] : b.input[c - b.columns];
+            const int32_t id = c < b.rows         ? b.target[c]
+                               : c >= b.columns   ? b.input[c - b.columns]
+                               : b.record->draw   ? sessrec__draw_item(b.draws, b.record->first_draw + (uint64_t)(c - b.rows))
+                                                  : b.negative[c - b.rows];
             b.output_id[c] = id;
             if (c < b.columns) b.item[c] = id;
             if (c < b.columns && b.log_support) b.log_proposal[c] = (c < b.rows ? 1 : b.alpha) * b.log_support[id];
@@ -681,8 +723,8 @@ static __global__ void sessrec__k_loss(sessrec__loss_task task) {
     if (threadIdx.x == 0) task.row_loss[blockIdx.x] = loss;
 }
 
-// The sum of the row losses, in one block.
-static __global__ void sessrec__k_loss_sum(int32_t rows, const float *row_loss, double *sum) {
+// The sum of the row losses, in one block, which ends the record.
+static __global__ void sessrec__k_loss_sum(int32_t rows, const float *row_loss, sessrec__status *status) {
     __shared__ double part[THREADS];
     double value = 0;
     for (int32_t i = (int32_t)threadIdx.x; i < rows; i += THREADS) value += (double)row_loss[i];
@@ -690,7 +732,8 @@ static __global__ void sessrec__k_loss_sum(int32_t rows, const float *row_loss, 
     __syncthreads();
     if (threadIdx.x) return;
     for (int32_t i = 1; i < THREADS; ++i) value += part[i];
-    *sum = value;
+    status->sum[status->next++] = value;
+    if (!(value - value == 0)) status->diverged = 1;
 }
 
 // ============================================================================================================
@@ -772,6 +815,7 @@ static __global__ void sessrec__k_merge(int32_t count, int32_t columns, int64_t 
 typedef struct sessrec__update_task {
     int64_t rows, columns;
     const int32_t *id;  // of the rows, -1: not this one; NULL: row i is row i
+    const sessrec__status *status;  // diverged: weights keep their values
     sessrec_optimizer_config optimizer;
     float *weights, *gradient;
     sessrec_optimizer_state state;
@@ -782,6 +826,7 @@ static __device__ int64_t sessrec__row_of(const sessrec__update_task &task, int6
 }
 
 static __global__ void sessrec__k_count_steps(sessrec__update_task task) {
+    if (task.status->diverged) return;
     FOR_EACH(i, task.rows) {
         const int64_t row = sessrec__row_of(task, i);
         if (row >= 0) task.state.steps[row]++;
@@ -790,6 +835,7 @@ static __global__ void sessrec__k_count_steps(sessrec__update_task task) {
 
 static __global__ void sessrec__k_update(sessrec__update_task task) {
     const sessrec_optimizer_config &o = task.optimizer;
+    if (task.status->diverged) return;
     FOR_EACH(i, task.rows * task.columns) {
         const int64_t row = sessrec__row_of(task, i / task.columns), at = row * task.columns + i % task.columns;
         if (row < 0) continue;
@@ -878,16 +924,22 @@ static void sessrec__room_rows(sessrec__cuda *cu, sessrec__rows *rows, int32_t m
 }
 
 static void sessrec__room_record(sessrec__cuda *cu) {
-    const int64_t B = cu->config.batch_size, N = cu->config.negatives;
-    cu->record_bytes = sizeof(sessrec__record) + (uint64_t)(5 * B + N) * sizeof(int32_t);
+    const int64_t B = cu->config.batch_size;
+    cu->record_bytes = (sizeof(sessrec__record) + (uint64_t)(5 * B) * sizeof(int32_t) + 7) / 8 * 8;
+    cu->schedule = (char *)sessrec__room(cu, SESSREC_DEVICE_AHEAD, cu->record_bytes);
     cu->record = (sessrec__record *)sessrec__room(cu, 1, cu->record_bytes);
+    cu->status = (sessrec__status *)sessrec__room(cu, 1, sizeof *cu->status);
+    if (cu->config.negatives) {
+        cu->negative = (int32_t *)sessrec__room(cu, (uint64_t)cu->config.negatives, sizeof(int32_t));
+        cu->draw_sum = (uint64_t *)sessrec__room(cu, (uint64_t)cu->info.items, sizeof(uint64_t));
+        cu->draw_guide = (int32_t *)sessrec__room(cu, 2 * (uint64_t)cu->info.items + 17, sizeof(int32_t));
+    }
     if (!cu->record) return;
     cu->in = (const int32_t *)(cu->record + 1);
     cu->target = cu->in + B;
     cu->start = cu->target + B;
     cu->user_start = cu->info.user_hidden ? cu->start + B : NULL;
     cu->previous = cu->start + 2 * B;
-    cu->negative = cu->start + 3 * B;
 }
 
 static void sessrec__room_level(sessrec__cuda *cu, sessrec__level *level, int users) {
@@ -932,7 +984,6 @@ static void sessrec__room_all(sessrec__cuda *cu) {
     cu->S = sessrec__floats(cu, B, C);
     cu->x = sessrec__floats(cu, B, cu->info.embedding_width);
     cu->row_loss = sessrec__floats(cu, B, 1);
-    cu->sum = (double *)sessrec__room(cu, 1, sizeof(double));
     cu->norm = (double *)sessrec__room(cu, NORM_PARTS, sizeof(double));
     cu->partial_count = (uint64_t)B * (uint64_t)L * 16;
     cu->partial = sessrec__floats(cu, B, (int64_t)L * 16);
@@ -1011,9 +1062,13 @@ static void sessrec__begin(sessrec__cuda *cu) {
     cu->output.count = cu->columns + (tied ? cu->rows : 0);
     cu->input.count = tied ? 0 : cu->rows;
     const int32_t output_keys = sessrec__sorted_size(cu->output.count), input_keys = tied ? 0 : sessrec__sorted_size(cu->input.count);
-    const sessrec__begin_step b = {cu->rows,         cu->columns,      tied,   output_keys,     input_keys,       cu->config.alpha,
-                                   cu->target,       cu->negative,     cu->in, cu->log_support, cu->item,         cu->output.id,
-                                   cu->input.id,     cu->log_proposal, cu->output.key,          cu->input.key};
+    const sessrec__begin_step b = {cu->record,      cu->draws,        cu->rows,         cu->columns,  tied,
+                                   output_keys,     input_keys,       cu->config.alpha, cu->target,   cu->negative,
+                                   cu->in,          cu->log_support,  cu->item,         cu->output.id, cu->input.id,
+                                   cu->log_proposal, cu->output.key,  cu->input.key};
+    const int64_t words = (int64_t)(cu->record_bytes / 4);
+    LAUNCH(cu, sessrec__k_next, sessrec__blocks(words), THREADS, words, (const uint32_t *)(const void *)cu->schedule, cu->status,
+           (uint32_t *)(void *)cu->record);
     LAUNCH(cu, sessrec__k_begin, sessrec__blocks(output_keys > input_keys ? output_keys : input_keys), THREADS, b);
     sessrec__sort(cu, cu->output.key, output_keys);
     if (!tied) sessrec__sort(cu, cu->input.key, input_keys);
@@ -1137,7 +1192,7 @@ static void sessrec__backward(sessrec__cuda *cu) {
     const sessrec__dropout of_input = sessrec__dropped(cu, STREAM_INPUT, c->dropout_input);
     sessrec__level *top = &cu->level[c->layers - 1];
     float *d_x = sessrec__input_gradient(cu);
-    LAUNCH(cu, sessrec__k_loss_sum, 1, THREADS, rows, cu->row_loss, cu->sum);
+    LAUNCH(cu, sessrec__k_loss_sum, 1, THREADS, rows, cu->row_loss, cu->status);
     sessrec__multiply(cu, rows, L, C, sessrec__as_is(cu->S, C), sessrec__as_is(cu->Y, L), NULL, top->d_out, L);
     sessrec__multiply(cu, C, L, rows, sessrec__turned(cu->S, C), sessrec__as_is(top->state, L), NULL, cu->output.gradient, L);
     sessrec__sum_rows(cu, rows, C, cu->S, C, cu->output.bias);
@@ -1166,7 +1221,8 @@ static void sessrec__backward(sessrec__cuda *cu) {
 }
 
 static void sessrec__update(sessrec__cuda *cu, const sessrec__tensor *tensor, int32_t rows, const int32_t *id, float *gradient) {
-    const sessrec__update_task task = {rows, tensor->host.columns, id, cu->config.optimizer, tensor->weights, gradient, tensor->state};
+    const sessrec__update_task task = {rows,     tensor->host.columns, id,           cu->status, cu->config.optimizer, tensor->weights,
+                                      gradient, tensor->state};
     const unsigned blocks = sessrec__blocks(task.rows * task.columns);
     if (task.optimizer.gradient_cap > 0) {
         LAUNCH(cu, sessrec__k_squares, NORM_PARTS, THREADS, task, cu->norm);
@@ -1195,17 +1251,23 @@ static void sessrec__to_sum(sessrec__cuda *cu) {
     sessrec__backward(cu);
 }
 
+static void sessrec__forget_graph(sessrec__cuda *cu, sessrec__graph *graph) {
+    if (!graph->rows) return;
+    sessrec__note(cu, cudaStreamSynchronize(cu->stream));  // it may still run
+    sessrec__note(cu, cudaGraphExecDestroy(graph->exec));
+    graph->rows = 0;
+}
+
 // A list of kernels, from the graph if there is one for this size of the mini-batch. It is captured when a size comes a second time in a row.
-static void sessrec__run(sessrec__cuda *cu, int which, int again, void (*list)(sessrec__cuda *)) {
+static void sessrec__launch(sessrec__cuda *cu, int which, void (*list)(sessrec__cuda *)) {
     sessrec__graph *graph = &cu->graph[which];
     if (graph->rows != cu->rows || graph->columns != cu->columns) {
-        if (!again) {
+        if (!cu->again) {
             list(cu);
             return;
         }
-        if (graph->rows) cudaGraphExecDestroy(graph->exec);
-        graph->rows = 0;
-        cudaGraph_t captured;
+        sessrec__forget_graph(cu, graph);
+        cudaGraph_t captured = NULL;
         sessrec__note(cu, cudaStreamBeginCapture(cu->stream, cudaStreamCaptureModeThreadLocal));
         list(cu);
         const cudaError_t error = cudaStreamEndCapture(cu->stream, &captured);
@@ -1221,22 +1283,43 @@ static void sessrec__run(sessrec__cuda *cu, int which, int again, void (*list)(s
     sessrec__note(cu, cudaGraphLaunch(graph->exec, cu->stream));
 }
 
-// One copy takes the mini-batch to the GPU.
-static void sessrec__send(sessrec__cuda *cu, const sessrec_batch *batch) {
+// Lays a mini-batch where it will be copied from.
+static void sessrec__cuda_put(void *device, int32_t index, const sessrec_batch *batch) {
+    sessrec__cuda *cu = (sessrec__cuda *)device;
     const size_t B = (size_t)cu->config.batch_size, rows = (size_t)batch->rows, size = sizeof(int32_t);
-    int32_t *at = (int32_t *)(cu->staged + 1);
-    cu->staged->epoch_seed = sessrec__mix64(cu->config.seed + (uint64_t)batch->epoch);
-    cu->staged->step = batch->step;
+    sessrec__record *record = (sessrec__record *)(void *)(cu->staged + (size_t)index * cu->record_bytes);
+    int32_t *at = (int32_t *)(record + 1);
+    record->epoch_seed = sessrec__mix64(cu->config.seed + (uint64_t)batch->epoch);
+    record->first_draw = ((uint64_t)batch->epoch << 44) + (uint64_t)batch->step * (uint64_t)batch->negative_count;
+    record->step = batch->step;
+    record->draw = batch->negative == NULL;
     memcpy(at, batch->input, rows * size);
     memcpy(at + B, batch->target, rows * size);
     memcpy(at + 2 * B, batch->session_start, rows * size);
     if (batch->user_start) memcpy(at + 3 * B, batch->user_start, rows * size);
     memcpy(at + 4 * B, batch->previous_row, rows * size);
-    if (batch->negative_count) memcpy(at + 5 * B, batch->negative, (size_t)batch->negative_count * size);
-    sessrec__note(cu, cudaMemcpyAsync(cu->record, cu->staged, sizeof *cu->staged + (5 * B + (size_t)batch->negative_count) * size,
-                                      cudaMemcpyHostToDevice, cu->stream));
-    cu->rows = batch->rows;
-    cu->columns = batch->rows + batch->negative_count;
+    cu->put_rows[index] = batch->rows;
+    cu->put_columns[index] = batch->rows + batch->negative_count;
+}
+
+// And copies `count` of them.
+static void sessrec__send(sessrec__cuda *cu, int32_t count) {
+    sessrec__note(cu, cudaMemsetAsync(cu->status, 0, sizeof *cu->status, cu->stream));
+    sessrec__note(cu, cudaMemcpyAsync(cu->schedule, cu->staged, (size_t)count * cu->record_bytes, cudaMemcpyHostToDevice, cu->stream));
+}
+
+// The size of the mini-batch that comes next. Returns whether it is that of the one before.
+static int sessrec__resize(sessrec__cuda *cu, int32_t index) {
+    const int again = cu->rows == cu->put_rows[index] && cu->columns == cu->put_columns[index];
+    cu->rows = cu->put_rows[index];
+    cu->columns = cu->put_columns[index];
+    return again;
+}
+
+static sessrec_result sessrec__receive(sessrec__cuda *cu, int32_t count, double *sums, sessrec_error *err) {
+    sessrec__note(cu, cudaMemcpyAsync(sums, cu->status->sum, (size_t)count * sizeof *sums, cudaMemcpyDeviceToHost, cu->stream));
+    sessrec__note(cu, cudaStreamSynchronize(cu->stream));
+    return sessrec__look(cu, "a mini-batch", err);
 }
 
 // A loss of the caller's own runs on the processor: scores down, gradients and row losses up.
@@ -1267,27 +1350,56 @@ static sessrec_result sessrec__cuda_grad(void *device, const sessrec_batch *batc
     sessrec__cuda *cu = (sessrec__cuda *)device;
     sessrec_result result = SESSREC_OK;
     sessrec__note(cu, cudaSetDevice(cu->ordinal));
-    cu->last_rows = cu->rows;
-    cu->last_columns = cu->columns;
-    sessrec__send(cu, batch);
+    sessrec__cuda_put(cu, 0, batch);
+    sessrec__send(cu, 1);
+    if (batch->negative_count)
+        sessrec__note(cu, cudaMemcpyAsync(cu->negative, batch->negative, (size_t)batch->negative_count * sizeof *cu->negative,
+                                          cudaMemcpyHostToDevice, cu->stream));
+    cu->again = sessrec__resize(cu, 0);
     if (cu->config.loss.kind == SESSREC_LOSS_CUSTOM) {
         sessrec__forward(cu);
         result = sessrec__custom_loss(cu, err);
         if (!result) sessrec__backward(cu);
     } else {
-        sessrec__run(cu, 0, cu->rows == cu->last_rows && cu->columns == cu->last_columns, sessrec__to_sum);
+        sessrec__launch(cu, 0, sessrec__to_sum);
     }
-    if (result) return result;
-    sessrec__note(cu, cudaMemcpyAsync(sum, cu->sum, sizeof *sum, cudaMemcpyDeviceToHost, cu->stream));
-    sessrec__note(cu, cudaStreamSynchronize(cu->stream));
-    return sessrec__look(cu, "a mini-batch", err);
+    return result ? result : sessrec__receive(cu, 1, sum, err);
 }
 
 static sessrec_result sessrec__cuda_apply(void *device, sessrec_error *err) {
     sessrec__cuda *cu = (sessrec__cuda *)device;
     sessrec__note(cu, cudaSetDevice(cu->ordinal));
-    sessrec__run(cu, 1, cu->rows == cu->last_rows && cu->columns == cu->last_columns, sessrec__updates);
+    sessrec__launch(cu, 1, sessrec__updates);
     return sessrec__look(cu, "an update", err);
+}
+
+// The processor looks only when all of them are done.
+static sessrec_result sessrec__cuda_run(void *device, int32_t count, double *sums, sessrec_error *err) {
+    sessrec__cuda *cu = (sessrec__cuda *)device;
+    sessrec__note(cu, cudaSetDevice(cu->ordinal));
+    sessrec__send(cu, count);
+    for (int32_t i = 0; i < count; ++i) {
+        cu->again = sessrec__resize(cu, i);
+        sessrec__launch(cu, 0, sessrec__to_sum);
+        sessrec__launch(cu, 1, sessrec__updates);
+    }
+    return sessrec__receive(cu, count, sums, err);
+}
+
+static sessrec_result sessrec__cuda_sampler(void *device, const sessrec_device_sampler *sampler, sessrec_error *err) {
+    sessrec__cuda *cu = (sessrec__cuda *)device;
+    const size_t entries = ((size_t)1 << sampler->guide_bits) + 1;  // at most 2 items, or 17: sessrec_sampler_create
+    sessrec__note(cu, cudaSetDevice(cu->ordinal));
+    if (!cu->draw_sum || entries > 2 * (size_t)cu->info.items + 17)
+        return sessrec_error_set(err, SESSREC_MISMATCH, "the sampler is of another catalogue");
+    // A graph holds the numbers of the sampler that it was captured with.
+    if (cu->draws.guide_bits != sampler->guide_bits || cu->draws.total != sampler->total) sessrec__forget_graph(cu, &cu->graph[0]);
+    cu->draws.guide_bits = sampler->guide_bits;
+    cu->draws.total = sampler->total;
+    sessrec__note(cu, cudaMemcpyAsync(cu->draw_sum, sampler->sum, (size_t)sampler->items * sizeof *sampler->sum, cudaMemcpyHostToDevice, cu->stream));
+    sessrec__note(cu, cudaMemcpyAsync(cu->draw_guide, sampler->guide, entries * sizeof *sampler->guide, cudaMemcpyHostToDevice, cu->stream));
+    sessrec__note(cu, cudaStreamSynchronize(cu->stream));
+    return sessrec__look(cu, "a copy of the sampler", err);
 }
 
 typedef struct sessrec__copying {
@@ -1358,8 +1470,8 @@ static void sessrec__cuda_destroy(void *device) {
     sessrec__cuda *cu = (sessrec__cuda *)device;
     const sessrec_allocator memory = cu->config.allocator;
     cudaSetDevice(cu->ordinal);
-    for (int which = 0; which < 2; ++which)
-        if (cu->graph[which].rows) cudaGraphExecDestroy(cu->graph[which].exec);
+    sessrec__forget_graph(cu, &cu->graph[0]);
+    sessrec__forget_graph(cu, &cu->graph[1]);
     if (cu->block) cudaFree(cu->block);
     if (cu->staged) cudaFreeHost(cu->staged);
     if (cu->stream) cudaStreamDestroy(cu->stream);
@@ -1431,13 +1543,17 @@ static sessrec_result sessrec__claim(sessrec__cuda *cu, sessrec_error *err) {
         return sessrec__cuda_fail(err, error, text);
     }
     sessrec__room_all(cu);
-    error = cudaMallocHost((void **)&cu->staged, cu->record_bytes);
+    error = cudaMallocHost((void **)&cu->staged, SESSREC_DEVICE_AHEAD * cu->record_bytes);
     if (error != cudaSuccess) {
         cu->staged = NULL;
         (void)cudaGetLastError();
         return sessrec__cuda_fail(err, error, "pinned memory");
     }
-    memset(cu->staged, 0, cu->record_bytes);
+    memset(cu->staged, 0, SESSREC_DEVICE_AHEAD * cu->record_bytes);
+    const uint64_t stream = 1, seed = sessrec__mix64(cu->config.seed + 0x9e3779b97f4a7c15u);  // SESSREC__STREAM_NEGATIVES
+    cu->draws.key = sessrec__mix64(seed ^ (stream * 0xd1342543de82ef95u));
+    cu->draws.sum = cu->draw_sum;
+    cu->draws.guide = cu->draw_guide;
     sessrec__note(cu, cudaMemsetAsync(cu->block, 0, cu->block_bytes, cu->stream));
     if (cu->log_support)
         sessrec__note(cu, cudaMemcpyAsync(cu->log_support, cu->host.log_support, (size_t)cu->info.items * sizeof(float), cudaMemcpyHostToDevice,
@@ -1468,7 +1584,8 @@ static sessrec_result sessrec__cuda_create(const sessrec_device_view *view, void
 }
 
 extern "C" const sessrec_device_table *sessrec_cuda(void) {
-    static const sessrec_device_table table = {sessrec__cuda_create,   sessrec__cuda_name,   sessrec__cuda_grad,   sessrec__cuda_apply,
-                                               sessrec__cuda_download, sessrec__cuda_upload, sessrec__cuda_destroy};
+    static const sessrec_device_table table = {sessrec__cuda_create, sessrec__cuda_name,   sessrec__cuda_grad,     sessrec__cuda_apply,
+                                               sessrec__cuda_sampler, sessrec__cuda_put,   sessrec__cuda_run,      sessrec__cuda_download,
+                                               sessrec__cuda_upload, sessrec__cuda_destroy};
     return &table;
 }

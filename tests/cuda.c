@@ -207,6 +207,72 @@ static void metrics(const sessrec_dataset *log) {
     }
 }
 
+// ---- an epoch at once ----
+
+// The same bits as step by step, so the same negatives too: they are drawn on the GPU here, and by the processor there.
+static void ahead(const sessrec_dataset *log) {
+    TEST("an epoch that is given ahead ends with the bits and the losses of one that is taken step by step") {
+        for (int users = 0; users < 2; ++users) {
+            sessrec_config config = own_config();
+            sessrec_dataset *with_users = users_log(45, 20, 5);
+            config.user_hidden = users ? 5 : 0;
+            config.negatives = users ? 0 : 20;
+            const sessrec_dataset *chosen = users ? with_users : log;
+            run a = new_run(config, chosen, SESSREC_DEVICE_CUDA), b = new_run(config, chosen, SESSREC_DEVICE_CUDA);
+            for (int epoch = 0; epoch < 2; ++epoch) {
+                while (step(&a, NULL)) continue;
+                CHECK_EQ(sessrec_trainer_epoch(b.trainer, b.batcher, NULL), SESSREC_OK);
+                const sessrec_position at = sessrec_trainer_position(a.trainer), and_at = sessrec_trainer_position(b.trainer);
+                CHECK_EQ(and_at.step, at.step);
+                CHECK_EQ(and_at.pairs, at.pairs);
+                CHECK_NEAR(and_at.loss_sum, at.loss_sum, 0);
+                sessrec_trainer_next_epoch(a.trainer);
+                sessrec_trainer_next_epoch(b.trainer);
+            }
+            CHECK(largest_difference(sessrec_trainer_model(a.trainer), sessrec_trainer_model(b.trainer)) == 0);
+            end_run(&a);
+            end_run(&b);
+            sessrec_dataset_destroy(with_users);
+        }
+    }
+    TEST("of a loss that is not finite the epoch and the step are known, and the weights keep their values from there on") {
+        sessrec_config config = own_config();
+        sessrec_error err;
+        config.optimizer.kind = SESSREC_SGD;
+        config.optimizer.learning_rate = 1e9f;
+        config.loss.kind = SESSREC_LOSS_BPR_MAX;
+        run a = new_run(config, log, SESSREC_DEVICE_CUDA), b = new_run(config, log, SESSREC_DEVICE_CUDA);
+        sessrec_batch batch;
+        char text[sizeof err.text];
+        sessrec_result result = SESSREC_OK;
+        while (!result && !sessrec_batcher_next(a.batcher, &batch)) result = sessrec_trainer_step(a.trainer, &batch, NULL, &err);
+        CHECK_EQ(result, SESSREC_DIVERGED);
+        snprintf(text, sizeof text, "%s", err.text);
+        CHECK_EQ(sessrec_trainer_epoch(b.trainer, b.batcher, &err), SESSREC_DIVERGED);
+        CHECK_TEXT(err.text, text);
+        sessrec_tensor x, y;
+        CHECK_EQ(sessrec_trainer_tensor(a.trainer, "L0.U", &x), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_tensor(b.trainer, "L0.U", &y), SESSREC_OK);
+        CHECK(memcmp(x.data, y.data, (size_t)x.rows * (size_t)x.columns * sizeof *x.data) == 0);
+        end_run(&a);
+        end_run(&b);
+    }
+    TEST("a checkpoint every three steps is written after the third") {
+        static const char path[] = "cuda_test.checkpoint";
+        sessrec_config config = own_config();
+        config.checkpoint = path;
+        config.checkpoint_steps = 3;
+        remove(path);
+        run a = new_run(config, log, SESSREC_DEVICE_CUDA);
+        const int64_t steps = sessrec_batcher_steps(a.batcher);
+        CHECK_EQ(sessrec_trainer_epoch(a.trainer, a.batcher, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_load(a.trainer, path, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_position(a.trainer).step, steps - steps % 3);
+        remove(path);
+        end_run(&a);
+    }
+}
+
 // ---- what a trainer promises ----
 
 // The weights after an epoch, in a trainer that is stopped and taken up again after `stop` steps, if stop > 0.
@@ -412,6 +478,7 @@ int main(void) {
         networks(log);
         users();
         metrics(log);
+        ahead(log);
         promises(log);
         out_of_memory(log);
 #ifndef SESSREC_TEST_GPU

@@ -42,6 +42,10 @@ struct dim3 {
 };
 static dim3 threadIdx, blockIdx, blockDim, gridDim;
 
+static inline uint64_t __umul64hi(uint64_t a, uint64_t b) {
+    return (uint64_t)((unsigned __int128)a * b >> 64);
+}
+
 // ---- threads -----------------------------------------------------------------------------------------------
 
 struct cuda_on_cpu_thread {
