@@ -281,8 +281,10 @@
 // Different     the bits: sums are cut into other pieces, exp, tanh and log are CUDA's, so a run drifts from the processor's by rounding. On golden
 //               trajectories, with the kernels run by the processor, the largest deviation was 1e-5. On a GPU it has not been measured yet, nor
 //               has speed: make test-cuda and make bench-cuda do both. float32 throughout, no TF32.
-// The processor still lays out the mini-batches, 64 ahead in sessrec_train and sessrec_trainer_epoch, one by one in sessrec_trainer_step, and
-// evaluates. The GPU draws the negatives of an epoch; progress is reported and losses are looked at every 64 steps. sessrec_trainer_model and _tensor, validation and checkpoints copy from the GPU first.
+// The processor still lays out the mini-batches, 64 ahead in sessrec_train and sessrec_trainer_epoch, one by one in sessrec_trainer_step. The GPU
+// draws the negatives of an epoch; progress is reported and losses are looked at every 64 steps. sessrec_evaluate makes the hidden states on the
+// processor and ranks the catalogue on the GPU; sessions, recommendations and coverage stay on the processor.
+// sessrec_trainer_model and _tensor, validation and checkpoints copy from the GPU first.
 // A failure of CUDA is DEVICE_ERROR, too little memory on the GPU OUT_OF_MEMORY; both keep CUDA's words, and CUDA_OR_CPU does not hide them.
 //
 #ifndef SESSREC_H
@@ -729,6 +731,8 @@ typedef struct sessrec_eval_config {
     int32_t coverage;                           // 1: also fill report.coverage; costs a top-k list an event, k <= 65536. Default 0
     int32_t batch_size;                         // sessions scored side by side; changes speed only. Default 64
     int32_t threads;                            // 0 (default): one for each processor
+    sessrec_device device;                      // where sessrec_evaluate ranks, default as in sessrec_config. CUDA takes no coverage, and
+                                                // keeps a hidden state for each event in memory
     sessrec_jobs jobs;
     sessrec_allocator allocator;
     const sessrec_dataset *history;             // earlier sessions of the log's users, matched by user id; default NULL. They make the
@@ -1069,7 +1073,13 @@ typedef struct sessrec_device_table {
     sessrec_result (*download)(void *device, int gradients, sessrec_error *err);    // the gradients, or else all that stays between steps
     sessrec_result (*upload)(void *device, sessrec_error *err);                     // all that stays
     void (*destroy)(void *device);
+    // Ranks for evaluation, with scores h Wy^T + By of all items [items,width]: for up to SESSREC_DEVICE_RANKS rows of h [rows,width], how many items
+    // score higher than the target, and how many others the same (sessrec_rank_counts).
+    sessrec_result (*open_ranks)(const float *Wy, const float *By, int32_t items, int32_t width, void **ranks, sessrec_error *err);
+    sessrec_result (*rank)(void *ranks, int32_t rows, const float *h, const int32_t *target, int32_t *higher, int32_t *equal, sessrec_error *err);
+    void (*close_ranks)(void *ranks);
 } sessrec_device_table;
+#define SESSREC_DEVICE_RANKS 1024
 #ifdef SESSREC_CUDA
 extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 #endif
@@ -1159,6 +1169,7 @@ SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int3
 #  define SESSREC__UNUSED
 #endif
 
+#define SESSREC__NO_GPU_CODE "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu"
 #define SESSREC__CANARY_CONFIG 0x5e55c0f1u
 #define SESSREC__CANARY_LOG 0x5e5510f1u
 #define SESSREC__CANARY_EVAL 0x5e55e0a1u
@@ -5842,7 +5853,8 @@ static void sessrec__describe(sessrec_trainer *tr, sessrec_device_tensor *list, 
 static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error *err) {
     static const sessrec_device_table cpu = {NULL,                  sessrec__cpu_name, sessrec__cpu_grad,   sessrec__cpu_apply,
                                              NULL,                  NULL,              NULL,                sessrec__cpu_download,
-                                             sessrec__cpu_copy,     sessrec__cpu_destroy};
+                                             sessrec__cpu_copy,     sessrec__cpu_destroy, NULL,             NULL,
+                                             NULL};
     sessrec_device_tensor list[SESSREC__MAX_TENSORS];
     sessrec_device_view view;
     sessrec_result result = SESSREC_OK;
@@ -5858,7 +5870,7 @@ static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error 
         tr->device = device;
     }
 #else
-    result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu");
+    result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, SESSREC__NO_GPU_CODE);
 #endif
     return result == SESSREC_UNSUPPORTED && tr->config.device == SESSREC_DEVICE_CUDA_OR_CPU ? SESSREC_OK : result;
 }
@@ -6122,6 +6134,9 @@ SESSREC_API sessrec_eval_config sessrec_eval_config_default(void) {
     c.cutoffs = 4;
     memcpy(c.cutoff, cutoff, sizeof cutoff);
     c.batch_size = 64;
+#ifdef SESSREC_CUDA
+    c.device = SESSREC_DEVICE_CUDA_OR_CPU;
+#endif
     return c;
 }
 
@@ -6129,6 +6144,8 @@ static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!c || c->canary != SESSREC__CANARY_EVAL)
         return sessrec__fail(err, bad, 0, "the configuration was not made by sessrec_eval_config_default(): call it, then change fields");
+    if ((int)c->device < 0 || c->device > SESSREC_DEVICE_CUDA_OR_CPU)
+        return sessrec__fail(err, bad, 0, "device has no such kind as %d", (int64_t)c->device);
     if ((int)c->ties < 0 || c->ties > SESSREC_TIES_MEDIAN)
         return sessrec__fail(err, bad, 0, "ties has no such rule as %d", (int64_t)c->ties);
     if (c->cutoffs < 1 || c->cutoffs > SESSREC_MAX_CUTOFFS)
@@ -6192,6 +6209,13 @@ typedef struct sessrec__eval {
     int32_t *before_item;           // [before.items] the scorer's numbers
     int32_t *past_begin, *past;     // [users+1], [before.sessions] the sessions of the users before
     sessrec__eval_task *task;   // [tasks]
+    // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the beginning of a session's, and its target
+    const sessrec_device_table *table;
+    void *ranks;
+    int32_t h_width;
+    size_t h_at;
+    float *h;                   // [events,h_width]
+    int32_t *wanted;            // [events], -1 where there is no target
 } sessrec__eval;
 
 static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task, sessrec__layout *layout) {
@@ -6225,6 +6249,8 @@ static void sessrec__eval_place(sessrec__eval *e, sessrec__layout *layout) {
     e->before_item = (int32_t *)sessrec__place(layout, (uint64_t)e->before.items, sizeof *e->before_item);
     e->past_begin = (int32_t *)sessrec__place(layout, (uint64_t)e->view.users + 1, sizeof *e->past_begin);
     e->past = (int32_t *)sessrec__place(layout, (uint64_t)e->before.sessions, sizeof *e->past);
+    e->h = (float *)sessrec__place(layout, e->ranks ? events * (uint64_t)e->h_width : 0, sizeof *e->h);
+    e->wanted = (int32_t *)sessrec__place(layout, e->ranks ? events : 0, sizeof *e->wanted);
     e->task = (sessrec__eval_task *)sessrec__place(layout, (uint64_t)e->tasks, sizeof *e->task);
     for (int32_t t = 0; t < e->tasks; ++t) {
         sessrec__eval_task measured;
@@ -6385,6 +6411,11 @@ static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task)
         task->target[i] = e->click[task->at[i] + 1];
     }
     scorer->click(scorer->self, task->rows, task->states, task->input, task->scratch);
+    for (int32_t i = 0; i < task->rows && e->ranks; ++i) {
+        memcpy(e->h + task->at[i] * e->h_width, sessrec__eval_state(e, task, i) + e->h_at, (size_t)e->h_width * sizeof *e->h);
+        e->wanted[task->at[i]] = task->target[i];
+    }
+    if (e->ranks) return;
     for (int32_t i = 0; i < task->rows; ++i) {
         scorer->score(scorer->self, 1, sessrec__eval_state(e, task, i), task->target[i], 1, &task->value[i], task->scratch);
         if (!e->top) continue;
@@ -6473,6 +6504,28 @@ static int32_t sessrec__eval_top(const sessrec_eval_config *config, int32_t item
     return longest < items ? longest : items;
 }
 
+// The ranks of all events, some rows at a time.
+static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err) {
+    int64_t place[SESSREC_DEVICE_RANKS];
+    int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS], rows = 0;
+    sessrec_result result = SESSREC_OK;
+    for (int64_t at = 0; at < e->view.events && !result; ++at) {
+        if (e->wanted[at] >= 0) {  // rows that wait stand at the beginning of h: their states move up, never past their own place
+            memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width, (size_t)e->h_width * sizeof *e->h);
+            place[rows] = at;
+            target[rows++] = e->wanted[at];
+        }
+        if (!rows || (rows < SESSREC_DEVICE_RANKS && at + 1 < e->view.events)) continue;
+        result = e->table->rank(e->ranks, rows, e->h, target, higher, equal, err);
+        for (int32_t i = 0; i < rows && !result; ++i) {
+            e->tally[place[i]].higher = higher[i];
+            e->tally[place[i]].equal = equal[i];
+        }
+        rows = 0;
+    }
+    return result;
+}
+
 static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, sessrec_report *report, sessrec_error *err) {
     const sessrec_allocator memory = sessrec__allocator(&e->config->allocator);
     sessrec__layout layout = {NULL, 0, 0};
@@ -6492,7 +6545,9 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, s
     if (result) {
         sessrec__fail(err, result, 0, "the users of the log could not be matched: %s", sessrec_result_text(result));
     } else {
+        for (int64_t at = 0; at < e->view.events && e->ranks; ++at) e->wanted[at] = -1;
         sessrec__pool_run(pool, e->tasks, sessrec__eval_run, e);
+        if (e->ranks) result = sessrec__eval_device(e, err);
         sessrec__eval_sum(e, report);
         sessrec__eval_coverage(e, report);
     }
@@ -6500,37 +6555,72 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, s
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log,
-                                                   const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+static sessrec_result sessrec__evaluate(sessrec__eval *e, sessrec_report *report, sessrec_error *err) {
+    const sessrec_eval_config *config = e->config;
     const double start = sessrec__now();
-    if (!log || !report) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
-    memset(report, 0, sizeof *report);
-    sessrec_result result = sessrec__eval_check(config, err);
-    if (!result) result = sessrec__scorer_check(scorer, err);
-    if (result) return result;
     report->cutoffs = config->cutoffs;
     report->ties = config->ties;
     memcpy(report->cutoff, config->cutoff, (size_t)config->cutoffs * sizeof *config->cutoff);
-
-    sessrec__eval evaluation;
-    memset(&evaluation, 0, sizeof evaluation);
-    evaluation.scorer = scorer;
-    evaluation.config = config;
-    evaluation.log = log;
-    evaluation.view = sessrec_dataset_view(log);
+    e->view = sessrec_dataset_view(e->log);
     sessrec__pool pool;
     sessrec__pool_init(&pool, config->threads, &config->jobs);
-    result = sessrec__eval_all(&evaluation, &pool, report, err);
+    sessrec_result result = sessrec__eval_all(e, &pool, report, err);
     sessrec__pool_free(&pool);
     report->seconds = sessrec__now() - start;
     return result;
 }
 
+// What every evaluation begins with.
+static sessrec_result sessrec__eval_begin(sessrec__eval *e, const sessrec_scorer *scorer, const sessrec_dataset *log,
+                                          const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+    memset(e, 0, sizeof *e);
+    if (!log || !report) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
+    memset(report, 0, sizeof *report);
+    e->scorer = scorer;
+    e->config = config;
+    e->log = log;
+    sessrec_result result = sessrec__eval_check(config, err);
+    return result ? result : sessrec__scorer_check(scorer, err);
+}
+
+SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log,
+                                                   const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+    sessrec__eval evaluation;
+    sessrec_result result = sessrec__eval_begin(&evaluation, scorer, log, config, report, err);
+    return result ? result : sessrec__evaluate(&evaluation, report, err);
+}
+
+// Opens a device for the ranks, if the configuration asks for one and there is one.
+static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_model *model, sessrec_error *err) {
+    const sessrec_device device = e->config->device;
+    sessrec_result result = SESSREC_OK;
+    if (device == SESSREC_DEVICE_CPU) return SESSREC_OK;
+    if (e->config->coverage) {
+        result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "coverage is counted on the processor only");
+    } else {
+#ifdef SESSREC_CUDA
+        e->table = sessrec_cuda();
+        e->h_width = sessrec__last_width(model);
+        e->h_at = (size_t)(sessrec__hidden_width(model) - e->h_width) * sizeof(float);
+        result = e->table->open_ranks(model->Wy, model->By, model->info.items, e->h_width, &e->ranks, err);
+#else
+        (void)model;
+        result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, SESSREC__NO_GPU_CODE);
+#endif
+    }
+    return result == SESSREC_UNSUPPORTED && device == SESSREC_DEVICE_CUDA_OR_CPU ? SESSREC_OK : result;
+}
+
 SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config,
                                             sessrec_report *report, sessrec_error *err) {
     sessrec_scorer scorer;
+    sessrec__eval evaluation;
     if (sessrec_scorer_model(model, NULL, &scorer)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a model");
-    return sessrec_evaluate_scorer(&scorer, log, config, report, err);
+    sessrec_result result = sessrec__eval_begin(&evaluation, &scorer, log, config, report, err);
+    if (!result) result = sessrec__eval_open_device(&evaluation, model, err);
+    if (!result) result = sessrec__evaluate(&evaluation, report, err);
+    if (evaluation.ranks) evaluation.table->close_ranks(evaluation.ranks);
+    return result;
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -8312,6 +8402,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
             sessrec_eval_config eval = sessrec_eval_config_default();
             sessrec_report report;
             eval.threads = config->threads;
+            eval.device = config->device;
             eval.jobs = config->jobs;
             eval.allocator = config->allocator;
             eval.history = log;  // makes the states of users
@@ -8365,6 +8456,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__MAX_NEGATIVES
 #undef SESSREC__MAX_REMEMBER
 #undef SESSREC__MAX_WIDTH
+#undef SESSREC__NO_GPU_CODE
 #undef SESSREC__PAUSE
 #undef SESSREC__POSIX
 #undef SESSREC__SLEEP

@@ -1527,23 +1527,31 @@ static sessrec_result sessrec__find_gpu(sessrec__cuda *cu, sessrec_error *err) {
     return result;
 }
 
-static sessrec_result sessrec__claim(sessrec__cuda *cu, sessrec_error *err) {
+static sessrec_result sessrec__claim_stream(sessrec__cuda *cu, sessrec_error *err) {
+    const cudaError_t error = cudaStreamCreateWithFlags(&cu->stream, cudaStreamNonBlocking);
+    if (error == cudaSuccess) return SESSREC_OK;
+    cu->stream = NULL;
+    return sessrec__cuda_fail(err, error, "a stream");
+}
+
+static sessrec_result sessrec__claim_block(sessrec__cuda *cu, sessrec_error *err) {
     char text[80];
-    const cudaError_t made = cudaStreamCreateWithFlags(&cu->stream, cudaStreamNonBlocking);
-    if (made != cudaSuccess) {
-        cu->stream = NULL;
-        return sessrec__cuda_fail(err, made, "a stream");
-    }
-    sessrec__room_all(cu);
+    const cudaError_t error = cudaMalloc((void **)&cu->block, cu->block_bytes);
+    if (error == cudaSuccess) return SESSREC_OK;
     snprintf(text, sizeof text, "%.1f MiB of the GPU's memory", (double)cu->block_bytes / 1048576.0);
-    cudaError_t error = cudaMalloc((void **)&cu->block, cu->block_bytes);
-    if (error != cudaSuccess) {
-        cu->block = NULL;
-        (void)cudaGetLastError();  // so that the next launch does not find it
-        return sessrec__cuda_fail(err, error, text);
-    }
+    cu->block = NULL;
+    (void)cudaGetLastError();  // so that the next launch does not find it
+    return sessrec__cuda_fail(err, error, text);
+}
+
+static sessrec_result sessrec__claim(sessrec__cuda *cu, sessrec_error *err) {
+    sessrec_result result = sessrec__claim_stream(cu, err);
+    if (result) return result;
     sessrec__room_all(cu);
-    error = cudaMallocHost((void **)&cu->staged, SESSREC_DEVICE_AHEAD * cu->record_bytes);
+    result = sessrec__claim_block(cu, err);
+    if (result) return result;
+    sessrec__room_all(cu);
+    const cudaError_t error = cudaMallocHost((void **)&cu->staged, SESSREC_DEVICE_AHEAD * cu->record_bytes);
     if (error != cudaSuccess) {
         cu->staged = NULL;
         (void)cudaGetLastError();
@@ -1583,9 +1591,121 @@ static sessrec_result sessrec__cuda_create(const sessrec_device_view *view, void
     return result;
 }
 
+// ============================================================================================================
+// ranks for evaluation: sessrec_rank_counts of the scores of sessrec__model_score
+// The scores of some rows exist for a block of items at a time. The target's own score is the same chain of sums as in the product, so that it is
+// equal to the bit to what the product has for it, and items with the same weights tie.
+// ============================================================================================================
+
+enum { RANK_ITEMS = 32768 };  // of a block
+
+typedef struct sessrec__ranks {
+    sessrec__cuda cu;       // its stream and its memory
+    int32_t items, width, block;
+    float *Wy, *By, *h, *S, *value;
+    int32_t *target, *counts;  // counts [2,rows]: higher, equal
+} sessrec__ranks;
+
+static __global__ void sessrec__k_target_score(int32_t rows, int64_t width, const float *Wy, const float *By, const float *h, const int32_t *target,
+                                               float *value) {
+    FOR_EACH(i, rows) {
+        float sum = 0;
+        for (int64_t k = 0; k < width; ++k) sum = fmaf(h[i * width + k], Wy[target[i] * width + k], sum);
+        value[i] = By[target[i]] + sum;
+    }
+}
+
+// A block a row: items first .. first+count-1, of which S has the scores. A NaN target ranks behind all of them.
+static __global__ void sessrec__k_rank(int32_t rows, int32_t first, int32_t count, const float *S, const float *value, const int32_t *target,
+                                       int32_t *counts) {
+    const int32_t row = (int32_t)blockIdx.x;
+    const float own = value[row];
+    float higher = 0, equal = 0;  // at most RANK_ITEMS: exact
+    for (int32_t j = (int32_t)threadIdx.x; j < count; j += THREADS) {
+        const float s = S[(int64_t)row * count + j];
+        if (first + j == target[row]) continue;
+        higher += s > own || own != own;
+        equal += s == own;
+    }
+    higher = sessrec__total(higher);
+    equal = sessrec__total(equal);
+    if (threadIdx.x) return;
+    counts[row] += (int32_t)higher;
+    counts[rows + row] += (int32_t)equal;
+}
+
+static void sessrec__room_ranks(sessrec__ranks *r) {
+    sessrec__cuda *cu = &r->cu;
+    const int32_t R = SESSREC_DEVICE_RANKS;
+    cu->block_bytes = 0;
+    r->Wy = sessrec__floats(cu, r->items, r->width);
+    r->By = sessrec__floats(cu, r->items, 1);
+    r->h = sessrec__floats(cu, R, r->width);
+    r->S = sessrec__floats(cu, R, r->block);
+    r->value = sessrec__floats(cu, R, 1);
+    r->target = (int32_t *)sessrec__room(cu, (uint64_t)R, sizeof(int32_t));
+    r->counts = (int32_t *)sessrec__room(cu, 2 * (uint64_t)R, sizeof(int32_t));
+}
+
+static void sessrec__close_ranks(void *ranks) {
+    sessrec__cuda *cu = &((sessrec__ranks *)ranks)->cu;
+    cudaSetDevice(cu->ordinal);
+    if (cu->block) cudaFree(cu->block);
+    if (cu->stream) cudaStreamDestroy(cu->stream);
+    free(ranks);
+}
+
+static sessrec_result sessrec__open_ranks(const float *Wy, const float *By, int32_t items, int32_t width, void **ranks, sessrec_error *err) {
+    sessrec__ranks *r = (sessrec__ranks *)calloc(1, sizeof *r);
+    *ranks = NULL;
+    if (!r) return sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, NULL);
+    r->items = items;
+    r->width = width;
+    r->block = items < RANK_ITEMS ? items : RANK_ITEMS;
+    sessrec_result result = sessrec__find_gpu(&r->cu, err);
+    if (!result) result = sessrec__claim_stream(&r->cu, err);
+    if (!result) {
+        sessrec__room_ranks(r);
+        result = sessrec__claim_block(&r->cu, err);
+    }
+    if (!result) {
+        sessrec__room_ranks(r);
+        sessrec__note(&r->cu, cudaMemcpyAsync(r->Wy, Wy, (size_t)items * (size_t)width * sizeof *Wy, cudaMemcpyHostToDevice, r->cu.stream));
+        sessrec__note(&r->cu, cudaMemcpyAsync(r->By, By, (size_t)items * sizeof *By, cudaMemcpyHostToDevice, r->cu.stream));
+        sessrec__note(&r->cu, cudaStreamSynchronize(r->cu.stream));
+        result = sessrec__look(&r->cu, "a copy to the GPU", err);
+    }
+    if (result) sessrec__close_ranks(r);
+    else *ranks = r;
+    return result;
+}
+
+static sessrec_result sessrec__rank(void *ranks, int32_t rows, const float *h, const int32_t *target, int32_t *higher, int32_t *equal,
+                                    sessrec_error *err) {
+    sessrec__ranks *r = (sessrec__ranks *)ranks;
+    sessrec__cuda *cu = &r->cu;
+    const int32_t L = r->width;
+    const size_t bytes = (size_t)rows * sizeof(int32_t);
+    sessrec__note(cu, cudaSetDevice(cu->ordinal));
+    sessrec__note(cu, cudaMemcpyAsync(r->h, h, (size_t)rows * (size_t)L * sizeof *h, cudaMemcpyHostToDevice, cu->stream));
+    sessrec__note(cu, cudaMemcpyAsync(r->target, target, bytes, cudaMemcpyHostToDevice, cu->stream));
+    sessrec__note(cu, cudaMemsetAsync(r->counts, 0, 2 * bytes, cu->stream));
+    LAUNCH(cu, sessrec__k_target_score, sessrec__blocks(rows), THREADS, rows, L, r->Wy, r->By, r->h, r->target, r->value);
+    for (int32_t first = 0, count; first < r->items; first += count) {
+        count = r->items - first < r->block ? r->items - first : r->block;
+        sessrec__multiply(cu, rows, count, L, sessrec__as_is(r->h, L), sessrec__turned(r->Wy + (int64_t)first * L, L), r->By + first, r->S, count);
+        LAUNCH(cu, sessrec__k_rank, (unsigned)rows, THREADS, rows, first, count, r->S, r->value, r->target, r->counts);
+    }
+    sessrec__note(cu, cudaMemcpyAsync(higher, r->counts, bytes, cudaMemcpyDeviceToHost, cu->stream));
+    sessrec__note(cu, cudaMemcpyAsync(equal, r->counts + rows, bytes, cudaMemcpyDeviceToHost, cu->stream));
+    sessrec__note(cu, cudaStreamSynchronize(cu->stream));
+    return sessrec__look(cu, "the ranks of some events", err);
+}
+
 extern "C" const sessrec_device_table *sessrec_cuda(void) {
     static const sessrec_device_table table = {sessrec__cuda_create, sessrec__cuda_name,   sessrec__cuda_grad,     sessrec__cuda_apply,
                                                sessrec__cuda_sampler, sessrec__cuda_put,   sessrec__cuda_run,      sessrec__cuda_download,
-                                               sessrec__cuda_upload, sessrec__cuda_destroy};
+                                               sessrec__cuda_upload, sessrec__cuda_destroy, sessrec__open_ranks,   sessrec__rank,
+                                               sessrec__close_ranks};
     return &table;
 }

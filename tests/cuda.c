@@ -196,6 +196,7 @@ static void metrics(const sessrec_dataset *log) {
             sessrec_model *model = NULL;
             config.device = device ? SESSREC_DEVICE_CUDA : SESSREC_DEVICE_CPU;
             CHECK_EQ(sessrec_train(&config, log, log, &model, NULL), SESSREC_OK);
+            eval.device = config.device;
             CHECK_EQ(sessrec_evaluate(model, log, &eval, &report[device], NULL), SESSREC_OK);
             sessrec_model_destroy(model);
         }
@@ -205,6 +206,66 @@ static void metrics(const sessrec_dataset *log) {
             CHECK_NEAR(report[1].all.mrr[c], report[0].all.mrr[c], 1e-3);
         }
     }
+}
+
+static void keep_rank(void *user, const sessrec_event *event) {
+    double **next = (double **)user;
+    *(*next)++ = event->rank;
+}
+
+static void evaluation(void) {
+    static double rank[3][9 * 700];
+    sessrec_config config = small_config(2, 8);
+    sessrec_dataset *log = users_log(600, 300, 7);
+    config.user_hidden = 4;
+    sessrec_model *model = random_model(&config, log, 5);
+    sessrec_eval_config eval = sessrec_eval_config_default();
+    sessrec_report report;
+    TEST("the GPU gives every event the processor's rank, ties and the order of the events included") {
+        for (int ties = 0; ties < 2; ++ties) {
+            int64_t events = 0, tied = 0, other = 0;
+            for (int device = 0; device < 2; ++device) {
+                double *next = rank[device];
+                eval.ties = ties ? SESSREC_TIES_STANDARD : SESSREC_TIES_CONSERVATIVE;
+                eval.device = device ? SESSREC_DEVICE_CUDA : SESSREC_DEVICE_CPU;
+                eval.on_event = keep_rank;
+                eval.on_event_user = &next;
+                eval.threads = 2;
+                CHECK_EQ(sessrec_evaluate(model, log, &eval, &report, NULL), SESSREC_OK);
+                events = next - rank[device];
+            }
+            CHECK(events > SESSREC_DEVICE_RANKS);  // more than go to the GPU at once
+            for (int64_t i = 0; i < events; ++i) {
+                other += fabs(rank[0][i] - rank[1][i]) > (ties ? 1 : 2);  // two scores that rounding brings into another order
+                tied += ties && fabs(rank[1][i] - rank[2][i]) >= 1;
+                if (!ties) rank[2][i] = rank[1][i];
+            }
+            CHECK_EQ(other, 0);
+            CHECK(!ties || tied > 100);  // the model has items that always tie
+        }
+    }
+    TEST("a target whose score is NaN ranks last on the GPU too") {
+        sessrec_tensor By;
+        CHECK_EQ(sessrec_model_tensor(model, "By", &By), SESSREC_OK);
+        By.data[0] = NAN;
+        double *next = rank[0];
+        eval.on_event_user = &next;
+        CHECK_EQ(sessrec_evaluate(model, log, &eval, &report, NULL), SESSREC_OK);
+        int last = 0;
+        for (const double *r = rank[0]; r < next; ++r) last += *r == 300;
+        CHECK(last > 0);
+    }
+    TEST("coverage is refused on the GPU, and counted on the processor where that is allowed") {
+        sessrec_error err;
+        eval.on_event = NULL;
+        eval.coverage = 1;
+        CHECK_EQ(sessrec_evaluate(model, log, &eval, &report, &err), SESSREC_UNSUPPORTED);
+        CHECK_TEXT(err.text, "coverage is counted on the processor only");
+        eval.device = SESSREC_DEVICE_CUDA_OR_CPU;
+        CHECK_EQ(sessrec_evaluate(model, log, &eval, &report, &err), SESSREC_OK);
+    }
+    sessrec_model_destroy(model);
+    sessrec_dataset_destroy(log);
 }
 
 // ---- an epoch at once ----
@@ -478,6 +539,7 @@ int main(void) {
         networks(log);
         users();
         metrics(log);
+        evaluation();
         ahead(log);
         promises(log);
         out_of_memory(log);
