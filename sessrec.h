@@ -237,8 +237,8 @@
 //               a session belongs to one thread at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2 and AVX-512. A random number is a
 //               function of (seed, what for, which one). exp, sigmoid and tanh are the library's own; training also calls log, sqrt and pow
-//               of libm. SESSREC_BLAS gives up the sameness, and so does a GPU (see 7). So does -ffast-math, which also hides NaN: do not compile this
-//               file with it.
+//               of libm. SESSREC_BLAS gives up the sameness, and so does a GPU (see 7). So does -ffast-math, which also hides NaN: do not
+//               compile this file with it.
 // Errors        Values, never a print or an exit. A loss that is not finite ends training with DIVERGED, epoch and step; the last
 //               checkpoint stays. A model with a weight that is not finite is not loaded.
 // Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes that are there before anything is

@@ -6,9 +6,10 @@
 //
 // A step is a fixed list of kernels. Whatever changes from step to step (items, which sessions begin, the number of the step) lies in one record in
 // the GPU's memory, so that the list can be captured once as a graph and launched again as long as the mini-batch keeps its size. In an epoch
-// (sessrec_trainer_epoch, sessrec_train) 64 records are sent ahead, the negatives are drawn on the GPU, and losses come back after the 64th. There are
-// no atomics, and every sum has a fixed order: the same program on the same GPU gives the same bits on every run. They are not the bits of the
-// processor, because sums are cut into other pieces and exp, tanh and log are CUDA's.
+// (sessrec_trainer_epoch, sessrec_train) 64 records are sent ahead, the negatives are drawn on the GPU, and the losses come back after the 64th.
+//
+// There are no atomics, and every sum has a fixed order: the same program on the same GPU gives the same bits on every run. They are not the bits of
+// the processor, because sums are cut into other pieces and exp, tanh and log are CUDA's.
 #include "sessrec.h"
 
 #include <math.h>
