@@ -270,7 +270,7 @@
 // ============================================================================================================
 // 7. CUDA
 // ============================================================================================================
-// Training can run on an NVIDIA GPU (compute capability 8.0 or later). Nothing in the program changes:
+// Training and evaluation can run on an NVIDIA GPU (compute capability 8.0 or later). Nothing in the program changes:
 //     nvcc -O3 -arch=native -c sessrec_cuda.cu
 //     cc -O2 -DSESSREC_CUDA -c program.c
 //     nvcc -o program program.o sessrec_cuda.o -lm -lpthread
@@ -286,6 +286,7 @@
 // processor and ranks the catalogue on the GPU; sessions, recommendations and coverage stay on the processor.
 // sessrec_trainer_model and _tensor, validation and checkpoints copy from the GPU first.
 // A failure of CUDA is DEVICE_ERROR, too little memory on the GPU OUT_OF_MEMORY; both keep CUDA's words, and CUDA_OR_CPU does not hide them.
+// What lies on the GPU does not come from config.allocator. A trainer on a GPU has the processor's memory for a step too.
 //
 #ifndef SESSREC_H
 #define SESSREC_H

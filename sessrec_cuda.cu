@@ -1511,10 +1511,11 @@ static void sessrec__wire(sessrec__cuda *cu) {
     cu->inputs = cu->config.embedding == SESSREC_EMBEDDING_NONE ? cu->level[0].cell.W : sessrec__named(cu, "E", -1, "");
 }
 
-// The GPU that is current; SESSREC_UNSUPPORTED if there is none.
+// The GPU that is current; SESSREC_UNSUPPORTED if there is none, or none that this file was compiled for.
 static sessrec_result sessrec__find_gpu(sessrec__cuda *cu, sessrec_error *err) {
     cudaDeviceProp properties;
-    char text[320];
+    cudaFuncAttributes attributes;
+    char text[700];
     int count = 0;
     const cudaError_t error = cudaGetDeviceCount(&count);
     if (error != cudaSuccess || count < 1) {
@@ -1524,8 +1525,13 @@ static sessrec_result sessrec__find_gpu(sessrec__cuda *cu, sessrec_error *err) {
     sessrec__note(cu, cudaGetDevice(&cu->ordinal));
     sessrec__note(cu, cudaGetDeviceProperties(&properties, cu->ordinal));
     sessrec_result result = sessrec__look(cu, "the current GPU", err);
-    if (!result) snprintf(cu->name, sizeof cu->name, "%s", properties.name);
-    return result;
+    if (result) return result;
+    snprintf(cu->name, sizeof cu->name, "%s", properties.name);
+    const cudaError_t code = cudaFuncGetAttributes(&attributes, sessrec__k_next);
+    if (code == cudaSuccess) return SESSREC_OK;
+    (void)cudaGetLastError();
+    snprintf(text, sizeof text, "sessrec_cuda.cu was not compiled for the GPU %s: %s", cu->name, cudaGetErrorString(code));
+    return sessrec_error_set(err, SESSREC_UNSUPPORTED, text);
 }
 
 static sessrec_result sessrec__claim_stream(sessrec__cuda *cu, sessrec_error *err) {

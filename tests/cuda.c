@@ -11,7 +11,7 @@
 #  include <cuda_runtime_api.h>
 #else
 extern int64_t cuda_on_cpu_memory, cuda_on_cpu_blocks, cuda_on_cpu_graphs;
-extern int cuda_on_cpu_devices, cuda_on_cpu_backwards, cuda_on_cpu_copy_error;
+extern int cuda_on_cpu_devices, cuda_on_cpu_code, cuda_on_cpu_backwards, cuda_on_cpu_copy_error;
 #endif
 
 // Sessions of 1 to 9 events, three sessions a user.
@@ -444,7 +444,7 @@ static void out_of_memory(const sessrec_dataset *log) {
 #ifdef SESSREC_TEST_GPU
         void *hoard[4096];
         int held = 0;
-        for (size_t bytes = (size_t)1 << 36; bytes >= 4096; bytes /= 2)  // takes all that there is
+        for (size_t bytes = (size_t)1 << 36; bytes >= (size_t)1 << 20; bytes /= 2)  // takes nearly all that there is
             while (held < 4096 && cudaMalloc(&hoard[held], bytes) == cudaSuccess) ++held;
         config.negatives = 20000;
 #else
@@ -503,6 +503,18 @@ static void played(const sessrec_dataset *log) {
         CHECK_TEXT(sessrec_trainer_device(trainer), "cpu");
         sessrec_trainer_destroy(trainer);
         cuda_on_cpu_devices = 1;
+    }
+    TEST("a GPU that the kernels were not compiled for is as none") {
+        sessrec_trainer *trainer;
+        cuda_on_cpu_code = 0;
+        config.device = SESSREC_DEVICE_CUDA;
+        CHECK_EQ(sessrec_trainer_create(&config, log, &trainer, &err), SESSREC_UNSUPPORTED);
+        CHECK_TEXT(err.text, "sessrec_cuda.cu was not compiled for the GPU a GPU played by the processor: no kernel image is available for "
+                             "execution on the device");
+        config.device = SESSREC_DEVICE_CUDA_OR_CPU;
+        CHECK_EQ(sessrec_trainer_create(&config, log, &trainer, &err), SESSREC_OK);
+        sessrec_trainer_destroy(trainer);
+        cuda_on_cpu_code = 1;
     }
     TEST("a failure of CUDA in a step comes back as an error with its words, also where there is no place for them") {
         sessrec_batch batch;

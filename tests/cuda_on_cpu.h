@@ -28,11 +28,11 @@
 #define __shared__ static
 #define fmaf(a, b, c) ((float)((double)(a) * (double)(b) + (double)(c)))  // inlined; a rounding more, once in about 2^29
 
-// What a test turns: bytes that cudaMalloc still has, GPUs that there are, the order of threads, the error that the next copy has; and what it
-// may look at: blocks not freed, graphs run.
+// What a test turns: bytes that cudaMalloc still has, GPUs that there are and whether the kernels were compiled for them, the order of threads, the
+// error that the next copy has; and what it may look at: blocks not freed, graphs run.
 extern "C" {
 int64_t cuda_on_cpu_memory = INT64_MAX;
-int cuda_on_cpu_devices = 1, cuda_on_cpu_backwards, cuda_on_cpu_copy_error;
+int cuda_on_cpu_devices = 1, cuda_on_cpu_code = 1, cuda_on_cpu_backwards, cuda_on_cpu_copy_error;
 int64_t cuda_on_cpu_blocks, cuda_on_cpu_graphs;
 }
 
@@ -155,16 +155,24 @@ template <class... P, class... A> static void cuda_on_cpu_launch(void (*kernel)(
 
 // ---- the runtime -------------------------------------------------------------------------------------------
 
-enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100 };
+enum cudaError_t {
+    cudaSuccess = 0,
+    cudaErrorInvalidValue = 1,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorNoDevice = 100,
+    cudaErrorNoKernelImageForDevice = 209
+};
 enum { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaStreamNonBlocking = 1, cudaStreamCaptureModeThreadLocal = 1 };
 struct cudaDeviceProp {
     char name[256];
 };
+struct cudaFuncAttributes {};
 
 static inline const char *cudaGetErrorString(cudaError_t error) {
     return error == cudaErrorMemoryAllocation ? "out of memory"
            : error == cudaErrorNoDevice       ? "no CUDA-capable device is detected"
-                                              : "an illegal memory access was encountered";
+           : error == cudaErrorNoKernelImageForDevice ? "no kernel image is available for execution on the device"
+                                                      : "an illegal memory access was encountered";
 }
 static inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 static inline cudaError_t cudaGetDeviceCount(int *count) {
@@ -176,6 +184,10 @@ static inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 static inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int) {
     snprintf(properties->name, sizeof properties->name, "a GPU played by the processor");
     return cudaSuccess;
+}
+
+template <class Kernel> static cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *, Kernel *) {
+    return cuda_on_cpu_code ? cudaSuccess : cudaErrorNoKernelImageForDevice;
 }
 
 // Memory begins as NaNs. Its size stands in front of it.
