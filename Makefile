@@ -6,7 +6,10 @@
 
 CFLAGS ?= -O2
 BUILD ?= build
-NVCC ?= nvcc
+NVCC ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc) nvcc)
+# Machine code for Ampere and Hopper, PTX for what comes after; later minor versions run the code of their major one.
+NVCC_FLAGS ?= -O3 -std=c++14 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
+NVCC_WARNINGS = -Werror all-warnings -Xcompiler -Wall,-Wextra,-Wconversion,-Wshadow
 SANITIZERS ?= address,undefined
 LIBRARIES = -lm -lpthread
 
@@ -22,18 +25,18 @@ SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitiz
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
 # warnings, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings sanitizers sanitized bench accuracy hrnn witness examples cuda clean
+.PHONY: all help demo test check warnings sanitizers sanitized bench accuracy hrnn witness examples cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(BUILD)/sessrec ## Train on a made-up shop, compare with simple baselines, recommend
 	@$(BUILD)/sessrec demo
 
 test: all examples $(TEST_PROGRAMS) ## Every test that can run here; the last line says how many passed
-	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) "sh tests/header.sh"
+	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) "sh tests/header.sh" "sh tests/cuda.sh cpu"
 
 sanitized: $(TEST_PROGRAMS)
 	@sh tests/run.sh $(TEST_COMMANDS)
@@ -65,12 +68,18 @@ witness: $(BUILD)/witness ## Compare losses with a second implementation in PyTo
 
 examples: $(EXAMPLES) ## The example programs
 
-cuda: ## Compile the GPU kernels; needs sessrec_cuda.cu and the CUDA Toolkit
-	@test -f sessrec_cuda.cu || { echo "make cuda: this version has no sessrec_cuda.cu, it runs on the processor only"; exit 1; }
+cuda: ## Compile the GPU kernels to build/sessrec_cuda.o; needs the CUDA Toolkit
 	@command -v $(NVCC) >/dev/null || \
 	    { echo "make cuda: there is no nvcc; install the CUDA Toolkit or say make cuda NVCC=/path/to/nvcc"; exit 1; }
 	@mkdir -p $(BUILD)
-	$(NVCC) -O2 -c -o $(BUILD)/sessrec_cuda.o sessrec_cuda.cu
+	$(NVCC) $(NVCC_FLAGS) $(NVCC_WARNINGS) -c -o $(BUILD)/sessrec_cuda.o sessrec_cuda.cu
+
+test-cuda: ## Every test of the GPU kernels on a GPU; skipped by name where there is none
+	@NVCC="$(NVCC)" NVCC_FLAGS="$(NVCC_FLAGS)" sh tests/cuda.sh gpu
+
+bench-cuda: ## Measure training on a GPU; skipped by name where there is none
+	@command -v $(NVCC) >/dev/null || { echo "skipped make bench-cuda: there is no nvcc"; exit 0; }; mkdir -p $(BUILD) && \
+	    $(NVCC) $(NVCC_FLAGS) -DSESSREC_CUDA -o $(BUILD)/speed_cuda bench/speed.c sessrec_cuda.cu -lm -lpthread && $(BUILD)/speed_cuda
 
 clean: ## Remove everything that was built
 	rm -rf $(BUILD)

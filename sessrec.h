@@ -224,6 +224,7 @@
 //     SESSREC_MAX_SIMD        2     0 plain, 1 up to AVX2, 2 up to AVX-512. The best that the processor has is chosen at run time
 //     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not know; anything else changes the bits
 //     SESSREC_BLAS            off   large matrix products go to cblas_sgemm; link one, with its threads set to 1. Results differ by about 1e-6
+//     SESSREC_CUDA            off   training can run on a GPU: see 7
 //     SESSREC_STATIC          off   everything is static: a private copy for one file
 //     SESSREC_API             -     linkage of public functions, for instance __declspec(dllexport)
 //     SESSREC_HEADER_NAME     -     the name of this file, if you change it: it includes itself
@@ -239,8 +240,8 @@
 //               a session belongs to one thread at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2 and AVX-512. A random number is a
 //               function of (seed, what for, which one). exp, sigmoid and tanh are the library's own; training also calls log, sqrt and pow
-//               of libm, and measuring log2 and erfc. SESSREC_BLAS gives up the sameness. So does -ffast-math, which also hides NaN: do not
-//               compile this file with it.
+//               of libm, and measuring log2 and erfc. SESSREC_BLAS gives up the sameness, and so does a GPU (see 7). So does -ffast-math,
+//               which also hides NaN: do not compile this file with it.
 // Errors        Values, never a print or an exit. A loss that is not finite ends training with DIVERGED, epoch and step; the last
 //               checkpoint stays. A model with a weight that is not finite is not loaded.
 // Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes that are there before anything is
@@ -268,6 +269,27 @@
 // "best." + NAME where the optimiser has them; "hidden0" .. and "user".
 // A reader refuses another major version and any must-understand flag that it does not know (UNSUPPORTED); sections behind those that it knows are
 // allowed if the minor version is later than its own.
+//
+// ============================================================================================================
+// 7. CUDA
+// ============================================================================================================
+// Training and evaluation can run on an NVIDIA GPU (compute capability 8.0 or later). Nothing in the program changes:
+//     nvcc -O3 -arch=native -c sessrec_cuda.cu
+//     cc -O2 -DSESSREC_CUDA -c program.c
+//     nvcc -o program program.o sessrec_cuda.o -lm -lpthread
+// config.device chooses: CPU, CUDA (without a GPU: UNSUPPORTED, with CUDA's words) or CUDA_OR_CPU, the default of such a build. A trainer runs on the
+// GPU that is current when it is made. sessrec_progress.device and sessrec_trainer_device name where it runs.
+// The same      every network, loss (one of your own runs on the processor in between), optimiser and dropout; the mini-batches, negatives and
+//               dropout masks to the bit; checkpoints, which a trainer on the other side takes up; the same bits on every run on one GPU.
+// Different     the bits: sums are cut into other pieces, exp, tanh and log are CUDA's, so a run drifts from the processor's by rounding. On golden
+//               trajectories, with the kernels run by the processor, the largest deviation was 1e-5. On a GPU it has not been measured yet, nor
+//               has speed: make test-cuda and make bench-cuda do both. float32 throughout, no TF32.
+// The processor still lays out the mini-batches, 64 ahead in sessrec_train and sessrec_trainer_epoch, one by one in sessrec_trainer_step. The GPU
+// draws the negatives of an epoch; progress is reported and losses are looked at every 64 steps. sessrec_evaluate makes the hidden states on the
+// processor and ranks the catalogue on the GPU; sessions, recommendations and coverage stay on the processor.
+// sessrec_trainer_model and _tensor, validation and checkpoints copy from the GPU first.
+// A failure of CUDA is DEVICE_ERROR, too little memory on the GPU OUT_OF_MEMORY; both keep CUDA's words, and CUDA_OR_CPU does not hide them.
+// What lies on the GPU does not come from config.allocator. A trainer on a GPU has the processor's memory for a step too.
 //
 #ifndef SESSREC_H
 #define SESSREC_H
@@ -325,7 +347,8 @@ typedef enum sessrec_result {
     SESSREC_STOPPED = -9,           // a callback asked to stop
     SESSREC_NO_DATA = -10,          // nothing to learn from: no session with two events
     SESSREC_MISMATCH = -11,         // two things do not belong together: a checkpoint and a configuration, a state and a model
-    SESSREC_NO_FILE = -12           // there is no file of that name
+    SESSREC_NO_FILE = -12,          // there is no file of that name
+    SESSREC_DEVICE_ERROR = -13      // a GPU failed; the error has the words of its driver
 } sessrec_result;
 
 // Where something outside the program can be wrong, functions take a sessrec_error * and fill it when they fail.
@@ -462,7 +485,15 @@ typedef struct sessrec_progress {
     double seconds, seconds_left;   // since the run began; estimate to the end of the last epoch
     int32_t epoch_done;             // 1 at the call that ends an epoch
     double validation;              // at epoch_done with a validation log: its MRR@20; else -1
+    const char *device;             // "cpu", or the GPU's name
 } sessrec_progress;
+
+// Where training runs. Without the GPU code in the program (SESSREC_CUDA) or without a GPU, CUDA is refused with UNSUPPORTED.
+typedef enum sessrec_device {
+    SESSREC_DEVICE_CPU = 0,
+    SESSREC_DEVICE_CUDA = 1,
+    SESSREC_DEVICE_CUDA_OR_CPU = 2  // the GPU if there is one; sessrec_trainer_device and the progress callback say which it was
+} sessrec_device;
 
 // All settings of a model and its training, passed by value. Start from sessrec_config_default(), change fields. A
 // struct filled with zeros lacks the canary and is refused, because 0 is a legal dropout and momentum.
@@ -498,6 +529,7 @@ typedef struct sessrec_config {
     int32_t resume;                         // 1: go on from `checkpoint` if the file is there; default 0
     const struct sessrec_model *start_from; // weights to begin with, NULL (default): random. See sessrec_log_format.items_of
     // the machine
+    sessrec_device device;                  // default CPU, or CUDA_OR_CPU in a build with SESSREC_CUDA. See "CUDA" in the manual
     int32_t threads;                        // 0 (default): one for each processor, 16 at most
     sessrec_jobs jobs;                      // default: own threads
     sessrec_allocator allocator;            // default: malloc
@@ -708,6 +740,8 @@ typedef struct sessrec_eval_config {
     int32_t coverage;                           // 1: also fill report.coverage; costs a top-k list an event, k <= 65536. Default 0
     int32_t batch_size;                         // sessions scored side by side; changes speed only. Default 128
     int32_t threads;                            // 0 (default): one for each processor
+    sessrec_device device;                      // where sessrec_evaluate ranks, default as in sessrec_config. CUDA takes no coverage, and
+                                                // keeps a hidden state for each event in memory
     sessrec_jobs jobs;
     sessrec_allocator allocator;
     const sessrec_dataset *history;             // earlier sessions of the log's users, matched by user id; default NULL. They make the
@@ -971,11 +1005,12 @@ SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const 
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer);
 // Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of tables only the rows that
 // were touched, with row_ids; -1 where a row was added to an earlier one of the same item); optimiser state "acc.NAME", "second.NAME", "vel.NAME"; "hidden0" .. [batch_size,H] and "user" [batch_size,Hu] the
-// states of the slots, of which the first batch.rows are live. (To see the scores, use a custom loss.)
+// states of the slots, of which the first batch.rows are live. (To see the scores, use a custom loss.) On a GPU they are copies: ask again
+// after each step; what is written into them before the next step, or before the next call that looks, goes back to the GPU.
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name, sessrec_tensor *out);
-// The weights as they stand, as a model that belongs to the trainer and changes with it.
+// The weights as they stand, as a model that belongs to the trainer and changes with it; on a GPU with the next call. NULL if the GPU fails.
 SESSREC_API const sessrec_model *sessrec_trainer_model(const sessrec_trainer *trainer);
-// Ends the trainer's ownership: the model stays, and is the caller's to destroy. The trainer can then only be destroyed.
+// Ends the trainer's ownership: the model stays, and is the caller's to destroy. The trainer can then only be destroyed. NULL if a GPU fails.
 SESSREC_API sessrec_model *sessrec_trainer_take_model(sessrec_trainer *trainer);
 // Early stopping: tell the trainer how good its weights are (higher is better). It keeps a copy of the best and returns how many calls
 // ago they were seen, 0 for now, negative: an error code. use_best puts them back.
@@ -998,11 +1033,75 @@ SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *trainer, sessr
 SESSREC_API void sessrec_trainer_next_epoch(sessrec_trainer *trainer);
 // Fills in how the run stands, for a progress callback.
 SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *trainer, const sessrec_batcher *batcher, sessrec_progress *out);
+// Where it runs: "cpu", or the GPU's name. Belongs to the trainer.
+SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *trainer);
 #ifndef SESSREC_NO_STDIO
 // Checkpoints hold everything that the rest of the run depends on; a run that is resumed ends with the same bits as one that was never
 // stopped. load puts one into a trainer that was created with the same configuration and log, else MISMATCH. Written like a model.
 SESSREC_API sessrec_result sessrec_trainer_save(const sessrec_trainer *trainer, const char *path, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_load(sessrec_trainer *trainer, const char *path, sessrec_error *err);
+#endif
+
+// ---- the seam for a GPU: sessrec_cuda.cu fills it in; programs do not need it ----
+
+// One matrix of a model in training, in the processor's memory. Tables have a row an item, of which a step touches a few.
+typedef struct sessrec_device_tensor {
+    const char *name;           // as in sessrec_model_tensor
+    int32_t rows, columns, table;
+    float *weights;             // [rows,columns]
+    sessrec_optimizer_state state;
+    float *gradient;            // [rows,columns]; NULL for tables
+} sessrec_device_tensor;
+
+// What a device gets of a trainer. All pointers but `tensor` are valid as long as the trainer.
+typedef struct sessrec_device_view {
+    const sessrec_config *config;
+    sessrec_model_info info;
+    int32_t tensors;
+    const sessrec_device_tensor *tensor;
+    const float *log_support;               // [V] for logQ, else NULL
+    float *hidden[SESSREC_MAX_LAYERS];      // [batch_size,H]
+    float *user;                            // [batch_size,Hu], NULL without users
+    // gradients of tables, a row for each use: columns (then, with TIED, inputs) for Wy; columns for By; inputs for E or one-hot W, else NULL
+    float *output_gradient, *bias_gradient, *input_gradient;
+    int32_t *output_id, *input_id;          // the item of each row, -1 where it was added to an earlier row of the same item
+} sessrec_device_view;
+
+// A sessrec_sampler, for drawing on a device.
+typedef struct sessrec_device_sampler {
+    int32_t items, guide_bits;
+    uint64_t total;
+    const uint64_t *sum;    // [items]
+    const int32_t *guide;   // [2^guide_bits + 1]
+} sessrec_device_sampler;
+
+#define SESSREC_DEVICE_AHEAD 64  // mini-batches that are given at once
+
+// Every function but destroy fails as functions of the library do. A device begins with what the processor's memory holds.
+typedef struct sessrec_device_table {
+    sessrec_result (*create)(const sessrec_device_view *view, void **device, sessrec_error *err);
+    const char *(*name)(const void *device);
+    // Forward and backward for a checked mini-batch; *sum is the sum of the row losses. An infinite or NaN sum is not an error here.
+    sessrec_result (*grad)(void *device, const sessrec_batch *batch, double *sum, sessrec_error *err);
+    sessrec_result (*apply)(void *device, sessrec_error *err);
+    // An epoch, some mini-batches at a time. sampler: for those that come. put: the next one is number `index` < AHEAD of those to come, and its
+    // negatives (batch->negative is NULL) are to be drawn. run: trains on the first `count`, and stops changing weights at an infinite or NaN sum.
+    // All three are NULL where there is nothing to gain.
+    sessrec_result (*sampler)(void *device, const sessrec_device_sampler *sampler, sessrec_error *err);
+    void (*put)(void *device, int32_t index, const sessrec_batch *batch);
+    sessrec_result (*run)(void *device, int32_t count, double *sums, sessrec_error *err);
+    sessrec_result (*download)(void *device, int gradients, sessrec_error *err);    // the gradients, or else all that stays between steps
+    sessrec_result (*upload)(void *device, sessrec_error *err);                     // all that stays
+    void (*destroy)(void *device);
+    // Ranks for evaluation, with scores h Wy^T + By of all items [items,width]: for up to SESSREC_DEVICE_RANKS rows of h [rows,width], how many items
+    // score higher than the target, and how many others the same (sessrec_rank_counts).
+    sessrec_result (*open_ranks)(const float *Wy, const float *By, int32_t items, int32_t width, void **ranks, sessrec_error *err);
+    sessrec_result (*rank)(void *ranks, int32_t rows, const float *h, const int32_t *target, int32_t *higher, int32_t *equal, sessrec_error *err);
+    void (*close_ranks)(void *ranks);
+} sessrec_device_table;
+#define SESSREC_DEVICE_RANKS 1024
+#ifdef SESSREC_CUDA
+extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 #endif
 
 // The one definition of rank: from the number of items that score higher than the target and of others that score the same.
@@ -1118,6 +1217,7 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  define SESSREC__PREFETCH(address) ((void)(address))
 #endif
 
+#define SESSREC__NO_GPU_CODE "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu"
 #define SESSREC__CANARY_CONFIG 0x5e55c0f1u
 #define SESSREC__CANARY_LOG 0x5e5510f1u
 #define SESSREC__CANARY_EVAL 0x5e55e0a1u
@@ -1180,6 +1280,7 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result) {
     case SESSREC_STOPPED: return "stopped by a callback";
     case SESSREC_NO_DATA: return "there is nothing to learn from";
     case SESSREC_NO_FILE: return "there is no such file";
+    case SESSREC_DEVICE_ERROR: return "the GPU failed";
     case SESSREC_MISMATCH: return "these two do not belong together";
     }
     return "unknown result";
@@ -2700,6 +2801,9 @@ SESSREC_API sessrec_config sessrec_config_default(void) {
     c.alpha = 0.5f;
     c.epochs = 10;
     c.seed = 1;
+#ifdef SESSREC_CUDA
+    c.device = SESSREC_DEVICE_CUDA_OR_CPU;
+#endif
     return c;
 }
 
@@ -2783,6 +2887,8 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
     if (!sessrec__within(c->alpha, 0, 1)) return sessrec__fail(err, bad, 0, "alpha must be between 0 and 1");
     if (c->epochs < 1) return sessrec__fail(err, bad, 0, "epochs is %d, it must be 1 or more", (int64_t)c->epochs);
     if (c->patience < 0) return sessrec__fail(err, bad, 0, "patience is %d, it must be 0 or more", (int64_t)c->patience);
+    if ((int)c->device < 0 || c->device > SESSREC_DEVICE_CUDA_OR_CPU)
+        return sessrec__fail(err, bad, 0, "device has no such kind as %d", (int64_t)c->device);
     if (c->threads < 0 || c->threads > 1024)
         return sessrec__fail(err, bad, 0, "threads is %d, it must be 0 (one for each processor) to 1024", (int64_t)c->threads);
     return SESSREC_OK;
@@ -4958,7 +5064,7 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_
     for (int32_t i = 0; i < items; ++i) total += sessrec__weight_of_support(support[i], alpha);
     if (!(total > 0)) return SESSREC_NO_DATA;
     int32_t bits = 4;
-    while (bits < 30 && ((int64_t)1 << bits) < 4 * (int64_t)items) ++bits;  // so that most entries leave nothing to search
+    while (bits < 30 && ((int64_t)1 << bits) < items) ++bits;
     sessrec_allocator memory = sessrec__allocator(allocator);
     sessrec_sampler *sampler = NULL;
     sessrec__layout layout = {NULL, 0, 0};
@@ -5218,8 +5324,7 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     return SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *b, sessrec_batch *out) {
-    if (!b || !out) return SESSREC_INVALID_ARGUMENT;
+static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_batch *out) {
     if (b->started) sessrec__batcher_advance(b);
     else sessrec__batcher_begin(b);
     if (!sessrec__batcher_has_rows(b)) {
@@ -5232,19 +5337,23 @@ SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *b, sessrec_batc
         b->target[i] = b->log.item[b->at[i] + 1];
     }
     const uint64_t base = ((uint64_t)b->epoch << 44) + (uint64_t)b->step * (uint64_t)b->negatives;  // an epoch draws less than 2^44
-    if (b->negatives) sessrec__sampler_draws(b->sampler, b->seed, base, b->negatives, b->negative);
+    if (b->negatives && draw) sessrec__sampler_draws(b->sampler, b->seed, base, b->negatives, b->negative);
     out->epoch = b->epoch;
     out->step = b->step;
     out->rows = b->rows;
     out->negative_count = b->negatives;
     out->input = b->input;
     out->target = b->target;
-    out->negative = b->negative;
+    out->negative = draw ? b->negative : NULL;
     out->session = b->session;
     out->session_start = b->start;
     out->user_start = b->chain ? b->user_start : NULL;
     out->previous_row = b->previous;
     return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *b, sessrec_batch *out) {
+    return b && out ? sessrec__batcher_go(b, 1, out) : SESSREC_INVALID_ARGUMENT;
 }
 
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *b, int32_t epoch, int64_t step) {
@@ -5459,7 +5568,12 @@ struct sessrec_trainer {
     double started;             // when the trainer was made, and the pairs that it has trained since
     int64_t pairs_run;
     uint64_t log_hash;          // of the log's events, so that a checkpoint knows its log again
+    // where it runs; on the processor, device is the trainer itself
+    const sessrec_device_table *table;
+    void *device;
+    int newer;                  // SESSREC__HOST or SESSREC__DEVICE where its memory is ahead of the other's, else 0
 };
+enum { SESSREC__HOST = 1, SESSREC__DEVICE = 2 };
 
 // ---- the model that is trained ----
 
@@ -5729,6 +5843,7 @@ static uint64_t sessrec__scratch_part(const sessrec_config *c, int32_t D, int32_
 SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *tr) {
     if (!tr) return;
     sessrec_allocator memory = tr->memory;
+    if (tr->table) tr->table->destroy(tr->device);
     sessrec__pool_free(&tr->pool);
     sessrec_model_destroy(tr->model);
     sessrec__free(&memory, tr->best_block);
@@ -5748,6 +5863,8 @@ static uint64_t sessrec__log_hash(const sessrec_dataset *log) {
     for (int64_t e = 0; e < view.events; ++e) hash = sessrec__mix(hash ^ (uint64_t)view.item[e]);
     return hash;
 }
+
+static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error *err);
 
 // The pool must not move once its threads run, so it is started when the trainer lies at its place; `plan` only knows how many there will be.
 SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_dataset *log, sessrec_trainer **out,
@@ -5785,8 +5902,10 @@ SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, 
         sessrec__fill_log_support(tr);
         tr->log_hash = sessrec__log_hash(log);
         tr->started = sessrec__now();
-        sessrec__pool_init(&tr->pool, config->threads, &config->jobs);
-        *out = tr;
+        result = sessrec__choose_device(tr, err);
+        sessrec__pool_init(&tr->pool, tr->device == (void *)tr ? config->threads : 1, &config->jobs);
+        if (result) sessrec_trainer_destroy(tr);
+        else *out = tr;
     }
     sessrec__free(&memory, plan);
     return result;
@@ -6202,6 +6321,22 @@ SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *tr, se
     return result ? sessrec__fail(err, result, 0, "no sampler of negative samples: %s", sessrec_result_text(result)) : SESSREC_OK;
 }
 
+// Before the device runs: it gets what was written into the processor's memory, and is ahead from then on.
+static sessrec_result sessrec__give(sessrec_trainer *tr, sessrec_error *err) {
+    sessrec_result result = tr->newer == SESSREC__HOST ? tr->table->upload(tr->device, err) : SESSREC_OK;
+    if (!result) tr->newer = SESSREC__DEVICE;
+    return result;
+}
+
+// Before anything is read from the processor's memory. `write`: and before it is changed.
+static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, int write, sessrec_error *err) {
+    sessrec_trainer *tr = (sessrec_trainer *)trainer;  // what a trainer is does not change, only where its numbers lie
+    sessrec_result result = tr->newer == SESSREC__DEVICE ? tr->table->download(tr->device, 0, err) : SESSREC_OK;
+    if (!result && tr->newer == SESSREC__DEVICE) tr->newer = 0;
+    if (!result && write) tr->newer = SESSREC__HOST;
+    return result;
+}
+
 static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sessrec_batch *b, sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (b->rows < 1 || b->rows > tr->config.batch_size || b->negative_count < 0 || b->negative_count > tr->config.negatives)
@@ -6224,21 +6359,25 @@ static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sess
     return SESSREC_OK;
 }
 
+static void sessrec__plan_sizes(sessrec_trainer *tr, const sessrec_batch *b) {
+    const int tied = tr->config.embedding == SESSREC_EMBEDDING_TIED;
+    tr->rows = b->rows;
+    tr->columns = b->rows + b->negative_count;
+    tr->output.count = tr->columns + (tied ? b->rows : 0);
+    tr->input.count = tied ? 0 : b->rows;
+}
+
 // Columns, their logQ and the rows of tables that the step touches.
 static void sessrec__plan_step(sessrec_trainer *tr, const sessrec_batch *b) {
     const int tied = tr->config.embedding == SESSREC_EMBEDDING_TIED;
     const size_t inputs = (size_t)b->rows * sizeof(int32_t);
     tr->batch = b;
-    tr->rows = b->rows;
-    tr->columns = b->rows + b->negative_count;
     tr->row_chunk = ((b->rows + tr->row_tasks - 1) / tr->row_tasks + 7) & ~7;
     memcpy(tr->item, b->target, inputs);
     if (b->negative_count) memcpy(tr->item + b->rows, b->negative, (size_t)b->negative_count * sizeof(int32_t));
     for (int32_t c = 0; c < tr->columns && tr->log_support; ++c)
         tr->log_proposal[c] = (c < b->rows ? 1 : tr->config.alpha) * tr->log_support[tr->item[c]];
     if (tr->config.user_hidden) sessrec__plan_users(tr);
-    tr->output.count = tr->columns + (tied ? b->rows : 0);
-    tr->input.count = tied ? 0 : b->rows;
     memcpy(tr->output.id, tr->item, (size_t)tr->columns * sizeof(int32_t));
     memcpy(tied ? tr->output.id + tr->columns : tr->input.id, b->input, inputs);
     sessrec__chain_repeats(tr->output.count, tr->output.id, tr->output.next, tr->output.last, tr->output.table,
@@ -6248,41 +6387,54 @@ static void sessrec__plan_step(sessrec_trainer *tr, const sessrec_batch *b) {
                                sessrec__chain_slots(tr->input.count));
 }
 
-// Everything up to the gradients; with tr->eager the rows that are used once are updated too.
-static sessrec_result sessrec__find_gradients(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
-    if (!tr || !tr->model || !batch)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no mini-batch");
-    sessrec_result result = sessrec__check_batch(tr, batch, err);
-    if (result) return result;
+// With tr->eager the rows that are used once are updated, too, and repeats are left for the update to merge.
+static sessrec_result sessrec__cpu_grad(void *device, const sessrec_batch *batch, double *sum, sessrec_error *err) {
+    sessrec_trainer *tr = (sessrec_trainer *)device;
+    (void)err;
     sessrec__plan_step(tr, batch);
     const int32_t row_tasks = sessrec__row_tasks(tr), column_tasks = sessrec__column_tasks(tr->columns);
     sessrec__pool_run(&tr->pool, row_tasks, sessrec__task_forward, tr);
     sessrec__pool_run(&tr->pool, column_tasks, sessrec__task_score, tr);
     sessrec__pool_run(&tr->pool, row_tasks, sessrec__task_backward, tr);
-    double sum = 0;
-    for (int32_t i = 0; i < tr->rows; ++i) sum += (double)tr->row_loss[i];
-    if (loss) *loss = sum / (double)tr->config.batch_size;
+    *sum = 0;
+    for (int32_t i = 0; i < tr->rows; ++i) *sum += (double)tr->row_loss[i];
+    if (*sum - *sum == 0) {
+        sessrec__gradient_inputs(tr);
+        sessrec__pool_run(&tr->pool, column_tasks + tr->pieces, sessrec__task_gradient, tr);
+        if (!tr->eager) sessrec__pool_run(&tr->pool, sessrec__touched_tasks(tr), sessrec__task_merge, tr);
+        tr->now = !tr->now;
+    }
+    tr->batch = NULL;
+    return SESSREC_OK;
+}
+
+// A mini-batch is done.
+static sessrec_result sessrec__count_step(sessrec_trainer *tr, const sessrec_batch *batch, double sum, sessrec_error *err) {
     if (!(sum - sum == 0)) {
         tr->rows = 0;
         return sessrec__fail(err, SESSREC_DIVERGED, 0, "the loss is not finite in epoch %d, step %d: a smaller learning rate may help",
                              (int64_t)batch->epoch + 1, batch->step + 1);
     }
-    sessrec__gradient_inputs(tr);
-    sessrec__pool_run(&tr->pool, column_tasks + tr->pieces, sessrec__task_gradient, tr);
-    tr->batch = NULL;
-    tr->now = !tr->now;
     tr->position.epoch = batch->epoch;
     tr->position.step = batch->step + 1;
-    tr->position.pairs += tr->rows;
-    tr->pairs_run += tr->rows;
+    tr->position.pairs += batch->rows;
+    tr->pairs_run += batch->rows;
     tr->position.loss_sum += sum;
     return SESSREC_OK;
 }
 
 SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
-    const sessrec_result result = sessrec__find_gradients(tr, batch, loss, err);
-    if (!result) sessrec__pool_run(&tr->pool, sessrec__touched_tasks(tr), sessrec__task_merge, tr);
-    return result;
+    double sum = 0;
+    if (!tr || !tr->model || !batch)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no mini-batch");
+    sessrec_result result = sessrec__check_batch(tr, batch, err);
+    if (!result) result = sessrec__give(tr, err);
+    if (result) return result;
+    sessrec__plan_sizes(tr, batch);
+    result = tr->table->grad(tr->device, batch, &sum, err);
+    if (result) return result;
+    if (loss) *loss = sum / (double)tr->config.batch_size;
+    return sessrec__count_step(tr, batch, sum, err);
 }
 
 // The cap is on the norm of each tensor's gradient. Rows that were summed into others (id -1) do not count.
@@ -6305,25 +6457,101 @@ static void sessrec__cap_gradients(sessrec_trainer *tr) {
         if (!shape[t].table) sessrec__cap_rows(tr, shape[t].rows, shape[t].columns, NULL, tr->gradient[t]);
 }
 
-SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr) {
-    if (!tr || !tr->model || !tr->rows) return SESSREC_INVALID_ARGUMENT;
+static sessrec_result sessrec__cpu_apply(void *device, sessrec_error *err) {
+    sessrec_trainer *tr = (sessrec_trainer *)device;
+    (void)err;
     if (tr->config.optimizer.gradient_cap > 0) sessrec__cap_gradients(tr);
     sessrec__pool_run(&tr->pool, sessrec__touched_tasks(tr) + tr->pieces, sessrec__task_update, tr);
-    tr->rows = 0;  // nothing is left to apply
     return SESSREC_OK;
+}
+
+static sessrec_result sessrec__trainer_apply(sessrec_trainer *tr, sessrec_error *err) {
+    sessrec_result result = sessrec__give(tr, err);
+    if (!result) result = tr->table->apply(tr->device, err);
+    tr->rows = 0;  // nothing is left to apply
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr) {
+    return tr && tr->model && tr->rows ? sessrec__trainer_apply(tr, NULL) : SESSREC_INVALID_ARGUMENT;
 }
 
 // The same as sessrec_trainer_grad and _apply, to the bit, with fewer ways to memory. The cap needs all gradients before the first update.
 SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
-    if (tr && tr->config.optimizer.gradient_cap > 0) {
-        const sessrec_result result = sessrec_trainer_grad(tr, batch, loss, err);
-        return result ? result : sessrec_trainer_apply(tr);
-    }
-    if (tr) tr->eager = 1;
-    const sessrec_result result = sessrec__find_gradients(tr, batch, loss, err);
-    if (!result) sessrec_trainer_apply(tr);
+    if (tr) tr->eager = !(tr->config.optimizer.gradient_cap > 0);
+    sessrec_result result = sessrec_trainer_grad(tr, batch, loss, err);
+    if (!result) result = sessrec__trainer_apply(tr, err);
     if (tr) tr->eager = 0;
     return result;
+}
+
+// ---- where it runs ----
+
+static const char *sessrec__cpu_name(const void *device) {
+    (void)device;
+    return "cpu";
+}
+static sessrec_result sessrec__cpu_copy(void *device, sessrec_error *err) {
+    (void)device, (void)err;
+    return SESSREC_OK;
+}
+static sessrec_result sessrec__cpu_download(void *device, int gradients, sessrec_error *err) {
+    (void)gradients;
+    return sessrec__cpu_copy(device, err);
+}
+static void sessrec__cpu_destroy(void *device) {
+    (void)device;
+}
+
+static void sessrec__describe(sessrec_trainer *tr, sessrec_device_tensor *list, sessrec_device_view *view) {
+    memset(view, 0, sizeof *view);
+    view->config = &tr->config;
+    view->info = tr->model->info;
+    view->tensors = tr->model->tensors;
+    view->tensor = list;
+    for (int32_t t = 0; t < view->tensors; ++t) {
+        const sessrec__shape *shape = &tr->model->shape[t];
+        const sessrec_device_tensor tensor = {shape->name,          shape->rows,  shape->columns,  shape->table,
+                                              tr->model->tensor[t], tr->state[t], tr->gradient[t]};
+        list[t] = tensor;
+    }
+    view->log_support = tr->log_support;
+    for (int32_t l = 0; l < tr->config.layers; ++l) view->hidden[l] = tr->layer[l].state[0];
+    view->user = tr->user.state[0];
+    view->output_gradient = tr->output.gradient;
+    view->bias_gradient = tr->output.bias;
+    view->output_id = tr->output.id;
+    view->input_gradient = tr->input.gradient;
+    view->input_id = tr->input.id;
+}
+
+static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error *err) {
+    static const sessrec_device_table cpu = {NULL,                  sessrec__cpu_name, sessrec__cpu_grad,   sessrec__cpu_apply,
+                                             NULL,                  NULL,              NULL,                sessrec__cpu_download,
+                                             sessrec__cpu_copy,     sessrec__cpu_destroy, NULL,             NULL,
+                                             NULL};
+    sessrec_device_tensor list[SESSREC__MAX_TENSORS];
+    sessrec_device_view view;
+    sessrec_result result = SESSREC_OK;
+    tr->table = &cpu;
+    tr->device = tr;
+    if (tr->config.device == SESSREC_DEVICE_CPU) return SESSREC_OK;
+    sessrec__describe(tr, list, &view);
+#ifdef SESSREC_CUDA
+    void *device = NULL;
+    result = sessrec_cuda()->create(&view, &device, err);
+    if (!result) {
+        tr->table = sessrec_cuda();
+        tr->device = device;
+    }
+#else
+    result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, SESSREC__NO_GPU_CODE);
+#endif
+    return result == SESSREC_UNSUPPORTED && tr->config.device == SESSREC_DEVICE_CUDA_OR_CPU ? SESSREC_OK : result;
+}
+
+SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *tr) {
+    return tr ? tr->table->name(tr->device) : "";
 }
 
 // ---- looking in, and early stopping ----
@@ -6346,6 +6574,9 @@ static void sessrec__gradient_tensor(const sessrec_trainer *tr, int32_t t, sessr
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const char *name, sessrec_tensor *out) {
     if (!tr || !tr->model || !name || !out) return SESSREC_INVALID_ARGUMENT;
     memset(out, 0, sizeof *out);
+    sessrec_result result = sessrec__fetch(tr, 1, NULL);
+    if (!result && !strncmp(name, "grad.", 5) && tr->rows) result = tr->table->download(tr->device, 1, NULL);
+    if (result) return result;
     if (!strncmp(name, "hidden", 6) && name[6] >= '0' && name[6] < '0' + tr->config.layers && !name[7]) {
         const int32_t l = name[6] - '0';
         sessrec__set_tensor(out, tr->layer[l].state[tr->now], tr->config.batch_size, tr->config.hidden[l], NULL);
@@ -6376,13 +6607,13 @@ SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const cha
 }
 
 SESSREC_API const sessrec_model *sessrec_trainer_model(const sessrec_trainer *tr) {
-    return tr ? tr->model : NULL;
+    return tr && tr->model && !sessrec__fetch(tr, 0, NULL) ? tr->model : NULL;
 }
 
 SESSREC_API sessrec_model *sessrec_trainer_take_model(sessrec_trainer *tr) {
-    if (!tr) return NULL;
-    sessrec_model *model = tr->model;
-    if (model) model->fingerprint = sessrec__model_fingerprint(model);  // from now on it does not change
+    sessrec_model *model = tr ? tr->model : NULL;
+    if (!model || sessrec__fetch(tr, 0, NULL)) return NULL;
+    model->fingerprint = sessrec__model_fingerprint(model);  // from now on it does not change
     tr->model = NULL;
     return model;
 }
@@ -6405,6 +6636,8 @@ static int sessrec__best_ready(sessrec_trainer *tr) {
 SESSREC_API int32_t sessrec_trainer_keep_best(sessrec_trainer *tr, double value) {
     if (!tr || !tr->model) return SESSREC_INVALID_ARGUMENT;
     if (!sessrec__best_ready(tr)) return SESSREC_OUT_OF_MEMORY;
+    sessrec_result result = sessrec__fetch(tr, 0, NULL);
+    if (result) return result;
     const int has_best = tr->position.best_age >= 0 && tr->position.best == tr->position.best;  // NaN is none
     if (has_best && !(value > tr->position.best)) return ++tr->position.best_age;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
@@ -6414,7 +6647,7 @@ SESSREC_API int32_t sessrec_trainer_keep_best(sessrec_trainer *tr, double value)
 }
 
 SESSREC_API void sessrec_trainer_use_best(sessrec_trainer *tr) {
-    if (!tr || !tr->model || tr->position.best_age < 0) return;
+    if (!tr || !tr->model || tr->position.best_age < 0 || sessrec__fetch(tr, 1, NULL)) return;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
         memcpy(tr->model->tensor[t], tr->best[t], (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
 }
@@ -6640,6 +6873,9 @@ SESSREC_API sessrec_eval_config sessrec_eval_config_default(void) {
     c.cutoffs = 4;
     memcpy(c.cutoff, cutoff, sizeof cutoff);
     c.batch_size = 128;
+#ifdef SESSREC_CUDA
+    c.device = SESSREC_DEVICE_CUDA_OR_CPU;
+#endif
     return c;
 }
 
@@ -6647,6 +6883,8 @@ static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!c || c->canary != SESSREC__CANARY_EVAL)
         return sessrec__fail(err, bad, 0, "the configuration was not made by sessrec_eval_config_default(): call it, then change fields");
+    if ((int)c->device < 0 || c->device > SESSREC_DEVICE_CUDA_OR_CPU)
+        return sessrec__fail(err, bad, 0, "device has no such kind as %d", (int64_t)c->device);
     if ((int)c->ties < 0 || c->ties > SESSREC_TIES_MEDIAN)
         return sessrec__fail(err, bad, 0, "ties has no such rule as %d", (int64_t)c->ties);
     if (c->cutoffs < 1 || c->cutoffs > SESSREC_MAX_CUTOFFS)
@@ -6711,6 +6949,13 @@ typedef struct sessrec__eval {
     int32_t *before_item;           // [before.items] the scorer's numbers
     int32_t *past_begin, *past;     // [users+1], [before.sessions] the sessions of the users before
     sessrec__eval_task *task;   // [tasks]
+    // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the beginning of a session's, and its target
+    const sessrec_device_table *table;
+    void *ranks;
+    int32_t h_width;
+    size_t h_at;
+    float *h;                   // [events,h_width]
+    int32_t *wanted;            // [events], -1 where there is no target
 } sessrec__eval;
 
 static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task, sessrec__layout *layout) {
@@ -6744,6 +6989,8 @@ static void sessrec__eval_place(sessrec__eval *e, sessrec__layout *layout) {
     e->before_item = (int32_t *)sessrec__place(layout, (uint64_t)e->before.items, sizeof *e->before_item);
     e->past_begin = (int32_t *)sessrec__place(layout, (uint64_t)e->view.users + 1, sizeof *e->past_begin);
     e->past = (int32_t *)sessrec__place(layout, (uint64_t)e->before.sessions, sizeof *e->past);
+    e->h = (float *)sessrec__place(layout, e->ranks ? events * (uint64_t)e->h_width : 0, sizeof *e->h);
+    e->wanted = (int32_t *)sessrec__place(layout, e->ranks ? events : 0, sizeof *e->wanted);
     e->task = (sessrec__eval_task *)sessrec__place(layout, (uint64_t)e->tasks, sizeof *e->task);
     for (int32_t t = 0; t < e->tasks; ++t) {
         sessrec__eval_task measured;
@@ -6904,6 +7151,11 @@ static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task)
         task->target[i] = e->click[task->at[i] + 1];
     }
     scorer->click(scorer->self, task->rows, task->states, task->input, task->scratch);
+    for (int32_t i = 0; i < task->rows && e->ranks; ++i) {
+        memcpy(e->h + task->at[i] * e->h_width, sessrec__eval_state(e, task, i) + e->h_at, (size_t)e->h_width * sizeof *e->h);
+        e->wanted[task->at[i]] = task->target[i];
+    }
+    if (e->ranks) return;
     for (int32_t i = 0; i < task->rows; ++i) {
         scorer->score(scorer->self, 1, sessrec__eval_state(e, task, i), task->target[i], 1, &task->value[i], task->scratch);
         if (!e->top) continue;
@@ -6992,6 +7244,28 @@ static int32_t sessrec__eval_top(const sessrec_eval_config *config, int32_t item
     return longest < items ? longest : items;
 }
 
+// The ranks of all events, some rows at a time.
+static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err) {
+    int64_t place[SESSREC_DEVICE_RANKS];
+    int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS], rows = 0;
+    sessrec_result result = SESSREC_OK;
+    for (int64_t at = 0; at < e->view.events && !result; ++at) {
+        if (e->wanted[at] >= 0) {  // rows that wait stand at the beginning of h: their states move up, never past their own place
+            memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width, (size_t)e->h_width * sizeof *e->h);
+            place[rows] = at;
+            target[rows++] = e->wanted[at];
+        }
+        if (!rows || (rows < SESSREC_DEVICE_RANKS && at + 1 < e->view.events)) continue;
+        result = e->table->rank(e->ranks, rows, e->h, target, higher, equal, err);
+        for (int32_t i = 0; i < rows && !result; ++i) {
+            e->tally[place[i]].higher = higher[i];
+            e->tally[place[i]].equal = equal[i];
+        }
+        rows = 0;
+    }
+    return result;
+}
+
 static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, sessrec_report *report, sessrec_error *err) {
     const sessrec_allocator memory = sessrec__allocator(&e->config->allocator);
     sessrec__layout layout = {NULL, 0, 0};
@@ -7011,7 +7285,9 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, s
     if (result) {
         sessrec__fail(err, result, 0, "the users of the log could not be matched: %s", sessrec_result_text(result));
     } else {
+        for (int64_t at = 0; at < e->view.events && e->ranks; ++at) e->wanted[at] = -1;
         sessrec__pool_run(pool, e->tasks, sessrec__eval_run, e);
+        if (e->ranks) result = sessrec__eval_device(e, err);
         sessrec__eval_sum(e, report);
         sessrec__eval_coverage(e, report);
     }
@@ -7019,38 +7295,73 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, s
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log,
-                                                   const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+static sessrec_result sessrec__evaluate(sessrec__eval *e, sessrec_report *report, sessrec_error *err) {
+    const sessrec_eval_config *config = e->config;
     const double start = sessrec__now();
-    if (!log || !report) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
-    memset(report, 0, sizeof *report);
-    sessrec_result result = sessrec__eval_check(config, err);
-    if (!result) result = sessrec__scorer_check(scorer, err);
-    if (result) return result;
     report->cutoffs = config->cutoffs;
     report->ties = config->ties;
     memcpy(report->cutoff, config->cutoff, (size_t)config->cutoffs * sizeof *config->cutoff);
-
-    sessrec__eval evaluation;
-    memset(&evaluation, 0, sizeof evaluation);
-    evaluation.kernels = sessrec__best_kernels();
-    evaluation.scorer = scorer;
-    evaluation.config = config;
-    evaluation.log = log;
-    evaluation.view = sessrec_dataset_view(log);
+    e->kernels = sessrec__best_kernels();
+    e->view = sessrec_dataset_view(e->log);
     sessrec__pool pool;
     sessrec__pool_init(&pool, config->threads, &config->jobs);
-    result = sessrec__eval_all(&evaluation, &pool, report, err);
+    sessrec_result result = sessrec__eval_all(e, &pool, report, err);
     sessrec__pool_free(&pool);
     report->seconds = sessrec__now() - start;
     return result;
 }
 
+// What every evaluation begins with.
+static sessrec_result sessrec__eval_begin(sessrec__eval *e, const sessrec_scorer *scorer, const sessrec_dataset *log,
+                                          const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+    memset(e, 0, sizeof *e);
+    if (!log || !report) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
+    memset(report, 0, sizeof *report);
+    e->scorer = scorer;
+    e->config = config;
+    e->log = log;
+    sessrec_result result = sessrec__eval_check(config, err);
+    return result ? result : sessrec__scorer_check(scorer, err);
+}
+
+SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log,
+                                                   const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+    sessrec__eval evaluation;
+    sessrec_result result = sessrec__eval_begin(&evaluation, scorer, log, config, report, err);
+    return result ? result : sessrec__evaluate(&evaluation, report, err);
+}
+
+// Opens a device for the ranks, if the configuration asks for one and there is one.
+static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_model *model, sessrec_error *err) {
+    const sessrec_device device = e->config->device;
+    sessrec_result result = SESSREC_OK;
+    if (device == SESSREC_DEVICE_CPU) return SESSREC_OK;
+    if (e->config->coverage) {
+        result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "coverage is counted on the processor only");
+    } else {
+#ifdef SESSREC_CUDA
+        e->table = sessrec_cuda();
+        e->h_width = sessrec__last_width(model);
+        e->h_at = (size_t)(sessrec__hidden_width(model) - e->h_width) * sizeof(float);
+        result = e->table->open_ranks(model->Wy, model->By, model->info.items, e->h_width, &e->ranks, err);
+#else
+        (void)model;
+        result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, SESSREC__NO_GPU_CODE);
+#endif
+    }
+    return result == SESSREC_UNSUPPORTED && device == SESSREC_DEVICE_CUDA_OR_CPU ? SESSREC_OK : result;
+}
+
 SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config,
                                             sessrec_report *report, sessrec_error *err) {
     sessrec_scorer scorer;
+    sessrec__eval evaluation;
     if (sessrec_scorer_model(model, NULL, &scorer)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a model");
-    return sessrec_evaluate_scorer(&scorer, log, config, report, err);
+    sessrec_result result = sessrec__eval_begin(&evaluation, &scorer, log, config, report, err);
+    if (!result) result = sessrec__eval_open_device(&evaluation, model, err);
+    if (!result) result = sessrec__evaluate(&evaluation, report, err);
+    if (evaluation.ranks) evaluation.table->close_ranks(evaluation.ranks);
+    return result;
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -8929,7 +9240,8 @@ static int sessrec__write_trainer(sessrec__sink *sink, const void *what) {
 
 SESSREC_API sessrec_result sessrec_trainer_save(const sessrec_trainer *tr, const char *path, sessrec_error *err) {
     if (!tr || !tr->model || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no path");
-    return sessrec__save_file(path, sessrec__write_trainer, tr, err);
+    sessrec_result result = sessrec__fetch(tr, 0, err);
+    return result ? result : sessrec__save_file(path, sessrec__write_trainer, tr, err);
 }
 
 // What must be equal to the byte: everything of the model but its weights (so the items and their support), and the configuration.
@@ -8967,6 +9279,7 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
         if (found->type == SESSREC__FLOAT && !sessrec__all_finite((const float *)found->data, found->bytes / sizeof(float)))
             result = sessrec__fail(err, SESSREC_BAD_FILE, 0, "the checkpoint has a value that is NaN or infinite in %s", found->name);
     }
+    if (!result) result = sessrec__fetch(tr, 1, err);
     if (result) return result;
     for (int32_t i = 0; i < list.count; ++i) {
         const sessrec__section *mine = &list.section[i];
@@ -9010,6 +9323,53 @@ SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *tr, const sessr
     const double left = (double)(tr->config.epochs - at->epoch) * (double)sessrec_batcher_pairs(batcher) - (double)at->pairs;
     out->seconds_left = out->events_per_second > 0 && left > 0 ? left / out->events_per_second : 0;
     out->validation = -1;
+    out->device = sessrec_trainer_device(tr);
+}
+
+// Prepares a device to take mini-batches ahead, if it and the configuration can.
+static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_batcher *batcher, int *ahead, sessrec_error *err) {
+    const sessrec_sampler *s = batcher->sampler;
+    sessrec_device_sampler view = {0, 0, 0, NULL, NULL};
+    *ahead = tr->table->run && tr->config.loss.kind != SESSREC_LOSS_CUSTOM && batcher->negatives <= tr->config.negatives &&
+             (!s || s->items == tr->model->info.items);
+    if (!*ahead || !s) return SESSREC_OK;
+    view.items = s->items;
+    view.guide_bits = s->guide_bits;
+    view.total = s->total;
+    view.sum = s->sum;
+    view.guide = s->guide;
+    return tr->table->sampler(tr->device, &view, err);
+}
+
+// Trains on up to `most` mini-batches, *last the last of them. DONE when the epoch is over.
+static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher *batcher, int32_t most, sessrec_batch *last,
+                                           sessrec_error *err) {
+    sessrec_batch batch[SESSREC_DEVICE_AHEAD];
+    double sum[SESSREC_DEVICE_AHEAD];
+    int32_t count = 0;
+    sessrec_result end = SESSREC_OK, result = sessrec__give(tr, err);
+    while (!result && count < most && (end = sessrec__batcher_go(batcher, 0, &batch[count])) == SESSREC_OK) {
+        sessrec_batch pairs = batch[count];
+        pairs.negative_count = 0;
+        result = sessrec__check_batch(tr, &pairs, err);
+        if (!result) {
+            tr->table->put(tr->device, count, &batch[count]);
+            ++count;
+        }
+    }
+    if (result || !count) return result ? result : end;
+    *last = batch[count - 1];
+    sessrec__plan_sizes(tr, last);
+    result = tr->table->run(tr->device, count, sum, err);
+    for (int32_t i = 0; i < count && !result; ++i) result = sessrec__count_step(tr, &batch[i], sum[i], err);
+    return result ? result : end;
+}
+
+// How many mini-batches come before the next checkpoint, as many as a device takes at once at most.
+static int32_t sessrec__steps_at_once(const sessrec_trainer *tr) {
+    const int64_t each = tr->config.checkpoint ? tr->config.checkpoint_steps : 0;
+    const int64_t left = each > 0 ? each - tr->position.step % each : SESSREC_DEVICE_AHEAD;
+    return left < SESSREC_DEVICE_AHEAD ? (int32_t)left : SESSREC_DEVICE_AHEAD;
 }
 
 SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_error *err) {
@@ -9017,10 +9377,17 @@ SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_ba
     double shown = sessrec__now();
     sessrec_batch batch;
     sessrec_progress progress;
+    int ahead;
+    sessrec_result result = sessrec__can_go_ahead(tr, batcher, &ahead, err);
+    if (result) return result;
     for (;;) {
-        sessrec_result result = sessrec_batcher_next(batcher, &batch);
+        if (ahead) {
+            result = sessrec__steps_ahead(tr, batcher, sessrec__steps_at_once(tr), &batch, err);
+        } else {
+            result = sessrec_batcher_next(batcher, &batch);
+            if (!result) result = sessrec_trainer_step(tr, &batch, NULL, err);
+        }
         if (result == SESSREC_DONE) return SESSREC_OK;
-        if (!result) result = sessrec_trainer_step(tr, &batch, NULL, err);
 #ifndef SESSREC_NO_STDIO
         if (!result && c->checkpoint && c->checkpoint_steps > 0 && (batch.step + 1) % c->checkpoint_steps == 0)
             result = sessrec_trainer_save(tr, c->checkpoint, err);
@@ -9066,12 +9433,15 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
             sessrec_eval_config eval = sessrec_eval_config_default();
             sessrec_report report;
             eval.threads = config->threads;
+            eval.device = config->device;
             eval.jobs = config->jobs;
             eval.allocator = config->allocator;
             eval.history = log;  // makes the states of users
             eval.cutoffs = 1;
             eval.cutoff[0] = 20;
-            result = sessrec_evaluate(sessrec_trainer_model(trainer), validation, &eval, &report, err);
+            const sessrec_model *model = sessrec_trainer_model(trainer);
+            if (!model) result = sessrec_error_set(err, SESSREC_DEVICE_ERROR, NULL);
+            else result = sessrec_evaluate(model, validation, &eval, &report, err);
             if (result) break;
             progress.validation = report.all.mrr[0];
             if (sessrec_trainer_keep_best(trainer, progress.validation) < 0) result = sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, NULL);
@@ -9087,6 +9457,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
     if (result == SESSREC_OK || result == SESSREC_STOPPED) {
         if (validation && result == SESSREC_OK) sessrec_trainer_use_best(trainer);
         *out = sessrec_trainer_take_model(trainer);
+        if (!*out) result = sessrec_error_set(err, SESSREC_DEVICE_ERROR, NULL);
     }
     sessrec_batcher_destroy(batcher);
     sessrec_sampler_destroy(sampler);
@@ -9117,6 +9488,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__MAX_NEGATIVES
 #undef SESSREC__MAX_REMEMBER
 #undef SESSREC__MAX_WIDTH
+#undef SESSREC__NO_GPU_CODE
 #undef SESSREC__PAUSE
 #undef SESSREC__POSIX
 #undef SESSREC__SLEEP

@@ -148,20 +148,25 @@ static double bound(const setting *s, const sessrec_dataset *log, double flops) 
     return flops > 0 ? 1 / ((36 * B * L * L + 6 * B * C * L) / flops + (C + B) * row_seconds(log, s->width)) : 0;
 }
 
+static sessrec_config configured(const setting *s) {
+    sessrec_config config = sessrec_config_default();
+    config.loss.kind = s->loss;
+    config.loss.activation = s->loss == SESSREC_LOSS_BPR_MAX ? SESSREC_ELU : SESSREC_LINEAR;
+    config.hidden[0] = s->width;
+    config.batch_size = s->batch;
+    config.negatives = s->negatives;
+    config.dropout_input = s->dropout_input;
+    config.dropout_hidden = s->dropout_hidden;
+    return config;
+}
+
 static void training(const sessrec_dataset *log) {
     const double flops = peak();
     printf("one core, %.0f GFLOP/s of multiply-adds. The bound: one core that does nothing but these and the updates of rows\n", flops / 1e9);
     printf("training, mini-batches a second            1 thread   2 threads       bound\n");
     for (size_t i = 0; i < sizeof SETTINGS / sizeof *SETTINGS; ++i) {
         const setting *s = &SETTINGS[i];
-        sessrec_config config = sessrec_config_default();
-        config.loss.kind = s->loss;
-        config.loss.activation = s->loss == SESSREC_LOSS_BPR_MAX ? SESSREC_ELU : SESSREC_LINEAR;
-        config.hidden[0] = s->width;
-        config.batch_size = s->batch;
-        config.negatives = s->negatives;
-        config.dropout_input = s->dropout_input;
-        config.dropout_hidden = s->dropout_hidden;
+        sessrec_config config = configured(s);
         double speed[2];
         for (config.threads = 1; config.threads <= 2; ++config.threads) speed[config.threads - 1] = train(&config, log, s->steps, NULL);
         printf("  %-43s %6.0f %11.0f %11.0f\n", s->name, speed[0], speed[1], bound(s, log, flops));
@@ -286,12 +291,58 @@ static void streaming(sessrec_model *model) {
     sessrec_model_destroy(model);
 }
 
+#ifdef SESSREC_CUDA
+// Mini-batches a second in whole epochs, as sessrec_train runs them: single steps would wait for each loss. Negative: an error.
+static double train_epochs(const sessrec_config *config, const sessrec_dataset *log, char device[300], sessrec_error *error) {
+    sessrec_trainer *trainer = NULL;
+    sessrec_sampler *sampler = NULL;
+    sessrec_batcher *batcher = NULL;
+    double speed[RUNS];
+    sessrec_result result = sessrec_trainer_create(config, log, &trainer, error);
+    if (!result) result = sessrec_trainer_sampler(trainer, &sampler, error);
+    if (!result) result = sessrec_batcher_create(config, log, sampler, &batcher, error);
+    if (!result) snprintf(device, 300, "%s", sessrec_trainer_device(trainer));
+    for (int run = -1; run < RUNS && !result; ++run) {  // run -1 warms up
+        const double start = sessrec__now();
+        result = sessrec_trainer_epoch(trainer, batcher, error);
+        sessrec_trainer_next_epoch(trainer);
+        if (run >= 0) speed[run] = (double)sessrec_batcher_steps(batcher) / (sessrec__now() - start);
+    }
+    sessrec_batcher_destroy(batcher);
+    sessrec_sampler_destroy(sampler);
+    sessrec_trainer_destroy(trainer);
+    return result ? (double)result : median(speed, RUNS);
+}
+
+static int training_on_gpu(const sessrec_dataset *log) {
+    char device[300];
+    for (size_t i = 0; i < sizeof SETTINGS / sizeof *SETTINGS; ++i) {
+        sessrec_config config = configured(&SETTINGS[i]);
+        sessrec_error error;
+        config.device = SESSREC_DEVICE_CUDA;
+        const double speed = train_epochs(&config, log, device, &error);
+        if (speed < 0) {
+            printf("%s training on a GPU: %s\n", error.code == SESSREC_UNSUPPORTED ? "skipped" : "FAILED ", error.text);
+            return error.code != SESSREC_UNSUPPORTED;
+        }
+        if (i == 0) printf("training on %s, mini-batches a second\n", device);
+        printf("  %-43s %6.0f\n", SETTINGS[i].name, speed);
+    }
+    return 0;
+}
+#endif
+
 int main(int argc, char **argv) {
     const int32_t items = argc > 1 ? (int32_t)strtol(argv[1], NULL, 10) : 37483;
     sessrec_dataset *log = items > 0 ? make_log(items) : NULL;
     sessrec_config config = sessrec_config_default();
     sessrec_model *model = NULL;
     if (!log) return 1;
+#ifdef SESSREC_CUDA
+    const int status = training_on_gpu(log);
+    sessrec_dataset_destroy(log);
+    return status;
+#endif
     printf("%d items, kernels %s\n", (int)items, sessrec_simd());
     reading(log, argc > 2 ? argv[2] : NULL);
     training(log);

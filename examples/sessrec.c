@@ -82,7 +82,7 @@ typedef struct settings {
     sessrec_log_format format;
     sessrec_eval_config evaluation;
     sessrec_filter filter;
-    int32_t loss, optimizer, gru, hrnn, ties;   // which word was chosen; same numbers as the library's enums
+    int32_t loss, optimizer, gru, hrnn, ties, device;   // which word was chosen; same numbers as the library's enums
     const char *input[3];                   // what stands on the command line without an option
     const char *output, *test, *valid, *from, *history, *json;
     double days;
@@ -100,6 +100,7 @@ static settings settings_default(void) {
     s.optimizer = (int32_t)s.config.optimizer.kind;
     s.gru = (int32_t)s.config.gru;
     s.ties = (int32_t)s.evaluation.ties;
+    s.device = (int32_t)s.config.device;
     s.k = sessrec_query_default().k;
     return s;
 }
@@ -312,6 +313,7 @@ static const option options[] = {
     {HEADING, LEARNING | TESTING, "machine", NULL, NULL, BY(NULL)},
     {SEED, LEARNING, "--seed", "N", "same seed, same model, whatever the number of threads", AT(config.seed)},
     {WHOLE, LEARNING | TESTING, "--threads", "N", "0: one for each processor", AT(config.threads)},
+    {WORD, LEARNING | TESTING, "--device", "cpu|cuda|auto", "cuda needs a build with SESSREC_CUDA; auto: a GPU if there is one", AT(device)},
     {SWITCH, DEMO | READING | RECOMMEND, "--help", NULL, NULL, AT(help)},
     {SWITCH, DEMO | READING | RECOMMEND, "-h", NULL, NULL, AT(help)},
 };
@@ -468,6 +470,7 @@ static int settle(settings *s) {
     if (given(s, "--hrnn") && !given(s, "--user-layers")) s->config.user_hidden = 100;
     s->evaluation.ties = (sessrec_ties)s->ties;
     s->evaluation.threads = s->format.threads = s->config.threads;
+    s->config.device = s->evaluation.device = (sessrec_device)s->device;
     if (!given(s, "--activation")) choose_activation(&s->config.loss);
     if (s->k < 1) return fail(EXIT_USAGE, "-k must be at least 1");
     if (s->filter.min_support < 0 || s->filter.min_length < 0) return fail(EXIT_USAGE, "--min-support and --min-length must be at least 0");
@@ -787,6 +790,7 @@ static void print_epoch(const sessrec_progress *p) {
     char speed[32], spent[32];
     fprintf(stderr, "epoch %d/%d  loss %.4f  %s events/s  %s", (int)p->epoch + 1, (int)p->epochs, p->loss,
             grouped((int64_t)p->events_per_second, speed), clock_time(p->seconds, spent));
+    if (strcmp(p->device, "cpu")) fprintf(stderr, "  on %s", p->device);
     if (p->validation >= 0) fprintf(stderr, "  validation MRR@20 %.4f", p->validation);
     fputc('\n', stderr);
 }

@@ -31,6 +31,13 @@ check_programs() {
     done
 }
 
+# check_kernels COMPILER: the code for the GPU, as the test on the processor compiles it. nvcc sees it in make cuda.
+check_kernels() {
+    have "$1" || { skip "sessrec_cuda.cu under $1" "no $1"; return; }
+    expect "sessrec_cuda.cu is silent under $1" "$1" -std=c++17 -Wall -Wextra -Wconversion -Wshadow -Werror -x c++ \
+        -include "$root/tests/cuda_on_cpu.h" -fsyntax-only "$root/sessrec_cuda.cu"
+}
+
 check_header gcc c99 "$work/header.c"
 check_header gcc c17 "$work/header.c"
 check_header clang c99 "$work/header.c"
@@ -40,4 +47,6 @@ check_header clang++ c++11 "$work/header.cc"
 check_programs gcc c99
 check_programs gcc c17
 check_programs clang c99
+check_kernels g++
+check_kernels clang++
 report

@@ -11,6 +11,13 @@
 
 #include "golden_file.h"
 
+// With SESSREC_CUDA the trajectories are trained on a GPU.
+#ifdef SESSREC_CUDA
+static const sessrec_device DEVICE = SESSREC_DEVICE_CUDA;
+#else
+static const sessrec_device DEVICE = SESSREC_DEVICE_CPU;
+#endif
+
 // ---- tolerances --------------------------------------------------------------------------------------------
 // The files are float64, the library computes in float32. A deviation is |actual - expected| / (|expected| + scale), where scale is the
 // largest |value| of the expected tensor, but not above 1 nor below `smallest_scale`: a tensor of small gradients is held to its own
@@ -452,6 +459,7 @@ static sessrec_config trajectory_config(golden_case *c) {
     config.alpha = (float)meta_number(c, "sample_alpha");
     config.epochs = meta_count(c, "epochs");
     config.threads = 2;
+    config.device = DEVICE;
     return config;
 }
 
@@ -973,6 +981,7 @@ static sessrec_config user_config(golden_case *c) {
     config.negatives = meta_count(c, "N");
     config.epochs = meta_count(c, "epochs");
     config.threads = 2;
+    config.device = DEVICE;
     return config;
 }
 

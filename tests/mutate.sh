@@ -160,7 +160,7 @@ mutate 'sessrec_sum_duplicates keeps the first only' 'golden test_flaws' \
 
 # ---- the trainer ----
 mutate 'the states before the step are kept' 'golden test_flaws' \
-    '    tr->now = !tr->now;' '    ;'
+    'if (*sum - *sum == 0) tr->now = !tr->now;' ''
 mutate 'inputs of a tied table are not updated' golden \
     'tr->output.count = tr->columns + (tied ? b->rows : 0);' 'tr->output.count = tr->columns;'
 mutate 'dropout does not scale' test_trainer \

@@ -249,6 +249,12 @@ for o in '--loss xe' '--loss top1' '--loss bpr' '--loss top1-max' '--loss bpr-ma
     train log.tsv -o m --epochs 1 $o; exits 0
 done
 
+it 'without GPU code a GPU is refused, and the processor is what there is'
+train log.tsv -o m --epochs 1 --device cuda; exits 1; says 'SESSREC_CUDA'
+train log.tsv -o m --epochs 1 --device auto; exits 0; cp m m1
+train log.tsv -o m --epochs 1 --device cpu; exits 0; check cmp m m1
+refuses 'cpu|cuda|auto' train log.tsv -o m --device gpu
+
 it 'the output activation follows the loss'
 train log.tsv -o m1 --epochs 1 --loss bpr-max; train log.tsv -o m2 --epochs 1 --loss bpr-max --activation elu:0.5; check cmp m1 m2
 train log.tsv -o m1 --epochs 1 --loss top1; train log.tsv -o m2 --epochs 1 --loss top1 --activation tanh; check cmp m1 m2

@@ -1324,6 +1324,35 @@ static void public_body(void) {
     }
 }
 
+// ---- where it runs ----
+
+#ifndef SESSREC_CUDA
+static void devices(void) {
+    sessrec_dataset *log = random_log(20, 10, 1);
+    sessrec_config config = small_config(1, 5);
+    sessrec_trainer *trainer;
+    sessrec_error err;
+    TEST("a program without GPU code refuses CUDA and says how to get it") {
+        config.device = SESSREC_DEVICE_CUDA;
+        CHECK_EQ(sessrec_trainer_create(&config, log, &trainer, &err), SESSREC_UNSUPPORTED);
+        CHECK(trainer == NULL);
+        CHECK_TEXT(err.text, "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu");
+    }
+    TEST("asked for a GPU or else the processor, it is the processor and says so") {
+        config.device = SESSREC_DEVICE_CUDA_OR_CPU;
+        CHECK_EQ(sessrec_trainer_create(&config, log, &trainer, &err), SESSREC_OK);
+        CHECK_TEXT(sessrec_trainer_device(trainer), "cpu");
+        sessrec_trainer_destroy(trainer);
+    }
+    TEST("a device that there is not is refused") {
+        config.device = (sessrec_device)3;
+        CHECK_EQ(sessrec_config_check(&config, &err), SESSREC_INVALID_ARGUMENT);
+        CHECK_TEXT(err.text, "device has no such kind as 3");
+    }
+    sessrec_dataset_destroy(log);
+}
+#endif
+
 int main(void) {
     same_bits();
     learning();
@@ -1338,5 +1367,8 @@ int main(void) {
     dropout();
     initial_weights();
     public_body();
+#ifndef SESSREC_CUDA
+    devices();
+#endif
     return test_report("the trainer");
 }
