@@ -146,7 +146,13 @@ mutate 'items without support can come' test_sampler \
 
 # ---- the optimiser ----
 mutate 'epsilon outside the root' golden \
-    'sessrec__vsqrt(sessrec__vadd(a, epsilon)));' 'sessrec__vadd(sessrec__vsqrt(a), epsilon));'
+    'SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));' 'sessrec__vdiv(sessrec__vall(1), sessrec__vadd(sessrec__vsqrt(a), epsilon)));'
+mutate 'a row that is used once is updated twice' golden \
+    'sessrec__updated_early(tr, touched, i) != early) continue;' 'sessrec__updated_early(tr, touched, i) < early) continue;'
+mutate 'an own target among the samples counts' test_flaws \
+    'if (own < target || (skip &&' 'if (own < target && (skip &&'
+mutate 'the gradient of a state comes from another row' golden \
+    'const ptrdiff_t from = row ? row[i] : i;' 'const ptrdiff_t from = i;'
 mutate 'momentum is dropped' golden \
     'sessrec__vfma(sessrec__vall(o->momentum), sessrec__vget(u->velocity + i, left), sessrec__vmul(rate, d));' 'sessrec__vmul(rate, d);'
 mutate 'Adam counts from 0' golden \
@@ -160,7 +166,7 @@ mutate 'sessrec_sum_duplicates keeps the first only' 'golden test_flaws' \
 
 # ---- the trainer ----
 mutate 'the states before the step are kept' 'golden test_flaws' \
-    'if (*sum - *sum == 0) tr->now = !tr->now;' ''
+    'tr->now = !tr->now;' ''
 mutate 'inputs of a tied table are not updated' golden \
     'tr->output.count = tr->columns + (tied ? b->rows : 0);' 'tr->output.count = tr->columns;'
 mutate 'dropout does not scale' test_trainer \
@@ -211,7 +217,7 @@ mutate 'a session that begins at the split is in neither part' 'test_log test_fl
 
 # ---- ranks and lists ----
 mutate 'equals count as higher' 'test_flaws golden' \
-    'higher += scores[i] > value;' 'higher += scores[i] >= value;'
+    'sessrec__vless(v, a, one, zero));' 'sessrec__vless(a, v, zero, one));'
 mutate 'standard ties are conservative' test_flaws \
     'ties == SESSREC_TIES_STANDARD ? first :' 'ties == SESSREC_TIES_STANDARD ? first + others :'
 mutate 'median ties are not halved' test_flaws \
