@@ -563,7 +563,8 @@ typedef struct sessrec_log_format {
     int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is counted and skipped
     const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for training it further
     sessrec_allocator allocator;
-    int32_t threads;                // 0 (default): one for each processor. Any number gives the same log, and the same error
+    int32_t threads;                // 0: one for each processor; default 1, because where it was measured two were slower, for all that they
+                                    // move between them (bench/RESULTS.md). Any number gives the same log, and the same error
     sessrec_jobs jobs;              // default: own threads
 } sessrec_log_format;
 
@@ -3675,6 +3676,7 @@ SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
     format.item_column = "ItemId";
     format.time_column = "Time";
     format.user_column = "UserId";
+    format.threads = 1;
     return format;
 }
 
@@ -5478,8 +5480,8 @@ SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_
 //   forward    by rows     x -> GRU layers -> h [B,L]
 //   score      by columns  Y [C,L] = the items' rows of Wy, S [B,C] = h Y^T + By
 //   backward   by rows     loss and dS, dh = dS Y, back through the layers to dx [B,D]
-//   gradient   by columns  dY = dS^T h; update of rows used once         by weights   dW, dU, db of each layer
-//   update     by columns  rows of the same item are summed; the others  by weights   everything else
+//   gradient   by weights  dW, dU, db of each layer, and their update    by columns   dY = dS^T h, and the update of rows used once
+//   update     by columns  gradients of the same item are summed, and its row is updated
 // Every sum runs over k in order within one task, so the result does not depend on how rows and columns are shared among threads. Gradients stop
 // at one time step, as published: the hidden state that enters a step is a constant.
 // ============================================================================================================
@@ -6224,8 +6226,8 @@ static int32_t sessrec__input_table(const sessrec_trainer *tr) {
 }
 
 // ---- update ----
-// In sessrec_trainer_step a row that the step uses once is updated in the task that finds its gradient, while both are in the cache; rows used
-// more often, and everything else, when all gradients are there.
+// In sessrec_trainer_step a dense matrix, or a row that the step uses once, is updated in the task that finds its gradient, while both are in
+// the cache; rows used more often when all their gradients are there.
 
 static int sessrec__updated_early(const sessrec_trainer *tr, const sessrec__touched *touched, int32_t i) {
     return tr->eager && touched == &tr->output && i < tr->columns && touched->next[i] < 0;
@@ -6250,11 +6252,33 @@ static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched 
     }
 }
 
+static void sessrec__update_piece(sessrec_trainer *tr, const sessrec__piece *piece) {
+    const int32_t t = piece->tensor, width = tr->model->shape[t].columns;
+    for (int32_t i = piece->first; i < piece->last; ++i)
+        sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, i, tr->model->tensor[t],
+                            tr->gradient[t] + (ptrdiff_t)i * width);
+}
+
+// The gradient of a piece, and with tr->eager its update. A second bias c has its gradient from the task of b, which comes before it.
+static void sessrec__finish_piece(sessrec_trainer *tr, int32_t index) {
+    const sessrec__piece *piece = &tr->piece[index];
+    const char role = tr->model->shape[piece->tensor].name[3];
+    sessrec__gradient_piece(tr, piece);
+    if (!tr->eager || role == 'c') return;
+    sessrec__update_piece(tr, piece);
+    if (role == 'b' && index + 1 < tr->pieces && tr->model->shape[piece[1].tensor].name[3] == 'c') sessrec__update_piece(tr, piece + 1);
+}
+
+// The tasks for the pieces, as many as make each block fall to the thread that scored it: it may have it in its cache.
+static int32_t sessrec__piece_tasks(const sessrec_trainer *tr) {
+    return (tr->pieces + tr->row_tasks - 1) / tr->row_tasks * tr->row_tasks;
+}
+
 static void sessrec__task_gradient(void *context, int32_t index) {
     sessrec_trainer *tr = (sessrec_trainer *)context;
-    const int32_t column_tasks = sessrec__column_tasks(tr->columns), first = index * SESSREC__BLOCK;
-    if (index >= column_tasks) {
-        sessrec__gradient_piece(tr, &tr->piece[index - column_tasks]);
+    const int32_t first = (index - sessrec__piece_tasks(tr)) * SESSREC__BLOCK;
+    if (first < 0) {
+        if (index < tr->pieces) sessrec__finish_piece(tr, index);
         return;
     }
     sessrec__gradient_columns(tr, first);
@@ -6272,7 +6296,7 @@ static void sessrec__merge_touched(const sessrec_trainer *tr, const sessrec__tou
     }
 }
 
-// The last regions of a step: tasks are blocks of the output table's touched rows, of the input table's, and pieces of the dense tensors.
+// Blocks of the output table's touched rows, then of the input table's.
 static int32_t sessrec__touched_tasks(const sessrec_trainer *tr) {
     return sessrec__column_tasks(tr->output.count) + sessrec__column_tasks(tr->input.count);
 }
@@ -6294,19 +6318,15 @@ static void sessrec__task_merge(void *context, int32_t index) {
 
 static void sessrec__task_update(void *context, int32_t index) {
     sessrec_trainer *tr = (sessrec_trainer *)context;
-    const int32_t touched_tasks = sessrec__touched_tasks(tr);
-    if (index < touched_tasks) {
-        int32_t first, last;
-        if (tr->eager) sessrec__task_merge(tr, index);
-        const sessrec__touched *touched = sessrec__touched_block(tr, index, &first, &last);
-        sessrec__update_touched(tr, touched, first, last, 0);
+    const int32_t block = index - (tr->eager ? 0 : tr->pieces);
+    int32_t first, last;
+    if (block < 0) {
+        sessrec__update_piece(tr, &tr->piece[index]);
         return;
     }
-    const sessrec__piece *piece = &tr->piece[index - touched_tasks];
-    const int32_t t = piece->tensor, width = tr->model->shape[t].columns;
-    for (int32_t i = piece->first; i < piece->last; ++i)
-        sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, i, tr->model->tensor[t],
-                            tr->gradient[t] + (ptrdiff_t)i * width);
+    if (tr->eager) sessrec__task_merge(tr, block);
+    const sessrec__touched *touched = sessrec__touched_block(tr, block, &first, &last);
+    sessrec__update_touched(tr, touched, first, last, 0);
 }
 
 // ---- the step ----
@@ -6400,7 +6420,7 @@ static sessrec_result sessrec__cpu_grad(void *device, const sessrec_batch *batch
     for (int32_t i = 0; i < tr->rows; ++i) *sum += (double)tr->row_loss[i];
     if (*sum - *sum == 0) {
         sessrec__gradient_inputs(tr);
-        sessrec__pool_run(&tr->pool, column_tasks + tr->pieces, sessrec__task_gradient, tr);
+        sessrec__pool_run(&tr->pool, sessrec__piece_tasks(tr) + column_tasks, sessrec__task_gradient, tr);
         if (!tr->eager) sessrec__pool_run(&tr->pool, sessrec__touched_tasks(tr), sessrec__task_merge, tr);
         tr->now = !tr->now;
     }
@@ -6461,7 +6481,7 @@ static sessrec_result sessrec__cpu_apply(void *device, sessrec_error *err) {
     sessrec_trainer *tr = (sessrec_trainer *)device;
     (void)err;
     if (tr->config.optimizer.gradient_cap > 0) sessrec__cap_gradients(tr);
-    sessrec__pool_run(&tr->pool, sessrec__touched_tasks(tr) + tr->pieces, sessrec__task_update, tr);
+    sessrec__pool_run(&tr->pool, (tr->eager ? 0 : tr->pieces) + sessrec__touched_tasks(tr), sessrec__task_update, tr);
     return SESSREC_OK;
 }
 
