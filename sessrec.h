@@ -580,7 +580,8 @@ SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_
 SESSREC_API sessrec_result sessrec_dataset_write(const sessrec_dataset *log, const char *path, sessrec_error *err);
 #endif
 // The same from `size` bytes in memory, which are only read.
-SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, const sessrec_log_format *format, sessrec_dataset **out,
+                                                 sessrec_error *err);
 
 // Build a log from memory: create, add events in any order, finish. format may be NULL. user may be NULL; either all events
 // have one or none has. Adding after finish, or using the log before it, is INVALID_ARGUMENT. Threads: one.
@@ -678,7 +679,8 @@ SESSREC_API sessrec_result sessrec_model_save(const sessrec_model *model, const 
 #endif
 // Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be 64-byte aligned and
 // outlive the model. Only a small handle is allocated. Errors as sessrec_model_load. Threads: shared.
-SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t size, const sessrec_allocator *allocator, sessrec_model **out, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t size, const sessrec_allocator *allocator, sessrec_model **out,
+                                                     sessrec_error *err);
 // The file as bytes: size, then content into a buffer of at least that size. Threads: shared.
 SESSREC_API size_t sessrec_model_bytes(const sessrec_model *model);
 SESSREC_API sessrec_result sessrec_model_to_memory(const sessrec_model *model, void *bytes, size_t size);
@@ -714,7 +716,8 @@ SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, in
 // be NULL; with one, the weights of the epoch with the best MRR@20 are returned, and patience may end the run early. When
 // a callback stops the run the model as it stands is returned with SESSREC_STOPPED. DIVERGED names epoch and step.
 // Owner of *out: the caller. Threads: shared.
-SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_dataset *log, const sessrec_dataset *validation, sessrec_model **out, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_dataset *log, const sessrec_dataset *validation,
+                                         sessrec_model **out, sessrec_error *err);
 
 // Which rank the target gets among items with the same score.
 typedef enum sessrec_ties {
@@ -778,7 +781,8 @@ typedef struct sessrec_report {
 
 // Rank the target of every (input, target) pair of every session against the whole catalogue. States start at zero with each
 // session. Events of unknown items are removed first, and counted. Threads: shared.
-SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config,
+                                            sessrec_report *report, sessrec_error *err);
 
 // Anything that scores items can be evaluated: the GRU, the baselines, the caller's own. Calls for different states come from
 // several threads at once. A call serves `rows` sessions; their states stand one after the other, state_bytes apart.
@@ -799,7 +803,8 @@ typedef struct sessrec_scorer {
     void (*begin_user)(const void *self, void *user);                       // a user without any session yet
     void (*end)(const void *self, const void *state, void *user, void *scratch);    // a session of two or more clicks is over
 } sessrec_scorer;
-SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log, const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log, const sessrec_eval_config *config,
+                                                   sessrec_report *report, sessrec_error *err);
 
 // Scorers of the library; end each with sessrec_scorer_destroy. The model must outlive its scorer, the log need not.
 //   model: the GRU.   pop: supp_i / (1 + supp_i), the same for every session; where floats would round two supports to one value, the
@@ -816,7 +821,8 @@ SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_dataset *log, const
 //   ITEMKNN_EVENTS: c counts the events of i in sessions that hold j, n all events of an item, as the baseline of the GRU4Rec authors, who
 //   take 100 neighbours and lambda 20. Time: the sum over sessions of length times distinct items. INVALID_ARGUMENT for other numbers.
 typedef enum sessrec_itemknn { SESSREC_ITEMKNN_SESSIONS = 0, SESSREC_ITEMKNN_EVENTS = 1 } sessrec_itemknn;
-SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, sessrec_itemknn form, int32_t neighbours, double lambda, const sessrec_allocator *allocator, sessrec_scorer *out);
+SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, sessrec_itemknn form, int32_t neighbours, double lambda,
+                                                  const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
 
 #endif // SESSREC_NO_TRAINING
@@ -862,7 +868,8 @@ SESSREC_API sessrec_query sessrec_query_default(void);
 
 // The best items in falling order of score (equal scores: lower number first). out has room for query->k; *count says how many
 // came. source may be NULL. The exact top k of the catalogue, no approximation. Threads: one.
-SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out, int32_t *count, sessrec_source *source);
+SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out,
+                                                     int32_t *count, sessrec_source *source);
 // Scores of given items, [count], from popularity as long as recommend answers from it; an unknown item gets -infinity. Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items, int32_t count, float *scores);
 // The session is over: forget its clicks, ready for the next. Threads: one.
@@ -929,8 +936,8 @@ SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, cons
                                       float *d_x, float *d_h, const sessrec_gru_gradient *gradient, float *scratch);
 
 // Loss and gradient of scores [rows,columns]; column first_row + i is the target of row i. items [columns] names the item of each
-// column, so that skip_own_target can tell which are the same (NULL: all differ). log_proposal [columns] is subtracted, times logq, before the softmax of
-// XE (NULL: nothing). Writes row_loss [rows] and gradient = d(sum of rows)/d(scores) [rows,columns], which may be the scores
+// column, so that skip_own_target can tell which are the same (NULL: all differ). log_proposal [columns] is subtracted, times logq, before
+// the softmax of XE (NULL: nothing). Writes row_loss [rows] and gradient = d(sum of rows)/d(scores) [rows,columns], which may be the scores
 // themselves except for CUSTOM. scratch [8*columns]. Formulas: manual, "Losses". Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
                                         const float *log_proposal, const float *scores, float *row_loss, float *gradient, float *scratch);
@@ -957,7 +964,8 @@ SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_
 // support > 0 can come, whatever the size of the catalogue. Draw `index` of `seed` is always the same item. Owner: the caller.
 // NO_DATA if nothing has support. Threads: create one, draw shared.
 typedef struct sessrec_sampler sessrec_sampler;
-SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha, const sessrec_allocator *allocator, sessrec_sampler **out);
+SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha, const sessrec_allocator *allocator,
+                                                  sessrec_sampler **out);
 SESSREC_API int32_t sessrec_sampler_draw(const sessrec_sampler *sampler, uint64_t seed, uint64_t index);
 SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler);
 
@@ -983,7 +991,8 @@ typedef struct sessrec_batch {
 // sampler may be NULL: none are drawn; with config.negatives > 0 the caller adds his own to each mini-batch. Log and sampler must outlive
 // the batcher. Threads: one.
 typedef struct sessrec_batcher sessrec_batcher;
-SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler, sessrec_batcher **out, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler,
+                                                  sessrec_batcher **out, sessrec_error *err);
 // The next mini-batch; its arrays live until the next call. DONE at the end of an epoch, the call after that begins the next one.
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
 // Go to a step of an epoch, as after a resume: the next mini-batch will be that one.
@@ -996,7 +1005,8 @@ SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
 // A model in training: weights, optimiser state, hidden state of every slot. The items are those of the log (after those of
 // config->start_from; the log must then have been made with format.items_of, else MISMATCH). Owner: the caller. Threads: one.
 typedef struct sessrec_trainer sessrec_trainer;
-SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_dataset *log, sessrec_trainer **out, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_dataset *log, sessrec_trainer **out,
+                                                  sessrec_error *err);
 SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *trainer);
 // Forward and backward for one mini-batch, then the update. *loss (may be NULL) is the sum of the row losses divided by
 // config.batch_size, also when the batch has shrunk. DIVERGED if it is not finite; the weights then keep their last values.
@@ -1127,7 +1137,8 @@ typedef struct sessrec_signed_ranks {
     double p;       // of |z| or more under a normal distribution: an approximation, good from about 20 used differences on; 1 without any
 } sessrec_signed_ranks;
 // Fills *out. NaN among the differences is INVALID_ARGUMENT. Memory: 8 n bytes from allocator (NULL: malloc). Threads: shared.
-SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n, const sessrec_allocator *allocator, sessrec_signed_ranks *out);
+SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n, const sessrec_allocator *allocator,
+                                            sessrec_signed_ranks *out);
 
 #endif // SESSREC_NO_TRAINING
 
@@ -2751,6 +2762,7 @@ static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t 
     kernels->matmul(M, N, K, A, a_row, a_col, B, b_row, C, c_row, accumulate);
 }
 
+#ifndef SESSREC_NO_TRAINING
 // C [M,N] += A [M,K] B^T for B [N,K]
 static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row) {
@@ -2762,6 +2774,7 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 #endif
     kernels->matmul_bt(M, N, K, A, a_row, B, b_row, C, c_row);
 }
+#endif
 
 // ============================================================================================================
 // >>config   defaults, and what may be asked for
@@ -7542,7 +7555,7 @@ static double sessrec__screen_row(int32_t L, const float *e, float bias, int8_t 
         most = x > most ? x : most;
     }
     const int good = squares < 1e30 && size < 1e30;  // not for NaN
-    *step = good && most > 1e-30f ? most / SESSREC__CODES : 0;
+    *step = good && most > 1e-30f ? most / (float)SESSREC__CODES : 0;
     *highest = good ? (float)((double)bias + eps * size + 1e-20) : INFINITY;
     if (*step <= 0) return 0;
     const float inverse = 1 / *step;
