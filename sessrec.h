@@ -1015,8 +1015,8 @@ SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *trainer, const 
 SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const sessrec_batch *batch, double *loss, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer);
 // Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of tables only the rows that
-// were touched, with row_ids; -1 where a row was added to an earlier one of the same item); optimiser state "acc.NAME", "second.NAME", "vel.NAME"; "hidden0" .. [batch_size,H] and "user" [batch_size,Hu] the
-// states of the slots, of which the first batch.rows are live. (To see the scores, use a custom loss.) On a GPU they are copies: ask again
+// were used, with row_ids; on a GPU -1 where a row was added to an earlier one of the same item); optimiser state "acc.NAME",
+// "second.NAME", "vel.NAME"; "hidden0" .. [batch_size,H] and "user" [batch_size,Hu] the states of the slots, of which the first batch.rows are live. (To see the scores, use a custom loss.) On a GPU they are copies: ask again
 // after each step; what is written into them before the next step, or before the next call that looks, goes back to the GPU.
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name, sessrec_tensor *out);
 // The weights as they stand, as a model that belongs to the trainer and changes with it; on a GPU with the next call. NULL if the GPU fails.
@@ -2126,6 +2126,7 @@ typedef struct sessrec__kernels {
     void (*muladd)(int32_t n, const float *a, const float *b, const float *c, float *y);
     void (*axpy)(int32_t n, float a, const float *x, float *y);
     void (*scale)(int32_t n, float a, const float *x, float *y);
+    void (*weigh)(int32_t n, const float *x, const float *a, float *y);
     void (*blend)(int32_t n, const float *z, const float *candidate, const float *h, float *y);
     float (*max)(int32_t n, const float *x);
     float (*sum)(int32_t n, const float *x);
@@ -2453,6 +2454,9 @@ SESSREC__KERNEL SESSREC__K(array_axpy)(int32_t n, float a, const float *x, float
 SESSREC__KERNEL SESSREC__K(array_scale)(int32_t n, float a, const float *x, float *y) {  // y = a x
     SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))
 }
+SESSREC__KERNEL SESSREC__K(array_weigh)(int32_t n, const float *x, const float *a, float *y) {  // y = x a
+    SESSREC__MAP(sessrec__vmul(v, sessrec__vget(a + i, n - i)))
+}
 SESSREC__KERNEL SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y) {  // y = x b + c
     SESSREC__MAP(sessrec__vfma(v, sessrec__vget(b + i, n - i), sessrec__vget(c + i, n - i)))
 }
@@ -2545,41 +2549,42 @@ SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vrsqrt)(sessrec__vec a) 
 #endif
 }
 SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
-    const sessrec_optimizer_config *o = u->config;
-    const sessrec__vec epsilon = sessrec__vall(o->epsilon), rate = sessrec__vall(-o->learning_rate);
-    const sessrec__vec decay = sessrec__vall(o->kind == SESSREC_ADAM ? o->beta1 : o->decay),
-                       rest = sessrec__vall(1 - (o->kind == SESSREC_ADAM ? o->beta1 : o->decay));
+    const sessrec_optimizer_config o = *u->config;  // copies, which no store into the arrays can change
+    float *const weight = u->weight, *const first = u->first, *const second = u->second, *const velocity = u->velocity;
+    const sessrec__vec epsilon = sessrec__vall(o.epsilon), rate = sessrec__vall(-o.learning_rate), momentum = sessrec__vall(o.momentum);
+    const sessrec__vec decay = sessrec__vall(o.kind == SESSREC_ADAM ? o.beta1 : o.decay),
+                       rest = sessrec__vall(1 - (o.kind == SESSREC_ADAM ? o.beta1 : o.decay));
     for (int32_t i = 0; i < n; i += SESSREC__LANES) {
         int32_t left = n - i;
-        sessrec__vec w = sessrec__vget(u->weight + i, left), g = sessrec__vget(u->gradient + i, left), d = g;
-        if (o->l2 > 0) d = g = sessrec__vfma(sessrec__vall(o->l2), w, g);
-        if (o->kind != SESSREC_SGD) {
-            sessrec__vec a = sessrec__vget(u->first + i, left), g2 = sessrec__vmul(g, g);
-            if (o->kind == SESSREC_ADAGRAD) a = sessrec__vfma(g, g, a);
-            else a = sessrec__vfma(decay, a, sessrec__vmul(rest, o->kind == SESSREC_ADAM ? g : g2));
-            sessrec__vput(u->first + i, a, left);
-            if (o->kind == SESSREC_ADAM) {
-                sessrec__vec v = sessrec__vfma(sessrec__vall(o->beta2), sessrec__vget(u->second + i, left),
-                                               sessrec__vmul(sessrec__vall(1 - o->beta2), g2));
-                sessrec__vput(u->second + i, v, left);
+        sessrec__vec w = sessrec__vget(weight + i, left), g = sessrec__vget(u->gradient + i, left), d = g;
+        if (o.l2 > 0) d = g = sessrec__vfma(sessrec__vall(o.l2), w, g);
+        if (o.kind != SESSREC_SGD) {
+            sessrec__vec a = sessrec__vget(first + i, left), g2 = sessrec__vmul(g, g);
+            if (o.kind == SESSREC_ADAGRAD) a = sessrec__vfma(g, g, a);
+            else a = sessrec__vfma(decay, a, sessrec__vmul(rest, o.kind == SESSREC_ADAM ? g : g2));
+            sessrec__vput(first + i, a, left);
+            if (o.kind == SESSREC_ADAM) {
+                sessrec__vec v = sessrec__vfma(sessrec__vall(o.beta2), sessrec__vget(second + i, left),
+                                               sessrec__vmul(sessrec__vall(1 - o.beta2), g2));
+                sessrec__vput(second + i, v, left);
                 d = sessrec__vdiv(sessrec__vmul(a, sessrec__vall(u->correct1)),
                                   sessrec__vadd(sessrec__vsqrt(sessrec__vmul(v, sessrec__vall(u->correct2))), epsilon));
-            } else if (o->kind == SESSREC_ADADELTA) {
-                sessrec__vec past = sessrec__vget(u->second + i, left);
+            } else if (o.kind == SESSREC_ADADELTA) {
+                sessrec__vec past = sessrec__vget(second + i, left);
                 d = sessrec__vmul(g, sessrec__vsqrt(sessrec__vdiv(sessrec__vadd(past, epsilon), sessrec__vadd(a, epsilon))));
-                sessrec__vput(u->second + i, sessrec__vfma(decay, past, sessrec__vmul(rest, sessrec__vmul(d, d))), left);
+                sessrec__vput(second + i, sessrec__vfma(decay, past, sessrec__vmul(rest, sessrec__vmul(d, d))), left);
             } else {
                 d = sessrec__vmul(g, SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));
             }
         }
-        if (o->momentum > 0) {
-            sessrec__vec v = sessrec__vfma(sessrec__vall(o->momentum), sessrec__vget(u->velocity + i, left), sessrec__vmul(rate, d));
-            sessrec__vput(u->velocity + i, v, left);
+        if (o.momentum > 0) {
+            sessrec__vec v = sessrec__vfma(momentum, sessrec__vget(velocity + i, left), sessrec__vmul(rate, d));
+            sessrec__vput(velocity + i, v, left);
             w = sessrec__vadd(w, v);
         } else {
             w = sessrec__vfma(rate, d, w);
         }
-        sessrec__vput(u->weight + i, w, left);
+        sessrec__vput(weight + i, w, left);
     }
 }
 #endif
@@ -2599,6 +2604,7 @@ static const sessrec__kernels SESSREC__K(table) = {
     SESSREC__K(array_muladd),
     SESSREC__K(array_axpy),
     SESSREC__K(array_scale),
+    SESSREC__K(array_weigh),
     SESSREC__K(array_blend),
     SESSREC__K(array_max),
     SESSREC__K(array_sum),
@@ -2910,24 +2916,39 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
 
 // ============================================================================================================
 // >>losses   what a row of scores costs, and which way to push each score
-// Row i has C scores s_0 .. s_C-1 and its target in column t; y = f(s) is the output activation. Each function turns y into dL/dy and returns L; the
-// chain through f is the same for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
-//   XE        L = -log P_t, P = softmax(y)                                   dL/dy_j = P_j - [j = t]
-//   BPR       L = sum_j softplus(y_j - y_t)                                  dL/dy_j = sg(y_j - y_t), target: minus their sum
-//   TOP1      L = mean_j sg(y_j - y_t) + sg(y_j^2)                           dL/dy_j = (sg'(y_j - y_t) + 2 y_j sg'(y_j^2)) / count
+// A row has the scores s_1 .. s_C of C items. One of them is the target t, and item j stands for n_j negative samples; sums over j are over these, so
+// that an item which was drawn three times is scored once. y = f(s) is the output activation. Each function turns y into dL/dy and returns L; the chain
+// through f is the same for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
+//   XE        L = -log P_t, P = softmax(y) over target and negatives         dL/dy_j = n_j P_j - [j = t]
+//   BPR       L = sum_j softplus(y_j - y_t)                                  dL/dy_j = n_j sg(y_j - y_t), target: minus their sum
+//   TOP1      L = mean_j sg(y_j - y_t) + sg(y_j^2)                           dL/dy_j = n_j (sg'(y_j - y_t) + 2 y_j sg'(y_j^2)) / count
 //   TOP1-max  L = sum_j w_j l_j, l_j as in TOP1                              dL/dy_j = w_j (l_j - L) + w_j dl_j/dy_j
 //   BPR-max   L = -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2       with u_j the share of j in the sum:
 //             dL/dy_j = w_j - u_j sg(y_t - y_j) + bpreg w_j (y_j^2 - R + 2 y_j), target: - sum_j u_j sg(y_j - y_t)
+// With logQ, XE counts each of the 1 + sum n_j columns 1 / proposal times, which is the same as to subtract log proposal from its score.
 // Nothing is clipped and no epsilon is added: where the papers' code has log(x + 1e-24), the logarithm is taken before anything can become 0.
 // ============================================================================================================
 
 #ifndef SESSREC_NO_TRAINING
+
+// What the C items of a mini-batch stand for, before a row takes its target from among them.
+typedef struct sessrec__columns {
+    int32_t count;          // C
+    float *times;           // [C] how many columns, that is targets and negative samples, are this item
+    // with logQ:
+    float *weight;          // [C] sum of 1 / proposal over these columns; else the same as times
+    float *log_weight;      // [C] sum of its logarithms; NULL without
+    float *log_own;         // [rows] logarithm of the target's own
+} sessrec__columns;
 
 // One row. Arrays have C elements; a, b and w are scratch, gradient receives dL/dy.
 typedef struct sessrec__loss_row_data {
     const sessrec__kernels *kernels;
     const sessrec_loss_config *config;
     int32_t C, target;
+    float negatives;                        // sum of n_j
+    const float *n, *weight, *log_weight;   // n_j, and what they are with logQ
+    float log_own;                          // of the target
     float *y, *a, *b, *w, *gradient;
 } sessrec__loss_row_data;
 
@@ -2975,48 +2996,50 @@ static void sessrec__activate_backward(const sessrec_loss_config *config, int32_
 
 static float sessrec__loss_xe(const sessrec__loss_row_data *row) {
     const sessrec__kernels *k = row->kernels;
-    const float e = row->config->smoothing, others = (float)(row->C - 1), y_t = row->y[row->target];
-    float most = k->max(row->C, row->y);
-    k->exp(row->C, row->y, most, row->gradient);
-    float total = k->sum(row->C, row->gradient), log_total = most + (float)log((double)total);  // -log P_j = log_total - y_j
-    float share = 1 / total, loss = log_total - y_t;
-    k->scale(row->C, share, row->gradient, row->gradient);
-    row->gradient[row->target] -= 1;
-    if (e > 0 && others > 0) {  // (1-e) of the weight for the target, e shared by the others
-        float mean_other = log_total - (k->sum(row->C, row->y) - y_t) / others;
-        loss = (1 - e) * loss + e * mean_other;
-        for (int32_t j = 0; j < row->C; ++j) row->gradient[j] -= e / others;
-        row->gradient[row->target] += e + e / others;
+    const float smoothing = row->config->smoothing;
+    const int32_t C = row->C, t = row->target;
+    float *g = row->gradient, most = k->max(C, row->y);
+    k->exp(C, row->y, most, g);
+    const float own = g[t] * (row->log_weight ? (float)exp((double)row->log_own) : 1);
+    k->weigh(C, row->weight, g, g);
+    const float total = k->sum(C, g) + own, share = 1 / total, log_total = most + (float)log((double)total);
+    float loss = log_total - row->y[t] - row->log_own;
+    k->scale(C, share, g, g);
+    g[t] += own * share - 1;
+    if (smoothing > 0 && row->negatives > 0) {  // 1 - smoothing of the weight for the target, the rest shared by the negatives
+        float sum = k->dot(C, row->n, row->y) + (row->log_weight ? k->sum(C, row->log_weight) : 0), mean = log_total - sum / row->negatives;
+        loss = (1 - smoothing) * loss + smoothing * mean;
+        k->axpy(C, -smoothing / row->negatives, row->n, g);
+        g[t] += smoothing;
     }
     return loss;
 }
 
-// a_j = y_j - y_t; the target's own is set to `own`
-static void sessrec__differences(const sessrec__loss_row_data *row, float own) {
+// a_j = y_j - y_t
+static void sessrec__differences(const sessrec__loss_row_data *row) {
     const float y_t = row->y[row->target];
     for (int32_t j = 0; j < row->C; ++j) row->a[j] = row->y[j] - y_t;
-    row->a[row->target] = own;
 }
 
-// The mean over the negatives, or over all columns as the authors' program has it. BPR is a sum there, a mean in the paper.
+// The mean over the negatives, or over all columns as the authors' program has it; the target with itself costs log 2. BPR is a sum there, a
+// mean in the paper.
 static float sessrec__loss_bpr(const sessrec__loss_row_data *row) {
     const sessrec__kernels *k = row->kernels;
-    const float scale = row->config->with_diagonal ? 1 : 1 / (float)(row->C - 1);
-    sessrec__differences(row, 0);
-    k->softplus(row->C, row->a, row->b);  // -log sg(y_t - y_j); the target with itself: log 2
+    const int diagonal = row->config->with_diagonal != 0;
+    const float scale = diagonal ? 1 : 1 / row->negatives;
+    sessrec__differences(row);
+    k->softplus(row->C, row->a, row->b);  // -log sg(y_t - y_j)
     k->sigmoid(row->C, row->a, row->gradient);
-    if (!row->config->with_diagonal) row->b[row->target] = 0;
-    row->gradient[row->target] = 0;
-    float loss = k->sum(row->C, row->b) * scale;
+    k->weigh(row->C, row->n, row->gradient, row->gradient);
     k->scale(row->C, scale, row->gradient, row->gradient);
-    row->gradient[row->target] = -k->sum(row->C, row->gradient);
-    return loss;
+    row->gradient[row->target] -= k->sum(row->C, row->gradient);
+    return (k->dot(row->C, row->n, row->b) + (diagonal ? 0.693147181f : 0)) * scale;
 }
 
-// a_j = l_j = sg(y_j - y_t) + sg(y_j^2), b_j = sg'(y_j - y_t), gradient_j = dl_j/dy_j; all 0 for the target itself
+// a_j = l_j = sg(y_j - y_t) + sg(y_j^2), b_j = sg'(y_j - y_t), gradient_j = dl_j/dy_j
 static void sessrec__top1_terms(const sessrec__loss_row_data *row) {
     float *square = row->gradient;
-    sessrec__differences(row, 0);
+    sessrec__differences(row);
     for (int32_t j = 0; j < row->C; ++j) square[j] = row->y[j] * row->y[j];
     row->kernels->sigmoid(row->C, row->a, row->a);
     row->kernels->sigmoid(row->C, square, square);
@@ -3026,28 +3049,29 @@ static void sessrec__top1_terms(const sessrec__loss_row_data *row) {
         row->a[j] = rank + size;
         row->gradient[j] = row->b[j] + 2 * row->y[j] * size * (1 - size);
     }
-    row->a[row->target] = row->b[row->target] = row->gradient[row->target] = 0;
 }
 
 static float sessrec__loss_top1(const sessrec__loss_row_data *row) {
     const sessrec__kernels *k = row->kernels;
     const int diagonal = row->config->with_diagonal != 0;
-    const float scale = 1 / (float)(diagonal ? row->C : row->C - 1);
+    const float scale = 1 / (row->negatives + (float)diagonal);
     sessrec__top1_terms(row);
+    k->weigh(row->C, row->n, row->gradient, row->gradient);
     k->scale(row->C, scale, row->gradient, row->gradient);
-    row->gradient[row->target] = -scale * k->sum(row->C, row->b);
-    return (k->sum(row->C, row->a) + (diagonal ? 0.5f : 0)) * scale;  // the target with itself: sg(0) + sg(y_t^2) - sg(y_t^2)
+    row->gradient[row->target] -= scale * k->dot(row->C, row->n, row->b);
+    return (k->dot(row->C, row->n, row->a) + (diagonal ? 0.5f : 0)) * scale;  // the target with itself: sg(0) + sg(y_t^2) - sg(y_t^2)
 }
 
-// w = softmax of y over the negatives, 0 for the target. Returns the logarithm of what was divided by.
-static float sessrec__negative_softmax(const sessrec__loss_row_data *row, float *w) {
+// w = n_j e^y_j / sum. Returns the logarithm of the sum. An item that stands for no negative must not hold the greatest y.
+static float sessrec__negative_softmax(const sessrec__loss_row_data *row, float *y, float *w) {
     const sessrec__kernels *k = row->kernels;
-    const float y_t = row->y[row->target];
-    row->y[row->target] = -INFINITY;
-    float most = k->max(row->C, row->y);
-    k->exp(row->C, row->y, most, w);
-    row->y[row->target] = y_t;
-    float total = k->sum(row->C, w), share = 1 / total;
+    const float y_t = y[row->target];
+    if (row->n[row->target] == 0) y[row->target] = -INFINITY;
+    const float most = k->max(row->C, y);
+    k->exp(row->C, y, most, w);
+    y[row->target] = y_t;
+    k->weigh(row->C, row->n, w, w);
+    const float total = k->sum(row->C, w), share = 1 / total;
     k->scale(row->C, share, w, w);
     return most + (float)log((double)total);
 }
@@ -3055,11 +3079,11 @@ static float sessrec__negative_softmax(const sessrec__loss_row_data *row, float 
 static float sessrec__loss_top1_max(const sessrec__loss_row_data *row) {
     const sessrec__kernels *k = row->kernels;
     float *w = row->w;
-    sessrec__negative_softmax(row, w);
+    sessrec__negative_softmax(row, row->y, w);
     sessrec__top1_terms(row);
     float loss = k->dot(row->C, w, row->a), push = k->dot(row->C, w, row->b);
     for (int32_t j = 0; j < row->C; ++j) row->gradient[j] = w[j] * (row->a[j] - loss + row->gradient[j]);
-    row->gradient[row->target] = -push;
+    row->gradient[row->target] -= push;
     return loss;
 }
 
@@ -3068,28 +3092,25 @@ static float sessrec__loss_bpr_max(const sessrec__loss_row_data *row) {
     const float bpreg = row->config->bpreg;
     const int32_t C = row->C;
     float *w = row->w, *u = row->gradient;
-    float log_divisor = sessrec__negative_softmax(row, w);
-    sessrec__differences(row, 0);
+    const float log_divisor = sessrec__negative_softmax(row, row->y, w);
+    sessrec__differences(row);
     k->softplus(C, row->a, row->b);
-    k->sigmoid(C, row->a, row->a);  // sg(y_j - y_t)
-    for (int32_t j = 0; j < C; ++j) row->b[j] = row->y[j] - row->b[j];  // log(w_j sg(y_t - y_j)) + log_divisor
-    row->b[row->target] = -INFINITY;
-    float most = k->max(C, row->b);
-    k->exp(C, row->b, most, u);
-    float total = k->sum(C, u), share = 1 / total;
-    for (int32_t j = 0; j < C; ++j) u[j] *= share, row->b[j] = row->y[j] * row->y[j];
-    float R = k->dot(C, w, row->b), pull = k->dot(C, u, row->a);
+    k->sigmoid(C, row->a, row->a);                                      // sg(y_j - y_t)
+    for (int32_t j = 0; j < C; ++j) row->b[j] = row->y[j] - row->b[j];  // log(w_j sg(y_t - y_j)) but for n_j and the divisor
+    const float log_sum = sessrec__negative_softmax(row, row->b, u);
+    for (int32_t j = 0; j < C; ++j) row->b[j] = row->y[j] * row->y[j];
+    const float R = k->dot(C, w, row->b), pull = k->dot(C, u, row->a);
     for (int32_t j = 0; j < C; ++j) u[j] = w[j] - u[j] * (1 - row->a[j]) + bpreg * w[j] * (row->b[j] - R + 2 * row->y[j]);
-    u[row->target] = -pull;
-    return log_divisor - (most + (float)log((double)total)) + bpreg * R;
+    u[row->target] -= pull;
+    return log_divisor - log_sum + bpreg * R;
 }
 
 // A target without any negative has nothing to be compared with: only the two formulas that count the target among the columns have a
 // value then, a constant.
 static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
     const int pairwise = row->config->kind == SESSREC_LOSS_TOP1 || row->config->kind == SESSREC_LOSS_BPR;
-    if (row->C == 1 && !(pairwise && row->config->with_diagonal)) {
-        row->gradient[0] = 0;
+    if (row->negatives < 1 && !(pairwise && row->config->with_diagonal)) {
+        memset(row->gradient, 0, (size_t)row->C * sizeof(float));
         return 0;
     }
     switch (row->config->kind) {
@@ -3101,99 +3122,84 @@ static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
     }
 }
 
-// One row from scores s [C] to gradient dL/ds [C], which may be the same array. scratch [5C].
-static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t C, int32_t target,
-                               const float *log_proposal, const float *s, float *gradient, float *scratch) {
+// One row from scores s [C] to gradient dL/ds [C], which may be the same array. all: the columns of the mini-batch. What the target stands for
+// is taken out of `columns` for the time of this row: the target itself, and with skip_own_target its other columns. scratch [5C].
+static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_loss_config *config, const sessrec__columns *columns,
+                               int32_t all, int32_t i, int32_t target, const float *s, float *gradient, float *scratch) {
     sessrec__loss_row_data row;
-    const int linear = config->activation == SESSREC_LINEAR;
+    const int linear = config->activation == SESSREC_LINEAR, skip = config->skip_own_target, logq = columns->log_weight != NULL;
+    const int32_t C = columns->count;
+    const float times = columns->times[target], weight = columns->weight[target], log_weight = logq ? columns->log_weight[target] : 0;
     row.kernels = kernels;
     row.config = config;
     row.C = C;
     row.target = target;
+    row.negatives = (float)all - (skip ? times : 1);
+    row.n = columns->times;
+    row.weight = columns->weight;
+    row.log_weight = columns->log_weight;
+    row.log_own = logq ? columns->log_own[i] : 0;
     row.y = scratch;
     row.a = scratch + C;
     row.b = scratch + 2 * (ptrdiff_t)C;
     row.w = scratch + 3 * (ptrdiff_t)C;
     row.gradient = linear ? gradient : scratch + 4 * (ptrdiff_t)C;
+    columns->times[target] = skip ? 0 : times - 1;
+    if (logq) {
+        const float others = skip || times <= 1 ? 0 : weight - (float)exp((double)row.log_own);
+        columns->weight[target] = others > 0 ? others : 0;
+        columns->log_weight[target] = skip ? 0 : log_weight - row.log_own;
+    }
     sessrec__activate(kernels, config, C, s, row.y);
-    if (log_proposal && config->kind == SESSREC_LOSS_XE && config->logq > 0) kernels->axpy(C, -config->logq, log_proposal, row.y);
-    float loss = sessrec__loss_by_kind(&row);
+    const float loss = sessrec__loss_by_kind(&row);
+    columns->times[target] = times;
+    columns->weight[target] = weight;
+    if (logq) columns->log_weight[target] = log_weight;
     if (!linear) {
-        sessrec__activate(kernels, config, C, s, row.y);  // without logQ
         sessrec__activate_backward(config, C, s, row.y, row.gradient);
         memcpy(gradient, row.gradient, (size_t)C * sizeof *gradient);
     }
     return loss;
 }
 
-// The first column from `at` on with this item, C if there is none. With next, which leads from a column to the next with its item, it is
-// known, else looked for.
-static int32_t sessrec__find_column(const int32_t *items, int32_t C, int32_t item, int32_t at) {
-    while (at < C && items[at] != item) ++at;
-    return at;
-}
-static int32_t sessrec__next_column(const int32_t *items, const int32_t *next, int32_t C, int32_t at) {
-    if (!next) return sessrec__find_column(items, C, items[at], at + 1);
-    return next[at] >= 0 && next[at] < C ? next[at] : C;
-}
-
-// The same without the negatives that are the row's own target, the columns that follow `own`, their first: the row is packed, and what was
-// left out gets gradient 0. scratch [8C].
-static float sessrec__loss_row_skipping(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t C, int32_t target,
-                                        const int32_t *items, const int32_t *next, int32_t own, const float *log_proposal, const float *s,
-                                        float *gradient, float *scratch) {
-    float *packed = scratch + 5 * (ptrdiff_t)C, *packed_proposal = packed + C, *packed_gradient = packed_proposal + C;
-    int32_t kept = 0, new_target = 0;
-    for (int32_t from = 0, end = own; from < C; end = end < C ? sessrec__next_column(items, next, C, end) : C) {
-        const int32_t until = end == target ? end + 1 : end;  // the target itself stays
-        memcpy(packed + kept, s + from, (size_t)(until - from) * sizeof *s);
-        if (log_proposal) memcpy(packed_proposal + kept, log_proposal + from, (size_t)(until - from) * sizeof *s);
-        kept += until - from;
-        if (end == target) new_target = kept - 1;
-        from = end + 1;
-    }
-    const float loss =
-        sessrec__loss_row(kernels, config, kept, new_target, log_proposal ? packed_proposal : NULL, packed, packed_gradient, scratch);
-    kept = 0;
-    for (int32_t from = 0, end = own; from < C; end = end < C ? sessrec__next_column(items, next, C, end) : C) {
-        const int32_t until = end == target ? end + 1 : end;
-        memcpy(gradient + from, packed_gradient + kept, (size_t)(until - from) * sizeof *gradient);
-        kept += until - from;
-        if (end < C && end != target) gradient[end] = 0;
-        from = end + 1;
-    }
-    return loss;
-}
-
-// next, if the caller has it, chains the columns of each item, ascending.
-static sessrec_result sessrec__loss_rows(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t first_row,
-                                         int32_t rows, int32_t columns, const int32_t *items, const int32_t *next,
-                                         const float *log_proposal, const float *scores, float *row_loss, float *gradient, float *scratch) {
-    if (config->kind == SESSREC_LOSS_CUSTOM) {
-        if (!config->custom) return SESSREC_INVALID_ARGUMENT;
-        config->custom(config->custom_user, first_row, rows, columns, items, scores, row_loss, gradient);
-        return SESSREC_OK;
-    }
-    const int skip = config->skip_own_target && items;
-    for (int32_t i = 0; i < rows; ++i) {
-        const float *s = scores + (ptrdiff_t)i * columns;
-        float *d = gradient + (ptrdiff_t)i * columns;
-        const int32_t target = first_row + i;
-        const int32_t own = skip ? sessrec__find_column(items, columns, items[target], 0) : target;
-        if (own < target || (skip && sessrec__next_column(items, next, columns, target) < columns))
-            row_loss[i] = sessrec__loss_row_skipping(kernels, config, columns, target, items, next, own, log_proposal, s, d, scratch);
-        else row_loss[i] = sessrec__loss_row(kernels, config, columns, target, log_proposal, s, d, scratch);
-    }
-    return SESSREC_OK;
+// log_weight [C]: -logq * log proposal of each column, shifted so that the greatest is 0; weight [C]: the exponential of that.
+static void sessrec__logq_weights(const sessrec__kernels *kernels, float logq, int32_t C, const float *log_proposal, float *log_weight,
+                                  float *weight) {
+    kernels->scale(C, -logq, log_proposal, log_weight);
+    const float most = kernels->max(C, log_weight);
+    for (int32_t j = 0; j < C; ++j) log_weight[j] -= most;
+    kernels->exp(C, log_weight, 0, weight);
 }
 
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns,
                                         const int32_t *items, const float *log_proposal, const float *scores, float *row_loss,
                                         float *gradient, float *scratch) {
+    const sessrec__kernels *kernels = sessrec__best_kernels();
     if (!config || !scores || !row_loss || !gradient || !scratch || first_row < 0 || rows < 0 || columns < 1 || first_row > columns - rows)
         return SESSREC_INVALID_ARGUMENT;
-    return sessrec__loss_rows(sessrec__best_kernels(), config, first_row, rows, columns, items, NULL, log_proposal, scores, row_loss,
-                              gradient, scratch);
+    if (config->kind == SESSREC_LOSS_CUSTOM) {
+        if (!config->custom) return SESSREC_INVALID_ARGUMENT;
+        config->custom(config->custom_user, first_row, rows, columns, items, scores, row_loss, gradient);
+        return SESSREC_OK;
+    }
+    const int logq = log_proposal && config->kind == SESSREC_LOSS_XE && config->logq > 0;
+    float *times = scratch + 5 * (ptrdiff_t)columns, *weight = logq ? times + columns : times, *log_weight = logq ? weight + columns : NULL;
+    for (int32_t t = first_row; t < first_row + rows; ++t) {
+        const ptrdiff_t at = (ptrdiff_t)(t - first_row) * columns;
+        int32_t all = 0;
+        const float *s = scores + at;
+        if (logq) sessrec__logq_weights(kernels, config->logq, columns, log_proposal, log_weight, weight);
+        float log_own = logq ? log_weight[t] : 0;
+        for (int32_t j = 0; j < columns; ++j) {  // each column for itself, but for those that are the target and are skipped
+            const int counts = j == t || !config->skip_own_target || !items || items[j] != items[t];
+            times[j] = (float)counts;
+            all += counts;
+            if (logq && !counts) weight[j] = log_weight[j] = 0;
+        }
+        const sessrec__columns each = {columns, times, weight, log_weight, &log_own};
+        row_loss[t - first_row] = sessrec__loss_row(kernels, config, &each, all, 0, t, s, gradient + at, scratch);
+    }
+    return SESSREC_OK;
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -5446,28 +5452,8 @@ SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config
 
 // ---- rows that occur twice ----
 
-// Finds equal ids. After it, id[i] of every repeat is -1, and next[i] leads from each entry to the next with the same id, -1 at the end. table
-// [slots], a power of two over 2 * count.
-static void sessrec__chain_repeats(int32_t count, int32_t *id, int32_t *next, int32_t *last, int32_t *table, int32_t slots) {
-    memset(table, 0, (size_t)slots * sizeof *table);
-    for (int32_t i = 0; i < count; ++i) {
-        uint32_t at = (uint32_t)(((uint64_t)(uint32_t)id[i] * 0x9e3779b97f4a7c15u) >> 32) & (uint32_t)(slots - 1);
-        while (table[at] && id[table[at] - 1] != id[i]) at = (at + 1) & (uint32_t)(slots - 1);  // ends: at most half full
-        next[i] = -1;
-        last[i] = i;
-        if (!table[at]) {
-            table[at] = i + 1;
-            continue;
-        }
-        int32_t head = table[at] - 1;
-        next[last[head]] = i;
-        last[head] = i;
-        id[i] = -1;
-    }
-}
-
-// The slots that a table for so many entries needs: the power of two in (2 * count, 4 * count].
-static int32_t sessrec__chain_slots(int32_t count) {
+// The slots of a hash table for so many ids: the power of two in (2 * count, 4 * count].
+static int32_t sessrec__hash_slots(int32_t count) {
     int32_t slots = 2;
     while (slots <= 2 * count) slots *= 2;
     return slots;
@@ -5475,47 +5461,90 @@ static int32_t sessrec__chain_slots(int32_t count) {
 
 SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient, int32_t *scratch) {
     const sessrec__kernels *k = sessrec__best_kernels();
-    int32_t *next = scratch, *last = scratch + rows, *table = scratch + 2 * (ptrdiff_t)rows, distinct = 0;
-    sessrec__chain_repeats(rows, row_ids, next, last, table, sessrec__chain_slots(rows));
+    const int32_t slots = sessrec__hash_slots(rows);
+    int32_t *table = scratch, distinct = 0;  // 1 + the place of an id among the distinct ones
+    memset(table, 0, (size_t)slots * sizeof *table);
     for (int32_t i = 0; i < rows; ++i) {
-        if (row_ids[i] < 0) continue;
-        float *sum = gradient + (ptrdiff_t)i * columns;
-        for (int32_t j = next[i]; j >= 0; j = next[j]) k->axpy(columns, 1, gradient + (ptrdiff_t)j * columns, sum);
-        memmove(gradient + (ptrdiff_t)distinct * columns, sum, (size_t)columns * sizeof *sum);
-        row_ids[distinct++] = row_ids[i];
+        const int32_t id = row_ids[i];
+        const float *row = gradient + (ptrdiff_t)i * columns;
+        uint32_t at = (uint32_t)(((uint64_t)(uint32_t)id * 0x9e3779b97f4a7c15u) >> 32) & (uint32_t)(slots - 1);
+        while (table[at] && row_ids[table[at] - 1] != id) at = (at + 1) & (uint32_t)(slots - 1);  // ends: at most half full
+        if (table[at]) {
+            k->axpy(columns, 1, row, gradient + (ptrdiff_t)(table[at] - 1) * columns);
+            continue;
+        }
+        memmove(gradient + (ptrdiff_t)distinct * columns, row, (size_t)columns * sizeof *row);
+        row_ids[distinct] = id;
+        table[at] = ++distinct;
     }
     return distinct;
 }
 
+enum { SESSREC__DIGITS = 2048 };
+
+// Sorts the numbers of `count` ids below `ids` by id, those of equal ids ascending, some bits at a time. order and other [count]; digits
+// [SESSREC__DIGITS]; the result is one of the two.
+static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t ids, int32_t *order, int32_t *other, int32_t *digits) {
+    int bits = 1, width;
+    while (ids > 1 && (ids - 1) >> bits) bits++;
+    for (int turns = 1; (width = (bits + turns - 1) / turns, 1 << width) > SESSREC__DIGITS;) turns++;
+    const int32_t mask = (1 << width) - 1;
+    for (int32_t i = 0; i < count; ++i) order[i] = i;
+    for (int shift = 0; shift < bits; shift += width) {
+        int32_t at = 0;
+        memset(digits, 0, (size_t)(mask + 1) * sizeof *digits);
+        for (int32_t i = 0; i < count; ++i) digits[id[i] >> shift & mask]++;
+        for (int32_t d = 0; d <= mask; ++d) {
+            const int32_t begin = at;
+            at += digits[d];
+            digits[d] = begin;
+        }
+        for (int32_t i = 0; i < count; ++i) other[digits[id[order[i]] >> shift & mask]++] = order[i];
+        int32_t *const sorted = other;
+        other = order;
+        order = sorted;
+    }
+    return order;
+}
+
 // ============================================================================================================
 // >>trainer   one mini-batch: scores, loss, gradients, update
-// B live slots, C = B + N columns (the targets, then the negatives), L the width of the last layer. A step is five parallel regions:
+// B live slots, L the width of the last layer. The B + N columns, that is the targets and the negatives, are C different items. A step is six
+// parallel regions:
 //   forward    by rows     x -> GRU layers -> h [B,L]
-//   score      by columns  Y [C,L] = the items' rows of Wy, S [B,C] = h Y^T + By
-//   backward   by rows     loss and dS, dh = dS Y, back through the layers to dx [B,D]
-//   gradient   by weights  dW, dU, db of each layer, and their update    by columns   dY = dS^T h, and the update of rows used once
-//   update     by columns  gradients of the same item are summed, and its row is updated
-// Every sum runs over k in order within one task, so the result does not depend on how rows and columns are shared among threads. Gradients stop
-// at one time step, as published: the hidden state that enters a step is a constant.
+//   score      by items    Y [C,L] = the items' rows of Wy, S [B,C] = h Y^T + By
+//   loss       by rows     loss and dS
+//   items      by items    their parts of dh = dS Y; dY = dS^T h, and the update of their rows
+//   backward   by rows     dh = the sum of its parts, back through the layers to dx [B,D]
+//   weights    by weights  dW, dU, db of each layer, and their update; the rows of tables that inputs use
+// Every sum runs in one order within one task, so the result does not depend on how the work is shared among threads. The items are sorted, and
+// a thread takes the same places among them each time: so it will meet the same rows in the next step, and find them in its cache. Gradients
+// stop at one time step, as published: the hidden state that enters a step is a constant.
 // ============================================================================================================
 
-enum { SESSREC__BLOCK = 96 };  // columns of a task: two tiles of the widest matrix kernel
+enum { SESSREC__PARTS = 8 };   // tasks of a region by items, each with a part of dh
+enum { SESSREC__BLOCK = 96 };  // items that a task takes at a time: two tiles of the widest matrix kernel
+enum { SESSREC__INPUTS = 16 }; // items of inputs in a task
 enum { SESSREC__AHEAD = 4 };   // rows of a table that are asked for before their turn
 
 static void sessrec__prefetch_row(const float *table, int32_t width, int32_t row) {
     for (int32_t j = 0; j < width; j += 16) SESSREC__PREFETCH(table + (ptrdiff_t)row * width + j);
 }
 
-// A table's gradient: one row for each time that the mini-batch uses an item. Repeats are chained and summed into the first.
+// The rows of a table that a step uses, each once: those of the columns' items, then those of items that are inputs only.
 typedef struct sessrec__touched {
     int32_t count;
-    int32_t *id;        // the item of a row, -1 where it was summed into another
-    int32_t *next;      // the next row with the same item, -1
-    int32_t *last, *table;
-    int32_t slots;
+    int32_t *id;        // [count] items
     float *gradient;    // [count,width]
-    float *bias;        // [columns] gradient of By; output table only
 } sessrec__touched;
+
+// The mini-batch's inputs, sorted by item.
+typedef struct sessrec__inputs {
+    int32_t count;      // different items
+    int32_t *row;       // [B] rows of the mini-batch, those of one item side by side
+    int32_t *begin;     // [count+1] where in row each item begins
+    int32_t *place;     // [count] its row among those that the step uses
+} sessrec__inputs;
 
 // What one layer keeps of a step.
 typedef struct sessrec__layer {
@@ -5559,17 +5588,28 @@ struct sessrec_trainer {
     float *gradient[SESSREC__MAX_TENSORS];      // of dense tensors, whole
     sessrec__piece *piece;
     int32_t pieces;
-    sessrec__touched output, input;             // Wy (with By, and with TIED the inputs); E or one-hot W
+    sessrec__touched output, input;             // Wy (with TIED the inputs, too); E or one-hot W
+    float *bias_gradient;                       // [C] of By
     // the step under way
     const sessrec_batch *batch;
-    int32_t now, rows, columns;
+    int32_t now, rows;
+    int32_t columns;            // C; all: with repeats
+    int32_t all;
     int32_t row_tasks, row_chunk;   // rows are shared among so many tasks at most, so many rows each
+    int32_t part;                   // items of a task
     int32_t eager;                  // update rows as soon as may be
-    int32_t *item;              // [C] of each column
-    float *log_support;         // [V]; NULL unless logQ needs it
-    float *log_proposal;        // [C]
+    int32_t *item, *place;      // [all] the item of each column with repeats, and its place among the C
+    sessrec__columns stands_for;
+    sessrec__inputs inputs;
+    unsigned char *is_input;    // [C] with TIED: the item is an input, too, so that its gradient is complete when all else is done
+    int32_t *sorting;           // [2 * all + SESSREC__DIGITS]
+    float *log_support;         // [V] and 1 / proposal of an item as target and as sample; NULL unless logQ needs them
+    float *target_weight, *sample_weight;
     float *Y;                   // [C,L] the items' rows of Wy; then, in the same place, their gradient (output.gradient)
-    float *S, *dS;              // [B,C]; the same but for a loss of the caller's own
+    float *S;                   // [B,C], then dS; rows are `stride` apart
+    int32_t stride;
+    float *wide, *d_wide;       // [B,all] the same with repeats, for a loss of the caller's own
+    float *d_part;              // [parts,B,L] parts of dh
     float *row_loss;            // [B]
     float *x, *d_x;             // [B,D] input of the first layer after dropout, and its gradient
     float *input_mask;          // [B,D] ([B] with one-hot input); NULL without
@@ -5751,13 +5791,30 @@ static void sessrec__place_state(sessrec_trainer *tr, sessrec__layout *layout, i
 }
 
 static void sessrec__place_touched(sessrec__touched *touched, sessrec__layout *layout, int32_t most, uint64_t width) {
-    const uint64_t n = (uint64_t)most, i = sizeof(int32_t);
-    touched->slots = sessrec__chain_slots(most);
-    touched->id = (int32_t *)sessrec__place(layout, n, i);
-    touched->next = (int32_t *)sessrec__place(layout, n, i);
-    touched->last = (int32_t *)sessrec__place(layout, n, i);
-    touched->table = (int32_t *)sessrec__place(layout, (uint64_t)touched->slots, i);
-    touched->gradient = (float *)sessrec__place(layout, n * width, sizeof(float));
+    touched->id = (int32_t *)sessrec__place(layout, (uint64_t)most, sizeof(int32_t));
+    touched->gradient = (float *)sessrec__place(layout, (uint64_t)most * width, sizeof(float));
+}
+
+// What a step plans: columns, inputs, and what they stand for.
+static void sessrec__place_plan(sessrec_trainer *tr, sessrec__layout *layout) {
+    const sessrec_config *c = &tr->config;
+    const uint64_t B = (uint64_t)c->batch_size, C = B + (uint64_t)c->negatives, V = (uint64_t)tr->model->info.items, i = sizeof(int32_t),
+                   f = sizeof(float);
+    tr->item = (int32_t *)sessrec__place(layout, C, i);
+    tr->place = (int32_t *)sessrec__place(layout, C, i);
+    tr->sorting = (int32_t *)sessrec__place(layout, 2 * C + SESSREC__DIGITS, i);
+    tr->inputs.row = (int32_t *)sessrec__place(layout, B, i);
+    tr->inputs.begin = (int32_t *)sessrec__place(layout, B + 1, i);
+    tr->inputs.place = (int32_t *)sessrec__place(layout, B, i);
+    tr->is_input = (unsigned char *)sessrec__place(layout, C, 1);
+    tr->stands_for.weight = tr->stands_for.times = (float *)sessrec__place(layout, C, f);
+    if (c->loss.kind != SESSREC_LOSS_XE || !(c->loss.logq > 0)) return;
+    tr->stands_for.weight = (float *)sessrec__place(layout, C, f);
+    tr->stands_for.log_weight = (float *)sessrec__place(layout, C, f);
+    tr->stands_for.log_own = (float *)sessrec__place(layout, B, f);
+    tr->log_support = (float *)sessrec__place(layout, V, f);
+    tr->target_weight = (float *)sessrec__place(layout, V, f);
+    tr->sample_weight = (float *)sessrec__place(layout, V, f);
 }
 
 static void sessrec__place_layer(sessrec_trainer *tr, sessrec__layout *layout, int32_t l) {
@@ -5816,6 +5873,11 @@ static void sessrec__list_pieces(sessrec_trainer *tr) {
     }
 }
 
+// The next multiple of the widest register.
+SESSREC__INLINE int32_t sessrec__aligned(int32_t n) {
+    return (n + 15) & ~15;
+}
+
 static void sessrec__trainer_place(sessrec_trainer *tr, sessrec__layout *layout) {
     const sessrec_config *c = &tr->config;
     const sessrec_model *model = tr->model;
@@ -5825,17 +5887,17 @@ static void sessrec__trainer_place(sessrec_trainer *tr, sessrec__layout *layout)
     (void)sessrec__place(layout, 1, sizeof *tr);
     for (int32_t t = 0; t < model->tensors; ++t) sessrec__place_state(tr, layout, t);
     tr->piece = (sessrec__piece *)sessrec__place(layout, (uint64_t)tr->pieces, sizeof *tr->piece);
+    sessrec__place_plan(tr, layout);
     sessrec__place_touched(&tr->output, layout, C + (tied ? c->batch_size : 0), (uint64_t)L);
-    tr->output.bias = (float *)sessrec__place(layout, (uint64_t)C, f);
+    tr->bias_gradient = (float *)sessrec__place(layout, (uint64_t)C, f);
     if (!tied) sessrec__place_touched(&tr->input, layout, c->batch_size, (uint64_t)(onehot ? 3 * c->hidden[0] : D));
-    tr->item = (int32_t *)sessrec__place(layout, (uint64_t)C, sizeof(int32_t));
-    if (c->loss.kind == SESSREC_LOSS_XE && c->loss.logq > 0) {
-        tr->log_support = (float *)sessrec__place(layout, (uint64_t)model->info.items, f);
-        tr->log_proposal = (float *)sessrec__place(layout, (uint64_t)C, f);
-    }
     tr->Y = tr->output.gradient;
-    tr->S = tr->dS = (float *)sessrec__place(layout, B * (uint64_t)C, f);
-    if (c->loss.kind == SESSREC_LOSS_CUSTOM) tr->dS = (float *)sessrec__place(layout, B * (uint64_t)C, f);
+    tr->S = (float *)sessrec__place(layout, B * (uint64_t)sessrec__aligned(C), f);
+    if (c->loss.kind == SESSREC_LOSS_CUSTOM) {
+        tr->wide = (float *)sessrec__place(layout, B * (uint64_t)C, f);
+        tr->d_wide = (float *)sessrec__place(layout, B * (uint64_t)C, f);
+    }
+    tr->d_part = (float *)sessrec__place(layout, SESSREC__PARTS * B * (uint64_t)L, f);
     tr->row_loss = (float *)sessrec__place(layout, B, f);
     tr->x = (float *)sessrec__place(layout, B * (uint64_t)D, f);
     tr->d_x = (float *)sessrec__place(layout, B * (uint64_t)D, f);
@@ -5845,7 +5907,7 @@ static void sessrec__trainer_place(sessrec_trainer *tr, sessrec__layout *layout)
     tr->scratch = (float *)sessrec__place(layout, tr->scratch_part * (uint64_t)tr->row_tasks, f);
 }
 
-// Scratch of a row task: one row of the loss, or a backward step for its rows.
+// Scratch of a row task: what the columns stand for and one row of the loss, or a backward step for its rows.
 static uint64_t sessrec__scratch_part(const sessrec_config *c, int32_t D, int32_t tasks) {
     uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tasks + 9, widest = (uint64_t)(D > c->user_hidden ? D : c->user_hidden),
              loss = 8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives);
@@ -5865,9 +5927,15 @@ SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *tr) {
     sessrec__free(&memory, tr);
 }
 
+// A target comes in proportion to its support, a sample to a power of it.
 static void sessrec__fill_log_support(sessrec_trainer *tr) {
-    for (int32_t i = 0; i < tr->model->info.items && tr->log_support; ++i)
-        tr->log_support[i] = tr->model->support[i] ? (float)log((double)tr->model->support[i]) : 0;
+    const double logq = (double)tr->config.loss.logq, alpha = (double)tr->config.alpha;
+    for (int32_t i = 0; i < tr->model->info.items && tr->log_support; ++i) {
+        const double log_support = tr->model->support[i] ? log((double)tr->model->support[i]) : 0;
+        tr->log_support[i] = (float)log_support;
+        tr->target_weight[i] = (float)exp(-logq * log_support);
+        tr->sample_weight[i] = (float)exp(-logq * alpha * log_support);
+    }
 }
 
 static uint64_t sessrec__log_hash(const sessrec_dataset *log) {
@@ -6062,19 +6130,21 @@ SESSREC__INLINE const float *sessrec__output(const sessrec_trainer *tr) {
     return tr->layer[tr->config.layers - 1].state[!tr->now];
 }
 
-SESSREC__INLINE int32_t sessrec__block_size(const sessrec_trainer *tr, int32_t first) {
-    return tr->columns - first < SESSREC__BLOCK ? tr->columns - first : SESSREC__BLOCK;
-}
-
-// Region tasks first take the rows in chunks, then the columns in blocks.
+// Region tasks by rows and by items.
 SESSREC__INLINE int32_t sessrec__row_tasks(const sessrec_trainer *tr) {
     return (tr->rows + tr->row_chunk - 1) / tr->row_chunk;
 }
-SESSREC__INLINE int32_t sessrec__column_tasks(int32_t count) {
-    return (count + SESSREC__BLOCK - 1) / SESSREC__BLOCK;
-}
 SESSREC__INLINE int32_t sessrec__chunk_size(const sessrec_trainer *tr, int32_t first) {
     return tr->rows - first < tr->row_chunk ? tr->rows - first : tr->row_chunk;
+}
+SESSREC__INLINE int32_t sessrec__part_tasks(const sessrec_trainer *tr) {
+    return (tr->columns + tr->part - 1) / tr->part;
+}
+SESSREC__INLINE int32_t sessrec__part_end(const sessrec_trainer *tr, int32_t index) {
+    return tr->columns - index * tr->part < tr->part ? tr->columns : (index + 1) * tr->part;
+}
+SESSREC__INLINE int32_t sessrec__block_size(int32_t first, int32_t end) {
+    return end - first < SESSREC__BLOCK ? end - first : SESSREC__BLOCK;
 }
 
 static void sessrec__task_forward(void *context, int32_t index) {
@@ -6082,18 +6152,63 @@ static void sessrec__task_forward(void *context, int32_t index) {
     sessrec__forward_rows(tr, index * tr->row_chunk, sessrec__chunk_size(tr, index * tr->row_chunk));
 }
 
-// The rows of Wy that come some columns later are asked for early: they lie anywhere in a large table.
-static void sessrec__task_score(void *context, int32_t index) {
-    sessrec_trainer *tr = (sessrec_trainer *)context;
-    const int32_t L = sessrec__last_width(tr->model), first = index * SESSREC__BLOCK, count = sessrec__block_size(tr, first);
+// The rows of Wy that come some places later are asked for early: they lie anywhere in a large table.
+static void sessrec__score_block(sessrec_trainer *tr, int32_t first, int32_t count) {
+    const int32_t L = sessrec__last_width(tr->model), *id = tr->output.id;
     float bias[SESSREC__BLOCK];
     for (int32_t c = first; c < first + count; ++c) {
-        if (c + SESSREC__AHEAD < tr->columns) sessrec__prefetch_row(tr->model->Wy, L, tr->item[c + SESSREC__AHEAD]);
-        memcpy(tr->Y + (ptrdiff_t)c * L, tr->model->Wy + (ptrdiff_t)tr->item[c] * L, (size_t)L * sizeof(float));
-        bias[c - first] = tr->model->By[tr->item[c]];
+        if (c + SESSREC__AHEAD < tr->columns) sessrec__prefetch_row(tr->model->Wy, L, id[c + SESSREC__AHEAD]);
+        memcpy(tr->Y + (ptrdiff_t)c * L, tr->model->Wy + (ptrdiff_t)id[c] * L, (size_t)L * sizeof(float));
+        bias[c - first] = tr->model->By[id[c]];
     }
-    for (int32_t i = 0; i < tr->rows; ++i) memcpy(tr->S + (ptrdiff_t)i * tr->columns + first, bias, (size_t)count * sizeof *bias);
-    sessrec__matmul_bt(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, tr->Y + (ptrdiff_t)first * L, L, tr->S + first, tr->columns);
+    for (int32_t i = 0; i < tr->rows; ++i) memcpy(tr->S + (ptrdiff_t)i * tr->stride + first, bias, (size_t)count * sizeof *bias);
+    sessrec__matmul_bt(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, tr->Y + (ptrdiff_t)first * L, L, tr->S + first, tr->stride);
+}
+
+static void sessrec__task_score(void *context, int32_t index) {
+    sessrec_trainer *tr = (sessrec_trainer *)context;
+    const int32_t end = sessrec__part_end(tr, index);
+    for (int32_t first = index * tr->part; first < end; first += SESSREC__BLOCK)
+        sessrec__score_block(tr, first, sessrec__block_size(first, end));
+}
+
+// ---- loss ----
+
+// A loss of the caller's own sees every column, with the repeats.
+static void sessrec__custom_rows(sessrec_trainer *tr, int32_t first, int32_t rows) {
+    const sessrec_loss_config *c = &tr->config.loss;
+    const int32_t all = tr->all;
+    float *wide = tr->wide + (ptrdiff_t)first * all, *d_wide = tr->d_wide + (ptrdiff_t)first * all;
+    for (int32_t i = 0; i < rows; ++i)
+        for (int32_t j = 0; j < all; ++j) wide[(ptrdiff_t)i * all + j] = tr->S[(ptrdiff_t)(first + i) * tr->stride + tr->place[j]];
+    c->custom(c->custom_user, first, rows, all, tr->item, wide, tr->row_loss + first, d_wide);
+    for (int32_t i = 0; i < rows; ++i) {
+        float *d = tr->S + (ptrdiff_t)(first + i) * tr->stride;
+        memset(d, 0, (size_t)tr->columns * sizeof *d);
+        for (int32_t j = 0; j < all; ++j) d[tr->place[j]] += d_wide[(ptrdiff_t)i * all + j];
+    }
+}
+
+static void sessrec__task_loss(void *context, int32_t index) {
+    sessrec_trainer *tr = (sessrec_trainer *)context;
+    const sessrec_config *c = &tr->config;
+    const int32_t first = index * tr->row_chunk, rows = sessrec__chunk_size(tr, first), C = tr->columns;
+    const size_t size = (size_t)C * sizeof(float);
+    float *scratch = tr->scratch + (uint64_t)index * tr->scratch_part;
+    sessrec__columns mine = tr->stands_for;  // a row changes it while it is under work
+    mine.count = C;
+    mine.weight = mine.times = (float *)memcpy(scratch, tr->stands_for.times, size);
+    if (mine.log_weight) {
+        mine.weight = (float *)memcpy(scratch + C, tr->stands_for.weight, size);
+        mine.log_weight = (float *)memcpy(scratch + 2 * (ptrdiff_t)C, tr->stands_for.log_weight, size);
+    }
+    if (c->loss.kind == SESSREC_LOSS_CUSTOM) sessrec__custom_rows(tr, first, rows);
+    for (int32_t i = first; i < first + rows; ++i) {
+        float *s = tr->S + (ptrdiff_t)i * tr->stride;
+        if (c->loss.kind != SESSREC_LOSS_CUSTOM)
+            tr->row_loss[i] = sessrec__loss_row(tr->kernels, &c->loss, &mine, tr->all, i, tr->place[i], s, s, scratch + 3 * (ptrdiff_t)C);
+        tr->kernels->scale(C, 1 / (float)c->batch_size, s, s);
+    }
 }
 
 // ---- backward ----
@@ -6166,13 +6281,12 @@ static void sessrec__gradient_user_piece(sessrec_trainer *tr, const sessrec__pie
 static void sessrec__task_backward(void *context, int32_t index) {
     sessrec_trainer *tr = (sessrec_trainer *)context;
     const sessrec_config *c = &tr->config;
-    const int32_t first = index * tr->row_chunk, rows = sessrec__chunk_size(tr, first), C = tr->columns, L = sessrec__last_width(tr->model),
+    const int32_t first = index * tr->row_chunk, rows = sessrec__chunk_size(tr, first), L = sessrec__last_width(tr->model),
                   D = tr->model->info.embedding_width;
-    float *dS = tr->dS + (ptrdiff_t)first * C, *scratch = tr->scratch + (uint64_t)index * tr->scratch_part;
-    sessrec__loss_rows(tr->kernels, &c->loss, first, rows, C, tr->item, tr->output.next, tr->log_proposal, tr->S + (ptrdiff_t)first * C,
-                       tr->row_loss + first, dS, scratch);
-    for (int32_t i = 0; i < rows; ++i) tr->kernels->scale(C, 1 / (float)c->batch_size, dS + (ptrdiff_t)i * C, dS + (ptrdiff_t)i * C);
-    sessrec__matmul(tr->kernels, rows, L, C, dS, C, 1, tr->Y, L, tr->layer[c->layers - 1].d_out + (ptrdiff_t)first * L, L, 0);
+    float *d_out = tr->layer[c->layers - 1].d_out + (ptrdiff_t)first * L, *scratch = tr->scratch + (uint64_t)index * tr->scratch_part;
+    memset(d_out, 0, (size_t)rows * (size_t)L * sizeof *d_out);
+    for (int32_t p = 0; p < sessrec__part_tasks(tr); ++p)
+        tr->kernels->axpy(rows * L, 1, tr->d_part + ((ptrdiff_t)p * tr->rows + first) * L, d_out);
     for (int32_t l = c->layers - 1; l >= 0; --l) {
         const int32_t H = c->hidden[l];
         const ptrdiff_t at = (ptrdiff_t)first * H;
@@ -6187,14 +6301,6 @@ static void sessrec__task_backward(void *context, int32_t index) {
     if (c->user_hidden) sessrec__backward_users(tr, first, rows, scratch);
     if (tr->input_mask && c->embedding != SESSREC_EMBEDDING_NONE)
         sessrec__multiply(rows * D, tr->input_mask + (ptrdiff_t)first * D, tr->d_x + (ptrdiff_t)first * D);
-}
-
-static void sessrec__gradient_columns(sessrec_trainer *tr, int32_t first) {
-    const int32_t L = sessrec__last_width(tr->model), count = sessrec__block_size(tr, first);
-    const float one = 1;
-    sessrec__matmul(tr->kernels, count, L, tr->rows, tr->dS + first, 1, tr->columns, sessrec__output(tr), L,
-                    tr->output.gradient + (ptrdiff_t)first * L, L, 0);
-    sessrec__matmul(tr->kernels, 1, count, tr->rows, &one, 0, 0, tr->dS + first, tr->columns, tr->output.bias + first, 0, 0);  // sums of columns
 }
 
 static void sessrec__gradient_piece(sessrec_trainer *tr, const sessrec__piece *piece) {
@@ -6219,49 +6325,82 @@ static void sessrec__gradient_piece(sessrec_trainer *tr, const sessrec__piece *p
     }
 }
 
-// The inputs' gradients, as rows of their table: behind the columns with TIED, else in a table of their own.
-static void sessrec__gradient_inputs(sessrec_trainer *tr) {
-    const int32_t D = tr->model->info.embedding_width, H = tr->config.hidden[0];
-    if (tr->config.embedding == SESSREC_EMBEDDING_TIED) {
-        memcpy(tr->output.gradient + (ptrdiff_t)tr->columns * D, tr->d_x, (size_t)tr->rows * (size_t)D * sizeof(float));
-    } else if (tr->config.embedding == SESSREC_EMBEDDING_SEPARATE) {
-        memcpy(tr->input.gradient, tr->d_x, (size_t)tr->rows * (size_t)D * sizeof(float));
-    } else {
-        for (int32_t i = 0; i < tr->rows; ++i)
-            tr->kernels->scale(3 * H, tr->input_mask ? tr->input_mask[i] : 1, tr->layer[0].d_gates + (ptrdiff_t)i * 4 * H,
-                               tr->input.gradient + (ptrdiff_t)i * 3 * H);
-    }
-}
-
 // Which tensor has its gradient in tr->input; -1 with TIED.
 static int32_t sessrec__input_table(const sessrec_trainer *tr) {
     return tr->config.embedding == SESSREC_EMBEDDING_TIED ? -1 : 2;  // E or L0.W: the next after Wy and By
 }
 
 // ---- update ----
-// In sessrec_trainer_step a dense matrix, or a row that the step uses once, is updated in the task that finds its gradient, while both are in
-// the cache; rows used more often when all their gradients are there.
+// In sessrec_trainer_step a dense matrix, or a row of a table, is updated in the task that finds its gradient, while both are in the cache.
 
-static int sessrec__updated_early(const sessrec_trainer *tr, const sessrec__touched *touched, int32_t i) {
-    return tr->eager && touched == &tr->output && i < tr->columns && touched->next[i] < 0;
+static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t i) {
+    const int32_t t = touched == &tr->output ? 0 : sessrec__input_table(tr), width = tr->model->shape[t].columns;
+    sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, touched->id[i], tr->model->tensor[t],
+                        touched->gradient + (ptrdiff_t)i * width);
 }
 
-// Rows first .. last-1 of what a table was touched in; early says which of them.
-static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t first, int32_t last, int early) {
-    const int32_t t = touched == &tr->output ? 0 : sessrec__input_table(tr), width = tr->model->shape[t].columns;
-    const sessrec_optimizer_state *state = &tr->state[t];
-    for (int32_t i = first; i < last; ++i) {
-        const int32_t next = i + SESSREC__AHEAD < last ? touched->id[i + SESSREC__AHEAD] : -1;
-        if (next >= 0) {
-            sessrec__prefetch_row(tr->model->tensor[t], width, next);
-            if (state->first) sessrec__prefetch_row(state->first, width, next);
-            if (state->velocity) sessrec__prefetch_row(state->velocity, width, next);
+// The biases of count <= SESSREC__BLOCK items. They lie apart: brought together, they are updated like a row.
+static void sessrec__update_biases(sessrec_trainer *tr, int32_t first, int32_t count) {
+    const int32_t *id = tr->output.id + first;
+    const sessrec_optimizer_state *state = &tr->state[1];
+    float *table[4] = {tr->model->tensor[1], state->first, state->second, state->velocity}, row[4][SESSREC__BLOCK];
+    if (tr->config.optimizer.kind == SESSREC_ADAM) {  // each has a time of its own
+        for (int32_t c = 0; c < count; ++c)
+            sessrec__update_row(tr->kernels, &tr->config.optimizer, state, 1, id[c], table[0], tr->bias_gradient + first + c);
+        return;
+    }
+    for (int k = 0; k < 4; ++k)
+        for (int32_t c = 0; c < count && table[k]; ++c) row[k][c] = table[k][id[c]];
+    const sessrec__update u = {&tr->config.optimizer, row[0], tr->bias_gradient + first, row[1], row[2], row[3], 1, 1};
+    tr->kernels->update(&u, count);
+    for (int k = 0; k < 4; ++k)
+        for (int32_t c = 0; c < count && table[k]; ++c) table[k][id[c]] = row[k][c];
+}
+
+// Items first .. first+count-1: their part of dh, and their gradient; with tr->eager the update of those that are no inputs.
+static void sessrec__item_block(sessrec_trainer *tr, int32_t first, int32_t count, float *d_part, int accumulate) {
+    const int32_t L = sessrec__last_width(tr->model), rows = tr->rows, *id = tr->output.id;
+    const sessrec_optimizer_state *state = &tr->state[0];
+    const float one = 1, *dS = tr->S + first;
+    float *Y = tr->Y + (ptrdiff_t)first * L;
+    sessrec__matmul(tr->kernels, rows, L, count, dS, tr->stride, 1, Y, L, d_part, L, accumulate);
+    sessrec__matmul(tr->kernels, count, L, rows, dS, 1, tr->stride, sessrec__output(tr), L, Y, L, 0);
+    sessrec__matmul(tr->kernels, 1, count, rows, &one, 0, 0, dS, tr->stride, tr->bias_gradient + first, 0, 0);  // sums of columns
+    for (int32_t c = first; c < first + count && tr->eager; ++c) {
+        if (c + SESSREC__AHEAD < tr->columns) {
+            sessrec__prefetch_row(tr->model->Wy, L, id[c + SESSREC__AHEAD]);
+            if (state->first) sessrec__prefetch_row(state->first, L, id[c + SESSREC__AHEAD]);
+            if (state->velocity) sessrec__prefetch_row(state->velocity, L, id[c + SESSREC__AHEAD]);
         }
-        if (touched->id[i] < 0 || sessrec__updated_early(tr, touched, i) != early) continue;
-        sessrec__update_row(tr->kernels, &tr->config.optimizer, state, width, touched->id[i], tr->model->tensor[t],
-                            touched->gradient + (ptrdiff_t)i * width);
-        if (touched->bias && i < tr->columns)
-            sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[1], 1, touched->id[i], tr->model->tensor[1], touched->bias + i);
+        if (!tr->is_input[c]) sessrec__update_touched(tr, &tr->output, c);
+    }
+    if (tr->eager) sessrec__update_biases(tr, first, count);
+}
+
+static void sessrec__task_items(void *context, int32_t index) {
+    sessrec_trainer *tr = (sessrec_trainer *)context;
+    const int32_t begin = index * tr->part, end = sessrec__part_end(tr, index);
+    float *d_part = tr->d_part + (ptrdiff_t)index * tr->rows * sessrec__last_width(tr->model);
+    for (int32_t first = begin; first < end; first += SESSREC__BLOCK)
+        sessrec__item_block(tr, first, sessrec__block_size(first, end), d_part, first > begin);
+}
+
+// Adds the gradients of the inputs first .. last-1 to the rows of their table.
+static void sessrec__finish_inputs(sessrec_trainer *tr, int32_t first, int32_t last) {
+    const sessrec__inputs *inputs = &tr->inputs;
+    const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
+    const sessrec__touched *touched = tr->config.embedding == SESSREC_EMBEDDING_TIED ? &tr->output : &tr->input;
+    const int32_t H = tr->config.hidden[0], width = onehot ? 3 * H : tr->model->info.embedding_width,
+                  columns = touched == &tr->output ? tr->columns : 0;
+    for (int32_t i = first; i < last; ++i) {
+        float *sum = touched->gradient + (ptrdiff_t)inputs->place[i] * width;
+        if (inputs->place[i] >= columns) memset(sum, 0, (size_t)width * sizeof *sum);
+        for (int32_t at = inputs->begin[i]; at < inputs->begin[i + 1]; ++at) {
+            const ptrdiff_t row = inputs->row[at];
+            if (onehot) tr->kernels->axpy(width, tr->input_mask ? tr->input_mask[row] : 1, tr->layer[0].d_gates + row * 4 * H, sum);
+            else tr->kernels->axpy(width, 1, tr->d_x + row * width, sum);
+        }
+        if (tr->eager) sessrec__update_touched(tr, touched, inputs->place[i]);
     }
 }
 
@@ -6282,64 +6421,30 @@ static void sessrec__finish_piece(sessrec_trainer *tr, int32_t index) {
     if (role == 'b' && index + 1 < tr->pieces && tr->model->shape[piece[1].tensor].name[3] == 'c') sessrec__update_piece(tr, piece + 1);
 }
 
-// The tasks for the pieces, as many as make each block fall to the thread that scored it: it may have it in its cache.
-static int32_t sessrec__piece_tasks(const sessrec_trainer *tr) {
-    return (tr->pieces + tr->row_tasks - 1) / tr->row_tasks * tr->row_tasks;
-}
-
-static void sessrec__task_gradient(void *context, int32_t index) {
+// A task takes a piece, or some of the inputs.
+static void sessrec__task_weights(void *context, int32_t index) {
     sessrec_trainer *tr = (sessrec_trainer *)context;
-    const int32_t first = (index - sessrec__piece_tasks(tr)) * SESSREC__BLOCK;
-    if (first < 0) {
-        if (index < tr->pieces) sessrec__finish_piece(tr, index);
-        return;
-    }
-    sessrec__gradient_columns(tr, first);
-    if (tr->eager) sessrec__update_touched(tr, &tr->output, first, first + sessrec__block_size(tr, first), 1);
+    const int32_t first = (index - tr->pieces) * SESSREC__INPUTS;
+    if (first < 0) sessrec__finish_piece(tr, index);
+    else sessrec__finish_inputs(tr, first, tr->inputs.count - first < SESSREC__INPUTS ? tr->inputs.count : first + SESSREC__INPUTS);
 }
 
-// The gradients of rows first .. last-1 that are repeated, summed into the first of each.
-static void sessrec__merge_touched(const sessrec_trainer *tr, const sessrec__touched *touched, int32_t first, int32_t last, int32_t width) {
-    for (int32_t i = first; i < last; ++i) {
-        if (touched->id[i] < 0) continue;
-        for (int32_t j = touched->next[i]; j >= 0; j = touched->next[j]) {
-            tr->kernels->axpy(width, 1, touched->gradient + (ptrdiff_t)j * width, touched->gradient + (ptrdiff_t)i * width);
-            if (touched->bias && j < tr->columns) touched->bias[i] += touched->bias[j];
-        }
-    }
+// The update by itself: a piece, or a block of the rows that were used of the output table, then of the input table.
+static int32_t sessrec__touched_tasks(const sessrec__touched *touched) {
+    return (touched->count + SESSREC__BLOCK - 1) / SESSREC__BLOCK;
 }
-
-// Blocks of the output table's touched rows, then of the input table's.
-static int32_t sessrec__touched_tasks(const sessrec_trainer *tr) {
-    return sessrec__column_tasks(tr->output.count) + sessrec__column_tasks(tr->input.count);
-}
-static const sessrec__touched *sessrec__touched_block(const sessrec_trainer *tr, int32_t index, int32_t *first, int32_t *last) {
-    const int32_t output_tasks = sessrec__column_tasks(tr->output.count);
-    const sessrec__touched *touched = index < output_tasks ? &tr->output : &tr->input;
-    *first = (index < output_tasks ? index : index - output_tasks) * SESSREC__BLOCK;
-    *last = touched->count - *first < SESSREC__BLOCK ? touched->count : *first + SESSREC__BLOCK;
-    return touched;
-}
-
-static void sessrec__task_merge(void *context, int32_t index) {
-    sessrec_trainer *tr = (sessrec_trainer *)context;
-    int32_t first, last;
-    const sessrec__touched *touched = sessrec__touched_block(tr, index, &first, &last);
-    const int32_t t = touched == &tr->output ? 0 : sessrec__input_table(tr);
-    sessrec__merge_touched(tr, touched, first, last, tr->model->shape[t].columns);
-}
-
 static void sessrec__task_update(void *context, int32_t index) {
     sessrec_trainer *tr = (sessrec_trainer *)context;
-    const int32_t block = index - (tr->eager ? 0 : tr->pieces);
-    int32_t first, last;
-    if (block < 0) {
+    if (index < tr->pieces) {
         sessrec__update_piece(tr, &tr->piece[index]);
         return;
     }
-    if (tr->eager) sessrec__task_merge(tr, block);
-    const sessrec__touched *touched = sessrec__touched_block(tr, block, &first, &last);
-    sessrec__update_touched(tr, touched, first, last, 0);
+    index -= tr->pieces;
+    const int32_t output_tasks = sessrec__touched_tasks(&tr->output);
+    const sessrec__touched *touched = index < output_tasks ? &tr->output : &tr->input;
+    const int32_t first = (index < output_tasks ? index : index - output_tasks) * SESSREC__BLOCK;
+    for (int32_t i = first; i < first + sessrec__block_size(first, touched->count); ++i) sessrec__update_touched(tr, touched, i);
+    if (touched == &tr->output && first < tr->columns) sessrec__update_biases(tr, first, sessrec__block_size(first, tr->columns));
 }
 
 // ---- the step ----
@@ -6395,46 +6500,97 @@ static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sess
 static void sessrec__plan_sizes(sessrec_trainer *tr, const sessrec_batch *b) {
     const int tied = tr->config.embedding == SESSREC_EMBEDDING_TIED;
     tr->rows = b->rows;
-    tr->columns = b->rows + b->negative_count;
+    tr->all = tr->columns = b->rows + b->negative_count;
     tr->output.count = tr->columns + (tied ? b->rows : 0);
     tr->input.count = tied ? 0 : b->rows;
 }
 
-// Columns, their logQ and the rows of tables that the step touches.
-static void sessrec__plan_step(sessrec_trainer *tr, const sessrec_batch *b) {
-    const int tied = tr->config.embedding == SESSREC_EMBEDDING_TIED;
-    const size_t inputs = (size_t)b->rows * sizeof(int32_t);
-    tr->batch = b;
-    tr->row_chunk = ((b->rows + tr->row_tasks - 1) / tr->row_tasks + 7) & ~7;
-    memcpy(tr->item, b->target, inputs);
-    if (b->negative_count) memcpy(tr->item + b->rows, b->negative, (size_t)b->negative_count * sizeof(int32_t));
-    for (int32_t c = 0; c < tr->columns && tr->log_support; ++c)
-        tr->log_proposal[c] = (c < b->rows ? 1 : tr->config.alpha) * tr->log_support[tr->item[c]];
-    if (tr->config.user_hidden) sessrec__plan_users(tr);
-    memcpy(tr->output.id, tr->item, (size_t)tr->columns * sizeof(int32_t));
-    memcpy(tied ? tr->output.id + tr->columns : tr->input.id, b->input, inputs);
-    sessrec__chain_repeats(tr->output.count, tr->output.id, tr->output.next, tr->output.last, tr->output.table,
-                           sessrec__chain_slots(tr->output.count));
-    if (!tied)
-        sessrec__chain_repeats(tr->input.count, tr->input.id, tr->input.next, tr->input.last, tr->input.table,
-                               sessrec__chain_slots(tr->input.count));
+// weight and log_weight: first as if all columns were samples.
+static void sessrec__plan_logq(sessrec_trainer *tr, const sessrec_batch *b, int32_t C) {
+    const float logq = tr->config.loss.logq, alpha = tr->config.alpha;
+    const sessrec__columns *c = &tr->stands_for;
+    for (int32_t j = 0; j < C; ++j) {
+        const int32_t item = tr->output.id[j];
+        c->weight[j] = c->times[j] * tr->sample_weight[item];
+        c->log_weight[j] = -logq * alpha * c->times[j] * tr->log_support[item];
+    }
+    for (int32_t i = 0; i < b->rows; ++i) {
+        const int32_t item = b->target[i], j = tr->place[i];
+        c->log_own[i] = -logq * tr->log_support[item];
+        c->weight[j] += tr->target_weight[item] - tr->sample_weight[item];
+        c->log_weight[j] += logq * (alpha - 1) * tr->log_support[item];
+    }
 }
 
-// With tr->eager the rows that are used once are updated, too, and repeats are left for the update to merge.
+// The different items among the columns, ascending, and what each stands for.
+static void sessrec__plan_columns(sessrec_trainer *tr, const sessrec_batch *b) {
+    const int32_t all = tr->all;
+    int32_t C = 0, *id = tr->output.id, *end = tr->sorting;
+    memcpy(tr->item, b->target, (size_t)b->rows * sizeof(int32_t));
+    if (b->negative_count) memcpy(tr->item + b->rows, b->negative, (size_t)b->negative_count * sizeof(int32_t));
+    const int32_t *order = sessrec__sort_by_id(all, tr->item, tr->model->info.items, tr->sorting, tr->sorting + all, tr->sorting + 2 * (ptrdiff_t)all);
+    if (order == end) end += all;
+    for (int32_t k = 0, last = -1; k < all; ++k) {
+        const int32_t item = tr->item[order[k]];
+        C += item != last;
+        tr->place[order[k]] = C - 1;
+        id[C - 1] = last = item;
+        end[C - 1] = k + 1;
+    }
+    for (int32_t c = 0; c < C; ++c) tr->stands_for.times[c] = (float)(end[c] - (c ? end[c - 1] : 0));
+    if (tr->log_support) sessrec__plan_logq(tr, b, C);
+    tr->columns = tr->output.count = C;
+    tr->stride = sessrec__aligned(C);
+    tr->part = sessrec__aligned((C + SESSREC__PARTS - 1) / SESSREC__PARTS);
+    if (tr->part < SESSREC__BLOCK) tr->part = SESSREC__BLOCK;
+}
+
+// The different items among the inputs, and the rows of their table: those that columns have already, or new ones behind.
+static void sessrec__plan_inputs(sessrec_trainer *tr, const sessrec_batch *b) {
+    const int tied = tr->config.embedding == SESSREC_EMBEDDING_TIED;
+    sessrec__touched *touched = tied ? &tr->output : &tr->input;
+    sessrec__inputs *inputs = &tr->inputs;
+    const int32_t columns = tied ? tr->columns : 0,
+                  *order = sessrec__sort_by_id(b->rows, b->input, tr->model->info.items, tr->sorting, tr->sorting + b->rows,
+                                             tr->sorting + 2 * (ptrdiff_t)b->rows);
+    int32_t column = 0;
+    memset(tr->is_input, 0, (size_t)tr->columns);
+    touched->count = columns;
+    inputs->count = 0;
+    for (int32_t k = 0; k < b->rows; ++k) {
+        const int32_t item = b->input[order[k]];
+        inputs->row[k] = order[k];
+        if (k > 0 && b->input[order[k - 1]] == item) continue;
+        while (column < columns && touched->id[column] < item) column++;
+        const int known = column < columns && touched->id[column] == item;
+        const int32_t place = known ? column : touched->count++;
+        touched->id[place] = item;
+        if (known) tr->is_input[place] = 1;
+        inputs->place[inputs->count] = place;
+        inputs->begin[inputs->count++] = k;
+    }
+    inputs->begin[inputs->count] = b->rows;
+}
+
+// With tr->eager the rows and matrices are updated, too.
 static sessrec_result sessrec__cpu_grad(void *device, const sessrec_batch *batch, double *sum, sessrec_error *err) {
     sessrec_trainer *tr = (sessrec_trainer *)device;
     (void)err;
-    sessrec__plan_step(tr, batch);
-    const int32_t row_tasks = sessrec__row_tasks(tr), column_tasks = sessrec__column_tasks(tr->columns);
+    tr->batch = batch;
+    tr->row_chunk = ((batch->rows + tr->row_tasks - 1) / tr->row_tasks + 7) & ~7;
+    sessrec__plan_columns(tr, batch);
+    sessrec__plan_inputs(tr, batch);
+    if (tr->config.user_hidden) sessrec__plan_users(tr);
+    const int32_t row_tasks = sessrec__row_tasks(tr), part_tasks = sessrec__part_tasks(tr);
     sessrec__pool_run(&tr->pool, row_tasks, sessrec__task_forward, tr);
-    sessrec__pool_run(&tr->pool, column_tasks, sessrec__task_score, tr);
-    sessrec__pool_run(&tr->pool, row_tasks, sessrec__task_backward, tr);
+    sessrec__pool_run(&tr->pool, part_tasks, sessrec__task_score, tr);
+    sessrec__pool_run(&tr->pool, row_tasks, sessrec__task_loss, tr);
     *sum = 0;
     for (int32_t i = 0; i < tr->rows; ++i) *sum += (double)tr->row_loss[i];
     if (*sum - *sum == 0) {
-        sessrec__gradient_inputs(tr);
-        sessrec__pool_run(&tr->pool, sessrec__piece_tasks(tr) + column_tasks, sessrec__task_gradient, tr);
-        if (!tr->eager) sessrec__pool_run(&tr->pool, sessrec__touched_tasks(tr), sessrec__task_merge, tr);
+        sessrec__pool_run(&tr->pool, part_tasks, sessrec__task_items, tr);
+        sessrec__pool_run(&tr->pool, row_tasks, sessrec__task_backward, tr);
+        sessrec__pool_run(&tr->pool, tr->pieces + (tr->inputs.count + SESSREC__INPUTS - 1) / SESSREC__INPUTS, sessrec__task_weights, tr);
         tr->now = !tr->now;
     }
     tr->batch = NULL;
@@ -6470,12 +6626,11 @@ SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessr
     return sessrec__count_step(tr, batch, sum, err);
 }
 
-// The cap is on the norm of each tensor's gradient. Rows that were summed into others (id -1) do not count.
-static void sessrec__cap_rows(const sessrec_trainer *tr, int32_t rows, int32_t columns, const int32_t *id, float *gradient) {
+// The cap is on the norm of each tensor's gradient.
+static void sessrec__cap_rows(const sessrec_trainer *tr, int32_t rows, int32_t columns, float *gradient) {
     double squares = 0;
     for (int32_t i = 0; i < rows; ++i)
-        if (!id || id[i] >= 0)
-            squares += (double)tr->kernels->dot(columns, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
+        squares += (double)tr->kernels->dot(columns, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
     const float factor = sessrec__cap_factor(&tr->config.optimizer, squares);
     for (int32_t i = 0; i < rows && factor < 1; ++i)
         tr->kernels->scale(columns, factor, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
@@ -6483,18 +6638,19 @@ static void sessrec__cap_rows(const sessrec_trainer *tr, int32_t rows, int32_t c
 
 static void sessrec__cap_gradients(sessrec_trainer *tr) {
     const sessrec__shape *shape = tr->model->shape;
-    sessrec__cap_rows(tr, tr->output.count, shape[0].columns, tr->output.id, tr->output.gradient);
-    sessrec__cap_rows(tr, tr->columns, 1, tr->output.id, tr->output.bias);
-    if (tr->input.count) sessrec__cap_rows(tr, tr->input.count, shape[sessrec__input_table(tr)].columns, tr->input.id, tr->input.gradient);
+    sessrec__cap_rows(tr, tr->output.count, shape[0].columns, tr->output.gradient);
+    sessrec__cap_rows(tr, tr->columns, 1, tr->bias_gradient);
+    if (tr->input.count) sessrec__cap_rows(tr, tr->input.count, shape[sessrec__input_table(tr)].columns, tr->input.gradient);
     for (int32_t t = 0; t < tr->model->tensors; ++t)
-        if (!shape[t].table) sessrec__cap_rows(tr, shape[t].rows, shape[t].columns, NULL, tr->gradient[t]);
+        if (!shape[t].table) sessrec__cap_rows(tr, shape[t].rows, shape[t].columns, tr->gradient[t]);
 }
 
 static sessrec_result sessrec__cpu_apply(void *device, sessrec_error *err) {
     sessrec_trainer *tr = (sessrec_trainer *)device;
     (void)err;
+    if (tr->eager) return SESSREC_OK;
     if (tr->config.optimizer.gradient_cap > 0) sessrec__cap_gradients(tr);
-    sessrec__pool_run(&tr->pool, (tr->eager ? 0 : tr->pieces) + sessrec__touched_tasks(tr), sessrec__task_update, tr);
+    sessrec__pool_run(&tr->pool, tr->pieces + sessrec__touched_tasks(&tr->output) + sessrec__touched_tasks(&tr->input), sessrec__task_update, tr);
     return SESSREC_OK;
 }
 
@@ -6552,7 +6708,7 @@ static void sessrec__describe(sessrec_trainer *tr, sessrec_device_tensor *list, 
     for (int32_t l = 0; l < tr->config.layers; ++l) view->hidden[l] = tr->layer[l].state[0];
     view->user = tr->user.state[0];
     view->output_gradient = tr->output.gradient;
-    view->bias_gradient = tr->output.bias;
+    view->bias_gradient = tr->bias_gradient;
     view->output_id = tr->output.id;
     view->input_gradient = tr->input.gradient;
     view->input_id = tr->input.id;
@@ -6599,7 +6755,7 @@ static void sessrec__set_tensor(sessrec_tensor *out, float *data, int32_t rows, 
 static void sessrec__gradient_tensor(const sessrec_trainer *tr, int32_t t, sessrec_tensor *out) {
     const sessrec__shape *shape = &tr->model->shape[t];
     if (t == 0) sessrec__set_tensor(out, tr->output.gradient, tr->output.count, shape->columns, tr->output.id);
-    else if (t == 1) sessrec__set_tensor(out, tr->output.bias, tr->columns, 1, tr->output.id);
+    else if (t == 1) sessrec__set_tensor(out, tr->bias_gradient, tr->columns, 1, tr->output.id);
     else if (shape->table) sessrec__set_tensor(out, tr->input.gradient, tr->input.count, shape->columns, tr->input.id);
     else sessrec__set_tensor(out, tr->gradient[t], shape->rows, shape->columns, NULL);
 }

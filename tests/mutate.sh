@@ -92,23 +92,23 @@ mutate 'the recurrent bias has no gradient' golden \
 
 # ---- losses ----
 mutate 'cross-entropy forgets the target in its gradient' golden \
-    'row->gradient[row->target] -= 1;' 'row->gradient[row->target] -= 0;'
+    'g[t] += own * share - 1;' 'g[t] += own * share;'
 mutate 'the softmax of the max losses counts the target' golden \
-    'row->y[row->target] = -INFINITY;' 'row->y[row->target] = y_t;'
+    'k->weigh(row->C, row->n, w, w);' ''
 mutate 'TOP1 without its second term' golden \
     'row->a[j] = rank + size;' 'row->a[j] = rank;'
 mutate 'half the gradient of bpreg' golden \
     '- R + 2 * row->y[j]);' '- R + row->y[j]);'
 mutate 'the mean of BPR counts the target' golden \
-    'row->config->with_diagonal ? 1 : 1 / (float)(row->C - 1);' 'row->config->with_diagonal ? 1 : 1 / (float)row->C;'
+    'diagonal ? 1 : 1 / row->negatives;' 'diagonal ? 1 : 1 / (row->negatives + 1);'
 mutate 'smoothing adds instead of sharing' golden \
-    'loss = (1 - e) * loss + e * mean_other;' 'loss = loss + e * mean_other;'
+    'loss = (1 - smoothing) * loss + smoothing * mean;' 'loss = loss + smoothing * mean;'
 mutate 'the slope of SELU lacks its factor' golden \
     'y[j] + a * b;' 'y[j] + a;'
-mutate 'the logQ split follows the nominal batch size' 'test_flaws golden' \
-    '(c < b->rows ? 1 : tr->config.alpha)' '(c < tr->config.batch_size ? 1 : tr->config.alpha)'
+mutate 'logQ takes targets for samples' 'test_flaws golden' \
+    'tr->target_weight[item] - tr->sample_weight[item];' '0;'
 mutate 'logQ is added' golden \
-    'kernels->axpy(C, -config->logq, log_proposal' 'kernels->axpy(C, config->logq, log_proposal'
+    '(float)exp(-logq * alpha * log_support);' '(float)exp(logq * alpha * log_support);'
 mutate 'the gradient follows the live batch size' golden \
     'tr->kernels->scale(C, 1 / (float)c->batch_size,' 'tr->kernels->scale(C, 1 / (float)tr->rows,'
 
@@ -147,28 +147,28 @@ mutate 'items without support can come' test_sampler \
 # ---- the optimiser ----
 mutate 'epsilon outside the root' golden \
     'SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));' 'sessrec__vdiv(sessrec__vall(1), sessrec__vadd(sessrec__vsqrt(a), epsilon)));'
-mutate 'a row that is used once is updated twice' golden \
-    'sessrec__updated_early(tr, touched, i) != early) continue;' 'sessrec__updated_early(tr, touched, i) < early) continue;'
+mutate 'an item that is an input, too, is updated twice' golden \
+    'if (!tr->is_input[c]) sessrec__update_touched' 'sessrec__update_touched'
 mutate 'an own target among the samples counts' test_flaws \
-    'if (own < target || (skip &&' 'if (own < target && (skip &&'
+    'columns->times[target] = skip ? 0 : times - 1;' 'columns->times[target] = times - 1;'
 mutate 'the gradient of a state comes from another row' golden \
     'const ptrdiff_t from = row ? row[i] : i;' 'const ptrdiff_t from = i;'
 mutate 'momentum is dropped' golden \
-    'sessrec__vfma(sessrec__vall(o->momentum), sessrec__vget(u->velocity + i, left), sessrec__vmul(rate, d));' 'sessrec__vmul(rate, d);'
+    'sessrec__vfma(momentum, sessrec__vget(velocity + i, left), sessrec__vmul(rate, d));' 'sessrec__vmul(rate, d);'
 mutate 'Adam counts from 0' golden \
     '(double)++state->steps[row];' '(double)(state->steps[row]++ + 2);'
-mutate 'duplicates are not summed by the trainer' 'golden test_flaws' \
-    'tr->kernels->axpy(width, 1, touched->gradient' 'tr->kernels->axpy(width, 0, touched->gradient'
-mutate 'duplicates of biases are not summed' 'golden test_flaws' \
-    'touched->bias[i] += touched->bias[j];' 'touched->bias[i] += 0;'
+mutate 'an item that comes twice counts once' 'golden test_flaws' \
+    '(float)(end[c] - (c ? end[c - 1] : 0));' '1;'
+mutate 'the second use of an input replaces the first' 'golden test_flaws' \
+    'else tr->kernels->axpy(width, 1, tr->d_x' 'else tr->kernels->scale(width, 1, tr->d_x'
 mutate 'sessrec_sum_duplicates keeps the first only' 'golden test_flaws' \
-    'k->axpy(columns, 1, gradient + (ptrdiff_t)j * columns, sum);' 'k->axpy(columns, 0, gradient + (ptrdiff_t)j * columns, sum);'
+    'k->axpy(columns, 1, row, gradient' 'k->axpy(columns, 0, row, gradient'
 
 # ---- the trainer ----
 mutate 'the states before the step are kept' 'golden test_flaws' \
     'tr->now = !tr->now;' ''
 mutate 'inputs of a tied table are not updated' golden \
-    'tr->output.count = tr->columns + (tied ? b->rows : 0);' 'tr->output.count = tr->columns;'
+    'if (tr->eager) sessrec__update_touched(tr, touched, inputs->place[i]);' ''
 mutate 'dropout does not scale' test_trainer \
     'const float kept = 1 / (1 - p);' 'const float kept = 1;'
 mutate 'dropout keeps with probability p' 'test_flaws test_trainer' \
