@@ -3335,28 +3335,31 @@ static void sessrec__gru_backward_states(const sessrec__kernels *k, const sessre
 static void sessrec__gru_gradient_W(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first, int32_t last, int32_t rows,
                                     const float *x, const float *d_gates, float *W) {
     const ptrdiff_t G = 3 * (ptrdiff_t)gru->hidden;
-    sessrec__matmul(k, last - first, 3 * gru->hidden, rows, x + first, 1, gru->input, d_gates, 4 * (ptrdiff_t)gru->hidden, W + first * G, G,
-                    0);
+    sessrec__matmul(k, last - first, 3 * gru->hidden, rows, x + first, 1, gru->input, d_gates, 4 * (ptrdiff_t)gru->hidden, W, G, 0);
 }
 static void sessrec__gru_gradient_U(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first, int32_t last, int32_t rows,
                                     const float *h, const float *tape, const float *d_gates, float *U) {
     const int32_t H = gru->hidden, count = last - first;
     const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
-    sessrec__matmul(k, count, 2 * H, rows, h + first, 1, H, d_gates, T, U + first * G, G, 0);
-    if (gru->form == SESSREC_RESET_AFTER) sessrec__matmul(k, count, H, rows, h + first, 1, H, d_gates + G, T, U + first * G + 2 * H, G, 0);
-    else sessrec__matmul(k, count, H, rows, tape + G + first, 1, T, d_gates + 2 * H, T, U + first * G + 2 * H, G, 0);
+    sessrec__matmul(k, count, 2 * H, rows, h + first, 1, H, d_gates, T, U, G, 0);
+    if (gru->form == SESSREC_RESET_AFTER) sessrec__matmul(k, count, H, rows, h + first, 1, H, d_gates + G, T, U + 2 * H, G, 0);
+    else sessrec__matmul(k, count, H, rows, tape + G + first, 1, T, d_gates + 2 * H, T, U + 2 * H, G, 0);
 }
 
-// Biases: the sums of the gate gradients over the rows, in order.
-static void sessrec__gru_gradient_bias(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *d_gates, float *b,
-                                       float *c) {
+// Biases: the sums of the gate gradients over the rows, in order. Of the second bias, that of the candidate has d(h Un + cn).
+static void sessrec__gru_gradient_b(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *d_gates, float *b) {
     const int32_t H = gru->hidden;
     memset(b, 0, (size_t)H * 3 * sizeof *b);
     for (int32_t i = 0; i < rows; ++i) k->axpy(3 * H, 1, d_gates + (ptrdiff_t)i * 4 * H, b);
-    if (gru->form != SESSREC_RESET_AFTER) return;
-    memcpy(c, b, (size_t)H * 2 * sizeof *c);
-    memset(c + 2 * H, 0, (size_t)H * sizeof *c);
-    for (int32_t i = 0; i < rows; ++i) k->axpy(H, 1, d_gates + (ptrdiff_t)i * 4 * H + 3 * H, c + 2 * H);
+}
+static void sessrec__gru_gradient_c(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *d_gates, float *c) {
+    const int32_t H = gru->hidden;
+    memset(c, 0, (size_t)H * 3 * sizeof *c);
+    for (int32_t i = 0; i < rows; ++i) {
+        const float *d = d_gates + (ptrdiff_t)i * 4 * H;
+        k->axpy(2 * H, 1, d, c);
+        k->axpy(H, 1, d + 3 * (ptrdiff_t)H, c + 2 * H);
+    }
 }
 
 SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, const float *tape,
@@ -3367,7 +3370,8 @@ SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, cons
     if (d_h) sessrec__gru_backward_states(k, gru, rows, NULL, tape, d_h_new, d_gates, d_h, rest);
     sessrec__gru_gradient_W(k, gru, 0, gru->input, rows, x, d_gates, gradient->W);
     sessrec__gru_gradient_U(k, gru, 0, gru->hidden, rows, h, tape, d_gates, gradient->U);
-    sessrec__gru_gradient_bias(k, gru, rows, d_gates, gradient->b, gradient->c);
+    sessrec__gru_gradient_b(k, gru, rows, d_gates, gradient->b);
+    if (gru->form == SESSREC_RESET_AFTER) sessrec__gru_gradient_c(k, gru, rows, d_gates, gradient->c);
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -5595,8 +5599,8 @@ struct sessrec_trainer {
     int32_t now, rows;
     int32_t columns;            // C; all: with repeats
     int32_t all;
-    int32_t row_tasks, row_chunk;   // rows are shared among so many tasks at most, so many rows each
-    int32_t part;                   // items of a task
+    int32_t tasks;              // of a region at most
+    int32_t chunk, part;        // rows and items that are taken at a time
     int32_t eager;                  // update rows as soon as may be
     int32_t *item, *place;      // [all] the item of each column with repeats, and its place among the C
     sessrec__columns stands_for;
@@ -5605,7 +5609,6 @@ struct sessrec_trainer {
     int32_t *sorting;           // [2 * all + SESSREC__DIGITS]
     float *log_support;         // [V] and 1 / proposal of an item as target and as sample; NULL unless logQ needs them
     float *target_weight, *sample_weight;
-    float *Y;                   // [C,L] the items' rows of Wy; then, in the same place, their gradient (output.gradient)
     float *S;                   // [B,C], then dS; rows are `stride` apart
     int32_t stride;
     float *wide, *d_wide;       // [B,all] the same with repeats, for a loss of the caller's own
@@ -5613,7 +5616,7 @@ struct sessrec_trainer {
     float *row_loss;            // [B]
     float *x, *d_x;             // [B,D] input of the first layer after dropout, and its gradient
     float *input_mask;          // [B,D] ([B] with one-hot input); NULL without
-    float *scratch;             // one part for each row task
+    float *scratch;             // a part for each task of a region
     uint64_t scratch_part;
     sessrec__layer layer[SESSREC_MAX_LAYERS];
     sessrec__user user;
@@ -5891,7 +5894,6 @@ static void sessrec__trainer_place(sessrec_trainer *tr, sessrec__layout *layout)
     sessrec__place_touched(&tr->output, layout, C + (tied ? c->batch_size : 0), (uint64_t)L);
     tr->bias_gradient = (float *)sessrec__place(layout, (uint64_t)C, f);
     if (!tied) sessrec__place_touched(&tr->input, layout, c->batch_size, (uint64_t)(onehot ? 3 * c->hidden[0] : D));
-    tr->Y = tr->output.gradient;
     tr->S = (float *)sessrec__place(layout, B * (uint64_t)sessrec__aligned(C), f);
     if (c->loss.kind == SESSREC_LOSS_CUSTOM) {
         tr->wide = (float *)sessrec__place(layout, B * (uint64_t)C, f);
@@ -5904,17 +5906,24 @@ static void sessrec__trainer_place(sessrec_trainer *tr, sessrec__layout *layout)
     tr->input_mask = c->dropout_input > 0 ? (float *)sessrec__place(layout, B * (uint64_t)(onehot ? 1 : D), f) : NULL;
     for (int32_t l = 0; l < c->layers; ++l) sessrec__place_layer(tr, layout, l);
     sessrec__place_user(tr, layout);
-    tr->scratch = (float *)sessrec__place(layout, tr->scratch_part * (uint64_t)tr->row_tasks, f);
+    tr->scratch = (float *)sessrec__place(layout, tr->scratch_part * (uint64_t)tr->tasks, f);
 }
 
-// Scratch of a row task: what the columns stand for and one row of the loss, or a backward step for its rows.
-static uint64_t sessrec__scratch_part(const sessrec_config *c, int32_t D, int32_t tasks) {
-    uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tasks + 9, widest = (uint64_t)(D > c->user_hidden ? D : c->user_hidden),
-             loss = 8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives);
+// Scratch of a task: what the columns stand for and one row of the loss; a backward step for its rows; a block of items; a piece.
+static uint64_t sessrec__scratch_part(const sessrec_trainer *tr) {
+    const sessrec_config *c = &tr->config;
+    const uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tr->tasks + 9, D = (uint64_t)tr->model->info.embedding_width;
+    uint64_t most = 8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives), widest = D > (uint64_t)c->user_hidden ? D : (uint64_t)c->user_hidden;
     for (int32_t l = 0; l < c->layers; ++l)
         if ((uint64_t)c->hidden[l] > widest) widest = (uint64_t)c->hidden[l];
-    uint64_t backward = 7 * rows * widest;  // the most: gates gathered [4H] and turned [2H], and what comes out of them [H]
-    return ((loss > backward ? loss : backward) + 15) & ~(uint64_t)15;
+    if (most < 7 * rows * widest) most = 7 * rows * widest;  // backward: gates gathered [4H] and turned [2H], and what comes out of them [H]
+    if (most < SESSREC__BLOCK * widest) most = SESSREC__BLOCK * widest;
+    for (int32_t t = 0; t < tr->model->tensors; ++t) {
+        const sessrec__shape *shape = &tr->model->shape[t];
+        const uint64_t piece = (uint64_t)sessrec__piece_rows(shape) * (uint64_t)shape->columns;
+        if (!shape->table && most < piece) most = piece;
+    }
+    return (most + 15) & ~(uint64_t)15;
 }
 
 SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *tr) {
@@ -5964,10 +5973,10 @@ SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, 
     plan->config = *config;
     plan->kernels = sessrec__best_kernels();
     plan->position.best_age = -1;
-    plan->row_tasks = sessrec__pool_threads(config->threads);
+    plan->tasks = sessrec__pool_threads(config->threads);
     result = sessrec__model_create(config, log, &memory, &plan->model, err);
     if (!result) {
-        plan->scratch_part = sessrec__scratch_part(config, plan->model->info.embedding_width, plan->row_tasks);
+        plan->scratch_part = sessrec__scratch_part(plan);
         sessrec__list_pieces(plan);
         sessrec__trainer_place(plan, &layout);
         layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&memory, layout.size, 1);
@@ -6130,14 +6139,34 @@ SESSREC__INLINE const float *sessrec__output(const sessrec_trainer *tr) {
     return tr->layer[tr->config.layers - 1].state[!tr->now];
 }
 
-// Region tasks by rows and by items.
-SESSREC__INLINE int32_t sessrec__row_tasks(const sessrec_trainer *tr) {
-    return (tr->rows + tr->row_chunk - 1) / tr->row_chunk;
+// ---- regions ----
+
+// One chunk of rows, part of the items, or piece of the weights, with scratch of the task that has it.
+typedef void (*sessrec__work)(sessrec_trainer *tr, int32_t index, float *scratch);
+typedef struct sessrec__region {
+    sessrec_trainer *tr;
+    sessrec__work work;
+    int32_t count;
+} sessrec__region;
+
+// Task t takes t, t + tasks, ..., the same in every step.
+static void sessrec__task_of_region(void *context, int32_t task) {
+    const sessrec__region *region = (const sessrec__region *)context;
+    sessrec_trainer *tr = region->tr;
+    for (int32_t i = task; i < region->count; i += tr->tasks) region->work(tr, i, tr->scratch + (uint64_t)task * tr->scratch_part);
+}
+static void sessrec__run(sessrec_trainer *tr, int32_t count, sessrec__work work) {
+    sessrec__region region = {tr, work, count};
+    sessrec__pool_run(&tr->pool, count < tr->tasks ? count : tr->tasks, sessrec__task_of_region, &region);
+}
+
+SESSREC__INLINE int32_t sessrec__chunks(const sessrec_trainer *tr) {
+    return (tr->rows + tr->chunk - 1) / tr->chunk;
 }
 SESSREC__INLINE int32_t sessrec__chunk_size(const sessrec_trainer *tr, int32_t first) {
-    return tr->rows - first < tr->row_chunk ? tr->rows - first : tr->row_chunk;
+    return tr->rows - first < tr->chunk ? tr->rows - first : tr->chunk;
 }
-SESSREC__INLINE int32_t sessrec__part_tasks(const sessrec_trainer *tr) {
+SESSREC__INLINE int32_t sessrec__parts(const sessrec_trainer *tr) {
     return (tr->columns + tr->part - 1) / tr->part;
 }
 SESSREC__INLINE int32_t sessrec__part_end(const sessrec_trainer *tr, int32_t index) {
@@ -6147,29 +6176,30 @@ SESSREC__INLINE int32_t sessrec__block_size(int32_t first, int32_t end) {
     return end - first < SESSREC__BLOCK ? end - first : SESSREC__BLOCK;
 }
 
-static void sessrec__task_forward(void *context, int32_t index) {
-    sessrec_trainer *tr = (sessrec_trainer *)context;
-    sessrec__forward_rows(tr, index * tr->row_chunk, sessrec__chunk_size(tr, index * tr->row_chunk));
+static void sessrec__forward_chunk(sessrec_trainer *tr, int32_t index, float *scratch) {
+    (void)scratch;
+    sessrec__forward_rows(tr, index * tr->chunk, sessrec__chunk_size(tr, index * tr->chunk));
 }
 
-// The rows of Wy that come some places later are asked for early: they lie anywhere in a large table.
-static void sessrec__score_block(sessrec_trainer *tr, int32_t first, int32_t count) {
+// The items' rows of Wy, side by side. Those that come some places later are asked for early: they lie anywhere in a large table.
+static void sessrec__gather_items(const sessrec_trainer *tr, int32_t first, int32_t count, float *Y) {
     const int32_t L = sessrec__last_width(tr->model), *id = tr->output.id;
-    float bias[SESSREC__BLOCK];
     for (int32_t c = first; c < first + count; ++c) {
         if (c + SESSREC__AHEAD < tr->columns) sessrec__prefetch_row(tr->model->Wy, L, id[c + SESSREC__AHEAD]);
-        memcpy(tr->Y + (ptrdiff_t)c * L, tr->model->Wy + (ptrdiff_t)id[c] * L, (size_t)L * sizeof(float));
-        bias[c - first] = tr->model->By[id[c]];
+        memcpy(Y + (ptrdiff_t)(c - first) * L, tr->model->Wy + (ptrdiff_t)id[c] * L, (size_t)L * sizeof(float));
     }
-    for (int32_t i = 0; i < tr->rows; ++i) memcpy(tr->S + (ptrdiff_t)i * tr->stride + first, bias, (size_t)count * sizeof *bias);
-    sessrec__matmul_bt(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, tr->Y + (ptrdiff_t)first * L, L, tr->S + first, tr->stride);
 }
 
-static void sessrec__task_score(void *context, int32_t index) {
-    sessrec_trainer *tr = (sessrec_trainer *)context;
-    const int32_t end = sessrec__part_end(tr, index);
-    for (int32_t first = index * tr->part; first < end; first += SESSREC__BLOCK)
-        sessrec__score_block(tr, first, sessrec__block_size(first, end));
+static void sessrec__score_part(sessrec_trainer *tr, int32_t index, float *Y) {
+    const int32_t L = sessrec__last_width(tr->model), end = sessrec__part_end(tr, index);
+    for (int32_t first = index * tr->part, count; first < end; first += count) {
+        float bias[SESSREC__BLOCK];
+        count = sessrec__block_size(first, end);
+        sessrec__gather_items(tr, first, count, Y);
+        for (int32_t c = 0; c < count; ++c) bias[c] = tr->model->By[tr->output.id[first + c]];
+        for (int32_t i = 0; i < tr->rows; ++i) memcpy(tr->S + (ptrdiff_t)i * tr->stride + first, bias, (size_t)count * sizeof *bias);
+        sessrec__matmul_bt(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, Y, L, tr->S + first, tr->stride);
+    }
 }
 
 // ---- loss ----
@@ -6189,12 +6219,10 @@ static void sessrec__custom_rows(sessrec_trainer *tr, int32_t first, int32_t row
     }
 }
 
-static void sessrec__task_loss(void *context, int32_t index) {
-    sessrec_trainer *tr = (sessrec_trainer *)context;
+static void sessrec__loss_chunk(sessrec_trainer *tr, int32_t index, float *scratch) {
     const sessrec_config *c = &tr->config;
-    const int32_t first = index * tr->row_chunk, rows = sessrec__chunk_size(tr, first), C = tr->columns;
+    const int32_t first = index * tr->chunk, rows = sessrec__chunk_size(tr, first), C = tr->columns;
     const size_t size = (size_t)C * sizeof(float);
-    float *scratch = tr->scratch + (uint64_t)index * tr->scratch_part;
     sessrec__columns mine = tr->stands_for;  // a row changes it while it is under work
     mine.count = C;
     mine.weight = mine.times = (float *)memcpy(scratch, tr->stands_for.times, size);
@@ -6254,38 +6282,36 @@ static void sessrec__sum_rows(const sessrec__kernels *k, int32_t rows, int32_t c
 }
 
 // The gradients of the matrices that only models with users have: GRU_usr, the beginnings, and the context of layer 0.
-static void sessrec__gradient_user_piece(sessrec_trainer *tr, const sessrec__piece *piece) {
+static void sessrec__gradient_user_piece(const sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
     const sessrec__user *user = &tr->user;
     const sessrec_gru *gru = &tr->model->user;
     const int32_t l = piece->layer, H = tr->config.hidden[l], Hu = tr->config.user_hidden, first = piece->first,
                   count = piece->last - first;
     const char *name = tr->model->shape[piece->tensor].name;
-    float *gradient = tr->gradient[piece->tensor];
     if (name[0] == 'C') {
-        sessrec__matmul(tr->kernels, count, sessrec__context_width(tr->model), tr->rows, tr->user.state[!tr->now] + first, 1, Hu,
-                        tr->layer[0].d_gates, 4 * (ptrdiff_t)H, gradient + (ptrdiff_t)first * 3 * H, 3 * (ptrdiff_t)H, 0);
+        sessrec__matmul(tr->kernels, count, sessrec__context_width(tr->model), tr->rows, user->state[!tr->now] + first, 1, Hu,
+                        tr->layer[0].d_gates, 4 * (ptrdiff_t)H, gradient, 3 * (ptrdiff_t)H, 0);
     } else if (name[0] == 'I') {
         if (name[3] == 'W')
-            sessrec__matmul(tr->kernels, count, H, user->count, user->c_new + first, 1, Hu, tr->layer[l].d_begun, H,
-                            gradient + (ptrdiff_t)first * H, H, 0);
+            sessrec__matmul(tr->kernels, count, H, user->count, user->c_new + first, 1, Hu, tr->layer[l].d_begun, H, gradient, H, 0);
         else sessrec__sum_rows(tr->kernels, user->count, H, tr->layer[l].d_begun, gradient);
-    } else if (name[3] == 'W') {
-        sessrec__gru_gradient_W(tr->kernels, gru, first, piece->last, user->count, user->s, user->d_gates, gradient);
-    } else if (name[3] == 'U') {
-        sessrec__gru_gradient_U(tr->kernels, gru, first, piece->last, user->count, user->c, user->tape, user->d_gates, gradient);
-    } else if (name[3] == 'b') {
-        sessrec__gru_gradient_bias(tr->kernels, gru, user->count, user->d_gates, gradient, tr->gradient[piece->tensor + 1]);
+    } else {
+        switch (name[3]) {
+        case 'W': sessrec__gru_gradient_W(tr->kernels, gru, first, piece->last, user->count, user->s, user->d_gates, gradient); break;
+        case 'U': sessrec__gru_gradient_U(tr->kernels, gru, first, piece->last, user->count, user->c, user->tape, user->d_gates, gradient); break;
+        case 'b': sessrec__gru_gradient_b(tr->kernels, gru, user->count, user->d_gates, gradient); break;
+        default: sessrec__gru_gradient_c(tr->kernels, gru, user->count, user->d_gates, gradient); break;
+        }
     }
 }
 
-static void sessrec__task_backward(void *context, int32_t index) {
-    sessrec_trainer *tr = (sessrec_trainer *)context;
+static void sessrec__backward_chunk(sessrec_trainer *tr, int32_t index, float *scratch) {
     const sessrec_config *c = &tr->config;
-    const int32_t first = index * tr->row_chunk, rows = sessrec__chunk_size(tr, first), L = sessrec__last_width(tr->model),
+    const int32_t first = index * tr->chunk, rows = sessrec__chunk_size(tr, first), L = sessrec__last_width(tr->model),
                   D = tr->model->info.embedding_width;
-    float *d_out = tr->layer[c->layers - 1].d_out + (ptrdiff_t)first * L, *scratch = tr->scratch + (uint64_t)index * tr->scratch_part;
+    float *d_out = tr->layer[c->layers - 1].d_out + (ptrdiff_t)first * L;
     memset(d_out, 0, (size_t)rows * (size_t)L * sizeof *d_out);
-    for (int32_t p = 0; p < sessrec__part_tasks(tr); ++p)
+    for (int32_t p = 0; p < sessrec__parts(tr); ++p)
         tr->kernels->axpy(rows * L, 1, tr->d_part + ((ptrdiff_t)p * tr->rows + first) * L, d_out);
     for (int32_t l = c->layers - 1; l >= 0; --l) {
         const int32_t H = c->hidden[l];
@@ -6303,25 +6329,22 @@ static void sessrec__task_backward(void *context, int32_t index) {
         sessrec__multiply(rows * D, tr->input_mask + (ptrdiff_t)first * D, tr->d_x + (ptrdiff_t)first * D);
 }
 
-static void sessrec__gradient_piece(sessrec_trainer *tr, const sessrec__piece *piece) {
+static void sessrec__gradient_piece(const sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
     const int32_t l = piece->layer;
-    if (tr->model->shape[piece->tensor].name[0] != 'L') {
-        sessrec__gradient_user_piece(tr, piece);
-        return;
-    }
     const sessrec_gru *gru = &tr->model->gru[l];
     const sessrec__layer *layer = &tr->layer[l];
     const float *x = l ? tr->layer[l - 1].state[!tr->now] : tr->x;
-    float *gradient = tr->gradient[piece->tensor];
+    if (tr->model->shape[piece->tensor].name[0] != 'L') {
+        sessrec__gradient_user_piece(tr, piece, gradient);
+        return;
+    }
     switch (tr->model->shape[piece->tensor].name[3]) {
     case 'W': sessrec__gru_gradient_W(tr->kernels, gru, piece->first, piece->last, tr->rows, x, layer->d_gates, gradient); break;
     case 'U':
         sessrec__gru_gradient_U(tr->kernels, gru, piece->first, piece->last, tr->rows, layer->h, layer->tape, layer->d_gates, gradient);
         break;
-    case 'b':
-        sessrec__gru_gradient_bias(tr->kernels, gru, tr->rows, layer->d_gates, gradient, tr->gradient[piece->tensor + 1]);
-        break;  // and c, which follows b
-    default: break;
+    case 'b': sessrec__gru_gradient_b(tr->kernels, gru, tr->rows, layer->d_gates, gradient); break;
+    default: sessrec__gru_gradient_c(tr->kernels, gru, tr->rows, layer->d_gates, gradient); break;
     }
 }
 
@@ -6331,12 +6354,13 @@ static int32_t sessrec__input_table(const sessrec_trainer *tr) {
 }
 
 // ---- update ----
-// In sessrec_trainer_step a dense matrix, or a row of a table, is updated in the task that finds its gradient, while both are in the cache.
+// In sessrec_trainer_step a piece or a row is updated in the task that finds its gradient, which then need not leave the cache.
 
-static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t i) {
-    const int32_t t = touched == &tr->output ? 0 : sessrec__input_table(tr), width = tr->model->shape[t].columns;
-    sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, touched->id[i], tr->model->tensor[t],
-                        touched->gradient + (ptrdiff_t)i * width);
+// Row i of those that a table was touched in.
+static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t i, float *gradient) {
+    const int32_t t = touched == &tr->output ? 0 : sessrec__input_table(tr);
+    sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], tr->model->shape[t].columns, touched->id[i], tr->model->tensor[t],
+                        gradient);
 }
 
 // The biases of count <= SESSREC__BLOCK items. They lie apart: brought together, they are updated like a row.
@@ -6357,32 +6381,32 @@ static void sessrec__update_biases(sessrec_trainer *tr, int32_t first, int32_t c
         for (int32_t c = 0; c < count && table[k]; ++c) table[k][id[c]] = row[k][c];
 }
 
-// Items first .. first+count-1: their part of dh, and their gradient; with tr->eager the update of those that are no inputs.
-static void sessrec__item_block(sessrec_trainer *tr, int32_t first, int32_t count, float *d_part, int accumulate) {
+// The block of count items from `first` on: its share of dh, and its gradient; with tr->eager the update of those that are no inputs.
+static void sessrec__item_block(sessrec_trainer *tr, int32_t first, int32_t count, float *d_part, int accumulate, float *Y) {
     const int32_t L = sessrec__last_width(tr->model), rows = tr->rows, *id = tr->output.id;
     const sessrec_optimizer_state *state = &tr->state[0];
     const float one = 1, *dS = tr->S + first;
-    float *Y = tr->Y + (ptrdiff_t)first * L;
+    float *dY = tr->output.gradient + (ptrdiff_t)first * L;
+    sessrec__gather_items(tr, first, count, Y);
     sessrec__matmul(tr->kernels, rows, L, count, dS, tr->stride, 1, Y, L, d_part, L, accumulate);
-    sessrec__matmul(tr->kernels, count, L, rows, dS, 1, tr->stride, sessrec__output(tr), L, Y, L, 0);
+    sessrec__matmul(tr->kernels, count, L, rows, dS, 1, tr->stride, sessrec__output(tr), L, tr->eager ? Y : dY, L, 0);
     sessrec__matmul(tr->kernels, 1, count, rows, &one, 0, 0, dS, tr->stride, tr->bias_gradient + first, 0, 0);  // sums of columns
-    for (int32_t c = first; c < first + count && tr->eager; ++c) {
-        if (c + SESSREC__AHEAD < tr->columns) {
-            sessrec__prefetch_row(tr->model->Wy, L, id[c + SESSREC__AHEAD]);
-            if (state->first) sessrec__prefetch_row(state->first, L, id[c + SESSREC__AHEAD]);
-            if (state->velocity) sessrec__prefetch_row(state->velocity, L, id[c + SESSREC__AHEAD]);
-        }
-        if (!tr->is_input[c]) sessrec__update_touched(tr, &tr->output, c);
+    if (!tr->eager) return;
+    for (int32_t c = 0; c < count; ++c) {
+        const int32_t ahead = first + c + SESSREC__AHEAD;
+        if (ahead < tr->columns && state->first) sessrec__prefetch_row(state->first, L, id[ahead]);
+        if (ahead < tr->columns && state->velocity) sessrec__prefetch_row(state->velocity, L, id[ahead]);
+        if (tr->is_input[first + c]) memcpy(dY + (ptrdiff_t)c * L, Y + (ptrdiff_t)c * L, (size_t)L * sizeof *dY);
+        else sessrec__update_touched(tr, &tr->output, first + c, Y + (ptrdiff_t)c * L);
     }
-    if (tr->eager) sessrec__update_biases(tr, first, count);
+    sessrec__update_biases(tr, first, count);
 }
 
-static void sessrec__task_items(void *context, int32_t index) {
-    sessrec_trainer *tr = (sessrec_trainer *)context;
+static void sessrec__item_part(sessrec_trainer *tr, int32_t index, float *scratch) {
     const int32_t begin = index * tr->part, end = sessrec__part_end(tr, index);
     float *d_part = tr->d_part + (ptrdiff_t)index * tr->rows * sessrec__last_width(tr->model);
     for (int32_t first = begin; first < end; first += SESSREC__BLOCK)
-        sessrec__item_block(tr, first, sessrec__block_size(first, end), d_part, first > begin);
+        sessrec__item_block(tr, first, sessrec__block_size(first, end), d_part, first > begin, scratch);
 }
 
 // Adds the gradients of the inputs first .. last-1 to the rows of their table.
@@ -6400,50 +6424,49 @@ static void sessrec__finish_inputs(sessrec_trainer *tr, int32_t first, int32_t l
             if (onehot) tr->kernels->axpy(width, tr->input_mask ? tr->input_mask[row] : 1, tr->layer[0].d_gates + row * 4 * H, sum);
             else tr->kernels->axpy(width, 1, tr->d_x + row * width, sum);
         }
-        if (tr->eager) sessrec__update_touched(tr, touched, inputs->place[i]);
+        if (tr->eager) sessrec__update_touched(tr, touched, inputs->place[i], sum);
     }
 }
 
-static void sessrec__update_piece(sessrec_trainer *tr, const sessrec__piece *piece) {
+static void sessrec__update_piece(sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
     const int32_t t = piece->tensor, width = tr->model->shape[t].columns;
     for (int32_t i = piece->first; i < piece->last; ++i)
         sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, i, tr->model->tensor[t],
-                            tr->gradient[t] + (ptrdiff_t)i * width);
+                            gradient + (ptrdiff_t)(i - piece->first) * width);
 }
 
-// The gradient of a piece, and with tr->eager its update. A second bias c has its gradient from the task of b, which comes before it.
-static void sessrec__finish_piece(sessrec_trainer *tr, int32_t index) {
-    const sessrec__piece *piece = &tr->piece[index];
-    const char role = tr->model->shape[piece->tensor].name[3];
-    sessrec__gradient_piece(tr, piece);
-    if (!tr->eager || role == 'c') return;
-    sessrec__update_piece(tr, piece);
-    if (role == 'b' && index + 1 < tr->pieces && tr->model->shape[piece[1].tensor].name[3] == 'c') sessrec__update_piece(tr, piece + 1);
+SESSREC__INLINE float *sessrec__gradient_of(const sessrec_trainer *tr, const sessrec__piece *piece) {
+    return tr->gradient[piece->tensor] + (ptrdiff_t)piece->first * tr->model->shape[piece->tensor].columns;
 }
 
-// A task takes a piece, or some of the inputs.
-static void sessrec__task_weights(void *context, int32_t index) {
-    sessrec_trainer *tr = (sessrec_trainer *)context;
-    const int32_t first = (index - tr->pieces) * SESSREC__INPUTS;
-    if (first < 0) sessrec__finish_piece(tr, index);
-    else sessrec__finish_inputs(tr, first, tr->inputs.count - first < SESSREC__INPUTS ? tr->inputs.count : first + SESSREC__INPUTS);
-}
-
-// The update by itself: a piece, or a block of the rows that were used of the output table, then of the input table.
-static int32_t sessrec__touched_tasks(const sessrec__touched *touched) {
-    return (touched->count + SESSREC__BLOCK - 1) / SESSREC__BLOCK;
-}
-static void sessrec__task_update(void *context, int32_t index) {
-    sessrec_trainer *tr = (sessrec_trainer *)context;
-    if (index < tr->pieces) {
-        sessrec__update_piece(tr, &tr->piece[index]);
+// A piece, or some of the inputs.
+static void sessrec__weight_piece(sessrec_trainer *tr, int32_t index, float *scratch) {
+    if (index >= tr->pieces) {
+        const int32_t first = (index - tr->pieces) * SESSREC__INPUTS;
+        sessrec__finish_inputs(tr, first, tr->inputs.count - first < SESSREC__INPUTS ? tr->inputs.count : first + SESSREC__INPUTS);
         return;
     }
-    index -= tr->pieces;
-    const int32_t output_tasks = sessrec__touched_tasks(&tr->output);
-    const sessrec__touched *touched = index < output_tasks ? &tr->output : &tr->input;
-    const int32_t first = (index < output_tasks ? index : index - output_tasks) * SESSREC__BLOCK;
-    for (int32_t i = first; i < first + sessrec__block_size(first, touched->count); ++i) sessrec__update_touched(tr, touched, i);
+    const sessrec__piece *piece = &tr->piece[index];
+    sessrec__gradient_piece(tr, piece, tr->eager ? scratch : sessrec__gradient_of(tr, piece));
+    if (tr->eager) sessrec__update_piece(tr, piece, scratch);
+}
+
+// The update by itself: a piece, or a block of the rows that were touched of the output table, then of the input table.
+static int32_t sessrec__touched_blocks(const sessrec__touched *touched) {
+    return (touched->count + SESSREC__BLOCK - 1) / SESSREC__BLOCK;
+}
+static void sessrec__update_block(sessrec_trainer *tr, int32_t index, float *scratch) {
+    const int32_t block = index - tr->pieces, output_blocks = sessrec__touched_blocks(&tr->output);
+    (void)scratch;
+    if (block < 0) {
+        sessrec__update_piece(tr, &tr->piece[index], sessrec__gradient_of(tr, &tr->piece[index]));
+        return;
+    }
+    const sessrec__touched *touched = block < output_blocks ? &tr->output : &tr->input;
+    const int32_t width = tr->model->shape[touched == &tr->output ? 0 : sessrec__input_table(tr)].columns,
+                  first = (block < output_blocks ? block : block - output_blocks) * SESSREC__BLOCK;
+    for (int32_t i = first; i < first + sessrec__block_size(first, touched->count); ++i)
+        sessrec__update_touched(tr, touched, i, touched->gradient + (ptrdiff_t)i * width);
     if (touched == &tr->output && first < tr->columns) sessrec__update_biases(tr, first, sessrec__block_size(first, tr->columns));
 }
 
@@ -6577,20 +6600,19 @@ static sessrec_result sessrec__cpu_grad(void *device, const sessrec_batch *batch
     sessrec_trainer *tr = (sessrec_trainer *)device;
     (void)err;
     tr->batch = batch;
-    tr->row_chunk = ((batch->rows + tr->row_tasks - 1) / tr->row_tasks + 7) & ~7;
+    tr->chunk = ((batch->rows + tr->tasks - 1) / tr->tasks + 7) & ~7;
     sessrec__plan_columns(tr, batch);
     sessrec__plan_inputs(tr, batch);
     if (tr->config.user_hidden) sessrec__plan_users(tr);
-    const int32_t row_tasks = sessrec__row_tasks(tr), part_tasks = sessrec__part_tasks(tr);
-    sessrec__pool_run(&tr->pool, row_tasks, sessrec__task_forward, tr);
-    sessrec__pool_run(&tr->pool, part_tasks, sessrec__task_score, tr);
-    sessrec__pool_run(&tr->pool, row_tasks, sessrec__task_loss, tr);
+    sessrec__run(tr, sessrec__chunks(tr), sessrec__forward_chunk);
+    sessrec__run(tr, sessrec__parts(tr), sessrec__score_part);
+    sessrec__run(tr, sessrec__chunks(tr), sessrec__loss_chunk);
     *sum = 0;
     for (int32_t i = 0; i < tr->rows; ++i) *sum += (double)tr->row_loss[i];
     if (*sum - *sum == 0) {
-        sessrec__pool_run(&tr->pool, part_tasks, sessrec__task_items, tr);
-        sessrec__pool_run(&tr->pool, row_tasks, sessrec__task_backward, tr);
-        sessrec__pool_run(&tr->pool, tr->pieces + (tr->inputs.count + SESSREC__INPUTS - 1) / SESSREC__INPUTS, sessrec__task_weights, tr);
+        sessrec__run(tr, sessrec__parts(tr), sessrec__item_part);
+        sessrec__run(tr, sessrec__chunks(tr), sessrec__backward_chunk);
+        sessrec__run(tr, tr->pieces + (tr->inputs.count + SESSREC__INPUTS - 1) / SESSREC__INPUTS, sessrec__weight_piece);
         tr->now = !tr->now;
     }
     tr->batch = NULL;
@@ -6650,7 +6672,7 @@ static sessrec_result sessrec__cpu_apply(void *device, sessrec_error *err) {
     (void)err;
     if (tr->eager) return SESSREC_OK;
     if (tr->config.optimizer.gradient_cap > 0) sessrec__cap_gradients(tr);
-    sessrec__pool_run(&tr->pool, tr->pieces + sessrec__touched_tasks(&tr->output) + sessrec__touched_tasks(&tr->input), sessrec__task_update, tr);
+    sessrec__run(tr, tr->pieces + sessrec__touched_blocks(&tr->output) + sessrec__touched_blocks(&tr->input), sessrec__update_block);
     return SESSREC_OK;
 }
 
