@@ -2123,6 +2123,10 @@ typedef struct sessrec__kernels {
     void (*sigmoid)(int32_t n, const float *x, float *y);
     void (*tanh)(int32_t n, const float *x, float *y);
     void (*softplus)(int32_t n, const float *x, float *y);
+    void (*elu)(int32_t n, const float *x, float a, float b, float *y);
+    void (*elu_slope)(int32_t n, const float *x, const float *f, float a, float b, float *y);
+    void (*bpr_max)(int32_t n, const float *x, const float *w, const float *scores, float R, float bpreg, float *y);
+    void (*add)(int32_t n, const float *x, float a, float *y);
     void (*muladd)(int32_t n, const float *a, const float *b, const float *c, float *y);
     void (*axpy)(int32_t n, float a, const float *x, float *y);
     void (*scale)(int32_t n, float a, const float *x, float *y);
@@ -2448,6 +2452,26 @@ SESSREC__KERNEL SESSREC__K(array_tanh)(int32_t n, const float *x, float *y) {
 SESSREC__KERNEL SESSREC__K(array_softplus)(int32_t n, const float *x, float *y) {
     SESSREC__MAP(SESSREC__K(vsoftplus)(v))
 }
+SESSREC__KERNEL SESSREC__K(array_elu)(int32_t n, const float *x, float a, float b, float *y) {  // y = b x, or b a (e^x - 1) below 0
+    const sessrec__vec one = sessrec__vall(1), zero = sessrec__vall(0), below = sessrec__vall(a), scale = sessrec__vall(b);
+    SESSREC__MAP(sessrec__vmul(scale, sessrec__vless(v, zero, sessrec__vmul(below, sessrec__vsub(SESSREC__K(vexp)(v), one)), v)))
+}
+// y *= the slope at x, where f is what array_elu made of x
+SESSREC__KERNEL SESSREC__K(array_elu_slope)(int32_t n, const float *x, const float *f, float a, float b, float *y) {
+    const sessrec__vec zero = sessrec__vall(0), above = sessrec__vall(b), rest = sessrec__vall(a * b);
+    SESSREC__MAP(sessrec__vmul(sessrec__vget(y + i, n - i), sessrec__vless(v, zero, sessrec__vadd(sessrec__vget(f + i, n - i), rest), above)))
+}
+// u = w - u (1 - x) + bpreg w (y^2 + 2 y - R), the gradient of BPR-max
+SESSREC__KERNEL SESSREC__K(array_bpr_max)(int32_t n, const float *x, const float *w, const float *scores, float R, float bpreg, float *y) {
+    const sessrec__vec one = sessrec__vall(1), two = sessrec__vall(2), factor = sessrec__vall(bpreg), minus = sessrec__vall(-R);
+    SESSREC__MAP(sessrec__vfma(
+        sessrec__vmul(factor, sessrec__vget(w + i, n - i)),
+        sessrec__vfma(sessrec__vget(scores + i, n - i), sessrec__vadd(sessrec__vget(scores + i, n - i), two), minus),
+        sessrec__vfma(sessrec__vget(y + i, n - i), sessrec__vsub(v, one), sessrec__vget(w + i, n - i))))
+}
+SESSREC__KERNEL SESSREC__K(array_add)(int32_t n, const float *x, float a, float *y) {  // y = x + a
+    SESSREC__MAP(sessrec__vadd(v, sessrec__vall(a)))
+}
 SESSREC__KERNEL SESSREC__K(array_axpy)(int32_t n, float a, const float *x, float *y) {  // y += a x
     SESSREC__MAP(sessrec__vfma(sessrec__vall(a), v, sessrec__vget(y + i, n - i)))
 }
@@ -2601,6 +2625,10 @@ static const sessrec__kernels SESSREC__K(table) = {
     SESSREC__K(array_sigmoid),
     SESSREC__K(array_tanh),
     SESSREC__K(array_softplus),
+    SESSREC__K(array_elu),
+    SESSREC__K(array_elu_slope),
+    SESSREC__K(array_bpr_max),
+    SESSREC__K(array_add),
     SESSREC__K(array_muladd),
     SESSREC__K(array_axpy),
     SESSREC__K(array_scale),
@@ -2962,16 +2990,14 @@ static void sessrec__activate(const sessrec__kernels *kernels, const sessrec_los
     case SESSREC_LEAKY:
         for (int32_t j = 0; j < n; ++j) y[j] = s[j] >= 0 ? s[j] : (config->activation == SESSREC_RELU ? 0 : a) * s[j];
         break;
-    case SESSREC_ELU:
-    case SESSREC_SELU:
-        kernels->exp(n, s, 0, y);
-        for (int32_t j = 0; j < n; ++j) y[j] = (config->activation == SESSREC_ELU ? 1 : b) * (s[j] >= 0 ? s[j] : a * (y[j] - 1));
-        break;
+    case SESSREC_ELU: kernels->elu(n, s, a, 1, y); break;
+    case SESSREC_SELU: kernels->elu(n, s, a, b, y); break;
     }
 }
 
 // gradient *= f'(s), from s and y = f(s)
-static void sessrec__activate_backward(const sessrec_loss_config *config, int32_t n, const float *s, const float *y, float *gradient) {
+static void sessrec__activate_backward(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t n, const float *s,
+                                       const float *y, float *gradient) {
     const float a = config->activation_a, b = config->activation_b;
     switch (config->activation) {
     case SESSREC_LINEAR: break;
@@ -2985,12 +3011,8 @@ static void sessrec__activate_backward(const sessrec_loss_config *config, int32_
                            : config->activation == SESSREC_RELU ? 0
                                                                 : a;
         break;
-    case SESSREC_ELU:
-        for (int32_t j = 0; j < n; ++j) gradient[j] *= s[j] >= 0 ? 1 : y[j] + a;
-        break;
-    case SESSREC_SELU:
-        for (int32_t j = 0; j < n; ++j) gradient[j] *= s[j] >= 0 ? b : y[j] + a * b;
-        break;
+    case SESSREC_ELU: kernels->elu_slope(n, s, y, a, 1, gradient); break;
+    case SESSREC_SELU: kernels->elu_slope(n, s, y, a, b, gradient); break;
     }
 }
 
@@ -3017,8 +3039,7 @@ static float sessrec__loss_xe(const sessrec__loss_row_data *row) {
 
 // a_j = y_j - y_t
 static void sessrec__differences(const sessrec__loss_row_data *row) {
-    const float y_t = row->y[row->target];
-    for (int32_t j = 0; j < row->C; ++j) row->a[j] = row->y[j] - y_t;
+    row->kernels->add(row->C, row->y, -row->y[row->target], row->a);
 }
 
 // The mean over the negatives, or over all columns as the authors' program has it; the target with itself costs log 2. BPR is a sum there, a
@@ -3040,7 +3061,7 @@ static float sessrec__loss_bpr(const sessrec__loss_row_data *row) {
 static void sessrec__top1_terms(const sessrec__loss_row_data *row) {
     float *square = row->gradient;
     sessrec__differences(row);
-    for (int32_t j = 0; j < row->C; ++j) square[j] = row->y[j] * row->y[j];
+    row->kernels->weigh(row->C, row->y, row->y, square);
     row->kernels->sigmoid(row->C, row->a, row->a);
     row->kernels->sigmoid(row->C, square, square);
     for (int32_t j = 0; j < row->C; ++j) {
@@ -3095,12 +3116,13 @@ static float sessrec__loss_bpr_max(const sessrec__loss_row_data *row) {
     const float log_divisor = sessrec__negative_softmax(row, row->y, w);
     sessrec__differences(row);
     k->softplus(C, row->a, row->b);
-    k->sigmoid(C, row->a, row->a);                                      // sg(y_j - y_t)
-    for (int32_t j = 0; j < C; ++j) row->b[j] = row->y[j] - row->b[j];  // log(w_j sg(y_t - y_j)) but for n_j and the divisor
+    k->sigmoid(C, row->a, row->a);  // sg(y_j - y_t)
+    k->scale(C, -1, row->b, row->b);
+    k->axpy(C, 1, row->y, row->b);  // log(w_j sg(y_t - y_j)) but for n_j and the divisor
     const float log_sum = sessrec__negative_softmax(row, row->b, u);
-    for (int32_t j = 0; j < C; ++j) row->b[j] = row->y[j] * row->y[j];
+    k->weigh(C, row->y, row->y, row->b);
     const float R = k->dot(C, w, row->b), pull = k->dot(C, u, row->a);
-    for (int32_t j = 0; j < C; ++j) u[j] = w[j] - u[j] * (1 - row->a[j]) + bpreg * w[j] * (row->b[j] - R + 2 * row->y[j]);
+    k->bpr_max(C, row->a, w, row->y, R, bpreg, u);
     u[row->target] -= pull;
     return log_divisor - log_sum + bpreg * R;
 }
@@ -3156,7 +3178,7 @@ static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_lo
     columns->weight[target] = weight;
     if (logq) columns->log_weight[target] = log_weight;
     if (!linear) {
-        sessrec__activate_backward(config, C, s, row.y, row.gradient);
+        sessrec__activate_backward(kernels, config, C, s, row.y, row.gradient);
         memcpy(gradient, row.gradient, (size_t)C * sizeof *gradient);
     }
     return loss;

@@ -98,13 +98,13 @@ mutate 'the softmax of the max losses counts the target' golden \
 mutate 'TOP1 without its second term' golden \
     'row->a[j] = rank + size;' 'row->a[j] = rank;'
 mutate 'half the gradient of bpreg' golden \
-    '- R + 2 * row->y[j]);' '- R + row->y[j]);'
+    'vadd(sessrec__vget(scores + i, n - i), two), minus)' 'vadd(sessrec__vget(scores + i, n - i), one), minus)'
 mutate 'the mean of BPR counts the target' golden \
     'diagonal ? 1 : 1 / row->negatives;' 'diagonal ? 1 : 1 / (row->negatives + 1);'
 mutate 'smoothing adds instead of sharing' golden \
     'loss = (1 - smoothing) * loss + smoothing * mean;' 'loss = loss + smoothing * mean;'
 mutate 'the slope of SELU lacks its factor' golden \
-    'y[j] + a * b;' 'y[j] + a;'
+    'rest = sessrec__vall(a * b);' 'rest = sessrec__vall(a);'
 mutate 'logQ takes targets for samples' 'test_flaws golden' \
     'tr->target_weight[item] - tr->sample_weight[item];' '0;'
 mutate 'logQ is added' golden \
