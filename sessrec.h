@@ -2113,8 +2113,8 @@ typedef struct sessrec__kernels {
     const char *name;
     void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
                    float *C, ptrdiff_t c_row, int accumulate);
-    void (*matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row, float *C,
-                      ptrdiff_t c_row);
+    void (*matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row, const float *bias,
+                      float *C, ptrdiff_t c_row);
     void (*transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y, ptrdiff_t y_row);
     void (*dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias, float *y);
     void (*dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x, const float *h, const float *bias, float *y);
@@ -2196,23 +2196,26 @@ SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float 
     }
 }
 
-// C [M,N] += A [M,K] B^T, B [N,K]
+// C [M,N] = bias + A [M,K] B^T for B [N,K]; bias [N] is the same for all rows.
 SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
-                                      float *C, ptrdiff_t c_row) {
+                                      const float *bias, float *C, ptrdiff_t c_row) {
     for (int32_t i = 0; i < M; ++i)
-        for (int32_t j = 0; j < N; ++j)
+        for (int32_t j = 0; j < N; ++j) {
+            C[i * c_row + j] = bias[j];
             for (int32_t k = 0; k < K; ++k) C[i * c_row + j] = sessrec__fma(A[i * a_row + k], B[j * b_row + k], C[i * c_row + j]);
+        }
 }
 
 #  else
 
-// rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes.
+// rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes. The sums go on from `start`, which
+// may be C, or a row for all with start_row 0; NULL: from 0.
 SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int vectors, int32_t columns, int32_t K, const float *A,
-                                                      ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
-                                                      ptrdiff_t c_row, int accumulate) {
+                                                      ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
+                                                      const float *start, ptrdiff_t start_row, float *C, ptrdiff_t c_row) {
     sessrec__vec sum[SESSREC__TILE_ROWS][SESSREC__TILE_VECTORS];
     SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] =
-        accumulate ? sessrec__vget(C + r * c_row + SESSREC__LANES * v, columns - SESSREC__LANES * v) : sessrec__vall(0);
+        start ? sessrec__vget(start + r * start_row + SESSREC__LANES * v, columns - SESSREC__LANES * v) : sessrec__vall(0);
     for (int32_t k = 0; k < K; ++k) {
         sessrec__vec b[SESSREC__TILE_VECTORS];
         SESSREC__UNROLL for (int v = 0; v < vectors; ++v) b[v] =
@@ -2230,7 +2233,8 @@ SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int 
 // All rows of a strip of columns: TILE_ROWS of them at a time, then half as many, then one by one.
 #    define SESSREC__STRIP(vectors)                                                                                                         \
       SESSREC__KERNEL SESSREC__K(strip##vectors)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,     \
-                                                 const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {                \
+                                                 const float *B, ptrdiff_t b_row, const float *start, ptrdiff_t start_row, float *C,          \
+                                                 ptrdiff_t c_row) {                                                                           \
           int32_t i = 0;                                                                                                                     \
           SESSREC__ROWS(SESSREC__TILE_ROWS, vectors);                                                                                        \
           SESSREC__ROWS(SESSREC__TILE_ROWS / 2, vectors);                                                                                    \
@@ -2238,7 +2242,8 @@ SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int 
       }
 #    define SESSREC__ROWS(rows, vectors)                                                                                                    \
       for (; i + (rows) <= M; i += (rows))                                                                                                  \
-      SESSREC__K(tile)(rows, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row, C + i * c_row, c_row, accumulate)
+      SESSREC__K(tile)(rows, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row, start ? start + i * start_row : NULL, start_row,     \
+                       C + i * c_row, c_row)
 SESSREC__STRIP(1)
 SESSREC__STRIP(2)
 #    if SESSREC__TILE_VECTORS == 3
@@ -2247,24 +2252,29 @@ SESSREC__STRIP(3)
 #    undef SESSREC__STRIP
 #    undef SESSREC__ROWS
 
+// A block of K, strip by strip, of which none should have but one vector.
+SESSREC__KERNEL SESSREC__K(strips)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
+                                   ptrdiff_t b_row, const float *start, ptrdiff_t start_row, float *C, ptrdiff_t c_row) {
+    for (int32_t j = 0, columns; j < N; j += columns) {
+        const int32_t vectors = (N - j + SESSREC__LANES - 1) / SESSREC__LANES;
+        const int32_t most = SESSREC__TILE_VECTORS, strip = vectors == most + 1 ? most / 2 + 1 : vectors < most ? vectors : most;
+        const float *from = start ? start + j : NULL;
+        columns = N - j < strip * SESSREC__LANES ? N - j : strip * SESSREC__LANES;
+        if (strip == 1) SESSREC__K(strip1)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+        if (strip == 2) SESSREC__K(strip2)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+#    if SESSREC__TILE_VECTORS == 3
+        if (strip == 3) SESSREC__K(strip3)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+#    endif
+    }
+}
+
 SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
                                    ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
     const int32_t block = 128;
     int32_t k = 0;
     do {  // once even for K = 0, which makes C zero
-        const int32_t depth = K - k < block ? K - k : block;
-        const float *a = A + k * a_col, *b = B + k * b_row;
-        const int add = accumulate || k > 0;
-        for (int32_t j = 0, columns; j < N; j += columns) {
-            const int32_t vectors = (N - j + SESSREC__LANES - 1) / SESSREC__LANES;  // of which no strip should have but one
-            const int32_t most = SESSREC__TILE_VECTORS, strip = vectors == most + 1 ? most / 2 + 1 : vectors < most ? vectors : most;
-            columns = N - j < strip * SESSREC__LANES ? N - j : strip * SESSREC__LANES;
-            if (strip == 1) SESSREC__K(strip1)(M, columns, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
-            if (strip == 2) SESSREC__K(strip2)(M, columns, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
-#    if SESSREC__TILE_VECTORS == 3
-            if (strip == 3) SESSREC__K(strip3)(M, columns, depth, a, a_row, a_col, b + j, b_row, C + j, c_row, add);
-#    endif
-        }
+        SESSREC__K(strips)(M, N, K - k < block ? K - k : block, A + k * a_col, a_row, a_col, B + k * b_row, b_row,
+                           accumulate || k > 0 ? C : NULL, c_row, C, c_row);
         k += block;
     } while (k < K);
 }
@@ -2296,9 +2306,9 @@ SESSREC__KERNEL SESSREC__K(transpose)(int32_t rows, int32_t columns, const float
 }
 
 #ifdef SESSREC__TILE_ROWS
-// C [M,N] += A [M,K] B^T, B [N,K]: a piece of B at a time is turned into a panel that fits the first-level cache.
+// C [M,N] = bias + A [M,K] B^T for B [N,K]: a piece of B at a time is turned into a panel that fits the first-level cache.
 SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
-                                      float *C, ptrdiff_t c_row) {
+                                      const float *bias, float *C, ptrdiff_t c_row) {
     enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = 128, ALIGN = 64 };
     float space[WIDE * DEPTH + ALIGN / sizeof(float)];
     float *panel = (float *)(void *)((char *)space + (ALIGN - (uintptr_t)space % ALIGN) % ALIGN);
@@ -2306,7 +2316,7 @@ SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const flo
         for (int32_t j = 0; j < N; j += WIDE) {
             const int32_t depth = K - k < DEPTH ? K - k : DEPTH, columns = N - j < WIDE ? N - j : WIDE;
             SESSREC__K(transpose)(columns, depth, B + j * b_row + k, b_row, panel, WIDE);
-            SESSREC__K(matmul)(M, columns, depth, A + k, a_row, 1, panel, WIDE, C + j, c_row, 1);
+            SESSREC__K(strips)(M, columns, depth, A + k, a_row, 1, panel, WIDE, k ? C + j : bias + j, k ? c_row : 0, C + j, c_row);
         }
 }
 #endif
@@ -2797,16 +2807,17 @@ static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t 
 }
 
 #ifndef SESSREC_NO_TRAINING
-// C [M,N] += A [M,K] B^T for B [N,K]
+// C [M,N] = bias + A [M,K] B^T for B [N,K]
 static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                               const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row) {
+                               const float *B, ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row) {
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K)) {
+        for (int32_t i = 0; i < M; ++i) memcpy(C + i * c_row, bias, (size_t)N * sizeof *bias);
         cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__AS_IT_IS, SESSREC__TURNED, M, N, K, 1.0f, A, (int)a_row, B, (int)b_row, 1.0f, C, (int)c_row);
         return;
     }
 #endif
-    kernels->matmul_bt(M, N, K, A, a_row, B, b_row, C, c_row);
+    kernels->matmul_bt(M, N, K, A, a_row, B, b_row, bias, C, c_row);
 }
 #endif
 
@@ -6219,8 +6230,7 @@ static void sessrec__score_part(sessrec_trainer *tr, int32_t index, float *Y) {
         count = sessrec__block_size(first, end);
         sessrec__gather_items(tr, first, count, Y);
         for (int32_t c = 0; c < count; ++c) bias[c] = tr->model->By[tr->output.id[first + c]];
-        for (int32_t i = 0; i < tr->rows; ++i) memcpy(tr->S + (ptrdiff_t)i * tr->stride + first, bias, (size_t)count * sizeof *bias);
-        sessrec__matmul_bt(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, Y, L, tr->S + first, tr->stride);
+        sessrec__matmul_bt(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, Y, L, bias, tr->S + first, tr->stride);
     }
 }
 
@@ -8189,9 +8199,8 @@ static void sessrec__model_score(const void *self, int32_t rows, const void *sta
         return;
     }
     (void)scratch;
-    for (int32_t r = 0; r < rows; ++r) memcpy(scores + (ptrdiff_t)r * count, model->By + first, (size_t)count * sizeof *scores);
     // not sessrec__matmul_bt: a BLAS may give other bits for another number of rows
-    kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), model->Wy + (ptrdiff_t)first * L, L, scores, count);
+    kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), model->Wy + (ptrdiff_t)first * L, L, model->By + first, scores, count);
 }
 
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out) {

@@ -371,7 +371,7 @@ static void matrices(const sessrec__kernels *k) {
             CHECK_EQ(wrong_elements(k, 8, 17, 777, options & 1, options & 2, &seed), 0);
         }
     }
-    TEST(sentence(k->name, "a product with the rows of B is the same chains, added to C")) {
+    TEST(sentence(k->name, "a product with the rows of B is the same chains, from a bias on")) {
         static const int32_t depth[] = {1, 7, 33, 127, 129, 300};
         uint32_t seed = 27;
         for (int m = 0; m < SIZES; m += 3)
@@ -381,9 +381,15 @@ static void matrices(const sessrec__kernels *k) {
                 float *turned = (float *)malloc((size_t)N * (size_t)(K + 1) * sizeof(float));
                 for (int32_t j = 0; j < N; ++j)
                     for (int32_t i = 0; i < K; ++i) turned[j * (K + 1) + i] = p.B[i * p.b_row + j];
+                float *bias = (float *)malloc((size_t)N * sizeof(float));
+                memcpy(bias, p.C, (size_t)N * sizeof(float));
+                for (int32_t i = 1; i < M; ++i) memcpy(p.C + i * p.c_row, bias, (size_t)N * sizeof(float));
                 multiply_by_definition(&p, 1);
-                k->matmul_bt(M, N, K, p.A, p.a_row, turned, K + 1, p.C, p.c_row);
+                for (int32_t i = 0; i < M; ++i)
+                    for (int32_t j = 0; j < N; ++j) p.C[i * p.c_row + j] = NAN;  // what was there does not count
+                k->matmul_bt(M, N, K, p.A, p.a_row, turned, K + 1, bias, p.C, p.c_row);
                 CHECK_EQ(differences(result_size(&p), p.C, p.expected), 0);
+                free(bias);
                 free(turned);
                 free_product(&p);
             }
