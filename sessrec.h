@@ -138,7 +138,7 @@
 //                           sessrec_wilcoxon for whether the better of two is better by more than chance
 // Ship                      sessrec_model_save, then sessrec_model_load or, from flash or a mapped file without a copy, sessrec_model_from_memory
 // Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end; _export to keep it between visits
-// Recommend faster          sessrec_model_prepare once, for a quarter more memory: the same recommendations in a fraction of the time
+// Recommend faster          sessrec_model_prepare once, for an eighth more memory: the same recommendations in a fraction of the time
 // Know the visitors         a log with users, user_hidden = 100; a sessrec_user for each visitor: _begin a session from it, _fold the session into it
 // Write your own loop       sessrec_train is made of public functions: copy its body (the last function of this file) and change it
 // Write your own loss       loss.kind = CUSTOM and a callback
@@ -685,8 +685,8 @@ SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t s
 SESSREC_API size_t sessrec_model_bytes(const sessrec_model *model);
 SESSREC_API sessrec_result sessrec_model_to_memory(const sessrec_model *model, void *bytes, size_t size);
 SESSREC_API void sessrec_model_destroy(sessrec_model *model);
-// Makes recommendations from the whole catalogue several times faster; they stay the same to the bit. A copy of "Wy" in bytes, a quarter
-// of its size, then tells which items cannot be among the best; only the others are scored. A model without it, for which there is no
+// Makes recommendations from the whole catalogue several times faster; they stay the same to the bit. A copy of "Wy" in half bytes, an
+// eighth of its size, then tells which items cannot be among the best; only the others are scored. A model without it, for which there is no
 // room, works too. OUT_OF_MEMORY leaves the model as it was. Threads: one, before the model is shared.
 SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model);
 
@@ -1932,9 +1932,14 @@ SESSREC__INLINE float sessrec__plain_guess_rsqrt(float a) {
 #ifndef SESSREC_NO_TRAINING
 SESSREC__INLINE float sessrec__plain_sqrt(float a) { return (float)sqrt(a); }  // of a float in double, then rounded: the same as sqrtf
 #endif
-SESSREC__INLINE int32_t sessrec__plain_none(void) { return 0; }
-// lane l: sum + x[2l] h[0] + x[2l + 1] h[1], in whole numbers
-SESSREC__INLINE int32_t sessrec__plain_pairs(const int8_t *x, const int16_t *h, int32_t sum) { return sum + x[0] * h[0] + x[1] * h[1]; }
+SESSREC__INLINE int32_t sessrec__plain_whole(int32_t n) { return n; }
+// Lane l: part + the eight half bytes of x[4l .. 4l+3], low ones first, times h[0 .. 7]. Two parts of 16 bits where registers have them, which
+// have room for four such sums before they are added to a sum of 32 bits.
+SESSREC__INLINE int32_t sessrec__plain_octet(const uint8_t *x, const int8_t *h, int32_t part) {
+    for (int i = 0; i < 4; ++i) part += (x[i] & 15) * h[i] + (x[i] >> 4) * h[4 + i];
+    return part;
+}
+SESSREC__INLINE int32_t sessrec__plain_widen(int32_t part, int32_t sum) { return sum + part; }
 SESSREC__INLINE float sessrec__plain_floats(int32_t a) { return (float)a; }
 SESSREC__INLINE int sessrec__plain_any(float a, float b) { return !(a < b); }  // whether any lane has a >= b, or a NaN
 // p * 2^n, where n stands in the low bits of t = n + 1.5 * 2^23; p and the result are normal numbers
@@ -2010,12 +2015,16 @@ SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) 
 SESSREC__WORD __m256 sessrec__avx2_guess_rsqrt(__m256 a) {
     return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(0x5f375a86), _mm256_srli_epi32(_mm256_castps_si256(a), 1)));
 }
-SESSREC__WORD __m256i sessrec__avx2_none(void) { return _mm256_setzero_si256(); }
-SESSREC__WORD __m256i sessrec__avx2_pairs(const int8_t *x, const int16_t *h, __m256i sum) {
-    int32_t pair;
-    memcpy(&pair, h, sizeof pair);
-    const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)x));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(wide, _mm256_set1_epi32(pair)));
+SESSREC__WORD __m256i sessrec__avx2_whole(int32_t n) { return _mm256_set1_epi32(n); }
+SESSREC__WORD __m256i sessrec__avx2_octet(const uint8_t *x, const int8_t *h, __m256i part) {
+    const __m256i codes = _mm256_loadu_si256((const __m256i *)(const void *)x), low = _mm256_set1_epi8(15);
+    int32_t half[2];
+    memcpy(half, h, sizeof half);
+    part = _mm256_add_epi16(part, _mm256_maddubs_epi16(_mm256_and_si256(codes, low), _mm256_set1_epi32(half[0])));
+    return _mm256_add_epi16(part, _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(codes, 4), low), _mm256_set1_epi32(half[1])));
+}
+SESSREC__WORD __m256i sessrec__avx2_widen(__m256i part, __m256i sum) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(part, _mm256_set1_epi16(1)));
 }
 SESSREC__WORD __m256 sessrec__avx2_floats(__m256i a) { return _mm256_cvtepi32_ps(a); }
 SESSREC__WORD int sessrec__avx2_any(__m256 a, __m256 b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
@@ -2077,12 +2086,16 @@ SESSREC__WORD __m512 sessrec__avx512_guess_rsqrt(__m512 a) {
     return _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(0x5f375a86),
                                                 _mm512_maskz_srli_epi32(sessrec__avx512_first(16), _mm512_castps_si512(a), 1)));
 }
-SESSREC__WORD __m512i sessrec__avx512_none(void) { return _mm512_setzero_si512(); }
-SESSREC__WORD __m512i sessrec__avx512_pairs(const int8_t *x, const int16_t *h, __m512i sum) {
-    int32_t pair;
-    memcpy(&pair, h, sizeof pair);
-    const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)x));
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(wide, _mm512_set1_epi32(pair)));
+SESSREC__WORD __m512i sessrec__avx512_whole(int32_t n) { return _mm512_set1_epi32(n); }
+SESSREC__WORD __m512i sessrec__avx512_octet(const uint8_t *x, const int8_t *h, __m512i part) {
+    const __m512i codes = _mm512_loadu_si512(x), low = _mm512_set1_epi8(15);
+    int32_t half[2];
+    memcpy(half, h, sizeof half);
+    part = _mm512_add_epi16(part, _mm512_maddubs_epi16(_mm512_and_si512(codes, low), _mm512_set1_epi32(half[0])));
+    return _mm512_add_epi16(part, _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(codes, 4), low), _mm512_set1_epi32(half[1])));
+}
+SESSREC__WORD __m512i sessrec__avx512_widen(__m512i part, __m512i sum) {
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(part, _mm512_set1_epi16(1)));
 }
 SESSREC__WORD __m512 sessrec__avx512_floats(__m512i a) { return _mm512_maskz_cvtepi32_ps(sessrec__avx512_first(16), a); }
 SESSREC__WORD int sessrec__avx512_any(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
@@ -2102,9 +2115,10 @@ typedef struct sessrec__update {
 
 // What the kernel `screen` needs to know: the screen of a model, see >>streaming, and a hidden state.
 typedef struct sessrec__screen {
-    int32_t pairs;          // of codes in a row, the last filled up with 0
-    const int8_t *blocks;   // for each 16 items: codes [pairs,16,2], then in floats their steps [16] and their biases [16]
-    const int16_t *state;   // [2*pairs] codes of the hidden state
+    int32_t octets;         // of codes in a row
+    const uint8_t *blocks;  // for each 16 items: codes [octets,16,4], then in floats their steps [16] and their biases [16]
+    const int8_t *state;    // [8*octets] codes of the hidden state, filled up with 0
+    int32_t start;          // what makes up for items' codes being stored 8 higher
     float step, radius;     // of the state's codes; what the codes may leave out, in steps of an item
 } sessrec__screen;
 
@@ -2360,21 +2374,26 @@ SESSREC__KERNEL SESSREC__K(dots_at)(int32_t count, const int32_t *row, int32_t w
 // ---- the screen of >>streaming: which of the items first .. first+count-1 may score `least` or more; first is a multiple of 16 ----
 // Writes them to out [count] and returns their number. Sums of whole numbers are exact: every path finds the same items.
 static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int32_t first, int32_t count, float least, int32_t *out) {
-    const ptrdiff_t codes = (ptrdiff_t)s->pairs * 32, bytes = codes + 2 * 16 * (ptrdiff_t)sizeof(float);
+    const ptrdiff_t codes = (ptrdiff_t)s->octets * 64, bytes = codes + 2 * 16 * (ptrdiff_t)sizeof(float);
     const sessrec__vec step = sessrec__vall(s->step), radius = sessrec__vall(s->radius), wanted = sessrec__vall(least);
     int32_t found = 0;
     for (int32_t i = 0; i < count; i += 16) {
-        const int8_t *block = s->blocks + (first + i) / 16 * bytes;
+        const uint8_t *block = s->blocks + (first + i) / 16 * bytes;
         const float *steps = (const float *)(const void *)(block + codes), *bias = steps + 16;
         SESSREC__INTEGERS sum[16 / SESSREC__LANES];
         float most[16];
         int any = 0;
-        SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] = SESSREC__K(none)();
-        for (int32_t p = 0; p < s->pairs; ++p) {
-            const int8_t *at = block + 32 * p;
-            SESSREC__PREFETCH((uintptr_t)at + 2048);
-            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v)
-                sum[v] = SESSREC__K(pairs)(at + 2 * SESSREC__LANES * v, s->state + 2 * p, sum[v]);
+        SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] = SESSREC__K(whole)(s->start);
+        for (int32_t o = 0; o < s->octets; o += 4) {
+            SESSREC__INTEGERS part[16 / SESSREC__LANES];
+            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) part[v] = SESSREC__K(whole)(0);
+            for (int32_t p = o; p < s->octets && p < o + 4; ++p) {
+                const uint8_t *at = block + 64 * (ptrdiff_t)p;
+                SESSREC__PREFETCH((uintptr_t)at + 2048);
+                SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v)
+                    part[v] = SESSREC__K(octet)(at + 4 * SESSREC__LANES * v, s->state + 8 * (ptrdiff_t)p, part[v]);
+            }
+            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] = SESSREC__K(widen)(part[v], sum[v]);
         }
         SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) {
             const int at = SESSREC__LANES * v;
@@ -3444,8 +3463,8 @@ struct sessrec_model {
     const uint32_t *id_offset;  // [V+1] where each id begins in id_text; each ends with a NUL
     const char *id_text;
     const int32_t *id_order;    // [V] items sorted by the bytes of their ids, for finding them
-    int8_t *screen;             // blocks of sessrec__screen, NULL until sessrec_model_prepare
-    float screen_radius;        // and its radius for a hidden state of length 1
+    uint8_t *screen;            // blocks of sessrec__screen, NULL until sessrec_model_prepare
+    double screen_whole, screen_rest;   // longest row of codes, and of what they leave out, in steps
 };
 
 static void sessrec__add_shape(sessrec__shape *list, int32_t *count, const char *part, int32_t layer, const char *role, int32_t rows,
@@ -7627,7 +7646,7 @@ struct sessrec_session {
     float *hidden;                  // [width]
     int32_t *seen;                  // [remember] distinct items, the last clicked at the end
     float *scratch;                 // for one step
-    int16_t *codes;                 // of the hidden state, for the screen
+    int8_t *codes;                  // of the hidden state, for the screen
 };
 
 // Places the session in memory: itself first. Returns NULL while only the size is asked for.
@@ -7637,7 +7656,7 @@ static sessrec_session *sessrec__session_place(const sessrec_model *model, int32
     float *hidden = (float *)sessrec__place(layout, (uint64_t)width, sizeof *hidden);
     int32_t *seen = (int32_t *)sessrec__place(layout, (uint64_t)remember, sizeof *seen);
     float *scratch = (float *)sessrec__place(layout, sessrec__step_scratch(model, 1), sizeof *scratch);
-    int16_t *codes = (int16_t *)sessrec__place(layout, (uint64_t)sessrec__last_width(model) + 1, sizeof *codes);
+    int8_t *codes = (int8_t *)sessrec__place(layout, (uint64_t)sessrec__last_width(model) + 7, sizeof *codes);
     if (!session) return NULL;
     session->model = model;
     session->width = width;
@@ -7721,14 +7740,18 @@ SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t 
 }
 
 // ---- the screen ----
-// Reading Wy takes nearly all the time of a recommendation. Bytes tell almost as much: with row e = a c + d, whose codes c are whole numbers up to
-// 127 and whose step is a = max|e| / 127, and the state h = b g + f, whose codes g are whole numbers up to G,
-//     e.h = a b (c.g) + a (c.f) + d.h       and so, by Cauchy-Schwarz,     |e.h - a b (c.g)| <= a |h| r,   r = |d| / a + q |c|,
-// as |f| <= sqrt(L) b / 2 <= q |h| with q = sqrt(L) / 2G. The largest r of all rows stands for each. What rounding does to the score and to this
-// bound is less than eps = (L + 16) 2^-23 of |b_e| + |e| |h|, so eps is added to q and to the bias. G is such that c.g fits into 32 bits. An item
-// whose bound is below the score of the last in a full list is passed over; all others get their true score.
+// Reading Wy takes nearly all the time of a recommendation. Half a byte a weight tells almost as much: with row e = a c + d, whose codes c are
+// whole numbers up to 7 and whose step is a = max|e| / 7, and the state h = b g + f, whose codes g are whole numbers up to 127,
+//     e.h = a b (c.g) + a (c.f) + d.h       and so, by Cauchy-Schwarz,     |e.h - a b (c.g)| <= a (|c| |f| + |d| / a |h|).
+// The largest |c| and |d| / a of all rows stand for each. What rounding does to the score and to this bound is less than
+// eps = (L + 16) 2^-23 of |b_e| + |e| |h|, so eps |h| is added to |f| and to |h|, and eps |b_e| to the bias. An item whose bound is below the
+// score of the last in a full list is passed over; all others get their true score.
 
-enum { SESSREC__CODES = 127, SESSREC__SCREENED = 1024 };
+enum { SESSREC__CODES = 7, SESSREC__STATE_CODES = 127, SESSREC__SCREENED = 1024 };
+
+SESSREC__INLINE double sessrec__screen_eps(int32_t L) {
+    return (L + 16) / 8388608.0;
+}
 
 // At least the root of a number that is 0 or in 1e-60 .. 1e60: Newton's method comes from above.
 static double sessrec__root_above(double x) {
@@ -7741,22 +7764,16 @@ static double sessrec__root_above(double x) {
     return root * (1 + 1e-12);
 }
 
-// G
-static int32_t sessrec__state_codes(int32_t L) {
-    const int32_t most = INT32_MAX / SESSREC__CODES / L;
-    return most < INT16_MAX ? most : INT16_MAX;
-}
-
-// The next whole number, or of two that are nearly as near the other; |x| < 32768. Truncation is the same everywhere.
+// The next whole number, or of two that are nearly as near the other; |x| < 1024. Truncation is the same everywhere.
 SESSREC__INLINE int32_t sessrec__nearest(float x) {
-    return (int32_t)(x + 32768.5f) - 32768;
+    return (int32_t)(x + 1024.5f) - 1024;
 }
 
-// Codes of one row, two bytes every 32; returns its r. Rows so large that sums could overflow, or not finite, are never passed over; what rows
-// of nearly nothing add fits into the 1e-20.
-static double sessrec__screen_row(int32_t L, const float *e, float bias, int8_t *codes, float *step, float *highest) {
-    const double eps = (L + 16) / 8388608.0;
-    const double q = 1.02 * sessrec__root_above(L) / (2 * sessrec__state_codes(L)) + eps;
+// Codes of one row, four bytes every 64, and the greatest |c| and |d| / a so far. Rows so large that sums could overflow, or not finite, are
+// never passed over; what rows of nearly nothing add fits into the 1e-20.
+static void sessrec__screen_row(sessrec_model *model, int32_t item, uint8_t *codes, float *step, float *highest) {
+    const int32_t L = sessrec__last_width(model);
+    const float *e = model->Wy + (ptrdiff_t)item * L, bias = model->By[item];
     double squares = 0, size = bias < 0 ? -(double)bias : (double)bias, rest = 0, whole = 0;
     float most = 0;
     for (int32_t k = 0; k < L; ++k) {
@@ -7766,44 +7783,43 @@ static double sessrec__screen_row(int32_t L, const float *e, float bias, int8_t 
     }
     const int good = squares < 1e30 && size < 1e30;  // not for NaN
     *step = good && most > 1e-30f ? most / (float)SESSREC__CODES : 0;
-    *highest = good ? (float)((double)bias + eps * size + 1e-20) : INFINITY;
-    if (*step <= 0) return 0;
+    *highest = good ? (float)((double)bias + sessrec__screen_eps(L) * size + 1e-20) : INFINITY;
+    if (*step <= 0) return;
     const float inverse = 1 / *step;
     for (int32_t k = 0; k < L; ++k) {
         const int32_t code = sessrec__nearest(e[k] * inverse);
-        const double left = (double)e[k] - (double)*step * code;
-        codes[k / 2 * 32 + k % 2] = (int8_t)code;
+        const double left = ((double)e[k] - (double)*step * code) / (double)*step;
+        codes[k / 8 * 64 + k % 4] |= (uint8_t)((code + 8) << (k % 8 < 4 ? 0 : 4));
         rest += left * left;
         whole += (double)(code * code);
     }
-    return (1 + q) * sessrec__root_above(rest / ((double)*step * (double)*step)) + q * sessrec__root_above(whole);
+    rest = sessrec__root_above(rest), whole = sessrec__root_above(whole);
+    if (rest > model->screen_rest) model->screen_rest = rest;
+    if (whole > model->screen_whole) model->screen_whole = whole;
 }
 
 SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model) {
     if (!model) return SESSREC_INVALID_ARGUMENT;
     if (model->screen) return SESSREC_OK;
-    const int32_t L = sessrec__last_width(model), pairs = (L + 1) / 2, V = model->info.items;
-    const uint64_t bytes = (uint64_t)pairs * 32 + 2 * 16 * sizeof(float);
-    int8_t *screen = (int8_t *)sessrec__alloc(&model->memory, (uint64_t)V / 16 + 1, bytes);
-    double radius = 0;
+    const int32_t octets = (sessrec__last_width(model) + 7) / 8, V = model->info.items;
+    const uint64_t bytes = (uint64_t)octets * 64 + 2 * 16 * sizeof(float);
+    uint8_t *screen = (uint8_t *)sessrec__alloc(&model->memory, (uint64_t)V / 16 + 1, bytes);
     if (!screen) return SESSREC_OUT_OF_MEMORY;
     for (int32_t i = 0; i < V; ++i) {
-        int8_t *block = screen + (uint64_t)i / 16 * bytes;
-        float *steps = (float *)(void *)(block + (ptrdiff_t)pairs * 32) + i % 16;
-        const double r = sessrec__screen_row(L, model->Wy + (ptrdiff_t)i * L, model->By[i], block + i % 16 * 2, steps, steps + 16);
-        radius = r > radius ? r : radius;
+        uint8_t *block = screen + (uint64_t)i / 16 * bytes;
+        float *steps = (float *)(void *)(block + (ptrdiff_t)octets * 64) + i % 16;
+        sessrec__screen_row(model, i, block + i % 16 * 4, steps, steps + 16);
     }
     model->screen = screen;
-    model->screen_radius = (float)(radius * (1 + 1e-6));
     return SESSREC_OK;
 }
 
 // Codes the hidden state. Returns 0 if there is no screen, or if the state is none that a GRU would have, or next to zero.
 static int sessrec__screen_begin(const sessrec_session *session, sessrec__screen *screen) {
     const sessrec_model *model = session->model;
-    const int32_t L = sessrec__last_width(model), G = sessrec__state_codes(L);
+    const int32_t L = sessrec__last_width(model);
     const float *h = session->hidden + sessrec__hidden_width(model) - L;
-    double squares = 0;
+    double squares = 0, left = 1e-60;
     float most = 0;
     if (!model->screen || !session->known) return 0;
     for (int32_t k = 0; k < L; ++k) {
@@ -7812,14 +7828,22 @@ static int sessrec__screen_begin(const sessrec_session *session, sessrec__screen
         most = x > most ? x : most;
     }
     if (!(squares > 1e-20 && squares < 1e10)) return 0;  // not for NaN
-    screen->pairs = (L + 1) / 2;
+    screen->octets = (L + 7) / 8;
     screen->blocks = model->screen;
     screen->state = session->codes;
-    screen->step = most / (float)G;
-    screen->radius = (float)(sessrec__root_above(squares) * (double)model->screen_radius * (1 + 1e-6));
-    session->codes[2 * screen->pairs - 1] = 0;
+    screen->step = most / (float)SESSREC__STATE_CODES;
+    screen->start = 0;
+    memset(session->codes, 0, 8 * (size_t)screen->octets);
     const float inverse = 1 / screen->step;
-    for (int32_t k = 0; k < L; ++k) session->codes[k] = (int16_t)sessrec__nearest(h[k] * inverse);
+    for (int32_t k = 0; k < L; ++k) {
+        const int32_t code = sessrec__nearest(h[k] * inverse);
+        const double f = (double)h[k] - (double)screen->step * code;
+        session->codes[k] = (int8_t)code;
+        screen->start -= 8 * code;
+        left += f * f;
+    }
+    const double length = sessrec__root_above(squares), more = sessrec__screen_eps(L) * length;
+    screen->radius = (float)((model->screen_whole * (sessrec__root_above(left) + more) + model->screen_rest * (length + more)) * (1 + 1e-6));
     return 1;
 }
 

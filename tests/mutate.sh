@@ -231,11 +231,11 @@ mutate 'the reciprocal rank counts from 2' golden \
 mutate 'among equal scores the higher item comes first' test_stream \
     '(score_a == b->score && item_a < b->item)' '(score_a == b->score && item_a > b->item)'
 mutate 'the screen forgets what the codes of a row leave out' test_stream \
-    'return (1 + q) * sessrec__root_above(rest /' 'return 0.9 * sessrec__root_above(rest /'
+    'model->screen_rest * (length + more)' 'model->screen_rest * 0.9 * (length + more)'
 mutate 'the screen forgets what the codes of a state leave out' test_stream \
-    ' + q * sessrec__root_above(whole);' ';'
+    'model->screen_whole * (sessrec__root_above(left) + more)' 'model->screen_whole * more'
 mutate 'the screen forgets what rounding adds' test_stream \
-    '+ eps * size + 1e-20)' '+ 1e-20)'
+    '+ sessrec__screen_eps(L) * size + 1e-20)' '+ 1e-20)'
 mutate 'the list takes the first k instead of the best' test_stream \
     ': sessrec__before(score, item, &top->entry[0]);' ': 0;'
 

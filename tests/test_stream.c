@@ -241,7 +241,7 @@ static void random_state(sessrec_session *session, uint32_t *seed) {
 }
 
 // Both lists for a random query; veto calls are counted in asked[2]. Returns how many differences there are.
-static int compare_screened(const sessrec_model *model, sessrec_session *session, int8_t *screen, uint32_t *seed, int64_t *passed_over) {
+static int compare_screened(const sessrec_model *model, sessrec_session *session, uint8_t *screen, uint32_t *seed, int64_t *passed_over) {
     sessrec_recommendation list[2][80];
     int32_t count[2], asked[2] = {0, 0}, kept[80];
     sessrec_query query = sessrec_query_default();
@@ -278,7 +278,7 @@ static void screen_of(const sessrec__kernels *kernels, int32_t width) {
         harden(model, m % HARDSHIPS, &seed);
         model->kernels = kernels;
         wrong += sessrec_model_prepare(model) != SESSREC_OK;
-        int8_t *screen = model->screen;
+        uint8_t *screen = model->screen;
         for (int q = 0; q < SCREENED_QUERIES; ++q) {
             random_state(session, &seed);
             wrong += compare_screened(model, session, screen, &seed, &passed_over[m % HARDSHIPS]);
@@ -290,7 +290,7 @@ static void screen_of(const sessrec__kernels *kernels, int32_t width) {
     CHECK_EQ(wrong, 0);
     for (int h = 0; h < HARDSHIPS; ++h)  // most items are never scored, or this compares nothing
         if (h != EQUAL_SCORES && h != TINY_ROWS && h != SUBNORMAL && h != NEARLY_EQUAL)
-            CHECK(passed_over[h] > 20 * SCREENED_MODELS * SCREENED_QUERIES);
+            CHECK(passed_over[h] > (h == ONE_LARGE_WEIGHT ? 10 : 20) * SCREENED_MODELS * SCREENED_QUERIES);
     sessrec_dataset_destroy(log);
 }
 
@@ -345,7 +345,7 @@ static void screens(void) {
             float most = 0, score, bias;
             int32_t list[ITEMS], there = 0;
             for (int32_t k = 0; k < L; ++k) most = fabsf(row[k]) > most ? fabsf(row[k]) : most;
-            for (int32_t k = 0; k < L; ++k) h[k] = row[k] / most * 127 - (float)sessrec__nearest(row[k] / most * 127);
+            for (int32_t k = 0; k < L; ++k) h[k] = row[k] / most * 7 - (float)sessrec__nearest(row[k] / most * 7);
             bias = s.model->By[i];
             sessrec__plain_table.dots(1, L, row, L, h, &bias, &score);
             CHECK(sessrec__screen_begin(session, &screen));
@@ -381,12 +381,24 @@ static void screens(void) {
         sessrec_model_destroy(model);
         sessrec_dataset_destroy(log);
     }
-    TEST("the widest state's product with the largest codes fits into 32 bits") {
-        for (int32_t L = 1; L <= 8192; ++L) {
-            const int64_t G = sessrec__state_codes(L);
-            if (G < 2000 || G > 32767 || G * 127 * L > INT32_MAX) CHECK_EQ(L, 0);
+    TEST("the largest codes times the largest states add up without a carry lost, on every path") {
+        enum { OCTETS = 9 };
+        static float block[OCTETS * 16 + 2 * 16];
+        int8_t state[8 * OCTETS];
+        for (int sign = -1; sign <= 1; sign += 2) {
+            const sessrec__screen screen = {OCTETS, (const uint8_t *)block, state, 1000, 1, 0};
+            const float sum = (float)(sign * 15 * 127 * 8 * OCTETS + 1000);
+            int32_t list[16];
+            memset(block, 0xff, OCTETS * 64);
+            memset(state, sign * 127, sizeof state);
+            for (int l = 0; l < 32; ++l) block[OCTETS * 16 + l] = (float)(l < 16);  // steps of 1, biases of 0
+            for (int level = 0; level < 3; ++level) {
+                const sessrec__kernels *kernels = kernels_of(level);
+                if (!kernels) continue;
+                CHECK_EQ(kernels->screen(&screen, 0, 16, sum, list), 16);
+                CHECK_EQ(kernels->screen(&screen, 0, 16, sum + 1, list), 0);
+            }
         }
-        CHECK_EQ(sessrec__state_codes(100), 32767);
     }
     TEST("a root is never below the true one, and next to it") {
         uint32_t seed = 4;
