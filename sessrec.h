@@ -563,15 +563,13 @@ typedef struct sessrec_log_format {
     int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is counted and skipped
     const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for training it further
     sessrec_allocator allocator;
-    int32_t threads;                // 0: one for each processor; default 1, because where it was measured two were slower, for all that they
-                                    // move between them (bench/RESULTS.md). Any number gives the same log, and the same error
-    sessrec_jobs jobs;              // default: own threads
 } sessrec_log_format;
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 
 // Read a CSV or TSV file: one event a line, LF or CRLF, fields may be quoted ("" is a quote inside). Ids are integers
-// or text up to SESSREC_MAX_ID bytes, kept verbatim. Memory: about 28 bytes an event while it is read, 12 then, and the distinct ids.
+// or text up to SESSREC_MAX_ID bytes, kept verbatim. Memory: about 28 bytes an event and 32 a session while it is read, 12 an event then, and the
+// distinct ids.
 // Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Owner of *out: the caller. Threads: shared.
 #ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err);
@@ -1229,6 +1227,12 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  define SESSREC__PREFETCH(address) ((void)(address))
 #endif
 
+#if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#  define SESSREC__BIG_ENDIAN 1
+#else
+#  define SESSREC__BIG_ENDIAN 0
+#endif
+
 #define SESSREC__NO_GPU_CODE "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu"
 #define SESSREC__CANARY_CONFIG 0x5e55c0f1u
 #define SESSREC__CANARY_LOG 0x5e5510f1u
@@ -1371,13 +1375,17 @@ SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
 // The rows of a table that a step touches lie anywhere in it. With pages of 2 MB instead of 4 KB the processor finds most of them without a
 // look at its page tables, a tenth of a step with 37,000 items. A strict C99 build does without: <sys/mman.h> keeps the name from it.
 static void *sessrec__malloc(size_t bytes, void *user) {
-    void *block = malloc(bytes);
     (void)user;
 #ifdef MADV_HUGEPAGE
-    const uintptr_t page = (uintptr_t)1 << 21, first = ((uintptr_t)block + page - 1) & ~(page - 1), end = ((uintptr_t)block + bytes) & ~(page - 1);
-    if (block && bytes >= 4 * page) (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+    const size_t page = (size_t)1 << 21;
+    void *block = NULL;
+    if (bytes >= page) {
+        if (posix_memalign(&block, page, bytes)) return NULL;
+        (void)madvise(block, bytes & ~(page - 1), MADV_HUGEPAGE);
+        return block;
+    }
 #endif
-    return block;
+    return malloc(bytes);
 }
 static void sessrec__mfree(void *block, void *user) {
     (void)user;
@@ -1394,9 +1402,9 @@ static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
     return memory;
 }
 
-// count * size bytes, 64-byte aligned and zeroed; NULL when there are none or the product overflows. The address that the allocator
-// gave stands in front of the block.
-static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size) {
+// count * size bytes, 64-byte aligned; NULL when there are none or the product overflows. The address that the allocator gave stands in
+// front of the block.
+static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size) {
     uint64_t bytes, total;
     if (!sessrec__mul(count, size, &bytes) || !sessrec__add(bytes, 64 + sizeof(void *), &total) || total > SIZE_MAX / 2) return NULL;
     char *given = (char *)memory->alloc((size_t)total, memory->user);
@@ -1404,7 +1412,13 @@ static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uin
     uintptr_t aligned = ((uintptr_t)given + sizeof(void *) + 63) & ~(uintptr_t)63;  // <= given + 63 + sizeof(void *)
     char *block = (char *)aligned;
     memcpy(block - sizeof(void *), &given, sizeof given);
-    memset(block, 0, (size_t)bytes);
+    return block;
+}
+
+// The same, zeroed.
+static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size) {
+    void *block = sessrec__alloc_unset(memory, count, size);
+    if (block) memset(block, 0, (size_t)(count * size));
     return block;
 }
 
@@ -1415,16 +1429,17 @@ static void sessrec__free(const sessrec_allocator *memory, void *block) {
     memory->free(given, memory->user);
 }
 
-// Makes room for `needed` elements in a growing array: at least doubles. *capacity counts elements. Returns 0 without memory; the array
+// Makes room for `needed` elements in a growing array: at least doubles, the new ones are 0. *capacity counts elements. Returns 0 without memory; the array
 // is then as it was.
 static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity, int64_t needed, size_t size) {
     if (needed <= *capacity) return 1;
     int64_t larger = *capacity > INT64_MAX / 2 ? needed : *capacity * 2;
     if (larger < 64) larger = 64;
     if (larger < needed) larger = needed;
-    void *moved = sessrec__alloc(memory, (uint64_t)larger, size);
+    char *moved = (char *)sessrec__alloc_unset(memory, (uint64_t)larger, size);
     if (!moved) return 0;
     if (*array) memcpy(moved, *array, (size_t)*capacity * size);
+    memset(moved + (size_t)*capacity * size, 0, (size_t)(larger - *capacity) * size);
     sessrec__free(memory, *array);
     *array = moved;
     *capacity = larger;
@@ -1497,19 +1512,57 @@ SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
 }
 
 // ============================================================================================================
-// >>hash   of ids
+// >>hash   texts, eight bytes at a time
 // ============================================================================================================
 
-static SESSREC__UNUSED uint64_t sessrec__hash(uint64_t key, const void *bytes, size_t size) {
-    const char *at = (const char *)bytes;
-    uint64_t hash = key ^ size, word;
+#define SESSREC__EACH_BYTE 0x0101010101010101u
+
+// Eight bytes, the first at the low end on any processor.
+SESSREC__INLINE uint64_t sessrec__load_word(const char *at) {
+    uint64_t word;
+    memcpy(&word, at, 8);
+    if (!SESSREC__BIG_ENDIAN) return word;
+    word = (word & 0x00ff00ff00ff00ffu) << 8 | (word >> 8 & 0x00ff00ff00ff00ffu);
+    word = (word & 0x0000ffff0000ffffu) << 16 | (word >> 16 & 0x0000ffff0000ffffu);
+    return word << 32 | word >> 32;
+}
+
+// Marks each byte that is 0 with 128. Behind the first mark there may be wrong ones.
+SESSREC__INLINE uint64_t sessrec__zero_bytes(uint64_t word) {
+    return (word - SESSREC__EACH_BYTE) & ~word & 128 * SESSREC__EACH_BYTE;
+}
+
+// How many bytes stand in front of the first mark.
+SESSREC__INLINE int sessrec__first_mark(uint64_t marks) {
+#if defined(__GNUC__) || defined(__clang__)
+    return __builtin_ctzll(marks) >> 3;
+#else
+    const uint64_t before = ((marks & (0 - marks)) >> 7) - 1;
+    return (int)((before & SESSREC__EACH_BYTE) * SESSREC__EACH_BYTE >> 56);
+#endif
+}
+
+// Texts are hashed, compared and copied eight bytes at a time: whatever stands in the 8 bytes behind a text, they can be read. The last word
+// of a text has 1 to 8 of its bytes, and zeros.
+SESSREC__INLINE uint64_t sessrec__last_word(const char *at, size_t size) {
+    return sessrec__load_word(at) & ~(uint64_t)0 >> (64 - 8 * size);
+}
+
+// Of a text with at least one byte and no NUL inside. Each step is a product of 128 bits, folded.
+SESSREC__INLINE uint64_t sessrec__hash(uint64_t key, const char *at, size_t size) {
+    const uint64_t factor = 0x9e3779b97f4a7c15u;
     for (; size > 8; size -= 8, at += 8) {
-        memcpy(&word, at, 8);
-        hash = sessrec__mix(hash ^ word);
+        key ^= sessrec__load_word(at);
+        key = key * factor ^ sessrec__mulhi(key, factor);
     }
-    word = 0;
-    for (size_t i = 0; i < size; ++i) word = word << 8 | (unsigned char)at[i];
-    return sessrec__mix(hash ^ word);
+    key ^= sessrec__last_word(at, size);
+    return key * factor ^ sessrec__mulhi(key, factor);
+}
+
+SESSREC__INLINE int sessrec__same_text(const char *a, const char *b, size_t size) {
+    for (; size > 8; size -= 8, a += 8, b += 8)
+        if (sessrec__load_word(a) != sessrec__load_word(b)) return 0;
+    return sessrec__last_word(a, size) == sessrec__last_word(b, size);
 }
 
 // Orders two ids by their bytes, as strcmp does, for texts that need no terminator.
@@ -1520,7 +1573,7 @@ static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, c
 
 // ============================================================================================================
 // >>ids   ids as the log held them, and their dense numbers
-// An open-addressing table (linear probing, at most half full) over one blob of terminated texts.
+// An open-addressing table (linear probing, at most three quarters full) over one blob of terminated texts.
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -1570,19 +1623,28 @@ SESSREC__INLINE uint32_t sessrec__ids_hash(const sessrec__ids *ids, const char *
 }
 
 // The slot that holds the text, or the empty one where it belongs.
-static sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const char *text, size_t size, uint32_t hash) {
+SESSREC__INLINE sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const char *text, size_t size, uint32_t hash) {
     const uint32_t mask = (uint32_t)(ids->slots - 1);  // slots <= 2^32: less than 2^31 ids
     uint32_t at = hash & mask;
-    for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is at most half full
+    for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is never full
         if (ids->slot[at].hash != hash) continue;
         const char *known = sessrec__ids_text(ids, ids->slot[at].number - 1);
-        if (!memcmp(known, text, size) && !known[size]) break;  // the blob has SESSREC_MAX_ID + 1 bytes of slack behind its last text
+        if (sessrec__same_text(known, text, size) && !known[size]) break;
     }
     return &ids->slot[at];
 }
 
+// Copies a text to where bytes behind it can be read.
+static const char *sessrec__padded(char padded[SESSREC_MAX_ID + 9], const char *text, size_t size) {
+    memcpy(padded, text, size);
+    memset(padded + size, 0, 8);
+    return padded;
+}
+
 static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size_t size) {
-    if (!ids->slots || size > SESSREC_MAX_ID) return -1;
+    char padded[SESSREC_MAX_ID + 9];
+    if (!ids->slots || !size || size > SESSREC_MAX_ID) return -1;
+    text = sessrec__padded(padded, text, size);
     return sessrec__ids_slot(ids, text, size, sessrec__ids_hash(ids, text, size))->number - 1;
 }
 
@@ -1595,13 +1657,13 @@ static void sessrec__ids_place(sessrec__ids *ids, uint32_t hash, int32_t number)
 }
 
 // Makes room for `more` ids of `bytes` together, ends included; the calls of intern for them then allocate nothing. Slots are made for all ids:
-// those that sessrec__ids_append added are found from then on.
+// those that sessrec__copy_ids added are found from then on. SESSREC_MAX_ID + 1 bytes behind the last text are there to be read and written.
 static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes) {
     int64_t slots = ids->slots ? ids->slots : 256;
     if (!sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more, sizeof *ids->offset) ||
         !sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + bytes + SESSREC_MAX_ID + 1, 1))
         return SESSREC_OUT_OF_MEMORY;
-    while (slots < 2 * (ids->count + more)) slots *= 2;
+    while (3 * slots < 4 * (ids->count + more)) slots *= 2;
     if (slots == ids->slots) return SESSREC_OK;
     sessrec__slot *old = ids->slot;
     const int64_t old_slots = ids->slots;
@@ -1620,17 +1682,18 @@ static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int6
 }
 
 // Adds a text for which there is room in blob and offset.
-static sessrec_result sessrec__ids_push(sessrec__ids *ids, const char *text, size_t size) {
+SESSREC__INLINE sessrec_result sessrec__ids_push(sessrec__ids *ids, const char *text, size_t size) {
     if (ids->count == INT32_MAX - 1 || ids->blob_used > (int64_t)UINT32_MAX - 2 * SESSREC_MAX_ID) return SESSREC_TOO_LARGE;
-    memcpy(ids->blob + ids->blob_used, text, size);
-    ids->blob[ids->blob_used + (int64_t)size] = 0;
+    char *to = ids->blob + ids->blob_used;
+    for (size_t i = 0; i < size; i += 8) memcpy(to + i, text + i, 8);
+    to[size] = 0;
     ids->offset[ids->count++] = (uint32_t)ids->blob_used;
     ids->blob_used += (int64_t)size + 1;
     return SESSREC_OK;
 }
 
 // The number of a text of that hash, given on first sight, in a table that has room for it.
-static sessrec_result sessrec__ids_intern_hashed(sessrec__ids *ids, const char *text, size_t size, uint32_t hash, int32_t *out) {
+SESSREC__INLINE sessrec_result sessrec__ids_intern_hashed(sessrec__ids *ids, const char *text, size_t size, uint32_t hash, int32_t *out) {
     sessrec__slot *slot = sessrec__ids_slot(ids, text, size, hash);
     if (!slot->number) {
         const sessrec_result result = sessrec__ids_push(ids, text, size);
@@ -1644,7 +1707,9 @@ static sessrec_result sessrec__ids_intern_hashed(sessrec__ids *ids, const char *
 
 // The same in any table. Texts have no NUL inside and at most SESSREC_MAX_ID bytes (the caller checks).
 static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out) {
+    char padded[SESSREC_MAX_ID + 9];
     const sessrec_result result = sessrec__ids_reserve(ids, 1, (int64_t)size + 1);
+    text = sessrec__padded(padded, text, size);
     return result ? result : sessrec__ids_intern_hashed(ids, text, size, sessrec__ids_hash(ids, text, size), out);
 }
 
@@ -3712,7 +3777,7 @@ static void sessrec__fold_session(const sessrec_model *model, const float *state
 // their first event and events inside a session by time, both stable, and numbers anew the items and users that are left. Reading gives
 // it the rows of a file; filters, cuts and splits give it the events of a log with another session, or none, for each.
 //   item [events], time [events], session_begin [sessions+1], session_user [sessions], support [items]
-// Reading keeps 16 bytes an event until the 12 bytes of the grouped form are made: 28 bytes an event at the most.
+// Reading keeps 16 bytes an event until the 12 bytes of the grouped form are made: 28 bytes an event at the most, and 32 a session.
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -3725,7 +3790,7 @@ typedef struct sessrec__rows {
     int32_t *session;   // [count] negative: the event is left out
 } sessrec__rows;
 
-enum { SESSREC__FIRST_ROWS = 256, SESSREC__MOST_ROWS = 65536, SESSREC__INSERTED = 16 };
+enum { SESSREC__FIRST_ROWS = 256, SESSREC__MOST_ROWS = 1 << 18, SESSREC__INSERTED = 64 };
 
 struct sessrec_dataset {
     sessrec_allocator memory;
@@ -3741,6 +3806,7 @@ struct sessrec_dataset {
     sessrec__rows *rows, *last_rows;    // before it is finished: all events; [sessions] the time of the earliest event so far,
     double *session_start;              // whose user is session_user
     int64_t start_capacity, user_capacity;
+    int32_t timed;                      // sessions that have a start
 };
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
@@ -3751,7 +3817,6 @@ SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
     format.item_column = "ItemId";
     format.time_column = "Time";
     format.user_column = "UserId";
-    format.threads = 1;
     return format;
 }
 
@@ -3798,40 +3863,59 @@ static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result res
 
 // ---- grouping ----
 
-// Stable merge sort of times and what belongs to them, of a few by insertion; a single pass where they are in order already. The scratch arrays
-// have count/2 elements.
-static void sessrec__sort_by_time(double *time, int32_t *value, int64_t count, double *scratch_time, int32_t *scratch_value) {
-    const int64_t half = count / 2;
+// Maps times to integers of the same order.
+SESSREC__INLINE uint64_t sessrec__time_key(double time) {
+    uint64_t bits;
+    memcpy(&bits, &time, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
+// Stable sort of times and what belongs to them: nothing where they are in order already, a few by insertion, else by one byte of the key
+// after the other from the lowest, but those that are the same in all. The spare arrays have count elements, or none for a few.
+static void sessrec__sort_by_time(double *time, int32_t *value, int64_t count, double *spare_time, int32_t *spare_value) {
+    uint32_t place[8][256];     // of the next key with that byte
+    double *const home = time;
     int64_t ordered = 1;
     while (ordered < count && time[ordered - 1] <= time[ordered]) ++ordered;
-    if (count <= SESSREC__INSERTED) {
-        for (; ordered < count; ++ordered) {
-            const double moving = time[ordered];
-            const int32_t its_value = value[ordered];
-            int64_t to = ordered;
-            for (; to > 0 && time[to - 1] > moving; --to) {
-                time[to] = time[to - 1];
-                value[to] = value[to - 1];
-            }
-            time[to] = moving;
-            value[to] = its_value;
+    if (ordered >= count) return;
+    for (; ordered < count && count <= SESSREC__INSERTED; ++ordered) {
+        const double moving = time[ordered];
+        const int32_t its_value = value[ordered];
+        int64_t to = ordered;
+        for (; to > 0 && time[to - 1] > moving; --to) {
+            time[to] = time[to - 1];
+            value[to] = value[to - 1];
         }
+        time[to] = moving;
+        value[to] = its_value;
     }
     if (ordered >= count) return;
-    sessrec__sort_by_time(time, value, half, scratch_time, scratch_value);
-    sessrec__sort_by_time(time + half, value + half, count - half, scratch_time, scratch_value);
-    if (time[half - 1] <= time[half]) return;
-    memcpy(scratch_time, time, (size_t)half * sizeof *time);
-    memcpy(scratch_value, value, (size_t)half * sizeof *value);
-    for (int64_t left = 0, right = half, to = 0; left < half; ++to) {  // to <= right: nothing is overwritten that is still needed
-        if (right < count && time[right] < scratch_time[left]) {
-            time[to] = time[right];
-            value[to] = value[right++];
-        } else {
-            time[to] = scratch_time[left];
-            value[to] = scratch_value[left++];
+    memset(place, 0, sizeof place);
+    for (int64_t i = 0; i < count; ++i)
+        for (int byte = 0; byte < 8; ++byte) ++place[byte][sessrec__time_key(time[i]) >> 8 * byte & 255];
+    for (int byte = 0; byte < 8; ++byte) {
+        uint32_t before = 0;
+        if (place[byte][sessrec__time_key(time[0]) >> 8 * byte & 255] == count) continue;
+        for (int b = 0; b < 256; ++b) {
+            const uint32_t here = place[byte][b];
+            place[byte][b] = before;
+            before += here;
         }
+        for (int64_t i = 0; i < count; ++i) {
+            const uint32_t to = place[byte][sessrec__time_key(time[i]) >> 8 * byte & 255]++;
+            spare_time[to] = time[i];
+            spare_value[to] = value[i];
+        }
+        double *const sorted_time = spare_time;
+        int32_t *const sorted_value = spare_value;
+        spare_time = time;
+        spare_value = value;
+        time = sorted_time;
+        value = sorted_value;
     }
+    if (time == home) return;
+    memcpy(spare_time, time, (size_t)count * sizeof *time);
+    memcpy(spare_value, value, (size_t)count * sizeof *value);
 }
 
 // What grouping needs besides the log that it makes. A label is the number of a session before sessions are sorted.
@@ -3849,8 +3933,8 @@ typedef struct sessrec__grouping {
 static sessrec_result sessrec__group_sessions(sessrec__grouping *g, const sessrec_allocator *memory, const sessrec__rows *rows,
                                               int32_t labels) {
     g->at = (int64_t *)sessrec__alloc(memory, (uint64_t)labels, sizeof *g->at);
-    g->start = (double *)sessrec__alloc(memory, (uint64_t)labels, sizeof *g->start);
-    g->order = (int32_t *)sessrec__alloc(memory, (uint64_t)labels, sizeof *g->order);
+    g->start = (double *)sessrec__alloc_unset(memory, (uint64_t)labels, sizeof *g->start);
+    g->order = (int32_t *)sessrec__alloc_unset(memory, (uint64_t)labels, sizeof *g->order);
     if (!g->at || !g->start || !g->order) return SESSREC_OUT_OF_MEMORY;
     for (; rows; rows = rows->next) {
         for (int64_t e = 0; e < rows->count; ++e) {
@@ -3868,8 +3952,8 @@ static sessrec_result sessrec__group_sessions(sessrec__grouping *g, const sessre
     }
     if (g->longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
     const int64_t sorted = g->longest > g->sessions ? g->longest : g->sessions;
-    g->spare_time = (double *)sessrec__alloc(memory, (uint64_t)sorted / 2, sizeof *g->spare_time);
-    g->spare_value = (int32_t *)sessrec__alloc(memory, (uint64_t)sorted / 2, sizeof *g->spare_value);
+    g->spare_time = (double *)sessrec__alloc_unset(memory, (uint64_t)sorted, sizeof *g->spare_time);
+    g->spare_value = (int32_t *)sessrec__alloc_unset(memory, (uint64_t)sorted, sizeof *g->spare_value);
     if (!g->spare_time || !g->spare_value) return SESSREC_OUT_OF_MEMORY;
     sessrec__sort_by_time(g->start, g->order, g->sessions, g->spare_time, g->spare_value);
     return SESSREC_OK;
@@ -3879,8 +3963,8 @@ static sessrec_result sessrec__group_sessions(sessrec__grouping *g, const sessre
 static sessrec_result sessrec__group_events(sessrec__grouping *g, const sessrec__rows *rows, sessrec_dataset *log) {
     log->events = g->events;
     log->session_begin = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)g->sessions + 1, sizeof *log->session_begin);
-    log->item = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)g->events, sizeof *log->item);
-    log->time = (double *)sessrec__alloc(&log->memory, (uint64_t)g->events, sizeof *log->time);
+    log->item = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->events, sizeof *log->item);
+    log->time = (double *)sessrec__alloc_unset(&log->memory, (uint64_t)g->events, sizeof *log->time);
     if (!log->session_begin || !log->item || !log->time) return SESSREC_OUT_OF_MEMORY;
     for (int32_t s = 0; s < g->sessions; ++s) {
         int64_t *at = &g->at[g->order[s]];
@@ -3902,28 +3986,35 @@ static sessrec_result sessrec__group_events(sessrec__grouping *g, const sessrec_
     return SESSREC_OK;
 }
 
-// Copies an id to the end of a table that does not have it.
-static sessrec_result sessrec__append_id(const sessrec__ids *from, int32_t index, sessrec__ids *to) {
-    const int64_t begin = from->offset[index], end = index + 1 < from->count ? from->offset[index + 1] : from->blob_used;
-    if (!sessrec__grow(&to->memory, (void **)&to->offset, &to->offset_capacity, (int64_t)to->count + 1, sizeof *to->offset) ||
-        !sessrec__grow(&to->memory, (void **)&to->blob, &to->blob_capacity, to->blob_used + 2 * (SESSREC_MAX_ID + 1), 1))
+// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in time.
+static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count, sessrec__ids *to) {
+    const int32_t ahead = 16;
+    if (!sessrec__grow(&to->memory, (void **)&to->offset, &to->offset_capacity, count, sizeof *to->offset) ||
+        !sessrec__grow(&to->memory, (void **)&to->blob, &to->blob_capacity, from->blob_used + SESSREC_MAX_ID + 1, 1))
         return SESSREC_OUT_OF_MEMORY;
-    return sessrec__ids_push(to, from->blob + begin, (size_t)(end - begin - 1));
+    for (int32_t i = 0; i < count; ++i) {
+        const char *text = sessrec__ids_text(from, index[i]);
+        if (i + ahead < count) SESSREC__PREFETCH(sessrec__ids_text(from, index[i + ahead]));
+        const sessrec_result result = sessrec__ids_push(to, text, strlen(text));
+        if (result) return result;
+    }
+    return SESSREC_OK;
 }
 
 // Copies the first `always` ids, and those whose number stands in value [count], to an empty table, in order; value gets their new numbers.
 static sessrec_result sessrec__renumber(const sessrec__ids *from, int32_t always, int32_t *value, int64_t count, sessrec__ids *to) {
-    int32_t *number = (int32_t *)sessrec__alloc(&to->memory, (uint64_t)from->count, sizeof *number);
-    sessrec_result result = SESSREC_OK;
+    int32_t some = 0, *number = (int32_t *)sessrec__alloc(&to->memory, (uint64_t)from->count, 2 * sizeof *number);
     if (!number) return SESSREC_OUT_OF_MEMORY;
+    int32_t *kept = number + from->count;
     for (int32_t i = 0; i < always; ++i) number[i] = 1;
     for (int64_t v = 0; v < count; ++v) number[value[v]] = 1;
-    for (int32_t i = 0; i < from->count && !result; ++i) {
+    for (int32_t i = 0; i < from->count; ++i) {
         if (!number[i]) continue;
-        number[i] = to->count;
-        result = sessrec__append_id(from, i, to);
+        number[i] = some;
+        kept[some++] = i;
     }
-    for (int64_t v = 0; v < count && !result; ++v) value[v] = number[value[v]];
+    for (int64_t v = 0; v < count; ++v) value[v] = number[value[v]];
+    const sessrec_result result = sessrec__copy_ids(from, kept, some, to);
     sessrec__free(&to->memory, number);
     return result;
 }
@@ -3965,7 +4056,7 @@ static sessrec_result sessrec__group(const sessrec_dataset *source, const sessre
     if (!result) result = sessrec__group_events(&g, rows, log);
     if (!result) result = sessrec__group_items(source, log);
     if (!result && label_user) result = sessrec__group_users(&g, &source->users, label_user, log);
-    for (int32_t s = 0; s < g.sessions && !result; ++s) result = sessrec__append_id(names, g.order[s], &log->sessions);
+    if (!result) result = sessrec__copy_ids(names, g.order, g.sessions, &log->sessions);
     sessrec__free(memory, g.at);
     sessrec__free(memory, g.start);
     sessrec__free(memory, g.order);
@@ -4000,60 +4091,65 @@ static sessrec__text sessrec__text_of(const char *text) {
     return result;
 }
 
-// Room for one more event. The arrays of a block stand behind it.
-static int sessrec__rows_reserve(sessrec_dataset *log) {
+// A block of rows with room for one more event, NULL without memory. Its arrays stand behind it.
+static sessrec__rows *sessrec__rows_reserve(sessrec_dataset *log) {
     sessrec__rows *last = log->last_rows;
-    if (last && last->count < last->capacity) return 1;
+    if (last && last->count < last->capacity) return last;
     int64_t capacity = SESSREC__FIRST_ROWS;
     if (last) capacity = last->capacity < SESSREC__MOST_ROWS ? last->capacity * 2 : last->capacity;
     const size_t head = 64, row = sizeof(double) + 2 * sizeof(int32_t);  // sizeof(sessrec__rows) <= 64, which keeps the arrays aligned
-    sessrec__rows *rows = (sessrec__rows *)sessrec__alloc(&log->memory, head + (uint64_t)capacity * row, 1);
-    if (!rows) return 0;
+    sessrec__rows *rows = (sessrec__rows *)sessrec__alloc_unset(&log->memory, head + (uint64_t)capacity * row, 1);
+    if (!rows) return NULL;
+    rows->next = NULL;
+    rows->count = 0;
     rows->capacity = capacity;
     rows->time = (double *)(void *)((char *)rows + head);
     rows->item = (int32_t *)(void *)(rows->time + capacity);
     rows->session = rows->item + capacity;
     if (last) last->next = rows;
     else log->rows = rows;
-    log->last_rows = rows;
-    return 1;
+    return log->last_rows = rows;
 }
 
-// The user of a session is that of its earliest event.
-static sessrec_result sessrec__note_user(sessrec_dataset *log, int32_t session, int is_new, int32_t user, double time) {
-    if (!sessrec__grow(&log->memory, (void **)&log->session_user, &log->user_capacity, (int64_t)session + 1, sizeof *log->session_user) ||
-        !sessrec__grow(&log->memory, (void **)&log->session_start, &log->start_capacity, (int64_t)session + 1, sizeof *log->session_start))
+// An event whose ids have numbers; user -1: none.
+typedef struct sessrec__event {
+    double time;
+    int32_t user, session, item;
+} sessrec__event;
+
+// Adds events. The user of a session is that of its earliest event.
+static sessrec_result sessrec__append_events(sessrec_dataset *log, const sessrec__event *event, int32_t count) {
+    const int32_t sessions = log->has_users ? log->sessions.count : 0;
+    if (!sessrec__grow(&log->memory, (void **)&log->session_user, &log->user_capacity, sessions, sizeof *log->session_user) ||
+        !sessrec__grow(&log->memory, (void **)&log->session_start, &log->start_capacity, sessions, sizeof *log->session_start))
         return SESSREC_OUT_OF_MEMORY;
-    if (is_new || time < log->session_start[session]) {
-        log->session_user[session] = user;
-        log->session_start[session] = time;
+    for (; log->timed < sessions; ++log->timed) log->session_start[log->timed] = HUGE_VAL;
+    for (int32_t i = 0; i < count; ++i) {
+        const int32_t session = event[i].session;
+        sessrec__rows *rows = sessrec__rows_reserve(log);
+        if (!rows) return SESSREC_OUT_OF_MEMORY;
+        if (sessions && event[i].time < log->session_start[session]) {
+            log->session_user[session] = event[i].user;
+            log->session_start[session] = event[i].time;
+        }
+        rows->time[rows->count] = event[i].time + 0.0;  // a negative zero becomes an ordinary one
+        rows->item[rows->count] = event[i].item;
+        rows->session[rows->count++] = session;
+        ++log->events;
     }
-    return SESSREC_OK;
-}
-
-// Adds an event whose ids have numbers; user -1: none.
-static sessrec_result sessrec__append_event(sessrec_dataset *log, int32_t user, int32_t session, int is_new, int32_t item, double time) {
-    if (!sessrec__rows_reserve(log)) return SESSREC_OUT_OF_MEMORY;
-    const sessrec_result result = user >= 0 ? sessrec__note_user(log, session, is_new, user, time) : SESSREC_OK;
-    if (result) return result;
-    sessrec__rows *rows = log->last_rows;
-    rows->time[rows->count] = time + 0.0;  // a negative zero becomes an ordinary one
-    rows->item[rows->count] = item;
-    rows->session[rows->count++] = session;
-    ++log->events;
     return SESSREC_OK;
 }
 
 // Adds an event whose ids have been checked. An empty user is none.
 static sessrec_result sessrec__log_append(sessrec_dataset *log, sessrec__text user, sessrec__text session, sessrec__text item,
                                           double time) {
-    int32_t item_number, session_number, user_number = -1, sessions = log->sessions.count;
+    sessrec__event event = {time, -1, -1, -1};
     if (!log->events) log->has_users = user.size > 0;
     if (log->has_users != (user.size > 0)) return SESSREC_INVALID_ARGUMENT;
-    sessrec_result result = sessrec__ids_intern(&log->items, item.at, item.size, &item_number);
-    if (!result) result = sessrec__ids_intern(&log->sessions, session.at, session.size, &session_number);
-    if (!result && user.size) result = sessrec__ids_intern(&log->users, user.at, user.size, &user_number);
-    return result ? result : sessrec__append_event(log, user_number, session_number, session_number == sessions, item_number, time);
+    sessrec_result result = sessrec__ids_intern(&log->items, item.at, item.size, &event.item);
+    if (!result) result = sessrec__ids_intern(&log->sessions, session.at, session.size, &event.session);
+    if (!result && user.size) result = sessrec__ids_intern(&log->users, user.at, user.size, &event.user);
+    return result ? result : sessrec__append_events(log, &event, 1);
 }
 
 // What is wrong with an id, NULL if nothing.
@@ -4134,10 +4230,10 @@ static double sessrec__to_double(char *digits, int64_t exponent) {
     return strtod(digits, NULL);
 }
 
-// The double nearest to number / 10^places where both are exact as doubles, which one division then is too: places <= 22, number < 2^53.
+// The double nearest to number / 10^places: with places the number is below 2^53 and so exact as a double, as the power is, and one
+// rounding is left.
 static double sessrec__decimal_fraction(int64_t number, int places) {
-    static const double power[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    static const double power[8] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
     return (double)number / power[places];
 }
 
@@ -4223,18 +4319,35 @@ static int sessrec__parse_date(const char *at, const char *end, double *out) {
     return 1;
 }
 
-// digits[.digits], 15 digits at most: nearly every time
-static int sessrec__parse_short_number(const char *at, const char *end, double *out) {
-    int64_t number = 0;
-    const char *point = NULL;
-    if (end - at > 16 || at == end) return 0;
-    for (const char *digit = at; digit < end; ++digit) {
-        if (*digit == '.' && !point) point = digit;
-        else if (sessrec__is_digit(*digit)) number = 10 * number + (*digit - '0');
-        else return 0;
+// Eight digits 0..9 in the bytes of a word as a number: neighbours become numbers below 100, these numbers below 10^4.
+SESSREC__INLINE uint64_t sessrec__eight_digits(uint64_t word) {
+    word = (word * 10 + (word >> 8)) & 0x00ff00ff00ff00ffu;
+    word = (word * 100 + (word >> 16)) & 0x0000ffff0000ffffu;
+    return (word * 10000 + (word >> 32)) & 0xffffffffu;
+}
+
+// digits[.digits] in 16 bytes at most, 7 digits behind the point: nearly every time. 16 bytes at `at` are read.
+SESSREC__INLINE int sessrec__parse_short_number(const char *at, size_t size, double *out) {
+    const uint64_t zeros = 48 * SESSREC__EACH_BYTE, high_bits = 128 * SESSREC__EACH_BYTE;
+    uint64_t low = sessrec__load_word(at) ^ zeros, high = 0;  // the number as 16 digits, the last at the top of low
+    if (size - 1 > 15) return 0;
+    if (size <= 8) {
+        low <<= 64 - 8 * size;
+    } else {
+        high = low << (128 - 8 * size);
+        low = low >> (8 * size - 72) >> 8 | (sessrec__load_word(at + 8) ^ zeros) << (128 - 8 * size);
     }
-    if (end - at - (point != NULL) > 15 || end - at == (point != NULL)) return 0;
-    *out = sessrec__decimal_fraction(number, point ? (int)(end - point - 1) : 0);
+    const uint64_t points = sessrec__zero_bytes(low ^ ('.' ^ '0') * SESSREC__EACH_BYTE);
+    int places = 0;
+    if (points) {
+        places = 7 - sessrec__first_mark(points);
+        const uint64_t whole = ((uint64_t)1 << (56 - 8 * places)) - 1;  // the bytes in front of the point, which move up by one
+        low = (low & ~(whole << 8 | 255)) | (low & whole) << 8 | high >> 56;
+        high <<= 8;
+        --size;
+    }
+    if (!size || (((low + 118 * SESSREC__EACH_BYTE) | low | (high + 118 * SESSREC__EACH_BYTE) | high) & high_bits)) return 0;
+    *out = sessrec__decimal_fraction((int64_t)(sessrec__eight_digits(high) * 100000000 + sessrec__eight_digits(low)), places);
     return 1;
 }
 
@@ -4270,32 +4383,20 @@ static int sessrec__parse_number(const char *at, const char *end, double *out) {
 
 // ---- lines and fields ----
 
-enum { SESSREC__MAX_LINE = 1 << 20, SESSREC__READ_AHEAD = 1 << 16, SESSREC__READ_AT_MOST = 1 << 20 };
+enum { SESSREC__MAX_LINE = 1 << 20, SESSREC__READ_AHEAD = 1 << 18 };
 
 // What is looked at of a field: more than an id has, or a time that this library writes.
 enum { SESSREC__MAX_FIELD = 400 };
 
 enum { SESSREC__SESSION = 0, SESSREC__ITEM = 1, SESSREC__TIME = 2, SESSREC__USER = 3, SESSREC__ROLES = 4 };
 
-// A line that waits to be read, and what was found in it.
-typedef struct sessrec__parsed {
-    sessrec__text line;
-    int64_t number;                         // of the line
-    const char *at[SESSREC__ROLES];
-    uint8_t size[SESSREC__ROLES];
-    int plain;
-    uint32_t hash[SESSREC__ROLES];
-    int32_t id[SESSREC__ROLES];
-    double time;
-} sessrec__parsed;
+// Rows whose ids are numbered together, when the slots have come into the cache; and how many bytes behind what is looked at can be read.
+enum { SESSREC__MOST_WAITING = 64, SESSREC__SLACK = 24 };
 
-// Lines that were found and wait to be read.
-typedef struct sessrec__batch {
-    int32_t count, begin, end;              // lines; those that are being numbered
-    int64_t capacity;                       // grows with the log
-    sessrec__parsed *line;
-    sessrec_result numbered[SESSREC__ROLES];
-} sessrec__batch;
+typedef struct sessrec__waiting {
+    const char *at;
+    uint32_t size, hash;
+} sessrec__waiting;
 
 // A log that is being read. Lines come from memory, or from a buffer that `refill` fills.
 typedef struct sessrec__reader {
@@ -4305,20 +4406,21 @@ typedef struct sessrec__reader {
     char separator;
     const char *wanted[SESSREC__ROLES];  // names or numbers of the columns, "" for none
     int column[SESSREC__ROLES];     // where they are, from 0; -1: nowhere
+    int last_column;                // of those that are wanted
     int started;                    // the columns are known
     int64_t line;                   // number of the line read last
     const char *at, *end;           // what was not read yet
     int too_long;                   // the line read last, or now, is longer than SESSREC__MAX_LINE
-    sessrec__batch batch;
+    sessrec__ids *ids[SESSREC__ROLES];      // tables of the log
+    int32_t rows;                           // that wait
+    sessrec__waiting waiting[SESSREC__ROLES][SESSREC__MOST_WAITING];
+    double time[SESSREC__MOST_WAITING];
     int (*refill)(struct sessrec__reader *reader);  // more bytes behind `end`; 0: no more. NULL: none
     void *file;                     // for refill
     char *buffer;
     int64_t capacity;
     sessrec_result failed;          // why refill stopped
-    sessrec__pool pool;             // begun with the first full batch
 } sessrec__reader;
-
-static sessrec_result sessrec__read_batch(sessrec__reader *r);
 
 // What a row has for each role, at == NULL if nothing, and room for fields in quotes.
 typedef struct sessrec__row {
@@ -4384,11 +4486,10 @@ static const char *sessrec__cut_row(const sessrec__reader *r, sessrec__text line
     return problem;
 }
 
-static int sessrec__parse_time(sessrec__text text, double *out) {
-    const char *end = text.at + text.size;
-    if (sessrec__parse_short_number(text.at, end, out)) return 1;
-    if (text.size > SESSREC__MAX_FIELD) return 0;
-    return text.size >= 10 && text.at[4] == '-' ? sessrec__parse_date(text.at, end, out) : sessrec__parse_number(text.at, end, out);
+static int sessrec__parse_time(const char *at, size_t size, double *out) {
+    const char *end = at + size;
+    if (size > SESSREC__MAX_FIELD) return 0;
+    return size >= 10 && at[4] == '-' ? sessrec__parse_date(at, end, out) : sessrec__parse_number(at, end, out);
 }
 
 // The beginning of what a line has, fit to be shown: in whole UTF-8 characters, control characters as spaces.
@@ -4490,7 +4591,7 @@ static sessrec_result sessrec__start(sessrec__reader *r, sessrec__text line, int
     }
     if (*is_header) return sessrec__read_header(r, line);
     const sessrec__text *field = &row.field[SESSREC__TIME];
-    *is_header = !sessrec__cut_row(r, line, &row) && field->at && !sessrec__parse_time(*field, &time);
+    *is_header = !sessrec__cut_row(r, line, &row) && field->at && !sessrec__parse_time(field->at, field->size, &time);
     return SESSREC_OK;
 }
 
@@ -4506,149 +4607,102 @@ static sessrec_result sessrec__read_row(sessrec__reader *r, sessrec__text line) 
     if (problem) return sessrec__bad_row(r, "row", line, problem);
     for (int role = 0; role < SESSREC__ROLES; ++role) {
         if (r->column[role] < 0) continue;
-        if (role != SESSREC__TIME) problem = sessrec__id_problem(row.field[role]);
-        else if (!sessrec__parse_time(row.field[role], &time)) problem = "is neither a number nor a date like 2014-04-07T10:51:09Z";
-        if (problem) return sessrec__bad_row(r, names[role], row.field[role], problem);
+        const sessrec__text field = row.field[role];
+        if (role != SESSREC__TIME) problem = sessrec__id_problem(field);
+        else if (!sessrec__parse_time(field.at, field.size, &time)) problem = "is neither a number nor a date like 2014-04-07T10:51:09Z";
+        if (problem) return sessrec__bad_row(r, names[role], field, problem);
     }
     return sessrec__log_append(r->log, row.field[SESSREC__USER], row.field[SESSREC__SESSION], row.field[SESSREC__ITEM], time);
 }
 
-// Lines are read in batches. Threads cut them into fields and parse times, each its part of the lines; then the ids are numbered in the order of the
-// lines, items, sessions and users side by side. So the log does not depend on the number of threads. A line that is not plain, because it has
-// quotes or cannot be read, is left to sessrec__read_row between what is before and behind it.
+// Nearly all lines are plain: no quotes, no control characters, nothing wrong. They are cut eight bytes at a time and wait for each other. What is
+// not plain is left to sessrec__read_row, after the rows that wait.
 
-enum { SESSREC__MOST_LINES = 4096, SESSREC__LINES_A_TASK = 256, SESSREC__LOOK_AHEAD = 16 };
-
-static sessrec__ids *sessrec__ids_of(sessrec_dataset *log, int role) {
-    return role == SESSREC__ITEM ? &log->items : role == SESSREC__SESSION ? &log->sessions : &log->users;
+// The first byte that is the separator, or below 14 as line ends and NUL are; NULL near the end of the text.
+SESSREC__INLINE const char *sessrec__find_stop(const sessrec__reader *r, const char *at) {
+    const uint64_t separators = (unsigned char)r->separator * SESSREC__EACH_BYTE;
+    for (; r->end - at >= SESSREC__SLACK; at += 8) {
+        const uint64_t word = sessrec__load_word(at), low = (word - 14 * SESSREC__EACH_BYTE) & ~word & 128 * SESSREC__EACH_BYTE;
+        const uint64_t marks = low | sessrec__zero_bytes(word ^ separators);
+        if (marks) return at + sessrec__first_mark(marks);
+    }
+    return NULL;
 }
 
-// Takes in a field for one role. Returns 0 if that cannot be.
-static int sessrec__parse_field(const sessrec__reader *r, int role, sessrec__text field, sessrec__parsed *row) {
-    if (role == SESSREC__TIME) return sessrec__parse_time(field, &row->time);
-    if (sessrec__id_problem(field)) return 0;
-    row->at[role] = field.at;
-    row->size[role] = (uint8_t)field.size;
-    row->hash[role] = sessrec__ids_hash(sessrec__ids_of(r->log, role), field.at, field.size);
+// Takes in the field [at,end) for one role. 0: it is not plain.
+SESSREC__INLINE int sessrec__take_field(sessrec__reader *r, int role, const char *at, const char *end) {
+    const size_t size = (size_t)(end - at);
+    sessrec__waiting *id = &r->waiting[role][r->rows];
+    if (role == SESSREC__TIME)
+        return sessrec__parse_short_number(at, size, &r->time[r->rows]) || sessrec__parse_time(at, size, &r->time[r->rows]);
+    if (size - 1 >= SESSREC_MAX_ID) return 0;
+    id->at = at;
+    id->size = (uint32_t)size;
+    id->hash = sessrec__ids_hash(r->ids[role], at, size);
+    SESSREC__PREFETCH(&r->ids[role]->slot[id->hash & (uint32_t)(r->ids[role]->slots - 1)]);
     return 1;
 }
 
-// Cuts a line and parses its time. Returns 0 if it is not plain.
-static int sessrec__parse_plain(const sessrec__reader *r, sessrec__parsed *row) {
-    const char *end = row->line.at + row->line.size;
-    int columns = 0;
-    for (const char *at = row->line.at; at; ++columns) {
-        if (at < end && *at == '"') return 0;
-        const char *next = at;
-        while (next < end && *next != r->separator) ++next;
-        sessrec__text field;
-        field.at = at;
-        field.size = (size_t)(next - at);
+// Cuts the next line if it is plain, and lets it wait.
+static int sessrec__cut_plain(sessrec__reader *r) {
+    const char *begin = r->at, *stop;
+    for (int column = 0;; ++column, begin = stop + 1) {
+        stop = sessrec__find_stop(r, begin);
+        if (!stop || *begin == '"') return 0;
         for (int role = 0; role < SESSREC__ROLES; ++role)
-            if (r->column[role] == columns && !sessrec__parse_field(r, role, field, row)) return 0;
-        at = next < end ? next + 1 : NULL;
+            if (r->column[role] == column && !sessrec__take_field(r, role, begin, stop)) return 0;
+        if (*stop == r->separator) continue;
+        stop += *stop == '\r';
+        if (*stop != '\n' || column < r->last_column || stop - r->at > SESSREC__MAX_LINE) return 0;
+        r->at = stop + 1;
+        ++r->line;
+        ++r->rows;
+        return 1;
     }
-    for (int role = 0; role < SESSREC__ROLES; ++role)
-        if (r->column[role] >= columns) return 0;
-    return 1;
 }
 
-static void sessrec__parse_task(void *context, int32_t index) {
-    sessrec__reader *r = (sessrec__reader *)context;
-    const int32_t first = index * SESSREC__LINES_A_TASK, left = r->batch.count - first;
-    for (int32_t i = first; i < first + (left < SESSREC__LINES_A_TASK ? left : SESSREC__LINES_A_TASK); ++i)
-        r->batch.line[i].plain = sessrec__parse_plain(r, &r->batch.line[i]);
-}
-
-// Numbers the ids of one role, which have room. An id is often that of the line before; of other lines, the slots are fetched in time.
-static void sessrec__number_task(void *context, int32_t role) {
-    sessrec__reader *r = (sessrec__reader *)context;
-    sessrec__batch *batch = &r->batch;
-    if (role == SESSREC__TIME || r->column[role] < 0) return;
-    sessrec__ids *ids = sessrec__ids_of(r->log, role);
-    for (int32_t i = batch->begin; i < batch->end && !batch->numbered[role]; ++i) {
-        sessrec__parsed *row = &batch->line[i];
-        const sessrec__parsed *before = row - 1;
-        if (i + SESSREC__LOOK_AHEAD < batch->end) SESSREC__PREFETCH(&ids->slot[row[SESSREC__LOOK_AHEAD].hash[role] & (uint32_t)(ids->slots - 1)]);
-        if (i > batch->begin && before->hash[role] == row->hash[role] && before->size[role] == row->size[role] &&
-            !memcmp(before->at[role], row->at[role], row->size[role]))
-            row->id[role] = before->id[role];
+static sessrec_result sessrec__number_role(sessrec__reader *r, int32_t rows, int role, int32_t *number) {
+    const sessrec__waiting *id = r->waiting[role];
+    sessrec_result result = sessrec__ids_reserve(r->ids[role], rows, rows * (SESSREC_MAX_ID + 1));
+    for (int32_t i = 0; i < rows && !result; ++i) {
+        if (i && id[i].hash == id[i - 1].hash && id[i].size == id[i - 1].size && sessrec__same_text(id[i].at, id[i - 1].at, id[i].size))
+            number[i] = number[i - 1];  // often so
         else
-            batch->numbered[role] = sessrec__ids_intern_hashed(ids, row->at[role], row->size[role], row->hash[role], &row->id[role]);
+            result = sessrec__ids_intern_hashed(r->ids[role], id[i].at, id[i].size, id[i].hash, &number[i]);
     }
+    return result;
 }
 
-// Adds the plain lines begin .. end-1 of the batch.
-static sessrec_result sessrec__read_plain(sessrec__reader *r) {
-    sessrec__batch *batch = &r->batch;
-    const int users = r->column[SESSREC__USER] >= 0;
-    int32_t sessions = r->log->sessions.count;
+// Adds the rows that wait.
+static sessrec_result sessrec__number_rows(sessrec__reader *r) {
+    int32_t number[SESSREC__ROLES][SESSREC__MOST_WAITING];
+    sessrec__event event[SESSREC__MOST_WAITING];
+    const int32_t rows = r->rows;
     sessrec_result result = SESSREC_OK;
-    if (batch->begin == batch->end) return SESSREC_OK;
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        int64_t bytes = 0;
-        batch->numbered[role] = SESSREC_OK;
-        if (role == SESSREC__TIME || r->column[role] < 0) continue;
-        for (int32_t i = batch->begin; i < batch->end; ++i) bytes += batch->line[i].size[role] + 1;
-        if (!result) result = sessrec__ids_reserve(sessrec__ids_of(r->log, role), batch->end - batch->begin, bytes);
-    }
+    r->rows = 0;
+    r->log->has_users = r->column[SESSREC__USER] >= 0;
+    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
+        if (role != SESSREC__TIME && r->column[role] >= 0) result = sessrec__number_role(r, rows, role, number[role]);
     if (result) return result;
-    if (batch->end - batch->begin >= SESSREC__LINES_A_TASK) sessrec__pool_run(&r->pool, SESSREC__ROLES, sessrec__number_task, r);
-    else
-        for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__number_task(r, role);
-    for (int role = 0; role < SESSREC__ROLES && !result; ++role) result = batch->numbered[role];
-    if (!r->log->events) r->log->has_users = users;
-    for (int32_t i = batch->begin; i < batch->end && !result; ++i) {
-        const sessrec__parsed *row = &batch->line[i];
-        const int32_t session = row->id[SESSREC__SESSION];
-        const double time = r->column[SESSREC__TIME] < 0 ? (double)r->log->events : row->time;
-        result = sessrec__append_event(r->log, users ? row->id[SESSREC__USER] : -1, session, session == sessions, row->id[SESSREC__ITEM], time);
-        sessions += session == sessions;
+    for (int32_t i = 0; i < rows; ++i) {
+        event[i].time = r->column[SESSREC__TIME] < 0 ? (double)(r->log->events + i) : r->time[i];
+        event[i].user = r->log->has_users ? number[SESSREC__USER][i] : -1;
+        event[i].session = number[SESSREC__SESSION][i];
+        event[i].item = number[SESSREC__ITEM][i];
     }
-    return result;
-}
-
-// Reads the lines that wait. Small batches are no work for threads.
-static sessrec_result sessrec__read_batch(sessrec__reader *r) {
-    sessrec__batch *batch = &r->batch;
-    const int64_t line = r->line;
-    sessrec_result result = SESSREC_OK;
-    if (batch->count == SESSREC__MOST_LINES && !r->pool.threads) sessrec__pool_init(&r->pool, r->format.threads, &r->format.jobs);
-    sessrec__pool_run(&r->pool, (batch->count + SESSREC__LINES_A_TASK - 1) / SESSREC__LINES_A_TASK, sessrec__parse_task, r);
-    for (batch->begin = 0; batch->begin < batch->count && !result; batch->begin = batch->end + 1) {
-        for (batch->end = batch->begin; batch->end < batch->count && batch->line[batch->end].plain;) ++batch->end;
-        result = sessrec__read_plain(r);
-        if (result || batch->end == batch->count) continue;
-        r->line = batch->line[batch->end].number;
-        result = sessrec__read_row(r, batch->line[batch->end].line);
-    }
-    r->line = line;
-    batch->count = 0;
-    return result;
+    return sessrec__append_events(r->log, event, rows);
 }
 
 static sessrec_result sessrec__read_line(sessrec__reader *r, sessrec__text line) {
-    sessrec__batch *batch = &r->batch;
     sessrec_result result = SESSREC_OK;
     int is_header = 0;
-    if (r->too_long) {
-        result = sessrec__read_batch(r);
-        return result ? result : sessrec__bad_row(r, "line", line, "is longer than 1 MiB");
-    }
+    if (r->too_long) return sessrec__bad_row(r, "line", line, "is longer than 1 MiB");
     if (!line.size) return SESSREC_OK;
     if (!r->started) result = sessrec__start(r, line, &is_header);
     r->started = 1;
-    if (result || is_header) return result;
-    if (batch->count == batch->capacity) {
-        result = sessrec__read_batch(r);
-        if (!result && batch->capacity < SESSREC__MOST_LINES &&
-            !sessrec__grow(&r->log->memory, (void **)&batch->line, &batch->capacity, batch->capacity + 1, sizeof *batch->line))
-            result = SESSREC_OUT_OF_MEMORY;
-        if (result) return result;
-    }
-    batch->line[batch->count].line = line;
-    batch->line[batch->count++].number = r->line;
-    return SESSREC_OK;
+    for (int role = 0; role < SESSREC__ROLES; ++role)
+        if (r->last_column < r->column[role]) r->last_column = r->column[role];
+    return result || is_header ? result : sessrec__read_row(r, line);
 }
 
 // Checks the format, and lists its columns.
@@ -4688,6 +4742,11 @@ static sessrec_result sessrec__reader_init(sessrec__reader *r, const sessrec_log
         int32_t number;
         result = sessrec__ids_intern(&r->log->items, id.at, id.size, &number);  // ids of a model are distinct: number == i
     }
+    r->ids[SESSREC__SESSION] = &r->log->sessions;
+    r->ids[SESSREC__ITEM] = &r->log->items;
+    r->ids[SESSREC__USER] = &r->log->users;
+    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
+        if (r->ids[role]) result = sessrec__ids_reserve(r->ids[role], 0, 0);
     if (result) sessrec_dataset_destroy(r->log);
     return sessrec__log_failed(err, result);
 }
@@ -4704,12 +4763,13 @@ SESSREC_API sessrec_result sessrec_dataset_create(const sessrec_log_format *form
 static sessrec_result sessrec__read_log(sessrec__reader *r, sessrec_dataset **out) {
     sessrec__text line;
     sessrec_result result = SESSREC_OK;
-    while (!result && sessrec__next_line(r, &line)) result = sessrec__read_line(r, line);
+    while (!result) {
+        if (r->started && r->rows < SESSREC__MOST_WAITING && sessrec__cut_plain(r)) continue;
+        if (!r->rows && !sessrec__next_line(r, &line)) break;
+        result = r->rows ? sessrec__number_rows(r) : sessrec__read_line(r, line);
+    }
     if (!result) result = r->failed;
-    if (!result) result = sessrec__read_batch(r);
     if (!result && !r->started) result = sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
-    sessrec__pool_free(&r->pool);
-    sessrec__free(&r->log->memory, r->batch.line);
     sessrec__free(&r->log->memory, r->buffer);
     result = result ? sessrec__log_failed(r->err, result) : sessrec_dataset_finish(r->log, r->err);
     if (result) sessrec_dataset_destroy(r->log);
@@ -4734,13 +4794,10 @@ SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, 
 // Moves what is left to the front of the buffer and reads on behind it. Of a line that is too long, only the end is waited for.
 static int sessrec__refill(sessrec__reader *r) {
     size_t rest = (size_t)(r->end - r->at);
-    r->failed = sessrec__read_batch(r);  // its lines lie in the buffer
-    if (r->failed) return 0;
     r->too_long |= rest > SESSREC__MAX_LINE;
     if (r->too_long) rest = 0;
     if (rest) memmove(r->buffer, r->at, rest);
-    const int64_t ahead = r->capacity < SESSREC__READ_AT_MOST / 2 ? r->capacity + SESSREC__READ_AHEAD : (int64_t)SESSREC__READ_AT_MOST;
-    if (!sessrec__grow(&r->log->memory, (void **)&r->buffer, &r->capacity, (int64_t)rest + ahead, 1)) {
+    if (!sessrec__grow(&r->log->memory, (void **)&r->buffer, &r->capacity, (int64_t)rest + SESSREC__READ_AHEAD, 1)) {
         r->failed = SESSREC_OUT_OF_MEMORY;
         return 0;
     }
@@ -8671,12 +8728,6 @@ static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
 // and in the end every value that could do harm. What has passed is used without another look.
 // ============================================================================================================
 
-#if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#  define SESSREC__BIG_ENDIAN 1
-#else
-#  define SESSREC__BIG_ENDIAN 0
-#endif
-
 enum { SESSREC__FORMAT_MAJOR = 1, SESSREC__FORMAT_MINOR = 0 };
 enum { SESSREC__FILE_MODEL = 1, SESSREC__FILE_CHECKPOINT = 2 };
 enum {
@@ -9743,6 +9794,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #endif
 #undef SESSREC__INLINE
 #undef SESSREC__PREFETCH
+#undef SESSREC__EACH_BYTE
 #undef SESSREC__ATOMIC_LOAD
 #undef SESSREC__ATOMIC_STORE
 #undef SESSREC__CANARY_CONFIG

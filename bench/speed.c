@@ -217,19 +217,16 @@ static void reading(const sessrec_dataset *log, const char *given) {
     const double megabytes = (double)ftell(file) / 1e6, other = pandas(path);
     fclose(file);
     printf("log reading, MB/s, %.1f MB", megabytes);
-    sessrec_log_format format = sessrec_log_format_default();
-    for (format.threads = 1; format.threads <= 2; ++format.threads) {
-        double best = INFINITY;
-        for (int run = 0; run < RUNS; ++run) {
-            sessrec_dataset *read = NULL;
-            const double start = sessrec__now();
-            if (sessrec_dataset_load(path, &format, &read, NULL)) return;
-            const double seconds = sessrec__now() - start;
-            best = seconds < best ? seconds : best;
-            sessrec_dataset_destroy(read);
-        }
-        printf("  %d thread%s %.0f", (int)format.threads, format.threads > 1 ? "s" : "", megabytes / best);
+    double best = INFINITY;
+    for (int run = 0; run < RUNS; ++run) {
+        sessrec_dataset *read = NULL;
+        const double start = sessrec__now();
+        if (sessrec_dataset_load(path, NULL, &read, NULL)) return;
+        const double seconds = sessrec__now() - start;
+        best = seconds < best ? seconds : best;
+        sessrec_dataset_destroy(read);
     }
+    printf("  sessrec %.0f", megabytes / best);
     if (other > 0) printf("  pandas %.0f\n", megabytes / other);
     else printf("  (pandas skipped: PYTHON has none)\n");
     if (!given) remove(path);

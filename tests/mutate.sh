@@ -208,10 +208,16 @@ mutate 'the filter goes round once' 'test_log test_flaws' \
     'while (v->rare_count || v->bad_count) {' 'if (v->rare_count || v->bad_count) {'
 mutate 'items at the limit of support are too rare' 'test_flaws test_log' \
     'if (v->support[i] < rule.min_support) v->rare' 'if (v->support[i] <= rule.min_support) v->rare'
-mutate 'every event of a batch counts as the first of its session' test_log \
-    'sessions += session == sessions;' ';'
-mutate 'a bad row is named by the last line of its batch' test_log \
-    'r->line = batch->line[batch->end].number;' ';'
+mutate 'the user of a session is that of its latest event' test_log \
+    'event[i].time < log->session_start[session]' 'event[i].time >= log->session_start[session]'
+mutate 'plain lines are not counted' test_log \
+    '++r->line;' ';'
+mutate 'a carriage return is no stop' test_log \
+    'word - 14 * SESSREC__EACH_BYTE' 'word - 11 * SESSREC__EACH_BYTE'
+mutate 'of a number with more than 8 digits the first ones count a tenth' test_log \
+    'sessrec__eight_digits(high) * 100000000' 'sessrec__eight_digits(high) * 10000000'
+mutate 'times are sorted without the sign' test_log \
+    'bits >> 63 ? ~bits' 'bits >> 63 ? bits'
 mutate 'a session that begins at the split is in neither part' 'test_log test_flaws' \
     ': start >= time ? SESSREC__SECOND' ': start > time ? SESSREC__SECOND'
 

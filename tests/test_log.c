@@ -800,20 +800,22 @@ static void random_logs(void) {
         }
         CHECK_EQ(wrong, 0);
     }
-    TEST("a session of many unordered events is sorted, equal times in the order of the rows") {
-        sessrec_dataset *log;
+    TEST("a session of many unordered events is sorted, equal times in the order of the rows, also before 1970") {
+        static const int counts[6] = {2, 63, 64, 65, 1000, 50000};
         uint32_t state = 3;
-        const int events = 50000;
         int wrong = 0;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
-        for (int i = 0; i < events; ++i) wrong += sessrec_dataset_add_numbers(log, -1, 1, i, random_below(&state, 1000)) != SESSREC_OK;
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-        const sessrec_log_view view = sessrec_dataset_view(log);
-        for (int64_t e = 1; e < view.events; ++e)
-            wrong += view.time[e] < view.time[e - 1] || (view.time[e] <= view.time[e - 1] && view.item[e] < view.item[e - 1]);
+        for (int c = 0; c < 6; ++c) {
+            sessrec_dataset *log;
+            CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+            for (int i = 0; i < counts[c]; ++i) wrong += sessrec_dataset_add_numbers(log, -1, 1, i, (random_below(&state, 1000) - 400) / 7.0) != SESSREC_OK;
+            CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+            const sessrec_log_view view = sessrec_dataset_view(log);
+            for (int64_t e = 1; e < view.events; ++e)
+                wrong += view.time[e] < view.time[e - 1] || (view.time[e] <= view.time[e - 1] && view.item[e] < view.item[e - 1]);
+            CHECK_EQ(view.events, counts[c]);
+            sessrec_dataset_destroy(log);
+        }
         CHECK_EQ(wrong, 0);
-        CHECK_EQ(view.events, events);
-        sessrec_dataset_destroy(log);
     }
 }
 
@@ -1267,17 +1269,11 @@ static void out_of_memory(void) {
     }
 }
 
-// ---- threads -----------------------------------------------------------------------------------------------
+// ---- long logs ---------------------------------------------------------------------------------------------
 
 enum { LONG_LOG = 30000 };
 
-// Runs the tasks backwards, and counts regions.
-static void backwards(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context) {
-    ++*(int *)user;
-    while (count-- > 0) task(context, count);
-}
-
-// A log of many batches: in some parts fields in quotes, blank lines, CRLF, every wrong-th row without a time (0: none). *expected gets what adding the events
+// A log of many buffers: in some parts fields in quotes, blank lines, CRLF, every wrong-th row without a time (0: none). *expected gets what adding the events
 // one by one gives; *bad the line of the first wrong row. The caller frees the text.
 static char *long_text(uint32_t seed, int wrong, size_t *size, sessrec_dataset **expected, int64_t *bad) {
     char *text = (char *)malloc(LONG_LOG * 64);
@@ -1310,20 +1306,18 @@ static char *long_text(uint32_t seed, int wrong, size_t *size, sessrec_dataset *
     return text;
 }
 
-static void threads(void) {
-    static const int32_t counts[5] = {1, 2, 3, 8, 0};
-    TEST("a long log is what its events make one by one, for any number of threads, from memory and from a file") {
+static void long_logs(void) {
+    TEST("a long log is what its events make one by one, from memory and from a file") {
         for (int wrong = 0; wrong < 1000; wrong += 331) {
             size_t size;
             int64_t bad;
             sessrec_dataset *expected, *log;
             char *text = long_text(3 + (uint32_t)wrong, wrong, &size, &expected, &bad);
             put_file(text, size);
-            for (int i = 0; i < 10; ++i) {
+            for (int from_file = 0; from_file < 2; ++from_file) {
                 sessrec_log_format format = sessrec_log_format_default();
-                format.threads = counts[i / 2];
                 format.skip_bad_rows = wrong > 0;
-                if (i % 2) CHECK_EQ(sessrec_dataset_load(path, &format, &log, NULL), SESSREC_OK);
+                if (from_file) CHECK_EQ(sessrec_dataset_load(path, &format, &log, NULL), SESSREC_OK);
                 else CHECK_EQ(sessrec_dataset_parse(text, size, &format, &log, NULL), SESSREC_OK);
                 CHECK(same_log(log, expected, 1));
                 CHECK_EQ(sessrec_dataset_view(log).bad_rows, wrong ? LONG_LOG / wrong : 0);
@@ -1334,38 +1328,18 @@ static void threads(void) {
         }
         remove(path);
     }
-    TEST("the first row that cannot be read is named by its line, whatever the number of threads") {
+    TEST("the first row that cannot be read is named by its line, wherever it stands") {
         for (int wrong = 1; wrong < LONG_LOG; wrong = wrong * 3 + 1) {
             size_t size;
             int64_t bad;
             sessrec_dataset *expected, *log;
             char *text = long_text(5, wrong, &size, &expected, &bad);
-            for (int i = 0; i < 5; ++i) {
-                sessrec_log_format format = sessrec_log_format_default();
-                format.threads = counts[i];
-                CHECK_EQ(sessrec_dataset_parse(text, size, &format, &log, &failure), SESSREC_BAD_LOG);
-                CHECK_EQ(failure.line, bad);
-                CHECK_TEXT(failure.text, "the time \"soon\" is neither a number nor a date like 2014-04-07T10:51:09Z");
-            }
+            CHECK_EQ(sessrec_dataset_parse(text, size, NULL, &log, &failure), SESSREC_BAD_LOG);
+            CHECK_EQ(failure.line, bad);
+            CHECK_TEXT(failure.text, "the time \"soon\" is neither a number nor a date like 2014-04-07T10:51:09Z");
             sessrec_dataset_destroy(expected);
             free(text);
         }
-    }
-    TEST("a caller's job system reads the same log") {
-        size_t size;
-        int64_t bad;
-        int regions = 0;
-        sessrec_dataset *expected, *log;
-        char *text = long_text(9, 0, &size, &expected, &bad);
-        sessrec_log_format format = sessrec_log_format_default();
-        format.jobs.run = backwards;
-        format.jobs.user = &regions;
-        CHECK_EQ(sessrec_dataset_parse(text, size, &format, &log, NULL), SESSREC_OK);
-        CHECK(same_log(log, expected, 1));
-        CHECK(regions > 10);
-        sessrec_dataset_destroy(log);
-        sessrec_dataset_destroy(expected);
-        free(text);
     }
     TEST("ids that differ in few bytes, of any length, stay apart") {
         sessrec_dataset *log;
@@ -1387,6 +1361,89 @@ static void threads(void) {
         for (int32_t i = 0; i < view.items; ++i) failures += sessrec_dataset_find_item(log, sessrec_dataset_item_id(log, i)) != i;
         CHECK_EQ(failures, 0);
         sessrec_dataset_destroy(log);
+    }
+}
+
+// ---- lines with quotes and without -------------------------------------------------------------------------
+
+// A field of an id or a time, or of something near to one; `size` gets how long it is.
+static void odd_field(uint32_t *state, int is_time, char field[400], size_t *size) {
+    static const char *const odd[] = {"", "-", "+5", "-0", "-12.5", ".", ".5", "7.", "1e3", "1.5e-3", "00012", "0.1234567", "0.12345678", "12345678.9", "123456789012345",
+                                      "1234567890123456", "12345678901234567890", "99999999.9999999", "4503599627370497.5", "1.2.3", "12a", "1396437466,94", "2014-04-07",
+                                      "2014-04-07T10:51:09.277Z", "\xc3\xa4\xe2\x82\xac", "a b", "a\tb", "x\"y", "\r", "1\r", "\x01", "/", ":", "-,"};
+    const int kind = random_below(state, 40);
+    if (kind == 0) {
+        strcpy(field, odd[random_below(state, (int32_t)(sizeof odd / sizeof *odd))]);
+        *size = strlen(field);
+        if (random_below(state, 6) == 0) field[(*size)++] = 0;
+    } else if (is_time) {
+        *size = (size_t)sprintf(field, "%d", random_below(state, 1 << random_below(state, 30)));
+        if (kind > 5) *size += (size_t)sprintf(field + *size, ".%0*d", random_below(state, 9), random_below(state, 1000));
+    } else {
+        *size = kind < 5 ? 1 + (size_t)random_below(state, kind < 3 ? 300 : 20) : 1 + (size_t)random_below(state, 4);
+        for (size_t i = 0; i < *size; ++i) field[i] = (char)(random_below(state, 30) ? '0' + random_below(state, 3) : 200 + random_below(state, 50));
+    }
+}
+
+static void quotes(void) {
+    TEST("a line is read as it is with all its fields in quotes, whatever stands in it and wherever it ends") {
+        static const char *const ends[] = {"\n", "\n", "\n", "\n", "\r\n", "\n\n", "\n\r\n"};
+        static const char separators[] = "\t,;|\x0b-";
+        uint32_t state = 21;
+        int wrong = 0, read = 0, bad = 0;
+        for (int round = 0; round < 600; ++round) {
+            sessrec_log_format format = columns("1", round & 1 ? "4" : "2", round & 2 ? "3" : "", round & 4 ? "6" : "");
+            char *text[2], odd[400];
+            size_t used[2] = {0, 0};
+            format.separator = separators[round % (int)(sizeof separators - 1)];
+            for (int quoted = 0; quoted < 2; ++quoted) text[quoted] = (char *)malloc(1 << 18);
+            for (int line = 0, lines = random_below(&state, 150); line <= lines; ++line) {
+                const char *end = ends[random_below(&state, 7)];
+                const int last = random_below(&state, 100) ? 6 : random_below(&state, 9);
+                for (int column = 0; column <= last; ++column) {
+                    size_t size, kept = 0;
+                    odd_field(&state, column == 2, odd, &size);
+                    for (size_t i = 0; i < size; ++i)  // only what may stand without quotes, too
+                        if (odd[i] != format.separator && odd[i] != '\n' && (odd[i] != '\r' || i + 1 < size)) odd[kept++] = odd[i];
+                    for (int quoted = 0; quoted < 2; ++quoted) {
+                        char *to = text[quoted] + used[quoted];
+                        if (column) *to++ = format.separator;
+                        if (quoted) *to++ = '"';
+                        for (size_t i = 0; i < kept; ++i) {
+                            if (quoted && odd[i] == '"') *to++ = '"';
+                            *to++ = odd[i];
+                        }
+                        if (quoted) *to++ = '"';
+                        used[quoted] = (size_t)(to - text[quoted]);
+                    }
+                }
+                for (int quoted = 0; quoted < 2; ++quoted) used[quoted] += (size_t)sprintf(text[quoted] + used[quoted], "%s", line == lines && round % 3 == 0 ? "" : end);
+            }
+            sessrec_dataset *log[2];
+            sessrec_error error[2];
+            sessrec_result result[2];
+            memset(error, 0, sizeof error);
+            for (format.skip_bad_rows = 0; format.skip_bad_rows < 2; ++format.skip_bad_rows) {
+                for (int quoted = 0; quoted < 2; ++quoted) {
+                    char *exact = (char *)malloc(used[quoted]);  // so that a tool notices what is read behind it
+                    memcpy(exact, text[quoted], used[quoted]);
+                    result[quoted] = sessrec_dataset_parse(exact, used[quoted], &format, &log[quoted], &error[quoted]);
+                    free(exact);
+                }
+                wrong += result[0] != result[1] || error[0].line != error[1].line;
+                if (result[0] == SESSREC_OK && result[1] == SESSREC_OK) {
+                    wrong += !same_log(log[0], log[1], 1) || sessrec_dataset_view(log[0]).bad_rows != sessrec_dataset_view(log[1]).bad_rows;
+                    read += (int)sessrec_dataset_view(log[0]).events;
+                    bad += (int)sessrec_dataset_view(log[0]).bad_rows;
+                }
+                sessrec_dataset_destroy(log[0]);
+                sessrec_dataset_destroy(log[1]);
+            }
+            free(text[0]);
+            free(text[1]);
+        }
+        CHECK_EQ(wrong, 0);
+        CHECK(read > 20000 && bad > 1000);
     }
 }
 
@@ -1433,7 +1490,8 @@ int main(void) {
     items_of_a_model();
     files();
     out_of_memory();
-    threads();
+    long_logs();
+    quotes();
     any_bytes();
     return test_report("log");
 }
