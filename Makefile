@@ -14,8 +14,6 @@ SANITIZERS ?= address,undefined
 LIBRARIES = -lm -lpthread
 
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
-# Benchmarks that run by themselves; those with a script want real logs.
-BENCHMARKS = $(patsubst bench/%.c,$(BUILD)/%,$(filter-out $(patsubst %.sh,%.c,$(wildcard bench/*.sh)),$(wildcard bench/*.c)))
 TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 TEST_SCRIPTS = $(patsubst %,"sh % $(BUILD)/sessrec",$(wildcard tests/test_*.sh))
 TEST_PROGRAMS = $(TESTS) $(BUILD)/golden $(BUILD)/sessrec
@@ -53,9 +51,8 @@ sanitizers:
 	    $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized CFLAGS="$(SANITIZE)" sanitized; \
 	else echo "skipped sanitizers: $(CC) cannot build or run a program with -fsanitize=$(SANITIZERS)"; fi
 
-bench: $(BENCHMARKS) ## Measure speed on this machine
-	@test -n "$(BENCHMARKS)" || { echo "make bench: bench/ has no program that measures speed"; exit 1; }
-	@for benchmark in $(BENCHMARKS); do $$benchmark || exit 1; done
+bench: $(BUILD)/speed ## Measure speed beside the machine's limits, PyTorch, OpenBLAS and pandas; LOG=FILE: of which the reading is measured
+	@CC="$(CC)" sh bench/speed.sh $(BUILD)/speed $(LOG)
 
 accuracy: $(BUILD)/accuracy ## Train published settings on the real logs in the folder SESSREC_DATA
 	@sh bench/accuracy.sh $(BUILD)/accuracy

@@ -1429,17 +1429,16 @@ static void sessrec__free(const sessrec_allocator *memory, void *block) {
     memory->free(given, memory->user);
 }
 
-// Makes room for `needed` elements in a growing array: at least doubles, the new ones are 0. *capacity counts elements. Returns 0 without memory; the array
-// is then as it was.
+// Makes room for `needed` elements in a growing array: at least doubles. *capacity counts elements; new ones hold anything. Returns 0 without memory;
+// the array is then as it was.
 static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity, int64_t needed, size_t size) {
     if (needed <= *capacity) return 1;
     int64_t larger = *capacity > INT64_MAX / 2 ? needed : *capacity * 2;
     if (larger < 64) larger = 64;
     if (larger < needed) larger = needed;
-    char *moved = (char *)sessrec__alloc_unset(memory, (uint64_t)larger, size);
+    void *moved = sessrec__alloc_unset(memory, (uint64_t)larger, size);
     if (!moved) return 0;
     if (*array) memcpy(moved, *array, (size_t)*capacity * size);
-    memset(moved + (size_t)*capacity * size, 0, (size_t)(larger - *capacity) * size);
     sessrec__free(memory, *array);
     *array = moved;
     *capacity = larger;
@@ -2187,7 +2186,12 @@ typedef struct sessrec__screen {
     float step, radius;     // of the state's codes; what the codes may leave out, in steps of an item
 } sessrec__screen;
 
-// The kernels of one instruction set.
+// The kernels of one instruction set. Some only training needs, and evaluation.
+#ifdef SESSREC_NO_TRAINING
+#  define SESSREC__TRAINS(kernel) (0 ? (kernel) : NULL)  // left out, without a warning
+#else
+#  define SESSREC__TRAINS(kernel) kernel
+#endif
 typedef struct sessrec__kernels {
     const char *name;
     void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
@@ -2405,9 +2409,17 @@ SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, pt
                                  float *y) {
     int32_t i = 0;
     for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES) {
-        sessrec__vec sum = sessrec__vload(bias + i);
-        for (int32_t k = 0; k < width; ++k)
-            sum = sessrec__vfma(sessrec__vgather(x + i * x_row + k, (int32_t)x_row), sessrec__vall(h[k]), sum);
+        sessrec__vec sum = sessrec__vload(bias + i), row[SESSREC__LANES];
+        int32_t k = 0;
+        for (; k + SESSREC__LANES <= width; k += SESSREC__LANES) {
+            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
+                row[l] = sessrec__vload(x + (i + l) * x_row + k);
+                if (SESSREC__LANES > 1) SESSREC__PREFETCH(x + (i + l + 2 * SESSREC__LANES) * x_row + k);
+            }
+            SESSREC__K(turn)(row);
+            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) sum = sessrec__vfma(row[l], sessrec__vall(h[k + l]), sum);
+        }
+        for (; k < width; ++k) sum = sessrec__vfma(sessrec__vgather(x + i * x_row + k, (int32_t)x_row), sessrec__vall(h[k]), sum);
         sessrec__vstore(y + i, sum);
     }
     for (; i < rows; ++i) {
@@ -2710,28 +2722,28 @@ SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
 static const sessrec__kernels SESSREC__K(table) = {
     SESSREC__NAME,
     SESSREC__K(matmul),
-    SESSREC__K(matmul_bt),
-    SESSREC__K(transpose),
+    SESSREC__TRAINS(SESSREC__K(matmul_bt)),
+    SESSREC__TRAINS(SESSREC__K(transpose)),
     SESSREC__K(dots),
     SESSREC__K(dots_at),
     SESSREC__K(screen),
-    SESSREC__K(array_exp),
+    SESSREC__TRAINS(SESSREC__K(array_exp)),
     SESSREC__K(array_sigmoid),
     SESSREC__K(array_tanh),
-    SESSREC__K(array_softplus),
-    SESSREC__K(array_elu),
-    SESSREC__K(array_elu_slope),
-    SESSREC__K(array_bpr_max),
-    SESSREC__K(array_add),
+    SESSREC__TRAINS(SESSREC__K(array_softplus)),
+    SESSREC__TRAINS(SESSREC__K(array_elu)),
+    SESSREC__TRAINS(SESSREC__K(array_elu_slope)),
+    SESSREC__TRAINS(SESSREC__K(array_bpr_max)),
+    SESSREC__TRAINS(SESSREC__K(array_add)),
     SESSREC__K(array_muladd),
     SESSREC__K(array_axpy),
-    SESSREC__K(array_scale),
-    SESSREC__K(array_weigh),
+    SESSREC__TRAINS(SESSREC__K(array_scale)),
+    SESSREC__TRAINS(SESSREC__K(array_weigh)),
     SESSREC__K(array_blend),
-    SESSREC__K(array_max),
-    SESSREC__K(array_sum),
-    SESSREC__K(array_dot),
-    SESSREC__K(tally),
+    SESSREC__TRAINS(SESSREC__K(array_max)),
+    SESSREC__TRAINS(SESSREC__K(array_sum)),
+    SESSREC__TRAINS(SESSREC__K(array_dot)),
+    SESSREC__TRAINS(SESSREC__K(tally)),
 #ifndef SESSREC_NO_TRAINING
     SESSREC__K(update)
 #else
@@ -2813,7 +2825,6 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  undef SESSREC__TARGET_AVX2
 #  undef SESSREC__TARGET_AVX512
 #endif
-#undef SESSREC__UNROLL
 
 #ifndef SESSREC_MAX_SIMD
 #  define SESSREC_MAX_SIMD 2  // 0: plain only, 1: up to AVX2, 2: up to AVX-512
@@ -8681,16 +8692,61 @@ typedef struct sessrec__crc {
     uint32_t after[8][256];
 } sessrec__crc;
 
-static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
-    sessrec__crc *crc = (sessrec__crc *)sink;
-    uint32_t rest = ~crc->sum;
+// What `rest` becomes when the bytes follow it.
+static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const unsigned char *at, size_t size) {
     for (; size >= 8; size -= 8, at += 8) {
         const uint32_t low = rest ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
         rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^ crc->after[4][low >> 24] ^
                crc->after[3][at[4]] ^ crc->after[2][at[5]] ^ crc->after[1][at[6]] ^ crc->after[0][at[7]];
     }
     for (; size; --size) rest = rest >> 8 ^ crc->after[0][(rest ^ *at++) & 255];
-    crc->sum = ~rest;
+    return rest;
+}
+
+#ifdef SESSREC__X86
+#  if defined(__GNUC__) || defined(__clang__)
+#    define SESSREC__TARGET_CLMUL __attribute__((target("pclmul,sse2")))
+#    define SESSREC__HAS_CLMUL() (__builtin_cpu_init(), __builtin_cpu_supports("pclmul"))
+#  else
+#    define SESSREC__TARGET_CLMUL
+#    define SESSREC__HAS_CLMUL() (sessrec__processor_level() > 0)  // every processor with AVX2 has it
+#  endif
+// The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D bits further down (Gopal and others 2009):
+// four such pieces at a time go down by 512 bits, and in the end into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The
+// last 16 bytes of a multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole.
+#  define SESSREC__FOLD(x, by, next) \
+      _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)))
+static SESSREC__TARGET_CLMUL void sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size, unsigned char last[16]) {
+    const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02), by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
+    const __m128i *from = (const __m128i *)(const void *)at;
+    __m128i x[4];
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = _mm_loadu_si128(from + i);
+    x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)rest));
+    for (from += 4, size -= 64; size >= 64; from += 4, size -= 64) {
+        SESSREC__PREFETCH(from + 64);
+        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__FOLD(x[i], by512, _mm_loadu_si128(from + i));
+    }
+    SESSREC__UNROLL for (int i = 1; i < 4; ++i) x[0] = SESSREC__FOLD(x[0], by128, x[i]);
+    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, _mm_loadu_si128(from));
+    _mm_storeu_si128((__m128i *)(void *)last, x[0]);
+}
+#  undef SESSREC__FOLD
+#endif
+
+static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
+    sessrec__crc *crc = (sessrec__crc *)sink;
+    uint32_t rest = ~crc->sum;
+#ifdef SESSREC__X86
+    const size_t whole = size & ~(size_t)15;
+    if (size >= 128 && SESSREC_MAX_SIMD > 0 && SESSREC__HAS_CLMUL()) {
+        unsigned char last[16];
+        sessrec__crc_fold(rest, at, whole, last);
+        rest = sessrec__crc_step(crc, 0, last, sizeof last);
+        at += whole;
+        size -= whole;
+    }
+#endif
+    crc->sum = ~sessrec__crc_step(crc, rest, at, size);
     return 1;
 }
 
@@ -8746,6 +8802,7 @@ typedef struct sessrec__section {
     uint64_t rows, columns;
     uint64_t offset, bytes;         // place in the file
     const void *data;
+    int finite;                     // of one that was read: all its floats are known to be
 } sessrec__section;
 
 typedef struct sessrec__archive {
@@ -8907,6 +8964,24 @@ static sessrec_result sessrec__check_header(sessrec__archive *archive, const uns
     return sessrec__all_zero(at, 24) ? SESSREC_OK : sessrec__damaged(err, "a reserved byte of its header", "is not zero");
 }
 
+// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs: where all bits of the exponent are set, one added
+// to the last of them carries into the place of the sign. Eight at a time, which compilers make vectors of.
+static int sessrec__all_finite(const float *values, uint64_t count) {
+    uint32_t bits[8], found = 0;
+    uint64_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        uint32_t any = 0;
+        memcpy(bits, values + i, sizeof bits);
+        for (int j = 0; j < 8; ++j) any |= (bits[j] & 0x7f800000u) + 0x00800000u;
+        found |= any;
+    }
+    for (; i < count; ++i) {
+        memcpy(bits, values + i, sizeof *bits);
+        found |= (bits[0] & 0x7f800000u) + 0x00800000u;
+    }
+    return !(found >> 31);
+}
+
 static int sessrec__good_name(const char name[16]) {
     size_t length = 0;
     while (length < 16 && name[length] > ' ' && name[length] < 127) ++length;
@@ -8916,6 +8991,19 @@ static int sessrec__good_name(const char name[16]) {
 static int sessrec__good_type(uint32_t type) {
     return type == SESSREC__BYTES || type == SESSREC__INT32 || type == SESSREC__INT64 || type == SESSREC__UINT32 ||
            type == SESSREC__UINT64 || type == SESSREC__FLOAT || type == SESSREC__FLOAT64;
+}
+
+// The checksum of a section; looks for floats that are not finite on the way, while they are in the cache.
+static uint32_t sessrec__read_data(sessrec__section *section, sessrec__crc *crc) {
+    const unsigned char *at = (const unsigned char *)section->data;
+    uint32_t sum = 0;
+    section->finite = section->type == SESSREC__FLOAT && !SESSREC__BIG_ENDIAN;  // there they have to be turned first
+    for (uint64_t left = section->bytes, size; left; left -= size, at += size) {
+        size = left < 16384 ? left : 16384;
+        sum = sessrec__crc_of(crc, sum, at, (size_t)size);
+        if (section->finite) section->finite = sessrec__all_finite((const float *)(const void *)at, size / sizeof(float));
+    }
+    return sum;
 }
 
 // Reads what the table says behind a section's name, and checks the bytes that it stands for. Returns NULL if all is well, else what is
@@ -8933,7 +9021,7 @@ static const char *sessrec__read_section(const unsigned char *file, uint64_t siz
     if (sessrec__take(&at, 8)) return "has a reserved byte that is not zero";
     if (!sessrec__all_zero(file + before, section->offset - before)) return "has a byte in front of it that is not zero";
     section->data = file + section->offset;
-    return sessrec__crc_of(crc, 0, section->data, (size_t)section->bytes) == section->crc ? NULL : "has a wrong checksum";
+    return sessrec__read_data(section, crc) == section->crc ? NULL : "has a wrong checksum";
 }
 
 // Finds and checks all sections of a file that lies in memory, whose bytes must outlive the archive.
@@ -9068,20 +9156,11 @@ static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *
     return sessrec__archive_fingerprint(&list, list.count);
 }
 
-// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs.
-static int sessrec__all_finite(const float *values, uint64_t count) {
-    int found = 0;
-    for (uint64_t i = 0; i < count; ++i) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        found |= (bits & 0x7f800000u) == 0x7f800000u;
-    }
-    return !found;
-}
-
-static sessrec_result sessrec__check_weights(const sessrec_model *model, sessrec_result code, sessrec_error *err) {
+// read: the sections of the tensors in a file that they come from, or NULL.
+static sessrec_result sessrec__check_weights(const sessrec_model *model, const sessrec__section *read, sessrec_result code, sessrec_error *err) {
     for (int32_t t = 0; t < model->tensors; ++t)
-        if (!sessrec__all_finite(model->tensor[t], (uint64_t)model->shape[t].rows * (uint64_t)model->shape[t].columns))
+        if (!(read && read[t].finite) &&
+            !sessrec__all_finite(model->tensor[t], (uint64_t)model->shape[t].rows * (uint64_t)model->shape[t].columns))
             return sessrec__fail(err, code, 0, "tensor %s has a value that is NaN or infinite", model->shape[t].name);
     return SESSREC_OK;
 }
@@ -9140,13 +9219,14 @@ static sessrec_result sessrec__model_from_archive(const sessrec__archive *archiv
     if (!sessrec__good_support(model)) return sessrec__damaged(err, "support", "does not sum to the number of events");
     model->fingerprint = sessrec__archive_fingerprint(archive, list.count);
     sessrec__model_wire(model);
-    return sessrec__check_weights(model, SESSREC_BAD_FILE, err);
+    return sessrec__check_weights(model, archive->section + 1, SESSREC_BAD_FILE, err);
 }
 
 // Makes a model of an archive, in a block that begins with room for it. The block is freed when that fails.
 static sessrec_result sessrec__model_finish(const sessrec__archive *archive, const sessrec_allocator *memory, void *block,
                                             sessrec_model **out, sessrec_error *err) {
     sessrec_model *model = (sessrec_model *)block;
+    memset(model, 0, sizeof *model);
     model->memory = *memory;
     sessrec_result result = sessrec__model_from_archive(archive, model, err);
     if (result) sessrec_model_destroy(model);
@@ -9186,7 +9266,7 @@ static int sessrec__write_model(sessrec__sink *sink, const void *what) {
 SESSREC_API sessrec_result sessrec_model_to_memory(const sessrec_model *model, void *bytes, size_t size) {
     sessrec__memory_sink memory;
     if (!model || !bytes || size < sessrec_model_bytes(model)) return SESSREC_INVALID_ARGUMENT;
-    sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, NULL);  // it could not be read again
+    sessrec_result result = sessrec__check_weights(model, NULL, SESSREC_DIVERGED, NULL);  // it could not be read again
     if (result) return result;
     memory.sink.put = sessrec__memory_put;
     memory.at = (unsigned char *)bytes;
@@ -9419,7 +9499,7 @@ static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, con
 
 SESSREC_API sessrec_result sessrec_model_save(const sessrec_model *model, const char *path, sessrec_error *err) {
     if (!model) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "model must not be NULL");
-    sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, err);
+    sessrec_result result = sessrec__check_weights(model, NULL, SESSREC_DIVERGED, err);
     return result ? result : sessrec__save_file(path, sessrec__write_model, model, err);
 }
 
@@ -9813,6 +9893,10 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__UNLOCK
 #undef SESSREC__WAKE
 #undef SESSREC__WINDOWS
+#undef SESSREC__UNROLL
+#undef SESSREC__TRAINS
+#undef SESSREC__TARGET_CLMUL
+#undef SESSREC__HAS_CLMUL
 #undef SESSREC__X86
 #undef SESSREC__YIELD
 #undef SESSREC__UNUSED

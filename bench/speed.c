@@ -1,83 +1,50 @@
-// speed.c - how fast training, evaluation and recommendation are on this machine, at published settings and on a made-up log
+// speed.c - how fast the library is on this machine, and how fast the machine is: medians of five runs at published settings, on a made-up log
 //
-//     speed [ITEMS [LOG]]      37483 items unless given, Zipf popularity; prints medians of five runs, in one process. LOG: a TSV file with
-//                              SessionId, ItemId, Time, of which the reading is measured, instead of the made-up log
-#define SESSREC_IMPLEMENTATION
-#include "../sessrec.h"
+//     speed [ITEMS [LOG [SUBJECT ...]]]     37483 items with Zipf popularity unless given, the made-up log for "-", every subject:
+//         memory     the peak of a process that reads a log and trains
+//         read       from a text file to a log that is ready for training; of LOG if there is one
+//         train      mini-batches a second at published settings
+//         evaluate   events a second, against the whole catalogue
+//         click      from a click to the 20 best items
+//         file       saving a model, loading it, from a file to the first recommendation
+//     speed ITEMS PATH write                the made-up log as a file, for others to train on
+//     speed ITEMS - settings                the published settings, a line each
+//
+// Each line says who ("ours", or "limit" for what the machine can do at most), what, and how much. `make bench` runs it beside other programs.
+#include "speed.h"
 
-enum { RUNS = 5, SESSIONS = 20000, LENGTH = 5 };
+#if defined(__unix__) || defined(__APPLE__)
+#define POSIX
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef __APPLE__
+#define RSS_UNITS 1048576  // ru_maxrss has bytes there, kilobytes elsewhere
+#else
+#define RSS_UNITS 1024
+#endif
+#endif
 
-static double median(double *value, int count) {
-    for (int i = 1; i < count; ++i)
-        for (int j = i; j > 0 && value[j - 1] > value[j]; --j) {
-            const double other = value[j];
-            value[j] = value[j - 1];
-            value[j - 1] = other;
-        }
-    return value[count / 2];
-}
+// ---- what this machine can do at all, with so many threads ----
 
-// Item i is clicked with probability ~ 1 / (i + 1): the inverse of the distribution function of a continuous Zipf law.
-static int64_t zipf(uint64_t *state, int32_t items) {
-    *state += 0x9e3779b97f4a7c15u;
-    const double unit = (double)(sessrec__mix(*state) >> 11) / 9007199254740992.0;
-    return (int64_t)(pow((double)items + 1, unit)) - 1;
-}
-
-static sessrec_dataset *make_log(int32_t items) {
-    sessrec_dataset *log = NULL;
-    uint64_t state = 1;
-    if (sessrec_dataset_create(NULL, &log)) return NULL;
-    for (int32_t i = 0; i < items; ++i) sessrec_dataset_add_numbers(log, -1, i / LENGTH, i, i);  // so that every item is there
-    for (int32_t s = 0; s < SESSIONS; ++s)
-        for (int32_t e = 0; e < LENGTH; ++e) sessrec_dataset_add_numbers(log, -1, items + s, zipf(&state, items), items + s * LENGTH + e);
-    sessrec_dataset_finish(log, NULL);
-    return log;
-}
-
-// Mini-batches a second, without the time to set up.
-static double train(const sessrec_config *config, const sessrec_dataset *log, int steps, sessrec_model **model) {
-    sessrec_trainer *trainer = NULL;
-    sessrec_sampler *sampler = NULL;
-    sessrec_batcher *batcher = NULL;
-    sessrec_batch batch;
-    double speed[RUNS];
-    if (sessrec_trainer_create(config, log, &trainer, NULL) || sessrec_trainer_sampler(trainer, &sampler, NULL) ||
-        sessrec_batcher_create(config, log, sampler, &batcher, NULL))
-        return 0;
-    for (int run = -1; run < RUNS; ++run) {  // run -1 warms up
-        const double start = sessrec__now();
-        for (int step = 0; step < steps;) {
-            if (sessrec_batcher_next(batcher, &batch) == SESSREC_DONE) continue;
-            if (sessrec_trainer_step(trainer, &batch, NULL, NULL)) return 0;
-            ++step;
-        }
-        if (run >= 0) speed[run] = steps / (sessrec__now() - start);
+// Seconds of the fastest of RUNS runs in which each thread does the task once.
+static double together(int32_t threads, sessrec__task task, void *context) {
+    static sessrec__pool pool;
+    sessrec_jobs own;
+    double best = INFINITY;
+    memset(&own, 0, sizeof own);
+    sessrec__pool_init(&pool, threads, &own);
+    for (int run = 0; run < RUNS; ++run) {
+        const double start = now();
+        sessrec__pool_run(&pool, threads, task, context);
+        const double seconds = now() - start;
+        best = seconds < best ? seconds : best;
     }
-    sessrec_batcher_destroy(batcher);
-    sessrec_sampler_destroy(sampler);
-    if (model) *model = sessrec_trainer_take_model(trainer);
-    sessrec_trainer_destroy(trainer);
-    return median(speed, RUNS);
+    sessrec__pool_free(&pool);
+    return best;
 }
-
-typedef struct setting {
-    const char *name;
-    sessrec_loss_kind loss;
-    int32_t width, batch, negatives, steps;
-    float dropout_input, dropout_hidden;
-} setting;
-
-static const setting SETTINGS[] = {
-    {"RSC15          xe       L=100 B=32  n=2048", SESSREC_LOSS_XE, 100, 32, 2048, 300, 0, 0.4f},
-    {"no samples     xe       L=100 B=32  n=0", SESSREC_LOSS_XE, 100, 32, 0, 1500, 0, 0.4f},
-    {"RetailRocket   bpr-max  L=224 B=80  n=2048", SESSREC_LOSS_BPR_MAX, 224, 80, 2048, 60, 0.5f, 0.05f},
-    {"Yoochoose      xe       L=480 B=48  n=2048", SESSREC_LOSS_XE, 480, 48, 2048, 40, 0, 0.2f},
-    {"Diginetica     bpr-max  L=512 B=128 n=2048", SESSREC_LOSS_BPR_MAX, 512, 128, 2048, 15, 0.5f, 0.3f},
-    {"Rees46         xe       L=512 B=240 n=2048", SESSREC_LOSS_XE, 512, 240, 2048, 10, 0.45f, 0},
-};
-
-// ---- what one core of this machine can do at all ----
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define PEAK(name, instructions, bytes)                                                                                                     \
@@ -94,268 +61,418 @@ static const setting SETTINGS[] = {
     }
 PEAK(peak_avx512, "avx512f,fma", 64)
 PEAK(peak_avx2, "avx2,fma", 32)
-#endif
 
-static volatile float unused;
+enum { ROUNDS = 2000000 };
+static void peak_task(void *result, int32_t index) {
+    ((float *)result)[index] = !strcmp(sessrec_simd(), "avx512") ? peak_avx512(ROUNDS) : peak_avx2(ROUNDS);
+}
+#endif
 
 // Floating-point operations a second of ten chains of fused multiply-adds; 0 where nobody wrote it down.
-static double peak(void) {
-    double best = 0;
+static double peak(int32_t threads) {
 #if defined(__x86_64__) && defined(__GNUC__)
-    const int wide = !strcmp(sessrec_simd(), "avx512"), rounds = 2000000;
-    for (int run = 0; run < RUNS && strcmp(sessrec_simd(), "plain") != 0; ++run) {
-        const double start = sessrec__now();
-        unused = wide ? peak_avx512(rounds) : peak_avx2(rounds);
-        const double speed = 2.0 * 10 * (wide ? 16 : 8) * rounds / (sessrec__now() - start);
-        best = speed > best ? speed : best;
-    }
+    static float result[SESSREC__MAX_THREADS];
+    const int lanes = !strcmp(sessrec_simd(), "avx512") ? 16 : 8;
+    if (strcmp(sessrec_simd(), "plain") != 0) return 2.0 * 10 * lanes * ROUNDS * threads / together(threads, peak_task, result);
 #endif
-    return best;
+    return 0;
 }
 
-// Seconds to add to one row of weights, Adagrad's sums and velocities, at places that the sampler draws.
-static double row_seconds(const sessrec_dataset *log, int32_t width) {
-    const sessrec_log_view view = sessrec_dataset_view(log);
-    const int draws = 40000;
-    sessrec_sampler *sampler = NULL;
-    const sessrec_allocator memory = sessrec__allocator(NULL);
-    float *table = (float *)sessrec__alloc(&memory, 3 * (uint64_t)view.items * (uint64_t)width, sizeof *table);
-    int32_t *row = (int32_t *)malloc((size_t)draws * sizeof *row);
-    double best = INFINITY;
-    if (table && row && !sessrec_sampler_create(view.support, view.items, 0.5f, NULL, &sampler)) {
-        sessrec__sampler_draws(sampler, 1, 0, draws, row);
-        for (int run = 0; run < RUNS; ++run) {
-            const double start = sessrec__now();
-            for (int i = 0; i < draws; ++i)
-                for (int t = 0; t < 3; ++t) {
-                    float *one = table + (ptrdiff_t)t * view.items * width, *at = one + (ptrdiff_t)row[i] * width;
-                    if (i + SESSREC__AHEAD < draws) sessrec__prefetch_row(one, width, row[i + SESSREC__AHEAD]);
-                    for (int32_t j = 0; j < width; ++j) at[j] += 1;
-                }
-            const double seconds = (sessrec__now() - start) / draws;
-            best = seconds < best ? seconds : best;
+// Adds to one row of weights, Adagrad's sums and velocities, at places that the sampler draws.
+typedef struct rows_work {
+    float *table[3];
+    int32_t *row;
+    int32_t draws, width, threads;
+} rows_work;
+
+static void rows_task(void *context, int32_t index) {
+    const rows_work *w = (const rows_work *)context;
+    const int32_t first = w->draws / w->threads * index, last = w->draws / w->threads * (index + 1);
+    for (int32_t i = first; i < last; ++i)
+        for (int t = 0; t < 3; ++t) {
+            float *at = w->table[t] + (ptrdiff_t)w->row[i] * w->width;
+            if (i + SESSREC__AHEAD < last) sessrec__prefetch_row(w->table[t], w->width, w->row[i + SESSREC__AHEAD]);
+            for (int32_t j = 0; j < w->width; ++j) at[j] += 1;
         }
+}
+
+// Seconds for one row; 0 without memory.
+static double row_seconds(const sessrec_dataset *log, int32_t width, int32_t threads) {
+    const sessrec_log_view view = sessrec_dataset_view(log);
+    const sessrec_allocator memory = sessrec__allocator(NULL);
+    sessrec_sampler *sampler = NULL;
+    rows_work w = {{NULL, NULL, NULL}, NULL, 80000, width, threads};
+    int ready = !sessrec_sampler_create(view.support, view.items, 0.5f, NULL, &sampler);
+    for (int t = 0; t < 3; ++t) ready &= !!(w.table[t] = (float *)sessrec__alloc(&memory, (uint64_t)view.items * (uint64_t)width, sizeof(float)));
+    ready &= !!(w.row = (int32_t *)malloc((size_t)w.draws * sizeof *w.row));
+    if (ready) sessrec__sampler_draws(sampler, 1, 0, w.draws, w.row);
+    for (int32_t i = 0; i < w.draws && ready; ++i) {  // no two threads have a row in common
+        const int32_t own = w.row[i] / threads * threads + i / (w.draws / threads);
+        w.row[i] = own < view.items ? own : w.row[i];
     }
+    const double seconds = ready ? together(threads, rows_task, &w) / w.draws : 0;
     sessrec_sampler_destroy(sampler);
-    sessrec__free(&memory, table);
-    free(row);
-    return best;
-}
-
-// Mini-batches a second of one core that only multiplies and adds, at its peak, and updates rows, one after the other.
-static double bound(const setting *s, const sessrec_dataset *log, double flops) {
-    const double B = s->batch, L = s->width, C = B + s->negatives;
-    return flops > 0 ? 1 / ((36 * B * L * L + 6 * B * C * L) / flops + (C + B) * row_seconds(log, s->width)) : 0;
-}
-
-static sessrec_config configured(const setting *s) {
-    sessrec_config config = sessrec_config_default();
-    config.loss.kind = s->loss;
-    config.loss.activation = s->loss == SESSREC_LOSS_BPR_MAX ? SESSREC_ELU : SESSREC_LINEAR;
-    config.hidden[0] = s->width;
-    config.batch_size = s->batch;
-    config.negatives = s->negatives;
-    config.dropout_input = s->dropout_input;
-    config.dropout_hidden = s->dropout_hidden;
-    return config;
-}
-
-static void training(const sessrec_dataset *log) {
-    const double flops = peak();
-    printf("one core, %.0f GFLOP/s of multiply-adds. The bound: one core that does nothing but these and the updates of rows\n", flops / 1e9);
-    printf("training, mini-batches a second            1 thread   2 threads       bound\n");
-    for (size_t i = 0; i < sizeof SETTINGS / sizeof *SETTINGS; ++i) {
-        const setting *s = &SETTINGS[i];
-        sessrec_config config = configured(s);
-        double speed[2];
-        for (config.threads = 1; config.threads <= 2; ++config.threads) speed[config.threads - 1] = train(&config, log, s->steps, NULL);
-        printf("  %-43s %6.0f %11.0f %11.0f\n", s->name, speed[0], speed[1], bound(s, log, flops));
-    }
-}
-
-static void evaluation(const sessrec_model *model, const sessrec_dataset *log) {
-    sessrec_eval_config config = sessrec_eval_config_default();
-    sessrec_report report;
-    printf("evaluation, events a second, L=100\n");
-    for (config.threads = 1; config.threads <= 2; ++config.threads) {
-        if (sessrec_evaluate(model, log, &config, &report, NULL)) return;
-        printf("  %d thread%s %33.0f\n", (int)config.threads, config.threads > 1 ? "s" : " ", (double)report.events / report.seconds);
-    }
-}
-
-// The same with pandas, in PYTHON or python3: reads, sorts by session and time, counts each session's events. 0: it is not there.
-static double pandas(const char *path) {
-    const char *python = getenv("PYTHON");
-    char command[2048];
-    double seconds = 0;
-    snprintf(command, sizeof command,
-             "'%s' - '%s' >speed_pandas.txt 2>speed_errors.txt <<'END'\n"
-             "import sys, time, pandas\n"
-             "best = 9e9\n"
-             "for run in range(5):\n"
-             "    start = time.perf_counter()\n"
-             "    log = pandas.read_csv(sys.argv[1], sep='\\t').sort_values(['SessionId', 'Time'])\n"
-             "    log.groupby('SessionId', sort=False).size()\n"
-             "    best = min(best, time.perf_counter() - start)\n"
-             "print(best)\nEND\n",
-             python ? python : "python3", path);
-    FILE *answer = system(command) == 0 ? fopen("speed_pandas.txt", "r") : NULL;
-    if (answer && fscanf(answer, "%lf", &seconds) != 1) seconds = 0;
-    if (answer) fclose(answer);
-    remove("speed_pandas.txt");
-    remove("speed_errors.txt");
+    for (int t = 0; t < 3; ++t) sessrec__free(&memory, w.table[t]);
+    free(w.row);
     return seconds;
-}
-
-// From a file to a log that is ready for training. The best of five: what else the machine does only makes it slower.
-static void reading(const sessrec_dataset *log, const char *given) {
-    const char *path = given ? given : "speed_log.tsv";
-    if (!given && sessrec_dataset_write(log, path, NULL)) return;
-    FILE *file = fopen(path, "rb");
-    if (!file) return;
-    fseek(file, 0, SEEK_END);
-    const double megabytes = (double)ftell(file) / 1e6, other = pandas(path);
-    fclose(file);
-    printf("log reading, MB/s, %.1f MB", megabytes);
-    double best = INFINITY;
-    for (int run = 0; run < RUNS; ++run) {
-        sessrec_dataset *read = NULL;
-        const double start = sessrec__now();
-        if (sessrec_dataset_load(path, NULL, &read, NULL)) return;
-        const double seconds = sessrec__now() - start;
-        best = seconds < best ? seconds : best;
-        sessrec_dataset_destroy(read);
-    }
-    printf("  sessrec %.0f", megabytes / best);
-    if (other > 0) printf("  pandas %.0f\n", megabytes / other);
-    else printf("  (pandas skipped: PYTHON has none)\n");
-    if (!given) remove(path);
 }
 
 static volatile int64_t unread;  // so that no reading is left out
 
-// Seconds to read so many bytes, with eight sums that do not wait for each other.
+// Seconds to read so many bytes on one thread, with eight sums that do not wait for each other.
 static double stream(const void *bytes, size_t size) {
     double seconds[RUNS * 5];
     for (int run = 0; run < RUNS * 5; ++run) {
-        const double start = sessrec__now();
+        const double start = now();
         int64_t sum[8] = {0};
         for (const int64_t *at = (const int64_t *)bytes, *end = at + size / 64 * 8; at < end; at += 8)
             for (int i = 0; i < 8; ++i) sum[i] += at[i];
         for (int i = 0; i < 8; ++i) unread += sum[i];
-        seconds[run] = sessrec__now() - start;
+        seconds[run] = now() - start;
     }
     return median(seconds, RUNS * 5);
 }
 
-static int compare_doubles(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+// ---- the subjects ----
+
+typedef struct bench {
+    int32_t items, threads[2];      // one, and as many as there are processors
+    int counts;                     // of threads: 1 on a machine with one processor
+    const char *path;               // of a log, or NULL
+    const sessrec_dataset *log;
+    sessrec_model *model;           // L=100, nearly untrained
+} bench;
+
+typedef struct training_run {
+    sessrec_trainer *trainer;
+    sessrec_sampler *sampler;
+    sessrec_batcher *batcher;
+} training_run;
+
+static int open_run(training_run *r, const sessrec_config *config, const sessrec_dataset *log) {
+    memset(r, 0, sizeof *r);
+    return !sessrec_trainer_create(config, log, &r->trainer, NULL) && !sessrec_trainer_sampler(r->trainer, &r->sampler, NULL) &&
+           !sessrec_batcher_create(config, log, r->sampler, &r->batcher, NULL);
+}
+static void close_run(training_run *r) {
+    sessrec_batcher_destroy(r->batcher);
+    sessrec_sampler_destroy(r->sampler);
+    sessrec_trainer_destroy(r->trainer);
+}
+static double train_step(void *context) {
+    training_run *r = (training_run *)context;
+    sessrec_batch batch;
+    while (sessrec_batcher_next(r->batcher, &batch) == SESSREC_DONE) {}
+    return !sessrec_trainer_step(r->trainer, &batch, NULL, NULL);
 }
 
-// One click and the 20 best items, one thread.
-static void latency(const sessrec_model *model, const char *how) {
-    enum { CLICKS = 5000 };
-    static double seconds[CLICKS];
+// The limit: threads that only multiply and add, at their peak, and update rows, one after the other.
+static void training(const bench *b) {
+    for (int i = 0; i < settings_for(b->items); ++i)
+        for (int t = 0; t < b->counts; ++t) {
+            const setting *s = &SETTINGS[i];
+            const int32_t threads = b->threads[t];
+            const double B = s->batch, L = s->width, C = B + s->negatives, flops = peak(threads);
+            const char *what = "training, mini-batches/s: %d items, %s, %d thread%s";
+            const sessrec_config config = configured(s, threads);
+            training_run r;
+            if (open_run(&r, &config, b->log)) record("ours", speed_of(train_step, &r), what, (int)b->items, s->name, (int)threads, threads > 1 ? "s" : "");
+            close_run(&r);
+            const double rows = (C + B) * row_seconds(b->log, s->width, threads);
+            if (flops > 0 && rows > 0)
+                record("limit", 1 / ((36 * B * L * L + 6 * B * C * L) / flops + rows), what, (int)b->items, s->name, (int)threads,
+                       threads > 1 ? "s" : "");
+        }
+}
+
+typedef struct evaluation_run {
+    const sessrec_model *model;
+    sessrec_dataset *log;
+    sessrec_eval_config config;
+} evaluation_run;
+
+static double evaluate_all(void *context) {
+    evaluation_run *r = (evaluation_run *)context;
+    sessrec_report report;
+    return sessrec_evaluate(r->model, r->log, &r->config, &report, NULL) ? 0 : (double)report.events;
+}
+
+// The limit: multiply-adds at their peak.
+static void evaluation(const bench *b) {
+    const double L = 100, operations = 2 * L * b->items + 12 * L * L;
+    evaluation_run r = {b->model, make_log(b->items, 1000, 0), sessrec_eval_config_default()};
+    for (int t = 0; t < b->counts && r.log; ++t) {
+        const char *what = "evaluation, events/s: %d items, L=100, %d thread%s";
+        const int32_t threads = r.config.threads = b->threads[t];
+        record("ours", speed_of(evaluate_all, &r), what, (int)b->items, (int)threads, threads > 1 ? "s" : "");
+        record("limit", peak(threads) / operations, what, (int)b->items, (int)threads, threads > 1 ? "s" : "");
+    }
+    sessrec_dataset_destroy(r.log);
+}
+
+static void click_and_recommend(void *context, int32_t item) {
+    static const int32_t k = 20;
+    sessrec_recommendation best[20];
+    sessrec_query query = sessrec_query_default();
+    int32_t count;
+    query.k = k;
+    sessrec_session_click((sessrec_session *)context, item);
+    sessrec_session_recommend((sessrec_session *)context, &query, best, &count, NULL);
+}
+
+// First from the floats, then from the bytes of a prepared model. The limit: the time to read those, in the same memory.
+static void clicks(const bench *b) {
+    static const char *const FORM[2] = {"from floats, ", ""};
     static unsigned char memory[1 << 16];
     sessrec_session *session = NULL;
-    sessrec_query query = sessrec_query_default();
-    sessrec_recommendation best[20];
-    uint64_t state = 2;
-    int32_t count;
-    const int32_t items = sessrec_model_describe(model).items;
-    const int clicks = items > 100000 ? CLICKS / 5 : CLICKS;
-    if (sessrec_session_init(model, 20, memory, sizeof memory, &session)) return;
-    for (int i = 0; i < clicks; ++i) {
-        const double start = sessrec__now();
-        sessrec_session_click(session, (int32_t)zipf(&state, items));
-        sessrec_session_recommend(session, &query, best, &count, NULL);
-        seconds[i] = sessrec__now() - start;
+    const size_t weights = (size_t)b->items * 100;
+    for (int prepared = 0; prepared < 2; ++prepared) {
+        if (prepared && sessrec_model_prepare(b->model)) return;
+        if (sessrec_session_init(b->model, 20, memory, sizeof memory, &session)) return;
+        latency("ours", FORM[prepared], b->items, 1, click_and_recommend, session);
+        const double read = stream(b->model->Wy, prepared ? weights : weights * sizeof(float));  // a byte a weight, or four
+        record("limit", 1e6 * read, "click and top 20, microseconds: %d items, %s1 thread, p50", (int)b->items, FORM[prepared]);
     }
-    qsort(seconds, (size_t)clicks, sizeof *seconds, compare_doubles);
-    printf("  %8d %-10s %8.0f %8.0f %8.0f", (int)items, how, 1e6 * seconds[clicks / 2], 1e6 * seconds[clicks * 99 / 100],
-           1e6 * seconds[clicks * 999 / 1000]);
 }
 
-// Ends the model. The bound: the time to read a byte for each weight of the output, in the same memory.
-static void streaming(sessrec_model *model) {
-    latency(model, "floats");
-    printf("\n");
-    if (sessrec_model_prepare(model) == SESSREC_OK) {
-        latency(model, "prepared");
-        printf("   reading a byte a weight: %.0f\n", 1e6 * stream(model->screen, (size_t)model->info.items * (size_t)model->info.hidden[0]));
-    }
-    sessrec_model_destroy(model);
+// From a file to a log that is ready for training. The limit: to read the file's bytes.
+static double load_log(void *context) {
+    sessrec_dataset *log = NULL;
+    const int good = !sessrec_dataset_load(((const bench *)context)->path, NULL, &log, NULL);
+    sessrec_dataset_destroy(log);
+    return good;
 }
+static double read_bytes(void *context) {
+    static char piece[1 << 18];
+    FILE *file = fopen(((const bench *)context)->path, "rb");
+    while (file && fread(piece, 1, sizeof piece, file) == sizeof piece) {}
+    if (file) fclose(file);
+    return file != NULL;
+}
+
+static void reading(const bench *b) {
+    const char *made = "speed_log.tmp", *what = "reading a log, MB/s: %.1f MB, 1 thread";
+    bench one = *b;
+    if (!b->path) one.path = sessrec_dataset_write(b->log, made, NULL) ? NULL : made;
+    FILE *file = one.path ? fopen(one.path, "rb") : NULL;
+    if (!file) return;
+    fseek(file, 0, SEEK_END);
+    const double size = (double)ftell(file) / 1e6;
+    fclose(file);
+    record("ours", size * speed_of(load_log, &one), what, size);
+    record("limit", size * speed_of(read_bytes, &one), what, size);
+    if (!b->path) remove(made);
+}
+
+static const char MODEL[] = "speed_model.tmp";
+
+static void first_recommendation(sessrec_model *model) {
+    static unsigned char memory[1 << 16];
+    sessrec_session *session = NULL;
+    if (!sessrec_session_init(model, 20, memory, sizeof memory, &session)) click_and_recommend(session, 0);
+}
+static double save_model(void *context) {
+    return !sessrec_model_save(((const bench *)context)->model, MODEL, NULL);
+}
+static double load_model(void *context) {
+    sessrec_model *model = NULL;
+    (void)context;
+    const int good = !sessrec_model_load(MODEL, NULL, &model, NULL);
+    sessrec_model_destroy(model);
+    return good;
+}
+static double load_and_recommend(void *context) {
+    sessrec_model *model = NULL;
+    (void)context;
+    const int good = !sessrec_model_load(MODEL, NULL, &model, NULL);
+    if (good) first_recommendation(model);
+    sessrec_model_destroy(model);
+    return good;
+}
+#ifdef POSIX
+static double write_bytes(void *context) {
+    const bench *b = (const bench *)context;
+    const char *at = (const char *)b->model->Wy;
+    size_t left = (size_t)b->items * 100 * sizeof(float);
+    const int file = open(MODEL, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    while (file >= 0 && left) {
+        const ssize_t written = write(file, at, left);
+        if (written <= 0) break;
+        at += written, left -= (size_t)written;
+    }
+    if (file < 0) return 0;
+    const int good = !left && !fsync(file);
+    close(file);
+    return good;
+}
+static double map_and_recommend(void *context) {
+    sessrec_model *model = NULL;
+    const size_t size = sessrec_model_bytes(((const bench *)context)->model);
+    const int file = open(MODEL, O_RDONLY);
+    void *bytes = file >= 0 ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
+    const int good = bytes != MAP_FAILED && !sessrec_model_from_memory(bytes, size, NULL, &model, NULL);
+    if (good) first_recommendation(model);
+    sessrec_model_destroy(model);
+    if (bytes != MAP_FAILED) munmap(bytes, size);
+    if (file >= 0) close(file);
+    return good;
+}
+#endif
+
+// The limit of saving: to write the item table alone, and to wait for the disk as the library does. Of all others: to scan that table once.
+static void files(const bench *b) {
+    static const struct {
+        const char *what;
+        double (*work)(void *);
+    } USE[] = {
+        {"save a model", save_model},
+        {"load a model", load_model},
+        {"load a model to the first recommendation", load_and_recommend},
+#ifdef POSIX
+        {"use a mapped file in place to the first recommendation", map_and_recommend},
+#endif
+    };
+    const double scan = 1e3 * stream(b->model->Wy, (size_t)b->items * 100 * sizeof(float));
+    const char *what = "model files, milliseconds: %d items x 100, %s";
+    bench copy = *b;
+    for (size_t i = 0; i < sizeof USE / sizeof *USE; ++i) {
+        const double speed = speed_of(USE[i].work, &copy);
+        if (speed > 0) record("ours", 1e3 / speed, what, (int)b->items, USE[i].what);
+        if (i > 0) record("limit", scan, what, (int)b->items, USE[i].what);
+    }
+#ifdef POSIX
+    record("limit", 1e3 / speed_of(write_bytes, &copy), what, (int)b->items, USE[0].what);
+#endif
+    remove(MODEL);
+}
+
+// ---- memory: a process that does nothing else ----
+
+#ifdef POSIX
+// Reads the log and trains. The limit: weights, what the optimiser keeps of each, the log, and 64 MB.
+static void train_from_file(const bench *b) {
+    sessrec_dataset *log = NULL;
+    const sessrec_config config = configured(&SETTINGS[0], 1);
+    const char *what = "peak memory of training, MB: %d items, %s";
+    training_run r;
+    struct rusage used;
+    if (sessrec_dataset_load(b->path, NULL, &log, NULL) || !open_run(&r, &config, log)) return;
+    const sessrec_log_view view = sessrec_dataset_view(log);
+    for (int i = 0; i < 100; ++i) train_step(&r);
+    double weights = 0, events = (double)view.events * (sizeof *view.item + sizeof *view.time);
+    for (int32_t t = 0; t < r.trainer->model->tensors; ++t)
+        weights += (double)sessrec__tensor_elements(&r.trainer->model->shape[t]) * sizeof(float);
+    getrusage(RUSAGE_SELF, &used);
+    record("ours", (double)used.ru_maxrss / RSS_UNITS, what, (int)view.items, SETTINGS[0].name);
+    record("limit", (3 * weights + events) / 1048576 + 64, what, (int)view.items, SETTINGS[0].name);
+}
+
+static void write_log(const bench *b) {
+    sessrec_dataset *log = make_log(b->items, SESSIONS, 1);
+    if (log && sessrec_dataset_write(log, b->path, NULL)) fprintf(stderr, "cannot write %s\n", b->path);
+}
+
+// In a process of its own, whose memory nothing else has touched.
+static void apart(void (*work)(const bench *), const bench *b) {
+    int status;
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        work(b);
+        fflush(stdout);
+        _exit(0);
+    }
+    if (child > 0) waitpid(child, &status, 0);
+}
+
+static void memory_of_training(const bench *b) {
+    bench one = *b;
+    if (!b->path) {
+        one.path = "speed_log.tmp";
+        apart(write_log, &one);
+    }
+    apart(train_from_file, &one);
+    if (!b->path) remove(one.path);
+}
+#endif
 
 #ifdef SESSREC_CUDA
-// Mini-batches a second in whole epochs, as sessrec_train runs them: single steps would wait for each loss. Negative: an error.
-static double train_epochs(const sessrec_config *config, const sessrec_dataset *log, char device[300], sessrec_error *error) {
-    sessrec_trainer *trainer = NULL;
-    sessrec_sampler *sampler = NULL;
-    sessrec_batcher *batcher = NULL;
-    double speed[RUNS];
-    sessrec_result result = sessrec_trainer_create(config, log, &trainer, error);
-    if (!result) result = sessrec_trainer_sampler(trainer, &sampler, error);
-    if (!result) result = sessrec_batcher_create(config, log, sampler, &batcher, error);
-    if (!result) snprintf(device, 300, "%s", sessrec_trainer_device(trainer));
-    for (int run = -1; run < RUNS && !result; ++run) {  // run -1 warms up
-        const double start = sessrec__now();
-        result = sessrec_trainer_epoch(trainer, batcher, error);
-        sessrec_trainer_next_epoch(trainer);
-        if (run >= 0) speed[run] = (double)sessrec_batcher_steps(batcher) / (sessrec__now() - start);
-    }
-    sessrec_batcher_destroy(batcher);
-    sessrec_sampler_destroy(sampler);
-    sessrec_trainer_destroy(trainer);
-    return result ? (double)result : median(speed, RUNS);
+// Whole epochs, as sessrec_train runs them: single steps would wait for each loss.
+static double train_epoch(void *context) {
+    training_run *r = (training_run *)context;
+    if (sessrec_trainer_epoch(r->trainer, r->batcher, NULL)) return 0;
+    sessrec_trainer_next_epoch(r->trainer);
+    return (double)sessrec_batcher_steps(r->batcher);
 }
 
-static int training_on_gpu(const sessrec_dataset *log) {
-    char device[300];
-    for (size_t i = 0; i < sizeof SETTINGS / sizeof *SETTINGS; ++i) {
-        sessrec_config config = configured(&SETTINGS[i]);
+static int training_on_gpu(const sessrec_dataset *log, int32_t items) {
+    for (int i = 0; i < settings_for(items); ++i) {
+        sessrec_config config = configured(&SETTINGS[i], 1);
+        training_run r;
         sessrec_error error;
         config.device = SESSREC_DEVICE_CUDA;
-        const double speed = train_epochs(&config, log, device, &error);
-        if (speed < 0) {
+        if (sessrec_trainer_create(&config, log, &r.trainer, &error)) {
             printf("%s training on a GPU: %s\n", error.code == SESSREC_UNSUPPORTED ? "skipped" : "FAILED ", error.text);
             return error.code != SESSREC_UNSUPPORTED;
         }
-        if (i == 0) printf("training on %s, mini-batches a second\n", device);
-        printf("  %-43s %6.0f\n", SETTINGS[i].name, speed);
+        sessrec_trainer_destroy(r.trainer);
+        if (open_run(&r, &config, log))
+            record("ours", speed_of(train_epoch, &r), "training on %s, mini-batches/s: %d items, %s", sessrec_trainer_device(r.trainer), (int)items,
+                   SETTINGS[i].name);
+        close_run(&r);
     }
     return 0;
 }
 #endif
 
+static const struct subject {
+    const char *name;
+    void (*measure)(const bench *b);
+    int needs_model;
+} SUBJECTS[] = {{"read", reading, 0}, {"train", training, 0}, {"evaluate", evaluation, 1}, {"file", files, 1}, {"click", clicks, 1}};
+
+static int wanted(int argc, char **argv, const char *subject) {
+    for (int i = 3; i < argc; ++i)
+        if (!strcmp(argv[i], subject)) return 1;
+    return argc <= 3;
+}
+
+static void print_settings(int32_t items) {
+    for (int i = 0; i < settings_for(items); ++i)
+        printf("%s\t%g\t%g\n", SETTINGS[i].name, (double)SETTINGS[i].dropout_input, (double)SETTINGS[i].dropout_hidden);
+}
+
 int main(int argc, char **argv) {
-    const int32_t items = argc > 1 ? (int32_t)strtol(argv[1], NULL, 10) : 37483;
-    sessrec_dataset *log = items > 0 ? make_log(items) : NULL;
-    sessrec_config config = sessrec_config_default();
-    sessrec_model *model = NULL;
+    const int32_t items = argc > 1 ? (int32_t)strtol(argv[1], NULL, 10) : 37483, processors = sessrec__pool_threads(0);
+    bench b = {items, {1, processors}, processors > 1 ? 2 : 1, argc > 2 && strcmp(argv[2], "-") ? argv[2] : NULL, NULL, NULL};
+    if (items <= 0) return 1;
+    if (argc > 3 && !strcmp(argv[3], "settings")) return print_settings(items), 0;
+#ifdef POSIX
+    if (argc > 3 && b.path && !strcmp(argv[3], "write")) return write_log(&b), 0;
+    if (wanted(argc, argv, "memory")) memory_of_training(&b);  // first, while this process is small
+#else
+    printf("skipped memory: this system has no fork\n");
+#endif
+    sessrec_dataset *log = make_log(items, SESSIONS, 1);
+    const setting *plain = &SETTINGS[0];
+    const sessrec_config config = configured(plain, 1);
+    training_run r;
+    b.log = log;
     if (!log) return 1;
 #ifdef SESSREC_CUDA
-    const int status = training_on_gpu(log);
-    sessrec_dataset_destroy(log);
-    return status;
+    return training_on_gpu(log, items);
 #endif
-    printf("%d items, kernels %s\n", (int)items, sessrec_simd());
-    reading(log, argc > 2 ? argv[2] : NULL);
-    training(log);
-    config.threads = 1;
-    train(&config, log, 20, &model);
-    if (!model) return 1;
-    evaluation(model, log);
-    sessrec_dataset_destroy(log);
-    printf("click and top 20, microseconds, L=100, one thread   p50      p99    p99.9\n");
-    static const int32_t sizes[2] = {3000, 1000000};
-    streaming(model);
-    for (int i = 0; i < 2; ++i) {
-        log = make_log(sizes[i]);
-        if (!log || train(&config, log, 20, &model) <= 0) return 1;
-        streaming(model);
-        sessrec_dataset_destroy(log);
+    for (size_t i = 0; i < sizeof SUBJECTS / sizeof *SUBJECTS; ++i) {
+        if (!wanted(argc, argv, SUBJECTS[i].name)) continue;
+        if (SUBJECTS[i].needs_model && !b.model) {
+            if (!open_run(&r, &config, log)) return 1;
+            for (int step = 0; step < 20; ++step) train_step(&r);
+            b.model = sessrec_trainer_take_model(r.trainer);
+            close_run(&r);
+        }
+        SUBJECTS[i].measure(&b);
     }
+    sessrec_model_destroy(b.model);
+    sessrec_dataset_destroy(log);
     return 0;
 }

@@ -510,13 +510,33 @@ static uint32_t slow_crc(uint32_t sum, const unsigned char *at, size_t size) {
 
 static void format(void) {
     TEST("the checksum is CRC-32C, for any length and in pieces") {
-        unsigned char data[100];
-        for (int i = 0; i < 100; ++i) data[i] = (unsigned char)(i * 37 + 11);
+        enum { MOST = 700 };  // beyond 128 bytes, and 64 at a time, another way is taken where the processor has one
+        unsigned char data[MOST];
+        for (int i = 0; i < MOST; ++i) data[i] = (unsigned char)(i * 37 + i / 7 * 11);
         CHECK_EQ(sessrec__crc32c(0, "123456789", 9), 0xe3069283u);
-        for (size_t size = 0; size <= 100; ++size) {
-            CHECK_EQ(sessrec__crc32c(0, data, size), slow_crc(0, data, size));
-            CHECK_EQ(sessrec__crc32c(sessrec__crc32c(0, data, size), data + size, 100 - size), slow_crc(0, data, 100));
+        int64_t wrong = 0;
+        for (size_t size = 0; size <= MOST; ++size) {
+            wrong += sessrec__crc32c(0, data, size) != slow_crc(0, data, size);
+            wrong += sessrec__crc32c(sessrec__crc32c(0, data, size), data + size, MOST - size) != slow_crc(0, data, MOST);
         }
+        CHECK_EQ(wrong, 0);
+    }
+    TEST("a float that is not finite is found at any place among any number, and no other is") {
+        static const uint32_t bad[4] = {0x7f800000u, 0xff800000u, 0x7fc00000u, 0xff800001u};
+        float values[41];
+        int64_t wrong = 0;
+        for (int i = 0; i < 41; ++i) values[i] = i % 3 == 0 ? 3.4028235e38f : i % 3 == 1 ? -3.4028235e38f : -0.0f;
+        for (uint64_t count = 0; count <= 41; ++count) {
+            wrong += !sessrec__all_finite(values, count);
+            for (uint64_t at = 0; at < 41; ++at)
+                for (int b = 0; b < 4; ++b) {
+                    const float good = values[at];
+                    memcpy(&values[at], &bad[b], sizeof *bad);
+                    wrong += sessrec__all_finite(values, count) != (at >= count);
+                    memcpy(&values[at], &good, sizeof good);
+                }
+        }
+        CHECK_EQ(wrong, 0);
     }
     TEST("header, table and sections stand where the specification says") {
         static const char *const names[10] = {"info", "Wy", "By", "L0.W", "L0.U", "L0.b", "support", "id_offset", "id_text", "id_order"};

@@ -5,12 +5,16 @@
                                              mini-batch: its loss, the loss computed here
     gru4rec_torch.py speed LOG [options]     train on a log (columns SessionId, ItemId, Time; tab-separated) and print mini-batches
                                              and evaluated events a second; --help lists the options
+    gru4rec_torch.py race LOG                the same for settings on standard input, as `speed ITEMS - settings` prints them, and clicks
+                                             to the 20 best items; lines as those of bench/speed.c
 
 Papers: Hidasi, Karatzoglou, Baltrunas, Tikk (ICLR 2016); Hidasi, Karatzoglou (CIKM 2018); Cho et al. (2014) for the GRU.
 Conventions are those of sessrec.h: gates in the order r, z, n; h' = (1-z) h + z n; gradients stop at one time step.
 """
 import argparse
 import csv
+import itertools
+import os
 import sys
 import time
 
@@ -74,17 +78,16 @@ class Adagrad:
         self.vel = {name: torch.zeros_like(p) for name, p in parameters.items()}
 
     def dense(self, name, gradient):
-        acc = self.acc[name].add_(gradient ** 2)
-        step = self.vel[name].mul_(self.momentum).sub_(self.rate * gradient / torch.sqrt(acc + self.eps))
-        self.parameters[name].add_(step)
+        root = self.acc[name].addcmul_(gradient, gradient).add(self.eps).sqrt_()
+        self.parameters[name].add_(self.vel[name].mul_(self.momentum).addcdiv_(gradient, root, value=-self.rate))
 
     def sparse(self, name, ids, gradients):
         rows, place = ids.unique(return_inverse=True)
         gradient = gradients.new_zeros(len(rows), gradients.shape[1]).index_add_(0, place, gradients)  # duplicates are added first
-        acc = self.acc[name][rows] + gradient ** 2
-        step = self.momentum * self.vel[name][rows] - self.rate * gradient / torch.sqrt(acc + self.eps)
-        self.acc[name][rows] = acc
-        self.vel[name][rows] = step
+        acc = self.acc[name].index_select(0, rows).addcmul_(gradient, gradient)
+        step = self.vel[name].index_select(0, rows).mul_(self.momentum).addcdiv_(gradient, (acc + self.eps).sqrt_(), value=-self.rate)
+        self.acc[name].index_copy_(0, rows, acc)
+        self.vel[name].index_copy_(0, rows, step)
         self.parameters[name].index_add_(0, rows, step)
 
 
@@ -101,6 +104,7 @@ class GRU4Rec:
     def forward(self, dense, x, wy, by, h, log_proposal):
         """From the rows of the tables that the mini-batch needs to its loss and the new states."""
         states = []
+        x = F.dropout(x, self.o.dropout_input) if self.o.dropout_input else x
         for layer, state in enumerate(h):
             x = gru_cell(x, state, dense, layer, self.o.form)
             x = F.dropout(x, self.o.dropout) if self.o.dropout else x  # the dropped state is also the one that is carried on
@@ -113,7 +117,8 @@ class GRU4Rec:
         h = [state[previous_row].masked_fill(start.bool().unsqueeze(1), 0) for state in self.h]
         leaf = lambda tensor: tensor.detach().requires_grad_()
         dense = {name: leaf(p) for name, p in self.p.items() if name not in TABLES}
-        x, wy, by = leaf(self.p["Wy" if self.tied else "E"][inputs]), leaf(self.p["Wy"][columns]), leaf(self.p["By"][columns])
+        rows = lambda name, ids: leaf(self.p[name].index_select(0, ids))  # faster than [ids]
+        x, wy, by = rows("Wy" if self.tied else "E", inputs), rows("Wy", columns), rows("By", columns)
         log_proposal = None
         if self.o.loss == "xe" and self.o.logq:
             log_proposal = self.o.logq * torch.cat([self.log_support[targets], self.o.alpha * self.log_support[negatives]])
@@ -230,9 +235,76 @@ def speed(o):
     print(f"mini-batches/s {train:.1f}  evaluated events/s {evaluation:.0f}  last loss {loss.item():.4f}  recall@20 {hits / pairs:.4f}")
 
 
+def speed_of(work):
+    """Median of five runs of 0.4 s at least, after a warm-up; work returns how much it did."""
+    speeds = []
+    for _ in range(6):
+        begin, done = time.perf_counter(), 0
+        while (seconds := time.perf_counter() - begin) < 0.4:
+            done += work()
+        speeds.append(done / seconds)
+    return sorted(speeds[1:])[2]
+
+
+def race_training(o, setting, sessions, support):
+    """Mini-batches a second, of the eager or the compiled form, whichever is faster here. Negatives are drawn before the clock starts."""
+    name, o.dropout_input, o.dropout = setting[0], float(setting[1]), float(setting[2])
+    o.loss = "bpr-max" if "bpr-max" in name else "xe"
+    o.activation = "elu:0.5" if o.loss == "bpr-max" else "linear"
+    width, o.batch, o.negatives = (int(word.split("=")[1]) for word in name.split() if "=" in word)
+    o.layers = [width]
+    batches = [b for b, _ in zip(mini_batches(sessions, o.batch), range(1000)) if len(b[0]) == o.batch]
+    draws = torch.multinomial(support.double() ** o.alpha, len(batches) * o.negatives, replacement=True).view(len(batches), -1) \
+        if o.negatives else torch.empty(len(batches), 0, dtype=torch.long)
+    best = 0
+    for o.compile in (False, True):
+        torch._dynamo.reset()
+        model, at = GRU4Rec(random_parameters(len(support), o), support, o), itertools.cycle(zip(batches, draws))
+
+        def step():
+            batch, negatives = next(at)
+            model.step(*batch, negatives)
+            return 1
+        try:
+            best = max(best, speed_of(step))
+        except Exception as error:  # no compiler for torch.compile
+            print(f"{name}, compiled: {type(error).__name__}", file=sys.stderr)
+    return name, best
+
+
+@torch.inference_mode()
+def race(o):
+    settings = [line.rstrip("\n").split("\t") for line in sys.stdin]
+    sessions, support = read_log(o.path)
+    items, all_threads = len(support), sorted({1, min(16, os.cpu_count())})
+    record = lambda value, what: print(f"pytorch\t{what}\t{value:.6g}", flush=True)
+    for threads in all_threads:
+        torch.set_num_threads(threads)
+        suffix = f"{threads} thread{'s' if threads > 1 else ''}"
+        for setting in settings:
+            with torch.inference_mode(False):
+                name, value = race_training(o, setting, sessions, support)
+            record(value, f"training, mini-batches/s: {items} items, {name}, {suffix}")
+        o.layers, o.batch, o.compile = [100], 128, False
+        model = GRU4Rec(random_parameters(items, o), support, o)
+        if items <= 100000 and settings:
+            batches = itertools.cycle([b for b, _ in zip(mini_batches(sessions, o.batch), range(50))])
+            record(speed_of(lambda: len(model.ranks(*next(batches)))), f"evaluation, events/s: {items} items, L=100, {suffix}")
+        h, wy, by, seconds = torch.zeros(1, 100), model.p["Wy"], model.p["By"].view(-1), []
+        clicks = [item for session in sessions[-1000:] for item in session][:1000 if items > 100000 else 4000]
+        for item in clicks[:20] + clicks:
+            begin = time.perf_counter()
+            h = gru_cell(wy[item:item + 1], h, model.p, 0, o.form)
+            torch.topk(torch.addmv(by, wy, h[0]), 20)
+            seconds.append(time.perf_counter() - begin)
+        seconds = sorted(seconds[20:])
+        for share in (0.5, 0.99, 0.999):
+            record(1e6 * seconds[int(len(seconds) * share)], f"click and top 20, microseconds: {items} items, {suffix}, p{100 * share:g}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("use", choices=["witness", "speed"])
+    parser.add_argument("use", choices=["witness", "speed", "race"])
     parser.add_argument("path", help="the dump, or the log")
     parser.add_argument("--layers", type=lambda text: [int(w) for w in text.split(",")], default=[100], help="widths, default 100")
     parser.add_argument("--embedding", type=int, default=0, help="width of a separate embedding; 0 (default): tied")
@@ -243,13 +315,13 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--double", action="store_true", help="float64, the truth that float32 programs are measured against")
     parser.add_argument("--compile", action="store_true", help="torch.compile for the forward pass and its gradient")
-    for name, value in dict(batch=32, negatives=2048, alpha=0.5, logq=1.0, bpreg=1.0, rate=0.2, momentum=0.2, dropout=0.0).items():
+    for name, value in dict(batch=32, negatives=2048, alpha=0.5, logq=1.0, bpreg=1.0, rate=0.2, momentum=0.2, dropout=0.0, dropout_input=0.0).items():
         parser.add_argument("--" + name, type=type(value), default=value)
     o = parser.parse_args()
     torch.manual_seed(1)
     torch.set_default_dtype(torch.float64 if o.double else torch.float32)
     torch.set_num_threads(o.threads)
-    (witness if o.use == "witness" else speed)(o)
+    {"witness": witness, "speed": speed, "race": race}[o.use](o)
 
 
 if __name__ == "__main__":
