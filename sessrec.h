@@ -1209,6 +1209,19 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  endif
 #endif
 
+// A compiler for a processor with a fused multiply-add may make one of any a * b + c, which changes the bits. From here to the end of this file
+// it may not; what is to be fused says sessrec__fma.
+#if defined(__GNUC__) && !defined(__clang__)
+#  ifdef __FP_FAST_FMAF  // others cannot, and GCC does not hear the pragma of the standard
+#    pragma GCC push_options
+#    pragma GCC optimize("fp-contract=off")
+#  endif
+#elif defined(_MSC_VER) && !defined(__clang__)
+#  pragma fp_contract(off)
+#else
+#  pragma STDC FP_CONTRACT OFF
+#endif
+
 #if defined(__GNUC__) || defined(__clang__)
 #  define SESSREC__INLINE static inline __attribute__((always_inline, unused))
 #  define SESSREC__UNUSED __attribute__((unused))
@@ -9500,6 +9513,13 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 
 #endif // SESSREC_NO_TRAINING
 
+#if defined(__GNUC__) && !defined(__clang__)
+#  ifdef __FP_FAST_FMAF
+#    pragma GCC pop_options
+#  endif
+#elif !defined(_MSC_VER) || defined(__clang__)
+#  pragma STDC FP_CONTRACT DEFAULT
+#endif
 #ifdef SESSREC__OWN_NO_THREADS
 #  undef SESSREC_NO_THREADS
 #  undef SESSREC__OWN_NO_THREADS
