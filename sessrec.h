@@ -1207,6 +1207,9 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  ifdef _MSC_VER
 #    include <intrin.h>
 #  endif
+#elif !defined(SESSREC_NO_SIMD) && defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__) && !defined(__CUDACC__)
+#  define SESSREC__NEON
+#  include <arm_neon.h>
 #endif
 
 // A compiler for a processor with a fused multiply-add may make one of any a * b + c, which changes the bits. From here to the end of this file
@@ -1961,7 +1964,7 @@ SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
 }
 
 #if defined(__clang__)
-#  define SESSREC__UNROLL _Pragma("unroll")
+#  define SESSREC__UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
 #  define SESSREC__UNROLL _Pragma("GCC unroll 16")
 #else
@@ -2105,6 +2108,68 @@ SESSREC__WORD __m512 sessrec__avx512_scale2(__m512 p, __m512 t) {
 }
 #  undef SESSREC__WORD
 #endif // SESSREC__X86
+
+#ifdef SESSREC__NEON
+#  define SESSREC__WORD SESSREC__INLINE
+SESSREC__WORD float32x4_t sessrec__neon_all(float x) { return vdupq_n_f32(x); }
+SESSREC__WORD float32x4_t sessrec__neon_load(const float *p) { return vld1q_f32(p); }
+SESSREC__WORD float32x4_t sessrec__neon_load_some(const float *p, int32_t n) {
+    float32x4_t a = vdupq_n_f32(0);
+    if (n > 0) a = vld1q_lane_f32(p, a, 0);
+    if (n > 1) a = vld1q_lane_f32(p + 1, a, 1);
+    if (n > 2) a = vld1q_lane_f32(p + 2, a, 2);
+    return n > 3 ? vld1q_lane_f32(p + 3, a, 3) : a;
+}
+SESSREC__WORD void sessrec__neon_store(float *p, float32x4_t a) { vst1q_f32(p, a); }
+SESSREC__WORD void sessrec__neon_store_some(float *p, float32x4_t a, int32_t n) {
+    if (n > 0) vst1q_lane_f32(p, a, 0);
+    if (n > 1) vst1q_lane_f32(p + 1, a, 1);
+    if (n > 2) vst1q_lane_f32(p + 2, a, 2);
+    if (n > 3) vst1q_lane_f32(p + 3, a, 3);
+}
+SESSREC__WORD float32x4_t sessrec__neon_gather(const float *p, int32_t stride) {
+    float32x4_t a = vld1q_lane_f32(p + stride, vld1q_dup_f32(p), 1);
+    a = vld1q_lane_f32(p + (ptrdiff_t)2 * stride, a, 2);
+    return vld1q_lane_f32(p + (ptrdiff_t)3 * stride, a, 3);
+}
+SESSREC__WORD void sessrec__neon_turn(float32x4_t *row) {
+    const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);  // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
+    const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
+    row[0] = low.val[0];
+    row[1] = low.val[1];
+    row[2] = high.val[0];
+    row[3] = high.val[1];
+}
+SESSREC__WORD float32x4_t sessrec__neon_add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b); }
+SESSREC__WORD float32x4_t sessrec__neon_sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
+SESSREC__WORD float32x4_t sessrec__neon_mul(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }
+SESSREC__WORD float32x4_t sessrec__neon_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
+SESSREC__WORD float32x4_t sessrec__neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
+// vmaxq and vminq give NaN where one of the two is NaN; the word gives the second.
+SESSREC__WORD float32x4_t sessrec__neon_max(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+SESSREC__WORD float32x4_t sessrec__neon_min(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+SESSREC__WORD float32x4_t sessrec__neon_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
+SESSREC__WORD float32x4_t sessrec__neon_less(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
+    return vbslq_f32(vcltq_f32(a, b), x, y);
+}
+SESSREC__WORD float32x4_t sessrec__neon_equal(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
+    return vbslq_f32(vceqq_f32(a, b), x, y);
+}
+SESSREC__WORD float32x4_t sessrec__neon_guess_rsqrt(float32x4_t a) {
+    return vreinterpretq_f32_u32(vsubq_u32(vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1)));
+}
+SESSREC__WORD int32x4_t sessrec__neon_none(void) { return vdupq_n_s32(0); }
+SESSREC__WORD int32x4_t sessrec__neon_pairs(const int8_t *x, const int16_t *h, int32x4_t sum) {
+    const int32x4_t both = vreinterpretq_s32_s16(vmovl_s8(vld1_s8(x)));  // of a lane: x[2l] in the lower half, x[2l + 1] in the upper one
+    return vmlal_n_s16(vmlal_n_s16(sum, vmovn_s32(both), h[0]), vshrn_n_s32(both, 16), h[1]);
+}
+SESSREC__WORD float32x4_t sessrec__neon_floats(int32x4_t a) { return vcvtq_f32_s32(a); }
+SESSREC__WORD int sessrec__neon_any(float32x4_t a, float32x4_t b) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
+SESSREC__WORD float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
+    return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
+}
+#  undef SESSREC__WORD
+#endif // SESSREC__NEON
 
 // What the optimiser kernel needs to know of its configuration, and the arrays of one row.
 typedef struct sessrec__update {
@@ -2698,10 +2763,21 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  undef SESSREC__TARGET_AVX2
 #  undef SESSREC__TARGET_AVX512
 #endif
+#ifdef SESSREC__NEON
+#  define SESSREC__WORDS neon
+#  define SESSREC__TARGET
+#  define SESSREC__NAME "neon"
+#  define SESSREC__LANES 4
+#  define SESSREC__VECTOR float32x4_t
+#  define SESSREC__INTEGERS int32x4_t
+#  define SESSREC__TILE_ROWS 6
+#  define SESSREC__TILE_VECTORS 3
+#  include SESSREC_HEADER_NAME
+#endif
 #undef SESSREC__UNROLL
 
 #ifndef SESSREC_MAX_SIMD
-#  define SESSREC_MAX_SIMD 2  // 0: plain only, 1: up to AVX2, 2: up to AVX-512
+#  define SESSREC_MAX_SIMD 2  // 0: plain only, 1: up to AVX2, or NEON, 2: up to AVX-512
 #  define SESSREC__OWN_MAX_SIMD
 #endif
 
@@ -2732,6 +2808,8 @@ static const sessrec__kernels *sessrec__best_kernels(void) {
     int level = sessrec__processor_level();
     if (level >= 2 && SESSREC_MAX_SIMD >= 2) return &sessrec__avx512_table;
     if (level >= 1 && SESSREC_MAX_SIMD >= 1) return &sessrec__avx2_table;
+#elif defined(SESSREC__NEON)
+    if (SESSREC_MAX_SIMD >= 1) return &sessrec__neon_table;
 #endif
     return &sessrec__plain_table;
 }
@@ -9541,6 +9619,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__MAX_NEGATIVES
 #undef SESSREC__MAX_REMEMBER
 #undef SESSREC__MAX_WIDTH
+#undef SESSREC__NEON
 #undef SESSREC__NO_GPU_CODE
 #undef SESSREC__PAUSE
 #undef SESSREC__POSIX
