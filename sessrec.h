@@ -220,8 +220,8 @@
 //     SESSREC_NO_TRAINING     off   leaves recommendation only: models, sessions, the GRU's forward step. No libm, no threads
 //     SESSREC_NO_STDIO        off   no files: models from memory, logs from memory
 //     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
-//     SESSREC_NO_SIMD         off   plain C kernels only; same bits, many times slower where there is AVX2
-//     SESSREC_MAX_SIMD        2     0 plain, 1 up to AVX2, 2 up to AVX-512. The best that the processor has is chosen at run time
+//     SESSREC_NO_SIMD         off   plain C kernels only; same bits, many times slower where there is AVX2 or NEON
+//     SESSREC_MAX_SIMD        2     0 plain, 1 up to AVX2 or NEON, 2 up to AVX-512. The best that the processor has is chosen at run time
 //     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not know; anything else changes the bits
 //     SESSREC_BLAS            off   large matrix products go to cblas_sgemm; link one, with its threads set to 1. Results differ by about 1e-6
 //     SESSREC_CUDA            off   training can run on a GPU: see 7
@@ -240,8 +240,9 @@
 //               a session belongs to one thread at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2 and AVX-512. A random number is a
 //               function of (seed, what for, which one). exp, sigmoid and tanh are the library's own; training also calls log, sqrt and pow
-//               of libm, and measuring log2 and erfc. SESSREC_BLAS gives up the sameness, and so does a GPU (see 7). So does -ffast-math,
-//               which also hides NaN: do not compile this file with it.
+//               of libm, and measuring log2 and erfc. But for these a build for another 64-bit processor gives the same bits, too: what is
+//               fused on one is fused on all, whatever -march says. SESSREC_BLAS gives up the sameness, and so does a GPU (see 7). So does
+//               -ffast-math, which also hides NaN: do not compile this file with it.
 // Errors        Values, never a print or an exit. A loss that is not finite ends training with DIVERGED, epoch and step; the last
 //               checkpoint stays. A model with a weight that is not finite is not loaded.
 // Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes that are there before anything is
@@ -369,7 +370,7 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result);
 // The version of the implementation that is linked, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "avx2" or "avx512". All give the same bits.
+// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon". All give the same bits.
 // Threads: shared.
 SESSREC_API const char *sessrec_simd(void);
 
@@ -1888,8 +1889,8 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
 #endif // SESSREC_NO_TRAINING
 
 // ============================================================================================================
-// >>words   a few operations on a register of floats, in plain C, AVX2 and AVX-512
-// The kernels below are written once, in a dozen words for a register of LANES floats: 1 in plain C, 8 in AVX2, 16 in AVX-512. Each instruction set
+// >>words   a few operations on a register of floats, in plain C, AVX2, AVX-512 and NEON
+// The kernels below are written once, in a dozen words for a register of LANES floats: 1 in plain C, 4 in NEON, 8 in AVX2, 16 in AVX-512. Each set
 // defines the words, and this file includes itself to build the kernels with them. So every path does the same operations on each number
 // and gives the same bits. One rule keeps it so: a product that is added to something is always written as fma. A compiler may fuse a * b + c or
 // not, as it likes; with nothing left to fuse it has no choice.
@@ -2777,7 +2778,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #undef SESSREC__UNROLL
 
 #ifndef SESSREC_MAX_SIMD
-#  define SESSREC_MAX_SIMD 2  // 0: plain only, 1: up to AVX2, or NEON, 2: up to AVX-512
+#  define SESSREC_MAX_SIMD 2  // 0: plain only, 1: up to AVX2 or NEON, 2: up to AVX-512
 #  define SESSREC__OWN_MAX_SIMD
 #endif
 
