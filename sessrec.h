@@ -220,8 +220,8 @@
 //     SESSREC_NO_TRAINING     off   leaves recommendation only: models, sessions, the GRU's forward step. No libm, no threads
 //     SESSREC_NO_STDIO        off   no files: models from memory, logs from memory
 //     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
-//     SESSREC_NO_SIMD         off   plain C kernels only; same bits, many times slower where there is AVX2
-//     SESSREC_MAX_SIMD        2     0 plain, 1 up to AVX2, 2 up to AVX-512. The best that the processor has is chosen at run time
+//     SESSREC_NO_SIMD         off   plain C kernels only; same bits, many times slower where there is AVX2 or NEON
+//     SESSREC_MAX_SIMD        2     0 plain, 1 up to AVX2 or NEON, 2 up to AVX-512. The best that the processor has is chosen at run time
 //     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not know; anything else changes the bits
 //     SESSREC_BLAS            off   large matrix products go to cblas_sgemm; link one, with its threads set to 1. Results differ by about 1e-6
 //     SESSREC_CUDA            off   training can run on a GPU: see 7
@@ -240,8 +240,9 @@
 //               a session belongs to one thread at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2 and AVX-512. A random number is a
 //               function of (seed, what for, which one). exp, sigmoid and tanh are the library's own; training also calls log, sqrt and pow
-//               of libm, and measuring log2 and erfc. SESSREC_BLAS gives up the sameness, and so does a GPU (see 7). So does -ffast-math,
-//               which also hides NaN: do not compile this file with it.
+//               of libm, and measuring log2 and erfc. But for these a build for another 64-bit processor gives the same bits, too: what is
+//               fused on one is fused on all, whatever -march says. SESSREC_BLAS gives up the sameness, and so does a GPU (see 7). So does
+//               -ffast-math, which also hides NaN: do not compile this file with it.
 // Errors        Values, never a print or an exit. A loss that is not finite ends training with DIVERGED, epoch and step; the last
 //               checkpoint stays. A model with a weight that is not finite is not loaded.
 // Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes that are there before anything is
@@ -369,7 +370,7 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result);
 // The version of the implementation that is linked, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "avx2" or "avx512". All give the same bits.
+// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon". All give the same bits.
 // Threads: shared.
 SESSREC_API const char *sessrec_simd(void);
 
@@ -1205,6 +1206,22 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  ifdef _MSC_VER
 #    include <intrin.h>
 #  endif
+#elif !defined(SESSREC_NO_SIMD) && defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__) && !defined(__CUDACC__)
+#  define SESSREC__NEON
+#  include <arm_neon.h>
+#endif
+
+// A compiler for a processor with a fused multiply-add may make one of any a * b + c, which changes the bits. From here to the end of this file
+// it may not; what is to be fused says sessrec__fma.
+#if defined(__GNUC__) && !defined(__clang__)
+#  ifdef __FP_FAST_FMAF  // others cannot, and GCC does not hear the pragma of the standard
+#    pragma GCC push_options
+#    pragma GCC optimize("fp-contract=off")
+#  endif
+#elif defined(_MSC_VER) && !defined(__clang__)
+#  pragma fp_contract(off)
+#else
+#  pragma STDC FP_CONTRACT OFF
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -1936,8 +1953,8 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
 #endif // SESSREC_NO_TRAINING
 
 // ============================================================================================================
-// >>words   a few operations on a register of floats, in plain C, AVX2 and AVX-512
-// The kernels below are written once, in a dozen words for a register of LANES floats: 1 in plain C, 8 in AVX2, 16 in AVX-512. Each instruction set
+// >>words   a few operations on a register of floats, in plain C, AVX2, AVX-512 and NEON
+// The kernels below are written once, in a dozen words for a register of LANES floats: 1 in plain C, 4 in NEON, 8 in AVX2, 16 in AVX-512. Each set
 // defines the words, and this file includes itself to build the kernels with them. So every path does the same operations on each number
 // and gives the same bits. One rule keeps it so: a product that is added to something is always written as fma. A compiler may fuse a * b + c or
 // not, as it likes; with nothing left to fuse it has no choice.
@@ -2017,7 +2034,7 @@ SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
 }
 
 #if defined(__clang__)
-#  define SESSREC__UNROLL _Pragma("unroll")
+#  define SESSREC__UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
 #  define SESSREC__UNROLL _Pragma("GCC unroll 16")
 #else
@@ -2169,6 +2186,75 @@ SESSREC__WORD __m512 sessrec__avx512_scale2(__m512 p, __m512 t) {
 }
 #  undef SESSREC__WORD
 #endif // SESSREC__X86
+
+#ifdef SESSREC__NEON
+#  define SESSREC__WORD SESSREC__INLINE
+SESSREC__WORD float32x4_t sessrec__neon_all(float x) { return vdupq_n_f32(x); }
+SESSREC__WORD float32x4_t sessrec__neon_load(const float *p) { return vld1q_f32(p); }
+SESSREC__WORD float32x4_t sessrec__neon_load_some(const float *p, int32_t n) {
+    float32x4_t a = vdupq_n_f32(0);
+    if (n > 0) a = vld1q_lane_f32(p, a, 0);
+    if (n > 1) a = vld1q_lane_f32(p + 1, a, 1);
+    if (n > 2) a = vld1q_lane_f32(p + 2, a, 2);
+    return n > 3 ? vld1q_lane_f32(p + 3, a, 3) : a;
+}
+SESSREC__WORD void sessrec__neon_store(float *p, float32x4_t a) { vst1q_f32(p, a); }
+SESSREC__WORD void sessrec__neon_store_some(float *p, float32x4_t a, int32_t n) {
+    if (n > 0) vst1q_lane_f32(p, a, 0);
+    if (n > 1) vst1q_lane_f32(p + 1, a, 1);
+    if (n > 2) vst1q_lane_f32(p + 2, a, 2);
+    if (n > 3) vst1q_lane_f32(p + 3, a, 3);
+}
+SESSREC__WORD float32x4_t sessrec__neon_gather(const float *p, int32_t stride) {
+    float32x4_t a = vld1q_lane_f32(p + stride, vld1q_dup_f32(p), 1);
+    a = vld1q_lane_f32(p + (ptrdiff_t)2 * stride, a, 2);
+    return vld1q_lane_f32(p + (ptrdiff_t)3 * stride, a, 3);
+}
+SESSREC__WORD void sessrec__neon_turn(float32x4_t *row) {
+    const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);  // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
+    const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
+    row[0] = low.val[0];
+    row[1] = low.val[1];
+    row[2] = high.val[0];
+    row[3] = high.val[1];
+}
+SESSREC__WORD float32x4_t sessrec__neon_add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b); }
+SESSREC__WORD float32x4_t sessrec__neon_sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
+SESSREC__WORD float32x4_t sessrec__neon_mul(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }
+SESSREC__WORD float32x4_t sessrec__neon_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
+SESSREC__WORD float32x4_t sessrec__neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
+// vmaxq and vminq give NaN where one of the two is NaN; the word gives the second.
+SESSREC__WORD float32x4_t sessrec__neon_max(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+SESSREC__WORD float32x4_t sessrec__neon_min(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+SESSREC__WORD float32x4_t sessrec__neon_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
+SESSREC__WORD float32x4_t sessrec__neon_less(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
+    return vbslq_f32(vcltq_f32(a, b), x, y);
+}
+SESSREC__WORD float32x4_t sessrec__neon_equal(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
+    return vbslq_f32(vceqq_f32(a, b), x, y);
+}
+SESSREC__WORD float32x4_t sessrec__neon_guess_rsqrt(float32x4_t a) {
+    return vreinterpretq_f32_u32(vsubq_u32(vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1)));
+}
+SESSREC__WORD int32x4_t sessrec__neon_whole(int32_t n) { return vdupq_n_s32(n); }
+SESSREC__WORD int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h, int32x4_t part) {
+    const uint8x16_t codes = vld1q_u8(x);
+    const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))), high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
+    int32_t half[2];
+    memcpy(half, h, sizeof half);
+    const int8x8_t first = vreinterpret_s8_s32(vdup_n_s32(half[0])), second = vreinterpret_s8_s32(vdup_n_s32(half[1]));
+    const int16x8_t a = vmlal_s8(vmull_s8(vget_low_s8(low), first), vget_low_s8(high), second),
+                    b = vmlal_s8(vmull_s8(vget_high_s8(low), first), vget_high_s8(high), second);
+    return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
+}
+SESSREC__WORD int32x4_t sessrec__neon_widen(int32x4_t part, int32x4_t sum) { return vaddq_s32(sum, part); }
+SESSREC__WORD float32x4_t sessrec__neon_floats(int32x4_t a) { return vcvtq_f32_s32(a); }
+SESSREC__WORD int sessrec__neon_any(float32x4_t a, float32x4_t b) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
+SESSREC__WORD float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
+    return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
+}
+#  undef SESSREC__WORD
+#endif // SESSREC__NEON
 
 // What the optimiser kernel needs to know of its configuration, and the arrays of one row.
 typedef struct sessrec__update {
@@ -2825,9 +2911,20 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  undef SESSREC__TARGET_AVX2
 #  undef SESSREC__TARGET_AVX512
 #endif
+#ifdef SESSREC__NEON
+#  define SESSREC__WORDS neon
+#  define SESSREC__TARGET
+#  define SESSREC__NAME "neon"
+#  define SESSREC__LANES 4
+#  define SESSREC__VECTOR float32x4_t
+#  define SESSREC__INTEGERS int32x4_t
+#  define SESSREC__TILE_ROWS 6
+#  define SESSREC__TILE_VECTORS 3
+#  include SESSREC_HEADER_NAME
+#endif
 
 #ifndef SESSREC_MAX_SIMD
-#  define SESSREC_MAX_SIMD 2  // 0: plain only, 1: up to AVX2, 2: up to AVX-512
+#  define SESSREC_MAX_SIMD 2  // 0: plain only, 1: up to AVX2 or NEON, 2: up to AVX-512
 #  define SESSREC__OWN_MAX_SIMD
 #endif
 
@@ -2858,6 +2955,8 @@ static const sessrec__kernels *sessrec__best_kernels(void) {
     int level = sessrec__processor_level();
     if (level >= 2 && SESSREC_MAX_SIMD >= 2) return &sessrec__avx512_table;
     if (level >= 1 && SESSREC_MAX_SIMD >= 1) return &sessrec__avx2_table;
+#elif defined(SESSREC__NEON)
+    if (SESSREC_MAX_SIMD >= 1) return &sessrec__neon_table;
 #endif
     return &sessrec__plain_table;
 }
@@ -9864,6 +9963,13 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 
 #endif // SESSREC_NO_TRAINING
 
+#if defined(__GNUC__) && !defined(__clang__)
+#  ifdef __FP_FAST_FMAF
+#    pragma GCC pop_options
+#  endif
+#elif !defined(_MSC_VER) || defined(__clang__)
+#  pragma STDC FP_CONTRACT DEFAULT
+#endif
 #ifdef SESSREC__OWN_NO_THREADS
 #  undef SESSREC_NO_THREADS
 #  undef SESSREC__OWN_NO_THREADS
@@ -9886,6 +9992,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__MAX_NEGATIVES
 #undef SESSREC__MAX_REMEMBER
 #undef SESSREC__MAX_WIDTH
+#undef SESSREC__NEON
 #undef SESSREC__NO_GPU_CODE
 #undef SESSREC__PAUSE
 #undef SESSREC__POSIX

@@ -1,5 +1,6 @@
 #!/bin/sh
-# check.sh - warnings as errors: the header by itself under every compiler, language and set of options, then all our programs.
+# check.sh - warnings as errors: the header by itself under every compiler, language and set of options, then all our programs;
+# and the library on another processor, where a compiler and an emulator for it are.
 set -u
 . "$(dirname "$0")/expect.sh"
 
@@ -38,12 +39,60 @@ check_kernels() {
         -include "$root/tests/cuda_on_cpu.h" -fsyntax-only "$root/sessrec_cuda.cu"
 }
 
+# fuses_nothing COMPILER ...: no product and sum becomes a fused multiply-add but where the code says so, though the processor has one.
+# Otherwise other processors, or another -march, would give other bits.
+fuses_nothing() {
+    "$@" -w -O2 -DSESSREC_NO_SIMD -S -o "$work/free.s" "$work/header.c" &&
+        "$@" -w -O2 -DSESSREC_NO_SIMD -ffp-contract=off -S -o "$work/off.s" "$work/header.c" && cmp "$work/free.s" "$work/off.s"
+}
+check_fusing() {
+    have "$1" || { skip "what $1 fuses" "no $1"; return; }
+    expect "$* fuses nothing by itself" fuses_nothing "$@"
+}
+
+# Another processor, emulated: the header, the kernels, and models that must be the same byte for byte.
+# arm_passes PROGRAM [ARGUMENT ...]
+arm=aarch64-linux-gnu-gcc
+arm_passes() {
+    program=$1
+    shift
+    "$arm" -O2 -static -o "$work/$program" "$root/tests/$program.c" -lm -lpthread && qemu-aarch64 "$work/$program" "$@"
+}
+arm_trains() {
+    awk 'BEGIN {
+        print "SessionId\tItemId\tTime"
+        for (s = 1; s <= 300; ++s) for (i = 0; i < 5; ++i) print s "\t" (s * s + 3 * i) % 41 "\t" s * 1000 + i
+    }' >"$work/clicks.tsv"
+    gcc -O2 -o "$work/here" "$root/examples/sessrec.c" -lm -lpthread &&
+        "$arm" -O2 -static -o "$work/there" "$root/examples/sessrec.c" -lm -lpthread || return 1
+    for options in '--loss xe' '--loss bpr-max --gru reset-after --optimizer adam'; do
+        # shellcheck disable=SC2086
+        "$work/here" train "$work/clicks.tsv" -o "$work/here.model" --layers 27 --epochs 2 $options &&
+            qemu-aarch64 "$work/there" train "$work/clicks.tsv" -o "$work/there.model" --layers 27 --epochs 2 $options &&
+            cmp "$work/here.model" "$work/there.model" || return 1
+    done
+}
+arm_links() { "$arm" -static -o "$work/probe" "$work/probe.c" -lm 2>/dev/null; }
+check_arm() {
+    printf '#include <math.h>\nint main(void) { return (int)sin(0); }\n' >"$work/probe.c"
+    arm_links || { skip 'everything on AArch64' "no $arm with a C library"; return; }
+    check_header "$arm" c99 "$work/header.c"
+    check_fusing "$arm"
+    have gcc && have qemu-aarch64 && qemu-aarch64 "$work/probe" || { skip 'the tests on AArch64' 'no gcc or no qemu-aarch64'; return; }
+    expect 'test_kernels passes on AArch64' arm_passes test_kernels
+    expect 'test_stream passes on AArch64' arm_passes test_stream
+    expect 'golden passes on AArch64' arm_passes golden "$root/tests/golden"
+    expect 'AArch64 trains the same models, byte for byte' arm_trains
+}
+
 check_header gcc c99 "$work/header.c"
 check_header gcc c17 "$work/header.c"
 check_header clang c99 "$work/header.c"
 check_header g++ c++11 "$work/header.cc"
 check_header g++ c++20 "$work/header.cc"
 check_header clang++ c++11 "$work/header.cc"
+check_arm
+case $(uname -m) in x86_64) check_fusing gcc -mfma; check_fusing clang -mfma ;; esac
 check_programs gcc c99
 check_programs gcc c17
 check_programs clang c99

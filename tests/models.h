@@ -20,11 +20,19 @@ static inline float random_float(uint32_t *state, float limit) {
     return ((float)(random_bits(state) >> 8) / 8388608.0f - 1) * limit;
 }
 
-// 0 plain, 1 AVX2, 2 AVX-512; NULL: not in this build or not on this processor.
+// The sets of kernels that an architecture has, and of a level as the header counts: NULL if not in this build or not on this processor.
+#ifdef __aarch64__
+static const char *const KERNELS_NAME[] = {"plain", "neon"};
+#else
+static const char *const KERNELS_NAME[] = {"plain", "avx2", "avx512"};
+#endif
+enum { KERNELS_LEVELS = (int)(sizeof KERNELS_NAME / sizeof *KERNELS_NAME) };
 static inline const sessrec__kernels *kernels_of(int level) {
     if (level == 0) return &sessrec__plain_table;
 #if !defined(SESSREC_NO_SIMD) && defined(__x86_64__)  // as the header decides
     if (level <= sessrec__processor_level()) return level == 1 ? &sessrec__avx2_table : &sessrec__avx512_table;
+#elif !defined(SESSREC_NO_SIMD) && defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
+    return &sessrec__neon_table;
 #endif
     return NULL;
 }

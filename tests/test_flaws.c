@@ -504,9 +504,9 @@ static void steps(void) {
         sessrec_trainer *trainer = trainer_of(&config, clicks);
         const sessrec_tensor W = tensor_of(trainer, "L0.W");
         for (int gate = 0; gate < 3; ++gate) {
-            double most = 0;
+            float most = 0;
             for (int i = 0; i < 20; ++i)
-                for (int j = 0; j < 40; ++j) most = fmax(most, fabs((double)W.data[i * 120 + gate * 40 + j]));
+                for (int j = 0; j < 40; ++j) most = fmaxf(most, fabsf(W.data[i * 120 + gate * 40 + j]));
             CHECK_NEAR(most, sqrt(6.0 / (20 + 40)), 0.01);  // were the three one matrix, it would be sqrt(6 / 140)
         }
         sessrec_trainer_destroy(trainer);

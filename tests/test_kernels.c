@@ -1,4 +1,4 @@
-// The kernels: the plain ones are what they say, and those of AVX2 and AVX-512 give the same bits.
+// The kernels: the plain ones are what they say, and those of AVX2, AVX-512 and NEON give the same bits.
 #ifndef SESSREC_MAX_SIMD
 #  define SESSREC_MAX_SIMD 2
 #endif
@@ -538,15 +538,14 @@ static void updates_agree(const sessrec__kernels *k) {
 // ---- the instruction sets ----------------------------------------------------------------------------------
 
 static void instruction_sets(void) {
-    static const char *const name[] = {"plain", "avx2", "avx512"};
-    for (int level = 0; level < 3; ++level) {
+    for (int level = 0; level < KERNELS_LEVELS; ++level) {
         const sessrec__kernels *k = kernels_of(level);
         if (!k) {
-            SKIP(name[level], "this build or this processor does not have it");
+            SKIP(KERNELS_NAME[level], "this build or this processor does not have it");
             continue;
         }
-        TEST(sentence(name[level], "the table has its name")) {
-            CHECK_TEXT(k->name, name[level]);
+        TEST(sentence(KERNELS_NAME[level], "the table has its name")) {
+            CHECK_TEXT(k->name, KERNELS_NAME[level]);
         }
         reductions(k);
         matrices(k);
@@ -555,9 +554,9 @@ static void instruction_sets(void) {
         updates_agree(k);
     }
     TEST("the library uses the best that there is") {
-        int best = 2;
+        int best = KERNELS_LEVELS - 1;
         while (best > SESSREC_MAX_SIMD || !kernels_of(best)) --best;
-        CHECK_TEXT(sessrec_simd(), name[best]);
+        CHECK_TEXT(sessrec_simd(), KERNELS_NAME[best]);
     }
 }
 

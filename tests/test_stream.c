@@ -296,7 +296,7 @@ static void screen_of(const sessrec__kernels *kernels, int32_t width) {
 
 static void screens(void) {
     static const int32_t widths[5] = {1, 7, 17, 33, 100};
-    for (int level = 0; level < 3; ++level)
+    for (int level = 0; level < KERNELS_LEVELS; ++level)
         for (int w = 0; w < 5; ++w) {
             const sessrec__kernels *kernels = kernels_of(level);
             char name[128];
@@ -315,10 +315,10 @@ static void screens(void) {
         CHECK_EQ(sessrec_model_prepare(s.model), SESSREC_OK);  // once is enough
         for (int round = 0; round < 300; ++round) {
             sessrec__screen screen;
-            int32_t list[3][ITEMS], found[3];
+            int32_t list[KERNELS_LEVELS][ITEMS], found[KERNELS_LEVELS];
             sessrec_session_click(session, random_below(&seed, ITEMS));
             wrong += !sessrec__screen_begin(session, &screen);
-            for (int level = 0; level < 3; ++level) {
+            for (int level = 0; level < KERNELS_LEVELS; ++level) {
                 const sessrec__kernels *kernels = kernels_of(level) ? kernels_of(level) : kernels_of(0);
                 found[level] = kernels->screen(&screen, 0, ITEMS, 0.5f, list[level]);
                 wrong += found[level] != found[0] || memcmp(list[level], list[0], (size_t)found[0] * sizeof(int32_t));

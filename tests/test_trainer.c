@@ -236,21 +236,12 @@ static void same_bits(void) {
             memset(&config.jobs, 0, sizeof config.jobs);
         }
         config.threads = 1;
-        TEST("plain C gives it too") {
-            check_same(&config, log, &sessrec__plain_table, &expected);
+        for (int level = 0; level < KERNELS_LEVELS; ++level) {
+            char name[64];
+            snprintf(name, sizeof name, "%s kernels give it too", KERNELS_NAME[level]);
+            if (!kernels_of(level)) SKIP(name, "this build or this processor does not have them");
+            else TEST(name) check_same(&config, log, kernels_of(level), &expected);
         }
-#if !defined(SESSREC_NO_SIMD) && (defined(__x86_64__) || defined(_M_X64))
-        TEST("AVX2 gives it too") {
-            if (sessrec__processor_level() < 1) SKIP("AVX2", "this processor does not have it");
-            else check_same(&config, log, &sessrec__avx2_table, &expected);
-        }
-        TEST("AVX-512 gives it too") {
-            if (sessrec__processor_level() < 2) SKIP("AVX-512", "this processor does not have it");
-            else check_same(&config, log, &sessrec__avx512_table, &expected);
-        }
-#else
-        SKIP("AVX2 and AVX-512", "this build has plain kernels only");
-#endif
         free(expected.data);
     }
     TEST("sessrec_train gives what its parts give") {
