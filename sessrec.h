@@ -6507,6 +6507,7 @@ static void sessrec__gradient_user_piece(const sessrec_trainer *tr, const sessre
                   count = piece->last - first;
     const char *name = tr->model->shape[piece->tensor].name;
     if (name[0] == 'C') {
+        memset(gradient, 0, (size_t)count * 3 * (size_t)H * sizeof *gradient);  // of gates that the user's state does not reach
         sessrec__matmul(tr->kernels, count, sessrec__context_width(tr->model), tr->rows, user->state[!tr->now] + first, 1, Hu,
                         tr->layer[0].d_gates, 4 * (ptrdiff_t)H, gradient, 3 * (ptrdiff_t)H, 0);
     } else if (name[0] == 'I') {
