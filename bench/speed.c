@@ -168,19 +168,21 @@ static double train_step(void *context) {
 
 // The limit: threads that only multiply and add, at their peak, and update rows, one after the other.
 static void training(const bench *b) {
+    const double flops[2] = {peak(b->threads[0]), peak(b->threads[1])};
     for (int i = 0; i < settings_for(b->items); ++i)
         for (int t = 0; t < b->counts; ++t) {
             const setting *s = &SETTINGS[i];
             const int32_t threads = b->threads[t];
-            const double B = s->batch, L = s->width, C = B + s->negatives, flops = peak(threads);
+            const double B = s->batch, L = s->width, C = B + s->negatives;
             const char *what = "training, mini-batches/s: %d items, %s, %d thread%s";
             const sessrec_config config = configured(s, threads);
             training_run r;
-            if (open_run(&r, &config, b->log)) record("ours", speed_of(train_step, &r), what, (int)b->items, s->name, (int)threads, threads > 1 ? "s" : "");
+            if (open_run(&r, &config, b->log))
+                record("ours", speed_of(train_step, &r), what, (int)b->items, s->name, (int)threads, threads > 1 ? "s" : "");
             close_run(&r);
             const double rows = (C + B) * row_seconds(b->log, s->width, threads);
-            if (flops > 0 && rows > 0)
-                record("limit", 1 / ((36 * B * L * L + 6 * B * C * L) / flops + rows), what, (int)b->items, s->name, (int)threads,
+            if (flops[t] > 0 && rows > 0)
+                record("limit", 1 / ((36 * B * L * L + 6 * B * C * L) / flops[t] + rows), what, (int)b->items, s->name, (int)threads,
                        threads > 1 ? "s" : "");
         }
 }
@@ -349,7 +351,23 @@ static void files(const bench *b) {
 // ---- memory: a process that does nothing else ----
 
 #ifdef POSIX
-// Reads the log and trains. The limit: weights, what the optimiser keeps of each, the log, and 64 MB.
+// Counts the bytes that are in use.
+static void *counted_alloc(size_t bytes, void *used) {
+    char *block = (char *)malloc(bytes + 64);
+    if (!block) return NULL;
+    memcpy(block, &bytes, sizeof bytes);
+    *(double *)used += (double)bytes;
+    return block + 64;
+}
+static void counted_free(void *block, void *used) {
+    size_t bytes;
+    if (!block) return;
+    memcpy(&bytes, (char *)block - 64, sizeof bytes);
+    *(double *)used -= (double)bytes;
+    free((char *)block - 64);
+}
+
+// Reads the log and trains. The limit: weights, what the optimiser keeps of each, the log as it lies in memory, and 64 MB.
 static void train_from_file(const bench *b) {
     sessrec_dataset *log = NULL;
     const sessrec_config config = configured(&SETTINGS[0], 1);
@@ -357,14 +375,20 @@ static void train_from_file(const bench *b) {
     training_run r;
     struct rusage used;
     if (sessrec_dataset_load(b->path, NULL, &log, NULL) || !open_run(&r, &config, log)) return;
-    const sessrec_log_view view = sessrec_dataset_view(log);
+    const int32_t items = sessrec_dataset_view(log).items;
     for (int i = 0; i < 100; ++i) train_step(&r);
-    double weights = 0, events = (double)view.events * (sizeof *view.item + sizeof *view.time);
+    getrusage(RUSAGE_SELF, &used);
+    double weights = 0, in_log = 0;
+    sessrec_log_format format = sessrec_log_format_default();
+    format.allocator.alloc = counted_alloc;
+    format.allocator.free = counted_free;
+    format.allocator.user = &in_log;
+    sessrec_dataset_destroy(log);
+    if (sessrec_dataset_load(b->path, &format, &log, NULL)) return;
     for (int32_t t = 0; t < r.trainer->model->tensors; ++t)
         weights += (double)sessrec__tensor_elements(&r.trainer->model->shape[t]) * sizeof(float);
-    getrusage(RUSAGE_SELF, &used);
-    record("ours", (double)used.ru_maxrss / RSS_UNITS, what, (int)view.items, SETTINGS[0].name);
-    record("limit", (3 * weights + events) / 1048576 + 64, what, (int)view.items, SETTINGS[0].name);
+    record("ours", (double)used.ru_maxrss / RSS_UNITS, what, (int)items, SETTINGS[0].name);
+    record("limit", (3 * weights + in_log) / 1048576 + 64, what, (int)items, SETTINGS[0].name);
 }
 
 static void write_log(const bench *b) {

@@ -3,7 +3,8 @@
 #
 # Peers, skipped by name where they are not installed: bench/peers/gru4rec_torch.py (PyTorch) and pandas, in PYTHON or python3; plain C loops over
 # OpenBLAS (bench/peers/openblas.c), if a program with -lopenblas links. LOG: a TSV file whose reading is measured, else a made-up one.
-# `times` is how many times as fast as the peer the library is, at the same number of threads.
+# `times` is how many times as fast as the peer the library is, at the same number of threads; `share` is that of what the machine can do at most.
+# Where other programs run, the figures are theirs, too: look at the load.
 set -u
 
 speed=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -15,29 +16,42 @@ trap 'exit 1' INT TERM
 cd "$folder" || exit 1
 cc=${CC:-cc} python=${PYTHON:-python3}
 torch=no pandas=no openblas=no
+# Threads of PyTorch that wait for one another spin so often before they sleep: when other programs want the processors, it takes seconds for a
+# step with the default.
+export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-10000}"
 
 skip() { echo "skipped $1: $2"; }
 
-# Reads lines "WHO <tab> WHAT: WHICH <tab> NUMBER" and puts those of the same WHAT side by side.
+# Reads lines "WHO <tab> WHAT: WHICH <tab> NUMBER" and puts those of the same WHAT together and of the same WHICH side by side.
 table() {
     awk -F '\t' '
-        function ratio(peer) { return peer == "" || ours == "" ? "" : sprintf("%.2f", bigger ? ours / peer : peer / ours) }
-        function number(x) { return x == "" ? "" : x >= 10000 ? sprintf("%.0f", x) : sprintf("%.4g", x) }
-        NF == 3 { if (!($2 in seen)) { seen[$2] = 1; order[++count] = $2 } value[$2, $1] = $3; next }
-        { notes = notes $0 "\n" }
+        function number(x) { return x == "" ? "" : sprintf(x >= 10000 ? "%.0f" : "%.4g", x) }
+        function times(a, b) { return a == "" || b == "" ? "" : sprintf("%.2f", bigger ? a / b : b / a) }
+        function row(first, who, i, text) {  # number and ratio of the limit and of each peer
+            text = sprintf("%-68s", first)
+            for (i = 1; i <= 5; ++i) text = text sprintf(" %9s", i == 1 && !who ? "sessrec" : !who ? HEAD[i] : number(value[who, WHO[i]])) \
+                (i == 1 ? "" : sprintf(" %6s", !who ? (i == 2 ? "share" : "times") : times(value[who, "ours"], value[who, WHO[i]])))
+            sub(/ +$/, "", text)
+            print text
+        }
+        BEGIN { split("ours limit pytorch openblas pandas", WHO, " "); split("sessrec limit PyTorch OpenBLAS pandas", HEAD, " ") }
+        NF != 3 { notes = notes $0 "\n"; next }
+        {
+            what = which = $2
+            sub(/: .*/, "", what); sub(/[^:]*: /, "", which)
+            if (!(what in rows)) subject[++subjects] = what
+            if (!(($2) in seen)) { seen[$2] = 1; list[what, ++rows[what]] = which }
+            value[$2, $1] = $3
+        }
         END {
-            for (i = 1; i <= count; ++i) {
-                split(order[i], part, ": ")
-                ours = value[order[i], "ours"]; limit = value[order[i], "limit"]; bigger = part[1] ~ /\/s$/
-                if (part[1] != before) printf "%s%-58s %9s %9s %6s %9s %6s %9s %6s %9s %6s\n", before == "" ? "" : "\n", part[1], "sessrec",
-                                              "limit", "share", "PyTorch", "times", "OpenBLAS", "times", "pandas", "times"
-                before = part[1]
-                printf "  %-56s %9s %9s %6s %9s %6s %9s %6s %9s %6s\n", part[2], number(ours), number(limit), ratio(limit),
-                       number(value[order[i], "pytorch"]), ratio(value[order[i], "pytorch"]), number(value[order[i], "openblas"]),
-                       ratio(value[order[i], "openblas"]), number(value[order[i], "pandas"]), ratio(value[order[i], "pandas"])
+            for (s = 1; s <= subjects; ++s) {
+                bigger = subject[s] ~ /\/s$/
+                row(subject[s], "")
+                for (r = 1; r <= rows[subject[s]]; ++r) row("  " list[subject[s], r], subject[s] ": " list[subject[s], r])
+                print ""
             }
-            printf "\n%s", notes
-        }' | sed 's/ *$//'
+            printf "%s", notes
+        }'
 }
 
 # Everything at a catalogue of $1 items, of the subjects that follow; the programs one right after the other.
@@ -93,6 +107,9 @@ measure() {
     size_of_object
 }
 
-echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1), $(getconf _NPROCESSORS_ONLN 2>/dev/null) processors, $($cc --version | head -n 1), $(date +%F)"
-echo
+echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1), $(getconf _NPROCESSORS_ONLN 2>/dev/null) processors, \
+$($cc --version | head -n 1), $(date +%F)"
+load() { echo "load of the machine $1: $(cut -d ' ' -f 1-3 /proc/loadavg 2>/dev/null || echo unknown)"; }
+load before
 measure | tee "$speed.txt" | table
+load after

@@ -120,7 +120,8 @@ static double course_run(course *c, int steps) {
 // ---- the same bits -----------------------------------------------------------------------------------------
 
 // The model after eight mini-batches, as bytes, and the losses; NULL without these kernels.
-static unsigned char *trained(const sessrec_config *config, const sessrec_dataset *log, const sessrec__kernels *kernels, size_t *size, double *losses) {
+static unsigned char *trained(const sessrec_config *config, const sessrec_dataset *log, const sessrec__kernels *kernels, size_t *size,
+                              double *losses) {
     course c = course_begin(config, log);
     if (kernels) c.trainer->kernels = c.trainer->model->kernels = kernels;
     *losses = course_run(&c, 8);

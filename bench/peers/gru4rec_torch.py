@@ -257,7 +257,7 @@ def race_training(o, setting, sessions, support):
     draws = torch.multinomial(support.double() ** o.alpha, len(batches) * o.negatives, replacement=True).view(len(batches), -1) \
         if o.negatives else torch.empty(len(batches), 0, dtype=torch.long)
     best = 0
-    for o.compile in (False, True):
+    for o.compile in (False, True)[:1 if len(support) > 100000 else 2]:
         torch._dynamo.reset()
         model, at = GRU4Rec(random_parameters(len(support), o), support, o), itertools.cycle(zip(batches, draws))
 

@@ -230,7 +230,8 @@ static double step(peer *p, const sessrec_batch *batch) {
     for (int j = 0; j < C; ++j) p->S[j] = p->By.w[p->column[j]];
     for (int i = 1; i < rows; ++i) memcpy(p->S + (size_t)i * C, p->S, (size_t)C * sizeof(float));
     product(0, 1, rows, C, L, p->out, L, p->Y, L, 1, p->S, C);
-    for (int i = 0; i < rows; ++i) loss += p->config.loss.kind == SESSREC_LOSS_XE ? loss_xe(p, C, i, p->S + (size_t)i * C) : loss_bpr_max(p, C, i, p->S + (size_t)i * C);
+    float (*row_loss)(const peer *, int, int, float *) = p->config.loss.kind == SESSREC_LOSS_XE ? loss_xe : loss_bpr_max;
+    for (int i = 0; i < rows; ++i) loss += row_loss(p, C, i, p->S + (size_t)i * C);
     memset(p->d_by, 0, (size_t)C * sizeof(float));
     for (int i = 0; i < rows; ++i)
         for (int j = 0; j < C; ++j) p->d_by[j] += p->S[(size_t)i * C + j] /= (float)p->B;
