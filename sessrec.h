@@ -8,8 +8,8 @@
 // CONTENTS        search for
 //     manual      this text: a program, the concepts, a guide, options, guarantees, the file format
 //     >>api       what you call; ends with a sign "stop here"
-//     the rest    how it works, in reading order: >>platform >>errors >>memory >>rng >>ids >>threads >>words >>kernels >>dispatch >>matmul >>config
-//                 >>losses >>gru >>model >>log >>sampler >>batcher >>optimisers >>trainer >>evaluation >>streaming >>users >>baselines >>archive
+//     the rest    how it works, in reading order: >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch >>matmul
+//                 >>config >>losses >>gru >>model >>log >>sampler >>batcher >>optimisers >>trainer >>evaluation >>streaming >>users >>baselines >>archive
 //                 >>model_file >>disk >>checkpoint >>train
 //
 // ============================================================================================================
@@ -238,7 +238,7 @@
 //               call returns OUT_OF_MEMORY, and nothing leaks.
 // Threads       There are no globals. A model and a dataset that is finished may be read by any number of threads at once; a trainer, a batcher or
 //               a session belongs to one thread at a time.
-// Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2 and AVX-512. A random number is a
+// Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2, AVX-512 and NEON. A random number is a
 //               function of (seed, what for, which one). exp, sigmoid and tanh are the library's own; training also calls log, sqrt and pow
 //               of libm, and measuring log2 and erfc. But for these a build for another 64-bit processor gives the same bits, too: what is
 //               fused on one is fused on all, whatever -march says. SESSREC_BLAS gives up the sameness, and so does a GPU (see 7). So does
@@ -1015,8 +1015,9 @@ SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const 
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer);
 // Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of tables only the rows that
 // were used, with row_ids; on a GPU -1 where a row was added to an earlier one of the same item); optimiser state "acc.NAME",
-// "second.NAME", "vel.NAME"; "hidden0" .. [batch_size,H] and "user" [batch_size,Hu] the states of the slots, of which the first batch.rows are live. (To see the scores, use a custom loss.) On a GPU they are copies: ask again
-// after each step; what is written into them before the next step, or before the next call that looks, goes back to the GPU.
+// "second.NAME", "vel.NAME"; "hidden0" .. [batch_size,H] and "user" [batch_size,Hu] the states of the slots, of which the first batch.rows
+// are live. (To see the scores, use a custom loss.) On a GPU they are copies: ask again after each step; what is written into them before the
+// next step, or before the next call that looks, goes back to the GPU.
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name, sessrec_tensor *out);
 // The weights as they stand, as a model that belongs to the trainer and changes with it; on a GPU with the next call. NULL if the GPU fails.
 SESSREC_API const sessrec_model *sessrec_trainer_model(const sessrec_trainer *trainer);
@@ -1748,7 +1749,7 @@ static sessrec_result sessrec__save_file(const char *path, sessrec__producer pro
 // ============================================================================================================
 // >>threads   run count tasks, return when all are done
 // Task i always gets the same work whoever runs it, so results do not depend on the number of threads. Workers wait for the next region by
-// spinning for some microseconds before they sleep: a training step has five regions and lasts about a millisecond.
+// spinning for some microseconds before they sleep: a training step has six regions and lasts less than a millisecond.
 // ============================================================================================================
 
 typedef void (*sessrec__task)(void *context, int32_t index);
@@ -3150,8 +3151,8 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
 // ============================================================================================================
 // >>losses   what a row of scores costs, and which way to push each score
 // A row has the scores s_1 .. s_C of C items. One of them is the target t, and item j stands for n_j negative samples; sums over j are over these, so
-// that an item which was drawn three times is scored once. y = f(s) is the output activation. Each function turns y into dL/dy and returns L; the chain
-// through f is the same for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
+// that an item which was drawn three times is scored once. y = f(s) is the output activation. Each function turns y into dL/dy and returns L;
+// the chain through f is the same for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
 //   XE        L = -log P_t, P = softmax(y) over target and negatives         dL/dy_j = n_j P_j - [j = t]
 //   BPR       L = sum_j softplus(y_j - y_t)                                  dL/dy_j = n_j sg(y_j - y_t), target: minus their sum
 //   TOP1      L = mean_j sg(y_j - y_t) + sg(y_j^2)                           dL/dy_j = n_j (sg'(y_j - y_t) + 2 y_j sg'(y_j^2)) / count
@@ -6770,7 +6771,8 @@ static void sessrec__plan_columns(sessrec_trainer *tr, const sessrec_batch *b) {
     int32_t C = 0, *id = tr->output.id, *end = tr->sorting;
     memcpy(tr->item, b->target, (size_t)b->rows * sizeof(int32_t));
     if (b->negative_count) memcpy(tr->item + b->rows, b->negative, (size_t)b->negative_count * sizeof(int32_t));
-    const int32_t *order = sessrec__sort_by_id(all, tr->item, tr->model->info.items, tr->sorting, tr->sorting + all, tr->sorting + 2 * (ptrdiff_t)all);
+    const int32_t *order = sessrec__sort_by_id(all, tr->item, tr->model->info.items, tr->sorting, tr->sorting + all,
+                                               tr->sorting + 2 * (ptrdiff_t)all);
     if (order == end) end += all;
     for (int32_t k = 0, last = -1; k < all; ++k) {
         const int32_t item = tr->item[order[k]];
