@@ -111,5 +111,6 @@ echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1),
 $($cc --version | head -n 1), $(date +%F)"
 load() { echo "load of the machine $1: $(cut -d ' ' -f 1-3 /proc/loadavg 2>/dev/null || echo unknown)"; }
 load before
+echo
 measure | tee "$speed.txt" | table
 load after
