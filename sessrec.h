@@ -7304,7 +7304,7 @@ SESSREC_API sessrec_eval_config sessrec_eval_config_default(void) {
     c.ties = SESSREC_TIES_CONSERVATIVE;
     c.cutoffs = 4;
     memcpy(c.cutoff, cutoff, sizeof cutoff);
-    c.batch_size = 128;
+    c.batch_size = 256;
 #ifdef SESSREC_CUDA
     c.device = SESSREC_DEVICE_CUDA_OR_CPU;
 #endif

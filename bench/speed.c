@@ -54,7 +54,8 @@ static double together(int32_t threads, sessrec__task task, void *context) {
         for (int i = 0; i < rounds; ++i) {                                                                                                  \
             s0 = s0 * a + b, s1 = s1 * a + b, s2 = s2 * a + b, s3 = s3 * a + b, s4 = s4 * a + b;                                             \
             s5 = s5 * a + b, s6 = s6 * a + b, s7 = s7 * a + b, s8 = s8 * a + b, s9 = s9 * a + b;                                             \
-            __asm__ volatile("" : "+x"(a), "+x"(b));                                                                                        \
+            __asm__ volatile("" : "+x"(a), "+x"(b), "+x"(s0), "+x"(s1), "+x"(s2), "+x"(s3), "+x"(s4)); /* chains that stay apart */          \
+            __asm__ volatile("" : "+x"(s5), "+x"(s6), "+x"(s7), "+x"(s8), "+x"(s9));                                                         \
         }                                                                                                                                   \
         a = s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9;                                                                                 \
         return a[0];                                                                                                                        \
