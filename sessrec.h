@@ -741,7 +741,7 @@ typedef struct sessrec_eval_config {
     int32_t cutoffs;                            // how many; default 4
     int32_t cutoff[SESSREC_MAX_CUTOFFS];        // k >= 1; default 1, 5, 10, 20
     int32_t coverage;                           // 1: also fill report.coverage; costs a top-k list an event, k <= 65536. Default 0
-    int32_t batch_size;                         // sessions scored side by side; changes speed only. Default 128
+    int32_t batch_size;                         // sessions scored side by side; changes speed only. Default 256
     int32_t threads;                            // 0 (default): one for each processor
     sessrec_device device;                      // where sessrec_evaluate ranks, default as in sessrec_config. CUDA takes no coverage, and
                                                 // keeps a hidden state for each event in memory
