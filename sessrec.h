@@ -1761,7 +1761,8 @@ typedef void (*sessrec__task)(void *context, int32_t index);
 #    define SESSREC__PAUSE() YieldProcessor()
 #  else
 #    define SESSREC__ATOMIC_LOAD(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
-#    define SESSREC__ATOMIC_STORE(p, v) __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
+// An exchange, as emulators of AArch64 on x86 let a load overtake a plain store. On x86 it is the same instruction.
+#    define SESSREC__ATOMIC_STORE(p, v) ((void)__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST))
 #    if defined(SESSREC__X86)
 #      define SESSREC__PAUSE() _mm_pause()
 #    else

@@ -52,11 +52,13 @@ check_fusing() {
 
 # Another processor, emulated: the header, the kernels, and models that must be the same byte for byte.
 # arm_passes PROGRAM [ARGUMENT ...]
-arm=aarch64-linux-gnu-gcc
+arm=aarch64-linux-gnu-gcc emulate=qemu-aarch64
+if have timeout; then emulate='timeout 300 qemu-aarch64'; fi
 arm_passes() {
     program=$1
     shift
-    "$arm" -O2 -static -o "$work/$program" "$root/tests/$program.c" -lm -lpthread && qemu-aarch64 "$work/$program" "$@"
+    # shellcheck disable=SC2086
+    "$arm" -O2 -static -o "$work/$program" "$root/tests/$program.c" -lm -lpthread && $emulate "$work/$program" "$@"
 }
 arm_trains() {
     awk 'BEGIN {
@@ -68,7 +70,7 @@ arm_trains() {
     for options in '--loss xe' '--loss bpr-max --gru reset-after --optimizer adam'; do
         # shellcheck disable=SC2086
         "$work/here" train "$work/clicks.tsv" -o "$work/here.model" --layers 27 --epochs 2 $options &&
-            qemu-aarch64 "$work/there" train "$work/clicks.tsv" -o "$work/there.model" --layers 27 --epochs 2 $options &&
+            $emulate "$work/there" train "$work/clicks.tsv" -o "$work/there.model" --layers 27 --epochs 2 $options &&
             cmp "$work/here.model" "$work/there.model" || return 1
     done
 }
