@@ -88,7 +88,7 @@ mutate 'the slope of tanh is forgotten' golden \
 mutate 'the reset gate does not reach the candidate' golden \
     'extra[j] = r[j] * h[(ptrdiff_t)i * H + j];' 'extra[j] = h[(ptrdiff_t)i * H + j];'
 mutate 'the recurrent bias has no gradient' golden \
-    'memcpy(c, b, (size_t)H * 2 * sizeof *c);' 'memset(c, 0, (size_t)H * 2 * sizeof *c);'
+    'k->axpy(2 * H, 1, d, c);' 'k->axpy(2 * H, 0, d, c);'
 
 # ---- losses ----
 mutate 'cross-entropy forgets the target in its gradient' golden \
@@ -148,7 +148,7 @@ mutate 'items without support can come' test_sampler \
 mutate 'epsilon outside the root' golden \
     'SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));' 'sessrec__vdiv(sessrec__vall(1), sessrec__vadd(sessrec__vsqrt(a), epsilon)));'
 mutate 'an item that is an input, too, is updated twice' golden \
-    'if (!tr->is_input[c]) sessrec__update_touched' 'sessrec__update_touched'
+    'else sessrec__update_touched(tr, &tr->output, first + c' 'sessrec__update_touched(tr, &tr->output, first + c'
 mutate 'an own target among the samples counts' test_flaws \
     'columns->times[target] = skip ? 0 : times - 1;' 'columns->times[target] = times - 1;'
 mutate 'the gradient of a state comes from another row' golden \
@@ -168,7 +168,7 @@ mutate 'sessrec_sum_duplicates keeps the first only' 'golden test_flaws' \
 mutate 'the states before the step are kept' 'golden test_flaws' \
     'tr->now = !tr->now;' ''
 mutate 'inputs of a tied table are not updated' golden \
-    'if (tr->eager) sessrec__update_touched(tr, touched, inputs->place[i]);' ''
+    'if (tr->eager) sessrec__update_touched(tr, touched, inputs->place[i], sum);' ''
 mutate 'dropout does not scale' test_trainer \
     'const float kept = 1 / (1 - p);' 'const float kept = 1;'
 mutate 'dropout keeps with probability p' 'test_flaws test_trainer' \
