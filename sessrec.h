@@ -1956,7 +1956,7 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
 
 // ============================================================================================================
 // >>words   a few operations on a register of floats, in plain C, AVX2, AVX-512 and NEON
-// The kernels below are written once, in a dozen words for a register of LANES floats: 1 in plain C, 4 in NEON, 8 in AVX2, 16 in AVX-512. Each set
+// The kernels below are written once, in two dozen words for a register of LANES floats: 1 in plain C, 4 in NEON, 8 in AVX2, 16 in AVX-512. Each set
 // defines the words, and this file includes itself to build the kernels with them. So every path does the same operations on each number
 // and gives the same bits. One rule keeps it so: a product that is added to something is always written as fma. A compiler may fuse a * b + c or
 // not, as it likes; with nothing left to fuse it has no choice.
@@ -5818,11 +5818,10 @@ struct sessrec_trainer {
     // the step under way
     const sessrec_batch *batch;
     int32_t now, rows;
-    int32_t columns;            // C; all: with repeats
-    int32_t all;
+    int32_t columns, all;       // C different items, and the columns that they stand for
     int32_t tasks;              // of a region at most
     int32_t chunk, part;        // rows and items that are taken at a time
-    int32_t eager;                  // update rows as soon as may be
+    int32_t eager;              // update rows and matrices as soon as their gradients are known
     int32_t *item, *place;      // [all] the item of each column with repeats, and its place among the C
     sessrec__columns stands_for;
     sessrec__inputs inputs;
@@ -6741,6 +6740,7 @@ static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sess
     return SESSREC_OK;
 }
 
+// How much there is, before the processor, which does without repeats, finds out how much is different.
 static void sessrec__plan_sizes(sessrec_trainer *tr, const sessrec_batch *b) {
     const int tied = tr->config.embedding == SESSREC_EMBEDDING_TIED;
     tr->rows = b->rows;

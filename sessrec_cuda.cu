@@ -85,7 +85,7 @@ typedef struct sessrec__level {  // sessrec__layer
     float *d_h, *begun, *d_begun;  // [B,H] with a user-level GRU only
 } sessrec__level;
 
-typedef struct sessrec__rows {  // sessrec__touched: a table's gradient, a row for each use of an item
+typedef struct sessrec__rows {  // a table's gradient: a row for each use of an item, where the processor has one for each item
     int32_t count;
     int32_t *id;
     uint64_t *key;  // item and place, sorted
@@ -229,7 +229,7 @@ typedef struct sessrec__begin_step {
     uint64_t *output_key, *input_key;
 } sessrec__begin_step;
 
-// sessrec__plan_step: the item of each column, its logQ, and the keys by which repeated items find each other.
+// sessrec__plan_columns: the item of each column, its logQ, and the keys by which repeated items find each other.
 static __global__ void sessrec__k_begin(sessrec__begin_step b) {
     const int32_t uses = b.columns + (b.tied ? b.rows : 0);
     FOR_EACH(c, b.output_keys > b.input_keys ? b.output_keys : b.input_keys) {
@@ -269,7 +269,7 @@ static __global__ void sessrec__k_onehot(int64_t rows, int64_t H, const float *W
     }
 }
 
-// and the gradient of those rows: sessrec__gradient_inputs
+// and the gradient of those rows: sessrec__finish_inputs
 static __global__ void sessrec__k_onehot_gradient(int64_t rows, int64_t H, const float *d_gates, sessrec__dropout dropout, float *gradient) {
     FOR_EACH(i, rows * 3 * H) {
         gradient[i] = sessrec__kept(dropout, i / (3 * H), 1, 0) * d_gates[i / (3 * H) * 4 * H + i % (3 * H)];
@@ -738,7 +738,7 @@ static __global__ void sessrec__k_loss_sum(int32_t rows, const float *row_loss, 
 }
 
 // ============================================================================================================
-// rows that occur twice: sessrec__chain_repeats and sessrec__merge_rows
+// rows that occur twice (the processor scores and differentiates each item once: sessrec__plan_columns)
 // Keys (item, place) are sorted, so the uses of an item come to stand side by side, in the order of their places. Batcher's bitonic network is
 // the same list of comparisons whatever the keys. Keys differ, so there is one sorted order.
 // ============================================================================================================
@@ -1075,7 +1075,7 @@ static void sessrec__begin(sessrec__cuda *cu) {
     if (!tied) sessrec__sort(cu, cu->input.key, input_keys);
 }
 
-// sessrec__task_forward and sessrec__task_score
+// sessrec__forward_chunk and sessrec__score_part
 static void sessrec__forward(sessrec__cuda *cu) {
     const sessrec_config *c = &cu->config;
     const int32_t L = sessrec__width(cu), D = cu->info.embedding_width, rows = cu->rows, C = cu->columns;
@@ -1096,7 +1096,7 @@ static void sessrec__forward(sessrec__cuda *cu) {
     sessrec__multiply(cu, rows, C, L, sessrec__as_is(x, L), sessrec__turned(cu->Y, L), cu->bias, cu->S, C);
 }
 
-// sessrec__loss_rows
+// sessrec__loss_chunk
 static void sessrec__losses(sessrec__cuda *cu) {
     const sessrec_loss_config *l = &cu->config.loss;
     const sessrec__loss_task task = {l->kind,
@@ -1181,12 +1181,12 @@ static void sessrec__backward_users(sessrec__cuda *cu) {
     sessrec__gradient_cell(cu, &cu->user, cu->user_s);
 }
 
-// sessrec__gradient_inputs: where the first layer's d_x goes, as rows of a table
+// sessrec__finish_inputs: where the first layer's d_x goes, as rows of a table
 static float *sessrec__input_gradient(sessrec__cuda *cu) {
     return cu->config.embedding == SESSREC_EMBEDDING_TIED ? cu->output.gradient + (int64_t)cu->columns * sessrec__width(cu) : cu->input.gradient;
 }
 
-// sessrec__task_backward, _gradient and _merge
+// sessrec__item_part, sessrec__backward_chunk and sessrec__weight_piece
 static void sessrec__backward(sessrec__cuda *cu) {
     const sessrec_config *c = &cu->config;
     const int32_t L = sessrec__width(cu), C = cu->columns, rows = cu->rows, D = cu->info.embedding_width;
@@ -1233,7 +1233,7 @@ static void sessrec__update(sessrec__cuda *cu, const sessrec__tensor *tensor, in
     LAUNCH(cu, sessrec__k_update, blocks, THREADS, task);
 }
 
-// sessrec__task_update
+// sessrec__update_block
 static void sessrec__updates(sessrec__cuda *cu) {
     sessrec__update(cu, cu->Wy, cu->output.count, cu->output.id, cu->output.gradient);
     sessrec__update(cu, cu->By, cu->columns, cu->output.id, cu->output.bias);
