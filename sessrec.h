@@ -2574,15 +2574,18 @@ static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int3
 }
 
 // ---- exp, sigmoid, tanh, softplus: largest relative error 2e-7 ----
+// Below -32 exp and sigmoid are 0. A millionth of the last digit of 1 changes no sum, but a few such factors make denormal numbers, and
+// a processor takes a hundred times as long for a product with one of these.
+enum { SESSREC__K(lowest) = -32 };
 
-// e^x = 2^n e^r with n the integer next to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). Below -87 it is 0; from 88.7 on it is
-// nearly the largest float, and infinity only for infinity. NaN goes through.
+// e^x = 2^n e^r with n the integer next to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). From 88.7 on it is nearly the largest float,
+// and infinity only for infinity. NaN goes through.
 SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vexp)(sessrec__vec x0) {
 #ifdef SESSREC__DOUBLE
     return exp(x0);
 #else
     const sessrec__vec magic = sessrec__vall(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-    sessrec__vec x = sessrec__vmax(sessrec__vall(-87.0f), sessrec__vmin(sessrec__vall(88.722f), x0));
+    sessrec__vec x = sessrec__vmax(sessrec__vall(SESSREC__K(lowest)), sessrec__vmin(sessrec__vall(88.722f), x0));
     sessrec__vec t = sessrec__vfma(x, sessrec__vall(1.44269504f), magic);
     sessrec__vec n = sessrec__vsub(t, magic);
     sessrec__vec r =
@@ -2592,13 +2595,14 @@ SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vexp)(sessrec__vec x0) {
     q = sessrec__vfma(q, r, sessrec__vall(0.166665182f));
     q = sessrec__vfma(q, r, sessrec__vall(0.5f));
     q = sessrec__vadd(sessrec__vfma(sessrec__vmul(r, r), q, r), sessrec__vall(1.0f));
-    q = sessrec__vless(x0, sessrec__vall(-87.0f), sessrec__vall(0), sessrec__vscale2(q, t));
+    q = sessrec__vless(x0, sessrec__vall(SESSREC__K(lowest)), sessrec__vall(0), sessrec__vscale2(q, t));
     return sessrec__vless(x0, sessrec__vall(3e38f), q, x0);  // infinity, and NaN whatever its bits
 #endif
 }
 SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsigmoid)(sessrec__vec x) {
-    sessrec__vec one = sessrec__vall(1.0f);
-    return sessrec__vdiv(one, sessrec__vadd(one, SESSREC__K(vexp)(sessrec__vsub(sessrec__vall(0), x))));
+    const sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1.0f);
+    const sessrec__vec y = sessrec__vdiv(one, sessrec__vadd(one, SESSREC__K(vexp)(sessrec__vsub(zero, x))));
+    return sessrec__vless(x, sessrec__vall(SESSREC__K(lowest)), zero, y);
 }
 // 1 - 2 / (e^2|x| + 1) with the sign of x; for small x, where that cancels, x + x^3 p(x^2)
 SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vtanh)(sessrec__vec x) {
