@@ -2258,7 +2258,7 @@ SESSREC__WORD float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
 #  undef SESSREC__WORD
 #endif // SESSREC__NEON
 
-// What the optimiser kernel needs to know of its configuration, and the arrays of one row.
+// What the optimiser kernel needs to know of its configuration, and the arrays.
 typedef struct sessrec__update {
     const sessrec_optimizer_config *config;
     float *weight, *gradient, *first, *second, *velocity;
@@ -2303,6 +2303,8 @@ typedef struct sessrec__kernels {
     void (*scale)(int32_t n, float a, const float *x, float *y);
     void (*weigh)(int32_t n, const float *x, const float *a, float *y);
     void (*blend)(int32_t n, const float *z, const float *candidate, const float *h, float *y);
+    void (*blend_back)(int32_t n, const float *up, const float *z, const float *candidate, const float *h, float *dz, float *dn);
+    void (*gate_back)(int32_t n, const float *d, const float *a, const float *gate, float *y);
     float (*max)(int32_t n, const float *x);
     float (*sum)(int32_t n, const float *x);
     float (*dot)(int32_t n, const float *a, const float *b);
@@ -2685,7 +2687,23 @@ SESSREC__KERNEL SESSREC__K(array_muladd)(int32_t n, const float *x, const float 
 SESSREC__KERNEL SESSREC__K(array_blend)(int32_t n, const float *x, const float *candidate, const float *h, float *y) {  // h + x (candidate - h)
     SESSREC__MAP(sessrec__vfma(v, sessrec__vsub(sessrec__vget(candidate + i, n - i), sessrec__vget(h + i, n - i)), sessrec__vget(h + i, n - i)))
 }
+// y = x a gate (1 - gate), the gradient before the sigmoid of a gate that a is multiplied with
+SESSREC__KERNEL SESSREC__K(array_gate_back)(int32_t n, const float *x, const float *a, const float *gate, float *y) {
+    const sessrec__vec one = sessrec__vall(1);
+    SESSREC__MAP(sessrec__vmul(sessrec__vmul(sessrec__vmul(v, sessrec__vget(a + i, n - i)), sessrec__vget(gate + i, n - i)),
+                               sessrec__vsub(one, sessrec__vget(gate + i, n - i))))
+}
 #  undef SESSREC__MAP
+// What blend does, back to the gates before their activation: dz = up (candidate - h) z (1 - z), dn = up z (1 - candidate^2).
+SESSREC__KERNEL SESSREC__K(blend_back)(int32_t n, const float *up, const float *z, const float *candidate, const float *h, float *dz, float *dn) {
+    const sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1);
+    for (int32_t i = 0; i < n; i += SESSREC__LANES) {
+        const sessrec__vec c = sessrec__vget(candidate + i, n - i), gate = sessrec__vget(z + i, n - i);
+        const sessrec__vec d = sessrec__vmul(sessrec__vget(up + i, n - i), gate), difference = sessrec__vsub(c, sessrec__vget(h + i, n - i));
+        sessrec__vput(dz + i, sessrec__vmul(sessrec__vmul(d, difference), sessrec__vsub(one, gate)), n - i);
+        sessrec__vput(dn + i, sessrec__vmul(d, sessrec__vfma(sessrec__vsub(zero, c), c, one)), n - i);
+    }
+}
 
 // ---- reductions ----
 // Sixteen running results whatever the width of a register: element i goes to number i mod 16. They are joined halves against halves.
@@ -2753,7 +2771,7 @@ SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_
     }
 }
 
-// ---- one row of an optimiser step; the formulas stand at >>optimisers ----
+// ---- an optimiser step; the formulas stand at >>optimisers ----
 #ifndef SESSREC_NO_TRAINING
 // 1 / sqrt(a) for a > 0, off by 2e-7 at most: from the guess y by a step of third order and one of second order, with e = 1 - a y^2:
 // y (1 + e/2 + 3/8 e^2), then y (1 + e/2). A tenth of the time of a square root and a division.
@@ -2830,8 +2848,10 @@ static const sessrec__kernels SESSREC__K(table) = {
     SESSREC__K(array_muladd),
     SESSREC__K(array_axpy),
     SESSREC__TRAINS(SESSREC__K(array_scale)),
-    SESSREC__TRAINS(SESSREC__K(array_weigh)),
+    SESSREC__K(array_weigh),
     SESSREC__K(array_blend),
+    SESSREC__TRAINS(SESSREC__K(blend_back)),
+    SESSREC__TRAINS(SESSREC__K(array_gate_back)),
     SESSREC__TRAINS(SESSREC__K(array_max)),
     SESSREC__TRAINS(SESSREC__K(array_sum)),
     SESSREC__TRAINS(SESSREC__K(array_dot)),
@@ -3481,10 +3501,7 @@ static void sessrec__gru_recurrent(const sessrec__kernels *k, const sessrec_gru 
             k->muladd(H, r, r + G, n, n);
         }
     } else {
-        for (int32_t i = 0; i < rows; ++i) {
-            float *r = tape + i * T, *extra = r + G;
-            for (int32_t j = 0; j < H; ++j) extra[j] = r[j] * h[(ptrdiff_t)i * H + j];
-        }
+        for (int32_t i = 0; i < rows; ++i) k->weigh(H, tape + i * T, h + (ptrdiff_t)i * H, tape + i * T + G);
         sessrec__matmul(k, rows, H, H, tape + G, T, 1, gru->U + 2 * H, G, tape + 2 * H, T, 1);
     }
     for (int32_t i = 0; i < rows; ++i) {
@@ -3521,24 +3538,16 @@ static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_
     const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
     const int after = gru->form == SESSREC_RESET_AFTER;
     for (int32_t i = 0; i < rows; ++i) {
-        const float *r = tape + i * T, *z = r + H, *n = z + H, *extra = n + H, *hi = h + (ptrdiff_t)i * H, *up = d_h_new + (ptrdiff_t)i * H;
+        const float *r = tape + i * T, *z = r + H, *n = z + H, *extra = n + H;
         float *dr = d_gates + i * T, *dz = dr + H, *dn = dz + H, *d_extra = dn + H;
-        for (int32_t j = 0; j < H; ++j) {
-            dz[j] = up[j] * (n[j] - hi[j]) * z[j] * (1 - z[j]);
-            dn[j] = up[j] * z[j] * (1 - n[j] * n[j]);
-            if (after) {
-                d_extra[j] = dn[j] * r[j];
-                dr[j] = dn[j] * extra[j] * r[j] * (1 - r[j]);
-            }
-        }
+        k->blend_back(H, d_h_new + (ptrdiff_t)i * H, z, n, h + (ptrdiff_t)i * H, dz, dn);
+        if (!after) continue;
+        k->weigh(H, dn, r, d_extra);
+        k->gate_back(H, dn, extra, r, dr);
     }
     if (!after) {
         sessrec__matmul_turned(k, rows, H, H, d_gates + 2 * H, T, gru->U + 2 * H, G, d_gates + G, T, 0, scratch);
-        for (int32_t i = 0; i < rows; ++i) {
-            const float *r = tape + i * T, *hi = h + (ptrdiff_t)i * H;
-            float *dr = d_gates + i * T, *d_rh = dr + G;
-            for (int32_t j = 0; j < H; ++j) dr[j] = d_rh[j] * hi[j] * r[j] * (1 - r[j]);
-        }
+        for (int32_t i = 0; i < rows; ++i) k->gate_back(H, d_gates + i * T + G, h + (ptrdiff_t)i * H, tape + i * T, d_gates + i * T);
     }
     if (d_x) sessrec__matmul_turned(k, rows, gru->input, 3 * H, d_gates, T, gru->W, G, d_x, gru->input, 0, scratch);
 }
@@ -5640,23 +5649,24 @@ SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
 // Rows of a table that a step does not touch keep all their state: nothing decays, and Adam's t counts the updates of each row.
 // ============================================================================================================
 
-static void sessrec__update_row(const sessrec__kernels *kernels, const sessrec_optimizer_config *config,
-                                const sessrec_optimizer_state *state, int32_t columns, int32_t row, float *weights, float *gradient) {
-    const ptrdiff_t at = (ptrdiff_t)row * columns;
-    sessrec__update u;
-    u.config = config;
-    u.weight = weights + at;
-    u.gradient = gradient;
-    u.first = state->first ? state->first + at : NULL;
-    u.second = state->second ? state->second + at : NULL;
-    u.velocity = state->velocity ? state->velocity + at : NULL;
-    u.correct1 = u.correct2 = 1;
-    if (config->kind == SESSREC_ADAM) {
-        const double t = (double)++state->steps[row];
-        u.correct1 = (float)(1 / (1 - pow((double)config->beta1, t)));
-        u.correct2 = (float)(1 / (1 - pow((double)config->beta2, t)));
+// Rows row .. row+rows-1 of a tensor [.,columns], from gradient [rows,columns].
+static void sessrec__update_rows(const sessrec__kernels *kernels, const sessrec_optimizer_config *config,
+                                 const sessrec_optimizer_state *state, int32_t columns, int32_t row, int32_t rows, float *weights,
+                                 float *gradient) {
+    const int32_t each = config->kind == SESSREC_ADAM || rows > INT32_MAX / columns ? 1 : rows;  // with Adam every row has a time of its own
+    for (int32_t end = row + rows; row < end; row += each, gradient += columns) {
+        const ptrdiff_t at = (ptrdiff_t)row * columns;
+        sessrec__update u = {config, weights + at, gradient, NULL, NULL, NULL, 1, 1};
+        if (state->first) u.first = state->first + at;
+        if (state->second) u.second = state->second + at;
+        if (state->velocity) u.velocity = state->velocity + at;
+        if (config->kind == SESSREC_ADAM) {
+            const double t = (double)++state->steps[row];
+            u.correct1 = (float)(1 / (1 - pow((double)config->beta1, t)));
+            u.correct2 = (float)(1 / (1 - pow((double)config->beta2, t)));
+        }
+        kernels->update(&u, each * columns);
     }
-    kernels->update(&u, columns);
 }
 
 // The factor that brings a gradient with this sum of squares under the cap; 1 without a cap.
@@ -5676,7 +5686,7 @@ SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config
         for (int32_t i = 0; i < rows; ++i) k->scale(columns, factor, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
     }
     for (int32_t i = 0; i < rows; ++i)
-        sessrec__update_row(k, config, state, columns, row_ids ? row_ids[i] : i, weights, gradient + (ptrdiff_t)i * columns);
+        sessrec__update_rows(k, config, state, columns, row_ids ? row_ids[i] : i, 1, weights, gradient + (ptrdiff_t)i * columns);
 }
 
 // ---- rows that occur twice ----
@@ -5755,6 +5765,7 @@ enum { SESSREC__PARTS = 8 };   // tasks of a region by items, each with a part o
 enum { SESSREC__BLOCK = 96 };  // items that a task takes at a time: two tiles of the widest matrix kernel
 enum { SESSREC__INPUTS = 16 }; // items of inputs in a task
 enum { SESSREC__AHEAD = 4 };   // rows of a table that are asked for before their turn
+enum { SESSREC__SMALL = 65536 };  // numbers of a matrix that a cache holds beside others
 
 static void sessrec__prefetch_row(const float *table, int32_t width, int32_t row) {
     for (int32_t j = 0; j < width; j += 16) SESSREC__PREFETCH(table + (ptrdiff_t)row * width + j);
@@ -5824,7 +5835,7 @@ struct sessrec_trainer {
     int32_t now, rows;
     int32_t columns, all;       // C different items, and the columns that they stand for
     int32_t tasks;              // of a region at most
-    int32_t chunk, part;        // rows and items that are taken at a time
+    int32_t chunk;              // rows that are taken at a time
     int32_t eager;              // update rows and matrices as soon as their gradients are known
     int32_t *item, *place;      // [all] the item of each column with repeats, and its place among the C
     sessrec__columns stands_for;
@@ -6237,10 +6248,6 @@ static void sessrec__draw_mask(const sessrec_trainer *tr, uint64_t stream, float
     for (int32_t j = 0; j < width; ++j) mask[j] = sessrec__unit(sessrec__draw(key, base + (uint64_t)j)) < p ? 0 : kept;
 }
 
-static void sessrec__multiply(int32_t n, const float *by, float *x) {
-    for (int32_t j = 0; j < n; ++j) x[j] *= by[j];
-}
-
 // The first layer's input, with dropout.
 static void sessrec__forward_input(sessrec_trainer *tr, int32_t first, int32_t rows) {
     const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
@@ -6250,7 +6257,7 @@ static void sessrec__forward_input(sessrec_trainer *tr, int32_t first, int32_t r
     for (int32_t i = first; i < first + rows; ++i) {
         float *mask = tr->input_mask + (ptrdiff_t)i * width;
         sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INPUT, tr->config.dropout_input, i, width, mask);
-        if (!onehot) sessrec__multiply(D, mask, tr->x + (ptrdiff_t)i * D);
+        if (!onehot) tr->kernels->weigh(D, tr->x + (ptrdiff_t)i * D, mask, tr->x + (ptrdiff_t)i * D);
     }
 }
 
@@ -6291,7 +6298,7 @@ static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t r
     sessrec__gru_recurrent(tr->kernels, &tr->model->user, count, user->c + at, user->c_new + at, user->tape + 4 * at);
     for (int32_t r = begin; r < begin + count && user->mask; ++r) {
         sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_USER, tr->config.dropout_user, user->row[r], Hu, user->mask + (ptrdiff_t)r * Hu);
-        sessrec__multiply(Hu, user->mask + (ptrdiff_t)r * Hu, user->c_new + (ptrdiff_t)r * Hu);
+        tr->kernels->weigh(Hu, user->c_new + (ptrdiff_t)r * Hu, user->mask + (ptrdiff_t)r * Hu, user->c_new + (ptrdiff_t)r * Hu);
     }
     for (int32_t i = first; i < first + rows; ++i) {
         float *c = user->state[!tr->now] + (ptrdiff_t)i * Hu;
@@ -6313,7 +6320,7 @@ static void sessrec__begun_state(sessrec_trainer *tr, int32_t l, int32_t row, fl
     memcpy(h, layer->begun + r * H, (size_t)H * sizeof *h);
     if (!layer->begun_mask) return;
     sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INIT + (uint64_t)l, tr->config.dropout_init, row, H, layer->begun_mask + r * H);
-    sessrec__multiply(H, layer->begun_mask + r * H, h);
+    tr->kernels->weigh(H, h, layer->begun_mask + r * H, h);
 }
 
 // How many gates of layer 0 the user's state reaches, times H.
@@ -6352,7 +6359,7 @@ static void sessrec__forward_rows(sessrec_trainer *tr, int32_t first, int32_t ro
         for (int32_t i = 0; i < rows && layer->mask; ++i) {
             float *mask = layer->mask + at + (ptrdiff_t)i * gru->hidden;
             sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_HIDDEN + (uint64_t)l, tr->config.dropout_hidden, first + i, gru->hidden, mask);
-            sessrec__multiply(gru->hidden, mask, out + (ptrdiff_t)i * gru->hidden);
+            tr->kernels->weigh(gru->hidden, out + (ptrdiff_t)i * gru->hidden, mask, out + (ptrdiff_t)i * gru->hidden);
         }
         x = out;
     }
@@ -6390,18 +6397,31 @@ SESSREC__INLINE int32_t sessrec__chunks(const sessrec_trainer *tr) {
 SESSREC__INLINE int32_t sessrec__chunk_size(const sessrec_trainer *tr, int32_t first) {
     return tr->rows - first < tr->chunk ? tr->rows - first : tr->chunk;
 }
+// Parts of the items, and where part p begins: at a multiple of the widest register.
 SESSREC__INLINE int32_t sessrec__parts(const sessrec_trainer *tr) {
-    return (tr->columns + tr->part - 1) / tr->part;
+    const int32_t parts = tr->columns / SESSREC__BLOCK;
+    return parts < 1 ? 1 : parts > SESSREC__PARTS ? SESSREC__PARTS : parts;
 }
-SESSREC__INLINE int32_t sessrec__part_end(const sessrec_trainer *tr, int32_t index) {
-    return tr->columns - index * tr->part < tr->part ? tr->columns : (index + 1) * tr->part;
+SESSREC__INLINE int32_t sessrec__part_begin(const sessrec_trainer *tr, int32_t p) {
+    const int32_t parts = sessrec__parts(tr);
+    return p == parts ? tr->columns : (int32_t)((int64_t)tr->columns * p / parts + 8) & ~15;
 }
 SESSREC__INLINE int32_t sessrec__block_size(int32_t first, int32_t end) {
     return end - first < SESSREC__BLOCK ? end - first : SESSREC__BLOCK;
 }
 
+// Other threads changed the gates' weights at the end of the step before. Those that fit the second-level cache are asked for at once.
+static void sessrec__prefetch_gates(const sessrec_trainer *tr) {
+    for (int32_t t = 2; t < tr->model->tensors; ++t) {
+        const sessrec__shape *shape = &tr->model->shape[t];
+        const uint64_t elements = sessrec__tensor_elements(shape);
+        for (uint64_t i = 0; !shape->table && elements <= SESSREC__SMALL && i < elements; i += 16) SESSREC__PREFETCH(tr->model->tensor[t] + i);
+    }
+}
+
 static void sessrec__forward_chunk(sessrec_trainer *tr, int32_t index, float *scratch) {
     (void)scratch;
+    if (tr->tasks > 1) sessrec__prefetch_gates(tr);
     sessrec__forward_rows(tr, index * tr->chunk, sessrec__chunk_size(tr, index * tr->chunk));
 }
 
@@ -6415,8 +6435,8 @@ static void sessrec__gather_items(const sessrec_trainer *tr, int32_t first, int3
 }
 
 static void sessrec__score_part(sessrec_trainer *tr, int32_t index, float *Y) {
-    const int32_t L = sessrec__last_width(tr->model), end = sessrec__part_end(tr, index);
-    for (int32_t first = index * tr->part, count; first < end; first += count) {
+    const int32_t L = sessrec__last_width(tr->model), end = sessrec__part_begin(tr, index + 1);
+    for (int32_t first = sessrec__part_begin(tr, index), count; first < end; first += count) {
         float bias[SESSREC__BLOCK];
         count = sessrec__block_size(first, end);
         sessrec__gather_items(tr, first, count, Y);
@@ -6481,7 +6501,7 @@ static void sessrec__backward_users(sessrec_trainer *tr, int32_t first, int32_t 
             const float *begun = layer->begun + (ptrdiff_t)r * H, *d_h = layer->d_h + (ptrdiff_t)r * H;
             float *d = layer->d_begun + (ptrdiff_t)r * H;
             for (int32_t j = 0; j < H; ++j) d[j] = d_h[j] * (1 - begun[j] * begun[j]);
-            if (layer->begun_mask) sessrec__multiply(H, layer->begun_mask + (ptrdiff_t)r * H, d);
+            if (layer->begun_mask) tr->kernels->weigh(H, d, layer->begun_mask + (ptrdiff_t)r * H, d);
         }
         sessrec__matmul_turned(tr->kernels, count, Hu, H, layer->d_begun + (ptrdiff_t)begin * H, H, model->init_W[l], H, user->d_c + at, Hu,
                                1, scratch);
@@ -6493,7 +6513,7 @@ static void sessrec__backward_users(sessrec_trainer *tr, int32_t first, int32_t 
         sessrec__matmul_turned(tr->kernels, count, Hu, width, scratch, width, model->context, 3 * (ptrdiff_t)H, user->d_c + at, Hu, 1,
                                scratch + (ptrdiff_t)count * width);
     }
-    if (user->mask) sessrec__multiply(count * Hu, user->mask + at, user->d_c + at);
+    if (user->mask) tr->kernels->weigh(count * Hu, user->d_c + at, user->mask + at, user->d_c + at);
     sessrec__gru_backward_rows(tr->kernels, &model->user, count, user->c + at, user->tape + 4 * at, user->d_c + at, NULL,
                                user->d_gates + 4 * at, scratch);
 }
@@ -6544,13 +6564,13 @@ static void sessrec__backward_chunk(sessrec_trainer *tr, int32_t index, float *s
         float *below = l > 0                                    ? tr->layer[l - 1].d_out + (ptrdiff_t)first * c->hidden[l - 1]
                        : c->embedding == SESSREC_EMBEDDING_NONE ? NULL
                                                                 : tr->d_x + (ptrdiff_t)first * D;
-        if (layer->mask) sessrec__multiply(rows * H, layer->mask + at, layer->d_out + at);
+        if (layer->mask) tr->kernels->weigh(rows * H, layer->d_out + at, layer->mask + at, layer->d_out + at);
         sessrec__gru_backward_rows(tr->kernels, &tr->model->gru[l], rows, layer->h + at, layer->tape + 4 * at, layer->d_out + at, below,
                                    layer->d_gates + 4 * at, scratch);
     }
     if (c->user_hidden) sessrec__backward_users(tr, first, rows, scratch);
     if (tr->input_mask && c->embedding != SESSREC_EMBEDDING_NONE)
-        sessrec__multiply(rows * D, tr->input_mask + (ptrdiff_t)first * D, tr->d_x + (ptrdiff_t)first * D);
+        tr->kernels->weigh(rows * D, tr->d_x + (ptrdiff_t)first * D, tr->input_mask + (ptrdiff_t)first * D, tr->d_x + (ptrdiff_t)first * D);
 }
 
 static void sessrec__gradient_piece(const sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
@@ -6583,8 +6603,8 @@ static int32_t sessrec__input_table(const sessrec_trainer *tr) {
 // Row i of those that a table was touched in.
 static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t i, float *gradient) {
     const int32_t t = touched == &tr->output ? 0 : sessrec__input_table(tr);
-    sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], tr->model->shape[t].columns, touched->id[i], tr->model->tensor[t],
-                        gradient);
+    sessrec__update_rows(tr->kernels, &tr->config.optimizer, &tr->state[t], tr->model->shape[t].columns, touched->id[i], 1,
+                         tr->model->tensor[t], gradient);
 }
 
 // The biases of count <= SESSREC__BLOCK items. They lie apart: brought together, they are updated like a row.
@@ -6594,7 +6614,7 @@ static void sessrec__update_biases(sessrec_trainer *tr, int32_t first, int32_t c
     float *table[4] = {tr->model->tensor[1], state->first, state->second, state->velocity}, row[4][SESSREC__BLOCK];
     if (tr->config.optimizer.kind == SESSREC_ADAM) {  // each has a time of its own
         for (int32_t c = 0; c < count; ++c)
-            sessrec__update_row(tr->kernels, &tr->config.optimizer, state, 1, id[c], table[0], tr->bias_gradient + first + c);
+            sessrec__update_rows(tr->kernels, &tr->config.optimizer, state, 1, id[c], 1, table[0], tr->bias_gradient + first + c);
         return;
     }
     for (int k = 0; k < 4; ++k)
@@ -6627,7 +6647,7 @@ static void sessrec__item_block(sessrec_trainer *tr, int32_t first, int32_t coun
 }
 
 static void sessrec__item_part(sessrec_trainer *tr, int32_t index, float *scratch) {
-    const int32_t begin = index * tr->part, end = sessrec__part_end(tr, index);
+    const int32_t begin = sessrec__part_begin(tr, index), end = sessrec__part_begin(tr, index + 1);
     float *d_part = tr->d_part + (ptrdiff_t)index * tr->rows * sessrec__last_width(tr->model);
     for (int32_t first = begin; first < end; first += SESSREC__BLOCK)
         sessrec__item_block(tr, first, sessrec__block_size(first, end), d_part, first > begin, scratch);
@@ -6653,10 +6673,9 @@ static void sessrec__finish_inputs(sessrec_trainer *tr, int32_t first, int32_t l
 }
 
 static void sessrec__update_piece(sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
-    const int32_t t = piece->tensor, width = tr->model->shape[t].columns;
-    for (int32_t i = piece->first; i < piece->last; ++i)
-        sessrec__update_row(tr->kernels, &tr->config.optimizer, &tr->state[t], width, i, tr->model->tensor[t],
-                            gradient + (ptrdiff_t)(i - piece->first) * width);
+    const int32_t t = piece->tensor;
+    sessrec__update_rows(tr->kernels, &tr->config.optimizer, &tr->state[t], tr->model->shape[t].columns, piece->first,
+                         piece->last - piece->first, tr->model->tensor[t], gradient);
 }
 
 SESSREC__INLINE float *sessrec__gradient_of(const sessrec_trainer *tr, const sessrec__piece *piece) {
@@ -6790,8 +6809,6 @@ static void sessrec__plan_columns(sessrec_trainer *tr, const sessrec_batch *b) {
     if (tr->log_support) sessrec__plan_logq(tr, b, C);
     tr->columns = tr->output.count = C;
     tr->stride = sessrec__aligned(C);
-    tr->part = sessrec__aligned((C + SESSREC__PARTS - 1) / SESSREC__PARTS);
-    if (tr->part < SESSREC__BLOCK) tr->part = SESSREC__BLOCK;
 }
 
 // The different items among the inputs, and the rows of their table: those that columns have already, or new ones behind.

@@ -169,14 +169,18 @@ static void special_functions(void) {
 
 // ---- maps: one value an element ----------------------------------------------------------------------------
 
-enum { MULADD = SPECIAL_FUNCTIONS, AXPY, SCALE, BLEND, SHIFTED_EXP, MAPS };
+enum { MULADD = SPECIAL_FUNCTIONS, AXPY, SCALE, BLEND, BLEND_BACK_Z, BLEND_BACK_N, GATE_BACK, SHIFTED_EXP, MAPS };
 
 static void run_map(const sessrec__kernels *k, int which, int32_t n, const float *x, const float *b, const float *c, float *y) {
+    float other[MOST];
     switch (which) {
     case MULADD: k->muladd(n, x, b, c, y); break;
     case AXPY: k->axpy(n, 0.7f, x, y); break;
     case SCALE: k->scale(n, -1.3f, x, y); break;
     case BLEND: k->blend(n, x, b, c, y); break;
+    case BLEND_BACK_Z: k->blend_back(n, x, b, c, x, y, other); break;
+    case BLEND_BACK_N: k->blend_back(n, x, b, c, x, other, y); break;
+    case GATE_BACK: k->gate_back(n, x, b, c, y); break;
     case SHIFTED_EXP: k->exp(n, x, 0.3f, y); break;
     default: special_array(k, which, n, x, y);
     }
@@ -202,6 +206,16 @@ static void maps(void) {
         run_map(k, BLEND, 113, x, b, c, y);
         for (int i = 0; i < 113; ++i) wrong += !same_float(y[i], fmaf(x[i], b[i] - c[i], c[i]));
         CHECK_EQ(wrong, 0);
+    }
+    TEST("blend_back and gate_back are the slopes of blend and of a gate: up (n - h) z (1 - z), up z (1 - n^2), x a gate (1 - gate)") {
+        const float up[1] = {2}, z[1] = {0.25f}, n[1] = {0.5f}, h[1] = {-0.5f};
+        float y[1];
+        run_map(&sessrec__plain_table, BLEND_BACK_N, 1, up, z, n, y);
+        CHECK(y[0] == 0.375f);
+        run_map(&sessrec__plain_table, GATE_BACK, 1, up, h, z, y);
+        CHECK(y[0] == -0.1875f);
+        run_map(&sessrec__plain_table, BLEND_BACK_Z, 1, up, z, n, y);  // h is up here
+        CHECK(y[0] == 2 * -1.5f * 0.25f * 0.75f);
     }
     TEST("an array may be its own result, and nothing beyond its end is touched") {
         uint32_t seed = 12;
