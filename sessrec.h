@@ -1440,6 +1440,7 @@ static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uin
     return block;
 }
 
+// The allocator may stand in the block itself.
 static void sessrec__free(const sessrec_allocator *memory, void *block) {
     void *given;
     if (!block) return;
@@ -1479,6 +1480,17 @@ static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t si
     }
     layout->size = end;
     return layout->base ? layout->base + at : NULL;
+}
+
+// Both runs of such a function. Returns the block, zeroed, or NULL without memory.
+static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory, void (*place)(void *object, sessrec__layout *layout),
+                                                   void *object) {
+    sessrec__layout layout = {NULL, 0, 0};
+    place(object, &layout);
+    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(memory, layout.size, 1);
+    layout.size = 0;
+    if (layout.base) place(object, &layout);
+    return layout.base;
 }
 
 // ============================================================================================================
@@ -5286,12 +5298,19 @@ struct sessrec_sampler {
     int32_t *guide;     // [2^guide_bits + 1] first item that a draw with these leading bits can give
 };
 
+static void sessrec__sampler_place(void *object, sessrec__layout *layout) {
+    sessrec_sampler *sampler = (sessrec_sampler *)object;
+    (void)sessrec__place(layout, 1, sizeof *sampler);
+    sampler->sum = (uint64_t *)sessrec__place(layout, (uint64_t)sampler->items, sizeof *sampler->sum);
+    sampler->guide = (int32_t *)sessrec__place(layout, ((uint64_t)1 << sampler->guide_bits) + 1, sizeof *sampler->guide);
+}
+
 static double sessrec__weight_of_support(int64_t support, float alpha) {
     if (support <= 0) return 0;
     return alpha == 0 ? 1 : alpha == 0.5f ? sqrt((double)support) : alpha == 1 ? (double)support : pow((double)support, (double)alpha);
 }
 
-// Both users write this: first item whose running sum exceeds x, in [low, high].
+// The first item whose running sum exceeds x, in [low, high].
 static int32_t sessrec__sampler_search(const sessrec_sampler *sampler, uint64_t x, int32_t low, int32_t high) {
     while (low < high) {
         int32_t middle = low + (high - low) / 2;
@@ -5309,36 +5328,20 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_
     double total = 0;
     for (int32_t i = 0; i < items; ++i) total += sessrec__weight_of_support(support[i], alpha);
     if (!(total > 0)) return SESSREC_NO_DATA;
-    int32_t bits = 4;
-    while (bits < 30 && ((int64_t)1 << bits) < items) ++bits;
-    sessrec_allocator memory = sessrec__allocator(allocator);
-    sessrec_sampler *sampler = NULL;
-    sessrec__layout layout = {NULL, 0, 0};
-    for (int pass = 0; pass < 2; ++pass) {
-        sampler = (sessrec_sampler *)sessrec__place(&layout, 1, sizeof *sampler);
-        uint64_t *sum = (uint64_t *)sessrec__place(&layout, (uint64_t)items, sizeof *sum);
-        int32_t *guide = (int32_t *)sessrec__place(&layout, ((uint64_t)1 << bits) + 1, sizeof *guide);
-        if (pass == 0) {
-            layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&memory, layout.size, 1);
-            if (!layout.base) return SESSREC_OUT_OF_MEMORY;
-            layout.size = 0;
-        } else {
-            sampler->sum = sum;
-            sampler->guide = guide;
-        }
-    }
-    sampler->memory = memory;
-    sampler->items = items;
-    sampler->guide_bits = bits;
+    sessrec_sampler plan = {sessrec__allocator(allocator), items, 4, 0, NULL, NULL};
+    while (plan.guide_bits < 30 && ((int64_t)1 << plan.guide_bits) < items) ++plan.guide_bits;
+    sessrec_sampler *sampler = (sessrec_sampler *)sessrec__layout_block(&plan.memory, sessrec__sampler_place, &plan);
+    if (!sampler) return SESSREC_OUT_OF_MEMORY;
+    *sampler = plan;
     for (int32_t i = 0; i < items; ++i) {
         double share = sessrec__weight_of_support(support[i], alpha) / total;
-        uint64_t q = support[i] > 0 ? (uint64_t)(share * 4611686018427387904.0) : 0;  // 2^62: with 2^31 items of at least 1 still < 2^63
+        uint64_t q = (uint64_t)(share * 4611686018427387904.0);  // 2^62: with 2^31 items of at least 1 still < 2^63
         sampler->total += q || support[i] <= 0 ? q : 1;
         sampler->sum[i] = sampler->total;
     }
-    const int32_t entries = (int32_t)1 << bits;
+    const int32_t entries = (int32_t)1 << plan.guide_bits;
     for (int32_t g = 0, item = 0; g <= entries; ++g) {
-        uint64_t x = g < entries ? sessrec__mulhi((uint64_t)g << (64 - bits), sampler->total) : sampler->total - 1;
+        uint64_t x = g < entries ? sessrec__mulhi((uint64_t)g << (64 - plan.guide_bits), sampler->total) : sampler->total - 1;
         while (sampler->sum[item] <= x) ++item;  // ends: the last sum is the total, and x is less
         sampler->guide[g] = item;
     }
@@ -5373,9 +5376,7 @@ static void sessrec__sampler_draws(const sessrec_sampler *sampler, uint64_t seed
 }
 
 SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
-    if (!sampler) return;
-    sessrec_allocator memory = sampler->memory;
-    sessrec__free(&memory, sampler);
+    if (sampler) sessrec__free(&sampler->memory, sampler);
 }
 
 // ============================================================================================================
@@ -5387,40 +5388,42 @@ SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
 // same walk: a slot takes a chain of sessions, which is one session or all of a user's.
 // ============================================================================================================
 
+// A slot has the pair (event at, event at + 1) of a session, which is number `link` in its chain.
+typedef struct sessrec__batch_slot {
+    int64_t at, end;    // end: one past the session's last event
+    int32_t session, link, last_link, start, user_start;
+} sessrec__batch_slot;
+
 struct sessrec_batcher {
     sessrec_allocator memory;
     sessrec_log_view log;
     const sessrec_sampler *sampler;
-    int32_t slots, negatives, lone_slot_ends;
+    int32_t slots, negatives, lone_slot_ends, shuffle, by_user;
     uint64_t seed;
     int64_t steps, pairs;       // of an epoch
     int32_t chains;             // sessions, or users
-    int32_t *chain_begin;       // [users+1] the sessions of user u: chain[chain_begin[u]] .. NULL: chain i is session i
+    int32_t *chain_begin;       // [users+1] by_user: the sessions of user u are chain[chain_begin[u]] .. Else chain i is session i
     int32_t *chain;             // [sessions]
     // where it stands
     int32_t epoch, started, rows, queued;   // queued: how many chains of the epoch's order have been taken
     int64_t step;
-    int32_t *order;             // [chains] the epoch's order, NULL: as in the log
-    int64_t *at;                // [slots] the event that is the input of the slot's pair
-    int64_t *end;               // [slots] one past the last event of its session
-    int32_t *link, *last_link;  // [slots] where the session stands in its chain, and the chain's last
+    int32_t *order;             // [chains] shuffle: the epoch's order. Else it is that of the log
+    sessrec__batch_slot *slot;        // [slots]
     int32_t *session, *start, *user_start, *previous, *input, *target;  // [slots]
     int32_t *negative;          // [negatives]
 };
 
-static void sessrec__batcher_place(sessrec_batcher *b, sessrec__layout *layout, int shuffle, int by_user) {
-    const uint64_t n = (uint64_t)b->slots;
+static void sessrec__batcher_place(void *object, sessrec__layout *layout) {
+    sessrec_batcher *b = (sessrec_batcher *)object;
+    const uint64_t n = (uint64_t)b->slots, users = b->by_user ? (uint64_t)b->log.users + 1 : 0, sessions = b->by_user ? (uint64_t)b->log.sessions : 0;
     (void)sessrec__place(layout, 1, sizeof *b);
-    b->order = shuffle ? (int32_t *)sessrec__place(layout, (uint64_t)b->chains, sizeof *b->order) : NULL;
-    b->chain_begin = by_user ? (int32_t *)sessrec__place(layout, (uint64_t)b->log.users + 1, sizeof *b->chain_begin) : NULL;
-    b->chain = by_user ? (int32_t *)sessrec__place(layout, (uint64_t)b->log.sessions, sizeof *b->chain) : NULL;
-    b->link = (int32_t *)sessrec__place(layout, n, sizeof *b->link);
-    b->last_link = (int32_t *)sessrec__place(layout, n, sizeof *b->last_link);
-    b->user_start = (int32_t *)sessrec__place(layout, n, sizeof *b->user_start);
-    b->at = (int64_t *)sessrec__place(layout, n, sizeof *b->at);
-    b->end = (int64_t *)sessrec__place(layout, n, sizeof *b->end);
+    b->order = (int32_t *)sessrec__place(layout, b->shuffle ? (uint64_t)b->chains : 0, sizeof *b->order);
+    b->chain_begin = (int32_t *)sessrec__place(layout, users, sizeof *b->chain_begin);
+    b->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *b->chain);
+    b->slot = (sessrec__batch_slot *)sessrec__place(layout, n, sizeof *b->slot);
     b->session = (int32_t *)sessrec__place(layout, n, sizeof *b->session);
     b->start = (int32_t *)sessrec__place(layout, n, sizeof *b->start);
+    b->user_start = (int32_t *)sessrec__place(layout, n, sizeof *b->user_start);
     b->previous = (int32_t *)sessrec__place(layout, n, sizeof *b->previous);
     b->input = (int32_t *)sessrec__place(layout, n, sizeof *b->input);
     b->target = (int32_t *)sessrec__place(layout, n, sizeof *b->target);
@@ -5441,35 +5444,32 @@ static void sessrec__batcher_shuffle(sessrec_batcher *b) {
 // The sessions of each user, in the order of time: a counting sort. Those of user -1 are left out. begin [users+1] must be zero, chain [sessions].
 static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int32_t *begin, int32_t *chain) {
     for (int32_t s = 0; s < sessions; ++s)
-        if (user[s] >= 0) begin[user[s] + 1]++;
-    for (int32_t u = 0; u < users; ++u) begin[u + 1] += begin[u];
-    for (int32_t s = 0; s < sessions; ++s)
-        if (user[s] >= 0) chain[begin[user[s]]++] = s;
-    for (int32_t u = users; u > 0; --u) begin[u] = begin[u - 1];  // each beginning has moved to the next one's place
-    begin[0] = 0;
+        if (user[s] >= 0) begin[user[s]]++;
+    for (int32_t u = 0; u < users; ++u) begin[u + 1] += begin[u];   // where each user's sessions end: filled from the back,
+    for (int32_t s = sessions - 1; s >= 0; --s)                     // they move to where they begin
+        if (user[s] >= 0) chain[--begin[user[s]]] = s;
 }
 
-SESSREC__INLINE int sessrec__slot_has_pair(const sessrec_batcher *b, int32_t slot) {
-    return b->at[slot] + 1 < b->end[slot];
+SESSREC__INLINE int sessrec__slot_has_pair(const sessrec__batch_slot *slot) {
+    return slot->at + 1 < slot->end;
 }
-static void sessrec__slot_open(sessrec_batcher *b, int32_t slot, int32_t link) {
-    const int32_t session = b->chain ? b->chain[link] : link;
-    b->link[slot] = link;
-    b->session[slot] = session;
-    b->at[slot] = b->log.session_begin[session];
-    b->end[slot] = b->log.session_begin[session + 1];
-    b->start[slot] = 1;
+static void sessrec__slot_open(const sessrec_batcher *b, sessrec__batch_slot *slot, int32_t link) {
+    slot->link = link;
+    slot->session = b->by_user ? b->chain[link] : link;
+    slot->at = b->log.session_begin[slot->session];
+    slot->end = b->log.session_begin[slot->session + 1];
+    slot->start = 1;
 }
 // Goes on in the slot's chain to a session with a pair, if there is one.
-static void sessrec__slot_follow_chain(sessrec_batcher *b, int32_t slot) {
-    while (!sessrec__slot_has_pair(b, slot) && b->link[slot] < b->last_link[slot]) sessrec__slot_open(b, slot, b->link[slot] + 1);
+static void sessrec__slot_follow_chain(const sessrec_batcher *b, sessrec__batch_slot *slot) {
+    while (!sessrec__slot_has_pair(slot) && slot->link < slot->last_link) sessrec__slot_open(b, slot, slot->link + 1);
 }
-static void sessrec__slot_take_next(sessrec_batcher *b, int32_t slot) {
-    const int32_t chain = b->order ? b->order[b->queued] : b->queued;
+static void sessrec__slot_take_next(sessrec_batcher *b, sessrec__batch_slot *slot) {
+    const int32_t chain = b->shuffle ? b->order[b->queued] : b->queued;
     b->queued++;
-    b->last_link[slot] = b->chain ? b->chain_begin[chain + 1] - 1 : chain;
-    b->user_start[slot] = 1;
-    sessrec__slot_open(b, slot, b->chain ? b->chain_begin[chain] : chain);
+    slot->last_link = b->by_user ? b->chain_begin[chain + 1] - 1 : chain;
+    slot->user_start = 1;
+    sessrec__slot_open(b, slot, b->by_user ? b->chain_begin[chain] : chain);
     sessrec__slot_follow_chain(b, slot);
 }
 
@@ -5479,41 +5479,35 @@ static void sessrec__batcher_refill(sessrec_batcher *b) {
     for (int waiting = 1; waiting && b->queued < b->chains;) {
         waiting = 0;
         for (int32_t i = 0; i < b->rows && b->queued < b->chains; ++i) {
-            if (sessrec__slot_has_pair(b, i)) continue;
-            sessrec__slot_take_next(b, i);
-            waiting |= !sessrec__slot_has_pair(b, i);
+            if (sessrec__slot_has_pair(&b->slot[i])) continue;
+            sessrec__slot_take_next(b, &b->slot[i]);
+            waiting |= !sessrec__slot_has_pair(&b->slot[i]);
         }
     }
     int32_t kept = 0;
     for (int32_t i = 0; i < b->rows; ++i) {
-        if (!sessrec__slot_has_pair(b, i)) continue;
+        if (!sessrec__slot_has_pair(&b->slot[i])) continue;
         b->previous[kept] = i;
-        b->at[kept] = b->at[i];
-        b->end[kept] = b->end[i];
-        b->link[kept] = b->link[i];
-        b->last_link[kept] = b->last_link[i];
-        b->session[kept] = b->session[i];
-        b->user_start[kept] = b->user_start[i];
-        b->start[kept++] = b->start[i];
+        b->slot[kept++] = b->slot[i];
     }
     b->rows = kept;
 }
 
 static void sessrec__batcher_begin(sessrec_batcher *b) {
-    if (b->order) sessrec__batcher_shuffle(b);
+    if (b->shuffle) sessrec__batcher_shuffle(b);
     b->queued = 0;
     b->step = 0;
     b->started = 1;
     b->rows = b->slots < b->chains ? b->slots : b->chains;
-    for (int32_t i = 0; i < b->rows; ++i) sessrec__slot_take_next(b, i);
+    for (int32_t i = 0; i < b->rows; ++i) sessrec__slot_take_next(b, &b->slot[i]);
     sessrec__batcher_refill(b);
 }
 
 static void sessrec__batcher_advance(sessrec_batcher *b) {
     for (int32_t i = 0; i < b->rows; ++i) {
-        b->at[i]++;
-        b->start[i] = b->user_start[i] = 0;
-        sessrec__slot_follow_chain(b, i);
+        b->slot[i].at++;
+        b->slot[i].start = b->slot[i].user_start = 0;
+        sessrec__slot_follow_chain(b, &b->slot[i]);
     }
     b->step++;
     sessrec__batcher_refill(b);
@@ -5536,7 +5530,6 @@ static void sessrec__batcher_count(sessrec_batcher *b) {
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler,
                                                   sessrec_batcher **out, sessrec_error *err) {
     sessrec_batcher plan;
-    sessrec__layout layout = {NULL, 0, 0};
     if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
     *out = NULL;
     sessrec_result result = sessrec_config_check(config, err);
@@ -5547,19 +5540,16 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     plan.sampler = sampler;
     plan.slots = config->batch_size;
     plan.negatives = sampler ? config->negatives : 0;
-    const int by_user = config->user_hidden > 0;
-    if (by_user && !plan.log.users) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
-    plan.chains = by_user ? plan.log.users : plan.log.sessions;
-    plan.lone_slot_ends = config->negatives == 0 && !by_user;
+    plan.shuffle = config->shuffle_sessions;
+    plan.by_user = config->user_hidden > 0;
+    if (plan.by_user && !plan.log.users) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
+    plan.chains = plan.by_user ? plan.log.users : plan.log.sessions;
+    plan.lone_slot_ends = config->negatives == 0 && !plan.by_user;
     plan.seed = config->seed;
-    sessrec__batcher_place(&plan, &layout, config->shuffle_sessions, by_user);
-    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&plan.memory, layout.size, 1);
-    if (!layout.base) return sessrec__no_memory(err);
-    layout.size = 0;
-    sessrec__batcher_place(&plan, &layout, config->shuffle_sessions, by_user);
-    sessrec_batcher *b = (sessrec_batcher *)(void *)layout.base;
+    sessrec_batcher *b = (sessrec_batcher *)sessrec__layout_block(&plan.memory, sessrec__batcher_place, &plan);
+    if (!b) return sessrec__no_memory(err);
     *b = plan;
-    if (by_user) sessrec__chain_by(b->log.sessions, b->log.session_user, b->log.users, b->chain_begin, b->chain);
+    if (b->by_user) sessrec__chain_by(b->log.sessions, b->log.session_user, b->log.users, b->chain_begin, b->chain);
     sessrec__batcher_count(b);
     if (b->steps == 0) {
         sessrec_batcher_destroy(b);
@@ -5579,8 +5569,12 @@ static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_
         return SESSREC_DONE;
     }
     for (int32_t i = 0; i < b->rows; ++i) {
-        b->input[i] = b->log.item[b->at[i]];
-        b->target[i] = b->log.item[b->at[i] + 1];
+        const sessrec__batch_slot *slot = &b->slot[i];
+        b->input[i] = b->log.item[slot->at];
+        b->target[i] = b->log.item[slot->at + 1];
+        b->session[i] = slot->session;
+        b->start[i] = slot->start;
+        b->user_start[i] = slot->user_start;
     }
     const uint64_t base = ((uint64_t)b->epoch << 44) + (uint64_t)b->step * (uint64_t)b->negatives;  // an epoch draws less than 2^44
     if (b->negatives && draw) sessrec__sampler_draws(b->sampler, b->seed, base, b->negatives, b->negative);
@@ -5593,7 +5587,7 @@ static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_
     out->negative = draw ? b->negative : NULL;
     out->session = b->session;
     out->session_start = b->start;
-    out->user_start = b->chain ? b->user_start : NULL;
+    out->user_start = b->by_user ? b->user_start : NULL;
     out->previous_row = b->previous;
     return SESSREC_OK;
 }
@@ -5620,9 +5614,7 @@ SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *b) {
 }
 
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
-    if (!b) return;
-    sessrec_allocator memory = b->memory;
-    sessrec__free(&memory, b);
+    if (b) sessrec__free(&b->memory, b);
 }
 
 // ============================================================================================================
