@@ -7179,12 +7179,10 @@ static void sessrec__tally_block(const sessrec__kernels *kernels, sessrec__tally
     const int inside = at >= 0 && at < count;
     if (value != value) {
         tally->higher += count - inside;
-    } else if (!inside) {
-        sessrec__tally_add(kernels, tally, scores, count, value);
-    } else {
-        sessrec__tally_add(kernels, tally, scores, at, value);
-        sessrec__tally_add(kernels, tally, scores + at + 1, count - at - 1, value);
+        return;
     }
+    sessrec__tally_add(kernels, tally, scores, inside ? at : count, value);
+    if (inside) sessrec__tally_add(kernels, tally, scores + at + 1, count - at - 1, value);
 }
 
 SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher, int64_t *equal) {
@@ -7211,9 +7209,9 @@ SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int3
     }
 }
 
-static void sessrec__metrics_average(sessrec_metrics *metrics, int32_t cutoffs) {
+static void sessrec__metrics_average(sessrec_metrics *metrics) {
     const double events = metrics->events ? (double)metrics->events : 1;
-    for (int32_t c = 0; c < cutoffs; ++c) {
+    for (int32_t c = 0; c < SESSREC_MAX_CUTOFFS; ++c) {
         metrics->recall[c] /= events;
         metrics->mrr[c] /= events;
         metrics->ndcg[c] /= events;
@@ -7234,7 +7232,7 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
             all.precision[c] += groups[g].precision[c] * events;
         }
     }
-    sessrec__metrics_average(&all, SESSREC_MAX_CUTOFFS);
+    sessrec__metrics_average(&all);
     return all;
 }
 
@@ -7338,20 +7336,26 @@ static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_err
 
 // ---- the walk ----
 
-// What one task works with: the sessions that it has open, rows 0 .. rows-1, none between them closed.
+// A session that a task has open.
+typedef struct sessrec__eval_row {
+    int64_t at, last;           // place in eval.click of the input, and of the session's last click
+    int32_t link, link_end;     // the sessions of its chain that are to come, in eval.chain
+    int32_t target;
+    float value;                // score of the target
+    sessrec__top list;          // for coverage: the event's list
+} sessrec__eval_row;
+
+// What one task works with.
 typedef struct sessrec__eval_task {
     int64_t next;               // chain that the task takes next
     int32_t rows;
-    int64_t *at, *last;         // [batch] place in eval.click of the row's input, and of its session's last click
-    int32_t *input, *target;    // [batch]
-    float *value;               // [batch] score of the target
+    sessrec__eval_row *row;     // [batch] 0 .. rows-1 are open, none between them closed
+    int32_t *input;             // [batch]
     char *states;               // [batch, state_bytes]
     char *users;                // [batch, user_bytes]
-    int32_t *link, *last_link;  // [batch] where the row stands in e.chain
     char *scratch;
     float *scores;              // [batch, SCORE_BLOCK]
-    sessrec__top *list;         // [batch] for coverage: the event's list, in room [batch, top]
-    sessrec_recommendation *room;
+    sessrec_recommendation *room;   // [batch, top] for the lists
     uint8_t *occurs;            // [items] bit c: the item was in a list of cutoff[c]
 } sessrec__eval_task;
 
@@ -7372,6 +7376,7 @@ typedef struct sessrec__eval {
     int32_t *chain_begin, *chain;   // [users+1], [sessions] as in a batcher
     sessrec_log_view before;        // config.history
     int32_t *before_item;           // [before.items] the scorer's numbers
+    int32_t *before_user;           // [before.sessions] the log's numbers, -1 for users that it does not have
     int32_t *past_begin, *past;     // [users+1], [before.sessions] the sessions of the users before
     sessrec__eval_task *task;   // [tasks]
     // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the beginning of a session's, and its target
@@ -7385,37 +7390,33 @@ typedef struct sessrec__eval {
 
 static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task, sessrec__layout *layout) {
     const uint64_t batch = (uint64_t)e->batch;
-    task->at = (int64_t *)sessrec__place(layout, batch, sizeof *task->at);
-    task->last = (int64_t *)sessrec__place(layout, batch, sizeof *task->last);
+    task->row = (sessrec__eval_row *)sessrec__place(layout, batch, sizeof *task->row);
     task->input = (int32_t *)sessrec__place(layout, batch, sizeof *task->input);
-    task->target = (int32_t *)sessrec__place(layout, batch, sizeof *task->target);
-    task->value = (float *)sessrec__place(layout, batch, sizeof *task->value);
     task->states = (char *)sessrec__place(layout, batch, e->scorer->state_bytes);
     task->users = (char *)sessrec__place(layout, batch, e->scorer->user_bytes);
-    task->link = (int32_t *)sessrec__place(layout, batch, sizeof *task->link);
-    task->last_link = (int32_t *)sessrec__place(layout, batch, sizeof *task->last_link);
     task->scratch = (char *)sessrec__place(layout, e->scorer->scratch_bytes ? e->scorer->scratch_bytes(e->scorer->self, e->batch) : 0, 1);
     task->scores = (float *)sessrec__place(layout, batch * SESSREC__SCORE_BLOCK, sizeof *task->scores);
-    if (!e->top) return;
-    task->list = (sessrec__top *)sessrec__place(layout, batch, sizeof *task->list);
     task->room = (sessrec_recommendation *)sessrec__place(layout, batch * (uint64_t)e->top, sizeof *task->room);
-    task->occurs = (uint8_t *)sessrec__place(layout, (uint64_t)e->scorer->items, 1);
+    task->occurs = (uint8_t *)sessrec__place(layout, e->top ? (uint64_t)e->scorer->items : 0, 1);
 }
 
-static void sessrec__eval_place(sessrec__eval *e, sessrec__layout *layout) {
-    const uint64_t sessions = (uint64_t)e->view.sessions, events = (uint64_t)e->view.events;
+static void sessrec__eval_place(void *object, sessrec__layout *layout) {
+    sessrec__eval *e = (sessrec__eval *)object;
+    const uint64_t sessions = (uint64_t)e->view.sessions, events = (uint64_t)e->view.events, users = (uint64_t)e->view.users;
+    const uint64_t before = (uint64_t)e->before.sessions, ranked = e->ranks ? events : 0;
     e->item = (int32_t *)sessrec__place(layout, (uint64_t)e->view.items, sizeof *e->item);
     e->begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *e->begin);
     e->click = (int32_t *)sessrec__place(layout, events, sizeof *e->click);
     e->tally = (sessrec__tally *)sessrec__place(layout, events, sizeof *e->tally);
     e->history = (int32_t *)sessrec__place(layout, sessions, sizeof *e->history);
-    e->chain_begin = (int32_t *)sessrec__place(layout, (uint64_t)e->view.users + 1, sizeof *e->chain_begin);
+    e->chain_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->chain_begin);
     e->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *e->chain);
     e->before_item = (int32_t *)sessrec__place(layout, (uint64_t)e->before.items, sizeof *e->before_item);
-    e->past_begin = (int32_t *)sessrec__place(layout, (uint64_t)e->view.users + 1, sizeof *e->past_begin);
-    e->past = (int32_t *)sessrec__place(layout, (uint64_t)e->before.sessions, sizeof *e->past);
-    e->h = (float *)sessrec__place(layout, e->ranks ? events * (uint64_t)e->h_width : 0, sizeof *e->h);
-    e->wanted = (int32_t *)sessrec__place(layout, e->ranks ? events : 0, sizeof *e->wanted);
+    e->before_user = (int32_t *)sessrec__place(layout, before, sizeof *e->before_user);
+    e->past_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->past_begin);
+    e->past = (int32_t *)sessrec__place(layout, before, sizeof *e->past);
+    e->h = (float *)sessrec__place(layout, ranked * (uint64_t)e->h_width, sizeof *e->h);
+    e->wanted = (int32_t *)sessrec__place(layout, ranked, sizeof *e->wanted);
     e->task = (sessrec__eval_task *)sessrec__place(layout, (uint64_t)e->tasks, sizeof *e->task);
     for (int32_t t = 0; t < e->tasks; ++t) {
         sessrec__eval_task measured;
@@ -7449,27 +7450,23 @@ static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_alloca
     if (!e->view.session_user) return SESSREC_OK;
     sessrec_result result = SESSREC_OK;
     sessrec__ids users;
-    int32_t *user = (int32_t *)sessrec__alloc(memory, (uint64_t)e->before.sessions, sizeof *user);
     sessrec__ids_init(&users, memory);
     for (int32_t u = 0, number; u < e->view.users && !result; ++u) {
         const char *id = sessrec_dataset_user_id(e->log, u);
         result = sessrec__ids_intern(&users, id, strlen(id), &number);  // ids are distinct: number == u
     }
-    for (int32_t s = 0; user && s < e->before.sessions && !result; ++s) {
+    for (int32_t s = 0; s < e->before.sessions && !result; ++s) {
         const char *id = e->before.session_user ? sessrec_dataset_user_id(e->config->history, e->before.session_user[s]) : NULL;
-        user[s] = id ? sessrec__ids_find(&users, id, strlen(id)) : -1;
+        e->before_user[s] = id ? sessrec__ids_find(&users, id, strlen(id)) : -1;
     }
     sessrec__ids_free(&users);
-    if (!user) result = SESSREC_OUT_OF_MEMORY;
-    if (!result) {
-        sessrec__chain_by(e->before.sessions, user, e->view.users, e->past_begin, e->past);
-        sessrec__chain_by(e->view.sessions, e->view.session_user, e->view.users, e->chain_begin, e->chain);
-        for (int32_t u = 0; u < e->view.users; ++u)
-            for (int32_t i = e->chain_begin[u]; i < e->chain_begin[u + 1]; ++i)
-                e->history[e->chain[i]] = e->past_begin[u + 1] - e->past_begin[u] + i - e->chain_begin[u];
-    }
-    sessrec__free(memory, user);
-    return result;
+    if (result) return result;
+    sessrec__chain_by(e->before.sessions, e->before_user, e->view.users, e->past_begin, e->past);
+    sessrec__chain_by(e->view.sessions, e->view.session_user, e->view.users, e->chain_begin, e->chain);
+    for (int32_t u = 0; u < e->view.users; ++u)
+        for (int32_t i = e->chain_begin[u]; i < e->chain_begin[u + 1]; ++i)
+            e->history[e->chain[i]] = e->past_begin[u + 1] - e->past_begin[u] + i - e->chain_begin[u];
+    return SESSREC_OK;
 }
 
 SESSREC__INLINE char *sessrec__eval_state(const sessrec__eval *e, const sessrec__eval_task *task, int32_t row) {
@@ -7480,72 +7477,63 @@ SESSREC__INLINE char *sessrec__eval_user(const sessrec__eval *e, const sessrec__
 }
 
 // A user appears in a row: his state is made from his sessions before the log.
-static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task, int32_t row, int32_t user) {
+static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task, int32_t row, int32_t number) {
     const sessrec_scorer *scorer = e->scorer;
-    void *state = sessrec__eval_state(e, task, row);
-    scorer->begin_user(scorer->self, sessrec__eval_user(e, task, row));
-    for (int32_t i = e->past_begin[user]; i < e->past_begin[user + 1]; ++i) {
+    char *state = sessrec__eval_state(e, task, row), *user = sessrec__eval_user(e, task, row);
+    scorer->begin_user(scorer->self, user);
+    for (int32_t i = e->past_begin[number]; i < e->past_begin[number + 1]; ++i) {
         int64_t clicks = 0;
-        scorer->begin(scorer->self, state, sessrec__eval_user(e, task, row));
+        scorer->begin(scorer->self, state, user);
         for (int64_t at = e->before.session_begin[e->past[i]]; at < e->before.session_begin[e->past[i] + 1]; ++at) {
             const int32_t item = e->before_item[e->before.item[at]];
             if (item < 0) continue;
             scorer->click(scorer->self, 1, state, &item, task->scratch);
             ++clicks;
         }
-        if (clicks >= 2) scorer->end(scorer->self, state, sessrec__eval_user(e, task, row), task->scratch);
+        if (clicks >= 2) scorer->end(scorer->self, state, user, task->scratch);
     }
 }
 
-// Opens the next session with an event in the row's chain. Returns 0 when there is none.
-static int sessrec__eval_follow(const sessrec__eval *e, sessrec__eval_task *task, int32_t row) {
-    while (task->link[row] <= task->last_link[row]) {
-        const int32_t link = task->link[row]++, session = e->by_user ? e->chain[link] : link;
-        task->at[row] = e->begin[session];
-        task->last[row] = e->begin[session + 1] - 1;
-        if (task->at[row] >= task->last[row]) continue;
-        e->scorer->begin(e->scorer->self, sessrec__eval_state(e, task, row), sessrec__eval_user(e, task, row));
-        return 1;
-    }
-    return 0;
-}
-
-// Opens the task's next session in the given row. Task t has chains t, t + tasks, ... Returns 0 when none is left.
-static int sessrec__eval_open(const sessrec__eval *e, sessrec__eval_task *task, int32_t row) {
+// Opens the next session with an event in the row's chain, or else in the chains that the task takes: number t has t, t + tasks, ...
+// Returns 0 when none is left.
+static int sessrec__eval_open(const sessrec__eval *e, sessrec__eval_task *task, int32_t index) {
     const int64_t chains = e->by_user ? e->view.users : e->view.sessions;
-    while (task->next < chains) {
+    sessrec__eval_row *row = &task->row[index];
+    for (;;) {
+        while (row->link < row->link_end) {
+            const int32_t link = row->link++, session = e->by_user ? e->chain[link] : link;
+            row->at = e->begin[session];
+            row->last = e->begin[session + 1] - 1;
+            if (row->at >= row->last) continue;
+            e->scorer->begin(e->scorer->self, sessrec__eval_state(e, task, index), sessrec__eval_user(e, task, index));
+            return 1;
+        }
+        if (task->next >= chains) return 0;
         const int32_t chain = (int32_t)task->next;
         task->next += e->tasks;
-        task->link[row] = e->by_user ? e->chain_begin[chain] : chain;
-        task->last_link[row] = e->by_user ? e->chain_begin[chain + 1] - 1 : chain;
-        if (e->by_user) sessrec__eval_meet(e, task, row, chain);
-        if (sessrec__eval_follow(e, task, row)) return 1;
+        row->link = e->by_user ? e->chain_begin[chain] : chain;
+        row->link_end = e->by_user ? e->chain_begin[chain + 1] : chain + 1;
+        if (e->by_user) sessrec__eval_meet(e, task, index, chain);
     }
-    return 0;
 }
 
-// The row's session is over: opens the next, of the same user if he has one.
-static int sessrec__eval_next(const sessrec__eval *e, sessrec__eval_task *task, int32_t row) {
-    if (e->by_user) {  // the session's last click, which no target follows
-        char *state = sessrec__eval_state(e, task, row);
-        e->scorer->click(e->scorer->self, 1, state, &e->click[task->last[row]], task->scratch);
-        e->scorer->end(e->scorer->self, state, sessrec__eval_user(e, task, row), task->scratch);
-    }
-    return sessrec__eval_follow(e, task, row) || sessrec__eval_open(e, task, row);
-}
-
-// Goes one click on in each row. A session that is over gives its row to the next one, or else to the last row.
+// Goes one click on in each row. A session that is over gives its row to the next one, of the same user if he has one, or else to the last row.
 static void sessrec__eval_advance(const sessrec__eval *e, sessrec__eval_task *task) {
+    const sessrec_scorer *scorer = e->scorer;
     for (int32_t i = task->rows - 1; i >= 0; --i) {  // from the end: a row that moves up has been advanced already
-        if (++task->at[i] < task->last[i] || sessrec__eval_next(e, task, i)) continue;
+        sessrec__eval_row *row = &task->row[i];
+        char *state = sessrec__eval_state(e, task, i), *user = sessrec__eval_user(e, task, i);
+        if (++row->at < row->last) continue;
+        if (e->by_user) {  // the session's last click, which no target follows
+            scorer->click(scorer->self, 1, state, &e->click[row->last], task->scratch);
+            scorer->end(scorer->self, state, user, task->scratch);
+        }
+        if (sessrec__eval_open(e, task, i)) continue;
         const int32_t end = --task->rows;
         if (i == end) continue;
-        task->at[i] = task->at[end];
-        task->last[i] = task->last[end];
-        task->link[i] = task->link[end];
-        task->last_link[i] = task->last_link[end];
-        memcpy(sessrec__eval_state(e, task, i), sessrec__eval_state(e, task, end), e->scorer->state_bytes);
-        if (e->by_user) memcpy(sessrec__eval_user(e, task, i), sessrec__eval_user(e, task, end), e->scorer->user_bytes);
+        *row = task->row[end];
+        memcpy(state, sessrec__eval_state(e, task, end), scorer->state_bytes);
+        if (e->by_user) memcpy(user, sessrec__eval_user(e, task, end), scorer->user_bytes);
     }
 }
 
@@ -7553,48 +7541,45 @@ static void sessrec__eval_advance(const sessrec__eval *e, sessrec__eval_task *ta
 static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task, int32_t first, int32_t count) {
     e->scorer->score(e->scorer->self, task->rows, task->states, first, count, task->scores, task->scratch);
     for (int32_t i = 0; i < task->rows; ++i) {
+        sessrec__eval_row *row = &task->row[i];
         const float *scores = task->scores + (ptrdiff_t)i * count;
-        sessrec__tally_block(e->kernels, &e->tally[task->at[i]], scores, first, count, task->target[i], task->value[i]);
+        sessrec__tally_block(e->kernels, &e->tally[row->at], scores, first, count, row->target, row->value);
         for (int32_t j = 0; e->top && j < count; ++j)
-            if (sessrec__top_admits(&task->list[i], first + j, scores[j])) sessrec__top_insert(&task->list[i], first + j, scores[j]);
+            if (sessrec__top_admits(&row->list, first + j, scores[j])) sessrec__top_insert(&row->list, first + j, scores[j]);
     }
 }
 
-// Notes which items stand in the row's list, for each cut-off that reaches so far down.
-static void sessrec__eval_cover(const sessrec__eval *e, sessrec__eval_task *task, int32_t row) {
-    sessrec__top *list = &task->list[row];
+// Notes which items stand in a list, for each cut-off that reaches so far down.
+static void sessrec__eval_cover(const sessrec__eval *e, sessrec__top *list, uint8_t *occurs) {
     sessrec__top_sort(list);
     for (int32_t place = 0; place < list->count; ++place)
         for (int32_t c = 0; c < e->config->cutoffs; ++c)
-            if (place < e->config->cutoff[c]) task->occurs[list->entry[place].item] |= (uint8_t)(1 << c);  // c < 8
+            if (place < e->config->cutoff[c]) occurs[list->entry[place].item] |= (uint8_t)(1 << c);  // c < 8
 }
 
 static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task) {
     const sessrec_scorer *scorer = e->scorer;
-    for (int32_t i = 0; i < task->rows; ++i) {
-        task->input[i] = e->click[task->at[i]];
-        task->target[i] = e->click[task->at[i] + 1];
-    }
+    for (int32_t i = 0; i < task->rows; ++i) task->input[i] = e->click[task->row[i].at];
     scorer->click(scorer->self, task->rows, task->states, task->input, task->scratch);
-    for (int32_t i = 0; i < task->rows && e->ranks; ++i) {
-        memcpy(e->h + task->at[i] * e->h_width, sessrec__eval_state(e, task, i) + e->h_at, (size_t)e->h_width * sizeof *e->h);
-        e->wanted[task->at[i]] = task->target[i];
-    }
-    if (e->ranks) return;
     for (int32_t i = 0; i < task->rows; ++i) {
-        scorer->score(scorer->self, 1, sessrec__eval_state(e, task, i), task->target[i], 1, &task->value[i], task->scratch);
-        if (!e->top) continue;
-        task->list[i].entry = task->room + (ptrdiff_t)i * e->top;
-        task->list[i].capacity = e->top;
-        task->list[i].count = 0;
+        sessrec__eval_row *row = &task->row[i];
+        const char *state = sessrec__eval_state(e, task, i);
+        row->target = e->click[row->at + 1];
+        if (e->ranks) {
+            memcpy(e->h + row->at * e->h_width, state + e->h_at, (size_t)e->h_width * sizeof *e->h);
+            e->wanted[row->at] = row->target;
+            continue;
+        }
+        scorer->score(scorer->self, 1, state, row->target, 1, &row->value, task->scratch);
+        row->list.entry = task->room + (ptrdiff_t)i * e->top;
+        row->list.capacity = e->top;
+        row->list.count = 0;
     }
-    for (int32_t first = 0; first < scorer->items;) {
-        int32_t left = scorer->items - first, count = left < SESSREC__SCORE_BLOCK ? left : SESSREC__SCORE_BLOCK;
+    for (int32_t first = 0, left = scorer->items, count; left && !e->ranks; first += count, left -= count) {
+        count = left < SESSREC__SCORE_BLOCK ? left : SESSREC__SCORE_BLOCK;
         sessrec__eval_block(e, task, first, count);
-        if (count == left) break;  // first + count could overflow only here
-        first += count;
     }
-    for (int32_t i = 0; e->top && i < task->rows; ++i) sessrec__eval_cover(e, task, i);
+    for (int32_t i = 0; e->top && i < task->rows; ++i) sessrec__eval_cover(e, &task->row[i].list, task->occurs);
 }
 
 static void sessrec__eval_run(void *context, int32_t index) {
@@ -7643,11 +7628,11 @@ static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
     }
     report->events = report->all.events;
     report->unknown_items = e->view.events - e->begin[e->view.sessions];
-    sessrec__metrics_average(&report->all, report->cutoffs);
+    sessrec__metrics_average(&report->all);
     for (int32_t g = 0; g < SESSREC_GROUPS; ++g) {
-        sessrec__metrics_average(&report->by_position[g], report->cutoffs);
-        sessrec__metrics_average(&report->by_length[g], report->cutoffs);
-        sessrec__metrics_average(&report->by_history[g], report->cutoffs);
+        sessrec__metrics_average(&report->by_position[g]);
+        sessrec__metrics_average(&report->by_length[g]);
+        sessrec__metrics_average(&report->by_history[g]);
     }
 }
 
@@ -7693,18 +7678,13 @@ static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err)
 
 static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, sessrec_report *report, sessrec_error *err) {
     const sessrec_allocator memory = sessrec__allocator(&e->config->allocator);
-    sessrec__layout layout = {NULL, 0, 0};
     if (e->config->history) e->before = sessrec_dataset_view(e->config->history);
     e->by_user = e->scorer->user_bytes > 0 && e->view.session_user;
     e->tasks = e->view.sessions < pool->threads ? e->view.sessions : pool->threads;
     e->batch = e->view.sessions < e->config->batch_size ? e->view.sessions : e->config->batch_size;
     e->top = sessrec__eval_top(e->config, e->scorer->items);
-    sessrec__eval_place(e, &layout);
-    void *block = layout.overflow ? NULL : sessrec__alloc(&memory, layout.size, 1);
+    void *block = sessrec__layout_block(&memory, sessrec__eval_place, e);
     if (!block) return sessrec__no_memory(err);
-    layout.base = (char *)block;
-    layout.size = 0;
-    sessrec__eval_place(e, &layout);
     sessrec__eval_map(e);
     sessrec_result result = sessrec__eval_users(e, &memory);
     if (result) {
@@ -7718,42 +7698,6 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, s
     }
     sessrec__free(&memory, block);
     return result;
-}
-
-static sessrec_result sessrec__evaluate(sessrec__eval *e, sessrec_report *report, sessrec_error *err) {
-    const sessrec_eval_config *config = e->config;
-    const double start = sessrec__now();
-    report->cutoffs = config->cutoffs;
-    report->ties = config->ties;
-    memcpy(report->cutoff, config->cutoff, (size_t)config->cutoffs * sizeof *config->cutoff);
-    e->kernels = sessrec__best_kernels();
-    e->view = sessrec_dataset_view(e->log);
-    sessrec__pool pool;
-    sessrec__pool_init(&pool, config->threads, &config->jobs);
-    sessrec_result result = sessrec__eval_all(e, &pool, report, err);
-    sessrec__pool_free(&pool);
-    report->seconds = sessrec__now() - start;
-    return result;
-}
-
-// What every evaluation begins with.
-static sessrec_result sessrec__eval_begin(sessrec__eval *e, const sessrec_scorer *scorer, const sessrec_dataset *log,
-                                          const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
-    memset(e, 0, sizeof *e);
-    if (!log || !report) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
-    memset(report, 0, sizeof *report);
-    e->scorer = scorer;
-    e->config = config;
-    e->log = log;
-    sessrec_result result = sessrec__eval_check(config, err);
-    return result ? result : sessrec__scorer_check(scorer, err);
-}
-
-SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log,
-                                                   const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
-    sessrec__eval evaluation;
-    sessrec_result result = sessrec__eval_begin(&evaluation, scorer, log, config, report, err);
-    return result ? result : sessrec__evaluate(&evaluation, report, err);
 }
 
 // Opens a device for the ranks, if the configuration asks for one and there is one.
@@ -7777,16 +7721,46 @@ static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_
     return result == SESSREC_UNSUPPORTED && device == SESSREC_DEVICE_CUDA_OR_CPU ? SESSREC_OK : result;
 }
 
+// model: that of the scorer, for which a device may rank; else NULL.
+static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sessrec_model *model, const sessrec_dataset *log,
+                                        const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+    sessrec__eval e;
+    sessrec__pool pool;
+    if (!log || !report) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
+    memset(report, 0, sizeof *report);
+    memset(&e, 0, sizeof e);
+    e.scorer = scorer;
+    e.config = config;
+    e.log = log;
+    sessrec_result result = sessrec__eval_check(config, err);
+    if (!result) result = sessrec__scorer_check(scorer, err);
+    if (!result && model) result = sessrec__eval_open_device(&e, model, err);
+    if (!result) {
+        const double start = sessrec__now();
+        report->cutoffs = config->cutoffs;
+        report->ties = config->ties;
+        memcpy(report->cutoff, config->cutoff, (size_t)config->cutoffs * sizeof *config->cutoff);
+        e.kernels = sessrec__best_kernels();
+        e.view = sessrec_dataset_view(log);
+        sessrec__pool_init(&pool, config->threads, &config->jobs);
+        result = sessrec__eval_all(&e, &pool, report, err);
+        sessrec__pool_free(&pool);
+        report->seconds = sessrec__now() - start;
+    }
+    if (e.ranks) e.table->close_ranks(e.ranks);
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log,
+                                                   const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+    return sessrec__evaluate(scorer, NULL, log, config, report, err);
+}
+
 SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config,
                                             sessrec_report *report, sessrec_error *err) {
     sessrec_scorer scorer;
-    sessrec__eval evaluation;
     if (sessrec_scorer_model(model, NULL, &scorer)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a model");
-    sessrec_result result = sessrec__eval_begin(&evaluation, &scorer, log, config, report, err);
-    if (!result) result = sessrec__eval_open_device(&evaluation, model, err);
-    if (!result) result = sessrec__evaluate(&evaluation, report, err);
-    if (evaluation.ranks) evaluation.table->close_ranks(evaluation.ranks);
-    return result;
+    return sessrec__evaluate(&scorer, model, log, config, report, err);
 }
 
 #endif // SESSREC_NO_TRAINING
