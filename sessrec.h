@@ -8306,7 +8306,6 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 // scores [rows,count] = H Wy^T + By, computed turned, as Wy H^T: then Wy is read as it lies in memory. Every score is the chain By_i, then
 // + Wy_ik h_k with k in order, as in the kernel `dots`, so the bits are the same for any number of rows, any block, and in a session.
 
-
 // Floats from one state to the next.
 static ptrdiff_t sessrec__model_stride(const sessrec_model *model) {
     return ((ptrdiff_t)sessrec__state_width(model) + 3) / 4 * 4;
@@ -8354,14 +8353,11 @@ static void sessrec__model_score(const void *self, int32_t rows, const void *sta
     const sessrec_model *model = (const sessrec_model *)self;
     const sessrec__kernels *kernels = model->kernels;
     const int32_t L = sessrec__last_width(model);
-    const float *h = (const float *)states + sessrec__hidden_width(model) - L;
-    if (rows == 1) {
-        kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, h, model->By + first, scores);
-        return;
-    }
+    const float *h = (const float *)states + sessrec__hidden_width(model) - L, *Wy = model->Wy + (ptrdiff_t)first * L, *By = model->By + first;
     (void)scratch;
+    if (rows == 1) kernels->dots(count, L, Wy, L, h, By, scores);
     // not sessrec__matmul_bt: a BLAS may give other bits for another number of rows
-    kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), model->Wy + (ptrdiff_t)first * L, L, model->By + first, scores, count);
+    else kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), Wy, L, By, scores, count);
 }
 
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out) {
@@ -8397,12 +8393,11 @@ typedef struct sessrec__pop {
 
 static void sessrec__pop_destroy(void *self) {
     sessrec__pop *pop = (sessrec__pop *)self;
-    sessrec_allocator memory = pop->memory;
     sessrec__ids_free(&pop->ids);
-    sessrec__free(&memory, pop->score);
-    sessrec__free(&memory, pop->neighbour_begin);
-    sessrec__free(&memory, pop->neighbour);
-    sessrec__free(&memory, pop);
+    sessrec__free(&pop->memory, pop->score);
+    sessrec__free(&pop->memory, pop->neighbour_begin);
+    sessrec__free(&pop->memory, pop->neighbour);
+    sessrec__free(&pop->memory, pop);
 }
 
 static int32_t sessrec__pop_find(const void *self, const char *id) {
@@ -8420,47 +8415,46 @@ static void sessrec__pop_click(const void *self, int32_t rows, void *states, con
 static void sessrec__pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
                                void *scratch) {
     (void)states, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r)
-        memcpy(scores + (ptrdiff_t)r * count, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
+    for (int32_t r = 0; r < rows; ++r, scores += count) memcpy(scores, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
 }
 
+typedef struct sessrec__supported {
+    int64_t support;
+    int32_t item;
+} sessrec__supported;
+
 static int sessrec__compare_supports(const void *a, const void *b) {
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    const int64_t x = ((const sessrec__supported *)a)->support, y = ((const sessrec__supported *)b)->support;
     return (x < y) - (x > y);
 }
 
-// The values for supports that are sorted, largest first.
-static void sessrec__pop_values(const int64_t *sorted, int32_t count, float *value) {
-    for (int32_t i = 0; i < count; ++i) {
-        const float highest = i ? nextafterf(value[i - 1], 0) : nextafterf(1, 0),
-                    quotient = (float)((double)sorted[i] / (1 + (double)sorted[i]));
-        value[i] = i && sorted[i] == sorted[i - 1] ? value[i - 1] : quotient < highest ? quotient : highest;
+// The scores of items that are sorted, largest support first.
+static void sessrec__pop_values(const sessrec__supported *sorted, int32_t items, float *score) {
+    float value = 1;
+    for (int32_t i = 0; i < items; ++i) {
+        const double support = (double)sorted[i].support;
+        const float highest = nextafterf(value, 0), quotient = (float)(support / (1 + support));
+        if (!i || sorted[i].support < sorted[i - 1].support) value = quotient < highest ? quotient : highest;
+        score[sorted[i].item] = value;
     }
-}
-
-// Where a support stands among those sorted, largest first.
-static int32_t sessrec__pop_place(const int64_t *sorted, int32_t count, int64_t support) {
-    return (int32_t)((const int64_t *)bsearch(&support, sorted, (size_t)count, sizeof *sorted, sessrec__compare_supports) - sorted);
 }
 
 static sessrec_result sessrec__pop_fill(sessrec__pop *pop, const sessrec_dataset *log, const sessrec_log_view *view) {
     const int32_t items = view->items;
-    int64_t *sorted = (int64_t *)sessrec__alloc(&pop->memory, (uint64_t)items, sizeof *sorted);
-    float *value = (float *)sessrec__alloc(&pop->memory, (uint64_t)items, sizeof *value);
+    sessrec__supported *sorted = (sessrec__supported *)sessrec__alloc(&pop->memory, (uint64_t)items, sizeof *sorted);
     pop->score = (float *)sessrec__alloc(&pop->memory, (uint64_t)items, sizeof *pop->score);
-    sessrec_result result = sorted && value && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    sessrec_result result = sorted && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
     for (int32_t i = 0, number; i < items && !result; ++i) {
         const char *id = sessrec_dataset_item_id(log, i);
         result = sessrec__ids_intern(&pop->ids, id, strlen(id), &number);  // ids are distinct: number == i
+        sorted[i].support = view->support[i];
+        sorted[i].item = i;
     }
     if (!result) {
-        for (int32_t i = 0; i < items; ++i) sorted[i] = view->support[i];
         qsort(sorted, (size_t)items, sizeof *sorted, sessrec__compare_supports);
-        sessrec__pop_values(sorted, items, value);
-        for (int32_t i = 0; i < items; ++i) pop->score[i] = value[sessrec__pop_place(sorted, items, view->support[i])];
+        sessrec__pop_values(sorted, items, pop->score);
     }
     sessrec__free(&pop->memory, sorted);
-    sessrec__free(&pop->memory, value);
     return result;
 }
 
@@ -8530,11 +8524,11 @@ static void sessrec__s_pop_click(const void *self, int32_t rows, void *states, c
 static void sessrec__s_pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
                                  void *scratch) {
     sessrec__pop_score(self, rows, states, first, count, scores, scratch);
-    for (int32_t r = 0; r < rows; ++r) {
+    for (int32_t r = 0; r < rows; ++r, scores += count) {
         const sessrec__s_pop_state *state = (const sessrec__s_pop_state *)states + r;
         for (int32_t i = 0; i < state->used; ++i) {
             const int32_t at = state->list[i].item - first;
-            if (at >= 0 && at < count) scores[(ptrdiff_t)r * count + at] += (float)state->list[i].clicks;
+            if (at >= 0 && at < count) scores[at] += (float)state->list[i].clicks;
         }
     }
 }
@@ -8588,10 +8582,12 @@ typedef struct sessrec__pairs {
     int32_t *seen;          // [items] the last session that held the item, from 1
     int64_t *together;      // [items] c_ij of the running i,
     int32_t *partner;       // [items] and the j where it is not 0
+    sessrec_log_view view;
 } sessrec__pairs;
 
-static void sessrec__pairs_place(sessrec__pairs *p, const sessrec_log_view *view, sessrec__layout *layout) {
-    const uint64_t sessions = (uint64_t)view->sessions, items = (uint64_t)view->items, events = (uint64_t)view->events;
+static void sessrec__pairs_place(void *object, sessrec__layout *layout) {
+    sessrec__pairs *p = (sessrec__pairs *)object;
+    const uint64_t sessions = (uint64_t)p->view.sessions, items = (uint64_t)p->view.items, events = (uint64_t)p->view.events;
     p->set_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *p->set_begin);
     p->set = (int32_t *)sessrec__place(layout, events, sizeof *p->set);
     p->begin = (int64_t *)sessrec__place(layout, items + 1, sizeof *p->begin);
@@ -8601,7 +8597,8 @@ static void sessrec__pairs_place(sessrec__pairs *p, const sessrec_log_view *view
     p->partner = (int32_t *)sessrec__place(layout, items, sizeof *p->partner);
 }
 
-static void sessrec__pairs_fill(sessrec__pairs *p, const sessrec_log_view *view, sessrec_itemknn form) {
+static void sessrec__pairs_fill(sessrec__pairs *p, sessrec_itemknn form) {
+    const sessrec_log_view *view = &p->view;
     int64_t distinct = 0;
     for (int32_t s = 0; s < view->sessions; ++s) {
         for (int64_t at = view->session_begin[s]; at < view->session_begin[s + 1]; ++at) {
@@ -8621,7 +8618,8 @@ static void sessrec__pairs_fill(sessrec__pairs *p, const sessrec_log_view *view,
 }
 
 // Makes room for each item's neighbours: no more than `most`, nor than the others in its sessions.
-static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t items, int32_t most) {
+static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t most) {
+    const int32_t items = p->view.items;
     int64_t total = 0;
     knn->neighbour_begin = (int64_t *)sessrec__alloc(&knn->memory, (uint64_t)items + 1, sizeof *knn->neighbour_begin);
     if (!knn->neighbour_begin) return 0;
@@ -8656,45 +8654,41 @@ static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i
 }
 
 static sessrec_result sessrec__knn_fill(sessrec__pop *knn, const sessrec_dataset *log, sessrec_itemknn form, int32_t most, double lambda) {
-    const sessrec_log_view view = sessrec_dataset_view(log);
-    sessrec__layout layout = {NULL, 0, 0};
     sessrec__pairs pairs;
-    sessrec__pairs_place(&pairs, &view, &layout);
-    void *block = layout.overflow ? NULL : sessrec__alloc(&knn->memory, layout.size, 1);
+    pairs.view = sessrec_dataset_view(log);
+    void *block = sessrec__layout_block(&knn->memory, sessrec__pairs_place, &pairs);
     if (!block) return SESSREC_OUT_OF_MEMORY;
-    layout.base = (char *)block;
-    layout.size = 0;
-    sessrec__pairs_place(&pairs, &view, &layout);
-    sessrec__pairs_fill(&pairs, &view, form);
-    const int room = sessrec__knn_room(knn, &pairs, view.items, most);
-    for (int32_t i = 0; i < view.items && room; ++i) sessrec__knn_nearest(knn, &pairs, i, lambda);
+    sessrec__pairs_fill(&pairs, form);
+    const int room = sessrec__knn_room(knn, &pairs, most);
+    for (int32_t i = 0; i < pairs.view.items && room; ++i) sessrec__knn_nearest(knn, &pairs, i, lambda);
     sessrec__free(&knn->memory, block);
     return room ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
 }
 
-enum { SESSREC__KNN_STATE = 16 };  // bytes: the item clicked last, -1 before the first
+typedef struct sessrec__knn_state {
+    int32_t last, pad[3];   // the item clicked last, -1 before the first; the size must be a multiple of 16
+} sessrec__knn_state;
 
 static void sessrec__knn_begin(const void *self, void *state, const void *user) {
     (void)self, (void)user;
-    *(int32_t *)state = -1;
+    ((sessrec__knn_state *)state)->last = -1;
 }
 
 static void sessrec__knn_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
     (void)self, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r) memcpy((char *)states + (ptrdiff_t)r * SESSREC__KNN_STATE, &items[r], sizeof *items);
+    for (int32_t r = 0; r < rows; ++r) ((sessrec__knn_state *)states)[r].last = items[r];
 }
 
 static void sessrec__knn_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
                                void *scratch) {
     const sessrec__pop *knn = (const sessrec__pop *)self;
     (void)scratch;
-    for (int32_t r = 0; r < rows; ++r) {
-        float *row = scores + (ptrdiff_t)r * count;
-        const int32_t last = *(const int32_t *)((const char *)states + (ptrdiff_t)r * SESSREC__KNN_STATE);
-        for (int32_t j = 0; j < count; ++j) row[j] = -INFINITY;
+    for (int32_t r = 0; r < rows; ++r, scores += count) {
+        const int32_t last = ((const sessrec__knn_state *)states)[r].last;
+        for (int32_t j = 0; j < count; ++j) scores[j] = -INFINITY;
         for (int64_t n = last < 0 ? 0 : knn->neighbour_begin[last]; last >= 0 && n < knn->neighbour_begin[last + 1]; ++n) {
-            const int32_t item = knn->neighbour[n].item;
-            if (item >= first && item - first < count) row[item - first] = knn->neighbour[n].score;
+            const int32_t at = knn->neighbour[n].item - first;
+            if (at >= 0 && at < count) scores[at] = knn->neighbour[n].score;
         }
     }
 }
@@ -8711,7 +8705,7 @@ SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, se
         sessrec_scorer_destroy(out);
         return result;
     }
-    out->state_bytes = SESSREC__KNN_STATE;
+    out->state_bytes = sizeof(sessrec__knn_state);
     out->begin = sessrec__knn_begin;
     out->click = sessrec__knn_click;
     out->score = sessrec__knn_score;
@@ -9602,51 +9596,31 @@ typedef struct sessrec__run_record {
 } sessrec__run_record;
 
 // Whatever the bits of the coming steps depend on, and the model's info does not hold. How long and on how many threads is not among it.
-static void sessrec__record_config(const sessrec_trainer *tr, double *out) {
+static void sessrec__record_run(const sessrec_trainer *tr, sessrec__run_record *out) {
     const sessrec_config *c = &tr->config;
     const sessrec_loss_config *l = &c->loss;
     const sessrec_optimizer_config *o = &c->optimizer;
-    const double numbers[SESSREC__CONFIG_NUMBERS] = {(double)l->kind,
-                                                     (double)l->activation,
-                                                     (double)l->activation_a,
-                                                     (double)l->activation_b,
-                                                     (double)(l->with_diagonal != 0),
-                                                     (double)l->bpreg,
-                                                     (double)l->logq,
-                                                     (double)l->smoothing,
-                                                     (double)(l->skip_own_target != 0),
-                                                     (double)o->kind,
-                                                     (double)o->learning_rate,
-                                                     (double)o->momentum,
-                                                     (double)o->decay,
-                                                     (double)o->beta1,
-                                                     (double)o->beta2,
-                                                     (double)o->epsilon,
-                                                     (double)o->l2,
-                                                     (double)o->gradient_cap,
-                                                     (double)c->dropout_input,
-                                                     (double)c->dropout_hidden,
-                                                     (double)c->dropout_user,
-                                                     (double)c->dropout_init,
-                                                     (double)c->batch_size,
-                                                     (double)c->negatives,
-                                                     (double)c->alpha,
-                                                     (double)(c->shuffle_sessions != 0),
-                                                     (double)(uint32_t)(tr->log_hash >> 32),
-                                                     (double)(uint32_t)tr->log_hash};
-    memcpy(out, numbers, sizeof numbers);
-}
-
-static void sessrec__record_position(const sessrec_position *p, double *out) {
-    const double numbers[SESSREC__POSITION_NUMBERS] = {(double)p->epoch, (double)p->step, (double)p->pairs,
-                                                       p->loss_sum,      p->best,         (double)p->best_age};
-    memcpy(out, numbers, sizeof numbers);
+    const sessrec_position *p = &tr->position;
+    const double config[SESSREC__CONFIG_NUMBERS] = {
+        (double)l->kind, (double)l->activation, (double)l->activation_a, (double)l->activation_b, (double)(l->with_diagonal != 0),
+        (double)l->bpreg, (double)l->logq, (double)l->smoothing, (double)(l->skip_own_target != 0),
+        (double)o->kind, (double)o->learning_rate, (double)o->momentum, (double)o->decay, (double)o->beta1, (double)o->beta2,
+        (double)o->epsilon, (double)o->l2, (double)o->gradient_cap,
+        (double)c->dropout_input, (double)c->dropout_hidden, (double)c->dropout_user, (double)c->dropout_init,
+        (double)c->batch_size, (double)c->negatives, (double)c->alpha, (double)(c->shuffle_sessions != 0),
+        (double)(uint32_t)(tr->log_hash >> 32), (double)(uint32_t)tr->log_hash,
+    };
+    const double position[SESSREC__POSITION_NUMBERS] = {
+        (double)p->epoch, (double)p->step, (double)p->pairs, p->loss_sum, p->best, (double)p->best_age,
+    };
+    memcpy(out->config, config, sizeof config);
+    memcpy(out->position, position, sizeof position);
 }
 
 // The other way; 0 if a number is none that a trainer writes.
 static int sessrec__take_position(const double *in, sessrec_position *p) {
-    const double limit = 9007199254740992.0;  // 2^53: whole numbers up to here are exact
-    if (!sessrec__within(in[0], 0, INT32_MAX) || !sessrec__within(in[1], 0, limit) || !sessrec__within(in[2], 0, limit) ||
+    const double exact = 9007199254740992.0;  // 2^53: whole numbers up to here are
+    if (!sessrec__within(in[0], 0, INT32_MAX) || !sessrec__within(in[1], 0, exact) || !sessrec__within(in[2], 0, exact) ||
         !sessrec__within(in[5], -1, INT32_MAX))
         return 0;
     p->epoch = (int32_t)in[0];
@@ -9658,14 +9632,15 @@ static int sessrec__take_position(const double *in, sessrec_position *p) {
     return 1;
 }
 
-static void sessrec__add_named(sessrec__archive *list, const char *prefix, const char *name, uint32_t type, int32_t rows, int32_t columns,
+// The section of a tensor's state, if there is such a state.
+static void sessrec__add_state(sessrec__archive *list, const char *prefix, const sessrec__shape *shape, uint32_t type, int32_t columns,
                                const void *data) {
-    char full[16];
+    char name[16];
     size_t used = 0;
     if (!data) return;
-    sessrec__append(full, sizeof full, &used, prefix, strlen(prefix));
-    sessrec__append(full, sizeof full, &used, name, strlen(name));
-    sessrec__archive_add(list, full, type, rows, columns, data);
+    sessrec__append(name, sizeof name, &used, prefix, strlen(prefix));
+    sessrec__append(name, sizeof name, &used, shape->name, strlen(shape->name));
+    sessrec__archive_add(list, name, type, shape->rows, columns, data);
 }
 
 // The list of a checkpoint of this trainer, with or without best weights. Returns how many sections belong to the model.
@@ -9679,11 +9654,11 @@ static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_tr
     for (int32_t t = 0; t < model->tensors; ++t) {
         const sessrec__shape *shape = &model->shape[t];
         const sessrec_optimizer_state *s = &tr->state[t];
-        sessrec__add_named(list, "acc.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, s->first);
-        sessrec__add_named(list, "second.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, s->second);
-        sessrec__add_named(list, "vel.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, s->velocity);
-        sessrec__add_named(list, "steps.", shape->name, SESSREC__INT32, shape->rows, 1, s->steps);
-        if (with_best) sessrec__add_named(list, "best.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, tr->best[t]);
+        sessrec__add_state(list, "acc.", shape, SESSREC__FLOAT, shape->columns, s->first);
+        sessrec__add_state(list, "second.", shape, SESSREC__FLOAT, shape->columns, s->second);
+        sessrec__add_state(list, "vel.", shape, SESSREC__FLOAT, shape->columns, s->velocity);
+        sessrec__add_state(list, "steps.", shape, SESSREC__INT32, 1, s->steps);
+        if (with_best) sessrec__add_state(list, "best.", shape, SESSREC__FLOAT, shape->columns, tr->best[t]);
     }
     for (int32_t l = 0; l < tr->config.layers; ++l) {
         const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + l), 0};
@@ -9698,8 +9673,7 @@ static int sessrec__write_trainer(sessrec__sink *sink, const void *what) {
     const sessrec_trainer *tr = (const sessrec_trainer *)what;
     sessrec__archive list;
     sessrec__run_record record;
-    sessrec__record_config(tr, record.config);
-    sessrec__record_position(&tr->position, record.position);
+    sessrec__record_run(tr, &record);
     sessrec__archive_trainer(&list, tr, &record, tr->position.best_age >= 0);
     return sessrec__archive_write(sink, &list);
 }
@@ -9728,7 +9702,7 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
     sessrec__archive list;
     sessrec__run_record record;
     sessrec_position position;
-    sessrec__record_config(tr, record.config);
+    sessrec__record_run(tr, &record);
     int32_t of_model = sessrec__archive_trainer(&list, tr, &record, 0);
     const sessrec__section *at = &archive->section[of_model + 1];
     if (archive->count <= of_model + 1 || at->type != SESSREC__FLOAT64 || at->bytes != sizeof record.position ||
@@ -9795,15 +9769,10 @@ SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *tr, const sessr
 // Prepares a device to take mini-batches ahead, if it and the configuration can.
 static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_batcher *batcher, int *ahead, sessrec_error *err) {
     const sessrec_sampler *s = batcher->sampler;
-    sessrec_device_sampler view = {0, 0, 0, NULL, NULL};
     *ahead = tr->table->run && tr->config.loss.kind != SESSREC_LOSS_CUSTOM && batcher->negatives <= tr->config.negatives &&
              (!s || s->items == tr->model->info.items);
     if (!*ahead || !s) return SESSREC_OK;
-    view.items = s->items;
-    view.guide_bits = s->guide_bits;
-    view.total = s->total;
-    view.sum = s->sum;
-    view.guide = s->guide;
+    const sessrec_device_sampler view = {s->items, s->guide_bits, s->total, s->sum, s->guide};
     return tr->table->sampler(tr->device, &view, err);
 }
 
