@@ -9,8 +9,8 @@
 //     manual      this text: a program, the concepts, a guide, options, guarantees, the file format
 //     >>api       what you call; ends with a sign "stop here"
 //     the rest    how it works, in reading order: >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch >>matmul
-//                 >>config >>losses >>gru >>model >>log >>sampler >>batcher >>optimisers >>trainer >>evaluation >>streaming >>users >>baselines >>archive
-//                 >>model_file >>disk >>checkpoint >>train
+//                 >>config >>losses >>gru >>model >>sink >>log >>sampler >>batcher >>optimisers >>trainer >>topk >>evaluation >>streaming >>users
+//                 >>baselines >>archive >>model_file >>disk >>checkpoint >>train
 //
 // ============================================================================================================
 // 1. A program
@@ -1741,22 +1741,6 @@ static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, s
     text = sessrec__padded(padded, text, size);
     return result ? result : sessrec__ids_intern_hashed(ids, text, size, sessrec__ids_hash(ids, text, size), out);
 }
-
-#endif // SESSREC_NO_TRAINING
-
-// ============================================================================================================
-// >>sink   what stands in >>file and is used before it
-// ============================================================================================================
-
-typedef struct sessrec__sink sessrec__sink;  // an output being written
-static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t size);  // 0 after a failure, which is remembered
-typedef int (*sessrec__producer)(sessrec__sink *sink, const void *what);  // writes everything; 0 after a failure
-static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size);
-static uint64_t sessrec__model_fingerprint(const sessrec_model *model);  // of its content, never 0
-#ifndef SESSREC_NO_STDIO
-static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what, sessrec_error *err);
-#endif
-#ifndef SESSREC_NO_TRAINING
 
 // ============================================================================================================
 // >>threads   run count tasks, return when all are done
@@ -3896,6 +3880,133 @@ static void sessrec__fold_session(const sessrec_model *model, const float *state
 }
 
 // ============================================================================================================
+// >>sink   bytes that go to memory, to a checksum or to a file
+// ============================================================================================================
+
+typedef struct sessrec__sink sessrec__sink;
+struct sessrec__sink {
+    int (*put)(sessrec__sink *sink, const unsigned char *bytes, size_t size);  // returns 0 when it cannot, from then on every time
+};
+
+static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t size) {
+    return sink->put(sink, (const unsigned char *)bytes, size);
+}
+
+// Further down: >>model_file, >>disk.
+static uint64_t sessrec__model_fingerprint(const sessrec_model *model);  // of its content, never 0
+typedef int (*sessrec__producer)(sessrec__sink *sink, const void *what);  // writes everything; 0 after a failure
+#ifndef SESSREC_NO_STDIO
+static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what, sessrec_error *err);
+#endif
+
+typedef struct sessrec__memory_sink {
+    sessrec__sink sink;
+    unsigned char *at;
+    size_t room;
+} sessrec__memory_sink;
+
+static int sessrec__memory_put(sessrec__sink *sink, const unsigned char *bytes, size_t size) {
+    sessrec__memory_sink *memory = (sessrec__memory_sink *)sink;
+    if (size > memory->room) return 0;
+    if (size) memcpy(memory->at, bytes, size);
+    memory->at += size;
+    memory->room -= size;
+    return 1;
+}
+
+// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993), eight bytes a step: after[k][b] is what byte b leaves when k zero
+// bytes follow it. The tables are built where they are needed, which takes as long as to sum up a few kilobytes.
+typedef struct sessrec__crc {
+    sessrec__sink sink;
+    uint32_t sum;               // of all that was written
+    uint32_t after[8][256];
+} sessrec__crc;
+
+// What `rest` becomes when the bytes follow it.
+static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const unsigned char *at, size_t size) {
+    for (; size >= 8; size -= 8, at += 8) {
+        const uint32_t low = rest ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
+        rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^ crc->after[4][low >> 24] ^
+               crc->after[3][at[4]] ^ crc->after[2][at[5]] ^ crc->after[1][at[6]] ^ crc->after[0][at[7]];
+    }
+    for (; size; --size) rest = rest >> 8 ^ crc->after[0][(rest ^ *at++) & 255];
+    return rest;
+}
+
+#ifdef SESSREC__X86
+#  if defined(__GNUC__) || defined(__clang__)
+#    define SESSREC__TARGET_CLMUL __attribute__((target("pclmul,sse2")))
+#    define SESSREC__HAS_CLMUL() (__builtin_cpu_init(), __builtin_cpu_supports("pclmul"))
+#  else
+#    define SESSREC__TARGET_CLMUL
+#    define SESSREC__HAS_CLMUL() (sessrec__processor_level() > 0)  // every processor with AVX2 has it
+#  endif
+// The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D bits further down (Gopal and others 2009):
+// four such pieces at a time go down by 512 bits, and in the end into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The
+// last 16 bytes of a multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole.
+#  define SESSREC__FOLD(x, by, next) \
+      _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)))
+static SESSREC__TARGET_CLMUL void sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size, unsigned char last[16]) {
+    const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02), by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
+    const __m128i *from = (const __m128i *)(const void *)at;
+    __m128i x[4];
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = _mm_loadu_si128(from + i);
+    x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)rest));
+    for (from += 4, size -= 64; size >= 64; from += 4, size -= 64) {
+        SESSREC__PREFETCH(from + 64);
+        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__FOLD(x[i], by512, _mm_loadu_si128(from + i));
+    }
+    SESSREC__UNROLL for (int i = 1; i < 4; ++i) x[0] = SESSREC__FOLD(x[0], by128, x[i]);
+    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, _mm_loadu_si128(from));
+    _mm_storeu_si128((__m128i *)(void *)last, x[0]);
+}
+#  undef SESSREC__FOLD
+#endif
+
+static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
+    sessrec__crc *crc = (sessrec__crc *)sink;
+    uint32_t rest = ~crc->sum;
+#ifdef SESSREC__X86
+    const size_t whole = size & ~(size_t)15;
+    if (size >= 128 && SESSREC_MAX_SIMD > 0 && SESSREC__HAS_CLMUL()) {
+        unsigned char last[16];
+        sessrec__crc_fold(rest, at, whole, last);
+        rest = sessrec__crc_step(crc, 0, last, sizeof last);
+        at += whole;
+        size -= whole;
+    }
+#endif
+    crc->sum = ~sessrec__crc_step(crc, rest, at, size);
+    return 1;
+}
+
+static void sessrec__crc_init(sessrec__crc *crc) {
+    crc->sink.put = sessrec__crc_put;
+    for (uint32_t b = 0; b < 256; ++b) {
+        uint32_t rest = b;
+        for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78u : 0);
+        crc->after[0][b] = rest;
+    }
+    for (int i = 256; i < 8 * 256; ++i) {
+        const uint32_t rest = crc->after[i / 256 - 1][i % 256];
+        crc->after[i / 256][i % 256] = rest >> 8 ^ crc->after[0][rest & 255];
+    }
+}
+
+// The checksum of some bytes. `seed` is 0, or the checksum of bytes that came before them.
+static uint32_t sessrec__crc_of(sessrec__crc *crc, uint32_t seed, const void *bytes, size_t size) {
+    crc->sum = seed;
+    sessrec__sink_write(&crc->sink, bytes, size);
+    return crc->sum;
+}
+
+static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
+    sessrec__crc crc;
+    sessrec__crc_init(&crc);
+    return sessrec__crc_of(&crc, seed, bytes, size);
+}
+
+// ============================================================================================================
 // >>log   click logs
 // Every log is made by one function, sessrec__group: it takes events (session, item, time) as they come, sorts sessions by the time of
 // their first event and events inside a session by time, both stable, and numbers anew the items and users that are left. Reading gives
@@ -5279,9 +5390,6 @@ SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_data
     sessrec__free(&log->memory, latest);
     return sessrec__log_split(log, part, rest, last);
 }
-
-#endif // SESSREC_NO_TRAINING
-#ifndef SESSREC_NO_TRAINING
 
 // ============================================================================================================
 // >>sampler   negative samples by support^alpha
@@ -8721,125 +8829,6 @@ SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer) {
 #endif // SESSREC_NO_TRAINING
 
 // ============================================================================================================
-// >>sink   bytes that go to memory, to a checksum or to a file
-// ============================================================================================================
-
-struct sessrec__sink {
-    int (*put)(sessrec__sink *sink, const unsigned char *bytes, size_t size);  // returns 0 when it cannot
-};
-
-static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t size) {
-    return sink->put(sink, (const unsigned char *)bytes, size);
-}
-
-typedef struct sessrec__memory_sink {
-    sessrec__sink sink;
-    unsigned char *at;
-    size_t room;
-} sessrec__memory_sink;
-
-static int sessrec__memory_put(sessrec__sink *sink, const unsigned char *bytes, size_t size) {
-    sessrec__memory_sink *memory = (sessrec__memory_sink *)sink;
-    if (size > memory->room) return 0;
-    if (size) memcpy(memory->at, bytes, size);
-    memory->at += size;
-    memory->room -= size;
-    return 1;
-}
-
-// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993), eight bytes a step: after[k][b] is what byte b leaves when k zero
-// bytes follow it. The tables are built where they are needed, which takes as long as to sum up a few kilobytes.
-typedef struct sessrec__crc {
-    sessrec__sink sink;
-    uint32_t sum;               // of all that was written
-    uint32_t after[8][256];
-} sessrec__crc;
-
-// What `rest` becomes when the bytes follow it.
-static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const unsigned char *at, size_t size) {
-    for (; size >= 8; size -= 8, at += 8) {
-        const uint32_t low = rest ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
-        rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^ crc->after[4][low >> 24] ^
-               crc->after[3][at[4]] ^ crc->after[2][at[5]] ^ crc->after[1][at[6]] ^ crc->after[0][at[7]];
-    }
-    for (; size; --size) rest = rest >> 8 ^ crc->after[0][(rest ^ *at++) & 255];
-    return rest;
-}
-
-#ifdef SESSREC__X86
-#  if defined(__GNUC__) || defined(__clang__)
-#    define SESSREC__TARGET_CLMUL __attribute__((target("pclmul,sse2")))
-#    define SESSREC__HAS_CLMUL() (__builtin_cpu_init(), __builtin_cpu_supports("pclmul"))
-#  else
-#    define SESSREC__TARGET_CLMUL
-#    define SESSREC__HAS_CLMUL() (sessrec__processor_level() > 0)  // every processor with AVX2 has it
-#  endif
-// The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D bits further down (Gopal and others 2009):
-// four such pieces at a time go down by 512 bits, and in the end into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The
-// last 16 bytes of a multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole.
-#  define SESSREC__FOLD(x, by, next) \
-      _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)))
-static SESSREC__TARGET_CLMUL void sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size, unsigned char last[16]) {
-    const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02), by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
-    const __m128i *from = (const __m128i *)(const void *)at;
-    __m128i x[4];
-    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = _mm_loadu_si128(from + i);
-    x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)rest));
-    for (from += 4, size -= 64; size >= 64; from += 4, size -= 64) {
-        SESSREC__PREFETCH(from + 64);
-        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__FOLD(x[i], by512, _mm_loadu_si128(from + i));
-    }
-    SESSREC__UNROLL for (int i = 1; i < 4; ++i) x[0] = SESSREC__FOLD(x[0], by128, x[i]);
-    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, _mm_loadu_si128(from));
-    _mm_storeu_si128((__m128i *)(void *)last, x[0]);
-}
-#  undef SESSREC__FOLD
-#endif
-
-static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
-    sessrec__crc *crc = (sessrec__crc *)sink;
-    uint32_t rest = ~crc->sum;
-#ifdef SESSREC__X86
-    const size_t whole = size & ~(size_t)15;
-    if (size >= 128 && SESSREC_MAX_SIMD > 0 && SESSREC__HAS_CLMUL()) {
-        unsigned char last[16];
-        sessrec__crc_fold(rest, at, whole, last);
-        rest = sessrec__crc_step(crc, 0, last, sizeof last);
-        at += whole;
-        size -= whole;
-    }
-#endif
-    crc->sum = ~sessrec__crc_step(crc, rest, at, size);
-    return 1;
-}
-
-static void sessrec__crc_init(sessrec__crc *crc) {
-    crc->sink.put = sessrec__crc_put;
-    for (uint32_t b = 0; b < 256; ++b) {
-        uint32_t rest = b;
-        for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78u : 0);
-        crc->after[0][b] = rest;
-    }
-    for (int i = 256; i < 8 * 256; ++i) {
-        const uint32_t rest = crc->after[i / 256 - 1][i % 256];
-        crc->after[i / 256][i % 256] = rest >> 8 ^ crc->after[0][rest & 255];
-    }
-}
-
-// The checksum of some bytes. `seed` is 0, or the checksum of bytes that came before them.
-static uint32_t sessrec__crc_of(sessrec__crc *crc, uint32_t seed, const void *bytes, size_t size) {
-    crc->sum = seed;
-    sessrec__sink_write(&crc->sink, bytes, size);
-    return crc->sum;
-}
-
-static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
-    sessrec__crc crc;
-    sessrec__crc_init(&crc);
-    return sessrec__crc_of(&crc, seed, bytes, size);
-}
-
-// ============================================================================================================
 // >>archive   named arrays as one run of bytes
 // Header, table and sections as the manual says under "File format". A writer and a reader make the same list of sections: the
 // writer writes it, the reader compares it with the list that the file has, so that the two cannot disagree. A file is checked from
@@ -9436,11 +9425,11 @@ static int sessrec__file_put(sessrec__sink *sink, const unsigned char *bytes, si
     return sessrec__file_out(file, file->buffer, used) && sessrec__file_out(file, bytes, size);
 }
 
-static int64_t sessrec__process(void) {
+static unsigned long sessrec__process(void) {
 #if defined(SESSREC__POSIX)
-    return getpid();
+    return (unsigned long)getpid();
 #elif defined(SESSREC__WINDOWS)
-    return (int64_t)GetCurrentProcessId();
+    return GetCurrentProcessId();
 #else
     return 0;
 #endif
@@ -9448,16 +9437,11 @@ static int64_t sessrec__process(void) {
 
 // Opens PATH.tmpPROCESS-NUMBER with the first number that is free: others may be saving, and one that was killed may have left its file.
 static int sessrec__file_begin(sessrec__file_sink *file, const char *path) {
-    char process[24], number[24];
-    const char *piece[5] = {path, ".tmp", NULL, "-", NULL};
-    piece[2] = sessrec__decimal(sessrec__process(), process);
     file->sink.put = sessrec__file_put;
     file->error = 0;
     file->used = 0;
-    for (int64_t i = 0; i < 1000; ++i) {
-        size_t used = 0;
-        piece[4] = sessrec__decimal(i, number);
-        for (int k = 0; k < 5; ++k) sessrec__append(file->name, sizeof file->name, &used, piece[k], strlen(piece[k]));
+    for (int i = 0; i < 1000; ++i) {
+        snprintf(file->name, sizeof file->name, "%s.tmp%lu-%d", path, sessrec__process(), i);
         if (sessrec__file_create(file)) return 1;
         if (errno != EEXIST) break;
     }
@@ -9478,17 +9462,16 @@ static int sessrec__file_rename(sessrec__file_sink *file, const char *path) {
 }
 
 // The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is left to the system.
-static int sessrec__file_settle(sessrec__file_sink *file, const char *path) {
+static int sessrec__file_settle(sessrec__file_sink *file) {
 #ifdef SESSREC__POSIX
-    const char *slash = strrchr(path, '/');
-    size_t used = 0;
-    sessrec__append(file->name, sizeof file->name, &used, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+    char *slash = strrchr(file->name, '/');
+    strcpy(slash ? slash + 1 : file->name, slash ? "" : ".");
     const int directory = open(file->name, O_RDONLY);
     if (directory < 0) return 1;
     if (!sessrec__sync(directory) && errno == EIO) sessrec__file_failed(file);
     close(directory);
 #endif
-    return path && !file->error;
+    return !file->error;
 }
 
 // Whatever happens, `path` is afterwards what it was or what `produce` wrote, as a whole.
@@ -9509,7 +9492,7 @@ static sessrec_result sessrec__save_file(const char *path, sessrec__producer pro
         remove(file.name);
         return sessrec__fail(err, bad, 0, "cannot write %s: %s", path, strerror(file.error));
     }
-    if (sessrec__file_settle(&file, path)) return SESSREC_OK;
+    if (sessrec__file_settle(&file)) return SESSREC_OK;
     return sessrec__fail(err, bad, 0, "%s is written, but may not outlive a power cut: %s", path, strerror(file.error));
 }
 
@@ -9636,10 +9619,8 @@ static int sessrec__take_position(const double *in, sessrec_position *p) {
 static void sessrec__add_state(sessrec__archive *list, const char *prefix, const sessrec__shape *shape, uint32_t type, int32_t columns,
                                const void *data) {
     char name[16];
-    size_t used = 0;
     if (!data) return;
-    sessrec__append(name, sizeof name, &used, prefix, strlen(prefix));
-    sessrec__append(name, sizeof name, &used, shape->name, strlen(shape->name));
+    snprintf(name, sizeof name, "%s%s", prefix, shape->name);
     sessrec__archive_add(list, name, type, shape->rows, columns, data);
 }
 
