@@ -479,7 +479,7 @@ typedef struct sessrec_optimizer_config {
 // How a training run stands; given to the progress callback.
 typedef struct sessrec_progress {
     int32_t epoch, epochs;          // epoch counts from 0
-    int64_t step, steps;            // mini-batches done in this epoch, and all of the epoch
+    int64_t step, steps;            // mini-batches done in this epoch, and all of the epoch: those of the last one while it runs shuffled
     int64_t events;                 // (input, target) pairs trained in this epoch so far
     double loss;                    // mean over those pairs
     double events_per_second;
@@ -996,7 +996,8 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
 // Go to a step of an epoch, as after a resume: the next mini-batch will be that one.
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step);
-// Mini-batches and pairs of an epoch; with shuffle_sessions those of the first, the mini-batches of others may be a few more or less.
+// Mini-batches and pairs of an epoch. With shuffle_sessions each has a few mini-batches more or less: before the first ends their number is the first's,
+// then that of the epoch that ended last. The pairs are those of the first.
 SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
 SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
@@ -5669,9 +5670,10 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
 }
 
 static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_batch *out) {
-    if (b->started) sessrec__batcher_advance(b);
-    else sessrec__batcher_begin(b);
+    if (!b->started) sessrec__batcher_begin(b);
+    else if (sessrec__batcher_has_rows(b)) sessrec__batcher_advance(b);  // not so where seek went beyond the end
     if (!sessrec__batcher_has_rows(b)) {
+        b->steps = b->step;
         b->started = 0;
         b->epoch++;
         return SESSREC_DONE;
@@ -9736,7 +9738,7 @@ SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *tr, const sessr
     out->epoch = at->epoch;
     out->epochs = tr->config.epochs;
     out->step = at->step;
-    out->steps = sessrec_batcher_steps(batcher);
+    out->steps = sessrec_batcher_steps(batcher) > at->step ? sessrec_batcher_steps(batcher) : at->step;  // shuffled, they are an estimate
     out->events = at->pairs;
     out->loss = at->pairs ? at->loss_sum / (double)at->pairs : 0;
     out->seconds = seconds;

@@ -341,8 +341,8 @@ static int32_t order_of_epoch(sessrec_batcher *batcher, int32_t *order) {
     return count;
 }
 
-static sessrec_batcher *shuffled(const sessrec_dataset *log, const sessrec_sampler *sampler, uint64_t seed) {
-    sessrec_config config = batches_of(1, 1);
+static sessrec_batcher *shuffled(const sessrec_dataset *log, const sessrec_sampler *sampler, int32_t slots, uint64_t seed) {
+    sessrec_config config = batches_of(slots, 1);
     sessrec_batcher *batcher = NULL;
     config.shuffle_sessions = 1;
     config.seed = seed;
@@ -356,7 +356,7 @@ static void shuffling(void) {
     sessrec_dataset *log = log_of_lengths(MOST_SESSIONS, length);
     sessrec_sampler *sampler = sampler_of(log);
     TEST("shuffled sessions are a permutation of all") {
-        sessrec_batcher *batcher = shuffled(log, sampler, 7);
+        sessrec_batcher *batcher = shuffled(log, sampler, 1, 7);
         for (int epoch = 0; epoch < 20; ++epoch) {
             int32_t seen[MOST_SESSIONS] = {0}, repeated = 0;
             CHECK_EQ(order_of_epoch(batcher, first), MOST_SESSIONS);
@@ -366,7 +366,7 @@ static void shuffling(void) {
         sessrec_batcher_destroy(batcher);
     }
     TEST("each epoch has another order, the same for the same seed and another for another") {
-        sessrec_batcher *a = shuffled(log, sampler, 7), *b = shuffled(log, sampler, 7), *c = shuffled(log, sampler, 8);
+        sessrec_batcher *a = shuffled(log, sampler, 1, 7), *b = shuffled(log, sampler, 1, 7), *c = shuffled(log, sampler, 1, 8);
         order_of_epoch(a, first);
         order_of_epoch(a, second);
         CHECK(memcmp(first, second, sizeof first) != 0);
@@ -379,6 +379,25 @@ static void shuffling(void) {
         sessrec_batcher_destroy(a);
         sessrec_batcher_destroy(b);
         sessrec_batcher_destroy(c);
+    }
+    TEST("the mini-batches of a shuffled epoch are as many as announced in the first, and known at the end of every other") {
+        sessrec_batcher *batcher = shuffled(log, sampler, 4, 7);
+        sessrec_batch batch;
+        const int64_t announced = sessrec_batcher_steps(batcher);
+        int others = 0;
+        for (int epoch = 0; epoch < 20; ++epoch) {
+            int64_t steps = 0;
+            while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) ++steps;
+            CHECK(epoch || steps == announced);
+            CHECK_EQ(sessrec_batcher_steps(batcher), steps);
+            others += steps != announced;
+        }
+        CHECK(others > 0);
+        const int64_t steps = sessrec_batcher_steps(batcher);
+        CHECK_EQ(sessrec_batcher_seek(batcher, 19, steps + 5), SESSREC_OK);
+        CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_DONE);
+        CHECK_EQ(sessrec_batcher_steps(batcher), steps);
+        sessrec_batcher_destroy(batcher);
     }
     TEST("not shuffled, sessions come in the order of the log, in every epoch") {
         sessrec_config config = batches_of(1, 1);
@@ -398,7 +417,7 @@ static void shuffling(void) {
         static const int32_t three[3] = {2, 2, 2};
         sessrec_dataset *small = log_of_lengths(3, three);
         sessrec_sampler *negatives = sampler_of(small);
-        sessrec_batcher *batcher = shuffled(small, negatives, 1);
+        sessrec_batcher *batcher = shuffled(small, negatives, 1, 1);
         int count[9] = {0};
         for (int epoch = 0; epoch < 6000; ++epoch) {
             order_of_epoch(batcher, first);
