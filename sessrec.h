@@ -996,8 +996,8 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
 // Go to a step of an epoch, as after a resume: the next mini-batch will be that one.
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step);
-// Mini-batches and pairs of an epoch. With shuffle_sessions each has a few mini-batches more or less: before the first ends their number is the first's,
-// then that of the epoch that ended last. The pairs are those of the first.
+// Mini-batches and pairs of an epoch. With shuffle_sessions each has a few mini-batches more or less: before the first ends the number is the
+// first's, then that of the epoch that ended last. The pairs are those of the first.
 SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
 SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
@@ -5517,18 +5517,18 @@ struct sessrec_batcher {
     int32_t epoch, started, rows, queued;   // queued: how many chains of the epoch's order have been taken
     int64_t step;
     int32_t *order;             // [chains] shuffle: the epoch's order. Else it is that of the log
-    sessrec__batch_slot *slot;        // [slots]
+    sessrec__batch_slot *slot;  // [slots]
     int32_t *session, *start, *user_start, *previous, *input, *target;  // [slots]
     int32_t *negative;          // [negatives]
 };
 
 static void sessrec__batcher_place(void *object, sessrec__layout *layout) {
     sessrec_batcher *b = (sessrec_batcher *)object;
-    const uint64_t n = (uint64_t)b->slots, users = b->by_user ? (uint64_t)b->log.users + 1 : 0, sessions = b->by_user ? (uint64_t)b->log.sessions : 0;
+    const uint64_t n = (uint64_t)b->slots;
     (void)sessrec__place(layout, 1, sizeof *b);
     b->order = (int32_t *)sessrec__place(layout, b->shuffle ? (uint64_t)b->chains : 0, sizeof *b->order);
-    b->chain_begin = (int32_t *)sessrec__place(layout, users, sizeof *b->chain_begin);
-    b->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *b->chain);
+    b->chain_begin = (int32_t *)sessrec__place(layout, b->by_user ? (uint64_t)b->chains + 1 : 0, sizeof *b->chain_begin);
+    b->chain = (int32_t *)sessrec__place(layout, b->by_user ? (uint64_t)b->log.sessions : 0, sizeof *b->chain);
     b->slot = (sessrec__batch_slot *)sessrec__place(layout, n, sizeof *b->slot);
     b->session = (int32_t *)sessrec__place(layout, n, sizeof *b->session);
     b->start = (int32_t *)sessrec__place(layout, n, sizeof *b->start);
@@ -5627,15 +5627,6 @@ SESSREC__INLINE int sessrec__batcher_has_rows(const sessrec_batcher *b) {
     return b->rows > (b->lone_slot_ends ? 1 : 0);
 }
 
-static void sessrec__batcher_count(sessrec_batcher *b) {
-    b->steps = b->pairs = 0;
-    for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__batcher_advance(b)) {
-        b->steps++;
-        b->pairs += b->rows;
-    }
-    b->started = 0;
-}
-
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler,
                                                   sessrec_batcher **out, sessrec_error *err) {
     sessrec_batcher plan;
@@ -5659,7 +5650,9 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     if (!b) return sessrec__no_memory(err);
     *b = plan;
     if (b->by_user) sessrec__chain_by(b->log.sessions, b->log.session_user, b->log.users, b->chain_begin, b->chain);
-    sessrec__batcher_count(b);
+    for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__batcher_advance(b)) b->pairs += b->rows;
+    b->steps = b->step;
+    b->started = 0;
     if (b->steps == 0) {
         sessrec_batcher_destroy(b);
         return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has nothing to learn from: it needs sessions of two or more events%s",

@@ -188,8 +188,7 @@ static void random_logs(void) {
         sessrec_dataset *log = log_of_lengths(3, walked), *other = log_of_lengths(3, longer);
         sessrec_sampler *sampler = sampler_of(log);
         sessrec_config config = batches_of(2, 3);
-        sessrec_batcher *batcher = NULL;
-        CHECK_EQ(sessrec_batcher_create(&config, log, sampler, &batcher, NULL), SESSREC_OK);
+        sessrec_batcher *batcher = batcher_of(&config, log, sampler);
         const broken b = walk_epoch(batcher, other, 2, 3, 0);
         CHECK(sum_of(&b) > 0);
         sessrec_batcher_destroy(batcher);
@@ -212,10 +211,9 @@ static void describe(const sessrec_dataset *log, const sessrec_batch *batch, cha
 
 static void check_walk(sessrec_dataset *log, const sessrec_config *config, const char *const *expected, int steps) {
     sessrec_sampler *sampler = config->negatives ? sampler_of(log) : NULL;
-    sessrec_batcher *batcher = NULL;
     sessrec_batch batch;
     char text[256];
-    CHECK_EQ(sessrec_batcher_create(config, log, sampler, &batcher, NULL), SESSREC_OK);
+    sessrec_batcher *batcher = batcher_of(config, log, sampler);
     CHECK_EQ(sessrec_batcher_steps(batcher), steps);
     for (int i = 0; i < steps; ++i) {
         CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
@@ -266,9 +264,8 @@ static void by_hand(void) {
         sessrec_dataset *log = letters_log(3, sessions, NULL);
         for (int32_t negatives = 0; negatives < 6; negatives += 5) {
             sessrec_config config = batches_of(2, negatives);
-            sessrec_batcher *batcher = NULL;
             sessrec_batch batch;
-            CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+            sessrec_batcher *batcher = batcher_of(&config, log, NULL);
             CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
             CHECK_EQ(batch.negative_count, 0);
             CHECK_EQ(batch.rows, 2);
@@ -343,10 +340,9 @@ static int32_t order_of_epoch(sessrec_batcher *batcher, int32_t *order) {
 
 static sessrec_batcher *shuffled(const sessrec_dataset *log, const sessrec_sampler *sampler, int32_t slots, uint64_t seed) {
     sessrec_config config = batches_of(slots, 1);
-    sessrec_batcher *batcher = NULL;
     config.shuffle_sessions = 1;
     config.seed = seed;
-    CHECK_EQ(sessrec_batcher_create(&config, log, sampler, &batcher, NULL), SESSREC_OK);
+    sessrec_batcher *batcher = batcher_of(&config, log, sampler);
     return batcher;
 }
 
@@ -401,9 +397,8 @@ static void shuffling(void) {
     }
     TEST("not shuffled, sessions come in the order of the log, in every epoch") {
         sessrec_config config = batches_of(1, 1);
-        sessrec_batcher *batcher = NULL;
         int wrong = 0;
-        CHECK_EQ(sessrec_batcher_create(&config, log, sampler, &batcher, NULL), SESSREC_OK);
+        sessrec_batcher *batcher = batcher_of(&config, log, sampler);
         for (int epoch = 0; epoch < 3; ++epoch) {
             CHECK_EQ(order_of_epoch(batcher, first), MOST_SESSIONS);
             for (int i = 0; i < MOST_SESSIONS; ++i) wrong += first[i] != i;
@@ -493,9 +488,8 @@ static void seeking(void) {
     static const char *const sessions[2] = {"abc", "de"};
     sessrec_dataset *log = letters_log(2, sessions, NULL);
     sessrec_config config = batches_of(2, 0);
-    sessrec_batcher *batcher = NULL;
     sessrec_batch batch;
-    CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+    sessrec_batcher *batcher = batcher_of(&config, log, NULL);
     TEST("seeking past the end of an epoch finds it over, and the next one begins after it") {
         for (int64_t step = 1; step < 9; ++step) {
             CHECK_EQ(sessrec_batcher_seek(batcher, 4, step), SESSREC_OK);
@@ -522,11 +516,10 @@ static void negatives(void) {
         sessrec_dataset *log = log_of_lengths(8, length);
         sessrec_sampler *sampler = sampler_of(log);
         sessrec_config config = batches_of(4, 24);
-        sessrec_batcher *batcher = NULL;
         sessrec_batch batch;
         int32_t seen[64][24];
         int batches = 0, repeated = 0;
-        CHECK_EQ(sessrec_batcher_create(&config, log, sampler, &batcher, NULL), SESSREC_OK);
+        sessrec_batcher *batcher = batcher_of(&config, log, sampler);
         for (int epoch = 0; epoch < 3; ++epoch)
             while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK && batches < 64) {
                 for (int other = 0; other < batches; ++other) repeated += !memcmp(seen[other], batch.negative, sizeof seen[0]);
@@ -548,7 +541,7 @@ static void negatives(void) {
         CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OUT_OF_MEMORY);
         CHECK(batcher == NULL);
         memory.fail_from = -1;
-        CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+        batcher = batcher_of(&config, log, NULL);
         const int64_t requests = memory.requests;
         sessrec_batch batch;
         while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) continue;

@@ -134,15 +134,6 @@ static sessrec_report evaluate_table(table *t, const sessrec_dataset *log, const
     return report;
 }
 
-typedef struct event_list {
-    int count;
-    sessrec_event event[64];
-} event_list;
-static void keep_event(void *user, const sessrec_event *event) {
-    event_list *list = (event_list *)user;
-    if (list->count < 64) list->event[list->count++] = *event;
-}
-
 static void by_hand(void) {
     static const char *const sessions[3] = {"abd", "ac", "cb"};
     table t = example_table();
@@ -151,11 +142,9 @@ static void by_hand(void) {
         static const double rank[3][4] = {{1, 3, 2, 4}, {1, 2, 2, 1}, {1, 2.5, 2, 2.5}};
         sessrec_dataset *log = letters_log(3, sessions, NULL);
         for (int ties = SESSREC_TIES_CONSERVATIVE; ties <= SESSREC_TIES_MEDIAN; ++ties) {
-            event_list list = {0, {{0, 0, 0, 0, 0, 0, 0}}};
-            sessrec_eval_config config = sessrec_eval_config_default();
+            event_list list;
+            sessrec_eval_config config = eval_into(&list);
             config.ties = (sessrec_ties)ties;
-            config.on_event = keep_event;
-            config.on_event_user = &list;
             sessrec_report report = evaluate_table(&t, log, &config);
             CHECK_EQ(report.sessions, 3);
             CHECK_EQ(report.events, 4);
@@ -175,10 +164,8 @@ static void by_hand(void) {
     }
     TEST("an event says where it stands, in the order of the log") {
         sessrec_dataset *log = letters_log(3, sessions, NULL);
-        event_list list = {0, {{0, 0, 0, 0, 0, 0, 0}}};
-        sessrec_eval_config config = sessrec_eval_config_default();
-        config.on_event = keep_event;
-        config.on_event_user = &list;
+        event_list list;
+        sessrec_eval_config config = eval_into(&list);
         evaluate_table(&t, log, &config);
         // session, position, length, input, target
         static const int expected[4][5] = {{0, 0, 3, 0, 1}, {0, 1, 3, 1, 3}, {1, 0, 2, 0, 2}, {2, 0, 2, 2, 1}};
@@ -219,10 +206,8 @@ static void by_hand(void) {
     TEST("unknown items are counted, and their neighbours become adjacent (F5)") {
         static const char *const unknown[4] = {"axb", "xy", "xxc", "bc"};
         sessrec_dataset *log = letters_log(4, unknown, NULL);
-        event_list list = {0, {{0, 0, 0, 0, 0, 0, 0}}};
-        sessrec_eval_config config = sessrec_eval_config_default();
-        config.on_event = keep_event;
-        config.on_event_user = &list;
+        event_list list;
+        sessrec_eval_config config = eval_into(&list);
         sessrec_report report = evaluate_table(&t, log, &config);
         CHECK_EQ(report.unknown_items, 5);
         CHECK_EQ(report.events, 2);
@@ -333,13 +318,11 @@ static void users(void) {
             int32_t clicks = 0;
             clicks_seen seen = {&clicks};
             sessrec_scorer scorer = counting_scorer(&seen);
-            event_list list = {0, {{0, 0, 0, 0, 0, 0, 0}}};
-            sessrec_eval_config config = sessrec_eval_config_default();
+            event_list list;
+            sessrec_eval_config config = eval_into(&list);
             sessrec_report report;
             config.ties = SESSREC_TIES_STANDARD;
             config.history = past;
-            config.on_event = keep_event;
-            config.on_event_user = &list;
             config.batch_size = batch;
             config.threads = 1;
             CHECK_EQ(sessrec_evaluate_scorer(&scorer, log, &config, &report, NULL), SESSREC_OK);
@@ -399,11 +382,9 @@ static void groups(void) {
         static const char *const sessions[5] = {"ab", "ab", "a", "ab", "ab"}, *const user[5] = {"zoe", "bob", "zoe", "bob", "zoe"};
         static const int history[4] = {0, 2, 3, 2};  // zoe: none; bob: 2 before; bob; zoe, whose session without a pair counts
         sessrec_dataset *past = letters_log(4, before, before_user), *log = letters_log(5, sessions, user);
-        event_list list = {0, {{0, 0, 0, 0, 0, 0, 0}}};
-        sessrec_eval_config config = sessrec_eval_config_default();
+        event_list list;
+        sessrec_eval_config config = eval_into(&list);
         config.history = past;
-        config.on_event = keep_event;
-        config.on_event_user = &list;
         sessrec_report report = evaluate_table(&t, log, &config);
         CHECK_EQ(list.count, 4);
         for (int i = 0; i < 4; ++i) CHECK_EQ(list.event[i].history, history[i]);
@@ -675,10 +656,8 @@ static void invariance(void) {
         sessrec_dataset *log = random_log(40, ITEMS, 11);
         sessrec_config network = small_config(2, 12);
         sessrec_model *model = random_model(&network, log, 13);
-        event_list list = {0, {{0, 0, 0, 0, 0, 0, 0}}};
-        sessrec_eval_config config = sessrec_eval_config_default();
-        config.on_event = keep_event;
-        config.on_event_user = &list;
+        event_list list;
+        sessrec_eval_config config = eval_into(&list);
         evaluate_model(model, log, &config);
         CHECK_EQ(list.count, 64);
         void *memory = malloc(sessrec_session_size(model, 3));
