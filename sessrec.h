@@ -3884,10 +3884,9 @@ static void sessrec__fold_session(const sessrec_model *model, const float *state
 // >>sink   bytes that go to memory, to a checksum or to a file
 // ============================================================================================================
 
-typedef struct sessrec__sink sessrec__sink;
-struct sessrec__sink {
-    int (*put)(sessrec__sink *sink, const unsigned char *bytes, size_t size);  // returns 0 when it cannot, from then on every time
-};
+typedef struct sessrec__sink {
+    int (*put)(struct sessrec__sink *sink, const unsigned char *bytes, size_t size);  // returns 0 when it cannot, from then on every time
+} sessrec__sink;
 
 static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t size) {
     return sink->put(sink, (const unsigned char *)bytes, size);
@@ -7268,13 +7267,6 @@ typedef struct sessrec__tally {
     int32_t higher, equal;
 } sessrec__tally;
 
-static void sessrec__tally_add(const sessrec__kernels *kernels, sessrec__tally *tally, const float *scores, int32_t count, float value) {
-    int32_t higher, equal;
-    kernels->tally(count, scores, value, &higher, &equal);
-    tally->higher += higher;
-    tally->equal += equal;
-}
-
 // Compares the target, which scores `value`, with items first .. first+count-1 except itself. A NaN target ranks behind all of them.
 static void sessrec__tally_block(const sessrec__kernels *kernels, sessrec__tally *tally, const float *scores, int32_t first, int32_t count,
                                  int32_t target, float value) {
@@ -7284,8 +7276,12 @@ static void sessrec__tally_block(const sessrec__kernels *kernels, sessrec__tally
         tally->higher += count - inside;
         return;
     }
-    sessrec__tally_add(kernels, tally, scores, inside ? at : count, value);
-    if (inside) sessrec__tally_add(kernels, tally, scores + at + 1, count - at - 1, value);
+    for (int32_t begin = 0, end = inside ? at : count; begin < count; begin = end + 1, end = count) {
+        int32_t higher, equal;
+        kernels->tally(end - begin, scores + begin, value, &higher, &equal);
+        tally->higher += higher;
+        tally->equal += equal;
+    }
 }
 
 SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher, int64_t *equal) {
@@ -7488,7 +7484,7 @@ typedef struct sessrec__eval {
     int32_t h_width;
     size_t h_at;
     float *h;                   // [events,h_width]
-    int32_t *wanted;            // [events], -1 where there is no target
+    int32_t *wanted;            // [events], from 1, 0 where there is no target
 } sessrec__eval;
 
 static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task, sessrec__layout *layout) {
@@ -7549,7 +7545,7 @@ static void sessrec__eval_map(sessrec__eval *e) {
 }
 
 // Finds the sessions of each user: in the log, and before it, where users are found by their ids. Counts the earlier ones of each session.
-static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_allocator *memory) {
+static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_allocator *memory, sessrec_error *err) {
     if (!e->view.session_user) return SESSREC_OK;
     sessrec_result result = SESSREC_OK;
     sessrec__ids users;
@@ -7563,7 +7559,7 @@ static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_alloca
         e->before_user[s] = id ? sessrec__ids_find(&users, id, strlen(id)) : -1;
     }
     sessrec__ids_free(&users);
-    if (result) return result;
+    if (result) return sessrec__fail(err, result, 0, "the users of the log could not be matched: %s", sessrec_result_text(result));
     sessrec__chain_by(e->before.sessions, e->before_user, e->view.users, e->past_begin, e->past);
     sessrec__chain_by(e->view.sessions, e->view.session_user, e->view.users, e->chain_begin, e->chain);
     for (int32_t u = 0; u < e->view.users; ++u)
@@ -7670,7 +7666,7 @@ static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task)
         row->target = e->click[row->at + 1];
         if (e->ranks) {
             memcpy(e->h + row->at * e->h_width, state + e->h_at, (size_t)e->h_width * sizeof *e->h);
-            e->wanted[row->at] = row->target;
+            e->wanted[row->at] = row->target + 1;
             continue;
         }
         scorer->score(scorer->self, 1, state, row->target, 1, &row->value, task->scratch);
@@ -7702,31 +7698,21 @@ static int32_t sessrec__eval_group(int32_t value, const int32_t bound[SESSREC_GR
     return group;
 }
 
-static void sessrec__eval_event(const sessrec__eval *e, sessrec_report *report, const sessrec_event *event) {
+static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
     static const int32_t position[] = {0, 1, 2, 3, 4, 5, 6}, length[] = {2, 3, 4, 5, 7, 10, 20}, history[] = {0, 1, 2, 3, 4, 6, 10};
     const int32_t cutoffs = report->cutoffs, *cutoff = report->cutoff;
-    sessrec_metrics_add(&report->all, event->rank, cutoffs, cutoff);
-    sessrec_metrics_add(&report->by_position[sessrec__eval_group(event->position, position)], event->rank, cutoffs, cutoff);
-    sessrec_metrics_add(&report->by_length[sessrec__eval_group(event->length, length)], event->rank, cutoffs, cutoff);
-    sessrec_metrics_add(&report->by_history[sessrec__eval_group(event->history, history)], event->rank, cutoffs, cutoff);
-    if (e->config->on_event) e->config->on_event(e->config->on_event_user, event);
-}
-
-static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
     for (int32_t s = 0; s < e->view.sessions; ++s) {
-        const int32_t length = (int32_t)(e->begin[s + 1] - e->begin[s]);
-        report->sessions += length >= 2;
-        for (int32_t p = 0; p + 1 < length; ++p) {
+        const int32_t clicks = (int32_t)(e->begin[s + 1] - e->begin[s]);
+        report->sessions += clicks >= 2;
+        for (int32_t p = 0; p + 1 < clicks; ++p) {
             const int64_t at = e->begin[s] + p;
-            sessrec_event event;
-            event.session = s;
-            event.position = p;
-            event.length = length;
-            event.history = e->history[s];
-            event.input = e->click[at];
-            event.target = e->click[at + 1];
-            event.rank = sessrec_rank(e->tally[at].higher, e->tally[at].equal, e->config->ties);
-            sessrec__eval_event(e, report, &event);
+            const double rank = sessrec_rank(e->tally[at].higher, e->tally[at].equal, e->config->ties);
+            const sessrec_event event = {s, p, clicks, e->history[s], e->click[at], e->click[at + 1], rank};
+            sessrec_metrics_add(&report->all, rank, cutoffs, cutoff);
+            sessrec_metrics_add(&report->by_position[sessrec__eval_group(p, position)], rank, cutoffs, cutoff);
+            sessrec_metrics_add(&report->by_length[sessrec__eval_group(clicks, length)], rank, cutoffs, cutoff);
+            sessrec_metrics_add(&report->by_history[sessrec__eval_group(event.history, history)], rank, cutoffs, cutoff);
+            if (e->config->on_event) e->config->on_event(e->config->on_event_user, &event);
         }
     }
     report->events = report->all.events;
@@ -7749,24 +7735,16 @@ static void sessrec__eval_coverage(const sessrec__eval *e, sessrec_report *repor
     for (int32_t c = 0; c < report->cutoffs; ++c) report->coverage[c] /= items;
 }
 
-// The longest list that coverage needs.
-static int32_t sessrec__eval_top(const sessrec_eval_config *config, int32_t items) {
-    int32_t longest = 0;
-    for (int32_t c = 0; c < config->cutoffs && config->coverage; ++c)
-        if (config->cutoff[c] > longest) longest = config->cutoff[c];
-    return longest < items ? longest : items;
-}
-
 // The ranks of all events, some rows at a time.
 static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err) {
     int64_t place[SESSREC_DEVICE_RANKS];
     int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS], rows = 0;
     sessrec_result result = SESSREC_OK;
     for (int64_t at = 0; at < e->view.events && !result; ++at) {
-        if (e->wanted[at] >= 0) {  // rows that wait stand at the beginning of h: their states move up, never past their own place
+        if (e->wanted[at]) {  // rows that wait stand at the beginning of h: their states move up, never past their own place
             memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width, (size_t)e->h_width * sizeof *e->h);
             place[rows] = at;
-            target[rows++] = e->wanted[at];
+            target[rows++] = e->wanted[at] - 1;
         }
         if (!rows || (rows < SESSREC_DEVICE_RANKS && at + 1 < e->view.events)) continue;
         result = e->table->rank(e->ranks, rows, e->h, target, higher, equal, err);
@@ -7785,15 +7763,14 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, s
     e->by_user = e->scorer->user_bytes > 0 && e->view.session_user;
     e->tasks = e->view.sessions < pool->threads ? e->view.sessions : pool->threads;
     e->batch = e->view.sessions < e->config->batch_size ? e->view.sessions : e->config->batch_size;
-    e->top = sessrec__eval_top(e->config, e->scorer->items);
+    for (int32_t c = 0; c < e->config->cutoffs && e->config->coverage; ++c)
+        if (e->config->cutoff[c] > e->top) e->top = e->config->cutoff[c];
+    if (e->top > e->scorer->items) e->top = e->scorer->items;
     void *block = sessrec__layout_block(&memory, sessrec__eval_place, e);
     if (!block) return sessrec__no_memory(err);
     sessrec__eval_map(e);
-    sessrec_result result = sessrec__eval_users(e, &memory);
-    if (result) {
-        sessrec__fail(err, result, 0, "the users of the log could not be matched: %s", sessrec_result_text(result));
-    } else {
-        for (int64_t at = 0; at < e->view.events && e->ranks; ++at) e->wanted[at] = -1;
+    sessrec_result result = sessrec__eval_users(e, &memory, err);
+    if (!result) {
         sessrec__pool_run(pool, e->tasks, sessrec__eval_run, e);
         if (e->ranks) result = sessrec__eval_device(e, err);
         sessrec__eval_sum(e, report);
@@ -8542,25 +8519,6 @@ static void sessrec__pop_values(const sessrec__supported *sorted, int32_t items,
     }
 }
 
-static sessrec_result sessrec__pop_fill(sessrec__pop *pop, const sessrec_dataset *log, const sessrec_log_view *view) {
-    const int32_t items = view->items;
-    sessrec__supported *sorted = (sessrec__supported *)sessrec__alloc(&pop->memory, (uint64_t)items, sizeof *sorted);
-    pop->score = (float *)sessrec__alloc(&pop->memory, (uint64_t)items, sizeof *pop->score);
-    sessrec_result result = sorted && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0, number; i < items && !result; ++i) {
-        const char *id = sessrec_dataset_item_id(log, i);
-        result = sessrec__ids_intern(&pop->ids, id, strlen(id), &number);  // ids are distinct: number == i
-        sorted[i].support = view->support[i];
-        sorted[i].item = i;
-    }
-    if (!result) {
-        qsort(sorted, (size_t)items, sizeof *sorted, sessrec__compare_supports);
-        sessrec__pop_values(sorted, items, pop->score);
-    }
-    sessrec__free(&pop->memory, sorted);
-    return result;
-}
-
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
     if (!out) return SESSREC_INVALID_ARGUMENT;
     memset(out, 0, sizeof *out);
@@ -8572,19 +8530,30 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const 
     if (!pop) return SESSREC_OUT_OF_MEMORY;
     pop->memory = memory;
     sessrec__ids_init(&pop->ids, &memory);
-    sessrec_result result = sessrec__pop_fill(pop, log, &view);
+    pop->score = (float *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *pop->score);
+    sessrec__supported *sorted = (sessrec__supported *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *sorted);
+    sessrec_result result = sorted && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int32_t i = 0, number; i < view.items && !result; ++i) {
+        const char *id = sessrec_dataset_item_id(log, i);
+        result = sessrec__ids_intern(&pop->ids, id, strlen(id), &number);  // ids are distinct: number == i
+        sorted[i].support = view.support[i];
+        sorted[i].item = i;
+    }
     if (result) {
         sessrec__pop_destroy(pop);
-        return result;
+    } else {
+        qsort(sorted, (size_t)view.items, sizeof *sorted, sessrec__compare_supports);
+        sessrec__pop_values(sorted, view.items, pop->score);
+        out->self = pop;
+        out->items = view.items;
+        out->find_item = sessrec__pop_find;
+        out->begin = sessrec__pop_begin;
+        out->click = sessrec__pop_click;
+        out->score = sessrec__pop_score;
+        out->destroy = sessrec__pop_destroy;
     }
-    out->self = pop;
-    out->items = view.items;
-    out->find_item = sessrec__pop_find;
-    out->begin = sessrec__pop_begin;
-    out->click = sessrec__pop_click;
-    out->score = sessrec__pop_score;
-    out->destroy = sessrec__pop_destroy;
-    return SESSREC_OK;
+    sessrec__free(&memory, sorted);
+    return result;
 }
 
 // ---- popularity in the session ----
@@ -8602,9 +8571,10 @@ typedef struct sessrec__s_pop_state {
 } sessrec__s_pop_state;
 
 static void sessrec__s_pop_begin(const void *self, void *state, const void *user) {
-    (void)self, (void)user;
+    (void)self;
     ((sessrec__s_pop_state *)state)->used = 0;
     ((sessrec__s_pop_state *)state)->next = 0;
+    if (user) memcpy(state, user, sizeof(sessrec__s_pop_state));
 }
 
 static void sessrec__s_pop_count(sessrec__s_pop_state *state, int32_t item) {
@@ -8653,11 +8623,6 @@ static void sessrec__ppop_begin_user(const void *self, void *user) {
     sessrec__s_pop_begin(self, user, NULL);
 }
 
-static void sessrec__ppop_begin(const void *self, void *state, const void *user) {
-    if (user) memcpy(state, user, sizeof(sessrec__s_pop_state));
-    else sessrec__s_pop_begin(self, state, NULL);
-}
-
 static void sessrec__ppop_end(const void *self, const void *state, void *user, void *scratch) {
     (void)self, (void)scratch;
     memcpy(user, state, sizeof(sessrec__s_pop_state));
@@ -8668,7 +8633,6 @@ SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_dataset *log, const
     if (result) return result;
     out->user_bytes = sizeof(sessrec__s_pop_state);
     out->begin_user = sessrec__ppop_begin_user;
-    out->begin = sessrec__ppop_begin;
     out->end = sessrec__ppop_end;
     return SESSREC_OK;
 }
@@ -9420,23 +9384,20 @@ static int sessrec__file_put(sessrec__sink *sink, const unsigned char *bytes, si
     return sessrec__file_out(file, file->buffer, used) && sessrec__file_out(file, bytes, size);
 }
 
-static unsigned long sessrec__process(void) {
-#if defined(SESSREC__POSIX)
-    return (unsigned long)getpid();
-#elif defined(SESSREC__WINDOWS)
-    return GetCurrentProcessId();
-#else
-    return 0;
-#endif
-}
-
 // Opens PATH.tmpPROCESS-NUMBER with the first number that is free: others may be saving, and one that was killed may have left its file.
 static int sessrec__file_begin(sessrec__file_sink *file, const char *path) {
+#if defined(SESSREC__POSIX)
+    const unsigned long process = (unsigned long)getpid();
+#elif defined(SESSREC__WINDOWS)
+    const unsigned long process = GetCurrentProcessId();
+#else
+    const unsigned long process = 0;
+#endif
     file->sink.put = sessrec__file_put;
     file->error = 0;
     file->used = 0;
     for (int i = 0; i < 1000; ++i) {
-        snprintf(file->name, sizeof file->name, "%s.tmp%lu-%d", path, sessrec__process(), i);
+        snprintf(file->name, sizeof file->name, "%s.tmp%lu-%d", path, process, i);
         if (sessrec__file_create(file)) return 1;
         if (errno != EEXIST) break;
     }
@@ -9752,14 +9713,16 @@ static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_b
     return tr->table->sampler(tr->device, &view, err);
 }
 
-// Trains on up to `most` mini-batches, *last the last of them. DONE when the epoch is over.
-static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher *batcher, int32_t most, sessrec_batch *last,
-                                           sessrec_error *err) {
+// Trains on the mini-batches before the next checkpoint, as many as a device takes at once at most. *last is the last of them. DONE when the epoch
+// is over.
+static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_batch *last, sessrec_error *err) {
+    const int64_t each = tr->config.checkpoint ? tr->config.checkpoint_steps : 0;
+    const int64_t most = each > 0 ? each - tr->position.step % each : SESSREC_DEVICE_AHEAD;
     sessrec_batch batch[SESSREC_DEVICE_AHEAD];
     double sum[SESSREC_DEVICE_AHEAD];
     int32_t count = 0;
     sessrec_result end = SESSREC_OK, result = sessrec__give(tr, err);
-    while (!result && count < most && (end = sessrec__batcher_go(batcher, 0, &batch[count])) == SESSREC_OK) {
+    while (!result && count < most && count < SESSREC_DEVICE_AHEAD && (end = sessrec__batcher_go(batcher, 0, &batch[count])) == SESSREC_OK) {
         sessrec_batch pairs = batch[count];
         pairs.negative_count = 0;
         result = sessrec__check_batch(tr, &pairs, err);
@@ -9776,13 +9739,6 @@ static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher 
     return result ? result : end;
 }
 
-// How many mini-batches come before the next checkpoint, as many as a device takes at once at most.
-static int32_t sessrec__steps_at_once(const sessrec_trainer *tr) {
-    const int64_t each = tr->config.checkpoint ? tr->config.checkpoint_steps : 0;
-    const int64_t left = each > 0 ? each - tr->position.step % each : SESSREC_DEVICE_AHEAD;
-    return left < SESSREC_DEVICE_AHEAD ? (int32_t)left : SESSREC_DEVICE_AHEAD;
-}
-
 SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_error *err) {
     const sessrec_config *c = &tr->config;
     double shown = sessrec__now();
@@ -9793,7 +9749,7 @@ SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_ba
     if (result) return result;
     for (;;) {
         if (ahead) {
-            result = sessrec__steps_ahead(tr, batcher, sessrec__steps_at_once(tr), &batch, err);
+            result = sessrec__steps_ahead(tr, batcher, &batch, err);
         } else {
             result = sessrec_batcher_next(batcher, &batch);
             if (!result) result = sessrec_trainer_step(tr, &batch, NULL, err);
