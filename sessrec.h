@@ -5493,60 +5493,85 @@ SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
 //   slot 1   b1 b2 | d1 d2 d3 | f1 ...     of its session; where a new session begins, session_start is 1
 //   slot 2   c1 c2 c3 c4 c5 | g1 ...
 // With a user-level GRU a slot holds a user and walks through all his sessions before it takes the next user (Quadrana 2017, figure 2). Both are the
-// same walk: a slot takes a chain of sessions, which is one session or all of a user's.
+// same walk: a slot takes a chain of sessions, which is one session or all of a user's. Evaluation walks so, too.
 // ============================================================================================================
 
 // A slot has the pair (event at, event at + 1) of a session, which is number `link` in its chain.
-typedef struct sessrec__batch_slot {
+typedef struct sessrec__walk_slot {
     int64_t at, end;    // end: one past the session's last event
     int32_t session, link, last_link, start, user_start;
-} sessrec__batch_slot;
+} sessrec__walk_slot;
 
-struct sessrec_batcher {
-    sessrec_allocator memory;
-    sessrec_log_view log;
-    const sessrec_sampler *sampler;
-    int32_t slots, negatives, lone_slot_ends, shuffle, by_user;
-    uint64_t seed;
-    int64_t steps, pairs;       // of an epoch
-    int32_t chains;             // sessions, or users
-    int32_t *chain_begin;       // [users+1] by_user: the sessions of user u are chain[chain_begin[u]] .. Else chain i is session i
-    int32_t *chain;             // [sessions]
-    // where it stands
-    int32_t epoch, started, rows, queued;   // queued: how many chains of the epoch's order have been taken
-    int64_t step;
-    int32_t *order;             // [chains] shuffle: the epoch's order. Else it is that of the log
-    sessrec__batch_slot *slot;  // [slots]
-    int32_t *session, *start, *user_start, *previous, *input, *target;  // [slots]
-    int32_t *negative;          // [negatives]
-};
+typedef struct sessrec__walk {
+    const int64_t *session_begin;   // [sessions+1] of the log
+    int32_t *chain_begin, *chain;   // [chains+1], [sessions] chain c: sessions chain[chain_begin[c]] .. NULL: session c
+    int32_t *order;                 // [chains] in which they are taken, NULL: as they are numbered
+    int32_t chains, stride;         // every stride-th is taken
+    int64_t next, step;             // next: place in the order
+    int32_t rows;                   // slots 0 .. rows-1 have a pair
+    sessrec__walk_slot *slot;       // [slots]
+    int32_t *previous;              // [slots] where the slot was before others went and it moved up
+} sessrec__walk;
 
-static void sessrec__batcher_place(void *object, sessrec__layout *layout) {
-    sessrec_batcher *b = (sessrec_batcher *)object;
-    const uint64_t n = (uint64_t)b->slots;
-    (void)sessrec__place(layout, 1, sizeof *b);
-    b->order = (int32_t *)sessrec__place(layout, b->shuffle ? (uint64_t)b->chains : 0, sizeof *b->order);
-    b->chain_begin = (int32_t *)sessrec__place(layout, b->by_user ? (uint64_t)b->chains + 1 : 0, sizeof *b->chain_begin);
-    b->chain = (int32_t *)sessrec__place(layout, b->by_user ? (uint64_t)b->log.sessions : 0, sizeof *b->chain);
-    b->slot = (sessrec__batch_slot *)sessrec__place(layout, n, sizeof *b->slot);
-    b->session = (int32_t *)sessrec__place(layout, n, sizeof *b->session);
-    b->start = (int32_t *)sessrec__place(layout, n, sizeof *b->start);
-    b->user_start = (int32_t *)sessrec__place(layout, n, sizeof *b->user_start);
-    b->previous = (int32_t *)sessrec__place(layout, n, sizeof *b->previous);
-    b->input = (int32_t *)sessrec__place(layout, n, sizeof *b->input);
-    b->target = (int32_t *)sessrec__place(layout, n, sizeof *b->target);
-    b->negative = (int32_t *)sessrec__place(layout, (uint64_t)b->negatives, sizeof *b->negative);
+SESSREC__INLINE int sessrec__slot_has_pair(const sessrec__walk_slot *slot) {
+    return slot->at + 1 < slot->end;
+}
+static void sessrec__slot_open(const sessrec__walk *walk, sessrec__walk_slot *slot, int32_t link) {
+    slot->link = link;
+    slot->session = walk->chain ? walk->chain[link] : link;
+    slot->at = walk->session_begin[slot->session];
+    slot->end = walk->session_begin[slot->session + 1];
+    slot->start = 1;
+}
+// Goes on in the slot's chain to a session with a pair, if there is one.
+static void sessrec__slot_follow_chain(const sessrec__walk *walk, sessrec__walk_slot *slot) {
+    while (!sessrec__slot_has_pair(slot) && slot->link < slot->last_link) sessrec__slot_open(walk, slot, slot->link + 1);
+}
+static void sessrec__slot_take_next(sessrec__walk *walk, sessrec__walk_slot *slot) {
+    const int32_t chain = walk->order ? walk->order[walk->next] : (int32_t)walk->next;
+    walk->next += walk->stride;
+    slot->last_link = walk->chain ? walk->chain_begin[chain + 1] - 1 : chain;
+    slot->user_start = 1;
+    sessrec__slot_open(walk, slot, walk->chain ? walk->chain_begin[chain] : chain);
+    sessrec__slot_follow_chain(walk, slot);
 }
 
-// Fisher and Yates' shuffle, drawn anew from (seed, epoch).
-static void sessrec__batcher_shuffle(sessrec_batcher *b) {
-    const uint64_t key = sessrec__key(b->seed, SESSREC__STREAM_SHUFFLE), base = (uint64_t)b->epoch << 32;
-    for (int32_t i = 0; i < b->chains; ++i) b->order[i] = i;
-    for (int32_t i = b->chains - 1; i > 0; --i) {
-        int32_t j = (int32_t)sessrec__mulhi(sessrec__draw(key, base + (uint64_t)i), (uint64_t)i + 1), other = b->order[j];
-        b->order[j] = b->order[i];
-        b->order[i] = other;
+// Slots without a pair take the next chains, lowest slot first. A chain without any pair (a session of one event) leaves its slot waiting for the
+// next round. When no chain is left such slots go, and the others move up.
+static void sessrec__walk_refill(sessrec__walk *walk) {
+    for (int waiting = 1; waiting && walk->next < walk->chains;) {
+        waiting = 0;
+        for (int32_t i = 0; i < walk->rows && walk->next < walk->chains; ++i) {
+            if (sessrec__slot_has_pair(&walk->slot[i])) continue;
+            sessrec__slot_take_next(walk, &walk->slot[i]);
+            waiting |= !sessrec__slot_has_pair(&walk->slot[i]);
+        }
     }
+    int32_t kept = 0;
+    for (int32_t i = 0; i < walk->rows; ++i) {
+        if (!sessrec__slot_has_pair(&walk->slot[i])) continue;
+        walk->previous[kept] = i;
+        walk->slot[kept++] = walk->slot[i];
+    }
+    walk->rows = kept;
+}
+
+static void sessrec__walk_begin(sessrec__walk *walk, int32_t slots, int32_t first) {
+    memset(walk->slot, 0, (size_t)slots * sizeof *walk->slot);
+    walk->rows = slots;
+    walk->next = first;
+    walk->step = 0;
+    sessrec__walk_refill(walk);
+}
+
+static void sessrec__walk_advance(sessrec__walk *walk) {
+    for (int32_t i = 0; i < walk->rows; ++i) {
+        walk->slot[i].at++;
+        walk->slot[i].start = walk->slot[i].user_start = 0;
+        sessrec__slot_follow_chain(walk, &walk->slot[i]);
+    }
+    walk->step++;
+    sessrec__walk_refill(walk);
 }
 
 // The sessions of each user, in the order of time: a counting sort. Those of user -1 are left out. begin [users+1] must be zero, chain [sessions].
@@ -5558,72 +5583,58 @@ static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t use
         if (user[s] >= 0) chain[--begin[user[s]]] = s;
 }
 
-SESSREC__INLINE int sessrec__slot_has_pair(const sessrec__batch_slot *slot) {
-    return slot->at + 1 < slot->end;
-}
-static void sessrec__slot_open(const sessrec_batcher *b, sessrec__batch_slot *slot, int32_t link) {
-    slot->link = link;
-    slot->session = b->by_user ? b->chain[link] : link;
-    slot->at = b->log.session_begin[slot->session];
-    slot->end = b->log.session_begin[slot->session + 1];
-    slot->start = 1;
-}
-// Goes on in the slot's chain to a session with a pair, if there is one.
-static void sessrec__slot_follow_chain(const sessrec_batcher *b, sessrec__batch_slot *slot) {
-    while (!sessrec__slot_has_pair(slot) && slot->link < slot->last_link) sessrec__slot_open(b, slot, slot->link + 1);
-}
-static void sessrec__slot_take_next(sessrec_batcher *b, sessrec__batch_slot *slot) {
-    const int32_t chain = b->shuffle ? b->order[b->queued] : b->queued;
-    b->queued++;
-    slot->last_link = b->by_user ? b->chain_begin[chain + 1] - 1 : chain;
-    slot->user_start = 1;
-    sessrec__slot_open(b, slot, b->by_user ? b->chain_begin[chain] : chain);
-    sessrec__slot_follow_chain(b, slot);
+struct sessrec_batcher {
+    sessrec_allocator memory;
+    sessrec_log_view log;
+    const sessrec_sampler *sampler;
+    int32_t slots, negatives, lone_slot_ends, shuffle, by_user;
+    uint64_t seed;
+    int64_t steps, pairs;       // of an epoch
+    int32_t epoch, started;     // where it stands
+    sessrec__walk walk;
+    int32_t *session, *start, *user_start, *input, *target;  // [slots]
+    int32_t *negative;          // [negatives]
+};
+
+static void sessrec__batcher_place(void *object, sessrec__layout *layout) {
+    sessrec_batcher *b = (sessrec_batcher *)object;
+    sessrec__walk *walk = &b->walk;
+    const uint64_t n = (uint64_t)b->slots, chains = (uint64_t)walk->chains, sessions = (uint64_t)b->log.sessions;
+    (void)sessrec__place(layout, 1, sizeof *b);
+    if (b->shuffle) walk->order = (int32_t *)sessrec__place(layout, chains, sizeof *walk->order);
+    if (b->by_user) walk->chain_begin = (int32_t *)sessrec__place(layout, chains + 1, sizeof *walk->chain_begin);
+    if (b->by_user) walk->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *walk->chain);
+    walk->slot = (sessrec__walk_slot *)sessrec__place(layout, n, sizeof *walk->slot);
+    walk->previous = (int32_t *)sessrec__place(layout, n, sizeof *walk->previous);
+    b->session = (int32_t *)sessrec__place(layout, n, sizeof *b->session);
+    b->start = (int32_t *)sessrec__place(layout, n, sizeof *b->start);
+    b->user_start = (int32_t *)sessrec__place(layout, n, sizeof *b->user_start);
+    b->input = (int32_t *)sessrec__place(layout, n, sizeof *b->input);
+    b->target = (int32_t *)sessrec__place(layout, n, sizeof *b->target);
+    b->negative = (int32_t *)sessrec__place(layout, (uint64_t)b->negatives, sizeof *b->negative);
 }
 
-// Slots without a pair take the next chains, lowest slot first. A chain without any pair (a session of one event) leaves its slot waiting for the
-// next round. When the queue is empty such slots go, and the others move up.
-static void sessrec__batcher_refill(sessrec_batcher *b) {
-    for (int waiting = 1; waiting && b->queued < b->chains;) {
-        waiting = 0;
-        for (int32_t i = 0; i < b->rows && b->queued < b->chains; ++i) {
-            if (sessrec__slot_has_pair(&b->slot[i])) continue;
-            sessrec__slot_take_next(b, &b->slot[i]);
-            waiting |= !sessrec__slot_has_pair(&b->slot[i]);
-        }
+// Fisher and Yates' shuffle, drawn anew from (seed, epoch).
+static void sessrec__batcher_shuffle(sessrec_batcher *b) {
+    const uint64_t key = sessrec__key(b->seed, SESSREC__STREAM_SHUFFLE), base = (uint64_t)b->epoch << 32;
+    int32_t *order = b->walk.order;
+    for (int32_t i = 0; i < b->walk.chains; ++i) order[i] = i;
+    for (int32_t i = b->walk.chains - 1; i > 0; --i) {
+        int32_t j = (int32_t)sessrec__mulhi(sessrec__draw(key, base + (uint64_t)i), (uint64_t)i + 1), other = order[j];
+        order[j] = order[i];
+        order[i] = other;
     }
-    int32_t kept = 0;
-    for (int32_t i = 0; i < b->rows; ++i) {
-        if (!sessrec__slot_has_pair(&b->slot[i])) continue;
-        b->previous[kept] = i;
-        b->slot[kept++] = b->slot[i];
-    }
-    b->rows = kept;
 }
 
 static void sessrec__batcher_begin(sessrec_batcher *b) {
     if (b->shuffle) sessrec__batcher_shuffle(b);
-    b->queued = 0;
-    b->step = 0;
+    sessrec__walk_begin(&b->walk, b->slots, 0);
     b->started = 1;
-    b->rows = b->slots < b->chains ? b->slots : b->chains;
-    for (int32_t i = 0; i < b->rows; ++i) sessrec__slot_take_next(b, &b->slot[i]);
-    sessrec__batcher_refill(b);
-}
-
-static void sessrec__batcher_advance(sessrec_batcher *b) {
-    for (int32_t i = 0; i < b->rows; ++i) {
-        b->slot[i].at++;
-        b->slot[i].start = b->slot[i].user_start = 0;
-        sessrec__slot_follow_chain(b, &b->slot[i]);
-    }
-    b->step++;
-    sessrec__batcher_refill(b);
 }
 
 // Whether the epoch has another mini-batch. A lone slot has one only if there are negatives to compare its target with.
 SESSREC__INLINE int sessrec__batcher_has_rows(const sessrec_batcher *b) {
-    return b->rows > (b->lone_slot_ends ? 1 : 0);
+    return b->walk.rows > (b->lone_slot_ends ? 1 : 0);
 }
 
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler,
@@ -5642,15 +5653,17 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     plan.shuffle = config->shuffle_sessions;
     plan.by_user = config->user_hidden > 0;
     if (plan.by_user && !plan.log.users) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
-    plan.chains = plan.by_user ? plan.log.users : plan.log.sessions;
+    plan.walk.session_begin = plan.log.session_begin;
+    plan.walk.chains = plan.by_user ? plan.log.users : plan.log.sessions;
+    plan.walk.stride = 1;
     plan.lone_slot_ends = config->negatives == 0 && !plan.by_user;
     plan.seed = config->seed;
     sessrec_batcher *b = (sessrec_batcher *)sessrec__layout_block(&plan.memory, sessrec__batcher_place, &plan);
     if (!b) return sessrec__no_memory(err);
     *b = plan;
-    if (b->by_user) sessrec__chain_by(b->log.sessions, b->log.session_user, b->log.users, b->chain_begin, b->chain);
-    for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__batcher_advance(b)) b->pairs += b->rows;
-    b->steps = b->step;
+    if (b->by_user) sessrec__chain_by(b->log.sessions, b->log.session_user, b->log.users, b->walk.chain_begin, b->walk.chain);
+    for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__walk_advance(&b->walk)) b->pairs += b->walk.rows;
+    b->steps = b->walk.step;
     b->started = 0;
     if (b->steps == 0) {
         sessrec_batcher_destroy(b);
@@ -5663,26 +5676,26 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
 
 static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_batch *out) {
     if (!b->started) sessrec__batcher_begin(b);
-    else if (sessrec__batcher_has_rows(b)) sessrec__batcher_advance(b);  // not so where seek went beyond the end
+    else if (sessrec__batcher_has_rows(b)) sessrec__walk_advance(&b->walk);  // not so where seek went beyond the end
     if (!sessrec__batcher_has_rows(b)) {
-        b->steps = b->step;
+        b->steps = b->walk.step;
         b->started = 0;
         b->epoch++;
         return SESSREC_DONE;
     }
-    for (int32_t i = 0; i < b->rows; ++i) {
-        const sessrec__batch_slot *slot = &b->slot[i];
+    for (int32_t i = 0; i < b->walk.rows; ++i) {
+        const sessrec__walk_slot *slot = &b->walk.slot[i];
         b->input[i] = b->log.item[slot->at];
         b->target[i] = b->log.item[slot->at + 1];
         b->session[i] = slot->session;
         b->start[i] = slot->start;
         b->user_start[i] = slot->user_start;
     }
-    const uint64_t base = ((uint64_t)b->epoch << 44) + (uint64_t)b->step * (uint64_t)b->negatives;  // an epoch draws less than 2^44
+    const uint64_t base = ((uint64_t)b->epoch << 44) + (uint64_t)b->walk.step * (uint64_t)b->negatives;  // an epoch draws less than 2^44
     if (b->negatives && draw) sessrec__sampler_draws(b->sampler, b->seed, base, b->negatives, b->negative);
     out->epoch = b->epoch;
-    out->step = b->step;
-    out->rows = b->rows;
+    out->step = b->walk.step;
+    out->rows = b->walk.rows;
     out->negative_count = b->negatives;
     out->input = b->input;
     out->target = b->target;
@@ -5690,7 +5703,7 @@ static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_
     out->session = b->session;
     out->session_start = b->start;
     out->user_start = b->by_user ? b->user_start : NULL;
-    out->previous_row = b->previous;
+    out->previous_row = b->walk.previous;
     return SESSREC_OK;
 }
 
@@ -5704,7 +5717,7 @@ SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *b, int32_t epoc
     b->started = 0;
     if (step == 0) return SESSREC_OK;
     sessrec__batcher_begin(b);
-    while (b->step + 1 < step && sessrec__batcher_has_rows(b)) sessrec__batcher_advance(b);
+    while (b->walk.step + 1 < step && sessrec__batcher_has_rows(b)) sessrec__walk_advance(&b->walk);
     return SESSREC_OK;
 }
 
@@ -7435,20 +7448,17 @@ static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_err
 
 // ---- the walk ----
 
-// A session that a task has open.
+// What is known of an event while it is ranked.
 typedef struct sessrec__eval_row {
-    int64_t at, last;           // place in eval.click of the input, and of the session's last click
-    int32_t link, link_end;     // the sessions of its chain that are to come, in eval.chain
     int32_t target;
-    float value;                // score of the target
-    sessrec__top list;          // for coverage: the event's list
+    float value;                // its score
+    sessrec__top list;          // for coverage
 } sessrec__eval_row;
 
 // What one task works with.
 typedef struct sessrec__eval_task {
-    int64_t next;               // chain that the task takes next
-    int32_t rows;
-    sessrec__eval_row *row;     // [batch] 0 .. rows-1 are open, none between them closed
+    sessrec__walk walk;         // through eval.click
+    sessrec__eval_row *row;     // [batch]
     int32_t *input;             // [batch]
     char *states;               // [batch, state_bytes]
     char *users;                // [batch, user_bytes]
@@ -7470,9 +7480,8 @@ typedef struct sessrec__eval {
     int32_t *click;             // [events]
     sessrec__tally *tally;      // [events] of the event whose input is that click; unused at the last of a session
     int32_t *history;           // [sessions] earlier sessions of the user
-    // a row walks a chain of sessions: one session, or all of a user's for a scorer that knows users
-    int by_user;
-    int32_t *chain_begin, *chain;   // [users+1], [sessions] as in a batcher
+    int by_user;                    // the scorer knows users: a chain is all sessions of one
+    int32_t *chain_begin, *chain;   // [users+1], [sessions] the sessions of each user
     sessrec_log_view before;        // config.history
     int32_t *before_item;           // [before.items] the scorer's numbers
     int32_t *before_user;           // [before.sessions] the log's numbers, -1 for users that it does not have
@@ -7489,6 +7498,8 @@ typedef struct sessrec__eval {
 
 static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task, sessrec__layout *layout) {
     const uint64_t batch = (uint64_t)e->batch;
+    task->walk.slot = (sessrec__walk_slot *)sessrec__place(layout, batch, sizeof *task->walk.slot);
+    task->walk.previous = (int32_t *)sessrec__place(layout, batch, sizeof *task->walk.previous);
     task->row = (sessrec__eval_row *)sessrec__place(layout, batch, sizeof *task->row);
     task->input = (int32_t *)sessrec__place(layout, batch, sizeof *task->input);
     task->states = (char *)sessrec__place(layout, batch, e->scorer->state_bytes);
@@ -7593,56 +7604,36 @@ static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task,
     }
 }
 
-// Opens the next session with an event in the row's chain, or else in the chains that the task takes: number t has t, t + tasks, ...
-// Returns 0 when none is left.
-static int sessrec__eval_open(const sessrec__eval *e, sessrec__eval_task *task, int32_t index) {
-    const int64_t chains = e->by_user ? e->view.users : e->view.sessions;
-    sessrec__eval_row *row = &task->row[index];
-    for (;;) {
-        while (row->link < row->link_end) {
-            const int32_t link = row->link++, session = e->by_user ? e->chain[link] : link;
-            row->at = e->begin[session];
-            row->last = e->begin[session + 1] - 1;
-            if (row->at >= row->last) continue;
-            e->scorer->begin(e->scorer->self, sessrec__eval_state(e, task, index), sessrec__eval_user(e, task, index));
-            return 1;
-        }
-        if (task->next >= chains) return 0;
-        const int32_t chain = (int32_t)task->next;
-        task->next += e->tasks;
-        row->link = e->by_user ? e->chain_begin[chain] : chain;
-        row->link_end = e->by_user ? e->chain_begin[chain + 1] : chain + 1;
-        if (e->by_user) sessrec__eval_meet(e, task, index, chain);
+// Rows that move up take their states along; users and sessions begin.
+static void sessrec__eval_arrive(const sessrec__eval *e, sessrec__eval_task *task) {
+    for (int32_t i = 0; i < task->walk.rows; ++i) {
+        const sessrec__walk_slot *slot = &task->walk.slot[i];
+        const int32_t from = task->walk.previous[i];
+        char *state = sessrec__eval_state(e, task, i), *user = sessrec__eval_user(e, task, i);
+        if (from != i) memcpy(state, sessrec__eval_state(e, task, from), e->scorer->state_bytes);
+        if (from != i && e->by_user) memcpy(user, sessrec__eval_user(e, task, from), e->scorer->user_bytes);
+        if (slot->user_start && e->by_user) sessrec__eval_meet(e, task, i, e->view.session_user[slot->session]);
+        if (slot->start) e->scorer->begin(e->scorer->self, state, user);
     }
 }
 
-// Goes one click on in each row. A session that is over gives its row to the next one, of the same user if he has one, or else to the last row.
-static void sessrec__eval_advance(const sessrec__eval *e, sessrec__eval_task *task) {
-    const sessrec_scorer *scorer = e->scorer;
-    for (int32_t i = task->rows - 1; i >= 0; --i) {  // from the end: a row that moves up has been advanced already
-        sessrec__eval_row *row = &task->row[i];
-        char *state = sessrec__eval_state(e, task, i), *user = sessrec__eval_user(e, task, i);
-        if (++row->at < row->last) continue;
-        if (e->by_user) {  // the session's last click, which no target follows
-            scorer->click(scorer->self, 1, state, &e->click[row->last], task->scratch);
-            scorer->end(scorer->self, state, user, task->scratch);
-        }
-        if (sessrec__eval_open(e, task, i)) continue;
-        const int32_t end = --task->rows;
-        if (i == end) continue;
-        *row = task->row[end];
-        memcpy(state, sessrec__eval_state(e, task, end), scorer->state_bytes);
-        if (e->by_user) memcpy(user, sessrec__eval_user(e, task, end), scorer->user_bytes);
+// Sessions that are over go into the state of their user, the last click too, which no target follows.
+static void sessrec__eval_leave(const sessrec__eval *e, sessrec__eval_task *task) {
+    for (int32_t i = 0; i < task->walk.rows && e->by_user; ++i) {
+        char *state = sessrec__eval_state(e, task, i);
+        if (task->walk.slot[i].at + 2 < task->walk.slot[i].end) continue;
+        e->scorer->click(e->scorer->self, 1, state, &task->row[i].target, task->scratch);
+        e->scorer->end(e->scorer->self, state, sessrec__eval_user(e, task, i), task->scratch);
     }
 }
 
 // Tallies every open event against one block of items.
 static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task, int32_t first, int32_t count) {
-    e->scorer->score(e->scorer->self, task->rows, task->states, first, count, task->scores, task->scratch);
-    for (int32_t i = 0; i < task->rows; ++i) {
+    e->scorer->score(e->scorer->self, task->walk.rows, task->states, first, count, task->scores, task->scratch);
+    for (int32_t i = 0; i < task->walk.rows; ++i) {
         sessrec__eval_row *row = &task->row[i];
         const float *scores = task->scores + (ptrdiff_t)i * count;
-        sessrec__tally_block(e->kernels, &e->tally[row->at], scores, first, count, row->target, row->value);
+        sessrec__tally_block(e->kernels, &e->tally[task->walk.slot[i].at], scores, first, count, row->target, row->value);
         for (int32_t j = 0; e->top && j < count; ++j)
             if (sessrec__top_admits(&row->list, first + j, scores[j])) sessrec__top_insert(&row->list, first + j, scores[j]);
     }
@@ -7658,15 +7649,17 @@ static void sessrec__eval_cover(const sessrec__eval *e, sessrec__top *list, uint
 
 static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task) {
     const sessrec_scorer *scorer = e->scorer;
-    for (int32_t i = 0; i < task->rows; ++i) task->input[i] = e->click[task->row[i].at];
-    scorer->click(scorer->self, task->rows, task->states, task->input, task->scratch);
-    for (int32_t i = 0; i < task->rows; ++i) {
-        sessrec__eval_row *row = &task->row[i];
+    const int32_t rows = task->walk.rows;
+    for (int32_t i = 0; i < rows; ++i) task->input[i] = e->click[task->walk.slot[i].at];
+    scorer->click(scorer->self, rows, task->states, task->input, task->scratch);
+    for (int32_t i = 0; i < rows; ++i) {
+        const int64_t at = task->walk.slot[i].at;
         const char *state = sessrec__eval_state(e, task, i);
-        row->target = e->click[row->at + 1];
+        sessrec__eval_row *row = &task->row[i];
+        row->target = e->click[at + 1];
         if (e->ranks) {
-            memcpy(e->h + row->at * e->h_width, state + e->h_at, (size_t)e->h_width * sizeof *e->h);
-            e->wanted[row->at] = row->target + 1;
+            memcpy(e->h + at * e->h_width, state + e->h_at, (size_t)e->h_width * sizeof *e->h);
+            e->wanted[at] = row->target + 1;
             continue;
         }
         scorer->score(scorer->self, 1, state, row->target, 1, &row->value, task->scratch);
@@ -7678,15 +7671,24 @@ static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task)
         count = left < SESSREC__SCORE_BLOCK ? left : SESSREC__SCORE_BLOCK;
         sessrec__eval_block(e, task, first, count);
     }
-    for (int32_t i = 0; e->top && i < task->rows; ++i) sessrec__eval_cover(e, &task->row[i].list, task->occurs);
+    for (int32_t i = 0; e->top && i < rows; ++i) sessrec__eval_cover(e, &task->row[i].list, task->occurs);
 }
 
+// Task t takes chains t, t + tasks, ...
 static void sessrec__eval_run(void *context, int32_t index) {
     const sessrec__eval *e = (const sessrec__eval *)context;
     sessrec__eval_task *task = &e->task[index];
-    task->next = index;
-    while (task->rows < e->batch && sessrec__eval_open(e, task, task->rows)) ++task->rows;
-    for (; task->rows; sessrec__eval_advance(e, task)) sessrec__eval_step(e, task);
+    sessrec__walk *walk = &task->walk;
+    walk->session_begin = e->begin;
+    walk->chain_begin = e->chain_begin;
+    walk->chain = e->by_user ? e->chain : NULL;
+    walk->chains = e->by_user ? e->view.users : e->view.sessions;
+    walk->stride = e->tasks;
+    for (sessrec__walk_begin(walk, e->batch, index); walk->rows; sessrec__walk_advance(walk)) {
+        sessrec__eval_arrive(e, task);
+        sessrec__eval_step(e, task);
+        sessrec__eval_leave(e, task);
+    }
 }
 
 // ---- the report ----
@@ -7759,7 +7761,7 @@ static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err)
 
 static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, sessrec_report *report, sessrec_error *err) {
     const sessrec_allocator memory = sessrec__allocator(&e->config->allocator);
-    if (e->config->history) e->before = sessrec_dataset_view(e->config->history);
+    e->before = sessrec_dataset_view(e->config->history);
     e->by_user = e->scorer->user_bytes > 0 && e->view.session_user;
     e->tasks = e->view.sessions < pool->threads ? e->view.sessions : pool->threads;
     e->batch = e->view.sessions < e->config->batch_size ? e->view.sessions : e->config->batch_size;
