@@ -9660,11 +9660,7 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
     }
     if (!result) result = sessrec__fetch(tr, 1, err);
     if (result) return result;
-    for (int32_t i = 0; i < list.count; ++i) {
-        const sessrec__section *mine = &list.section[i];
-        const int of_items = i < of_model && mine->type != SESSREC__FLOAT;  // equal already
-        if (!of_items) memcpy((void *)mine->data, archive->section[i].data, (size_t)archive->section[i].bytes);
-    }
+    for (int32_t i = 0; i < list.count; ++i) memcpy((void *)list.section[i].data, archive->section[i].data, (size_t)archive->section[i].bytes);
     tr->position = position;
     return SESSREC_OK;
 }

@@ -134,6 +134,14 @@ static sessrec_report evaluate_table(table *t, const sessrec_dataset *log, const
     return report;
 }
 
+static sessrec_report evaluate_letters(table *t, int sessions, const char *const *text, const char *const *users) {
+    sessrec_dataset *log = letters_log(sessions, text, users);
+    const sessrec_eval_config config = sessrec_eval_config_default();
+    const sessrec_report report = evaluate_table(t, log, &config);
+    sessrec_dataset_destroy(log);
+    return report;
+}
+
 static void by_hand(void) {
     static const char *const sessions[3] = {"abd", "ac", "cb"};
     table t = example_table();
@@ -357,25 +365,19 @@ static void groups(void) {
                                                  "abcdabcdabc",
                                                  "abcdabcdabcdabcdabcd", "abcdabcdabcdabcdabcda", "abcdabcdabcdabcdabcdab"};
         static const int events[SESSREC_GROUPS] = {1, 2, 3, 4, 5 + 6, 7 + 9, 10 + 19, 20 + 21};
-        sessrec_dataset *log = letters_log(13, sessions, NULL);
-        sessrec_eval_config config = sessrec_eval_config_default();
-        sessrec_report report = evaluate_table(&t, log, &config);
+        const sessrec_report report = evaluate_letters(&t, 13, sessions, NULL);
         for (int g = 0; g < SESSREC_GROUPS; ++g) CHECK_EQ(report.by_length[g].events, events[g]);
         CHECK_EQ(report.events, 107);
-        sessrec_dataset_destroy(log);
     }
     TEST("events are grouped by position 0 to 6, and 7 or later; each group has its own averages") {
         static const char *const sessions[2] = {"abababababab", "ac"};  // a > b has rank 1, b > a rank 3, a > c rank 2
-        sessrec_dataset *log = letters_log(2, sessions, NULL);
-        sessrec_eval_config config = sessrec_eval_config_default();
-        sessrec_report report = evaluate_table(&t, log, &config);
+        const sessrec_report report = evaluate_letters(&t, 2, sessions, NULL);
         CHECK_EQ(report.by_position[0].events, 2);
         for (int g = 1; g < 7; ++g) CHECK_EQ(report.by_position[g].events, 1);
         CHECK_EQ(report.by_position[7].events, 4);
         CHECK_NEAR(report.by_position[0].mrr[3], 0.75, 1e-15);
         CHECK_NEAR(report.by_position[1].mrr[3], 1.0 / 3, 1e-15);
         CHECK_NEAR(report.by_position[7].mrr[3], (1.0 / 3 + 1 + 1.0 / 3 + 1) / 4, 1e-15);
-        sessrec_dataset_destroy(log);
     }
     TEST("history counts the user's sessions in the other log and earlier in this one") {
         static const char *const before[4] = {"ab", "b", "cd", "ab"}, *const before_user[4] = {"ann", "bob", "bob", "eve"};
@@ -401,11 +403,8 @@ static void groups(void) {
             sessions[s] = "ab";
             user[s] = "ann";
         }
-        sessrec_dataset *log = letters_log(13, sessions, user);
-        sessrec_eval_config config = sessrec_eval_config_default();
-        sessrec_report report = evaluate_table(&t, log, &config);
+        const sessrec_report report = evaluate_letters(&t, 13, sessions, user);
         for (int g = 0; g < SESSREC_GROUPS; ++g) CHECK_EQ(report.by_history[g].events, events[g]);
-        sessrec_dataset_destroy(log);
     }
 }
 
@@ -438,15 +437,12 @@ static void merged_groups(void) {
             sessions[s] = s < 7 ? "ab" : "ac";  // the eighth session has seven before it
             user[s] = "ann";
         }
-        sessrec_dataset *log = letters_log(9, sessions, user);
-        sessrec_eval_config config = sessrec_eval_config_default();
-        sessrec_report report = evaluate_table(&t, log, &config);
+        const sessrec_report report = evaluate_letters(&t, 9, sessions, user);
         const sessrec_metrics few = sessrec_metrics_merge(report.by_history, 6), many = sessrec_metrics_merge(report.by_history + 6, 2);
         CHECK_EQ(few.events, 7);
         CHECK_NEAR(few.mrr[3], 1, 0);
         CHECK_EQ(many.events, 2);
         CHECK_NEAR(many.mrr[3], 0.5, 0);
-        sessrec_dataset_destroy(log);
     }
     TEST("groups without events merge to zeros") {
         sessrec_metrics none[3];
