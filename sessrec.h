@@ -9,8 +9,8 @@
 //     manual      this text: a program, the concepts, a guide, options, guarantees, the file format
 //     >>api       what you call; ends with a sign "stop here"
 //     the rest    how it works, in reading order: >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch >>matmul
-//                 >>config >>losses >>gru >>model >>log >>sampler >>batcher >>optimisers >>trainer >>evaluation >>streaming >>users >>baselines >>archive
-//                 >>model_file >>disk >>checkpoint >>train
+//                 >>config >>losses >>gru >>model >>sink >>log >>sampler >>batcher >>optimisers >>trainer >>topk >>evaluation >>streaming >>users
+//                 >>baselines >>archive >>model_file >>disk >>checkpoint >>train
 //
 // ============================================================================================================
 // 1. A program
@@ -479,7 +479,7 @@ typedef struct sessrec_optimizer_config {
 // How a training run stands; given to the progress callback.
 typedef struct sessrec_progress {
     int32_t epoch, epochs;          // epoch counts from 0
-    int64_t step, steps;            // mini-batches done in this epoch, and all of the epoch
+    int64_t step, steps;            // mini-batches done in this epoch, and all of the epoch: those of the last one while it runs shuffled
     int64_t events;                 // (input, target) pairs trained in this epoch so far
     double loss;                    // mean over those pairs
     double events_per_second;
@@ -996,7 +996,8 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
 // Go to a step of an epoch, as after a resume: the next mini-batch will be that one.
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step);
-// Mini-batches and pairs of an epoch; with shuffle_sessions those of the first, the mini-batches of others may be a few more or less.
+// Mini-batches and pairs of an epoch. With shuffle_sessions each has a few mini-batches more or less: before the first ends the number is the
+// first's, then that of the epoch that ended last. The pairs are those of the first.
 SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
 SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
@@ -1440,6 +1441,7 @@ static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uin
     return block;
 }
 
+// The allocator may stand in the block itself.
 static void sessrec__free(const sessrec_allocator *memory, void *block) {
     void *given;
     if (!block) return;
@@ -1479,6 +1481,17 @@ static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t si
     }
     layout->size = end;
     return layout->base ? layout->base + at : NULL;
+}
+
+// Both runs of such a function. Returns the block, zeroed, or NULL without memory.
+static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory, void (*place)(void *object, sessrec__layout *layout),
+                                                   void *object) {
+    sessrec__layout layout = {NULL, 0, 0};
+    place(object, &layout);
+    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(memory, layout.size, 1);
+    layout.size = 0;
+    if (layout.base) place(object, &layout);
+    return layout.base;
 }
 
 // ============================================================================================================
@@ -1729,22 +1742,6 @@ static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, s
     text = sessrec__padded(padded, text, size);
     return result ? result : sessrec__ids_intern_hashed(ids, text, size, sessrec__ids_hash(ids, text, size), out);
 }
-
-#endif // SESSREC_NO_TRAINING
-
-// ============================================================================================================
-// >>sink   what stands in >>file and is used before it
-// ============================================================================================================
-
-typedef struct sessrec__sink sessrec__sink;  // an output being written
-static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t size);  // 0 after a failure, which is remembered
-typedef int (*sessrec__producer)(sessrec__sink *sink, const void *what);  // writes everything; 0 after a failure
-static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size);
-static uint64_t sessrec__model_fingerprint(const sessrec_model *model);  // of its content, never 0
-#ifndef SESSREC_NO_STDIO
-static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what, sessrec_error *err);
-#endif
-#ifndef SESSREC_NO_TRAINING
 
 // ============================================================================================================
 // >>threads   run count tasks, return when all are done
@@ -3897,6 +3894,132 @@ static void sessrec__fold_session(const sessrec_model *model, const float *state
 }
 
 // ============================================================================================================
+// >>sink   bytes that go to memory, to a checksum or to a file
+// ============================================================================================================
+
+typedef struct sessrec__sink {
+    int (*put)(struct sessrec__sink *sink, const unsigned char *bytes, size_t size);  // returns 0 when it cannot, from then on every time
+} sessrec__sink;
+
+static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t size) {
+    return sink->put(sink, (const unsigned char *)bytes, size);
+}
+
+// Further down: >>model_file, >>disk.
+static uint64_t sessrec__model_fingerprint(const sessrec_model *model);  // of its content, never 0
+typedef int (*sessrec__producer)(sessrec__sink *sink, const void *what);  // writes everything; 0 after a failure
+#ifndef SESSREC_NO_STDIO
+static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what, sessrec_error *err);
+#endif
+
+typedef struct sessrec__memory_sink {
+    sessrec__sink sink;
+    unsigned char *at;
+    size_t room;
+} sessrec__memory_sink;
+
+static int sessrec__memory_put(sessrec__sink *sink, const unsigned char *bytes, size_t size) {
+    sessrec__memory_sink *memory = (sessrec__memory_sink *)sink;
+    if (size > memory->room) return 0;
+    if (size) memcpy(memory->at, bytes, size);
+    memory->at += size;
+    memory->room -= size;
+    return 1;
+}
+
+// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993), eight bytes a step: after[k][b] is what byte b leaves when k zero
+// bytes follow it. The tables are built where they are needed, which takes as long as to sum up a few kilobytes.
+typedef struct sessrec__crc {
+    sessrec__sink sink;
+    uint32_t sum;               // of all that was written
+    uint32_t after[8][256];
+} sessrec__crc;
+
+// What `rest` becomes when the bytes follow it.
+static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const unsigned char *at, size_t size) {
+    for (; size >= 8; size -= 8, at += 8) {
+        const uint32_t low = rest ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
+        rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^ crc->after[4][low >> 24] ^
+               crc->after[3][at[4]] ^ crc->after[2][at[5]] ^ crc->after[1][at[6]] ^ crc->after[0][at[7]];
+    }
+    for (; size; --size) rest = rest >> 8 ^ crc->after[0][(rest ^ *at++) & 255];
+    return rest;
+}
+
+#ifdef SESSREC__X86
+#  if defined(__GNUC__) || defined(__clang__)
+#    define SESSREC__TARGET_CLMUL __attribute__((target("pclmul,sse2")))
+#    define SESSREC__HAS_CLMUL() (__builtin_cpu_init(), __builtin_cpu_supports("pclmul"))
+#  else
+#    define SESSREC__TARGET_CLMUL
+#    define SESSREC__HAS_CLMUL() (sessrec__processor_level() > 0)  // every processor with AVX2 has it
+#  endif
+// The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D bits further down (Gopal and others 2009):
+// four such pieces at a time go down by 512 bits, and in the end into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The
+// last 16 bytes of a multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole.
+#  define SESSREC__FOLD(x, by, next) \
+      _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)))
+static SESSREC__TARGET_CLMUL void sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size, unsigned char last[16]) {
+    const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02), by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
+    const __m128i *from = (const __m128i *)(const void *)at;
+    __m128i x[4];
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = _mm_loadu_si128(from + i);
+    x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)rest));
+    for (from += 4, size -= 64; size >= 64; from += 4, size -= 64) {
+        SESSREC__PREFETCH(from + 64);
+        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__FOLD(x[i], by512, _mm_loadu_si128(from + i));
+    }
+    SESSREC__UNROLL for (int i = 1; i < 4; ++i) x[0] = SESSREC__FOLD(x[0], by128, x[i]);
+    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, _mm_loadu_si128(from));
+    _mm_storeu_si128((__m128i *)(void *)last, x[0]);
+}
+#  undef SESSREC__FOLD
+#endif
+
+static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
+    sessrec__crc *crc = (sessrec__crc *)sink;
+    uint32_t rest = ~crc->sum;
+#ifdef SESSREC__X86
+    const size_t whole = size & ~(size_t)15;
+    if (size >= 128 && SESSREC_MAX_SIMD > 0 && SESSREC__HAS_CLMUL()) {
+        unsigned char last[16];
+        sessrec__crc_fold(rest, at, whole, last);
+        rest = sessrec__crc_step(crc, 0, last, sizeof last);
+        at += whole;
+        size -= whole;
+    }
+#endif
+    crc->sum = ~sessrec__crc_step(crc, rest, at, size);
+    return 1;
+}
+
+static void sessrec__crc_init(sessrec__crc *crc) {
+    crc->sink.put = sessrec__crc_put;
+    for (uint32_t b = 0; b < 256; ++b) {
+        uint32_t rest = b;
+        for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78u : 0);
+        crc->after[0][b] = rest;
+    }
+    for (int i = 256; i < 8 * 256; ++i) {
+        const uint32_t rest = crc->after[i / 256 - 1][i % 256];
+        crc->after[i / 256][i % 256] = rest >> 8 ^ crc->after[0][rest & 255];
+    }
+}
+
+// The checksum of some bytes. `seed` is 0, or the checksum of bytes that came before them.
+static uint32_t sessrec__crc_of(sessrec__crc *crc, uint32_t seed, const void *bytes, size_t size) {
+    crc->sum = seed;
+    sessrec__sink_write(&crc->sink, bytes, size);
+    return crc->sum;
+}
+
+static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
+    sessrec__crc crc;
+    sessrec__crc_init(&crc);
+    return sessrec__crc_of(&crc, seed, bytes, size);
+}
+
+// ============================================================================================================
 // >>log   click logs
 // Every log is made by one function, sessrec__group: it takes events (session, item, time) as they come, sorts sessions by the time of
 // their first event and events inside a session by time, both stable, and numbers anew the items and users that are left. Reading gives
@@ -5281,9 +5404,6 @@ SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_data
     return sessrec__log_split(log, part, rest, last);
 }
 
-#endif // SESSREC_NO_TRAINING
-#ifndef SESSREC_NO_TRAINING
-
 // ============================================================================================================
 // >>sampler   negative samples by support^alpha
 // The probabilities become integers q_i >= 1 that sum to T < 2^63, kept as running sums. A draw maps 64 random bits to x in [0,T) and finds the
@@ -5299,12 +5419,19 @@ struct sessrec_sampler {
     int32_t *guide;     // [2^guide_bits + 1] first item that a draw with these leading bits can give
 };
 
+static void sessrec__sampler_place(void *object, sessrec__layout *layout) {
+    sessrec_sampler *sampler = (sessrec_sampler *)object;
+    (void)sessrec__place(layout, 1, sizeof *sampler);
+    sampler->sum = (uint64_t *)sessrec__place(layout, (uint64_t)sampler->items, sizeof *sampler->sum);
+    sampler->guide = (int32_t *)sessrec__place(layout, ((uint64_t)1 << sampler->guide_bits) + 1, sizeof *sampler->guide);
+}
+
 static double sessrec__weight_of_support(int64_t support, float alpha) {
     if (support <= 0) return 0;
     return alpha == 0 ? 1 : alpha == 0.5f ? sqrt((double)support) : alpha == 1 ? (double)support : pow((double)support, (double)alpha);
 }
 
-// Both users write this: first item whose running sum exceeds x, in [low, high].
+// The first item whose running sum exceeds x, in [low, high].
 static int32_t sessrec__sampler_search(const sessrec_sampler *sampler, uint64_t x, int32_t low, int32_t high) {
     while (low < high) {
         int32_t middle = low + (high - low) / 2;
@@ -5322,36 +5449,20 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_
     double total = 0;
     for (int32_t i = 0; i < items; ++i) total += sessrec__weight_of_support(support[i], alpha);
     if (!(total > 0)) return SESSREC_NO_DATA;
-    int32_t bits = 4;
-    while (bits < 30 && ((int64_t)1 << bits) < items) ++bits;
-    sessrec_allocator memory = sessrec__allocator(allocator);
-    sessrec_sampler *sampler = NULL;
-    sessrec__layout layout = {NULL, 0, 0};
-    for (int pass = 0; pass < 2; ++pass) {
-        sampler = (sessrec_sampler *)sessrec__place(&layout, 1, sizeof *sampler);
-        uint64_t *sum = (uint64_t *)sessrec__place(&layout, (uint64_t)items, sizeof *sum);
-        int32_t *guide = (int32_t *)sessrec__place(&layout, ((uint64_t)1 << bits) + 1, sizeof *guide);
-        if (pass == 0) {
-            layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&memory, layout.size, 1);
-            if (!layout.base) return SESSREC_OUT_OF_MEMORY;
-            layout.size = 0;
-        } else {
-            sampler->sum = sum;
-            sampler->guide = guide;
-        }
-    }
-    sampler->memory = memory;
-    sampler->items = items;
-    sampler->guide_bits = bits;
+    sessrec_sampler plan = {sessrec__allocator(allocator), items, 4, 0, NULL, NULL};
+    while (plan.guide_bits < 30 && ((int64_t)1 << plan.guide_bits) < items) ++plan.guide_bits;
+    sessrec_sampler *sampler = (sessrec_sampler *)sessrec__layout_block(&plan.memory, sessrec__sampler_place, &plan);
+    if (!sampler) return SESSREC_OUT_OF_MEMORY;
+    *sampler = plan;
     for (int32_t i = 0; i < items; ++i) {
         double share = sessrec__weight_of_support(support[i], alpha) / total;
-        uint64_t q = support[i] > 0 ? (uint64_t)(share * 4611686018427387904.0) : 0;  // 2^62: with 2^31 items of at least 1 still < 2^63
+        uint64_t q = (uint64_t)(share * 4611686018427387904.0);  // 2^62: with 2^31 items of at least 1 still < 2^63
         sampler->total += q || support[i] <= 0 ? q : 1;
         sampler->sum[i] = sampler->total;
     }
-    const int32_t entries = (int32_t)1 << bits;
+    const int32_t entries = (int32_t)1 << plan.guide_bits;
     for (int32_t g = 0, item = 0; g <= entries; ++g) {
-        uint64_t x = g < entries ? sessrec__mulhi((uint64_t)g << (64 - bits), sampler->total) : sampler->total - 1;
+        uint64_t x = g < entries ? sessrec__mulhi((uint64_t)g << (64 - plan.guide_bits), sampler->total) : sampler->total - 1;
         while (sampler->sum[item] <= x) ++item;  // ends: the last sum is the total, and x is less
         sampler->guide[g] = item;
     }
@@ -5386,9 +5497,7 @@ static void sessrec__sampler_draws(const sessrec_sampler *sampler, uint64_t seed
 }
 
 SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
-    if (!sampler) return;
-    sessrec_allocator memory = sampler->memory;
-    sessrec__free(&memory, sampler);
+    if (sampler) sessrec__free(&sampler->memory, sampler);
 }
 
 // ============================================================================================================
@@ -5397,44 +5506,122 @@ SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
 //   slot 1   b1 b2 | d1 d2 d3 | f1 ...     of its session; where a new session begins, session_start is 1
 //   slot 2   c1 c2 c3 c4 c5 | g1 ...
 // With a user-level GRU a slot holds a user and walks through all his sessions before it takes the next user (Quadrana 2017, figure 2). Both are the
-// same walk: a slot takes a chain of sessions, which is one session or all of a user's.
+// same walk: a slot takes a chain of sessions, which is one session or all of a user's. Evaluation walks so, too.
 // ============================================================================================================
+
+// A slot has the pair (event at, event at + 1) of a session, which is number `link` in its chain.
+typedef struct sessrec__walk_slot {
+    int64_t at, end;    // end: one past the session's last event
+    int32_t session, link, last_link, start, user_start;
+} sessrec__walk_slot;
+
+typedef struct sessrec__walk {
+    const int64_t *session_begin;   // [sessions+1] of the log
+    int32_t *chain_begin, *chain;   // [chains+1], [sessions] chain c: sessions chain[chain_begin[c]] .. NULL: session c
+    int32_t *order;                 // [chains] in which they are taken, NULL: as they are numbered
+    int32_t chains, stride;         // every stride-th is taken
+    int64_t next, step;             // next: place in the order
+    int32_t rows;                   // slots 0 .. rows-1 have a pair
+    sessrec__walk_slot *slot;       // [slots]
+    int32_t *previous;              // [slots] where the slot was before others went and it moved up
+} sessrec__walk;
+
+SESSREC__INLINE int sessrec__slot_has_pair(const sessrec__walk_slot *slot) {
+    return slot->at + 1 < slot->end;
+}
+static void sessrec__slot_open(const sessrec__walk *walk, sessrec__walk_slot *slot, int32_t link) {
+    slot->link = link;
+    slot->session = walk->chain ? walk->chain[link] : link;
+    slot->at = walk->session_begin[slot->session];
+    slot->end = walk->session_begin[slot->session + 1];
+    slot->start = 1;
+}
+// Goes on in the slot's chain to a session with a pair, if there is one.
+static void sessrec__slot_follow_chain(const sessrec__walk *walk, sessrec__walk_slot *slot) {
+    while (!sessrec__slot_has_pair(slot) && slot->link < slot->last_link) sessrec__slot_open(walk, slot, slot->link + 1);
+}
+static void sessrec__slot_take_next(sessrec__walk *walk, sessrec__walk_slot *slot) {
+    const int32_t chain = walk->order ? walk->order[walk->next] : (int32_t)walk->next;
+    walk->next += walk->stride;
+    slot->last_link = walk->chain ? walk->chain_begin[chain + 1] - 1 : chain;
+    slot->user_start = 1;
+    sessrec__slot_open(walk, slot, walk->chain ? walk->chain_begin[chain] : chain);
+    sessrec__slot_follow_chain(walk, slot);
+}
+
+// Slots without a pair take the next chains, lowest slot first. A chain without any pair (a session of one event) leaves its slot waiting for the
+// next round. When no chain is left such slots go, and the others move up.
+static void sessrec__walk_refill(sessrec__walk *walk) {
+    for (int waiting = 1; waiting && walk->next < walk->chains;) {
+        waiting = 0;
+        for (int32_t i = 0; i < walk->rows && walk->next < walk->chains; ++i) {
+            if (sessrec__slot_has_pair(&walk->slot[i])) continue;
+            sessrec__slot_take_next(walk, &walk->slot[i]);
+            waiting |= !sessrec__slot_has_pair(&walk->slot[i]);
+        }
+    }
+    int32_t kept = 0;
+    for (int32_t i = 0; i < walk->rows; ++i) {
+        if (!sessrec__slot_has_pair(&walk->slot[i])) continue;
+        walk->previous[kept] = i;
+        walk->slot[kept++] = walk->slot[i];
+    }
+    walk->rows = kept;
+}
+
+static void sessrec__walk_begin(sessrec__walk *walk, int32_t slots, int32_t first) {
+    memset(walk->slot, 0, (size_t)slots * sizeof *walk->slot);
+    walk->rows = slots;
+    walk->next = first;
+    walk->step = 0;
+    sessrec__walk_refill(walk);
+}
+
+static void sessrec__walk_advance(sessrec__walk *walk) {
+    for (int32_t i = 0; i < walk->rows; ++i) {
+        walk->slot[i].at++;
+        walk->slot[i].start = walk->slot[i].user_start = 0;
+        sessrec__slot_follow_chain(walk, &walk->slot[i]);
+    }
+    walk->step++;
+    sessrec__walk_refill(walk);
+}
+
+// The sessions of each user, in the order of time: a counting sort. Those of user -1 are left out. begin [users+1] must be zero, chain [sessions].
+static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int32_t *begin, int32_t *chain) {
+    for (int32_t s = 0; s < sessions; ++s)
+        if (user[s] >= 0) begin[user[s]]++;
+    for (int32_t u = 0; u < users; ++u) begin[u + 1] += begin[u];   // where each user's sessions end: filled from the back,
+    for (int32_t s = sessions - 1; s >= 0; --s)                     // they move to where they begin
+        if (user[s] >= 0) chain[--begin[user[s]]] = s;
+}
 
 struct sessrec_batcher {
     sessrec_allocator memory;
     sessrec_log_view log;
     const sessrec_sampler *sampler;
-    int32_t slots, negatives, lone_slot_ends;
+    int32_t slots, negatives, lone_slot_ends, shuffle, by_user;
     uint64_t seed;
     int64_t steps, pairs;       // of an epoch
-    int32_t chains;             // sessions, or users
-    int32_t *chain_begin;       // [users+1] the sessions of user u: chain[chain_begin[u]] .. NULL: chain i is session i
-    int32_t *chain;             // [sessions]
-    // where it stands
-    int32_t epoch, started, rows, queued;   // queued: how many chains of the epoch's order have been taken
-    int64_t step;
-    int32_t *order;             // [chains] the epoch's order, NULL: as in the log
-    int64_t *at;                // [slots] the event that is the input of the slot's pair
-    int64_t *end;               // [slots] one past the last event of its session
-    int32_t *link, *last_link;  // [slots] where the session stands in its chain, and the chain's last
-    int32_t *session, *start, *user_start, *previous, *input, *target;  // [slots]
+    int32_t epoch, started;     // where it stands
+    sessrec__walk walk;
+    int32_t *session, *start, *user_start, *input, *target;  // [slots]
     int32_t *negative;          // [negatives]
 };
 
-static void sessrec__batcher_place(sessrec_batcher *b, sessrec__layout *layout, int shuffle, int by_user) {
-    const uint64_t n = (uint64_t)b->slots;
+static void sessrec__batcher_place(void *object, sessrec__layout *layout) {
+    sessrec_batcher *b = (sessrec_batcher *)object;
+    sessrec__walk *walk = &b->walk;
+    const uint64_t n = (uint64_t)b->slots, chains = (uint64_t)walk->chains, sessions = (uint64_t)b->log.sessions;
     (void)sessrec__place(layout, 1, sizeof *b);
-    b->order = shuffle ? (int32_t *)sessrec__place(layout, (uint64_t)b->chains, sizeof *b->order) : NULL;
-    b->chain_begin = by_user ? (int32_t *)sessrec__place(layout, (uint64_t)b->log.users + 1, sizeof *b->chain_begin) : NULL;
-    b->chain = by_user ? (int32_t *)sessrec__place(layout, (uint64_t)b->log.sessions, sizeof *b->chain) : NULL;
-    b->link = (int32_t *)sessrec__place(layout, n, sizeof *b->link);
-    b->last_link = (int32_t *)sessrec__place(layout, n, sizeof *b->last_link);
-    b->user_start = (int32_t *)sessrec__place(layout, n, sizeof *b->user_start);
-    b->at = (int64_t *)sessrec__place(layout, n, sizeof *b->at);
-    b->end = (int64_t *)sessrec__place(layout, n, sizeof *b->end);
+    if (b->shuffle) walk->order = (int32_t *)sessrec__place(layout, chains, sizeof *walk->order);
+    if (b->by_user) walk->chain_begin = (int32_t *)sessrec__place(layout, chains + 1, sizeof *walk->chain_begin);
+    if (b->by_user) walk->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *walk->chain);
+    walk->slot = (sessrec__walk_slot *)sessrec__place(layout, n, sizeof *walk->slot);
+    walk->previous = (int32_t *)sessrec__place(layout, n, sizeof *walk->previous);
     b->session = (int32_t *)sessrec__place(layout, n, sizeof *b->session);
     b->start = (int32_t *)sessrec__place(layout, n, sizeof *b->start);
-    b->previous = (int32_t *)sessrec__place(layout, n, sizeof *b->previous);
+    b->user_start = (int32_t *)sessrec__place(layout, n, sizeof *b->user_start);
     b->input = (int32_t *)sessrec__place(layout, n, sizeof *b->input);
     b->target = (int32_t *)sessrec__place(layout, n, sizeof *b->target);
     b->negative = (int32_t *)sessrec__place(layout, (uint64_t)b->negatives, sizeof *b->negative);
@@ -5443,113 +5630,29 @@ static void sessrec__batcher_place(sessrec_batcher *b, sessrec__layout *layout, 
 // Fisher and Yates' shuffle, drawn anew from (seed, epoch).
 static void sessrec__batcher_shuffle(sessrec_batcher *b) {
     const uint64_t key = sessrec__key(b->seed, SESSREC__STREAM_SHUFFLE), base = (uint64_t)b->epoch << 32;
-    for (int32_t i = 0; i < b->chains; ++i) b->order[i] = i;
-    for (int32_t i = b->chains - 1; i > 0; --i) {
-        int32_t j = (int32_t)sessrec__mulhi(sessrec__draw(key, base + (uint64_t)i), (uint64_t)i + 1), other = b->order[j];
-        b->order[j] = b->order[i];
-        b->order[i] = other;
+    int32_t *order = b->walk.order;
+    for (int32_t i = 0; i < b->walk.chains; ++i) order[i] = i;
+    for (int32_t i = b->walk.chains - 1; i > 0; --i) {
+        int32_t j = (int32_t)sessrec__mulhi(sessrec__draw(key, base + (uint64_t)i), (uint64_t)i + 1), other = order[j];
+        order[j] = order[i];
+        order[i] = other;
     }
-}
-
-// The sessions of each user, in the order of time: a counting sort. Those of user -1 are left out. begin [users+1] must be zero, chain [sessions].
-static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int32_t *begin, int32_t *chain) {
-    for (int32_t s = 0; s < sessions; ++s)
-        if (user[s] >= 0) begin[user[s] + 1]++;
-    for (int32_t u = 0; u < users; ++u) begin[u + 1] += begin[u];
-    for (int32_t s = 0; s < sessions; ++s)
-        if (user[s] >= 0) chain[begin[user[s]]++] = s;
-    for (int32_t u = users; u > 0; --u) begin[u] = begin[u - 1];  // each beginning has moved to the next one's place
-    begin[0] = 0;
-}
-
-SESSREC__INLINE int sessrec__slot_has_pair(const sessrec_batcher *b, int32_t slot) {
-    return b->at[slot] + 1 < b->end[slot];
-}
-static void sessrec__slot_open(sessrec_batcher *b, int32_t slot, int32_t link) {
-    const int32_t session = b->chain ? b->chain[link] : link;
-    b->link[slot] = link;
-    b->session[slot] = session;
-    b->at[slot] = b->log.session_begin[session];
-    b->end[slot] = b->log.session_begin[session + 1];
-    b->start[slot] = 1;
-}
-// Goes on in the slot's chain to a session with a pair, if there is one.
-static void sessrec__slot_follow_chain(sessrec_batcher *b, int32_t slot) {
-    while (!sessrec__slot_has_pair(b, slot) && b->link[slot] < b->last_link[slot]) sessrec__slot_open(b, slot, b->link[slot] + 1);
-}
-static void sessrec__slot_take_next(sessrec_batcher *b, int32_t slot) {
-    const int32_t chain = b->order ? b->order[b->queued] : b->queued;
-    b->queued++;
-    b->last_link[slot] = b->chain ? b->chain_begin[chain + 1] - 1 : chain;
-    b->user_start[slot] = 1;
-    sessrec__slot_open(b, slot, b->chain ? b->chain_begin[chain] : chain);
-    sessrec__slot_follow_chain(b, slot);
-}
-
-// Slots without a pair take the next chains, lowest slot first. A chain without any pair (a session of one event) leaves its slot waiting for the
-// next round. When the queue is empty such slots go, and the others move up.
-static void sessrec__batcher_refill(sessrec_batcher *b) {
-    for (int waiting = 1; waiting && b->queued < b->chains;) {
-        waiting = 0;
-        for (int32_t i = 0; i < b->rows && b->queued < b->chains; ++i) {
-            if (sessrec__slot_has_pair(b, i)) continue;
-            sessrec__slot_take_next(b, i);
-            waiting |= !sessrec__slot_has_pair(b, i);
-        }
-    }
-    int32_t kept = 0;
-    for (int32_t i = 0; i < b->rows; ++i) {
-        if (!sessrec__slot_has_pair(b, i)) continue;
-        b->previous[kept] = i;
-        b->at[kept] = b->at[i];
-        b->end[kept] = b->end[i];
-        b->link[kept] = b->link[i];
-        b->last_link[kept] = b->last_link[i];
-        b->session[kept] = b->session[i];
-        b->user_start[kept] = b->user_start[i];
-        b->start[kept++] = b->start[i];
-    }
-    b->rows = kept;
 }
 
 static void sessrec__batcher_begin(sessrec_batcher *b) {
-    if (b->order) sessrec__batcher_shuffle(b);
-    b->queued = 0;
-    b->step = 0;
+    if (b->shuffle) sessrec__batcher_shuffle(b);
+    sessrec__walk_begin(&b->walk, b->slots, 0);
     b->started = 1;
-    b->rows = b->slots < b->chains ? b->slots : b->chains;
-    for (int32_t i = 0; i < b->rows; ++i) sessrec__slot_take_next(b, i);
-    sessrec__batcher_refill(b);
-}
-
-static void sessrec__batcher_advance(sessrec_batcher *b) {
-    for (int32_t i = 0; i < b->rows; ++i) {
-        b->at[i]++;
-        b->start[i] = b->user_start[i] = 0;
-        sessrec__slot_follow_chain(b, i);
-    }
-    b->step++;
-    sessrec__batcher_refill(b);
 }
 
 // Whether the epoch has another mini-batch. A lone slot has one only if there are negatives to compare its target with.
 SESSREC__INLINE int sessrec__batcher_has_rows(const sessrec_batcher *b) {
-    return b->rows > (b->lone_slot_ends ? 1 : 0);
-}
-
-static void sessrec__batcher_count(sessrec_batcher *b) {
-    b->steps = b->pairs = 0;
-    for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__batcher_advance(b)) {
-        b->steps++;
-        b->pairs += b->rows;
-    }
-    b->started = 0;
+    return b->walk.rows > (b->lone_slot_ends ? 1 : 0);
 }
 
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler,
                                                   sessrec_batcher **out, sessrec_error *err) {
     sessrec_batcher plan;
-    sessrec__layout layout = {NULL, 0, 0};
     if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
     *out = NULL;
     sessrec_result result = sessrec_config_check(config, err);
@@ -5560,20 +5663,21 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     plan.sampler = sampler;
     plan.slots = config->batch_size;
     plan.negatives = sampler ? config->negatives : 0;
-    const int by_user = config->user_hidden > 0;
-    if (by_user && !plan.log.users) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
-    plan.chains = by_user ? plan.log.users : plan.log.sessions;
-    plan.lone_slot_ends = config->negatives == 0 && !by_user;
+    plan.shuffle = config->shuffle_sessions;
+    plan.by_user = config->user_hidden > 0;
+    if (plan.by_user && !plan.log.users) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
+    plan.walk.session_begin = plan.log.session_begin;
+    plan.walk.chains = plan.by_user ? plan.log.users : plan.log.sessions;
+    plan.walk.stride = 1;
+    plan.lone_slot_ends = config->negatives == 0 && !plan.by_user;
     plan.seed = config->seed;
-    sessrec__batcher_place(&plan, &layout, config->shuffle_sessions, by_user);
-    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&plan.memory, layout.size, 1);
-    if (!layout.base) return sessrec__no_memory(err);
-    layout.size = 0;
-    sessrec__batcher_place(&plan, &layout, config->shuffle_sessions, by_user);
-    sessrec_batcher *b = (sessrec_batcher *)(void *)layout.base;
+    sessrec_batcher *b = (sessrec_batcher *)sessrec__layout_block(&plan.memory, sessrec__batcher_place, &plan);
+    if (!b) return sessrec__no_memory(err);
     *b = plan;
-    if (by_user) sessrec__chain_by(b->log.sessions, b->log.session_user, b->log.users, b->chain_begin, b->chain);
-    sessrec__batcher_count(b);
+    if (b->by_user) sessrec__chain_by(b->log.sessions, b->log.session_user, b->log.users, b->walk.chain_begin, b->walk.chain);
+    for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__walk_advance(&b->walk)) b->pairs += b->walk.rows;
+    b->steps = b->walk.step;
+    b->started = 0;
     if (b->steps == 0) {
         sessrec_batcher_destroy(b);
         return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has nothing to learn from: it needs sessions of two or more events%s",
@@ -5584,30 +5688,35 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
 }
 
 static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_batch *out) {
-    if (b->started) sessrec__batcher_advance(b);
-    else sessrec__batcher_begin(b);
+    if (!b->started) sessrec__batcher_begin(b);
+    else if (sessrec__batcher_has_rows(b)) sessrec__walk_advance(&b->walk);  // not so where seek went beyond the end
     if (!sessrec__batcher_has_rows(b)) {
+        b->steps = b->walk.step;
         b->started = 0;
         b->epoch++;
         return SESSREC_DONE;
     }
-    for (int32_t i = 0; i < b->rows; ++i) {
-        b->input[i] = b->log.item[b->at[i]];
-        b->target[i] = b->log.item[b->at[i] + 1];
+    for (int32_t i = 0; i < b->walk.rows; ++i) {
+        const sessrec__walk_slot *slot = &b->walk.slot[i];
+        b->input[i] = b->log.item[slot->at];
+        b->target[i] = b->log.item[slot->at + 1];
+        b->session[i] = slot->session;
+        b->start[i] = slot->start;
+        b->user_start[i] = slot->user_start;
     }
-    const uint64_t base = ((uint64_t)b->epoch << 44) + (uint64_t)b->step * (uint64_t)b->negatives;  // an epoch draws less than 2^44
+    const uint64_t base = ((uint64_t)b->epoch << 44) + (uint64_t)b->walk.step * (uint64_t)b->negatives;  // an epoch draws less than 2^44
     if (b->negatives && draw) sessrec__sampler_draws(b->sampler, b->seed, base, b->negatives, b->negative);
     out->epoch = b->epoch;
-    out->step = b->step;
-    out->rows = b->rows;
+    out->step = b->walk.step;
+    out->rows = b->walk.rows;
     out->negative_count = b->negatives;
     out->input = b->input;
     out->target = b->target;
     out->negative = draw ? b->negative : NULL;
     out->session = b->session;
     out->session_start = b->start;
-    out->user_start = b->chain ? b->user_start : NULL;
-    out->previous_row = b->previous;
+    out->user_start = b->by_user ? b->user_start : NULL;
+    out->previous_row = b->walk.previous;
     return SESSREC_OK;
 }
 
@@ -5621,7 +5730,7 @@ SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *b, int32_t epoc
     b->started = 0;
     if (step == 0) return SESSREC_OK;
     sessrec__batcher_begin(b);
-    while (b->step + 1 < step && sessrec__batcher_has_rows(b)) sessrec__batcher_advance(b);
+    while (b->walk.step + 1 < step && sessrec__batcher_has_rows(b)) sessrec__walk_advance(&b->walk);
     return SESSREC_OK;
 }
 
@@ -5633,9 +5742,7 @@ SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *b) {
 }
 
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
-    if (!b) return;
-    sessrec_allocator memory = b->memory;
-    sessrec__free(&memory, b);
+    if (b) sessrec__free(&b->memory, b);
 }
 
 // ============================================================================================================
@@ -7194,13 +7301,6 @@ typedef struct sessrec__tally {
     int32_t higher, equal;
 } sessrec__tally;
 
-static void sessrec__tally_add(const sessrec__kernels *kernels, sessrec__tally *tally, const float *scores, int32_t count, float value) {
-    int32_t higher, equal;
-    kernels->tally(count, scores, value, &higher, &equal);
-    tally->higher += higher;
-    tally->equal += equal;
-}
-
 // Compares the target, which scores `value`, with items first .. first+count-1 except itself. A NaN target ranks behind all of them.
 static void sessrec__tally_block(const sessrec__kernels *kernels, sessrec__tally *tally, const float *scores, int32_t first, int32_t count,
                                  int32_t target, float value) {
@@ -7208,11 +7308,13 @@ static void sessrec__tally_block(const sessrec__kernels *kernels, sessrec__tally
     const int inside = at >= 0 && at < count;
     if (value != value) {
         tally->higher += count - inside;
-    } else if (!inside) {
-        sessrec__tally_add(kernels, tally, scores, count, value);
-    } else {
-        sessrec__tally_add(kernels, tally, scores, at, value);
-        sessrec__tally_add(kernels, tally, scores + at + 1, count - at - 1, value);
+        return;
+    }
+    for (int32_t begin = 0, end = inside ? at : count; begin < count; begin = end + 1, end = count) {
+        int32_t higher, equal;
+        kernels->tally(end - begin, scores + begin, value, &higher, &equal);
+        tally->higher += higher;
+        tally->equal += equal;
     }
 }
 
@@ -7240,9 +7342,9 @@ SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int3
     }
 }
 
-static void sessrec__metrics_average(sessrec_metrics *metrics, int32_t cutoffs) {
+static void sessrec__metrics_average(sessrec_metrics *metrics) {
     const double events = metrics->events ? (double)metrics->events : 1;
-    for (int32_t c = 0; c < cutoffs; ++c) {
+    for (int32_t c = 0; c < SESSREC_MAX_CUTOFFS; ++c) {
         metrics->recall[c] /= events;
         metrics->mrr[c] /= events;
         metrics->ndcg[c] /= events;
@@ -7263,7 +7365,7 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
             all.precision[c] += groups[g].precision[c] * events;
         }
     }
-    sessrec__metrics_average(&all, SESSREC_MAX_CUTOFFS);
+    sessrec__metrics_average(&all);
     return all;
 }
 
@@ -7367,20 +7469,23 @@ static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_err
 
 // ---- the walk ----
 
-// What one task works with: the sessions that it has open, rows 0 .. rows-1, none between them closed.
+// What is known of an event while it is ranked.
+typedef struct sessrec__eval_row {
+    int32_t target;
+    float value;                // its score
+    sessrec__top list;          // for coverage
+} sessrec__eval_row;
+
+// What one task works with.
 typedef struct sessrec__eval_task {
-    int64_t next;               // chain that the task takes next
-    int32_t rows;
-    int64_t *at, *last;         // [batch] place in eval.click of the row's input, and of its session's last click
-    int32_t *input, *target;    // [batch]
-    float *value;               // [batch] score of the target
+    sessrec__walk walk;         // through eval.click
+    sessrec__eval_row *row;     // [batch]
+    int32_t *input;             // [batch]
     char *states;               // [batch, state_bytes]
     char *users;                // [batch, user_bytes]
-    int32_t *link, *last_link;  // [batch] where the row stands in e.chain
     char *scratch;
     float *scores;              // [batch, SCORE_BLOCK]
-    sessrec__top *list;         // [batch] for coverage: the event's list, in room [batch, top]
-    sessrec_recommendation *room;
+    sessrec_recommendation *room;   // [batch, top] for the lists
     uint8_t *occurs;            // [items] bit c: the item was in a list of cutoff[c]
 } sessrec__eval_task;
 
@@ -7396,11 +7501,11 @@ typedef struct sessrec__eval {
     int32_t *click;             // [events]
     sessrec__tally *tally;      // [events] of the event whose input is that click; unused at the last of a session
     int32_t *history;           // [sessions] earlier sessions of the user
-    // a row walks a chain of sessions: one session, or all of a user's for a scorer that knows users
-    int by_user;
-    int32_t *chain_begin, *chain;   // [users+1], [sessions] as in a batcher
+    int by_user;                    // the scorer knows users: a chain is all sessions of one
+    int32_t *chain_begin, *chain;   // [users+1], [sessions] the sessions of each user
     sessrec_log_view before;        // config.history
     int32_t *before_item;           // [before.items] the scorer's numbers
+    int32_t *before_user;           // [before.sessions] the log's numbers, -1 for users that it does not have
     int32_t *past_begin, *past;     // [users+1], [before.sessions] the sessions of the users before
     sessrec__eval_task *task;   // [tasks]
     // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the beginning of a session's, and its target
@@ -7409,42 +7514,40 @@ typedef struct sessrec__eval {
     int32_t h_width;
     size_t h_at;
     float *h;                   // [events,h_width]
-    int32_t *wanted;            // [events], -1 where there is no target
+    int32_t *wanted;            // [events], from 1, 0 where there is no target
 } sessrec__eval;
 
 static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task, sessrec__layout *layout) {
     const uint64_t batch = (uint64_t)e->batch;
-    task->at = (int64_t *)sessrec__place(layout, batch, sizeof *task->at);
-    task->last = (int64_t *)sessrec__place(layout, batch, sizeof *task->last);
+    task->walk.slot = (sessrec__walk_slot *)sessrec__place(layout, batch, sizeof *task->walk.slot);
+    task->walk.previous = (int32_t *)sessrec__place(layout, batch, sizeof *task->walk.previous);
+    task->row = (sessrec__eval_row *)sessrec__place(layout, batch, sizeof *task->row);
     task->input = (int32_t *)sessrec__place(layout, batch, sizeof *task->input);
-    task->target = (int32_t *)sessrec__place(layout, batch, sizeof *task->target);
-    task->value = (float *)sessrec__place(layout, batch, sizeof *task->value);
     task->states = (char *)sessrec__place(layout, batch, e->scorer->state_bytes);
     task->users = (char *)sessrec__place(layout, batch, e->scorer->user_bytes);
-    task->link = (int32_t *)sessrec__place(layout, batch, sizeof *task->link);
-    task->last_link = (int32_t *)sessrec__place(layout, batch, sizeof *task->last_link);
     task->scratch = (char *)sessrec__place(layout, e->scorer->scratch_bytes ? e->scorer->scratch_bytes(e->scorer->self, e->batch) : 0, 1);
     task->scores = (float *)sessrec__place(layout, batch * SESSREC__SCORE_BLOCK, sizeof *task->scores);
-    if (!e->top) return;
-    task->list = (sessrec__top *)sessrec__place(layout, batch, sizeof *task->list);
     task->room = (sessrec_recommendation *)sessrec__place(layout, batch * (uint64_t)e->top, sizeof *task->room);
-    task->occurs = (uint8_t *)sessrec__place(layout, (uint64_t)e->scorer->items, 1);
+    task->occurs = (uint8_t *)sessrec__place(layout, e->top ? (uint64_t)e->scorer->items : 0, 1);
 }
 
-static void sessrec__eval_place(sessrec__eval *e, sessrec__layout *layout) {
-    const uint64_t sessions = (uint64_t)e->view.sessions, events = (uint64_t)e->view.events;
+static void sessrec__eval_place(void *object, sessrec__layout *layout) {
+    sessrec__eval *e = (sessrec__eval *)object;
+    const uint64_t sessions = (uint64_t)e->view.sessions, events = (uint64_t)e->view.events, users = (uint64_t)e->view.users;
+    const uint64_t before = (uint64_t)e->before.sessions, ranked = e->ranks ? events : 0;
     e->item = (int32_t *)sessrec__place(layout, (uint64_t)e->view.items, sizeof *e->item);
     e->begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *e->begin);
     e->click = (int32_t *)sessrec__place(layout, events, sizeof *e->click);
     e->tally = (sessrec__tally *)sessrec__place(layout, events, sizeof *e->tally);
     e->history = (int32_t *)sessrec__place(layout, sessions, sizeof *e->history);
-    e->chain_begin = (int32_t *)sessrec__place(layout, (uint64_t)e->view.users + 1, sizeof *e->chain_begin);
+    e->chain_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->chain_begin);
     e->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *e->chain);
     e->before_item = (int32_t *)sessrec__place(layout, (uint64_t)e->before.items, sizeof *e->before_item);
-    e->past_begin = (int32_t *)sessrec__place(layout, (uint64_t)e->view.users + 1, sizeof *e->past_begin);
-    e->past = (int32_t *)sessrec__place(layout, (uint64_t)e->before.sessions, sizeof *e->past);
-    e->h = (float *)sessrec__place(layout, e->ranks ? events * (uint64_t)e->h_width : 0, sizeof *e->h);
-    e->wanted = (int32_t *)sessrec__place(layout, e->ranks ? events : 0, sizeof *e->wanted);
+    e->before_user = (int32_t *)sessrec__place(layout, before, sizeof *e->before_user);
+    e->past_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->past_begin);
+    e->past = (int32_t *)sessrec__place(layout, before, sizeof *e->past);
+    e->h = (float *)sessrec__place(layout, ranked * (uint64_t)e->h_width, sizeof *e->h);
+    e->wanted = (int32_t *)sessrec__place(layout, ranked, sizeof *e->wanted);
     e->task = (sessrec__eval_task *)sessrec__place(layout, (uint64_t)e->tasks, sizeof *e->task);
     for (int32_t t = 0; t < e->tasks; ++t) {
         sessrec__eval_task measured;
@@ -7474,31 +7577,27 @@ static void sessrec__eval_map(sessrec__eval *e) {
 }
 
 // Finds the sessions of each user: in the log, and before it, where users are found by their ids. Counts the earlier ones of each session.
-static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_allocator *memory) {
+static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_allocator *memory, sessrec_error *err) {
     if (!e->view.session_user) return SESSREC_OK;
     sessrec_result result = SESSREC_OK;
     sessrec__ids users;
-    int32_t *user = (int32_t *)sessrec__alloc(memory, (uint64_t)e->before.sessions, sizeof *user);
     sessrec__ids_init(&users, memory);
     for (int32_t u = 0, number; u < e->view.users && !result; ++u) {
         const char *id = sessrec_dataset_user_id(e->log, u);
         result = sessrec__ids_intern(&users, id, strlen(id), &number);  // ids are distinct: number == u
     }
-    for (int32_t s = 0; user && s < e->before.sessions && !result; ++s) {
+    for (int32_t s = 0; s < e->before.sessions && !result; ++s) {
         const char *id = e->before.session_user ? sessrec_dataset_user_id(e->config->history, e->before.session_user[s]) : NULL;
-        user[s] = id ? sessrec__ids_find(&users, id, strlen(id)) : -1;
+        e->before_user[s] = id ? sessrec__ids_find(&users, id, strlen(id)) : -1;
     }
     sessrec__ids_free(&users);
-    if (!user) result = SESSREC_OUT_OF_MEMORY;
-    if (!result) {
-        sessrec__chain_by(e->before.sessions, user, e->view.users, e->past_begin, e->past);
-        sessrec__chain_by(e->view.sessions, e->view.session_user, e->view.users, e->chain_begin, e->chain);
-        for (int32_t u = 0; u < e->view.users; ++u)
-            for (int32_t i = e->chain_begin[u]; i < e->chain_begin[u + 1]; ++i)
-                e->history[e->chain[i]] = e->past_begin[u + 1] - e->past_begin[u] + i - e->chain_begin[u];
-    }
-    sessrec__free(memory, user);
-    return result;
+    if (result) return sessrec__fail(err, result, 0, "the users of the log could not be matched: %s", sessrec_result_text(result));
+    sessrec__chain_by(e->before.sessions, e->before_user, e->view.users, e->past_begin, e->past);
+    sessrec__chain_by(e->view.sessions, e->view.session_user, e->view.users, e->chain_begin, e->chain);
+    for (int32_t u = 0; u < e->view.users; ++u)
+        for (int32_t i = e->chain_begin[u]; i < e->chain_begin[u + 1]; ++i)
+            e->history[e->chain[i]] = e->past_begin[u + 1] - e->past_begin[u] + i - e->chain_begin[u];
+    return SESSREC_OK;
 }
 
 SESSREC__INLINE char *sessrec__eval_state(const sessrec__eval *e, const sessrec__eval_task *task, int32_t row) {
@@ -7509,129 +7608,108 @@ SESSREC__INLINE char *sessrec__eval_user(const sessrec__eval *e, const sessrec__
 }
 
 // A user appears in a row: his state is made from his sessions before the log.
-static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task, int32_t row, int32_t user) {
+static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task, int32_t row, int32_t number) {
     const sessrec_scorer *scorer = e->scorer;
-    void *state = sessrec__eval_state(e, task, row);
-    scorer->begin_user(scorer->self, sessrec__eval_user(e, task, row));
-    for (int32_t i = e->past_begin[user]; i < e->past_begin[user + 1]; ++i) {
+    char *state = sessrec__eval_state(e, task, row), *user = sessrec__eval_user(e, task, row);
+    scorer->begin_user(scorer->self, user);
+    for (int32_t i = e->past_begin[number]; i < e->past_begin[number + 1]; ++i) {
         int64_t clicks = 0;
-        scorer->begin(scorer->self, state, sessrec__eval_user(e, task, row));
+        scorer->begin(scorer->self, state, user);
         for (int64_t at = e->before.session_begin[e->past[i]]; at < e->before.session_begin[e->past[i] + 1]; ++at) {
             const int32_t item = e->before_item[e->before.item[at]];
             if (item < 0) continue;
             scorer->click(scorer->self, 1, state, &item, task->scratch);
             ++clicks;
         }
-        if (clicks >= 2) scorer->end(scorer->self, state, sessrec__eval_user(e, task, row), task->scratch);
+        if (clicks >= 2) scorer->end(scorer->self, state, user, task->scratch);
     }
 }
 
-// Opens the next session with an event in the row's chain. Returns 0 when there is none.
-static int sessrec__eval_follow(const sessrec__eval *e, sessrec__eval_task *task, int32_t row) {
-    while (task->link[row] <= task->last_link[row]) {
-        const int32_t link = task->link[row]++, session = e->by_user ? e->chain[link] : link;
-        task->at[row] = e->begin[session];
-        task->last[row] = e->begin[session + 1] - 1;
-        if (task->at[row] >= task->last[row]) continue;
-        e->scorer->begin(e->scorer->self, sessrec__eval_state(e, task, row), sessrec__eval_user(e, task, row));
-        return 1;
+// Rows that move up take their states along; users and sessions begin.
+static void sessrec__eval_arrive(const sessrec__eval *e, sessrec__eval_task *task) {
+    for (int32_t i = 0; i < task->walk.rows; ++i) {
+        const sessrec__walk_slot *slot = &task->walk.slot[i];
+        const int32_t from = task->walk.previous[i];
+        char *state = sessrec__eval_state(e, task, i), *user = sessrec__eval_user(e, task, i);
+        if (from != i) memcpy(state, sessrec__eval_state(e, task, from), e->scorer->state_bytes);
+        if (from != i && e->by_user) memcpy(user, sessrec__eval_user(e, task, from), e->scorer->user_bytes);
+        if (slot->user_start && e->by_user) sessrec__eval_meet(e, task, i, e->view.session_user[slot->session]);
+        if (slot->start) e->scorer->begin(e->scorer->self, state, user);
     }
-    return 0;
 }
 
-// Opens the task's next session in the given row. Task t has chains t, t + tasks, ... Returns 0 when none is left.
-static int sessrec__eval_open(const sessrec__eval *e, sessrec__eval_task *task, int32_t row) {
-    const int64_t chains = e->by_user ? e->view.users : e->view.sessions;
-    while (task->next < chains) {
-        const int32_t chain = (int32_t)task->next;
-        task->next += e->tasks;
-        task->link[row] = e->by_user ? e->chain_begin[chain] : chain;
-        task->last_link[row] = e->by_user ? e->chain_begin[chain + 1] - 1 : chain;
-        if (e->by_user) sessrec__eval_meet(e, task, row, chain);
-        if (sessrec__eval_follow(e, task, row)) return 1;
-    }
-    return 0;
-}
-
-// The row's session is over: opens the next, of the same user if he has one.
-static int sessrec__eval_next(const sessrec__eval *e, sessrec__eval_task *task, int32_t row) {
-    if (e->by_user) {  // the session's last click, which no target follows
-        char *state = sessrec__eval_state(e, task, row);
-        e->scorer->click(e->scorer->self, 1, state, &e->click[task->last[row]], task->scratch);
-        e->scorer->end(e->scorer->self, state, sessrec__eval_user(e, task, row), task->scratch);
-    }
-    return sessrec__eval_follow(e, task, row) || sessrec__eval_open(e, task, row);
-}
-
-// Goes one click on in each row. A session that is over gives its row to the next one, or else to the last row.
-static void sessrec__eval_advance(const sessrec__eval *e, sessrec__eval_task *task) {
-    for (int32_t i = task->rows - 1; i >= 0; --i) {  // from the end: a row that moves up has been advanced already
-        if (++task->at[i] < task->last[i] || sessrec__eval_next(e, task, i)) continue;
-        const int32_t end = --task->rows;
-        if (i == end) continue;
-        task->at[i] = task->at[end];
-        task->last[i] = task->last[end];
-        task->link[i] = task->link[end];
-        task->last_link[i] = task->last_link[end];
-        memcpy(sessrec__eval_state(e, task, i), sessrec__eval_state(e, task, end), e->scorer->state_bytes);
-        if (e->by_user) memcpy(sessrec__eval_user(e, task, i), sessrec__eval_user(e, task, end), e->scorer->user_bytes);
+// Sessions that are over go into the state of their user, the last click too, which no target follows.
+static void sessrec__eval_leave(const sessrec__eval *e, sessrec__eval_task *task) {
+    for (int32_t i = 0; i < task->walk.rows && e->by_user; ++i) {
+        char *state = sessrec__eval_state(e, task, i);
+        if (task->walk.slot[i].at + 2 < task->walk.slot[i].end) continue;
+        e->scorer->click(e->scorer->self, 1, state, &task->row[i].target, task->scratch);
+        e->scorer->end(e->scorer->self, state, sessrec__eval_user(e, task, i), task->scratch);
     }
 }
 
 // Tallies every open event against one block of items.
 static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task, int32_t first, int32_t count) {
-    e->scorer->score(e->scorer->self, task->rows, task->states, first, count, task->scores, task->scratch);
-    for (int32_t i = 0; i < task->rows; ++i) {
+    e->scorer->score(e->scorer->self, task->walk.rows, task->states, first, count, task->scores, task->scratch);
+    for (int32_t i = 0; i < task->walk.rows; ++i) {
+        sessrec__eval_row *row = &task->row[i];
         const float *scores = task->scores + (ptrdiff_t)i * count;
-        sessrec__tally_block(e->kernels, &e->tally[task->at[i]], scores, first, count, task->target[i], task->value[i]);
+        sessrec__tally_block(e->kernels, &e->tally[task->walk.slot[i].at], scores, first, count, row->target, row->value);
         for (int32_t j = 0; e->top && j < count; ++j)
-            if (sessrec__top_admits(&task->list[i], first + j, scores[j])) sessrec__top_insert(&task->list[i], first + j, scores[j]);
+            if (sessrec__top_admits(&row->list, first + j, scores[j])) sessrec__top_insert(&row->list, first + j, scores[j]);
     }
 }
 
-// Notes which items stand in the row's list, for each cut-off that reaches so far down.
-static void sessrec__eval_cover(const sessrec__eval *e, sessrec__eval_task *task, int32_t row) {
-    sessrec__top *list = &task->list[row];
+// Notes which items stand in a list, for each cut-off that reaches so far down.
+static void sessrec__eval_cover(const sessrec__eval *e, sessrec__top *list, uint8_t *occurs) {
     sessrec__top_sort(list);
     for (int32_t place = 0; place < list->count; ++place)
         for (int32_t c = 0; c < e->config->cutoffs; ++c)
-            if (place < e->config->cutoff[c]) task->occurs[list->entry[place].item] |= (uint8_t)(1 << c);  // c < 8
+            if (place < e->config->cutoff[c]) occurs[list->entry[place].item] |= (uint8_t)(1 << c);  // c < 8
 }
 
 static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task) {
     const sessrec_scorer *scorer = e->scorer;
-    for (int32_t i = 0; i < task->rows; ++i) {
-        task->input[i] = e->click[task->at[i]];
-        task->target[i] = e->click[task->at[i] + 1];
+    const int32_t rows = task->walk.rows;
+    for (int32_t i = 0; i < rows; ++i) task->input[i] = e->click[task->walk.slot[i].at];
+    scorer->click(scorer->self, rows, task->states, task->input, task->scratch);
+    for (int32_t i = 0; i < rows; ++i) {
+        const int64_t at = task->walk.slot[i].at;
+        const char *state = sessrec__eval_state(e, task, i);
+        sessrec__eval_row *row = &task->row[i];
+        row->target = e->click[at + 1];
+        if (e->ranks) {
+            memcpy(e->h + at * e->h_width, state + e->h_at, (size_t)e->h_width * sizeof *e->h);
+            e->wanted[at] = row->target + 1;
+            continue;
+        }
+        scorer->score(scorer->self, 1, state, row->target, 1, &row->value, task->scratch);
+        row->list.entry = task->room + (ptrdiff_t)i * e->top;
+        row->list.capacity = e->top;
+        row->list.count = 0;
     }
-    scorer->click(scorer->self, task->rows, task->states, task->input, task->scratch);
-    for (int32_t i = 0; i < task->rows && e->ranks; ++i) {
-        memcpy(e->h + task->at[i] * e->h_width, sessrec__eval_state(e, task, i) + e->h_at, (size_t)e->h_width * sizeof *e->h);
-        e->wanted[task->at[i]] = task->target[i];
-    }
-    if (e->ranks) return;
-    for (int32_t i = 0; i < task->rows; ++i) {
-        scorer->score(scorer->self, 1, sessrec__eval_state(e, task, i), task->target[i], 1, &task->value[i], task->scratch);
-        if (!e->top) continue;
-        task->list[i].entry = task->room + (ptrdiff_t)i * e->top;
-        task->list[i].capacity = e->top;
-        task->list[i].count = 0;
-    }
-    for (int32_t first = 0; first < scorer->items;) {
-        int32_t left = scorer->items - first, count = left < SESSREC__SCORE_BLOCK ? left : SESSREC__SCORE_BLOCK;
+    for (int32_t first = 0, left = scorer->items, count; left && !e->ranks; first += count, left -= count) {
+        count = left < SESSREC__SCORE_BLOCK ? left : SESSREC__SCORE_BLOCK;
         sessrec__eval_block(e, task, first, count);
-        if (count == left) break;  // first + count could overflow only here
-        first += count;
     }
-    for (int32_t i = 0; e->top && i < task->rows; ++i) sessrec__eval_cover(e, task, i);
+    for (int32_t i = 0; e->top && i < rows; ++i) sessrec__eval_cover(e, &task->row[i].list, task->occurs);
 }
 
+// Task t takes chains t, t + tasks, ...
 static void sessrec__eval_run(void *context, int32_t index) {
     const sessrec__eval *e = (const sessrec__eval *)context;
     sessrec__eval_task *task = &e->task[index];
-    task->next = index;
-    while (task->rows < e->batch && sessrec__eval_open(e, task, task->rows)) ++task->rows;
-    for (; task->rows; sessrec__eval_advance(e, task)) sessrec__eval_step(e, task);
+    sessrec__walk *walk = &task->walk;
+    walk->session_begin = e->begin;
+    walk->chain_begin = e->chain_begin;
+    walk->chain = e->by_user ? e->chain : NULL;
+    walk->chains = e->by_user ? e->view.users : e->view.sessions;
+    walk->stride = e->tasks;
+    for (sessrec__walk_begin(walk, e->batch, index); walk->rows; sessrec__walk_advance(walk)) {
+        sessrec__eval_arrive(e, task);
+        sessrec__eval_step(e, task);
+        sessrec__eval_leave(e, task);
+    }
 }
 
 // ---- the report ----
@@ -7643,40 +7721,30 @@ static int32_t sessrec__eval_group(int32_t value, const int32_t bound[SESSREC_GR
     return group;
 }
 
-static void sessrec__eval_event(const sessrec__eval *e, sessrec_report *report, const sessrec_event *event) {
+static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
     static const int32_t position[] = {0, 1, 2, 3, 4, 5, 6}, length[] = {2, 3, 4, 5, 7, 10, 20}, history[] = {0, 1, 2, 3, 4, 6, 10};
     const int32_t cutoffs = report->cutoffs, *cutoff = report->cutoff;
-    sessrec_metrics_add(&report->all, event->rank, cutoffs, cutoff);
-    sessrec_metrics_add(&report->by_position[sessrec__eval_group(event->position, position)], event->rank, cutoffs, cutoff);
-    sessrec_metrics_add(&report->by_length[sessrec__eval_group(event->length, length)], event->rank, cutoffs, cutoff);
-    sessrec_metrics_add(&report->by_history[sessrec__eval_group(event->history, history)], event->rank, cutoffs, cutoff);
-    if (e->config->on_event) e->config->on_event(e->config->on_event_user, event);
-}
-
-static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
     for (int32_t s = 0; s < e->view.sessions; ++s) {
-        const int32_t length = (int32_t)(e->begin[s + 1] - e->begin[s]);
-        report->sessions += length >= 2;
-        for (int32_t p = 0; p + 1 < length; ++p) {
+        const int32_t clicks = (int32_t)(e->begin[s + 1] - e->begin[s]);
+        report->sessions += clicks >= 2;
+        for (int32_t p = 0; p + 1 < clicks; ++p) {
             const int64_t at = e->begin[s] + p;
-            sessrec_event event;
-            event.session = s;
-            event.position = p;
-            event.length = length;
-            event.history = e->history[s];
-            event.input = e->click[at];
-            event.target = e->click[at + 1];
-            event.rank = sessrec_rank(e->tally[at].higher, e->tally[at].equal, e->config->ties);
-            sessrec__eval_event(e, report, &event);
+            const double rank = sessrec_rank(e->tally[at].higher, e->tally[at].equal, e->config->ties);
+            const sessrec_event event = {s, p, clicks, e->history[s], e->click[at], e->click[at + 1], rank};
+            sessrec_metrics_add(&report->all, rank, cutoffs, cutoff);
+            sessrec_metrics_add(&report->by_position[sessrec__eval_group(p, position)], rank, cutoffs, cutoff);
+            sessrec_metrics_add(&report->by_length[sessrec__eval_group(clicks, length)], rank, cutoffs, cutoff);
+            sessrec_metrics_add(&report->by_history[sessrec__eval_group(event.history, history)], rank, cutoffs, cutoff);
+            if (e->config->on_event) e->config->on_event(e->config->on_event_user, &event);
         }
     }
     report->events = report->all.events;
     report->unknown_items = e->view.events - e->begin[e->view.sessions];
-    sessrec__metrics_average(&report->all, report->cutoffs);
+    sessrec__metrics_average(&report->all);
     for (int32_t g = 0; g < SESSREC_GROUPS; ++g) {
-        sessrec__metrics_average(&report->by_position[g], report->cutoffs);
-        sessrec__metrics_average(&report->by_length[g], report->cutoffs);
-        sessrec__metrics_average(&report->by_history[g], report->cutoffs);
+        sessrec__metrics_average(&report->by_position[g]);
+        sessrec__metrics_average(&report->by_length[g]);
+        sessrec__metrics_average(&report->by_history[g]);
     }
 }
 
@@ -7690,24 +7758,16 @@ static void sessrec__eval_coverage(const sessrec__eval *e, sessrec_report *repor
     for (int32_t c = 0; c < report->cutoffs; ++c) report->coverage[c] /= items;
 }
 
-// The longest list that coverage needs.
-static int32_t sessrec__eval_top(const sessrec_eval_config *config, int32_t items) {
-    int32_t longest = 0;
-    for (int32_t c = 0; c < config->cutoffs && config->coverage; ++c)
-        if (config->cutoff[c] > longest) longest = config->cutoff[c];
-    return longest < items ? longest : items;
-}
-
 // The ranks of all events, some rows at a time.
 static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err) {
     int64_t place[SESSREC_DEVICE_RANKS];
     int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS], rows = 0;
     sessrec_result result = SESSREC_OK;
     for (int64_t at = 0; at < e->view.events && !result; ++at) {
-        if (e->wanted[at] >= 0) {  // rows that wait stand at the beginning of h: their states move up, never past their own place
+        if (e->wanted[at]) {  // rows that wait stand at the beginning of h: their states move up, never past their own place
             memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width, (size_t)e->h_width * sizeof *e->h);
             place[rows] = at;
-            target[rows++] = e->wanted[at];
+            target[rows++] = e->wanted[at] - 1;
         }
         if (!rows || (rows < SESSREC_DEVICE_RANKS && at + 1 < e->view.events)) continue;
         result = e->table->rank(e->ranks, rows, e->h, target, higher, equal, err);
@@ -7722,24 +7782,18 @@ static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err)
 
 static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, sessrec_report *report, sessrec_error *err) {
     const sessrec_allocator memory = sessrec__allocator(&e->config->allocator);
-    sessrec__layout layout = {NULL, 0, 0};
-    if (e->config->history) e->before = sessrec_dataset_view(e->config->history);
+    e->before = sessrec_dataset_view(e->config->history);
     e->by_user = e->scorer->user_bytes > 0 && e->view.session_user;
     e->tasks = e->view.sessions < pool->threads ? e->view.sessions : pool->threads;
     e->batch = e->view.sessions < e->config->batch_size ? e->view.sessions : e->config->batch_size;
-    e->top = sessrec__eval_top(e->config, e->scorer->items);
-    sessrec__eval_place(e, &layout);
-    void *block = layout.overflow ? NULL : sessrec__alloc(&memory, layout.size, 1);
+    for (int32_t c = 0; c < e->config->cutoffs && e->config->coverage; ++c)
+        if (e->config->cutoff[c] > e->top) e->top = e->config->cutoff[c];
+    if (e->top > e->scorer->items) e->top = e->scorer->items;
+    void *block = sessrec__layout_block(&memory, sessrec__eval_place, e);
     if (!block) return sessrec__no_memory(err);
-    layout.base = (char *)block;
-    layout.size = 0;
-    sessrec__eval_place(e, &layout);
     sessrec__eval_map(e);
-    sessrec_result result = sessrec__eval_users(e, &memory);
-    if (result) {
-        sessrec__fail(err, result, 0, "the users of the log could not be matched: %s", sessrec_result_text(result));
-    } else {
-        for (int64_t at = 0; at < e->view.events && e->ranks; ++at) e->wanted[at] = -1;
+    sessrec_result result = sessrec__eval_users(e, &memory, err);
+    if (!result) {
         sessrec__pool_run(pool, e->tasks, sessrec__eval_run, e);
         if (e->ranks) result = sessrec__eval_device(e, err);
         sessrec__eval_sum(e, report);
@@ -7747,42 +7801,6 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, s
     }
     sessrec__free(&memory, block);
     return result;
-}
-
-static sessrec_result sessrec__evaluate(sessrec__eval *e, sessrec_report *report, sessrec_error *err) {
-    const sessrec_eval_config *config = e->config;
-    const double start = sessrec__now();
-    report->cutoffs = config->cutoffs;
-    report->ties = config->ties;
-    memcpy(report->cutoff, config->cutoff, (size_t)config->cutoffs * sizeof *config->cutoff);
-    e->kernels = sessrec__best_kernels();
-    e->view = sessrec_dataset_view(e->log);
-    sessrec__pool pool;
-    sessrec__pool_init(&pool, config->threads, &config->jobs);
-    sessrec_result result = sessrec__eval_all(e, &pool, report, err);
-    sessrec__pool_free(&pool);
-    report->seconds = sessrec__now() - start;
-    return result;
-}
-
-// What every evaluation begins with.
-static sessrec_result sessrec__eval_begin(sessrec__eval *e, const sessrec_scorer *scorer, const sessrec_dataset *log,
-                                          const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
-    memset(e, 0, sizeof *e);
-    if (!log || !report) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
-    memset(report, 0, sizeof *report);
-    e->scorer = scorer;
-    e->config = config;
-    e->log = log;
-    sessrec_result result = sessrec__eval_check(config, err);
-    return result ? result : sessrec__scorer_check(scorer, err);
-}
-
-SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log,
-                                                   const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
-    sessrec__eval evaluation;
-    sessrec_result result = sessrec__eval_begin(&evaluation, scorer, log, config, report, err);
-    return result ? result : sessrec__evaluate(&evaluation, report, err);
 }
 
 // Opens a device for the ranks, if the configuration asks for one and there is one.
@@ -7806,16 +7824,46 @@ static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_
     return result == SESSREC_UNSUPPORTED && device == SESSREC_DEVICE_CUDA_OR_CPU ? SESSREC_OK : result;
 }
 
+// model: that of the scorer, for which a device may rank; else NULL.
+static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sessrec_model *model, const sessrec_dataset *log,
+                                        const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+    sessrec__eval e;
+    sessrec__pool pool;
+    if (!log || !report) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
+    memset(report, 0, sizeof *report);
+    memset(&e, 0, sizeof e);
+    e.scorer = scorer;
+    e.config = config;
+    e.log = log;
+    sessrec_result result = sessrec__eval_check(config, err);
+    if (!result) result = sessrec__scorer_check(scorer, err);
+    if (!result && model) result = sessrec__eval_open_device(&e, model, err);
+    if (!result) {
+        const double start = sessrec__now();
+        report->cutoffs = config->cutoffs;
+        report->ties = config->ties;
+        memcpy(report->cutoff, config->cutoff, (size_t)config->cutoffs * sizeof *config->cutoff);
+        e.kernels = sessrec__best_kernels();
+        e.view = sessrec_dataset_view(log);
+        sessrec__pool_init(&pool, config->threads, &config->jobs);
+        result = sessrec__eval_all(&e, &pool, report, err);
+        sessrec__pool_free(&pool);
+        report->seconds = sessrec__now() - start;
+    }
+    if (e.ranks) e.table->close_ranks(e.ranks);
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log,
+                                                   const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+    return sessrec__evaluate(scorer, NULL, log, config, report, err);
+}
+
 SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config,
                                             sessrec_report *report, sessrec_error *err) {
     sessrec_scorer scorer;
-    sessrec__eval evaluation;
     if (sessrec_scorer_model(model, NULL, &scorer)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a model");
-    sessrec_result result = sessrec__eval_begin(&evaluation, &scorer, log, config, report, err);
-    if (!result) result = sessrec__eval_open_device(&evaluation, model, err);
-    if (!result) result = sessrec__evaluate(&evaluation, report, err);
-    if (evaluation.ranks) evaluation.table->close_ranks(evaluation.ranks);
-    return result;
+    return sessrec__evaluate(&scorer, model, log, config, report, err);
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -8361,7 +8409,6 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 // scores [rows,count] = H Wy^T + By, computed turned, as Wy H^T: then Wy is read as it lies in memory. Every score is the chain By_i, then
 // + Wy_ik h_k with k in order, as in the kernel `dots`, so the bits are the same for any number of rows, any block, and in a session.
 
-
 // Floats from one state to the next.
 static ptrdiff_t sessrec__model_stride(const sessrec_model *model) {
     return ((ptrdiff_t)sessrec__state_width(model) + 3) / 4 * 4;
@@ -8409,14 +8456,11 @@ static void sessrec__model_score(const void *self, int32_t rows, const void *sta
     const sessrec_model *model = (const sessrec_model *)self;
     const sessrec__kernels *kernels = model->kernels;
     const int32_t L = sessrec__last_width(model);
-    const float *h = (const float *)states + sessrec__hidden_width(model) - L;
-    if (rows == 1) {
-        kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, h, model->By + first, scores);
-        return;
-    }
+    const float *h = (const float *)states + sessrec__hidden_width(model) - L, *Wy = model->Wy + (ptrdiff_t)first * L, *By = model->By + first;
     (void)scratch;
+    if (rows == 1) kernels->dots(count, L, Wy, L, h, By, scores);
     // not sessrec__matmul_bt: a BLAS may give other bits for another number of rows
-    kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), model->Wy + (ptrdiff_t)first * L, L, model->By + first, scores, count);
+    else kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), Wy, L, By, scores, count);
 }
 
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out) {
@@ -8452,12 +8496,11 @@ typedef struct sessrec__pop {
 
 static void sessrec__pop_destroy(void *self) {
     sessrec__pop *pop = (sessrec__pop *)self;
-    sessrec_allocator memory = pop->memory;
     sessrec__ids_free(&pop->ids);
-    sessrec__free(&memory, pop->score);
-    sessrec__free(&memory, pop->neighbour_begin);
-    sessrec__free(&memory, pop->neighbour);
-    sessrec__free(&memory, pop);
+    sessrec__free(&pop->memory, pop->score);
+    sessrec__free(&pop->memory, pop->neighbour_begin);
+    sessrec__free(&pop->memory, pop->neighbour);
+    sessrec__free(&pop->memory, pop);
 }
 
 static int32_t sessrec__pop_find(const void *self, const char *id) {
@@ -8475,48 +8518,28 @@ static void sessrec__pop_click(const void *self, int32_t rows, void *states, con
 static void sessrec__pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
                                void *scratch) {
     (void)states, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r)
-        memcpy(scores + (ptrdiff_t)r * count, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
+    for (int32_t r = 0; r < rows; ++r, scores += count) memcpy(scores, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
 }
 
+typedef struct sessrec__supported {
+    int64_t support;
+    int32_t item;
+} sessrec__supported;
+
 static int sessrec__compare_supports(const void *a, const void *b) {
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    const int64_t x = ((const sessrec__supported *)a)->support, y = ((const sessrec__supported *)b)->support;
     return (x < y) - (x > y);
 }
 
-// The values for supports that are sorted, largest first.
-static void sessrec__pop_values(const int64_t *sorted, int32_t count, float *value) {
-    for (int32_t i = 0; i < count; ++i) {
-        const float highest = i ? nextafterf(value[i - 1], 0) : nextafterf(1, 0),
-                    quotient = (float)((double)sorted[i] / (1 + (double)sorted[i]));
-        value[i] = i && sorted[i] == sorted[i - 1] ? value[i - 1] : quotient < highest ? quotient : highest;
+// The scores of items that are sorted, largest support first.
+static void sessrec__pop_values(const sessrec__supported *sorted, int32_t items, float *score) {
+    float value = 1;
+    for (int32_t i = 0; i < items; ++i) {
+        const double support = (double)sorted[i].support;
+        const float highest = nextafterf(value, 0), quotient = (float)(support / (1 + support));
+        if (!i || sorted[i].support < sorted[i - 1].support) value = quotient < highest ? quotient : highest;
+        score[sorted[i].item] = value;
     }
-}
-
-// Where a support stands among those sorted, largest first.
-static int32_t sessrec__pop_place(const int64_t *sorted, int32_t count, int64_t support) {
-    return (int32_t)((const int64_t *)bsearch(&support, sorted, (size_t)count, sizeof *sorted, sessrec__compare_supports) - sorted);
-}
-
-static sessrec_result sessrec__pop_fill(sessrec__pop *pop, const sessrec_dataset *log, const sessrec_log_view *view) {
-    const int32_t items = view->items;
-    int64_t *sorted = (int64_t *)sessrec__alloc(&pop->memory, (uint64_t)items, sizeof *sorted);
-    float *value = (float *)sessrec__alloc(&pop->memory, (uint64_t)items, sizeof *value);
-    pop->score = (float *)sessrec__alloc(&pop->memory, (uint64_t)items, sizeof *pop->score);
-    sessrec_result result = sorted && value && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0, number; i < items && !result; ++i) {
-        const char *id = sessrec_dataset_item_id(log, i);
-        result = sessrec__ids_intern(&pop->ids, id, strlen(id), &number);  // ids are distinct: number == i
-    }
-    if (!result) {
-        for (int32_t i = 0; i < items; ++i) sorted[i] = view->support[i];
-        qsort(sorted, (size_t)items, sizeof *sorted, sessrec__compare_supports);
-        sessrec__pop_values(sorted, items, value);
-        for (int32_t i = 0; i < items; ++i) pop->score[i] = value[sessrec__pop_place(sorted, items, view->support[i])];
-    }
-    sessrec__free(&pop->memory, sorted);
-    sessrec__free(&pop->memory, value);
-    return result;
 }
 
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
@@ -8530,19 +8553,30 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const 
     if (!pop) return SESSREC_OUT_OF_MEMORY;
     pop->memory = memory;
     sessrec__ids_init(&pop->ids, &memory);
-    sessrec_result result = sessrec__pop_fill(pop, log, &view);
+    pop->score = (float *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *pop->score);
+    sessrec__supported *sorted = (sessrec__supported *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *sorted);
+    sessrec_result result = sorted && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int32_t i = 0, number; i < view.items && !result; ++i) {
+        const char *id = sessrec_dataset_item_id(log, i);
+        result = sessrec__ids_intern(&pop->ids, id, strlen(id), &number);  // ids are distinct: number == i
+        sorted[i].support = view.support[i];
+        sorted[i].item = i;
+    }
     if (result) {
         sessrec__pop_destroy(pop);
-        return result;
+    } else {
+        qsort(sorted, (size_t)view.items, sizeof *sorted, sessrec__compare_supports);
+        sessrec__pop_values(sorted, view.items, pop->score);
+        out->self = pop;
+        out->items = view.items;
+        out->find_item = sessrec__pop_find;
+        out->begin = sessrec__pop_begin;
+        out->click = sessrec__pop_click;
+        out->score = sessrec__pop_score;
+        out->destroy = sessrec__pop_destroy;
     }
-    out->self = pop;
-    out->items = view.items;
-    out->find_item = sessrec__pop_find;
-    out->begin = sessrec__pop_begin;
-    out->click = sessrec__pop_click;
-    out->score = sessrec__pop_score;
-    out->destroy = sessrec__pop_destroy;
-    return SESSREC_OK;
+    sessrec__free(&memory, sorted);
+    return result;
 }
 
 // ---- popularity in the session ----
@@ -8560,9 +8594,10 @@ typedef struct sessrec__s_pop_state {
 } sessrec__s_pop_state;
 
 static void sessrec__s_pop_begin(const void *self, void *state, const void *user) {
-    (void)self, (void)user;
+    (void)self;
     ((sessrec__s_pop_state *)state)->used = 0;
     ((sessrec__s_pop_state *)state)->next = 0;
+    if (user) memcpy(state, user, sizeof(sessrec__s_pop_state));
 }
 
 static void sessrec__s_pop_count(sessrec__s_pop_state *state, int32_t item) {
@@ -8585,11 +8620,11 @@ static void sessrec__s_pop_click(const void *self, int32_t rows, void *states, c
 static void sessrec__s_pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
                                  void *scratch) {
     sessrec__pop_score(self, rows, states, first, count, scores, scratch);
-    for (int32_t r = 0; r < rows; ++r) {
+    for (int32_t r = 0; r < rows; ++r, scores += count) {
         const sessrec__s_pop_state *state = (const sessrec__s_pop_state *)states + r;
         for (int32_t i = 0; i < state->used; ++i) {
             const int32_t at = state->list[i].item - first;
-            if (at >= 0 && at < count) scores[(ptrdiff_t)r * count + at] += (float)state->list[i].clicks;
+            if (at >= 0 && at < count) scores[at] += (float)state->list[i].clicks;
         }
     }
 }
@@ -8611,11 +8646,6 @@ static void sessrec__ppop_begin_user(const void *self, void *user) {
     sessrec__s_pop_begin(self, user, NULL);
 }
 
-static void sessrec__ppop_begin(const void *self, void *state, const void *user) {
-    if (user) memcpy(state, user, sizeof(sessrec__s_pop_state));
-    else sessrec__s_pop_begin(self, state, NULL);
-}
-
 static void sessrec__ppop_end(const void *self, const void *state, void *user, void *scratch) {
     (void)self, (void)scratch;
     memcpy(user, state, sizeof(sessrec__s_pop_state));
@@ -8626,7 +8656,6 @@ SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_dataset *log, const
     if (result) return result;
     out->user_bytes = sizeof(sessrec__s_pop_state);
     out->begin_user = sessrec__ppop_begin_user;
-    out->begin = sessrec__ppop_begin;
     out->end = sessrec__ppop_end;
     return SESSREC_OK;
 }
@@ -8643,10 +8672,12 @@ typedef struct sessrec__pairs {
     int32_t *seen;          // [items] the last session that held the item, from 1
     int64_t *together;      // [items] c_ij of the running i,
     int32_t *partner;       // [items] and the j where it is not 0
+    sessrec_log_view view;
 } sessrec__pairs;
 
-static void sessrec__pairs_place(sessrec__pairs *p, const sessrec_log_view *view, sessrec__layout *layout) {
-    const uint64_t sessions = (uint64_t)view->sessions, items = (uint64_t)view->items, events = (uint64_t)view->events;
+static void sessrec__pairs_place(void *object, sessrec__layout *layout) {
+    sessrec__pairs *p = (sessrec__pairs *)object;
+    const uint64_t sessions = (uint64_t)p->view.sessions, items = (uint64_t)p->view.items, events = (uint64_t)p->view.events;
     p->set_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *p->set_begin);
     p->set = (int32_t *)sessrec__place(layout, events, sizeof *p->set);
     p->begin = (int64_t *)sessrec__place(layout, items + 1, sizeof *p->begin);
@@ -8656,7 +8687,8 @@ static void sessrec__pairs_place(sessrec__pairs *p, const sessrec_log_view *view
     p->partner = (int32_t *)sessrec__place(layout, items, sizeof *p->partner);
 }
 
-static void sessrec__pairs_fill(sessrec__pairs *p, const sessrec_log_view *view, sessrec_itemknn form) {
+static void sessrec__pairs_fill(sessrec__pairs *p, sessrec_itemknn form) {
+    const sessrec_log_view *view = &p->view;
     int64_t distinct = 0;
     for (int32_t s = 0; s < view->sessions; ++s) {
         for (int64_t at = view->session_begin[s]; at < view->session_begin[s + 1]; ++at) {
@@ -8676,7 +8708,8 @@ static void sessrec__pairs_fill(sessrec__pairs *p, const sessrec_log_view *view,
 }
 
 // Makes room for each item's neighbours: no more than `most`, nor than the others in its sessions.
-static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t items, int32_t most) {
+static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t most) {
+    const int32_t items = p->view.items;
     int64_t total = 0;
     knn->neighbour_begin = (int64_t *)sessrec__alloc(&knn->memory, (uint64_t)items + 1, sizeof *knn->neighbour_begin);
     if (!knn->neighbour_begin) return 0;
@@ -8711,45 +8744,41 @@ static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i
 }
 
 static sessrec_result sessrec__knn_fill(sessrec__pop *knn, const sessrec_dataset *log, sessrec_itemknn form, int32_t most, double lambda) {
-    const sessrec_log_view view = sessrec_dataset_view(log);
-    sessrec__layout layout = {NULL, 0, 0};
     sessrec__pairs pairs;
-    sessrec__pairs_place(&pairs, &view, &layout);
-    void *block = layout.overflow ? NULL : sessrec__alloc(&knn->memory, layout.size, 1);
+    pairs.view = sessrec_dataset_view(log);
+    void *block = sessrec__layout_block(&knn->memory, sessrec__pairs_place, &pairs);
     if (!block) return SESSREC_OUT_OF_MEMORY;
-    layout.base = (char *)block;
-    layout.size = 0;
-    sessrec__pairs_place(&pairs, &view, &layout);
-    sessrec__pairs_fill(&pairs, &view, form);
-    const int room = sessrec__knn_room(knn, &pairs, view.items, most);
-    for (int32_t i = 0; i < view.items && room; ++i) sessrec__knn_nearest(knn, &pairs, i, lambda);
+    sessrec__pairs_fill(&pairs, form);
+    const int room = sessrec__knn_room(knn, &pairs, most);
+    for (int32_t i = 0; i < pairs.view.items && room; ++i) sessrec__knn_nearest(knn, &pairs, i, lambda);
     sessrec__free(&knn->memory, block);
     return room ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
 }
 
-enum { SESSREC__KNN_STATE = 16 };  // bytes: the item clicked last, -1 before the first
+typedef struct sessrec__knn_state {
+    int32_t last, pad[3];   // the item clicked last, -1 before the first; the size must be a multiple of 16
+} sessrec__knn_state;
 
 static void sessrec__knn_begin(const void *self, void *state, const void *user) {
     (void)self, (void)user;
-    *(int32_t *)state = -1;
+    ((sessrec__knn_state *)state)->last = -1;
 }
 
 static void sessrec__knn_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
     (void)self, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r) memcpy((char *)states + (ptrdiff_t)r * SESSREC__KNN_STATE, &items[r], sizeof *items);
+    for (int32_t r = 0; r < rows; ++r) ((sessrec__knn_state *)states)[r].last = items[r];
 }
 
 static void sessrec__knn_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
                                void *scratch) {
     const sessrec__pop *knn = (const sessrec__pop *)self;
     (void)scratch;
-    for (int32_t r = 0; r < rows; ++r) {
-        float *row = scores + (ptrdiff_t)r * count;
-        const int32_t last = *(const int32_t *)((const char *)states + (ptrdiff_t)r * SESSREC__KNN_STATE);
-        for (int32_t j = 0; j < count; ++j) row[j] = -INFINITY;
+    for (int32_t r = 0; r < rows; ++r, scores += count) {
+        const int32_t last = ((const sessrec__knn_state *)states)[r].last;
+        for (int32_t j = 0; j < count; ++j) scores[j] = -INFINITY;
         for (int64_t n = last < 0 ? 0 : knn->neighbour_begin[last]; last >= 0 && n < knn->neighbour_begin[last + 1]; ++n) {
-            const int32_t item = knn->neighbour[n].item;
-            if (item >= first && item - first < count) row[item - first] = knn->neighbour[n].score;
+            const int32_t at = knn->neighbour[n].item - first;
+            if (at >= 0 && at < count) scores[at] = knn->neighbour[n].score;
         }
     }
 }
@@ -8766,7 +8795,7 @@ SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, se
         sessrec_scorer_destroy(out);
         return result;
     }
-    out->state_bytes = SESSREC__KNN_STATE;
+    out->state_bytes = sizeof(sessrec__knn_state);
     out->begin = sessrec__knn_begin;
     out->click = sessrec__knn_click;
     out->score = sessrec__knn_score;
@@ -8780,125 +8809,6 @@ SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer) {
 }
 
 #endif // SESSREC_NO_TRAINING
-
-// ============================================================================================================
-// >>sink   bytes that go to memory, to a checksum or to a file
-// ============================================================================================================
-
-struct sessrec__sink {
-    int (*put)(sessrec__sink *sink, const unsigned char *bytes, size_t size);  // returns 0 when it cannot
-};
-
-static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t size) {
-    return sink->put(sink, (const unsigned char *)bytes, size);
-}
-
-typedef struct sessrec__memory_sink {
-    sessrec__sink sink;
-    unsigned char *at;
-    size_t room;
-} sessrec__memory_sink;
-
-static int sessrec__memory_put(sessrec__sink *sink, const unsigned char *bytes, size_t size) {
-    sessrec__memory_sink *memory = (sessrec__memory_sink *)sink;
-    if (size > memory->room) return 0;
-    if (size) memcpy(memory->at, bytes, size);
-    memory->at += size;
-    memory->room -= size;
-    return 1;
-}
-
-// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993), eight bytes a step: after[k][b] is what byte b leaves when k zero
-// bytes follow it. The tables are built where they are needed, which takes as long as to sum up a few kilobytes.
-typedef struct sessrec__crc {
-    sessrec__sink sink;
-    uint32_t sum;               // of all that was written
-    uint32_t after[8][256];
-} sessrec__crc;
-
-// What `rest` becomes when the bytes follow it.
-static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const unsigned char *at, size_t size) {
-    for (; size >= 8; size -= 8, at += 8) {
-        const uint32_t low = rest ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
-        rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^ crc->after[4][low >> 24] ^
-               crc->after[3][at[4]] ^ crc->after[2][at[5]] ^ crc->after[1][at[6]] ^ crc->after[0][at[7]];
-    }
-    for (; size; --size) rest = rest >> 8 ^ crc->after[0][(rest ^ *at++) & 255];
-    return rest;
-}
-
-#ifdef SESSREC__X86
-#  if defined(__GNUC__) || defined(__clang__)
-#    define SESSREC__TARGET_CLMUL __attribute__((target("pclmul,sse2")))
-#    define SESSREC__HAS_CLMUL() (__builtin_cpu_init(), __builtin_cpu_supports("pclmul"))
-#  else
-#    define SESSREC__TARGET_CLMUL
-#    define SESSREC__HAS_CLMUL() (sessrec__processor_level() > 0)  // every processor with AVX2 has it
-#  endif
-// The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D bits further down (Gopal and others 2009):
-// four such pieces at a time go down by 512 bits, and in the end into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The
-// last 16 bytes of a multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole.
-#  define SESSREC__FOLD(x, by, next) \
-      _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)))
-static SESSREC__TARGET_CLMUL void sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size, unsigned char last[16]) {
-    const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02), by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
-    const __m128i *from = (const __m128i *)(const void *)at;
-    __m128i x[4];
-    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = _mm_loadu_si128(from + i);
-    x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)rest));
-    for (from += 4, size -= 64; size >= 64; from += 4, size -= 64) {
-        SESSREC__PREFETCH(from + 64);
-        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__FOLD(x[i], by512, _mm_loadu_si128(from + i));
-    }
-    SESSREC__UNROLL for (int i = 1; i < 4; ++i) x[0] = SESSREC__FOLD(x[0], by128, x[i]);
-    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, _mm_loadu_si128(from));
-    _mm_storeu_si128((__m128i *)(void *)last, x[0]);
-}
-#  undef SESSREC__FOLD
-#endif
-
-static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
-    sessrec__crc *crc = (sessrec__crc *)sink;
-    uint32_t rest = ~crc->sum;
-#ifdef SESSREC__X86
-    const size_t whole = size & ~(size_t)15;
-    if (size >= 128 && SESSREC_MAX_SIMD > 0 && SESSREC__HAS_CLMUL()) {
-        unsigned char last[16];
-        sessrec__crc_fold(rest, at, whole, last);
-        rest = sessrec__crc_step(crc, 0, last, sizeof last);
-        at += whole;
-        size -= whole;
-    }
-#endif
-    crc->sum = ~sessrec__crc_step(crc, rest, at, size);
-    return 1;
-}
-
-static void sessrec__crc_init(sessrec__crc *crc) {
-    crc->sink.put = sessrec__crc_put;
-    for (uint32_t b = 0; b < 256; ++b) {
-        uint32_t rest = b;
-        for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78u : 0);
-        crc->after[0][b] = rest;
-    }
-    for (int i = 256; i < 8 * 256; ++i) {
-        const uint32_t rest = crc->after[i / 256 - 1][i % 256];
-        crc->after[i / 256][i % 256] = rest >> 8 ^ crc->after[0][rest & 255];
-    }
-}
-
-// The checksum of some bytes. `seed` is 0, or the checksum of bytes that came before them.
-static uint32_t sessrec__crc_of(sessrec__crc *crc, uint32_t seed, const void *bytes, size_t size) {
-    crc->sum = seed;
-    sessrec__sink_write(&crc->sink, bytes, size);
-    return crc->sum;
-}
-
-static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
-    sessrec__crc crc;
-    sessrec__crc_init(&crc);
-    return sessrec__crc_of(&crc, seed, bytes, size);
-}
 
 // ============================================================================================================
 // >>archive   named arrays as one run of bytes
@@ -9497,28 +9407,20 @@ static int sessrec__file_put(sessrec__sink *sink, const unsigned char *bytes, si
     return sessrec__file_out(file, file->buffer, used) && sessrec__file_out(file, bytes, size);
 }
 
-static int64_t sessrec__process(void) {
-#if defined(SESSREC__POSIX)
-    return getpid();
-#elif defined(SESSREC__WINDOWS)
-    return (int64_t)GetCurrentProcessId();
-#else
-    return 0;
-#endif
-}
-
 // Opens PATH.tmpPROCESS-NUMBER with the first number that is free: others may be saving, and one that was killed may have left its file.
 static int sessrec__file_begin(sessrec__file_sink *file, const char *path) {
-    char process[24], number[24];
-    const char *piece[5] = {path, ".tmp", NULL, "-", NULL};
-    piece[2] = sessrec__decimal(sessrec__process(), process);
+#if defined(SESSREC__POSIX)
+    const unsigned long process = (unsigned long)getpid();
+#elif defined(SESSREC__WINDOWS)
+    const unsigned long process = GetCurrentProcessId();
+#else
+    const unsigned long process = 0;
+#endif
     file->sink.put = sessrec__file_put;
     file->error = 0;
     file->used = 0;
-    for (int64_t i = 0; i < 1000; ++i) {
-        size_t used = 0;
-        piece[4] = sessrec__decimal(i, number);
-        for (int k = 0; k < 5; ++k) sessrec__append(file->name, sizeof file->name, &used, piece[k], strlen(piece[k]));
+    for (int i = 0; i < 1000; ++i) {
+        snprintf(file->name, sizeof file->name, "%s.tmp%lu-%d", path, process, i);
         if (sessrec__file_create(file)) return 1;
         if (errno != EEXIST) break;
     }
@@ -9539,17 +9441,16 @@ static int sessrec__file_rename(sessrec__file_sink *file, const char *path) {
 }
 
 // The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is left to the system.
-static int sessrec__file_settle(sessrec__file_sink *file, const char *path) {
+static int sessrec__file_settle(sessrec__file_sink *file) {
 #ifdef SESSREC__POSIX
-    const char *slash = strrchr(path, '/');
-    size_t used = 0;
-    sessrec__append(file->name, sizeof file->name, &used, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+    char *slash = strrchr(file->name, '/');
+    strcpy(slash ? slash + 1 : file->name, slash ? "" : ".");
     const int directory = open(file->name, O_RDONLY);
     if (directory < 0) return 1;
     if (!sessrec__sync(directory) && errno == EIO) sessrec__file_failed(file);
     close(directory);
 #endif
-    return path && !file->error;
+    return !file->error;
 }
 
 // Whatever happens, `path` is afterwards what it was or what `produce` wrote, as a whole.
@@ -9570,7 +9471,7 @@ static sessrec_result sessrec__save_file(const char *path, sessrec__producer pro
         remove(file.name);
         return sessrec__fail(err, bad, 0, "cannot write %s: %s", path, strerror(file.error));
     }
-    if (sessrec__file_settle(&file, path)) return SESSREC_OK;
+    if (sessrec__file_settle(&file)) return SESSREC_OK;
     return sessrec__fail(err, bad, 0, "%s is written, but may not outlive a power cut: %s", path, strerror(file.error));
 }
 
@@ -9657,51 +9558,31 @@ typedef struct sessrec__run_record {
 } sessrec__run_record;
 
 // Whatever the bits of the coming steps depend on, and the model's info does not hold. How long and on how many threads is not among it.
-static void sessrec__record_config(const sessrec_trainer *tr, double *out) {
+static void sessrec__record_run(const sessrec_trainer *tr, sessrec__run_record *out) {
     const sessrec_config *c = &tr->config;
     const sessrec_loss_config *l = &c->loss;
     const sessrec_optimizer_config *o = &c->optimizer;
-    const double numbers[SESSREC__CONFIG_NUMBERS] = {(double)l->kind,
-                                                     (double)l->activation,
-                                                     (double)l->activation_a,
-                                                     (double)l->activation_b,
-                                                     (double)(l->with_diagonal != 0),
-                                                     (double)l->bpreg,
-                                                     (double)l->logq,
-                                                     (double)l->smoothing,
-                                                     (double)(l->skip_own_target != 0),
-                                                     (double)o->kind,
-                                                     (double)o->learning_rate,
-                                                     (double)o->momentum,
-                                                     (double)o->decay,
-                                                     (double)o->beta1,
-                                                     (double)o->beta2,
-                                                     (double)o->epsilon,
-                                                     (double)o->l2,
-                                                     (double)o->gradient_cap,
-                                                     (double)c->dropout_input,
-                                                     (double)c->dropout_hidden,
-                                                     (double)c->dropout_user,
-                                                     (double)c->dropout_init,
-                                                     (double)c->batch_size,
-                                                     (double)c->negatives,
-                                                     (double)c->alpha,
-                                                     (double)(c->shuffle_sessions != 0),
-                                                     (double)(uint32_t)(tr->log_hash >> 32),
-                                                     (double)(uint32_t)tr->log_hash};
-    memcpy(out, numbers, sizeof numbers);
-}
-
-static void sessrec__record_position(const sessrec_position *p, double *out) {
-    const double numbers[SESSREC__POSITION_NUMBERS] = {(double)p->epoch, (double)p->step, (double)p->pairs,
-                                                       p->loss_sum,      p->best,         (double)p->best_age};
-    memcpy(out, numbers, sizeof numbers);
+    const sessrec_position *p = &tr->position;
+    const double config[SESSREC__CONFIG_NUMBERS] = {
+        (double)l->kind, (double)l->activation, (double)l->activation_a, (double)l->activation_b, (double)(l->with_diagonal != 0),
+        (double)l->bpreg, (double)l->logq, (double)l->smoothing, (double)(l->skip_own_target != 0),
+        (double)o->kind, (double)o->learning_rate, (double)o->momentum, (double)o->decay, (double)o->beta1, (double)o->beta2,
+        (double)o->epsilon, (double)o->l2, (double)o->gradient_cap,
+        (double)c->dropout_input, (double)c->dropout_hidden, (double)c->dropout_user, (double)c->dropout_init,
+        (double)c->batch_size, (double)c->negatives, (double)c->alpha, (double)(c->shuffle_sessions != 0),
+        (double)(uint32_t)(tr->log_hash >> 32), (double)(uint32_t)tr->log_hash,
+    };
+    const double position[SESSREC__POSITION_NUMBERS] = {
+        (double)p->epoch, (double)p->step, (double)p->pairs, p->loss_sum, p->best, (double)p->best_age,
+    };
+    memcpy(out->config, config, sizeof config);
+    memcpy(out->position, position, sizeof position);
 }
 
 // The other way; 0 if a number is none that a trainer writes.
 static int sessrec__take_position(const double *in, sessrec_position *p) {
-    const double limit = 9007199254740992.0;  // 2^53: whole numbers up to here are exact
-    if (!sessrec__within(in[0], 0, INT32_MAX) || !sessrec__within(in[1], 0, limit) || !sessrec__within(in[2], 0, limit) ||
+    const double exact = 9007199254740992.0;  // 2^53: whole numbers up to here are
+    if (!sessrec__within(in[0], 0, INT32_MAX) || !sessrec__within(in[1], 0, exact) || !sessrec__within(in[2], 0, exact) ||
         !sessrec__within(in[5], -1, INT32_MAX))
         return 0;
     p->epoch = (int32_t)in[0];
@@ -9713,14 +9594,13 @@ static int sessrec__take_position(const double *in, sessrec_position *p) {
     return 1;
 }
 
-static void sessrec__add_named(sessrec__archive *list, const char *prefix, const char *name, uint32_t type, int32_t rows, int32_t columns,
+// The section of a tensor's state, if there is such a state.
+static void sessrec__add_state(sessrec__archive *list, const char *prefix, const sessrec__shape *shape, uint32_t type, int32_t columns,
                                const void *data) {
-    char full[16];
-    size_t used = 0;
+    char name[16];
     if (!data) return;
-    sessrec__append(full, sizeof full, &used, prefix, strlen(prefix));
-    sessrec__append(full, sizeof full, &used, name, strlen(name));
-    sessrec__archive_add(list, full, type, rows, columns, data);
+    snprintf(name, sizeof name, "%s%s", prefix, shape->name);
+    sessrec__archive_add(list, name, type, shape->rows, columns, data);
 }
 
 // The list of a checkpoint of this trainer, with or without best weights. Returns how many sections belong to the model.
@@ -9734,11 +9614,11 @@ static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_tr
     for (int32_t t = 0; t < model->tensors; ++t) {
         const sessrec__shape *shape = &model->shape[t];
         const sessrec_optimizer_state *s = &tr->state[t];
-        sessrec__add_named(list, "acc.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, s->first);
-        sessrec__add_named(list, "second.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, s->second);
-        sessrec__add_named(list, "vel.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, s->velocity);
-        sessrec__add_named(list, "steps.", shape->name, SESSREC__INT32, shape->rows, 1, s->steps);
-        if (with_best) sessrec__add_named(list, "best.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, tr->best[t]);
+        sessrec__add_state(list, "acc.", shape, SESSREC__FLOAT, shape->columns, s->first);
+        sessrec__add_state(list, "second.", shape, SESSREC__FLOAT, shape->columns, s->second);
+        sessrec__add_state(list, "vel.", shape, SESSREC__FLOAT, shape->columns, s->velocity);
+        sessrec__add_state(list, "steps.", shape, SESSREC__INT32, 1, s->steps);
+        if (with_best) sessrec__add_state(list, "best.", shape, SESSREC__FLOAT, shape->columns, tr->best[t]);
     }
     for (int32_t l = 0; l < tr->config.layers; ++l) {
         const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + l), 0};
@@ -9753,8 +9633,7 @@ static int sessrec__write_trainer(sessrec__sink *sink, const void *what) {
     const sessrec_trainer *tr = (const sessrec_trainer *)what;
     sessrec__archive list;
     sessrec__run_record record;
-    sessrec__record_config(tr, record.config);
-    sessrec__record_position(&tr->position, record.position);
+    sessrec__record_run(tr, &record);
     sessrec__archive_trainer(&list, tr, &record, tr->position.best_age >= 0);
     return sessrec__archive_write(sink, &list);
 }
@@ -9783,7 +9662,7 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
     sessrec__archive list;
     sessrec__run_record record;
     sessrec_position position;
-    sessrec__record_config(tr, record.config);
+    sessrec__record_run(tr, &record);
     int32_t of_model = sessrec__archive_trainer(&list, tr, &record, 0);
     const sessrec__section *at = &archive->section[of_model + 1];
     if (archive->count <= of_model + 1 || at->type != SESSREC__FLOAT64 || at->bytes != sizeof record.position ||
@@ -9802,11 +9681,7 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
     }
     if (!result) result = sessrec__fetch(tr, 1, err);
     if (result) return result;
-    for (int32_t i = 0; i < list.count; ++i) {
-        const sessrec__section *mine = &list.section[i];
-        const int of_items = i < of_model && mine->type != SESSREC__FLOAT;  // equal already
-        if (!of_items) memcpy((void *)mine->data, archive->section[i].data, (size_t)archive->section[i].bytes);
-    }
+    for (int32_t i = 0; i < list.count; ++i) memcpy((void *)list.section[i].data, archive->section[i].data, (size_t)archive->section[i].bytes);
     tr->position = position;
     return SESSREC_OK;
 }
@@ -9836,7 +9711,7 @@ SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *tr, const sessr
     out->epoch = at->epoch;
     out->epochs = tr->config.epochs;
     out->step = at->step;
-    out->steps = sessrec_batcher_steps(batcher);
+    out->steps = sessrec_batcher_steps(batcher) > at->step ? sessrec_batcher_steps(batcher) : at->step;  // shuffled, they are an estimate
     out->events = at->pairs;
     out->loss = at->pairs ? at->loss_sum / (double)at->pairs : 0;
     out->seconds = seconds;
@@ -9850,26 +9725,23 @@ SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *tr, const sessr
 // Prepares a device to take mini-batches ahead, if it and the configuration can.
 static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_batcher *batcher, int *ahead, sessrec_error *err) {
     const sessrec_sampler *s = batcher->sampler;
-    sessrec_device_sampler view = {0, 0, 0, NULL, NULL};
     *ahead = tr->table->run && tr->config.loss.kind != SESSREC_LOSS_CUSTOM && batcher->negatives <= tr->config.negatives &&
              (!s || s->items == tr->model->info.items);
     if (!*ahead || !s) return SESSREC_OK;
-    view.items = s->items;
-    view.guide_bits = s->guide_bits;
-    view.total = s->total;
-    view.sum = s->sum;
-    view.guide = s->guide;
+    const sessrec_device_sampler view = {s->items, s->guide_bits, s->total, s->sum, s->guide};
     return tr->table->sampler(tr->device, &view, err);
 }
 
-// Trains on up to `most` mini-batches, *last the last of them. DONE when the epoch is over.
-static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher *batcher, int32_t most, sessrec_batch *last,
-                                           sessrec_error *err) {
+// Trains on the mini-batches before the next checkpoint, as many as a device takes at once at most. *last is the last of them. DONE when the epoch
+// is over.
+static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_batch *last, sessrec_error *err) {
+    const int64_t each = tr->config.checkpoint ? tr->config.checkpoint_steps : 0;
+    const int64_t most = each > 0 ? each - tr->position.step % each : SESSREC_DEVICE_AHEAD;
     sessrec_batch batch[SESSREC_DEVICE_AHEAD];
     double sum[SESSREC_DEVICE_AHEAD];
     int32_t count = 0;
     sessrec_result end = SESSREC_OK, result = sessrec__give(tr, err);
-    while (!result && count < most && (end = sessrec__batcher_go(batcher, 0, &batch[count])) == SESSREC_OK) {
+    while (!result && count < most && count < SESSREC_DEVICE_AHEAD && (end = sessrec__batcher_go(batcher, 0, &batch[count])) == SESSREC_OK) {
         sessrec_batch pairs = batch[count];
         pairs.negative_count = 0;
         result = sessrec__check_batch(tr, &pairs, err);
@@ -9886,13 +9758,6 @@ static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher 
     return result ? result : end;
 }
 
-// How many mini-batches come before the next checkpoint, as many as a device takes at once at most.
-static int32_t sessrec__steps_at_once(const sessrec_trainer *tr) {
-    const int64_t each = tr->config.checkpoint ? tr->config.checkpoint_steps : 0;
-    const int64_t left = each > 0 ? each - tr->position.step % each : SESSREC_DEVICE_AHEAD;
-    return left < SESSREC_DEVICE_AHEAD ? (int32_t)left : SESSREC_DEVICE_AHEAD;
-}
-
 SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_error *err) {
     const sessrec_config *c = &tr->config;
     double shown = sessrec__now();
@@ -9903,7 +9768,7 @@ SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_ba
     if (result) return result;
     for (;;) {
         if (ahead) {
-            result = sessrec__steps_ahead(tr, batcher, sessrec__steps_at_once(tr), &batch, err);
+            result = sessrec__steps_ahead(tr, batcher, &batch, err);
         } else {
             result = sessrec_batcher_next(batcher, &batch);
             if (!result) result = sessrec_trainer_step(tr, &batch, NULL, err);

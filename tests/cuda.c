@@ -14,40 +14,11 @@ extern int64_t cuda_on_cpu_memory, cuda_on_cpu_blocks, cuda_on_cpu_graphs;
 extern int cuda_on_cpu_devices, cuda_on_cpu_code, cuda_on_cpu_backwards, cuda_on_cpu_copy_error;
 #endif
 
-// Sessions of 1 to 9 events, three sessions a user.
-static sessrec_dataset *users_log(int32_t sessions, int32_t items, uint32_t seed) {
-    sessrec_dataset *log;
-    int failures = sessrec_dataset_create(NULL, &log) != SESSREC_OK;
-    for (int32_t s = 0; s < sessions; ++s)
-        for (int32_t i = random_below(&seed, 9); i >= 0; --i)
-            failures += sessrec_dataset_add_numbers(log, s / 3, s, random_below(&seed, items), 1000.0 * (s + 1) - i) != SESSREC_OK;
-    CHECK_EQ(failures, 0);
-    CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-    return log;
-}
-
-// A trainer and what feeds it.
-typedef struct run {
-    sessrec_trainer *trainer;
-    sessrec_sampler *sampler;
-    sessrec_batcher *batcher;
-} run;
-
 static run new_run(sessrec_config config, const sessrec_dataset *log, sessrec_device device) {
-    run r = {NULL, NULL, NULL};
-    sessrec_error err;
-    err.text[0] = 0;
+    run r;
     config.device = device;
-    CHECK_EQ(sessrec_trainer_create(&config, log, &r.trainer, &err), SESSREC_OK);
-    CHECK_TEXT(err.text, "");
-    CHECK_EQ(sessrec_trainer_sampler(r.trainer, &r.sampler, NULL), SESSREC_OK);
-    CHECK_EQ(sessrec_batcher_create(&config, log, r.sampler, &r.batcher, NULL), SESSREC_OK);
+    CHECK(run_begin(&r, &config, log));
     return r;
-}
-static void end_run(run *r) {
-    sessrec_batcher_destroy(r->batcher);
-    sessrec_sampler_destroy(r->sampler);
-    sessrec_trainer_destroy(r->trainer);
 }
 
 // One step; 0 at the end of the epoch.
@@ -87,8 +58,8 @@ static void side_by_side(const sessrec_config *config, const sessrec_dataset *lo
     CHECK(steps > 5);
     CHECK_NEAR(worst, 0, 1e-4);
     CHECK_NEAR(largest_difference(sessrec_trainer_model(gpu.trainer), sessrec_trainer_model(cpu.trainer)), 0, tolerance);
-    end_run(&cpu);
-    end_run(&gpu);
+    run_end(&cpu);
+    run_end(&gpu);
 }
 
 static sessrec_config own_config(void) {
@@ -291,8 +262,8 @@ static void ahead(const sessrec_dataset *log) {
                 sessrec_trainer_next_epoch(b.trainer);
             }
             CHECK(largest_difference(sessrec_trainer_model(a.trainer), sessrec_trainer_model(b.trainer)) == 0);
-            end_run(&a);
-            end_run(&b);
+            run_end(&a);
+            run_end(&b);
             sessrec_dataset_destroy(with_users);
         }
     }
@@ -315,8 +286,8 @@ static void ahead(const sessrec_dataset *log) {
         CHECK_EQ(sessrec_trainer_tensor(a.trainer, "L0.U", &x), SESSREC_OK);
         CHECK_EQ(sessrec_trainer_tensor(b.trainer, "L0.U", &y), SESSREC_OK);
         CHECK(memcmp(x.data, y.data, (size_t)x.rows * (size_t)x.columns * sizeof *x.data) == 0);
-        end_run(&a);
-        end_run(&b);
+        run_end(&a);
+        run_end(&b);
     }
     TEST("a checkpoint every three steps is written after the third") {
         static const char path[] = "cuda_test.checkpoint";
@@ -330,7 +301,7 @@ static void ahead(const sessrec_dataset *log) {
         CHECK_EQ(sessrec_trainer_load(a.trainer, path, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_trainer_position(a.trainer).step, steps - steps % 3);
         remove(path);
-        end_run(&a);
+        run_end(&a);
     }
 }
 
@@ -343,14 +314,14 @@ static sessrec_model *after_an_epoch(const sessrec_config *config, const sessrec
     for (int steps = 0; step(&r, NULL); ++steps) {
         if (steps + 1 != stop) continue;
         CHECK_EQ(sessrec_trainer_save(r.trainer, path, NULL), SESSREC_OK);
-        end_run(&r);
+        run_end(&r);
         r = new_run(*config, log, SESSREC_DEVICE_CUDA);
         CHECK_EQ(sessrec_trainer_load(r.trainer, path, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_batcher_seek(r.batcher, 0, stop), SESSREC_OK);
         remove(path);
     }
     sessrec_model *model = sessrec_trainer_take_model(r.trainer);
-    end_run(&r);
+    run_end(&r);
     return model;
 }
 
@@ -384,8 +355,8 @@ static void promises(const sessrec_dataset *log) {
         } while (going);
         CHECK(largest_difference(once, sessrec_trainer_model(a.trainer)) == 0);
         CHECK(largest_difference(once, sessrec_trainer_model(b.trainer)) > 1e-3);
-        end_run(&a);
-        end_run(&b);
+        run_end(&a);
+        run_end(&b);
     }
     sessrec_model_destroy(once);
     TEST("what is written into a tensor goes to the GPU, and the best weights come back") {
@@ -403,7 +374,7 @@ static void promises(const sessrec_dataset *log) {
         sessrec_trainer_use_best(r.trainer);
         CHECK_EQ(sessrec_trainer_tensor(r.trainer, "By", &By), SESSREC_OK);
         CHECK_NEAR(By.data[3], 40, 0);
-        end_run(&r);
+        run_end(&r);
     }
     TEST("a loss that is not finite is DIVERGED") {
         run r = new_run(config, log, SESSREC_DEVICE_CUDA);
@@ -416,7 +387,7 @@ static void promises(const sessrec_dataset *log) {
         for (int more = 0; more < 3 && !result && !sessrec_batcher_next(r.batcher, &batch); ++more)
             result = sessrec_trainer_step(r.trainer, &batch, NULL, NULL);
         CHECK_EQ(result, SESSREC_DIVERGED);
-        end_run(&r);
+        run_end(&r);
     }
     TEST("the progress callback and the trainer name the GPU") {
         const char *seen = NULL;
@@ -430,7 +401,7 @@ static void promises(const sessrec_dataset *log) {
         CHECK_EQ(sessrec_train(&watched, log, NULL, &model, NULL), SESSREC_STOPPED);
         CHECK(seen != NULL);
         sessrec_model_destroy(model);
-        end_run(&r);
+        run_end(&r);
     }
 }
 
@@ -527,7 +498,7 @@ static void played(const sessrec_dataset *log) {
         cuda_on_cpu_copy_error = 700;
         CHECK(sessrec_trainer_model(r.trainer) == NULL);
         CHECK(sessrec_trainer_model(r.trainer) != NULL);
-        end_run(&r);
+        run_end(&r);
     }
     TEST("nothing is left on the GPU") {
         CHECK_EQ(cuda_on_cpu_blocks, 0);

@@ -68,6 +68,18 @@ static inline sessrec_dataset *random_log(int32_t sessions, int32_t items, uint3
     return log;
 }
 
+// Sessions of 1 to 9 events, three sessions a user.
+static inline sessrec_dataset *users_log(int32_t sessions, int32_t items, uint32_t seed) {
+    sessrec_dataset *log;
+    int failures = sessrec_dataset_create(NULL, &log) != SESSREC_OK;
+    for (int32_t s = 0; s < sessions; ++s)
+        for (int32_t i = random_below(&seed, 9); i >= 0; --i)
+            failures += sessrec_dataset_add_numbers(log, s / 3, s, random_below(&seed, items), 1000.0 * (s + 1) - i) != SESSREC_OK;
+    CHECK_EQ(failures, 0);
+    CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+    return log;
+}
+
 // A model for the items of the log with random weights. Several of its items have the same weights as another: their scores tie.
 static inline sessrec_model *random_model(const sessrec_config *config, const sessrec_dataset *log, uint32_t seed) {
     sessrec_trainer *trainer;
@@ -98,6 +110,70 @@ static inline sessrec_config small_config(int32_t layers, int32_t width) {
     config.batch_size = 4;
     config.negatives = 4;
     config.threads = 1;
+    return config;
+}
+
+static inline sessrec_batcher *batcher_of(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler) {
+    sessrec_batcher *batcher = NULL;
+    CHECK_EQ(sessrec_batcher_create(config, log, sampler, &batcher, NULL), SESSREC_OK);
+    return batcher;
+}
+
+// A trainer and what feeds it.
+typedef struct run {
+    sessrec_config config;
+    sessrec_trainer *trainer;
+    sessrec_sampler *sampler;
+    sessrec_batcher *batcher;
+    sessrec_error err;
+} run;
+
+static inline int run_begin(run *r, const sessrec_config *config, const sessrec_dataset *log) {
+    memset(r, 0, sizeof *r);
+    r->config = *config;
+    sessrec_result result = sessrec_trainer_create(config, log, &r->trainer, &r->err);
+    if (!result) result = sessrec_trainer_sampler(r->trainer, &r->sampler, &r->err);
+    if (!result) result = sessrec_batcher_create(config, log, r->sampler, &r->batcher, &r->err);
+    CHECK_TEXT(r->err.text, "");
+    return result == SESSREC_OK;
+}
+static inline void run_end(run *r) {
+    sessrec_batcher_destroy(r->batcher);
+    sessrec_sampler_destroy(r->sampler);
+    sessrec_trainer_destroy(r->trainer);
+}
+
+// The bytes of a model or of a file.
+typedef struct image {
+    unsigned char *data;
+    size_t size;
+} image;
+
+static inline image model_bytes(const sessrec_model *model) {
+    image b;
+    b.size = sessrec_model_bytes(model);
+    b.data = (unsigned char *)malloc(b.size ? b.size : 1);
+    CHECK_EQ(sessrec_model_to_memory(model, b.data, b.size), SESSREC_OK);
+    return b;
+}
+static inline int same_bytes(const image *a, const image *b) {
+    return a->size == b->size && !memcmp(a->data, b->data, a->size);
+}
+
+// The first events of an evaluation, in the order of the log.
+typedef struct event_list {
+    int count;
+    sessrec_event event[64];
+} event_list;
+static inline void keep_event(void *user, const sessrec_event *event) {
+    event_list *list = (event_list *)user;
+    if (list->count < 64) list->event[list->count++] = *event;
+}
+static inline sessrec_eval_config eval_into(event_list *list) {
+    sessrec_eval_config config = sessrec_eval_config_default();
+    memset(list, 0, sizeof *list);
+    config.on_event = keep_event;
+    config.on_event_user = list;
     return config;
 }
 

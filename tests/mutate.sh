@@ -114,25 +114,27 @@ mutate 'the gradient follows the live batch size' golden \
 
 # ---- the batcher ----
 mutate 'the last pair of a session is lost' test_batcher \
-    'return b->at[slot] + 1 < b->end[slot];' 'return b->at[slot] + 2 < b->end[slot];'
+    'return slot->at + 1 < slot->end;' 'return slot->at + 2 < slot->end;'
 mutate 'a new session does not reset the state' 'test_batcher test_flaws' \
-    'b->start[slot] = 1;' 'b->start[slot] = b->step == 0;'
+    'slot->start = 1;' 'slot->start = walk->step == 0;'
 mutate 'a state that is reset at every step' test_batcher \
-    'b->start[i] = b->user_start[i] = 0;' 'b->user_start[i] = 0;'
+    'walk->slot[i].start = walk->slot[i].user_start = 0;' 'walk->slot[i].user_start = 0;'
 mutate 'slots that move up take the wrong state' test_batcher \
-    'b->previous[kept] = i;' 'b->previous[kept] = kept;'
+    'walk->previous[kept] = i;' 'walk->previous[kept] = kept;'
 mutate 'the target is the input' test_batcher \
-    'b->target[i] = b->log.item[b->at[i] + 1];' 'b->target[i] = b->log.item[b->at[i]];'
+    'b->target[i] = b->log.item[slot->at + 1];' 'b->target[i] = b->log.item[slot->at];'
 mutate 'the last slot is always dropped' test_batcher \
-    'return b->rows > (b->lone_slot_ends ? 1 : 0);' 'return b->rows > 1;'
+    'return b->walk.rows > (b->lone_slot_ends ? 1 : 0);' 'return b->walk.rows > 1;'
 mutate 'a shuffle that cannot leave an item in place' test_batcher \
     'base + (uint64_t)i), (uint64_t)i + 1), other' 'base + (uint64_t)i), (uint64_t)i), other'
 mutate 'one shuffle for all epochs' test_batcher \
     'base = (uint64_t)b->epoch << 32;' 'base = 0;'
 mutate 'the same negatives in every step' test_batcher \
-    '+ (uint64_t)b->step * (uint64_t)b->negatives;' '+ 0;'
+    '+ (uint64_t)b->walk.step * (uint64_t)b->negatives;' '+ 0;'
+mutate 'a shuffled epoch has as many mini-batches as the first' test_batcher \
+    '        b->steps = b->walk.step;' ''
 mutate 'seek is a step short' 'test_batcher test_trainer' \
-    'while (b->step + 1 < step &&' 'while (b->step + 2 < step &&'
+    'while (b->walk.step + 1 < step &&' 'while (b->walk.step + 2 < step &&'
 
 # ---- the sampler ----
 mutate 'alpha 0.5 is not the root' test_sampler \
@@ -184,18 +186,18 @@ mutate 'a value as good counts as better' test_trainer \
 mutate 'an item out of range is let in' test_trainer \
     'if (most >= (uint32_t)tr->model->info.items)' 'if (most > (uint32_t)tr->model->info.items)'
 mutate 'a checkpoint without momentum' test_trainer \
-    'sessrec__add_named(list, "vel.", shape->name, SESSREC__FLOAT, shape->rows, shape->columns, s->velocity);' ''
+    'sessrec__add_state(list, "vel.", shape, SESSREC__FLOAT, shape->columns, s->velocity);' ''
 
 # ---- users ----
 mutate 'the first session of a user begins from his state' 'golden test_flaws' \
     'return tr->config.user_hidden && tr->batch->session_start[row] && !tr->batch->user_start[row];' 'return tr->config.user_hidden && tr->batch->session_start[row] != 0;'
 
 mutate 'a user in an evaluation begins with the state of the one before' test_users \
-    '    scorer->begin_user(scorer->self, sessrec__eval_user(e, task, row));' '    ;'
+    'scorer->begin_user(scorer->self, user);' ';'
 mutate 'a user whose row moves up leaves his state behind' test_users \
-    'if (e->by_user) memcpy(sessrec__eval_user(e, task, i),' 'if (0) memcpy(sessrec__eval_user(e, task, i),'
+    'if (from != i && e->by_user) memcpy(user,' 'if (0) memcpy(user,'
 mutate 'a user holds two slots' test_users \
-    'b->last_link[slot] = b->chain ? b->chain_begin[chain + 1] - 1 : chain;' 'b->last_link[slot] = b->chain ? b->chain_begin[chain + 1] : chain;'
+    'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] - 1 : chain;' 'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] : chain;'
 mutate 'the state of a user fits every model of its width' test_users \
     'if (model != sessrec__user_model(user) || width' 'if (width'
 

@@ -64,9 +64,10 @@ static void popularity(void) {
         sessrec_dataset_destroy(log);
     }
     TEST("values of huge supports are different too, and below 1") {
-        static const int64_t support[5] = {INT64_C(1) << 40, (INT64_C(1) << 40) - 1, (INT64_C(1) << 40) - 1, 1 << 24, 0};  // largest first
+        static const int64_t huge = INT64_C(1) << 40;
+        const sessrec__supported sorted[5] = {{huge, 0}, {huge - 1, 1}, {huge - 1, 2}, {1 << 24, 3}, {0, 4}};
         float value[5];
-        sessrec__pop_values(support, 5, value);
+        sessrec__pop_values(sorted, 5, value);
         CHECK(value[0] < 1 && value[0] > value[1] && value[1] == value[2] && value[2] > value[3]);
         CHECK_NEAR(value[3], 1, 3e-7);
         CHECK_NEAR(value[4], 0, 0);
@@ -117,24 +118,13 @@ static void popularity(void) {
     }
 }
 
-// Evaluates, and keeps the reciprocal rank of every event.
-typedef struct reciprocal_ranks {
-    int count;
-    double value[16];
-} reciprocal_ranks;
-static void keep_rank(void *user, const sessrec_event *event) {
-    reciprocal_ranks *ranks = (reciprocal_ranks *)user;
-    if (ranks->count < 16) ranks->value[ranks->count++] = 1 / event->rank;
-}
-static reciprocal_ranks evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log, const sessrec_dataset *history) {
-    reciprocal_ranks ranks = {0, {0}};
-    sessrec_eval_config config = sessrec_eval_config_default();
+static event_list evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log, const sessrec_dataset *history) {
+    event_list events;
+    sessrec_eval_config config = eval_into(&events);
     sessrec_report report;
     config.history = history;
-    config.on_event = keep_rank;
-    config.on_event_user = &ranks;
     CHECK_EQ(sessrec_evaluate_scorer(scorer, log, &config, &report, NULL), SESSREC_OK);
-    return ranks;
+    return events;
 }
 
 static void personal_popularity(void) {
@@ -145,13 +135,13 @@ static void personal_popularity(void) {
         sessrec_dataset *log = letters_log(5, sessions, user), *later = letters_log(3, test, test_user);
         sessrec_scorer ppop;
         CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop), SESSREC_OK);
-        const reciprocal_ranks ranks = evaluate_scorer(&ppop, later, log);
+        const event_list events = evaluate_scorer(&ppop, later, log);
         // bob, a > c: c 2 is first. ac > b: c 3; a, b, d 1 each, and pop puts a, d, b in this order: 4.
         // then c 3, b 2, a 1, d 1: d > a: c, b, d 2 each, d before b: a is 4. da > d: c 3, then a, d, b with 2 each: d 3.
         // the new user, a > b: a 1, then c = d > b by pop: 4
         static const double expected[5] = {1, 4, 4, 3, 4};
-        CHECK_EQ(ranks.count, 5);
-        for (int i = 0; i < 5; ++i) CHECK_NEAR(1 / ranks.value[i], expected[i], 1e-12);
+        CHECK_EQ(events.count, 5);
+        for (int i = 0; i < 5; ++i) CHECK_NEAR(events.event[i].rank, expected[i], 0);
         sessrec_scorer_destroy(&ppop);
         sessrec_dataset_destroy(log);
         sessrec_dataset_destroy(later);
@@ -162,9 +152,9 @@ static void personal_popularity(void) {
         sessrec_scorer ppop, s_pop;
         CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop), SESSREC_OK);
         CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
-        const reciprocal_ranks ranks = evaluate_scorer(&ppop, later, log), expected = evaluate_scorer(&s_pop, later, NULL);
-        CHECK_EQ(ranks.count, 4);
-        for (int i = 0; i < 4; ++i) CHECK_NEAR(ranks.value[i], expected.value[i], 0);
+        const event_list events = evaluate_scorer(&ppop, later, log), expected = evaluate_scorer(&s_pop, later, NULL);
+        CHECK_EQ(events.count, 4);
+        for (int i = 0; i < 4; ++i) CHECK_NEAR(events.event[i].rank, expected.event[i].rank, 0);
         sessrec_scorer_destroy(&ppop);
         sessrec_scorer_destroy(&s_pop);
         sessrec_dataset_destroy(log);

@@ -188,8 +188,7 @@ static void random_logs(void) {
         sessrec_dataset *log = log_of_lengths(3, walked), *other = log_of_lengths(3, longer);
         sessrec_sampler *sampler = sampler_of(log);
         sessrec_config config = batches_of(2, 3);
-        sessrec_batcher *batcher = NULL;
-        CHECK_EQ(sessrec_batcher_create(&config, log, sampler, &batcher, NULL), SESSREC_OK);
+        sessrec_batcher *batcher = batcher_of(&config, log, sampler);
         const broken b = walk_epoch(batcher, other, 2, 3, 0);
         CHECK(sum_of(&b) > 0);
         sessrec_batcher_destroy(batcher);
@@ -212,10 +211,9 @@ static void describe(const sessrec_dataset *log, const sessrec_batch *batch, cha
 
 static void check_walk(sessrec_dataset *log, const sessrec_config *config, const char *const *expected, int steps) {
     sessrec_sampler *sampler = config->negatives ? sampler_of(log) : NULL;
-    sessrec_batcher *batcher = NULL;
     sessrec_batch batch;
     char text[256];
-    CHECK_EQ(sessrec_batcher_create(config, log, sampler, &batcher, NULL), SESSREC_OK);
+    sessrec_batcher *batcher = batcher_of(config, log, sampler);
     CHECK_EQ(sessrec_batcher_steps(batcher), steps);
     for (int i = 0; i < steps; ++i) {
         CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
@@ -266,9 +264,8 @@ static void by_hand(void) {
         sessrec_dataset *log = letters_log(3, sessions, NULL);
         for (int32_t negatives = 0; negatives < 6; negatives += 5) {
             sessrec_config config = batches_of(2, negatives);
-            sessrec_batcher *batcher = NULL;
             sessrec_batch batch;
-            CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+            sessrec_batcher *batcher = batcher_of(&config, log, NULL);
             CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
             CHECK_EQ(batch.negative_count, 0);
             CHECK_EQ(batch.rows, 2);
@@ -341,12 +338,11 @@ static int32_t order_of_epoch(sessrec_batcher *batcher, int32_t *order) {
     return count;
 }
 
-static sessrec_batcher *shuffled(const sessrec_dataset *log, const sessrec_sampler *sampler, uint64_t seed) {
-    sessrec_config config = batches_of(1, 1);
-    sessrec_batcher *batcher = NULL;
+static sessrec_batcher *shuffled(const sessrec_dataset *log, const sessrec_sampler *sampler, int32_t slots, uint64_t seed) {
+    sessrec_config config = batches_of(slots, 1);
     config.shuffle_sessions = 1;
     config.seed = seed;
-    CHECK_EQ(sessrec_batcher_create(&config, log, sampler, &batcher, NULL), SESSREC_OK);
+    sessrec_batcher *batcher = batcher_of(&config, log, sampler);
     return batcher;
 }
 
@@ -356,7 +352,7 @@ static void shuffling(void) {
     sessrec_dataset *log = log_of_lengths(MOST_SESSIONS, length);
     sessrec_sampler *sampler = sampler_of(log);
     TEST("shuffled sessions are a permutation of all") {
-        sessrec_batcher *batcher = shuffled(log, sampler, 7);
+        sessrec_batcher *batcher = shuffled(log, sampler, 1, 7);
         for (int epoch = 0; epoch < 20; ++epoch) {
             int32_t seen[MOST_SESSIONS] = {0}, repeated = 0;
             CHECK_EQ(order_of_epoch(batcher, first), MOST_SESSIONS);
@@ -366,7 +362,7 @@ static void shuffling(void) {
         sessrec_batcher_destroy(batcher);
     }
     TEST("each epoch has another order, the same for the same seed and another for another") {
-        sessrec_batcher *a = shuffled(log, sampler, 7), *b = shuffled(log, sampler, 7), *c = shuffled(log, sampler, 8);
+        sessrec_batcher *a = shuffled(log, sampler, 1, 7), *b = shuffled(log, sampler, 1, 7), *c = shuffled(log, sampler, 1, 8);
         order_of_epoch(a, first);
         order_of_epoch(a, second);
         CHECK(memcmp(first, second, sizeof first) != 0);
@@ -380,11 +376,29 @@ static void shuffling(void) {
         sessrec_batcher_destroy(b);
         sessrec_batcher_destroy(c);
     }
+    TEST("the mini-batches of a shuffled epoch are as many as announced in the first, and known at the end of every other") {
+        sessrec_batcher *batcher = shuffled(log, sampler, 4, 7);
+        sessrec_batch batch;
+        const int64_t announced = sessrec_batcher_steps(batcher);
+        int others = 0;
+        for (int epoch = 0; epoch < 20; ++epoch) {
+            int64_t steps = 0;
+            while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) ++steps;
+            CHECK(epoch || steps == announced);
+            CHECK_EQ(sessrec_batcher_steps(batcher), steps);
+            others += steps != announced;
+        }
+        CHECK(others > 0);
+        const int64_t steps = sessrec_batcher_steps(batcher);
+        CHECK_EQ(sessrec_batcher_seek(batcher, 19, steps + 5), SESSREC_OK);
+        CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_DONE);
+        CHECK_EQ(sessrec_batcher_steps(batcher), steps);
+        sessrec_batcher_destroy(batcher);
+    }
     TEST("not shuffled, sessions come in the order of the log, in every epoch") {
         sessrec_config config = batches_of(1, 1);
-        sessrec_batcher *batcher = NULL;
         int wrong = 0;
-        CHECK_EQ(sessrec_batcher_create(&config, log, sampler, &batcher, NULL), SESSREC_OK);
+        sessrec_batcher *batcher = batcher_of(&config, log, sampler);
         for (int epoch = 0; epoch < 3; ++epoch) {
             CHECK_EQ(order_of_epoch(batcher, first), MOST_SESSIONS);
             for (int i = 0; i < MOST_SESSIONS; ++i) wrong += first[i] != i;
@@ -398,7 +412,7 @@ static void shuffling(void) {
         static const int32_t three[3] = {2, 2, 2};
         sessrec_dataset *small = log_of_lengths(3, three);
         sessrec_sampler *negatives = sampler_of(small);
-        sessrec_batcher *batcher = shuffled(small, negatives, 1);
+        sessrec_batcher *batcher = shuffled(small, negatives, 1, 1);
         int count[9] = {0};
         for (int epoch = 0; epoch < 6000; ++epoch) {
             order_of_epoch(batcher, first);
@@ -474,9 +488,8 @@ static void seeking(void) {
     static const char *const sessions[2] = {"abc", "de"};
     sessrec_dataset *log = letters_log(2, sessions, NULL);
     sessrec_config config = batches_of(2, 0);
-    sessrec_batcher *batcher = NULL;
     sessrec_batch batch;
-    CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+    sessrec_batcher *batcher = batcher_of(&config, log, NULL);
     TEST("seeking past the end of an epoch finds it over, and the next one begins after it") {
         for (int64_t step = 1; step < 9; ++step) {
             CHECK_EQ(sessrec_batcher_seek(batcher, 4, step), SESSREC_OK);
@@ -503,11 +516,10 @@ static void negatives(void) {
         sessrec_dataset *log = log_of_lengths(8, length);
         sessrec_sampler *sampler = sampler_of(log);
         sessrec_config config = batches_of(4, 24);
-        sessrec_batcher *batcher = NULL;
         sessrec_batch batch;
         int32_t seen[64][24];
         int batches = 0, repeated = 0;
-        CHECK_EQ(sessrec_batcher_create(&config, log, sampler, &batcher, NULL), SESSREC_OK);
+        sessrec_batcher *batcher = batcher_of(&config, log, sampler);
         for (int epoch = 0; epoch < 3; ++epoch)
             while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK && batches < 64) {
                 for (int other = 0; other < batches; ++other) repeated += !memcmp(seen[other], batch.negative, sizeof seen[0]);
@@ -529,7 +541,7 @@ static void negatives(void) {
         CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OUT_OF_MEMORY);
         CHECK(batcher == NULL);
         memory.fail_from = -1;
-        CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+        batcher = batcher_of(&config, log, NULL);
         const int64_t requests = memory.requests;
         sessrec_batch batch;
         while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) continue;

@@ -134,13 +134,12 @@ static sessrec_report evaluate_table(table *t, const sessrec_dataset *log, const
     return report;
 }
 
-typedef struct event_list {
-    int count;
-    sessrec_event event[64];
-} event_list;
-static void keep_event(void *user, const sessrec_event *event) {
-    event_list *list = (event_list *)user;
-    if (list->count < 64) list->event[list->count++] = *event;
+static sessrec_report evaluate_letters(table *t, int sessions, const char *const *text, const char *const *users) {
+    sessrec_dataset *log = letters_log(sessions, text, users);
+    const sessrec_eval_config config = sessrec_eval_config_default();
+    const sessrec_report report = evaluate_table(t, log, &config);
+    sessrec_dataset_destroy(log);
+    return report;
 }
 
 static void by_hand(void) {
@@ -151,11 +150,9 @@ static void by_hand(void) {
         static const double rank[3][4] = {{1, 3, 2, 4}, {1, 2, 2, 1}, {1, 2.5, 2, 2.5}};
         sessrec_dataset *log = letters_log(3, sessions, NULL);
         for (int ties = SESSREC_TIES_CONSERVATIVE; ties <= SESSREC_TIES_MEDIAN; ++ties) {
-            event_list list = {0, {{0, 0, 0, 0, 0, 0, 0}}};
-            sessrec_eval_config config = sessrec_eval_config_default();
+            event_list list;
+            sessrec_eval_config config = eval_into(&list);
             config.ties = (sessrec_ties)ties;
-            config.on_event = keep_event;
-            config.on_event_user = &list;
             sessrec_report report = evaluate_table(&t, log, &config);
             CHECK_EQ(report.sessions, 3);
             CHECK_EQ(report.events, 4);
@@ -175,10 +172,8 @@ static void by_hand(void) {
     }
     TEST("an event says where it stands, in the order of the log") {
         sessrec_dataset *log = letters_log(3, sessions, NULL);
-        event_list list = {0, {{0, 0, 0, 0, 0, 0, 0}}};
-        sessrec_eval_config config = sessrec_eval_config_default();
-        config.on_event = keep_event;
-        config.on_event_user = &list;
+        event_list list;
+        sessrec_eval_config config = eval_into(&list);
         evaluate_table(&t, log, &config);
         // session, position, length, input, target
         static const int expected[4][5] = {{0, 0, 3, 0, 1}, {0, 1, 3, 1, 3}, {1, 0, 2, 0, 2}, {2, 0, 2, 2, 1}};
@@ -219,10 +214,8 @@ static void by_hand(void) {
     TEST("unknown items are counted, and their neighbours become adjacent (F5)") {
         static const char *const unknown[4] = {"axb", "xy", "xxc", "bc"};
         sessrec_dataset *log = letters_log(4, unknown, NULL);
-        event_list list = {0, {{0, 0, 0, 0, 0, 0, 0}}};
-        sessrec_eval_config config = sessrec_eval_config_default();
-        config.on_event = keep_event;
-        config.on_event_user = &list;
+        event_list list;
+        sessrec_eval_config config = eval_into(&list);
         sessrec_report report = evaluate_table(&t, log, &config);
         CHECK_EQ(report.unknown_items, 5);
         CHECK_EQ(report.events, 2);
@@ -333,13 +326,11 @@ static void users(void) {
             int32_t clicks = 0;
             clicks_seen seen = {&clicks};
             sessrec_scorer scorer = counting_scorer(&seen);
-            event_list list = {0, {{0, 0, 0, 0, 0, 0, 0}}};
-            sessrec_eval_config config = sessrec_eval_config_default();
+            event_list list;
+            sessrec_eval_config config = eval_into(&list);
             sessrec_report report;
             config.ties = SESSREC_TIES_STANDARD;
             config.history = past;
-            config.on_event = keep_event;
-            config.on_event_user = &list;
             config.batch_size = batch;
             config.threads = 1;
             CHECK_EQ(sessrec_evaluate_scorer(&scorer, log, &config, &report, NULL), SESSREC_OK);
@@ -374,36 +365,28 @@ static void groups(void) {
                                                  "abcdabcdabc",
                                                  "abcdabcdabcdabcdabcd", "abcdabcdabcdabcdabcda", "abcdabcdabcdabcdabcdab"};
         static const int events[SESSREC_GROUPS] = {1, 2, 3, 4, 5 + 6, 7 + 9, 10 + 19, 20 + 21};
-        sessrec_dataset *log = letters_log(13, sessions, NULL);
-        sessrec_eval_config config = sessrec_eval_config_default();
-        sessrec_report report = evaluate_table(&t, log, &config);
+        const sessrec_report report = evaluate_letters(&t, 13, sessions, NULL);
         for (int g = 0; g < SESSREC_GROUPS; ++g) CHECK_EQ(report.by_length[g].events, events[g]);
         CHECK_EQ(report.events, 107);
-        sessrec_dataset_destroy(log);
     }
     TEST("events are grouped by position 0 to 6, and 7 or later; each group has its own averages") {
         static const char *const sessions[2] = {"abababababab", "ac"};  // a > b has rank 1, b > a rank 3, a > c rank 2
-        sessrec_dataset *log = letters_log(2, sessions, NULL);
-        sessrec_eval_config config = sessrec_eval_config_default();
-        sessrec_report report = evaluate_table(&t, log, &config);
+        const sessrec_report report = evaluate_letters(&t, 2, sessions, NULL);
         CHECK_EQ(report.by_position[0].events, 2);
         for (int g = 1; g < 7; ++g) CHECK_EQ(report.by_position[g].events, 1);
         CHECK_EQ(report.by_position[7].events, 4);
         CHECK_NEAR(report.by_position[0].mrr[3], 0.75, 1e-15);
         CHECK_NEAR(report.by_position[1].mrr[3], 1.0 / 3, 1e-15);
         CHECK_NEAR(report.by_position[7].mrr[3], (1.0 / 3 + 1 + 1.0 / 3 + 1) / 4, 1e-15);
-        sessrec_dataset_destroy(log);
     }
     TEST("history counts the user's sessions in the other log and earlier in this one") {
         static const char *const before[4] = {"ab", "b", "cd", "ab"}, *const before_user[4] = {"ann", "bob", "bob", "eve"};
         static const char *const sessions[5] = {"ab", "ab", "a", "ab", "ab"}, *const user[5] = {"zoe", "bob", "zoe", "bob", "zoe"};
         static const int history[4] = {0, 2, 3, 2};  // zoe: none; bob: 2 before; bob; zoe, whose session without a pair counts
         sessrec_dataset *past = letters_log(4, before, before_user), *log = letters_log(5, sessions, user);
-        event_list list = {0, {{0, 0, 0, 0, 0, 0, 0}}};
-        sessrec_eval_config config = sessrec_eval_config_default();
+        event_list list;
+        sessrec_eval_config config = eval_into(&list);
         config.history = past;
-        config.on_event = keep_event;
-        config.on_event_user = &list;
         sessrec_report report = evaluate_table(&t, log, &config);
         CHECK_EQ(list.count, 4);
         for (int i = 0; i < 4; ++i) CHECK_EQ(list.event[i].history, history[i]);
@@ -420,11 +403,8 @@ static void groups(void) {
             sessions[s] = "ab";
             user[s] = "ann";
         }
-        sessrec_dataset *log = letters_log(13, sessions, user);
-        sessrec_eval_config config = sessrec_eval_config_default();
-        sessrec_report report = evaluate_table(&t, log, &config);
+        const sessrec_report report = evaluate_letters(&t, 13, sessions, user);
         for (int g = 0; g < SESSREC_GROUPS; ++g) CHECK_EQ(report.by_history[g].events, events[g]);
-        sessrec_dataset_destroy(log);
     }
 }
 
@@ -457,15 +437,12 @@ static void merged_groups(void) {
             sessions[s] = s < 7 ? "ab" : "ac";  // the eighth session has seven before it
             user[s] = "ann";
         }
-        sessrec_dataset *log = letters_log(9, sessions, user);
-        sessrec_eval_config config = sessrec_eval_config_default();
-        sessrec_report report = evaluate_table(&t, log, &config);
+        const sessrec_report report = evaluate_letters(&t, 9, sessions, user);
         const sessrec_metrics few = sessrec_metrics_merge(report.by_history, 6), many = sessrec_metrics_merge(report.by_history + 6, 2);
         CHECK_EQ(few.events, 7);
         CHECK_NEAR(few.mrr[3], 1, 0);
         CHECK_EQ(many.events, 2);
         CHECK_NEAR(many.mrr[3], 0.5, 0);
-        sessrec_dataset_destroy(log);
     }
     TEST("groups without events merge to zeros") {
         sessrec_metrics none[3];
@@ -675,10 +652,8 @@ static void invariance(void) {
         sessrec_dataset *log = random_log(40, ITEMS, 11);
         sessrec_config network = small_config(2, 12);
         sessrec_model *model = random_model(&network, log, 13);
-        event_list list = {0, {{0, 0, 0, 0, 0, 0, 0}}};
-        sessrec_eval_config config = sessrec_eval_config_default();
-        config.on_event = keep_event;
-        config.on_event_user = &list;
+        event_list list;
+        sessrec_eval_config config = eval_into(&list);
         evaluate_model(model, log, &config);
         CHECK_EQ(list.count, 64);
         void *memory = malloc(sessrec_session_size(model, 3));

@@ -42,13 +42,6 @@ static sessrec_model *train(const sessrec_config *config, const sessrec_dataset 
     return model;
 }
 
-static unsigned char *bytes_of(const sessrec_model *model, size_t *size) {
-    *size = sessrec_model_bytes(model);
-    unsigned char *bytes = (unsigned char *)malloc(*size ? *size : 1);
-    CHECK_EQ(sessrec_model_to_memory(model, bytes, *size), SESSREC_OK);
-    return bytes;
-}
-
 // A mini-batch that begins as many sessions as it has rows.
 static sessrec_batch first_batch(int32_t rows, const int32_t *input, const int32_t *target, int32_t negatives, const int32_t *negative) {
     static const int32_t ones[8] = {1, 1, 1, 1, 1, 1, 1, 1}, numbers[8] = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -89,23 +82,10 @@ static sessrec_report evaluate(const sessrec_model *model, const sessrec_dataset
     return report;
 }
 
-typedef struct event_list {
-    int count;
-    sessrec_event event[64];
-} event_list;
-static void keep_event(void *user, const sessrec_event *event) {
-    event_list *list = (event_list *)user;
-    if (list->count < 64) list->event[list->count] = *event;
-    ++list->count;
-}
-
 // Events of an evaluation in the order of the log.
 static event_list events_of(const sessrec_model *model, const sessrec_dataset *log) {
     event_list list;
-    sessrec_eval_config eval = sessrec_eval_config_default();
-    memset(&list, 0, sizeof list);
-    eval.on_event = keep_event;
-    eval.on_event_user = &list;
+    const sessrec_eval_config eval = eval_into(&list);
     evaluate(model, log, &eval);
     return list;
 }
@@ -137,11 +117,10 @@ static void states_follow_sessions(void) {
         sessrec_config config = plain_config();
         config.batch_size = 2;
         sessrec_trainer *trainer = trainer_of(&config, log);
-        sessrec_batcher *batcher = NULL;
         sessrec_batch batch;
         float expected[6][5] = {{0}}, tape[20];
         int32_t clicks[6] = {0};
-        CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+        sessrec_batcher *batcher = batcher_of(&config, log, NULL);
         const sessrec_gru *gru = &sessrec_trainer_model(trainer)->gru[0];
         const sessrec_tensor Wy = tensor_of(trainer, "Wy");
         while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) {
@@ -163,10 +142,9 @@ static void states_follow_sessions(void) {
 static int64_t pairs_of_epoch(const char *const *text, int sessions, int32_t slots, int32_t negatives) {
     sessrec_dataset *log = letters_log(sessions, text, NULL);
     sessrec_config config = plain_config();
-    sessrec_batcher *batcher = NULL;
     config.batch_size = slots;
     config.negatives = negatives;
-    CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+    sessrec_batcher *batcher = batcher_of(&config, log, NULL);
     const int64_t pairs = sessrec_batcher_pairs(batcher);
     sessrec_batcher_destroy(batcher);
     sessrec_dataset_destroy(log);
@@ -190,11 +168,10 @@ static void batches(void) {
         CHECK_EQ(pairs_of_epoch(sessions, 3, 3, 1), 13);
         sessrec_dataset *log = letters_log(3, sessions, NULL);
         sessrec_config config = plain_config();
-        sessrec_batcher *batcher = NULL;
         sessrec_batch batch;
         int64_t rows = 0;
         config.batch_size = 3;
-        CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+        sessrec_batcher *batcher = batcher_of(&config, log, NULL);
         while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) rows += batch.rows;
         CHECK_EQ(rows, 13);
         sessrec_batcher_destroy(batcher);
@@ -290,14 +267,13 @@ static void settings(void) {
         sessrec_dataset *log = random_log(30, 20, 3);
         for (int input = 0; input < 2; ++input) {
             sessrec_config config = small_config(1, 60);
-            sessrec_batcher *batcher = NULL;
             sessrec_batch batch;
             int zeros[2] = {0, 0};
             config.batch_size = 16;
             config.dropout_input = input ? 0.5f : 0;
             config.dropout_hidden = input ? 0 : 0.25f;
             sessrec_trainer *trainer = trainer_of(&config, log);
-            CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+            sessrec_batcher *batcher = batcher_of(&config, log, NULL);
             CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
             CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
             const sessrec_tensor hidden = tensor_of(trainer, "hidden0");
@@ -316,12 +292,11 @@ static void settings(void) {
         sessrec_dataset *log = random_log(30, 20, 4);
         for (int32_t layers = 1; layers <= 2; ++layers) {
             sessrec_config config = small_config(layers, 80);
-            sessrec_batcher *batcher = NULL;
             sessrec_batch batch;
             config.batch_size = 16;
             config.dropout_hidden = 0.75f;
             sessrec_trainer *trainer = trainer_of(&config, log);
-            CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+            sessrec_batcher *batcher = batcher_of(&config, log, NULL);
             CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
             CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
             for (int32_t l = 0; l < layers; ++l) {
@@ -930,10 +905,9 @@ static void logs(void) {
         sessrec_eval_config eval = sessrec_eval_config_default();
         CHECK_EQ(evaluate(model, bad, &eval).unknown_items, 2);
         CHECK_EQ(sessrec_model_describe(model).seed, 4711);
-        size_t size = 0;
-        unsigned char *bytes = bytes_of(model, &size);
-        CHECK(size > 0);
-        free(bytes);
+        image bytes = model_bytes(model);
+        CHECK(bytes.size > 0);
+        free(bytes.data);
         sessrec_model_destroy(model);
         sessrec_dataset_destroy(log);
         sessrec_dataset_destroy(bad);
@@ -968,11 +942,10 @@ static void check_user_states(int32_t layers) {
     sessrec_dataset *log = letters_log(5, visits, visitor);
     sessrec_config config = user_config(layers, SESSREC_USER_INIT);
     sessrec_trainer *trainer = trainer_of(&config, log);
-    sessrec_batcher *batcher = NULL;
     sessrec_batch batch;
     float h[2][8] = {{0}}, c[3] = {0}, tape[32];
     int later = 0;
-    CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+    sessrec_batcher *batcher = batcher_of(&config, log, NULL);
     const sessrec_model *model = sessrec_trainer_model(trainer);
     const sessrec_tensor Wy = tensor_of(trainer, "Wy");
     while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) {
@@ -1011,11 +984,10 @@ static void users(void) {
             sessrec_dataset *log = letters_log(5, visits, visitor);
             sessrec_config config = user_config(1, (sessrec_user_mode)mode);
             sessrec_trainer *trainer = trainer_of(&config, log);
-            sessrec_batcher *batcher = NULL;
             sessrec_batch batch;
             static const int32_t negative[1] = {4};
             double size[3] = {0, 0, 0};
-            CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+            sessrec_batcher *batcher = batcher_of(&config, log, NULL);
             while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) {
                 batch.negative = negative;
                 batch.negative_count = 1;
@@ -1035,11 +1007,10 @@ static void users(void) {
         sessrec_dataset *log = letters_log(5, visits, visitor);
         for (int32_t slots = 1; slots <= 4; ++slots) {
             sessrec_config config = user_config(1, SESSREC_USER_INIT);
-            sessrec_batcher *batcher = NULL;
             sessrec_batch batch;
             int pairs[5] = {0};
             config.batch_size = slots;
-            CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+            sessrec_batcher *batcher = batcher_of(&config, log, NULL);
             while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK)
                 for (int32_t i = 0; i < batch.rows; ++i) pairs[batch.session[i]]++;
             for (int i = 0; i < 5; ++i) CHECK_EQ(pairs[i] + 1, strlen(visits[i]));
@@ -1055,10 +1026,9 @@ static void users(void) {
         for (int i = 0; i < 6; ++i) CHECK_EQ(sessrec_dataset_add(log, "ann", row[i].session, row[i].item, row[i].time), SESSREC_OK);
         CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
         sessrec_config config = user_config(1, SESSREC_USER_INIT);
-        sessrec_batcher *batcher = NULL;
         sessrec_batch batch;
         static const char *const expected[3] = {"early", "middle", "late"};
-        CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+        sessrec_batcher *batcher = batcher_of(&config, log, NULL);
         for (int i = 0; i < 3; ++i) {
             CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
             CHECK_TEXT(sessrec_dataset_item_id(log, batch.input[0]), expected[i]);

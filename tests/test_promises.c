@@ -72,46 +72,15 @@ static sessrec_config kind(int which) {
 }
 static const char *const KIND[KINDS] = {"cross-entropy with samples", "BPR-max", "no samples", "a separate embedding", "one-hot inputs", "HRNN"};
 
-// Sessions of 2 to 5 clicks, three of each user.
-static sessrec_dataset *visitors(void) {
-    sessrec_dataset *log = NULL;
-    uint32_t seed = 7;
-    int failures = sessrec_dataset_create(NULL, &log) != SESSREC_OK;
-    for (int32_t s = 0; s < 600; ++s)
-        for (int32_t i = random_below(&seed, 4) + 1; i >= 0; --i)
-            failures += sessrec_dataset_add_numbers(log, s % 200, s, random_below(&seed, 400), 100.0 * s - i) != SESSREC_OK;
-    CHECK_EQ(failures, 0);
-    CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-    return log;
-}
-
-typedef struct course {
-    sessrec_trainer *trainer;
-    sessrec_sampler *sampler;
-    sessrec_batcher *batcher;
-} course;
-
-static course course_begin(const sessrec_config *config, const sessrec_dataset *log) {
-    course c = {NULL, NULL, NULL};
-    CHECK_EQ(sessrec_trainer_create(config, log, &c.trainer, NULL), SESSREC_OK);
-    CHECK_EQ(sessrec_trainer_sampler(c.trainer, &c.sampler, NULL), SESSREC_OK);
-    CHECK_EQ(sessrec_batcher_create(config, log, c.sampler, &c.batcher, NULL), SESSREC_OK);
-    return c;
-}
-static void course_end(course *c) {
-    sessrec_batcher_destroy(c->batcher);
-    sessrec_sampler_destroy(c->sampler);
-    sessrec_trainer_destroy(c->trainer);
-}
 // Returns the sum of the losses of so many mini-batches.
-static double course_run(course *c, int steps) {
+static double run_steps(run *r, int steps) {
     double sum = 0, loss = 0;
     for (int i = 0; i < steps; ++i) {
         sessrec_batch batch;
         sessrec_result result;
-        do result = sessrec_batcher_next(c->batcher, &batch);
+        do result = sessrec_batcher_next(r->batcher, &batch);
         while (result == SESSREC_DONE);
-        if (result || sessrec_trainer_step(c->trainer, &batch, &loss, NULL)) return -1;
+        if (result || sessrec_trainer_step(r->trainer, &batch, &loss, NULL)) return -1;
         sum += loss;
     }
     return sum;
@@ -119,19 +88,16 @@ static double course_run(course *c, int steps) {
 
 // ---- the same bits -----------------------------------------------------------------------------------------
 
-// The model after eight mini-batches, as bytes, and the losses; NULL without these kernels.
-static unsigned char *trained(const sessrec_config *config, const sessrec_dataset *log, const sessrec__kernels *kernels, size_t *size,
-                              double *losses) {
-    course c = course_begin(config, log);
-    if (kernels) c.trainer->kernels = c.trainer->model->kernels = kernels;
-    *losses = course_run(&c, 8);
+// The model after eight mini-batches, and the losses.
+static image trained(const sessrec_config *config, const sessrec_dataset *log, const sessrec__kernels *kernels, double *losses) {
+    run r;
+    CHECK(run_begin(&r, config, log));
+    if (kernels) r.trainer->kernels = r.trainer->model->kernels = kernels;
+    *losses = run_steps(&r, 8);
     CHECK(*losses > 0);
-    const sessrec_model *model = sessrec_trainer_model(c.trainer);
-    *size = sessrec_model_bytes(model);
-    unsigned char *bytes = (unsigned char *)malloc(*size);
-    CHECK_EQ(sessrec_model_to_memory(model, bytes, *size), SESSREC_OK);
-    course_end(&c);
-    return bytes;
+    const image model = model_bytes(sessrec_trainer_model(r.trainer));
+    run_end(&r);
+    return model;
 }
 
 static void same_bits(const sessrec_dataset *log) {
@@ -145,23 +111,22 @@ static void same_bits(const sessrec_dataset *log) {
                 continue;
             }
             for (int k = 0; k < KINDS; ++k) {
-                size_t size, other_size;
                 double losses, other_losses;
                 sessrec_config config = kind(k);
-                unsigned char *expected = trained(&config, log, kernels_of(0), &size, &losses);
+                const image expected = trained(&config, log, kernels_of(0), &losses);
                 for (config.threads = 1; config.threads <= 4; ++config.threads) {
-                    unsigned char *bytes = trained(&config, log, kernels_of(level), &other_size, &other_losses);
-                    const int same = size == other_size && !memcmp(bytes, expected, size) && !memcmp(&losses, &other_losses, sizeof losses);
+                    const image other = trained(&config, log, kernels_of(level), &other_losses);
+                    const int same = same_bytes(&other, &expected) && !memcmp(&losses, &other_losses, sizeof losses);
                     if (!same) printf("        %s, %d threads:\n", KIND[k], (int)config.threads);
                     CHECK(same);
-                    free(bytes);
+                    free(other.data);
                 }
                 config.threads = 1;
                 config.dropout_hidden += 1e-6f;  // the scale of what is kept: the comparison sees the last bits
-                unsigned char *bytes = trained(&config, log, NULL, &other_size, &other_losses);
-                CHECK(memcmp(bytes, expected, size) != 0);
-                free(bytes);
-                free(expected);
+                const image other = trained(&config, log, NULL, &other_losses);
+                CHECK(!same_bytes(&other, &expected));
+                free(other.data);
+                free(expected.data);
             }
         }
     }
@@ -176,7 +141,7 @@ typedef struct work {
     void (*clean)(struct work *w);
     const sessrec_dataset *log;
     sessrec_config config;
-    course run;
+    run training;
     sessrec_model *model;
     int prepared;
     void *memory;
@@ -185,14 +150,13 @@ typedef struct work {
 } work;
 
 static int prepare_steps(work *w) {
-    w->run = course_begin(&w->config, w->log);
-    return course_run(&w->run, 2) > 0;
+    return run_begin(&w->training, &w->config, w->log) && run_steps(&w->training, 2) > 0;
 }
 static void repeat_steps(work *w) {
-    course_run(&w->run, 20);
+    run_steps(&w->training, 20);
 }
 static void clean_steps(work *w) {
-    course_end(&w->run);
+    run_end(&w->training);
 }
 
 static void repeat_clicks(work *w) {
@@ -344,7 +308,7 @@ static calls calls_of(work w) {
 }
 
 static void repeat_getppid(work *w) {
-    w->run.trainer = (sessrec_trainer *)(void *)w;
+    w->training.trainer = (sessrec_trainer *)(void *)w;
     (void)getppid();
 }
 static int prepare_nothing(work *w) {
@@ -387,7 +351,7 @@ static void no_system_call(const sessrec_dataset *log) {
 #endif
 
 int main(void) {
-    sessrec_dataset *log = visitors();
+    sessrec_dataset *log = users_log(600, 400, 7);
     same_bits(log);
     no_allocation(log);
 #ifdef WATCHED

@@ -22,30 +22,6 @@ static sessrec_dataset *circle_log(int32_t sessions) {
     return log;
 }
 
-// A training run that a test can look into.
-typedef struct run {
-    sessrec_config config;
-    sessrec_trainer *trainer;
-    sessrec_sampler *sampler;
-    sessrec_batcher *batcher;
-    sessrec_error err;
-} run;
-
-static int run_begin(run *r, const sessrec_config *config, const sessrec_dataset *log) {
-    memset(r, 0, sizeof *r);
-    r->config = *config;
-    sessrec_result result = sessrec_trainer_create(config, log, &r->trainer, &r->err);
-    if (!result) result = sessrec_trainer_sampler(r->trainer, &r->sampler, &r->err);
-    if (!result) result = sessrec_batcher_create(config, log, r->sampler, &r->batcher, &r->err);
-    CHECK_TEXT(r->err.text, "");
-    return result == SESSREC_OK;
-}
-static void run_end(run *r) {
-    sessrec_batcher_destroy(r->batcher);
-    sessrec_sampler_destroy(r->sampler);
-    sessrec_trainer_destroy(r->trainer);
-}
-
 // One mini-batch, into the next epoch where one is over. Returns 0 after the last epoch or an error.
 static int run_step(run *r) {
     sessrec_batch batch;
@@ -60,28 +36,13 @@ static int run_step(run *r) {
     return result == SESSREC_OK;
 }
 
-typedef struct bytes {
-    unsigned char *data;
-    size_t size;
-} bytes;
-
-static bytes model_bytes(const sessrec_model *model) {
-    bytes b;
-    b.size = sessrec_model_bytes(model);
-    b.data = (unsigned char *)malloc(b.size);
-    CHECK_EQ(sessrec_model_to_memory(model, b.data, b.size), SESSREC_OK);
-    return b;
-}
-static int same_bytes(const bytes *a, const bytes *b) {
-    return a->size == b->size && !memcmp(a->data, b->data, a->size);
-}
-static bytes run_to_end(run *r) {
+static image run_to_end(run *r) {
     while (run_step(r)) continue;
     return model_bytes(sessrec_trainer_model(r->trainer));
 }
 
-static bytes file_bytes(const char *path) {
-    bytes b = {NULL, 0};
+static image file_bytes(const char *path) {
+    image b = {NULL, 0};
     FILE *file = fopen(path, "rb");
     if (!file) return b;
     fseek(file, 0, SEEK_END);
@@ -101,9 +62,9 @@ static void write_file(const char *path, const unsigned char *data, size_t size)
 }
 
 // Everything that a trainer holds, as the bytes of its checkpoint.
-static bytes trainer_bytes(const sessrec_trainer *trainer, const char *path) {
+static image trainer_bytes(const sessrec_trainer *trainer, const char *path) {
     CHECK_EQ(sessrec_trainer_save(trainer, path, NULL), SESSREC_OK);
-    bytes b = file_bytes(path);
+    image b = file_bytes(path);
     remove(path);
     return b;
 }
@@ -184,8 +145,8 @@ static void reversed_runner(void *user, int32_t count, void (*task)(void *contex
     for (int32_t i = count - 1; i >= 0; --i) task(context, i);
 }
 
-static bytes trained(const sessrec_config *config, const sessrec_dataset *log, const sessrec__kernels *kernels) {
-    bytes b = {NULL, 0};
+static image trained(const sessrec_config *config, const sessrec_dataset *log, const sessrec__kernels *kernels) {
+    image b = {NULL, 0};
     run r;
     if (run_begin(&r, config, log)) {
         if (kernels) r.trainer->kernels = r.trainer->model->kernels = kernels;
@@ -195,8 +156,8 @@ static bytes trained(const sessrec_config *config, const sessrec_dataset *log, c
     return b;
 }
 
-static void check_same(const sessrec_config *config, const sessrec_dataset *log, const sessrec__kernels *kernels, const bytes *expected) {
-    bytes b = trained(config, log, kernels);
+static void check_same(const sessrec_config *config, const sessrec_dataset *log, const sessrec__kernels *kernels, const image *expected) {
+    image b = trained(config, log, kernels);
     CHECK(same_bytes(&b, expected));
     free(b.data);
 }
@@ -206,12 +167,12 @@ static void same_bits(void) {
     for (int v = 0; v < VARIANTS; ++v) {
         sessrec_config config = variant(v);
         config.threads = 1;
-        bytes expected = trained(&config, log, NULL);
+        image expected = trained(&config, log, NULL);
         TEST("the same seed gives the same model, another seed another") {
             check_same(&config, log, NULL, &expected);
             sessrec_config other = config;
             other.seed = 2;
-            bytes b = trained(&other, log, NULL);
+            image b = trained(&other, log, NULL);
             CHECK(!same_bytes(&b, &expected));
             free(b.data);
         }
@@ -247,9 +208,9 @@ static void same_bits(void) {
     TEST("sessrec_train gives what its parts give") {
         sessrec_config config = variant(1);
         sessrec_model *model = NULL;
-        bytes expected = trained(&config, log, NULL);
+        image expected = trained(&config, log, NULL);
         CHECK_EQ(sessrec_train(&config, log, NULL, &model, NULL), SESSREC_OK);
-        bytes b = model_bytes(model);
+        image b = model_bytes(model);
         CHECK(same_bytes(&b, &expected));
         free(b.data);
         free(expected.data);
@@ -360,7 +321,7 @@ static void resumed_loops(void) {
         int64_t steps = 0;
         if (!run_begin(&whole, &config, log)) continue;
         while (run_step(&whole)) ++steps;
-        bytes model = model_bytes(sessrec_trainer_model(whole.trainer));
+        image model = model_bytes(sessrec_trainer_model(whole.trainer));
         run_end(&whole);
         CHECK(steps > 4);
         for (int64_t stop = 0; stop <= steps; ++stop) {
@@ -372,7 +333,7 @@ static void resumed_loops(void) {
             CHECK_EQ(sessrec_trainer_load(r.trainer, path, &r.err), SESSREC_OK);
             const sessrec_position at = sessrec_trainer_position(r.trainer);
             CHECK_EQ(sessrec_batcher_seek(r.batcher, at.epoch, at.step), SESSREC_OK);
-            bytes resumed = run_to_end(&r);
+            image resumed = run_to_end(&r);
             CHECK(same_bytes(&resumed, &model));
             free(resumed.data);
             run_end(&r);
@@ -421,7 +382,7 @@ static void resumed_training(void) {
         sessrec_error err;
         CHECK_EQ(sessrec_train(&config, log, validation, &model, &err), SESSREC_OK);
         remove(path);
-        bytes expected = model_bytes(model);
+        image expected = model_bytes(model);
         sessrec_model_destroy(model);
         const int64_t steps = loss.calls;
         CHECK(steps > 10);
@@ -436,7 +397,7 @@ static void resumed_training(void) {
             CHECK_EQ(sessrec_train(&config, log, validation, &model, &err), SESSREC_OK);
             CHECK_EQ(breaks.calls - done, steps - at);  // only what was left
             remove(path);
-            bytes resumed = model_bytes(model);
+            image resumed = model_bytes(model);
             CHECK(same_bytes(&resumed, &expected));
             free(resumed.data);
             sessrec_model_destroy(model);
@@ -450,12 +411,12 @@ static void resumed_training(void) {
         sessrec_config config = breaking_config(&loss, path);
         sessrec_model *model = NULL;
         CHECK_EQ(sessrec_train(&config, log, validation, &model, NULL), SESSREC_OK);
-        bytes expected = model_bytes(model);
+        image expected = model_bytes(model);
         sessrec_model_destroy(model);
         loss.calls = 0;
         CHECK_EQ(sessrec_train(&config, log, validation, &model, NULL), SESSREC_OK);
         CHECK_EQ(loss.calls, 0);
-        bytes again = model_bytes(model);
+        image again = model_bytes(model);
         CHECK(same_bytes(&again, &expected));
         free(expected.data);
         free(again.data);
@@ -473,11 +434,11 @@ static void resumed_training(void) {
         config.epochs = 4;
         config.resume = 1;
         CHECK_EQ(sessrec_train(&config, log, NULL, &model, NULL), SESSREC_OK);
-        bytes longer = model_bytes(model);
+        image longer = model_bytes(model);
         sessrec_model_destroy(model);
         remove(path);
         config.checkpoint = NULL;
-        bytes expected = trained(&config, log, NULL);
+        image expected = trained(&config, log, NULL);
         CHECK(same_bytes(&longer, &expected));
         free(longer.data);
         free(expected.data);
@@ -541,12 +502,12 @@ static void check_refused(const sessrec_config *config, const sessrec_dataset *l
         const file_name state_file = scratch_file("kept");
         const char *state = state_file.name;
         for (int i = 0; i < 3; ++i) run_step(&r);
-        bytes before = trainer_bytes(r.trainer, state);
+        image before = trainer_bytes(r.trainer, state);
         const sessrec_result result = sessrec_trainer_load(r.trainer, path, &r.err);
         CHECK(result == expected || result == also);
         CHECK_EQ(r.err.code, result);
         CHECK(r.err.text[0] != 0);
-        bytes after = trainer_bytes(r.trainer, state);
+        image after = trainer_bytes(r.trainer, state);
         CHECK(same_bytes(&before, &after));
         free(before.data);
         free(after.data);
@@ -617,12 +578,12 @@ static void refused_checkpoints(void) {
     TEST("a checkpoint that is cut off anywhere or has a wrong byte anywhere is refused, and the trainer stays as it was") {
         const file_name damaged_file = scratch_file("damaged"), state_file = scratch_file("intact");
         const char *damaged = damaged_file.name, *state = state_file.name;
-        bytes good = file_bytes(path);
+        image good = file_bytes(path);
         int accepted = 0;
         CHECK(good.size > 1000);
         if (!run_begin(&r, &config, log)) continue;
         for (int i = 0; i < 3; ++i) run_step(&r);
-        bytes before = trainer_bytes(r.trainer, state);
+        image before = trainer_bytes(r.trainer, state);
         for (size_t size = 0; size < good.size; size += size < 300 ? 7 : 499) {
             write_file(damaged, good.data, size);
             accepted += sessrec_trainer_load(r.trainer, damaged, NULL) == SESSREC_OK;
@@ -635,7 +596,7 @@ static void refused_checkpoints(void) {
             good.data[at] ^= bit;
         }
         CHECK_EQ(accepted, 0);
-        bytes after = trainer_bytes(r.trainer, state);
+        image after = trainer_bytes(r.trainer, state);
         CHECK(same_bytes(&before, &after));
         write_file(damaged, good.data, good.size);
         CHECK_EQ(sessrec_trainer_load(r.trainer, damaged, NULL), SESSREC_OK);
@@ -652,11 +613,11 @@ static void refused_checkpoints(void) {
         other.checkpoint = path;
         other.resume = 1;
         other.alpha = 1;
-        bytes before = file_bytes(path);
+        image before = file_bytes(path);
         CHECK_EQ(sessrec_train(&other, log, NULL, &model, &err), SESSREC_MISMATCH);
         CHECK(model == NULL);
         CHECK(strstr(err.text, "config") != NULL);
-        bytes after = file_bytes(path);
+        image after = file_bytes(path);
         CHECK(same_bytes(&before, &after));
         free(before.data);
         free(after.data);
@@ -720,11 +681,11 @@ static void endings(void) {
         sessrec_batch batch;
         if (!run_begin(&r, &c, log)) continue;
         for (int i = 0; i < 5; ++i) run_step(&r);
-        bytes before = model_bytes(sessrec_trainer_model(r.trainer));
+        image before = model_bytes(sessrec_trainer_model(r.trainer));
         CHECK_EQ(sessrec_batcher_next(r.batcher, &batch), SESSREC_OK);
         CHECK_EQ(sessrec_trainer_step(r.trainer, &batch, NULL, &err), SESSREC_DIVERGED);
         CHECK_TEXT(err.text, "the loss is not finite in epoch 1, step 6: a smaller learning rate may help");
-        bytes after = model_bytes(sessrec_trainer_model(r.trainer));
+        image after = model_bytes(sessrec_trainer_model(r.trainer));
         CHECK(same_bytes(&before, &after));
         CHECK_EQ(sessrec_trainer_position(r.trainer).step, 5);
         free(before.data);
@@ -754,7 +715,7 @@ static void endings(void) {
         CHECK_EQ(sessrec_train(&c, log, NULL, &model, &err), SESSREC_STOPPED);
         CHECK_EQ(w.epochs, 2);
         CHECK(model != NULL);
-        bytes stopped = model_bytes(model), expected = trained(&shorter, log, NULL);
+        image stopped = model_bytes(model), expected = trained(&shorter, log, NULL);
         CHECK(same_bytes(&stopped, &expected));
         free(stopped.data);
         free(expected.data);
@@ -831,7 +792,7 @@ static void endings(void) {
         CHECK(best < 19);  // else the test shows nothing
         c.epochs = best + 1;
         c.progress = NULL;
-        bytes b = model_bytes(model), expected = trained(&c, log, NULL);
+        image b = model_bytes(model), expected = trained(&c, log, NULL);
         CHECK(same_bytes(&b, &expected));
         free(b.data);
         free(expected.data);
@@ -848,11 +809,11 @@ static void early_stopping(void) {
     TEST("keep_best tells how many calls ago the best was, use_best brings it back") {
         if (!run_begin(&r, &config, log)) continue;
         CHECK_EQ(sessrec_trainer_position(r.trainer).best_age, -1);
-        bytes start = model_bytes(sessrec_trainer_model(r.trainer));
+        image start = model_bytes(sessrec_trainer_model(r.trainer));
         sessrec_trainer_use_best(r.trainer);  // nothing kept: nothing happens
         run_step(&r);
         CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.25), 0);
-        bytes kept = model_bytes(sessrec_trainer_model(r.trainer));
+        image kept = model_bytes(sessrec_trainer_model(r.trainer));
         CHECK(!same_bytes(&start, &kept));
         run_step(&r);
         CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.25), 1);  // as good is not better
@@ -860,14 +821,14 @@ static void early_stopping(void) {
         CHECK_EQ(sessrec_trainer_position(r.trainer).best_age, 2);
         CHECK_NEAR(sessrec_trainer_position(r.trainer).best, 0.25, 0);
         sessrec_trainer_use_best(r.trainer);
-        bytes back = model_bytes(sessrec_trainer_model(r.trainer));
+        image back = model_bytes(sessrec_trainer_model(r.trainer));
         CHECK(same_bytes(&back, &kept));
         run_step(&r);
         CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.5), 0);
-        bytes better = model_bytes(sessrec_trainer_model(r.trainer));
+        image better = model_bytes(sessrec_trainer_model(r.trainer));
         run_step(&r);
         sessrec_trainer_use_best(r.trainer);
-        bytes again = model_bytes(sessrec_trainer_model(r.trainer));
+        image again = model_bytes(sessrec_trainer_model(r.trainer));
         CHECK(same_bytes(&again, &better));
         free(start.data);
         free(kept.data);
@@ -945,9 +906,9 @@ static void training_further(void) {
             sessrec_trainer_destroy(trainer);
         }
         TEST("and it is trained, while the model that it started from stays as it is") {
-            bytes untouched = model_bytes(model);
+            image untouched = model_bytes(model);
             CHECK_EQ(sessrec_train(&config, later, NULL, &further, NULL), SESSREC_OK);
-            bytes still = model_bytes(model);
+            image still = model_bytes(model);
             CHECK(same_bytes(&still, &untouched));
             CHECK_EQ(sessrec_model_tensor(model, "L0.U", &before), SESSREC_OK);
             CHECK_EQ(sessrec_model_tensor(further, "L0.U", &after), SESSREC_OK);
@@ -992,7 +953,7 @@ static void bad_batches(void) {
     int32_t numbers[128];
     if (!run_begin(&r, &config, log)) return;
     CHECK_EQ(sessrec_batcher_next(r.batcher, &good), SESSREC_OK);
-    bytes before = model_bytes(sessrec_trainer_model(r.trainer));
+    image before = model_bytes(sessrec_trainer_model(r.trainer));
     TEST("a mini-batch with more rows or negatives than configured, or none or less, is refused") {
         bad = good;
         bad.rows = config.batch_size + 1;
@@ -1052,7 +1013,7 @@ static void bad_batches(void) {
         CHECK_EQ(sessrec_trainer_apply(NULL), SESSREC_INVALID_ARGUMENT);
     }
     TEST("after all these refusals the trainer is as it was, and takes the good mini-batch") {
-        bytes after = model_bytes(sessrec_trainer_model(r.trainer));
+        image after = model_bytes(sessrec_trainer_model(r.trainer));
         CHECK(same_bytes(&before, &after));
         CHECK_EQ(sessrec_trainer_position(r.trainer).step, 0);
         CHECK_EQ(sessrec_trainer_step(r.trainer, &good, NULL, NULL), SESSREC_OK);
@@ -1283,7 +1244,7 @@ static void public_body(void) {
         char path[512];
         const char *slash = strrchr(__FILE__, '/');
         snprintf(path, sizeof path, "%.*s../sessrec.h", slash ? (int)(slash - __FILE__ + 1) : 0, __FILE__);
-        bytes header = file_bytes(path);
+        image header = file_bytes(path);
         CHECK(header.size > 100000);
         if (header.size <= 100000) continue;
         char *text = (char *)malloc(header.size + 1);

@@ -156,8 +156,7 @@ static void batches(void) {
         for (int i = 0; i < 2; ++i) {
             sessrec_dataset *log = log_of(3, walked, 7, -1, 3), *instead = log_of(3, expected[i], 7, -1, 3);
             sessrec_config config = batches_of(2, 0);
-            sessrec_batcher *batcher = NULL;
-            CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_OK);
+            sessrec_batcher *batcher = batcher_of(&config, log, NULL);
             const broken b = walk_epoch(batcher, instead, 2, 1);
             CHECK(sum_of(&b) > 0);
             sessrec_batcher_destroy(batcher);
