@@ -321,6 +321,7 @@ def main():
     torch.manual_seed(1)
     torch.set_default_dtype(torch.float64 if o.double else torch.float32)
     torch.set_num_threads(o.threads)
+    torch.set_flush_denormal(True)  # saturated gates make denormal numbers, which slow every product with one of them
     {"witness": witness, "speed": speed, "race": race}[o.use](o)
 
 
