@@ -1170,13 +1170,6 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  include <stdio.h>
 #endif
 
-#ifdef SESSREC_NO_TRAINING
-#  ifndef SESSREC_NO_THREADS
-#    define SESSREC_NO_THREADS
-#    define SESSREC__OWN_NO_THREADS
-#  endif
-#endif
-
 #if defined(_WIN32)
 #  define SESSREC__WINDOWS
 #  ifndef WIN32_LEAN_AND_MEAN
@@ -1191,14 +1184,10 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #    include <fcntl.h>
 #    include <sys/stat.h>
 #  endif
-#  ifndef SESSREC_NO_THREADS
-#    include <pthread.h>
-#  endif
-#else
-#  ifndef SESSREC_NO_THREADS
-#    define SESSREC_NO_THREADS
-#    define SESSREC__OWN_NO_THREADS
-#  endif
+#endif
+#if !defined(SESSREC_NO_THREADS) && (defined(SESSREC_NO_TRAINING) || !(defined(SESSREC__WINDOWS) || defined(SESSREC__POSIX)))
+#  define SESSREC_NO_THREADS
+#  define SESSREC__OWN_NO_THREADS
 #endif
 
 #if !defined(SESSREC_NO_SIMD) && (defined(__x86_64__) || defined(_M_X64)) && !defined(__CUDACC__)
@@ -1225,24 +1214,31 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  pragma STDC FP_CONTRACT OFF
 #endif
 
+// PREFETCH asks for a line of memory that will be read soon; any address will do.
 #if defined(__GNUC__) || defined(__clang__)
 #  define SESSREC__INLINE static inline __attribute__((always_inline, unused))
 #  define SESSREC__UNUSED __attribute__((unused))
-#elif defined(_MSC_VER)
-#  define SESSREC__INLINE static __forceinline
-#  define SESSREC__UNUSED
-#else
-#  define SESSREC__INLINE static inline
-#  define SESSREC__UNUSED
-#endif
-
-// Asks for a line of memory that will be read soon. Any address will do.
-#if defined(__GNUC__) || defined(__clang__)
+#  define SESSREC__TARGET_OF(features) __attribute__((target(features)))
 #  define SESSREC__PREFETCH(address) __builtin_prefetch((const void *)(address))
-#elif defined(SESSREC__X86)
-#  define SESSREC__PREFETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
+#  ifdef __clang__
+#    define SESSREC__UNROLL _Pragma("clang loop unroll(full)")
+#  else
+#    define SESSREC__UNROLL _Pragma("GCC unroll 16")
+#  endif
 #else
-#  define SESSREC__PREFETCH(address) ((void)(address))
+#  ifdef _MSC_VER
+#    define SESSREC__INLINE static __forceinline
+#  else
+#    define SESSREC__INLINE static inline
+#  endif
+#  define SESSREC__UNUSED
+#  define SESSREC__TARGET_OF(features)
+#  ifdef SESSREC__X86
+#    define SESSREC__PREFETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
+#  else
+#    define SESSREC__PREFETCH(address) ((void)(address))
+#  endif
+#  define SESSREC__UNROLL
 #endif
 
 #if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -1290,12 +1286,10 @@ static SESSREC__UNUSED int32_t sessrec__processors(void) {
 // >>errors   one sentence for the user, one code for the program
 // ============================================================================================================
 
-SESSREC_API const char *sessrec_version(void) {
 #define SESSREC__TEXT2(x) #x
 #define SESSREC__TEXT(x) SESSREC__TEXT2(x)
+SESSREC_API const char *sessrec_version(void) {
     return SESSREC__TEXT(SESSREC_VERSION_MAJOR) "." SESSREC__TEXT(SESSREC_VERSION_MINOR) "." SESSREC__TEXT(SESSREC_VERSION_PATCH);
-#undef SESSREC__TEXT
-#undef SESSREC__TEXT2
 }
 
 SESSREC_API const char *sessrec_result_text(sessrec_result result) {
@@ -1770,34 +1764,53 @@ typedef void (*sessrec__task)(void *context, int32_t index);
 #    endif
 #  endif
 #  ifdef SESSREC__WINDOWS
-#    define SESSREC__LOCK(pool) EnterCriticalSection(&(pool)->lock)
-#    define SESSREC__UNLOCK(pool) LeaveCriticalSection(&(pool)->lock)
-#    define SESSREC__SLEEP(pool) SleepConditionVariableCS(&(pool)->wake, &(pool)->lock, INFINITE)
-#    define SESSREC__WAKE(pool) WakeAllConditionVariable(&(pool)->wake)
-#    define SESSREC__YIELD() SwitchToThread()
+typedef HANDLE sessrec__thread;
+typedef struct sessrec__gate {
+    CRITICAL_SECTION lock;
+    CONDITION_VARIABLE wake;
+} sessrec__gate;
+#    define SESSREC__THREAD_MAIN static DWORD WINAPI
+#    define SESSREC__START(thread, main, argument) ((*(thread) = CreateThread(NULL, 0, main, argument, 0, NULL)) != NULL)
+SESSREC__INLINE void sessrec__join_thread(HANDLE thread) { WaitForSingleObject(thread, INFINITE), CloseHandle(thread); }
+SESSREC__INLINE void sessrec__open(sessrec__gate *gate) { InitializeCriticalSection(&gate->lock), InitializeConditionVariable(&gate->wake); }
+SESSREC__INLINE void sessrec__close(sessrec__gate *gate) { DeleteCriticalSection(&gate->lock); }
+SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { EnterCriticalSection(&gate->lock); }
+SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { LeaveCriticalSection(&gate->lock); }
+SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { SleepConditionVariableCS(&gate->wake, &gate->lock, INFINITE); }
+SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { WakeAllConditionVariable(&gate->wake); }
+SESSREC__INLINE void sessrec__yield(void) { SwitchToThread(); }
 #  else
+#    include <pthread.h>
 #    include <sched.h>
-#    define SESSREC__LOCK(pool) pthread_mutex_lock(&(pool)->lock)
-#    define SESSREC__UNLOCK(pool) pthread_mutex_unlock(&(pool)->lock)
-#    define SESSREC__SLEEP(pool) pthread_cond_wait(&(pool)->wake, &(pool)->lock)
-#    define SESSREC__WAKE(pool) pthread_cond_broadcast(&(pool)->wake)
-#    define SESSREC__YIELD() sched_yield()
+typedef pthread_t sessrec__thread;
+typedef struct sessrec__gate {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+} sessrec__gate;
+#    define SESSREC__THREAD_MAIN static void *
+#    define SESSREC__START(thread, main, argument) (pthread_create(thread, NULL, main, argument) == 0)
+SESSREC__INLINE void sessrec__join_thread(pthread_t thread) { pthread_join(thread, NULL); }
+SESSREC__INLINE void sessrec__open(sessrec__gate *gate) { pthread_mutex_init(&gate->lock, NULL), pthread_cond_init(&gate->wake, NULL); }
+SESSREC__INLINE void sessrec__close(sessrec__gate *gate) { pthread_mutex_destroy(&gate->lock), pthread_cond_destroy(&gate->wake); }
+SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { pthread_mutex_lock(&gate->lock); }
+SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { pthread_mutex_unlock(&gate->lock); }
+SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { pthread_cond_wait(&gate->wake, &gate->lock); }
+SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { pthread_cond_broadcast(&gate->wake); }
+SESSREC__INLINE void sessrec__yield(void) { sched_yield(); }
 #  endif
 #endif
 
 enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000 };
 
+#ifndef SESSREC_NO_THREADS
 struct sessrec__pool;
 typedef struct sessrec__worker {
     struct sessrec__pool *pool;
     int32_t number, done;       // done: the last region that this worker has finished
     char apart[48];             // workers spin on lines of their own
-#if defined(SESSREC__WINDOWS)
-    HANDLE handle;
-#elif !defined(SESSREC_NO_THREADS)
-    pthread_t handle;
-#endif
+    sessrec__thread thread;
 } sessrec__worker;
+#endif
 
 typedef struct sessrec__pool {
     sessrec_jobs jobs;
@@ -1808,13 +1821,7 @@ typedef struct sessrec__pool {
     int32_t count;
     int32_t region, stop, sleeping; // shared with the workers, atomically
     sessrec__worker worker[SESSREC__MAX_THREADS];
-#  ifdef SESSREC__WINDOWS
-    CRITICAL_SECTION lock;
-    CONDITION_VARIABLE wake;
-#  else
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-#  endif
+    sessrec__gate gate;
 #endif
 } sessrec__pool;
 
@@ -1833,20 +1840,15 @@ static int32_t sessrec__pool_wait(sessrec__pool *pool, int32_t seen) {
         SESSREC__PAUSE();
     }
     // The caller stores `region` before it reads `sleeping`, this stores `sleeping` before it reads `region`: one of them sees the other.
-    SESSREC__LOCK(pool);
+    sessrec__lock(&pool->gate);
     SESSREC__ATOMIC_STORE(&pool->sleeping, pool->sleeping + 1);
-    while ((int32_t)SESSREC__ATOMIC_LOAD(&pool->region) == seen) SESSREC__SLEEP(pool);
+    while ((int32_t)SESSREC__ATOMIC_LOAD(&pool->region) == seen) sessrec__sleep(&pool->gate);
     SESSREC__ATOMIC_STORE(&pool->sleeping, pool->sleeping - 1);
-    SESSREC__UNLOCK(pool);
+    sessrec__unlock(&pool->gate);
     return (int32_t)SESSREC__ATOMIC_LOAD(&pool->region);
 }
 
-#  ifdef SESSREC__WINDOWS
-static DWORD WINAPI sessrec__pool_main(void *argument)
-#  else
-static void *sessrec__pool_main(void *argument)
-#  endif
-{
+SESSREC__THREAD_MAIN sessrec__pool_main(void *argument) {
     sessrec__worker *self = (sessrec__worker *)argument;
     sessrec__pool *pool = self->pool;
     for (int32_t seen = 0;;) {
@@ -1861,21 +1863,16 @@ static int sessrec__pool_start(sessrec__pool *pool, int32_t number) {
     sessrec__worker *worker = &pool->worker[number];
     worker->pool = pool;
     worker->number = number;
-#  ifdef SESSREC__WINDOWS
-    worker->handle = CreateThread(NULL, 0, sessrec__pool_main, worker, 0, NULL);
-    return worker->handle != NULL;
-#  else
-    return pthread_create(&worker->handle, NULL, sessrec__pool_main, worker) == 0;
-#  endif
+    return SESSREC__START(&worker->thread, sessrec__pool_main, worker);
 }
 
 // Lets all workers go on to the next region.
 static void sessrec__pool_begin(sessrec__pool *pool) {
     SESSREC__ATOMIC_STORE(&pool->region, (int32_t)(((uint32_t)pool->region + 1) & 0x7fffffff));
     if (SESSREC__ATOMIC_LOAD(&pool->sleeping)) {
-        SESSREC__LOCK(pool);
-        SESSREC__WAKE(pool);
-        SESSREC__UNLOCK(pool);
+        sessrec__lock(&pool->gate);
+        sessrec__wake(&pool->gate);
+        sessrec__unlock(&pool->gate);
     }
 }
 
@@ -1895,13 +1892,7 @@ static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec
     pool->threads = jobs->run ? threads : 1;
     if (jobs->run) return;
 #ifndef SESSREC_NO_THREADS
-#  ifdef SESSREC__WINDOWS
-    InitializeCriticalSection(&pool->lock);
-    InitializeConditionVariable(&pool->wake);
-#  else
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->wake, NULL);
-#  endif
+    sessrec__open(&pool->gate);
     while (pool->threads < threads && sessrec__pool_start(pool, pool->threads)) pool->threads++;
 #endif
 }
@@ -1911,20 +1902,8 @@ static void sessrec__pool_free(sessrec__pool *pool) {
     if (pool->jobs.run || !pool->threads) return;  // own threads were never started
     SESSREC__ATOMIC_STORE(&pool->stop, 1);
     sessrec__pool_begin(pool);
-    for (int32_t i = 1; i < pool->threads; ++i) {
-#  ifdef SESSREC__WINDOWS
-        WaitForSingleObject(pool->worker[i].handle, INFINITE);
-        CloseHandle(pool->worker[i].handle);
-#  else
-        pthread_join(pool->worker[i].handle, NULL);
-#  endif
-    }
-#  ifdef SESSREC__WINDOWS
-    DeleteCriticalSection(&pool->lock);
-#  else
-    pthread_mutex_destroy(&pool->lock);
-    pthread_cond_destroy(&pool->wake);
-#  endif
+    for (int32_t i = 1; i < pool->threads; ++i) sessrec__join_thread(pool->worker[i].thread);
+    sessrec__close(&pool->gate);
 #endif
     pool->threads = 0;
 }
@@ -1947,7 +1926,7 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
     for (int32_t i = 1; i < pool->threads; ++i)
         for (int32_t spin = 0; (int32_t)SESSREC__ATOMIC_LOAD(&pool->worker[i].done) != pool->region; ++spin) {
             if (spin < SESSREC__SPINS) SESSREC__PAUSE();
-            else SESSREC__YIELD();
+            else sessrec__yield();
         }
 #endif
 }
@@ -1998,9 +1977,7 @@ SESSREC__INLINE float sessrec__plain_sub(float a, float b) { return a - b; }
 SESSREC__INLINE float sessrec__plain_mul(float a, float b) { return a * b; }
 SESSREC__INLINE float sessrec__plain_div(float a, float b) { return a / b; }
 SESSREC__INLINE float sessrec__plain_fma(float a, float b, float c) { return sessrec__fma(a, b, c); }
-SESSREC__INLINE float sessrec__plain_max(float a, float b) {
-    return a > b ? a : b;
-}  // of a NaN and another the second, as the processors do
+SESSREC__INLINE float sessrec__plain_max(float a, float b) { return a > b ? a : b; }  // of a NaN and another the second, as the processors do
 SESSREC__INLINE float sessrec__plain_min(float a, float b) { return a < b ? a : b; }
 SESSREC__INLINE float sessrec__plain_less(float a, float b, float x, float y) { return a < b ? x : y; }
 SESSREC__INLINE float sessrec__plain_equal(float a, float b, float x, float y) { return a == b ? x : y; }
@@ -2035,184 +2012,29 @@ SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
     return p;
 }
 
-#if defined(__clang__)
-#  define SESSREC__UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#  define SESSREC__UNROLL _Pragma("GCC unroll 16")
-#else
-#  define SESSREC__UNROLL
-#endif
-
-#ifdef SESSREC__X86
-#  if defined(__GNUC__) || defined(__clang__)
-#    define SESSREC__TARGET_AVX2 __attribute__((target("avx2,fma")))
-#    define SESSREC__TARGET_AVX512 __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
-#  else
-#    define SESSREC__TARGET_AVX2
-#    define SESSREC__TARGET_AVX512
-#  endif
-
-#  define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET_AVX2
-SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-SESSREC__WORD __m256i sessrec__avx2_steps(int32_t stride) {
-    return _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(stride));
-}
-SESSREC__WORD __m256 sessrec__avx2_all(float x) { return _mm256_set1_ps(x); }
-SESSREC__WORD __m256 sessrec__avx2_load(const float *p) { return _mm256_loadu_ps(p); }
-SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) { return _mm256_maskload_ps(p, sessrec__avx2_first(n)); }
-SESSREC__WORD void sessrec__avx2_store(float *p, __m256 a) { _mm256_storeu_ps(p, a); }
-SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) { _mm256_maskstore_ps(p, sessrec__avx2_first(n), a); }
-SESSREC__WORD __m256 sessrec__avx2_gather(const float *p, int32_t stride) { return _mm256_i32gather_ps(p, sessrec__avx2_steps(stride), 4); }
-SESSREC__WORD __m256 sessrec__avx2_equal(__m256 a, __m256 b, __m256 x, __m256 y) {
-    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
-}
-SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
-    __m256 t[8];
-    SESSREC__UNROLL for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
-    }
-    SESSREC__UNROLL for (int i = 0; i < 8; ++i) {  // row[i]: column i % 4 of four rows in the low half, column i % 4 + 4 in the high one
-        const __m256d a = _mm256_castps_pd(t[i / 4 * 4 + i % 4 / 2]), b = _mm256_castps_pd(t[i / 4 * 4 + i % 4 / 2 + 2]);
-        row[i] = _mm256_castpd_ps(i % 2 ? _mm256_unpackhi_pd(a, b) : _mm256_unpacklo_pd(a, b));
-    }
-    SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
-        t[i] = _mm256_permute2f128_ps(row[i], row[i + 4], 0x20);
-        t[i + 4] = _mm256_permute2f128_ps(row[i], row[i + 4], 0x31);
-    }
-    SESSREC__UNROLL for (int i = 0; i < 8; ++i) row[i] = t[i];
-}
-SESSREC__WORD __m256 sessrec__avx2_add(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
-SESSREC__WORD __m256 sessrec__avx2_sub(__m256 a, __m256 b) { return _mm256_sub_ps(a, b); }
-SESSREC__WORD __m256 sessrec__avx2_mul(__m256 a, __m256 b) { return _mm256_mul_ps(a, b); }
-SESSREC__WORD __m256 sessrec__avx2_div(__m256 a, __m256 b) { return _mm256_div_ps(a, b); }
-SESSREC__WORD __m256 sessrec__avx2_fma(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
-SESSREC__WORD __m256 sessrec__avx2_max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
-SESSREC__WORD __m256 sessrec__avx2_min(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
-SESSREC__WORD __m256 sessrec__avx2_sqrt(__m256 a) { return _mm256_sqrt_ps(a); }
-SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) {
-    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
-}
-SESSREC__WORD __m256 sessrec__avx2_guess_rsqrt(__m256 a) {
-    return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(0x5f375a86), _mm256_srli_epi32(_mm256_castps_si256(a), 1)));
-}
-SESSREC__WORD __m256i sessrec__avx2_whole(int32_t n) { return _mm256_set1_epi32(n); }
-SESSREC__WORD __m256i sessrec__avx2_octet(const uint8_t *x, const int8_t *h, __m256i part) {
-    const __m256i codes = _mm256_loadu_si256((const __m256i *)(const void *)x), low = _mm256_set1_epi8(15);
-    int32_t half[2];
-    memcpy(half, h, sizeof half);
-    part = _mm256_add_epi16(part, _mm256_maddubs_epi16(_mm256_and_si256(codes, low), _mm256_set1_epi32(half[0])));
-    return _mm256_add_epi16(part, _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(codes, 4), low), _mm256_set1_epi32(half[1])));
-}
-SESSREC__WORD __m256i sessrec__avx2_widen(__m256i part, __m256i sum) {
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(part, _mm256_set1_epi16(1)));
-}
-SESSREC__WORD __m256 sessrec__avx2_floats(__m256i a) { return _mm256_cvtepi32_ps(a); }
-SESSREC__WORD int sessrec__avx2_any(__m256 a, __m256 b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
-SESSREC__WORD __m256 sessrec__avx2_scale2(__m256 p, __m256 t) {
-    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
-}
-#  undef SESSREC__WORD
-
-#  define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET_AVX512
-SESSREC__WORD __mmask16 sessrec__avx512_first(int32_t n) { return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0); }
-// Where a mask of all lanes stands below, the form without one makes some versions of gcc warn about their own headers.
-SESSREC__WORD __m512 sessrec__avx512_all(float x) { return _mm512_set1_ps(x); }
-SESSREC__WORD __m512 sessrec__avx512_load(const float *p) { return _mm512_loadu_ps(p); }
-SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) { return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p); }
-SESSREC__WORD void sessrec__avx512_store(float *p, __m512 a) { _mm512_storeu_ps(p, a); }
-SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) { _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a); }
-SESSREC__WORD __m512 sessrec__avx512_gather(const float *p,
-                                            int32_t stride) {  // two halves: the whole is no faster, and warns in some compilers
-    const __m256i lane = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(stride));
-    const __m256 low = _mm256_i32gather_ps(p, lane, 4), high = _mm256_i32gather_ps(p + (ptrdiff_t)8 * stride, lane, 4);
-    return _mm512_castpd_ps(
-        _mm512_maskz_insertf64x4((__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
-}
-SESSREC__WORD __m512 sessrec__avx512_equal(__m512 a, __m512 b, __m512 x, __m512 y) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x);
-}
-SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
-    const __mmask16 all = sessrec__avx512_first(16);
-    __m512 t[16];
-    SESSREC__UNROLL for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_maskz_unpacklo_ps(all, row[i], row[i + 1]);
-        t[i + 1] = _mm512_maskz_unpackhi_ps(all, row[i], row[i + 1]);
-    }
-    SESSREC__UNROLL for (int i = 0; i < 16; ++i) {  // row[i]: column i % 4 of four rows in the first quarter, i % 4 + 4 in the second, ...
-        const __m512d a = _mm512_castps_pd(t[i / 4 * 4 + i % 4 / 2]), b = _mm512_castps_pd(t[i / 4 * 4 + i % 4 / 2 + 2]);
-        row[i] = _mm512_castpd_ps(i % 2 ? _mm512_maskz_unpackhi_pd((__mmask8)-1, a, b) : _mm512_maskz_unpacklo_pd((__mmask8)-1, a, b));
-    }
-    SESSREC__UNROLL for (int i = 0; i < 8; ++i) {  // the even quarters of two, and the odd ones
-        t[i] = _mm512_maskz_shuffle_f32x4(all, row[i / 4 * 8 + i % 4], row[i / 4 * 8 + i % 4 + 4], 0x88);
-        t[i + 8] = _mm512_maskz_shuffle_f32x4(all, row[i / 4 * 8 + i % 4], row[i / 4 * 8 + i % 4 + 4], 0xdd);
-    }
-    SESSREC__UNROLL for (int i = 0; i < 8; ++i) {
-        row[i / 4 * 4 + i % 4] = _mm512_maskz_shuffle_f32x4(all, t[i / 4 * 8 + i % 4], t[i / 4 * 8 + i % 4 + 4], 0x88);
-        row[i / 4 * 4 + i % 4 + 8] = _mm512_maskz_shuffle_f32x4(all, t[i / 4 * 8 + i % 4], t[i / 4 * 8 + i % 4 + 4], 0xdd);
-    }
-}
-SESSREC__WORD __m512 sessrec__avx512_add(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
-SESSREC__WORD __m512 sessrec__avx512_sub(__m512 a, __m512 b) { return _mm512_sub_ps(a, b); }
-SESSREC__WORD __m512 sessrec__avx512_mul(__m512 a, __m512 b) { return _mm512_mul_ps(a, b); }
-SESSREC__WORD __m512 sessrec__avx512_div(__m512 a, __m512 b) { return _mm512_div_ps(a, b); }
-SESSREC__WORD __m512 sessrec__avx512_fma(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
-SESSREC__WORD __m512 sessrec__avx512_max(__m512 a, __m512 b) { return _mm512_maskz_max_ps(sessrec__avx512_first(16), a, b); }
-SESSREC__WORD __m512 sessrec__avx512_min(__m512 a, __m512 b) { return _mm512_maskz_min_ps(sessrec__avx512_first(16), a, b); }
-SESSREC__WORD __m512 sessrec__avx512_sqrt(__m512 a) { return _mm512_maskz_sqrt_ps(sessrec__avx512_first(16), a); }
-SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
-}
-SESSREC__WORD __m512 sessrec__avx512_guess_rsqrt(__m512 a) {
-    return _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(0x5f375a86),
-                                                _mm512_maskz_srli_epi32(sessrec__avx512_first(16), _mm512_castps_si512(a), 1)));
-}
-SESSREC__WORD __m512i sessrec__avx512_whole(int32_t n) { return _mm512_set1_epi32(n); }
-SESSREC__WORD __m512i sessrec__avx512_octet(const uint8_t *x, const int8_t *h, __m512i part) {
-    const __m512i codes = _mm512_loadu_si512(x), low = _mm512_set1_epi8(15);
-    int32_t half[2];
-    memcpy(half, h, sizeof half);
-    part = _mm512_add_epi16(part, _mm512_maddubs_epi16(_mm512_and_si512(codes, low), _mm512_set1_epi32(half[0])));
-    return _mm512_add_epi16(part, _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(codes, 4), low), _mm512_set1_epi32(half[1])));
-}
-SESSREC__WORD __m512i sessrec__avx512_widen(__m512i part, __m512i sum) {
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(part, _mm512_set1_epi16(1)));
-}
-SESSREC__WORD __m512 sessrec__avx512_floats(__m512i a) { return _mm512_maskz_cvtepi32_ps(sessrec__avx512_first(16), a); }
-SESSREC__WORD int sessrec__avx512_any(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
-SESSREC__WORD __m512 sessrec__avx512_scale2(__m512 p, __m512 t) {
-    return _mm512_castsi512_ps(
-        _mm512_add_epi32(_mm512_castps_si512(p), _mm512_maskz_slli_epi32(sessrec__avx512_first(16), _mm512_castps_si512(t), 23)));
-}
-#  undef SESSREC__WORD
-#endif // SESSREC__X86
-
 #ifdef SESSREC__NEON
-#  define SESSREC__WORD SESSREC__INLINE
-SESSREC__WORD float32x4_t sessrec__neon_all(float x) { return vdupq_n_f32(x); }
-SESSREC__WORD float32x4_t sessrec__neon_load(const float *p) { return vld1q_f32(p); }
-SESSREC__WORD float32x4_t sessrec__neon_load_some(const float *p, int32_t n) {
+SESSREC__INLINE float32x4_t sessrec__neon_all(float x) { return vdupq_n_f32(x); }
+SESSREC__INLINE float32x4_t sessrec__neon_load(const float *p) { return vld1q_f32(p); }
+SESSREC__INLINE float32x4_t sessrec__neon_load_some(const float *p, int32_t n) {
     float32x4_t a = vdupq_n_f32(0);
     if (n > 0) a = vld1q_lane_f32(p, a, 0);
     if (n > 1) a = vld1q_lane_f32(p + 1, a, 1);
     if (n > 2) a = vld1q_lane_f32(p + 2, a, 2);
     return n > 3 ? vld1q_lane_f32(p + 3, a, 3) : a;
 }
-SESSREC__WORD void sessrec__neon_store(float *p, float32x4_t a) { vst1q_f32(p, a); }
-SESSREC__WORD void sessrec__neon_store_some(float *p, float32x4_t a, int32_t n) {
+SESSREC__INLINE void sessrec__neon_store(float *p, float32x4_t a) { vst1q_f32(p, a); }
+SESSREC__INLINE void sessrec__neon_store_some(float *p, float32x4_t a, int32_t n) {
     if (n > 0) vst1q_lane_f32(p, a, 0);
     if (n > 1) vst1q_lane_f32(p + 1, a, 1);
     if (n > 2) vst1q_lane_f32(p + 2, a, 2);
     if (n > 3) vst1q_lane_f32(p + 3, a, 3);
 }
-SESSREC__WORD float32x4_t sessrec__neon_gather(const float *p, int32_t stride) {
+SESSREC__INLINE float32x4_t sessrec__neon_gather(const float *p, int32_t stride) {
     float32x4_t a = vld1q_lane_f32(p + stride, vld1q_dup_f32(p), 1);
     a = vld1q_lane_f32(p + (ptrdiff_t)2 * stride, a, 2);
     return vld1q_lane_f32(p + (ptrdiff_t)3 * stride, a, 3);
 }
-SESSREC__WORD void sessrec__neon_turn(float32x4_t *row) {
+SESSREC__INLINE void sessrec__neon_turn(float32x4_t *row) {
     const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);  // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
     const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
     row[0] = low.val[0];
@@ -2220,26 +2042,26 @@ SESSREC__WORD void sessrec__neon_turn(float32x4_t *row) {
     row[2] = high.val[0];
     row[3] = high.val[1];
 }
-SESSREC__WORD float32x4_t sessrec__neon_add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b); }
-SESSREC__WORD float32x4_t sessrec__neon_sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
-SESSREC__WORD float32x4_t sessrec__neon_mul(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }
-SESSREC__WORD float32x4_t sessrec__neon_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
-SESSREC__WORD float32x4_t sessrec__neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_mul(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
 // vmaxq and vminq give NaN where one of the two is NaN; the word gives the second.
-SESSREC__WORD float32x4_t sessrec__neon_max(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
-SESSREC__WORD float32x4_t sessrec__neon_min(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
-SESSREC__WORD float32x4_t sessrec__neon_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
-SESSREC__WORD float32x4_t sessrec__neon_less(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
+SESSREC__INLINE float32x4_t sessrec__neon_max(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_min(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
+SESSREC__INLINE float32x4_t sessrec__neon_less(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
     return vbslq_f32(vcltq_f32(a, b), x, y);
 }
-SESSREC__WORD float32x4_t sessrec__neon_equal(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
+SESSREC__INLINE float32x4_t sessrec__neon_equal(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
     return vbslq_f32(vceqq_f32(a, b), x, y);
 }
-SESSREC__WORD float32x4_t sessrec__neon_guess_rsqrt(float32x4_t a) {
+SESSREC__INLINE float32x4_t sessrec__neon_guess_rsqrt(float32x4_t a) {
     return vreinterpretq_f32_u32(vsubq_u32(vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1)));
 }
-SESSREC__WORD int32x4_t sessrec__neon_whole(int32_t n) { return vdupq_n_s32(n); }
-SESSREC__WORD int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h, int32x4_t part) {
+SESSREC__INLINE int32x4_t sessrec__neon_whole(int32_t n) { return vdupq_n_s32(n); }
+SESSREC__INLINE int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h, int32x4_t part) {
     const uint8x16_t codes = vld1q_u8(x);
     const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))), high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
     int32_t half[2];
@@ -2249,13 +2071,12 @@ SESSREC__WORD int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h, i
                     b = vmlal_s8(vmull_s8(vget_high_s8(low), first), vget_high_s8(high), second);
     return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
 }
-SESSREC__WORD int32x4_t sessrec__neon_widen(int32x4_t part, int32x4_t sum) { return vaddq_s32(sum, part); }
-SESSREC__WORD float32x4_t sessrec__neon_floats(int32x4_t a) { return vcvtq_f32_s32(a); }
-SESSREC__WORD int sessrec__neon_any(float32x4_t a, float32x4_t b) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
-SESSREC__WORD float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
+SESSREC__INLINE int32x4_t sessrec__neon_widen(int32x4_t part, int32x4_t sum) { return vaddq_s32(sum, part); }
+SESSREC__INLINE float32x4_t sessrec__neon_floats(int32x4_t a) { return vcvtq_f32_s32(a); }
+SESSREC__INLINE int sessrec__neon_any(float32x4_t a, float32x4_t b) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
+SESSREC__INLINE float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
     return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
 }
-#  undef SESSREC__WORD
 #endif // SESSREC__NEON
 
 // What the optimiser kernel needs to know of its configuration, and the arrays of one row.
@@ -2311,17 +2132,131 @@ typedef struct sessrec__kernels {
 } sessrec__kernels;
 
 #endif // !SESSREC__WORDS
-
-// ============================================================================================================
-// >>kernels   written once, built for each set of words
-// ============================================================================================================
 #ifdef SESSREC__WORDS
 
 #define SESSREC__JOIN2(a, b) sessrec__##a##_##b
 #define SESSREC__JOIN(a, b) SESSREC__JOIN2(a, b)
 #define SESSREC__K(name) SESSREC__JOIN(SESSREC__WORDS, name)
-#define SESSREC__KERNEL static SESSREC__TARGET void
+#define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET
 #define sessrec__vec SESSREC__VECTOR
+
+// ---- AVX2 and AVX-512, which differ in little but their width ----
+// MM(word) is _mm256_word or _mm512_word. MM_ALL is the form of AVX-512 with a mask, of all lanes: some versions of gcc warn about their own
+// headers where the one without stands.
+#ifdef SESSREC__MM
+
+SESSREC__WORD sessrec__vec SESSREC__K(all)(float x) { return SESSREC__MM(set1_ps)(x); }
+SESSREC__WORD sessrec__vec SESSREC__K(load)(const float *p) { return SESSREC__MM(loadu_ps)(p); }
+SESSREC__WORD void SESSREC__K(store)(float *p, sessrec__vec a) { SESSREC__MM(storeu_ps)(p, a); }
+SESSREC__WORD sessrec__vec SESSREC__K(add)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(add_ps)(a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(sub)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(sub_ps)(a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(mul)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(mul_ps)(a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(div)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(div_ps)(a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(fma)(sessrec__vec a, sessrec__vec b, sessrec__vec c) { return SESSREC__MM(fmadd_ps)(a, b, c); }
+SESSREC__WORD sessrec__vec SESSREC__K(max)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM_ALL(max_ps, a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(min)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM_ALL(min_ps, a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(sqrt)(sessrec__vec a) { return SESSREC__MM_ALL(sqrt_ps, a); }
+SESSREC__WORD sessrec__vec SESSREC__K(floats)(SESSREC__INTEGERS a) { return SESSREC__MM_ALL(cvtepi32_ps, a); }
+SESSREC__WORD SESSREC__INTEGERS SESSREC__K(whole)(int32_t n) { return SESSREC__MM(set1_epi32)(n); }
+SESSREC__WORD sessrec__vec SESSREC__K(guess_rsqrt)(sessrec__vec a) {
+    const SESSREC__INTEGERS half = SESSREC__MM_ALL(srli_epi32, SESSREC__MM_INTEGERS(a), 1);
+    return SESSREC__MM_FLOATS(SESSREC__MM(sub_epi32)(SESSREC__K(whole)(0x5f375a86), half));
+}
+SESSREC__WORD sessrec__vec SESSREC__K(scale2)(sessrec__vec p, sessrec__vec t) {
+    const SESSREC__INTEGERS power = SESSREC__MM_ALL(slli_epi32, SESSREC__MM_INTEGERS(t), 23);
+    return SESSREC__MM_FLOATS(SESSREC__MM(add_epi32)(SESSREC__MM_INTEGERS(p), power));
+}
+SESSREC__WORD SESSREC__INTEGERS SESSREC__K(octet)(const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part) {
+    SESSREC__INTEGERS codes;
+    int32_t half[2];
+    memcpy(&codes, x, sizeof codes);
+    memcpy(half, h, sizeof half);
+    const SESSREC__INTEGERS low = SESSREC__K(whole)(0x0f0f0f0f);
+    part = SESSREC__MM(add_epi16)(part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(codes, low), SESSREC__K(whole)(half[0])));
+    const SESSREC__INTEGERS odd = SESSREC__MM(srli_epi16)(codes, 4);
+    return SESSREC__MM(add_epi16)(part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(odd, low), SESSREC__K(whole)(half[1])));
+}
+SESSREC__WORD SESSREC__INTEGERS SESSREC__K(widen)(SESSREC__INTEGERS part, SESSREC__INTEGERS sum) {
+    return SESSREC__MM(add_epi32)(sum, SESSREC__MM(madd_epi16)(part, SESSREC__MM(set1_epi16)(1)));
+}
+// Turns the 4 x 4 floats in each 128 bits of four registers: row[i] then has column i % 4 of four rows in its first 128 bits, column i % 4 + 4
+// in the next, and so on.
+SESSREC__WORD void SESSREC__K(turn_parts)(sessrec__vec *row) {
+    sessrec__vec t[SESSREC__LANES];
+    SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; i += 2) {
+        t[i] = SESSREC__MM_ALL(unpacklo_ps, row[i], row[i + 1]);
+        t[i + 1] = SESSREC__MM_ALL(unpackhi_ps, row[i], row[i + 1]);
+    }
+    SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; ++i) {
+        const sessrec__vec a = t[i / 4 * 4 + i % 4 / 2], b = t[i / 4 * 4 + i % 4 / 2 + 2];
+        row[i] = i % 2 ? SESSREC__MM_ALL(shuffle_ps, a, b, 0xee) : SESSREC__MM_ALL(shuffle_ps, a, b, 0x44);
+    }
+}
+
+#  if SESSREC__LANES == 8
+
+SESSREC__WORD __m256i sessrec__avx2_lanes(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), sessrec__avx2_lanes()); }
+SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) { return _mm256_maskload_ps(p, sessrec__avx2_first(n)); }
+SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) { _mm256_maskstore_ps(p, sessrec__avx2_first(n), a); }
+SESSREC__WORD __m256 sessrec__avx2_gather(const float *p, int32_t stride) {
+    return _mm256_i32gather_ps(p, _mm256_mullo_epi32(sessrec__avx2_lanes(), _mm256_set1_epi32(stride)), 4);
+}
+SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+SESSREC__WORD __m256 sessrec__avx2_equal(__m256 a, __m256 b, __m256 x, __m256 y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
+}
+SESSREC__WORD int sessrec__avx2_any(__m256 a, __m256 b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
+SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
+    sessrec__avx2_turn_parts(row);
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
+        const __m256 a = row[i], b = row[i + 4];
+        row[i] = _mm256_permute2f128_ps(a, b, 0x20);
+        row[i + 4] = _mm256_permute2f128_ps(a, b, 0x31);
+    }
+}
+
+#  else
+
+SESSREC__WORD __mmask16 sessrec__avx512_first(int32_t n) { return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0); }
+SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) { return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p); }
+SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) { _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a); }
+// Two halves: the whole is no faster, and warns in some compilers.
+SESSREC__WORD __m512 sessrec__avx512_gather(const float *p, int32_t stride) {
+    const __m256 low = sessrec__avx2_gather(p, stride), high = sessrec__avx2_gather(p + (ptrdiff_t)8 * stride, stride);
+    return _mm512_castpd_ps(
+        _mm512_maskz_insertf64x4((__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
+}
+SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+SESSREC__WORD __m512 sessrec__avx512_equal(__m512 a, __m512 b, __m512 x, __m512 y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x);
+}
+SESSREC__WORD int sessrec__avx512_any(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
+SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
+    __m512 t[16];
+    sessrec__avx512_turn_parts(row);
+    SESSREC__UNROLL for (int step = 0; step < 2; ++step) {  // the even quarters of two go to one register, the odd ones to another; and again
+        SESSREC__UNROLL for (int i = 0; i < 8; ++i) {
+            const __m512 a = row[i / 4 * 8 + i % 4], b = row[i / 4 * 8 + i % 4 + 4];
+            t[i] = SESSREC__MM_ALL(shuffle_f32x4, a, b, 0x88);
+            t[i + 8] = SESSREC__MM_ALL(shuffle_f32x4, a, b, 0xdd);
+        }
+        SESSREC__UNROLL for (int i = 0; i < 16; ++i) row[i] = t[i];
+    }
+}
+
+#  endif
+#endif // SESSREC__MM
+
+// ============================================================================================================
+// >>kernels   written once, built for each set of words
+// ============================================================================================================
+
+#define SESSREC__KERNEL static SESSREC__TARGET void
 #define sessrec__vall SESSREC__K(all)
 #define sessrec__vadd SESSREC__K(add)
 #define sessrec__vsub SESSREC__K(sub)
@@ -2808,7 +2743,7 @@ SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
 #endif
 
 static const sessrec__kernels SESSREC__K(table) = {
-    SESSREC__NAME,
+    SESSREC__TEXT(SESSREC__WORDS),
     SESSREC__K(matmul),
     SESSREC__TRAINS(SESSREC__K(matmul_bt)),
     SESSREC__TRAINS(SESSREC__K(transpose)),
@@ -2864,7 +2799,12 @@ static const sessrec__kernels SESSREC__K(table) = {
 #undef sessrec__vput
 #undef SESSREC__WORDS
 #undef SESSREC__TARGET
-#undef SESSREC__NAME
+#undef SESSREC__WORD
+#undef SESSREC__MM
+#undef SESSREC__MM_ALL
+#undef SESSREC__MM_INTEGERS
+#undef SESSREC__MM_FLOATS
+#undef SESSREC__MM_AND
 #undef SESSREC__LANES
 #undef SESSREC__VECTOR
 #undef SESSREC__INTEGERS
@@ -2883,7 +2823,6 @@ static const sessrec__kernels SESSREC__K(table) = {
 
 #define SESSREC__WORDS plain
 #define SESSREC__TARGET
-#define SESSREC__NAME "plain"
 #define SESSREC__LANES 1
 #define SESSREC__VECTOR float
 #define SESSREC__INTEGERS int32_t
@@ -2891,8 +2830,12 @@ static const sessrec__kernels SESSREC__K(table) = {
 
 #ifdef SESSREC__X86
 #  define SESSREC__WORDS avx2
-#  define SESSREC__TARGET SESSREC__TARGET_AVX2
-#  define SESSREC__NAME "avx2"
+#  define SESSREC__TARGET SESSREC__TARGET_OF("avx2,fma")
+#  define SESSREC__MM(word) _mm256_##word
+#  define SESSREC__MM_ALL(word, ...) _mm256_##word(__VA_ARGS__)
+#  define SESSREC__MM_INTEGERS _mm256_castps_si256
+#  define SESSREC__MM_FLOATS _mm256_castsi256_ps
+#  define SESSREC__MM_AND _mm256_and_si256
 #  define SESSREC__LANES 8
 #  define SESSREC__VECTOR __m256
 #  define SESSREC__INTEGERS __m256i
@@ -2901,22 +2844,22 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  include SESSREC_HEADER_NAME
 
 #  define SESSREC__WORDS avx512
-#  define SESSREC__TARGET SESSREC__TARGET_AVX512
-#  define SESSREC__NAME "avx512"
+#  define SESSREC__TARGET SESSREC__TARGET_OF("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
+#  define SESSREC__MM(word) _mm512_##word
+#  define SESSREC__MM_ALL(word, ...) _mm512_maskz_##word((__mmask16)-1, __VA_ARGS__)
+#  define SESSREC__MM_INTEGERS _mm512_castps_si512
+#  define SESSREC__MM_FLOATS _mm512_castsi512_ps
+#  define SESSREC__MM_AND _mm512_and_si512
 #  define SESSREC__LANES 16
 #  define SESSREC__VECTOR __m512
 #  define SESSREC__INTEGERS __m512i
 #  define SESSREC__TILE_ROWS 8
 #  define SESSREC__TILE_VECTORS 3
 #  include SESSREC_HEADER_NAME
-
-#  undef SESSREC__TARGET_AVX2
-#  undef SESSREC__TARGET_AVX512
 #endif
 #ifdef SESSREC__NEON
 #  define SESSREC__WORDS neon
 #  define SESSREC__TARGET
-#  define SESSREC__NAME "neon"
 #  define SESSREC__LANES 4
 #  define SESSREC__VECTOR float32x4_t
 #  define SESSREC__INTEGERS int32x4_t
@@ -9991,7 +9934,6 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__CANARY_EVAL
 #undef SESSREC__CANARY_LOG
 #undef SESSREC__CANARY_QUERY
-#undef SESSREC__LOCK
 #undef SESSREC__MAX_BATCH
 #undef SESSREC__MAX_NEGATIVES
 #undef SESSREC__MAX_REMEMBER
@@ -10000,16 +9942,17 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__NO_GPU_CODE
 #undef SESSREC__PAUSE
 #undef SESSREC__POSIX
-#undef SESSREC__SLEEP
-#undef SESSREC__UNLOCK
-#undef SESSREC__WAKE
+#undef SESSREC__START
+#undef SESSREC__TARGET_OF
+#undef SESSREC__TEXT
+#undef SESSREC__TEXT2
+#undef SESSREC__THREAD_MAIN
 #undef SESSREC__WINDOWS
 #undef SESSREC__UNROLL
 #undef SESSREC__TRAINS
 #undef SESSREC__TARGET_CLMUL
 #undef SESSREC__HAS_CLMUL
 #undef SESSREC__X86
-#undef SESSREC__YIELD
 #undef SESSREC__UNUSED
 #endif // !SESSREC__WORDS
 #endif // SESSREC_IMPLEMENTATION
