@@ -1379,9 +1379,9 @@ SESSREC__INLINE int sessrec__add(uint64_t a, uint64_t b, uint64_t *out) {
     return 1;
 }
 SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
-    if (a > UINT64_MAX - 63) return 0;
-    *out = (a + 63) & ~(uint64_t)63;
-    return 1;
+    const int fits = sessrec__add(a, 63, &a);
+    if (fits) *out = a & ~(uint64_t)63;
+    return fits;
 }
 
 // The rows of a table that a step touches lie anywhere in it. With pages of 2 MB instead of 4 KB the processor finds most of them without a
@@ -2971,15 +2971,11 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 
 SESSREC_API sessrec_config sessrec_config_default(void) {
     sessrec_config c;
-    memset(&c, 0, sizeof c);
+    memset(&c, 0, sizeof c);  // which is TIED, RESET_BEFORE, XE and LINEAR, too
     c.canary = SESSREC__CANARY_CONFIG;
     c.layers = 1;
     for (int l = 0; l < SESSREC_MAX_LAYERS; ++l) c.hidden[l] = 100;
-    c.embedding = SESSREC_EMBEDDING_TIED;
     c.embedding_width = 100;
-    c.gru = SESSREC_RESET_BEFORE;
-    c.loss.kind = SESSREC_LOSS_XE;
-    c.loss.activation = SESSREC_LINEAR;
     c.loss.activation_a = 0.5f;
     c.loss.activation_b = 1.0507f;
     c.loss.with_diagonal = 1;
@@ -3010,85 +3006,63 @@ static int sessrec__within(double value, double low, double high) {
     return value >= low && value <= high;
 }
 
-static sessrec_result sessrec__config_check_network(const sessrec_config *c, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if (c->layers < 1 || c->layers > SESSREC_MAX_LAYERS)
-        return sessrec__fail(err, bad, 0, "layers is %d, it must be 1 to %d", (int64_t)c->layers, (int64_t)SESSREC_MAX_LAYERS);
-    for (int32_t l = 0; l < c->layers; ++l)
-        if (c->hidden[l] < 1 || c->hidden[l] > SESSREC__MAX_WIDTH)
-            return sessrec__fail(err, bad, 0, "hidden[%d] is %d, it must be 1 to %d", (int64_t)l, (int64_t)c->hidden[l],
-                                 (int64_t)SESSREC__MAX_WIDTH);
-    if ((int)c->embedding < 0 || c->embedding > SESSREC_EMBEDDING_NONE)
-        return sessrec__fail(err, bad, 0, "embedding has no such kind as %d", (int64_t)c->embedding);
-    if (c->embedding == SESSREC_EMBEDDING_SEPARATE && (c->embedding_width < 1 || c->embedding_width > SESSREC__MAX_WIDTH))
-        return sessrec__fail(err, bad, 0, "embedding_width is %d, it must be 1 to %d", (int64_t)c->embedding_width,
-                             (int64_t)SESSREC__MAX_WIDTH);
-    if (c->user_hidden < 0 || c->user_hidden > SESSREC__MAX_WIDTH)
-        return sessrec__fail(err, bad, 0, "user_hidden is %d, it must be 0 to %d", (int64_t)c->user_hidden, (int64_t)SESSREC__MAX_WIDTH);
-    if ((int)c->user_mode < 0 || c->user_mode > SESSREC_USER_GATES)
-        return sessrec__fail(err, bad, 0, "user_mode has no such mode as %d", (int64_t)c->user_mode);
-    if ((int)c->gru < 0 || c->gru > SESSREC_RESET_AFTER) return sessrec__fail(err, bad, 0, "gru has no such form as %d", (int64_t)c->gru);
-    return SESSREC_OK;
-}
-
-static sessrec_result sessrec__config_check_loss(const sessrec_loss_config *l, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if ((int)l->kind < 0 || l->kind > SESSREC_LOSS_CUSTOM)
-        return sessrec__fail(err, bad, 0, "loss.kind has no such loss as %d", (int64_t)l->kind);
-    if (l->kind == SESSREC_LOSS_CUSTOM && !l->custom) return sessrec__fail(err, bad, 0, "loss.kind is custom, but loss.custom is NULL");
-    if ((int)l->activation < 0 || l->activation > SESSREC_SELU)
-        return sessrec__fail(err, bad, 0, "loss.activation has no such function as %d", (int64_t)l->activation);
-    if (!sessrec__within(l->activation_a, 0, 1e6)) return sessrec__fail(err, bad, 0, "loss.activation_a must be 0 or more");
-    if (!sessrec__within(l->activation_b, 0, 1e6)) return sessrec__fail(err, bad, 0, "loss.activation_b must be 0 or more");
-    if (!sessrec__within(l->bpreg, 0, 1e9)) return sessrec__fail(err, bad, 0, "loss.bpreg must be 0 or more");
-    if (!sessrec__within(l->logq, 0, 1e6)) return sessrec__fail(err, bad, 0, "loss.logq must be 0 or more");
-    if (!sessrec__within(l->smoothing, 0, 0.999999)) return sessrec__fail(err, bad, 0, "loss.smoothing must be 0 or more and less than 1");
-    return SESSREC_OK;
-}
-
-static sessrec_result sessrec__config_check_optimizer(const sessrec_optimizer_config *o, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if ((int)o->kind < 0 || o->kind > SESSREC_ADAM)
-        return sessrec__fail(err, bad, 0, "optimizer.kind has no such optimiser as %d", (int64_t)o->kind);
-    if (!sessrec__within(o->learning_rate, 1e-30, 1e9)) return sessrec__fail(err, bad, 0, "optimizer.learning_rate must be more than 0");
-    if (!sessrec__within(o->momentum, 0, 0.999999))
-        return sessrec__fail(err, bad, 0, "optimizer.momentum must be 0 or more and less than 1");
-    if (!sessrec__within(o->decay, 1e-6, 0.9999999)) return sessrec__fail(err, bad, 0, "optimizer.decay must be between 0 and 1");
-    if (!sessrec__within(o->beta1, 0, 0.9999999) || !sessrec__within(o->beta2, 0, 0.9999999))
-        return sessrec__fail(err, bad, 0, "optimizer.beta1 and beta2 must be 0 or more and less than 1");
-    if (!sessrec__within(o->epsilon, 1e-30, 1)) return sessrec__fail(err, bad, 0, "optimizer.epsilon must be more than 0 and at most 1");
-    if (!sessrec__within(o->l2, 0, 1e6)) return sessrec__fail(err, bad, 0, "optimizer.l2 must be 0 or more");
-    if (!sessrec__within(o->gradient_cap, 0, 1e30)) return sessrec__fail(err, bad, 0, "optimizer.gradient_cap must be 0 or more");
-    return SESSREC_OK;
-}
-
 SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!c || c->canary != SESSREC__CANARY_CONFIG)
-        return sessrec__fail(err, bad, 0, "the configuration was not made by sessrec_config_default(): call it, then change fields");
-    sessrec_result result = sessrec__config_check_network(c, err);
-    if (!result) result = sessrec__config_check_loss(&c->loss, err);
-    if (!result) result = sessrec__config_check_optimizer(&c->optimizer, err);
-    if (result) return result;
-    if (!sessrec__within(c->dropout_input, 0, 0.999999))
-        return sessrec__fail(err, bad, 0, "dropout_input must be 0 or more and less than 1");
-    if (!sessrec__within(c->dropout_user, 0, 0.999999)) return sessrec__fail(err, bad, 0, "dropout_user must be 0 or more and less than 1");
-    if (!sessrec__within(c->dropout_init, 0, 0.999999)) return sessrec__fail(err, bad, 0, "dropout_init must be 0 or more and less than 1");
-    if (!sessrec__within(c->dropout_hidden, 0, 0.999999))
-        return sessrec__fail(err, bad, 0, "dropout_hidden must be 0 or more and less than 1");
-    if (c->batch_size < 1 || c->batch_size > SESSREC__MAX_BATCH)
-        return sessrec__fail(err, bad, 0, "batch_size is %d, it must be 1 to %d", (int64_t)c->batch_size, (int64_t)SESSREC__MAX_BATCH);
-    if (c->negatives < 0 || c->negatives > SESSREC__MAX_NEGATIVES)
-        return sessrec__fail(err, bad, 0, "negatives is %d, it must be 0 to %d", (int64_t)c->negatives, (int64_t)SESSREC__MAX_NEGATIVES);
-    if (c->batch_size == 1 && c->negatives == 0)
-        return sessrec__fail(err, bad, 0, "with batch_size 1 and negatives 0 a target has nothing to be compared with");
-    if (!sessrec__within(c->alpha, 0, 1)) return sessrec__fail(err, bad, 0, "alpha must be between 0 and 1");
-    if (c->epochs < 1) return sessrec__fail(err, bad, 0, "epochs is %d, it must be 1 or more", (int64_t)c->epochs);
-    if (c->patience < 0) return sessrec__fail(err, bad, 0, "patience is %d, it must be 0 or more", (int64_t)c->patience);
-    if ((int)c->device < 0 || c->device > SESSREC_DEVICE_CUDA_OR_CPU)
-        return sessrec__fail(err, bad, 0, "device has no such kind as %d", (int64_t)c->device);
-    if (c->threads < 0 || c->threads > 1024)
-        return sessrec__fail(err, bad, 0, "threads is %d, it must be 0 (one for each processor) to 1024", (int64_t)c->threads);
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "the configuration was not made by sessrec_config_default(): call it, then change fields");
+#define SESSREC__WIDTHS SESSREC__TEXT(SESSREC__MAX_WIDTH)
+    const int separate = c->embedding == SESSREC_EMBEDDING_SEPARATE, custom = c->loss.kind == SESSREC_LOSS_CUSTOM;
+    const int32_t layers = c->layers;
+    const struct {
+        double value, least, most;
+        const char *otherwise;
+    } limit[] = {
+        {(double)layers, 1, SESSREC_MAX_LAYERS, "layers is %d, it must be 1 to " SESSREC__TEXT(SESSREC_MAX_LAYERS)},
+        {(double)c->hidden[0], 1, SESSREC__MAX_WIDTH, "hidden[0] is %d, it must be 1 to " SESSREC__WIDTHS},
+        {(double)(layers > 1 ? c->hidden[1] : 1), 1, SESSREC__MAX_WIDTH, "hidden[1] is %d, it must be 1 to " SESSREC__WIDTHS},
+        {(double)(layers > 2 ? c->hidden[2] : 1), 1, SESSREC__MAX_WIDTH, "hidden[2] is %d, it must be 1 to " SESSREC__WIDTHS},
+        {(double)(layers > 3 ? c->hidden[3] : 1), 1, SESSREC__MAX_WIDTH, "hidden[3] is %d, it must be 1 to " SESSREC__WIDTHS},
+        {(double)c->embedding, 0, SESSREC_EMBEDDING_NONE, "embedding has no such kind as %d"},
+        {(double)(separate ? c->embedding_width : 1), 1, SESSREC__MAX_WIDTH, "embedding_width is %d, it must be 1 to " SESSREC__WIDTHS},
+        {(double)c->user_hidden, 0, SESSREC__MAX_WIDTH, "user_hidden is %d, it must be 0 to " SESSREC__WIDTHS},
+        {(double)c->user_mode, 0, SESSREC_USER_GATES, "user_mode has no such mode as %d"},
+        {(double)c->gru, 0, SESSREC_RESET_AFTER, "gru has no such form as %d"},
+        {(double)c->loss.kind, 0, SESSREC_LOSS_CUSTOM, "loss.kind has no such loss as %d"},
+        {(double)(custom && !c->loss.custom), 0, 0, "loss.kind is custom, but loss.custom is NULL"},
+        {(double)c->loss.activation, 0, SESSREC_SELU, "loss.activation has no such function as %d"},
+        {c->loss.activation_a, 0, 1e6, "loss.activation_a must be 0 or more"},
+        {c->loss.activation_b, 0, 1e6, "loss.activation_b must be 0 or more"},
+        {c->loss.bpreg, 0, 1e9, "loss.bpreg must be 0 or more"},
+        {c->loss.logq, 0, 1e6, "loss.logq must be 0 or more"},
+        {c->loss.smoothing, 0, 0.999999, "loss.smoothing must be 0 or more and less than 1"},
+        {(double)c->optimizer.kind, 0, SESSREC_ADAM, "optimizer.kind has no such optimiser as %d"},
+        {c->optimizer.learning_rate, 1e-30, 1e9, "optimizer.learning_rate must be more than 0"},
+        {c->optimizer.momentum, 0, 0.999999, "optimizer.momentum must be 0 or more and less than 1"},
+        {c->optimizer.decay, 1e-6, 0.9999999, "optimizer.decay must be between 0 and 1"},
+        {c->optimizer.beta1, 0, 0.9999999, "optimizer.beta1 and beta2 must be 0 or more and less than 1"},
+        {c->optimizer.beta2, 0, 0.9999999, "optimizer.beta1 and beta2 must be 0 or more and less than 1"},
+        {c->optimizer.epsilon, 1e-30, 1, "optimizer.epsilon must be more than 0 and at most 1"},
+        {c->optimizer.l2, 0, 1e6, "optimizer.l2 must be 0 or more"},
+        {c->optimizer.gradient_cap, 0, 1e30, "optimizer.gradient_cap must be 0 or more"},
+        {c->dropout_input, 0, 0.999999, "dropout_input must be 0 or more and less than 1"},
+        {c->dropout_user, 0, 0.999999, "dropout_user must be 0 or more and less than 1"},
+        {c->dropout_init, 0, 0.999999, "dropout_init must be 0 or more and less than 1"},
+        {c->dropout_hidden, 0, 0.999999, "dropout_hidden must be 0 or more and less than 1"},
+        {(double)c->batch_size, 1, SESSREC__MAX_BATCH, "batch_size is %d, it must be 1 to " SESSREC__TEXT(SESSREC__MAX_BATCH)},
+        {(double)c->negatives, 0, SESSREC__MAX_NEGATIVES, "negatives is %d, it must be 0 to " SESSREC__TEXT(SESSREC__MAX_NEGATIVES)},
+        {(double)(c->batch_size == 1 && !c->negatives), 0, 0, "with batch_size 1 and negatives 0 a target has nothing to be compared with"},
+        {c->alpha, 0, 1, "alpha must be between 0 and 1"},
+        {(double)c->epochs, 1, INT32_MAX, "epochs is %d, it must be 1 or more"},
+        {(double)c->patience, 0, INT32_MAX, "patience is %d, it must be 0 or more"},
+        {(double)c->device, 0, SESSREC_DEVICE_CUDA_OR_CPU, "device has no such kind as %d"},
+        {(double)c->threads, 0, 1024, "threads is %d, it must be 0 (one for each processor) to 1024"},
+    };
+#undef SESSREC__WIDTHS
+    for (size_t i = 0; i < sizeof limit / sizeof limit[0]; ++i) {
+        const double value = limit[i].value;
+        if (!sessrec__within(value, limit[i].least, limit[i].most))  // only sentences about whole numbers show the value
+            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, limit[i].otherwise, value > -1e10 && value < 1e10 ? (int64_t)value : 0);
+    }
     return SESSREC_OK;
 }
 
