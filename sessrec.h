@@ -9,8 +9,8 @@
 //     manual      this text: a program, the concepts, a guide, options, guarantees, the file format
 //     >>api       what you call; ends with a sign "stop here"
 //     the rest    how it works, in reading order: >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch >>matmul
-//                 >>config >>losses >>gru >>model >>log >>sampler >>batcher >>optimisers >>trainer >>evaluation >>streaming >>users >>baselines >>archive
-//                 >>model_file >>disk >>checkpoint >>train
+//                 >>config >>losses >>gru >>model >>log >>sampler >>batcher >>optimisers >>trainer >>evaluation >>streaming >>users >>baselines
+//                 >>archive >>model_file >>disk >>checkpoint >>train
 //
 // ============================================================================================================
 // 1. A program
@@ -84,7 +84,8 @@
 // it saves a table). Reset-before is the papers' form and the default, reset-after that of cuDNN and PyTorch.
 //
 // SESSION-PARALLEL MINI-BATCHES. Sessions differ in length and are short. Instead of padding them, each of B slots walks through a session of its
-// own; where one ends the next of the log begins in the same slot, and the slot's hidden state starts at zero.
+// own; where one ends the next of the log begins in the same slot, and the slot's hidden state starts at zero. At the end the batch shrinks; every
+// (input, target) pair is used exactly once an epoch.
 //     log   a: a1 a2 a3   b: b1 b2   c: c1 c2 c3 c4 c5   d: d1 d2 d3   e: e1 e2
 //     slot 0   input a1 a2 | e1            mini-batch 1: a1->a2 b1->b2 c1->c2      | a session begins
 //              target a2 a3 | e2           mini-batch 2: a2->a3 d1->d2 c2->c3
@@ -92,7 +93,6 @@
 //              target b2 | d2 d3           mini-batch 4: c4->c5                    slots 0 and 1 are gone, nothing is left to fill them
 //     slot 2   input c1 c2 c3 c4
 //              target c2 c3 c4 c5
-// At the end the batch shrinks; every (input, target) pair is used exactly once an epoch.
 //
 // NEGATIVES. The full softmax over V items would cost too much. The targets of the other slots serve as negatives, and N more items, drawn with
 // probability ~ support^alpha, are shared by the whole mini-batch (Hidasi, Karatzoglou, CIKM 2018). A row of scores has C = B + N columns: the
@@ -113,15 +113,13 @@
 // USER_ALL also feeds c to the gates of the first layer at every click. In training a slot holds a user and walks through all his sessions; s is the
 // state after the last input, and a session's last item is a target only. A user's first session begins at zero.
 //
-// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER, and the switch: TOP1 and BPR (loss.with_diagonal, default as the program); the GRU's form (gru);
-// whether the user's state reaches the candidate gate (user_mode ALL as the paper, GATES as the program); whether a negative that is the row's own
-// target counts (loss.skip_own_target, default: it does not, which measures better; in the papers it does); eps = 1e-24 inside logarithms (none
-// here: logarithms are taken in a form that needs none); momentum, which the program calls Nesterov's and which is classical in both.
+// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: loss.with_diagonal, loss.skip_own_target, gru, user_mode. Without one: eps = 1e-24
+// inside logarithms (none here: they are taken in a form that needs none); momentum, which the program calls Nesterov's and is classical in both.
 //
 // EVALUATION. For every event after the first of a session, the target is ranked among all V items; nothing is sampled. Recall@k = [rank <= k],
-// MRR@k = [rank <= k] / rank, averaged over events. Items that score the same as the target: by default the target comes last among them, which a
-// constant scorer cannot profit from. Events of items that the model does not know are left out and counted. Split by time (the test after the
-// training), not at random. Ratings are not sessions: if accuracy stays when the events of each session are shuffled, the log has no order to learn.
+// MRR@k = [rank <= k] / rank, averaged over events. Among items of equal score the target comes last by default, which a constant scorer cannot
+// profit from. Split by time (the test after the training), not at random. Ratings are not sessions: if accuracy stays when the events of each
+// session are shuffled, the log has no order to learn.
 //
 // ============================================================================================================
 // 3. Guide
@@ -161,7 +159,7 @@
 //         for (int user = 0; user < 40; ++user)
 //             for (int visit = 0; visit < 6; ++visit)
 //                 for (int click = 0; click < 4; ++click)  // all go from 10 to 11, then half of them always to 20, the others to 21, then to 13
-//                     sessrec_dataset_add_numbers(log, user, user * 6 + visit, click == 2 ? 20 + user % 2 : 10 + click, user * 1000 + visit * 100 + click);
+//                     sessrec_dataset_add_numbers(log, user, user * 6 + visit, click == 2 ? 20 + user % 2 : 10 + click, visit * 100 + click);
 //         config.hidden[0] = config.user_hidden = 16;
 //         config.user_mode = SESSREC_USER_ALL;
 //         config.batch_size = 8;
@@ -172,7 +170,8 @@
 //         static unsigned char memory[2][8192];
 //         sessrec_session *session = NULL;
 //         sessrec_user *user = NULL;
-//         if (sessrec_session_init(model, 4, memory[0], sizeof memory[0], &session) || sessrec_user_init(model, memory[1], sizeof memory[1], &user)) return 1;
+//         if (sessrec_session_init(model, 4, memory[0], sizeof memory[0], &session)) return 1;
+//         if (sessrec_user_init(model, memory[1], sizeof memory[1], &user)) return 1;
 //         const char *visits[3][4] = {{"10", "11", "21", "13"}, {"10", "11", "21", "13"}, {"10", "11", "", ""}};
 //         for (int visit = 0; visit < 3; ++visit) {
 //             sessrec_user_begin(user, session);
@@ -234,21 +233,17 @@
 // ============================================================================================================
 // Ownership     What a function makes and gives through a sessrec_X ** is yours, to end with sessrec_X_destroy. What you pass in stays yours, is
 //               only read unless the function says so, and is not kept unless it says so. Texts that are returned belong to the object.
-// Memory        malloc, or your allocator, stored in the object. A running session allocates nothing. Any allocation may fail: the
-//               call returns OUT_OF_MEMORY, and nothing leaks.
-// Threads       There are no globals. A model and a dataset that is finished may be read by any number of threads at once; a trainer, a batcher or
-//               a session belongs to one thread at a time.
+// Memory        malloc, or your allocator. Any allocation may fail: the call returns OUT_OF_MEMORY, and nothing leaks.
+// Threads       There are no globals. A model and a finished dataset may be read by any number of threads at once; all else belongs to one at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2, AVX-512 and NEON. A random number is a
 //               function of (seed, what for, which one). exp, sigmoid and tanh are the library's own; training also calls log, sqrt and pow
 //               of libm, and measuring log2 and erfc. But for these a build for another 64-bit processor gives the same bits, too: what is
 //               fused on one is fused on all, whatever -march says. SESSREC_BLAS gives up the sameness, and so does a GPU (see 7). So does
 //               -ffast-math, which also hides NaN: do not compile this file with it.
-// Errors        Values, never a print or an exit. A loss that is not finite ends training with DIVERGED, epoch and step; the last
-//               checkpoint stays. A model with a weight that is not finite is not loaded.
+// Errors        Values, never a print or an exit. When a loss ends training with DIVERGED, the last checkpoint stays.
 // Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes that are there before anything is
 //               allocated or read, every index once at load. See SECURITY.md.
-// Limits        items and sessions < 2^31, ids <= 255 bytes and 4 GiB together, layers <= 4, widths <= 8192, batch_size <= 65536,
-//               negatives <= 1048576, a line of a log <= 1 MiB, remembered items of a session <= 65536, k <= 65536, 16 threads of its own.
+// Limits        Items and sessions < 2^31, ids <= 4 GiB together, a line of a log <= 1 MiB, k <= 65536, 16 threads of its own; others stand in >>api.
 // What it does not do   Item features; approximate search; recommendations beyond popularity for visitors without a click.
 //
 // ============================================================================================================
@@ -288,7 +283,6 @@
 // The processor still lays out the mini-batches, 64 ahead in sessrec_train and sessrec_trainer_epoch, one by one in sessrec_trainer_step. The GPU
 // draws the negatives of an epoch; progress is reported and losses are looked at every 64 steps. sessrec_evaluate makes the hidden states on the
 // processor and ranks the catalogue on the GPU; sessions, recommendations and coverage stay on the processor.
-// sessrec_trainer_model and _tensor, validation and checkpoints copy from the GPU first.
 // A failure of CUDA is DEVICE_ERROR, too little memory on the GPU OUT_OF_MEMORY; both keep CUDA's words, and CUDA_OR_CPU does not hide them.
 // What lies on the GPU does not come from config.allocator. A trainer on a GPU has the processor's memory for a step too.
 //
@@ -298,12 +292,10 @@
 // ============================================================================================================
 // >>api
 // Everything public stands between here and the sign "stop here". Conventions that hold throughout:
-//   - Matrices are row-major float, shapes are written [rows,columns]; B rows of a mini-batch, H hidden width,
-//     D input width, V items of the catalogue, N extra negative samples, C = B + N score columns.
+//   - Matrices are row-major float, shapes are written [rows,columns], with the letters of the manual: B H D V N C.
 //   - Items, sessions and users are dense int32_t indices from 0; -1 means none or unknown.
-//   - *out is NULL after a failure; destroy(NULL) is allowed; nothing leaks.
-//   - "Threads: shared" means that any number of threads may make the call on one object at once;
-//     "Threads: one" means one thread at a time for each object.
+//   - *out is NULL after a failure; after success it is the caller's. An allocator, a format or an err may be NULL. destroy(NULL) is allowed.
+//   - "Threads: shared": any number of threads may make the call on one object at once. "Threads: one": one at a time for each object.
 // ============================================================================================================
 
 #include <stddef.h>
@@ -331,8 +323,7 @@ extern "C" {
 
 // ---- basics ------------------------------------------------------------------------------------------------
 
-// What every function that can fail returns. Zero is success, negative is an error; the two positive codes are
-// not errors.
+// What every function that can fail returns: 0 is success, negative an error; the two positive codes are not errors.
 typedef enum sessrec_result {
     SESSREC_OK = 0,
     SESSREC_DONE = 1,               // sessrec_batcher_next: the epoch is over
@@ -352,8 +343,8 @@ typedef enum sessrec_result {
     SESSREC_DEVICE_ERROR = -13      // a GPU failed; the error has the words of its driver
 } sessrec_result;
 
-// Where something outside the program can be wrong, functions take a sessrec_error * and fill it when they fail.
-// NULL is allowed. `text` is one sentence, ready to be shown; `line` counts from 1, 0 where there is no line.
+// Where something outside the program can be wrong, functions fill a sessrec_error when they fail. `text` is one sentence, ready to be
+// shown; `line` counts from 1, 0 where there is no line.
 typedef struct sessrec_error {
     sessrec_result code;
     int64_t line;
@@ -370,20 +361,19 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result);
 // The version of the implementation that is linked, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon". All give the same bits.
-// Threads: shared.
+// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon". Threads: shared.
 SESSREC_API const char *sessrec_simd(void);
 
-// Where an object takes its memory from. All zero: malloc and free. `alloc` returns NULL when there is none; the
-// library aligns within the block, so any alignment will do. The struct is copied into the object.
+// Where an object takes its memory from; the struct is copied into it. All zero: malloc and free. `alloc` returns NULL when there is none; any
+// alignment will do.
 typedef struct sessrec_allocator {
     void *(*alloc)(size_t bytes, void *user);
     void (*free)(void *block, void *user);
     void *user;
 } sessrec_allocator;
 
-// The caller's own job system: run task(context, i) for every i in [0, count), on any threads and in any order,
-// and return when all are done. run == NULL: the library starts `threads` - 1 threads of its own.
+// The caller's own job system: run task(context, i) for every i in [0, count), on any threads and in any order, and return when all are done.
+// run == NULL: the library starts `threads` - 1 threads of its own.
 typedef struct sessrec_jobs {
     void (*run)(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context);
     void *user;
@@ -434,10 +424,9 @@ typedef enum sessrec_activation {
     SESSREC_SELU = 5        // b times (s for s >= 0, else a (e^s - 1))
 } sessrec_activation;
 
-// A loss of the caller's own. Row i of scores [rows,columns] belongs to slot i, column i (i < rows) is its target,
-// every other column a negative; items [columns] names the item of each column. Write the row's loss to row_loss
-// [rows] and d(sum of row_loss)/d(scores) to gradient [rows,columns]. Called by several threads at once with
-// disjoint rows: first_row is the slot of row 0, so the target of row i is column first_row + i.
+// A loss of the caller's own. Row i of scores [rows,columns] has its target in column first_row + i, every other column is a negative; items
+// [columns] names the item of each column. Write the row's loss to row_loss [rows] and d(sum of row_loss)/d(scores) to gradient [rows,columns].
+// Called by several threads at once, with disjoint rows.
 typedef void (*sessrec_loss_callback)(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
                                       const float *scores, float *row_loss, float *gradient);
 
@@ -489,15 +478,15 @@ typedef struct sessrec_progress {
     const char *device;             // "cpu", or the GPU's name
 } sessrec_progress;
 
-// Where training runs. Without the GPU code in the program (SESSREC_CUDA) or without a GPU, CUDA is refused with UNSUPPORTED.
+// Where training runs. Without SESSREC_CUDA or without a GPU, CUDA is refused with UNSUPPORTED.
 typedef enum sessrec_device {
     SESSREC_DEVICE_CPU = 0,
     SESSREC_DEVICE_CUDA = 1,
     SESSREC_DEVICE_CUDA_OR_CPU = 2  // the GPU if there is one; sessrec_trainer_device and the progress callback say which it was
 } sessrec_device;
 
-// All settings of a model and its training, passed by value. Start from sessrec_config_default(), change fields. A
-// struct filled with zeros lacks the canary and is refused, because 0 is a legal dropout and momentum.
+// All settings of a model and its training, passed by value. Start from sessrec_config_default(), change fields. A struct filled with zeros lacks
+// the canary and is refused, because 0 is a legal dropout and momentum.
 typedef struct sessrec_config {
     uint32_t canary;                        // set by sessrec_config_default
     // the network
@@ -515,8 +504,7 @@ typedef struct sessrec_config {
     sessrec_loss_config loss;
     sessrec_optimizer_config optimizer;
     float dropout_input;                    // probability of dropping an input unit, [0,1); default 0
-    float dropout_hidden;                   // of a hidden unit of each layer, [0,1); default 0.4. The dropped state is the
-                                            // one carried to the next step, scaled by 1/(1-p)
+    float dropout_hidden;                   // of a hidden unit of each layer, [0,1); default 0.4; the next step gets what is left, times 1/(1-p)
     int32_t batch_size;                     // slots of a mini-batch, 1..65536; default 32
     int32_t negatives;                      // extra samples shared by a mini-batch, 0..1048576; default 2048
     float alpha;                            // they are drawn with probability ~ support^alpha, [0,1]; default 0.5
@@ -547,12 +535,11 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *config, se
 // ---- click logs --------------------------------------------------------------------------------------------
 #ifndef SESSREC_NO_TRAINING
 
-// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by the time
-// of their first event; inside a session events are ordered by time. Equal times keep the order of the input.
+// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by the time of their first event, and
+// ordered by time inside them. Equal times keep the order of the input.
 typedef struct sessrec_dataset sessrec_dataset;
 
-// How a text log is laid out. Columns are found by name in the header line (any case, '_' ignored) or, when the text is
-// a number, by position counting from 1.
+// How a text log is laid out. Columns are found by name in the header line (any case, '_' ignored) or, if it is a number, by position from 1.
 typedef struct sessrec_log_format {
     uint32_t canary;                // set by sessrec_log_format_default
     const char *session_column;     // default "SessionId"
@@ -568,22 +555,20 @@ typedef struct sessrec_log_format {
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 
-// Read a CSV or TSV file: one event a line, LF or CRLF, fields may be quoted ("" is a quote inside). Ids are integers
-// or text up to SESSREC_MAX_ID bytes, kept verbatim. Memory: about 28 bytes an event and 32 a session while it is read, 12 an event then, and the
-// distinct ids.
-// Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Owner of *out: the caller. Threads: shared.
+// Read a CSV or TSV file: one event a line, LF or CRLF, fields may be quoted ("" is a quote inside). Ids are integers or text up to SESSREC_MAX_ID
+// bytes, kept verbatim. Memory: about 28 bytes an event and 32 a session while it is read, 12 an event then, and the distinct ids.
+// Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Threads: shared.
 #ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err);
-// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users). The file appears whole or
-// not at all. Threads: shared.
+// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users), whole or not at all. Threads: shared.
 SESSREC_API sessrec_result sessrec_dataset_write(const sessrec_dataset *log, const char *path, sessrec_error *err);
 #endif
 // The same from `size` bytes in memory, which are only read.
 SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, const sessrec_log_format *format, sessrec_dataset **out,
                                                  sessrec_error *err);
 
-// Build a log from memory: create, add events in any order, finish. format may be NULL. user may be NULL; either all events
-// have one or none has. Adding after finish, or using the log before it, is INVALID_ARGUMENT. Threads: one.
+// Build a log from memory: create, add events in any order, finish. user may be NULL; either all events have one or none has. Adding after finish,
+// or using the log before it, is INVALID_ARGUMENT. Threads: one.
 SESSREC_API sessrec_result sessrec_dataset_create(const sessrec_log_format *format, sessrec_dataset **out);
 SESSREC_API sessrec_result sessrec_dataset_add(sessrec_dataset *log, const char *user, const char *session, const char *item, double time);
 // The same with integer ids, which are kept as their decimal text. user < 0: none.
@@ -613,9 +598,8 @@ SESSREC_API const char *sessrec_dataset_session_id(const sessrec_dataset *log, i
 SESSREC_API const char *sessrec_dataset_user_id(const sessrec_dataset *log, int32_t user);
 SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const char *id);
 
-// The one rule of filtering, the same for training, validation and test logs: drop repeats of an item directly after itself
-// (if drop_repeats), events of items with less than min_support events, sessions with less than min_length or more than
-// max_length events (0: no limit); again until nothing changes. Items without events leave the log, the others keep their
+// Drop repeats of an item directly after itself (if drop_repeats), events of items with less than min_support events, sessions with less than
+// min_length or more than max_length events (0: no limit); again until nothing changes. Items without events leave the log, the others keep their
 // order. Items of format.items_of always stay, with their numbers, and are never too rare. Threads: one.
 typedef struct sessrec_filter {
     int32_t drop_repeats;
@@ -623,17 +607,16 @@ typedef struct sessrec_filter {
 } sessrec_filter;
 SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_filter filter);
 
-// Cut each session wherever two neighbouring events lie more than idle_seconds apart; the pieces after the first are named
-// "ID#2", "ID#3" and so on. Use it on a log whose session column is really a user. Threads: one.
+// Cut each session wherever two neighbouring events lie more than idle_seconds apart; the pieces after the first are named "ID#2", "ID#3" and so
+// on. For a log whose session column is really a user. Threads: one.
 SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, double idle_seconds);
 
-// Temporal split: sessions that end before `time` go to *before, sessions that start at `time` or later to *after. Sessions
-// that run across it are in neither, and count as dropped events of *before: nothing from the future reaches training.
-// Threads: shared. Owner of both: the caller.
+// Temporal split: sessions that end before `time` go to *before, sessions that start at `time` or later to *after. Sessions that run across it are
+// in neither, and count as dropped events of *before: nothing from the future reaches training. Threads: shared.
 SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log, double time, sessrec_dataset **before, sessrec_dataset **after);
 
-// Each user's last session goes to *last, the earlier ones to *rest; users with one session are in *rest only. The log must
-// have users. Threads: shared. Owner of both: the caller.
+// Each user's last session goes to *last, the earlier ones to *rest; users with one session are in *rest only. The log must have users.
+// Threads: shared.
 SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_dataset *log, sessrec_dataset **rest, sessrec_dataset **last);
 
 // Drop the events of `log` whose item does not occur in `known` (by id). Threads: one for log, shared for known.
@@ -660,8 +643,7 @@ typedef struct sessrec_model_info {
     uint64_t events;                // training events that the support counts sum to
 } sessrec_model_info;
 
-// A matrix that belongs to a model or a trainer. rows [rows,columns], row-major. row_ids: NULL for a whole matrix; for the
-// sparse gradients of a trainer, the item of each row.
+// A matrix that belongs to a model or a trainer. row_ids: NULL for a whole matrix; for the sparse gradients of a trainer, the item of each row.
 typedef struct sessrec_tensor {
     float *data;
     int32_t rows, columns;
@@ -669,15 +651,15 @@ typedef struct sessrec_tensor {
 } sessrec_tensor;
 
 #ifndef SESSREC_NO_STDIO
-// Read a model file. Every length, checksum and index is checked before it is used; a damaged file is BAD_FILE with the
-// reason, a later format UNSUPPORTED. allocator may be NULL. Owner: the caller. Threads: shared.
+// Read a model file. A damaged one, or one with a weight that is not finite, is BAD_FILE with the reason, a later format UNSUPPORTED.
+// Threads: shared.
 SESSREC_API sessrec_result sessrec_model_load(const char *path, const sessrec_allocator *allocator, sessrec_model **out, sessrec_error *err);
-// Write a model file: to a temporary file in the same directory, synced, then renamed over `path`, so that a failure at any
-// moment leaves the old file as it was. IO_ERROR; DIVERGED for a weight that is not finite, which no reader would take. Threads: shared.
+// Write a model file: to a temporary file in the same directory, synced, then renamed over `path`, so that a failure at any moment leaves the old
+// file as it was. IO_ERROR; DIVERGED for a weight that is not finite, which no reader would take. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_save(const sessrec_model *model, const char *path, sessrec_error *err);
 #endif
-// Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be 64-byte aligned and
-// outlive the model. Only a small handle is allocated. Errors as sessrec_model_load. Threads: shared.
+// Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be 64-byte aligned and outlive the model; only a
+// small handle is allocated. Errors as sessrec_model_load. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t size, const sessrec_allocator *allocator, sessrec_model **out,
                                                      sessrec_error *err);
 // The file as bytes: size, then content into a buffer of at least that size. Threads: shared.
@@ -711,10 +693,9 @@ SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, in
 // ---- train and evaluate ------------------------------------------------------------------------------------
 #ifndef SESSREC_NO_TRAINING
 
-// Train a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1). validation may
-// be NULL; with one, the weights of the epoch with the best MRR@20 are returned, and patience may end the run early. When
-// a callback stops the run the model as it stands is returned with SESSREC_STOPPED. DIVERGED names epoch and step.
-// Owner of *out: the caller. Threads: shared.
+// Train a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1). validation may be NULL; with one, the
+// weights of the epoch with the best MRR@20 are returned, and patience may end the run early. When a callback stops the run, the model as it stands
+// is returned with SESSREC_STOPPED. A loss that is not finite is DIVERGED, with epoch and step. Threads: shared.
 SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_dataset *log, const sessrec_dataset *validation,
                                          sessrec_model **out, sessrec_error *err);
 
@@ -778,13 +759,13 @@ typedef struct sessrec_report {
     double seconds;
 } sessrec_report;
 
-// Rank the target of every (input, target) pair of every session against the whole catalogue. States start at zero with each
-// session. Events of unknown items are removed first, and counted. Threads: shared.
+// Rank the target of every (input, target) pair of every session against the whole catalogue. Events of items that the model does not know are
+// removed first, and counted. Threads: shared.
 SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config,
                                             sessrec_report *report, sessrec_error *err);
 
-// Anything that scores items can be evaluated: the GRU, the baselines, the caller's own. Calls for different states come from
-// several threads at once. A call serves `rows` sessions; their states stand one after the other, state_bytes apart.
+// Anything that scores items can be evaluated: the GRU, the baselines, the caller's own. Calls for different states come from several threads at
+// once. A call serves `rows` sessions; their states stand one after the other, state_bytes apart.
 typedef struct sessrec_scorer {
     void *self;
     int32_t items;              // size of its catalogue
