@@ -12,9 +12,7 @@
 //                 >>config >>losses >>gru >>model >>log >>sampler >>batcher >>optimisers >>trainer >>evaluation >>streaming >>users >>baselines
 //                 >>archive >>model_file >>disk >>checkpoint >>train
 //
-// ============================================================================================================
-// 1. A program
-// ============================================================================================================
+// ==== 1. A program ==========================================================================================
 // A coffee shop has seen a few hundred visits. Somebody clicks a grinder: what next?
 //
 // ---- program: first ----
@@ -65,9 +63,7 @@
 //     mug
 // ---- end ----
 //
-// ============================================================================================================
-// 2. Concepts
-// ============================================================================================================
+// ==== 2. Concepts ===========================================================================================
 // A SESSION is what one visitor clicks in one go; an EVENT is one click: (session, item, time). The task is to predict the next item from the
 // clicks so far, without knowing who the visitor is. GRU4Rec (Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016) reads a session with a recurrent
 // network whose HIDDEN STATE h sums up the clicks, and scores every item i of the catalogue by  s_i = Wy_i . h + By_i.
@@ -113,17 +109,15 @@
 // USER_ALL also feeds c to the gates of the first layer at every click. In training a slot holds a user and walks through all his sessions; s is the
 // state after the last input, and a session's last item is a target only. A user's first session begins at zero.
 //
-// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: loss.with_diagonal, loss.skip_own_target, gru, user_mode. Without one: eps = 1e-24
-// inside logarithms (none here: they are taken in a form that needs none); momentum, which the program calls Nesterov's and is classical in both.
+// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: loss.with_diagonal, loss.skip_own_target, gru, user_mode. Without one: eps =
+// 1e-24 inside logarithms (none here: they are taken in a form that needs none); momentum, which the program calls Nesterov's, classical in both.
 //
 // EVALUATION. For every event after the first of a session, the target is ranked among all V items; nothing is sampled. Recall@k = [rank <= k],
 // MRR@k = [rank <= k] / rank, averaged over events. Among items of equal score the target comes last by default, which a constant scorer cannot
 // profit from. Split by time (the test after the training), not at random. Ratings are not sessions: if accuracy stays when the events of each
 // session are shuffled, the log has no order to learn.
 //
-// ============================================================================================================
-// 3. Guide
-// ============================================================================================================
+// ==== 3. Guide ==============================================================================================
 // Read a log                sessrec_dataset_load: CSV or TSV; columns by name or number; any ids; unix seconds or ISO-8601
 // Clean and split it        sessrec_dataset_filter (drop rare items, short sessions), _sessionize (cut at idle times), _split_time
 // Train                     sessrec_train. The defaults suit a shop with some thousand to some hundred thousand items. Other good beginnings:
@@ -213,9 +207,7 @@
 //     h = 0.9988
 // ---- end ----
 //
-// ============================================================================================================
-// 4. Options: #define before the implementation
-// ============================================================================================================
+// ==== 4. Options: #define before the implementation =========================================================
 //     SESSREC_NO_TRAINING     off   leaves recommendation only: models, sessions, the GRU's forward step. No libm, no threads
 //     SESSREC_NO_STDIO        off   no files: models from memory, logs from memory
 //     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
@@ -228,9 +220,7 @@
 //     SESSREC_API             -     linkage of public functions, for instance __declspec(dllexport)
 //     SESSREC_HEADER_NAME     -     the name of this file, if you change it: it includes itself
 //
-// ============================================================================================================
-// 5. Guarantees
-// ============================================================================================================
+// ==== 5. Guarantees =========================================================================================
 // Ownership     What a function makes and gives through a sessrec_X ** is yours, to end with sessrec_X_destroy. What you pass in stays yours, is
 //               only read unless the function says so, and is not kept unless it says so. Texts that are returned belong to the object.
 // Memory        malloc, or your allocator. Any allocation may fail: the call returns OUT_OF_MEMORY, and nothing leaks.
@@ -246,16 +236,14 @@
 // Limits        Items and sessions < 2^31, ids <= 4 GiB together, a line of a log <= 1 MiB, k <= 65536, 16 threads of its own; others stand in >>api.
 // What it does not do   Item features; approximate search; recommendations beyond popularity for visitors without a click.
 //
-// ============================================================================================================
-// 6. File format
-// ============================================================================================================
+// ==== 6. File format ========================================================================================
 // Models and checkpoints are archives of named arrays: numbers little-endian, offsets from the beginning of the file, nothing compressed, nothing
 // executable, no reference to another file. One content has one legal layout.
 //     header [64]   0 "SESSREC\0"   8 major version (1) u32   12 minor version (0) u32   16 must-understand flags u32, 0   20 kind u32: 1 model,
 //                   2 checkpoint   24 number of sections u32   28 CRC-32C of header and table without these four bytes u32
 //                   32 size of the file u64   40 zeros
-//     table         a record [64] for each section: 0 name, zero-filled [16]   16 type u32: the size of an element in bytes, plus 16 for signed, 32 for
-//                   unsigned integers, 48 for floats   20 CRC-32C of the content u32   24 rows u64   32 columns u64   40 offset u64
+//     table         a record [64] for each section: 0 name, zero-filled [16]   16 type u32: the size of an element in bytes, plus 16 for signed,
+//                   32 for unsigned integers, 48 for floats   20 CRC-32C of the content u32   24 rows u64   32 columns u64   40 offset u64
 //                   48 bytes u64, = rows * columns * size   56 zeros
 //     contents      each at the next multiple of 64 behind the one before, zeros between; the file ends where the last one ends
 // A model has, in this order: "info", bytes [72]: u32 items, layers, width of 4 layers (0 if there is none), embedding, embedding width, GRU form,
@@ -266,15 +254,12 @@
 // A reader refuses another major version and any must-understand flag that it does not know (UNSUPPORTED); sections behind those that it knows are
 // allowed if the minor version is later than its own.
 //
-// ============================================================================================================
-// 7. CUDA
-// ============================================================================================================
+// ==== 7. CUDA ===============================================================================================
 // Training and evaluation can run on an NVIDIA GPU (compute capability 8.0 or later). Nothing in the program changes:
 //     nvcc -O3 -arch=native -c sessrec_cuda.cu
 //     cc -O2 -DSESSREC_CUDA -c program.c
 //     nvcc -o program program.o sessrec_cuda.o -lm -lpthread
-// config.device chooses: CPU, CUDA (without a GPU: UNSUPPORTED, with CUDA's words) or CUDA_OR_CPU, the default of such a build. A trainer runs on the
-// GPU that is current when it is made. sessrec_progress.device and sessrec_trainer_device name where it runs.
+// config.device chooses. A trainer runs on the GPU that is current when it is made; sessrec_trainer_device names it.
 // The same      every network, loss (one of your own runs on the processor in between), optimiser and dropout; the mini-batches, negatives and
 //               dropout masks to the bit; checkpoints, which a trainer on the other side takes up; the same bits on every run on one GPU.
 // Different     the bits: sums are cut into other pieces, exp, tanh and log are CUDA's, so a run drifts from the processor's by rounding. On golden
@@ -285,7 +270,6 @@
 // processor and ranks the catalogue on the GPU; sessions, recommendations and coverage stay on the processor.
 // A failure of CUDA is DEVICE_ERROR, too little memory on the GPU OUT_OF_MEMORY; both keep CUDA's words, and CUDA_OR_CPU does not hide them.
 // What lies on the GPU does not come from config.allocator. A trainer on a GPU has the processor's memory for a step too.
-//
 #ifndef SESSREC_H
 #define SESSREC_H
 
@@ -478,7 +462,7 @@ typedef struct sessrec_progress {
     const char *device;             // "cpu", or the GPU's name
 } sessrec_progress;
 
-// Where training runs. Without SESSREC_CUDA or without a GPU, CUDA is refused with UNSUPPORTED.
+// Where training runs. Without SESSREC_CUDA or without a GPU, CUDA is refused with UNSUPPORTED, and CUDA's words.
 typedef enum sessrec_device {
     SESSREC_DEVICE_CPU = 0,
     SESSREC_DEVICE_CUDA = 1,
@@ -787,20 +771,20 @@ SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer,
                                                    sessrec_report *report, sessrec_error *err);
 
 // Scorers of the library; end each with sessrec_scorer_destroy. The model must outlive its scorer, the log need not.
-//   model: the GRU.   pop: supp_i / (1 + supp_i), the same for every session; where floats would round two supports to one value, the
-//   smaller gets the next float below.   s_pop: how often the item occurred in this session, of which it counts the last 1024 distinct
-//   items, ties broken by pop.   ppop: how often the user clicked the item in this session and in his sessions of two or more clicks
-//   before, those of eval.history too, of which it counts the last 1024 distinct items; ties broken by pop.
+//   model   the GRU      pop   supp_i / (1 + supp_i); where floats would round two supports to one value, the smaller gets the next float below
+//   s_pop   how often the item occurred in this session      ppop   and in the user's earlier sessions of two or more clicks, those of
+//           eval.history too. Both count the last 1024 distinct items, and break ties by pop
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
 // Item-KNN: after a click on item i only i's nearest neighbours are scored, at most `neighbours` (1..65536), by
 //     c_ij / sqrt((n_i + lambda) (n_j + lambda))     lambda 0..10^15 pulls down items with few sessions; of equals the lower item is nearer
-//   ITEMKNN_SESSIONS: c counts the sessions that hold both, n the sessions that hold the item: the cosine of two sets.
-//   ITEMKNN_EVENTS: c counts the events of i in sessions that hold j, n all events of an item, as the baseline of the GRU4Rec authors, who
-//   take 100 neighbours and lambda 20. Time: the sum over sessions of length times distinct items. INVALID_ARGUMENT for other numbers.
-typedef enum sessrec_itemknn { SESSREC_ITEMKNN_SESSIONS = 0, SESSREC_ITEMKNN_EVENTS = 1 } sessrec_itemknn;
+// Time: the sum over sessions of length times distinct items. INVALID_ARGUMENT for other numbers.
+typedef enum sessrec_itemknn {
+    SESSREC_ITEMKNN_SESSIONS = 0,   // c: sessions that hold both, n: that hold the item, so this is the cosine of two sets
+    SESSREC_ITEMKNN_EVENTS = 1      // c: events of i in sessions that hold j, n: of the item. The GRU4Rec authors', with 100 and lambda 20
+} sessrec_itemknn;
 SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, sessrec_itemknn form, int32_t neighbours, double lambda,
                                                   const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
@@ -809,8 +793,8 @@ SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
 
 // ---- streaming recommendation ------------------------------------------------------------------------------
 
-// A running session. Lives in memory of the caller, makes no allocation and no system call. Keeps the hidden state of every
-// layer and the last `remember` distinct items. The model must outlive it.
+// A running session: the hidden state of every layer and the last `remember` distinct items. Lives in memory of the caller, makes no allocation
+// and no system call. The model must outlive it.
 typedef struct sessrec_session sessrec_session;
 
 // Bytes of memory for a session that remembers so many items (0..65536) for skip_seen; 0 for a bad argument. Threads: shared.
@@ -818,8 +802,7 @@ SESSREC_API size_t sessrec_session_size(const sessrec_model *model, int32_t reme
 // Make an empty session in `memory` of at least that size, any alignment. There is nothing to free. Threads: shared.
 SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory, size_t size, sessrec_session **out);
 
-// The user clicked an item: h = GRU(item, h). Item -1, or an unknown id, leaves the state as it is, is counted, and returns
-// UNKNOWN_ITEM. Threads: one.
+// The user clicked an item: h = GRU(item, h). Item -1, or an unknown id, is only counted: UNKNOWN_ITEM. Threads: one.
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item);
 SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id);
 
@@ -846,8 +829,8 @@ typedef struct sessrec_query {
 } sessrec_query;
 SESSREC_API sessrec_query sessrec_query_default(void);
 
-// The best items in falling order of score (equal scores: lower number first). out has room for query->k; *count says how many
-// came. source may be NULL. The exact top k of the catalogue, no approximation. Threads: one.
+// The exact top k of the catalogue, the best first (equal scores: lower number first). out has room for query->k; *count says how many came.
+// source may be NULL. Threads: one.
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out,
                                                      int32_t *count, sessrec_source *source);
 // Scores of given items, [count], from popularity as long as recommend answers from it; an unknown item gets -infinity. Threads: one.
@@ -857,17 +840,16 @@ SESSREC_API void sessrec_session_end(sessrec_session *session);
 // Clicks so far: on known items, and on unknown ones. Threads: one.
 SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t *known, int64_t *unknown);
 
-// The state as bytes, to keep between visits or to move to another machine: little-endian, same for every platform, bound to
-// the model. import refuses damaged bytes (BAD_FILE) and those of another model or size (MISMATCH); the session then stays
-// as it was. Threads: one.
+// The state as bytes, to keep between visits or to move to another machine: the same for every platform, bound to the model. import refuses damaged
+// bytes (BAD_FILE) and those of another model or size (MISMATCH); the session then stays as it was. Threads: one.
 SESSREC_API size_t sessrec_session_bytes(const sessrec_session *session);
 SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session, void *bytes, size_t size);
 SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size);
 
 // ---- users ----
 
-// The state of a user between sessions, for models with a user-level GRU (Quadrana 2017). Lives in memory of the caller, like a session. A new
-// user's first session begins as it would without the state.
+// The state of a user between sessions, for models with a user-level GRU (Quadrana 2017), in memory of the caller, like a session. A new user's
+// first session begins as it would without the state.
 typedef struct sessrec_user sessrec_user;
 
 // Bytes for a user's state; 0 if the model has no user-level GRU. Threads: shared.
@@ -880,7 +862,7 @@ SESSREC_API sessrec_result sessrec_user_begin(const sessrec_user *user, sessrec_
 SESSREC_API sessrec_result sessrec_user_fold(sessrec_user *user, sessrec_session *session);
 // How many sessions the state holds. Threads: one.
 SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user);
-// The state as bytes, as for sessions: little-endian, bound to the model; import refuses what is damaged (BAD_FILE) or of another model (MISMATCH).
+// The state as bytes, as for sessions. Threads: one.
 SESSREC_API size_t sessrec_user_bytes(const sessrec_user *user);
 SESSREC_API sessrec_result sessrec_user_export(const sessrec_user *user, void *bytes, size_t size);
 SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *bytes, size_t size);
@@ -897,10 +879,8 @@ typedef struct sessrec_gru {
     const float *c;         // [3H] recurrent bias, RESET_AFTER only
 } sessrec_gru;
 
-// One time step (Cho 2014; Hidasi 2016, eq. 1-4), for B rows:
-//   r = sigmoid(x Wr + h Ur + br)   z = sigmoid(x Wz + h Uz + bz)   n = see sessrec_gru_form   h' = (1-z) * h + z * n
-// x [B,D], h [B,H] in, h_new [B,H] out (may be h itself). tape [B,4H] keeps what the backward pass needs; it is required.
-// Threads: shared, with distinct outputs.
+// One time step (Cho 2014; Hidasi 2016, eq. 1-4; manual, 2) for B rows: x [B,D], h [B,H] in, h_new [B,H] out (may be h itself). tape [B,4H] keeps
+// what the backward pass needs; it is required. Threads: shared, with distinct outputs.
 SESSREC_API void sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, float *h_new, float *tape);
 
 #ifndef SESSREC_NO_TRAINING
@@ -910,29 +890,28 @@ typedef struct sessrec_gru_gradient {
     float *W, *U, *b, *c;
 } sessrec_gru_gradient;
 
-// The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x, h and tape as forward had and left them. d_x [B,D] and
-// d_h [B,H] may be NULL. scratch [B,9H+D] is used up. Threads: shared, with distinct outputs.
+// The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x, h and tape as forward had and left them. d_x [B,D] and d_h [B,H] may be
+// NULL. scratch [B,9H+D] is used up. Threads: shared, with distinct outputs.
 SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, const float *tape, const float *d_h_new,
                                       float *d_x, float *d_h, const sessrec_gru_gradient *gradient, float *scratch);
 
-// Loss and gradient of scores [rows,columns]; column first_row + i is the target of row i. items [columns] names the item of each
-// column, so that skip_own_target can tell which are the same (NULL: all differ). log_proposal [columns] is subtracted, times logq, before
-// the softmax of XE (NULL: nothing). Writes row_loss [rows] and gradient = d(sum of rows)/d(scores) [rows,columns], which may be the scores
-// themselves except for CUSTOM. scratch [8*columns]. Formulas: manual, "Losses". Threads: shared, with distinct outputs.
+// Loss (manual, 2) and gradient of scores [rows,columns]; rows, items and what is written as in sessrec_loss_callback. gradient may be the scores
+// themselves except for CUSTOM; items NULL: all differ. log_proposal [columns] is subtracted, times logq, before the softmax of XE (NULL: nothing).
+// scratch [8*columns]. Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
                                         const float *log_proposal, const float *scores, float *row_loss, float *gradient, float *scratch);
 
-// Optimiser state for one tensor, arrays of its shape, all zero at the start. Which ones a kind needs:
-// first: all but SGD (Adagrad, RMSProp, Adadelta: mean of g^2; Adam: m). second: Adadelta (mean of d^2), Adam (v).
-// velocity: momentum > 0. steps [rows]: Adam, how often each row was updated.
+// Optimiser state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not need it.
 typedef struct sessrec_optimizer_state {
-    float *first, *second, *velocity;
-    int32_t *steps;
+    float *first;       // all but SGD (Adagrad, RMSProp, Adadelta: mean of g^2; Adam: m)
+    float *second;      // Adadelta (mean of d^2), Adam (v)
+    float *velocity;    // momentum > 0
+    int32_t *steps;     // [rows] Adam: how often each row was updated
 } sessrec_optimizer_state;
 
-// w -= learning_rate * d(g), or with momentum v = momentum v - learning_rate d(g), w += v; d(g) by kind. Updates rows
-// row_ids[0..rows-1] of the table w [*,columns] with gradient [rows,columns]; row_ids == NULL: rows 0 .. rows-1. Row ids must be
-// distinct: see sessrec_sum_duplicates. gradient is used up. Threads: shared, with distinct rows.
+// w -= learning_rate * d(g), or with momentum v = momentum v - learning_rate d(g), w += v; d(g) by kind. Updates rows row_ids[0..rows-1] (NULL: rows
+// 0 .. rows-1) of the table w [*,columns] with gradient [rows,columns], which is used up. Row ids must be distinct: see sessrec_sum_duplicates.
+// Threads: shared, with distinct rows.
 SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows, int32_t columns, const int32_t *row_ids,
                                           float *weights, float *gradient, const sessrec_optimizer_state *state);
 
@@ -940,9 +919,8 @@ SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config
 // their ids to the front. Returns how many there are. scratch [6*rows+2]. Threads: shared.
 SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient, int32_t *scratch);
 
-// Draws items with probability support^alpha / sum(support^alpha), by an exact integer cumulative table: any item with
-// support > 0 can come, whatever the size of the catalogue. Draw `index` of `seed` is always the same item. Owner: the caller.
-// NO_DATA if nothing has support. Threads: create one, draw shared.
+// Draws items with probability support^alpha / sum(support^alpha), by an exact integer cumulative table: any item with support > 0 can come, whatever
+// the size of the catalogue. Draw `index` of `seed` is always the same item. NO_DATA if nothing has support. Threads: create one, draw shared.
 typedef struct sessrec_sampler sessrec_sampler;
 SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha, const sessrec_allocator *allocator,
                                                   sessrec_sampler **out);
@@ -964,12 +942,10 @@ typedef struct sessrec_batch {
     const int32_t *previous_row;    // [rows] the row of this slot in the mini-batch before; slots move up when others run out
 } sessrec_batch;
 
-// Walks a log in session-parallel mini-batches (Hidasi 2016, figure 3). Slots 0.. take the first sessions; a slot whose session is
-// used up takes the next one, lowest slot first; when none is left the slot goes and the batch shrinks. Every pair comes exactly
-// once an epoch; only without extra negatives the epoch ends when a single slot is left, because it has nothing to be compared
-// with. With user_hidden a slot holds a user and walks all his sessions in turn (Quadrana 2017), and a single slot goes on to the end.
-// sampler may be NULL: none are drawn; with config.negatives > 0 the caller adds his own to each mini-batch. Log and sampler must outlive
-// the batcher. Threads: one.
+// Walks a log in session-parallel mini-batches (manual, 2; Hidasi 2016, figure 3). Slots 0.. take the first sessions; a slot whose session is used up
+// takes the next one, lowest slot first. Only without extra negatives the epoch ends when a single slot is left, because it has nothing to be
+// compared with; with user_hidden it goes on to the end. sampler may be NULL: none are drawn; with config.negatives > 0 the caller adds his own to
+// each mini-batch. Log and sampler must outlive the batcher. Threads: one.
 typedef struct sessrec_batcher sessrec_batcher;
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler,
                                                   sessrec_batcher **out, sessrec_error *err);
@@ -982,23 +958,22 @@ SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
 SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
 
-// A model in training: weights, optimiser state, hidden state of every slot. The items are those of the log (after those of
-// config->start_from; the log must then have been made with format.items_of, else MISMATCH). Owner: the caller. Threads: one.
+// A model in training: weights, optimiser state, hidden state of every slot. The items are those of the log (after those of config->start_from; the
+// log must then have been made with format.items_of, else MISMATCH). Threads: one, for this and all that follows on trainers.
 typedef struct sessrec_trainer sessrec_trainer;
 SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_dataset *log, sessrec_trainer **out,
                                                   sessrec_error *err);
 SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *trainer);
-// Forward and backward for one mini-batch, then the update. *loss (may be NULL) is the sum of the row losses divided by
-// config.batch_size, also when the batch has shrunk. DIVERGED if it is not finite; the weights then keep their last values.
+// Forward and backward for one mini-batch, then the update. *loss (may be NULL) is that of the mini-batch (manual, 2). DIVERGED if it is not finite;
+// the weights then keep their last values.
 SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *trainer, const sessrec_batch *batch, double *loss, sessrec_error *err);
 // The two halves: gradients (and new hidden states), and the update with them.
 SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const sessrec_batch *batch, double *loss, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer);
-// Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of tables only the rows that
-// were used, with row_ids; on a GPU -1 where a row was added to an earlier one of the same item); optimiser state "acc.NAME",
-// "second.NAME", "vel.NAME"; "hidden0" .. [batch_size,H] and "user" [batch_size,Hu] the states of the slots, of which the first batch.rows
-// are live. (To see the scores, use a custom loss.) On a GPU they are copies: ask again after each step; what is written into them before the
-// next step, or before the next call that looks, goes back to the GPU.
+// Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of tables only the rows that were used, with
+// row_ids; on a GPU -1 where a row was added to an earlier one of the same item); optimiser state "acc.NAME", "second.NAME", "vel.NAME"; "hidden0" ..
+// [batch_size,H] and "user" [batch_size,Hu], the states of the slots. (To see the scores, use a custom loss.) On a GPU they are copies: ask again
+// after each step; what is written into them before the next step, or before the next call that looks, goes back to the GPU.
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name, sessrec_tensor *out);
 // The weights as they stand, as a model that belongs to the trainer and changes with it; on a GPU with the next call. NULL if the GPU fails.
 SESSREC_API const sessrec_model *sessrec_trainer_model(const sessrec_trainer *trainer);
@@ -1096,8 +1071,7 @@ typedef struct sessrec_device_table {
 extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 #endif
 
-// The one definition of rank: from the number of items that score higher than the target and of others that score the same.
-// Threads: shared.
+// The one definition of rank: from the number of items that score higher than the target and of others that score the same. Threads: shared.
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties);
 // Counts both over scores [items]. A NaN target ranks last (every other item is higher); other NaNs are never higher.
 SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher, int64_t *equal);
@@ -1108,9 +1082,8 @@ SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int3
 // (by_position + 2, 2) the third and fourth recommendation, (by_position + 4, 4) all later ones.
 SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count);
 
-// Wilcoxon's signed-rank test (1945), two-sided: do a and b [n] differ more than by chance? For two models on the same log, a and b are the
-// reciprocal ranks, or hits, of the same events, gathered through on_event. Differences of 0 are left out; the others are ranked by
-// magnitude, those of equal magnitude get the mean of their ranks.
+// Wilcoxon's signed-rank test (1945), two-sided: do a and b [n] differ more than by chance? For two models, a and b are the reciprocal ranks, or
+// hits, of the same events, gathered through on_event. Differences of 0 are left out; the others are ranked by magnitude, equals get their mean rank.
 typedef struct sessrec_signed_ranks {
     int64_t used;   // m, differences that are not 0
     double w;       // the smaller of the two rank sums W+ (where a > b) and W-
