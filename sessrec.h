@@ -1702,20 +1702,22 @@ static sessrec_result sessrec__save_file(const char *path, sessrec__producer pro
 
 typedef void (*sessrec__task)(void *context, int32_t index);
 
+enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000 };
+
 #ifndef SESSREC_NO_THREADS
 #  if defined(_MSC_VER) && !defined(__clang__)
-#    define SESSREC__ATOMIC_LOAD(p) InterlockedCompareExchange((volatile LONG *)(p), 0, 0)
-#    define SESSREC__ATOMIC_STORE(p, v) InterlockedExchange((volatile LONG *)(p), (LONG)(v))
-#    define SESSREC__PAUSE() YieldProcessor()
+SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) { return (int32_t)InterlockedCompareExchange((volatile LONG *)shared, 0, 0); }
+SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) { InterlockedExchange((volatile LONG *)shared, (LONG)value); }
+SESSREC__INLINE void sessrec__pause(void) { YieldProcessor(); }
 #  else
-#    define SESSREC__ATOMIC_LOAD(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
+SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) { return __atomic_load_n(shared, __ATOMIC_SEQ_CST); }
 // An exchange, as emulators of AArch64 on x86 let a load overtake a plain store. On x86 it is the same instruction.
-#    define SESSREC__ATOMIC_STORE(p, v) ((void)__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST))
-#    if defined(SESSREC__X86)
-#      define SESSREC__PAUSE() _mm_pause()
-#    else
-#      define SESSREC__PAUSE() ((void)0)
+SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) { (void)__atomic_exchange_n(shared, value, __ATOMIC_SEQ_CST); }
+SESSREC__INLINE void sessrec__pause(void) {
+#    ifdef SESSREC__X86
+    _mm_pause();
 #    endif
+}
 #  endif
 #  ifdef SESSREC__WINDOWS
 typedef HANDLE sessrec__thread;
@@ -1752,11 +1754,7 @@ SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { pthread_cond_wait(&ga
 SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { pthread_cond_broadcast(&gate->wake); }
 SESSREC__INLINE void sessrec__yield(void) { sched_yield(); }
 #  endif
-#endif
 
-enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000 };
-
-#ifndef SESSREC_NO_THREADS
 struct sessrec__pool;
 typedef struct sessrec__worker {
     struct sessrec__pool *pool;
@@ -1789,17 +1787,17 @@ static void sessrec__pool_share(sessrec__pool *pool, int32_t number) {
 // Waits until another region than `seen` begins, or the pool ends; returns the region.
 static int32_t sessrec__pool_wait(sessrec__pool *pool, int32_t seen) {
     for (int32_t spin = 0; spin < SESSREC__SPINS; ++spin) {
-        int32_t region = (int32_t)SESSREC__ATOMIC_LOAD(&pool->region);
+        int32_t region = sessrec__read_shared(&pool->region);
         if (region != seen) return region;
-        SESSREC__PAUSE();
+        sessrec__pause();
     }
     // The caller stores `region` before it reads `sleeping`, this stores `sleeping` before it reads `region`: one of them sees the other.
     sessrec__lock(&pool->gate);
-    SESSREC__ATOMIC_STORE(&pool->sleeping, pool->sleeping + 1);
-    while ((int32_t)SESSREC__ATOMIC_LOAD(&pool->region) == seen) sessrec__sleep(&pool->gate);
-    SESSREC__ATOMIC_STORE(&pool->sleeping, pool->sleeping - 1);
+    sessrec__write_shared(&pool->sleeping, pool->sleeping + 1);
+    while (sessrec__read_shared(&pool->region) == seen) sessrec__sleep(&pool->gate);
+    sessrec__write_shared(&pool->sleeping, pool->sleeping - 1);
     sessrec__unlock(&pool->gate);
-    return (int32_t)SESSREC__ATOMIC_LOAD(&pool->region);
+    return sessrec__read_shared(&pool->region);
 }
 
 SESSREC__THREAD_MAIN sessrec__pool_main(void *argument) {
@@ -1807,23 +1805,16 @@ SESSREC__THREAD_MAIN sessrec__pool_main(void *argument) {
     sessrec__pool *pool = self->pool;
     for (int32_t seen = 0;;) {
         seen = sessrec__pool_wait(pool, seen);
-        if (SESSREC__ATOMIC_LOAD(&pool->stop)) return 0;
+        if (sessrec__read_shared(&pool->stop)) return 0;
         sessrec__pool_share(pool, self->number);
-        SESSREC__ATOMIC_STORE(&self->done, seen);
+        sessrec__write_shared(&self->done, seen);
     }
-}
-
-static int sessrec__pool_start(sessrec__pool *pool, int32_t number) {
-    sessrec__worker *worker = &pool->worker[number];
-    worker->pool = pool;
-    worker->number = number;
-    return SESSREC__START(&worker->thread, sessrec__pool_main, worker);
 }
 
 // Lets all workers go on to the next region.
 static void sessrec__pool_begin(sessrec__pool *pool) {
-    SESSREC__ATOMIC_STORE(&pool->region, (int32_t)(((uint32_t)pool->region + 1) & 0x7fffffff));
-    if (SESSREC__ATOMIC_LOAD(&pool->sleeping)) {
+    sessrec__write_shared(&pool->region, (int32_t)(((uint32_t)pool->region + 1) & 0x7fffffff));
+    if (sessrec__read_shared(&pool->sleeping)) {
         sessrec__lock(&pool->gate);
         sessrec__wake(&pool->gate);
         sessrec__unlock(&pool->gate);
@@ -1847,14 +1838,19 @@ static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec
     if (jobs->run) return;
 #ifndef SESSREC_NO_THREADS
     sessrec__open(&pool->gate);
-    while (pool->threads < threads && sessrec__pool_start(pool, pool->threads)) pool->threads++;
+    for (; pool->threads < threads; pool->threads++) {
+        sessrec__worker *worker = &pool->worker[pool->threads];
+        worker->pool = pool;
+        worker->number = pool->threads;
+        if (!SESSREC__START(&worker->thread, sessrec__pool_main, worker)) break;
+    }
 #endif
 }
 
 static void sessrec__pool_free(sessrec__pool *pool) {
 #ifndef SESSREC_NO_THREADS
     if (pool->jobs.run || !pool->threads) return;  // own threads were never started
-    SESSREC__ATOMIC_STORE(&pool->stop, 1);
+    sessrec__write_shared(&pool->stop, 1);
     sessrec__pool_begin(pool);
     for (int32_t i = 1; i < pool->threads; ++i) sessrec__join_thread(pool->worker[i].thread);
     sessrec__close(&pool->gate);
@@ -1878,8 +1874,8 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
     sessrec__pool_begin(pool);
     sessrec__pool_share(pool, 0);
     for (int32_t i = 1; i < pool->threads; ++i)
-        for (int32_t spin = 0; (int32_t)SESSREC__ATOMIC_LOAD(&pool->worker[i].done) != pool->region; ++spin) {
-            if (spin < SESSREC__SPINS) SESSREC__PAUSE();
+        for (int32_t spin = 0; sessrec__read_shared(&pool->worker[i].done) != pool->region; ++spin) {
+            if (spin < SESSREC__SPINS) sessrec__pause();
             else sessrec__yield();
         }
 #endif
@@ -9856,8 +9852,6 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__INLINE
 #undef SESSREC__PREFETCH
 #undef SESSREC__EACH_BYTE
-#undef SESSREC__ATOMIC_LOAD
-#undef SESSREC__ATOMIC_STORE
 #undef SESSREC__CANARY_CONFIG
 #undef SESSREC__CANARY_EVAL
 #undef SESSREC__CANARY_LOG
@@ -9868,7 +9862,6 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__MAX_WIDTH
 #undef SESSREC__NEON
 #undef SESSREC__NO_GPU_CODE
-#undef SESSREC__PAUSE
 #undef SESSREC__POSIX
 #undef SESSREC__START
 #undef SESSREC__TARGET_OF
