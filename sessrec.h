@@ -1202,10 +1202,7 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #endif
 
 #define SESSREC__NO_GPU_CODE "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu"
-#define SESSREC__CANARY_CONFIG 0x5e55c0f1u
-#define SESSREC__CANARY_LOG 0x5e5510f1u
-#define SESSREC__CANARY_EVAL 0x5e55e0a1u
-#define SESSREC__CANARY_QUERY 0x5e550e51u
+enum { SESSREC__CANARY_CONFIG = 0x5e55c0f1, SESSREC__CANARY_LOG = 0x5e5510f1, SESSREC__CANARY_EVAL = 0x5e55e0a1, SESSREC__CANARY_QUERY = 0x5e550e51 };
 
 // Seconds on the wall, for progress reports only: nothing that is computed depends on it.
 static SESSREC__UNUSED double sessrec__now(void) {
@@ -2914,10 +2911,7 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 // >>config   defaults, and what may be asked for
 // ============================================================================================================
 
-#define SESSREC__MAX_WIDTH 8192
-#define SESSREC__MAX_BATCH 65536
-#define SESSREC__MAX_NEGATIVES 1048576
-#define SESSREC__MAX_REMEMBER 65536
+enum { SESSREC__MAX_WIDTH = 8192, SESSREC__MAX_BATCH = 65536, SESSREC__MAX_NEGATIVES = 1048576, SESSREC__MAX_REMEMBER = 65536 };
 
 SESSREC_API sessrec_config sessrec_config_default(void) {
     sessrec_config c;
@@ -2960,21 +2954,20 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
     if (!c || c->canary != SESSREC__CANARY_CONFIG)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
                              "the configuration was not made by sessrec_config_default(): call it, then change fields");
-#define SESSREC__WIDTHS SESSREC__TEXT(SESSREC__MAX_WIDTH)
     const int separate = c->embedding == SESSREC_EMBEDDING_SEPARATE, custom = c->loss.kind == SESSREC_LOSS_CUSTOM;
     const int32_t layers = c->layers;
     const struct {
         double value, least, most;
         const char *otherwise;
     } limit[] = {
-        {(double)layers, 1, SESSREC_MAX_LAYERS, "layers is %d, it must be 1 to " SESSREC__TEXT(SESSREC_MAX_LAYERS)},
-        {(double)c->hidden[0], 1, SESSREC__MAX_WIDTH, "hidden[0] is %d, it must be 1 to " SESSREC__WIDTHS},
-        {(double)(layers > 1 ? c->hidden[1] : 1), 1, SESSREC__MAX_WIDTH, "hidden[1] is %d, it must be 1 to " SESSREC__WIDTHS},
-        {(double)(layers > 2 ? c->hidden[2] : 1), 1, SESSREC__MAX_WIDTH, "hidden[2] is %d, it must be 1 to " SESSREC__WIDTHS},
-        {(double)(layers > 3 ? c->hidden[3] : 1), 1, SESSREC__MAX_WIDTH, "hidden[3] is %d, it must be 1 to " SESSREC__WIDTHS},
+        {(double)layers, 1, SESSREC_MAX_LAYERS, "layers is %d, it must be 1 to %d"},
+        {(double)c->hidden[0], 1, SESSREC__MAX_WIDTH, "hidden[0] is %d, it must be 1 to %d"},
+        {(double)(layers > 1 ? c->hidden[1] : 1), 1, SESSREC__MAX_WIDTH, "hidden[1] is %d, it must be 1 to %d"},
+        {(double)(layers > 2 ? c->hidden[2] : 1), 1, SESSREC__MAX_WIDTH, "hidden[2] is %d, it must be 1 to %d"},
+        {(double)(layers > 3 ? c->hidden[3] : 1), 1, SESSREC__MAX_WIDTH, "hidden[3] is %d, it must be 1 to %d"},
         {(double)c->embedding, 0, SESSREC_EMBEDDING_NONE, "embedding has no such kind as %d"},
-        {(double)(separate ? c->embedding_width : 1), 1, SESSREC__MAX_WIDTH, "embedding_width is %d, it must be 1 to " SESSREC__WIDTHS},
-        {(double)c->user_hidden, 0, SESSREC__MAX_WIDTH, "user_hidden is %d, it must be 0 to " SESSREC__WIDTHS},
+        {(double)(separate ? c->embedding_width : 1), 1, SESSREC__MAX_WIDTH, "embedding_width is %d, it must be 1 to %d"},
+        {(double)c->user_hidden, 0, SESSREC__MAX_WIDTH, "user_hidden is %d, it must be 0 to %d"},
         {(double)c->user_mode, 0, SESSREC_USER_GATES, "user_mode has no such mode as %d"},
         {(double)c->gru, 0, SESSREC_RESET_AFTER, "gru has no such form as %d"},
         {(double)c->loss.kind, 0, SESSREC_LOSS_CUSTOM, "loss.kind has no such loss as %d"},
@@ -2998,20 +2991,20 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
         {c->dropout_user, 0, 0.999999, "dropout_user must be 0 or more and less than 1"},
         {c->dropout_init, 0, 0.999999, "dropout_init must be 0 or more and less than 1"},
         {c->dropout_hidden, 0, 0.999999, "dropout_hidden must be 0 or more and less than 1"},
-        {(double)c->batch_size, 1, SESSREC__MAX_BATCH, "batch_size is %d, it must be 1 to " SESSREC__TEXT(SESSREC__MAX_BATCH)},
-        {(double)c->negatives, 0, SESSREC__MAX_NEGATIVES, "negatives is %d, it must be 0 to " SESSREC__TEXT(SESSREC__MAX_NEGATIVES)},
+        {(double)c->batch_size, 1, SESSREC__MAX_BATCH, "batch_size is %d, it must be 1 to %d"},
+        {(double)c->negatives, 0, SESSREC__MAX_NEGATIVES, "negatives is %d, it must be 0 to %d"},
         {(double)(c->batch_size == 1 && !c->negatives), 0, 0, "with batch_size 1 and negatives 0 a target has nothing to be compared with"},
         {c->alpha, 0, 1, "alpha must be between 0 and 1"},
         {(double)c->epochs, 1, INT32_MAX, "epochs is %d, it must be 1 or more"},
         {(double)c->patience, 0, INT32_MAX, "patience is %d, it must be 0 or more"},
         {(double)c->device, 0, SESSREC_DEVICE_CUDA_OR_CPU, "device has no such kind as %d"},
-        {(double)c->threads, 0, 1024, "threads is %d, it must be 0 (one for each processor) to 1024"},
+        {(double)c->threads, 0, 1024, "threads is %d, it must be 0 (one for each processor) to %d"},
     };
-#undef SESSREC__WIDTHS
     for (size_t i = 0; i < sizeof limit / sizeof limit[0]; ++i) {
-        const double value = limit[i].value;
-        if (!sessrec__within(value, limit[i].least, limit[i].most))  // only sentences about whole numbers show the value
-            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, limit[i].otherwise, value > -1e10 && value < 1e10 ? (int64_t)value : 0);
+        const double value = limit[i].value, most = limit[i].most;
+        if (!sessrec__within(value, limit[i].least, most))  // the sentences about whole numbers show two, which fit
+            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, limit[i].otherwise, value > -1e10 && value < 1e10 ? (int64_t)value : 0,
+                                 most < 1e10 ? (int64_t)most : 0);
     }
     return SESSREC_OK;
 }
@@ -9852,14 +9845,6 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__INLINE
 #undef SESSREC__PREFETCH
 #undef SESSREC__EACH_BYTE
-#undef SESSREC__CANARY_CONFIG
-#undef SESSREC__CANARY_EVAL
-#undef SESSREC__CANARY_LOG
-#undef SESSREC__CANARY_QUERY
-#undef SESSREC__MAX_BATCH
-#undef SESSREC__MAX_NEGATIVES
-#undef SESSREC__MAX_REMEMBER
-#undef SESSREC__MAX_WIDTH
 #undef SESSREC__NEON
 #undef SESSREC__NO_GPU_CODE
 #undef SESSREC__POSIX
