@@ -1295,12 +1295,9 @@ static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int
     err->code = code;
     err->line = line;
     for (const char *at = format; *at; ++at) {
-        if (at[0] != '%') {
-            sessrec__append(err->text, sizeof err->text, &used, at, 1);
-            continue;
-        }
-        const char *piece = *++at == 's' ? va_arg(arguments, const char *) : sessrec__decimal(va_arg(arguments, int64_t), digits);
-        sessrec__append(err->text, sizeof err->text, &used, piece, strlen(piece));
+        const char *piece = at;
+        if (*at == '%') piece = *++at == 's' ? va_arg(arguments, const char *) : sessrec__decimal(va_arg(arguments, int64_t), digits);
+        sessrec__append(err->text, sizeof err->text, &used, piece, piece == at ? 1 : strlen(piece));
     }
     va_end(arguments);
     return code;
@@ -1335,8 +1332,8 @@ SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
     return fits;
 }
 
-// The rows of a table that a step touches lie anywhere in it. With pages of 2 MB instead of 4 KB the processor finds most of them without a
-// look at its page tables, a tenth of a step with 37,000 items. A strict C99 build does without: <sys/mman.h> keeps the name from it.
+// The rows of a table that a step touches lie anywhere in it. With pages of 2 MB the processor finds most of them without a look at its page
+// tables, a tenth of a step with 37,000 items. A strict C99 build does without: <sys/mman.h> keeps the name from it.
 static void *sessrec__malloc(size_t bytes, void *user) {
     (void)user;
 #ifdef MADV_HUGEPAGE
@@ -1357,12 +1354,8 @@ static void sessrec__mfree(void *block, void *user) {
 
 // The allocator to store in an object: the caller's, or malloc.
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
-    sessrec_allocator memory;
-    if (given && given->alloc && given->free) return *given;
-    memory.alloc = sessrec__malloc;
-    memory.free = sessrec__mfree;
-    memory.user = NULL;
-    return memory;
+    const sessrec_allocator own = {sessrec__malloc, sessrec__mfree, NULL};
+    return given && given->alloc && given->free ? *given : own;
 }
 
 // count * size bytes, 64-byte aligned; NULL when there are none or the product overflows. The address that the allocator gave stands in
@@ -1372,8 +1365,7 @@ static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t coun
     if (!sessrec__mul(count, size, &bytes) || !sessrec__add(bytes, 64 + sizeof(void *), &total) || total > SIZE_MAX / 2) return NULL;
     char *given = (char *)memory->alloc((size_t)total, memory->user);
     if (!given) return NULL;
-    uintptr_t aligned = ((uintptr_t)given + sizeof(void *) + 63) & ~(uintptr_t)63;  // <= given + 63 + sizeof(void *)
-    char *block = (char *)aligned;
+    char *block = (char *)(((uintptr_t)given + sizeof(void *) + 63) & ~(uintptr_t)63);  // <= given + 63 + sizeof(void *)
     memcpy(block - sizeof(void *), &given, sizeof given);
     return block;
 }
@@ -1396,8 +1388,7 @@ static void sessrec__free(const sessrec_allocator *memory, void *block) {
 // the array is then as it was.
 static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity, int64_t needed, size_t size) {
     if (needed <= *capacity) return 1;
-    int64_t larger = *capacity > INT64_MAX / 2 ? needed : *capacity * 2;
-    if (larger < 64) larger = 64;
+    int64_t larger = *capacity < 32 ? 64 : *capacity > INT64_MAX / 2 ? needed : *capacity * 2;
     if (larger < needed) larger = needed;
     void *moved = sessrec__alloc_unset(memory, (uint64_t)larger, size);
     if (!moved) return 0;

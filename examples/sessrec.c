@@ -745,12 +745,11 @@ static const char *clock_time(double seconds) {
 }
 
 static void draw_bar(const sessrec_progress *p) {
-    char bar[BAR + 1], line[BAR_LINE + 1];
+    static const char bar[] = "####################....................";  // BAR of each: a piece of it is a bar
+    char line[BAR_LINE + 1];
     int done = p->steps > 0 ? (int)(p->step * BAR / p->steps) : 0;
-    for (int i = 0; i < BAR; ++i) bar[i] = i < done ? '#' : '.';
-    bar[BAR] = 0;
-    snprintf(line, sizeof line, "epoch %d/%d [%s]  loss %.4f  %s events/s  %s left", (int)p->epoch + 1, (int)p->epochs, bar, p->loss,
-             grouped((int64_t)p->events_per_second), clock_time(p->seconds_left));
+    snprintf(line, sizeof line, "epoch %d/%d [%.*s]  loss %.4f  %s events/s  %s left", (int)p->epoch + 1, (int)p->epochs, BAR,
+             bar + BAR - done, p->loss, grouped((int64_t)p->events_per_second), clock_time(p->seconds_left));
     fprintf(stderr, "\r%-*s", BAR_LINE, line);
     fflush(stderr);
 }
