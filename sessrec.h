@@ -109,8 +109,9 @@
 // USER_ALL also feeds c to the gates of the first layer at every click. In training a slot holds a user and walks through all his sessions; s is the
 // state after the last input, and a session's last item is a target only. A user's first session begins at zero.
 //
-// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: loss.with_diagonal, loss.skip_own_target, gru, user_mode. Without one: eps =
-// 1e-24 inside logarithms (none here: they are taken in a form that needs none); momentum, which the program calls Nesterov's, classical in both.
+// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: gru; user_mode; loss.with_diagonal; loss.skip_own_target, default 1, which
+// measures better than the papers' 0. Without one: eps = 1e-24 inside logarithms (none here: they are taken in a form that needs none); momentum, which the
+// program calls Nesterov's, classical in both.
 //
 // EVALUATION. For every event after the first of a session, the target is ranked among all V items; nothing is sampled. Recall@k = [rank <= k],
 // MRR@k = [rank <= k] / rank, averaged over events. Among items of equal score the target comes last by default, which a constant scorer cannot
@@ -743,8 +744,8 @@ typedef struct sessrec_report {
     double seconds;
 } sessrec_report;
 
-// Rank the target of every (input, target) pair of every session against the whole catalogue. Events of items that the model does not know are
-// removed first, and counted. Threads: shared.
+// Rank the target of every (input, target) pair of every session against the whole catalogue. States start at zero with each session. Events of
+// items that the model does not know are removed first, and counted. Threads: shared.
 SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config,
                                             sessrec_report *report, sessrec_error *err);
 
@@ -783,7 +784,7 @@ SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_dataset *log, const
 // Time: the sum over sessions of length times distinct items. INVALID_ARGUMENT for other numbers.
 typedef enum sessrec_itemknn {
     SESSREC_ITEMKNN_SESSIONS = 0,   // c: sessions that hold both, n: that hold the item, so this is the cosine of two sets
-    SESSREC_ITEMKNN_EVENTS = 1      // c: events of i in sessions that hold j, n: of the item. The GRU4Rec authors', with 100 and lambda 20
+    SESSREC_ITEMKNN_EVENTS = 1      // c: events of i in sessions that hold j, n: of the item; the GRU4Rec authors' baseline, with lambda 20
 } sessrec_itemknn;
 SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, sessrec_itemknn form, int32_t neighbours, double lambda,
                                                   const sessrec_allocator *allocator, sessrec_scorer *out);

@@ -269,7 +269,8 @@ static const option options[] = {
      "what the first layer gets: the item's output weights, one-hot,\nor a table of width N (default tied)", BY(read_embedding)},
     {WORD, TRAIN, "--gru", "reset-before|reset-after", "where the reset gate stands", AT(config.gru)},
     {WHOLE, TRAIN, "--user-layers", "N", "width of a GRU over each user's sessions; 0: sessions stand alone", AT(config.user_hidden)},
-    {WORD, TRAIN, "--hrnn", "init|all|gates", "what the user's state does in a session (default init); alone: --user-layers 100", AT(config.user_mode)},
+    {WORD, TRAIN, "--hrnn", "init|all|gates", "what the user's state does in a session (default init); alone: --user-layers 100",
+     AT(config.user_mode)},
     {NUMBER, TRAIN, "--dropout-user", "P", "of the users' states", AT(config.dropout_user)},
     {NUMBER, TRAIN, "--dropout-init", "P", "of the hidden states that they begin sessions with", AT(config.dropout_init)},
 
