@@ -110,8 +110,8 @@
 // state after the last input, and a session's last item is a target only. A user's first session begins at zero.
 //
 // WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: gru; user_mode; loss.with_diagonal; loss.skip_own_target, default 1, which
-// measures better than the papers' 0. Without one: eps = 1e-24 inside logarithms (none here: they are taken in a form that needs none); momentum, which the
-// program calls Nesterov's, classical in both.
+// measures better than the papers' 0. Without one: eps = 1e-24 inside logarithms (none here: they are taken in a form that needs none); momentum,
+// which the program calls Nesterov's, classical in both.
 //
 // EVALUATION. For every event after the first of a session, the target is ranked among all V items; nothing is sampled. Recall@k = [rank <= k],
 // MRR@k = [rank <= k] / rank, averaged over events. Among items of equal score the target comes last by default, which a constant scorer cannot
