@@ -12,9 +12,7 @@
 //                 >>config >>losses >>gru >>model >>sink >>log >>sampler >>batcher >>optimisers >>trainer >>topk >>evaluation >>streaming >>users
 //                 >>baselines >>archive >>model_file >>disk >>checkpoint >>train
 //
-// ============================================================================================================
-// 1. A program
-// ============================================================================================================
+// ==== 1. A program ==========================================================================================
 // A coffee shop has seen a few hundred visits. Somebody clicks a grinder: what next?
 //
 // ---- program: first ----
@@ -65,9 +63,7 @@
 //     mug
 // ---- end ----
 //
-// ============================================================================================================
-// 2. Concepts
-// ============================================================================================================
+// ==== 2. Concepts ===========================================================================================
 // A SESSION is what one visitor clicks in one go; an EVENT is one click: (session, item, time). The task is to predict the next item from the
 // clicks so far, without knowing who the visitor is. GRU4Rec (Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016) reads a session with a recurrent
 // network whose HIDDEN STATE h sums up the clicks, and scores every item i of the catalogue by  s_i = Wy_i . h + By_i.
@@ -84,7 +80,8 @@
 // it saves a table). Reset-before is the papers' form and the default, reset-after that of cuDNN and PyTorch.
 //
 // SESSION-PARALLEL MINI-BATCHES. Sessions differ in length and are short. Instead of padding them, each of B slots walks through a session of its
-// own; where one ends the next of the log begins in the same slot, and the slot's hidden state starts at zero.
+// own; where one ends the next of the log begins in the same slot, and the slot's hidden state starts at zero. At the end the batch shrinks; every
+// (input, target) pair is used exactly once an epoch.
 //     log   a: a1 a2 a3   b: b1 b2   c: c1 c2 c3 c4 c5   d: d1 d2 d3   e: e1 e2
 //     slot 0   input a1 a2 | e1            mini-batch 1: a1->a2 b1->b2 c1->c2      | a session begins
 //              target a2 a3 | e2           mini-batch 2: a2->a3 d1->d2 c2->c3
@@ -92,7 +89,6 @@
 //              target b2 | d2 d3           mini-batch 4: c4->c5                    slots 0 and 1 are gone, nothing is left to fill them
 //     slot 2   input c1 c2 c3 c4
 //              target c2 c3 c4 c5
-// At the end the batch shrinks; every (input, target) pair is used exactly once an epoch.
 //
 // NEGATIVES. The full softmax over V items would cost too much. The targets of the other slots serve as negatives, and N more items, drawn with
 // probability ~ support^alpha, are shared by the whole mini-batch (Hidasi, Karatzoglou, CIKM 2018). A row of scores has C = B + N columns: the
@@ -113,19 +109,16 @@
 // USER_ALL also feeds c to the gates of the first layer at every click. In training a slot holds a user and walks through all his sessions; s is the
 // state after the last input, and a session's last item is a target only. A user's first session begins at zero.
 //
-// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER, and the switch: TOP1 and BPR (loss.with_diagonal, default as the program); the GRU's form (gru);
-// whether the user's state reaches the candidate gate (user_mode ALL as the paper, GATES as the program); whether a negative that is the row's own
-// target counts (loss.skip_own_target, default: it does not, which measures better; in the papers it does); eps = 1e-24 inside logarithms (none
-// here: logarithms are taken in a form that needs none); momentum, which the program calls Nesterov's and which is classical in both.
+// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: gru; user_mode; loss.with_diagonal; loss.skip_own_target, default 1, which
+// measures better than the papers' 0. Without one: eps = 1e-24 inside logarithms (none here: they are taken in a form that needs none); momentum,
+// which the program calls Nesterov's, classical in both.
 //
 // EVALUATION. For every event after the first of a session, the target is ranked among all V items; nothing is sampled. Recall@k = [rank <= k],
-// MRR@k = [rank <= k] / rank, averaged over events. Items that score the same as the target: by default the target comes last among them, which a
-// constant scorer cannot profit from. Events of items that the model does not know are left out and counted. Split by time (the test after the
-// training), not at random. Ratings are not sessions: if accuracy stays when the events of each session are shuffled, the log has no order to learn.
+// MRR@k = [rank <= k] / rank, averaged over events. Among items of equal score the target comes last by default, which a constant scorer cannot
+// profit from. Split by time (the test after the training), not at random. Ratings are not sessions: if accuracy stays when the events of each
+// session are shuffled, the log has no order to learn.
 //
-// ============================================================================================================
-// 3. Guide
-// ============================================================================================================
+// ==== 3. Guide ==============================================================================================
 // Read a log                sessrec_dataset_load: CSV or TSV; columns by name or number; any ids; unix seconds or ISO-8601
 // Clean and split it        sessrec_dataset_filter (drop rare items, short sessions), _sessionize (cut at idle times), _split_time
 // Train                     sessrec_train. The defaults suit a shop with some thousand to some hundred thousand items. Other good beginnings:
@@ -161,7 +154,7 @@
 //         for (int user = 0; user < 40; ++user)
 //             for (int visit = 0; visit < 6; ++visit)
 //                 for (int click = 0; click < 4; ++click)  // all go from 10 to 11, then half of them always to 20, the others to 21, then to 13
-//                     sessrec_dataset_add_numbers(log, user, user * 6 + visit, click == 2 ? 20 + user % 2 : 10 + click, user * 1000 + visit * 100 + click);
+//                     sessrec_dataset_add_numbers(log, user, user * 6 + visit, click == 2 ? 20 + user % 2 : 10 + click, visit * 100 + click);
 //         config.hidden[0] = config.user_hidden = 16;
 //         config.user_mode = SESSREC_USER_ALL;
 //         config.batch_size = 8;
@@ -172,7 +165,8 @@
 //         static unsigned char memory[2][8192];
 //         sessrec_session *session = NULL;
 //         sessrec_user *user = NULL;
-//         if (sessrec_session_init(model, 4, memory[0], sizeof memory[0], &session) || sessrec_user_init(model, memory[1], sizeof memory[1], &user)) return 1;
+//         if (sessrec_session_init(model, 4, memory[0], sizeof memory[0], &session)) return 1;
+//         if (sessrec_user_init(model, memory[1], sizeof memory[1], &user)) return 1;
 //         const char *visits[3][4] = {{"10", "11", "21", "13"}, {"10", "11", "21", "13"}, {"10", "11", "", ""}};
 //         for (int visit = 0; visit < 3; ++visit) {
 //             sessrec_user_begin(user, session);
@@ -214,9 +208,7 @@
 //     h = 0.9988
 // ---- end ----
 //
-// ============================================================================================================
-// 4. Options: #define before the implementation
-// ============================================================================================================
+// ==== 4. Options: #define before the implementation =========================================================
 //     SESSREC_NO_TRAINING     off   leaves recommendation only: models, sessions, the GRU's forward step. No libm, no threads
 //     SESSREC_NO_STDIO        off   no files: models from memory, logs from memory
 //     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
@@ -229,38 +221,30 @@
 //     SESSREC_API             -     linkage of public functions, for instance __declspec(dllexport)
 //     SESSREC_HEADER_NAME     -     the name of this file, if you change it: it includes itself
 //
-// ============================================================================================================
-// 5. Guarantees
-// ============================================================================================================
+// ==== 5. Guarantees =========================================================================================
 // Ownership     What a function makes and gives through a sessrec_X ** is yours, to end with sessrec_X_destroy. What you pass in stays yours, is
 //               only read unless the function says so, and is not kept unless it says so. Texts that are returned belong to the object.
-// Memory        malloc, or your allocator, stored in the object. A running session allocates nothing. Any allocation may fail: the
-//               call returns OUT_OF_MEMORY, and nothing leaks.
-// Threads       There are no globals. A model and a dataset that is finished may be read by any number of threads at once; a trainer, a batcher or
-//               a session belongs to one thread at a time.
+// Memory        malloc, or your allocator. Any allocation may fail: the call returns OUT_OF_MEMORY, and nothing leaks.
+// Threads       There are no globals. A model and a finished dataset may be read by any number of threads at once; all else belongs to one at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2, AVX-512 and NEON. A random number is a
 //               function of (seed, what for, which one). exp, sigmoid and tanh are the library's own; training also calls log, sqrt and pow
 //               of libm, and measuring log2 and erfc. But for these a build for another 64-bit processor gives the same bits, too: what is
 //               fused on one is fused on all, whatever -march says. SESSREC_BLAS gives up the sameness, and so does a GPU (see 7). So does
 //               -ffast-math, which also hides NaN: do not compile this file with it.
-// Errors        Values, never a print or an exit. A loss that is not finite ends training with DIVERGED, epoch and step; the last
-//               checkpoint stays. A model with a weight that is not finite is not loaded.
+// Errors        Values, never a print or an exit. When a loss ends training with DIVERGED, the last checkpoint stays.
 // Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes that are there before anything is
 //               allocated or read, every index once at load. See SECURITY.md.
-// Limits        items and sessions < 2^31, ids <= 255 bytes and 4 GiB together, layers <= 4, widths <= 8192, batch_size <= 65536,
-//               negatives <= 1048576, a line of a log <= 1 MiB, remembered items of a session <= 65536, k <= 65536, 16 threads of its own.
+// Limits        Items and sessions < 2^31, ids <= 4 GiB together, a line of a log <= 1 MiB, k <= 65536, 16 threads of its own; others stand in >>api.
 // What it does not do   Item features; approximate search; recommendations beyond popularity for visitors without a click.
 //
-// ============================================================================================================
-// 6. File format
-// ============================================================================================================
+// ==== 6. File format ========================================================================================
 // Models and checkpoints are archives of named arrays: numbers little-endian, offsets from the beginning of the file, nothing compressed, nothing
 // executable, no reference to another file. One content has one legal layout.
 //     header [64]   0 "SESSREC\0"   8 major version (1) u32   12 minor version (0) u32   16 must-understand flags u32, 0   20 kind u32: 1 model,
 //                   2 checkpoint   24 number of sections u32   28 CRC-32C of header and table without these four bytes u32
 //                   32 size of the file u64   40 zeros
-//     table         a record [64] for each section: 0 name, zero-filled [16]   16 type u32: the size of an element in bytes, plus 16 for signed, 32 for
-//                   unsigned integers, 48 for floats   20 CRC-32C of the content u32   24 rows u64   32 columns u64   40 offset u64
+//     table         a record [64] for each section: 0 name, zero-filled [16]   16 type u32: the size of an element in bytes, plus 16 for signed,
+//                   32 for unsigned integers, 48 for floats   20 CRC-32C of the content u32   24 rows u64   32 columns u64   40 offset u64
 //                   48 bytes u64, = rows * columns * size   56 zeros
 //     contents      each at the next multiple of 64 behind the one before, zeros between; the file ends where the last one ends
 // A model has, in this order: "info", bytes [72]: u32 items, layers, width of 4 layers (0 if there is none), embedding, embedding width, GRU form,
@@ -271,15 +255,12 @@
 // A reader refuses another major version and any must-understand flag that it does not know (UNSUPPORTED); sections behind those that it knows are
 // allowed if the minor version is later than its own.
 //
-// ============================================================================================================
-// 7. CUDA
-// ============================================================================================================
+// ==== 7. CUDA ===============================================================================================
 // Training and evaluation can run on an NVIDIA GPU (compute capability 8.0 or later). Nothing in the program changes:
 //     nvcc -O3 -arch=native -c sessrec_cuda.cu
 //     cc -O2 -DSESSREC_CUDA -c program.c
 //     nvcc -o program program.o sessrec_cuda.o -lm -lpthread
-// config.device chooses: CPU, CUDA (without a GPU: UNSUPPORTED, with CUDA's words) or CUDA_OR_CPU, the default of such a build. A trainer runs on the
-// GPU that is current when it is made. sessrec_progress.device and sessrec_trainer_device name where it runs.
+// config.device chooses. A trainer runs on the GPU that is current when it is made; sessrec_trainer_device names it.
 // The same      every network, loss (one of your own runs on the processor in between), optimiser and dropout; the mini-batches, negatives and
 //               dropout masks to the bit; checkpoints, which a trainer on the other side takes up; the same bits on every run on one GPU.
 // Different     the bits: sums are cut into other pieces, exp, tanh and log are CUDA's, so a run drifts from the processor's by rounding. On golden
@@ -288,22 +269,18 @@
 // The processor still lays out the mini-batches, 64 ahead in sessrec_train and sessrec_trainer_epoch, one by one in sessrec_trainer_step. The GPU
 // draws the negatives of an epoch; progress is reported and losses are looked at every 64 steps. sessrec_evaluate makes the hidden states on the
 // processor and ranks the catalogue on the GPU; sessions, recommendations and coverage stay on the processor.
-// sessrec_trainer_model and _tensor, validation and checkpoints copy from the GPU first.
 // A failure of CUDA is DEVICE_ERROR, too little memory on the GPU OUT_OF_MEMORY; both keep CUDA's words, and CUDA_OR_CPU does not hide them.
 // What lies on the GPU does not come from config.allocator. A trainer on a GPU has the processor's memory for a step too.
-//
 #ifndef SESSREC_H
 #define SESSREC_H
 
 // ============================================================================================================
 // >>api
 // Everything public stands between here and the sign "stop here". Conventions that hold throughout:
-//   - Matrices are row-major float, shapes are written [rows,columns]; B rows of a mini-batch, H hidden width,
-//     D input width, V items of the catalogue, N extra negative samples, C = B + N score columns.
+//   - Matrices are row-major float, shapes are written [rows,columns], with the letters of the manual: B H D V N C.
 //   - Items, sessions and users are dense int32_t indices from 0; -1 means none or unknown.
-//   - *out is NULL after a failure; destroy(NULL) is allowed; nothing leaks.
-//   - "Threads: shared" means that any number of threads may make the call on one object at once;
-//     "Threads: one" means one thread at a time for each object.
+//   - *out is NULL after a failure; after success it is the caller's. An allocator, a format or an err may be NULL. destroy(NULL) is allowed.
+//   - "Threads: shared": any number of threads may make the call on one object at once. "Threads: one": one at a time for each object.
 // ============================================================================================================
 
 #include <stddef.h>
@@ -331,8 +308,7 @@ extern "C" {
 
 // ---- basics ------------------------------------------------------------------------------------------------
 
-// What every function that can fail returns. Zero is success, negative is an error; the two positive codes are
-// not errors.
+// What every function that can fail returns: 0 is success, negative an error; the two positive codes are not errors.
 typedef enum sessrec_result {
     SESSREC_OK = 0,
     SESSREC_DONE = 1,               // sessrec_batcher_next: the epoch is over
@@ -352,8 +328,8 @@ typedef enum sessrec_result {
     SESSREC_DEVICE_ERROR = -13      // a GPU failed; the error has the words of its driver
 } sessrec_result;
 
-// Where something outside the program can be wrong, functions take a sessrec_error * and fill it when they fail.
-// NULL is allowed. `text` is one sentence, ready to be shown; `line` counts from 1, 0 where there is no line.
+// Where something outside the program can be wrong, functions fill a sessrec_error when they fail. `text` is one sentence, ready to be
+// shown; `line` counts from 1, 0 where there is no line.
 typedef struct sessrec_error {
     sessrec_result code;
     int64_t line;
@@ -370,20 +346,19 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result);
 // The version of the implementation that is linked, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon". All give the same bits.
-// Threads: shared.
+// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon". Threads: shared.
 SESSREC_API const char *sessrec_simd(void);
 
-// Where an object takes its memory from. All zero: malloc and free. `alloc` returns NULL when there is none; the
-// library aligns within the block, so any alignment will do. The struct is copied into the object.
+// Where an object takes its memory from; the struct is copied into it. All zero: malloc and free. `alloc` returns NULL when there is none; any
+// alignment will do.
 typedef struct sessrec_allocator {
     void *(*alloc)(size_t bytes, void *user);
     void (*free)(void *block, void *user);
     void *user;
 } sessrec_allocator;
 
-// The caller's own job system: run task(context, i) for every i in [0, count), on any threads and in any order,
-// and return when all are done. run == NULL: the library starts `threads` - 1 threads of its own.
+// The caller's own job system: run task(context, i) for every i in [0, count), on any threads and in any order, and return when all are done.
+// run == NULL: the library starts `threads` - 1 threads of its own.
 typedef struct sessrec_jobs {
     void (*run)(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context);
     void *user;
@@ -434,10 +409,9 @@ typedef enum sessrec_activation {
     SESSREC_SELU = 5        // b times (s for s >= 0, else a (e^s - 1))
 } sessrec_activation;
 
-// A loss of the caller's own. Row i of scores [rows,columns] belongs to slot i, column i (i < rows) is its target,
-// every other column a negative; items [columns] names the item of each column. Write the row's loss to row_loss
-// [rows] and d(sum of row_loss)/d(scores) to gradient [rows,columns]. Called by several threads at once with
-// disjoint rows: first_row is the slot of row 0, so the target of row i is column first_row + i.
+// A loss of the caller's own. Row i of scores [rows,columns] has its target in column first_row + i, every other column is a negative; items
+// [columns] names the item of each column. Write the row's loss to row_loss [rows] and d(sum of row_loss)/d(scores) to gradient [rows,columns].
+// Called by several threads at once, with disjoint rows.
 typedef void (*sessrec_loss_callback)(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
                                       const float *scores, float *row_loss, float *gradient);
 
@@ -489,15 +463,15 @@ typedef struct sessrec_progress {
     const char *device;             // "cpu", or the GPU's name
 } sessrec_progress;
 
-// Where training runs. Without the GPU code in the program (SESSREC_CUDA) or without a GPU, CUDA is refused with UNSUPPORTED.
+// Where training runs. Without SESSREC_CUDA or without a GPU, CUDA is refused with UNSUPPORTED, and CUDA's words.
 typedef enum sessrec_device {
     SESSREC_DEVICE_CPU = 0,
     SESSREC_DEVICE_CUDA = 1,
     SESSREC_DEVICE_CUDA_OR_CPU = 2  // the GPU if there is one; sessrec_trainer_device and the progress callback say which it was
 } sessrec_device;
 
-// All settings of a model and its training, passed by value. Start from sessrec_config_default(), change fields. A
-// struct filled with zeros lacks the canary and is refused, because 0 is a legal dropout and momentum.
+// All settings of a model and its training, passed by value. Start from sessrec_config_default(), change fields. A struct filled with zeros lacks
+// the canary and is refused, because 0 is a legal dropout and momentum.
 typedef struct sessrec_config {
     uint32_t canary;                        // set by sessrec_config_default
     // the network
@@ -515,8 +489,7 @@ typedef struct sessrec_config {
     sessrec_loss_config loss;
     sessrec_optimizer_config optimizer;
     float dropout_input;                    // probability of dropping an input unit, [0,1); default 0
-    float dropout_hidden;                   // of a hidden unit of each layer, [0,1); default 0.4. The dropped state is the
-                                            // one carried to the next step, scaled by 1/(1-p)
+    float dropout_hidden;                   // of a hidden unit of each layer, [0,1); default 0.4; the next step gets what is left, times 1/(1-p)
     int32_t batch_size;                     // slots of a mini-batch, 1..65536; default 32
     int32_t negatives;                      // extra samples shared by a mini-batch, 0..1048576; default 2048
     float alpha;                            // they are drawn with probability ~ support^alpha, [0,1]; default 0.5
@@ -547,12 +520,11 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *config, se
 // ---- click logs --------------------------------------------------------------------------------------------
 #ifndef SESSREC_NO_TRAINING
 
-// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by the time
-// of their first event; inside a session events are ordered by time. Equal times keep the order of the input.
+// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by the time of their first event, and
+// ordered by time inside them. Equal times keep the order of the input.
 typedef struct sessrec_dataset sessrec_dataset;
 
-// How a text log is laid out. Columns are found by name in the header line (any case, '_' ignored) or, when the text is
-// a number, by position counting from 1.
+// How a text log is laid out. Columns are found by name in the header line (any case, '_' ignored) or, if it is a number, by position from 1.
 typedef struct sessrec_log_format {
     uint32_t canary;                // set by sessrec_log_format_default
     const char *session_column;     // default "SessionId"
@@ -568,22 +540,20 @@ typedef struct sessrec_log_format {
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 
-// Read a CSV or TSV file: one event a line, LF or CRLF, fields may be quoted ("" is a quote inside). Ids are integers
-// or text up to SESSREC_MAX_ID bytes, kept verbatim. Memory: about 28 bytes an event and 32 a session while it is read, 12 an event then, and the
-// distinct ids.
-// Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Owner of *out: the caller. Threads: shared.
+// Read a CSV or TSV file: one event a line, LF or CRLF, fields may be quoted ("" is a quote inside). Ids are integers or text up to SESSREC_MAX_ID
+// bytes, kept verbatim. Memory: about 28 bytes an event and 32 a session while it is read, 12 an event then, and the distinct ids.
+// Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Threads: shared.
 #ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err);
-// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users). The file appears whole or
-// not at all. Threads: shared.
+// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users), whole or not at all. Threads: shared.
 SESSREC_API sessrec_result sessrec_dataset_write(const sessrec_dataset *log, const char *path, sessrec_error *err);
 #endif
 // The same from `size` bytes in memory, which are only read.
 SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, const sessrec_log_format *format, sessrec_dataset **out,
                                                  sessrec_error *err);
 
-// Build a log from memory: create, add events in any order, finish. format may be NULL. user may be NULL; either all events
-// have one or none has. Adding after finish, or using the log before it, is INVALID_ARGUMENT. Threads: one.
+// Build a log from memory: create, add events in any order, finish. user may be NULL; either all events have one or none has. Adding after finish,
+// or using the log before it, is INVALID_ARGUMENT. Threads: one.
 SESSREC_API sessrec_result sessrec_dataset_create(const sessrec_log_format *format, sessrec_dataset **out);
 SESSREC_API sessrec_result sessrec_dataset_add(sessrec_dataset *log, const char *user, const char *session, const char *item, double time);
 // The same with integer ids, which are kept as their decimal text. user < 0: none.
@@ -613,9 +583,8 @@ SESSREC_API const char *sessrec_dataset_session_id(const sessrec_dataset *log, i
 SESSREC_API const char *sessrec_dataset_user_id(const sessrec_dataset *log, int32_t user);
 SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const char *id);
 
-// The one rule of filtering, the same for training, validation and test logs: drop repeats of an item directly after itself
-// (if drop_repeats), events of items with less than min_support events, sessions with less than min_length or more than
-// max_length events (0: no limit); again until nothing changes. Items without events leave the log, the others keep their
+// Drop repeats of an item directly after itself (if drop_repeats), events of items with less than min_support events, sessions with less than
+// min_length or more than max_length events (0: no limit); again until nothing changes. Items without events leave the log, the others keep their
 // order. Items of format.items_of always stay, with their numbers, and are never too rare. Threads: one.
 typedef struct sessrec_filter {
     int32_t drop_repeats;
@@ -623,17 +592,16 @@ typedef struct sessrec_filter {
 } sessrec_filter;
 SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_filter filter);
 
-// Cut each session wherever two neighbouring events lie more than idle_seconds apart; the pieces after the first are named
-// "ID#2", "ID#3" and so on. Use it on a log whose session column is really a user. Threads: one.
+// Cut each session wherever two neighbouring events lie more than idle_seconds apart; the pieces after the first are named "ID#2", "ID#3" and so
+// on. For a log whose session column is really a user. Threads: one.
 SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, double idle_seconds);
 
-// Temporal split: sessions that end before `time` go to *before, sessions that start at `time` or later to *after. Sessions
-// that run across it are in neither, and count as dropped events of *before: nothing from the future reaches training.
-// Threads: shared. Owner of both: the caller.
+// Temporal split: sessions that end before `time` go to *before, sessions that start at `time` or later to *after. Sessions that run across it are
+// in neither, and count as dropped events of *before: nothing from the future reaches training. Threads: shared.
 SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log, double time, sessrec_dataset **before, sessrec_dataset **after);
 
-// Each user's last session goes to *last, the earlier ones to *rest; users with one session are in *rest only. The log must
-// have users. Threads: shared. Owner of both: the caller.
+// Each user's last session goes to *last, the earlier ones to *rest; users with one session are in *rest only. The log must have users.
+// Threads: shared.
 SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_dataset *log, sessrec_dataset **rest, sessrec_dataset **last);
 
 // Drop the events of `log` whose item does not occur in `known` (by id). Threads: one for log, shared for known.
@@ -660,8 +628,7 @@ typedef struct sessrec_model_info {
     uint64_t events;                // training events that the support counts sum to
 } sessrec_model_info;
 
-// A matrix that belongs to a model or a trainer. rows [rows,columns], row-major. row_ids: NULL for a whole matrix; for the
-// sparse gradients of a trainer, the item of each row.
+// A matrix that belongs to a model or a trainer. row_ids: NULL for a whole matrix; for the sparse gradients of a trainer, the item of each row.
 typedef struct sessrec_tensor {
     float *data;
     int32_t rows, columns;
@@ -669,15 +636,15 @@ typedef struct sessrec_tensor {
 } sessrec_tensor;
 
 #ifndef SESSREC_NO_STDIO
-// Read a model file. Every length, checksum and index is checked before it is used; a damaged file is BAD_FILE with the
-// reason, a later format UNSUPPORTED. allocator may be NULL. Owner: the caller. Threads: shared.
+// Read a model file. A damaged one, or one with a weight that is not finite, is BAD_FILE with the reason, a later format UNSUPPORTED.
+// Threads: shared.
 SESSREC_API sessrec_result sessrec_model_load(const char *path, const sessrec_allocator *allocator, sessrec_model **out, sessrec_error *err);
-// Write a model file: to a temporary file in the same directory, synced, then renamed over `path`, so that a failure at any
-// moment leaves the old file as it was. IO_ERROR; DIVERGED for a weight that is not finite, which no reader would take. Threads: shared.
+// Write a model file: to a temporary file in the same directory, synced, then renamed over `path`, so that a failure at any moment leaves the old
+// file as it was. IO_ERROR; DIVERGED for a weight that is not finite, which no reader would take. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_save(const sessrec_model *model, const char *path, sessrec_error *err);
 #endif
-// Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be 64-byte aligned and
-// outlive the model. Only a small handle is allocated. Errors as sessrec_model_load. Threads: shared.
+// Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be 64-byte aligned and outlive the model; only a
+// small handle is allocated. Errors as sessrec_model_load. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t size, const sessrec_allocator *allocator, sessrec_model **out,
                                                      sessrec_error *err);
 // The file as bytes: size, then content into a buffer of at least that size. Threads: shared.
@@ -711,10 +678,9 @@ SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, in
 // ---- train and evaluate ------------------------------------------------------------------------------------
 #ifndef SESSREC_NO_TRAINING
 
-// Train a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1). validation may
-// be NULL; with one, the weights of the epoch with the best MRR@20 are returned, and patience may end the run early. When
-// a callback stops the run the model as it stands is returned with SESSREC_STOPPED. DIVERGED names epoch and step.
-// Owner of *out: the caller. Threads: shared.
+// Train a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1). validation may be NULL; with one, the
+// weights of the epoch with the best MRR@20 are returned, and patience may end the run early. When a callback stops the run, the model as it stands
+// is returned with SESSREC_STOPPED. A loss that is not finite is DIVERGED, with epoch and step. Threads: shared.
 SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_dataset *log, const sessrec_dataset *validation,
                                          sessrec_model **out, sessrec_error *err);
 
@@ -778,13 +744,13 @@ typedef struct sessrec_report {
     double seconds;
 } sessrec_report;
 
-// Rank the target of every (input, target) pair of every session against the whole catalogue. States start at zero with each
-// session. Events of unknown items are removed first, and counted. Threads: shared.
+// Rank the target of every (input, target) pair of every session against the whole catalogue. States start at zero with each session. Events of
+// items that the model does not know are removed first, and counted. Threads: shared.
 SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config,
                                             sessrec_report *report, sessrec_error *err);
 
-// Anything that scores items can be evaluated: the GRU, the baselines, the caller's own. Calls for different states come from
-// several threads at once. A call serves `rows` sessions; their states stand one after the other, state_bytes apart.
+// Anything that scores items can be evaluated: the GRU, the baselines, the caller's own. Calls for different states come from several threads at
+// once. A call serves `rows` sessions; their states stand one after the other, state_bytes apart.
 typedef struct sessrec_scorer {
     void *self;
     int32_t items;              // size of its catalogue
@@ -806,20 +772,20 @@ SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer,
                                                    sessrec_report *report, sessrec_error *err);
 
 // Scorers of the library; end each with sessrec_scorer_destroy. The model must outlive its scorer, the log need not.
-//   model: the GRU.   pop: supp_i / (1 + supp_i), the same for every session; where floats would round two supports to one value, the
-//   smaller gets the next float below.   s_pop: how often the item occurred in this session, of which it counts the last 1024 distinct
-//   items, ties broken by pop.   ppop: how often the user clicked the item in this session and in his sessions of two or more clicks
-//   before, those of eval.history too, of which it counts the last 1024 distinct items; ties broken by pop.
+//   model   the GRU      pop   supp_i / (1 + supp_i); where floats would round two supports to one value, the smaller gets the next float below
+//   s_pop   how often the item occurred in this session      ppop   and in the user's earlier sessions of two or more clicks, those of
+//           eval.history too. Both count the last 1024 distinct items, and break ties by pop
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
 // Item-KNN: after a click on item i only i's nearest neighbours are scored, at most `neighbours` (1..65536), by
 //     c_ij / sqrt((n_i + lambda) (n_j + lambda))     lambda 0..10^15 pulls down items with few sessions; of equals the lower item is nearer
-//   ITEMKNN_SESSIONS: c counts the sessions that hold both, n the sessions that hold the item: the cosine of two sets.
-//   ITEMKNN_EVENTS: c counts the events of i in sessions that hold j, n all events of an item, as the baseline of the GRU4Rec authors, who
-//   take 100 neighbours and lambda 20. Time: the sum over sessions of length times distinct items. INVALID_ARGUMENT for other numbers.
-typedef enum sessrec_itemknn { SESSREC_ITEMKNN_SESSIONS = 0, SESSREC_ITEMKNN_EVENTS = 1 } sessrec_itemknn;
+// Time: the sum over sessions of length times distinct items. INVALID_ARGUMENT for other numbers.
+typedef enum sessrec_itemknn {
+    SESSREC_ITEMKNN_SESSIONS = 0,   // c: sessions that hold both, n: that hold the item, so this is the cosine of two sets
+    SESSREC_ITEMKNN_EVENTS = 1      // c: events of i in sessions that hold j, n: of the item; the GRU4Rec authors' baseline, with lambda 20
+} sessrec_itemknn;
 SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, sessrec_itemknn form, int32_t neighbours, double lambda,
                                                   const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
@@ -828,8 +794,8 @@ SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
 
 // ---- streaming recommendation ------------------------------------------------------------------------------
 
-// A running session. Lives in memory of the caller, makes no allocation and no system call. Keeps the hidden state of every
-// layer and the last `remember` distinct items. The model must outlive it.
+// A running session: the hidden state of every layer and the last `remember` distinct items. Lives in memory of the caller, makes no allocation
+// and no system call. The model must outlive it.
 typedef struct sessrec_session sessrec_session;
 
 // Bytes of memory for a session that remembers so many items (0..65536) for skip_seen; 0 for a bad argument. Threads: shared.
@@ -837,8 +803,7 @@ SESSREC_API size_t sessrec_session_size(const sessrec_model *model, int32_t reme
 // Make an empty session in `memory` of at least that size, any alignment. There is nothing to free. Threads: shared.
 SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory, size_t size, sessrec_session **out);
 
-// The user clicked an item: h = GRU(item, h). Item -1, or an unknown id, leaves the state as it is, is counted, and returns
-// UNKNOWN_ITEM. Threads: one.
+// The user clicked an item: h = GRU(item, h). Item -1, or an unknown id, is only counted: UNKNOWN_ITEM. Threads: one.
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item);
 SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id);
 
@@ -865,8 +830,8 @@ typedef struct sessrec_query {
 } sessrec_query;
 SESSREC_API sessrec_query sessrec_query_default(void);
 
-// The best items in falling order of score (equal scores: lower number first). out has room for query->k; *count says how many
-// came. source may be NULL. The exact top k of the catalogue, no approximation. Threads: one.
+// The exact top k of the catalogue, the best first (equal scores: lower number first). out has room for query->k; *count says how many came.
+// source may be NULL. Threads: one.
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out,
                                                      int32_t *count, sessrec_source *source);
 // Scores of given items, [count], from popularity as long as recommend answers from it; an unknown item gets -infinity. Threads: one.
@@ -876,17 +841,16 @@ SESSREC_API void sessrec_session_end(sessrec_session *session);
 // Clicks so far: on known items, and on unknown ones. Threads: one.
 SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t *known, int64_t *unknown);
 
-// The state as bytes, to keep between visits or to move to another machine: little-endian, same for every platform, bound to
-// the model. import refuses damaged bytes (BAD_FILE) and those of another model or size (MISMATCH); the session then stays
-// as it was. Threads: one.
+// The state as bytes, to keep between visits or to move to another machine: the same for every platform, bound to the model. import refuses damaged
+// bytes (BAD_FILE) and those of another model or size (MISMATCH); the session then stays as it was. Threads: one.
 SESSREC_API size_t sessrec_session_bytes(const sessrec_session *session);
 SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session, void *bytes, size_t size);
 SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size);
 
 // ---- users ----
 
-// The state of a user between sessions, for models with a user-level GRU (Quadrana 2017). Lives in memory of the caller, like a session. A new
-// user's first session begins as it would without the state.
+// The state of a user between sessions, for models with a user-level GRU (Quadrana 2017), in memory of the caller, like a session. A new user's
+// first session begins as it would without the state.
 typedef struct sessrec_user sessrec_user;
 
 // Bytes for a user's state; 0 if the model has no user-level GRU. Threads: shared.
@@ -899,7 +863,7 @@ SESSREC_API sessrec_result sessrec_user_begin(const sessrec_user *user, sessrec_
 SESSREC_API sessrec_result sessrec_user_fold(sessrec_user *user, sessrec_session *session);
 // How many sessions the state holds. Threads: one.
 SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user);
-// The state as bytes, as for sessions: little-endian, bound to the model; import refuses what is damaged (BAD_FILE) or of another model (MISMATCH).
+// The state as bytes, as for sessions. Threads: one.
 SESSREC_API size_t sessrec_user_bytes(const sessrec_user *user);
 SESSREC_API sessrec_result sessrec_user_export(const sessrec_user *user, void *bytes, size_t size);
 SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *bytes, size_t size);
@@ -916,10 +880,8 @@ typedef struct sessrec_gru {
     const float *c;         // [3H] recurrent bias, RESET_AFTER only
 } sessrec_gru;
 
-// One time step (Cho 2014; Hidasi 2016, eq. 1-4), for B rows:
-//   r = sigmoid(x Wr + h Ur + br)   z = sigmoid(x Wz + h Uz + bz)   n = see sessrec_gru_form   h' = (1-z) * h + z * n
-// x [B,D], h [B,H] in, h_new [B,H] out (may be h itself). tape [B,4H] keeps what the backward pass needs; it is required.
-// Threads: shared, with distinct outputs.
+// One time step (Cho 2014; Hidasi 2016, eq. 1-4; manual, 2) for B rows: x [B,D], h [B,H] in, h_new [B,H] out (may be h itself). tape [B,4H] keeps
+// what the backward pass needs; it is required. Threads: shared, with distinct outputs.
 SESSREC_API void sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, float *h_new, float *tape);
 
 #ifndef SESSREC_NO_TRAINING
@@ -929,29 +891,28 @@ typedef struct sessrec_gru_gradient {
     float *W, *U, *b, *c;
 } sessrec_gru_gradient;
 
-// The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x, h and tape as forward had and left them. d_x [B,D] and
-// d_h [B,H] may be NULL. scratch [B,9H+D] is used up. Threads: shared, with distinct outputs.
+// The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x, h and tape as forward had and left them. d_x [B,D] and d_h [B,H] may be
+// NULL. scratch [B,9H+D] is used up. Threads: shared, with distinct outputs.
 SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, const float *tape, const float *d_h_new,
                                       float *d_x, float *d_h, const sessrec_gru_gradient *gradient, float *scratch);
 
-// Loss and gradient of scores [rows,columns]; column first_row + i is the target of row i. items [columns] names the item of each
-// column, so that skip_own_target can tell which are the same (NULL: all differ). log_proposal [columns] is subtracted, times logq, before
-// the softmax of XE (NULL: nothing). Writes row_loss [rows] and gradient = d(sum of rows)/d(scores) [rows,columns], which may be the scores
-// themselves except for CUSTOM. scratch [8*columns]. Formulas: manual, "Losses". Threads: shared, with distinct outputs.
+// Loss (manual, 2) and gradient of scores [rows,columns]; rows, items and what is written as in sessrec_loss_callback. gradient may be the scores
+// themselves except for CUSTOM; items NULL: all differ. log_proposal [columns] is subtracted, times logq, before the softmax of XE (NULL: nothing).
+// scratch [8*columns]. Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
                                         const float *log_proposal, const float *scores, float *row_loss, float *gradient, float *scratch);
 
-// Optimiser state for one tensor, arrays of its shape, all zero at the start. Which ones a kind needs:
-// first: all but SGD (Adagrad, RMSProp, Adadelta: mean of g^2; Adam: m). second: Adadelta (mean of d^2), Adam (v).
-// velocity: momentum > 0. steps [rows]: Adam, how often each row was updated.
+// Optimiser state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not need it.
 typedef struct sessrec_optimizer_state {
-    float *first, *second, *velocity;
-    int32_t *steps;
+    float *first;       // all but SGD (Adagrad, RMSProp, Adadelta: mean of g^2; Adam: m)
+    float *second;      // Adadelta (mean of d^2), Adam (v)
+    float *velocity;    // momentum > 0
+    int32_t *steps;     // [rows] Adam: how often each row was updated
 } sessrec_optimizer_state;
 
-// w -= learning_rate * d(g), or with momentum v = momentum v - learning_rate d(g), w += v; d(g) by kind. Updates rows
-// row_ids[0..rows-1] of the table w [*,columns] with gradient [rows,columns]; row_ids == NULL: rows 0 .. rows-1. Row ids must be
-// distinct: see sessrec_sum_duplicates. gradient is used up. Threads: shared, with distinct rows.
+// w -= learning_rate * d(g), or with momentum v = momentum v - learning_rate d(g), w += v; d(g) by kind. Updates rows row_ids[0..rows-1] (NULL: rows
+// 0 .. rows-1) of the table w [*,columns] with gradient [rows,columns], which is used up. Row ids must be distinct: see sessrec_sum_duplicates.
+// Threads: shared, with distinct rows.
 SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows, int32_t columns, const int32_t *row_ids,
                                           float *weights, float *gradient, const sessrec_optimizer_state *state);
 
@@ -959,9 +920,8 @@ SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config
 // their ids to the front. Returns how many there are. scratch [6*rows+2]. Threads: shared.
 SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient, int32_t *scratch);
 
-// Draws items with probability support^alpha / sum(support^alpha), by an exact integer cumulative table: any item with
-// support > 0 can come, whatever the size of the catalogue. Draw `index` of `seed` is always the same item. Owner: the caller.
-// NO_DATA if nothing has support. Threads: create one, draw shared.
+// Draws items with probability support^alpha / sum(support^alpha), by an exact integer cumulative table: any item with support > 0 can come, whatever
+// the size of the catalogue. Draw `index` of `seed` is always the same item. NO_DATA if nothing has support. Threads: create one, draw shared.
 typedef struct sessrec_sampler sessrec_sampler;
 SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha, const sessrec_allocator *allocator,
                                                   sessrec_sampler **out);
@@ -983,12 +943,10 @@ typedef struct sessrec_batch {
     const int32_t *previous_row;    // [rows] the row of this slot in the mini-batch before; slots move up when others run out
 } sessrec_batch;
 
-// Walks a log in session-parallel mini-batches (Hidasi 2016, figure 3). Slots 0.. take the first sessions; a slot whose session is
-// used up takes the next one, lowest slot first; when none is left the slot goes and the batch shrinks. Every pair comes exactly
-// once an epoch; only without extra negatives the epoch ends when a single slot is left, because it has nothing to be compared
-// with. With user_hidden a slot holds a user and walks all his sessions in turn (Quadrana 2017), and a single slot goes on to the end.
-// sampler may be NULL: none are drawn; with config.negatives > 0 the caller adds his own to each mini-batch. Log and sampler must outlive
-// the batcher. Threads: one.
+// Walks a log in session-parallel mini-batches (manual, 2; Hidasi 2016, figure 3). Slots 0.. take the first sessions; a slot whose session is used up
+// takes the next one, lowest slot first. Only without extra negatives the epoch ends when a single slot is left, because it has nothing to be
+// compared with; with user_hidden it goes on to the end. sampler may be NULL: none are drawn; with config.negatives > 0 the caller adds his own to
+// each mini-batch. Log and sampler must outlive the batcher. Threads: one.
 typedef struct sessrec_batcher sessrec_batcher;
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler,
                                                   sessrec_batcher **out, sessrec_error *err);
@@ -1002,23 +960,22 @@ SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
 SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
 
-// A model in training: weights, optimiser state, hidden state of every slot. The items are those of the log (after those of
-// config->start_from; the log must then have been made with format.items_of, else MISMATCH). Owner: the caller. Threads: one.
+// A model in training: weights, optimiser state, hidden state of every slot. The items are those of the log (after those of config->start_from; the
+// log must then have been made with format.items_of, else MISMATCH). Threads: one, for this and all that follows on trainers.
 typedef struct sessrec_trainer sessrec_trainer;
 SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_dataset *log, sessrec_trainer **out,
                                                   sessrec_error *err);
 SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *trainer);
-// Forward and backward for one mini-batch, then the update. *loss (may be NULL) is the sum of the row losses divided by
-// config.batch_size, also when the batch has shrunk. DIVERGED if it is not finite; the weights then keep their last values.
+// Forward and backward for one mini-batch, then the update. *loss (may be NULL) is that of the mini-batch (manual, 2). DIVERGED if it is not finite;
+// the weights then keep their last values.
 SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *trainer, const sessrec_batch *batch, double *loss, sessrec_error *err);
 // The two halves: gradients (and new hidden states), and the update with them.
 SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const sessrec_batch *batch, double *loss, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer);
-// Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of tables only the rows that
-// were used, with row_ids; on a GPU -1 where a row was added to an earlier one of the same item); optimiser state "acc.NAME",
-// "second.NAME", "vel.NAME"; "hidden0" .. [batch_size,H] and "user" [batch_size,Hu] the states of the slots, of which the first batch.rows
-// are live. (To see the scores, use a custom loss.) On a GPU they are copies: ask again after each step; what is written into them before the
-// next step, or before the next call that looks, goes back to the GPU.
+// Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of tables only the rows that were used, with
+// row_ids; on a GPU -1 where a row was added to an earlier one of the same item); optimiser state "acc.NAME", "second.NAME", "vel.NAME"; "hidden0" ..
+// [batch_size,H] and "user" [batch_size,Hu], the states of the slots. (To see the scores, use a custom loss.) On a GPU they are copies: ask again
+// after each step; what is written into them before the next step, or before the next call that looks, goes back to the GPU.
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name, sessrec_tensor *out);
 // The weights as they stand, as a model that belongs to the trainer and changes with it; on a GPU with the next call. NULL if the GPU fails.
 SESSREC_API const sessrec_model *sessrec_trainer_model(const sessrec_trainer *trainer);
@@ -1116,8 +1073,7 @@ typedef struct sessrec_device_table {
 extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 #endif
 
-// The one definition of rank: from the number of items that score higher than the target and of others that score the same.
-// Threads: shared.
+// The one definition of rank: from the number of items that score higher than the target and of others that score the same. Threads: shared.
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties);
 // Counts both over scores [items]. A NaN target ranks last (every other item is higher); other NaNs are never higher.
 SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher, int64_t *equal);
@@ -1128,9 +1084,8 @@ SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int3
 // (by_position + 2, 2) the third and fourth recommendation, (by_position + 4, 4) all later ones.
 SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count);
 
-// Wilcoxon's signed-rank test (1945), two-sided: do a and b [n] differ more than by chance? For two models on the same log, a and b are the
-// reciprocal ranks, or hits, of the same events, gathered through on_event. Differences of 0 are left out; the others are ranked by
-// magnitude, those of equal magnitude get the mean of their ranks.
+// Wilcoxon's signed-rank test (1945), two-sided: do a and b [n] differ more than by chance? For two models, a and b are the reciprocal ranks, or
+// hits, of the same events, gathered through on_event. Differences of 0 are left out; the others are ranked by magnitude, equals get their mean rank.
 typedef struct sessrec_signed_ranks {
     int64_t used;   // m, differences that are not 0
     double w;       // the smaller of the two rank sums W+ (where a > b) and W-
@@ -1171,13 +1126,6 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  include <stdio.h>
 #endif
 
-#ifdef SESSREC_NO_TRAINING
-#  ifndef SESSREC_NO_THREADS
-#    define SESSREC_NO_THREADS
-#    define SESSREC__OWN_NO_THREADS
-#  endif
-#endif
-
 #if defined(_WIN32)
 #  define SESSREC__WINDOWS
 #  ifndef WIN32_LEAN_AND_MEAN
@@ -1192,14 +1140,10 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #    include <fcntl.h>
 #    include <sys/stat.h>
 #  endif
-#  ifndef SESSREC_NO_THREADS
-#    include <pthread.h>
-#  endif
-#else
-#  ifndef SESSREC_NO_THREADS
-#    define SESSREC_NO_THREADS
-#    define SESSREC__OWN_NO_THREADS
-#  endif
+#endif
+#if !defined(SESSREC_NO_THREADS) && (defined(SESSREC_NO_TRAINING) || !(defined(SESSREC__WINDOWS) || defined(SESSREC__POSIX)))
+#  define SESSREC_NO_THREADS
+#  define SESSREC__OWN_NO_THREADS
 #endif
 
 #if !defined(SESSREC_NO_SIMD) && (defined(__x86_64__) || defined(_M_X64)) && !defined(__CUDACC__)
@@ -1226,24 +1170,31 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  pragma STDC FP_CONTRACT OFF
 #endif
 
+// PREFETCH asks for a line of memory that will be read soon; any address will do.
 #if defined(__GNUC__) || defined(__clang__)
 #  define SESSREC__INLINE static inline __attribute__((always_inline, unused))
 #  define SESSREC__UNUSED __attribute__((unused))
-#elif defined(_MSC_VER)
-#  define SESSREC__INLINE static __forceinline
-#  define SESSREC__UNUSED
-#else
-#  define SESSREC__INLINE static inline
-#  define SESSREC__UNUSED
-#endif
-
-// Asks for a line of memory that will be read soon. Any address will do.
-#if defined(__GNUC__) || defined(__clang__)
+#  define SESSREC__TARGET_OF(features) __attribute__((target(features)))
 #  define SESSREC__PREFETCH(address) __builtin_prefetch((const void *)(address))
-#elif defined(SESSREC__X86)
-#  define SESSREC__PREFETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
+#  ifdef __clang__
+#    define SESSREC__UNROLL _Pragma("clang loop unroll(full)")
+#  else
+#    define SESSREC__UNROLL _Pragma("GCC unroll 16")
+#  endif
 #else
-#  define SESSREC__PREFETCH(address) ((void)(address))
+#  ifdef _MSC_VER
+#    define SESSREC__INLINE static __forceinline
+#  else
+#    define SESSREC__INLINE static inline
+#  endif
+#  define SESSREC__UNUSED
+#  define SESSREC__TARGET_OF(features)
+#  ifdef SESSREC__X86
+#    define SESSREC__PREFETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
+#  else
+#    define SESSREC__PREFETCH(address) ((void)(address))
+#  endif
+#  define SESSREC__UNROLL
 #endif
 
 #if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -1253,10 +1204,7 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #endif
 
 #define SESSREC__NO_GPU_CODE "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu"
-#define SESSREC__CANARY_CONFIG 0x5e55c0f1u
-#define SESSREC__CANARY_LOG 0x5e5510f1u
-#define SESSREC__CANARY_EVAL 0x5e55e0a1u
-#define SESSREC__CANARY_QUERY 0x5e550e51u
+enum { SESSREC__CANARY_CONFIG = 0x5e55c0f1, SESSREC__CANARY_LOG = 0x5e5510f1, SESSREC__CANARY_EVAL = 0x5e55e0a1, SESSREC__CANARY_QUERY = 0x5e550e51 };
 
 // Seconds on the wall, for progress reports only: nothing that is computed depends on it.
 static SESSREC__UNUSED double sessrec__now(void) {
@@ -1291,12 +1239,10 @@ static SESSREC__UNUSED int32_t sessrec__processors(void) {
 // >>errors   one sentence for the user, one code for the program
 // ============================================================================================================
 
-SESSREC_API const char *sessrec_version(void) {
 #define SESSREC__TEXT2(x) #x
 #define SESSREC__TEXT(x) SESSREC__TEXT2(x)
+SESSREC_API const char *sessrec_version(void) {
     return SESSREC__TEXT(SESSREC_VERSION_MAJOR) "." SESSREC__TEXT(SESSREC_VERSION_MINOR) "." SESSREC__TEXT(SESSREC_VERSION_PATCH);
-#undef SESSREC__TEXT
-#undef SESSREC__TEXT2
 }
 
 SESSREC_API const char *sessrec_result_text(sessrec_result result) {
@@ -1351,12 +1297,9 @@ static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int
     err->code = code;
     err->line = line;
     for (const char *at = format; *at; ++at) {
-        if (at[0] != '%') {
-            sessrec__append(err->text, sizeof err->text, &used, at, 1);
-            continue;
-        }
-        const char *piece = *++at == 's' ? va_arg(arguments, const char *) : sessrec__decimal(va_arg(arguments, int64_t), digits);
-        sessrec__append(err->text, sizeof err->text, &used, piece, strlen(piece));
+        const char *piece = at;
+        if (*at == '%') piece = *++at == 's' ? va_arg(arguments, const char *) : sessrec__decimal(va_arg(arguments, int64_t), digits);
+        sessrec__append(err->text, sizeof err->text, &used, piece, piece == at ? 1 : strlen(piece));
     }
     va_end(arguments);
     return code;
@@ -1386,13 +1329,13 @@ SESSREC__INLINE int sessrec__add(uint64_t a, uint64_t b, uint64_t *out) {
     return 1;
 }
 SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
-    if (a > UINT64_MAX - 63) return 0;
-    *out = (a + 63) & ~(uint64_t)63;
-    return 1;
+    const int fits = sessrec__add(a, 63, &a);
+    if (fits) *out = a & ~(uint64_t)63;
+    return fits;
 }
 
-// The rows of a table that a step touches lie anywhere in it. With pages of 2 MB instead of 4 KB the processor finds most of them without a
-// look at its page tables, a tenth of a step with 37,000 items. A strict C99 build does without: <sys/mman.h> keeps the name from it.
+// The rows of a table that a step touches lie anywhere in it. With pages of 2 MB the processor finds most of them without a look at its page
+// tables, a tenth of a step with 37,000 items. A strict C99 build does without: <sys/mman.h> keeps the name from it.
 static void *sessrec__malloc(size_t bytes, void *user) {
     (void)user;
 #ifdef MADV_HUGEPAGE
@@ -1413,12 +1356,8 @@ static void sessrec__mfree(void *block, void *user) {
 
 // The allocator to store in an object: the caller's, or malloc.
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
-    sessrec_allocator memory;
-    if (given && given->alloc && given->free) return *given;
-    memory.alloc = sessrec__malloc;
-    memory.free = sessrec__mfree;
-    memory.user = NULL;
-    return memory;
+    const sessrec_allocator own = {sessrec__malloc, sessrec__mfree, NULL};
+    return given && given->alloc && given->free ? *given : own;
 }
 
 // count * size bytes, 64-byte aligned; NULL when there are none or the product overflows. The address that the allocator gave stands in
@@ -1428,8 +1367,7 @@ static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t coun
     if (!sessrec__mul(count, size, &bytes) || !sessrec__add(bytes, 64 + sizeof(void *), &total) || total > SIZE_MAX / 2) return NULL;
     char *given = (char *)memory->alloc((size_t)total, memory->user);
     if (!given) return NULL;
-    uintptr_t aligned = ((uintptr_t)given + sizeof(void *) + 63) & ~(uintptr_t)63;  // <= given + 63 + sizeof(void *)
-    char *block = (char *)aligned;
+    char *block = (char *)(((uintptr_t)given + sizeof(void *) + 63) & ~(uintptr_t)63);  // <= given + 63 + sizeof(void *)
     memcpy(block - sizeof(void *), &given, sizeof given);
     return block;
 }
@@ -1453,8 +1391,7 @@ static void sessrec__free(const sessrec_allocator *memory, void *block) {
 // the array is then as it was.
 static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity, int64_t needed, size_t size) {
     if (needed <= *capacity) return 1;
-    int64_t larger = *capacity > INT64_MAX / 2 ? needed : *capacity * 2;
-    if (larger < 64) larger = 64;
+    int64_t larger = *capacity < 32 ? 64 : *capacity > INT64_MAX / 2 ? needed : *capacity * 2;
     if (larger < needed) larger = needed;
     void *moved = sessrec__alloc_unset(memory, (uint64_t)larger, size);
     if (!moved) return 0;
@@ -1751,50 +1688,67 @@ static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, s
 
 typedef void (*sessrec__task)(void *context, int32_t index);
 
+enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000 };
+
 #ifndef SESSREC_NO_THREADS
 #  if defined(_MSC_VER) && !defined(__clang__)
-#    define SESSREC__ATOMIC_LOAD(p) InterlockedCompareExchange((volatile LONG *)(p), 0, 0)
-#    define SESSREC__ATOMIC_STORE(p, v) InterlockedExchange((volatile LONG *)(p), (LONG)(v))
-#    define SESSREC__PAUSE() YieldProcessor()
+SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) { return (int32_t)InterlockedCompareExchange((volatile LONG *)shared, 0, 0); }
+SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) { InterlockedExchange((volatile LONG *)shared, (LONG)value); }
+SESSREC__INLINE void sessrec__pause(void) { YieldProcessor(); }
 #  else
-#    define SESSREC__ATOMIC_LOAD(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
+SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) { return __atomic_load_n(shared, __ATOMIC_SEQ_CST); }
 // An exchange, as emulators of AArch64 on x86 let a load overtake a plain store. On x86 it is the same instruction.
-#    define SESSREC__ATOMIC_STORE(p, v) ((void)__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST))
-#    if defined(SESSREC__X86)
-#      define SESSREC__PAUSE() _mm_pause()
-#    else
-#      define SESSREC__PAUSE() ((void)0)
+SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) { (void)__atomic_exchange_n(shared, value, __ATOMIC_SEQ_CST); }
+SESSREC__INLINE void sessrec__pause(void) {
+#    ifdef SESSREC__X86
+    _mm_pause();
 #    endif
+}
 #  endif
 #  ifdef SESSREC__WINDOWS
-#    define SESSREC__LOCK(pool) EnterCriticalSection(&(pool)->lock)
-#    define SESSREC__UNLOCK(pool) LeaveCriticalSection(&(pool)->lock)
-#    define SESSREC__SLEEP(pool) SleepConditionVariableCS(&(pool)->wake, &(pool)->lock, INFINITE)
-#    define SESSREC__WAKE(pool) WakeAllConditionVariable(&(pool)->wake)
-#    define SESSREC__YIELD() SwitchToThread()
+typedef HANDLE sessrec__thread;
+typedef struct sessrec__gate {
+    CRITICAL_SECTION lock;
+    CONDITION_VARIABLE wake;
+} sessrec__gate;
+#    define SESSREC__THREAD_MAIN static DWORD WINAPI
+#    define SESSREC__START(thread, main, argument) ((*(thread) = CreateThread(NULL, 0, main, argument, 0, NULL)) != NULL)
+SESSREC__INLINE void sessrec__join_thread(HANDLE thread) { WaitForSingleObject(thread, INFINITE), CloseHandle(thread); }
+SESSREC__INLINE void sessrec__open(sessrec__gate *gate) { InitializeCriticalSection(&gate->lock), InitializeConditionVariable(&gate->wake); }
+SESSREC__INLINE void sessrec__close(sessrec__gate *gate) { DeleteCriticalSection(&gate->lock); }
+SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { EnterCriticalSection(&gate->lock); }
+SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { LeaveCriticalSection(&gate->lock); }
+SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { SleepConditionVariableCS(&gate->wake, &gate->lock, INFINITE); }
+SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { WakeAllConditionVariable(&gate->wake); }
+SESSREC__INLINE void sessrec__yield(void) { SwitchToThread(); }
 #  else
+#    include <pthread.h>
 #    include <sched.h>
-#    define SESSREC__LOCK(pool) pthread_mutex_lock(&(pool)->lock)
-#    define SESSREC__UNLOCK(pool) pthread_mutex_unlock(&(pool)->lock)
-#    define SESSREC__SLEEP(pool) pthread_cond_wait(&(pool)->wake, &(pool)->lock)
-#    define SESSREC__WAKE(pool) pthread_cond_broadcast(&(pool)->wake)
-#    define SESSREC__YIELD() sched_yield()
+typedef pthread_t sessrec__thread;
+typedef struct sessrec__gate {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+} sessrec__gate;
+#    define SESSREC__THREAD_MAIN static void *
+#    define SESSREC__START(thread, main, argument) (pthread_create(thread, NULL, main, argument) == 0)
+SESSREC__INLINE void sessrec__join_thread(pthread_t thread) { pthread_join(thread, NULL); }
+SESSREC__INLINE void sessrec__open(sessrec__gate *gate) { pthread_mutex_init(&gate->lock, NULL), pthread_cond_init(&gate->wake, NULL); }
+SESSREC__INLINE void sessrec__close(sessrec__gate *gate) { pthread_mutex_destroy(&gate->lock), pthread_cond_destroy(&gate->wake); }
+SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { pthread_mutex_lock(&gate->lock); }
+SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { pthread_mutex_unlock(&gate->lock); }
+SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { pthread_cond_wait(&gate->wake, &gate->lock); }
+SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { pthread_cond_broadcast(&gate->wake); }
+SESSREC__INLINE void sessrec__yield(void) { sched_yield(); }
 #  endif
-#endif
-
-enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000 };
 
 struct sessrec__pool;
 typedef struct sessrec__worker {
     struct sessrec__pool *pool;
     int32_t number, done;       // done: the last region that this worker has finished
     char apart[48];             // workers spin on lines of their own
-#if defined(SESSREC__WINDOWS)
-    HANDLE handle;
-#elif !defined(SESSREC_NO_THREADS)
-    pthread_t handle;
-#endif
+    sessrec__thread thread;
 } sessrec__worker;
+#endif
 
 typedef struct sessrec__pool {
     sessrec_jobs jobs;
@@ -1805,13 +1759,7 @@ typedef struct sessrec__pool {
     int32_t count;
     int32_t region, stop, sleeping; // shared with the workers, atomically
     sessrec__worker worker[SESSREC__MAX_THREADS];
-#  ifdef SESSREC__WINDOWS
-    CRITICAL_SECTION lock;
-    CONDITION_VARIABLE wake;
-#  else
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-#  endif
+    sessrec__gate gate;
 #endif
 } sessrec__pool;
 
@@ -1825,54 +1773,37 @@ static void sessrec__pool_share(sessrec__pool *pool, int32_t number) {
 // Waits until another region than `seen` begins, or the pool ends; returns the region.
 static int32_t sessrec__pool_wait(sessrec__pool *pool, int32_t seen) {
     for (int32_t spin = 0; spin < SESSREC__SPINS; ++spin) {
-        int32_t region = (int32_t)SESSREC__ATOMIC_LOAD(&pool->region);
+        int32_t region = sessrec__read_shared(&pool->region);
         if (region != seen) return region;
-        SESSREC__PAUSE();
+        sessrec__pause();
     }
     // The caller stores `region` before it reads `sleeping`, this stores `sleeping` before it reads `region`: one of them sees the other.
-    SESSREC__LOCK(pool);
-    SESSREC__ATOMIC_STORE(&pool->sleeping, pool->sleeping + 1);
-    while ((int32_t)SESSREC__ATOMIC_LOAD(&pool->region) == seen) SESSREC__SLEEP(pool);
-    SESSREC__ATOMIC_STORE(&pool->sleeping, pool->sleeping - 1);
-    SESSREC__UNLOCK(pool);
-    return (int32_t)SESSREC__ATOMIC_LOAD(&pool->region);
+    sessrec__lock(&pool->gate);
+    sessrec__write_shared(&pool->sleeping, pool->sleeping + 1);
+    while (sessrec__read_shared(&pool->region) == seen) sessrec__sleep(&pool->gate);
+    sessrec__write_shared(&pool->sleeping, pool->sleeping - 1);
+    sessrec__unlock(&pool->gate);
+    return sessrec__read_shared(&pool->region);
 }
 
-#  ifdef SESSREC__WINDOWS
-static DWORD WINAPI sessrec__pool_main(void *argument)
-#  else
-static void *sessrec__pool_main(void *argument)
-#  endif
-{
+SESSREC__THREAD_MAIN sessrec__pool_main(void *argument) {
     sessrec__worker *self = (sessrec__worker *)argument;
     sessrec__pool *pool = self->pool;
     for (int32_t seen = 0;;) {
         seen = sessrec__pool_wait(pool, seen);
-        if (SESSREC__ATOMIC_LOAD(&pool->stop)) return 0;
+        if (sessrec__read_shared(&pool->stop)) return 0;
         sessrec__pool_share(pool, self->number);
-        SESSREC__ATOMIC_STORE(&self->done, seen);
+        sessrec__write_shared(&self->done, seen);
     }
-}
-
-static int sessrec__pool_start(sessrec__pool *pool, int32_t number) {
-    sessrec__worker *worker = &pool->worker[number];
-    worker->pool = pool;
-    worker->number = number;
-#  ifdef SESSREC__WINDOWS
-    worker->handle = CreateThread(NULL, 0, sessrec__pool_main, worker, 0, NULL);
-    return worker->handle != NULL;
-#  else
-    return pthread_create(&worker->handle, NULL, sessrec__pool_main, worker) == 0;
-#  endif
 }
 
 // Lets all workers go on to the next region.
 static void sessrec__pool_begin(sessrec__pool *pool) {
-    SESSREC__ATOMIC_STORE(&pool->region, (int32_t)(((uint32_t)pool->region + 1) & 0x7fffffff));
-    if (SESSREC__ATOMIC_LOAD(&pool->sleeping)) {
-        SESSREC__LOCK(pool);
-        SESSREC__WAKE(pool);
-        SESSREC__UNLOCK(pool);
+    sessrec__write_shared(&pool->region, (int32_t)(((uint32_t)pool->region + 1) & 0x7fffffff));
+    if (sessrec__read_shared(&pool->sleeping)) {
+        sessrec__lock(&pool->gate);
+        sessrec__wake(&pool->gate);
+        sessrec__unlock(&pool->gate);
     }
 }
 
@@ -1892,36 +1823,23 @@ static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec
     pool->threads = jobs->run ? threads : 1;
     if (jobs->run) return;
 #ifndef SESSREC_NO_THREADS
-#  ifdef SESSREC__WINDOWS
-    InitializeCriticalSection(&pool->lock);
-    InitializeConditionVariable(&pool->wake);
-#  else
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->wake, NULL);
-#  endif
-    while (pool->threads < threads && sessrec__pool_start(pool, pool->threads)) pool->threads++;
+    sessrec__open(&pool->gate);
+    for (; pool->threads < threads; pool->threads++) {
+        sessrec__worker *worker = &pool->worker[pool->threads];
+        worker->pool = pool;
+        worker->number = pool->threads;
+        if (!SESSREC__START(&worker->thread, sessrec__pool_main, worker)) break;
+    }
 #endif
 }
 
 static void sessrec__pool_free(sessrec__pool *pool) {
 #ifndef SESSREC_NO_THREADS
     if (pool->jobs.run || !pool->threads) return;  // own threads were never started
-    SESSREC__ATOMIC_STORE(&pool->stop, 1);
+    sessrec__write_shared(&pool->stop, 1);
     sessrec__pool_begin(pool);
-    for (int32_t i = 1; i < pool->threads; ++i) {
-#  ifdef SESSREC__WINDOWS
-        WaitForSingleObject(pool->worker[i].handle, INFINITE);
-        CloseHandle(pool->worker[i].handle);
-#  else
-        pthread_join(pool->worker[i].handle, NULL);
-#  endif
-    }
-#  ifdef SESSREC__WINDOWS
-    DeleteCriticalSection(&pool->lock);
-#  else
-    pthread_mutex_destroy(&pool->lock);
-    pthread_cond_destroy(&pool->wake);
-#  endif
+    for (int32_t i = 1; i < pool->threads; ++i) sessrec__join_thread(pool->worker[i].thread);
+    sessrec__close(&pool->gate);
 #endif
     pool->threads = 0;
 }
@@ -1942,9 +1860,9 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
     sessrec__pool_begin(pool);
     sessrec__pool_share(pool, 0);
     for (int32_t i = 1; i < pool->threads; ++i)
-        for (int32_t spin = 0; (int32_t)SESSREC__ATOMIC_LOAD(&pool->worker[i].done) != pool->region; ++spin) {
-            if (spin < SESSREC__SPINS) SESSREC__PAUSE();
-            else SESSREC__YIELD();
+        for (int32_t spin = 0; sessrec__read_shared(&pool->worker[i].done) != pool->region; ++spin) {
+            if (spin < SESSREC__SPINS) sessrec__pause();
+            else sessrec__yield();
         }
 #endif
 }
@@ -1995,9 +1913,7 @@ SESSREC__INLINE float sessrec__plain_sub(float a, float b) { return a - b; }
 SESSREC__INLINE float sessrec__plain_mul(float a, float b) { return a * b; }
 SESSREC__INLINE float sessrec__plain_div(float a, float b) { return a / b; }
 SESSREC__INLINE float sessrec__plain_fma(float a, float b, float c) { return sessrec__fma(a, b, c); }
-SESSREC__INLINE float sessrec__plain_max(float a, float b) {
-    return a > b ? a : b;
-}  // of a NaN and another the second, as the processors do
+SESSREC__INLINE float sessrec__plain_max(float a, float b) { return a > b ? a : b; }  // of a NaN and another the second, as the processors do
 SESSREC__INLINE float sessrec__plain_min(float a, float b) { return a < b ? a : b; }
 SESSREC__INLINE float sessrec__plain_less(float a, float b, float x, float y) { return a < b ? x : y; }
 SESSREC__INLINE float sessrec__plain_equal(float a, float b, float x, float y) { return a == b ? x : y; }
@@ -2032,184 +1948,29 @@ SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
     return p;
 }
 
-#if defined(__clang__)
-#  define SESSREC__UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#  define SESSREC__UNROLL _Pragma("GCC unroll 16")
-#else
-#  define SESSREC__UNROLL
-#endif
-
-#ifdef SESSREC__X86
-#  if defined(__GNUC__) || defined(__clang__)
-#    define SESSREC__TARGET_AVX2 __attribute__((target("avx2,fma")))
-#    define SESSREC__TARGET_AVX512 __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
-#  else
-#    define SESSREC__TARGET_AVX2
-#    define SESSREC__TARGET_AVX512
-#  endif
-
-#  define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET_AVX2
-SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-SESSREC__WORD __m256i sessrec__avx2_steps(int32_t stride) {
-    return _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(stride));
-}
-SESSREC__WORD __m256 sessrec__avx2_all(float x) { return _mm256_set1_ps(x); }
-SESSREC__WORD __m256 sessrec__avx2_load(const float *p) { return _mm256_loadu_ps(p); }
-SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) { return _mm256_maskload_ps(p, sessrec__avx2_first(n)); }
-SESSREC__WORD void sessrec__avx2_store(float *p, __m256 a) { _mm256_storeu_ps(p, a); }
-SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) { _mm256_maskstore_ps(p, sessrec__avx2_first(n), a); }
-SESSREC__WORD __m256 sessrec__avx2_gather(const float *p, int32_t stride) { return _mm256_i32gather_ps(p, sessrec__avx2_steps(stride), 4); }
-SESSREC__WORD __m256 sessrec__avx2_equal(__m256 a, __m256 b, __m256 x, __m256 y) {
-    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
-}
-SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
-    __m256 t[8];
-    SESSREC__UNROLL for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
-    }
-    SESSREC__UNROLL for (int i = 0; i < 8; ++i) {  // row[i]: column i % 4 of four rows in the low half, column i % 4 + 4 in the high one
-        const __m256d a = _mm256_castps_pd(t[i / 4 * 4 + i % 4 / 2]), b = _mm256_castps_pd(t[i / 4 * 4 + i % 4 / 2 + 2]);
-        row[i] = _mm256_castpd_ps(i % 2 ? _mm256_unpackhi_pd(a, b) : _mm256_unpacklo_pd(a, b));
-    }
-    SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
-        t[i] = _mm256_permute2f128_ps(row[i], row[i + 4], 0x20);
-        t[i + 4] = _mm256_permute2f128_ps(row[i], row[i + 4], 0x31);
-    }
-    SESSREC__UNROLL for (int i = 0; i < 8; ++i) row[i] = t[i];
-}
-SESSREC__WORD __m256 sessrec__avx2_add(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
-SESSREC__WORD __m256 sessrec__avx2_sub(__m256 a, __m256 b) { return _mm256_sub_ps(a, b); }
-SESSREC__WORD __m256 sessrec__avx2_mul(__m256 a, __m256 b) { return _mm256_mul_ps(a, b); }
-SESSREC__WORD __m256 sessrec__avx2_div(__m256 a, __m256 b) { return _mm256_div_ps(a, b); }
-SESSREC__WORD __m256 sessrec__avx2_fma(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
-SESSREC__WORD __m256 sessrec__avx2_max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
-SESSREC__WORD __m256 sessrec__avx2_min(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
-SESSREC__WORD __m256 sessrec__avx2_sqrt(__m256 a) { return _mm256_sqrt_ps(a); }
-SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) {
-    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
-}
-SESSREC__WORD __m256 sessrec__avx2_guess_rsqrt(__m256 a) {
-    return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(0x5f375a86), _mm256_srli_epi32(_mm256_castps_si256(a), 1)));
-}
-SESSREC__WORD __m256i sessrec__avx2_whole(int32_t n) { return _mm256_set1_epi32(n); }
-SESSREC__WORD __m256i sessrec__avx2_octet(const uint8_t *x, const int8_t *h, __m256i part) {
-    const __m256i codes = _mm256_loadu_si256((const __m256i *)(const void *)x), low = _mm256_set1_epi8(15);
-    int32_t half[2];
-    memcpy(half, h, sizeof half);
-    part = _mm256_add_epi16(part, _mm256_maddubs_epi16(_mm256_and_si256(codes, low), _mm256_set1_epi32(half[0])));
-    return _mm256_add_epi16(part, _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(codes, 4), low), _mm256_set1_epi32(half[1])));
-}
-SESSREC__WORD __m256i sessrec__avx2_widen(__m256i part, __m256i sum) {
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(part, _mm256_set1_epi16(1)));
-}
-SESSREC__WORD __m256 sessrec__avx2_floats(__m256i a) { return _mm256_cvtepi32_ps(a); }
-SESSREC__WORD int sessrec__avx2_any(__m256 a, __m256 b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
-SESSREC__WORD __m256 sessrec__avx2_scale2(__m256 p, __m256 t) {
-    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
-}
-#  undef SESSREC__WORD
-
-#  define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET_AVX512
-SESSREC__WORD __mmask16 sessrec__avx512_first(int32_t n) { return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0); }
-// Where a mask of all lanes stands below, the form without one makes some versions of gcc warn about their own headers.
-SESSREC__WORD __m512 sessrec__avx512_all(float x) { return _mm512_set1_ps(x); }
-SESSREC__WORD __m512 sessrec__avx512_load(const float *p) { return _mm512_loadu_ps(p); }
-SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) { return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p); }
-SESSREC__WORD void sessrec__avx512_store(float *p, __m512 a) { _mm512_storeu_ps(p, a); }
-SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) { _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a); }
-SESSREC__WORD __m512 sessrec__avx512_gather(const float *p,
-                                            int32_t stride) {  // two halves: the whole is no faster, and warns in some compilers
-    const __m256i lane = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(stride));
-    const __m256 low = _mm256_i32gather_ps(p, lane, 4), high = _mm256_i32gather_ps(p + (ptrdiff_t)8 * stride, lane, 4);
-    return _mm512_castpd_ps(
-        _mm512_maskz_insertf64x4((__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
-}
-SESSREC__WORD __m512 sessrec__avx512_equal(__m512 a, __m512 b, __m512 x, __m512 y) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x);
-}
-SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
-    const __mmask16 all = sessrec__avx512_first(16);
-    __m512 t[16];
-    SESSREC__UNROLL for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_maskz_unpacklo_ps(all, row[i], row[i + 1]);
-        t[i + 1] = _mm512_maskz_unpackhi_ps(all, row[i], row[i + 1]);
-    }
-    SESSREC__UNROLL for (int i = 0; i < 16; ++i) {  // row[i]: column i % 4 of four rows in the first quarter, i % 4 + 4 in the second, ...
-        const __m512d a = _mm512_castps_pd(t[i / 4 * 4 + i % 4 / 2]), b = _mm512_castps_pd(t[i / 4 * 4 + i % 4 / 2 + 2]);
-        row[i] = _mm512_castpd_ps(i % 2 ? _mm512_maskz_unpackhi_pd((__mmask8)-1, a, b) : _mm512_maskz_unpacklo_pd((__mmask8)-1, a, b));
-    }
-    SESSREC__UNROLL for (int i = 0; i < 8; ++i) {  // the even quarters of two, and the odd ones
-        t[i] = _mm512_maskz_shuffle_f32x4(all, row[i / 4 * 8 + i % 4], row[i / 4 * 8 + i % 4 + 4], 0x88);
-        t[i + 8] = _mm512_maskz_shuffle_f32x4(all, row[i / 4 * 8 + i % 4], row[i / 4 * 8 + i % 4 + 4], 0xdd);
-    }
-    SESSREC__UNROLL for (int i = 0; i < 8; ++i) {
-        row[i / 4 * 4 + i % 4] = _mm512_maskz_shuffle_f32x4(all, t[i / 4 * 8 + i % 4], t[i / 4 * 8 + i % 4 + 4], 0x88);
-        row[i / 4 * 4 + i % 4 + 8] = _mm512_maskz_shuffle_f32x4(all, t[i / 4 * 8 + i % 4], t[i / 4 * 8 + i % 4 + 4], 0xdd);
-    }
-}
-SESSREC__WORD __m512 sessrec__avx512_add(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
-SESSREC__WORD __m512 sessrec__avx512_sub(__m512 a, __m512 b) { return _mm512_sub_ps(a, b); }
-SESSREC__WORD __m512 sessrec__avx512_mul(__m512 a, __m512 b) { return _mm512_mul_ps(a, b); }
-SESSREC__WORD __m512 sessrec__avx512_div(__m512 a, __m512 b) { return _mm512_div_ps(a, b); }
-SESSREC__WORD __m512 sessrec__avx512_fma(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
-SESSREC__WORD __m512 sessrec__avx512_max(__m512 a, __m512 b) { return _mm512_maskz_max_ps(sessrec__avx512_first(16), a, b); }
-SESSREC__WORD __m512 sessrec__avx512_min(__m512 a, __m512 b) { return _mm512_maskz_min_ps(sessrec__avx512_first(16), a, b); }
-SESSREC__WORD __m512 sessrec__avx512_sqrt(__m512 a) { return _mm512_maskz_sqrt_ps(sessrec__avx512_first(16), a); }
-SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
-}
-SESSREC__WORD __m512 sessrec__avx512_guess_rsqrt(__m512 a) {
-    return _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(0x5f375a86),
-                                                _mm512_maskz_srli_epi32(sessrec__avx512_first(16), _mm512_castps_si512(a), 1)));
-}
-SESSREC__WORD __m512i sessrec__avx512_whole(int32_t n) { return _mm512_set1_epi32(n); }
-SESSREC__WORD __m512i sessrec__avx512_octet(const uint8_t *x, const int8_t *h, __m512i part) {
-    const __m512i codes = _mm512_loadu_si512(x), low = _mm512_set1_epi8(15);
-    int32_t half[2];
-    memcpy(half, h, sizeof half);
-    part = _mm512_add_epi16(part, _mm512_maddubs_epi16(_mm512_and_si512(codes, low), _mm512_set1_epi32(half[0])));
-    return _mm512_add_epi16(part, _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(codes, 4), low), _mm512_set1_epi32(half[1])));
-}
-SESSREC__WORD __m512i sessrec__avx512_widen(__m512i part, __m512i sum) {
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(part, _mm512_set1_epi16(1)));
-}
-SESSREC__WORD __m512 sessrec__avx512_floats(__m512i a) { return _mm512_maskz_cvtepi32_ps(sessrec__avx512_first(16), a); }
-SESSREC__WORD int sessrec__avx512_any(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
-SESSREC__WORD __m512 sessrec__avx512_scale2(__m512 p, __m512 t) {
-    return _mm512_castsi512_ps(
-        _mm512_add_epi32(_mm512_castps_si512(p), _mm512_maskz_slli_epi32(sessrec__avx512_first(16), _mm512_castps_si512(t), 23)));
-}
-#  undef SESSREC__WORD
-#endif // SESSREC__X86
-
 #ifdef SESSREC__NEON
-#  define SESSREC__WORD SESSREC__INLINE
-SESSREC__WORD float32x4_t sessrec__neon_all(float x) { return vdupq_n_f32(x); }
-SESSREC__WORD float32x4_t sessrec__neon_load(const float *p) { return vld1q_f32(p); }
-SESSREC__WORD float32x4_t sessrec__neon_load_some(const float *p, int32_t n) {
+SESSREC__INLINE float32x4_t sessrec__neon_all(float x) { return vdupq_n_f32(x); }
+SESSREC__INLINE float32x4_t sessrec__neon_load(const float *p) { return vld1q_f32(p); }
+SESSREC__INLINE float32x4_t sessrec__neon_load_some(const float *p, int32_t n) {
     float32x4_t a = vdupq_n_f32(0);
     if (n > 0) a = vld1q_lane_f32(p, a, 0);
     if (n > 1) a = vld1q_lane_f32(p + 1, a, 1);
     if (n > 2) a = vld1q_lane_f32(p + 2, a, 2);
     return n > 3 ? vld1q_lane_f32(p + 3, a, 3) : a;
 }
-SESSREC__WORD void sessrec__neon_store(float *p, float32x4_t a) { vst1q_f32(p, a); }
-SESSREC__WORD void sessrec__neon_store_some(float *p, float32x4_t a, int32_t n) {
+SESSREC__INLINE void sessrec__neon_store(float *p, float32x4_t a) { vst1q_f32(p, a); }
+SESSREC__INLINE void sessrec__neon_store_some(float *p, float32x4_t a, int32_t n) {
     if (n > 0) vst1q_lane_f32(p, a, 0);
     if (n > 1) vst1q_lane_f32(p + 1, a, 1);
     if (n > 2) vst1q_lane_f32(p + 2, a, 2);
     if (n > 3) vst1q_lane_f32(p + 3, a, 3);
 }
-SESSREC__WORD float32x4_t sessrec__neon_gather(const float *p, int32_t stride) {
+SESSREC__INLINE float32x4_t sessrec__neon_gather(const float *p, int32_t stride) {
     float32x4_t a = vld1q_lane_f32(p + stride, vld1q_dup_f32(p), 1);
     a = vld1q_lane_f32(p + (ptrdiff_t)2 * stride, a, 2);
     return vld1q_lane_f32(p + (ptrdiff_t)3 * stride, a, 3);
 }
-SESSREC__WORD void sessrec__neon_turn(float32x4_t *row) {
+SESSREC__INLINE void sessrec__neon_turn(float32x4_t *row) {
     const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);  // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
     const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
     row[0] = low.val[0];
@@ -2217,26 +1978,26 @@ SESSREC__WORD void sessrec__neon_turn(float32x4_t *row) {
     row[2] = high.val[0];
     row[3] = high.val[1];
 }
-SESSREC__WORD float32x4_t sessrec__neon_add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b); }
-SESSREC__WORD float32x4_t sessrec__neon_sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
-SESSREC__WORD float32x4_t sessrec__neon_mul(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }
-SESSREC__WORD float32x4_t sessrec__neon_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
-SESSREC__WORD float32x4_t sessrec__neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_mul(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
 // vmaxq and vminq give NaN where one of the two is NaN; the word gives the second.
-SESSREC__WORD float32x4_t sessrec__neon_max(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
-SESSREC__WORD float32x4_t sessrec__neon_min(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
-SESSREC__WORD float32x4_t sessrec__neon_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
-SESSREC__WORD float32x4_t sessrec__neon_less(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
+SESSREC__INLINE float32x4_t sessrec__neon_max(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_min(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
+SESSREC__INLINE float32x4_t sessrec__neon_less(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
     return vbslq_f32(vcltq_f32(a, b), x, y);
 }
-SESSREC__WORD float32x4_t sessrec__neon_equal(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
+SESSREC__INLINE float32x4_t sessrec__neon_equal(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
     return vbslq_f32(vceqq_f32(a, b), x, y);
 }
-SESSREC__WORD float32x4_t sessrec__neon_guess_rsqrt(float32x4_t a) {
+SESSREC__INLINE float32x4_t sessrec__neon_guess_rsqrt(float32x4_t a) {
     return vreinterpretq_f32_u32(vsubq_u32(vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1)));
 }
-SESSREC__WORD int32x4_t sessrec__neon_whole(int32_t n) { return vdupq_n_s32(n); }
-SESSREC__WORD int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h, int32x4_t part) {
+SESSREC__INLINE int32x4_t sessrec__neon_whole(int32_t n) { return vdupq_n_s32(n); }
+SESSREC__INLINE int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h, int32x4_t part) {
     const uint8x16_t codes = vld1q_u8(x);
     const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))), high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
     int32_t half[2];
@@ -2246,13 +2007,12 @@ SESSREC__WORD int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h, i
                     b = vmlal_s8(vmull_s8(vget_high_s8(low), first), vget_high_s8(high), second);
     return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
 }
-SESSREC__WORD int32x4_t sessrec__neon_widen(int32x4_t part, int32x4_t sum) { return vaddq_s32(sum, part); }
-SESSREC__WORD float32x4_t sessrec__neon_floats(int32x4_t a) { return vcvtq_f32_s32(a); }
-SESSREC__WORD int sessrec__neon_any(float32x4_t a, float32x4_t b) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
-SESSREC__WORD float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
+SESSREC__INLINE int32x4_t sessrec__neon_widen(int32x4_t part, int32x4_t sum) { return vaddq_s32(sum, part); }
+SESSREC__INLINE float32x4_t sessrec__neon_floats(int32x4_t a) { return vcvtq_f32_s32(a); }
+SESSREC__INLINE int sessrec__neon_any(float32x4_t a, float32x4_t b) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
+SESSREC__INLINE float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
     return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
 }
-#  undef SESSREC__WORD
 #endif // SESSREC__NEON
 
 // What the optimiser kernel needs to know of its configuration, and the arrays.
@@ -2310,17 +2070,131 @@ typedef struct sessrec__kernels {
 } sessrec__kernels;
 
 #endif // !SESSREC__WORDS
-
-// ============================================================================================================
-// >>kernels   written once, built for each set of words
-// ============================================================================================================
 #ifdef SESSREC__WORDS
 
 #define SESSREC__JOIN2(a, b) sessrec__##a##_##b
 #define SESSREC__JOIN(a, b) SESSREC__JOIN2(a, b)
 #define SESSREC__K(name) SESSREC__JOIN(SESSREC__WORDS, name)
-#define SESSREC__KERNEL static SESSREC__TARGET void
+#define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET
 #define sessrec__vec SESSREC__VECTOR
+
+// ---- AVX2 and AVX-512, which differ in little but their width ----
+// MM(word) is _mm256_word or _mm512_word. MM_ALL is the form of AVX-512 with a mask, of all lanes: some versions of gcc warn about their own
+// headers where the one without stands.
+#ifdef SESSREC__MM
+
+SESSREC__WORD sessrec__vec SESSREC__K(all)(float x) { return SESSREC__MM(set1_ps)(x); }
+SESSREC__WORD sessrec__vec SESSREC__K(load)(const float *p) { return SESSREC__MM(loadu_ps)(p); }
+SESSREC__WORD void SESSREC__K(store)(float *p, sessrec__vec a) { SESSREC__MM(storeu_ps)(p, a); }
+SESSREC__WORD sessrec__vec SESSREC__K(add)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(add_ps)(a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(sub)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(sub_ps)(a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(mul)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(mul_ps)(a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(div)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(div_ps)(a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(fma)(sessrec__vec a, sessrec__vec b, sessrec__vec c) { return SESSREC__MM(fmadd_ps)(a, b, c); }
+SESSREC__WORD sessrec__vec SESSREC__K(max)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM_ALL(max_ps, a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(min)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM_ALL(min_ps, a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(sqrt)(sessrec__vec a) { return SESSREC__MM_ALL(sqrt_ps, a); }
+SESSREC__WORD sessrec__vec SESSREC__K(floats)(SESSREC__INTEGERS a) { return SESSREC__MM_ALL(cvtepi32_ps, a); }
+SESSREC__WORD SESSREC__INTEGERS SESSREC__K(whole)(int32_t n) { return SESSREC__MM(set1_epi32)(n); }
+SESSREC__WORD sessrec__vec SESSREC__K(guess_rsqrt)(sessrec__vec a) {
+    const SESSREC__INTEGERS half = SESSREC__MM_ALL(srli_epi32, SESSREC__MM_INTEGERS(a), 1);
+    return SESSREC__MM_FLOATS(SESSREC__MM(sub_epi32)(SESSREC__K(whole)(0x5f375a86), half));
+}
+SESSREC__WORD sessrec__vec SESSREC__K(scale2)(sessrec__vec p, sessrec__vec t) {
+    const SESSREC__INTEGERS power = SESSREC__MM_ALL(slli_epi32, SESSREC__MM_INTEGERS(t), 23);
+    return SESSREC__MM_FLOATS(SESSREC__MM(add_epi32)(SESSREC__MM_INTEGERS(p), power));
+}
+SESSREC__WORD SESSREC__INTEGERS SESSREC__K(octet)(const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part) {
+    SESSREC__INTEGERS codes;
+    int32_t half[2];
+    memcpy(&codes, x, sizeof codes);
+    memcpy(half, h, sizeof half);
+    const SESSREC__INTEGERS low = SESSREC__K(whole)(0x0f0f0f0f);
+    part = SESSREC__MM(add_epi16)(part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(codes, low), SESSREC__K(whole)(half[0])));
+    const SESSREC__INTEGERS odd = SESSREC__MM(srli_epi16)(codes, 4);
+    return SESSREC__MM(add_epi16)(part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(odd, low), SESSREC__K(whole)(half[1])));
+}
+SESSREC__WORD SESSREC__INTEGERS SESSREC__K(widen)(SESSREC__INTEGERS part, SESSREC__INTEGERS sum) {
+    return SESSREC__MM(add_epi32)(sum, SESSREC__MM(madd_epi16)(part, SESSREC__MM(set1_epi16)(1)));
+}
+// Turns the 4 x 4 floats in each 128 bits of four registers: row[i] then has column i % 4 of four rows in its first 128 bits, column i % 4 + 4
+// in the next, and so on.
+SESSREC__WORD void SESSREC__K(turn_parts)(sessrec__vec *row) {
+    sessrec__vec t[SESSREC__LANES];
+    SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; i += 2) {
+        t[i] = SESSREC__MM_ALL(unpacklo_ps, row[i], row[i + 1]);
+        t[i + 1] = SESSREC__MM_ALL(unpackhi_ps, row[i], row[i + 1]);
+    }
+    SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; ++i) {
+        const sessrec__vec a = t[i / 4 * 4 + i % 4 / 2], b = t[i / 4 * 4 + i % 4 / 2 + 2];
+        row[i] = i % 2 ? SESSREC__MM_ALL(shuffle_ps, a, b, 0xee) : SESSREC__MM_ALL(shuffle_ps, a, b, 0x44);
+    }
+}
+
+#  if SESSREC__LANES == 8
+
+SESSREC__WORD __m256i sessrec__avx2_lanes(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), sessrec__avx2_lanes()); }
+SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) { return _mm256_maskload_ps(p, sessrec__avx2_first(n)); }
+SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) { _mm256_maskstore_ps(p, sessrec__avx2_first(n), a); }
+SESSREC__WORD __m256 sessrec__avx2_gather(const float *p, int32_t stride) {
+    return _mm256_i32gather_ps(p, _mm256_mullo_epi32(sessrec__avx2_lanes(), _mm256_set1_epi32(stride)), 4);
+}
+SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+SESSREC__WORD __m256 sessrec__avx2_equal(__m256 a, __m256 b, __m256 x, __m256 y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
+}
+SESSREC__WORD int sessrec__avx2_any(__m256 a, __m256 b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
+SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
+    sessrec__avx2_turn_parts(row);
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
+        const __m256 a = row[i], b = row[i + 4];
+        row[i] = _mm256_permute2f128_ps(a, b, 0x20);
+        row[i + 4] = _mm256_permute2f128_ps(a, b, 0x31);
+    }
+}
+
+#  else
+
+SESSREC__WORD __mmask16 sessrec__avx512_first(int32_t n) { return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0); }
+SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) { return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p); }
+SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) { _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a); }
+// Two halves: the whole is no faster, and warns in some compilers.
+SESSREC__WORD __m512 sessrec__avx512_gather(const float *p, int32_t stride) {
+    const __m256 low = sessrec__avx2_gather(p, stride), high = sessrec__avx2_gather(p + (ptrdiff_t)8 * stride, stride);
+    return _mm512_castpd_ps(
+        _mm512_maskz_insertf64x4((__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
+}
+SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+SESSREC__WORD __m512 sessrec__avx512_equal(__m512 a, __m512 b, __m512 x, __m512 y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x);
+}
+SESSREC__WORD int sessrec__avx512_any(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
+SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
+    __m512 t[16];
+    sessrec__avx512_turn_parts(row);
+    SESSREC__UNROLL for (int step = 0; step < 2; ++step) {  // the even quarters of two go to one register, the odd ones to another; and again
+        SESSREC__UNROLL for (int i = 0; i < 8; ++i) {
+            const __m512 a = row[i / 4 * 8 + i % 4], b = row[i / 4 * 8 + i % 4 + 4];
+            t[i] = SESSREC__MM_ALL(shuffle_f32x4, a, b, 0x88);
+            t[i + 8] = SESSREC__MM_ALL(shuffle_f32x4, a, b, 0xdd);
+        }
+        SESSREC__UNROLL for (int i = 0; i < 16; ++i) row[i] = t[i];
+    }
+}
+
+#  endif
+#endif // SESSREC__MM
+
+// ============================================================================================================
+// >>kernels   written once, built for each set of words
+// ============================================================================================================
+
+#define SESSREC__KERNEL static SESSREC__TARGET void
 #define sessrec__vall SESSREC__K(all)
 #define sessrec__vadd SESSREC__K(add)
 #define sessrec__vsub SESSREC__K(sub)
@@ -2827,7 +2701,7 @@ SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
 #endif
 
 static const sessrec__kernels SESSREC__K(table) = {
-    SESSREC__NAME,
+    SESSREC__TEXT(SESSREC__WORDS),
     SESSREC__K(matmul),
     SESSREC__TRAINS(SESSREC__K(matmul_bt)),
     SESSREC__TRAINS(SESSREC__K(transpose)),
@@ -2885,7 +2759,12 @@ static const sessrec__kernels SESSREC__K(table) = {
 #undef sessrec__vput
 #undef SESSREC__WORDS
 #undef SESSREC__TARGET
-#undef SESSREC__NAME
+#undef SESSREC__WORD
+#undef SESSREC__MM
+#undef SESSREC__MM_ALL
+#undef SESSREC__MM_INTEGERS
+#undef SESSREC__MM_FLOATS
+#undef SESSREC__MM_AND
 #undef SESSREC__LANES
 #undef SESSREC__VECTOR
 #undef SESSREC__INTEGERS
@@ -2904,7 +2783,6 @@ static const sessrec__kernels SESSREC__K(table) = {
 
 #define SESSREC__WORDS plain
 #define SESSREC__TARGET
-#define SESSREC__NAME "plain"
 #define SESSREC__LANES 1
 #define SESSREC__VECTOR float
 #define SESSREC__INTEGERS int32_t
@@ -2912,8 +2790,12 @@ static const sessrec__kernels SESSREC__K(table) = {
 
 #ifdef SESSREC__X86
 #  define SESSREC__WORDS avx2
-#  define SESSREC__TARGET SESSREC__TARGET_AVX2
-#  define SESSREC__NAME "avx2"
+#  define SESSREC__TARGET SESSREC__TARGET_OF("avx2,fma")
+#  define SESSREC__MM(word) _mm256_##word
+#  define SESSREC__MM_ALL(word, ...) _mm256_##word(__VA_ARGS__)
+#  define SESSREC__MM_INTEGERS _mm256_castps_si256
+#  define SESSREC__MM_FLOATS _mm256_castsi256_ps
+#  define SESSREC__MM_AND _mm256_and_si256
 #  define SESSREC__LANES 8
 #  define SESSREC__VECTOR __m256
 #  define SESSREC__INTEGERS __m256i
@@ -2922,22 +2804,22 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  include SESSREC_HEADER_NAME
 
 #  define SESSREC__WORDS avx512
-#  define SESSREC__TARGET SESSREC__TARGET_AVX512
-#  define SESSREC__NAME "avx512"
+#  define SESSREC__TARGET SESSREC__TARGET_OF("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
+#  define SESSREC__MM(word) _mm512_##word
+#  define SESSREC__MM_ALL(word, ...) _mm512_maskz_##word((__mmask16)-1, __VA_ARGS__)
+#  define SESSREC__MM_INTEGERS _mm512_castps_si512
+#  define SESSREC__MM_FLOATS _mm512_castsi512_ps
+#  define SESSREC__MM_AND _mm512_and_si512
 #  define SESSREC__LANES 16
 #  define SESSREC__VECTOR __m512
 #  define SESSREC__INTEGERS __m512i
 #  define SESSREC__TILE_ROWS 8
 #  define SESSREC__TILE_VECTORS 3
 #  include SESSREC_HEADER_NAME
-
-#  undef SESSREC__TARGET_AVX2
-#  undef SESSREC__TARGET_AVX512
 #endif
 #ifdef SESSREC__NEON
 #  define SESSREC__WORDS neon
 #  define SESSREC__TARGET
-#  define SESSREC__NAME "neon"
 #  define SESSREC__LANES 4
 #  define SESSREC__VECTOR float32x4_t
 #  define SESSREC__INTEGERS int32x4_t
@@ -3042,22 +2924,15 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 // >>config   defaults, and what may be asked for
 // ============================================================================================================
 
-#define SESSREC__MAX_WIDTH 8192
-#define SESSREC__MAX_BATCH 65536
-#define SESSREC__MAX_NEGATIVES 1048576
-#define SESSREC__MAX_REMEMBER 65536
+enum { SESSREC__MAX_WIDTH = 8192, SESSREC__MAX_BATCH = 65536, SESSREC__MAX_NEGATIVES = 1048576, SESSREC__MAX_REMEMBER = 65536 };
 
 SESSREC_API sessrec_config sessrec_config_default(void) {
     sessrec_config c;
-    memset(&c, 0, sizeof c);
+    memset(&c, 0, sizeof c);  // which is TIED, RESET_BEFORE, XE and LINEAR, too
     c.canary = SESSREC__CANARY_CONFIG;
     c.layers = 1;
     for (int l = 0; l < SESSREC_MAX_LAYERS; ++l) c.hidden[l] = 100;
-    c.embedding = SESSREC_EMBEDDING_TIED;
     c.embedding_width = 100;
-    c.gru = SESSREC_RESET_BEFORE;
-    c.loss.kind = SESSREC_LOSS_XE;
-    c.loss.activation = SESSREC_LINEAR;
     c.loss.activation_a = 0.5f;
     c.loss.activation_b = 1.0507f;
     c.loss.with_diagonal = 1;
@@ -3088,85 +2963,62 @@ static int sessrec__within(double value, double low, double high) {
     return value >= low && value <= high;
 }
 
-static sessrec_result sessrec__config_check_network(const sessrec_config *c, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if (c->layers < 1 || c->layers > SESSREC_MAX_LAYERS)
-        return sessrec__fail(err, bad, 0, "layers is %d, it must be 1 to %d", (int64_t)c->layers, (int64_t)SESSREC_MAX_LAYERS);
-    for (int32_t l = 0; l < c->layers; ++l)
-        if (c->hidden[l] < 1 || c->hidden[l] > SESSREC__MAX_WIDTH)
-            return sessrec__fail(err, bad, 0, "hidden[%d] is %d, it must be 1 to %d", (int64_t)l, (int64_t)c->hidden[l],
-                                 (int64_t)SESSREC__MAX_WIDTH);
-    if ((int)c->embedding < 0 || c->embedding > SESSREC_EMBEDDING_NONE)
-        return sessrec__fail(err, bad, 0, "embedding has no such kind as %d", (int64_t)c->embedding);
-    if (c->embedding == SESSREC_EMBEDDING_SEPARATE && (c->embedding_width < 1 || c->embedding_width > SESSREC__MAX_WIDTH))
-        return sessrec__fail(err, bad, 0, "embedding_width is %d, it must be 1 to %d", (int64_t)c->embedding_width,
-                             (int64_t)SESSREC__MAX_WIDTH);
-    if (c->user_hidden < 0 || c->user_hidden > SESSREC__MAX_WIDTH)
-        return sessrec__fail(err, bad, 0, "user_hidden is %d, it must be 0 to %d", (int64_t)c->user_hidden, (int64_t)SESSREC__MAX_WIDTH);
-    if ((int)c->user_mode < 0 || c->user_mode > SESSREC_USER_GATES)
-        return sessrec__fail(err, bad, 0, "user_mode has no such mode as %d", (int64_t)c->user_mode);
-    if ((int)c->gru < 0 || c->gru > SESSREC_RESET_AFTER) return sessrec__fail(err, bad, 0, "gru has no such form as %d", (int64_t)c->gru);
-    return SESSREC_OK;
-}
-
-static sessrec_result sessrec__config_check_loss(const sessrec_loss_config *l, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if ((int)l->kind < 0 || l->kind > SESSREC_LOSS_CUSTOM)
-        return sessrec__fail(err, bad, 0, "loss.kind has no such loss as %d", (int64_t)l->kind);
-    if (l->kind == SESSREC_LOSS_CUSTOM && !l->custom) return sessrec__fail(err, bad, 0, "loss.kind is custom, but loss.custom is NULL");
-    if ((int)l->activation < 0 || l->activation > SESSREC_SELU)
-        return sessrec__fail(err, bad, 0, "loss.activation has no such function as %d", (int64_t)l->activation);
-    if (!sessrec__within(l->activation_a, 0, 1e6)) return sessrec__fail(err, bad, 0, "loss.activation_a must be 0 or more");
-    if (!sessrec__within(l->activation_b, 0, 1e6)) return sessrec__fail(err, bad, 0, "loss.activation_b must be 0 or more");
-    if (!sessrec__within(l->bpreg, 0, 1e9)) return sessrec__fail(err, bad, 0, "loss.bpreg must be 0 or more");
-    if (!sessrec__within(l->logq, 0, 1e6)) return sessrec__fail(err, bad, 0, "loss.logq must be 0 or more");
-    if (!sessrec__within(l->smoothing, 0, 0.999999)) return sessrec__fail(err, bad, 0, "loss.smoothing must be 0 or more and less than 1");
-    return SESSREC_OK;
-}
-
-static sessrec_result sessrec__config_check_optimizer(const sessrec_optimizer_config *o, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if ((int)o->kind < 0 || o->kind > SESSREC_ADAM)
-        return sessrec__fail(err, bad, 0, "optimizer.kind has no such optimiser as %d", (int64_t)o->kind);
-    if (!sessrec__within(o->learning_rate, 1e-30, 1e9)) return sessrec__fail(err, bad, 0, "optimizer.learning_rate must be more than 0");
-    if (!sessrec__within(o->momentum, 0, 0.999999))
-        return sessrec__fail(err, bad, 0, "optimizer.momentum must be 0 or more and less than 1");
-    if (!sessrec__within(o->decay, 1e-6, 0.9999999)) return sessrec__fail(err, bad, 0, "optimizer.decay must be between 0 and 1");
-    if (!sessrec__within(o->beta1, 0, 0.9999999) || !sessrec__within(o->beta2, 0, 0.9999999))
-        return sessrec__fail(err, bad, 0, "optimizer.beta1 and beta2 must be 0 or more and less than 1");
-    if (!sessrec__within(o->epsilon, 1e-30, 1)) return sessrec__fail(err, bad, 0, "optimizer.epsilon must be more than 0 and at most 1");
-    if (!sessrec__within(o->l2, 0, 1e6)) return sessrec__fail(err, bad, 0, "optimizer.l2 must be 0 or more");
-    if (!sessrec__within(o->gradient_cap, 0, 1e30)) return sessrec__fail(err, bad, 0, "optimizer.gradient_cap must be 0 or more");
-    return SESSREC_OK;
-}
-
 SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!c || c->canary != SESSREC__CANARY_CONFIG)
-        return sessrec__fail(err, bad, 0, "the configuration was not made by sessrec_config_default(): call it, then change fields");
-    sessrec_result result = sessrec__config_check_network(c, err);
-    if (!result) result = sessrec__config_check_loss(&c->loss, err);
-    if (!result) result = sessrec__config_check_optimizer(&c->optimizer, err);
-    if (result) return result;
-    if (!sessrec__within(c->dropout_input, 0, 0.999999))
-        return sessrec__fail(err, bad, 0, "dropout_input must be 0 or more and less than 1");
-    if (!sessrec__within(c->dropout_user, 0, 0.999999)) return sessrec__fail(err, bad, 0, "dropout_user must be 0 or more and less than 1");
-    if (!sessrec__within(c->dropout_init, 0, 0.999999)) return sessrec__fail(err, bad, 0, "dropout_init must be 0 or more and less than 1");
-    if (!sessrec__within(c->dropout_hidden, 0, 0.999999))
-        return sessrec__fail(err, bad, 0, "dropout_hidden must be 0 or more and less than 1");
-    if (c->batch_size < 1 || c->batch_size > SESSREC__MAX_BATCH)
-        return sessrec__fail(err, bad, 0, "batch_size is %d, it must be 1 to %d", (int64_t)c->batch_size, (int64_t)SESSREC__MAX_BATCH);
-    if (c->negatives < 0 || c->negatives > SESSREC__MAX_NEGATIVES)
-        return sessrec__fail(err, bad, 0, "negatives is %d, it must be 0 to %d", (int64_t)c->negatives, (int64_t)SESSREC__MAX_NEGATIVES);
-    if (c->batch_size == 1 && c->negatives == 0)
-        return sessrec__fail(err, bad, 0, "with batch_size 1 and negatives 0 a target has nothing to be compared with");
-    if (!sessrec__within(c->alpha, 0, 1)) return sessrec__fail(err, bad, 0, "alpha must be between 0 and 1");
-    if (c->epochs < 1) return sessrec__fail(err, bad, 0, "epochs is %d, it must be 1 or more", (int64_t)c->epochs);
-    if (c->patience < 0) return sessrec__fail(err, bad, 0, "patience is %d, it must be 0 or more", (int64_t)c->patience);
-    if ((int)c->device < 0 || c->device > SESSREC_DEVICE_CUDA_OR_CPU)
-        return sessrec__fail(err, bad, 0, "device has no such kind as %d", (int64_t)c->device);
-    if (c->threads < 0 || c->threads > 1024)
-        return sessrec__fail(err, bad, 0, "threads is %d, it must be 0 (one for each processor) to 1024", (int64_t)c->threads);
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "the configuration was not made by sessrec_config_default(): call it, then change fields");
+    const int separate = c->embedding == SESSREC_EMBEDDING_SEPARATE, custom = c->loss.kind == SESSREC_LOSS_CUSTOM;
+    const int32_t layers = c->layers;
+    const struct {
+        double value, least, most;
+        const char *otherwise;
+    } limit[] = {
+        {(double)layers, 1, SESSREC_MAX_LAYERS, "layers is %d, it must be 1 to %d"},
+        {(double)c->hidden[0], 1, SESSREC__MAX_WIDTH, "hidden[0] is %d, it must be 1 to %d"},
+        {(double)(layers > 1 ? c->hidden[1] : 1), 1, SESSREC__MAX_WIDTH, "hidden[1] is %d, it must be 1 to %d"},
+        {(double)(layers > 2 ? c->hidden[2] : 1), 1, SESSREC__MAX_WIDTH, "hidden[2] is %d, it must be 1 to %d"},
+        {(double)(layers > 3 ? c->hidden[3] : 1), 1, SESSREC__MAX_WIDTH, "hidden[3] is %d, it must be 1 to %d"},
+        {(double)c->embedding, 0, SESSREC_EMBEDDING_NONE, "embedding has no such kind as %d"},
+        {(double)(separate ? c->embedding_width : 1), 1, SESSREC__MAX_WIDTH, "embedding_width is %d, it must be 1 to %d"},
+        {(double)c->user_hidden, 0, SESSREC__MAX_WIDTH, "user_hidden is %d, it must be 0 to %d"},
+        {(double)c->user_mode, 0, SESSREC_USER_GATES, "user_mode has no such mode as %d"},
+        {(double)c->gru, 0, SESSREC_RESET_AFTER, "gru has no such form as %d"},
+        {(double)c->loss.kind, 0, SESSREC_LOSS_CUSTOM, "loss.kind has no such loss as %d"},
+        {(double)(custom && !c->loss.custom), 0, 0, "loss.kind is custom, but loss.custom is NULL"},
+        {(double)c->loss.activation, 0, SESSREC_SELU, "loss.activation has no such function as %d"},
+        {c->loss.activation_a, 0, 1e6, "loss.activation_a must be 0 or more"},
+        {c->loss.activation_b, 0, 1e6, "loss.activation_b must be 0 or more"},
+        {c->loss.bpreg, 0, 1e9, "loss.bpreg must be 0 or more"},
+        {c->loss.logq, 0, 1e6, "loss.logq must be 0 or more"},
+        {c->loss.smoothing, 0, 0.999999, "loss.smoothing must be 0 or more and less than 1"},
+        {(double)c->optimizer.kind, 0, SESSREC_ADAM, "optimizer.kind has no such optimiser as %d"},
+        {c->optimizer.learning_rate, 1e-30, 1e9, "optimizer.learning_rate must be more than 0"},
+        {c->optimizer.momentum, 0, 0.999999, "optimizer.momentum must be 0 or more and less than 1"},
+        {c->optimizer.decay, 1e-6, 0.9999999, "optimizer.decay must be between 0 and 1"},
+        {c->optimizer.beta1, 0, 0.9999999, "optimizer.beta1 and beta2 must be 0 or more and less than 1"},
+        {c->optimizer.beta2, 0, 0.9999999, "optimizer.beta1 and beta2 must be 0 or more and less than 1"},
+        {c->optimizer.epsilon, 1e-30, 1, "optimizer.epsilon must be more than 0 and at most 1"},
+        {c->optimizer.l2, 0, 1e6, "optimizer.l2 must be 0 or more"},
+        {c->optimizer.gradient_cap, 0, 1e30, "optimizer.gradient_cap must be 0 or more"},
+        {c->dropout_input, 0, 0.999999, "dropout_input must be 0 or more and less than 1"},
+        {c->dropout_user, 0, 0.999999, "dropout_user must be 0 or more and less than 1"},
+        {c->dropout_init, 0, 0.999999, "dropout_init must be 0 or more and less than 1"},
+        {c->dropout_hidden, 0, 0.999999, "dropout_hidden must be 0 or more and less than 1"},
+        {(double)c->batch_size, 1, SESSREC__MAX_BATCH, "batch_size is %d, it must be 1 to %d"},
+        {(double)c->negatives, 0, SESSREC__MAX_NEGATIVES, "negatives is %d, it must be 0 to %d"},
+        {(double)(c->batch_size == 1 && !c->negatives), 0, 0, "with batch_size 1 and negatives 0 a target has nothing to be compared with"},
+        {c->alpha, 0, 1, "alpha must be between 0 and 1"},
+        {(double)c->epochs, 1, INT32_MAX, "epochs is %d, it must be 1 or more"},
+        {(double)c->patience, 0, INT32_MAX, "patience is %d, it must be 0 or more"},
+        {(double)c->device, 0, SESSREC_DEVICE_CUDA_OR_CPU, "device has no such kind as %d"},
+        {(double)c->threads, 0, 1024, "threads is %d, it must be 0 (one for each processor) to %d"},
+    };
+    for (size_t i = 0; i < sizeof limit / sizeof limit[0]; ++i) {
+        const double value = limit[i].value, most = limit[i].most;
+        if (!sessrec__within(value, limit[i].least, most))  // the sentences about whole numbers show two, which fit
+            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, limit[i].otherwise, value > -1e10 && value < 1e10 ? (int64_t)value : 0,
+                                 most < 1e10 ? (int64_t)most : 0);
+    }
     return SESSREC_OK;
 }
 
@@ -9871,31 +9723,20 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__INLINE
 #undef SESSREC__PREFETCH
 #undef SESSREC__EACH_BYTE
-#undef SESSREC__ATOMIC_LOAD
-#undef SESSREC__ATOMIC_STORE
-#undef SESSREC__CANARY_CONFIG
-#undef SESSREC__CANARY_EVAL
-#undef SESSREC__CANARY_LOG
-#undef SESSREC__CANARY_QUERY
-#undef SESSREC__LOCK
-#undef SESSREC__MAX_BATCH
-#undef SESSREC__MAX_NEGATIVES
-#undef SESSREC__MAX_REMEMBER
-#undef SESSREC__MAX_WIDTH
 #undef SESSREC__NEON
 #undef SESSREC__NO_GPU_CODE
-#undef SESSREC__PAUSE
 #undef SESSREC__POSIX
-#undef SESSREC__SLEEP
-#undef SESSREC__UNLOCK
-#undef SESSREC__WAKE
+#undef SESSREC__START
+#undef SESSREC__TARGET_OF
+#undef SESSREC__TEXT
+#undef SESSREC__TEXT2
+#undef SESSREC__THREAD_MAIN
 #undef SESSREC__WINDOWS
 #undef SESSREC__UNROLL
 #undef SESSREC__TRAINS
 #undef SESSREC__TARGET_CLMUL
 #undef SESSREC__HAS_CLMUL
 #undef SESSREC__X86
-#undef SESSREC__YIELD
 #undef SESSREC__UNUSED
 #endif // !SESSREC__WORDS
 #endif // SESSREC_IMPLEMENTATION

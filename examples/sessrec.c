@@ -47,9 +47,10 @@ static int fail(int status, const char *format, ...) {
     return status;
 }
 
-// An error of the library; path is the file that it is about, or NULL.
-static int fail_library(const char *path, sessrec_result result, const sessrec_error *err) {
+// The exit status for what the library returned, and its error if it is one; path is the file that it is about, or NULL.
+static int status_of(const char *path, sessrec_result result, const sessrec_error *err) {
     const char *text = err->text[0] ? err->text : sessrec_result_text(result);
+    if (result == SESSREC_OK) return 0;
     if (!path) return fail(EXIT_DATA, "%s", text);
     if (err->line > 0) return fail(EXIT_DATA, "%s:%lld: %s", path, (long long)err->line, text);
     return fail(EXIT_DATA, "%s: %s", path, text);
@@ -59,9 +60,11 @@ static int fail_memory(void) {
     return fail(EXIT_DATA, "out of memory");
 }
 
-// 1234567 as "1,234,567".
-static const char *grouped(int64_t number, char text[32]) {
-    char digits[24];
+// 1234567 as "1,234,567". The last four texts stay as they are.
+static const char *grouped(int64_t number) {
+    static char texts[4][32];
+    static unsigned calls;
+    char digits[24], *text = texts[calls++ % 4];
     int length = snprintf(digits, sizeof digits, "%lld", (long long)number), used = 0;
     for (int i = 0; i < length; ++i) {
         if (i > (digits[0] == '-') && (length - i) % 3 == 0) text[used++] = ',';
@@ -82,7 +85,6 @@ typedef struct settings {
     sessrec_log_format format;
     sessrec_eval_config evaluation;
     sessrec_filter filter;
-    int32_t loss, optimizer, gru, hrnn, ties, device;   // which word was chosen; same numbers as the library's enums
     const char *input[3];                   // what stands on the command line without an option
     const char *output, *test, *valid, *from, *history, *json;
     double days;
@@ -90,20 +92,17 @@ typedef struct settings {
     unsigned char given[MAX_OPTIONS];       // by place in the table of options
 } settings;
 
-static settings settings_default(void) {
-    settings s;
-    memset(&s, 0, sizeof s);
-    s.config = sessrec_config_default();
-    s.format = sessrec_log_format_default();
-    s.evaluation = sessrec_eval_config_default();
-    s.loss = (int32_t)s.config.loss.kind;
-    s.optimizer = (int32_t)s.config.optimizer.kind;
-    s.gru = (int32_t)s.config.gru;
-    s.ties = (int32_t)s.evaluation.ties;
-    s.device = (int32_t)s.config.device;
-    s.k = sessrec_query_default().k;
-    return s;
-}
+// What a command makes; run_command ends it.
+typedef struct work {
+    sessrec_model *model, *other;           // other: the one to start from, or to compare with
+    sessrec_dataset *log, *train, *test, *valid, *history;
+    sessrec_report report;                  // of model on test
+    double *numbers;                        // training: the loss of each epoch
+    int32_t epochs;                         // of this run
+    int64_t pairs, batches;                 // of all of them
+    double seconds;
+    int terminal;                           // progress is redrawn in place
+} work;
 
 // ---- numbers: the whole text or nothing ----
 
@@ -218,7 +217,7 @@ typedef enum option_kind {
     SEED,       // uint64_t, as far as int64_t goes
     NUMBER,     // float
     REAL,       // double
-    WORD,       // int32_t: which of the words in `value`
+    WORD,       // an enum of the library: which of the words in `value`
     TEXT,       // const char *
     READ        // handed to `read`
 } option_kind;
@@ -268,14 +267,15 @@ static const option options[] = {
     {READ, TRAIN, "--layers", "N[,N]", "widths of one to four GRU layers (default 100)", BY(read_layers)},
     {READ, TRAIN, "--embedding", "tied|none|N",
      "what the first layer gets: the item's output weights, one-hot,\nor a table of width N (default tied)", BY(read_embedding)},
-    {WORD, TRAIN, "--gru", "reset-before|reset-after", "where the reset gate stands", AT(gru)},
+    {WORD, TRAIN, "--gru", "reset-before|reset-after", "where the reset gate stands", AT(config.gru)},
     {WHOLE, TRAIN, "--user-layers", "N", "width of a GRU over each user's sessions; 0: sessions stand alone", AT(config.user_hidden)},
-    {WORD, TRAIN, "--hrnn", "init|all|gates", "what the user's state does in a session (default init); alone: --user-layers 100", AT(hrnn)},
+    {WORD, TRAIN, "--hrnn", "init|all|gates", "what the user's state does in a session (default init); alone: --user-layers 100",
+     AT(config.user_mode)},
     {NUMBER, TRAIN, "--dropout-user", "P", "of the users' states", AT(config.dropout_user)},
     {NUMBER, TRAIN, "--dropout-init", "P", "of the hidden states that they begin sessions with", AT(config.dropout_init)},
 
     {HEADING, TRAIN, "loss", NULL, NULL, BY(NULL)},
-    {WORD, TRAIN, "--loss", "xe|top1|bpr|top1-max|bpr-max", "", AT(loss)},
+    {WORD, TRAIN, "--loss", "xe|top1|bpr|top1-max|bpr-max", "", AT(config.loss.kind)},
     {READ, TRAIN, "--activation", "F",
      "of the output: linear, tanh, relu, leaky:A, elu:A or selu:L:A\n"
      "(default by loss: xe, bpr linear; top1, top1-max tanh; bpr-max elu:0.5)",
@@ -294,7 +294,7 @@ static const option options[] = {
     {NUMBER, TRAIN, "--dropout-input", "P", "", AT(config.dropout_input)},
     {NUMBER, TRAIN, "--dropout-hidden", "P", "", AT(config.dropout_hidden)},
     {SWITCH, TRAIN, "--shuffle", NULL, "a new order of the sessions each epoch (default: by time)", AT(config.shuffle_sessions)},
-    {WORD, TRAIN, "--optimizer", "sgd|adagrad|rmsprop|adadelta|adam", "", AT(optimizer)},
+    {WORD, TRAIN, "--optimizer", "sgd|adagrad|rmsprop|adadelta|adam", "", AT(config.optimizer.kind)},
     {NUMBER, TRAIN, "--lr", "X", "learning rate", AT(config.optimizer.learning_rate)},
     {NUMBER, TRAIN, "--momentum", "X", "", AT(config.optimizer.momentum)},
     {NUMBER, TRAIN, "--decay", "X", "of rmsprop and adadelta", AT(config.optimizer.decay)},
@@ -306,14 +306,14 @@ static const option options[] = {
 
     {HEADING, TESTING, "test", NULL, NULL, BY(NULL)},
     {READ, TESTING, "--cutoffs", "K[,K]", "lengths of list to judge, rising (default 1,5,10,20)", BY(read_cutoffs)},
-    {WORD, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores", AT(ties)},
+    {WORD, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores", AT(evaluation.ties)},
     {SWITCH, REPORTING, "--coverage", NULL, "also how much of the catalogue is ever recommended; slower", AT(evaluation.coverage)},
     {SWITCH, REPORTING, "--breakdown", NULL, "also by position, session length and, with users, history;\nalso in the JSON", AT(breakdown)},
 
     {HEADING, LEARNING | TESTING, "machine", NULL, NULL, BY(NULL)},
     {SEED, LEARNING, "--seed", "N", "same seed, same model, whatever the number of threads", AT(config.seed)},
     {WHOLE, LEARNING | TESTING, "--threads", "N", "0: one for each processor", AT(config.threads)},
-    {WORD, LEARNING | TESTING, "--device", "cpu|cuda|auto", "cuda needs a build with SESSREC_CUDA; auto: a GPU if there is one", AT(device)},
+    {WORD, LEARNING | TESTING, "--device", "cpu|cuda|auto", "cuda needs a build with SESSREC_CUDA; auto: a GPU if there is one", AT(config.device)},
     {SWITCH, DEMO | READING | RECOMMEND, "--help", NULL, NULL, AT(help)},
     {SWITCH, DEMO | READING | RECOMMEND, "-h", NULL, NULL, AT(help)},
 };
@@ -324,6 +324,7 @@ static const option options[] = {
 enum { OPTIONS = (int)(sizeof options / sizeof options[0]) };
 
 typedef char options_fit[OPTIONS <= MAX_OPTIONS ? 1 : -1];
+typedef char words_fit[sizeof(sessrec_loss_kind) == sizeof(int32_t) ? 1 : -1];
 
 // ---- reading the command line ----
 
@@ -334,18 +335,8 @@ typedef struct command {
     const char *purpose;        // one line
     const char *about;          // a paragraph for `sessrec help NAME`
     int inputs;                 // how many arguments without an option
-    int (*run)(settings *s);
+    int (*run)(settings *s, work *w);
 } command;
-
-// The option with this name, as far as '='. NULL if the command has none.
-static const option *find_option(int commands, const char *argument) {
-    size_t length = strcspn(argument, "=");
-    for (int i = 0; i < OPTIONS; ++i) {
-        const option *o = &options[i];
-        if (o->kind != HEADING && (o->commands & commands) && strlen(o->name) == length && !memcmp(o->name, argument, length)) return o;
-    }
-    return NULL;
-}
 
 static int given(const settings *s, const char *name) {
     for (int i = 0; i < OPTIONS; ++i)
@@ -371,19 +362,22 @@ static int distance(const char *a, const char *b) {
     return row[width];
 }
 
-static int fail_unknown_option(const command *c, const char *argument) {
+// The option of a command with this name, or NULL after saying that it has none.
+static const option *find_option(const command *c, const char *argument) {
     char name[32];
     const char *nearest = NULL;
     int least = 3;  // more than two mistakes: another word
     snprintf(name, sizeof name, "%.*s", (int)strcspn(argument, "="), argument);
-    for (int i = 0; i < OPTIONS && name[1] == '-'; ++i) {
-        int d = options[i].kind != HEADING && (options[i].commands & c->id) ? distance(name, options[i].name) : least;
-        if (d >= least) continue;
+    for (const option *o = options; o < options + OPTIONS; ++o) {
+        int d = o->kind != HEADING && (o->commands & c->id) ? distance(name, o->name) : least;
+        if (d == 0) return o;
+        if (d >= least || name[1] != '-') continue;
         least = d;
-        nearest = options[i].name;
+        nearest = o->name;
     }
-    if (nearest) return fail(EXIT_USAGE, "%s has no option %s; did you mean %s?", c->name, name, nearest);
-    return fail(EXIT_USAGE, "%s has no option %s; 'sessrec help %s' lists them", c->name, name, c->name);
+    if (nearest) fail(EXIT_USAGE, "%s has no option %s; did you mean %s?", c->name, name, nearest);
+    else fail(EXIT_USAGE, "%s has no option %s; 'sessrec help %s' lists them", c->name, name, c->name);
+    return NULL;
 }
 
 // Puts the text of an option where it belongs. Returns 0 if it is not what the option takes.
@@ -404,7 +398,11 @@ static int store(settings *s, const option *o, const char *text) {
         return 1;
     case NUMBER: return read_float(text, (float *)field);
     case REAL: return read_real(text, (double *)field);
-    case WORD: *(int32_t *)field = read_word(o->value, text); return *(int32_t *)field >= 0;
+    case WORD: {
+        const int32_t word = read_word(o->value, text);
+        memcpy(field, &word, sizeof word);
+        return word >= 0;
+    }
     case TEXT: *(const char **)field = text; return 1;
     case READ: return o->read(s, text);
     case HEADING: break;
@@ -426,8 +424,8 @@ static const char *what_it_takes(const option *o) {
 // One option and its value, which may be the next argument: *at then moves on.
 static int parse_option(settings *s, const command *c, int count, char **arguments, int *at) {
     const char *argument = arguments[*at], *value = strchr(argument, '=');
-    const option *o = find_option(c->id, argument);
-    if (!o) return fail_unknown_option(c, argument);
+    const option *o = find_option(c, argument);
+    if (!o) return EXIT_USAGE;
     if (!o->value && value) return fail(EXIT_USAGE, "%s takes no value; write it alone", o->name);
     if (o->value && value) ++value;
     else if (o->value) {
@@ -451,27 +449,15 @@ static int parse(settings *s, const command *c, int count, char **arguments) {
     return status;
 }
 
-// The output activation that goes with a loss, if the user names none.
-static void choose_activation(sessrec_loss_config *loss) {
-    if (loss->kind == SESSREC_LOSS_TOP1 || loss->kind == SESSREC_LOSS_TOP1_MAX) loss->activation = SESSREC_TANH;
-    if (loss->kind == SESSREC_LOSS_BPR_MAX) {
-        loss->activation = SESSREC_ELU;
-        loss->activation_a = 0.5f;
-    }
-}
-
 // What options mean together; and the library's own opinion of the numbers.
 static int settle(settings *s) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    s->config.loss.kind = (sessrec_loss_kind)s->loss;
-    s->config.optimizer.kind = (sessrec_optimizer_kind)s->optimizer;
-    s->config.gru = (sessrec_gru_form)s->gru;
-    s->config.user_mode = (sessrec_user_mode)s->hrnn;
+    sessrec_loss_config *loss = &s->config.loss;
     if (given(s, "--hrnn") && !given(s, "--user-layers")) s->config.user_hidden = 100;
-    s->evaluation.ties = (sessrec_ties)s->ties;
     s->evaluation.threads = s->config.threads;
-    s->config.device = s->evaluation.device = (sessrec_device)s->device;
-    if (!given(s, "--activation")) choose_activation(&s->config.loss);
+    s->evaluation.device = s->config.device;
+    if (!given(s, "--activation") && loss->kind == SESSREC_LOSS_BPR_MAX) loss->activation = SESSREC_ELU;  // its a is 0.5 by default
+    if (!given(s, "--activation") && (loss->kind == SESSREC_LOSS_TOP1 || loss->kind == SESSREC_LOSS_TOP1_MAX)) loss->activation = SESSREC_TANH;
     if (s->k < 1) return fail(EXIT_USAGE, "-k must be at least 1");
     if (s->filter.min_support < 0 || s->filter.min_length < 0) return fail(EXIT_USAGE, "--min-support and --min-length must be at least 0");
     if (sessrec_config_check(&s->config, &err) != SESSREC_OK) return fail(EXIT_USAGE, "%s", err.text);
@@ -505,17 +491,11 @@ static int check_writable(const char *path) {
 // Help
 // ============================================================================================================
 
-static void print_words(const char *text, int indent) {
-    for (; *text; ++text) {
-        putchar(*text);
-        if (*text == '\n') printf("%*s", indent, "");
-    }
-}
-
 // The default of an option, straight from the settings, so that the help cannot be wrong about it.
 static void print_default(const settings *s, const option *o) {
     const void *field = (const char *)s + o->at;
     const char *word = o->value, *gap = *o->help ? " " : "";
+    int32_t chosen;
     switch (o->kind) {
     case WHOLE: printf("%s(default %d)", gap, (int)*(const int32_t *)field); break;
     case LONG: printf("%s(default %lld)", gap, (long long)*(const int64_t *)field); break;
@@ -525,7 +505,7 @@ static void print_default(const settings *s, const option *o) {
         if (*(const char *const *)field) printf("%s(default %s)", gap, *(const char *const *)field);
         break;
     case WORD:
-        for (int32_t i = *(const int32_t *)field; i > 0; --i) word += strcspn(word, "|") + 1;
+        for (memcpy(&chosen, field, sizeof chosen); chosen > 0; --chosen) word += strcspn(word, "|") + 1;
         printf("%s(default %.*s)", gap, (int)strcspn(word, "|"), word);
         break;
     default: break;
@@ -537,17 +517,20 @@ static void print_option(const settings *s, const option *o) {
     int width = printf("  %s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
     if (width > INDENT - 2) width = 0, putchar('\n');
     printf("%*s", INDENT - width, "");
-    print_words(o->help, INDENT);
+    for (const char *at = o->help; *at; ++at) {
+        putchar(*at);
+        if (*at == '\n') printf("%*s", INDENT, "");
+    }
     print_default(s, o);
     putchar('\n');
 }
 
 static int print_command_help(const command *c, const settings *s) {
     printf("usage: sessrec %s %s\n\n%s\n", c->name, c->usage, c->about);
-    for (int i = 0; i < OPTIONS; ++i) {
-        if (!(options[i].commands & c->id) || (options[i].kind != HEADING && !options[i].help)) continue;
-        if (options[i].kind == HEADING) printf("\n%s\n", options[i].name);
-        else print_option(s, &options[i]);
+    for (const option *o = options; o < options + OPTIONS; ++o) {
+        if (!(o->commands & c->id)) continue;
+        if (o->kind == HEADING) printf("\n%s\n", o->name);
+        else if (o->help) print_option(s, o);
     }
     return 0;
 }
@@ -556,28 +539,25 @@ static int print_command_help(const command *c, const settings *s) {
 // Logs and models
 // ============================================================================================================
 
-static int load_log(const char *path, const sessrec_log_format *format, int needs_users, sessrec_dataset **out) {
+// path NULL: there is nothing to load.
+static int load_log(const settings *s, const char *path, sessrec_dataset **out) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    char count[32];
-    sessrec_result result = sessrec_dataset_load(path, format, out, &err);
-    if (result != SESSREC_OK) return fail_library(path, result, &err);
+    int status = path ? status_of(path, sessrec_dataset_load(path, &s->format, out, &err), &err) : 0;
+    if (status || !path) return status;
     sessrec_log_view view = sessrec_dataset_view(*out);
-    if (needs_users && !view.users) return fail(EXIT_DATA, "%s:1: there is no column '%s' of users", path, format->user_column);
-    if (view.bad_rows) fprintf(stderr, "sessrec: %s: %s rows could not be read and were skipped\n", path, grouped(view.bad_rows, count));
+    if (given(s, "--user") && !view.users) return fail(EXIT_DATA, "%s:1: there is no column '%s' of users", path, s->format.user_column);
+    if (view.bad_rows) fprintf(stderr, "sessrec: %s: %s rows could not be read and were skipped\n", path, grouped(view.bad_rows));
     return 0;
 }
 
 static int load_model(const char *path, sessrec_model **out) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    sessrec_result result = sessrec_model_load(path, NULL, out, &err);
-    return result == SESSREC_OK ? 0 : fail_library(path, result, &err);
+    return status_of(path, sessrec_model_load(path, NULL, out, &err), &err);
 }
 
 static void print_log(const char *name, const sessrec_dataset *log) {
     sessrec_log_view view = sessrec_dataset_view(log);
-    char events[32], sessions[32], items[32];
-    printf("%-8s %12s events %12s sessions %10s items\n", name, grouped(view.events, events), grouped(view.sessions, sessions),
-           grouped(view.items, items));
+    printf("%-8s %12s events %12s sessions %10s items\n", name, grouped(view.events), grouped(view.sessions), grouped(view.items));
 }
 
 // ============================================================================================================
@@ -592,11 +572,10 @@ static void print_metric(const char *name, int32_t count, const double *values) 
 
 static void print_group(const char *title, const char *const *names, const sessrec_metrics *groups, const sessrec_report *r) {
     int32_t last = r->cutoffs - 1;
-    char events[32];
     printf("\n%-18s %12s    Recall@%-4d   MRR@%d\n", title, "events", (int)r->cutoff[last], (int)r->cutoff[last]);
     for (int i = 0; i < SESSREC_GROUPS; ++i) {
         const sessrec_metrics *m = &groups[i];
-        if (m->events) printf("  %-16s %12s %14.4f %8.4f\n", names[i], grouped(m->events, events), m->recall[last], m->mrr[last]);
+        if (m->events) printf("  %-16s %12s %14.4f %8.4f\n", names[i], grouped(m->events), m->recall[last], m->mrr[last]);
     }
 }
 
@@ -616,22 +595,21 @@ static sessrec_metrics part_of(const sessrec_report *r, int part) {
 
 static void print_part(const sessrec_report *r, int part) {
     const sessrec_metrics m = part_of(r, part);
-    char events[32];
     if (!m.events) return;
-    printf("\n%s: %s events\n", parts[part].name, grouped(m.events, events));
+    printf("\n%s: %s events\n", parts[part].name, grouped(m.events));
     print_metric("Recall", r->cutoffs, m.recall);
     print_metric("MRR", r->cutoffs, m.mrr);
     print_metric("Precision", r->cutoffs, m.precision);
 }
 
-static void print_breakdown(const sessrec_report *r, int has_users) {
+static void print_breakdown(const sessrec_report *r, int users) {
     static const char *const positions[SESSREC_GROUPS] = {"1", "2", "3", "4", "5", "6", "7", "8 or more"};
     static const char *const lengths[SESSREC_GROUPS] = {"2", "3", "4", "5", "6-7", "8-10", "11-20", "21 or more"};
     static const char *const histories[SESSREC_GROUPS] = {"0", "1", "2", "3", "4", "5-6", "7-10", "11 or more"};
     print_group("after clicks", positions, r->by_position, r);
     print_group("session length", lengths, r->by_length, r);
-    if (has_users) print_group("earlier sessions", histories, r->by_history, r);
-    for (int i = 0; i < (has_users ? PARTS : PARTS_BY_POSITION); ++i) print_part(r, i);
+    if (users) print_group("earlier sessions", histories, r->by_history, r);
+    for (int i = 0; i < (users ? PARTS : PARTS_BY_POSITION); ++i) print_part(r, i);
 }
 
 static void print_cutoffs(const sessrec_report *r) {
@@ -646,38 +624,32 @@ static void print_cutoffs(const sessrec_report *r) {
 
 static void print_report(const sessrec_report *r) {
     static const char *const ties[] = {"conservative", "standard", "median"};
-    char events[32], sessions[32], unknown[32];
     print_cutoffs(r);
     print_metric("Recall", r->cutoffs, r->all.recall);
     print_metric("MRR", r->cutoffs, r->all.mrr);
     print_metric("NDCG", r->cutoffs, r->all.ndcg);
-    printf("%s events of %s sessions in %.1f s, ties %s; events of unknown items left out: %s\n", grouped(r->events, events),
-           grouped(r->sessions, sessions), r->seconds, ties[r->ties], grouped(r->unknown_items, unknown));
+    printf("%s events of %s sessions in %.1f s, ties %s; events of unknown items left out: %s\n", grouped(r->events), grouped(r->sessions),
+           r->seconds, ties[r->ties], grouped(r->unknown_items));
 }
 
-// Evaluates on a log and prints what came out.
-static int test_model(const settings *s, const sessrec_model *model, const sessrec_dataset *history, const sessrec_dataset *log,
-                      sessrec_report *report) {
+static int has_users(const sessrec_dataset *log) {
+    return sessrec_dataset_view(log).users > 0;
+}
+
+// Evaluates on the test log and prints what came out.
+static int test_model(const settings *s, const sessrec_dataset *history, work *w) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_eval_config evaluation = s->evaluation;
     evaluation.history = history;
-    sessrec_result result = sessrec_evaluate(model, log, &evaluation, report, &err);
-    if (result != SESSREC_OK) return fail_library(NULL, result, &err);
-    print_report(report);
-    if (s->evaluation.coverage) print_metric("Coverage", report->cutoffs, report->coverage);
-    if (s->breakdown) print_breakdown(report, sessrec_dataset_view(log).users > 0);
+    int status = status_of(NULL, sessrec_evaluate(w->model, w->test, &evaluation, &w->report, &err), &err);
+    if (status) return status;
+    print_report(&w->report);
+    if (evaluation.coverage) print_metric("Coverage", w->report.cutoffs, w->report.coverage);
+    if (s->breakdown) print_breakdown(&w->report, has_users(w->test));
     return 0;
 }
 
 // ---- JSON ----
-
-typedef struct training {
-    int terminal;               // progress is redrawn in place
-    int64_t pairs, batches;     // of all epochs of this run
-    int32_t epochs;
-    double *loss;               // [epochs]
-    double seconds;
-} training;
 
 static void json_number(FILE *file, double value) {
     if (value >= -DBL_MAX && value <= DBL_MAX) fprintf(file, "%.9g", value);
@@ -693,24 +665,15 @@ static void json_metric(FILE *file, const char *name, const sessrec_report *r, c
     fputc('}', file);
 }
 
-static void json_training(FILE *file, const training *t) {
-    fprintf(file, "\"train\":{\"events\":%lld,\"batches\":%lld,\"seconds\":", (long long)t->pairs, (long long)t->batches);
-    json_number(file, t->seconds);
+static void json_training(FILE *file, const work *w) {
+    fprintf(file, "\"train\":{\"events\":%lld,\"batches\":%lld,\"seconds\":", (long long)w->pairs, (long long)w->batches);
+    json_number(file, w->seconds);
     fputs(",\"loss\":[", file);
-    for (int32_t i = 0; i < t->epochs; ++i) {
+    for (int32_t i = 0; i < w->epochs; ++i) {
         if (i) fputc(',', file);
-        json_number(file, t->loss[i]);
+        json_number(file, w->numbers[i]);
     }
     fputs("]}", file);
-}
-
-static void json_part(FILE *file, const sessrec_report *r, int part) {
-    const sessrec_metrics m = part_of(r, part);
-    fprintf(file, "%s{\"of\":\"%s\",\"events\":%lld", part ? "," : "", parts[part].name, (long long)m.events);
-    json_metric(file, "recall", r, m.recall);
-    json_metric(file, "mrr", r, m.mrr);
-    json_metric(file, "precision", r, m.precision);
-    fputc('}', file);
 }
 
 static void json_report(FILE *file, const sessrec_report *r, int parts_shown) {
@@ -718,26 +681,32 @@ static void json_report(FILE *file, const sessrec_report *r, int parts_shown) {
     json_metric(file, "recall", r, r->all.recall);
     json_metric(file, "mrr", r, r->all.mrr);
     json_metric(file, "ndcg", r, r->all.ndcg);
-    if (parts_shown) fputs(",\"breakdown\":[", file);
-    for (int i = 0; i < parts_shown; ++i) json_part(file, r, i);
+    for (int i = 0; i < parts_shown; ++i) {
+        const sessrec_metrics m = part_of(r, i);
+        fprintf(file, "%s{\"of\":\"%s\",\"events\":%lld", i ? "," : ",\"breakdown\":[", parts[i].name, (long long)m.events);
+        json_metric(file, "recall", r, m.recall);
+        json_metric(file, "mrr", r, m.mrr);
+        json_metric(file, "precision", r, m.precision);
+        fputc('}', file);
+    }
     fputs(parts_shown ? "]}" : "}", file);
 }
 
-// The results for programs: {"train":{...},"test":{...}}, each part if there is one. "events" of train are the (input, target) pairs of
-// all epochs of this run, "loss" has one number an epoch. With --breakdown the test has a list "breakdown"; `log` is the test log.
-static int write_json(const settings *s, const training *t, const sessrec_report *r, const sessrec_dataset *log) {
-    const char *path = s->json;
-    const int parts_shown = !s->breakdown ? 0 : sessrec_dataset_view(log).users > 0 ? PARTS : PARTS_BY_POSITION;
-    FILE *file = fopen(path, "w");
-    if (!file) return fail(EXIT_DATA, "%s: cannot be written: %s", path, strerror(errno));
-    fputc('{', file);
-    if (t) json_training(file, t);
-    if (t && r) fputc(',', file);
-    if (r) json_report(file, r, parts_shown);
-    fputs("}\n", file);
-    int bad = ferror(file);
-    if (!fclose(file) && !bad) return 0;
-    return fail(EXIT_DATA, "%s: cannot be written: %s", path, strerror(errno));
+// The results for programs, if they are asked for: {"train":{...},"test":{...}}, each part if there is one. "events" of train are the
+// (input, target) pairs of all epochs of this run, "loss" has one number an epoch. With --breakdown the test has a list "breakdown".
+static int write_json(const settings *s, const work *w) {
+    if (!s->json) return 0;
+    FILE *file = fopen(s->json, "w");
+    if (file) {
+        fputc('{', file);
+        if (w->train) json_training(file, w);
+        if (w->train && w->test) fputc(',', file);
+        if (w->test) json_report(file, &w->report, !s->breakdown ? 0 : has_users(w->test) ? PARTS : PARTS_BY_POSITION);
+        fputs("}\n", file);
+        int bad = ferror(file);
+        if (!fclose(file) && !bad) return 0;
+    }
+    return fail(EXIT_DATA, "%s: cannot be written: %s", s->json, strerror(errno));
 }
 
 // ============================================================================================================
@@ -764,84 +733,74 @@ static int is_terminal(void) {
 
 enum { BAR_LINE = 78, BAR = 20 };
 
-static void erase_bar(const training *t) {
-    if (t->terminal) fprintf(stderr, "\r%*s\r", BAR_LINE, "");
+static void erase_bar(const work *w) {
+    if (w->terminal) fprintf(stderr, "\r%*s\r", BAR_LINE, "");
 }
 
-static const char *clock_time(double seconds, char text[32]) {
+static const char *clock_time(double seconds) {
+    static char text[32];
     long long s = seconds > 0 && seconds < 1e9 ? (long long)(seconds + 0.5) : 0;
-    if (s < 3600) snprintf(text, 32, "%lld:%02lld", s / 60, s % 60);
-    else snprintf(text, 32, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    if (s < 3600) snprintf(text, sizeof text, "%lld:%02lld", s / 60, s % 60);
+    else snprintf(text, sizeof text, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
     return text;
 }
 
 static void draw_bar(const sessrec_progress *p) {
-    char bar[BAR + 1], line[BAR_LINE + 1], speed[32], left[32];
+    static const char bar[] = "####################....................";  // BAR of each: a piece of it is a bar
+    char line[BAR_LINE + 1];
     int done = p->steps > 0 ? (int)(p->step * BAR / p->steps) : 0;
-    for (int i = 0; i < BAR; ++i) bar[i] = i < done ? '#' : '.';
-    bar[BAR] = 0;
-    snprintf(line, sizeof line, "epoch %d/%d [%s]  loss %.4f  %s events/s  %s left", (int)p->epoch + 1, (int)p->epochs, bar, p->loss,
-             grouped((int64_t)p->events_per_second, speed), clock_time(p->seconds_left, left));
+    snprintf(line, sizeof line, "epoch %d/%d [%.*s]  loss %.4f  %s events/s  %s left", (int)p->epoch + 1, (int)p->epochs, BAR,
+             bar + BAR - done, p->loss, grouped((int64_t)p->events_per_second), clock_time(p->seconds_left));
     fprintf(stderr, "\r%-*s", BAR_LINE, line);
     fflush(stderr);
 }
 
 static void print_epoch(const sessrec_progress *p) {
-    char speed[32], spent[32];
     fprintf(stderr, "epoch %d/%d  loss %.4f  %s events/s  %s", (int)p->epoch + 1, (int)p->epochs, p->loss,
-            grouped((int64_t)p->events_per_second, speed), clock_time(p->seconds, spent));
+            grouped((int64_t)p->events_per_second), clock_time(p->seconds));
     if (strcmp(p->device, "cpu")) fprintf(stderr, "  on %s", p->device);
     if (p->validation >= 0) fprintf(stderr, "  validation MRR@20 %.4f", p->validation);
     fputc('\n', stderr);
 }
 
 static int32_t on_progress(void *user, const sessrec_progress *p) {
-    training *t = (training *)user;
-    t->seconds = p->seconds;
+    work *w = (work *)user;
+    w->seconds = p->seconds;
     if (p->epoch_done) {
-        t->pairs += p->events;
-        t->batches += p->steps;
-        t->loss[t->epochs++] = p->loss;
-        erase_bar(t);
+        w->pairs += p->events;
+        w->batches += p->steps;
+        w->numbers[w->epochs++] = p->loss;
+        erase_bar(w);
         print_epoch(p);
-    } else if (t->terminal) {
+    } else if (w->terminal) {
         draw_bar(p);
     }
     return interrupted;
 }
 
-// Trains, and stops gracefully on Ctrl-C. The caller frees t->loss.
-static int train_model(sessrec_config config, const sessrec_dataset *log, const sessrec_dataset *valid, training *t, sessrec_model **out) {
+// Trains on w->train, and stops gracefully on Ctrl-C.
+static int train_model(sessrec_config config, work *w) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    memset(t, 0, sizeof *t);
-    t->terminal = is_terminal();
-    t->loss = (double *)calloc((size_t)config.epochs, sizeof *t->loss);
-    if (!t->loss) return fail_memory();
+    w->terminal = is_terminal();
+    w->numbers = (double *)calloc((size_t)config.epochs, sizeof *w->numbers);
+    if (!w->numbers) return fail_memory();
     config.progress = on_progress;
-    config.progress_user = t;
+    config.progress_user = w;
     void (*before)(int) = signal(SIGINT, on_interrupt);
     if (before == SIG_IGN) signal(SIGINT, SIG_IGN);  // started in the background: Ctrl-C is meant for others
-    sessrec_result result = sessrec_train(&config, log, valid, out, &err);
+    sessrec_result result = sessrec_train(&config, w->train, w->valid, &w->model, &err);
     if (before != SIG_ERR) signal(SIGINT, before);
-    erase_bar(t);
-    if (result == SESSREC_OK) return 0;
-    sessrec_model_destroy(*out);  // of a stopped run
-    *out = NULL;
-    if (result != SESSREC_STOPPED) return fail_library(NULL, result, &err);
+    erase_bar(w);
+    if (result != SESSREC_STOPPED) return status_of(NULL, result, &err);
     if (config.checkpoint) return fail(EXIT_DATA, "stopped; no model is written. Add --resume to go on from %s", config.checkpoint);
     return fail(EXIT_DATA, "stopped; no model is written");
 }
 
 // ============================================================================================================
-// sessrec train
+// Commands
 // ============================================================================================================
 
-typedef struct train_job {
-    sessrec_model *from, *model;
-    sessrec_dataset *log, *valid, *test;
-    training run;
-    sessrec_report report;
-} train_job;
+// ---- sessrec train ----
 
 static int check_train(const settings *s) {
     if (!s->output) return fail(EXIT_USAGE, "train needs a file for the model: -o MODEL");
@@ -876,87 +835,59 @@ static int start_from(settings *s, sessrec_model **from) {
     return 0;
 }
 
-static int load_training_log(const settings *s, const sessrec_model *from, sessrec_dataset **out) {
-    sessrec_log_format format = s->format;
-    format.items_of = from;
-    int status = load_log(s->input[0], &format, given(s, "--user"), out);
-    if (status || !(s->filter.min_support || s->filter.min_length || s->filter.drop_repeats)) return status;
-    return sessrec_dataset_filter(*out, s->filter) == SESSREC_OK ? 0 : fail_memory();
+static int load_logs(settings *s, work *w) {
+    s->format.items_of = w->other;
+    int status = load_log(s, s->input[0], &w->train);
+    s->format.items_of = NULL;
+    if (!status && (s->filter.min_support || s->filter.min_length || s->filter.drop_repeats) && sessrec_dataset_filter(w->train, s->filter))
+        return fail_memory();
+    if (!status) status = load_log(s, s->valid, &w->valid);
+    return status ? status : load_log(s, s->test, &w->test);
 }
 
-static void print_training(const training *t, const sessrec_dataset *log) {
-    char events[32], pairs[32], speed[32];
-    sessrec_log_view view = sessrec_dataset_view(log);
-    print_log("log", log);
-    if (view.dropped_events) printf("         %12s events left out by the filters\n", grouped(view.dropped_events, events));
-    if (!t->epochs) {
+static void print_training(const work *w) {
+    sessrec_log_view view = sessrec_dataset_view(w->train);
+    print_log("log", w->train);
+    if (view.dropped_events) printf("         %12s events left out by the filters\n", grouped(view.dropped_events));
+    if (!w->epochs) {
         printf("the checkpoint had all epochs; nothing was left to train\n");
         return;
     }
-    printf("trained  %12s events in %d epochs, %.1f s: %s events per second, last loss %.4f\n", grouped(t->pairs, pairs), (int)t->epochs,
-           t->seconds, grouped(t->seconds > 0 ? (int64_t)((double)t->pairs / t->seconds) : 0, speed), t->loss[t->epochs - 1]);
+    printf("trained  %12s events in %d epochs, %.1f s: %s events per second, last loss %.4f\n", grouped(w->pairs), (int)w->epochs, w->seconds,
+           grouped(w->seconds > 0 ? (int64_t)((double)w->pairs / w->seconds) : 0), w->numbers[w->epochs - 1]);
 }
 
-static int run_train_job(settings *s, train_job *job) {
+static int command_train(settings *s, work *w) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    int users = given(s, "--user"), status = 0;
-    if (s->from) status = start_from(s, &job->from);
-    if (!status) status = load_training_log(s, job->from, &job->log);
-    if (!status && s->valid) status = load_log(s->valid, &s->format, users, &job->valid);
-    if (!status && s->test) status = load_log(s->test, &s->format, users, &job->test);
-    if (!status) status = train_model(s->config, job->log, job->valid, &job->run, &job->model);
-    if (status) return status;
-    sessrec_result saved = sessrec_model_save(job->model, s->output, &err);
-    if (saved != SESSREC_OK) return fail_library(s->output, saved, &err);
-    print_training(&job->run, job->log);
-    printf("model    %s\n", s->output);
-    if (s->test) status = test_model(s, job->model, job->log, job->test, &job->report);
-    if (!status && s->json) status = write_json(s, &job->run, s->test ? &job->report : NULL, job->test);
-    return status;
-}
-
-static int command_train(settings *s) {
-    train_job job;
-    memset(&job, 0, sizeof job);
     int status = check_train(s);
-    if (!status) status = run_train_job(s, &job);
-    sessrec_model_destroy(job.model);
-    sessrec_model_destroy(job.from);
-    sessrec_dataset_destroy(job.log);
-    sessrec_dataset_destroy(job.valid);
-    sessrec_dataset_destroy(job.test);
-    free(job.run.loss);
-    return status;
+    if (!status && s->from) status = start_from(s, &w->other);
+    if (!status) status = load_logs(s, w);
+    if (!status) status = train_model(s->config, w);
+    if (!status) status = status_of(s->output, sessrec_model_save(w->model, s->output, &err), &err);
+    if (status) return status;
+    print_training(w);
+    printf("model    %s\n", s->output);
+    if (s->test) status = test_model(s, w->train, w);
+    return status ? status : write_json(s, w);
 }
 
-// ============================================================================================================
-// sessrec evaluate
-// ============================================================================================================
+// ---- sessrec evaluate ----
 
-static int command_evaluate(settings *s) {
-    sessrec_model *model = NULL;
-    sessrec_dataset *log = NULL, *history = NULL;
-    sessrec_report report;
+static int command_evaluate(settings *s, work *w) {
     int status = check_outputs(s);
     if (!status) status = check_writable(s->json);
-    if (!status) status = load_model(s->input[0], &model);
-    if (!status) status = load_log(s->input[1], &s->format, given(s, "--user"), &log);
-    if (!status && s->history) status = load_log(s->history, &s->format, given(s, "--user"), &history);
-    if (!status) status = test_model(s, model, history, log, &report);
-    if (!status && s->json) status = write_json(s, NULL, &report, log);
-    sessrec_dataset_destroy(history);
-    sessrec_dataset_destroy(log);
-    sessrec_model_destroy(model);
-    return status;
+    if (!status) status = load_model(s->input[0], &w->model);
+    if (!status) status = load_log(s, s->input[1], &w->test);
+    if (!status) status = load_log(s, s->history, &w->history);
+    if (!status) status = test_model(s, w->history, w);
+    return status ? status : write_json(s, w);
 }
 
-// ============================================================================================================
-// sessrec compare
-// ============================================================================================================
+// ---- sessrec compare ----
 
 // How one model ranks every event of the log.
 typedef struct ranking {
-    sessrec_model *model;
+    const sessrec_model *model;
     sessrec_report report;
     double *rank, *gain;    // [events] and what the event adds to the metric that is looked at
     int64_t events;
@@ -967,20 +898,13 @@ static void on_event(void *user, const sessrec_event *event) {
     r->rank[r->events++] = event->rank;
 }
 
-static int rank_events(const settings *s, const char *path, const sessrec_dataset *history, const sessrec_dataset *log, ranking *r) {
+static int rank_events(const settings *s, const char *path, const work *w, ranking *r) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_eval_config evaluation = s->evaluation;
-    const size_t most = (size_t)sessrec_dataset_view(log).events + 1;
-    int status = load_model(path, &r->model);
-    if (status) return status;
-    r->rank = (double *)calloc(most, sizeof *r->rank);
-    r->gain = (double *)calloc(most, sizeof *r->gain);
-    if (!r->rank || !r->gain) return fail_memory();
-    evaluation.history = history;
+    evaluation.history = w->history;
     evaluation.on_event = on_event;
     evaluation.on_event_user = r;
-    sessrec_result result = sessrec_evaluate(r->model, log, &evaluation, &r->report, &err);
-    return result == SESSREC_OK ? 0 : fail_library(path, result, &err);
+    return status_of(path, sessrec_evaluate(r->model, w->test, &evaluation, &r->report, &err), &err);
 }
 
 // Only then are their events the same: those of unknown items are left out.
@@ -1013,48 +937,42 @@ static int compare_metric(const char *const *names, ranking *r, const double *a,
     return 0;
 }
 
-static int run_compare(const settings *s, ranking *r, sessrec_dataset **log, sessrec_dataset **history) {
+static int command_compare(settings *s, work *w) {
     static const char *const recall[2] = {"Recall A", "Recall B"}, *const mrr[2] = {"MRR A", "MRR B"};
     const char *const *path = s->input;
-    char events[32];
-    int status = load_log(path[2], &s->format, given(s, "--user"), log);
-    if (!status && s->history) status = load_log(s->history, &s->format, given(s, "--user"), history);
-    for (int m = 0; m < 2 && !status; ++m) status = rank_events(s, path[m], *history, *log, &r[m]);
-    if (!status && !know_the_same(*log, r[0].model, r[1].model))
-        status = fail(EXIT_DATA, "%s and %s know other items of %s: their events are not the same", path[0], path[1], path[2]);
+    ranking r[2];
+    int status = load_log(s, path[2], &w->test);
+    if (!status) status = load_log(s, s->history, &w->history);
+    if (!status) status = load_model(path[0], &w->model);
+    if (!status) status = load_model(path[1], &w->other);
+    if (status) return status;
+    if (!know_the_same(w->test, w->model, w->other))
+        return fail(EXIT_DATA, "%s and %s know other items of %s: their events are not the same", path[0], path[1], path[2]);
+    const size_t most = (size_t)sessrec_dataset_view(w->test).events + 1;
+    w->numbers = (double *)calloc(most, 4 * sizeof *w->numbers);
+    if (!w->numbers) return fail_memory();
+    memset(r, 0, sizeof r);
+    for (int m = 0; m < 2 && !status; ++m) {
+        r[m].model = m ? w->other : w->model;
+        r[m].rank = w->numbers + (size_t)(2 * m) * most;
+        r[m].gain = r[m].rank + most;
+        status = rank_events(s, path[m], w, &r[m]);
+    }
     if (status) return status;
     print_cutoffs(&r->report);
     status = compare_metric(recall, r, r[0].report.all.recall, r[1].report.all.recall, 0);
     if (!status) status = compare_metric(mrr, r, r[0].report.all.mrr, r[1].report.all.mrr, 1);
-    printf("%s events; p: Wilcoxon's signed-rank test over events, two-sided\n", grouped(r->events, events));
+    printf("%s events; p: Wilcoxon's signed-rank test over events, two-sided\n", grouped(r->events));
     return status;
 }
 
-static int command_compare(settings *s) {
-    sessrec_dataset *log = NULL, *history = NULL;
-    ranking r[2];
-    memset(r, 0, sizeof r);
-    int status = run_compare(s, r, &log, &history);
-    for (int m = 0; m < 2; ++m) {
-        sessrec_model_destroy(r[m].model);
-        free(r[m].rank);
-        free(r[m].gain);
-    }
-    sessrec_dataset_destroy(history);
-    sessrec_dataset_destroy(log);
-    return status;
-}
-
-// ============================================================================================================
-// sessrec recommend
-// ============================================================================================================
+// ---- sessrec recommend ----
 
 enum { REMEMBER = 256 };    // items of a session that are not recommended again
 
-// A running session and its id, in one block of memory: the state first, then the text.
+// A running session and its id, in one block of memory: the text first, then the state.
 typedef struct visitor {
     char *id;
-    void *memory;
     sessrec_session *session;
 } visitor;
 
@@ -1091,21 +1009,17 @@ static sessrec_session *visitors_find(visitors *all, const char *id) {
     if (all->count * 2 >= all->slots && !visitors_grow(all)) return NULL;
     visitor *v = visitor_slot(all, id);
     if (v->id) return v->session;
-    v->memory = malloc(all->session_bytes + strlen(id) + 1);
-    if (!v->memory) return NULL;
-    if (sessrec_session_init(all->model, REMEMBER, v->memory, all->session_bytes, &v->session) != SESSREC_OK) {
-        free(v->memory);
-        return NULL;
-    }
-    v->id = (char *)v->memory + all->session_bytes;
-    strcpy(v->id, id);
+    const size_t size = strlen(id) + 1;
+    v->id = (char *)malloc(size + all->session_bytes);
+    if (!v->id) return NULL;
+    memcpy(v->id, id, size);
+    sessrec_session_init(all->model, REMEMBER, v->id + size, all->session_bytes, &v->session);  // any alignment will do
     ++all->count;
     return v->session;
 }
 
 static void visitors_free(visitors *all) {
-    for (size_t i = 0; i < all->slots; ++i)
-        if (all->slot[i].id) free(all->slot[i].memory);
+    for (size_t i = 0; i < all->slots; ++i) free(all->slot[i].id);
     free(all->slot);
 }
 
@@ -1118,10 +1032,8 @@ static char *cut_click(char *line) {
     return tab + 1;
 }
 
-static int print_recommendation(const sessrec_model *model, const char *id, const sessrec_recommendation *list, int32_t count) {
-    fputs(id, stdout);
-    for (int32_t i = 0; i < count; ++i) printf("\t%s", sessrec_model_item_id(model, list[i].item));
-    putchar('\n');
+// Whether all that was printed has gone out.
+static int check_stdout(void) {
     return fflush(stdout) || ferror(stdout) ? fail(EXIT_DATA, "stdout: cannot be written: %s", strerror(errno)) : 0;
 }
 
@@ -1137,7 +1049,10 @@ static int answer(visitors *all, const sessrec_query *query, sessrec_recommendat
         fprintf(stderr, "sessrec: stdin:%lld: item '%s' is not in the model; such clicks are passed over (said once)\n", number, item);
     sessrec_result result = sessrec_session_recommend(session, query, list, &count, NULL);
     if (result != SESSREC_OK) return fail(EXIT_DATA, "stdin:%lld: %s", number, sessrec_result_text(result));
-    return print_recommendation(all->model, line, list, count);
+    fputs(line, stdout);
+    for (int32_t i = 0; i < count; ++i) printf("\t%s", sessrec_model_item_id(all->model, list[i].item));
+    putchar('\n');
+    return check_stdout();
 }
 
 static int serve(const settings *s, const sessrec_model *model) {
@@ -1161,28 +1076,22 @@ static int serve(const settings *s, const sessrec_model *model) {
     return status;
 }
 
-static int command_recommend(settings *s) {
-    sessrec_model *model = NULL;
-    int status = load_model(s->input[0], &model);
-    sessrec_model_prepare(model);  // without memory for it the answers are the same, and later
-    if (!status) status = serve(s, model);
-    sessrec_model_destroy(model);
-    return status;
+static int command_recommend(settings *s, work *w) {
+    int status = load_model(s->input[0], &w->model);
+    sessrec_model_prepare(w->model);  // without memory for it the answers are the same, and later
+    return status ? status : serve(s, w->model);
 }
 
-// ============================================================================================================
-// sessrec split
-// ============================================================================================================
+// ---- sessrec split ----
 
 // The usual way to test: train on what ended before the cut, test on what began after it. Filters look at the training log only; the test
 // log keeps the items that training has seen.
-static int split_log(const sessrec_dataset *log, double cut, sessrec_filter filter, sessrec_dataset **train, sessrec_dataset **test) {
-    sessrec_filter test_filter = filter;
-    test_filter.min_support = 0;
-    sessrec_result result = sessrec_dataset_split_time(log, cut, train, test);
-    if (result == SESSREC_OK) result = sessrec_dataset_filter(*train, filter);
-    if (result == SESSREC_OK) result = sessrec_dataset_keep_items(*test, *train);
-    if (result == SESSREC_OK) result = sessrec_dataset_filter(*test, test_filter);
+static int split_log(work *w, double cut, sessrec_filter filter) {
+    sessrec_result result = sessrec_dataset_split_time(w->log, cut, &w->train, &w->test);
+    if (result == SESSREC_OK) result = sessrec_dataset_filter(w->train, filter);
+    if (result == SESSREC_OK) result = sessrec_dataset_keep_items(w->test, w->train);
+    filter.min_support = 0;
+    if (result == SESSREC_OK) result = sessrec_dataset_filter(w->test, filter);
     return result == SESSREC_OK ? 0 : fail(EXIT_DATA, "cannot split the log: %s", sessrec_result_text(result));
 }
 
@@ -1203,9 +1112,10 @@ static void print_moment(double seconds) {
     else printf("cut at %.0f\n", seconds);
 }
 
-static int is_part(const char *path, const char *prefix, const char *ending) {
-    size_t length = strlen(prefix);
-    return !strncmp(path, prefix, length) && !strcmp(path + length, ending);
+// Whether it is the path of a part, which would be written over it.
+static int is_part(const char *path, const char *prefix) {
+    const size_t length = strlen(prefix);
+    return !strncmp(path, prefix, length) && (!strcmp(path + length, "_train.tsv") || !strcmp(path + length, "_test.tsv"));
 }
 
 static int write_part(const sessrec_dataset *log, const char *prefix, const char *ending) {
@@ -1213,111 +1123,86 @@ static int write_part(const sessrec_dataset *log, const char *prefix, const char
     char *path = (char *)malloc(strlen(prefix) + strlen(ending) + 1);
     if (!path) return fail_memory();
     strcat(strcpy(path, prefix), ending);
-    sessrec_result result = sessrec_dataset_write(log, path, &err);
-    int status = result == SESSREC_OK ? 0 : fail_library(path, result, &err);
+    int status = status_of(path, sessrec_dataset_write(log, path, &err), &err);
     if (!status) printf("%s\n", path);
     free(path);
     return status;
 }
 
-static int run_split(const settings *s, const sessrec_dataset *log, sessrec_dataset **train, sessrec_dataset **test) {
-    char dropped[32], of_train[32], of_test[32];
-    double cut = cut_before_end(log, s->days);
-    int status = split_log(log, cut, s->filter, train, test);
-    if (status) return status;
-    sessrec_log_view before = sessrec_dataset_view(*train), after = sessrec_dataset_view(*test);
-    print_moment(cut);
-    print_log("log", log);
-    print_log("train", *train);
-    print_log("test", *test);
-    printf("dropped  %12s events: %s before or across the cut, %s after it\n",
-           grouped(before.dropped_events + after.dropped_events, dropped), grouped(before.dropped_events, of_train),
-           grouped(after.dropped_events, of_test));
-    if (!before.events || !after.events)
-        return fail(EXIT_DATA, "%s: nothing is left to %s on; change --days", s->input[0], before.events ? "test" : "train");
-    status = write_part(*train, s->output, "_train.tsv");
-    if (!status) status = write_part(*test, s->output, "_test.tsv");
-    return status;
-}
-
-static int command_split(settings *s) {
-    sessrec_dataset *log = NULL, *train = NULL, *test = NULL;
+static int command_split(settings *s, work *w) {
     if (!given(s, "--days")) return fail(EXIT_USAGE, "split needs the length of the test log: --days N");
     if (!(s->days > 0)) return fail(EXIT_USAGE, "--days must be more than 0");
     if (!s->output) return fail(EXIT_USAGE, "split needs a name for its two files: -o PREFIX");
     if (!*s->format.time_column) return fail(EXIT_USAGE, "split needs times: --time-column NAME");
-    if (is_part(s->input[0], s->output, "_train.tsv") || is_part(s->input[0], s->output, "_test.tsv"))
-        return fail(EXIT_USAGE, "%s would be overwritten; give another PREFIX", s->input[0]);
-    int status = load_log(s->input[0], &s->format, given(s, "--user"), &log);
-    if (!status) status = run_split(s, log, &train, &test);
-    sessrec_dataset_destroy(log);
-    sessrec_dataset_destroy(train);
-    sessrec_dataset_destroy(test);
-    return status;
+    if (is_part(s->input[0], s->output)) return fail(EXIT_USAGE, "%s would be overwritten; give another PREFIX", s->input[0]);
+    int status = load_log(s, s->input[0], &w->log);
+    double cut = status ? 0 : cut_before_end(w->log, s->days);
+    if (!status) status = split_log(w, cut, s->filter);
+    if (status) return status;
+    sessrec_log_view before = sessrec_dataset_view(w->train), after = sessrec_dataset_view(w->test);
+    print_moment(cut);
+    print_log("log", w->log);
+    print_log("train", w->train);
+    print_log("test", w->test);
+    printf("dropped  %12s events: %s before or across the cut, %s after it\n", grouped(before.dropped_events + after.dropped_events),
+           grouped(before.dropped_events), grouped(after.dropped_events));
+    if (!before.events || !after.events)
+        return fail(EXIT_DATA, "%s: nothing is left to %s on; change --days", s->input[0], before.events ? "test" : "train");
+    status = write_part(w->train, s->output, "_train.tsv");
+    return status ? status : write_part(w->test, s->output, "_test.tsv");
 }
 
-// ============================================================================================================
-// sessrec demo
-// ============================================================================================================
+// ---- sessrec demo ----
 
 enum { DEMO_TEST_DAYS = 3 };
 
-typedef struct demo {
-    sessrec_dataset *log, *train, *test;
-    sessrec_model *model;
-    training run;
-} demo;
-
-static int demo_make(const settings *s, demo *d) {
+static int demo_make(const settings *s, work *w) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_filter filter = {0, 5, 2, 0};
-    char events[32], sessions[32], items[32];
     shop plan = shop_default();
     plan.seed = s->config.seed;
-    sessrec_result result = shop_log(plan, &d->log, &err);
-    if (result != SESSREC_OK) return fail_library(NULL, result, &err);
-    sessrec_log_view view = sessrec_dataset_view(d->log);
-    printf("A made-up shop: %s clicks on %s items, in %s visits over %d days (seed %llu).\n", grouped(view.events, events),
-           grouped(view.items, items), grouped(view.sessions, sessions), (int)plan.days, (unsigned long long)plan.seed);
+    int status = status_of(NULL, shop_log(plan, &w->log, &err), &err);
+    if (status) return status;
+    sessrec_log_view view = sessrec_dataset_view(w->log);
+    printf("A made-up shop: %s clicks on %s items, in %s visits over %d days (seed %llu).\n", grouped(view.events), grouped(view.items),
+           grouped(view.sessions), (int)plan.days, (unsigned long long)plan.seed);
     printf("The model learns from the first %d days and is tested on the last %d.\n\n", (int)plan.days - DEMO_TEST_DAYS, DEMO_TEST_DAYS);
     fflush(stdout);
-    return split_log(d->log, cut_before_end(d->log, DEMO_TEST_DAYS), filter, &d->train, &d->test);
+    return split_log(w, cut_before_end(w->log, DEMO_TEST_DAYS), filter);
 }
 
-static int demo_train(const settings *s, demo *d) {
+static int demo_train(const settings *s, work *w) {
     sessrec_config config = s->config;
-    char pairs[32];
     config.epochs = 3;
     config.negatives = 512;
     config.optimizer.learning_rate = 0.1f;
-    int status = train_model(config, d->train, NULL, &d->run, &d->model);
+    int status = train_model(config, w);
     if (status) return status;
     printf("A GRU of %d units went through %s pairs of a click and the next, %d times, in %.1f s.\n\n", (int)config.hidden[0],
-           grouped(d->run.pairs / d->run.epochs, pairs), (int)d->run.epochs, d->run.seconds);
+           grouped(w->pairs / w->epochs), (int)w->epochs, w->seconds);
     return 0;
 }
 
 // Evaluates one scorer on the test days and prints its line of the table.
-static int demo_compare(const settings *s, const demo *d, const char *name, sessrec_result made, sessrec_scorer *scorer) {
+static int demo_compare(const settings *s, const work *w, const char *name, sessrec_result made, sessrec_scorer *scorer) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_report report;
     sessrec_eval_config evaluation = s->evaluation;
     if (made != SESSREC_OK) return fail(EXIT_DATA, "%s", sessrec_result_text(made));
     evaluation.cutoffs = 1;
     evaluation.cutoff[0] = 20;
-    sessrec_result result = sessrec_evaluate_scorer(scorer, d->test, &evaluation, &report, &err);
+    int status = status_of(NULL, sessrec_evaluate_scorer(scorer, w->test, &evaluation, &report, &err), &err);
     sessrec_scorer_destroy(scorer);
-    if (result != SESSREC_OK) return fail_library(NULL, result, &err);
-    printf("  %-28s%10.3f%10.3f\n", name, report.all.recall[0], report.all.mrr[0]);
-    return 0;
+    if (!status) printf("  %-28s%10.3f%10.3f\n", name, report.all.recall[0], report.all.mrr[0]);
+    return status;
 }
 
-static int demo_table(const settings *s, const demo *d) {
+static int demo_table(const settings *s, const work *w) {
     sessrec_scorer scorer;
     printf("  %-28s%10s%10s\n", "what is recommended", "Recall@20", "MRR@20");
-    int status = demo_compare(s, d, "the GRU's best", sessrec_scorer_model(d->model, NULL, &scorer), &scorer);
-    if (!status) status = demo_compare(s, d, "most clicked in this visit", sessrec_scorer_s_pop(d->train, NULL, &scorer), &scorer);
-    if (!status) status = demo_compare(s, d, "most clicked in the shop", sessrec_scorer_pop(d->train, NULL, &scorer), &scorer);
+    int status = demo_compare(s, w, "the GRU's best", sessrec_scorer_model(w->model, NULL, &scorer), &scorer);
+    if (!status) status = demo_compare(s, w, "most clicked in this visit", sessrec_scorer_s_pop(w->train, NULL, &scorer), &scorer);
+    if (!status) status = demo_compare(s, w, "most clicked in the shop", sessrec_scorer_pop(w->train, NULL, &scorer), &scorer);
     printf("\n  Recall@20: how often the item clicked next was among the 20 recommended.\n"
            "  MRR@20:    1 if it stood first, 1/2 if second, 1/3 if third, 0 if not there; the mean.\n\n");
     return status;
@@ -1330,16 +1215,16 @@ static int32_t find_visit(const sessrec_log_view *view, int64_t clicks) {
     return -1;
 }
 
-static int demo_visit(const demo *d) {
+static int demo_visit(const work *w) {
     enum { TOP = 5, CLICKS = 6 };
-    sessrec_log_view view = sessrec_dataset_view(d->test);
+    sessrec_log_view view = sessrec_dataset_view(w->test);
     sessrec_recommendation list[TOP];
     sessrec_query query = sessrec_query_default();
     sessrec_session *session;
-    size_t size = sessrec_session_size(d->model, 0);
+    size_t size = sessrec_session_size(w->model, 0);
     int32_t visit = find_visit(&view, CLICKS), count = 0;
     void *memory = malloc(size);
-    if (!memory || sessrec_session_init(d->model, 0, memory, size, &session) != SESSREC_OK || visit < 0) {
+    if (!memory || sessrec_session_init(w->model, 0, memory, size, &session) != SESSREC_OK || visit < 0) {
         free(memory);
         return fail(EXIT_DATA, "cannot show a visit");
     }
@@ -1347,13 +1232,13 @@ static int demo_visit(const demo *d) {
     query.skip_seen = 0;
     printf("A visit of the test days, and the five best items after each click (* is what was clicked next):\n\n");
     for (int64_t i = view.session_begin[visit]; i + 1 < view.session_begin[visit + 1]; ++i) {
-        const char *clicked = sessrec_dataset_item_id(d->test, view.item[i]);
-        const char *next = sessrec_dataset_item_id(d->test, view.item[i + 1]);
+        const char *clicked = sessrec_dataset_item_id(w->test, view.item[i]);
+        const char *next = sessrec_dataset_item_id(w->test, view.item[i + 1]);
         sessrec_session_click_id(session, clicked);
         sessrec_session_recommend(session, &query, list, &count, NULL);
         printf("  %-10s", clicked);
         for (int32_t j = 0; j < count; ++j) {
-            const char *item = sessrec_model_item_id(d->model, list[j].item);
+            const char *item = sessrec_model_item_id(w->model, list[j].item);
             printf("  %s%-*s", strcmp(item, next) ? " " : "*", j + 1 < count ? 10 : 0, item);
         }
         putchar('\n');
@@ -1362,29 +1247,20 @@ static int demo_visit(const demo *d) {
     return 0;
 }
 
-static int command_demo(settings *s) {
-    demo d;
-    memset(&d, 0, sizeof d);
-    int status = demo_make(s, &d);
-    if (!status) status = demo_train(s, &d);
-    if (!status) status = demo_table(s, &d);
-    if (!status) status = demo_visit(&d);
+static int command_demo(settings *s, work *w) {
+    int status = demo_make(s, w);
+    if (!status) status = demo_train(s, w);
+    if (!status) status = demo_table(s, w);
+    if (!status) status = demo_visit(w);
     if (!status)
         printf("\nNow with your own clicks, a file with the columns SessionId, ItemId and Time:\n\n"
                "  sessrec split clicks.csv --days 1 -o clicks\n"
                "  sessrec train clicks_train.tsv -o clicks.model --test clicks_test.tsv\n"
                "  printf 'visit-1\\tSOME-ITEM\\n' | sessrec recommend clicks.model\n");
-    sessrec_dataset_destroy(d.log);
-    sessrec_dataset_destroy(d.train);
-    sessrec_dataset_destroy(d.test);
-    sessrec_model_destroy(d.model);
-    free(d.run.loss);
     return status;
 }
 
-// ============================================================================================================
-// Commands
-// ============================================================================================================
+// ---- what there is, and which is meant ----
 
 static const command commands[] = {
     {DEMO, "demo", "[--seed N] [--threads N]", "a made-up shop, from clicks to recommendations in seconds",
@@ -1408,18 +1284,21 @@ static const command commands[] = {
 
 enum { COMMANDS = (int)(sizeof commands / sizeof commands[0]) };
 
+// NULL, after saying so, if there is none of this name.
 static const command *find_command(const char *name) {
     for (int i = 0; i < COMMANDS; ++i)
         if (!strcmp(commands[i].name, name)) return &commands[i];
+    fail(EXIT_USAGE, "there is no command '%s'; 'sessrec help' lists them", name);
     return NULL;
 }
 
-static int fail_unknown_command(const char *name) {
-    return fail(EXIT_USAGE, "there is no command '%s'; 'sessrec help' lists them", name);
-}
-
-static settings command_settings(const command *c) {
-    settings s = settings_default();
+static settings settings_default(const command *c) {
+    settings s;
+    memset(&s, 0, sizeof s);
+    s.config = sessrec_config_default();
+    s.format = sessrec_log_format_default();
+    s.evaluation = sessrec_eval_config_default();
+    s.k = sessrec_query_default().k;
     if (c->id == SPLIT) {
         s.filter.min_support = 5;
         s.filter.min_length = 2;
@@ -1428,12 +1307,11 @@ static settings command_settings(const command *c) {
 }
 
 static int print_help(const char *name) {
-    const command *c = name ? find_command(name) : NULL;
-    if (c) {
-        settings s = command_settings(c);
-        return print_command_help(c, &s);
+    if (name) {
+        const command *c = find_command(name);
+        settings s = settings_default(c ? c : commands);
+        return c ? print_command_help(c, &s) : EXIT_USAGE;
     }
-    if (name) return fail_unknown_command(name);
     printf("sessrec %s - session-based recommendation\n\n", sessrec_version());
     for (int i = 0; i < COMMANDS; ++i) printf("  sessrec %-9s  %s\n", commands[i].name, commands[i].purpose);
     printf("\n'sessrec help COMMAND' has the options. Try 'sessrec demo' first.\n");
@@ -1441,12 +1319,22 @@ static int print_help(const char *name) {
 }
 
 static int run_command(const command *c, int count, char **arguments) {
-    settings s = command_settings(c);
+    settings s = settings_default(c);
+    work w;
+    memset(&w, 0, sizeof w);
     int status = parse(&s, c, count, arguments);
     if (!status && s.help) return print_help(c->name);
     if (!status) status = settle(&s);
-    if (!status) status = c->run(&s);
-    if ((fflush(stdout) || ferror(stdout)) && !status) status = fail(EXIT_DATA, "stdout: cannot be written: %s", strerror(errno));
+    if (!status) status = c->run(&s, &w);
+    if (!status) status = check_stdout();
+    sessrec_model_destroy(w.model);
+    sessrec_model_destroy(w.other);
+    sessrec_dataset_destroy(w.log);
+    sessrec_dataset_destroy(w.train);
+    sessrec_dataset_destroy(w.test);
+    sessrec_dataset_destroy(w.valid);
+    sessrec_dataset_destroy(w.history);
+    free(w.numbers);
     return status;
 }
 
@@ -1458,5 +1346,5 @@ int main(int argc, char **argv) {
         return 0;
     }
     const command *c = find_command(first);
-    return c ? run_command(c, argc - 2, argv + 2) : fail_unknown_command(first);
+    return c ? run_command(c, argc - 2, argv + 2) : EXIT_USAGE;
 }
