@@ -5833,23 +5833,27 @@ static uint64_t sessrec__tensor_elements(const sessrec__shape *shape) {
     return (uint64_t)shape->rows * (uint64_t)shape->columns;  // < 2^31 * 2^15
 }
 
-// Everything of a model in one block. The pointers to constants are returned writable in *items.
-typedef struct sessrec__item_arrays {
+// Everything of a model in one block: also the arrays that are constant later.
+typedef struct sessrec__new_model {
+    sessrec_model model;
+    uint64_t text_bytes;
     uint64_t *support;
     uint32_t *id_offset;
     char *id_text;
     int32_t *id_order;
-} sessrec__item_arrays;
+} sessrec__new_model;
 
-static void sessrec__model_place(sessrec_model *model, sessrec__layout *layout, uint64_t text_bytes, sessrec__item_arrays *items) {
+static void sessrec__model_place(void *object, sessrec__layout *layout) {
+    sessrec__new_model *plan = (sessrec__new_model *)object;
+    sessrec_model *model = &plan->model;
     const uint64_t V = (uint64_t)model->info.items;
     (void)sessrec__place(layout, 1, sizeof *model);
     for (int32_t t = 0; t < model->tensors; ++t)
         model->tensor[t] = (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
-    model->support = items->support = (uint64_t *)sessrec__place(layout, V, sizeof(uint64_t));
-    model->id_offset = items->id_offset = (uint32_t *)sessrec__place(layout, V + 1, sizeof(uint32_t));
-    model->id_text = items->id_text = (char *)sessrec__place(layout, text_bytes, 1);
-    model->id_order = items->id_order = (int32_t *)sessrec__place(layout, V, sizeof(int32_t));
+    model->support = plan->support = (uint64_t *)sessrec__place(layout, V, sizeof(uint64_t));
+    model->id_offset = plan->id_offset = (uint32_t *)sessrec__place(layout, V + 1, sizeof(uint32_t));
+    model->id_text = plan->id_text = (char *)sessrec__place(layout, plan->text_bytes, 1);
+    model->id_order = plan->id_order = (int32_t *)sessrec__place(layout, V, sizeof(int32_t));
 }
 
 // Heap sort of the items by their ids: in place, and no input makes it slow.
@@ -5897,7 +5901,7 @@ static sessrec_model_info sessrec__info_of(const sessrec_config *c, int32_t item
 
 // Items, ids and support from the log; the support of a model that is trained further is added to.
 static void sessrec__model_take_items(sessrec_model *model, const sessrec_dataset *log, const sessrec_model *base,
-                                      const sessrec__item_arrays *items) {
+                                      const sessrec__new_model *items) {
     const sessrec_log_view view = sessrec_dataset_view(log);
     uint32_t at = 0;
     for (int32_t i = 0; i < view.items; ++i) {
@@ -5940,29 +5944,22 @@ static sessrec_result sessrec__check_base(const sessrec_model *base, const sessr
 static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_allocator *memory,
                                             sessrec_model **out, sessrec_error *err) {
     const sessrec_log_view view = sessrec_dataset_view(log);
-    sessrec_model plan;
-    sessrec__layout layout = {NULL, 0, 0};
-    sessrec__item_arrays items;
-    uint64_t text = 0;
+    sessrec__new_model plan;
     if (view.items < 1) return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items");
     memset(&plan, 0, sizeof plan);
-    plan.memory = *memory;
-    plan.info = sessrec__info_of(config, view.items);
-    plan.tensors = sessrec__shapes(&plan.info, plan.shape);
+    plan.model.memory = *memory;
+    plan.model.info = sessrec__info_of(config, view.items);
+    plan.model.tensors = sessrec__shapes(&plan.model.info, plan.model.shape);
     const sessrec_model *base = config->start_from;
-    sessrec_result result = base ? sessrec__check_base(base, &plan.info, log, err) : SESSREC_OK;
+    sessrec_result result = base ? sessrec__check_base(base, &plan.model.info, log, err) : SESSREC_OK;
     if (result) return result;
-    for (int32_t i = 0; i < view.items; ++i) text += strlen(sessrec_dataset_item_id(log, i)) + 1;
-    if (text > UINT32_MAX) return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
-    sessrec__model_place(&plan, &layout, text, &items);
-    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(memory, layout.size, 1);
-    if (!layout.base) return sessrec__no_memory(err);
-    layout.size = 0;
-    sessrec__model_place(&plan, &layout, text, &items);
-    sessrec_model *model = (sessrec_model *)(void *)layout.base;
-    *model = plan;
+    for (int32_t i = 0; i < view.items; ++i) plan.text_bytes += strlen(sessrec_dataset_item_id(log, i)) + 1;
+    if (plan.text_bytes > UINT32_MAX) return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
+    sessrec_model *model = (sessrec_model *)sessrec__layout_block(memory, sessrec__model_place, &plan);
+    if (!model) return sessrec__no_memory(err);
+    *model = plan.model;
     sessrec__model_wire(model);
-    sessrec__model_take_items(model, log, base, &items);
+    sessrec__model_take_items(model, log, base, &plan);
     for (int32_t t = 0; t < model->tensors; ++t) {
         sessrec__init_tensor(&model->shape[t], t, config->seed, model->tensor[t]);
         if (base)
@@ -6075,7 +6072,8 @@ SESSREC__INLINE int32_t sessrec__aligned(int32_t n) {
     return (n + 15) & ~15;
 }
 
-static void sessrec__trainer_place(sessrec_trainer *tr, sessrec__layout *layout) {
+static void sessrec__trainer_place(void *object, sessrec__layout *layout) {
+    sessrec_trainer *tr = (sessrec_trainer *)object;
     const sessrec_config *c = &tr->config;
     const sessrec_model *model = tr->model;
     const int32_t L = sessrec__last_width(model), D = model->info.embedding_width, C = c->batch_size + c->negatives;
@@ -6155,7 +6153,6 @@ static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error 
 // The pool must not move once its threads run, so it is started when the trainer lies at its place; `plan` only knows how many there will be.
 SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_dataset *log, sessrec_trainer **out,
                                                   sessrec_error *err) {
-    sessrec__layout layout = {NULL, 0, 0};
     if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
     *out = NULL;
     sessrec_result result = sessrec_config_check(config, err);
@@ -6172,26 +6169,21 @@ SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, 
     if (!result) {
         plan->scratch_part = sessrec__scratch_part(plan);
         sessrec__list_pieces(plan);
-        sessrec__trainer_place(plan, &layout);
-        layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&memory, layout.size, 1);
-        if (!layout.base) {
+        sessrec_trainer *tr = (sessrec_trainer *)sessrec__layout_block(&memory, sessrec__trainer_place, plan);
+        if (tr) {
+            *tr = *plan;
+            sessrec__list_pieces(tr);
+            sessrec__fill_log_support(tr);
+            tr->log_hash = sessrec__log_hash(log);
+            tr->started = sessrec__now();
+            result = sessrec__choose_device(tr, err);
+            sessrec__pool_init(&tr->pool, tr->device == (void *)tr ? config->threads : 1, &config->jobs);
+            if (result) sessrec_trainer_destroy(tr);
+            else *out = tr;
+        } else {
             sessrec_model_destroy(plan->model);
             result = sessrec__no_memory(err);
         }
-    }
-    if (!result) {
-        layout.size = 0;
-        sessrec__trainer_place(plan, &layout);
-        sessrec_trainer *tr = (sessrec_trainer *)(void *)layout.base;
-        *tr = *plan;
-        sessrec__list_pieces(tr);
-        sessrec__fill_log_support(tr);
-        tr->log_hash = sessrec__log_hash(log);
-        tr->started = sessrec__now();
-        result = sessrec__choose_device(tr, err);
-        sessrec__pool_init(&tr->pool, tr->device == (void *)tr ? config->threads : 1, &config->jobs);
-        if (result) sessrec_trainer_destroy(tr);
-        else *out = tr;
     }
     sessrec__free(&memory, plan);
     return result;
@@ -7031,19 +7023,15 @@ SESSREC_API sessrec_model *sessrec_trainer_take_model(sessrec_trainer *tr) {
     return model;
 }
 
-static void sessrec__best_place(sessrec_trainer *tr, sessrec__layout *layout) {
+static void sessrec__best_place(void *object, sessrec__layout *layout) {
+    sessrec_trainer *tr = (sessrec_trainer *)object;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
         tr->best[t] = (float *)sessrec__place(layout, sessrec__tensor_elements(&tr->model->shape[t]), sizeof(float));
 }
 
 static int sessrec__best_ready(sessrec_trainer *tr) {
-    sessrec__layout layout = {NULL, 0, 0};
-    if (tr->best_block) return 1;
-    sessrec__best_place(tr, &layout);
-    tr->best_block = layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&tr->memory, layout.size, 1);
-    layout.size = 0;
-    if (layout.base) sessrec__best_place(tr, &layout);
-    return layout.base != NULL;
+    if (!tr->best_block) tr->best_block = sessrec__layout_block(&tr->memory, sessrec__best_place, tr);
+    return tr->best_block != NULL;
 }
 
 SESSREC_API int32_t sessrec_trainer_keep_best(sessrec_trainer *tr, double value) {
