@@ -4743,7 +4743,9 @@ typedef struct sessrec__log_piece {
     const char *window;             // where the stops were looked for
     int32_t stops, next;            // up to the end of the last line that is in there whole; of the next line
     uint16_t stop[SESSREC__WINDOW];
-    int32_t waiting;                // rows
+    int32_t waiting;                // rows that are cut: where each begins, then where the next line does; the first stop of each
+    const char *begin[SESSREC__MOST_WAITING + 1];
+    int32_t first_stop[SESSREC__MOST_WAITING + 1];
     sessrec__waiting id[SESSREC__ROLES][SESSREC__MOST_WAITING];
     double time[SESSREC__MOST_WAITING];
 } sessrec__log_piece;
@@ -4982,47 +4984,68 @@ SESSREC__INLINE uint64_t sessrec__find_stops(const char *at, char separator) {
 static void sessrec__next_window(sessrec__log_piece *p) {
     const char *at = p->at;
     int32_t found = 0;
-    for (; at - p->at < SESSREC__WINDOW && p->r->end - at >= 64 + SESSREC__SLACK; at += 64)
+    for (; at - p->at < SESSREC__WINDOW && p->r->end - at >= 64 + SESSREC__SLACK; at += 64) {
+        SESSREC__PREFETCH(at + SESSREC__WINDOW);
         for (uint64_t stops = sessrec__find_stops(at, p->r->separator); stops; stops &= stops - 1)
             p->stop[found++] = (uint16_t)(at - p->at + sessrec__first_bit(stops));
+    }
     while (found && p->at[p->stop[found - 1]] != '\n') --found;
     p->window = p->at;
     p->stops = found;
     p->next = 0;
 }
 
-// Takes in the field [at,end) for one role. 0: it is not plain.
-SESSREC__INLINE int sessrec__take_field(sessrec__log_piece *p, int role, const char *at, const char *end) {
-    const size_t size = (size_t)(end - at);
-    if (role == SESSREC__TIME)
-        return sessrec__parse_short_number(at, size, &p->time[p->waiting]) || sessrec__parse_time(at, size, &p->time[p->waiting]);
-    if (size - 1 >= SESSREC_MAX_ID) return 0;
-    sessrec__wait(&p->part->ids[role], at, size, &p->id[role][p->waiting]);
-    return 1;
+// Cuts the next lines as long as they have nothing but separators in front of their ends, and enough of them; at most as many as may wait.
+static int32_t sessrec__cut_lines(sessrec__log_piece *p) {
+    const char separator = p->r->separator, *const window = p->window, *at = p->at;
+    const int32_t last_column = p->r->last_column;
+    int32_t rows = 0, next = p->next;
+    for (; rows < SESSREC__MOST_WAITING && next < p->stops && at < p->end; ++rows) {
+        int32_t last = next;
+        while (window[p->stop[last]] == separator) ++last;  // ends: the last stop is a line end
+        const char *end = window + p->stop[last];
+        end += *end == '\r';
+        if (*end != '\n' || last - next < last_column) break;
+        p->begin[rows] = at;
+        p->first_stop[rows] = next;
+        at = end + 1;
+        next = last + 1;
+    }
+    p->begin[rows] = at;
+    p->first_stop[rows] = next;
+    return rows;
 }
 
-// Cuts the next line if it is plain, and lets it wait.
-static int sessrec__cut_plain(sessrec__log_piece *p) {
-    const sessrec__reader *r = p->r;
-    while (p->next < p->stops && p->window + p->stop[p->next] < p->at) ++p->next;  // of lines that were not plain
-    if (p->at == p->end) return 0;
-    if (p->next == p->stops) sessrec__next_window(p);
-    if (p->next == p->stops) return 0;
-    const char *const window = p->window;
-    const uint16_t *stop = &p->stop[p->next], *last = stop;
-    while (window[*last] == r->separator) ++last;  // ends: the last stop is a line end
-    const char *end = window + *last;
-    end += *end == '\r';
-    if (*end != '\n' || last - stop < r->last_column) return 0;
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        const int column = r->column[role];
-        if (column >= 0 && !sessrec__take_field(p, role, column ? window + stop[column - 1] + 1 : p->at, window + stop[column])) return 0;
+// Takes the fields of one role from lines that are cut. Returns how many lines there are in front of the first whose field is not plain.
+SESSREC__INLINE int32_t sessrec__take_fields(sessrec__log_piece *p, int role, int32_t rows) {
+    const int column = p->r->column[role];
+    const sessrec__ids ids = p->part->ids[role];
+    for (int32_t i = 0; i < rows; ++i) {
+        const uint16_t *stop = &p->stop[p->first_stop[i] + column];
+        const char *at = column ? p->window + stop[-1] + 1 : p->begin[i];
+        const size_t size = (size_t)(p->window + *stop - at);
+        if (role == SESSREC__TIME) {
+            if (!sessrec__parse_short_number(at, size, &p->time[i]) && !sessrec__parse_time(at, size, &p->time[i])) return i;
+        } else {
+            if (size - 1 >= SESSREC_MAX_ID) return i;
+            sessrec__wait(&ids, at, size, &p->id[role][i]);
+        }
     }
-    p->next += (int32_t)(last - stop) + 1;
-    p->at = end + 1;
-    ++p->line;
-    ++p->waiting;
-    return 1;
+    return rows;
+}
+
+// Lets the next plain lines wait; returns whether there are any.
+static int sessrec__cut_plain(sessrec__log_piece *p) {
+    while (p->next < p->stops && p->window + p->stop[p->next] < p->at) ++p->next;  // of lines that were not plain
+    if (p->next == p->stops && p->at < p->end) sessrec__next_window(p);
+    int32_t rows = sessrec__cut_lines(p);
+    for (int role = 0; role < SESSREC__ROLES; ++role)
+        if (p->r->column[role] >= 0) rows = sessrec__take_fields(p, role, rows);
+    p->at = p->begin[rows];
+    p->next = p->first_stop[rows];
+    p->line += rows;
+    p->waiting = rows;
+    return rows > 0;
 }
 
 // Adds the rows that wait.
@@ -5036,7 +5059,6 @@ static sessrec_result sessrec__add_waiting(sessrec__log_piece *p) {
     if (result) return result;
     for (int32_t i = 0; i < p->waiting; ++i) rows->time[rows->count++] = p->r->column[SESSREC__TIME] < 0 ? (double)(part->events + i) : p->time[i] + 0.0;
     part->events += p->waiting;
-    p->waiting = 0;
     return SESSREC_OK;
 }
 
@@ -5048,9 +5070,9 @@ static void sessrec__task_read(void *context, int32_t index) {
     for (int role = 0; role < SESSREC__ROLES && !result; ++role)
         if (role != SESSREC__TIME) result = sessrec__ids_reserve(&p->part->ids[role], 0, 0);
     while (!result) {
-        if (p->waiting < SESSREC__MOST_WAITING && sessrec__cut_plain(p)) continue;
-        if (!p->waiting && !sessrec__next_line(p, &line)) break;
-        result = p->waiting ? sessrec__add_waiting(p) : sessrec__read_line(p, line);
+        if (sessrec__cut_plain(p)) result = sessrec__add_waiting(p);
+        else if (sessrec__next_line(p, &line)) result = sessrec__read_line(p, line);
+        else break;
     }
     p->result = sessrec__log_failed(&p->error, result);
 }
