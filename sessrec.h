@@ -1682,13 +1682,17 @@ static void sessrec__ids_place(sessrec__ids *ids, uint32_t hash, int32_t number)
     ids->slot[at].number = number;
 }
 
-// Makes room for `more` ids of `bytes` together, ends included; the calls of intern for them then allocate nothing. Slots are made for all ids:
-// those that sessrec__copy_ids added are found from then on. SESSREC_MAX_ID + 1 bytes behind the last text are there to be read and written.
+// Makes room for `more` ids of `bytes` together, ends included. SESSREC_MAX_ID + 1 bytes behind the last text are there to be read and written.
+static sessrec_result sessrec__ids_room(sessrec__ids *ids, int64_t more, int64_t bytes) {
+    return sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more, sizeof *ids->offset) &&
+           sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + bytes + SESSREC_MAX_ID + 1, 1)
+               ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+}
+
+// The same, and slots; the calls of intern then allocate nothing. Slots are made for all ids: those that were only pushed are found from then on.
 static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes) {
     int64_t slots = ids->slots ? ids->slots : 256;
-    if (!sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more, sizeof *ids->offset) ||
-        !sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + bytes + SESSREC_MAX_ID + 1, 1))
-        return SESSREC_OUT_OF_MEMORY;
+    if (sessrec__ids_room(ids, more, bytes)) return SESSREC_OUT_OF_MEMORY;
     while (3 * slots < 4 * (ids->count + more)) slots *= 2;
     if (slots == ids->slots) return SESSREC_OK;
     sessrec__slot *old = ids->slot;
@@ -3920,7 +3924,7 @@ typedef struct sessrec__part {
     int has_users;
     int32_t *number[SESSREC__ROLES];    // while it is grouped: [ids] their numbers in the log, NULL: the same
     int32_t sessions, items;            // that it had before the tables came together
-    int64_t *at;                        // [sessions] events, then where the next one goes
+    int64_t *at;                        // [sessions] events, then how many earlier parts have, then where the next one goes
     double *start;                      // [sessions] time of the earliest event
     int32_t *user;                      // [sessions] and its user
     int64_t *support;                   // [items] events
@@ -4055,17 +4059,22 @@ static sessrec_result sessrec__number_waiting(sessrec__ids *ids, const sessrec__
     return result;
 }
 
-// Numbers the ids of a table in another one.
-static sessrec_result sessrec__number_ids(const sessrec__ids *from, sessrec__ids *to, int32_t *number) {
+// Numbers the ids of a table in another one. Those that are new there get slots if ids are to be looked for `again`.
+static sessrec_result sessrec__number_ids(const sessrec__ids *from, sessrec__ids *to, int again, int32_t *number) {
     sessrec__waiting id[SESSREC__MOST_WAITING];
-    sessrec_result result = sessrec__ids_reserve(to, 0, 0);
+    sessrec_result result = sessrec__ids_room(to, from->count, from->blob_used);
     for (int32_t i = 0, count = 0; i < from->count && !result; i += count) {
         count = from->count - i < SESSREC__MOST_WAITING ? from->count - i : SESSREC__MOST_WAITING;
         for (int32_t k = 0; k < count; ++k) {
-            const char *text = sessrec__ids_text(from, i + k);
-            sessrec__wait(to, text, strlen(text), &id[k]);
+            const int64_t begin = from->offset[i + k], end = i + k + 1 < from->count ? from->offset[i + k + 1] : from->blob_used;
+            sessrec__wait(to, from->blob + begin, (size_t)(end - begin) - 1, &id[k]);
         }
-        result = sessrec__number_waiting(to, id, count, number + i);
+        if (again) result = sessrec__number_waiting(to, id, count, number + i);
+        for (int32_t k = 0; k < count && !again && !result; ++k) {
+            const sessrec__slot *slot = sessrec__ids_slot(to, id[k].at, id[k].size, id[k].hash);
+            number[i + k] = slot->number ? slot->number - 1 : to->count;
+            if (!slot->number) result = sessrec__ids_push(to, id[k].at, id[k].size);
+        }
     }
     return result;
 }
@@ -4073,16 +4082,13 @@ static sessrec_result sessrec__number_ids(const sessrec__ids *from, sessrec__ids
 // Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in time.
 static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count, sessrec__ids *to) {
     const int32_t ahead = 16;
-    if (!sessrec__grow(&to->memory, (void **)&to->offset, &to->offset_capacity, count, sizeof *to->offset) ||
-        !sessrec__grow(&to->memory, (void **)&to->blob, &to->blob_capacity, from->blob_used + SESSREC_MAX_ID + 1, 1))
-        return SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0; i < count; ++i) {
+    sessrec_result result = sessrec__ids_room(to, count, from->blob_used);
+    for (int32_t i = 0; i < count && !result; ++i) {
         const char *text = sessrec__ids_text(from, index[i]);
         if (i + ahead < count) SESSREC__PREFETCH(sessrec__ids_text(from, index[i + ahead]));
-        const sessrec_result result = sessrec__ids_push(to, text, strlen(text));
-        if (result) return result;
+        result = sessrec__ids_push(to, text, strlen(text));
     }
-    return SESSREC_OK;
+    return result;
 }
 
 // ---- grouping ----
@@ -4094,60 +4100,28 @@ SESSREC__INLINE uint64_t sessrec__time_key(double time) {
     return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
-// Stable sort of times and what belongs to them by 11 bits of the key after the other, from the lowest that differ. The spare arrays have
-// count elements.
-static void sessrec__radix_sort(double *time, int32_t *value, int64_t count, double *spare_time, int32_t *spare_value) {
-    uint32_t place[2048];   // of the next key with those bits
-    double *const home = time;
-    uint64_t differ = 0;
-    for (int64_t i = 1; i < count; ++i) differ |= sessrec__time_key(time[i]) ^ sessrec__time_key(time[0]);
-    for (int shift = 0; shift < 64 && differ >> shift;) {
-        if (!(differ >> shift & 1)) {
-            ++shift;
-            continue;
-        }
-        uint32_t before = 0;
-        memset(place, 0, sizeof place);
-        for (int64_t i = 0; i < count; ++i) ++place[sessrec__time_key(time[i]) >> shift & 2047];
-        for (int b = 0; b < 2048; ++b) {
-            const uint32_t here = place[b];
-            place[b] = before;
-            before += here;
-        }
-        for (int64_t i = 0; i < count; ++i) {
-            const uint32_t to = place[sessrec__time_key(time[i]) >> shift & 2047]++;
-            spare_time[to] = time[i];
-            spare_value[to] = value[i];
-        }
-        double *const sorted_time = spare_time;
-        int32_t *const sorted_value = spare_value;
-        spare_time = time;
-        spare_value = value;
-        time = sorted_time;
-        value = sorted_value;
-        shift += 11;
+// Stable sort of times and what belongs to them by 11 bits of the keys from bit `shift` on.
+static void sessrec__sort_pass(const double *time, const int32_t *value, int64_t count, int shift, double *to_time, int32_t *to_value) {
+    uint32_t place[2048], before = 0;   // of the next key with those bits
+    memset(place, 0, sizeof place);
+    for (int64_t i = 0; i < count; ++i) ++place[sessrec__time_key(time[i]) >> shift & 2047];
+    for (int b = 0; b < 2048; ++b) {
+        const uint32_t here = place[b];
+        place[b] = before;
+        before += here;
     }
-    if (time == home) return;
-    memcpy(spare_time, time, (size_t)count * sizeof *time);
-    memcpy(spare_value, value, (size_t)count * sizeof *value);
+    for (int64_t i = 0; i < count; ++i) {
+        const uint32_t to = place[sessrec__time_key(time[i]) >> shift & 2047]++;
+        to_time[to] = time[i];
+        to_value[to] = value[i];
+    }
 }
 
-// The same, of at most INT32_MAX: nothing where they are in order already, a few by insertion.
-static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
-    int64_t ordered = 1;
-    while (ordered < count && time[ordered - 1] <= time[ordered]) ++ordered;
-    if (ordered >= count) return SESSREC_OK;
-    if (count > SESSREC__INSERTED) {
-        double *spare_time = (double *)sessrec__alloc_unset(memory, (uint64_t)count, sizeof *time + sizeof *value);
-        if (!spare_time) return SESSREC_OUT_OF_MEMORY;
-        sessrec__radix_sort(time, value, count, spare_time, (int32_t *)(void *)(spare_time + count));
-        sessrec__free(memory, spare_time);
-        return SESSREC_OK;
-    }
-    for (; ordered < count; ++ordered) {
-        const double moving = time[ordered];
-        const int32_t its_value = value[ordered];
-        int64_t to = ordered;
+static void sessrec__insertion_sort(double *time, int32_t *value, int64_t count) {
+    for (int64_t i = 1; i < count; ++i) {
+        const double moving = time[i];
+        const int32_t its_value = value[i];
+        int64_t to = i;
         for (; to > 0 && time[to - 1] > moving; --to) {
             time[to] = time[to - 1];
             value[to] = value[to - 1];
@@ -4155,7 +4129,35 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
         time[to] = moving;
         value[to] = its_value;
     }
-    return SESSREC_OK;
+}
+
+// Sorts at most INT32_MAX: nothing where they are in order already, a few by insertion, else by the 22 highest bits in which the keys differ, and then
+// each run that is equal in these.
+static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
+    uint64_t differ = 0;
+    int64_t ordered = 1;
+    int shift = 0;
+    while (ordered < count && time[ordered - 1] <= time[ordered]) ++ordered;
+    if (ordered >= count) return SESSREC_OK;
+    if (count <= SESSREC__INSERTED) {
+        sessrec__insertion_sort(time, value, count);
+        return SESSREC_OK;
+    }
+    double *spare_time = (double *)sessrec__alloc_unset(memory, (uint64_t)count, sizeof *time + sizeof *value);
+    if (!spare_time) return SESSREC_OUT_OF_MEMORY;
+    int32_t *spare_value = (int32_t *)(void *)(spare_time + count);
+    for (int64_t i = 1; i < count; ++i) differ |= sessrec__time_key(time[i]) ^ sessrec__time_key(time[0]);
+    while (differ >> shift >> 22) ++shift;
+    sessrec__sort_pass(time, value, count, shift, spare_time, spare_value);
+    sessrec__sort_pass(spare_time, spare_value, count, shift + 11, time, value);
+    sessrec__free(memory, spare_time);
+    sessrec_result result = SESSREC_OK;
+    for (int64_t from = 0, to; from < count && !result && shift; from = to) {
+        const uint64_t high = sessrec__time_key(time[from]) >> shift;
+        for (to = from + 1; to < count && sessrec__time_key(time[to]) >> shift == high;) ++to;
+        if (to > from + 1) result = sessrec__sort_by_time(memory, time + from, value + from, to - from);
+    }
+    return result;
 }
 
 // What grouping needs besides its parts and the log that it makes. A label is the number of a session before sessions are sorted.
@@ -4164,9 +4166,6 @@ typedef struct sessrec__grouping {
     sessrec__part *part;
     int32_t parts, sessions;    // sessions: labels that have events
     int has_users, owned;       // owned: the tables of the parts may move to the log
-    int64_t *at;                // [labels] events of the label, then where its next event goes
-    double *start;              // [labels] its first time; then [sessions] in order
-    int32_t *user;              // [labels]
     int32_t *order;             // [sessions] labels in the order of their start
     sessrec_result result[SESSREC__MAX_THREADS];  // of each task
 } sessrec__grouping;
@@ -4212,58 +4211,67 @@ static void sessrec__task_merge_ids(void *context, int32_t role) {
     for (int32_t p = 1; p < g->parts && !g->result[role] && role != SESSREC__TIME; ++p) {
         sessrec__part *part = &g->part[p];
         part->number[role] = (int32_t *)sessrec__alloc_unset(&g->log->memory, (uint64_t)part->ids[role].count, sizeof(int32_t));
-        g->result[role] = part->number[role] ? sessrec__number_ids(&part->ids[role], first, part->number[role]) : SESSREC_OUT_OF_MEMORY;
+        g->result[role] = part->number[role] ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+        if (!g->result[role]) g->result[role] = sessrec__number_ids(&part->ids[role], first, p + 1 < g->parts || role == SESSREC__ITEM, part->number[role]);
     }
 }
 
-// Brings together what the parts know of each session.
-static void sessrec__join_sessions(sessrec__grouping *g) {
-    for (int32_t p = 0; p < g->parts; ++p) {
+// Adds what the other parts know of each session to what the first does.
+static sessrec_result sessrec__join_sessions(sessrec__grouping *g) {
+    sessrec__part *first = g->part;
+    const sessrec_allocator *memory = &g->log->memory;
+    const int32_t labels = first->ids[SESSREC__SESSION].count;
+    int64_t room[3] = {first->sessions, first->sessions, first->has_users ? first->sessions : 0};
+    if (!sessrec__grow(memory, (void **)&first->at, &room[0], labels, sizeof *first->at) ||
+        !sessrec__grow(memory, (void **)&first->start, &room[1], labels, sizeof *first->start) ||
+        !sessrec__grow(memory, (void **)&first->user, &room[2], g->has_users ? labels : 0, sizeof *first->user))
+        return SESSREC_OUT_OF_MEMORY;
+    memset(first->at + first->sessions, 0, (size_t)(labels - first->sessions) * sizeof *first->at);
+    for (int32_t p = 1; p < g->parts; ++p) {
         const sessrec__part *part = &g->part[p];
         for (int32_t i = 0; i < part->sessions; ++i) {
-            const int32_t s = sessrec__number_of(part, SESSREC__SESSION, i);
-            if (!g->at[s] || (part->at[i] && part->start[i] < g->start[s])) {
-                g->start[s] = part->start[i];
-                if (part->has_users) g->user[s] = sessrec__number_of(part, SESSREC__USER, part->user[i]);
+            const int32_t s = part->number[SESSREC__SESSION][i];
+            const int64_t events = part->at[i];
+            if (!first->at[s] || part->start[i] < first->start[s]) {
+                first->start[s] = part->start[i];
+                if (part->has_users) first->user[s] = part->number[SESSREC__USER][part->user[i]];
             }
-            g->at[s] += part->at[i];
+            part->at[i] = first->at[s];
+            first->at[s] += events;
         }
     }
+    return SESSREC_OK;
 }
 
-// Finds the order of the sessions, by start, equal ones as the labels are, and where the next event of each of them goes, part by part.
+// Finds the order of the sessions, by start, equal ones as the labels are, and where each of them goes.
 static sessrec_result sessrec__group_sessions(sessrec__grouping *g) {
     sessrec_dataset *log = g->log;
-    const int32_t labels = g->part[0].ids[SESSREC__SESSION].count;
+    sessrec__part *first = g->part;
+    const int32_t labels = first->ids[SESSREC__SESSION].count;
     int64_t longest = 0;
-    g->at = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)labels, sizeof *g->at);
-    g->start = (double *)sessrec__alloc_unset(&log->memory, (uint64_t)labels, sizeof *g->start);
-    g->user = (int32_t *)sessrec__alloc_unset(&log->memory, g->has_users ? (uint64_t)labels : 0, sizeof *g->user);
+    sessrec_result result = g->parts > 1 ? sessrec__join_sessions(g) : SESSREC_OK;
     g->order = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)labels, sizeof *g->order);
-    if (!g->at || !g->start || !g->user || !g->order) return SESSREC_OUT_OF_MEMORY;
-    sessrec__join_sessions(g);
+    if (result || !g->order) return SESSREC_OUT_OF_MEMORY;
     for (int32_t s = 0; s < labels; ++s) {
-        if (!g->at[s]) continue;
-        if (longest < g->at[s]) longest = g->at[s];
-        log->events += g->at[s];
-        g->start[g->sessions] = g->start[s];  // sessions <= s
+        if (!first->at[s]) continue;
+        if (longest < first->at[s]) longest = first->at[s];
+        log->events += first->at[s];
+        first->start[g->sessions] = first->start[s];  // sessions <= s
         g->order[g->sessions++] = s;
     }
-    log->session_begin = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)g->sessions + 1, sizeof *log->session_begin);
+    log->session_begin = (int64_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions + 1, sizeof *log->session_begin);
     if (!log->session_begin) return SESSREC_OUT_OF_MEMORY;
     if (longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
-    const sessrec_result result = sessrec__sort_by_time(&log->memory, g->start, g->order, g->sessions);
+    result = sessrec__sort_by_time(&log->memory, first->start, g->order, g->sessions);
+    int64_t begin = 0;
     for (int32_t s = 0; s < g->sessions; ++s) {
-        int64_t *at = &g->at[g->order[s]];
-        log->session_begin[s + 1] = log->session_begin[s] + *at;
-        *at = log->session_begin[s];
+        const int64_t events = first->at[g->order[s]];
+        log->session_begin[s] = first->at[g->order[s]] = begin;
+        begin += events;
     }
-    for (int32_t p = 0; p < g->parts; ++p)
-        for (int32_t i = 0; i < g->part[p].sessions; ++i) {
-            int64_t *at = &g->at[sessrec__number_of(&g->part[p], SESSREC__SESSION, i)], count = g->part[p].at[i];
-            g->part[p].at[i] = *at;
-            *at += count;
-        }
+    log->session_begin[g->sessions] = begin;
+    for (int32_t p = 1; p < g->parts; ++p)
+        for (int32_t i = 0; i < g->part[p].sessions; ++i) g->part[p].at[i] += first->at[g->part[p].number[SESSREC__SESSION][i]];
     return result;
 }
 
@@ -4340,7 +4348,7 @@ static sessrec_result sessrec__group_users(sessrec__grouping *g) {
     int32_t *number = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)users->count, sizeof *number);
     log->session_user = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions, sizeof *log->session_user);
     sessrec_result result = number && log->session_user ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int32_t s = 0; s < g->sessions && !result; ++s) number[log->session_user[s] = g->user[g->order[s]]] = 1;
+    for (int32_t s = 0; s < g->sessions && !result; ++s) number[log->session_user[s] = g->part[0].user[g->order[s]]] = 1;
     if (!result) result = sessrec__keep_marked(users, g->owned, number, &log->users);
     for (int32_t s = 0; s < g->sessions && !result; ++s) log->session_user[s] = number[log->session_user[s]];
     sessrec__free(&log->memory, number);
@@ -4400,9 +4408,6 @@ static sessrec_result sessrec__group(const sessrec_dataset *source, sessrec__par
     for (int32_t p = 0; p < parts; ++p) g.has_users |= part[p].has_users;
     const sessrec_result result = sessrec__group_all(&g, pool ? pool : &none);
     for (int32_t p = 0; p < parts; ++p) sessrec__part_close(&part[p], memory);
-    sessrec__free(memory, g.at);
-    sessrec__free(memory, g.start);
-    sessrec__free(memory, g.user);
     sessrec__free(memory, g.order);
     if (!result) return SESSREC_OK;
     sessrec_dataset_destroy(g.log);
