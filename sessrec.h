@@ -3909,28 +3909,22 @@ static void sessrec__fold_session(const sessrec_model *model, const float *state
 
 enum { SESSREC__SESSION = 0, SESSREC__ITEM = 1, SESSREC__TIME = 2, SESSREC__USER = 3, SESSREC__ROLES = 4 };
 
-// Events before they are grouped, in the order of the input. Blocks in a list: a long log never moves to a larger array.
-typedef struct sessrec__rows {
-    struct sessrec__rows *next;
-    int64_t count, capacity;
-    double *time;                       // [count]
-    int32_t *number[SESSREC__ROLES];    // [count] of each id; NULL for the time, and for users where there are none. A negative session: the
-} sessrec__rows;                        // event is left out
-
+// Events in the order of the input.
 typedef struct sessrec__part {
     sessrec__ids ids[SESSREC__ROLES];   // none of the time
-    sessrec__rows *rows, *last_rows;
-    int64_t events;
     int has_users;
-    int32_t *number[SESSREC__ROLES];    // while it is grouped: [ids] their numbers in the log, NULL: the same
-    int32_t sessions, items;            // that it had before the tables came together
+    int64_t events, room;
+    double *time;                       // [events]
+    int32_t *number[SESSREC__ROLES];    // [events] of each id, NULL for the time, and for users where there are none. A negative session: left out
+    int32_t sessions, items;            // from here on for sessrec__group, in its scratch: how many ids there are in this part alone
+    int32_t *global[SESSREC__ROLES];    // [ids] their numbers in the log, NULL: the same
     int64_t *at;                        // [sessions] events, then how many earlier parts have, then where the next one goes
     double *start;                      // [sessions] time of the earliest event
     int32_t *user;                      // [sessions] and its user
     int64_t *support;                   // [items] events
 } sessrec__part;
 
-enum { SESSREC__FIRST_ROWS = 256, SESSREC__MOST_ROWS = 1 << 18, SESSREC__INSERTED = 64 };
+enum { SESSREC__INSERTED = 64 };
 
 struct sessrec_dataset {
     sessrec_allocator memory;
@@ -3957,40 +3951,24 @@ SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
     return format;
 }
 
-// An empty log without parts; NULL without memory.
-static sessrec_dataset *sessrec__log_new(const sessrec_allocator *memory, int32_t known_items) {
+// An empty log with so many parts; NULL without memory.
+static sessrec_dataset *sessrec__log_new(const sessrec_allocator *memory, int32_t parts, int32_t known_items) {
     sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(memory, 1, sizeof *log);
-    if (!log) return NULL;
+    sessrec__part *part = parts ? (sessrec__part *)sessrec__alloc(memory, (uint64_t)parts, sizeof *part) : NULL;
+    if (!log || (parts && !part)) {
+        sessrec__free(memory, log);
+        sessrec__free(memory, part);
+        return NULL;
+    }
     log->memory = *memory;
     log->known_items = known_items;
+    log->part = part;
+    log->parts = parts;
     sessrec__ids_init(&log->items, memory);
     sessrec__ids_init(&log->sessions, memory);
     sessrec__ids_init(&log->users, memory);
+    for (int32_t i = 0; i < parts * SESSREC__ROLES; ++i) sessrec__ids_init(&part[i / SESSREC__ROLES].ids[i % SESSREC__ROLES], memory);
     return log;
-}
-
-// Gives a log its first parts, which are empty.
-static sessrec_result sessrec__log_open(sessrec_dataset *log, int32_t parts) {
-    log->part = (sessrec__part *)sessrec__alloc(&log->memory, (uint64_t)parts, sizeof *log->part);
-    if (!log->part) return SESSREC_OUT_OF_MEMORY;
-    for (log->parts = 0; log->parts < parts; ++log->parts)
-        for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__ids_init(&log->part[log->parts].ids[role], &log->memory);
-    return SESSREC_OK;
-}
-
-// Frees what grouping needs besides the events.
-static void sessrec__part_close(sessrec__part *part, const sessrec_allocator *memory) {
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        sessrec__free(memory, part->number[role]);
-        part->number[role] = NULL;
-    }
-    sessrec__free(memory, part->at);
-    sessrec__free(memory, part->start);
-    sessrec__free(memory, part->user);
-    sessrec__free(memory, part->support);
-    part->at = part->support = NULL;
-    part->start = NULL;
-    part->user = NULL;
 }
 
 // Frees what a log holds, but not the log itself.
@@ -3998,12 +3976,11 @@ static void sessrec__log_clear(sessrec_dataset *log) {
     const sessrec_allocator memory = log->memory;
     for (int32_t p = 0; p < log->parts; ++p) {
         sessrec__part *part = &log->part[p];
-        for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__ids_free(&part->ids[role]);
-        while (part->rows) {
-            sessrec__rows *next = part->rows->next;
-            sessrec__free(&memory, part->rows);
-            part->rows = next;
+        for (int role = 0; role < SESSREC__ROLES; ++role) {
+            sessrec__ids_free(&part->ids[role]);
+            sessrec__free(&memory, part->number[role]);
         }
+        sessrec__free(&memory, part->time);
     }
     sessrec__free(&memory, log->part);
     sessrec__ids_free(&log->items);
@@ -4167,8 +4144,31 @@ typedef struct sessrec__grouping {
     int32_t parts, sessions;    // sessions: labels that have events
     int has_users, owned;       // owned: the tables of the parts may move to the log
     int32_t *order;             // [sessions] labels in the order of their start
+    int32_t *number, *kept;     // [items or users] new numbers of ids, and who has them
     sessrec_result result[SESSREC__MAX_THREADS];  // of each task
 } sessrec__grouping;
+
+static void sessrec__group_layout(sessrec__grouping *g, sessrec__layout *layout) {
+    uint64_t all[SESSREC__ROLES] = {0, 0, 0, 0};
+    for (int32_t p = g->parts - 1; p >= 0; --p) {
+        sessrec__part *part = &g->part[p];
+        for (int role = 0; role < SESSREC__ROLES; ++role) {
+            part->global[role] = p ? (int32_t *)sessrec__place(layout, (uint64_t)part->ids[role].count, sizeof(int32_t)) : NULL;
+            all[role] += (uint64_t)part->ids[role].count;
+        }
+        part->sessions = part->ids[SESSREC__SESSION].count;
+        part->items = part->ids[SESSREC__ITEM].count;
+        const uint64_t sessions = p ? (uint64_t)part->sessions : all[SESSREC__SESSION];  // what the others have comes to that of the first
+        part->at = (int64_t *)sessrec__place(layout, sessions, sizeof *part->at);
+        part->start = (double *)sessrec__place(layout, sessions, sizeof *part->start);
+        part->user = (int32_t *)sessrec__place(layout, g->has_users ? sessions : 0, sizeof *part->user);
+        part->support = (int64_t *)sessrec__place(layout, (uint64_t)part->items, sizeof *part->support);
+    }
+    const uint64_t more = all[SESSREC__ITEM] > all[SESSREC__USER] ? all[SESSREC__ITEM] : all[SESSREC__USER];
+    g->order = (int32_t *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->order);
+    g->number = (int32_t *)sessrec__place(layout, more, sizeof *g->number);
+    g->kept = (int32_t *)sessrec__place(layout, more, sizeof *g->kept);
+}
 
 static sessrec_result sessrec__group_run(sessrec__grouping *g, sessrec__pool *pool, int32_t tasks, sessrec__task task) {
     sessrec__pool_run(pool, tasks, task, g);
@@ -4177,116 +4177,90 @@ static sessrec_result sessrec__group_run(sessrec__grouping *g, sessrec__pool *po
     return SESSREC_OK;
 }
 
-SESSREC__INLINE int32_t sessrec__number_of(const sessrec__part *part, int role, int32_t id) {
-    return part->number[role] ? part->number[role][id] : id;
+SESSREC__INLINE int32_t sessrec__global(const sessrec__part *part, int role, int32_t id) {
+    return part->global[role] ? part->global[role][id] : id;
 }
 
 // Counts the events of the sessions and items of a part, and finds the beginning of each session.
 static void sessrec__task_tally(void *context, int32_t index) {
-    sessrec__grouping *g = (sessrec__grouping *)context;
-    sessrec__part *part = &g->part[index];
-    const sessrec_allocator *memory = &g->log->memory;
-    const uint64_t sessions = (uint64_t)(part->sessions = part->ids[SESSREC__SESSION].count);
-    part->at = (int64_t *)sessrec__alloc(memory, sessions, sizeof *part->at);
-    part->start = (double *)sessrec__alloc_unset(memory, sessions, sizeof *part->start);
-    part->user = (int32_t *)sessrec__alloc_unset(memory, part->has_users ? sessions : 0, sizeof *part->user);
-    part->support = (int64_t *)sessrec__alloc(memory, (uint64_t)(part->items = part->ids[SESSREC__ITEM].count), sizeof *part->support);
-    g->result[index] = part->at && part->start && part->user && part->support ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (const sessrec__rows *rows = part->rows; rows && !g->result[index]; rows = rows->next)
-        for (int64_t e = 0; e < rows->count; ++e) {
-            const int32_t s = rows->number[SESSREC__SESSION][e];
-            if (s < 0) continue;
-            ++part->support[rows->number[SESSREC__ITEM][e]];
-            if (part->at[s]++ && part->start[s] <= rows->time[e]) continue;
-            part->start[s] = rows->time[e];
-            if (part->has_users) part->user[s] = rows->number[SESSREC__USER][e];
-        }
+    sessrec__part *part = &((sessrec__grouping *)context)->part[index];
+    memset(part->at, 0, (size_t)part->sessions * sizeof *part->at);
+    memset(part->support, 0, (size_t)part->items * sizeof *part->support);
+    for (int64_t e = 0; e < part->events; ++e) {
+        const int32_t s = part->number[SESSREC__SESSION][e];
+        if (s < 0) continue;
+        ++part->support[part->number[SESSREC__ITEM][e]];
+        if (part->at[s]++ && part->start[s] <= part->time[e]) continue;
+        part->start[s] = part->time[e];
+        if (part->has_users) part->user[s] = part->number[SESSREC__USER][e];
+    }
 }
 
 // Numbers the ids of one role in the table of the first part: in the order in which they come first.
 static void sessrec__task_merge_ids(void *context, int32_t role) {
     sessrec__grouping *g = (sessrec__grouping *)context;
-    sessrec__ids *first = &g->part[0].ids[role];
-    g->result[role] = SESSREC_OK;
-    for (int32_t p = 1; p < g->parts && !g->result[role] && role != SESSREC__TIME; ++p) {
-        sessrec__part *part = &g->part[p];
-        part->number[role] = (int32_t *)sessrec__alloc_unset(&g->log->memory, (uint64_t)part->ids[role].count, sizeof(int32_t));
-        g->result[role] = part->number[role] ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-        if (!g->result[role]) g->result[role] = sessrec__number_ids(&part->ids[role], first, p + 1 < g->parts || role == SESSREC__ITEM, part->number[role]);
-    }
+    sessrec_result result = SESSREC_OK;
+    for (int32_t p = 1; p < g->parts && !result; ++p)
+        result = sessrec__number_ids(&g->part[p].ids[role], &g->part[0].ids[role], p + 1 < g->parts || role == SESSREC__ITEM, g->part[p].global[role]);
+    g->result[role] = result;
 }
 
 // Adds what the other parts know of each session to what the first does.
-static sessrec_result sessrec__join_sessions(sessrec__grouping *g) {
+static void sessrec__join_sessions(sessrec__grouping *g) {
     sessrec__part *first = g->part;
-    const sessrec_allocator *memory = &g->log->memory;
-    const int32_t labels = first->ids[SESSREC__SESSION].count;
-    int64_t room[3] = {first->sessions, first->sessions, first->has_users ? first->sessions : 0};
-    if (!sessrec__grow(memory, (void **)&first->at, &room[0], labels, sizeof *first->at) ||
-        !sessrec__grow(memory, (void **)&first->start, &room[1], labels, sizeof *first->start) ||
-        !sessrec__grow(memory, (void **)&first->user, &room[2], g->has_users ? labels : 0, sizeof *first->user))
-        return SESSREC_OUT_OF_MEMORY;
-    memset(first->at + first->sessions, 0, (size_t)(labels - first->sessions) * sizeof *first->at);
+    memset(first->at + first->sessions, 0, (size_t)(first->ids[SESSREC__SESSION].count - first->sessions) * sizeof *first->at);
     for (int32_t p = 1; p < g->parts; ++p) {
         const sessrec__part *part = &g->part[p];
         for (int32_t i = 0; i < part->sessions; ++i) {
-            const int32_t s = part->number[SESSREC__SESSION][i];
+            const int32_t s = part->global[SESSREC__SESSION][i];
             const int64_t events = part->at[i];
             if (!first->at[s] || part->start[i] < first->start[s]) {
                 first->start[s] = part->start[i];
-                if (part->has_users) first->user[s] = part->number[SESSREC__USER][part->user[i]];
+                if (part->has_users) first->user[s] = part->global[SESSREC__USER][part->user[i]];
             }
             part->at[i] = first->at[s];
             first->at[s] += events;
         }
     }
-    return SESSREC_OK;
 }
 
 // Finds the order of the sessions, by start, equal ones as the labels are, and where each of them goes.
 static sessrec_result sessrec__group_sessions(sessrec__grouping *g) {
     sessrec_dataset *log = g->log;
     sessrec__part *first = g->part;
-    const int32_t labels = first->ids[SESSREC__SESSION].count;
-    int64_t longest = 0;
-    sessrec_result result = g->parts > 1 ? sessrec__join_sessions(g) : SESSREC_OK;
-    g->order = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)labels, sizeof *g->order);
-    if (result || !g->order) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t s = 0; s < labels; ++s) {
+    int64_t longest = 0, begin = 0;
+    sessrec__join_sessions(g);
+    for (int32_t s = 0; s < first->ids[SESSREC__SESSION].count; ++s) {
         if (!first->at[s]) continue;
         if (longest < first->at[s]) longest = first->at[s];
-        log->events += first->at[s];
         first->start[g->sessions] = first->start[s];  // sessions <= s
         g->order[g->sessions++] = s;
     }
     log->session_begin = (int64_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions + 1, sizeof *log->session_begin);
     if (!log->session_begin) return SESSREC_OUT_OF_MEMORY;
     if (longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
-    result = sessrec__sort_by_time(&log->memory, first->start, g->order, g->sessions);
-    int64_t begin = 0;
+    const sessrec_result result = sessrec__sort_by_time(&log->memory, first->start, g->order, g->sessions);
     for (int32_t s = 0; s < g->sessions; ++s) {
         const int64_t events = first->at[g->order[s]];
         log->session_begin[s] = first->at[g->order[s]] = begin;
         begin += events;
     }
-    log->session_begin[g->sessions] = begin;
+    log->session_begin[g->sessions] = log->events = begin;
     for (int32_t p = 1; p < g->parts; ++p)
-        for (int32_t i = 0; i < g->part[p].sessions; ++i) g->part[p].at[i] += first->at[g->part[p].number[SESSREC__SESSION][i]];
+        for (int32_t i = 0; i < g->part[p].sessions; ++i) g->part[p].at[i] += first->at[g->part[p].global[SESSREC__SESSION][i]];
     return result;
 }
 
 // Moves the events of a part to their sessions.
 static void sessrec__task_move(void *context, int32_t index) {
-    sessrec__grouping *g = (sessrec__grouping *)context;
+    const sessrec__grouping *g = (const sessrec__grouping *)context;
     const sessrec__part *part = &g->part[index];
-    for (const sessrec__rows *rows = part->rows; rows; rows = rows->next)
-        for (int64_t e = 0; e < rows->count; ++e) {
-            const int32_t session = rows->number[SESSREC__SESSION][e];
-            if (session < 0) continue;
-            const int64_t to = part->at[session]++;
-            g->log->item[to] = sessrec__number_of(part, SESSREC__ITEM, rows->number[SESSREC__ITEM][e]);
-            g->log->time[to] = rows->time[e];
-        }
+    for (int64_t e = 0; e < part->events; ++e) {
+        if (part->number[SESSREC__SESSION][e] < 0) continue;
+        const int64_t to = part->at[part->number[SESSREC__SESSION][e]]++;
+        g->log->item[to] = sessrec__global(part, SESSREC__ITEM, part->number[SESSREC__ITEM][e]);
+        g->log->time[to] = part->time[e];
+    }
 }
 
 // Sorts the events of each of some sessions by time.
@@ -4301,57 +4275,44 @@ static void sessrec__task_sort(void *context, int32_t index) {
     g->result[index] = result;
 }
 
-// Copies the ids that are marked to an empty table, or leaves them where they are if that are all and the table may move. number [ids] has the marks,
-// and gets the new numbers.
-static sessrec_result sessrec__keep_marked(const sessrec__ids *from, int owned, int32_t *number, sessrec__ids *to) {
-    int32_t some = 0;
-    int32_t *kept = (int32_t *)sessrec__alloc_unset(&to->memory, (uint64_t)from->count, sizeof *kept);
-    if (!kept) return SESSREC_OUT_OF_MEMORY;
+// Copies the ids whose number is not 0 to an empty table, or leaves them where they are if that are all and the table may move. Numbers them anew.
+static sessrec_result sessrec__keep_marked(sessrec__grouping *g, const sessrec__ids *from, sessrec__ids *to, int32_t *some) {
+    *some = 0;
     for (int32_t i = 0; i < from->count; ++i) {
-        if (!number[i]) continue;
-        number[i] = some;
-        kept[some++] = i;
+        if (!g->number[i]) continue;
+        g->number[i] = *some;
+        g->kept[(*some)++] = i;
     }
-    const sessrec_result result = owned && some == from->count ? SESSREC_OK : sessrec__copy_ids(from, kept, some, to);
-    sessrec__free(&to->memory, kept);
-    return result;
-}
-
-// Numbers the items that are left; only a log of one part can lack some.
-static sessrec_result sessrec__group_items(sessrec__grouping *g) {
-    sessrec_dataset *log = g->log;
-    const sessrec__ids *items = &g->part[0].ids[SESSREC__ITEM];
-    int32_t *number = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)items->count, sizeof *number);
-    log->support = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)items->count, sizeof *log->support);
-    if (!number || !log->support) {
-        sessrec__free(&log->memory, number);
-        return SESSREC_OUT_OF_MEMORY;
-    }
-    for (int32_t p = 0; p < g->parts; ++p)
-        for (int32_t i = 0; i < g->part[p].items; ++i)
-            log->support[sessrec__number_of(&g->part[p], SESSREC__ITEM, i)] += g->part[p].support[i];
-    for (int32_t i = 0; i < items->count; ++i) number[i] = log->support[i] || i < log->known_items;
-    sessrec_result result = sessrec__keep_marked(items, g->owned, number, &log->items);
-    if (!result && log->items.blob) result = sessrec__ids_reserve(&log->items, 0, 0);  // for sessrec_dataset_find_item
-    for (int32_t i = 0, some = 0; i < items->count; ++i) {
-        const int kept = log->support[i] || i < log->known_items;
-        log->support[some] = log->support[i];
-        some += kept;
-    }
-    g->part[0].number[SESSREC__ITEM] = number;
-    return result;
+    return g->owned && *some == from->count ? SESSREC_OK : sessrec__copy_ids(from, g->kept, *some, to);
 }
 
 static sessrec_result sessrec__group_users(sessrec__grouping *g) {
     sessrec_dataset *log = g->log;
     const sessrec__ids *users = &g->part[0].ids[SESSREC__USER];
-    int32_t *number = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)users->count, sizeof *number);
+    int32_t some;
     log->session_user = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions, sizeof *log->session_user);
-    sessrec_result result = number && log->session_user ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int32_t s = 0; s < g->sessions && !result; ++s) number[log->session_user[s] = g->part[0].user[g->order[s]]] = 1;
-    if (!result) result = sessrec__keep_marked(users, g->owned, number, &log->users);
-    for (int32_t s = 0; s < g->sessions && !result; ++s) log->session_user[s] = number[log->session_user[s]];
-    sessrec__free(&log->memory, number);
+    if (!log->session_user) return SESSREC_OUT_OF_MEMORY;
+    memset(g->number, 0, (size_t)users->count * sizeof *g->number);
+    for (int32_t s = 0; s < g->sessions; ++s) g->number[log->session_user[s] = g->part[0].user[g->order[s]]] = 1;
+    const sessrec_result result = sessrec__keep_marked(g, users, &log->users, &some);
+    for (int32_t s = 0; s < g->sessions; ++s) log->session_user[s] = g->number[log->session_user[s]];
+    return result;
+}
+
+// Numbers the items that have events, or are known; only a log of one part can have others.
+static sessrec_result sessrec__group_items(sessrec__grouping *g) {
+    sessrec_dataset *log = g->log;
+    const sessrec__ids *items = &g->part[0].ids[SESSREC__ITEM];
+    int32_t some;
+    log->support = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)items->count, sizeof *log->support);
+    if (!log->support) return SESSREC_OUT_OF_MEMORY;
+    for (int32_t p = 0; p < g->parts; ++p)
+        for (int32_t i = 0; i < g->part[p].items; ++i) log->support[sessrec__global(&g->part[p], SESSREC__ITEM, i)] += g->part[p].support[i];
+    for (int32_t i = 0; i < items->count; ++i) g->number[i] = log->support[i] || i < log->known_items;
+    sessrec_result result = sessrec__keep_marked(g, items, &log->items, &some);
+    if (!result && log->items.blob) result = sessrec__ids_reserve(&log->items, 0, 0);  // for sessrec_dataset_find_item
+    for (int32_t i = 0; i < some; ++i) log->support[i] = log->support[g->kept[i]];  // kept[i] >= i
+    if (some < items->count) g->part[0].global[SESSREC__ITEM] = g->number;
     return result;
 }
 
@@ -4363,10 +4324,10 @@ static sessrec_result sessrec__group_names(sessrec__grouping *g) {
     uint32_t *offset = (uint32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions, sizeof *offset);
     if (!offset) return SESSREC_OUT_OF_MEMORY;
     for (int32_t s = 0; s < g->sessions; ++s) offset[s] = names->offset[g->order[s]];
-    sessrec__free(&log->memory, names->offset);
-    names->offset = offset;
-    names->offset_capacity = g->sessions;
     sessrec__ids_move(names, &log->sessions);
+    sessrec__free(&log->memory, log->sessions.offset);
+    log->sessions.offset = offset;
+    log->sessions.offset_capacity = g->sessions;
     sessrec__ids_forget_slots(&log->sessions);
     return SESSREC_OK;
 }
@@ -4376,8 +4337,8 @@ static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *po
     sessrec_result result = sessrec__group_run(g, pool, g->parts, sessrec__task_tally);
     if (!result && g->parts > 1) result = sessrec__group_run(g, pool, SESSREC__ROLES, sessrec__task_merge_ids);
     if (!result) result = sessrec__group_sessions(g);
-    if (!result) result = sessrec__group_items(g);
     if (!result && g->has_users) result = sessrec__group_users(g);
+    if (!result) result = sessrec__group_items(g);
     if (result) return result;
     log->item = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)log->events, sizeof *log->item);
     log->time = (double *)sessrec__alloc_unset(&log->memory, (uint64_t)log->events, sizeof *log->time);
@@ -4395,23 +4356,24 @@ static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *po
 // Makes a finished log of parts of `source`; owned: it may take what they have. Without a pool on one thread.
 static sessrec_result sessrec__group(const sessrec_dataset *source, sessrec__part *part, int32_t parts, int owned, sessrec__pool *pool,
                                      sessrec_dataset **out) {
-    const sessrec_allocator *memory = &source->memory;
     sessrec__grouping g;
     sessrec__pool none;
+    sessrec__layout layout = {NULL, 0, 0};
     memset(&g, 0, sizeof g);
     memset(&none, 0, sizeof none);
-    g.log = *out = sessrec__log_new(memory, source->known_items);
-    if (!g.log) return SESSREC_OUT_OF_MEMORY;
     g.part = part;
     g.parts = parts;
     g.owned = owned;
     for (int32_t p = 0; p < parts; ++p) g.has_users |= part[p].has_users;
-    const sessrec_result result = sessrec__group_all(&g, pool ? pool : &none);
-    for (int32_t p = 0; p < parts; ++p) sessrec__part_close(&part[p], memory);
-    sessrec__free(memory, g.order);
-    if (!result) return SESSREC_OK;
-    sessrec_dataset_destroy(g.log);
-    *out = NULL;
+    sessrec__group_layout(&g, &layout);
+    g.log = sessrec__log_new(&source->memory, 0, source->known_items);
+    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc_unset(&source->memory, layout.size, 1);
+    layout.size = 0;
+    if (layout.base) sessrec__group_layout(&g, &layout);
+    const sessrec_result result = g.log && layout.base ? sessrec__group_all(&g, pool ? pool : &none) : SESSREC_OUT_OF_MEMORY;
+    sessrec__free(&source->memory, layout.base);
+    if (result) sessrec_dataset_destroy(g.log);
+    *out = result ? NULL : g.log;
     return result;
 }
 
@@ -4447,39 +4409,29 @@ static sessrec__text sessrec__text_of(const char *text) {
     return result;
 }
 
-// A block of rows with room for `more` events, at most FIRST_ROWS; NULL without memory. Its arrays stand behind it.
-static sessrec__rows *sessrec__rows_reserve(sessrec__part *part, int64_t more) {
-    sessrec__rows *last = part->last_rows;
-    if (last && last->count + more <= last->capacity) return last;
-    int64_t capacity = SESSREC__FIRST_ROWS;
-    if (last) capacity = last->capacity < SESSREC__MOST_ROWS ? last->capacity * 2 : last->capacity;
-    const size_t head = (sizeof(sessrec__rows) + 63) & ~(size_t)63, row = sizeof(double) + (part->has_users ? 3 : 2) * sizeof(int32_t);
-    sessrec__rows *rows = (sessrec__rows *)sessrec__alloc_unset(&part->ids[0].memory, head + (uint64_t)capacity * row, 1);
-    if (!rows) return NULL;
-    memset(rows, 0, sizeof *rows);
-    rows->capacity = capacity;
-    rows->time = (double *)(void *)((char *)rows + head);
-    rows->number[SESSREC__SESSION] = (int32_t *)(void *)(rows->time + capacity);
-    rows->number[SESSREC__ITEM] = rows->number[SESSREC__SESSION] + capacity;
-    if (part->has_users) rows->number[SESSREC__USER] = rows->number[SESSREC__ITEM] + capacity;
-    if (last) last->next = rows;
-    else part->rows = rows;
-    return part->last_rows = rows;
+// Room for `more` events, better for `foreseen`. Their users come with the first.
+static sessrec_result sessrec__reserve_events(sessrec__part *part, int64_t more, int64_t foreseen) {
+    const int64_t needed = part->events + more, wanted = needed > foreseen ? needed : foreseen;
+    const sessrec_allocator *memory = &part->ids[SESSREC__ITEM].memory;
+    int64_t room = part->room;
+    for (int role = 0; role < SESSREC__ROLES && needed > part->room; ++role, room = part->room)
+        if (role != SESSREC__TIME && (role != SESSREC__USER || part->has_users) &&
+            !sessrec__grow(memory, (void **)&part->number[role], &room, wanted, sizeof(int32_t)))
+            return SESSREC_OUT_OF_MEMORY;
+    if (needed > room && !sessrec__grow(memory, (void **)&part->time, &room, wanted, sizeof *part->time)) return SESSREC_OUT_OF_MEMORY;
+    part->room = room;
+    return SESSREC_OK;
 }
 
 // Adds an event whose ids have been checked. An empty user is none.
 static sessrec_result sessrec__add_event(sessrec__part *part, const sessrec__text id[SESSREC__ROLES], double time) {
-    sessrec_result result = SESSREC_OK;
-    if (!part->rows) part->has_users = id[SESSREC__USER].size > 0;
+    if (!part->room) part->has_users = id[SESSREC__USER].size > 0;
     if (part->has_users != (id[SESSREC__USER].size > 0)) return SESSREC_INVALID_ARGUMENT;
-    sessrec__rows *rows = sessrec__rows_reserve(part, 1);
-    if (!rows) return SESSREC_OUT_OF_MEMORY;
+    sessrec_result result = sessrec__reserve_events(part, 1, 0);
     for (int role = 0; role < SESSREC__ROLES && !result; ++role)
-        if (rows->number[role]) result = sessrec__ids_intern(&part->ids[role], id[role].at, id[role].size, &rows->number[role][rows->count]);
-    if (result) return result;
-    rows->time[rows->count++] = time + 0.0;  // a negative zero becomes an ordinary one
-    ++part->events;
-    return SESSREC_OK;
+        if (part->number[role]) result = sessrec__ids_intern(&part->ids[role], id[role].at, id[role].size, &part->number[role][part->events]);
+    if (!result) part->time[part->events++] = time + 0.0;  // a negative zero becomes an ordinary one
+    return result;
 }
 
 // What is wrong with an id, NULL if nothing.
@@ -4721,7 +4673,7 @@ enum { SESSREC__MAX_LINE = 1 << 20 };
 enum { SESSREC__MAX_FIELD = 400 };
 
 // Bytes whose stops are found together, and how many behind a stop can be read.
-enum { SESSREC__WINDOW = 4096, SESSREC__SLACK = 16 };
+enum { SESSREC__WINDOW = 4096, SESSREC__SLACK = 16, SESSREC__LEAST_ROWS = 4096 };
 
 // A log that is being read.
 typedef struct sessrec__reader {
@@ -4741,7 +4693,7 @@ typedef struct sessrec__reader {
 typedef struct sessrec__log_piece {
     const sessrec__reader *r;
     sessrec__part *part;
-    const char *at, *end;           // what was not read yet
+    const char *from, *at, *end;    // the piece; `at` is what was not read yet
     int64_t line, bad_rows;         // that were read
     sessrec_result result;
     sessrec_error error;
@@ -5053,17 +5005,19 @@ static int sessrec__cut_plain(sessrec__log_piece *p) {
     return rows > 0;
 }
 
-// Adds the rows that wait.
+// Adds the rows that wait. Where room is wanted, it is for as many rows as there will be if the rest is like what was read; not yet for all of them
+// where that was little.
 static sessrec_result sessrec__add_waiting(sessrec__log_piece *p) {
     sessrec__part *part = p->part;
+    const double rows = (double)(part->events + p->waiting), all = 1.1 * rows * ((double)(p->end - p->from) / (double)(p->at - p->from));
+    const int64_t most = (part->events + SESSREC__LEAST_ROWS) * 16;
     part->has_users = p->r->column[SESSREC__USER] >= 0;
-    sessrec__rows *rows = sessrec__rows_reserve(part, p->waiting);
-    sessrec_result result = rows ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    sessrec_result result = sessrec__reserve_events(part, p->waiting, all < (double)most ? (int64_t)all : most);
     for (int role = 0; role < SESSREC__ROLES && !result; ++role)
-        if (rows->number[role]) result = sessrec__number_waiting(&part->ids[role], p->id[role], p->waiting, rows->number[role] + rows->count);
+        if (part->number[role]) result = sessrec__number_waiting(&part->ids[role], p->id[role], p->waiting, part->number[role] + part->events);
     if (result) return result;
-    for (int32_t i = 0; i < p->waiting; ++i) rows->time[rows->count++] = p->r->column[SESSREC__TIME] < 0 ? (double)(part->events + i) : p->time[i] + 0.0;
-    part->events += p->waiting;
+    for (int32_t i = 0; i < p->waiting; ++i, ++part->events)
+        part->time[part->events] = p->r->column[SESSREC__TIME] < 0 ? (double)part->events : p->time[i] + 0.0;
     return SESSREC_OK;
 }
 
@@ -5091,7 +5045,7 @@ static void sessrec__cut_pieces(sessrec__reader *r, int32_t pieces) {
         const char *newline = left > share ? (const char *)memchr(at + share, '\n', left - share) : NULL;
         r->piece[i].r = r;
         r->piece[i].part = &r->log->part[i];
-        r->piece[i].at = at;
+        r->piece[i].from = r->piece[i].at = at;
         r->piece[i].end = at = newline ? newline + 1 : r->end;
     }
 }
@@ -5106,8 +5060,7 @@ static sessrec_result sessrec__join_pieces(sessrec__reader *r, int32_t pieces) {
             if (r->err && p->error.line) r->err->line += lines;
             return p->result;
         }
-        for (sessrec__rows *rows = p->part->rows; rows && r->column[SESSREC__TIME] < 0; rows = rows->next)
-            for (int64_t e = 0; e < rows->count; ++e) rows->time[e] += (double)events;
+        for (int64_t e = 0; e < p->part->events && r->column[SESSREC__TIME] < 0; ++e) p->part->time[e] += (double)events;
         lines += p->line;
         events += p->part->events;
         r->log->bad_rows += p->bad_rows;
@@ -5163,8 +5116,8 @@ static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_lo
 static sessrec_result sessrec__begin_log(const sessrec_log_format *format, int32_t parts, sessrec_dataset **out) {
     const sessrec_allocator memory = sessrec__allocator(&format->allocator);
     const sessrec_model *model = format->items_of;
-    sessrec_dataset *log = sessrec__log_new(&memory, model ? sessrec_model_describe(model).items : 0);
-    sessrec_result result = log ? sessrec__log_open(log, parts) : SESSREC_OUT_OF_MEMORY;
+    sessrec_dataset *log = sessrec__log_new(&memory, parts, model ? sessrec_model_describe(model).items : 0);
+    sessrec_result result = log ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
     for (int32_t i = 0; !result && i < log->known_items; ++i) {
         const sessrec__text id = sessrec__text_of(sessrec_model_item_id(model, i));
         int32_t number;
@@ -5450,22 +5403,19 @@ static int32_t *sessrec__log_labels(const sessrec_dataset *log) {
 // Makes a log of the events of another whose label is not negative. names holds the id of each label.
 static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *label, const sessrec__ids *names, sessrec_dataset **out) {
     sessrec__part part;
-    sessrec__rows rows;
     int32_t *user = log->session_user ? sessrec__log_labels(log) : NULL;
     if (log->session_user && !user) return SESSREC_OUT_OF_MEMORY;
     for (int64_t e = 0; e < log->events && user; ++e) user[e] = log->session_user[user[e]];
     memset(&part, 0, sizeof part);
-    memset(&rows, 0, sizeof rows);
     part.ids[SESSREC__SESSION] = *names;
     part.ids[SESSREC__ITEM] = log->items;
     part.ids[SESSREC__USER] = log->users;
     part.has_users = user != NULL;
-    part.rows = &rows;
-    rows.count = log->events;
-    rows.time = log->time;
-    rows.number[SESSREC__SESSION] = label;
-    rows.number[SESSREC__ITEM] = log->item;
-    rows.number[SESSREC__USER] = user;
+    part.events = log->events;
+    part.time = log->time;
+    part.number[SESSREC__SESSION] = label;
+    part.number[SESSREC__ITEM] = log->item;
+    part.number[SESSREC__USER] = user;
     const sessrec_result result = sessrec__group(log, &part, 1, 0, NULL, out);
     sessrec__free(&log->memory, user);
     return result;
