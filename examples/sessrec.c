@@ -469,7 +469,7 @@ static int settle(settings *s) {
     s->config.user_mode = (sessrec_user_mode)s->hrnn;
     if (given(s, "--hrnn") && !given(s, "--user-layers")) s->config.user_hidden = 100;
     s->evaluation.ties = (sessrec_ties)s->ties;
-    s->evaluation.threads = s->config.threads;
+    s->evaluation.threads = s->format.threads = s->config.threads;
     s->config.device = s->evaluation.device = (sessrec_device)s->device;
     if (!given(s, "--activation")) choose_activation(&s->config.loss);
     if (s->k < 1) return fail(EXIT_USAGE, "-k must be at least 1");
