@@ -4010,7 +4010,7 @@ static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result res
 // ---- ids, many at a time ----
 
 // Ids that are numbered together, when their slots have come into the cache.
-enum { SESSREC__MOST_WAITING = 64 };
+enum { SESSREC__MOST_WAITING = 128 };
 
 typedef struct sessrec__waiting {
     const char *at;
