@@ -572,9 +572,9 @@ typedef struct sessrec_log_format {
 SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 
 // Read a CSV or TSV file: one event a line, LF or CRLF, fields may be quoted ("" is a quote inside). Ids are integers
-// or text up to SESSREC_MAX_ID bytes, kept verbatim. Memory: about 28 bytes an event and 32 a session while it is read, 12 an event then, and the
-// distinct ids.
-// Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Owner of *out: the caller. Threads: shared.
+// or text up to SESSREC_MAX_ID bytes, kept verbatim. Memory: about 28 bytes an event (32 with users) and 32 a session (56 with several threads)
+// while it is read, 12 an event then, and the distinct ids. Where the system can, the file is mapped: nothing may cut it short meanwhile, or the system ends the program.
+// Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Owner of *out: the caller. Threads: shared; it starts its own, see threads.
 #ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err);
 // Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users). The file appears whole or
@@ -3903,7 +3903,8 @@ static void sessrec__fold_session(const sessrec_model *model, const float *state
 // leaves out ids without an event. Reading gives it a part for each thread, one behind the other in the text, and where they meet is not seen in
 // the log; adding gives it one part; filters, cuts and splits one with the events of a log and another session, or none, for each.
 //   item [events], time [events], session_begin [sessions+1], session_user [sessions], support [items]
-// Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made, and 48 a session.
+// Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made; grouping needs some 32 a session, 24
+// more of several parts.
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -4542,11 +4543,9 @@ static int sessrec__match(const char **at, const char *end, const char *pattern,
     return 1;
 }
 
-// YYYY-MM-DD as days since 1970-01-01 in the Gregorian calendar.
-static int sessrec__parse_day(const char **at, const char *end, int64_t *days) {
+// Days since 1970-01-01 in the Gregorian calendar; 0: there is no such day.
+static int sessrec__find_day(const int date[3], int64_t *days) {
     static const int before[14] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};  // days before month i
-    int date[3];
-    if (!sessrec__match(at, end, "9999-99-99", date)) return 0;
     const int year = date[0], month = date[1], day = date[2], past = year - 1;
     const int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     if (year < 1 || month < 1 || month > 12 || day < 1 || day > before[month + 1] - before[month] + (leap && month == 2)) return 0;
@@ -4555,47 +4554,29 @@ static int sessrec__parse_day(const char **at, const char *end, int64_t *days) {
     return 1;
 }
 
-// HH:MM[:SS[.fff]] as seconds and up to seven digits behind the point; a double of today's seconds holds no more.
-static int sessrec__parse_clock(const char **at, const char *end, int64_t *seconds, int64_t *fraction, int *places) {
-    int clock[3] = {0, 0, 0};
-    if (!sessrec__match(at, end, "99:99", clock)) return 0;
-    const int has_seconds = sessrec__accept(at, end, ':');
-    if (has_seconds && !sessrec__match(at, end, "99", &clock[2])) return 0;
-    if (clock[0] > 23 || clock[1] > 59 || clock[2] > 60) return 0;
-    *seconds = clock[0] * 3600 + clock[1] * 60 + clock[2];
-    if (!has_seconds || !sessrec__accept(at, end, '.')) return 1;
-    const char *first = *at;
-    for (; *at < end && sessrec__is_digit(**at); ++*at) {
-        if (*places == 7) continue;
-        *fraction = *fraction * 10 + (**at - '0');
-        ++*places;
-    }
-    return *at > first;
-}
-
-// Z, +HH:MM or +HHMM as seconds east of UTC; nothing is UTC.
-static int sessrec__parse_zone(const char **at, const char *end, int64_t *seconds) {
-    int hours, minutes;
-    if (*at == end || sessrec__accept(at, end, 'Z')) return 1;
-    const int west = sessrec__accept(at, end, '-');
-    if ((!west && !sessrec__accept(at, end, '+')) || !sessrec__match(at, end, "99", &hours)) return 0;
-    sessrec__accept(at, end, ':');
-    if (!sessrec__match(at, end, "99", &minutes) || hours > 23 || minutes > 59) return 0;
-    *seconds = (west ? -1 : 1) * (hours * 3600 + minutes * 60);
-    return 1;
-}
-
-// YYYY-MM-DD, or with a clock and a zone behind 'T' or a space.
+// YYYY-MM-DD, or with HH:MM[:SS[.fff]] behind 'T' or a space, and then Z, +HH:MM or +HHMM; without these in UTC. Seven digits behind the point count:
+// a double of today's seconds holds no more.
 static int sessrec__parse_date(const char *at, const char *end, double *out) {
-    int64_t days, clock = 0, fraction = 0, zone = 0;
-    int places = 0;
+    int date[3], clock[3] = {0, 0, 0}, zone[2] = {0, 0}, places = 0, east = 0;
+    int64_t days, fraction = 0;
     char digits[48] = "", decimal[24];
-    if (!sessrec__parse_day(&at, end, &days)) return 0;
-    if (at < end) {
-        if (!sessrec__accept(&at, end, 'T') && !sessrec__accept(&at, end, ' ')) return 0;
-        if (!sessrec__parse_clock(&at, end, &clock, &fraction, &places) || !sessrec__parse_zone(&at, end, &zone) || at < end) return 0;
+    if (!sessrec__match(&at, end, "9999-99-99", date) || !sessrec__find_day(date, &days)) return 0;
+    if (sessrec__accept(&at, end, 'T') || sessrec__accept(&at, end, ' ')) {
+        if (!sessrec__match(&at, end, "99:99", clock)) return 0;
+        const int seconds = sessrec__accept(&at, end, ':');
+        if (seconds && !sessrec__match(&at, end, "99", &clock[2])) return 0;
+        const char *const point = at;
+        if (seconds && sessrec__accept(&at, end, '.'))
+            for (; at < end && sessrec__is_digit(*at); ++at)
+                if (places < 7) fraction = fraction * 10 + (*at - '0'), ++places;
+        if (at == point + 1) return 0;
+        east = sessrec__accept(&at, end, '+') ? 1 : sessrec__accept(&at, end, '-') ? -1 : 0;
+        if (east && !sessrec__match(&at, end, "99", zone)) return 0;
+        sessrec__accept(&at, end, east ? ':' : 'Z');
+        if (east && !sessrec__match(&at, end, "99", &zone[1])) return 0;
     }
-    int64_t total = days * 86400 + clock - zone;
+    if (at < end || clock[0] > 23 || clock[1] > 59 || clock[2] > 60 || zone[0] > 23 || zone[1] > 59) return 0;
+    int64_t total = days * 86400 + (clock[0] * 60 + clock[1]) * 60 + clock[2] - east * (zone[0] * 60 + zone[1]) * 60;
     for (int i = 0; i < places; ++i) total *= 10;  // below 2.6e11 * 10^7, which 64 bits hold
     total += fraction;
     if (total > -((int64_t)1 << 53) && total < (int64_t)1 << 53) *out = sessrec__decimal_fraction(total, places);
@@ -5167,50 +5148,38 @@ SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, 
 
 #ifndef SESSREC_NO_STDIO
 
-// Reads a stream of any length to the end. *block is to be freed in any case.
-static sessrec_result sessrec__read_all(FILE *file, const sessrec_allocator *memory, char **block, size_t *size) {
+// Reads a stream of any length to its end; *block is to be freed in any case.
+static sessrec_result sessrec__read_all(FILE *file, const sessrec_allocator *memory, void **block, size_t *size) {
     int64_t capacity = 0;
     size_t got = 1;
     for (*size = 0; got; *size += got) {
-        if (!sessrec__grow(memory, (void **)block, &capacity, (int64_t)*size + (1 << 18), 1)) return SESSREC_OUT_OF_MEMORY;
-        got = fread(*block + *size, 1, (size_t)capacity - *size, file);
+        if (!sessrec__grow(memory, block, &capacity, (int64_t)*size + (1 << 18), 1)) return SESSREC_OUT_OF_MEMORY;
+        got = fread((char *)*block + *size, 1, (size_t)capacity - *size, file);
     }
     return ferror(file) ? SESSREC_IO_ERROR : SESSREC_OK;
 }
 
-// Maps a file. NULL where that cannot be.
+// The bytes of a file, if it can be mapped; else NULL.
 static void *sessrec__map_file(const char *path, size_t *size) {
     void *bytes = NULL;
 #ifdef SESSREC__POSIX
     struct stat status;
     const int file = open(path, O_RDONLY);
-    if (file < 0) return NULL;
-    if (!fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0 && (uint64_t)status.st_size < SIZE_MAX / 2) {
+    if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0 && (uint64_t)status.st_size < SIZE_MAX / 2) {
         *size = (size_t)status.st_size;
         bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0);
-        if (bytes == MAP_FAILED) bytes = NULL;
     }
-    close(file);
-#else
+    if (file >= 0) close(file);
+    if (bytes != MAP_FAILED) return bytes;
+#endif
     (void)path;
     (void)size;
-#endif
-    return bytes;
+    return NULL;
 }
 
-static void sessrec__unmap_file(void *bytes, size_t size) {
-#ifdef SESSREC__POSIX
-    if (bytes) munmap(bytes, size);
-#else
-    (void)bytes;
-    (void)size;
-#endif
-}
-
-SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out,
-                                                sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err) {
     sessrec__reader reader;
-    size_t size = 0;
+    size_t size;
     if (out) *out = NULL;
     if (!out || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or nowhere to put the log");
     FILE *file = fopen(path, "rb");
@@ -5218,17 +5187,15 @@ SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_
     if (!file) return sessrec__fail(err, missing, 0, "the log cannot be opened: %s", strerror(errno));
     sessrec_result result = sessrec__check_format(&reader, format, err);
     const sessrec_allocator memory = sessrec__allocator(&reader.format.allocator);
-    void *mapped = result ? NULL : sessrec__map_file(path, &size);
-    char *block = NULL;
-    if (!result && !mapped) {
-        result = sessrec__read_all(file, &memory, &block, &size);
-        if (result == SESSREC_IO_ERROR) sessrec__fail(err, result, 0, "the log cannot be read");
-        result = sessrec__log_failed(err, result);
-    }
+    void *mapped = sessrec__map_file(path, &size), *block = NULL;
+    if (!result && !mapped) result = sessrec__log_failed(err, sessrec__read_all(file, &memory, &block, &size));
+    if (result == SESSREC_IO_ERROR) sessrec__fail(err, result, 0, "the log cannot be read");
     fclose(file);
-    if (!result) result = sessrec__read_text(&reader, mapped ? (const char *)mapped : block, size, SESSREC__LEAST_PIECE, out);
-    sessrec__unmap_file(mapped, size);
+    if (!result) result = sessrec__read_text(&reader, (const char *)(mapped ? mapped : block), size, SESSREC__LEAST_PIECE, out);
     sessrec__free(&memory, block);
+#ifdef SESSREC__POSIX
+    if (mapped) munmap(mapped, size);
+#endif
     return result;
 }
 
