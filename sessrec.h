@@ -536,13 +536,17 @@ typedef struct sessrec_log_format {
     int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is counted and skipped
     const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for training it further
     sessrec_allocator allocator;
+    int32_t threads;                // that read, 16 at most; 0 (default): one for each processor, but one with an allocator of your own, which more
+                                    // than one would call at the same time. Any number gives the same log, and the same error
+    sessrec_jobs jobs;              // default: own threads
 } sessrec_log_format;
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 
 // Read a CSV or TSV file: one event a line, LF or CRLF, fields may be quoted ("" is a quote inside). Ids are integers or text up to SESSREC_MAX_ID
-// bytes, kept verbatim. Memory: about 28 bytes an event and 32 a session while it is read, 12 an event then, and the distinct ids.
-// Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Threads: shared.
+// bytes, kept verbatim. Memory: about 28 bytes an event (32 with users) and 32 a session (56 with several threads) while it is read, 12 an event
+// then, and the distinct ids. Where the system can, the file is mapped: nothing may cut it short meanwhile, or the system ends the program.
+// Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Threads: shared; it starts its own, see format.threads.
 #ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err);
 // Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users), whole or not at all. Threads: shared.
@@ -1118,9 +1122,6 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef __linux__
-#  include <sys/mman.h>
-#endif
 #ifndef SESSREC_NO_STDIO
 #  include <errno.h>
 #  include <stdio.h>
@@ -1134,6 +1135,7 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  include <windows.h>
 #elif defined(__unix__) || defined(__APPLE__)
 #  define SESSREC__POSIX
+#  include <sys/mman.h>
 #  include <sys/time.h>
 #  include <unistd.h>
 #  ifndef SESSREC_NO_STDIO
@@ -1499,13 +1501,15 @@ SESSREC__INLINE uint64_t sessrec__zero_bytes(uint64_t word) {
     return (word - SESSREC__EACH_BYTE) & ~word & 128 * SESSREC__EACH_BYTE;
 }
 
-// How many bytes stand in front of the first mark.
-SESSREC__INLINE int sessrec__first_mark(uint64_t marks) {
+// The number of the lowest bit that is set.
+SESSREC__INLINE int sessrec__first_bit(uint64_t bits) {
 #if defined(__GNUC__) || defined(__clang__)
-    return __builtin_ctzll(marks) >> 3;
+    return __builtin_ctzll(bits);
 #else
-    const uint64_t before = ((marks & (0 - marks)) >> 7) - 1;
-    return (int)((before & SESSREC__EACH_BYTE) * SESSREC__EACH_BYTE >> 56);
+    uint64_t below = (bits & (0 - bits)) - 1;  // its ones are counted in pairs, fours and bytes
+    below -= below >> 1 & 0x5555555555555555u;
+    below = (below & 0x3333333333333333u) + (below >> 2 & 0x3333333333333333u);
+    return (int)(((below + (below >> 4)) & 15 * SESSREC__EACH_BYTE) * SESSREC__EACH_BYTE >> 56);
 #endif
 }
 
@@ -1581,6 +1585,12 @@ static void sessrec__ids_free(sessrec__ids *ids) {
     sessrec__ids_init(ids, &ids->memory);
 }
 
+// The table moves to one that is empty.
+static void sessrec__ids_move(sessrec__ids *from, sessrec__ids *to) {
+    *to = *from;
+    sessrec__ids_init(from, &to->memory);
+}
+
 SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t index) {
     return ids->blob + ids->offset[index];
 }
@@ -1623,13 +1633,17 @@ static void sessrec__ids_place(sessrec__ids *ids, uint32_t hash, int32_t number)
     ids->slot[at].number = number;
 }
 
-// Makes room for `more` ids of `bytes` together, ends included; the calls of intern for them then allocate nothing. Slots are made for all ids:
-// those that sessrec__copy_ids added are found from then on. SESSREC_MAX_ID + 1 bytes behind the last text are there to be read and written.
+// Makes room for `more` ids of `bytes` together, ends included. SESSREC_MAX_ID + 1 bytes behind the last text are there to be read and written.
+static sessrec_result sessrec__ids_room(sessrec__ids *ids, int64_t more, int64_t bytes) {
+    return sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more, sizeof *ids->offset) &&
+           sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + bytes + SESSREC_MAX_ID + 1, 1)
+               ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+}
+
+// The same, and slots; the calls of intern then allocate nothing. Slots are made for all ids: those that were only pushed are found from then on.
 static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes) {
     int64_t slots = ids->slots ? ids->slots : 256;
-    if (!sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more, sizeof *ids->offset) ||
-        !sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + bytes + SESSREC_MAX_ID + 1, 1))
-        return SESSREC_OUT_OF_MEMORY;
+    if (sessrec__ids_room(ids, more, bytes)) return SESSREC_OUT_OF_MEMORY;
     while (3 * slots < 4 * (ids->count + more)) slots *= 2;
     if (slots == ids->slots) return SESSREC_OK;
     sessrec__slot *old = ids->slot;
@@ -3873,29 +3887,40 @@ static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
 
 // ============================================================================================================
 // >>log   click logs
-// Every log is made by one function, sessrec__group: it takes events (session, item, time) as they come, sorts sessions by the time of
-// their first event and events inside a session by time, both stable, and numbers anew the items and users that are left. Reading gives
-// it the rows of a file; filters, cuts and splits give it the events of a log with another session, or none, for each.
+// Every log is made by one function, sessrec__group, of parts: events (session, item, time, perhaps user) as they come, their ids numbered in tables
+// of the part. It brings the tables together, sorts sessions by the time of their first event and events inside a session by time, both stable, and
+// leaves out ids without an event. Reading gives it a part for each thread, one behind the other in the text, and where they meet is not seen in
+// the log; adding gives it one part; filters, cuts and splits one with the events of a log and another session, or none, for each.
 //   item [events], time [events], session_begin [sessions+1], session_user [sessions], support [items]
-// Reading keeps 16 bytes an event until the 12 bytes of the grouped form are made: 28 bytes an event at the most, and 32 a session.
+// Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made; grouping needs some 32 a session, 24
+// more of several parts.
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-// Events before they are grouped, in the order of the input. Blocks in a list: a long log never moves to a larger array.
-typedef struct sessrec__rows {
-    struct sessrec__rows *next;
-    int64_t count, capacity;
-    double *time;       // [count]
-    int32_t *item;      // [count]
-    int32_t *session;   // [count] negative: the event is left out
-} sessrec__rows;
+enum { SESSREC__SESSION = 0, SESSREC__ITEM = 1, SESSREC__TIME = 2, SESSREC__USER = 3, SESSREC__ROLES = 4 };
 
-enum { SESSREC__FIRST_ROWS = 256, SESSREC__MOST_ROWS = 1 << 18, SESSREC__INSERTED = 64 };
+// Events in the order of the input.
+typedef struct sessrec__part {
+    sessrec__ids ids[SESSREC__ROLES];   // none of the time
+    int has_users;
+    int64_t events, room;
+    double *time;                       // [events]
+    int32_t *number[SESSREC__ROLES];    // [events] of each id, NULL for the time, and for users where there are none. A negative session: left out
+    int32_t sessions, items;            // from here on for sessrec__group, in its scratch: how many ids there are in this part alone
+    int32_t *global[SESSREC__ROLES];    // [ids] their numbers in the log, NULL: the same
+    int64_t *at;                        // [sessions] events, then how many earlier parts have, then where the next one goes
+    double *start;                      // [sessions] time of the earliest event
+    int32_t *user;                      // [sessions] and its user
+    int64_t *support;                   // [items] events
+} sessrec__part;
+
+enum { SESSREC__INSERTED = 64 };
 
 struct sessrec_dataset {
     sessrec_allocator memory;
-    int finished, has_users;
     int32_t known_items;            // of format.items_of: items 0 .. known_items-1
+    sessrec__part *part;            // [parts] before it is finished, then NULL
+    int32_t parts;
     sessrec__ids items, sessions, users;
     int64_t events, bad_rows, dropped_events;
     int64_t *session_begin;         // from here on as in sessrec_log_view
@@ -3903,10 +3928,6 @@ struct sessrec_dataset {
     double *time;
     int32_t *session_user;
     int64_t *support;
-    sessrec__rows *rows, *last_rows;    // before it is finished: all events; [sessions] the time of the earliest event so far,
-    double *session_start;              // whose user is session_user
-    int64_t start_capacity, user_capacity;
-    int32_t timed;                      // sessions that have a start
 };
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
@@ -3920,17 +3941,38 @@ SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
     return format;
 }
 
-static void sessrec__log_init(sessrec_dataset *log, const sessrec_allocator *memory) {
-    memset(log, 0, sizeof *log);
+// An empty log with so many parts; NULL without memory.
+static sessrec_dataset *sessrec__log_new(const sessrec_allocator *memory, int32_t parts, int32_t known_items) {
+    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(memory, 1, sizeof *log);
+    sessrec__part *part = parts ? (sessrec__part *)sessrec__alloc(memory, (uint64_t)parts, sizeof *part) : NULL;
+    if (!log || (parts && !part)) {
+        sessrec__free(memory, log);
+        sessrec__free(memory, part);
+        return NULL;
+    }
     log->memory = *memory;
+    log->known_items = known_items;
+    log->part = part;
+    log->parts = parts;
     sessrec__ids_init(&log->items, memory);
     sessrec__ids_init(&log->sessions, memory);
     sessrec__ids_init(&log->users, memory);
+    for (int32_t i = 0; i < parts * SESSREC__ROLES; ++i) sessrec__ids_init(&part[i / SESSREC__ROLES].ids[i % SESSREC__ROLES], memory);
+    return log;
 }
 
 // Frees what a log holds, but not the log itself.
 static void sessrec__log_clear(sessrec_dataset *log) {
     const sessrec_allocator memory = log->memory;
+    for (int32_t p = 0; p < log->parts; ++p) {
+        sessrec__part *part = &log->part[p];
+        for (int role = 0; role < SESSREC__ROLES; ++role) {
+            sessrec__ids_free(&part->ids[role]);
+            sessrec__free(&memory, part->number[role]);
+        }
+        sessrec__free(&memory, part->time);
+    }
+    sessrec__free(&memory, log->part);
     sessrec__ids_free(&log->items);
     sessrec__ids_free(&log->sessions);
     sessrec__ids_free(&log->users);
@@ -3939,12 +3981,6 @@ static void sessrec__log_clear(sessrec_dataset *log) {
     sessrec__free(&memory, log->time);
     sessrec__free(&memory, log->session_user);
     sessrec__free(&memory, log->support);
-    sessrec__free(&memory, log->session_start);
-    while (log->rows) {
-        sessrec__rows *next = log->rows->next;
-        sessrec__free(&memory, log->rows);
-        log->rows = next;
-    }
 }
 
 SESSREC_API void sessrec_dataset_destroy(sessrec_dataset *log) {
@@ -3961,6 +3997,67 @@ static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result res
     return result;
 }
 
+// ---- ids, many at a time ----
+
+// Ids that are numbered together, when their slots have come into the cache.
+enum { SESSREC__MOST_WAITING = 128 };
+
+typedef struct sessrec__waiting {
+    const char *at;
+    uint32_t size, hash;
+} sessrec__waiting;
+
+SESSREC__INLINE void sessrec__wait(const sessrec__ids *ids, const char *at, size_t size, sessrec__waiting *id) {
+    id->at = at;
+    id->size = (uint32_t)size;
+    id->hash = sessrec__ids_hash(ids, at, size);
+    SESSREC__PREFETCH(&ids->slot[id->hash & (uint32_t)(ids->slots - 1)]);
+}
+
+// Numbers ids that wait for a table that has slots.
+static sessrec_result sessrec__number_waiting(sessrec__ids *ids, const sessrec__waiting *id, int32_t count, int32_t *number) {
+    sessrec_result result = sessrec__ids_reserve(ids, count, count * (SESSREC_MAX_ID + 1));
+    for (int32_t i = 0; i < count && !result; ++i) {
+        if (i && id[i].hash == id[i - 1].hash && id[i].size == id[i - 1].size && sessrec__same_text(id[i].at, id[i - 1].at, id[i].size))
+            number[i] = number[i - 1];  // often so
+        else
+            result = sessrec__ids_intern_hashed(ids, id[i].at, id[i].size, id[i].hash, &number[i]);
+    }
+    return result;
+}
+
+// Numbers the ids of a table in another one. Those that are new there get slots if ids are to be looked for `again`.
+static sessrec_result sessrec__number_ids(const sessrec__ids *from, sessrec__ids *to, int again, int32_t *number) {
+    sessrec__waiting id[SESSREC__MOST_WAITING];
+    sessrec_result result = sessrec__ids_room(to, from->count, from->blob_used);
+    for (int32_t i = 0, count = 0; i < from->count && !result; i += count) {
+        count = from->count - i < SESSREC__MOST_WAITING ? from->count - i : SESSREC__MOST_WAITING;
+        for (int32_t k = 0; k < count; ++k) {
+            const int64_t begin = from->offset[i + k], end = i + k + 1 < from->count ? from->offset[i + k + 1] : from->blob_used;
+            sessrec__wait(to, from->blob + begin, (size_t)(end - begin) - 1, &id[k]);
+        }
+        if (again) result = sessrec__number_waiting(to, id, count, number + i);
+        for (int32_t k = 0; k < count && !again && !result; ++k) {
+            const sessrec__slot *slot = sessrec__ids_slot(to, id[k].at, id[k].size, id[k].hash);
+            number[i + k] = slot->number ? slot->number - 1 : to->count;
+            if (!slot->number) result = sessrec__ids_push(to, id[k].at, id[k].size);
+        }
+    }
+    return result;
+}
+
+// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in time.
+static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count, sessrec__ids *to) {
+    const int32_t ahead = 16;
+    sessrec_result result = sessrec__ids_room(to, count, from->blob_used);
+    for (int32_t i = 0; i < count && !result; ++i) {
+        const char *text = sessrec__ids_text(from, index[i]);
+        if (i + ahead < count) SESSREC__PREFETCH(sessrec__ids_text(from, index[i + ahead]));
+        result = sessrec__ids_push(to, text, strlen(text));
+    }
+    return result;
+}
+
 // ---- grouping ----
 
 // Maps times to integers of the same order.
@@ -3970,18 +4067,28 @@ SESSREC__INLINE uint64_t sessrec__time_key(double time) {
     return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
-// Stable sort of times and what belongs to them: nothing where they are in order already, a few by insertion, else by one byte of the key
-// after the other from the lowest, but those that are the same in all. The spare arrays have count elements, or none for a few.
-static void sessrec__sort_by_time(double *time, int32_t *value, int64_t count, double *spare_time, int32_t *spare_value) {
-    uint32_t place[8][256];     // of the next key with that byte
-    double *const home = time;
-    int64_t ordered = 1;
-    while (ordered < count && time[ordered - 1] <= time[ordered]) ++ordered;
-    if (ordered >= count) return;
-    for (; ordered < count && count <= SESSREC__INSERTED; ++ordered) {
-        const double moving = time[ordered];
-        const int32_t its_value = value[ordered];
-        int64_t to = ordered;
+// Stable sort of times and what belongs to them by 11 bits of the keys from bit `shift` on.
+static void sessrec__sort_pass(const double *time, const int32_t *value, int64_t count, int shift, double *to_time, int32_t *to_value) {
+    uint32_t place[2048], before = 0;   // of the next key with those bits
+    memset(place, 0, sizeof place);
+    for (int64_t i = 0; i < count; ++i) ++place[sessrec__time_key(time[i]) >> shift & 2047];
+    for (int b = 0; b < 2048; ++b) {
+        const uint32_t here = place[b];
+        place[b] = before;
+        before += here;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+        const uint32_t to = place[sessrec__time_key(time[i]) >> shift & 2047]++;
+        to_time[to] = time[i];
+        to_value[to] = value[i];
+    }
+}
+
+static void sessrec__insertion_sort(double *time, int32_t *value, int64_t count) {
+    for (int64_t i = 1; i < count; ++i) {
+        const double moving = time[i];
+        const int32_t its_value = value[i];
+        int64_t to = i;
         for (; to > 0 && time[to - 1] > moving; --to) {
             time[to] = time[to - 1];
             value[to] = value[to - 1];
@@ -3989,181 +4096,274 @@ static void sessrec__sort_by_time(double *time, int32_t *value, int64_t count, d
         time[to] = moving;
         value[to] = its_value;
     }
-    if (ordered >= count) return;
-    memset(place, 0, sizeof place);
-    for (int64_t i = 0; i < count; ++i)
-        for (int byte = 0; byte < 8; ++byte) ++place[byte][sessrec__time_key(time[i]) >> 8 * byte & 255];
-    for (int byte = 0; byte < 8; ++byte) {
-        uint32_t before = 0;
-        if (place[byte][sessrec__time_key(time[0]) >> 8 * byte & 255] == count) continue;
-        for (int b = 0; b < 256; ++b) {
-            const uint32_t here = place[byte][b];
-            place[byte][b] = before;
-            before += here;
-        }
-        for (int64_t i = 0; i < count; ++i) {
-            const uint32_t to = place[byte][sessrec__time_key(time[i]) >> 8 * byte & 255]++;
-            spare_time[to] = time[i];
-            spare_value[to] = value[i];
-        }
-        double *const sorted_time = spare_time;
-        int32_t *const sorted_value = spare_value;
-        spare_time = time;
-        spare_value = value;
-        time = sorted_time;
-        value = sorted_value;
-    }
-    if (time == home) return;
-    memcpy(spare_time, time, (size_t)count * sizeof *time);
-    memcpy(spare_value, value, (size_t)count * sizeof *value);
 }
 
-// What grouping needs besides the log that it makes. A label is the number of a session before sessions are sorted.
-typedef struct sessrec__grouping {
-    int64_t *at;            // [labels] events of the label, then where its next event goes
-    double *start;          // [labels] its first time; then [sessions] in order
-    int32_t *order;         // [sessions] labels in the order of their start
-    int32_t sessions;       // labels that have events
-    int64_t events, longest;
-    double *spare_time;     // scratch of the sort
-    int32_t *spare_value;
-} sessrec__grouping;
-
-// Counts the events of each label and finds the order of the sessions: by start, equal ones as the labels are.
-static sessrec_result sessrec__group_sessions(sessrec__grouping *g, const sessrec_allocator *memory, const sessrec__rows *rows,
-                                              int32_t labels) {
-    g->at = (int64_t *)sessrec__alloc(memory, (uint64_t)labels, sizeof *g->at);
-    g->start = (double *)sessrec__alloc_unset(memory, (uint64_t)labels, sizeof *g->start);
-    g->order = (int32_t *)sessrec__alloc_unset(memory, (uint64_t)labels, sizeof *g->order);
-    if (!g->at || !g->start || !g->order) return SESSREC_OUT_OF_MEMORY;
-    for (; rows; rows = rows->next) {
-        for (int64_t e = 0; e < rows->count; ++e) {
-            const int32_t s = rows->session[e];
-            if (s < 0) continue;
-            if (!g->at[s]++ || rows->time[e] < g->start[s]) g->start[s] = rows->time[e];
-        }
+// Sorts at most INT32_MAX: nothing where they are in order already, a few by insertion, else by the 22 highest bits in which the keys differ, and then
+// each run that is equal in these.
+static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
+    uint64_t differ = 0;
+    int64_t ordered = 1;
+    int shift = 0;
+    while (ordered < count && time[ordered - 1] <= time[ordered]) ++ordered;
+    if (ordered >= count) return SESSREC_OK;
+    if (count <= SESSREC__INSERTED) {
+        sessrec__insertion_sort(time, value, count);
+        return SESSREC_OK;
     }
-    for (int32_t s = 0; s < labels; ++s) {
-        if (!g->at[s]) continue;
-        g->events += g->at[s];
-        if (g->longest < g->at[s]) g->longest = g->at[s];
-        g->start[g->sessions] = g->start[s];  // sessions <= s
-        g->order[g->sessions++] = s;
+    double *spare_time = (double *)sessrec__alloc_unset(memory, (uint64_t)count, sizeof *time + sizeof *value);
+    if (!spare_time) return SESSREC_OUT_OF_MEMORY;
+    int32_t *spare_value = (int32_t *)(void *)(spare_time + count);
+    for (int64_t i = 1; i < count; ++i) differ |= sessrec__time_key(time[i]) ^ sessrec__time_key(time[0]);
+    while (differ >> shift >> 22) ++shift;
+    sessrec__sort_pass(time, value, count, shift, spare_time, spare_value);
+    sessrec__sort_pass(spare_time, spare_value, count, shift + 11, time, value);
+    sessrec__free(memory, spare_time);
+    sessrec_result result = SESSREC_OK;
+    for (int64_t from = 0, to; from < count && !result && shift; from = to) {
+        const uint64_t high = sessrec__time_key(time[from]) >> shift;
+        for (to = from + 1; to < count && sessrec__time_key(time[to]) >> shift == high;) ++to;
+        if (to > from + 1) result = sessrec__sort_by_time(memory, time + from, value + from, to - from);
     }
-    if (g->longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
-    const int64_t sorted = g->longest > g->sessions ? g->longest : g->sessions;
-    g->spare_time = (double *)sessrec__alloc_unset(memory, (uint64_t)sorted, sizeof *g->spare_time);
-    g->spare_value = (int32_t *)sessrec__alloc_unset(memory, (uint64_t)sorted, sizeof *g->spare_value);
-    if (!g->spare_time || !g->spare_value) return SESSREC_OUT_OF_MEMORY;
-    sessrec__sort_by_time(g->start, g->order, g->sessions, g->spare_time, g->spare_value);
-    return SESSREC_OK;
-}
-
-// Moves the events to their sessions and sorts each by time.
-static sessrec_result sessrec__group_events(sessrec__grouping *g, const sessrec__rows *rows, sessrec_dataset *log) {
-    log->events = g->events;
-    log->session_begin = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)g->sessions + 1, sizeof *log->session_begin);
-    log->item = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->events, sizeof *log->item);
-    log->time = (double *)sessrec__alloc_unset(&log->memory, (uint64_t)g->events, sizeof *log->time);
-    if (!log->session_begin || !log->item || !log->time) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t s = 0; s < g->sessions; ++s) {
-        int64_t *at = &g->at[g->order[s]];
-        log->session_begin[s + 1] = log->session_begin[s] + *at;
-        *at = log->session_begin[s];
-    }
-    for (; rows; rows = rows->next) {
-        for (int64_t e = 0; e < rows->count; ++e) {
-            if (rows->session[e] < 0) continue;
-            const int64_t to = g->at[rows->session[e]]++;
-            log->item[to] = rows->item[e];
-            log->time[to] = rows->time[e];
-        }
-    }
-    for (int32_t s = 0; s < g->sessions; ++s) {
-        const int64_t begin = log->session_begin[s], count = log->session_begin[s + 1] - begin;
-        sessrec__sort_by_time(log->time + begin, log->item + begin, count, g->spare_time, g->spare_value);
-    }
-    return SESSREC_OK;
-}
-
-// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in time.
-static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count, sessrec__ids *to) {
-    const int32_t ahead = 16;
-    if (!sessrec__grow(&to->memory, (void **)&to->offset, &to->offset_capacity, count, sizeof *to->offset) ||
-        !sessrec__grow(&to->memory, (void **)&to->blob, &to->blob_capacity, from->blob_used + SESSREC_MAX_ID + 1, 1))
-        return SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0; i < count; ++i) {
-        const char *text = sessrec__ids_text(from, index[i]);
-        if (i + ahead < count) SESSREC__PREFETCH(sessrec__ids_text(from, index[i + ahead]));
-        const sessrec_result result = sessrec__ids_push(to, text, strlen(text));
-        if (result) return result;
-    }
-    return SESSREC_OK;
-}
-
-// Copies the first `always` ids, and those whose number stands in value [count], to an empty table, in order; value gets their new numbers.
-static sessrec_result sessrec__renumber(const sessrec__ids *from, int32_t always, int32_t *value, int64_t count, sessrec__ids *to) {
-    int32_t some = 0, *number = (int32_t *)sessrec__alloc(&to->memory, (uint64_t)from->count, 2 * sizeof *number);
-    if (!number) return SESSREC_OUT_OF_MEMORY;
-    int32_t *kept = number + from->count;
-    for (int32_t i = 0; i < always; ++i) number[i] = 1;
-    for (int64_t v = 0; v < count; ++v) number[value[v]] = 1;
-    for (int32_t i = 0; i < from->count; ++i) {
-        if (!number[i]) continue;
-        number[i] = some;
-        kept[some++] = i;
-    }
-    for (int64_t v = 0; v < count; ++v) value[v] = number[value[v]];
-    const sessrec_result result = sessrec__copy_ids(from, kept, some, to);
-    sessrec__free(&to->memory, number);
     return result;
 }
 
-static sessrec_result sessrec__group_items(const sessrec_dataset *source, sessrec_dataset *log) {
-    log->known_items = source->known_items;
-    sessrec_result result = sessrec__renumber(&source->items, source->known_items, log->item, log->events, &log->items);
-    if (!result) result = sessrec__ids_reserve(&log->items, 0, 0);  // for sessrec_dataset_find_item
-    if (result) return result;
-    log->support = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)log->items.count, sizeof *log->support);
-    if (!log->support) return SESSREC_OUT_OF_MEMORY;
-    for (int64_t e = 0; e < log->events; ++e) ++log->support[log->item[e]];
+// What grouping needs besides its parts and the log that it makes. A label is the number of a session before sessions are sorted.
+typedef struct sessrec__grouping {
+    sessrec_dataset *log;
+    sessrec__part *part;
+    int32_t parts, sessions;    // sessions: labels that have events
+    int has_users, owned;       // owned: the tables of the parts may move to the log
+    int32_t *order;             // [sessions] labels in the order of their start
+    int32_t *number, *kept;     // [items or users] new numbers of ids, and who has them
+    sessrec_result result[SESSREC__MAX_THREADS];  // of each task
+} sessrec__grouping;
+
+static void sessrec__group_layout(sessrec__grouping *g, sessrec__layout *layout) {
+    uint64_t all[SESSREC__ROLES] = {0, 0, 0, 0};
+    for (int32_t p = g->parts - 1; p >= 0; --p) {
+        sessrec__part *part = &g->part[p];
+        for (int role = 0; role < SESSREC__ROLES; ++role) {
+            part->global[role] = p ? (int32_t *)sessrec__place(layout, (uint64_t)part->ids[role].count, sizeof(int32_t)) : NULL;
+            all[role] += (uint64_t)part->ids[role].count;
+        }
+        part->sessions = part->ids[SESSREC__SESSION].count;
+        part->items = part->ids[SESSREC__ITEM].count;
+        const uint64_t sessions = p ? (uint64_t)part->sessions : all[SESSREC__SESSION];  // what the others have comes to that of the first
+        part->at = (int64_t *)sessrec__place(layout, sessions, sizeof *part->at);
+        part->start = (double *)sessrec__place(layout, sessions, sizeof *part->start);
+        part->user = (int32_t *)sessrec__place(layout, g->has_users ? sessions : 0, sizeof *part->user);
+        part->support = (int64_t *)sessrec__place(layout, (uint64_t)part->items, sizeof *part->support);
+    }
+    const uint64_t more = all[SESSREC__ITEM] > all[SESSREC__USER] ? all[SESSREC__ITEM] : all[SESSREC__USER];
+    g->order = (int32_t *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->order);
+    g->number = (int32_t *)sessrec__place(layout, more, sizeof *g->number);
+    g->kept = (int32_t *)sessrec__place(layout, more, sizeof *g->kept);
+}
+
+static sessrec_result sessrec__group_run(sessrec__grouping *g, sessrec__pool *pool, int32_t tasks, sessrec__task task) {
+    sessrec__pool_run(pool, tasks, task, g);
+    for (int32_t i = 0; i < tasks; ++i)
+        if (g->result[i]) return g->result[i];
     return SESSREC_OK;
 }
 
-// label_user [labels]
-static sessrec_result sessrec__group_users(const sessrec__grouping *g, const sessrec__ids *users, const int32_t *label_user,
-                                           sessrec_dataset *log) {
-    log->has_users = 1;
-    log->session_user = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)g->sessions, sizeof *log->session_user);
-    if (!log->session_user) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t s = 0; s < g->sessions; ++s) log->session_user[s] = label_user[g->order[s]];
-    return sessrec__renumber(users, 0, log->session_user, g->sessions, &log->users);
+SESSREC__INLINE int32_t sessrec__global(const sessrec__part *part, int role, int32_t id) {
+    return part->global[role] ? part->global[role][id] : id;
 }
 
-// Makes a finished log of rows. Items and users have the numbers of `source`; names holds the id of each label, label_user its user, NULL
-// if there are none.
-static sessrec_result sessrec__group(const sessrec_dataset *source, const sessrec__rows *rows, const sessrec__ids *names,
-                                     const int32_t *label_user, sessrec_dataset **out) {
-    const sessrec_allocator *memory = &source->memory;
+// Counts the events of the sessions and items of a part, and finds the beginning of each session.
+static void sessrec__task_tally(void *context, int32_t index) {
+    sessrec__part *part = &((sessrec__grouping *)context)->part[index];
+    memset(part->at, 0, (size_t)part->sessions * sizeof *part->at);
+    memset(part->support, 0, (size_t)part->items * sizeof *part->support);
+    for (int64_t e = 0; e < part->events; ++e) {
+        const int32_t s = part->number[SESSREC__SESSION][e];
+        if (s < 0) continue;
+        ++part->support[part->number[SESSREC__ITEM][e]];
+        if (part->at[s]++ && part->start[s] <= part->time[e]) continue;
+        part->start[s] = part->time[e];
+        if (part->has_users) part->user[s] = part->number[SESSREC__USER][e];
+    }
+}
+
+// Numbers the ids of one role in the table of the first part: in the order in which they come first.
+static void sessrec__task_merge_ids(void *context, int32_t role) {
+    sessrec__grouping *g = (sessrec__grouping *)context;
+    sessrec_result result = SESSREC_OK;
+    for (int32_t p = 1; p < g->parts && !result; ++p)
+        result = sessrec__number_ids(&g->part[p].ids[role], &g->part[0].ids[role], p + 1 < g->parts || role == SESSREC__ITEM, g->part[p].global[role]);
+    g->result[role] = result;
+}
+
+// Adds what the other parts know of each session to what the first does.
+static void sessrec__join_sessions(sessrec__grouping *g) {
+    sessrec__part *first = g->part;
+    memset(first->at + first->sessions, 0, (size_t)(first->ids[SESSREC__SESSION].count - first->sessions) * sizeof *first->at);
+    for (int32_t p = 1; p < g->parts; ++p) {
+        const sessrec__part *part = &g->part[p];
+        for (int32_t i = 0; i < part->sessions; ++i) {
+            const int32_t s = part->global[SESSREC__SESSION][i];
+            const int64_t events = part->at[i];
+            if (!first->at[s] || part->start[i] < first->start[s]) {
+                first->start[s] = part->start[i];
+                if (part->has_users) first->user[s] = part->global[SESSREC__USER][part->user[i]];
+            }
+            part->at[i] = first->at[s];
+            first->at[s] += events;
+        }
+    }
+}
+
+// Finds the order of the sessions, by start, equal ones as the labels are, and where each of them goes.
+static sessrec_result sessrec__group_sessions(sessrec__grouping *g) {
+    sessrec_dataset *log = g->log;
+    sessrec__part *first = g->part;
+    int64_t longest = 0, begin = 0;
+    sessrec__join_sessions(g);
+    for (int32_t s = 0; s < first->ids[SESSREC__SESSION].count; ++s) {
+        if (!first->at[s]) continue;
+        if (longest < first->at[s]) longest = first->at[s];
+        first->start[g->sessions] = first->start[s];  // sessions <= s
+        g->order[g->sessions++] = s;
+    }
+    log->session_begin = (int64_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions + 1, sizeof *log->session_begin);
+    if (!log->session_begin) return SESSREC_OUT_OF_MEMORY;
+    if (longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
+    const sessrec_result result = sessrec__sort_by_time(&log->memory, first->start, g->order, g->sessions);
+    for (int32_t s = 0; s < g->sessions; ++s) {
+        const int64_t events = first->at[g->order[s]];
+        log->session_begin[s] = first->at[g->order[s]] = begin;
+        begin += events;
+    }
+    log->session_begin[g->sessions] = log->events = begin;
+    for (int32_t p = 1; p < g->parts; ++p)
+        for (int32_t i = 0; i < g->part[p].sessions; ++i) g->part[p].at[i] += first->at[g->part[p].global[SESSREC__SESSION][i]];
+    return result;
+}
+
+// Moves the events of a part to their sessions.
+static void sessrec__task_move(void *context, int32_t index) {
+    const sessrec__grouping *g = (const sessrec__grouping *)context;
+    const sessrec__part *part = &g->part[index];
+    for (int64_t e = 0; e < part->events; ++e) {
+        if (part->number[SESSREC__SESSION][e] < 0) continue;
+        const int64_t to = part->at[part->number[SESSREC__SESSION][e]]++;
+        g->log->item[to] = sessrec__global(part, SESSREC__ITEM, part->number[SESSREC__ITEM][e]);
+        g->log->time[to] = part->time[e];
+    }
+}
+
+// Sorts the events of each of some sessions by time.
+static void sessrec__task_sort(void *context, int32_t index) {
+    sessrec__grouping *g = (sessrec__grouping *)context;
+    const int64_t sessions = g->sessions, last = sessions * (index + 1) / g->parts;
+    sessrec_result result = SESSREC_OK;
+    for (int64_t s = sessions * index / g->parts; s < last && !result; ++s) {
+        const int64_t begin = g->log->session_begin[s];
+        result = sessrec__sort_by_time(&g->log->memory, g->log->time + begin, g->log->item + begin, g->log->session_begin[s + 1] - begin);
+    }
+    g->result[index] = result;
+}
+
+// Copies the ids whose number is not 0 to an empty table, or leaves them where they are if that are all and the table may move. Numbers them anew.
+static sessrec_result sessrec__keep_marked(sessrec__grouping *g, const sessrec__ids *from, sessrec__ids *to, int32_t *some) {
+    *some = 0;
+    for (int32_t i = 0; i < from->count; ++i) {
+        if (!g->number[i]) continue;
+        g->number[i] = *some;
+        g->kept[(*some)++] = i;
+    }
+    return g->owned && *some == from->count ? SESSREC_OK : sessrec__copy_ids(from, g->kept, *some, to);
+}
+
+static sessrec_result sessrec__group_users(sessrec__grouping *g) {
+    sessrec_dataset *log = g->log;
+    const sessrec__ids *users = &g->part[0].ids[SESSREC__USER];
+    int32_t some;
+    log->session_user = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions, sizeof *log->session_user);
+    if (!log->session_user) return SESSREC_OUT_OF_MEMORY;
+    memset(g->number, 0, (size_t)users->count * sizeof *g->number);
+    for (int32_t s = 0; s < g->sessions; ++s) g->number[log->session_user[s] = g->part[0].user[g->order[s]]] = 1;
+    const sessrec_result result = sessrec__keep_marked(g, users, &log->users, &some);
+    for (int32_t s = 0; s < g->sessions; ++s) log->session_user[s] = g->number[log->session_user[s]];
+    return result;
+}
+
+// Numbers the items that have events, or are known; only a log of one part can have others.
+static sessrec_result sessrec__group_items(sessrec__grouping *g) {
+    sessrec_dataset *log = g->log;
+    const sessrec__ids *items = &g->part[0].ids[SESSREC__ITEM];
+    int32_t some;
+    log->support = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)items->count, sizeof *log->support);
+    if (!log->support) return SESSREC_OUT_OF_MEMORY;
+    for (int32_t p = 0; p < g->parts; ++p)
+        for (int32_t i = 0; i < g->part[p].items; ++i) log->support[sessrec__global(&g->part[p], SESSREC__ITEM, i)] += g->part[p].support[i];
+    for (int32_t i = 0; i < items->count; ++i) g->number[i] = log->support[i] || i < log->known_items;
+    sessrec_result result = sessrec__keep_marked(g, items, &log->items, &some);
+    if (!result && log->items.blob) result = sessrec__ids_reserve(&log->items, 0, 0);  // for sessrec_dataset_find_item
+    for (int32_t i = 0; i < some; ++i) log->support[i] = log->support[g->kept[i]];  // kept[i] >= i
+    if (some < items->count) g->part[0].global[SESSREC__ITEM] = g->number;
+    return result;
+}
+
+// The ids of the sessions, in order. A table that may move keeps its texts where they are. Last of all, as a log that fails is to stay as it was.
+static sessrec_result sessrec__group_names(sessrec__grouping *g) {
+    sessrec_dataset *log = g->log;
+    sessrec__ids *names = &g->part[0].ids[SESSREC__SESSION];
+    if (!g->owned || g->sessions < names->count) return sessrec__copy_ids(names, g->order, g->sessions, &log->sessions);
+    uint32_t *offset = (uint32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions, sizeof *offset);
+    if (!offset) return SESSREC_OUT_OF_MEMORY;
+    for (int32_t s = 0; s < g->sessions; ++s) offset[s] = names->offset[g->order[s]];
+    sessrec__ids_move(names, &log->sessions);
+    sessrec__free(&log->memory, log->sessions.offset);
+    log->sessions.offset = offset;
+    log->sessions.offset_capacity = g->sessions;
+    sessrec__ids_forget_slots(&log->sessions);
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *pool) {
+    sessrec_dataset *log = g->log;
+    sessrec_result result = sessrec__group_run(g, pool, g->parts, sessrec__task_tally);
+    if (!result && g->parts > 1) result = sessrec__group_run(g, pool, SESSREC__ROLES, sessrec__task_merge_ids);
+    if (!result) result = sessrec__group_sessions(g);
+    if (!result && g->has_users) result = sessrec__group_users(g);
+    if (!result) result = sessrec__group_items(g);
+    if (result) return result;
+    log->item = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)log->events, sizeof *log->item);
+    log->time = (double *)sessrec__alloc_unset(&log->memory, (uint64_t)log->events, sizeof *log->time);
+    if (!log->item || !log->time) return SESSREC_OUT_OF_MEMORY;
+    result = sessrec__group_run(g, pool, g->parts, sessrec__task_move);
+    if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_sort);
+    if (!result) result = sessrec__group_names(g);
+    if (result) return result;
+    if (!log->items.blob) sessrec__ids_move(&g->part[0].ids[SESSREC__ITEM], &log->items);
+    if (g->has_users && !log->users.blob) sessrec__ids_move(&g->part[0].ids[SESSREC__USER], &log->users);
+    sessrec__ids_forget_slots(&log->users);
+    return SESSREC_OK;
+}
+
+// Makes a finished log of parts of `source`; owned: it may take what they have. Without a pool on one thread.
+static sessrec_result sessrec__group(const sessrec_dataset *source, sessrec__part *part, int32_t parts, int owned, sessrec__pool *pool,
+                                     sessrec_dataset **out) {
     sessrec__grouping g;
+    sessrec__pool none;
+    sessrec__layout layout = {NULL, 0, 0};
     memset(&g, 0, sizeof g);
-    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(memory, 1, sizeof *log);
-    *out = NULL;
-    if (!log) return SESSREC_OUT_OF_MEMORY;
-    sessrec__log_init(log, memory);
-    log->finished = 1;
-    sessrec_result result = sessrec__group_sessions(&g, memory, rows, names->count);
-    if (!result) result = sessrec__group_events(&g, rows, log);
-    if (!result) result = sessrec__group_items(source, log);
-    if (!result && label_user) result = sessrec__group_users(&g, &source->users, label_user, log);
-    if (!result) result = sessrec__copy_ids(names, g.order, g.sessions, &log->sessions);
-    sessrec__free(memory, g.at);
-    sessrec__free(memory, g.start);
-    sessrec__free(memory, g.order);
-    sessrec__free(memory, g.spare_time);
-    sessrec__free(memory, g.spare_value);
-    if (result) sessrec_dataset_destroy(log);
-    else *out = log;
+    memset(&none, 0, sizeof none);
+    g.part = part;
+    g.parts = parts;
+    g.owned = owned;
+    for (int32_t p = 0; p < parts; ++p) g.has_users |= part[p].has_users;
+    sessrec__group_layout(&g, &layout);
+    g.log = sessrec__log_new(&source->memory, 0, source->known_items);
+    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc_unset(&source->memory, layout.size, 1);
+    layout.size = 0;
+    if (layout.base) sessrec__group_layout(&g, &layout);
+    const sessrec_result result = g.log && layout.base ? sessrec__group_all(&g, pool ? pool : &none) : SESSREC_OUT_OF_MEMORY;
+    sessrec__free(&source->memory, layout.base);
+    if (result) sessrec_dataset_destroy(g.log);
+    *out = result ? NULL : g.log;
     return result;
 }
 
@@ -4174,6 +4374,14 @@ static void sessrec__log_become(sessrec_dataset *log, sessrec_dataset *fresh) {
     sessrec__log_clear(log);
     *log = *fresh;
     sessrec__free(&log->memory, fresh);
+}
+
+static sessrec_result sessrec__log_finish(sessrec_dataset *log, sessrec__pool *pool, sessrec_error *err) {
+    sessrec_dataset *fresh;
+    const sessrec_result result = sessrec__group(log, log->part, log->parts, 1, pool, &fresh);
+    for (int32_t p = 0; p < log->parts && !result; ++p) log->events += log->part[p].events;
+    if (!result) sessrec__log_become(log, fresh);
+    return sessrec__log_failed(err, result);
 }
 
 // ---- building a log from memory ----
@@ -4191,65 +4399,29 @@ static sessrec__text sessrec__text_of(const char *text) {
     return result;
 }
 
-// A block of rows with room for one more event, NULL without memory. Its arrays stand behind it.
-static sessrec__rows *sessrec__rows_reserve(sessrec_dataset *log) {
-    sessrec__rows *last = log->last_rows;
-    if (last && last->count < last->capacity) return last;
-    int64_t capacity = SESSREC__FIRST_ROWS;
-    if (last) capacity = last->capacity < SESSREC__MOST_ROWS ? last->capacity * 2 : last->capacity;
-    const size_t head = 64, row = sizeof(double) + 2 * sizeof(int32_t);  // sizeof(sessrec__rows) <= 64, which keeps the arrays aligned
-    sessrec__rows *rows = (sessrec__rows *)sessrec__alloc_unset(&log->memory, head + (uint64_t)capacity * row, 1);
-    if (!rows) return NULL;
-    rows->next = NULL;
-    rows->count = 0;
-    rows->capacity = capacity;
-    rows->time = (double *)(void *)((char *)rows + head);
-    rows->item = (int32_t *)(void *)(rows->time + capacity);
-    rows->session = rows->item + capacity;
-    if (last) last->next = rows;
-    else log->rows = rows;
-    return log->last_rows = rows;
-}
-
-// An event whose ids have numbers; user -1: none.
-typedef struct sessrec__event {
-    double time;
-    int32_t user, session, item;
-} sessrec__event;
-
-// Adds events. The user of a session is that of its earliest event.
-static sessrec_result sessrec__append_events(sessrec_dataset *log, const sessrec__event *event, int32_t count) {
-    const int32_t sessions = log->has_users ? log->sessions.count : 0;
-    if (!sessrec__grow(&log->memory, (void **)&log->session_user, &log->user_capacity, sessions, sizeof *log->session_user) ||
-        !sessrec__grow(&log->memory, (void **)&log->session_start, &log->start_capacity, sessions, sizeof *log->session_start))
-        return SESSREC_OUT_OF_MEMORY;
-    for (; log->timed < sessions; ++log->timed) log->session_start[log->timed] = HUGE_VAL;
-    for (int32_t i = 0; i < count; ++i) {
-        const int32_t session = event[i].session;
-        sessrec__rows *rows = sessrec__rows_reserve(log);
-        if (!rows) return SESSREC_OUT_OF_MEMORY;
-        if (sessions && event[i].time < log->session_start[session]) {
-            log->session_user[session] = event[i].user;
-            log->session_start[session] = event[i].time;
-        }
-        rows->time[rows->count] = event[i].time + 0.0;  // a negative zero becomes an ordinary one
-        rows->item[rows->count] = event[i].item;
-        rows->session[rows->count++] = session;
-        ++log->events;
-    }
+// Room for `more` events, better for `foreseen`. Their users come with the first.
+static sessrec_result sessrec__reserve_events(sessrec__part *part, int64_t more, int64_t foreseen) {
+    const int64_t needed = part->events + more, wanted = needed > foreseen ? needed : foreseen;
+    const sessrec_allocator *memory = &part->ids[SESSREC__ITEM].memory;
+    int64_t room = part->room;
+    for (int role = 0; role < SESSREC__ROLES && needed > part->room; ++role, room = part->room)
+        if (role != SESSREC__TIME && (role != SESSREC__USER || part->has_users) &&
+            !sessrec__grow(memory, (void **)&part->number[role], &room, wanted, sizeof(int32_t)))
+            return SESSREC_OUT_OF_MEMORY;
+    if (needed > room && !sessrec__grow(memory, (void **)&part->time, &room, wanted, sizeof *part->time)) return SESSREC_OUT_OF_MEMORY;
+    part->room = room;
     return SESSREC_OK;
 }
 
 // Adds an event whose ids have been checked. An empty user is none.
-static sessrec_result sessrec__log_append(sessrec_dataset *log, sessrec__text user, sessrec__text session, sessrec__text item,
-                                          double time) {
-    sessrec__event event = {time, -1, -1, -1};
-    if (!log->events) log->has_users = user.size > 0;
-    if (log->has_users != (user.size > 0)) return SESSREC_INVALID_ARGUMENT;
-    sessrec_result result = sessrec__ids_intern(&log->items, item.at, item.size, &event.item);
-    if (!result) result = sessrec__ids_intern(&log->sessions, session.at, session.size, &event.session);
-    if (!result && user.size) result = sessrec__ids_intern(&log->users, user.at, user.size, &event.user);
-    return result ? result : sessrec__append_events(log, &event, 1);
+static sessrec_result sessrec__add_event(sessrec__part *part, const sessrec__text id[SESSREC__ROLES], double time) {
+    if (!part->room) part->has_users = id[SESSREC__USER].size > 0;
+    if (part->has_users != (id[SESSREC__USER].size > 0)) return SESSREC_INVALID_ARGUMENT;
+    sessrec_result result = sessrec__reserve_events(part, 1, 0);
+    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
+        if (part->number[role]) result = sessrec__ids_intern(&part->ids[role], id[role].at, id[role].size, &part->number[role][part->events]);
+    if (!result) part->time[part->events++] = time + 0.0;  // a negative zero becomes an ordinary one
+    return result;
 }
 
 // What is wrong with an id, NULL if nothing.
@@ -4260,10 +4432,15 @@ static const char *sessrec__id_problem(sessrec__text id) {
 }
 
 SESSREC_API sessrec_result sessrec_dataset_add(sessrec_dataset *log, const char *user, const char *session, const char *item, double time) {
-    if (!log || log->finished || !session || !item || !(fabs(time) < HUGE_VAL)) return SESSREC_INVALID_ARGUMENT;
-    const sessrec__text s = sessrec__text_of(session), i = sessrec__text_of(item), u = sessrec__text_of(user ? user : "");
-    if (sessrec__id_problem(s) || sessrec__id_problem(i) || (user && sessrec__id_problem(u))) return SESSREC_INVALID_ARGUMENT;
-    return sessrec__log_append(log, u, s, i, time);
+    sessrec__text id[SESSREC__ROLES];
+    if (!log || !log->part || !session || !item || !(fabs(time) < HUGE_VAL)) return SESSREC_INVALID_ARGUMENT;
+    memset(id, 0, sizeof id);
+    id[SESSREC__SESSION] = sessrec__text_of(session);
+    id[SESSREC__ITEM] = sessrec__text_of(item);
+    id[SESSREC__USER] = sessrec__text_of(user ? user : "");
+    if (sessrec__id_problem(id[SESSREC__SESSION]) || sessrec__id_problem(id[SESSREC__ITEM]) || (user && sessrec__id_problem(id[SESSREC__USER])))
+        return SESSREC_INVALID_ARGUMENT;
+    return sessrec__add_event(log->part, id, time);
 }
 
 SESSREC_API sessrec_result sessrec_dataset_add_numbers(sessrec_dataset *log, int64_t user, int64_t session, int64_t item, double time) {
@@ -4273,11 +4450,8 @@ SESSREC_API sessrec_result sessrec_dataset_add_numbers(sessrec_dataset *log, int
 }
 
 SESSREC_API sessrec_result sessrec_dataset_finish(sessrec_dataset *log, sessrec_error *err) {
-    sessrec_dataset *fresh;
-    if (!log || log->finished) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is finished already");
-    const sessrec_result result = sessrec__group(log, log->rows, &log->sessions, log->has_users ? log->session_user : NULL, &fresh);
-    if (!result) sessrec__log_become(log, fresh);
-    return sessrec__log_failed(err, result);
+    if (!log || !log->part) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is finished already");
+    return sessrec__log_finish(log, NULL, err);
 }
 
 // ---- looking into a log ----
@@ -4285,7 +4459,7 @@ SESSREC_API sessrec_result sessrec_dataset_finish(sessrec_dataset *log, sessrec_
 SESSREC_API sessrec_log_view sessrec_dataset_view(const sessrec_dataset *log) {
     sessrec_log_view view;
     memset(&view, 0, sizeof view);
-    if (!log || !log->finished) return view;
+    if (!log || log->part) return view;
     view.items = log->items.count;
     view.sessions = log->sessions.count;
     view.users = log->users.count;
@@ -4302,7 +4476,7 @@ SESSREC_API sessrec_log_view sessrec_dataset_view(const sessrec_dataset *log) {
 
 // Before a log is finished its numbers are not final, and nobody has seen them.
 static const char *sessrec__log_id(const sessrec_dataset *log, const sessrec__ids *ids, int32_t index) {
-    return log->finished && index >= 0 && index < ids->count ? sessrec__ids_text(ids, index) : NULL;
+    return !log->part && index >= 0 && index < ids->count ? sessrec__ids_text(ids, index) : NULL;
 }
 SESSREC_API const char *sessrec_dataset_item_id(const sessrec_dataset *log, int32_t item) {
     return log ? sessrec__log_id(log, &log->items, item) : NULL;
@@ -4314,7 +4488,7 @@ SESSREC_API const char *sessrec_dataset_user_id(const sessrec_dataset *log, int3
     return log ? sessrec__log_id(log, &log->users, user) : NULL;
 }
 SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const char *id) {
-    return log && log->finished && id ? sessrec__ids_find(&log->items, id, strlen(id)) : -1;
+    return log && !log->part && id ? sessrec__ids_find(&log->items, id, strlen(id)) : -1;
 }
 
 // ---- times ----
@@ -4358,11 +4532,9 @@ static int sessrec__match(const char **at, const char *end, const char *pattern,
     return 1;
 }
 
-// YYYY-MM-DD as days since 1970-01-01 in the Gregorian calendar.
-static int sessrec__parse_day(const char **at, const char *end, int64_t *days) {
+// Days since 1970-01-01 in the Gregorian calendar; 0: there is no such day.
+static int sessrec__find_day(const int date[3], int64_t *days) {
     static const int before[14] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};  // days before month i
-    int date[3];
-    if (!sessrec__match(at, end, "9999-99-99", date)) return 0;
     const int year = date[0], month = date[1], day = date[2], past = year - 1;
     const int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     if (year < 1 || month < 1 || month > 12 || day < 1 || day > before[month + 1] - before[month] + (leap && month == 2)) return 0;
@@ -4371,47 +4543,29 @@ static int sessrec__parse_day(const char **at, const char *end, int64_t *days) {
     return 1;
 }
 
-// HH:MM[:SS[.fff]] as seconds and up to seven digits behind the point; a double of today's seconds holds no more.
-static int sessrec__parse_clock(const char **at, const char *end, int64_t *seconds, int64_t *fraction, int *places) {
-    int clock[3] = {0, 0, 0};
-    if (!sessrec__match(at, end, "99:99", clock)) return 0;
-    const int has_seconds = sessrec__accept(at, end, ':');
-    if (has_seconds && !sessrec__match(at, end, "99", &clock[2])) return 0;
-    if (clock[0] > 23 || clock[1] > 59 || clock[2] > 60) return 0;
-    *seconds = clock[0] * 3600 + clock[1] * 60 + clock[2];
-    if (!has_seconds || !sessrec__accept(at, end, '.')) return 1;
-    const char *first = *at;
-    for (; *at < end && sessrec__is_digit(**at); ++*at) {
-        if (*places == 7) continue;
-        *fraction = *fraction * 10 + (**at - '0');
-        ++*places;
-    }
-    return *at > first;
-}
-
-// Z, +HH:MM or +HHMM as seconds east of UTC; nothing is UTC.
-static int sessrec__parse_zone(const char **at, const char *end, int64_t *seconds) {
-    int hours, minutes;
-    if (*at == end || sessrec__accept(at, end, 'Z')) return 1;
-    const int west = sessrec__accept(at, end, '-');
-    if ((!west && !sessrec__accept(at, end, '+')) || !sessrec__match(at, end, "99", &hours)) return 0;
-    sessrec__accept(at, end, ':');
-    if (!sessrec__match(at, end, "99", &minutes) || hours > 23 || minutes > 59) return 0;
-    *seconds = (west ? -1 : 1) * (hours * 3600 + minutes * 60);
-    return 1;
-}
-
-// YYYY-MM-DD, or with a clock and a zone behind 'T' or a space.
+// YYYY-MM-DD, or with HH:MM[:SS[.fff]] behind 'T' or a space, and then Z, +HH:MM or +HHMM; without these in UTC. Seven digits behind the point count:
+// a double of today's seconds holds no more.
 static int sessrec__parse_date(const char *at, const char *end, double *out) {
-    int64_t days, clock = 0, fraction = 0, zone = 0;
-    int places = 0;
+    int date[3], clock[3] = {0, 0, 0}, zone[2] = {0, 0}, places = 0, east = 0;
+    int64_t days, fraction = 0;
     char digits[48] = "", decimal[24];
-    if (!sessrec__parse_day(&at, end, &days)) return 0;
-    if (at < end) {
-        if (!sessrec__accept(&at, end, 'T') && !sessrec__accept(&at, end, ' ')) return 0;
-        if (!sessrec__parse_clock(&at, end, &clock, &fraction, &places) || !sessrec__parse_zone(&at, end, &zone) || at < end) return 0;
+    if (!sessrec__match(&at, end, "9999-99-99", date) || !sessrec__find_day(date, &days)) return 0;
+    if (sessrec__accept(&at, end, 'T') || sessrec__accept(&at, end, ' ')) {
+        if (!sessrec__match(&at, end, "99:99", clock)) return 0;
+        const int seconds = sessrec__accept(&at, end, ':');
+        if (seconds && !sessrec__match(&at, end, "99", &clock[2])) return 0;
+        const char *const point = at;
+        if (seconds && sessrec__accept(&at, end, '.'))
+            for (; at < end && sessrec__is_digit(*at); ++at)
+                if (places < 7) fraction = fraction * 10 + (*at - '0'), ++places;
+        if (at == point + 1) return 0;
+        east = sessrec__accept(&at, end, '+') ? 1 : sessrec__accept(&at, end, '-') ? -1 : 0;
+        if (east && !sessrec__match(&at, end, "99", zone)) return 0;
+        sessrec__accept(&at, end, east ? ':' : 'Z');
+        if (east && !sessrec__match(&at, end, "99", &zone[1])) return 0;
     }
-    int64_t total = days * 86400 + clock - zone;
+    if (at < end || clock[0] > 23 || clock[1] > 59 || clock[2] > 60 || zone[0] > 23 || zone[1] > 59) return 0;
+    int64_t total = days * 86400 + (clock[0] * 60 + clock[1]) * 60 + clock[2] - east * (zone[0] * 60 + zone[1]) * 60;
     for (int i = 0; i < places; ++i) total *= 10;  // below 2.6e11 * 10^7, which 64 bits hold
     total += fraction;
     if (total > -((int64_t)1 << 53) && total < (int64_t)1 << 53) *out = sessrec__decimal_fraction(total, places);
@@ -4440,7 +4594,7 @@ SESSREC__INLINE int sessrec__parse_short_number(const char *at, size_t size, dou
     const uint64_t points = sessrec__zero_bytes(low ^ ('.' ^ '0') * SESSREC__EACH_BYTE);
     int places = 0;
     if (points) {
-        places = 7 - sessrec__first_mark(points);
+        places = 7 - sessrec__first_bit(points) / 8;
         const uint64_t whole = ((uint64_t)1 << (56 - 8 * places)) - 1;  // the bytes in front of the point, which move up by one
         low = (low & ~(whole << 8 | 255)) | (low & whole) << 8 | high >> 56;
         high <<= 8;
@@ -4483,44 +4637,45 @@ static int sessrec__parse_number(const char *at, const char *end, double *out) {
 
 // ---- lines and fields ----
 
-enum { SESSREC__MAX_LINE = 1 << 20, SESSREC__READ_AHEAD = 1 << 18 };
+enum { SESSREC__MAX_LINE = 1 << 20 };
 
 // What is looked at of a field: more than an id has, or a time that this library writes.
 enum { SESSREC__MAX_FIELD = 400 };
 
-enum { SESSREC__SESSION = 0, SESSREC__ITEM = 1, SESSREC__TIME = 2, SESSREC__USER = 3, SESSREC__ROLES = 4 };
+// Bytes whose stops are found together, and how many behind a stop can be read.
+enum { SESSREC__WINDOW = 4096, SESSREC__SLACK = 16, SESSREC__LEAST_ROWS = 4096 };
 
-// Rows whose ids are numbered together, when the slots have come into the cache; and how many bytes behind what is looked at can be read.
-enum { SESSREC__MOST_WAITING = 64, SESSREC__SLACK = 24 };
-
-typedef struct sessrec__waiting {
-    const char *at;
-    uint32_t size, hash;
-} sessrec__waiting;
-
-// A log that is being read. Lines come from memory, or from a buffer that `refill` fills.
+// A log that is being read.
 typedef struct sessrec__reader {
     sessrec_log_format format;
     sessrec_error *err;
     sessrec_dataset *log;
+    const char *end;                // of the text
     char separator;
     const char *wanted[SESSREC__ROLES];  // names or numbers of the columns, "" for none
     int column[SESSREC__ROLES];     // where they are, from 0; -1: nowhere
     int last_column;                // of those that are wanted
     int started;                    // the columns are known
-    int64_t line;                   // number of the line read last
-    const char *at, *end;           // what was not read yet
-    int too_long;                   // the line read last, or now, is longer than SESSREC__MAX_LINE
-    sessrec__ids *ids[SESSREC__ROLES];      // tables of the log
-    int32_t rows;                           // that wait
-    sessrec__waiting waiting[SESSREC__ROLES][SESSREC__MOST_WAITING];
-    double time[SESSREC__MOST_WAITING];
-    int (*refill)(struct sessrec__reader *reader);  // more bytes behind `end`; 0: no more. NULL: none
-    void *file;                     // for refill
-    char *buffer;
-    int64_t capacity;
-    sessrec_result failed;          // why refill stopped
+    struct sessrec__log_piece *piece;
 } sessrec__reader;
+
+// Whole lines of its text, which become a part of the log.
+typedef struct sessrec__log_piece {
+    const sessrec__reader *r;
+    sessrec__part *part;
+    const char *from, *at, *end;    // the piece; `at` is what was not read yet
+    int64_t line, bad_rows;         // that were read
+    sessrec_result result;
+    sessrec_error error;
+    const char *window;             // where the stops were looked for
+    int32_t stops, next;            // up to the end of the last line that is in there whole; of the next line
+    uint16_t stop[SESSREC__WINDOW];
+    int32_t waiting;                // rows that are cut: where each begins, then where the next line does; the first stop of each
+    const char *begin[SESSREC__MOST_WAITING + 1];
+    int32_t first_stop[SESSREC__MOST_WAITING + 1];
+    sessrec__waiting id[SESSREC__ROLES][SESSREC__MOST_WAITING];
+    double time[SESSREC__MOST_WAITING];
+} sessrec__log_piece;
 
 // What a row has for each role, at == NULL if nothing, and room for fields in quotes.
 typedef struct sessrec__row {
@@ -4529,21 +4684,14 @@ typedef struct sessrec__row {
 } sessrec__row;
 
 // The next line without its end; returns 0 after the last one.
-static int sessrec__next_line(sessrec__reader *r, sessrec__text *line) {
-    const char *newline;
-    r->too_long = 0;
-    do newline = (const char *)memchr(r->at, '\n', (size_t)(r->end - r->at));
-    while (!newline && r->refill && r->refill(r));
-    if (r->failed || (!newline && r->at == r->end && !r->too_long)) return 0;
-    line->at = r->at;
-    line->size = (size_t)((newline ? newline : r->end) - r->at);
-    r->at = newline ? newline + 1 : r->end;
-    r->too_long |= line->size > SESSREC__MAX_LINE;
-    if (line->size && line->at[line->size - 1] == '\r') --line->size;
-    if (++r->line == 1 && line->size >= 3 && !memcmp(line->at, "\xef\xbb\xbf", 3)) {  // a byte order mark
-        line->at += 3;
-        line->size -= 3;
-    }
+static int sessrec__next_line(sessrec__log_piece *p, sessrec__text *line) {
+    if (p->at == p->end) return 0;
+    const char *newline = (const char *)memchr(p->at, '\n', (size_t)(p->end - p->at));
+    line->at = p->at;
+    line->size = (size_t)((newline ? newline : p->end) - p->at);
+    p->at = newline ? newline + 1 : p->end;
+    ++p->line;
+    if (line->size && line->size <= SESSREC__MAX_LINE && line->at[line->size - 1] == '\r') --line->size;
     return 1;
 }
 
@@ -4605,14 +4753,14 @@ static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown
 }
 
 // A row that cannot be read: counted if the caller wants that, else the end of the reading.
-static sessrec_result sessrec__bad_row(sessrec__reader *r, const char *what, sessrec__text text, const char *problem) {
+static sessrec_result sessrec__bad_row(sessrec__log_piece *p, const char *what, sessrec__text text, const char *problem) {
     char shown[48];
-    if (r->started && r->format.skip_bad_rows) {
-        ++r->log->bad_rows;
+    if (p->r->started && p->r->format.skip_bad_rows) {
+        ++p->bad_rows;
         return SESSREC_OK;
     }
     sessrec__excerpt(text, 40, shown, sizeof shown);
-    return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the %s \"%s\" %s", what, shown, problem);
+    return sessrec__fail(&p->error, SESSREC_BAD_LOG, p->line, "the %s \"%s\" %s", what, shown, problem);
 }
 
 // ---- columns ----
@@ -4668,145 +4816,255 @@ static sessrec_result sessrec__read_header(sessrec__reader *r, sessrec__text lin
     for (int column = 0; at; ++column) {
         sessrec__text name;
         const char *problem = sessrec__cut_field(&at, line.at + line.size, r->separator, quoted, &name);
-        if (problem) return sessrec__bad_row(r, "header", line, problem);
+        if (problem) return sessrec__bad_row(r->piece, "header", line, problem);
         for (int role = 0; role < SESSREC__ROLES; ++role)
             if (r->column[role] < 0 && *r->wanted[role] && sessrec__same_name(name, r->wanted[role])) r->column[role] = column;
     }
     for (int role = 0; role < SESSREC__ROLES; ++role)
         if (r->column[role] < 0 && sessrec__is_required(r, role))
-            return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the header has no column \"%s\", it reads \"%s\"", r->wanted[role],
-                                 sessrec__excerpt(line, 160, shown, sizeof shown));
+            return sessrec__fail(&r->piece->error, SESSREC_BAD_LOG, r->piece->line, "the header has no column \"%s\", it reads \"%s\"",
+                                 r->wanted[role], sessrec__excerpt(line, 160, shown, sizeof shown));
     return SESSREC_OK;
 }
 
-// Finds the columns from the first line. *is_header tells whether that line is one: if a column that must be there is a name, or if there
-// are only numbers and the time is none.
-static sessrec_result sessrec__start(sessrec__reader *r, sessrec__text line, int *is_header) {
+// Finds the columns from the first line that is not blank. It is a header if a column that must be there is a name, or if there are only numbers and
+// the time is none; else it is read again, as a row.
+static sessrec_result sessrec__start(sessrec__reader *r) {
+    sessrec__log_piece *first = r->piece;
+    sessrec__text line;
     sessrec__row row;
+    sessrec_result result = SESSREC_OK;
+    int names = 0;
     double time;
+    do
+        if (!sessrec__next_line(first, &line)) return sessrec__fail(&first->error, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
+    while (!line.size);
+    if (line.size > SESSREC__MAX_LINE) return sessrec__bad_row(first, "line", line, "is longer than 1 MiB");
     r->separator = r->format.separator ? r->format.separator : sessrec__find_separator(line);
     for (int role = 0; role < SESSREC__ROLES; ++role) {
         r->column[role] = sessrec__column_position(r->wanted[role]) - 1;
-        *is_header |= r->column[role] < 0 && sessrec__is_required(r, role);
+        names |= r->column[role] < 0 && sessrec__is_required(r, role);
     }
-    if (*is_header) return sessrec__read_header(r, line);
     const sessrec__text *field = &row.field[SESSREC__TIME];
-    *is_header = !sessrec__cut_row(r, line, &row) && field->at && !sessrec__parse_time(field->at, field->size, &time);
-    return SESSREC_OK;
+    if (names) {
+        result = sessrec__read_header(r, line);
+    } else if (sessrec__cut_row(r, line, &row) || !field->at || sessrec__parse_time(field->at, field->size, &time)) {
+        first->at = line.at;
+        --first->line;
+    }
+    for (int role = 0; role < SESSREC__ROLES; ++role)
+        if (r->last_column < r->column[role]) r->last_column = r->column[role];
+    r->started = 1;
+    return result;
 }
 
 // ---- reading a log ----
 
-static sessrec_result sessrec__read_row(sessrec__reader *r, sessrec__text line) {
+static sessrec_result sessrec__read_line(sessrec__log_piece *p, sessrec__text line) {
     static const char *const names[SESSREC__ROLES] = {"session id", "item id", "time", "user id"};
-    double time = (double)r->log->events;
+    const sessrec__reader *r = p->r;
+    double time = (double)p->part->events;
     sessrec__row row;
+    if (line.size > SESSREC__MAX_LINE) return sessrec__bad_row(p, "line", line, "is longer than 1 MiB");
+    if (!line.size) return SESSREC_OK;
     const char *problem = sessrec__cut_row(r, line, &row);
     for (int role = 0; role < SESSREC__ROLES && !problem; ++role)
         if (r->column[role] >= 0 && !row.field[role].at) problem = "has too few fields";
-    if (problem) return sessrec__bad_row(r, "row", line, problem);
+    if (problem) return sessrec__bad_row(p, "row", line, problem);
     for (int role = 0; role < SESSREC__ROLES; ++role) {
         if (r->column[role] < 0) continue;
         const sessrec__text field = row.field[role];
         if (role != SESSREC__TIME) problem = sessrec__id_problem(field);
         else if (!sessrec__parse_time(field.at, field.size, &time)) problem = "is neither a number nor a date like 2014-04-07T10:51:09Z";
-        if (problem) return sessrec__bad_row(r, names[role], field, problem);
+        if (problem) return sessrec__bad_row(p, names[role], field, problem);
     }
-    return sessrec__log_append(r->log, row.field[SESSREC__USER], row.field[SESSREC__SESSION], row.field[SESSREC__ITEM], time);
+    return sessrec__add_event(p->part, row.field, time);
 }
 
-// Nearly all lines are plain: no quotes, no control characters, nothing wrong. They are cut eight bytes at a time and wait for each other. What is
-// not plain is left to sessrec__read_row, after the rows that wait.
+// Nearly all lines are plain: no quotes, no control characters, nothing wrong. Their stops are found 64 bytes at a time, their ids wait for each
+// other. What is not plain is left to sessrec__read_line, after the rows that wait.
 
-// The first byte that is the separator, or below 14 as line ends and NUL are; NULL near the end of the text.
-SESSREC__INLINE const char *sessrec__find_stop(const sessrec__reader *r, const char *at) {
-    const uint64_t separators = (unsigned char)r->separator * SESSREC__EACH_BYTE;
-    for (; r->end - at >= SESSREC__SLACK; at += 8) {
-        const uint64_t word = sessrec__load_word(at), low = (word - 14 * SESSREC__EACH_BYTE) & ~word & 128 * SESSREC__EACH_BYTE;
-        const uint64_t marks = low | sessrec__zero_bytes(word ^ separators);
-        if (marks) return at + sessrec__first_mark(marks);
+// A bit for each of 64 bytes: set for the separator, a quote, and what is below 14 as line ends and NUL are.
+SESSREC__INLINE uint64_t sessrec__find_stops(const char *at, char separator) {
+    uint64_t stops = 0;
+#ifdef SESSREC__X86
+    for (int i = 0; i < 64; i += 16) {
+        const __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(at + i));
+        const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(some, _mm_set1_epi8(13)), some), quotes = _mm_cmpeq_epi8(some, _mm_set1_epi8('"'));
+        const __m128i marks = _mm_or_si128(_mm_or_si128(low, quotes), _mm_cmpeq_epi8(some, _mm_set1_epi8(separator)));
+        stops |= (uint64_t)(uint32_t)_mm_movemask_epi8(marks) << i;
     }
-    return NULL;
+#else
+    const uint64_t high_bits = 128 * SESSREC__EACH_BYTE, separators = (unsigned char)separator * SESSREC__EACH_BYTE;
+    for (int i = 0; i < 64; i += 8) {
+        const uint64_t word = sessrec__load_word(at + i), quotes = word ^ '"' * SESSREC__EACH_BYTE, others = word ^ separators;
+        const uint64_t low = ((word | high_bits) - 14 * SESSREC__EACH_BYTE) | word;     // the high bit of each byte: 0 below 14,
+        const uint64_t quote = ((quotes | high_bits) - SESSREC__EACH_BYTE) | quotes;    // 0 for a quote,
+        const uint64_t other = ((others | high_bits) - SESSREC__EACH_BYTE) | others;    // 0 for a separator
+        stops |= (~(low & quote & other) & high_bits) / 128 * 0x0102040810204080u >> 56 << i;
+    }
+#endif
+    return stops;
 }
 
-// Takes in the field [at,end) for one role. 0: it is not plain.
-SESSREC__INLINE int sessrec__take_field(sessrec__reader *r, int role, const char *at, const char *end) {
-    const size_t size = (size_t)(end - at);
-    sessrec__waiting *id = &r->waiting[role][r->rows];
-    if (role == SESSREC__TIME)
-        return sessrec__parse_short_number(at, size, &r->time[r->rows]) || sessrec__parse_time(at, size, &r->time[r->rows]);
-    if (size - 1 >= SESSREC_MAX_ID) return 0;
-    id->at = at;
-    id->size = (uint32_t)size;
-    id->hash = sessrec__ids_hash(r->ids[role], at, size);
-    SESSREC__PREFETCH(&r->ids[role]->slot[id->hash & (uint32_t)(r->ids[role]->slots - 1)]);
-    return 1;
+// Finds the stops from where the piece is, up to the last line end in the window; none near the end of the text.
+static void sessrec__next_window(sessrec__log_piece *p) {
+    const char *at = p->at;
+    int32_t found = 0;
+    for (; at - p->at < SESSREC__WINDOW && p->r->end - at >= 64 + SESSREC__SLACK; at += 64) {
+        SESSREC__PREFETCH(at + SESSREC__WINDOW);
+        for (uint64_t stops = sessrec__find_stops(at, p->r->separator); stops; stops &= stops - 1)
+            p->stop[found++] = (uint16_t)(at - p->at + sessrec__first_bit(stops));
+    }
+    while (found && p->at[p->stop[found - 1]] != '\n') --found;
+    p->window = p->at;
+    p->stops = found;
+    p->next = 0;
 }
 
-// Cuts the next line if it is plain, and lets it wait.
-static int sessrec__cut_plain(sessrec__reader *r) {
-    const char *begin = r->at, *stop;
-    for (int column = 0;; ++column, begin = stop + 1) {
-        stop = sessrec__find_stop(r, begin);
-        if (!stop || *begin == '"') return 0;
-        for (int role = 0; role < SESSREC__ROLES; ++role)
-            if (r->column[role] == column && !sessrec__take_field(r, role, begin, stop)) return 0;
-        if (*stop == r->separator) continue;
-        stop += *stop == '\r';
-        if (*stop != '\n' || column < r->last_column || stop - r->at > SESSREC__MAX_LINE) return 0;
-        r->at = stop + 1;
-        ++r->line;
-        ++r->rows;
-        return 1;
+// Cuts the next lines as long as they have nothing but separators in front of their ends, and enough of them; at most as many as may wait.
+static int32_t sessrec__cut_lines(sessrec__log_piece *p) {
+    const char separator = p->r->separator, *const window = p->window, *at = p->at;
+    const int32_t last_column = p->r->last_column;
+    int32_t rows = 0, next = p->next;
+    for (; rows < SESSREC__MOST_WAITING && next < p->stops && at < p->end; ++rows) {
+        int32_t last = next;
+        while (window[p->stop[last]] == separator) ++last;  // ends: the last stop is a line end
+        const char *end = window + p->stop[last];
+        end += *end == '\r';
+        if (*end != '\n' || last - next < last_column) break;
+        p->begin[rows] = at;
+        p->first_stop[rows] = next;
+        at = end + 1;
+        next = last + 1;
+    }
+    p->begin[rows] = at;
+    p->first_stop[rows] = next;
+    return rows;
+}
+
+// Takes the fields of one role from lines that are cut. Returns how many lines there are in front of the first whose field is not plain.
+SESSREC__INLINE int32_t sessrec__take_fields(sessrec__log_piece *p, int role, int32_t rows) {
+    const int column = p->r->column[role];
+    const sessrec__ids ids = p->part->ids[role];
+    for (int32_t i = 0; i < rows; ++i) {
+        const uint16_t *stop = &p->stop[p->first_stop[i] + column];
+        const char *at = column ? p->window + stop[-1] + 1 : p->begin[i];
+        const size_t size = (size_t)(p->window + *stop - at);
+        if (role == SESSREC__TIME) {
+            if (!sessrec__parse_short_number(at, size, &p->time[i]) && !sessrec__parse_time(at, size, &p->time[i])) return i;
+        } else {
+            if (size - 1 >= SESSREC_MAX_ID) return i;
+            sessrec__wait(&ids, at, size, &p->id[role][i]);
+        }
+    }
+    return rows;
+}
+
+// Lets the next plain lines wait; returns whether there are any.
+static int sessrec__cut_plain(sessrec__log_piece *p) {
+    while (p->next < p->stops && p->window + p->stop[p->next] < p->at) ++p->next;  // of lines that were not plain
+    if (p->next == p->stops && p->at < p->end) sessrec__next_window(p);
+    int32_t rows = sessrec__cut_lines(p);
+    for (int role = 0; role < SESSREC__ROLES; ++role)
+        if (p->r->column[role] >= 0) rows = sessrec__take_fields(p, role, rows);
+    p->at = p->begin[rows];
+    p->next = p->first_stop[rows];
+    p->line += rows;
+    p->waiting = rows;
+    return rows > 0;
+}
+
+// Adds the rows that wait. Where room is wanted, it is for as many rows as there will be if the rest is like what was read; not yet for all of them
+// where that was little.
+static sessrec_result sessrec__add_waiting(sessrec__log_piece *p) {
+    sessrec__part *part = p->part;
+    const double rows = (double)(part->events + p->waiting), all = 1.1 * rows * ((double)(p->end - p->from) / (double)(p->at - p->from));
+    const int64_t most = (part->events + SESSREC__LEAST_ROWS) * 16;
+    part->has_users = p->r->column[SESSREC__USER] >= 0;
+    sessrec_result result = sessrec__reserve_events(part, p->waiting, all < (double)most ? (int64_t)all : most);
+    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
+        if (part->number[role]) result = sessrec__number_waiting(&part->ids[role], p->id[role], p->waiting, part->number[role] + part->events);
+    if (result) return result;
+    for (int32_t i = 0; i < p->waiting; ++i, ++part->events)
+        part->time[part->events] = p->r->column[SESSREC__TIME] < 0 ? (double)part->events : p->time[i] + 0.0;
+    return SESSREC_OK;
+}
+
+// Reads a piece to its end, or to the first row that is wrong.
+static void sessrec__task_read(void *context, int32_t index) {
+    sessrec__log_piece *p = &((sessrec__reader *)context)->piece[index];
+    sessrec__text line;
+    sessrec_result result = SESSREC_OK;
+    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
+        if (role != SESSREC__TIME) result = sessrec__ids_reserve(&p->part->ids[role], 0, 0);
+    while (!result) {
+        if (sessrec__cut_plain(p)) result = sessrec__add_waiting(p);
+        else if (sessrec__next_line(p, &line)) result = sessrec__read_line(p, line);
+        else break;
+    }
+    p->result = sessrec__log_failed(&p->error, result);
+}
+
+// Shares the rest of the text among `pieces`, each of which ends with a line.
+static void sessrec__cut_pieces(sessrec__reader *r, int32_t pieces) {
+    const char *at = r->piece[0].at;
+    const size_t share = (size_t)(r->end - at) / (size_t)pieces + 1;
+    for (int32_t i = 0; i < pieces; ++i) {
+        const size_t left = (size_t)(r->end - at);
+        const char *newline = left > share ? (const char *)memchr(at + share, '\n', left - share) : NULL;
+        r->piece[i].r = r;
+        r->piece[i].part = &r->log->part[i];
+        r->piece[i].from = r->piece[i].at = at;
+        r->piece[i].end = at = newline ? newline + 1 : r->end;
     }
 }
 
-static sessrec_result sessrec__number_role(sessrec__reader *r, int32_t rows, int role, int32_t *number) {
-    const sessrec__waiting *id = r->waiting[role];
-    sessrec_result result = sessrec__ids_reserve(r->ids[role], rows, rows * (SESSREC_MAX_ID + 1));
-    for (int32_t i = 0; i < rows && !result; ++i) {
-        if (i && id[i].hash == id[i - 1].hash && id[i].size == id[i - 1].size && sessrec__same_text(id[i].at, id[i - 1].at, id[i].size))
-            number[i] = number[i - 1];  // often so
-        else
-            result = sessrec__ids_intern_hashed(r->ids[role], id[i].at, id[i].size, id[i].hash, &number[i]);
+// What the pieces found: the first error, in the order of the text, or the sums.
+static sessrec_result sessrec__join_pieces(sessrec__reader *r, int32_t pieces) {
+    int64_t lines = 0, events = 0;
+    for (int32_t i = 0; i < pieces; ++i) {
+        const sessrec__log_piece *p = &r->piece[i];
+        if (p->result) {
+            if (r->err) *r->err = p->error;
+            if (r->err && p->error.line) r->err->line += lines;
+            return p->result;
+        }
+        for (int64_t e = 0; e < p->part->events && r->column[SESSREC__TIME] < 0; ++e) p->part->time[e] += (double)events;
+        lines += p->line;
+        events += p->part->events;
+        r->log->bad_rows += p->bad_rows;
     }
+    return SESSREC_OK;
+}
+
+// Reads a text in pieces of at least so many bytes, as many as there are threads.
+static sessrec_result sessrec__read_pieces(sessrec__reader *r, const char *text, size_t size, size_t least) {
+    sessrec__log_piece *first = r->piece;
+    sessrec__pool pool;
+    if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) text += 3, size -= 3;  // a byte order mark
+    first->r = r;
+    first->at = text;
+    first->end = r->end = text + size;
+    first->result = sessrec__start(r);
+    if (first->result) return sessrec__join_pieces(r, 1);
+    const size_t most = (size_t)(r->end - first->at) / least + 1;
+    const int32_t pieces = most < (size_t)r->log->parts ? (int32_t)most : r->log->parts;
+    r->log->parts = pieces;  // the others are empty
+    sessrec__cut_pieces(r, pieces);
+    sessrec__pool_init(&pool, pieces, &r->format.jobs);
+    sessrec__pool_run(&pool, pieces, sessrec__task_read, r);
+    sessrec_result result = sessrec__join_pieces(r, pieces);
+    if (!result) result = sessrec__log_finish(r->log, &pool, r->err);
+    sessrec__pool_free(&pool);
     return result;
 }
 
-// Adds the rows that wait.
-static sessrec_result sessrec__number_rows(sessrec__reader *r) {
-    int32_t number[SESSREC__ROLES][SESSREC__MOST_WAITING];
-    sessrec__event event[SESSREC__MOST_WAITING];
-    const int32_t rows = r->rows;
-    sessrec_result result = SESSREC_OK;
-    r->rows = 0;
-    r->log->has_users = r->column[SESSREC__USER] >= 0;
-    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
-        if (role != SESSREC__TIME && r->column[role] >= 0) result = sessrec__number_role(r, rows, role, number[role]);
-    if (result) return result;
-    for (int32_t i = 0; i < rows; ++i) {
-        event[i].time = r->column[SESSREC__TIME] < 0 ? (double)(r->log->events + i) : r->time[i];
-        event[i].user = r->log->has_users ? number[SESSREC__USER][i] : -1;
-        event[i].session = number[SESSREC__SESSION][i];
-        event[i].item = number[SESSREC__ITEM][i];
-    }
-    return sessrec__append_events(r->log, event, rows);
-}
-
-static sessrec_result sessrec__read_line(sessrec__reader *r, sessrec__text line) {
-    sessrec_result result = SESSREC_OK;
-    int is_header = 0;
-    if (r->too_long) return sessrec__bad_row(r, "line", line, "is longer than 1 MiB");
-    if (!line.size) return SESSREC_OK;
-    if (!r->started) result = sessrec__start(r, line, &is_header);
-    r->started = 1;
-    for (int role = 0; role < SESSREC__ROLES; ++role)
-        if (r->last_column < r->column[role]) r->last_column = r->column[role];
-    return result || is_header ? result : sessrec__read_row(r, line);
-}
-
-// Checks the format, and lists its columns.
-static sessrec_result sessrec__check_format(sessrec__reader *r) {
+// Begins to read: checks the format, which may be NULL, and lists its columns.
+static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_log_format *given, sessrec_error *err) {
+    memset(r, 0, sizeof *r);
+    r->format = given ? *given : sessrec_log_format_default();
+    r->err = err;
     const sessrec_log_format *format = &r->format;
     const char *const columns[SESSREC__ROLES] = {format->session_column, format->item_column, format->time_column, format->user_column};
     if (format->canary != SESSREC__CANARY_LOG)
@@ -4824,104 +5082,109 @@ static sessrec_result sessrec__check_format(sessrec__reader *r) {
     return SESSREC_OK;
 }
 
-// Begins an empty log, with the items of the model in it if there is one. format may be NULL.
-static sessrec_result sessrec__reader_init(sessrec__reader *r, const sessrec_log_format *format, sessrec_error *err) {
-    memset(r, 0, sizeof *r);
-    r->format = format ? *format : sessrec_log_format_default();
-    r->err = err;
-    sessrec_result result = sessrec__check_format(r);
-    if (result) return result;
-    const sessrec_allocator memory = sessrec__allocator(&r->format.allocator);
-    const sessrec_model *model = r->format.items_of;
-    r->log = (sessrec_dataset *)sessrec__alloc(&memory, 1, sizeof *r->log);
-    if (!r->log) return sessrec__no_memory(err);
-    sessrec__log_init(r->log, &memory);
-    r->log->known_items = model ? sessrec_model_describe(model).items : 0;
-    for (int32_t i = 0; i < r->log->known_items && !result; ++i) {
+// Begins a log of empty parts, with the items of the model in it if there is one.
+static sessrec_result sessrec__begin_log(const sessrec_log_format *format, int32_t parts, sessrec_dataset **out) {
+    const sessrec_allocator memory = sessrec__allocator(&format->allocator);
+    const sessrec_model *model = format->items_of;
+    sessrec_dataset *log = sessrec__log_new(&memory, parts, model ? sessrec_model_describe(model).items : 0);
+    sessrec_result result = log ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int32_t i = 0; !result && i < log->known_items; ++i) {
         const sessrec__text id = sessrec__text_of(sessrec_model_item_id(model, i));
         int32_t number;
-        result = sessrec__ids_intern(&r->log->items, id.at, id.size, &number);  // ids of a model are distinct: number == i
+        result = sessrec__ids_intern(&log->part->ids[SESSREC__ITEM], id.at, id.size, &number);  // ids of a model are distinct: number == i
     }
-    r->ids[SESSREC__SESSION] = &r->log->sessions;
-    r->ids[SESSREC__ITEM] = &r->log->items;
-    r->ids[SESSREC__USER] = &r->log->users;
-    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
-        if (r->ids[role]) result = sessrec__ids_reserve(r->ids[role], 0, 0);
-    if (result) sessrec_dataset_destroy(r->log);
-    return sessrec__log_failed(err, result);
+    if (result) sessrec_dataset_destroy(log);
+    else *out = log;
+    return result;
 }
 
 SESSREC_API sessrec_result sessrec_dataset_create(const sessrec_log_format *format, sessrec_dataset **out) {
     sessrec__reader reader;
     if (!out) return SESSREC_INVALID_ARGUMENT;
-    const sessrec_result result = sessrec__reader_init(&reader, format, NULL);
-    *out = result ? NULL : reader.log;
-    return result;
+    *out = NULL;
+    const sessrec_result result = sessrec__check_format(&reader, format, NULL);
+    return result ? result : sessrec__begin_log(&reader.format, 1, out);
 }
 
-// Reads all lines of a reader whose source is set.
-static sessrec_result sessrec__read_log(sessrec__reader *r, sessrec_dataset **out) {
-    sessrec__text line;
-    sessrec_result result = SESSREC_OK;
-    while (!result) {
-        if (r->started && r->rows < SESSREC__MOST_WAITING && sessrec__cut_plain(r)) continue;
-        if (!r->rows && !sessrec__next_line(r, &line)) break;
-        result = r->rows ? sessrec__number_rows(r) : sessrec__read_line(r, line);
-    }
-    if (!result) result = r->failed;
-    if (!result && !r->started) result = sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
-    sessrec__free(&r->log->memory, r->buffer);
-    result = result ? sessrec__log_failed(r->err, result) : sessrec_dataset_finish(r->log, r->err);
+// One thread where the allocator is the caller's, which need not bear more, unless more are asked for.
+static int32_t sessrec__reading_threads(const sessrec_log_format *format) {
+    return format->threads || !format->allocator.alloc ? sessrec__pool_threads(format->threads) : 1;
+}
+
+static sessrec_result sessrec__read_text(sessrec__reader *r, const char *text, size_t size, size_t least, sessrec_dataset **out) {
+    const int32_t threads = sessrec__reading_threads(&r->format);
+    sessrec_result result = sessrec__begin_log(&r->format, threads, &r->log);
+    if (result) return sessrec__log_failed(r->err, result);
+    const sessrec_allocator memory = r->log->memory;
+    r->piece = (sessrec__log_piece *)sessrec__alloc(&memory, (uint64_t)threads, sizeof *r->piece);
+    result = r->piece ? sessrec__read_pieces(r, text, size, least) : sessrec__no_memory(r->err);
+    sessrec__free(&memory, r->piece);
     if (result) sessrec_dataset_destroy(r->log);
     else *out = r->log;
     return result;
 }
+
+enum { SESSREC__LEAST_PIECE = 1 << 19 };  // bytes for which a thread is worth its start
 
 SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, const sessrec_log_format *format, sessrec_dataset **out,
                                                  sessrec_error *err) {
     sessrec__reader reader;
     if (out) *out = NULL;
     if (!out || (!text && size)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no text, or nowhere to put the log");
-    const sessrec_result result = sessrec__reader_init(&reader, format, err);
-    if (result) return result;
-    reader.at = text ? (const char *)text : "";
-    reader.end = reader.at + size;
-    return sessrec__read_log(&reader, out);
+    const sessrec_result result = sessrec__check_format(&reader, format, err);
+    return result ? result : sessrec__read_text(&reader, text ? (const char *)text : "", size, SESSREC__LEAST_PIECE, out);
 }
 
 #ifndef SESSREC_NO_STDIO
 
-// Moves what is left to the front of the buffer and reads on behind it. Of a line that is too long, only the end is waited for.
-static int sessrec__refill(sessrec__reader *r) {
-    size_t rest = (size_t)(r->end - r->at);
-    r->too_long |= rest > SESSREC__MAX_LINE;
-    if (r->too_long) rest = 0;
-    if (rest) memmove(r->buffer, r->at, rest);
-    if (!sessrec__grow(&r->log->memory, (void **)&r->buffer, &r->capacity, (int64_t)rest + SESSREC__READ_AHEAD, 1)) {
-        r->failed = SESSREC_OUT_OF_MEMORY;
-        return 0;
+// Reads a stream of any length to its end; *block is to be freed in any case.
+static sessrec_result sessrec__read_all(FILE *file, const sessrec_allocator *memory, void **block, size_t *size) {
+    int64_t capacity = 0;
+    size_t got = 1;
+    for (*size = 0; got; *size += got) {
+        if (!sessrec__grow(memory, block, &capacity, (int64_t)*size + (1 << 18), 1)) return SESSREC_OUT_OF_MEMORY;
+        got = fread((char *)*block + *size, 1, (size_t)capacity - *size, file);
     }
-    const size_t got = fread(r->buffer + rest, 1, (size_t)r->capacity - rest, (FILE *)r->file);
-    if (!got && ferror((FILE *)r->file)) r->failed = sessrec__fail(r->err, SESSREC_IO_ERROR, 0, "the log cannot be read");
-    r->at = r->buffer;
-    r->end = r->buffer + rest + got;
-    return got > 0;
+    return ferror(file) ? SESSREC_IO_ERROR : SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out,
-                                                sessrec_error *err) {
+// The bytes of a file, if it can be mapped; else NULL.
+static void *sessrec__map_file(const char *path, size_t *size) {
+    void *bytes = NULL;
+#ifdef SESSREC__POSIX
+    struct stat status;
+    const int file = open(path, O_RDONLY);
+    if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0 && (uint64_t)status.st_size < SIZE_MAX / 2) {
+        *size = (size_t)status.st_size;
+        bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0);
+    }
+    if (file >= 0) close(file);
+    if (bytes != MAP_FAILED) return bytes;
+#endif
+    (void)path;
+    (void)size;
+    return NULL;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err) {
     sessrec__reader reader;
+    size_t size;
     if (out) *out = NULL;
     if (!out || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or nowhere to put the log");
     FILE *file = fopen(path, "rb");
     const sessrec_result missing = errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR;
     if (!file) return sessrec__fail(err, missing, 0, "the log cannot be opened: %s", strerror(errno));
-    sessrec_result result = sessrec__reader_init(&reader, format, err);
-    reader.at = reader.end = "";
-    reader.refill = sessrec__refill;
-    reader.file = file;
-    if (!result) result = sessrec__read_log(&reader, out);
+    sessrec_result result = sessrec__check_format(&reader, format, err);
+    const sessrec_allocator memory = sessrec__allocator(&reader.format.allocator);
+    void *mapped = sessrec__map_file(path, &size), *block = NULL;
+    if (!result && !mapped) result = sessrec__log_failed(err, sessrec__read_all(file, &memory, &block, &size));
+    if (result == SESSREC_IO_ERROR) sessrec__fail(err, result, 0, "the log cannot be read");
     fclose(file);
+    if (!result) result = sessrec__read_text(&reader, (const char *)(mapped ? mapped : block), size, SESSREC__LEAST_PIECE, out);
+    sessrec__free(&memory, block);
+#ifdef SESSREC__POSIX
+    if (mapped) munmap(mapped, size);
+#endif
     return result;
 }
 
@@ -4979,7 +5242,7 @@ static int sessrec__write_log(sessrec__sink *sink, const void *what) {
 }
 
 SESSREC_API sessrec_result sessrec_dataset_write(const sessrec_dataset *log, const char *path, sessrec_error *err) {
-    if (!log || !log->finished || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no finished log");
+    if (!log || log->part || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no finished log");
     return sessrec__save_file(path, sessrec__write_log, log, err);
 }
 
@@ -5093,29 +5356,38 @@ static int32_t *sessrec__log_labels(const sessrec_dataset *log) {
     return label;
 }
 
-// Makes a log of the events of another whose label is not negative. names holds the id of each label, label_user its user.
-static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *label, const sessrec__ids *names, const int32_t *label_user,
-                                          sessrec_dataset **out) {
-    sessrec__rows rows;
-    rows.next = NULL;
-    rows.count = rows.capacity = log->events;
-    rows.time = log->time;
-    rows.item = log->item;
-    rows.session = label;
-    return sessrec__group(log, &rows, names, label_user, out);
+// Makes a log of the events of another whose label is not negative. names holds the id of each label.
+static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *label, const sessrec__ids *names, sessrec_dataset **out) {
+    sessrec__part part;
+    int32_t *user = log->session_user ? sessrec__log_labels(log) : NULL;
+    if (log->session_user && !user) return SESSREC_OUT_OF_MEMORY;
+    for (int64_t e = 0; e < log->events && user; ++e) user[e] = log->session_user[user[e]];
+    memset(&part, 0, sizeof part);
+    part.ids[SESSREC__SESSION] = *names;
+    part.ids[SESSREC__ITEM] = log->items;
+    part.ids[SESSREC__USER] = log->users;
+    part.has_users = user != NULL;
+    part.events = log->events;
+    part.time = log->time;
+    part.number[SESSREC__SESSION] = label;
+    part.number[SESSREC__ITEM] = log->item;
+    part.number[SESSREC__USER] = user;
+    const sessrec_result result = sessrec__group(log, &part, 1, 0, NULL, out);
+    sessrec__free(&log->memory, user);
+    return result;
 }
 
 // The log becomes that. Frees the labels.
-static sessrec_result sessrec__log_keep(sessrec_dataset *log, int32_t *label, const sessrec__ids *names, const int32_t *label_user) {
+static sessrec_result sessrec__log_keep(sessrec_dataset *log, int32_t *label, const sessrec__ids *names) {
     sessrec_dataset *fresh;
-    const sessrec_result result = sessrec__log_select(log, label, names, label_user, &fresh);
+    const sessrec_result result = sessrec__log_select(log, label, names, &fresh);
     sessrec__free(&log->memory, label);
     if (!result) sessrec__log_become(log, fresh);
     return result;
 }
 
 SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_filter filter) {
-    if (!log || !log->finished || filter.min_support < 0 || filter.min_length < 0 || filter.max_length < 0) return SESSREC_INVALID_ARGUMENT;
+    if (!log || log->part || filter.min_support < 0 || filter.min_length < 0 || filter.max_length < 0) return SESSREC_INVALID_ARGUMENT;
     sessrec__sieve sieve;
     sessrec__layout layout = {NULL, 0, 0};
     memset(&sieve, 0, sizeof sieve);
@@ -5134,17 +5406,17 @@ SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_
     sessrec__sieve_fill(&sieve);
     sessrec__sieve_run(&sieve);
     sessrec__free(&log->memory, layout.base);
-    return sessrec__log_keep(log, sieve.label, &log->sessions, log->session_user);
+    return sessrec__log_keep(log, sieve.label, &log->sessions);
 }
 
 // An item that `known` has from a model is known, with events or without.
 SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, const sessrec_dataset *known) {
-    if (!log || !log->finished || !known || !known->finished) return SESSREC_INVALID_ARGUMENT;
+    if (!log || log->part || !known || known->part) return SESSREC_INVALID_ARGUMENT;
     int32_t *label = sessrec__log_labels(log);
     if (!label) return SESSREC_OUT_OF_MEMORY;
     for (int64_t e = 0; e < log->events; ++e)
         if (sessrec_dataset_find_item(known, sessrec__ids_text(&log->items, log->item[e])) < 0) label[e] = -1;
-    return sessrec__log_keep(log, label, &log->sessions, log->session_user);
+    return sessrec__log_keep(log, label, &log->sessions);
 }
 
 // ---- cuts ----
@@ -5161,9 +5433,8 @@ static sessrec_result sessrec__name_piece(const sessrec__ids *taken, sessrec__id
     return strlen(name) > SESSREC_MAX_ID ? SESSREC_TOO_LARGE : sessrec__ids_intern(names, name, strlen(name), &number);
 }
 
-// Numbers the pieces in the order of the log: their names, piece_user [pieces] where there are users, and label, which has the sessions.
-static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double idle_seconds, int32_t *label, sessrec__ids *names,
-                                            int32_t *piece_user) {
+// Numbers the pieces in the order of the log: their names, and label, which has the sessions.
+static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double idle_seconds, int32_t *label, sessrec__ids *names) {
     int64_t piece = 1;
     sessrec_result result = SESSREC_OK;
     for (int64_t e = 0; e < log->events && !result; ++e) {
@@ -5176,24 +5447,21 @@ static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double i
             result = sessrec__name_piece(&log->sessions, names, sessrec__ids_text(&log->sessions, s), &piece);
         }
         label[e] = names->count - 1;
-        if (!result && piece_user) piece_user[label[e]] = log->session_user[s];
     }
     return result;
 }
 
 SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, double idle_seconds) {
-    if (!log || !log->finished || !(idle_seconds >= 0)) return SESSREC_INVALID_ARGUMENT;
+    if (!log || log->part || !(idle_seconds >= 0)) return SESSREC_INVALID_ARGUMENT;
     sessrec__ids names;
-    int32_t *label = sessrec__log_labels(log), *piece_user = log->session_user ? sessrec__log_labels(log) : NULL;
+    int32_t *label = sessrec__log_labels(log);
     sessrec__ids_init(&names, &log->memory);
-    sessrec_result result = label && (piece_user || !log->session_user) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    if (!result) result = sessrec__ids_reserve(&log->sessions, 0, 0);  // to see which names there are
-    if (!result) result = sessrec__cut_sessions(log, idle_seconds, label, &names, piece_user);
-    if (!result) result = sessrec__log_keep(log, label, &names, piece_user);
+    sessrec_result result = label ? sessrec__ids_reserve(&log->sessions, 0, 0) : SESSREC_OUT_OF_MEMORY;  // to see which names there are
+    if (!result) result = sessrec__cut_sessions(log, idle_seconds, label, &names);
+    if (!result) result = sessrec__log_keep(log, label, &names);
     else sessrec__free(&log->memory, label);
     if (result) sessrec__ids_forget_slots(&log->sessions);
     sessrec__ids_free(&names);
-    sessrec__free(&log->memory, piece_user);
     return result;
 }
 
@@ -5209,7 +5477,7 @@ static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part,
         int32_t *label = sessrec__log_labels(log);
         for (int64_t e = 0; e < log->events && label; ++e)
             if (part[label[e]] != wanted) label[e] = -1;
-        result = label ? sessrec__log_select(log, label, &log->sessions, log->session_user, out[wanted]) : SESSREC_OUT_OF_MEMORY;
+        result = label ? sessrec__log_select(log, label, &log->sessions, out[wanted]) : SESSREC_OUT_OF_MEMORY;
         sessrec__free(&log->memory, label);
     }
     sessrec__free(&log->memory, part);
@@ -5227,7 +5495,7 @@ SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log
                                                       sessrec_dataset **after) {
     if (before) *before = NULL;
     if (after) *after = NULL;
-    if (!log || !log->finished || !before || !after || before == after || time != time) return SESSREC_INVALID_ARGUMENT;
+    if (!log || log->part || !before || !after || before == after || time != time) return SESSREC_INVALID_ARGUMENT;
     char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->sessions.count, 1);
     for (int32_t s = 0; s < log->sessions.count && part; ++s) {
         const double start = log->time[log->session_begin[s]], end = log->time[log->session_begin[s + 1] - 1];
@@ -5239,7 +5507,7 @@ SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log
 SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_dataset *log, sessrec_dataset **rest, sessrec_dataset **last) {
     if (rest) *rest = NULL;
     if (last) *last = NULL;
-    if (!log || !log->finished || !rest || !last || rest == last || (log->events && !log->session_user)) return SESSREC_INVALID_ARGUMENT;
+    if (!log || log->part || !rest || !last || rest == last || (log->events && !log->session_user)) return SESSREC_INVALID_ARGUMENT;
     char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->sessions.count, 1);
     int32_t *latest = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->users.count, sizeof *latest);  // [users] session + 1 seen last
     if (!latest) {

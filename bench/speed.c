@@ -238,10 +238,13 @@ static void clicks(const bench *b) {
     }
 }
 
-// From a file to a log that is ready for training. The limit: to read the file's bytes.
+// From a file to a log that is ready for training. The limit: to read the file's bytes, on one thread.
 static double load_log(void *context) {
+    const bench *b = (const bench *)context;
     sessrec_dataset *log = NULL;
-    const int good = !sessrec_dataset_load(((const bench *)context)->path, NULL, &log, NULL);
+    sessrec_log_format format = sessrec_log_format_default();
+    format.threads = b->threads[0];
+    const int good = !sessrec_dataset_load(b->path, &format, &log, NULL);
     sessrec_dataset_destroy(log);
     return good;
 }
@@ -254,7 +257,7 @@ static double read_bytes(void *context) {
 }
 
 static void reading(const bench *b) {
-    const char *made = "speed_log.tmp", *what = "reading a log, MB/s: %.1f MB, 1 thread";
+    const char *made = "speed_log.tmp", *what = "reading a log, MB/s: %.1f MB, %d thread%s";
     bench one = *b;
     if (!b->path) one.path = sessrec_dataset_write(b->log, made, NULL) ? NULL : made;
     FILE *file = one.path ? fopen(one.path, "rb") : NULL;
@@ -262,8 +265,11 @@ static void reading(const bench *b) {
     fseek(file, 0, SEEK_END);
     const double size = (double)ftell(file) / 1e6;
     fclose(file);
-    record("ours", size * speed_of(load_log, &one), what, size);
-    record("limit", size * speed_of(read_bytes, &one), what, size);
+    for (int t = 0; t < b->counts; ++t) {
+        one.threads[0] = b->threads[t];
+        record("ours", size * speed_of(load_log, &one), what, size, (int)b->threads[t], b->threads[t] > 1 ? "s" : "");
+        record("limit", size * speed_of(read_bytes, &one), what, size, (int)b->threads[t], b->threads[t] > 1 ? "s" : "");
+    }
     if (!b->path) remove(made);
 }
 

@@ -454,7 +454,7 @@ static int settle(settings *s) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_loss_config *loss = &s->config.loss;
     if (given(s, "--hrnn") && !given(s, "--user-layers")) s->config.user_hidden = 100;
-    s->evaluation.threads = s->config.threads;
+    s->evaluation.threads = s->format.threads = s->config.threads;
     s->evaluation.device = s->config.device;
     if (!given(s, "--activation") && loss->kind == SESSREC_LOSS_BPR_MAX) loss->activation = SESSREC_ELU;  // its a is 0.5 by default
     if (!given(s, "--activation") && (loss->kind == SESSREC_LOSS_TOP1 || loss->kind == SESSREC_LOSS_TOP1_MAX)) loss->activation = SESSREC_TANH;

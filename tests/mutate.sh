@@ -211,11 +211,19 @@ mutate 'the filter goes round once' 'test_log test_flaws' \
 mutate 'items at the limit of support are too rare' 'test_flaws test_log' \
     'if (v->support[i] < rule.min_support) v->rare' 'if (v->support[i] <= rule.min_support) v->rare'
 mutate 'the user of a session is that of its latest event' test_log \
-    'event[i].time < log->session_start[session]' 'event[i].time >= log->session_start[session]'
+    'part->start[s] <= part->time[e]' 'part->start[s] > part->time[e]'
+mutate 'a session begins where the first piece that has it says' test_log \
+    '|| part->start[i] < first->start[s]' '|| 0'
+mutate 'the events of a session in later pieces go over the earlier ones' test_log \
+    'part->at[i] = first->at[s];' 'part->at[i] = 0;'
+mutate 'the lines of earlier pieces are not counted' test_log \
+    'r->err->line += lines;' ';'
+mutate 'without a time column each piece begins at 0' test_log \
+    'p->part->time[e] += (double)events;' ';'
 mutate 'plain lines are not counted' test_log \
-    '++r->line;' ';'
+    'p->line += rows;' ';'
 mutate 'a carriage return is no stop' test_log \
-    'word - 14 * SESSREC__EACH_BYTE' 'word - 11 * SESSREC__EACH_BYTE'
+    '- 14 * SESSREC__EACH_BYTE) | word;' '- 11 * SESSREC__EACH_BYTE) | word;'
 mutate 'of a number with more than 8 digits the first ones count a tenth' test_log \
     'sessrec__eight_digits(high) * 100000000' 'sessrec__eight_digits(high) * 10000000'
 mutate 'times are sorted without the sign' test_log \

@@ -1364,6 +1364,130 @@ static void long_logs(void) {
     }
 }
 
+// ---- several threads ---------------------------------------------------------------------------------------
+
+static void backwards(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context) {
+    (void)user;
+    while (count-- > 0) task(context, count);
+}
+
+// Reads a text in as many pieces, of so many bytes at least; without own_threads the last piece is the first to be read.
+static sessrec_result read_pieces(const char *text, size_t size, sessrec_log_format format, int pieces, size_t least, int own_threads, sessrec_dataset **log, sessrec_error *error) {
+    sessrec__reader reader;
+    memset(error, 0, sizeof *error);
+    *log = NULL;
+    format.threads = pieces;
+    if (!own_threads) format.jobs.run = backwards;
+    const sessrec_result result = sessrec__check_format(&reader, &format, error);
+    return result ? result : sessrec__read_text(&reader, text, size, least, log);
+}
+
+// Whether a text gives the same log or error in so many pieces as in one.
+static int same_in_pieces(const char *text, size_t size, const sessrec_log_format *format, int pieces, size_t least, int own_threads) {
+    sessrec_dataset *whole, *log;
+    sessrec_error error, other;
+    const sessrec_result result = read_pieces(text, size, *format, 1, 1, 1, &whole, &error);
+    int same = read_pieces(text, size, *format, pieces, least, own_threads, &log, &other) == result && !memcmp(&error, &other, sizeof error);
+    if (same && whole) {
+        const sessrec_log_view a = sessrec_dataset_view(whole), b = sessrec_dataset_view(log);
+        same = same_log(whole, log, 1) && a.bad_rows == b.bad_rows && !memcmp(a.time, b.time, (size_t)a.events * sizeof *a.time) &&
+               !memcmp(a.support, b.support, (size_t)a.items * sizeof *a.support) &&
+               (!a.session_user || !memcmp(a.session_user, b.session_user, (size_t)a.sessions * sizeof *a.session_user));
+        for (int32_t u = 0; u < a.users && same; ++u) same = !strcmp(sessrec_dataset_user_id(whole, u), sessrec_dataset_user_id(log, u));
+        for (int32_t i = 0; i < a.items && same; ++i) same = sessrec_dataset_find_item(log, sessrec_dataset_item_id(whole, i)) == i;
+    }
+    sessrec_dataset_destroy(whole);
+    sessrec_dataset_destroy(log);
+    return same;
+}
+
+static void several_threads(void) {
+    TEST("any number of threads gives the log that one gives, or its error") {
+        for (int wrong = 0; wrong < 1000; wrong += 331)
+            for (int32_t skip = 0; skip < 2; ++skip) {
+                size_t size;
+                int64_t bad;
+                sessrec_dataset *expected;
+                sessrec_log_format format = sessrec_log_format_default();
+                char *text = long_text(3 + (uint32_t)wrong, wrong, &size, &expected, &bad);
+                format.skip_bad_rows = skip;
+                for (int pieces = 2; pieces <= 17; pieces += 5) CHECK(same_in_pieces(text, size, &format, pieces, 1, 1));
+                CHECK(same_in_pieces(text, size, &format, 0, SESSREC__LEAST_PIECE, 1));
+                format.time_column = "";
+                CHECK(same_in_pieces(text, size, &format, 3, 1, 1));
+                sessrec_dataset_destroy(expected);
+                free(text);
+            }
+    }
+    TEST("it is no matter where pieces end, nor which is read first") {
+        static const char *const lines[] = {"1,a,5,u", "\"1\",\"b,\"\"c\",7,v", "22,a,6,u\r", "", "3,\xc3\xa4,1e3,w", "1,a", "1,b,5,u,more", "x,\"a,2,u", "4,,3,v", "5,longer than eight bytes,2014-04-07,u", "\r"};
+        uint32_t state = 31;
+        int wrong = 0, read = 0;
+        for (int round = 0; round < 30000; ++round) {
+            char text[1024];
+            sessrec_log_format format = round & 1 ? sessrec_log_format_default() : columns("1", "2", round & 2 ? "" : "3", round & 4 ? "4" : "");
+            size_t used = (size_t)snprintf(text, sizeof text, "%s%s", round & 8 ? "\xef\xbb\xbf" : "", round & 1 ? "SessionId,ItemId,Time,UserId\n" : "\n");
+            const int kinds = round & 16 ? 3 : (int)(sizeof lines / sizeof *lines);  // good lines only, or any
+            for (int n = random_below(&state, 14); n > 0; --n) used += (size_t)snprintf(text + used, sizeof text - used, "%s\n", lines[random_below(&state, kinds)]);
+            if (round & 32 && used) --used;
+            format.skip_bad_rows = round & 64;
+            wrong += !same_in_pieces(text, used, &format, 2 + random_below(&state, 8), 1 + (size_t)random_below(&state, 40), 0);
+            ++read;
+        }
+        CHECK_EQ(wrong, 0);
+        CHECK_EQ(read, 30000);
+    }
+    TEST("the items of a model come first for several threads, too") {
+        sessrec_dataset *log;
+        sessrec_error error;
+        sessrec_dataset *known = parse("SessionId,ItemId,Time\n1,m,1\n1,n,2\n1,o,3\n");
+        sessrec_config config = small_config(1, 3);
+        sessrec_model *model = random_model(&config, known, 1);
+        sessrec_log_format format = sessrec_log_format_default();
+        const char *text = "SessionId,ItemId,Time\n1,z,1\n1,o,2\n2,m,3\n2,y,4\n1,z,5\n";
+        format.items_of = model;
+        CHECK_EQ(read_pieces(text, strlen(text), format, 5, 1, 0, &log, &error), SESSREC_OK);
+        CHECK_TEXT(item_list(log), "m=1 n=0 o=1 z=2 y=1");
+        check_shape(log, "1:z o z;2:m y;");
+        sessrec_model_destroy(model);
+        sessrec_dataset_destroy(known);
+    }
+    TEST("R2: wherever memory ends, reading in pieces says so and leaves nothing") {
+        sessrec_dataset *expected, *log;
+        sessrec_error error;
+        size_t size;
+        int64_t bad;
+        char *text = long_text(8, 0, &size, &expected, &bad);
+        sessrec_result result = SESSREC_OUT_OF_MEMORY;
+        int runs = 0;
+        for (size = 20000; text[size - 1] != '\n';) --size;
+        for (; result == SESSREC_OUT_OF_MEMORY && runs < 1000; ++runs) {
+            counting_memory memory;
+            sessrec_log_format format = sessrec_log_format_default();
+            format.allocator = counting_allocator(&memory);
+            memory.requests = memory.blocks = 0;
+            memory.fail_from = runs;
+            result = read_pieces(text, size, format, 3, 1, 0, &log, &error);
+            CHECK_EQ(error.code, result);
+            sessrec_dataset_destroy(log);
+            CHECK_EQ(memory.blocks, 0);
+        }
+        CHECK_EQ(result, SESSREC_OK);
+        CHECK(runs > 30);
+        sessrec_dataset_destroy(expected);
+        free(text);
+    }
+    TEST("an allocator of the caller's is called by one thread unless more are asked for") {
+        counting_memory memory;
+        sessrec_log_format format = sessrec_log_format_default();
+        CHECK_EQ(sessrec__reading_threads(&format), sessrec__pool_threads(0));
+        format.allocator = counting_allocator(&memory);
+        CHECK_EQ(sessrec__reading_threads(&format), 1);
+        format.threads = 3;
+        CHECK_EQ(sessrec__reading_threads(&format), 3);
+    }
+}
+
 // ---- lines with quotes and without -------------------------------------------------------------------------
 
 // A field of an id or a time, or of something near to one; `size` gets how long it is.
@@ -1491,6 +1615,7 @@ int main(void) {
     files();
     out_of_memory();
     long_logs();
+    several_threads();
     quotes();
     any_bytes();
     return test_report("log");
