@@ -139,6 +139,7 @@
 // Ship                      sessrec_model_save, then sessrec_model_load or, from flash or a mapped file without a copy, sessrec_model_from_memory
 // Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end; _export to keep it between visits
 // Recommend faster          sessrec_model_prepare once, for an eighth more memory: the same recommendations in a fraction of the time
+// Recommend to many         sessrec_sessions_recommend answers many visitors in one pass through the item table
 // Know the visitors         a log with users, user_hidden = 100; a sessrec_user for each visitor: _begin a session from it, _fold the session into it
 // Write your own loop       sessrec_train is made of public functions: copy its body (the last function of this file) and change it
 // Write your own loss       loss.kind = CUSTOM and a callback
@@ -869,6 +870,20 @@ SESSREC_API sessrec_query sessrec_query_default(void);
 // came. source may be NULL. The exact top k of the catalogue, no approximation. Threads: one.
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out,
                                                      int32_t *count, sessrec_source *source);
+
+// One request of many: what a sessrec_session_recommend takes, and what it gives back.
+typedef struct sessrec_request {
+    sessrec_session *session;
+    const sessrec_query *query;     // several requests may have the same
+    sessrec_recommendation *out;    // [query->k]
+    int32_t count;                  // written: how many came,
+    sessrec_source source;          // from where,
+    sessrec_result result;          // and what sessrec_session_recommend would have returned
+} sessrec_request;
+// Answers many sessions of one model at once, with the same bits as one by one, in a fraction of the time: each part of the item table is read
+// once for all of them. Requests may differ in all but the model (MISMATCH); one that fails does not keep the others from their answers. Returns
+// the first failure among them. A veto must not mind being asked about several sessions in turn. Threads: one for each session.
+SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests, int32_t count);
 // Scores of given items, [count], from popularity as long as recommend answers from it; an unknown item gets -infinity. Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items, int32_t count, float *scores);
 // The session is over: forget its clicks, ready for the next. Threads: one.
@@ -2810,8 +2825,8 @@ SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
 static const sessrec__kernels SESSREC__K(table) = {
     SESSREC__NAME,
     SESSREC__K(matmul),
-    SESSREC__TRAINS(SESSREC__K(matmul_bt)),
-    SESSREC__TRAINS(SESSREC__K(transpose)),
+    SESSREC__K(matmul_bt),
+    SESSREC__K(transpose),
     SESSREC__K(dots),
     SESSREC__K(dots_at),
     SESSREC__K(screen),
@@ -2831,7 +2846,7 @@ static const sessrec__kernels SESSREC__K(table) = {
     SESSREC__TRAINS(SESSREC__K(array_max)),
     SESSREC__TRAINS(SESSREC__K(array_sum)),
     SESSREC__TRAINS(SESSREC__K(array_dot)),
-    SESSREC__TRAINS(SESSREC__K(tally)),
+    SESSREC__K(tally),
 #ifndef SESSREC_NO_TRAINING
     SESSREC__K(update)
 #else
@@ -7805,7 +7820,9 @@ SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const se
 // ============================================================================================================
 
 enum {
-    SESSREC__SCAN_BLOCK = 256,      // scores on the stack
+    SESSREC__SCAN_BLOCK = 192,      // items scored at a time: whole strips of the matrix kernels
+    SESSREC__TOGETHER = 32,         // sessions scored at a time,
+    SESSREC__STATES = 4096,         // if their hidden states are no more floats
     SESSREC__STATE_FIXED = 52       // bytes of an exported state besides hidden state and items
 };
 
@@ -7817,7 +7834,8 @@ struct sessrec_session {
     float *hidden;                  // [width]
     int32_t *seen;                  // [remember] distinct items, the last clicked at the end
     float *scratch;                 // for one step
-    int8_t *codes;                  // of the hidden state, for the screen
+    int8_t *codes;                  // of the hidden state, for
+    sessrec__screen screen;         // while there is a recommendation to be made; blocks: NULL if it is made without
 };
 
 // Places the session in memory: itself first. Returns NULL while only the size is asked for.
@@ -7864,6 +7882,11 @@ SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int3
     *out = sessrec__session_place(model, remember, &layout);
     sessrec_session_end(*out);
     return SESSREC_OK;
+}
+
+// What the catalogue is multiplied with: the hidden state of the last layer.
+static const float *sessrec__session_state(const sessrec_session *session) {
+    return session->hidden + sessrec__hidden_width(session->model) - sessrec__last_width(session->model);
 }
 
 // ---- clicks ----
@@ -7986,12 +8009,14 @@ SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model) {
 }
 
 // Codes the hidden state. Returns 0 if there is no screen, or if the state is none that a GRU would have, or next to zero.
-static int sessrec__screen_begin(const sessrec_session *session, sessrec__screen *screen) {
+static int sessrec__screen_begin(sessrec_session *session) {
     const sessrec_model *model = session->model;
     const int32_t L = sessrec__last_width(model);
-    const float *h = session->hidden + sessrec__hidden_width(model) - L;
+    const float *h = sessrec__session_state(session);
+    sessrec__screen *screen = &session->screen;
     double squares = 0, left = 1e-60;
     float most = 0;
+    screen->blocks = NULL;
     if (!model->screen || !session->known) return 0;
     for (int32_t k = 0; k < L; ++k) {
         const float x = h[k] < 0 ? -h[k] : h[k];
@@ -8025,8 +8050,7 @@ static void sessrec__session_scores(const sessrec_session *session, int32_t firs
     const sessrec_model *model = session->model;
     const int32_t L = sessrec__last_width(model);
     if (session->known)
-        model->kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, session->hidden + sessrec__hidden_width(model) - L,
-                             model->By + first, scores);
+        model->kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, sessrec__session_state(session), model->By + first, scores);
     else
         for (int32_t i = 0; i < count; ++i) scores[i] = (float)model->support[first + i];
 }
@@ -8049,70 +8073,135 @@ SESSREC_API sessrec_query sessrec_query_default(void) {
     return query;
 }
 
-// Puts an item into the list if it belongs there. The score is asked first: it turns nearly every item away.
-static void sessrec__session_offer(const sessrec_session *session, const sessrec_query *query, sessrec__top *top, int32_t item,
-                                   float score) {
-    if (!sessrec__top_admits(top, item, score)) return;
-    if (query->skip_seen && sessrec__session_find(session, item) < session->seen_count) return;
-    if (query->veto && query->veto(query->veto_user, item)) return;
-    sessrec__top_insert(top, item, score);
+// Puts items with their scores into the list of a request if they belong there: item[i], or first + i without such an array.
+static void sessrec__offer(sessrec_request *request, const int32_t *items, int32_t first, int32_t count, const float *scores) {
+    const sessrec_session *session = request->session;
+    const sessrec_query *query = request->query;
+    sessrec__top top = {request->out, query->k, request->count};
+    if (top.count == top.capacity) {  // nearly always all are turned away
+        int32_t higher, equal;
+        session->model->kernels->tally(count, scores, top.entry[0].score, &higher, &equal);
+        if (!higher && !equal) return;
+    }
+    for (int32_t i = 0; i < count; ++i) {
+        const int32_t item = items ? items[i] : first + i;
+        if (!sessrec__top_admits(&top, item, scores[i])) continue;
+        if (query->skip_seen && sessrec__session_find(session, item) < session->seen_count) continue;
+        if (query->veto && query->veto(query->veto_user, item)) continue;
+        sessrec__top_insert(&top, item, scores[i]);
+    }
+    request->count = top.count;
 }
 
-static void sessrec__session_offer_all(const sessrec_session *session, const sessrec_query *query, sessrec__top *top) {
+static void sessrec__offer_candidates(sessrec_request *request) {
+    const sessrec_query *query = request->query;
     float scores[SESSREC__SCAN_BLOCK];
-    const int32_t items = session->model->info.items;
-    for (int32_t first = 0, count; items - first > 0; first += count) {  // first <= items, no overflow
-        count = items - first < SESSREC__SCAN_BLOCK ? items - first : SESSREC__SCAN_BLOCK;
-        sessrec__session_scores(session, first, count, scores);
-        for (int32_t i = 0; i < count; ++i) sessrec__session_offer(session, query, top, first + i, scores[i]);
+    for (int32_t first = 0, count; first < query->candidate_count; first += count) {
+        count = query->candidate_count - first < SESSREC__SCAN_BLOCK ? query->candidate_count - first : SESSREC__SCAN_BLOCK;
+        sessrec_session_score(request->session, query->candidates + first, count, scores);
+        sessrec__offer(request, query->candidates + first, 0, count, scores);
     }
 }
 
-// The same through the screen. Until the list is full nothing can be passed over, so the first parts are small.
-static void sessrec__session_offer_screened(const sessrec_session *session, const sessrec__screen *screen, const sessrec_query *query,
-                                            sessrec__top *top) {
+// Of items first .. first+count-1 those that the screen lets through.
+static void sessrec__offer_screened(sessrec_request *request, int32_t first, int32_t count) {
+    const sessrec_session *session = request->session;
     const sessrec_model *model = session->model;
-    const int32_t L = sessrec__last_width(model), items = model->info.items;
-    const float *h = session->hidden + sessrec__hidden_width(model) - L;
+    const float least = request->count < request->query->k ? -INFINITY : request->out[0].score;
     int32_t list[SESSREC__SCREENED];
     float scores[SESSREC__SCREENED];
-    for (int32_t first = 0, count; items - first > 0; first += count) {
-        count = first < 64 ? 64 : first < SESSREC__SCREENED ? first : SESSREC__SCREENED;
-        if (count > items - first) count = items - first;
-        const float least = top->count < top->capacity ? -INFINITY : top->entry[0].score;
-        const int32_t found = model->kernels->screen(screen, first, count, least, list);
-        model->kernels->dots_at(found, list, L, model->Wy, h, model->By, scores);
-        for (int32_t i = 0; i < found; ++i) sessrec__session_offer(session, query, top, list[i], scores[i]);
+    const int32_t found = model->kernels->screen(&session->screen, first, count, least, list);
+    model->kernels->dots_at(found, list, sessrec__last_width(model), model->Wy, sessrec__session_state(session), model->By, scores);
+    sessrec__offer(request, list, 0, found, scores);
+}
+
+// All of these items to the lists of several requests, whose states make a matrix: the same sums as for each alone.
+static void sessrec__offer_rows(sessrec_request *const *row, int32_t rows, int32_t first, int32_t items) {
+    const sessrec_model *model = row[0]->session->model;
+    const int32_t L = sessrec__last_width(model);
+    float states[SESSREC__STATES], scores[SESSREC__TOGETHER * SESSREC__SCAN_BLOCK];
+    for (int32_t r = 0; r < rows && rows > 1; ++r)
+        memcpy(states + (ptrdiff_t)r * L, sessrec__session_state(row[r]->session), (size_t)L * sizeof *states);
+    for (int32_t count; items; first += count, items -= count) {
+        count = items < SESSREC__SCAN_BLOCK ? items : SESSREC__SCAN_BLOCK;
+        if (rows == 1) sessrec__session_scores(row[0]->session, first, count, scores);
+        else model->kernels->matmul_bt(rows, count, L, states, L, model->Wy + (ptrdiff_t)first * L, L, model->By + first, scores, count);
+        for (int32_t r = 0; r < rows; ++r) sessrec__offer(row[r], NULL, first, count, scores + (ptrdiff_t)r * count);
     }
 }
 
-static void sessrec__session_offer_candidates(const sessrec_session *session, const sessrec_query *query, sessrec__top *top) {
-    for (int32_t i = 0; i < query->candidate_count; ++i) {
-        const int32_t item = query->candidates[i];
-        float score;
-        if (item < 0 || item >= session->model->info.items) continue;
-        sessrec__session_scores(session, item, 1, &score);
-        sessrec__session_offer(session, query, top, item, score);
+// Scores these items for all requests that want the whole catalogue.
+static void sessrec__offer_block(sessrec_request *requests, int32_t count, int32_t first, int32_t items) {
+    sessrec_request *row[SESSREC__TOGETHER];
+    int32_t rows = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        sessrec_request *request = &requests[i];
+        if (request->result || request->query->candidates) continue;
+        const int32_t L = sessrec__last_width(request->session->model);
+        if (request->session->screen.blocks) {
+            sessrec__offer_screened(request, first, items);
+        } else if (!request->session->known) {
+            sessrec__offer_rows(&request, 1, first, items);
+        } else {
+            row[rows++] = request;
+            if (rows < SESSREC__TOGETHER && (rows + 1) * L <= SESSREC__STATES) continue;
+            sessrec__offer_rows(row, rows, first, items);
+            rows = 0;
+        }
     }
+    if (rows) sessrec__offer_rows(row, rows, first, items);
+}
+
+static sessrec_result sessrec__request_check(const sessrec_request *request, const sessrec_model *model) {
+    const sessrec_query *query = request->query;
+    if (!request->session || !query || !request->out || query->canary != SESSREC__CANARY_QUERY) return SESSREC_INVALID_ARGUMENT;
+    if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0)) return SESSREC_INVALID_ARGUMENT;
+    return model && request->session->model != model ? SESSREC_MISMATCH : SESSREC_OK;
+}
+
+// Checks a request and begins its answer. Returns 1 if the catalogue has to be walked for it.
+static int sessrec__request_begin(sessrec_request *request, const sessrec_model *model) {
+    request->count = 0;
+    request->result = sessrec__request_check(request, model);
+    if (request->result) return 0;
+    request->source = request->session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;
+    if (request->query->candidates) return sessrec__offer_candidates(request), 0;
+    sessrec__screen_begin(request->session);
+    return 1;
+}
+
+SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests, int32_t count) {
+    const sessrec_model *model = NULL;
+    sessrec_result result = SESSREC_OK;
+    int walk = 0;
+    if (count < 0 || (count && !requests)) return SESSREC_INVALID_ARGUMENT;
+    for (int32_t i = 0; i < count; ++i) {
+        walk |= sessrec__request_begin(&requests[i], model);
+        if (!result) result = requests[i].result;
+        if (!requests[i].result) model = requests[i].session->model;
+    }
+    const int32_t V = walk ? model->info.items : 0;
+    for (int32_t first = 0, items; V - first > 0; first += items) {  // first <= V, no overflow
+        items = first < 64 ? 64 : first < SESSREC__SCREENED ? first : SESSREC__SCREENED;  // a screen lets all through until the list is full
+        if (items > V - first) items = V - first;
+        sessrec__offer_block(requests, count, first, items);
+    }
+    for (int32_t i = 0; i < count; ++i) {
+        if (requests[i].result) continue;
+        sessrec__top top = {requests[i].out, requests[i].query->k, requests[i].count};
+        sessrec__top_sort(&top);
+    }
+    return result;
 }
 
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out,
                                                      int32_t *count, sessrec_source *source) {
-    if (count) *count = 0;
-    if (!session || !query || !out || !count || query->canary != SESSREC__CANARY_QUERY) return SESSREC_INVALID_ARGUMENT;
-    if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0)) return SESSREC_INVALID_ARGUMENT;
-    sessrec__top top;
-    sessrec__screen screen;
-    top.entry = out;
-    top.capacity = query->k;
-    top.count = 0;
-    if (query->candidates) sessrec__session_offer_candidates(session, query, &top);
-    else if (sessrec__screen_begin(session, &screen)) sessrec__session_offer_screened(session, &screen, query, &top);
-    else sessrec__session_offer_all(session, query, &top);
-    sessrec__top_sort(&top);
-    *count = top.count;
-    if (source) *source = session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;
-    return SESSREC_OK;
+    sessrec_request request = {session, query, out, 0, SESSREC_FROM_MODEL, SESSREC_OK};
+    if (!count) return SESSREC_INVALID_ARGUMENT;
+    const sessrec_result result = sessrec_sessions_recommend(&request, 1);
+    *count = request.count;
+    if (source && !result) *source = request.source;
+    return result;
 }
 
 // ---- the state as bytes ----

@@ -5,7 +5,7 @@
 //         read       from a text file to a log that is ready for training; of LOG if there is one
 //         train      mini-batches a second at published settings
 //         evaluate   events a second, against the whole catalogue
-//         click      from a click to the 20 best items
+//         click      from a click to the 20 best items, and these for several sessions at once
 //         file       saving a model, loading it, from a file to the first recommendation
 //     speed ITEMS PATH write                the made-up log as a file, for others to train on
 //     speed ITEMS - settings                the published settings, a line each
@@ -223,6 +223,50 @@ static void click_and_recommend(void *context, int32_t item) {
     sessrec_session_recommend((sessrec_session *)context, &query, best, &count, NULL);
 }
 
+// Several sessions at once, and the 20 best items for each.
+enum { AT_ONCE = 64 };
+
+typedef struct visitors {
+    int32_t at_once;
+    sessrec_session *session[AT_ONCE];
+    sessrec_query query;
+    sessrec_recommendation best[AT_ONCE][20];
+} visitors;
+
+static double recommend_to_all(void *context) {
+    visitors *v = (visitors *)context;
+    sessrec_request requests[AT_ONCE];
+    memset(requests, 0, sizeof requests);
+    for (int i = 0; i < AT_ONCE; ++i) {
+        requests[i].session = v->session[i];
+        requests[i].query = &v->query;
+        requests[i].out = v->best[i];
+    }
+    for (int i = 0; i < AT_ONCE; i += v->at_once)
+        if (sessrec_sessions_recommend(requests + i, v->at_once)) return 0;
+    return AT_ONCE;
+}
+
+// The limit: to read the table once, or multiply-adds at their peak, whichever takes longer.
+static void recommend_at_once(const bench *b, const char *form, double reading) {
+    static const int32_t AT[4] = {1, 4, 16, AT_ONCE};
+    static unsigned char memory[AT_ONCE][1 << 13];
+    static visitors v;
+    const double computing = 2 * 100.0 * b->items / peak(1);
+    uint64_t state = 3;
+    v.query = sessrec_query_default();
+    for (int i = 0; i < AT_ONCE; ++i) {
+        if (sessrec_session_init(b->model, 20, memory[i], sizeof memory[i], &v.session[i])) return;
+        for (int click = 0; click < 3; ++click) sessrec_session_click(v.session[i], zipf(&state, b->items));
+    }
+    for (int i = 0; i < 4; ++i) {
+        const char *what = "top 20, sessions/s: %d items, %s%d at once, 1 thread";
+        v.at_once = AT[i];
+        record("ours", speed_of(recommend_to_all, &v), what, (int)b->items, form, (int)AT[i]);
+        record("limit", 1 / (reading / AT[i] > computing ? reading / AT[i] : computing), what, (int)b->items, form, (int)AT[i]);
+    }
+}
+
 // First from the floats, then from the bytes of a prepared model. The limit: the time to read those, in the same memory.
 static void clicks(const bench *b) {
     static const char *const FORM[2] = {"from floats, ", ""};
@@ -235,6 +279,7 @@ static void clicks(const bench *b) {
         latency("ours", FORM[prepared], b->items, 1, click_and_recommend, session);
         const double read = stream(b->model->Wy, prepared ? weights : weights * sizeof(float));  // a byte a weight, or four
         record("limit", 1e6 * read, "click and top 20, microseconds: %d items, %s1 thread, p50", (int)b->items, FORM[prepared]);
+        recommend_at_once(b, FORM[prepared], read);
     }
 }
 

@@ -242,6 +242,8 @@ mutate 'the screen forgets what the codes of a state leave out' test_stream \
     'model->screen_whole * (sessrec__root_above(left) + more)' 'model->screen_whole * more'
 mutate 'the screen forgets what rounding adds' test_stream \
     '+ sessrec__screen_eps(L) * size + 1e-20)' '+ 1e-20)'
+mutate 'several sessions at once get what belongs to the first' test_stream \
+    'NULL, first, count, scores + (ptrdiff_t)r * count);' 'NULL, first, count, scores);'
 mutate 'the list takes the first k instead of the best' test_stream \
     ': sessrec__before(score, item, &top->entry[0]);' ': 0;'
 
