@@ -8881,6 +8881,7 @@ static int sessrec__memory_put(sessrec__sink *sink, const unsigned char *bytes, 
 typedef struct sessrec__crc {
     sessrec__sink sink;
     uint32_t sum;               // of all that was written
+    int finite;                 // set to 1 before floats are written: whether all of them are; so they need not be read again
     uint32_t after[8][256];
 } sessrec__crc;
 
@@ -8895,6 +8896,24 @@ static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const 
     return rest;
 }
 
+// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs: where all bits of the exponent are set, one added
+// to the last of them carries into the place of the sign. Eight at a time, which compilers make vectors of.
+static int sessrec__all_finite(const void *floats, uint64_t count) {
+    const char *at = (const char *)floats;
+    uint32_t bits[8], found = 0;
+    for (; count >= 8; count -= 8, at += sizeof bits) {
+        uint32_t any = 0;
+        memcpy(bits, at, sizeof bits);
+        for (int j = 0; j < 8; ++j) any |= (bits[j] & 0x7f800000u) + 0x00800000u;
+        found |= any;
+    }
+    for (; count; --count, at += sizeof *bits) {
+        memcpy(bits, at, sizeof *bits);
+        found |= (bits[0] & 0x7f800000u) + 0x00800000u;
+    }
+    return !(found >> 31);
+}
+
 #ifdef SESSREC__X86
 #  if defined(__GNUC__) || defined(__clang__)
 #    define SESSREC__TARGET_CLMUL __attribute__((target("pclmul,sse2")))
@@ -8905,24 +8924,28 @@ static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const 
 #  endif
 // The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D bits further down (Gopal and others 2009):
 // four such pieces at a time go down by 512 bits, and in the end into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The
-// last 16 bytes of a multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole.
+// last 16 bytes of a multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole. Returns whether all floats are finite.
 #  define SESSREC__FOLD(x, by, next) \
       _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)))
-static SESSREC__TARGET_CLMUL void sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size, unsigned char last[16]) {
+#  define SESSREC__READ(from) \
+      (next = _mm_loadu_si128(from), found = _mm_or_si128(found, _mm_add_epi32(_mm_and_si128(next, exponent), carry)), next)
+static SESSREC__TARGET_CLMUL int sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size, unsigned char last[16]) {
     const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02), by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
-    const __m128i *from = (const __m128i *)(const void *)at;
-    __m128i x[4];
-    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = _mm_loadu_si128(from + i);
+    const __m128i exponent = _mm_set1_epi32(0x7f800000), carry = _mm_set1_epi32(0x00800000), *from = (const __m128i *)(const void *)at;
+    __m128i x[4], next, found = _mm_setzero_si128();
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__READ(from + i);
     x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)rest));
     for (from += 4, size -= 64; size >= 64; from += 4, size -= 64) {
-        SESSREC__PREFETCH(from + 64);
-        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__FOLD(x[i], by512, _mm_loadu_si128(from + i));
+        SESSREC__PREFETCH((uintptr_t)from + 4096);
+        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__FOLD(x[i], by512, SESSREC__READ(from + i));
     }
     SESSREC__UNROLL for (int i = 1; i < 4; ++i) x[0] = SESSREC__FOLD(x[0], by128, x[i]);
-    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, _mm_loadu_si128(from));
+    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, SESSREC__READ(from));
     _mm_storeu_si128((__m128i *)(void *)last, x[0]);
+    return !_mm_movemask_ps(_mm_castsi128_ps(found));
 }
 #  undef SESSREC__FOLD
+#  undef SESSREC__READ
 #endif
 
 static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
@@ -8932,18 +8955,20 @@ static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t
     const size_t whole = size & ~(size_t)15;
     if (size >= 128 && SESSREC_MAX_SIMD > 0 && SESSREC__HAS_CLMUL()) {
         unsigned char last[16];
-        sessrec__crc_fold(rest, at, whole, last);
+        crc->finite &= sessrec__crc_fold(rest, at, whole, last);
         rest = sessrec__crc_step(crc, 0, last, sizeof last);
         at += whole;
         size -= whole;
     }
 #endif
+    crc->finite &= sessrec__all_finite(at, size / sizeof(float));
     crc->sum = ~sessrec__crc_step(crc, rest, at, size);
     return 1;
 }
 
 static void sessrec__crc_init(sessrec__crc *crc) {
     crc->sink.put = sessrec__crc_put;
+    crc->finite = 1;
     for (uint32_t b = 0; b < 256; ++b) {
         uint32_t rest = b;
         for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78u : 0);
@@ -9156,24 +9181,6 @@ static sessrec_result sessrec__check_header(sessrec__archive *archive, const uns
     return sessrec__all_zero(at, 24) ? SESSREC_OK : sessrec__damaged(err, "a reserved byte of its header", "is not zero");
 }
 
-// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs: where all bits of the exponent are set, one added
-// to the last of them carries into the place of the sign. Eight at a time, which compilers make vectors of.
-static int sessrec__all_finite(const float *values, uint64_t count) {
-    uint32_t bits[8], found = 0;
-    uint64_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        uint32_t any = 0;
-        memcpy(bits, values + i, sizeof bits);
-        for (int j = 0; j < 8; ++j) any |= (bits[j] & 0x7f800000u) + 0x00800000u;
-        found |= any;
-    }
-    for (; i < count; ++i) {
-        memcpy(bits, values + i, sizeof *bits);
-        found |= (bits[0] & 0x7f800000u) + 0x00800000u;
-    }
-    return !(found >> 31);
-}
-
 static int sessrec__good_name(const char name[16]) {
     size_t length = 0;
     while (length < 16 && name[length] > ' ' && name[length] < 127) ++length;
@@ -9183,19 +9190,6 @@ static int sessrec__good_name(const char name[16]) {
 static int sessrec__good_type(uint32_t type) {
     return type == SESSREC__BYTES || type == SESSREC__INT32 || type == SESSREC__INT64 || type == SESSREC__UINT32 ||
            type == SESSREC__UINT64 || type == SESSREC__FLOAT || type == SESSREC__FLOAT64;
-}
-
-// The checksum of a section; looks for floats that are not finite on the way, while they are in the cache.
-static uint32_t sessrec__read_data(sessrec__section *section, sessrec__crc *crc) {
-    const unsigned char *at = (const unsigned char *)section->data;
-    uint32_t sum = 0;
-    section->finite = section->type == SESSREC__FLOAT && !SESSREC__BIG_ENDIAN;  // there they have to be turned first
-    for (uint64_t left = section->bytes, size; left; left -= size, at += size) {
-        size = left < 16384 ? left : 16384;
-        sum = sessrec__crc_of(crc, sum, at, (size_t)size);
-        if (section->finite) section->finite = sessrec__all_finite((const float *)(const void *)at, size / sizeof(float));
-    }
-    return sum;
 }
 
 // Reads what the table says behind a section's name, and checks the bytes that it stands for. Returns NULL if all is well, else what is
@@ -9213,7 +9207,10 @@ static const char *sessrec__read_section(const unsigned char *file, uint64_t siz
     if (sessrec__take(&at, 8)) return "has a reserved byte that is not zero";
     if (!sessrec__all_zero(file + before, section->offset - before)) return "has a byte in front of it that is not zero";
     section->data = file + section->offset;
-    return sessrec__read_data(section, crc) == section->crc ? NULL : "has a wrong checksum";
+    crc->finite = 1;
+    const uint32_t sum = sessrec__crc_of(crc, 0, section->data, (size_t)section->bytes);
+    section->finite = section->type == SESSREC__FLOAT && !SESSREC__BIG_ENDIAN && crc->finite;  // there they have to be turned first
+    return sum == section->crc ? NULL : "has a wrong checksum";
 }
 
 // Finds and checks all sections of a file that lies in memory, whose bytes must outlive the archive.
