@@ -7838,22 +7838,18 @@ struct sessrec_session {
     sessrec__screen screen;         // while there is a recommendation to be made; blocks: NULL if it is made without
 };
 
-// Places the session in memory: itself first. Returns NULL while only the size is asked for.
-static sessrec_session *sessrec__session_place(const sessrec_model *model, int32_t remember, sessrec__layout *layout) {
-    const int32_t width = sessrec__state_width(model);
-    sessrec_session *session = (sessrec_session *)sessrec__place(layout, 1, sizeof *session);
-    float *hidden = (float *)sessrec__place(layout, (uint64_t)width, sizeof *hidden);
-    int32_t *seen = (int32_t *)sessrec__place(layout, (uint64_t)remember, sizeof *seen);
-    float *scratch = (float *)sessrec__place(layout, sessrec__step_scratch(model, 1), sizeof *scratch);
-    int8_t *codes = (int8_t *)sessrec__place(layout, (uint64_t)sessrec__last_width(model) + 7, sizeof *codes);
-    if (!session) return NULL;
-    session->model = model;
-    session->width = width;
-    session->remember = remember;
-    session->hidden = hidden;
-    session->seen = seen;
-    session->scratch = scratch;
-    session->codes = codes;
+// The session and where its arrays lie: behind itself.
+static sessrec_session sessrec__session_place(const sessrec_model *model, int32_t remember, sessrec__layout *layout) {
+    sessrec_session session;
+    memset(&session, 0, sizeof session);
+    session.model = model;
+    session.width = sessrec__state_width(model);
+    session.remember = remember;
+    (void)sessrec__place(layout, 1, sizeof session);
+    session.hidden = (float *)sessrec__place(layout, (uint64_t)session.width, sizeof(float));
+    session.seen = (int32_t *)sessrec__place(layout, (uint64_t)remember, sizeof(int32_t));
+    session.scratch = (float *)sessrec__place(layout, sessrec__step_scratch(model, 1), sizeof(float));
+    session.codes = (int8_t *)sessrec__place(layout, (uint64_t)sessrec__last_width(model) + 7, 1);
     return session;
 }
 
@@ -7879,7 +7875,8 @@ SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int3
     if (!needed || !memory || size < needed) return SESSREC_INVALID_ARGUMENT;
     sessrec__layout layout = {NULL, 0, 0};
     layout.base = (char *)memory + (64 - (uintptr_t)memory % 64) % 64;
-    *out = sessrec__session_place(model, remember, &layout);
+    *out = (sessrec_session *)(void *)layout.base;
+    **out = sessrec__session_place(model, remember, &layout);
     sessrec_session_end(*out);
     return SESSREC_OK;
 }
@@ -8152,22 +8149,19 @@ static void sessrec__offer_block(sessrec_request *requests, int32_t count, int32
     if (rows) sessrec__offer_rows(row, rows, first, items);
 }
 
-static sessrec_result sessrec__request_check(const sessrec_request *request, const sessrec_model *model) {
-    const sessrec_query *query = request->query;
-    if (!request->session || !query || !request->out || query->canary != SESSREC__CANARY_QUERY) return SESSREC_INVALID_ARGUMENT;
-    if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0)) return SESSREC_INVALID_ARGUMENT;
-    return model && request->session->model != model ? SESSREC_MISMATCH : SESSREC_OK;
-}
-
 // Checks a request and begins its answer. Returns 1 if the catalogue has to be walked for it.
 static int sessrec__request_begin(sessrec_request *request, const sessrec_model *model) {
+    const sessrec_query *query = request->query;
     request->count = 0;
-    request->result = sessrec__request_check(request, model);
+    request->result = SESSREC_INVALID_ARGUMENT;
+    if (!request->session || !query || !request->out || query->canary != SESSREC__CANARY_QUERY) return 0;
+    if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0)) return 0;
+    request->result = model && request->session->model != model ? SESSREC_MISMATCH : SESSREC_OK;
     if (request->result) return 0;
     request->source = request->session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;
-    if (request->query->candidates) return sessrec__offer_candidates(request), 0;
-    sessrec__screen_begin(request->session);
-    return 1;
+    if (query->candidates) sessrec__offer_candidates(request);
+    else sessrec__screen_begin(request->session);
+    return !query->candidates;
 }
 
 SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests, int32_t count) {
@@ -8220,8 +8214,19 @@ static uint64_t sessrec__take(const unsigned char **at, int bytes) {
     return value;
 }
 
-static uint64_t sessrec__session_model(const sessrec_session *session) {
-    return session->model->fingerprint ? session->model->fingerprint : sessrec__model_fingerprint(session->model);
+static void sessrec__put_floats(unsigned char **at, const float *x, int32_t n) {
+    for (int32_t i = 0; i < n; ++i) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        sessrec__put(at, bits, 4);
+    }
+}
+
+// Whether a state has a beginning that is known and the checksum at its end; `least` bytes are there whatever it holds.
+static int sessrec__state_whole(const void *bytes, size_t size, size_t least, const char *magic) {
+    if (size < least || memcmp(bytes, magic, 8)) return 0;
+    const unsigned char *sum = (const unsigned char *)bytes + (size - 4);
+    return sessrec__take(&sum, 4) == sessrec__crc32c(0, bytes, size - 4);
 }
 
 SESSREC_API size_t sessrec_session_bytes(const sessrec_session *session) {
@@ -8233,18 +8238,14 @@ SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session
     unsigned char *at = (unsigned char *)bytes;
     memcpy(at, sessrec__state_magic, 8);
     at += 8;
-    sessrec__put(&at, sessrec__session_model(session), 8);
+    sessrec__put(&at, sessrec__model_fingerprint(session->model), 8);
     sessrec__put(&at, (uint64_t)session->remember, 4);
     sessrec__put(&at, (uint64_t)session->width, 4);
     sessrec__put(&at, (uint64_t)session->known, 8);
     sessrec__put(&at, (uint64_t)session->unknown, 8);
     sessrec__put(&at, (uint64_t)session->seen_count, 4);
     sessrec__put(&at, 0, 4);
-    for (int32_t i = 0; i < session->width; ++i) {
-        uint32_t bits;
-        memcpy(&bits, &session->hidden[i], sizeof bits);
-        sessrec__put(&at, bits, 4);
-    }
+    sessrec__put_floats(&at, session->hidden, session->width);
     for (int32_t i = 0; i < session->remember; ++i) sessrec__put(&at, i < session->seen_count ? (uint64_t)session->seen[i] : 0, 4);
     sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_session_bytes(session) - 4), 4);
     return SESSREC_OK;
@@ -8284,12 +8285,10 @@ static int sessrec__state_count_valid(const sessrec_session *session, uint64_t k
 
 SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size) {
     if (!session || !bytes) return SESSREC_INVALID_ARGUMENT;
+    if (!sessrec__state_whole(bytes, size, SESSREC__STATE_FIXED, sessrec__state_magic)) return SESSREC_BAD_FILE;
     const unsigned char *at = (const unsigned char *)bytes + 8;
-    if (size < SESSREC__STATE_FIXED || memcmp(bytes, sessrec__state_magic, 8)) return SESSREC_BAD_FILE;
-    const unsigned char *sum = (const unsigned char *)bytes + (size - 4);
-    if (sessrec__take(&sum, 4) != sessrec__crc32c(0, bytes, size - 4)) return SESSREC_BAD_FILE;
     const uint64_t model = sessrec__take(&at, 8), remember = sessrec__take(&at, 4), width = sessrec__take(&at, 4);
-    if (model != sessrec__session_model(session) || remember != (uint64_t)session->remember || width != (uint64_t)session->width)
+    if (model != sessrec__model_fingerprint(session->model) || remember != (uint64_t)session->remember || width != (uint64_t)session->width)
         return SESSREC_MISMATCH;
     const uint64_t known = sessrec__take(&at, 8), unknown = sessrec__take(&at, 8), count = sessrec__take(&at, 4),
                    reserved = sessrec__take(&at, 4);
@@ -8321,14 +8320,10 @@ struct sessrec_user {
     float *c;       // [Hu]
 };
 
-static sessrec_user *sessrec__user_place(const sessrec_model *model, sessrec__layout *layout) {
-    sessrec_user *user = (sessrec_user *)sessrec__place(layout, 1, sizeof *user);
-    float *c = (float *)sessrec__place(layout, (uint64_t)model->info.user_hidden, sizeof *c);
-    if (!user) return NULL;
-    user->model = model;
-    user->sessions = 0;
-    user->c = c;
-    return user;
+// The user comes first. Returns the place of c.
+static float *sessrec__user_place(const sessrec_model *model, sessrec__layout *layout) {
+    (void)sessrec__place(layout, 1, sizeof(sessrec_user));
+    return (float *)sessrec__place(layout, (uint64_t)model->info.user_hidden, sizeof(float));
 }
 
 SESSREC_API size_t sessrec_user_size(const sessrec_model *model) {
@@ -8345,7 +8340,10 @@ SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *m
     if (!needed || !memory || size < needed) return SESSREC_INVALID_ARGUMENT;
     sessrec__layout layout = {NULL, 0, 0};
     layout.base = (char *)memory + (64 - (uintptr_t)memory % 64) % 64;
-    *out = sessrec__user_place(model, &layout);
+    *out = (sessrec_user *)(void *)layout.base;
+    (*out)->model = model;
+    (*out)->sessions = 0;
+    (*out)->c = sessrec__user_place(model, &layout);
     memset((*out)->c, 0, (size_t)model->info.user_hidden * sizeof(float));
     return SESSREC_OK;
 }
@@ -8378,10 +8376,6 @@ SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user) {
 
 static const char sessrec__user_magic[9] = "SRuser_1";  // the last digit is the version
 
-static uint64_t sessrec__user_model(const sessrec_user *user) {
-    return user->model->fingerprint ? user->model->fingerprint : sessrec__model_fingerprint(user->model);
-}
-
 SESSREC_API size_t sessrec_user_bytes(const sessrec_user *user) {
     return user ? SESSREC__USER_FIXED + 4 * (size_t)user->model->info.user_hidden : 0;
 }
@@ -8391,27 +8385,22 @@ SESSREC_API sessrec_result sessrec_user_export(const sessrec_user *user, void *b
     unsigned char *at = (unsigned char *)bytes;
     memcpy(at, sessrec__user_magic, 8);
     at += 8;
-    sessrec__put(&at, sessrec__user_model(user), 8);
+    sessrec__put(&at, sessrec__model_fingerprint(user->model), 8);
     sessrec__put(&at, (uint64_t)user->model->info.user_hidden, 4);
     sessrec__put(&at, 0, 4);
     sessrec__put(&at, (uint64_t)user->sessions, 8);
-    for (int32_t i = 0; i < user->model->info.user_hidden; ++i) {
-        uint32_t bits;
-        memcpy(&bits, &user->c[i], sizeof bits);
-        sessrec__put(&at, bits, 4);
-    }
+    sessrec__put_floats(&at, user->c, user->model->info.user_hidden);
     sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_user_bytes(user) - 4), 4);
     return SESSREC_OK;
 }
 
 SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *bytes, size_t size) {
     if (!user || !bytes) return SESSREC_INVALID_ARGUMENT;
-    if (size < SESSREC__USER_FIXED || memcmp(bytes, sessrec__user_magic, 8)) return SESSREC_BAD_FILE;
-    const unsigned char *at = (const unsigned char *)bytes + 8, *sum = (const unsigned char *)bytes + (size - 4);
-    if (sessrec__take(&sum, 4) != sessrec__crc32c(0, bytes, size - 4)) return SESSREC_BAD_FILE;
+    if (!sessrec__state_whole(bytes, size, SESSREC__USER_FIXED, sessrec__user_magic)) return SESSREC_BAD_FILE;
+    const unsigned char *at = (const unsigned char *)bytes + 8;
     const uint64_t model = sessrec__take(&at, 8), width = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4),
                    sessions = sessrec__take(&at, 8);
-    if (model != sessrec__user_model(user) || width != (uint64_t)user->model->info.user_hidden) return SESSREC_MISMATCH;
+    if (model != sessrec__model_fingerprint(user->model) || width != (uint64_t)user->model->info.user_hidden) return SESSREC_MISMATCH;
     if (size != sessrec_user_bytes(user) || reserved || sessions > INT64_MAX ||
         !sessrec__state_hidden(at, (int32_t)width, sessions > 0, NULL))
         return SESSREC_BAD_FILE;
@@ -9273,15 +9262,10 @@ static uint64_t sessrec__archive_fingerprint(const sessrec__archive *archive, in
 
 // Section "info": twelve numbers of 32 bits, then three of 64. Widths of layers that are not there are 0.
 static void sessrec__put_info(const sessrec_model_info *info, uint64_t id_bytes, unsigned char *at) {
-    sessrec__put(&at, (uint64_t)info->items, 4);
-    sessrec__put(&at, (uint64_t)info->layers, 4);
-    for (int32_t l = 0; l < SESSREC_MAX_LAYERS; ++l) sessrec__put(&at, l < info->layers ? (uint64_t)info->hidden[l] : 0, 4);
-    sessrec__put(&at, (uint64_t)info->embedding, 4);
-    sessrec__put(&at, (uint64_t)info->embedding_width, 4);
-    sessrec__put(&at, (uint64_t)info->gru, 4);
-    sessrec__put(&at, (uint64_t)info->activation, 4);
-    sessrec__put(&at, (uint64_t)info->user_hidden, 4);
-    sessrec__put(&at, (uint64_t)info->user_mode, 4);
+    int32_t word[12] = {info->items, info->layers, 0, 0, 0, 0, (int32_t)info->embedding, info->embedding_width, (int32_t)info->gru,
+                        (int32_t)info->activation, info->user_hidden, (int32_t)info->user_mode};
+    memcpy(word + 2, info->hidden, (size_t)info->layers * sizeof *word);
+    for (int i = 0; i < 12; ++i) sessrec__put(&at, (uint64_t)word[i], 4);
     sessrec__put(&at, info->seed, 8);
     sessrec__put(&at, info->events, 8);
     sessrec__put(&at, id_bytes, 8);
@@ -9338,6 +9322,7 @@ static void sessrec__archive_model(sessrec__archive *list, uint32_t kind, const 
 }
 
 static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model) {
+    if (model->fingerprint) return model->fingerprint;
     sessrec__archive list;
     sessrec__crc crc;
     sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);

@@ -197,7 +197,7 @@ mutate 'a user whose row moves up leaves his state behind' test_users \
 mutate 'a user holds two slots' test_users \
     'b->last_link[slot] = b->chain ? b->chain_begin[chain + 1] - 1 : chain;' 'b->last_link[slot] = b->chain ? b->chain_begin[chain + 1] : chain;'
 mutate 'the state of a user fits every model of its width' test_users \
-    'if (model != sessrec__user_model(user) || width' 'if (width'
+    'if (model != sessrec__model_fingerprint(user->model) || width' 'if (width'
 
 # ---- files ----
 mutate 'checksums of sections are not compared' 'test_trainer test_file' \
