@@ -7867,8 +7867,7 @@ SESSREC_API void sessrec_session_end(sessrec_session *session) {
     memset(session->hidden, 0, (size_t)session->width * sizeof *session->hidden);
 }
 
-SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory, size_t size,
-                                                sessrec_session **out) {
+SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory, size_t size, sessrec_session **out) {
     if (!out) return SESSREC_INVALID_ARGUMENT;
     *out = NULL;
     const size_t needed = sessrec_session_size(model, remember);
@@ -8290,11 +8289,9 @@ SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, cons
     const uint64_t model = sessrec__take(&at, 8), remember = sessrec__take(&at, 4), width = sessrec__take(&at, 4);
     if (model != sessrec__model_fingerprint(session->model) || remember != (uint64_t)session->remember || width != (uint64_t)session->width)
         return SESSREC_MISMATCH;
-    const uint64_t known = sessrec__take(&at, 8), unknown = sessrec__take(&at, 8), count = sessrec__take(&at, 4),
-                   reserved = sessrec__take(&at, 4);
+    const uint64_t known = sessrec__take(&at, 8), unknown = sessrec__take(&at, 8), count = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4);
     const unsigned char *items = at + 4 * width;  // width is that of the session now
-    if (size != sessrec_session_bytes(session) || reserved || !sessrec__state_count_valid(session, known, unknown, count))
-        return SESSREC_BAD_FILE;
+    if (size != sessrec_session_bytes(session) || reserved || !sessrec__state_count_valid(session, known, unknown, count)) return SESSREC_BAD_FILE;
     if (!sessrec__state_hidden(at, session->width, known > 0, NULL) || !sessrec__state_items_valid(session, items, (int32_t)count))
         return SESSREC_BAD_FILE;
 
@@ -8398,8 +8395,7 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
     if (!user || !bytes) return SESSREC_INVALID_ARGUMENT;
     if (!sessrec__state_whole(bytes, size, SESSREC__USER_FIXED, sessrec__user_magic)) return SESSREC_BAD_FILE;
     const unsigned char *at = (const unsigned char *)bytes + 8;
-    const uint64_t model = sessrec__take(&at, 8), width = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4),
-                   sessions = sessrec__take(&at, 8);
+    const uint64_t model = sessrec__take(&at, 8), width = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4), sessions = sessrec__take(&at, 8);
     if (model != sessrec__model_fingerprint(user->model) || width != (uint64_t)user->model->info.user_hidden) return SESSREC_MISMATCH;
     if (size != sessrec_user_bytes(user) || reserved || sessions > INT64_MAX ||
         !sessrec__state_hidden(at, (int32_t)width, sessions > 0, NULL))
@@ -9163,8 +9159,7 @@ static sessrec_result sessrec__check_header(sessrec__archive *archive, const uns
     const uint64_t count = sessrec__take(&at, 4), sum = sessrec__take(&at, 4), table_end = SESSREC__RECORD * (count + 1);
     archive->count = (int32_t)count;
     if (sessrec__take(&at, 8) != size) return sessrec__damaged(err, "its length", "is not the one that its header says");
-    if (count < 1 || count > SESSREC__MAX_SECTIONS || table_end > size)
-        return sessrec__damaged(err, "the number of its sections", "is impossible");
+    if (count < 1 || count > SESSREC__MAX_SECTIONS || table_end > size) return sessrec__damaged(err, "the number of its sections", "is impossible");
     if (sum != sessrec__head_sum(crc, file, (size_t)table_end)) return sessrec__damaged(err, "the checksum of its header", "is wrong");
     if (features) return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "the file uses a feature that this build does not know");
     return sessrec__all_zero(at, 24) ? SESSREC_OK : sessrec__damaged(err, "a reserved byte of its header", "is not zero");
@@ -9203,8 +9198,7 @@ static const char *sessrec__read_section(const unsigned char *file, uint64_t siz
 }
 
 // Finds and checks all sections of a file that lies in memory, whose bytes must outlive the archive.
-static sessrec_result sessrec__archive_open(sessrec__archive *archive, const void *bytes, uint64_t size, uint32_t kind,
-                                            sessrec_error *err) {
+static sessrec_result sessrec__archive_open(sessrec__archive *archive, const void *bytes, uint64_t size, uint32_t kind, sessrec_error *err) {
     const unsigned char *file = (const unsigned char *)bytes, *record = file;
     sessrec__crc crc;
     sessrec__crc_init(&crc);
@@ -9226,14 +9220,12 @@ static sessrec_result sessrec__archive_open(sessrec__archive *archive, const voi
 }
 
 // Compares the first sections of a file with the list that is expected: names, types and shapes.
-static sessrec_result sessrec__archive_match(const sessrec__archive *archive, const sessrec__archive *list, sessrec_result code,
-                                             sessrec_error *err) {
+static sessrec_result sessrec__archive_match(const sessrec__archive *archive, const sessrec__archive *list, sessrec_result code, sessrec_error *err) {
     for (int32_t i = 0; i < list->count; ++i) {
         const sessrec__section *want = &list->section[i], *found = &archive->section[i];
         if (i >= archive->count || memcmp(want->name, found->name, sizeof want->name))
             return sessrec__fail(err, code, 0, "the file has no %s at its place", want->name);
-        if (want->type != found->type)
-            return sessrec__fail(err, code, 0, "%s has elements of another type than it should have", want->name);
+        if (want->type != found->type) return sessrec__fail(err, code, 0, "%s has elements of another type than it should have", want->name);
         if (want->rows != found->rows || want->columns != found->columns)
             return sessrec__fail(err, code, 0, "%s is [%d,%d] in the file and should be [%d,%d]", want->name, (int64_t)found->rows,
                                  (int64_t)found->columns, (int64_t)want->rows, (int64_t)want->columns);
@@ -9388,8 +9380,7 @@ static sessrec_result sessrec__model_from_archive(const sessrec__archive *archiv
     model->id_text = (const char *)(++at)->data;
     model->id_order = (const int32_t *)(++at)->data;
     if (!sessrec__good_ids(model, id_bytes)) return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
-    if (!sessrec__good_order(model))
-        return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
+    if (!sessrec__good_order(model)) return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
     if (!sessrec__good_support(model)) return sessrec__damaged(err, "support", "does not sum to the number of events");
     model->fingerprint = sessrec__archive_fingerprint(archive, list.count);
     sessrec__model_wire(model);
