@@ -8074,7 +8074,7 @@ static void sessrec__offer(sessrec_request *request, const int32_t *items, int32
     const sessrec_session *session = request->session;
     const sessrec_query *query = request->query;
     sessrec__top top = {request->out, query->k, request->count};
-    if (top.count == top.capacity) {  // nearly always all are turned away
+    if (!items && top.count == top.capacity) {  // nearly always all are turned away
         int32_t higher, equal;
         session->model->kernels->tally(count, scores, top.entry[0].score, &higher, &equal);
         if (!higher && !equal) return;
