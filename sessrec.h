@@ -880,9 +880,9 @@ typedef struct sessrec_request {
     sessrec_source source;          // from where,
     sessrec_result result;          // and what sessrec_session_recommend would have returned
 } sessrec_request;
-// Answers many sessions of one model at once, with the same bits as one by one, in a fraction of the time: each part of the item table is read
-// once for all of them. Requests may differ in all but the model (MISMATCH); one that fails does not keep the others from their answers. Returns
-// the first failure among them. A veto must not mind being asked about several sessions in turn. Threads: one for each session.
+// Answers many sessions of one model at once, with the same bits as one by one: each part of the item table is read once for all of them, which is
+// several times faster, of a prepared model a little. Requests may differ in all but the model (MISMATCH); one that fails does not keep the others
+// from their answers. Returns the first failure among them. Vetoes are asked about the sessions in turn. Threads: one for each session.
 SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests, int32_t count);
 // Scores of given items, [count], from popularity as long as recommend answers from it; an unknown item gets -infinity. Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items, int32_t count, float *scores);
