@@ -132,6 +132,7 @@
 // Ship                      sessrec_model_save, then sessrec_model_load or, from flash or a mapped file without a copy, sessrec_model_from_memory
 // Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end; _export to keep it between visits
 // Recommend faster          sessrec_model_prepare once, for an eighth more memory: the same recommendations in a fraction of the time
+// Recommend to many         sessrec_sessions_recommend answers many visitors in one pass through the item table
 // Know the visitors         a log with users, user_hidden = 100; a sessrec_user for each visitor: _begin a session from it, _fold the session into it
 // Write your own loop       sessrec_train is made of public functions: copy its body (the last function of this file) and change it
 // Write your own loss       loss.kind = CUSTOM and a callback
@@ -838,6 +839,20 @@ SESSREC_API sessrec_query sessrec_query_default(void);
 // source may be NULL. Threads: one.
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out,
                                                      int32_t *count, sessrec_source *source);
+
+// One request of many: what a sessrec_session_recommend takes, and what it gives back.
+typedef struct sessrec_request {
+    sessrec_session *session;
+    const sessrec_query *query;     // several requests may have the same
+    sessrec_recommendation *out;    // [query->k]
+    int32_t count;                  // written: how many came,
+    sessrec_source source;          // from where,
+    sessrec_result result;          // and what sessrec_session_recommend would have returned
+} sessrec_request;
+// Answers many sessions of one model at once, with the same bits as one by one: each part of the item table is read once for all of them, which is
+// several times faster, of a prepared model a little. Requests may differ in all but the model (MISMATCH); one that fails does not keep the others
+// from their answers. Returns the first failure among them. Vetoes are asked about the sessions in turn. Threads: one for each session.
+SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests, int32_t count);
 // Scores of given items, [count], from popularity as long as recommend answers from it; an unknown item gets -infinity. Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items, int32_t count, float *scores);
 // The session is over: forget its clicks, ready for the next. Threads: one.
@@ -2717,8 +2732,8 @@ SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
 static const sessrec__kernels SESSREC__K(table) = {
     SESSREC__TEXT(SESSREC__WORDS),
     SESSREC__K(matmul),
-    SESSREC__TRAINS(SESSREC__K(matmul_bt)),
-    SESSREC__TRAINS(SESSREC__K(transpose)),
+    SESSREC__K(matmul_bt),
+    SESSREC__K(transpose),
     SESSREC__K(dots),
     SESSREC__K(dots_at),
     SESSREC__K(screen),
@@ -2740,7 +2755,7 @@ static const sessrec__kernels SESSREC__K(table) = {
     SESSREC__TRAINS(SESSREC__K(array_max)),
     SESSREC__TRAINS(SESSREC__K(array_sum)),
     SESSREC__TRAINS(SESSREC__K(array_dot)),
-    SESSREC__TRAINS(SESSREC__K(tally)),
+    SESSREC__K(tally),
 #ifndef SESSREC_NO_TRAINING
     SESSREC__K(update)
 #else
@@ -3798,6 +3813,7 @@ static int sessrec__memory_put(sessrec__sink *sink, const unsigned char *bytes, 
 typedef struct sessrec__crc {
     sessrec__sink sink;
     uint32_t sum;               // of all that was written
+    int finite;                 // set to 1 before floats are written: whether all of them are; so they need not be read again
     uint32_t after[8][256];
 } sessrec__crc;
 
@@ -3812,6 +3828,24 @@ static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const 
     return rest;
 }
 
+// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs: where all bits of the exponent are set, one added
+// to the last of them carries into the place of the sign. Eight at a time, which compilers make vectors of.
+static int sessrec__all_finite(const void *floats, uint64_t count) {
+    const char *at = (const char *)floats;
+    uint32_t bits[8], found = 0;
+    for (; count >= 8; count -= 8, at += sizeof bits) {
+        uint32_t any = 0;
+        memcpy(bits, at, sizeof bits);
+        for (int j = 0; j < 8; ++j) any |= (bits[j] & 0x7f800000u) + 0x00800000u;
+        found |= any;
+    }
+    for (; count; --count, at += sizeof *bits) {
+        memcpy(bits, at, sizeof *bits);
+        found |= (bits[0] & 0x7f800000u) + 0x00800000u;
+    }
+    return !(found >> 31);
+}
+
 #ifdef SESSREC__X86
 #  if defined(__GNUC__) || defined(__clang__)
 #    define SESSREC__TARGET_CLMUL __attribute__((target("pclmul,sse2")))
@@ -3822,24 +3856,28 @@ static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const 
 #  endif
 // The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D bits further down (Gopal and others 2009):
 // four such pieces at a time go down by 512 bits, and in the end into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The
-// last 16 bytes of a multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole.
+// last 16 bytes of a multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole. Returns whether all floats are finite.
 #  define SESSREC__FOLD(x, by, next) \
       _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)))
-static SESSREC__TARGET_CLMUL void sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size, unsigned char last[16]) {
+#  define SESSREC__READ(from) \
+      (next = _mm_loadu_si128(from), found = _mm_or_si128(found, _mm_add_epi32(_mm_and_si128(next, exponent), carry)), next)
+static SESSREC__TARGET_CLMUL int sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size, unsigned char last[16]) {
     const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02), by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
-    const __m128i *from = (const __m128i *)(const void *)at;
-    __m128i x[4];
-    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = _mm_loadu_si128(from + i);
+    const __m128i exponent = _mm_set1_epi32(0x7f800000), carry = _mm_set1_epi32(0x00800000), *from = (const __m128i *)(const void *)at;
+    __m128i x[4], next, found = _mm_setzero_si128();
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__READ(from + i);
     x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)rest));
     for (from += 4, size -= 64; size >= 64; from += 4, size -= 64) {
-        SESSREC__PREFETCH(from + 64);
-        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__FOLD(x[i], by512, _mm_loadu_si128(from + i));
+        SESSREC__PREFETCH((uintptr_t)from + 4096);
+        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__FOLD(x[i], by512, SESSREC__READ(from + i));
     }
     SESSREC__UNROLL for (int i = 1; i < 4; ++i) x[0] = SESSREC__FOLD(x[0], by128, x[i]);
-    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, _mm_loadu_si128(from));
+    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, SESSREC__READ(from));
     _mm_storeu_si128((__m128i *)(void *)last, x[0]);
+    return !_mm_movemask_ps(_mm_castsi128_ps(found));
 }
 #  undef SESSREC__FOLD
+#  undef SESSREC__READ
 #endif
 
 static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
@@ -3849,18 +3887,20 @@ static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t
     const size_t whole = size & ~(size_t)15;
     if (size >= 128 && SESSREC_MAX_SIMD > 0 && SESSREC__HAS_CLMUL()) {
         unsigned char last[16];
-        sessrec__crc_fold(rest, at, whole, last);
+        crc->finite &= sessrec__crc_fold(rest, at, whole, last);
         rest = sessrec__crc_step(crc, 0, last, sizeof last);
         at += whole;
         size -= whole;
     }
 #endif
+    crc->finite &= sessrec__all_finite(at, size / sizeof(float));
     crc->sum = ~sessrec__crc_step(crc, rest, at, size);
     return 1;
 }
 
 static void sessrec__crc_init(sessrec__crc *crc) {
     crc->sink.put = sessrec__crc_put;
+    crc->finite = 1;
     for (uint32_t b = 0; b < 256; ++b) {
         uint32_t rest = b;
         for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78u : 0);
@@ -7982,7 +8022,9 @@ SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const se
 // ============================================================================================================
 
 enum {
-    SESSREC__SCAN_BLOCK = 256,      // scores on the stack
+    SESSREC__SCAN_BLOCK = 192,      // items scored at a time: whole strips of the matrix kernels
+    SESSREC__TOGETHER = 32,         // sessions scored at a time,
+    SESSREC__STATES = 4096,         // if their hidden states are no more floats
     SESSREC__STATE_FIXED = 52       // bytes of an exported state besides hidden state and items
 };
 
@@ -7994,25 +8036,22 @@ struct sessrec_session {
     float *hidden;                  // [width]
     int32_t *seen;                  // [remember] distinct items, the last clicked at the end
     float *scratch;                 // for one step
-    int8_t *codes;                  // of the hidden state, for the screen
+    int8_t *codes;                  // of the hidden state, for
+    sessrec__screen screen;         // while there is a recommendation to be made; blocks: NULL if it is made without
 };
 
-// Places the session in memory: itself first. Returns NULL while only the size is asked for.
-static sessrec_session *sessrec__session_place(const sessrec_model *model, int32_t remember, sessrec__layout *layout) {
-    const int32_t width = sessrec__state_width(model);
-    sessrec_session *session = (sessrec_session *)sessrec__place(layout, 1, sizeof *session);
-    float *hidden = (float *)sessrec__place(layout, (uint64_t)width, sizeof *hidden);
-    int32_t *seen = (int32_t *)sessrec__place(layout, (uint64_t)remember, sizeof *seen);
-    float *scratch = (float *)sessrec__place(layout, sessrec__step_scratch(model, 1), sizeof *scratch);
-    int8_t *codes = (int8_t *)sessrec__place(layout, (uint64_t)sessrec__last_width(model) + 7, sizeof *codes);
-    if (!session) return NULL;
-    session->model = model;
-    session->width = width;
-    session->remember = remember;
-    session->hidden = hidden;
-    session->seen = seen;
-    session->scratch = scratch;
-    session->codes = codes;
+// The session and where its arrays lie: behind itself.
+static sessrec_session sessrec__session_place(const sessrec_model *model, int32_t remember, sessrec__layout *layout) {
+    sessrec_session session;
+    memset(&session, 0, sizeof session);
+    session.model = model;
+    session.width = sessrec__state_width(model);
+    session.remember = remember;
+    (void)sessrec__place(layout, 1, sizeof session);
+    session.hidden = (float *)sessrec__place(layout, (uint64_t)session.width, sizeof(float));
+    session.seen = (int32_t *)sessrec__place(layout, (uint64_t)remember, sizeof(int32_t));
+    session.scratch = (float *)sessrec__place(layout, sessrec__step_scratch(model, 1), sizeof(float));
+    session.codes = (int8_t *)sessrec__place(layout, (uint64_t)sessrec__last_width(model) + 7, 1);
     return session;
 }
 
@@ -8030,17 +8069,22 @@ SESSREC_API void sessrec_session_end(sessrec_session *session) {
     memset(session->hidden, 0, (size_t)session->width * sizeof *session->hidden);
 }
 
-SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory, size_t size,
-                                                sessrec_session **out) {
+SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory, size_t size, sessrec_session **out) {
     if (!out) return SESSREC_INVALID_ARGUMENT;
     *out = NULL;
     const size_t needed = sessrec_session_size(model, remember);
     if (!needed || !memory || size < needed) return SESSREC_INVALID_ARGUMENT;
     sessrec__layout layout = {NULL, 0, 0};
     layout.base = (char *)memory + (64 - (uintptr_t)memory % 64) % 64;
-    *out = sessrec__session_place(model, remember, &layout);
+    *out = (sessrec_session *)(void *)layout.base;
+    **out = sessrec__session_place(model, remember, &layout);
     sessrec_session_end(*out);
     return SESSREC_OK;
+}
+
+// What the catalogue is multiplied with: the hidden state of the last layer.
+static const float *sessrec__session_state(const sessrec_session *session) {
+    return session->hidden + sessrec__hidden_width(session->model) - sessrec__last_width(session->model);
 }
 
 // ---- clicks ----
@@ -8163,12 +8207,14 @@ SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model) {
 }
 
 // Codes the hidden state. Returns 0 if there is no screen, or if the state is none that a GRU would have, or next to zero.
-static int sessrec__screen_begin(const sessrec_session *session, sessrec__screen *screen) {
+static int sessrec__screen_begin(sessrec_session *session) {
     const sessrec_model *model = session->model;
     const int32_t L = sessrec__last_width(model);
-    const float *h = session->hidden + sessrec__hidden_width(model) - L;
+    const float *h = sessrec__session_state(session);
+    sessrec__screen *screen = &session->screen;
     double squares = 0, left = 1e-60;
     float most = 0;
+    screen->blocks = NULL;
     if (!model->screen || !session->known) return 0;
     for (int32_t k = 0; k < L; ++k) {
         const float x = h[k] < 0 ? -h[k] : h[k];
@@ -8202,8 +8248,7 @@ static void sessrec__session_scores(const sessrec_session *session, int32_t firs
     const sessrec_model *model = session->model;
     const int32_t L = sessrec__last_width(model);
     if (session->known)
-        model->kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, session->hidden + sessrec__hidden_width(model) - L,
-                             model->By + first, scores);
+        model->kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, sessrec__session_state(session), model->By + first, scores);
     else
         for (int32_t i = 0; i < count; ++i) scores[i] = (float)model->support[first + i];
 }
@@ -8226,70 +8271,132 @@ SESSREC_API sessrec_query sessrec_query_default(void) {
     return query;
 }
 
-// Puts an item into the list if it belongs there. The score is asked first: it turns nearly every item away.
-static void sessrec__session_offer(const sessrec_session *session, const sessrec_query *query, sessrec__top *top, int32_t item,
-                                   float score) {
-    if (!sessrec__top_admits(top, item, score)) return;
-    if (query->skip_seen && sessrec__session_find(session, item) < session->seen_count) return;
-    if (query->veto && query->veto(query->veto_user, item)) return;
-    sessrec__top_insert(top, item, score);
+// Puts items with their scores into the list of a request if they belong there: item[i], or first + i without such an array.
+static void sessrec__offer(sessrec_request *request, const int32_t *items, int32_t first, int32_t count, const float *scores) {
+    const sessrec_session *session = request->session;
+    const sessrec_query *query = request->query;
+    sessrec__top top = {request->out, query->k, request->count};
+    if (!items && top.count == top.capacity) {  // nearly always all are turned away
+        int32_t higher, equal;
+        session->model->kernels->tally(count, scores, top.entry[0].score, &higher, &equal);
+        if (!higher && !equal) return;
+    }
+    for (int32_t i = 0; i < count; ++i) {
+        const int32_t item = items ? items[i] : first + i;
+        if (!sessrec__top_admits(&top, item, scores[i])) continue;
+        if (query->skip_seen && sessrec__session_find(session, item) < session->seen_count) continue;
+        if (query->veto && query->veto(query->veto_user, item)) continue;
+        sessrec__top_insert(&top, item, scores[i]);
+    }
+    request->count = top.count;
 }
 
-static void sessrec__session_offer_all(const sessrec_session *session, const sessrec_query *query, sessrec__top *top) {
+static void sessrec__offer_candidates(sessrec_request *request) {
+    const sessrec_query *query = request->query;
     float scores[SESSREC__SCAN_BLOCK];
-    const int32_t items = session->model->info.items;
-    for (int32_t first = 0, count; items - first > 0; first += count) {  // first <= items, no overflow
-        count = items - first < SESSREC__SCAN_BLOCK ? items - first : SESSREC__SCAN_BLOCK;
-        sessrec__session_scores(session, first, count, scores);
-        for (int32_t i = 0; i < count; ++i) sessrec__session_offer(session, query, top, first + i, scores[i]);
+    for (int32_t first = 0, count; first < query->candidate_count; first += count) {
+        count = query->candidate_count - first < SESSREC__SCAN_BLOCK ? query->candidate_count - first : SESSREC__SCAN_BLOCK;
+        sessrec_session_score(request->session, query->candidates + first, count, scores);
+        sessrec__offer(request, query->candidates + first, 0, count, scores);
     }
 }
 
-// The same through the screen. Until the list is full nothing can be passed over, so the first parts are small.
-static void sessrec__session_offer_screened(const sessrec_session *session, const sessrec__screen *screen, const sessrec_query *query,
-                                            sessrec__top *top) {
+// Of items first .. first+count-1 those that the screen lets through.
+static void sessrec__offer_screened(sessrec_request *request, int32_t first, int32_t count) {
+    const sessrec_session *session = request->session;
     const sessrec_model *model = session->model;
-    const int32_t L = sessrec__last_width(model), items = model->info.items;
-    const float *h = session->hidden + sessrec__hidden_width(model) - L;
+    const float least = request->count < request->query->k ? -INFINITY : request->out[0].score;
     int32_t list[SESSREC__SCREENED];
     float scores[SESSREC__SCREENED];
-    for (int32_t first = 0, count; items - first > 0; first += count) {
-        count = first < 64 ? 64 : first < SESSREC__SCREENED ? first : SESSREC__SCREENED;
-        if (count > items - first) count = items - first;
-        const float least = top->count < top->capacity ? -INFINITY : top->entry[0].score;
-        const int32_t found = model->kernels->screen(screen, first, count, least, list);
-        model->kernels->dots_at(found, list, L, model->Wy, h, model->By, scores);
-        for (int32_t i = 0; i < found; ++i) sessrec__session_offer(session, query, top, list[i], scores[i]);
+    const int32_t found = model->kernels->screen(&session->screen, first, count, least, list);
+    model->kernels->dots_at(found, list, sessrec__last_width(model), model->Wy, sessrec__session_state(session), model->By, scores);
+    sessrec__offer(request, list, 0, found, scores);
+}
+
+// All of these items to the lists of several requests, whose states make a matrix: the same sums as for each alone.
+static void sessrec__offer_rows(sessrec_request *const *row, int32_t rows, int32_t first, int32_t items) {
+    const sessrec_model *model = row[0]->session->model;
+    const int32_t L = sessrec__last_width(model);
+    float states[SESSREC__STATES], scores[SESSREC__TOGETHER * SESSREC__SCAN_BLOCK];
+    for (int32_t r = 0; r < rows && rows > 1; ++r)
+        memcpy(states + (ptrdiff_t)r * L, sessrec__session_state(row[r]->session), (size_t)L * sizeof *states);
+    for (int32_t count; items; first += count, items -= count) {
+        count = items < SESSREC__SCAN_BLOCK ? items : SESSREC__SCAN_BLOCK;
+        if (rows == 1) sessrec__session_scores(row[0]->session, first, count, scores);
+        else model->kernels->matmul_bt(rows, count, L, states, L, model->Wy + (ptrdiff_t)first * L, L, model->By + first, scores, count);
+        for (int32_t r = 0; r < rows; ++r) sessrec__offer(row[r], NULL, first, count, scores + (ptrdiff_t)r * count);
     }
 }
 
-static void sessrec__session_offer_candidates(const sessrec_session *session, const sessrec_query *query, sessrec__top *top) {
-    for (int32_t i = 0; i < query->candidate_count; ++i) {
-        const int32_t item = query->candidates[i];
-        float score;
-        if (item < 0 || item >= session->model->info.items) continue;
-        sessrec__session_scores(session, item, 1, &score);
-        sessrec__session_offer(session, query, top, item, score);
+// Scores these items for all requests that want the whole catalogue.
+static void sessrec__offer_block(sessrec_request *requests, int32_t count, int32_t first, int32_t items) {
+    sessrec_request *row[SESSREC__TOGETHER];
+    int32_t rows = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        sessrec_request *request = &requests[i];
+        if (request->result || request->query->candidates) continue;
+        const int32_t L = sessrec__last_width(request->session->model);
+        if (request->session->screen.blocks) {
+            sessrec__offer_screened(request, first, items);
+        } else if (!request->session->known) {
+            sessrec__offer_rows(&request, 1, first, items);
+        } else {
+            row[rows++] = request;
+            if (rows < SESSREC__TOGETHER && (rows + 1) * L <= SESSREC__STATES) continue;
+            sessrec__offer_rows(row, rows, first, items);
+            rows = 0;
+        }
     }
+    if (rows) sessrec__offer_rows(row, rows, first, items);
+}
+
+// Checks a request and begins its answer. Returns 1 if the catalogue has to be walked for it.
+static int sessrec__request_begin(sessrec_request *request, const sessrec_model *model) {
+    const sessrec_query *query = request->query;
+    request->count = 0;
+    request->result = SESSREC_INVALID_ARGUMENT;
+    if (!request->session || !query || !request->out || query->canary != SESSREC__CANARY_QUERY) return 0;
+    if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0)) return 0;
+    request->result = model && request->session->model != model ? SESSREC_MISMATCH : SESSREC_OK;
+    if (request->result) return 0;
+    request->source = request->session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;
+    if (query->candidates) sessrec__offer_candidates(request);
+    else sessrec__screen_begin(request->session);
+    return !query->candidates;
+}
+
+SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests, int32_t count) {
+    const sessrec_model *model = NULL;
+    sessrec_result result = SESSREC_OK;
+    int walk = 0;
+    if (count < 0 || (count && !requests)) return SESSREC_INVALID_ARGUMENT;
+    for (int32_t i = 0; i < count; ++i) {
+        walk |= sessrec__request_begin(&requests[i], model);
+        if (!result) result = requests[i].result;
+        if (!requests[i].result) model = requests[i].session->model;
+    }
+    const int32_t V = walk ? model->info.items : 0;
+    for (int32_t first = 0, items; V - first > 0; first += items) {  // first <= V, no overflow
+        items = first < 64 ? 64 : first < SESSREC__SCREENED ? first : SESSREC__SCREENED;  // a screen lets all through until the list is full
+        if (items > V - first) items = V - first;
+        sessrec__offer_block(requests, count, first, items);
+    }
+    for (int32_t i = 0; i < count; ++i) {
+        if (requests[i].result) continue;
+        sessrec__top top = {requests[i].out, requests[i].query->k, requests[i].count};
+        sessrec__top_sort(&top);
+    }
+    return result;
 }
 
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out,
                                                      int32_t *count, sessrec_source *source) {
-    if (count) *count = 0;
-    if (!session || !query || !out || !count || query->canary != SESSREC__CANARY_QUERY) return SESSREC_INVALID_ARGUMENT;
-    if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0)) return SESSREC_INVALID_ARGUMENT;
-    sessrec__top top;
-    sessrec__screen screen;
-    top.entry = out;
-    top.capacity = query->k;
-    top.count = 0;
-    if (query->candidates) sessrec__session_offer_candidates(session, query, &top);
-    else if (sessrec__screen_begin(session, &screen)) sessrec__session_offer_screened(session, &screen, query, &top);
-    else sessrec__session_offer_all(session, query, &top);
-    sessrec__top_sort(&top);
-    *count = top.count;
-    if (source) *source = session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;
-    return SESSREC_OK;
+    sessrec_request request = {session, query, out, 0, SESSREC_FROM_MODEL, SESSREC_OK};
+    if (!count) return SESSREC_INVALID_ARGUMENT;
+    const sessrec_result result = sessrec_sessions_recommend(&request, 1);
+    *count = request.count;
+    if (source && !result) *source = request.source;
+    return result;
 }
 
 // ---- the state as bytes ----
@@ -8308,8 +8415,19 @@ static uint64_t sessrec__take(const unsigned char **at, int bytes) {
     return value;
 }
 
-static uint64_t sessrec__session_model(const sessrec_session *session) {
-    return session->model->fingerprint ? session->model->fingerprint : sessrec__model_fingerprint(session->model);
+static void sessrec__put_floats(unsigned char **at, const float *x, int32_t n) {
+    for (int32_t i = 0; i < n; ++i) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        sessrec__put(at, bits, 4);
+    }
+}
+
+// Whether a state has a beginning that is known and the checksum at its end; `least` bytes are there whatever it holds.
+static int sessrec__state_whole(const void *bytes, size_t size, size_t least, const char *magic) {
+    if (size < least || memcmp(bytes, magic, 8)) return 0;
+    const unsigned char *sum = (const unsigned char *)bytes + (size - 4);
+    return sessrec__take(&sum, 4) == sessrec__crc32c(0, bytes, size - 4);
 }
 
 SESSREC_API size_t sessrec_session_bytes(const sessrec_session *session) {
@@ -8321,18 +8439,14 @@ SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session
     unsigned char *at = (unsigned char *)bytes;
     memcpy(at, sessrec__state_magic, 8);
     at += 8;
-    sessrec__put(&at, sessrec__session_model(session), 8);
+    sessrec__put(&at, sessrec__model_fingerprint(session->model), 8);
     sessrec__put(&at, (uint64_t)session->remember, 4);
     sessrec__put(&at, (uint64_t)session->width, 4);
     sessrec__put(&at, (uint64_t)session->known, 8);
     sessrec__put(&at, (uint64_t)session->unknown, 8);
     sessrec__put(&at, (uint64_t)session->seen_count, 4);
     sessrec__put(&at, 0, 4);
-    for (int32_t i = 0; i < session->width; ++i) {
-        uint32_t bits;
-        memcpy(&bits, &session->hidden[i], sizeof bits);
-        sessrec__put(&at, bits, 4);
-    }
+    sessrec__put_floats(&at, session->hidden, session->width);
     for (int32_t i = 0; i < session->remember; ++i) sessrec__put(&at, i < session->seen_count ? (uint64_t)session->seen[i] : 0, 4);
     sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_session_bytes(session) - 4), 4);
     return SESSREC_OK;
@@ -8372,18 +8486,14 @@ static int sessrec__state_count_valid(const sessrec_session *session, uint64_t k
 
 SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size) {
     if (!session || !bytes) return SESSREC_INVALID_ARGUMENT;
+    if (!sessrec__state_whole(bytes, size, SESSREC__STATE_FIXED, sessrec__state_magic)) return SESSREC_BAD_FILE;
     const unsigned char *at = (const unsigned char *)bytes + 8;
-    if (size < SESSREC__STATE_FIXED || memcmp(bytes, sessrec__state_magic, 8)) return SESSREC_BAD_FILE;
-    const unsigned char *sum = (const unsigned char *)bytes + (size - 4);
-    if (sessrec__take(&sum, 4) != sessrec__crc32c(0, bytes, size - 4)) return SESSREC_BAD_FILE;
     const uint64_t model = sessrec__take(&at, 8), remember = sessrec__take(&at, 4), width = sessrec__take(&at, 4);
-    if (model != sessrec__session_model(session) || remember != (uint64_t)session->remember || width != (uint64_t)session->width)
+    if (model != sessrec__model_fingerprint(session->model) || remember != (uint64_t)session->remember || width != (uint64_t)session->width)
         return SESSREC_MISMATCH;
-    const uint64_t known = sessrec__take(&at, 8), unknown = sessrec__take(&at, 8), count = sessrec__take(&at, 4),
-                   reserved = sessrec__take(&at, 4);
+    const uint64_t known = sessrec__take(&at, 8), unknown = sessrec__take(&at, 8), count = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4);
     const unsigned char *items = at + 4 * width;  // width is that of the session now
-    if (size != sessrec_session_bytes(session) || reserved || !sessrec__state_count_valid(session, known, unknown, count))
-        return SESSREC_BAD_FILE;
+    if (size != sessrec_session_bytes(session) || reserved || !sessrec__state_count_valid(session, known, unknown, count)) return SESSREC_BAD_FILE;
     if (!sessrec__state_hidden(at, session->width, known > 0, NULL) || !sessrec__state_items_valid(session, items, (int32_t)count))
         return SESSREC_BAD_FILE;
 
@@ -8409,14 +8519,10 @@ struct sessrec_user {
     float *c;       // [Hu]
 };
 
-static sessrec_user *sessrec__user_place(const sessrec_model *model, sessrec__layout *layout) {
-    sessrec_user *user = (sessrec_user *)sessrec__place(layout, 1, sizeof *user);
-    float *c = (float *)sessrec__place(layout, (uint64_t)model->info.user_hidden, sizeof *c);
-    if (!user) return NULL;
-    user->model = model;
-    user->sessions = 0;
-    user->c = c;
-    return user;
+// The user comes first. Returns the place of c.
+static float *sessrec__user_place(const sessrec_model *model, sessrec__layout *layout) {
+    (void)sessrec__place(layout, 1, sizeof(sessrec_user));
+    return (float *)sessrec__place(layout, (uint64_t)model->info.user_hidden, sizeof(float));
 }
 
 SESSREC_API size_t sessrec_user_size(const sessrec_model *model) {
@@ -8433,7 +8539,10 @@ SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *m
     if (!needed || !memory || size < needed) return SESSREC_INVALID_ARGUMENT;
     sessrec__layout layout = {NULL, 0, 0};
     layout.base = (char *)memory + (64 - (uintptr_t)memory % 64) % 64;
-    *out = sessrec__user_place(model, &layout);
+    *out = (sessrec_user *)(void *)layout.base;
+    (*out)->model = model;
+    (*out)->sessions = 0;
+    (*out)->c = sessrec__user_place(model, &layout);
     memset((*out)->c, 0, (size_t)model->info.user_hidden * sizeof(float));
     return SESSREC_OK;
 }
@@ -8466,10 +8575,6 @@ SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user) {
 
 static const char sessrec__user_magic[9] = "SRuser_1";  // the last digit is the version
 
-static uint64_t sessrec__user_model(const sessrec_user *user) {
-    return user->model->fingerprint ? user->model->fingerprint : sessrec__model_fingerprint(user->model);
-}
-
 SESSREC_API size_t sessrec_user_bytes(const sessrec_user *user) {
     return user ? SESSREC__USER_FIXED + 4 * (size_t)user->model->info.user_hidden : 0;
 }
@@ -8479,27 +8584,21 @@ SESSREC_API sessrec_result sessrec_user_export(const sessrec_user *user, void *b
     unsigned char *at = (unsigned char *)bytes;
     memcpy(at, sessrec__user_magic, 8);
     at += 8;
-    sessrec__put(&at, sessrec__user_model(user), 8);
+    sessrec__put(&at, sessrec__model_fingerprint(user->model), 8);
     sessrec__put(&at, (uint64_t)user->model->info.user_hidden, 4);
     sessrec__put(&at, 0, 4);
     sessrec__put(&at, (uint64_t)user->sessions, 8);
-    for (int32_t i = 0; i < user->model->info.user_hidden; ++i) {
-        uint32_t bits;
-        memcpy(&bits, &user->c[i], sizeof bits);
-        sessrec__put(&at, bits, 4);
-    }
+    sessrec__put_floats(&at, user->c, user->model->info.user_hidden);
     sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_user_bytes(user) - 4), 4);
     return SESSREC_OK;
 }
 
 SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *bytes, size_t size) {
     if (!user || !bytes) return SESSREC_INVALID_ARGUMENT;
-    if (size < SESSREC__USER_FIXED || memcmp(bytes, sessrec__user_magic, 8)) return SESSREC_BAD_FILE;
-    const unsigned char *at = (const unsigned char *)bytes + 8, *sum = (const unsigned char *)bytes + (size - 4);
-    if (sessrec__take(&sum, 4) != sessrec__crc32c(0, bytes, size - 4)) return SESSREC_BAD_FILE;
-    const uint64_t model = sessrec__take(&at, 8), width = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4),
-                   sessions = sessrec__take(&at, 8);
-    if (model != sessrec__user_model(user) || width != (uint64_t)user->model->info.user_hidden) return SESSREC_MISMATCH;
+    if (!sessrec__state_whole(bytes, size, SESSREC__USER_FIXED, sessrec__user_magic)) return SESSREC_BAD_FILE;
+    const unsigned char *at = (const unsigned char *)bytes + 8;
+    const uint64_t model = sessrec__take(&at, 8), width = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4), sessions = sessrec__take(&at, 8);
+    if (model != sessrec__model_fingerprint(user->model) || width != (uint64_t)user->model->info.user_hidden) return SESSREC_MISMATCH;
     if (size != sessrec_user_bytes(user) || reserved || sessions > INT64_MAX ||
         !sessrec__state_hidden(at, (int32_t)width, sessions > 0, NULL))
         return SESSREC_BAD_FILE;
@@ -9099,29 +9198,10 @@ static sessrec_result sessrec__check_header(sessrec__archive *archive, const uns
     const uint64_t count = sessrec__take(&at, 4), sum = sessrec__take(&at, 4), table_end = SESSREC__RECORD * (count + 1);
     archive->count = (int32_t)count;
     if (sessrec__take(&at, 8) != size) return sessrec__damaged(err, "its length", "is not the one that its header says");
-    if (count < 1 || count > SESSREC__MAX_SECTIONS || table_end > size)
-        return sessrec__damaged(err, "the number of its sections", "is impossible");
+    if (count < 1 || count > SESSREC__MAX_SECTIONS || table_end > size) return sessrec__damaged(err, "the number of its sections", "is impossible");
     if (sum != sessrec__head_sum(crc, file, (size_t)table_end)) return sessrec__damaged(err, "the checksum of its header", "is wrong");
     if (features) return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "the file uses a feature that this build does not know");
     return sessrec__all_zero(at, 24) ? SESSREC_OK : sessrec__damaged(err, "a reserved byte of its header", "is not zero");
-}
-
-// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs: where all bits of the exponent are set, one added
-// to the last of them carries into the place of the sign. Eight at a time, which compilers make vectors of.
-static int sessrec__all_finite(const float *values, uint64_t count) {
-    uint32_t bits[8], found = 0;
-    uint64_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        uint32_t any = 0;
-        memcpy(bits, values + i, sizeof bits);
-        for (int j = 0; j < 8; ++j) any |= (bits[j] & 0x7f800000u) + 0x00800000u;
-        found |= any;
-    }
-    for (; i < count; ++i) {
-        memcpy(bits, values + i, sizeof *bits);
-        found |= (bits[0] & 0x7f800000u) + 0x00800000u;
-    }
-    return !(found >> 31);
 }
 
 static int sessrec__good_name(const char name[16]) {
@@ -9133,19 +9213,6 @@ static int sessrec__good_name(const char name[16]) {
 static int sessrec__good_type(uint32_t type) {
     return type == SESSREC__BYTES || type == SESSREC__INT32 || type == SESSREC__INT64 || type == SESSREC__UINT32 ||
            type == SESSREC__UINT64 || type == SESSREC__FLOAT || type == SESSREC__FLOAT64;
-}
-
-// The checksum of a section; looks for floats that are not finite on the way, while they are in the cache.
-static uint32_t sessrec__read_data(sessrec__section *section, sessrec__crc *crc) {
-    const unsigned char *at = (const unsigned char *)section->data;
-    uint32_t sum = 0;
-    section->finite = section->type == SESSREC__FLOAT && !SESSREC__BIG_ENDIAN;  // there they have to be turned first
-    for (uint64_t left = section->bytes, size; left; left -= size, at += size) {
-        size = left < 16384 ? left : 16384;
-        sum = sessrec__crc_of(crc, sum, at, (size_t)size);
-        if (section->finite) section->finite = sessrec__all_finite((const float *)(const void *)at, size / sizeof(float));
-    }
-    return sum;
 }
 
 // Reads what the table says behind a section's name, and checks the bytes that it stands for. Returns NULL if all is well, else what is
@@ -9163,12 +9230,14 @@ static const char *sessrec__read_section(const unsigned char *file, uint64_t siz
     if (sessrec__take(&at, 8)) return "has a reserved byte that is not zero";
     if (!sessrec__all_zero(file + before, section->offset - before)) return "has a byte in front of it that is not zero";
     section->data = file + section->offset;
-    return sessrec__read_data(section, crc) == section->crc ? NULL : "has a wrong checksum";
+    crc->finite = 1;
+    const uint32_t sum = sessrec__crc_of(crc, 0, section->data, (size_t)section->bytes);
+    section->finite = section->type == SESSREC__FLOAT && !SESSREC__BIG_ENDIAN && crc->finite;  // there they have to be turned first
+    return sum == section->crc ? NULL : "has a wrong checksum";
 }
 
 // Finds and checks all sections of a file that lies in memory, whose bytes must outlive the archive.
-static sessrec_result sessrec__archive_open(sessrec__archive *archive, const void *bytes, uint64_t size, uint32_t kind,
-                                            sessrec_error *err) {
+static sessrec_result sessrec__archive_open(sessrec__archive *archive, const void *bytes, uint64_t size, uint32_t kind, sessrec_error *err) {
     const unsigned char *file = (const unsigned char *)bytes, *record = file;
     sessrec__crc crc;
     sessrec__crc_init(&crc);
@@ -9190,14 +9259,12 @@ static sessrec_result sessrec__archive_open(sessrec__archive *archive, const voi
 }
 
 // Compares the first sections of a file with the list that is expected: names, types and shapes.
-static sessrec_result sessrec__archive_match(const sessrec__archive *archive, const sessrec__archive *list, sessrec_result code,
-                                             sessrec_error *err) {
+static sessrec_result sessrec__archive_match(const sessrec__archive *archive, const sessrec__archive *list, sessrec_result code, sessrec_error *err) {
     for (int32_t i = 0; i < list->count; ++i) {
         const sessrec__section *want = &list->section[i], *found = &archive->section[i];
         if (i >= archive->count || memcmp(want->name, found->name, sizeof want->name))
             return sessrec__fail(err, code, 0, "the file has no %s at its place", want->name);
-        if (want->type != found->type)
-            return sessrec__fail(err, code, 0, "%s has elements of another type than it should have", want->name);
+        if (want->type != found->type) return sessrec__fail(err, code, 0, "%s has elements of another type than it should have", want->name);
         if (want->rows != found->rows || want->columns != found->columns)
             return sessrec__fail(err, code, 0, "%s is [%d,%d] in the file and should be [%d,%d]", want->name, (int64_t)found->rows,
                                  (int64_t)found->columns, (int64_t)want->rows, (int64_t)want->columns);
@@ -9226,15 +9293,10 @@ static uint64_t sessrec__archive_fingerprint(const sessrec__archive *archive, in
 
 // Section "info": twelve numbers of 32 bits, then three of 64. Widths of layers that are not there are 0.
 static void sessrec__put_info(const sessrec_model_info *info, uint64_t id_bytes, unsigned char *at) {
-    sessrec__put(&at, (uint64_t)info->items, 4);
-    sessrec__put(&at, (uint64_t)info->layers, 4);
-    for (int32_t l = 0; l < SESSREC_MAX_LAYERS; ++l) sessrec__put(&at, l < info->layers ? (uint64_t)info->hidden[l] : 0, 4);
-    sessrec__put(&at, (uint64_t)info->embedding, 4);
-    sessrec__put(&at, (uint64_t)info->embedding_width, 4);
-    sessrec__put(&at, (uint64_t)info->gru, 4);
-    sessrec__put(&at, (uint64_t)info->activation, 4);
-    sessrec__put(&at, (uint64_t)info->user_hidden, 4);
-    sessrec__put(&at, (uint64_t)info->user_mode, 4);
+    int32_t word[12] = {info->items, info->layers, 0, 0, 0, 0, (int32_t)info->embedding, info->embedding_width, (int32_t)info->gru,
+                        (int32_t)info->activation, info->user_hidden, (int32_t)info->user_mode};
+    memcpy(word + 2, info->hidden, (size_t)info->layers * sizeof *word);
+    for (int i = 0; i < 12; ++i) sessrec__put(&at, (uint64_t)word[i], 4);
     sessrec__put(&at, info->seed, 8);
     sessrec__put(&at, info->events, 8);
     sessrec__put(&at, id_bytes, 8);
@@ -9291,6 +9353,7 @@ static void sessrec__archive_model(sessrec__archive *list, uint32_t kind, const 
 }
 
 static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model) {
+    if (model->fingerprint) return model->fingerprint;
     sessrec__archive list;
     sessrec__crc crc;
     sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
@@ -9356,8 +9419,7 @@ static sessrec_result sessrec__model_from_archive(const sessrec__archive *archiv
     model->id_text = (const char *)(++at)->data;
     model->id_order = (const int32_t *)(++at)->data;
     if (!sessrec__good_ids(model, id_bytes)) return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
-    if (!sessrec__good_order(model))
-        return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
+    if (!sessrec__good_order(model)) return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
     if (!sessrec__good_support(model)) return sessrec__damaged(err, "support", "does not sum to the number of events");
     model->fingerprint = sessrec__archive_fingerprint(archive, list.count);
     sessrec__model_wire(model);

@@ -5,7 +5,7 @@
 //         read       from a text file to a log that is ready for training; of LOG if there is one
 //         train      mini-batches a second at published settings
 //         evaluate   events a second, against the whole catalogue
-//         click      from a click to the 20 best items
+//         click      from a click to the 20 best items, and these for several sessions at once
 //         file       saving a model, loading it, from a file to the first recommendation
 //     speed ITEMS PATH write                the made-up log as a file, for others to train on
 //     speed ITEMS - settings                the published settings, a line each
@@ -120,15 +120,20 @@ static double row_seconds(const sessrec_dataset *log, int32_t width, int32_t thr
 
 static volatile int64_t unread;  // so that no reading is left out
 
-// Seconds to read so many bytes on one thread, with eight sums that do not wait for each other.
+// Reads so many bytes, with eight sums that do not wait for each other.
+static void read_all(const void *bytes, size_t size) {
+    int64_t sum[8] = {0};
+    for (const int64_t *at = (const int64_t *)bytes, *end = at + size / 64 * 8; at < end; at += 8)
+        for (int i = 0; i < 8; ++i) sum[i] += at[i];
+    for (int i = 0; i < 8; ++i) unread += sum[i];
+}
+
+// Seconds that takes on one thread.
 static double stream(const void *bytes, size_t size) {
     double seconds[RUNS * 5];
     for (int run = 0; run < RUNS * 5; ++run) {
         const double start = now();
-        int64_t sum[8] = {0};
-        for (const int64_t *at = (const int64_t *)bytes, *end = at + size / 64 * 8; at < end; at += 8)
-            for (int i = 0; i < 8; ++i) sum[i] += at[i];
-        for (int i = 0; i < 8; ++i) unread += sum[i];
+        read_all(bytes, size);
         seconds[run] = now() - start;
     }
     return median(seconds, RUNS * 5);
@@ -223,6 +228,51 @@ static void click_and_recommend(void *context, int32_t item) {
     sessrec_session_recommend((sessrec_session *)context, &query, best, &count, NULL);
 }
 
+// Several sessions at once, and the 20 best items for each.
+enum { AT_ONCE = 64 };
+
+typedef struct visitors {
+    int32_t at_once;
+    sessrec_session *session[AT_ONCE];
+    sessrec_query query;
+    sessrec_recommendation best[AT_ONCE][20];
+} visitors;
+
+static double recommend_to_all(void *context) {
+    visitors *v = (visitors *)context;
+    sessrec_request requests[AT_ONCE];
+    memset(requests, 0, sizeof requests);
+    for (int i = 0; i < AT_ONCE; ++i) {
+        requests[i].session = v->session[i];
+        requests[i].query = &v->query;
+        requests[i].out = v->best[i];
+    }
+    for (int i = 0; i < AT_ONCE; i += v->at_once)
+        if (sessrec_sessions_recommend(requests + i, v->at_once)) return 0;
+    return AT_ONCE;
+}
+
+// The limit from floats: to read the table once, or multiply-adds at their peak, whichever takes longer.
+static void recommend_at_once(const bench *b, const char *form, double reading, int prepared) {
+    static const int32_t AT[4] = {1, 4, 16, AT_ONCE};
+    static unsigned char memory[AT_ONCE][1 << 13];
+    static visitors v;
+    const double computing = 2 * 100.0 * b->items / peak(1);
+    uint64_t state = 3;
+    v.query = sessrec_query_default();
+    for (int i = 0; i < AT_ONCE; ++i) {
+        if (sessrec_session_init(b->model, 20, memory[i], sizeof memory[i], &v.session[i])) return;
+        for (int click = 0; click < 3; ++click) sessrec_session_click(v.session[i], zipf(&state, b->items));
+    }
+    for (int i = 0; i < 4; ++i) {
+        const char *what = "top 20, sessions/s: %d items, %s%d at once, 1 thread";
+        v.at_once = AT[i];
+        record("ours", speed_of(recommend_to_all, &v), what, (int)b->items, form, (int)AT[i]);
+        if (prepared) continue;
+        record("limit", 1 / (reading / AT[i] > computing ? reading / AT[i] : computing), what, (int)b->items, form, (int)AT[i]);
+    }
+}
+
 // First from the floats, then from the bytes of a prepared model. The limit: the time to read those, in the same memory.
 static void clicks(const bench *b) {
     static const char *const FORM[2] = {"from floats, ", ""};
@@ -235,6 +285,7 @@ static void clicks(const bench *b) {
         latency("ours", FORM[prepared], b->items, 1, click_and_recommend, session);
         const double read = stream(b->model->Wy, prepared ? weights : weights * sizeof(float));  // a byte a weight, or four
         record("limit", 1e6 * read, "click and top 20, microseconds: %d items, %s1 thread, p50", (int)b->items, FORM[prepared]);
+        recommend_at_once(b, FORM[prepared], read, prepared);
     }
 }
 
@@ -314,21 +365,38 @@ static double write_bytes(void *context) {
     close(file);
     return good;
 }
-static double map_and_recommend(void *context) {
-    sessrec_model *model = NULL;
-    const size_t size = sessrec_model_bytes(((const bench *)context)->model);
+static double with_mapped(const bench *b, int (*work)(const bench *b, const void *bytes, size_t size)) {
+    const size_t size = sessrec_model_bytes(b->model);
     const int file = open(MODEL, O_RDONLY);
     void *bytes = file >= 0 ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
-    const int good = bytes != MAP_FAILED && !sessrec_model_from_memory(bytes, size, NULL, &model, NULL);
-    if (good) first_recommendation(model);
-    sessrec_model_destroy(model);
+    const int good = bytes != MAP_FAILED && work(b, bytes, size);
     if (bytes != MAP_FAILED) munmap(bytes, size);
     if (file >= 0) close(file);
     return good;
 }
+static int use_mapped(const bench *b, const void *bytes, size_t size) {
+    sessrec_model *model = NULL;
+    const int good = !sessrec_model_from_memory(bytes, size, NULL, &model, NULL);
+    (void)b;
+    if (good) first_recommendation(model);
+    sessrec_model_destroy(model);
+    return good;
+}
+static int scan_mapped(const bench *b, const void *bytes, size_t size) {
+    (void)size;
+    read_all(bytes, (size_t)b->items * 100 * sizeof(float));
+    return 1;
+}
+static double map_and_recommend(void *context) {
+    return with_mapped((const bench *)context, use_mapped);
+}
+static double map_and_scan(void *context) {
+    return with_mapped((const bench *)context, scan_mapped);
+}
 #endif
 
-// The limit of saving: to write the item table alone, and to wait for the disk as the library does. Of all others: to scan that table once.
+// The limit of saving: to write the item table alone, and to wait for the disk as the library does. Of all others: to scan that table once, of a
+// mapped file with the mapping.
 static void files(const bench *b) {
     static const struct {
         const char *what;
@@ -347,9 +415,10 @@ static void files(const bench *b) {
     for (size_t i = 0; i < sizeof USE / sizeof *USE; ++i) {
         const double speed = speed_of(USE[i].work, &copy);
         if (speed > 0) record("ours", 1e3 / speed, what, (int)b->items, USE[i].what);
-        if (i > 0) record("limit", scan, what, (int)b->items, USE[i].what);
+        if (i == 1 || i == 2) record("limit", scan, what, (int)b->items, USE[i].what);
     }
 #ifdef POSIX
+    record("limit", 1e3 / speed_of(map_and_scan, &copy), what, (int)b->items, USE[3].what);
     record("limit", 1e3 / speed_of(write_bytes, &copy), what, (int)b->items, USE[0].what);
 #endif
     remove(MODEL);

@@ -199,11 +199,11 @@ mutate 'a user whose row moves up leaves his state behind' test_users \
 mutate 'a user holds two slots' test_users \
     'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] - 1 : chain;' 'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] : chain;'
 mutate 'the state of a user fits every model of its width' test_users \
-    'if (model != sessrec__user_model(user) || width' 'if (width'
+    'if (model != sessrec__model_fingerprint(user->model) || width' 'if (width'
 
 # ---- files ----
 mutate 'checksums of sections are not compared' 'test_trainer test_file' \
-    'sessrec__read_data(section, crc) == section->crc ? NULL' 'sessrec__read_data(section, crc) + 1 ? NULL'
+    'return sum == section->crc ? NULL' 'return sum + 1 ? NULL'
 
 # ---- logs ----
 mutate 'the filter goes round once' 'test_log test_flaws' \
@@ -252,6 +252,8 @@ mutate 'the screen forgets what the codes of a state leave out' test_stream \
     'model->screen_whole * (sessrec__root_above(left) + more)' 'model->screen_whole * more'
 mutate 'the screen forgets what rounding adds' test_stream \
     '+ sessrec__screen_eps(L) * size + 1e-20)' '+ 1e-20)'
+mutate 'several sessions at once get what belongs to the first' test_stream \
+    'NULL, first, count, scores + (ptrdiff_t)r * count);' 'NULL, first, count, scores);'
 mutate 'the list takes the first k instead of the best' test_stream \
     ': sessrec__before(score, item, &top->entry[0]);' ': 0;'
 

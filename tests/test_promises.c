@@ -170,6 +170,9 @@ static void repeat_clicks(work *w) {
         }
         sessrec_session_click(w->session, i * 7 % 300);
         sessrec_session_recommend(w->session, &query, list, &count, NULL);
+        const sessrec_request one = {w->session, &query, list, 0, SESSREC_FROM_MODEL, SESSREC_OK};
+        sessrec_request both[2] = {one, one};
+        sessrec_sessions_recommend(both, 2);
     }
 }
 static int prepare_clicks(work *w) {
@@ -226,7 +229,7 @@ static void no_allocation(const sessrec_dataset *log) {
         for (int k = 0; k < KINDS; ++k)
             for (int32_t threads = 1; threads <= 3; threads += 2) CHECK_EQ(allocations_of(steps_of(k, threads, log)), 0);
     }
-    TEST("a click and its recommendation allocate nothing, prepared or not, nor does a user who comes and goes") {
+    TEST("a click and its recommendation, alone and with others, allocate nothing, prepared or not, nor does a user who comes and goes") {
         for (int k = 0; k < KINDS; ++k)
             for (int prepared = 0; prepared < 2; ++prepared) CHECK_EQ(allocations_of(clicks_of(k, prepared, log)), 0);
     }
@@ -343,7 +346,7 @@ static void no_system_call(const sessrec_dataset *log) {
     TEST("on three threads it makes none but those by which threads wait for one another") {
         for (int k = 0; k < KINDS; ++k) check_calls(steps_of(k, 3, log), 3);
     }
-    TEST("a click and its recommendation make no system call, prepared or not, nor does a user who comes and goes") {
+    TEST("a click and its recommendation, alone and with others, make no system call, prepared or not, nor does a user who comes and goes") {
         for (int k = 0; k < KINDS; ++k)
             for (int prepared = 0; prepared < 2; ++prepared) check_calls(clicks_of(k, prepared, log), 1);
     }

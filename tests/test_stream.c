@@ -246,7 +246,6 @@ static int compare_screened(const sessrec_model *model, sessrec_session *session
     int32_t count[2], asked[2] = {0, 0}, kept[80];
     sessrec_query query = sessrec_query_default();
     sessrec_model *changing = (sessrec_model *)(uintptr_t)model;
-    sessrec__screen state;
     query.k = 1 + random_below(seed, random_below(seed, 5) ? 10 : 80);
     query.skip_seen = random_below(seed, 2);
     if (random_below(seed, 3) == 0) query.veto = veto_thirds;
@@ -260,8 +259,8 @@ static int compare_screened(const sessrec_model *model, sessrec_session *session
     int wrong = count[0] != count[1] || asked[0] != asked[1];
     for (int32_t i = 0; i < count[0] && !wrong; ++i)
         wrong += list[0][i].item != list[1][i].item || memcmp(&list[0][i].score, &list[1][i].score, sizeof(float));
-    if (count[0] == query.k && sessrec__screen_begin(session, &state))
-        *passed_over += 64 - model->kernels->screen(&state, 0, 64, list[0][count[0] - 1].score, kept);
+    if (count[0] == query.k && sessrec__screen_begin(session))
+        *passed_over += 64 - model->kernels->screen(&session->screen, 0, 64, list[0][count[0] - 1].score, kept);
     return wrong;
 }
 
@@ -314,13 +313,12 @@ static void screens(void) {
         CHECK_EQ(sessrec_model_prepare(s.model), SESSREC_OK);
         CHECK_EQ(sessrec_model_prepare(s.model), SESSREC_OK);  // once is enough
         for (int round = 0; round < 300; ++round) {
-            sessrec__screen screen;
             int32_t list[KERNELS_LEVELS][ITEMS], found[KERNELS_LEVELS];
             sessrec_session_click(session, random_below(&seed, ITEMS));
-            wrong += !sessrec__screen_begin(session, &screen);
+            wrong += !sessrec__screen_begin(session);
             for (int level = 0; level < KERNELS_LEVELS; ++level) {
                 const sessrec__kernels *kernels = kernels_of(level) ? kernels_of(level) : kernels_of(0);
-                found[level] = kernels->screen(&screen, 0, ITEMS, 0.5f, list[level]);
+                found[level] = kernels->screen(&session->screen, 0, ITEMS, 0.5f, list[level]);
                 wrong += found[level] != found[0] || memcmp(list[level], list[0], (size_t)found[0] * sizeof(int32_t));
             }
             passed_over += ITEMS - found[0];
@@ -341,15 +339,14 @@ static void screens(void) {
         sessrec_session_click(session, 1);
         for (int32_t i = 0; i < ITEMS; ++i) {
             const float *row = s.model->Wy + (ptrdiff_t)i * L;
-            sessrec__screen screen;
             float most = 0, score, bias;
             int32_t list[ITEMS], there = 0;
             for (int32_t k = 0; k < L; ++k) most = fabsf(row[k]) > most ? fabsf(row[k]) : most;
             for (int32_t k = 0; k < L; ++k) h[k] = row[k] / most * 7 - (float)sessrec__nearest(row[k] / most * 7);
             bias = s.model->By[i];
             sessrec__plain_table.dots(1, L, row, L, h, &bias, &score);
-            CHECK(sessrec__screen_begin(session, &screen));
-            const int32_t found = s.model->kernels->screen(&screen, 0, ITEMS, score, list);
+            CHECK(sessrec__screen_begin(session));
+            const int32_t found = s.model->kernels->screen(&session->screen, 0, ITEMS, score, list);
             for (int32_t j = 0; j < found; ++j) there += list[j] == i;
             missed += !there;
             passed_over += ITEMS - found;
@@ -365,7 +362,6 @@ static void screens(void) {
         sessrec_model *model = random_model(&config, log, 8);
         void *memory;
         sessrec_session *session = new_session(model, 0, &memory);
-        sessrec__screen screen;
         float score;
         int32_t list[40], item = 0;
         for (int32_t k = 0; k < 100; ++k) model->Wy[k] = 1.01f, session->hidden[k] = 1;
@@ -374,8 +370,8 @@ static void screens(void) {
         CHECK_EQ(sessrec_session_score(session, &item, 1, &score), SESSREC_OK);
         CHECK_NEAR(score, 16777216 + 200, 0);
         CHECK_EQ(sessrec_model_prepare(model), SESSREC_OK);
-        CHECK(sessrec__screen_begin(session, &screen));
-        CHECK_EQ(model->kernels->screen(&screen, 0, 40, score, list), 1);
+        CHECK(sessrec__screen_begin(session));
+        CHECK_EQ(model->kernels->screen(&session->screen, 0, 40, score, list), 1);
         CHECK_EQ(list[0], 0);
         free(memory);
         sessrec_model_destroy(model);
@@ -426,6 +422,155 @@ static void screens(void) {
         CHECK(s.model->screen != NULL);
         close_shop(&s);
         CHECK_EQ(memory.blocks, 0);
+    }
+}
+
+// ---- several sessions at once ------------------------------------------------------------------------------
+
+enum { AT_ONCE = 70, MANY_ITEMS = 1100 };
+
+typedef struct crowd {
+    sessrec_session *session[AT_ONCE];
+    void *memory[AT_ONCE];
+    sessrec_query query[AT_ONCE];
+    int asked[AT_ONCE];
+    int32_t candidates[400];
+    sessrec_request request[AT_ONCE];
+    sessrec_recommendation best[2][AT_ONCE][30];
+} crowd;
+
+// Requests for `count` sessions that differ in all that they may: clicks, filters, lengths, and what is wrong with them.
+static void random_requests(crowd *c, int32_t count, uint32_t *seed) {
+    for (int i = 0; i < 400; ++i) c->candidates[i] = random_below(seed, MANY_ITEMS + 20) - 10;
+    memset(c->request, 0, sizeof c->request);
+    memset(c->best, 0, sizeof c->best);
+    for (int32_t i = 0; i < count; ++i) {
+        sessrec_query *query = &c->query[i];
+        sessrec_session_end(c->session[i]);
+        if (random_below(seed, 20)) random_state(c->session[i], seed);  // 1 of 20 is answered from popularity
+        for (int32_t click = random_below(seed, 4); click > 0; --click)
+            sessrec__session_remember(c->session[i], random_below(seed, random_below(seed, 2) ? 40 : MANY_ITEMS));
+        *query = sessrec_query_default();
+        query->k = 1 + random_below(seed, random_below(seed, 4) ? 10 : 30);
+        query->skip_seen = random_below(seed, 2);
+        query->veto = random_below(seed, 3) ? NULL : veto_thirds;
+        query->veto_user = &c->asked[i];
+        if (random_below(seed, 10) == 0) query->candidates = c->candidates, query->candidate_count = random_below(seed, 401);
+        if (random_below(seed, 30) == 0) query->k = 0;
+        c->request[i].session = c->session[i];
+        c->request[i].query = query;
+        c->request[i].out = c->best[1][i];
+        if (random_below(seed, 60) == 0) c->request[i].out = NULL;
+    }
+}
+
+// Asks all at once, then each alone. Returns how many differences there are.
+static int compare_with_each(crowd *c, int32_t count) {
+    sessrec_result first = SESSREC_OK;
+    int wrong = 0, together[AT_ONCE];
+    memset(c->asked, 0, sizeof c->asked);
+    const sessrec_result result = sessrec_sessions_recommend(c->request, count);
+    memcpy(together, c->asked, sizeof together);
+    memset(c->asked, 0, sizeof c->asked);
+    for (int32_t i = 0; i < count; ++i) {
+        const sessrec_request *got = &c->request[i];
+        sessrec_source source = got->source;
+        int32_t came;
+        sessrec_result alone = sessrec_session_recommend(got->session, got->query, got->out ? c->best[0][i] : NULL, &came, &source);
+        wrong += alone != got->result || came != got->count || source != got->source || c->asked[i] != together[i];
+        wrong += memcmp(c->best[0][i], c->best[1][i], sizeof c->best[0][i]) != 0;
+        if (!first) first = alone;
+    }
+    return wrong + (result != first);
+}
+
+static void many_of(const sessrec_dataset *log, const sessrec__kernels *kernels, int32_t width) {
+    static crowd c;
+    sessrec_config config = small_config(1, width);
+    uint32_t seed = 99 + (uint32_t)width;
+    int wrong = 0;
+    for (int m = 0; m < 2 * HARDSHIPS; ++m) {
+        sessrec_model *model = random_model(&config, log, (uint32_t)m + 1);
+        model->kernels = kernels;
+        harden(model, m / 2, &seed);
+        if (m % 2) CHECK_EQ(sessrec_model_prepare(model), SESSREC_OK);
+        for (int i = 0; i < AT_ONCE; ++i) c.session[i] = new_session(model, 5, &c.memory[i]);
+        for (int round = 0; round < (kernels == &sessrec__plain_table ? 1 : 2); ++round) {
+            const int32_t count = random_below(&seed, (m / 2 + round) % 2 ? AT_ONCE + 1 : 6);
+            random_requests(&c, count, &seed);
+            wrong += compare_with_each(&c, count);
+        }
+        for (int i = 0; i < AT_ONCE; ++i) free(c.memory[i]);
+        sessrec_model_destroy(model);
+    }
+    CHECK_EQ(wrong, 0);
+}
+
+static void many_sessions(void) {
+    static const int32_t widths[4] = {1, 33, 130, 300};
+    sessrec_dataset *log = random_log(20, MANY_ITEMS, 3);
+    for (int level = 0; level < KERNELS_LEVELS; ++level)
+        for (int w = 0; w < 4; ++w) {
+            const sessrec__kernels *kernels = kernels_of(level);
+            char name[128];
+            snprintf(name, sizeof name, "many sessions at once get to the bit what each gets alone, width %d, kernels %s", (int)widths[w],
+                     kernels ? kernels->name : "of this number");
+            if (!kernels) SKIP(name, "this build or this processor does not have them");
+            else TEST(name) many_of(log, kernels, widths[w]);
+        }
+    sessrec_dataset_destroy(log);
+    TEST("so do sessions of a model so wide that few or none go together") {
+        static const int32_t wide[3] = {1500, 2500, 5000};
+        log = random_log(5, 30, 3);
+        for (int w = 0; w < 3; ++w) {
+            sessrec_config config = small_config(1, wide[w]);
+            config.embedding = SESSREC_EMBEDDING_NONE;
+            sessrec_model *model = random_model(&config, log, 4);
+            sessrec_query query = sessrec_query_default();
+            sessrec_request request[5];
+            sessrec_recommendation best[2][5][20];
+            void *memory[5];
+            memset(request, 0, sizeof request);
+            for (int i = 0; i < 5; ++i) {
+                request[i].session = new_session(model, 0, &memory[i]);
+                request[i].query = &query;
+                request[i].out = best[1][i];
+                sessrec_session_click(request[i].session, 3 * i);
+            }
+            CHECK_EQ(sessrec_sessions_recommend(request, 5), SESSREC_OK);
+            for (int i = 0; i < 5; ++i) {
+                int32_t count;
+                CHECK_EQ(sessrec_session_recommend(request[i].session, &query, best[0][i], &count, NULL), SESSREC_OK);
+                CHECK_EQ(request[i].count, count);
+                CHECK(count == 20 && !memcmp(best[0][i], best[1][i], sizeof best[0][i]));
+                free(memory[i]);
+            }
+            sessrec_model_destroy(model);
+        }
+        sessrec_dataset_destroy(log);
+    }
+    TEST("a request of another model or without a session fails alone, and the first failure is returned") {
+        shop s[2] = {open_shop(26), open_shop(27)};
+        void *memory[2];
+        sessrec_query query = sessrec_query_default();
+        sessrec_recommendation best[4][20];
+        sessrec_request request[4];
+        memset(request, 0, sizeof request);
+        for (int i = 0; i < 4; ++i) request[i].query = &query, request[i].out = best[i];
+        request[1].session = request[3].session = new_session(s[0].model, 4, &memory[0]);
+        request[2].session = new_session(s[1].model, 4, &memory[1]);
+        CHECK_EQ(sessrec_sessions_recommend(request + 1, 3), SESSREC_MISMATCH);
+        CHECK_EQ(sessrec_sessions_recommend(request, 4), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(request[0].result, SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(request[1].result, SESSREC_OK);
+        CHECK_EQ(request[2].result, SESSREC_MISMATCH);
+        CHECK_EQ(request[3].result, SESSREC_OK);
+        CHECK(request[0].count == 0 && request[1].count == 20 && request[2].count == 0 && request[3].count == 20);
+        CHECK_EQ(sessrec_sessions_recommend(request, 0), SESSREC_OK);
+        CHECK_EQ(sessrec_sessions_recommend(NULL, 0), SESSREC_OK);
+        CHECK_EQ(sessrec_sessions_recommend(NULL, 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_sessions_recommend(request, -1), SESSREC_INVALID_ARGUMENT);
+        for (int i = 0; i < 2; ++i) close_shop(&s[i]), free(memory[i]);
     }
 }
 
@@ -796,6 +941,7 @@ static void state_bytes(void) {
 int main(void) {
     recommendations();
     screens();
+    many_sessions();
     clicks();
     memory_of_the_caller();
     state_bytes();
