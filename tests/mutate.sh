@@ -80,13 +80,17 @@ done
 
 # ---- the cell ----
 mutate 'the update gate keeps what it should replace' golden \
-    'dz[j] = up[j] * (n[j] - hi[j])' 'dz[j] = up[j] * (hi[j] - n[j])'
+    'difference = sessrec__vsub(c, sessrec__vget(h + i, n - i))' 'difference = sessrec__vsub(sessrec__vget(h + i, n - i), c)'
 mutate 'reset and update gate are swapped' golden \
     'float *r = tape + i * T, *z = r + H, *n = z + H;' 'float *r = tape + i * T, *z = r, *n = r + 2 * H;'
 mutate 'the slope of tanh is forgotten' golden \
-    'dn[j] = up[j] * z[j] * (1 - n[j] * n[j]);' 'dn[j] = up[j] * z[j];'
+    'sessrec__vmul(d, sessrec__vfma(sessrec__vsub(zero, c), c, one))' 'd'
+mutate 'the slope of a gate is forgotten' golden \
+    'sessrec__vsub(one, sessrec__vget(gate + i, n - i))' 'one'
+mutate 'gates go on down to denormal numbers' test_kernels \
+    'return sessrec__vless(x, sessrec__vall(SESSREC__K(lowest)), zero, y);' 'return y;'
 mutate 'the reset gate does not reach the candidate' golden \
-    'extra[j] = r[j] * h[(ptrdiff_t)i * H + j];' 'extra[j] = h[(ptrdiff_t)i * H + j];'
+    'k->weigh(H, tape + i * T, h + (ptrdiff_t)i * H, tape + i * T + G);' 'k->scale(H, 1, h + (ptrdiff_t)i * H, tape + i * T + G);'
 mutate 'the recurrent bias has no gradient' golden \
     'k->axpy(2 * H, 1, d, c);' 'k->axpy(2 * H, 0, d, c);'
 
