@@ -4696,6 +4696,7 @@ typedef struct sessrec__reader {
     int column[SESSREC__ROLES];     // where they are, from 0; -1: nowhere
     int last_column;                // of those that are wanted
     int started;                    // the columns are known
+    int mapped;                     // the text is a mapped file
     struct sessrec__log_piece *piece;
 } sessrec__reader;
 
@@ -4704,6 +4705,7 @@ typedef struct sessrec__log_piece {
     const sessrec__reader *r;
     sessrec__part *part;
     const char *from, *at, *end;    // the piece; `at` is what was not read yet
+    const char *kept;               // pages in front of it were given back
     int64_t line, bad_rows;         // that were read
     sessrec_result result;
     sessrec_error error;
@@ -5031,6 +5033,18 @@ static sessrec_result sessrec__add_waiting(sessrec__log_piece *p) {
     return SESSREC_OK;
 }
 
+// Gives the system back what was read of a mapped file, some megabytes at a time: it would count as memory of the program.
+static void sessrec__forget_text(sessrec__log_piece *p) {
+#ifdef MADV_DONTNEED
+    const uintptr_t most_page = 1 << 16, from = ((uintptr_t)p->kept + most_page - 1) & ~(most_page - 1), to = (uintptr_t)p->at & ~(most_page - 1);
+    if (!p->r->mapped || p->at - p->kept < 1 << 22) return;
+    (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    p->kept = p->at;
+#else
+    (void)p;
+#endif
+}
+
 // Reads a piece to its end, or to the first row that is wrong.
 static void sessrec__task_read(void *context, int32_t index) {
     sessrec__log_piece *p = &((sessrec__reader *)context)->piece[index];
@@ -5042,6 +5056,7 @@ static void sessrec__task_read(void *context, int32_t index) {
         if (sessrec__cut_plain(p)) result = sessrec__add_waiting(p);
         else if (sessrec__next_line(p, &line)) result = sessrec__read_line(p, line);
         else break;
+        sessrec__forget_text(p);
     }
     p->result = sessrec__log_failed(&p->error, result);
 }
@@ -5055,7 +5070,7 @@ static void sessrec__cut_pieces(sessrec__reader *r, int32_t pieces) {
         const char *newline = left > share ? (const char *)memchr(at + share, '\n', left - share) : NULL;
         r->piece[i].r = r;
         r->piece[i].part = &r->log->part[i];
-        r->piece[i].from = r->piece[i].at = at;
+        r->piece[i].from = r->piece[i].at = r->piece[i].kept = at;
         r->piece[i].end = at = newline ? newline + 1 : r->end;
     }
 }
@@ -5220,6 +5235,7 @@ SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_
     if (!result && !mapped) result = sessrec__log_failed(err, sessrec__read_all(file, &memory, &block, &size));
     if (result == SESSREC_IO_ERROR) sessrec__fail(err, result, 0, "the log cannot be read");
     fclose(file);
+    reader.mapped = mapped != NULL;
     if (!result) result = sessrec__read_text(&reader, (const char *)(mapped ? mapped : block), size, SESSREC__LEAST_PIECE, out);
     sessrec__free(&memory, block);
 #ifdef SESSREC__POSIX
