@@ -6586,16 +6586,20 @@ static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t r
     }
 }
 
-// The state that begins the session in one row, after dropout.
-static void sessrec__begun_state(sessrec_trainer *tr, int32_t l, int32_t row, float *h) {
+// The states that begin the sessions of some rows, before dropout; then that of one row, after it.
+static void sessrec__begun_states(sessrec_trainer *tr, int32_t l, int32_t first, int32_t rows) {
+    const ptrdiff_t begin = tr->user.first[first];
+    sessrec__begin_states(tr->model, l, tr->user.first[first + rows] - tr->user.first[first], tr->user.c_new + begin * tr->config.user_hidden,
+                          tr->layer[l].begun + begin * tr->config.hidden[l]);
+}
+static void sessrec__take_begun_state(sessrec_trainer *tr, int32_t l, int32_t row, float *h) {
     const int32_t H = tr->config.hidden[l];
-    const ptrdiff_t r = tr->user.first[row];
-    sessrec__layer *layer = &tr->layer[l];
-    sessrec__begin_states(tr->model, l, 1, tr->user.c_new + r * tr->config.user_hidden, layer->begun + r * H);
-    memcpy(h, layer->begun + r * H, (size_t)H * sizeof *h);
+    const ptrdiff_t at = (ptrdiff_t)tr->user.first[row] * H;
+    const sessrec__layer *layer = &tr->layer[l];
+    memcpy(h, layer->begun + at, (size_t)H * sizeof *h);
     if (!layer->begun_mask) return;
-    sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INIT + (uint64_t)l, tr->config.dropout_init, row, H, layer->begun_mask + r * H);
-    tr->kernels->weigh(H, h, layer->begun_mask + r * H, h);
+    sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INIT + (uint64_t)l, tr->config.dropout_init, row, H, layer->begun_mask + at);
+    tr->kernels->weigh(H, h, layer->begun_mask + at, h);
 }
 
 // How many gates of layer 0 the user's state reaches, times H.
@@ -6606,9 +6610,10 @@ SESSREC__INLINE int32_t sessrec__context_width(const sessrec_model *model) {
 // The states that enter the step: where a session starts those that the user's state begins it with, zero without; else those that the slot had.
 static void sessrec__forward_states(sessrec_trainer *tr, int32_t l, int32_t first, int32_t rows) {
     const int32_t H = tr->config.hidden[l];
+    if (tr->config.user_hidden) sessrec__begun_states(tr, l, first, rows);
     for (int32_t i = first; i < first + rows; ++i) {
         float *h = tr->layer[l].h + (ptrdiff_t)i * H;
-        if (sessrec__user_begins(tr, i)) sessrec__begun_state(tr, l, i, h);
+        if (sessrec__user_begins(tr, i)) sessrec__take_begun_state(tr, l, i, h);
         else if (tr->batch->session_start[i]) memset(h, 0, (size_t)H * sizeof *h);
         else memcpy(h, tr->layer[l].state[tr->now] + (ptrdiff_t)tr->batch->previous_row[i] * H, (size_t)H * sizeof *h);
     }
