@@ -5223,7 +5223,7 @@ static void *sessrec__map_file(const char *path, size_t *size) {
 
 SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err) {
     sessrec__reader reader;
-    size_t size;
+    size_t size = 0;
     if (out) *out = NULL;
     if (!out || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or nowhere to put the log");
     FILE *file = fopen(path, "rb");
