@@ -4138,8 +4138,8 @@ static void sessrec__insertion_sort(double *time, int32_t *value, int64_t count)
     }
 }
 
-// Sorts at most INT32_MAX: nothing where they are in order already, a few by insertion, else by the 22 highest bits in which the keys differ, and then
-// each run that is equal in these.
+// Sorts at most INT32_MAX: nothing where they are in order already, a few by insertion, else by the 22 highest bits in which the keys differ,
+// and then each run that is equal in these.
 static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
     uint64_t differ = 0;
     int64_t ordered = 1;
@@ -4231,7 +4231,8 @@ static void sessrec__task_merge_ids(void *context, int32_t role) {
     sessrec__grouping *g = (sessrec__grouping *)context;
     sessrec_result result = SESSREC_OK;
     for (int32_t p = 1; p < g->parts && !result; ++p)
-        result = sessrec__number_ids(&g->part[p].ids[role], &g->part[0].ids[role], p + 1 < g->parts || role == SESSREC__ITEM, g->part[p].global[role]);
+        result = sessrec__number_ids(&g->part[p].ids[role], &g->part[0].ids[role], p + 1 < g->parts || role == SESSREC__ITEM,
+                                     g->part[p].global[role]);
     g->result[role] = result;
 }
 
@@ -4879,7 +4880,8 @@ static sessrec_result sessrec__start(sessrec__reader *r) {
     int names = 0;
     double time;
     do
-        if (!sessrec__next_line(first, &line)) return sessrec__fail(&first->error, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
+        if (!sessrec__next_line(first, &line))
+            return sessrec__fail(&first->error, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
     while (!line.size);
     if (line.size > SESSREC__MAX_LINE) return sessrec__bad_row(first, "line", line, "is longer than 1 MiB");
     r->separator = r->format.separator ? r->format.separator : sessrec__find_separator(line);
