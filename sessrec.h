@@ -2190,6 +2190,21 @@ SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
 SESSREC__WORD __mmask16 sessrec__avx512_first(int32_t n) { return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0); }
 SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) { return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p); }
 SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) { _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a); }
+#    ifndef SESSREC_NO_TRAINING
+// The same for the end of a row: a register under a mask waits for all of its memory, also for a line that nothing is taken from.
+SESSREC__WORD __m512 sessrec__avx512_load_end(const float *p, int32_t n) {
+    const __mmask16 first = sessrec__avx512_first(n);
+    return n > 8   ? _mm512_maskz_loadu_ps(first, p)
+           : n > 4 ? _mm512_maskz_broadcast_f32x8(first, _mm256_maskz_loadu_ps((__mmask8)first, p))
+                   : _mm512_maskz_broadcast_f32x4(first, _mm_maskz_loadu_ps((__mmask8)first, p));
+}
+SESSREC__WORD void sessrec__avx512_store_end(float *p, __m512 a, int32_t n) {
+    const __mmask16 first = sessrec__avx512_first(n);
+    if (n > 8) _mm512_mask_storeu_ps(p, first, a);
+    else if (n > 4) _mm256_mask_storeu_ps(p, (__mmask8)first, _mm512_castps512_ps256(a));
+    else _mm_mask_storeu_ps(p, (__mmask8)first, _mm512_castps512_ps128(a));
+}
+#    endif
 // Two halves: the whole is no faster, and warns in some compilers.
 SESSREC__WORD __m512 sessrec__avx512_gather(const float *p, int32_t stride) {
     const __m256 low = sessrec__avx2_gather(p, stride), high = sessrec__avx2_gather(p + (ptrdiff_t)8 * stride, stride);
@@ -2688,6 +2703,20 @@ SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vrsqrt)(sessrec__vec a) 
     return sessrec__vfma(sessrec__vmul(y, e), half, y);
 #endif
 }
+// As vget and vput, of a row of a table: it waits for no memory beside the row.
+#if SESSREC__LANES == 16
+#  define SESSREC__END(word) SESSREC__K(word##_end)
+#else
+#  define SESSREC__END(word) SESSREC__K(word##_some)
+#endif
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(row_get)(const float *p, int32_t left) {
+    return left >= SESSREC__LANES ? sessrec__vload(p) : SESSREC__END(load)(p, left);
+}
+SESSREC__INLINE SESSREC__TARGET void SESSREC__K(row_put)(float *p, sessrec__vec a, int32_t left) {
+    if (left >= SESSREC__LANES) sessrec__vstore(p, a);
+    else SESSREC__END(store)(p, a, left);
+}
+#undef SESSREC__END
 SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
     const sessrec_optimizer_config o = *u->config;  // copies, which no store into the arrays can change
     float *const weight = u->weight, *const first = u->first, *const second = u->second, *const velocity = u->velocity;
@@ -2696,35 +2725,35 @@ SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
                        rest = sessrec__vall(1 - (o.kind == SESSREC_ADAM ? o.beta1 : o.decay));
     for (int32_t i = 0; i < n; i += SESSREC__LANES) {
         int32_t left = n - i;
-        sessrec__vec w = sessrec__vget(weight + i, left), g = sessrec__vget(u->gradient + i, left), d = g;
+        sessrec__vec w = SESSREC__K(row_get)(weight + i, left), g = sessrec__vget(u->gradient + i, left), d = g;
         if (o.l2 > 0) d = g = sessrec__vfma(sessrec__vall(o.l2), w, g);
         if (o.kind != SESSREC_SGD) {
-            sessrec__vec a = sessrec__vget(first + i, left), g2 = sessrec__vmul(g, g);
+            sessrec__vec a = SESSREC__K(row_get)(first + i, left), g2 = sessrec__vmul(g, g);
             if (o.kind == SESSREC_ADAGRAD) a = sessrec__vfma(g, g, a);
             else a = sessrec__vfma(decay, a, sessrec__vmul(rest, o.kind == SESSREC_ADAM ? g : g2));
-            sessrec__vput(first + i, a, left);
+            SESSREC__K(row_put)(first + i, a, left);
             if (o.kind == SESSREC_ADAM) {
-                sessrec__vec v = sessrec__vfma(sessrec__vall(o.beta2), sessrec__vget(second + i, left),
+                sessrec__vec v = sessrec__vfma(sessrec__vall(o.beta2), SESSREC__K(row_get)(second + i, left),
                                                sessrec__vmul(sessrec__vall(1 - o.beta2), g2));
-                sessrec__vput(second + i, v, left);
+                SESSREC__K(row_put)(second + i, v, left);
                 d = sessrec__vdiv(sessrec__vmul(a, sessrec__vall(u->correct1)),
                                   sessrec__vadd(sessrec__vsqrt(sessrec__vmul(v, sessrec__vall(u->correct2))), epsilon));
             } else if (o.kind == SESSREC_ADADELTA) {
-                sessrec__vec past = sessrec__vget(second + i, left);
+                sessrec__vec past = SESSREC__K(row_get)(second + i, left);
                 d = sessrec__vmul(g, sessrec__vsqrt(sessrec__vdiv(sessrec__vadd(past, epsilon), sessrec__vadd(a, epsilon))));
-                sessrec__vput(second + i, sessrec__vfma(decay, past, sessrec__vmul(rest, sessrec__vmul(d, d))), left);
+                SESSREC__K(row_put)(second + i, sessrec__vfma(decay, past, sessrec__vmul(rest, sessrec__vmul(d, d))), left);
             } else {
                 d = sessrec__vmul(g, SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));
             }
         }
         if (o.momentum > 0) {
-            sessrec__vec v = sessrec__vfma(momentum, sessrec__vget(velocity + i, left), sessrec__vmul(rate, d));
-            sessrec__vput(velocity + i, v, left);
+            sessrec__vec v = sessrec__vfma(momentum, SESSREC__K(row_get)(velocity + i, left), sessrec__vmul(rate, d));
+            SESSREC__K(row_put)(velocity + i, v, left);
             w = sessrec__vadd(w, v);
         } else {
             w = sessrec__vfma(rate, d, w);
         }
-        sessrec__vput(weight + i, w, left);
+        SESSREC__K(row_put)(weight + i, w, left);
     }
 }
 #endif
@@ -5609,16 +5638,6 @@ static double sessrec__weight_of_support(int64_t support, float alpha) {
     return alpha == 0 ? 1 : alpha == 0.5f ? sqrt((double)support) : alpha == 1 ? (double)support : pow((double)support, (double)alpha);
 }
 
-// The first item whose running sum exceeds x, in [low, high].
-static int32_t sessrec__sampler_search(const sessrec_sampler *sampler, uint64_t x, int32_t low, int32_t high) {
-    while (low < high) {
-        int32_t middle = low + (high - low) / 2;
-        if (sampler->sum[middle] > x) high = middle;
-        else low = middle + 1;
-    }
-    return low;
-}
-
 SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha, const sessrec_allocator *allocator,
                                                   sessrec_sampler **out) {
     if (!out) return SESSREC_INVALID_ARGUMENT;
@@ -5648,30 +5667,41 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_
     return SESSREC_OK;
 }
 
-static int32_t sessrec__sampler_pick(const sessrec_sampler *sampler, uint64_t draw) {
-    const uint64_t leading = draw >> (64 - sampler->guide_bits);
-    return sessrec__sampler_search(sampler, sessrec__mulhi(draw, sampler->total), sampler->guide[leading], sampler->guide[leading + 1]);
+// Draws first .. first + count - 1. Each looks somewhere else in the tables, so they are asked for a block at a time before they are read. A step
+// of the search halves the range of items [low,high] of each draw, by arithmetic, as no processor guesses which half; it leaves one item be.
+static void sessrec__sampler_draws(const sessrec_sampler *sampler, uint64_t seed, uint64_t first, int32_t count, int32_t *item) {
+    enum { BLOCK = 32 };
+    const uint64_t key = sessrec__key(seed, SESSREC__STREAM_NEGATIVES), *sum = sampler->sum;
+    uint64_t x[BLOCK];
+    int32_t high[BLOCK];
+    for (int32_t *low = item; count > 0; low += BLOCK, first += BLOCK, count -= BLOCK) {
+        const int32_t some = count < BLOCK ? count : BLOCK;
+        int32_t widest = 0;
+        for (int32_t i = 0; i < some; ++i) {
+            x[i] = sessrec__draw(key, first + (uint64_t)i);
+            SESSREC__PREFETCH(&sampler->guide[x[i] >> (64 - sampler->guide_bits)]);
+        }
+        for (int32_t i = 0; i < some; ++i) {
+            const int32_t *range = &sampler->guide[x[i] >> (64 - sampler->guide_bits)];
+            SESSREC__PREFETCH(&sum[range[0]]);
+            widest |= range[1] - range[0];
+            low[i] = range[0];
+            high[i] = range[1];
+            x[i] = sessrec__mulhi(x[i], sampler->total);
+        }
+        for (; widest; widest /= 2)
+            for (int32_t i = 0; i < some; ++i) {
+                const int32_t middle = low[i] + (high[i] - low[i]) / 2, above = -(sum[middle] <= x[i]);
+                low[i] += (middle + 1 - low[i]) & above;
+                high[i] += (middle - high[i]) & ~above;
+            }
+    }
 }
 
 SESSREC_API int32_t sessrec_sampler_draw(const sessrec_sampler *sampler, uint64_t seed, uint64_t index) {
-    return sessrec__sampler_pick(sampler, sessrec__draw(sessrec__key(seed, SESSREC__STREAM_NEGATIVES), index));
-}
-
-// Draws first .. first + count - 1. Each looks somewhere else in the tables, so they are asked for a block at a time before they are read.
-static void sessrec__sampler_draws(const sessrec_sampler *sampler, uint64_t seed, uint64_t first, int32_t count, int32_t *item) {
-    enum { BLOCK = 32 };
-    const uint64_t key = sessrec__key(seed, SESSREC__STREAM_NEGATIVES);
-    const int shift = 64 - sampler->guide_bits;
-    uint64_t draw[BLOCK];
-    for (int32_t done = 0; done < count; done += BLOCK) {
-        const int32_t some = count - done < BLOCK ? count - done : BLOCK;
-        for (int32_t i = 0; i < some; ++i) {
-            draw[i] = sessrec__draw(key, first + (uint64_t)(done + i));
-            SESSREC__PREFETCH(&sampler->guide[draw[i] >> shift]);
-        }
-        for (int32_t i = 0; i < some; ++i) SESSREC__PREFETCH(&sampler->sum[sampler->guide[draw[i] >> shift]]);
-        for (int32_t i = 0; i < some; ++i) item[done + i] = sessrec__sampler_pick(sampler, draw[i]);
-    }
+    int32_t item;
+    sessrec__sampler_draws(sampler, seed, index, 1, &item);
+    return item;
 }
 
 SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
@@ -6716,9 +6746,28 @@ static void sessrec__gather_items(const sessrec_trainer *tr, int32_t first, int3
     }
 }
 
+// weight and log_weight of the columns begin .. end-1: first as if all were samples.
+static void sessrec__weigh_columns(const sessrec_trainer *tr, int32_t begin, int32_t end) {
+    const float logq = tr->config.loss.logq, alpha = tr->config.alpha;
+    const sessrec__columns *c = &tr->stands_for;
+    for (int32_t j = begin; j < end; ++j) {
+        const int32_t item = tr->output.id[j];
+        c->weight[j] = c->times[j] * tr->sample_weight[item];
+        c->log_weight[j] = -logq * alpha * c->times[j] * tr->log_support[item];
+    }
+    for (int32_t i = 0; i < tr->rows; ++i) {
+        const int32_t item = tr->batch->target[i], j = tr->place[i];
+        if (j < begin || j >= end) continue;
+        c->log_own[i] = -logq * tr->log_support[item];
+        c->weight[j] += tr->target_weight[item] - tr->sample_weight[item];
+        c->log_weight[j] += logq * (alpha - 1) * tr->log_support[item];
+    }
+}
+
 static void sessrec__score_part(sessrec_trainer *tr, int32_t index, float *Y) {
-    const int32_t L = sessrec__last_width(tr->model), end = sessrec__part_begin(tr, index + 1);
-    for (int32_t first = sessrec__part_begin(tr, index), count; first < end; first += count) {
+    const int32_t L = sessrec__last_width(tr->model), begin = sessrec__part_begin(tr, index), end = sessrec__part_begin(tr, index + 1);
+    if (tr->log_support) sessrec__weigh_columns(tr, begin, end);
+    for (int32_t first = begin, count; first < end; first += count) {
         float bias[SESSREC__BLOCK];
         count = sessrec__block_size(first, end);
         sessrec__gather_items(tr, first, count, Y);
@@ -7054,23 +7103,6 @@ static void sessrec__plan_sizes(sessrec_trainer *tr, const sessrec_batch *b) {
     tr->input.count = tied ? 0 : b->rows;
 }
 
-// weight and log_weight: first as if all columns were samples.
-static void sessrec__plan_logq(sessrec_trainer *tr, const sessrec_batch *b, int32_t C) {
-    const float logq = tr->config.loss.logq, alpha = tr->config.alpha;
-    const sessrec__columns *c = &tr->stands_for;
-    for (int32_t j = 0; j < C; ++j) {
-        const int32_t item = tr->output.id[j];
-        c->weight[j] = c->times[j] * tr->sample_weight[item];
-        c->log_weight[j] = -logq * alpha * c->times[j] * tr->log_support[item];
-    }
-    for (int32_t i = 0; i < b->rows; ++i) {
-        const int32_t item = b->target[i], j = tr->place[i];
-        c->log_own[i] = -logq * tr->log_support[item];
-        c->weight[j] += tr->target_weight[item] - tr->sample_weight[item];
-        c->log_weight[j] += logq * (alpha - 1) * tr->log_support[item];
-    }
-}
-
 // The different items among the columns, ascending, and what each stands for.
 static void sessrec__plan_columns(sessrec_trainer *tr, const sessrec_batch *b) {
     const int32_t all = tr->all;
@@ -7088,7 +7120,6 @@ static void sessrec__plan_columns(sessrec_trainer *tr, const sessrec_batch *b) {
         end[C - 1] = k + 1;
     }
     for (int32_t c = 0; c < C; ++c) tr->stands_for.times[c] = (float)(end[c] - (c ? end[c - 1] : 0));
-    if (tr->log_support) sessrec__plan_logq(tr, b, C);
     tr->columns = tr->output.count = C;
     tr->stride = sessrec__aligned(C);
 }
