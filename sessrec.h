@@ -2356,15 +2356,27 @@ SESSREC__KERNEL SESSREC__K(strips)(int32_t M, int32_t N, int32_t K, const float 
     }
 }
 
+// Where the elements of a row of A lie apart (a_row is 1), they would push each other out of the first-level cache, in which a line can be in a
+// few places only: some rows at a time are brought together.
 SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
                                    ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
-    const int32_t block = 128;
-    int32_t k = 0;
+    enum { DEPTH = 128, ROWS = 4 * SESSREC__TILE_ROWS };
+    const int apart = a_row == 1 && a_col > 1;
+    float together[DEPTH * ROWS];
+    int32_t first = 0, depth, rows;
     do {  // once even for K = 0, which makes C zero
-        SESSREC__K(strips)(M, N, K - k < block ? K - k : block, A + k * a_col, a_row, a_col, B + k * b_row, b_row,
-                           accumulate || k > 0 ? C : NULL, c_row, C, c_row);
-        k += block;
-    } while (k < K);
+        depth = K - first < DEPTH ? K - first : DEPTH;
+        for (int32_t i = 0; i < M; i += rows) {
+            const float *a = A + i * a_row + first * a_col, *b = B + first * b_row, *start = accumulate || first > 0 ? C + i * c_row : NULL;
+            rows = !apart || M - i < ROWS ? M - i : ROWS;
+            for (int32_t k = 0; k < depth && apart; ++k)
+                for (int32_t r = 0; r < rows; r += SESSREC__LANES)
+                    sessrec__vput(together + k * ROWS + r, sessrec__vget(a + k * a_col + r, rows - r), rows - r);
+            if (apart) SESSREC__K(strips)(rows, N, depth, together, 1, ROWS, b, b_row, start, c_row, C + i * c_row, c_row);
+            else SESSREC__K(strips)(rows, N, depth, a, a_row, a_col, b, b_row, start, c_row, C + i * c_row, c_row);
+        }
+        first += depth;
+    } while (first < K);
 }
 
 #endif // SESSREC__TILE_ROWS
@@ -6465,7 +6477,7 @@ static uint64_t sessrec__scratch_part(const sessrec_trainer *tr) {
     for (int32_t l = 0; l < c->layers; ++l)
         if ((uint64_t)c->hidden[l] > widest) widest = (uint64_t)c->hidden[l];
     if (most < 7 * rows * widest) most = 7 * rows * widest;  // backward: gates gathered [4H] and turned [2H], and what comes out of them [H]
-    if (most < SESSREC__BLOCK * widest) most = SESSREC__BLOCK * widest;
+    if (most < SESSREC__BLOCK * (widest + 15)) most = SESSREC__BLOCK * (widest + 15);
     for (int32_t t = 0; t < tr->model->tensors; ++t) {
         const sessrec__shape *shape = &tr->model->shape[t];
         const uint64_t piece = (uint64_t)sessrec__piece_rows(shape) * (uint64_t)shape->columns;
@@ -6737,12 +6749,13 @@ static void sessrec__forward_chunk(sessrec_trainer *tr, int32_t index, float *sc
     sessrec__forward_rows(tr, index * tr->chunk, sessrec__chunk_size(tr, index * tr->chunk));
 }
 
-// The items' rows of Wy, side by side. Those that come some places later are asked for early: they lie anywhere in a large table.
+// The items' rows of Wy, one below the other, a whole number of registers apart. Those that come some places later are asked for early: they lie
+// anywhere in a large table.
 static void sessrec__gather_items(const sessrec_trainer *tr, int32_t first, int32_t count, float *Y) {
     const int32_t L = sessrec__last_width(tr->model), *id = tr->output.id;
     for (int32_t c = first; c < first + count; ++c) {
         if (c + SESSREC__AHEAD < tr->columns) sessrec__prefetch_row(tr->model->Wy, L, id[c + SESSREC__AHEAD]);
-        memcpy(Y + (ptrdiff_t)(c - first) * L, tr->model->Wy + (ptrdiff_t)id[c] * L, (size_t)L * sizeof(float));
+        memcpy(Y + (ptrdiff_t)(c - first) * sessrec__aligned(L), tr->model->Wy + (ptrdiff_t)id[c] * L, (size_t)L * sizeof(float));
     }
 }
 
@@ -6772,7 +6785,7 @@ static void sessrec__score_part(sessrec_trainer *tr, int32_t index, float *Y) {
         count = sessrec__block_size(first, end);
         sessrec__gather_items(tr, first, count, Y);
         for (int32_t c = 0; c < count; ++c) bias[c] = tr->model->By[tr->output.id[first + c]];
-        sessrec__matmul_bt(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, Y, L, bias, tr->S + first, tr->stride);
+        sessrec__matmul_bt(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, Y, sessrec__aligned(L), bias, tr->S + first, tr->stride);
     }
 }
 
@@ -6958,21 +6971,21 @@ static void sessrec__update_biases(sessrec_trainer *tr, int32_t first, int32_t c
 
 // The block of count items from `first` on: its share of dh, and its gradient; with tr->eager the update of those that are no inputs.
 static void sessrec__item_block(sessrec_trainer *tr, int32_t first, int32_t count, float *d_part, int accumulate, float *Y) {
-    const int32_t L = sessrec__last_width(tr->model), rows = tr->rows, *id = tr->output.id;
+    const int32_t L = sessrec__last_width(tr->model), wide = sessrec__aligned(L), rows = tr->rows, *id = tr->output.id;
     const sessrec_optimizer_state *state = &tr->state[0];
     const float one = 1, *dS = tr->S + first;
     float *dY = tr->output.gradient + (ptrdiff_t)first * L;
     sessrec__gather_items(tr, first, count, Y);
-    sessrec__matmul(tr->kernels, rows, L, count, dS, tr->stride, 1, Y, L, d_part, L, accumulate);
-    sessrec__matmul(tr->kernels, count, L, rows, dS, 1, tr->stride, sessrec__output(tr), L, tr->eager ? Y : dY, L, 0);
+    sessrec__matmul(tr->kernels, rows, L, count, dS, tr->stride, 1, Y, wide, d_part, L, accumulate);
+    sessrec__matmul(tr->kernels, count, L, rows, dS, 1, tr->stride, sessrec__output(tr), L, tr->eager ? Y : dY, tr->eager ? wide : L, 0);
     sessrec__matmul(tr->kernels, 1, count, rows, &one, 0, 0, dS, tr->stride, tr->bias_gradient + first, 0, 0);  // sums of columns
     if (!tr->eager) return;
     for (int32_t c = 0; c < count; ++c) {
         const int32_t ahead = first + c + SESSREC__AHEAD;
         if (ahead < tr->columns && state->first) sessrec__prefetch_row(state->first, L, id[ahead]);
         if (ahead < tr->columns && state->velocity) sessrec__prefetch_row(state->velocity, L, id[ahead]);
-        if (tr->is_input[first + c]) memcpy(dY + (ptrdiff_t)c * L, Y + (ptrdiff_t)c * L, (size_t)L * sizeof *dY);
-        else sessrec__update_touched(tr, &tr->output, first + c, Y + (ptrdiff_t)c * L);
+        if (tr->is_input[first + c]) memcpy(dY + (ptrdiff_t)c * L, Y + (ptrdiff_t)c * wide, (size_t)L * sizeof *dY);
+        else sessrec__update_touched(tr, &tr->output, first + c, Y + (ptrdiff_t)c * wide);
     }
     sessrec__update_biases(tr, first, count);
 }

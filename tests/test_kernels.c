@@ -375,7 +375,7 @@ static int64_t wrong_elements(const sessrec__kernels *k, int32_t M, int32_t N, i
 
 static void matrices(const sessrec__kernels *k) {
     TEST(sentence(k->name, "each element of a matrix product is one chain of fmaf; A may be turned; C may be added to")) {
-        static const int32_t depth[] = {1, 7, 33, 50};
+        static const int32_t depth[] = {1, 7, 33, 129};
         uint32_t seed = 19;
         for (int m = 0; m < SIZES; m += 2)
             for (int n = 0; n < SIZES; ++n)
