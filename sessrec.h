@@ -1501,14 +1501,17 @@ SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
 
 #define SESSREC__EACH_BYTE 0x0101010101010101u
 
+SESSREC__INLINE uint64_t sessrec__swap_word(uint64_t word) {
+    word = (word & 0x00ff00ff00ff00ffu) << 8 | (word >> 8 & 0x00ff00ff00ff00ffu);
+    word = (word & 0x0000ffff0000ffffu) << 16 | (word >> 16 & 0x0000ffff0000ffffu);
+    return word << 32 | word >> 32;
+}
+
 // Eight bytes, the first at the low end on any processor.
 SESSREC__INLINE uint64_t sessrec__load_word(const char *at) {
     uint64_t word;
     memcpy(&word, at, 8);
-    if (!SESSREC__BIG_ENDIAN) return word;
-    word = (word & 0x00ff00ff00ff00ffu) << 8 | (word >> 8 & 0x00ff00ff00ff00ffu);
-    word = (word & 0x0000ffff0000ffffu) << 16 | (word >> 16 & 0x0000ffff0000ffffu);
-    return word << 32 | word >> 32;
+    return SESSREC__BIG_ENDIAN ? sessrec__swap_word(word) : word;
 }
 
 // Marks each byte that is 0 with 128. Behind the first mark there may be wrong ones.
@@ -8530,8 +8533,8 @@ SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, cons
 
 // ============================================================================================================
 // >>users   what stays of a user between sessions
-// c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) begins the next session (Quadrana 2017). A user without sessions begins from zero, as in
-// training.
+// c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) begins the next session (Quadrana 2017). A user without sessions begins from zero, as
+// in training.
 // ============================================================================================================
 
 enum { SESSREC__USER_FIXED = 36 };  // bytes of an exported state besides c
@@ -9393,27 +9396,65 @@ static sessrec_result sessrec__check_weights(const sessrec_model *model, const s
     return SESSREC_OK;
 }
 
-// Every id has 1 to SESSREC_MAX_ID bytes, a NUL behind them and none among them.
-static int sessrec__good_ids(const sessrec_model *model, uint64_t id_bytes) {
-    if (model->id_offset[0] || model->id_offset[model->info.items] != id_bytes) return 0;
-    for (int32_t i = 0; i < model->info.items; ++i) {
-        const uint64_t begin = model->id_offset[i], end = model->id_offset[i + 1];
-        if (end < begin + 2 || end > begin + SESSREC_MAX_ID + 1 || end > id_bytes) return 0;
-        if (memchr(model->id_text + begin, 0, (size_t)(end - begin)) != model->id_text + end - 1) return 0;
+// What is wrong with so many ids: 1 if one has not 1 to SESSREC_MAX_ID bytes and a NUL, 2 if an entry of the order is no item, 3 both. Like the next
+// function it has no branch, so that compilers make vectors of a count that they know.
+SESSREC__INLINE uint32_t sessrec__bad_ids(const uint32_t *offset, const int32_t *order, int32_t items, int32_t count) {
+    uint32_t size = 0, item = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        size |= (uint32_t)(offset[i + 1] < offset[i]) | (uint32_t)(offset[i + 1] - offset[i] - 2 >= SESSREC_MAX_ID);
+        item |= (uint32_t)order[i] >= (uint32_t)items;
+    }
+    return size | item << 1;
+}
+
+SESSREC__INLINE uint64_t sessrec__count_nuls(const char *text, int32_t count) {
+    uint8_t nuls = 0;
+    for (int32_t i = 0; i < count; ++i) nuls = (uint8_t)(nuls + (text[i] == 0));  // count < 256
+    return nuls;
+}
+
+// V items whose ids rise strictly: so each item occurs once, and no two have the same id. Mostly eight bytes tell, up to the first NUL; id_order
+// stands behind the texts, so they can be read of the last id, too. Ids lie anywhere in this order: each is asked for well before its turn.
+static int sessrec__good_order(const sessrec_model *model) {
+    enum { AHEAD = 16 };
+    const int32_t V = model->info.items, *order = model->id_order;
+    uint64_t least = 0;  // less than any id
+    for (int32_t i = 0; i < V; ++i) {
+        if (i < V - 2 * AHEAD) {
+            SESSREC__PREFETCH(&model->id_offset[order[i + 2 * AHEAD]]);
+            SESSREC__PREFETCH(sessrec__item_text(model, order[i + AHEAD]));
+        }
+        const char *text = sessrec__item_text(model, order[i]);
+        const uint64_t word = sessrec__load_word(text), nul = sessrec__zero_bytes(word), key = sessrec__swap_word(word & (nul ^ (nul - 1)));
+        if (key < least || (key == least && strcmp(sessrec__item_text(model, order[i - 1]), text) >= 0)) return 0;
+        least = key;
     }
     return 1;
 }
 
-// V items in the range whose ids rise strictly: so each item occurs once, and no two have the same id.
-static int sessrec__good_order(const sessrec_model *model) {
-    const char *before = "", *text;
-    for (int32_t i = 0; i < model->info.items; ++i, before = text) {
-        const int32_t item = model->id_order[i];
-        if (item < 0 || item >= model->info.items) return 0;
-        text = sessrec__item_text(model, item);
-        if (strcmp(before, text) >= 0) return 0;
+// Every id has 1 to SESSREC_MAX_ID bytes and a NUL behind them; and as there are only as many NULs as ids, none is among them. All of some ids before
+// the next, so that nothing is fetched twice.
+static sessrec_result sessrec__check_ids(const sessrec_model *model, uint64_t id_bytes, sessrec_error *err) {
+    enum { IDS = 64, BYTES = 64 };
+    const uint32_t *offset = model->id_offset;
+    const int32_t V = model->info.items, *order = model->id_order;
+    const char *text = model->id_text;
+    uint32_t bad = offset[0] || offset[V] != id_bytes;
+    uint64_t at = 0, nuls = 0;
+    for (int32_t i = 0, end; i < V && !(bad & 1); i = end) {
+        end = V - i < IDS ? V : i + IDS;
+        bad |= end - i == IDS ? sessrec__bad_ids(offset + i, order + i, V, IDS) : sessrec__bad_ids(offset + i, order + i, V, end - i);
+        bad |= offset[end] > id_bytes;
+        for (int32_t j = i; j < end && !(bad & 1); ++j) bad |= text[offset[j + 1] - 1] != 0;
+        for (; !(bad & 1) && offset[end] - at >= BYTES; at += BYTES) {
+            SESSREC__PREFETCH((uintptr_t)text + at + 2048);
+            nuls += sessrec__count_nuls(text + at, BYTES);
+        }
     }
-    return 1;
+    nuls += sessrec__count_nuls(text + at, bad & 1 ? 0 : (int32_t)(id_bytes - at));
+    if (bad & 1 || nuls != (uint64_t)V) return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
+    if (!bad && sessrec__good_order(model)) return SESSREC_OK;
+    return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
 }
 
 static int sessrec__good_support(const sessrec_model *model) {
@@ -9441,8 +9482,8 @@ static sessrec_result sessrec__model_from_archive(const sessrec__archive *archiv
     model->id_offset = (const uint32_t *)(++at)->data;
     model->id_text = (const char *)(++at)->data;
     model->id_order = (const int32_t *)(++at)->data;
-    if (!sessrec__good_ids(model, id_bytes)) return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
-    if (!sessrec__good_order(model)) return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
+    result = sessrec__check_ids(model, id_bytes, err);
+    if (result) return result;
     if (!sessrec__good_support(model)) return sessrec__damaged(err, "support", "does not sum to the number of events");
     model->fingerprint = sessrec__archive_fingerprint(archive, list.count);
     sessrec__model_wire(model);
