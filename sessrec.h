@@ -7402,62 +7402,45 @@ SESSREC_API void sessrec_trainer_next_epoch(sessrec_trainer *tr) {
 
 // ============================================================================================================
 // >>topk   the best k of many scores
-// A heap of k entries whose root is the worst of them: a score that is no better than the root, nearly every one, costs one comparison.
-// NaN and -infinity mean "not scored" and never enter.
+// A heap of k entries whose root is the worst of them: a score that is no better than the root, nearly every one, costs one comparison. At first
+// all are item -1 with -infinity. NaN and -infinity mean "not scored" and never enter.
 // ============================================================================================================
 
 enum { SESSREC__MAX_TOP = 65536 };
-
-typedef struct sessrec__top {
-    sessrec_recommendation *entry;  // [capacity], the caller's
-    int32_t capacity, count;        // <= MAX_TOP
-} sessrec__top;
 
 // The order of every list: falling score, among equals the lower item first.
 SESSREC__INLINE int sessrec__before(float score_a, int32_t item_a, const sessrec_recommendation *b) {
     return score_a > b->score || (score_a == b->score && item_a < b->item);
 }
 
-SESSREC__INLINE int sessrec__top_admits(const sessrec__top *top, int32_t item, float score) {
-    return top->count < top->capacity ? score > -INFINITY : sessrec__before(score, item, &top->entry[0]);
+static void sessrec__top_begin(sessrec_recommendation *entry, int32_t count) {
+    for (int32_t i = 0; i < count; ++i) {
+        entry[i].item = -1;
+        entry[i].score = -INFINITY;
+    }
 }
 
-// Puts an entry into the hole at the root of the first `count` places and moves it down past all that rank behind it.
-static void sessrec__top_sink(sessrec_recommendation *entry, int32_t count, sessrec_recommendation moving) {
+// Puts an item into the place of the root of the first `count` and moves it down past all that rank behind it.
+static void sessrec__top_insert(sessrec_recommendation *entry, int32_t count, int32_t item, float score) {
     int32_t hole = 0;
     for (int32_t child; (child = 2 * hole + 1) < count; hole = child) {
         if (child + 1 < count && sessrec__before(entry[child].score, entry[child].item, &entry[child + 1])) ++child;
-        if (!sessrec__before(moving.score, moving.item, &entry[child])) break;
+        if (!sessrec__before(score, item, &entry[child])) break;
         entry[hole] = entry[child];
     }
-    entry[hole] = moving;
+    entry[hole].item = item;
+    entry[hole].score = score;
 }
 
-// Takes in an entry that was admitted; the worst leaves a full list.
-static void sessrec__top_insert(sessrec__top *top, int32_t item, float score) {
-    sessrec_recommendation moving;
-    moving.item = item;
-    moving.score = score;
-    if (top->count == top->capacity) {
-        sessrec__top_sink(top->entry, top->count, moving);
-        return;
+// Turns the heap into a list, best first. Returns how many of its places are taken. Nothing can be inserted after that.
+static int32_t sessrec__top_sort(sessrec_recommendation *entry, int32_t count) {
+    for (int32_t last = count - 1; last > 0; --last) {
+        const sessrec_recommendation worst = entry[0];
+        sessrec__top_insert(entry, last, entry[last].item, entry[last].score);
+        entry[last] = worst;
     }
-    int32_t hole = top->count++;
-    for (int32_t parent; hole > 0; hole = parent) {
-        parent = (hole - 1) / 2;
-        if (sessrec__before(score, item, &top->entry[parent])) break;
-        top->entry[hole] = top->entry[parent];
-    }
-    top->entry[hole] = moving;
-}
-
-// Turns the heap into a list, best first. Nothing can be inserted after that.
-static void sessrec__top_sort(sessrec__top *top) {
-    for (int32_t last = top->count - 1; last > 0; --last) {
-        sessrec_recommendation worst = top->entry[0];
-        sessrec__top_sink(top->entry, last, top->entry[last]);
-        top->entry[last] = worst;
-    }
+    while (count > 0 && entry[count - 1].item < 0) --count;
+    return count;
 }
 
 // ============================================================================================================
@@ -7647,7 +7630,6 @@ static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_err
 typedef struct sessrec__eval_row {
     int32_t target;
     float value;                // its score
-    sessrec__top list;          // for coverage
 } sessrec__eval_row;
 
 // What one task works with.
@@ -7659,7 +7641,7 @@ typedef struct sessrec__eval_task {
     char *users;                // [batch, user_bytes]
     char *scratch;
     float *scores;              // [batch, SCORE_BLOCK]
-    sessrec_recommendation *room;   // [batch, top] for the lists
+    sessrec_recommendation *list;   // [batch, top] for coverage
     uint8_t *occurs;            // [items] bit c: the item was in a list of cutoff[c]
 } sessrec__eval_task;
 
@@ -7701,7 +7683,7 @@ static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task 
     task->users = (char *)sessrec__place(layout, batch, e->scorer->user_bytes);
     task->scratch = (char *)sessrec__place(layout, e->scorer->scratch_bytes ? e->scorer->scratch_bytes(e->scorer->self, e->batch) : 0, 1);
     task->scores = (float *)sessrec__place(layout, batch * SESSREC__SCORE_BLOCK, sizeof *task->scores);
-    task->room = (sessrec_recommendation *)sessrec__place(layout, batch * (uint64_t)e->top, sizeof *task->room);
+    task->list = (sessrec_recommendation *)sessrec__place(layout, batch * (uint64_t)e->top, sizeof *task->list);
     task->occurs = (uint8_t *)sessrec__place(layout, e->top ? (uint64_t)e->scorer->items : 0, 1);
 }
 
@@ -7826,20 +7808,21 @@ static void sessrec__eval_leave(const sessrec__eval *e, sessrec__eval_task *task
 static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task, int32_t first, int32_t count) {
     e->scorer->score(e->scorer->self, task->walk.rows, task->states, first, count, task->scores, task->scratch);
     for (int32_t i = 0; i < task->walk.rows; ++i) {
-        sessrec__eval_row *row = &task->row[i];
+        const sessrec__eval_row *row = &task->row[i];
         const float *scores = task->scores + (ptrdiff_t)i * count;
+        sessrec_recommendation *list = task->list + (ptrdiff_t)i * e->top;
         sessrec__tally_block(e->kernels, &e->tally[task->walk.slot[i].at], scores, first, count, row->target, row->value);
         for (int32_t j = 0; e->top && j < count; ++j)
-            if (sessrec__top_admits(&row->list, first + j, scores[j])) sessrec__top_insert(&row->list, first + j, scores[j]);
+            if (sessrec__before(scores[j], first + j, list)) sessrec__top_insert(list, e->top, first + j, scores[j]);
     }
 }
 
 // Notes which items stand in a list, for each cut-off that reaches so far down.
-static void sessrec__eval_cover(const sessrec__eval *e, sessrec__top *list, uint8_t *occurs) {
-    sessrec__top_sort(list);
-    for (int32_t place = 0; place < list->count; ++place)
+static void sessrec__eval_cover(const sessrec__eval *e, sessrec_recommendation *list, uint8_t *occurs) {
+    const int32_t count = sessrec__top_sort(list, e->top);
+    for (int32_t place = 0; place < count; ++place)
         for (int32_t c = 0; c < e->config->cutoffs; ++c)
-            if (place < e->config->cutoff[c]) occurs[list->entry[place].item] |= (uint8_t)(1 << c);  // c < 8
+            if (place < e->config->cutoff[c]) occurs[list[place].item] |= (uint8_t)(1 << c);  // c < 8
 }
 
 static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task) {
@@ -7858,15 +7841,13 @@ static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task)
             continue;
         }
         scorer->score(scorer->self, 1, state, row->target, 1, &row->value, task->scratch);
-        row->list.entry = task->room + (ptrdiff_t)i * e->top;
-        row->list.capacity = e->top;
-        row->list.count = 0;
+        sessrec__top_begin(task->list + (ptrdiff_t)i * e->top, e->top);
     }
     for (int32_t first = 0, left = scorer->items, count; left && !e->ranks; first += count, left -= count) {
         count = left < SESSREC__SCORE_BLOCK ? left : SESSREC__SCORE_BLOCK;
         sessrec__eval_block(e, task, first, count);
     }
-    for (int32_t i = 0; e->top && i < rows; ++i) sessrec__eval_cover(e, &task->row[i].list, task->occurs);
+    for (int32_t i = 0; e->top && i < rows; ++i) sessrec__eval_cover(e, task->list + (ptrdiff_t)i * e->top, task->occurs);
 }
 
 // Task t takes chains t, t + tasks, ...
@@ -8301,20 +8282,16 @@ SESSREC_API sessrec_query sessrec_query_default(void) {
 static void sessrec__offer(sessrec_request *request, const int32_t *items, int32_t first, int32_t count, const float *scores) {
     const sessrec_session *session = request->session;
     const sessrec_query *query = request->query;
-    sessrec__top top = {request->out, query->k, request->count};
-    if (!items && top.count == top.capacity) {  // nearly always all are turned away
-        int32_t higher, equal;
-        session->model->kernels->tally(count, scores, top.entry[0].score, &higher, &equal);
-        if (!higher && !equal) return;
-    }
+    int32_t higher = 1, equal;
+    if (!items) session->model->kernels->tally(count, scores, request->out[0].score, &higher, &equal);
+    if (!higher && !equal) return;  // nearly always all are turned away
     for (int32_t i = 0; i < count; ++i) {
         const int32_t item = items ? items[i] : first + i;
-        if (!sessrec__top_admits(&top, item, scores[i])) continue;
+        if (!sessrec__before(scores[i], item, request->out)) continue;
         if (query->skip_seen && sessrec__session_find(session, item) < session->seen_count) continue;
         if (query->veto && query->veto(query->veto_user, item)) continue;
-        sessrec__top_insert(&top, item, scores[i]);
+        sessrec__top_insert(request->out, query->k, item, scores[i]);
     }
-    request->count = top.count;
 }
 
 static void sessrec__offer_candidates(sessrec_request *request) {
@@ -8331,10 +8308,9 @@ static void sessrec__offer_candidates(sessrec_request *request) {
 static void sessrec__offer_screened(sessrec_request *request, int32_t first, int32_t count) {
     const sessrec_session *session = request->session;
     const sessrec_model *model = session->model;
-    const float least = request->count < request->query->k ? -INFINITY : request->out[0].score;
     int32_t list[SESSREC__SCREENED];
     float scores[SESSREC__SCREENED];
-    const int32_t found = model->kernels->screen(&session->screen, first, count, least, list);
+    const int32_t found = model->kernels->screen(&session->screen, first, count, request->out[0].score, list);
     model->kernels->dots_at(found, list, sessrec__last_width(model), model->Wy, sessrec__session_state(session), model->By, scores);
     sessrec__offer(request, list, 0, found, scores);
 }
@@ -8385,6 +8361,7 @@ static int sessrec__request_begin(sessrec_request *request, const sessrec_model 
     if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0)) return 0;
     request->result = model && request->session->model != model ? SESSREC_MISMATCH : SESSREC_OK;
     if (request->result) return 0;
+    sessrec__top_begin(request->out, query->k);
     request->source = request->session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;
     if (query->candidates) sessrec__offer_candidates(request);
     else sessrec__screen_begin(request->session);
@@ -8407,11 +8384,8 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests,
         if (items > V - first) items = V - first;
         sessrec__offer_block(requests, count, first, items);
     }
-    for (int32_t i = 0; i < count; ++i) {
-        if (requests[i].result) continue;
-        sessrec__top top = {requests[i].out, requests[i].query->k, requests[i].count};
-        sessrec__top_sort(&top);
-    }
+    for (int32_t i = 0; i < count; ++i)
+        if (!requests[i].result) requests[i].count = sessrec__top_sort(requests[i].out, requests[i].query->k);
     return result;
 }
 
@@ -8959,10 +8933,11 @@ static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t
 
 // Finds the neighbours of item i. What is left of its room keeps item -1.
 static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i, double lambda) {
-    const int64_t room = knn->neighbour_begin[i + 1] - knn->neighbour_begin[i];
+    const int32_t room = (int32_t)(knn->neighbour_begin[i + 1] - knn->neighbour_begin[i]);
     const double support = (double)(p->begin[i + 1] - p->begin[i]) + lambda;
-    sessrec__top nearest = {knn->neighbour + knn->neighbour_begin[i], (int32_t)room, 0};
+    sessrec_recommendation *nearest = knn->neighbour + knn->neighbour_begin[i];
     int32_t partners = 0;
+    sessrec__top_begin(nearest, room);
     for (int64_t at = p->begin[i]; at < p->begin[i + 1]; ++at)
         for (int64_t m = p->set_begin[p->session[at]]; m < p->set_begin[p->session[at] + 1]; ++m)
             if (!p->together[p->set[m]]++) p->partner[partners++] = p->set[m];
@@ -8970,10 +8945,9 @@ static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i
         const int32_t j = p->partner[n];
         const double other = (double)(p->begin[j + 1] - p->begin[j]) + lambda;
         const float score = (float)((double)p->together[j] / sqrt(support * other));
-        if (j != i && sessrec__top_admits(&nearest, j, score)) sessrec__top_insert(&nearest, j, score);
+        if (j != i && sessrec__before(score, j, nearest)) sessrec__top_insert(nearest, room, j, score);
         p->together[j] = 0;
     }
-    for (int64_t n = nearest.count; n < room; ++n) nearest.entry[n].item = -1;
 }
 
 static sessrec_result sessrec__knn_fill(sessrec__pop *knn, const sessrec_dataset *log, sessrec_itemknn form, int32_t most, double lambda) {
