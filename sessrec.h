@@ -8728,24 +8728,13 @@ static void sessrec__pop_score(const void *self, int32_t rows, const void *state
     for (int32_t r = 0; r < rows; ++r, scores += count) memcpy(scores, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
 }
 
-typedef struct sessrec__supported {
-    int64_t support;
-    int32_t item;
-} sessrec__supported;
-
-static int sessrec__compare_supports(const void *a, const void *b) {
-    const int64_t x = ((const sessrec__supported *)a)->support, y = ((const sessrec__supported *)b)->support;
-    return (x < y) - (x > y);
-}
-
-// The scores of items that are sorted, largest support first.
-static void sessrec__pop_values(const sessrec__supported *sorted, int32_t items, float *score) {
+// The scores of items in the order of less[i] = -supp_i, as it rises.
+static void sessrec__pop_values(const double *less, const int32_t *item, int32_t items, float *score) {
     float value = 1;
     for (int32_t i = 0; i < items; ++i) {
-        const double support = (double)sorted[i].support;
-        const float highest = nextafterf(value, 0), quotient = (float)(support / (1 + support));
-        if (!i || sorted[i].support < sorted[i - 1].support) value = quotient < highest ? quotient : highest;
-        score[sorted[i].item] = value;
+        const float highest = nextafterf(value, 0), quotient = (float)(less[i] / (less[i] - 1));
+        if (!i || less[i - 1] < less[i]) value = quotient < highest ? quotient : highest;
+        score[item[i]] = value;
     }
 }
 
@@ -8761,19 +8750,20 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const 
     pop->memory = memory;
     sessrec__ids_init(&pop->ids, &memory);
     pop->score = (float *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *pop->score);
-    sessrec__supported *sorted = (sessrec__supported *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *sorted);
-    sessrec_result result = sorted && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0, number; i < view.items && !result; ++i) {
-        const char *id = sessrec_dataset_item_id(log, i);
-        result = sessrec__ids_intern(&pop->ids, id, strlen(id), &number);  // ids are distinct: number == i
-        sorted[i].support = view.support[i];
-        sorted[i].item = i;
+    double *less = (double *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *less + sizeof(int32_t));
+    int32_t *item = less ? (int32_t *)(void *)(less + view.items) : NULL;
+    sessrec_result result = less && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int32_t i = 0; i < view.items && !result; ++i) {
+        less[i] = -(double)view.support[i];
+        item[i] = i;
     }
+    if (!result) result = sessrec__copy_ids(&log->items, item, view.items, &pop->ids);
+    if (!result) result = sessrec__ids_reserve(&pop->ids, 0, 0);  // for sessrec__pop_find
+    if (!result) result = sessrec__sort_by_time(&memory, less, item, view.items);
     if (result) {
         sessrec__pop_destroy(pop);
     } else {
-        qsort(sorted, (size_t)view.items, sizeof *sorted, sessrec__compare_supports);
-        sessrec__pop_values(sorted, view.items, pop->score);
+        sessrec__pop_values(less, item, view.items, pop->score);
         out->self = pop;
         out->items = view.items;
         out->find_item = sessrec__pop_find;
@@ -8782,7 +8772,7 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const 
         out->score = sessrec__pop_score;
         out->destroy = sessrec__pop_destroy;
     }
-    sessrec__free(&memory, sorted);
+    sessrec__free(&memory, less);
     return result;
 }
 
