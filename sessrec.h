@@ -7626,17 +7626,11 @@ static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_err
 
 // ---- the walk ----
 
-// What is known of an event while it is ranked.
-typedef struct sessrec__eval_row {
-    int32_t target;
-    float value;                // its score
-} sessrec__eval_row;
-
 // What one task works with.
 typedef struct sessrec__eval_task {
     sessrec__walk walk;         // through eval.click
-    sessrec__eval_row *row;     // [batch]
     int32_t *input;             // [batch]
+    float *value;               // [batch] scores of the targets
     char *states;               // [batch, state_bytes]
     char *users;                // [batch, user_bytes]
     char *scratch;
@@ -7664,21 +7658,20 @@ typedef struct sessrec__eval {
     int32_t *before_user;           // [before.sessions] the log's numbers, -1 for users that it does not have
     int32_t *past_begin, *past;     // [users+1], [before.sessions] the sessions of the users before
     sessrec__eval_task *task;   // [tasks]
-    // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the beginning of a session's, and its target
+    // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the beginning of a session's
     const sessrec_device_table *table;
     void *ranks;
     int32_t h_width;
     size_t h_at;
     float *h;                   // [events,h_width]
-    int32_t *wanted;            // [events], from 1, 0 where there is no target
 } sessrec__eval;
 
 static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task, sessrec__layout *layout) {
     const uint64_t batch = (uint64_t)e->batch;
     task->walk.slot = (sessrec__walk_slot *)sessrec__place(layout, batch, sizeof *task->walk.slot);
     task->walk.previous = (int32_t *)sessrec__place(layout, batch, sizeof *task->walk.previous);
-    task->row = (sessrec__eval_row *)sessrec__place(layout, batch, sizeof *task->row);
     task->input = (int32_t *)sessrec__place(layout, batch, sizeof *task->input);
+    task->value = (float *)sessrec__place(layout, batch, sizeof *task->value);
     task->states = (char *)sessrec__place(layout, batch, e->scorer->state_bytes);
     task->users = (char *)sessrec__place(layout, batch, e->scorer->user_bytes);
     task->scratch = (char *)sessrec__place(layout, e->scorer->scratch_bytes ? e->scorer->scratch_bytes(e->scorer->self, e->batch) : 0, 1);
@@ -7690,7 +7683,7 @@ static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task 
 static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     sessrec__eval *e = (sessrec__eval *)object;
     const uint64_t sessions = (uint64_t)e->view.sessions, events = (uint64_t)e->view.events, users = (uint64_t)e->view.users;
-    const uint64_t before = (uint64_t)e->before.sessions, ranked = e->ranks ? events : 0;
+    const uint64_t before = (uint64_t)e->before.sessions;
     e->item = (int32_t *)sessrec__place(layout, (uint64_t)e->view.items, sizeof *e->item);
     e->begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *e->begin);
     e->click = (int32_t *)sessrec__place(layout, events, sizeof *e->click);
@@ -7702,8 +7695,7 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     e->before_user = (int32_t *)sessrec__place(layout, before, sizeof *e->before_user);
     e->past_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->past_begin);
     e->past = (int32_t *)sessrec__place(layout, before, sizeof *e->past);
-    e->h = (float *)sessrec__place(layout, ranked * (uint64_t)e->h_width, sizeof *e->h);
-    e->wanted = (int32_t *)sessrec__place(layout, ranked, sizeof *e->wanted);
+    e->h = (float *)sessrec__place(layout, e->ranks ? events * (uint64_t)e->h_width : 0, sizeof *e->h);
     e->task = (sessrec__eval_task *)sessrec__place(layout, (uint64_t)e->tasks, sizeof *e->task);
     for (int32_t t = 0; t < e->tasks; ++t) {
         sessrec__eval_task measured;
@@ -7799,7 +7791,7 @@ static void sessrec__eval_leave(const sessrec__eval *e, sessrec__eval_task *task
     for (int32_t i = 0; i < task->walk.rows && e->by_user; ++i) {
         char *state = sessrec__eval_state(e, task, i);
         if (task->walk.slot[i].at + 2 < task->walk.slot[i].end) continue;
-        e->scorer->click(e->scorer->self, 1, state, &task->row[i].target, task->scratch);
+        e->scorer->click(e->scorer->self, 1, state, &e->click[task->walk.slot[i].at + 1], task->scratch);
         e->scorer->end(e->scorer->self, state, sessrec__eval_user(e, task, i), task->scratch);
     }
 }
@@ -7808,10 +7800,10 @@ static void sessrec__eval_leave(const sessrec__eval *e, sessrec__eval_task *task
 static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task, int32_t first, int32_t count) {
     e->scorer->score(e->scorer->self, task->walk.rows, task->states, first, count, task->scores, task->scratch);
     for (int32_t i = 0; i < task->walk.rows; ++i) {
-        const sessrec__eval_row *row = &task->row[i];
+        const int64_t at = task->walk.slot[i].at;
         const float *scores = task->scores + (ptrdiff_t)i * count;
         sessrec_recommendation *list = task->list + (ptrdiff_t)i * e->top;
-        sessrec__tally_block(e->kernels, &e->tally[task->walk.slot[i].at], scores, first, count, row->target, row->value);
+        sessrec__tally_block(e->kernels, &e->tally[at], scores, first, count, e->click[at + 1], task->value[i]);
         for (int32_t j = 0; e->top && j < count; ++j)
             if (sessrec__before(scores[j], first + j, list)) sessrec__top_insert(list, e->top, first + j, scores[j]);
     }
@@ -7833,14 +7825,12 @@ static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task)
     for (int32_t i = 0; i < rows; ++i) {
         const int64_t at = task->walk.slot[i].at;
         const char *state = sessrec__eval_state(e, task, i);
-        sessrec__eval_row *row = &task->row[i];
-        row->target = e->click[at + 1];
         if (e->ranks) {
             memcpy(e->h + at * e->h_width, state + e->h_at, (size_t)e->h_width * sizeof *e->h);
-            e->wanted[at] = row->target + 1;
+            e->tally[at].higher = 1;  // until the device has ranked it
             continue;
         }
-        scorer->score(scorer->self, 1, state, row->target, 1, &row->value, task->scratch);
+        scorer->score(scorer->self, 1, state, e->click[at + 1], 1, &task->value[i], task->scratch);
         sessrec__top_begin(task->list + (ptrdiff_t)i * e->top, e->top);
     }
     for (int32_t first = 0, left = scorer->items, count; left && !e->ranks; first += count, left -= count) {
@@ -7919,10 +7909,10 @@ static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err)
     int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS], rows = 0;
     sessrec_result result = SESSREC_OK;
     for (int64_t at = 0; at < e->view.events && !result; ++at) {
-        if (e->wanted[at]) {  // rows that wait stand at the beginning of h: their states move up, never past their own place
+        if (e->tally[at].higher) {  // rows that wait stand at the beginning of h: their states move up, never past their own place
             memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width, (size_t)e->h_width * sizeof *e->h);
             place[rows] = at;
-            target[rows++] = e->wanted[at] - 1;
+            target[rows++] = e->click[at + 1];
         }
         if (!rows || (rows < SESSREC_DEVICE_RANKS && at + 1 < e->view.events)) continue;
         result = e->table->rank(e->ranks, rows, e->h, target, higher, equal, err);
