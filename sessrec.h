@@ -8506,20 +8506,12 @@ enum { SESSREC__USER_FIXED = 36 };  // bytes of an exported state besides c
 struct sessrec_user {
     const sessrec_model *model;
     int64_t sessions;
-    float *c;       // [Hu]
+    float *c;       // [Hu] behind this
 };
 
-// The user comes first. Returns the place of c.
-static float *sessrec__user_place(const sessrec_model *model, sessrec__layout *layout) {
-    (void)sessrec__place(layout, 1, sizeof(sessrec_user));
-    return (float *)sessrec__place(layout, (uint64_t)model->info.user_hidden, sizeof(float));
-}
-
 SESSREC_API size_t sessrec_user_size(const sessrec_model *model) {
-    sessrec__layout layout = {NULL, 0, 0};
     if (!model || !model->info.user_hidden) return 0;
-    sessrec__user_place(model, &layout);
-    return (size_t)layout.size + 63;  // the largest step to a multiple of 64
+    return sizeof(sessrec_user) + (size_t)model->info.user_hidden * sizeof(float) + 63;  // the largest step to a multiple of 64
 }
 
 SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *memory, size_t size, sessrec_user **out) {
@@ -8527,12 +8519,10 @@ SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *m
     *out = NULL;
     const size_t needed = sessrec_user_size(model);
     if (!needed || !memory || size < needed) return SESSREC_INVALID_ARGUMENT;
-    sessrec__layout layout = {NULL, 0, 0};
-    layout.base = (char *)memory + (64 - (uintptr_t)memory % 64) % 64;
-    *out = (sessrec_user *)(void *)layout.base;
+    *out = (sessrec_user *)(void *)((char *)memory + (64 - (uintptr_t)memory % 64) % 64);
     (*out)->model = model;
     (*out)->sessions = 0;
-    (*out)->c = sessrec__user_place(model, &layout);
+    (*out)->c = (float *)(void *)(*out + 1);
     memset((*out)->c, 0, (size_t)model->info.user_hidden * sizeof(float));
     return SESSREC_OK;
 }
