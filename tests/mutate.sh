@@ -208,6 +208,10 @@ mutate 'the state of a user fits every model of its width' test_users \
 # ---- files ----
 mutate 'checksums of sections are not compared' 'test_trainer test_file' \
     'return sum == section->crc ? NULL' 'return sum + 1 ? NULL'
+mutate 'a NUL in an id is let in' test_file \
+    'if (bad & 1 || nuls != (uint64_t)V)' 'if (bad & 1)'
+mutate 'the order of ids is taken for granted' test_file \
+    'if (key < least || (key == least' 'if ((key == least'
 
 # ---- logs ----
 mutate 'the filter goes round once' 'test_log test_flaws' \
