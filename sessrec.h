@@ -1501,14 +1501,17 @@ SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
 
 #define SESSREC__EACH_BYTE 0x0101010101010101u
 
+SESSREC__INLINE uint64_t sessrec__swap_word(uint64_t word) {
+    word = (word & 0x00ff00ff00ff00ffu) << 8 | (word >> 8 & 0x00ff00ff00ff00ffu);
+    word = (word & 0x0000ffff0000ffffu) << 16 | (word >> 16 & 0x0000ffff0000ffffu);
+    return word << 32 | word >> 32;
+}
+
 // Eight bytes, the first at the low end on any processor.
 SESSREC__INLINE uint64_t sessrec__load_word(const char *at) {
     uint64_t word;
     memcpy(&word, at, 8);
-    if (!SESSREC__BIG_ENDIAN) return word;
-    word = (word & 0x00ff00ff00ff00ffu) << 8 | (word >> 8 & 0x00ff00ff00ff00ffu);
-    word = (word & 0x0000ffff0000ffffu) << 16 | (word >> 16 & 0x0000ffff0000ffffu);
-    return word << 32 | word >> 32;
+    return SESSREC__BIG_ENDIAN ? sessrec__swap_word(word) : word;
 }
 
 // Marks each byte that is 0 with 128. Behind the first mark there may be wrong ones.
@@ -7443,62 +7446,45 @@ SESSREC_API void sessrec_trainer_next_epoch(sessrec_trainer *tr) {
 
 // ============================================================================================================
 // >>topk   the best k of many scores
-// A heap of k entries whose root is the worst of them: a score that is no better than the root, nearly every one, costs one comparison.
-// NaN and -infinity mean "not scored" and never enter.
+// A heap of k entries whose root is the worst of them: a score that is no better than the root, nearly every one, costs one comparison. At first
+// all are item -1 with -infinity. NaN and -infinity mean "not scored" and never enter.
 // ============================================================================================================
 
 enum { SESSREC__MAX_TOP = 65536 };
-
-typedef struct sessrec__top {
-    sessrec_recommendation *entry;  // [capacity], the caller's
-    int32_t capacity, count;        // <= MAX_TOP
-} sessrec__top;
 
 // The order of every list: falling score, among equals the lower item first.
 SESSREC__INLINE int sessrec__before(float score_a, int32_t item_a, const sessrec_recommendation *b) {
     return score_a > b->score || (score_a == b->score && item_a < b->item);
 }
 
-SESSREC__INLINE int sessrec__top_admits(const sessrec__top *top, int32_t item, float score) {
-    return top->count < top->capacity ? score > -INFINITY : sessrec__before(score, item, &top->entry[0]);
+static void sessrec__top_begin(sessrec_recommendation *entry, int32_t count) {
+    for (int32_t i = 0; i < count; ++i) {
+        entry[i].item = -1;
+        entry[i].score = -INFINITY;
+    }
 }
 
-// Puts an entry into the hole at the root of the first `count` places and moves it down past all that rank behind it.
-static void sessrec__top_sink(sessrec_recommendation *entry, int32_t count, sessrec_recommendation moving) {
+// Puts an item into the place of the root of the first `count` and moves it down past all that rank behind it.
+static void sessrec__top_insert(sessrec_recommendation *entry, int32_t count, int32_t item, float score) {
     int32_t hole = 0;
     for (int32_t child; (child = 2 * hole + 1) < count; hole = child) {
         if (child + 1 < count && sessrec__before(entry[child].score, entry[child].item, &entry[child + 1])) ++child;
-        if (!sessrec__before(moving.score, moving.item, &entry[child])) break;
+        if (!sessrec__before(score, item, &entry[child])) break;
         entry[hole] = entry[child];
     }
-    entry[hole] = moving;
+    entry[hole].item = item;
+    entry[hole].score = score;
 }
 
-// Takes in an entry that was admitted; the worst leaves a full list.
-static void sessrec__top_insert(sessrec__top *top, int32_t item, float score) {
-    sessrec_recommendation moving;
-    moving.item = item;
-    moving.score = score;
-    if (top->count == top->capacity) {
-        sessrec__top_sink(top->entry, top->count, moving);
-        return;
+// Turns the heap into a list, best first. Returns how many of its places are taken. Nothing can be inserted after that.
+static int32_t sessrec__top_sort(sessrec_recommendation *entry, int32_t count) {
+    for (int32_t last = count - 1; last > 0; --last) {
+        const sessrec_recommendation worst = entry[0];
+        sessrec__top_insert(entry, last, entry[last].item, entry[last].score);
+        entry[last] = worst;
     }
-    int32_t hole = top->count++;
-    for (int32_t parent; hole > 0; hole = parent) {
-        parent = (hole - 1) / 2;
-        if (sessrec__before(score, item, &top->entry[parent])) break;
-        top->entry[hole] = top->entry[parent];
-    }
-    top->entry[hole] = moving;
-}
-
-// Turns the heap into a list, best first. Nothing can be inserted after that.
-static void sessrec__top_sort(sessrec__top *top) {
-    for (int32_t last = top->count - 1; last > 0; --last) {
-        sessrec_recommendation worst = top->entry[0];
-        sessrec__top_sink(top->entry, last, top->entry[last]);
-        top->entry[last] = worst;
-    }
+    while (count > 0 && entry[count - 1].item < 0) --count;
+    return count;
 }
 
 // ============================================================================================================
@@ -7684,23 +7670,16 @@ static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_err
 
 // ---- the walk ----
 
-// What is known of an event while it is ranked.
-typedef struct sessrec__eval_row {
-    int32_t target;
-    float value;                // its score
-    sessrec__top list;          // for coverage
-} sessrec__eval_row;
-
 // What one task works with.
 typedef struct sessrec__eval_task {
     sessrec__walk walk;         // through eval.click
-    sessrec__eval_row *row;     // [batch]
     int32_t *input;             // [batch]
+    float *value;               // [batch] scores of the targets
     char *states;               // [batch, state_bytes]
     char *users;                // [batch, user_bytes]
     char *scratch;
     float *scores;              // [batch, SCORE_BLOCK]
-    sessrec_recommendation *room;   // [batch, top] for the lists
+    sessrec_recommendation *list;   // [batch, top] for coverage
     uint8_t *occurs;            // [items] bit c: the item was in a list of cutoff[c]
 } sessrec__eval_task;
 
@@ -7723,33 +7702,32 @@ typedef struct sessrec__eval {
     int32_t *before_user;           // [before.sessions] the log's numbers, -1 for users that it does not have
     int32_t *past_begin, *past;     // [users+1], [before.sessions] the sessions of the users before
     sessrec__eval_task *task;   // [tasks]
-    // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the beginning of a session's, and its target
+    // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the beginning of a session's
     const sessrec_device_table *table;
     void *ranks;
     int32_t h_width;
     size_t h_at;
     float *h;                   // [events,h_width]
-    int32_t *wanted;            // [events], from 1, 0 where there is no target
 } sessrec__eval;
 
 static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task, sessrec__layout *layout) {
     const uint64_t batch = (uint64_t)e->batch;
     task->walk.slot = (sessrec__walk_slot *)sessrec__place(layout, batch, sizeof *task->walk.slot);
     task->walk.previous = (int32_t *)sessrec__place(layout, batch, sizeof *task->walk.previous);
-    task->row = (sessrec__eval_row *)sessrec__place(layout, batch, sizeof *task->row);
     task->input = (int32_t *)sessrec__place(layout, batch, sizeof *task->input);
+    task->value = (float *)sessrec__place(layout, batch, sizeof *task->value);
     task->states = (char *)sessrec__place(layout, batch, e->scorer->state_bytes);
     task->users = (char *)sessrec__place(layout, batch, e->scorer->user_bytes);
     task->scratch = (char *)sessrec__place(layout, e->scorer->scratch_bytes ? e->scorer->scratch_bytes(e->scorer->self, e->batch) : 0, 1);
     task->scores = (float *)sessrec__place(layout, batch * SESSREC__SCORE_BLOCK, sizeof *task->scores);
-    task->room = (sessrec_recommendation *)sessrec__place(layout, batch * (uint64_t)e->top, sizeof *task->room);
+    task->list = (sessrec_recommendation *)sessrec__place(layout, batch * (uint64_t)e->top, sizeof *task->list);
     task->occurs = (uint8_t *)sessrec__place(layout, e->top ? (uint64_t)e->scorer->items : 0, 1);
 }
 
 static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     sessrec__eval *e = (sessrec__eval *)object;
     const uint64_t sessions = (uint64_t)e->view.sessions, events = (uint64_t)e->view.events, users = (uint64_t)e->view.users;
-    const uint64_t before = (uint64_t)e->before.sessions, ranked = e->ranks ? events : 0;
+    const uint64_t before = (uint64_t)e->before.sessions;
     e->item = (int32_t *)sessrec__place(layout, (uint64_t)e->view.items, sizeof *e->item);
     e->begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *e->begin);
     e->click = (int32_t *)sessrec__place(layout, events, sizeof *e->click);
@@ -7761,8 +7739,7 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     e->before_user = (int32_t *)sessrec__place(layout, before, sizeof *e->before_user);
     e->past_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->past_begin);
     e->past = (int32_t *)sessrec__place(layout, before, sizeof *e->past);
-    e->h = (float *)sessrec__place(layout, ranked * (uint64_t)e->h_width, sizeof *e->h);
-    e->wanted = (int32_t *)sessrec__place(layout, ranked, sizeof *e->wanted);
+    e->h = (float *)sessrec__place(layout, e->ranks ? events * (uint64_t)e->h_width : 0, sizeof *e->h);
     e->task = (sessrec__eval_task *)sessrec__place(layout, (uint64_t)e->tasks, sizeof *e->task);
     for (int32_t t = 0; t < e->tasks; ++t) {
         sessrec__eval_task measured;
@@ -7858,7 +7835,7 @@ static void sessrec__eval_leave(const sessrec__eval *e, sessrec__eval_task *task
     for (int32_t i = 0; i < task->walk.rows && e->by_user; ++i) {
         char *state = sessrec__eval_state(e, task, i);
         if (task->walk.slot[i].at + 2 < task->walk.slot[i].end) continue;
-        e->scorer->click(e->scorer->self, 1, state, &task->row[i].target, task->scratch);
+        e->scorer->click(e->scorer->self, 1, state, &e->click[task->walk.slot[i].at + 1], task->scratch);
         e->scorer->end(e->scorer->self, state, sessrec__eval_user(e, task, i), task->scratch);
     }
 }
@@ -7867,20 +7844,21 @@ static void sessrec__eval_leave(const sessrec__eval *e, sessrec__eval_task *task
 static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task, int32_t first, int32_t count) {
     e->scorer->score(e->scorer->self, task->walk.rows, task->states, first, count, task->scores, task->scratch);
     for (int32_t i = 0; i < task->walk.rows; ++i) {
-        sessrec__eval_row *row = &task->row[i];
+        const int64_t at = task->walk.slot[i].at;
         const float *scores = task->scores + (ptrdiff_t)i * count;
-        sessrec__tally_block(e->kernels, &e->tally[task->walk.slot[i].at], scores, first, count, row->target, row->value);
+        sessrec_recommendation *list = task->list + (ptrdiff_t)i * e->top;
+        sessrec__tally_block(e->kernels, &e->tally[at], scores, first, count, e->click[at + 1], task->value[i]);
         for (int32_t j = 0; e->top && j < count; ++j)
-            if (sessrec__top_admits(&row->list, first + j, scores[j])) sessrec__top_insert(&row->list, first + j, scores[j]);
+            if (sessrec__before(scores[j], first + j, list)) sessrec__top_insert(list, e->top, first + j, scores[j]);
     }
 }
 
 // Notes which items stand in a list, for each cut-off that reaches so far down.
-static void sessrec__eval_cover(const sessrec__eval *e, sessrec__top *list, uint8_t *occurs) {
-    sessrec__top_sort(list);
-    for (int32_t place = 0; place < list->count; ++place)
+static void sessrec__eval_cover(const sessrec__eval *e, sessrec_recommendation *list, uint8_t *occurs) {
+    const int32_t count = sessrec__top_sort(list, e->top);
+    for (int32_t place = 0; place < count; ++place)
         for (int32_t c = 0; c < e->config->cutoffs; ++c)
-            if (place < e->config->cutoff[c]) occurs[list->entry[place].item] |= (uint8_t)(1 << c);  // c < 8
+            if (place < e->config->cutoff[c]) occurs[list[place].item] |= (uint8_t)(1 << c);  // c < 8
 }
 
 static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task) {
@@ -7891,23 +7869,19 @@ static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task)
     for (int32_t i = 0; i < rows; ++i) {
         const int64_t at = task->walk.slot[i].at;
         const char *state = sessrec__eval_state(e, task, i);
-        sessrec__eval_row *row = &task->row[i];
-        row->target = e->click[at + 1];
         if (e->ranks) {
             memcpy(e->h + at * e->h_width, state + e->h_at, (size_t)e->h_width * sizeof *e->h);
-            e->wanted[at] = row->target + 1;
+            e->tally[at].higher = 1;  // until the device has ranked it
             continue;
         }
-        scorer->score(scorer->self, 1, state, row->target, 1, &row->value, task->scratch);
-        row->list.entry = task->room + (ptrdiff_t)i * e->top;
-        row->list.capacity = e->top;
-        row->list.count = 0;
+        scorer->score(scorer->self, 1, state, e->click[at + 1], 1, &task->value[i], task->scratch);
+        sessrec__top_begin(task->list + (ptrdiff_t)i * e->top, e->top);
     }
     for (int32_t first = 0, left = scorer->items, count; left && !e->ranks; first += count, left -= count) {
         count = left < SESSREC__SCORE_BLOCK ? left : SESSREC__SCORE_BLOCK;
         sessrec__eval_block(e, task, first, count);
     }
-    for (int32_t i = 0; e->top && i < rows; ++i) sessrec__eval_cover(e, &task->row[i].list, task->occurs);
+    for (int32_t i = 0; e->top && i < rows; ++i) sessrec__eval_cover(e, task->list + (ptrdiff_t)i * e->top, task->occurs);
 }
 
 // Task t takes chains t, t + tasks, ...
@@ -7979,10 +7953,10 @@ static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err)
     int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS], rows = 0;
     sessrec_result result = SESSREC_OK;
     for (int64_t at = 0; at < e->view.events && !result; ++at) {
-        if (e->wanted[at]) {  // rows that wait stand at the beginning of h: their states move up, never past their own place
+        if (e->tally[at].higher) {  // rows that wait stand at the beginning of h: their states move up, never past their own place
             memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width, (size_t)e->h_width * sizeof *e->h);
             place[rows] = at;
-            target[rows++] = e->wanted[at] - 1;
+            target[rows++] = e->click[at + 1];
         }
         if (!rows || (rows < SESSREC_DEVICE_RANKS && at + 1 < e->view.events)) continue;
         result = e->table->rank(e->ranks, rows, e->h, target, higher, equal, err);
@@ -8342,20 +8316,16 @@ SESSREC_API sessrec_query sessrec_query_default(void) {
 static void sessrec__offer(sessrec_request *request, const int32_t *items, int32_t first, int32_t count, const float *scores) {
     const sessrec_session *session = request->session;
     const sessrec_query *query = request->query;
-    sessrec__top top = {request->out, query->k, request->count};
-    if (!items && top.count == top.capacity) {  // nearly always all are turned away
-        int32_t higher, equal;
-        session->model->kernels->tally(count, scores, top.entry[0].score, &higher, &equal);
-        if (!higher && !equal) return;
-    }
+    int32_t higher = 1, equal;
+    if (!items) session->model->kernels->tally(count, scores, request->out[0].score, &higher, &equal);
+    if (!higher && !equal) return;  // nearly always all are turned away
     for (int32_t i = 0; i < count; ++i) {
         const int32_t item = items ? items[i] : first + i;
-        if (!sessrec__top_admits(&top, item, scores[i])) continue;
+        if (!sessrec__before(scores[i], item, request->out)) continue;
         if (query->skip_seen && sessrec__session_find(session, item) < session->seen_count) continue;
         if (query->veto && query->veto(query->veto_user, item)) continue;
-        sessrec__top_insert(&top, item, scores[i]);
+        sessrec__top_insert(request->out, query->k, item, scores[i]);
     }
-    request->count = top.count;
 }
 
 static void sessrec__offer_candidates(sessrec_request *request) {
@@ -8372,10 +8342,9 @@ static void sessrec__offer_candidates(sessrec_request *request) {
 static void sessrec__offer_screened(sessrec_request *request, int32_t first, int32_t count) {
     const sessrec_session *session = request->session;
     const sessrec_model *model = session->model;
-    const float least = request->count < request->query->k ? -INFINITY : request->out[0].score;
     int32_t list[SESSREC__SCREENED];
     float scores[SESSREC__SCREENED];
-    const int32_t found = model->kernels->screen(&session->screen, first, count, least, list);
+    const int32_t found = model->kernels->screen(&session->screen, first, count, request->out[0].score, list);
     model->kernels->dots_at(found, list, sessrec__last_width(model), model->Wy, sessrec__session_state(session), model->By, scores);
     sessrec__offer(request, list, 0, found, scores);
 }
@@ -8426,6 +8395,7 @@ static int sessrec__request_begin(sessrec_request *request, const sessrec_model 
     if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0)) return 0;
     request->result = model && request->session->model != model ? SESSREC_MISMATCH : SESSREC_OK;
     if (request->result) return 0;
+    sessrec__top_begin(request->out, query->k);
     request->source = request->session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;
     if (query->candidates) sessrec__offer_candidates(request);
     else sessrec__screen_begin(request->session);
@@ -8448,11 +8418,8 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests,
         if (items > V - first) items = V - first;
         sessrec__offer_block(requests, count, first, items);
     }
-    for (int32_t i = 0; i < count; ++i) {
-        if (requests[i].result) continue;
-        sessrec__top top = {requests[i].out, requests[i].query->k, requests[i].count};
-        sessrec__top_sort(&top);
-    }
+    for (int32_t i = 0; i < count; ++i)
+        if (!requests[i].result) requests[i].count = sessrec__top_sort(requests[i].out, requests[i].query->k);
     return result;
 }
 
@@ -8574,8 +8541,8 @@ SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, cons
 
 // ============================================================================================================
 // >>users   what stays of a user between sessions
-// c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) begins the next session (Quadrana 2017). A user without sessions begins from zero, as in
-// training.
+// c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) begins the next session (Quadrana 2017). A user without sessions begins from zero, as
+// in training.
 // ============================================================================================================
 
 enum { SESSREC__USER_FIXED = 36 };  // bytes of an exported state besides c
@@ -8583,20 +8550,12 @@ enum { SESSREC__USER_FIXED = 36 };  // bytes of an exported state besides c
 struct sessrec_user {
     const sessrec_model *model;
     int64_t sessions;
-    float *c;       // [Hu]
+    float *c;       // [Hu] behind this
 };
 
-// The user comes first. Returns the place of c.
-static float *sessrec__user_place(const sessrec_model *model, sessrec__layout *layout) {
-    (void)sessrec__place(layout, 1, sizeof(sessrec_user));
-    return (float *)sessrec__place(layout, (uint64_t)model->info.user_hidden, sizeof(float));
-}
-
 SESSREC_API size_t sessrec_user_size(const sessrec_model *model) {
-    sessrec__layout layout = {NULL, 0, 0};
     if (!model || !model->info.user_hidden) return 0;
-    sessrec__user_place(model, &layout);
-    return (size_t)layout.size + 63;  // the largest step to a multiple of 64
+    return sizeof(sessrec_user) + (size_t)model->info.user_hidden * sizeof(float) + 63;  // the largest step to a multiple of 64
 }
 
 SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *memory, size_t size, sessrec_user **out) {
@@ -8604,12 +8563,10 @@ SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *m
     *out = NULL;
     const size_t needed = sessrec_user_size(model);
     if (!needed || !memory || size < needed) return SESSREC_INVALID_ARGUMENT;
-    sessrec__layout layout = {NULL, 0, 0};
-    layout.base = (char *)memory + (64 - (uintptr_t)memory % 64) % 64;
-    *out = (sessrec_user *)(void *)layout.base;
+    *out = (sessrec_user *)(void *)((char *)memory + (64 - (uintptr_t)memory % 64) % 64);
     (*out)->model = model;
     (*out)->sessions = 0;
-    (*out)->c = sessrec__user_place(model, &layout);
+    (*out)->c = (float *)(void *)(*out + 1);
     memset((*out)->c, 0, (size_t)model->info.user_hidden * sizeof(float));
     return SESSREC_OK;
 }
@@ -8795,24 +8752,13 @@ static void sessrec__pop_score(const void *self, int32_t rows, const void *state
     for (int32_t r = 0; r < rows; ++r, scores += count) memcpy(scores, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
 }
 
-typedef struct sessrec__supported {
-    int64_t support;
-    int32_t item;
-} sessrec__supported;
-
-static int sessrec__compare_supports(const void *a, const void *b) {
-    const int64_t x = ((const sessrec__supported *)a)->support, y = ((const sessrec__supported *)b)->support;
-    return (x < y) - (x > y);
-}
-
-// The scores of items that are sorted, largest support first.
-static void sessrec__pop_values(const sessrec__supported *sorted, int32_t items, float *score) {
+// The scores of items in the order of less[i] = -supp_i, as it rises.
+static void sessrec__pop_values(const double *less, const int32_t *item, int32_t items, float *score) {
     float value = 1;
     for (int32_t i = 0; i < items; ++i) {
-        const double support = (double)sorted[i].support;
-        const float highest = nextafterf(value, 0), quotient = (float)(support / (1 + support));
-        if (!i || sorted[i].support < sorted[i - 1].support) value = quotient < highest ? quotient : highest;
-        score[sorted[i].item] = value;
+        const float highest = nextafterf(value, 0), quotient = (float)(less[i] / (less[i] - 1));
+        if (!i || less[i - 1] < less[i]) value = quotient < highest ? quotient : highest;
+        score[item[i]] = value;
     }
 }
 
@@ -8828,19 +8774,20 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const 
     pop->memory = memory;
     sessrec__ids_init(&pop->ids, &memory);
     pop->score = (float *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *pop->score);
-    sessrec__supported *sorted = (sessrec__supported *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *sorted);
-    sessrec_result result = sorted && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0, number; i < view.items && !result; ++i) {
-        const char *id = sessrec_dataset_item_id(log, i);
-        result = sessrec__ids_intern(&pop->ids, id, strlen(id), &number);  // ids are distinct: number == i
-        sorted[i].support = view.support[i];
-        sorted[i].item = i;
+    double *less = (double *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *less + sizeof(int32_t));
+    int32_t *item = less ? (int32_t *)(void *)(less + view.items) : NULL;
+    sessrec_result result = less && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int32_t i = 0; i < view.items && !result; ++i) {
+        less[i] = -(double)view.support[i];
+        item[i] = i;
     }
+    if (!result) result = sessrec__copy_ids(&log->items, item, view.items, &pop->ids);
+    if (!result) result = sessrec__ids_reserve(&pop->ids, 0, 0);  // for sessrec__pop_find
+    if (!result) result = sessrec__sort_by_time(&memory, less, item, view.items);
     if (result) {
         sessrec__pop_destroy(pop);
     } else {
-        qsort(sorted, (size_t)view.items, sizeof *sorted, sessrec__compare_supports);
-        sessrec__pop_values(sorted, view.items, pop->score);
+        sessrec__pop_values(less, item, view.items, pop->score);
         out->self = pop;
         out->items = view.items;
         out->find_item = sessrec__pop_find;
@@ -8849,7 +8796,7 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const 
         out->score = sessrec__pop_score;
         out->destroy = sessrec__pop_destroy;
     }
-    sessrec__free(&memory, sorted);
+    sessrec__free(&memory, less);
     return result;
 }
 
@@ -9000,10 +8947,11 @@ static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t
 
 // Finds the neighbours of item i. What is left of its room keeps item -1.
 static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i, double lambda) {
-    const int64_t room = knn->neighbour_begin[i + 1] - knn->neighbour_begin[i];
+    const int32_t room = (int32_t)(knn->neighbour_begin[i + 1] - knn->neighbour_begin[i]);
     const double support = (double)(p->begin[i + 1] - p->begin[i]) + lambda;
-    sessrec__top nearest = {knn->neighbour + knn->neighbour_begin[i], (int32_t)room, 0};
+    sessrec_recommendation *nearest = knn->neighbour + knn->neighbour_begin[i];
     int32_t partners = 0;
+    sessrec__top_begin(nearest, room);
     for (int64_t at = p->begin[i]; at < p->begin[i + 1]; ++at)
         for (int64_t m = p->set_begin[p->session[at]]; m < p->set_begin[p->session[at] + 1]; ++m)
             if (!p->together[p->set[m]]++) p->partner[partners++] = p->set[m];
@@ -9011,10 +8959,9 @@ static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i
         const int32_t j = p->partner[n];
         const double other = (double)(p->begin[j + 1] - p->begin[j]) + lambda;
         const float score = (float)((double)p->together[j] / sqrt(support * other));
-        if (j != i && sessrec__top_admits(&nearest, j, score)) sessrec__top_insert(&nearest, j, score);
+        if (j != i && sessrec__before(score, j, nearest)) sessrec__top_insert(nearest, room, j, score);
         p->together[j] = 0;
     }
-    for (int64_t n = nearest.count; n < room; ++n) nearest.entry[n].item = -1;
 }
 
 static sessrec_result sessrec__knn_fill(sessrec__pop *knn, const sessrec_dataset *log, sessrec_itemknn form, int32_t most, double lambda) {
@@ -9437,27 +9384,65 @@ static sessrec_result sessrec__check_weights(const sessrec_model *model, const s
     return SESSREC_OK;
 }
 
-// Every id has 1 to SESSREC_MAX_ID bytes, a NUL behind them and none among them.
-static int sessrec__good_ids(const sessrec_model *model, uint64_t id_bytes) {
-    if (model->id_offset[0] || model->id_offset[model->info.items] != id_bytes) return 0;
-    for (int32_t i = 0; i < model->info.items; ++i) {
-        const uint64_t begin = model->id_offset[i], end = model->id_offset[i + 1];
-        if (end < begin + 2 || end > begin + SESSREC_MAX_ID + 1 || end > id_bytes) return 0;
-        if (memchr(model->id_text + begin, 0, (size_t)(end - begin)) != model->id_text + end - 1) return 0;
+// What is wrong with so many ids: 1 if one has not 1 to SESSREC_MAX_ID bytes and a NUL, 2 if an entry of the order is no item, 3 both. Like the next
+// function it has no branch, so that compilers make vectors of a count that they know.
+SESSREC__INLINE uint32_t sessrec__bad_ids(const uint32_t *offset, const int32_t *order, int32_t items, int32_t count) {
+    uint32_t size = 0, item = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        size |= (uint32_t)(offset[i + 1] < offset[i]) | (uint32_t)(offset[i + 1] - offset[i] - 2 >= SESSREC_MAX_ID);
+        item |= (uint32_t)order[i] >= (uint32_t)items;
+    }
+    return size | item << 1;
+}
+
+SESSREC__INLINE uint64_t sessrec__count_nuls(const char *text, int32_t count) {
+    uint8_t nuls = 0;
+    for (int32_t i = 0; i < count; ++i) nuls = (uint8_t)(nuls + (text[i] == 0));  // count < 256
+    return nuls;
+}
+
+// V items whose ids rise strictly: so each item occurs once, and no two have the same id. Mostly eight bytes tell, up to the first NUL; id_order
+// stands behind the texts, so they can be read of the last id, too. Ids lie anywhere in this order: each is asked for well before its turn.
+static int sessrec__good_order(const sessrec_model *model) {
+    enum { AHEAD = 16 };
+    const int32_t V = model->info.items, *order = model->id_order;
+    uint64_t least = 0;  // less than any id
+    for (int32_t i = 0; i < V; ++i) {
+        if (i < V - 2 * AHEAD) {
+            SESSREC__PREFETCH(&model->id_offset[order[i + 2 * AHEAD]]);
+            SESSREC__PREFETCH(sessrec__item_text(model, order[i + AHEAD]));
+        }
+        const char *text = sessrec__item_text(model, order[i]);
+        const uint64_t word = sessrec__load_word(text), nul = sessrec__zero_bytes(word), key = sessrec__swap_word(word & (nul ^ (nul - 1)));
+        if (key < least || (key == least && strcmp(sessrec__item_text(model, order[i - 1]), text) >= 0)) return 0;
+        least = key;
     }
     return 1;
 }
 
-// V items in the range whose ids rise strictly: so each item occurs once, and no two have the same id.
-static int sessrec__good_order(const sessrec_model *model) {
-    const char *before = "", *text;
-    for (int32_t i = 0; i < model->info.items; ++i, before = text) {
-        const int32_t item = model->id_order[i];
-        if (item < 0 || item >= model->info.items) return 0;
-        text = sessrec__item_text(model, item);
-        if (strcmp(before, text) >= 0) return 0;
+// Every id has 1 to SESSREC_MAX_ID bytes and a NUL behind them; and as there are only as many NULs as ids, none is among them. All of some ids before
+// the next, so that nothing is fetched twice.
+static sessrec_result sessrec__check_ids(const sessrec_model *model, uint64_t id_bytes, sessrec_error *err) {
+    enum { IDS = 64, BYTES = 64 };
+    const uint32_t *offset = model->id_offset;
+    const int32_t V = model->info.items, *order = model->id_order;
+    const char *text = model->id_text;
+    uint32_t bad = offset[0] || offset[V] != id_bytes;
+    uint64_t at = 0, nuls = 0;
+    for (int32_t i = 0, end; i < V && !(bad & 1); i = end) {
+        end = V - i < IDS ? V : i + IDS;
+        bad |= end - i == IDS ? sessrec__bad_ids(offset + i, order + i, V, IDS) : sessrec__bad_ids(offset + i, order + i, V, end - i);
+        bad |= offset[end] > id_bytes;
+        for (int32_t j = i; j < end && !(bad & 1); ++j) bad |= text[offset[j + 1] - 1] != 0;
+        for (; !(bad & 1) && offset[end] - at >= BYTES; at += BYTES) {
+            SESSREC__PREFETCH((uintptr_t)text + at + 2048);
+            nuls += sessrec__count_nuls(text + at, BYTES);
+        }
     }
-    return 1;
+    nuls += sessrec__count_nuls(text + at, bad & 1 ? 0 : (int32_t)(id_bytes - at));
+    if (bad & 1 || nuls != (uint64_t)V) return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
+    if (!bad && sessrec__good_order(model)) return SESSREC_OK;
+    return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
 }
 
 static int sessrec__good_support(const sessrec_model *model) {
@@ -9485,8 +9470,8 @@ static sessrec_result sessrec__model_from_archive(const sessrec__archive *archiv
     model->id_offset = (const uint32_t *)(++at)->data;
     model->id_text = (const char *)(++at)->data;
     model->id_order = (const int32_t *)(++at)->data;
-    if (!sessrec__good_ids(model, id_bytes)) return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
-    if (!sessrec__good_order(model)) return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
+    result = sessrec__check_ids(model, id_bytes, err);
+    if (result) return result;
     if (!sessrec__good_support(model)) return sessrec__damaged(err, "support", "does not sum to the number of events");
     model->fingerprint = sessrec__archive_fingerprint(archive, list.count);
     sessrec__model_wire(model);

@@ -208,6 +208,10 @@ mutate 'the state of a user fits every model of its width' test_users \
 # ---- files ----
 mutate 'checksums of sections are not compared' 'test_trainer test_file' \
     'return sum == section->crc ? NULL' 'return sum + 1 ? NULL'
+mutate 'a NUL in an id is let in' test_file \
+    'if (bad & 1 || nuls != (uint64_t)V)' 'if (bad & 1)'
+mutate 'the order of ids is taken for granted' test_file \
+    'if (key < least || (key == least' 'if ((key == least'
 
 # ---- logs ----
 mutate 'the filter goes round once' 'test_log test_flaws' \
@@ -259,13 +263,13 @@ mutate 'the screen forgets what rounding adds' test_stream \
 mutate 'several sessions at once get what belongs to the first' test_stream \
     'NULL, first, count, scores + (ptrdiff_t)r * count);' 'NULL, first, count, scores);'
 mutate 'the list takes the first k instead of the best' test_stream \
-    ': sessrec__before(score, item, &top->entry[0]);' ': 0;'
+    'if (!sessrec__before(scores[i], item, request->out)) continue;' 'if (request->out[0].item >= 0) continue;'
 
 # ---- baselines and the signed-rank test ----
 mutate 'Item-KNN looks at the support of one item only' test_baselines \
     'const double other = (double)(p->begin[j + 1] - p->begin[j]) + lambda;' 'const double other = support;'
 mutate 'an item is its own neighbour' 'golden test_baselines' \
-    'if (j != i && sessrec__top_admits(&nearest, j, score))' 'if (sessrec__top_admits(&nearest, j, score))'
+    'if (j != i && sessrec__before(score, j, nearest))' 'if (sessrec__before(score, j, nearest))'
 mutate 'a user forgets what he clicked' 'golden test_baselines' \
     'memcpy(user, state, sizeof(sessrec__s_pop_state));' '(void)user;'
 mutate 'the signed ranks do without the correction for ties' test_eval \

@@ -64,10 +64,10 @@ static void popularity(void) {
         sessrec_dataset_destroy(log);
     }
     TEST("values of huge supports are different too, and below 1") {
-        static const int64_t huge = INT64_C(1) << 40;
-        const sessrec__supported sorted[5] = {{huge, 0}, {huge - 1, 1}, {huge - 1, 2}, {1 << 24, 3}, {0, 4}};
+        static const double less[5] = {-1099511627776.0, -1099511627775.0, -1099511627775.0, -16777216, 0};
+        static const int32_t item[5] = {0, 1, 2, 3, 4};
         float value[5];
-        sessrec__pop_values(sorted, 5, value);
+        sessrec__pop_values(less, item, 5, value);
         CHECK(value[0] < 1 && value[0] > value[1] && value[1] == value[2] && value[2] > value[3]);
         CHECK_NEAR(value[3], 1, 3e-7);
         CHECK_NEAR(value[4], 0, 0);

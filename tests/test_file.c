@@ -279,6 +279,11 @@ static void check_refused_bytes(const bytes *file, sessrec_result code, const ch
     sessrec_model_destroy(model);
 }
 
+static void forge_and_refuse(bytes *file, const char *sentence) {
+    forge(file);
+    check_refused_bytes(file, SESSREC_BAD_FILE, sentence);
+}
+
 // The small model, changed by `change`, with right checksums.
 static void check_forged(void (*change)(bytes *file), sessrec_result code, const char *sentence) {
     bytes file = small_bytes();
@@ -841,6 +846,42 @@ static void refusing(void) {
         sessrec_model *other = make_model(&id, 1, 1, SESSREC_EMBEDDING_TIED, SESSREC_RESET_BEFORE);
         bytes file = bytes_of(other);
         check_refused_bytes(&file, SESSREC_BAD_FILE, "the file is damaged: an item id is not a text of 1 to 255 bytes");
+        free_bytes(&file);
+        sessrec_model_destroy(other);
+    }
+    TEST("among many ids a fault is found in each: a NUL too many or too few, a size, an entry of the order, two that are the wrong way round") {
+        enum { MANY = 200 };
+        static const char no_text[] = "the file is damaged: an item id is not a text of 1 to 255 bytes";
+        static const char unsorted[] = "the file is damaged: id_order does not sort the items by their ids, or two have the same id";
+        static char text[MANY][24];
+        const char *ids[MANY];
+        for (int i = 0; i < MANY; ++i) snprintf(text[i], sizeof text[i], "%.*s%d", i % 12, "same beginning", 10 + i * 37 % MANY), ids[i] = text[i];
+        sessrec_model *other = make_model(ids, MANY, 1, SESSREC_EMBEDDING_TIED, SESSREC_RESET_BEFORE);
+        bytes file = bytes_of(other);
+        for (int i = 0; i < MANY; ++i) {
+            const uint32_t end = get32(section_of(&file, "id_offset") + 4 * (i + 1));
+            unsigned char *last = section_of(&file, "id_text") + end - 2, *order = section_of(&file, "id_order") + 4 * i;
+            const uint32_t item = get32(order), next = i + 1 < MANY ? get32(order + 4) : 0;
+            const unsigned char letter = *last;
+            *last = 0;
+            forge_and_refuse(&file, no_text);
+            *last = letter, last[1] = 'x';
+            forge_and_refuse(&file, no_text);
+            last[1] = 0;
+            put32(section_of(&file, "id_offset") + 4 * (i + 1), end + 256);
+            forge_and_refuse(&file, no_text);
+            put32(section_of(&file, "id_offset") + 4 * (i + 1), end);
+            put32(order, MANY);
+            forge_and_refuse(&file, unsorted);
+            put32(order, item);
+            if (i + 1 == MANY) continue;
+            put32(order, next), put32(order + 4, item);
+            forge_and_refuse(&file, unsorted);
+            put32(order, item), put32(order + 4, next);
+        }
+        forge(&file);
+        CHECK_EQ(open_bytes(&file, &model, &err), SESSREC_OK);  // as at first
+        sessrec_model_destroy(model);
         free_bytes(&file);
         sessrec_model_destroy(other);
     }
