@@ -3932,8 +3932,7 @@ static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
 // leaves out ids without an event. Reading gives it a part for each thread, one behind the other in the text, and where they meet is not seen in
 // the log; adding gives it one part; filters, cuts and splits one with the events of a log and another session, or none, for each.
 //   item [events], time [events], session_begin [sessions+1], session_user [sessions], support [items]
-// Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made; grouping needs some 32 a session, 24
-// more of several parts.
+// Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made; grouping needs some 32 a session.
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -3946,12 +3945,7 @@ typedef struct sessrec__part {
     int64_t events, room;
     double *time;                       // [events]
     int32_t *number[SESSREC__ROLES];    // [events] of each id, NULL for the time, and for users where there are none. A negative session: left out
-    int32_t sessions, items;            // from here on for sessrec__group, in its scratch: how many ids there are in this part alone
-    int32_t *global[SESSREC__ROLES];    // [ids] their numbers in the log, NULL: the same
-    int64_t *at;                        // [sessions] events, then how many earlier parts have, then where the next one goes
-    double *start;                      // [sessions] time of the earliest event
-    int32_t *user;                      // [sessions] and its user
-    int64_t *support;                   // [items] events
+    char apart[64];                     // the thread of the next part writes to lines of its own
 } sessrec__part;
 
 enum { SESSREC__INSERTED = 64 };
@@ -3961,9 +3955,10 @@ struct sessrec_dataset {
     int32_t known_items;            // of format.items_of: items 0 .. known_items-1
     sessrec__part *part;            // [parts] before it is finished, then NULL
     int32_t parts;
-    sessrec__ids items, sessions, users;
+    sessrec__ids ids[SESSREC__ROLES];
     int64_t events, bad_rows, dropped_events;
-    int64_t *session_begin;         // from here on as in sessrec_log_view
+    void *block;                    // of the arrays, which are as in sessrec_log_view
+    int64_t *session_begin;
     int32_t *item;
     double *time;
     int32_t *session_user;
@@ -3994,9 +3989,7 @@ static sessrec_dataset *sessrec__log_new(const sessrec_allocator *memory, int32_
     log->known_items = known_items;
     log->part = part;
     log->parts = parts;
-    sessrec__ids_init(&log->items, memory);
-    sessrec__ids_init(&log->sessions, memory);
-    sessrec__ids_init(&log->users, memory);
+    for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__ids_init(&log->ids[role], memory);
     for (int32_t i = 0; i < parts * SESSREC__ROLES; ++i) sessrec__ids_init(&part[i / SESSREC__ROLES].ids[i % SESSREC__ROLES], memory);
     return log;
 }
@@ -4013,14 +4006,8 @@ static void sessrec__log_clear(sessrec_dataset *log) {
         sessrec__free(&memory, part->time);
     }
     sessrec__free(&memory, log->part);
-    sessrec__ids_free(&log->items);
-    sessrec__ids_free(&log->sessions);
-    sessrec__ids_free(&log->users);
-    sessrec__free(&memory, log->session_begin);
-    sessrec__free(&memory, log->item);
-    sessrec__free(&memory, log->time);
-    sessrec__free(&memory, log->session_user);
-    sessrec__free(&memory, log->support);
+    for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__ids_free(&log->ids[role]);
+    sessrec__free(&memory, log->block);
 }
 
 SESSREC_API void sessrec_dataset_destroy(sessrec_dataset *log) {
@@ -4171,33 +4158,48 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
 typedef struct sessrec__grouping {
     sessrec_dataset *log;
     sessrec__part *part;
-    int32_t parts, sessions;    // sessions: labels that have events
-    int has_users, owned;       // owned: the tables of the parts may move to the log
-    int32_t *order;             // [sessions] labels in the order of their start
-    int32_t *number, *kept;     // [items or users] new numbers of ids, and who has them
+    int32_t parts;
+    int has_users, owned;               // owned: the tables of the parts may move to the log
+    int64_t *at;                        // [labels] events, then where the next one goes
+    double *start;                      // [labels] time of the earliest event
+    int32_t *user;                      // [labels] and its user
+    int64_t *support;                   // [items] events
+    int32_t count[SESSREC__ROLES];      // of ids that the log has
+    int32_t *kept[SESSREC__ROLES];      // [count] which, in the order of the log
+    int32_t *number[SESSREC__ROLES];    // [items, users] their numbers in the log
     sessrec_result result[SESSREC__MAX_THREADS];  // of each task
 } sessrec__grouping;
 
 static void sessrec__group_layout(sessrec__grouping *g, sessrec__layout *layout) {
     uint64_t all[SESSREC__ROLES] = {0, 0, 0, 0};
-    for (int32_t p = g->parts - 1; p >= 0; --p) {
-        sessrec__part *part = &g->part[p];
-        for (int role = 0; role < SESSREC__ROLES; ++role) {
-            part->global[role] = p ? (int32_t *)sessrec__place(layout, (uint64_t)part->ids[role].count, sizeof(int32_t)) : NULL;
-            all[role] += (uint64_t)part->ids[role].count;
-        }
-        part->sessions = part->ids[SESSREC__SESSION].count;
-        part->items = part->ids[SESSREC__ITEM].count;
-        const uint64_t sessions = p ? (uint64_t)part->sessions : all[SESSREC__SESSION];  // what the others have comes to that of the first
-        part->at = (int64_t *)sessrec__place(layout, sessions, sizeof *part->at);
-        part->start = (double *)sessrec__place(layout, sessions, sizeof *part->start);
-        part->user = (int32_t *)sessrec__place(layout, g->has_users ? sessions : 0, sizeof *part->user);
-        part->support = (int64_t *)sessrec__place(layout, (uint64_t)part->items, sizeof *part->support);
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        for (int32_t p = 0; p < g->parts; ++p) all[role] += (uint64_t)g->part[p].ids[role].count;
+        g->kept[role] = (int32_t *)sessrec__place(layout, all[role], sizeof *g->kept[role]);
+        g->number[role] = (int32_t *)sessrec__place(layout, role == SESSREC__SESSION ? 0 : all[role], sizeof *g->number[role]);
     }
-    const uint64_t more = all[SESSREC__ITEM] > all[SESSREC__USER] ? all[SESSREC__ITEM] : all[SESSREC__USER];
-    g->order = (int32_t *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->order);
-    g->number = (int32_t *)sessrec__place(layout, more, sizeof *g->number);
-    g->kept = (int32_t *)sessrec__place(layout, more, sizeof *g->kept);
+    g->at = (int64_t *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->at);
+    g->start = (double *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->start);
+    g->user = (int32_t *)sessrec__place(layout, g->has_users ? all[SESSREC__SESSION] : 0, sizeof *g->user);
+    g->support = (int64_t *)sessrec__place(layout, all[SESSREC__ITEM], sizeof *g->support);
+}
+
+static void sessrec__log_layout(sessrec__grouping *g, sessrec__layout *layout) {
+    const uint64_t sessions = (uint64_t)g->count[SESSREC__SESSION];
+    sessrec_dataset *log = g->log;
+    log->session_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *log->session_begin);
+    log->item = (int32_t *)sessrec__place(layout, (uint64_t)log->events, sizeof *log->item);
+    log->time = (double *)sessrec__place(layout, (uint64_t)log->events, sizeof *log->time);
+    log->session_user = g->has_users ? (int32_t *)sessrec__place(layout, sessions, sizeof *log->session_user) : NULL;
+    log->support = (int64_t *)sessrec__place(layout, (uint64_t)g->count[SESSREC__ITEM], sizeof *log->support);
+}
+
+static void *sessrec__group_block(sessrec__grouping *g, void (*place)(sessrec__grouping *g, sessrec__layout *layout)) {
+    sessrec__layout layout = {NULL, 0, 0};
+    place(g, &layout);
+    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc_unset(&g->log->memory, layout.size, 1);
+    layout.size = 0;
+    if (layout.base) place(g, &layout);
+    return layout.base;
 }
 
 static sessrec_result sessrec__group_run(sessrec__grouping *g, sessrec__pool *pool, int32_t tasks, sessrec__task task) {
@@ -4207,97 +4209,64 @@ static sessrec_result sessrec__group_run(sessrec__grouping *g, sessrec__pool *po
     return SESSREC_OK;
 }
 
-SESSREC__INLINE int32_t sessrec__global(const sessrec__part *part, int role, int32_t id) {
-    return part->global[role] ? part->global[role][id] : id;
-}
-
-// Counts the events of the sessions and items of a part, and finds the beginning of each session.
-static void sessrec__task_tally(void *context, int32_t index) {
-    sessrec__part *part = &((sessrec__grouping *)context)->part[index];
-    memset(part->at, 0, (size_t)part->sessions * sizeof *part->at);
-    memset(part->support, 0, (size_t)part->items * sizeof *part->support);
-    for (int64_t e = 0; e < part->events; ++e) {
-        const int32_t s = part->number[SESSREC__SESSION][e];
-        if (s < 0) continue;
-        ++part->support[part->number[SESSREC__ITEM][e]];
-        if (part->at[s]++ && part->start[s] <= part->time[e]) continue;
-        part->start[s] = part->time[e];
-        if (part->has_users) part->user[s] = part->number[SESSREC__USER][e];
-    }
-}
-
-// Numbers the ids of one role in the table of the first part: in the order in which they come first.
-static void sessrec__task_merge_ids(void *context, int32_t role) {
+// Numbers the ids of one role in the table of the first part, in the order in which they come first. Counts the events of items.
+static void sessrec__task_merge(void *context, int32_t role) {
     sessrec__grouping *g = (sessrec__grouping *)context;
+    sessrec__ids *all = &g->part[0].ids[role];
     sessrec_result result = SESSREC_OK;
-    for (int32_t p = 1; p < g->parts && !result; ++p)
-        result = sessrec__number_ids(&g->part[p].ids[role], &g->part[0].ids[role], p + 1 < g->parts || role == SESSREC__ITEM,
-                                     g->part[p].global[role]);
+    for (int32_t p = 1; p < g->parts && !result; ++p) {
+        int32_t *number = g->part[p].number[role], *global = g->kept[role];  // which has no other use yet
+        result = sessrec__number_ids(&g->part[p].ids[role], all, p + 1 < g->parts || role == SESSREC__ITEM, global);
+        for (int64_t e = 0; e < g->part[p].events && number && !result; ++e) number[e] = global[number[e]];
+    }
     g->result[role] = result;
+    if (role != SESSREC__ITEM || result) return;
+    memset(g->support, 0, (size_t)all->count * sizeof *g->support);
+    for (int32_t p = 0; p < g->parts; ++p)
+        for (int64_t e = 0; e < g->part[p].events; ++e)  // only a log of one part leaves events out
+            if (g->parts > 1 || g->part[p].number[SESSREC__SESSION][e] >= 0) ++g->support[g->part[p].number[SESSREC__ITEM][e]];
 }
 
-// Adds what the other parts know of each session to what the first does.
-static void sessrec__join_sessions(sessrec__grouping *g) {
-    sessrec__part *first = g->part;
-    memset(first->at + first->sessions, 0, (size_t)(first->ids[SESSREC__SESSION].count - first->sessions) * sizeof *first->at);
-    for (int32_t p = 1; p < g->parts; ++p) {
+// The labels of a task: each goes through all events, and takes those of its sessions.
+static int32_t sessrec__group_share(const sessrec__grouping *g, int32_t index) {
+    return (int32_t)((int64_t)g->part[0].ids[SESSREC__SESSION].count * index / g->parts);
+}
+
+// Counts the events of sessions, and finds where each of them begins.
+static void sessrec__task_tally(void *context, int32_t index) {
+    sessrec__grouping *g = (sessrec__grouping *)context;
+    const int32_t from = sessrec__group_share(g, index), to = sessrec__group_share(g, index + 1);
+    memset(g->at + from, 0, (size_t)(to - from) * sizeof *g->at);
+    for (int32_t p = 0; p < g->parts; ++p) {
         const sessrec__part *part = &g->part[p];
-        for (int32_t i = 0; i < part->sessions; ++i) {
-            const int32_t s = part->global[SESSREC__SESSION][i];
-            const int64_t events = part->at[i];
-            if (!first->at[s] || part->start[i] < first->start[s]) {
-                first->start[s] = part->start[i];
-                if (part->has_users) first->user[s] = part->global[SESSREC__USER][part->user[i]];
-            }
-            part->at[i] = first->at[s];
-            first->at[s] += events;
+        for (int64_t e = 0; e < part->events; ++e) {
+            const int32_t s = part->number[SESSREC__SESSION][e];
+            if (s < from || s >= to || (g->at[s]++ && g->start[s] <= part->time[e])) continue;
+            g->start[s] = part->time[e];
+            if (part->has_users) g->user[s] = part->number[SESSREC__USER][e];
         }
     }
 }
 
-// Finds the order of the sessions, by start, equal ones as the labels are, and where each of them goes.
-static sessrec_result sessrec__group_sessions(sessrec__grouping *g) {
-    sessrec_dataset *log = g->log;
-    sessrec__part *first = g->part;
-    int64_t longest = 0, begin = 0;
-    sessrec__join_sessions(g);
-    for (int32_t s = 0; s < first->ids[SESSREC__SESSION].count; ++s) {
-        if (!first->at[s]) continue;
-        if (longest < first->at[s]) longest = first->at[s];
-        first->start[g->sessions] = first->start[s];  // sessions <= s
-        g->order[g->sessions++] = s;
-    }
-    log->session_begin = (int64_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions + 1, sizeof *log->session_begin);
-    if (!log->session_begin) return SESSREC_OUT_OF_MEMORY;
-    if (longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
-    const sessrec_result result = sessrec__sort_by_time(&log->memory, first->start, g->order, g->sessions);
-    for (int32_t s = 0; s < g->sessions; ++s) {
-        const int64_t events = first->at[g->order[s]];
-        log->session_begin[s] = first->at[g->order[s]] = begin;
-        begin += events;
-    }
-    log->session_begin[g->sessions] = log->events = begin;
-    for (int32_t p = 1; p < g->parts; ++p)
-        for (int32_t i = 0; i < g->part[p].sessions; ++i) g->part[p].at[i] += first->at[g->part[p].global[SESSREC__SESSION][i]];
-    return result;
-}
-
-// Moves the events of a part to their sessions.
+// Moves events to their sessions.
 static void sessrec__task_move(void *context, int32_t index) {
     const sessrec__grouping *g = (const sessrec__grouping *)context;
-    const sessrec__part *part = &g->part[index];
-    for (int64_t e = 0; e < part->events; ++e) {
-        if (part->number[SESSREC__SESSION][e] < 0) continue;
-        const int64_t to = part->at[part->number[SESSREC__SESSION][e]]++;
-        g->log->item[to] = sessrec__global(part, SESSREC__ITEM, part->number[SESSREC__ITEM][e]);
-        g->log->time[to] = part->time[e];
+    const int32_t from = sessrec__group_share(g, index), to = sessrec__group_share(g, index + 1);
+    for (int32_t p = 0; p < g->parts; ++p) {
+        const sessrec__part *part = &g->part[p];
+        for (int64_t e = 0; e < part->events; ++e) {
+            const int32_t s = part->number[SESSREC__SESSION][e];
+            if (s < from || s >= to) continue;
+            g->log->item[g->at[s]] = g->number[SESSREC__ITEM][part->number[SESSREC__ITEM][e]];
+            g->log->time[g->at[s]++] = part->time[e];
+        }
     }
 }
 
 // Sorts the events of each of some sessions by time.
 static void sessrec__task_sort(void *context, int32_t index) {
     sessrec__grouping *g = (sessrec__grouping *)context;
-    const int64_t sessions = g->sessions, last = sessions * (index + 1) / g->parts;
+    const int64_t sessions = g->count[SESSREC__SESSION], last = sessions * (index + 1) / g->parts;
     sessrec_result result = SESSREC_OK;
     for (int64_t s = sessions * index / g->parts; s < last && !result; ++s) {
         const int64_t begin = g->log->session_begin[s];
@@ -4306,82 +4275,93 @@ static void sessrec__task_sort(void *context, int32_t index) {
     g->result[index] = result;
 }
 
-// Copies the ids whose number is not 0 to an empty table, or leaves them where they are if that are all and the table may move. Numbers them anew.
-static sessrec_result sessrec__keep_marked(sessrec__grouping *g, const sessrec__ids *from, sessrec__ids *to, int32_t *some) {
-    *some = 0;
-    for (int32_t i = 0; i < from->count; ++i) {
-        if (!g->number[i]) continue;
-        g->number[i] = *some;
-        g->kept[(*some)++] = i;
+// Finds the order of the sessions: by start, equal ones as the labels are.
+static sessrec_result sessrec__order_sessions(sessrec__grouping *g) {
+    int32_t *order = g->kept[SESSREC__SESSION], sessions = 0;
+    int64_t longest = 0;
+    for (int32_t s = 0; s < g->part[0].ids[SESSREC__SESSION].count; ++s) {
+        if (!g->at[s]) continue;
+        if (longest < g->at[s]) longest = g->at[s];
+        g->log->events += g->at[s];
+        g->start[sessions] = g->start[s];  // sessions <= s
+        order[sessions++] = s;
     }
-    return g->owned && *some == from->count ? SESSREC_OK : sessrec__copy_ids(from, g->kept, *some, to);
+    g->count[SESSREC__SESSION] = sessions;
+    if (longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
+    return sessrec__sort_by_time(&g->log->memory, g->start, order, sessions);
 }
 
-static sessrec_result sessrec__group_users(sessrec__grouping *g) {
-    sessrec_dataset *log = g->log;
-    const sessrec__ids *users = &g->part[0].ids[SESSREC__USER];
-    int32_t some;
-    log->session_user = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions, sizeof *log->session_user);
-    if (!log->session_user) return SESSREC_OUT_OF_MEMORY;
-    memset(g->number, 0, (size_t)users->count * sizeof *g->number);
-    for (int32_t s = 0; s < g->sessions; ++s) g->number[log->session_user[s] = g->part[0].user[g->order[s]]] = 1;
-    const sessrec_result result = sessrec__keep_marked(g, users, &log->users, &some);
-    for (int32_t s = 0; s < g->sessions; ++s) log->session_user[s] = g->number[log->session_user[s]];
-    return result;
+// Lists the ids whose number is not 0, and numbers them anew.
+static void sessrec__list_ids(sessrec__grouping *g, int role) {
+    for (int32_t i = 0; i < g->part[0].ids[role].count; ++i) {
+        if (!g->number[role][i]) continue;
+        g->kept[role][g->count[role]] = i;
+        g->number[role][i] = g->count[role]++;
+    }
 }
 
-// Numbers the items that have events, or are known; only a log of one part can have others.
-static sessrec_result sessrec__group_items(sessrec__grouping *g) {
+// Numbers the items that have events or are known, and the users that have sessions. Makes the arrays of the log, and says where each session goes.
+static sessrec_result sessrec__group_ids(sessrec__grouping *g) {
     sessrec_dataset *log = g->log;
-    const sessrec__ids *items = &g->part[0].ids[SESSREC__ITEM];
-    int32_t some;
-    log->support = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)items->count, sizeof *log->support);
-    if (!log->support) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t p = 0; p < g->parts; ++p)
-        for (int32_t i = 0; i < g->part[p].items; ++i) log->support[sessrec__global(&g->part[p], SESSREC__ITEM, i)] += g->part[p].support[i];
-    for (int32_t i = 0; i < items->count; ++i) g->number[i] = log->support[i] || i < log->known_items;
-    sessrec_result result = sessrec__keep_marked(g, items, &log->items, &some);
-    if (!result && log->items.blob) result = sessrec__ids_reserve(&log->items, 0, 0);  // for sessrec_dataset_find_item
-    for (int32_t i = 0; i < some; ++i) log->support[i] = log->support[g->kept[i]];  // kept[i] >= i
-    if (some < items->count) g->part[0].global[SESSREC__ITEM] = g->number;
-    return result;
-}
-
-// The ids of the sessions, in order. A table that may move keeps its texts where they are. Last of all, as a log that fails is to stay as it was.
-static sessrec_result sessrec__group_names(sessrec__grouping *g) {
-    sessrec_dataset *log = g->log;
-    sessrec__ids *names = &g->part[0].ids[SESSREC__SESSION];
-    if (!g->owned || g->sessions < names->count) return sessrec__copy_ids(names, g->order, g->sessions, &log->sessions);
-    uint32_t *offset = (uint32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions, sizeof *offset);
-    if (!offset) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t s = 0; s < g->sessions; ++s) offset[s] = names->offset[g->order[s]];
-    sessrec__ids_move(names, &log->sessions);
-    sessrec__free(&log->memory, log->sessions.offset);
-    log->sessions.offset = offset;
-    log->sessions.offset_capacity = g->sessions;
-    sessrec__ids_forget_slots(&log->sessions);
+    const int32_t *order = g->kept[SESSREC__SESSION], sessions = g->count[SESSREC__SESSION];
+    int32_t *item = g->number[SESSREC__ITEM], *user = g->number[SESSREC__USER];
+    int64_t begin = 0;
+    for (int32_t i = 0; i < g->part[0].ids[SESSREC__ITEM].count; ++i) item[i] = g->support[i] || i < log->known_items;
+    sessrec__list_ids(g, SESSREC__ITEM);
+    memset(user, 0, (size_t)g->part[0].ids[SESSREC__USER].count * sizeof *user);
+    for (int32_t s = 0; s < sessions && g->has_users; ++s) user[g->user[order[s]]] = 1;
+    sessrec__list_ids(g, SESSREC__USER);
+    log->block = sessrec__group_block(g, sessrec__log_layout);
+    if (!log->block) return SESSREC_OUT_OF_MEMORY;
+    for (int32_t i = 0; i < g->count[SESSREC__ITEM]; ++i) log->support[i] = g->support[g->kept[SESSREC__ITEM][i]];
+    for (int32_t s = 0; s < sessions; ++s) {
+        const int64_t events = g->at[order[s]];
+        log->session_begin[s] = g->at[order[s]] = begin;
+        begin += events;
+        if (g->has_users) log->session_user[s] = user[g->user[order[s]]];
+    }
+    log->session_begin[sessions] = begin;
     return SESSREC_OK;
 }
 
+// Copies the ids that the log has, unless those are all and their table may move; then only finds out where the texts of the sessions are.
+static sessrec_result sessrec__keep_ids(sessrec__grouping *g, int role) {
+    const sessrec__ids *from = &g->part[0].ids[role];
+    sessrec__ids *to = &g->log->ids[role];
+    if (!from->count) return SESSREC_OK;
+    if (!g->owned || g->count[role] < from->count) {
+        const sessrec_result result = sessrec__copy_ids(from, g->kept[role], g->count[role], to);
+        return result || role != SESSREC__ITEM ? result : sessrec__ids_reserve(to, 0, 0);  // for sessrec_dataset_find_item
+    }
+    if (role != SESSREC__SESSION) return SESSREC_OK;  // the others are in order
+    to->offset = (uint32_t *)sessrec__alloc_unset(&to->memory, (uint64_t)from->count, sizeof *to->offset);
+    for (int32_t i = 0; i < from->count && to->offset; ++i) to->offset[i] = from->offset[g->kept[role][i]];
+    return to->offset ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+}
+
+// Moves a table that was not copied. Only items are looked for later.
+static void sessrec__finish_ids(sessrec__grouping *g, int role) {
+    sessrec__ids *from = &g->part[0].ids[role], *to = &g->log->ids[role];
+    if (to->offset && !to->blob) {
+        sessrec__free(&from->memory, from->offset);
+        from->offset = to->offset;
+        from->offset_capacity = from->count;
+    }
+    if (from->count && !to->blob) sessrec__ids_move(from, to);
+    if (role != SESSREC__ITEM) sessrec__ids_forget_slots(to);
+}
+
+// Tables move last of all, as a log that fails is to stay as it was.
 static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *pool) {
-    sessrec_dataset *log = g->log;
-    sessrec_result result = sessrec__group_run(g, pool, g->parts, sessrec__task_tally);
-    if (!result && g->parts > 1) result = sessrec__group_run(g, pool, SESSREC__ROLES, sessrec__task_merge_ids);
-    if (!result) result = sessrec__group_sessions(g);
-    if (!result && g->has_users) result = sessrec__group_users(g);
-    if (!result) result = sessrec__group_items(g);
-    if (result) return result;
-    log->item = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)log->events, sizeof *log->item);
-    log->time = (double *)sessrec__alloc_unset(&log->memory, (uint64_t)log->events, sizeof *log->time);
-    if (!log->item || !log->time) return SESSREC_OUT_OF_MEMORY;
-    result = sessrec__group_run(g, pool, g->parts, sessrec__task_move);
+    sessrec_result result = sessrec__group_run(g, pool, SESSREC__ROLES, sessrec__task_merge);
+    if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_tally);
+    if (!result) result = sessrec__order_sessions(g);
+    if (!result) result = sessrec__group_ids(g);
+    if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_move);
     if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_sort);
-    if (!result) result = sessrec__group_names(g);
-    if (result) return result;
-    if (!log->items.blob) sessrec__ids_move(&g->part[0].ids[SESSREC__ITEM], &log->items);
-    if (g->has_users && !log->users.blob) sessrec__ids_move(&g->part[0].ids[SESSREC__USER], &log->users);
-    sessrec__ids_forget_slots(&log->users);
-    return SESSREC_OK;
+    for (int role = 0; role < SESSREC__ROLES && !result; ++role) result = sessrec__keep_ids(g, role);
+    for (int role = 0; role < SESSREC__ROLES && !result; ++role) sessrec__finish_ids(g, role);
+    return result;
 }
 
 // Makes a finished log of parts of `source`; owned: it may take what they have. Without a pool on one thread.
@@ -4389,20 +4369,16 @@ static sessrec_result sessrec__group(const sessrec_dataset *source, sessrec__par
                                      sessrec_dataset **out) {
     sessrec__grouping g;
     sessrec__pool none;
-    sessrec__layout layout = {NULL, 0, 0};
     memset(&g, 0, sizeof g);
     memset(&none, 0, sizeof none);
     g.part = part;
     g.parts = parts;
     g.owned = owned;
     for (int32_t p = 0; p < parts; ++p) g.has_users |= part[p].has_users;
-    sessrec__group_layout(&g, &layout);
     g.log = sessrec__log_new(&source->memory, 0, source->known_items);
-    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc_unset(&source->memory, layout.size, 1);
-    layout.size = 0;
-    if (layout.base) sessrec__group_layout(&g, &layout);
-    const sessrec_result result = g.log && layout.base ? sessrec__group_all(&g, pool ? pool : &none) : SESSREC_OUT_OF_MEMORY;
-    sessrec__free(&source->memory, layout.base);
+    void *block = g.log ? sessrec__group_block(&g, sessrec__group_layout) : NULL;
+    const sessrec_result result = block ? sessrec__group_all(&g, pool ? pool : &none) : SESSREC_OUT_OF_MEMORY;
+    sessrec__free(&source->memory, block);
     if (result) sessrec_dataset_destroy(g.log);
     *out = result ? NULL : g.log;
     return result;
@@ -4501,14 +4477,14 @@ SESSREC_API sessrec_log_view sessrec_dataset_view(const sessrec_dataset *log) {
     sessrec_log_view view;
     memset(&view, 0, sizeof view);
     if (!log || log->part) return view;
-    view.items = log->items.count;
-    view.sessions = log->sessions.count;
-    view.users = log->users.count;
+    view.items = log->ids[SESSREC__ITEM].count;
+    view.sessions = log->ids[SESSREC__SESSION].count;
+    view.users = log->ids[SESSREC__USER].count;
     view.events = log->events;
     view.session_begin = log->session_begin;
     view.item = log->item;
     view.time = log->time;
-    view.session_user = log->users.count ? log->session_user : NULL;
+    view.session_user = log->ids[SESSREC__USER].count ? log->session_user : NULL;
     view.support = log->support;
     view.bad_rows = log->bad_rows;
     view.dropped_events = log->dropped_events;
@@ -4520,16 +4496,16 @@ static const char *sessrec__log_id(const sessrec_dataset *log, const sessrec__id
     return !log->part && index >= 0 && index < ids->count ? sessrec__ids_text(ids, index) : NULL;
 }
 SESSREC_API const char *sessrec_dataset_item_id(const sessrec_dataset *log, int32_t item) {
-    return log ? sessrec__log_id(log, &log->items, item) : NULL;
+    return log ? sessrec__log_id(log, &log->ids[SESSREC__ITEM], item) : NULL;
 }
 SESSREC_API const char *sessrec_dataset_session_id(const sessrec_dataset *log, int32_t session) {
-    return log ? sessrec__log_id(log, &log->sessions, session) : NULL;
+    return log ? sessrec__log_id(log, &log->ids[SESSREC__SESSION], session) : NULL;
 }
 SESSREC_API const char *sessrec_dataset_user_id(const sessrec_dataset *log, int32_t user) {
-    return log ? sessrec__log_id(log, &log->users, user) : NULL;
+    return log ? sessrec__log_id(log, &log->ids[SESSREC__USER], user) : NULL;
 }
 SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const char *id) {
-    return log && !log->part && id ? sessrec__ids_find(&log->items, id, strlen(id)) : -1;
+    return log && !log->part && id ? sessrec__ids_find(&log->ids[SESSREC__ITEM], id, strlen(id)) : -1;
 }
 
 // ---- times ----
@@ -5281,16 +5257,16 @@ static int sessrec__write_log(sessrec__sink *sink, const void *what) {
     char row[3 * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_FIELD];
     const char *header = log->session_user ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
     if (!sessrec__sink_write(sink, header, strlen(header))) return 0;
-    for (int32_t s = 0; s < log->sessions.count; ++s) {
+    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count; ++s) {
         for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) {
-            char *to = sessrec__put_id(row, sessrec__ids_text(&log->sessions, s));
+            char *to = sessrec__put_id(row, sessrec__ids_text(&log->ids[SESSREC__SESSION], s));
             *to++ = '\t';
-            to = sessrec__put_id(to, sessrec__ids_text(&log->items, log->item[e]));
+            to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->item[e]));
             *to++ = '\t';
             to = sessrec__put_time(to, log->time[e]);
             if (log->session_user) {
                 *to++ = '\t';
-                to = sessrec__put_id(to, sessrec__ids_text(&log->users, log->session_user[s]));
+                to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], log->session_user[s]));
             }
             *to++ = '\n';
             if (!sessrec__sink_write(sink, row, (size_t)(to - row))) return 0;
@@ -5324,7 +5300,7 @@ typedef struct sessrec__sieve {
 } sessrec__sieve;
 
 static void sessrec__sieve_layout(sessrec__sieve *v, sessrec__layout *layout) {
-    const uint64_t items = (uint64_t)v->log->items.count, sessions = (uint64_t)v->log->sessions.count;
+    const uint64_t items = (uint64_t)v->log->ids[SESSREC__ITEM].count, sessions = (uint64_t)v->log->ids[SESSREC__SESSION].count;
     v->support = (int64_t *)sessrec__place(layout, items, sizeof *v->support);
     v->length = (int64_t *)sessrec__place(layout, sessions, sizeof *v->length);
     v->first = (int64_t *)sessrec__place(layout, items, sizeof *v->first);
@@ -5335,8 +5311,8 @@ static void sessrec__sieve_layout(sessrec__sieve *v, sessrec__layout *layout) {
 
 static void sessrec__sieve_fill(sessrec__sieve *v) {
     const sessrec_dataset *log = v->log;
-    memcpy(v->support, log->support, (size_t)log->items.count * sizeof *v->support);
-    for (int32_t s = 0; s < log->sessions.count; ++s) v->length[s] = log->session_begin[s + 1] - log->session_begin[s];
+    memcpy(v->support, log->support, (size_t)log->ids[SESSREC__ITEM].count * sizeof *v->support);
+    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count; ++s) v->length[s] = log->session_begin[s + 1] - log->session_begin[s];
     for (int64_t e = 0; e < log->events; ++e) {
         v->later[e] = v->first[log->item[e]];
         v->first[log->item[e]] = e + 1;
@@ -5361,7 +5337,7 @@ static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
 
 static void sessrec__sieve_repeats(sessrec__sieve *v) {
     const sessrec_dataset *log = v->log;
-    for (int32_t s = 0; s < log->sessions.count; ++s) {
+    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count; ++s) {
         int32_t last = -1;
         for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) {
             if (v->label[e] < 0) continue;
@@ -5391,11 +5367,11 @@ static void sessrec__sieve_run(sessrec__sieve *v) {
     const sessrec_filter rule = v->rule;
     if (rule.drop_repeats) sessrec__sieve_repeats(v);
     v->rare_count = v->bad_count = 0;
-    for (int32_t i = log->known_items; i < log->items.count; ++i)
+    for (int32_t i = log->known_items; i < log->ids[SESSREC__ITEM].count; ++i)
         if (v->support[i] < rule.min_support) v->rare[v->rare_count++] = i;
     sessrec__sieve_items(v);
     v->bad_count = 0;
-    for (int32_t s = 0; s < log->sessions.count; ++s)
+    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count; ++s)
         if (v->length[s] < rule.min_length || (rule.max_length && v->length[s] > rule.max_length)) v->bad[v->bad_count++] = s;
     sessrec__sieve_sessions(v);
     if (rule.drop_repeats) sessrec__sieve_repeats(v);
@@ -5409,7 +5385,7 @@ static void sessrec__sieve_run(sessrec__sieve *v) {
 // The session of each event, for a caller that leaves some out or cuts sessions up; NULL without memory.
 static int32_t *sessrec__log_labels(const sessrec_dataset *log) {
     int32_t *label = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->events, sizeof *label);
-    for (int32_t s = 0; s < log->sessions.count && label; ++s)
+    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count && label; ++s)
         for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) label[e] = s;
     return label;
 }
@@ -5422,8 +5398,8 @@ static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *l
     for (int64_t e = 0; e < log->events && user; ++e) user[e] = log->session_user[user[e]];
     memset(&part, 0, sizeof part);
     part.ids[SESSREC__SESSION] = *names;
-    part.ids[SESSREC__ITEM] = log->items;
-    part.ids[SESSREC__USER] = log->users;
+    part.ids[SESSREC__ITEM] = log->ids[SESSREC__ITEM];
+    part.ids[SESSREC__USER] = log->ids[SESSREC__USER];
     part.has_users = user != NULL;
     part.events = log->events;
     part.time = log->time;
@@ -5464,7 +5440,7 @@ SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_
     sessrec__sieve_fill(&sieve);
     sessrec__sieve_run(&sieve);
     sessrec__free(&log->memory, layout.base);
-    return sessrec__log_keep(log, sieve.label, &log->sessions);
+    return sessrec__log_keep(log, sieve.label, &log->ids[SESSREC__SESSION]);
 }
 
 // An item that `known` has from a model is known, with events or without.
@@ -5473,8 +5449,8 @@ SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, cons
     int32_t *label = sessrec__log_labels(log);
     if (!label) return SESSREC_OUT_OF_MEMORY;
     for (int64_t e = 0; e < log->events; ++e)
-        if (sessrec_dataset_find_item(known, sessrec__ids_text(&log->items, log->item[e])) < 0) label[e] = -1;
-    return sessrec__log_keep(log, label, &log->sessions);
+        if (sessrec_dataset_find_item(known, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->item[e])) < 0) label[e] = -1;
+    return sessrec__log_keep(log, label, &log->ids[SESSREC__SESSION]);
 }
 
 // ---- cuts ----
@@ -5499,10 +5475,10 @@ static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double i
         const int32_t s = label[e];
         if (e == log->session_begin[s]) {
             piece = 1;
-            const char *name = sessrec__ids_text(&log->sessions, s);
+            const char *name = sessrec__ids_text(&log->ids[SESSREC__SESSION], s);
             result = sessrec__ids_intern(names, name, strlen(name), &label[e]);
         } else if (log->time[e] - log->time[e - 1] > idle_seconds) {
-            result = sessrec__name_piece(&log->sessions, names, sessrec__ids_text(&log->sessions, s), &piece);
+            result = sessrec__name_piece(&log->ids[SESSREC__SESSION], names, sessrec__ids_text(&log->ids[SESSREC__SESSION], s), &piece);
         }
         label[e] = names->count - 1;
     }
@@ -5514,11 +5490,11 @@ SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, doub
     sessrec__ids names;
     int32_t *label = sessrec__log_labels(log);
     sessrec__ids_init(&names, &log->memory);
-    sessrec_result result = label ? sessrec__ids_reserve(&log->sessions, 0, 0) : SESSREC_OUT_OF_MEMORY;  // to see which names there are
+    sessrec_result result = label ? sessrec__ids_reserve(&log->ids[SESSREC__SESSION], 0, 0) : SESSREC_OUT_OF_MEMORY;  // to see which names there are
     if (!result) result = sessrec__cut_sessions(log, idle_seconds, label, &names);
     if (!result) result = sessrec__log_keep(log, label, &names);
     else sessrec__free(&log->memory, label);
-    if (result) sessrec__ids_forget_slots(&log->sessions);
+    if (result) sessrec__ids_forget_slots(&log->ids[SESSREC__SESSION]);
     sessrec__ids_free(&names);
     return result;
 }
@@ -5535,7 +5511,7 @@ static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part,
         int32_t *label = sessrec__log_labels(log);
         for (int64_t e = 0; e < log->events && label; ++e)
             if (part[label[e]] != wanted) label[e] = -1;
-        result = label ? sessrec__log_select(log, label, &log->sessions, out[wanted]) : SESSREC_OUT_OF_MEMORY;
+        result = label ? sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], out[wanted]) : SESSREC_OUT_OF_MEMORY;
         sessrec__free(&log->memory, label);
     }
     sessrec__free(&log->memory, part);
@@ -5554,8 +5530,8 @@ SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log
     if (before) *before = NULL;
     if (after) *after = NULL;
     if (!log || log->part || !before || !after || before == after || time != time) return SESSREC_INVALID_ARGUMENT;
-    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->sessions.count, 1);
-    for (int32_t s = 0; s < log->sessions.count && part; ++s) {
+    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->ids[SESSREC__SESSION].count, 1);
+    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count && part; ++s) {
         const double start = log->time[log->session_begin[s]], end = log->time[log->session_begin[s + 1] - 1];
         part[s] = end < time ? SESSREC__FIRST : start >= time ? SESSREC__SECOND : SESSREC__NEITHER;
     }
@@ -5566,13 +5542,13 @@ SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_data
     if (rest) *rest = NULL;
     if (last) *last = NULL;
     if (!log || log->part || !rest || !last || rest == last || (log->events && !log->session_user)) return SESSREC_INVALID_ARGUMENT;
-    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->sessions.count, 1);
-    int32_t *latest = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->users.count, sizeof *latest);  // [users] session + 1 seen last
+    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->ids[SESSREC__SESSION].count, 1);
+    int32_t *latest = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->ids[SESSREC__USER].count, sizeof *latest);  // [users] session + 1 seen last
     if (!latest) {
         sessrec__free(&log->memory, part);
         return SESSREC_OUT_OF_MEMORY;
     }
-    for (int32_t s = 0; s < log->sessions.count && part; ++s) {
+    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count && part; ++s) {
         int32_t *before = &latest[log->session_user[s]];
         part[s] = *before ? SESSREC__SECOND : SESSREC__FIRST;
         if (*before && part[*before - 1] == SESSREC__SECOND) part[*before - 1] = SESSREC__FIRST;
