@@ -5294,29 +5294,20 @@ typedef struct sessrec__sieve {
     int64_t *support;       // [items] events left
     int64_t *length;        // [sessions] events left
     int64_t *first, *later; // [items], [events] the events of an item as a list: event + 1, 0 ends
-    int32_t *rare, *bad;    // [items], [sessions] fell below the rule, events not yet dropped
-    int32_t rare_count, bad_count;
+    int32_t *list;          // [items + sessions] an item, or ~session, that fell below the rule
+    int64_t listed;
+    int listing;            // list what falls below the rule; not in the first round, until its sessions go
     int joining;            // drop also the second of two neighbours that become the same item
 } sessrec__sieve;
 
-static void sessrec__sieve_layout(sessrec__sieve *v, sessrec__layout *layout) {
+static void sessrec__sieve_layout(void *object, sessrec__layout *layout) {
+    sessrec__sieve *v = (sessrec__sieve *)object;
     const uint64_t items = (uint64_t)v->log->ids[SESSREC__ITEM].count, sessions = (uint64_t)v->log->ids[SESSREC__SESSION].count;
     v->support = (int64_t *)sessrec__place(layout, items, sizeof *v->support);
     v->length = (int64_t *)sessrec__place(layout, sessions, sizeof *v->length);
     v->first = (int64_t *)sessrec__place(layout, items, sizeof *v->first);
     v->later = (int64_t *)sessrec__place(layout, (uint64_t)v->log->events, sizeof *v->later);
-    v->rare = (int32_t *)sessrec__place(layout, items, sizeof *v->rare);
-    v->bad = (int32_t *)sessrec__place(layout, sessions, sizeof *v->bad);
-}
-
-static void sessrec__sieve_fill(sessrec__sieve *v) {
-    const sessrec_dataset *log = v->log;
-    memcpy(v->support, log->support, (size_t)log->ids[SESSREC__ITEM].count * sizeof *v->support);
-    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count; ++s) v->length[s] = log->session_begin[s + 1] - log->session_begin[s];
-    for (int64_t e = 0; e < log->events; ++e) {
-        v->later[e] = v->first[log->item[e]];
-        v->first[log->item[e]] = e + 1;
-    }
+    v->list = (int32_t *)sessrec__place(layout, items + sessions, sizeof *v->list);
 }
 
 // Drops an event that is left. Items and sessions are listed at the moment they fall below the rule, so at most once.
@@ -5329,8 +5320,8 @@ static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
     const int64_t from = e - left, to = e + right;
     v->label[e] = -1;
     v->label[from] = v->label[to] = -(left + 1 + right);  // a session has at most INT32_MAX events
-    if (--v->support[item] == v->rule.min_support - 1 && item >= log->known_items) v->rare[v->rare_count++] = item;
-    if (--v->length[s] == v->rule.min_length - 1) v->bad[v->bad_count++] = s;
+    if (--v->support[item] == v->rule.min_support - 1 && item >= log->known_items && v->listing) v->list[v->listed++] = item;
+    if (--v->length[s] == v->rule.min_length - 1 && v->listing) v->list[v->listed++] = ~s;
     if (v->joining && from > begin && to + 1 < end && log->item[from - 1] == log->item[to + 1])
         sessrec__sieve_drop(v, to + 1);  // goes no deeper: the event behind that one is another item
 }
@@ -5347,16 +5338,13 @@ static void sessrec__sieve_repeats(sessrec__sieve *v) {
     }
 }
 
-static void sessrec__sieve_items(sessrec__sieve *v) {
-    while (v->rare_count)
-        for (int64_t e = v->first[v->rare[--v->rare_count]]; e; e = v->later[e - 1])
+// Drops what is left of an item, or of ~session.
+static void sessrec__sieve_all(sessrec__sieve *v, int32_t what) {
+    if (what >= 0) {
+        for (int64_t e = v->first[what]; e; e = v->later[e - 1])
             if (v->label[e - 1] >= 0) sessrec__sieve_drop(v, e - 1);
-}
-
-static void sessrec__sieve_sessions(sessrec__sieve *v) {
-    while (v->bad_count) {
-        const int32_t s = v->bad[--v->bad_count];
-        for (int64_t e = v->log->session_begin[s]; e < v->log->session_begin[s + 1]; ++e)
+    } else {
+        for (int64_t e = v->log->session_begin[~what]; e < v->log->session_begin[~what + 1]; ++e)
             if (v->label[e] >= 0) sessrec__sieve_drop(v, e);
     }
 }
@@ -5365,21 +5353,21 @@ static void sessrec__sieve_sessions(sessrec__sieve *v) {
 static void sessrec__sieve_run(sessrec__sieve *v) {
     const sessrec_dataset *log = v->log;
     const sessrec_filter rule = v->rule;
+    for (int64_t e = 0; e < log->events; ++e) {
+        v->later[e] = v->first[log->item[e]];
+        v->first[log->item[e]] = e + 1;
+        ++v->support[log->item[e]];
+        ++v->length[v->label[e]];
+    }
     if (rule.drop_repeats) sessrec__sieve_repeats(v);
-    v->rare_count = v->bad_count = 0;
     for (int32_t i = log->known_items; i < log->ids[SESSREC__ITEM].count; ++i)
-        if (v->support[i] < rule.min_support) v->rare[v->rare_count++] = i;
-    sessrec__sieve_items(v);
-    v->bad_count = 0;
+        if (v->support[i] < rule.min_support) sessrec__sieve_all(v, i);
+    v->listing = 1;
     for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count; ++s)
-        if (v->length[s] < rule.min_length || (rule.max_length && v->length[s] > rule.max_length)) v->bad[v->bad_count++] = s;
-    sessrec__sieve_sessions(v);
+        if (v->length[s] < rule.min_length || (rule.max_length && v->length[s] > rule.max_length)) sessrec__sieve_all(v, ~s);
     if (rule.drop_repeats) sessrec__sieve_repeats(v);
     v->joining = rule.drop_repeats;
-    while (v->rare_count || v->bad_count) {
-        sessrec__sieve_items(v);
-        sessrec__sieve_sessions(v);
-    }
+    while (v->listed) sessrec__sieve_all(v, v->list[--v->listed]);
 }
 
 // The session of each event, for a caller that leaves some out or cuts sessions up; NULL without memory.
@@ -5423,24 +5411,16 @@ static sessrec_result sessrec__log_keep(sessrec_dataset *log, int32_t *label, co
 SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_filter filter) {
     if (!log || log->part || filter.min_support < 0 || filter.min_length < 0 || filter.max_length < 0) return SESSREC_INVALID_ARGUMENT;
     sessrec__sieve sieve;
-    sessrec__layout layout = {NULL, 0, 0};
     memset(&sieve, 0, sizeof sieve);
     sieve.log = log;
     sieve.rule = filter;
     sieve.label = sessrec__log_labels(log);
-    sessrec__sieve_layout(&sieve, &layout);
-    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&log->memory, layout.size, 1);
-    layout.size = 0;
-    if (!sieve.label || !layout.base) {
-        sessrec__free(&log->memory, sieve.label);
-        sessrec__free(&log->memory, layout.base);
-        return SESSREC_OUT_OF_MEMORY;
-    }
-    sessrec__sieve_layout(&sieve, &layout);
-    sessrec__sieve_fill(&sieve);
-    sessrec__sieve_run(&sieve);
-    sessrec__free(&log->memory, layout.base);
-    return sessrec__log_keep(log, sieve.label, &log->ids[SESSREC__SESSION]);
+    void *block = sieve.label ? sessrec__layout_block(&log->memory, sessrec__sieve_layout, &sieve) : NULL;
+    if (block) sessrec__sieve_run(&sieve);
+    sessrec__free(&log->memory, block);
+    if (block) return sessrec__log_keep(log, sieve.label, &log->ids[SESSREC__SESSION]);
+    sessrec__free(&log->memory, sieve.label);
+    return SESSREC_OUT_OF_MEMORY;
 }
 
 // An item that `known` has from a model is known, with events or without.

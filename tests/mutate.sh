@@ -211,9 +211,9 @@ mutate 'checksums of sections are not compared' 'test_trainer test_file' \
 
 # ---- logs ----
 mutate 'the filter goes round once' 'test_log test_flaws' \
-    'while (v->rare_count || v->bad_count) {' 'if (v->rare_count || v->bad_count) {'
+    'while (v->listed)' 'if (v->listed)'
 mutate 'items at the limit of support are too rare' 'test_flaws test_log' \
-    'if (v->support[i] < rule.min_support) v->rare' 'if (v->support[i] <= rule.min_support) v->rare'
+    'if (v->support[i] < rule.min_support)' 'if (v->support[i] <= rule.min_support)'
 mutate 'the user of a session is that of its latest event' test_log \
     'g->start[s] <= part->time[e]' 'g->start[s] > part->time[e]'
 mutate 'later pieces keep their own numbers' test_log \
