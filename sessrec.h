@@ -4324,34 +4324,28 @@ static sessrec_result sessrec__group_ids(sessrec__grouping *g) {
     return SESSREC_OK;
 }
 
-// Copies the ids that the log has, unless those are all and their table may move; then only finds out where the texts of the sessions are.
-static sessrec_result sessrec__keep_ids(sessrec__grouping *g, int role) {
-    const sessrec__ids *from = &g->part[0].ids[role];
-    sessrec__ids *to = &g->log->ids[role];
-    if (!from->count) return SESSREC_OK;
-    if (!g->owned || g->count[role] < from->count) {
-        const sessrec_result result = sessrec__copy_ids(from, g->kept[role], g->count[role], to);
-        return result || role != SESSREC__ITEM ? result : sessrec__ids_reserve(to, 0, 0);  // for sessrec_dataset_find_item
+// Copies the ids that the log has, unless those are all and their table may move. Tables move last of all, as a log that fails is to stay as it was.
+static sessrec_result sessrec__group_names(sessrec__grouping *g) {
+    sessrec__ids *from = g->part[0].ids, *to = g->log->ids;
+    uint32_t *offset = (uint32_t *)(void *)g->at;  // at is not needed any more
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        if (!from[role].count || (g->owned && g->count[role] == from[role].count)) continue;
+        sessrec_result result = sessrec__copy_ids(&from[role], g->kept[role], g->count[role], &to[role]);
+        if (!result && role == SESSREC__ITEM) result = sessrec__ids_reserve(&to[role], 0, 0);  // for sessrec_dataset_find_item
+        if (result) return result;
     }
-    if (role != SESSREC__SESSION) return SESSREC_OK;  // the others are in order
-    to->offset = (uint32_t *)sessrec__alloc_unset(&to->memory, (uint64_t)from->count, sizeof *to->offset);
-    for (int32_t i = 0; i < from->count && to->offset; ++i) to->offset[i] = from->offset[g->kept[role][i]];
-    return to->offset ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    sessrec__ids *names = &from[SESSREC__SESSION];
+    if (names->count && !to[SESSREC__SESSION].blob) {
+        for (int32_t s = 0; s < names->count; ++s) offset[s] = names->offset[g->kept[SESSREC__SESSION][s]];
+        memcpy(names->offset, offset, (size_t)names->count * sizeof *offset);
+    }
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        if (from[role].count && !to[role].blob) sessrec__ids_move(&from[role], &to[role]);
+        if (role != SESSREC__ITEM) sessrec__ids_forget_slots(&to[role]);  // only items are looked for later
+    }
+    return SESSREC_OK;
 }
 
-// Moves a table that was not copied. Only items are looked for later.
-static void sessrec__finish_ids(sessrec__grouping *g, int role) {
-    sessrec__ids *from = &g->part[0].ids[role], *to = &g->log->ids[role];
-    if (to->offset && !to->blob) {
-        sessrec__free(&from->memory, from->offset);
-        from->offset = to->offset;
-        from->offset_capacity = from->count;
-    }
-    if (from->count && !to->blob) sessrec__ids_move(from, to);
-    if (role != SESSREC__ITEM) sessrec__ids_forget_slots(to);
-}
-
-// Tables move last of all, as a log that fails is to stay as it was.
 static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *pool) {
     sessrec_result result = sessrec__group_run(g, pool, SESSREC__ROLES, sessrec__task_merge);
     if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_tally);
@@ -4359,9 +4353,7 @@ static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *po
     if (!result) result = sessrec__group_ids(g);
     if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_move);
     if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_sort);
-    for (int role = 0; role < SESSREC__ROLES && !result; ++role) result = sessrec__keep_ids(g, role);
-    for (int role = 0; role < SESSREC__ROLES && !result; ++role) sessrec__finish_ids(g, role);
-    return result;
+    return result ? result : sessrec__group_names(g);
 }
 
 // Makes a finished log of parts of `source`; owned: it may take what they have. Without a pool on one thread.
@@ -4689,9 +4681,7 @@ typedef struct sessrec__log_piece {
     const char *window;             // where the stops were looked for
     int32_t stops, next;            // up to the end of the last line that is in there whole; of the next line
     uint16_t stop[SESSREC__WINDOW];
-    int32_t waiting;                // rows that are cut: where each begins, then where the next line does; the first stop of each
-    const char *begin[SESSREC__MOST_WAITING + 1];
-    int32_t first_stop[SESSREC__MOST_WAITING + 1];
+    int32_t waiting;                // rows that are cut
     sessrec__waiting id[SESSREC__ROLES][SESSREC__MOST_WAITING];
     double time[SESSREC__MOST_WAITING];
 } sessrec__log_piece;
@@ -4942,57 +4932,40 @@ static void sessrec__next_window(sessrec__log_piece *p) {
     p->next = 0;
 }
 
-// Cuts the next lines as long as they have nothing but separators in front of their ends, and enough of them; at most as many as may wait.
-static int32_t sessrec__cut_lines(sessrec__log_piece *p) {
-    const char separator = p->r->separator, *const window = p->window, *at = p->at;
-    const int32_t last_column = p->r->last_column;
-    int32_t rows = 0, next = p->next;
-    for (; rows < SESSREC__MOST_WAITING && next < p->stops && at < p->end; ++rows) {
-        int32_t last = next;
-        while (window[p->stop[last]] == separator) ++last;  // ends: the last stop is a line end
-        const char *end = window + p->stop[last];
-        end += *end == '\r';
-        if (*end != '\n' || last - next < last_column) break;
-        p->begin[rows] = at;
-        p->first_stop[rows] = next;
-        at = end + 1;
-        next = last + 1;
-    }
-    p->begin[rows] = at;
-    p->first_stop[rows] = next;
-    return rows;
-}
-
-// Takes the fields of one role from lines that are cut. Returns how many lines there are in front of the first whose field is not plain.
-SESSREC__INLINE int32_t sessrec__take_fields(sessrec__log_piece *p, int role, int32_t rows) {
-    const int column = p->r->column[role];
-    const sessrec__ids ids = p->part->ids[role];
-    for (int32_t i = 0; i < rows; ++i) {
-        const uint16_t *stop = &p->stop[p->first_stop[i] + column];
-        const char *at = column ? p->window + stop[-1] + 1 : p->begin[i];
-        const size_t size = (size_t)(p->window + *stop - at);
+// Lets the fields of a line wait; `stop` are its stops. Returns whether they are plain.
+SESSREC__INLINE int sessrec__take_fields(sessrec__log_piece *p, const char *line, const uint16_t *stop) {
+    SESSREC__UNROLL
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        const int column = p->r->column[role];
+        if (column < 0) continue;
+        const char *at = column ? p->window + stop[column - 1] + 1 : line;
+        const size_t size = (size_t)(p->window + stop[column] - at);
         if (role == SESSREC__TIME) {
-            if (!sessrec__parse_short_number(at, size, &p->time[i]) && !sessrec__parse_time(at, size, &p->time[i])) return i;
+            double *time = &p->time[p->waiting];
+            if (!sessrec__parse_short_number(at, size, time) && !sessrec__parse_time(at, size, time)) return 0;
         } else {
-            if (size - 1 >= SESSREC_MAX_ID) return i;
-            sessrec__wait(&ids, at, size, &p->id[role][i]);
+            if (size - 1 >= SESSREC_MAX_ID) return 0;
+            sessrec__wait(&p->part->ids[role], at, size, &p->id[role][p->waiting]);
         }
     }
-    return rows;
+    return 1;
 }
 
-// Lets the next plain lines wait; returns whether there are any.
-static int sessrec__cut_plain(sessrec__log_piece *p) {
+// Lets the next lines wait as long as they are plain: with nothing but separators in front of their ends, and enough of them.
+static void sessrec__cut_plain(sessrec__log_piece *p) {
+    const char separator = p->r->separator;
+    p->waiting = 0;
     while (p->next < p->stops && p->window + p->stop[p->next] < p->at) ++p->next;  // of lines that were not plain
     if (p->next == p->stops && p->at < p->end) sessrec__next_window(p);
-    int32_t rows = sessrec__cut_lines(p);
-    for (int role = 0; role < SESSREC__ROLES; ++role)
-        if (p->r->column[role] >= 0) rows = sessrec__take_fields(p, role, rows);
-    p->at = p->begin[rows];
-    p->next = p->first_stop[rows];
-    p->line += rows;
-    p->waiting = rows;
-    return rows > 0;
+    for (; p->waiting < SESSREC__MOST_WAITING && p->next < p->stops && p->at < p->end; ++p->waiting) {
+        int32_t last = p->next;
+        while (p->window[p->stop[last]] == separator) ++last;  // ends: the last stop is a line end
+        const char *end = p->window + p->stop[last];
+        end += *end == '\r';
+        if (*end != '\n' || last - p->next < p->r->last_column || !sessrec__take_fields(p, p->at, &p->stop[p->next])) return;
+        p->at = end + 1;
+        p->next = last + 1;
+    }
 }
 
 // Adds the rows that wait. Where room is wanted, it is for as many rows as there will be if the rest is like what was read; not yet for all of them
@@ -5006,6 +4979,7 @@ static sessrec_result sessrec__add_waiting(sessrec__log_piece *p) {
     for (int role = 0; role < SESSREC__ROLES && !result; ++role)
         if (part->number[role]) result = sessrec__number_waiting(&part->ids[role], p->id[role], p->waiting, part->number[role] + part->events);
     if (result) return result;
+    p->line += p->waiting;
     for (int32_t i = 0; i < p->waiting; ++i, ++part->events)
         part->time[part->events] = p->r->column[SESSREC__TIME] < 0 ? (double)part->events : p->time[i] + 0.0;
     return SESSREC_OK;
@@ -5031,7 +5005,8 @@ static void sessrec__task_read(void *context, int32_t index) {
     for (int role = 0; role < SESSREC__ROLES && !result; ++role)
         if (role != SESSREC__TIME) result = sessrec__ids_reserve(&p->part->ids[role], 0, 0);
     while (!result) {
-        if (sessrec__cut_plain(p)) result = sessrec__add_waiting(p);
+        sessrec__cut_plain(p);
+        if (p->waiting) result = sessrec__add_waiting(p);
         else if (sessrec__next_line(p, &line)) result = sessrec__read_line(p, line);
         else break;
         sessrec__forget_text(p);
@@ -5378,11 +5353,11 @@ static int32_t *sessrec__log_labels(const sessrec_dataset *log) {
     return label;
 }
 
-// Makes a log of the events of another whose label is not negative. names holds the id of each label.
+// Makes a log of the events of another whose label is not negative. names holds the id of each label. Frees the labels, which may be NULL.
 static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *label, const sessrec__ids *names, sessrec_dataset **out) {
     sessrec__part part;
-    int32_t *user = log->session_user ? sessrec__log_labels(log) : NULL;
-    if (log->session_user && !user) return SESSREC_OUT_OF_MEMORY;
+    int32_t *user = label && log->session_user ? sessrec__log_labels(log) : NULL;
+    sessrec_result result = label && (user || !log->session_user) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
     for (int64_t e = 0; e < log->events && user; ++e) user[e] = log->session_user[user[e]];
     memset(&part, 0, sizeof part);
     part.ids[SESSREC__SESSION] = *names;
@@ -5394,16 +5369,16 @@ static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *l
     part.number[SESSREC__SESSION] = label;
     part.number[SESSREC__ITEM] = log->item;
     part.number[SESSREC__USER] = user;
-    const sessrec_result result = sessrec__group(log, &part, 1, 0, NULL, out);
+    if (!result) result = sessrec__group(log, &part, 1, 0, NULL, out);
     sessrec__free(&log->memory, user);
+    sessrec__free(&log->memory, label);
     return result;
 }
 
-// The log becomes that. Frees the labels.
+// The log becomes that.
 static sessrec_result sessrec__log_keep(sessrec_dataset *log, int32_t *label, const sessrec__ids *names) {
     sessrec_dataset *fresh;
     const sessrec_result result = sessrec__log_select(log, label, names, &fresh);
-    sessrec__free(&log->memory, label);
     if (!result) sessrec__log_become(log, fresh);
     return result;
 }
@@ -5427,8 +5402,7 @@ SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_
 SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, const sessrec_dataset *known) {
     if (!log || log->part || !known || known->part) return SESSREC_INVALID_ARGUMENT;
     int32_t *label = sessrec__log_labels(log);
-    if (!label) return SESSREC_OUT_OF_MEMORY;
-    for (int64_t e = 0; e < log->events; ++e)
+    for (int64_t e = 0; e < log->events && label; ++e)
         if (sessrec_dataset_find_item(known, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->item[e])) < 0) label[e] = -1;
     return sessrec__log_keep(log, label, &log->ids[SESSREC__SESSION]);
 }
@@ -5491,8 +5465,7 @@ static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part,
         int32_t *label = sessrec__log_labels(log);
         for (int64_t e = 0; e < log->events && label; ++e)
             if (part[label[e]] != wanted) label[e] = -1;
-        result = label ? sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], out[wanted]) : SESSREC_OUT_OF_MEMORY;
-        sessrec__free(&log->memory, label);
+        result = sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], out[wanted]);
     }
     sessrec__free(&log->memory, part);
     if (result) {

@@ -225,7 +225,7 @@ mutate 'the lines of earlier pieces are not counted' test_log \
 mutate 'without a time column each piece begins at 0' test_log \
     'p->part->time[e] += (double)events;' ';'
 mutate 'plain lines are not counted' test_log \
-    'p->line += rows;' ';'
+    'p->line += p->waiting;' ';'
 mutate 'a carriage return is no stop' test_log \
     '- 14 * SESSREC__EACH_BYTE) | word;' '- 11 * SESSREC__EACH_BYTE) | word;'
 mutate 'of a number with more than 8 digits the first ones count a tenth' test_log \
