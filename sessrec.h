@@ -3953,7 +3953,7 @@ enum { SESSREC__INSERTED = 64 };
 struct sessrec_dataset {
     sessrec_allocator memory;
     int32_t known_items;            // of format.items_of: items 0 .. known_items-1
-    sessrec__part *part;            // [parts] before it is finished, then NULL
+    sessrec__part *part;            // [parts] behind the log itself, before it is finished, then NULL
     int32_t parts;
     sessrec__ids ids[SESSREC__ROLES];
     int64_t events, bad_rows, dropped_events;
@@ -3978,19 +3978,16 @@ SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
 
 // An empty log with so many parts; NULL without memory.
 static sessrec_dataset *sessrec__log_new(const sessrec_allocator *memory, int32_t parts, int32_t known_items) {
-    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(memory, 1, sizeof *log);
-    sessrec__part *part = parts ? (sessrec__part *)sessrec__alloc(memory, (uint64_t)parts, sizeof *part) : NULL;
-    if (!log || (parts && !part)) {
-        sessrec__free(memory, log);
-        sessrec__free(memory, part);
-        return NULL;
-    }
+    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(memory, 1, sizeof *log + (uint64_t)parts * sizeof *log->part);
+    if (!log) return NULL;
     log->memory = *memory;
     log->known_items = known_items;
-    log->part = part;
+    log->part = parts ? (sessrec__part *)(void *)(log + 1) : NULL;
     log->parts = parts;
-    for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__ids_init(&log->ids[role], memory);
-    for (int32_t i = 0; i < parts * SESSREC__ROLES; ++i) sessrec__ids_init(&part[i / SESSREC__ROLES].ids[i % SESSREC__ROLES], memory);
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        sessrec__ids_init(&log->ids[role], memory);
+        for (int32_t p = 0; p < parts; ++p) sessrec__ids_init(&log->part[p].ids[role], memory);
+    }
     return log;
 }
 
@@ -4005,7 +4002,6 @@ static void sessrec__log_clear(sessrec_dataset *log) {
         }
         sessrec__free(&memory, part->time);
     }
-    sessrec__free(&memory, log->part);
     for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__ids_free(&log->ids[role]);
     sessrec__free(&memory, log->block);
 }
