@@ -3956,13 +3956,8 @@ struct sessrec_dataset {
     sessrec__part *part;            // [parts] behind the log itself, before it is finished, then NULL
     int32_t parts;
     sessrec__ids ids[SESSREC__ROLES];
-    int64_t events, bad_rows, dropped_events;
-    void *block;                    // of the arrays, which are as in sessrec_log_view
-    int64_t *session_begin;
-    int32_t *item;
-    double *time;
-    int32_t *session_user;
-    int64_t *support;
+    sessrec_log_view view;          // of the finished log
+    void *block;                    // of its arrays
 };
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
@@ -4159,10 +4154,13 @@ typedef struct sessrec__grouping {
     int64_t *at;                        // [labels] events, then where the next one goes
     double *start;                      // [labels] time of the earliest event
     int32_t *user;                      // [labels] and its user
-    int64_t *support;                   // [items] events
+    int64_t *item_events;               // [items]
     int32_t count[SESSREC__ROLES];      // of ids that the log has
     int32_t *kept[SESSREC__ROLES];      // [count] which, in the order of the log
     int32_t *number[SESSREC__ROLES];    // [items, users] their numbers in the log
+    int64_t *session_begin, *support;   // the arrays of the log
+    int32_t *item, *session_user;
+    double *time;
     sessrec_result result[SESSREC__MAX_THREADS];  // of each task
 } sessrec__grouping;
 
@@ -4176,17 +4174,18 @@ static void sessrec__group_layout(sessrec__grouping *g, sessrec__layout *layout)
     g->at = (int64_t *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->at);
     g->start = (double *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->start);
     g->user = (int32_t *)sessrec__place(layout, g->has_users ? all[SESSREC__SESSION] : 0, sizeof *g->user);
-    g->support = (int64_t *)sessrec__place(layout, all[SESSREC__ITEM], sizeof *g->support);
+    g->item_events = (int64_t *)sessrec__place(layout, all[SESSREC__ITEM], sizeof *g->item_events);
 }
 
 static void sessrec__log_layout(sessrec__grouping *g, sessrec__layout *layout) {
-    const uint64_t sessions = (uint64_t)g->count[SESSREC__SESSION];
-    sessrec_dataset *log = g->log;
-    log->session_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *log->session_begin);
-    log->item = (int32_t *)sessrec__place(layout, (uint64_t)log->events, sizeof *log->item);
-    log->time = (double *)sessrec__place(layout, (uint64_t)log->events, sizeof *log->time);
-    log->session_user = g->has_users ? (int32_t *)sessrec__place(layout, sessions, sizeof *log->session_user) : NULL;
-    log->support = (int64_t *)sessrec__place(layout, (uint64_t)g->count[SESSREC__ITEM], sizeof *log->support);
+    sessrec_log_view *view = &g->log->view;
+    const uint64_t sessions = (uint64_t)view->sessions, events = (uint64_t)view->events, users = view->users ? sessions : 0;
+    view->session_begin = g->session_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *g->session_begin);
+    view->item = g->item = (int32_t *)sessrec__place(layout, events, sizeof *g->item);
+    view->time = g->time = (double *)sessrec__place(layout, events, sizeof *g->time);
+    g->session_user = (int32_t *)sessrec__place(layout, users, sizeof *g->session_user);
+    view->session_user = users ? g->session_user : NULL;
+    view->support = g->support = (int64_t *)sessrec__place(layout, (uint64_t)view->items, sizeof *g->support);
 }
 
 static void *sessrec__group_block(sessrec__grouping *g, void (*place)(sessrec__grouping *g, sessrec__layout *layout)) {
@@ -4217,10 +4216,10 @@ static void sessrec__task_merge(void *context, int32_t role) {
     }
     g->result[role] = result;
     if (role != SESSREC__ITEM || result) return;
-    memset(g->support, 0, (size_t)all->count * sizeof *g->support);
+    memset(g->item_events, 0, (size_t)all->count * sizeof *g->item_events);
     for (int32_t p = 0; p < g->parts; ++p)
         for (int64_t e = 0; e < g->part[p].events; ++e)  // only a log of one part leaves events out
-            if (g->parts > 1 || g->part[p].number[SESSREC__SESSION][e] >= 0) ++g->support[g->part[p].number[SESSREC__ITEM][e]];
+            if (g->parts > 1 || g->part[p].number[SESSREC__SESSION][e] >= 0) ++g->item_events[g->part[p].number[SESSREC__ITEM][e]];
 }
 
 // The labels of a task: each goes through all events, and takes those of its sessions.
@@ -4253,8 +4252,8 @@ static void sessrec__task_move(void *context, int32_t index) {
         for (int64_t e = 0; e < part->events; ++e) {
             const int32_t s = part->number[SESSREC__SESSION][e];
             if (s < from || s >= to) continue;
-            g->log->item[g->at[s]] = g->number[SESSREC__ITEM][part->number[SESSREC__ITEM][e]];
-            g->log->time[g->at[s]++] = part->time[e];
+            g->item[g->at[s]] = g->number[SESSREC__ITEM][part->number[SESSREC__ITEM][e]];
+            g->time[g->at[s]++] = part->time[e];
         }
     }
 }
@@ -4265,8 +4264,8 @@ static void sessrec__task_sort(void *context, int32_t index) {
     const int64_t sessions = g->count[SESSREC__SESSION], last = sessions * (index + 1) / g->parts;
     sessrec_result result = SESSREC_OK;
     for (int64_t s = sessions * index / g->parts; s < last && !result; ++s) {
-        const int64_t begin = g->log->session_begin[s];
-        result = sessrec__sort_by_time(&g->log->memory, g->log->time + begin, g->log->item + begin, g->log->session_begin[s + 1] - begin);
+        const int64_t begin = g->session_begin[s];
+        result = sessrec__sort_by_time(&g->log->memory, g->time + begin, g->item + begin, g->session_begin[s + 1] - begin);
     }
     g->result[index] = result;
 }
@@ -4278,7 +4277,7 @@ static sessrec_result sessrec__order_sessions(sessrec__grouping *g) {
     for (int32_t s = 0; s < g->part[0].ids[SESSREC__SESSION].count; ++s) {
         if (!g->at[s]) continue;
         if (longest < g->at[s]) longest = g->at[s];
-        g->log->events += g->at[s];
+        g->log->view.events += g->at[s];
         g->start[sessions] = g->start[s];  // sessions <= s
         order[sessions++] = s;
     }
@@ -4302,21 +4301,24 @@ static sessrec_result sessrec__group_ids(sessrec__grouping *g) {
     const int32_t *order = g->kept[SESSREC__SESSION], sessions = g->count[SESSREC__SESSION];
     int32_t *item = g->number[SESSREC__ITEM], *user = g->number[SESSREC__USER];
     int64_t begin = 0;
-    for (int32_t i = 0; i < g->part[0].ids[SESSREC__ITEM].count; ++i) item[i] = g->support[i] || i < log->known_items;
+    for (int32_t i = 0; i < g->part[0].ids[SESSREC__ITEM].count; ++i) item[i] = g->item_events[i] || i < log->known_items;
     sessrec__list_ids(g, SESSREC__ITEM);
     memset(user, 0, (size_t)g->part[0].ids[SESSREC__USER].count * sizeof *user);
     for (int32_t s = 0; s < sessions && g->has_users; ++s) user[g->user[order[s]]] = 1;
     sessrec__list_ids(g, SESSREC__USER);
+    log->view.items = g->count[SESSREC__ITEM];
+    log->view.sessions = sessions;
+    log->view.users = g->count[SESSREC__USER];
     log->block = sessrec__group_block(g, sessrec__log_layout);
     if (!log->block) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0; i < g->count[SESSREC__ITEM]; ++i) log->support[i] = g->support[g->kept[SESSREC__ITEM][i]];
+    for (int32_t i = 0; i < g->count[SESSREC__ITEM]; ++i) g->support[i] = g->item_events[g->kept[SESSREC__ITEM][i]];
     for (int32_t s = 0; s < sessions; ++s) {
         const int64_t events = g->at[order[s]];
-        log->session_begin[s] = g->at[order[s]] = begin;
+        g->session_begin[s] = g->at[order[s]] = begin;
         begin += events;
-        if (g->has_users) log->session_user[s] = user[g->user[order[s]]];
+        if (g->has_users) g->session_user[s] = user[g->user[order[s]]];
     }
-    log->session_begin[sessions] = begin;
+    g->session_begin[sessions] = begin;
     return SESSREC_OK;
 }
 
@@ -4374,8 +4376,8 @@ static sessrec_result sessrec__group(const sessrec_dataset *source, sessrec__par
 
 // The log becomes `fresh`, which was made from it; what is missing in it was dropped.
 static void sessrec__log_become(sessrec_dataset *log, sessrec_dataset *fresh) {
-    fresh->bad_rows = log->bad_rows;
-    fresh->dropped_events = log->dropped_events + log->events - fresh->events;
+    fresh->view.bad_rows = log->view.bad_rows;
+    fresh->view.dropped_events = log->view.dropped_events + log->view.events - fresh->view.events;
     sessrec__log_clear(log);
     *log = *fresh;
     sessrec__free(&log->memory, fresh);
@@ -4384,7 +4386,7 @@ static void sessrec__log_become(sessrec_dataset *log, sessrec_dataset *fresh) {
 static sessrec_result sessrec__log_finish(sessrec_dataset *log, sessrec__pool *pool, sessrec_error *err) {
     sessrec_dataset *fresh;
     const sessrec_result result = sessrec__group(log, log->part, log->parts, 1, pool, &fresh);
-    for (int32_t p = 0; p < log->parts && !result; ++p) log->events += log->part[p].events;
+    for (int32_t p = 0; p < log->parts && !result; ++p) log->view.events += log->part[p].events;
     if (!result) sessrec__log_become(log, fresh);
     return sessrec__log_failed(err, result);
 }
@@ -4462,21 +4464,9 @@ SESSREC_API sessrec_result sessrec_dataset_finish(sessrec_dataset *log, sessrec_
 // ---- looking into a log ----
 
 SESSREC_API sessrec_log_view sessrec_dataset_view(const sessrec_dataset *log) {
-    sessrec_log_view view;
-    memset(&view, 0, sizeof view);
-    if (!log || log->part) return view;
-    view.items = log->ids[SESSREC__ITEM].count;
-    view.sessions = log->ids[SESSREC__SESSION].count;
-    view.users = log->ids[SESSREC__USER].count;
-    view.events = log->events;
-    view.session_begin = log->session_begin;
-    view.item = log->item;
-    view.time = log->time;
-    view.session_user = log->ids[SESSREC__USER].count ? log->session_user : NULL;
-    view.support = log->support;
-    view.bad_rows = log->bad_rows;
-    view.dropped_events = log->dropped_events;
-    return view;
+    sessrec_log_view none;
+    memset(&none, 0, sizeof none);
+    return log && !log->part ? log->view : none;
 }
 
 // Before a log is finished its numbers are not final, and nobody has seen them.
@@ -5037,7 +5027,7 @@ static sessrec_result sessrec__join_pieces(sessrec__reader *r, int32_t pieces) {
         for (int64_t e = 0; e < p->part->events && r->column[SESSREC__TIME] < 0; ++e) p->part->time[e] += (double)events;
         lines += p->line;
         events += p->part->events;
-        r->log->bad_rows += p->bad_rows;
+        r->log->view.bad_rows += p->bad_rows;
     }
     return SESSREC_OK;
 }
@@ -5226,18 +5216,18 @@ static char *sessrec__put_time(char *to, double time) {
 static int sessrec__write_log(sessrec__sink *sink, const void *what) {
     const sessrec_dataset *log = (const sessrec_dataset *)what;
     char row[3 * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_FIELD];
-    const char *header = log->session_user ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
+    const char *header = log->view.session_user ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
     if (!sessrec__sink_write(sink, header, strlen(header))) return 0;
-    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count; ++s) {
-        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) {
+    for (int32_t s = 0; s < log->view.sessions; ++s) {
+        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) {
             char *to = sessrec__put_id(row, sessrec__ids_text(&log->ids[SESSREC__SESSION], s));
             *to++ = '\t';
-            to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->item[e]));
+            to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.item[e]));
             *to++ = '\t';
-            to = sessrec__put_time(to, log->time[e]);
-            if (log->session_user) {
+            to = sessrec__put_time(to, log->view.time[e]);
+            if (log->view.session_user) {
                 *to++ = '\t';
-                to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], log->session_user[s]));
+                to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], log->view.session_user[s]));
             }
             *to++ = '\n';
             if (!sessrec__sink_write(sink, row, (size_t)(to - row))) return 0;
@@ -5273,19 +5263,19 @@ typedef struct sessrec__sieve {
 
 static void sessrec__sieve_layout(void *object, sessrec__layout *layout) {
     sessrec__sieve *v = (sessrec__sieve *)object;
-    const uint64_t items = (uint64_t)v->log->ids[SESSREC__ITEM].count, sessions = (uint64_t)v->log->ids[SESSREC__SESSION].count;
+    const uint64_t items = (uint64_t)v->log->view.items, sessions = (uint64_t)v->log->view.sessions;
     v->support = (int64_t *)sessrec__place(layout, items, sizeof *v->support);
     v->length = (int64_t *)sessrec__place(layout, sessions, sizeof *v->length);
     v->first = (int64_t *)sessrec__place(layout, items, sizeof *v->first);
-    v->later = (int64_t *)sessrec__place(layout, (uint64_t)v->log->events, sizeof *v->later);
+    v->later = (int64_t *)sessrec__place(layout, (uint64_t)v->log->view.events, sizeof *v->later);
     v->list = (int32_t *)sessrec__place(layout, items + sessions, sizeof *v->list);
 }
 
 // Drops an event that is left. Items and sessions are listed at the moment they fall below the rule, so at most once.
 static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
     const sessrec_dataset *log = v->log;
-    const int32_t s = v->label[e], item = log->item[e];
-    const int64_t begin = log->session_begin[s], end = log->session_begin[s + 1];
+    const int32_t s = v->label[e], item = log->view.item[e];
+    const int64_t begin = log->view.session_begin[s], end = log->view.session_begin[s + 1];
     const int32_t left = e > begin && v->label[e - 1] < 0 ? -v->label[e - 1] : 0;
     const int32_t right = e + 1 < end && v->label[e + 1] < 0 ? -v->label[e + 1] : 0;
     const int64_t from = e - left, to = e + right;
@@ -5293,18 +5283,18 @@ static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
     v->label[from] = v->label[to] = -(left + 1 + right);  // a session has at most INT32_MAX events
     if (--v->support[item] == v->rule.min_support - 1 && item >= log->known_items && v->listing) v->list[v->listed++] = item;
     if (--v->length[s] == v->rule.min_length - 1 && v->listing) v->list[v->listed++] = ~s;
-    if (v->joining && from > begin && to + 1 < end && log->item[from - 1] == log->item[to + 1])
+    if (v->joining && from > begin && to + 1 < end && log->view.item[from - 1] == log->view.item[to + 1])
         sessrec__sieve_drop(v, to + 1);  // goes no deeper: the event behind that one is another item
 }
 
 static void sessrec__sieve_repeats(sessrec__sieve *v) {
     const sessrec_dataset *log = v->log;
-    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count; ++s) {
+    for (int32_t s = 0; s < log->view.sessions; ++s) {
         int32_t last = -1;
-        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) {
+        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) {
             if (v->label[e] < 0) continue;
-            if (log->item[e] == last) sessrec__sieve_drop(v, e);
-            last = log->item[e];
+            if (log->view.item[e] == last) sessrec__sieve_drop(v, e);
+            last = log->view.item[e];
         }
     }
 }
@@ -5315,7 +5305,7 @@ static void sessrec__sieve_all(sessrec__sieve *v, int32_t what) {
         for (int64_t e = v->first[what]; e; e = v->later[e - 1])
             if (v->label[e - 1] >= 0) sessrec__sieve_drop(v, e - 1);
     } else {
-        for (int64_t e = v->log->session_begin[~what]; e < v->log->session_begin[~what + 1]; ++e)
+        for (int64_t e = v->log->view.session_begin[~what]; e < v->log->view.session_begin[~what + 1]; ++e)
             if (v->label[e] >= 0) sessrec__sieve_drop(v, e);
     }
 }
@@ -5324,17 +5314,17 @@ static void sessrec__sieve_all(sessrec__sieve *v, int32_t what) {
 static void sessrec__sieve_run(sessrec__sieve *v) {
     const sessrec_dataset *log = v->log;
     const sessrec_filter rule = v->rule;
-    for (int64_t e = 0; e < log->events; ++e) {
-        v->later[e] = v->first[log->item[e]];
-        v->first[log->item[e]] = e + 1;
-        ++v->support[log->item[e]];
+    for (int64_t e = 0; e < log->view.events; ++e) {
+        v->later[e] = v->first[log->view.item[e]];
+        v->first[log->view.item[e]] = e + 1;
+        ++v->support[log->view.item[e]];
         ++v->length[v->label[e]];
     }
     if (rule.drop_repeats) sessrec__sieve_repeats(v);
-    for (int32_t i = log->known_items; i < log->ids[SESSREC__ITEM].count; ++i)
+    for (int32_t i = log->known_items; i < log->view.items; ++i)
         if (v->support[i] < rule.min_support) sessrec__sieve_all(v, i);
     v->listing = 1;
-    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count; ++s)
+    for (int32_t s = 0; s < log->view.sessions; ++s)
         if (v->length[s] < rule.min_length || (rule.max_length && v->length[s] > rule.max_length)) sessrec__sieve_all(v, ~s);
     if (rule.drop_repeats) sessrec__sieve_repeats(v);
     v->joining = rule.drop_repeats;
@@ -5343,27 +5333,27 @@ static void sessrec__sieve_run(sessrec__sieve *v) {
 
 // The session of each event, for a caller that leaves some out or cuts sessions up; NULL without memory.
 static int32_t *sessrec__log_labels(const sessrec_dataset *log) {
-    int32_t *label = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->events, sizeof *label);
-    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count && label; ++s)
-        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) label[e] = s;
+    int32_t *label = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->view.events, sizeof *label);
+    for (int32_t s = 0; s < log->view.sessions && label; ++s)
+        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) label[e] = s;
     return label;
 }
 
 // Makes a log of the events of another whose label is not negative. names holds the id of each label. Frees the labels, which may be NULL.
 static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *label, const sessrec__ids *names, sessrec_dataset **out) {
     sessrec__part part;
-    int32_t *user = label && log->session_user ? sessrec__log_labels(log) : NULL;
-    sessrec_result result = label && (user || !log->session_user) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int64_t e = 0; e < log->events && user; ++e) user[e] = log->session_user[user[e]];
+    int32_t *user = label && log->view.session_user ? sessrec__log_labels(log) : NULL;
+    sessrec_result result = label && (user || !log->view.session_user) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int64_t e = 0; e < log->view.events && user; ++e) user[e] = log->view.session_user[user[e]];
     memset(&part, 0, sizeof part);
     part.ids[SESSREC__SESSION] = *names;
     part.ids[SESSREC__ITEM] = log->ids[SESSREC__ITEM];
     part.ids[SESSREC__USER] = log->ids[SESSREC__USER];
     part.has_users = user != NULL;
-    part.events = log->events;
-    part.time = log->time;
+    part.events = log->view.events;
+    part.time = (double *)log->view.time;  // which grouping only reads
     part.number[SESSREC__SESSION] = label;
-    part.number[SESSREC__ITEM] = log->item;
+    part.number[SESSREC__ITEM] = (int32_t *)log->view.item;
     part.number[SESSREC__USER] = user;
     if (!result) result = sessrec__group(log, &part, 1, 0, NULL, out);
     sessrec__free(&log->memory, user);
@@ -5398,8 +5388,8 @@ SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_
 SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, const sessrec_dataset *known) {
     if (!log || log->part || !known || known->part) return SESSREC_INVALID_ARGUMENT;
     int32_t *label = sessrec__log_labels(log);
-    for (int64_t e = 0; e < log->events && label; ++e)
-        if (sessrec_dataset_find_item(known, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->item[e])) < 0) label[e] = -1;
+    for (int64_t e = 0; e < log->view.events && label; ++e)
+        if (sessrec_dataset_find_item(known, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.item[e])) < 0) label[e] = -1;
     return sessrec__log_keep(log, label, &log->ids[SESSREC__SESSION]);
 }
 
@@ -5421,13 +5411,13 @@ static sessrec_result sessrec__name_piece(const sessrec__ids *taken, sessrec__id
 static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double idle_seconds, int32_t *label, sessrec__ids *names) {
     int64_t piece = 1;
     sessrec_result result = SESSREC_OK;
-    for (int64_t e = 0; e < log->events && !result; ++e) {
+    for (int64_t e = 0; e < log->view.events && !result; ++e) {
         const int32_t s = label[e];
-        if (e == log->session_begin[s]) {
+        if (e == log->view.session_begin[s]) {
             piece = 1;
             const char *name = sessrec__ids_text(&log->ids[SESSREC__SESSION], s);
             result = sessrec__ids_intern(names, name, strlen(name), &label[e]);
-        } else if (log->time[e] - log->time[e - 1] > idle_seconds) {
+        } else if (log->view.time[e] - log->view.time[e - 1] > idle_seconds) {
             result = sessrec__name_piece(&log->ids[SESSREC__SESSION], names, sessrec__ids_text(&log->ids[SESSREC__SESSION], s), &piece);
         }
         label[e] = names->count - 1;
@@ -5459,7 +5449,7 @@ static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part,
     sessrec_result result = part ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
     for (int wanted = SESSREC__FIRST; wanted <= SESSREC__SECOND && !result; ++wanted) {
         int32_t *label = sessrec__log_labels(log);
-        for (int64_t e = 0; e < log->events && label; ++e)
+        for (int64_t e = 0; e < log->view.events && label; ++e)
             if (part[label[e]] != wanted) label[e] = -1;
         result = sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], out[wanted]);
     }
@@ -5469,8 +5459,8 @@ static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part,
         *first = NULL;
         return result;
     }
-    (*first)->bad_rows = log->bad_rows;
-    (*first)->dropped_events = log->dropped_events + log->events - (*first)->events - (*second)->events;
+    (*first)->view.bad_rows = log->view.bad_rows;
+    (*first)->view.dropped_events = log->view.dropped_events + log->view.events - (*first)->view.events - (*second)->view.events;
     return SESSREC_OK;
 }
 
@@ -5479,9 +5469,9 @@ SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log
     if (before) *before = NULL;
     if (after) *after = NULL;
     if (!log || log->part || !before || !after || before == after || time != time) return SESSREC_INVALID_ARGUMENT;
-    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->ids[SESSREC__SESSION].count, 1);
-    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count && part; ++s) {
-        const double start = log->time[log->session_begin[s]], end = log->time[log->session_begin[s + 1] - 1];
+    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->view.sessions, 1);
+    for (int32_t s = 0; s < log->view.sessions && part; ++s) {
+        const double start = log->view.time[log->view.session_begin[s]], end = log->view.time[log->view.session_begin[s + 1] - 1];
         part[s] = end < time ? SESSREC__FIRST : start >= time ? SESSREC__SECOND : SESSREC__NEITHER;
     }
     return sessrec__log_split(log, part, before, after);
@@ -5490,15 +5480,15 @@ SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log
 SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_dataset *log, sessrec_dataset **rest, sessrec_dataset **last) {
     if (rest) *rest = NULL;
     if (last) *last = NULL;
-    if (!log || log->part || !rest || !last || rest == last || (log->events && !log->session_user)) return SESSREC_INVALID_ARGUMENT;
-    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->ids[SESSREC__SESSION].count, 1);
-    int32_t *latest = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->ids[SESSREC__USER].count, sizeof *latest);  // [users] session + 1 seen last
+    if (!log || log->part || !rest || !last || rest == last || (log->view.events && !log->view.session_user)) return SESSREC_INVALID_ARGUMENT;
+    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->view.sessions, 1);
+    int32_t *latest = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->view.users, sizeof *latest);  // [users] session + 1 seen last
     if (!latest) {
         sessrec__free(&log->memory, part);
         return SESSREC_OUT_OF_MEMORY;
     }
-    for (int32_t s = 0; s < log->ids[SESSREC__SESSION].count && part; ++s) {
-        int32_t *before = &latest[log->session_user[s]];
+    for (int32_t s = 0; s < log->view.sessions && part; ++s) {
+        int32_t *before = &latest[log->view.session_user[s]];
         part[s] = *before ? SESSREC__SECOND : SESSREC__FIRST;
         if (*before && part[*before - 1] == SESSREC__SECOND) part[*before - 1] = SESSREC__FIRST;
         *before = s + 1;
