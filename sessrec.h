@@ -4488,7 +4488,8 @@ SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const 
 
 // ---- times ----
 
-enum { SESSREC__MOST_DIGITS = 40 };  // of a number, those behind are taken as 0; a double has 17
+// What is looked at of a field: more than an id has, or a time that this library writes.
+enum { SESSREC__MAX_FIELD = 400 };
 
 // The double nearest to digits * 10^exponent: strtod rounds it, and sees no point, which each locale writes in its own way. digits is a
 // text with room for 24 more bytes.
@@ -4600,23 +4601,20 @@ SESSREC__INLINE int sessrec__parse_short_number(const char *at, size_t size, dou
     return 1;
 }
 
-// [+-]digits[.digits][e[+-]digits]
+// [+-]digits[.digits][e[+-]digits] of at most MAX_FIELD bytes.
 static int sessrec__parse_number(const char *at, const char *end, double *out) {
-    char digits[SESSREC__MOST_DIGITS + 32] = "0";
+    char digits[SESSREC__MAX_FIELD + 32];
     int64_t exponent = 0, power = 0;
-    int used = 1, any = 0, point = 0;
+    int used = 0, point = 0;
     const int negative = sessrec__accept(&at, end, '-');
     if (!negative) sessrec__accept(&at, end, '+');
     for (; at < end && (sessrec__is_digit(*at) || (*at == '.' && !point)); ++at) {
-        if (*at == '.') {
-            point = 1;
-            continue;
-        }
-        any = 1;
         exponent -= point;
-        if (used == SESSREC__MOST_DIGITS) ++exponent;
-        else if (used > 1 || *at != '0') digits[used++] = *at;
+        if (*at == '.') point = 1;
+        else digits[used++] = *at;
     }
+    digits[used] = 0;
+    int any = used > 0;
     if (any && (sessrec__accept(&at, end, 'e') || sessrec__accept(&at, end, 'E'))) {
         const int down = sessrec__accept(&at, end, '-');
         if (!down) sessrec__accept(&at, end, '+');
@@ -4633,9 +4631,6 @@ static int sessrec__parse_number(const char *at, const char *end, double *out) {
 // ---- lines and fields ----
 
 enum { SESSREC__MAX_LINE = 1 << 20 };
-
-// What is looked at of a field: more than an id has, or a time that this library writes.
-enum { SESSREC__MAX_FIELD = 400 };
 
 // Bytes whose stops are found together, and how many behind a stop can be read.
 enum { SESSREC__WINDOW = 4096, SESSREC__SLACK = 16, SESSREC__LEAST_ROWS = 4096 };
