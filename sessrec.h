@@ -4227,33 +4227,24 @@ static int32_t sessrec__group_share(const sessrec__grouping *g, int32_t index) {
     return (int32_t)((int64_t)g->part[0].ids[SESSREC__SESSION].count * index / g->parts);
 }
 
-// Counts the events of sessions, and finds where each of them begins.
-static void sessrec__task_tally(void *context, int32_t index) {
+// Counts the events of sessions and finds where each begins. The second time, when there are arrays of the log, moves events to their sessions.
+static void sessrec__task_walk(void *context, int32_t index) {
     sessrec__grouping *g = (sessrec__grouping *)context;
     const int32_t from = sessrec__group_share(g, index), to = sessrec__group_share(g, index + 1);
-    memset(g->at + from, 0, (size_t)(to - from) * sizeof *g->at);
-    for (int32_t p = 0; p < g->parts; ++p) {
-        const sessrec__part *part = &g->part[p];
-        for (int64_t e = 0; e < part->events; ++e) {
-            const int32_t s = part->number[SESSREC__SESSION][e];
-            if (s < from || s >= to || (g->at[s]++ && g->start[s] <= part->time[e])) continue;
-            g->start[s] = part->time[e];
-            if (part->has_users) g->user[s] = part->number[SESSREC__USER][e];
-        }
-    }
-}
-
-// Moves events to their sessions.
-static void sessrec__task_move(void *context, int32_t index) {
-    const sessrec__grouping *g = (const sessrec__grouping *)context;
-    const int32_t from = sessrec__group_share(g, index), to = sessrec__group_share(g, index + 1);
+    const int moving = g->log->block != NULL;
+    if (!moving) memset(g->at + from, 0, (size_t)(to - from) * sizeof *g->at);
     for (int32_t p = 0; p < g->parts; ++p) {
         const sessrec__part *part = &g->part[p];
         for (int64_t e = 0; e < part->events; ++e) {
             const int32_t s = part->number[SESSREC__SESSION][e];
             if (s < from || s >= to) continue;
-            g->item[g->at[s]] = g->number[SESSREC__ITEM][part->number[SESSREC__ITEM][e]];
-            g->time[g->at[s]++] = part->time[e];
+            if (moving) {
+                g->item[g->at[s]] = g->number[SESSREC__ITEM][part->number[SESSREC__ITEM][e]];
+                g->time[g->at[s]++] = part->time[e];
+            } else if (!g->at[s]++ || part->time[e] < g->start[s]) {
+                g->start[s] = part->time[e];
+                if (part->has_users) g->user[s] = part->number[SESSREC__USER][e];
+            }
         }
     }
 }
@@ -4346,10 +4337,10 @@ static sessrec_result sessrec__group_names(sessrec__grouping *g) {
 
 static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *pool) {
     sessrec_result result = sessrec__group_run(g, pool, SESSREC__ROLES, sessrec__task_merge);
-    if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_tally);
+    if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_walk);
     if (!result) result = sessrec__order_sessions(g);
     if (!result) result = sessrec__group_ids(g);
-    if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_move);
+    if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_walk);
     if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_sort);
     return result ? result : sessrec__group_names(g);
 }

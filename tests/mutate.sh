@@ -215,7 +215,7 @@ mutate 'the filter goes round once' 'test_log test_flaws' \
 mutate 'items at the limit of support are too rare' 'test_flaws test_log' \
     'if (v->support[i] < rule.min_support)' 'if (v->support[i] <= rule.min_support)'
 mutate 'the user of a session is that of its latest event' test_log \
-    'g->start[s] <= part->time[e]' 'g->start[s] > part->time[e]'
+    'part->time[e] < g->start[s]' 'part->time[e] >= g->start[s]'
 mutate 'later pieces keep their own numbers' test_log \
     'number[e] = global[number[e]];' ';'
 mutate 'an id that two later pieces have is two ids' test_log \
