@@ -3948,7 +3948,7 @@ typedef struct sessrec__part {
     char apart[64];                     // the thread of the next part writes to lines of its own
 } sessrec__part;
 
-enum { SESSREC__INSERTED = 64 };
+enum { SESSREC__INSERTED = 64, SESSREC__MOST_SHARES = 6 };
 
 struct sessrec_dataset {
     sessrec_allocator memory;
@@ -4149,7 +4149,7 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
 typedef struct sessrec__grouping {
     sessrec_dataset *log;
     sessrec__part *part;
-    int32_t parts;
+    int32_t parts, shares;
     int has_users, owned;               // owned: the tables of the parts may move to the log
     int64_t *at;                        // [labels] events, then where the next one goes
     double *start;                      // [labels] time of the earliest event
@@ -4222,9 +4222,9 @@ static void sessrec__task_merge(void *context, int32_t role) {
             if (g->parts > 1 || g->part[p].number[SESSREC__SESSION][e] >= 0) ++g->item_events[g->part[p].number[SESSREC__ITEM][e]];
 }
 
-// The labels of a task: each goes through all events, and takes those of its sessions.
+// The labels of a task: each goes through all events, so they are not many, and takes those of its sessions.
 static int32_t sessrec__group_share(const sessrec__grouping *g, int32_t index) {
-    return (int32_t)((int64_t)g->part[0].ids[SESSREC__SESSION].count * index / g->parts);
+    return (int32_t)((int64_t)g->part[0].ids[SESSREC__SESSION].count * index / g->shares);
 }
 
 // Counts the events of sessions and finds where each begins. The second time, when there are arrays of the log, moves events to their sessions.
@@ -4337,10 +4337,10 @@ static sessrec_result sessrec__group_names(sessrec__grouping *g) {
 
 static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *pool) {
     sessrec_result result = sessrec__group_run(g, pool, SESSREC__ROLES, sessrec__task_merge);
-    if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_walk);
+    if (!result) result = sessrec__group_run(g, pool, g->shares, sessrec__task_walk);
     if (!result) result = sessrec__order_sessions(g);
     if (!result) result = sessrec__group_ids(g);
-    if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_walk);
+    if (!result) result = sessrec__group_run(g, pool, g->shares, sessrec__task_walk);
     if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_sort);
     return result ? result : sessrec__group_names(g);
 }
@@ -4354,6 +4354,7 @@ static sessrec_result sessrec__group(const sessrec_dataset *source, sessrec__par
     memset(&none, 0, sizeof none);
     g.part = part;
     g.parts = parts;
+    g.shares = parts < SESSREC__MOST_SHARES ? parts : SESSREC__MOST_SHARES;
     g.owned = owned;
     for (int32_t p = 0; p < parts; ++p) g.has_users |= part[p].has_users;
     g.log = sessrec__log_new(&source->memory, 0, source->known_items);
