@@ -5468,19 +5468,16 @@ SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_data
     if (rest) *rest = NULL;
     if (last) *last = NULL;
     if (!log || log->part || !rest || !last || rest == last || (log->view.events && !log->view.session_user)) return SESSREC_INVALID_ARGUMENT;
-    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->view.sessions, 1);
-    int32_t *latest = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->view.users, sizeof *latest);  // [users] session + 1 seen last
-    if (!latest) {
-        sessrec__free(&log->memory, part);
-        return SESSREC_OUT_OF_MEMORY;
+    const int32_t *user = log->view.session_user;
+    const uint64_t sessions = (uint64_t)log->view.sessions;
+    char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.users, 1);  // behind: sessions of each user, 2 for more
+    for (uint64_t s = sessions; s-- > 0 && part;) {
+        char *count = &part[sessions + (uint64_t)user[s]];
+        part[s] = *count ? SESSREC__FIRST : SESSREC__SECOND;
+        *count = *count ? 2 : 1;
     }
-    for (int32_t s = 0; s < log->view.sessions && part; ++s) {
-        int32_t *before = &latest[log->view.session_user[s]];
-        part[s] = *before ? SESSREC__SECOND : SESSREC__FIRST;
-        if (*before && part[*before - 1] == SESSREC__SECOND) part[*before - 1] = SESSREC__FIRST;
-        *before = s + 1;
-    }
-    sessrec__free(&log->memory, latest);
+    for (uint64_t s = 0; s < sessions && part; ++s)
+        if (part[sessions + (uint64_t)user[s]] == 1) part[s] = SESSREC__FIRST;
     return sessrec__log_split(log, part, rest, last);
 }
 
