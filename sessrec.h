@@ -4102,11 +4102,18 @@ static void sessrec__sort_pass(const double *time, const int32_t *value, int64_t
     }
 }
 
-static void sessrec__insertion_sort(double *time, int32_t *value, int64_t count) {
-    for (int64_t i = 1; i < count; ++i) {
-        const double moving = time[i];
-        const int32_t its_value = value[i];
-        int64_t to = i;
+// Sorts at most INT32_MAX: what is in order already and a few by insertion, else by the 22 highest bits in which the keys differ, and then each run
+// that is equal in these.
+static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
+    uint64_t differ = 0;
+    int64_t sorted = 1;
+    int shift = 0;
+    for (; sorted < count; ++sorted) {
+        if (time[sorted - 1] <= time[sorted]) continue;
+        if (count > SESSREC__INSERTED) break;
+        const double moving = time[sorted];
+        const int32_t its_value = value[sorted];
+        int64_t to = sorted;
         for (; to > 0 && time[to - 1] > moving; --to) {
             time[to] = time[to - 1];
             value[to] = value[to - 1];
@@ -4114,20 +4121,7 @@ static void sessrec__insertion_sort(double *time, int32_t *value, int64_t count)
         time[to] = moving;
         value[to] = its_value;
     }
-}
-
-// Sorts at most INT32_MAX: nothing where they are in order already, a few by insertion, else by the 22 highest bits in which the keys differ,
-// and then each run that is equal in these.
-static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
-    uint64_t differ = 0;
-    int64_t ordered = 1;
-    int shift = 0;
-    while (ordered < count && time[ordered - 1] <= time[ordered]) ++ordered;
-    if (ordered >= count) return SESSREC_OK;
-    if (count <= SESSREC__INSERTED) {
-        sessrec__insertion_sort(time, value, count);
-        return SESSREC_OK;
-    }
+    if (sorted >= count) return SESSREC_OK;
     double *spare_time = (double *)sessrec__alloc_unset(memory, (uint64_t)count, sizeof *time + sizeof *value);
     if (!spare_time) return SESSREC_OUT_OF_MEMORY;
     int32_t *spare_value = (int32_t *)(void *)(spare_time + count);
