@@ -4900,19 +4900,18 @@ static void sessrec__next_window(sessrec__log_piece *p) {
 }
 
 // Lets the fields of a line wait; `stop` are its stops. Returns whether they are plain.
-SESSREC__INLINE int sessrec__take_fields(sessrec__log_piece *p, const char *line, const uint16_t *stop) {
+SESSREC__INLINE int sessrec__take_fields(sessrec__log_piece *p, const sessrec__reader *r, const char *line, const uint16_t *stop, int32_t row) {
     SESSREC__UNROLL
     for (int role = 0; role < SESSREC__ROLES; ++role) {
-        const int column = p->r->column[role];
+        const int column = r->column[role];
         if (column < 0) continue;
         const char *at = column ? p->window + stop[column - 1] + 1 : line;
         const size_t size = (size_t)(p->window + stop[column] - at);
         if (role == SESSREC__TIME) {
-            double *time = &p->time[p->waiting];
-            if (!sessrec__parse_short_number(at, size, time) && !sessrec__parse_time(at, size, time)) return 0;
+            if (!sessrec__parse_short_number(at, size, &p->time[row]) && !sessrec__parse_time(at, size, &p->time[row])) return 0;
         } else {
             if (size - 1 >= SESSREC_MAX_ID) return 0;
-            sessrec__wait(&p->part->ids[role], at, size, &p->id[role][p->waiting]);
+            sessrec__wait(&p->part->ids[role], at, size, &p->id[role][row]);
         }
     }
     return 1;
@@ -4920,19 +4919,20 @@ SESSREC__INLINE int sessrec__take_fields(sessrec__log_piece *p, const char *line
 
 // Lets the next lines wait as long as they are plain: with nothing but separators in front of their ends, and enough of them.
 static void sessrec__cut_plain(sessrec__log_piece *p) {
-    const char separator = p->r->separator;
-    p->waiting = 0;
+    const sessrec__reader *r = p->r;
+    int32_t rows = 0;
     while (p->next < p->stops && p->window + p->stop[p->next] < p->at) ++p->next;  // of lines that were not plain
     if (p->next == p->stops && p->at < p->end) sessrec__next_window(p);
-    for (; p->waiting < SESSREC__MOST_WAITING && p->next < p->stops && p->at < p->end; ++p->waiting) {
+    for (; rows < SESSREC__MOST_WAITING && p->next < p->stops && p->at < p->end; ++rows) {
         int32_t last = p->next;
-        while (p->window[p->stop[last]] == separator) ++last;  // ends: the last stop is a line end
+        while (p->window[p->stop[last]] == r->separator) ++last;  // ends: the last stop is a line end
         const char *end = p->window + p->stop[last];
         end += *end == '\r';
-        if (*end != '\n' || last - p->next < p->r->last_column || !sessrec__take_fields(p, p->at, &p->stop[p->next])) return;
+        if (*end != '\n' || last - p->next < r->last_column || !sessrec__take_fields(p, r, p->at, &p->stop[p->next], rows)) break;
         p->at = end + 1;
         p->next = last + 1;
     }
+    p->waiting = rows;
 }
 
 // Adds the rows that wait. Where room is wanted, it is for as many rows as there will be if the rest is like what was read; not yet for all of them
