@@ -835,8 +835,8 @@ typedef struct sessrec_query {
 } sessrec_query;
 SESSREC_API sessrec_query sessrec_query_default(void);
 
-// The exact top k of the catalogue, the best first (equal scores: lower number first). out has room for query->k; *count says how many came.
-// source may be NULL. Threads: one.
+// The exact top k of the catalogue, the best first (equal scores: lower number first). *count says how many came. out has room for query->k; the
+// places that are left get item -1. source may be NULL. Threads: one.
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out,
                                                      int32_t *count, sessrec_source *source);
 
@@ -3976,8 +3976,7 @@ static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
 // leaves out ids without an event. Reading gives it a part for each thread, one behind the other in the text, and where they meet is not seen in
 // the log; adding gives it one part; filters, cuts and splits one with the events of a log and another session, or none, for each.
 //   item [events], time [events], session_begin [sessions+1], session_user [sessions], support [items]
-// Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made; grouping needs some 32 a session, 24
-// more of several parts.
+// Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made; grouping needs some 32 a session.
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -3990,28 +3989,19 @@ typedef struct sessrec__part {
     int64_t events, room;
     double *time;                       // [events]
     int32_t *number[SESSREC__ROLES];    // [events] of each id, NULL for the time, and for users where there are none. A negative session: left out
-    int32_t sessions, items;            // from here on for sessrec__group, in its scratch: how many ids there are in this part alone
-    int32_t *global[SESSREC__ROLES];    // [ids] their numbers in the log, NULL: the same
-    int64_t *at;                        // [sessions] events, then how many earlier parts have, then where the next one goes
-    double *start;                      // [sessions] time of the earliest event
-    int32_t *user;                      // [sessions] and its user
-    int64_t *support;                   // [items] events
+    char apart[64];                     // the thread of the next part writes to lines of its own
 } sessrec__part;
 
-enum { SESSREC__INSERTED = 64 };
+enum { SESSREC__INSERTED = 64, SESSREC__MOST_SHARES = 6 };
 
 struct sessrec_dataset {
     sessrec_allocator memory;
     int32_t known_items;            // of format.items_of: items 0 .. known_items-1
-    sessrec__part *part;            // [parts] before it is finished, then NULL
+    sessrec__part *part;            // [parts] behind the log itself, before it is finished, then NULL
     int32_t parts;
-    sessrec__ids items, sessions, users;
-    int64_t events, bad_rows, dropped_events;
-    int64_t *session_begin;         // from here on as in sessrec_log_view
-    int32_t *item;
-    double *time;
-    int32_t *session_user;
-    int64_t *support;
+    sessrec__ids ids[SESSREC__ROLES];
+    sessrec_log_view view;          // of the finished log
+    void *block;                    // of its arrays
 };
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
@@ -4027,21 +4017,16 @@ SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
 
 // An empty log with so many parts; NULL without memory.
 static sessrec_dataset *sessrec__log_new(const sessrec_allocator *memory, int32_t parts, int32_t known_items) {
-    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(memory, 1, sizeof *log);
-    sessrec__part *part = parts ? (sessrec__part *)sessrec__alloc(memory, (uint64_t)parts, sizeof *part) : NULL;
-    if (!log || (parts && !part)) {
-        sessrec__free(memory, log);
-        sessrec__free(memory, part);
-        return NULL;
-    }
+    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(memory, 1, sizeof *log + (uint64_t)parts * sizeof *log->part);
+    if (!log) return NULL;
     log->memory = *memory;
     log->known_items = known_items;
-    log->part = part;
+    log->part = parts ? (sessrec__part *)(void *)(log + 1) : NULL;
     log->parts = parts;
-    sessrec__ids_init(&log->items, memory);
-    sessrec__ids_init(&log->sessions, memory);
-    sessrec__ids_init(&log->users, memory);
-    for (int32_t i = 0; i < parts * SESSREC__ROLES; ++i) sessrec__ids_init(&part[i / SESSREC__ROLES].ids[i % SESSREC__ROLES], memory);
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        sessrec__ids_init(&log->ids[role], memory);
+        for (int32_t p = 0; p < parts; ++p) sessrec__ids_init(&log->part[p].ids[role], memory);
+    }
     return log;
 }
 
@@ -4056,15 +4041,8 @@ static void sessrec__log_clear(sessrec_dataset *log) {
         }
         sessrec__free(&memory, part->time);
     }
-    sessrec__free(&memory, log->part);
-    sessrec__ids_free(&log->items);
-    sessrec__ids_free(&log->sessions);
-    sessrec__ids_free(&log->users);
-    sessrec__free(&memory, log->session_begin);
-    sessrec__free(&memory, log->item);
-    sessrec__free(&memory, log->time);
-    sessrec__free(&memory, log->session_user);
-    sessrec__free(&memory, log->support);
+    for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__ids_free(&log->ids[role]);
+    sessrec__free(&memory, log->block);
 }
 
 SESSREC_API void sessrec_dataset_destroy(sessrec_dataset *log) {
@@ -4168,11 +4146,18 @@ static void sessrec__sort_pass(const double *time, const int32_t *value, int64_t
     }
 }
 
-static void sessrec__insertion_sort(double *time, int32_t *value, int64_t count) {
-    for (int64_t i = 1; i < count; ++i) {
-        const double moving = time[i];
-        const int32_t its_value = value[i];
-        int64_t to = i;
+// Sorts at most INT32_MAX: what is in order already and a few by insertion, else by the 22 highest bits in which the keys differ, and then each run
+// that is equal in these.
+static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
+    uint64_t differ = 0;
+    int64_t sorted = 1;
+    int shift = 0;
+    for (; sorted < count; ++sorted) {
+        if (time[sorted - 1] <= time[sorted]) continue;
+        if (count > SESSREC__INSERTED) break;
+        const double moving = time[sorted];
+        const int32_t its_value = value[sorted];
+        int64_t to = sorted;
         for (; to > 0 && time[to - 1] > moving; --to) {
             time[to] = time[to - 1];
             value[to] = value[to - 1];
@@ -4180,20 +4165,7 @@ static void sessrec__insertion_sort(double *time, int32_t *value, int64_t count)
         time[to] = moving;
         value[to] = its_value;
     }
-}
-
-// Sorts at most INT32_MAX: nothing where they are in order already, a few by insertion, else by the 22 highest bits in which the keys differ,
-// and then each run that is equal in these.
-static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
-    uint64_t differ = 0;
-    int64_t ordered = 1;
-    int shift = 0;
-    while (ordered < count && time[ordered - 1] <= time[ordered]) ++ordered;
-    if (ordered >= count) return SESSREC_OK;
-    if (count <= SESSREC__INSERTED) {
-        sessrec__insertion_sort(time, value, count);
-        return SESSREC_OK;
-    }
+    if (sorted >= count) return SESSREC_OK;
     double *spare_time = (double *)sessrec__alloc_unset(memory, (uint64_t)count, sizeof *time + sizeof *value);
     if (!spare_time) return SESSREC_OUT_OF_MEMORY;
     int32_t *spare_value = (int32_t *)(void *)(spare_time + count);
@@ -4215,33 +4187,52 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
 typedef struct sessrec__grouping {
     sessrec_dataset *log;
     sessrec__part *part;
-    int32_t parts, sessions;    // sessions: labels that have events
-    int has_users, owned;       // owned: the tables of the parts may move to the log
-    int32_t *order;             // [sessions] labels in the order of their start
-    int32_t *number, *kept;     // [items or users] new numbers of ids, and who has them
+    int32_t parts, shares;
+    int has_users, owned;               // owned: the tables of the parts may move to the log
+    int64_t *at;                        // [labels] events, then where the next one goes
+    double *start;                      // [labels] time of the earliest event
+    int32_t *user;                      // [labels] and its user
+    int64_t *item_events;               // [items]
+    int32_t count[SESSREC__ROLES];      // of ids that the log has
+    int32_t *kept[SESSREC__ROLES];      // [count] which, in the order of the log
+    int32_t *number[SESSREC__ROLES];    // [items, users] their numbers in the log
+    int64_t *session_begin, *support;   // the arrays of the log
+    int32_t *item, *session_user;
+    double *time;
     sessrec_result result[SESSREC__MAX_THREADS];  // of each task
 } sessrec__grouping;
 
 static void sessrec__group_layout(sessrec__grouping *g, sessrec__layout *layout) {
     uint64_t all[SESSREC__ROLES] = {0, 0, 0, 0};
-    for (int32_t p = g->parts - 1; p >= 0; --p) {
-        sessrec__part *part = &g->part[p];
-        for (int role = 0; role < SESSREC__ROLES; ++role) {
-            part->global[role] = p ? (int32_t *)sessrec__place(layout, (uint64_t)part->ids[role].count, sizeof(int32_t)) : NULL;
-            all[role] += (uint64_t)part->ids[role].count;
-        }
-        part->sessions = part->ids[SESSREC__SESSION].count;
-        part->items = part->ids[SESSREC__ITEM].count;
-        const uint64_t sessions = p ? (uint64_t)part->sessions : all[SESSREC__SESSION];  // what the others have comes to that of the first
-        part->at = (int64_t *)sessrec__place(layout, sessions, sizeof *part->at);
-        part->start = (double *)sessrec__place(layout, sessions, sizeof *part->start);
-        part->user = (int32_t *)sessrec__place(layout, g->has_users ? sessions : 0, sizeof *part->user);
-        part->support = (int64_t *)sessrec__place(layout, (uint64_t)part->items, sizeof *part->support);
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        for (int32_t p = 0; p < g->parts; ++p) all[role] += (uint64_t)g->part[p].ids[role].count;
+        g->kept[role] = (int32_t *)sessrec__place(layout, all[role], sizeof *g->kept[role]);
+        g->number[role] = (int32_t *)sessrec__place(layout, role == SESSREC__SESSION ? 0 : all[role], sizeof *g->number[role]);
     }
-    const uint64_t more = all[SESSREC__ITEM] > all[SESSREC__USER] ? all[SESSREC__ITEM] : all[SESSREC__USER];
-    g->order = (int32_t *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->order);
-    g->number = (int32_t *)sessrec__place(layout, more, sizeof *g->number);
-    g->kept = (int32_t *)sessrec__place(layout, more, sizeof *g->kept);
+    g->at = (int64_t *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->at);
+    g->start = (double *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->start);
+    g->user = (int32_t *)sessrec__place(layout, g->has_users ? all[SESSREC__SESSION] : 0, sizeof *g->user);
+    g->item_events = (int64_t *)sessrec__place(layout, all[SESSREC__ITEM], sizeof *g->item_events);
+}
+
+static void sessrec__log_layout(sessrec__grouping *g, sessrec__layout *layout) {
+    sessrec_log_view *view = &g->log->view;
+    const uint64_t sessions = (uint64_t)view->sessions, events = (uint64_t)view->events, users = view->users ? sessions : 0;
+    view->session_begin = g->session_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *g->session_begin);
+    view->item = g->item = (int32_t *)sessrec__place(layout, events, sizeof *g->item);
+    view->time = g->time = (double *)sessrec__place(layout, events, sizeof *g->time);
+    g->session_user = (int32_t *)sessrec__place(layout, users, sizeof *g->session_user);
+    view->session_user = users ? g->session_user : NULL;
+    view->support = g->support = (int64_t *)sessrec__place(layout, (uint64_t)view->items, sizeof *g->support);
+}
+
+static void *sessrec__group_block(sessrec__grouping *g, void (*place)(sessrec__grouping *g, sessrec__layout *layout)) {
+    sessrec__layout layout = {NULL, 0, 0};
+    place(g, &layout);
+    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc_unset(&g->log->memory, layout.size, 1);
+    layout.size = 0;
+    if (layout.base) place(g, &layout);
+    return layout.base;
 }
 
 static sessrec_result sessrec__group_run(sessrec__grouping *g, sessrec__pool *pool, int32_t tasks, sessrec__task task) {
@@ -4251,181 +4242,145 @@ static sessrec_result sessrec__group_run(sessrec__grouping *g, sessrec__pool *po
     return SESSREC_OK;
 }
 
-SESSREC__INLINE int32_t sessrec__global(const sessrec__part *part, int role, int32_t id) {
-    return part->global[role] ? part->global[role][id] : id;
-}
-
-// Counts the events of the sessions and items of a part, and finds the beginning of each session.
-static void sessrec__task_tally(void *context, int32_t index) {
-    sessrec__part *part = &((sessrec__grouping *)context)->part[index];
-    memset(part->at, 0, (size_t)part->sessions * sizeof *part->at);
-    memset(part->support, 0, (size_t)part->items * sizeof *part->support);
-    for (int64_t e = 0; e < part->events; ++e) {
-        const int32_t s = part->number[SESSREC__SESSION][e];
-        if (s < 0) continue;
-        ++part->support[part->number[SESSREC__ITEM][e]];
-        if (part->at[s]++ && part->start[s] <= part->time[e]) continue;
-        part->start[s] = part->time[e];
-        if (part->has_users) part->user[s] = part->number[SESSREC__USER][e];
-    }
-}
-
-// Numbers the ids of one role in the table of the first part: in the order in which they come first.
-static void sessrec__task_merge_ids(void *context, int32_t role) {
+// Numbers the ids of one role in the table of the first part, in the order in which they come first. Counts the events of items.
+static void sessrec__task_merge(void *context, int32_t role) {
     sessrec__grouping *g = (sessrec__grouping *)context;
+    sessrec__ids *all = &g->part[0].ids[role];
     sessrec_result result = SESSREC_OK;
-    for (int32_t p = 1; p < g->parts && !result; ++p)
-        result = sessrec__number_ids(&g->part[p].ids[role], &g->part[0].ids[role], p + 1 < g->parts || role == SESSREC__ITEM,
-                                     g->part[p].global[role]);
+    for (int32_t p = 1; p < g->parts && !result; ++p) {
+        int32_t *number = g->part[p].number[role], *global = g->kept[role];  // which has no other use yet
+        result = sessrec__number_ids(&g->part[p].ids[role], all, p + 1 < g->parts || role == SESSREC__ITEM, global);
+        for (int64_t e = 0; e < g->part[p].events && number && !result; ++e) number[e] = global[number[e]];
+    }
     g->result[role] = result;
+    if (role != SESSREC__ITEM || result) return;
+    memset(g->item_events, 0, (size_t)all->count * sizeof *g->item_events);
+    for (int32_t p = 0; p < g->parts; ++p)
+        for (int64_t e = 0; e < g->part[p].events; ++e)  // only a log of one part leaves events out
+            if (g->parts > 1 || g->part[p].number[SESSREC__SESSION][e] >= 0) ++g->item_events[g->part[p].number[SESSREC__ITEM][e]];
 }
 
-// Adds what the other parts know of each session to what the first does.
-static void sessrec__join_sessions(sessrec__grouping *g) {
-    sessrec__part *first = g->part;
-    memset(first->at + first->sessions, 0, (size_t)(first->ids[SESSREC__SESSION].count - first->sessions) * sizeof *first->at);
-    for (int32_t p = 1; p < g->parts; ++p) {
+// The labels of a task: each goes through all events, so they are not many, and takes those of its sessions.
+static int32_t sessrec__group_share(const sessrec__grouping *g, int32_t index) {
+    return (int32_t)((int64_t)g->part[0].ids[SESSREC__SESSION].count * index / g->shares);
+}
+
+// Counts the events of sessions and finds where each begins. The second time, when there are arrays of the log, moves events to their sessions.
+static void sessrec__task_walk(void *context, int32_t index) {
+    sessrec__grouping *g = (sessrec__grouping *)context;
+    const int32_t from = sessrec__group_share(g, index), to = sessrec__group_share(g, index + 1);
+    const int moving = g->log->block != NULL;
+    if (!moving) memset(g->at + from, 0, (size_t)(to - from) * sizeof *g->at);
+    for (int32_t p = 0; p < g->parts; ++p) {
         const sessrec__part *part = &g->part[p];
-        for (int32_t i = 0; i < part->sessions; ++i) {
-            const int32_t s = part->global[SESSREC__SESSION][i];
-            const int64_t events = part->at[i];
-            if (!first->at[s] || part->start[i] < first->start[s]) {
-                first->start[s] = part->start[i];
-                if (part->has_users) first->user[s] = part->global[SESSREC__USER][part->user[i]];
+        for (int64_t e = 0; e < part->events; ++e) {
+            const int32_t s = part->number[SESSREC__SESSION][e];
+            if (s < from || s >= to) continue;
+            if (moving) {
+                g->item[g->at[s]] = g->number[SESSREC__ITEM][part->number[SESSREC__ITEM][e]];
+                g->time[g->at[s]++] = part->time[e];
+            } else if (!g->at[s]++ || part->time[e] < g->start[s]) {
+                g->start[s] = part->time[e];
+                if (part->has_users) g->user[s] = part->number[SESSREC__USER][e];
             }
-            part->at[i] = first->at[s];
-            first->at[s] += events;
         }
-    }
-}
-
-// Finds the order of the sessions, by start, equal ones as the labels are, and where each of them goes.
-static sessrec_result sessrec__group_sessions(sessrec__grouping *g) {
-    sessrec_dataset *log = g->log;
-    sessrec__part *first = g->part;
-    int64_t longest = 0, begin = 0;
-    sessrec__join_sessions(g);
-    for (int32_t s = 0; s < first->ids[SESSREC__SESSION].count; ++s) {
-        if (!first->at[s]) continue;
-        if (longest < first->at[s]) longest = first->at[s];
-        first->start[g->sessions] = first->start[s];  // sessions <= s
-        g->order[g->sessions++] = s;
-    }
-    log->session_begin = (int64_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions + 1, sizeof *log->session_begin);
-    if (!log->session_begin) return SESSREC_OUT_OF_MEMORY;
-    if (longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
-    const sessrec_result result = sessrec__sort_by_time(&log->memory, first->start, g->order, g->sessions);
-    for (int32_t s = 0; s < g->sessions; ++s) {
-        const int64_t events = first->at[g->order[s]];
-        log->session_begin[s] = first->at[g->order[s]] = begin;
-        begin += events;
-    }
-    log->session_begin[g->sessions] = log->events = begin;
-    for (int32_t p = 1; p < g->parts; ++p)
-        for (int32_t i = 0; i < g->part[p].sessions; ++i) g->part[p].at[i] += first->at[g->part[p].global[SESSREC__SESSION][i]];
-    return result;
-}
-
-// Moves the events of a part to their sessions.
-static void sessrec__task_move(void *context, int32_t index) {
-    const sessrec__grouping *g = (const sessrec__grouping *)context;
-    const sessrec__part *part = &g->part[index];
-    for (int64_t e = 0; e < part->events; ++e) {
-        if (part->number[SESSREC__SESSION][e] < 0) continue;
-        const int64_t to = part->at[part->number[SESSREC__SESSION][e]]++;
-        g->log->item[to] = sessrec__global(part, SESSREC__ITEM, part->number[SESSREC__ITEM][e]);
-        g->log->time[to] = part->time[e];
     }
 }
 
 // Sorts the events of each of some sessions by time.
 static void sessrec__task_sort(void *context, int32_t index) {
     sessrec__grouping *g = (sessrec__grouping *)context;
-    const int64_t sessions = g->sessions, last = sessions * (index + 1) / g->parts;
+    const int64_t sessions = g->count[SESSREC__SESSION], last = sessions * (index + 1) / g->parts;
     sessrec_result result = SESSREC_OK;
     for (int64_t s = sessions * index / g->parts; s < last && !result; ++s) {
-        const int64_t begin = g->log->session_begin[s];
-        result = sessrec__sort_by_time(&g->log->memory, g->log->time + begin, g->log->item + begin, g->log->session_begin[s + 1] - begin);
+        const int64_t begin = g->session_begin[s];
+        result = sessrec__sort_by_time(&g->log->memory, g->time + begin, g->item + begin, g->session_begin[s + 1] - begin);
     }
     g->result[index] = result;
 }
 
-// Copies the ids whose number is not 0 to an empty table, or leaves them where they are if that are all and the table may move. Numbers them anew.
-static sessrec_result sessrec__keep_marked(sessrec__grouping *g, const sessrec__ids *from, sessrec__ids *to, int32_t *some) {
-    *some = 0;
-    for (int32_t i = 0; i < from->count; ++i) {
-        if (!g->number[i]) continue;
-        g->number[i] = *some;
-        g->kept[(*some)++] = i;
+// Finds the order of the sessions: by start, equal ones as the labels are.
+static sessrec_result sessrec__order_sessions(sessrec__grouping *g) {
+    int32_t *order = g->kept[SESSREC__SESSION], sessions = 0;
+    int64_t longest = 0;
+    for (int32_t s = 0; s < g->part[0].ids[SESSREC__SESSION].count; ++s) {
+        if (!g->at[s]) continue;
+        if (longest < g->at[s]) longest = g->at[s];
+        g->log->view.events += g->at[s];
+        g->start[sessions] = g->start[s];  // sessions <= s
+        order[sessions++] = s;
     }
-    return g->owned && *some == from->count ? SESSREC_OK : sessrec__copy_ids(from, g->kept, *some, to);
+    g->count[SESSREC__SESSION] = sessions;
+    if (longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
+    return sessrec__sort_by_time(&g->log->memory, g->start, order, sessions);
 }
 
-static sessrec_result sessrec__group_users(sessrec__grouping *g) {
+// Lists the ids whose number is not 0, and numbers them anew.
+static void sessrec__list_ids(sessrec__grouping *g, int role) {
+    for (int32_t i = 0; i < g->part[0].ids[role].count; ++i) {
+        if (!g->number[role][i]) continue;
+        g->kept[role][g->count[role]] = i;
+        g->number[role][i] = g->count[role]++;
+    }
+}
+
+// Numbers the items that have events or are known, and the users that have sessions. Makes the arrays of the log, and says where each session goes.
+static sessrec_result sessrec__group_ids(sessrec__grouping *g) {
     sessrec_dataset *log = g->log;
-    const sessrec__ids *users = &g->part[0].ids[SESSREC__USER];
-    int32_t some;
-    log->session_user = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions, sizeof *log->session_user);
-    if (!log->session_user) return SESSREC_OUT_OF_MEMORY;
-    memset(g->number, 0, (size_t)users->count * sizeof *g->number);
-    for (int32_t s = 0; s < g->sessions; ++s) g->number[log->session_user[s] = g->part[0].user[g->order[s]]] = 1;
-    const sessrec_result result = sessrec__keep_marked(g, users, &log->users, &some);
-    for (int32_t s = 0; s < g->sessions; ++s) log->session_user[s] = g->number[log->session_user[s]];
-    return result;
+    const int32_t *order = g->kept[SESSREC__SESSION], sessions = g->count[SESSREC__SESSION];
+    int32_t *item = g->number[SESSREC__ITEM], *user = g->number[SESSREC__USER];
+    int64_t begin = 0;
+    for (int32_t i = 0; i < g->part[0].ids[SESSREC__ITEM].count; ++i) item[i] = g->item_events[i] || i < log->known_items;
+    sessrec__list_ids(g, SESSREC__ITEM);
+    memset(user, 0, (size_t)g->part[0].ids[SESSREC__USER].count * sizeof *user);
+    for (int32_t s = 0; s < sessions && g->has_users; ++s) user[g->user[order[s]]] = 1;
+    sessrec__list_ids(g, SESSREC__USER);
+    log->view.items = g->count[SESSREC__ITEM];
+    log->view.sessions = sessions;
+    log->view.users = g->count[SESSREC__USER];
+    log->block = sessrec__group_block(g, sessrec__log_layout);
+    if (!log->block) return SESSREC_OUT_OF_MEMORY;
+    for (int32_t i = 0; i < g->count[SESSREC__ITEM]; ++i) g->support[i] = g->item_events[g->kept[SESSREC__ITEM][i]];
+    for (int32_t s = 0; s < sessions; ++s) {
+        const int64_t events = g->at[order[s]];
+        g->session_begin[s] = g->at[order[s]] = begin;
+        begin += events;
+        if (g->has_users) g->session_user[s] = user[g->user[order[s]]];
+    }
+    g->session_begin[sessions] = begin;
+    return SESSREC_OK;
 }
 
-// Numbers the items that have events, or are known; only a log of one part can have others.
-static sessrec_result sessrec__group_items(sessrec__grouping *g) {
-    sessrec_dataset *log = g->log;
-    const sessrec__ids *items = &g->part[0].ids[SESSREC__ITEM];
-    int32_t some;
-    log->support = (int64_t *)sessrec__alloc(&log->memory, (uint64_t)items->count, sizeof *log->support);
-    if (!log->support) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t p = 0; p < g->parts; ++p)
-        for (int32_t i = 0; i < g->part[p].items; ++i) log->support[sessrec__global(&g->part[p], SESSREC__ITEM, i)] += g->part[p].support[i];
-    for (int32_t i = 0; i < items->count; ++i) g->number[i] = log->support[i] || i < log->known_items;
-    sessrec_result result = sessrec__keep_marked(g, items, &log->items, &some);
-    if (!result && log->items.blob) result = sessrec__ids_reserve(&log->items, 0, 0);  // for sessrec_dataset_find_item
-    for (int32_t i = 0; i < some; ++i) log->support[i] = log->support[g->kept[i]];  // kept[i] >= i
-    if (some < items->count) g->part[0].global[SESSREC__ITEM] = g->number;
-    return result;
-}
-
-// The ids of the sessions, in order. A table that may move keeps its texts where they are. Last of all, as a log that fails is to stay as it was.
+// Copies the ids that the log has, unless those are all and their table may move. Tables move last of all, as a log that fails is to stay as it was.
 static sessrec_result sessrec__group_names(sessrec__grouping *g) {
-    sessrec_dataset *log = g->log;
-    sessrec__ids *names = &g->part[0].ids[SESSREC__SESSION];
-    if (!g->owned || g->sessions < names->count) return sessrec__copy_ids(names, g->order, g->sessions, &log->sessions);
-    uint32_t *offset = (uint32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)g->sessions, sizeof *offset);
-    if (!offset) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t s = 0; s < g->sessions; ++s) offset[s] = names->offset[g->order[s]];
-    sessrec__ids_move(names, &log->sessions);
-    sessrec__free(&log->memory, log->sessions.offset);
-    log->sessions.offset = offset;
-    log->sessions.offset_capacity = g->sessions;
-    sessrec__ids_forget_slots(&log->sessions);
+    sessrec__ids *from = g->part[0].ids, *to = g->log->ids;
+    uint32_t *offset = (uint32_t *)(void *)g->at;  // at is not needed any more
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        if (!from[role].count || (g->owned && g->count[role] == from[role].count)) continue;
+        sessrec_result result = sessrec__copy_ids(&from[role], g->kept[role], g->count[role], &to[role]);
+        if (!result && role == SESSREC__ITEM) result = sessrec__ids_reserve(&to[role], 0, 0);  // for sessrec_dataset_find_item
+        if (result) return result;
+    }
+    sessrec__ids *names = &from[SESSREC__SESSION];
+    if (names->count && !to[SESSREC__SESSION].blob) {
+        for (int32_t s = 0; s < names->count; ++s) offset[s] = names->offset[g->kept[SESSREC__SESSION][s]];
+        memcpy(names->offset, offset, (size_t)names->count * sizeof *offset);
+    }
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        if (from[role].count && !to[role].blob) sessrec__ids_move(&from[role], &to[role]);
+        if (role != SESSREC__ITEM) sessrec__ids_forget_slots(&to[role]);  // only items are looked for later
+    }
     return SESSREC_OK;
 }
 
 static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *pool) {
-    sessrec_dataset *log = g->log;
-    sessrec_result result = sessrec__group_run(g, pool, g->parts, sessrec__task_tally);
-    if (!result && g->parts > 1) result = sessrec__group_run(g, pool, SESSREC__ROLES, sessrec__task_merge_ids);
-    if (!result) result = sessrec__group_sessions(g);
-    if (!result && g->has_users) result = sessrec__group_users(g);
-    if (!result) result = sessrec__group_items(g);
-    if (result) return result;
-    log->item = (int32_t *)sessrec__alloc_unset(&log->memory, (uint64_t)log->events, sizeof *log->item);
-    log->time = (double *)sessrec__alloc_unset(&log->memory, (uint64_t)log->events, sizeof *log->time);
-    if (!log->item || !log->time) return SESSREC_OUT_OF_MEMORY;
-    result = sessrec__group_run(g, pool, g->parts, sessrec__task_move);
+    sessrec_result result = sessrec__group_run(g, pool, SESSREC__ROLES, sessrec__task_merge);
+    if (!result) result = sessrec__group_run(g, pool, g->shares, sessrec__task_walk);
+    if (!result) result = sessrec__order_sessions(g);
+    if (!result) result = sessrec__group_ids(g);
+    if (!result) result = sessrec__group_run(g, pool, g->shares, sessrec__task_walk);
     if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_sort);
-    if (!result) result = sessrec__group_names(g);
-    if (result) return result;
-    if (!log->items.blob) sessrec__ids_move(&g->part[0].ids[SESSREC__ITEM], &log->items);
-    if (g->has_users && !log->users.blob) sessrec__ids_move(&g->part[0].ids[SESSREC__USER], &log->users);
-    sessrec__ids_forget_slots(&log->users);
-    return SESSREC_OK;
+    return result ? result : sessrec__group_names(g);
 }
 
 // Makes a finished log of parts of `source`; owned: it may take what they have. Without a pool on one thread.
@@ -4433,20 +4388,17 @@ static sessrec_result sessrec__group(const sessrec_dataset *source, sessrec__par
                                      sessrec_dataset **out) {
     sessrec__grouping g;
     sessrec__pool none;
-    sessrec__layout layout = {NULL, 0, 0};
     memset(&g, 0, sizeof g);
     memset(&none, 0, sizeof none);
     g.part = part;
     g.parts = parts;
+    g.shares = parts < SESSREC__MOST_SHARES ? parts : SESSREC__MOST_SHARES;
     g.owned = owned;
     for (int32_t p = 0; p < parts; ++p) g.has_users |= part[p].has_users;
-    sessrec__group_layout(&g, &layout);
     g.log = sessrec__log_new(&source->memory, 0, source->known_items);
-    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc_unset(&source->memory, layout.size, 1);
-    layout.size = 0;
-    if (layout.base) sessrec__group_layout(&g, &layout);
-    const sessrec_result result = g.log && layout.base ? sessrec__group_all(&g, pool ? pool : &none) : SESSREC_OUT_OF_MEMORY;
-    sessrec__free(&source->memory, layout.base);
+    void *block = g.log ? sessrec__group_block(&g, sessrec__group_layout) : NULL;
+    const sessrec_result result = block ? sessrec__group_all(&g, pool ? pool : &none) : SESSREC_OUT_OF_MEMORY;
+    sessrec__free(&source->memory, block);
     if (result) sessrec_dataset_destroy(g.log);
     *out = result ? NULL : g.log;
     return result;
@@ -4454,8 +4406,8 @@ static sessrec_result sessrec__group(const sessrec_dataset *source, sessrec__par
 
 // The log becomes `fresh`, which was made from it; what is missing in it was dropped.
 static void sessrec__log_become(sessrec_dataset *log, sessrec_dataset *fresh) {
-    fresh->bad_rows = log->bad_rows;
-    fresh->dropped_events = log->dropped_events + log->events - fresh->events;
+    fresh->view.bad_rows = log->view.bad_rows;
+    fresh->view.dropped_events = log->view.dropped_events + log->view.events - fresh->view.events;
     sessrec__log_clear(log);
     *log = *fresh;
     sessrec__free(&log->memory, fresh);
@@ -4464,7 +4416,7 @@ static void sessrec__log_become(sessrec_dataset *log, sessrec_dataset *fresh) {
 static sessrec_result sessrec__log_finish(sessrec_dataset *log, sessrec__pool *pool, sessrec_error *err) {
     sessrec_dataset *fresh;
     const sessrec_result result = sessrec__group(log, log->part, log->parts, 1, pool, &fresh);
-    for (int32_t p = 0; p < log->parts && !result; ++p) log->events += log->part[p].events;
+    for (int32_t p = 0; p < log->parts && !result; ++p) log->view.events += log->part[p].events;
     if (!result) sessrec__log_become(log, fresh);
     return sessrec__log_failed(err, result);
 }
@@ -4542,21 +4494,9 @@ SESSREC_API sessrec_result sessrec_dataset_finish(sessrec_dataset *log, sessrec_
 // ---- looking into a log ----
 
 SESSREC_API sessrec_log_view sessrec_dataset_view(const sessrec_dataset *log) {
-    sessrec_log_view view;
-    memset(&view, 0, sizeof view);
-    if (!log || log->part) return view;
-    view.items = log->items.count;
-    view.sessions = log->sessions.count;
-    view.users = log->users.count;
-    view.events = log->events;
-    view.session_begin = log->session_begin;
-    view.item = log->item;
-    view.time = log->time;
-    view.session_user = log->users.count ? log->session_user : NULL;
-    view.support = log->support;
-    view.bad_rows = log->bad_rows;
-    view.dropped_events = log->dropped_events;
-    return view;
+    sessrec_log_view none;
+    memset(&none, 0, sizeof none);
+    return log && !log->part ? log->view : none;
 }
 
 // Before a log is finished its numbers are not final, and nobody has seen them.
@@ -4564,21 +4504,22 @@ static const char *sessrec__log_id(const sessrec_dataset *log, const sessrec__id
     return !log->part && index >= 0 && index < ids->count ? sessrec__ids_text(ids, index) : NULL;
 }
 SESSREC_API const char *sessrec_dataset_item_id(const sessrec_dataset *log, int32_t item) {
-    return log ? sessrec__log_id(log, &log->items, item) : NULL;
+    return log ? sessrec__log_id(log, &log->ids[SESSREC__ITEM], item) : NULL;
 }
 SESSREC_API const char *sessrec_dataset_session_id(const sessrec_dataset *log, int32_t session) {
-    return log ? sessrec__log_id(log, &log->sessions, session) : NULL;
+    return log ? sessrec__log_id(log, &log->ids[SESSREC__SESSION], session) : NULL;
 }
 SESSREC_API const char *sessrec_dataset_user_id(const sessrec_dataset *log, int32_t user) {
-    return log ? sessrec__log_id(log, &log->users, user) : NULL;
+    return log ? sessrec__log_id(log, &log->ids[SESSREC__USER], user) : NULL;
 }
 SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const char *id) {
-    return log && !log->part && id ? sessrec__ids_find(&log->items, id, strlen(id)) : -1;
+    return log && !log->part && id ? sessrec__ids_find(&log->ids[SESSREC__ITEM], id, strlen(id)) : -1;
 }
 
 // ---- times ----
 
-enum { SESSREC__MOST_DIGITS = 40 };  // of a number, those behind are taken as 0; a double has 17
+// What is looked at of a field: more than an id has, or a time that this library writes.
+enum { SESSREC__MAX_FIELD = 400 };
 
 // The double nearest to digits * 10^exponent: strtod rounds it, and sees no point, which each locale writes in its own way. digits is a
 // text with room for 24 more bytes.
@@ -4690,23 +4631,20 @@ SESSREC__INLINE int sessrec__parse_short_number(const char *at, size_t size, dou
     return 1;
 }
 
-// [+-]digits[.digits][e[+-]digits]
+// [+-]digits[.digits][e[+-]digits] of at most MAX_FIELD bytes.
 static int sessrec__parse_number(const char *at, const char *end, double *out) {
-    char digits[SESSREC__MOST_DIGITS + 32] = "0";
+    char digits[SESSREC__MAX_FIELD + 32];
     int64_t exponent = 0, power = 0;
-    int used = 1, any = 0, point = 0;
+    int used = 0, point = 0;
     const int negative = sessrec__accept(&at, end, '-');
     if (!negative) sessrec__accept(&at, end, '+');
     for (; at < end && (sessrec__is_digit(*at) || (*at == '.' && !point)); ++at) {
-        if (*at == '.') {
-            point = 1;
-            continue;
-        }
-        any = 1;
         exponent -= point;
-        if (used == SESSREC__MOST_DIGITS) ++exponent;
-        else if (used > 1 || *at != '0') digits[used++] = *at;
+        if (*at == '.') point = 1;
+        else digits[used++] = *at;
     }
+    digits[used] = 0;
+    int any = used > 0;
     if (any && (sessrec__accept(&at, end, 'e') || sessrec__accept(&at, end, 'E'))) {
         const int down = sessrec__accept(&at, end, '-');
         if (!down) sessrec__accept(&at, end, '+');
@@ -4723,9 +4661,6 @@ static int sessrec__parse_number(const char *at, const char *end, double *out) {
 // ---- lines and fields ----
 
 enum { SESSREC__MAX_LINE = 1 << 20 };
-
-// What is looked at of a field: more than an id has, or a time that this library writes.
-enum { SESSREC__MAX_FIELD = 400 };
 
 // Bytes whose stops are found together, and how many behind a stop can be read.
 enum { SESSREC__WINDOW = 4096, SESSREC__SLACK = 16, SESSREC__LEAST_ROWS = 4096 };
@@ -4757,9 +4692,7 @@ typedef struct sessrec__log_piece {
     const char *window;             // where the stops were looked for
     int32_t stops, next;            // up to the end of the last line that is in there whole; of the next line
     uint16_t stop[SESSREC__WINDOW];
-    int32_t waiting;                // rows that are cut: where each begins, then where the next line does; the first stop of each
-    const char *begin[SESSREC__MOST_WAITING + 1];
-    int32_t first_stop[SESSREC__MOST_WAITING + 1];
+    int32_t waiting;                // rows that are cut
     sessrec__waiting id[SESSREC__ROLES][SESSREC__MOST_WAITING];
     double time[SESSREC__MOST_WAITING];
 } sessrec__log_piece;
@@ -5010,57 +4943,40 @@ static void sessrec__next_window(sessrec__log_piece *p) {
     p->next = 0;
 }
 
-// Cuts the next lines as long as they have nothing but separators in front of their ends, and enough of them; at most as many as may wait.
-static int32_t sessrec__cut_lines(sessrec__log_piece *p) {
-    const char separator = p->r->separator, *const window = p->window, *at = p->at;
-    const int32_t last_column = p->r->last_column;
-    int32_t rows = 0, next = p->next;
-    for (; rows < SESSREC__MOST_WAITING && next < p->stops && at < p->end; ++rows) {
-        int32_t last = next;
-        while (window[p->stop[last]] == separator) ++last;  // ends: the last stop is a line end
-        const char *end = window + p->stop[last];
-        end += *end == '\r';
-        if (*end != '\n' || last - next < last_column) break;
-        p->begin[rows] = at;
-        p->first_stop[rows] = next;
-        at = end + 1;
-        next = last + 1;
-    }
-    p->begin[rows] = at;
-    p->first_stop[rows] = next;
-    return rows;
-}
-
-// Takes the fields of one role from lines that are cut. Returns how many lines there are in front of the first whose field is not plain.
-SESSREC__INLINE int32_t sessrec__take_fields(sessrec__log_piece *p, int role, int32_t rows) {
-    const int column = p->r->column[role];
-    const sessrec__ids ids = p->part->ids[role];
-    for (int32_t i = 0; i < rows; ++i) {
-        const uint16_t *stop = &p->stop[p->first_stop[i] + column];
-        const char *at = column ? p->window + stop[-1] + 1 : p->begin[i];
-        const size_t size = (size_t)(p->window + *stop - at);
+// Lets the fields of a line wait; `stop` are its stops. Returns whether they are plain.
+SESSREC__INLINE int sessrec__take_fields(sessrec__log_piece *p, const sessrec__reader *r, const char *line, const uint16_t *stop, int32_t row) {
+    SESSREC__UNROLL
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        const int column = r->column[role];
+        if (column < 0) continue;
+        const char *at = column ? p->window + stop[column - 1] + 1 : line;
+        const size_t size = (size_t)(p->window + stop[column] - at);
         if (role == SESSREC__TIME) {
-            if (!sessrec__parse_short_number(at, size, &p->time[i]) && !sessrec__parse_time(at, size, &p->time[i])) return i;
+            if (!sessrec__parse_short_number(at, size, &p->time[row]) && !sessrec__parse_time(at, size, &p->time[row])) return 0;
         } else {
-            if (size - 1 >= SESSREC_MAX_ID) return i;
-            sessrec__wait(&ids, at, size, &p->id[role][i]);
+            if (size - 1 >= SESSREC_MAX_ID) return 0;
+            sessrec__wait(&p->part->ids[role], at, size, &p->id[role][row]);
         }
     }
-    return rows;
+    return 1;
 }
 
-// Lets the next plain lines wait; returns whether there are any.
-static int sessrec__cut_plain(sessrec__log_piece *p) {
+// Lets the next lines wait as long as they are plain: with nothing but separators in front of their ends, and enough of them.
+static void sessrec__cut_plain(sessrec__log_piece *p) {
+    const sessrec__reader *r = p->r;
+    int32_t rows = 0;
     while (p->next < p->stops && p->window + p->stop[p->next] < p->at) ++p->next;  // of lines that were not plain
     if (p->next == p->stops && p->at < p->end) sessrec__next_window(p);
-    int32_t rows = sessrec__cut_lines(p);
-    for (int role = 0; role < SESSREC__ROLES; ++role)
-        if (p->r->column[role] >= 0) rows = sessrec__take_fields(p, role, rows);
-    p->at = p->begin[rows];
-    p->next = p->first_stop[rows];
-    p->line += rows;
+    for (; rows < SESSREC__MOST_WAITING && p->next < p->stops && p->at < p->end; ++rows) {
+        int32_t last = p->next;
+        while (p->window[p->stop[last]] == r->separator) ++last;  // ends: the last stop is a line end
+        const char *end = p->window + p->stop[last];
+        end += *end == '\r';
+        if (*end != '\n' || last - p->next < r->last_column || !sessrec__take_fields(p, r, p->at, &p->stop[p->next], rows)) break;
+        p->at = end + 1;
+        p->next = last + 1;
+    }
     p->waiting = rows;
-    return rows > 0;
 }
 
 // Adds the rows that wait. Where room is wanted, it is for as many rows as there will be if the rest is like what was read; not yet for all of them
@@ -5074,6 +4990,7 @@ static sessrec_result sessrec__add_waiting(sessrec__log_piece *p) {
     for (int role = 0; role < SESSREC__ROLES && !result; ++role)
         if (part->number[role]) result = sessrec__number_waiting(&part->ids[role], p->id[role], p->waiting, part->number[role] + part->events);
     if (result) return result;
+    p->line += p->waiting;
     for (int32_t i = 0; i < p->waiting; ++i, ++part->events)
         part->time[part->events] = p->r->column[SESSREC__TIME] < 0 ? (double)part->events : p->time[i] + 0.0;
     return SESSREC_OK;
@@ -5099,7 +5016,8 @@ static void sessrec__task_read(void *context, int32_t index) {
     for (int role = 0; role < SESSREC__ROLES && !result; ++role)
         if (role != SESSREC__TIME) result = sessrec__ids_reserve(&p->part->ids[role], 0, 0);
     while (!result) {
-        if (sessrec__cut_plain(p)) result = sessrec__add_waiting(p);
+        sessrec__cut_plain(p);
+        if (p->waiting) result = sessrec__add_waiting(p);
         else if (sessrec__next_line(p, &line)) result = sessrec__read_line(p, line);
         else break;
         sessrec__forget_text(p);
@@ -5134,7 +5052,7 @@ static sessrec_result sessrec__join_pieces(sessrec__reader *r, int32_t pieces) {
         for (int64_t e = 0; e < p->part->events && r->column[SESSREC__TIME] < 0; ++e) p->part->time[e] += (double)events;
         lines += p->line;
         events += p->part->events;
-        r->log->bad_rows += p->bad_rows;
+        r->log->view.bad_rows += p->bad_rows;
     }
     return SESSREC_OK;
 }
@@ -5323,18 +5241,18 @@ static char *sessrec__put_time(char *to, double time) {
 static int sessrec__write_log(sessrec__sink *sink, const void *what) {
     const sessrec_dataset *log = (const sessrec_dataset *)what;
     char row[3 * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_FIELD];
-    const char *header = log->session_user ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
+    const char *header = log->view.session_user ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
     if (!sessrec__sink_write(sink, header, strlen(header))) return 0;
-    for (int32_t s = 0; s < log->sessions.count; ++s) {
-        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) {
-            char *to = sessrec__put_id(row, sessrec__ids_text(&log->sessions, s));
+    for (int32_t s = 0; s < log->view.sessions; ++s) {
+        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) {
+            char *to = sessrec__put_id(row, sessrec__ids_text(&log->ids[SESSREC__SESSION], s));
             *to++ = '\t';
-            to = sessrec__put_id(to, sessrec__ids_text(&log->items, log->item[e]));
+            to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.item[e]));
             *to++ = '\t';
-            to = sessrec__put_time(to, log->time[e]);
-            if (log->session_user) {
+            to = sessrec__put_time(to, log->view.time[e]);
+            if (log->view.session_user) {
                 *to++ = '\t';
-                to = sessrec__put_id(to, sessrec__ids_text(&log->users, log->session_user[s]));
+                to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], log->view.session_user[s]));
             }
             *to++ = '\n';
             if (!sessrec__sink_write(sink, row, (size_t)(to - row))) return 0;
@@ -5362,69 +5280,57 @@ typedef struct sessrec__sieve {
     int64_t *support;       // [items] events left
     int64_t *length;        // [sessions] events left
     int64_t *first, *later; // [items], [events] the events of an item as a list: event + 1, 0 ends
-    int32_t *rare, *bad;    // [items], [sessions] fell below the rule, events not yet dropped
-    int32_t rare_count, bad_count;
+    int32_t *list;          // [items + sessions] an item, or ~session, that fell below the rule
+    int64_t listed;
+    int listing;            // list what falls below the rule; not in the first round, until its sessions go
     int joining;            // drop also the second of two neighbours that become the same item
 } sessrec__sieve;
 
-static void sessrec__sieve_layout(sessrec__sieve *v, sessrec__layout *layout) {
-    const uint64_t items = (uint64_t)v->log->items.count, sessions = (uint64_t)v->log->sessions.count;
+static void sessrec__sieve_layout(void *object, sessrec__layout *layout) {
+    sessrec__sieve *v = (sessrec__sieve *)object;
+    const uint64_t items = (uint64_t)v->log->view.items, sessions = (uint64_t)v->log->view.sessions;
     v->support = (int64_t *)sessrec__place(layout, items, sizeof *v->support);
     v->length = (int64_t *)sessrec__place(layout, sessions, sizeof *v->length);
     v->first = (int64_t *)sessrec__place(layout, items, sizeof *v->first);
-    v->later = (int64_t *)sessrec__place(layout, (uint64_t)v->log->events, sizeof *v->later);
-    v->rare = (int32_t *)sessrec__place(layout, items, sizeof *v->rare);
-    v->bad = (int32_t *)sessrec__place(layout, sessions, sizeof *v->bad);
-}
-
-static void sessrec__sieve_fill(sessrec__sieve *v) {
-    const sessrec_dataset *log = v->log;
-    memcpy(v->support, log->support, (size_t)log->items.count * sizeof *v->support);
-    for (int32_t s = 0; s < log->sessions.count; ++s) v->length[s] = log->session_begin[s + 1] - log->session_begin[s];
-    for (int64_t e = 0; e < log->events; ++e) {
-        v->later[e] = v->first[log->item[e]];
-        v->first[log->item[e]] = e + 1;
-    }
+    v->later = (int64_t *)sessrec__place(layout, (uint64_t)v->log->view.events, sizeof *v->later);
+    v->list = (int32_t *)sessrec__place(layout, items + sessions, sizeof *v->list);
 }
 
 // Drops an event that is left. Items and sessions are listed at the moment they fall below the rule, so at most once.
 static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
     const sessrec_dataset *log = v->log;
-    const int32_t s = v->label[e], item = log->item[e];
-    const int64_t begin = log->session_begin[s], end = log->session_begin[s + 1];
+    const int32_t s = v->label[e], item = log->view.item[e];
+    const int64_t begin = log->view.session_begin[s], end = log->view.session_begin[s + 1];
     const int32_t left = e > begin && v->label[e - 1] < 0 ? -v->label[e - 1] : 0;
     const int32_t right = e + 1 < end && v->label[e + 1] < 0 ? -v->label[e + 1] : 0;
     const int64_t from = e - left, to = e + right;
     v->label[e] = -1;
     v->label[from] = v->label[to] = -(left + 1 + right);  // a session has at most INT32_MAX events
-    if (--v->support[item] == v->rule.min_support - 1 && item >= log->known_items) v->rare[v->rare_count++] = item;
-    if (--v->length[s] == v->rule.min_length - 1) v->bad[v->bad_count++] = s;
-    if (v->joining && from > begin && to + 1 < end && log->item[from - 1] == log->item[to + 1])
+    if (--v->support[item] == v->rule.min_support - 1 && item >= log->known_items && v->listing) v->list[v->listed++] = item;
+    if (--v->length[s] == v->rule.min_length - 1 && v->listing) v->list[v->listed++] = ~s;
+    if (v->joining && from > begin && to + 1 < end && log->view.item[from - 1] == log->view.item[to + 1])
         sessrec__sieve_drop(v, to + 1);  // goes no deeper: the event behind that one is another item
 }
 
 static void sessrec__sieve_repeats(sessrec__sieve *v) {
     const sessrec_dataset *log = v->log;
-    for (int32_t s = 0; s < log->sessions.count; ++s) {
+    for (int32_t s = 0; s < log->view.sessions; ++s) {
         int32_t last = -1;
-        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) {
+        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) {
             if (v->label[e] < 0) continue;
-            if (log->item[e] == last) sessrec__sieve_drop(v, e);
-            last = log->item[e];
+            if (log->view.item[e] == last) sessrec__sieve_drop(v, e);
+            last = log->view.item[e];
         }
     }
 }
 
-static void sessrec__sieve_items(sessrec__sieve *v) {
-    while (v->rare_count)
-        for (int64_t e = v->first[v->rare[--v->rare_count]]; e; e = v->later[e - 1])
+// Drops what is left of an item, or of ~session.
+static void sessrec__sieve_all(sessrec__sieve *v, int32_t what) {
+    if (what >= 0) {
+        for (int64_t e = v->first[what]; e; e = v->later[e - 1])
             if (v->label[e - 1] >= 0) sessrec__sieve_drop(v, e - 1);
-}
-
-static void sessrec__sieve_sessions(sessrec__sieve *v) {
-    while (v->bad_count) {
-        const int32_t s = v->bad[--v->bad_count];
-        for (int64_t e = v->log->session_begin[s]; e < v->log->session_begin[s + 1]; ++e)
+    } else {
+        for (int64_t e = v->log->view.session_begin[~what]; e < v->log->view.session_begin[~what + 1]; ++e)
             if (v->label[e] >= 0) sessrec__sieve_drop(v, e);
     }
 }
@@ -5433,57 +5339,57 @@ static void sessrec__sieve_sessions(sessrec__sieve *v) {
 static void sessrec__sieve_run(sessrec__sieve *v) {
     const sessrec_dataset *log = v->log;
     const sessrec_filter rule = v->rule;
+    for (int64_t e = 0; e < log->view.events; ++e) {
+        v->later[e] = v->first[log->view.item[e]];
+        v->first[log->view.item[e]] = e + 1;
+        ++v->support[log->view.item[e]];
+        ++v->length[v->label[e]];
+    }
     if (rule.drop_repeats) sessrec__sieve_repeats(v);
-    v->rare_count = v->bad_count = 0;
-    for (int32_t i = log->known_items; i < log->items.count; ++i)
-        if (v->support[i] < rule.min_support) v->rare[v->rare_count++] = i;
-    sessrec__sieve_items(v);
-    v->bad_count = 0;
-    for (int32_t s = 0; s < log->sessions.count; ++s)
-        if (v->length[s] < rule.min_length || (rule.max_length && v->length[s] > rule.max_length)) v->bad[v->bad_count++] = s;
-    sessrec__sieve_sessions(v);
+    for (int32_t i = log->known_items; i < log->view.items; ++i)
+        if (v->support[i] < rule.min_support) sessrec__sieve_all(v, i);
+    v->listing = 1;
+    for (int32_t s = 0; s < log->view.sessions; ++s)
+        if (v->length[s] < rule.min_length || (rule.max_length && v->length[s] > rule.max_length)) sessrec__sieve_all(v, ~s);
     if (rule.drop_repeats) sessrec__sieve_repeats(v);
     v->joining = rule.drop_repeats;
-    while (v->rare_count || v->bad_count) {
-        sessrec__sieve_items(v);
-        sessrec__sieve_sessions(v);
-    }
+    while (v->listed) sessrec__sieve_all(v, v->list[--v->listed]);
 }
 
 // The session of each event, for a caller that leaves some out or cuts sessions up; NULL without memory.
 static int32_t *sessrec__log_labels(const sessrec_dataset *log) {
-    int32_t *label = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->events, sizeof *label);
-    for (int32_t s = 0; s < log->sessions.count && label; ++s)
-        for (int64_t e = log->session_begin[s]; e < log->session_begin[s + 1]; ++e) label[e] = s;
+    int32_t *label = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->view.events, sizeof *label);
+    for (int32_t s = 0; s < log->view.sessions && label; ++s)
+        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) label[e] = s;
     return label;
 }
 
-// Makes a log of the events of another whose label is not negative. names holds the id of each label.
+// Makes a log of the events of another whose label is not negative. names holds the id of each label. Frees the labels, which may be NULL.
 static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *label, const sessrec__ids *names, sessrec_dataset **out) {
     sessrec__part part;
-    int32_t *user = log->session_user ? sessrec__log_labels(log) : NULL;
-    if (log->session_user && !user) return SESSREC_OUT_OF_MEMORY;
-    for (int64_t e = 0; e < log->events && user; ++e) user[e] = log->session_user[user[e]];
+    int32_t *user = label && log->view.session_user ? sessrec__log_labels(log) : NULL;
+    sessrec_result result = label && (user || !log->view.session_user) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int64_t e = 0; e < log->view.events && user; ++e) user[e] = log->view.session_user[user[e]];
     memset(&part, 0, sizeof part);
     part.ids[SESSREC__SESSION] = *names;
-    part.ids[SESSREC__ITEM] = log->items;
-    part.ids[SESSREC__USER] = log->users;
+    part.ids[SESSREC__ITEM] = log->ids[SESSREC__ITEM];
+    part.ids[SESSREC__USER] = log->ids[SESSREC__USER];
     part.has_users = user != NULL;
-    part.events = log->events;
-    part.time = log->time;
+    part.events = log->view.events;
+    part.time = (double *)log->view.time;  // which grouping only reads
     part.number[SESSREC__SESSION] = label;
-    part.number[SESSREC__ITEM] = log->item;
+    part.number[SESSREC__ITEM] = (int32_t *)log->view.item;
     part.number[SESSREC__USER] = user;
-    const sessrec_result result = sessrec__group(log, &part, 1, 0, NULL, out);
+    if (!result) result = sessrec__group(log, &part, 1, 0, NULL, out);
     sessrec__free(&log->memory, user);
+    sessrec__free(&log->memory, label);
     return result;
 }
 
-// The log becomes that. Frees the labels.
+// The log becomes that.
 static sessrec_result sessrec__log_keep(sessrec_dataset *log, int32_t *label, const sessrec__ids *names) {
     sessrec_dataset *fresh;
     const sessrec_result result = sessrec__log_select(log, label, names, &fresh);
-    sessrec__free(&log->memory, label);
     if (!result) sessrec__log_become(log, fresh);
     return result;
 }
@@ -5491,34 +5397,25 @@ static sessrec_result sessrec__log_keep(sessrec_dataset *log, int32_t *label, co
 SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_filter filter) {
     if (!log || log->part || filter.min_support < 0 || filter.min_length < 0 || filter.max_length < 0) return SESSREC_INVALID_ARGUMENT;
     sessrec__sieve sieve;
-    sessrec__layout layout = {NULL, 0, 0};
     memset(&sieve, 0, sizeof sieve);
     sieve.log = log;
     sieve.rule = filter;
     sieve.label = sessrec__log_labels(log);
-    sessrec__sieve_layout(&sieve, &layout);
-    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(&log->memory, layout.size, 1);
-    layout.size = 0;
-    if (!sieve.label || !layout.base) {
-        sessrec__free(&log->memory, sieve.label);
-        sessrec__free(&log->memory, layout.base);
-        return SESSREC_OUT_OF_MEMORY;
-    }
-    sessrec__sieve_layout(&sieve, &layout);
-    sessrec__sieve_fill(&sieve);
-    sessrec__sieve_run(&sieve);
-    sessrec__free(&log->memory, layout.base);
-    return sessrec__log_keep(log, sieve.label, &log->sessions);
+    void *block = sieve.label ? sessrec__layout_block(&log->memory, sessrec__sieve_layout, &sieve) : NULL;
+    if (block) sessrec__sieve_run(&sieve);
+    sessrec__free(&log->memory, block);
+    if (block) return sessrec__log_keep(log, sieve.label, &log->ids[SESSREC__SESSION]);
+    sessrec__free(&log->memory, sieve.label);
+    return SESSREC_OUT_OF_MEMORY;
 }
 
 // An item that `known` has from a model is known, with events or without.
 SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, const sessrec_dataset *known) {
     if (!log || log->part || !known || known->part) return SESSREC_INVALID_ARGUMENT;
     int32_t *label = sessrec__log_labels(log);
-    if (!label) return SESSREC_OUT_OF_MEMORY;
-    for (int64_t e = 0; e < log->events; ++e)
-        if (sessrec_dataset_find_item(known, sessrec__ids_text(&log->items, log->item[e])) < 0) label[e] = -1;
-    return sessrec__log_keep(log, label, &log->sessions);
+    for (int64_t e = 0; e < log->view.events && label; ++e)
+        if (sessrec_dataset_find_item(known, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.item[e])) < 0) label[e] = -1;
+    return sessrec__log_keep(log, label, &log->ids[SESSREC__SESSION]);
 }
 
 // ---- cuts ----
@@ -5539,14 +5436,14 @@ static sessrec_result sessrec__name_piece(const sessrec__ids *taken, sessrec__id
 static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double idle_seconds, int32_t *label, sessrec__ids *names) {
     int64_t piece = 1;
     sessrec_result result = SESSREC_OK;
-    for (int64_t e = 0; e < log->events && !result; ++e) {
+    for (int64_t e = 0; e < log->view.events && !result; ++e) {
         const int32_t s = label[e];
-        if (e == log->session_begin[s]) {
+        if (e == log->view.session_begin[s]) {
             piece = 1;
-            const char *name = sessrec__ids_text(&log->sessions, s);
+            const char *name = sessrec__ids_text(&log->ids[SESSREC__SESSION], s);
             result = sessrec__ids_intern(names, name, strlen(name), &label[e]);
-        } else if (log->time[e] - log->time[e - 1] > idle_seconds) {
-            result = sessrec__name_piece(&log->sessions, names, sessrec__ids_text(&log->sessions, s), &piece);
+        } else if (log->view.time[e] - log->view.time[e - 1] > idle_seconds) {
+            result = sessrec__name_piece(&log->ids[SESSREC__SESSION], names, sessrec__ids_text(&log->ids[SESSREC__SESSION], s), &piece);
         }
         label[e] = names->count - 1;
     }
@@ -5558,11 +5455,11 @@ SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, doub
     sessrec__ids names;
     int32_t *label = sessrec__log_labels(log);
     sessrec__ids_init(&names, &log->memory);
-    sessrec_result result = label ? sessrec__ids_reserve(&log->sessions, 0, 0) : SESSREC_OUT_OF_MEMORY;  // to see which names there are
+    sessrec_result result = label ? sessrec__ids_reserve(&log->ids[SESSREC__SESSION], 0, 0) : SESSREC_OUT_OF_MEMORY;  // to see which names there are
     if (!result) result = sessrec__cut_sessions(log, idle_seconds, label, &names);
     if (!result) result = sessrec__log_keep(log, label, &names);
     else sessrec__free(&log->memory, label);
-    if (result) sessrec__ids_forget_slots(&log->sessions);
+    if (result) sessrec__ids_forget_slots(&log->ids[SESSREC__SESSION]);
     sessrec__ids_free(&names);
     return result;
 }
@@ -5577,10 +5474,9 @@ static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part,
     sessrec_result result = part ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
     for (int wanted = SESSREC__FIRST; wanted <= SESSREC__SECOND && !result; ++wanted) {
         int32_t *label = sessrec__log_labels(log);
-        for (int64_t e = 0; e < log->events && label; ++e)
+        for (int64_t e = 0; e < log->view.events && label; ++e)
             if (part[label[e]] != wanted) label[e] = -1;
-        result = label ? sessrec__log_select(log, label, &log->sessions, out[wanted]) : SESSREC_OUT_OF_MEMORY;
-        sessrec__free(&log->memory, label);
+        result = sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], out[wanted]);
     }
     sessrec__free(&log->memory, part);
     if (result) {
@@ -5588,8 +5484,8 @@ static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part,
         *first = NULL;
         return result;
     }
-    (*first)->bad_rows = log->bad_rows;
-    (*first)->dropped_events = log->dropped_events + log->events - (*first)->events - (*second)->events;
+    (*first)->view.bad_rows = log->view.bad_rows;
+    (*first)->view.dropped_events = log->view.dropped_events + log->view.events - (*first)->view.events - (*second)->view.events;
     return SESSREC_OK;
 }
 
@@ -5598,9 +5494,9 @@ SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log
     if (before) *before = NULL;
     if (after) *after = NULL;
     if (!log || log->part || !before || !after || before == after || time != time) return SESSREC_INVALID_ARGUMENT;
-    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->sessions.count, 1);
-    for (int32_t s = 0; s < log->sessions.count && part; ++s) {
-        const double start = log->time[log->session_begin[s]], end = log->time[log->session_begin[s + 1] - 1];
+    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->view.sessions, 1);
+    for (int32_t s = 0; s < log->view.sessions && part; ++s) {
+        const double start = log->view.time[log->view.session_begin[s]], end = log->view.time[log->view.session_begin[s + 1] - 1];
         part[s] = end < time ? SESSREC__FIRST : start >= time ? SESSREC__SECOND : SESSREC__NEITHER;
     }
     return sessrec__log_split(log, part, before, after);
@@ -5609,20 +5505,17 @@ SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log
 SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_dataset *log, sessrec_dataset **rest, sessrec_dataset **last) {
     if (rest) *rest = NULL;
     if (last) *last = NULL;
-    if (!log || log->part || !rest || !last || rest == last || (log->events && !log->session_user)) return SESSREC_INVALID_ARGUMENT;
-    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->sessions.count, 1);
-    int32_t *latest = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->users.count, sizeof *latest);  // [users] session + 1 seen last
-    if (!latest) {
-        sessrec__free(&log->memory, part);
-        return SESSREC_OUT_OF_MEMORY;
+    if (!log || log->part || !rest || !last || rest == last || (log->view.events && !log->view.session_user)) return SESSREC_INVALID_ARGUMENT;
+    const int32_t *user = log->view.session_user;
+    const uint64_t sessions = (uint64_t)log->view.sessions;
+    char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.users, 1);  // behind: sessions of each user, 2 for more
+    for (uint64_t s = sessions; s-- > 0 && part;) {
+        char *count = &part[sessions + (uint64_t)user[s]];
+        part[s] = *count ? SESSREC__FIRST : SESSREC__SECOND;
+        *count = *count ? 2 : 1;
     }
-    for (int32_t s = 0; s < log->sessions.count && part; ++s) {
-        int32_t *before = &latest[log->session_user[s]];
-        part[s] = *before ? SESSREC__SECOND : SESSREC__FIRST;
-        if (*before && part[*before - 1] == SESSREC__SECOND) part[*before - 1] = SESSREC__FIRST;
-        *before = s + 1;
-    }
-    sessrec__free(&log->memory, latest);
+    for (uint64_t s = 0; s < sessions && part; ++s)
+        if (part[sessions + (uint64_t)user[s]] == 1) part[s] = SESSREC__FIRST;
     return sessrec__log_split(log, part, rest, last);
 }
 
@@ -8781,7 +8674,7 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const 
         less[i] = -(double)view.support[i];
         item[i] = i;
     }
-    if (!result) result = sessrec__copy_ids(&log->items, item, view.items, &pop->ids);
+    if (!result) result = sessrec__copy_ids(&log->ids[SESSREC__ITEM], item, view.items, &pop->ids);
     if (!result) result = sessrec__ids_reserve(&pop->ids, 0, 0);  // for sessrec__pop_find
     if (!result) result = sessrec__sort_by_time(&memory, less, item, view.items);
     if (result) {

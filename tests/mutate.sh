@@ -215,21 +215,21 @@ mutate 'the order of ids is taken for granted' test_file \
 
 # ---- logs ----
 mutate 'the filter goes round once' 'test_log test_flaws' \
-    'while (v->rare_count || v->bad_count) {' 'if (v->rare_count || v->bad_count) {'
+    'while (v->listed)' 'if (v->listed)'
 mutate 'items at the limit of support are too rare' 'test_flaws test_log' \
-    'if (v->support[i] < rule.min_support) v->rare' 'if (v->support[i] <= rule.min_support) v->rare'
+    'if (v->support[i] < rule.min_support)' 'if (v->support[i] <= rule.min_support)'
 mutate 'the user of a session is that of its latest event' test_log \
-    'part->start[s] <= part->time[e]' 'part->start[s] > part->time[e]'
-mutate 'a session begins where the first piece that has it says' test_log \
-    '|| part->start[i] < first->start[s]' '|| 0'
-mutate 'the events of a session in later pieces go over the earlier ones' test_log \
-    'part->at[i] = first->at[s];' 'part->at[i] = 0;'
+    'part->time[e] < g->start[s]' 'part->time[e] >= g->start[s]'
+mutate 'later pieces keep their own numbers' test_log \
+    'number[e] = global[number[e]];' ';'
+mutate 'an id that two later pieces have is two ids' test_log \
+    'p + 1 < g->parts || role == SESSREC__ITEM' 'role == SESSREC__ITEM'
 mutate 'the lines of earlier pieces are not counted' test_log \
     'r->err->line += lines;' ';'
 mutate 'without a time column each piece begins at 0' test_log \
     'p->part->time[e] += (double)events;' ';'
 mutate 'plain lines are not counted' test_log \
-    'p->line += rows;' ';'
+    'p->line += p->waiting;' ';'
 mutate 'a carriage return is no stop' test_log \
     '- 14 * SESSREC__EACH_BYTE) | word;' '- 11 * SESSREC__EACH_BYTE) | word;'
 mutate 'of a number with more than 8 digits the first ones count a tenth' test_log \
