@@ -111,6 +111,10 @@ mutate 'the slope of SELU lacks its factor' golden \
     'rest = sessrec__vall(a * b);' 'rest = sessrec__vall(a);'
 mutate 'logQ takes targets for samples' 'test_flaws golden' \
     'tr->target_weight[item] - tr->sample_weight[item];' '0;'
+mutate 'a target corrects its column once for each part' test_promises \
+    'if (j < begin || j >= end) continue;' ''
+mutate 'a draw stops its search early' test_sampler \
+    'widest |= range[1] - range[0];' 'widest = range[1] - range[0];'
 mutate 'logQ is added' golden \
     '(float)exp(-logq * alpha * log_support);' '(float)exp(logq * alpha * log_support);'
 mutate 'the gradient follows the live batch size' golden \
@@ -160,7 +164,7 @@ mutate 'an own target among the samples counts' test_flaws \
 mutate 'the gradient of a state comes from another row' golden \
     'const ptrdiff_t from = row ? row[i] : i;' 'const ptrdiff_t from = i;'
 mutate 'momentum is dropped' golden \
-    'sessrec__vfma(momentum, sessrec__vget(velocity + i, left), sessrec__vmul(rate, d));' 'sessrec__vmul(rate, d);'
+    'sessrec__vfma(momentum, SESSREC__K(row_get)(velocity + i, left), sessrec__vmul(rate, d));' 'sessrec__vmul(rate, d);'
 mutate 'Adam counts from 0' golden \
     '(double)++state->steps[row];' '(double)(state->steps[row]++ + 2);'
 mutate 'an item that comes twice counts once' 'golden test_flaws' \

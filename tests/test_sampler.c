@@ -165,14 +165,17 @@ static void exactness(void) {
         CHECK_EQ(wrong, 0);
         sessrec_sampler_destroy(sampler);
     }
-    TEST("the guide finds what a search from end to end finds") {
+    TEST("one draw, and many at once, find what a search from end to end finds") {
+        enum { MANY = 20001 };
+        static int32_t together[MANY];
         sessrec_sampler *sampler = sampler_for(support, ITEMS, 0.75);
         int wrong = 0;
-        for (uint64_t d = 0; d < 20000; ++d) {
-            const uint64_t x = sessrec__mulhi(sessrec__draw(sessrec__key(8, SESSREC__STREAM_NEGATIVES), d), sampler->total);
+        sessrec__sampler_draws(sampler, 8, 0, MANY, together);
+        for (int32_t d = 0; d < MANY; ++d) {
+            const uint64_t x = sessrec__mulhi(sessrec__draw(sessrec__key(8, SESSREC__STREAM_NEGATIVES), (uint64_t)d), sampler->total);
             int32_t item = 0;
             while (sampler->sum[item] <= x) ++item;
-            wrong += sessrec_sampler_draw(sampler, 8, d) != item;
+            wrong += sessrec_sampler_draw(sampler, 8, (uint64_t)d) != item || together[d] != item;
         }
         CHECK_EQ(wrong, 0);
         sessrec_sampler_destroy(sampler);
