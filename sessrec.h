@@ -2204,8 +2204,8 @@ SESSREC__WORD __m512 sessrec__avx512_load_end(const float *p, int32_t n) {
 SESSREC__WORD void sessrec__avx512_store_end(float *p, __m512 a, int32_t n) {
     const __mmask16 first = sessrec__avx512_first(n);
     if (n > 8) _mm512_mask_storeu_ps(p, first, a);
-    else if (n > 4) _mm256_mask_storeu_ps(p, (__mmask8)first, _mm512_castps512_ps256(a));
-    else _mm_mask_storeu_ps(p, (__mmask8)first, _mm512_castps512_ps128(a));
+    else if (n > 4) _mm256_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x8_ps((__mmask8)-1, a, 0));
+    else _mm_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x4_ps((__mmask8)-1, a, 0));
 }
 #    endif
 // Two halves: the whole is no faster, and warns in some compilers.
