@@ -6373,7 +6373,7 @@ static uint64_t sessrec__scratch_part(const sessrec_trainer *tr) {
     for (int32_t l = 0; l < c->layers; ++l)
         if ((uint64_t)c->hidden[l] > widest) widest = (uint64_t)c->hidden[l];
     if (most < 7 * rows * widest) most = 7 * rows * widest;  // backward: gates gathered [4H] and turned [2H], and what comes out of them [H]
-    if (most < SESSREC__BLOCK * (widest + 15)) most = SESSREC__BLOCK * (widest + 15);
+    if (most < SESSREC__BLOCK * (widest + 15)) most = SESSREC__BLOCK * (widest + 15);  // rows start at whole registers
     for (int32_t t = 0; t < tr->model->tensors; ++t) {
         const sessrec__shape *shape = &tr->model->shape[t];
         const uint64_t piece = (uint64_t)sessrec__piece_rows(shape) * (uint64_t)shape->columns;
@@ -9294,8 +9294,9 @@ SESSREC__INLINE uint64_t sessrec__count_nuls(const char *text, int32_t count) {
     return nuls;
 }
 
-// V items whose ids rise strictly: so each item occurs once, and no two have the same id. Mostly eight bytes tell, up to the first NUL; id_order
-// stands behind the texts, so they can be read of the last id, too. Ids lie anywhere in this order: each is asked for well before its turn.
+// V items whose ids rise strictly: so each item occurs once, and no two have the same id. Mostly eight bytes tell, up to the first NUL; as
+// id_order stands behind the texts, even the last id has eight that can be read. Ids lie anywhere in this order: each is asked for well before
+// its turn.
 static int sessrec__good_order(const sessrec_model *model) {
     enum { AHEAD = 16 };
     const int32_t V = model->info.items, *order = model->id_order;
