@@ -8,9 +8,10 @@
 // CONTENTS        search for
 //     manual      this text: a program, the concepts, a guide, options, guarantees, the file format
 //     >>api       what you call; ends with a sign "stop here"
-//     the rest    how it works, in reading order: >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch >>matmul
-//                 >>config >>losses >>gru >>model >>sink >>log >>sampler >>batcher >>optimisers >>trainer >>topk >>evaluation >>streaming >>users
-//                 >>baselines >>archive >>model_file >>disk >>checkpoint >>train
+//     the book    how it works, in the order of the papers: >>ground (what it stands on) >>gru >>model >>losses >>sampler >>batcher >>optimisers
+//                 >>trainer >>topk >>evaluation >>baselines
+//     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch >>matmul >>config >>sink >>log
+//                 >>streaming >>users >>archive >>model_file >>disk >>checkpoint >>train
 //
 // ==== 1. A program ==========================================================================================
 // A coffee shop has seen a few hundred visits. Somebody clicks a grinder: what next?
@@ -1129,8 +1130,9 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #ifndef SESSREC__WORDS  // defined while this file includes itself, see >>words
 
 // ============================================================================================================
-// >>platform   compilers, processors, threads
+// >>ground   what the book stands on: compilers, and what the engine room behind it gives
 // ============================================================================================================
+
 
 #include <limits.h>
 #include <math.h>
@@ -1223,201 +1225,15 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #define SESSREC__NO_GPU_CODE "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu"
 enum { SESSREC__CANARY_CONFIG = 0x5e55c0f1, SESSREC__CANARY_LOG = 0x5e5510f1, SESSREC__CANARY_EVAL = 0x5e55e0a1, SESSREC__CANARY_QUERY = 0x5e550e51 };
 
-// Seconds on the wall, for progress reports only: nothing that is computed depends on it.
-static SESSREC__UNUSED double sessrec__now(void) {
-#if defined(SESSREC__WINDOWS)
-    LARGE_INTEGER ticks, frequency;
-    QueryPerformanceCounter(&ticks);
-    QueryPerformanceFrequency(&frequency);
-    return (double)ticks.QuadPart / (double)frequency.QuadPart;
-#elif defined(SESSREC__POSIX)
-    struct timeval now;
-    gettimeofday(&now, NULL);
-    return (double)now.tv_sec + 1e-6 * (double)now.tv_usec;
-#else
-    return 0.0;
-#endif
-}
+enum { SESSREC__MAX_WIDTH = 8192, SESSREC__MAX_BATCH = 65536, SESSREC__MAX_NEGATIVES = 1048576, SESSREC__MAX_REMEMBER = 65536 };
 
-static SESSREC__UNUSED int32_t sessrec__processors(void) {
-#if defined(SESSREC__WINDOWS)
-    SYSTEM_INFO info;
-    GetSystemInfo(&info);
-    return (int32_t)info.dwNumberOfProcessors;
-#elif defined(SESSREC__POSIX) && defined(_SC_NPROCESSORS_ONLN)
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count > 0 && count < 65536 ? (int32_t)count : 1;
-#else
-    return 1;
-#endif
-}
-
-// ============================================================================================================
-// >>errors   one sentence for the user, one code for the program
-// ============================================================================================================
-
-#define SESSREC__TEXT2(x) #x
-#define SESSREC__TEXT(x) SESSREC__TEXT2(x)
-SESSREC_API const char *sessrec_version(void) {
-    return SESSREC__TEXT(SESSREC_VERSION_MAJOR) "." SESSREC__TEXT(SESSREC_VERSION_MINOR) "." SESSREC__TEXT(SESSREC_VERSION_PATCH);
-}
-
-SESSREC_API const char *sessrec_result_text(sessrec_result result) {
-    switch (result) {
-    case SESSREC_OK: return "ok";
-    case SESSREC_DONE: return "the epoch is over";
-    case SESSREC_UNKNOWN_ITEM: return "the model does not know this item";
-    case SESSREC_INVALID_ARGUMENT: return "an argument is invalid";
-    case SESSREC_OUT_OF_MEMORY: return "out of memory";
-    case SESSREC_IO_ERROR: return "a file could not be read or written";
-    case SESSREC_BAD_LOG: return "the click log has a row that cannot be read";
-    case SESSREC_BAD_FILE: return "the file is damaged or of another kind";
-    case SESSREC_UNSUPPORTED: return "this build does not support it";
-    case SESSREC_TOO_LARGE: return "a size is over the library's limit";
-    case SESSREC_DIVERGED: return "the loss became NaN or infinite";
-    case SESSREC_STOPPED: return "stopped by a callback";
-    case SESSREC_NO_DATA: return "there is nothing to learn from";
-    case SESSREC_NO_FILE: return "there is no such file";
-    case SESSREC_DEVICE_ERROR: return "the GPU failed";
-    case SESSREC_MISMATCH: return "these two do not belong together";
-    }
-    return "unknown result";
-}
-
-// Appends to text [size] at *used, never past its end, always terminated.
-static void sessrec__append(char *text, size_t size, size_t *used, const char *piece, size_t length) {
-    for (size_t i = 0; i < length && *used + 1 < size; ++i) text[(*used)++] = piece[i];
-    text[*used] = 0;
-}
-
-// Decimal digits of value into the end of buffer [24]; returns where they begin. snprintf would need stdio.
-static char *sessrec__decimal(int64_t value, char buffer[24]) {
-    uint64_t rest = value < 0 ? 0u - (uint64_t)value : (uint64_t)value;
-    char *at = buffer + 23;
-    *at = 0;
-    do {
-        *--at = (char)('0' + (int)(rest % 10));
-        rest /= 10;
-    } while (rest);
-    if (value < 0) *--at = '-';
-    return at;
-}
-
-// Fills err (if there is one) and returns code, so that a failing function ends in one statement. format knows %s (const char *)
-// and %d (int64_t), nothing else.
-static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format, ...) {
-    if (!err) return code;
-    va_list arguments;
-    va_start(arguments, format);
-    size_t used = 0;
-    char digits[24];
-    err->code = code;
-    err->line = line;
-    for (const char *at = format; *at; ++at) {
-        const char *piece = at;
-        if (*at == '%') piece = *++at == 's' ? va_arg(arguments, const char *) : sessrec__decimal(va_arg(arguments, int64_t), digits);
-        sessrec__append(err->text, sizeof err->text, &used, piece, piece == at ? 1 : strlen(piece));
-    }
-    va_end(arguments);
-    return code;
-}
-
-SESSREC_API sessrec_result sessrec_error_set(sessrec_error *err, sessrec_result code, const char *text) {
-    return sessrec__fail(err, code, 0, "%s", text ? text : sessrec_result_text(code));
-}
-
-static sessrec_result sessrec__no_memory(sessrec_error *err) {
-    return sessrec__fail(err, SESSREC_OUT_OF_MEMORY, 0, "out of memory");
-}
-
-// ============================================================================================================
-// >>memory   one block an object, every size checked
-// ============================================================================================================
-
-// The three operations that sizes are made of. Each returns 0 when the result does not fit, and leaves *out alone.
-SESSREC__INLINE int sessrec__mul(uint64_t a, uint64_t b, uint64_t *out) {
-    if (a && b > UINT64_MAX / a) return 0;
-    *out = a * b;
-    return 1;
-}
-SESSREC__INLINE int sessrec__add(uint64_t a, uint64_t b, uint64_t *out) {
-    if (b > UINT64_MAX - a) return 0;
-    *out = a + b;
-    return 1;
-}
-SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
-    const int fits = sessrec__add(a, 63, &a);
-    if (fits) *out = a & ~(uint64_t)63;
-    return fits;
-}
-
-// The rows of a table that a step touches lie anywhere in it. With pages of 2 MB the processor finds most of them without a look at its page
-// tables, a tenth of a step with 37,000 items. A strict C99 build does without: <sys/mman.h> keeps the name from it.
-static void *sessrec__malloc(size_t bytes, void *user) {
-    (void)user;
-#ifdef MADV_HUGEPAGE
-    const size_t page = (size_t)1 << 21;
-    void *block = NULL;
-    if (bytes >= page) {
-        if (posix_memalign(&block, page, bytes)) return NULL;
-        (void)madvise(block, bytes & ~(page - 1), MADV_HUGEPAGE);
-        return block;
-    }
-#endif
-    return malloc(bytes);
-}
-static void sessrec__mfree(void *block, void *user) {
-    (void)user;
-    free(block);
-}
-
-// The allocator to store in an object: the caller's, or malloc.
-static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
-    const sessrec_allocator own = {sessrec__malloc, sessrec__mfree, NULL};
-    return given && given->alloc && given->free ? *given : own;
-}
-
-// count * size bytes, 64-byte aligned; NULL when there are none or the product overflows. The address that the allocator gave stands in
-// front of the block.
-static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size) {
-    uint64_t bytes, total;
-    if (!sessrec__mul(count, size, &bytes) || !sessrec__add(bytes, 64 + sizeof(void *), &total) || total > SIZE_MAX / 2) return NULL;
-    char *given = (char *)memory->alloc((size_t)total, memory->user);
-    if (!given) return NULL;
-    char *block = (char *)(((uintptr_t)given + sizeof(void *) + 63) & ~(uintptr_t)63);  // <= given + 63 + sizeof(void *)
-    memcpy(block - sizeof(void *), &given, sizeof given);
-    return block;
-}
-
-// The same, zeroed.
-static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size) {
-    void *block = sessrec__alloc_unset(memory, count, size);
-    if (block) memset(block, 0, (size_t)(count * size));
-    return block;
-}
-
-// The allocator may stand in the block itself.
-static void sessrec__free(const sessrec_allocator *memory, void *block) {
-    void *given;
-    if (!block) return;
-    memcpy(&given, (char *)block - sizeof(void *), sizeof given);
-    memory->free(given, memory->user);
-}
-
-// Makes room for `needed` elements in a growing array: at least doubles. *capacity counts elements; new ones hold anything. Returns 0 without memory;
-// the array is then as it was.
-static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity, int64_t needed, size_t size) {
-    if (needed <= *capacity) return 1;
-    int64_t larger = *capacity < 32 ? 64 : *capacity > INT64_MAX / 2 ? needed : *capacity * 2;
-    if (larger < needed) larger = needed;
-    void *moved = sessrec__alloc_unset(memory, (uint64_t)larger, size);
-    if (!moved) return 0;
-    if (*array) memcpy(moved, *array, (size_t)*capacity * size);
-    sessrec__free(memory, *array);
-    *array = moved;
-    *capacity = larger;
-    return 1;
-}
+// ---- errors and memory ----
+static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format, ...);
+static sessrec_result sessrec__no_memory(sessrec_error *err);
+static sessrec_allocator sessrec__allocator(const sessrec_allocator *given);
+static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size);
+static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size);  // zeroed
+static void sessrec__free(const sessrec_allocator *memory, void *block);
 
 // Lays arrays out one after the other, each 64-byte aligned. An object describes itself in one function that places all its arrays; it
 // runs twice, first with base == NULL to learn the size, then with the block.
@@ -1426,40 +1242,11 @@ typedef struct sessrec__layout {
     uint64_t size;
     int overflow;
 } sessrec__layout;
-
-static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t size) {
-    uint64_t bytes, at = layout->size, end;
-    if (!sessrec__mul(count, size, &bytes) || !sessrec__add(at, bytes, &end) || !sessrec__align64(end, &end) || end > SIZE_MAX / 2) {
-        layout->overflow = 1;
-        return NULL;
-    }
-    layout->size = end;
-    return layout->base ? layout->base + at : NULL;
-}
-
-// Both runs of such a function. Returns the block, zeroed, or NULL without memory.
+static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t size);
 static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory, void (*place)(void *object, sessrec__layout *layout),
-                                                   void *object) {
-    sessrec__layout layout = {NULL, 0, 0};
-    place(object, &layout);
-    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(memory, layout.size, 1);
-    layout.size = 0;
-    if (layout.base) place(object, &layout);
-    return layout.base;
-}
+                                                   void *object);
 
-// ============================================================================================================
-// >>rng   random numbers that can be computed anywhere
-// A draw is a function of (seed, stream, index) and of nothing that went before, so that threads, a resumed run and a GPU see the same
-// numbers. The mixer is the finaliser of SplitMix64 (Steele, Lea, Flood 2014): draw i of a key is output i of that generator.
-// ============================================================================================================
-
-SESSREC__INLINE uint64_t sessrec__mix(uint64_t x) {
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
+// ---- random numbers ----
 // What a stream of draws is for. The numbers stand in the promise that a seed gives the same model: never renumber.
 enum {
     SESSREC__STREAM_NEGATIVES = 1,
@@ -1470,102 +1257,16 @@ enum {
     SESSREC__STREAM_DROPOUT_INIT = 9,    // + layer, 9..12
     SESSREC__STREAM_WEIGHTS = 16         // + number of the tensor
 };
+SESSREC__INLINE uint64_t sessrec__mix(uint64_t x);
+SESSREC__INLINE uint64_t sessrec__key(uint64_t seed, uint64_t stream);
+SESSREC__INLINE uint64_t sessrec__draw(uint64_t key, uint64_t index);
+SESSREC__INLINE float sessrec__unit(uint64_t draw);                   // uniform in [0,1)
+SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b);      // maps a draw to [0,n)
 
-// The key of one stream of a seed.
-SESSREC__INLINE uint64_t sessrec__key(uint64_t seed, uint64_t stream) {
-    return sessrec__mix(sessrec__mix(seed + 0x9e3779b97f4a7c15u) ^ (stream * 0xd1342543de82ef95u));
-}
-SESSREC__INLINE uint64_t sessrec__draw(uint64_t key, uint64_t index) {
-    return sessrec__mix(key + (index + 1) * 0x9e3779b97f4a7c15u);
-}
-// Uniform in [0,1), a multiple of 2^-24: exact in float.
-SESSREC__INLINE float sessrec__unit(uint64_t draw) {
-    return (float)(uint32_t)(draw >> 40) * (1.0f / 16777216.0f);
-}
-// High half of a 64 x 64 bit product: maps a draw to [0,n) with a bias below n / 2^64.
-SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
-#if defined(__SIZEOF_INT128__)
-    __extension__ typedef unsigned __int128 sessrec__u128;
-    return (uint64_t)(((sessrec__u128)a * b) >> 64);
-#else
-    uint64_t al = a & 0xffffffffu, ah = a >> 32, bl = b & 0xffffffffu, bh = b >> 32;
-    uint64_t low = al * bl, mid1 = ah * bl, mid2 = al * bh;
-    uint64_t carry = ((low >> 32) + (mid1 & 0xffffffffu) + (mid2 & 0xffffffffu)) >> 32;  // each summand < 2^32
-    return ah * bh + (mid1 >> 32) + (mid2 >> 32) + carry;
-#endif
-}
-
-// ============================================================================================================
-// >>hash   texts, eight bytes at a time
-// ============================================================================================================
-
-#define SESSREC__EACH_BYTE 0x0101010101010101u
-
-SESSREC__INLINE uint64_t sessrec__swap_word(uint64_t word) {
-    word = (word & 0x00ff00ff00ff00ffu) << 8 | (word >> 8 & 0x00ff00ff00ff00ffu);
-    word = (word & 0x0000ffff0000ffffu) << 16 | (word >> 16 & 0x0000ffff0000ffffu);
-    return word << 32 | word >> 32;
-}
-
-// Eight bytes, the first at the low end on any processor.
-SESSREC__INLINE uint64_t sessrec__load_word(const char *at) {
-    uint64_t word;
-    memcpy(&word, at, 8);
-    return SESSREC__BIG_ENDIAN ? sessrec__swap_word(word) : word;
-}
-
-// Marks each byte that is 0 with 128. Behind the first mark there may be wrong ones.
-SESSREC__INLINE uint64_t sessrec__zero_bytes(uint64_t word) {
-    return (word - SESSREC__EACH_BYTE) & ~word & 128 * SESSREC__EACH_BYTE;
-}
-
-// The number of the lowest bit that is set.
-SESSREC__INLINE int sessrec__first_bit(uint64_t bits) {
-#if defined(__GNUC__) || defined(__clang__)
-    return __builtin_ctzll(bits);
-#else
-    uint64_t below = (bits & (0 - bits)) - 1;  // its ones are counted in pairs, fours and bytes
-    below -= below >> 1 & 0x5555555555555555u;
-    below = (below & 0x3333333333333333u) + (below >> 2 & 0x3333333333333333u);
-    return (int)(((below + (below >> 4)) & 15 * SESSREC__EACH_BYTE) * SESSREC__EACH_BYTE >> 56);
-#endif
-}
-
-// Texts are hashed, compared and copied eight bytes at a time: whatever stands in the 8 bytes behind a text, they can be read. The last word
-// of a text has 1 to 8 of its bytes, and zeros.
-SESSREC__INLINE uint64_t sessrec__last_word(const char *at, size_t size) {
-    return sessrec__load_word(at) & ~(uint64_t)0 >> (64 - 8 * size);
-}
-
-// Of a text with at least one byte and no NUL inside. Each step is a product of 128 bits, folded.
-SESSREC__INLINE uint64_t sessrec__hash(uint64_t key, const char *at, size_t size) {
-    const uint64_t factor = 0x9e3779b97f4a7c15u;
-    for (; size > 8; size -= 8, at += 8) {
-        key ^= sessrec__load_word(at);
-        key = key * factor ^ sessrec__mulhi(key, factor);
-    }
-    key ^= sessrec__last_word(at, size);
-    return key * factor ^ sessrec__mulhi(key, factor);
-}
-
-SESSREC__INLINE int sessrec__same_text(const char *a, const char *b, size_t size) {
-    for (; size > 8; size -= 8, a += 8, b += 8)
-        if (sessrec__load_word(a) != sessrec__load_word(b)) return 0;
-    return sessrec__last_word(a, size) == sessrec__last_word(b, size);
-}
-
-// Orders two ids by their bytes, as strcmp does, for texts that need no terminator.
-static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, const char *b, size_t b_size) {
-    int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
-    return order ? order : (a_size > b_size) - (a_size < b_size);
-}
-
-// ============================================================================================================
-// >>ids   ids as the log held them, and their dense numbers
-// An open-addressing table (linear probing, at most three quarters full) over one blob of terminated texts.
-// ============================================================================================================
+// ---- ids ----
+static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, const char *b, size_t b_size);
+static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model);  // of its content, never 0
 #ifndef SESSREC_NO_TRAINING
-
 typedef struct sessrec__slot {
     uint32_t hash;              // of the text: its low bits are where the search begins
     int32_t number;             // index + 1, 0 is empty
@@ -1582,177 +1283,25 @@ typedef struct sessrec__ids {
     int64_t slots;
     uint64_t key;               // differs from run to run, so that nobody can make up ids that all want one slot; no result depends on it
 } sessrec__ids;
+static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given);
+static void sessrec__ids_free(sessrec__ids *ids);
+static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size_t size);
+static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes);
+static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out);
+static const sessrec__ids *sessrec__item_ids(const sessrec_dataset *log);
+static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count, sessrec__ids *to);
+static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count);
 
-static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given) {
-    const sessrec_allocator memory = *given;  // which may be the table's own
-    memset(ids, 0, sizeof *ids);
-    ids->memory = memory;
-    ids->key = sessrec__mix((uint64_t)(uintptr_t)ids);
-}
-
-static void sessrec__ids_forget_slots(sessrec__ids *ids) {
-    sessrec__free(&ids->memory, ids->slot);
-    ids->slot = NULL;
-    ids->slots = 0;
-}
-
-static void sessrec__ids_free(sessrec__ids *ids) {
-    sessrec__free(&ids->memory, ids->blob);
-    sessrec__free(&ids->memory, ids->offset);
-    sessrec__ids_forget_slots(ids);
-    sessrec__ids_init(ids, &ids->memory);
-}
-
-// The table moves to one that is empty.
-static void sessrec__ids_move(sessrec__ids *from, sessrec__ids *to) {
-    *to = *from;
-    sessrec__ids_init(from, &to->memory);
-}
-
-SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t index) {
-    return ids->blob + ids->offset[index];
-}
-
-SESSREC__INLINE uint32_t sessrec__ids_hash(const sessrec__ids *ids, const char *text, size_t size) {
-    return (uint32_t)sessrec__hash(ids->key, text, size);
-}
-
-// The slot that holds the text, or the empty one where it belongs.
-SESSREC__INLINE sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const char *text, size_t size, uint32_t hash) {
-    const uint32_t mask = (uint32_t)(ids->slots - 1);  // slots <= 2^32: less than 2^31 ids
-    uint32_t at = hash & mask;
-    for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is never full
-        if (ids->slot[at].hash != hash) continue;
-        const char *known = sessrec__ids_text(ids, ids->slot[at].number - 1);
-        if (sessrec__same_text(known, text, size) && !known[size]) break;
-    }
-    return &ids->slot[at];
-}
-
-// Copies a text to where bytes behind it can be read.
-static const char *sessrec__padded(char padded[SESSREC_MAX_ID + 9], const char *text, size_t size) {
-    memcpy(padded, text, size);
-    memset(padded + size, 0, 8);
-    return padded;
-}
-
-static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size_t size) {
-    char padded[SESSREC_MAX_ID + 9];
-    if (!ids->slots || !size || size > SESSREC_MAX_ID) return -1;
-    text = sessrec__padded(padded, text, size);
-    return sessrec__ids_slot(ids, text, size, sessrec__ids_hash(ids, text, size))->number - 1;
-}
-
-static void sessrec__ids_place(sessrec__ids *ids, uint32_t hash, int32_t number) {
-    const uint32_t mask = (uint32_t)(ids->slots - 1);
-    uint32_t at = hash & mask;
-    while (ids->slot[at].number) at = (at + 1) & mask;
-    ids->slot[at].hash = hash;
-    ids->slot[at].number = number;
-}
-
-// Makes room for `more` ids of `bytes` together, ends included. SESSREC_MAX_ID + 1 bytes behind the last text are there to be read and written.
-static sessrec_result sessrec__ids_room(sessrec__ids *ids, int64_t more, int64_t bytes) {
-    return sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more, sizeof *ids->offset) &&
-           sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + bytes + SESSREC_MAX_ID + 1, 1)
-               ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-}
-
-// The same, and slots; the calls of intern then allocate nothing. Slots are made for all ids: those that were only pushed are found from then on.
-static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes) {
-    int64_t slots = ids->slots ? ids->slots : 256;
-    if (sessrec__ids_room(ids, more, bytes)) return SESSREC_OUT_OF_MEMORY;
-    while (3 * slots < 4 * (ids->count + more)) slots *= 2;
-    if (slots == ids->slots) return SESSREC_OK;
-    sessrec__slot *old = ids->slot;
-    const int64_t old_slots = ids->slots;
-    sessrec__slot *fresh = (sessrec__slot *)sessrec__alloc(&ids->memory, (uint64_t)slots, sizeof *fresh);
-    if (!fresh) return SESSREC_OUT_OF_MEMORY;
-    ids->slot = fresh;
-    ids->slots = slots;
-    for (int64_t i = 0; i < old_slots; ++i)
-        if (old[i].number) sessrec__ids_place(ids, old[i].hash, old[i].number);
-    for (int32_t i = 0; i < ids->count && !old_slots; ++i) {
-        const char *text = sessrec__ids_text(ids, i);
-        sessrec__ids_place(ids, sessrec__ids_hash(ids, text, strlen(text)), i + 1);
-    }
-    sessrec__free(&ids->memory, old);
-    return SESSREC_OK;
-}
-
-// Adds a text for which there is room in blob and offset.
-SESSREC__INLINE sessrec_result sessrec__ids_push(sessrec__ids *ids, const char *text, size_t size) {
-    if (ids->count == INT32_MAX - 1 || ids->blob_used > (int64_t)UINT32_MAX - 2 * SESSREC_MAX_ID) return SESSREC_TOO_LARGE;
-    char *to = ids->blob + ids->blob_used;
-    for (size_t i = 0; i < size; i += 8) memcpy(to + i, text + i, 8);
-    to[size] = 0;
-    ids->offset[ids->count++] = (uint32_t)ids->blob_used;
-    ids->blob_used += (int64_t)size + 1;
-    return SESSREC_OK;
-}
-
-// The number of a text of that hash, given on first sight, in a table that has room for it.
-SESSREC__INLINE sessrec_result sessrec__ids_intern_hashed(sessrec__ids *ids, const char *text, size_t size, uint32_t hash, int32_t *out) {
-    sessrec__slot *slot = sessrec__ids_slot(ids, text, size, hash);
-    if (!slot->number) {
-        const sessrec_result result = sessrec__ids_push(ids, text, size);
-        if (result) return result;
-        slot->hash = hash;
-        slot->number = ids->count;
-    }
-    *out = slot->number - 1;
-    return SESSREC_OK;
-}
-
-// The same in any table. Texts have no NUL inside and at most SESSREC_MAX_ID bytes (the caller checks).
-static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out) {
-    char padded[SESSREC_MAX_ID + 9];
-    const sessrec_result result = sessrec__ids_reserve(ids, 1, (int64_t)size + 1);
-    text = sessrec__padded(padded, text, size);
-    return result ? result : sessrec__ids_intern_hashed(ids, text, size, sessrec__ids_hash(ids, text, size), out);
-}
-
-// ============================================================================================================
-// >>threads   run count tasks, return when all are done
-// Task i always gets the same work whoever runs it, so results do not depend on the number of threads. Workers wait for the next region by
-// spinning for some microseconds before they sleep: a training step has six regions and lasts less than a millisecond.
-// ============================================================================================================
-
+// ---- threads ----
 typedef void (*sessrec__task)(void *context, int32_t index);
-
 enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000 };
-
 #ifndef SESSREC_NO_THREADS
-#  if defined(_MSC_VER) && !defined(__clang__)
-SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) { return (int32_t)InterlockedCompareExchange((volatile LONG *)shared, 0, 0); }
-SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) { InterlockedExchange((volatile LONG *)shared, (LONG)value); }
-SESSREC__INLINE void sessrec__pause(void) { YieldProcessor(); }
-#  else
-SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) { return __atomic_load_n(shared, __ATOMIC_SEQ_CST); }
-// An exchange, as emulators of AArch64 on x86 let a load overtake a plain store. On x86 it is the same instruction.
-SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) { (void)__atomic_exchange_n(shared, value, __ATOMIC_SEQ_CST); }
-SESSREC__INLINE void sessrec__pause(void) {
-#    ifdef SESSREC__X86
-    _mm_pause();
-#    endif
-}
-#  endif
 #  ifdef SESSREC__WINDOWS
 typedef HANDLE sessrec__thread;
 typedef struct sessrec__gate {
     CRITICAL_SECTION lock;
     CONDITION_VARIABLE wake;
 } sessrec__gate;
-#    define SESSREC__THREAD_MAIN static DWORD WINAPI
-#    define SESSREC__START(thread, main, argument) ((*(thread) = CreateThread(NULL, 0, main, argument, 0, NULL)) != NULL)
-SESSREC__INLINE void sessrec__join_thread(HANDLE thread) { WaitForSingleObject(thread, INFINITE), CloseHandle(thread); }
-SESSREC__INLINE void sessrec__open(sessrec__gate *gate) { InitializeCriticalSection(&gate->lock), InitializeConditionVariable(&gate->wake); }
-SESSREC__INLINE void sessrec__close(sessrec__gate *gate) { DeleteCriticalSection(&gate->lock); }
-SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { EnterCriticalSection(&gate->lock); }
-SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { LeaveCriticalSection(&gate->lock); }
-SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { SleepConditionVariableCS(&gate->wake, &gate->lock, INFINITE); }
-SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { WakeAllConditionVariable(&gate->wake); }
-SESSREC__INLINE void sessrec__yield(void) { SwitchToThread(); }
 #  else
 #    include <pthread.h>
 #    include <sched.h>
@@ -1761,18 +1310,7 @@ typedef struct sessrec__gate {
     pthread_mutex_t lock;
     pthread_cond_t wake;
 } sessrec__gate;
-#    define SESSREC__THREAD_MAIN static void *
-#    define SESSREC__START(thread, main, argument) (pthread_create(thread, NULL, main, argument) == 0)
-SESSREC__INLINE void sessrec__join_thread(pthread_t thread) { pthread_join(thread, NULL); }
-SESSREC__INLINE void sessrec__open(sessrec__gate *gate) { pthread_mutex_init(&gate->lock, NULL), pthread_cond_init(&gate->wake, NULL); }
-SESSREC__INLINE void sessrec__close(sessrec__gate *gate) { pthread_mutex_destroy(&gate->lock), pthread_cond_destroy(&gate->wake); }
-SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { pthread_mutex_lock(&gate->lock); }
-SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { pthread_mutex_unlock(&gate->lock); }
-SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { pthread_cond_wait(&gate->wake, &gate->lock); }
-SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { pthread_cond_broadcast(&gate->wake); }
-SESSREC__INLINE void sessrec__yield(void) { sched_yield(); }
 #  endif
-
 struct sessrec__pool;
 typedef struct sessrec__worker {
     struct sessrec__pool *pool;
@@ -1794,259 +1332,15 @@ typedef struct sessrec__pool {
     sessrec__gate gate;
 #endif
 } sessrec__pool;
+static int32_t sessrec__pool_threads(int32_t asked);
+static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec_jobs *jobs);
+static void sessrec__pool_free(sessrec__pool *pool);
+static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context);
 
-#ifndef SESSREC_NO_THREADS
-
-// Thread `number` takes tasks number, number + threads, ...
-static void sessrec__pool_share(sessrec__pool *pool, int32_t number) {
-    for (int32_t i = number; i < pool->count; i += pool->threads) pool->task(pool->context, i);
-}
-
-// Waits until another region than `seen` begins, or the pool ends; returns the region.
-static int32_t sessrec__pool_wait(sessrec__pool *pool, int32_t seen) {
-    for (int32_t spin = 0; spin < SESSREC__SPINS; ++spin) {
-        int32_t region = sessrec__read_shared(&pool->region);
-        if (region != seen) return region;
-        sessrec__pause();
-    }
-    // The caller stores `region` before it reads `sleeping`, this stores `sleeping` before it reads `region`: one of them sees the other.
-    sessrec__lock(&pool->gate);
-    sessrec__write_shared(&pool->sleeping, pool->sleeping + 1);
-    while (sessrec__read_shared(&pool->region) == seen) sessrec__sleep(&pool->gate);
-    sessrec__write_shared(&pool->sleeping, pool->sleeping - 1);
-    sessrec__unlock(&pool->gate);
-    return sessrec__read_shared(&pool->region);
-}
-
-SESSREC__THREAD_MAIN sessrec__pool_main(void *argument) {
-    sessrec__worker *self = (sessrec__worker *)argument;
-    sessrec__pool *pool = self->pool;
-    for (int32_t seen = 0;;) {
-        seen = sessrec__pool_wait(pool, seen);
-        if (sessrec__read_shared(&pool->stop)) return 0;
-        sessrec__pool_share(pool, self->number);
-        sessrec__write_shared(&self->done, seen);
-    }
-}
-
-// Lets all workers go on to the next region.
-static void sessrec__pool_begin(sessrec__pool *pool) {
-    sessrec__write_shared(&pool->region, (int32_t)(((uint32_t)pool->region + 1) & 0x7fffffff));
-    if (sessrec__read_shared(&pool->sleeping)) {
-        sessrec__lock(&pool->gate);
-        sessrec__wake(&pool->gate);
-        sessrec__unlock(&pool->gate);
-    }
-}
-
-#endif // SESSREC_NO_THREADS
-
-// How many threads a configuration asks for; 0 is one for each processor.
-static int32_t sessrec__pool_threads(int32_t asked) {
-    if (asked <= 0) asked = sessrec__processors();
-    return asked < SESSREC__MAX_THREADS ? asked : SESSREC__MAX_THREADS;
-}
-
-// A thread that cannot be started is done without.
-static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec_jobs *jobs) {
-    const int32_t threads = sessrec__pool_threads(asked);
-    memset(pool, 0, sizeof *pool);
-    pool->jobs = *jobs;
-    pool->threads = jobs->run ? threads : 1;
-    if (jobs->run) return;
-#ifndef SESSREC_NO_THREADS
-    sessrec__open(&pool->gate);
-    for (; pool->threads < threads; pool->threads++) {
-        sessrec__worker *worker = &pool->worker[pool->threads];
-        worker->pool = pool;
-        worker->number = pool->threads;
-        if (!SESSREC__START(&worker->thread, sessrec__pool_main, worker)) break;
-    }
+static double sessrec__now(void);
 #endif
-}
 
-static void sessrec__pool_free(sessrec__pool *pool) {
-#ifndef SESSREC_NO_THREADS
-    if (pool->jobs.run || !pool->threads) return;  // own threads were never started
-    sessrec__write_shared(&pool->stop, 1);
-    sessrec__pool_begin(pool);
-    for (int32_t i = 1; i < pool->threads; ++i) sessrec__join_thread(pool->worker[i].thread);
-    sessrec__close(&pool->gate);
-#endif
-    pool->threads = 0;
-}
-
-static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context) {
-    if (pool->jobs.run && count > 1) {
-        pool->jobs.run(pool->jobs.user, count, task, context);
-        return;
-    }
-    if (pool->threads <= 1 || count <= 1) {
-        for (int32_t i = 0; i < count; ++i) task(context, i);
-        return;
-    }
-#ifndef SESSREC_NO_THREADS
-    pool->task = task;
-    pool->context = context;
-    pool->count = count;
-    sessrec__pool_begin(pool);
-    sessrec__pool_share(pool, 0);
-    for (int32_t i = 1; i < pool->threads; ++i)
-        for (int32_t spin = 0; sessrec__read_shared(&pool->worker[i].done) != pool->region; ++spin) {
-            if (spin < SESSREC__SPINS) sessrec__pause();
-            else sessrec__yield();
-        }
-#endif
-}
-
-#endif // SESSREC_NO_TRAINING
-
-// ============================================================================================================
-// >>words   a few operations on a register of floats, in plain C, AVX2, AVX-512 and NEON
-// The kernels below are written once, in two dozen words for a register of LANES floats: 1 in plain C, 4 in NEON, 8 in AVX2, 16 in AVX-512. Each set
-// defines the words, and this file includes itself to build the kernels with them. So every path does the same operations on each number
-// and gives the same bits. One rule keeps it so: a product that is added to something is always written as fma. A compiler may fuse a * b + c or
-// not, as it likes; with nothing left to fuse it has no choice.
-// ============================================================================================================
-
-// a * b + c, rounded once. Without a fused instruction the product is exact in double, and the sum is rounded to odd there, after which
-// the rounding to float is the right one (Boldo, Melquiond 2008).
-SESSREC__INLINE float sessrec__fma(float a, float b, float c) {
-#if defined(SESSREC__DOUBLE)
-    return fma(a, b, c);
-#elif defined(SESSREC_FMA)
-    return SESSREC_FMA(a, b, c);
-#elif defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || defined(FP_FAST_FMAF)
-    return __builtin_fmaf(a, b, c);
-#else
-    double product = (double)a * (double)b, sum = product + (double)c;
-    double virtual_c = sum - product, lost = (product - (sum - virtual_c)) + ((double)c - virtual_c);
-    if (lost != 0 && sum - sum == 0) {
-        uint64_t bits;
-        memcpy(&bits, &sum, sizeof bits);
-        if (!(bits & 1)) bits = (lost > 0) == (sum > 0) ? bits + 1 : bits - 1;
-        memcpy(&sum, &bits, sizeof bits);
-    }
-    return (float)sum;
-#endif
-}
-
-// ---- plain C: the meaning of the words ----
-
-SESSREC__INLINE float sessrec__plain_all(float x) { return x; }
-SESSREC__INLINE float sessrec__plain_load(const float *p) { return *p; }
-SESSREC__INLINE float sessrec__plain_load_some(const float *p, int32_t n) { return n > 0 ? *p : 0; }  // lanes from n on are 0, and not read
-SESSREC__INLINE void sessrec__plain_store(float *p, float a) { *p = a; }
-SESSREC__INLINE void sessrec__plain_store_some(float *p, float a, int32_t n) { if (n > 0) *p = a; }
-SESSREC__INLINE float sessrec__plain_gather(const float *p, int32_t stride) { (void)stride; return *p; }  // lane l is p[l * stride]
-SESSREC__INLINE void sessrec__plain_turn(float *row) { (void)row; }  // LANES registers as the rows of a square: turned over its diagonal
-SESSREC__INLINE float sessrec__plain_add(float a, float b) { return a + b; }
-SESSREC__INLINE float sessrec__plain_sub(float a, float b) { return a - b; }
-SESSREC__INLINE float sessrec__plain_mul(float a, float b) { return a * b; }
-SESSREC__INLINE float sessrec__plain_div(float a, float b) { return a / b; }
-SESSREC__INLINE float sessrec__plain_fma(float a, float b, float c) { return sessrec__fma(a, b, c); }
-SESSREC__INLINE float sessrec__plain_max(float a, float b) { return a > b ? a : b; }  // of a NaN and another the second, as the processors do
-SESSREC__INLINE float sessrec__plain_min(float a, float b) { return a < b ? a : b; }
-SESSREC__INLINE float sessrec__plain_less(float a, float b, float x, float y) { return a < b ? x : y; }
-SESSREC__INLINE float sessrec__plain_equal(float a, float b, float x, float y) { return a == b ? x : y; }
-// a first guess at 1 / sqrt(a) of a normal a > 0, within 3.5 %: half the exponent, negative, and a line for the rest
-SESSREC__INLINE float sessrec__plain_guess_rsqrt(float a) {
-    uint32_t bits;
-    memcpy(&bits, &a, sizeof bits);
-    bits = 0x5f375a86u - (bits >> 1);
-    memcpy(&a, &bits, sizeof a);
-    return a;
-}
-#ifndef SESSREC_NO_TRAINING
-SESSREC__INLINE float sessrec__plain_sqrt(float a) { return (float)sqrt(a); }  // of a float in double, then rounded: the same as sqrtf
-#endif
-SESSREC__INLINE int32_t sessrec__plain_whole(int32_t n) { return n; }
-// Lane l: part + the eight half bytes of x[4l .. 4l+3], low ones first, times h[0 .. 7]. Two parts of 16 bits where registers have them, which
-// have room for four such sums before they are added to a sum of 32 bits.
-SESSREC__INLINE int32_t sessrec__plain_octet(const uint8_t *x, const int8_t *h, int32_t part) {
-    for (int i = 0; i < 4; ++i) part += (x[i] & 15) * h[i] + (x[i] >> 4) * h[4 + i];
-    return part;
-}
-SESSREC__INLINE int32_t sessrec__plain_widen(int32_t part, int32_t sum) { return sum + part; }
-SESSREC__INLINE float sessrec__plain_floats(int32_t a) { return (float)a; }
-SESSREC__INLINE int sessrec__plain_any(float a, float b) { return !(a < b); }  // whether any lane has a >= b, or a NaN
-// p * 2^n, where n stands in the low bits of t = n + 1.5 * 2^23; p and the result are normal numbers
-SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
-    uint32_t bits, shift;
-    memcpy(&bits, &p, sizeof bits);
-    memcpy(&shift, &t, sizeof shift);
-    bits += shift << 23;
-    memcpy(&p, &bits, sizeof bits);
-    return p;
-}
-
-#ifdef SESSREC__NEON
-SESSREC__INLINE float32x4_t sessrec__neon_all(float x) { return vdupq_n_f32(x); }
-SESSREC__INLINE float32x4_t sessrec__neon_load(const float *p) { return vld1q_f32(p); }
-SESSREC__INLINE float32x4_t sessrec__neon_load_some(const float *p, int32_t n) {
-    float32x4_t a = vdupq_n_f32(0);
-    if (n > 0) a = vld1q_lane_f32(p, a, 0);
-    if (n > 1) a = vld1q_lane_f32(p + 1, a, 1);
-    if (n > 2) a = vld1q_lane_f32(p + 2, a, 2);
-    return n > 3 ? vld1q_lane_f32(p + 3, a, 3) : a;
-}
-SESSREC__INLINE void sessrec__neon_store(float *p, float32x4_t a) { vst1q_f32(p, a); }
-SESSREC__INLINE void sessrec__neon_store_some(float *p, float32x4_t a, int32_t n) {
-    if (n > 0) vst1q_lane_f32(p, a, 0);
-    if (n > 1) vst1q_lane_f32(p + 1, a, 1);
-    if (n > 2) vst1q_lane_f32(p + 2, a, 2);
-    if (n > 3) vst1q_lane_f32(p + 3, a, 3);
-}
-SESSREC__INLINE float32x4_t sessrec__neon_gather(const float *p, int32_t stride) {
-    float32x4_t a = vld1q_lane_f32(p + stride, vld1q_dup_f32(p), 1);
-    a = vld1q_lane_f32(p + (ptrdiff_t)2 * stride, a, 2);
-    return vld1q_lane_f32(p + (ptrdiff_t)3 * stride, a, 3);
-}
-SESSREC__INLINE void sessrec__neon_turn(float32x4_t *row) {
-    const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);  // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
-    const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
-    row[0] = low.val[0];
-    row[1] = low.val[1];
-    row[2] = high.val[0];
-    row[3] = high.val[1];
-}
-SESSREC__INLINE float32x4_t sessrec__neon_add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_mul(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
-// vmaxq and vminq give NaN where one of the two is NaN; the word gives the second.
-SESSREC__INLINE float32x4_t sessrec__neon_max(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_min(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
-SESSREC__INLINE float32x4_t sessrec__neon_less(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
-    return vbslq_f32(vcltq_f32(a, b), x, y);
-}
-SESSREC__INLINE float32x4_t sessrec__neon_equal(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
-    return vbslq_f32(vceqq_f32(a, b), x, y);
-}
-SESSREC__INLINE float32x4_t sessrec__neon_guess_rsqrt(float32x4_t a) {
-    return vreinterpretq_f32_u32(vsubq_u32(vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1)));
-}
-SESSREC__INLINE int32x4_t sessrec__neon_whole(int32_t n) { return vdupq_n_s32(n); }
-SESSREC__INLINE int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h, int32x4_t part) {
-    const uint8x16_t codes = vld1q_u8(x);
-    const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))), high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
-    int32_t half[2];
-    memcpy(half, h, sizeof half);
-    const int8x8_t first = vreinterpret_s8_s32(vdup_n_s32(half[0])), second = vreinterpret_s8_s32(vdup_n_s32(half[1]));
-    const int16x8_t a = vmlal_s8(vmull_s8(vget_low_s8(low), first), vget_low_s8(high), second),
-                    b = vmlal_s8(vmull_s8(vget_high_s8(low), first), vget_high_s8(high), second);
-    return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
-}
-SESSREC__INLINE int32x4_t sessrec__neon_widen(int32x4_t part, int32x4_t sum) { return vaddq_s32(sum, part); }
-SESSREC__INLINE float32x4_t sessrec__neon_floats(int32x4_t a) { return vcvtq_f32_s32(a); }
-SESSREC__INLINE int sessrec__neon_any(float32x4_t a, float32x4_t b) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
-SESSREC__INLINE float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
-    return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
-}
-#endif // SESSREC__NEON
-
+// ---- kernels and matrix products ----
 // What the optimiser kernel needs to know of its configuration, and the arrays.
 typedef struct sessrec__update {
     const sessrec_optimizer_config *config;
@@ -2063,12 +1357,6 @@ typedef struct sessrec__screen {
     float step, radius;     // of the state's codes; what the codes may leave out, in steps of an item
 } sessrec__screen;
 
-// The kernels of one instruction set. Some only training needs, and evaluation.
-#ifdef SESSREC_NO_TRAINING
-#  define SESSREC__TRAINS(kernel) (0 ? (kernel) : NULL)  // left out, without a warning
-#else
-#  define SESSREC__TRAINS(kernel) kernel
-#endif
 typedef struct sessrec__kernels {
     const char *name;
     void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
@@ -2100,1284 +1388,13 @@ typedef struct sessrec__kernels {
     void (*tally)(int32_t n, const float *x, float value, int32_t *higher, int32_t *equal);
     void (*update)(const sessrec__update *u, int32_t n);
 } sessrec__kernels;
-
-#endif // !SESSREC__WORDS
-#ifdef SESSREC__WORDS
-
-#define SESSREC__JOIN2(a, b) sessrec__##a##_##b
-#define SESSREC__JOIN(a, b) SESSREC__JOIN2(a, b)
-#define SESSREC__K(name) SESSREC__JOIN(SESSREC__WORDS, name)
-#define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET
-#define sessrec__vec SESSREC__VECTOR
-
-// ---- AVX2 and AVX-512, which differ in little but their width ----
-// MM(word) is _mm256_word or _mm512_word. MM_ALL is the form of AVX-512 with a mask, of all lanes: some versions of gcc warn about their own
-// headers where the one without stands.
-#ifdef SESSREC__MM
-
-SESSREC__WORD sessrec__vec SESSREC__K(all)(float x) { return SESSREC__MM(set1_ps)(x); }
-SESSREC__WORD sessrec__vec SESSREC__K(load)(const float *p) { return SESSREC__MM(loadu_ps)(p); }
-SESSREC__WORD void SESSREC__K(store)(float *p, sessrec__vec a) { SESSREC__MM(storeu_ps)(p, a); }
-SESSREC__WORD sessrec__vec SESSREC__K(add)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(add_ps)(a, b); }
-SESSREC__WORD sessrec__vec SESSREC__K(sub)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(sub_ps)(a, b); }
-SESSREC__WORD sessrec__vec SESSREC__K(mul)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(mul_ps)(a, b); }
-SESSREC__WORD sessrec__vec SESSREC__K(div)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(div_ps)(a, b); }
-SESSREC__WORD sessrec__vec SESSREC__K(fma)(sessrec__vec a, sessrec__vec b, sessrec__vec c) { return SESSREC__MM(fmadd_ps)(a, b, c); }
-SESSREC__WORD sessrec__vec SESSREC__K(max)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM_ALL(max_ps, a, b); }
-SESSREC__WORD sessrec__vec SESSREC__K(min)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM_ALL(min_ps, a, b); }
-SESSREC__WORD sessrec__vec SESSREC__K(sqrt)(sessrec__vec a) { return SESSREC__MM_ALL(sqrt_ps, a); }
-SESSREC__WORD sessrec__vec SESSREC__K(floats)(SESSREC__INTEGERS a) { return SESSREC__MM_ALL(cvtepi32_ps, a); }
-SESSREC__WORD SESSREC__INTEGERS SESSREC__K(whole)(int32_t n) { return SESSREC__MM(set1_epi32)(n); }
-SESSREC__WORD sessrec__vec SESSREC__K(guess_rsqrt)(sessrec__vec a) {
-    const SESSREC__INTEGERS half = SESSREC__MM_ALL(srli_epi32, SESSREC__MM_INTEGERS(a), 1);
-    return SESSREC__MM_FLOATS(SESSREC__MM(sub_epi32)(SESSREC__K(whole)(0x5f375a86), half));
-}
-SESSREC__WORD sessrec__vec SESSREC__K(scale2)(sessrec__vec p, sessrec__vec t) {
-    const SESSREC__INTEGERS power = SESSREC__MM_ALL(slli_epi32, SESSREC__MM_INTEGERS(t), 23);
-    return SESSREC__MM_FLOATS(SESSREC__MM(add_epi32)(SESSREC__MM_INTEGERS(p), power));
-}
-SESSREC__WORD SESSREC__INTEGERS SESSREC__K(octet)(const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part) {
-    SESSREC__INTEGERS codes;
-    int32_t half[2];
-    memcpy(&codes, x, sizeof codes);
-    memcpy(half, h, sizeof half);
-    const SESSREC__INTEGERS low = SESSREC__K(whole)(0x0f0f0f0f);
-    part = SESSREC__MM(add_epi16)(part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(codes, low), SESSREC__K(whole)(half[0])));
-    const SESSREC__INTEGERS odd = SESSREC__MM(srli_epi16)(codes, 4);
-    return SESSREC__MM(add_epi16)(part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(odd, low), SESSREC__K(whole)(half[1])));
-}
-SESSREC__WORD SESSREC__INTEGERS SESSREC__K(widen)(SESSREC__INTEGERS part, SESSREC__INTEGERS sum) {
-    return SESSREC__MM(add_epi32)(sum, SESSREC__MM(madd_epi16)(part, SESSREC__MM(set1_epi16)(1)));
-}
-// Turns the 4 x 4 floats in each 128 bits of four registers: row[i] then has column i % 4 of four rows in its first 128 bits, column i % 4 + 4
-// in the next, and so on.
-SESSREC__WORD void SESSREC__K(turn_parts)(sessrec__vec *row) {
-    sessrec__vec t[SESSREC__LANES];
-    SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; i += 2) {
-        t[i] = SESSREC__MM_ALL(unpacklo_ps, row[i], row[i + 1]);
-        t[i + 1] = SESSREC__MM_ALL(unpackhi_ps, row[i], row[i + 1]);
-    }
-    SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; ++i) {
-        const sessrec__vec a = t[i / 4 * 4 + i % 4 / 2], b = t[i / 4 * 4 + i % 4 / 2 + 2];
-        row[i] = i % 2 ? SESSREC__MM_ALL(shuffle_ps, a, b, 0xee) : SESSREC__MM_ALL(shuffle_ps, a, b, 0x44);
-    }
-}
-
-#  if SESSREC__LANES == 8
-
-SESSREC__WORD __m256i sessrec__avx2_lanes(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
-SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), sessrec__avx2_lanes()); }
-SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) { return _mm256_maskload_ps(p, sessrec__avx2_first(n)); }
-SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) { _mm256_maskstore_ps(p, sessrec__avx2_first(n), a); }
-SESSREC__WORD __m256 sessrec__avx2_gather(const float *p, int32_t stride) {
-    return _mm256_i32gather_ps(p, _mm256_mullo_epi32(sessrec__avx2_lanes(), _mm256_set1_epi32(stride)), 4);
-}
-SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) {
-    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
-}
-SESSREC__WORD __m256 sessrec__avx2_equal(__m256 a, __m256 b, __m256 x, __m256 y) {
-    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
-}
-SESSREC__WORD int sessrec__avx2_any(__m256 a, __m256 b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
-SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
-    sessrec__avx2_turn_parts(row);
-    SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
-        const __m256 a = row[i], b = row[i + 4];
-        row[i] = _mm256_permute2f128_ps(a, b, 0x20);
-        row[i + 4] = _mm256_permute2f128_ps(a, b, 0x31);
-    }
-}
-
-#  else
-
-SESSREC__WORD __mmask16 sessrec__avx512_first(int32_t n) { return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0); }
-SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) { return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p); }
-SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) { _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a); }
-#    ifndef SESSREC_NO_TRAINING
-// The same for the end of a row: a register under a mask waits for all of its memory, also for a line that nothing is taken from.
-SESSREC__WORD __m512 sessrec__avx512_load_end(const float *p, int32_t n) {
-    const __mmask16 first = sessrec__avx512_first(n);
-    return n > 8   ? _mm512_maskz_loadu_ps(first, p)
-           : n > 4 ? _mm512_maskz_broadcast_f32x8(first, _mm256_maskz_loadu_ps((__mmask8)first, p))
-                   : _mm512_maskz_broadcast_f32x4(first, _mm_maskz_loadu_ps((__mmask8)first, p));
-}
-SESSREC__WORD void sessrec__avx512_store_end(float *p, __m512 a, int32_t n) {
-    const __mmask16 first = sessrec__avx512_first(n);
-    if (n > 8) _mm512_mask_storeu_ps(p, first, a);
-    else if (n > 4) _mm256_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x8_ps((__mmask8)-1, a, 0));
-    else _mm_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x4_ps((__mmask8)-1, a, 0));
-}
-#    endif
-// Two halves: the whole is no faster, and warns in some compilers.
-SESSREC__WORD __m512 sessrec__avx512_gather(const float *p, int32_t stride) {
-    const __m256 low = sessrec__avx2_gather(p, stride), high = sessrec__avx2_gather(p + (ptrdiff_t)8 * stride, stride);
-    return _mm512_castpd_ps(
-        _mm512_maskz_insertf64x4((__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
-}
-SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
-}
-SESSREC__WORD __m512 sessrec__avx512_equal(__m512 a, __m512 b, __m512 x, __m512 y) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x);
-}
-SESSREC__WORD int sessrec__avx512_any(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
-SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
-    __m512 t[16];
-    sessrec__avx512_turn_parts(row);
-    SESSREC__UNROLL for (int step = 0; step < 2; ++step) {  // the even quarters of two go to one register, the odd ones to another; and again
-        SESSREC__UNROLL for (int i = 0; i < 8; ++i) {
-            const __m512 a = row[i / 4 * 8 + i % 4], b = row[i / 4 * 8 + i % 4 + 4];
-            t[i] = SESSREC__MM_ALL(shuffle_f32x4, a, b, 0x88);
-            t[i + 8] = SESSREC__MM_ALL(shuffle_f32x4, a, b, 0xdd);
-        }
-        SESSREC__UNROLL for (int i = 0; i < 16; ++i) row[i] = t[i];
-    }
-}
-
-#  endif
-#endif // SESSREC__MM
-
-// ============================================================================================================
-// >>kernels   written once, built for each set of words
-// ============================================================================================================
-
-#define SESSREC__KERNEL static SESSREC__TARGET void
-#define sessrec__vall SESSREC__K(all)
-#define sessrec__vadd SESSREC__K(add)
-#define sessrec__vsub SESSREC__K(sub)
-#define sessrec__vmul SESSREC__K(mul)
-#define sessrec__vdiv SESSREC__K(div)
-#define sessrec__vfma SESSREC__K(fma)
-#define sessrec__vmax SESSREC__K(max)
-#define sessrec__vmin SESSREC__K(min)
-#define sessrec__vless SESSREC__K(less)
-#define sessrec__vequal SESSREC__K(equal)
-#define sessrec__vsqrt SESSREC__K(sqrt)
-#define sessrec__vscale2 SESSREC__K(scale2)
-#define sessrec__vguess_rsqrt SESSREC__K(guess_rsqrt)
-#define sessrec__vgather SESSREC__K(gather)
-#define sessrec__vload SESSREC__K(load)
-#define sessrec__vstore SESSREC__K(store)
-
-// The next LANES floats, or as many as are left; lanes beyond are 0.
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(get)(const float *p, int32_t left) {
-    return left >= SESSREC__LANES ? sessrec__vload(p) : SESSREC__K(load_some)(p, left);
-}
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(put)(float *p, sessrec__vec a, int32_t left) {
-    if (left >= SESSREC__LANES) sessrec__vstore(p, a);
-    else SESSREC__K(store_some)(p, a, left);
-}
-#define sessrec__vget SESSREC__K(get)
-#define sessrec__vput SESSREC__K(put)
-
-// ---- matrix product: C [M,N] = A [M,K] B [K,N], added to C if asked ----
-// The plain kernel is the definition: each element is one chain of fused multiply-adds over k in order. The tiled one computes the same
-// chains, ROWS x VECTORS of them at a time in registers: a row of B is loaded once for ROWS rows of A. It walks K in blocks so that the
-// part of B under work stays in the first-level cache; going on from the stored sum does not change the chain.
-
-#ifndef SESSREC__TILE_ROWS
-
-SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
-                                   ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
-    for (int32_t i = 0; i < M; ++i) {
-        if (!accumulate)
-            for (int32_t j = 0; j < N; ++j) C[i * c_row + j] = 0;
-        for (int32_t k = 0; k < K; ++k)
-            for (int32_t j = 0; j < N; ++j) C[i * c_row + j] = sessrec__fma(A[i * a_row + k * a_col], B[k * b_row + j], C[i * c_row + j]);
-    }
-}
-
-// C [M,N] = bias + A [M,K] B^T for B [N,K]; bias [N] is the same for all rows.
-SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
-                                      const float *bias, float *C, ptrdiff_t c_row) {
-    for (int32_t i = 0; i < M; ++i)
-        for (int32_t j = 0; j < N; ++j) {
-            C[i * c_row + j] = bias[j];
-            for (int32_t k = 0; k < K; ++k) C[i * c_row + j] = sessrec__fma(A[i * a_row + k], B[j * b_row + k], C[i * c_row + j]);
-        }
-}
-
-#  else
-
-// rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes. The sums go on from `start`, which
-// may be C, or a row for all with start_row 0; NULL: from 0.
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int vectors, int32_t columns, int32_t K, const float *A,
-                                                      ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
-                                                      const float *start, ptrdiff_t start_row, float *C, ptrdiff_t c_row) {
-    sessrec__vec sum[SESSREC__TILE_ROWS][SESSREC__TILE_VECTORS];
-    SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] =
-        start ? sessrec__vget(start + r * start_row + SESSREC__LANES * v, columns - SESSREC__LANES * v) : sessrec__vall(0);
-    for (int32_t k = 0; k < K; ++k) {
-        sessrec__vec b[SESSREC__TILE_VECTORS];
-        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) b[v] =
-            v < vectors - 1 ? sessrec__vload(B + k * b_row + SESSREC__LANES * v)
-                            : sessrec__vget(B + k * b_row + SESSREC__LANES * v, columns - SESSREC__LANES * v);
-        SESSREC__UNROLL for (int r = 0; r < rows; ++r) {
-            sessrec__vec a = sessrec__vall(A[r * a_row + k * a_col]);
-            SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] = sessrec__vfma(a, b[v], sum[r][v]);
-        }
-    }
-    SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v)
-        sessrec__vput(C + r * c_row + SESSREC__LANES * v, sum[r][v], columns - SESSREC__LANES * v);
-}
-
-// All rows of a strip of columns: TILE_ROWS of them at a time, then half as many, then one by one.
-#    define SESSREC__STRIP(vectors)                                                                                                         \
-      SESSREC__KERNEL SESSREC__K(strip##vectors)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,     \
-                                                 const float *B, ptrdiff_t b_row, const float *start, ptrdiff_t start_row, float *C,          \
-                                                 ptrdiff_t c_row) {                                                                           \
-          int32_t i = 0;                                                                                                                     \
-          SESSREC__ROWS(SESSREC__TILE_ROWS, vectors);                                                                                        \
-          SESSREC__ROWS(SESSREC__TILE_ROWS / 2, vectors);                                                                                    \
-          SESSREC__ROWS(1, vectors);                                                                                                         \
-      }
-#    define SESSREC__ROWS(rows, vectors)                                                                                                    \
-      for (; i + (rows) <= M; i += (rows))                                                                                                  \
-      SESSREC__K(tile)(rows, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row, start ? start + i * start_row : NULL, start_row,     \
-                       C + i * c_row, c_row)
-SESSREC__STRIP(1)
-SESSREC__STRIP(2)
-#    if SESSREC__TILE_VECTORS == 3
-SESSREC__STRIP(3)
-#    endif
-#    undef SESSREC__STRIP
-#    undef SESSREC__ROWS
-
-// A block of K, strip by strip, of which none should have but one vector.
-SESSREC__KERNEL SESSREC__K(strips)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
-                                   ptrdiff_t b_row, const float *start, ptrdiff_t start_row, float *C, ptrdiff_t c_row) {
-    for (int32_t j = 0, columns; j < N; j += columns) {
-        const int32_t vectors = (N - j + SESSREC__LANES - 1) / SESSREC__LANES;
-        const int32_t most = SESSREC__TILE_VECTORS, strip = vectors == most + 1 ? most / 2 + 1 : vectors < most ? vectors : most;
-        const float *from = start ? start + j : NULL;
-        columns = N - j < strip * SESSREC__LANES ? N - j : strip * SESSREC__LANES;
-        if (strip == 1) SESSREC__K(strip1)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
-        if (strip == 2) SESSREC__K(strip2)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
-#    if SESSREC__TILE_VECTORS == 3
-        if (strip == 3) SESSREC__K(strip3)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
-#    endif
-    }
-}
-
-// Where the elements of a row of A lie apart (a_row is 1), they would push each other out of the first-level cache, in which a line can be in a
-// few places only: some rows at a time are brought together.
-SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
-                                   ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
-    enum { DEPTH = 128, ROWS = 4 * SESSREC__TILE_ROWS };
-    const int apart = a_row == 1 && a_col > 1;
-    float together[DEPTH * ROWS];
-    int32_t first = 0, depth, rows;
-    do {  // once even for K = 0, which makes C zero
-        depth = K - first < DEPTH ? K - first : DEPTH;
-        for (int32_t i = 0; i < M; i += rows) {
-            const float *a = A + i * a_row + first * a_col, *b = B + first * b_row, *start = accumulate || first > 0 ? C + i * c_row : NULL;
-            rows = !apart || M - i < ROWS ? M - i : ROWS;
-            for (int32_t k = 0; k < depth && apart; ++k)
-                for (int32_t r = 0; r < rows; r += SESSREC__LANES)
-                    sessrec__vput(together + k * ROWS + r, sessrec__vget(a + k * a_col + r, rows - r), rows - r);
-            if (apart) SESSREC__K(strips)(rows, N, depth, together, 1, ROWS, b, b_row, start, c_row, C + i * c_row, c_row);
-            else SESSREC__K(strips)(rows, N, depth, a, a_row, a_col, b, b_row, start, c_row, C + i * c_row, c_row);
-        }
-        first += depth;
-    } while (first < K);
-}
-
-#endif // SESSREC__TILE_ROWS
-
-// y [columns,rows] = x [rows,columns] turned, a square of registers at a time; whole says that none of it lies outside.
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(turn_square)(const int whole, int32_t rows, int32_t columns, const float *x,
-                                                             ptrdiff_t x_row, float *y, ptrdiff_t y_row) {
-    sessrec__vec row[SESSREC__LANES];
-    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) row[l] = whole      ? sessrec__vload(x + l * x_row)
-                                                                      : l < rows ? sessrec__vget(x + l * x_row, columns)
-                                                                                 : sessrec__vall(0);
-    SESSREC__K(turn)(row);
-    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
-        if (whole) sessrec__vstore(y + l * y_row, row[l]);
-        else if (l < columns) sessrec__vput(y + l * y_row, row[l], rows);
-    }
-}
-SESSREC__KERNEL SESSREC__K(transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y, ptrdiff_t y_row) {
-    for (int32_t i = 0; i < rows; i += SESSREC__LANES)
-        for (int32_t j = 0; j < columns; j += SESSREC__LANES) {
-            const float *from = x + i * x_row + j;
-            float *to = y + j * y_row + i;
-            if (rows - i >= SESSREC__LANES && columns - j >= SESSREC__LANES)
-                SESSREC__K(turn_square)(1, SESSREC__LANES, SESSREC__LANES, from, x_row, to, y_row);
-            else SESSREC__K(turn_square)(0, rows - i, columns - j, from, x_row, to, y_row);
-        }
-}
-
-#ifdef SESSREC__TILE_ROWS
-// C [M,N] = bias + A [M,K] B^T for B [N,K]: a piece of B at a time is turned into a panel that fits the first-level cache.
-SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
-                                      const float *bias, float *C, ptrdiff_t c_row) {
-    enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = 128, ALIGN = 64 };
-    float space[WIDE * DEPTH + ALIGN / sizeof(float)];
-    float *panel = (float *)(void *)((char *)space + (ALIGN - (uintptr_t)space % ALIGN) % ALIGN);
-    for (int32_t k = 0; k < K; k += DEPTH)
-        for (int32_t j = 0; j < N; j += WIDE) {
-            const int32_t depth = K - k < DEPTH ? K - k : DEPTH, columns = N - j < WIDE ? N - j : WIDE;
-            SESSREC__K(transpose)(columns, depth, B + j * b_row + k, b_row, panel, WIDE);
-            SESSREC__K(strips)(M, columns, depth, A + k, a_row, 1, panel, WIDE, k ? C + j : bias + j, k ? c_row : 0, C + j, c_row);
-        }
-}
-#endif
-
-// y_i = bias_i + sum_k x[i,k] h_k, k in order: the same chain as a matrix product that starts from the bias. One row is one lane.
-SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias,
-                                 float *y) {
-    int32_t i = 0;
-    for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES) {
-        sessrec__vec sum = sessrec__vload(bias + i), row[SESSREC__LANES];
-        int32_t k = 0;
-        for (; k + SESSREC__LANES <= width; k += SESSREC__LANES) {
-            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
-                row[l] = sessrec__vload(x + (i + l) * x_row + k);
-                if (SESSREC__LANES > 1) SESSREC__PREFETCH(x + (i + l + 2 * SESSREC__LANES) * x_row + k);
-            }
-            SESSREC__K(turn)(row);
-            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) sum = sessrec__vfma(row[l], sessrec__vall(h[k + l]), sum);
-        }
-        for (; k < width; ++k) sum = sessrec__vfma(sessrec__vgather(x + i * x_row + k, (int32_t)x_row), sessrec__vall(h[k]), sum);
-        sessrec__vstore(y + i, sum);
-    }
-    for (; i < rows; ++i) {
-        sessrec__vec sum = sessrec__vall(bias[i]);  // the same number in all lanes
-        for (int32_t k = 0; k < width; ++k) sum = sessrec__vfma(sessrec__vall(x[i * x_row + k]), sessrec__vall(h[k]), sum);
-        SESSREC__K(store_some)(y + i, sum, 1);
-    }
-}
-
-// The same for rows that stand anywhere, with their own elements of bias. Eight chains at a time, so that none waits for its own sums.
-SESSREC__KERNEL SESSREC__K(dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x, const float *h, const float *bias,
-                                    float *y) {
-    for (int32_t i = 0; i < count; i += 8) {
-        const float *at[8];
-        sessrec__vec sum[8];  // each the same number in all lanes
-        SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) {
-            const int32_t item = row[i + r < count ? i + r : i];
-            at[r] = x + (ptrdiff_t)item * width;
-            sum[r] = sessrec__vall(bias[item]);
-        }
-        for (int32_t k = 0; k < width; ++k) {
-            const sessrec__vec state = sessrec__vall(h[k]);
-            SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) sum[r] = sessrec__vfma(sessrec__vall(at[r][k]), state, sum[r]);
-        }
-        SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) if (i + r < count) SESSREC__K(store_some)(y + i + r, sum[r], 1);
-    }
-}
-
-// ---- the screen of >>streaming: which of the items first .. first+count-1 may score `least` or more; first is a multiple of 16 ----
-// Writes them to out [count] and returns their number. Sums of whole numbers are exact: every path finds the same items.
-static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int32_t first, int32_t count, float least, int32_t *out) {
-    const ptrdiff_t codes = (ptrdiff_t)s->octets * 64, bytes = codes + 2 * 16 * (ptrdiff_t)sizeof(float);
-    const sessrec__vec step = sessrec__vall(s->step), radius = sessrec__vall(s->radius), wanted = sessrec__vall(least);
-    int32_t found = 0;
-    for (int32_t i = 0; i < count; i += 16) {
-        const uint8_t *block = s->blocks + (first + i) / 16 * bytes;
-        const float *steps = (const float *)(const void *)(block + codes), *bias = steps + 16;
-        SESSREC__INTEGERS sum[16 / SESSREC__LANES];
-        float most[16];
-        int any = 0;
-        SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] = SESSREC__K(whole)(s->start);
-        for (int32_t o = 0; o < s->octets; o += 4) {
-            SESSREC__INTEGERS part[16 / SESSREC__LANES];
-            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) part[v] = SESSREC__K(whole)(0);
-            for (int32_t p = o; p < s->octets && p < o + 4; ++p) {
-                const uint8_t *at = block + 64 * (ptrdiff_t)p;
-                SESSREC__PREFETCH((uintptr_t)at + 2048);
-                SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v)
-                    part[v] = SESSREC__K(octet)(at + 4 * SESSREC__LANES * v, s->state + 8 * (ptrdiff_t)p, part[v]);
-            }
-            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] = SESSREC__K(widen)(part[v], sum[v]);
-        }
-        SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) {
-            const int at = SESSREC__LANES * v;
-            const sessrec__vec product = sessrec__vfma(SESSREC__K(floats)(sum[v]), step, radius);
-            const sessrec__vec highest = sessrec__vfma(sessrec__vload(steps + at), product, sessrec__vload(bias + at));
-            sessrec__vstore(most + at, highest);
-            any |= SESSREC__K(any)(highest, wanted);
-        }
-        for (int32_t l = 0; any && l < 16 && i + l < count; ++l)
-            if (!(most[l] < least)) out[found++] = first + i + l;
-    }
-    return found;
-}
-
-// ---- exp, sigmoid, tanh, softplus: largest relative error 2e-7 ----
-// Below -32 exp and sigmoid are 0. A millionth of the last digit of 1 changes no sum, but a few such factors make denormal numbers, and
-// a processor takes a hundred times as long for a product with one of these.
-enum { SESSREC__K(lowest) = -32 };
-
-// e^x = 2^n e^r with n the integer next to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). From 88.7 on it is nearly the largest float,
-// and infinity only for infinity. NaN goes through.
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vexp)(sessrec__vec x0) {
-#ifdef SESSREC__DOUBLE
-    return exp(x0);
-#else
-    const sessrec__vec magic = sessrec__vall(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-    sessrec__vec x = sessrec__vmax(sessrec__vall(SESSREC__K(lowest)), sessrec__vmin(sessrec__vall(88.722f), x0));
-    sessrec__vec t = sessrec__vfma(x, sessrec__vall(1.44269504f), magic);
-    sessrec__vec n = sessrec__vsub(t, magic);
-    sessrec__vec r =
-        sessrec__vfma(n, sessrec__vall(-1.42860677e-6f), sessrec__vfma(n, sessrec__vall(-0.693145752f), x));  // ln 2 in two parts
-    sessrec__vec q = sessrec__vfma(sessrec__vall(0.00139504916f), r, sessrec__vall(0.0083688898f));
-    q = sessrec__vfma(q, r, sessrec__vall(0.041666206f));
-    q = sessrec__vfma(q, r, sessrec__vall(0.166665182f));
-    q = sessrec__vfma(q, r, sessrec__vall(0.5f));
-    q = sessrec__vadd(sessrec__vfma(sessrec__vmul(r, r), q, r), sessrec__vall(1.0f));
-    q = sessrec__vless(x0, sessrec__vall(SESSREC__K(lowest)), sessrec__vall(0), sessrec__vscale2(q, t));
-    return sessrec__vless(x0, sessrec__vall(3e38f), q, x0);  // infinity, and NaN whatever its bits
-#endif
-}
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsigmoid)(sessrec__vec x) {
-    const sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1.0f);
-    const sessrec__vec y = sessrec__vdiv(one, sessrec__vadd(one, SESSREC__K(vexp)(sessrec__vsub(zero, x))));
-    return sessrec__vless(x, sessrec__vall(SESSREC__K(lowest)), zero, y);
-}
-// 1 - 2 / (e^2|x| + 1) with the sign of x; for small x, where that cancels, x + x^3 p(x^2)
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vtanh)(sessrec__vec x) {
-#ifdef SESSREC__DOUBLE
-    return tanh(x);
-#else
-    sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1.0f), a = sessrec__vmax(x, sessrec__vsub(zero, x)), z = sessrec__vmul(x, x);
-    sessrec__vec large = sessrec__vsub(one, sessrec__vdiv(sessrec__vall(2.0f), sessrec__vadd(SESSREC__K(vexp)(sessrec__vadd(a, a)), one)));
-    sessrec__vec p = sessrec__vfma(sessrec__vall(-0.0057170447f), z, sessrec__vall(0.0206505861f));
-    p = sessrec__vfma(p, z, sessrec__vall(-0.0537434965f));
-    p = sessrec__vfma(p, z, sessrec__vall(0.133314908f));
-    p = sessrec__vfma(p, z, sessrec__vall(-0.333332837f));
-    sessrec__vec small = sessrec__vfma(sessrec__vmul(z, x), p, x);
-    return sessrec__vless(a, sessrec__vall(0.625f), small, sessrec__vless(x, zero, sessrec__vsub(zero, large), large));
-#endif
-}
-// log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x| in (0,1], log(1 + t) = t p(t)
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsoftplus)(sessrec__vec x) {
-#ifdef SESSREC__DOUBLE
-    return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
-#else
-    static const float c[11] = {1, -0.499999851f, 0.33332634f, -0.24988237f, 0.198970199f, -0.161290988f,
-                                0.124716133f, -0.0831894949f, 0.0421136282f, -0.013706468f, 0.00209001545f};
-    sessrec__vec zero = sessrec__vall(0), t = SESSREC__K(vexp)(sessrec__vmin(x, sessrec__vsub(zero, x))), p = sessrec__vall(c[10]);
-    for (int i = 9; i >= 0; --i) p = sessrec__vfma(p, t, sessrec__vall(c[i]));
-    return sessrec__vfma(p, t, sessrec__vmax(zero, x));
-#endif
-}
-
-// y_i = expression of v = x_i
-#define SESSREC__MAP(expression)                                                                                                            \
-    for (int32_t i = 0; i < n; i += SESSREC__LANES) {                                                                                       \
-        sessrec__vec v = sessrec__vget(x + i, n - i);                                                                                       \
-        sessrec__vput(y + i, expression, n - i);                                                                                            \
-    }
-SESSREC__KERNEL SESSREC__K(array_exp)(int32_t n, const float *x, float shift, float *y) {  // y = e^(x - shift)
-    SESSREC__MAP(SESSREC__K(vexp)(sessrec__vsub(v, sessrec__vall(shift))))
-}
-SESSREC__KERNEL SESSREC__K(array_sigmoid)(int32_t n, const float *x, float *y) {
-    SESSREC__MAP(SESSREC__K(vsigmoid)(v))
-}
-SESSREC__KERNEL SESSREC__K(array_tanh)(int32_t n, const float *x, float *y) {
-    SESSREC__MAP(SESSREC__K(vtanh)(v))
-}
-SESSREC__KERNEL SESSREC__K(array_softplus)(int32_t n, const float *x, float *y) {
-    SESSREC__MAP(SESSREC__K(vsoftplus)(v))
-}
-SESSREC__KERNEL SESSREC__K(array_elu)(int32_t n, const float *x, float a, float b, float *y) {  // y = b x, or b a (e^x - 1) below 0
-    const sessrec__vec one = sessrec__vall(1), zero = sessrec__vall(0), below = sessrec__vall(a), scale = sessrec__vall(b);
-    SESSREC__MAP(sessrec__vmul(scale, sessrec__vless(v, zero, sessrec__vmul(below, sessrec__vsub(SESSREC__K(vexp)(v), one)), v)))
-}
-// y *= the slope at x, where f is what array_elu made of x
-SESSREC__KERNEL SESSREC__K(array_elu_slope)(int32_t n, const float *x, const float *f, float a, float b, float *y) {
-    const sessrec__vec zero = sessrec__vall(0), above = sessrec__vall(b), rest = sessrec__vall(a * b);
-    SESSREC__MAP(sessrec__vmul(sessrec__vget(y + i, n - i), sessrec__vless(v, zero, sessrec__vadd(sessrec__vget(f + i, n - i), rest), above)))
-}
-// u = w - u (1 - x) + bpreg w (y^2 + 2 y - R), the gradient of BPR-max
-SESSREC__KERNEL SESSREC__K(array_bpr_max)(int32_t n, const float *x, const float *w, const float *scores, float R, float bpreg, float *y) {
-    const sessrec__vec one = sessrec__vall(1), two = sessrec__vall(2), factor = sessrec__vall(bpreg), minus = sessrec__vall(-R);
-    SESSREC__MAP(sessrec__vfma(
-        sessrec__vmul(factor, sessrec__vget(w + i, n - i)),
-        sessrec__vfma(sessrec__vget(scores + i, n - i), sessrec__vadd(sessrec__vget(scores + i, n - i), two), minus),
-        sessrec__vfma(sessrec__vget(y + i, n - i), sessrec__vsub(v, one), sessrec__vget(w + i, n - i))))
-}
-SESSREC__KERNEL SESSREC__K(array_add)(int32_t n, const float *x, float a, float *y) {  // y = x + a
-    SESSREC__MAP(sessrec__vadd(v, sessrec__vall(a)))
-}
-SESSREC__KERNEL SESSREC__K(array_axpy)(int32_t n, float a, const float *x, float *y) {  // y += a x
-    SESSREC__MAP(sessrec__vfma(sessrec__vall(a), v, sessrec__vget(y + i, n - i)))
-}
-SESSREC__KERNEL SESSREC__K(array_scale)(int32_t n, float a, const float *x, float *y) {  // y = a x
-    SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))
-}
-SESSREC__KERNEL SESSREC__K(array_weigh)(int32_t n, const float *x, const float *a, float *y) {  // y = x a
-    SESSREC__MAP(sessrec__vmul(v, sessrec__vget(a + i, n - i)))
-}
-SESSREC__KERNEL SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y) {  // y = x b + c
-    SESSREC__MAP(sessrec__vfma(v, sessrec__vget(b + i, n - i), sessrec__vget(c + i, n - i)))
-}
-SESSREC__KERNEL SESSREC__K(array_blend)(int32_t n, const float *x, const float *candidate, const float *h, float *y) {  // h + x (candidate - h)
-    SESSREC__MAP(sessrec__vfma(v, sessrec__vsub(sessrec__vget(candidate + i, n - i), sessrec__vget(h + i, n - i)), sessrec__vget(h + i, n - i)))
-}
-// y = x a gate (1 - gate), the gradient before the sigmoid of a gate that a is multiplied with
-SESSREC__KERNEL SESSREC__K(array_gate_back)(int32_t n, const float *x, const float *a, const float *gate, float *y) {
-    const sessrec__vec one = sessrec__vall(1);
-    SESSREC__MAP(sessrec__vmul(sessrec__vmul(sessrec__vmul(v, sessrec__vget(a + i, n - i)), sessrec__vget(gate + i, n - i)),
-                               sessrec__vsub(one, sessrec__vget(gate + i, n - i))))
-}
-#  undef SESSREC__MAP
-// What blend does, back to the gates before their activation: dz = up (candidate - h) z (1 - z), dn = up z (1 - candidate^2).
-SESSREC__KERNEL SESSREC__K(blend_back)(int32_t n, const float *up, const float *z, const float *candidate, const float *h, float *dz, float *dn) {
-    const sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1);
-    for (int32_t i = 0; i < n; i += SESSREC__LANES) {
-        const sessrec__vec c = sessrec__vget(candidate + i, n - i), gate = sessrec__vget(z + i, n - i);
-        const sessrec__vec d = sessrec__vmul(sessrec__vget(up + i, n - i), gate), difference = sessrec__vsub(c, sessrec__vget(h + i, n - i));
-        sessrec__vput(dz + i, sessrec__vmul(sessrec__vmul(d, difference), sessrec__vsub(one, gate)), n - i);
-        sessrec__vput(dn + i, sessrec__vmul(d, sessrec__vfma(sessrec__vsub(zero, c), c, one)), n - i);
-    }
-}
-
-// ---- reductions ----
-// Sixteen running results whatever the width of a register: element i goes to number i mod 16. They are joined halves against halves.
-
-SESSREC__INLINE SESSREC__TARGET float SESSREC__K(join_sums)(const sessrec__vec *sum) {
-    float part[16];
-    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sessrec__vstore(part + r * SESSREC__LANES, sum[r]);
-    for (int width = 8; width; width /= 2)
-        for (int l = 0; l < width; ++l) part[l] += part[l + width];
-    return part[0];
-}
-static SESSREC__TARGET float SESSREC__K(array_sum)(int32_t n, const float *x) {
-    sessrec__vec sum[16 / SESSREC__LANES];
-    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = sessrec__vall(0);
-    for (int32_t i = 0; i < n; i += 16)
-        for (int r = 0, at = i; r < 16 / SESSREC__LANES; ++r, at += SESSREC__LANES)
-            sum[r] = sessrec__vadd(sum[r], sessrec__vget(x + at, n - at));
-    return SESSREC__K(join_sums)(sum);
-}
-static SESSREC__TARGET float SESSREC__K(array_dot)(int32_t n, const float *a, const float *b) {
-    sessrec__vec sum[16 / SESSREC__LANES];
-    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = sessrec__vall(0);
-    for (int32_t i = 0; i < n; i += 16)
-        for (int r = 0, at = i; r < 16 / SESSREC__LANES; ++r, at += SESSREC__LANES)
-            sum[r] = sessrec__vfma(sessrec__vget(a + at, n - at), sessrec__vget(b + at, n - at), sum[r]);
-    return SESSREC__K(join_sums)(sum);
-}
-// The order does not matter to a maximum.
-static SESSREC__TARGET float SESSREC__K(array_max)(int32_t n, const float *x) {
-    sessrec__vec most = sessrec__vall(x[0]);
-    float lane[SESSREC__LANES], result;
-    int32_t i = 0;
-    for (; i + SESSREC__LANES <= n; i += SESSREC__LANES) most = sessrec__vmax(most, sessrec__vload(x + i));
-    sessrec__vstore(lane, most);
-    result = lane[0];
-    for (int l = 1; l < SESSREC__LANES; ++l) result = result > lane[l] ? result : lane[l];
-    for (; i < n; ++i) result = result > x[i] ? result : x[i];
-    return result;
-}
-
-// How many of n numbers are higher than a value and how many are equal to it. Each lane counts in ones, for at most 2^20 of them: exact.
-SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_t *higher, int32_t *equal) {
-    const sessrec__vec v = sessrec__vall(value), zero = sessrec__vall(0), one = sessrec__vall(1);
-    int32_t i = 0;
-    *higher = *equal = 0;
-    while (i + SESSREC__LANES <= n) {
-        const int32_t end = n - i > 1 << 20 ? i + (1 << 20) : n;
-        sessrec__vec above = zero, same = zero;
-        float lane[2][SESSREC__LANES];
-        for (; i + SESSREC__LANES <= end; i += SESSREC__LANES) {
-            const sessrec__vec a = sessrec__vload(x + i);
-            above = sessrec__vadd(above, sessrec__vless(v, a, one, zero));
-            same = sessrec__vadd(same, sessrec__vequal(v, a, one, zero));
-        }
-        sessrec__vstore(lane[0], above);
-        sessrec__vstore(lane[1], same);
-        for (int l = 0; l < SESSREC__LANES; ++l) {
-            *higher += (int32_t)lane[0][l];
-            *equal += (int32_t)lane[1][l];
-        }
-    }
-    for (; i < n; ++i) {
-        *higher += x[i] > value;
-        *equal += x[i] == value;
-    }
-}
-
-// ---- an optimiser step; the formulas stand at >>optimisers ----
-#ifndef SESSREC_NO_TRAINING
-// 1 / sqrt(a) for a > 0, off by 2e-7 at most: from the guess y by a step of third order and one of second order, with e = 1 - a y^2:
-// y (1 + e/2 + 3/8 e^2), then y (1 + e/2). A tenth of the time of a square root and a division.
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vrsqrt)(sessrec__vec a) {
-#ifdef SESSREC__DOUBLE
-    return 1 / sqrt(a);
-#else
-    const sessrec__vec one = sessrec__vall(1), half = sessrec__vall(0.5f);
-    a = sessrec__vmin(sessrec__vall(3e38f), a);  // of infinity, too, 0 rather than NaN
-    sessrec__vec y = sessrec__vguess_rsqrt(a), minus = sessrec__vsub(sessrec__vall(0), a);
-    sessrec__vec e = sessrec__vfma(sessrec__vmul(minus, y), y, one);
-    y = sessrec__vfma(sessrec__vmul(y, e), sessrec__vfma(e, sessrec__vall(0.375f), half), y);
-    e = sessrec__vfma(sessrec__vmul(minus, y), y, one);
-    return sessrec__vfma(sessrec__vmul(y, e), half, y);
-#endif
-}
-// As vget and vput, of a row of a table: it waits for no memory beside the row.
-#if SESSREC__LANES == 16
-#  define SESSREC__END(word) SESSREC__K(word##_end)
-#else
-#  define SESSREC__END(word) SESSREC__K(word##_some)
-#endif
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(row_get)(const float *p, int32_t left) {
-    return left >= SESSREC__LANES ? sessrec__vload(p) : SESSREC__END(load)(p, left);
-}
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(row_put)(float *p, sessrec__vec a, int32_t left) {
-    if (left >= SESSREC__LANES) sessrec__vstore(p, a);
-    else SESSREC__END(store)(p, a, left);
-}
-#undef SESSREC__END
-SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
-    const sessrec_optimizer_config o = *u->config;  // copies, which no store into the arrays can change
-    float *const weight = u->weight, *const first = u->first, *const second = u->second, *const velocity = u->velocity;
-    const sessrec__vec epsilon = sessrec__vall(o.epsilon), rate = sessrec__vall(-o.learning_rate), momentum = sessrec__vall(o.momentum);
-    const sessrec__vec decay = sessrec__vall(o.kind == SESSREC_ADAM ? o.beta1 : o.decay),
-                       rest = sessrec__vall(1 - (o.kind == SESSREC_ADAM ? o.beta1 : o.decay));
-    for (int32_t i = 0; i < n; i += SESSREC__LANES) {
-        int32_t left = n - i;
-        sessrec__vec w = SESSREC__K(row_get)(weight + i, left), g = sessrec__vget(u->gradient + i, left), d = g;
-        if (o.l2 > 0) d = g = sessrec__vfma(sessrec__vall(o.l2), w, g);
-        if (o.kind != SESSREC_SGD) {
-            sessrec__vec a = SESSREC__K(row_get)(first + i, left), g2 = sessrec__vmul(g, g);
-            if (o.kind == SESSREC_ADAGRAD) a = sessrec__vfma(g, g, a);
-            else a = sessrec__vfma(decay, a, sessrec__vmul(rest, o.kind == SESSREC_ADAM ? g : g2));
-            SESSREC__K(row_put)(first + i, a, left);
-            if (o.kind == SESSREC_ADAM) {
-                sessrec__vec v = sessrec__vfma(sessrec__vall(o.beta2), SESSREC__K(row_get)(second + i, left),
-                                               sessrec__vmul(sessrec__vall(1 - o.beta2), g2));
-                SESSREC__K(row_put)(second + i, v, left);
-                d = sessrec__vdiv(sessrec__vmul(a, sessrec__vall(u->correct1)),
-                                  sessrec__vadd(sessrec__vsqrt(sessrec__vmul(v, sessrec__vall(u->correct2))), epsilon));
-            } else if (o.kind == SESSREC_ADADELTA) {
-                sessrec__vec past = SESSREC__K(row_get)(second + i, left);
-                d = sessrec__vmul(g, sessrec__vsqrt(sessrec__vdiv(sessrec__vadd(past, epsilon), sessrec__vadd(a, epsilon))));
-                SESSREC__K(row_put)(second + i, sessrec__vfma(decay, past, sessrec__vmul(rest, sessrec__vmul(d, d))), left);
-            } else {
-                d = sessrec__vmul(g, SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));
-            }
-        }
-        if (o.momentum > 0) {
-            sessrec__vec v = sessrec__vfma(momentum, SESSREC__K(row_get)(velocity + i, left), sessrec__vmul(rate, d));
-            SESSREC__K(row_put)(velocity + i, v, left);
-            w = sessrec__vadd(w, v);
-        } else {
-            w = sessrec__vfma(rate, d, w);
-        }
-        SESSREC__K(row_put)(weight + i, w, left);
-    }
-}
-#endif
-
-static const sessrec__kernels SESSREC__K(table) = {
-    SESSREC__TEXT(SESSREC__WORDS),
-    SESSREC__K(matmul),
-    SESSREC__K(matmul_bt),
-    SESSREC__K(transpose),
-    SESSREC__K(dots),
-    SESSREC__K(dots_at),
-    SESSREC__K(screen),
-    SESSREC__TRAINS(SESSREC__K(array_exp)),
-    SESSREC__K(array_sigmoid),
-    SESSREC__K(array_tanh),
-    SESSREC__TRAINS(SESSREC__K(array_softplus)),
-    SESSREC__TRAINS(SESSREC__K(array_elu)),
-    SESSREC__TRAINS(SESSREC__K(array_elu_slope)),
-    SESSREC__TRAINS(SESSREC__K(array_bpr_max)),
-    SESSREC__TRAINS(SESSREC__K(array_add)),
-    SESSREC__K(array_muladd),
-    SESSREC__K(array_axpy),
-    SESSREC__TRAINS(SESSREC__K(array_scale)),
-    SESSREC__K(array_weigh),
-    SESSREC__K(array_blend),
-    SESSREC__TRAINS(SESSREC__K(blend_back)),
-    SESSREC__TRAINS(SESSREC__K(array_gate_back)),
-    SESSREC__TRAINS(SESSREC__K(array_max)),
-    SESSREC__TRAINS(SESSREC__K(array_sum)),
-    SESSREC__TRAINS(SESSREC__K(array_dot)),
-    SESSREC__K(tally),
-#ifndef SESSREC_NO_TRAINING
-    SESSREC__K(update)
-#else
-    NULL
-#endif
-};
-
-#undef SESSREC__JOIN2
-#undef SESSREC__JOIN
-#undef SESSREC__K
-#undef SESSREC__KERNEL
-#undef sessrec__vec
-#undef sessrec__vall
-#undef sessrec__vadd
-#undef sessrec__vsub
-#undef sessrec__vmul
-#undef sessrec__vdiv
-#undef sessrec__vfma
-#undef sessrec__vmax
-#undef sessrec__vmin
-#undef sessrec__vless
-#undef sessrec__vequal
-#undef sessrec__vsqrt
-#undef sessrec__vscale2
-#undef sessrec__vguess_rsqrt
-#undef sessrec__vgather
-#undef sessrec__vload
-#undef sessrec__vstore
-#undef sessrec__vget
-#undef sessrec__vput
-#undef SESSREC__WORDS
-#undef SESSREC__TARGET
-#undef SESSREC__WORD
-#undef SESSREC__MM
-#undef SESSREC__MM_ALL
-#undef SESSREC__MM_INTEGERS
-#undef SESSREC__MM_FLOATS
-#undef SESSREC__MM_AND
-#undef SESSREC__LANES
-#undef SESSREC__VECTOR
-#undef SESSREC__INTEGERS
-#undef SESSREC__TILE_ROWS
-#undef SESSREC__TILE_VECTORS
-
-#else // !SESSREC__WORDS
-
-// ============================================================================================================
-// >>dispatch   build the kernels, choose among them at run time
-// ============================================================================================================
-
-#ifndef SESSREC_HEADER_NAME
-#  define SESSREC_HEADER_NAME "sessrec.h"  // define it if you rename this file
-#endif
-
-#define SESSREC__WORDS plain
-#define SESSREC__TARGET
-#define SESSREC__LANES 1
-#define SESSREC__VECTOR float
-#define SESSREC__INTEGERS int32_t
-#include SESSREC_HEADER_NAME
-
-#ifdef SESSREC__X86
-#  define SESSREC__WORDS avx2
-#  define SESSREC__TARGET SESSREC__TARGET_OF("avx2,fma")
-#  define SESSREC__MM(word) _mm256_##word
-#  define SESSREC__MM_ALL(word, ...) _mm256_##word(__VA_ARGS__)
-#  define SESSREC__MM_INTEGERS _mm256_castps_si256
-#  define SESSREC__MM_FLOATS _mm256_castsi256_ps
-#  define SESSREC__MM_AND _mm256_and_si256
-#  define SESSREC__LANES 8
-#  define SESSREC__VECTOR __m256
-#  define SESSREC__INTEGERS __m256i
-#  define SESSREC__TILE_ROWS 6
-#  define SESSREC__TILE_VECTORS 2
-#  include SESSREC_HEADER_NAME
-
-#  define SESSREC__WORDS avx512
-#  define SESSREC__TARGET SESSREC__TARGET_OF("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
-#  define SESSREC__MM(word) _mm512_##word
-#  define SESSREC__MM_ALL(word, ...) _mm512_maskz_##word((__mmask16)-1, __VA_ARGS__)
-#  define SESSREC__MM_INTEGERS _mm512_castps_si512
-#  define SESSREC__MM_FLOATS _mm512_castsi512_ps
-#  define SESSREC__MM_AND _mm512_and_si512
-#  define SESSREC__LANES 16
-#  define SESSREC__VECTOR __m512
-#  define SESSREC__INTEGERS __m512i
-#  define SESSREC__TILE_ROWS 8
-#  define SESSREC__TILE_VECTORS 3
-#  include SESSREC_HEADER_NAME
-#endif
-#ifdef SESSREC__NEON
-#  define SESSREC__WORDS neon
-#  define SESSREC__TARGET
-#  define SESSREC__LANES 4
-#  define SESSREC__VECTOR float32x4_t
-#  define SESSREC__INTEGERS int32x4_t
-#  define SESSREC__TILE_ROWS 6
-#  define SESSREC__TILE_VECTORS 3
-#  include SESSREC_HEADER_NAME
-#endif
-
-#ifndef SESSREC_MAX_SIMD
-#  define SESSREC_MAX_SIMD 2  // 0: plain only, 1: up to AVX2 or NEON, 2: up to AVX-512
-#  define SESSREC__OWN_MAX_SIMD
-#endif
-
-#ifdef SESSREC__X86
-// 2: AVX-512 F, DQ, BW, VL. 1: AVX2 and FMA. The operating system must save the registers too.
-static int sessrec__processor_level(void) {
-#  if defined(__GNUC__) || defined(__clang__)
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-                   __builtin_cpu_supports("avx512vl")
-               ? 2
-               : 1;
-#  else
-    int id[4];
-    __cpuid(id, 1);
-    if (!(id[2] & (1 << 27)) || !(id[2] & (1 << 12)) || (_xgetbv(0) & 6) != 6) return 0;  // OSXSAVE, FMA; the system saves xmm, ymm
-    __cpuidex(id, 7, 0);
-    if (!(id[1] & (1 << 5))) return 0;  // AVX2
-    const int avx512 = (int)0xC0030000;   // F 16, DQ 17, BW 30, VL 31
-    return (id[1] & avx512) == avx512 && (_xgetbv(0) & 0xe0) == 0xe0 ? 2 : 1;
-#  endif
-}
-#endif
-
-static const sessrec__kernels *sessrec__best_kernels(void) {
-#ifdef SESSREC__X86
-    int level = sessrec__processor_level();
-    if (level >= 2 && SESSREC_MAX_SIMD >= 2) return &sessrec__avx512_table;
-    if (level >= 1 && SESSREC_MAX_SIMD >= 1) return &sessrec__avx2_table;
-#elif defined(SESSREC__NEON)
-    if (SESSREC_MAX_SIMD >= 1) return &sessrec__neon_table;
-#endif
-    return &sessrec__plain_table;
-}
-
-SESSREC_API const char *sessrec_simd(void) {
-    return sessrec__best_kernels()->name;
-}
-
-// ============================================================================================================
-// >>matmul   the one place where matrices are multiplied, and the seam for a BLAS
-// With SESSREC_BLAS large products go to cblas_sgemm. Its sums have another order, so results then differ in the last bits (by about
-// 1e-6 relative for a product) from those of a build without.
-// ============================================================================================================
-
-#ifdef SESSREC_BLAS
-#  ifdef __cplusplus
-extern "C"
-#  else
-extern
-#  endif
-    void
-    cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
-                int ldb, float beta, float *c, int ldc);
-enum { SESSREC__ROW_MAJOR = 101, SESSREC__AS_IT_IS = 111, SESSREC__TURNED = 112 };
-static int sessrec__worth_blas(int32_t M, int32_t N, int32_t K) {
-    return (int64_t)M * N * K >= 64 * 64 * 64;
-}
-#endif
-
-// C [M,N] = A [M,K] B [K,N] (added to C if accumulate). Element (i,k) of A stands at A[i*a_row + k*a_col], one of which is 1; rows of B and
-// C are b_row and c_row apart.
+static const sessrec__kernels *sessrec__best_kernels(void);
 static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                            ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
-#ifdef SESSREC_BLAS
-    if (sessrec__worth_blas(M, N, K) && (a_row == 1 || a_col == 1)) {
-        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__AS_IT_IS : SESSREC__TURNED, SESSREC__AS_IT_IS, M, N, K, 1.0f, A,
-                    (int)(a_col == 1 ? a_row : a_col), B, (int)b_row, accumulate ? 1.0f : 0.0f, C, (int)c_row);
-        return;
-    }
-#endif
-    kernels->matmul(M, N, K, A, a_row, a_col, B, b_row, C, c_row, accumulate);
-}
-
+                            ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate);
 #ifndef SESSREC_NO_TRAINING
-// C [M,N] = bias + A [M,K] B^T for B [N,K]
 static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                               const float *B, ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row) {
-#ifdef SESSREC_BLAS
-    if (sessrec__worth_blas(M, N, K)) {
-        for (int32_t i = 0; i < M; ++i) memcpy(C + i * c_row, bias, (size_t)N * sizeof *bias);
-        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__AS_IT_IS, SESSREC__TURNED, M, N, K, 1.0f, A, (int)a_row, B, (int)b_row, 1.0f, C, (int)c_row);
-        return;
-    }
+                               const float *B, ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row);
 #endif
-    kernels->matmul_bt(M, N, K, A, a_row, B, b_row, bias, C, c_row);
-}
-#endif
-
-// ============================================================================================================
-// >>config   defaults, and what may be asked for
-// ============================================================================================================
-
-enum { SESSREC__MAX_WIDTH = 8192, SESSREC__MAX_BATCH = 65536, SESSREC__MAX_NEGATIVES = 1048576, SESSREC__MAX_REMEMBER = 65536 };
-
-SESSREC_API sessrec_config sessrec_config_default(void) {
-    sessrec_config c;
-    memset(&c, 0, sizeof c);  // which is TIED, RESET_BEFORE, XE and LINEAR, too
-    c.canary = SESSREC__CANARY_CONFIG;
-    c.layers = 1;
-    for (int l = 0; l < SESSREC_MAX_LAYERS; ++l) c.hidden[l] = 100;
-    c.embedding_width = 100;
-    c.loss.activation_a = 0.5f;
-    c.loss.activation_b = 1.0507f;
-    c.loss.with_diagonal = 1;
-    c.loss.skip_own_target = 1;
-    c.loss.bpreg = 1;
-    c.loss.logq = 1;
-    c.optimizer.kind = SESSREC_ADAGRAD;
-    c.optimizer.learning_rate = 0.2f;
-    c.optimizer.momentum = 0.2f;
-    c.optimizer.decay = 0.9f;
-    c.optimizer.beta1 = 0.9f;
-    c.optimizer.beta2 = 0.999f;
-    c.optimizer.epsilon = 1e-6f;
-    c.dropout_hidden = 0.4f;
-    c.batch_size = 32;
-    c.negatives = 2048;
-    c.alpha = 0.5f;
-    c.epochs = 10;
-    c.seed = 1;
-#ifdef SESSREC_CUDA
-    c.device = SESSREC_DEVICE_CUDA_OR_CPU;
-#endif
-    return c;
-}
-
-// Comparisons are written so that NaN fails them.
-static int sessrec__within(double value, double low, double high) {
-    return value >= low && value <= high;
-}
-
-SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
-    if (!c || c->canary != SESSREC__CANARY_CONFIG)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "the configuration was not made by sessrec_config_default(): call it, then change fields");
-    const int separate = c->embedding == SESSREC_EMBEDDING_SEPARATE, custom = c->loss.kind == SESSREC_LOSS_CUSTOM;
-    const int32_t layers = c->layers;
-    const struct {
-        double value, least, most;
-        const char *otherwise;
-    } limit[] = {
-        {(double)layers, 1, SESSREC_MAX_LAYERS, "layers is %d, it must be 1 to %d"},
-        {(double)c->hidden[0], 1, SESSREC__MAX_WIDTH, "hidden[0] is %d, it must be 1 to %d"},
-        {(double)(layers > 1 ? c->hidden[1] : 1), 1, SESSREC__MAX_WIDTH, "hidden[1] is %d, it must be 1 to %d"},
-        {(double)(layers > 2 ? c->hidden[2] : 1), 1, SESSREC__MAX_WIDTH, "hidden[2] is %d, it must be 1 to %d"},
-        {(double)(layers > 3 ? c->hidden[3] : 1), 1, SESSREC__MAX_WIDTH, "hidden[3] is %d, it must be 1 to %d"},
-        {(double)c->embedding, 0, SESSREC_EMBEDDING_NONE, "embedding has no such kind as %d"},
-        {(double)(separate ? c->embedding_width : 1), 1, SESSREC__MAX_WIDTH, "embedding_width is %d, it must be 1 to %d"},
-        {(double)c->user_hidden, 0, SESSREC__MAX_WIDTH, "user_hidden is %d, it must be 0 to %d"},
-        {(double)c->user_mode, 0, SESSREC_USER_GATES, "user_mode has no such mode as %d"},
-        {(double)c->gru, 0, SESSREC_RESET_AFTER, "gru has no such form as %d"},
-        {(double)c->loss.kind, 0, SESSREC_LOSS_CUSTOM, "loss.kind has no such loss as %d"},
-        {(double)(custom && !c->loss.custom), 0, 0, "loss.kind is custom, but loss.custom is NULL"},
-        {(double)c->loss.activation, 0, SESSREC_SELU, "loss.activation has no such function as %d"},
-        {c->loss.activation_a, 0, 1e6, "loss.activation_a must be 0 or more"},
-        {c->loss.activation_b, 0, 1e6, "loss.activation_b must be 0 or more"},
-        {c->loss.bpreg, 0, 1e9, "loss.bpreg must be 0 or more"},
-        {c->loss.logq, 0, 1e6, "loss.logq must be 0 or more"},
-        {c->loss.smoothing, 0, 0.999999, "loss.smoothing must be 0 or more and less than 1"},
-        {(double)c->optimizer.kind, 0, SESSREC_ADAM, "optimizer.kind has no such optimiser as %d"},
-        {c->optimizer.learning_rate, 1e-30, 1e9, "optimizer.learning_rate must be more than 0"},
-        {c->optimizer.momentum, 0, 0.999999, "optimizer.momentum must be 0 or more and less than 1"},
-        {c->optimizer.decay, 1e-6, 0.9999999, "optimizer.decay must be between 0 and 1"},
-        {c->optimizer.beta1, 0, 0.9999999, "optimizer.beta1 and beta2 must be 0 or more and less than 1"},
-        {c->optimizer.beta2, 0, 0.9999999, "optimizer.beta1 and beta2 must be 0 or more and less than 1"},
-        {c->optimizer.epsilon, 1e-30, 1, "optimizer.epsilon must be more than 0 and at most 1"},
-        {c->optimizer.l2, 0, 1e6, "optimizer.l2 must be 0 or more"},
-        {c->optimizer.gradient_cap, 0, 1e30, "optimizer.gradient_cap must be 0 or more"},
-        {c->dropout_input, 0, 0.999999, "dropout_input must be 0 or more and less than 1"},
-        {c->dropout_user, 0, 0.999999, "dropout_user must be 0 or more and less than 1"},
-        {c->dropout_init, 0, 0.999999, "dropout_init must be 0 or more and less than 1"},
-        {c->dropout_hidden, 0, 0.999999, "dropout_hidden must be 0 or more and less than 1"},
-        {(double)c->batch_size, 1, SESSREC__MAX_BATCH, "batch_size is %d, it must be 1 to %d"},
-        {(double)c->negatives, 0, SESSREC__MAX_NEGATIVES, "negatives is %d, it must be 0 to %d"},
-        {(double)(c->batch_size == 1 && !c->negatives), 0, 0, "with batch_size 1 and negatives 0 a target has nothing to be compared with"},
-        {c->alpha, 0, 1, "alpha must be between 0 and 1"},
-        {(double)c->epochs, 1, INT32_MAX, "epochs is %d, it must be 1 or more"},
-        {(double)c->patience, 0, INT32_MAX, "patience is %d, it must be 0 or more"},
-        {(double)c->device, 0, SESSREC_DEVICE_CUDA_OR_CPU, "device has no such kind as %d"},
-        {(double)c->threads, 0, 1024, "threads is %d, it must be 0 (one for each processor) to %d"},
-    };
-    for (size_t i = 0; i < sizeof limit / sizeof limit[0]; ++i) {
-        const double value = limit[i].value, most = limit[i].most;
-        if (!sessrec__within(value, limit[i].least, most))  // the sentences about whole numbers show two, which fit
-            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, limit[i].otherwise, value > -1e10 && value < 1e10 ? (int64_t)value : 0,
-                                 most < 1e10 ? (int64_t)most : 0);
-    }
-    return SESSREC_OK;
-}
-
-// ============================================================================================================
-// >>losses   what a row of scores costs, and which way to push each score
-// A row has the scores s_1 .. s_C of C items. One of them is the target t, and item j stands for n_j negative samples; sums over j are over these, so
-// that an item which was drawn three times is scored once. y = f(s) is the output activation. Each function turns y into dL/dy and returns L;
-// the chain through f is the same for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
-//   XE        L = -log P_t, P = softmax(y) over target and negatives         dL/dy_j = n_j P_j - [j = t]
-//   BPR       L = sum_j softplus(y_j - y_t)                                  dL/dy_j = n_j sg(y_j - y_t), target: minus their sum
-//   TOP1      L = mean_j sg(y_j - y_t) + sg(y_j^2)                           dL/dy_j = n_j (sg'(y_j - y_t) + 2 y_j sg'(y_j^2)) / count
-//   TOP1-max  L = sum_j w_j l_j, l_j as in TOP1                              dL/dy_j = w_j (l_j - L) + w_j dl_j/dy_j
-//   BPR-max   L = -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2       with u_j the share of j in the sum:
-//             dL/dy_j = w_j - u_j sg(y_t - y_j) + bpreg w_j (y_j^2 - R + 2 y_j), target: - sum_j u_j sg(y_j - y_t)
-// With logQ, XE counts each of the 1 + sum n_j columns 1 / proposal times, which is the same as to subtract log proposal from its score.
-// Nothing is clipped and no epsilon is added: where the papers' code has log(x + 1e-24), the logarithm is taken before anything can become 0.
-// ============================================================================================================
-
-#ifndef SESSREC_NO_TRAINING
-
-// What the C items of a mini-batch stand for, before a row takes its target from among them.
-typedef struct sessrec__columns {
-    int32_t count;          // C
-    float *times;           // [C] how many columns, that is targets and negative samples, are this item
-    // with logQ:
-    float *weight;          // [C] sum of 1 / proposal over these columns; else the same as times
-    float *log_weight;      // [C] sum of its logarithms; NULL without
-    float *log_own;         // [rows] logarithm of the target's own
-} sessrec__columns;
-
-// One row. Arrays have C elements; a, b and w are scratch, gradient receives dL/dy.
-typedef struct sessrec__loss_row_data {
-    const sessrec__kernels *kernels;
-    const sessrec_loss_config *config;
-    int32_t C, target;
-    float negatives;                        // sum of n_j
-    const float *n, *weight, *log_weight;   // n_j, and what they are with logQ
-    float log_own;                          // of the target
-    float *y, *a, *b, *w, *gradient;
-} sessrec__loss_row_data;
-
-// y = f(s)
-static void sessrec__activate(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t n, const float *s, float *y) {
-    const float a = config->activation_a, b = config->activation_b;
-    switch (config->activation) {
-    case SESSREC_LINEAR: memcpy(y, s, (size_t)n * sizeof *y); break;
-    case SESSREC_TANH: kernels->tanh(n, s, y); break;
-    case SESSREC_RELU:
-    case SESSREC_LEAKY:
-        for (int32_t j = 0; j < n; ++j) y[j] = s[j] >= 0 ? s[j] : (config->activation == SESSREC_RELU ? 0 : a) * s[j];
-        break;
-    case SESSREC_ELU: kernels->elu(n, s, a, 1, y); break;
-    case SESSREC_SELU: kernels->elu(n, s, a, b, y); break;
-    }
-}
-
-// gradient *= f'(s), from s and y = f(s)
-static void sessrec__activate_backward(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t n, const float *s,
-                                       const float *y, float *gradient) {
-    const float a = config->activation_a, b = config->activation_b;
-    switch (config->activation) {
-    case SESSREC_LINEAR: break;
-    case SESSREC_TANH:
-        for (int32_t j = 0; j < n; ++j) gradient[j] *= 1 - y[j] * y[j];
-        break;
-    case SESSREC_RELU:
-    case SESSREC_LEAKY:
-        for (int32_t j = 0; j < n; ++j)
-            gradient[j] *= s[j] >= 0                            ? (float)(s[j] > 0 || config->activation == SESSREC_LEAKY)
-                           : config->activation == SESSREC_RELU ? 0
-                                                                : a;
-        break;
-    case SESSREC_ELU: kernels->elu_slope(n, s, y, a, 1, gradient); break;
-    case SESSREC_SELU: kernels->elu_slope(n, s, y, a, b, gradient); break;
-    }
-}
-
-static float sessrec__loss_xe(const sessrec__loss_row_data *row) {
-    const sessrec__kernels *k = row->kernels;
-    const float smoothing = row->config->smoothing;
-    const int32_t C = row->C, t = row->target;
-    float *g = row->gradient, most = k->max(C, row->y);
-    k->exp(C, row->y, most, g);
-    const float own = g[t] * (row->log_weight ? (float)exp((double)row->log_own) : 1);
-    k->weigh(C, row->weight, g, g);
-    const float total = k->sum(C, g) + own, share = 1 / total, log_total = most + (float)log((double)total);
-    float loss = log_total - row->y[t] - row->log_own;
-    k->scale(C, share, g, g);
-    g[t] += own * share - 1;
-    if (smoothing > 0 && row->negatives > 0) {  // 1 - smoothing of the weight for the target, the rest shared by the negatives
-        float sum = k->dot(C, row->n, row->y) + (row->log_weight ? k->sum(C, row->log_weight) : 0), mean = log_total - sum / row->negatives;
-        loss = (1 - smoothing) * loss + smoothing * mean;
-        k->axpy(C, -smoothing / row->negatives, row->n, g);
-        g[t] += smoothing;
-    }
-    return loss;
-}
-
-// a_j = y_j - y_t
-static void sessrec__differences(const sessrec__loss_row_data *row) {
-    row->kernels->add(row->C, row->y, -row->y[row->target], row->a);
-}
-
-// The mean over the negatives, or over all columns as the authors' program has it; the target with itself costs log 2. BPR is a sum there, a
-// mean in the paper.
-static float sessrec__loss_bpr(const sessrec__loss_row_data *row) {
-    const sessrec__kernels *k = row->kernels;
-    const int diagonal = row->config->with_diagonal != 0;
-    const float scale = diagonal ? 1 : 1 / row->negatives;
-    sessrec__differences(row);
-    k->softplus(row->C, row->a, row->b);  // -log sg(y_t - y_j)
-    k->sigmoid(row->C, row->a, row->gradient);
-    k->weigh(row->C, row->n, row->gradient, row->gradient);
-    k->scale(row->C, scale, row->gradient, row->gradient);
-    row->gradient[row->target] -= k->sum(row->C, row->gradient);
-    return (k->dot(row->C, row->n, row->b) + (diagonal ? 0.693147181f : 0)) * scale;
-}
-
-// a_j = l_j = sg(y_j - y_t) + sg(y_j^2), b_j = sg'(y_j - y_t), gradient_j = dl_j/dy_j
-static void sessrec__top1_terms(const sessrec__loss_row_data *row) {
-    float *square = row->gradient;
-    sessrec__differences(row);
-    row->kernels->weigh(row->C, row->y, row->y, square);
-    row->kernels->sigmoid(row->C, row->a, row->a);
-    row->kernels->sigmoid(row->C, square, square);
-    for (int32_t j = 0; j < row->C; ++j) {
-        float rank = row->a[j], size = square[j];
-        row->b[j] = rank * (1 - rank);
-        row->a[j] = rank + size;
-        row->gradient[j] = row->b[j] + 2 * row->y[j] * size * (1 - size);
-    }
-}
-
-static float sessrec__loss_top1(const sessrec__loss_row_data *row) {
-    const sessrec__kernels *k = row->kernels;
-    const int diagonal = row->config->with_diagonal != 0;
-    const float scale = 1 / (row->negatives + (float)diagonal);
-    sessrec__top1_terms(row);
-    k->weigh(row->C, row->n, row->gradient, row->gradient);
-    k->scale(row->C, scale, row->gradient, row->gradient);
-    row->gradient[row->target] -= scale * k->dot(row->C, row->n, row->b);
-    return (k->dot(row->C, row->n, row->a) + (diagonal ? 0.5f : 0)) * scale;  // the target with itself: sg(0) + sg(y_t^2) - sg(y_t^2)
-}
-
-// w = n_j e^y_j / sum. Returns the logarithm of the sum. An item that stands for no negative must not hold the greatest y.
-static float sessrec__negative_softmax(const sessrec__loss_row_data *row, float *y, float *w) {
-    const sessrec__kernels *k = row->kernels;
-    const float y_t = y[row->target];
-    if (row->n[row->target] == 0) y[row->target] = -INFINITY;
-    const float most = k->max(row->C, y);
-    k->exp(row->C, y, most, w);
-    y[row->target] = y_t;
-    k->weigh(row->C, row->n, w, w);
-    const float total = k->sum(row->C, w), share = 1 / total;
-    k->scale(row->C, share, w, w);
-    return most + (float)log((double)total);
-}
-
-static float sessrec__loss_top1_max(const sessrec__loss_row_data *row) {
-    const sessrec__kernels *k = row->kernels;
-    float *w = row->w;
-    sessrec__negative_softmax(row, row->y, w);
-    sessrec__top1_terms(row);
-    float loss = k->dot(row->C, w, row->a), push = k->dot(row->C, w, row->b);
-    for (int32_t j = 0; j < row->C; ++j) row->gradient[j] = w[j] * (row->a[j] - loss + row->gradient[j]);
-    row->gradient[row->target] -= push;
-    return loss;
-}
-
-static float sessrec__loss_bpr_max(const sessrec__loss_row_data *row) {
-    const sessrec__kernels *k = row->kernels;
-    const float bpreg = row->config->bpreg;
-    const int32_t C = row->C;
-    float *w = row->w, *u = row->gradient;
-    const float log_divisor = sessrec__negative_softmax(row, row->y, w);
-    sessrec__differences(row);
-    k->softplus(C, row->a, row->b);
-    k->sigmoid(C, row->a, row->a);  // sg(y_j - y_t)
-    k->scale(C, -1, row->b, row->b);
-    k->axpy(C, 1, row->y, row->b);  // log(w_j sg(y_t - y_j)) but for n_j and the divisor
-    const float log_sum = sessrec__negative_softmax(row, row->b, u);
-    k->weigh(C, row->y, row->y, row->b);
-    const float R = k->dot(C, w, row->b), pull = k->dot(C, u, row->a);
-    k->bpr_max(C, row->a, w, row->y, R, bpreg, u);
-    u[row->target] -= pull;
-    return log_divisor - log_sum + bpreg * R;
-}
-
-// A target without any negative has nothing to be compared with: only the two formulas that count the target among the columns have a
-// value then, a constant.
-static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
-    const int pairwise = row->config->kind == SESSREC_LOSS_TOP1 || row->config->kind == SESSREC_LOSS_BPR;
-    if (row->negatives < 1 && !(pairwise && row->config->with_diagonal)) {
-        memset(row->gradient, 0, (size_t)row->C * sizeof(float));
-        return 0;
-    }
-    switch (row->config->kind) {
-    case SESSREC_LOSS_TOP1: return sessrec__loss_top1(row);
-    case SESSREC_LOSS_BPR: return sessrec__loss_bpr(row);
-    case SESSREC_LOSS_TOP1_MAX: return sessrec__loss_top1_max(row);
-    case SESSREC_LOSS_BPR_MAX: return sessrec__loss_bpr_max(row);
-    default: return sessrec__loss_xe(row);
-    }
-}
-
-// One row from scores s [C] to gradient dL/ds [C], which may be the same array. all: the columns of the mini-batch. What the target stands for
-// is taken out of `columns` for the time of this row: the target itself, and with skip_own_target its other columns. scratch [5C].
-static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_loss_config *config, const sessrec__columns *columns,
-                               int32_t all, int32_t i, int32_t target, const float *s, float *gradient, float *scratch) {
-    sessrec__loss_row_data row;
-    const int linear = config->activation == SESSREC_LINEAR, skip = config->skip_own_target, logq = columns->log_weight != NULL;
-    const int32_t C = columns->count;
-    const float times = columns->times[target], weight = columns->weight[target], log_weight = logq ? columns->log_weight[target] : 0;
-    row.kernels = kernels;
-    row.config = config;
-    row.C = C;
-    row.target = target;
-    row.negatives = (float)all - (skip ? times : 1);
-    row.n = columns->times;
-    row.weight = columns->weight;
-    row.log_weight = columns->log_weight;
-    row.log_own = logq ? columns->log_own[i] : 0;
-    row.y = scratch;
-    row.a = scratch + C;
-    row.b = scratch + 2 * (ptrdiff_t)C;
-    row.w = scratch + 3 * (ptrdiff_t)C;
-    row.gradient = linear ? gradient : scratch + 4 * (ptrdiff_t)C;
-    columns->times[target] = skip ? 0 : times - 1;
-    if (logq) {
-        const float others = skip || times <= 1 ? 0 : weight - (float)exp((double)row.log_own);
-        columns->weight[target] = others > 0 ? others : 0;
-        columns->log_weight[target] = skip ? 0 : log_weight - row.log_own;
-    }
-    sessrec__activate(kernels, config, C, s, row.y);
-    const float loss = sessrec__loss_by_kind(&row);
-    columns->times[target] = times;
-    columns->weight[target] = weight;
-    if (logq) columns->log_weight[target] = log_weight;
-    if (!linear) {
-        sessrec__activate_backward(kernels, config, C, s, row.y, row.gradient);
-        memcpy(gradient, row.gradient, (size_t)C * sizeof *gradient);
-    }
-    return loss;
-}
-
-// log_weight [C]: -logq * log proposal of each column, shifted so that the greatest is 0; weight [C]: the exponential of that.
-static void sessrec__logq_weights(const sessrec__kernels *kernels, float logq, int32_t C, const float *log_proposal, float *log_weight,
-                                  float *weight) {
-    kernels->scale(C, -logq, log_proposal, log_weight);
-    const float most = kernels->max(C, log_weight);
-    for (int32_t j = 0; j < C; ++j) log_weight[j] -= most;
-    kernels->exp(C, log_weight, 0, weight);
-}
-
-SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns,
-                                        const int32_t *items, const float *log_proposal, const float *scores, float *row_loss,
-                                        float *gradient, float *scratch) {
-    const sessrec__kernels *kernels = sessrec__best_kernels();
-    if (!config || !scores || !row_loss || !gradient || !scratch || first_row < 0 || rows < 0 || columns < 1 || first_row > columns - rows)
-        return SESSREC_INVALID_ARGUMENT;
-    if (config->kind == SESSREC_LOSS_CUSTOM) {
-        if (!config->custom) return SESSREC_INVALID_ARGUMENT;
-        config->custom(config->custom_user, first_row, rows, columns, items, scores, row_loss, gradient);
-        return SESSREC_OK;
-    }
-    const int logq = log_proposal && config->kind == SESSREC_LOSS_XE && config->logq > 0;
-    float *times = scratch + 5 * (ptrdiff_t)columns, *weight = logq ? times + columns : times, *log_weight = logq ? weight + columns : NULL;
-    for (int32_t t = first_row; t < first_row + rows; ++t) {
-        const ptrdiff_t at = (ptrdiff_t)(t - first_row) * columns;
-        int32_t all = 0;
-        const float *s = scores + at;
-        if (logq) sessrec__logq_weights(kernels, config->logq, columns, log_proposal, log_weight, weight);
-        float log_own = logq ? log_weight[t] : 0;
-        for (int32_t j = 0; j < columns; ++j) {  // each column for itself, but for those that are the target and are skipped
-            const int counts = j == t || !config->skip_own_target || !items || items[j] != items[t];
-            times[j] = (float)counts;
-            all += counts;
-            if (logq && !counts) weight[j] = log_weight[j] = 0;
-        }
-        const sessrec__columns each = {columns, times, weight, log_weight, &log_own};
-        row_loss[t - first_row] = sessrec__loss_row(kernels, config, &each, all, 0, t, s, gradient + at, scratch);
-    }
-    return SESSREC_OK;
-}
-
-#endif // SESSREC_NO_TRAINING
 
 // ============================================================================================================
 // >>gru   one time step of a gated recurrent unit, forward and backward
@@ -3819,1705 +1836,288 @@ static void sessrec__fold_session(const sessrec_model *model, const float *state
 }
 
 // ============================================================================================================
-// >>sink   bytes that go to memory, to a checksum or to a file
+// >>losses   what a row of scores costs, and which way to push each score
+// A row has the scores s_1 .. s_C of C items. One of them is the target t, and item j stands for n_j negative samples; sums over j are over these, so
+// that an item which was drawn three times is scored once. y = f(s) is the output activation. Each function turns y into dL/dy and returns L;
+// the chain through f is the same for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
+//   XE        L = -log P_t, P = softmax(y) over target and negatives         dL/dy_j = n_j P_j - [j = t]
+//   BPR       L = sum_j softplus(y_j - y_t)                                  dL/dy_j = n_j sg(y_j - y_t), target: minus their sum
+//   TOP1      L = mean_j sg(y_j - y_t) + sg(y_j^2)                           dL/dy_j = n_j (sg'(y_j - y_t) + 2 y_j sg'(y_j^2)) / count
+//   TOP1-max  L = sum_j w_j l_j, l_j as in TOP1                              dL/dy_j = w_j (l_j - L) + w_j dl_j/dy_j
+//   BPR-max   L = -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2       with u_j the share of j in the sum:
+//             dL/dy_j = w_j - u_j sg(y_t - y_j) + bpreg w_j (y_j^2 - R + 2 y_j), target: - sum_j u_j sg(y_j - y_t)
+// With logQ, XE counts each of the 1 + sum n_j columns 1 / proposal times, which is the same as to subtract log proposal from its score.
+// Nothing is clipped and no epsilon is added: where the papers' code has log(x + 1e-24), the logarithm is taken before anything can become 0.
 // ============================================================================================================
 
-typedef struct sessrec__sink {
-    int (*put)(struct sessrec__sink *sink, const unsigned char *bytes, size_t size);  // returns 0 when it cannot, from then on every time
-} sessrec__sink;
-
-static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t size) {
-    return sink->put(sink, (const unsigned char *)bytes, size);
-}
-
-// Further down: >>model_file, >>disk.
-static uint64_t sessrec__model_fingerprint(const sessrec_model *model);  // of its content, never 0
-typedef int (*sessrec__producer)(sessrec__sink *sink, const void *what);  // writes everything; 0 after a failure
-#ifndef SESSREC_NO_STDIO
-static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what, sessrec_error *err);
-#endif
-
-typedef struct sessrec__memory_sink {
-    sessrec__sink sink;
-    unsigned char *at;
-    size_t room;
-} sessrec__memory_sink;
-
-static int sessrec__memory_put(sessrec__sink *sink, const unsigned char *bytes, size_t size) {
-    sessrec__memory_sink *memory = (sessrec__memory_sink *)sink;
-    if (size > memory->room) return 0;
-    if (size) memcpy(memory->at, bytes, size);
-    memory->at += size;
-    memory->room -= size;
-    return 1;
-}
-
-// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993), eight bytes a step: after[k][b] is what byte b leaves when k zero
-// bytes follow it. The tables are built where they are needed, which takes as long as to sum up a few kilobytes.
-typedef struct sessrec__crc {
-    sessrec__sink sink;
-    uint32_t sum;               // of all that was written
-    int finite;                 // set to 1 before floats are written: whether all of them are; so they need not be read again
-    uint32_t after[8][256];
-} sessrec__crc;
-
-// What `rest` becomes when the bytes follow it.
-static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const unsigned char *at, size_t size) {
-    for (; size >= 8; size -= 8, at += 8) {
-        const uint32_t low = rest ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
-        rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^ crc->after[4][low >> 24] ^
-               crc->after[3][at[4]] ^ crc->after[2][at[5]] ^ crc->after[1][at[6]] ^ crc->after[0][at[7]];
-    }
-    for (; size; --size) rest = rest >> 8 ^ crc->after[0][(rest ^ *at++) & 255];
-    return rest;
-}
-
-// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs: where all bits of the exponent are set, one added
-// to the last of them carries into the place of the sign. Eight at a time, which compilers make vectors of.
-static int sessrec__all_finite(const void *floats, uint64_t count) {
-    const char *at = (const char *)floats;
-    uint32_t bits[8], found = 0;
-    for (; count >= 8; count -= 8, at += sizeof bits) {
-        uint32_t any = 0;
-        memcpy(bits, at, sizeof bits);
-        for (int j = 0; j < 8; ++j) any |= (bits[j] & 0x7f800000u) + 0x00800000u;
-        found |= any;
-    }
-    for (; count; --count, at += sizeof *bits) {
-        memcpy(bits, at, sizeof *bits);
-        found |= (bits[0] & 0x7f800000u) + 0x00800000u;
-    }
-    return !(found >> 31);
-}
-
-#ifdef SESSREC__X86
-#  if defined(__GNUC__) || defined(__clang__)
-#    define SESSREC__TARGET_CLMUL __attribute__((target("pclmul,sse2")))
-#    define SESSREC__HAS_CLMUL() (__builtin_cpu_init(), __builtin_cpu_supports("pclmul"))
-#  else
-#    define SESSREC__TARGET_CLMUL
-#    define SESSREC__HAS_CLMUL() (sessrec__processor_level() > 0)  // every processor with AVX2 has it
-#  endif
-// The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D bits further down (Gopal and others 2009):
-// four such pieces at a time go down by 512 bits, and in the end into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The
-// last 16 bytes of a multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole. Returns whether all floats are finite.
-#  define SESSREC__FOLD(x, by, next) \
-      _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)))
-#  define SESSREC__READ(from) \
-      (next = _mm_loadu_si128(from), found = _mm_or_si128(found, _mm_add_epi32(_mm_and_si128(next, exponent), carry)), next)
-static SESSREC__TARGET_CLMUL int sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size, unsigned char last[16]) {
-    const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02), by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
-    const __m128i exponent = _mm_set1_epi32(0x7f800000), carry = _mm_set1_epi32(0x00800000), *from = (const __m128i *)(const void *)at;
-    __m128i x[4], next, found = _mm_setzero_si128();
-    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__READ(from + i);
-    x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)rest));
-    for (from += 4, size -= 64; size >= 64; from += 4, size -= 64) {
-        SESSREC__PREFETCH((uintptr_t)from + 4096);
-        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__FOLD(x[i], by512, SESSREC__READ(from + i));
-    }
-    SESSREC__UNROLL for (int i = 1; i < 4; ++i) x[0] = SESSREC__FOLD(x[0], by128, x[i]);
-    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, SESSREC__READ(from));
-    _mm_storeu_si128((__m128i *)(void *)last, x[0]);
-    return !_mm_movemask_ps(_mm_castsi128_ps(found));
-}
-#  undef SESSREC__FOLD
-#  undef SESSREC__READ
-#endif
-
-static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
-    sessrec__crc *crc = (sessrec__crc *)sink;
-    uint32_t rest = ~crc->sum;
-#ifdef SESSREC__X86
-    const size_t whole = size & ~(size_t)15;
-    if (size >= 128 && SESSREC_MAX_SIMD > 0 && SESSREC__HAS_CLMUL()) {
-        unsigned char last[16];
-        crc->finite &= sessrec__crc_fold(rest, at, whole, last);
-        rest = sessrec__crc_step(crc, 0, last, sizeof last);
-        at += whole;
-        size -= whole;
-    }
-#endif
-    crc->finite &= sessrec__all_finite(at, size / sizeof(float));
-    crc->sum = ~sessrec__crc_step(crc, rest, at, size);
-    return 1;
-}
-
-static void sessrec__crc_init(sessrec__crc *crc) {
-    crc->sink.put = sessrec__crc_put;
-    crc->finite = 1;
-    for (uint32_t b = 0; b < 256; ++b) {
-        uint32_t rest = b;
-        for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78u : 0);
-        crc->after[0][b] = rest;
-    }
-    for (int i = 256; i < 8 * 256; ++i) {
-        const uint32_t rest = crc->after[i / 256 - 1][i % 256];
-        crc->after[i / 256][i % 256] = rest >> 8 ^ crc->after[0][rest & 255];
-    }
-}
-
-// The checksum of some bytes. `seed` is 0, or the checksum of bytes that came before them.
-static uint32_t sessrec__crc_of(sessrec__crc *crc, uint32_t seed, const void *bytes, size_t size) {
-    crc->sum = seed;
-    sessrec__sink_write(&crc->sink, bytes, size);
-    return crc->sum;
-}
-
-static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
-    sessrec__crc crc;
-    sessrec__crc_init(&crc);
-    return sessrec__crc_of(&crc, seed, bytes, size);
-}
-
-// ============================================================================================================
-// >>log   click logs
-// Every log is made by one function, sessrec__group, of parts: events (session, item, time, perhaps user) as they come, their ids numbered in tables
-// of the part. It brings the tables together, sorts sessions by the time of their first event and events inside a session by time, both stable, and
-// leaves out ids without an event. Reading gives it a part for each thread, one behind the other in the text, and where they meet is not seen in
-// the log; adding gives it one part; filters, cuts and splits one with the events of a log and another session, or none, for each.
-//   item [events], time [events], session_begin [sessions+1], session_user [sessions], support [items]
-// Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made; grouping needs some 32 a session.
-// ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-enum { SESSREC__SESSION = 0, SESSREC__ITEM = 1, SESSREC__TIME = 2, SESSREC__USER = 3, SESSREC__ROLES = 4 };
+// What the C items of a mini-batch stand for, before a row takes its target from among them.
+typedef struct sessrec__columns {
+    int32_t count;          // C
+    float *times;           // [C] how many columns, that is targets and negative samples, are this item
+    // with logQ:
+    float *weight;          // [C] sum of 1 / proposal over these columns; else the same as times
+    float *log_weight;      // [C] sum of its logarithms; NULL without
+    float *log_own;         // [rows] logarithm of the target's own
+} sessrec__columns;
 
-// Events in the order of the input.
-typedef struct sessrec__part {
-    sessrec__ids ids[SESSREC__ROLES];   // none of the time
-    int has_users;
-    int64_t events, room;
-    double *time;                       // [events]
-    int32_t *number[SESSREC__ROLES];    // [events] of each id, NULL for the time, and for users where there are none. A negative session: left out
-    char apart[64];                     // the thread of the next part writes to lines of its own
-} sessrec__part;
+// One row. Arrays have C elements; a, b and w are scratch, gradient receives dL/dy.
+typedef struct sessrec__loss_row_data {
+    const sessrec__kernels *kernels;
+    const sessrec_loss_config *config;
+    int32_t C, target;
+    float negatives;                        // sum of n_j
+    const float *n, *weight, *log_weight;   // n_j, and what they are with logQ
+    float log_own;                          // of the target
+    float *y, *a, *b, *w, *gradient;
+} sessrec__loss_row_data;
 
-enum { SESSREC__INSERTED = 64, SESSREC__MOST_SHARES = 6 };
-
-struct sessrec_dataset {
-    sessrec_allocator memory;
-    int32_t known_items;            // of format.items_of: items 0 .. known_items-1
-    sessrec__part *part;            // [parts] behind the log itself, before it is finished, then NULL
-    int32_t parts;
-    sessrec__ids ids[SESSREC__ROLES];
-    sessrec_log_view view;          // of the finished log
-    void *block;                    // of its arrays
-};
-
-SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
-    sessrec_log_format format;
-    memset(&format, 0, sizeof format);
-    format.canary = SESSREC__CANARY_LOG;
-    format.session_column = "SessionId";
-    format.item_column = "ItemId";
-    format.time_column = "Time";
-    format.user_column = "UserId";
-    return format;
-}
-
-// An empty log with so many parts; NULL without memory.
-static sessrec_dataset *sessrec__log_new(const sessrec_allocator *memory, int32_t parts, int32_t known_items) {
-    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(memory, 1, sizeof *log + (uint64_t)parts * sizeof *log->part);
-    if (!log) return NULL;
-    log->memory = *memory;
-    log->known_items = known_items;
-    log->part = parts ? (sessrec__part *)(void *)(log + 1) : NULL;
-    log->parts = parts;
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        sessrec__ids_init(&log->ids[role], memory);
-        for (int32_t p = 0; p < parts; ++p) sessrec__ids_init(&log->part[p].ids[role], memory);
-    }
-    return log;
-}
-
-// Frees what a log holds, but not the log itself.
-static void sessrec__log_clear(sessrec_dataset *log) {
-    const sessrec_allocator memory = log->memory;
-    for (int32_t p = 0; p < log->parts; ++p) {
-        sessrec__part *part = &log->part[p];
-        for (int role = 0; role < SESSREC__ROLES; ++role) {
-            sessrec__ids_free(&part->ids[role]);
-            sessrec__free(&memory, part->number[role]);
-        }
-        sessrec__free(&memory, part->time);
-    }
-    for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__ids_free(&log->ids[role]);
-    sessrec__free(&memory, log->block);
-}
-
-SESSREC_API void sessrec_dataset_destroy(sessrec_dataset *log) {
-    if (!log) return;
-    const sessrec_allocator memory = log->memory;
-    sessrec__log_clear(log);
-    sessrec__free(&memory, log);
-}
-
-// The sentence for what can go wrong far from any row.
-static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result result) {
-    if (result == SESSREC_OUT_OF_MEMORY) return sessrec__no_memory(err);
-    if (result == SESSREC_TOO_LARGE) return sessrec__fail(err, result, 0, "the log has too many ids, or events in one session");
-    return result;
-}
-
-// ---- ids, many at a time ----
-
-// Ids that are numbered together, when their slots have come into the cache.
-enum { SESSREC__MOST_WAITING = 128 };
-
-typedef struct sessrec__waiting {
-    const char *at;
-    uint32_t size, hash;
-} sessrec__waiting;
-
-SESSREC__INLINE void sessrec__wait(const sessrec__ids *ids, const char *at, size_t size, sessrec__waiting *id) {
-    id->at = at;
-    id->size = (uint32_t)size;
-    id->hash = sessrec__ids_hash(ids, at, size);
-    SESSREC__PREFETCH(&ids->slot[id->hash & (uint32_t)(ids->slots - 1)]);
-}
-
-// Numbers ids that wait for a table that has slots.
-static sessrec_result sessrec__number_waiting(sessrec__ids *ids, const sessrec__waiting *id, int32_t count, int32_t *number) {
-    sessrec_result result = sessrec__ids_reserve(ids, count, count * (SESSREC_MAX_ID + 1));
-    for (int32_t i = 0; i < count && !result; ++i) {
-        if (i && id[i].hash == id[i - 1].hash && id[i].size == id[i - 1].size && sessrec__same_text(id[i].at, id[i - 1].at, id[i].size))
-            number[i] = number[i - 1];  // often so
-        else
-            result = sessrec__ids_intern_hashed(ids, id[i].at, id[i].size, id[i].hash, &number[i]);
-    }
-    return result;
-}
-
-// Numbers the ids of a table in another one. Those that are new there get slots if ids are to be looked for `again`.
-static sessrec_result sessrec__number_ids(const sessrec__ids *from, sessrec__ids *to, int again, int32_t *number) {
-    sessrec__waiting id[SESSREC__MOST_WAITING];
-    sessrec_result result = sessrec__ids_room(to, from->count, from->blob_used);
-    for (int32_t i = 0, count = 0; i < from->count && !result; i += count) {
-        count = from->count - i < SESSREC__MOST_WAITING ? from->count - i : SESSREC__MOST_WAITING;
-        for (int32_t k = 0; k < count; ++k) {
-            const int64_t begin = from->offset[i + k], end = i + k + 1 < from->count ? from->offset[i + k + 1] : from->blob_used;
-            sessrec__wait(to, from->blob + begin, (size_t)(end - begin) - 1, &id[k]);
-        }
-        if (again) result = sessrec__number_waiting(to, id, count, number + i);
-        for (int32_t k = 0; k < count && !again && !result; ++k) {
-            const sessrec__slot *slot = sessrec__ids_slot(to, id[k].at, id[k].size, id[k].hash);
-            number[i + k] = slot->number ? slot->number - 1 : to->count;
-            if (!slot->number) result = sessrec__ids_push(to, id[k].at, id[k].size);
-        }
-    }
-    return result;
-}
-
-// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in time.
-static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count, sessrec__ids *to) {
-    const int32_t ahead = 16;
-    sessrec_result result = sessrec__ids_room(to, count, from->blob_used);
-    for (int32_t i = 0; i < count && !result; ++i) {
-        const char *text = sessrec__ids_text(from, index[i]);
-        if (i + ahead < count) SESSREC__PREFETCH(sessrec__ids_text(from, index[i + ahead]));
-        result = sessrec__ids_push(to, text, strlen(text));
-    }
-    return result;
-}
-
-// ---- grouping ----
-
-// Maps times to integers of the same order.
-SESSREC__INLINE uint64_t sessrec__time_key(double time) {
-    uint64_t bits;
-    memcpy(&bits, &time, sizeof bits);
-    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
-}
-
-// Stable sort of times and what belongs to them by 11 bits of the keys from bit `shift` on.
-static void sessrec__sort_pass(const double *time, const int32_t *value, int64_t count, int shift, double *to_time, int32_t *to_value) {
-    uint32_t place[2048], before = 0;   // of the next key with those bits
-    memset(place, 0, sizeof place);
-    for (int64_t i = 0; i < count; ++i) ++place[sessrec__time_key(time[i]) >> shift & 2047];
-    for (int b = 0; b < 2048; ++b) {
-        const uint32_t here = place[b];
-        place[b] = before;
-        before += here;
-    }
-    for (int64_t i = 0; i < count; ++i) {
-        const uint32_t to = place[sessrec__time_key(time[i]) >> shift & 2047]++;
-        to_time[to] = time[i];
-        to_value[to] = value[i];
+// y = f(s)
+static void sessrec__activate(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t n, const float *s, float *y) {
+    const float a = config->activation_a, b = config->activation_b;
+    switch (config->activation) {
+    case SESSREC_LINEAR: memcpy(y, s, (size_t)n * sizeof *y); break;
+    case SESSREC_TANH: kernels->tanh(n, s, y); break;
+    case SESSREC_RELU:
+    case SESSREC_LEAKY:
+        for (int32_t j = 0; j < n; ++j) y[j] = s[j] >= 0 ? s[j] : (config->activation == SESSREC_RELU ? 0 : a) * s[j];
+        break;
+    case SESSREC_ELU: kernels->elu(n, s, a, 1, y); break;
+    case SESSREC_SELU: kernels->elu(n, s, a, b, y); break;
     }
 }
 
-// Sorts at most INT32_MAX: what is in order already and a few by insertion, else by the 22 highest bits in which the keys differ, and then each run
-// that is equal in these.
-static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
-    uint64_t differ = 0;
-    int64_t sorted = 1;
-    int shift = 0;
-    for (; sorted < count; ++sorted) {
-        if (time[sorted - 1] <= time[sorted]) continue;
-        if (count > SESSREC__INSERTED) break;
-        const double moving = time[sorted];
-        const int32_t its_value = value[sorted];
-        int64_t to = sorted;
-        for (; to > 0 && time[to - 1] > moving; --to) {
-            time[to] = time[to - 1];
-            value[to] = value[to - 1];
-        }
-        time[to] = moving;
-        value[to] = its_value;
-    }
-    if (sorted >= count) return SESSREC_OK;
-    double *spare_time = (double *)sessrec__alloc_unset(memory, (uint64_t)count, sizeof *time + sizeof *value);
-    if (!spare_time) return SESSREC_OUT_OF_MEMORY;
-    int32_t *spare_value = (int32_t *)(void *)(spare_time + count);
-    for (int64_t i = 1; i < count; ++i) differ |= sessrec__time_key(time[i]) ^ sessrec__time_key(time[0]);
-    while (differ >> shift >> 22) ++shift;
-    sessrec__sort_pass(time, value, count, shift, spare_time, spare_value);
-    sessrec__sort_pass(spare_time, spare_value, count, shift + 11, time, value);
-    sessrec__free(memory, spare_time);
-    sessrec_result result = SESSREC_OK;
-    for (int64_t from = 0, to; from < count && !result && shift; from = to) {
-        const uint64_t high = sessrec__time_key(time[from]) >> shift;
-        for (to = from + 1; to < count && sessrec__time_key(time[to]) >> shift == high;) ++to;
-        if (to > from + 1) result = sessrec__sort_by_time(memory, time + from, value + from, to - from);
-    }
-    return result;
-}
-
-// What grouping needs besides its parts and the log that it makes. A label is the number of a session before sessions are sorted.
-typedef struct sessrec__grouping {
-    sessrec_dataset *log;
-    sessrec__part *part;
-    int32_t parts, shares;
-    int has_users, owned;               // owned: the tables of the parts may move to the log
-    int64_t *at;                        // [labels] events, then where the next one goes
-    double *start;                      // [labels] time of the earliest event
-    int32_t *user;                      // [labels] and its user
-    int64_t *item_events;               // [items]
-    int32_t count[SESSREC__ROLES];      // of ids that the log has
-    int32_t *kept[SESSREC__ROLES];      // [count] which, in the order of the log
-    int32_t *number[SESSREC__ROLES];    // [items, users] their numbers in the log
-    int64_t *session_begin, *support;   // the arrays of the log
-    int32_t *item, *session_user;
-    double *time;
-    sessrec_result result[SESSREC__MAX_THREADS];  // of each task
-} sessrec__grouping;
-
-static void sessrec__group_layout(sessrec__grouping *g, sessrec__layout *layout) {
-    uint64_t all[SESSREC__ROLES] = {0, 0, 0, 0};
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        for (int32_t p = 0; p < g->parts; ++p) all[role] += (uint64_t)g->part[p].ids[role].count;
-        g->kept[role] = (int32_t *)sessrec__place(layout, all[role], sizeof *g->kept[role]);
-        g->number[role] = (int32_t *)sessrec__place(layout, role == SESSREC__SESSION ? 0 : all[role], sizeof *g->number[role]);
-    }
-    g->at = (int64_t *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->at);
-    g->start = (double *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->start);
-    g->user = (int32_t *)sessrec__place(layout, g->has_users ? all[SESSREC__SESSION] : 0, sizeof *g->user);
-    g->item_events = (int64_t *)sessrec__place(layout, all[SESSREC__ITEM], sizeof *g->item_events);
-}
-
-static void sessrec__log_layout(sessrec__grouping *g, sessrec__layout *layout) {
-    sessrec_log_view *view = &g->log->view;
-    const uint64_t sessions = (uint64_t)view->sessions, events = (uint64_t)view->events, users = view->users ? sessions : 0;
-    view->session_begin = g->session_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *g->session_begin);
-    view->item = g->item = (int32_t *)sessrec__place(layout, events, sizeof *g->item);
-    view->time = g->time = (double *)sessrec__place(layout, events, sizeof *g->time);
-    g->session_user = (int32_t *)sessrec__place(layout, users, sizeof *g->session_user);
-    view->session_user = users ? g->session_user : NULL;
-    view->support = g->support = (int64_t *)sessrec__place(layout, (uint64_t)view->items, sizeof *g->support);
-}
-
-static void *sessrec__group_block(sessrec__grouping *g, void (*place)(sessrec__grouping *g, sessrec__layout *layout)) {
-    sessrec__layout layout = {NULL, 0, 0};
-    place(g, &layout);
-    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc_unset(&g->log->memory, layout.size, 1);
-    layout.size = 0;
-    if (layout.base) place(g, &layout);
-    return layout.base;
-}
-
-static sessrec_result sessrec__group_run(sessrec__grouping *g, sessrec__pool *pool, int32_t tasks, sessrec__task task) {
-    sessrec__pool_run(pool, tasks, task, g);
-    for (int32_t i = 0; i < tasks; ++i)
-        if (g->result[i]) return g->result[i];
-    return SESSREC_OK;
-}
-
-// Numbers the ids of one role in the table of the first part, in the order in which they come first. Counts the events of items.
-static void sessrec__task_merge(void *context, int32_t role) {
-    sessrec__grouping *g = (sessrec__grouping *)context;
-    sessrec__ids *all = &g->part[0].ids[role];
-    sessrec_result result = SESSREC_OK;
-    for (int32_t p = 1; p < g->parts && !result; ++p) {
-        int32_t *number = g->part[p].number[role], *global = g->kept[role];  // which has no other use yet
-        result = sessrec__number_ids(&g->part[p].ids[role], all, p + 1 < g->parts || role == SESSREC__ITEM, global);
-        for (int64_t e = 0; e < g->part[p].events && number && !result; ++e) number[e] = global[number[e]];
-    }
-    g->result[role] = result;
-    if (role != SESSREC__ITEM || result) return;
-    memset(g->item_events, 0, (size_t)all->count * sizeof *g->item_events);
-    for (int32_t p = 0; p < g->parts; ++p)
-        for (int64_t e = 0; e < g->part[p].events; ++e)  // only a log of one part leaves events out
-            if (g->parts > 1 || g->part[p].number[SESSREC__SESSION][e] >= 0) ++g->item_events[g->part[p].number[SESSREC__ITEM][e]];
-}
-
-// The labels of a task: each goes through all events, so they are not many, and takes those of its sessions.
-static int32_t sessrec__group_share(const sessrec__grouping *g, int32_t index) {
-    return (int32_t)((int64_t)g->part[0].ids[SESSREC__SESSION].count * index / g->shares);
-}
-
-// Counts the events of sessions and finds where each begins. The second time, when there are arrays of the log, moves events to their sessions.
-static void sessrec__task_walk(void *context, int32_t index) {
-    sessrec__grouping *g = (sessrec__grouping *)context;
-    const int32_t from = sessrec__group_share(g, index), to = sessrec__group_share(g, index + 1);
-    const int moving = g->log->block != NULL;
-    if (!moving) memset(g->at + from, 0, (size_t)(to - from) * sizeof *g->at);
-    for (int32_t p = 0; p < g->parts; ++p) {
-        const sessrec__part *part = &g->part[p];
-        for (int64_t e = 0; e < part->events; ++e) {
-            const int32_t s = part->number[SESSREC__SESSION][e];
-            if (s < from || s >= to) continue;
-            if (moving) {
-                g->item[g->at[s]] = g->number[SESSREC__ITEM][part->number[SESSREC__ITEM][e]];
-                g->time[g->at[s]++] = part->time[e];
-            } else if (!g->at[s]++ || part->time[e] < g->start[s]) {
-                g->start[s] = part->time[e];
-                if (part->has_users) g->user[s] = part->number[SESSREC__USER][e];
-            }
-        }
+// gradient *= f'(s), from s and y = f(s)
+static void sessrec__activate_backward(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t n, const float *s,
+                                       const float *y, float *gradient) {
+    const float a = config->activation_a, b = config->activation_b;
+    switch (config->activation) {
+    case SESSREC_LINEAR: break;
+    case SESSREC_TANH:
+        for (int32_t j = 0; j < n; ++j) gradient[j] *= 1 - y[j] * y[j];
+        break;
+    case SESSREC_RELU:
+    case SESSREC_LEAKY:
+        for (int32_t j = 0; j < n; ++j)
+            gradient[j] *= s[j] >= 0                            ? (float)(s[j] > 0 || config->activation == SESSREC_LEAKY)
+                           : config->activation == SESSREC_RELU ? 0
+                                                                : a;
+        break;
+    case SESSREC_ELU: kernels->elu_slope(n, s, y, a, 1, gradient); break;
+    case SESSREC_SELU: kernels->elu_slope(n, s, y, a, b, gradient); break;
     }
 }
 
-// Sorts the events of each of some sessions by time.
-static void sessrec__task_sort(void *context, int32_t index) {
-    sessrec__grouping *g = (sessrec__grouping *)context;
-    const int64_t sessions = g->count[SESSREC__SESSION], last = sessions * (index + 1) / g->parts;
-    sessrec_result result = SESSREC_OK;
-    for (int64_t s = sessions * index / g->parts; s < last && !result; ++s) {
-        const int64_t begin = g->session_begin[s];
-        result = sessrec__sort_by_time(&g->log->memory, g->time + begin, g->item + begin, g->session_begin[s + 1] - begin);
+static float sessrec__loss_xe(const sessrec__loss_row_data *row) {
+    const sessrec__kernels *k = row->kernels;
+    const float smoothing = row->config->smoothing;
+    const int32_t C = row->C, t = row->target;
+    float *g = row->gradient, most = k->max(C, row->y);
+    k->exp(C, row->y, most, g);
+    const float own = g[t] * (row->log_weight ? (float)exp((double)row->log_own) : 1);
+    k->weigh(C, row->weight, g, g);
+    const float total = k->sum(C, g) + own, share = 1 / total, log_total = most + (float)log((double)total);
+    float loss = log_total - row->y[t] - row->log_own;
+    k->scale(C, share, g, g);
+    g[t] += own * share - 1;
+    if (smoothing > 0 && row->negatives > 0) {  // 1 - smoothing of the weight for the target, the rest shared by the negatives
+        float sum = k->dot(C, row->n, row->y) + (row->log_weight ? k->sum(C, row->log_weight) : 0), mean = log_total - sum / row->negatives;
+        loss = (1 - smoothing) * loss + smoothing * mean;
+        k->axpy(C, -smoothing / row->negatives, row->n, g);
+        g[t] += smoothing;
     }
-    g->result[index] = result;
+    return loss;
 }
 
-// Finds the order of the sessions: by start, equal ones as the labels are.
-static sessrec_result sessrec__order_sessions(sessrec__grouping *g) {
-    int32_t *order = g->kept[SESSREC__SESSION], sessions = 0;
-    int64_t longest = 0;
-    for (int32_t s = 0; s < g->part[0].ids[SESSREC__SESSION].count; ++s) {
-        if (!g->at[s]) continue;
-        if (longest < g->at[s]) longest = g->at[s];
-        g->log->view.events += g->at[s];
-        g->start[sessions] = g->start[s];  // sessions <= s
-        order[sessions++] = s;
+// a_j = y_j - y_t
+static void sessrec__differences(const sessrec__loss_row_data *row) {
+    row->kernels->add(row->C, row->y, -row->y[row->target], row->a);
+}
+
+// The mean over the negatives, or over all columns as the authors' program has it; the target with itself costs log 2. BPR is a sum there, a
+// mean in the paper.
+static float sessrec__loss_bpr(const sessrec__loss_row_data *row) {
+    const sessrec__kernels *k = row->kernels;
+    const int diagonal = row->config->with_diagonal != 0;
+    const float scale = diagonal ? 1 : 1 / row->negatives;
+    sessrec__differences(row);
+    k->softplus(row->C, row->a, row->b);  // -log sg(y_t - y_j)
+    k->sigmoid(row->C, row->a, row->gradient);
+    k->weigh(row->C, row->n, row->gradient, row->gradient);
+    k->scale(row->C, scale, row->gradient, row->gradient);
+    row->gradient[row->target] -= k->sum(row->C, row->gradient);
+    return (k->dot(row->C, row->n, row->b) + (diagonal ? 0.693147181f : 0)) * scale;
+}
+
+// a_j = l_j = sg(y_j - y_t) + sg(y_j^2), b_j = sg'(y_j - y_t), gradient_j = dl_j/dy_j
+static void sessrec__top1_terms(const sessrec__loss_row_data *row) {
+    float *square = row->gradient;
+    sessrec__differences(row);
+    row->kernels->weigh(row->C, row->y, row->y, square);
+    row->kernels->sigmoid(row->C, row->a, row->a);
+    row->kernels->sigmoid(row->C, square, square);
+    for (int32_t j = 0; j < row->C; ++j) {
+        float rank = row->a[j], size = square[j];
+        row->b[j] = rank * (1 - rank);
+        row->a[j] = rank + size;
+        row->gradient[j] = row->b[j] + 2 * row->y[j] * size * (1 - size);
     }
-    g->count[SESSREC__SESSION] = sessions;
-    if (longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
-    return sessrec__sort_by_time(&g->log->memory, g->start, order, sessions);
 }
 
-// Lists the ids whose number is not 0, and numbers them anew.
-static void sessrec__list_ids(sessrec__grouping *g, int role) {
-    for (int32_t i = 0; i < g->part[0].ids[role].count; ++i) {
-        if (!g->number[role][i]) continue;
-        g->kept[role][g->count[role]] = i;
-        g->number[role][i] = g->count[role]++;
+static float sessrec__loss_top1(const sessrec__loss_row_data *row) {
+    const sessrec__kernels *k = row->kernels;
+    const int diagonal = row->config->with_diagonal != 0;
+    const float scale = 1 / (row->negatives + (float)diagonal);
+    sessrec__top1_terms(row);
+    k->weigh(row->C, row->n, row->gradient, row->gradient);
+    k->scale(row->C, scale, row->gradient, row->gradient);
+    row->gradient[row->target] -= scale * k->dot(row->C, row->n, row->b);
+    return (k->dot(row->C, row->n, row->a) + (diagonal ? 0.5f : 0)) * scale;  // the target with itself: sg(0) + sg(y_t^2) - sg(y_t^2)
+}
+
+// w = n_j e^y_j / sum. Returns the logarithm of the sum. An item that stands for no negative must not hold the greatest y.
+static float sessrec__negative_softmax(const sessrec__loss_row_data *row, float *y, float *w) {
+    const sessrec__kernels *k = row->kernels;
+    const float y_t = y[row->target];
+    if (row->n[row->target] == 0) y[row->target] = -INFINITY;
+    const float most = k->max(row->C, y);
+    k->exp(row->C, y, most, w);
+    y[row->target] = y_t;
+    k->weigh(row->C, row->n, w, w);
+    const float total = k->sum(row->C, w), share = 1 / total;
+    k->scale(row->C, share, w, w);
+    return most + (float)log((double)total);
+}
+
+static float sessrec__loss_top1_max(const sessrec__loss_row_data *row) {
+    const sessrec__kernels *k = row->kernels;
+    float *w = row->w;
+    sessrec__negative_softmax(row, row->y, w);
+    sessrec__top1_terms(row);
+    float loss = k->dot(row->C, w, row->a), push = k->dot(row->C, w, row->b);
+    for (int32_t j = 0; j < row->C; ++j) row->gradient[j] = w[j] * (row->a[j] - loss + row->gradient[j]);
+    row->gradient[row->target] -= push;
+    return loss;
+}
+
+static float sessrec__loss_bpr_max(const sessrec__loss_row_data *row) {
+    const sessrec__kernels *k = row->kernels;
+    const float bpreg = row->config->bpreg;
+    const int32_t C = row->C;
+    float *w = row->w, *u = row->gradient;
+    const float log_divisor = sessrec__negative_softmax(row, row->y, w);
+    sessrec__differences(row);
+    k->softplus(C, row->a, row->b);
+    k->sigmoid(C, row->a, row->a);  // sg(y_j - y_t)
+    k->scale(C, -1, row->b, row->b);
+    k->axpy(C, 1, row->y, row->b);  // log(w_j sg(y_t - y_j)) but for n_j and the divisor
+    const float log_sum = sessrec__negative_softmax(row, row->b, u);
+    k->weigh(C, row->y, row->y, row->b);
+    const float R = k->dot(C, w, row->b), pull = k->dot(C, u, row->a);
+    k->bpr_max(C, row->a, w, row->y, R, bpreg, u);
+    u[row->target] -= pull;
+    return log_divisor - log_sum + bpreg * R;
+}
+
+// A target without any negative has nothing to be compared with: only the two formulas that count the target among the columns have a
+// value then, a constant.
+static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
+    const int pairwise = row->config->kind == SESSREC_LOSS_TOP1 || row->config->kind == SESSREC_LOSS_BPR;
+    if (row->negatives < 1 && !(pairwise && row->config->with_diagonal)) {
+        memset(row->gradient, 0, (size_t)row->C * sizeof(float));
+        return 0;
+    }
+    switch (row->config->kind) {
+    case SESSREC_LOSS_TOP1: return sessrec__loss_top1(row);
+    case SESSREC_LOSS_BPR: return sessrec__loss_bpr(row);
+    case SESSREC_LOSS_TOP1_MAX: return sessrec__loss_top1_max(row);
+    case SESSREC_LOSS_BPR_MAX: return sessrec__loss_bpr_max(row);
+    default: return sessrec__loss_xe(row);
     }
 }
 
-// Numbers the items that have events or are known, and the users that have sessions. Makes the arrays of the log, and says where each session goes.
-static sessrec_result sessrec__group_ids(sessrec__grouping *g) {
-    sessrec_dataset *log = g->log;
-    const int32_t *order = g->kept[SESSREC__SESSION], sessions = g->count[SESSREC__SESSION];
-    int32_t *item = g->number[SESSREC__ITEM], *user = g->number[SESSREC__USER];
-    int64_t begin = 0;
-    for (int32_t i = 0; i < g->part[0].ids[SESSREC__ITEM].count; ++i) item[i] = g->item_events[i] || i < log->known_items;
-    sessrec__list_ids(g, SESSREC__ITEM);
-    memset(user, 0, (size_t)g->part[0].ids[SESSREC__USER].count * sizeof *user);
-    for (int32_t s = 0; s < sessions && g->has_users; ++s) user[g->user[order[s]]] = 1;
-    sessrec__list_ids(g, SESSREC__USER);
-    log->view.items = g->count[SESSREC__ITEM];
-    log->view.sessions = sessions;
-    log->view.users = g->count[SESSREC__USER];
-    log->block = sessrec__group_block(g, sessrec__log_layout);
-    if (!log->block) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0; i < g->count[SESSREC__ITEM]; ++i) g->support[i] = g->item_events[g->kept[SESSREC__ITEM][i]];
-    for (int32_t s = 0; s < sessions; ++s) {
-        const int64_t events = g->at[order[s]];
-        g->session_begin[s] = g->at[order[s]] = begin;
-        begin += events;
-        if (g->has_users) g->session_user[s] = user[g->user[order[s]]];
+// One row from scores s [C] to gradient dL/ds [C], which may be the same array. all: the columns of the mini-batch. What the target stands for
+// is taken out of `columns` for the time of this row: the target itself, and with skip_own_target its other columns. scratch [5C].
+static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_loss_config *config, const sessrec__columns *columns,
+                               int32_t all, int32_t i, int32_t target, const float *s, float *gradient, float *scratch) {
+    sessrec__loss_row_data row;
+    const int linear = config->activation == SESSREC_LINEAR, skip = config->skip_own_target, logq = columns->log_weight != NULL;
+    const int32_t C = columns->count;
+    const float times = columns->times[target], weight = columns->weight[target], log_weight = logq ? columns->log_weight[target] : 0;
+    row.kernels = kernels;
+    row.config = config;
+    row.C = C;
+    row.target = target;
+    row.negatives = (float)all - (skip ? times : 1);
+    row.n = columns->times;
+    row.weight = columns->weight;
+    row.log_weight = columns->log_weight;
+    row.log_own = logq ? columns->log_own[i] : 0;
+    row.y = scratch;
+    row.a = scratch + C;
+    row.b = scratch + 2 * (ptrdiff_t)C;
+    row.w = scratch + 3 * (ptrdiff_t)C;
+    row.gradient = linear ? gradient : scratch + 4 * (ptrdiff_t)C;
+    columns->times[target] = skip ? 0 : times - 1;
+    if (logq) {
+        const float others = skip || times <= 1 ? 0 : weight - (float)exp((double)row.log_own);
+        columns->weight[target] = others > 0 ? others : 0;
+        columns->log_weight[target] = skip ? 0 : log_weight - row.log_own;
     }
-    g->session_begin[sessions] = begin;
-    return SESSREC_OK;
-}
-
-// Copies the ids that the log has, unless those are all and their table may move. Tables move last of all, as a log that fails is to stay as it was.
-static sessrec_result sessrec__group_names(sessrec__grouping *g) {
-    sessrec__ids *from = g->part[0].ids, *to = g->log->ids;
-    uint32_t *offset = (uint32_t *)(void *)g->at;  // at is not needed any more
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        if (!from[role].count || (g->owned && g->count[role] == from[role].count)) continue;
-        sessrec_result result = sessrec__copy_ids(&from[role], g->kept[role], g->count[role], &to[role]);
-        if (!result && role == SESSREC__ITEM) result = sessrec__ids_reserve(&to[role], 0, 0);  // for sessrec_dataset_find_item
-        if (result) return result;
+    sessrec__activate(kernels, config, C, s, row.y);
+    const float loss = sessrec__loss_by_kind(&row);
+    columns->times[target] = times;
+    columns->weight[target] = weight;
+    if (logq) columns->log_weight[target] = log_weight;
+    if (!linear) {
+        sessrec__activate_backward(kernels, config, C, s, row.y, row.gradient);
+        memcpy(gradient, row.gradient, (size_t)C * sizeof *gradient);
     }
-    sessrec__ids *names = &from[SESSREC__SESSION];
-    if (names->count && !to[SESSREC__SESSION].blob) {
-        for (int32_t s = 0; s < names->count; ++s) offset[s] = names->offset[g->kept[SESSREC__SESSION][s]];
-        memcpy(names->offset, offset, (size_t)names->count * sizeof *offset);
-    }
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        if (from[role].count && !to[role].blob) sessrec__ids_move(&from[role], &to[role]);
-        if (role != SESSREC__ITEM) sessrec__ids_forget_slots(&to[role]);  // only items are looked for later
-    }
-    return SESSREC_OK;
+    return loss;
 }
 
-static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *pool) {
-    sessrec_result result = sessrec__group_run(g, pool, SESSREC__ROLES, sessrec__task_merge);
-    if (!result) result = sessrec__group_run(g, pool, g->shares, sessrec__task_walk);
-    if (!result) result = sessrec__order_sessions(g);
-    if (!result) result = sessrec__group_ids(g);
-    if (!result) result = sessrec__group_run(g, pool, g->shares, sessrec__task_walk);
-    if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_sort);
-    return result ? result : sessrec__group_names(g);
+// log_weight [C]: -logq * log proposal of each column, shifted so that the greatest is 0; weight [C]: the exponential of that.
+static void sessrec__logq_weights(const sessrec__kernels *kernels, float logq, int32_t C, const float *log_proposal, float *log_weight,
+                                  float *weight) {
+    kernels->scale(C, -logq, log_proposal, log_weight);
+    const float most = kernels->max(C, log_weight);
+    for (int32_t j = 0; j < C; ++j) log_weight[j] -= most;
+    kernels->exp(C, log_weight, 0, weight);
 }
 
-// Makes a finished log of parts of `source`; owned: it may take what they have. Without a pool on one thread.
-static sessrec_result sessrec__group(const sessrec_dataset *source, sessrec__part *part, int32_t parts, int owned, sessrec__pool *pool,
-                                     sessrec_dataset **out) {
-    sessrec__grouping g;
-    sessrec__pool none;
-    memset(&g, 0, sizeof g);
-    memset(&none, 0, sizeof none);
-    g.part = part;
-    g.parts = parts;
-    g.shares = parts < SESSREC__MOST_SHARES ? parts : SESSREC__MOST_SHARES;
-    g.owned = owned;
-    for (int32_t p = 0; p < parts; ++p) g.has_users |= part[p].has_users;
-    g.log = sessrec__log_new(&source->memory, 0, source->known_items);
-    void *block = g.log ? sessrec__group_block(&g, sessrec__group_layout) : NULL;
-    const sessrec_result result = block ? sessrec__group_all(&g, pool ? pool : &none) : SESSREC_OUT_OF_MEMORY;
-    sessrec__free(&source->memory, block);
-    if (result) sessrec_dataset_destroy(g.log);
-    *out = result ? NULL : g.log;
-    return result;
-}
-
-// The log becomes `fresh`, which was made from it; what is missing in it was dropped.
-static void sessrec__log_become(sessrec_dataset *log, sessrec_dataset *fresh) {
-    fresh->view.bad_rows = log->view.bad_rows;
-    fresh->view.dropped_events = log->view.dropped_events + log->view.events - fresh->view.events;
-    sessrec__log_clear(log);
-    *log = *fresh;
-    sessrec__free(&log->memory, fresh);
-}
-
-static sessrec_result sessrec__log_finish(sessrec_dataset *log, sessrec__pool *pool, sessrec_error *err) {
-    sessrec_dataset *fresh;
-    const sessrec_result result = sessrec__group(log, log->part, log->parts, 1, pool, &fresh);
-    for (int32_t p = 0; p < log->parts && !result; ++p) log->view.events += log->part[p].events;
-    if (!result) sessrec__log_become(log, fresh);
-    return sessrec__log_failed(err, result);
-}
-
-// ---- building a log from memory ----
-
-// Bytes that stand in somebody else's memory: a field of a line, an id.
-typedef struct sessrec__text {
-    const char *at;
-    size_t size;
-} sessrec__text;
-
-static sessrec__text sessrec__text_of(const char *text) {
-    sessrec__text result;
-    result.at = text;
-    result.size = strlen(text);
-    return result;
-}
-
-// Room for `more` events, better for `foreseen`. Their users come with the first.
-static sessrec_result sessrec__reserve_events(sessrec__part *part, int64_t more, int64_t foreseen) {
-    const int64_t needed = part->events + more, wanted = needed > foreseen ? needed : foreseen;
-    const sessrec_allocator *memory = &part->ids[SESSREC__ITEM].memory;
-    int64_t room = part->room;
-    for (int role = 0; role < SESSREC__ROLES && needed > part->room; ++role, room = part->room)
-        if (role != SESSREC__TIME && (role != SESSREC__USER || part->has_users) &&
-            !sessrec__grow(memory, (void **)&part->number[role], &room, wanted, sizeof(int32_t)))
-            return SESSREC_OUT_OF_MEMORY;
-    if (needed > room && !sessrec__grow(memory, (void **)&part->time, &room, wanted, sizeof *part->time)) return SESSREC_OUT_OF_MEMORY;
-    part->room = room;
-    return SESSREC_OK;
-}
-
-// Adds an event whose ids have been checked. An empty user is none.
-static sessrec_result sessrec__add_event(sessrec__part *part, const sessrec__text id[SESSREC__ROLES], double time) {
-    if (!part->room) part->has_users = id[SESSREC__USER].size > 0;
-    if (part->has_users != (id[SESSREC__USER].size > 0)) return SESSREC_INVALID_ARGUMENT;
-    sessrec_result result = sessrec__reserve_events(part, 1, 0);
-    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
-        if (part->number[role]) result = sessrec__ids_intern(&part->ids[role], id[role].at, id[role].size, &part->number[role][part->events]);
-    if (!result) part->time[part->events++] = time + 0.0;  // a negative zero becomes an ordinary one
-    return result;
-}
-
-// What is wrong with an id, NULL if nothing.
-static const char *sessrec__id_problem(sessrec__text id) {
-    if (!id.size) return "is empty";
-    if (id.size > SESSREC_MAX_ID) return "is longer than 255 bytes";
-    return memchr(id.at, 0, id.size) ? "has a NUL byte in it" : NULL;
-}
-
-SESSREC_API sessrec_result sessrec_dataset_add(sessrec_dataset *log, const char *user, const char *session, const char *item, double time) {
-    sessrec__text id[SESSREC__ROLES];
-    if (!log || !log->part || !session || !item || !(fabs(time) < HUGE_VAL)) return SESSREC_INVALID_ARGUMENT;
-    memset(id, 0, sizeof id);
-    id[SESSREC__SESSION] = sessrec__text_of(session);
-    id[SESSREC__ITEM] = sessrec__text_of(item);
-    id[SESSREC__USER] = sessrec__text_of(user ? user : "");
-    if (sessrec__id_problem(id[SESSREC__SESSION]) || sessrec__id_problem(id[SESSREC__ITEM]) || (user && sessrec__id_problem(id[SESSREC__USER])))
+SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns,
+                                        const int32_t *items, const float *log_proposal, const float *scores, float *row_loss,
+                                        float *gradient, float *scratch) {
+    const sessrec__kernels *kernels = sessrec__best_kernels();
+    if (!config || !scores || !row_loss || !gradient || !scratch || first_row < 0 || rows < 0 || columns < 1 || first_row > columns - rows)
         return SESSREC_INVALID_ARGUMENT;
-    return sessrec__add_event(log->part, id, time);
-}
-
-SESSREC_API sessrec_result sessrec_dataset_add_numbers(sessrec_dataset *log, int64_t user, int64_t session, int64_t item, double time) {
-    char user_text[24], session_text[24], item_text[24];
-    return sessrec_dataset_add(log, user < 0 ? NULL : sessrec__decimal(user, user_text), sessrec__decimal(session, session_text),
-                               sessrec__decimal(item, item_text), time);
-}
-
-SESSREC_API sessrec_result sessrec_dataset_finish(sessrec_dataset *log, sessrec_error *err) {
-    if (!log || !log->part) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is finished already");
-    return sessrec__log_finish(log, NULL, err);
-}
-
-// ---- looking into a log ----
-
-SESSREC_API sessrec_log_view sessrec_dataset_view(const sessrec_dataset *log) {
-    sessrec_log_view none;
-    memset(&none, 0, sizeof none);
-    return log && !log->part ? log->view : none;
-}
-
-// Before a log is finished its numbers are not final, and nobody has seen them.
-static const char *sessrec__log_id(const sessrec_dataset *log, const sessrec__ids *ids, int32_t index) {
-    return !log->part && index >= 0 && index < ids->count ? sessrec__ids_text(ids, index) : NULL;
-}
-SESSREC_API const char *sessrec_dataset_item_id(const sessrec_dataset *log, int32_t item) {
-    return log ? sessrec__log_id(log, &log->ids[SESSREC__ITEM], item) : NULL;
-}
-SESSREC_API const char *sessrec_dataset_session_id(const sessrec_dataset *log, int32_t session) {
-    return log ? sessrec__log_id(log, &log->ids[SESSREC__SESSION], session) : NULL;
-}
-SESSREC_API const char *sessrec_dataset_user_id(const sessrec_dataset *log, int32_t user) {
-    return log ? sessrec__log_id(log, &log->ids[SESSREC__USER], user) : NULL;
-}
-SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const char *id) {
-    return log && !log->part && id ? sessrec__ids_find(&log->ids[SESSREC__ITEM], id, strlen(id)) : -1;
-}
-
-// ---- times ----
-
-// What is looked at of a field: more than an id has, or a time that this library writes.
-enum { SESSREC__MAX_FIELD = 400 };
-
-// The double nearest to digits * 10^exponent: strtod rounds it, and sees no point, which each locale writes in its own way. digits is a
-// text with room for 24 more bytes.
-static double sessrec__to_double(char *digits, int64_t exponent) {
-    char power[24];
-    strcat(digits, "e");
-    strcat(digits, sessrec__decimal(exponent, power));
-    return strtod(digits, NULL);
-}
-
-// The double nearest to number / 10^places: with places the number is below 2^53 and so exact as a double, as the power is, and one
-// rounding is left.
-static double sessrec__decimal_fraction(int64_t number, int places) {
-    static const double power[8] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
-    return (double)number / power[places];
-}
-
-SESSREC__INLINE int sessrec__is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-
-static int sessrec__accept(const char **at, const char *end, char wanted) {
-    if (*at == end || **at != wanted) return 0;
-    ++*at;
-    return 1;
-}
-
-// Reads what looks like pattern: each 9 is a digit of value[0], anything else stands for itself and goes on to the next value.
-static int sessrec__match(const char **at, const char *end, const char *pattern, int *value) {
-    *value = 0;
-    for (; *pattern; ++pattern, ++*at) {
-        if (*at == end || (*pattern == '9' ? !sessrec__is_digit(**at) : **at != *pattern)) return 0;
-        if (*pattern == '9') *value = *value * 10 + (**at - '0');
-        else *++value = 0;
-    }
-    return 1;
-}
-
-// Days since 1970-01-01 in the Gregorian calendar; 0: there is no such day.
-static int sessrec__find_day(const int date[3], int64_t *days) {
-    static const int before[14] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};  // days before month i
-    const int year = date[0], month = date[1], day = date[2], past = year - 1;
-    const int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    if (year < 1 || month < 1 || month > 12 || day < 1 || day > before[month + 1] - before[month] + (leap && month == 2)) return 0;
-    *days = (int64_t)365 * past + past / 4 - past / 100 + past / 400 + before[month] + (leap && month > 2) + day - 1;
-    *days -= 719162;  // from 0001-01-01 to 1970-01-01
-    return 1;
-}
-
-// YYYY-MM-DD, or with HH:MM[:SS[.fff]] behind 'T' or a space, and then Z, +HH:MM or +HHMM; without these in UTC. Seven digits behind the point count:
-// a double of today's seconds holds no more.
-static int sessrec__parse_date(const char *at, const char *end, double *out) {
-    int date[3], clock[3] = {0, 0, 0}, zone[2] = {0, 0}, places = 0, east = 0;
-    int64_t days, fraction = 0;
-    char digits[48] = "", decimal[24];
-    if (!sessrec__match(&at, end, "9999-99-99", date) || !sessrec__find_day(date, &days)) return 0;
-    if (sessrec__accept(&at, end, 'T') || sessrec__accept(&at, end, ' ')) {
-        if (!sessrec__match(&at, end, "99:99", clock)) return 0;
-        const int seconds = sessrec__accept(&at, end, ':');
-        if (seconds && !sessrec__match(&at, end, "99", &clock[2])) return 0;
-        const char *const point = at;
-        if (seconds && sessrec__accept(&at, end, '.'))
-            for (; at < end && sessrec__is_digit(*at); ++at)
-                if (places < 7) fraction = fraction * 10 + (*at - '0'), ++places;
-        if (at == point + 1) return 0;
-        east = sessrec__accept(&at, end, '+') ? 1 : sessrec__accept(&at, end, '-') ? -1 : 0;
-        if (east && !sessrec__match(&at, end, "99", zone)) return 0;
-        sessrec__accept(&at, end, east ? ':' : 'Z');
-        if (east && !sessrec__match(&at, end, "99", &zone[1])) return 0;
-    }
-    if (at < end || clock[0] > 23 || clock[1] > 59 || clock[2] > 60 || zone[0] > 23 || zone[1] > 59) return 0;
-    int64_t total = days * 86400 + (clock[0] * 60 + clock[1]) * 60 + clock[2] - east * (zone[0] * 60 + zone[1]) * 60;
-    for (int i = 0; i < places; ++i) total *= 10;  // below 2.6e11 * 10^7, which 64 bits hold
-    total += fraction;
-    if (total > -((int64_t)1 << 53) && total < (int64_t)1 << 53) *out = sessrec__decimal_fraction(total, places);
-    else *out = sessrec__to_double(strcat(digits, sessrec__decimal(total, decimal)), -places);
-    return 1;
-}
-
-// Eight digits 0..9 in the bytes of a word as a number: neighbours become numbers below 100, these numbers below 10^4.
-SESSREC__INLINE uint64_t sessrec__eight_digits(uint64_t word) {
-    word = (word * 10 + (word >> 8)) & 0x00ff00ff00ff00ffu;
-    word = (word * 100 + (word >> 16)) & 0x0000ffff0000ffffu;
-    return (word * 10000 + (word >> 32)) & 0xffffffffu;
-}
-
-// digits[.digits] in 16 bytes at most, 7 digits behind the point: nearly every time. 16 bytes at `at` are read.
-SESSREC__INLINE int sessrec__parse_short_number(const char *at, size_t size, double *out) {
-    const uint64_t zeros = 48 * SESSREC__EACH_BYTE, high_bits = 128 * SESSREC__EACH_BYTE;
-    uint64_t low = sessrec__load_word(at) ^ zeros, high = 0;  // the number as 16 digits, the last at the top of low
-    if (size - 1 > 15) return 0;
-    if (size <= 8) {
-        low <<= 64 - 8 * size;
-    } else {
-        high = low << (128 - 8 * size);
-        low = low >> (8 * size - 72) >> 8 | (sessrec__load_word(at + 8) ^ zeros) << (128 - 8 * size);
-    }
-    const uint64_t points = sessrec__zero_bytes(low ^ ('.' ^ '0') * SESSREC__EACH_BYTE);
-    int places = 0;
-    if (points) {
-        places = 7 - sessrec__first_bit(points) / 8;
-        const uint64_t whole = ((uint64_t)1 << (56 - 8 * places)) - 1;  // the bytes in front of the point, which move up by one
-        low = (low & ~(whole << 8 | 255)) | (low & whole) << 8 | high >> 56;
-        high <<= 8;
-        --size;
-    }
-    if (!size || (((low + 118 * SESSREC__EACH_BYTE) | low | (high + 118 * SESSREC__EACH_BYTE) | high) & high_bits)) return 0;
-    *out = sessrec__decimal_fraction((int64_t)(sessrec__eight_digits(high) * 100000000 + sessrec__eight_digits(low)), places);
-    return 1;
-}
-
-// [+-]digits[.digits][e[+-]digits] of at most MAX_FIELD bytes.
-static int sessrec__parse_number(const char *at, const char *end, double *out) {
-    char digits[SESSREC__MAX_FIELD + 32];
-    int64_t exponent = 0, power = 0;
-    int used = 0, point = 0;
-    const int negative = sessrec__accept(&at, end, '-');
-    if (!negative) sessrec__accept(&at, end, '+');
-    for (; at < end && (sessrec__is_digit(*at) || (*at == '.' && !point)); ++at) {
-        exponent -= point;
-        if (*at == '.') point = 1;
-        else digits[used++] = *at;
-    }
-    digits[used] = 0;
-    int any = used > 0;
-    if (any && (sessrec__accept(&at, end, 'e') || sessrec__accept(&at, end, 'E'))) {
-        const int down = sessrec__accept(&at, end, '-');
-        if (!down) sessrec__accept(&at, end, '+');
-        for (any = 0; at < end && sessrec__is_digit(*at); ++at, any = 1)
-            if (power < 100000000) power = power * 10 + (*at - '0');
-        exponent += down ? -power : power;
-    }
-    if (!any || at < end) return 0;
-    const double size = sessrec__to_double(digits, exponent);
-    *out = negative ? -size : size;
-    return size < HUGE_VAL;
-}
-
-// ---- lines and fields ----
-
-enum { SESSREC__MAX_LINE = 1 << 20 };
-
-// Bytes whose stops are found together, and how many behind a stop can be read.
-enum { SESSREC__WINDOW = 4096, SESSREC__SLACK = 16, SESSREC__LEAST_ROWS = 4096 };
-
-// A log that is being read.
-typedef struct sessrec__reader {
-    sessrec_log_format format;
-    sessrec_error *err;
-    sessrec_dataset *log;
-    const char *end;                // of the text
-    char separator;
-    const char *wanted[SESSREC__ROLES];  // names or numbers of the columns, "" for none
-    int column[SESSREC__ROLES];     // where they are, from 0; -1: nowhere
-    int last_column;                // of those that are wanted
-    int started;                    // the columns are known
-    int mapped;                     // the text is a mapped file
-    struct sessrec__log_piece *piece;
-} sessrec__reader;
-
-// Whole lines of its text, which become a part of the log.
-typedef struct sessrec__log_piece {
-    const sessrec__reader *r;
-    sessrec__part *part;
-    const char *from, *at, *end;    // the piece; `at` is what was not read yet
-    const char *kept;               // pages in front of it were given back
-    int64_t line, bad_rows;         // that were read
-    sessrec_result result;
-    sessrec_error error;
-    const char *window;             // where the stops were looked for
-    int32_t stops, next;            // up to the end of the last line that is in there whole; of the next line
-    uint16_t stop[SESSREC__WINDOW];
-    int32_t waiting;                // rows that are cut
-    sessrec__waiting id[SESSREC__ROLES][SESSREC__MOST_WAITING];
-    double time[SESSREC__MOST_WAITING];
-} sessrec__log_piece;
-
-// What a row has for each role, at == NULL if nothing, and room for fields in quotes.
-typedef struct sessrec__row {
-    sessrec__text field[SESSREC__ROLES];
-    char quoted[SESSREC__ROLES + 1][SESSREC__MAX_FIELD + 1];
-} sessrec__row;
-
-// The next line without its end; returns 0 after the last one.
-static int sessrec__next_line(sessrec__log_piece *p, sessrec__text *line) {
-    if (p->at == p->end) return 0;
-    const char *newline = (const char *)memchr(p->at, '\n', (size_t)(p->end - p->at));
-    line->at = p->at;
-    line->size = (size_t)((newline ? newline : p->end) - p->at);
-    p->at = newline ? newline + 1 : p->end;
-    ++p->line;
-    if (line->size && line->size <= SESSREC__MAX_LINE && line->at[line->size - 1] == '\r') --line->size;
-    return 1;
-}
-
-// Cuts the first field off [*at,end); *at is NULL after the last. What stands in quotes is put together in `quoted`, its end left out if
-// there is too much of it. Returns what is wrong, NULL if nothing.
-static const char *sessrec__cut_field(const char **at, const char *end, char separator, char *quoted, sessrec__text *field) {
-    const char *p = *at;
-    if (p < end && *p == '"') {
-        int open = 1;
-        field->at = quoted;
-        field->size = 0;
-        while (open && ++p < end) {
-            if (*p == '"' && (++p == end || *p != '"')) open = 0;  // p is behind the closing quote
-            else if (field->size <= SESSREC__MAX_FIELD) quoted[field->size++] = *p;
-        }
-        if (open) return "has a quote that is not closed";
-        if (p < end && *p != separator) return "has text behind a closing quote";
-    } else {
-        const char *next = (const char *)memchr(p, separator, (size_t)(end - p));
-        field->at = p;
-        p = next ? next : end;
-        field->size = (size_t)(p - field->at);
-    }
-    *at = p < end ? p + 1 : NULL;
-    return NULL;
-}
-
-// Cuts a line into fields and gives each role its own; a field may serve several.
-static const char *sessrec__cut_row(const sessrec__reader *r, sessrec__text line, sessrec__row *row) {
-    const char *at = line.at, *problem = NULL;
-    sessrec__text field;
-    memset(row->field, 0, sizeof row->field);
-    for (int column = 0; at && !problem; ++column) {
-        int role = 0;
-        while (role < SESSREC__ROLES && r->column[role] != column) ++role;
-        problem = sessrec__cut_field(&at, line.at + line.size, r->separator, row->quoted[role], &field);
-        for (; role < SESSREC__ROLES; ++role)
-            if (r->column[role] == column && !problem) row->field[role] = field;
-    }
-    return problem;
-}
-
-static int sessrec__parse_time(const char *at, size_t size, double *out) {
-    const char *end = at + size;
-    if (size > SESSREC__MAX_FIELD) return 0;
-    return size >= 10 && at[4] == '-' ? sessrec__parse_date(at, end, out) : sessrec__parse_number(at, end, out);
-}
-
-// The beginning of what a line has, fit to be shown: in whole UTF-8 characters, control characters as spaces.
-static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown, size_t shown_size) {
-    size_t size = text.size < most ? text.size : most, used = 0;
-    while (size && size < text.size && ((unsigned char)text.at[size] & 0xc0) == 0x80) --size;
-    for (size_t i = 0; i < size; ++i) {
-        const char c = text.at[i];
-        sessrec__append(shown, shown_size, &used, (unsigned char)c < 32 || c == 127 ? " " : &c, 1);
-    }
-    sessrec__append(shown, shown_size, &used, "...", size < text.size ? 3 : 0);
-    return shown;
-}
-
-// A row that cannot be read: counted if the caller wants that, else the end of the reading.
-static sessrec_result sessrec__bad_row(sessrec__log_piece *p, const char *what, sessrec__text text, const char *problem) {
-    char shown[48];
-    if (p->r->started && p->r->format.skip_bad_rows) {
-        ++p->bad_rows;
+    if (config->kind == SESSREC_LOSS_CUSTOM) {
+        if (!config->custom) return SESSREC_INVALID_ARGUMENT;
+        config->custom(config->custom_user, first_row, rows, columns, items, scores, row_loss, gradient);
         return SESSREC_OK;
     }
-    sessrec__excerpt(text, 40, shown, sizeof shown);
-    return sessrec__fail(&p->error, SESSREC_BAD_LOG, p->line, "the %s \"%s\" %s", what, shown, problem);
-}
-
-// ---- columns ----
-
-// A column given as a number, from 1; 0 if it is a name, -1 if the number is no position.
-static int sessrec__column_position(const char *column) {
-    int position = 0;
-    const char *at = column;
-    for (; sessrec__is_digit(*at); ++at)
-        if (position <= SESSREC__MAX_LINE) position = position * 10 + (*at - '0');
-    if (*at || at == column) return 0;
-    return position >= 1 && position <= SESSREC__MAX_LINE ? position : -1;
-}
-
-static char sessrec__lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-// Any case, '_' ignored.
-static int sessrec__same_name(sessrec__text a, const char *b) {
-    for (size_t i = 0; i < a.size; ++i) {
-        if (a.at[i] == '_') continue;
-        while (*b == '_') ++b;
-        if (!*b || sessrec__lower(a.at[i]) != sessrec__lower(*b)) return 0;
-        ++b;
-    }
-    while (*b == '_') ++b;
-    return !*b;
-}
-
-static char sessrec__find_separator(sessrec__text line) {
-    char best = '\t';
-    size_t most = 0;
-    for (const char *candidate = "\t,;"; *candidate; ++candidate) {
-        size_t count = 0;
-        for (size_t i = 0; i < line.size; ++i) count += line.at[i] == *candidate;
-        if (count <= most) continue;
-        most = count;
-        best = *candidate;
-    }
-    return best;
-}
-
-// The user may be missing, unless it is asked for by another name than the default.
-static int sessrec__is_required(const sessrec__reader *r, int role) {
-    return *r->wanted[role] && (role != SESSREC__USER || strcmp(r->wanted[role], "UserId") != 0);
-}
-
-// Finds the columns that are wanted by name.
-static sessrec_result sessrec__read_header(sessrec__reader *r, sessrec__text line) {
-    char quoted[SESSREC__MAX_FIELD + 1], shown[192];
-    const char *at = line.at;
-    for (int column = 0; at; ++column) {
-        sessrec__text name;
-        const char *problem = sessrec__cut_field(&at, line.at + line.size, r->separator, quoted, &name);
-        if (problem) return sessrec__bad_row(r->piece, "header", line, problem);
-        for (int role = 0; role < SESSREC__ROLES; ++role)
-            if (r->column[role] < 0 && *r->wanted[role] && sessrec__same_name(name, r->wanted[role])) r->column[role] = column;
-    }
-    for (int role = 0; role < SESSREC__ROLES; ++role)
-        if (r->column[role] < 0 && sessrec__is_required(r, role))
-            return sessrec__fail(&r->piece->error, SESSREC_BAD_LOG, r->piece->line, "the header has no column \"%s\", it reads \"%s\"",
-                                 r->wanted[role], sessrec__excerpt(line, 160, shown, sizeof shown));
-    return SESSREC_OK;
-}
-
-// Finds the columns from the first line that is not blank. It is a header if a column that must be there is a name, or if there are only numbers and
-// the time is none; else it is read again, as a row.
-static sessrec_result sessrec__start(sessrec__reader *r) {
-    sessrec__log_piece *first = r->piece;
-    sessrec__text line;
-    sessrec__row row;
-    sessrec_result result = SESSREC_OK;
-    int names = 0;
-    double time;
-    do
-        if (!sessrec__next_line(first, &line))
-            return sessrec__fail(&first->error, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
-    while (!line.size);
-    if (line.size > SESSREC__MAX_LINE) return sessrec__bad_row(first, "line", line, "is longer than 1 MiB");
-    r->separator = r->format.separator ? r->format.separator : sessrec__find_separator(line);
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        r->column[role] = sessrec__column_position(r->wanted[role]) - 1;
-        names |= r->column[role] < 0 && sessrec__is_required(r, role);
-    }
-    const sessrec__text *field = &row.field[SESSREC__TIME];
-    if (names) {
-        result = sessrec__read_header(r, line);
-    } else if (sessrec__cut_row(r, line, &row) || !field->at || sessrec__parse_time(field->at, field->size, &time)) {
-        first->at = line.at;
-        --first->line;
-    }
-    for (int role = 0; role < SESSREC__ROLES; ++role)
-        if (r->last_column < r->column[role]) r->last_column = r->column[role];
-    r->started = 1;
-    return result;
-}
-
-// ---- reading a log ----
-
-static sessrec_result sessrec__read_line(sessrec__log_piece *p, sessrec__text line) {
-    static const char *const names[SESSREC__ROLES] = {"session id", "item id", "time", "user id"};
-    const sessrec__reader *r = p->r;
-    double time = (double)p->part->events;
-    sessrec__row row;
-    if (line.size > SESSREC__MAX_LINE) return sessrec__bad_row(p, "line", line, "is longer than 1 MiB");
-    if (!line.size) return SESSREC_OK;
-    const char *problem = sessrec__cut_row(r, line, &row);
-    for (int role = 0; role < SESSREC__ROLES && !problem; ++role)
-        if (r->column[role] >= 0 && !row.field[role].at) problem = "has too few fields";
-    if (problem) return sessrec__bad_row(p, "row", line, problem);
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        if (r->column[role] < 0) continue;
-        const sessrec__text field = row.field[role];
-        if (role != SESSREC__TIME) problem = sessrec__id_problem(field);
-        else if (!sessrec__parse_time(field.at, field.size, &time)) problem = "is neither a number nor a date like 2014-04-07T10:51:09Z";
-        if (problem) return sessrec__bad_row(p, names[role], field, problem);
-    }
-    return sessrec__add_event(p->part, row.field, time);
-}
-
-// Nearly all lines are plain: no quotes, no control characters, nothing wrong. Their stops are found 64 bytes at a time, their ids wait for each
-// other. What is not plain is left to sessrec__read_line, after the rows that wait.
-
-// A bit for each of 64 bytes: set for the separator, a quote, and what is below 14 as line ends and NUL are.
-SESSREC__INLINE uint64_t sessrec__find_stops(const char *at, char separator) {
-    uint64_t stops = 0;
-#ifdef SESSREC__X86
-    for (int i = 0; i < 64; i += 16) {
-        const __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(at + i));
-        const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(some, _mm_set1_epi8(13)), some), quotes = _mm_cmpeq_epi8(some, _mm_set1_epi8('"'));
-        const __m128i marks = _mm_or_si128(_mm_or_si128(low, quotes), _mm_cmpeq_epi8(some, _mm_set1_epi8(separator)));
-        stops |= (uint64_t)(uint32_t)_mm_movemask_epi8(marks) << i;
-    }
-#else
-    const uint64_t high_bits = 128 * SESSREC__EACH_BYTE, separators = (unsigned char)separator * SESSREC__EACH_BYTE;
-    for (int i = 0; i < 64; i += 8) {
-        const uint64_t word = sessrec__load_word(at + i), quotes = word ^ '"' * SESSREC__EACH_BYTE, others = word ^ separators;
-        const uint64_t low = ((word | high_bits) - 14 * SESSREC__EACH_BYTE) | word;     // the high bit of each byte: 0 below 14,
-        const uint64_t quote = ((quotes | high_bits) - SESSREC__EACH_BYTE) | quotes;    // 0 for a quote,
-        const uint64_t other = ((others | high_bits) - SESSREC__EACH_BYTE) | others;    // 0 for a separator
-        stops |= (~(low & quote & other) & high_bits) / 128 * 0x0102040810204080u >> 56 << i;
-    }
-#endif
-    return stops;
-}
-
-// Finds the stops from where the piece is, up to the last line end in the window; none near the end of the text.
-static void sessrec__next_window(sessrec__log_piece *p) {
-    const char *at = p->at;
-    int32_t found = 0;
-    for (; at - p->at < SESSREC__WINDOW && p->r->end - at >= 64 + SESSREC__SLACK; at += 64) {
-        SESSREC__PREFETCH(at + SESSREC__WINDOW);
-        for (uint64_t stops = sessrec__find_stops(at, p->r->separator); stops; stops &= stops - 1)
-            p->stop[found++] = (uint16_t)(at - p->at + sessrec__first_bit(stops));
-    }
-    while (found && p->at[p->stop[found - 1]] != '\n') --found;
-    p->window = p->at;
-    p->stops = found;
-    p->next = 0;
-}
-
-// Lets the fields of a line wait; `stop` are its stops. Returns whether they are plain.
-SESSREC__INLINE int sessrec__take_fields(sessrec__log_piece *p, const sessrec__reader *r, const char *line, const uint16_t *stop, int32_t row) {
-    SESSREC__UNROLL
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        const int column = r->column[role];
-        if (column < 0) continue;
-        const char *at = column ? p->window + stop[column - 1] + 1 : line;
-        const size_t size = (size_t)(p->window + stop[column] - at);
-        if (role == SESSREC__TIME) {
-            if (!sessrec__parse_short_number(at, size, &p->time[row]) && !sessrec__parse_time(at, size, &p->time[row])) return 0;
-        } else {
-            if (size - 1 >= SESSREC_MAX_ID) return 0;
-            sessrec__wait(&p->part->ids[role], at, size, &p->id[role][row]);
+    const int logq = log_proposal && config->kind == SESSREC_LOSS_XE && config->logq > 0;
+    float *times = scratch + 5 * (ptrdiff_t)columns, *weight = logq ? times + columns : times, *log_weight = logq ? weight + columns : NULL;
+    for (int32_t t = first_row; t < first_row + rows; ++t) {
+        const ptrdiff_t at = (ptrdiff_t)(t - first_row) * columns;
+        int32_t all = 0;
+        const float *s = scores + at;
+        if (logq) sessrec__logq_weights(kernels, config->logq, columns, log_proposal, log_weight, weight);
+        float log_own = logq ? log_weight[t] : 0;
+        for (int32_t j = 0; j < columns; ++j) {  // each column for itself, but for those that are the target and are skipped
+            const int counts = j == t || !config->skip_own_target || !items || items[j] != items[t];
+            times[j] = (float)counts;
+            all += counts;
+            if (logq && !counts) weight[j] = log_weight[j] = 0;
         }
-    }
-    return 1;
-}
-
-// Lets the next lines wait as long as they are plain: with nothing but separators in front of their ends, and enough of them.
-static void sessrec__cut_plain(sessrec__log_piece *p) {
-    const sessrec__reader *r = p->r;
-    int32_t rows = 0;
-    while (p->next < p->stops && p->window + p->stop[p->next] < p->at) ++p->next;  // of lines that were not plain
-    if (p->next == p->stops && p->at < p->end) sessrec__next_window(p);
-    for (; rows < SESSREC__MOST_WAITING && p->next < p->stops && p->at < p->end; ++rows) {
-        int32_t last = p->next;
-        while (p->window[p->stop[last]] == r->separator) ++last;  // ends: the last stop is a line end
-        const char *end = p->window + p->stop[last];
-        end += *end == '\r';
-        if (*end != '\n' || last - p->next < r->last_column || !sessrec__take_fields(p, r, p->at, &p->stop[p->next], rows)) break;
-        p->at = end + 1;
-        p->next = last + 1;
-    }
-    p->waiting = rows;
-}
-
-// Adds the rows that wait. Where room is wanted, it is for as many rows as there will be if the rest is like what was read; not yet for all of them
-// where that was little.
-static sessrec_result sessrec__add_waiting(sessrec__log_piece *p) {
-    sessrec__part *part = p->part;
-    const double rows = (double)(part->events + p->waiting), all = 1.1 * rows * ((double)(p->end - p->from) / (double)(p->at - p->from));
-    const int64_t most = (part->events + SESSREC__LEAST_ROWS) * 16;
-    part->has_users = p->r->column[SESSREC__USER] >= 0;
-    sessrec_result result = sessrec__reserve_events(part, p->waiting, all < (double)most ? (int64_t)all : most);
-    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
-        if (part->number[role]) result = sessrec__number_waiting(&part->ids[role], p->id[role], p->waiting, part->number[role] + part->events);
-    if (result) return result;
-    p->line += p->waiting;
-    for (int32_t i = 0; i < p->waiting; ++i, ++part->events)
-        part->time[part->events] = p->r->column[SESSREC__TIME] < 0 ? (double)part->events : p->time[i] + 0.0;
-    return SESSREC_OK;
-}
-
-// Gives the system back what was read of a mapped file, some megabytes at a time: it would count as memory of the program.
-static void sessrec__forget_text(sessrec__log_piece *p) {
-#ifdef MADV_DONTNEED
-    const uintptr_t most_page = 1 << 16, from = ((uintptr_t)p->kept + most_page - 1) & ~(most_page - 1), to = (uintptr_t)p->at & ~(most_page - 1);
-    if (!p->r->mapped || p->at - p->kept < 1 << 22) return;
-    (void)madvise((void *)from, to - from, MADV_DONTNEED);
-    p->kept = p->at;
-#else
-    (void)p;
-#endif
-}
-
-// Reads a piece to its end, or to the first row that is wrong.
-static void sessrec__task_read(void *context, int32_t index) {
-    sessrec__log_piece *p = &((sessrec__reader *)context)->piece[index];
-    sessrec__text line;
-    sessrec_result result = SESSREC_OK;
-    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
-        if (role != SESSREC__TIME) result = sessrec__ids_reserve(&p->part->ids[role], 0, 0);
-    while (!result) {
-        sessrec__cut_plain(p);
-        if (p->waiting) result = sessrec__add_waiting(p);
-        else if (sessrec__next_line(p, &line)) result = sessrec__read_line(p, line);
-        else break;
-        sessrec__forget_text(p);
-    }
-    p->result = sessrec__log_failed(&p->error, result);
-}
-
-// Shares the rest of the text among `pieces`, each of which ends with a line.
-static void sessrec__cut_pieces(sessrec__reader *r, int32_t pieces) {
-    const char *at = r->piece[0].at;
-    const size_t share = (size_t)(r->end - at) / (size_t)pieces + 1;
-    for (int32_t i = 0; i < pieces; ++i) {
-        const size_t left = (size_t)(r->end - at);
-        const char *newline = left > share ? (const char *)memchr(at + share, '\n', left - share) : NULL;
-        r->piece[i].r = r;
-        r->piece[i].part = &r->log->part[i];
-        r->piece[i].from = r->piece[i].at = r->piece[i].kept = at;
-        r->piece[i].end = at = newline ? newline + 1 : r->end;
-    }
-}
-
-// What the pieces found: the first error, in the order of the text, or the sums.
-static sessrec_result sessrec__join_pieces(sessrec__reader *r, int32_t pieces) {
-    int64_t lines = 0, events = 0;
-    for (int32_t i = 0; i < pieces; ++i) {
-        const sessrec__log_piece *p = &r->piece[i];
-        if (p->result) {
-            if (r->err) *r->err = p->error;
-            if (r->err && p->error.line) r->err->line += lines;
-            return p->result;
-        }
-        for (int64_t e = 0; e < p->part->events && r->column[SESSREC__TIME] < 0; ++e) p->part->time[e] += (double)events;
-        lines += p->line;
-        events += p->part->events;
-        r->log->view.bad_rows += p->bad_rows;
+        const sessrec__columns each = {columns, times, weight, log_weight, &log_own};
+        row_loss[t - first_row] = sessrec__loss_row(kernels, config, &each, all, 0, t, s, gradient + at, scratch);
     }
     return SESSREC_OK;
 }
 
-// Reads a text in pieces of at least so many bytes, as many as there are threads.
-static sessrec_result sessrec__read_pieces(sessrec__reader *r, const char *text, size_t size, size_t least) {
-    sessrec__log_piece *first = r->piece;
-    sessrec__pool pool;
-    if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) text += 3, size -= 3;  // a byte order mark
-    first->r = r;
-    first->at = text;
-    first->end = r->end = text + size;
-    first->result = sessrec__start(r);
-    if (first->result) return sessrec__join_pieces(r, 1);
-    const size_t most = (size_t)(r->end - first->at) / least + 1;
-    const int32_t pieces = most < (size_t)r->log->parts ? (int32_t)most : r->log->parts;
-    r->log->parts = pieces;  // the others are empty
-    sessrec__cut_pieces(r, pieces);
-    sessrec__pool_init(&pool, pieces, &r->format.jobs);
-    sessrec__pool_run(&pool, pieces, sessrec__task_read, r);
-    sessrec_result result = sessrec__join_pieces(r, pieces);
-    if (!result) result = sessrec__log_finish(r->log, &pool, r->err);
-    sessrec__pool_free(&pool);
-    return result;
-}
-
-// Begins to read: checks the format, which may be NULL, and lists its columns.
-static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_log_format *given, sessrec_error *err) {
-    memset(r, 0, sizeof *r);
-    r->format = given ? *given : sessrec_log_format_default();
-    r->err = err;
-    const sessrec_log_format *format = &r->format;
-    const char *const columns[SESSREC__ROLES] = {format->session_column, format->item_column, format->time_column, format->user_column};
-    if (format->canary != SESSREC__CANARY_LOG)
-        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "the log format was not made by sessrec_log_format_default()");
-    if (format->separator && strchr("\"\r\n", format->separator))
-        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "a quote or a line end cannot separate fields");
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        r->wanted[role] = columns[role] ? columns[role] : "";
-        if (!*r->wanted[role] && (role == SESSREC__SESSION || role == SESSREC__ITEM))
-            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "the log format names no column for the %s",
-                                 role == SESSREC__ITEM ? "item" : "session");
-        if (sessrec__column_position(r->wanted[role]) < 0)
-            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "\"%s\" is no column, they are counted from 1", r->wanted[role]);
-    }
-    return SESSREC_OK;
-}
-
-// Begins a log of empty parts, with the items of the model in it if there is one.
-static sessrec_result sessrec__begin_log(const sessrec_log_format *format, int32_t parts, sessrec_dataset **out) {
-    const sessrec_allocator memory = sessrec__allocator(&format->allocator);
-    const sessrec_model *model = format->items_of;
-    sessrec_dataset *log = sessrec__log_new(&memory, parts, model ? sessrec_model_describe(model).items : 0);
-    sessrec_result result = log ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0; !result && i < log->known_items; ++i) {
-        const sessrec__text id = sessrec__text_of(sessrec_model_item_id(model, i));
-        int32_t number;
-        result = sessrec__ids_intern(&log->part->ids[SESSREC__ITEM], id.at, id.size, &number);  // ids of a model are distinct: number == i
-    }
-    if (result) sessrec_dataset_destroy(log);
-    else *out = log;
-    return result;
-}
-
-SESSREC_API sessrec_result sessrec_dataset_create(const sessrec_log_format *format, sessrec_dataset **out) {
-    sessrec__reader reader;
-    if (!out) return SESSREC_INVALID_ARGUMENT;
-    *out = NULL;
-    const sessrec_result result = sessrec__check_format(&reader, format, NULL);
-    return result ? result : sessrec__begin_log(&reader.format, 1, out);
-}
-
-// One thread where the allocator is the caller's, which need not bear more, unless more are asked for.
-static int32_t sessrec__reading_threads(const sessrec_log_format *format) {
-    return format->threads || !format->allocator.alloc ? sessrec__pool_threads(format->threads) : 1;
-}
-
-static sessrec_result sessrec__read_text(sessrec__reader *r, const char *text, size_t size, size_t least, sessrec_dataset **out) {
-    const int32_t threads = sessrec__reading_threads(&r->format);
-    sessrec_result result = sessrec__begin_log(&r->format, threads, &r->log);
-    if (result) return sessrec__log_failed(r->err, result);
-    const sessrec_allocator memory = r->log->memory;
-    r->piece = (sessrec__log_piece *)sessrec__alloc(&memory, (uint64_t)threads, sizeof *r->piece);
-    result = r->piece ? sessrec__read_pieces(r, text, size, least) : sessrec__no_memory(r->err);
-    sessrec__free(&memory, r->piece);
-    if (result) sessrec_dataset_destroy(r->log);
-    else *out = r->log;
-    return result;
-}
-
-enum { SESSREC__LEAST_PIECE = 1 << 19 };  // bytes for which a thread is worth its start
-
-SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, const sessrec_log_format *format, sessrec_dataset **out,
-                                                 sessrec_error *err) {
-    sessrec__reader reader;
-    if (out) *out = NULL;
-    if (!out || (!text && size)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no text, or nowhere to put the log");
-    const sessrec_result result = sessrec__check_format(&reader, format, err);
-    return result ? result : sessrec__read_text(&reader, text ? (const char *)text : "", size, SESSREC__LEAST_PIECE, out);
-}
-
-#ifndef SESSREC_NO_STDIO
-
-// Reads a stream of any length to its end; *block is to be freed in any case.
-static sessrec_result sessrec__read_all(FILE *file, const sessrec_allocator *memory, void **block, size_t *size) {
-    int64_t capacity = 0;
-    size_t got = 1;
-    for (*size = 0; got; *size += got) {
-        if (!sessrec__grow(memory, block, &capacity, (int64_t)*size + (1 << 18), 1)) return SESSREC_OUT_OF_MEMORY;
-        got = fread((char *)*block + *size, 1, (size_t)capacity - *size, file);
-    }
-    return ferror(file) ? SESSREC_IO_ERROR : SESSREC_OK;
-}
-
-// The bytes of a file, if it can be mapped; else NULL.
-static void *sessrec__map_file(const char *path, size_t *size) {
-    void *bytes = NULL;
-#ifdef SESSREC__POSIX
-    struct stat status;
-    const int file = open(path, O_RDONLY);
-    if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0 && (uint64_t)status.st_size < SIZE_MAX / 2) {
-        *size = (size_t)status.st_size;
-        bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0);
-    }
-    if (file >= 0) close(file);
-    if (bytes != MAP_FAILED) return bytes;
-#endif
-    (void)path;
-    (void)size;
-    return NULL;
-}
-
-SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err) {
-    sessrec__reader reader;
-    size_t size = 0;
-    if (out) *out = NULL;
-    if (!out || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or nowhere to put the log");
-    FILE *file = fopen(path, "rb");
-    const sessrec_result missing = errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR;
-    if (!file) return sessrec__fail(err, missing, 0, "the log cannot be opened: %s", strerror(errno));
-    sessrec_result result = sessrec__check_format(&reader, format, err);
-    const sessrec_allocator memory = sessrec__allocator(&reader.format.allocator);
-    void *mapped = sessrec__map_file(path, &size), *block = NULL;
-    if (!result && !mapped) result = sessrec__log_failed(err, sessrec__read_all(file, &memory, &block, &size));
-    if (result == SESSREC_IO_ERROR) sessrec__fail(err, result, 0, "the log cannot be read");
-    fclose(file);
-    reader.mapped = mapped != NULL;
-    if (!result) result = sessrec__read_text(&reader, (const char *)(mapped ? mapped : block), size, SESSREC__LEAST_PIECE, out);
-    sessrec__free(&memory, block);
-#ifdef SESSREC__POSIX
-    if (mapped) munmap(mapped, size);
-#endif
-    return result;
-}
-
-// ---- writing a log ----
-
-// An id as a field; in quotes if it has something in it that a reader would take for something else. (A line end in quotes is good CSV, but
-// too much for the reader above.) Returns where the field ends.
-static char *sessrec__put_id(char *to, const char *id) {
-    const int quoted = strpbrk(id, "\t\"\r\n") != NULL;
-    if (quoted) *to++ = '"';
-    for (; *id; ++id) {
-        if (*id == '"') *to++ = '"';
-        *to++ = *id;
-    }
-    if (quoted) *to++ = '"';
-    return to;
-}
-
-// A time with as few digits behind the point as read back as the same double, 324 at the most. The point of snprintf is that of the locale.
-static char *sessrec__put_time(char *to, double time) {
-    const double size = fabs(time);
-    for (int places = size > 0 && size < 1 ? (int)-log10(size) : 0;; ++places) {  // begins with the first digit that is not 0
-        char text[SESSREC__MAX_FIELD], *end = to;
-        double back;
-        snprintf(text, sizeof text, "%.*f", places, time);
-        for (const char *at = text; *at; ++at) {
-            if (sessrec__is_digit(*at) || *at == '-') *end++ = *at;
-            else if (end[-1] != '.') *end++ = '.';
-        }
-        if (places > 324 || (sessrec__parse_number(to, end, &back) && back == time)) return end;
-    }
-}
-
-static int sessrec__write_log(sessrec__sink *sink, const void *what) {
-    const sessrec_dataset *log = (const sessrec_dataset *)what;
-    char row[3 * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_FIELD];
-    const char *header = log->view.session_user ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
-    if (!sessrec__sink_write(sink, header, strlen(header))) return 0;
-    for (int32_t s = 0; s < log->view.sessions; ++s) {
-        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) {
-            char *to = sessrec__put_id(row, sessrec__ids_text(&log->ids[SESSREC__SESSION], s));
-            *to++ = '\t';
-            to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.item[e]));
-            *to++ = '\t';
-            to = sessrec__put_time(to, log->view.time[e]);
-            if (log->view.session_user) {
-                *to++ = '\t';
-                to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], log->view.session_user[s]));
-            }
-            *to++ = '\n';
-            if (!sessrec__sink_write(sink, row, (size_t)(to - row))) return 0;
-        }
-    }
-    return 1;
-}
-
-SESSREC_API sessrec_result sessrec_dataset_write(const sessrec_dataset *log, const char *path, sessrec_error *err) {
-    if (!log || log->part || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no finished log");
-    return sessrec__save_file(path, sessrec__write_log, log, err);
-}
-
-#endif // SESSREC_NO_STDIO
-
-// ---- filters ----
-
-// The rule takes events out until nothing changes. Round by round that would be quadratic for a log in which each round takes out one
-// session; instead, after the first round a list of what fell below the rule is worked off. Apart from max_length, which nothing can
-// break after the first round, the order does not matter: counts only fall, and neighbours that are the same item stay neighbours.
-typedef struct sessrec__sieve {
-    const sessrec_dataset *log;
-    sessrec_filter rule;
-    int32_t *label;         // [events] the session; dropped: minus the length of the run of dropped events, at both ends of the run
-    int64_t *support;       // [items] events left
-    int64_t *length;        // [sessions] events left
-    int64_t *first, *later; // [items], [events] the events of an item as a list: event + 1, 0 ends
-    int32_t *list;          // [items + sessions] an item, or ~session, that fell below the rule
-    int64_t listed;
-    int listing;            // list what falls below the rule; not in the first round, until its sessions go
-    int joining;            // drop also the second of two neighbours that become the same item
-} sessrec__sieve;
-
-static void sessrec__sieve_layout(void *object, sessrec__layout *layout) {
-    sessrec__sieve *v = (sessrec__sieve *)object;
-    const uint64_t items = (uint64_t)v->log->view.items, sessions = (uint64_t)v->log->view.sessions;
-    v->support = (int64_t *)sessrec__place(layout, items, sizeof *v->support);
-    v->length = (int64_t *)sessrec__place(layout, sessions, sizeof *v->length);
-    v->first = (int64_t *)sessrec__place(layout, items, sizeof *v->first);
-    v->later = (int64_t *)sessrec__place(layout, (uint64_t)v->log->view.events, sizeof *v->later);
-    v->list = (int32_t *)sessrec__place(layout, items + sessions, sizeof *v->list);
-}
-
-// Drops an event that is left. Items and sessions are listed at the moment they fall below the rule, so at most once.
-static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
-    const sessrec_dataset *log = v->log;
-    const int32_t s = v->label[e], item = log->view.item[e];
-    const int64_t begin = log->view.session_begin[s], end = log->view.session_begin[s + 1];
-    const int32_t left = e > begin && v->label[e - 1] < 0 ? -v->label[e - 1] : 0;
-    const int32_t right = e + 1 < end && v->label[e + 1] < 0 ? -v->label[e + 1] : 0;
-    const int64_t from = e - left, to = e + right;
-    v->label[e] = -1;
-    v->label[from] = v->label[to] = -(left + 1 + right);  // a session has at most INT32_MAX events
-    if (--v->support[item] == v->rule.min_support - 1 && item >= log->known_items && v->listing) v->list[v->listed++] = item;
-    if (--v->length[s] == v->rule.min_length - 1 && v->listing) v->list[v->listed++] = ~s;
-    if (v->joining && from > begin && to + 1 < end && log->view.item[from - 1] == log->view.item[to + 1])
-        sessrec__sieve_drop(v, to + 1);  // goes no deeper: the event behind that one is another item
-}
-
-static void sessrec__sieve_repeats(sessrec__sieve *v) {
-    const sessrec_dataset *log = v->log;
-    for (int32_t s = 0; s < log->view.sessions; ++s) {
-        int32_t last = -1;
-        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) {
-            if (v->label[e] < 0) continue;
-            if (log->view.item[e] == last) sessrec__sieve_drop(v, e);
-            last = log->view.item[e];
-        }
-    }
-}
-
-// Drops what is left of an item, or of ~session.
-static void sessrec__sieve_all(sessrec__sieve *v, int32_t what) {
-    if (what >= 0) {
-        for (int64_t e = v->first[what]; e; e = v->later[e - 1])
-            if (v->label[e - 1] >= 0) sessrec__sieve_drop(v, e - 1);
-    } else {
-        for (int64_t e = v->log->view.session_begin[~what]; e < v->log->view.session_begin[~what + 1]; ++e)
-            if (v->label[e] >= 0) sessrec__sieve_drop(v, e);
-    }
-}
-
-// The first round in the order of the rule, then what follows from it.
-static void sessrec__sieve_run(sessrec__sieve *v) {
-    const sessrec_dataset *log = v->log;
-    const sessrec_filter rule = v->rule;
-    for (int64_t e = 0; e < log->view.events; ++e) {
-        v->later[e] = v->first[log->view.item[e]];
-        v->first[log->view.item[e]] = e + 1;
-        ++v->support[log->view.item[e]];
-        ++v->length[v->label[e]];
-    }
-    if (rule.drop_repeats) sessrec__sieve_repeats(v);
-    for (int32_t i = log->known_items; i < log->view.items; ++i)
-        if (v->support[i] < rule.min_support) sessrec__sieve_all(v, i);
-    v->listing = 1;
-    for (int32_t s = 0; s < log->view.sessions; ++s)
-        if (v->length[s] < rule.min_length || (rule.max_length && v->length[s] > rule.max_length)) sessrec__sieve_all(v, ~s);
-    if (rule.drop_repeats) sessrec__sieve_repeats(v);
-    v->joining = rule.drop_repeats;
-    while (v->listed) sessrec__sieve_all(v, v->list[--v->listed]);
-}
-
-// The session of each event, for a caller that leaves some out or cuts sessions up; NULL without memory.
-static int32_t *sessrec__log_labels(const sessrec_dataset *log) {
-    int32_t *label = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->view.events, sizeof *label);
-    for (int32_t s = 0; s < log->view.sessions && label; ++s)
-        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) label[e] = s;
-    return label;
-}
-
-// Makes a log of the events of another whose label is not negative. names holds the id of each label. Frees the labels, which may be NULL.
-static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *label, const sessrec__ids *names, sessrec_dataset **out) {
-    sessrec__part part;
-    int32_t *user = label && log->view.session_user ? sessrec__log_labels(log) : NULL;
-    sessrec_result result = label && (user || !log->view.session_user) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int64_t e = 0; e < log->view.events && user; ++e) user[e] = log->view.session_user[user[e]];
-    memset(&part, 0, sizeof part);
-    part.ids[SESSREC__SESSION] = *names;
-    part.ids[SESSREC__ITEM] = log->ids[SESSREC__ITEM];
-    part.ids[SESSREC__USER] = log->ids[SESSREC__USER];
-    part.has_users = user != NULL;
-    part.events = log->view.events;
-    part.time = (double *)log->view.time;  // which grouping only reads
-    part.number[SESSREC__SESSION] = label;
-    part.number[SESSREC__ITEM] = (int32_t *)log->view.item;
-    part.number[SESSREC__USER] = user;
-    if (!result) result = sessrec__group(log, &part, 1, 0, NULL, out);
-    sessrec__free(&log->memory, user);
-    sessrec__free(&log->memory, label);
-    return result;
-}
-
-// The log becomes that.
-static sessrec_result sessrec__log_keep(sessrec_dataset *log, int32_t *label, const sessrec__ids *names) {
-    sessrec_dataset *fresh;
-    const sessrec_result result = sessrec__log_select(log, label, names, &fresh);
-    if (!result) sessrec__log_become(log, fresh);
-    return result;
-}
-
-SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_filter filter) {
-    if (!log || log->part || filter.min_support < 0 || filter.min_length < 0 || filter.max_length < 0) return SESSREC_INVALID_ARGUMENT;
-    sessrec__sieve sieve;
-    memset(&sieve, 0, sizeof sieve);
-    sieve.log = log;
-    sieve.rule = filter;
-    sieve.label = sessrec__log_labels(log);
-    void *block = sieve.label ? sessrec__layout_block(&log->memory, sessrec__sieve_layout, &sieve) : NULL;
-    if (block) sessrec__sieve_run(&sieve);
-    sessrec__free(&log->memory, block);
-    if (block) return sessrec__log_keep(log, sieve.label, &log->ids[SESSREC__SESSION]);
-    sessrec__free(&log->memory, sieve.label);
-    return SESSREC_OUT_OF_MEMORY;
-}
-
-// An item that `known` has from a model is known, with events or without.
-SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, const sessrec_dataset *known) {
-    if (!log || log->part || !known || known->part) return SESSREC_INVALID_ARGUMENT;
-    int32_t *label = sessrec__log_labels(log);
-    for (int64_t e = 0; e < log->view.events && label; ++e)
-        if (sessrec_dataset_find_item(known, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.item[e])) < 0) label[e] = -1;
-    return sessrec__log_keep(log, label, &log->ids[SESSREC__SESSION]);
-}
-
-// ---- cuts ----
-
-// Names the next piece of a session: "ID#2" and so on, without the numbers that other sessions have already.
-static sessrec_result sessrec__name_piece(const sessrec__ids *taken, sessrec__ids *names, const char *id, int64_t *piece) {
-    char name[SESSREC_MAX_ID + 32], digits[24];
-    int32_t number;
-    do {
-        strcpy(name, id);
-        strcat(name, "#");
-        strcat(name, sessrec__decimal(++*piece, digits));
-    } while (sessrec__ids_find(taken, name, strlen(name)) >= 0 || sessrec__ids_find(names, name, strlen(name)) >= 0);
-    return strlen(name) > SESSREC_MAX_ID ? SESSREC_TOO_LARGE : sessrec__ids_intern(names, name, strlen(name), &number);
-}
-
-// Numbers the pieces in the order of the log: their names, and label, which has the sessions.
-static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double idle_seconds, int32_t *label, sessrec__ids *names) {
-    int64_t piece = 1;
-    sessrec_result result = SESSREC_OK;
-    for (int64_t e = 0; e < log->view.events && !result; ++e) {
-        const int32_t s = label[e];
-        if (e == log->view.session_begin[s]) {
-            piece = 1;
-            const char *name = sessrec__ids_text(&log->ids[SESSREC__SESSION], s);
-            result = sessrec__ids_intern(names, name, strlen(name), &label[e]);
-        } else if (log->view.time[e] - log->view.time[e - 1] > idle_seconds) {
-            result = sessrec__name_piece(&log->ids[SESSREC__SESSION], names, sessrec__ids_text(&log->ids[SESSREC__SESSION], s), &piece);
-        }
-        label[e] = names->count - 1;
-    }
-    return result;
-}
-
-SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, double idle_seconds) {
-    if (!log || log->part || !(idle_seconds >= 0)) return SESSREC_INVALID_ARGUMENT;
-    sessrec__ids names;
-    int32_t *label = sessrec__log_labels(log);
-    sessrec__ids_init(&names, &log->memory);
-    sessrec_result result = label ? sessrec__ids_reserve(&log->ids[SESSREC__SESSION], 0, 0) : SESSREC_OUT_OF_MEMORY;  // to see which names there are
-    if (!result) result = sessrec__cut_sessions(log, idle_seconds, label, &names);
-    if (!result) result = sessrec__log_keep(log, label, &names);
-    else sessrec__free(&log->memory, label);
-    if (result) sessrec__ids_forget_slots(&log->ids[SESSREC__SESSION]);
-    sessrec__ids_free(&names);
-    return result;
-}
-
-// ---- splits ----
-
-enum { SESSREC__FIRST = 0, SESSREC__SECOND = 1, SESSREC__NEITHER = 2 };
-
-// Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted in the first.
-static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part, sessrec_dataset **first, sessrec_dataset **second) {
-    sessrec_dataset **const out[2] = {first, second};
-    sessrec_result result = part ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int wanted = SESSREC__FIRST; wanted <= SESSREC__SECOND && !result; ++wanted) {
-        int32_t *label = sessrec__log_labels(log);
-        for (int64_t e = 0; e < log->view.events && label; ++e)
-            if (part[label[e]] != wanted) label[e] = -1;
-        result = sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], out[wanted]);
-    }
-    sessrec__free(&log->memory, part);
-    if (result) {
-        sessrec_dataset_destroy(*first);
-        *first = NULL;
-        return result;
-    }
-    (*first)->view.bad_rows = log->view.bad_rows;
-    (*first)->view.dropped_events = log->view.dropped_events + log->view.events - (*first)->view.events - (*second)->view.events;
-    return SESSREC_OK;
-}
-
-SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log, double time, sessrec_dataset **before,
-                                                      sessrec_dataset **after) {
-    if (before) *before = NULL;
-    if (after) *after = NULL;
-    if (!log || log->part || !before || !after || before == after || time != time) return SESSREC_INVALID_ARGUMENT;
-    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->view.sessions, 1);
-    for (int32_t s = 0; s < log->view.sessions && part; ++s) {
-        const double start = log->view.time[log->view.session_begin[s]], end = log->view.time[log->view.session_begin[s + 1] - 1];
-        part[s] = end < time ? SESSREC__FIRST : start >= time ? SESSREC__SECOND : SESSREC__NEITHER;
-    }
-    return sessrec__log_split(log, part, before, after);
-}
-
-SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_dataset *log, sessrec_dataset **rest, sessrec_dataset **last) {
-    if (rest) *rest = NULL;
-    if (last) *last = NULL;
-    if (!log || log->part || !rest || !last || rest == last || (log->view.events && !log->view.session_user)) return SESSREC_INVALID_ARGUMENT;
-    const int32_t *user = log->view.session_user;
-    const uint64_t sessions = (uint64_t)log->view.sessions;
-    char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.users, 1);  // behind: sessions of each user, 2 for more
-    for (uint64_t s = sessions; s-- > 0 && part;) {
-        char *count = &part[sessions + (uint64_t)user[s]];
-        part[s] = *count ? SESSREC__FIRST : SESSREC__SECOND;
-        *count = *count ? 2 : 1;
-    }
-    for (uint64_t s = 0; s < sessions && part; ++s)
-        if (part[sessions + (uint64_t)user[s]] == 1) part[s] = SESSREC__FIRST;
-    return sessrec__log_split(log, part, rest, last);
-}
+#endif // SESSREC_NO_TRAINING
 
 // ============================================================================================================
 // >>sampler   negative samples by support^alpha
@@ -5525,6 +2125,7 @@ SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_data
 // first item whose running sum exceeds x. A guide table says where to look for each value of the leading bits (Chen, Asau 1974), and the few
 // items between two of its entries are searched by halving. All of it in integers, so no item is lost to rounding, however many there are.
 // ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
 
 struct sessrec_sampler {
     sessrec_allocator memory;
@@ -5616,6 +2217,8 @@ SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
     if (sampler) sessrec__free(&sampler->memory, sampler);
 }
 
+#endif // SESSREC_NO_TRAINING
+
 // ============================================================================================================
 // >>batcher   session-parallel mini-batches (Hidasi 2016, section 3.1.1 and figure 3)
 //   slot 0   a1 a2 a3 | e1 e2 ...          a mini-batch is a column: slot i gives the pair (input, target) = (event p, event p+1)
@@ -5624,6 +2227,7 @@ SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
 // With a user-level GRU a slot holds a user and walks through all his sessions before it takes the next user (Quadrana 2017, figure 2). Both are the
 // same walk: a slot takes a chain of sessions, which is one session or all of a user's. Evaluation walks so, too.
 // ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
 
 // A slot has the pair (event at, event at + 1) of a session, which is number `link` in its chain.
 typedef struct sessrec__walk_slot {
@@ -5861,6 +2465,8 @@ SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
     if (b) sessrec__free(&b->memory, b);
 }
 
+#endif // SESSREC_NO_TRAINING
+
 // ============================================================================================================
 // >>optimisers   from a gradient g to a step of the weights w
 //   SGD       d = g
@@ -5871,6 +2477,7 @@ SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
 // Then w -= rate d, or with momentum mu: v = mu v - rate d, w += v. This is classical momentum on the scaled gradient, not Nesterov's.
 // Rows of a table that a step does not touch keep all their state: nothing decays, and Adam's t counts the updates of each row.
 // ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
 
 // Rows row .. row+rows-1 of a tensor [.,columns], from gradient [rows,columns].
 static void sessrec__update_rows(const sessrec__kernels *kernels, const sessrec_optimizer_config *config,
@@ -5969,6 +2576,8 @@ static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t id
     return order;
 }
 
+#endif // SESSREC_NO_TRAINING
+
 // ============================================================================================================
 // >>trainer   one mini-batch: scores, loss, gradients, update
 // B live slots, L the width of the last layer. The B + N columns, that is the targets and the negatives, are C different items. A step is six
@@ -5983,6 +2592,7 @@ static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t id
 // a thread takes the same places among them each time: so it will meet the same rows in the next step, and find them in its cache. Gradients
 // stop at one time step, as published: the hidden state that enters a step is a constant.
 // ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
 
 enum { SESSREC__PARTS = 8 };   // tasks of a region by items, each with a part of dh
 enum { SESSREC__BLOCK = 96 };  // items that a task takes at a time: two tiles of the widest matrix kernel
@@ -7949,6 +4559,3872 @@ SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const se
 }
 
 #endif // SESSREC_NO_TRAINING
+
+// ============================================================================================================
+// >>baselines   scorers: the model, and what it has to beat
+// ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
+
+// ---- the model ----
+// scores [rows,count] = H Wy^T + By, computed turned, as Wy H^T: then Wy is read as it lies in memory. Every score is the chain By_i, then
+// + Wy_ik h_k with k in order, as in the kernel `dots`, so the bits are the same for any number of rows, any block, and in a session.
+
+// Floats from one state to the next.
+static ptrdiff_t sessrec__model_stride(const sessrec_model *model) {
+    return ((ptrdiff_t)sessrec__state_width(model) + 3) / 4 * 4;
+}
+
+static int32_t sessrec__model_find(const void *self, const char *id) {
+    return sessrec_model_find_item((const sessrec_model *)self, id);
+}
+
+static size_t sessrec__model_scratch(const void *self, int32_t rows) {
+    const sessrec_model *model = (const sessrec_model *)self;
+    const uint64_t bytes = sessrec__step_scratch(model, rows) * sizeof(float);  // < 2^31 * 6 * 2^13 * 4
+    return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
+}
+
+// The state of a user: c [Hu], and one float more, 1 when it holds a session.
+static size_t sessrec__model_user_bytes(const sessrec_model *model) {
+    return model->info.user_hidden ? ((size_t)model->info.user_hidden + 4) / 4 * 16 : 0;
+}
+
+static void sessrec__model_begin(const void *self, void *state, const void *user) {
+    const sessrec_model *model = (const sessrec_model *)self;
+    const float *c = (const float *)user;
+    sessrec__begin_session(model, c && c[model->info.user_hidden] > 0 ? c : NULL, (float *)state);
+}
+
+static void sessrec__model_begin_user(const void *self, void *user) {
+    memset(user, 0, sessrec__model_user_bytes((const sessrec_model *)self));
+}
+
+static void sessrec__model_end(const void *self, const void *state, void *user, void *scratch) {
+    const sessrec_model *model = (const sessrec_model *)self;
+    float *c = (float *)user;
+    sessrec__fold_session(model, (const float *)state, c, (float *)scratch);
+    c[model->info.user_hidden] = 1;
+}
+
+static void sessrec__model_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+    const sessrec_model *model = (const sessrec_model *)self;
+    sessrec__model_step(model, rows, items, (float *)states, sessrec__model_stride(model), (float *)scratch);
+}
+
+static void sessrec__model_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
+                                 void *scratch) {
+    const sessrec_model *model = (const sessrec_model *)self;
+    const sessrec__kernels *kernels = model->kernels;
+    const int32_t L = sessrec__last_width(model);
+    const float *h = (const float *)states + sessrec__hidden_width(model) - L, *Wy = model->Wy + (ptrdiff_t)first * L, *By = model->By + first;
+    (void)scratch;
+    if (rows == 1) kernels->dots(count, L, Wy, L, h, By, scores);
+    // not sessrec__matmul_bt: a BLAS may give other bits for another number of rows
+    else kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), Wy, L, By, scores, count);
+}
+
+SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out) {
+    (void)allocator;  // the model is all that is needed
+    if (!out) return SESSREC_INVALID_ARGUMENT;
+    memset(out, 0, sizeof *out);
+    if (!model) return SESSREC_INVALID_ARGUMENT;
+    out->self = (void *)model;  // only ever read
+    out->items = model->info.items;
+    out->state_bytes = (size_t)sessrec__model_stride(model) * sizeof(float);
+    out->scratch_bytes = sessrec__model_scratch;
+    out->find_item = sessrec__model_find;
+    out->begin = sessrec__model_begin;
+    out->click = sessrec__model_click;
+    out->score = sessrec__model_score;
+    out->user_bytes = sessrec__model_user_bytes(model);
+    out->begin_user = sessrec__model_begin_user;
+    out->end = sessrec__model_end;
+    return SESSREC_OK;
+}
+
+// ---- popularity ----
+// pop_i = supp_i / (1 + supp_i), below 1. Rounded to float, supports from about 4096 on would fall together, and all items of a
+// large shop would tie at 1; so, from the most popular down, each value is at most the float below the one before it.
+
+typedef struct sessrec__pop {
+    sessrec_allocator memory;
+    sessrec__ids ids;
+    float *score;   // [items]
+    int64_t *neighbour_begin;           // [items+1] Item-KNN: the nearest of each item, in
+    sessrec_recommendation *neighbour;
+} sessrec__pop;
+
+static void sessrec__pop_destroy(void *self) {
+    sessrec__pop *pop = (sessrec__pop *)self;
+    sessrec__ids_free(&pop->ids);
+    sessrec__free(&pop->memory, pop->score);
+    sessrec__free(&pop->memory, pop->neighbour_begin);
+    sessrec__free(&pop->memory, pop->neighbour);
+    sessrec__free(&pop->memory, pop);
+}
+
+static int32_t sessrec__pop_find(const void *self, const char *id) {
+    return sessrec__ids_find(&((const sessrec__pop *)self)->ids, id, strlen(id));
+}
+
+static void sessrec__pop_begin(const void *self, void *state, const void *user) {
+    (void)self, (void)state, (void)user;
+}
+
+static void sessrec__pop_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+    (void)self, (void)rows, (void)states, (void)items, (void)scratch;
+}
+
+static void sessrec__pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
+                               void *scratch) {
+    (void)states, (void)scratch;
+    for (int32_t r = 0; r < rows; ++r, scores += count) memcpy(scores, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
+}
+
+// The scores of items in the order of less[i] = -supp_i, as it rises.
+static void sessrec__pop_values(const double *less, const int32_t *item, int32_t items, float *score) {
+    float value = 1;
+    for (int32_t i = 0; i < items; ++i) {
+        const float highest = nextafterf(value, 0), quotient = (float)(less[i] / (less[i] - 1));
+        if (!i || less[i - 1] < less[i]) value = quotient < highest ? quotient : highest;
+        score[item[i]] = value;
+    }
+}
+
+SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
+    if (!out) return SESSREC_INVALID_ARGUMENT;
+    memset(out, 0, sizeof *out);
+    if (!log) return SESSREC_INVALID_ARGUMENT;
+    const sessrec_log_view view = sessrec_dataset_view(log);
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    if (view.items < 1) return SESSREC_NO_DATA;
+    sessrec__pop *pop = (sessrec__pop *)sessrec__alloc(&memory, 1, sizeof *pop);
+    if (!pop) return SESSREC_OUT_OF_MEMORY;
+    pop->memory = memory;
+    sessrec__ids_init(&pop->ids, &memory);
+    pop->score = (float *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *pop->score);
+    double *less = (double *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *less + sizeof(int32_t));
+    int32_t *item = less ? (int32_t *)(void *)(less + view.items) : NULL;
+    sessrec_result result = less && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int32_t i = 0; i < view.items && !result; ++i) {
+        less[i] = -(double)view.support[i];
+        item[i] = i;
+    }
+    if (!result) result = sessrec__copy_ids(sessrec__item_ids(log), item, view.items, &pop->ids);
+    if (!result) result = sessrec__ids_reserve(&pop->ids, 0, 0);  // for sessrec__pop_find
+    if (!result) result = sessrec__sort_by_time(&memory, less, item, view.items);
+    if (result) {
+        sessrec__pop_destroy(pop);
+    } else {
+        sessrec__pop_values(less, item, view.items, pop->score);
+        out->self = pop;
+        out->items = view.items;
+        out->find_item = sessrec__pop_find;
+        out->begin = sessrec__pop_begin;
+        out->click = sessrec__pop_click;
+        out->score = sessrec__pop_score;
+        out->destroy = sessrec__pop_destroy;
+    }
+    sessrec__free(&memory, less);
+    return result;
+}
+
+// ---- popularity in the session ----
+// s_pop_i = clicks on i in this session + pop_i. The sum is a float too: of two items clicked n times each, those whose pop differs by less
+// than about n * 10^-7 tie.
+
+enum { SESSREC__S_POP_ITEMS = 1024 };  // distinct items of a session that are counted; with one more, the one that came first is forgotten
+
+typedef struct sessrec__s_pop_state {
+    int32_t used, next;     // items listed, and the place where the next one goes
+    int32_t pad[2];         // the size must be a multiple of 16
+    struct {
+        int32_t item, clicks;
+    } list[SESSREC__S_POP_ITEMS];
+} sessrec__s_pop_state;
+
+static void sessrec__s_pop_begin(const void *self, void *state, const void *user) {
+    (void)self;
+    ((sessrec__s_pop_state *)state)->used = 0;
+    ((sessrec__s_pop_state *)state)->next = 0;
+    if (user) memcpy(state, user, sizeof(sessrec__s_pop_state));
+}
+
+static void sessrec__s_pop_count(sessrec__s_pop_state *state, int32_t item) {
+    for (int32_t i = 0; i < state->used; ++i)
+        if (state->list[i].item == item) {
+            state->list[i].clicks++;
+            return;
+        }
+    state->list[state->next].item = item;
+    state->list[state->next].clicks = 1;
+    state->next = (state->next + 1) % SESSREC__S_POP_ITEMS;
+    if (state->used < SESSREC__S_POP_ITEMS) state->used++;
+}
+
+static void sessrec__s_pop_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+    (void)self, (void)scratch;
+    for (int32_t r = 0; r < rows; ++r) sessrec__s_pop_count((sessrec__s_pop_state *)states + r, items[r]);
+}
+
+static void sessrec__s_pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
+                                 void *scratch) {
+    sessrec__pop_score(self, rows, states, first, count, scores, scratch);
+    for (int32_t r = 0; r < rows; ++r, scores += count) {
+        const sessrec__s_pop_state *state = (const sessrec__s_pop_state *)states + r;
+        for (int32_t i = 0; i < state->used; ++i) {
+            const int32_t at = state->list[i].item - first;
+            if (at >= 0 && at < count) scores[at] += (float)state->list[i].clicks;
+        }
+    }
+}
+
+SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
+    const sessrec_result result = sessrec_scorer_pop(log, allocator, out);
+    if (result) return result;
+    out->state_bytes = sizeof(sessrec__s_pop_state);
+    out->begin = sessrec__s_pop_begin;
+    out->click = sessrec__s_pop_click;
+    out->score = sessrec__s_pop_score;
+    return SESSREC_OK;
+}
+
+// ---- popularity with the user ----
+// ppop_i = clicks of the user on i + pop_i: s_pop over all of his sessions, whose counts are the user's state.
+
+static void sessrec__ppop_begin_user(const void *self, void *user) {
+    sessrec__s_pop_begin(self, user, NULL);
+}
+
+static void sessrec__ppop_end(const void *self, const void *state, void *user, void *scratch) {
+    (void)self, (void)scratch;
+    memcpy(user, state, sizeof(sessrec__s_pop_state));
+}
+
+SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
+    const sessrec_result result = sessrec_scorer_s_pop(log, allocator, out);
+    if (result) return result;
+    out->user_bytes = sizeof(sessrec__s_pop_state);
+    out->begin_user = sessrec__ppop_begin_user;
+    out->end = sessrec__ppop_end;
+    return SESSREC_OK;
+}
+
+// ---- item to item ----
+// For each item i, its sessions are walked and the items in them counted, so that only pairs that occur cost time, and nothing of the
+// size items x items is ever kept.
+
+typedef struct sessrec__pairs {
+    int64_t *set_begin;     // [sessions+1] the distinct items of each session, in
+    int32_t *set;           // [events]
+    int64_t *begin;         // [items+1] the sessions of each item, with ITEMKNN_EVENTS one for each of its events, in
+    int32_t *session;       // [events]
+    int32_t *seen;          // [items] the last session that held the item, from 1
+    int64_t *together;      // [items] c_ij of the running i,
+    int32_t *partner;       // [items] and the j where it is not 0
+    sessrec_log_view view;
+} sessrec__pairs;
+
+static void sessrec__pairs_place(void *object, sessrec__layout *layout) {
+    sessrec__pairs *p = (sessrec__pairs *)object;
+    const uint64_t sessions = (uint64_t)p->view.sessions, items = (uint64_t)p->view.items, events = (uint64_t)p->view.events;
+    p->set_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *p->set_begin);
+    p->set = (int32_t *)sessrec__place(layout, events, sizeof *p->set);
+    p->begin = (int64_t *)sessrec__place(layout, items + 1, sizeof *p->begin);
+    p->session = (int32_t *)sessrec__place(layout, events, sizeof *p->session);
+    p->seen = (int32_t *)sessrec__place(layout, items, sizeof *p->seen);
+    p->together = (int64_t *)sessrec__place(layout, items, sizeof *p->together);
+    p->partner = (int32_t *)sessrec__place(layout, items, sizeof *p->partner);
+}
+
+static void sessrec__pairs_fill(sessrec__pairs *p, sessrec_itemknn form) {
+    const sessrec_log_view *view = &p->view;
+    int64_t distinct = 0;
+    for (int32_t s = 0; s < view->sessions; ++s) {
+        for (int64_t at = view->session_begin[s]; at < view->session_begin[s + 1]; ++at) {
+            const int32_t item = view->item[at];
+            if (p->seen[item] == s + 1) continue;
+            p->seen[item] = s + 1;
+            p->set[distinct++] = item;
+        }
+        p->set_begin[s + 1] = distinct;
+    }
+    const int64_t *begin = form == SESSREC_ITEMKNN_EVENTS ? view->session_begin : p->set_begin;
+    const int32_t *item = form == SESSREC_ITEMKNN_EVENTS ? view->item : p->set;
+    for (int64_t at = 0; at < begin[view->sessions]; ++at) p->begin[item[at]]++;
+    for (int32_t i = 0; i < view->items; ++i) p->begin[i + 1] += p->begin[i];   // where each item's sessions end: filled from the back,
+    for (int32_t s = view->sessions - 1; s >= 0; --s)                           // they move to where they begin
+        for (int64_t at = begin[s]; at < begin[s + 1]; ++at) p->session[--p->begin[item[at]]] = s;
+}
+
+// Makes room for each item's neighbours: no more than `most`, nor than the others in its sessions.
+static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t most) {
+    const int32_t items = p->view.items;
+    int64_t total = 0;
+    knn->neighbour_begin = (int64_t *)sessrec__alloc(&knn->memory, (uint64_t)items + 1, sizeof *knn->neighbour_begin);
+    if (!knn->neighbour_begin) return 0;
+    for (int32_t i = 0; i < items; ++i) {
+        int64_t room = 0;
+        for (int64_t at = p->begin[i]; at < p->begin[i + 1] && room < most; ++at)
+            room += p->set_begin[p->session[at] + 1] - p->set_begin[p->session[at]] - 1;
+        total += room < most ? room : most;
+        knn->neighbour_begin[i + 1] = total;
+    }
+    knn->neighbour = (sessrec_recommendation *)sessrec__alloc(&knn->memory, (uint64_t)total, sizeof *knn->neighbour);
+    return knn->neighbour != NULL;
+}
+
+// Finds the neighbours of item i. What is left of its room keeps item -1.
+static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i, double lambda) {
+    const int32_t room = (int32_t)(knn->neighbour_begin[i + 1] - knn->neighbour_begin[i]);
+    const double support = (double)(p->begin[i + 1] - p->begin[i]) + lambda;
+    sessrec_recommendation *nearest = knn->neighbour + knn->neighbour_begin[i];
+    int32_t partners = 0;
+    sessrec__top_begin(nearest, room);
+    for (int64_t at = p->begin[i]; at < p->begin[i + 1]; ++at)
+        for (int64_t m = p->set_begin[p->session[at]]; m < p->set_begin[p->session[at] + 1]; ++m)
+            if (!p->together[p->set[m]]++) p->partner[partners++] = p->set[m];
+    for (int32_t n = 0; n < partners; ++n) {
+        const int32_t j = p->partner[n];
+        const double other = (double)(p->begin[j + 1] - p->begin[j]) + lambda;
+        const float score = (float)((double)p->together[j] / sqrt(support * other));
+        if (j != i && sessrec__before(score, j, nearest)) sessrec__top_insert(nearest, room, j, score);
+        p->together[j] = 0;
+    }
+}
+
+static sessrec_result sessrec__knn_fill(sessrec__pop *knn, const sessrec_dataset *log, sessrec_itemknn form, int32_t most, double lambda) {
+    sessrec__pairs pairs;
+    pairs.view = sessrec_dataset_view(log);
+    void *block = sessrec__layout_block(&knn->memory, sessrec__pairs_place, &pairs);
+    if (!block) return SESSREC_OUT_OF_MEMORY;
+    sessrec__pairs_fill(&pairs, form);
+    const int room = sessrec__knn_room(knn, &pairs, most);
+    for (int32_t i = 0; i < pairs.view.items && room; ++i) sessrec__knn_nearest(knn, &pairs, i, lambda);
+    sessrec__free(&knn->memory, block);
+    return room ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+}
+
+typedef struct sessrec__knn_state {
+    int32_t last, pad[3];   // the item clicked last, -1 before the first; the size must be a multiple of 16
+} sessrec__knn_state;
+
+static void sessrec__knn_begin(const void *self, void *state, const void *user) {
+    (void)self, (void)user;
+    ((sessrec__knn_state *)state)->last = -1;
+}
+
+static void sessrec__knn_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+    (void)self, (void)scratch;
+    for (int32_t r = 0; r < rows; ++r) ((sessrec__knn_state *)states)[r].last = items[r];
+}
+
+static void sessrec__knn_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
+                               void *scratch) {
+    const sessrec__pop *knn = (const sessrec__pop *)self;
+    (void)scratch;
+    for (int32_t r = 0; r < rows; ++r, scores += count) {
+        const int32_t last = ((const sessrec__knn_state *)states)[r].last;
+        for (int32_t j = 0; j < count; ++j) scores[j] = -INFINITY;
+        for (int64_t n = last < 0 ? 0 : knn->neighbour_begin[last]; last >= 0 && n < knn->neighbour_begin[last + 1]; ++n) {
+            const int32_t at = knn->neighbour[n].item - first;
+            if (at >= 0 && at < count) scores[at] = knn->neighbour[n].score;
+        }
+    }
+}
+
+SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, sessrec_itemknn form, int32_t neighbours, double lambda,
+                                                  const sessrec_allocator *allocator, sessrec_scorer *out) {
+    sessrec_result result = sessrec_scorer_pop(log, allocator, out);
+    if (result) return result;
+    if (neighbours < 1 || neighbours > SESSREC__MAX_TOP || !(lambda >= 0 && lambda <= 1e15) ||
+        (form != SESSREC_ITEMKNN_SESSIONS && form != SESSREC_ITEMKNN_EVENTS))
+        result = SESSREC_INVALID_ARGUMENT;
+    if (!result) result = sessrec__knn_fill((sessrec__pop *)out->self, log, form, neighbours, lambda);
+    if (result) {
+        sessrec_scorer_destroy(out);
+        return result;
+    }
+    out->state_bytes = sizeof(sessrec__knn_state);
+    out->begin = sessrec__knn_begin;
+    out->click = sessrec__knn_click;
+    out->score = sessrec__knn_score;
+    return SESSREC_OK;
+}
+
+SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer) {
+    if (!scorer) return;
+    if (scorer->destroy) scorer->destroy(scorer->self);
+    memset(scorer, 0, sizeof *scorer);
+}
+
+#endif // SESSREC_NO_TRAINING
+
+// ============================================================================================================
+// >>platform   clocks and processors
+// ============================================================================================================
+
+// Seconds on the wall, for progress reports only: nothing that is computed depends on it.
+static SESSREC__UNUSED double sessrec__now(void) {
+#if defined(SESSREC__WINDOWS)
+    LARGE_INTEGER ticks, frequency;
+    QueryPerformanceCounter(&ticks);
+    QueryPerformanceFrequency(&frequency);
+    return (double)ticks.QuadPart / (double)frequency.QuadPart;
+#elif defined(SESSREC__POSIX)
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    return (double)now.tv_sec + 1e-6 * (double)now.tv_usec;
+#else
+    return 0.0;
+#endif
+}
+
+static SESSREC__UNUSED int32_t sessrec__processors(void) {
+#if defined(SESSREC__WINDOWS)
+    SYSTEM_INFO info;
+    GetSystemInfo(&info);
+    return (int32_t)info.dwNumberOfProcessors;
+#elif defined(SESSREC__POSIX) && defined(_SC_NPROCESSORS_ONLN)
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 && count < 65536 ? (int32_t)count : 1;
+#else
+    return 1;
+#endif
+}
+
+// ============================================================================================================
+// >>errors   one sentence for the user, one code for the program
+// ============================================================================================================
+
+#define SESSREC__TEXT2(x) #x
+#define SESSREC__TEXT(x) SESSREC__TEXT2(x)
+SESSREC_API const char *sessrec_version(void) {
+    return SESSREC__TEXT(SESSREC_VERSION_MAJOR) "." SESSREC__TEXT(SESSREC_VERSION_MINOR) "." SESSREC__TEXT(SESSREC_VERSION_PATCH);
+}
+
+SESSREC_API const char *sessrec_result_text(sessrec_result result) {
+    switch (result) {
+    case SESSREC_OK: return "ok";
+    case SESSREC_DONE: return "the epoch is over";
+    case SESSREC_UNKNOWN_ITEM: return "the model does not know this item";
+    case SESSREC_INVALID_ARGUMENT: return "an argument is invalid";
+    case SESSREC_OUT_OF_MEMORY: return "out of memory";
+    case SESSREC_IO_ERROR: return "a file could not be read or written";
+    case SESSREC_BAD_LOG: return "the click log has a row that cannot be read";
+    case SESSREC_BAD_FILE: return "the file is damaged or of another kind";
+    case SESSREC_UNSUPPORTED: return "this build does not support it";
+    case SESSREC_TOO_LARGE: return "a size is over the library's limit";
+    case SESSREC_DIVERGED: return "the loss became NaN or infinite";
+    case SESSREC_STOPPED: return "stopped by a callback";
+    case SESSREC_NO_DATA: return "there is nothing to learn from";
+    case SESSREC_NO_FILE: return "there is no such file";
+    case SESSREC_DEVICE_ERROR: return "the GPU failed";
+    case SESSREC_MISMATCH: return "these two do not belong together";
+    }
+    return "unknown result";
+}
+
+// Appends to text [size] at *used, never past its end, always terminated.
+static void sessrec__append(char *text, size_t size, size_t *used, const char *piece, size_t length) {
+    for (size_t i = 0; i < length && *used + 1 < size; ++i) text[(*used)++] = piece[i];
+    text[*used] = 0;
+}
+
+// Decimal digits of value into the end of buffer [24]; returns where they begin. snprintf would need stdio.
+static char *sessrec__decimal(int64_t value, char buffer[24]) {
+    uint64_t rest = value < 0 ? 0u - (uint64_t)value : (uint64_t)value;
+    char *at = buffer + 23;
+    *at = 0;
+    do {
+        *--at = (char)('0' + (int)(rest % 10));
+        rest /= 10;
+    } while (rest);
+    if (value < 0) *--at = '-';
+    return at;
+}
+
+// Fills err (if there is one) and returns code, so that a failing function ends in one statement. format knows %s (const char *)
+// and %d (int64_t), nothing else.
+static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format, ...) {
+    if (!err) return code;
+    va_list arguments;
+    va_start(arguments, format);
+    size_t used = 0;
+    char digits[24];
+    err->code = code;
+    err->line = line;
+    for (const char *at = format; *at; ++at) {
+        const char *piece = at;
+        if (*at == '%') piece = *++at == 's' ? va_arg(arguments, const char *) : sessrec__decimal(va_arg(arguments, int64_t), digits);
+        sessrec__append(err->text, sizeof err->text, &used, piece, piece == at ? 1 : strlen(piece));
+    }
+    va_end(arguments);
+    return code;
+}
+
+SESSREC_API sessrec_result sessrec_error_set(sessrec_error *err, sessrec_result code, const char *text) {
+    return sessrec__fail(err, code, 0, "%s", text ? text : sessrec_result_text(code));
+}
+
+static sessrec_result sessrec__no_memory(sessrec_error *err) {
+    return sessrec__fail(err, SESSREC_OUT_OF_MEMORY, 0, "out of memory");
+}
+
+// ============================================================================================================
+// >>memory   one block an object, every size checked
+// ============================================================================================================
+
+// The three operations that sizes are made of. Each returns 0 when the result does not fit, and leaves *out alone.
+SESSREC__INLINE int sessrec__mul(uint64_t a, uint64_t b, uint64_t *out) {
+    if (a && b > UINT64_MAX / a) return 0;
+    *out = a * b;
+    return 1;
+}
+SESSREC__INLINE int sessrec__add(uint64_t a, uint64_t b, uint64_t *out) {
+    if (b > UINT64_MAX - a) return 0;
+    *out = a + b;
+    return 1;
+}
+SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
+    const int fits = sessrec__add(a, 63, &a);
+    if (fits) *out = a & ~(uint64_t)63;
+    return fits;
+}
+
+// The rows of a table that a step touches lie anywhere in it. With pages of 2 MB the processor finds most of them without a look at its page
+// tables, a tenth of a step with 37,000 items. A strict C99 build does without: <sys/mman.h> keeps the name from it.
+static void *sessrec__malloc(size_t bytes, void *user) {
+    (void)user;
+#ifdef MADV_HUGEPAGE
+    const size_t page = (size_t)1 << 21;
+    void *block = NULL;
+    if (bytes >= page) {
+        if (posix_memalign(&block, page, bytes)) return NULL;
+        (void)madvise(block, bytes & ~(page - 1), MADV_HUGEPAGE);
+        return block;
+    }
+#endif
+    return malloc(bytes);
+}
+static void sessrec__mfree(void *block, void *user) {
+    (void)user;
+    free(block);
+}
+
+// The allocator to store in an object: the caller's, or malloc.
+static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
+    const sessrec_allocator own = {sessrec__malloc, sessrec__mfree, NULL};
+    return given && given->alloc && given->free ? *given : own;
+}
+
+// count * size bytes, 64-byte aligned; NULL when there are none or the product overflows. The address that the allocator gave stands in
+// front of the block.
+static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size) {
+    uint64_t bytes, total;
+    if (!sessrec__mul(count, size, &bytes) || !sessrec__add(bytes, 64 + sizeof(void *), &total) || total > SIZE_MAX / 2) return NULL;
+    char *given = (char *)memory->alloc((size_t)total, memory->user);
+    if (!given) return NULL;
+    char *block = (char *)(((uintptr_t)given + sizeof(void *) + 63) & ~(uintptr_t)63);  // <= given + 63 + sizeof(void *)
+    memcpy(block - sizeof(void *), &given, sizeof given);
+    return block;
+}
+
+// The same, zeroed.
+static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size) {
+    void *block = sessrec__alloc_unset(memory, count, size);
+    if (block) memset(block, 0, (size_t)(count * size));
+    return block;
+}
+
+// The allocator may stand in the block itself.
+static void sessrec__free(const sessrec_allocator *memory, void *block) {
+    void *given;
+    if (!block) return;
+    memcpy(&given, (char *)block - sizeof(void *), sizeof given);
+    memory->free(given, memory->user);
+}
+
+// Makes room for `needed` elements in a growing array: at least doubles. *capacity counts elements; new ones hold anything. Returns 0 without memory;
+// the array is then as it was.
+static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity, int64_t needed, size_t size) {
+    if (needed <= *capacity) return 1;
+    int64_t larger = *capacity < 32 ? 64 : *capacity > INT64_MAX / 2 ? needed : *capacity * 2;
+    if (larger < needed) larger = needed;
+    void *moved = sessrec__alloc_unset(memory, (uint64_t)larger, size);
+    if (!moved) return 0;
+    if (*array) memcpy(moved, *array, (size_t)*capacity * size);
+    sessrec__free(memory, *array);
+    *array = moved;
+    *capacity = larger;
+    return 1;
+}
+
+static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t size) {
+    uint64_t bytes, at = layout->size, end;
+    if (!sessrec__mul(count, size, &bytes) || !sessrec__add(at, bytes, &end) || !sessrec__align64(end, &end) || end > SIZE_MAX / 2) {
+        layout->overflow = 1;
+        return NULL;
+    }
+    layout->size = end;
+    return layout->base ? layout->base + at : NULL;
+}
+
+// Both runs of such a function. Returns the block, zeroed, or NULL without memory.
+static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory, void (*place)(void *object, sessrec__layout *layout),
+                                                   void *object) {
+    sessrec__layout layout = {NULL, 0, 0};
+    place(object, &layout);
+    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc(memory, layout.size, 1);
+    layout.size = 0;
+    if (layout.base) place(object, &layout);
+    return layout.base;
+}
+
+// ============================================================================================================
+// >>rng   random numbers that can be computed anywhere
+// A draw is a function of (seed, stream, index) and of nothing that went before, so that threads, a resumed run and a GPU see the same
+// numbers. The mixer is the finaliser of SplitMix64 (Steele, Lea, Flood 2014): draw i of a key is output i of that generator.
+// ============================================================================================================
+
+SESSREC__INLINE uint64_t sessrec__mix(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+// The key of one stream of a seed.
+SESSREC__INLINE uint64_t sessrec__key(uint64_t seed, uint64_t stream) {
+    return sessrec__mix(sessrec__mix(seed + 0x9e3779b97f4a7c15u) ^ (stream * 0xd1342543de82ef95u));
+}
+SESSREC__INLINE uint64_t sessrec__draw(uint64_t key, uint64_t index) {
+    return sessrec__mix(key + (index + 1) * 0x9e3779b97f4a7c15u);
+}
+// Uniform in [0,1), a multiple of 2^-24: exact in float.
+SESSREC__INLINE float sessrec__unit(uint64_t draw) {
+    return (float)(uint32_t)(draw >> 40) * (1.0f / 16777216.0f);
+}
+// High half of a 64 x 64 bit product: maps a draw to [0,n) with a bias below n / 2^64.
+SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 sessrec__u128;
+    return (uint64_t)(((sessrec__u128)a * b) >> 64);
+#else
+    uint64_t al = a & 0xffffffffu, ah = a >> 32, bl = b & 0xffffffffu, bh = b >> 32;
+    uint64_t low = al * bl, mid1 = ah * bl, mid2 = al * bh;
+    uint64_t carry = ((low >> 32) + (mid1 & 0xffffffffu) + (mid2 & 0xffffffffu)) >> 32;  // each summand < 2^32
+    return ah * bh + (mid1 >> 32) + (mid2 >> 32) + carry;
+#endif
+}
+
+// ============================================================================================================
+// >>hash   texts, eight bytes at a time
+// ============================================================================================================
+
+#define SESSREC__EACH_BYTE 0x0101010101010101u
+
+SESSREC__INLINE uint64_t sessrec__swap_word(uint64_t word) {
+    word = (word & 0x00ff00ff00ff00ffu) << 8 | (word >> 8 & 0x00ff00ff00ff00ffu);
+    word = (word & 0x0000ffff0000ffffu) << 16 | (word >> 16 & 0x0000ffff0000ffffu);
+    return word << 32 | word >> 32;
+}
+
+// Eight bytes, the first at the low end on any processor.
+SESSREC__INLINE uint64_t sessrec__load_word(const char *at) {
+    uint64_t word;
+    memcpy(&word, at, 8);
+    return SESSREC__BIG_ENDIAN ? sessrec__swap_word(word) : word;
+}
+
+// Marks each byte that is 0 with 128. Behind the first mark there may be wrong ones.
+SESSREC__INLINE uint64_t sessrec__zero_bytes(uint64_t word) {
+    return (word - SESSREC__EACH_BYTE) & ~word & 128 * SESSREC__EACH_BYTE;
+}
+
+// The number of the lowest bit that is set.
+SESSREC__INLINE int sessrec__first_bit(uint64_t bits) {
+#if defined(__GNUC__) || defined(__clang__)
+    return __builtin_ctzll(bits);
+#else
+    uint64_t below = (bits & (0 - bits)) - 1;  // its ones are counted in pairs, fours and bytes
+    below -= below >> 1 & 0x5555555555555555u;
+    below = (below & 0x3333333333333333u) + (below >> 2 & 0x3333333333333333u);
+    return (int)(((below + (below >> 4)) & 15 * SESSREC__EACH_BYTE) * SESSREC__EACH_BYTE >> 56);
+#endif
+}
+
+// Texts are hashed, compared and copied eight bytes at a time: whatever stands in the 8 bytes behind a text, they can be read. The last word
+// of a text has 1 to 8 of its bytes, and zeros.
+SESSREC__INLINE uint64_t sessrec__last_word(const char *at, size_t size) {
+    return sessrec__load_word(at) & ~(uint64_t)0 >> (64 - 8 * size);
+}
+
+// Of a text with at least one byte and no NUL inside. Each step is a product of 128 bits, folded.
+SESSREC__INLINE uint64_t sessrec__hash(uint64_t key, const char *at, size_t size) {
+    const uint64_t factor = 0x9e3779b97f4a7c15u;
+    for (; size > 8; size -= 8, at += 8) {
+        key ^= sessrec__load_word(at);
+        key = key * factor ^ sessrec__mulhi(key, factor);
+    }
+    key ^= sessrec__last_word(at, size);
+    return key * factor ^ sessrec__mulhi(key, factor);
+}
+
+SESSREC__INLINE int sessrec__same_text(const char *a, const char *b, size_t size) {
+    for (; size > 8; size -= 8, a += 8, b += 8)
+        if (sessrec__load_word(a) != sessrec__load_word(b)) return 0;
+    return sessrec__last_word(a, size) == sessrec__last_word(b, size);
+}
+
+// Orders two ids by their bytes, as strcmp does, for texts that need no terminator.
+static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, const char *b, size_t b_size) {
+    int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
+    return order ? order : (a_size > b_size) - (a_size < b_size);
+}
+
+// ============================================================================================================
+// >>ids   ids as the log held them, and their dense numbers
+// An open-addressing table (linear probing, at most three quarters full) over one blob of terminated texts.
+// ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
+
+static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given) {
+    const sessrec_allocator memory = *given;  // which may be the table's own
+    memset(ids, 0, sizeof *ids);
+    ids->memory = memory;
+    ids->key = sessrec__mix((uint64_t)(uintptr_t)ids);
+}
+
+static void sessrec__ids_forget_slots(sessrec__ids *ids) {
+    sessrec__free(&ids->memory, ids->slot);
+    ids->slot = NULL;
+    ids->slots = 0;
+}
+
+static void sessrec__ids_free(sessrec__ids *ids) {
+    sessrec__free(&ids->memory, ids->blob);
+    sessrec__free(&ids->memory, ids->offset);
+    sessrec__ids_forget_slots(ids);
+    sessrec__ids_init(ids, &ids->memory);
+}
+
+// The table moves to one that is empty.
+static void sessrec__ids_move(sessrec__ids *from, sessrec__ids *to) {
+    *to = *from;
+    sessrec__ids_init(from, &to->memory);
+}
+
+SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t index) {
+    return ids->blob + ids->offset[index];
+}
+
+SESSREC__INLINE uint32_t sessrec__ids_hash(const sessrec__ids *ids, const char *text, size_t size) {
+    return (uint32_t)sessrec__hash(ids->key, text, size);
+}
+
+// The slot that holds the text, or the empty one where it belongs.
+SESSREC__INLINE sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const char *text, size_t size, uint32_t hash) {
+    const uint32_t mask = (uint32_t)(ids->slots - 1);  // slots <= 2^32: less than 2^31 ids
+    uint32_t at = hash & mask;
+    for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is never full
+        if (ids->slot[at].hash != hash) continue;
+        const char *known = sessrec__ids_text(ids, ids->slot[at].number - 1);
+        if (sessrec__same_text(known, text, size) && !known[size]) break;
+    }
+    return &ids->slot[at];
+}
+
+// Copies a text to where bytes behind it can be read.
+static const char *sessrec__padded(char padded[SESSREC_MAX_ID + 9], const char *text, size_t size) {
+    memcpy(padded, text, size);
+    memset(padded + size, 0, 8);
+    return padded;
+}
+
+static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size_t size) {
+    char padded[SESSREC_MAX_ID + 9];
+    if (!ids->slots || !size || size > SESSREC_MAX_ID) return -1;
+    text = sessrec__padded(padded, text, size);
+    return sessrec__ids_slot(ids, text, size, sessrec__ids_hash(ids, text, size))->number - 1;
+}
+
+static void sessrec__ids_place(sessrec__ids *ids, uint32_t hash, int32_t number) {
+    const uint32_t mask = (uint32_t)(ids->slots - 1);
+    uint32_t at = hash & mask;
+    while (ids->slot[at].number) at = (at + 1) & mask;
+    ids->slot[at].hash = hash;
+    ids->slot[at].number = number;
+}
+
+// Makes room for `more` ids of `bytes` together, ends included. SESSREC_MAX_ID + 1 bytes behind the last text are there to be read and written.
+static sessrec_result sessrec__ids_room(sessrec__ids *ids, int64_t more, int64_t bytes) {
+    return sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more, sizeof *ids->offset) &&
+           sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + bytes + SESSREC_MAX_ID + 1, 1)
+               ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+}
+
+// The same, and slots; the calls of intern then allocate nothing. Slots are made for all ids: those that were only pushed are found from then on.
+static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes) {
+    int64_t slots = ids->slots ? ids->slots : 256;
+    if (sessrec__ids_room(ids, more, bytes)) return SESSREC_OUT_OF_MEMORY;
+    while (3 * slots < 4 * (ids->count + more)) slots *= 2;
+    if (slots == ids->slots) return SESSREC_OK;
+    sessrec__slot *old = ids->slot;
+    const int64_t old_slots = ids->slots;
+    sessrec__slot *fresh = (sessrec__slot *)sessrec__alloc(&ids->memory, (uint64_t)slots, sizeof *fresh);
+    if (!fresh) return SESSREC_OUT_OF_MEMORY;
+    ids->slot = fresh;
+    ids->slots = slots;
+    for (int64_t i = 0; i < old_slots; ++i)
+        if (old[i].number) sessrec__ids_place(ids, old[i].hash, old[i].number);
+    for (int32_t i = 0; i < ids->count && !old_slots; ++i) {
+        const char *text = sessrec__ids_text(ids, i);
+        sessrec__ids_place(ids, sessrec__ids_hash(ids, text, strlen(text)), i + 1);
+    }
+    sessrec__free(&ids->memory, old);
+    return SESSREC_OK;
+}
+
+// Adds a text for which there is room in blob and offset.
+SESSREC__INLINE sessrec_result sessrec__ids_push(sessrec__ids *ids, const char *text, size_t size) {
+    if (ids->count == INT32_MAX - 1 || ids->blob_used > (int64_t)UINT32_MAX - 2 * SESSREC_MAX_ID) return SESSREC_TOO_LARGE;
+    char *to = ids->blob + ids->blob_used;
+    for (size_t i = 0; i < size; i += 8) memcpy(to + i, text + i, 8);
+    to[size] = 0;
+    ids->offset[ids->count++] = (uint32_t)ids->blob_used;
+    ids->blob_used += (int64_t)size + 1;
+    return SESSREC_OK;
+}
+
+// The number of a text of that hash, given on first sight, in a table that has room for it.
+SESSREC__INLINE sessrec_result sessrec__ids_intern_hashed(sessrec__ids *ids, const char *text, size_t size, uint32_t hash, int32_t *out) {
+    sessrec__slot *slot = sessrec__ids_slot(ids, text, size, hash);
+    if (!slot->number) {
+        const sessrec_result result = sessrec__ids_push(ids, text, size);
+        if (result) return result;
+        slot->hash = hash;
+        slot->number = ids->count;
+    }
+    *out = slot->number - 1;
+    return SESSREC_OK;
+}
+
+// The same in any table. Texts have no NUL inside and at most SESSREC_MAX_ID bytes (the caller checks).
+static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out) {
+    char padded[SESSREC_MAX_ID + 9];
+    const sessrec_result result = sessrec__ids_reserve(ids, 1, (int64_t)size + 1);
+    text = sessrec__padded(padded, text, size);
+    return result ? result : sessrec__ids_intern_hashed(ids, text, size, sessrec__ids_hash(ids, text, size), out);
+}
+
+#endif // SESSREC_NO_TRAINING
+
+// ============================================================================================================
+// >>threads   run count tasks, return when all are done
+// Task i always gets the same work whoever runs it, so results do not depend on the number of threads. Workers wait for the next region by
+// spinning for some microseconds before they sleep: a training step has six regions and lasts less than a millisecond.
+// ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
+
+#ifndef SESSREC_NO_THREADS
+#  if defined(_MSC_VER) && !defined(__clang__)
+SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) { return (int32_t)InterlockedCompareExchange((volatile LONG *)shared, 0, 0); }
+SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) { InterlockedExchange((volatile LONG *)shared, (LONG)value); }
+SESSREC__INLINE void sessrec__pause(void) { YieldProcessor(); }
+#  else
+SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) { return __atomic_load_n(shared, __ATOMIC_SEQ_CST); }
+// An exchange, as emulators of AArch64 on x86 let a load overtake a plain store. On x86 it is the same instruction.
+SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) { (void)__atomic_exchange_n(shared, value, __ATOMIC_SEQ_CST); }
+SESSREC__INLINE void sessrec__pause(void) {
+#    ifdef SESSREC__X86
+    _mm_pause();
+#    endif
+}
+#  endif
+#  ifdef SESSREC__WINDOWS
+#    define SESSREC__THREAD_MAIN static DWORD WINAPI
+#    define SESSREC__START(thread, main, argument) ((*(thread) = CreateThread(NULL, 0, main, argument, 0, NULL)) != NULL)
+SESSREC__INLINE void sessrec__join_thread(HANDLE thread) { WaitForSingleObject(thread, INFINITE), CloseHandle(thread); }
+SESSREC__INLINE void sessrec__open(sessrec__gate *gate) { InitializeCriticalSection(&gate->lock), InitializeConditionVariable(&gate->wake); }
+SESSREC__INLINE void sessrec__close(sessrec__gate *gate) { DeleteCriticalSection(&gate->lock); }
+SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { EnterCriticalSection(&gate->lock); }
+SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { LeaveCriticalSection(&gate->lock); }
+SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { SleepConditionVariableCS(&gate->wake, &gate->lock, INFINITE); }
+SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { WakeAllConditionVariable(&gate->wake); }
+SESSREC__INLINE void sessrec__yield(void) { SwitchToThread(); }
+#  else
+#    define SESSREC__THREAD_MAIN static void *
+#    define SESSREC__START(thread, main, argument) (pthread_create(thread, NULL, main, argument) == 0)
+SESSREC__INLINE void sessrec__join_thread(pthread_t thread) { pthread_join(thread, NULL); }
+SESSREC__INLINE void sessrec__open(sessrec__gate *gate) { pthread_mutex_init(&gate->lock, NULL), pthread_cond_init(&gate->wake, NULL); }
+SESSREC__INLINE void sessrec__close(sessrec__gate *gate) { pthread_mutex_destroy(&gate->lock), pthread_cond_destroy(&gate->wake); }
+SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { pthread_mutex_lock(&gate->lock); }
+SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { pthread_mutex_unlock(&gate->lock); }
+SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { pthread_cond_wait(&gate->wake, &gate->lock); }
+SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { pthread_cond_broadcast(&gate->wake); }
+SESSREC__INLINE void sessrec__yield(void) { sched_yield(); }
+#  endif
+
+#endif
+
+#ifndef SESSREC_NO_THREADS
+
+// Thread `number` takes tasks number, number + threads, ...
+static void sessrec__pool_share(sessrec__pool *pool, int32_t number) {
+    for (int32_t i = number; i < pool->count; i += pool->threads) pool->task(pool->context, i);
+}
+
+// Waits until another region than `seen` begins, or the pool ends; returns the region.
+static int32_t sessrec__pool_wait(sessrec__pool *pool, int32_t seen) {
+    for (int32_t spin = 0; spin < SESSREC__SPINS; ++spin) {
+        int32_t region = sessrec__read_shared(&pool->region);
+        if (region != seen) return region;
+        sessrec__pause();
+    }
+    // The caller stores `region` before it reads `sleeping`, this stores `sleeping` before it reads `region`: one of them sees the other.
+    sessrec__lock(&pool->gate);
+    sessrec__write_shared(&pool->sleeping, pool->sleeping + 1);
+    while (sessrec__read_shared(&pool->region) == seen) sessrec__sleep(&pool->gate);
+    sessrec__write_shared(&pool->sleeping, pool->sleeping - 1);
+    sessrec__unlock(&pool->gate);
+    return sessrec__read_shared(&pool->region);
+}
+
+SESSREC__THREAD_MAIN sessrec__pool_main(void *argument) {
+    sessrec__worker *self = (sessrec__worker *)argument;
+    sessrec__pool *pool = self->pool;
+    for (int32_t seen = 0;;) {
+        seen = sessrec__pool_wait(pool, seen);
+        if (sessrec__read_shared(&pool->stop)) return 0;
+        sessrec__pool_share(pool, self->number);
+        sessrec__write_shared(&self->done, seen);
+    }
+}
+
+// Lets all workers go on to the next region.
+static void sessrec__pool_begin(sessrec__pool *pool) {
+    sessrec__write_shared(&pool->region, (int32_t)(((uint32_t)pool->region + 1) & 0x7fffffff));
+    if (sessrec__read_shared(&pool->sleeping)) {
+        sessrec__lock(&pool->gate);
+        sessrec__wake(&pool->gate);
+        sessrec__unlock(&pool->gate);
+    }
+}
+
+#endif // SESSREC_NO_THREADS
+
+// How many threads a configuration asks for; 0 is one for each processor.
+static int32_t sessrec__pool_threads(int32_t asked) {
+    if (asked <= 0) asked = sessrec__processors();
+    return asked < SESSREC__MAX_THREADS ? asked : SESSREC__MAX_THREADS;
+}
+
+// A thread that cannot be started is done without.
+static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec_jobs *jobs) {
+    const int32_t threads = sessrec__pool_threads(asked);
+    memset(pool, 0, sizeof *pool);
+    pool->jobs = *jobs;
+    pool->threads = jobs->run ? threads : 1;
+    if (jobs->run) return;
+#ifndef SESSREC_NO_THREADS
+    sessrec__open(&pool->gate);
+    for (; pool->threads < threads; pool->threads++) {
+        sessrec__worker *worker = &pool->worker[pool->threads];
+        worker->pool = pool;
+        worker->number = pool->threads;
+        if (!SESSREC__START(&worker->thread, sessrec__pool_main, worker)) break;
+    }
+#endif
+}
+
+static void sessrec__pool_free(sessrec__pool *pool) {
+#ifndef SESSREC_NO_THREADS
+    if (pool->jobs.run || !pool->threads) return;  // own threads were never started
+    sessrec__write_shared(&pool->stop, 1);
+    sessrec__pool_begin(pool);
+    for (int32_t i = 1; i < pool->threads; ++i) sessrec__join_thread(pool->worker[i].thread);
+    sessrec__close(&pool->gate);
+#endif
+    pool->threads = 0;
+}
+
+static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context) {
+    if (pool->jobs.run && count > 1) {
+        pool->jobs.run(pool->jobs.user, count, task, context);
+        return;
+    }
+    if (pool->threads <= 1 || count <= 1) {
+        for (int32_t i = 0; i < count; ++i) task(context, i);
+        return;
+    }
+#ifndef SESSREC_NO_THREADS
+    pool->task = task;
+    pool->context = context;
+    pool->count = count;
+    sessrec__pool_begin(pool);
+    sessrec__pool_share(pool, 0);
+    for (int32_t i = 1; i < pool->threads; ++i)
+        for (int32_t spin = 0; sessrec__read_shared(&pool->worker[i].done) != pool->region; ++spin) {
+            if (spin < SESSREC__SPINS) sessrec__pause();
+            else sessrec__yield();
+        }
+#endif
+}
+
+#endif // SESSREC_NO_TRAINING
+
+// ============================================================================================================
+// >>words   a few operations on a register of floats, in plain C, AVX2, AVX-512 and NEON
+// The kernels below are written once, in two dozen words for a register of LANES floats: 1 in plain C, 4 in NEON, 8 in AVX2, 16 in AVX-512. Each set
+// defines the words, and this file includes itself to build the kernels with them. So every path does the same operations on each number
+// and gives the same bits. One rule keeps it so: a product that is added to something is always written as fma. A compiler may fuse a * b + c or
+// not, as it likes; with nothing left to fuse it has no choice.
+// ============================================================================================================
+
+// a * b + c, rounded once. Without a fused instruction the product is exact in double, and the sum is rounded to odd there, after which
+// the rounding to float is the right one (Boldo, Melquiond 2008).
+SESSREC__INLINE float sessrec__fma(float a, float b, float c) {
+#if defined(SESSREC__DOUBLE)
+    return fma(a, b, c);
+#elif defined(SESSREC_FMA)
+    return SESSREC_FMA(a, b, c);
+#elif defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || defined(FP_FAST_FMAF)
+    return __builtin_fmaf(a, b, c);
+#else
+    double product = (double)a * (double)b, sum = product + (double)c;
+    double virtual_c = sum - product, lost = (product - (sum - virtual_c)) + ((double)c - virtual_c);
+    if (lost != 0 && sum - sum == 0) {
+        uint64_t bits;
+        memcpy(&bits, &sum, sizeof bits);
+        if (!(bits & 1)) bits = (lost > 0) == (sum > 0) ? bits + 1 : bits - 1;
+        memcpy(&sum, &bits, sizeof bits);
+    }
+    return (float)sum;
+#endif
+}
+
+// ---- plain C: the meaning of the words ----
+
+SESSREC__INLINE float sessrec__plain_all(float x) { return x; }
+SESSREC__INLINE float sessrec__plain_load(const float *p) { return *p; }
+SESSREC__INLINE float sessrec__plain_load_some(const float *p, int32_t n) { return n > 0 ? *p : 0; }  // lanes from n on are 0, and not read
+SESSREC__INLINE void sessrec__plain_store(float *p, float a) { *p = a; }
+SESSREC__INLINE void sessrec__plain_store_some(float *p, float a, int32_t n) { if (n > 0) *p = a; }
+SESSREC__INLINE float sessrec__plain_gather(const float *p, int32_t stride) { (void)stride; return *p; }  // lane l is p[l * stride]
+SESSREC__INLINE void sessrec__plain_turn(float *row) { (void)row; }  // LANES registers as the rows of a square: turned over its diagonal
+SESSREC__INLINE float sessrec__plain_add(float a, float b) { return a + b; }
+SESSREC__INLINE float sessrec__plain_sub(float a, float b) { return a - b; }
+SESSREC__INLINE float sessrec__plain_mul(float a, float b) { return a * b; }
+SESSREC__INLINE float sessrec__plain_div(float a, float b) { return a / b; }
+SESSREC__INLINE float sessrec__plain_fma(float a, float b, float c) { return sessrec__fma(a, b, c); }
+SESSREC__INLINE float sessrec__plain_max(float a, float b) { return a > b ? a : b; }  // of a NaN and another the second, as the processors do
+SESSREC__INLINE float sessrec__plain_min(float a, float b) { return a < b ? a : b; }
+SESSREC__INLINE float sessrec__plain_less(float a, float b, float x, float y) { return a < b ? x : y; }
+SESSREC__INLINE float sessrec__plain_equal(float a, float b, float x, float y) { return a == b ? x : y; }
+// a first guess at 1 / sqrt(a) of a normal a > 0, within 3.5 %: half the exponent, negative, and a line for the rest
+SESSREC__INLINE float sessrec__plain_guess_rsqrt(float a) {
+    uint32_t bits;
+    memcpy(&bits, &a, sizeof bits);
+    bits = 0x5f375a86u - (bits >> 1);
+    memcpy(&a, &bits, sizeof a);
+    return a;
+}
+#ifndef SESSREC_NO_TRAINING
+SESSREC__INLINE float sessrec__plain_sqrt(float a) { return (float)sqrt(a); }  // of a float in double, then rounded: the same as sqrtf
+#endif
+SESSREC__INLINE int32_t sessrec__plain_whole(int32_t n) { return n; }
+// Lane l: part + the eight half bytes of x[4l .. 4l+3], low ones first, times h[0 .. 7]. Two parts of 16 bits where registers have them, which
+// have room for four such sums before they are added to a sum of 32 bits.
+SESSREC__INLINE int32_t sessrec__plain_octet(const uint8_t *x, const int8_t *h, int32_t part) {
+    for (int i = 0; i < 4; ++i) part += (x[i] & 15) * h[i] + (x[i] >> 4) * h[4 + i];
+    return part;
+}
+SESSREC__INLINE int32_t sessrec__plain_widen(int32_t part, int32_t sum) { return sum + part; }
+SESSREC__INLINE float sessrec__plain_floats(int32_t a) { return (float)a; }
+SESSREC__INLINE int sessrec__plain_any(float a, float b) { return !(a < b); }  // whether any lane has a >= b, or a NaN
+// p * 2^n, where n stands in the low bits of t = n + 1.5 * 2^23; p and the result are normal numbers
+SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
+    uint32_t bits, shift;
+    memcpy(&bits, &p, sizeof bits);
+    memcpy(&shift, &t, sizeof shift);
+    bits += shift << 23;
+    memcpy(&p, &bits, sizeof bits);
+    return p;
+}
+
+#ifdef SESSREC__NEON
+SESSREC__INLINE float32x4_t sessrec__neon_all(float x) { return vdupq_n_f32(x); }
+SESSREC__INLINE float32x4_t sessrec__neon_load(const float *p) { return vld1q_f32(p); }
+SESSREC__INLINE float32x4_t sessrec__neon_load_some(const float *p, int32_t n) {
+    float32x4_t a = vdupq_n_f32(0);
+    if (n > 0) a = vld1q_lane_f32(p, a, 0);
+    if (n > 1) a = vld1q_lane_f32(p + 1, a, 1);
+    if (n > 2) a = vld1q_lane_f32(p + 2, a, 2);
+    return n > 3 ? vld1q_lane_f32(p + 3, a, 3) : a;
+}
+SESSREC__INLINE void sessrec__neon_store(float *p, float32x4_t a) { vst1q_f32(p, a); }
+SESSREC__INLINE void sessrec__neon_store_some(float *p, float32x4_t a, int32_t n) {
+    if (n > 0) vst1q_lane_f32(p, a, 0);
+    if (n > 1) vst1q_lane_f32(p + 1, a, 1);
+    if (n > 2) vst1q_lane_f32(p + 2, a, 2);
+    if (n > 3) vst1q_lane_f32(p + 3, a, 3);
+}
+SESSREC__INLINE float32x4_t sessrec__neon_gather(const float *p, int32_t stride) {
+    float32x4_t a = vld1q_lane_f32(p + stride, vld1q_dup_f32(p), 1);
+    a = vld1q_lane_f32(p + (ptrdiff_t)2 * stride, a, 2);
+    return vld1q_lane_f32(p + (ptrdiff_t)3 * stride, a, 3);
+}
+SESSREC__INLINE void sessrec__neon_turn(float32x4_t *row) {
+    const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);  // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
+    const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
+    row[0] = low.val[0];
+    row[1] = low.val[1];
+    row[2] = high.val[0];
+    row[3] = high.val[1];
+}
+SESSREC__INLINE float32x4_t sessrec__neon_add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_mul(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
+// vmaxq and vminq give NaN where one of the two is NaN; the word gives the second.
+SESSREC__INLINE float32x4_t sessrec__neon_max(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_min(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
+SESSREC__INLINE float32x4_t sessrec__neon_less(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
+    return vbslq_f32(vcltq_f32(a, b), x, y);
+}
+SESSREC__INLINE float32x4_t sessrec__neon_equal(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
+    return vbslq_f32(vceqq_f32(a, b), x, y);
+}
+SESSREC__INLINE float32x4_t sessrec__neon_guess_rsqrt(float32x4_t a) {
+    return vreinterpretq_f32_u32(vsubq_u32(vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1)));
+}
+SESSREC__INLINE int32x4_t sessrec__neon_whole(int32_t n) { return vdupq_n_s32(n); }
+SESSREC__INLINE int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h, int32x4_t part) {
+    const uint8x16_t codes = vld1q_u8(x);
+    const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))), high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
+    int32_t half[2];
+    memcpy(half, h, sizeof half);
+    const int8x8_t first = vreinterpret_s8_s32(vdup_n_s32(half[0])), second = vreinterpret_s8_s32(vdup_n_s32(half[1]));
+    const int16x8_t a = vmlal_s8(vmull_s8(vget_low_s8(low), first), vget_low_s8(high), second),
+                    b = vmlal_s8(vmull_s8(vget_high_s8(low), first), vget_high_s8(high), second);
+    return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
+}
+SESSREC__INLINE int32x4_t sessrec__neon_widen(int32x4_t part, int32x4_t sum) { return vaddq_s32(sum, part); }
+SESSREC__INLINE float32x4_t sessrec__neon_floats(int32x4_t a) { return vcvtq_f32_s32(a); }
+SESSREC__INLINE int sessrec__neon_any(float32x4_t a, float32x4_t b) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
+SESSREC__INLINE float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
+    return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
+}
+#endif // SESSREC__NEON
+
+// The kernels of one instruction set. Some only training needs, and evaluation.
+#ifdef SESSREC_NO_TRAINING
+#  define SESSREC__TRAINS(kernel) (0 ? (kernel) : NULL)  // left out, without a warning
+#else
+#  define SESSREC__TRAINS(kernel) kernel
+#endif
+
+#endif // !SESSREC__WORDS
+#ifdef SESSREC__WORDS
+
+#define SESSREC__JOIN2(a, b) sessrec__##a##_##b
+#define SESSREC__JOIN(a, b) SESSREC__JOIN2(a, b)
+#define SESSREC__K(name) SESSREC__JOIN(SESSREC__WORDS, name)
+#define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET
+#define sessrec__vec SESSREC__VECTOR
+
+// ---- AVX2 and AVX-512, which differ in little but their width ----
+// MM(word) is _mm256_word or _mm512_word. MM_ALL is the form of AVX-512 with a mask, of all lanes: some versions of gcc warn about their own
+// headers where the one without stands.
+#ifdef SESSREC__MM
+
+SESSREC__WORD sessrec__vec SESSREC__K(all)(float x) { return SESSREC__MM(set1_ps)(x); }
+SESSREC__WORD sessrec__vec SESSREC__K(load)(const float *p) { return SESSREC__MM(loadu_ps)(p); }
+SESSREC__WORD void SESSREC__K(store)(float *p, sessrec__vec a) { SESSREC__MM(storeu_ps)(p, a); }
+SESSREC__WORD sessrec__vec SESSREC__K(add)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(add_ps)(a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(sub)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(sub_ps)(a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(mul)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(mul_ps)(a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(div)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(div_ps)(a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(fma)(sessrec__vec a, sessrec__vec b, sessrec__vec c) { return SESSREC__MM(fmadd_ps)(a, b, c); }
+SESSREC__WORD sessrec__vec SESSREC__K(max)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM_ALL(max_ps, a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(min)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM_ALL(min_ps, a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(sqrt)(sessrec__vec a) { return SESSREC__MM_ALL(sqrt_ps, a); }
+SESSREC__WORD sessrec__vec SESSREC__K(floats)(SESSREC__INTEGERS a) { return SESSREC__MM_ALL(cvtepi32_ps, a); }
+SESSREC__WORD SESSREC__INTEGERS SESSREC__K(whole)(int32_t n) { return SESSREC__MM(set1_epi32)(n); }
+SESSREC__WORD sessrec__vec SESSREC__K(guess_rsqrt)(sessrec__vec a) {
+    const SESSREC__INTEGERS half = SESSREC__MM_ALL(srli_epi32, SESSREC__MM_INTEGERS(a), 1);
+    return SESSREC__MM_FLOATS(SESSREC__MM(sub_epi32)(SESSREC__K(whole)(0x5f375a86), half));
+}
+SESSREC__WORD sessrec__vec SESSREC__K(scale2)(sessrec__vec p, sessrec__vec t) {
+    const SESSREC__INTEGERS power = SESSREC__MM_ALL(slli_epi32, SESSREC__MM_INTEGERS(t), 23);
+    return SESSREC__MM_FLOATS(SESSREC__MM(add_epi32)(SESSREC__MM_INTEGERS(p), power));
+}
+SESSREC__WORD SESSREC__INTEGERS SESSREC__K(octet)(const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part) {
+    SESSREC__INTEGERS codes;
+    int32_t half[2];
+    memcpy(&codes, x, sizeof codes);
+    memcpy(half, h, sizeof half);
+    const SESSREC__INTEGERS low = SESSREC__K(whole)(0x0f0f0f0f);
+    part = SESSREC__MM(add_epi16)(part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(codes, low), SESSREC__K(whole)(half[0])));
+    const SESSREC__INTEGERS odd = SESSREC__MM(srli_epi16)(codes, 4);
+    return SESSREC__MM(add_epi16)(part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(odd, low), SESSREC__K(whole)(half[1])));
+}
+SESSREC__WORD SESSREC__INTEGERS SESSREC__K(widen)(SESSREC__INTEGERS part, SESSREC__INTEGERS sum) {
+    return SESSREC__MM(add_epi32)(sum, SESSREC__MM(madd_epi16)(part, SESSREC__MM(set1_epi16)(1)));
+}
+// Turns the 4 x 4 floats in each 128 bits of four registers: row[i] then has column i % 4 of four rows in its first 128 bits, column i % 4 + 4
+// in the next, and so on.
+SESSREC__WORD void SESSREC__K(turn_parts)(sessrec__vec *row) {
+    sessrec__vec t[SESSREC__LANES];
+    SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; i += 2) {
+        t[i] = SESSREC__MM_ALL(unpacklo_ps, row[i], row[i + 1]);
+        t[i + 1] = SESSREC__MM_ALL(unpackhi_ps, row[i], row[i + 1]);
+    }
+    SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; ++i) {
+        const sessrec__vec a = t[i / 4 * 4 + i % 4 / 2], b = t[i / 4 * 4 + i % 4 / 2 + 2];
+        row[i] = i % 2 ? SESSREC__MM_ALL(shuffle_ps, a, b, 0xee) : SESSREC__MM_ALL(shuffle_ps, a, b, 0x44);
+    }
+}
+
+#  if SESSREC__LANES == 8
+
+SESSREC__WORD __m256i sessrec__avx2_lanes(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), sessrec__avx2_lanes()); }
+SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) { return _mm256_maskload_ps(p, sessrec__avx2_first(n)); }
+SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) { _mm256_maskstore_ps(p, sessrec__avx2_first(n), a); }
+SESSREC__WORD __m256 sessrec__avx2_gather(const float *p, int32_t stride) {
+    return _mm256_i32gather_ps(p, _mm256_mullo_epi32(sessrec__avx2_lanes(), _mm256_set1_epi32(stride)), 4);
+}
+SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+SESSREC__WORD __m256 sessrec__avx2_equal(__m256 a, __m256 b, __m256 x, __m256 y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
+}
+SESSREC__WORD int sessrec__avx2_any(__m256 a, __m256 b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
+SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
+    sessrec__avx2_turn_parts(row);
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
+        const __m256 a = row[i], b = row[i + 4];
+        row[i] = _mm256_permute2f128_ps(a, b, 0x20);
+        row[i + 4] = _mm256_permute2f128_ps(a, b, 0x31);
+    }
+}
+
+#  else
+
+SESSREC__WORD __mmask16 sessrec__avx512_first(int32_t n) { return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0); }
+SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) { return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p); }
+SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) { _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a); }
+#    ifndef SESSREC_NO_TRAINING
+// The same for the end of a row: a register under a mask waits for all of its memory, also for a line that nothing is taken from.
+SESSREC__WORD __m512 sessrec__avx512_load_end(const float *p, int32_t n) {
+    const __mmask16 first = sessrec__avx512_first(n);
+    return n > 8   ? _mm512_maskz_loadu_ps(first, p)
+           : n > 4 ? _mm512_maskz_broadcast_f32x8(first, _mm256_maskz_loadu_ps((__mmask8)first, p))
+                   : _mm512_maskz_broadcast_f32x4(first, _mm_maskz_loadu_ps((__mmask8)first, p));
+}
+SESSREC__WORD void sessrec__avx512_store_end(float *p, __m512 a, int32_t n) {
+    const __mmask16 first = sessrec__avx512_first(n);
+    if (n > 8) _mm512_mask_storeu_ps(p, first, a);
+    else if (n > 4) _mm256_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x8_ps((__mmask8)-1, a, 0));
+    else _mm_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x4_ps((__mmask8)-1, a, 0));
+}
+#    endif
+// Two halves: the whole is no faster, and warns in some compilers.
+SESSREC__WORD __m512 sessrec__avx512_gather(const float *p, int32_t stride) {
+    const __m256 low = sessrec__avx2_gather(p, stride), high = sessrec__avx2_gather(p + (ptrdiff_t)8 * stride, stride);
+    return _mm512_castpd_ps(
+        _mm512_maskz_insertf64x4((__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
+}
+SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+SESSREC__WORD __m512 sessrec__avx512_equal(__m512 a, __m512 b, __m512 x, __m512 y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x);
+}
+SESSREC__WORD int sessrec__avx512_any(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
+SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
+    __m512 t[16];
+    sessrec__avx512_turn_parts(row);
+    SESSREC__UNROLL for (int step = 0; step < 2; ++step) {  // the even quarters of two go to one register, the odd ones to another; and again
+        SESSREC__UNROLL for (int i = 0; i < 8; ++i) {
+            const __m512 a = row[i / 4 * 8 + i % 4], b = row[i / 4 * 8 + i % 4 + 4];
+            t[i] = SESSREC__MM_ALL(shuffle_f32x4, a, b, 0x88);
+            t[i + 8] = SESSREC__MM_ALL(shuffle_f32x4, a, b, 0xdd);
+        }
+        SESSREC__UNROLL for (int i = 0; i < 16; ++i) row[i] = t[i];
+    }
+}
+
+#  endif
+#endif // SESSREC__MM
+
+// ============================================================================================================
+// >>kernels   written once, built for each set of words
+// ============================================================================================================
+
+#define SESSREC__KERNEL static SESSREC__TARGET void
+#define sessrec__vall SESSREC__K(all)
+#define sessrec__vadd SESSREC__K(add)
+#define sessrec__vsub SESSREC__K(sub)
+#define sessrec__vmul SESSREC__K(mul)
+#define sessrec__vdiv SESSREC__K(div)
+#define sessrec__vfma SESSREC__K(fma)
+#define sessrec__vmax SESSREC__K(max)
+#define sessrec__vmin SESSREC__K(min)
+#define sessrec__vless SESSREC__K(less)
+#define sessrec__vequal SESSREC__K(equal)
+#define sessrec__vsqrt SESSREC__K(sqrt)
+#define sessrec__vscale2 SESSREC__K(scale2)
+#define sessrec__vguess_rsqrt SESSREC__K(guess_rsqrt)
+#define sessrec__vgather SESSREC__K(gather)
+#define sessrec__vload SESSREC__K(load)
+#define sessrec__vstore SESSREC__K(store)
+
+// The next LANES floats, or as many as are left; lanes beyond are 0.
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(get)(const float *p, int32_t left) {
+    return left >= SESSREC__LANES ? sessrec__vload(p) : SESSREC__K(load_some)(p, left);
+}
+SESSREC__INLINE SESSREC__TARGET void SESSREC__K(put)(float *p, sessrec__vec a, int32_t left) {
+    if (left >= SESSREC__LANES) sessrec__vstore(p, a);
+    else SESSREC__K(store_some)(p, a, left);
+}
+#define sessrec__vget SESSREC__K(get)
+#define sessrec__vput SESSREC__K(put)
+
+// ---- matrix product: C [M,N] = A [M,K] B [K,N], added to C if asked ----
+// The plain kernel is the definition: each element is one chain of fused multiply-adds over k in order. The tiled one computes the same
+// chains, ROWS x VECTORS of them at a time in registers: a row of B is loaded once for ROWS rows of A. It walks K in blocks so that the
+// part of B under work stays in the first-level cache; going on from the stored sum does not change the chain.
+
+#ifndef SESSREC__TILE_ROWS
+
+SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
+                                   ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+    for (int32_t i = 0; i < M; ++i) {
+        if (!accumulate)
+            for (int32_t j = 0; j < N; ++j) C[i * c_row + j] = 0;
+        for (int32_t k = 0; k < K; ++k)
+            for (int32_t j = 0; j < N; ++j) C[i * c_row + j] = sessrec__fma(A[i * a_row + k * a_col], B[k * b_row + j], C[i * c_row + j]);
+    }
+}
+
+// C [M,N] = bias + A [M,K] B^T for B [N,K]; bias [N] is the same for all rows.
+SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
+                                      const float *bias, float *C, ptrdiff_t c_row) {
+    for (int32_t i = 0; i < M; ++i)
+        for (int32_t j = 0; j < N; ++j) {
+            C[i * c_row + j] = bias[j];
+            for (int32_t k = 0; k < K; ++k) C[i * c_row + j] = sessrec__fma(A[i * a_row + k], B[j * b_row + k], C[i * c_row + j]);
+        }
+}
+
+#  else
+
+// rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes. The sums go on from `start`, which
+// may be C, or a row for all with start_row 0; NULL: from 0.
+SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int vectors, int32_t columns, int32_t K, const float *A,
+                                                      ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
+                                                      const float *start, ptrdiff_t start_row, float *C, ptrdiff_t c_row) {
+    sessrec__vec sum[SESSREC__TILE_ROWS][SESSREC__TILE_VECTORS];
+    SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] =
+        start ? sessrec__vget(start + r * start_row + SESSREC__LANES * v, columns - SESSREC__LANES * v) : sessrec__vall(0);
+    for (int32_t k = 0; k < K; ++k) {
+        sessrec__vec b[SESSREC__TILE_VECTORS];
+        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) b[v] =
+            v < vectors - 1 ? sessrec__vload(B + k * b_row + SESSREC__LANES * v)
+                            : sessrec__vget(B + k * b_row + SESSREC__LANES * v, columns - SESSREC__LANES * v);
+        SESSREC__UNROLL for (int r = 0; r < rows; ++r) {
+            sessrec__vec a = sessrec__vall(A[r * a_row + k * a_col]);
+            SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] = sessrec__vfma(a, b[v], sum[r][v]);
+        }
+    }
+    SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v)
+        sessrec__vput(C + r * c_row + SESSREC__LANES * v, sum[r][v], columns - SESSREC__LANES * v);
+}
+
+// All rows of a strip of columns: TILE_ROWS of them at a time, then half as many, then one by one.
+#    define SESSREC__STRIP(vectors)                                                                                                         \
+      SESSREC__KERNEL SESSREC__K(strip##vectors)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,     \
+                                                 const float *B, ptrdiff_t b_row, const float *start, ptrdiff_t start_row, float *C,          \
+                                                 ptrdiff_t c_row) {                                                                           \
+          int32_t i = 0;                                                                                                                     \
+          SESSREC__ROWS(SESSREC__TILE_ROWS, vectors);                                                                                        \
+          SESSREC__ROWS(SESSREC__TILE_ROWS / 2, vectors);                                                                                    \
+          SESSREC__ROWS(1, vectors);                                                                                                         \
+      }
+#    define SESSREC__ROWS(rows, vectors)                                                                                                    \
+      for (; i + (rows) <= M; i += (rows))                                                                                                  \
+      SESSREC__K(tile)(rows, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row, start ? start + i * start_row : NULL, start_row,     \
+                       C + i * c_row, c_row)
+SESSREC__STRIP(1)
+SESSREC__STRIP(2)
+#    if SESSREC__TILE_VECTORS == 3
+SESSREC__STRIP(3)
+#    endif
+#    undef SESSREC__STRIP
+#    undef SESSREC__ROWS
+
+// A block of K, strip by strip, of which none should have but one vector.
+SESSREC__KERNEL SESSREC__K(strips)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
+                                   ptrdiff_t b_row, const float *start, ptrdiff_t start_row, float *C, ptrdiff_t c_row) {
+    for (int32_t j = 0, columns; j < N; j += columns) {
+        const int32_t vectors = (N - j + SESSREC__LANES - 1) / SESSREC__LANES;
+        const int32_t most = SESSREC__TILE_VECTORS, strip = vectors == most + 1 ? most / 2 + 1 : vectors < most ? vectors : most;
+        const float *from = start ? start + j : NULL;
+        columns = N - j < strip * SESSREC__LANES ? N - j : strip * SESSREC__LANES;
+        if (strip == 1) SESSREC__K(strip1)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+        if (strip == 2) SESSREC__K(strip2)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+#    if SESSREC__TILE_VECTORS == 3
+        if (strip == 3) SESSREC__K(strip3)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+#    endif
+    }
+}
+
+// Where the elements of a row of A lie apart (a_row is 1), they would push each other out of the first-level cache, in which a line can be in a
+// few places only: some rows at a time are brought together.
+SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
+                                   ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+    enum { DEPTH = 128, ROWS = 4 * SESSREC__TILE_ROWS };
+    const int apart = a_row == 1 && a_col > 1;
+    float together[DEPTH * ROWS];
+    int32_t first = 0, depth, rows;
+    do {  // once even for K = 0, which makes C zero
+        depth = K - first < DEPTH ? K - first : DEPTH;
+        for (int32_t i = 0; i < M; i += rows) {
+            const float *a = A + i * a_row + first * a_col, *b = B + first * b_row, *start = accumulate || first > 0 ? C + i * c_row : NULL;
+            rows = !apart || M - i < ROWS ? M - i : ROWS;
+            for (int32_t k = 0; k < depth && apart; ++k)
+                for (int32_t r = 0; r < rows; r += SESSREC__LANES)
+                    sessrec__vput(together + k * ROWS + r, sessrec__vget(a + k * a_col + r, rows - r), rows - r);
+            if (apart) SESSREC__K(strips)(rows, N, depth, together, 1, ROWS, b, b_row, start, c_row, C + i * c_row, c_row);
+            else SESSREC__K(strips)(rows, N, depth, a, a_row, a_col, b, b_row, start, c_row, C + i * c_row, c_row);
+        }
+        first += depth;
+    } while (first < K);
+}
+
+#endif // SESSREC__TILE_ROWS
+
+// y [columns,rows] = x [rows,columns] turned, a square of registers at a time; whole says that none of it lies outside.
+SESSREC__INLINE SESSREC__TARGET void SESSREC__K(turn_square)(const int whole, int32_t rows, int32_t columns, const float *x,
+                                                             ptrdiff_t x_row, float *y, ptrdiff_t y_row) {
+    sessrec__vec row[SESSREC__LANES];
+    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) row[l] = whole      ? sessrec__vload(x + l * x_row)
+                                                                      : l < rows ? sessrec__vget(x + l * x_row, columns)
+                                                                                 : sessrec__vall(0);
+    SESSREC__K(turn)(row);
+    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
+        if (whole) sessrec__vstore(y + l * y_row, row[l]);
+        else if (l < columns) sessrec__vput(y + l * y_row, row[l], rows);
+    }
+}
+SESSREC__KERNEL SESSREC__K(transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y, ptrdiff_t y_row) {
+    for (int32_t i = 0; i < rows; i += SESSREC__LANES)
+        for (int32_t j = 0; j < columns; j += SESSREC__LANES) {
+            const float *from = x + i * x_row + j;
+            float *to = y + j * y_row + i;
+            if (rows - i >= SESSREC__LANES && columns - j >= SESSREC__LANES)
+                SESSREC__K(turn_square)(1, SESSREC__LANES, SESSREC__LANES, from, x_row, to, y_row);
+            else SESSREC__K(turn_square)(0, rows - i, columns - j, from, x_row, to, y_row);
+        }
+}
+
+#ifdef SESSREC__TILE_ROWS
+// C [M,N] = bias + A [M,K] B^T for B [N,K]: a piece of B at a time is turned into a panel that fits the first-level cache.
+SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
+                                      const float *bias, float *C, ptrdiff_t c_row) {
+    enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = 128, ALIGN = 64 };
+    float space[WIDE * DEPTH + ALIGN / sizeof(float)];
+    float *panel = (float *)(void *)((char *)space + (ALIGN - (uintptr_t)space % ALIGN) % ALIGN);
+    for (int32_t k = 0; k < K; k += DEPTH)
+        for (int32_t j = 0; j < N; j += WIDE) {
+            const int32_t depth = K - k < DEPTH ? K - k : DEPTH, columns = N - j < WIDE ? N - j : WIDE;
+            SESSREC__K(transpose)(columns, depth, B + j * b_row + k, b_row, panel, WIDE);
+            SESSREC__K(strips)(M, columns, depth, A + k, a_row, 1, panel, WIDE, k ? C + j : bias + j, k ? c_row : 0, C + j, c_row);
+        }
+}
+#endif
+
+// y_i = bias_i + sum_k x[i,k] h_k, k in order: the same chain as a matrix product that starts from the bias. One row is one lane.
+SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias,
+                                 float *y) {
+    int32_t i = 0;
+    for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES) {
+        sessrec__vec sum = sessrec__vload(bias + i), row[SESSREC__LANES];
+        int32_t k = 0;
+        for (; k + SESSREC__LANES <= width; k += SESSREC__LANES) {
+            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
+                row[l] = sessrec__vload(x + (i + l) * x_row + k);
+                if (SESSREC__LANES > 1) SESSREC__PREFETCH(x + (i + l + 2 * SESSREC__LANES) * x_row + k);
+            }
+            SESSREC__K(turn)(row);
+            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) sum = sessrec__vfma(row[l], sessrec__vall(h[k + l]), sum);
+        }
+        for (; k < width; ++k) sum = sessrec__vfma(sessrec__vgather(x + i * x_row + k, (int32_t)x_row), sessrec__vall(h[k]), sum);
+        sessrec__vstore(y + i, sum);
+    }
+    for (; i < rows; ++i) {
+        sessrec__vec sum = sessrec__vall(bias[i]);  // the same number in all lanes
+        for (int32_t k = 0; k < width; ++k) sum = sessrec__vfma(sessrec__vall(x[i * x_row + k]), sessrec__vall(h[k]), sum);
+        SESSREC__K(store_some)(y + i, sum, 1);
+    }
+}
+
+// The same for rows that stand anywhere, with their own elements of bias. Eight chains at a time, so that none waits for its own sums.
+SESSREC__KERNEL SESSREC__K(dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x, const float *h, const float *bias,
+                                    float *y) {
+    for (int32_t i = 0; i < count; i += 8) {
+        const float *at[8];
+        sessrec__vec sum[8];  // each the same number in all lanes
+        SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) {
+            const int32_t item = row[i + r < count ? i + r : i];
+            at[r] = x + (ptrdiff_t)item * width;
+            sum[r] = sessrec__vall(bias[item]);
+        }
+        for (int32_t k = 0; k < width; ++k) {
+            const sessrec__vec state = sessrec__vall(h[k]);
+            SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) sum[r] = sessrec__vfma(sessrec__vall(at[r][k]), state, sum[r]);
+        }
+        SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) if (i + r < count) SESSREC__K(store_some)(y + i + r, sum[r], 1);
+    }
+}
+
+// ---- the screen of >>streaming: which of the items first .. first+count-1 may score `least` or more; first is a multiple of 16 ----
+// Writes them to out [count] and returns their number. Sums of whole numbers are exact: every path finds the same items.
+static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int32_t first, int32_t count, float least, int32_t *out) {
+    const ptrdiff_t codes = (ptrdiff_t)s->octets * 64, bytes = codes + 2 * 16 * (ptrdiff_t)sizeof(float);
+    const sessrec__vec step = sessrec__vall(s->step), radius = sessrec__vall(s->radius), wanted = sessrec__vall(least);
+    int32_t found = 0;
+    for (int32_t i = 0; i < count; i += 16) {
+        const uint8_t *block = s->blocks + (first + i) / 16 * bytes;
+        const float *steps = (const float *)(const void *)(block + codes), *bias = steps + 16;
+        SESSREC__INTEGERS sum[16 / SESSREC__LANES];
+        float most[16];
+        int any = 0;
+        SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] = SESSREC__K(whole)(s->start);
+        for (int32_t o = 0; o < s->octets; o += 4) {
+            SESSREC__INTEGERS part[16 / SESSREC__LANES];
+            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) part[v] = SESSREC__K(whole)(0);
+            for (int32_t p = o; p < s->octets && p < o + 4; ++p) {
+                const uint8_t *at = block + 64 * (ptrdiff_t)p;
+                SESSREC__PREFETCH((uintptr_t)at + 2048);
+                SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v)
+                    part[v] = SESSREC__K(octet)(at + 4 * SESSREC__LANES * v, s->state + 8 * (ptrdiff_t)p, part[v]);
+            }
+            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] = SESSREC__K(widen)(part[v], sum[v]);
+        }
+        SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) {
+            const int at = SESSREC__LANES * v;
+            const sessrec__vec product = sessrec__vfma(SESSREC__K(floats)(sum[v]), step, radius);
+            const sessrec__vec highest = sessrec__vfma(sessrec__vload(steps + at), product, sessrec__vload(bias + at));
+            sessrec__vstore(most + at, highest);
+            any |= SESSREC__K(any)(highest, wanted);
+        }
+        for (int32_t l = 0; any && l < 16 && i + l < count; ++l)
+            if (!(most[l] < least)) out[found++] = first + i + l;
+    }
+    return found;
+}
+
+// ---- exp, sigmoid, tanh, softplus: largest relative error 2e-7 ----
+// Below -32 exp and sigmoid are 0. A millionth of the last digit of 1 changes no sum, but a few such factors make denormal numbers, and
+// a processor takes a hundred times as long for a product with one of these.
+enum { SESSREC__K(lowest) = -32 };
+
+// e^x = 2^n e^r with n the integer next to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). From 88.7 on it is nearly the largest float,
+// and infinity only for infinity. NaN goes through.
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vexp)(sessrec__vec x0) {
+#ifdef SESSREC__DOUBLE
+    return exp(x0);
+#else
+    const sessrec__vec magic = sessrec__vall(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+    sessrec__vec x = sessrec__vmax(sessrec__vall(SESSREC__K(lowest)), sessrec__vmin(sessrec__vall(88.722f), x0));
+    sessrec__vec t = sessrec__vfma(x, sessrec__vall(1.44269504f), magic);
+    sessrec__vec n = sessrec__vsub(t, magic);
+    sessrec__vec r =
+        sessrec__vfma(n, sessrec__vall(-1.42860677e-6f), sessrec__vfma(n, sessrec__vall(-0.693145752f), x));  // ln 2 in two parts
+    sessrec__vec q = sessrec__vfma(sessrec__vall(0.00139504916f), r, sessrec__vall(0.0083688898f));
+    q = sessrec__vfma(q, r, sessrec__vall(0.041666206f));
+    q = sessrec__vfma(q, r, sessrec__vall(0.166665182f));
+    q = sessrec__vfma(q, r, sessrec__vall(0.5f));
+    q = sessrec__vadd(sessrec__vfma(sessrec__vmul(r, r), q, r), sessrec__vall(1.0f));
+    q = sessrec__vless(x0, sessrec__vall(SESSREC__K(lowest)), sessrec__vall(0), sessrec__vscale2(q, t));
+    return sessrec__vless(x0, sessrec__vall(3e38f), q, x0);  // infinity, and NaN whatever its bits
+#endif
+}
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsigmoid)(sessrec__vec x) {
+    const sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1.0f);
+    const sessrec__vec y = sessrec__vdiv(one, sessrec__vadd(one, SESSREC__K(vexp)(sessrec__vsub(zero, x))));
+    return sessrec__vless(x, sessrec__vall(SESSREC__K(lowest)), zero, y);
+}
+// 1 - 2 / (e^2|x| + 1) with the sign of x; for small x, where that cancels, x + x^3 p(x^2)
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vtanh)(sessrec__vec x) {
+#ifdef SESSREC__DOUBLE
+    return tanh(x);
+#else
+    sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1.0f), a = sessrec__vmax(x, sessrec__vsub(zero, x)), z = sessrec__vmul(x, x);
+    sessrec__vec large = sessrec__vsub(one, sessrec__vdiv(sessrec__vall(2.0f), sessrec__vadd(SESSREC__K(vexp)(sessrec__vadd(a, a)), one)));
+    sessrec__vec p = sessrec__vfma(sessrec__vall(-0.0057170447f), z, sessrec__vall(0.0206505861f));
+    p = sessrec__vfma(p, z, sessrec__vall(-0.0537434965f));
+    p = sessrec__vfma(p, z, sessrec__vall(0.133314908f));
+    p = sessrec__vfma(p, z, sessrec__vall(-0.333332837f));
+    sessrec__vec small = sessrec__vfma(sessrec__vmul(z, x), p, x);
+    return sessrec__vless(a, sessrec__vall(0.625f), small, sessrec__vless(x, zero, sessrec__vsub(zero, large), large));
+#endif
+}
+// log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x| in (0,1], log(1 + t) = t p(t)
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsoftplus)(sessrec__vec x) {
+#ifdef SESSREC__DOUBLE
+    return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
+#else
+    static const float c[11] = {1, -0.499999851f, 0.33332634f, -0.24988237f, 0.198970199f, -0.161290988f,
+                                0.124716133f, -0.0831894949f, 0.0421136282f, -0.013706468f, 0.00209001545f};
+    sessrec__vec zero = sessrec__vall(0), t = SESSREC__K(vexp)(sessrec__vmin(x, sessrec__vsub(zero, x))), p = sessrec__vall(c[10]);
+    for (int i = 9; i >= 0; --i) p = sessrec__vfma(p, t, sessrec__vall(c[i]));
+    return sessrec__vfma(p, t, sessrec__vmax(zero, x));
+#endif
+}
+
+// y_i = expression of v = x_i
+#define SESSREC__MAP(expression)                                                                                                            \
+    for (int32_t i = 0; i < n; i += SESSREC__LANES) {                                                                                       \
+        sessrec__vec v = sessrec__vget(x + i, n - i);                                                                                       \
+        sessrec__vput(y + i, expression, n - i);                                                                                            \
+    }
+SESSREC__KERNEL SESSREC__K(array_exp)(int32_t n, const float *x, float shift, float *y) {  // y = e^(x - shift)
+    SESSREC__MAP(SESSREC__K(vexp)(sessrec__vsub(v, sessrec__vall(shift))))
+}
+SESSREC__KERNEL SESSREC__K(array_sigmoid)(int32_t n, const float *x, float *y) {
+    SESSREC__MAP(SESSREC__K(vsigmoid)(v))
+}
+SESSREC__KERNEL SESSREC__K(array_tanh)(int32_t n, const float *x, float *y) {
+    SESSREC__MAP(SESSREC__K(vtanh)(v))
+}
+SESSREC__KERNEL SESSREC__K(array_softplus)(int32_t n, const float *x, float *y) {
+    SESSREC__MAP(SESSREC__K(vsoftplus)(v))
+}
+SESSREC__KERNEL SESSREC__K(array_elu)(int32_t n, const float *x, float a, float b, float *y) {  // y = b x, or b a (e^x - 1) below 0
+    const sessrec__vec one = sessrec__vall(1), zero = sessrec__vall(0), below = sessrec__vall(a), scale = sessrec__vall(b);
+    SESSREC__MAP(sessrec__vmul(scale, sessrec__vless(v, zero, sessrec__vmul(below, sessrec__vsub(SESSREC__K(vexp)(v), one)), v)))
+}
+// y *= the slope at x, where f is what array_elu made of x
+SESSREC__KERNEL SESSREC__K(array_elu_slope)(int32_t n, const float *x, const float *f, float a, float b, float *y) {
+    const sessrec__vec zero = sessrec__vall(0), above = sessrec__vall(b), rest = sessrec__vall(a * b);
+    SESSREC__MAP(sessrec__vmul(sessrec__vget(y + i, n - i), sessrec__vless(v, zero, sessrec__vadd(sessrec__vget(f + i, n - i), rest), above)))
+}
+// u = w - u (1 - x) + bpreg w (y^2 + 2 y - R), the gradient of BPR-max
+SESSREC__KERNEL SESSREC__K(array_bpr_max)(int32_t n, const float *x, const float *w, const float *scores, float R, float bpreg, float *y) {
+    const sessrec__vec one = sessrec__vall(1), two = sessrec__vall(2), factor = sessrec__vall(bpreg), minus = sessrec__vall(-R);
+    SESSREC__MAP(sessrec__vfma(
+        sessrec__vmul(factor, sessrec__vget(w + i, n - i)),
+        sessrec__vfma(sessrec__vget(scores + i, n - i), sessrec__vadd(sessrec__vget(scores + i, n - i), two), minus),
+        sessrec__vfma(sessrec__vget(y + i, n - i), sessrec__vsub(v, one), sessrec__vget(w + i, n - i))))
+}
+SESSREC__KERNEL SESSREC__K(array_add)(int32_t n, const float *x, float a, float *y) {  // y = x + a
+    SESSREC__MAP(sessrec__vadd(v, sessrec__vall(a)))
+}
+SESSREC__KERNEL SESSREC__K(array_axpy)(int32_t n, float a, const float *x, float *y) {  // y += a x
+    SESSREC__MAP(sessrec__vfma(sessrec__vall(a), v, sessrec__vget(y + i, n - i)))
+}
+SESSREC__KERNEL SESSREC__K(array_scale)(int32_t n, float a, const float *x, float *y) {  // y = a x
+    SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))
+}
+SESSREC__KERNEL SESSREC__K(array_weigh)(int32_t n, const float *x, const float *a, float *y) {  // y = x a
+    SESSREC__MAP(sessrec__vmul(v, sessrec__vget(a + i, n - i)))
+}
+SESSREC__KERNEL SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y) {  // y = x b + c
+    SESSREC__MAP(sessrec__vfma(v, sessrec__vget(b + i, n - i), sessrec__vget(c + i, n - i)))
+}
+SESSREC__KERNEL SESSREC__K(array_blend)(int32_t n, const float *x, const float *candidate, const float *h, float *y) {  // h + x (candidate - h)
+    SESSREC__MAP(sessrec__vfma(v, sessrec__vsub(sessrec__vget(candidate + i, n - i), sessrec__vget(h + i, n - i)), sessrec__vget(h + i, n - i)))
+}
+// y = x a gate (1 - gate), the gradient before the sigmoid of a gate that a is multiplied with
+SESSREC__KERNEL SESSREC__K(array_gate_back)(int32_t n, const float *x, const float *a, const float *gate, float *y) {
+    const sessrec__vec one = sessrec__vall(1);
+    SESSREC__MAP(sessrec__vmul(sessrec__vmul(sessrec__vmul(v, sessrec__vget(a + i, n - i)), sessrec__vget(gate + i, n - i)),
+                               sessrec__vsub(one, sessrec__vget(gate + i, n - i))))
+}
+#  undef SESSREC__MAP
+// What blend does, back to the gates before their activation: dz = up (candidate - h) z (1 - z), dn = up z (1 - candidate^2).
+SESSREC__KERNEL SESSREC__K(blend_back)(int32_t n, const float *up, const float *z, const float *candidate, const float *h, float *dz, float *dn) {
+    const sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1);
+    for (int32_t i = 0; i < n; i += SESSREC__LANES) {
+        const sessrec__vec c = sessrec__vget(candidate + i, n - i), gate = sessrec__vget(z + i, n - i);
+        const sessrec__vec d = sessrec__vmul(sessrec__vget(up + i, n - i), gate), difference = sessrec__vsub(c, sessrec__vget(h + i, n - i));
+        sessrec__vput(dz + i, sessrec__vmul(sessrec__vmul(d, difference), sessrec__vsub(one, gate)), n - i);
+        sessrec__vput(dn + i, sessrec__vmul(d, sessrec__vfma(sessrec__vsub(zero, c), c, one)), n - i);
+    }
+}
+
+// ---- reductions ----
+// Sixteen running results whatever the width of a register: element i goes to number i mod 16. They are joined halves against halves.
+
+SESSREC__INLINE SESSREC__TARGET float SESSREC__K(join_sums)(const sessrec__vec *sum) {
+    float part[16];
+    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sessrec__vstore(part + r * SESSREC__LANES, sum[r]);
+    for (int width = 8; width; width /= 2)
+        for (int l = 0; l < width; ++l) part[l] += part[l + width];
+    return part[0];
+}
+static SESSREC__TARGET float SESSREC__K(array_sum)(int32_t n, const float *x) {
+    sessrec__vec sum[16 / SESSREC__LANES];
+    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = sessrec__vall(0);
+    for (int32_t i = 0; i < n; i += 16)
+        for (int r = 0, at = i; r < 16 / SESSREC__LANES; ++r, at += SESSREC__LANES)
+            sum[r] = sessrec__vadd(sum[r], sessrec__vget(x + at, n - at));
+    return SESSREC__K(join_sums)(sum);
+}
+static SESSREC__TARGET float SESSREC__K(array_dot)(int32_t n, const float *a, const float *b) {
+    sessrec__vec sum[16 / SESSREC__LANES];
+    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = sessrec__vall(0);
+    for (int32_t i = 0; i < n; i += 16)
+        for (int r = 0, at = i; r < 16 / SESSREC__LANES; ++r, at += SESSREC__LANES)
+            sum[r] = sessrec__vfma(sessrec__vget(a + at, n - at), sessrec__vget(b + at, n - at), sum[r]);
+    return SESSREC__K(join_sums)(sum);
+}
+// The order does not matter to a maximum.
+static SESSREC__TARGET float SESSREC__K(array_max)(int32_t n, const float *x) {
+    sessrec__vec most = sessrec__vall(x[0]);
+    float lane[SESSREC__LANES], result;
+    int32_t i = 0;
+    for (; i + SESSREC__LANES <= n; i += SESSREC__LANES) most = sessrec__vmax(most, sessrec__vload(x + i));
+    sessrec__vstore(lane, most);
+    result = lane[0];
+    for (int l = 1; l < SESSREC__LANES; ++l) result = result > lane[l] ? result : lane[l];
+    for (; i < n; ++i) result = result > x[i] ? result : x[i];
+    return result;
+}
+
+// How many of n numbers are higher than a value and how many are equal to it. Each lane counts in ones, for at most 2^20 of them: exact.
+SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_t *higher, int32_t *equal) {
+    const sessrec__vec v = sessrec__vall(value), zero = sessrec__vall(0), one = sessrec__vall(1);
+    int32_t i = 0;
+    *higher = *equal = 0;
+    while (i + SESSREC__LANES <= n) {
+        const int32_t end = n - i > 1 << 20 ? i + (1 << 20) : n;
+        sessrec__vec above = zero, same = zero;
+        float lane[2][SESSREC__LANES];
+        for (; i + SESSREC__LANES <= end; i += SESSREC__LANES) {
+            const sessrec__vec a = sessrec__vload(x + i);
+            above = sessrec__vadd(above, sessrec__vless(v, a, one, zero));
+            same = sessrec__vadd(same, sessrec__vequal(v, a, one, zero));
+        }
+        sessrec__vstore(lane[0], above);
+        sessrec__vstore(lane[1], same);
+        for (int l = 0; l < SESSREC__LANES; ++l) {
+            *higher += (int32_t)lane[0][l];
+            *equal += (int32_t)lane[1][l];
+        }
+    }
+    for (; i < n; ++i) {
+        *higher += x[i] > value;
+        *equal += x[i] == value;
+    }
+}
+
+// ---- an optimiser step; the formulas stand at >>optimisers ----
+#ifndef SESSREC_NO_TRAINING
+// 1 / sqrt(a) for a > 0, off by 2e-7 at most: from the guess y by a step of third order and one of second order, with e = 1 - a y^2:
+// y (1 + e/2 + 3/8 e^2), then y (1 + e/2). A tenth of the time of a square root and a division.
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vrsqrt)(sessrec__vec a) {
+#ifdef SESSREC__DOUBLE
+    return 1 / sqrt(a);
+#else
+    const sessrec__vec one = sessrec__vall(1), half = sessrec__vall(0.5f);
+    a = sessrec__vmin(sessrec__vall(3e38f), a);  // of infinity, too, 0 rather than NaN
+    sessrec__vec y = sessrec__vguess_rsqrt(a), minus = sessrec__vsub(sessrec__vall(0), a);
+    sessrec__vec e = sessrec__vfma(sessrec__vmul(minus, y), y, one);
+    y = sessrec__vfma(sessrec__vmul(y, e), sessrec__vfma(e, sessrec__vall(0.375f), half), y);
+    e = sessrec__vfma(sessrec__vmul(minus, y), y, one);
+    return sessrec__vfma(sessrec__vmul(y, e), half, y);
+#endif
+}
+// As vget and vput, of a row of a table: it waits for no memory beside the row.
+#if SESSREC__LANES == 16
+#  define SESSREC__END(word) SESSREC__K(word##_end)
+#else
+#  define SESSREC__END(word) SESSREC__K(word##_some)
+#endif
+SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(row_get)(const float *p, int32_t left) {
+    return left >= SESSREC__LANES ? sessrec__vload(p) : SESSREC__END(load)(p, left);
+}
+SESSREC__INLINE SESSREC__TARGET void SESSREC__K(row_put)(float *p, sessrec__vec a, int32_t left) {
+    if (left >= SESSREC__LANES) sessrec__vstore(p, a);
+    else SESSREC__END(store)(p, a, left);
+}
+#undef SESSREC__END
+SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
+    const sessrec_optimizer_config o = *u->config;  // copies, which no store into the arrays can change
+    float *const weight = u->weight, *const first = u->first, *const second = u->second, *const velocity = u->velocity;
+    const sessrec__vec epsilon = sessrec__vall(o.epsilon), rate = sessrec__vall(-o.learning_rate), momentum = sessrec__vall(o.momentum);
+    const sessrec__vec decay = sessrec__vall(o.kind == SESSREC_ADAM ? o.beta1 : o.decay),
+                       rest = sessrec__vall(1 - (o.kind == SESSREC_ADAM ? o.beta1 : o.decay));
+    for (int32_t i = 0; i < n; i += SESSREC__LANES) {
+        int32_t left = n - i;
+        sessrec__vec w = SESSREC__K(row_get)(weight + i, left), g = sessrec__vget(u->gradient + i, left), d = g;
+        if (o.l2 > 0) d = g = sessrec__vfma(sessrec__vall(o.l2), w, g);
+        if (o.kind != SESSREC_SGD) {
+            sessrec__vec a = SESSREC__K(row_get)(first + i, left), g2 = sessrec__vmul(g, g);
+            if (o.kind == SESSREC_ADAGRAD) a = sessrec__vfma(g, g, a);
+            else a = sessrec__vfma(decay, a, sessrec__vmul(rest, o.kind == SESSREC_ADAM ? g : g2));
+            SESSREC__K(row_put)(first + i, a, left);
+            if (o.kind == SESSREC_ADAM) {
+                sessrec__vec v = sessrec__vfma(sessrec__vall(o.beta2), SESSREC__K(row_get)(second + i, left),
+                                               sessrec__vmul(sessrec__vall(1 - o.beta2), g2));
+                SESSREC__K(row_put)(second + i, v, left);
+                d = sessrec__vdiv(sessrec__vmul(a, sessrec__vall(u->correct1)),
+                                  sessrec__vadd(sessrec__vsqrt(sessrec__vmul(v, sessrec__vall(u->correct2))), epsilon));
+            } else if (o.kind == SESSREC_ADADELTA) {
+                sessrec__vec past = SESSREC__K(row_get)(second + i, left);
+                d = sessrec__vmul(g, sessrec__vsqrt(sessrec__vdiv(sessrec__vadd(past, epsilon), sessrec__vadd(a, epsilon))));
+                SESSREC__K(row_put)(second + i, sessrec__vfma(decay, past, sessrec__vmul(rest, sessrec__vmul(d, d))), left);
+            } else {
+                d = sessrec__vmul(g, SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));
+            }
+        }
+        if (o.momentum > 0) {
+            sessrec__vec v = sessrec__vfma(momentum, SESSREC__K(row_get)(velocity + i, left), sessrec__vmul(rate, d));
+            SESSREC__K(row_put)(velocity + i, v, left);
+            w = sessrec__vadd(w, v);
+        } else {
+            w = sessrec__vfma(rate, d, w);
+        }
+        SESSREC__K(row_put)(weight + i, w, left);
+    }
+}
+#endif
+
+static const sessrec__kernels SESSREC__K(table) = {
+    SESSREC__TEXT(SESSREC__WORDS),
+    SESSREC__K(matmul),
+    SESSREC__K(matmul_bt),
+    SESSREC__K(transpose),
+    SESSREC__K(dots),
+    SESSREC__K(dots_at),
+    SESSREC__K(screen),
+    SESSREC__TRAINS(SESSREC__K(array_exp)),
+    SESSREC__K(array_sigmoid),
+    SESSREC__K(array_tanh),
+    SESSREC__TRAINS(SESSREC__K(array_softplus)),
+    SESSREC__TRAINS(SESSREC__K(array_elu)),
+    SESSREC__TRAINS(SESSREC__K(array_elu_slope)),
+    SESSREC__TRAINS(SESSREC__K(array_bpr_max)),
+    SESSREC__TRAINS(SESSREC__K(array_add)),
+    SESSREC__K(array_muladd),
+    SESSREC__K(array_axpy),
+    SESSREC__TRAINS(SESSREC__K(array_scale)),
+    SESSREC__K(array_weigh),
+    SESSREC__K(array_blend),
+    SESSREC__TRAINS(SESSREC__K(blend_back)),
+    SESSREC__TRAINS(SESSREC__K(array_gate_back)),
+    SESSREC__TRAINS(SESSREC__K(array_max)),
+    SESSREC__TRAINS(SESSREC__K(array_sum)),
+    SESSREC__TRAINS(SESSREC__K(array_dot)),
+    SESSREC__K(tally),
+#ifndef SESSREC_NO_TRAINING
+    SESSREC__K(update)
+#else
+    NULL
+#endif
+};
+
+#undef SESSREC__JOIN2
+#undef SESSREC__JOIN
+#undef SESSREC__K
+#undef SESSREC__KERNEL
+#undef sessrec__vec
+#undef sessrec__vall
+#undef sessrec__vadd
+#undef sessrec__vsub
+#undef sessrec__vmul
+#undef sessrec__vdiv
+#undef sessrec__vfma
+#undef sessrec__vmax
+#undef sessrec__vmin
+#undef sessrec__vless
+#undef sessrec__vequal
+#undef sessrec__vsqrt
+#undef sessrec__vscale2
+#undef sessrec__vguess_rsqrt
+#undef sessrec__vgather
+#undef sessrec__vload
+#undef sessrec__vstore
+#undef sessrec__vget
+#undef sessrec__vput
+#undef SESSREC__WORDS
+#undef SESSREC__TARGET
+#undef SESSREC__WORD
+#undef SESSREC__MM
+#undef SESSREC__MM_ALL
+#undef SESSREC__MM_INTEGERS
+#undef SESSREC__MM_FLOATS
+#undef SESSREC__MM_AND
+#undef SESSREC__LANES
+#undef SESSREC__VECTOR
+#undef SESSREC__INTEGERS
+#undef SESSREC__TILE_ROWS
+#undef SESSREC__TILE_VECTORS
+
+#else // !SESSREC__WORDS
+
+// ============================================================================================================
+// >>dispatch   build the kernels, choose among them at run time
+// ============================================================================================================
+
+#ifndef SESSREC_HEADER_NAME
+#  define SESSREC_HEADER_NAME "sessrec.h"  // define it if you rename this file
+#endif
+
+#define SESSREC__WORDS plain
+#define SESSREC__TARGET
+#define SESSREC__LANES 1
+#define SESSREC__VECTOR float
+#define SESSREC__INTEGERS int32_t
+#include SESSREC_HEADER_NAME
+
+#ifdef SESSREC__X86
+#  define SESSREC__WORDS avx2
+#  define SESSREC__TARGET SESSREC__TARGET_OF("avx2,fma")
+#  define SESSREC__MM(word) _mm256_##word
+#  define SESSREC__MM_ALL(word, ...) _mm256_##word(__VA_ARGS__)
+#  define SESSREC__MM_INTEGERS _mm256_castps_si256
+#  define SESSREC__MM_FLOATS _mm256_castsi256_ps
+#  define SESSREC__MM_AND _mm256_and_si256
+#  define SESSREC__LANES 8
+#  define SESSREC__VECTOR __m256
+#  define SESSREC__INTEGERS __m256i
+#  define SESSREC__TILE_ROWS 6
+#  define SESSREC__TILE_VECTORS 2
+#  include SESSREC_HEADER_NAME
+
+#  define SESSREC__WORDS avx512
+#  define SESSREC__TARGET SESSREC__TARGET_OF("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
+#  define SESSREC__MM(word) _mm512_##word
+#  define SESSREC__MM_ALL(word, ...) _mm512_maskz_##word((__mmask16)-1, __VA_ARGS__)
+#  define SESSREC__MM_INTEGERS _mm512_castps_si512
+#  define SESSREC__MM_FLOATS _mm512_castsi512_ps
+#  define SESSREC__MM_AND _mm512_and_si512
+#  define SESSREC__LANES 16
+#  define SESSREC__VECTOR __m512
+#  define SESSREC__INTEGERS __m512i
+#  define SESSREC__TILE_ROWS 8
+#  define SESSREC__TILE_VECTORS 3
+#  include SESSREC_HEADER_NAME
+#endif
+#ifdef SESSREC__NEON
+#  define SESSREC__WORDS neon
+#  define SESSREC__TARGET
+#  define SESSREC__LANES 4
+#  define SESSREC__VECTOR float32x4_t
+#  define SESSREC__INTEGERS int32x4_t
+#  define SESSREC__TILE_ROWS 6
+#  define SESSREC__TILE_VECTORS 3
+#  include SESSREC_HEADER_NAME
+#endif
+
+#ifndef SESSREC_MAX_SIMD
+#  define SESSREC_MAX_SIMD 2  // 0: plain only, 1: up to AVX2 or NEON, 2: up to AVX-512
+#  define SESSREC__OWN_MAX_SIMD
+#endif
+
+#ifdef SESSREC__X86
+// 2: AVX-512 F, DQ, BW, VL. 1: AVX2 and FMA. The operating system must save the registers too.
+static int sessrec__processor_level(void) {
+#  if defined(__GNUC__) || defined(__clang__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+                   __builtin_cpu_supports("avx512vl")
+               ? 2
+               : 1;
+#  else
+    int id[4];
+    __cpuid(id, 1);
+    if (!(id[2] & (1 << 27)) || !(id[2] & (1 << 12)) || (_xgetbv(0) & 6) != 6) return 0;  // OSXSAVE, FMA; the system saves xmm, ymm
+    __cpuidex(id, 7, 0);
+    if (!(id[1] & (1 << 5))) return 0;  // AVX2
+    const int avx512 = (int)0xC0030000;   // F 16, DQ 17, BW 30, VL 31
+    return (id[1] & avx512) == avx512 && (_xgetbv(0) & 0xe0) == 0xe0 ? 2 : 1;
+#  endif
+}
+#endif
+
+static const sessrec__kernels *sessrec__best_kernels(void) {
+#ifdef SESSREC__X86
+    int level = sessrec__processor_level();
+    if (level >= 2 && SESSREC_MAX_SIMD >= 2) return &sessrec__avx512_table;
+    if (level >= 1 && SESSREC_MAX_SIMD >= 1) return &sessrec__avx2_table;
+#elif defined(SESSREC__NEON)
+    if (SESSREC_MAX_SIMD >= 1) return &sessrec__neon_table;
+#endif
+    return &sessrec__plain_table;
+}
+
+SESSREC_API const char *sessrec_simd(void) {
+    return sessrec__best_kernels()->name;
+}
+
+// ============================================================================================================
+// >>matmul   the one place where matrices are multiplied, and the seam for a BLAS
+// With SESSREC_BLAS large products go to cblas_sgemm. Its sums have another order, so results then differ in the last bits (by about
+// 1e-6 relative for a product) from those of a build without.
+// ============================================================================================================
+
+#ifdef SESSREC_BLAS
+#  ifdef __cplusplus
+extern "C"
+#  else
+extern
+#  endif
+    void
+    cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
+                int ldb, float beta, float *c, int ldc);
+enum { SESSREC__ROW_MAJOR = 101, SESSREC__AS_IT_IS = 111, SESSREC__TURNED = 112 };
+static int sessrec__worth_blas(int32_t M, int32_t N, int32_t K) {
+    return (int64_t)M * N * K >= 64 * 64 * 64;
+}
+#endif
+
+// C [M,N] = A [M,K] B [K,N] (added to C if accumulate). Element (i,k) of A stands at A[i*a_row + k*a_col], one of which is 1; rows of B and
+// C are b_row and c_row apart.
+static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                            ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+#ifdef SESSREC_BLAS
+    if (sessrec__worth_blas(M, N, K) && (a_row == 1 || a_col == 1)) {
+        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__AS_IT_IS : SESSREC__TURNED, SESSREC__AS_IT_IS, M, N, K, 1.0f, A,
+                    (int)(a_col == 1 ? a_row : a_col), B, (int)b_row, accumulate ? 1.0f : 0.0f, C, (int)c_row);
+        return;
+    }
+#endif
+    kernels->matmul(M, N, K, A, a_row, a_col, B, b_row, C, c_row, accumulate);
+}
+
+#ifndef SESSREC_NO_TRAINING
+// C [M,N] = bias + A [M,K] B^T for B [N,K]
+static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                               const float *B, ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row) {
+#ifdef SESSREC_BLAS
+    if (sessrec__worth_blas(M, N, K)) {
+        for (int32_t i = 0; i < M; ++i) memcpy(C + i * c_row, bias, (size_t)N * sizeof *bias);
+        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__AS_IT_IS, SESSREC__TURNED, M, N, K, 1.0f, A, (int)a_row, B, (int)b_row, 1.0f, C, (int)c_row);
+        return;
+    }
+#endif
+    kernels->matmul_bt(M, N, K, A, a_row, B, b_row, bias, C, c_row);
+}
+#endif
+
+// ============================================================================================================
+// >>config   defaults, and what may be asked for
+// ============================================================================================================
+
+
+SESSREC_API sessrec_config sessrec_config_default(void) {
+    sessrec_config c;
+    memset(&c, 0, sizeof c);  // which is TIED, RESET_BEFORE, XE and LINEAR, too
+    c.canary = SESSREC__CANARY_CONFIG;
+    c.layers = 1;
+    for (int l = 0; l < SESSREC_MAX_LAYERS; ++l) c.hidden[l] = 100;
+    c.embedding_width = 100;
+    c.loss.activation_a = 0.5f;
+    c.loss.activation_b = 1.0507f;
+    c.loss.with_diagonal = 1;
+    c.loss.skip_own_target = 1;
+    c.loss.bpreg = 1;
+    c.loss.logq = 1;
+    c.optimizer.kind = SESSREC_ADAGRAD;
+    c.optimizer.learning_rate = 0.2f;
+    c.optimizer.momentum = 0.2f;
+    c.optimizer.decay = 0.9f;
+    c.optimizer.beta1 = 0.9f;
+    c.optimizer.beta2 = 0.999f;
+    c.optimizer.epsilon = 1e-6f;
+    c.dropout_hidden = 0.4f;
+    c.batch_size = 32;
+    c.negatives = 2048;
+    c.alpha = 0.5f;
+    c.epochs = 10;
+    c.seed = 1;
+#ifdef SESSREC_CUDA
+    c.device = SESSREC_DEVICE_CUDA_OR_CPU;
+#endif
+    return c;
+}
+
+// Comparisons are written so that NaN fails them.
+static int sessrec__within(double value, double low, double high) {
+    return value >= low && value <= high;
+}
+
+SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
+    if (!c || c->canary != SESSREC__CANARY_CONFIG)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "the configuration was not made by sessrec_config_default(): call it, then change fields");
+    const int separate = c->embedding == SESSREC_EMBEDDING_SEPARATE, custom = c->loss.kind == SESSREC_LOSS_CUSTOM;
+    const int32_t layers = c->layers;
+    const struct {
+        double value, least, most;
+        const char *otherwise;
+    } limit[] = {
+        {(double)layers, 1, SESSREC_MAX_LAYERS, "layers is %d, it must be 1 to %d"},
+        {(double)c->hidden[0], 1, SESSREC__MAX_WIDTH, "hidden[0] is %d, it must be 1 to %d"},
+        {(double)(layers > 1 ? c->hidden[1] : 1), 1, SESSREC__MAX_WIDTH, "hidden[1] is %d, it must be 1 to %d"},
+        {(double)(layers > 2 ? c->hidden[2] : 1), 1, SESSREC__MAX_WIDTH, "hidden[2] is %d, it must be 1 to %d"},
+        {(double)(layers > 3 ? c->hidden[3] : 1), 1, SESSREC__MAX_WIDTH, "hidden[3] is %d, it must be 1 to %d"},
+        {(double)c->embedding, 0, SESSREC_EMBEDDING_NONE, "embedding has no such kind as %d"},
+        {(double)(separate ? c->embedding_width : 1), 1, SESSREC__MAX_WIDTH, "embedding_width is %d, it must be 1 to %d"},
+        {(double)c->user_hidden, 0, SESSREC__MAX_WIDTH, "user_hidden is %d, it must be 0 to %d"},
+        {(double)c->user_mode, 0, SESSREC_USER_GATES, "user_mode has no such mode as %d"},
+        {(double)c->gru, 0, SESSREC_RESET_AFTER, "gru has no such form as %d"},
+        {(double)c->loss.kind, 0, SESSREC_LOSS_CUSTOM, "loss.kind has no such loss as %d"},
+        {(double)(custom && !c->loss.custom), 0, 0, "loss.kind is custom, but loss.custom is NULL"},
+        {(double)c->loss.activation, 0, SESSREC_SELU, "loss.activation has no such function as %d"},
+        {c->loss.activation_a, 0, 1e6, "loss.activation_a must be 0 or more"},
+        {c->loss.activation_b, 0, 1e6, "loss.activation_b must be 0 or more"},
+        {c->loss.bpreg, 0, 1e9, "loss.bpreg must be 0 or more"},
+        {c->loss.logq, 0, 1e6, "loss.logq must be 0 or more"},
+        {c->loss.smoothing, 0, 0.999999, "loss.smoothing must be 0 or more and less than 1"},
+        {(double)c->optimizer.kind, 0, SESSREC_ADAM, "optimizer.kind has no such optimiser as %d"},
+        {c->optimizer.learning_rate, 1e-30, 1e9, "optimizer.learning_rate must be more than 0"},
+        {c->optimizer.momentum, 0, 0.999999, "optimizer.momentum must be 0 or more and less than 1"},
+        {c->optimizer.decay, 1e-6, 0.9999999, "optimizer.decay must be between 0 and 1"},
+        {c->optimizer.beta1, 0, 0.9999999, "optimizer.beta1 and beta2 must be 0 or more and less than 1"},
+        {c->optimizer.beta2, 0, 0.9999999, "optimizer.beta1 and beta2 must be 0 or more and less than 1"},
+        {c->optimizer.epsilon, 1e-30, 1, "optimizer.epsilon must be more than 0 and at most 1"},
+        {c->optimizer.l2, 0, 1e6, "optimizer.l2 must be 0 or more"},
+        {c->optimizer.gradient_cap, 0, 1e30, "optimizer.gradient_cap must be 0 or more"},
+        {c->dropout_input, 0, 0.999999, "dropout_input must be 0 or more and less than 1"},
+        {c->dropout_user, 0, 0.999999, "dropout_user must be 0 or more and less than 1"},
+        {c->dropout_init, 0, 0.999999, "dropout_init must be 0 or more and less than 1"},
+        {c->dropout_hidden, 0, 0.999999, "dropout_hidden must be 0 or more and less than 1"},
+        {(double)c->batch_size, 1, SESSREC__MAX_BATCH, "batch_size is %d, it must be 1 to %d"},
+        {(double)c->negatives, 0, SESSREC__MAX_NEGATIVES, "negatives is %d, it must be 0 to %d"},
+        {(double)(c->batch_size == 1 && !c->negatives), 0, 0, "with batch_size 1 and negatives 0 a target has nothing to be compared with"},
+        {c->alpha, 0, 1, "alpha must be between 0 and 1"},
+        {(double)c->epochs, 1, INT32_MAX, "epochs is %d, it must be 1 or more"},
+        {(double)c->patience, 0, INT32_MAX, "patience is %d, it must be 0 or more"},
+        {(double)c->device, 0, SESSREC_DEVICE_CUDA_OR_CPU, "device has no such kind as %d"},
+        {(double)c->threads, 0, 1024, "threads is %d, it must be 0 (one for each processor) to %d"},
+    };
+    for (size_t i = 0; i < sizeof limit / sizeof limit[0]; ++i) {
+        const double value = limit[i].value, most = limit[i].most;
+        if (!sessrec__within(value, limit[i].least, most))  // the sentences about whole numbers show two, which fit
+            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, limit[i].otherwise, value > -1e10 && value < 1e10 ? (int64_t)value : 0,
+                                 most < 1e10 ? (int64_t)most : 0);
+    }
+    return SESSREC_OK;
+}
+
+// ============================================================================================================
+// >>sink   bytes that go to memory, to a checksum or to a file
+// ============================================================================================================
+
+typedef struct sessrec__sink {
+    int (*put)(struct sessrec__sink *sink, const unsigned char *bytes, size_t size);  // returns 0 when it cannot, from then on every time
+} sessrec__sink;
+
+static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t size) {
+    return sink->put(sink, (const unsigned char *)bytes, size);
+}
+
+// Further down: >>model_file, >>disk.
+typedef int (*sessrec__producer)(sessrec__sink *sink, const void *what);  // writes everything; 0 after a failure
+#ifndef SESSREC_NO_STDIO
+static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what, sessrec_error *err);
+#endif
+
+typedef struct sessrec__memory_sink {
+    sessrec__sink sink;
+    unsigned char *at;
+    size_t room;
+} sessrec__memory_sink;
+
+static int sessrec__memory_put(sessrec__sink *sink, const unsigned char *bytes, size_t size) {
+    sessrec__memory_sink *memory = (sessrec__memory_sink *)sink;
+    if (size > memory->room) return 0;
+    if (size) memcpy(memory->at, bytes, size);
+    memory->at += size;
+    memory->room -= size;
+    return 1;
+}
+
+// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993), eight bytes a step: after[k][b] is what byte b leaves when k zero
+// bytes follow it. The tables are built where they are needed, which takes as long as to sum up a few kilobytes.
+typedef struct sessrec__crc {
+    sessrec__sink sink;
+    uint32_t sum;               // of all that was written
+    int finite;                 // set to 1 before floats are written: whether all of them are; so they need not be read again
+    uint32_t after[8][256];
+} sessrec__crc;
+
+// What `rest` becomes when the bytes follow it.
+static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const unsigned char *at, size_t size) {
+    for (; size >= 8; size -= 8, at += 8) {
+        const uint32_t low = rest ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
+        rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^ crc->after[4][low >> 24] ^
+               crc->after[3][at[4]] ^ crc->after[2][at[5]] ^ crc->after[1][at[6]] ^ crc->after[0][at[7]];
+    }
+    for (; size; --size) rest = rest >> 8 ^ crc->after[0][(rest ^ *at++) & 255];
+    return rest;
+}
+
+// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs: where all bits of the exponent are set, one added
+// to the last of them carries into the place of the sign. Eight at a time, which compilers make vectors of.
+static int sessrec__all_finite(const void *floats, uint64_t count) {
+    const char *at = (const char *)floats;
+    uint32_t bits[8], found = 0;
+    for (; count >= 8; count -= 8, at += sizeof bits) {
+        uint32_t any = 0;
+        memcpy(bits, at, sizeof bits);
+        for (int j = 0; j < 8; ++j) any |= (bits[j] & 0x7f800000u) + 0x00800000u;
+        found |= any;
+    }
+    for (; count; --count, at += sizeof *bits) {
+        memcpy(bits, at, sizeof *bits);
+        found |= (bits[0] & 0x7f800000u) + 0x00800000u;
+    }
+    return !(found >> 31);
+}
+
+#ifdef SESSREC__X86
+#  if defined(__GNUC__) || defined(__clang__)
+#    define SESSREC__TARGET_CLMUL __attribute__((target("pclmul,sse2")))
+#    define SESSREC__HAS_CLMUL() (__builtin_cpu_init(), __builtin_cpu_supports("pclmul"))
+#  else
+#    define SESSREC__TARGET_CLMUL
+#    define SESSREC__HAS_CLMUL() (sessrec__processor_level() > 0)  // every processor with AVX2 has it
+#  endif
+// The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D bits further down (Gopal and others 2009):
+// four such pieces at a time go down by 512 bits, and in the end into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The
+// last 16 bytes of a multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole. Returns whether all floats are finite.
+#  define SESSREC__FOLD(x, by, next) \
+      _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)))
+#  define SESSREC__READ(from) \
+      (next = _mm_loadu_si128(from), found = _mm_or_si128(found, _mm_add_epi32(_mm_and_si128(next, exponent), carry)), next)
+static SESSREC__TARGET_CLMUL int sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size, unsigned char last[16]) {
+    const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02), by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
+    const __m128i exponent = _mm_set1_epi32(0x7f800000), carry = _mm_set1_epi32(0x00800000), *from = (const __m128i *)(const void *)at;
+    __m128i x[4], next, found = _mm_setzero_si128();
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__READ(from + i);
+    x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)rest));
+    for (from += 4, size -= 64; size >= 64; from += 4, size -= 64) {
+        SESSREC__PREFETCH((uintptr_t)from + 4096);
+        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__FOLD(x[i], by512, SESSREC__READ(from + i));
+    }
+    SESSREC__UNROLL for (int i = 1; i < 4; ++i) x[0] = SESSREC__FOLD(x[0], by128, x[i]);
+    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, SESSREC__READ(from));
+    _mm_storeu_si128((__m128i *)(void *)last, x[0]);
+    return !_mm_movemask_ps(_mm_castsi128_ps(found));
+}
+#  undef SESSREC__FOLD
+#  undef SESSREC__READ
+#endif
+
+static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
+    sessrec__crc *crc = (sessrec__crc *)sink;
+    uint32_t rest = ~crc->sum;
+#ifdef SESSREC__X86
+    const size_t whole = size & ~(size_t)15;
+    if (size >= 128 && SESSREC_MAX_SIMD > 0 && SESSREC__HAS_CLMUL()) {
+        unsigned char last[16];
+        crc->finite &= sessrec__crc_fold(rest, at, whole, last);
+        rest = sessrec__crc_step(crc, 0, last, sizeof last);
+        at += whole;
+        size -= whole;
+    }
+#endif
+    crc->finite &= sessrec__all_finite(at, size / sizeof(float));
+    crc->sum = ~sessrec__crc_step(crc, rest, at, size);
+    return 1;
+}
+
+static void sessrec__crc_init(sessrec__crc *crc) {
+    crc->sink.put = sessrec__crc_put;
+    crc->finite = 1;
+    for (uint32_t b = 0; b < 256; ++b) {
+        uint32_t rest = b;
+        for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78u : 0);
+        crc->after[0][b] = rest;
+    }
+    for (int i = 256; i < 8 * 256; ++i) {
+        const uint32_t rest = crc->after[i / 256 - 1][i % 256];
+        crc->after[i / 256][i % 256] = rest >> 8 ^ crc->after[0][rest & 255];
+    }
+}
+
+// The checksum of some bytes. `seed` is 0, or the checksum of bytes that came before them.
+static uint32_t sessrec__crc_of(sessrec__crc *crc, uint32_t seed, const void *bytes, size_t size) {
+    crc->sum = seed;
+    sessrec__sink_write(&crc->sink, bytes, size);
+    return crc->sum;
+}
+
+static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
+    sessrec__crc crc;
+    sessrec__crc_init(&crc);
+    return sessrec__crc_of(&crc, seed, bytes, size);
+}
+
+// ============================================================================================================
+// >>log   click logs
+// Every log is made by one function, sessrec__group, of parts: events (session, item, time, perhaps user) as they come, their ids numbered in tables
+// of the part. It brings the tables together, sorts sessions by the time of their first event and events inside a session by time, both stable, and
+// leaves out ids without an event. Reading gives it a part for each thread, one behind the other in the text, and where they meet is not seen in
+// the log; adding gives it one part; filters, cuts and splits one with the events of a log and another session, or none, for each.
+//   item [events], time [events], session_begin [sessions+1], session_user [sessions], support [items]
+// Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made; grouping needs some 32 a session.
+// ============================================================================================================
+#ifndef SESSREC_NO_TRAINING
+
+enum { SESSREC__SESSION = 0, SESSREC__ITEM = 1, SESSREC__TIME = 2, SESSREC__USER = 3, SESSREC__ROLES = 4 };
+
+// Events in the order of the input.
+typedef struct sessrec__part {
+    sessrec__ids ids[SESSREC__ROLES];   // none of the time
+    int has_users;
+    int64_t events, room;
+    double *time;                       // [events]
+    int32_t *number[SESSREC__ROLES];    // [events] of each id, NULL for the time, and for users where there are none. A negative session: left out
+    char apart[64];                     // the thread of the next part writes to lines of its own
+} sessrec__part;
+
+enum { SESSREC__INSERTED = 64, SESSREC__MOST_SHARES = 6 };
+
+struct sessrec_dataset {
+    sessrec_allocator memory;
+    int32_t known_items;            // of format.items_of: items 0 .. known_items-1
+    sessrec__part *part;            // [parts] behind the log itself, before it is finished, then NULL
+    int32_t parts;
+    sessrec__ids ids[SESSREC__ROLES];
+    sessrec_log_view view;          // of the finished log
+    void *block;                    // of its arrays
+};
+
+SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
+    sessrec_log_format format;
+    memset(&format, 0, sizeof format);
+    format.canary = SESSREC__CANARY_LOG;
+    format.session_column = "SessionId";
+    format.item_column = "ItemId";
+    format.time_column = "Time";
+    format.user_column = "UserId";
+    return format;
+}
+
+// An empty log with so many parts; NULL without memory.
+static sessrec_dataset *sessrec__log_new(const sessrec_allocator *memory, int32_t parts, int32_t known_items) {
+    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(memory, 1, sizeof *log + (uint64_t)parts * sizeof *log->part);
+    if (!log) return NULL;
+    log->memory = *memory;
+    log->known_items = known_items;
+    log->part = parts ? (sessrec__part *)(void *)(log + 1) : NULL;
+    log->parts = parts;
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        sessrec__ids_init(&log->ids[role], memory);
+        for (int32_t p = 0; p < parts; ++p) sessrec__ids_init(&log->part[p].ids[role], memory);
+    }
+    return log;
+}
+
+// Frees what a log holds, but not the log itself.
+static void sessrec__log_clear(sessrec_dataset *log) {
+    const sessrec_allocator memory = log->memory;
+    for (int32_t p = 0; p < log->parts; ++p) {
+        sessrec__part *part = &log->part[p];
+        for (int role = 0; role < SESSREC__ROLES; ++role) {
+            sessrec__ids_free(&part->ids[role]);
+            sessrec__free(&memory, part->number[role]);
+        }
+        sessrec__free(&memory, part->time);
+    }
+    for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__ids_free(&log->ids[role]);
+    sessrec__free(&memory, log->block);
+}
+
+SESSREC_API void sessrec_dataset_destroy(sessrec_dataset *log) {
+    if (!log) return;
+    const sessrec_allocator memory = log->memory;
+    sessrec__log_clear(log);
+    sessrec__free(&memory, log);
+}
+
+// The sentence for what can go wrong far from any row.
+static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result result) {
+    if (result == SESSREC_OUT_OF_MEMORY) return sessrec__no_memory(err);
+    if (result == SESSREC_TOO_LARGE) return sessrec__fail(err, result, 0, "the log has too many ids, or events in one session");
+    return result;
+}
+
+// ---- ids, many at a time ----
+
+// Ids that are numbered together, when their slots have come into the cache.
+enum { SESSREC__MOST_WAITING = 128 };
+
+typedef struct sessrec__waiting {
+    const char *at;
+    uint32_t size, hash;
+} sessrec__waiting;
+
+SESSREC__INLINE void sessrec__wait(const sessrec__ids *ids, const char *at, size_t size, sessrec__waiting *id) {
+    id->at = at;
+    id->size = (uint32_t)size;
+    id->hash = sessrec__ids_hash(ids, at, size);
+    SESSREC__PREFETCH(&ids->slot[id->hash & (uint32_t)(ids->slots - 1)]);
+}
+
+// Numbers ids that wait for a table that has slots.
+static sessrec_result sessrec__number_waiting(sessrec__ids *ids, const sessrec__waiting *id, int32_t count, int32_t *number) {
+    sessrec_result result = sessrec__ids_reserve(ids, count, count * (SESSREC_MAX_ID + 1));
+    for (int32_t i = 0; i < count && !result; ++i) {
+        if (i && id[i].hash == id[i - 1].hash && id[i].size == id[i - 1].size && sessrec__same_text(id[i].at, id[i - 1].at, id[i].size))
+            number[i] = number[i - 1];  // often so
+        else
+            result = sessrec__ids_intern_hashed(ids, id[i].at, id[i].size, id[i].hash, &number[i]);
+    }
+    return result;
+}
+
+// Numbers the ids of a table in another one. Those that are new there get slots if ids are to be looked for `again`.
+static sessrec_result sessrec__number_ids(const sessrec__ids *from, sessrec__ids *to, int again, int32_t *number) {
+    sessrec__waiting id[SESSREC__MOST_WAITING];
+    sessrec_result result = sessrec__ids_room(to, from->count, from->blob_used);
+    for (int32_t i = 0, count = 0; i < from->count && !result; i += count) {
+        count = from->count - i < SESSREC__MOST_WAITING ? from->count - i : SESSREC__MOST_WAITING;
+        for (int32_t k = 0; k < count; ++k) {
+            const int64_t begin = from->offset[i + k], end = i + k + 1 < from->count ? from->offset[i + k + 1] : from->blob_used;
+            sessrec__wait(to, from->blob + begin, (size_t)(end - begin) - 1, &id[k]);
+        }
+        if (again) result = sessrec__number_waiting(to, id, count, number + i);
+        for (int32_t k = 0; k < count && !again && !result; ++k) {
+            const sessrec__slot *slot = sessrec__ids_slot(to, id[k].at, id[k].size, id[k].hash);
+            number[i + k] = slot->number ? slot->number - 1 : to->count;
+            if (!slot->number) result = sessrec__ids_push(to, id[k].at, id[k].size);
+        }
+    }
+    return result;
+}
+
+static const sessrec__ids *sessrec__item_ids(const sessrec_dataset *log) {
+    return &log->ids[SESSREC__ITEM];
+}
+
+// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in time.
+static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count, sessrec__ids *to) {
+    const int32_t ahead = 16;
+    sessrec_result result = sessrec__ids_room(to, count, from->blob_used);
+    for (int32_t i = 0; i < count && !result; ++i) {
+        const char *text = sessrec__ids_text(from, index[i]);
+        if (i + ahead < count) SESSREC__PREFETCH(sessrec__ids_text(from, index[i + ahead]));
+        result = sessrec__ids_push(to, text, strlen(text));
+    }
+    return result;
+}
+
+// ---- grouping ----
+
+// Maps times to integers of the same order.
+SESSREC__INLINE uint64_t sessrec__time_key(double time) {
+    uint64_t bits;
+    memcpy(&bits, &time, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
+// Stable sort of times and what belongs to them by 11 bits of the keys from bit `shift` on.
+static void sessrec__sort_pass(const double *time, const int32_t *value, int64_t count, int shift, double *to_time, int32_t *to_value) {
+    uint32_t place[2048], before = 0;   // of the next key with those bits
+    memset(place, 0, sizeof place);
+    for (int64_t i = 0; i < count; ++i) ++place[sessrec__time_key(time[i]) >> shift & 2047];
+    for (int b = 0; b < 2048; ++b) {
+        const uint32_t here = place[b];
+        place[b] = before;
+        before += here;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+        const uint32_t to = place[sessrec__time_key(time[i]) >> shift & 2047]++;
+        to_time[to] = time[i];
+        to_value[to] = value[i];
+    }
+}
+
+// Sorts at most INT32_MAX: what is in order already and a few by insertion, else by the 22 highest bits in which the keys differ, and then each run
+// that is equal in these.
+static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
+    uint64_t differ = 0;
+    int64_t sorted = 1;
+    int shift = 0;
+    for (; sorted < count; ++sorted) {
+        if (time[sorted - 1] <= time[sorted]) continue;
+        if (count > SESSREC__INSERTED) break;
+        const double moving = time[sorted];
+        const int32_t its_value = value[sorted];
+        int64_t to = sorted;
+        for (; to > 0 && time[to - 1] > moving; --to) {
+            time[to] = time[to - 1];
+            value[to] = value[to - 1];
+        }
+        time[to] = moving;
+        value[to] = its_value;
+    }
+    if (sorted >= count) return SESSREC_OK;
+    double *spare_time = (double *)sessrec__alloc_unset(memory, (uint64_t)count, sizeof *time + sizeof *value);
+    if (!spare_time) return SESSREC_OUT_OF_MEMORY;
+    int32_t *spare_value = (int32_t *)(void *)(spare_time + count);
+    for (int64_t i = 1; i < count; ++i) differ |= sessrec__time_key(time[i]) ^ sessrec__time_key(time[0]);
+    while (differ >> shift >> 22) ++shift;
+    sessrec__sort_pass(time, value, count, shift, spare_time, spare_value);
+    sessrec__sort_pass(spare_time, spare_value, count, shift + 11, time, value);
+    sessrec__free(memory, spare_time);
+    sessrec_result result = SESSREC_OK;
+    for (int64_t from = 0, to; from < count && !result && shift; from = to) {
+        const uint64_t high = sessrec__time_key(time[from]) >> shift;
+        for (to = from + 1; to < count && sessrec__time_key(time[to]) >> shift == high;) ++to;
+        if (to > from + 1) result = sessrec__sort_by_time(memory, time + from, value + from, to - from);
+    }
+    return result;
+}
+
+// What grouping needs besides its parts and the log that it makes. A label is the number of a session before sessions are sorted.
+typedef struct sessrec__grouping {
+    sessrec_dataset *log;
+    sessrec__part *part;
+    int32_t parts, shares;
+    int has_users, owned;               // owned: the tables of the parts may move to the log
+    int64_t *at;                        // [labels] events, then where the next one goes
+    double *start;                      // [labels] time of the earliest event
+    int32_t *user;                      // [labels] and its user
+    int64_t *item_events;               // [items]
+    int32_t count[SESSREC__ROLES];      // of ids that the log has
+    int32_t *kept[SESSREC__ROLES];      // [count] which, in the order of the log
+    int32_t *number[SESSREC__ROLES];    // [items, users] their numbers in the log
+    int64_t *session_begin, *support;   // the arrays of the log
+    int32_t *item, *session_user;
+    double *time;
+    sessrec_result result[SESSREC__MAX_THREADS];  // of each task
+} sessrec__grouping;
+
+static void sessrec__group_layout(sessrec__grouping *g, sessrec__layout *layout) {
+    uint64_t all[SESSREC__ROLES] = {0, 0, 0, 0};
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        for (int32_t p = 0; p < g->parts; ++p) all[role] += (uint64_t)g->part[p].ids[role].count;
+        g->kept[role] = (int32_t *)sessrec__place(layout, all[role], sizeof *g->kept[role]);
+        g->number[role] = (int32_t *)sessrec__place(layout, role == SESSREC__SESSION ? 0 : all[role], sizeof *g->number[role]);
+    }
+    g->at = (int64_t *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->at);
+    g->start = (double *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->start);
+    g->user = (int32_t *)sessrec__place(layout, g->has_users ? all[SESSREC__SESSION] : 0, sizeof *g->user);
+    g->item_events = (int64_t *)sessrec__place(layout, all[SESSREC__ITEM], sizeof *g->item_events);
+}
+
+static void sessrec__log_layout(sessrec__grouping *g, sessrec__layout *layout) {
+    sessrec_log_view *view = &g->log->view;
+    const uint64_t sessions = (uint64_t)view->sessions, events = (uint64_t)view->events, users = view->users ? sessions : 0;
+    view->session_begin = g->session_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *g->session_begin);
+    view->item = g->item = (int32_t *)sessrec__place(layout, events, sizeof *g->item);
+    view->time = g->time = (double *)sessrec__place(layout, events, sizeof *g->time);
+    g->session_user = (int32_t *)sessrec__place(layout, users, sizeof *g->session_user);
+    view->session_user = users ? g->session_user : NULL;
+    view->support = g->support = (int64_t *)sessrec__place(layout, (uint64_t)view->items, sizeof *g->support);
+}
+
+static void *sessrec__group_block(sessrec__grouping *g, void (*place)(sessrec__grouping *g, sessrec__layout *layout)) {
+    sessrec__layout layout = {NULL, 0, 0};
+    place(g, &layout);
+    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc_unset(&g->log->memory, layout.size, 1);
+    layout.size = 0;
+    if (layout.base) place(g, &layout);
+    return layout.base;
+}
+
+static sessrec_result sessrec__group_run(sessrec__grouping *g, sessrec__pool *pool, int32_t tasks, sessrec__task task) {
+    sessrec__pool_run(pool, tasks, task, g);
+    for (int32_t i = 0; i < tasks; ++i)
+        if (g->result[i]) return g->result[i];
+    return SESSREC_OK;
+}
+
+// Numbers the ids of one role in the table of the first part, in the order in which they come first. Counts the events of items.
+static void sessrec__task_merge(void *context, int32_t role) {
+    sessrec__grouping *g = (sessrec__grouping *)context;
+    sessrec__ids *all = &g->part[0].ids[role];
+    sessrec_result result = SESSREC_OK;
+    for (int32_t p = 1; p < g->parts && !result; ++p) {
+        int32_t *number = g->part[p].number[role], *global = g->kept[role];  // which has no other use yet
+        result = sessrec__number_ids(&g->part[p].ids[role], all, p + 1 < g->parts || role == SESSREC__ITEM, global);
+        for (int64_t e = 0; e < g->part[p].events && number && !result; ++e) number[e] = global[number[e]];
+    }
+    g->result[role] = result;
+    if (role != SESSREC__ITEM || result) return;
+    memset(g->item_events, 0, (size_t)all->count * sizeof *g->item_events);
+    for (int32_t p = 0; p < g->parts; ++p)
+        for (int64_t e = 0; e < g->part[p].events; ++e)  // only a log of one part leaves events out
+            if (g->parts > 1 || g->part[p].number[SESSREC__SESSION][e] >= 0) ++g->item_events[g->part[p].number[SESSREC__ITEM][e]];
+}
+
+// The labels of a task: each goes through all events, so they are not many, and takes those of its sessions.
+static int32_t sessrec__group_share(const sessrec__grouping *g, int32_t index) {
+    return (int32_t)((int64_t)g->part[0].ids[SESSREC__SESSION].count * index / g->shares);
+}
+
+// Counts the events of sessions and finds where each begins. The second time, when there are arrays of the log, moves events to their sessions.
+static void sessrec__task_walk(void *context, int32_t index) {
+    sessrec__grouping *g = (sessrec__grouping *)context;
+    const int32_t from = sessrec__group_share(g, index), to = sessrec__group_share(g, index + 1);
+    const int moving = g->log->block != NULL;
+    if (!moving) memset(g->at + from, 0, (size_t)(to - from) * sizeof *g->at);
+    for (int32_t p = 0; p < g->parts; ++p) {
+        const sessrec__part *part = &g->part[p];
+        for (int64_t e = 0; e < part->events; ++e) {
+            const int32_t s = part->number[SESSREC__SESSION][e];
+            if (s < from || s >= to) continue;
+            if (moving) {
+                g->item[g->at[s]] = g->number[SESSREC__ITEM][part->number[SESSREC__ITEM][e]];
+                g->time[g->at[s]++] = part->time[e];
+            } else if (!g->at[s]++ || part->time[e] < g->start[s]) {
+                g->start[s] = part->time[e];
+                if (part->has_users) g->user[s] = part->number[SESSREC__USER][e];
+            }
+        }
+    }
+}
+
+// Sorts the events of each of some sessions by time.
+static void sessrec__task_sort(void *context, int32_t index) {
+    sessrec__grouping *g = (sessrec__grouping *)context;
+    const int64_t sessions = g->count[SESSREC__SESSION], last = sessions * (index + 1) / g->parts;
+    sessrec_result result = SESSREC_OK;
+    for (int64_t s = sessions * index / g->parts; s < last && !result; ++s) {
+        const int64_t begin = g->session_begin[s];
+        result = sessrec__sort_by_time(&g->log->memory, g->time + begin, g->item + begin, g->session_begin[s + 1] - begin);
+    }
+    g->result[index] = result;
+}
+
+// Finds the order of the sessions: by start, equal ones as the labels are.
+static sessrec_result sessrec__order_sessions(sessrec__grouping *g) {
+    int32_t *order = g->kept[SESSREC__SESSION], sessions = 0;
+    int64_t longest = 0;
+    for (int32_t s = 0; s < g->part[0].ids[SESSREC__SESSION].count; ++s) {
+        if (!g->at[s]) continue;
+        if (longest < g->at[s]) longest = g->at[s];
+        g->log->view.events += g->at[s];
+        g->start[sessions] = g->start[s];  // sessions <= s
+        order[sessions++] = s;
+    }
+    g->count[SESSREC__SESSION] = sessions;
+    if (longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
+    return sessrec__sort_by_time(&g->log->memory, g->start, order, sessions);
+}
+
+// Lists the ids whose number is not 0, and numbers them anew.
+static void sessrec__list_ids(sessrec__grouping *g, int role) {
+    for (int32_t i = 0; i < g->part[0].ids[role].count; ++i) {
+        if (!g->number[role][i]) continue;
+        g->kept[role][g->count[role]] = i;
+        g->number[role][i] = g->count[role]++;
+    }
+}
+
+// Numbers the items that have events or are known, and the users that have sessions. Makes the arrays of the log, and says where each session goes.
+static sessrec_result sessrec__group_ids(sessrec__grouping *g) {
+    sessrec_dataset *log = g->log;
+    const int32_t *order = g->kept[SESSREC__SESSION], sessions = g->count[SESSREC__SESSION];
+    int32_t *item = g->number[SESSREC__ITEM], *user = g->number[SESSREC__USER];
+    int64_t begin = 0;
+    for (int32_t i = 0; i < g->part[0].ids[SESSREC__ITEM].count; ++i) item[i] = g->item_events[i] || i < log->known_items;
+    sessrec__list_ids(g, SESSREC__ITEM);
+    memset(user, 0, (size_t)g->part[0].ids[SESSREC__USER].count * sizeof *user);
+    for (int32_t s = 0; s < sessions && g->has_users; ++s) user[g->user[order[s]]] = 1;
+    sessrec__list_ids(g, SESSREC__USER);
+    log->view.items = g->count[SESSREC__ITEM];
+    log->view.sessions = sessions;
+    log->view.users = g->count[SESSREC__USER];
+    log->block = sessrec__group_block(g, sessrec__log_layout);
+    if (!log->block) return SESSREC_OUT_OF_MEMORY;
+    for (int32_t i = 0; i < g->count[SESSREC__ITEM]; ++i) g->support[i] = g->item_events[g->kept[SESSREC__ITEM][i]];
+    for (int32_t s = 0; s < sessions; ++s) {
+        const int64_t events = g->at[order[s]];
+        g->session_begin[s] = g->at[order[s]] = begin;
+        begin += events;
+        if (g->has_users) g->session_user[s] = user[g->user[order[s]]];
+    }
+    g->session_begin[sessions] = begin;
+    return SESSREC_OK;
+}
+
+// Copies the ids that the log has, unless those are all and their table may move. Tables move last of all, as a log that fails is to stay as it was.
+static sessrec_result sessrec__group_names(sessrec__grouping *g) {
+    sessrec__ids *from = g->part[0].ids, *to = g->log->ids;
+    uint32_t *offset = (uint32_t *)(void *)g->at;  // at is not needed any more
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        if (!from[role].count || (g->owned && g->count[role] == from[role].count)) continue;
+        sessrec_result result = sessrec__copy_ids(&from[role], g->kept[role], g->count[role], &to[role]);
+        if (!result && role == SESSREC__ITEM) result = sessrec__ids_reserve(&to[role], 0, 0);  // for sessrec_dataset_find_item
+        if (result) return result;
+    }
+    sessrec__ids *names = &from[SESSREC__SESSION];
+    if (names->count && !to[SESSREC__SESSION].blob) {
+        for (int32_t s = 0; s < names->count; ++s) offset[s] = names->offset[g->kept[SESSREC__SESSION][s]];
+        memcpy(names->offset, offset, (size_t)names->count * sizeof *offset);
+    }
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        if (from[role].count && !to[role].blob) sessrec__ids_move(&from[role], &to[role]);
+        if (role != SESSREC__ITEM) sessrec__ids_forget_slots(&to[role]);  // only items are looked for later
+    }
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *pool) {
+    sessrec_result result = sessrec__group_run(g, pool, SESSREC__ROLES, sessrec__task_merge);
+    if (!result) result = sessrec__group_run(g, pool, g->shares, sessrec__task_walk);
+    if (!result) result = sessrec__order_sessions(g);
+    if (!result) result = sessrec__group_ids(g);
+    if (!result) result = sessrec__group_run(g, pool, g->shares, sessrec__task_walk);
+    if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_sort);
+    return result ? result : sessrec__group_names(g);
+}
+
+// Makes a finished log of parts of `source`; owned: it may take what they have. Without a pool on one thread.
+static sessrec_result sessrec__group(const sessrec_dataset *source, sessrec__part *part, int32_t parts, int owned, sessrec__pool *pool,
+                                     sessrec_dataset **out) {
+    sessrec__grouping g;
+    sessrec__pool none;
+    memset(&g, 0, sizeof g);
+    memset(&none, 0, sizeof none);
+    g.part = part;
+    g.parts = parts;
+    g.shares = parts < SESSREC__MOST_SHARES ? parts : SESSREC__MOST_SHARES;
+    g.owned = owned;
+    for (int32_t p = 0; p < parts; ++p) g.has_users |= part[p].has_users;
+    g.log = sessrec__log_new(&source->memory, 0, source->known_items);
+    void *block = g.log ? sessrec__group_block(&g, sessrec__group_layout) : NULL;
+    const sessrec_result result = block ? sessrec__group_all(&g, pool ? pool : &none) : SESSREC_OUT_OF_MEMORY;
+    sessrec__free(&source->memory, block);
+    if (result) sessrec_dataset_destroy(g.log);
+    *out = result ? NULL : g.log;
+    return result;
+}
+
+// The log becomes `fresh`, which was made from it; what is missing in it was dropped.
+static void sessrec__log_become(sessrec_dataset *log, sessrec_dataset *fresh) {
+    fresh->view.bad_rows = log->view.bad_rows;
+    fresh->view.dropped_events = log->view.dropped_events + log->view.events - fresh->view.events;
+    sessrec__log_clear(log);
+    *log = *fresh;
+    sessrec__free(&log->memory, fresh);
+}
+
+static sessrec_result sessrec__log_finish(sessrec_dataset *log, sessrec__pool *pool, sessrec_error *err) {
+    sessrec_dataset *fresh;
+    const sessrec_result result = sessrec__group(log, log->part, log->parts, 1, pool, &fresh);
+    for (int32_t p = 0; p < log->parts && !result; ++p) log->view.events += log->part[p].events;
+    if (!result) sessrec__log_become(log, fresh);
+    return sessrec__log_failed(err, result);
+}
+
+// ---- building a log from memory ----
+
+// Bytes that stand in somebody else's memory: a field of a line, an id.
+typedef struct sessrec__text {
+    const char *at;
+    size_t size;
+} sessrec__text;
+
+static sessrec__text sessrec__text_of(const char *text) {
+    sessrec__text result;
+    result.at = text;
+    result.size = strlen(text);
+    return result;
+}
+
+// Room for `more` events, better for `foreseen`. Their users come with the first.
+static sessrec_result sessrec__reserve_events(sessrec__part *part, int64_t more, int64_t foreseen) {
+    const int64_t needed = part->events + more, wanted = needed > foreseen ? needed : foreseen;
+    const sessrec_allocator *memory = &part->ids[SESSREC__ITEM].memory;
+    int64_t room = part->room;
+    for (int role = 0; role < SESSREC__ROLES && needed > part->room; ++role, room = part->room)
+        if (role != SESSREC__TIME && (role != SESSREC__USER || part->has_users) &&
+            !sessrec__grow(memory, (void **)&part->number[role], &room, wanted, sizeof(int32_t)))
+            return SESSREC_OUT_OF_MEMORY;
+    if (needed > room && !sessrec__grow(memory, (void **)&part->time, &room, wanted, sizeof *part->time)) return SESSREC_OUT_OF_MEMORY;
+    part->room = room;
+    return SESSREC_OK;
+}
+
+// Adds an event whose ids have been checked. An empty user is none.
+static sessrec_result sessrec__add_event(sessrec__part *part, const sessrec__text id[SESSREC__ROLES], double time) {
+    if (!part->room) part->has_users = id[SESSREC__USER].size > 0;
+    if (part->has_users != (id[SESSREC__USER].size > 0)) return SESSREC_INVALID_ARGUMENT;
+    sessrec_result result = sessrec__reserve_events(part, 1, 0);
+    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
+        if (part->number[role]) result = sessrec__ids_intern(&part->ids[role], id[role].at, id[role].size, &part->number[role][part->events]);
+    if (!result) part->time[part->events++] = time + 0.0;  // a negative zero becomes an ordinary one
+    return result;
+}
+
+// What is wrong with an id, NULL if nothing.
+static const char *sessrec__id_problem(sessrec__text id) {
+    if (!id.size) return "is empty";
+    if (id.size > SESSREC_MAX_ID) return "is longer than 255 bytes";
+    return memchr(id.at, 0, id.size) ? "has a NUL byte in it" : NULL;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_add(sessrec_dataset *log, const char *user, const char *session, const char *item, double time) {
+    sessrec__text id[SESSREC__ROLES];
+    if (!log || !log->part || !session || !item || !(fabs(time) < HUGE_VAL)) return SESSREC_INVALID_ARGUMENT;
+    memset(id, 0, sizeof id);
+    id[SESSREC__SESSION] = sessrec__text_of(session);
+    id[SESSREC__ITEM] = sessrec__text_of(item);
+    id[SESSREC__USER] = sessrec__text_of(user ? user : "");
+    if (sessrec__id_problem(id[SESSREC__SESSION]) || sessrec__id_problem(id[SESSREC__ITEM]) || (user && sessrec__id_problem(id[SESSREC__USER])))
+        return SESSREC_INVALID_ARGUMENT;
+    return sessrec__add_event(log->part, id, time);
+}
+
+SESSREC_API sessrec_result sessrec_dataset_add_numbers(sessrec_dataset *log, int64_t user, int64_t session, int64_t item, double time) {
+    char user_text[24], session_text[24], item_text[24];
+    return sessrec_dataset_add(log, user < 0 ? NULL : sessrec__decimal(user, user_text), sessrec__decimal(session, session_text),
+                               sessrec__decimal(item, item_text), time);
+}
+
+SESSREC_API sessrec_result sessrec_dataset_finish(sessrec_dataset *log, sessrec_error *err) {
+    if (!log || !log->part) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is finished already");
+    return sessrec__log_finish(log, NULL, err);
+}
+
+// ---- looking into a log ----
+
+SESSREC_API sessrec_log_view sessrec_dataset_view(const sessrec_dataset *log) {
+    sessrec_log_view none;
+    memset(&none, 0, sizeof none);
+    return log && !log->part ? log->view : none;
+}
+
+// Before a log is finished its numbers are not final, and nobody has seen them.
+static const char *sessrec__log_id(const sessrec_dataset *log, const sessrec__ids *ids, int32_t index) {
+    return !log->part && index >= 0 && index < ids->count ? sessrec__ids_text(ids, index) : NULL;
+}
+SESSREC_API const char *sessrec_dataset_item_id(const sessrec_dataset *log, int32_t item) {
+    return log ? sessrec__log_id(log, &log->ids[SESSREC__ITEM], item) : NULL;
+}
+SESSREC_API const char *sessrec_dataset_session_id(const sessrec_dataset *log, int32_t session) {
+    return log ? sessrec__log_id(log, &log->ids[SESSREC__SESSION], session) : NULL;
+}
+SESSREC_API const char *sessrec_dataset_user_id(const sessrec_dataset *log, int32_t user) {
+    return log ? sessrec__log_id(log, &log->ids[SESSREC__USER], user) : NULL;
+}
+SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const char *id) {
+    return log && !log->part && id ? sessrec__ids_find(&log->ids[SESSREC__ITEM], id, strlen(id)) : -1;
+}
+
+// ---- times ----
+
+// What is looked at of a field: more than an id has, or a time that this library writes.
+enum { SESSREC__MAX_FIELD = 400 };
+
+// The double nearest to digits * 10^exponent: strtod rounds it, and sees no point, which each locale writes in its own way. digits is a
+// text with room for 24 more bytes.
+static double sessrec__to_double(char *digits, int64_t exponent) {
+    char power[24];
+    strcat(digits, "e");
+    strcat(digits, sessrec__decimal(exponent, power));
+    return strtod(digits, NULL);
+}
+
+// The double nearest to number / 10^places: with places the number is below 2^53 and so exact as a double, as the power is, and one
+// rounding is left.
+static double sessrec__decimal_fraction(int64_t number, int places) {
+    static const double power[8] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
+    return (double)number / power[places];
+}
+
+SESSREC__INLINE int sessrec__is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+static int sessrec__accept(const char **at, const char *end, char wanted) {
+    if (*at == end || **at != wanted) return 0;
+    ++*at;
+    return 1;
+}
+
+// Reads what looks like pattern: each 9 is a digit of value[0], anything else stands for itself and goes on to the next value.
+static int sessrec__match(const char **at, const char *end, const char *pattern, int *value) {
+    *value = 0;
+    for (; *pattern; ++pattern, ++*at) {
+        if (*at == end || (*pattern == '9' ? !sessrec__is_digit(**at) : **at != *pattern)) return 0;
+        if (*pattern == '9') *value = *value * 10 + (**at - '0');
+        else *++value = 0;
+    }
+    return 1;
+}
+
+// Days since 1970-01-01 in the Gregorian calendar; 0: there is no such day.
+static int sessrec__find_day(const int date[3], int64_t *days) {
+    static const int before[14] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};  // days before month i
+    const int year = date[0], month = date[1], day = date[2], past = year - 1;
+    const int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if (year < 1 || month < 1 || month > 12 || day < 1 || day > before[month + 1] - before[month] + (leap && month == 2)) return 0;
+    *days = (int64_t)365 * past + past / 4 - past / 100 + past / 400 + before[month] + (leap && month > 2) + day - 1;
+    *days -= 719162;  // from 0001-01-01 to 1970-01-01
+    return 1;
+}
+
+// YYYY-MM-DD, or with HH:MM[:SS[.fff]] behind 'T' or a space, and then Z, +HH:MM or +HHMM; without these in UTC. Seven digits behind the point count:
+// a double of today's seconds holds no more.
+static int sessrec__parse_date(const char *at, const char *end, double *out) {
+    int date[3], clock[3] = {0, 0, 0}, zone[2] = {0, 0}, places = 0, east = 0;
+    int64_t days, fraction = 0;
+    char digits[48] = "", decimal[24];
+    if (!sessrec__match(&at, end, "9999-99-99", date) || !sessrec__find_day(date, &days)) return 0;
+    if (sessrec__accept(&at, end, 'T') || sessrec__accept(&at, end, ' ')) {
+        if (!sessrec__match(&at, end, "99:99", clock)) return 0;
+        const int seconds = sessrec__accept(&at, end, ':');
+        if (seconds && !sessrec__match(&at, end, "99", &clock[2])) return 0;
+        const char *const point = at;
+        if (seconds && sessrec__accept(&at, end, '.'))
+            for (; at < end && sessrec__is_digit(*at); ++at)
+                if (places < 7) fraction = fraction * 10 + (*at - '0'), ++places;
+        if (at == point + 1) return 0;
+        east = sessrec__accept(&at, end, '+') ? 1 : sessrec__accept(&at, end, '-') ? -1 : 0;
+        if (east && !sessrec__match(&at, end, "99", zone)) return 0;
+        sessrec__accept(&at, end, east ? ':' : 'Z');
+        if (east && !sessrec__match(&at, end, "99", &zone[1])) return 0;
+    }
+    if (at < end || clock[0] > 23 || clock[1] > 59 || clock[2] > 60 || zone[0] > 23 || zone[1] > 59) return 0;
+    int64_t total = days * 86400 + (clock[0] * 60 + clock[1]) * 60 + clock[2] - east * (zone[0] * 60 + zone[1]) * 60;
+    for (int i = 0; i < places; ++i) total *= 10;  // below 2.6e11 * 10^7, which 64 bits hold
+    total += fraction;
+    if (total > -((int64_t)1 << 53) && total < (int64_t)1 << 53) *out = sessrec__decimal_fraction(total, places);
+    else *out = sessrec__to_double(strcat(digits, sessrec__decimal(total, decimal)), -places);
+    return 1;
+}
+
+// Eight digits 0..9 in the bytes of a word as a number: neighbours become numbers below 100, these numbers below 10^4.
+SESSREC__INLINE uint64_t sessrec__eight_digits(uint64_t word) {
+    word = (word * 10 + (word >> 8)) & 0x00ff00ff00ff00ffu;
+    word = (word * 100 + (word >> 16)) & 0x0000ffff0000ffffu;
+    return (word * 10000 + (word >> 32)) & 0xffffffffu;
+}
+
+// digits[.digits] in 16 bytes at most, 7 digits behind the point: nearly every time. 16 bytes at `at` are read.
+SESSREC__INLINE int sessrec__parse_short_number(const char *at, size_t size, double *out) {
+    const uint64_t zeros = 48 * SESSREC__EACH_BYTE, high_bits = 128 * SESSREC__EACH_BYTE;
+    uint64_t low = sessrec__load_word(at) ^ zeros, high = 0;  // the number as 16 digits, the last at the top of low
+    if (size - 1 > 15) return 0;
+    if (size <= 8) {
+        low <<= 64 - 8 * size;
+    } else {
+        high = low << (128 - 8 * size);
+        low = low >> (8 * size - 72) >> 8 | (sessrec__load_word(at + 8) ^ zeros) << (128 - 8 * size);
+    }
+    const uint64_t points = sessrec__zero_bytes(low ^ ('.' ^ '0') * SESSREC__EACH_BYTE);
+    int places = 0;
+    if (points) {
+        places = 7 - sessrec__first_bit(points) / 8;
+        const uint64_t whole = ((uint64_t)1 << (56 - 8 * places)) - 1;  // the bytes in front of the point, which move up by one
+        low = (low & ~(whole << 8 | 255)) | (low & whole) << 8 | high >> 56;
+        high <<= 8;
+        --size;
+    }
+    if (!size || (((low + 118 * SESSREC__EACH_BYTE) | low | (high + 118 * SESSREC__EACH_BYTE) | high) & high_bits)) return 0;
+    *out = sessrec__decimal_fraction((int64_t)(sessrec__eight_digits(high) * 100000000 + sessrec__eight_digits(low)), places);
+    return 1;
+}
+
+// [+-]digits[.digits][e[+-]digits] of at most MAX_FIELD bytes.
+static int sessrec__parse_number(const char *at, const char *end, double *out) {
+    char digits[SESSREC__MAX_FIELD + 32];
+    int64_t exponent = 0, power = 0;
+    int used = 0, point = 0;
+    const int negative = sessrec__accept(&at, end, '-');
+    if (!negative) sessrec__accept(&at, end, '+');
+    for (; at < end && (sessrec__is_digit(*at) || (*at == '.' && !point)); ++at) {
+        exponent -= point;
+        if (*at == '.') point = 1;
+        else digits[used++] = *at;
+    }
+    digits[used] = 0;
+    int any = used > 0;
+    if (any && (sessrec__accept(&at, end, 'e') || sessrec__accept(&at, end, 'E'))) {
+        const int down = sessrec__accept(&at, end, '-');
+        if (!down) sessrec__accept(&at, end, '+');
+        for (any = 0; at < end && sessrec__is_digit(*at); ++at, any = 1)
+            if (power < 100000000) power = power * 10 + (*at - '0');
+        exponent += down ? -power : power;
+    }
+    if (!any || at < end) return 0;
+    const double size = sessrec__to_double(digits, exponent);
+    *out = negative ? -size : size;
+    return size < HUGE_VAL;
+}
+
+// ---- lines and fields ----
+
+enum { SESSREC__MAX_LINE = 1 << 20 };
+
+// Bytes whose stops are found together, and how many behind a stop can be read.
+enum { SESSREC__WINDOW = 4096, SESSREC__SLACK = 16, SESSREC__LEAST_ROWS = 4096 };
+
+// A log that is being read.
+typedef struct sessrec__reader {
+    sessrec_log_format format;
+    sessrec_error *err;
+    sessrec_dataset *log;
+    const char *end;                // of the text
+    char separator;
+    const char *wanted[SESSREC__ROLES];  // names or numbers of the columns, "" for none
+    int column[SESSREC__ROLES];     // where they are, from 0; -1: nowhere
+    int last_column;                // of those that are wanted
+    int started;                    // the columns are known
+    int mapped;                     // the text is a mapped file
+    struct sessrec__log_piece *piece;
+} sessrec__reader;
+
+// Whole lines of its text, which become a part of the log.
+typedef struct sessrec__log_piece {
+    const sessrec__reader *r;
+    sessrec__part *part;
+    const char *from, *at, *end;    // the piece; `at` is what was not read yet
+    const char *kept;               // pages in front of it were given back
+    int64_t line, bad_rows;         // that were read
+    sessrec_result result;
+    sessrec_error error;
+    const char *window;             // where the stops were looked for
+    int32_t stops, next;            // up to the end of the last line that is in there whole; of the next line
+    uint16_t stop[SESSREC__WINDOW];
+    int32_t waiting;                // rows that are cut
+    sessrec__waiting id[SESSREC__ROLES][SESSREC__MOST_WAITING];
+    double time[SESSREC__MOST_WAITING];
+} sessrec__log_piece;
+
+// What a row has for each role, at == NULL if nothing, and room for fields in quotes.
+typedef struct sessrec__row {
+    sessrec__text field[SESSREC__ROLES];
+    char quoted[SESSREC__ROLES + 1][SESSREC__MAX_FIELD + 1];
+} sessrec__row;
+
+// The next line without its end; returns 0 after the last one.
+static int sessrec__next_line(sessrec__log_piece *p, sessrec__text *line) {
+    if (p->at == p->end) return 0;
+    const char *newline = (const char *)memchr(p->at, '\n', (size_t)(p->end - p->at));
+    line->at = p->at;
+    line->size = (size_t)((newline ? newline : p->end) - p->at);
+    p->at = newline ? newline + 1 : p->end;
+    ++p->line;
+    if (line->size && line->size <= SESSREC__MAX_LINE && line->at[line->size - 1] == '\r') --line->size;
+    return 1;
+}
+
+// Cuts the first field off [*at,end); *at is NULL after the last. What stands in quotes is put together in `quoted`, its end left out if
+// there is too much of it. Returns what is wrong, NULL if nothing.
+static const char *sessrec__cut_field(const char **at, const char *end, char separator, char *quoted, sessrec__text *field) {
+    const char *p = *at;
+    if (p < end && *p == '"') {
+        int open = 1;
+        field->at = quoted;
+        field->size = 0;
+        while (open && ++p < end) {
+            if (*p == '"' && (++p == end || *p != '"')) open = 0;  // p is behind the closing quote
+            else if (field->size <= SESSREC__MAX_FIELD) quoted[field->size++] = *p;
+        }
+        if (open) return "has a quote that is not closed";
+        if (p < end && *p != separator) return "has text behind a closing quote";
+    } else {
+        const char *next = (const char *)memchr(p, separator, (size_t)(end - p));
+        field->at = p;
+        p = next ? next : end;
+        field->size = (size_t)(p - field->at);
+    }
+    *at = p < end ? p + 1 : NULL;
+    return NULL;
+}
+
+// Cuts a line into fields and gives each role its own; a field may serve several.
+static const char *sessrec__cut_row(const sessrec__reader *r, sessrec__text line, sessrec__row *row) {
+    const char *at = line.at, *problem = NULL;
+    sessrec__text field;
+    memset(row->field, 0, sizeof row->field);
+    for (int column = 0; at && !problem; ++column) {
+        int role = 0;
+        while (role < SESSREC__ROLES && r->column[role] != column) ++role;
+        problem = sessrec__cut_field(&at, line.at + line.size, r->separator, row->quoted[role], &field);
+        for (; role < SESSREC__ROLES; ++role)
+            if (r->column[role] == column && !problem) row->field[role] = field;
+    }
+    return problem;
+}
+
+static int sessrec__parse_time(const char *at, size_t size, double *out) {
+    const char *end = at + size;
+    if (size > SESSREC__MAX_FIELD) return 0;
+    return size >= 10 && at[4] == '-' ? sessrec__parse_date(at, end, out) : sessrec__parse_number(at, end, out);
+}
+
+// The beginning of what a line has, fit to be shown: in whole UTF-8 characters, control characters as spaces.
+static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown, size_t shown_size) {
+    size_t size = text.size < most ? text.size : most, used = 0;
+    while (size && size < text.size && ((unsigned char)text.at[size] & 0xc0) == 0x80) --size;
+    for (size_t i = 0; i < size; ++i) {
+        const char c = text.at[i];
+        sessrec__append(shown, shown_size, &used, (unsigned char)c < 32 || c == 127 ? " " : &c, 1);
+    }
+    sessrec__append(shown, shown_size, &used, "...", size < text.size ? 3 : 0);
+    return shown;
+}
+
+// A row that cannot be read: counted if the caller wants that, else the end of the reading.
+static sessrec_result sessrec__bad_row(sessrec__log_piece *p, const char *what, sessrec__text text, const char *problem) {
+    char shown[48];
+    if (p->r->started && p->r->format.skip_bad_rows) {
+        ++p->bad_rows;
+        return SESSREC_OK;
+    }
+    sessrec__excerpt(text, 40, shown, sizeof shown);
+    return sessrec__fail(&p->error, SESSREC_BAD_LOG, p->line, "the %s \"%s\" %s", what, shown, problem);
+}
+
+// ---- columns ----
+
+// A column given as a number, from 1; 0 if it is a name, -1 if the number is no position.
+static int sessrec__column_position(const char *column) {
+    int position = 0;
+    const char *at = column;
+    for (; sessrec__is_digit(*at); ++at)
+        if (position <= SESSREC__MAX_LINE) position = position * 10 + (*at - '0');
+    if (*at || at == column) return 0;
+    return position >= 1 && position <= SESSREC__MAX_LINE ? position : -1;
+}
+
+static char sessrec__lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+// Any case, '_' ignored.
+static int sessrec__same_name(sessrec__text a, const char *b) {
+    for (size_t i = 0; i < a.size; ++i) {
+        if (a.at[i] == '_') continue;
+        while (*b == '_') ++b;
+        if (!*b || sessrec__lower(a.at[i]) != sessrec__lower(*b)) return 0;
+        ++b;
+    }
+    while (*b == '_') ++b;
+    return !*b;
+}
+
+static char sessrec__find_separator(sessrec__text line) {
+    char best = '\t';
+    size_t most = 0;
+    for (const char *candidate = "\t,;"; *candidate; ++candidate) {
+        size_t count = 0;
+        for (size_t i = 0; i < line.size; ++i) count += line.at[i] == *candidate;
+        if (count <= most) continue;
+        most = count;
+        best = *candidate;
+    }
+    return best;
+}
+
+// The user may be missing, unless it is asked for by another name than the default.
+static int sessrec__is_required(const sessrec__reader *r, int role) {
+    return *r->wanted[role] && (role != SESSREC__USER || strcmp(r->wanted[role], "UserId") != 0);
+}
+
+// Finds the columns that are wanted by name.
+static sessrec_result sessrec__read_header(sessrec__reader *r, sessrec__text line) {
+    char quoted[SESSREC__MAX_FIELD + 1], shown[192];
+    const char *at = line.at;
+    for (int column = 0; at; ++column) {
+        sessrec__text name;
+        const char *problem = sessrec__cut_field(&at, line.at + line.size, r->separator, quoted, &name);
+        if (problem) return sessrec__bad_row(r->piece, "header", line, problem);
+        for (int role = 0; role < SESSREC__ROLES; ++role)
+            if (r->column[role] < 0 && *r->wanted[role] && sessrec__same_name(name, r->wanted[role])) r->column[role] = column;
+    }
+    for (int role = 0; role < SESSREC__ROLES; ++role)
+        if (r->column[role] < 0 && sessrec__is_required(r, role))
+            return sessrec__fail(&r->piece->error, SESSREC_BAD_LOG, r->piece->line, "the header has no column \"%s\", it reads \"%s\"",
+                                 r->wanted[role], sessrec__excerpt(line, 160, shown, sizeof shown));
+    return SESSREC_OK;
+}
+
+// Finds the columns from the first line that is not blank. It is a header if a column that must be there is a name, or if there are only numbers and
+// the time is none; else it is read again, as a row.
+static sessrec_result sessrec__start(sessrec__reader *r) {
+    sessrec__log_piece *first = r->piece;
+    sessrec__text line;
+    sessrec__row row;
+    sessrec_result result = SESSREC_OK;
+    int names = 0;
+    double time;
+    do
+        if (!sessrec__next_line(first, &line))
+            return sessrec__fail(&first->error, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
+    while (!line.size);
+    if (line.size > SESSREC__MAX_LINE) return sessrec__bad_row(first, "line", line, "is longer than 1 MiB");
+    r->separator = r->format.separator ? r->format.separator : sessrec__find_separator(line);
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        r->column[role] = sessrec__column_position(r->wanted[role]) - 1;
+        names |= r->column[role] < 0 && sessrec__is_required(r, role);
+    }
+    const sessrec__text *field = &row.field[SESSREC__TIME];
+    if (names) {
+        result = sessrec__read_header(r, line);
+    } else if (sessrec__cut_row(r, line, &row) || !field->at || sessrec__parse_time(field->at, field->size, &time)) {
+        first->at = line.at;
+        --first->line;
+    }
+    for (int role = 0; role < SESSREC__ROLES; ++role)
+        if (r->last_column < r->column[role]) r->last_column = r->column[role];
+    r->started = 1;
+    return result;
+}
+
+// ---- reading a log ----
+
+static sessrec_result sessrec__read_line(sessrec__log_piece *p, sessrec__text line) {
+    static const char *const names[SESSREC__ROLES] = {"session id", "item id", "time", "user id"};
+    const sessrec__reader *r = p->r;
+    double time = (double)p->part->events;
+    sessrec__row row;
+    if (line.size > SESSREC__MAX_LINE) return sessrec__bad_row(p, "line", line, "is longer than 1 MiB");
+    if (!line.size) return SESSREC_OK;
+    const char *problem = sessrec__cut_row(r, line, &row);
+    for (int role = 0; role < SESSREC__ROLES && !problem; ++role)
+        if (r->column[role] >= 0 && !row.field[role].at) problem = "has too few fields";
+    if (problem) return sessrec__bad_row(p, "row", line, problem);
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        if (r->column[role] < 0) continue;
+        const sessrec__text field = row.field[role];
+        if (role != SESSREC__TIME) problem = sessrec__id_problem(field);
+        else if (!sessrec__parse_time(field.at, field.size, &time)) problem = "is neither a number nor a date like 2014-04-07T10:51:09Z";
+        if (problem) return sessrec__bad_row(p, names[role], field, problem);
+    }
+    return sessrec__add_event(p->part, row.field, time);
+}
+
+// Nearly all lines are plain: no quotes, no control characters, nothing wrong. Their stops are found 64 bytes at a time, their ids wait for each
+// other. What is not plain is left to sessrec__read_line, after the rows that wait.
+
+// A bit for each of 64 bytes: set for the separator, a quote, and what is below 14 as line ends and NUL are.
+SESSREC__INLINE uint64_t sessrec__find_stops(const char *at, char separator) {
+    uint64_t stops = 0;
+#ifdef SESSREC__X86
+    for (int i = 0; i < 64; i += 16) {
+        const __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(at + i));
+        const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(some, _mm_set1_epi8(13)), some), quotes = _mm_cmpeq_epi8(some, _mm_set1_epi8('"'));
+        const __m128i marks = _mm_or_si128(_mm_or_si128(low, quotes), _mm_cmpeq_epi8(some, _mm_set1_epi8(separator)));
+        stops |= (uint64_t)(uint32_t)_mm_movemask_epi8(marks) << i;
+    }
+#else
+    const uint64_t high_bits = 128 * SESSREC__EACH_BYTE, separators = (unsigned char)separator * SESSREC__EACH_BYTE;
+    for (int i = 0; i < 64; i += 8) {
+        const uint64_t word = sessrec__load_word(at + i), quotes = word ^ '"' * SESSREC__EACH_BYTE, others = word ^ separators;
+        const uint64_t low = ((word | high_bits) - 14 * SESSREC__EACH_BYTE) | word;     // the high bit of each byte: 0 below 14,
+        const uint64_t quote = ((quotes | high_bits) - SESSREC__EACH_BYTE) | quotes;    // 0 for a quote,
+        const uint64_t other = ((others | high_bits) - SESSREC__EACH_BYTE) | others;    // 0 for a separator
+        stops |= (~(low & quote & other) & high_bits) / 128 * 0x0102040810204080u >> 56 << i;
+    }
+#endif
+    return stops;
+}
+
+// Finds the stops from where the piece is, up to the last line end in the window; none near the end of the text.
+static void sessrec__next_window(sessrec__log_piece *p) {
+    const char *at = p->at;
+    int32_t found = 0;
+    for (; at - p->at < SESSREC__WINDOW && p->r->end - at >= 64 + SESSREC__SLACK; at += 64) {
+        SESSREC__PREFETCH(at + SESSREC__WINDOW);
+        for (uint64_t stops = sessrec__find_stops(at, p->r->separator); stops; stops &= stops - 1)
+            p->stop[found++] = (uint16_t)(at - p->at + sessrec__first_bit(stops));
+    }
+    while (found && p->at[p->stop[found - 1]] != '\n') --found;
+    p->window = p->at;
+    p->stops = found;
+    p->next = 0;
+}
+
+// Lets the fields of a line wait; `stop` are its stops. Returns whether they are plain.
+SESSREC__INLINE int sessrec__take_fields(sessrec__log_piece *p, const sessrec__reader *r, const char *line, const uint16_t *stop, int32_t row) {
+    SESSREC__UNROLL
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        const int column = r->column[role];
+        if (column < 0) continue;
+        const char *at = column ? p->window + stop[column - 1] + 1 : line;
+        const size_t size = (size_t)(p->window + stop[column] - at);
+        if (role == SESSREC__TIME) {
+            if (!sessrec__parse_short_number(at, size, &p->time[row]) && !sessrec__parse_time(at, size, &p->time[row])) return 0;
+        } else {
+            if (size - 1 >= SESSREC_MAX_ID) return 0;
+            sessrec__wait(&p->part->ids[role], at, size, &p->id[role][row]);
+        }
+    }
+    return 1;
+}
+
+// Lets the next lines wait as long as they are plain: with nothing but separators in front of their ends, and enough of them.
+static void sessrec__cut_plain(sessrec__log_piece *p) {
+    const sessrec__reader *r = p->r;
+    int32_t rows = 0;
+    while (p->next < p->stops && p->window + p->stop[p->next] < p->at) ++p->next;  // of lines that were not plain
+    if (p->next == p->stops && p->at < p->end) sessrec__next_window(p);
+    for (; rows < SESSREC__MOST_WAITING && p->next < p->stops && p->at < p->end; ++rows) {
+        int32_t last = p->next;
+        while (p->window[p->stop[last]] == r->separator) ++last;  // ends: the last stop is a line end
+        const char *end = p->window + p->stop[last];
+        end += *end == '\r';
+        if (*end != '\n' || last - p->next < r->last_column || !sessrec__take_fields(p, r, p->at, &p->stop[p->next], rows)) break;
+        p->at = end + 1;
+        p->next = last + 1;
+    }
+    p->waiting = rows;
+}
+
+// Adds the rows that wait. Where room is wanted, it is for as many rows as there will be if the rest is like what was read; not yet for all of them
+// where that was little.
+static sessrec_result sessrec__add_waiting(sessrec__log_piece *p) {
+    sessrec__part *part = p->part;
+    const double rows = (double)(part->events + p->waiting), all = 1.1 * rows * ((double)(p->end - p->from) / (double)(p->at - p->from));
+    const int64_t most = (part->events + SESSREC__LEAST_ROWS) * 16;
+    part->has_users = p->r->column[SESSREC__USER] >= 0;
+    sessrec_result result = sessrec__reserve_events(part, p->waiting, all < (double)most ? (int64_t)all : most);
+    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
+        if (part->number[role]) result = sessrec__number_waiting(&part->ids[role], p->id[role], p->waiting, part->number[role] + part->events);
+    if (result) return result;
+    p->line += p->waiting;
+    for (int32_t i = 0; i < p->waiting; ++i, ++part->events)
+        part->time[part->events] = p->r->column[SESSREC__TIME] < 0 ? (double)part->events : p->time[i] + 0.0;
+    return SESSREC_OK;
+}
+
+// Gives the system back what was read of a mapped file, some megabytes at a time: it would count as memory of the program.
+static void sessrec__forget_text(sessrec__log_piece *p) {
+#ifdef MADV_DONTNEED
+    const uintptr_t most_page = 1 << 16, from = ((uintptr_t)p->kept + most_page - 1) & ~(most_page - 1), to = (uintptr_t)p->at & ~(most_page - 1);
+    if (!p->r->mapped || p->at - p->kept < 1 << 22) return;
+    (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    p->kept = p->at;
+#else
+    (void)p;
+#endif
+}
+
+// Reads a piece to its end, or to the first row that is wrong.
+static void sessrec__task_read(void *context, int32_t index) {
+    sessrec__log_piece *p = &((sessrec__reader *)context)->piece[index];
+    sessrec__text line;
+    sessrec_result result = SESSREC_OK;
+    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
+        if (role != SESSREC__TIME) result = sessrec__ids_reserve(&p->part->ids[role], 0, 0);
+    while (!result) {
+        sessrec__cut_plain(p);
+        if (p->waiting) result = sessrec__add_waiting(p);
+        else if (sessrec__next_line(p, &line)) result = sessrec__read_line(p, line);
+        else break;
+        sessrec__forget_text(p);
+    }
+    p->result = sessrec__log_failed(&p->error, result);
+}
+
+// Shares the rest of the text among `pieces`, each of which ends with a line.
+static void sessrec__cut_pieces(sessrec__reader *r, int32_t pieces) {
+    const char *at = r->piece[0].at;
+    const size_t share = (size_t)(r->end - at) / (size_t)pieces + 1;
+    for (int32_t i = 0; i < pieces; ++i) {
+        const size_t left = (size_t)(r->end - at);
+        const char *newline = left > share ? (const char *)memchr(at + share, '\n', left - share) : NULL;
+        r->piece[i].r = r;
+        r->piece[i].part = &r->log->part[i];
+        r->piece[i].from = r->piece[i].at = r->piece[i].kept = at;
+        r->piece[i].end = at = newline ? newline + 1 : r->end;
+    }
+}
+
+// What the pieces found: the first error, in the order of the text, or the sums.
+static sessrec_result sessrec__join_pieces(sessrec__reader *r, int32_t pieces) {
+    int64_t lines = 0, events = 0;
+    for (int32_t i = 0; i < pieces; ++i) {
+        const sessrec__log_piece *p = &r->piece[i];
+        if (p->result) {
+            if (r->err) *r->err = p->error;
+            if (r->err && p->error.line) r->err->line += lines;
+            return p->result;
+        }
+        for (int64_t e = 0; e < p->part->events && r->column[SESSREC__TIME] < 0; ++e) p->part->time[e] += (double)events;
+        lines += p->line;
+        events += p->part->events;
+        r->log->view.bad_rows += p->bad_rows;
+    }
+    return SESSREC_OK;
+}
+
+// Reads a text in pieces of at least so many bytes, as many as there are threads.
+static sessrec_result sessrec__read_pieces(sessrec__reader *r, const char *text, size_t size, size_t least) {
+    sessrec__log_piece *first = r->piece;
+    sessrec__pool pool;
+    if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) text += 3, size -= 3;  // a byte order mark
+    first->r = r;
+    first->at = text;
+    first->end = r->end = text + size;
+    first->result = sessrec__start(r);
+    if (first->result) return sessrec__join_pieces(r, 1);
+    const size_t most = (size_t)(r->end - first->at) / least + 1;
+    const int32_t pieces = most < (size_t)r->log->parts ? (int32_t)most : r->log->parts;
+    r->log->parts = pieces;  // the others are empty
+    sessrec__cut_pieces(r, pieces);
+    sessrec__pool_init(&pool, pieces, &r->format.jobs);
+    sessrec__pool_run(&pool, pieces, sessrec__task_read, r);
+    sessrec_result result = sessrec__join_pieces(r, pieces);
+    if (!result) result = sessrec__log_finish(r->log, &pool, r->err);
+    sessrec__pool_free(&pool);
+    return result;
+}
+
+// Begins to read: checks the format, which may be NULL, and lists its columns.
+static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_log_format *given, sessrec_error *err) {
+    memset(r, 0, sizeof *r);
+    r->format = given ? *given : sessrec_log_format_default();
+    r->err = err;
+    const sessrec_log_format *format = &r->format;
+    const char *const columns[SESSREC__ROLES] = {format->session_column, format->item_column, format->time_column, format->user_column};
+    if (format->canary != SESSREC__CANARY_LOG)
+        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "the log format was not made by sessrec_log_format_default()");
+    if (format->separator && strchr("\"\r\n", format->separator))
+        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "a quote or a line end cannot separate fields");
+    for (int role = 0; role < SESSREC__ROLES; ++role) {
+        r->wanted[role] = columns[role] ? columns[role] : "";
+        if (!*r->wanted[role] && (role == SESSREC__SESSION || role == SESSREC__ITEM))
+            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "the log format names no column for the %s",
+                                 role == SESSREC__ITEM ? "item" : "session");
+        if (sessrec__column_position(r->wanted[role]) < 0)
+            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "\"%s\" is no column, they are counted from 1", r->wanted[role]);
+    }
+    return SESSREC_OK;
+}
+
+// Begins a log of empty parts, with the items of the model in it if there is one.
+static sessrec_result sessrec__begin_log(const sessrec_log_format *format, int32_t parts, sessrec_dataset **out) {
+    const sessrec_allocator memory = sessrec__allocator(&format->allocator);
+    const sessrec_model *model = format->items_of;
+    sessrec_dataset *log = sessrec__log_new(&memory, parts, model ? sessrec_model_describe(model).items : 0);
+    sessrec_result result = log ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int32_t i = 0; !result && i < log->known_items; ++i) {
+        const sessrec__text id = sessrec__text_of(sessrec_model_item_id(model, i));
+        int32_t number;
+        result = sessrec__ids_intern(&log->part->ids[SESSREC__ITEM], id.at, id.size, &number);  // ids of a model are distinct: number == i
+    }
+    if (result) sessrec_dataset_destroy(log);
+    else *out = log;
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_create(const sessrec_log_format *format, sessrec_dataset **out) {
+    sessrec__reader reader;
+    if (!out) return SESSREC_INVALID_ARGUMENT;
+    *out = NULL;
+    const sessrec_result result = sessrec__check_format(&reader, format, NULL);
+    return result ? result : sessrec__begin_log(&reader.format, 1, out);
+}
+
+// One thread where the allocator is the caller's, which need not bear more, unless more are asked for.
+static int32_t sessrec__reading_threads(const sessrec_log_format *format) {
+    return format->threads || !format->allocator.alloc ? sessrec__pool_threads(format->threads) : 1;
+}
+
+static sessrec_result sessrec__read_text(sessrec__reader *r, const char *text, size_t size, size_t least, sessrec_dataset **out) {
+    const int32_t threads = sessrec__reading_threads(&r->format);
+    sessrec_result result = sessrec__begin_log(&r->format, threads, &r->log);
+    if (result) return sessrec__log_failed(r->err, result);
+    const sessrec_allocator memory = r->log->memory;
+    r->piece = (sessrec__log_piece *)sessrec__alloc(&memory, (uint64_t)threads, sizeof *r->piece);
+    result = r->piece ? sessrec__read_pieces(r, text, size, least) : sessrec__no_memory(r->err);
+    sessrec__free(&memory, r->piece);
+    if (result) sessrec_dataset_destroy(r->log);
+    else *out = r->log;
+    return result;
+}
+
+enum { SESSREC__LEAST_PIECE = 1 << 19 };  // bytes for which a thread is worth its start
+
+SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, const sessrec_log_format *format, sessrec_dataset **out,
+                                                 sessrec_error *err) {
+    sessrec__reader reader;
+    if (out) *out = NULL;
+    if (!out || (!text && size)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no text, or nowhere to put the log");
+    const sessrec_result result = sessrec__check_format(&reader, format, err);
+    return result ? result : sessrec__read_text(&reader, text ? (const char *)text : "", size, SESSREC__LEAST_PIECE, out);
+}
+
+#ifndef SESSREC_NO_STDIO
+
+// Reads a stream of any length to its end; *block is to be freed in any case.
+static sessrec_result sessrec__read_all(FILE *file, const sessrec_allocator *memory, void **block, size_t *size) {
+    int64_t capacity = 0;
+    size_t got = 1;
+    for (*size = 0; got; *size += got) {
+        if (!sessrec__grow(memory, block, &capacity, (int64_t)*size + (1 << 18), 1)) return SESSREC_OUT_OF_MEMORY;
+        got = fread((char *)*block + *size, 1, (size_t)capacity - *size, file);
+    }
+    return ferror(file) ? SESSREC_IO_ERROR : SESSREC_OK;
+}
+
+// The bytes of a file, if it can be mapped; else NULL.
+static void *sessrec__map_file(const char *path, size_t *size) {
+    void *bytes = NULL;
+#ifdef SESSREC__POSIX
+    struct stat status;
+    const int file = open(path, O_RDONLY);
+    if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0 && (uint64_t)status.st_size < SIZE_MAX / 2) {
+        *size = (size_t)status.st_size;
+        bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0);
+    }
+    if (file >= 0) close(file);
+    if (bytes != MAP_FAILED) return bytes;
+#endif
+    (void)path;
+    (void)size;
+    return NULL;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err) {
+    sessrec__reader reader;
+    size_t size = 0;
+    if (out) *out = NULL;
+    if (!out || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or nowhere to put the log");
+    FILE *file = fopen(path, "rb");
+    const sessrec_result missing = errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR;
+    if (!file) return sessrec__fail(err, missing, 0, "the log cannot be opened: %s", strerror(errno));
+    sessrec_result result = sessrec__check_format(&reader, format, err);
+    const sessrec_allocator memory = sessrec__allocator(&reader.format.allocator);
+    void *mapped = sessrec__map_file(path, &size), *block = NULL;
+    if (!result && !mapped) result = sessrec__log_failed(err, sessrec__read_all(file, &memory, &block, &size));
+    if (result == SESSREC_IO_ERROR) sessrec__fail(err, result, 0, "the log cannot be read");
+    fclose(file);
+    reader.mapped = mapped != NULL;
+    if (!result) result = sessrec__read_text(&reader, (const char *)(mapped ? mapped : block), size, SESSREC__LEAST_PIECE, out);
+    sessrec__free(&memory, block);
+#ifdef SESSREC__POSIX
+    if (mapped) munmap(mapped, size);
+#endif
+    return result;
+}
+
+// ---- writing a log ----
+
+// An id as a field; in quotes if it has something in it that a reader would take for something else. (A line end in quotes is good CSV, but
+// too much for the reader above.) Returns where the field ends.
+static char *sessrec__put_id(char *to, const char *id) {
+    const int quoted = strpbrk(id, "\t\"\r\n") != NULL;
+    if (quoted) *to++ = '"';
+    for (; *id; ++id) {
+        if (*id == '"') *to++ = '"';
+        *to++ = *id;
+    }
+    if (quoted) *to++ = '"';
+    return to;
+}
+
+// A time with as few digits behind the point as read back as the same double, 324 at the most. The point of snprintf is that of the locale.
+static char *sessrec__put_time(char *to, double time) {
+    const double size = fabs(time);
+    for (int places = size > 0 && size < 1 ? (int)-log10(size) : 0;; ++places) {  // begins with the first digit that is not 0
+        char text[SESSREC__MAX_FIELD], *end = to;
+        double back;
+        snprintf(text, sizeof text, "%.*f", places, time);
+        for (const char *at = text; *at; ++at) {
+            if (sessrec__is_digit(*at) || *at == '-') *end++ = *at;
+            else if (end[-1] != '.') *end++ = '.';
+        }
+        if (places > 324 || (sessrec__parse_number(to, end, &back) && back == time)) return end;
+    }
+}
+
+static int sessrec__write_log(sessrec__sink *sink, const void *what) {
+    const sessrec_dataset *log = (const sessrec_dataset *)what;
+    char row[3 * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_FIELD];
+    const char *header = log->view.session_user ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
+    if (!sessrec__sink_write(sink, header, strlen(header))) return 0;
+    for (int32_t s = 0; s < log->view.sessions; ++s) {
+        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) {
+            char *to = sessrec__put_id(row, sessrec__ids_text(&log->ids[SESSREC__SESSION], s));
+            *to++ = '\t';
+            to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.item[e]));
+            *to++ = '\t';
+            to = sessrec__put_time(to, log->view.time[e]);
+            if (log->view.session_user) {
+                *to++ = '\t';
+                to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], log->view.session_user[s]));
+            }
+            *to++ = '\n';
+            if (!sessrec__sink_write(sink, row, (size_t)(to - row))) return 0;
+        }
+    }
+    return 1;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_write(const sessrec_dataset *log, const char *path, sessrec_error *err) {
+    if (!log || log->part || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no finished log");
+    return sessrec__save_file(path, sessrec__write_log, log, err);
+}
+
+#endif // SESSREC_NO_STDIO
+
+// ---- filters ----
+
+// The rule takes events out until nothing changes. Round by round that would be quadratic for a log in which each round takes out one
+// session; instead, after the first round a list of what fell below the rule is worked off. Apart from max_length, which nothing can
+// break after the first round, the order does not matter: counts only fall, and neighbours that are the same item stay neighbours.
+typedef struct sessrec__sieve {
+    const sessrec_dataset *log;
+    sessrec_filter rule;
+    int32_t *label;         // [events] the session; dropped: minus the length of the run of dropped events, at both ends of the run
+    int64_t *support;       // [items] events left
+    int64_t *length;        // [sessions] events left
+    int64_t *first, *later; // [items], [events] the events of an item as a list: event + 1, 0 ends
+    int32_t *list;          // [items + sessions] an item, or ~session, that fell below the rule
+    int64_t listed;
+    int listing;            // list what falls below the rule; not in the first round, until its sessions go
+    int joining;            // drop also the second of two neighbours that become the same item
+} sessrec__sieve;
+
+static void sessrec__sieve_layout(void *object, sessrec__layout *layout) {
+    sessrec__sieve *v = (sessrec__sieve *)object;
+    const uint64_t items = (uint64_t)v->log->view.items, sessions = (uint64_t)v->log->view.sessions;
+    v->support = (int64_t *)sessrec__place(layout, items, sizeof *v->support);
+    v->length = (int64_t *)sessrec__place(layout, sessions, sizeof *v->length);
+    v->first = (int64_t *)sessrec__place(layout, items, sizeof *v->first);
+    v->later = (int64_t *)sessrec__place(layout, (uint64_t)v->log->view.events, sizeof *v->later);
+    v->list = (int32_t *)sessrec__place(layout, items + sessions, sizeof *v->list);
+}
+
+// Drops an event that is left. Items and sessions are listed at the moment they fall below the rule, so at most once.
+static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
+    const sessrec_dataset *log = v->log;
+    const int32_t s = v->label[e], item = log->view.item[e];
+    const int64_t begin = log->view.session_begin[s], end = log->view.session_begin[s + 1];
+    const int32_t left = e > begin && v->label[e - 1] < 0 ? -v->label[e - 1] : 0;
+    const int32_t right = e + 1 < end && v->label[e + 1] < 0 ? -v->label[e + 1] : 0;
+    const int64_t from = e - left, to = e + right;
+    v->label[e] = -1;
+    v->label[from] = v->label[to] = -(left + 1 + right);  // a session has at most INT32_MAX events
+    if (--v->support[item] == v->rule.min_support - 1 && item >= log->known_items && v->listing) v->list[v->listed++] = item;
+    if (--v->length[s] == v->rule.min_length - 1 && v->listing) v->list[v->listed++] = ~s;
+    if (v->joining && from > begin && to + 1 < end && log->view.item[from - 1] == log->view.item[to + 1])
+        sessrec__sieve_drop(v, to + 1);  // goes no deeper: the event behind that one is another item
+}
+
+static void sessrec__sieve_repeats(sessrec__sieve *v) {
+    const sessrec_dataset *log = v->log;
+    for (int32_t s = 0; s < log->view.sessions; ++s) {
+        int32_t last = -1;
+        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) {
+            if (v->label[e] < 0) continue;
+            if (log->view.item[e] == last) sessrec__sieve_drop(v, e);
+            last = log->view.item[e];
+        }
+    }
+}
+
+// Drops what is left of an item, or of ~session.
+static void sessrec__sieve_all(sessrec__sieve *v, int32_t what) {
+    if (what >= 0) {
+        for (int64_t e = v->first[what]; e; e = v->later[e - 1])
+            if (v->label[e - 1] >= 0) sessrec__sieve_drop(v, e - 1);
+    } else {
+        for (int64_t e = v->log->view.session_begin[~what]; e < v->log->view.session_begin[~what + 1]; ++e)
+            if (v->label[e] >= 0) sessrec__sieve_drop(v, e);
+    }
+}
+
+// The first round in the order of the rule, then what follows from it.
+static void sessrec__sieve_run(sessrec__sieve *v) {
+    const sessrec_dataset *log = v->log;
+    const sessrec_filter rule = v->rule;
+    for (int64_t e = 0; e < log->view.events; ++e) {
+        v->later[e] = v->first[log->view.item[e]];
+        v->first[log->view.item[e]] = e + 1;
+        ++v->support[log->view.item[e]];
+        ++v->length[v->label[e]];
+    }
+    if (rule.drop_repeats) sessrec__sieve_repeats(v);
+    for (int32_t i = log->known_items; i < log->view.items; ++i)
+        if (v->support[i] < rule.min_support) sessrec__sieve_all(v, i);
+    v->listing = 1;
+    for (int32_t s = 0; s < log->view.sessions; ++s)
+        if (v->length[s] < rule.min_length || (rule.max_length && v->length[s] > rule.max_length)) sessrec__sieve_all(v, ~s);
+    if (rule.drop_repeats) sessrec__sieve_repeats(v);
+    v->joining = rule.drop_repeats;
+    while (v->listed) sessrec__sieve_all(v, v->list[--v->listed]);
+}
+
+// The session of each event, for a caller that leaves some out or cuts sessions up; NULL without memory.
+static int32_t *sessrec__log_labels(const sessrec_dataset *log) {
+    int32_t *label = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->view.events, sizeof *label);
+    for (int32_t s = 0; s < log->view.sessions && label; ++s)
+        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) label[e] = s;
+    return label;
+}
+
+// Makes a log of the events of another whose label is not negative. names holds the id of each label. Frees the labels, which may be NULL.
+static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *label, const sessrec__ids *names, sessrec_dataset **out) {
+    sessrec__part part;
+    int32_t *user = label && log->view.session_user ? sessrec__log_labels(log) : NULL;
+    sessrec_result result = label && (user || !log->view.session_user) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int64_t e = 0; e < log->view.events && user; ++e) user[e] = log->view.session_user[user[e]];
+    memset(&part, 0, sizeof part);
+    part.ids[SESSREC__SESSION] = *names;
+    part.ids[SESSREC__ITEM] = log->ids[SESSREC__ITEM];
+    part.ids[SESSREC__USER] = log->ids[SESSREC__USER];
+    part.has_users = user != NULL;
+    part.events = log->view.events;
+    part.time = (double *)log->view.time;  // which grouping only reads
+    part.number[SESSREC__SESSION] = label;
+    part.number[SESSREC__ITEM] = (int32_t *)log->view.item;
+    part.number[SESSREC__USER] = user;
+    if (!result) result = sessrec__group(log, &part, 1, 0, NULL, out);
+    sessrec__free(&log->memory, user);
+    sessrec__free(&log->memory, label);
+    return result;
+}
+
+// The log becomes that.
+static sessrec_result sessrec__log_keep(sessrec_dataset *log, int32_t *label, const sessrec__ids *names) {
+    sessrec_dataset *fresh;
+    const sessrec_result result = sessrec__log_select(log, label, names, &fresh);
+    if (!result) sessrec__log_become(log, fresh);
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_filter filter) {
+    if (!log || log->part || filter.min_support < 0 || filter.min_length < 0 || filter.max_length < 0) return SESSREC_INVALID_ARGUMENT;
+    sessrec__sieve sieve;
+    memset(&sieve, 0, sizeof sieve);
+    sieve.log = log;
+    sieve.rule = filter;
+    sieve.label = sessrec__log_labels(log);
+    void *block = sieve.label ? sessrec__layout_block(&log->memory, sessrec__sieve_layout, &sieve) : NULL;
+    if (block) sessrec__sieve_run(&sieve);
+    sessrec__free(&log->memory, block);
+    if (block) return sessrec__log_keep(log, sieve.label, &log->ids[SESSREC__SESSION]);
+    sessrec__free(&log->memory, sieve.label);
+    return SESSREC_OUT_OF_MEMORY;
+}
+
+// An item that `known` has from a model is known, with events or without.
+SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, const sessrec_dataset *known) {
+    if (!log || log->part || !known || known->part) return SESSREC_INVALID_ARGUMENT;
+    int32_t *label = sessrec__log_labels(log);
+    for (int64_t e = 0; e < log->view.events && label; ++e)
+        if (sessrec_dataset_find_item(known, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.item[e])) < 0) label[e] = -1;
+    return sessrec__log_keep(log, label, &log->ids[SESSREC__SESSION]);
+}
+
+// ---- cuts ----
+
+// Names the next piece of a session: "ID#2" and so on, without the numbers that other sessions have already.
+static sessrec_result sessrec__name_piece(const sessrec__ids *taken, sessrec__ids *names, const char *id, int64_t *piece) {
+    char name[SESSREC_MAX_ID + 32], digits[24];
+    int32_t number;
+    do {
+        strcpy(name, id);
+        strcat(name, "#");
+        strcat(name, sessrec__decimal(++*piece, digits));
+    } while (sessrec__ids_find(taken, name, strlen(name)) >= 0 || sessrec__ids_find(names, name, strlen(name)) >= 0);
+    return strlen(name) > SESSREC_MAX_ID ? SESSREC_TOO_LARGE : sessrec__ids_intern(names, name, strlen(name), &number);
+}
+
+// Numbers the pieces in the order of the log: their names, and label, which has the sessions.
+static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double idle_seconds, int32_t *label, sessrec__ids *names) {
+    int64_t piece = 1;
+    sessrec_result result = SESSREC_OK;
+    for (int64_t e = 0; e < log->view.events && !result; ++e) {
+        const int32_t s = label[e];
+        if (e == log->view.session_begin[s]) {
+            piece = 1;
+            const char *name = sessrec__ids_text(&log->ids[SESSREC__SESSION], s);
+            result = sessrec__ids_intern(names, name, strlen(name), &label[e]);
+        } else if (log->view.time[e] - log->view.time[e - 1] > idle_seconds) {
+            result = sessrec__name_piece(&log->ids[SESSREC__SESSION], names, sessrec__ids_text(&log->ids[SESSREC__SESSION], s), &piece);
+        }
+        label[e] = names->count - 1;
+    }
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, double idle_seconds) {
+    if (!log || log->part || !(idle_seconds >= 0)) return SESSREC_INVALID_ARGUMENT;
+    sessrec__ids names;
+    int32_t *label = sessrec__log_labels(log);
+    sessrec__ids_init(&names, &log->memory);
+    sessrec_result result = label ? sessrec__ids_reserve(&log->ids[SESSREC__SESSION], 0, 0) : SESSREC_OUT_OF_MEMORY;  // to see which names there are
+    if (!result) result = sessrec__cut_sessions(log, idle_seconds, label, &names);
+    if (!result) result = sessrec__log_keep(log, label, &names);
+    else sessrec__free(&log->memory, label);
+    if (result) sessrec__ids_forget_slots(&log->ids[SESSREC__SESSION]);
+    sessrec__ids_free(&names);
+    return result;
+}
+
+// ---- splits ----
+
+enum { SESSREC__FIRST = 0, SESSREC__SECOND = 1, SESSREC__NEITHER = 2 };
+
+// Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted in the first.
+static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part, sessrec_dataset **first, sessrec_dataset **second) {
+    sessrec_dataset **const out[2] = {first, second};
+    sessrec_result result = part ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int wanted = SESSREC__FIRST; wanted <= SESSREC__SECOND && !result; ++wanted) {
+        int32_t *label = sessrec__log_labels(log);
+        for (int64_t e = 0; e < log->view.events && label; ++e)
+            if (part[label[e]] != wanted) label[e] = -1;
+        result = sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], out[wanted]);
+    }
+    sessrec__free(&log->memory, part);
+    if (result) {
+        sessrec_dataset_destroy(*first);
+        *first = NULL;
+        return result;
+    }
+    (*first)->view.bad_rows = log->view.bad_rows;
+    (*first)->view.dropped_events = log->view.dropped_events + log->view.events - (*first)->view.events - (*second)->view.events;
+    return SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log, double time, sessrec_dataset **before,
+                                                      sessrec_dataset **after) {
+    if (before) *before = NULL;
+    if (after) *after = NULL;
+    if (!log || log->part || !before || !after || before == after || time != time) return SESSREC_INVALID_ARGUMENT;
+    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->view.sessions, 1);
+    for (int32_t s = 0; s < log->view.sessions && part; ++s) {
+        const double start = log->view.time[log->view.session_begin[s]], end = log->view.time[log->view.session_begin[s + 1] - 1];
+        part[s] = end < time ? SESSREC__FIRST : start >= time ? SESSREC__SECOND : SESSREC__NEITHER;
+    }
+    return sessrec__log_split(log, part, before, after);
+}
+
+SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_dataset *log, sessrec_dataset **rest, sessrec_dataset **last) {
+    if (rest) *rest = NULL;
+    if (last) *last = NULL;
+    if (!log || log->part || !rest || !last || rest == last || (log->view.events && !log->view.session_user)) return SESSREC_INVALID_ARGUMENT;
+    const int32_t *user = log->view.session_user;
+    const uint64_t sessions = (uint64_t)log->view.sessions;
+    char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.users, 1);  // behind: sessions of each user, 2 for more
+    for (uint64_t s = sessions; s-- > 0 && part;) {
+        char *count = &part[sessions + (uint64_t)user[s]];
+        part[s] = *count ? SESSREC__FIRST : SESSREC__SECOND;
+        *count = *count ? 2 : 1;
+    }
+    for (uint64_t s = 0; s < sessions && part; ++s)
+        if (part[sessions + (uint64_t)user[s]] == 1) part[s] = SESSREC__FIRST;
+    return sessrec__log_split(log, part, rest, last);
+}
+
+#endif // SESSREC_NO_TRAINING
+
 // ============================================================================================================
 // >>streaming   one running session and what to recommend in it
 // The state of a session is the hidden state h of every layer; a click costs one GRU step, a recommendation one product Wy h + By with the
@@ -8525,406 +9001,6 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 }
 
 // ============================================================================================================
-// >>baselines   scorers: the model, and what it has to beat
-// ============================================================================================================
-#ifndef SESSREC_NO_TRAINING
-
-// ---- the model ----
-// scores [rows,count] = H Wy^T + By, computed turned, as Wy H^T: then Wy is read as it lies in memory. Every score is the chain By_i, then
-// + Wy_ik h_k with k in order, as in the kernel `dots`, so the bits are the same for any number of rows, any block, and in a session.
-
-// Floats from one state to the next.
-static ptrdiff_t sessrec__model_stride(const sessrec_model *model) {
-    return ((ptrdiff_t)sessrec__state_width(model) + 3) / 4 * 4;
-}
-
-static int32_t sessrec__model_find(const void *self, const char *id) {
-    return sessrec_model_find_item((const sessrec_model *)self, id);
-}
-
-static size_t sessrec__model_scratch(const void *self, int32_t rows) {
-    const sessrec_model *model = (const sessrec_model *)self;
-    const uint64_t bytes = sessrec__step_scratch(model, rows) * sizeof(float);  // < 2^31 * 6 * 2^13 * 4
-    return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
-}
-
-// The state of a user: c [Hu], and one float more, 1 when it holds a session.
-static size_t sessrec__model_user_bytes(const sessrec_model *model) {
-    return model->info.user_hidden ? ((size_t)model->info.user_hidden + 4) / 4 * 16 : 0;
-}
-
-static void sessrec__model_begin(const void *self, void *state, const void *user) {
-    const sessrec_model *model = (const sessrec_model *)self;
-    const float *c = (const float *)user;
-    sessrec__begin_session(model, c && c[model->info.user_hidden] > 0 ? c : NULL, (float *)state);
-}
-
-static void sessrec__model_begin_user(const void *self, void *user) {
-    memset(user, 0, sessrec__model_user_bytes((const sessrec_model *)self));
-}
-
-static void sessrec__model_end(const void *self, const void *state, void *user, void *scratch) {
-    const sessrec_model *model = (const sessrec_model *)self;
-    float *c = (float *)user;
-    sessrec__fold_session(model, (const float *)state, c, (float *)scratch);
-    c[model->info.user_hidden] = 1;
-}
-
-static void sessrec__model_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
-    const sessrec_model *model = (const sessrec_model *)self;
-    sessrec__model_step(model, rows, items, (float *)states, sessrec__model_stride(model), (float *)scratch);
-}
-
-static void sessrec__model_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
-                                 void *scratch) {
-    const sessrec_model *model = (const sessrec_model *)self;
-    const sessrec__kernels *kernels = model->kernels;
-    const int32_t L = sessrec__last_width(model);
-    const float *h = (const float *)states + sessrec__hidden_width(model) - L, *Wy = model->Wy + (ptrdiff_t)first * L, *By = model->By + first;
-    (void)scratch;
-    if (rows == 1) kernels->dots(count, L, Wy, L, h, By, scores);
-    // not sessrec__matmul_bt: a BLAS may give other bits for another number of rows
-    else kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), Wy, L, By, scores, count);
-}
-
-SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out) {
-    (void)allocator;  // the model is all that is needed
-    if (!out) return SESSREC_INVALID_ARGUMENT;
-    memset(out, 0, sizeof *out);
-    if (!model) return SESSREC_INVALID_ARGUMENT;
-    out->self = (void *)model;  // only ever read
-    out->items = model->info.items;
-    out->state_bytes = (size_t)sessrec__model_stride(model) * sizeof(float);
-    out->scratch_bytes = sessrec__model_scratch;
-    out->find_item = sessrec__model_find;
-    out->begin = sessrec__model_begin;
-    out->click = sessrec__model_click;
-    out->score = sessrec__model_score;
-    out->user_bytes = sessrec__model_user_bytes(model);
-    out->begin_user = sessrec__model_begin_user;
-    out->end = sessrec__model_end;
-    return SESSREC_OK;
-}
-
-// ---- popularity ----
-// pop_i = supp_i / (1 + supp_i), below 1. Rounded to float, supports from about 4096 on would fall together, and all items of a
-// large shop would tie at 1; so, from the most popular down, each value is at most the float below the one before it.
-
-typedef struct sessrec__pop {
-    sessrec_allocator memory;
-    sessrec__ids ids;
-    float *score;   // [items]
-    int64_t *neighbour_begin;           // [items+1] Item-KNN: the nearest of each item, in
-    sessrec_recommendation *neighbour;
-} sessrec__pop;
-
-static void sessrec__pop_destroy(void *self) {
-    sessrec__pop *pop = (sessrec__pop *)self;
-    sessrec__ids_free(&pop->ids);
-    sessrec__free(&pop->memory, pop->score);
-    sessrec__free(&pop->memory, pop->neighbour_begin);
-    sessrec__free(&pop->memory, pop->neighbour);
-    sessrec__free(&pop->memory, pop);
-}
-
-static int32_t sessrec__pop_find(const void *self, const char *id) {
-    return sessrec__ids_find(&((const sessrec__pop *)self)->ids, id, strlen(id));
-}
-
-static void sessrec__pop_begin(const void *self, void *state, const void *user) {
-    (void)self, (void)state, (void)user;
-}
-
-static void sessrec__pop_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
-    (void)self, (void)rows, (void)states, (void)items, (void)scratch;
-}
-
-static void sessrec__pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
-                               void *scratch) {
-    (void)states, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r, scores += count) memcpy(scores, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
-}
-
-// The scores of items in the order of less[i] = -supp_i, as it rises.
-static void sessrec__pop_values(const double *less, const int32_t *item, int32_t items, float *score) {
-    float value = 1;
-    for (int32_t i = 0; i < items; ++i) {
-        const float highest = nextafterf(value, 0), quotient = (float)(less[i] / (less[i] - 1));
-        if (!i || less[i - 1] < less[i]) value = quotient < highest ? quotient : highest;
-        score[item[i]] = value;
-    }
-}
-
-SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
-    if (!out) return SESSREC_INVALID_ARGUMENT;
-    memset(out, 0, sizeof *out);
-    if (!log) return SESSREC_INVALID_ARGUMENT;
-    const sessrec_log_view view = sessrec_dataset_view(log);
-    const sessrec_allocator memory = sessrec__allocator(allocator);
-    if (view.items < 1) return SESSREC_NO_DATA;
-    sessrec__pop *pop = (sessrec__pop *)sessrec__alloc(&memory, 1, sizeof *pop);
-    if (!pop) return SESSREC_OUT_OF_MEMORY;
-    pop->memory = memory;
-    sessrec__ids_init(&pop->ids, &memory);
-    pop->score = (float *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *pop->score);
-    double *less = (double *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *less + sizeof(int32_t));
-    int32_t *item = less ? (int32_t *)(void *)(less + view.items) : NULL;
-    sessrec_result result = less && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0; i < view.items && !result; ++i) {
-        less[i] = -(double)view.support[i];
-        item[i] = i;
-    }
-    if (!result) result = sessrec__copy_ids(&log->ids[SESSREC__ITEM], item, view.items, &pop->ids);
-    if (!result) result = sessrec__ids_reserve(&pop->ids, 0, 0);  // for sessrec__pop_find
-    if (!result) result = sessrec__sort_by_time(&memory, less, item, view.items);
-    if (result) {
-        sessrec__pop_destroy(pop);
-    } else {
-        sessrec__pop_values(less, item, view.items, pop->score);
-        out->self = pop;
-        out->items = view.items;
-        out->find_item = sessrec__pop_find;
-        out->begin = sessrec__pop_begin;
-        out->click = sessrec__pop_click;
-        out->score = sessrec__pop_score;
-        out->destroy = sessrec__pop_destroy;
-    }
-    sessrec__free(&memory, less);
-    return result;
-}
-
-// ---- popularity in the session ----
-// s_pop_i = clicks on i in this session + pop_i. The sum is a float too: of two items clicked n times each, those whose pop differs by less
-// than about n * 10^-7 tie.
-
-enum { SESSREC__S_POP_ITEMS = 1024 };  // distinct items of a session that are counted; with one more, the one that came first is forgotten
-
-typedef struct sessrec__s_pop_state {
-    int32_t used, next;     // items listed, and the place where the next one goes
-    int32_t pad[2];         // the size must be a multiple of 16
-    struct {
-        int32_t item, clicks;
-    } list[SESSREC__S_POP_ITEMS];
-} sessrec__s_pop_state;
-
-static void sessrec__s_pop_begin(const void *self, void *state, const void *user) {
-    (void)self;
-    ((sessrec__s_pop_state *)state)->used = 0;
-    ((sessrec__s_pop_state *)state)->next = 0;
-    if (user) memcpy(state, user, sizeof(sessrec__s_pop_state));
-}
-
-static void sessrec__s_pop_count(sessrec__s_pop_state *state, int32_t item) {
-    for (int32_t i = 0; i < state->used; ++i)
-        if (state->list[i].item == item) {
-            state->list[i].clicks++;
-            return;
-        }
-    state->list[state->next].item = item;
-    state->list[state->next].clicks = 1;
-    state->next = (state->next + 1) % SESSREC__S_POP_ITEMS;
-    if (state->used < SESSREC__S_POP_ITEMS) state->used++;
-}
-
-static void sessrec__s_pop_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
-    (void)self, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r) sessrec__s_pop_count((sessrec__s_pop_state *)states + r, items[r]);
-}
-
-static void sessrec__s_pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
-                                 void *scratch) {
-    sessrec__pop_score(self, rows, states, first, count, scores, scratch);
-    for (int32_t r = 0; r < rows; ++r, scores += count) {
-        const sessrec__s_pop_state *state = (const sessrec__s_pop_state *)states + r;
-        for (int32_t i = 0; i < state->used; ++i) {
-            const int32_t at = state->list[i].item - first;
-            if (at >= 0 && at < count) scores[at] += (float)state->list[i].clicks;
-        }
-    }
-}
-
-SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
-    const sessrec_result result = sessrec_scorer_pop(log, allocator, out);
-    if (result) return result;
-    out->state_bytes = sizeof(sessrec__s_pop_state);
-    out->begin = sessrec__s_pop_begin;
-    out->click = sessrec__s_pop_click;
-    out->score = sessrec__s_pop_score;
-    return SESSREC_OK;
-}
-
-// ---- popularity with the user ----
-// ppop_i = clicks of the user on i + pop_i: s_pop over all of his sessions, whose counts are the user's state.
-
-static void sessrec__ppop_begin_user(const void *self, void *user) {
-    sessrec__s_pop_begin(self, user, NULL);
-}
-
-static void sessrec__ppop_end(const void *self, const void *state, void *user, void *scratch) {
-    (void)self, (void)scratch;
-    memcpy(user, state, sizeof(sessrec__s_pop_state));
-}
-
-SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
-    const sessrec_result result = sessrec_scorer_s_pop(log, allocator, out);
-    if (result) return result;
-    out->user_bytes = sizeof(sessrec__s_pop_state);
-    out->begin_user = sessrec__ppop_begin_user;
-    out->end = sessrec__ppop_end;
-    return SESSREC_OK;
-}
-
-// ---- item to item ----
-// For each item i, its sessions are walked and the items in them counted, so that only pairs that occur cost time, and nothing of the
-// size items x items is ever kept.
-
-typedef struct sessrec__pairs {
-    int64_t *set_begin;     // [sessions+1] the distinct items of each session, in
-    int32_t *set;           // [events]
-    int64_t *begin;         // [items+1] the sessions of each item, with ITEMKNN_EVENTS one for each of its events, in
-    int32_t *session;       // [events]
-    int32_t *seen;          // [items] the last session that held the item, from 1
-    int64_t *together;      // [items] c_ij of the running i,
-    int32_t *partner;       // [items] and the j where it is not 0
-    sessrec_log_view view;
-} sessrec__pairs;
-
-static void sessrec__pairs_place(void *object, sessrec__layout *layout) {
-    sessrec__pairs *p = (sessrec__pairs *)object;
-    const uint64_t sessions = (uint64_t)p->view.sessions, items = (uint64_t)p->view.items, events = (uint64_t)p->view.events;
-    p->set_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *p->set_begin);
-    p->set = (int32_t *)sessrec__place(layout, events, sizeof *p->set);
-    p->begin = (int64_t *)sessrec__place(layout, items + 1, sizeof *p->begin);
-    p->session = (int32_t *)sessrec__place(layout, events, sizeof *p->session);
-    p->seen = (int32_t *)sessrec__place(layout, items, sizeof *p->seen);
-    p->together = (int64_t *)sessrec__place(layout, items, sizeof *p->together);
-    p->partner = (int32_t *)sessrec__place(layout, items, sizeof *p->partner);
-}
-
-static void sessrec__pairs_fill(sessrec__pairs *p, sessrec_itemknn form) {
-    const sessrec_log_view *view = &p->view;
-    int64_t distinct = 0;
-    for (int32_t s = 0; s < view->sessions; ++s) {
-        for (int64_t at = view->session_begin[s]; at < view->session_begin[s + 1]; ++at) {
-            const int32_t item = view->item[at];
-            if (p->seen[item] == s + 1) continue;
-            p->seen[item] = s + 1;
-            p->set[distinct++] = item;
-        }
-        p->set_begin[s + 1] = distinct;
-    }
-    const int64_t *begin = form == SESSREC_ITEMKNN_EVENTS ? view->session_begin : p->set_begin;
-    const int32_t *item = form == SESSREC_ITEMKNN_EVENTS ? view->item : p->set;
-    for (int64_t at = 0; at < begin[view->sessions]; ++at) p->begin[item[at]]++;
-    for (int32_t i = 0; i < view->items; ++i) p->begin[i + 1] += p->begin[i];   // where each item's sessions end: filled from the back,
-    for (int32_t s = view->sessions - 1; s >= 0; --s)                           // they move to where they begin
-        for (int64_t at = begin[s]; at < begin[s + 1]; ++at) p->session[--p->begin[item[at]]] = s;
-}
-
-// Makes room for each item's neighbours: no more than `most`, nor than the others in its sessions.
-static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t most) {
-    const int32_t items = p->view.items;
-    int64_t total = 0;
-    knn->neighbour_begin = (int64_t *)sessrec__alloc(&knn->memory, (uint64_t)items + 1, sizeof *knn->neighbour_begin);
-    if (!knn->neighbour_begin) return 0;
-    for (int32_t i = 0; i < items; ++i) {
-        int64_t room = 0;
-        for (int64_t at = p->begin[i]; at < p->begin[i + 1] && room < most; ++at)
-            room += p->set_begin[p->session[at] + 1] - p->set_begin[p->session[at]] - 1;
-        total += room < most ? room : most;
-        knn->neighbour_begin[i + 1] = total;
-    }
-    knn->neighbour = (sessrec_recommendation *)sessrec__alloc(&knn->memory, (uint64_t)total, sizeof *knn->neighbour);
-    return knn->neighbour != NULL;
-}
-
-// Finds the neighbours of item i. What is left of its room keeps item -1.
-static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i, double lambda) {
-    const int32_t room = (int32_t)(knn->neighbour_begin[i + 1] - knn->neighbour_begin[i]);
-    const double support = (double)(p->begin[i + 1] - p->begin[i]) + lambda;
-    sessrec_recommendation *nearest = knn->neighbour + knn->neighbour_begin[i];
-    int32_t partners = 0;
-    sessrec__top_begin(nearest, room);
-    for (int64_t at = p->begin[i]; at < p->begin[i + 1]; ++at)
-        for (int64_t m = p->set_begin[p->session[at]]; m < p->set_begin[p->session[at] + 1]; ++m)
-            if (!p->together[p->set[m]]++) p->partner[partners++] = p->set[m];
-    for (int32_t n = 0; n < partners; ++n) {
-        const int32_t j = p->partner[n];
-        const double other = (double)(p->begin[j + 1] - p->begin[j]) + lambda;
-        const float score = (float)((double)p->together[j] / sqrt(support * other));
-        if (j != i && sessrec__before(score, j, nearest)) sessrec__top_insert(nearest, room, j, score);
-        p->together[j] = 0;
-    }
-}
-
-static sessrec_result sessrec__knn_fill(sessrec__pop *knn, const sessrec_dataset *log, sessrec_itemknn form, int32_t most, double lambda) {
-    sessrec__pairs pairs;
-    pairs.view = sessrec_dataset_view(log);
-    void *block = sessrec__layout_block(&knn->memory, sessrec__pairs_place, &pairs);
-    if (!block) return SESSREC_OUT_OF_MEMORY;
-    sessrec__pairs_fill(&pairs, form);
-    const int room = sessrec__knn_room(knn, &pairs, most);
-    for (int32_t i = 0; i < pairs.view.items && room; ++i) sessrec__knn_nearest(knn, &pairs, i, lambda);
-    sessrec__free(&knn->memory, block);
-    return room ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-}
-
-typedef struct sessrec__knn_state {
-    int32_t last, pad[3];   // the item clicked last, -1 before the first; the size must be a multiple of 16
-} sessrec__knn_state;
-
-static void sessrec__knn_begin(const void *self, void *state, const void *user) {
-    (void)self, (void)user;
-    ((sessrec__knn_state *)state)->last = -1;
-}
-
-static void sessrec__knn_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
-    (void)self, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r) ((sessrec__knn_state *)states)[r].last = items[r];
-}
-
-static void sessrec__knn_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
-                               void *scratch) {
-    const sessrec__pop *knn = (const sessrec__pop *)self;
-    (void)scratch;
-    for (int32_t r = 0; r < rows; ++r, scores += count) {
-        const int32_t last = ((const sessrec__knn_state *)states)[r].last;
-        for (int32_t j = 0; j < count; ++j) scores[j] = -INFINITY;
-        for (int64_t n = last < 0 ? 0 : knn->neighbour_begin[last]; last >= 0 && n < knn->neighbour_begin[last + 1]; ++n) {
-            const int32_t at = knn->neighbour[n].item - first;
-            if (at >= 0 && at < count) scores[at] = knn->neighbour[n].score;
-        }
-    }
-}
-
-SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, sessrec_itemknn form, int32_t neighbours, double lambda,
-                                                  const sessrec_allocator *allocator, sessrec_scorer *out) {
-    sessrec_result result = sessrec_scorer_pop(log, allocator, out);
-    if (result) return result;
-    if (neighbours < 1 || neighbours > SESSREC__MAX_TOP || !(lambda >= 0 && lambda <= 1e15) ||
-        (form != SESSREC_ITEMKNN_SESSIONS && form != SESSREC_ITEMKNN_EVENTS))
-        result = SESSREC_INVALID_ARGUMENT;
-    if (!result) result = sessrec__knn_fill((sessrec__pop *)out->self, log, form, neighbours, lambda);
-    if (result) {
-        sessrec_scorer_destroy(out);
-        return result;
-    }
-    out->state_bytes = sizeof(sessrec__knn_state);
-    out->begin = sessrec__knn_begin;
-    out->click = sessrec__knn_click;
-    out->score = sessrec__knn_score;
-    return SESSREC_OK;
-}
-
-SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer) {
-    if (!scorer) return;
-    if (scorer->destroy) scorer->destroy(scorer->self);
-    memset(scorer, 0, sizeof *scorer);
-}
-
-#endif // SESSREC_NO_TRAINING
-
-// ============================================================================================================
 // >>archive   named arrays as one run of bytes
 // Header, table and sections as the manual says under "File format". A writer and a reader make the same list of sections: the
 // writer writes it, the reader compares it with the list that the file has, so that the two cannot disagree. A file is checked from
@@ -9425,11 +9501,10 @@ SESSREC_API sessrec_result sessrec_model_to_memory(const sessrec_model *model, v
     return SESSREC_OK;
 }
 
-#ifndef SESSREC_NO_STDIO
-
 // ============================================================================================================
 // >>disk   files that are written as a whole or not at all
 // ============================================================================================================
+#ifndef SESSREC_NO_STDIO
 
 #ifdef SESSREC__WINDOWS
 #  include <io.h>
@@ -9657,7 +9732,6 @@ SESSREC_API sessrec_result sessrec_model_load(const char *path, const sessrec_al
 
 #endif // SESSREC_NO_STDIO
 #undef SESSREC__BIG_ENDIAN
-#if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
 
 // ============================================================================================================
 // >>checkpoint   a trainer as an archive
@@ -9665,6 +9739,7 @@ SESSREC_API sessrec_result sessrec_model_load(const char *path, const sessrec_al
 // if some were kept. The mini-batches to come follow from the log and the position, the random numbers from the seed, so nothing else is needed
 // to go on with the same bits.
 // ============================================================================================================
+#if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
 
 enum { SESSREC__CONFIG_NUMBERS = 28, SESSREC__POSITION_NUMBERS = 6 };
 
