@@ -8,8 +8,8 @@
 // CONTENTS        search for
 //     manual      this text: a program, the concepts, a guide, options, guarantees, the file format
 //     >>api       what you call; ends with a sign "stop here"
-//     the book    how it works, in the order of the papers: >>ground (what it stands on) >>gru >>model >>losses >>sampler >>batcher >>optimisers
-//                 >>trainer >>topk >>evaluation >>baselines
+//     the book    how it works, in the order of the papers: >>ground (what it stands on) >>gru >>model >>losses >>sampler >>batcher >>optimizers
+//                 >>trainer >>topk >>evaluation >>scorers
 //     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch >>matmul >>config >>sink >>log
 //                 >>streaming >>users >>archive >>model_file >>disk >>checkpoint >>train
 //
@@ -27,22 +27,22 @@
 //         sessrec_config config = sessrec_config_default();
 //         sessrec_query query = sessrec_query_default();
 //         sessrec_recommendation best[1];
-//         sessrec_dataset *log = NULL;
+//         sessrec_log *log = NULL;
 //         sessrec_model *model = NULL;
 //         sessrec_error error;
 //         int32_t count = 0;
 //
-//         sessrec_dataset_create(NULL, &log);
+//         sessrec_log_create(NULL, &log);
 //         for (int visit = 0; visit < 300; ++visit)
 //             for (int click = 0; click < 4; ++click) {
 //                 char session[16];
 //                 sprintf(session, "visit %d", visit);
-//                 sessrec_dataset_add(log, NULL, session, route[visit % 3][click], visit * 60.0 + click);
+//                 sessrec_log_add(log, NULL, session, route[visit % 3][click], visit * 60.0 + click);
 //             }
 //         config.hidden[0] = 16;  // a small shop wants a small network,
 //         config.batch_size = 8;
 //         config.negatives = 0;   // and the other items of the mini-batch are negatives enough
-//         if (sessrec_dataset_finish(log, &error) || sessrec_train(&config, log, NULL, &model, &error)) {
+//         if (sessrec_log_finish(log, &error) || sessrec_train(&config, log, NULL, &model, &error)) {
 //             printf("%s\n", error.text);
 //             return 1;
 //         }
@@ -57,7 +57,7 @@
 //         for (int32_t i = 0; i < count; ++i) printf("%s\n", sessrec_model_item_id(model, best[i].item));
 //
 //         sessrec_model_destroy(model);
-//         sessrec_dataset_destroy(log);
+//         sessrec_log_destroy(log);
 //         return 0;
 //     }
 // ---- output ----
@@ -96,7 +96,7 @@
 // targets, then the samples; slot i's own target is column i.
 //
 // LOSSES. With y = f(s) after the output activation f, t the target's column and j over the others:
-//     XE        -log softmax(y)_t. Sampling favours popular items; logQ corrects for it by subtracting logq * log(how often a column is proposed)
+//     XE        -log softmax(y)_t. Sampling favors popular items; logQ corrects for it by subtracting logq * log(how often a column is proposed)
 //               from the scores: log(support) for the targets, alpha * log(support) for the samples (Bengio, Senecal 2008).
 //     TOP1      mean_j  sg(y_j - y_t) + sg(y_j^2)                    the second term keeps the scores of negatives near 0
 //     BPR       mean_j  -log sg(y_t - y_j)                           with_diagonal: the sum, as the authors' program has it
@@ -120,8 +120,8 @@
 // session are shuffled, the log has no order to learn.
 //
 // ==== 3. Guide ==============================================================================================
-// Read a log                sessrec_dataset_load: CSV or TSV; columns by name or number; any ids; unix seconds or ISO-8601
-// Clean and split it        sessrec_dataset_filter (drop rare items, short sessions), _sessionize (cut at idle times), _split_time
+// Read a log                sessrec_log_read: CSV or TSV; columns by name or number; any ids; unix seconds or ISO-8601
+// Clean and split it        sessrec_log_filter (drop rare items, short sessions), _sessionize (cut at idle times), _split_time
 // Train                     sessrec_train. The defaults suit a shop with some thousand to some hundred thousand items. Other good beginnings:
 //                           loss.kind = BPR_MAX with activation ELU, hidden[0] = 224, batch_size = 80, learning_rate = 0.05, momentum = 0.4,
 //                           dropout_input = 0.5, dropout_hidden = 0.05, bpreg = 2
@@ -130,7 +130,7 @@
 // Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for an epoch or two
 // Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, _itemknn for what any model has to beat; your own: sessrec_scorer;
 //                           sessrec_wilcoxon for whether the better of two is better by more than chance
-// Ship                      sessrec_model_save, then sessrec_model_load or, from flash or a mapped file without a copy, sessrec_model_from_memory
+// Ship                      sessrec_model_write, then sessrec_model_read or, from flash or a mapped file without a copy, sessrec_model_import
 // Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end; _export to keep it between visits
 // Recommend faster          sessrec_model_prepare once, for an eighth more memory: the same recommendations in a fraction of the time
 // Recommend to many         sessrec_sessions_recommend answers many visitors in one pass through the item table
@@ -149,20 +149,20 @@
 //         sessrec_config config = sessrec_config_default();
 //         sessrec_query query = sessrec_query_default();
 //         sessrec_recommendation best[1];
-//         sessrec_dataset *log = NULL;
+//         sessrec_log *log = NULL;
 //         sessrec_model *model = NULL;
 //         int32_t count = 0;
-//         sessrec_dataset_create(NULL, &log);
+//         sessrec_log_create(NULL, &log);
 //         for (int user = 0; user < 40; ++user)
 //             for (int visit = 0; visit < 6; ++visit)
 //                 for (int click = 0; click < 4; ++click)  // all go from 10 to 11, then half of them always to 20, the others to 21, then to 13
-//                     sessrec_dataset_add_numbers(log, user, user * 6 + visit, click == 2 ? 20 + user % 2 : 10 + click, visit * 100 + click);
+//                     sessrec_log_add_numbers(log, user, user * 6 + visit, click == 2 ? 20 + user % 2 : 10 + click, visit * 100 + click);
 //         config.hidden[0] = config.user_hidden = 16;
 //         config.user_mode = SESSREC_USER_ALL;
 //         config.batch_size = 8;
 //         config.negatives = 0;
 //         config.dropout_hidden = 0;
-//         if (sessrec_dataset_finish(log, NULL) || sessrec_train(&config, log, NULL, &model, NULL)) return 1;
+//         if (sessrec_log_finish(log, NULL) || sessrec_train(&config, log, NULL, &model, NULL)) return 1;
 //
 //         static unsigned char memory[2][8192];
 //         sessrec_session *session = NULL;
@@ -179,7 +179,7 @@
 //         sessrec_session_recommend(session, &query, best, &count, NULL);
 //         printf("%s\n", sessrec_model_item_id(model, best[0].item));
 //         sessrec_model_destroy(model);
-//         sessrec_dataset_destroy(log);
+//         sessrec_log_destroy(log);
 //         return 0;
 //     }
 // ---- output ----
@@ -227,7 +227,7 @@
 // Ownership     What a function makes and gives through a sessrec_X ** is yours, to end with sessrec_X_destroy. What you pass in stays yours, is
 //               only read unless the function says so, and is not kept unless it says so. Texts that are returned belong to the object.
 // Memory        malloc, or your allocator. Any allocation may fail: the call returns OUT_OF_MEMORY, and nothing leaks.
-// Threads       There are no globals. A model and a finished dataset may be read by any number of threads at once; all else belongs to one at a time.
+// Threads       There are no globals. A model and a finished log may be read by any number of threads at once; all else belongs to one at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2, AVX-512 and NEON. A random number is a
 //               function of (seed, what for, which one). exp, sigmoid and tanh are the library's own; training also calls log, sqrt and pow
 //               of libm, and measuring log2 and erfc. But for these a build for another 64-bit processor gives the same bits, too: what is
@@ -253,7 +253,7 @@
 // activation, user width, user mode; u64 seed, events, bytes of id_text. Then its matrices by name as sessrec_model_tensor describes them, float32.
 // "support" u64 [V]; "id_offset" u32 [V+1], where each id begins in "id_text", bytes, each id with a NUL; "id_order" i32 [V], the items
 // sorted by the bytes of their ids. A checkpoint goes on with "config" and "position", float64; "acc.", "second.", "vel.", "steps." and
-// "best." + NAME where the optimiser has them; "hidden0" .. and "user".
+// "best." + NAME where the optimizer has them; "hidden0" .. and "user".
 // A reader refuses another major version and any must-understand flag that it does not know (UNSUPPORTED); sections behind those that it knows are
 // allowed if the minor version is later than its own.
 //
@@ -263,7 +263,7 @@
 //     cc -O2 -DSESSREC_CUDA -c program.c
 //     nvcc -o program program.o sessrec_cuda.o -lm -lpthread
 // config.device chooses. A trainer runs on the GPU that is current when it is made; sessrec_trainer_device names it.
-// The same      every network, loss (one of your own runs on the processor in between), optimiser and dropout; the mini-batches, negatives and
+// The same      every network, loss (one of your own runs on the processor in between), optimizer and dropout; the mini-batches, negatives and
 //               dropout masks to the bit; checkpoints, which a trainer on the other side takes up; the same bits on every run on one GPU.
 // Different     the bits: sums are cut into other pieces, exp, tanh and log are CUDA's, so a run drifts from the processor's by rounding. On golden
 //               trajectories, with the kernels run by the processor, the largest deviation was 1e-5. On a GPU it has not been measured yet, nor
@@ -311,7 +311,8 @@ extern "C" {
 // ---- basics ------------------------------------------------------------------------------------------------
 
 // What every function that can fail returns: 0 is success, negative an error; the two positive codes are not errors.
-typedef enum sessrec_result {
+typedef int32_t sessrec_result;
+enum {
     SESSREC_OK = 0,
     SESSREC_DONE = 1,               // sessrec_batcher_next: the epoch is over
     SESSREC_UNKNOWN_ITEM = 2,       // sessrec_session_click_id: the model does not know this item; the click is counted only
@@ -328,7 +329,7 @@ typedef enum sessrec_result {
     SESSREC_MISMATCH = -11,         // two things do not belong together: a checkpoint and a configuration, a state and a model
     SESSREC_NO_FILE = -12,          // there is no file of that name
     SESSREC_DEVICE_ERROR = -13      // a GPU failed; the error has the words of its driver
-} sessrec_result;
+};
 
 // Where something outside the program can be wrong, functions fill a sessrec_error when they fail. `text` is one sentence, ready to be
 // shown; `line` counts from 1, 0 where there is no line.
@@ -354,8 +355,8 @@ SESSREC_API const char *sessrec_simd(void);
 // Where an object takes its memory from; the struct is copied into it. All zero: malloc and free. `alloc` returns NULL when there is none; any
 // alignment will do.
 typedef struct sessrec_allocator {
-    void *(*alloc)(size_t bytes, void *user);
-    void (*free)(void *block, void *user);
+    void *(*alloc)(void *user, size_t bytes);
+    void (*free)(void *user, void *block);
     void *user;
 } sessrec_allocator;
 
@@ -373,43 +374,48 @@ typedef struct sessrec_jobs {
 #define SESSREC_MAX_ID 255      // bytes of a session, item or user id
 
 // Where the reset gate stands in the candidate n of the GRU.
-typedef enum sessrec_gru_form {
+typedef int32_t sessrec_gru_form;
+enum {
     SESSREC_RESET_BEFORE = 0,   // n = tanh(W x + U (r * h) + b)         Hidasi 2016, Cho 2014
     SESSREC_RESET_AFTER = 1     // n = tanh(W x + b + r * (U h + c))     cuDNN, PyTorch
-} sessrec_gru_form;
+};
 
 // What the first GRU layer gets for an item.
-typedef enum sessrec_embedding {
+typedef int32_t sessrec_embedding;
+enum {
     SESSREC_EMBEDDING_TIED = 0,      // the item's row of the output matrix Wy: D = width of the last layer
     SESSREC_EMBEDDING_SEPARATE = 1,  // a row of a table of its own, D = embedding_width
     SESSREC_EMBEDDING_NONE = 2       // one-hot input: W has one row an item
-} sessrec_embedding;
+};
 
 // What the user's state c_m does in a session (Quadrana 2017), when user_hidden > 0.
-typedef enum sessrec_user_mode {
+typedef int32_t sessrec_user_mode;
+enum {
     SESSREC_USER_INIT = 0,      // it begins the session's hidden states: h = tanh(c W + b)
     SESSREC_USER_ALL = 1,       // and is fed to all three gates of the first layer at every click
     SESSREC_USER_GATES = 2      // the same but not to the candidate, as the authors' program has it
-} sessrec_user_mode;
+};
 
-typedef enum sessrec_loss_kind {
+typedef int32_t sessrec_loss_kind;
+enum {
     SESSREC_LOSS_XE = 0,        // cross-entropy, -log softmax(s)_i
     SESSREC_LOSS_TOP1 = 1,      // Hidasi 2016
     SESSREC_LOSS_BPR = 2,       // Hidasi 2016, after Rendle 2009
     SESSREC_LOSS_TOP1_MAX = 3,  // Hidasi 2018, eq. 8
     SESSREC_LOSS_BPR_MAX = 4,   // Hidasi 2018, eq. 10 and 12
     SESSREC_LOSS_CUSTOM = 5     // sessrec_loss_config.custom
-} sessrec_loss_kind;
+};
 
 // The output activation y = f(s) that the loss sees. XE with LINEAR is the softmax layer.
-typedef enum sessrec_activation {
+typedef int32_t sessrec_activation;
+enum {
     SESSREC_LINEAR = 0,     // s
     SESSREC_TANH = 1,       // tanh s
     SESSREC_RELU = 2,       // max(s, 0)
     SESSREC_LEAKY = 3,      // s for s >= 0, else a s
     SESSREC_ELU = 4,        // s for s >= 0, else a (e^s - 1)
     SESSREC_SELU = 5        // b times (s for s >= 0, else a (e^s - 1))
-} sessrec_activation;
+};
 
 // A loss of the caller's own. Row i of scores [rows,columns] has its target in column first_row + i, every other column is a negative; items
 // [columns] names the item of each column. Write the row's loss to row_loss [rows] and d(sum of row_loss)/d(scores) to gradient [rows,columns].
@@ -424,7 +430,7 @@ typedef struct sessrec_loss_config {
     float activation_b;             // selu lambda; default 1.0507
     int32_t with_diagonal;          // TOP1 and BPR: 1 (default) the authors' program, the target is a column among the others;
                                     // 0 the paper's formula, the mean over the negatives only
-    float bpreg;                    // BPR_MAX score regularisation, >= 0; default 1
+    float bpreg;                    // BPR_MAX score regularization, >= 0; default 1
     float logq;                     // XE: scores - logq * log(proposal) enter the softmax, >= 0; default 1, 0 is off
     float smoothing;                // XE label smoothing e in [0,1): 1-e for the target, e/(C-1) for the others; default 0
     int32_t skip_own_target;        // 1 (default): a negative column that is the row's own target is left out of the row, which measures
@@ -433,13 +439,14 @@ typedef struct sessrec_loss_config {
     void *custom_user;
 } sessrec_loss_config;
 
-typedef enum sessrec_optimizer_kind {
+typedef int32_t sessrec_optimizer_kind;
+enum {
     SESSREC_SGD = 0,
     SESSREC_ADAGRAD = 1,
     SESSREC_RMSPROP = 2,
     SESSREC_ADADELTA = 3,
     SESSREC_ADAM = 4
-} sessrec_optimizer_kind;
+};
 
 typedef struct sessrec_optimizer_config {
     sessrec_optimizer_kind kind;    // default ADAGRAD
@@ -466,18 +473,19 @@ typedef struct sessrec_progress {
 } sessrec_progress;
 
 // Where training runs. Without SESSREC_CUDA or without a GPU, CUDA is refused with UNSUPPORTED, and CUDA's words.
-typedef enum sessrec_device {
+typedef int32_t sessrec_device;
+enum {
     SESSREC_DEVICE_CPU = 0,
     SESSREC_DEVICE_CUDA = 1,
     SESSREC_DEVICE_CUDA_OR_CPU = 2  // the GPU if there is one; sessrec_trainer_device and the progress callback say which it was
-} sessrec_device;
+};
 
 // All settings of a model and its training, passed by value. Start from sessrec_config_default(), change fields. A struct filled with zeros lacks
 // the canary and is refused, because 0 is a legal dropout and momentum.
 typedef struct sessrec_config {
     uint32_t canary;                        // set by sessrec_config_default
     // the network
-    int32_t layers;                         // 1..4; default 1
+    int32_t layer_count;                    // 1..4; default 1
     int32_t hidden[SESSREC_MAX_LAYERS];     // width H of each layer, 1..8192; default 100
     sessrec_embedding embedding;            // default TIED
     int32_t embedding_width;                // SEPARATE only, 1..8192; default 100
@@ -524,7 +532,7 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *config, se
 
 // A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by the time of their first event, and
 // ordered by time inside them. Equal times keep the order of the input.
-typedef struct sessrec_dataset sessrec_dataset;
+typedef struct sessrec_log sessrec_log;
 
 // How a text log is laid out. Columns are found by name in the header line (any case, '_' ignored) or, if it is a number, by position from 1.
 typedef struct sessrec_log_format {
@@ -550,44 +558,44 @@ SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 // then, and the distinct ids. Where the system can, the file is mapped: nothing may cut it short meanwhile, or the system ends the program.
 // Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Threads: shared; it starts its own, see format.threads.
 #ifndef SESSREC_NO_STDIO
-SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format, sessrec_log **out, sessrec_error *err);
 // Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users), whole or not at all. Threads: shared.
-SESSREC_API sessrec_result sessrec_dataset_write(const sessrec_dataset *log, const char *path, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err);
 #endif
 // The same from `size` bytes in memory, which are only read.
-SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, const sessrec_log_format *format, sessrec_dataset **out,
+SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format, sessrec_log **out,
                                                  sessrec_error *err);
 
 // Build a log from memory: create, add events in any order, finish. user may be NULL; either all events have one or none has. Adding after finish,
 // or using the log before it, is INVALID_ARGUMENT. Threads: one.
-SESSREC_API sessrec_result sessrec_dataset_create(const sessrec_log_format *format, sessrec_dataset **out);
-SESSREC_API sessrec_result sessrec_dataset_add(sessrec_dataset *log, const char *user, const char *session, const char *item, double time);
+SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out);
+SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session, const char *item, double time);
 // The same with integer ids, which are kept as their decimal text. user < 0: none.
-SESSREC_API sessrec_result sessrec_dataset_add_numbers(sessrec_dataset *log, int64_t user, int64_t session, int64_t item, double time);
-SESSREC_API sessrec_result sessrec_dataset_finish(sessrec_dataset *log, sessrec_error *err);
-SESSREC_API void sessrec_dataset_destroy(sessrec_dataset *log);
+SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session, int64_t item, double time);
+SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *err);
+SESSREC_API void sessrec_log_destroy(sessrec_log *log);
 
 // What a finished log holds. The arrays belong to the log and live until it is changed or destroyed.
 typedef struct sessrec_log_view {
-    int32_t items, sessions, users;     // users: 0 if the log has none
-    int64_t events;
-    const int64_t *session_begin;       // [sessions+1] events of session s: session_begin[s] .. session_begin[s+1]-1
-    const int32_t *item;                // [events]
-    const double *time;                 // [events] seconds
-    const int32_t *session_user;        // [sessions], NULL if there are no users
-    const int64_t *support;             // [items] events of each item
-    int64_t bad_rows;                   // rows skipped while reading
-    int64_t dropped_events;             // events taken out by filters and splits so far
+    int32_t item_count, session_count, user_count;     // users: 0 if the log has none
+    int64_t event_count;
+    const int64_t *session_begins;       // [sessions+1] events of session s: session_begins[s] .. session_begins[s+1]-1
+    const int32_t *items;               // [events]
+    const double *times;                // [events] seconds
+    const int32_t *session_users;        // [sessions], NULL if there are no users
+    const int64_t *supports;            // [items] events of each item
+    int64_t bad_row_count;                   // rows skipped while reading
+    int64_t dropped_event_count;             // events taken out by filters and splits so far
 } sessrec_log_view;
 
 // Threads: shared. A log that is not finished gives an empty view.
-SESSREC_API sessrec_log_view sessrec_dataset_view(const sessrec_dataset *log);
+SESSREC_API sessrec_log_view sessrec_log_contents(const sessrec_log *log);
 
 // Ids, as the log held them, and back (-1: not there). The text lives as long as the log. Threads: shared.
-SESSREC_API const char *sessrec_dataset_item_id(const sessrec_dataset *log, int32_t item);
-SESSREC_API const char *sessrec_dataset_session_id(const sessrec_dataset *log, int32_t session);
-SESSREC_API const char *sessrec_dataset_user_id(const sessrec_dataset *log, int32_t user);
-SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const char *id);
+SESSREC_API const char *sessrec_log_item_id(const sessrec_log *log, int32_t item);
+SESSREC_API const char *sessrec_log_session_id(const sessrec_log *log, int32_t session);
+SESSREC_API const char *sessrec_log_user_id(const sessrec_log *log, int32_t user);
+SESSREC_API int32_t sessrec_log_find_item(const sessrec_log *log, const char *id);
 
 // Drop repeats of an item directly after itself (if drop_repeats), events of items with less than min_support events, sessions with less than
 // min_length or more than max_length events (0: no limit); again until nothing changes. Items without events leave the log, the others keep their
@@ -596,22 +604,22 @@ typedef struct sessrec_filter {
     int32_t drop_repeats;
     int64_t min_support, min_length, max_length;
 } sessrec_filter;
-SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_filter filter);
+SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, sessrec_filter filter);
 
-// Cut each session wherever two neighbouring events lie more than idle_seconds apart; the pieces after the first are named "ID#2", "ID#3" and so
+// Cut each session wherever two neighboring events lie more than idle_seconds apart; the pieces after the first are named "ID#2", "ID#3" and so
 // on. For a log whose session column is really a user. Threads: one.
-SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, double idle_seconds);
+SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_seconds);
 
 // Temporal split: sessions that end before `time` go to *before, sessions that start at `time` or later to *after. Sessions that run across it are
 // in neither, and count as dropped events of *before: nothing from the future reaches training. Threads: shared.
-SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log, double time, sessrec_dataset **before, sessrec_dataset **after);
+SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before, sessrec_log **after);
 
 // Each user's last session goes to *last, the earlier ones to *rest; users with one session are in *rest only. The log must have users.
 // Threads: shared.
-SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_dataset *log, sessrec_dataset **rest, sessrec_dataset **last);
+SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest, sessrec_log **last);
 
 // Drop the events of `log` whose item does not occur in `known` (by id). Threads: one for log, shared for known.
-SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, const sessrec_dataset *known);
+SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known);
 
 #endif // SESSREC_NO_TRAINING
 
@@ -621,8 +629,8 @@ SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, cons
 typedef struct sessrec_model sessrec_model;
 
 typedef struct sessrec_model_info {
-    int32_t items;
-    int32_t layers;
+    int32_t item_count;
+    int32_t layer_count;
     int32_t hidden[SESSREC_MAX_LAYERS];
     sessrec_embedding embedding;
     int32_t embedding_width;        // D of the first layer; 0 with EMBEDDING_NONE
@@ -631,7 +639,7 @@ typedef struct sessrec_model_info {
     sessrec_user_mode user_mode;
     sessrec_activation activation;  // of the loss it was trained with. Scores are given before it: all are monotone
     uint64_t seed;
-    uint64_t events;                // training events that the support counts sum to
+    uint64_t event_count;           // training events that the support counts sum to
 } sessrec_model_info;
 
 // A matrix that belongs to a model or a trainer. row_ids: NULL for a whole matrix; for the sparse gradients of a trainer, the item of each row.
@@ -644,18 +652,18 @@ typedef struct sessrec_tensor {
 #ifndef SESSREC_NO_STDIO
 // Read a model file. A damaged one, or one with a weight that is not finite, is BAD_FILE with the reason, a later format UNSUPPORTED.
 // Threads: shared.
-SESSREC_API sessrec_result sessrec_model_load(const char *path, const sessrec_allocator *allocator, sessrec_model **out, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_allocator *allocator, sessrec_model **out, sessrec_error *err);
 // Write a model file: to a temporary file in the same directory, synced, then renamed over `path`, so that a failure at any moment leaves the old
 // file as it was. IO_ERROR; DIVERGED for a weight that is not finite, which no reader would take. Threads: shared.
-SESSREC_API sessrec_result sessrec_model_save(const sessrec_model *model, const char *path, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const char *path, sessrec_error *err);
 #endif
 // Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be 64-byte aligned and outlive the model; only a
-// small handle is allocated. Errors as sessrec_model_load. Threads: shared.
-SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t size, const sessrec_allocator *allocator, sessrec_model **out,
+// small handle is allocated. Errors as sessrec_model_read. Threads: shared.
+SESSREC_API sessrec_result sessrec_model_import(const void *bytes, size_t size, const sessrec_allocator *allocator, sessrec_model **out,
                                                      sessrec_error *err);
 // The file as bytes: size, then content into a buffer of at least that size. Threads: shared.
-SESSREC_API size_t sessrec_model_bytes(const sessrec_model *model);
-SESSREC_API sessrec_result sessrec_model_to_memory(const sessrec_model *model, void *bytes, size_t size);
+SESSREC_API size_t sessrec_model_export_size(const sessrec_model *model);
+SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void *bytes, size_t size);
 SESSREC_API void sessrec_model_destroy(sessrec_model *model);
 // Makes recommendations from the whole catalogue several times faster; they stay the same to the bit. A copy of "Wy" in half bytes, an
 // eighth of its size, then tells which items cannot be among the best; only the others are scored. A model without it, for which there is no
@@ -687,15 +695,16 @@ SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, in
 // Train a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1). validation may be NULL; with one, the
 // weights of the epoch with the best MRR@20 are returned, and patience may end the run early. When a callback stops the run, the model as it stands
 // is returned with SESSREC_STOPPED. A loss that is not finite is DIVERGED, with epoch and step. Threads: shared.
-SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_dataset *log, const sessrec_dataset *validation,
+SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_log *log, const sessrec_log *validation,
                                          sessrec_model **out, sessrec_error *err);
 
 // Which rank the target gets among items with the same score.
-typedef enum sessrec_ties {
+typedef int32_t sessrec_ties;
+enum {
     SESSREC_TIES_CONSERVATIVE = 0,  // #(score >= target), the target included: last among equals
     SESSREC_TIES_STANDARD = 1,      // 1 + #(score > target): first among equals
     SESSREC_TIES_MEDIAN = 2         // 1 + #(score > target) + #(other equals) / 2
-} sessrec_ties;
+};
 
 // One evaluated event. rank is a half when ties are MEDIAN.
 typedef struct sessrec_event {
@@ -710,8 +719,8 @@ typedef struct sessrec_event {
 typedef struct sessrec_eval_config {
     uint32_t canary;                            // set by sessrec_eval_config_default
     sessrec_ties ties;                          // default CONSERVATIVE
-    int32_t cutoffs;                            // how many; default 4
-    int32_t cutoff[SESSREC_MAX_CUTOFFS];        // k >= 1; default 1, 5, 10, 20
+    int32_t cutoff_count;                       // how many; default 4
+    int32_t cutoffs[SESSREC_MAX_CUTOFFS];       // k >= 1; default 1, 5, 10, 20
     int32_t coverage;                           // 1: also fill report.coverage; costs a top-k list an event, k <= 65536. Default 0
     int32_t batch_size;                         // sessions scored side by side; changes speed only. Default 256
     int32_t threads;                            // 0 (default): one for each processor
@@ -719,7 +728,7 @@ typedef struct sessrec_eval_config {
                                                 // keeps a hidden state for each event in memory
     sessrec_jobs jobs;
     sessrec_allocator allocator;
-    const sessrec_dataset *history;             // earlier sessions of the log's users, matched by user id; default NULL. They make the
+    const sessrec_log *history;             // earlier sessions of the log's users, matched by user id; default NULL. They make the
                                                 // states of users for scorers that know users
     void (*on_event)(void *user, const sessrec_event *event);   // called for every event in the order of the log; default NULL
     void *on_event_user;
@@ -728,7 +737,7 @@ SESSREC_API sessrec_eval_config sessrec_eval_config_default(void);
 
 // Metrics averaged over events, one value a cut-off. With one relevant item HR@k is Recall@k.
 typedef struct sessrec_metrics {
-    int64_t events;
+    int64_t event_count;
     double recall[SESSREC_MAX_CUTOFFS];     // [rank <= k]
     double mrr[SESSREC_MAX_CUTOFFS];        // [rank <= k] / rank
     double ndcg[SESSREC_MAX_CUTOFFS];       // [rank <= k] / log2(1 + rank)
@@ -737,10 +746,10 @@ typedef struct sessrec_metrics {
 
 #define SESSREC_GROUPS 8
 typedef struct sessrec_report {
-    int32_t cutoffs, cutoff[SESSREC_MAX_CUTOFFS];
+    int32_t cutoff_count, cutoffs[SESSREC_MAX_CUTOFFS];
     sessrec_ties ties;
-    int64_t sessions, events;               // sessions with an evaluated event, and events
-    int64_t unknown_items;                  // events left out because the scorer does not know their item
+    int64_t session_count, event_count;     // sessions with an evaluated event, and events
+    int64_t unknown_count;                  // events left out because the scorer does not know their item
     sessrec_metrics all;
     double coverage[SESSREC_MAX_CUTOFFS];   // part of the catalogue that occurs in some event's top k
     sessrec_metrics by_position[SESSREC_GROUPS];  // input position 0, 1, ..., 6, and 7 or later
@@ -752,19 +761,19 @@ typedef struct sessrec_report {
 
 // Rank the target of every (input, target) pair of every session against the whole catalogue. States start at zero with each session. Events of
 // items that the model does not know are removed first, and counted. Threads: shared.
-SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config,
+SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_log *log, const sessrec_eval_config *config,
                                             sessrec_report *report, sessrec_error *err);
 
 // Anything that scores items can be evaluated: the GRU, the baselines, the caller's own. Calls for different states come from several threads at
 // once. A call serves `rows` sessions; their states stand one after the other, state_bytes apart.
 typedef struct sessrec_scorer {
     void *self;
-    int32_t items;              // size of its catalogue
+    int32_t item_count;         // size of its catalogue
     size_t state_bytes;         // of the state of one session, a multiple of 16; the evaluation owns them, 64-byte aligned
     size_t (*scratch_bytes)(const void *self, int32_t rows);                // scratch memory that a call for so many rows wants; NULL: none
     int32_t (*find_item)(const void *self, const char *id);                 // its number for an id, or -1; NULL: the log's own numbers
     void (*begin)(const void *self, void *state, const void *user);         // a session begins; user: of the visitor, NULL if not known
-    void (*click)(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch);  // one click in each session
+    void (*click)(const void *self, int32_t rows, void *states, const int32_t *item_count, void *scratch);  // one click in each session
     // scores of items first .. first+count-1 in each session, to scores [rows,count]; higher is better, NaN and -infinity are
     // "not scored". A given state and item must always get the same bits. count is at most 1024.
     void (*score)(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores, void *scratch);
@@ -774,7 +783,7 @@ typedef struct sessrec_scorer {
     void (*begin_user)(const void *self, void *user);                       // a user without any session yet
     void (*end)(const void *self, const void *state, void *user, void *scratch);    // a session of two or more clicks is over
 } sessrec_scorer;
-SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log, const sessrec_eval_config *config,
+SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_log *log, const sessrec_eval_config *config,
                                                    sessrec_report *report, sessrec_error *err);
 
 // Scorers of the library; end each with sessrec_scorer_destroy. The model must outlive its scorer, the log need not.
@@ -782,17 +791,18 @@ SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer,
 //   s_pop   how often the item occurred in this session      ppop   and in the user's earlier sessions of two or more clicks, those of
 //           eval.history too. Both count the last 1024 distinct items, and break ties by pop
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out);
-SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
-SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
-SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out);
-// Item-KNN: after a click on item i only i's nearest neighbours are scored, at most `neighbours` (1..65536), by
+SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator, sessrec_scorer *out);
+SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator, sessrec_scorer *out);
+SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator, sessrec_scorer *out);
+// Item-KNN: after a click on item i only i's nearest neighbors are scored, at most `neighbors` (1..65536), by
 //     c_ij / sqrt((n_i + lambda) (n_j + lambda))     lambda 0..10^15 pulls down items with few sessions; of equals the lower item is nearer
 // Time: the sum over sessions of length times distinct items. INVALID_ARGUMENT for other numbers.
-typedef enum sessrec_itemknn {
+typedef int32_t sessrec_itemknn;
+enum {
     SESSREC_ITEMKNN_SESSIONS = 0,   // c: sessions that hold both, n: that hold the item, so this is the cosine of two sets
     SESSREC_ITEMKNN_EVENTS = 1      // c: events of i in sessions that hold j, n: of the item; the GRU4Rec authors' baseline, with lambda 20
-} sessrec_itemknn;
-SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, sessrec_itemknn form, int32_t neighbours, double lambda,
+};
+SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_log *log, sessrec_itemknn form, int32_t neighbors, double lambda,
                                                   const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
 
@@ -819,10 +829,11 @@ typedef struct sessrec_recommendation {
 } sessrec_recommendation;
 
 // Who made a recommendation.
-typedef enum sessrec_source {
+typedef int32_t sessrec_source;
+enum {
     SESSREC_FROM_MODEL = 0,
     SESSREC_FROM_POPULARITY = 1     // no known item has been clicked yet
-} sessrec_source;
+};
 
 // What to recommend. Start from sessrec_query_default().
 typedef struct sessrec_query {
@@ -863,7 +874,7 @@ SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t 
 
 // The state as bytes, to keep between visits or to move to another machine: the same for every platform, bound to the model. import refuses damaged
 // bytes (BAD_FILE) and those of another model or size (MISMATCH); the session then stays as it was. Threads: one.
-SESSREC_API size_t sessrec_session_bytes(const sessrec_session *session);
+SESSREC_API size_t sessrec_session_export_size(const sessrec_session *session);
 SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session, void *bytes, size_t size);
 SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size);
 
@@ -884,7 +895,7 @@ SESSREC_API sessrec_result sessrec_user_fold(sessrec_user *user, sessrec_session
 // How many sessions the state holds. Threads: one.
 SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user);
 // The state as bytes, as for sessions. Threads: one.
-SESSREC_API size_t sessrec_user_bytes(const sessrec_user *user);
+SESSREC_API size_t sessrec_user_export_size(const sessrec_user *user);
 SESSREC_API sessrec_result sessrec_user_export(const sessrec_user *user, void *bytes, size_t size);
 SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *bytes, size_t size);
 
@@ -922,7 +933,7 @@ SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, cons
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
                                         const float *log_proposal, const float *scores, float *row_loss, float *gradient, float *scratch);
 
-// Optimiser state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not need it.
+// Optimizer state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not need it.
 typedef struct sessrec_optimizer_state {
     float *first;       // all but SGD (Adagrad, RMSProp, Adadelta: mean of g^2; Adam: m)
     float *second;      // Adadelta (mean of d^2), Adam (v)
@@ -954,13 +965,13 @@ typedef struct sessrec_batch {
     int64_t step;                   // in the epoch, from 0
     int32_t rows;                   // live slots, <= config.batch_size
     int32_t negative_count;
-    const int32_t *input;           // [rows] items
-    const int32_t *target;          // [rows]
-    const int32_t *negative;        // [negative_count] shared by all rows
-    const int32_t *session;         // [rows] sessions of the log
-    const int32_t *session_start;   // [rows] 1: the pair is the first of its session, the hidden state starts anew
-    const int32_t *user_start;      // [rows] 1: and the session the first of its user, both states start at zero. NULL without users
-    const int32_t *previous_row;    // [rows] the row of this slot in the mini-batch before; slots move up when others run out
+    const int32_t *inputs;          // [rows] items
+    const int32_t *targets;         // [rows]
+    const int32_t *negatives;       // [negative_count] shared by all rows
+    const int32_t *sessions;        // [rows] sessions of the log
+    const int32_t *session_starts;   // [rows] 1: the pair is the first of its session, the hidden state starts anew
+    const int32_t *user_starts;      // [rows] 1: and the session the first of its user, both states start at zero. NULL without users
+    const int32_t *previous_rows;    // [rows] the row of this slot in the mini-batch before; slots move up when others run out
 } sessrec_batch;
 
 // Walks a log in session-parallel mini-batches (manual, 2; Hidasi 2016, figure 3). Slots 0.. take the first sessions; a slot whose session is used up
@@ -968,7 +979,7 @@ typedef struct sessrec_batch {
 // compared with; with user_hidden it goes on to the end. sampler may be NULL: none are drawn; with config.negatives > 0 the caller adds his own to
 // each mini-batch. Log and sampler must outlive the batcher. Threads: one.
 typedef struct sessrec_batcher sessrec_batcher;
-SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler,
+SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_log *log, const sessrec_sampler *sampler,
                                                   sessrec_batcher **out, sessrec_error *err);
 // The next mini-batch; its arrays live until the next call. DONE at the end of an epoch, the call after that begins the next one.
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
@@ -980,10 +991,10 @@ SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
 SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
 
-// A model in training: weights, optimiser state, hidden state of every slot. The items are those of the log (after those of config->start_from; the
+// A model in training: weights, optimizer state, hidden state of every slot. The items are those of the log (after those of config->start_from; the
 // log must then have been made with format.items_of, else MISMATCH). Threads: one, for this and all that follows on trainers.
 typedef struct sessrec_trainer sessrec_trainer;
-SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_dataset *log, sessrec_trainer **out,
+SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log, sessrec_trainer **out,
                                                   sessrec_error *err);
 SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *trainer);
 // Forward and backward for one mini-batch, then the update. *loss (may be NULL) is that of the mini-batch (manual, 2). DIVERGED if it is not finite;
@@ -993,7 +1004,7 @@ SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *trainer, const 
 SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const sessrec_batch *batch, double *loss, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer);
 // Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of tables only the rows that were used, with
-// row_ids; on a GPU -1 where a row was added to an earlier one of the same item); optimiser state "acc.NAME", "second.NAME", "vel.NAME"; "hidden0" ..
+// row_ids; on a GPU -1 where a row was added to an earlier one of the same item); optimizer state "acc.NAME", "second.NAME", "vel.NAME"; "hidden0" ..
 // [batch_size,H] and "user" [batch_size,Hu], the states of the slots. (To see the scores, use a custom loss.) On a GPU they are copies: ask again
 // after each step; what is written into them before the next step, or before the next call that looks, goes back to the GPU.
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name, sessrec_tensor *out);
@@ -1027,8 +1038,8 @@ SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *trainer);
 #ifndef SESSREC_NO_STDIO
 // Checkpoints hold everything that the rest of the run depends on; a run that is resumed ends with the same bits as one that was never
 // stopped. load puts one into a trainer that was created with the same configuration and log, else MISMATCH. Written like a model.
-SESSREC_API sessrec_result sessrec_trainer_save(const sessrec_trainer *trainer, const char *path, sessrec_error *err);
-SESSREC_API sessrec_result sessrec_trainer_load(sessrec_trainer *trainer, const char *path, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *trainer, const char *path, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const char *path, sessrec_error *err);
 #endif
 
 // ---- the seam for a GPU: sessrec_cuda.cu fills it in; programs do not need it ----
@@ -1046,8 +1057,8 @@ typedef struct sessrec_device_tensor {
 typedef struct sessrec_device_view {
     const sessrec_config *config;
     sessrec_model_info info;
-    int32_t tensors;
-    const sessrec_device_tensor *tensor;
+    int32_t tensor_count;
+    const sessrec_device_tensor *tensors;
     const float *log_support;               // [V] for logQ, else NULL
     float *hidden[SESSREC_MAX_LAYERS];      // [batch_size,H]
     float *user;                            // [batch_size,Hu], NULL without users
@@ -1058,9 +1069,9 @@ typedef struct sessrec_device_view {
 
 // A sessrec_sampler, for drawing on a device.
 typedef struct sessrec_device_sampler {
-    int32_t items, guide_bits;
+    int32_t item_count, guide_bits;
     uint64_t total;
-    const uint64_t *sum;    // [items]
+    const uint64_t *sums;   // [items]
     const int32_t *guide;   // [2^guide_bits + 1]
 } sessrec_device_sampler;
 
@@ -1099,7 +1110,7 @@ SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties
 SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher, int64_t *equal);
 // Adds one event of that rank to metrics whose values are sums over events; divide by events in the end.
 SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoffs, const int32_t *cutoff);
-// The averages over the events of `count` neighbouring groups of a report together; all zero without events. Threads: shared.
+// The averages over the events of `count` neighboring groups of a report together; all zero without events. Threads: shared.
 // So (by_position, 2) are the recommendations after a session's first and second click, whose targets are its second and third event,
 // (by_position + 2, 2) the third and fourth recommendation, (by_position + 4, 4) all later ones.
 SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count);
@@ -1288,7 +1299,7 @@ static void sessrec__ids_free(sessrec__ids *ids);
 static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size_t size);
 static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes);
 static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out);
-static const sessrec__ids *sessrec__item_ids(const sessrec_dataset *log);
+static const sessrec__ids *sessrec__item_ids(const sessrec_log *log);
 static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count, sessrec__ids *to);
 static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count);
 
@@ -1341,7 +1352,7 @@ static double sessrec__now(void);
 #endif
 
 // ---- kernels and matrix products ----
-// What the optimiser kernel needs to know of its configuration, and the arrays.
+// What the optimizer kernel needs to know of its configuration, and the arrays.
 typedef struct sessrec__update {
     const sessrec_optimizer_config *config;
     float *weight, *gradient, *first, *second, *velocity;
@@ -1560,7 +1571,7 @@ SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, cons
 // ============================================================================================================
 // >>model   weights, item ids, support
 // A model is a list of named matrices and a table of items. One function says which matrices there are and how large; memory, files,
-// optimiser state and sessrec_model_tensor all follow it.
+// optimizer state and sessrec_model_tensor all follow it.
 // ============================================================================================================
 
 enum { SESSREC__MAX_TENSORS = 3 + 4 * SESSREC_MAX_LAYERS + 4 + 2 * SESSREC_MAX_LAYERS + 1 };
@@ -1624,11 +1635,11 @@ static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const char *p
 
 // The matrices of a network, in the order in which files hold them. Returns their number.
 static int32_t sessrec__shapes(const sessrec_model_info *info, sessrec__shape *list) {
-    int32_t count = 0, V = info->items, Hu = info->user_hidden, last = info->hidden[info->layers - 1];
+    int32_t count = 0, V = info->item_count, Hu = info->user_hidden, last = info->hidden[info->layer_count - 1];
     sessrec__add_shape(list, &count, "Wy", -1, "", V, last, 1, 1);
     sessrec__add_shape(list, &count, "By", -1, "", V, 1, 1, 0);
     if (info->embedding == SESSREC_EMBEDDING_SEPARATE) sessrec__add_shape(list, &count, "E", -1, "", V, info->embedding_width, 1, 1);
-    for (int32_t l = 0; l < info->layers; ++l) {
+    for (int32_t l = 0; l < info->layer_count; ++l) {
         const int32_t onehot = l == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
         sessrec__add_gru(list, &count, "L", l, info->gru,
                          onehot ? V
@@ -1638,7 +1649,7 @@ static int32_t sessrec__shapes(const sessrec_model_info *info, sessrec__shape *l
     }
     if (!Hu) return count;
     sessrec__add_gru(list, &count, "U", 0, info->gru, last, Hu, 0);
-    for (int32_t l = 0; l < info->layers; ++l) {
+    for (int32_t l = 0; l < info->layer_count; ++l) {
         sessrec__add_shape(list, &count, "I", l, "W", Hu, info->hidden[l], 0, 1);
         sessrec__add_shape(list, &count, "I", l, "b", 1, info->hidden[l], 0, 0);
     }
@@ -1671,17 +1682,17 @@ static void sessrec__model_wire(sessrec_model *model) {
     model->Wy = *next++;
     model->By = *next++;
     if (info->embedding == SESSREC_EMBEDDING_SEPARATE) model->E = *next++;
-    for (int32_t l = 0; l < info->layers; ++l) {
+    for (int32_t l = 0; l < info->layer_count; ++l) {
         const int32_t onehot = l == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
         sessrec__wire_gru(&model->gru[l], info->gru,
-                          onehot ? info->items
+                          onehot ? info->item_count
                           : l    ? info->hidden[l - 1]
                                  : info->embedding_width,
                           info->hidden[l], &next);
     }
     if (!info->user_hidden) return;
-    sessrec__wire_gru(&model->user, info->gru, info->hidden[info->layers - 1], info->user_hidden, &next);
-    for (int32_t l = 0; l < info->layers; ++l) {
+    sessrec__wire_gru(&model->user, info->gru, info->hidden[info->layer_count - 1], info->user_hidden, &next);
+    for (int32_t l = 0; l < info->layer_count; ++l) {
         model->init_W[l] = *next++;
         model->init_b[l] = *next++;
     }
@@ -1695,7 +1706,7 @@ SESSREC__INLINE size_t sessrec__item_text_size(const sessrec_model *model, int32
     return model->id_offset[item + 1] - model->id_offset[item] - 1;
 }
 SESSREC__INLINE int32_t sessrec__last_width(const sessrec_model *model) {
-    return model->info.hidden[model->info.layers - 1];
+    return model->info.hidden[model->info.layer_count - 1];
 }
 
 SESSREC_API void sessrec_model_destroy(sessrec_model *model) {
@@ -1710,13 +1721,13 @@ SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model
 }
 
 SESSREC_API const char *sessrec_model_item_id(const sessrec_model *model, int32_t item) {
-    return model && item >= 0 && item < model->info.items ? sessrec__item_text(model, item) : NULL;
+    return model && item >= 0 && item < model->info.item_count ? sessrec__item_text(model, item) : NULL;
 }
 
 SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const char *id) {
     if (!model || !id) return -1;
     const size_t size = strlen(id);
-    int32_t low = 0, high = model->info.items;  // the answer is in [low, high) of id_order
+    int32_t low = 0, high = model->info.item_count;  // the answer is in [low, high) of id_order
     while (low < high) {
         int32_t middle = low + (high - low) / 2, item = model->id_order[middle];
         int order = sessrec__compare_text(id, size, sessrec__item_text(model, item), sessrec__item_text_size(model, item));
@@ -1728,7 +1739,7 @@ SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const ch
 }
 
 SESSREC_API uint64_t sessrec_model_support(const sessrec_model *model, int32_t item) {
-    return model && item >= 0 && item < model->info.items ? model->support[item] : 0;
+    return model && item >= 0 && item < model->info.item_count ? model->support[item] : 0;
 }
 
 SESSREC_API sessrec_result sessrec_model_tensor(const sessrec_model *model, const char *name, sessrec_tensor *out) {
@@ -1751,7 +1762,7 @@ SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, in
 // Floats that sessrec__model_step needs for so many rows: two states and a tape of the widest layer.
 static uint64_t sessrec__step_scratch(const sessrec_model *model, int32_t rows) {
     int32_t widest = model->info.embedding_width > model->info.user_hidden ? model->info.embedding_width : model->info.user_hidden;
-    for (int32_t l = 0; l < model->info.layers; ++l)
+    for (int32_t l = 0; l < model->info.layer_count; ++l)
         if (model->info.hidden[l] > widest) widest = model->info.hidden[l];
     return (uint64_t)rows * 6 * (uint64_t)widest;  // rows < 2^31, widths <= 8192
 }
@@ -1772,7 +1783,7 @@ static void sessrec__embed(const sessrec_model *model, int32_t rows, const int32
 // before the last click, which is what is folded into the user's state, and the user's state c.
 static int32_t sessrec__hidden_width(const sessrec_model *model) {
     int32_t width = 0;
-    for (int32_t l = 0; l < model->info.layers; ++l) width += model->info.hidden[l];
+    for (int32_t l = 0; l < model->info.layer_count; ++l) width += model->info.hidden[l];
     return width;
 }
 static int32_t sessrec__state_width(const sessrec_model *model) {
@@ -1797,7 +1808,7 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
     const float *c = states + hidden + L;
     if (model->info.user_hidden) sessrec__copy_rows(rows, L, states + hidden - L, stride, states + hidden, stride);
     if (!onehot) sessrec__embed(model, rows, items, x);
-    for (int32_t l = 0; l < model->info.layers; ++l) {
+    for (int32_t l = 0; l < model->info.layer_count; ++l) {
         const sessrec_gru *gru = &model->gru[l];
         sessrec__copy_rows(rows, gru->hidden, states, stride, h, gru->hidden);
         sessrec__gru_input(model->kernels, gru, rows, x, onehot && l == 0 ? items : NULL, NULL, tape);
@@ -1823,7 +1834,7 @@ static void sessrec__begin_session(const sessrec_model *model, const float *c, f
     memset(state, 0, (size_t)sessrec__state_width(model) * sizeof *state);
     if (!c) return;
     memcpy(state + sessrec__hidden_width(model) + sessrec__last_width(model), c, (size_t)model->info.user_hidden * sizeof *c);
-    for (int32_t l = 0; l < model->info.layers; ++l) {
+    for (int32_t l = 0; l < model->info.layer_count; ++l) {
         sessrec__begin_states(model, l, 1, c, state);
         state += model->info.hidden[l];
     }
@@ -2222,7 +2233,7 @@ SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
 // ============================================================================================================
 // >>batcher   session-parallel mini-batches (Hidasi 2016, section 3.1.1 and figure 3)
 //   slot 0   a1 a2 a3 | e1 e2 ...          a mini-batch is a column: slot i gives the pair (input, target) = (event p, event p+1)
-//   slot 1   b1 b2 | d1 d2 d3 | f1 ...     of its session; where a new session begins, session_start is 1
+//   slot 1   b1 b2 | d1 d2 d3 | f1 ...     of its session; where a new session begins, session_starts is 1
 //   slot 2   c1 c2 c3 c4 c5 | g1 ...
 // With a user-level GRU a slot holds a user and walks through all his sessions before it takes the next user (Quadrana 2017, figure 2). Both are the
 // same walk: a slot takes a chain of sessions, which is one session or all of a user's. Evaluation walks so, too.
@@ -2232,11 +2243,11 @@ SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
 // A slot has the pair (event at, event at + 1) of a session, which is number `link` in its chain.
 typedef struct sessrec__walk_slot {
     int64_t at, end;    // end: one past the session's last event
-    int32_t session, link, last_link, start, user_start;
+    int32_t session, link, last_link, start, user_starts;
 } sessrec__walk_slot;
 
 typedef struct sessrec__walk {
-    const int64_t *session_begin;   // [sessions+1] of the log
+    const int64_t *session_begins;   // [sessions+1] of the log
     int32_t *chain_begin, *chain;   // [chains+1], [sessions] chain c: sessions chain[chain_begin[c]] .. NULL: session c
     int32_t *order;                 // [chains] in which they are taken, NULL: as they are numbered
     int32_t chains, stride;         // every stride-th is taken
@@ -2252,8 +2263,8 @@ SESSREC__INLINE int sessrec__slot_has_pair(const sessrec__walk_slot *slot) {
 static void sessrec__slot_open(const sessrec__walk *walk, sessrec__walk_slot *slot, int32_t link) {
     slot->link = link;
     slot->session = walk->chain ? walk->chain[link] : link;
-    slot->at = walk->session_begin[slot->session];
-    slot->end = walk->session_begin[slot->session + 1];
+    slot->at = walk->session_begins[slot->session];
+    slot->end = walk->session_begins[slot->session + 1];
     slot->start = 1;
 }
 // Goes on in the slot's chain to a session with a pair, if there is one.
@@ -2264,7 +2275,7 @@ static void sessrec__slot_take_next(sessrec__walk *walk, sessrec__walk_slot *slo
     const int32_t chain = walk->order ? walk->order[walk->next] : (int32_t)walk->next;
     walk->next += walk->stride;
     slot->last_link = walk->chain ? walk->chain_begin[chain + 1] - 1 : chain;
-    slot->user_start = 1;
+    slot->user_starts = 1;
     sessrec__slot_open(walk, slot, walk->chain ? walk->chain_begin[chain] : chain);
     sessrec__slot_follow_chain(walk, slot);
 }
@@ -2300,7 +2311,7 @@ static void sessrec__walk_begin(sessrec__walk *walk, int32_t slots, int32_t firs
 static void sessrec__walk_advance(sessrec__walk *walk) {
     for (int32_t i = 0; i < walk->rows; ++i) {
         walk->slot[i].at++;
-        walk->slot[i].start = walk->slot[i].user_start = 0;
+        walk->slot[i].start = walk->slot[i].user_starts = 0;
         sessrec__slot_follow_chain(walk, &walk->slot[i]);
     }
     walk->step++;
@@ -2325,14 +2336,14 @@ struct sessrec_batcher {
     int64_t steps, pairs;       // of an epoch
     int32_t epoch, started;     // where it stands
     sessrec__walk walk;
-    int32_t *session, *start, *user_start, *input, *target;  // [slots]
+    int32_t *session, *start, *user_starts, *input, *target;  // [slots]
     int32_t *negative;          // [negatives]
 };
 
 static void sessrec__batcher_place(void *object, sessrec__layout *layout) {
     sessrec_batcher *b = (sessrec_batcher *)object;
     sessrec__walk *walk = &b->walk;
-    const uint64_t n = (uint64_t)b->slots, chains = (uint64_t)walk->chains, sessions = (uint64_t)b->log.sessions;
+    const uint64_t n = (uint64_t)b->slots, chains = (uint64_t)walk->chains, sessions = (uint64_t)b->log.session_count;
     (void)sessrec__place(layout, 1, sizeof *b);
     if (b->shuffle) walk->order = (int32_t *)sessrec__place(layout, chains, sizeof *walk->order);
     if (b->by_user) walk->chain_begin = (int32_t *)sessrec__place(layout, chains + 1, sizeof *walk->chain_begin);
@@ -2341,7 +2352,7 @@ static void sessrec__batcher_place(void *object, sessrec__layout *layout) {
     walk->previous = (int32_t *)sessrec__place(layout, n, sizeof *walk->previous);
     b->session = (int32_t *)sessrec__place(layout, n, sizeof *b->session);
     b->start = (int32_t *)sessrec__place(layout, n, sizeof *b->start);
-    b->user_start = (int32_t *)sessrec__place(layout, n, sizeof *b->user_start);
+    b->user_starts = (int32_t *)sessrec__place(layout, n, sizeof *b->user_starts);
     b->input = (int32_t *)sessrec__place(layout, n, sizeof *b->input);
     b->target = (int32_t *)sessrec__place(layout, n, sizeof *b->target);
     b->negative = (int32_t *)sessrec__place(layout, (uint64_t)b->negatives, sizeof *b->negative);
@@ -2370,7 +2381,7 @@ SESSREC__INLINE int sessrec__batcher_has_rows(const sessrec_batcher *b) {
     return b->walk.rows > (b->lone_slot_ends ? 1 : 0);
 }
 
-SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler,
+SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_log *log, const sessrec_sampler *sampler,
                                                   sessrec_batcher **out, sessrec_error *err) {
     sessrec_batcher plan;
     if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
@@ -2379,22 +2390,22 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     if (result) return result;
     memset(&plan, 0, sizeof plan);
     plan.memory = sessrec__allocator(&config->allocator);
-    plan.log = sessrec_dataset_view(log);
+    plan.log = sessrec_log_contents(log);
     plan.sampler = sampler;
     plan.slots = config->batch_size;
     plan.negatives = sampler ? config->negatives : 0;
     plan.shuffle = config->shuffle_sessions;
     plan.by_user = config->user_hidden > 0;
-    if (plan.by_user && !plan.log.users) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
-    plan.walk.session_begin = plan.log.session_begin;
-    plan.walk.chains = plan.by_user ? plan.log.users : plan.log.sessions;
+    if (plan.by_user && !plan.log.user_count) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
+    plan.walk.session_begins = plan.log.session_begins;
+    plan.walk.chains = plan.by_user ? plan.log.user_count : plan.log.session_count;
     plan.walk.stride = 1;
     plan.lone_slot_ends = config->negatives == 0 && !plan.by_user;
     plan.seed = config->seed;
     sessrec_batcher *b = (sessrec_batcher *)sessrec__layout_block(&plan.memory, sessrec__batcher_place, &plan);
     if (!b) return sessrec__no_memory(err);
     *b = plan;
-    if (b->by_user) sessrec__chain_by(b->log.sessions, b->log.session_user, b->log.users, b->walk.chain_begin, b->walk.chain);
+    if (b->by_user) sessrec__chain_by(b->log.session_count, b->log.session_users, b->log.user_count, b->walk.chain_begin, b->walk.chain);
     for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__walk_advance(&b->walk)) b->pairs += b->walk.rows;
     b->steps = b->walk.step;
     b->started = 0;
@@ -2418,11 +2429,11 @@ static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_
     }
     for (int32_t i = 0; i < b->walk.rows; ++i) {
         const sessrec__walk_slot *slot = &b->walk.slot[i];
-        b->input[i] = b->log.item[slot->at];
-        b->target[i] = b->log.item[slot->at + 1];
+        b->input[i] = b->log.items[slot->at];
+        b->target[i] = b->log.items[slot->at + 1];
         b->session[i] = slot->session;
         b->start[i] = slot->start;
-        b->user_start[i] = slot->user_start;
+        b->user_starts[i] = slot->user_starts;
     }
     const uint64_t base = ((uint64_t)b->epoch << 44) + (uint64_t)b->walk.step * (uint64_t)b->negatives;  // an epoch draws less than 2^44
     if (b->negatives && draw) sessrec__sampler_draws(b->sampler, b->seed, base, b->negatives, b->negative);
@@ -2430,13 +2441,13 @@ static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_
     out->step = b->walk.step;
     out->rows = b->walk.rows;
     out->negative_count = b->negatives;
-    out->input = b->input;
-    out->target = b->target;
-    out->negative = draw ? b->negative : NULL;
-    out->session = b->session;
-    out->session_start = b->start;
-    out->user_start = b->by_user ? b->user_start : NULL;
-    out->previous_row = b->walk.previous;
+    out->inputs = b->input;
+    out->targets = b->target;
+    out->negatives = draw ? b->negative : NULL;
+    out->sessions = b->session;
+    out->session_starts = b->start;
+    out->user_starts = b->by_user ? b->user_starts : NULL;
+    out->previous_rows = b->walk.previous;
     return SESSREC_OK;
 }
 
@@ -2468,7 +2479,7 @@ SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
 #endif // SESSREC_NO_TRAINING
 
 // ============================================================================================================
-// >>optimisers   from a gradient g to a step of the weights w
+// >>optimizers   from a gradient g to a step of the weights w
 //   SGD       d = g
 //   Adagrad   a += g^2                     d = g / sqrt(a + eps)                                        Duchi 2011
 //   RMSProp   a = rho a + (1-rho) g^2      d = g / sqrt(a + eps)                                        Tieleman, Hinton 2012
@@ -2656,7 +2667,7 @@ struct sessrec_trainer {
     sessrec__pool pool;
     sessrec_model *model;
     sessrec_position position;
-    // optimiser state and gradients, by tensor of the model
+    // optimizer state and gradients, by tensor of the model
     sessrec_optimizer_state state[SESSREC__MAX_TENSORS];
     float *gradient[SESSREC__MAX_TENSORS];      // of dense tensors, whole
     sessrec__piece *piece;
@@ -2720,7 +2731,7 @@ typedef struct sessrec__new_model {
 static void sessrec__model_place(void *object, sessrec__layout *layout) {
     sessrec__new_model *plan = (sessrec__new_model *)object;
     sessrec_model *model = &plan->model;
-    const uint64_t V = (uint64_t)model->info.items;
+    const uint64_t V = (uint64_t)model->info.item_count;
     (void)sessrec__place(layout, 1, sizeof *model);
     for (int32_t t = 0; t < model->tensors; ++t)
         model->tensor[t] = (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
@@ -2745,7 +2756,7 @@ static void sessrec__sift_down(const sessrec_model *model, int32_t *heap, int32_
     }
 }
 static void sessrec__sort_items(const sessrec_model *model, int32_t *order) {
-    const int32_t count = model->info.items;
+    const int32_t count = model->info.item_count;
     for (int32_t i = 0; i < count; ++i) order[i] = i;
     for (int32_t i = count / 2 - 1; i >= 0; --i) sessrec__sift_down(model, order, i, count);
     for (int32_t i = count - 1; i > 0; --i) {
@@ -2759,11 +2770,11 @@ static void sessrec__sort_items(const sessrec_model *model, int32_t *order) {
 static sessrec_model_info sessrec__info_of(const sessrec_config *c, int32_t items) {
     sessrec_model_info info;
     memset(&info, 0, sizeof info);
-    info.items = items;
-    info.layers = c->layers;
-    for (int32_t l = 0; l < c->layers; ++l) info.hidden[l] = c->hidden[l];
+    info.item_count = items;
+    info.layer_count = c->layer_count;
+    for (int32_t l = 0; l < c->layer_count; ++l) info.hidden[l] = c->hidden[l];
     info.embedding = c->embedding;
-    if (c->embedding == SESSREC_EMBEDDING_TIED) info.embedding_width = c->hidden[c->layers - 1];
+    if (c->embedding == SESSREC_EMBEDDING_TIED) info.embedding_width = c->hidden[c->layer_count - 1];
     if (c->embedding == SESSREC_EMBEDDING_SEPARATE) info.embedding_width = c->embedding_width;
     info.gru = c->gru;
     info.user_hidden = c->user_hidden;
@@ -2774,20 +2785,20 @@ static sessrec_model_info sessrec__info_of(const sessrec_config *c, int32_t item
 }
 
 // Items, ids and support from the log; the support of a model that is trained further is added to.
-static void sessrec__model_take_items(sessrec_model *model, const sessrec_dataset *log, const sessrec_model *base,
+static void sessrec__model_take_items(sessrec_model *model, const sessrec_log *log, const sessrec_model *base,
                                       const sessrec__new_model *items) {
-    const sessrec_log_view view = sessrec_dataset_view(log);
+    const sessrec_log_view view = sessrec_log_contents(log);
     uint32_t at = 0;
-    for (int32_t i = 0; i < view.items; ++i) {
-        const char *id = sessrec_dataset_item_id(log, i);
+    for (int32_t i = 0; i < view.item_count; ++i) {
+        const char *id = sessrec_log_item_id(log, i);
         const size_t size = strlen(id) + 1;
         items->id_offset[i] = at;
         memcpy(items->id_text + at, id, size);
         at += (uint32_t)size;
-        items->support[i] = (uint64_t)view.support[i] + sessrec_model_support(base, i);
-        model->info.events += items->support[i];
+        items->support[i] = (uint64_t)view.supports[i] + sessrec_model_support(base, i);
+        model->info.event_count += items->support[i];
     }
-    items->id_offset[view.items] = at;
+    items->id_offset[view.item_count] = at;
     sessrec__sort_items(model, items->id_order);
 }
 
@@ -2799,35 +2810,35 @@ static void sessrec__init_tensor(const sessrec__shape *shape, int32_t t, uint64_
     for (uint64_t i = 0; i < elements; ++i) data[i] = (2 * sessrec__unit(sessrec__draw(key, i)) - 1) * range;
 }
 
-static sessrec_result sessrec__check_base(const sessrec_model *base, const sessrec_model_info *info, const sessrec_dataset *log,
+static sessrec_result sessrec__check_base(const sessrec_model *base, const sessrec_model_info *info, const sessrec_log *log,
                                           sessrec_error *err) {
     const sessrec_model_info *b = &base->info;
-    int same = b->layers == info->layers && b->embedding == info->embedding && b->embedding_width == info->embedding_width &&
+    int same = b->layer_count == info->layer_count && b->embedding == info->embedding && b->embedding_width == info->embedding_width &&
                b->gru == info->gru && b->user_hidden == info->user_hidden && b->user_mode == info->user_mode;
-    for (int32_t l = 0; l < info->layers; ++l) same = same && b->hidden[l] == info->hidden[l];
+    for (int32_t l = 0; l < info->layer_count; ++l) same = same && b->hidden[l] == info->hidden[l];
     if (!same)
         return sessrec__fail(err, SESSREC_MISMATCH, 0, "the model to start from has other layers, widths or forms than the configuration");
-    for (int32_t i = 0; i < b->items; ++i)
-        if (i >= info->items || strcmp(sessrec__item_text(base, i), sessrec_dataset_item_id(log, i)))
+    for (int32_t i = 0; i < b->item_count; ++i)
+        if (i >= info->item_count || strcmp(sessrec__item_text(base, i), sessrec_log_item_id(log, i)))
             return sessrec__fail(
                 err, SESSREC_MISMATCH, 0,
                 "the log does not number its items as the model to start from does: make it with format.items_of = the model");
     return SESSREC_OK;
 }
 
-static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_dataset *log, const sessrec_allocator *memory,
+static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_log *log, const sessrec_allocator *memory,
                                             sessrec_model **out, sessrec_error *err) {
-    const sessrec_log_view view = sessrec_dataset_view(log);
+    const sessrec_log_view view = sessrec_log_contents(log);
     sessrec__new_model plan;
-    if (view.items < 1) return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items");
+    if (view.item_count < 1) return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items");
     memset(&plan, 0, sizeof plan);
     plan.model.memory = *memory;
-    plan.model.info = sessrec__info_of(config, view.items);
+    plan.model.info = sessrec__info_of(config, view.item_count);
     plan.model.tensors = sessrec__shapes(&plan.model.info, plan.model.shape);
     const sessrec_model *base = config->start_from;
     sessrec_result result = base ? sessrec__check_base(base, &plan.model.info, log, err) : SESSREC_OK;
     if (result) return result;
-    for (int32_t i = 0; i < view.items; ++i) plan.text_bytes += strlen(sessrec_dataset_item_id(log, i)) + 1;
+    for (int32_t i = 0; i < view.item_count; ++i) plan.text_bytes += strlen(sessrec_log_item_id(log, i)) + 1;
     if (plan.text_bytes > UINT32_MAX) return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
     sessrec_model *model = (sessrec_model *)sessrec__layout_block(memory, sessrec__model_place, &plan);
     if (!model) return sessrec__no_memory(err);
@@ -2866,7 +2877,7 @@ static void sessrec__place_touched(sessrec__touched *touched, sessrec__layout *l
 // What a step plans: columns, inputs, and what they stand for.
 static void sessrec__place_plan(sessrec_trainer *tr, sessrec__layout *layout) {
     const sessrec_config *c = &tr->config;
-    const uint64_t B = (uint64_t)c->batch_size, C = B + (uint64_t)c->negatives, V = (uint64_t)tr->model->info.items, i = sizeof(int32_t),
+    const uint64_t B = (uint64_t)c->batch_size, C = B + (uint64_t)c->negatives, V = (uint64_t)tr->model->info.item_count, i = sizeof(int32_t),
                    f = sizeof(float);
     tr->item = (int32_t *)sessrec__place(layout, C, i);
     tr->place = (int32_t *)sessrec__place(layout, C, i);
@@ -2970,7 +2981,7 @@ static void sessrec__trainer_place(void *object, sessrec__layout *layout) {
     tr->x = (float *)sessrec__place(layout, B * (uint64_t)D, f);
     tr->d_x = (float *)sessrec__place(layout, B * (uint64_t)D, f);
     tr->input_mask = c->dropout_input > 0 ? (float *)sessrec__place(layout, B * (uint64_t)(onehot ? 1 : D), f) : NULL;
-    for (int32_t l = 0; l < c->layers; ++l) sessrec__place_layer(tr, layout, l);
+    for (int32_t l = 0; l < c->layer_count; ++l) sessrec__place_layer(tr, layout, l);
     sessrec__place_user(tr, layout);
     tr->scratch = (float *)sessrec__place(layout, tr->scratch_part * (uint64_t)tr->tasks, f);
 }
@@ -2980,7 +2991,7 @@ static uint64_t sessrec__scratch_part(const sessrec_trainer *tr) {
     const sessrec_config *c = &tr->config;
     const uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tr->tasks + 9, D = (uint64_t)tr->model->info.embedding_width;
     uint64_t most = 8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives), widest = D > (uint64_t)c->user_hidden ? D : (uint64_t)c->user_hidden;
-    for (int32_t l = 0; l < c->layers; ++l)
+    for (int32_t l = 0; l < c->layer_count; ++l)
         if ((uint64_t)c->hidden[l] > widest) widest = (uint64_t)c->hidden[l];
     if (most < 7 * rows * widest) most = 7 * rows * widest;  // backward: gates gathered [4H] and turned [2H], and what comes out of them [H]
     if (most < SESSREC__BLOCK * (widest + 15)) most = SESSREC__BLOCK * (widest + 15);  // rows start at whole registers
@@ -3005,7 +3016,7 @@ SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *tr) {
 // A target comes in proportion to its support, a sample to a power of it.
 static void sessrec__fill_log_support(sessrec_trainer *tr) {
     const double logq = (double)tr->config.loss.logq, alpha = (double)tr->config.alpha;
-    for (int32_t i = 0; i < tr->model->info.items && tr->log_support; ++i) {
+    for (int32_t i = 0; i < tr->model->info.item_count && tr->log_support; ++i) {
         const double log_support = tr->model->support[i] ? log((double)tr->model->support[i]) : 0;
         tr->log_support[i] = (float)log_support;
         tr->target_weight[i] = (float)exp(-logq * log_support);
@@ -3013,19 +3024,19 @@ static void sessrec__fill_log_support(sessrec_trainer *tr) {
     }
 }
 
-static uint64_t sessrec__log_hash(const sessrec_dataset *log) {
-    const sessrec_log_view view = sessrec_dataset_view(log);
+static uint64_t sessrec__log_hash(const sessrec_log *log) {
+    const sessrec_log_view view = sessrec_log_contents(log);
     uint64_t hash = 0;
-    for (int32_t s = 0; s < view.sessions; ++s)
-        hash = sessrec__mix(hash ^ (uint64_t)view.session_begin[s + 1] ^ (view.session_user ? (uint64_t)view.session_user[s] << 40 : 0));
-    for (int64_t e = 0; e < view.events; ++e) hash = sessrec__mix(hash ^ (uint64_t)view.item[e]);
+    for (int32_t s = 0; s < view.session_count; ++s)
+        hash = sessrec__mix(hash ^ (uint64_t)view.session_begins[s + 1] ^ (view.session_users ? (uint64_t)view.session_users[s] << 40 : 0));
+    for (int64_t e = 0; e < view.event_count; ++e) hash = sessrec__mix(hash ^ (uint64_t)view.items[e]);
     return hash;
 }
 
 static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error *err);
 
 // The pool must not move once its threads run, so it is started when the trainer lies at its place; `plan` only knows how many there will be.
-SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_dataset *log, sessrec_trainer **out,
+SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log, sessrec_trainer **out,
                                                   sessrec_error *err) {
     if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
     *out = NULL;
@@ -3077,7 +3088,7 @@ static void sessrec__draw_mask(const sessrec_trainer *tr, uint64_t stream, float
 static void sessrec__forward_input(sessrec_trainer *tr, int32_t first, int32_t rows) {
     const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
     const int32_t D = onehot ? 0 : tr->model->info.embedding_width, width = onehot ? 1 : D;
-    if (!onehot) sessrec__embed(tr->model, rows, tr->batch->input + first, tr->x + (ptrdiff_t)first * D);
+    if (!onehot) sessrec__embed(tr->model, rows, tr->batch->inputs + first, tr->x + (ptrdiff_t)first * D);
     if (!tr->input_mask) return;
     for (int32_t i = first; i < first + rows; ++i) {
         float *mask = tr->input_mask + (ptrdiff_t)i * width;
@@ -3094,7 +3105,7 @@ static void sessrec__forward_input(sessrec_trainer *tr, int32_t first, int32_t r
 
 // Whether the user's earlier sessions begin the one that starts in this row.
 SESSREC__INLINE int sessrec__user_begins(const sessrec_trainer *tr, int32_t row) {
-    return tr->config.user_hidden && tr->batch->session_start[row] && !tr->batch->user_start[row];
+    return tr->config.user_hidden && tr->batch->session_starts[row] && !tr->batch->user_starts[row];
 }
 
 static void sessrec__plan_users(sessrec_trainer *tr) {
@@ -3113,9 +3124,9 @@ static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t r
     const int32_t Hu = tr->config.user_hidden, L = sessrec__last_width(tr->model), begin = user->first[first],
                   count = user->first[first + rows] - begin;
     const ptrdiff_t at = (ptrdiff_t)begin * Hu;
-    const float *last = tr->layer[tr->config.layers - 1].state[tr->now];
+    const float *last = tr->layer[tr->config.layer_count - 1].state[tr->now];
     for (int32_t r = begin; r < begin + count; ++r) {
-        const int32_t from = tr->batch->previous_row[user->row[r]];
+        const int32_t from = tr->batch->previous_rows[user->row[r]];
         memcpy(user->s + (ptrdiff_t)r * L, last + (ptrdiff_t)from * L, (size_t)L * sizeof(float));
         memcpy(user->c + (ptrdiff_t)r * Hu, user->state[tr->now] + (ptrdiff_t)from * Hu, (size_t)Hu * sizeof(float));
     }
@@ -3127,11 +3138,11 @@ static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t r
     }
     for (int32_t i = first; i < first + rows; ++i) {
         float *c = user->state[!tr->now] + (ptrdiff_t)i * Hu;
-        if (tr->batch->user_start[i]) memset(c, 0, (size_t)Hu * sizeof *c);
+        if (tr->batch->user_starts[i]) memset(c, 0, (size_t)Hu * sizeof *c);
         else
             memcpy(c,
                    sessrec__user_begins(tr, i) ? user->c_new + (ptrdiff_t)user->first[i] * Hu
-                                               : user->state[tr->now] + (ptrdiff_t)tr->batch->previous_row[i] * Hu,
+                                               : user->state[tr->now] + (ptrdiff_t)tr->batch->previous_rows[i] * Hu,
                    (size_t)Hu * sizeof *c);
     }
 }
@@ -3164,8 +3175,8 @@ static void sessrec__forward_states(sessrec_trainer *tr, int32_t l, int32_t firs
     for (int32_t i = first; i < first + rows; ++i) {
         float *h = tr->layer[l].h + (ptrdiff_t)i * H;
         if (sessrec__user_begins(tr, i)) sessrec__take_begun_state(tr, l, i, h);
-        else if (tr->batch->session_start[i]) memset(h, 0, (size_t)H * sizeof *h);
-        else memcpy(h, tr->layer[l].state[tr->now] + (ptrdiff_t)tr->batch->previous_row[i] * H, (size_t)H * sizeof *h);
+        else if (tr->batch->session_starts[i]) memset(h, 0, (size_t)H * sizeof *h);
+        else memcpy(h, tr->layer[l].state[tr->now] + (ptrdiff_t)tr->batch->previous_rows[i] * H, (size_t)H * sizeof *h);
     }
 }
 
@@ -3174,13 +3185,13 @@ static void sessrec__forward_rows(sessrec_trainer *tr, int32_t first, int32_t ro
     sessrec__forward_input(tr, first, rows);
     if (tr->config.user_hidden) sessrec__forward_users(tr, first, rows);
     const float *x = tr->x + (ptrdiff_t)first * tr->model->info.embedding_width;
-    for (int32_t l = 0; l < tr->config.layers; ++l) {
+    for (int32_t l = 0; l < tr->config.layer_count; ++l) {
         const sessrec_gru *gru = &tr->model->gru[l];
         const ptrdiff_t at = (ptrdiff_t)first * gru->hidden;
         sessrec__layer *layer = &tr->layer[l];
         float *out = layer->state[!tr->now] + at;
         sessrec__forward_states(tr, l, first, rows);
-        sessrec__gru_input(tr->kernels, gru, rows, x, onehot && l == 0 ? tr->batch->input + first : NULL,
+        sessrec__gru_input(tr->kernels, gru, rows, x, onehot && l == 0 ? tr->batch->inputs + first : NULL,
                            onehot && tr->input_mask ? tr->input_mask + first : NULL, layer->tape + 4 * at);
         if (l == 0 && tr->model->context)
             sessrec__add_context(tr->model, rows, tr->user.state[!tr->now] + (ptrdiff_t)first * tr->config.user_hidden,
@@ -3197,7 +3208,7 @@ static void sessrec__forward_rows(sessrec_trainer *tr, int32_t first, int32_t ro
 
 // The hidden states of the last layer after the step.
 SESSREC__INLINE const float *sessrec__output(const sessrec_trainer *tr) {
-    return tr->layer[tr->config.layers - 1].state[!tr->now];
+    return tr->layer[tr->config.layer_count - 1].state[!tr->now];
 }
 
 // ---- regions ----
@@ -3275,7 +3286,7 @@ static void sessrec__weigh_columns(const sessrec_trainer *tr, int32_t begin, int
         c->log_weight[j] = -logq * alpha * c->times[j] * tr->log_support[item];
     }
     for (int32_t i = 0; i < tr->rows; ++i) {
-        const int32_t item = tr->batch->target[i], j = tr->place[i];
+        const int32_t item = tr->batch->targets[i], j = tr->place[i];
         if (j < begin || j >= end) continue;
         c->log_own[i] = -logq * tr->log_support[item];
         c->weight[j] += tr->target_weight[item] - tr->sample_weight[item];
@@ -3342,7 +3353,7 @@ static void sessrec__backward_users(sessrec_trainer *tr, int32_t first, int32_t 
     const ptrdiff_t at = (ptrdiff_t)begin * Hu;
     if (!count) return;
     memset(user->d_c + at, 0, (size_t)count * (size_t)Hu * sizeof(float));
-    for (int32_t l = 0; l < tr->config.layers; ++l) {
+    for (int32_t l = 0; l < tr->config.layer_count; ++l) {
         const int32_t H = tr->config.hidden[l];
         sessrec__layer *layer = &tr->layer[l];
         sessrec__gru_backward_states(tr->kernels, &model->gru[l], count, user->row + begin, layer->tape, layer->d_out, layer->d_gates,
@@ -3403,11 +3414,11 @@ static void sessrec__backward_chunk(sessrec_trainer *tr, int32_t index, float *s
     const sessrec_config *c = &tr->config;
     const int32_t first = index * tr->chunk, rows = sessrec__chunk_size(tr, first), L = sessrec__last_width(tr->model),
                   D = tr->model->info.embedding_width;
-    float *d_out = tr->layer[c->layers - 1].d_out + (ptrdiff_t)first * L;
+    float *d_out = tr->layer[c->layer_count - 1].d_out + (ptrdiff_t)first * L;
     memset(d_out, 0, (size_t)rows * (size_t)L * sizeof *d_out);
     for (int32_t p = 0; p < sessrec__parts(tr); ++p)
         tr->kernels->axpy(rows * L, 1, tr->d_part + ((ptrdiff_t)p * tr->rows + first) * L, d_out);
-    for (int32_t l = c->layers - 1; l >= 0; --l) {
+    for (int32_t l = c->layer_count - 1; l >= 0; --l) {
         const int32_t H = c->hidden[l];
         const ptrdiff_t at = (ptrdiff_t)first * H;
         sessrec__layer *layer = &tr->layer[l];
@@ -3571,7 +3582,7 @@ SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *tr, se
     *out = NULL;
     if (tr->config.negatives == 0) return SESSREC_OK;
     const int64_t *support = (const int64_t *)(const void *)tr->model->support;  // counts of events, far below 2^63
-    sessrec_result result = sessrec_sampler_create(support, tr->model->info.items, tr->config.alpha, &tr->memory, out);
+    sessrec_result result = sessrec_sampler_create(support, tr->model->info.item_count, tr->config.alpha, &tr->memory, out);
     return result ? sessrec__fail(err, result, 0, "no sampler of negative samples: %s", sessrec_result_text(result)) : SESSREC_OK;
 }
 
@@ -3595,20 +3606,20 @@ static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sess
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (b->rows < 1 || b->rows > tr->config.batch_size || b->negative_count < 0 || b->negative_count > tr->config.negatives)
         return sessrec__fail(err, bad, 0, "the mini-batch has more rows or negative samples than the configuration");
-    if (tr->config.user_hidden && !b->user_start)
-        return sessrec__fail(err, bad, 0, "the mini-batch has no user_start, which a user-level GRU needs");
-    if (!b->input || !b->target || !b->session_start || !b->previous_row || (b->negative_count && !b->negative))
+    if (tr->config.user_hidden && !b->user_starts)
+        return sessrec__fail(err, bad, 0, "the mini-batch has no user_starts, which a user-level GRU needs");
+    if (!b->inputs || !b->targets || !b->session_starts || !b->previous_rows || (b->negative_count && !b->negatives))
         return sessrec__fail(err, bad, 0, "an array of the mini-batch is NULL");
     uint32_t most = 0;
     for (int32_t i = 0; i < b->rows; ++i) {
-        if ((uint32_t)b->input[i] > most) most = (uint32_t)b->input[i];
-        if ((uint32_t)b->target[i] > most) most = (uint32_t)b->target[i];
-        if (b->previous_row[i] < 0 || b->previous_row[i] >= tr->config.batch_size)
-            return sessrec__fail(err, bad, 0, "previous_row of the mini-batch is out of range");
+        if ((uint32_t)b->inputs[i] > most) most = (uint32_t)b->inputs[i];
+        if ((uint32_t)b->targets[i] > most) most = (uint32_t)b->targets[i];
+        if (b->previous_rows[i] < 0 || b->previous_rows[i] >= tr->config.batch_size)
+            return sessrec__fail(err, bad, 0, "previous_rows of the mini-batch is out of range");
     }
     for (int32_t j = 0; j < b->negative_count; ++j)
-        if ((uint32_t)b->negative[j] > most) most = (uint32_t)b->negative[j];  // a negative number is a large unsigned one
-    if (most >= (uint32_t)tr->model->info.items)
+        if ((uint32_t)b->negatives[j] > most) most = (uint32_t)b->negatives[j];  // a negative number is a large unsigned one
+    if (most >= (uint32_t)tr->model->info.item_count)
         return sessrec__fail(err, bad, 0, "the mini-batch has an item that the model does not have");
     return SESSREC_OK;
 }
@@ -3626,9 +3637,9 @@ static void sessrec__plan_sizes(sessrec_trainer *tr, const sessrec_batch *b) {
 static void sessrec__plan_columns(sessrec_trainer *tr, const sessrec_batch *b) {
     const int32_t all = tr->all;
     int32_t C = 0, *id = tr->output.id, *end = tr->sorting;
-    memcpy(tr->item, b->target, (size_t)b->rows * sizeof(int32_t));
-    if (b->negative_count) memcpy(tr->item + b->rows, b->negative, (size_t)b->negative_count * sizeof(int32_t));
-    const int32_t *order = sessrec__sort_by_id(all, tr->item, tr->model->info.items, tr->sorting, tr->sorting + all,
+    memcpy(tr->item, b->targets, (size_t)b->rows * sizeof(int32_t));
+    if (b->negative_count) memcpy(tr->item + b->rows, b->negatives, (size_t)b->negative_count * sizeof(int32_t));
+    const int32_t *order = sessrec__sort_by_id(all, tr->item, tr->model->info.item_count, tr->sorting, tr->sorting + all,
                                                tr->sorting + 2 * (ptrdiff_t)all);
     if (order == end) end += all;
     for (int32_t k = 0, last = -1; k < all; ++k) {
@@ -3649,16 +3660,16 @@ static void sessrec__plan_inputs(sessrec_trainer *tr, const sessrec_batch *b) {
     sessrec__touched *touched = tied ? &tr->output : &tr->input;
     sessrec__inputs *inputs = &tr->inputs;
     const int32_t columns = tied ? tr->columns : 0,
-                  *order = sessrec__sort_by_id(b->rows, b->input, tr->model->info.items, tr->sorting, tr->sorting + b->rows,
+                  *order = sessrec__sort_by_id(b->rows, b->inputs, tr->model->info.item_count, tr->sorting, tr->sorting + b->rows,
                                              tr->sorting + 2 * (ptrdiff_t)b->rows);
     int32_t column = 0;
     memset(tr->is_input, 0, (size_t)tr->columns);
     touched->count = columns;
     inputs->count = 0;
     for (int32_t k = 0; k < b->rows; ++k) {
-        const int32_t item = b->input[order[k]];
+        const int32_t item = b->inputs[order[k]];
         inputs->row[k] = order[k];
-        if (k > 0 && b->input[order[k - 1]] == item) continue;
+        if (k > 0 && b->inputs[order[k - 1]] == item) continue;
         while (column < columns && touched->id[column] < item) column++;
         const int known = column < columns && touched->id[column] == item;
         const int32_t place = known ? column : touched->count++;
@@ -3793,16 +3804,16 @@ static void sessrec__describe(sessrec_trainer *tr, sessrec_device_tensor *list, 
     memset(view, 0, sizeof *view);
     view->config = &tr->config;
     view->info = tr->model->info;
-    view->tensors = tr->model->tensors;
-    view->tensor = list;
-    for (int32_t t = 0; t < view->tensors; ++t) {
+    view->tensor_count = tr->model->tensors;
+    view->tensors = list;
+    for (int32_t t = 0; t < view->tensor_count; ++t) {
         const sessrec__shape *shape = &tr->model->shape[t];
         const sessrec_device_tensor tensor = {shape->name,          shape->rows,  shape->columns,  shape->table,
                                               tr->model->tensor[t], tr->state[t], tr->gradient[t]};
         list[t] = tensor;
     }
     view->log_support = tr->log_support;
-    for (int32_t l = 0; l < tr->config.layers; ++l) view->hidden[l] = tr->layer[l].state[0];
+    for (int32_t l = 0; l < tr->config.layer_count; ++l) view->hidden[l] = tr->layer[l].state[0];
     view->user = tr->user.state[0];
     view->output_gradient = tr->output.gradient;
     view->bias_gradient = tr->bias_gradient;
@@ -3863,7 +3874,7 @@ SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const cha
     sessrec_result result = sessrec__fetch(tr, 1, NULL);
     if (!result && !strncmp(name, "grad.", 5) && tr->rows) result = tr->table->download(tr->device, 1, NULL);
     if (result) return result;
-    if (!strncmp(name, "hidden", 6) && name[6] >= '0' && name[6] < '0' + tr->config.layers && !name[7]) {
+    if (!strncmp(name, "hidden", 6) && name[6] >= '0' && name[6] < '0' + tr->config.layer_count && !name[7]) {
         const int32_t l = name[6] - '0';
         sessrec__set_tensor(out, tr->layer[l].state[tr->now], tr->config.batch_size, tr->config.hidden[l], NULL);
         return SESSREC_OK;
@@ -4036,7 +4047,7 @@ SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties
 
 SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoffs, const int32_t *cutoff) {
     const double gain = 1 / log2(1 + rank);
-    metrics->events++;
+    metrics->event_count++;
     for (int32_t c = 0; c < cutoffs; ++c) {
         if (rank > cutoff[c]) continue;
         metrics->recall[c] += 1;
@@ -4047,7 +4058,7 @@ SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int3
 }
 
 static void sessrec__metrics_average(sessrec_metrics *metrics) {
-    const double events = metrics->events ? (double)metrics->events : 1;
+    const double events = metrics->event_count ? (double)metrics->event_count : 1;
     for (int32_t c = 0; c < SESSREC_MAX_CUTOFFS; ++c) {
         metrics->recall[c] /= events;
         metrics->mrr[c] /= events;
@@ -4060,8 +4071,8 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
     sessrec_metrics all;
     memset(&all, 0, sizeof all);
     for (int32_t g = 0; g < count; ++g) {
-        const double events = (double)groups[g].events;
-        all.events += groups[g].events;
+        const double events = (double)groups[g].event_count;
+        all.event_count += groups[g].event_count;
         for (int32_t c = 0; c < SESSREC_MAX_CUTOFFS; ++c) {
             all.recall[c] += groups[g].recall[c] * events;
             all.mrr[c] += groups[g].mrr[c] * events;
@@ -4130,8 +4141,8 @@ SESSREC_API sessrec_eval_config sessrec_eval_config_default(void) {
     memset(&c, 0, sizeof c);
     c.canary = SESSREC__CANARY_EVAL;
     c.ties = SESSREC_TIES_CONSERVATIVE;
-    c.cutoffs = 4;
-    memcpy(c.cutoff, cutoff, sizeof cutoff);
+    c.cutoff_count = 4;
+    memcpy(c.cutoffs, cutoff, sizeof cutoff);
     c.batch_size = 256;
 #ifdef SESSREC_CUDA
     c.device = SESSREC_DEVICE_CUDA_OR_CPU;
@@ -4147,12 +4158,12 @@ static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_
         return sessrec__fail(err, bad, 0, "device has no such kind as %d", (int64_t)c->device);
     if ((int)c->ties < 0 || c->ties > SESSREC_TIES_MEDIAN)
         return sessrec__fail(err, bad, 0, "ties has no such rule as %d", (int64_t)c->ties);
-    if (c->cutoffs < 1 || c->cutoffs > SESSREC_MAX_CUTOFFS)
-        return sessrec__fail(err, bad, 0, "cutoffs is %d, it must be 1 to %d", (int64_t)c->cutoffs, (int64_t)SESSREC_MAX_CUTOFFS);
-    for (int32_t i = 0; i < c->cutoffs; ++i)
-        if (c->cutoff[i] < 1 || (c->coverage && c->cutoff[i] > SESSREC__MAX_TOP))
+    if (c->cutoff_count < 1 || c->cutoff_count > SESSREC_MAX_CUTOFFS)
+        return sessrec__fail(err, bad, 0, "cutoffs is %d, it must be 1 to %d", (int64_t)c->cutoff_count, (int64_t)SESSREC_MAX_CUTOFFS);
+    for (int32_t i = 0; i < c->cutoff_count; ++i)
+        if (c->cutoffs[i] < 1 || (c->coverage && c->cutoffs[i] > SESSREC__MAX_TOP))
             return sessrec__fail(err, bad, 0, "cutoff[%d] is %d, it must be 1 or more, with coverage %d at most", (int64_t)i,
-                                 (int64_t)c->cutoff[i], (int64_t)SESSREC__MAX_TOP);
+                                 (int64_t)c->cutoffs[i], (int64_t)SESSREC__MAX_TOP);
     if (c->batch_size < 1 || c->batch_size > SESSREC__MAX_BATCH)
         return sessrec__fail(err, bad, 0, "batch_size is %d, it must be 1 to %d", (int64_t)c->batch_size, (int64_t)SESSREC__MAX_BATCH);
     if (c->threads < 0 || c->threads > 1024)
@@ -4163,7 +4174,7 @@ static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_
 static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!s || !s->begin || !s->click || !s->score) return sessrec__fail(err, bad, 0, "a scorer needs begin, click and score");
-    if (s->items < 1) return sessrec__fail(err, bad, 0, "the scorer has %d items, it needs 1 or more", (int64_t)s->items);
+    if (s->item_count < 1) return sessrec__fail(err, bad, 0, "the scorer has %d items, it needs 1 or more", (int64_t)s->item_count);
     if (s->state_bytes % 16 || s->user_bytes % 16)
         return sessrec__fail(err, bad, 0, "state_bytes and user_bytes of the scorer must be multiples of 16");
     if (s->user_bytes && (!s->begin_user || !s->end))
@@ -4190,7 +4201,7 @@ typedef struct sessrec__eval {
     const sessrec__kernels *kernels;
     const sessrec_scorer *scorer;
     const sessrec_eval_config *config;
-    const sessrec_dataset *log;
+    const sessrec_log *log;
     sessrec_log_view view;
     int32_t tasks, batch, top;  // top: length of the lists for coverage, else 0
     int32_t *item;              // [view.items] the scorer's number for each item of the log, -1 unknown
@@ -4224,21 +4235,21 @@ static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task 
     task->scratch = (char *)sessrec__place(layout, e->scorer->scratch_bytes ? e->scorer->scratch_bytes(e->scorer->self, e->batch) : 0, 1);
     task->scores = (float *)sessrec__place(layout, batch * SESSREC__SCORE_BLOCK, sizeof *task->scores);
     task->list = (sessrec_recommendation *)sessrec__place(layout, batch * (uint64_t)e->top, sizeof *task->list);
-    task->occurs = (uint8_t *)sessrec__place(layout, e->top ? (uint64_t)e->scorer->items : 0, 1);
+    task->occurs = (uint8_t *)sessrec__place(layout, e->top ? (uint64_t)e->scorer->item_count : 0, 1);
 }
 
 static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     sessrec__eval *e = (sessrec__eval *)object;
-    const uint64_t sessions = (uint64_t)e->view.sessions, events = (uint64_t)e->view.events, users = (uint64_t)e->view.users;
-    const uint64_t before = (uint64_t)e->before.sessions;
-    e->item = (int32_t *)sessrec__place(layout, (uint64_t)e->view.items, sizeof *e->item);
+    const uint64_t sessions = (uint64_t)e->view.session_count, events = (uint64_t)e->view.event_count, users = (uint64_t)e->view.user_count;
+    const uint64_t before = (uint64_t)e->before.session_count;
+    e->item = (int32_t *)sessrec__place(layout, (uint64_t)e->view.item_count, sizeof *e->item);
     e->begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *e->begin);
     e->click = (int32_t *)sessrec__place(layout, events, sizeof *e->click);
     e->tally = (sessrec__tally *)sessrec__place(layout, events, sizeof *e->tally);
     e->history = (int32_t *)sessrec__place(layout, sessions, sizeof *e->history);
     e->chain_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->chain_begin);
     e->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *e->chain);
-    e->before_item = (int32_t *)sessrec__place(layout, (uint64_t)e->before.items, sizeof *e->before_item);
+    e->before_item = (int32_t *)sessrec__place(layout, (uint64_t)e->before.item_count, sizeof *e->before_item);
     e->before_user = (int32_t *)sessrec__place(layout, before, sizeof *e->before_user);
     e->past_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->past_begin);
     e->past = (int32_t *)sessrec__place(layout, before, sizeof *e->past);
@@ -4251,45 +4262,45 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
 }
 
 // number [items] = the scorer's number of each item of a log, -1 unknown. A scorer without find_item has the same numbers.
-static void sessrec__eval_numbers(const sessrec_scorer *scorer, const sessrec_dataset *log, int32_t items, int32_t *number) {
+static void sessrec__eval_numbers(const sessrec_scorer *scorer, const sessrec_log *log, int32_t items, int32_t *number) {
     for (int32_t i = 0; i < items; ++i) {
-        const int32_t item = scorer->find_item ? scorer->find_item(scorer->self, sessrec_dataset_item_id(log, i)) : i;
-        number[i] = item < scorer->items ? item : -1;
+        const int32_t item = scorer->find_item ? scorer->find_item(scorer->self, sessrec_log_item_id(log, i)) : i;
+        number[i] = item < scorer->item_count ? item : -1;
     }
 }
 
 // Closes the gaps that clicks on unknown items leave.
 static void sessrec__eval_map(sessrec__eval *e) {
     int64_t known = 0;
-    sessrec__eval_numbers(e->scorer, e->log, e->view.items, e->item);
-    sessrec__eval_numbers(e->scorer, e->config->history, e->before.items, e->before_item);
-    for (int32_t s = 0; s < e->view.sessions; ++s) {
+    sessrec__eval_numbers(e->scorer, e->log, e->view.item_count, e->item);
+    sessrec__eval_numbers(e->scorer, e->config->history, e->before.item_count, e->before_item);
+    for (int32_t s = 0; s < e->view.session_count; ++s) {
         e->begin[s] = known;
-        for (int64_t i = e->view.session_begin[s]; i < e->view.session_begin[s + 1]; ++i)
-            if (e->item[e->view.item[i]] >= 0) e->click[known++] = e->item[e->view.item[i]];
+        for (int64_t i = e->view.session_begins[s]; i < e->view.session_begins[s + 1]; ++i)
+            if (e->item[e->view.items[i]] >= 0) e->click[known++] = e->item[e->view.items[i]];
     }
-    e->begin[e->view.sessions] = known;
+    e->begin[e->view.session_count] = known;
 }
 
 // Finds the sessions of each user: in the log, and before it, where users are found by their ids. Counts the earlier ones of each session.
 static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_allocator *memory, sessrec_error *err) {
-    if (!e->view.session_user) return SESSREC_OK;
+    if (!e->view.session_users) return SESSREC_OK;
     sessrec_result result = SESSREC_OK;
     sessrec__ids users;
     sessrec__ids_init(&users, memory);
-    for (int32_t u = 0, number; u < e->view.users && !result; ++u) {
-        const char *id = sessrec_dataset_user_id(e->log, u);
+    for (int32_t u = 0, number; u < e->view.user_count && !result; ++u) {
+        const char *id = sessrec_log_user_id(e->log, u);
         result = sessrec__ids_intern(&users, id, strlen(id), &number);  // ids are distinct: number == u
     }
-    for (int32_t s = 0; s < e->before.sessions && !result; ++s) {
-        const char *id = e->before.session_user ? sessrec_dataset_user_id(e->config->history, e->before.session_user[s]) : NULL;
+    for (int32_t s = 0; s < e->before.session_count && !result; ++s) {
+        const char *id = e->before.session_users ? sessrec_log_user_id(e->config->history, e->before.session_users[s]) : NULL;
         e->before_user[s] = id ? sessrec__ids_find(&users, id, strlen(id)) : -1;
     }
     sessrec__ids_free(&users);
     if (result) return sessrec__fail(err, result, 0, "the users of the log could not be matched: %s", sessrec_result_text(result));
-    sessrec__chain_by(e->before.sessions, e->before_user, e->view.users, e->past_begin, e->past);
-    sessrec__chain_by(e->view.sessions, e->view.session_user, e->view.users, e->chain_begin, e->chain);
-    for (int32_t u = 0; u < e->view.users; ++u)
+    sessrec__chain_by(e->before.session_count, e->before_user, e->view.user_count, e->past_begin, e->past);
+    sessrec__chain_by(e->view.session_count, e->view.session_users, e->view.user_count, e->chain_begin, e->chain);
+    for (int32_t u = 0; u < e->view.user_count; ++u)
         for (int32_t i = e->chain_begin[u]; i < e->chain_begin[u + 1]; ++i)
             e->history[e->chain[i]] = e->past_begin[u + 1] - e->past_begin[u] + i - e->chain_begin[u];
     return SESSREC_OK;
@@ -4310,8 +4321,8 @@ static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task,
     for (int32_t i = e->past_begin[number]; i < e->past_begin[number + 1]; ++i) {
         int64_t clicks = 0;
         scorer->begin(scorer->self, state, user);
-        for (int64_t at = e->before.session_begin[e->past[i]]; at < e->before.session_begin[e->past[i] + 1]; ++at) {
-            const int32_t item = e->before_item[e->before.item[at]];
+        for (int64_t at = e->before.session_begins[e->past[i]]; at < e->before.session_begins[e->past[i] + 1]; ++at) {
+            const int32_t item = e->before_item[e->before.items[at]];
             if (item < 0) continue;
             scorer->click(scorer->self, 1, state, &item, task->scratch);
             ++clicks;
@@ -4328,7 +4339,7 @@ static void sessrec__eval_arrive(const sessrec__eval *e, sessrec__eval_task *tas
         char *state = sessrec__eval_state(e, task, i), *user = sessrec__eval_user(e, task, i);
         if (from != i) memcpy(state, sessrec__eval_state(e, task, from), e->scorer->state_bytes);
         if (from != i && e->by_user) memcpy(user, sessrec__eval_user(e, task, from), e->scorer->user_bytes);
-        if (slot->user_start && e->by_user) sessrec__eval_meet(e, task, i, e->view.session_user[slot->session]);
+        if (slot->user_starts && e->by_user) sessrec__eval_meet(e, task, i, e->view.session_users[slot->session]);
         if (slot->start) e->scorer->begin(e->scorer->self, state, user);
     }
 }
@@ -4360,8 +4371,8 @@ static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task
 static void sessrec__eval_cover(const sessrec__eval *e, sessrec_recommendation *list, uint8_t *occurs) {
     const int32_t count = sessrec__top_sort(list, e->top);
     for (int32_t place = 0; place < count; ++place)
-        for (int32_t c = 0; c < e->config->cutoffs; ++c)
-            if (place < e->config->cutoff[c]) occurs[list[place].item] |= (uint8_t)(1 << c);  // c < 8
+        for (int32_t c = 0; c < e->config->cutoff_count; ++c)
+            if (place < e->config->cutoffs[c]) occurs[list[place].item] |= (uint8_t)(1 << c);  // c < 8
 }
 
 static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task) {
@@ -4380,7 +4391,7 @@ static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task)
         scorer->score(scorer->self, 1, state, e->click[at + 1], 1, &task->value[i], task->scratch);
         sessrec__top_begin(task->list + (ptrdiff_t)i * e->top, e->top);
     }
-    for (int32_t first = 0, left = scorer->items, count; left && !e->ranks; first += count, left -= count) {
+    for (int32_t first = 0, left = scorer->item_count, count; left && !e->ranks; first += count, left -= count) {
         count = left < SESSREC__SCORE_BLOCK ? left : SESSREC__SCORE_BLOCK;
         sessrec__eval_block(e, task, first, count);
     }
@@ -4392,10 +4403,10 @@ static void sessrec__eval_run(void *context, int32_t index) {
     const sessrec__eval *e = (const sessrec__eval *)context;
     sessrec__eval_task *task = &e->task[index];
     sessrec__walk *walk = &task->walk;
-    walk->session_begin = e->begin;
+    walk->session_begins = e->begin;
     walk->chain_begin = e->chain_begin;
     walk->chain = e->by_user ? e->chain : NULL;
-    walk->chains = e->by_user ? e->view.users : e->view.sessions;
+    walk->chains = e->by_user ? e->view.user_count : e->view.session_count;
     walk->stride = e->tasks;
     for (sessrec__walk_begin(walk, e->batch, index); walk->rows; sessrec__walk_advance(walk)) {
         sessrec__eval_arrive(e, task);
@@ -4415,10 +4426,10 @@ static int32_t sessrec__eval_group(int32_t value, const int32_t bound[SESSREC_GR
 
 static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
     static const int32_t position[] = {0, 1, 2, 3, 4, 5, 6}, length[] = {2, 3, 4, 5, 7, 10, 20}, history[] = {0, 1, 2, 3, 4, 6, 10};
-    const int32_t cutoffs = report->cutoffs, *cutoff = report->cutoff;
-    for (int32_t s = 0; s < e->view.sessions; ++s) {
+    const int32_t cutoffs = report->cutoff_count, *cutoff = report->cutoffs;
+    for (int32_t s = 0; s < e->view.session_count; ++s) {
         const int32_t clicks = (int32_t)(e->begin[s + 1] - e->begin[s]);
-        report->sessions += clicks >= 2;
+        report->session_count += clicks >= 2;
         for (int32_t p = 0; p + 1 < clicks; ++p) {
             const int64_t at = e->begin[s] + p;
             const double rank = sessrec_rank(e->tally[at].higher, e->tally[at].equal, e->config->ties);
@@ -4430,8 +4441,8 @@ static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
             if (e->config->on_event) e->config->on_event(e->config->on_event_user, &event);
         }
     }
-    report->events = report->all.events;
-    report->unknown_items = e->view.events - e->begin[e->view.sessions];
+    report->event_count = report->all.event_count;
+    report->unknown_count = e->view.event_count - e->begin[e->view.session_count];
     sessrec__metrics_average(&report->all);
     for (int32_t g = 0; g < SESSREC_GROUPS; ++g) {
         sessrec__metrics_average(&report->by_position[g]);
@@ -4441,13 +4452,13 @@ static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
 }
 
 static void sessrec__eval_coverage(const sessrec__eval *e, sessrec_report *report) {
-    const int32_t items = e->scorer->items;
+    const int32_t items = e->scorer->item_count;
     for (int32_t i = 0; e->top && i < items; ++i) {
         int occurs = 0;
         for (int32_t t = 0; t < e->tasks; ++t) occurs |= e->task[t].occurs[i];
-        for (int32_t c = 0; c < report->cutoffs; ++c) report->coverage[c] += occurs >> c & 1;
+        for (int32_t c = 0; c < report->cutoff_count; ++c) report->coverage[c] += occurs >> c & 1;
     }
-    for (int32_t c = 0; c < report->cutoffs; ++c) report->coverage[c] /= items;
+    for (int32_t c = 0; c < report->cutoff_count; ++c) report->coverage[c] /= items;
 }
 
 // The ranks of all events, some rows at a time.
@@ -4455,13 +4466,13 @@ static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err)
     int64_t place[SESSREC_DEVICE_RANKS];
     int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS], rows = 0;
     sessrec_result result = SESSREC_OK;
-    for (int64_t at = 0; at < e->view.events && !result; ++at) {
+    for (int64_t at = 0; at < e->view.event_count && !result; ++at) {
         if (e->tally[at].higher) {  // rows that wait stand at the beginning of h: their states move up, never past their own place
             memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width, (size_t)e->h_width * sizeof *e->h);
             place[rows] = at;
             target[rows++] = e->click[at + 1];
         }
-        if (!rows || (rows < SESSREC_DEVICE_RANKS && at + 1 < e->view.events)) continue;
+        if (!rows || (rows < SESSREC_DEVICE_RANKS && at + 1 < e->view.event_count)) continue;
         result = e->table->rank(e->ranks, rows, e->h, target, higher, equal, err);
         for (int32_t i = 0; i < rows && !result; ++i) {
             e->tally[place[i]].higher = higher[i];
@@ -4474,13 +4485,13 @@ static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err)
 
 static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, sessrec_report *report, sessrec_error *err) {
     const sessrec_allocator memory = sessrec__allocator(&e->config->allocator);
-    e->before = sessrec_dataset_view(e->config->history);
-    e->by_user = e->scorer->user_bytes > 0 && e->view.session_user;
-    e->tasks = e->view.sessions < pool->threads ? e->view.sessions : pool->threads;
-    e->batch = e->view.sessions < e->config->batch_size ? e->view.sessions : e->config->batch_size;
-    for (int32_t c = 0; c < e->config->cutoffs && e->config->coverage; ++c)
-        if (e->config->cutoff[c] > e->top) e->top = e->config->cutoff[c];
-    if (e->top > e->scorer->items) e->top = e->scorer->items;
+    e->before = sessrec_log_contents(e->config->history);
+    e->by_user = e->scorer->user_bytes > 0 && e->view.session_users;
+    e->tasks = e->view.session_count < pool->threads ? e->view.session_count : pool->threads;
+    e->batch = e->view.session_count < e->config->batch_size ? e->view.session_count : e->config->batch_size;
+    for (int32_t c = 0; c < e->config->cutoff_count && e->config->coverage; ++c)
+        if (e->config->cutoffs[c] > e->top) e->top = e->config->cutoffs[c];
+    if (e->top > e->scorer->item_count) e->top = e->scorer->item_count;
     void *block = sessrec__layout_block(&memory, sessrec__eval_place, e);
     if (!block) return sessrec__no_memory(err);
     sessrec__eval_map(e);
@@ -4507,7 +4518,7 @@ static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_
         e->table = sessrec_cuda();
         e->h_width = sessrec__last_width(model);
         e->h_at = (size_t)(sessrec__hidden_width(model) - e->h_width) * sizeof(float);
-        result = e->table->open_ranks(model->Wy, model->By, model->info.items, e->h_width, &e->ranks, err);
+        result = e->table->open_ranks(model->Wy, model->By, model->info.item_count, e->h_width, &e->ranks, err);
 #else
         (void)model;
         result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, SESSREC__NO_GPU_CODE);
@@ -4517,7 +4528,7 @@ static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_
 }
 
 // model: that of the scorer, for which a device may rank; else NULL.
-static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sessrec_model *model, const sessrec_dataset *log,
+static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sessrec_model *model, const sessrec_log *log,
                                         const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
     sessrec__eval e;
     sessrec__pool pool;
@@ -4532,11 +4543,11 @@ static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sess
     if (!result && model) result = sessrec__eval_open_device(&e, model, err);
     if (!result) {
         const double start = sessrec__now();
-        report->cutoffs = config->cutoffs;
+        report->cutoff_count = config->cutoff_count;
         report->ties = config->ties;
-        memcpy(report->cutoff, config->cutoff, (size_t)config->cutoffs * sizeof *config->cutoff);
+        memcpy(report->cutoffs, config->cutoffs, (size_t)config->cutoff_count * sizeof *config->cutoffs);
         e.kernels = sessrec__best_kernels();
-        e.view = sessrec_dataset_view(log);
+        e.view = sessrec_log_contents(log);
         sessrec__pool_init(&pool, config->threads, &config->jobs);
         result = sessrec__eval_all(&e, &pool, report, err);
         sessrec__pool_free(&pool);
@@ -4546,12 +4557,12 @@ static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sess
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log,
+SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_log *log,
                                                    const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
     return sessrec__evaluate(scorer, NULL, log, config, report, err);
 }
 
-SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config,
+SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_log *log, const sessrec_eval_config *config,
                                             sessrec_report *report, sessrec_error *err) {
     sessrec_scorer scorer;
     if (sessrec_scorer_model(model, NULL, &scorer)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a model");
@@ -4561,7 +4572,7 @@ SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const se
 #endif // SESSREC_NO_TRAINING
 
 // ============================================================================================================
-// >>baselines   scorers: the model, and what it has to beat
+// >>scorers   scorers: the model, and what it has to beat
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -4629,7 +4640,7 @@ SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, cons
     memset(out, 0, sizeof *out);
     if (!model) return SESSREC_INVALID_ARGUMENT;
     out->self = (void *)model;  // only ever read
-    out->items = model->info.items;
+    out->item_count = model->info.item_count;
     out->state_bytes = (size_t)sessrec__model_stride(model) * sizeof(float);
     out->scratch_bytes = sessrec__model_scratch;
     out->find_item = sessrec__model_find;
@@ -4650,16 +4661,16 @@ typedef struct sessrec__pop {
     sessrec_allocator memory;
     sessrec__ids ids;
     float *score;   // [items]
-    int64_t *neighbour_begin;           // [items+1] Item-KNN: the nearest of each item, in
-    sessrec_recommendation *neighbour;
+    int64_t *neighbor_begin;           // [items+1] Item-KNN: the nearest of each item, in
+    sessrec_recommendation *neighbor;
 } sessrec__pop;
 
 static void sessrec__pop_destroy(void *self) {
     sessrec__pop *pop = (sessrec__pop *)self;
     sessrec__ids_free(&pop->ids);
     sessrec__free(&pop->memory, pop->score);
-    sessrec__free(&pop->memory, pop->neighbour_begin);
-    sessrec__free(&pop->memory, pop->neighbour);
+    sessrec__free(&pop->memory, pop->neighbor_begin);
+    sessrec__free(&pop->memory, pop->neighbor);
     sessrec__free(&pop->memory, pop);
 }
 
@@ -4691,34 +4702,34 @@ static void sessrec__pop_values(const double *less, const int32_t *item, int32_t
     }
 }
 
-SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
+SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
     if (!out) return SESSREC_INVALID_ARGUMENT;
     memset(out, 0, sizeof *out);
     if (!log) return SESSREC_INVALID_ARGUMENT;
-    const sessrec_log_view view = sessrec_dataset_view(log);
+    const sessrec_log_view view = sessrec_log_contents(log);
     const sessrec_allocator memory = sessrec__allocator(allocator);
-    if (view.items < 1) return SESSREC_NO_DATA;
+    if (view.item_count < 1) return SESSREC_NO_DATA;
     sessrec__pop *pop = (sessrec__pop *)sessrec__alloc(&memory, 1, sizeof *pop);
     if (!pop) return SESSREC_OUT_OF_MEMORY;
     pop->memory = memory;
     sessrec__ids_init(&pop->ids, &memory);
-    pop->score = (float *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *pop->score);
-    double *less = (double *)sessrec__alloc(&memory, (uint64_t)view.items, sizeof *less + sizeof(int32_t));
-    int32_t *item = less ? (int32_t *)(void *)(less + view.items) : NULL;
+    pop->score = (float *)sessrec__alloc(&memory, (uint64_t)view.item_count, sizeof *pop->score);
+    double *less = (double *)sessrec__alloc(&memory, (uint64_t)view.item_count, sizeof *less + sizeof(int32_t));
+    int32_t *item = less ? (int32_t *)(void *)(less + view.item_count) : NULL;
     sessrec_result result = less && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0; i < view.items && !result; ++i) {
-        less[i] = -(double)view.support[i];
+    for (int32_t i = 0; i < view.item_count && !result; ++i) {
+        less[i] = -(double)view.supports[i];
         item[i] = i;
     }
-    if (!result) result = sessrec__copy_ids(sessrec__item_ids(log), item, view.items, &pop->ids);
+    if (!result) result = sessrec__copy_ids(sessrec__item_ids(log), item, view.item_count, &pop->ids);
     if (!result) result = sessrec__ids_reserve(&pop->ids, 0, 0);  // for sessrec__pop_find
-    if (!result) result = sessrec__sort_by_time(&memory, less, item, view.items);
+    if (!result) result = sessrec__sort_by_time(&memory, less, item, view.item_count);
     if (result) {
         sessrec__pop_destroy(pop);
     } else {
-        sessrec__pop_values(less, item, view.items, pop->score);
+        sessrec__pop_values(less, item, view.item_count, pop->score);
         out->self = pop;
-        out->items = view.items;
+        out->item_count = view.item_count;
         out->find_item = sessrec__pop_find;
         out->begin = sessrec__pop_begin;
         out->click = sessrec__pop_click;
@@ -4779,7 +4790,7 @@ static void sessrec__s_pop_score(const void *self, int32_t rows, const void *sta
     }
 }
 
-SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
+SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
     const sessrec_result result = sessrec_scorer_pop(log, allocator, out);
     if (result) return result;
     out->state_bytes = sizeof(sessrec__s_pop_state);
@@ -4801,7 +4812,7 @@ static void sessrec__ppop_end(const void *self, const void *state, void *user, v
     memcpy(user, state, sizeof(sessrec__s_pop_state));
 }
 
-SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_dataset *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
+SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
     const sessrec_result result = sessrec_scorer_s_pop(log, allocator, out);
     if (result) return result;
     out->user_bytes = sizeof(sessrec__s_pop_state);
@@ -4827,7 +4838,7 @@ typedef struct sessrec__pairs {
 
 static void sessrec__pairs_place(void *object, sessrec__layout *layout) {
     sessrec__pairs *p = (sessrec__pairs *)object;
-    const uint64_t sessions = (uint64_t)p->view.sessions, items = (uint64_t)p->view.items, events = (uint64_t)p->view.events;
+    const uint64_t sessions = (uint64_t)p->view.session_count, items = (uint64_t)p->view.item_count, events = (uint64_t)p->view.event_count;
     p->set_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *p->set_begin);
     p->set = (int32_t *)sessrec__place(layout, events, sizeof *p->set);
     p->begin = (int64_t *)sessrec__place(layout, items + 1, sizeof *p->begin);
@@ -4840,45 +4851,45 @@ static void sessrec__pairs_place(void *object, sessrec__layout *layout) {
 static void sessrec__pairs_fill(sessrec__pairs *p, sessrec_itemknn form) {
     const sessrec_log_view *view = &p->view;
     int64_t distinct = 0;
-    for (int32_t s = 0; s < view->sessions; ++s) {
-        for (int64_t at = view->session_begin[s]; at < view->session_begin[s + 1]; ++at) {
-            const int32_t item = view->item[at];
+    for (int32_t s = 0; s < view->session_count; ++s) {
+        for (int64_t at = view->session_begins[s]; at < view->session_begins[s + 1]; ++at) {
+            const int32_t item = view->items[at];
             if (p->seen[item] == s + 1) continue;
             p->seen[item] = s + 1;
             p->set[distinct++] = item;
         }
         p->set_begin[s + 1] = distinct;
     }
-    const int64_t *begin = form == SESSREC_ITEMKNN_EVENTS ? view->session_begin : p->set_begin;
-    const int32_t *item = form == SESSREC_ITEMKNN_EVENTS ? view->item : p->set;
-    for (int64_t at = 0; at < begin[view->sessions]; ++at) p->begin[item[at]]++;
-    for (int32_t i = 0; i < view->items; ++i) p->begin[i + 1] += p->begin[i];   // where each item's sessions end: filled from the back,
-    for (int32_t s = view->sessions - 1; s >= 0; --s)                           // they move to where they begin
+    const int64_t *begin = form == SESSREC_ITEMKNN_EVENTS ? view->session_begins : p->set_begin;
+    const int32_t *item = form == SESSREC_ITEMKNN_EVENTS ? view->items : p->set;
+    for (int64_t at = 0; at < begin[view->session_count]; ++at) p->begin[item[at]]++;
+    for (int32_t i = 0; i < view->item_count; ++i) p->begin[i + 1] += p->begin[i];   // where each item's sessions end: filled from the back,
+    for (int32_t s = view->session_count - 1; s >= 0; --s)                           // they move to where they begin
         for (int64_t at = begin[s]; at < begin[s + 1]; ++at) p->session[--p->begin[item[at]]] = s;
 }
 
-// Makes room for each item's neighbours: no more than `most`, nor than the others in its sessions.
+// Makes room for each item's neighbors: no more than `most`, nor than the others in its sessions.
 static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t most) {
-    const int32_t items = p->view.items;
+    const int32_t items = p->view.item_count;
     int64_t total = 0;
-    knn->neighbour_begin = (int64_t *)sessrec__alloc(&knn->memory, (uint64_t)items + 1, sizeof *knn->neighbour_begin);
-    if (!knn->neighbour_begin) return 0;
+    knn->neighbor_begin = (int64_t *)sessrec__alloc(&knn->memory, (uint64_t)items + 1, sizeof *knn->neighbor_begin);
+    if (!knn->neighbor_begin) return 0;
     for (int32_t i = 0; i < items; ++i) {
         int64_t room = 0;
         for (int64_t at = p->begin[i]; at < p->begin[i + 1] && room < most; ++at)
             room += p->set_begin[p->session[at] + 1] - p->set_begin[p->session[at]] - 1;
         total += room < most ? room : most;
-        knn->neighbour_begin[i + 1] = total;
+        knn->neighbor_begin[i + 1] = total;
     }
-    knn->neighbour = (sessrec_recommendation *)sessrec__alloc(&knn->memory, (uint64_t)total, sizeof *knn->neighbour);
-    return knn->neighbour != NULL;
+    knn->neighbor = (sessrec_recommendation *)sessrec__alloc(&knn->memory, (uint64_t)total, sizeof *knn->neighbor);
+    return knn->neighbor != NULL;
 }
 
-// Finds the neighbours of item i. What is left of its room keeps item -1.
+// Finds the neighbors of item i. What is left of its room keeps item -1.
 static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i, double lambda) {
-    const int32_t room = (int32_t)(knn->neighbour_begin[i + 1] - knn->neighbour_begin[i]);
+    const int32_t room = (int32_t)(knn->neighbor_begin[i + 1] - knn->neighbor_begin[i]);
     const double support = (double)(p->begin[i + 1] - p->begin[i]) + lambda;
-    sessrec_recommendation *nearest = knn->neighbour + knn->neighbour_begin[i];
+    sessrec_recommendation *nearest = knn->neighbor + knn->neighbor_begin[i];
     int32_t partners = 0;
     sessrec__top_begin(nearest, room);
     for (int64_t at = p->begin[i]; at < p->begin[i + 1]; ++at)
@@ -4893,14 +4904,14 @@ static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i
     }
 }
 
-static sessrec_result sessrec__knn_fill(sessrec__pop *knn, const sessrec_dataset *log, sessrec_itemknn form, int32_t most, double lambda) {
+static sessrec_result sessrec__knn_fill(sessrec__pop *knn, const sessrec_log *log, sessrec_itemknn form, int32_t most, double lambda) {
     sessrec__pairs pairs;
-    pairs.view = sessrec_dataset_view(log);
+    pairs.view = sessrec_log_contents(log);
     void *block = sessrec__layout_block(&knn->memory, sessrec__pairs_place, &pairs);
     if (!block) return SESSREC_OUT_OF_MEMORY;
     sessrec__pairs_fill(&pairs, form);
     const int room = sessrec__knn_room(knn, &pairs, most);
-    for (int32_t i = 0; i < pairs.view.items && room; ++i) sessrec__knn_nearest(knn, &pairs, i, lambda);
+    for (int32_t i = 0; i < pairs.view.item_count && room; ++i) sessrec__knn_nearest(knn, &pairs, i, lambda);
     sessrec__free(&knn->memory, block);
     return room ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
 }
@@ -4926,21 +4937,21 @@ static void sessrec__knn_score(const void *self, int32_t rows, const void *state
     for (int32_t r = 0; r < rows; ++r, scores += count) {
         const int32_t last = ((const sessrec__knn_state *)states)[r].last;
         for (int32_t j = 0; j < count; ++j) scores[j] = -INFINITY;
-        for (int64_t n = last < 0 ? 0 : knn->neighbour_begin[last]; last >= 0 && n < knn->neighbour_begin[last + 1]; ++n) {
-            const int32_t at = knn->neighbour[n].item - first;
-            if (at >= 0 && at < count) scores[at] = knn->neighbour[n].score;
+        for (int64_t n = last < 0 ? 0 : knn->neighbor_begin[last]; last >= 0 && n < knn->neighbor_begin[last + 1]; ++n) {
+            const int32_t at = knn->neighbor[n].item - first;
+            if (at >= 0 && at < count) scores[at] = knn->neighbor[n].score;
         }
     }
 }
 
-SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_dataset *log, sessrec_itemknn form, int32_t neighbours, double lambda,
+SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_log *log, sessrec_itemknn form, int32_t neighbors, double lambda,
                                                   const sessrec_allocator *allocator, sessrec_scorer *out) {
     sessrec_result result = sessrec_scorer_pop(log, allocator, out);
     if (result) return result;
-    if (neighbours < 1 || neighbours > SESSREC__MAX_TOP || !(lambda >= 0 && lambda <= 1e15) ||
+    if (neighbors < 1 || neighbors > SESSREC__MAX_TOP || !(lambda >= 0 && lambda <= 1e15) ||
         (form != SESSREC_ITEMKNN_SESSIONS && form != SESSREC_ITEMKNN_EVENTS))
         result = SESSREC_INVALID_ARGUMENT;
-    if (!result) result = sessrec__knn_fill((sessrec__pop *)out->self, log, form, neighbours, lambda);
+    if (!result) result = sessrec__knn_fill((sessrec__pop *)out->self, log, form, neighbors, lambda);
     if (result) {
         sessrec_scorer_destroy(out);
         return result;
@@ -5094,7 +5105,7 @@ SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
 
 // The rows of a table that a step touches lie anywhere in it. With pages of 2 MB the processor finds most of them without a look at its page
 // tables, a tenth of a step with 37,000 items. A strict C99 build does without: <sys/mman.h> keeps the name from it.
-static void *sessrec__malloc(size_t bytes, void *user) {
+static void *sessrec__malloc(void *user, size_t bytes) {
     (void)user;
 #ifdef MADV_HUGEPAGE
     const size_t page = (size_t)1 << 21;
@@ -5107,7 +5118,7 @@ static void *sessrec__malloc(size_t bytes, void *user) {
 #endif
     return malloc(bytes);
 }
-static void sessrec__mfree(void *block, void *user) {
+static void sessrec__mfree(void *user, void *block) {
     (void)user;
     free(block);
 }
@@ -5123,7 +5134,7 @@ static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size) {
     uint64_t bytes, total;
     if (!sessrec__mul(count, size, &bytes) || !sessrec__add(bytes, 64 + sizeof(void *), &total) || total > SIZE_MAX / 2) return NULL;
-    char *given = (char *)memory->alloc((size_t)total, memory->user);
+    char *given = (char *)memory->alloc(memory->user, (size_t)total);
     if (!given) return NULL;
     char *block = (char *)(((uintptr_t)given + sizeof(void *) + 63) & ~(uintptr_t)63);  // <= given + 63 + sizeof(void *)
     memcpy(block - sizeof(void *), &given, sizeof given);
@@ -5142,7 +5153,7 @@ static void sessrec__free(const sessrec_allocator *memory, void *block) {
     void *given;
     if (!block) return;
     memcpy(&given, (char *)block - sizeof(void *), sizeof given);
-    memory->free(given, memory->user);
+    memory->free(memory->user, given);
 }
 
 // Makes room for `needed` elements in a growing array: at least doubles. *capacity counts elements; new ones hold anything. Returns 0 without memory;
@@ -5184,7 +5195,7 @@ static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memo
 // ============================================================================================================
 // >>rng   random numbers that can be computed anywhere
 // A draw is a function of (seed, stream, index) and of nothing that went before, so that threads, a resumed run and a GPU see the same
-// numbers. The mixer is the finaliser of SplitMix64 (Steele, Lea, Flood 2014): draw i of a key is output i of that generator.
+// numbers. The mixer is the finalizer of SplitMix64 (Steele, Lea, Flood 2014): draw i of a key is output i of that generator.
 // ============================================================================================================
 
 SESSREC__INLINE uint64_t sessrec__mix(uint64_t x) {
@@ -6326,7 +6337,7 @@ SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_
     }
 }
 
-// ---- an optimiser step; the formulas stand at >>optimisers ----
+// ---- an optimizer step; the formulas stand at >>optimizers ----
 #ifndef SESSREC_NO_TRAINING
 // 1 / sqrt(a) for a > 0, off by 2e-7 at most: from the guess y by a step of third order and one of second order, with e = 1 - a y^2:
 // y (1 + e/2 + 3/8 e^2), then y (1 + e/2). A tenth of the time of a square root and a division.
@@ -6627,7 +6638,7 @@ SESSREC_API sessrec_config sessrec_config_default(void) {
     sessrec_config c;
     memset(&c, 0, sizeof c);  // which is TIED, RESET_BEFORE, XE and LINEAR, too
     c.canary = SESSREC__CANARY_CONFIG;
-    c.layers = 1;
+    c.layer_count = 1;
     for (int l = 0; l < SESSREC_MAX_LAYERS; ++l) c.hidden[l] = 100;
     c.embedding_width = 100;
     c.loss.activation_a = 0.5f;
@@ -6665,7 +6676,7 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
                              "the configuration was not made by sessrec_config_default(): call it, then change fields");
     const int separate = c->embedding == SESSREC_EMBEDDING_SEPARATE, custom = c->loss.kind == SESSREC_LOSS_CUSTOM;
-    const int32_t layers = c->layers;
+    const int32_t layers = c->layer_count;
     const struct {
         double value, least, most;
         const char *otherwise;
@@ -6688,7 +6699,7 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
         {c->loss.bpreg, 0, 1e9, "loss.bpreg must be 0 or more"},
         {c->loss.logq, 0, 1e6, "loss.logq must be 0 or more"},
         {c->loss.smoothing, 0, 0.999999, "loss.smoothing must be 0 or more and less than 1"},
-        {(double)c->optimizer.kind, 0, SESSREC_ADAM, "optimizer.kind has no such optimiser as %d"},
+        {(double)c->optimizer.kind, 0, SESSREC_ADAM, "optimizer.kind has no such optimizer as %d"},
         {c->optimizer.learning_rate, 1e-30, 1e9, "optimizer.learning_rate must be more than 0"},
         {c->optimizer.momentum, 0, 0.999999, "optimizer.momentum must be 0 or more and less than 1"},
         {c->optimizer.decay, 1e-6, 0.9999999, "optimizer.decay must be between 0 and 1"},
@@ -6875,7 +6886,7 @@ static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
 // of the part. It brings the tables together, sorts sessions by the time of their first event and events inside a session by time, both stable, and
 // leaves out ids without an event. Reading gives it a part for each thread, one behind the other in the text, and where they meet is not seen in
 // the log; adding gives it one part; filters, cuts and splits one with the events of a log and another session, or none, for each.
-//   item [events], time [events], session_begin [sessions+1], session_user [sessions], support [items]
+//   item [events], time [events], session_begins [sessions+1], session_users [sessions], support [items]
 // Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made; grouping needs some 32 a session.
 // ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
@@ -6894,7 +6905,7 @@ typedef struct sessrec__part {
 
 enum { SESSREC__INSERTED = 64, SESSREC__MOST_SHARES = 6 };
 
-struct sessrec_dataset {
+struct sessrec_log {
     sessrec_allocator memory;
     int32_t known_items;            // of format.items_of: items 0 .. known_items-1
     sessrec__part *part;            // [parts] behind the log itself, before it is finished, then NULL
@@ -6916,8 +6927,8 @@ SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
 }
 
 // An empty log with so many parts; NULL without memory.
-static sessrec_dataset *sessrec__log_new(const sessrec_allocator *memory, int32_t parts, int32_t known_items) {
-    sessrec_dataset *log = (sessrec_dataset *)sessrec__alloc(memory, 1, sizeof *log + (uint64_t)parts * sizeof *log->part);
+static sessrec_log *sessrec__log_new(const sessrec_allocator *memory, int32_t parts, int32_t known_items) {
+    sessrec_log *log = (sessrec_log *)sessrec__alloc(memory, 1, sizeof *log + (uint64_t)parts * sizeof *log->part);
     if (!log) return NULL;
     log->memory = *memory;
     log->known_items = known_items;
@@ -6931,7 +6942,7 @@ static sessrec_dataset *sessrec__log_new(const sessrec_allocator *memory, int32_
 }
 
 // Frees what a log holds, but not the log itself.
-static void sessrec__log_clear(sessrec_dataset *log) {
+static void sessrec__log_clear(sessrec_log *log) {
     const sessrec_allocator memory = log->memory;
     for (int32_t p = 0; p < log->parts; ++p) {
         sessrec__part *part = &log->part[p];
@@ -6945,7 +6956,7 @@ static void sessrec__log_clear(sessrec_dataset *log) {
     sessrec__free(&memory, log->block);
 }
 
-SESSREC_API void sessrec_dataset_destroy(sessrec_dataset *log) {
+SESSREC_API void sessrec_log_destroy(sessrec_log *log) {
     if (!log) return;
     const sessrec_allocator memory = log->memory;
     sessrec__log_clear(log);
@@ -7008,7 +7019,7 @@ static sessrec_result sessrec__number_ids(const sessrec__ids *from, sessrec__ids
     return result;
 }
 
-static const sessrec__ids *sessrec__item_ids(const sessrec_dataset *log) {
+static const sessrec__ids *sessrec__item_ids(const sessrec_log *log) {
     return &log->ids[SESSREC__ITEM];
 }
 
@@ -7089,7 +7100,7 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
 
 // What grouping needs besides its parts and the log that it makes. A label is the number of a session before sessions are sorted.
 typedef struct sessrec__grouping {
-    sessrec_dataset *log;
+    sessrec_log *log;
     sessrec__part *part;
     int32_t parts, shares;
     int has_users, owned;               // owned: the tables of the parts may move to the log
@@ -7100,8 +7111,8 @@ typedef struct sessrec__grouping {
     int32_t count[SESSREC__ROLES];      // of ids that the log has
     int32_t *kept[SESSREC__ROLES];      // [count] which, in the order of the log
     int32_t *number[SESSREC__ROLES];    // [items, users] their numbers in the log
-    int64_t *session_begin, *support;   // the arrays of the log
-    int32_t *item, *session_user;
+    int64_t *session_begins, *support;   // the arrays of the log
+    int32_t *item, *session_users;
     double *time;
     sessrec_result result[SESSREC__MAX_THREADS];  // of each task
 } sessrec__grouping;
@@ -7121,13 +7132,13 @@ static void sessrec__group_layout(sessrec__grouping *g, sessrec__layout *layout)
 
 static void sessrec__log_layout(sessrec__grouping *g, sessrec__layout *layout) {
     sessrec_log_view *view = &g->log->view;
-    const uint64_t sessions = (uint64_t)view->sessions, events = (uint64_t)view->events, users = view->users ? sessions : 0;
-    view->session_begin = g->session_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *g->session_begin);
-    view->item = g->item = (int32_t *)sessrec__place(layout, events, sizeof *g->item);
-    view->time = g->time = (double *)sessrec__place(layout, events, sizeof *g->time);
-    g->session_user = (int32_t *)sessrec__place(layout, users, sizeof *g->session_user);
-    view->session_user = users ? g->session_user : NULL;
-    view->support = g->support = (int64_t *)sessrec__place(layout, (uint64_t)view->items, sizeof *g->support);
+    const uint64_t sessions = (uint64_t)view->session_count, events = (uint64_t)view->event_count, users = view->user_count ? sessions : 0;
+    view->session_begins = g->session_begins = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *g->session_begins);
+    view->items = g->item = (int32_t *)sessrec__place(layout, events, sizeof *g->item);
+    view->times = g->time = (double *)sessrec__place(layout, events, sizeof *g->time);
+    g->session_users = (int32_t *)sessrec__place(layout, users, sizeof *g->session_users);
+    view->session_users = users ? g->session_users : NULL;
+    view->supports = g->support = (int64_t *)sessrec__place(layout, (uint64_t)view->item_count, sizeof *g->support);
 }
 
 static void *sessrec__group_block(sessrec__grouping *g, void (*place)(sessrec__grouping *g, sessrec__layout *layout)) {
@@ -7197,8 +7208,8 @@ static void sessrec__task_sort(void *context, int32_t index) {
     const int64_t sessions = g->count[SESSREC__SESSION], last = sessions * (index + 1) / g->parts;
     sessrec_result result = SESSREC_OK;
     for (int64_t s = sessions * index / g->parts; s < last && !result; ++s) {
-        const int64_t begin = g->session_begin[s];
-        result = sessrec__sort_by_time(&g->log->memory, g->time + begin, g->item + begin, g->session_begin[s + 1] - begin);
+        const int64_t begin = g->session_begins[s];
+        result = sessrec__sort_by_time(&g->log->memory, g->time + begin, g->item + begin, g->session_begins[s + 1] - begin);
     }
     g->result[index] = result;
 }
@@ -7210,7 +7221,7 @@ static sessrec_result sessrec__order_sessions(sessrec__grouping *g) {
     for (int32_t s = 0; s < g->part[0].ids[SESSREC__SESSION].count; ++s) {
         if (!g->at[s]) continue;
         if (longest < g->at[s]) longest = g->at[s];
-        g->log->view.events += g->at[s];
+        g->log->view.event_count += g->at[s];
         g->start[sessions] = g->start[s];  // sessions <= s
         order[sessions++] = s;
     }
@@ -7230,7 +7241,7 @@ static void sessrec__list_ids(sessrec__grouping *g, int role) {
 
 // Numbers the items that have events or are known, and the users that have sessions. Makes the arrays of the log, and says where each session goes.
 static sessrec_result sessrec__group_ids(sessrec__grouping *g) {
-    sessrec_dataset *log = g->log;
+    sessrec_log *log = g->log;
     const int32_t *order = g->kept[SESSREC__SESSION], sessions = g->count[SESSREC__SESSION];
     int32_t *item = g->number[SESSREC__ITEM], *user = g->number[SESSREC__USER];
     int64_t begin = 0;
@@ -7239,19 +7250,19 @@ static sessrec_result sessrec__group_ids(sessrec__grouping *g) {
     memset(user, 0, (size_t)g->part[0].ids[SESSREC__USER].count * sizeof *user);
     for (int32_t s = 0; s < sessions && g->has_users; ++s) user[g->user[order[s]]] = 1;
     sessrec__list_ids(g, SESSREC__USER);
-    log->view.items = g->count[SESSREC__ITEM];
-    log->view.sessions = sessions;
-    log->view.users = g->count[SESSREC__USER];
+    log->view.item_count = g->count[SESSREC__ITEM];
+    log->view.session_count = sessions;
+    log->view.user_count = g->count[SESSREC__USER];
     log->block = sessrec__group_block(g, sessrec__log_layout);
     if (!log->block) return SESSREC_OUT_OF_MEMORY;
     for (int32_t i = 0; i < g->count[SESSREC__ITEM]; ++i) g->support[i] = g->item_events[g->kept[SESSREC__ITEM][i]];
     for (int32_t s = 0; s < sessions; ++s) {
         const int64_t events = g->at[order[s]];
-        g->session_begin[s] = g->at[order[s]] = begin;
+        g->session_begins[s] = g->at[order[s]] = begin;
         begin += events;
-        if (g->has_users) g->session_user[s] = user[g->user[order[s]]];
+        if (g->has_users) g->session_users[s] = user[g->user[order[s]]];
     }
-    g->session_begin[sessions] = begin;
+    g->session_begins[sessions] = begin;
     return SESSREC_OK;
 }
 
@@ -7262,7 +7273,7 @@ static sessrec_result sessrec__group_names(sessrec__grouping *g) {
     for (int role = 0; role < SESSREC__ROLES; ++role) {
         if (!from[role].count || (g->owned && g->count[role] == from[role].count)) continue;
         sessrec_result result = sessrec__copy_ids(&from[role], g->kept[role], g->count[role], &to[role]);
-        if (!result && role == SESSREC__ITEM) result = sessrec__ids_reserve(&to[role], 0, 0);  // for sessrec_dataset_find_item
+        if (!result && role == SESSREC__ITEM) result = sessrec__ids_reserve(&to[role], 0, 0);  // for sessrec_log_find_item
         if (result) return result;
     }
     sessrec__ids *names = &from[SESSREC__SESSION];
@@ -7288,8 +7299,8 @@ static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *po
 }
 
 // Makes a finished log of parts of `source`; owned: it may take what they have. Without a pool on one thread.
-static sessrec_result sessrec__group(const sessrec_dataset *source, sessrec__part *part, int32_t parts, int owned, sessrec__pool *pool,
-                                     sessrec_dataset **out) {
+static sessrec_result sessrec__group(const sessrec_log *source, sessrec__part *part, int32_t parts, int owned, sessrec__pool *pool,
+                                     sessrec_log **out) {
     sessrec__grouping g;
     sessrec__pool none;
     memset(&g, 0, sizeof g);
@@ -7303,24 +7314,24 @@ static sessrec_result sessrec__group(const sessrec_dataset *source, sessrec__par
     void *block = g.log ? sessrec__group_block(&g, sessrec__group_layout) : NULL;
     const sessrec_result result = block ? sessrec__group_all(&g, pool ? pool : &none) : SESSREC_OUT_OF_MEMORY;
     sessrec__free(&source->memory, block);
-    if (result) sessrec_dataset_destroy(g.log);
+    if (result) sessrec_log_destroy(g.log);
     *out = result ? NULL : g.log;
     return result;
 }
 
 // The log becomes `fresh`, which was made from it; what is missing in it was dropped.
-static void sessrec__log_become(sessrec_dataset *log, sessrec_dataset *fresh) {
-    fresh->view.bad_rows = log->view.bad_rows;
-    fresh->view.dropped_events = log->view.dropped_events + log->view.events - fresh->view.events;
+static void sessrec__log_become(sessrec_log *log, sessrec_log *fresh) {
+    fresh->view.bad_row_count = log->view.bad_row_count;
+    fresh->view.dropped_event_count = log->view.dropped_event_count + log->view.event_count - fresh->view.event_count;
     sessrec__log_clear(log);
     *log = *fresh;
     sessrec__free(&log->memory, fresh);
 }
 
-static sessrec_result sessrec__log_finish(sessrec_dataset *log, sessrec__pool *pool, sessrec_error *err) {
-    sessrec_dataset *fresh;
+static sessrec_result sessrec__log_finish(sessrec_log *log, sessrec__pool *pool, sessrec_error *err) {
+    sessrec_log *fresh;
     const sessrec_result result = sessrec__group(log, log->part, log->parts, 1, pool, &fresh);
-    for (int32_t p = 0; p < log->parts && !result; ++p) log->view.events += log->part[p].events;
+    for (int32_t p = 0; p < log->parts && !result; ++p) log->view.event_count += log->part[p].events;
     if (!result) sessrec__log_become(log, fresh);
     return sessrec__log_failed(err, result);
 }
@@ -7372,7 +7383,7 @@ static const char *sessrec__id_problem(sessrec__text id) {
     return memchr(id.at, 0, id.size) ? "has a NUL byte in it" : NULL;
 }
 
-SESSREC_API sessrec_result sessrec_dataset_add(sessrec_dataset *log, const char *user, const char *session, const char *item, double time) {
+SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session, const char *item, double time) {
     sessrec__text id[SESSREC__ROLES];
     if (!log || !log->part || !session || !item || !(fabs(time) < HUGE_VAL)) return SESSREC_INVALID_ARGUMENT;
     memset(id, 0, sizeof id);
@@ -7384,39 +7395,39 @@ SESSREC_API sessrec_result sessrec_dataset_add(sessrec_dataset *log, const char 
     return sessrec__add_event(log->part, id, time);
 }
 
-SESSREC_API sessrec_result sessrec_dataset_add_numbers(sessrec_dataset *log, int64_t user, int64_t session, int64_t item, double time) {
+SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session, int64_t item, double time) {
     char user_text[24], session_text[24], item_text[24];
-    return sessrec_dataset_add(log, user < 0 ? NULL : sessrec__decimal(user, user_text), sessrec__decimal(session, session_text),
+    return sessrec_log_add(log, user < 0 ? NULL : sessrec__decimal(user, user_text), sessrec__decimal(session, session_text),
                                sessrec__decimal(item, item_text), time);
 }
 
-SESSREC_API sessrec_result sessrec_dataset_finish(sessrec_dataset *log, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *err) {
     if (!log || !log->part) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is finished already");
     return sessrec__log_finish(log, NULL, err);
 }
 
 // ---- looking into a log ----
 
-SESSREC_API sessrec_log_view sessrec_dataset_view(const sessrec_dataset *log) {
+SESSREC_API sessrec_log_view sessrec_log_contents(const sessrec_log *log) {
     sessrec_log_view none;
     memset(&none, 0, sizeof none);
     return log && !log->part ? log->view : none;
 }
 
 // Before a log is finished its numbers are not final, and nobody has seen them.
-static const char *sessrec__log_id(const sessrec_dataset *log, const sessrec__ids *ids, int32_t index) {
+static const char *sessrec__log_id(const sessrec_log *log, const sessrec__ids *ids, int32_t index) {
     return !log->part && index >= 0 && index < ids->count ? sessrec__ids_text(ids, index) : NULL;
 }
-SESSREC_API const char *sessrec_dataset_item_id(const sessrec_dataset *log, int32_t item) {
+SESSREC_API const char *sessrec_log_item_id(const sessrec_log *log, int32_t item) {
     return log ? sessrec__log_id(log, &log->ids[SESSREC__ITEM], item) : NULL;
 }
-SESSREC_API const char *sessrec_dataset_session_id(const sessrec_dataset *log, int32_t session) {
+SESSREC_API const char *sessrec_log_session_id(const sessrec_log *log, int32_t session) {
     return log ? sessrec__log_id(log, &log->ids[SESSREC__SESSION], session) : NULL;
 }
-SESSREC_API const char *sessrec_dataset_user_id(const sessrec_dataset *log, int32_t user) {
+SESSREC_API const char *sessrec_log_user_id(const sessrec_log *log, int32_t user) {
     return log ? sessrec__log_id(log, &log->ids[SESSREC__USER], user) : NULL;
 }
-SESSREC_API int32_t sessrec_dataset_find_item(const sessrec_dataset *log, const char *id) {
+SESSREC_API int32_t sessrec_log_find_item(const sessrec_log *log, const char *id) {
     return log && !log->part && id ? sessrec__ids_find(&log->ids[SESSREC__ITEM], id, strlen(id)) : -1;
 }
 
@@ -7503,7 +7514,7 @@ static int sessrec__parse_date(const char *at, const char *end, double *out) {
     return 1;
 }
 
-// Eight digits 0..9 in the bytes of a word as a number: neighbours become numbers below 100, these numbers below 10^4.
+// Eight digits 0..9 in the bytes of a word as a number: neighbors become numbers below 100, these numbers below 10^4.
 SESSREC__INLINE uint64_t sessrec__eight_digits(uint64_t word) {
     word = (word * 10 + (word >> 8)) & 0x00ff00ff00ff00ffu;
     word = (word * 100 + (word >> 16)) & 0x0000ffff0000ffffu;
@@ -7573,7 +7584,7 @@ enum { SESSREC__WINDOW = 4096, SESSREC__SLACK = 16, SESSREC__LEAST_ROWS = 4096 }
 typedef struct sessrec__reader {
     sessrec_log_format format;
     sessrec_error *err;
-    sessrec_dataset *log;
+    sessrec_log *log;
     const char *end;                // of the text
     char separator;
     const char *wanted[SESSREC__ROLES];  // names or numbers of the columns, "" for none
@@ -7590,7 +7601,7 @@ typedef struct sessrec__log_piece {
     sessrec__part *part;
     const char *from, *at, *end;    // the piece; `at` is what was not read yet
     const char *kept;               // pages in front of it were given back
-    int64_t line, bad_rows;         // that were read
+    int64_t line, bad_row_count;         // that were read
     sessrec_result result;
     sessrec_error error;
     const char *window;             // where the stops were looked for
@@ -7680,7 +7691,7 @@ static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown
 static sessrec_result sessrec__bad_row(sessrec__log_piece *p, const char *what, sessrec__text text, const char *problem) {
     char shown[48];
     if (p->r->started && p->r->format.skip_bad_rows) {
-        ++p->bad_rows;
+        ++p->bad_row_count;
         return SESSREC_OK;
     }
     sessrec__excerpt(text, 40, shown, sizeof shown);
@@ -7956,7 +7967,7 @@ static sessrec_result sessrec__join_pieces(sessrec__reader *r, int32_t pieces) {
         for (int64_t e = 0; e < p->part->events && r->column[SESSREC__TIME] < 0; ++e) p->part->time[e] += (double)events;
         lines += p->line;
         events += p->part->events;
-        r->log->view.bad_rows += p->bad_rows;
+        r->log->view.bad_row_count += p->bad_row_count;
     }
     return SESSREC_OK;
 }
@@ -8006,22 +8017,22 @@ static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_lo
 }
 
 // Begins a log of empty parts, with the items of the model in it if there is one.
-static sessrec_result sessrec__begin_log(const sessrec_log_format *format, int32_t parts, sessrec_dataset **out) {
+static sessrec_result sessrec__begin_log(const sessrec_log_format *format, int32_t parts, sessrec_log **out) {
     const sessrec_allocator memory = sessrec__allocator(&format->allocator);
     const sessrec_model *model = format->items_of;
-    sessrec_dataset *log = sessrec__log_new(&memory, parts, model ? sessrec_model_describe(model).items : 0);
+    sessrec_log *log = sessrec__log_new(&memory, parts, model ? sessrec_model_describe(model).item_count : 0);
     sessrec_result result = log ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
     for (int32_t i = 0; !result && i < log->known_items; ++i) {
         const sessrec__text id = sessrec__text_of(sessrec_model_item_id(model, i));
         int32_t number;
         result = sessrec__ids_intern(&log->part->ids[SESSREC__ITEM], id.at, id.size, &number);  // ids of a model are distinct: number == i
     }
-    if (result) sessrec_dataset_destroy(log);
+    if (result) sessrec_log_destroy(log);
     else *out = log;
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_dataset_create(const sessrec_log_format *format, sessrec_dataset **out) {
+SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out) {
     sessrec__reader reader;
     if (!out) return SESSREC_INVALID_ARGUMENT;
     *out = NULL;
@@ -8034,7 +8045,7 @@ static int32_t sessrec__reading_threads(const sessrec_log_format *format) {
     return format->threads || !format->allocator.alloc ? sessrec__pool_threads(format->threads) : 1;
 }
 
-static sessrec_result sessrec__read_text(sessrec__reader *r, const char *text, size_t size, size_t least, sessrec_dataset **out) {
+static sessrec_result sessrec__read_text(sessrec__reader *r, const char *text, size_t size, size_t least, sessrec_log **out) {
     const int32_t threads = sessrec__reading_threads(&r->format);
     sessrec_result result = sessrec__begin_log(&r->format, threads, &r->log);
     if (result) return sessrec__log_failed(r->err, result);
@@ -8042,14 +8053,14 @@ static sessrec_result sessrec__read_text(sessrec__reader *r, const char *text, s
     r->piece = (sessrec__log_piece *)sessrec__alloc(&memory, (uint64_t)threads, sizeof *r->piece);
     result = r->piece ? sessrec__read_pieces(r, text, size, least) : sessrec__no_memory(r->err);
     sessrec__free(&memory, r->piece);
-    if (result) sessrec_dataset_destroy(r->log);
+    if (result) sessrec_log_destroy(r->log);
     else *out = r->log;
     return result;
 }
 
 enum { SESSREC__LEAST_PIECE = 1 << 19 };  // bytes for which a thread is worth its start
 
-SESSREC_API sessrec_result sessrec_dataset_parse(const void *text, size_t size, const sessrec_log_format *format, sessrec_dataset **out,
+SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format, sessrec_log **out,
                                                  sessrec_error *err) {
     sessrec__reader reader;
     if (out) *out = NULL;
@@ -8089,7 +8100,7 @@ static void *sessrec__map_file(const char *path, size_t *size) {
     return NULL;
 }
 
-SESSREC_API sessrec_result sessrec_dataset_load(const char *path, const sessrec_log_format *format, sessrec_dataset **out, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format, sessrec_log **out, sessrec_error *err) {
     sessrec__reader reader;
     size_t size = 0;
     if (out) *out = NULL;
@@ -8143,20 +8154,20 @@ static char *sessrec__put_time(char *to, double time) {
 }
 
 static int sessrec__write_log(sessrec__sink *sink, const void *what) {
-    const sessrec_dataset *log = (const sessrec_dataset *)what;
+    const sessrec_log *log = (const sessrec_log *)what;
     char row[3 * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_FIELD];
-    const char *header = log->view.session_user ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
+    const char *header = log->view.session_users ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
     if (!sessrec__sink_write(sink, header, strlen(header))) return 0;
-    for (int32_t s = 0; s < log->view.sessions; ++s) {
-        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) {
+    for (int32_t s = 0; s < log->view.session_count; ++s) {
+        for (int64_t e = log->view.session_begins[s]; e < log->view.session_begins[s + 1]; ++e) {
             char *to = sessrec__put_id(row, sessrec__ids_text(&log->ids[SESSREC__SESSION], s));
             *to++ = '\t';
-            to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.item[e]));
+            to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.items[e]));
             *to++ = '\t';
-            to = sessrec__put_time(to, log->view.time[e]);
-            if (log->view.session_user) {
+            to = sessrec__put_time(to, log->view.times[e]);
+            if (log->view.session_users) {
                 *to++ = '\t';
-                to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], log->view.session_user[s]));
+                to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], log->view.session_users[s]));
             }
             *to++ = '\n';
             if (!sessrec__sink_write(sink, row, (size_t)(to - row))) return 0;
@@ -8165,7 +8176,7 @@ static int sessrec__write_log(sessrec__sink *sink, const void *what) {
     return 1;
 }
 
-SESSREC_API sessrec_result sessrec_dataset_write(const sessrec_dataset *log, const char *path, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err) {
     if (!log || log->part || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no finished log");
     return sessrec__save_file(path, sessrec__write_log, log, err);
 }
@@ -8176,9 +8187,9 @@ SESSREC_API sessrec_result sessrec_dataset_write(const sessrec_dataset *log, con
 
 // The rule takes events out until nothing changes. Round by round that would be quadratic for a log in which each round takes out one
 // session; instead, after the first round a list of what fell below the rule is worked off. Apart from max_length, which nothing can
-// break after the first round, the order does not matter: counts only fall, and neighbours that are the same item stay neighbours.
+// break after the first round, the order does not matter: counts only fall, and neighbors that are the same item stay neighbors.
 typedef struct sessrec__sieve {
-    const sessrec_dataset *log;
+    const sessrec_log *log;
     sessrec_filter rule;
     int32_t *label;         // [events] the session; dropped: minus the length of the run of dropped events, at both ends of the run
     int64_t *support;       // [items] events left
@@ -8187,24 +8198,24 @@ typedef struct sessrec__sieve {
     int32_t *list;          // [items + sessions] an item, or ~session, that fell below the rule
     int64_t listed;
     int listing;            // list what falls below the rule; not in the first round, until its sessions go
-    int joining;            // drop also the second of two neighbours that become the same item
+    int joining;            // drop also the second of two neighbors that become the same item
 } sessrec__sieve;
 
 static void sessrec__sieve_layout(void *object, sessrec__layout *layout) {
     sessrec__sieve *v = (sessrec__sieve *)object;
-    const uint64_t items = (uint64_t)v->log->view.items, sessions = (uint64_t)v->log->view.sessions;
+    const uint64_t items = (uint64_t)v->log->view.item_count, sessions = (uint64_t)v->log->view.session_count;
     v->support = (int64_t *)sessrec__place(layout, items, sizeof *v->support);
     v->length = (int64_t *)sessrec__place(layout, sessions, sizeof *v->length);
     v->first = (int64_t *)sessrec__place(layout, items, sizeof *v->first);
-    v->later = (int64_t *)sessrec__place(layout, (uint64_t)v->log->view.events, sizeof *v->later);
+    v->later = (int64_t *)sessrec__place(layout, (uint64_t)v->log->view.event_count, sizeof *v->later);
     v->list = (int32_t *)sessrec__place(layout, items + sessions, sizeof *v->list);
 }
 
 // Drops an event that is left. Items and sessions are listed at the moment they fall below the rule, so at most once.
 static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
-    const sessrec_dataset *log = v->log;
-    const int32_t s = v->label[e], item = log->view.item[e];
-    const int64_t begin = log->view.session_begin[s], end = log->view.session_begin[s + 1];
+    const sessrec_log *log = v->log;
+    const int32_t s = v->label[e], item = log->view.items[e];
+    const int64_t begin = log->view.session_begins[s], end = log->view.session_begins[s + 1];
     const int32_t left = e > begin && v->label[e - 1] < 0 ? -v->label[e - 1] : 0;
     const int32_t right = e + 1 < end && v->label[e + 1] < 0 ? -v->label[e + 1] : 0;
     const int64_t from = e - left, to = e + right;
@@ -8212,18 +8223,18 @@ static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
     v->label[from] = v->label[to] = -(left + 1 + right);  // a session has at most INT32_MAX events
     if (--v->support[item] == v->rule.min_support - 1 && item >= log->known_items && v->listing) v->list[v->listed++] = item;
     if (--v->length[s] == v->rule.min_length - 1 && v->listing) v->list[v->listed++] = ~s;
-    if (v->joining && from > begin && to + 1 < end && log->view.item[from - 1] == log->view.item[to + 1])
+    if (v->joining && from > begin && to + 1 < end && log->view.items[from - 1] == log->view.items[to + 1])
         sessrec__sieve_drop(v, to + 1);  // goes no deeper: the event behind that one is another item
 }
 
 static void sessrec__sieve_repeats(sessrec__sieve *v) {
-    const sessrec_dataset *log = v->log;
-    for (int32_t s = 0; s < log->view.sessions; ++s) {
+    const sessrec_log *log = v->log;
+    for (int32_t s = 0; s < log->view.session_count; ++s) {
         int32_t last = -1;
-        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) {
+        for (int64_t e = log->view.session_begins[s]; e < log->view.session_begins[s + 1]; ++e) {
             if (v->label[e] < 0) continue;
-            if (log->view.item[e] == last) sessrec__sieve_drop(v, e);
-            last = log->view.item[e];
+            if (log->view.items[e] == last) sessrec__sieve_drop(v, e);
+            last = log->view.items[e];
         }
     }
 }
@@ -8234,26 +8245,26 @@ static void sessrec__sieve_all(sessrec__sieve *v, int32_t what) {
         for (int64_t e = v->first[what]; e; e = v->later[e - 1])
             if (v->label[e - 1] >= 0) sessrec__sieve_drop(v, e - 1);
     } else {
-        for (int64_t e = v->log->view.session_begin[~what]; e < v->log->view.session_begin[~what + 1]; ++e)
+        for (int64_t e = v->log->view.session_begins[~what]; e < v->log->view.session_begins[~what + 1]; ++e)
             if (v->label[e] >= 0) sessrec__sieve_drop(v, e);
     }
 }
 
 // The first round in the order of the rule, then what follows from it.
 static void sessrec__sieve_run(sessrec__sieve *v) {
-    const sessrec_dataset *log = v->log;
+    const sessrec_log *log = v->log;
     const sessrec_filter rule = v->rule;
-    for (int64_t e = 0; e < log->view.events; ++e) {
-        v->later[e] = v->first[log->view.item[e]];
-        v->first[log->view.item[e]] = e + 1;
-        ++v->support[log->view.item[e]];
+    for (int64_t e = 0; e < log->view.event_count; ++e) {
+        v->later[e] = v->first[log->view.items[e]];
+        v->first[log->view.items[e]] = e + 1;
+        ++v->support[log->view.items[e]];
         ++v->length[v->label[e]];
     }
     if (rule.drop_repeats) sessrec__sieve_repeats(v);
-    for (int32_t i = log->known_items; i < log->view.items; ++i)
+    for (int32_t i = log->known_items; i < log->view.item_count; ++i)
         if (v->support[i] < rule.min_support) sessrec__sieve_all(v, i);
     v->listing = 1;
-    for (int32_t s = 0; s < log->view.sessions; ++s)
+    for (int32_t s = 0; s < log->view.session_count; ++s)
         if (v->length[s] < rule.min_length || (rule.max_length && v->length[s] > rule.max_length)) sessrec__sieve_all(v, ~s);
     if (rule.drop_repeats) sessrec__sieve_repeats(v);
     v->joining = rule.drop_repeats;
@@ -8261,28 +8272,28 @@ static void sessrec__sieve_run(sessrec__sieve *v) {
 }
 
 // The session of each event, for a caller that leaves some out or cuts sessions up; NULL without memory.
-static int32_t *sessrec__log_labels(const sessrec_dataset *log) {
-    int32_t *label = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->view.events, sizeof *label);
-    for (int32_t s = 0; s < log->view.sessions && label; ++s)
-        for (int64_t e = log->view.session_begin[s]; e < log->view.session_begin[s + 1]; ++e) label[e] = s;
+static int32_t *sessrec__log_labels(const sessrec_log *log) {
+    int32_t *label = (int32_t *)sessrec__alloc(&log->memory, (uint64_t)log->view.event_count, sizeof *label);
+    for (int32_t s = 0; s < log->view.session_count && label; ++s)
+        for (int64_t e = log->view.session_begins[s]; e < log->view.session_begins[s + 1]; ++e) label[e] = s;
     return label;
 }
 
 // Makes a log of the events of another whose label is not negative. names holds the id of each label. Frees the labels, which may be NULL.
-static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *label, const sessrec__ids *names, sessrec_dataset **out) {
+static sessrec_result sessrec__log_select(const sessrec_log *log, int32_t *label, const sessrec__ids *names, sessrec_log **out) {
     sessrec__part part;
-    int32_t *user = label && log->view.session_user ? sessrec__log_labels(log) : NULL;
-    sessrec_result result = label && (user || !log->view.session_user) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int64_t e = 0; e < log->view.events && user; ++e) user[e] = log->view.session_user[user[e]];
+    int32_t *user = label && log->view.session_users ? sessrec__log_labels(log) : NULL;
+    sessrec_result result = label && (user || !log->view.session_users) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    for (int64_t e = 0; e < log->view.event_count && user; ++e) user[e] = log->view.session_users[user[e]];
     memset(&part, 0, sizeof part);
     part.ids[SESSREC__SESSION] = *names;
     part.ids[SESSREC__ITEM] = log->ids[SESSREC__ITEM];
     part.ids[SESSREC__USER] = log->ids[SESSREC__USER];
     part.has_users = user != NULL;
-    part.events = log->view.events;
-    part.time = (double *)log->view.time;  // which grouping only reads
+    part.events = log->view.event_count;
+    part.time = (double *)log->view.times;  // which grouping only reads
     part.number[SESSREC__SESSION] = label;
-    part.number[SESSREC__ITEM] = (int32_t *)log->view.item;
+    part.number[SESSREC__ITEM] = (int32_t *)log->view.items;
     part.number[SESSREC__USER] = user;
     if (!result) result = sessrec__group(log, &part, 1, 0, NULL, out);
     sessrec__free(&log->memory, user);
@@ -8291,14 +8302,14 @@ static sessrec_result sessrec__log_select(const sessrec_dataset *log, int32_t *l
 }
 
 // The log becomes that.
-static sessrec_result sessrec__log_keep(sessrec_dataset *log, int32_t *label, const sessrec__ids *names) {
-    sessrec_dataset *fresh;
+static sessrec_result sessrec__log_keep(sessrec_log *log, int32_t *label, const sessrec__ids *names) {
+    sessrec_log *fresh;
     const sessrec_result result = sessrec__log_select(log, label, names, &fresh);
     if (!result) sessrec__log_become(log, fresh);
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_filter filter) {
+SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, sessrec_filter filter) {
     if (!log || log->part || filter.min_support < 0 || filter.min_length < 0 || filter.max_length < 0) return SESSREC_INVALID_ARGUMENT;
     sessrec__sieve sieve;
     memset(&sieve, 0, sizeof sieve);
@@ -8314,11 +8325,11 @@ SESSREC_API sessrec_result sessrec_dataset_filter(sessrec_dataset *log, sessrec_
 }
 
 // An item that `known` has from a model is known, with events or without.
-SESSREC_API sessrec_result sessrec_dataset_keep_items(sessrec_dataset *log, const sessrec_dataset *known) {
+SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known) {
     if (!log || log->part || !known || known->part) return SESSREC_INVALID_ARGUMENT;
     int32_t *label = sessrec__log_labels(log);
-    for (int64_t e = 0; e < log->view.events && label; ++e)
-        if (sessrec_dataset_find_item(known, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.item[e])) < 0) label[e] = -1;
+    for (int64_t e = 0; e < log->view.event_count && label; ++e)
+        if (sessrec_log_find_item(known, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.items[e])) < 0) label[e] = -1;
     return sessrec__log_keep(log, label, &log->ids[SESSREC__SESSION]);
 }
 
@@ -8337,16 +8348,16 @@ static sessrec_result sessrec__name_piece(const sessrec__ids *taken, sessrec__id
 }
 
 // Numbers the pieces in the order of the log: their names, and label, which has the sessions.
-static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double idle_seconds, int32_t *label, sessrec__ids *names) {
+static sessrec_result sessrec__cut_sessions(const sessrec_log *log, double idle_seconds, int32_t *label, sessrec__ids *names) {
     int64_t piece = 1;
     sessrec_result result = SESSREC_OK;
-    for (int64_t e = 0; e < log->view.events && !result; ++e) {
+    for (int64_t e = 0; e < log->view.event_count && !result; ++e) {
         const int32_t s = label[e];
-        if (e == log->view.session_begin[s]) {
+        if (e == log->view.session_begins[s]) {
             piece = 1;
             const char *name = sessrec__ids_text(&log->ids[SESSREC__SESSION], s);
             result = sessrec__ids_intern(names, name, strlen(name), &label[e]);
-        } else if (log->view.time[e] - log->view.time[e - 1] > idle_seconds) {
+        } else if (log->view.times[e] - log->view.times[e - 1] > idle_seconds) {
             result = sessrec__name_piece(&log->ids[SESSREC__SESSION], names, sessrec__ids_text(&log->ids[SESSREC__SESSION], s), &piece);
         }
         label[e] = names->count - 1;
@@ -8354,7 +8365,7 @@ static sessrec_result sessrec__cut_sessions(const sessrec_dataset *log, double i
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, double idle_seconds) {
+SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_seconds) {
     if (!log || log->part || !(idle_seconds >= 0)) return SESSREC_INVALID_ARGUMENT;
     sessrec__ids names;
     int32_t *label = sessrec__log_labels(log);
@@ -8373,46 +8384,46 @@ SESSREC_API sessrec_result sessrec_dataset_sessionize(sessrec_dataset *log, doub
 enum { SESSREC__FIRST = 0, SESSREC__SECOND = 1, SESSREC__NEITHER = 2 };
 
 // Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted in the first.
-static sessrec_result sessrec__log_split(const sessrec_dataset *log, char *part, sessrec_dataset **first, sessrec_dataset **second) {
-    sessrec_dataset **const out[2] = {first, second};
+static sessrec_result sessrec__log_split(const sessrec_log *log, char *part, sessrec_log **first, sessrec_log **second) {
+    sessrec_log **const out[2] = {first, second};
     sessrec_result result = part ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
     for (int wanted = SESSREC__FIRST; wanted <= SESSREC__SECOND && !result; ++wanted) {
         int32_t *label = sessrec__log_labels(log);
-        for (int64_t e = 0; e < log->view.events && label; ++e)
+        for (int64_t e = 0; e < log->view.event_count && label; ++e)
             if (part[label[e]] != wanted) label[e] = -1;
         result = sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], out[wanted]);
     }
     sessrec__free(&log->memory, part);
     if (result) {
-        sessrec_dataset_destroy(*first);
+        sessrec_log_destroy(*first);
         *first = NULL;
         return result;
     }
-    (*first)->view.bad_rows = log->view.bad_rows;
-    (*first)->view.dropped_events = log->view.dropped_events + log->view.events - (*first)->view.events - (*second)->view.events;
+    (*first)->view.bad_row_count = log->view.bad_row_count;
+    (*first)->view.dropped_event_count = log->view.dropped_event_count + log->view.event_count - (*first)->view.event_count - (*second)->view.event_count;
     return SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_dataset_split_time(const sessrec_dataset *log, double time, sessrec_dataset **before,
-                                                      sessrec_dataset **after) {
+SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before,
+                                                      sessrec_log **after) {
     if (before) *before = NULL;
     if (after) *after = NULL;
     if (!log || log->part || !before || !after || before == after || time != time) return SESSREC_INVALID_ARGUMENT;
-    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->view.sessions, 1);
-    for (int32_t s = 0; s < log->view.sessions && part; ++s) {
-        const double start = log->view.time[log->view.session_begin[s]], end = log->view.time[log->view.session_begin[s + 1] - 1];
+    char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->view.session_count, 1);
+    for (int32_t s = 0; s < log->view.session_count && part; ++s) {
+        const double start = log->view.times[log->view.session_begins[s]], end = log->view.times[log->view.session_begins[s + 1] - 1];
         part[s] = end < time ? SESSREC__FIRST : start >= time ? SESSREC__SECOND : SESSREC__NEITHER;
     }
     return sessrec__log_split(log, part, before, after);
 }
 
-SESSREC_API sessrec_result sessrec_dataset_split_last_session(const sessrec_dataset *log, sessrec_dataset **rest, sessrec_dataset **last) {
+SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest, sessrec_log **last) {
     if (rest) *rest = NULL;
     if (last) *last = NULL;
-    if (!log || log->part || !rest || !last || rest == last || (log->view.events && !log->view.session_user)) return SESSREC_INVALID_ARGUMENT;
-    const int32_t *user = log->view.session_user;
-    const uint64_t sessions = (uint64_t)log->view.sessions;
-    char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.users, 1);  // behind: sessions of each user, 2 for more
+    if (!log || log->part || !rest || !last || rest == last || (log->view.event_count && !log->view.session_users)) return SESSREC_INVALID_ARGUMENT;
+    const int32_t *user = log->view.session_users;
+    const uint64_t sessions = (uint64_t)log->view.session_count;
+    char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.user_count, 1);  // behind: sessions of each user, 2 for more
     for (uint64_t s = sessions; s-- > 0 && part;) {
         char *count = &part[sessions + (uint64_t)user[s]];
         part[s] = *count ? SESSREC__FIRST : SESSREC__SECOND;
@@ -8520,7 +8531,7 @@ static void sessrec__session_remember(sessrec_session *session, int32_t item) {
 }
 
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item) {
-    if (!session || item < -1 || item >= session->model->info.items) return SESSREC_INVALID_ARGUMENT;
+    if (!session || item < -1 || item >= session->model->info.item_count) return SESSREC_INVALID_ARGUMENT;
     if (item < 0) {
         session->unknown++;
         return SESSREC_UNKNOWN_ITEM;
@@ -8603,7 +8614,7 @@ static void sessrec__screen_row(sessrec_model *model, int32_t item, uint8_t *cod
 SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model) {
     if (!model) return SESSREC_INVALID_ARGUMENT;
     if (model->screen) return SESSREC_OK;
-    const int32_t octets = (sessrec__last_width(model) + 7) / 8, V = model->info.items;
+    const int32_t octets = (sessrec__last_width(model) + 7) / 8, V = model->info.item_count;
     const uint64_t bytes = (uint64_t)octets * 64 + 2 * 16 * sizeof(float);
     uint8_t *screen = (uint8_t *)sessrec__alloc(&model->memory, (uint64_t)V / 16 + 1, bytes);
     if (!screen) return SESSREC_OUT_OF_MEMORY;
@@ -8667,7 +8678,7 @@ SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const
     if (!session || count < 0 || (count && (!items || !scores))) return SESSREC_INVALID_ARGUMENT;
     for (int32_t i = 0; i < count; ++i) {
         scores[i] = -INFINITY;
-        if (items[i] >= 0 && items[i] < session->model->info.items) sessrec__session_scores(session, items[i], 1, &scores[i]);
+        if (items[i] >= 0 && items[i] < session->model->info.item_count) sessrec__session_scores(session, items[i], 1, &scores[i]);
     }
     return SESSREC_OK;
 }
@@ -8781,7 +8792,7 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests,
         if (!result) result = requests[i].result;
         if (!requests[i].result) model = requests[i].session->model;
     }
-    const int32_t V = walk ? model->info.items : 0;
+    const int32_t V = walk ? model->info.item_count : 0;
     for (int32_t first = 0, items; V - first > 0; first += items) {  // first <= V, no overflow
         items = first < 64 ? 64 : first < SESSREC__SCREENED ? first : SESSREC__SCREENED;  // a screen lets all through until the list is full
         if (items > V - first) items = V - first;
@@ -8833,12 +8844,12 @@ static int sessrec__state_whole(const void *bytes, size_t size, size_t least, co
     return sessrec__take(&sum, 4) == sessrec__crc32c(0, bytes, size - 4);
 }
 
-SESSREC_API size_t sessrec_session_bytes(const sessrec_session *session) {
+SESSREC_API size_t sessrec_session_export_size(const sessrec_session *session) {
     return session ? SESSREC__STATE_FIXED + 4 * ((size_t)session->width + (size_t)session->remember) : 0;
 }
 
 SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session, void *bytes, size_t size) {
-    if (!session || !bytes || size < sessrec_session_bytes(session)) return SESSREC_INVALID_ARGUMENT;
+    if (!session || !bytes || size < sessrec_session_export_size(session)) return SESSREC_INVALID_ARGUMENT;
     unsigned char *at = (unsigned char *)bytes;
     memcpy(at, sessrec__state_magic, 8);
     at += 8;
@@ -8851,7 +8862,7 @@ SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session
     sessrec__put(&at, 0, 4);
     sessrec__put_floats(&at, session->hidden, session->width);
     for (int32_t i = 0; i < session->remember; ++i) sessrec__put(&at, i < session->seen_count ? (uint64_t)session->seen[i] : 0, 4);
-    sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_session_bytes(session) - 4), 4);
+    sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_session_export_size(session) - 4), 4);
     return SESSREC_OK;
 }
 
@@ -8874,7 +8885,7 @@ static uint32_t sessrec__state_item(const unsigned char *items, int32_t i) {
 static int sessrec__state_items_valid(const sessrec_session *session, const unsigned char *items, int32_t count) {
     for (int32_t i = 0; i < session->remember; ++i) {
         const uint32_t item = sessrec__state_item(items, i);
-        if (i >= count ? item != 0 : item >= (uint32_t)session->model->info.items) return 0;
+        if (i >= count ? item != 0 : item >= (uint32_t)session->model->info.item_count) return 0;
         for (int32_t j = 0; j < i && i < count; ++j)
             if (sessrec__state_item(items, j) == item) return 0;
     }
@@ -8896,7 +8907,7 @@ SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, cons
         return SESSREC_MISMATCH;
     const uint64_t known = sessrec__take(&at, 8), unknown = sessrec__take(&at, 8), count = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4);
     const unsigned char *items = at + 4 * width;  // width is that of the session now
-    if (size != sessrec_session_bytes(session) || reserved || !sessrec__state_count_valid(session, known, unknown, count)) return SESSREC_BAD_FILE;
+    if (size != sessrec_session_export_size(session) || reserved || !sessrec__state_count_valid(session, known, unknown, count)) return SESSREC_BAD_FILE;
     if (!sessrec__state_hidden(at, session->width, known > 0, NULL) || !sessrec__state_items_valid(session, items, (int32_t)count))
         return SESSREC_BAD_FILE;
 
@@ -8968,12 +8979,12 @@ SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user) {
 
 static const char sessrec__user_magic[9] = "SRuser_1";  // the last digit is the version
 
-SESSREC_API size_t sessrec_user_bytes(const sessrec_user *user) {
+SESSREC_API size_t sessrec_user_export_size(const sessrec_user *user) {
     return user ? SESSREC__USER_FIXED + 4 * (size_t)user->model->info.user_hidden : 0;
 }
 
 SESSREC_API sessrec_result sessrec_user_export(const sessrec_user *user, void *bytes, size_t size) {
-    if (!user || !bytes || size < sessrec_user_bytes(user)) return SESSREC_INVALID_ARGUMENT;
+    if (!user || !bytes || size < sessrec_user_export_size(user)) return SESSREC_INVALID_ARGUMENT;
     unsigned char *at = (unsigned char *)bytes;
     memcpy(at, sessrec__user_magic, 8);
     at += 8;
@@ -8982,7 +8993,7 @@ SESSREC_API sessrec_result sessrec_user_export(const sessrec_user *user, void *b
     sessrec__put(&at, 0, 4);
     sessrec__put(&at, (uint64_t)user->sessions, 8);
     sessrec__put_floats(&at, user->c, user->model->info.user_hidden);
-    sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_user_bytes(user) - 4), 4);
+    sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_user_export_size(user) - 4), 4);
     return SESSREC_OK;
 }
 
@@ -8992,7 +9003,7 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
     const unsigned char *at = (const unsigned char *)bytes + 8;
     const uint64_t model = sessrec__take(&at, 8), width = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4), sessions = sessrec__take(&at, 8);
     if (model != sessrec__model_fingerprint(user->model) || width != (uint64_t)user->model->info.user_hidden) return SESSREC_MISMATCH;
-    if (size != sessrec_user_bytes(user) || reserved || sessions > INT64_MAX ||
+    if (size != sessrec_user_export_size(user) || reserved || sessions > INT64_MAX ||
         !sessrec__state_hidden(at, (int32_t)width, sessions > 0, NULL))
         return SESSREC_BAD_FILE;
     sessrec__state_hidden(at, (int32_t)width, sessions > 0, user->c);
@@ -9276,12 +9287,12 @@ static uint64_t sessrec__archive_fingerprint(const sessrec__archive *archive, in
 
 // Section "info": twelve numbers of 32 bits, then three of 64. Widths of layers that are not there are 0.
 static void sessrec__put_info(const sessrec_model_info *info, uint64_t id_bytes, unsigned char *at) {
-    int32_t word[12] = {info->items, info->layers, 0, 0, 0, 0, (int32_t)info->embedding, info->embedding_width, (int32_t)info->gru,
+    int32_t word[12] = {info->item_count, info->layer_count, 0, 0, 0, 0, (int32_t)info->embedding, info->embedding_width, (int32_t)info->gru,
                         (int32_t)info->activation, info->user_hidden, (int32_t)info->user_mode};
-    memcpy(word + 2, info->hidden, (size_t)info->layers * sizeof *word);
+    memcpy(word + 2, info->hidden, (size_t)info->layer_count * sizeof *word);
     for (int i = 0; i < 12; ++i) sessrec__put(&at, (uint64_t)word[i], 4);
     sessrec__put(&at, info->seed, 8);
-    sessrec__put(&at, info->events, 8);
+    sessrec__put(&at, info->event_count, 8);
     sessrec__put(&at, id_bytes, 8);
 }
 
@@ -9296,8 +9307,8 @@ static int sessrec__get_info(const unsigned char *at, sessrec_model_info *info, 
         if (value > (uint64_t)most[i]) return 0;
         word[i] = (int32_t)value;
     }
-    info->items = word[0];
-    info->layers = word[1];
+    info->item_count = word[0];
+    info->layer_count = word[1];
     memcpy(info->hidden, word + 2, sizeof info->hidden);
     info->embedding = (sessrec_embedding)word[6];
     info->embedding_width = word[7];
@@ -9306,18 +9317,18 @@ static int sessrec__get_info(const unsigned char *at, sessrec_model_info *info, 
     info->user_hidden = word[10];
     info->user_mode = (sessrec_user_mode)word[11];
     info->seed = sessrec__take(&at, 8);
-    info->events = sessrec__take(&at, 8);
+    info->event_count = sessrec__take(&at, 8);
     *id_bytes = sessrec__take(&at, 8);
-    if (!info->items || !info->layers || *id_bytes > UINT32_MAX || (!info->user_hidden && info->user_mode)) return 0;
+    if (!info->item_count || !info->layer_count || *id_bytes > UINT32_MAX || (!info->user_hidden && info->user_mode)) return 0;
     for (int32_t l = 0; l < SESSREC_MAX_LAYERS; ++l)
-        if ((info->hidden[l] > 0) != (l < info->layers)) return 0;
+        if ((info->hidden[l] > 0) != (l < info->layer_count)) return 0;
     if (info->embedding == SESSREC_EMBEDDING_SEPARATE) return info->embedding_width > 0;
-    return info->embedding_width == (info->embedding == SESSREC_EMBEDDING_TIED ? info->hidden[info->layers - 1] : 0);
+    return info->embedding_width == (info->embedding == SESSREC_EMBEDDING_TIED ? info->hidden[info->layer_count - 1] : 0);
 }
 
 // The list of a model, of which the data may still be missing. It must stay where it is: its first section points into it.
 static void sessrec__list_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model, uint64_t id_bytes) {
-    const int64_t V = model->info.items;
+    const int64_t V = model->info.item_count;
     list->kind = kind;
     list->count = 0;
     sessrec__put_info(&model->info, id_bytes, list->info);
@@ -9332,7 +9343,7 @@ static void sessrec__list_model(sessrec__archive *list, uint32_t kind, const ses
 
 // The list of a whole model; a checkpoint adds its own sections to it.
 static void sessrec__archive_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model) {
-    sessrec__list_model(list, kind, model, model->id_offset[model->info.items]);
+    sessrec__list_model(list, kind, model, model->id_offset[model->info.item_count]);
 }
 
 static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model) {
@@ -9375,7 +9386,7 @@ SESSREC__INLINE uint64_t sessrec__count_nuls(const char *text, int32_t count) {
 // its turn.
 static int sessrec__good_order(const sessrec_model *model) {
     enum { AHEAD = 16 };
-    const int32_t V = model->info.items, *order = model->id_order;
+    const int32_t V = model->info.item_count, *order = model->id_order;
     uint64_t least = 0;  // less than any id
     for (int32_t i = 0; i < V; ++i) {
         if (i < V - 2 * AHEAD) {
@@ -9395,7 +9406,7 @@ static int sessrec__good_order(const sessrec_model *model) {
 static sessrec_result sessrec__check_ids(const sessrec_model *model, uint64_t id_bytes, sessrec_error *err) {
     enum { IDS = 64, BYTES = 64 };
     const uint32_t *offset = model->id_offset;
-    const int32_t V = model->info.items, *order = model->id_order;
+    const int32_t V = model->info.item_count, *order = model->id_order;
     const char *text = model->id_text;
     uint32_t bad = offset[0] || offset[V] != id_bytes;
     uint64_t at = 0, nuls = 0;
@@ -9417,9 +9428,9 @@ static sessrec_result sessrec__check_ids(const sessrec_model *model, uint64_t id
 
 static int sessrec__good_support(const sessrec_model *model) {
     uint64_t sum = 0;
-    for (int32_t i = 0; i < model->info.items; ++i)
+    for (int32_t i = 0; i < model->info.item_count; ++i)
         if (!sessrec__add(sum, model->support[i], &sum)) return 0;
-    return sum == model->info.events;
+    return sum == model->info.event_count;
 }
 
 // Points a model at the sections of a file, which must be in the byte order of the machine, and checks every value in them.
@@ -9460,7 +9471,7 @@ static sessrec_result sessrec__model_finish(const sessrec__archive *archive, con
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t size, const sessrec_allocator *allocator,
+SESSREC_API sessrec_result sessrec_model_import(const void *bytes, size_t size, const sessrec_allocator *allocator,
                                                      sessrec_model **out, sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     const sessrec_allocator memory = sessrec__allocator(allocator);
@@ -9476,7 +9487,7 @@ SESSREC_API sessrec_result sessrec_model_from_memory(const void *bytes, size_t s
     return block ? sessrec__model_finish(&archive, &memory, block, out, err) : sessrec__no_memory(err);
 }
 
-SESSREC_API size_t sessrec_model_bytes(const sessrec_model *model) {
+SESSREC_API size_t sessrec_model_export_size(const sessrec_model *model) {
     sessrec__archive list;
     if (!model) return 0;
     sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
@@ -9489,9 +9500,9 @@ static int sessrec__write_model(sessrec__sink *sink, const void *what) {
     return sessrec__archive_write(sink, &list);
 }
 
-SESSREC_API sessrec_result sessrec_model_to_memory(const sessrec_model *model, void *bytes, size_t size) {
+SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void *bytes, size_t size) {
     sessrec__memory_sink memory;
-    if (!model || !bytes || size < sessrec_model_bytes(model)) return SESSREC_INVALID_ARGUMENT;
+    if (!model || !bytes || size < sessrec_model_export_size(model)) return SESSREC_INVALID_ARGUMENT;
     sessrec_result result = sessrec__check_weights(model, NULL, SESSREC_DIVERGED, NULL);  // it could not be read again
     if (result) return result;
     memory.sink.put = sessrec__memory_put;
@@ -9713,13 +9724,13 @@ static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, con
     return SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_model_save(const sessrec_model *model, const char *path, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const char *path, sessrec_error *err) {
     if (!model) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "model must not be NULL");
     sessrec_result result = sessrec__check_weights(model, NULL, SESSREC_DIVERGED, err);
     return result ? result : sessrec__save_file(path, sessrec__write_model, model, err);
 }
 
-SESSREC_API sessrec_result sessrec_model_load(const char *path, const sessrec_allocator *allocator, sessrec_model **out,
+SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_allocator *allocator, sessrec_model **out,
                                               sessrec_error *err) {
     const sessrec_allocator memory = sessrec__allocator(allocator);
     sessrec__archive archive;
@@ -9735,7 +9746,7 @@ SESSREC_API sessrec_result sessrec_model_load(const char *path, const sessrec_al
 
 // ============================================================================================================
 // >>checkpoint   a trainer as an archive
-// Sections: those of the model, "config" and "position", the optimiser's arrays of each tensor, the hidden states of the slots, and the best weights
+// Sections: those of the model, "config" and "position", the optimizer's arrays of each tensor, the hidden states of the slots, and the best weights
 // if some were kept. The mini-batches to come follow from the log and the position, the random numbers from the seed, so nothing else is needed
 // to go on with the same bits.
 // ============================================================================================================
@@ -9811,7 +9822,7 @@ static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_tr
         sessrec__add_state(list, "steps.", shape, SESSREC__INT32, 1, s->steps);
         if (with_best) sessrec__add_state(list, "best.", shape, SESSREC__FLOAT, shape->columns, tr->best[t]);
     }
-    for (int32_t l = 0; l < tr->config.layers; ++l) {
+    for (int32_t l = 0; l < tr->config.layer_count; ++l) {
         const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + l), 0};
         sessrec__archive_add(list, name, SESSREC__FLOAT, tr->config.batch_size, tr->config.hidden[l], tr->layer[l].state[tr->now]);
     }
@@ -9829,7 +9840,7 @@ static int sessrec__write_trainer(sessrec__sink *sink, const void *what) {
     return sessrec__archive_write(sink, &list);
 }
 
-SESSREC_API sessrec_result sessrec_trainer_save(const sessrec_trainer *tr, const char *path, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *tr, const char *path, sessrec_error *err) {
     if (!tr || !tr->model || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no path");
     sessrec_result result = sessrec__fetch(tr, 0, err);
     return result ? result : sessrec__save_file(path, sessrec__write_trainer, tr, err);
@@ -9877,7 +9888,7 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
     return SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_trainer_load(sessrec_trainer *tr, const char *path, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *tr, const char *path, sessrec_error *err) {
     sessrec__archive archive;
     void *block;
     if (!tr || !tr->model || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no path");
@@ -9917,7 +9928,7 @@ SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *tr, const sessr
 static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_batcher *batcher, int *ahead, sessrec_error *err) {
     const sessrec_sampler *s = batcher->sampler;
     *ahead = tr->table->run && tr->config.loss.kind != SESSREC_LOSS_CUSTOM && batcher->negatives <= tr->config.negatives &&
-             (!s || s->items == tr->model->info.items);
+             (!s || s->items == tr->model->info.item_count);
     if (!*ahead || !s) return SESSREC_OK;
     const sessrec_device_sampler view = {s->items, s->guide_bits, s->total, s->sum, s->guide};
     return tr->table->sampler(tr->device, &view, err);
@@ -9967,7 +9978,7 @@ SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_ba
         if (result == SESSREC_DONE) return SESSREC_OK;
 #ifndef SESSREC_NO_STDIO
         if (!result && c->checkpoint && c->checkpoint_steps > 0 && (batch.step + 1) % c->checkpoint_steps == 0)
-            result = sessrec_trainer_save(tr, c->checkpoint, err);
+            result = sessrec_trainer_write(tr, c->checkpoint, err);
 #endif
         if (result) return result;
         if (!c->progress || sessrec__now() - shown < 0.2) continue;
@@ -9978,7 +9989,7 @@ SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_ba
     }
 }
 
-SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_dataset *log, const sessrec_dataset *validation,
+SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_log *log, const sessrec_log *validation,
                                          sessrec_model **out, sessrec_error *err) {
     sessrec_trainer *trainer = NULL;
     sessrec_sampler *sampler = NULL;
@@ -9991,7 +10002,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
     if (!result) result = sessrec_batcher_create(config, log, sampler, &batcher, err);
 #ifndef SESSREC_NO_STDIO
     if (!result && config->checkpoint && config->resume) {
-        result = sessrec_trainer_load(trainer, config->checkpoint, err);
+        result = sessrec_trainer_read(trainer, config->checkpoint, err);
         if (result == SESSREC_NO_FILE) result = SESSREC_OK;  // the first run
         sessrec_position at = sessrec_trainer_position(trainer);
         if (!result) result = sessrec_batcher_seek(batcher, at.epoch, at.step);
@@ -10014,8 +10025,8 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
             eval.jobs = config->jobs;
             eval.allocator = config->allocator;
             eval.history = log;  // makes the states of users
-            eval.cutoffs = 1;
-            eval.cutoff[0] = 20;
+            eval.cutoff_count = 1;
+            eval.cutoffs[0] = 20;
             const sessrec_model *model = sessrec_trainer_model(trainer);
             if (!model) result = sessrec_error_set(err, SESSREC_DEVICE_ERROR, NULL);
             else result = sessrec_evaluate(model, validation, &eval, &report, err);
@@ -10025,7 +10036,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
         }
         sessrec_trainer_next_epoch(trainer);
 #ifndef SESSREC_NO_STDIO
-        if (!result && config->checkpoint) result = sessrec_trainer_save(trainer, config->checkpoint, err);
+        if (!result && config->checkpoint) result = sessrec_trainer_write(trainer, config->checkpoint, err);
 #endif
         if (!result && config->progress && config->progress(config->progress_user, &progress))
             result = sessrec_error_set(err, SESSREC_STOPPED, "stopped at the end of an epoch");

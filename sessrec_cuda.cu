@@ -44,7 +44,7 @@ enum {
 // what lies on the GPU
 // ============================================================================================================
 
-// A mini-batch as it is copied to the GPU. Behind it: int32 input [B], target [B], session_start [B], user_start [B], previous_row [B].
+// A mini-batch as it is copied to the GPU. Behind it: int32 input [B], target [B], session_starts [B], user_starts [B], previous_rows [B].
 typedef struct sessrec__record {
     uint64_t epoch_seed, first_draw;    // for dropout; of its negatives
     int64_t step, draw;                 // draw: 1: the negatives are to be drawn, 0: they have been copied
@@ -118,7 +118,7 @@ typedef struct sessrec__cuda {
     uint64_t record_bytes;
     int32_t put_rows[SESSREC_DEVICE_AHEAD], put_columns[SESSREC_DEVICE_AHEAD];  // sizes of those that were put
     sessrec__record *record;                // the one under way
-    const int32_t *in, *target, *start, *user_start, *previous;  // inside it
+    const int32_t *in, *target, *start, *user_starts, *previous;  // inside it
     sessrec__status *status;
     int32_t *negative;      // [N]
     uint64_t *draw_sum;     // [V]
@@ -277,17 +277,17 @@ static __global__ void sessrec__k_onehot_gradient(int64_t rows, int64_t H, const
 }
 
 // Which rows begin a later session of a user: sessrec__user_begins
-static __device__ int sessrec__begins(const int32_t *start, const int32_t *user_start, int64_t row) {
-    return user_start && start[row] && !user_start[row];
+static __device__ int sessrec__begins(const int32_t *start, const int32_t *user_starts, int64_t row) {
+    return user_starts && start[row] && !user_starts[row];
 }
 
 // sessrec__forward_states. begun (NULL without users) holds c W_init + b_init and gets its tanh.
-static __global__ void sessrec__k_states(int64_t rows, int64_t H, const int32_t *start, const int32_t *user_start, const int32_t *previous,
+static __global__ void sessrec__k_states(int64_t rows, int64_t H, const int32_t *start, const int32_t *user_starts, const int32_t *previous,
                                          const float *state, float *begun, sessrec__dropout dropout, float *h) {
     FOR_EACH(i, rows * H) {
         const int64_t row = i / H, j = i % H;
         if (begun) begun[i] = tanhf(begun[i]);
-        if (begun && sessrec__begins(start, user_start, row)) h[i] = begun[i] * sessrec__kept(dropout, row, H, j);
+        if (begun && sessrec__begins(start, user_starts, row)) h[i] = begun[i] * sessrec__kept(dropout, row, H, j);
         else h[i] = start[row] ? 0 : state[previous[row] * H + j];
     }
 }
@@ -350,24 +350,24 @@ static __global__ void sessrec__k_state_backward(int64_t rows, int64_t H, const 
 static __global__ void sessrec__k_users_enter(int64_t rows, int64_t width, const int32_t *previous, const float *from, float *to) {
     FOR_EACH(i, rows * width) to[i] = from[previous[i / width] * width + i % width];
 }
-static __global__ void sessrec__k_users_leave(int64_t rows, int64_t Hu, const int32_t *start, const int32_t *user_start, const float *old,
+static __global__ void sessrec__k_users_leave(int64_t rows, int64_t Hu, const int32_t *start, const int32_t *user_starts, const float *old,
                                               const float *made, float *state) {
     FOR_EACH(i, rows * Hu) {
         const int64_t row = i / Hu;
-        state[i] = user_start[row] ? 0 : sessrec__begins(start, user_start, row) ? made[i] : old[i];
+        state[i] = user_starts[row] ? 0 : sessrec__begins(start, user_starts, row) ? made[i] : old[i];
     }
 }
 
 // sessrec__backward_users: through the beginning of the session, and 0 elsewhere
-static __global__ void sessrec__k_begun_backward(int64_t rows, int64_t H, const int32_t *start, const int32_t *user_start, const float *begun,
+static __global__ void sessrec__k_begun_backward(int64_t rows, int64_t H, const int32_t *start, const int32_t *user_starts, const float *begun,
                                                  const float *d_h, sessrec__dropout dropout, float *d_begun) {
     FOR_EACH(i, rows * H) {
         const int64_t row = i / H;
-        d_begun[i] = sessrec__begins(start, user_start, row) ? d_h[i] * (1 - begun[i] * begun[i]) * sessrec__kept(dropout, row, H, i % H) : 0;
+        d_begun[i] = sessrec__begins(start, user_starts, row) ? d_h[i] * (1 - begun[i] * begun[i]) * sessrec__kept(dropout, row, H, i % H) : 0;
     }
 }
-static __global__ void sessrec__k_only_beginning(int64_t rows, int64_t Hu, const int32_t *start, const int32_t *user_start, float *d) {
-    FOR_EACH(i, rows * Hu) if (!sessrec__begins(start, user_start, i / Hu)) d[i] = 0;
+static __global__ void sessrec__k_only_beginning(int64_t rows, int64_t Hu, const int32_t *start, const int32_t *user_starts, float *d) {
+    FOR_EACH(i, rows * Hu) if (!sessrec__begins(start, user_starts, i / Hu)) d[i] = 0;
 }
 
 // sum [columns] of the rows of x, in order; rows of x lie `stride` apart. sessrec__sum_rows
@@ -422,7 +422,7 @@ static __global__ void sessrec__k_product(sessrec__product p) {
     for (int32_t r = 0; r < ROWS_EACH; ++r)
         for (int32_t q = 0; q < 4; ++q) sum[r][q] = 0;
     for (int64_t k0 = begin; k0 < end; k0 += TILE_K) {
-        for (int32_t e = t; e < TILE_M * TILE_K; e += THREADS) {  // neighbours in memory go to neighbouring threads
+        for (int32_t e = t; e < TILE_M * TILE_K; e += THREADS) {  // neighbors in memory go to neighboring threads
             const int32_t i = p.A.column == 1 ? e / TILE_K : e % TILE_M, k = p.A.column == 1 ? e % TILE_K : e / TILE_M;
             a[k][i] = i0 + i < p.M && k0 + k < end ? p.A.at[(i0 + i) * p.A.row + (k0 + k) * p.A.column] : 0;
         }
@@ -810,7 +810,7 @@ static __global__ void sessrec__k_merge(int32_t count, int32_t columns, int64_t 
 }
 
 // ============================================================================================================
-// the update: >>optimisers, sessrec__update_row and sessrec__cap_rows
+// the update: >>optimizers, sessrec__update_row and sessrec__cap_rows
 // ============================================================================================================
 
 typedef struct sessrec__update_task {
@@ -932,14 +932,14 @@ static void sessrec__room_record(sessrec__cuda *cu) {
     cu->status = (sessrec__status *)sessrec__room(cu, 1, sizeof *cu->status);
     if (cu->config.negatives) {
         cu->negative = (int32_t *)sessrec__room(cu, (uint64_t)cu->config.negatives, sizeof(int32_t));
-        cu->draw_sum = (uint64_t *)sessrec__room(cu, (uint64_t)cu->info.items, sizeof(uint64_t));
-        cu->draw_guide = (int32_t *)sessrec__room(cu, 2 * (uint64_t)cu->info.items + 17, sizeof(int32_t));
+        cu->draw_sum = (uint64_t *)sessrec__room(cu, (uint64_t)cu->info.item_count, sizeof(uint64_t));
+        cu->draw_guide = (int32_t *)sessrec__room(cu, 2 * (uint64_t)cu->info.item_count + 17, sizeof(int32_t));
     }
     if (!cu->record) return;
     cu->in = (const int32_t *)(cu->record + 1);
     cu->target = cu->in + B;
     cu->start = cu->target + B;
-    cu->user_start = cu->info.user_hidden ? cu->start + B : NULL;
+    cu->user_starts = cu->info.user_hidden ? cu->start + B : NULL;
     cu->previous = cu->start + 2 * B;
 }
 
@@ -957,7 +957,7 @@ static void sessrec__room_level(sessrec__cuda *cu, sessrec__level *level, int us
 }
 
 static int32_t sessrec__width(const sessrec__cuda *cu) {
-    return cu->info.hidden[cu->info.layers - 1];
+    return cu->info.hidden[cu->info.layer_count - 1];
 }
 
 static void sessrec__room_all(sessrec__cuda *cu) {
@@ -967,7 +967,7 @@ static void sessrec__room_all(sessrec__cuda *cu) {
     cu->block_bytes = 0;
     sessrec__room_record(cu);
     for (int32_t t = 0; t < cu->tensors; ++t) sessrec__room_tensor(cu, &cu->tensor[t]);
-    for (int32_t l = 0; l < c->layers; ++l) sessrec__room_level(cu, &cu->level[l], Hu > 0);
+    for (int32_t l = 0; l < c->layer_count; ++l) sessrec__room_level(cu, &cu->level[l], Hu > 0);
     if (Hu) {
         sessrec__room_level(cu, &cu->user, 0);
         cu->user_s = sessrec__floats(cu, B, L);
@@ -978,7 +978,7 @@ static void sessrec__room_all(sessrec__cuda *cu) {
     cu->output.bias = sessrec__floats(cu, C, 1);
     if (!tied) sessrec__room_rows(cu, &cu->input, B, cu->inputs->host.columns);
     cu->item = (int32_t *)sessrec__room(cu, (uint64_t)C, sizeof(int32_t));
-    cu->log_support = cu->host.log_support ? sessrec__floats(cu, cu->info.items, 1) : NULL;
+    cu->log_support = cu->host.log_support ? sessrec__floats(cu, cu->info.item_count, 1) : NULL;
     cu->log_proposal = cu->host.log_support ? sessrec__floats(cu, C, 1) : NULL;
     cu->Y = sessrec__floats(cu, C, L);
     cu->bias = sessrec__floats(cu, C, 1);
@@ -1024,12 +1024,12 @@ static void sessrec__input_gates(sessrec__cuda *cu, const sessrec__level *level,
 
 static void sessrec__forward_users(sessrec__cuda *cu) {
     const int32_t Hu = cu->config.user_hidden, L = sessrec__width(cu), rows = cu->rows;
-    const sessrec__level *last = &cu->level[cu->config.layers - 1];
+    const sessrec__level *last = &cu->level[cu->config.layer_count - 1];
     LAUNCH(cu, sessrec__k_users_enter, sessrec__blocks((int64_t)rows * L), THREADS, rows, L, cu->previous, last->state, cu->user_s);
     LAUNCH(cu, sessrec__k_users_enter, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->previous, cu->user.state, cu->user.h);
     sessrec__input_gates(cu, &cu->user, cu->user_s);
     sessrec__recurrent(cu, &cu->user, sessrec__dropped(cu, STREAM_USER, cu->config.dropout_user), cu->user_new);
-    LAUNCH(cu, sessrec__k_users_leave, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->start, cu->user_start, cu->user.h, cu->user_new,
+    LAUNCH(cu, sessrec__k_users_leave, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->start, cu->user_starts, cu->user.h, cu->user_new,
            cu->user.state);
 }
 
@@ -1046,7 +1046,7 @@ static void sessrec__forward_level(sessrec__cuda *cu, int32_t l, const float *x)
     if (Hu)
         sessrec__multiply(cu, rows, H, Hu, sessrec__as_is(cu->user_new, Hu), sessrec__as_is(level->init_W->weights, H), level->init_b->weights,
                           level->begun, H);
-    LAUNCH(cu, sessrec__k_states, blocks, THREADS, rows, H, cu->start, cu->user_start, cu->previous, level->state, level->begun,
+    LAUNCH(cu, sessrec__k_states, blocks, THREADS, rows, H, cu->start, cu->user_starts, cu->previous, level->state, level->begun,
            sessrec__dropped(cu, STREAM_INIT + l, c->dropout_init), level->h);
     if (x) sessrec__input_gates(cu, level, x);
     else
@@ -1087,7 +1087,7 @@ static void sessrec__forward(sessrec__cuda *cu) {
         x = cu->x;
     }
     if (c->user_hidden) sessrec__forward_users(cu);
-    for (int32_t l = 0; l < c->layers; ++l) {
+    for (int32_t l = 0; l < c->layer_count; ++l) {
         sessrec__forward_level(cu, l, x);
         x = cu->level[l].state;
     }
@@ -1159,12 +1159,12 @@ static void sessrec__gradient_cell(sessrec__cuda *cu, const sessrec__level *leve
 static void sessrec__backward_users(sessrec__cuda *cu) {
     const sessrec_config *c = &cu->config;
     const int32_t Hu = c->user_hidden, rows = cu->rows, H0 = c->hidden[0];
-    for (int32_t l = 0; l < c->layers; ++l) {
+    for (int32_t l = 0; l < c->layer_count; ++l) {
         const int32_t H = c->hidden[l];
         sessrec__level *level = &cu->level[l];
         const sessrec__product back = {rows, Hu, H, 0, sessrec__as_is(level->d_begun, H), sessrec__turned(level->init_W->weights, H), NULL,
                                        cu->user_dc, Hu, l > 0, NULL};
-        LAUNCH(cu, sessrec__k_begun_backward, sessrec__blocks((int64_t)rows * H), THREADS, rows, H, cu->start, cu->user_start, level->begun,
+        LAUNCH(cu, sessrec__k_begun_backward, sessrec__blocks((int64_t)rows * H), THREADS, rows, H, cu->start, cu->user_starts, level->begun,
                level->d_h, sessrec__dropped(cu, STREAM_INIT + l, c->dropout_init), level->d_begun);
         sessrec__multiply_add(cu, back);
         sessrec__multiply(cu, Hu, H, rows, sessrec__turned(cu->user_new, Hu), sessrec__as_is(level->d_begun, H), NULL, level->init_W->gradient, H);
@@ -1176,7 +1176,7 @@ static void sessrec__backward_users(sessrec__cuda *cu) {
         sessrec__multiply_onto(cu, rows, Hu, width, d_gates, sessrec__turned(cu->context->weights, 3 * H0), cu->user_dc, Hu);
         sessrec__multiply(cu, Hu, width, rows, sessrec__turned(cu->user.state, Hu), d_gates, NULL, cu->context->gradient, 3 * H0);
     }
-    LAUNCH(cu, sessrec__k_only_beginning, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->start, cu->user_start, cu->user_dc);
+    LAUNCH(cu, sessrec__k_only_beginning, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->start, cu->user_starts, cu->user_dc);
     sessrec__backward_level(cu, &cu->user, sessrec__dropped(cu, STREAM_USER, c->dropout_user), cu->user_dc, NULL, NULL);
     sessrec__gradient_cell(cu, &cu->user, cu->user_s);
 }
@@ -1191,13 +1191,13 @@ static void sessrec__backward(sessrec__cuda *cu) {
     const sessrec_config *c = &cu->config;
     const int32_t L = sessrec__width(cu), C = cu->columns, rows = cu->rows, D = cu->info.embedding_width;
     const sessrec__dropout of_input = sessrec__dropped(cu, STREAM_INPUT, c->dropout_input);
-    sessrec__level *top = &cu->level[c->layers - 1];
+    sessrec__level *top = &cu->level[c->layer_count - 1];
     float *d_x = sessrec__input_gradient(cu);
     LAUNCH(cu, sessrec__k_loss_sum, 1, THREADS, rows, cu->row_loss, cu->status);
     sessrec__multiply(cu, rows, L, C, sessrec__as_is(cu->S, C), sessrec__as_is(cu->Y, L), NULL, top->d_out, L);
     sessrec__multiply(cu, C, L, rows, sessrec__turned(cu->S, C), sessrec__as_is(top->state, L), NULL, cu->output.gradient, L);
     sessrec__sum_rows(cu, rows, C, cu->S, C, cu->output.bias);
-    for (int32_t l = c->layers - 1; l >= 0; --l) {
+    for (int32_t l = c->layer_count - 1; l >= 0; --l) {
         sessrec__level *level = &cu->level[l];
         sessrec__backward_level(cu, level, sessrec__dropped(cu, STREAM_HIDDEN + l, c->dropout_hidden), level->d_out,
                                 l > 0 ? cu->level[l - 1].d_out
@@ -1293,12 +1293,12 @@ static void sessrec__cuda_put(void *device, int32_t index, const sessrec_batch *
     record->epoch_seed = sessrec__mix64(cu->config.seed + (uint64_t)batch->epoch);
     record->first_draw = ((uint64_t)batch->epoch << 44) + (uint64_t)batch->step * (uint64_t)batch->negative_count;
     record->step = batch->step;
-    record->draw = batch->negative == NULL;
-    memcpy(at, batch->input, rows * size);
-    memcpy(at + B, batch->target, rows * size);
-    memcpy(at + 2 * B, batch->session_start, rows * size);
-    if (batch->user_start) memcpy(at + 3 * B, batch->user_start, rows * size);
-    memcpy(at + 4 * B, batch->previous_row, rows * size);
+    record->draw = batch->negatives == NULL;
+    memcpy(at, batch->inputs, rows * size);
+    memcpy(at + B, batch->targets, rows * size);
+    memcpy(at + 2 * B, batch->session_starts, rows * size);
+    if (batch->user_starts) memcpy(at + 3 * B, batch->user_starts, rows * size);
+    memcpy(at + 4 * B, batch->previous_rows, rows * size);
     cu->put_rows[index] = batch->rows;
     cu->put_columns[index] = batch->rows + batch->negative_count;
 }
@@ -1354,7 +1354,7 @@ static sessrec_result sessrec__cuda_grad(void *device, const sessrec_batch *batc
     sessrec__cuda_put(cu, 0, batch);
     sessrec__send(cu, 1);
     if (batch->negative_count)
-        sessrec__note(cu, cudaMemcpyAsync(cu->negative, batch->negative, (size_t)batch->negative_count * sizeof *cu->negative,
+        sessrec__note(cu, cudaMemcpyAsync(cu->negative, batch->negatives, (size_t)batch->negative_count * sizeof *cu->negative,
                                           cudaMemcpyHostToDevice, cu->stream));
     cu->again = sessrec__resize(cu, 0);
     if (cu->config.loss.kind == SESSREC_LOSS_CUSTOM) {
@@ -1391,13 +1391,13 @@ static sessrec_result sessrec__cuda_sampler(void *device, const sessrec_device_s
     sessrec__cuda *cu = (sessrec__cuda *)device;
     const size_t entries = ((size_t)1 << sampler->guide_bits) + 1;  // at most 2 items, or 17: sessrec_sampler_create
     sessrec__note(cu, cudaSetDevice(cu->ordinal));
-    if (!cu->draw_sum || entries > 2 * (size_t)cu->info.items + 17)
+    if (!cu->draw_sum || entries > 2 * (size_t)cu->info.item_count + 17)
         return sessrec_error_set(err, SESSREC_MISMATCH, "the sampler is of another catalogue");
     // A graph holds the numbers of the sampler that it was captured with.
     if (cu->draws.guide_bits != sampler->guide_bits || cu->draws.total != sampler->total) sessrec__forget_graph(cu, &cu->graph[0]);
     cu->draws.guide_bits = sampler->guide_bits;
     cu->draws.total = sampler->total;
-    sessrec__note(cu, cudaMemcpyAsync(cu->draw_sum, sampler->sum, (size_t)sampler->items * sizeof *sampler->sum, cudaMemcpyHostToDevice, cu->stream));
+    sessrec__note(cu, cudaMemcpyAsync(cu->draw_sum, sampler->sums, (size_t)sampler->item_count * sizeof *sampler->sums, cudaMemcpyHostToDevice, cu->stream));
     sessrec__note(cu, cudaMemcpyAsync(cu->draw_guide, sampler->guide, entries * sizeof *sampler->guide, cudaMemcpyHostToDevice, cu->stream));
     sessrec__note(cu, cudaStreamSynchronize(cu->stream));
     return sessrec__look(cu, "a copy of the sampler", err);
@@ -1426,7 +1426,7 @@ static void sessrec__copy_state(sessrec__cuda *cu, int up) {
         sessrec__copy(c, h->state.velocity, tensor->state.velocity, h->rows, h->columns);
         sessrec__copy(c, h->state.steps, tensor->state.steps, h->rows, 1);
     }
-    for (int32_t l = 0; l < cu->config.layers; ++l)
+    for (int32_t l = 0; l < cu->config.layer_count; ++l)
         sessrec__copy(c, cu->host.hidden[l], cu->level[l].state, cu->config.batch_size, cu->config.hidden[l]);
     sessrec__copy(c, cu->host.user, cu->user.state, cu->config.batch_size, cu->config.user_hidden);
 }
@@ -1463,7 +1463,7 @@ static const char *sessrec__cuda_name(const void *device) {
 }
 
 static void sessrec__give_back(const sessrec_allocator *memory, void *block) {
-    if (memory->alloc && memory->free) memory->free(block, memory->user);
+    if (memory->alloc && memory->free) memory->free(memory->user, block);
     else free(block);
 }
 
@@ -1501,7 +1501,7 @@ static void sessrec__wire_cell(const sessrec__cuda *cu, const char *part, int32_
 static void sessrec__wire(sessrec__cuda *cu) {
     cu->Wy = sessrec__named(cu, "Wy", -1, "");
     cu->By = sessrec__named(cu, "By", -1, "");
-    for (int32_t l = 0; l < cu->config.layers; ++l) {
+    for (int32_t l = 0; l < cu->config.layer_count; ++l) {
         sessrec__wire_cell(cu, "L", l, &cu->level[l].cell);
         cu->level[l].init_W = sessrec__named(cu, "I", l, "W");
         cu->level[l].init_b = sessrec__named(cu, "I", l, "b");
@@ -1571,25 +1571,25 @@ static sessrec_result sessrec__claim(sessrec__cuda *cu, sessrec_error *err) {
     cu->draws.guide = cu->draw_guide;
     sessrec__note(cu, cudaMemsetAsync(cu->block, 0, cu->block_bytes, cu->stream));
     if (cu->log_support)
-        sessrec__note(cu, cudaMemcpyAsync(cu->log_support, cu->host.log_support, (size_t)cu->info.items * sizeof(float), cudaMemcpyHostToDevice,
+        sessrec__note(cu, cudaMemcpyAsync(cu->log_support, cu->host.log_support, (size_t)cu->info.item_count * sizeof(float), cudaMemcpyHostToDevice,
                                           cu->stream));
     return sessrec__cuda_upload(cu, err);
 }
 
 static sessrec_result sessrec__cuda_create(const sessrec_device_view *view, void **device, sessrec_error *err) {
     const sessrec_allocator *memory = &view->config->allocator;
-    const size_t bytes = sizeof(sessrec__cuda) + (size_t)view->tensors * sizeof(sessrec__tensor);
-    sessrec__cuda *cu = (sessrec__cuda *)(memory->alloc && memory->free ? memory->alloc(bytes, memory->user) : malloc(bytes));
+    const size_t bytes = sizeof(sessrec__cuda) + (size_t)view->tensor_count * sizeof(sessrec__tensor);
+    sessrec__cuda *cu = (sessrec__cuda *)(memory->alloc && memory->free ? memory->alloc(memory->user, bytes) : malloc(bytes));
     *device = NULL;
     if (!cu) return sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, NULL);
     memset((void *)cu, 0, bytes);
     cu->config = *view->config;
     cu->info = view->info;
     cu->host = *view;
-    cu->host.tensor = NULL;  // lives no longer than this call
-    cu->tensors = view->tensors;
+    cu->host.tensors = NULL;  // lives no longer than this call
+    cu->tensors = view->tensor_count;
     cu->tensor = (sessrec__tensor *)(void *)(cu + 1);
-    for (int32_t t = 0; t < cu->tensors; ++t) cu->tensor[t].host = view->tensor[t];
+    for (int32_t t = 0; t < cu->tensors; ++t) cu->tensor[t].host = view->tensors[t];
     sessrec__wire(cu);
     sessrec_result result = sessrec__find_gpu(cu, err);
     if (!result) result = sessrec__claim(cu, err);

@@ -106,20 +106,20 @@ static void print_setting(const setting *s) {
     printf("\n");
 }
 
-static sessrec_result load(const char *folder, const char *log, const char *part, sessrec_dataset **out, sessrec_error *err) {
+static sessrec_result load(const char *folder, const char *log, const char *part, sessrec_log **out, sessrec_error *err) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s_%s.tsv", folder, log, part);
-    return sessrec_dataset_load(path, NULL, out, err);
+    return sessrec_log_read(path, NULL, out, err);
 }
 
 // s NULL: popularity alone, the scorer that the first losses have to beat.
-static sessrec_result measure(const setting *s, const sessrec_dataset *train, const sessrec_dataset *test, uint64_t seed, int32_t threads,
+static sessrec_result measure(const setting *s, const sessrec_log *train, const sessrec_log *test, uint64_t seed, int32_t threads,
                               sessrec_report *report, sessrec_error *err) {
     sessrec_eval_config eval = sessrec_eval_config_default();
     eval.ties = SESSREC_TIES_STANDARD;
-    eval.cutoffs = 2;
-    eval.cutoff[0] = 5;
-    eval.cutoff[1] = 20;
+    eval.cutoff_count = 2;
+    eval.cutoffs[0] = 5;
+    eval.cutoffs[1] = 20;
     eval.threads = threads;
 
     sessrec_model *model = NULL;
@@ -153,7 +153,7 @@ int main(int argc, char **argv) {
         return 2;
     }
 
-    sessrec_dataset *train = NULL, *test = NULL;
+    sessrec_log *train = NULL, *test = NULL;
     sessrec_report report;
     sessrec_error error;
     memset(&error, 0, sizeof error);
@@ -164,8 +164,8 @@ int main(int argc, char **argv) {
     if (result) fprintf(stderr, "accuracy: %s: %s\n", sessrec_result_text(result), error.text);
     else
         printf("%s\t%s\t%.5f\t%.5f\t%.5f\t%.5f\t%lld\t%.1f\n", argv[2], argv[3], report.all.recall[0], report.all.mrr[0], report.all.recall[1],
-               report.all.mrr[1], (long long)report.events, sessrec__now() - begin);
-    sessrec_dataset_destroy(train);
-    sessrec_dataset_destroy(test);
+               report.all.mrr[1], (long long)report.event_count, sessrec__now() - begin);
+    sessrec_log_destroy(train);
+    sessrec_log_destroy(test);
     return result ? 1 : 0;
 }

@@ -88,35 +88,35 @@ static double cpu_seconds(void) {
 // ---- logs ----
 
 typedef struct corpus {
-    sessrec_dataset *train, *joined, *test;  // joined: all sessions of a user as one
+    sessrec_log *train, *joined, *test;  // joined: all sessions of a user as one
     shop plan;      // of a made-up log
     int made_up;
 } corpus;
 
-static sessrec_result add_session(const sessrec_dataset *log, int32_t session, const char *as, sessrec_dataset *to) {
-    const sessrec_log_view view = sessrec_dataset_view(log);
-    const char *user = sessrec_dataset_user_id(log, view.session_user[session]);
+static sessrec_result add_session(const sessrec_log *log, int32_t session, const char *as, sessrec_log *to) {
+    const sessrec_log_view view = sessrec_log_contents(log);
+    const char *user = sessrec_log_user_id(log, view.session_users[session]);
     sessrec_result result = SESSREC_OK;
-    for (int64_t i = view.session_begin[session]; !result && i < view.session_begin[session + 1]; ++i)  // a log is in the order of time already
-        result = sessrec_dataset_add(to, user, as ? as : user, sessrec_dataset_item_id(log, view.item[i]), (double)(as ? view.time[i] : (double)i));
+    for (int64_t i = view.session_begins[session]; !result && i < view.session_begins[session + 1]; ++i)  // a log is in the order of time already
+        result = sessrec_log_add(to, user, as ? as : user, sessrec_log_item_id(log, view.items[i]), (double)(as ? view.times[i] : (double)i));
     return result;
 }
 
 // The sessions of the users who have so many of them, or with `join` all users, each with one session.
-static sessrec_result copy_users(const sessrec_dataset *log, int32_t least, int join, sessrec_dataset **out, sessrec_error *err) {
-    const sessrec_log_view view = sessrec_dataset_view(log);
-    int32_t *sessions = (int32_t *)calloc((size_t)view.users + 1, sizeof *sessions);
-    sessrec_result result = sessions ? sessrec_dataset_create(NULL, out) : SESSREC_OUT_OF_MEMORY;
-    for (int32_t s = 0; !result && s < view.sessions; ++s) ++sessions[view.session_user[s]];
-    for (int32_t s = 0; !result && s < view.sessions; ++s)
-        if (sessions[view.session_user[s]] >= least) result = add_session(log, s, join ? NULL : sessrec_dataset_session_id(log, s), *out);
+static sessrec_result copy_users(const sessrec_log *log, int32_t least, int join, sessrec_log **out, sessrec_error *err) {
+    const sessrec_log_view view = sessrec_log_contents(log);
+    int32_t *sessions = (int32_t *)calloc((size_t)view.user_count + 1, sizeof *sessions);
+    sessrec_result result = sessions ? sessrec_log_create(NULL, out) : SESSREC_OUT_OF_MEMORY;
+    for (int32_t s = 0; !result && s < view.session_count; ++s) ++sessions[view.session_users[s]];
+    for (int32_t s = 0; !result && s < view.session_count; ++s)
+        if (sessions[view.session_users[s]] >= least) result = add_session(log, s, join ? NULL : sessrec_log_session_id(log, s), *out);
     free(sessions);
-    return result ? sessrec_error_set(err, result, NULL) : sessrec_dataset_finish(*out, err);
+    return result ? sessrec_error_set(err, result, NULL) : sessrec_log_finish(*out, err);
 }
 
 static const char *const made_up[] = {"tastes", "no-tastes"};
 
-static sessrec_result make_log(const char *name, const char *path, int validate, corpus *c, sessrec_dataset **log, sessrec_error *err) {
+static sessrec_result make_log(const char *name, const char *path, int validate, corpus *c, sessrec_log **log, sessrec_error *err) {
     c->made_up = strcmp(name, "globo") != 0;
     if (c->made_up) {
         c->plan = shop_with_users();
@@ -124,28 +124,28 @@ static sessrec_result make_log(const char *name, const char *path, int validate,
         if (validate) c->plan.seed += 1000;
         return shop_log(c->plan, log, err);
     }
-    sessrec_dataset *clicks = NULL;
+    sessrec_log *clicks = NULL;
     sessrec_filter no_single_clicks = {0, 0, 2, 0};
-    sessrec_result result = sessrec_dataset_load(path, NULL, &clicks, err);
-    if (!result) result = sessrec_dataset_filter(clicks, no_single_clicks);
+    sessrec_result result = sessrec_log_read(path, NULL, &clicks, err);
+    if (!result) result = sessrec_log_filter(clicks, no_single_clicks);
     if (!result) result = copy_users(clicks, 5, 0, log, err);
-    sessrec_dataset_destroy(clicks);
+    sessrec_log_destroy(clicks);
     return result;
 }
 
 // Items of a real log need five clicks in training.
-static sessrec_result split(sessrec_dataset *log, int validate, corpus *c, sessrec_error *err) {
+static sessrec_result split(sessrec_log *log, int validate, corpus *c, sessrec_error *err) {
     sessrec_filter train = {0, 5, 2, 0}, test = {0, 0, 2, 0};
-    sessrec_dataset *shorter = NULL, *last = NULL;
+    sessrec_log *shorter = NULL, *last = NULL;
     if (c->made_up) train.min_support = 0;
     sessrec_result result = SESSREC_OK;
-    if (validate && !c->made_up) result = sessrec_dataset_split_last_session(log, &shorter, &last);
-    if (!result) result = sessrec_dataset_split_last_session(shorter ? shorter : log, &c->train, &c->test);
-    if (!result) result = sessrec_dataset_filter(c->train, train);
-    if (!result) result = sessrec_dataset_keep_items(c->test, c->train);
-    if (!result) result = sessrec_dataset_filter(c->test, test);
-    sessrec_dataset_destroy(shorter);
-    sessrec_dataset_destroy(last);
+    if (validate && !c->made_up) result = sessrec_log_split_last_session(log, &shorter, &last);
+    if (!result) result = sessrec_log_split_last_session(shorter ? shorter : log, &c->train, &c->test);
+    if (!result) result = sessrec_log_filter(c->train, train);
+    if (!result) result = sessrec_log_keep_items(c->test, c->train);
+    if (!result) result = sessrec_log_filter(c->test, test);
+    sessrec_log_destroy(shorter);
+    sessrec_log_destroy(last);
     return result ? sessrec_error_set(err, result, NULL) : copy_users(c->train, 0, 1, &c->joined, err);
 }
 
@@ -211,7 +211,7 @@ static void count_event(table *t, double rank, int32_t history, int32_t position
     static const int32_t place[] = {0, 0, 1, 2, 3, 4, 5, 6, 6, 7, 7, 7, 7, 8};
     const int32_t h = 6 + place[history < 13 ? history : 13], p = 15 + (position < 6 ? position : 6);
     const int32_t in[5] = {0, history <= 6 ? 1 : 2, position < 2 ? 3 : position < 4 ? 4 : 5, h, p};
-    if (t->gain) t->gain[t->group[0].events] += rank <= cutoff[0] ? 1 / rank : 0;
+    if (t->gain) t->gain[t->group[0].event_count] += rank <= cutoff[0] ? 1 / rank : 0;
     for (int i = 0; i < 5; ++i) sessrec_metrics_add(&t->group[in[i]], rank, 1, cutoff);
 }
 
@@ -222,8 +222,8 @@ static void on_event(void *user, const sessrec_event *event) {
 static void print_table(const char *log, const char *name, int seed, const table *t, double seconds) {
     for (int g = 0; g < GROUPS; ++g) {
         const sessrec_metrics *m = &t->group[g];
-        const double n = m->events ? (double)m->events : 1;
-        printf("%s\t%s\t%d\t%s\t%lld\t%.5f\t%.5f\t%.5f\t%.1f\n", log, name, seed, group_names[g], (long long)m->events, m->recall[0] / n,
+        const double n = m->event_count ? (double)m->event_count : 1;
+        printf("%s\t%s\t%d\t%s\t%lld\t%.5f\t%.5f\t%.5f\t%.1f\n", log, name, seed, group_names[g], (long long)m->event_count, m->recall[0] / n,
                m->mrr[0] / n, m->precision[0] / n, seconds);
     }
     fflush(stdout);
@@ -260,8 +260,8 @@ static sessrec_result measure(const setting *s, const corpus *c, uint64_t seed, 
 
 // Sessions of each user of a made-up shop in training, to count [users].
 static void count_history(const corpus *c, int32_t *count) {
-    const sessrec_log_view view = sessrec_dataset_view(c->train);
-    for (int32_t s = 0; s < view.sessions; ++s) ++count[atoi(sessrec_dataset_user_id(c->train, view.session_user[s]) + strlen("visitor-")) - 1];
+    const sessrec_log_view view = sessrec_log_contents(c->train);
+    for (int32_t s = 0; s < view.session_count; ++s) ++count[atoi(sessrec_log_user_id(c->train, view.session_users[s]) + strlen("visitor-")) - 1];
 }
 
 // Ranks the next click by the shop's own probabilities p, which are used up.
@@ -277,14 +277,14 @@ static void best_event(const corpus *c, double *p, int32_t next, int32_t history
 
 // All test events; with `known` for one who knows the visitor.
 static int best_possible(const char *log, const corpus *c, int known) {
-    const sessrec_log_view view = sessrec_dataset_view(c->test);
+    const sessrec_log_view view = sessrec_log_contents(c->test);
     double *p = (double *)malloc((size_t)c->plan.items * sizeof *p);
     int32_t *history = (int32_t *)calloc((size_t)c->plan.users, sizeof *history);
     table t;
     memset(&t, 0, sizeof t);
     if (history) count_history(c, history);
-    for (int32_t s = 0; p && history && s < view.sessions; ++s) {
-        int32_t clicks[SHOP_LONGEST], taste, visit = atoi(sessrec_dataset_session_id(c->test, s) + strlen("visit-")) - 1;
+    for (int32_t s = 0; p && history && s < view.session_count; ++s) {
+        int32_t clicks[SHOP_LONGEST], taste, visit = atoi(sessrec_log_session_id(c->test, s) + strlen("visit-")) - 1;
         const int32_t count = shop_visit(&c->plan, visit, clicks), user = shop_visitor(&c->plan, visit, &taste);
         for (int32_t i = 1; i < count; ++i) {
             shop_expect(&c->plan, known ? user : -1, i, clicks, p);
@@ -292,7 +292,7 @@ static int best_possible(const char *log, const corpus *c, int known) {
         }
     }
     print_table(log, known ? "best-known" : "best", 1, &t, 0);
-    const double events = (double)t.group[0].events;
+    const double events = (double)t.group[0].event_count;
     printf("# %s: best possible Recall@5, visitor %s: expected %.4f, got %.4f\n", log, known ? "known" : "not known", t.expected / events,
            t.group[0].recall[0] / events);
     free(history);
@@ -385,8 +385,8 @@ static int listed(const char *names, const char *name) {
 
 // Runs the settings of the log; compares each with the plain RNN that is listed last before it.
 static sessrec_result run_log(const options *o, char **argv, const corpus *c, sessrec_error *err) {
-    const sessrec_log_view test = sessrec_dataset_view(c->test);
-    const int64_t events = test.events - test.sessions;
+    const sessrec_log_view test = sessrec_log_contents(c->test);
+    const int64_t events = test.event_count - test.session_count;
     int rnn = 0;
     double *of_rnn = (double *)calloc((size_t)events * 2, sizeof *of_rnn), *gain = of_rnn + events;
     sessrec_result result = of_rnn ? SESSREC_OK : sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, NULL);
@@ -417,25 +417,25 @@ int main(int argc, char **argv) {
         return 2;
     }
     corpus c;
-    sessrec_dataset *log = NULL;
+    sessrec_log *log = NULL;
     sessrec_error error;
     memset(&c, 0, sizeof c);
     memset(&error, 0, sizeof error);
     sessrec_result result = make_log(o.log, o.data, o.validate, &c, &log, &error);
     if (!result) result = split(log, o.validate, &c, &error);
-    const sessrec_log_view view = sessrec_dataset_view(c.train), test = sessrec_dataset_view(c.test);
+    const sessrec_log_view view = sessrec_log_contents(c.train), test = sessrec_log_contents(c.test);
     if (!result) {
-        printf("# %s: training %lld events, %d sessions, %d users, %d items; ", o.log, (long long)view.events, (int)view.sessions, (int)view.users,
-               (int)view.items);
-        printf("test %lld events, %d sessions\n", (long long)test.events, (int)test.sessions);
+        printf("# %s: training %lld events, %d sessions, %d users, %d items; ", o.log, (long long)view.event_count, (int)view.session_count, (int)view.user_count,
+               (int)view.item_count);
+        printf("test %lld events, %d sessions\n", (long long)test.event_count, (int)test.session_count);
     }
     for (int known = 0; !result && c.made_up && !o.only && known < 2; ++known)
         if (best_possible(o.log, &c, known)) result = SESSREC_OUT_OF_MEMORY;
     if (!result) result = run_log(&o, argv, &c, &error);
     if (result) fprintf(stderr, "hrnn: %s: %s\n", sessrec_result_text(result), error.text);
-    sessrec_dataset_destroy(log);
-    sessrec_dataset_destroy(c.train);
-    sessrec_dataset_destroy(c.joined);
-    sessrec_dataset_destroy(c.test);
+    sessrec_log_destroy(log);
+    sessrec_log_destroy(c.train);
+    sessrec_log_destroy(c.joined);
+    sessrec_log_destroy(c.test);
     return result ? 1 : 0;
 }

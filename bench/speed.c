@@ -98,18 +98,18 @@ static void rows_task(void *context, int32_t index) {
 }
 
 // Seconds for one row; 0 without memory.
-static double row_seconds(const sessrec_dataset *log, int32_t width, int32_t threads) {
-    const sessrec_log_view view = sessrec_dataset_view(log);
+static double row_seconds(const sessrec_log *log, int32_t width, int32_t threads) {
+    const sessrec_log_view view = sessrec_log_contents(log);
     const sessrec_allocator memory = sessrec__allocator(NULL);
     sessrec_sampler *sampler = NULL;
     rows_work w = {{NULL, NULL, NULL}, NULL, 80000, width, threads};
-    int ready = !sessrec_sampler_create(view.support, view.items, 0.5f, NULL, &sampler);
-    for (int t = 0; t < 3; ++t) ready &= !!(w.table[t] = (float *)sessrec__alloc(&memory, (uint64_t)view.items * (uint64_t)width, sizeof(float)));
+    int ready = !sessrec_sampler_create(view.supports, view.item_count, 0.5f, NULL, &sampler);
+    for (int t = 0; t < 3; ++t) ready &= !!(w.table[t] = (float *)sessrec__alloc(&memory, (uint64_t)view.item_count * (uint64_t)width, sizeof(float)));
     ready &= !!(w.row = (int32_t *)malloc((size_t)w.draws * sizeof *w.row));
     if (ready) sessrec__sampler_draws(sampler, 1, 0, w.draws, w.row);
     for (int32_t i = 0; i < w.draws && ready; ++i) {  // no two threads have a row in common
         const int32_t own = w.row[i] / threads * threads + i / (w.draws / threads);
-        w.row[i] = own < view.items ? own : w.row[i];
+        w.row[i] = own < view.item_count ? own : w.row[i];
     }
     const double seconds = ready ? together(threads, rows_task, &w) / w.draws : 0;
     sessrec_sampler_destroy(sampler);
@@ -145,7 +145,7 @@ typedef struct bench {
     int32_t items, threads[2];      // one, and as many as there are processors
     int counts;                     // of threads: 1 on a machine with one processor
     const char *path;               // of a log, or NULL
-    const sessrec_dataset *log;
+    const sessrec_log *log;
     sessrec_model *model;           // L=100, nearly untrained
 } bench;
 
@@ -155,7 +155,7 @@ typedef struct training_run {
     sessrec_batcher *batcher;
 } training_run;
 
-static int open_run(training_run *r, const sessrec_config *config, const sessrec_dataset *log) {
+static int open_run(training_run *r, const sessrec_config *config, const sessrec_log *log) {
     memset(r, 0, sizeof *r);
     return !sessrec_trainer_create(config, log, &r->trainer, NULL) && !sessrec_trainer_sampler(r->trainer, &r->sampler, NULL) &&
            !sessrec_batcher_create(config, log, r->sampler, &r->batcher, NULL);
@@ -195,14 +195,14 @@ static void training(const bench *b) {
 
 typedef struct evaluation_run {
     const sessrec_model *model;
-    sessrec_dataset *log;
+    sessrec_log *log;
     sessrec_eval_config config;
 } evaluation_run;
 
 static double evaluate_all(void *context) {
     evaluation_run *r = (evaluation_run *)context;
     sessrec_report report;
-    return sessrec_evaluate(r->model, r->log, &r->config, &report, NULL) ? 0 : (double)report.events;
+    return sessrec_evaluate(r->model, r->log, &r->config, &report, NULL) ? 0 : (double)report.event_count;
 }
 
 // The limit: multiply-adds at their peak.
@@ -215,7 +215,7 @@ static void evaluation(const bench *b) {
         record("ours", speed_of(evaluate_all, &r), what, (int)b->items, (int)threads, threads > 1 ? "s" : "");
         record("limit", peak(threads) / operations, what, (int)b->items, (int)threads, threads > 1 ? "s" : "");
     }
-    sessrec_dataset_destroy(r.log);
+    sessrec_log_destroy(r.log);
 }
 
 static void click_and_recommend(void *context, int32_t item) {
@@ -292,11 +292,11 @@ static void clicks(const bench *b) {
 // From a file to a log that is ready for training. The limit: to read the file's bytes, on one thread.
 static double load_log(void *context) {
     const bench *b = (const bench *)context;
-    sessrec_dataset *log = NULL;
+    sessrec_log *log = NULL;
     sessrec_log_format format = sessrec_log_format_default();
     format.threads = b->threads[0];
-    const int good = !sessrec_dataset_load(b->path, &format, &log, NULL);
-    sessrec_dataset_destroy(log);
+    const int good = !sessrec_log_read(b->path, &format, &log, NULL);
+    sessrec_log_destroy(log);
     return good;
 }
 static double read_bytes(void *context) {
@@ -310,7 +310,7 @@ static double read_bytes(void *context) {
 static void reading(const bench *b) {
     const char *made = "speed_log.tmp", *what = "reading a log, MB/s: %.1f MB, %d thread%s";
     bench one = *b;
-    if (!b->path) one.path = sessrec_dataset_write(b->log, made, NULL) ? NULL : made;
+    if (!b->path) one.path = sessrec_log_write(b->log, made, NULL) ? NULL : made;
     FILE *file = one.path ? fopen(one.path, "rb") : NULL;
     if (!file) return;
     fseek(file, 0, SEEK_END);
@@ -332,19 +332,19 @@ static void first_recommendation(sessrec_model *model) {
     if (!sessrec_session_init(model, 20, memory, sizeof memory, &session)) click_and_recommend(session, 0);
 }
 static double save_model(void *context) {
-    return !sessrec_model_save(((const bench *)context)->model, MODEL, NULL);
+    return !sessrec_model_write(((const bench *)context)->model, MODEL, NULL);
 }
 static double load_model(void *context) {
     sessrec_model *model = NULL;
     (void)context;
-    const int good = !sessrec_model_load(MODEL, NULL, &model, NULL);
+    const int good = !sessrec_model_read(MODEL, NULL, &model, NULL);
     sessrec_model_destroy(model);
     return good;
 }
 static double load_and_recommend(void *context) {
     sessrec_model *model = NULL;
     (void)context;
-    const int good = !sessrec_model_load(MODEL, NULL, &model, NULL);
+    const int good = !sessrec_model_read(MODEL, NULL, &model, NULL);
     if (good) first_recommendation(model);
     sessrec_model_destroy(model);
     return good;
@@ -366,7 +366,7 @@ static double write_bytes(void *context) {
     return good;
 }
 static double with_mapped(const bench *b, int (*work)(const bench *b, const void *bytes, size_t size)) {
-    const size_t size = sessrec_model_bytes(b->model);
+    const size_t size = sessrec_model_export_size(b->model);
     const int file = open(MODEL, O_RDONLY);
     void *bytes = file >= 0 ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
     const int good = bytes != MAP_FAILED && work(b, bytes, size);
@@ -376,7 +376,7 @@ static double with_mapped(const bench *b, int (*work)(const bench *b, const void
 }
 static int use_mapped(const bench *b, const void *bytes, size_t size) {
     sessrec_model *model = NULL;
-    const int good = !sessrec_model_from_memory(bytes, size, NULL, &model, NULL);
+    const int good = !sessrec_model_import(bytes, size, NULL, &model, NULL);
     (void)b;
     if (good) first_recommendation(model);
     sessrec_model_destroy(model);
@@ -428,7 +428,7 @@ static void files(const bench *b) {
 
 #ifdef POSIX
 // Counts the bytes that are in use.
-static void *counted_alloc(size_t bytes, void *used) {
+static void *counted_alloc(void *used, size_t bytes) {
     char *block = (char *)malloc(bytes + 64);
     if (!block) return NULL;
     memcpy(block, &bytes, sizeof bytes);
@@ -443,15 +443,15 @@ static void counted_free(void *block, void *used) {
     free((char *)block - 64);
 }
 
-// Reads the log and trains. The limit: weights, what the optimiser keeps of each, the log as it lies in memory, and 64 MB.
+// Reads the log and trains. The limit: weights, what the optimizer keeps of each, the log as it lies in memory, and 64 MB.
 static void train_from_file(const bench *b) {
-    sessrec_dataset *log = NULL;
+    sessrec_log *log = NULL;
     const sessrec_config config = configured(&SETTINGS[0], 1);
     const char *what = "peak memory of training, MB: %d items, %s";
     training_run r;
     struct rusage used;
-    if (sessrec_dataset_load(b->path, NULL, &log, NULL) || !open_run(&r, &config, log)) return;
-    const int32_t items = sessrec_dataset_view(log).items;
+    if (sessrec_log_read(b->path, NULL, &log, NULL) || !open_run(&r, &config, log)) return;
+    const int32_t items = sessrec_log_contents(log).item_count;
     for (int i = 0; i < 100; ++i) train_step(&r);
     getrusage(RUSAGE_SELF, &used);
     double weights = 0, in_log = 0;
@@ -459,8 +459,8 @@ static void train_from_file(const bench *b) {
     format.allocator.alloc = counted_alloc;
     format.allocator.free = counted_free;
     format.allocator.user = &in_log;
-    sessrec_dataset_destroy(log);
-    if (sessrec_dataset_load(b->path, &format, &log, NULL)) return;
+    sessrec_log_destroy(log);
+    if (sessrec_log_read(b->path, &format, &log, NULL)) return;
     for (int32_t t = 0; t < r.trainer->model->tensors; ++t)
         weights += (double)sessrec__tensor_elements(&r.trainer->model->shape[t]) * sizeof(float);
     record("ours", (double)used.ru_maxrss / RSS_UNITS, what, (int)items, SETTINGS[0].name);
@@ -468,8 +468,8 @@ static void train_from_file(const bench *b) {
 }
 
 static void write_log(const bench *b) {
-    sessrec_dataset *log = make_log(b->items, SESSIONS, 1);
-    if (log && sessrec_dataset_write(log, b->path, NULL)) fprintf(stderr, "cannot write %s\n", b->path);
+    sessrec_log *log = make_log(b->items, SESSIONS, 1);
+    if (log && sessrec_log_write(log, b->path, NULL)) fprintf(stderr, "cannot write %s\n", b->path);
 }
 
 // In a process of its own, whose memory nothing else has touched.
@@ -505,7 +505,7 @@ static double train_epoch(void *context) {
     return (double)sessrec_batcher_steps(r->batcher);
 }
 
-static int training_on_gpu(const sessrec_dataset *log, int32_t items) {
+static int training_on_gpu(const sessrec_log *log, int32_t items) {
     for (int i = 0; i < settings_for(items); ++i) {
         sessrec_config config = configured(&SETTINGS[i], 1);
         training_run r;
@@ -553,7 +553,7 @@ int main(int argc, char **argv) {
 #else
     printf("skipped memory: this system has no fork\n");
 #endif
-    sessrec_dataset *log = make_log(items, SESSIONS, 1);
+    sessrec_log *log = make_log(items, SESSIONS, 1);
     const setting *plain = &SETTINGS[0];
     const sessrec_config config = configured(plain, 1);
     training_run r;
@@ -573,6 +573,6 @@ int main(int argc, char **argv) {
         SUBJECTS[i].measure(&b);
     }
     sessrec_model_destroy(b.model);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
     return 0;
 }

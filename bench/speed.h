@@ -101,15 +101,15 @@ static int32_t zipf(uint64_t *state, int32_t items) {
 }
 
 // Sessions of Zipf clicks. With `whole`, every item occurs: there are sessions before those that walk the catalogue.
-static sessrec_dataset *make_log(int32_t items, int32_t sessions, int whole) {
-    sessrec_dataset *log = NULL;
+static sessrec_log *make_log(int32_t items, int32_t sessions, int whole) {
+    sessrec_log *log = NULL;
     uint64_t state = 1;
-    if (sessrec_dataset_create(NULL, &log)) return NULL;
-    for (int32_t i = 0; i < items && whole; ++i) sessrec_dataset_add_numbers(log, -1, i / LENGTH, i, i);
+    if (sessrec_log_create(NULL, &log)) return NULL;
+    for (int32_t i = 0; i < items && whole; ++i) sessrec_log_add_numbers(log, -1, i / LENGTH, i, i);
     for (int32_t s = 0; s < sessions; ++s)
-        for (int32_t e = 0; e < LENGTH; ++e) sessrec_dataset_add_numbers(log, -1, items + s, zipf(&state, items), items + s * LENGTH + e);
-    if (sessrec_dataset_finish(log, NULL)) {
-        sessrec_dataset_destroy(log);
+        for (int32_t e = 0; e < LENGTH; ++e) sessrec_log_add_numbers(log, -1, items + s, zipf(&state, items), items + s * LENGTH + e);
+    if (sessrec_log_finish(log, NULL)) {
+        sessrec_log_destroy(log);
         return NULL;
     }
     return log;

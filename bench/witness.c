@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-static void write_head(const sessrec_config *c, const sessrec_model *model, const sessrec_dataset *log) {
+static void write_head(const sessrec_config *c, const sessrec_model *model, const sessrec_log *log) {
     printf("batch %d\nalpha %.9g\nlogq %.9g\nbpreg %.9g\n", (int)c->batch_size, (double)c->alpha, (double)c->loss.logq, (double)c->loss.bpreg);
     printf("rate %.9g\nmomentum %.9g\n", (double)c->optimizer.learning_rate, (double)c->optimizer.momentum);
     printf("form %s\n", c->gru == SESSREC_RESET_BEFORE ? "before" : "after");
@@ -27,8 +27,8 @@ static void write_head(const sessrec_config *c, const sessrec_model *model, cons
         if (!sessrec_model_tensor(model, name, &tensor)) printf("tensor %s %d %d\n", name, (int)tensor.rows, (int)tensor.columns);
     }
     printf("end\n");
-    const sessrec_log_view view = sessrec_dataset_view(log);
-    fwrite(view.support, sizeof(int64_t), (size_t)view.items, stdout);
+    const sessrec_log_view view = sessrec_log_contents(log);
+    fwrite(view.supports, sizeof(int64_t), (size_t)view.item_count, stdout);
 }
 
 static void write_tensor(sessrec_trainer *trainer, const char *prefix, const char *name) {
@@ -51,11 +51,11 @@ static void write_state(sessrec_trainer *trainer) {
 static void write_integers(const int32_t *values, int32_t count) { fwrite(values, sizeof *values, (size_t)count, stdout); }
 
 static void write_batch(const sessrec_batch *b) {
-    write_integers(b->input, b->rows);
-    write_integers(b->target, b->rows);
-    write_integers(b->session_start, b->rows);
-    write_integers(b->previous_row, b->rows);
-    write_integers(b->negative, b->negative_count);
+    write_integers(b->inputs, b->rows);
+    write_integers(b->targets, b->rows);
+    write_integers(b->session_starts, b->rows);
+    write_integers(b->previous_rows, b->rows);
+    write_integers(b->negatives, b->negative_count);
 }
 
 static sessrec_result train(sessrec_trainer *trainer, sessrec_batcher *batcher, long steps, long every, sessrec_error *err) {
@@ -97,13 +97,13 @@ int main(int argc, char **argv) {
         return 2;
     }
 
-    sessrec_dataset *log = NULL;
+    sessrec_log *log = NULL;
     sessrec_trainer *trainer = NULL;
     sessrec_sampler *sampler = NULL;
     sessrec_batcher *batcher = NULL;
     sessrec_error error;
     memset(&error, 0, sizeof error);
-    sessrec_result result = sessrec_dataset_load(argv[1], NULL, &log, &error);
+    sessrec_result result = sessrec_log_read(argv[1], NULL, &log, &error);
     if (!result) result = sessrec_trainer_create(&config, log, &trainer, &error);
     if (!result) result = sessrec_trainer_sampler(trainer, &sampler, &error);
     if (!result) result = sessrec_batcher_create(&config, log, sampler, &batcher, &error);
@@ -113,6 +113,6 @@ int main(int argc, char **argv) {
     sessrec_batcher_destroy(batcher);
     sessrec_sampler_destroy(sampler);
     sessrec_trainer_destroy(trainer);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
     return result || fflush(stdout) || ferror(stdout) ? 1 : 0;
 }

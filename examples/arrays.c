@@ -14,7 +14,7 @@ int main(void) {
     sessrec_query query = sessrec_query_default();
     sessrec_recommendation best[2];
     sessrec_error error = {SESSREC_OK, 0, ""};
-    sessrec_dataset *log = NULL;
+    sessrec_log *log = NULL;
     sessrec_model *model = NULL;
     sessrec_session *session;
     int32_t count = 0;
@@ -24,9 +24,9 @@ int main(void) {
     config.negatives = 0;       // no items beside those in it
     config.dropout_hidden = 0;  // and no noise
     query.k = 2;
-    if (sessrec_dataset_create(NULL, &log) != SESSREC_OK) return 1;
-    for (int i = 0; i < CLICKS; ++i) sessrec_dataset_add_numbers(log, -1, visit[i], item[i], i);
-    if (sessrec_dataset_finish(log, &error) == SESSREC_OK && sessrec_train(&config, log, NULL, &model, &error) == SESSREC_OK &&
+    if (sessrec_log_create(NULL, &log) != SESSREC_OK) return 1;
+    for (int i = 0; i < CLICKS; ++i) sessrec_log_add_numbers(log, -1, visit[i], item[i], i);
+    if (sessrec_log_finish(log, &error) == SESSREC_OK && sessrec_train(&config, log, NULL, &model, &error) == SESSREC_OK &&
         sessrec_session_init(model, 8, memory, sizeof memory, &session) == SESSREC_OK) {
         sessrec_session_click_id(session, "3");  // coffee; integer ids are kept as text
         sessrec_session_recommend(session, &query, best, &count, NULL);
@@ -34,6 +34,6 @@ int main(void) {
     }
     if (!count) fprintf(stderr, "%s\n", error.text);
     sessrec_model_destroy(model);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
     return count > 0 ? 0 : 1;
 }

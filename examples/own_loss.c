@@ -41,7 +41,7 @@ static void logistic_loss(void *user, int32_t first_row, int32_t rows, int32_t c
 }
 
 // Trains with the loss and prints how well the model does on the test log.
-static int try_loss(const char *name, sessrec_loss_config loss, const sessrec_dataset *train, const sessrec_dataset *test) {
+static int try_loss(const char *name, sessrec_loss_config loss, const sessrec_log *train, const sessrec_log *test) {
     sessrec_error error = {SESSREC_OK, 0, ""};
     sessrec_report report;
     sessrec_model *model = NULL;
@@ -51,8 +51,8 @@ static int try_loss(const char *name, sessrec_loss_config loss, const sessrec_da
     config.hidden[0] = 32;
     config.negatives = 128;
     config.epochs = 5;
-    evaluation.cutoffs = 1;
-    evaluation.cutoff[0] = 5;
+    evaluation.cutoff_count = 1;
+    evaluation.cutoffs[0] = 5;
     int ok = sessrec_train(&config, train, NULL, &model, &error) == SESSREC_OK &&
              sessrec_evaluate(model, test, &evaluation, &report, &error) == SESSREC_OK;
     if (ok) printf("%-22s Recall@5 %.2f  MRR@5 %.2f\n", name, report.all.recall[0], report.all.mrr[0]);
@@ -63,7 +63,7 @@ static int try_loss(const char *name, sessrec_loss_config loss, const sessrec_da
 
 int main(void) {
     sessrec_error error = {SESSREC_OK, 0, ""};
-    sessrec_dataset *log = NULL, *train = NULL, *test = NULL;
+    sessrec_log *log = NULL, *train = NULL, *test = NULL;
     sessrec_loss_config built_in = sessrec_config_default().loss, own = built_in;
     double weight = 10;     // of all negatives of a row together
     shop plan = shop_default();
@@ -73,10 +73,10 @@ int main(void) {
     own.custom = logistic_loss;
     own.custom_user = &weight;
     if (shop_log(plan, &log, &error) != SESSREC_OK) return 1;
-    int ok = sessrec_dataset_split_time(log, SHOP_OPENING + 26.0 * SHOP_DAY, &train, &test) == SESSREC_OK &&
+    int ok = sessrec_log_split_time(log, SHOP_OPENING + 26.0 * SHOP_DAY, &train, &test) == SESSREC_OK &&
              try_loss("cross-entropy", built_in, train, test) && try_loss("logistic (our own)", own, train, test);
-    sessrec_dataset_destroy(log);
-    sessrec_dataset_destroy(train);
-    sessrec_dataset_destroy(test);
+    sessrec_log_destroy(log);
+    sessrec_log_destroy(train);
+    sessrec_log_destroy(test);
     return ok ? 0 : 1;
 }

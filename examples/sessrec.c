@@ -95,7 +95,7 @@ typedef struct settings {
 // What a command makes; run_command ends it.
 typedef struct work {
     sessrec_model *model, *other;           // other: the one to start from, or to compare with
-    sessrec_dataset *log, *train, *test, *valid, *history;
+    sessrec_log *log, *train, *test, *valid, *history;
     sessrec_report report;                  // of model on test
     double *numbers;                        // training: the loss of each epoch
     int32_t epochs;                         // of this run
@@ -159,8 +159,8 @@ static int32_t read_word(const char *words, const char *text) {
 // ---- options that are more than a number ----
 
 static int read_layers(settings *s, const char *text) {
-    s->config.layers = read_list(text, SESSREC_MAX_LAYERS, s->config.hidden);
-    return s->config.layers > 0;
+    s->config.layer_count = read_list(text, SESSREC_MAX_LAYERS, s->config.hidden);
+    return s->config.layer_count > 0;
 }
 
 static int read_embedding(settings *s, const char *text) {
@@ -192,10 +192,10 @@ static int read_activation(settings *s, const char *text) {
 
 static int read_cutoffs(settings *s, const char *text) {
     sessrec_eval_config *e = &s->evaluation;
-    e->cutoffs = read_list(text, SESSREC_MAX_CUTOFFS, e->cutoff);
-    for (int32_t i = 1; i < e->cutoffs; ++i)
-        if (e->cutoff[i] <= e->cutoff[i - 1]) return 0;
-    return e->cutoffs > 0;
+    e->cutoff_count = read_list(text, SESSREC_MAX_CUTOFFS, e->cutoffs);
+    for (int32_t i = 1; i < e->cutoff_count; ++i)
+        if (e->cutoffs[i] <= e->cutoffs[i - 1]) return 0;
+    return e->cutoff_count > 0;
 }
 
 static int read_separator(settings *s, const char *text) {
@@ -283,7 +283,7 @@ static const option options[] = {
     {UNSET, TRAIN, "--paper-form", NULL, "top1, bpr: mean over the negatives only, as the paper's formula", AT(config.loss.with_diagonal)},
     {NUMBER, TRAIN, "--logq", "X", "xe: strength of the correction for sampled items; 0: off", AT(config.loss.logq)},
     {NUMBER, TRAIN, "--smoothing", "X", "xe: label smoothing", AT(config.loss.smoothing)},
-    {NUMBER, TRAIN, "--bpreg", "X", "bpr-max: score regularisation", AT(config.loss.bpreg)},
+    {NUMBER, TRAIN, "--bpreg", "X", "bpr-max: score regularization", AT(config.loss.bpreg)},
     {UNSET, TRAIN, "--count-own-target", NULL, "a negative that is the row's own target counts, as in the papers", AT(config.loss.skip_own_target)},
 
     {HEADING, TRAIN, "learning", NULL, NULL, BY(NULL)},
@@ -540,24 +540,24 @@ static int print_command_help(const command *c, const settings *s) {
 // ============================================================================================================
 
 // path NULL: there is nothing to load.
-static int load_log(const settings *s, const char *path, sessrec_dataset **out) {
+static int load_log(const settings *s, const char *path, sessrec_log **out) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    int status = path ? status_of(path, sessrec_dataset_load(path, &s->format, out, &err), &err) : 0;
+    int status = path ? status_of(path, sessrec_log_read(path, &s->format, out, &err), &err) : 0;
     if (status || !path) return status;
-    sessrec_log_view view = sessrec_dataset_view(*out);
-    if (given(s, "--user") && !view.users) return fail(EXIT_DATA, "%s:1: there is no column '%s' of users", path, s->format.user_column);
-    if (view.bad_rows) fprintf(stderr, "sessrec: %s: %s rows could not be read and were skipped\n", path, grouped(view.bad_rows));
+    sessrec_log_view view = sessrec_log_contents(*out);
+    if (given(s, "--user") && !view.user_count) return fail(EXIT_DATA, "%s:1: there is no column '%s' of users", path, s->format.user_column);
+    if (view.bad_row_count) fprintf(stderr, "sessrec: %s: %s rows could not be read and were skipped\n", path, grouped(view.bad_row_count));
     return 0;
 }
 
 static int load_model(const char *path, sessrec_model **out) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    return status_of(path, sessrec_model_load(path, NULL, out, &err), &err);
+    return status_of(path, sessrec_model_read(path, NULL, out, &err), &err);
 }
 
-static void print_log(const char *name, const sessrec_dataset *log) {
-    sessrec_log_view view = sessrec_dataset_view(log);
-    printf("%-8s %12s events %12s sessions %10s items\n", name, grouped(view.events), grouped(view.sessions), grouped(view.items));
+static void print_log(const char *name, const sessrec_log *log) {
+    sessrec_log_view view = sessrec_log_contents(log);
+    printf("%-8s %12s events %12s sessions %10s items\n", name, grouped(view.event_count), grouped(view.session_count), grouped(view.item_count));
 }
 
 // ============================================================================================================
@@ -571,11 +571,11 @@ static void print_metric(const char *name, int32_t count, const double *values) 
 }
 
 static void print_group(const char *title, const char *const *names, const sessrec_metrics *groups, const sessrec_report *r) {
-    int32_t last = r->cutoffs - 1;
-    printf("\n%-18s %12s    Recall@%-4d   MRR@%d\n", title, "events", (int)r->cutoff[last], (int)r->cutoff[last]);
+    int32_t last = r->cutoff_count - 1;
+    printf("\n%-18s %12s    Recall@%-4d   MRR@%d\n", title, "events", (int)r->cutoffs[last], (int)r->cutoffs[last]);
     for (int i = 0; i < SESSREC_GROUPS; ++i) {
         const sessrec_metrics *m = &groups[i];
-        if (m->events) printf("  %-16s %12s %14.4f %8.4f\n", names[i], grouped(m->events), m->recall[last], m->mrr[last]);
+        if (m->event_count) printf("  %-16s %12s %14.4f %8.4f\n", names[i], grouped(m->event_count), m->recall[last], m->mrr[last]);
     }
 }
 
@@ -595,11 +595,11 @@ static sessrec_metrics part_of(const sessrec_report *r, int part) {
 
 static void print_part(const sessrec_report *r, int part) {
     const sessrec_metrics m = part_of(r, part);
-    if (!m.events) return;
-    printf("\n%s: %s events\n", parts[part].name, grouped(m.events));
-    print_metric("Recall", r->cutoffs, m.recall);
-    print_metric("MRR", r->cutoffs, m.mrr);
-    print_metric("Precision", r->cutoffs, m.precision);
+    if (!m.event_count) return;
+    printf("\n%s: %s events\n", parts[part].name, grouped(m.event_count));
+    print_metric("Recall", r->cutoff_count, m.recall);
+    print_metric("MRR", r->cutoff_count, m.mrr);
+    print_metric("Precision", r->cutoff_count, m.precision);
 }
 
 static void print_breakdown(const sessrec_report *r, int users) {
@@ -614,9 +614,9 @@ static void print_breakdown(const sessrec_report *r, int users) {
 
 static void print_cutoffs(const sessrec_report *r) {
     printf("%-9s", "");
-    for (int32_t i = 0; i < r->cutoffs; ++i) {
+    for (int32_t i = 0; i < r->cutoff_count; ++i) {
         char name[16];
-        snprintf(name, sizeof name, "@%d", (int)r->cutoff[i]);
+        snprintf(name, sizeof name, "@%d", (int)r->cutoffs[i]);
         printf("%9s", name);
     }
     putchar('\n');
@@ -625,26 +625,26 @@ static void print_cutoffs(const sessrec_report *r) {
 static void print_report(const sessrec_report *r) {
     static const char *const ties[] = {"conservative", "standard", "median"};
     print_cutoffs(r);
-    print_metric("Recall", r->cutoffs, r->all.recall);
-    print_metric("MRR", r->cutoffs, r->all.mrr);
-    print_metric("NDCG", r->cutoffs, r->all.ndcg);
-    printf("%s events of %s sessions in %.1f s, ties %s; events of unknown items left out: %s\n", grouped(r->events), grouped(r->sessions),
-           r->seconds, ties[r->ties], grouped(r->unknown_items));
+    print_metric("Recall", r->cutoff_count, r->all.recall);
+    print_metric("MRR", r->cutoff_count, r->all.mrr);
+    print_metric("NDCG", r->cutoff_count, r->all.ndcg);
+    printf("%s events of %s sessions in %.1f s, ties %s; events of unknown items left out: %s\n", grouped(r->event_count), grouped(r->session_count),
+           r->seconds, ties[r->ties], grouped(r->unknown_count));
 }
 
-static int has_users(const sessrec_dataset *log) {
-    return sessrec_dataset_view(log).users > 0;
+static int has_users(const sessrec_log *log) {
+    return sessrec_log_contents(log).user_count > 0;
 }
 
 // Evaluates on the test log and prints what came out.
-static int test_model(const settings *s, const sessrec_dataset *history, work *w) {
+static int test_model(const settings *s, const sessrec_log *history, work *w) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_eval_config evaluation = s->evaluation;
     evaluation.history = history;
     int status = status_of(NULL, sessrec_evaluate(w->model, w->test, &evaluation, &w->report, &err), &err);
     if (status) return status;
     print_report(&w->report);
-    if (evaluation.coverage) print_metric("Coverage", w->report.cutoffs, w->report.coverage);
+    if (evaluation.coverage) print_metric("Coverage", w->report.cutoff_count, w->report.coverage);
     if (s->breakdown) print_breakdown(&w->report, has_users(w->test));
     return 0;
 }
@@ -658,8 +658,8 @@ static void json_number(FILE *file, double value) {
 
 static void json_metric(FILE *file, const char *name, const sessrec_report *r, const double *values) {
     fprintf(file, ",\"%s\":{", name);
-    for (int32_t i = 0; i < r->cutoffs; ++i) {
-        fprintf(file, "%s\"%d\":", i ? "," : "", (int)r->cutoff[i]);
+    for (int32_t i = 0; i < r->cutoff_count; ++i) {
+        fprintf(file, "%s\"%d\":", i ? "," : "", (int)r->cutoffs[i]);
         json_number(file, values[i]);
     }
     fputc('}', file);
@@ -677,13 +677,13 @@ static void json_training(FILE *file, const work *w) {
 }
 
 static void json_report(FILE *file, const sessrec_report *r, int parts_shown) {
-    fprintf(file, "\"test\":{\"events\":%lld,\"unknown_items\":%lld", (long long)r->events, (long long)r->unknown_items);
+    fprintf(file, "\"test\":{\"events\":%lld,\"unknown_items\":%lld", (long long)r->event_count, (long long)r->unknown_count);
     json_metric(file, "recall", r, r->all.recall);
     json_metric(file, "mrr", r, r->all.mrr);
     json_metric(file, "ndcg", r, r->all.ndcg);
     for (int i = 0; i < parts_shown; ++i) {
         const sessrec_metrics m = part_of(r, i);
-        fprintf(file, "%s{\"of\":\"%s\",\"events\":%lld", i ? "," : ",\"breakdown\":[", parts[i].name, (long long)m.events);
+        fprintf(file, "%s{\"of\":\"%s\",\"events\":%lld", i ? "," : ",\"breakdown\":[", parts[i].name, (long long)m.event_count);
         json_metric(file, "recall", r, m.recall);
         json_metric(file, "mrr", r, m.mrr);
         json_metric(file, "precision", r, m.precision);
@@ -821,7 +821,7 @@ static int start_from(settings *s, sessrec_model **from) {
     s->config.start_from = *from;
     if (!given(s, "--gru")) s->config.gru = info.gru;
     if (!given(s, "--layers")) {
-        s->config.layers = info.layers;
+        s->config.layer_count = info.layer_count;
         memcpy(s->config.hidden, info.hidden, sizeof info.hidden);
     }
     if (!given(s, "--user-layers") && !given(s, "--hrnn")) {
@@ -839,16 +839,16 @@ static int load_logs(settings *s, work *w) {
     s->format.items_of = w->other;
     int status = load_log(s, s->input[0], &w->train);
     s->format.items_of = NULL;
-    if (!status && (s->filter.min_support || s->filter.min_length || s->filter.drop_repeats) && sessrec_dataset_filter(w->train, s->filter))
+    if (!status && (s->filter.min_support || s->filter.min_length || s->filter.drop_repeats) && sessrec_log_filter(w->train, s->filter))
         return fail_memory();
     if (!status) status = load_log(s, s->valid, &w->valid);
     return status ? status : load_log(s, s->test, &w->test);
 }
 
 static void print_training(const work *w) {
-    sessrec_log_view view = sessrec_dataset_view(w->train);
+    sessrec_log_view view = sessrec_log_contents(w->train);
     print_log("log", w->train);
-    if (view.dropped_events) printf("         %12s events left out by the filters\n", grouped(view.dropped_events));
+    if (view.dropped_event_count) printf("         %12s events left out by the filters\n", grouped(view.dropped_event_count));
     if (!w->epochs) {
         printf("the checkpoint had all epochs; nothing was left to train\n");
         return;
@@ -863,7 +863,7 @@ static int command_train(settings *s, work *w) {
     if (!status && s->from) status = start_from(s, &w->other);
     if (!status) status = load_logs(s, w);
     if (!status) status = train_model(s->config, w);
-    if (!status) status = status_of(s->output, sessrec_model_save(w->model, s->output, &err), &err);
+    if (!status) status = status_of(s->output, sessrec_model_write(w->model, s->output, &err), &err);
     if (status) return status;
     print_training(w);
     printf("model    %s\n", s->output);
@@ -908,9 +908,9 @@ static int rank_events(const settings *s, const char *path, const work *w, ranki
 }
 
 // Only then are their events the same: those of unknown items are left out.
-static int know_the_same(const sessrec_dataset *log, const sessrec_model *a, const sessrec_model *b) {
-    for (int32_t i = sessrec_dataset_view(log).items - 1; i >= 0; --i) {
-        const char *id = sessrec_dataset_item_id(log, i);
+static int know_the_same(const sessrec_log *log, const sessrec_model *a, const sessrec_model *b) {
+    for (int32_t i = sessrec_log_contents(log).item_count - 1; i >= 0; --i) {
+        const char *id = sessrec_log_item_id(log, i);
         if ((sessrec_model_find_item(a, id) < 0) != (sessrec_model_find_item(b, id) < 0)) return 0;
     }
     return 1;
@@ -920,20 +920,20 @@ static int know_the_same(const sessrec_dataset *log, const sessrec_model *a, con
 static int compare_metric(const char *const *names, ranking *r, const double *a, const double *b, int is_mrr) {
     const sessrec_report *report = &r->report;
     double more[SESSREC_MAX_CUTOFFS], p[SESSREC_MAX_CUTOFFS];
-    for (int32_t c = 0; c < report->cutoffs; ++c) {
+    for (int32_t c = 0; c < report->cutoff_count; ++c) {
         sessrec_signed_ranks test;
         for (ranking *each = r; each < r + 2; ++each)
             for (int64_t i = 0; i < each->events; ++i)
-                each->gain[i] = each->rank[i] > report->cutoff[c] ? 0 : is_mrr ? 1 / each->rank[i] : 1;
+                each->gain[i] = each->rank[i] > report->cutoffs[c] ? 0 : is_mrr ? 1 / each->rank[i] : 1;
         if (sessrec_wilcoxon(r[0].gain, r[1].gain, r->events, NULL, &test) != SESSREC_OK) return fail_memory();
         more[c] = b[c] - a[c];
         p[c] = test.p;
     }
-    print_metric(names[0], report->cutoffs, a);
-    print_metric(names[1], report->cutoffs, b);
-    print_metric("  B - A", report->cutoffs, more);
+    print_metric(names[0], report->cutoff_count, a);
+    print_metric(names[1], report->cutoff_count, b);
+    print_metric("  B - A", report->cutoff_count, more);
     printf("%-9s", "  p");
-    for (int32_t c = 0; c < report->cutoffs; ++c) printf("%9.2g%s", p[c], c + 1 < report->cutoffs ? "" : "\n");
+    for (int32_t c = 0; c < report->cutoff_count; ++c) printf("%9.2g%s", p[c], c + 1 < report->cutoff_count ? "" : "\n");
     return 0;
 }
 
@@ -948,7 +948,7 @@ static int command_compare(settings *s, work *w) {
     if (status) return status;
     if (!know_the_same(w->test, w->model, w->other))
         return fail(EXIT_DATA, "%s and %s know other items of %s: their events are not the same", path[0], path[1], path[2]);
-    const size_t most = (size_t)sessrec_dataset_view(w->test).events + 1;
+    const size_t most = (size_t)sessrec_log_contents(w->test).event_count + 1;
     w->numbers = (double *)calloc(most, 4 * sizeof *w->numbers);
     if (!w->numbers) return fail_memory();
     memset(r, 0, sizeof r);
@@ -1057,7 +1057,7 @@ static int answer(visitors *all, const sessrec_query *query, sessrec_recommendat
 
 static int serve(const settings *s, const sessrec_model *model) {
     char line[2 * SESSREC_MAX_ID + 4];
-    int32_t items = sessrec_model_describe(model).items;
+    int32_t items = sessrec_model_describe(model).item_count;
     int status = 0, warned = 0;
     visitors all;
     sessrec_query query = sessrec_query_default();
@@ -1087,20 +1087,20 @@ static int command_recommend(settings *s, work *w) {
 // The usual way to test: train on what ended before the cut, test on what began after it. Filters look at the training log only; the test
 // log keeps the items that training has seen.
 static int split_log(work *w, double cut, sessrec_filter filter) {
-    sessrec_result result = sessrec_dataset_split_time(w->log, cut, &w->train, &w->test);
-    if (result == SESSREC_OK) result = sessrec_dataset_filter(w->train, filter);
-    if (result == SESSREC_OK) result = sessrec_dataset_keep_items(w->test, w->train);
+    sessrec_result result = sessrec_log_split_time(w->log, cut, &w->train, &w->test);
+    if (result == SESSREC_OK) result = sessrec_log_filter(w->train, filter);
+    if (result == SESSREC_OK) result = sessrec_log_keep_items(w->test, w->train);
     filter.min_support = 0;
-    if (result == SESSREC_OK) result = sessrec_dataset_filter(w->test, filter);
+    if (result == SESSREC_OK) result = sessrec_log_filter(w->test, filter);
     return result == SESSREC_OK ? 0 : fail(EXIT_DATA, "cannot split the log: %s", sessrec_result_text(result));
 }
 
 // When the last `days` days of a log begin.
-static double cut_before_end(const sessrec_dataset *log, double days) {
-    sessrec_log_view view = sessrec_dataset_view(log);
-    double last = view.events ? view.time[0] : 0;
-    for (int64_t i = 1; i < view.events; ++i)
-        if (view.time[i] > last) last = view.time[i];
+static double cut_before_end(const sessrec_log *log, double days) {
+    sessrec_log_view view = sessrec_log_contents(log);
+    double last = view.event_count ? view.times[0] : 0;
+    for (int64_t i = 1; i < view.event_count; ++i)
+        if (view.times[i] > last) last = view.times[i];
     return last - days * 86400;
 }
 
@@ -1118,12 +1118,12 @@ static int is_part(const char *path, const char *prefix) {
     return !strncmp(path, prefix, length) && (!strcmp(path + length, "_train.tsv") || !strcmp(path + length, "_test.tsv"));
 }
 
-static int write_part(const sessrec_dataset *log, const char *prefix, const char *ending) {
+static int write_part(const sessrec_log *log, const char *prefix, const char *ending) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     char *path = (char *)malloc(strlen(prefix) + strlen(ending) + 1);
     if (!path) return fail_memory();
     strcat(strcpy(path, prefix), ending);
-    int status = status_of(path, sessrec_dataset_write(log, path, &err), &err);
+    int status = status_of(path, sessrec_log_write(log, path, &err), &err);
     if (!status) printf("%s\n", path);
     free(path);
     return status;
@@ -1139,15 +1139,15 @@ static int command_split(settings *s, work *w) {
     double cut = status ? 0 : cut_before_end(w->log, s->days);
     if (!status) status = split_log(w, cut, s->filter);
     if (status) return status;
-    sessrec_log_view before = sessrec_dataset_view(w->train), after = sessrec_dataset_view(w->test);
+    sessrec_log_view before = sessrec_log_contents(w->train), after = sessrec_log_contents(w->test);
     print_moment(cut);
     print_log("log", w->log);
     print_log("train", w->train);
     print_log("test", w->test);
-    printf("dropped  %12s events: %s before or across the cut, %s after it\n", grouped(before.dropped_events + after.dropped_events),
-           grouped(before.dropped_events), grouped(after.dropped_events));
-    if (!before.events || !after.events)
-        return fail(EXIT_DATA, "%s: nothing is left to %s on; change --days", s->input[0], before.events ? "test" : "train");
+    printf("dropped  %12s events: %s before or across the cut, %s after it\n", grouped(before.dropped_event_count + after.dropped_event_count),
+           grouped(before.dropped_event_count), grouped(after.dropped_event_count));
+    if (!before.event_count || !after.event_count)
+        return fail(EXIT_DATA, "%s: nothing is left to %s on; change --days", s->input[0], before.event_count ? "test" : "train");
     status = write_part(w->train, s->output, "_train.tsv");
     return status ? status : write_part(w->test, s->output, "_test.tsv");
 }
@@ -1163,9 +1163,9 @@ static int demo_make(const settings *s, work *w) {
     plan.seed = s->config.seed;
     int status = status_of(NULL, shop_log(plan, &w->log, &err), &err);
     if (status) return status;
-    sessrec_log_view view = sessrec_dataset_view(w->log);
-    printf("A made-up shop: %s clicks on %s items, in %s visits over %d days (seed %llu).\n", grouped(view.events), grouped(view.items),
-           grouped(view.sessions), (int)plan.days, (unsigned long long)plan.seed);
+    sessrec_log_view view = sessrec_log_contents(w->log);
+    printf("A made-up shop: %s clicks on %s items, in %s visits over %d days (seed %llu).\n", grouped(view.event_count), grouped(view.item_count),
+           grouped(view.session_count), (int)plan.days, (unsigned long long)plan.seed);
     printf("The model learns from the first %d days and is tested on the last %d.\n\n", (int)plan.days - DEMO_TEST_DAYS, DEMO_TEST_DAYS);
     fflush(stdout);
     return split_log(w, cut_before_end(w->log, DEMO_TEST_DAYS), filter);
@@ -1189,8 +1189,8 @@ static int demo_compare(const settings *s, const work *w, const char *name, sess
     sessrec_report report;
     sessrec_eval_config evaluation = s->evaluation;
     if (made != SESSREC_OK) return fail(EXIT_DATA, "%s", sessrec_result_text(made));
-    evaluation.cutoffs = 1;
-    evaluation.cutoff[0] = 20;
+    evaluation.cutoff_count = 1;
+    evaluation.cutoffs[0] = 20;
     int status = status_of(NULL, sessrec_evaluate_scorer(scorer, w->test, &evaluation, &report, &err), &err);
     sessrec_scorer_destroy(scorer);
     if (!status) printf("  %-28s%10.3f%10.3f\n", name, report.all.recall[0], report.all.mrr[0]);
@@ -1210,14 +1210,14 @@ static int demo_table(const settings *s, const work *w) {
 
 // The first visit of the test days with so many clicks; -1 if there is none.
 static int32_t find_visit(const sessrec_log_view *view, int64_t clicks) {
-    for (int32_t i = 0; i < view->sessions; ++i)
-        if (view->session_begin[i + 1] - view->session_begin[i] == clicks) return i;
+    for (int32_t i = 0; i < view->session_count; ++i)
+        if (view->session_begins[i + 1] - view->session_begins[i] == clicks) return i;
     return -1;
 }
 
 static int demo_visit(const work *w) {
     enum { TOP = 5, CLICKS = 6 };
-    sessrec_log_view view = sessrec_dataset_view(w->test);
+    sessrec_log_view view = sessrec_log_contents(w->test);
     sessrec_recommendation list[TOP];
     sessrec_query query = sessrec_query_default();
     sessrec_session *session;
@@ -1231,9 +1231,9 @@ static int demo_visit(const work *w) {
     query.k = TOP;
     query.skip_seen = 0;
     printf("A visit of the test days, and the five best items after each click (* is what was clicked next):\n\n");
-    for (int64_t i = view.session_begin[visit]; i + 1 < view.session_begin[visit + 1]; ++i) {
-        const char *clicked = sessrec_dataset_item_id(w->test, view.item[i]);
-        const char *next = sessrec_dataset_item_id(w->test, view.item[i + 1]);
+    for (int64_t i = view.session_begins[visit]; i + 1 < view.session_begins[visit + 1]; ++i) {
+        const char *clicked = sessrec_log_item_id(w->test, view.items[i]);
+        const char *next = sessrec_log_item_id(w->test, view.items[i + 1]);
         sessrec_session_click_id(session, clicked);
         sessrec_session_recommend(session, &query, list, &count, NULL);
         printf("  %-10s", clicked);
@@ -1329,11 +1329,11 @@ static int run_command(const command *c, int count, char **arguments) {
     if (!status) status = check_stdout();
     sessrec_model_destroy(w.model);
     sessrec_model_destroy(w.other);
-    sessrec_dataset_destroy(w.log);
-    sessrec_dataset_destroy(w.train);
-    sessrec_dataset_destroy(w.test);
-    sessrec_dataset_destroy(w.valid);
-    sessrec_dataset_destroy(w.history);
+    sessrec_log_destroy(w.log);
+    sessrec_log_destroy(w.train);
+    sessrec_log_destroy(w.test);
+    sessrec_log_destroy(w.valid);
+    sessrec_log_destroy(w.history);
     free(w.numbers);
     return status;
 }

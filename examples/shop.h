@@ -8,7 +8,7 @@
 // With users, visitors come back, some often, some rarely. Each has a lasting taste: whatever he comes for, he also looks at things of that
 // one kind. As the shop is made up, the best that any recommender could do in it can be computed: see "the best there is".
 //
-//     sessrec_dataset *log;
+//     sessrec_log *log;
 //     if (shop_log(shop_default(), &log, &error) == SESSREC_OK) ...
 
 #ifndef SHOP_H
@@ -234,7 +234,7 @@ static void shop_item_name(const shop *s, int32_t item, char name[32]) {
     snprintf(name, 32, "%s-%d", shop_kind(item / each), (int)(item % each + 1));
 }
 
-static sessrec_result shop_add_visit(const shop *s, int32_t session, sessrec_dataset *log) {
+static sessrec_result shop_add_visit(const shop *s, int32_t session, sessrec_log *log) {
     shop_dice pace = shop_dice_for(s->seed, 2, (uint64_t)session);
     int32_t clicks[SHOP_LONGEST], count = shop_visit(s, session, clicks), taste, user = shop_visitor(s, session, &taste);
     int64_t time = SHOP_OPENING + (int64_t)s->days * SHOP_DAY * session / s->sessions;
@@ -243,7 +243,7 @@ static sessrec_result shop_add_visit(const shop *s, int32_t session, sessrec_dat
     snprintf(visitor, sizeof visitor, "visitor-%d", (int)(user + 1));
     for (int32_t i = 0; i < count; ++i) {
         shop_item_name(s, clicks[i], name);
-        sessrec_result result = sessrec_dataset_add(log, user < 0 ? NULL : visitor, visit, name, (double)time);
+        sessrec_result result = sessrec_log_add(log, user < 0 ? NULL : visitor, visit, name, (double)time);
         if (result != SESSREC_OK) return result;
         time += 5 + shop_below(&pace, 116);
     }
@@ -251,14 +251,14 @@ static sessrec_result shop_add_visit(const shop *s, int32_t session, sessrec_dat
 }
 
 // Makes the log; the caller destroys it. NULL after a failure.
-static sessrec_result shop_log(shop s, sessrec_dataset **out, sessrec_error *err) {
-    sessrec_result result = sessrec_dataset_create(NULL, out);
+static sessrec_result shop_log(shop s, sessrec_log **out, sessrec_error *err) {
+    sessrec_result result = sessrec_log_create(NULL, out);
     for (int32_t session = 0; result == SESSREC_OK && session < s.sessions; ++session) result = shop_add_visit(&s, session, *out);
     if (err) snprintf(err->text, sizeof err->text, "%s", sessrec_result_text(result));  // finish says more
-    if (result == SESSREC_OK) result = sessrec_dataset_finish(*out, err);
+    if (result == SESSREC_OK) result = sessrec_log_finish(*out, err);
     if (result == SESSREC_OK) return SESSREC_OK;
     if (err) err->code = result;
-    sessrec_dataset_destroy(*out);
+    sessrec_log_destroy(*out);
     *out = NULL;
     return result;
 }

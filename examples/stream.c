@@ -18,7 +18,7 @@ static unsigned char pool[SLOTS + 1][SLOT_BYTES];
 // A model of a small made-up shop.
 static sessrec_model *learn(void) {
     sessrec_error error = {SESSREC_OK, 0, ""};
-    sessrec_dataset *log = NULL;
+    sessrec_log *log = NULL;
     sessrec_model *model = NULL;
     sessrec_config config = sessrec_config_default();
     shop plan = shop_default();
@@ -29,7 +29,7 @@ static sessrec_model *learn(void) {
     config.epochs = 5;
     if (shop_log(plan, &log, &error) != SESSREC_OK || sessrec_train(&config, log, NULL, &model, &error) != SESSREC_OK)
         fprintf(stderr, "%s\n", error.text);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
     return model;
 }
 
@@ -70,7 +70,7 @@ int main(void) {
     }
 
     // Ben goes on elsewhere: his state travels as bytes.
-    size_t size = sessrec_session_bytes(session[1]);
+    size_t size = sessrec_session_export_size(session[1]);
     if (size > sizeof bytes || sessrec_session_export(session[1], bytes, size) != SESSREC_OK ||
         sessrec_session_init(model, REMEMBER, pool[SLOTS], SLOT_BYTES, &moved) != SESSREC_OK ||
         sessrec_session_import(moved, bytes, size) != SESSREC_OK)

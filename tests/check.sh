@@ -17,7 +17,7 @@ check_header() {
         # shellcheck disable=SC2086
         expect "the header is silent under $1 -std=$2$defines" "$1" "-std=$2" $warnings $defines -fsyntax-only "$3"
     done
-    # Some warnings need the optimiser's view.
+    # Some warnings need the optimizer's view.
     # shellcheck disable=SC2086
     expect "the header is silent under $1 -std=$2 -O2" "$1" "-std=$2" $warnings -O2 -c -o "$work/header.o" "$3"
 }

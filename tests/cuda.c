@@ -14,7 +14,7 @@ extern int64_t cuda_on_cpu_memory, cuda_on_cpu_blocks, cuda_on_cpu_graphs;
 extern int cuda_on_cpu_devices, cuda_on_cpu_code, cuda_on_cpu_backwards, cuda_on_cpu_copy_error;
 #endif
 
-static run new_run(sessrec_config config, const sessrec_dataset *log, sessrec_device device) {
+static run new_run(sessrec_config config, const sessrec_log *log, sessrec_device device) {
     run r;
     config.device = device;
     CHECK(run_begin(&r, &config, log));
@@ -46,7 +46,7 @@ static double largest_difference(const sessrec_model *a, const sessrec_model *b)
 }
 
 // An epoch on both. Losses within 1e-4 of each other, weights within `tolerance`.
-static void side_by_side(const sessrec_config *config, const sessrec_dataset *log, double tolerance) {
+static void side_by_side(const sessrec_config *config, const sessrec_log *log, double tolerance) {
     run cpu = new_run(*config, log, SESSREC_DEVICE_CPU), gpu = new_run(*config, log, SESSREC_DEVICE_CUDA);
     double a = 0, b = 0, worst = 0;
     int steps = 0;
@@ -71,7 +71,7 @@ static sessrec_config own_config(void) {
     return config;
 }
 
-static void losses(const sessrec_dataset *log) {
+static void losses(const sessrec_log *log) {
     static const char *const names[] = {"XE", "TOP1", "BPR", "TOP1-max", "BPR-max"};
     for (int kind = 0; kind < 5; ++kind) {
         char name[120];
@@ -92,8 +92,8 @@ static void losses(const sessrec_dataset *log) {
     }
 }
 
-static void optimisers(const sessrec_dataset *log) {
-    TEST("every optimiser updates as the processor does, with and without momentum, L2 and a cap") {
+static void optimizers(const sessrec_log *log) {
+    TEST("every optimizer updates as the processor does, with and without momentum, L2 and a cap") {
         for (int kind = 0; kind < 5; ++kind)
             for (int extra = 0; extra < 2; ++extra) {
                 sessrec_config config = own_config();
@@ -108,7 +108,7 @@ static void optimisers(const sessrec_dataset *log) {
     }
 }
 
-static void networks(const sessrec_dataset *log) {
+static void networks(const sessrec_log *log) {
     TEST("every embedding, form of the GRU and number of layers gives the processor's model, with every dropout") {
         for (int embedding = 0; embedding < 3; ++embedding)
             for (int form = 0; form < 2; ++form)
@@ -140,7 +140,7 @@ static void networks(const sessrec_dataset *log) {
 }
 
 static void users(void) {
-    sessrec_dataset *log = users_log(45, 20, 5);
+    sessrec_log *log = users_log(45, 20, 5);
     TEST("a user-level GRU gives the processor's model, in every mode, form and number of layers") {
         for (int mode = 0; mode < 3; ++mode)
             for (int32_t layers = 1; layers <= 2; ++layers) {
@@ -154,10 +154,10 @@ static void users(void) {
                 side_by_side(&config, log, 1e-3);
             }
     }
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
-static void metrics(const sessrec_dataset *log) {
+static void metrics(const sessrec_log *log) {
     TEST("after two epochs recall and MRR are the processor's to the third digit, and the callback says where it ran") {
         sessrec_config config = own_config();
         sessrec_eval_config eval = sessrec_eval_config_default();
@@ -171,8 +171,8 @@ static void metrics(const sessrec_dataset *log) {
             CHECK_EQ(sessrec_evaluate(model, log, &eval, &report[device], NULL), SESSREC_OK);
             sessrec_model_destroy(model);
         }
-        CHECK(report[0].cutoffs > 0);
-        for (int32_t c = 0; c < report[0].cutoffs; ++c) {
+        CHECK(report[0].cutoff_count > 0);
+        for (int32_t c = 0; c < report[0].cutoff_count; ++c) {
             CHECK_NEAR(report[1].all.recall[c], report[0].all.recall[c], 1e-3);
             CHECK_NEAR(report[1].all.mrr[c], report[0].all.mrr[c], 1e-3);
         }
@@ -187,7 +187,7 @@ static void keep_rank(void *user, const sessrec_event *event) {
 static void evaluation(void) {
     static double rank[3][9 * 700];
     sessrec_config config = small_config(2, 8);
-    sessrec_dataset *log = users_log(600, 300, 7);
+    sessrec_log *log = users_log(600, 300, 7);
     config.user_hidden = 4;
     sessrec_model *model = random_model(&config, log, 5);
     sessrec_eval_config eval = sessrec_eval_config_default();
@@ -236,20 +236,20 @@ static void evaluation(void) {
         CHECK_EQ(sessrec_evaluate(model, log, &eval, &report, &err), SESSREC_OK);
     }
     sessrec_model_destroy(model);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 // ---- an epoch at once ----
 
 // The same bits as step by step, so the same negatives too: they are drawn on the GPU here, and by the processor there.
-static void ahead(const sessrec_dataset *log) {
+static void ahead(const sessrec_log *log) {
     TEST("an epoch that is given ahead ends with the bits and the losses of one that is taken step by step") {
         for (int users = 0; users < 2; ++users) {
             sessrec_config config = own_config();
-            sessrec_dataset *with_users = users_log(45, 20, 5);
+            sessrec_log *with_users = users_log(45, 20, 5);
             config.user_hidden = users ? 5 : 0;
             config.negatives = users ? 0 : 20;
-            const sessrec_dataset *chosen = users ? with_users : log;
+            const sessrec_log *chosen = users ? with_users : log;
             run a = new_run(config, chosen, SESSREC_DEVICE_CUDA), b = new_run(config, chosen, SESSREC_DEVICE_CUDA);
             for (int epoch = 0; epoch < 2; ++epoch) {
                 while (step(&a, NULL)) continue;
@@ -264,7 +264,7 @@ static void ahead(const sessrec_dataset *log) {
             CHECK(largest_difference(sessrec_trainer_model(a.trainer), sessrec_trainer_model(b.trainer)) == 0);
             run_end(&a);
             run_end(&b);
-            sessrec_dataset_destroy(with_users);
+            sessrec_log_destroy(with_users);
         }
     }
     TEST("of a loss that is not finite the epoch and the step are known, and the weights keep their values from there on") {
@@ -298,7 +298,7 @@ static void ahead(const sessrec_dataset *log) {
         run a = new_run(config, log, SESSREC_DEVICE_CUDA);
         const int64_t steps = sessrec_batcher_steps(a.batcher);
         CHECK_EQ(sessrec_trainer_epoch(a.trainer, a.batcher, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_trainer_load(a.trainer, path, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_read(a.trainer, path, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_trainer_position(a.trainer).step, steps - steps % 3);
         remove(path);
         run_end(&a);
@@ -308,15 +308,15 @@ static void ahead(const sessrec_dataset *log) {
 // ---- what a trainer promises ----
 
 // The weights after an epoch, in a trainer that is stopped and taken up again after `stop` steps, if stop > 0.
-static sessrec_model *after_an_epoch(const sessrec_config *config, const sessrec_dataset *log, int stop) {
+static sessrec_model *after_an_epoch(const sessrec_config *config, const sessrec_log *log, int stop) {
     static const char path[] = "cuda_test.checkpoint";
     run r = new_run(*config, log, SESSREC_DEVICE_CUDA);
     for (int steps = 0; step(&r, NULL); ++steps) {
         if (steps + 1 != stop) continue;
-        CHECK_EQ(sessrec_trainer_save(r.trainer, path, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_write(r.trainer, path, NULL), SESSREC_OK);
         run_end(&r);
         r = new_run(*config, log, SESSREC_DEVICE_CUDA);
-        CHECK_EQ(sessrec_trainer_load(r.trainer, path, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_read(r.trainer, path, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_batcher_seek(r.batcher, 0, stop), SESSREC_OK);
         remove(path);
     }
@@ -330,7 +330,7 @@ static int32_t watch(void *user, const sessrec_progress *progress) {
     return 1;
 }
 
-static void promises(const sessrec_dataset *log) {
+static void promises(const sessrec_log *log) {
     sessrec_config config = own_config();
     sessrec_model *once = NULL;
     TEST("the same bits on every run") {
@@ -407,7 +407,7 @@ static void promises(const sessrec_dataset *log) {
 
 // ---- what goes wrong ----
 
-static void out_of_memory(const sessrec_dataset *log) {
+static void out_of_memory(const sessrec_log *log) {
     TEST("without memory on the GPU there is an error that says how much was asked for, and CUDA_OR_CPU does not hide it") {
         sessrec_config config = own_config();
         sessrec_trainer *trainer;
@@ -438,13 +438,13 @@ static void out_of_memory(const sessrec_dataset *log) {
 }
 
 #ifndef SESSREC_TEST_GPU
-static void played(const sessrec_dataset *log) {
+static void played(const sessrec_log *log) {
     sessrec_config config = own_config();
     sessrec_error err;
     TEST("the order in which blocks and threads run does not change a bit") {
-        sessrec_dataset *with_users = users_log(45, 20, 5);
+        sessrec_log *with_users = users_log(45, 20, 5);
         for (int hierarchical = 0; hierarchical < 2; ++hierarchical) {
-            const sessrec_dataset *chosen = hierarchical ? with_users : log;
+            const sessrec_log *chosen = hierarchical ? with_users : log;
             config.user_hidden = hierarchical ? 5 : 0;
             config.optimizer.gradient_cap = 0.5f;
             sessrec_model *model[2];
@@ -455,7 +455,7 @@ static void played(const sessrec_dataset *log) {
             sessrec_model_destroy(model[0]);
             sessrec_model_destroy(model[1]);
         }
-        sessrec_dataset_destroy(with_users);
+        sessrec_log_destroy(with_users);
     }
     TEST("most steps of an epoch are run from a graph") {
         config = own_config();
@@ -507,7 +507,7 @@ static void played(const sessrec_dataset *log) {
 #endif
 
 int main(void) {
-    sessrec_dataset *log = random_log(40, 30, 3);
+    sessrec_log *log = random_log(40, 30, 3);
     sessrec_config config = own_config();
     sessrec_trainer *trainer = NULL;
     sessrec_error err;
@@ -518,7 +518,7 @@ int main(void) {
         SKIP("training on a GPU", err.text);
     } else {
         losses(log);
-        optimisers(log);
+        optimizers(log);
         networks(log);
         users();
         metrics(log);
@@ -530,6 +530,6 @@ int main(void) {
         played(log);
 #endif
     }
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
     return test_report("training on a GPU");
 }

@@ -76,7 +76,7 @@ static void keep(golden_case *c, void (*release)(void *), void *object) {
     c->keepsakes = kept;
 }
 
-static void release_dataset(void *log) { sessrec_dataset_destroy((sessrec_dataset *)log); }
+static void release_log(void *log) { sessrec_log_destroy((sessrec_log *)log); }
 static void release_trainer(void *trainer) { sessrec_trainer_destroy((sessrec_trainer *)trainer); }
 static void release_batcher(void *batcher) { sessrec_batcher_destroy((sessrec_batcher *)batcher); }
 
@@ -385,7 +385,7 @@ static void run_optim(golden_case *c) {
 // ---- logs --------------------------------------------------------------------------------------------------
 
 // The log in <prefix>_session, <prefix>_item, <prefix>_time and, if it is there, <prefix>_user, row by row.
-static sessrec_dataset *make_log(golden_case *c, const char *prefix) {
+static sessrec_log *make_log(golden_case *c, const char *prefix) {
     const golden_tensor *column[3];
     static const char *const NAMES[] = {"session", "item", "time"};
     char name[64];
@@ -395,14 +395,14 @@ static sessrec_dataset *make_log(golden_case *c, const char *prefix) {
         snprintf(name, sizeof name, "%s_%s", prefix, NAMES[i]);
         column[i] = i ? need_sized(c, name, column[0]->count) : need(c, name);
     }
-    sessrec_dataset *log = NULL;
+    sessrec_log *log = NULL;
     sessrec_error err;
-    demand(c, "sessrec_dataset_create", sessrec_dataset_create(NULL, &log), NULL);
-    keep(c, release_dataset, log);
+    demand(c, "sessrec_log_create", sessrec_log_create(NULL, &log), NULL);
+    keep(c, release_log, log);
     for (int64_t i = 0; i < column[0]->count; ++i)
-        demand(c, "sessrec_dataset_add_numbers",
-               sessrec_dataset_add_numbers(log, user ? (int64_t)user->data[i] : -1, (int64_t)column[0]->data[i], (int64_t)column[1]->data[i], column[2]->data[i]), NULL);
-    demand(c, "sessrec_dataset_finish", sessrec_dataset_finish(log, &err), &err);
+        demand(c, "sessrec_log_add_numbers",
+               sessrec_log_add_numbers(log, user ? (int64_t)user->data[i] : -1, (int64_t)column[0]->data[i], (int64_t)column[1]->data[i], column[2]->data[i]), NULL);
+    demand(c, "sessrec_log_finish", sessrec_log_finish(log, &err), &err);
     return log;
 }
 
@@ -411,14 +411,14 @@ static int64_t number_of(const char *id) {
 }
 
 // The items of the training log are numbered by their first appearance.
-static void check_items(golden_case *c, const sessrec_dataset *log, const char *support) {
+static void check_items(golden_case *c, const sessrec_log *log, const char *support) {
     const golden_tensor *ids = need_sized(c, "item_ids", meta_count(c, "n_items"));
     const golden_tensor *pop = support ? need_sized(c, support, ids->count) : NULL;
-    sessrec_log_view view = sessrec_dataset_view(log);
-    if (view.items != ids->count) stop(c, "the log has %d items, not %lld", view.items, (long long)ids->count);
-    for (int32_t i = 0; i < view.items; ++i) {
-        compare_one(c, EXACT, "item_ids", (double)number_of(sessrec_dataset_item_id(log, i)), ids->data[i]);
-        if (pop) compare_one(c, EXACT, support, (double)view.support[i], pop->data[i]);
+    sessrec_log_view view = sessrec_log_contents(log);
+    if (view.item_count != ids->count) stop(c, "the log has %d items, not %lld", view.item_count, (long long)ids->count);
+    for (int32_t i = 0; i < view.item_count; ++i) {
+        compare_one(c, EXACT, "item_ids", (double)number_of(sessrec_log_item_id(log, i)), ids->data[i]);
+        if (pop) compare_one(c, EXACT, support, (double)view.supports[i], pop->data[i]);
     }
 }
 
@@ -427,11 +427,11 @@ static void check_items(golden_case *c, const sessrec_dataset *log, const char *
 typedef struct trajectory {
     golden_case *c;
     sessrec_config config;
-    sessrec_dataset *log;
+    sessrec_log *log;
     int32_t items, steps, width;
     const int32_t *live;                                // [steps] slots
     const int32_t *in, *out, *session, *fresh, *neg;    // as in the file; session by number in the log
-    int32_t *previous_row;                              // [width] of the mini-batch at hand
+    int32_t *previous_rows;                              // [width] of the mini-batch at hand
 } trajectory;
 
 static sessrec_config trajectory_config(golden_case *c) {
@@ -442,10 +442,10 @@ static sessrec_config trajectory_config(golden_case *c) {
     config.gru = gru_form(c);
     config.embedding = (sessrec_embedding)named(c, "embedding mode", meta(c, "mode"), MODES);
     if (config.embedding == SESSREC_EMBEDDING_SEPARATE) config.embedding_width = meta_count(c, "embedding");
-    config.layers = meta_count(c, "n_layers");
-    if (config.layers < 1 || config.layers > SESSREC_MAX_LAYERS) stop(c, "the library has no model of %d layers", config.layers);
+    config.layer_count = meta_count(c, "n_layers");
+    if (config.layer_count < 1 || config.layer_count > SESSREC_MAX_LAYERS) stop(c, "the library has no model of %d layers", config.layer_count);
     const char *widths = meta(c, "layers");  // as in 6/8
-    for (int32_t l = 0; l < config.layers; ++l) {
+    for (int32_t l = 0; l < config.layer_count; ++l) {
         widths += strcspn(widths, "0123456789");
         config.hidden[l] = (int32_t)strtol(widths, NULL, 10);
         if (config.hidden[l] < 1) stop(c, "meta layers names less than n_layers widths");
@@ -468,9 +468,9 @@ static int32_t *session_numbers(trajectory *t, const golden_tensor *slot_session
     golden_case *c = t->c;
     const golden_tensor *order = need_sized(c, "session_order", meta_count(c, "n_sessions"));
     int32_t *number = (int32_t *)take(c, slot_session->count, sizeof *number);
-    if (sessrec_dataset_view(t->log).sessions != order->count) stop(c, "the log has another number of sessions than session_order");
+    if (sessrec_log_contents(t->log).session_count != order->count) stop(c, "the log has another number of sessions than session_order");
     for (int32_t s = 0; s < order->count; ++s)
-        compare_one(c, EXACT, "session_order", (double)number_of(sessrec_dataset_session_id(t->log, s)), order->data[s]);
+        compare_one(c, EXACT, "session_order", (double)number_of(sessrec_log_session_id(t->log, s)), order->data[s]);
     for (int64_t i = 0; i < slot_session->count; ++i) {
         int32_t s = 0;
         while (s < order->count && order->data[s] != slot_session->data[i]) ++s;
@@ -496,11 +496,11 @@ static void open_trajectory(golden_case *c, trajectory *t) {
     t->session = session_numbers(t, need_sized(c, "slot_session", cells));
     if (t->config.negatives)
         t->neg = integers(c, need_sized(c, "neg", (int64_t)t->config.epochs * t->steps * t->config.negatives), 0, t->items - 1);
-    t->previous_row = (int32_t *)take(c, t->width, sizeof *t->previous_row);
+    t->previous_rows = (int32_t *)take(c, t->width, sizeof *t->previous_rows);
 }
 
 // The mini-batch that the file has for a step. Slots keep their order, so a session that goes on stands in a later row before, and a
-// fresh one, whose state starts at zero, follows the row of its upper neighbour.
+// fresh one, whose state starts at zero, follows the row of its upper neighbor.
 static sessrec_batch file_batch(const trajectory *t, int32_t epoch, int32_t step) {
     int64_t at = (int64_t)step * t->width;
     sessrec_batch batch;
@@ -508,19 +508,19 @@ static sessrec_batch file_batch(const trajectory *t, int32_t epoch, int32_t step
     batch.step = step;
     batch.rows = t->live[step];
     batch.negative_count = t->config.negatives;
-    batch.input = t->in + at;
-    batch.target = t->out + at;
-    batch.session = t->session + at;
-    batch.session_start = t->fresh + at;
-    batch.negative = t->neg ? t->neg + ((int64_t)epoch * t->steps + step) * t->config.negatives : NULL;
-    batch.previous_row = t->previous_row;
+    batch.inputs = t->in + at;
+    batch.targets = t->out + at;
+    batch.sessions = t->session + at;
+    batch.session_starts = t->fresh + at;
+    batch.negatives = t->neg ? t->neg + ((int64_t)epoch * t->steps + step) * t->config.negatives : NULL;
+    batch.previous_rows = t->previous_rows;
     for (int32_t i = 0; i < batch.rows; ++i) {
-        if (batch.input[i] < 0 || batch.target[i] < 0 || batch.session[i] < 0) stop(t->c, "step %d has less pairs than step_m says", step);
-        int32_t row = i ? t->previous_row[i - 1] + 1 : 0;
-        if (step && !batch.session_start[i])
-            while (row < t->live[step - 1] && t->session[at - t->width + row] != batch.session[i]) ++row;
+        if (batch.inputs[i] < 0 || batch.targets[i] < 0 || batch.sessions[i] < 0) stop(t->c, "step %d has less pairs than step_m says", step);
+        int32_t row = i ? t->previous_rows[i - 1] + 1 : 0;
+        if (step && !batch.session_starts[i])
+            while (row < t->live[step - 1] && t->session[at - t->width + row] != batch.sessions[i]) ++row;
         if (step && row >= t->live[step - 1]) stop(t->c, "step %d goes on with a session that no slot held before", step);
-        t->previous_row[i] = row;
+        t->previous_rows[i] = row;
     }
     return batch;
 }
@@ -640,7 +640,7 @@ static void compare_snapshot(golden_case *c, sessrec_trainer *trainer, const cha
 
 // ---- gru4rec_traj: training --------------------------------------------------------------------------------
 
-static sessrec_trainer *make_trainer(golden_case *c, const sessrec_config *config, const sessrec_dataset *log) {
+static sessrec_trainer *make_trainer(golden_case *c, const sessrec_config *config, const sessrec_log *log) {
     sessrec_trainer *trainer = NULL;
     sessrec_error err;
     demand(c, "sessrec_trainer_create", sessrec_trainer_create(config, log, &trainer, &err), &err);
@@ -693,11 +693,11 @@ static sessrec_batch library_batch(golden_case *c, sessrec_batcher *batcher, con
     if (batch.epoch != expected->epoch || batch.step != expected->step || batch.rows != expected->rows)
         stop(c, "the batcher gives epoch %d, step %lld with %d rows for epoch %d, step %lld with %d rows", batch.epoch,
              (long long)batch.step, batch.rows, expected->epoch, (long long)expected->step, expected->rows);
-    check_row(c, "in_idx", expected, batch.input, expected->input);
-    check_row(c, "out_idx", expected, batch.target, expected->target);
-    check_row(c, "slot_session", expected, batch.session, expected->session);
-    check_row(c, "slot_fresh", expected, batch.session_start, expected->session_start);
-    batch.negative = expected->negative;
+    check_row(c, "in_idx", expected, batch.inputs, expected->inputs);
+    check_row(c, "out_idx", expected, batch.targets, expected->targets);
+    check_row(c, "slot_session", expected, batch.sessions, expected->sessions);
+    check_row(c, "slot_fresh", expected, batch.session_starts, expected->session_starts);
+    batch.negatives = expected->negatives;
     batch.negative_count = expected->negative_count;
     return batch;
 }
@@ -791,7 +791,7 @@ static void check_metrics(golden_case *c, int mode, const double *rank, int64_t 
         sessrec_metrics sums;
         memset(&sums, 0, sizeof sums);
         for (int64_t row = 0; row < rows; ++row) sessrec_metrics_add(&sums, rank[row], count, cutoff + first);
-        compare_one(c, EXACT, "rows", (double)sums.events, (double)rows);
+        compare_one(c, EXACT, "rows", (double)sums.event_count, (double)rows);
         for (int32_t i = 0; i < count; ++i) {
             sums.recall[i] /= (double)rows;
             sums.mrr[i] /= (double)rows;
@@ -852,8 +852,8 @@ static void replay_click(const replay *r, int32_t item) { r->scorer.click(r->sco
 
 // Of all items; a scorer gives at most 1024 scores at once.
 static void replay_scores(const replay *r, float *scores) {
-    for (int32_t first = 0; first < r->scorer.items; first += 1024) {
-        int32_t count = r->scorer.items - first < 1024 ? r->scorer.items - first : 1024;
+    for (int32_t first = 0; first < r->scorer.item_count; first += 1024) {
+        int32_t count = r->scorer.item_count - first < 1024 ? r->scorer.item_count - first : 1024;
         r->scorer.score(r->scorer.self, 1, r->state, first, count, scores + first, r->scratch);
     }
 }
@@ -864,7 +864,7 @@ static void replay_scores(const replay *r, float *scores) {
 // first does not matter.
 typedef struct event_checker {
     golden_case *c;
-    const sessrec_dataset *log;
+    const sessrec_log *log;
     int mode;
     const double *event;    // [events,columns] the last three are session, input, target
     int64_t columns;
@@ -876,7 +876,7 @@ typedef struct event_checker {
 
 static void check_event(void *user, const sessrec_event *event) {
     event_checker *checker = (event_checker *)user;
-    double session = (double)number_of(sessrec_dataset_session_id(checker->log, event->session));
+    double session = (double)number_of(sessrec_log_session_id(checker->log, event->session));
     int64_t row = 0;
     while (row < checker->events && (checker->used[row] || checker->event[(row + 1) * checker->columns - 3] != session)) ++row;
     if (row == checker->events) {
@@ -889,26 +889,26 @@ static void check_event(void *user, const sessrec_event *event) {
     compare_one(checker->c, EXACT, "eval_ranks", event->rank, checker->rank[row * TIE_MODES + checker->mode]);
 }
 
-static int64_t unknown_test_items(golden_case *c, const sessrec_dataset *log) {
+static int64_t unknown_test_items(golden_case *c, const sessrec_log *log) {
     const golden_tensor *item = need(c, "test_item");
     char id[32];
     int64_t unknown = 0;
     for (int64_t i = 0; i < item->count; ++i) {
         snprintf(id, sizeof id, "%lld", (long long)item->data[i]);
-        unknown += sessrec_dataset_find_item(log, id) < 0;
+        unknown += sessrec_log_find_item(log, id) < 0;
     }
     return unknown;
 }
 
-static void evaluate(golden_case *c, const sessrec_model *model, const sessrec_dataset *log, const sessrec_dataset *test, int mode, int64_t first) {
+static void evaluate(golden_case *c, const sessrec_model *model, const sessrec_log *log, const sessrec_log *test, int mode, int64_t first) {
     const golden_tensor *k = need(c, "eval_k"), *events = need(c, "eval_events");
     int64_t rows = events->dim[0], columns = events->count / rows;
     const golden_tensor *ranks = need_sized(c, "eval_ranks", rows * TIE_MODES);
     event_checker checker = {c, test, mode, events->data, columns, ranks->data, rows, (char *)take(c, rows, 1), 0};
     sessrec_eval_config config = sessrec_eval_config_default();
     config.ties = TIES[mode];
-    config.cutoffs = cutoffs_at_once(first, k->count);
-    memcpy(config.cutoff, integers(c, k, 1, INT32_MAX) + first, (size_t)config.cutoffs * sizeof *config.cutoff);
+    config.cutoff_count = cutoffs_at_once(first, k->count);
+    memcpy(config.cutoffs, integers(c, k, 1, INT32_MAX) + first, (size_t)config.cutoff_count * sizeof *config.cutoffs);
     config.threads = 2;
     config.history = log;
     config.on_event = check_event;
@@ -916,11 +916,11 @@ static void evaluate(golden_case *c, const sessrec_model *model, const sessrec_d
     sessrec_report report;
     sessrec_error err;
     demand(c, "sessrec_evaluate", sessrec_evaluate(model, test, &config, &report, &err), &err);
-    int complete = report.events == rows && !checker.unexpected;
-    if (!complete) stop(c, "the evaluation has %lld events, not %lld", (long long)report.events, (long long)rows);
-    compare_one(c, EXACT, "unknown items", (double)report.unknown_items, (double)unknown_test_items(c, log));
-    compare_metric(c, "eval_recall", mode, k->count, first, config.cutoffs, report.all.recall);
-    compare_metric(c, "eval_mrr", mode, k->count, first, config.cutoffs, report.all.mrr);
+    int complete = report.event_count == rows && !checker.unexpected;
+    if (!complete) stop(c, "the evaluation has %lld events, not %lld", (long long)report.event_count, (long long)rows);
+    compare_one(c, EXACT, "unknown items", (double)report.unknown_count, (double)unknown_test_items(c, log));
+    compare_metric(c, "eval_recall", mode, k->count, first, config.cutoff_count, report.all.recall);
+    compare_metric(c, "eval_mrr", mode, k->count, first, config.cutoff_count, report.all.mrr);
 }
 
 // The scores of all items before each event, by replaying the inputs of its session.
@@ -930,7 +930,7 @@ static void check_eval_scores(golden_case *c, const sessrec_model *model, int32_
     const golden_tensor *expected = need_sized(c, "eval_scores", rows * items);
     replay *r = new_replay(c);
     begin_replay(c, r, sessrec_scorer_model(model, NULL, &r->scorer));
-    if (r->scorer.items != items) stop(c, "the scorer of the model has another number of items than the log");
+    if (r->scorer.item_count != items) stop(c, "the scorer of the model has another number of items than the log");
     float *scores = take_floats(c, rows * items);
     for (int64_t row = 0; row < rows; ++row) {
         const double *event = events->data + 3 * row;
@@ -947,7 +947,7 @@ static void run_trajectory(golden_case *c) {
     open_trajectory(c, &t);
     check_scores(&t);
     const sessrec_model *model = sessrec_trainer_model(train(&t, NULL));
-    const sessrec_dataset *test = make_log(c, "test");
+    const sessrec_log *test = make_log(c, "test");
     for (int mode = 0; mode < TIE_MODES; ++mode)
         for (int64_t first = 0; first < need(c, "eval_k")->count; first += SESSREC_MAX_CUTOFFS) evaluate(c, model, t.log, test, mode, first);
     check_eval_scores(c, model, t.items);
@@ -959,10 +959,10 @@ static void run_trajectory(golden_case *c) {
 typedef struct user_trajectory {
     golden_case *c;
     sessrec_config config;
-    sessrec_dataset *log;
+    sessrec_log *log;
     int32_t items, steps, width;
     const int32_t *live, *in, *out, *session, *user, *fresh, *user_fresh;   // as in the file; sessions and users by their ids
-    int32_t *previous_row;
+    int32_t *previous_rows;
 } user_trajectory;
 
 static sessrec_config user_config(golden_case *c) {
@@ -1003,7 +1003,7 @@ static void open_user_trajectory(golden_case *c, user_trajectory *t) {
     t->user = integers(c, need_sized(c, "slot_user", cells), -1, INT32_MAX);
     t->fresh = integers(c, need_sized(c, "ses_start", cells), -1, 1);
     t->user_fresh = integers(c, need_sized(c, "usr_start", cells), -1, 1);
-    t->previous_row = (int32_t *)take(c, t->width, sizeof *t->previous_row);
+    t->previous_rows = (int32_t *)take(c, t->width, sizeof *t->previous_rows);
 }
 
 // As file_batch, but a slot is known again by its user.
@@ -1014,18 +1014,18 @@ static sessrec_batch user_batch(const user_trajectory *t, int32_t epoch, int32_t
     batch.epoch = epoch;
     batch.step = step;
     batch.rows = t->live[step];
-    batch.input = t->in + at;
-    batch.target = t->out + at;
-    batch.session = t->session + at;
-    batch.session_start = t->fresh + at;
-    batch.user_start = t->user_fresh + at;
-    batch.previous_row = t->previous_row;
+    batch.inputs = t->in + at;
+    batch.targets = t->out + at;
+    batch.sessions = t->session + at;
+    batch.session_starts = t->fresh + at;
+    batch.user_starts = t->user_fresh + at;
+    batch.previous_rows = t->previous_rows;
     for (int32_t i = 0; i < batch.rows; ++i) {
-        int32_t row = i ? t->previous_row[i - 1] + 1 : 0;
-        if (step && !batch.user_start[i])
+        int32_t row = i ? t->previous_rows[i - 1] + 1 : 0;
+        if (step && !batch.user_starts[i])
             while (row < t->live[step - 1] && t->user[at - t->width + row] != t->user[at + i]) ++row;
         if (step && row >= t->live[step - 1]) stop(t->c, "step %d goes on with a user that no slot held before", step);
-        t->previous_row[i] = row;
+        t->previous_rows[i] = row;
     }
     return batch;
 }
@@ -1035,13 +1035,13 @@ static sessrec_batch library_user_batch(user_trajectory *t, sessrec_batcher *bat
     golden_case *c = t->c;
     sessrec_batch batch;
     demand(c, "sessrec_batcher_next", sessrec_batcher_next(batcher, &batch), NULL);
-    if (batch.rows != expected->rows || !batch.user_start) stop(c, "step %lld has %d rows, not %d", (long long)expected->step, batch.rows, expected->rows);
-    check_row(c, "in_idx", expected, batch.input, expected->input);
-    check_row(c, "out_idx", expected, batch.target, expected->target);
-    check_row(c, "ses_start", expected, batch.session_start, expected->session_start);
-    check_row(c, "usr_start", expected, batch.user_start, expected->user_start);
+    if (batch.rows != expected->rows || !batch.user_starts) stop(c, "step %lld has %d rows, not %d", (long long)expected->step, batch.rows, expected->rows);
+    check_row(c, "in_idx", expected, batch.inputs, expected->inputs);
+    check_row(c, "out_idx", expected, batch.targets, expected->targets);
+    check_row(c, "ses_start", expected, batch.session_starts, expected->session_starts);
+    check_row(c, "usr_start", expected, batch.user_starts, expected->user_starts);
     for (int32_t i = 0; i < batch.rows; ++i)
-        compare_one(c, EXACT, "slot_session", (double)number_of(sessrec_dataset_session_id(t->log, batch.session[i])), expected->session[i]);
+        compare_one(c, EXACT, "slot_session", (double)number_of(sessrec_log_session_id(t->log, batch.sessions[i])), expected->sessions[i]);
     return batch;
 }
 
@@ -1111,7 +1111,7 @@ static visit new_visit(golden_case *c, const sessrec_model *model) {
     size_t session = sessrec_session_size(model, 0), user = sessrec_user_size(model);
     demand(c, "sessrec_session_init", sessrec_session_init(model, 0, take(c, (int64_t)session, 1), session, &v.session), NULL);
     demand(c, "sessrec_user_init", sessrec_user_init(model, take(c, (int64_t)user, 1), user, &v.user), NULL);
-    v.bytes = (unsigned char *)take(c, (int64_t)(sessrec_session_bytes(v.session) + sessrec_user_bytes(v.user)), 1);
+    v.bytes = (unsigned char *)take(c, (int64_t)(sessrec_session_export_size(v.session) + sessrec_user_export_size(v.user)), 1);
     return v;
 }
 
@@ -1131,21 +1131,21 @@ static void compare_state(golden_case *c, const char *name, int64_t row, const u
 // Replays a user's training history. The states after it are taken in his last session, after the input of its last pair.
 static void replay_user(user_trajectory *t, visit *v, const sessrec_model *model, int64_t row, double id) {
     golden_case *c = t->c;
-    const sessrec_log_view view = sessrec_dataset_view(t->log);
+    const sessrec_log_view view = sessrec_log_contents(t->log);
     int32_t last = -1;
-    for (int32_t s = 0; s < view.sessions; ++s)
-        if ((double)number_of(sessrec_dataset_user_id(t->log, view.session_user[s])) == id && view.session_begin[s + 1] - view.session_begin[s] > 1) last = s;
-    for (int32_t s = 0; s < view.sessions; ++s) {
-        if ((double)number_of(sessrec_dataset_user_id(t->log, view.session_user[s])) != id) continue;
+    for (int32_t s = 0; s < view.session_count; ++s)
+        if ((double)number_of(sessrec_log_user_id(t->log, view.session_users[s])) == id && view.session_begins[s + 1] - view.session_begins[s] > 1) last = s;
+    for (int32_t s = 0; s < view.session_count; ++s) {
+        if ((double)number_of(sessrec_log_user_id(t->log, view.session_users[s])) != id) continue;
         demand(c, "sessrec_user_begin", sessrec_user_begin(v->user, v->session), NULL);
-        for (int64_t e = view.session_begin[s]; e < view.session_begin[s + 1]; ++e) {
-            if (s == last && e + 1 == view.session_begin[s + 1]) {
-                demand(c, "sessrec_session_export", sessrec_session_export(v->session, v->bytes, sessrec_session_bytes(v->session)), NULL);
+        for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1]; ++e) {
+            if (s == last && e + 1 == view.session_begins[s + 1]) {
+                demand(c, "sessrec_session_export", sessrec_session_export(v->session, v->bytes, sessrec_session_export_size(v->session)), NULL);
                 compare_state(c, "boot_ses", row, v->bytes + 48);
-                demand(c, "sessrec_user_export", sessrec_user_export(v->user, v->bytes, sessrec_user_bytes(v->user)), NULL);
+                demand(c, "sessrec_user_export", sessrec_user_export(v->user, v->bytes, sessrec_user_export_size(v->user)), NULL);
                 compare_state(c, "boot_usr", row, v->bytes + 32);
             }
-            demand(c, "sessrec_session_click", sessrec_session_click(v->session, view.item[e]), NULL);
+            demand(c, "sessrec_session_click", sessrec_session_click(v->session, view.items[e]), NULL);
         }
         demand(c, "sessrec_user_fold", sessrec_user_fold(v->user, v->session), NULL);
     }
@@ -1184,7 +1184,7 @@ static void run_user_trajectory(golden_case *c) {
     sessrec_error err;
     open_user_trajectory(c, &t);
     const sessrec_model *model = sessrec_trainer_model(train_users(&t, NULL));
-    const sessrec_dataset *test = make_log(c, "test");
+    const sessrec_log *test = make_log(c, "test");
     for (int mode = 0; mode < TIE_MODES; ++mode)
         for (int64_t first = 0; first < need(c, "eval_k")->count; first += SESSREC_MAX_CUTOFFS) evaluate(c, model, t.log, test, mode, first);
     check_user_scores(&t, model);
@@ -1200,7 +1200,7 @@ static float *prefix_scores(golden_case *c, const replay *r, const golden_tensor
     int64_t prefixes = prefix->dim[0], length = prefix->count / prefixes;
     const int32_t *item = integers(c, prefix, -1, items - 1);
     float *scores = take_floats(c, prefixes * items);
-    if (r->scorer.items != items) stop(c, "a scorer has another number of items than the log");
+    if (r->scorer.item_count != items) stop(c, "a scorer has another number of items than the log");
     for (int64_t p = 0; p < prefixes; ++p) {
         r->scorer.begin(r->scorer.self, r->state, NULL);
         for (int64_t i = p * length; i < (p + 1) * length && item[i] >= 0; ++i) replay_click(r, item[i]);
@@ -1210,8 +1210,8 @@ static float *prefix_scores(golden_case *c, const replay *r, const golden_tensor
 }
 
 // PPOP: each prefix after the training history of its user, whose counts alone are what is scored before the first click.
-static void check_personal_pop(golden_case *c, const sessrec_dataset *log, const golden_tensor *prefix, int32_t items) {
-    const sessrec_log_view view = sessrec_dataset_view(log);
+static void check_personal_pop(golden_case *c, const sessrec_log *log, const golden_tensor *prefix, int32_t items) {
+    const sessrec_log_view view = sessrec_log_contents(log);
     const int64_t prefixes = prefix->dim[0], length = prefix->count / prefixes;
     const int32_t *item = integers(c, prefix, -1, items - 1);
     const golden_tensor *user = need_sized(c, "prefix_user", prefixes), *pop = need_sized(c, "pop", items);
@@ -1221,10 +1221,10 @@ static void check_personal_pop(golden_case *c, const sessrec_dataset *log, const
     void *known = take_aligned(c, r->scorer.user_bytes);
     for (int64_t p = 0; p < prefixes; ++p) {
         r->scorer.begin_user(r->scorer.self, known);
-        for (int32_t s = 0; s < view.sessions; ++s) {
-            if ((double)number_of(sessrec_dataset_user_id(log, view.session_user[s])) != user->data[p]) continue;
+        for (int32_t s = 0; s < view.session_count; ++s) {
+            if ((double)number_of(sessrec_log_user_id(log, view.session_users[s])) != user->data[p]) continue;
             r->scorer.begin(r->scorer.self, r->state, known);
-            for (int64_t e = view.session_begin[s]; e < view.session_begin[s + 1]; ++e) replay_click(r, view.item[e]);
+            for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1]; ++e) replay_click(r, view.items[e]);
             r->scorer.end(r->scorer.self, r->state, known, r->scratch);
         }
         r->scorer.begin(r->scorer.self, r->state, known);
@@ -1238,7 +1238,7 @@ static void check_personal_pop(golden_case *c, const sessrec_dataset *log, const
 }
 
 static void run_pop(golden_case *c) {
-    const sessrec_dataset *log = make_log(c, "log");
+    const sessrec_log *log = make_log(c, "log");
     const golden_tensor *prefix = need(c, "prefix");
     int32_t items = meta_count(c, "n_items");
     check_items(c, log, "supp");
@@ -1252,7 +1252,7 @@ static void run_pop(golden_case *c) {
 }
 
 // Item-KNN uncut: the similarities are what one click scores. The file has 0 where the scorer has "not scored".
-static void check_neighbours(golden_case *c, const sessrec_dataset *log, sessrec_itemknn form, double lambda, const char *similarity,
+static void check_neighbors(golden_case *c, const sessrec_log *log, sessrec_itemknn form, double lambda, const char *similarity,
                              const char *scores) {
     const golden_tensor *prefix = need(c, "prefix");
     int32_t items = meta_count(c, "n_items");
@@ -1272,13 +1272,13 @@ static void check_neighbours(golden_case *c, const sessrec_dataset *log, sessrec
 }
 
 static void run_itemknn(golden_case *c) {
-    const sessrec_dataset *log = make_log(c, "log");
+    const sessrec_log *log = make_log(c, "log");
     const double lambda = meta_number(c, "lambda");
     check_items(c, log, "supp");
-    check_neighbours(c, log, SESSREC_ITEMKNN_SESSIONS, 0, "set_sim_lambda0", "set_scores_lambda0");
-    check_neighbours(c, log, SESSREC_ITEMKNN_SESSIONS, lambda, "set_sim_lambda", "set_scores_lambda");
-    check_neighbours(c, log, SESSREC_ITEMKNN_EVENTS, 0, "event_sim_lambda0_alpha05", NULL);
-    check_neighbours(c, log, SESSREC_ITEMKNN_EVENTS, lambda, "event_sim_lambda_alpha05", "event_scores_lambda_alpha05");
+    check_neighbors(c, log, SESSREC_ITEMKNN_SESSIONS, 0, "set_sim_lambda0", "set_scores_lambda0");
+    check_neighbors(c, log, SESSREC_ITEMKNN_SESSIONS, lambda, "set_sim_lambda", "set_scores_lambda");
+    check_neighbors(c, log, SESSREC_ITEMKNN_EVENTS, 0, "event_sim_lambda0_alpha05", NULL);
+    check_neighbors(c, log, SESSREC_ITEMKNN_EVENTS, lambda, "event_sim_lambda_alpha05", "event_scores_lambda_alpha05");
 }
 
 // ---- all cases ---------------------------------------------------------------------------------------------
@@ -1299,7 +1299,7 @@ static const family FAMILIES[] = {
     {"baselines", "spop", run_pop, NULL},
     {"baselines", "set_co", run_itemknn, NULL},
     {"baselines", "mc1", NULL, "the library has no Markov chains"},
-    {"baselines", "sknn_sim", NULL, "the library has no session neighbours (S-KNN, V-SKNN)"},
+    {"baselines", "sknn_sim", NULL, "the library has no session neighbors (S-KNN, V-SKNN)"},
     {"hrnn_traj", NULL, run_user_trajectory, NULL},
     {"eval_multi", NULL, NULL, "the library has no metrics of several relevant items"}
 };

@@ -38,50 +38,50 @@ static inline const sessrec__kernels *kernels_of(int level) {
 }
 
 // A log of sessions s1, s2, ... in this order; each letter of a text is an event on the item of that name. users may be NULL.
-static inline sessrec_dataset *letters_log(int sessions, const char *const *text, const char *const *users) {
-    sessrec_dataset *log;
-    CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+static inline sessrec_log *letters_log(int sessions, const char *const *text, const char *const *users) {
+    sessrec_log *log;
+    CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
     for (int s = 0; s < sessions; ++s) {
         char name[16];
         snprintf(name, sizeof name, "s%d", s + 1);
         for (int i = 0; text[s][i]; ++i) {
             char item[2] = {text[s][i], 0};
-            CHECK_EQ(sessrec_dataset_add(log, users ? users[s] : NULL, name, item, 1000.0 * s + i), SESSREC_OK);
+            CHECK_EQ(sessrec_log_add(log, users ? users[s] : NULL, name, item, 1000.0 * s + i), SESSREC_OK);
         }
     }
-    CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
     return log;
 }
 
 // Sessions of 1 to 9 events on items 0 .. items-1, all of which occur.
-static inline sessrec_dataset *random_log(int32_t sessions, int32_t items, uint32_t seed) {
-    sessrec_dataset *log;
-    int failures = sessrec_dataset_create(NULL, &log) != SESSREC_OK;
+static inline sessrec_log *random_log(int32_t sessions, int32_t items, uint32_t seed) {
+    sessrec_log *log;
+    int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
     int32_t next = 0;
     for (int32_t s = 0; s < sessions || next < items; ++s)
         for (int32_t i = random_below(&seed, 9); i >= 0; --i) {
             int32_t item = next < items && i % 2 == 0 ? next++ : random_below(&seed, items);
-            failures += sessrec_dataset_add_numbers(log, -1, s, item, 1000.0 * (s + 1) - i) != SESSREC_OK;
+            failures += sessrec_log_add_numbers(log, -1, s, item, 1000.0 * (s + 1) - i) != SESSREC_OK;
         }
     CHECK_EQ(failures, 0);
-    CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
     return log;
 }
 
 // Sessions of 1 to 9 events, three sessions a user.
-static inline sessrec_dataset *users_log(int32_t sessions, int32_t items, uint32_t seed) {
-    sessrec_dataset *log;
-    int failures = sessrec_dataset_create(NULL, &log) != SESSREC_OK;
+static inline sessrec_log *users_log(int32_t sessions, int32_t items, uint32_t seed) {
+    sessrec_log *log;
+    int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
     for (int32_t s = 0; s < sessions; ++s)
         for (int32_t i = random_below(&seed, 9); i >= 0; --i)
-            failures += sessrec_dataset_add_numbers(log, s / 3, s, random_below(&seed, items), 1000.0 * (s + 1) - i) != SESSREC_OK;
+            failures += sessrec_log_add_numbers(log, s / 3, s, random_below(&seed, items), 1000.0 * (s + 1) - i) != SESSREC_OK;
     CHECK_EQ(failures, 0);
-    CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
     return log;
 }
 
 // A model for the items of the log with random weights. Several of its items have the same weights as another: their scores tie.
-static inline sessrec_model *random_model(const sessrec_config *config, const sessrec_dataset *log, uint32_t seed) {
+static inline sessrec_model *random_model(const sessrec_config *config, const sessrec_log *log, uint32_t seed) {
     sessrec_trainer *trainer;
     sessrec_error err;
     err.text[0] = 0;
@@ -105,7 +105,7 @@ static inline sessrec_model *random_model(const sessrec_config *config, const se
 
 static inline sessrec_config small_config(int32_t layers, int32_t width) {
     sessrec_config config = sessrec_config_default();
-    config.layers = layers;
+    config.layer_count = layers;
     for (int32_t l = 0; l < layers; ++l) config.hidden[l] = width + l;
     config.batch_size = 4;
     config.negatives = 4;
@@ -113,7 +113,7 @@ static inline sessrec_config small_config(int32_t layers, int32_t width) {
     return config;
 }
 
-static inline sessrec_batcher *batcher_of(const sessrec_config *config, const sessrec_dataset *log, const sessrec_sampler *sampler) {
+static inline sessrec_batcher *batcher_of(const sessrec_config *config, const sessrec_log *log, const sessrec_sampler *sampler) {
     sessrec_batcher *batcher = NULL;
     CHECK_EQ(sessrec_batcher_create(config, log, sampler, &batcher, NULL), SESSREC_OK);
     return batcher;
@@ -128,7 +128,7 @@ typedef struct run {
     sessrec_error err;
 } run;
 
-static inline int run_begin(run *r, const sessrec_config *config, const sessrec_dataset *log) {
+static inline int run_begin(run *r, const sessrec_config *config, const sessrec_log *log) {
     memset(r, 0, sizeof *r);
     r->config = *config;
     sessrec_result result = sessrec_trainer_create(config, log, &r->trainer, &r->err);
@@ -151,9 +151,9 @@ typedef struct image {
 
 static inline image model_bytes(const sessrec_model *model) {
     image b;
-    b.size = sessrec_model_bytes(model);
+    b.size = sessrec_model_export_size(model);
     b.data = (unsigned char *)malloc(b.size ? b.size : 1);
-    CHECK_EQ(sessrec_model_to_memory(model, b.data, b.size), SESSREC_OK);
+    CHECK_EQ(sessrec_model_export(model, b.data, b.size), SESSREC_OK);
     return b;
 }
 static inline int same_bytes(const image *a, const image *b) {
@@ -183,14 +183,14 @@ typedef struct counting_memory {
     int64_t fail_from;         // requests from this one on get nothing; -1: never
 } counting_memory;
 
-static inline void *counting_alloc(size_t bytes, void *user) {
+static inline void *counting_alloc(void *user, size_t bytes) {
     counting_memory *memory = (counting_memory *)user;
     if (memory->fail_from >= 0 && memory->requests >= memory->fail_from) return NULL;
     ++memory->requests;
     ++memory->blocks;
     return malloc(bytes);
 }
-static inline void counting_free(void *block, void *user) {
+static inline void counting_free(void *user, void *block) {
     if (block) --((counting_memory *)user)->blocks;
     free(block);
 }

@@ -5,7 +5,7 @@
 # that no program notices is a hole in the tests: it is named, and the script ends with 1. Faults are made by replacing a piece of code
 # that occurs exactly once; a piece that has changed since is an error, so that the list cannot rot.
 #
-# CC, JOBS (how many faults at a time) and MUTANT_CFLAGS may be set. Plain kernels without optimisation compile ten times as fast.
+# CC, JOBS (how many faults at a time) and MUTANT_CFLAGS may be set. Plain kernels without optimization compile ten times as fast.
 set -u
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -126,7 +126,7 @@ mutate 'the last pair of a session is lost' test_batcher \
 mutate 'a new session does not reset the state' 'test_batcher test_flaws' \
     'slot->start = 1;' 'slot->start = walk->step == 0;'
 mutate 'a state that is reset at every step' test_batcher \
-    'walk->slot[i].start = walk->slot[i].user_start = 0;' 'walk->slot[i].user_start = 0;'
+    'walk->slot[i].start = walk->slot[i].user_starts = 0;' 'walk->slot[i].user_starts = 0;'
 mutate 'slots that move up take the wrong state' test_batcher \
     'walk->previous[kept] = i;' 'walk->previous[kept] = kept;'
 mutate 'the target is the input' test_batcher \
@@ -154,7 +154,7 @@ mutate 'the guide begins one item late' test_sampler \
 mutate 'items without support can come' test_sampler \
     'sampler->total += q || support[i] <= 0 ? q : 1;' 'sampler->total += q ? q : 1;'
 
-# ---- the optimiser ----
+# ---- the optimizer ----
 mutate 'epsilon outside the root' golden \
     'SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));' 'sessrec__vdiv(sessrec__vall(1), sessrec__vadd(sessrec__vsqrt(a), epsilon)));'
 mutate 'an item that is an input, too, is updated twice' golden \
@@ -198,7 +198,7 @@ mutate 'a checkpoint without momentum' test_trainer \
 
 # ---- users ----
 mutate 'the first session of a user begins from his state' 'golden test_flaws' \
-    'return tr->config.user_hidden && tr->batch->session_start[row] && !tr->batch->user_start[row];' 'return tr->config.user_hidden && tr->batch->session_start[row] != 0;'
+    'return tr->config.user_hidden && tr->batch->session_starts[row] && !tr->batch->user_starts[row];' 'return tr->config.user_hidden && tr->batch->session_starts[row] != 0;'
 
 mutate 'a user in an evaluation begins with the state of the one before' test_users \
     'scorer->begin_user(scorer->self, user);' ';'
@@ -272,7 +272,7 @@ mutate 'the list takes the first k instead of the best' test_stream \
 # ---- baselines and the signed-rank test ----
 mutate 'Item-KNN looks at the support of one item only' test_baselines \
     'const double other = (double)(p->begin[j + 1] - p->begin[j]) + lambda;' 'const double other = support;'
-mutate 'an item is its own neighbour' 'golden test_baselines' \
+mutate 'an item is its own neighbor' 'golden test_baselines' \
     'if (j != i && sessrec__before(score, j, nearest))' 'if (sessrec__before(score, j, nearest))'
 mutate 'a user forgets what he clicked' 'golden test_baselines' \
     'memcpy(user, state, sizeof(sessrec__s_pop_state));' '(void)user;'

@@ -9,27 +9,27 @@ static void scores_after(const sessrec_scorer *scorer, const int32_t *clicks, in
     char *scratch = (char *)malloc((scorer->scratch_bytes ? scorer->scratch_bytes(scorer->self, 1) : 0) + 16);
     scorer->begin(scorer->self, state, NULL);
     for (int i = 0; i < count; ++i) scorer->click(scorer->self, 1, state, &clicks[i], scratch);
-    for (int32_t first = 0; first < scorer->items; first += BLOCK) {
-        const int32_t left = scorer->items - first;
+    for (int32_t first = 0; first < scorer->item_count; first += BLOCK) {
+        const int32_t left = scorer->item_count - first;
         scorer->score(scorer->self, 1, state, first, left < BLOCK ? left : BLOCK, scores + first, scratch);
     }
     free(state);
     free(scratch);
 }
 
-static void add_events(sessrec_dataset *log, int64_t session, int64_t item, int32_t events) {
+static void add_events(sessrec_log *log, int64_t session, int64_t item, int32_t events) {
     int failures = 0;
-    for (int32_t i = 0; i < events; ++i) failures += sessrec_dataset_add_numbers(log, -1, session, item, 0) != SESSREC_OK;
+    for (int32_t i = 0; i < events; ++i) failures += sessrec_log_add_numbers(log, -1, session, item, 0) != SESSREC_OK;
     CHECK_EQ(failures, 0);
 }
 
 static void popularity(void) {
     static const char *const sessions[3] = {"abab", "a", "ca"};  // a 4 events, b 2, c 1
     TEST("pop is supp / (1 + supp), whatever was clicked") {
-        sessrec_dataset *log = letters_log(3, sessions, NULL);
+        sessrec_log *log = letters_log(3, sessions, NULL);
         sessrec_scorer pop;
         CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop), SESSREC_OK);
-        sessrec_dataset_destroy(log);  // the scorer does not need it
+        sessrec_log_destroy(log);  // the scorer does not need it
         static const int32_t clicks[2] = {2, 2};
         float scores[3];
         for (int n = 0; n <= 2; ++n) {
@@ -38,17 +38,17 @@ static void popularity(void) {
             CHECK_NEAR(scores[1], 2.0 / 3, 1e-7);
             CHECK_NEAR(scores[2], 1.0 / 2, 1e-7);
         }
-        CHECK_EQ(pop.items, 3);
+        CHECK_EQ(pop.item_count, 3);
         CHECK_EQ(pop.find_item(pop.self, "b"), 1);
         CHECK_EQ(pop.find_item(pop.self, "z"), -1);
         sessrec_scorer_destroy(&pop);
     }
     TEST("items with different support never tie, items with the same always do") {
         static const int32_t support[5] = {8001, 8000, 8002, 8001, 3};
-        sessrec_dataset *log;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        sessrec_log *log;
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
         for (int i = 0; i < 5; ++i) add_events(log, i, i, support[i]);
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         sessrec_scorer pop;
         CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop), SESSREC_OK);
         CHECK((float)(8000.0 / 8001) == (float)(8001.0 / 8002));  // the formula alone would tie
@@ -61,7 +61,7 @@ static void popularity(void) {
         CHECK_NEAR(scores[1], 8000.0 / 8001, 3e-7);
         CHECK_NEAR(scores[4], 0.75, 0);
         sessrec_scorer_destroy(&pop);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("values of huge supports are different too, and below 1") {
         static const double less[5] = {-1099511627776.0, -1099511627775.0, -1099511627775.0, -16777216, 0};
@@ -73,10 +73,10 @@ static void popularity(void) {
         CHECK_NEAR(value[4], 0, 0);
     }
     TEST("s_pop adds one for every click in the session, repeats too, and forgets them at the next session") {
-        sessrec_dataset *log = letters_log(3, sessions, NULL);
+        sessrec_log *log = letters_log(3, sessions, NULL);
         sessrec_scorer s_pop;
         CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
         static const int32_t clicks[3] = {2, 1, 2};
         static const double expected[4][3] = {{0.8, 2 / 3.0, 0.5}, {0.8, 2 / 3.0, 1.5}, {0.8, 5 / 3.0, 1.5}, {0.8, 5 / 3.0, 2.5}};
         for (int n = 3; n >= 0; --n) {
@@ -88,7 +88,7 @@ static void popularity(void) {
     }
     TEST("s_pop counts the last 1024 distinct items of a session") {
         enum { ITEMS = 1026 };
-        sessrec_dataset *log = random_log(1, ITEMS, 9);
+        sessrec_log *log = random_log(1, ITEMS, 9);
         sessrec_scorer s_pop;
         CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
         static int32_t clicks[ITEMS];
@@ -99,26 +99,26 @@ static void popularity(void) {
         scores_after(&s_pop, clicks, ITEMS, scores);
         for (int32_t i = 0; i < ITEMS; ++i) CHECK_EQ(scores[i] >= 1, i >= 2);
         sessrec_scorer_destroy(&s_pop);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("an evaluation with s_pop: what was clicked before is expected again") {
         static const char *const test[2] = {"bbc", "cac"};
         // b > b: b 1.67 is first.  b > c: b 2.67, a 0.8, c 0.5: 3.  c > a: c 1.5, a 0.8: 2.  a > c: a 1.8, c 1.5: 2
-        sessrec_dataset *log = letters_log(3, sessions, NULL), *later = letters_log(2, test, NULL);
+        sessrec_log *log = letters_log(3, sessions, NULL), *later = letters_log(2, test, NULL);
         sessrec_scorer s_pop;
         sessrec_eval_config config = sessrec_eval_config_default();
         sessrec_report report;
         CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
         CHECK_EQ(sessrec_evaluate_scorer(&s_pop, later, &config, &report, NULL), SESSREC_OK);
-        CHECK_EQ(report.events, 4);
+        CHECK_EQ(report.event_count, 4);
         CHECK_NEAR(report.all.mrr[3], (1 + 1.0 / 3 + 0.5 + 0.5) / 4, 1e-15);
         sessrec_scorer_destroy(&s_pop);
-        sessrec_dataset_destroy(log);
-        sessrec_dataset_destroy(later);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(later);
     }
 }
 
-static event_list evaluate_scorer(const sessrec_scorer *scorer, const sessrec_dataset *log, const sessrec_dataset *history) {
+static event_list evaluate_scorer(const sessrec_scorer *scorer, const sessrec_log *log, const sessrec_log *history) {
     event_list events;
     sessrec_eval_config config = eval_into(&events);
     sessrec_report report;
@@ -132,7 +132,7 @@ static void personal_popularity(void) {
     TEST("ppop counts the user's own clicks, those of eval.history first, and pop breaks ties") {
         // Of bob, the history knows c 2, b 1, d 1 (his session of one click does not count). Support: a 5, c 3, d 3, b 2.
         static const char *const test[3] = {"acb", "dad", "ab"}, *const test_user[3] = {"bob", "bob", "new"};
-        sessrec_dataset *log = letters_log(5, sessions, user), *later = letters_log(3, test, test_user);
+        sessrec_log *log = letters_log(5, sessions, user), *later = letters_log(3, test, test_user);
         sessrec_scorer ppop;
         CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop), SESSREC_OK);
         const event_list events = evaluate_scorer(&ppop, later, log);
@@ -143,12 +143,12 @@ static void personal_popularity(void) {
         CHECK_EQ(events.count, 5);
         for (int i = 0; i < 5; ++i) CHECK_NEAR(events.event[i].rank, expected[i], 0);
         sessrec_scorer_destroy(&ppop);
-        sessrec_dataset_destroy(log);
-        sessrec_dataset_destroy(later);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(later);
     }
     TEST("without users in the log ppop is s_pop") {
         static const char *const test[2] = {"bbc", "cac"};
-        sessrec_dataset *log = letters_log(5, sessions, user), *later = letters_log(2, test, NULL);
+        sessrec_log *log = letters_log(5, sessions, user), *later = letters_log(2, test, NULL);
         sessrec_scorer ppop, s_pop;
         CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop), SESSREC_OK);
         CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
@@ -157,19 +157,19 @@ static void personal_popularity(void) {
         for (int i = 0; i < 4; ++i) CHECK_NEAR(events.event[i].rank, expected.event[i].rank, 0);
         sessrec_scorer_destroy(&ppop);
         sessrec_scorer_destroy(&s_pop);
-        sessrec_dataset_destroy(log);
-        sessrec_dataset_destroy(later);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(later);
     }
 }
 
 // Item-KNN by the definition: for every pair of items, all events of the log.
 static double similarity(const sessrec_log_view *view, int32_t i, int32_t j, sessrec_itemknn form, double lambda) {
     double together = 0, with_i = 0, with_j = 0;
-    for (int32_t s = 0; s < view->sessions; ++s) {
+    for (int32_t s = 0; s < view->session_count; ++s) {
         int of_i = 0, of_j = 0;
-        for (int64_t at = view->session_begin[s]; at < view->session_begin[s + 1]; ++at) {
-            of_i += view->item[at] == i;
-            of_j += view->item[at] == j;
+        for (int64_t at = view->session_begins[s]; at < view->session_begins[s + 1]; ++at) {
+            of_i += view->items[at] == i;
+            of_j += view->items[at] == j;
         }
         const int events = form == SESSREC_ITEMKNN_EVENTS;
         with_i += events ? of_i : of_i > 0;
@@ -179,11 +179,11 @@ static double similarity(const sessrec_log_view *view, int32_t i, int32_t j, ses
     return together / sqrt((with_i + lambda) * (with_j + lambda));
 }
 
-static void neighbours(void) {
-    TEST("itemknn scores the nearest neighbours of the last click by the formula, and nothing else (K3)") {
+static void neighbors(void) {
+    TEST("itemknn scores the nearest neighbors of the last click by the formula, and nothing else (K3)") {
         enum { ITEMS = 60 };
-        sessrec_dataset *log = random_log(80, ITEMS, 12);
-        const sessrec_log_view view = sessrec_dataset_view(log);
+        sessrec_log *log = random_log(80, ITEMS, 12);
+        const sessrec_log_view view = sessrec_log_contents(log);
         int wrong = 0, scored = 0, left_out = 0;
         for (int kind = 0; kind < 6; ++kind) {
             const sessrec_itemknn form = (sessrec_itemknn)(kind % 2);
@@ -213,11 +213,11 @@ static void neighbours(void) {
         }
         CHECK_EQ(wrong, 0);
         CHECK(scored > 1000 && left_out > 1000);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("before the first click, and after an item that was always alone, itemknn scores nothing") {
         static const char *const sessions[2] = {"abba", "c"};
-        sessrec_dataset *log = letters_log(2, sessions, NULL);
+        sessrec_log *log = letters_log(2, sessions, NULL);
         sessrec_scorer knn;
         CHECK_EQ(sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 10, 0, NULL, &knn), SESSREC_OK);
         static const int32_t clicks[3] = {0, 2, 1};
@@ -229,14 +229,14 @@ static void neighbours(void) {
             CHECK_EQ(scores[2] > -INFINITY, 0);
         }
         sessrec_scorer_destroy(&knn);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("the log of a large shop takes itemknn no table of items times items") {
         enum { ITEMS = 200000 };  // 4 * 10^10 pairs, 160 GB as floats
-        sessrec_dataset *log;
-        int failures = sessrec_dataset_create(NULL, &log) != SESSREC_OK;
-        for (int32_t i = 0; i < ITEMS; ++i) failures += sessrec_dataset_add_numbers(log, -1, i / 4, i, i) != SESSREC_OK;
-        failures += sessrec_dataset_finish(log, NULL) != SESSREC_OK;
+        sessrec_log *log;
+        int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
+        for (int32_t i = 0; i < ITEMS; ++i) failures += sessrec_log_add_numbers(log, -1, i / 4, i, i) != SESSREC_OK;
+        failures += sessrec_log_finish(log, NULL) != SESSREC_OK;
         CHECK_EQ(failures, 0);
         sessrec_scorer knn;
         CHECK_EQ(sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, &knn), SESSREC_OK);
@@ -248,19 +248,19 @@ static void neighbours(void) {
         CHECK_EQ(scored, 3);
         CHECK_NEAR(scores[ITEMS - 4], 1 / 21.0, 1e-7);
         sessrec_scorer_destroy(&knn);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 
 static void model(void) {
     TEST("a score of the model has the same bits for any rows and any block") {
         enum { ITEMS = 150, ROWS = 37 };
-        sessrec_dataset *log = random_log(30, ITEMS, 3);
+        sessrec_log *log = random_log(30, ITEMS, 3);
         sessrec_config network = small_config(2, 21);
         sessrec_model *weights = random_model(&network, log, 4);
         sessrec_scorer scorer;
         CHECK_EQ(sessrec_scorer_model(weights, NULL, &scorer), SESSREC_OK);
-        CHECK_EQ(scorer.items, ITEMS);
+        CHECK_EQ(scorer.item_count, ITEMS);
         CHECK_EQ(scorer.state_bytes % 16, 0);
         char *states = (char *)malloc(scorer.state_bytes * ROWS);
         void *scratch = malloc(scorer.scratch_bytes(scorer.self, ROWS));
@@ -289,7 +289,7 @@ static void model(void) {
         free(scratch);
         sessrec_scorer_destroy(&scorer);
         sessrec_model_destroy(weights);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 
@@ -315,27 +315,27 @@ static void errors(void) {
     TEST("itemknn refuses other numbers and leaves the scorer empty") {
         static const struct {
             int form;
-            int32_t neighbours;
+            int32_t neighbors;
             double lambda;
         } wrong[7] = {{2, 5, 0}, {-1, 5, 0}, {0, 0, 0}, {0, 65537, 0}, {0, 5, -1}, {0, 5, 1e16}, {0, 5, NAN}};
-        sessrec_dataset *log = random_log(5, 9, 2);
+        sessrec_log *log = random_log(5, 9, 2);
         for (int i = 0; i < 7; ++i) {
             sessrec_scorer scorer;
-            CHECK_EQ(sessrec_scorer_itemknn(log, (sessrec_itemknn)wrong[i].form, wrong[i].neighbours, wrong[i].lambda, NULL, &scorer),
+            CHECK_EQ(sessrec_scorer_itemknn(log, (sessrec_itemknn)wrong[i].form, wrong[i].neighbors, wrong[i].lambda, NULL, &scorer),
                      SESSREC_INVALID_ARGUMENT);
             CHECK(!scorer.self && !scorer.score);
         }
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("a log without events has no popularity") {
-        sessrec_dataset *log;
+        sessrec_log *log;
         sessrec_scorer scorer;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
         CHECK_EQ(sessrec_scorer_pop(log, NULL, &scorer), SESSREC_NO_DATA);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("out of memory is an error at any request, and nothing leaks (R2)") {
-        sessrec_dataset *log = random_log(20, 300, 2);
+        sessrec_log *log = random_log(20, 300, 2);
         sessrec_result result = SESSREC_OUT_OF_MEMORY;
         int64_t n = 0, s_pop_requests = 0;
         for (int knn = 0; knn < 2; ++knn, result = SESSREC_OUT_OF_MEMORY) {
@@ -353,15 +353,15 @@ static void errors(void) {
             if (!knn) s_pop_requests = n;
         }
         CHECK(s_pop_requests > 5);
-        CHECK_EQ(n, s_pop_requests + 3);  // the working memory, the places of the neighbours, the neighbours
-        sessrec_dataset_destroy(log);
+        CHECK_EQ(n, s_pop_requests + 3);  // the working memory, the places of the neighbors, the neighbors
+        sessrec_log_destroy(log);
     }
 }
 
 int main(void) {
     popularity();
     personal_popularity();
-    neighbours();
+    neighbors();
     model();
     errors();
     return test_report("baselines");

@@ -10,30 +10,30 @@ static sessrec_config batches_of(int32_t slots, int32_t negatives) {
     return config;
 }
 
-// Sessions 0, 1, ... of the given lengths; event e of the log is item e modulo 10, so that neighbours differ.
-static sessrec_dataset *log_of_lengths(int32_t sessions, const int32_t *length) {
-    sessrec_dataset *log = NULL;
-    int failures = sessrec_dataset_create(NULL, &log) != SESSREC_OK;
+// Sessions 0, 1, ... of the given lengths; event e of the log is item e modulo 10, so that neighbors differ.
+static sessrec_log *log_of_lengths(int32_t sessions, const int32_t *length) {
+    sessrec_log *log = NULL;
+    int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
     int64_t event = 0;
     for (int32_t s = 0; s < sessions; ++s)
-        for (int32_t i = 0; i < length[s]; ++i, ++event) failures += sessrec_dataset_add_numbers(log, -1, s, event % 10, (double)event) != SESSREC_OK;
-    failures += sessrec_dataset_finish(log, NULL) != SESSREC_OK;
+        for (int32_t i = 0; i < length[s]; ++i, ++event) failures += sessrec_log_add_numbers(log, -1, s, event % 10, (double)event) != SESSREC_OK;
+    failures += sessrec_log_finish(log, NULL) != SESSREC_OK;
     CHECK_EQ(failures, 0);
     return log;
 }
 
 // Up to 16 sessions of 1 to 6 events, one of two or more among them.
-static sessrec_dataset *some_log(uint32_t *random, int with_single_events) {
+static sessrec_log *some_log(uint32_t *random, int with_single_events) {
     int32_t length[MOST_SESSIONS], sessions = 1 + random_below(random, MOST_SESSIONS);
     for (int32_t s = 0; s < sessions; ++s) length[s] = with_single_events ? 1 + random_below(random, 6) : 2 + random_below(random, 5);
     length[random_below(random, sessions)] += 2;
     return log_of_lengths(sessions, length);
 }
 
-static sessrec_sampler *sampler_of(const sessrec_dataset *log) {
+static sessrec_sampler *sampler_of(const sessrec_log *log) {
     sessrec_sampler *sampler = NULL;
-    const sessrec_log_view view = sessrec_dataset_view(log);
-    CHECK_EQ(sessrec_sampler_create(view.support, view.items, 0.5f, NULL, &sampler), SESSREC_OK);
+    const sessrec_log_view view = sessrec_log_contents(log);
+    CHECK_EQ(sessrec_sampler_create(view.supports, view.item_count, 0.5f, NULL, &sampler), SESSREC_OK);
     return sampler;
 }
 
@@ -42,8 +42,8 @@ static sessrec_sampler *sampler_of(const sessrec_dataset *log) {
 // How often each promise was broken in a walk.
 typedef struct broken {
     int64_t pair;           // a row that is not the next (input, target) pair of its session
-    int64_t start;          // session_start where it is not the first pair, or missing where it is
-    int64_t previous;       // previous_row that is another session's row, or out of order
+    int64_t start;          // session_starts where it is not the first pair, or missing where it is
+    int64_t previous;       // previous_rows that is another session's row, or out of order
     int64_t rows;           // fewer rows than there are slots and sessions to fill them
     int64_t order;          // sessions that begin before their turn
     int64_t lost;           // pairs that did not come and had to
@@ -65,53 +65,53 @@ typedef struct walk {
 } walk;
 
 static int32_t pairs_of(const sessrec_log_view *log, int32_t session) {
-    return (int32_t)(log->session_begin[session + 1] - log->session_begin[session]) - 1;
+    return (int32_t)(log->session_begins[session + 1] - log->session_begins[session]) - 1;
 }
 
 static int32_t unfinished(const walk *w) {
     int32_t count = 0;
-    for (int32_t s = 0; s < w->log.sessions; ++s) count += w->done[s] < pairs_of(&w->log, s);
+    for (int32_t s = 0; s < w->log.session_count; ++s) count += w->done[s] < pairs_of(&w->log, s);
     return count;
 }
 
 static void look_at_row(walk *w, const sessrec_batch *batch, int32_t row, broken *b) {
-    const int32_t s = batch->session[row];
-    const int64_t at = w->log.session_begin[s] + w->done[s];
-    b->pair += w->done[s] >= pairs_of(&w->log, s) || batch->input[row] != w->log.item[at] || batch->target[row] != w->log.item[at + 1];
-    b->start += batch->session_start[row] != (w->done[s] == 0);
-    if (batch->session_start[row]) {
-        b->previous += batch->previous_row[row] < 0 || batch->previous_row[row] >= w->slots;
+    const int32_t s = batch->sessions[row];
+    const int64_t at = w->log.session_begins[s] + w->done[s];
+    b->pair += w->done[s] >= pairs_of(&w->log, s) || batch->inputs[row] != w->log.items[at] || batch->targets[row] != w->log.items[at + 1];
+    b->start += batch->session_starts[row] != (w->done[s] == 0);
+    if (batch->session_starts[row]) {
+        b->previous += batch->previous_rows[row] < 0 || batch->previous_rows[row] >= w->slots;
     } else {
-        b->previous += batch->previous_row[row] < 0 || batch->previous_row[row] >= w->rows || w->row_session[batch->previous_row[row]] != s;
+        b->previous += batch->previous_rows[row] < 0 || batch->previous_rows[row] >= w->rows || w->row_session[batch->previous_rows[row]] != s;
     }
-    b->previous += row > 0 && batch->previous_row[row] <= batch->previous_row[row - 1];  // slots keep their order
+    b->previous += row > 0 && batch->previous_rows[row] <= batch->previous_rows[row - 1];  // slots keep their order
     w->done[s]++;
 }
 
 // The sessions that begin in a mini-batch are the next ones of the log, in whatever rows.
 static void look_at_order(walk *w, const sessrec_batch *batch, broken *b) {
     int32_t beginning = 0;
-    for (int32_t i = 0; i < batch->rows; ++i) beginning += batch->session_start[i];
+    for (int32_t i = 0; i < batch->rows; ++i) beginning += batch->session_starts[i];
     int32_t last = w->begun, left = beginning;
-    while (last < w->log.sessions && left > 0) left -= pairs_of(&w->log, last++) > 0;
+    while (last < w->log.session_count && left > 0) left -= pairs_of(&w->log, last++) > 0;
     for (int32_t i = 0; i < batch->rows; ++i)
-        if (batch->session_start[i]) b->order += batch->session[i] < w->begun || batch->session[i] >= last;
+        if (batch->session_starts[i]) b->order += batch->sessions[i] < w->begun || batch->sessions[i] >= last;
     w->begun = last;
 }
 
 static void look_at_negatives(const walk *w, const sessrec_batch *batch, broken *b) {
     b->negatives += batch->negative_count != w->negatives;
-    for (int32_t j = 0; j < batch->negative_count; ++j) b->negatives += batch->negative[j] < 0 || batch->negative[j] >= w->log.items;
+    for (int32_t j = 0; j < batch->negative_count; ++j) b->negatives += batch->negatives[j] < 0 || batch->negatives[j] >= w->log.item_count;
 }
 
-static broken walk_epoch(sessrec_batcher *batcher, const sessrec_dataset *log, int32_t slots, int32_t negatives, int32_t epoch) {
+static broken walk_epoch(sessrec_batcher *batcher, const sessrec_log *log, int32_t slots, int32_t negatives, int32_t epoch) {
     broken b;
     walk w;
     sessrec_batch batch;
     int64_t steps = 0, pairs = 0;
     memset(&b, 0, sizeof b);
     memset(&w, 0, sizeof w);
-    w.log = sessrec_dataset_view(log);
+    w.log = sessrec_log_contents(log);
     w.slots = slots;
     w.negatives = negatives;
     while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) {
@@ -121,7 +121,7 @@ static broken walk_epoch(sessrec_batcher *batcher, const sessrec_dataset *log, i
         look_at_order(&w, &batch, &b);
         look_at_negatives(&w, &batch, &b);
         for (int32_t i = 0; i < batch.rows; ++i) look_at_row(&w, &batch, i, &b);
-        memcpy(w.row_session, batch.session, (size_t)batch.rows * sizeof *batch.session);
+        memcpy(w.row_session, batch.sessions, (size_t)batch.rows * sizeof *batch.sessions);
         w.rows = batch.rows;
         pairs += batch.rows;
         ++steps;
@@ -138,7 +138,7 @@ static broken walk_many(int logs, int32_t negatives, int with_single_events) {
     uint32_t random = 2463534242u;
     memset(&total, 0, sizeof total);
     for (int n = 0; n < logs; ++n) {
-        sessrec_dataset *log = some_log(&random, with_single_events);
+        sessrec_log *log = some_log(&random, with_single_events);
         sessrec_sampler *sampler = negatives ? sampler_of(log) : NULL;
         for (int32_t slots = negatives ? 1 : 2; slots <= MOST_SLOTS; ++slots) {
             sessrec_config config = batches_of(slots, negatives);
@@ -154,7 +154,7 @@ static broken walk_many(int logs, int32_t negatives, int with_single_events) {
             sessrec_batcher_destroy(batcher);
         }
         sessrec_sampler_destroy(sampler);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     return total;
 }
@@ -185,7 +185,7 @@ static void random_logs(void) {
     }
     TEST("the oracle of these tests notices a session that is left out") {
         const int32_t walked[3] = {3, 3, 3}, longer[3] = {3, 3, 4};
-        sessrec_dataset *log = log_of_lengths(3, walked), *other = log_of_lengths(3, longer);
+        sessrec_log *log = log_of_lengths(3, walked), *other = log_of_lengths(3, longer);
         sessrec_sampler *sampler = sampler_of(log);
         sessrec_config config = batches_of(2, 3);
         sessrec_batcher *batcher = batcher_of(&config, log, sampler);
@@ -193,23 +193,23 @@ static void random_logs(void) {
         CHECK(sum_of(&b) > 0);
         sessrec_batcher_destroy(batcher);
         sessrec_sampler_destroy(sampler);
-        sessrec_dataset_destroy(log);
-        sessrec_dataset_destroy(other);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(other);
     }
 }
 
 // ---- by hand -----------------------------------------------------------------------------------------------
 
 // A mini-batch as text: "a>b c>d" and, before a pair that begins a session, a bar: "|a>b".
-static void describe(const sessrec_dataset *log, const sessrec_batch *batch, char *text, size_t size) {
+static void describe(const sessrec_log *log, const sessrec_batch *batch, char *text, size_t size) {
     size_t used = 0;
     text[0] = 0;
     for (int32_t i = 0; i < batch->rows && used + 8 < size; ++i)
-        used += (size_t)snprintf(text + used, size - used, "%s%s%s>%s", i ? " " : "", batch->session_start[i] ? "|" : "",
-                                 sessrec_dataset_item_id(log, batch->input[i]), sessrec_dataset_item_id(log, batch->target[i]));
+        used += (size_t)snprintf(text + used, size - used, "%s%s%s>%s", i ? " " : "", batch->session_starts[i] ? "|" : "",
+                                 sessrec_log_item_id(log, batch->inputs[i]), sessrec_log_item_id(log, batch->targets[i]));
 }
 
-static void check_walk(sessrec_dataset *log, const sessrec_config *config, const char *const *expected, int steps) {
+static void check_walk(sessrec_log *log, const sessrec_config *config, const char *const *expected, int steps) {
     sessrec_sampler *sampler = config->negatives ? sampler_of(log) : NULL;
     sessrec_batch batch;
     char text[256];
@@ -223,7 +223,7 @@ static void check_walk(sessrec_dataset *log, const sessrec_config *config, const
     CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_DONE);
     sessrec_batcher_destroy(batcher);
     sessrec_sampler_destroy(sampler);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 static void by_hand(void) {
@@ -261,7 +261,7 @@ static void by_hand(void) {
     }
     TEST("without a sampler a mini-batch has no negatives; a lone slot goes on if the configuration says that the caller adds some") {
         static const char *const sessions[3] = {"ab", "cd", "efg"};
-        sessrec_dataset *log = letters_log(3, sessions, NULL);
+        sessrec_log *log = letters_log(3, sessions, NULL);
         for (int32_t negatives = 0; negatives < 6; negatives += 5) {
             sessrec_config config = batches_of(2, negatives);
             sessrec_batch batch;
@@ -272,14 +272,14 @@ static void by_hand(void) {
             CHECK_EQ(sessrec_batcher_steps(batcher), negatives ? 3 : 1);
             sessrec_batcher_destroy(batcher);
         }
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 
 static void nothing_to_learn(void) {
     TEST("a log without a pair is NO_DATA") {
         static const char *const singles[3] = {"a", "b", "c"};
-        sessrec_dataset *log = letters_log(3, singles, NULL);
+        sessrec_log *log = letters_log(3, singles, NULL);
         sessrec_sampler *sampler = sampler_of(log);
         sessrec_config config = batches_of(2, 3);
         sessrec_batcher *batcher = (sessrec_batcher *)(void *)&config;
@@ -289,27 +289,27 @@ static void nothing_to_learn(void) {
         CHECK_EQ(err.code, SESSREC_NO_DATA);
         CHECK_TEXT(err.text, "the log has nothing to learn from: it needs sessions of two or more events");
         sessrec_sampler_destroy(sampler);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("one session without negatives is NO_DATA, and the text says what it takes") {
         static const char *const one[2] = {"abc", "d"};
-        sessrec_dataset *log = letters_log(2, one, NULL);
+        sessrec_log *log = letters_log(2, one, NULL);
         sessrec_config config = batches_of(2, 0);
         sessrec_batcher *batcher = NULL;
         sessrec_error err;
         CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, &err), SESSREC_NO_DATA);
         CHECK(strstr(err.text, "two of them at least without negative samples") != NULL);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("an empty log and no log are NO_DATA") {
-        sessrec_dataset *log = NULL;
+        sessrec_log *log = NULL;
         sessrec_config config = batches_of(2, 0);
         sessrec_batcher *batcher = NULL;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_NO_DATA);
         CHECK_EQ(sessrec_batcher_create(&config, NULL, NULL, &batcher, NULL), SESSREC_NO_DATA);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("bad arguments are refused") {
         sessrec_config config = batches_of(2, 0), zero;
@@ -334,11 +334,11 @@ static int32_t order_of_epoch(sessrec_batcher *batcher, int32_t *order) {
     sessrec_batch batch;
     int32_t count = 0;
     while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK)
-        if (batch.session_start[0]) order[count++] = batch.session[0];
+        if (batch.session_starts[0]) order[count++] = batch.sessions[0];
     return count;
 }
 
-static sessrec_batcher *shuffled(const sessrec_dataset *log, const sessrec_sampler *sampler, int32_t slots, uint64_t seed) {
+static sessrec_batcher *shuffled(const sessrec_log *log, const sessrec_sampler *sampler, int32_t slots, uint64_t seed) {
     sessrec_config config = batches_of(slots, 1);
     config.shuffle_sessions = 1;
     config.seed = seed;
@@ -349,7 +349,7 @@ static sessrec_batcher *shuffled(const sessrec_dataset *log, const sessrec_sampl
 static void shuffling(void) {
     int32_t length[MOST_SESSIONS], first[MOST_SESSIONS], second[MOST_SESSIONS], again[MOST_SESSIONS];
     for (int i = 0; i < MOST_SESSIONS; ++i) length[i] = 2 + i % 3;
-    sessrec_dataset *log = log_of_lengths(MOST_SESSIONS, length);
+    sessrec_log *log = log_of_lengths(MOST_SESSIONS, length);
     sessrec_sampler *sampler = sampler_of(log);
     TEST("shuffled sessions are a permutation of all") {
         sessrec_batcher *batcher = shuffled(log, sampler, 1, 7);
@@ -407,10 +407,10 @@ static void shuffling(void) {
         sessrec_batcher_destroy(batcher);
     }
     sessrec_sampler_destroy(sampler);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
     TEST("all orders are equally likely") {
         static const int32_t three[3] = {2, 2, 2};
-        sessrec_dataset *small = log_of_lengths(3, three);
+        sessrec_log *small = log_of_lengths(3, three);
         sessrec_sampler *negatives = sampler_of(small);
         sessrec_batcher *batcher = shuffled(small, negatives, 1, 1);
         int count[9] = {0};
@@ -424,7 +424,7 @@ static void shuffling(void) {
         CHECK(chi_square < 25.7);  // 5 degrees of freedom, one in 10,000
         sessrec_batcher_destroy(batcher);
         sessrec_sampler_destroy(negatives);
-        sessrec_dataset_destroy(small);
+        sessrec_log_destroy(small);
     }
 }
 
@@ -437,13 +437,13 @@ static int32_t flatten(const sessrec_batch *batch, int32_t *out) {
     out[n++] = (int32_t)batch->step;
     out[n++] = batch->rows;
     for (int32_t i = 0; i < batch->rows; ++i) {
-        out[n++] = batch->input[i];
-        out[n++] = batch->target[i];
-        out[n++] = batch->session[i];
-        out[n++] = batch->session_start[i];
-        out[n++] = batch->session_start[i] ? -1 : batch->previous_row[i];
+        out[n++] = batch->inputs[i];
+        out[n++] = batch->targets[i];
+        out[n++] = batch->sessions[i];
+        out[n++] = batch->session_starts[i];
+        out[n++] = batch->session_starts[i] ? -1 : batch->previous_rows[i];
     }
-    for (int32_t j = 0; j < batch->negative_count; ++j) out[n++] = batch->negative[j];
+    for (int32_t j = 0; j < batch->negative_count; ++j) out[n++] = batch->negatives[j];
     return n;
 }
 
@@ -469,7 +469,7 @@ static void seeking(void) {
         uint32_t random = 88172645u;
         int different = 0;
         for (int n = 0; n < 300; ++n) {
-            sessrec_dataset *log = some_log(&random, 1);
+            sessrec_log *log = some_log(&random, 1);
             sessrec_config config = batches_of(1 + random_below(&random, MOST_SLOTS), 1 + random_below(&random, 5));
             sessrec_sampler *sampler = sampler_of(log);
             sessrec_batcher *walker = NULL, *seeker = NULL;
@@ -481,12 +481,12 @@ static void seeking(void) {
             sessrec_batcher_destroy(walker);
             sessrec_batcher_destroy(seeker);
             sessrec_sampler_destroy(sampler);
-            sessrec_dataset_destroy(log);
+            sessrec_log_destroy(log);
         }
         CHECK_EQ(different, 0);
     }
     static const char *const sessions[2] = {"abc", "de"};
-    sessrec_dataset *log = letters_log(2, sessions, NULL);
+    sessrec_log *log = letters_log(2, sessions, NULL);
     sessrec_config config = batches_of(2, 0);
     sessrec_batch batch;
     sessrec_batcher *batcher = batcher_of(&config, log, NULL);
@@ -505,7 +505,7 @@ static void seeking(void) {
         CHECK_EQ(sessrec_batcher_next(batcher, NULL), SESSREC_INVALID_ARGUMENT);
     }
     sessrec_batcher_destroy(batcher);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 // ---- negatives ---------------------------------------------------------------------------------------------
@@ -513,7 +513,7 @@ static void seeking(void) {
 static void negatives(void) {
     TEST("every mini-batch of every epoch has negatives of its own") {
         const int32_t length[8] = {5, 5, 5, 5, 5, 5, 5, 5};
-        sessrec_dataset *log = log_of_lengths(8, length);
+        sessrec_log *log = log_of_lengths(8, length);
         sessrec_sampler *sampler = sampler_of(log);
         sessrec_config config = batches_of(4, 24);
         sessrec_batch batch;
@@ -522,18 +522,18 @@ static void negatives(void) {
         sessrec_batcher *batcher = batcher_of(&config, log, sampler);
         for (int epoch = 0; epoch < 3; ++epoch)
             while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK && batches < 64) {
-                for (int other = 0; other < batches; ++other) repeated += !memcmp(seen[other], batch.negative, sizeof seen[0]);
-                memcpy(seen[batches++], batch.negative, sizeof seen[0]);
+                for (int other = 0; other < batches; ++other) repeated += !memcmp(seen[other], batch.negatives, sizeof seen[0]);
+                memcpy(seen[batches++], batch.negatives, sizeof seen[0]);
             }
         CHECK_EQ(batches, 24);
         CHECK_EQ(repeated, 0);
         sessrec_batcher_destroy(batcher);
         sessrec_sampler_destroy(sampler);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("a failed allocation is OUT_OF_MEMORY and leaves nothing") {
         const int32_t length[2] = {3, 3};
-        sessrec_dataset *log = log_of_lengths(2, length);
+        sessrec_log *log = log_of_lengths(2, length);
         counting_memory memory = {0, 0, 0};
         sessrec_config config = batches_of(2, 0);
         sessrec_batcher *batcher = NULL;
@@ -548,7 +548,7 @@ static void negatives(void) {
         CHECK_EQ(memory.requests, requests);
         sessrec_batcher_destroy(batcher);
         CHECK_EQ(memory.blocks, 0);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 

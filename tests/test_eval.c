@@ -46,7 +46,7 @@ static void metrics(void) {
         sessrec_metrics m;
         memset(&m, 0, sizeof m);
         sessrec_metrics_add(&m, 3, 3, cutoff);
-        CHECK_EQ(m.events, 1);
+        CHECK_EQ(m.event_count, 1);
         static const double recall[3] = {0, 1, 1}, mrr[3] = {0, 1.0 / 3, 1.0 / 3};
         static const double ndcg[3] = {0, 0.5, 0.5}, precision[3] = {0, 1.0 / 3, 0.05};
         for (int c = 0; c < 3; ++c) {
@@ -62,7 +62,7 @@ static void metrics(void) {
         sessrec_metrics_add(&m, 1, 3, cutoff);
         sessrec_metrics_add(&m, 2, 3, cutoff);
         sessrec_metrics_add(&m, 21, 3, cutoff);
-        CHECK_EQ(m.events, 3);
+        CHECK_EQ(m.event_count, 3);
         CHECK_NEAR(m.recall[0], 1, 0);
         CHECK_NEAR(m.recall[2], 2, 0);
         CHECK_NEAR(m.mrr[1], 1.5, 1e-15);
@@ -112,7 +112,7 @@ static sessrec_scorer table_scorer(table *self) {
     sessrec_scorer scorer;
     memset(&scorer, 0, sizeof scorer);
     scorer.self = self;
-    scorer.items = LETTERS;
+    scorer.item_count = LETTERS;
     scorer.state_bytes = sizeof(table_state);
     scorer.find_item = table_find;
     scorer.begin = table_begin;
@@ -127,7 +127,7 @@ static table example_table(void) {
     return t;
 }
 
-static sessrec_report evaluate_table(table *t, const sessrec_dataset *log, const sessrec_eval_config *config) {
+static sessrec_report evaluate_table(table *t, const sessrec_log *log, const sessrec_eval_config *config) {
     sessrec_scorer scorer = table_scorer(t);
     sessrec_report report;
     CHECK_EQ(sessrec_evaluate_scorer(&scorer, log, config, &report, NULL), SESSREC_OK);
@@ -135,10 +135,10 @@ static sessrec_report evaluate_table(table *t, const sessrec_dataset *log, const
 }
 
 static sessrec_report evaluate_letters(table *t, int sessions, const char *const *text, const char *const *users) {
-    sessrec_dataset *log = letters_log(sessions, text, users);
+    sessrec_log *log = letters_log(sessions, text, users);
     const sessrec_eval_config config = sessrec_eval_config_default();
     const sessrec_report report = evaluate_table(t, log, &config);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
     return report;
 }
 
@@ -148,15 +148,15 @@ static void by_hand(void) {
     TEST("every pair of every session is ranked against the whole catalogue") {
         // a > b: rank 1.  b > d: c is higher, a equal: 3, 2 or 2.5.  a > c: 2.  c > b: all alike: 4, 1 or 2.5
         static const double rank[3][4] = {{1, 3, 2, 4}, {1, 2, 2, 1}, {1, 2.5, 2, 2.5}};
-        sessrec_dataset *log = letters_log(3, sessions, NULL);
+        sessrec_log *log = letters_log(3, sessions, NULL);
         for (int ties = SESSREC_TIES_CONSERVATIVE; ties <= SESSREC_TIES_MEDIAN; ++ties) {
             event_list list;
             sessrec_eval_config config = eval_into(&list);
             config.ties = (sessrec_ties)ties;
             sessrec_report report = evaluate_table(&t, log, &config);
-            CHECK_EQ(report.sessions, 3);
-            CHECK_EQ(report.events, 4);
-            CHECK_EQ(report.unknown_items, 0);
+            CHECK_EQ(report.session_count, 3);
+            CHECK_EQ(report.event_count, 4);
+            CHECK_EQ(report.unknown_count, 0);
             CHECK_EQ(report.ties, ties);
             CHECK_EQ(list.count, 4);
             double mrr = 0;
@@ -168,10 +168,10 @@ static void by_hand(void) {
             CHECK_NEAR(report.all.recall[3], 1, 0);
             CHECK_NEAR(report.all.recall[0], ties == SESSREC_TIES_STANDARD ? 0.5 : 0.25, 0);
         }
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("an event says where it stands, in the order of the log") {
-        sessrec_dataset *log = letters_log(3, sessions, NULL);
+        sessrec_log *log = letters_log(3, sessions, NULL);
         event_list list;
         sessrec_eval_config config = eval_into(&list);
         evaluate_table(&t, log, &config);
@@ -186,82 +186,82 @@ static void by_hand(void) {
             CHECK_EQ(list.event[i].target, expected[i][4]);
             CHECK_EQ(list.event[i].history, 0);
         }
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("constant scores have recall 0 with conservative ties and 1 with standard ones (O8)") {
         table constant;
         for (int i = 0; i < LETTERS; ++i)
             for (int j = 0; j < LETTERS; ++j) constant.score[i][j] = 0.25f;
-        sessrec_dataset *log = letters_log(3, sessions, NULL);
+        sessrec_log *log = letters_log(3, sessions, NULL);
         sessrec_eval_config config = sessrec_eval_config_default();
-        config.cutoffs = 1;
-        config.cutoff[0] = LETTERS - 1;
+        config.cutoff_count = 1;
+        config.cutoffs[0] = LETTERS - 1;
         CHECK_NEAR(evaluate_table(&constant, log, &config).all.recall[0], 0, 0);
         config.ties = SESSREC_TIES_STANDARD;
         CHECK_NEAR(evaluate_table(&constant, log, &config).all.recall[0], 1, 0);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("a target that scores NaN ranks last whatever the ties") {
         static const char *const nan_session[1] = {"dab"};  // d > a is NaN, a > b has rank 1
-        sessrec_dataset *log = letters_log(1, nan_session, NULL);
+        sessrec_log *log = letters_log(1, nan_session, NULL);
         for (int ties = SESSREC_TIES_CONSERVATIVE; ties <= SESSREC_TIES_MEDIAN; ++ties) {
             sessrec_eval_config config = sessrec_eval_config_default();
             config.ties = (sessrec_ties)ties;
             CHECK_NEAR(evaluate_table(&t, log, &config).all.mrr[3], (1.0 / LETTERS + 1) / 2, 1e-15);
         }
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
-    TEST("unknown items are counted, and their neighbours become adjacent (F5)") {
+    TEST("unknown items are counted, and their neighbors become adjacent (F5)") {
         static const char *const unknown[4] = {"axb", "xy", "xxc", "bc"};
-        sessrec_dataset *log = letters_log(4, unknown, NULL);
+        sessrec_log *log = letters_log(4, unknown, NULL);
         event_list list;
         sessrec_eval_config config = eval_into(&list);
         sessrec_report report = evaluate_table(&t, log, &config);
-        CHECK_EQ(report.unknown_items, 5);
-        CHECK_EQ(report.events, 2);
-        CHECK_EQ(report.sessions, 2);
+        CHECK_EQ(report.unknown_count, 5);
+        CHECK_EQ(report.event_count, 2);
+        CHECK_EQ(report.session_count, 2);
         CHECK_EQ(list.event[0].length, 2);
         CHECK_EQ(list.event[0].input, 0);
         CHECK_EQ(list.event[0].target, 1);
         CHECK_EQ(list.event[1].session, 3);
         CHECK_NEAR(report.all.recall[0], 1, 0);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("a log without a pair gives no event, and no NaN") {
         static const char *const single[2] = {"a", "x"};
-        sessrec_dataset *log = letters_log(2, single, NULL);
+        sessrec_log *log = letters_log(2, single, NULL);
         sessrec_eval_config config = sessrec_eval_config_default();
         config.coverage = 1;
         sessrec_report report = evaluate_table(&t, log, &config);
-        CHECK_EQ(report.events, 0);
-        CHECK_EQ(report.sessions, 0);
-        CHECK_EQ(report.unknown_items, 1);
+        CHECK_EQ(report.event_count, 0);
+        CHECK_EQ(report.session_count, 0);
+        CHECK_EQ(report.unknown_count, 1);
         CHECK_NEAR(report.all.mrr[3], 0, 0);
         CHECK_NEAR(report.coverage[3], 0, 0);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("the last batch may have one row (P3)") {
         static const char *const three[3] = {"ab", "ab", "ab"};
-        sessrec_dataset *log = letters_log(3, three, NULL);
+        sessrec_log *log = letters_log(3, three, NULL);
         sessrec_eval_config config = sessrec_eval_config_default();
         config.batch_size = 2;
         config.threads = 1;
         sessrec_report report = evaluate_table(&t, log, &config);
-        CHECK_EQ(report.events, 3);
+        CHECK_EQ(report.event_count, 3);
         CHECK_NEAR(report.all.recall[0], 1, 0);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("a scorer without find_item has the numbers of the log, those beyond its catalogue are unknown") {
         static const char *const ordered[1] = {"abcdex"};
-        sessrec_dataset *log = letters_log(1, ordered, NULL);
+        sessrec_log *log = letters_log(1, ordered, NULL);
         sessrec_scorer scorer = table_scorer(&t);
         sessrec_eval_config config = sessrec_eval_config_default();
         sessrec_report report;
         scorer.find_item = NULL;
         CHECK_EQ(sessrec_evaluate_scorer(&scorer, log, &config, &report, NULL), SESSREC_OK);
-        CHECK_EQ(report.unknown_items, 2);
-        CHECK_EQ(report.events, 3);
-        sessrec_dataset_destroy(log);
+        CHECK_EQ(report.unknown_count, 2);
+        CHECK_EQ(report.event_count, 3);
+        sessrec_log_destroy(log);
     }
 }
 
@@ -321,7 +321,7 @@ static void users(void) {
     TEST("a scorer that knows users gets their sessions of two or more known clicks in order, those before the log first") {
         // zoe has one before and one in the log that count; bob two before; new none, then one
         static const double rank[6] = {2, 3, 1, 3, 2, 2};
-        sessrec_dataset *past = letters_log(4, before, before_user), *log = letters_log(7, sessions, user);
+        sessrec_log *past = letters_log(4, before, before_user), *log = letters_log(7, sessions, user);
         for (int32_t batch = 1; batch <= 4; ++batch) {
             int32_t clicks = 0;
             clicks_seen seen = {&clicks};
@@ -338,21 +338,21 @@ static void users(void) {
             for (int i = 0; i < 6; ++i) CHECK_NEAR(list.event[i].rank, rank[i], 0);
             if (batch == 1) CHECK_EQ(clicks, 5);  // the last user is new: every click counts, the one that no target follows too
         }
-        sessrec_dataset_destroy(past);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(past);
+        sessrec_log_destroy(log);
     }
     TEST("without users in the log every session is that of a stranger") {
-        sessrec_dataset *past = letters_log(4, before, before_user), *log = letters_log(7, sessions, NULL);
+        sessrec_log *past = letters_log(4, before, before_user), *log = letters_log(7, sessions, NULL);
         sessrec_scorer scorer = counting_scorer(NULL);
         sessrec_eval_config config = sessrec_eval_config_default();
         sessrec_report report;
         config.ties = SESSREC_TIES_STANDARD;
         config.history = past;
         CHECK_EQ(sessrec_evaluate_scorer(&scorer, log, &config, &report, NULL), SESSREC_OK);
-        CHECK_EQ(report.events, 6);
+        CHECK_EQ(report.event_count, 6);
         CHECK_NEAR(report.all.recall[0], 1, 0);
-        sessrec_dataset_destroy(past);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(past);
+        sessrec_log_destroy(log);
     }
 }
 
@@ -366,15 +366,15 @@ static void groups(void) {
                                                  "abcdabcdabcdabcdabcd", "abcdabcdabcdabcdabcda", "abcdabcdabcdabcdabcdab"};
         static const int events[SESSREC_GROUPS] = {1, 2, 3, 4, 5 + 6, 7 + 9, 10 + 19, 20 + 21};
         const sessrec_report report = evaluate_letters(&t, 13, sessions, NULL);
-        for (int g = 0; g < SESSREC_GROUPS; ++g) CHECK_EQ(report.by_length[g].events, events[g]);
-        CHECK_EQ(report.events, 107);
+        for (int g = 0; g < SESSREC_GROUPS; ++g) CHECK_EQ(report.by_length[g].event_count, events[g]);
+        CHECK_EQ(report.event_count, 107);
     }
     TEST("events are grouped by position 0 to 6, and 7 or later; each group has its own averages") {
         static const char *const sessions[2] = {"abababababab", "ac"};  // a > b has rank 1, b > a rank 3, a > c rank 2
         const sessrec_report report = evaluate_letters(&t, 2, sessions, NULL);
-        CHECK_EQ(report.by_position[0].events, 2);
-        for (int g = 1; g < 7; ++g) CHECK_EQ(report.by_position[g].events, 1);
-        CHECK_EQ(report.by_position[7].events, 4);
+        CHECK_EQ(report.by_position[0].event_count, 2);
+        for (int g = 1; g < 7; ++g) CHECK_EQ(report.by_position[g].event_count, 1);
+        CHECK_EQ(report.by_position[7].event_count, 4);
         CHECK_NEAR(report.by_position[0].mrr[3], 0.75, 1e-15);
         CHECK_NEAR(report.by_position[1].mrr[3], 1.0 / 3, 1e-15);
         CHECK_NEAR(report.by_position[7].mrr[3], (1.0 / 3 + 1 + 1.0 / 3 + 1) / 4, 1e-15);
@@ -383,18 +383,18 @@ static void groups(void) {
         static const char *const before[4] = {"ab", "b", "cd", "ab"}, *const before_user[4] = {"ann", "bob", "bob", "eve"};
         static const char *const sessions[5] = {"ab", "ab", "a", "ab", "ab"}, *const user[5] = {"zoe", "bob", "zoe", "bob", "zoe"};
         static const int history[4] = {0, 2, 3, 2};  // zoe: none; bob: 2 before; bob; zoe, whose session without a pair counts
-        sessrec_dataset *past = letters_log(4, before, before_user), *log = letters_log(5, sessions, user);
+        sessrec_log *past = letters_log(4, before, before_user), *log = letters_log(5, sessions, user);
         event_list list;
         sessrec_eval_config config = eval_into(&list);
         config.history = past;
         sessrec_report report = evaluate_table(&t, log, &config);
         CHECK_EQ(list.count, 4);
         for (int i = 0; i < 4; ++i) CHECK_EQ(list.event[i].history, history[i]);
-        CHECK_EQ(report.by_history[0].events, 1);
-        CHECK_EQ(report.by_history[2].events, 2);
-        CHECK_EQ(report.by_history[3].events, 1);
-        sessrec_dataset_destroy(past);
-        sessrec_dataset_destroy(log);
+        CHECK_EQ(report.by_history[0].event_count, 1);
+        CHECK_EQ(report.by_history[2].event_count, 2);
+        CHECK_EQ(report.by_history[3].event_count, 1);
+        sessrec_log_destroy(past);
+        sessrec_log_destroy(log);
     }
     TEST("histories are grouped 0, 1, 2, 3, 4, 5-6, 7-10 and more") {
         const char *sessions[13], *user[13];
@@ -404,7 +404,7 @@ static void groups(void) {
             user[s] = "ann";
         }
         const sessrec_report report = evaluate_letters(&t, 13, sessions, user);
-        for (int g = 0; g < SESSREC_GROUPS; ++g) CHECK_EQ(report.by_history[g].events, events[g]);
+        for (int g = 0; g < SESSREC_GROUPS; ++g) CHECK_EQ(report.by_history[g].event_count, events[g]);
     }
 }
 
@@ -412,24 +412,24 @@ static void merged_groups(void) {
     table t = example_table();
     TEST("merged groups have the averages over their events, the first two recommendations for one (Quadrana 2017)") {
         static const char *const sessions[2] = {"abababababab", "ac"};  // a > b has rank 1, b > a rank 3, a > c rank 2
-        sessrec_dataset *log = letters_log(2, sessions, NULL);
+        sessrec_log *log = letters_log(2, sessions, NULL);
         sessrec_eval_config config = sessrec_eval_config_default();
-        config.cutoffs = 2;
-        config.cutoff[0] = 1, config.cutoff[1] = 2;
+        config.cutoff_count = 2;
+        config.cutoffs[0] = 1, config.cutoffs[1] = 2;
         sessrec_report report = evaluate_table(&t, log, &config);
         const sessrec_metrics begin = sessrec_metrics_merge(report.by_position, 2), middle = sessrec_metrics_merge(report.by_position + 2, 2),
                               later = sessrec_metrics_merge(report.by_position + 4, 4);
-        CHECK_EQ(begin.events, 3);  // ranks 1 and 3 of the first session, 2 of the second
+        CHECK_EQ(begin.event_count, 3);  // ranks 1 and 3 of the first session, 2 of the second
         CHECK_NEAR(begin.recall[0], 1.0 / 3, 1e-15);
         CHECK_NEAR(begin.recall[1], 2.0 / 3, 1e-15);
         CHECK_NEAR(begin.mrr[1], (1 + 0.5) / 3, 1e-15);
         CHECK_NEAR(begin.ndcg[1], (1 + 1 / log2(3)) / 3, 1e-15);
         CHECK_NEAR(begin.precision[1], (0.5 + 0.5) / 3, 1e-15);
-        CHECK_EQ(middle.events, 2);
+        CHECK_EQ(middle.event_count, 2);
         CHECK_NEAR(middle.mrr[1], 0.5, 1e-15);
-        CHECK_EQ(later.events, 7);
+        CHECK_EQ(later.event_count, 7);
         CHECK_NEAR(later.recall[1], 4.0 / 7, 1e-15);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("histories of up to six sessions are the first six groups, longer ones the rest") {
         const char *sessions[9], *user[9];
@@ -439,9 +439,9 @@ static void merged_groups(void) {
         }
         const sessrec_report report = evaluate_letters(&t, 9, sessions, user);
         const sessrec_metrics few = sessrec_metrics_merge(report.by_history, 6), many = sessrec_metrics_merge(report.by_history + 6, 2);
-        CHECK_EQ(few.events, 7);
+        CHECK_EQ(few.event_count, 7);
         CHECK_NEAR(few.mrr[3], 1, 0);
-        CHECK_EQ(many.events, 2);
+        CHECK_EQ(many.event_count, 2);
         CHECK_NEAR(many.mrr[3], 0.5, 0);
     }
     TEST("groups without events merge to zeros") {
@@ -536,11 +536,11 @@ static void coverage(void) {
     table t = example_table();
     static const char *const sessions[2] = {"ab", "bca"};  // after a: b c d a, after b: c a d b, after c: a b c d by their numbers
     TEST("coverage is the part of the catalogue in some list of k") {
-        sessrec_dataset *log = letters_log(2, sessions, NULL);
+        sessrec_log *log = letters_log(2, sessions, NULL);
         sessrec_eval_config config = sessrec_eval_config_default();
         config.coverage = 1;
-        config.cutoffs = 4;
-        config.cutoff[0] = 1, config.cutoff[1] = 2, config.cutoff[2] = 3, config.cutoff[3] = 100;
+        config.cutoff_count = 4;
+        config.cutoffs[0] = 1, config.cutoffs[1] = 2, config.cutoffs[2] = 3, config.cutoffs[3] = 100;
         sessrec_report report = evaluate_table(&t, log, &config);
         CHECK_NEAR(report.coverage[0], 0.75, 0);  // b, c, a
         CHECK_NEAR(report.coverage[1], 0.75, 0);
@@ -548,20 +548,20 @@ static void coverage(void) {
         CHECK_NEAR(report.coverage[3], 1, 0);
         config.coverage = 0;
         CHECK_NEAR(evaluate_table(&t, log, &config).coverage[3], 0, 0);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("an item that is not scored is in no list") {
         static const char *const after_d[1] = {"db"};
-        sessrec_dataset *log = letters_log(1, after_d, NULL);
+        sessrec_log *log = letters_log(1, after_d, NULL);
         sessrec_eval_config config = sessrec_eval_config_default();
         config.coverage = 1;
         t.score[3][0] = -INFINITY;
         t.score[3][1] = 1;
         CHECK_NEAR(evaluate_table(&t, log, &config).coverage[3], 0.25, 0);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("coverage of a model equals that of the lists that its sessions recommend") {
-        sessrec_dataset *log = random_log(60, 90, 5);
+        sessrec_log *log = random_log(60, 90, 5);
         sessrec_config network = small_config(1, 9);
         sessrec_model *model = random_model(&network, log, 3);
         sessrec_eval_config config = sessrec_eval_config_default();
@@ -574,16 +574,16 @@ static void coverage(void) {
         void *memory = malloc(sessrec_session_size(model, 0));
         sessrec_session *session;
         CHECK_EQ(sessrec_session_init(model, 0, memory, sessrec_session_size(model, 0), &session), SESSREC_OK);
-        sessrec_log_view view = sessrec_dataset_view(log);
-        for (int32_t s = 0; s < view.sessions; ++s) {
-            for (int64_t i = view.session_begin[s]; i + 1 < view.session_begin[s + 1]; ++i) {
+        sessrec_log_view view = sessrec_log_contents(log);
+        for (int32_t s = 0; s < view.session_count; ++s) {
+            for (int64_t i = view.session_begins[s]; i + 1 < view.session_begins[s + 1]; ++i) {
                 sessrec_recommendation list[20];
                 sessrec_query query = sessrec_query_default();
                 int32_t count;
-                sessrec_session_click(session, view.item[i]);
+                sessrec_session_click(session, view.items[i]);
                 sessrec_session_recommend(session, &query, list, &count, NULL);
                 for (int c = 0; c < 4; ++c)
-                    for (int32_t place = 0; place < config.cutoff[c]; ++place) occurs[c][list[place].item] = 1;
+                    for (int32_t place = 0; place < config.cutoffs[c]; ++place) occurs[c][list[place].item] = 1;
             }
             sessrec_session_end(session);
         }
@@ -594,7 +594,7 @@ static void coverage(void) {
         }
         free(memory);
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 
@@ -605,7 +605,7 @@ static void jobs_backwards(void *user, int32_t count, void (*task)(void *context
     for (int32_t i = count - 1; i >= 0; --i) task(context, i);
 }
 
-static sessrec_report evaluate_model(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config) {
+static sessrec_report evaluate_model(const sessrec_model *model, const sessrec_log *log, const sessrec_eval_config *config) {
     sessrec_report report;
     CHECK_EQ(sessrec_evaluate(model, log, config, &report, NULL), SESSREC_OK);
     report.seconds = 0;
@@ -614,7 +614,7 @@ static sessrec_report evaluate_model(const sessrec_model *model, const sessrec_d
 
 static void invariance(void) {
     TEST("sessions side by side and threads change no bit of the report (P19)") {
-        sessrec_dataset *train = random_log(50, 600, 1), *log = random_log(90, 640, 2);
+        sessrec_log *train = random_log(50, 600, 1), *log = random_log(90, 640, 2);
         for (int kind = 0; kind < 6; ++kind) {
             sessrec_config network = small_config(1 + kind % 2, 17);
             network.embedding = (sessrec_embedding)(kind % 3);
@@ -626,7 +626,7 @@ static void invariance(void) {
             config.batch_size = 1;
             config.threads = 1;
             const sessrec_report expected = evaluate_model(model, log, &config);
-            CHECK(expected.events > 100 && expected.unknown_items > 0);
+            CHECK(expected.event_count > 100 && expected.unknown_count > 0);
             static const int32_t batch[5] = {2, 7, 33, 64, 65536}, threads[5] = {1, 2, 3, 8, 16};
             for (int i = 0; i < 5; ++i) {
                 config.batch_size = batch[i];
@@ -644,12 +644,12 @@ static void invariance(void) {
 #endif
             sessrec_model_destroy(model);
         }
-        sessrec_dataset_destroy(train);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(train);
+        sessrec_log_destroy(log);
     }
     TEST("the rank of every event is the rank in a running session, to the bit") {
         enum { ITEMS = 700 };
-        sessrec_dataset *log = random_log(40, ITEMS, 11);
+        sessrec_log *log = random_log(40, ITEMS, 11);
         sessrec_config network = small_config(2, 12);
         sessrec_model *model = random_model(&network, log, 13);
         event_list list;
@@ -675,7 +675,7 @@ static void invariance(void) {
         CHECK(tied > 0);
         free(memory);
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 
@@ -685,7 +685,7 @@ static void errors(void) {
     static const char *const sessions[1] = {"ab"};
     table t = example_table();
     TEST("what cannot be evaluated is refused with a sentence") {
-        sessrec_dataset *log = letters_log(1, sessions, NULL);
+        sessrec_log *log = letters_log(1, sessions, NULL);
         sessrec_error err;
         sessrec_report report;
         for (int wrong = 0; wrong < 17; ++wrong) {
@@ -693,32 +693,32 @@ static void errors(void) {
             sessrec_scorer scorer = table_scorer(&t);
             if (wrong == 0) memset(&config, 0, sizeof config);
             if (wrong == 1) config.ties = (sessrec_ties)3;
-            if (wrong == 2) config.cutoffs = 0;
-            if (wrong == 3) config.cutoffs = SESSREC_MAX_CUTOFFS + 1;
-            if (wrong == 4) config.cutoff[3] = 0;
+            if (wrong == 2) config.cutoff_count = 0;
+            if (wrong == 3) config.cutoff_count = SESSREC_MAX_CUTOFFS + 1;
+            if (wrong == 4) config.cutoffs[3] = 0;
             if (wrong == 5) config.batch_size = 0;
             if (wrong == 6) config.batch_size = 65537;
             if (wrong == 7) config.threads = -1;
             if (wrong == 8) scorer.begin = NULL;
             if (wrong == 9) scorer.click = NULL;
             if (wrong == 10) scorer.score = NULL;
-            if (wrong == 11) scorer.items = 0;
+            if (wrong == 11) scorer.item_count = 0;
             if (wrong == 12) scorer.state_bytes = 8;
-            if (wrong == 13) config.coverage = 1, config.cutoff[0] = 65537;
+            if (wrong == 13) config.coverage = 1, config.cutoffs[0] = 65537;
             if (wrong >= 14) scorer = counting_scorer(&t);
             if (wrong == 14) scorer.user_bytes = 8;
             if (wrong == 15) scorer.begin_user = NULL;
             if (wrong == 16) scorer.end = NULL;
             err.text[0] = 0;
-            report.events = 77;
+            report.event_count = 77;
             CHECK_EQ(sessrec_evaluate_scorer(&scorer, log, &config, &report, &err), SESSREC_INVALID_ARGUMENT);
             CHECK(strlen(err.text) > 10);
-            CHECK_EQ(report.events, 0);
+            CHECK_EQ(report.event_count, 0);
         }
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("NULL is refused") {
-        sessrec_dataset *log = letters_log(1, sessions, NULL);
+        sessrec_log *log = letters_log(1, sessions, NULL);
         sessrec_scorer scorer = table_scorer(&t);
         sessrec_eval_config config = sessrec_eval_config_default();
         sessrec_report report;
@@ -727,11 +727,11 @@ static void errors(void) {
         CHECK_EQ(sessrec_evaluate_scorer(&scorer, log, NULL, &report, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_evaluate_scorer(&scorer, log, &config, NULL, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_evaluate(NULL, log, &config, &report, NULL), SESSREC_INVALID_ARGUMENT);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("out of memory is an error at any request, and nothing leaks (R2)") {
         static const char *const two[2] = {"ab", "abc"}, *const user[2] = {"ann", "bob"};
-        sessrec_dataset *log = letters_log(2, two, user);
+        sessrec_log *log = letters_log(2, two, user);
         sessrec_scorer scorer = table_scorer(&t);
         sessrec_result result = SESSREC_OUT_OF_MEMORY;
         int64_t n = 0;
@@ -748,7 +748,7 @@ static void errors(void) {
             CHECK_EQ(memory.blocks, 0);
         }
         CHECK_EQ(result, SESSREC_OK);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 

@@ -105,15 +105,15 @@ static sessrec_model *make_model(const char *const *ids, int32_t items, int32_t 
     sessrec_model plain;
     memset(&plain, 0, sizeof plain);
     plain.memory = memory;
-    plain.info.items = items;
-    plain.info.layers = layers;
+    plain.info.item_count = items;
+    plain.info.layer_count = layers;
     for (int32_t l = 0; l < layers; ++l) plain.info.hidden[l] = 2 + l;
     plain.info.embedding = embedding;
     plain.info.embedding_width = embedding == SESSREC_EMBEDDING_TIED ? 1 + layers : embedding == SESSREC_EMBEDDING_SEPARATE ? 5 : 0;
     plain.info.gru = gru;
     plain.info.activation = SESSREC_ELU;
     plain.info.seed = 0x0102030405060708u;
-    plain.info.events = (uint64_t)items * ((uint64_t)items + 1) / 2;
+    plain.info.event_count = (uint64_t)items * ((uint64_t)items + 1) / 2;
     plain.tensors = sessrec__shapes(&plain.info, plain.shape);
     size_t text_size = 0;
     for (int32_t i = 0; i < items; ++i) text_size += strlen(ids[i]) + 1;
@@ -211,8 +211,8 @@ static bytes copy_bytes(const bytes *from, size_t room) {  // room >= from->size
 }
 
 static bytes bytes_of(const sessrec_model *model) {
-    bytes made = make_bytes(sessrec_model_bytes(model));
-    CHECK_EQ(sessrec_model_to_memory(model, made.at, made.size), SESSREC_OK);
+    bytes made = make_bytes(sessrec_model_export_size(model));
+    CHECK_EQ(sessrec_model_export(model, made.at, made.size), SESSREC_OK);
     return made;
 }
 
@@ -264,9 +264,9 @@ static sessrec_result open_bytes(const bytes *file, sessrec_model **out, sessrec
     *out = (sessrec_model *)file->at;  // so that a test sees that it is set to NULL
     if (big_endian()) {
         CHECK(write_file(in_directory("opened"), file->at, file->size));
-        return sessrec_model_load(in_directory("opened"), NULL, out, err);
+        return sessrec_model_read(in_directory("opened"), NULL, out, err);
     }
-    return sessrec_model_from_memory(file->at, file->size, NULL, out, err);
+    return sessrec_model_import(file->at, file->size, NULL, out, err);
 }
 
 static void check_refused_bytes(const bytes *file, sessrec_result code, const char *sentence) {
@@ -300,7 +300,7 @@ typedef struct counter {
     size_t largest;
 } counter;
 
-static void *counted_alloc(size_t size, void *user) {
+static void *counted_alloc(void *user, size_t size) {
     counter *c = (counter *)user;
     if (++c->calls == c->fail_at) return NULL;
     if (size > c->largest) c->largest = size;
@@ -308,7 +308,7 @@ static void *counted_alloc(size_t size, void *user) {
     ++c->live;
     return malloc(size);
 }
-static void counted_free(void *block, void *user) {
+static void counted_free(void *user, void *block) {
     --((counter *)user)->live;
     free(block);
 }
@@ -339,7 +339,7 @@ static bytes read_file(const char *path) {
 static void check_load_refused(const char *path, sessrec_result code, const char *sentence) {
     sessrec_error err;
     sessrec_model *model = (sessrec_model *)directory;
-    CHECK_EQ(sessrec_model_load(path, NULL, &model, &err), code);
+    CHECK_EQ(sessrec_model_read(path, NULL, &model, &err), code);
     CHECK_TEXT(err.text, sentence);
     CHECK(model == NULL);
 }
@@ -348,16 +348,16 @@ static void check_load_refused(const char *path, sessrec_result code, const char
 
 static void check_same_model(const sessrec_model *a, const sessrec_model *b) {
     const sessrec_model_info x = sessrec_model_describe(a), y = sessrec_model_describe(b);
-    CHECK_EQ(x.items, y.items);
-    CHECK_EQ(x.layers, y.layers);
+    CHECK_EQ(x.item_count, y.item_count);
+    CHECK_EQ(x.layer_count, y.layer_count);
     for (int l = 0; l < SESSREC_MAX_LAYERS; ++l) CHECK_EQ(x.hidden[l], y.hidden[l]);
     CHECK_EQ(x.embedding, y.embedding);
     CHECK_EQ(x.embedding_width, y.embedding_width);
     CHECK_EQ(x.gru, y.gru);
     CHECK_EQ(x.activation, y.activation);
     CHECK(x.seed == y.seed);
-    CHECK(x.events == y.events);
-    for (int32_t i = 0; i < x.items; ++i) {
+    CHECK(x.event_count == y.event_count);
+    for (int32_t i = 0; i < x.item_count; ++i) {
         CHECK_TEXT(sessrec_model_item_id(a, i), sessrec_model_item_id(b, i));
         CHECK(sessrec_model_support(a, i) == sessrec_model_support(b, i));
     }
@@ -383,10 +383,10 @@ static void keeping(void) {
                     sessrec_model *model = make_model(kitchen, 3, layers, (sessrec_embedding)embedding, (sessrec_gru_form)gru);
                     sessrec_model *loaded = NULL;
                     bytes memory = bytes_of(model);
-                    CHECK_EQ(sessrec_model_save(model, in_directory("kind.model"), &err), SESSREC_OK);
+                    CHECK_EQ(sessrec_model_write(model, in_directory("kind.model"), &err), SESSREC_OK);
                     bytes file = read_file(in_directory("kind.model"));
                     CHECK(same_bytes(&memory, &file));
-                    CHECK_EQ(sessrec_model_load(in_directory("kind.model"), NULL, &loaded, &err), SESSREC_OK);
+                    CHECK_EQ(sessrec_model_read(in_directory("kind.model"), NULL, &loaded, &err), SESSREC_OK);
                     if (loaded) {
                         check_same_model(model, loaded);
                         bytes again = bytes_of(loaded);
@@ -405,7 +405,7 @@ static void keeping(void) {
         bytes file = small_bytes();
         sessrec_model *model = NULL;
         sessrec_tensor tensor;
-        const sessrec_result result = sessrec_model_from_memory(file.at, file.size, &allocator, &model, &err);
+        const sessrec_result result = sessrec_model_import(file.at, file.size, &allocator, &model, &err);
         CHECK_EQ(result, big_endian() ? SESSREC_UNSUPPORTED : SESSREC_OK);
         if (result) {
             free_bytes(&file);
@@ -427,8 +427,8 @@ static void keeping(void) {
             ids[i] = text[i];
         }
         sessrec_model *model = make_model(ids, 300, 1, SESSREC_EMBEDDING_TIED, SESSREC_RESET_BEFORE), *loaded = NULL;
-        CHECK_EQ(sessrec_model_save(model, in_directory("ids.model"), &err), SESSREC_OK);
-        CHECK_EQ(sessrec_model_load(in_directory("ids.model"), NULL, &loaded, &err), SESSREC_OK);
+        CHECK_EQ(sessrec_model_write(model, in_directory("ids.model"), &err), SESSREC_OK);
+        CHECK_EQ(sessrec_model_read(in_directory("ids.model"), NULL, &loaded, &err), SESSREC_OK);
         for (int32_t i = 0; loaded && i < 300; ++i) {
             CHECK_EQ(sessrec_model_find_item(loaded, ids[i]), i);
             CHECK_TEXT(sessrec_model_item_id(loaded, i), ids[i]);
@@ -460,8 +460,8 @@ static void keeping(void) {
         sessrec_model *model = small_model(), *loaded = NULL, *opened = NULL;
         bytes file = bytes_of(model);
         const uint64_t print = sessrec__model_fingerprint(model);
-        CHECK_EQ(sessrec_model_save(model, in_directory("print.model"), &err), SESSREC_OK);
-        CHECK_EQ(sessrec_model_load(in_directory("print.model"), NULL, &loaded, &err), SESSREC_OK);
+        CHECK_EQ(sessrec_model_write(model, in_directory("print.model"), &err), SESSREC_OK);
+        CHECK_EQ(sessrec_model_read(in_directory("print.model"), NULL, &loaded, &err), SESSREC_OK);
         CHECK_EQ(open_bytes(&file, &opened, &err), SESSREC_OK);
         CHECK(print != 0);
         CHECK(loaded && loaded->fingerprint == print);
@@ -490,12 +490,12 @@ static void keeping(void) {
     }
     TEST("to_memory wants room for all of it") {
         sessrec_model *model = small_model();
-        bytes room = make_bytes(sessrec_model_bytes(model));
-        CHECK_EQ(sessrec_model_to_memory(model, room.at, room.size - 1), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_model_to_memory(model, NULL, room.size), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_model_to_memory(NULL, room.at, room.size), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_model_bytes(NULL), 0);
-        CHECK_EQ(sessrec_model_to_memory(model, room.at, room.size), SESSREC_OK);
+        bytes room = make_bytes(sessrec_model_export_size(model));
+        CHECK_EQ(sessrec_model_export(model, room.at, room.size - 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_model_export(model, NULL, room.size), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_model_export(NULL, room.at, room.size), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_model_export_size(NULL), 0);
+        CHECK_EQ(sessrec_model_export(model, room.at, room.size), SESSREC_OK);
         free_bytes(&room);
         sessrec_model_destroy(model);
     }
@@ -701,7 +701,7 @@ static void refusing(void) {
             CHECK_EQ(open_bytes(&file, &model, &err), SESSREC_BAD_FILE);
             CHECK(model == NULL);
             CHECK(write_file(in_directory("x"), file.at, file.size));
-            CHECK_EQ(sessrec_model_load(in_directory("x"), NULL, &model, &err), SESSREC_BAD_FILE);
+            CHECK_EQ(sessrec_model_read(in_directory("x"), NULL, &model, &err), SESSREC_BAD_FILE);
             CHECK(model == NULL);
         }
         free_bytes(&file);
@@ -740,14 +740,14 @@ static void refusing(void) {
                 file.at[at] ^= change[k];
                 forge(&file);
                 model = NULL;
-                if (sessrec_model_from_memory(file.at, file.size, &allocator, &model, &err)) {
+                if (sessrec_model_import(file.at, file.size, &allocator, &model, &err)) {
                     ++refused;
                     CHECK(model == NULL);
                     CHECK(strlen(err.text) > 20);
                     continue;
                 }
                 ++opened;
-                for (int32_t i = 0; i < model->info.items; ++i)
+                for (int32_t i = 0; i < model->info.item_count; ++i)
                     CHECK_EQ(sessrec_model_find_item(model, sessrec_model_item_id(model, i)), i);
                 sessrec_model_destroy(model);
             }
@@ -894,14 +894,14 @@ static void refusing(void) {
         for (size_t shift = 1; shift < 64; shift += 7) {
             memcpy(file.at + shift, good.at, good.size);
             model = (sessrec_model *)file.at;
-            CHECK_EQ(sessrec_model_from_memory(file.at + shift, good.size, NULL, &model, &err), SESSREC_INVALID_ARGUMENT);
+            CHECK_EQ(sessrec_model_import(file.at + shift, good.size, NULL, &model, &err), SESSREC_INVALID_ARGUMENT);
             CHECK(model == NULL);
         }
-        CHECK_EQ(sessrec_model_from_memory(NULL, 0, NULL, &model, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_model_from_memory(good.at, good.size, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_model_load(NULL, NULL, &model, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_model_load("x", NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_model_save(NULL, "x", NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_model_import(NULL, 0, NULL, &model, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_model_import(good.at, good.size, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_model_read(NULL, NULL, &model, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_model_read("x", NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_model_write(NULL, "x", NULL), SESSREC_INVALID_ARGUMENT);
         free_bytes(&good);
         free_bytes(&file);
     }
@@ -913,7 +913,7 @@ static bytes with_more(uint32_t minor) {
     sessrec__archive list;
     sessrec__memory_sink memory;
     sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
-    sessrec__archive_add(&list, "colour", SESSREC__INT32, 3, 1, model->id_order);
+    sessrec__archive_add(&list, "color", SESSREC__INT32, 3, 1, model->id_order);
     bytes file = make_bytes((size_t)sessrec__archive_place(&list));
     memory.sink.put = sessrec__memory_put;
     memory.at = file.at;
@@ -949,7 +949,7 @@ static void versions(void) {
         CHECK(model && model->fingerprint == sessrec__model_fingerprint(known));
         sessrec_model_destroy(model);
         sessrec_model_destroy(known);
-        check_refused_bytes(&same, SESSREC_BAD_FILE, "the file is damaged: colour does not belong there");
+        check_refused_bytes(&same, SESSREC_BAD_FILE, "the file is damaged: color does not belong there");
         free_bytes(&later);
         free_bytes(&same);
     }
@@ -970,7 +970,7 @@ static void memory_use(void) {
             sessrec_allocator allocator = counting(&c);
             c.fail_at = fail_at;
             model = (sessrec_model *)file.at;
-            result = sessrec_model_load(in_directory("x"), &allocator, &model, &err);
+            result = sessrec_model_read(in_directory("x"), &allocator, &model, &err);
             CHECK_EQ(result, model ? SESSREC_OK : SESSREC_OUT_OF_MEMORY);
             sessrec_model_destroy(model);
             CHECK_EQ(c.live, 0);
@@ -980,7 +980,7 @@ static void memory_use(void) {
         counter c;
         sessrec_allocator allocator = counting(&c);
         c.fail_at = 1;
-        CHECK_EQ(sessrec_model_from_memory(file.at, file.size, &allocator, &model, &err), SESSREC_OUT_OF_MEMORY);
+        CHECK_EQ(sessrec_model_import(file.at, file.size, &allocator, &model, &err), SESSREC_OUT_OF_MEMORY);
         CHECK(model == NULL);
         free_bytes(&file);
     }
@@ -993,7 +993,7 @@ static void memory_use(void) {
             put64(file.at + 32, sizes[i]);
             forge(&file);
             CHECK(write_file(in_directory("x"), file.at, file.size));
-            CHECK_EQ(sessrec_model_load(in_directory("x"), &allocator, &model, &err), SESSREC_BAD_FILE);
+            CHECK_EQ(sessrec_model_read(in_directory("x"), &allocator, &model, &err), SESSREC_BAD_FILE);
             CHECK(c.largest < 70000);
             CHECK_EQ(c.live, 0);
         }
@@ -1003,9 +1003,9 @@ static void memory_use(void) {
         sessrec_model *wide = make_model(kitchen, 3, 4, SESSREC_EMBEDDING_SEPARATE, SESSREC_RESET_AFTER);
         counter c;
         sessrec_allocator allocator = counting(&c);
-        CHECK_EQ(sessrec_model_save(wide, in_directory("x"), &err), SESSREC_OK);
-        CHECK_EQ(sessrec_model_load(in_directory("x"), &allocator, &model, &err), SESSREC_OK);
-        CHECK(c.largest < sizeof(sessrec_model) + sessrec_model_bytes(wide) + 256);
+        CHECK_EQ(sessrec_model_write(wide, in_directory("x"), &err), SESSREC_OK);
+        CHECK_EQ(sessrec_model_read(in_directory("x"), &allocator, &model, &err), SESSREC_OK);
+        CHECK(c.largest < sizeof(sessrec_model) + sessrec_model_export_size(wide) + 256);
         CHECK_EQ(c.live, 1);
         sessrec_model_destroy(model);
         CHECK_EQ(c.live, 0);
@@ -1039,7 +1039,7 @@ static void check_failing(int call, int nth, int error, const char *sentence, in
     memset(&faults, 0, sizeof faults);
     faults.countdown[call] = nth;
     faults.error = error;
-    const sessrec_result result = sessrec_model_save(model, in_directory("target"), &err);
+    const sessrec_result result = sessrec_model_write(model, in_directory("target"), &err);
     memset(&faults, 0, sizeof faults);
     CHECK_EQ(result, sentence ? SESSREC_IO_ERROR : SESSREC_OK);
     if (sentence) {
@@ -1078,7 +1078,7 @@ static void failing_system(void) {
     }
     TEST("a read that fails is an IO_ERROR with the reason, and nothing leaks") {
         sessrec_model *model = small_model(), *loaded;
-        CHECK_EQ(sessrec_model_save(model, in_directory("target"), &err), SESSREC_OK);
+        CHECK_EQ(sessrec_model_write(model, in_directory("target"), &err), SESSREC_OK);
         for (int i = 1; i <= 2; ++i) {
             counter c;
             sessrec_allocator allocator = counting(&c);
@@ -1086,7 +1086,7 @@ static void failing_system(void) {
             faults.countdown[READ] = i;
             faults.error = EIO;
             loaded = model;
-            CHECK_EQ(sessrec_model_load(in_directory("target"), &allocator, &loaded, &err), SESSREC_IO_ERROR);
+            CHECK_EQ(sessrec_model_read(in_directory("target"), &allocator, &loaded, &err), SESSREC_IO_ERROR);
             CHECK_TEXT(err.text, "cannot read the file: Input/output error");
             CHECK(loaded == NULL);
             CHECK_EQ(c.live, 0);
@@ -1105,7 +1105,7 @@ static void failing_system(void) {
         bytes expected = bytes_of(model);
         files_in_directory(1);
         memset(&faults, 0, sizeof faults);
-        CHECK_EQ(sessrec_model_save(model, in_directory("target"), &err), SESSREC_OK);
+        CHECK_EQ(sessrec_model_write(model, in_directory("target"), &err), SESSREC_OK);
         const int writes = faults.calls[WRITE];
         CHECK(writes > 3);
         CHECK_EQ(faults.calls[SYNC], 2);
@@ -1113,13 +1113,13 @@ static void failing_system(void) {
             memset(&faults, 0, sizeof faults);
             faults.countdown[WRITE] = i;
             faults.error = EIO;
-            CHECK_EQ(sessrec_model_save(model, in_directory("other"), &err), SESSREC_IO_ERROR);
+            CHECK_EQ(sessrec_model_write(model, in_directory("other"), &err), SESSREC_IO_ERROR);
             CHECK_EQ(faults.calls[RENAME], 0);
         }
         for (size_t most = 999; most < 9999; most += 1234) {
             memset(&faults, 0, sizeof faults);
             faults.most = most;
-            CHECK_EQ(sessrec_model_save(model, in_directory("target"), &err), SESSREC_OK);
+            CHECK_EQ(sessrec_model_write(model, in_directory("target"), &err), SESSREC_OK);
             bytes found = read_file(in_directory("target"));
             CHECK(same_bytes(&found, &expected));
             free_bytes(&found);
@@ -1146,18 +1146,18 @@ static void failing_system(void) {
     TEST("a directory that is missing, or stands in the place of the file, is an IO_ERROR") {
         sessrec_model *model = small_model();
         files_in_directory(1);
-        CHECK_EQ(sessrec_model_save(model, in_directory("no/where"), &err), SESSREC_IO_ERROR);
+        CHECK_EQ(sessrec_model_write(model, in_directory("no/where"), &err), SESSREC_IO_ERROR);
         CHECK(strstr(err.text, "No such file or directory") != NULL);
         CHECK_EQ(mkdir(in_directory("taken"), 0700), 0);
-        CHECK_EQ(sessrec_model_save(model, in_directory("taken"), &err), SESSREC_IO_ERROR);
+        CHECK_EQ(sessrec_model_write(model, in_directory("taken"), &err), SESSREC_IO_ERROR);
         CHECK(strstr(err.text, "it is there and is no file") != NULL);
         CHECK_EQ(files_in_directory(0), 1);
         CHECK_EQ(rmdir(in_directory("taken")), 0);
-        CHECK_EQ(sessrec_model_save(model, NULL, &err), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_model_write(model, NULL, &err), SESSREC_INVALID_ARGUMENT);
         char path[5000];
         memset(path, 'p', sizeof path);
         path[sizeof path - 1] = 0;
-        CHECK_EQ(sessrec_model_save(model, path, &err), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_model_write(model, path, &err), SESSREC_INVALID_ARGUMENT);
         sessrec_model_destroy(model);
     }
     TEST("a name without a directory is saved in the current one") {
@@ -1166,7 +1166,7 @@ static void failing_system(void) {
         CHECK(getcwd(before, sizeof before) != NULL);
         files_in_directory(1);
         CHECK_EQ(chdir(directory), 0);
-        CHECK_EQ(sessrec_model_save(model, "plain", &err), SESSREC_OK);
+        CHECK_EQ(sessrec_model_write(model, "plain", &err), SESSREC_OK);
         CHECK_EQ(chdir(before), 0);
         CHECK_EQ(files_in_directory(0), 1);
         sessrec_model_destroy(model);
@@ -1177,7 +1177,7 @@ static void failing_system(void) {
         files_in_directory(1);
         snprintf(name, sizeof name, "target.tmp%ld-0", (long)getpid());
         CHECK(write_file(in_directory(name), "left", 4));
-        CHECK_EQ(sessrec_model_save(model, in_directory("target"), &err), SESSREC_OK);
+        CHECK_EQ(sessrec_model_write(model, in_directory("target"), &err), SESSREC_OK);
         bytes left = read_file(in_directory(name));
         CHECK(left.size == 4 && !memcmp(left.at, "left", 4));
         CHECK_EQ(files_in_directory(0), 2);
@@ -1187,13 +1187,13 @@ static void failing_system(void) {
     TEST("a model that is not finite is not saved, because it could not be loaded; the old file stays") {
         sessrec_model *model = small_model();
         bytes before = bytes_of(model);
-        CHECK_EQ(sessrec_model_save(model, in_directory("target"), &err), SESSREC_OK);
+        CHECK_EQ(sessrec_model_write(model, in_directory("target"), &err), SESSREC_OK);
         model->By[1] = NAN;
-        CHECK_EQ(sessrec_model_save(model, in_directory("target"), &err), SESSREC_DIVERGED);
+        CHECK_EQ(sessrec_model_write(model, in_directory("target"), &err), SESSREC_DIVERGED);
         CHECK_TEXT(err.text, "tensor By has a value that is NaN or infinite");
         bytes after = read_file(in_directory("target"));
         CHECK(same_bytes(&before, &after));
-        CHECK_EQ(sessrec_model_to_memory(model, after.at, after.size), SESSREC_DIVERGED);
+        CHECK_EQ(sessrec_model_export(model, after.at, after.size), SESSREC_DIVERGED);
         free_bytes(&before);
         free_bytes(&after);
         sessrec_model_destroy(model);
@@ -1201,18 +1201,18 @@ static void failing_system(void) {
     TEST("a process that is killed while it saves leaves a whole file") {
         sessrec_model *model = small_model(), *loaded;
         files_in_directory(1);
-        CHECK_EQ(sessrec_model_save(model, in_directory("target"), &err), SESSREC_OK);
+        CHECK_EQ(sessrec_model_write(model, in_directory("target"), &err), SESSREC_OK);
         for (int i = 0; i < 60; ++i) {
             const pid_t child = fork();
             if (!child)
                 for (int k = 0;; ++k) {
                     model->info.seed = (uint64_t)k;
-                    sessrec_model_save(model, in_directory("target"), NULL);
+                    sessrec_model_write(model, in_directory("target"), NULL);
                 }
             usleep((useconds_t)(i * 37 % 50 * 40));
             CHECK_EQ(kill(child, SIGKILL), 0);
             CHECK_EQ(waitpid(child, NULL, 0), child);
-            CHECK_EQ(sessrec_model_load(in_directory("target"), NULL, &loaded, &err), SESSREC_OK);
+            CHECK_EQ(sessrec_model_read(in_directory("target"), NULL, &loaded, &err), SESSREC_OK);
             sessrec_model_destroy(loaded);
         }
         sessrec_model_destroy(model);
@@ -1248,7 +1248,7 @@ static void pipes(void) {
             }
             close(ends[1]);
             snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
-            const sessrec_result result = sessrec_model_load(path, NULL, &loaded, &err);
+            const sessrec_result result = sessrec_model_read(path, NULL, &loaded, &err);
             if (result == SESSREC_IO_ERROR) SKIP("loading from a pipe", "there is no /dev/fd");
             else {
                 CHECK_EQ(result, size == file.size ? SESSREC_OK : SESSREC_BAD_FILE);

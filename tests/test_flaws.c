@@ -21,7 +21,7 @@ static sessrec_loss_config loss_of(sessrec_loss_kind kind) {
     return config;
 }
 
-static sessrec_trainer *trainer_of(const sessrec_config *config, const sessrec_dataset *log) {
+static sessrec_trainer *trainer_of(const sessrec_config *config, const sessrec_log *log) {
     sessrec_trainer *trainer = NULL;
     CHECK_EQ(sessrec_trainer_create(config, log, &trainer, NULL), SESSREC_OK);
     return trainer;
@@ -33,7 +33,7 @@ static sessrec_tensor tensor_of(sessrec_trainer *trainer, const char *name) {
     return tensor;
 }
 
-static sessrec_model *train(const sessrec_config *config, const sessrec_dataset *log) {
+static sessrec_model *train(const sessrec_config *config, const sessrec_log *log) {
     sessrec_model *model = NULL;
     sessrec_error err;
     const sessrec_result result = sessrec_train(config, log, NULL, &model, &err);
@@ -48,13 +48,13 @@ static sessrec_batch first_batch(int32_t rows, const int32_t *input, const int32
     sessrec_batch batch;
     memset(&batch, 0, sizeof batch);
     batch.rows = rows;
-    batch.input = input;
-    batch.target = target;
+    batch.inputs = input;
+    batch.targets = target;
     batch.negative_count = negatives;
-    batch.negative = negative;
-    batch.session = numbers;
-    batch.session_start = ones;
-    batch.previous_row = numbers;
+    batch.negatives = negative;
+    batch.sessions = numbers;
+    batch.session_starts = ones;
+    batch.previous_rows = numbers;
     return batch;
 }
 
@@ -69,12 +69,12 @@ static sessrec_config plain_config(void) {  // nothing random but the first weig
     return config;
 }
 
-static sessrec_dataset *abc_log(void) {
+static sessrec_log *abc_log(void) {
     static const char *const sessions[6] = {"abcd", "bcd", "dabcef", "ef", "fedc", "cfa"};
     return letters_log(6, sessions, NULL);
 }
 
-static sessrec_report evaluate(const sessrec_model *model, const sessrec_dataset *log, const sessrec_eval_config *config) {
+static sessrec_report evaluate(const sessrec_model *model, const sessrec_log *log, const sessrec_eval_config *config) {
     sessrec_report report;
     sessrec_error err;
     memset(&report, 0, sizeof report);
@@ -83,7 +83,7 @@ static sessrec_report evaluate(const sessrec_model *model, const sessrec_dataset
 }
 
 // Events of an evaluation in the order of the log.
-static event_list events_of(const sessrec_model *model, const sessrec_dataset *log) {
+static event_list events_of(const sessrec_model *model, const sessrec_log *log) {
     event_list list;
     const sessrec_eval_config eval = eval_into(&list);
     evaluate(model, log, &eval);
@@ -112,8 +112,8 @@ static int header_says(const char *sentence) {
 // The state of every slot after each step of an epoch is what the GRU makes of the session's items so far, from zero.
 static void states_follow_sessions(void) {
     TEST("F1 the reset of a hidden state applies once, where a new session enters the slot; the others keep their state") {
-        sessrec_dataset *log = abc_log();
-        const sessrec_log_view view = sessrec_dataset_view(log);
+        sessrec_log *log = abc_log();
+        const sessrec_log_view view = sessrec_log_contents(log);
         sessrec_config config = plain_config();
         config.batch_size = 2;
         sessrec_trainer *trainer = trainer_of(&config, log);
@@ -127,27 +127,27 @@ static void states_follow_sessions(void) {
             CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);  // no update: the weights stay
             const sessrec_tensor hidden = tensor_of(trainer, "hidden0");
             for (int32_t i = 0; i < batch.rows; ++i) {
-                const int32_t s = batch.session[i], item = view.item[view.session_begin[s] + clicks[s]++];
+                const int32_t s = batch.sessions[i], item = view.items[view.session_begins[s] + clicks[s]++];
                 sessrec_gru_forward(gru, 1, Wy.data + item * 5, expected[s], expected[s], tape);
                 for (int j = 0; j < 5; ++j) CHECK_NEAR(hidden.data[i * 5 + j], expected[s][j], 1e-6);
             }
         }
-        for (int s = 0; s < 6; ++s) CHECK_EQ(clicks[s] + 1, view.session_begin[s + 1] - view.session_begin[s]);
+        for (int s = 0; s < 6; ++s) CHECK_EQ(clicks[s] + 1, view.session_begins[s + 1] - view.session_begins[s]);
         sessrec_batcher_destroy(batcher);
         sessrec_trainer_destroy(trainer);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 
 static int64_t pairs_of_epoch(const char *const *text, int sessions, int32_t slots, int32_t negatives) {
-    sessrec_dataset *log = letters_log(sessions, text, NULL);
+    sessrec_log *log = letters_log(sessions, text, NULL);
     sessrec_config config = plain_config();
     config.batch_size = slots;
     config.negatives = negatives;
     sessrec_batcher *batcher = batcher_of(&config, log, NULL);
     const int64_t pairs = sessrec_batcher_pairs(batcher);
     sessrec_batcher_destroy(batcher);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
     return pairs;
 }
 
@@ -158,15 +158,15 @@ static void batches(void) {
         CHECK_EQ(pairs_of_epoch(sessions, 3, 32, 1), 8);
         CHECK_EQ(pairs_of_epoch(sessions, 1, 32, 1), 3);
         CHECK_EQ(pairs_of_epoch(sessions, 2, 2, 0), 2);  // without negatives a lone slot has nothing to be compared with
-        sessrec_dataset *one = letters_log(1, sessions, NULL);
+        sessrec_log *one = letters_log(1, sessions, NULL);
         sessrec_config config = plain_config();
         sessrec_model_destroy(train(&config, one));
-        sessrec_dataset_destroy(one);
+        sessrec_log_destroy(one);
     }
     TEST("F6 sessions are not padded: all rows of an epoch together are its pairs") {
         static const char *const sessions[3] = {"ab", "abcdefabcdef", "cd"};
         CHECK_EQ(pairs_of_epoch(sessions, 3, 3, 1), 13);
-        sessrec_dataset *log = letters_log(3, sessions, NULL);
+        sessrec_log *log = letters_log(3, sessions, NULL);
         sessrec_config config = plain_config();
         sessrec_batch batch;
         int64_t rows = 0;
@@ -175,14 +175,14 @@ static void batches(void) {
         while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) rows += batch.rows;
         CHECK_EQ(rows, 13);
         sessrec_batcher_destroy(batcher);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 
 // Sets the n-th hyper-parameter to another value, and whatever it needs to have an effect in both configurations. 0 if there is none.
 static int change(int n, sessrec_config *base, sessrec_config *other) {
     switch (n) {
-    case 0: base->layers = 2; *other = *base; other->layers = 1; return 1;
+    case 0: base->layer_count = 2; *other = *base; other->layer_count = 1; return 1;
     case 1: *other = *base; other->hidden[0] = 6; return 1;
     case 2: *other = *base; other->embedding = SESSREC_EMBEDDING_NONE; return 1;
     case 3: base->embedding = SESSREC_EMBEDDING_SEPARATE; base->embedding_width = 3; *other = *base; other->embedding_width = 4; return 1;
@@ -230,7 +230,7 @@ static int same_weights(const sessrec_model *a, const sessrec_model *b) {
 
 static void settings(void) {
     TEST("F4 no hyper-parameter is fixed in the code: each one that is changed changes the weights") {
-        sessrec_dataset *log = abc_log();
+        sessrec_log *log = abc_log();
         sessrec_config base = plain_config(), other;
         int n = 0;
         for (; change(n, &base, &other); ++n, base = plain_config()) {
@@ -242,9 +242,9 @@ static void settings(void) {
             sessrec_model_destroy(b);
         }
         CHECK_EQ(n, 31);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
-    TEST("F20 the default optimiser is Adagrad; momentum is a parameter, and it is classical momentum") {
+    TEST("F20 the default optimizer is Adagrad; momentum is a parameter, and it is classical momentum") {
         CHECK_EQ(sessrec_config_default().optimizer.kind, SESSREC_ADAGRAD);
         sessrec_optimizer_config config = sessrec_config_default().optimizer;
         config.kind = SESSREC_SGD;
@@ -264,7 +264,7 @@ static void settings(void) {
         CHECK(header_says("classical"));
     }
     TEST("P9 the dropout that is configured is the one that is applied: input and hidden each with its own") {
-        sessrec_dataset *log = random_log(30, 20, 3);
+        sessrec_log *log = random_log(30, 20, 3);
         for (int input = 0; input < 2; ++input) {
             sessrec_config config = small_config(1, 60);
             sessrec_batch batch;
@@ -286,10 +286,10 @@ static void settings(void) {
             sessrec_batcher_destroy(batcher);
             sessrec_trainer_destroy(trainer);
         }
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("F14 F15 F16 dropout takes the probability of dropping, works on a single layer, on the last of several and on the input") {
-        sessrec_dataset *log = random_log(30, 20, 4);
+        sessrec_log *log = random_log(30, 20, 4);
         for (int32_t layers = 1; layers <= 2; ++layers) {
             sessrec_config config = small_config(layers, 80);
             sessrec_batch batch;
@@ -308,10 +308,10 @@ static void settings(void) {
             sessrec_batcher_destroy(batcher);
             sessrec_trainer_destroy(trainer);
         }
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("F14 dropout is off in evaluation") {
-        sessrec_dataset *log = abc_log();
+        sessrec_log *log = abc_log();
         sessrec_config config = plain_config();
         config.dropout_hidden = config.dropout_input = 0.9f;
         sessrec_model *model = train(&config, log);
@@ -331,7 +331,7 @@ static void settings(void) {
         CHECK_EQ(sessrec_session_score(session, &item, 1, &score), SESSREC_OK);
         CHECK_NEAR(score, expected, 1e-6);
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 
@@ -411,7 +411,7 @@ static void nan_loss(void *user, int32_t first_row, int32_t rows, int32_t column
 
 static void steps(void) {
     static const int32_t input[3] = {0, 1, 2}, target[3] = {3, 4, 3}, negative[3] = {5, 3, 5};
-    sessrec_dataset *clicks = random_log(60, 200, 9);
+    sessrec_log *clicks = random_log(60, 200, 9);
     TEST("F8 F12 only the rows of the sampled items are gathered, scored and changed, not the catalogue") {
         sessrec_config config = plain_config();
         config.optimizer.kind = SESSREC_ADAGRAD;
@@ -562,7 +562,7 @@ static void steps(void) {
         sessrec_trainer_destroy(alone);
         sessrec_trainer_destroy(twice);
     }
-    sessrec_dataset_destroy(clicks);
+    sessrec_log_destroy(clicks);
 }
 
 // ---- runs --------------------------------------------------------------------------------------------------
@@ -581,7 +581,7 @@ static int32_t watch(void *user, const sessrec_progress *progress) {
 }
 
 static void runs(void) {
-    sessrec_dataset *log = abc_log();
+    sessrec_log *log = abc_log();
     TEST("O1 the loss of an epoch is the mean over its events, not over mini-batches") {
         sessrec_config config = plain_config();
         watcher w = {0, 0, 0};
@@ -632,23 +632,23 @@ static void runs(void) {
         const char *text = "SessionId\tItemId\tTime\n1\t7\t5\n1\t8\t6\n2\t7\t7\n2\t9\t8\n";
         char copy[128];
         sessrec_log_format format = sessrec_log_format_default();
-        sessrec_dataset *parsed = NULL;
+        sessrec_log *parsed = NULL;
         strcpy(copy, text);
-        CHECK_EQ(sessrec_dataset_parse(copy, strlen(copy), &format, &parsed, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_import(copy, strlen(copy), &format, &parsed, NULL), SESSREC_OK);
         CHECK_TEXT(copy, text);
-        sessrec_dataset_destroy(parsed);
+        sessrec_log_destroy(parsed);
         sessrec_config config = plain_config(), config_before = config;
-        const sessrec_log_view view = sessrec_dataset_view(log);
+        const sessrec_log_view view = sessrec_log_contents(log);
         int32_t items[64];
         double times[64];
-        memcpy(items, view.item, (size_t)view.events * sizeof *items);
-        memcpy(times, view.time, (size_t)view.events * sizeof *times);
+        memcpy(items, view.items, (size_t)view.event_count * sizeof *items);
+        memcpy(times, view.times, (size_t)view.event_count * sizeof *times);
         sessrec_model *model = train(&config, log);
         sessrec_eval_config eval = sessrec_eval_config_default();
         evaluate(model, log, &eval);
         CHECK(!memcmp(&config, &config_before, sizeof config));
-        CHECK(!memcmp(items, view.item, (size_t)view.events * sizeof *items));
-        CHECK(!memcmp(times, view.time, (size_t)view.events * sizeof *times));
+        CHECK(!memcmp(items, view.items, (size_t)view.event_count * sizeof *items));
+        CHECK(!memcmp(times, view.times, (size_t)view.event_count * sizeof *times));
         int32_t input[2] = {0, 1}, target[2] = {1, 2}, negative[1] = {3};
         sessrec_trainer *trainer = trainer_of(&config, log);
         sessrec_batch batch = first_batch(2, input, target, 1, negative);
@@ -657,12 +657,12 @@ static void runs(void) {
         sessrec_trainer_destroy(trainer);
         sessrec_model_destroy(model);
     }
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 // ---- evaluation --------------------------------------------------------------------------------------------
 
-static sessrec_model *some_model(const sessrec_dataset *log) {
+static sessrec_model *some_model(const sessrec_log *log) {
     sessrec_config config = small_config(1, 6);
     return random_model(&config, log, 77);
 }
@@ -688,7 +688,7 @@ static void ranking(void) {
         CHECK_NEAR(sessrec_rank(higher, equal, SESSREC_TIES_STANDARD), 6, 0);
     }
     TEST("O8 E5 constant scores have recall 0 when ties are conservative and 1 when they are standard") {
-        sessrec_dataset *log = random_log(30, 60, 5);
+        sessrec_log *log = random_log(30, 60, 5);
         sessrec_config config = small_config(1, 6);
         sessrec_trainer *trainer = trainer_of(&config, log);
         memset(tensor_of(trainer, "Wy").data, 0, 60 * 6 * sizeof(float));
@@ -697,10 +697,10 @@ static void ranking(void) {
         eval.ties = SESSREC_TIES_STANDARD;
         CHECK_NEAR(evaluate(sessrec_trainer_model(trainer), log, &eval).all.recall[3], 1, 0);
         sessrec_trainer_destroy(trainer);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("E4 E13 the whole catalogue is ranked: among 60 items with the same score the target is the 60th") {
-        sessrec_dataset *log = random_log(30, 60, 5);
+        sessrec_log *log = random_log(30, 60, 5);
         sessrec_config config = small_config(1, 6);
         sessrec_trainer *trainer = trainer_of(&config, log);
         memset(tensor_of(trainer, "Wy").data, 0, 60 * 6 * sizeof(float));
@@ -708,12 +708,12 @@ static void ranking(void) {
         CHECK(list.count > 10);
         for (int i = 0; i < 10; ++i) CHECK_NEAR(list.event[i].rank, 60, 0);
         sessrec_trainer_destroy(trainer);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("P1 there is one definition of rank: an evaluation gives what sessrec_rank says of the session's scores") {
-        sessrec_dataset *log = abc_log();
+        sessrec_log *log = abc_log();
         sessrec_model *model = some_model(log);
-        const sessrec_log_view view = sessrec_dataset_view(log);
+        const sessrec_log_view view = sessrec_log_contents(log);
         const event_list list = events_of(model, log);
         static unsigned char memory[4096];
         static const int32_t all[6] = {0, 1, 2, 3, 4, 5};
@@ -723,20 +723,20 @@ static void ranking(void) {
             const sessrec_event *e = &list.event[i];
             float s[6];
             if (e->position == 0) sessrec_session_end(session);
-            CHECK_EQ(e->input, view.item[view.session_begin[e->session] + e->position]);
+            CHECK_EQ(e->input, view.items[view.session_begins[e->session] + e->position]);
             sessrec_session_click(session, e->input);
             sessrec_session_score(session, all, 6, s);
             sessrec_rank_counts(s, 6, e->target, &higher, &equal);
             CHECK_NEAR(e->rank, sessrec_rank(higher, equal, SESSREC_TIES_CONSERVATIVE), 0);
         }
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 
 static void walking(void) {
     static const char *const two[2] = {"abcd", "dcbaf"}, *const second[1] = {"dcbaf"};
-    sessrec_dataset *log = abc_log(), *both = letters_log(2, two, NULL), *alone = letters_log(1, second, NULL);
+    sessrec_log *log = abc_log(), *both = letters_log(2, two, NULL), *alone = letters_log(1, second, NULL);
     sessrec_model *model = some_model(log);
     TEST("F2 E11 states start at zero with each session: one that comes after others ranks as one that comes alone") {
         sessrec_eval_config eval = sessrec_eval_config_default();
@@ -776,17 +776,17 @@ static void walking(void) {
             mrr += list.event[i].rank <= 5 ? 1 / list.event[i].rank : 0;
             recall += list.event[i].rank <= 5;
         }
-        CHECK_EQ(report.events, 7);
+        CHECK_EQ(report.event_count, 7);
         CHECK_NEAR(report.all.mrr[1], mrr / 7, 1e-12);
         CHECK_NEAR(report.all.recall[1], recall / 7, 1e-12);
     }
     TEST("P3 a last batch of one row is evaluated") {
         static const char *const three[3] = {"ab", "cd", "ef"};
-        sessrec_dataset *odd = letters_log(3, three, NULL);
+        sessrec_log *odd = letters_log(3, three, NULL);
         sessrec_eval_config eval = sessrec_eval_config_default();
         eval.batch_size = 2;
-        CHECK_EQ(evaluate(model, odd, &eval).events, 3);
-        sessrec_dataset_destroy(odd);
+        CHECK_EQ(evaluate(model, odd, &eval).event_count, 3);
+        sessrec_log_destroy(odd);
     }
     TEST("P19 results depend neither on the evaluation's batch size nor on threads") {
         sessrec_eval_config eval = sessrec_eval_config_default();
@@ -800,33 +800,33 @@ static void walking(void) {
             }
     }
     sessrec_model_destroy(model);
-    sessrec_dataset_destroy(log);
-    sessrec_dataset_destroy(both);
-    sessrec_dataset_destroy(alone);
+    sessrec_log_destroy(log);
+    sessrec_log_destroy(both);
+    sessrec_log_destroy(alone);
 }
 
-static void unknown_items(void) {
+static void unknown_count(void) {
     static const char *const clean[2] = {"abc", "dc"}, *const dirty[2] = {"axbcx", "xdyc"};
-    sessrec_dataset *log = abc_log(), *test = letters_log(2, clean, NULL), *with = letters_log(2, dirty, NULL);
+    sessrec_log *log = abc_log(), *test = letters_log(2, clean, NULL), *with = letters_log(2, dirty, NULL);
     sessrec_model *model = some_model(log);
     TEST("F5 P16 events of items that the model does not know are counted and shift nothing") {
         sessrec_eval_config eval = sessrec_eval_config_default();
         const sessrec_report a = evaluate(model, test, &eval), b = evaluate(model, with, &eval);
-        CHECK_EQ(a.unknown_items, 0);
-        CHECK_EQ(b.unknown_items, 4);
-        CHECK_EQ(b.events, 3);
+        CHECK_EQ(a.unknown_count, 0);
+        CHECK_EQ(b.unknown_count, 4);
+        CHECK_EQ(b.event_count, 3);
         CHECK(!memcmp(&a.all, &b.all, sizeof a.all));
     }
     TEST("O7 item ids belong to the model: a log that numbers its items otherwise gives the same ranks") {
         static const char *const turned[2] = {"dc", "abc"};
-        sessrec_dataset *other = letters_log(2, turned, NULL);
-        CHECK(sessrec_dataset_find_item(other, "a") != sessrec_dataset_find_item(test, "a"));
+        sessrec_log *other = letters_log(2, turned, NULL);
+        CHECK(sessrec_log_find_item(other, "a") != sessrec_log_find_item(test, "a"));
         const event_list a = events_of(model, test), b = events_of(model, other);
         CHECK_EQ(a.event[0].input, b.event[1].input);
         CHECK_NEAR(a.event[0].rank, b.event[1].rank, 0);
         CHECK_NEAR(a.event[1].rank, b.event[2].rank, 0);
         CHECK_NEAR(a.event[2].rank, b.event[0].rank, 0);
-        sessrec_dataset_destroy(other);
+        sessrec_log_destroy(other);
     }
     TEST("K3 a missing score is not scored, rather than 0: it ranks behind every score") {
         static unsigned char memory[4096];
@@ -843,9 +843,9 @@ static void unknown_items(void) {
         CHECK_NEAR(sessrec_rank(higher, equal, SESSREC_TIES_CONSERVATIVE), 2, 0);
     }
     sessrec_model_destroy(model);
-    sessrec_dataset_destroy(log);
-    sessrec_dataset_destroy(test);
-    sessrec_dataset_destroy(with);
+    sessrec_log_destroy(log);
+    sessrec_log_destroy(test);
+    sessrec_log_destroy(with);
 }
 
 // ---- logs --------------------------------------------------------------------------------------------------
@@ -856,61 +856,61 @@ static void logs(void) {
         CHECK(header_says("shuffled, the log has no order to learn"));
     }
     TEST("E3 the split is by time: training ends before the test begins, and what runs across is counted") {
-        sessrec_dataset *log = NULL, *before = NULL, *after = NULL;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        sessrec_log *log = NULL, *before = NULL, *after = NULL;
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
         static const int when[8][2] = {{1, 10}, {1, 20}, {2, 15}, {2, 35}, {3, 30}, {3, 40}, {4, 5}, {4, 29}};  // session 2 runs across 30
-        for (int i = 0; i < 8; ++i) CHECK_EQ(sessrec_dataset_add_numbers(log, -1, when[i][0], i, when[i][1]), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_split_time(log, 30, &before, &after), SESSREC_OK);
-        const sessrec_log_view a = sessrec_dataset_view(before), b = sessrec_dataset_view(after);
+        for (int i = 0; i < 8; ++i) CHECK_EQ(sessrec_log_add_numbers(log, -1, when[i][0], i, when[i][1]), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_split_time(log, 30, &before, &after), SESSREC_OK);
+        const sessrec_log_view a = sessrec_log_contents(before), b = sessrec_log_contents(after);
         double last = 0, first = 1e9;
-        for (int64_t i = 0; i < a.events; ++i) last = fmax(last, a.time[i]);
-        for (int64_t i = 0; i < b.events; ++i) first = fmin(first, b.time[i]);
-        CHECK_EQ(a.events, 4);
-        CHECK_EQ(b.events, 2);
+        for (int64_t i = 0; i < a.event_count; ++i) last = fmax(last, a.times[i]);
+        for (int64_t i = 0; i < b.event_count; ++i) first = fmin(first, b.times[i]);
+        CHECK_EQ(a.event_count, 4);
+        CHECK_EQ(b.event_count, 2);
         CHECK(last < 30 && first >= 30);
-        CHECK_EQ(a.dropped_events, 2);
-        sessrec_dataset_destroy(log);
-        sessrec_dataset_destroy(before);
-        sessrec_dataset_destroy(after);
+        CHECK_EQ(a.dropped_event_count, 2);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(before);
+        sessrec_log_destroy(after);
     }
     TEST("E6 E7 one rule of filtering, again until nothing changes") {
         // x occurs twice; without the session "xd" (d is rare) only once, and then "axb" is "ab"
         static const char *const sessions[5] = {"axb", "xd", "aab", "ba", "a"};
         const sessrec_filter filter = {1, 2, 2, 0};
-        sessrec_dataset *log = letters_log(5, sessions, NULL);
-        CHECK_EQ(sessrec_dataset_filter(log, filter), SESSREC_OK);
-        sessrec_log_view view = sessrec_dataset_view(log);
-        CHECK_EQ(view.items, 2);
-        CHECK_EQ(view.sessions, 3);
-        CHECK_EQ(view.events, 6);
-        CHECK_EQ(view.dropped_events, 5);
-        for (int i = 0; i < 2; ++i) CHECK(view.support[i] >= 2);
-        CHECK_EQ(sessrec_dataset_filter(log, filter), SESSREC_OK);
-        view = sessrec_dataset_view(log);
-        CHECK_EQ(view.events, 6);
-        sessrec_dataset_destroy(log);
+        sessrec_log *log = letters_log(5, sessions, NULL);
+        CHECK_EQ(sessrec_log_filter(log, filter), SESSREC_OK);
+        sessrec_log_view view = sessrec_log_contents(log);
+        CHECK_EQ(view.item_count, 2);
+        CHECK_EQ(view.session_count, 3);
+        CHECK_EQ(view.event_count, 6);
+        CHECK_EQ(view.dropped_event_count, 5);
+        for (int i = 0; i < 2; ++i) CHECK(view.supports[i] >= 2);
+        CHECK_EQ(sessrec_log_filter(log, filter), SESSREC_OK);
+        view = sessrec_log_contents(log);
+        CHECK_EQ(view.event_count, 6);
+        sessrec_log_destroy(log);
     }
     TEST("E17 what was dropped, what was unknown and the seed can be reported") {
-        sessrec_dataset *log = abc_log(), *bad = NULL;
+        sessrec_log *log = abc_log(), *bad = NULL;
         sessrec_log_format format = sessrec_log_format_default();
         const char *text = "SessionId\tItemId\tTime\n1\t7\t5\nbroken\n1\t8\t6\n";
         format.skip_bad_rows = 1;
-        CHECK_EQ(sessrec_dataset_parse(text, strlen(text), &format, &bad, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_view(bad).bad_rows, 1);
-        CHECK_EQ(sessrec_dataset_view(bad).dropped_events, 0);
+        CHECK_EQ(sessrec_log_import(text, strlen(text), &format, &bad, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(bad).bad_row_count, 1);
+        CHECK_EQ(sessrec_log_contents(bad).dropped_event_count, 0);
         sessrec_config config = plain_config();
         config.seed = 4711;
         sessrec_model *model = train(&config, log);
         sessrec_eval_config eval = sessrec_eval_config_default();
-        CHECK_EQ(evaluate(model, bad, &eval).unknown_items, 2);
+        CHECK_EQ(evaluate(model, bad, &eval).unknown_count, 2);
         CHECK_EQ(sessrec_model_describe(model).seed, 4711);
         image bytes = model_bytes(model);
         CHECK(bytes.size > 0);
         free(bytes.data);
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(log);
-        sessrec_dataset_destroy(bad);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(bad);
     }
 }
 
@@ -939,7 +939,7 @@ static void begun(sessrec_trainer *trainer, int layer, const float *c, float *h)
 
 // One slot walks through the log; every state is compared with one that is computed here, layer by layer, with the cell alone.
 static void check_user_states(int32_t layers) {
-    sessrec_dataset *log = letters_log(5, visits, visitor);
+    sessrec_log *log = letters_log(5, visits, visitor);
     sessrec_config config = user_config(layers, SESSREC_USER_INIT);
     sessrec_trainer *trainer = trainer_of(&config, log);
     sessrec_batch batch;
@@ -949,15 +949,15 @@ static void check_user_states(int32_t layers) {
     const sessrec_model *model = sessrec_trainer_model(trainer);
     const sessrec_tensor Wy = tensor_of(trainer, "Wy");
     while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) {
-        if (batch.user_start[0]) {
+        if (batch.user_starts[0]) {
             memset(h, 0, sizeof h);
             memset(c, 0, sizeof c);
-        } else if (batch.session_start[0]) {
+        } else if (batch.session_starts[0]) {
             sessrec_gru_forward(&model->user, 1, h[layers - 1], c, c, tape);
             for (int l = 0; l < layers; ++l) begun(trainer, l, c, h[l]);
             ++later;
         }
-        const float *x = Wy.data + batch.input[0] * Wy.columns;
+        const float *x = Wy.data + batch.inputs[0] * Wy.columns;
         for (int l = 0; l < layers; ++l, x = h[l - 1]) sessrec_gru_forward(&model->gru[l], 1, x, h[l], h[l], tape);
         CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
         for (int l = 0; l < layers; ++l) {
@@ -969,7 +969,7 @@ static void check_user_states(int32_t layers) {
     CHECK_EQ(later, 3);
     sessrec_batcher_destroy(batcher);
     sessrec_trainer_destroy(trainer);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 static void users(void) {
@@ -981,7 +981,7 @@ static void users(void) {
     }
     TEST("H2 with ALL the user's state reaches all three gates, the candidate too; with GATES only reset and update") {
         for (int mode = SESSREC_USER_ALL; mode <= SESSREC_USER_GATES; ++mode) {
-            sessrec_dataset *log = letters_log(5, visits, visitor);
+            sessrec_log *log = letters_log(5, visits, visitor);
             sessrec_config config = user_config(1, (sessrec_user_mode)mode);
             sessrec_trainer *trainer = trainer_of(&config, log);
             sessrec_batch batch;
@@ -989,7 +989,7 @@ static void users(void) {
             double size[3] = {0, 0, 0};
             sessrec_batcher *batcher = batcher_of(&config, log, NULL);
             while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) {
-                batch.negative = negative;
+                batch.negatives = negative;
                 batch.negative_count = 1;
                 CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
                 const sessrec_tensor g = tensor_of(trainer, "grad.C0.W");
@@ -1000,11 +1000,11 @@ static void users(void) {
             CHECK_EQ(size[2] > 0, mode == SESSREC_USER_ALL);
             sessrec_batcher_destroy(batcher);
             sessrec_trainer_destroy(trainer);
-            sessrec_dataset_destroy(log);
+            sessrec_log_destroy(log);
         }
     }
     TEST("H4 the last user and the last session are trained on") {
-        sessrec_dataset *log = letters_log(5, visits, visitor);
+        sessrec_log *log = letters_log(5, visits, visitor);
         for (int32_t slots = 1; slots <= 4; ++slots) {
             sessrec_config config = user_config(1, SESSREC_USER_INIT);
             sessrec_batch batch;
@@ -1012,32 +1012,32 @@ static void users(void) {
             config.batch_size = slots;
             sessrec_batcher *batcher = batcher_of(&config, log, NULL);
             while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK)
-                for (int32_t i = 0; i < batch.rows; ++i) pairs[batch.session[i]]++;
+                for (int32_t i = 0; i < batch.rows; ++i) pairs[batch.sessions[i]]++;
             for (int i = 0; i < 5; ++i) CHECK_EQ(pairs[i] + 1, strlen(visits[i]));
             sessrec_batcher_destroy(batcher);
         }
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("H5 a user's sessions are ordered by time, not by id") {
-        sessrec_dataset *log = NULL;
+        sessrec_log *log = NULL;
         static const struct { const char *session, *item; int time; } row[6] = {
             {"1", "late", 30}, {"1", "later", 31}, {"9", "early", 10}, {"9", "next", 11}, {"5", "middle", 20}, {"5", "after", 21}};
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
-        for (int i = 0; i < 6; ++i) CHECK_EQ(sessrec_dataset_add(log, "ann", row[i].session, row[i].item, row[i].time), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        for (int i = 0; i < 6; ++i) CHECK_EQ(sessrec_log_add(log, "ann", row[i].session, row[i].item, row[i].time), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         sessrec_config config = user_config(1, SESSREC_USER_INIT);
         sessrec_batch batch;
         static const char *const expected[3] = {"early", "middle", "late"};
         sessrec_batcher *batcher = batcher_of(&config, log, NULL);
         for (int i = 0; i < 3; ++i) {
             CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
-            CHECK_TEXT(sessrec_dataset_item_id(log, batch.input[0]), expected[i]);
-            CHECK_EQ(batch.user_start[0], i == 0);
+            CHECK_TEXT(sessrec_log_item_id(log, batch.inputs[0]), expected[i]);
+            CHECK_EQ(batch.user_starts[0], i == 0);
         }
         sessrec_batcher_destroy(batcher);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
-    sessrec_dataset *log = letters_log(5, visits, visitor);
+    sessrec_log *log = letters_log(5, visits, visitor);
     sessrec_eval_config eval = sessrec_eval_config_default();
     TEST("H6 validation runs without dropout, of users too") {
         sessrec_config with = user_config(1, SESSREC_USER_ALL), without = with;
@@ -1063,8 +1063,8 @@ static void users(void) {
         CHECK_EQ(requests[0], requests[1]);
         CHECK_EQ(memory.blocks, 0);
         static const char *const one[1] = {"abcdf"}, *const ann[1] = {"ann"}, *const eve[1] = {"eve"};
-        sessrec_dataset *known = letters_log(1, one, ann), *unknown = letters_log(1, one, eve), *nobody = letters_log(1, one, NULL);
-        const sessrec_dataset *test[3] = {known, unknown, nobody};
+        sessrec_log *known = letters_log(1, one, ann), *unknown = letters_log(1, one, eve), *nobody = letters_log(1, one, NULL);
+        const sessrec_log *test[3] = {known, unknown, nobody};
         sessrec_model *model = random_model(&config, log, 5);
         event_list list[3];
         memset(list, 0, sizeof list);
@@ -1079,34 +1079,34 @@ static void users(void) {
         CHECK_EQ(list[0].event[0].history, 3);
         CHECK_EQ(list[1].event[0].history, 0);
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(known);
-        sessrec_dataset_destroy(unknown);
-        sessrec_dataset_destroy(nobody);
+        sessrec_log_destroy(known);
+        sessrec_log_destroy(unknown);
+        sessrec_log_destroy(nobody);
     }
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
     TEST("H9 column names are parameters; repeats inside a session stay unless asked to go") {
         const char *text = "who,visit,what,when\nann,1,a,5\nann,1,a,6\nann,1,b,7\n";
         sessrec_log_format format = sessrec_log_format_default();
-        sessrec_dataset *named = NULL;
+        sessrec_log *named = NULL;
         format.user_column = "who";
         format.session_column = "visit";
         format.item_column = "what";
         format.time_column = "when";
-        CHECK_EQ(sessrec_dataset_parse(text, strlen(text), &format, &named, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_view(named).events, 3);
-        CHECK_EQ(sessrec_dataset_view(named).users, 1);
+        CHECK_EQ(sessrec_log_import(text, strlen(text), &format, &named, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(named).event_count, 3);
+        CHECK_EQ(sessrec_log_contents(named).user_count, 1);
         const sessrec_filter no_repeats = {1, 0, 0, 0};
-        CHECK_EQ(sessrec_dataset_filter(named, no_repeats), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_view(named).events, 2);
-        sessrec_dataset_destroy(named);
+        CHECK_EQ(sessrec_log_filter(named, no_repeats), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(named).event_count, 2);
+        sessrec_log_destroy(named);
     }
 }
 
 // ---- what this version does not have -----------------------------------------------------------------------
 
 static void not_here(void) {
-    static const char *const neighbours[2] = {"K1 weights never go negative, however long the session", "K2 the index holds training sessions only"};
-    for (int i = 0; i < 2; ++i) TEST(neighbours[i]) SKIP(neighbours[i], "neighbours are items here; there are no neighbours of sessions in this version");
+    static const char *const neighbors[2] = {"K1 weights never go negative, however long the session", "K2 the index holds training sessions only"};
+    for (int i = 0; i < 2; ++i) TEST(neighbors[i]) SKIP(neighbors[i], "neighbors are items here; there are no neighbors of sessions in this version");
 }
 
 int main(void) {
@@ -1118,7 +1118,7 @@ int main(void) {
     runs();
     ranking();
     walking();
-    unknown_items();
+    unknown_count();
     logs();
     users();
     not_here();

@@ -209,17 +209,17 @@ static sessrec_batch make_batch(setting s) {
     batch.step = 2;
     batch.rows = 3;
     batch.negative_count = 3;
-    batch.input = INPUT;
-    batch.target = TARGET;
-    batch.negative = NEGATIVE;
-    batch.session_start = s == FIRST_EVENT ? ALL_START : NO_START;
-    batch.previous_row = PREVIOUS;
+    batch.inputs = INPUT;
+    batch.targets = TARGET;
+    batch.negatives = NEGATIVE;
+    batch.session_starts = s == FIRST_EVENT ? ALL_START : NO_START;
+    batch.previous_rows = PREVIOUS;
     return batch;
 }
 
 static sessrec_config step_config(int layers, int form, int embedding, setting s) {
     sessrec_config config = sessrec_config_default();
-    config.layers = layers;
+    config.layer_count = layers;
     config.hidden[0] = 3;
     config.hidden[1] = 4;
     config.hidden[2] = 2;
@@ -246,7 +246,7 @@ static void randomise(const sessrec_tensor *tensor, uint32_t *seed, double limit
     for (int64_t i = 0; i < (int64_t)tensor->rows * tensor->columns; ++i) tensor->data[i] = random_float(seed, limit);
 }
 
-static step_case make_step(const sessrec_config *config, const sessrec_dataset *log, setting s, uint32_t seed) {
+static step_case make_step(const sessrec_config *config, const sessrec_log *log, setting s, uint32_t seed) {
     step_case step;
     const char *name;
     sessrec_error err;
@@ -309,7 +309,7 @@ static double along(const double *gradient, const double *direction, int32_t n) 
 // Compares each tensor's gradient along random directions, or number by number.
 static verdict check_step(const sessrec_config *config, setting s, uint32_t seed, int number_by_number) {
     static const char *const sessions[3] = {"abcdef", "aabbc", "abad"};
-    sessrec_dataset *log = letters_log(3, sessions, NULL);
+    sessrec_log *log = letters_log(3, sessions, NULL);
     verdict v = {0, 0, 0};
     step_case step = make_step(config, log, s, seed);
     const char *name;
@@ -318,11 +318,11 @@ static verdict check_step(const sessrec_config *config, setting s, uint32_t seed
         const int32_t n = weights.rows * weights.columns;
         double gradient[MOST_NUMBERS], direction[MOST_NUMBERS] = {0};
         verdict here = {0, 0, 0};
-        step_loss(&step, config->layers);
+        step_loss(&step, config->layer_count);
         scattered_gradient(&step, name, gradient);
         for (int32_t i = 0; i < (number_by_number ? n : 1); ++i) {
             for (int32_t j = 0; j < n; ++j) direction[j] = number_by_number ? i == j : random_float(&seed, 1);
-            compare(&here, along(gradient, direction, n), difference_along(&step, config->layers, &weights, direction));
+            compare(&here, along(gradient, direction, n), difference_along(&step, config->layer_count, &weights, direction));
         }
         v.compared += here.compared;
         if (!(here.worst <= v.worst)) v.worst = here.worst;
@@ -330,7 +330,7 @@ static verdict check_step(const sessrec_config *config, setting s, uint32_t seed
         if (!(here.worst <= 1e-6)) printf("        %s: relative error %.2e\n", name, here.worst);
     }
     sessrec_trainer_destroy(step.trainer);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
     return v;
 }
 

@@ -485,7 +485,7 @@ static void matrices(const sessrec__kernels *k) {
     }
 }
 
-// ---- optimiser steps ---------------------------------------------------------------------------------------
+// ---- optimizer steps ---------------------------------------------------------------------------------------
 
 typedef struct row_state {
     float weight[MOST], gradient[MOST], first[MOST], second[MOST], velocity[MOST];

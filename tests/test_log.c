@@ -7,14 +7,14 @@
 
 static sessrec_error failure;  // of the call made last
 
-static sessrec_dataset *parse_as(const char *text, const sessrec_log_format *format) {
-    sessrec_dataset *log;
+static sessrec_log *parse_as(const char *text, const sessrec_log_format *format) {
+    sessrec_log *log;
     memset(&failure, 0, sizeof failure);
-    sessrec_dataset_parse(text, strlen(text), format, &log, &failure);
+    sessrec_log_import(text, strlen(text), format, &log, &failure);
     CHECK((log != NULL) == (failure.code == SESSREC_OK));
     return log;
 }
-static sessrec_dataset *parse(const char *text) {
+static sessrec_log *parse(const char *text) {
     return parse_as(text, NULL);
 }
 static sessrec_log_format columns(const char *session, const char *item, const char *time, const char *user) {
@@ -27,43 +27,43 @@ static sessrec_log_format columns(const char *session, const char *item, const c
 }
 
 // A log as a text: "session[@user]:item item ...;" for each session, in order.
-static const char *shape(const sessrec_dataset *log) {
+static const char *shape(const sessrec_log *log) {
     static char text[4096];
     size_t used = 0;
-    sessrec_log_view view = sessrec_dataset_view(log);
+    sessrec_log_view view = sessrec_log_contents(log);
     text[0] = 0;
-    for (int32_t s = 0; s < view.sessions; ++s) {
-        const char *name = sessrec_dataset_session_id(log, s);
+    for (int32_t s = 0; s < view.session_count; ++s) {
+        const char *name = sessrec_log_session_id(log, s);
         used += (size_t)snprintf(text + used, sizeof text - used, "%s", name ? name : "?");
-        if (view.session_user) used += (size_t)snprintf(text + used, sizeof text - used, "@%s", sessrec_dataset_user_id(log, view.session_user[s]));
-        for (int64_t e = view.session_begin[s]; e < view.session_begin[s + 1] && used + 300 < sizeof text; ++e)
-            used += (size_t)snprintf(text + used, sizeof text - used, "%c%s", e == view.session_begin[s] ? ':' : ' ', sessrec_dataset_item_id(log, view.item[e]));
+        if (view.session_users) used += (size_t)snprintf(text + used, sizeof text - used, "@%s", sessrec_log_user_id(log, view.session_users[s]));
+        for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1] && used + 300 < sizeof text; ++e)
+            used += (size_t)snprintf(text + used, sizeof text - used, "%c%s", e == view.session_begins[s] ? ':' : ' ', sessrec_log_item_id(log, view.items[e]));
         used += (size_t)snprintf(text + used, sizeof text - used, ";");
     }
     return text;
 }
 // The items in the order of their numbers, and the support of each.
-static const char *item_list(const sessrec_dataset *log) {
+static const char *item_list(const sessrec_log *log) {
     static char text[1024];
     size_t used = 0;
-    sessrec_log_view view = sessrec_dataset_view(log);
+    sessrec_log_view view = sessrec_log_contents(log);
     text[0] = 0;
-    for (int32_t i = 0; i < view.items && used + 300 < sizeof text; ++i)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s=%d", i ? " " : "", sessrec_dataset_item_id(log, i), (int)view.support[i]);
+    for (int32_t i = 0; i < view.item_count && used + 300 < sizeof text; ++i)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s=%d", i ? " " : "", sessrec_log_item_id(log, i), (int)view.supports[i]);
     return text;
 }
-static void check_shape(sessrec_dataset *log, const char *expected) {
+static void check_shape(sessrec_log *log, const char *expected) {
     CHECK_TEXT(shape(log), expected);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 // The time of the only event of a log whose row has this time field; NaN if the row is refused.
 static double time_of(const char *field) {
     char text[2048];
-    sessrec_dataset *log;
+    sessrec_log *log;
     double time = NAN;
     snprintf(text, sizeof text, "SessionId\tItemId\tTime\n1\t1\t%s\n", field);
-    if (sessrec_dataset_parse(text, strlen(text), NULL, &log, NULL) == SESSREC_OK) time = sessrec_dataset_view(log).time[0];
-    sessrec_dataset_destroy(log);
+    if (sessrec_log_import(text, strlen(text), NULL, &log, NULL) == SESSREC_OK) time = sessrec_log_contents(log).times[0];
+    sessrec_log_destroy(log);
     return time;
 }
 static int same_bits(double a, double b) {
@@ -83,7 +83,7 @@ static sessrec_filter rule(int32_t drop_repeats, int64_t min_support, int64_t mi
     filter.max_length = max_length;
     return filter;
 }
-static sessrec_dataset *letters(const char *a, const char *b, const char *c, const char *d) {
+static sessrec_log *letters(const char *a, const char *b, const char *c, const char *d) {
     const char *text[4];
     int count = 0;
     if (a) text[count++] = a;
@@ -94,16 +94,16 @@ static sessrec_dataset *letters(const char *a, const char *b, const char *c, con
 }
 
 // Whether two logs say the same by their ids; with `numbers`, also by their item numbers.
-static int same_log(const sessrec_dataset *a, const sessrec_dataset *b, int numbers) {
-    sessrec_log_view x = sessrec_dataset_view(a), y = sessrec_dataset_view(b);
-    if (x.events != y.events || x.sessions != y.sessions || x.items != y.items || x.users != y.users || !x.session_user != !y.session_user) return 0;
-    for (int32_t s = 0; s < x.sessions; ++s) {
-        if (x.session_begin[s + 1] != y.session_begin[s + 1] || strcmp(sessrec_dataset_session_id(a, s), sessrec_dataset_session_id(b, s))) return 0;
-        if (x.session_user && strcmp(sessrec_dataset_user_id(a, x.session_user[s]), sessrec_dataset_user_id(b, y.session_user[s]))) return 0;
+static int same_log(const sessrec_log *a, const sessrec_log *b, int numbers) {
+    sessrec_log_view x = sessrec_log_contents(a), y = sessrec_log_contents(b);
+    if (x.event_count != y.event_count || x.session_count != y.session_count || x.item_count != y.item_count || x.user_count != y.user_count || !x.session_users != !y.session_users) return 0;
+    for (int32_t s = 0; s < x.session_count; ++s) {
+        if (x.session_begins[s + 1] != y.session_begins[s + 1] || strcmp(sessrec_log_session_id(a, s), sessrec_log_session_id(b, s))) return 0;
+        if (x.session_users && strcmp(sessrec_log_user_id(a, x.session_users[s]), sessrec_log_user_id(b, y.session_users[s]))) return 0;
     }
-    for (int64_t e = 0; e < x.events; ++e) {
-        if (!same_bits(x.time[e], y.time[e]) || strcmp(sessrec_dataset_item_id(a, x.item[e]), sessrec_dataset_item_id(b, y.item[e]))) return 0;
-        if (numbers && x.item[e] != y.item[e]) return 0;
+    for (int64_t e = 0; e < x.event_count; ++e) {
+        if (!same_bits(x.times[e], y.times[e]) || strcmp(sessrec_log_item_id(a, x.items[e]), sessrec_log_item_id(b, y.items[e]))) return 0;
+        if (numbers && x.items[e] != y.items[e]) return 0;
     }
     return 1;
 }
@@ -112,21 +112,21 @@ static int same_log(const sessrec_dataset *a, const sessrec_dataset *b, int numb
 
 static void layouts(void) {
     TEST("a TSV file with the usual header is read") {
-        sessrec_dataset *log = parse("SessionId\tItemId\tTime\n7\tx\t10\n7\ty\t11\n8\tx\t12\n");
-        sessrec_log_view view = sessrec_dataset_view(log);
-        CHECK_EQ(view.events, 3);
-        CHECK_EQ(view.sessions, 2);
-        CHECK_EQ(view.items, 2);
-        CHECK_EQ(view.users, 0);
-        CHECK(view.session_user == NULL);
-        CHECK_EQ(view.session_begin[0], 0);
-        CHECK_EQ(view.session_begin[1], 2);
-        CHECK_EQ(view.session_begin[2], 3);
-        CHECK_EQ(view.item[2], 0);
-        CHECK_NEAR(view.time[1], 11, 0);
-        CHECK_EQ(view.support[0], 2);
-        CHECK_EQ(view.bad_rows, 0);
-        CHECK_EQ(view.dropped_events, 0);
+        sessrec_log *log = parse("SessionId\tItemId\tTime\n7\tx\t10\n7\ty\t11\n8\tx\t12\n");
+        sessrec_log_view view = sessrec_log_contents(log);
+        CHECK_EQ(view.event_count, 3);
+        CHECK_EQ(view.session_count, 2);
+        CHECK_EQ(view.item_count, 2);
+        CHECK_EQ(view.user_count, 0);
+        CHECK(view.session_users == NULL);
+        CHECK_EQ(view.session_begins[0], 0);
+        CHECK_EQ(view.session_begins[1], 2);
+        CHECK_EQ(view.session_begins[2], 3);
+        CHECK_EQ(view.items[2], 0);
+        CHECK_NEAR(view.times[1], 11, 0);
+        CHECK_EQ(view.supports[0], 2);
+        CHECK_EQ(view.bad_row_count, 0);
+        CHECK_EQ(view.dropped_event_count, 0);
         check_shape(log, "7:x y;8:x;");
     }
     TEST("the separator is what the first line has most of: tab, comma or semicolon") {
@@ -179,8 +179,8 @@ static void layouts(void) {
     }
     TEST("without a time column the order of the rows is the order in time") {
         sessrec_log_format format = columns("SessionId", "ItemId", "", NULL);
-        sessrec_dataset *log = parse_as("SessionId,ItemId,Time\n2,b,9\n1,a,8\n2,c,7\n", &format);
-        CHECK_NEAR(sessrec_dataset_view(log).time[1], 2, 0);
+        sessrec_log *log = parse_as("SessionId,ItemId,Time\n2,b,9\n1,a,8\n2,c,7\n", &format);
+        CHECK_NEAR(sessrec_log_contents(log).times[1], 2, 0);
         check_shape(log, "2:b c;1:a;");
     }
     TEST("the user column is ignored if the format says so, and must be there if it is asked for by another name") {
@@ -208,12 +208,12 @@ static void layouts(void) {
         check_shape(parse("SessionId,ItemId,Time\n1,a,2,,\"x\",y\n"), "1:a;");
     }
     TEST("a header without rows is a log without events") {
-        sessrec_dataset *log = parse("SessionId,ItemId,Time,UserId\n");
-        sessrec_log_view view = sessrec_dataset_view(log);
-        CHECK_EQ(view.events, 0);
-        CHECK_EQ(view.sessions, 0);
-        CHECK_EQ(view.items, 0);
-        CHECK_EQ(view.session_begin[0], 0);
+        sessrec_log *log = parse("SessionId,ItemId,Time,UserId\n");
+        sessrec_log_view view = sessrec_log_contents(log);
+        CHECK_EQ(view.event_count, 0);
+        CHECK_EQ(view.session_count, 0);
+        CHECK_EQ(view.item_count, 0);
+        CHECK_EQ(view.session_begins[0], 0);
         check_shape(log, "");
     }
     TEST("ids of 255 bytes are read, also where quotes are doubled") {
@@ -221,11 +221,11 @@ static void layouts(void) {
         memset(id, 'x', 255);
         id[255] = 0;
         snprintf(text, sizeof text, "SessionId,ItemId,Time\n%s,\"%.254s\"\"\",1\n", id, id);
-        sessrec_dataset *log = parse(text);
-        CHECK_TEXT(sessrec_dataset_session_id(log, 0), id);
+        sessrec_log *log = parse(text);
+        CHECK_TEXT(sessrec_log_session_id(log, 0), id);
         id[254] = '"';
-        CHECK_TEXT(sessrec_dataset_item_id(log, 0), id);
-        sessrec_dataset_destroy(log);
+        CHECK_TEXT(sessrec_log_item_id(log, 0), id);
+        sessrec_log_destroy(log);
     }
 }
 
@@ -243,7 +243,7 @@ static char *long_line(size_t size, const char *tail, size_t *total) {
 
 #define HEAD "SessionId,ItemId,Time\n1,a,1\n"
 
-static void bad_rows(void) {
+static void bad_row_count(void) {
     TEST("a row that cannot be read is named by its line, the place and the reason") {
         check_bad(HEAD "2,b\n", 3, "the row \"2,b\" has too few fields");
         check_bad(HEAD "\n,b,5\n", 4, "the session id \"\" is empty");
@@ -265,21 +265,21 @@ static void bad_rows(void) {
         CHECK_EQ(failure.line, 3);
     }
     TEST("an id with a NUL byte is refused") {
-        sessrec_dataset *log;
-        CHECK_EQ(sessrec_dataset_parse(HEAD "2,b\0c,5\n", sizeof HEAD "2,b\0c,5\n" - 1, NULL, &log, &failure), SESSREC_BAD_LOG);
+        sessrec_log *log;
+        CHECK_EQ(sessrec_log_import(HEAD "2,b\0c,5\n", sizeof HEAD "2,b\0c,5\n" - 1, NULL, &log, &failure), SESSREC_BAD_LOG);
         CHECK(log == NULL);
         CHECK_EQ(failure.line, 3);
         CHECK_TEXT(failure.text, "the item id \"b c\" has a NUL byte in it");
     }
     TEST("a line over 1 MiB is refused") {
-        sessrec_dataset *log;
+        sessrec_log *log;
         size_t total;
         char *text = long_line((1 << 20) - 6, "\n1,b,3\n", &total);
-        CHECK_EQ(sessrec_dataset_parse(text, total, NULL, &log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_import(text, total, NULL, &log, NULL), SESSREC_OK);
         check_shape(log, "1:a b;");
         free(text);
         text = long_line((1 << 20) - 5, "\n1,b,3\n", &total);
-        CHECK_EQ(sessrec_dataset_parse(text, total, NULL, &log, &failure), SESSREC_BAD_LOG);
+        CHECK_EQ(sessrec_log_import(text, total, NULL, &log, &failure), SESSREC_BAD_LOG);
         CHECK_EQ(failure.line, 2);
         CHECK_TEXT(failure.text, "the line \"1,a,2,xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\" is longer than 1 MiB");
         free(text);
@@ -294,9 +294,9 @@ static void bad_rows(void) {
     TEST("with skip_bad_rows bad rows are counted, and leave nothing behind") {
         sessrec_log_format format = sessrec_log_format_default();
         format.skip_bad_rows = 1;
-        sessrec_dataset *log = parse_as(HEAD "x,y\n,z,2\n3,q,never\n1,\"b,2\n1,b,2\n", &format);
-        CHECK_EQ(sessrec_dataset_view(log).bad_rows, 4);
-        CHECK_EQ(sessrec_dataset_find_item(log, "q"), -1);
+        sessrec_log *log = parse_as(HEAD "x,y\n,z,2\n3,q,never\n1,\"b,2\n1,b,2\n", &format);
+        CHECK_EQ(sessrec_log_contents(log).bad_row_count, 4);
+        CHECK_EQ(sessrec_log_find_item(log, "q"), -1);
         check_shape(log, "1:a b;");
     }
     TEST("a header that cannot be used is an error even then") {
@@ -324,22 +324,22 @@ static void bad_rows(void) {
         check_bad("", 0, "the log is empty, not even a header is there");
         check_bad("\n\r\n\n", 0, "the log is empty, not even a header is there");
         check_bad("\xef\xbb\xbf", 0, "the log is empty, not even a header is there");
-        sessrec_dataset *log;
-        CHECK_EQ(sessrec_dataset_parse(NULL, 0, NULL, &log, NULL), SESSREC_BAD_LOG);
+        sessrec_log *log;
+        CHECK_EQ(sessrec_log_import(NULL, 0, NULL, &log, NULL), SESSREC_BAD_LOG);
     }
     TEST("bad arguments are refused with a sentence") {
-        sessrec_dataset *log = NULL;
+        sessrec_log *log = NULL;
         sessrec_log_format format = sessrec_log_format_default();
-        CHECK_EQ(sessrec_dataset_parse(NULL, 5, NULL, &log, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_parse("", 0, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_load(NULL, NULL, &log, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_load("x", NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_create(NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_import(NULL, 5, NULL, &log, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_import("", 0, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_read(NULL, NULL, &log, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_read("x", NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_create(NULL, NULL), SESSREC_INVALID_ARGUMENT);
         memset(&format, 0, sizeof format);
         CHECK(!parse_as(HEAD, &format));
         CHECK_EQ(failure.code, SESSREC_INVALID_ARGUMENT);
         CHECK_TEXT(failure.text, "the log format was not made by sessrec_log_format_default()");
-        CHECK_EQ(sessrec_dataset_create(&format, &log), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_create(&format, &log), SESSREC_INVALID_ARGUMENT);
         format = columns("SessionId", NULL, "Time", "");
         CHECK(!parse_as(HEAD, &format));
         CHECK_TEXT(failure.text, "the log format names no column for the item");
@@ -450,37 +450,37 @@ static void order(void) {
         check_shape(parse("SessionId,ItemId,Time\n1,e,5\n1,a,1\n2,x,3\n1,f,5\n1,b,1\n1,c,2\n"), "1:a b c e f;2:x;");
     }
     TEST("items are numbered in order of first appearance in the rows") {
-        sessrec_dataset *log = parse("SessionId,ItemId,Time\n1,z,9\n1,a,1\n2,m,3\n1,z,2\n");
+        sessrec_log *log = parse("SessionId,ItemId,Time\n1,z,9\n1,a,1\n2,m,3\n1,z,2\n");
         CHECK_TEXT(item_list(log), "z=2 a=1 m=1");
-        CHECK_EQ(sessrec_dataset_find_item(log, "m"), 2);
-        CHECK_EQ(sessrec_dataset_find_item(log, "q"), -1);
-        CHECK_EQ(sessrec_dataset_find_item(log, NULL), -1);
-        CHECK(sessrec_dataset_item_id(log, -1) == NULL);
-        CHECK(sessrec_dataset_item_id(log, 3) == NULL);
-        CHECK(sessrec_dataset_session_id(log, 2) == NULL);
-        CHECK(sessrec_dataset_user_id(log, 0) == NULL);
-        sessrec_dataset_destroy(log);
+        CHECK_EQ(sessrec_log_find_item(log, "m"), 2);
+        CHECK_EQ(sessrec_log_find_item(log, "q"), -1);
+        CHECK_EQ(sessrec_log_find_item(log, NULL), -1);
+        CHECK(sessrec_log_item_id(log, -1) == NULL);
+        CHECK(sessrec_log_item_id(log, 3) == NULL);
+        CHECK(sessrec_log_session_id(log, 2) == NULL);
+        CHECK(sessrec_log_user_id(log, 0) == NULL);
+        sessrec_log_destroy(log);
     }
     TEST("the user of a session is that of its earliest event; users whom no session has are not there") {
-        sessrec_dataset *log = parse("SessionId,ItemId,Time,UserId\n1,a,9,late\n1,b,2,early\n1,c,2,same\n2,d,3,other\n");
-        CHECK_EQ(sessrec_dataset_view(log).users, 2);
-        CHECK_TEXT(sessrec_dataset_user_id(log, 0), "early");
+        sessrec_log *log = parse("SessionId,ItemId,Time,UserId\n1,a,9,late\n1,b,2,early\n1,c,2,same\n2,d,3,other\n");
+        CHECK_EQ(sessrec_log_contents(log).user_count, 2);
+        CHECK_TEXT(sessrec_log_user_id(log, 0), "early");
         check_shape(log, "1@early:b c a;2@other:d;");
     }
     TEST("nothing can be seen of a log that is not there or not finished") {
-        sessrec_dataset *log;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add_numbers(log, -1, 1, 2, 3), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_view(log).events, 0);
-        CHECK_EQ(sessrec_dataset_view(NULL).events, 0);
-        CHECK(sessrec_dataset_item_id(log, 0) == NULL);
-        CHECK(sessrec_dataset_item_id(NULL, 0) == NULL);
-        CHECK(sessrec_dataset_session_id(NULL, 0) == NULL);
-        CHECK(sessrec_dataset_user_id(NULL, 0) == NULL);
-        CHECK_EQ(sessrec_dataset_find_item(log, "2"), -1);
-        CHECK_EQ(sessrec_dataset_find_item(NULL, "2"), -1);
-        sessrec_dataset_destroy(log);
-        sessrec_dataset_destroy(NULL);
+        sessrec_log *log;
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add_numbers(log, -1, 1, 2, 3), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(log).event_count, 0);
+        CHECK_EQ(sessrec_log_contents(NULL).event_count, 0);
+        CHECK(sessrec_log_item_id(log, 0) == NULL);
+        CHECK(sessrec_log_item_id(NULL, 0) == NULL);
+        CHECK(sessrec_log_session_id(NULL, 0) == NULL);
+        CHECK(sessrec_log_user_id(NULL, 0) == NULL);
+        CHECK_EQ(sessrec_log_find_item(log, "2"), -1);
+        CHECK_EQ(sessrec_log_find_item(NULL, "2"), -1);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(NULL);
     }
 }
 
@@ -488,76 +488,76 @@ static void order(void) {
 
 static void building(void) {
     TEST("adding events gives the log that reading them gives") {
-        sessrec_dataset *read = parse("SessionId,ItemId,Time,UserId\n-5,12,9,0\n-5,13,1.5,0\n6,12,3,8\n"), *built, *text;
-        CHECK_EQ(sessrec_dataset_create(NULL, &built), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add_numbers(built, 0, -5, 12, 9), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add_numbers(built, 0, -5, 13, 1.5), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add(built, "8", "6", "12", 3), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_finish(built, NULL), SESSREC_OK);
+        sessrec_log *read = parse("SessionId,ItemId,Time,UserId\n-5,12,9,0\n-5,13,1.5,0\n6,12,3,8\n"), *built, *text;
+        CHECK_EQ(sessrec_log_create(NULL, &built), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add_numbers(built, 0, -5, 12, 9), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add_numbers(built, 0, -5, 13, 1.5), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add(built, "8", "6", "12", 3), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(built, NULL), SESSREC_OK);
         CHECK(same_log(read, built, 1));
-        CHECK_EQ(sessrec_dataset_create(NULL, &text), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add_numbers(text, -1, INT64_MIN, INT64_MAX, -0.0), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_finish(text, NULL), SESSREC_OK);
-        CHECK(same_bits(sessrec_dataset_view(text).time[0], 0.0));
+        CHECK_EQ(sessrec_log_create(NULL, &text), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add_numbers(text, -1, INT64_MIN, INT64_MAX, -0.0), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(text, NULL), SESSREC_OK);
+        CHECK(same_bits(sessrec_log_contents(text).times[0], 0.0));
         CHECK_TEXT(shape(text), "-9223372036854775808:9223372036854775807;");
-        sessrec_dataset_destroy(read);
-        sessrec_dataset_destroy(built);
-        sessrec_dataset_destroy(text);
+        sessrec_log_destroy(read);
+        sessrec_log_destroy(built);
+        sessrec_log_destroy(text);
     }
     TEST("what cannot be an event is refused, and changes nothing") {
-        sessrec_dataset *log;
+        sessrec_log *log;
         char id[257];
         memset(id, 'x', 256);
         id[256] = 0;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "i", 1), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add(NULL, NULL, "s", "i", 1), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, NULL, "i", 1), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", NULL, 1), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, "", "i", 1), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "", 1), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_add(log, "", "s", "i", 1), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", id, 1), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "i", NAN), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "i", HUGE_VAL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "i", -HUGE_VAL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_add(log, "u", "s", "i", 1), SESSREC_INVALID_ARGUMENT);  // the first event had no user
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_view(log).events, 1);
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", 1), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add(NULL, NULL, "s", "i", 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_add(log, NULL, NULL, "i", 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_add(log, NULL, "s", NULL, 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_add(log, NULL, "", "i", 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_add(log, NULL, "s", "", 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_add(log, "", "s", "i", 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_add(log, NULL, "s", id, 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", NAN), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", HUGE_VAL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", -HUGE_VAL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_add(log, "u", "s", "i", 1), SESSREC_INVALID_ARGUMENT);  // the first event had no user
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(log).event_count, 1);
         check_shape(log, "s:i;");
     }
     TEST("either all events have a user or none has") {
-        sessrec_dataset *log;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add(log, "u", "s", "i", 1), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "i", 1), SESSREC_INVALID_ARGUMENT);
-        sessrec_dataset_destroy(log);
+        sessrec_log *log;
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add(log, "u", "s", "i", 1), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", 1), SESSREC_INVALID_ARGUMENT);
+        sessrec_log_destroy(log);
     }
     TEST("a log is finished once, used after that and added to before it") {
-        sessrec_dataset *log, *a, *b, *done = letters("ab", NULL, NULL, NULL);
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 0, 0, 0)), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_sessionize(log, 10), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_keep_items(log, done), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_keep_items(done, log), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_split_time(log, 1, &a, &b), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_split_last_session(log, &a, &b), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_write(log, "x", &failure), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_finish(log, &failure), SESSREC_INVALID_ARGUMENT);
+        sessrec_log *log, *a, *b, *done = letters("ab", NULL, NULL, NULL);
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_filter(log, rule(0, 0, 0, 0)), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_sessionize(log, 10), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_keep_items(log, done), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_keep_items(done, log), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_split_time(log, 1, &a, &b), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_split_last_session(log, &a, &b), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_write(log, "x", &failure), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, &failure), SESSREC_INVALID_ARGUMENT);
         CHECK_TEXT(failure.text, "there is no log, or it is finished already");
-        CHECK_EQ(sessrec_dataset_add(log, NULL, "s", "i", 1), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_view(log).events, 0);
-        sessrec_dataset_destroy(log);
-        sessrec_dataset_destroy(done);
+        CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_contents(log).event_count, 0);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(done);
     }
 }
 
 // ---- filters -----------------------------------------------------------------------------------------------
 
-static void check_filter(sessrec_dataset *log, sessrec_filter filter, const char *expected, int64_t dropped) {
-    CHECK_EQ(sessrec_dataset_filter(log, filter), SESSREC_OK);
-    CHECK_EQ(sessrec_dataset_view(log).dropped_events, dropped);
+static void check_filter(sessrec_log *log, sessrec_filter filter, const char *expected, int64_t dropped) {
+    CHECK_EQ(sessrec_log_filter(log, filter), SESSREC_OK);
+    CHECK_EQ(sessrec_log_contents(log).dropped_event_count, dropped);
     check_shape(log, expected);
 }
 
@@ -567,17 +567,17 @@ static void filters(void) {
         check_filter(letters("aab", NULL, NULL, NULL), rule(0, 0, 0, 0), "s1:a a b;", 0);
     }
     TEST("the first of a run of repeats is the one that stays") {
-        sessrec_dataset *log = letters("aab", NULL, NULL, NULL);
-        CHECK_EQ(sessrec_dataset_filter(log, rule(1, 0, 0, 0)), SESSREC_OK);
-        CHECK_NEAR(sessrec_dataset_view(log).time[0], 0, 0);
-        CHECK_NEAR(sessrec_dataset_view(log).time[1], 2, 0);
-        sessrec_dataset_destroy(log);
+        sessrec_log *log = letters("aab", NULL, NULL, NULL);
+        CHECK_EQ(sessrec_log_filter(log, rule(1, 0, 0, 0)), SESSREC_OK);
+        CHECK_NEAR(sessrec_log_contents(log).times[0], 0, 0);
+        CHECK_NEAR(sessrec_log_contents(log).times[1], 2, 0);
+        sessrec_log_destroy(log);
     }
     TEST("events of items with little support are dropped; items that are left keep their order") {
-        sessrec_dataset *log = letters("xab", "yba", NULL, NULL);
-        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 2, 0, 0)), SESSREC_OK);
+        sessrec_log *log = letters("xab", "yba", NULL, NULL);
+        CHECK_EQ(sessrec_log_filter(log, rule(0, 2, 0, 0)), SESSREC_OK);
         CHECK_TEXT(item_list(log), "a=2 b=2");
-        CHECK_EQ(sessrec_dataset_find_item(log, "x"), -1);
+        CHECK_EQ(sessrec_log_find_item(log, "x"), -1);
         check_shape(log, "s1:a b;s2:b a;");
     }
     TEST("sessions that are too short or too long are dropped") {
@@ -603,43 +603,43 @@ static void filters(void) {
         check_filter(parse("SessionId,ItemId,Time\n1,x,1\n1,a,4\n2,a,2\n2,b,3\n1,b,5\n"), rule(0, 2, 0, 0), "2:a b;1:a b;", 1);
     }
     TEST("users of sessions that are gone are gone") {
-        sessrec_dataset *log = parse("SessionId,ItemId,Time,UserId\n1,a,1,u\n2,a,2,v\n2,a,3,v\n");
-        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 0, 2, 0)), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_view(log).users, 1);
+        sessrec_log *log = parse("SessionId,ItemId,Time,UserId\n1,a,1,u\n2,a,2,v\n2,a,3,v\n");
+        CHECK_EQ(sessrec_log_filter(log, rule(0, 0, 2, 0)), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(log).user_count, 1);
         CHECK_TEXT(shape(log), "2@v:a a;");
-        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 3, 0, 0)), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_view(log).users, 0);
-        CHECK(sessrec_dataset_view(log).session_user == NULL);
-        CHECK_EQ(sessrec_dataset_view(log).dropped_events, 3);
-        sessrec_dataset_destroy(log);
+        CHECK_EQ(sessrec_log_filter(log, rule(0, 3, 0, 0)), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(log).user_count, 0);
+        CHECK(sessrec_log_contents(log).session_users == NULL);
+        CHECK_EQ(sessrec_log_contents(log).dropped_event_count, 3);
+        sessrec_log_destroy(log);
     }
     TEST("limits below 0 are refused") {
-        sessrec_dataset *log = letters("ab", NULL, NULL, NULL);
-        CHECK_EQ(sessrec_dataset_filter(log, rule(0, -1, 0, 0)), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 0, -1, 0)), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 0, 0, -1)), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_filter(NULL, rule(0, 0, 0, 0)), SESSREC_INVALID_ARGUMENT);
+        sessrec_log *log = letters("ab", NULL, NULL, NULL);
+        CHECK_EQ(sessrec_log_filter(log, rule(0, -1, 0, 0)), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_filter(log, rule(0, 0, -1, 0)), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_filter(log, rule(0, 0, 0, -1)), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_filter(NULL, rule(0, 0, 0, 0)), SESSREC_INVALID_ARGUMENT);
         check_shape(log, "s1:a b;");
     }
     TEST("a chain in which each round takes out one session is filtered in one go") {
-        sessrec_dataset *log;
+        sessrec_log *log;
         const int links = 100000;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
         for (int s = 0; s < links; ++s) {
-            sessrec_dataset_add_numbers(log, -1, s, s, s);
-            sessrec_dataset_add_numbers(log, -1, s, s + 1, s);
+            sessrec_log_add_numbers(log, -1, s, s, s);
+            sessrec_log_add_numbers(log, -1, s, s + 1, s);
         }
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         check_filter(log, rule(1, 2, 2, 0), "", 2 * links);
     }
     TEST("only events whose item is known are kept") {
-        sessrec_dataset *log = letters("axb", "yy", "ba", NULL), *known = letters("cba", NULL, NULL, NULL);
-        CHECK_EQ(sessrec_dataset_keep_items(log, known), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_view(log).dropped_events, 3);
+        sessrec_log *log = letters("axb", "yy", "ba", NULL), *known = letters("cba", NULL, NULL, NULL);
+        CHECK_EQ(sessrec_log_keep_items(log, known), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(log).dropped_event_count, 3);
         CHECK_TEXT(item_list(log), "a=2 b=2");
-        CHECK_EQ(sessrec_dataset_keep_items(log, log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_keep_items(log, log), SESSREC_OK);
         check_shape(log, "s1:a b;s3:b a;");
-        sessrec_dataset_destroy(known);
+        sessrec_log_destroy(known);
     }
 }
 
@@ -719,36 +719,36 @@ static void random_events(plain_log *log, uint32_t *state) {
 }
 
 // The same events through the library.
-static sessrec_dataset *library_log(const plain_log *log) {
-    sessrec_dataset *made;
-    int failures = sessrec_dataset_create(NULL, &made) != SESSREC_OK;
+static sessrec_log *library_log(const plain_log *log) {
+    sessrec_log *made;
+    int failures = sessrec_log_create(NULL, &made) != SESSREC_OK;
     for (int e = 0; e < log->events; ++e) {
         const plain_event *event = &log->event[e];
-        failures += sessrec_dataset_add_numbers(made, event->user, event->session, event->item, event->time) != SESSREC_OK;
+        failures += sessrec_log_add_numbers(made, event->user, event->session, event->item, event->time) != SESSREC_OK;
     }
-    failures += sessrec_dataset_finish(made, NULL) != SESSREC_OK;
+    failures += sessrec_log_finish(made, NULL) != SESSREC_OK;
     CHECK_EQ(failures, 0);
     return made;
 }
 
 // Whether the library's log has exactly the events of the plain one, in its order, and counts them right.
-static int agrees(const sessrec_dataset *made, const plain_log *log) {
-    const sessrec_log_view view = sessrec_dataset_view(made);
+static int agrees(const sessrec_log *made, const plain_log *log) {
+    const sessrec_log_view view = sessrec_log_contents(made);
     int64_t support = 0;
-    if (view.events != log->events) return 0;
-    for (int32_t s = 0; s < view.sessions; ++s)
-        for (int64_t e = view.session_begin[s]; e < view.session_begin[s + 1]; ++e) {
+    if (view.event_count != log->events) return 0;
+    for (int32_t s = 0; s < view.session_count; ++s)
+        for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1]; ++e) {
             const plain_event *event = &log->event[e];
-            if (atoi(sessrec_dataset_session_id(made, s)) != event->session || atoi(sessrec_dataset_item_id(made, view.item[e])) != event->item ||
-                atoi(sessrec_dataset_user_id(made, view.session_user[s])) != event->user || !same_bits(view.time[e], event->time))
+            if (atoi(sessrec_log_session_id(made, s)) != event->session || atoi(sessrec_log_item_id(made, view.items[e])) != event->item ||
+                atoi(sessrec_log_user_id(made, view.session_users[s])) != event->user || !same_bits(view.times[e], event->time))
                 return 0;
-            if (e + 1 == view.session_begin[s + 1] && e + 1 < view.events && log->event[e + 1].session == event->session) return 0;
+            if (e + 1 == view.session_begins[s + 1] && e + 1 < view.event_count && log->event[e + 1].session == event->session) return 0;
         }
-    for (int32_t i = 0; i < view.items; ++i) {
-        if (view.support[i] < 1) return 0;
-        support += view.support[i];
+    for (int32_t i = 0; i < view.item_count; ++i) {
+        if (view.supports[i] < 1) return 0;
+        support += view.supports[i];
     }
-    return support == view.events;
+    return support == view.event_count;
 }
 
 static void random_logs(void) {
@@ -758,7 +758,7 @@ static void random_logs(void) {
         for (int round = 0; round < 400; ++round) {
             plain_log log, before, after;
             random_events(&log, &state);
-            sessrec_dataset *made = library_log(&log), *first = NULL, *second = NULL;
+            sessrec_log *made = library_log(&log), *first = NULL, *second = NULL;
             plain_sort(&log);
             wrong += !agrees(made, &log);
 
@@ -770,11 +770,11 @@ static void random_logs(void) {
                 for (; begin <= e; ++begin)
                     if (part) part->event[part->events++] = log.event[begin];
             }
-            wrong += sessrec_dataset_split_time(made, time, &first, &second) != SESSREC_OK;
+            wrong += sessrec_log_split_time(made, time, &first, &second) != SESSREC_OK;
             wrong += !agrees(first, &before) || !agrees(second, &after);
-            wrong += sessrec_dataset_view(first).dropped_events != log.events - before.events - after.events;
-            sessrec_dataset_destroy(first);
-            sessrec_dataset_destroy(second);
+            wrong += sessrec_log_contents(first).dropped_event_count != log.events - before.events - after.events;
+            sessrec_log_destroy(first);
+            sessrec_log_destroy(second);
 
             int latest[MOST];  // session of each user
             for (int e = 0; e < log.events; ++e) latest[log.event[e].user] = log.event[e].session;
@@ -785,18 +785,18 @@ static void random_logs(void) {
                 plain_log *part = others && log.event[e].session == latest[log.event[e].user] ? &after : &before;
                 part->event[part->events++] = log.event[e];
             }
-            wrong += sessrec_dataset_split_last_session(made, &first, &second) != SESSREC_OK;
+            wrong += sessrec_log_split_last_session(made, &first, &second) != SESSREC_OK;
             wrong += !agrees(first, &before) || !agrees(second, &after);
-            sessrec_dataset_destroy(first);
-            sessrec_dataset_destroy(second);
+            sessrec_log_destroy(first);
+            sessrec_log_destroy(second);
 
             sessrec_filter filter = rule(random_below(&state, 2), random_below(&state, 9), random_below(&state, 6), random_below(&state, 2) * random_below(&state, 20));
             const int all = log.events;
             for (int changed = 1; changed;) changed = plain_round(&log, filter);
             plain_sort(&log);
-            wrong += sessrec_dataset_filter(made, filter) != SESSREC_OK;
-            wrong += !agrees(made, &log) || sessrec_dataset_view(made).dropped_events != all - log.events;
-            sessrec_dataset_destroy(made);
+            wrong += sessrec_log_filter(made, filter) != SESSREC_OK;
+            wrong += !agrees(made, &log) || sessrec_log_contents(made).dropped_event_count != all - log.events;
+            sessrec_log_destroy(made);
         }
         CHECK_EQ(wrong, 0);
     }
@@ -805,15 +805,15 @@ static void random_logs(void) {
         uint32_t state = 3;
         int wrong = 0;
         for (int c = 0; c < 6; ++c) {
-            sessrec_dataset *log;
-            CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
-            for (int i = 0; i < counts[c]; ++i) wrong += sessrec_dataset_add_numbers(log, -1, 1, i, (random_below(&state, 1000) - 400) / 7.0) != SESSREC_OK;
-            CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-            const sessrec_log_view view = sessrec_dataset_view(log);
-            for (int64_t e = 1; e < view.events; ++e)
-                wrong += view.time[e] < view.time[e - 1] || (view.time[e] <= view.time[e - 1] && view.item[e] < view.item[e - 1]);
-            CHECK_EQ(view.events, counts[c]);
-            sessrec_dataset_destroy(log);
+            sessrec_log *log;
+            CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+            for (int i = 0; i < counts[c]; ++i) wrong += sessrec_log_add_numbers(log, -1, 1, i, (random_below(&state, 1000) - 400) / 7.0) != SESSREC_OK;
+            CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+            const sessrec_log_view view = sessrec_log_contents(log);
+            for (int64_t e = 1; e < view.event_count; ++e)
+                wrong += view.times[e] < view.times[e - 1] || (view.times[e] <= view.times[e - 1] && view.items[e] < view.items[e - 1]);
+            CHECK_EQ(view.event_count, counts[c]);
+            sessrec_log_destroy(log);
         }
         CHECK_EQ(wrong, 0);
     }
@@ -823,124 +823,124 @@ static void random_logs(void) {
 
 static void cuts(void) {
     TEST("sessions are cut where the pause is longer than the limit, the pieces named ID#2, ID#3") {
-        sessrec_dataset *log = parse("SessionId,ItemId,Time\nu,a,0\nu,b,10\nu,c,20.5\nv,x,15\nu,d,100\nu,e,101\n");
-        CHECK_EQ(sessrec_dataset_sessionize(log, 10), SESSREC_OK);
+        sessrec_log *log = parse("SessionId,ItemId,Time\nu,a,0\nu,b,10\nu,c,20.5\nv,x,15\nu,d,100\nu,e,101\n");
+        CHECK_EQ(sessrec_log_sessionize(log, 10), SESSREC_OK);
         CHECK_TEXT(shape(log), "u:a b;v:x;u#2:c;u#3:d e;");
         CHECK_TEXT(item_list(log), "a=1 b=1 c=1 x=1 d=1 e=1");
-        CHECK_EQ(sessrec_dataset_view(log).dropped_events, 0);
-        CHECK_EQ(sessrec_dataset_sessionize(log, 10), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(log).dropped_event_count, 0);
+        CHECK_EQ(sessrec_log_sessionize(log, 10), SESSREC_OK);
         check_shape(log, "u:a b;v:x;u#2:c;u#3:d e;");
     }
     TEST("pieces keep the user of their session") {
-        sessrec_dataset *log = parse("SessionId,ItemId,Time,UserId\n1,a,0,u\n2,b,1,v\n1,c,9,u\n");
-        CHECK_EQ(sessrec_dataset_sessionize(log, 0), SESSREC_OK);
+        sessrec_log *log = parse("SessionId,ItemId,Time,UserId\n1,a,0,u\n2,b,1,v\n1,c,9,u\n");
+        CHECK_EQ(sessrec_log_sessionize(log, 0), SESSREC_OK);
         check_shape(log, "1@u:a;2@v:b;1#2@u:c;");
     }
     TEST("a name that another session has already is left out") {
-        sessrec_dataset *log = parse("SessionId,ItemId,Time\nu,a,0\nu,b,50\nu,c,99\nu#2,x,200\nu#2,y,300\n");
-        CHECK_EQ(sessrec_dataset_sessionize(log, 10), SESSREC_OK);
+        sessrec_log *log = parse("SessionId,ItemId,Time\nu,a,0\nu,b,50\nu,c,99\nu#2,x,200\nu#2,y,300\n");
+        CHECK_EQ(sessrec_log_sessionize(log, 10), SESSREC_OK);
         check_shape(log, "u:a;u#3:b;u#4:c;u#2:x;u#2#2:y;");
     }
     TEST("a name of 255 bytes is as long as a name may be; if one would be longer, the log stays as it was") {
-        sessrec_dataset *log;
+        sessrec_log *log;
         char id[256], expected[300];
         memset(id, 'x', 254);
         id[253] = 0;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, id, "a", 0), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, id, "b", 9), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_sessionize(log, 5), SESSREC_OK);
-        CHECK_EQ(strlen(sessrec_dataset_session_id(log, 1)), 255);
-        sessrec_dataset_destroy(log);
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add(log, NULL, id, "a", 0), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add(log, NULL, id, "b", 9), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_sessionize(log, 5), SESSREC_OK);
+        CHECK_EQ(strlen(sessrec_log_session_id(log, 1)), 255);
+        sessrec_log_destroy(log);
         id[253] = 'x';
         id[254] = 0;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, id, "a", 0), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add(log, NULL, id, "b", 9), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_sessionize(log, 5), SESSREC_TOO_LARGE);
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add(log, NULL, id, "a", 0), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add(log, NULL, id, "b", 9), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_sessionize(log, 5), SESSREC_TOO_LARGE);
         snprintf(expected, sizeof expected, "%s:a b;", id);
         check_shape(log, expected);
     }
     TEST("a pause below 0, or none, is refused") {
-        sessrec_dataset *log = letters("ab", NULL, NULL, NULL);
-        CHECK_EQ(sessrec_dataset_sessionize(log, -1), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_sessionize(log, NAN), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_sessionize(NULL, 1), SESSREC_INVALID_ARGUMENT);
-        sessrec_dataset_destroy(log);
+        sessrec_log *log = letters("ab", NULL, NULL, NULL);
+        CHECK_EQ(sessrec_log_sessionize(log, -1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_sessionize(log, NAN), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_sessionize(NULL, 1), SESSREC_INVALID_ARGUMENT);
+        sessrec_log_destroy(log);
     }
 }
 
 static void splits(void) {
     TEST("E3: a split in time puts sessions that end before it here, those that start at it or later there, and drops the others") {
-        sessrec_dataset *log = parse("SessionId,ItemId,Time\n1,a,1\n1,b,9\n2,c,5\n2,a,10\n3,d,10\n3,a,11\n4,a,3\n"), *before, *after;
-        CHECK_EQ(sessrec_dataset_split_time(log, 10, &before, &after), SESSREC_OK);
+        sessrec_log *log = parse("SessionId,ItemId,Time\n1,a,1\n1,b,9\n2,c,5\n2,a,10\n3,d,10\n3,a,11\n4,a,3\n"), *before, *after;
+        CHECK_EQ(sessrec_log_split_time(log, 10, &before, &after), SESSREC_OK);
         CHECK_TEXT(shape(before), "1:a b;4:a;");
         CHECK_TEXT(item_list(before), "a=2 b=1");
         CHECK_TEXT(shape(after), "3:d a;");
         CHECK_TEXT(item_list(after), "a=1 d=1");
-        CHECK_EQ(sessrec_dataset_view(before).dropped_events, 2);
-        CHECK_EQ(sessrec_dataset_view(after).dropped_events, 0);
+        CHECK_EQ(sessrec_log_contents(before).dropped_event_count, 2);
+        CHECK_EQ(sessrec_log_contents(after).dropped_event_count, 0);
         CHECK_TEXT(shape(log), "1:a b;4:a;2:c a;3:d a;");
-        sessrec_dataset_destroy(before);
-        sessrec_dataset_destroy(after);
-        CHECK_EQ(sessrec_dataset_split_time(log, -HUGE_VAL, &before, &after), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_view(before).events, 0);
+        sessrec_log_destroy(before);
+        sessrec_log_destroy(after);
+        CHECK_EQ(sessrec_log_split_time(log, -HUGE_VAL, &before, &after), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(before).event_count, 0);
         CHECK(same_log(after, log, 1));
-        sessrec_dataset_destroy(before);
-        sessrec_dataset_destroy(after);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(before);
+        sessrec_log_destroy(after);
+        sessrec_log_destroy(log);
     }
     TEST("what was dropped and skipped before a split is counted in its first part") {
         sessrec_log_format format = sessrec_log_format_default();
         format.skip_bad_rows = 1;
-        sessrec_dataset *log = parse_as("SessionId,ItemId,Time\n1,a,1\n1,a,2\nbad\n2,a,10\n2,b,11\n", &format), *before, *after;
-        CHECK_EQ(sessrec_dataset_filter(log, rule(1, 0, 0, 0)), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_split_time(log, 11, &before, &after), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_view(before).dropped_events, 3);
-        CHECK_EQ(sessrec_dataset_view(before).bad_rows, 1);
-        CHECK_EQ(sessrec_dataset_view(after).dropped_events, 0);
-        CHECK_EQ(sessrec_dataset_view(after).bad_rows, 0);
-        sessrec_dataset_destroy(before);
-        sessrec_dataset_destroy(after);
-        sessrec_dataset_destroy(log);
+        sessrec_log *log = parse_as("SessionId,ItemId,Time\n1,a,1\n1,a,2\nbad\n2,a,10\n2,b,11\n", &format), *before, *after;
+        CHECK_EQ(sessrec_log_filter(log, rule(1, 0, 0, 0)), SESSREC_OK);
+        CHECK_EQ(sessrec_log_split_time(log, 11, &before, &after), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(before).dropped_event_count, 3);
+        CHECK_EQ(sessrec_log_contents(before).bad_row_count, 1);
+        CHECK_EQ(sessrec_log_contents(after).dropped_event_count, 0);
+        CHECK_EQ(sessrec_log_contents(after).bad_row_count, 0);
+        sessrec_log_destroy(before);
+        sessrec_log_destroy(after);
+        sessrec_log_destroy(log);
     }
     TEST("each user's last session is split off; users with one session stay whole") {
-        sessrec_dataset *log = parse("SessionId,ItemId,Time,UserId\n1,a,1,u\n2,b,2,v\n3,c,3,u\n4,d,4,u\n5,e,5,w\n6,a,6,w\n"), *rest, *last;
-        CHECK_EQ(sessrec_dataset_split_last_session(log, &rest, &last), SESSREC_OK);
+        sessrec_log *log = parse("SessionId,ItemId,Time,UserId\n1,a,1,u\n2,b,2,v\n3,c,3,u\n4,d,4,u\n5,e,5,w\n6,a,6,w\n"), *rest, *last;
+        CHECK_EQ(sessrec_log_split_last_session(log, &rest, &last), SESSREC_OK);
         CHECK_TEXT(shape(rest), "1@u:a;2@v:b;3@u:c;5@w:e;");
         CHECK_TEXT(shape(last), "4@u:d;6@w:a;");
-        CHECK_EQ(sessrec_dataset_view(rest).users, 3);
-        CHECK_EQ(sessrec_dataset_view(last).users, 2);
+        CHECK_EQ(sessrec_log_contents(rest).user_count, 3);
+        CHECK_EQ(sessrec_log_contents(last).user_count, 2);
         CHECK_TEXT(item_list(last), "a=1 d=1");
-        CHECK_EQ(sessrec_dataset_view(rest).dropped_events, 0);
-        sessrec_dataset_destroy(rest);
-        sessrec_dataset_destroy(last);
-        sessrec_dataset_destroy(log);
+        CHECK_EQ(sessrec_log_contents(rest).dropped_event_count, 0);
+        sessrec_log_destroy(rest);
+        sessrec_log_destroy(last);
+        sessrec_log_destroy(log);
     }
     TEST("parts of an empty log are empty") {
-        sessrec_dataset *log = parse("SessionId,ItemId,Time\n"), *first, *second;
-        CHECK_EQ(sessrec_dataset_split_last_session(log, &first, &second), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_view(first).events + sessrec_dataset_view(second).events, 0);
-        sessrec_dataset_destroy(first);
-        sessrec_dataset_destroy(second);
-        sessrec_dataset_destroy(log);
+        sessrec_log *log = parse("SessionId,ItemId,Time\n"), *first, *second;
+        CHECK_EQ(sessrec_log_split_last_session(log, &first, &second), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(first).event_count + sessrec_log_contents(second).event_count, 0);
+        sessrec_log_destroy(first);
+        sessrec_log_destroy(second);
+        sessrec_log_destroy(log);
     }
     TEST("splits refuse what they cannot do, and leave no log behind") {
-        sessrec_dataset *log = letters("ab", NULL, NULL, NULL), *a = log, *b = log;
-        CHECK_EQ(sessrec_dataset_split_last_session(log, &a, &b), SESSREC_INVALID_ARGUMENT);  // it has no users
+        sessrec_log *log = letters("ab", NULL, NULL, NULL), *a = log, *b = log;
+        CHECK_EQ(sessrec_log_split_last_session(log, &a, &b), SESSREC_INVALID_ARGUMENT);  // it has no users
         CHECK(a == NULL && b == NULL);
         a = b = log;
-        CHECK_EQ(sessrec_dataset_split_time(log, NAN, &a, &b), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_split_time(log, NAN, &a, &b), SESSREC_INVALID_ARGUMENT);
         CHECK(a == NULL && b == NULL);
-        CHECK_EQ(sessrec_dataset_split_time(log, 1, &a, &a), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_split_time(log, 1, &a, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_split_time(log, 1, NULL, &b), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_split_last_session(log, &a, &a), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_split_last_session(log, NULL, &b), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_split_last_session(log, &a, NULL), SESSREC_INVALID_ARGUMENT);
-        sessrec_dataset_destroy(log);
+        CHECK_EQ(sessrec_log_split_time(log, 1, &a, &a), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_split_time(log, 1, &a, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_split_time(log, 1, NULL, &b), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_split_last_session(log, &a, &a), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_split_last_session(log, NULL, &b), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_split_last_session(log, &a, NULL), SESSREC_INVALID_ARGUMENT);
+        sessrec_log_destroy(log);
     }
 }
 
@@ -948,7 +948,7 @@ static void splits(void) {
 
 static void items_of_a_model(void) {
     TEST("R2: memory that ends while the items of a model are numbered leaves no log") {
-        sessrec_dataset *old = random_log(10, 300, 6), *log;
+        sessrec_log *old = random_log(10, 300, 6), *log;
         sessrec_config config = small_config(1, 3);
         sessrec_model *model = random_model(&config, old, 1);
         sessrec_log_format format = sessrec_log_format_default();
@@ -959,38 +959,38 @@ static void items_of_a_model(void) {
         format.allocator = counting_allocator(&memory);
         for (memory.fail_from = 0; result == SESSREC_OUT_OF_MEMORY; ++memory.fail_from) {
             memory.requests = 0;
-            result = sessrec_dataset_create(&format, &log);
+            result = sessrec_log_create(&format, &log);
             CHECK((log != NULL) == (result == SESSREC_OK));
-            sessrec_dataset_destroy(log);
+            sessrec_log_destroy(log);
             CHECK_EQ(memory.blocks, 0);
         }
         CHECK_EQ(result, SESSREC_OK);
         CHECK(memory.fail_from > 4);
-        sessrec_dataset_destroy(old);
+        sessrec_log_destroy(old);
         sessrec_model_destroy(model);
     }
     TEST("the items of a model come first, always stay and are never too rare") {
         const char *text[] = {"pqr", "rqp"};
-        sessrec_dataset *old = letters_log(2, text, NULL), *log, *before, *after;
+        sessrec_log *old = letters_log(2, text, NULL), *log, *before, *after;
         sessrec_config config = small_config(1, 3);
         sessrec_model *model = random_model(&config, old, 1);
         sessrec_log_format format = sessrec_log_format_default();
         format.items_of = model;
         log = parse_as("SessionId,ItemId,Time\n1,new,1\n1,r,2\n2,new,8\n2,rare,9\n", &format);
         CHECK_TEXT(item_list(log), "p=0 q=0 r=1 new=2 rare=1");
-        CHECK_EQ(sessrec_dataset_filter(log, rule(0, 2, 0, 0)), SESSREC_OK);
+        CHECK_EQ(sessrec_log_filter(log, rule(0, 2, 0, 0)), SESSREC_OK);
         CHECK_TEXT(item_list(log), "p=0 q=0 r=1 new=2");
         CHECK_TEXT(shape(log), "1:new r;2:new;");
-        CHECK_EQ(sessrec_dataset_split_time(log, 5, &before, &after), SESSREC_OK);
+        CHECK_EQ(sessrec_log_split_time(log, 5, &before, &after), SESSREC_OK);
         CHECK_TEXT(item_list(after), "p=0 q=0 r=0 new=1");
-        CHECK_EQ(sessrec_dataset_keep_items(after, old), SESSREC_OK);
+        CHECK_EQ(sessrec_log_keep_items(after, old), SESSREC_OK);
         CHECK_TEXT(item_list(after), "p=0 q=0 r=0");
-        CHECK_EQ(sessrec_dataset_sessionize(before, 0), SESSREC_OK);
+        CHECK_EQ(sessrec_log_sessionize(before, 0), SESSREC_OK);
         CHECK_TEXT(item_list(before), "p=0 q=0 r=1 new=1");
-        sessrec_dataset_destroy(before);
-        sessrec_dataset_destroy(after);
-        sessrec_dataset_destroy(log);
-        sessrec_dataset_destroy(old);
+        sessrec_log_destroy(before);
+        sessrec_log_destroy(after);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(old);
         sessrec_model_destroy(model);
     }
 }
@@ -1005,10 +1005,10 @@ static void put_file(const char *text, size_t size) {
     CHECK_EQ(fwrite(text, 1, size, file), size);
     fclose(file);
 }
-static sessrec_dataset *load(void) {
-    sessrec_dataset *log;
+static sessrec_log *load(void) {
+    sessrec_log *log;
     memset(&failure, 0, sizeof failure);
-    const sessrec_result result = sessrec_dataset_load(path, NULL, &log, &failure);
+    const sessrec_result result = sessrec_log_read(path, NULL, &log, &failure);
     CHECK_EQ(result, failure.code);
     return log;
 }
@@ -1033,17 +1033,17 @@ static void files(void) {
             text[used++] = '\n';
         }
         put_file(text, used - 1);  // without the last line end
-        sessrec_dataset *memory, *file = load();
-        CHECK_EQ(sessrec_dataset_parse(text, used, NULL, &memory, NULL), SESSREC_OK);
-        CHECK(sessrec_dataset_view(file).events > 500);
+        sessrec_log *memory, *file = load();
+        CHECK_EQ(sessrec_log_import(text, used, NULL, &memory, NULL), SESSREC_OK);
+        CHECK(sessrec_log_contents(file).event_count > 500);
         CHECK(same_log(file, memory, 1));
-        sessrec_dataset_destroy(file);
-        sessrec_dataset_destroy(memory);
+        sessrec_log_destroy(file);
+        sessrec_log_destroy(memory);
         free(text);
     }
     TEST("a line over 1 MiB in a file is refused, or skipped as one row") {
         sessrec_log_format format = sessrec_log_format_default();
-        sessrec_dataset *log;
+        sessrec_log *log;
         size_t total;
         char *text = long_line((1 << 20) - 6, "\n1,b,3\n", &total);
         put_file(text, total);
@@ -1060,8 +1060,8 @@ static void files(void) {
         CHECK_EQ(failure.code, SESSREC_BAD_LOG);
         CHECK_EQ(failure.line, 2);
         format.skip_bad_rows = 1;
-        CHECK_EQ(sessrec_dataset_load(path, &format, &log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_view(log).bad_rows, 2);
+        CHECK_EQ(sessrec_log_read(path, &format, &log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_contents(log).bad_row_count, 2);
         check_shape(log, "1:b;");
         free(text);
         text = long_line(5 << 20, "", &total);
@@ -1079,86 +1079,86 @@ static void files(void) {
         CHECK(!load());
         CHECK_EQ(failure.code, SESSREC_NO_FILE);
         CHECK_TEXT(failure.text, "the log cannot be opened: No such file or directory");
-        sessrec_dataset *log;
-        CHECK_EQ(sessrec_dataset_load(".", NULL, &log, &failure), SESSREC_IO_ERROR);
+        sessrec_log *log;
+        CHECK_EQ(sessrec_log_read(".", NULL, &log, &failure), SESSREC_IO_ERROR);
         CHECK(log == NULL);
     }
     TEST("a log is written as tab-separated text with a header") {
-        sessrec_dataset *log = parse("SessionId;ItemId;Time\n1;\"a\tb\";1396437466.94\n1;\"say \"\"hi\"\"\";1396437467\n2;x,y;-0.25\n");
-        CHECK_EQ(sessrec_dataset_write(log, path, NULL), SESSREC_OK);
+        sessrec_log *log = parse("SessionId;ItemId;Time\n1;\"a\tb\";1396437466.94\n1;\"say \"\"hi\"\"\";1396437467\n2;x,y;-0.25\n");
+        CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
         CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\n2\tx,y\t-0.25\n1\t\"a\tb\"\t1396437466.94\n1\t\"say \"\"hi\"\"\"\t1396437467\n");
-        sessrec_dataset *back = load();
+        sessrec_log *back = load();
         CHECK(same_log(log, back, 0));
-        sessrec_dataset_destroy(back);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(back);
+        sessrec_log_destroy(log);
         log = parse("UserId,SessionId,ItemId,Time\nu,1,a,2\n");
-        CHECK_EQ(sessrec_dataset_write(log, path, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
         CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\tUserId\n1\ta\t2\tu\n");
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("line ends inside of ids are quoted") {
-        sessrec_dataset *log;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add(log, "u\r", "s", "a\nb", 1), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_write(log, path, NULL), SESSREC_OK);
+        sessrec_log *log;
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add(log, "u\r", "s", "a\nb", 1), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
         CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\tUserId\ns\t\"a\nb\"\t1\t\"u\r\"\n");
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("times are written with the fewest digits behind the point that read back as the same double, never with an exponent") {
-        sessrec_dataset *log;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        sessrec_log *log;
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
         const double some[] = {0.1, 1e21, 123456.75, 1e-7, 0.30000000000000004, 9007199254740993.0, -4e18, 1396437466.123456};
-        for (int i = 0; i < 8; ++i) CHECK_EQ(sessrec_dataset_add_numbers(log, -1, i, i, some[i]), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_write(log, path, NULL), SESSREC_OK);
+        for (int i = 0; i < 8; ++i) CHECK_EQ(sessrec_log_add_numbers(log, -1, i, i, some[i]), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
         CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\n6\t6\t-4000000000000000000\n3\t3\t0.0000001\n0\t0\t0.1\n4\t4\t0.30000000000000004\n2\t2\t123456.75\n"
                                 "7\t7\t1396437466.123456\n5\t5\t9007199254740992\n1\t1\t1000000000000000000000\n");
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("any finite time comes back from a file as the same bits") {
-        sessrec_dataset *log;
+        sessrec_log *log;
         uint32_t state = 21;
         int failures = 0;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
         for (int i = 0; i < 3000; ++i) {
             uint64_t bits = (uint64_t)random_bits(&state) << 32 | random_bits(&state);
             double time;
             memcpy(&time, &bits, sizeof time);
             if (i % 3 == 0) time = 1.4e9 + (double)random_bits(&state) * 1.0e-4 / 7;
             if (!(fabs(time) < HUGE_VAL)) continue;
-            failures += sessrec_dataset_add_numbers(log, -1, i % 40, i % 7, time) != SESSREC_OK;
+            failures += sessrec_log_add_numbers(log, -1, i % 40, i % 7, time) != SESSREC_OK;
         }
-        failures += sessrec_dataset_add_numbers(log, -1, 1, 1, 5e-324) != SESSREC_OK;
-        failures += sessrec_dataset_add_numbers(log, -1, 1, 1, -1.7976931348623157e308) != SESSREC_OK;
+        failures += sessrec_log_add_numbers(log, -1, 1, 1, 5e-324) != SESSREC_OK;
+        failures += sessrec_log_add_numbers(log, -1, 1, 1, -1.7976931348623157e308) != SESSREC_OK;
         CHECK_EQ(failures, 0);
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_write(log, path, NULL), SESSREC_OK);
-        sessrec_dataset *back = load();
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
+        sessrec_log *back = load();
         CHECK(same_log(log, back, 0));
-        sessrec_dataset_destroy(back);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(back);
+        sessrec_log_destroy(log);
     }
     TEST("a log with ids of the greatest length is written and read back") {
-        sessrec_dataset *log;
+        sessrec_log *log;
         char id[256];
         memset(id, '"', 255);
         id[255] = 0;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_add(log, id, id, id, -5e-324), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_write(log, path, NULL), SESSREC_OK);
-        sessrec_dataset *back = load();
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add(log, id, id, id, -5e-324), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
+        sessrec_log *back = load();
         CHECK(same_log(log, back, 1));
-        sessrec_dataset_destroy(back);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(back);
+        sessrec_log_destroy(log);
     }
     TEST("a file that cannot be written is an error") {
-        sessrec_dataset *log = letters("ab", NULL, NULL, NULL);
-        CHECK_EQ(sessrec_dataset_write(log, "no/such/directory/log.tsv", &failure), SESSREC_IO_ERROR);
-        CHECK_EQ(sessrec_dataset_write(log, NULL, &failure), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_dataset_write(NULL, path, &failure), SESSREC_INVALID_ARGUMENT);
-        sessrec_dataset_destroy(log);
+        sessrec_log *log = letters("ab", NULL, NULL, NULL);
+        CHECK_EQ(sessrec_log_write(log, "no/such/directory/log.tsv", &failure), SESSREC_IO_ERROR);
+        CHECK_EQ(sessrec_log_write(log, NULL, &failure), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_write(NULL, path, &failure), SESSREC_INVALID_ARGUMENT);
+        sessrec_log_destroy(log);
     }
     remove(path);
 }
@@ -1166,41 +1166,41 @@ static void files(void) {
 // ---- out of memory -----------------------------------------------------------------------------------------
 
 // Fails one request only: the one before which `fail_from` were made.
-static void *alloc_but_once(size_t bytes, void *user) {
+static void *alloc_but_once(void *user, size_t bytes) {
     counting_memory *memory = (counting_memory *)user;
     if (memory->requests == memory->fail_from) {
         memory->fail_from = -1;
         return NULL;
     }
-    return counting_alloc(bytes, user);
+    return counting_alloc(user, bytes);
 }
 
 // Every call on a log, with users; 0 if one of them says something else than OK or OUT_OF_MEMORY. *done: all went through.
 static int whole_life(const char *text, sessrec_allocator allocator, int *done) {
     sessrec_log_format format = sessrec_log_format_default();
-    sessrec_dataset *log = NULL, *built = NULL, *a = NULL, *b = NULL;
+    sessrec_log *log = NULL, *built = NULL, *a = NULL, *b = NULL;
     format.allocator = allocator;
-    sessrec_result result = sessrec_dataset_load(path, &format, &log, NULL);
+    sessrec_result result = sessrec_log_read(path, &format, &log, NULL);
     if (!result) {
-        sessrec_dataset_destroy(log);
-        result = sessrec_dataset_parse(text, strlen(text), &format, &log, NULL);
+        sessrec_log_destroy(log);
+        result = sessrec_log_import(text, strlen(text), &format, &log, NULL);
     }
-    if (!result) result = sessrec_dataset_sessionize(log, 3);
-    if (!result) result = sessrec_dataset_filter(log, rule(1, 2, 2, 0));
-    if (!result) result = sessrec_dataset_split_time(log, 50, &a, &b);
+    if (!result) result = sessrec_log_sessionize(log, 3);
+    if (!result) result = sessrec_log_filter(log, rule(1, 2, 2, 0));
+    if (!result) result = sessrec_log_split_time(log, 50, &a, &b);
     if (result && (a || b)) return 0;
-    if (!result) result = sessrec_dataset_keep_items(b, a);
-    sessrec_dataset_destroy(a);
-    sessrec_dataset_destroy(b);
+    if (!result) result = sessrec_log_keep_items(b, a);
+    sessrec_log_destroy(a);
+    sessrec_log_destroy(b);
     a = b = NULL;
-    if (!result) result = sessrec_dataset_split_last_session(log, &a, &b);
-    sessrec_dataset_destroy(a);
-    sessrec_dataset_destroy(b);
-    if (!result) result = sessrec_dataset_create(&format, &built);
-    for (int i = 0; i < 300 && !result; ++i) result = sessrec_dataset_add_numbers(built, i % 9, i, i, i);
-    if (!result) result = sessrec_dataset_finish(built, NULL);
-    sessrec_dataset_destroy(built);
-    sessrec_dataset_destroy(log);
+    if (!result) result = sessrec_log_split_last_session(log, &a, &b);
+    sessrec_log_destroy(a);
+    sessrec_log_destroy(b);
+    if (!result) result = sessrec_log_create(&format, &built);
+    for (int i = 0; i < 300 && !result; ++i) result = sessrec_log_add_numbers(built, i % 9, i, i, i);
+    if (!result) result = sessrec_log_finish(built, NULL);
+    sessrec_log_destroy(built);
+    sessrec_log_destroy(log);
     *done = result == SESSREC_OK;
     return result == SESSREC_OK || result == SESSREC_OUT_OF_MEMORY;
 }
@@ -1233,28 +1233,28 @@ static void out_of_memory(void) {
     TEST("R2: a filter, a cut or a choice of items that fails leaves the log as it was") {
         counting_memory memory;
         sessrec_log_format format = sessrec_log_format_default();
-        sessrec_dataset *log;
+        sessrec_log *log;
         const char *text = "SessionId,ItemId,Time\n1,a,1\n1,a,2\n1,b,9\n2,b,20\n";
         memory.requests = memory.blocks = 0;
         memory.fail_from = -1;
         format.allocator = counting_allocator(&memory);
-        sessrec_dataset *same = parse(text);
-        CHECK_EQ(sessrec_dataset_parse(text, strlen(text), &format, &log, NULL), SESSREC_OK);
+        sessrec_log *same = parse(text);
+        CHECK_EQ(sessrec_log_import(text, strlen(text), &format, &log, NULL), SESSREC_OK);
         sessrec_result results[3] = {SESSREC_OUT_OF_MEMORY, SESSREC_OUT_OF_MEMORY, SESSREC_OUT_OF_MEMORY};
         for (int call = 0; call < 3; ++call)
             for (int n = 0; results[call] == SESSREC_OUT_OF_MEMORY; ++n) {
                 const int64_t blocks = memory.blocks;
                 memory.fail_from = memory.requests + n;
-                results[call] = call == 0   ? sessrec_dataset_keep_items(log, log)
-                                : call == 1 ? sessrec_dataset_filter(log, rule(0, 1, 1, 0))
-                                            : sessrec_dataset_sessionize(log, 100);
+                results[call] = call == 0   ? sessrec_log_keep_items(log, log)
+                                : call == 1 ? sessrec_log_filter(log, rule(0, 1, 1, 0))
+                                            : sessrec_log_sessionize(log, 100);
                 CHECK_EQ(memory.blocks, blocks);
                 CHECK(same_log(log, same, 1));
                 CHECK(n < 100);
             }
         for (int call = 0; call < 3; ++call) CHECK_EQ(results[call], SESSREC_OK);
-        sessrec_dataset_destroy(log);
-        sessrec_dataset_destroy(same);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(same);
         CHECK_EQ(memory.blocks, 0);
     }
     TEST("out of memory while reading has a sentence") {
@@ -1275,12 +1275,12 @@ enum { LONG_LOG = 30000 };
 
 // A log of many buffers: in some parts fields in quotes, blank lines, CRLF, every wrong-th row without a time (0: none). *expected gets what adding the events
 // one by one gives; *bad the line of the first wrong row. The caller frees the text.
-static char *long_text(uint32_t seed, int wrong, size_t *size, sessrec_dataset **expected, int64_t *bad) {
+static char *long_text(uint32_t seed, int wrong, size_t *size, sessrec_log **expected, int64_t *bad) {
     char *text = (char *)malloc(LONG_LOG * 64);
     size_t used = (size_t)sprintf(text, "ItemId,UserId,Time,SessionId,Title\n");
     int64_t line = 2;
     *bad = 0;
-    CHECK_EQ(sessrec_dataset_create(NULL, expected), SESSREC_OK);
+    CHECK_EQ(sessrec_log_create(NULL, expected), SESSREC_OK);
     int session = 0, failures = 0;
     for (int i = 0; i < LONG_LOG; ++i, ++line) {
         char names[3][24];
@@ -1298,10 +1298,10 @@ static char *long_text(uint32_t seed, int wrong, size_t *size, sessrec_dataset *
         }
         used += (size_t)sprintf(text + used, "%s,%s,%d.%02d,%s%s%s,title %d%s\n", names[1], names[2], time, i % 100, quoted ? "\"s,\"\"" : "",
                                 names[0] + (quoted ? 3 : 0), quoted ? "\"" : "", i % 10, i % 7 ? "" : "\r");
-        failures += sessrec_dataset_add(*expected, names[2], names[0], names[1], (time * 100.0 + i % 100) / 100) != SESSREC_OK;
+        failures += sessrec_log_add(*expected, names[2], names[0], names[1], (time * 100.0 + i % 100) / 100) != SESSREC_OK;
     }
     CHECK_EQ(failures, 0);
-    CHECK_EQ(sessrec_dataset_finish(*expected, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_log_finish(*expected, NULL), SESSREC_OK);
     *size = used;
     return text;
 }
@@ -1311,19 +1311,19 @@ static void long_logs(void) {
         for (int wrong = 0; wrong < 1000; wrong += 331) {
             size_t size;
             int64_t bad;
-            sessrec_dataset *expected, *log;
+            sessrec_log *expected, *log;
             char *text = long_text(3 + (uint32_t)wrong, wrong, &size, &expected, &bad);
             put_file(text, size);
             for (int from_file = 0; from_file < 2; ++from_file) {
                 sessrec_log_format format = sessrec_log_format_default();
                 format.skip_bad_rows = wrong > 0;
-                if (from_file) CHECK_EQ(sessrec_dataset_load(path, &format, &log, NULL), SESSREC_OK);
-                else CHECK_EQ(sessrec_dataset_parse(text, size, &format, &log, NULL), SESSREC_OK);
+                if (from_file) CHECK_EQ(sessrec_log_read(path, &format, &log, NULL), SESSREC_OK);
+                else CHECK_EQ(sessrec_log_import(text, size, &format, &log, NULL), SESSREC_OK);
                 CHECK(same_log(log, expected, 1));
-                CHECK_EQ(sessrec_dataset_view(log).bad_rows, wrong ? LONG_LOG / wrong : 0);
-                sessrec_dataset_destroy(log);
+                CHECK_EQ(sessrec_log_contents(log).bad_row_count, wrong ? LONG_LOG / wrong : 0);
+                sessrec_log_destroy(log);
             }
-            sessrec_dataset_destroy(expected);
+            sessrec_log_destroy(expected);
             free(text);
         }
         remove(path);
@@ -1332,35 +1332,35 @@ static void long_logs(void) {
         for (int wrong = 1; wrong < LONG_LOG; wrong = wrong * 3 + 1) {
             size_t size;
             int64_t bad;
-            sessrec_dataset *expected, *log;
+            sessrec_log *expected, *log;
             char *text = long_text(5, wrong, &size, &expected, &bad);
-            CHECK_EQ(sessrec_dataset_parse(text, size, NULL, &log, &failure), SESSREC_BAD_LOG);
+            CHECK_EQ(sessrec_log_import(text, size, NULL, &log, &failure), SESSREC_BAD_LOG);
             CHECK_EQ(failure.line, bad);
             CHECK_TEXT(failure.text, "the time \"soon\" is neither a number nor a date like 2014-04-07T10:51:09Z");
-            sessrec_dataset_destroy(expected);
+            sessrec_log_destroy(expected);
             free(text);
         }
     }
     TEST("ids that differ in few bytes, of any length, stay apart") {
-        sessrec_dataset *log;
+        sessrec_log *log;
         char id[SESSREC_MAX_ID + 1];
         int failures = 0;
-        CHECK_EQ(sessrec_dataset_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
         memset(id, 'a', sizeof id);
         for (int size = 1; size <= SESSREC_MAX_ID; ++size)
             for (int at = 0; at <= size; at += size < 40 ? 1 : 17) {  // at == size: no other byte
                 memset(id, 'a', sizeof id);
                 id[size] = 0;
                 if (at < size) id[at] = 'b';
-                failures += sessrec_dataset_add(log, NULL, "s", id, size * 1000.0 + at) != SESSREC_OK;
+                failures += sessrec_log_add(log, NULL, "s", id, size * 1000.0 + at) != SESSREC_OK;
             }
         CHECK_EQ(failures, 0);
-        CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
-        const sessrec_log_view view = sessrec_dataset_view(log);
-        CHECK_EQ(view.items, view.events);
-        for (int32_t i = 0; i < view.items; ++i) failures += sessrec_dataset_find_item(log, sessrec_dataset_item_id(log, i)) != i;
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        const sessrec_log_view view = sessrec_log_contents(log);
+        CHECK_EQ(view.item_count, view.event_count);
+        for (int32_t i = 0; i < view.item_count; ++i) failures += sessrec_log_find_item(log, sessrec_log_item_id(log, i)) != i;
         CHECK_EQ(failures, 0);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 
@@ -1372,7 +1372,7 @@ static void backwards(void *user, int32_t count, void (*task)(void *context, int
 }
 
 // Reads a text in as many pieces, of so many bytes at least; without own_threads the last piece is the first to be read.
-static sessrec_result read_pieces(const char *text, size_t size, sessrec_log_format format, int pieces, size_t least, int own_threads, sessrec_dataset **log, sessrec_error *error) {
+static sessrec_result read_pieces(const char *text, size_t size, sessrec_log_format format, int pieces, size_t least, int own_threads, sessrec_log **log, sessrec_error *error) {
     sessrec__reader reader;
     memset(error, 0, sizeof *error);
     *log = NULL;
@@ -1384,20 +1384,20 @@ static sessrec_result read_pieces(const char *text, size_t size, sessrec_log_for
 
 // Whether a text gives the same log or error in so many pieces as in one.
 static int same_in_pieces(const char *text, size_t size, const sessrec_log_format *format, int pieces, size_t least, int own_threads) {
-    sessrec_dataset *whole, *log;
+    sessrec_log *whole, *log;
     sessrec_error error, other;
     const sessrec_result result = read_pieces(text, size, *format, 1, 1, 1, &whole, &error);
     int same = read_pieces(text, size, *format, pieces, least, own_threads, &log, &other) == result && !memcmp(&error, &other, sizeof error);
     if (same && whole) {
-        const sessrec_log_view a = sessrec_dataset_view(whole), b = sessrec_dataset_view(log);
-        same = same_log(whole, log, 1) && a.bad_rows == b.bad_rows && !memcmp(a.time, b.time, (size_t)a.events * sizeof *a.time) &&
-               !memcmp(a.support, b.support, (size_t)a.items * sizeof *a.support) &&
-               (!a.session_user || !memcmp(a.session_user, b.session_user, (size_t)a.sessions * sizeof *a.session_user));
-        for (int32_t u = 0; u < a.users && same; ++u) same = !strcmp(sessrec_dataset_user_id(whole, u), sessrec_dataset_user_id(log, u));
-        for (int32_t i = 0; i < a.items && same; ++i) same = sessrec_dataset_find_item(log, sessrec_dataset_item_id(whole, i)) == i;
+        const sessrec_log_view a = sessrec_log_contents(whole), b = sessrec_log_contents(log);
+        same = same_log(whole, log, 1) && a.bad_row_count == b.bad_row_count && !memcmp(a.times, b.times, (size_t)a.event_count * sizeof *a.times) &&
+               !memcmp(a.supports, b.supports, (size_t)a.item_count * sizeof *a.supports) &&
+               (!a.session_users || !memcmp(a.session_users, b.session_users, (size_t)a.session_count * sizeof *a.session_users));
+        for (int32_t u = 0; u < a.user_count && same; ++u) same = !strcmp(sessrec_log_user_id(whole, u), sessrec_log_user_id(log, u));
+        for (int32_t i = 0; i < a.item_count && same; ++i) same = sessrec_log_find_item(log, sessrec_log_item_id(whole, i)) == i;
     }
-    sessrec_dataset_destroy(whole);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(whole);
+    sessrec_log_destroy(log);
     return same;
 }
 
@@ -1407,7 +1407,7 @@ static void several_threads(void) {
             for (int32_t skip = 0; skip < 2; ++skip) {
                 size_t size;
                 int64_t bad;
-                sessrec_dataset *expected;
+                sessrec_log *expected;
                 sessrec_log_format format = sessrec_log_format_default();
                 char *text = long_text(3 + (uint32_t)wrong, wrong, &size, &expected, &bad);
                 format.skip_bad_rows = skip;
@@ -1415,7 +1415,7 @@ static void several_threads(void) {
                 CHECK(same_in_pieces(text, size, &format, 0, SESSREC__LEAST_PIECE, 1));
                 format.time_column = "";
                 CHECK(same_in_pieces(text, size, &format, 3, 1, 1));
-                sessrec_dataset_destroy(expected);
+                sessrec_log_destroy(expected);
                 free(text);
             }
     }
@@ -1438,9 +1438,9 @@ static void several_threads(void) {
         CHECK_EQ(read, 30000);
     }
     TEST("the items of a model come first for several threads, too") {
-        sessrec_dataset *log;
+        sessrec_log *log;
         sessrec_error error;
-        sessrec_dataset *known = parse("SessionId,ItemId,Time\n1,m,1\n1,n,2\n1,o,3\n");
+        sessrec_log *known = parse("SessionId,ItemId,Time\n1,m,1\n1,n,2\n1,o,3\n");
         sessrec_config config = small_config(1, 3);
         sessrec_model *model = random_model(&config, known, 1);
         sessrec_log_format format = sessrec_log_format_default();
@@ -1450,10 +1450,10 @@ static void several_threads(void) {
         CHECK_TEXT(item_list(log), "m=1 n=0 o=1 z=2 y=1");
         check_shape(log, "1:z o z;2:m y;");
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(known);
+        sessrec_log_destroy(known);
     }
     TEST("R2: wherever memory ends, reading in pieces says so and leaves nothing") {
-        sessrec_dataset *expected, *log;
+        sessrec_log *expected, *log;
         sessrec_error error;
         size_t size;
         int64_t bad;
@@ -1469,12 +1469,12 @@ static void several_threads(void) {
             memory.fail_from = runs;
             result = read_pieces(text, size, format, 3, 1, 0, &log, &error);
             CHECK_EQ(error.code, result);
-            sessrec_dataset_destroy(log);
+            sessrec_log_destroy(log);
             CHECK_EQ(memory.blocks, 0);
         }
         CHECK_EQ(result, SESSREC_OK);
         CHECK(runs > 30);
-        sessrec_dataset_destroy(expected);
+        sessrec_log_destroy(expected);
         free(text);
     }
     TEST("an allocator of the caller's is called by one thread unless more are asked for") {
@@ -1543,7 +1543,7 @@ static void quotes(void) {
                 }
                 for (int quoted = 0; quoted < 2; ++quoted) used[quoted] += (size_t)sprintf(text[quoted] + used[quoted], "%s", line == lines && round % 3 == 0 ? "" : end);
             }
-            sessrec_dataset *log[2];
+            sessrec_log *log[2];
             sessrec_error error[2];
             sessrec_result result[2];
             memset(error, 0, sizeof error);
@@ -1551,17 +1551,17 @@ static void quotes(void) {
                 for (int quoted = 0; quoted < 2; ++quoted) {
                     char *exact = (char *)malloc(used[quoted]);  // so that a tool notices what is read behind it
                     memcpy(exact, text[quoted], used[quoted]);
-                    result[quoted] = sessrec_dataset_parse(exact, used[quoted], &format, &log[quoted], &error[quoted]);
+                    result[quoted] = sessrec_log_import(exact, used[quoted], &format, &log[quoted], &error[quoted]);
                     free(exact);
                 }
                 wrong += result[0] != result[1] || error[0].line != error[1].line;
                 if (result[0] == SESSREC_OK && result[1] == SESSREC_OK) {
-                    wrong += !same_log(log[0], log[1], 1) || sessrec_dataset_view(log[0]).bad_rows != sessrec_dataset_view(log[1]).bad_rows;
-                    read += (int)sessrec_dataset_view(log[0]).events;
-                    bad += (int)sessrec_dataset_view(log[0]).bad_rows;
+                    wrong += !same_log(log[0], log[1], 1) || sessrec_log_contents(log[0]).bad_row_count != sessrec_log_contents(log[1]).bad_row_count;
+                    read += (int)sessrec_log_contents(log[0]).event_count;
+                    bad += (int)sessrec_log_contents(log[0]).bad_row_count;
                 }
-                sessrec_dataset_destroy(log[0]);
-                sessrec_dataset_destroy(log[1]);
+                sessrec_log_destroy(log[0]);
+                sessrec_log_destroy(log[1]);
             }
             free(text[0]);
             free(text[1]);
@@ -1583,18 +1583,18 @@ static void any_bytes(void) {
             sessrec_log_format format = i & 1 ? columns("1", "2", "3", i & 2 ? "4" : "") : sessrec_log_format_default();
             size_t used = i & 1 ? 0 : (size_t)snprintf(text, sizeof text, "SessionId,ItemId,Time%s\n", i & 2 ? ",UserId" : "");
             for (int n = random_below(&state, 100); n > 0; --n) text[used++] = random_below(&state, 60) ? alphabet[random_below(&state, (int32_t)sizeof alphabet)] : (char)random_bits(&state);
-            sessrec_dataset *log, *file;
+            sessrec_log *log, *file;
             format.skip_bad_rows = i & 4;
-            const sessrec_result result = sessrec_dataset_parse(text, used, &format, &log, &failure);
+            const sessrec_result result = sessrec_log_import(text, used, &format, &log, &failure);
             wrong += result != SESSREC_OK && result != SESSREC_BAD_LOG;
             wrong += (result == SESSREC_OK) != (log != NULL);
             if (i % 50 < 2) {
                 put_file(text, used);
-                wrong += sessrec_dataset_load(path, &format, &file, NULL) != result;
+                wrong += sessrec_log_read(path, &format, &file, NULL) != result;
                 wrong += result == SESSREC_OK && !same_log(log, file, 1);
-                sessrec_dataset_destroy(file);
+                sessrec_log_destroy(file);
             }
-            sessrec_dataset_destroy(log);
+            sessrec_log_destroy(log);
         }
         CHECK_EQ(wrong, 0);
         remove(path);
@@ -1603,7 +1603,7 @@ static void any_bytes(void) {
 
 int main(void) {
     layouts();
-    bad_rows();
+    bad_row_count();
     times();
     order();
     building();

@@ -362,7 +362,7 @@ static void offsets(void) {
 static double step_loss(const sessrec_config *config, int32_t target, int32_t negatives, const int32_t *negative, float *scores) {
     static const char *const sessions[2] = {"abcdefggg", "gca"};  // support a 2, b 1, c 2, d 1, e 1, f 1, g 4
     static const int32_t input[1] = {2}, all[7] = {0, 1, 2, 3, 4, 5, 6}, start[1] = {1}, previous[1] = {0};
-    sessrec_dataset *clicks = letters_log(2, sessions, NULL);
+    sessrec_log *clicks = letters_log(2, sessions, NULL);
     sessrec_trainer *trainer = NULL;
     sessrec_session *session = NULL;
     sessrec_batch batch;
@@ -375,14 +375,14 @@ static double step_loss(const sessrec_config *config, int32_t target, int32_t ne
     memset(&batch, 0, sizeof batch);
     batch.rows = 1;
     batch.negative_count = negatives;
-    batch.input = input;
-    batch.target = &target;
-    batch.negative = negative;
-    batch.session_start = start;
-    batch.previous_row = previous;
+    batch.inputs = input;
+    batch.targets = &target;
+    batch.negatives = negative;
+    batch.session_starts = start;
+    batch.previous_rows = previous;
     CHECK_EQ(sessrec_trainer_grad(trainer, &batch, &loss, NULL), SESSREC_OK);
     sessrec_trainer_destroy(trainer);
-    sessrec_dataset_destroy(clicks);
+    sessrec_log_destroy(clicks);
     return loss;
 }
 
@@ -462,7 +462,7 @@ static void own_loss(void) {
     TEST("in training its columns are the targets, then the negatives; the scores are those before the activation") {
         static const char *const sessions[2] = {"abcdefg", "gca"};
         static const int32_t input[2] = {0, 3}, target[2] = {1, 4}, negative[2] = {6, 1}, start[2] = {1, 1}, previous[2] = {0, 1}, columns[4] = {1, 4, 6, 1};
-        sessrec_dataset *log = letters_log(2, sessions, NULL);
+        sessrec_log *log = letters_log(2, sessions, NULL);
         sessrec_config config = small_config(1, 5);
         sessrec_trainer *trainer = NULL;
         sessrec_batch batch;
@@ -479,11 +479,11 @@ static void own_loss(void) {
         memset(&batch, 0, sizeof batch);
         batch.rows = 2;
         batch.negative_count = 2;
-        batch.input = input;
-        batch.target = target;
-        batch.negative = negative;
-        batch.session_start = start;
-        batch.previous_row = previous;
+        batch.inputs = input;
+        batch.targets = target;
+        batch.negatives = negative;
+        batch.session_starts = start;
+        batch.previous_rows = previous;
         CHECK_EQ(sessrec_trainer_grad(trainer, &batch, &loss, NULL), SESSREC_OK);
         CHECK(loss == (10 + 11) / 4.0);  // by batch_size, though two slots are live
         CHECK_EQ(w.calls, 1);
@@ -498,7 +498,7 @@ static void own_loss(void) {
             for (int j = 0; j < 4; ++j) CHECK_NEAR(w.scores[4 * i + j], scores[j], 1e-6);
         }
         sessrec_trainer_destroy(trainer);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 

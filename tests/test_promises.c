@@ -89,7 +89,7 @@ static double run_steps(run *r, int steps) {
 // ---- the same bits -----------------------------------------------------------------------------------------
 
 // The model after eight mini-batches, and the losses.
-static image trained(const sessrec_config *config, const sessrec_dataset *log, const sessrec__kernels *kernels, double *losses) {
+static image trained(const sessrec_config *config, const sessrec_log *log, const sessrec__kernels *kernels, double *losses) {
     run r;
     CHECK(run_begin(&r, config, log));
     if (kernels) r.trainer->kernels = r.trainer->model->kernels = kernels;
@@ -100,7 +100,7 @@ static image trained(const sessrec_config *config, const sessrec_dataset *log, c
     return model;
 }
 
-static void same_bits(const sessrec_dataset *log) {
+static void same_bits(const sessrec_log *log) {
     static const char *const NAME[3] = {"plain C", "AVX2", "AVX-512"};
     for (int level = 0; level < 3; ++level) {
         char name[120];
@@ -139,7 +139,7 @@ typedef struct work {
     int (*prepare)(struct work *w);     // 0: it failed
     void (*repeat)(struct work *w);
     void (*clean)(struct work *w);
-    const sessrec_dataset *log;
+    const sessrec_log *log;
     sessrec_config config;
     run training;
     sessrec_model *model;
@@ -190,7 +190,7 @@ static void clean_clicks(work *w) {
     free(w->memory);
 }
 
-static work steps_of(int k, int32_t threads, const sessrec_dataset *log) {
+static work steps_of(int k, int32_t threads, const sessrec_log *log) {
     work w;
     memset(&w, 0, sizeof w);
     w.prepare = prepare_steps;
@@ -201,7 +201,7 @@ static work steps_of(int k, int32_t threads, const sessrec_dataset *log) {
     w.log = log;
     return w;
 }
-static work clicks_of(int k, int prepared, const sessrec_dataset *log) {
+static work clicks_of(int k, int prepared, const sessrec_log *log) {
     work w = steps_of(k, 1, log);
     w.prepare = prepare_clicks;
     w.repeat = repeat_clicks;
@@ -224,7 +224,7 @@ static int64_t allocations_of(work w) {
     return after - before;
 }
 
-static void no_allocation(const sessrec_dataset *log) {
+static void no_allocation(const sessrec_log *log) {
     TEST("a training step of any kind allocates nothing, on one thread and on three") {
         for (int k = 0; k < KINDS; ++k)
             for (int32_t threads = 1; threads <= 3; threads += 2) CHECK_EQ(allocations_of(steps_of(k, threads, log)), 0);
@@ -326,7 +326,7 @@ static void check_calls(work w, int threads) {
     if (threads == 1) CHECK_EQ(c.futex + c.yield, 0);
 }
 
-static void no_system_call(const sessrec_dataset *log) {
+static void no_system_call(const sessrec_log *log) {
     work w = steps_of(0, 1, log);
     w.prepare = prepare_nothing;
     w.repeat = repeat_getppid;
@@ -354,7 +354,7 @@ static void no_system_call(const sessrec_dataset *log) {
 #endif
 
 int main(void) {
-    sessrec_dataset *log = users_log(600, 400, 7);
+    sessrec_log *log = users_log(600, 400, 7);
     same_bits(log);
     no_allocation(log);
 #ifdef WATCHED
@@ -362,6 +362,6 @@ int main(void) {
 #else
     SKIP("a training step and a click call the system for nothing", "there is no ptrace here, or a thread sanitizer");
 #endif
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
     return test_report("promises");
 }

@@ -89,7 +89,7 @@ static void large_catalogues(void) {
             before += weight(support[i], 0.5);
         }
         CHECK(chi_square(support, ITEMS, 0.5, bin, BINS, DRAWS, 9) < chi_square_limit(BINS));
-        // Neighbours in the tail have the same support: they come equally often.
+        // Neighbors in the tail have the same support: they come equally often.
         for (int32_t i = 0; i < ITEMS; ++i) bin[i] = i < ITEMS / 2 ? 0 : 1 + i % 16;
         CHECK(chi_square(support, ITEMS, 0.5, bin, 17, DRAWS, 10) < chi_square_limit(17));
         free(support);
@@ -204,7 +204,7 @@ static void draws(void) {
         for (int d = 0; d < DRAWS; ++d) same += sessrec_sampler_draw(sampler, 43, (uint64_t)d) == forward[d];
         CHECK(fabs(same - chance * DRAWS) < 5 * sqrt(DRAWS * chance * (1 - chance)));
     }
-    TEST("neighbouring draws are independent: pairs come as often as the product of their shares says") {
+    TEST("neighboring draws are independent: pairs come as often as the product of their shares says") {
         enum { PAIRS = 60000 };
         double total = 0, chi = 0;
         int count[36] = {0};

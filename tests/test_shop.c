@@ -26,17 +26,17 @@ static void visits(void) {
         shop s = shop_with_users();
         s.sessions = 4000;
         s.users = 500;
-        sessrec_dataset *log;
+        sessrec_log *log;
         CHECK_EQ(shop_log(s, &log, NULL), SESSREC_OK);
-        const sessrec_log_view view = sessrec_dataset_view(log);
-        CHECK_EQ(view.sessions, 4000);
+        const sessrec_log_view view = sessrec_log_contents(log);
+        CHECK_EQ(view.session_count, 4000);
         int32_t sessions[500] = {0}, most = 0, few = 0, wrong = 0;
-        for (int32_t i = 0; i < view.sessions; ++i) {
+        for (int32_t i = 0; i < view.session_count; ++i) {
             char name[32];
             int32_t clicks[SHOP_LONGEST], taste, user = shop_visitor(&s, i, &taste);
             snprintf(name, sizeof name, "visitor-%d", (int)user + 1);
-            wrong += strcmp(name, sessrec_dataset_user_id(log, view.session_user[i])) != 0;
-            wrong += shop_visit(&s, i, clicks) != view.session_begin[i + 1] - view.session_begin[i];
+            wrong += strcmp(name, sessrec_log_user_id(log, view.session_users[i])) != 0;
+            wrong += shop_visit(&s, i, clicks) != view.session_begins[i + 1] - view.session_begins[i];
             ++sessions[user];
         }
         for (int i = 0; i < 500; ++i) {
@@ -45,7 +45,7 @@ static void visits(void) {
         }
         CHECK_EQ(wrong, 0);
         CHECK(most >= 16 && few >= 50);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 
@@ -151,13 +151,13 @@ static void best_possible(void) {
     }
 }
 
-static double recall_of(sessrec_result made, sessrec_scorer *scorer, const sessrec_dataset *train, const sessrec_dataset *test) {
+static double recall_of(sessrec_result made, sessrec_scorer *scorer, const sessrec_log *train, const sessrec_log *test) {
     sessrec_eval_config eval = sessrec_eval_config_default();
     sessrec_report report;
     CHECK_EQ(made, SESSREC_OK);
     eval.history = train;
-    eval.cutoffs = 1;
-    eval.cutoff[0] = 5;
+    eval.cutoff_count = 1;
+    eval.cutoffs[0] = 5;
     CHECK_EQ(sessrec_evaluate_scorer(scorer, test, &eval, &report, NULL), SESSREC_OK);
     sessrec_scorer_destroy(scorer);
     return report.all.recall[0];
@@ -167,7 +167,7 @@ static void bounds(void) {
     TEST("no scorer gets more than what is possible, and a network gets most of it") {
         shop s = small_shop();
         tally known, unknown, unused;
-        sessrec_dataset *log, *train, *test;
+        sessrec_log *log, *train, *test;
         sessrec_model *model;
         sessrec_scorer scorer;
         sessrec_config config = sessrec_config_default();
@@ -176,7 +176,7 @@ static void bounds(void) {
         const double noise = 3.5 * sqrt(known.squares) / known.events * sqrt(10);  // the test is a tenth of the visits
         const double most = known.expected / known.events + noise, alone = unknown.expected / unknown.events;
         CHECK_EQ(shop_log(s, &log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_dataset_split_last_session(log, &train, &test), SESSREC_OK);
+        CHECK_EQ(sessrec_log_split_last_session(log, &train, &test), SESSREC_OK);
         config.negatives = 256;
         config.epochs = 5;
         config.optimizer.learning_rate = 0.05f;
@@ -189,9 +189,9 @@ static void bounds(void) {
         CHECK(recall_of(sessrec_scorer_s_pop(train, NULL, &scorer), &scorer, train, test) < alone + noise);
         CHECK(recall_of(sessrec_scorer_itemknn(train, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, &scorer), &scorer, train, test) < alone + noise);
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(log);
-        sessrec_dataset_destroy(train);
-        sessrec_dataset_destroy(test);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(train);
+        sessrec_log_destroy(test);
     }
 }
 

@@ -4,7 +4,7 @@
 enum { ITEMS = 300 };
 
 typedef struct shop {
-    sessrec_dataset *log;
+    sessrec_log *log;
     sessrec_model *model;
 } shop;
 
@@ -17,7 +17,7 @@ static shop open_shop(uint32_t seed) {
 }
 static void close_shop(shop *s) {
     sessrec_model_destroy(s->model);
-    sessrec_dataset_destroy(s->log);
+    sessrec_log_destroy(s->log);
 }
 static sessrec_session *new_session(const sessrec_model *model, int32_t remember, void **memory) {
     sessrec_session *session = NULL;
@@ -125,7 +125,7 @@ static void recommendations(void) {
     }
     TEST("without a click on a known item popularity answers, with support as score and the lower item first") {
         static const char *const sessions[3] = {"abc", "cb", "db"};  // support a 1, b 3, c 2, d 1
-        sessrec_dataset *log = letters_log(3, sessions, NULL);
+        sessrec_log *log = letters_log(3, sessions, NULL);
         sessrec_config config = small_config(1, 4);
         sessrec_model *model = random_model(&config, log, 1);
         void *memory;
@@ -151,10 +151,10 @@ static void recommendations(void) {
         }
         free(memory);
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("a score that is NaN is never recommended") {
-        sessrec_dataset *log = random_log(20, 30, 3);
+        sessrec_log *log = random_log(20, 30, 3);
         sessrec_config config = small_config(1, 4);
         sessrec_trainer *trainer;
         sessrec_tensor bias;
@@ -173,7 +173,7 @@ static void recommendations(void) {
         for (int32_t i = 0; i < count; ++i) CHECK(list[i].item != 11 && list[i].score == list[i].score);
         free(memory);
         sessrec_trainer_destroy(trainer);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("a query that makes no sense is refused, and no recommendation comes") {
         shop s = open_shop(23);
@@ -211,7 +211,7 @@ enum { SMOOTH, EQUAL_SCORES, ZERO_ROWS, HUGE_ROWS, HUGE_BIAS, TINY_ROWS, SUBNORM
 
 static void harden(sessrec_model *model, int hardship, uint32_t *seed) {
     static const float not_finite[3] = {NAN, INFINITY, -INFINITY};
-    const int32_t V = model->info.items, L = sessrec__last_width(model);
+    const int32_t V = model->info.item_count, L = sessrec__last_width(model);
     for (int32_t i = 0; i < V; ++i) {
         float *row = model->Wy + (ptrdiff_t)i * L;
         model->By[i] = random_float(seed, 0.5f);
@@ -250,7 +250,7 @@ static int compare_screened(const sessrec_model *model, sessrec_session *session
     query.skip_seen = random_below(seed, 2);
     if (random_below(seed, 3) == 0) query.veto = veto_thirds;
     session->seen_count = random_below(seed, 4);
-    for (int32_t i = 0; i < session->seen_count; ++i) session->seen[i] = random_below(seed, model->info.items);
+    for (int32_t i = 0; i < session->seen_count; ++i) session->seen[i] = random_below(seed, model->info.item_count);
     for (int with = 0; with < 2; ++with) {
         changing->screen = with ? screen : NULL;
         query.veto_user = &asked[with];
@@ -265,7 +265,7 @@ static int compare_screened(const sessrec_model *model, sessrec_session *session
 }
 
 static void screen_of(const sessrec__kernels *kernels, int32_t width) {
-    sessrec_dataset *log = random_log(20, 75, 3);
+    sessrec_log *log = random_log(20, 75, 3);
     sessrec_config config = small_config(1, width);
     uint32_t seed = 77 + (uint32_t)width;
     int wrong = 0;
@@ -290,7 +290,7 @@ static void screen_of(const sessrec__kernels *kernels, int32_t width) {
     for (int h = 0; h < HARDSHIPS; ++h)  // most items are never scored, or this compares nothing
         if (h != EQUAL_SCORES && h != TINY_ROWS && h != SUBNORMAL && h != NEARLY_EQUAL)
             CHECK(passed_over[h] > (h == ONE_LARGE_WEIGHT ? 10 : 20) * SCREENED_MODELS * SCREENED_QUERIES);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 static void screens(void) {
@@ -357,7 +357,7 @@ static void screens(void) {
         close_shop(&s);
     }
     TEST("what rounding adds to a score on top of a large bias is within the bound") {
-        sessrec_dataset *log = random_log(20, 40, 3);
+        sessrec_log *log = random_log(20, 40, 3);
         sessrec_config config = small_config(1, 100);
         sessrec_model *model = random_model(&config, log, 8);
         void *memory;
@@ -375,7 +375,7 @@ static void screens(void) {
         CHECK_EQ(list[0], 0);
         free(memory);
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("the largest codes times the largest states add up without a carry lost, on every path") {
         enum { OCTETS = 9 };
@@ -484,7 +484,7 @@ static int compare_with_each(crowd *c, int32_t count) {
     return wrong + (result != first);
 }
 
-static void many_of(const sessrec_dataset *log, const sessrec__kernels *kernels, int32_t width) {
+static void many_of(const sessrec_log *log, const sessrec__kernels *kernels, int32_t width) {
     static crowd c;
     sessrec_config config = small_config(1, width);
     uint32_t seed = 99 + (uint32_t)width;
@@ -508,7 +508,7 @@ static void many_of(const sessrec_dataset *log, const sessrec__kernels *kernels,
 
 static void many_sessions(void) {
     static const int32_t widths[4] = {1, 33, 130, 300};
-    sessrec_dataset *log = random_log(20, MANY_ITEMS, 3);
+    sessrec_log *log = random_log(20, MANY_ITEMS, 3);
     for (int level = 0; level < KERNELS_LEVELS; ++level)
         for (int w = 0; w < 4; ++w) {
             const sessrec__kernels *kernels = kernels_of(level);
@@ -518,7 +518,7 @@ static void many_sessions(void) {
             if (!kernels) SKIP(name, "this build or this processor does not have them");
             else TEST(name) many_of(log, kernels, widths[w]);
         }
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
     TEST("so do sessions of a model so wide that few or none go together") {
         static const int32_t wide[3] = {1500, 2500, 5000};
         log = random_log(5, 30, 3);
@@ -547,7 +547,7 @@ static void many_sessions(void) {
             }
             sessrec_model_destroy(model);
         }
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("a request of another model or without a session fails alone, and the first failure is returned") {
         shop s[2] = {open_shop(26), open_shop(27)};
@@ -597,7 +597,7 @@ static void clicks(void) {
     const int32_t items[4] = {5, -1, ITEMS, 250};
     TEST("a click is one step of the GRU of each layer, a score the product with the item's row") {
         enum { LOWER = 6, UPPER = 7 };
-        sessrec_dataset *log = random_log(20, 40, 3);
+        sessrec_log *log = random_log(20, 40, 3);
         sessrec_config config = small_config(2, LOWER);
         sessrec_model *model = random_model(&config, log, 8);
         // the weights are tied: what the lower layer gets is a row of Wy
@@ -620,7 +620,7 @@ static void clicks(void) {
         }
         free(memory);
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("an unknown item is counted and changes no score") {
         shop s = open_shop(31);
@@ -689,7 +689,7 @@ static void clicks(void) {
         sessrec_session *used = new_session(s.model, 4, &memory[0]), *fresh = new_session(s.model, 4, &memory[1]);
         for (int32_t i = 0; i < 9; ++i) sessrec_session_click(used, i * 7 - 1);
         sessrec_session_end(used);
-        const size_t size = sessrec_session_bytes(used);
+        const size_t size = sessrec_session_export_size(used);
         char *a = (char *)malloc(size), *b = (char *)malloc(size);
         for (int round = 0; round < 2; ++round) {
             CHECK_EQ(sessrec_session_export(used, a, size), SESSREC_OK);
@@ -711,7 +711,7 @@ static void clicks(void) {
 
 static void memory_of_the_caller(void) {
     TEST("a session lives in memory of any alignment and writes to nothing else") {
-        sessrec_dataset *log = random_log(20, 40, 3);
+        sessrec_log *log = random_log(20, 40, 3);
         sessrec_config config = small_config(1, 16);  // so that no part of the session has room to spare
         sessrec_model *model = random_model(&config, log, 8);
         const size_t size = sessrec_session_size(model, 16);
@@ -733,7 +733,7 @@ static void memory_of_the_caller(void) {
         }
         free(memory);
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
     TEST("too little memory and impossible sizes are refused") {
         shop s = open_shop(41);
@@ -776,7 +776,7 @@ static void memory_of_the_caller(void) {
             CHECK_EQ(sessrec_session_score(session, &item, 1, &score), SESSREC_OK);
         }
         CHECK_EQ(sessrec_session_export(session, state, sizeof state), SESSREC_OK);
-        CHECK_EQ(sessrec_session_import(session, state, sessrec_session_bytes(session)), SESSREC_OK);
+        CHECK_EQ(sessrec_session_import(session, state, sessrec_session_export_size(session)), SESSREC_OK);
         sessrec_session_end(session);
         CHECK_EQ(counted.requests, requests);
         sessrec_model_destroy(model);
@@ -806,7 +806,7 @@ static saved open_saved(void) {
     static const int32_t clicked[6] = {9, 200, -1, 9, 31, 77};
     for (int i = 0; i < 6; ++i) sessrec_session_click(v.session, clicked[i]);
     sessrec_session_click(v.other, 150);
-    v.size = sessrec_session_bytes(v.session);
+    v.size = sessrec_session_export_size(v.session);
     CHECK(v.size <= STATE_MAX);
     CHECK_EQ(sessrec_session_export(v.session, v.bytes, STATE_MAX), SESSREC_OK);
     return v;
@@ -820,7 +820,7 @@ static int same_state(const sessrec_session *a, const sessrec_session *b) {
     unsigned char x[STATE_MAX], y[STATE_MAX];
     sessrec_session_export(a, x, STATE_MAX);
     sessrec_session_export(b, y, STATE_MAX);
-    return !memcmp(x, y, sessrec_session_bytes(a));
+    return !memcmp(x, y, sessrec_session_export_size(a));
 }
 // Writes the sum anew, so that what stands before it is what is looked at.
 static void seal(unsigned char *bytes, size_t size) {
@@ -933,7 +933,7 @@ static void state_bytes(void) {
         CHECK_EQ(sessrec_session_export(v.session, v.bytes, v.size - 1), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_session_export(v.session, NULL, v.size), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_session_import(v.session, NULL, v.size), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_session_bytes(NULL), 0);
+        CHECK_EQ(sessrec_session_export_size(NULL), 0);
         close_saved(&v);
     }
 }

@@ -8,16 +8,16 @@
 // ---- logs and runs -----------------------------------------------------------------------------------------
 
 // Sessions of four users that walk round a circle of ten items, now and then with a step more: learnable, and not at once.
-static sessrec_dataset *circle_log(int32_t sessions) {
-    sessrec_dataset *log = NULL;
+static sessrec_log *circle_log(int32_t sessions) {
+    sessrec_log *log = NULL;
     uint32_t random = 2463534242u;
-    int failures = sessrec_dataset_create(NULL, &log) != SESSREC_OK;
+    int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
     for (int32_t s = 0; s < sessions; ++s) {
         int32_t item = random_below(&random, 10), length = 2 + random_below(&random, 4);
         for (int32_t i = 0; i < length; ++i, item = (item + 1 + (random_below(&random, 8) == 0)) % 10)
-            failures += sessrec_dataset_add_numbers(log, s % 4, s, 100 + item, 10.0 * s + i) != SESSREC_OK;
+            failures += sessrec_log_add_numbers(log, s % 4, s, 100 + item, 10.0 * s + i) != SESSREC_OK;
     }
-    failures += sessrec_dataset_finish(log, NULL) != SESSREC_OK;
+    failures += sessrec_log_finish(log, NULL) != SESSREC_OK;
     CHECK_EQ(failures, 0);
     return log;
 }
@@ -63,7 +63,7 @@ static void write_file(const char *path, const unsigned char *data, size_t size)
 
 // Everything that a trainer holds, as the bytes of its checkpoint.
 static image trainer_bytes(const sessrec_trainer *trainer, const char *path) {
-    CHECK_EQ(sessrec_trainer_save(trainer, path, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_trainer_write(trainer, path, NULL), SESSREC_OK);
     image b = file_bytes(path);
     remove(path);
     return b;
@@ -145,7 +145,7 @@ static void reversed_runner(void *user, int32_t count, void (*task)(void *contex
     for (int32_t i = count - 1; i >= 0; --i) task(context, i);
 }
 
-static image trained(const sessrec_config *config, const sessrec_dataset *log, const sessrec__kernels *kernels) {
+static image trained(const sessrec_config *config, const sessrec_log *log, const sessrec__kernels *kernels) {
     image b = {NULL, 0};
     run r;
     if (run_begin(&r, config, log)) {
@@ -156,14 +156,14 @@ static image trained(const sessrec_config *config, const sessrec_dataset *log, c
     return b;
 }
 
-static void check_same(const sessrec_config *config, const sessrec_dataset *log, const sessrec__kernels *kernels, const image *expected) {
+static void check_same(const sessrec_config *config, const sessrec_log *log, const sessrec__kernels *kernels, const image *expected) {
     image b = trained(config, log, kernels);
     CHECK(same_bytes(&b, expected));
     free(b.data);
 }
 
 static void same_bits(void) {
-    sessrec_dataset *log = circle_log(24);
+    sessrec_log *log = circle_log(24);
     for (int v = 0; v < VARIANTS; ++v) {
         sessrec_config config = variant(v);
         config.threads = 1;
@@ -216,13 +216,13 @@ static void same_bits(void) {
         free(expected.data);
         sessrec_model_destroy(model);
     }
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 // ---- learning ----------------------------------------------------------------------------------------------
 
 // The mean loss of the last epoch over that of the first.
-static double remaining_loss(const sessrec_config *config, const sessrec_dataset *log) {
+static double remaining_loss(const sessrec_config *config, const sessrec_log *log) {
     double first = NAN, last = NAN;
     run r;
     if (run_begin(&r, config, log))
@@ -247,7 +247,7 @@ static sessrec_config learner(void) {
 }
 
 static void learning(void) {
-    sessrec_dataset *log = circle_log(20);
+    sessrec_log *log = circle_log(20);
     TEST("every loss falls, with every embedding, one to three layers and both forms of the GRU") {
         sessrec_config c = learner();
         for (int loss = SESSREC_LOSS_XE; loss <= SESSREC_LOSS_BPR_MAX; ++loss)
@@ -257,7 +257,7 @@ static void learning(void) {
                         c.loss.kind = (sessrec_loss_kind)loss;
                         c.embedding = (sessrec_embedding)embedding;
                         c.embedding_width = 8;
-                        c.layers = layers;
+                        c.layer_count = layers;
                         c.hidden[1] = c.hidden[2] = 8;
                         c.gru = (sessrec_gru_form)form;
                         const double left = remaining_loss(&c, log);
@@ -265,7 +265,7 @@ static void learning(void) {
                         if (!(left < 0.92)) printf("        loss %d, embedding %d, layers %d, form %d: %g\n", loss, embedding, (int)layers, form, left);
                     }
     }
-    TEST("every optimiser makes every loss fall, with and without momentum and dropout") {
+    TEST("every optimizer makes every loss fall, with and without momentum and dropout") {
         static const float rate[5] = {0.3f, 0.2f, 0.02f, 1, 0.05f};
         for (int kind = SESSREC_SGD; kind <= SESSREC_ADAM; ++kind)
             for (int loss = SESSREC_LOSS_XE; loss <= SESSREC_LOSS_BPR_MAX; ++loss)
@@ -279,7 +279,7 @@ static void learning(void) {
                     if (kind == SESSREC_ADADELTA) c.optimizer.epsilon = 1e-3f;
                     const double left = remaining_loss(&c, log);
                     CHECK(left < 0.97);
-                    if (!(left < 0.97)) printf("        optimiser %d, loss %d, momentum and dropout %d: %g\n", kind, loss, more, left);
+                    if (!(left < 0.97)) printf("        optimizer %d, loss %d, momentum and dropout %d: %g\n", kind, loss, more, left);
                 }
     }
     TEST("with a user-level GRU the loss falls in every mode and both forms") {
@@ -294,7 +294,7 @@ static void learning(void) {
     }
     TEST("a circle without chance is learned by heart: the next item comes first") {
         static const char *const sessions[4] = {"abcd", "bcda", "cdab", "dabc"};
-        sessrec_dataset *circle = letters_log(4, sessions, NULL);
+        sessrec_log *circle = letters_log(4, sessions, NULL);
         sessrec_config c = learner();
         sessrec_model *model = NULL;
         sessrec_eval_config eval = sessrec_eval_config_default();
@@ -304,15 +304,15 @@ static void learning(void) {
         CHECK_EQ(sessrec_evaluate(model, circle, &eval, &report, NULL), SESSREC_OK);
         CHECK_NEAR(report.all.recall[0], 1, 0);
         sessrec_model_destroy(model);
-        sessrec_dataset_destroy(circle);
+        sessrec_log_destroy(circle);
     }
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 // ---- resuming ----------------------------------------------------------------------------------------------
 
 static void resumed_loops(void) {
-    sessrec_dataset *log = circle_log(9);
+    sessrec_log *log = circle_log(9);
     for (int v = 0; v < VARIANTS; ++v) TEST("a run of one's own that is interrupted at any step and resumed ends as if it had not been, to the bit") {
         const file_name path_file = scratch_file("resume");
         const char *path = path_file.name;
@@ -327,10 +327,10 @@ static void resumed_loops(void) {
         for (int64_t stop = 0; stop <= steps; ++stop) {
             if (!run_begin(&r, &config, log)) break;
             for (int64_t i = 0; i < stop; ++i) run_step(&r);
-            CHECK_EQ(sessrec_trainer_save(r.trainer, path, &r.err), SESSREC_OK);
+            CHECK_EQ(sessrec_trainer_write(r.trainer, path, &r.err), SESSREC_OK);
             run_end(&r);
             if (!run_begin(&r, &config, log)) break;
-            CHECK_EQ(sessrec_trainer_load(r.trainer, path, &r.err), SESSREC_OK);
+            CHECK_EQ(sessrec_trainer_read(r.trainer, path, &r.err), SESSREC_OK);
             const sessrec_position at = sessrec_trainer_position(r.trainer);
             CHECK_EQ(sessrec_batcher_seek(r.batcher, at.epoch, at.step), SESSREC_OK);
             image resumed = run_to_end(&r);
@@ -341,7 +341,7 @@ static void resumed_loops(void) {
         free(model.data);
         remove(path);
     }
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 // Cross-entropy of the caller's own that breaks once, at a given mini-batch: what a crash of sessrec_train there would leave behind.
@@ -372,7 +372,7 @@ static sessrec_config breaking_config(breaking_loss *loss, const char *path) {
 }
 
 static void resumed_training(void) {
-    sessrec_dataset *log = circle_log(9), *validation = circle_log(5);
+    sessrec_log *log = circle_log(9), *validation = circle_log(5);
     TEST("sessrec_train that breaks off at any step and is resumed ends as if it had not, with validation and patience") {
         const file_name path_file = scratch_file("train");
         const char *path = path_file.name;
@@ -443,8 +443,8 @@ static void resumed_training(void) {
         free(longer.data);
         free(expected.data);
     }
-    sessrec_dataset_destroy(log);
-    sessrec_dataset_destroy(validation);
+    sessrec_log_destroy(log);
+    sessrec_log_destroy(validation);
 }
 
 // ---- checkpoints that are refused --------------------------------------------------------------------------
@@ -454,7 +454,7 @@ enum { CHANGES = 37 };
 // The same configuration with one thing changed; 0 if there is no such change.
 static int changed_config(int which, sessrec_config *c) {
     switch (which) {
-    case 0: c->layers = 2; return 1;
+    case 0: c->layer_count = 2; return 1;
     case 1: c->hidden[0] += 1; return 1;
     case 2: c->embedding = SESSREC_EMBEDDING_SEPARATE; return 1;
     case 3: c->embedding = SESSREC_EMBEDDING_NONE; return 1;
@@ -496,14 +496,14 @@ static int changed_config(int which, sessrec_config *c) {
 }
 
 // Loads what cannot be loaded into a run that has made a few steps, and sees that nothing has changed.
-static void check_refused(const sessrec_config *config, const sessrec_dataset *log, const char *path, sessrec_result expected, sessrec_result also) {
+static void check_refused(const sessrec_config *config, const sessrec_log *log, const char *path, sessrec_result expected, sessrec_result also) {
     run r;
     if (run_begin(&r, config, log)) {
         const file_name state_file = scratch_file("kept");
         const char *state = state_file.name;
         for (int i = 0; i < 3; ++i) run_step(&r);
         image before = trainer_bytes(r.trainer, state);
-        const sessrec_result result = sessrec_trainer_load(r.trainer, path, &r.err);
+        const sessrec_result result = sessrec_trainer_read(r.trainer, path, &r.err);
         CHECK(result == expected || result == also);
         CHECK_EQ(r.err.code, result);
         CHECK(r.err.text[0] != 0);
@@ -518,13 +518,13 @@ static void check_refused(const sessrec_config *config, const sessrec_dataset *l
 static void refused_checkpoints(void) {
     const file_name path_file = scratch_file("refused");
     const char *path = path_file.name;
-    sessrec_dataset *log = circle_log(9), *other_log = circle_log(10);
+    sessrec_log *log = circle_log(9), *other_log = circle_log(10);
     sessrec_config config = variant(0);
     run r;
     TEST("a checkpoint of another configuration is a MISMATCH, and the trainer stays as it was") {
         if (!run_begin(&r, &config, log)) continue;
         for (int i = 0; i < 4; ++i) run_step(&r);
-        CHECK_EQ(sessrec_trainer_save(r.trainer, path, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_write(r.trainer, path, NULL), SESSREC_OK);
         run_end(&r);
         sessrec_config other = config;
         int changes = 0;
@@ -537,16 +537,16 @@ static void refused_checkpoints(void) {
     TEST("so is one of a log with the same items, as often, in other sessions") {
         static const char *const two[2] = {"abc", "abc"}, *const one[1] = {"abcabc"};
         const file_name split_file = scratch_file("split");
-        sessrec_dataset *apart = letters_log(2, two, NULL), *together = letters_log(1, one, NULL);
+        sessrec_log *apart = letters_log(2, two, NULL), *together = letters_log(1, one, NULL);
         sessrec_config plain = sessrec_config_default();
         plain.hidden[0] = 4;
         if (!run_begin(&r, &plain, apart)) continue;
-        CHECK_EQ(sessrec_trainer_save(r.trainer, split_file.name, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_write(r.trainer, split_file.name, NULL), SESSREC_OK);
         run_end(&r);
         check_refused(&plain, together, split_file.name, SESSREC_MISMATCH, SESSREC_MISMATCH);
         remove(split_file.name);
-        sessrec_dataset_destroy(apart);
-        sessrec_dataset_destroy(together);
+        sessrec_log_destroy(apart);
+        sessrec_log_destroy(together);
     }
     TEST("so is one that kept best weights, and the other way round where early stopping has begun") {
         const file_name best_file = scratch_file("best");
@@ -555,7 +555,7 @@ static void refused_checkpoints(void) {
         other.hidden[0] = 5;
         if (!run_begin(&r, &other, log)) continue;
         CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.5), 0);
-        CHECK_EQ(sessrec_trainer_save(r.trainer, best, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_write(r.trainer, best, NULL), SESSREC_OK);
         run_end(&r);
         check_refused(&config, log, best, SESSREC_MISMATCH, SESSREC_MISMATCH);
         remove(best);
@@ -565,11 +565,11 @@ static void refused_checkpoints(void) {
         const char *file = file_file.name;
         sessrec_model *model = NULL;
         if (!run_begin(&r, &config, log)) continue;
-        CHECK_EQ(sessrec_model_save(sessrec_trainer_model(r.trainer), file, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_model_write(sessrec_trainer_model(r.trainer), file, NULL), SESSREC_OK);
         run_end(&r);
         check_refused(&config, log, file, SESSREC_BAD_FILE, SESSREC_MISMATCH);
         remove(file);
-        CHECK_EQ(sessrec_model_load(path, NULL, &model, NULL), SESSREC_BAD_FILE);
+        CHECK_EQ(sessrec_model_read(path, NULL, &model, NULL), SESSREC_BAD_FILE);
         CHECK(model == NULL);
     }
     TEST("no file is NO_FILE") {
@@ -586,20 +586,20 @@ static void refused_checkpoints(void) {
         image before = trainer_bytes(r.trainer, state);
         for (size_t size = 0; size < good.size; size += size < 300 ? 7 : 499) {
             write_file(damaged, good.data, size);
-            accepted += sessrec_trainer_load(r.trainer, damaged, NULL) == SESSREC_OK;
+            accepted += sessrec_trainer_read(r.trainer, damaged, NULL) == SESSREC_OK;
         }
         for (size_t at = 0; at < good.size; at += at < 3000 ? 11 : 157) {
             const unsigned char bit = (unsigned char)(1 << (at % 8));
             good.data[at] ^= bit;
             write_file(damaged, good.data, good.size);
-            accepted += sessrec_trainer_load(r.trainer, damaged, NULL) == SESSREC_OK;
+            accepted += sessrec_trainer_read(r.trainer, damaged, NULL) == SESSREC_OK;
             good.data[at] ^= bit;
         }
         CHECK_EQ(accepted, 0);
         image after = trainer_bytes(r.trainer, state);
         CHECK(same_bytes(&before, &after));
         write_file(damaged, good.data, good.size);
-        CHECK_EQ(sessrec_trainer_load(r.trainer, damaged, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_read(r.trainer, damaged, NULL), SESSREC_OK);
         remove(damaged);
         free(good.data);
         free(before.data);
@@ -623,8 +623,8 @@ static void refused_checkpoints(void) {
         free(after.data);
     }
     remove(path);
-    sessrec_dataset_destroy(log);
-    sessrec_dataset_destroy(other_log);
+    sessrec_log_destroy(log);
+    sessrec_log_destroy(other_log);
 }
 
 // ---- how a run ends ----------------------------------------------------------------------------------------
@@ -660,7 +660,7 @@ static void slow_xe(void *user, int32_t first_row, int32_t rows, int32_t columns
 }
 
 static void endings(void) {
-    sessrec_dataset *log = circle_log(20), *validation = circle_log(6);
+    sessrec_log *log = circle_log(20), *validation = circle_log(6);
     sessrec_model *model = NULL;
     sessrec_error err;
     TEST("a loss that grows without bound ends the run with DIVERGED, epoch and step, and the trainer keeps its weights") {
@@ -701,7 +701,7 @@ static void endings(void) {
         loss.breaks_at = -1;
         run r;
         if (!run_begin(&r, &c, log)) continue;
-        CHECK_EQ(sessrec_trainer_load(r.trainer, path, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_read(r.trainer, path, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_trainer_position(r.trainer).step, 4);
         run_end(&r);
         remove(path);
@@ -798,12 +798,12 @@ static void endings(void) {
         free(expected.data);
         sessrec_model_destroy(model);
     }
-    sessrec_dataset_destroy(log);
-    sessrec_dataset_destroy(validation);
+    sessrec_log_destroy(log);
+    sessrec_log_destroy(validation);
 }
 
 static void early_stopping(void) {
-    sessrec_dataset *log = circle_log(20);
+    sessrec_log *log = circle_log(20);
     sessrec_config config = variant(0);
     run r;
     TEST("keep_best tells how many calls ago the best was, use_best brings it back") {
@@ -848,43 +848,43 @@ static void early_stopping(void) {
         CHECK_EQ(sessrec_trainer_apply(r.trainer), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 1), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_trainer_tensor(r.trainer, "Wy", &tensor), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_trainer_save(r.trainer, "no_such_directory/never", NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_trainer_load(r.trainer, "no_such_directory/never", NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_trainer_write(r.trainer, "no_such_directory/never", NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_trainer_read(r.trainer, "no_such_directory/never", NULL), SESSREC_INVALID_ARGUMENT);
         run_end(&r);
-        CHECK_EQ(sessrec_model_describe(model).items, 10);
+        CHECK_EQ(sessrec_model_describe(model).item_count, 10);
         sessrec_model_destroy(model);
     }
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 // ---- training a model further ------------------------------------------------------------------------------
 
 // A log on the items of `model`, which come first, and on two new ones.
-static sessrec_dataset *later_log(const sessrec_model *model) {
+static sessrec_log *later_log(const sessrec_model *model) {
     sessrec_log_format format = sessrec_log_format_default();
-    sessrec_dataset *log = NULL;
+    sessrec_log *log = NULL;
     format.items_of = model;
-    CHECK_EQ(sessrec_dataset_create(&format, &log), SESSREC_OK);
+    CHECK_EQ(sessrec_log_create(&format, &log), SESSREC_OK);
     static const char *const item[6] = {"new", "104", "102", "newer", "104", "new"};
-    for (int i = 0; i < 6; ++i) CHECK_EQ(sessrec_dataset_add(log, NULL, i < 3 ? "x" : "y", item[i], i), SESSREC_OK);
-    CHECK_EQ(sessrec_dataset_finish(log, NULL), SESSREC_OK);
+    for (int i = 0; i < 6; ++i) CHECK_EQ(sessrec_log_add(log, NULL, i < 3 ? "x" : "y", item[i], i), SESSREC_OK);
+    CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
     return log;
 }
 
 static void training_further(void) {
-    sessrec_dataset *log = circle_log(12);
+    sessrec_log *log = circle_log(12);
     for (int v = 0; v < 3; ++v) {
         sessrec_config config = variant(v);
         sessrec_model *model = NULL, *further = NULL;
         sessrec_trainer *trainer = NULL;
         sessrec_tensor before, after;
         CHECK_EQ(sessrec_train(&config, log, NULL, &model, NULL), SESSREC_OK);
-        sessrec_dataset *later = later_log(model);
+        sessrec_log *later = later_log(model);
         config.start_from = model;
         TEST("a model that is trained further keeps the numbers of its items and its weights; new items come after, support is added") {
             CHECK_EQ(sessrec_trainer_create(&config, later, &trainer, NULL), SESSREC_OK);
             const sessrec_model *start = sessrec_trainer_model(trainer);
-            CHECK_EQ(sessrec_model_describe(start).items, 12);
+            CHECK_EQ(sessrec_model_describe(start).item_count, 12);
             for (int32_t i = 0; i < 10; ++i) CHECK_TEXT(sessrec_model_item_id(start, i), sessrec_model_item_id(model, i));
             CHECK_TEXT(sessrec_model_item_id(start, 10), "new");
             CHECK_TEXT(sessrec_model_item_id(start, 11), "newer");
@@ -892,7 +892,7 @@ static void training_further(void) {
             CHECK_EQ(sessrec_model_find_item(start, "104"), known);
             CHECK_EQ(sessrec_model_support(start, known), sessrec_model_support(model, known) + 2);
             CHECK_EQ(sessrec_model_support(start, 10), 2);
-            CHECK_EQ(sessrec_model_describe(start).events, sessrec_model_describe(model).events + 6);
+            CHECK_EQ(sessrec_model_describe(start).event_count, sessrec_model_describe(model).event_count + 6);
             const char *name;
             for (int32_t t = 0; (name = sessrec_model_tensor_name(model, t)) != NULL; ++t) {
                 CHECK_EQ(sessrec_model_tensor(model, name, &before), SESSREC_OK);
@@ -919,12 +919,12 @@ static void training_further(void) {
         }
         TEST("a log that numbers its items otherwise is a MISMATCH") {
             static const char *const sessions[2] = {"abc", "cab"};
-            sessrec_dataset *other = letters_log(2, sessions, NULL);
+            sessrec_log *other = letters_log(2, sessions, NULL);
             sessrec_error err;
             CHECK_EQ(sessrec_train(&config, other, NULL, &further, &err), SESSREC_MISMATCH);
             CHECK(further == NULL);
             CHECK(strstr(err.text, "format.items_of") != NULL);
-            sessrec_dataset_destroy(other);
+            sessrec_log_destroy(other);
         }
         TEST("a network of another shape is a MISMATCH") {
             sessrec_config other = config;
@@ -936,16 +936,16 @@ static void training_further(void) {
             CHECK_EQ(sessrec_trainer_create(&other, later, &trainer, NULL), SESSREC_MISMATCH);
             CHECK(trainer == NULL);
         }
-        sessrec_dataset_destroy(later);
+        sessrec_log_destroy(later);
         sessrec_model_destroy(model);
     }
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 // ---- refusals, memory --------------------------------------------------------------------------------------
 
 static void bad_batches(void) {
-    sessrec_dataset *log = circle_log(20);
+    sessrec_log *log = circle_log(20);
     sessrec_config config = variant(0);
     run r;
     sessrec_batch good, bad;
@@ -973,14 +973,14 @@ static void bad_batches(void) {
         static const int32_t wrong[4] = {10, -1, INT32_MAX, INT32_MIN};
         for (int w = 0; w < 4; ++w)
             for (int where = 0; where < 3; ++where) {
-                const int32_t *of = where == 0 ? good.input : where == 1 ? good.target : good.negative, count = where == 2 ? good.negative_count : good.rows;
+                const int32_t *of = where == 0 ? good.inputs : where == 1 ? good.targets : good.negatives, count = where == 2 ? good.negative_count : good.rows;
                 for (int32_t at = 0; at < count; at += count - 1) {  // the first and the last
                     memcpy(numbers, of, (size_t)count * sizeof *numbers);
                     numbers[at] = wrong[w];
                     bad = good;
-                    if (where == 0) bad.input = numbers;
-                    else if (where == 1) bad.target = numbers;
-                    else bad.negative = numbers;
+                    if (where == 0) bad.inputs = numbers;
+                    else if (where == 1) bad.targets = numbers;
+                    else bad.negatives = numbers;
                     CHECK_EQ(sessrec_trainer_step(r.trainer, &bad, NULL, &err), SESSREC_INVALID_ARGUMENT);
                     CHECK_TEXT(err.text, "the mini-batch has an item that the model does not have");
                 }
@@ -988,21 +988,21 @@ static void bad_batches(void) {
     }
     TEST("a previous row out of range is refused") {
         for (int32_t wrong = -1; wrong <= config.batch_size; wrong += config.batch_size + 1) {
-            memcpy(numbers, good.previous_row, (size_t)good.rows * sizeof *numbers);
+            memcpy(numbers, good.previous_rows, (size_t)good.rows * sizeof *numbers);
             numbers[good.rows - 1] = wrong;
             bad = good;
-            bad.previous_row = numbers;
+            bad.previous_rows = numbers;
             CHECK_EQ(sessrec_trainer_step(r.trainer, &bad, NULL, &err), SESSREC_INVALID_ARGUMENT);
         }
     }
     TEST("an array that is NULL is refused, and so are trainer and mini-batch") {
         for (int which = 0; which < 5; ++which) {
             bad = good;
-            if (which == 0) bad.input = NULL;
-            if (which == 1) bad.target = NULL;
-            if (which == 2) bad.negative = NULL;
-            if (which == 3) bad.session_start = NULL;
-            if (which == 4) bad.previous_row = NULL;
+            if (which == 0) bad.inputs = NULL;
+            if (which == 1) bad.targets = NULL;
+            if (which == 2) bad.negatives = NULL;
+            if (which == 3) bad.session_starts = NULL;
+            if (which == 4) bad.previous_rows = NULL;
             CHECK_EQ(sessrec_trainer_step(r.trainer, &bad, NULL, NULL), SESSREC_INVALID_ARGUMENT);
         }
         CHECK_EQ(sessrec_trainer_step(r.trainer, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
@@ -1030,7 +1030,7 @@ static void bad_batches(void) {
     }
     free(before.data);
     run_end(&r);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 // An allocator that refuses one request, or all from it on.
@@ -1039,7 +1039,7 @@ typedef struct failing_memory {
     int from_then_on;
 } failing_memory;
 
-static void *failing_alloc(size_t size, void *user) {
+static void *failing_alloc(void *user, size_t size) {
     failing_memory *memory = (failing_memory *)user;
     const int64_t number = memory->requests++;
     if (number == memory->refuse || (memory->from_then_on && memory->refuse >= 0 && number > memory->refuse)) return NULL;
@@ -1047,13 +1047,13 @@ static void *failing_alloc(size_t size, void *user) {
     if (block) ++memory->blocks;
     return block;
 }
-static void failing_free(void *block, void *user) {
+static void failing_free(void *user, void *block) {
     if (block) --((failing_memory *)user)->blocks;
     free(block);
 }
 
 static void out_of_memory(void) {
-    sessrec_dataset *log = circle_log(9), *validation = circle_log(5);
+    sessrec_log *log = circle_log(9), *validation = circle_log(5);
     const file_name path_file = scratch_file("memory");
     const char *path = path_file.name;
     failing_memory memory = {0, 0, -1, 0};
@@ -1108,8 +1108,8 @@ static void out_of_memory(void) {
         run_end(&r);
         CHECK_EQ(memory.blocks, 0);
     }
-    sessrec_dataset_destroy(log);
-    sessrec_dataset_destroy(validation);
+    sessrec_log_destroy(log);
+    sessrec_log_destroy(validation);
 }
 
 // ---- dropout and initial weights ---------------------------------------------------------------------------
@@ -1125,7 +1125,7 @@ static double share_of_zeros(const float *mask, int64_t count, float kept, int *
 }
 
 static void dropout(void) {
-    sessrec_dataset *log = circle_log(80);
+    sessrec_log *log = circle_log(80);
     TEST("masks drop with the probability of their layer's setting and scale what is left by 1/(1-p), at the input and in every layer") {
         static const float rate[3] = {0.1f, 0.5f, 0.75f};
         for (int i = 0; i < 3; ++i) {
@@ -1183,7 +1183,7 @@ static void dropout(void) {
         }
         CHECK(!memcmp(&reports[0].all, &reports[1].all, sizeof reports[0].all));
     }
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 static void check_range(const sessrec_model *model, const char *name, int32_t gates) {
@@ -1211,7 +1211,7 @@ static void check_range(const sessrec_model *model, const char *name, int32_t ga
 static void initial_weights(void) {
     TEST("weights begin uniform in +-sqrt(6 / (rows + columns)) of each gate's own matrix, biases at 0") {
         static const char *const matrices[5] = {"E", "L0.W", "L0.U", "L1.W", "L1.U"}, *const biases[5] = {"By", "L0.b", "L0.c", "L1.b", "L1.c"};
-        sessrec_dataset *log = random_log(40, 60, 7);
+        sessrec_log *log = random_log(40, 60, 7);
         sessrec_config c = small_config(2, 40);
         sessrec_trainer *trainer = NULL;
         c.embedding = SESSREC_EMBEDDING_SEPARATE;
@@ -1233,7 +1233,7 @@ static void initial_weights(void) {
         CHECK_EQ(sessrec_trainer_create(&c, log, &trainer, NULL), SESSREC_OK);
         check_range(sessrec_trainer_model(trainer), "L0.W", 3);
         sessrec_trainer_destroy(trainer);
-        sessrec_dataset_destroy(log);
+        sessrec_log_destroy(log);
     }
 }
 
@@ -1280,7 +1280,7 @@ static void public_body(void) {
 
 #ifndef SESSREC_CUDA
 static void devices(void) {
-    sessrec_dataset *log = random_log(20, 10, 1);
+    sessrec_log *log = random_log(20, 10, 1);
     sessrec_config config = small_config(1, 5);
     sessrec_trainer *trainer;
     sessrec_error err;
@@ -1301,7 +1301,7 @@ static void devices(void) {
         CHECK_EQ(sessrec_config_check(&config, &err), SESSREC_INVALID_ARGUMENT);
         CHECK_TEXT(err.text, "device has no such kind as 3");
     }
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 #endif
 

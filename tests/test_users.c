@@ -9,16 +9,16 @@ typedef struct visit {
 
 // Sessions of the given users and lengths, in this order of time, on random items; only those of one user if `only` is not -1. The seed is
 // of the whole: what a user does is the same with and without the others.
-static sessrec_dataset *log_of(int32_t sessions, const visit *v, int32_t items, int32_t only, uint32_t seed) {
-    sessrec_dataset *log = NULL;
-    int failures = sessrec_dataset_create(NULL, &log) != SESSREC_OK;
+static sessrec_log *log_of(int32_t sessions, const visit *v, int32_t items, int32_t only, uint32_t seed) {
+    sessrec_log *log = NULL;
+    int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
     for (int32_t s = 0; s < sessions; ++s)
         for (int32_t i = 0; i < v[s].length; ++i) {
             const int32_t item = random_below(&seed, items);
             if (only >= 0 && v[s].user != only) continue;
-            failures += sessrec_dataset_add_numbers(log, v[s].user, 1000 + s, item, 100.0 * s + i) != SESSREC_OK;
+            failures += sessrec_log_add_numbers(log, v[s].user, 1000 + s, item, 100.0 * s + i) != SESSREC_OK;
         }
-    failures += sessrec_dataset_finish(log, NULL) != SESSREC_OK;
+    failures += sessrec_log_finish(log, NULL) != SESSREC_OK;
     CHECK_EQ(failures, 0);
     return log;
 }
@@ -41,8 +41,8 @@ enum { MOST_SESSIONS = 24, MOST_SLOTS = 6 };
 typedef struct broken {
     int64_t pair;       // a row that is not its user's next pair
     int64_t twice;      // a user in two rows of one mini-batch
-    int64_t start;      // session_start or user_start where it is not the first pair, or missing where it is
-    int64_t previous;   // previous_row that is another user's row
+    int64_t start;      // session_starts or user_starts where it is not the first pair, or missing where it is
+    int64_t previous;   // previous_rows that is another user's row
     int64_t rows;       // a slot that is empty while a user waits
     int64_t lost;       // pairs that did not come
     int64_t counts;     // steps or pairs are not what was announced
@@ -61,50 +61,50 @@ typedef struct walk {
 
 // The user's first pair at or after an event; -1 if there is none.
 static int64_t pair_from(const sessrec_log_view *log, int32_t user, int64_t event) {
-    for (int32_t s = 0; s < log->sessions; ++s)
-        for (int64_t at = log->session_begin[s]; at + 1 < log->session_begin[s + 1]; ++at)
-            if (log->session_user[s] == user && at >= event) return at;
+    for (int32_t s = 0; s < log->session_count; ++s)
+        for (int64_t at = log->session_begins[s]; at + 1 < log->session_begins[s + 1]; ++at)
+            if (log->session_users[s] == user && at >= event) return at;
     return -1;
 }
 
 static void look_at_row(walk *w, const sessrec_batch *batch, int32_t row, broken *b) {
-    const int32_t s = batch->session[row], user = w->log.session_user[s];
+    const int32_t s = batch->sessions[row], user = w->log.session_users[s];
     const int64_t at = w->next[user];
-    for (int32_t other = 0; other < row; ++other) b->twice += w->log.session_user[batch->session[other]] == user;
-    if (at < 0 || at < w->log.session_begin[s] || at + 1 >= w->log.session_begin[s + 1] || batch->input[row] != w->log.item[at] ||
-        batch->target[row] != w->log.item[at + 1]) {
+    for (int32_t other = 0; other < row; ++other) b->twice += w->log.session_users[batch->sessions[other]] == user;
+    if (at < 0 || at < w->log.session_begins[s] || at + 1 >= w->log.session_begins[s + 1] || batch->inputs[row] != w->log.items[at] ||
+        batch->targets[row] != w->log.items[at + 1]) {
         b->pair++;
         return;
     }
-    b->start += batch->session_start[row] != (at == w->log.session_begin[s]) || batch->user_start[row] != (w->taken[user] == 0);
-    if (!batch->user_start[row])
-        b->previous += batch->previous_row[row] < 0 || batch->previous_row[row] >= w->rows || w->row_user[batch->previous_row[row]] != user;
-    b->previous += row > 0 && batch->previous_row[row] <= batch->previous_row[row - 1];
+    b->start += batch->session_starts[row] != (at == w->log.session_begins[s]) || batch->user_starts[row] != (w->taken[user] == 0);
+    if (!batch->user_starts[row])
+        b->previous += batch->previous_rows[row] < 0 || batch->previous_rows[row] >= w->rows || w->row_user[batch->previous_rows[row]] != user;
+    b->previous += row > 0 && batch->previous_rows[row] <= batch->previous_rows[row - 1];
     w->next[user] = pair_from(&w->log, user, at + 1);
     w->taken[user]++;
 }
 
 // `announced`: whether the number of mini-batches is; where users are shuffled only that of the first epoch is.
-static broken walk_epoch(sessrec_batcher *batcher, const sessrec_dataset *log, int32_t slots, int announced) {
+static broken walk_epoch(sessrec_batcher *batcher, const sessrec_log *log, int32_t slots, int announced) {
     broken b;
     walk w;
     sessrec_batch batch;
     int64_t steps = 0, pairs = 0;
     memset(&b, 0, sizeof b);
     memset(&w, 0, sizeof w);
-    w.log = sessrec_dataset_view(log);
-    for (int32_t u = 0; u < w.log.users; ++u) w.next[u] = pair_from(&w.log, u, 0);
+    w.log = sessrec_log_contents(log);
+    for (int32_t u = 0; u < w.log.user_count; ++u) w.next[u] = pair_from(&w.log, u, 0);
     while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) {
         int32_t waiting = 0;
-        for (int32_t u = 0; u < w.log.users; ++u) waiting += w.next[u] >= 0;
+        for (int32_t u = 0; u < w.log.user_count; ++u) waiting += w.next[u] >= 0;
         b.rows += batch.rows != (waiting < slots ? waiting : slots);
         for (int32_t i = 0; i < batch.rows; ++i) look_at_row(&w, &batch, i, &b);
-        for (int32_t i = 0; i < batch.rows; ++i) w.row_user[i] = w.log.session_user[batch.session[i]];
+        for (int32_t i = 0; i < batch.rows; ++i) w.row_user[i] = w.log.session_users[batch.sessions[i]];
         w.rows = batch.rows;
         pairs += batch.rows;
         ++steps;
     }
-    for (int32_t u = 0; u < w.log.users; ++u) b.lost += w.next[u] >= 0;
+    for (int32_t u = 0; u < w.log.user_count; ++u) b.lost += w.next[u] >= 0;
     b.counts += (announced && steps != sessrec_batcher_steps(batcher)) || pairs != sessrec_batcher_pairs(batcher);
     return b;
 }
@@ -126,7 +126,7 @@ static void batches(void) {
         memset(&total, 0, sizeof total);
         for (int n = 0; n < 600; ++n) {
             visit v[MOST_SESSIONS];
-            sessrec_dataset *log = log_of(random_visits(&random, MOST_SESSIONS, USERS, v), v, 7, -1, random_bits(&random));
+            sessrec_log *log = log_of(random_visits(&random, MOST_SESSIONS, USERS, v), v, 7, -1, random_bits(&random));
             for (int32_t slots = 1; slots <= MOST_SLOTS; ++slots) {
                 sessrec_config config = batches_of(slots, n % 2);
                 sessrec_batcher *batcher = NULL;
@@ -139,7 +139,7 @@ static void batches(void) {
                 }
                 sessrec_batcher_destroy(batcher);
             }
-            sessrec_dataset_destroy(log);
+            sessrec_log_destroy(log);
         }
         CHECK_EQ(total.pair, 0);
         CHECK_EQ(total.twice, 0);
@@ -154,14 +154,14 @@ static void batches(void) {
         static const visit walked[3] = {{0, 3}, {1, 3}, {0, 2}}, longer[3] = {{0, 3}, {1, 3}, {0, 3}}, other[3] = {{0, 3}, {1, 3}, {1, 2}};
         const visit *expected[2] = {longer, other};
         for (int i = 0; i < 2; ++i) {
-            sessrec_dataset *log = log_of(3, walked, 7, -1, 3), *instead = log_of(3, expected[i], 7, -1, 3);
+            sessrec_log *log = log_of(3, walked, 7, -1, 3), *instead = log_of(3, expected[i], 7, -1, 3);
             sessrec_config config = batches_of(2, 0);
             sessrec_batcher *batcher = batcher_of(&config, log, NULL);
             const broken b = walk_epoch(batcher, instead, 2, 1);
             CHECK(sum_of(&b) > 0);
             sessrec_batcher_destroy(batcher);
-            sessrec_dataset_destroy(log);
-            sessrec_dataset_destroy(instead);
+            sessrec_log_destroy(log);
+            sessrec_log_destroy(instead);
         }
     }
 }
@@ -183,7 +183,7 @@ static void keep_rank(void *user, const sessrec_event *event) {
     r->event[r->count++].rank = event->rank;
 }
 
-static void evaluate(const sessrec_scorer *scorer, const sessrec_dataset *history, const sessrec_dataset *log, int32_t batch, ranks *out) {
+static void evaluate(const sessrec_scorer *scorer, const sessrec_log *history, const sessrec_log *log, int32_t batch, ranks *out) {
     sessrec_eval_config config = sessrec_eval_config_default();
     sessrec_report report;
     out->count = 0;
@@ -202,7 +202,7 @@ static sessrec_config user_config(sessrec_user_mode mode) {
     return config;
 }
 
-static sessrec_model *user_model(sessrec_user_mode mode, const sessrec_dataset *log, uint32_t seed) {
+static sessrec_model *user_model(sessrec_user_mode mode, const sessrec_log *log, uint32_t seed) {
     const sessrec_config config = user_config(mode);
     return random_model(&config, log, seed);
 }
@@ -212,7 +212,7 @@ enum { BEFORE = 30, AFTER = 40 };
 // A history and a log of the same users, on items of which the catalogue does not have the last five.
 typedef struct shop {
     visit before[BEFORE], after[AFTER];
-    sessrec_dataset *catalogue, *history, *log;
+    sessrec_log *catalogue, *history, *log;
 } shop;
 
 static shop open_shop(uint32_t seed) {
@@ -225,30 +225,30 @@ static shop open_shop(uint32_t seed) {
     return s;
 }
 static void close_shop(shop *s) {
-    sessrec_dataset_destroy(s->catalogue);
-    sessrec_dataset_destroy(s->history);
-    sessrec_dataset_destroy(s->log);
+    sessrec_log_destroy(s->catalogue);
+    sessrec_log_destroy(s->history);
+    sessrec_log_destroy(s->log);
 }
 
 // In how many events a user who is alone has other ranks than among the others.
 static int changed_alone(const shop *s, const sessrec_scorer *scorer, const ranks *together) {
     static ranks alone;
-    const sessrec_log_view view = sessrec_dataset_view(s->log);
+    const sessrec_log_view view = sessrec_log_contents(s->log);
     int changed = 0, compared = 0;
-    for (int32_t u = 0; u < view.users; ++u) {
-        const int32_t user = atoi(sessrec_dataset_user_id(s->log, u));
-        sessrec_dataset *past = log_of(BEFORE, s->before, ITEMS + 5, user, 11), *own = log_of(AFTER, s->after, ITEMS + 5, user, 12);
+    for (int32_t u = 0; u < view.user_count; ++u) {
+        const int32_t user = atoi(sessrec_log_user_id(s->log, u));
+        sessrec_log *past = log_of(BEFORE, s->before, ITEMS + 5, user, 11), *own = log_of(AFTER, s->after, ITEMS + 5, user, 12);
         int32_t at = 0;
         evaluate(scorer, past, own, 4, &alone);
         for (int32_t i = 0; i < together->count; ++i) {
-            if (view.session_user[together->event[i].session] != u) continue;
+            if (view.session_users[together->event[i].session] != u) continue;
             changed += at >= alone.count || fabs(alone.event[at].rank - together->event[i].rank) > 0;
             ++at;
         }
         changed += at != alone.count;
         compared += at;
-        sessrec_dataset_destroy(past);
-        sessrec_dataset_destroy(own);
+        sessrec_log_destroy(past);
+        sessrec_log_destroy(own);
     }
     CHECK_EQ(compared, together->count);
     return changed;
@@ -262,7 +262,7 @@ static int different(const ranks *a, const ranks *b) {
 
 // Ranks as a shop would get them: a state for each user, all of them at work at the same time.
 static void run_visitors(const shop *s, const sessrec_model *model, ranks *out) {
-    const sessrec_dataset *part[2] = {s->history, s->log};
+    const sessrec_log *part[2] = {s->history, s->log};
     void *memory[USERS + 1];
     sessrec_user *user[USERS];
     sessrec_session *session;
@@ -277,13 +277,13 @@ static void run_visitors(const shop *s, const sessrec_model *model, ranks *out) 
     CHECK_EQ(sessrec_session_init(model, 0, memory[USERS], sessrec_session_size(model, 0), &session), SESSREC_OK);
     for (int32_t i = 0; i < ITEMS; ++i) all[i] = i;
     for (int p = 0; p < 2; ++p) {
-        const sessrec_log_view view = sessrec_dataset_view(part[p]);
-        for (int32_t n = 0; n < view.sessions; ++n) {
-            sessrec_user *visitor = user[atoi(sessrec_dataset_user_id(part[p], view.session_user[n]))];
+        const sessrec_log_view view = sessrec_log_contents(part[p]);
+        for (int32_t n = 0; n < view.session_count; ++n) {
+            sessrec_user *visitor = user[atoi(sessrec_log_user_id(part[p], view.session_users[n]))];
             int clicks = 0;
             CHECK_EQ(sessrec_user_begin(visitor, session), SESSREC_OK);
-            for (int64_t at = view.session_begin[n]; at < view.session_begin[n + 1]; ++at) {
-                const int32_t item = sessrec_model_find_item(model, sessrec_dataset_item_id(part[p], view.item[at]));
+            for (int64_t at = view.session_begins[n]; at < view.session_begins[n + 1]; ++at) {
+                const int32_t item = sessrec_model_find_item(model, sessrec_log_item_id(part[p], view.items[at]));
                 int64_t higher, equal;
                 if (p && clicks && item >= 0) {
                     sessrec_session_score(session, all, ITEMS, scores);
@@ -370,7 +370,7 @@ static int same_state(const sessrec_user *a, const sessrec_user *b) {
     unsigned char x[STATE_MAX], y[STATE_MAX];
     CHECK_EQ(sessrec_user_export(a, x, STATE_MAX), SESSREC_OK);
     CHECK_EQ(sessrec_user_export(b, y, STATE_MAX), SESSREC_OK);
-    return sessrec_user_bytes(a) == sessrec_user_bytes(b) && !memcmp(x, y, sessrec_user_bytes(a));
+    return sessrec_user_export_size(a) == sessrec_user_export_size(b) && !memcmp(x, y, sessrec_user_export_size(a));
 }
 // Whether two visitors' next sessions score the same bits.
 static int same_scores(visitor *a, visitor *b) {
@@ -387,15 +387,15 @@ static int same_scores(visitor *a, visitor *b) {
 }
 
 static void *reload(const sessrec_model *model, sessrec_model **out) {
-    const size_t size = sessrec_model_bytes(model);
+    const size_t size = sessrec_model_export_size(model);
     char *block = (char *)malloc(size + 64), *bytes = block + (64 - (uintptr_t)block % 64);
-    CHECK_EQ(sessrec_model_to_memory(model, bytes, size), SESSREC_OK);
-    CHECK_EQ(sessrec_model_from_memory(bytes, size, NULL, out, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_model_export(model, bytes, size), SESSREC_OK);
+    CHECK_EQ(sessrec_model_import(bytes, size, NULL, out, NULL), SESSREC_OK);
     return block;
 }
 
 static void states(void) {
-    sessrec_dataset *log = NULL;
+    sessrec_log *log = NULL;
     sessrec_model *model = NULL;
     unsigned char bytes[STATE_MAX];
     TEST("a model with a user-level GRU has states of users") {
@@ -423,8 +423,8 @@ static void states(void) {
         for (uint32_t n = 1; n <= 4; ++n) go_through(&a, 2 + (int)n, n);
         go_through(&b, 3, 77);  // another past, which import forgets
         CHECK_EQ(sessrec_user_export(a.user, bytes, STATE_MAX), SESSREC_OK);
-        CHECK_EQ(sessrec_user_import(b.user, bytes, sessrec_user_bytes(a.user)), SESSREC_OK);
-        CHECK_EQ(sessrec_user_import(c.user, bytes, sessrec_user_bytes(a.user)), SESSREC_OK);
+        CHECK_EQ(sessrec_user_import(b.user, bytes, sessrec_user_export_size(a.user)), SESSREC_OK);
+        CHECK_EQ(sessrec_user_import(c.user, bytes, sessrec_user_export_size(a.user)), SESSREC_OK);
         CHECK_EQ(sessrec_user_sessions(c.user), 4);
         CHECK(same_state(a.user, b.user) && same_state(a.user, c.user));
         CHECK(same_scores(&a, &b) && same_scores(&a, &c));
@@ -442,7 +442,7 @@ static void states(void) {
         visitor a = new_visitor(model), b = new_visitor(model), fresh = new_visitor(model);
         go_through(&b, 3, 5);
         CHECK_EQ(sessrec_user_export(a.user, bytes, STATE_MAX), SESSREC_OK);
-        CHECK_EQ(sessrec_user_import(b.user, bytes, sessrec_user_bytes(a.user)), SESSREC_OK);
+        CHECK_EQ(sessrec_user_import(b.user, bytes, sessrec_user_export_size(a.user)), SESSREC_OK);
         CHECK_EQ(sessrec_user_sessions(b.user), 0);
         CHECK(same_scores(&b, &fresh));
         close_visitor(&a);
@@ -452,7 +452,7 @@ static void states(void) {
     TEST("a state of other weights, another width or another catalogue is refused, and the user stays as he was") {
         sessrec_config wider = user_config(SESSREC_USER_ALL);
         wider.user_hidden = 6;
-        sessrec_dataset *larger = random_log(20, ITEMS + 1, 3);
+        sessrec_log *larger = random_log(20, ITEMS + 1, 3);
         sessrec_model *other[3] = {user_model(SESSREC_USER_ALL, log, 22), random_model(&wider, log, 21), user_model(SESSREC_USER_ALL, larger, 21)};
         visitor a = new_visitor(model);
         go_through(&a, 3, 5);
@@ -461,7 +461,7 @@ static void states(void) {
             visitor b = new_visitor(other[i]), c = new_visitor(other[i]);
             go_through(&b, 4, 6);
             go_through(&c, 4, 6);
-            CHECK_EQ(sessrec_user_import(b.user, bytes, sessrec_user_bytes(a.user)), SESSREC_MISMATCH);
+            CHECK_EQ(sessrec_user_import(b.user, bytes, sessrec_user_export_size(a.user)), SESSREC_MISMATCH);
             CHECK(same_state(b.user, c.user));
             CHECK_EQ(sessrec_user_begin(b.user, a.session), SESSREC_MISMATCH);
             CHECK_EQ(sessrec_user_fold(b.user, a.session), SESSREC_MISMATCH);
@@ -469,12 +469,12 @@ static void states(void) {
             close_visitor(&c);
             sessrec_model_destroy(other[i]);
         }
-        sessrec_dataset_destroy(larger);
+        sessrec_log_destroy(larger);
         close_visitor(&a);
     }
     TEST("every flipped bit is noticed, and so is a state that is cut short or continued") {
         visitor a = new_visitor(model), b = new_visitor(model), c = new_visitor(model);
-        const size_t size = sessrec_user_bytes(a.user);
+        const size_t size = sessrec_user_export_size(a.user);
         int accepted = 0;
         memset(bytes, 0, sizeof bytes);
         go_through(&a, 3, 5);
@@ -496,7 +496,7 @@ static void states(void) {
     TEST("a well-formed state with values that no user has is refused") {
         // where things stand: reserved 20, sessions 24, the user's hidden state 32
         visitor a = new_visitor(model), b = new_visitor(model), fresh = new_visitor(model);
-        const size_t size = sessrec_user_bytes(a.user);
+        const size_t size = sessrec_user_export_size(a.user);
         go_through(&a, 3, 5);
         for (int wrong = 0; wrong < 5; ++wrong) {
             CHECK_EQ(sessrec_user_export(wrong == 4 ? fresh.user : a.user, bytes, size), SESSREC_OK);
@@ -543,18 +543,18 @@ static void states(void) {
         CHECK(!user);
         CHECK_EQ(sessrec_user_init(model, a.memory[0], sessrec_user_size(model) - 1, &user), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_user_init(model, NULL, sessrec_user_size(model), &user), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_user_export(a.user, bytes, sessrec_user_bytes(a.user) - 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_user_export(a.user, bytes, sessrec_user_export_size(a.user) - 1), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_user_export(a.user, NULL, STATE_MAX), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_user_import(a.user, NULL, STATE_MAX), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_user_begin(NULL, a.session), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_user_fold(a.user, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_user_bytes(NULL), 0);
+        CHECK_EQ(sessrec_user_export_size(NULL), 0);
         CHECK_EQ(sessrec_user_sessions(NULL), 0);
         close_visitor(&a);
         sessrec_model_destroy(without);
     }
     sessrec_model_destroy(model);
-    sessrec_dataset_destroy(log);
+    sessrec_log_destroy(log);
 }
 
 int main(void) {

@@ -56,14 +56,14 @@ def row_losses(scores, kind, activation, bpreg, log_proposal):
         return -F.log_softmax(y, 1).diagonal()
     if kind == "bpr":
         return -F.logsigmoid(target - y).sum(1)
-    regularised = torch.sigmoid(y - target) + torch.sigmoid(y ** 2)
+    regularized = torch.sigmoid(y - target) + torch.sigmoid(y ** 2)
     if kind == "top1":
-        return regularised.mean(1) - torch.sigmoid(target ** 2).squeeze(1) / y.shape[1]
+        return regularized.mean(1) - torch.sigmoid(target ** 2).squeeze(1) / y.shape[1]
     own = torch.eye(rows, y.shape[1], dtype=torch.bool, device=y.device)
     log_w = F.log_softmax(y.masked_fill(own, -torch.inf), 1)
     w = log_w.exp()
     if kind == "top1-max":
-        return (w * regularised).sum(1)
+        return (w * regularized).sum(1)
     if kind == "bpr-max":
         return -torch.logsumexp(log_w + F.logsigmoid(target - y), 1) + bpreg * (w * y ** 2).sum(1)
     raise ValueError(f"no loss {kind}")
@@ -113,9 +113,9 @@ class GRU4Rec:
         rows = row_losses(x @ wy.T + by.view(-1), self.o.loss, self.o.activation, self.o.bpreg, log_proposal)
         return rows.sum() / self.o.batch, states
 
-    def step(self, inputs, targets, start, previous_row, negatives):
+    def step(self, inputs, targets, start, previous_rows, negatives):
         columns = torch.cat([targets, negatives])
-        h = [state[previous_row].masked_fill(start.bool().unsqueeze(1), 0) for state in self.h]
+        h = [state[previous_rows].masked_fill(start.bool().unsqueeze(1), 0) for state in self.h]
         leaf = lambda tensor: tensor.detach().requires_grad_()
         dense = {name: leaf(p) for name, p in self.p.items() if name not in TABLES}
         rows = lambda name, ids: leaf(self.p[name].index_select(0, ids))  # faster than [ids]
@@ -139,11 +139,11 @@ class GRU4Rec:
         return loss
 
     @torch.no_grad()
-    def ranks(self, inputs, targets, start, previous_row):
+    def ranks(self, inputs, targets, start, previous_rows):
         """Ranks of the targets among the whole catalogue, first among equals."""
         x = self.p["Wy" if self.tied else "E"][inputs]
         for layer, state in enumerate(self.h):
-            h = state[previous_row].masked_fill(start.bool().unsqueeze(1), 0)
+            h = state[previous_rows].masked_fill(start.bool().unsqueeze(1), 0)
             x = self.h[layer] = gru_cell(x, h, self.p, layer, self.o.form)
         rows = len(x)
         if len(self.scores) < rows:  # kept: new memory for each mini-batch takes longer than the product

@@ -48,7 +48,7 @@ static table make_table(const sessrec_model *from, const char *name) {
     return t;
 }
 
-static void open_peer(peer *p, const sessrec_config *config, const sessrec_dataset *log) {
+static void open_peer(peer *p, const sessrec_config *config, const sessrec_log *log) {
     sessrec_trainer *trainer;
     memset(p, 0, sizeof *p);
     if (sessrec_trainer_create(config, log, &trainer, NULL)) exit(1);
@@ -208,8 +208,8 @@ static double step(peer *p, const sessrec_batch *batch) {
     double loss = 0;
     for (int i = 0; i < rows; ++i) {
         memcpy(p->x + i * L, p->Wy.w + (size_t)batch->input[i] * L, row_bytes);
-        if (batch->session_start[i]) memset(p->h + i * L, 0, row_bytes);
-        else memcpy(p->h + i * L, p->state + batch->previous_row[i] * L, row_bytes);
+        if (batch->session_starts[i]) memset(p->h + i * L, 0, row_bytes);
+        else memcpy(p->h + i * L, p->state + batch->previous_rows[i] * L, row_bytes);
     }
     if (p->config.dropout_input > 0) {
         draw_mask(p, p->config.dropout_input, rows * L, p->x_mask);
@@ -250,7 +250,7 @@ static double step(peer *p, const sessrec_batch *batch) {
 }
 
 // Mini-batches of the library and of this file, from the same weights: 1 if no loss differs.
-static int same_losses(const setting *s, const sessrec_dataset *log) {
+static int same_losses(const setting *s, const sessrec_log *log) {
     sessrec_config config = configured(s, 1);
     sessrec_trainer *trainer;
     sessrec_batch batch;
@@ -336,7 +336,7 @@ static void click(void *context, int32_t item) {
 int main(int argc, char **argv) {
     const int32_t items = argc > 1 ? (int32_t)strtol(argv[1], NULL, 10) : 37483, processors = sessrec__pool_threads(0);
     const int only_clicks = argc > 2 && !strcmp(argv[2], "click");
-    sessrec_dataset *log = items > 0 ? make_log(items, SESSIONS, 1) : NULL;
+    sessrec_log *log = items > 0 ? make_log(items, SESSIONS, 1) : NULL;
     if (!log) return 1;
     for (int32_t threads = 1; threads <= processors; threads += processors > 1 ? processors - 1 : 1) {
         openblas_set_num_threads(threads);

@@ -1,9 +1,9 @@
-// The optimisers: two steps of each by hand, and which rows of a table they touch.
+// The optimizers: two steps of each by hand, and which rows of a table they touch.
 #include "models.h"
 
 #include <stdlib.h>
 
-static sessrec_optimizer_config optimiser(sessrec_optimizer_kind kind) {
+static sessrec_optimizer_config optimizer(sessrec_optimizer_kind kind) {
     sessrec_optimizer_config config = sessrec_config_default().optimizer;
     config.kind = kind;
     config.learning_rate = 0.5f;
@@ -48,27 +48,27 @@ static two_steps take_two_steps(const sessrec_optimizer_config *config) {
 
 static void by_hand(void) {
     TEST("SGD goes rate times the gradient") {
-        const sessrec_optimizer_config config = optimiser(SESSREC_SGD);
+        const sessrec_optimizer_config config = optimizer(SESSREC_SGD);
         const two_steps t = take_two_steps(&config);
         CHECK(t.w1 == 0 && t.w2 == 0.5);
         CHECK(t.first == 0 && t.second == 0 && t.velocity == 0 && t.steps == 0);
     }
     TEST("Adagrad divides by the root of the sum of squares, epsilon inside") {
-        const sessrec_optimizer_config config = optimiser(SESSREC_ADAGRAD);
+        const sessrec_optimizer_config config = optimizer(SESSREC_ADAGRAD);
         const two_steps t = take_two_steps(&config);
         CHECK_NEAR(t.w1, 1 - 0.5 * 2 / sqrt(4.01), 1e-6);
         CHECK_NEAR(t.w2, t.w1 + 0.5 / sqrt(5.01), 1e-6);
         CHECK(t.first == 5 && t.second == 0);
     }
     TEST("RMSProp divides by the root of a decaying mean of squares, epsilon inside") {
-        const sessrec_optimizer_config config = optimiser(SESSREC_RMSPROP);
+        const sessrec_optimizer_config config = optimizer(SESSREC_RMSPROP);
         const two_steps t = take_two_steps(&config);
         CHECK_NEAR(t.w1, 1 - 0.5 * 2 / sqrt(1.01), 1e-6);       // 0.25 * 4
         CHECK_NEAR(t.w2, t.w1 + 0.5 / sqrt(1.01), 1e-6);        // 0.75 * 1 + 0.25 * 1
         CHECK_NEAR(t.first, 1, 1e-6);
     }
     TEST("Adadelta multiplies by the root of the mean of squared steps over that of squared gradients") {
-        const sessrec_optimizer_config config = optimiser(SESSREC_ADADELTA);
+        const sessrec_optimizer_config config = optimizer(SESSREC_ADADELTA);
         const two_steps t = take_two_steps(&config);
         const double d1 = 2 * sqrt(0.01 / 1.01), mean = 0.25 * d1 * d1, d2 = -sqrt((mean + 0.01) / 1.01);
         CHECK_NEAR(t.w1, 1 - 0.5 * d1, 1e-6);
@@ -77,7 +77,7 @@ static void by_hand(void) {
         CHECK_NEAR(t.second, 0.75 * mean + 0.25 * d2 * d2, 1e-6);
     }
     TEST("Adam corrects both means for their beginning at zero, epsilon outside of the root") {
-        const sessrec_optimizer_config config = optimiser(SESSREC_ADAM);
+        const sessrec_optimizer_config config = optimizer(SESSREC_ADAM);
         const two_steps t = take_two_steps(&config);
         CHECK_NEAR(t.w1, 1 - 0.5 * 2 / (2 + 0.01), 1e-6);       // m = 1, corrected 2; v = 1, corrected 4
         CHECK_NEAR(t.w2, t.w1 - 0, 1e-6);                       // m = 0.5 * 1 + 0.5 * -1
@@ -87,7 +87,7 @@ static void by_hand(void) {
     }
     TEST("momentum is classical: v = mu v - rate d, w += v, for every kind") {
         for (int kind = SESSREC_SGD; kind <= SESSREC_ADAM; ++kind) {
-            sessrec_optimizer_config config = optimiser((sessrec_optimizer_kind)kind);
+            sessrec_optimizer_config config = optimizer((sessrec_optimizer_kind)kind);
             const two_steps plain = take_two_steps(&config);
             config.momentum = 0.25f;
             const two_steps t = take_two_steps(&config);
@@ -96,8 +96,8 @@ static void by_hand(void) {
             CHECK_NEAR(t.velocity, t.w2 - t.w1, 1e-6);
         }
     }
-    TEST("l2 adds l2 times the weight to the gradient, also in what the optimiser remembers") {
-        sessrec_optimizer_config config = optimiser(SESSREC_SGD);
+    TEST("l2 adds l2 times the weight to the gradient, also in what the optimizer remembers") {
+        sessrec_optimizer_config config = optimizer(SESSREC_SGD);
         config.l2 = 0.5f;
         CHECK_NEAR(take_two_steps(&config).w1, 1 - 0.5 * 2.5, 1e-6);
         CHECK_NEAR(take_two_steps(&config).w2, -0.25 - 0.5 * (-1 + 0.5 * -0.25), 1e-6);
@@ -108,7 +108,7 @@ static void by_hand(void) {
     }
     TEST("a gradient of 0 moves nothing but what momentum carries on") {
         for (int kind = SESSREC_SGD; kind <= SESSREC_ADAM; ++kind) {
-            const sessrec_optimizer_config config = optimiser((sessrec_optimizer_kind)kind);
+            const sessrec_optimizer_config config = optimizer((sessrec_optimizer_kind)kind);
             float weight = 3, gradient = 0, first = 0, second = 0;
             int32_t steps = 0;
             sessrec_optimizer_state state = {&first, &second, NULL, &steps};
@@ -121,7 +121,7 @@ static void by_hand(void) {
 // ---- the cap -----------------------------------------------------------------------------------------------
 
 static void cap(void) {
-    sessrec_optimizer_config config = optimiser(SESSREC_SGD);
+    sessrec_optimizer_config config = optimizer(SESSREC_SGD);
     const sessrec_optimizer_state state = {NULL, NULL, NULL, NULL};
     config.learning_rate = 1;
     TEST("a gradient whose norm over all rows is above the cap is scaled down to it") {
@@ -183,8 +183,8 @@ static int same_row(const table *a, const table *b, int32_t row) {
            !memcmp(a->velocity + at, b->velocity + at, bytes) && a->steps[row] == b->steps[row];
 }
 
-static sessrec_optimizer_config table_optimiser(int kind) {
-    sessrec_optimizer_config config = optimiser((sessrec_optimizer_kind)kind);
+static sessrec_optimizer_config table_optimizer(int kind) {
+    sessrec_optimizer_config config = optimizer((sessrec_optimizer_kind)kind);
     config.momentum = 0.3f;
     config.l2 = 0.01f;
     config.gradient_cap = 4;
@@ -197,7 +197,7 @@ static void tables(void) {
     for (int i = 0; i < V * WIDTH; ++i) gradient[i] = random_float(&seed, 1);
     TEST("updating all rows by their ids, in any order, is updating the whole: the same bits") {
         for (int kind = SESSREC_SGD; kind <= SESSREC_ADAM; ++kind) {
-            sessrec_optimizer_config config = table_optimiser(kind);
+            sessrec_optimizer_config config = table_optimizer(kind);
             table whole, by_id;
             float shuffled[V * WIDTH];
             int32_t id[V];
@@ -216,7 +216,7 @@ static void tables(void) {
     TEST("rows that a step does not touch keep their weights and all their state; the others do not") {
         static const int32_t id[4] = {17, 0, 22, 9};
         for (int kind = SESSREC_SGD; kind <= SESSREC_ADAM; ++kind) {
-            const sessrec_optimizer_config config = table_optimiser(kind);
+            const sessrec_optimizer_config config = table_optimizer(kind);
             table before, after;
             fill_table(&before, 9);
             fill_table(&after, 9);
@@ -225,7 +225,7 @@ static void tables(void) {
         }
     }
     TEST("Adam counts the updates of each row: a row that is touched for the first time is corrected as in a first step") {
-        const sessrec_optimizer_config config = optimiser(SESSREC_ADAM);
+        const sessrec_optimizer_config config = optimizer(SESSREC_ADAM);
         static const int32_t often[1] = {4}, both[2] = {4, 6};
         table t;
         float g[2 * WIDTH];
@@ -242,7 +242,7 @@ static void tables(void) {
     TEST("what a kind does not need may be NULL") {
         float w[2] = {1, 1}, g[2] = {1, 1}, first[2] = {0, 0}, second[2] = {0, 0};
         sessrec_optimizer_state state = {NULL, NULL, NULL, NULL};
-        sessrec_optimizer_config config = optimiser(SESSREC_SGD);
+        sessrec_optimizer_config config = optimizer(SESSREC_SGD);
         sessrec_optimizer_update(&config, 2, 1, NULL, w, g, &state);
         CHECK(w[0] == 0.5f && w[1] == 0.5f);
         state.first = first;
@@ -314,7 +314,7 @@ static void duplicates(void) {
         CHECK(id[0] == 7 && gradient[0] == 1);
     }
     TEST("an item that is used twice takes one step with the sum, not two") {
-        const sessrec_optimizer_config config = optimiser(SESSREC_ADAGRAD);
+        const sessrec_optimizer_config config = optimizer(SESSREC_ADAGRAD);
         int32_t id[2] = {1, 1}, scratch[14];
         float gradient[2] = {1, 3}, weight[2] = {0, 0}, first[2] = {0, 0};
         sessrec_optimizer_state state = {first, NULL, NULL, NULL};
@@ -333,21 +333,21 @@ static void check_training_step(int kind, float gradient_cap) {
     static const char *const sessions[3] = {"abcdef", "aabbc", "abad"};
     static const int32_t input[3] = {0, 3, 0}, target[3] = {1, 2, 1}, negative[3] = {4, 2, 4}, start[3] = {1, 1, 1}, previous[3] = {0, 1, 2};
     enum { MOST = 256 };
-    sessrec_dataset *clicks = letters_log(3, sessions, NULL);
+    sessrec_log *clicks = letters_log(3, sessions, NULL);
     sessrec_config config = small_config(1, 4);
     sessrec_trainer *trainer = NULL;
     sessrec_batch batch;
     const char *name;
-    config.optimizer = table_optimiser(kind);
+    config.optimizer = table_optimizer(kind);
     config.optimizer.gradient_cap = gradient_cap;
     CHECK_EQ(sessrec_trainer_create(&config, clicks, &trainer, NULL), SESSREC_OK);
     memset(&batch, 0, sizeof batch);
     batch.rows = batch.negative_count = 3;
-    batch.input = input;
-    batch.target = target;
-    batch.negative = negative;
-    batch.session_start = start;
-    batch.previous_row = previous;
+    batch.inputs = input;
+    batch.targets = target;
+    batch.negatives = negative;
+    batch.session_starts = start;
+    batch.previous_rows = previous;
     CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
     float expected[8][MOST];
     int32_t tensors = 0;
@@ -376,7 +376,7 @@ static void check_training_step(int kind, float gradient_cap) {
         CHECK(!memcmp(expected[t], weights.data, (size_t)(weights.rows * weights.columns) * sizeof(float)));
     }
     sessrec_trainer_destroy(trainer);
-    sessrec_dataset_destroy(clicks);
+    sessrec_log_destroy(clicks);
 }
 
 static void in_training(void) {
@@ -394,5 +394,5 @@ int main(void) {
     tables();
     duplicates();
     in_training();
-    return test_report("optimisers");
+    return test_report("optimizers");
 }
