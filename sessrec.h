@@ -3,17 +3,20 @@
 // In ONE .c or .cpp file of your program:
 //     #define SESSREC_IMPLEMENTATION
 //     #include "sessrec.h"
-// and #include "sessrec.h" wherever you use it. Link -lm and -lpthread where the system has them apart. Public domain or MIT-0, see the end.
+// and #include "sessrec.h" wherever you use it. Link -lm and -lpthread where the system has them apart.
+// Public domain or MIT-0, see the end.
 //
 // CONTENTS        search for
 //     manual      this text: a program, the concepts, a guide, options, guarantees, the file format
 //     >>api       what you call; ends with a sign "stop here"
-//     the book    how it works, in the order of the papers: >>ground (what it stands on) >>gru >>model >>losses >>sampler >>batcher >>optimizers
+//     the book    how it works, in the order of the papers: >>ground (what it stands on) >>gru >>model
+//                 >>losses >>sampler >>batcher >>optimizers
 //                 >>trainer >>topk >>evaluation >>scorers
-//     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch >>matmul >>config >>sink >>log
+//     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch
+//     >>matmul >>config >>sink >>log
 //                 >>streaming >>users >>archive >>model_file >>disk >>checkpoint >>train
 //
-// ==== 1. A program ==========================================================================================
+// ==== 1. A program =========================================================================================
 // A coffee shop has seen a few hundred visits. Somebody clicks a grinder: what next?
 //
 // ---- program: first ----
@@ -23,7 +26,9 @@
 //
 //     int main(void) {
 //         static const char *const route[3][4] = {
-//             {"grinder", "beans", "filter", "mug"}, {"kettle", "tea", "mug", "honey"}, {"beans", "grinder", "scale", "filter"}};
+//             {"grinder", "beans", "filter", "mug"},
+//             {"kettle", "tea", "mug", "honey"},
+//             {"beans", "grinder", "scale", "filter"}};
 //         sessrec_config config = sessrec_config_default();
 //         sessrec_query query = sessrec_query_default();
 //         sessrec_recommendation best[1];
@@ -47,7 +52,8 @@
 //             return 1;
 //         }
 //
-//         static unsigned char memory[8192];  // the visitor's state is yours: nothing is allocated from here on
+//         // The visitor's state is yours: nothing is allocated from here on.
+//         static unsigned char memory[8192];
 //         sessrec_session *visitor = NULL;
 //         if (sessrec_session_init(model, 10, memory, sizeof memory, &visitor)) return 1;
 //         sessrec_session_click_id(visitor, "kettle");
@@ -64,78 +70,106 @@
 //     mug
 // ---- end ----
 //
-// ==== 2. Concepts ===========================================================================================
-// A SESSION is what one visitor clicks in one go; an EVENT is one click: (session, item, time). The task is to predict the next item from the
-// clicks so far, without knowing who the visitor is. GRU4Rec (Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016) reads a session with a recurrent
-// network whose HIDDEN STATE h sums up the clicks, and scores every item i of the catalogue by  s_i = Wy_i . h + By_i.
+// ==== 2. Concepts ==========================================================================================
+// A SESSION is what one visitor clicks in one go; an EVENT is one click: (session, item, time). The task is
+// to predict the next item from the clicks so far, without knowing who the visitor is. GRU4Rec (Hidasi,
+// Karatzoglou, Baltrunas, Tikk, ICLR 2016) reads a session with a recurrent
+// network whose HIDDEN STATE h sums up the clicks, and scores every item i of the catalogue by  s_i = Wy_i .
+// h + By_i.
 //
-// Shapes    B slots of a mini-batch, one session each      H width of a layer's hidden state      D width of its input
-//           N extra negative samples                       V items of the catalogue               C = B + N columns of scores
+// Shapes    B slots of a mini-batch, one session each      H width of a layer's hidden state      D width of
+//           its input
+//           N extra negative samples                       V items of the catalogue               C = B + N
+//           columns of scores
 //
 // THE GRU. One click updates the hidden state (sg is the sigmoid, * goes element by element):
 //     reset gate    r = sg(x Wr + h Ur + br)              how much of the past the candidate may see
 //     update gate   z = sg(x Wz + h Uz + bz)              how much of the candidate is taken
 //     candidate     n = tanh(x Wn + (r * h) Un + bn)      or, reset-after: tanh(x Wn + bn + r * (h Un + cn))
 //     new state     h' = (1 - z) * h + z * n
-// x is the clicked item: a one-hot vector (EMBEDDING_NONE), a row of a table (SEPARATE), or the item's row of Wy (TIED, the best on most logs, and
-// it saves a table). Reset-before is the papers' form and the default, reset-after that of cuDNN and PyTorch.
+// x is the clicked item: a one-hot vector (EMBEDDING_NONE), a row of a table (SEPARATE), or the item's row of
+// Wy (TIED, the best on most logs, and it saves a table). Reset-before is the papers' form and the default,
+// reset-after that of cuDNN and PyTorch.
 //
-// SESSION-PARALLEL MINI-BATCHES. Sessions differ in length and are short. Instead of padding them, each of B slots walks through a session of its
-// own; where one ends the next of the log begins in the same slot, and the slot's hidden state starts at zero. At the end the batch shrinks; every
-// (input, target) pair is used exactly once an epoch.
+// SESSION-PARALLEL MINI-BATCHES. Sessions differ in length and are short. Instead of padding them, each of B
+// slots walks through a session of its own; where one ends the next of the log begins in the same slot, and
+// the slot's hidden state starts at zero. At the end the batch shrinks; every (input, target) pair is used
+// exactly once an epoch.
 //     log   a: a1 a2 a3   b: b1 b2   c: c1 c2 c3 c4 c5   d: d1 d2 d3   e: e1 e2
 //     slot 0   input a1 a2 | e1            mini-batch 1: a1->a2 b1->b2 c1->c2      | a session begins
 //              target a2 a3 | e2           mini-batch 2: a2->a3 d1->d2 c2->c3
 //     slot 1   input b1 | d1 d2            mini-batch 3: e1->e2 d2->d3 c3->c4
-//              target b2 | d2 d3           mini-batch 4: c4->c5                    slots 0 and 1 are gone, nothing is left to fill them
+//              target b2 | d2 d3           mini-batch 4: c4->c5                    slots 0 and 1 are gone,
+//                                          nothing is left to fill them
 //     slot 2   input c1 c2 c3 c4
 //              target c2 c3 c4 c5
 //
-// NEGATIVES. The full softmax over V items would cost too much. The targets of the other slots serve as negatives, and N more items, drawn with
-// probability ~ support^alpha, are shared by the whole mini-batch (Hidasi, Karatzoglou, CIKM 2018). A row of scores has C = B + N columns: the
-// targets, then the samples; slot i's own target is column i.
+// NEGATIVES. The full softmax over V items would cost too much. The targets of the other slots serve as
+// negatives, and N more items, drawn with probability ~ support^alpha, are shared by the whole mini-batch
+// (Hidasi, Karatzoglou, CIKM 2018). A row of scores has C = B + N columns: the targets, then the samples;
+// slot i's own target is column i.
 //
 // LOSSES. With y = f(s) after the output activation f, t the target's column and j over the others:
-//     XE        -log softmax(y)_t. Sampling favors popular items; logQ corrects for it by subtracting logq * log(how often a column is proposed)
-//               from the scores: log(support) for the targets, alpha * log(support) for the samples (Bengio, Senecal 2008).
-//     TOP1      mean_j  sg(y_j - y_t) + sg(y_j^2)                    the second term keeps the scores of negatives near 0
-//     BPR       mean_j  -log sg(y_t - y_j)                           with_diagonal: the sum, as the authors' program has it
-//     TOP1-max  sum_j w_j (sg(y_j - y_t) + sg(y_j^2))                w: softmax of y over the negatives, so that the hardest count most
+//     XE        -log softmax(y)_t. Sampling favors popular items; logQ corrects for it by subtracting logq *
+//               log(how often a column is proposed) from the scores: log(support) for the targets, alpha *
+//               log(support) for the samples (Bengio, Senecal 2008).
+//     TOP1      mean_j  sg(y_j - y_t) + sg(y_j^2)                    the second term keeps the scores of
+//               negatives near 0
+//     BPR       mean_j  -log sg(y_t - y_j)                           with_diagonal: the sum, as the authors'
+//               program has it
+//     TOP1-max  sum_j w_j (sg(y_j - y_t) + sg(y_j^2))                w: softmax of y over the negatives, so
+//               that the hardest count most
 //     BPR-max   -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2
-// The gradients stand at >>losses. A mini-batch's loss is the sum over its rows divided by batch_size, also when the batch has shrunk, so that an
-// event weighs the same wherever it comes. Gradients stop at one time step, as published.
+// The gradients stand at >>losses. A mini-batch's loss is the sum over its rows divided by batch_size, also
+// when the batch has shrunk, so that an event weighs the same wherever it comes. Gradients stop at one time
+// step, as published.
 //
-// USERS. Where visitors are known, a second GRU above the first keeps a state c for each user (HRNN: Quadrana, Karatzoglou, Hidasi, Cremonesi, RecSys
-// 2017). When a session ends, c' = GRU_usr(s, c) takes in its last hidden state s; the next session begins with h = tanh(c' W + b) instead of zero.
-// USER_ALL also feeds c to the gates of the first layer at every click. In training a slot holds a user and walks through all his sessions; s is the
-// state after the last input, and a session's last item is a target only. A user's first session begins at zero.
+// USERS. Where visitors are known, a second GRU above the first keeps a state c for each user (HRNN:
+// Quadrana, Karatzoglou, Hidasi, Cremonesi, RecSys 2017). When a session ends, c' = GRU_usr(s, c) takes in
+// its last hidden state s; the next session begins with h = tanh(c' W + b) instead of zero. USER_ALL also
+// feeds c to the gates of the first layer at every click. In training a slot holds a user and walks through
+// all his sessions; s is the state after the last input, and a session's last item is a target only. A user's
+// first session begins at zero.
 //
-// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: gru; user_mode; loss.with_diagonal; loss.skip_own_target, default 1, which
-// measures better than the papers' 0. Without one: eps = 1e-24 inside logarithms (none here: they are taken in a form that needs none); momentum,
-// which the program calls Nesterov's, classical in both.
+// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: gru; user_mode; loss.with_diagonal;
+// loss.skip_own_target, default 1, which measures better than the papers' 0. Without one: eps = 1e-24 inside
+// logarithms (none here: they are taken in a form that needs none); momentum, which the program calls
+// Nesterov's, classical in both.
 //
-// EVALUATION. For every event after the first of a session, the target is ranked among all V items; nothing is sampled. Recall@k = [rank <= k],
-// MRR@k = [rank <= k] / rank, averaged over events. Among items of equal score the target comes last by default, which a constant scorer cannot
-// profit from. Split by time (the test after the training), not at random. Ratings are not sessions: if accuracy stays when the events of each
+// EVALUATION. For every event after the first of a session, the target is ranked among all V items; nothing
+// is sampled. Recall@k = [rank <= k], MRR@k = [rank <= k] / rank, averaged over events. Among items of equal
+// score the target comes last by default, which a constant scorer cannot profit from. Split by time (the test
+// after the training), not at random. Ratings are not sessions: if accuracy stays when the events of each
 // session are shuffled, the log has no order to learn.
 //
-// ==== 3. Guide ==============================================================================================
-// Read a log                sessrec_log_read: CSV or TSV; columns by name or number; any ids; unix seconds or ISO-8601
-// Clean and split it        sessrec_log_filter (drop rare items, short sessions), _sessionize (cut at idle times), _split_time
-// Train                     sessrec_train. The defaults suit a shop with some thousand to some hundred thousand items. Other good beginnings:
-//                           loss.kind = BPR_MAX with activation ELU, hidden[0] = 224, batch_size = 80, learning_rate = 0.05, momentum = 0.4,
+// ==== 3. Guide =============================================================================================
+// Read a log                sessrec_log_read: CSV or TSV; columns by name or number; any ids; unix seconds or
+//                           ISO-8601
+// Clean and split it        sessrec_log_filter (drop rare items, short sessions), _sessionize (cut at idle
+//                           times), _split_time
+// Train                     sessrec_train. The defaults suit a shop with some thousand to some hundred
+//                           thousand items. Other good beginnings: loss.kind = BPR_MAX with activation ELU,
+//                           hidden[0] = 224, batch_size = 80, learning_rate = 0.05, momentum = 0.4,
 //                           dropout_input = 0.5, dropout_hidden = 0.05, bpreg = 2
 // Stop in time              a validation log and patience, or the progress callback
 // Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
-// Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for an epoch or two
-// Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, _itemknn for what any model has to beat; your own: sessrec_scorer;
-//                           sessrec_wilcoxon for whether the better of two is better by more than chance
-// Ship                      sessrec_model_write, then sessrec_model_read or, from flash or a mapped file without a copy, sessrec_model_import
-// Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end; _export to keep it between visits
-// Recommend faster          sessrec_model_prepare once, for an eighth more memory: the same recommendations in a fraction of the time
-// Recommend to many         sessrec_sessions_recommend answers many visitors in one pass through the item table
-// Know the visitors         a log with users, user_hidden = 100; a sessrec_user for each visitor: _begin a session from it, _fold the session into it
-// Write your own loop       sessrec_train is made of public functions: copy its body (the last function of this file) and change it
+// Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for
+//                           an epoch or two
+// Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, _itemknn for what any model
+//                           has to beat; your own: sessrec_scorer; sessrec_wilcoxon for whether the better of
+//                           two is better by more than chance
+// Ship                      sessrec_model_write, then sessrec_model_read or, from flash or a mapped file
+//                           without a copy, sessrec_model_import
+// Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end;
+//                           _export to keep it between visits
+// Recommend faster          sessrec_model_prepare once, for an eighth more memory: the same recommendations
+//                           in a fraction of the time
+// Recommend to many         sessrec_sessions_recommend answers many visitors in one pass through the item
+//                           table
+// Know the visitors         a log with users, user_hidden = 100; a sessrec_user for each visitor: _begin a
+//                           session from it, _fold the session into it
+// Write your own loop       sessrec_train is made of public functions: copy its body (the last function of
+//                           this file) and change it
 // Write your own loss       loss.kind = CUSTOM and a callback
 //
 // Visitors who come back:
@@ -155,8 +189,11 @@
 //         sessrec_log_create(NULL, &log);
 //         for (int user = 0; user < 40; ++user)
 //             for (int visit = 0; visit < 6; ++visit)
-//                 for (int click = 0; click < 4; ++click)  // all go from 10 to 11, then half of them always to 20, the others to 21, then to 13
-//                     sessrec_log_add_numbers(log, user, user * 6 + visit, click == 2 ? 20 + user % 2 : 10 + click, visit * 100 + click);
+//                 for (int click = 0; click < 4; ++click) {
+//                     // All go from 10 to 11, then half of them always to 20, the others to 21, then to 13.
+//                     const int item = click == 2 ? 20 + user % 2 : 10 + click;
+//                     sessrec_log_add_numbers(log, user, user * 6 + visit, item, visit * 100 + click);
+//                 }
 //         config.hidden[0] = config.user_hidden = 16;
 //         config.user_mode = SESSREC_USER_ALL;
 //         config.batch_size = 8;
@@ -169,10 +206,12 @@
 //         sessrec_user *user = NULL;
 //         if (sessrec_session_init(model, 4, memory[0], sizeof memory[0], &session)) return 1;
 //         if (sessrec_user_init(model, memory[1], sizeof memory[1], &user)) return 1;
-//         const char *visits[3][4] = {{"10", "11", "21", "13"}, {"10", "11", "21", "13"}, {"10", "11", "", ""}};
+//         const char *visits[3][4] = {
+//             {"10", "11", "21", "13"}, {"10", "11", "21", "13"}, {"10", "11", "", ""}};
 //         for (int visit = 0; visit < 3; ++visit) {
 //             sessrec_user_begin(user, session);
-//             for (int click = 0; click < 4 && visits[visit][click][0]; ++click) sessrec_session_click_id(session, visits[visit][click]);
+//             for (int click = 0; click < 4 && visits[visit][click][0]; ++click)
+//                 sessrec_session_click_id(session, visits[visit][click]);
 //             if (visit < 2) sessrec_user_fold(user, session);  // the visitor has gone
 //         }
 //         query.k = 1;
@@ -194,7 +233,8 @@
 //     #include <stdio.h>
 //
 //     int main(void) {
-//         const float W[1 * 3] = {0.5f, 1.0f, 2.0f}, U[1 * 3] = {0.1f, 0.2f, 0.3f}, b[3] = {0, 0, 0};  // [D,3H], [H,3H], [3H]: D = H = 1
+//         // [D,3H], [H,3H], [3H]: D = H = 1
+//         const float W[1 * 3] = {0.5f, 1.0f, 2.0f}, U[1 * 3] = {0.1f, 0.2f, 0.3f}, b[3] = {0, 0, 0};
 //         sessrec_gru gru = {SESSREC_RESET_BEFORE, 1, 1, W, U, b, NULL};
 //         float h = 0, tape[4];
 //         for (int click = 1; click <= 3; ++click) {
@@ -210,80 +250,110 @@
 //     h = 0.9988
 // ---- end ----
 //
-// ==== 4. Options: #define before the implementation =========================================================
-//     SESSREC_NO_TRAINING     off   leaves recommendation only: models, sessions, the GRU's forward step. No libm, no threads
+// ==== 4. Options: #define before the implementation ========================================================
+//     SESSREC_NO_TRAINING     off   leaves recommendation only: models, sessions, the GRU's forward step. No
+//                             libm, no threads
 //     SESSREC_NO_STDIO        off   no files: models from memory, logs from memory
 //     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
-//     SESSREC_NO_SIMD         off   plain C kernels only; same bits, many times slower where there is AVX2 or NEON
-//     SESSREC_MAX_SIMD        2     0 plain, 1 up to AVX2 or NEON, 2 up to AVX-512. The best that the processor has is chosen at run time
-//     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not know; anything else changes the bits
-//     SESSREC_BLAS            off   large matrix products go to cblas_sgemm; link one, with its threads set to 1. Results differ by about 1e-6
+//     SESSREC_NO_SIMD         off   plain C kernels only; same bits, many times slower where there is AVX2 or
+//                             NEON
+//     SESSREC_MAX_SIMD        2     0 plain, 1 up to AVX2 or NEON, 2 up to AVX-512. The best that the
+//                             processor has is chosen at run time
+//     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not
+//                             know; anything else changes the bits
+//     SESSREC_BLAS            off   large matrix products go to cblas_sgemm; link one, with its threads set
+//                             to 1. Results differ by about 1e-6
 //     SESSREC_CUDA            off   training can run on a GPU: see 7
 //     SESSREC_STATIC          off   everything is static: a private copy for one file
 //     SESSREC_API             -     linkage of public functions, for instance __declspec(dllexport)
 //     SESSREC_HEADER_NAME     -     the name of this file, if you change it: it includes itself
 //
-// ==== 5. Guarantees =========================================================================================
-// Ownership     What a function makes and gives through a sessrec_X ** is yours, to end with sessrec_X_destroy. What you pass in stays yours, is
-//               only read unless the function says so, and is not kept unless it says so. Texts that are returned belong to the object.
-// Memory        malloc, or your allocator. Any allocation may fail: the call returns OUT_OF_MEMORY, and nothing leaks.
-// Threads       There are no globals. A model and a finished log may be read by any number of threads at once; all else belongs to one at a time.
-// Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C, AVX2, AVX-512 and NEON. A random number is a
-//               function of (seed, what for, which one). exp, sigmoid and tanh are the library's own; training also calls log, sqrt and pow
-//               of libm, and measuring log2 and erfc. But for these a build for another 64-bit processor gives the same bits, too: what is
-//               fused on one is fused on all, whatever -march says. SESSREC_BLAS gives up the sameness, and so does a GPU (see 7). So does
-//               -ffast-math, which also hides NaN: do not compile this file with it.
-// Errors        Values, never a print or an exit. When a loss ends training with DIVERGED, the last checkpoint stays.
-// Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes that are there before anything is
+// ==== 5. Guarantees ========================================================================================
+// Ownership     What a function makes and gives through a sessrec_X ** is yours, to end with
+//               sessrec_X_destroy. What you pass in stays yours, is only read unless the function says so,
+//               and is not kept unless it says so. Texts that are returned belong to the object.
+// Memory        malloc, or your allocator. Any allocation may fail: the call returns OUT_OF_MEMORY, and
+//               nothing leaks.
+// Threads       There are no globals. A model and a finished log may be read by any number of threads at
+//               once; all else belongs to one at a time.
+// Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C,
+//               AVX2, AVX-512 and NEON. A random number is a function of (seed, what for, which one). exp,
+//               sigmoid and tanh are the library's own; training also calls log, sqrt and pow of libm, and
+//               measuring log2 and erfc. But for these a build for another 64-bit processor gives the same
+//               bits, too: what is fused on one is fused on all, whatever -march says. SESSREC_BLAS gives up
+//               the sameness, and so does a GPU (see 7). So does -ffast-math, which also hides NaN: do not
+//               compile this file with it.
+// Errors        Values, never a print or an exit. When a loss ends training with DIVERGED, the last
+//               checkpoint stays.
+// Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes
+// that are there before anything is
 //               allocated or read, every index once at load. See SECURITY.md.
-// Limits        Items and sessions < 2^31, ids <= 4 GiB together, a line of a log <= 1 MiB, k <= 65536, 16 threads of its own; others stand in >>api.
-// What it does not do   Item features; approximate search; recommendations beyond popularity for visitors without a click.
+// Limits        Items and sessions < 2^31, ids <= 4 GiB together, a line of a log <= 1 MiB, k <= 65536, 16
+//               threads of its own; others stand in >>api.
+// What it does not do   Item features; approximate search; recommendations beyond popularity for visitors
+//                       without a click.
 //
-// ==== 6. File format ========================================================================================
-// Models and checkpoints are archives of named arrays: numbers little-endian, offsets from the beginning of the file, nothing compressed, nothing
-// executable, no reference to another file. One content has one legal layout.
-//     header [64]   0 "SESSREC\0"   8 major version (1) u32   12 minor version (0) u32   16 must-understand flags u32, 0   20 kind u32: 1 model,
-//                   2 checkpoint   24 number of sections u32   28 CRC-32C of header and table without these four bytes u32
+// ==== 6. File format =======================================================================================
+// Models and checkpoints are archives of named arrays: numbers little-endian, offsets from the beginning of
+// the file, nothing compressed, nothing executable, no reference to another file. One content has one legal
+// layout.
+//     header [64]   0 "SESSREC\0"   8 major version (1) u32   12 minor version (0) u32   16 must-understand
+//                   flags u32, 0   20 kind u32: 1 model,
+//                   2 checkpoint   24 number of sections u32   28 CRC-32C of header and table without these
+//                                  four bytes u32
 //                   32 size of the file u64   40 zeros
-//     table         a record [64] for each section: 0 name, zero-filled [16]   16 type u32: the size of an element in bytes, plus 16 for signed,
-//                   32 for unsigned integers, 48 for floats   20 CRC-32C of the content u32   24 rows u64   32 columns u64   40 offset u64
+//     table         a record [64] for each section: 0 name, zero-filled [16]   16 type u32: the size of an
+//                   element in bytes, plus 16 for signed,
+//                   32 for unsigned integers, 48 for floats   20 CRC-32C of the content u32   24 rows u64
+//                   32 columns u64   40 offset u64
 //                   48 bytes u64, = rows * columns * size   56 zeros
-//     contents      each at the next multiple of 64 behind the one before, zeros between; the file ends where the last one ends
-// A model has, in this order: "info", bytes [72]: u32 items, layers, width of 4 layers (0 if there is none), embedding, embedding width, GRU form,
-// activation, user width, user mode; u64 seed, events, bytes of id_text. Then its matrices by name as sessrec_model_tensor describes them, float32.
-// "support" u64 [V]; "id_offset" u32 [V+1], where each id begins in "id_text", bytes, each id with a NUL; "id_order" i32 [V], the items
-// sorted by the bytes of their ids. A checkpoint goes on with "config" and "position", float64; "acc.", "second.", "vel.", "steps." and
-// "best." + NAME where the optimizer has them; "hidden0" .. and "user".
-// A reader refuses another major version and any must-understand flag that it does not know (UNSUPPORTED); sections behind those that it knows are
-// allowed if the minor version is later than its own.
+//     contents      each at the next multiple of 64 behind the one before, zeros between; the file ends where
+//                   the last one ends
+// A model has, in this order: "info", bytes [72]: u32 items, layers, width of 4 layers (0 if there is none),
+// embedding, embedding width, GRU form, activation, user width, user mode; u64 seed, events, bytes of
+// id_text. Then its matrices by name as sessrec_model_tensor describes them, float32. "support" u64 [V];
+// "id_offset" u32 [V+1], where each id begins in "id_text", bytes, each id with a NUL; "id_order" i32 [V],
+// the items sorted by the bytes of their ids. A checkpoint goes on with "config" and "position", float64;
+// "acc.", "second.", "vel.", "steps." and "best." + NAME where the optimizer has them; "hidden0" .. and
+// "user". A reader refuses another major version and any must-understand flag that it does not know
+// (UNSUPPORTED); sections behind those that it knows are allowed if the minor version is later than its own.
 //
-// ==== 7. CUDA ===============================================================================================
-// Training and evaluation can run on an NVIDIA GPU (compute capability 8.0 or later). Nothing in the program changes:
+// ==== 7. CUDA ==============================================================================================
+// Training and evaluation can run on an NVIDIA GPU (compute capability 8.0 or later). Nothing in the program
+// changes:
 //     nvcc -O3 -arch=native -c sessrec_cuda.cu
 //     cc -O2 -DSESSREC_CUDA -c program.c
 //     nvcc -o program program.o sessrec_cuda.o -lm -lpthread
-// config.device chooses. A trainer runs on the GPU that is current when it is made; sessrec_trainer_device names it.
-// The same      every network, loss (one of your own runs on the processor in between), optimizer and dropout; the mini-batches, negatives and
-//               dropout masks to the bit; checkpoints, which a trainer on the other side takes up; the same bits on every run on one GPU.
-// Different     the bits: sums are cut into other pieces, exp, tanh and log are CUDA's, so a run drifts from the processor's by rounding. On golden
-//               trajectories, with the kernels run by the processor, the largest deviation was 1e-5. On a GPU it has not been measured yet, nor
-//               has speed: make test-cuda and make bench-cuda do both. float32 throughout, no TF32.
-// The processor still lays out the mini-batches, 64 ahead in sessrec_train and sessrec_trainer_epoch, one by one in sessrec_trainer_step. The GPU
-// draws the negatives of an epoch; progress is reported and losses are looked at every 64 steps. sessrec_evaluate makes the hidden states on the
-// processor and ranks the catalogue on the GPU; sessions, recommendations and coverage stay on the processor.
-// A failure of CUDA is DEVICE_ERROR, too little memory on the GPU OUT_OF_MEMORY; both keep CUDA's words, and CUDA_OR_CPU does not hide them.
-// What lies on the GPU does not come from config.allocator. A trainer on a GPU has the processor's memory for a step too.
+// config.device chooses. A trainer runs on the GPU that is current when it is made; sessrec_trainer_device
+// names it.
+// The same      every network, loss (one of your own runs on the processor in between), optimizer and
+//               dropout; the mini-batches, negatives and dropout masks to the bit; checkpoints, which a
+//               trainer on the other side takes up; the same bits on every run on one GPU.
+// Different     the bits: sums are cut into other pieces, exp, tanh and log are CUDA's, so a run drifts from
+//               the processor's by rounding. On golden trajectories, with the kernels run by the processor,
+//               the largest deviation was 1e-5. On a GPU it has not been measured yet, nor has speed: make
+//               test-cuda and make bench-cuda do both. float32 throughout, no TF32.
+// The processor still lays out the mini-batches, 64 ahead in sessrec_train and sessrec_trainer_epoch, one by
+// one in sessrec_trainer_step. The GPU draws the negatives of an epoch; progress is reported and losses are
+// looked at every 64 steps. sessrec_evaluate makes the hidden states on the processor and ranks the catalogue
+// on the GPU; sessions, recommendations and coverage stay on the processor. A failure of CUDA is
+// DEVICE_ERROR, too little memory on the GPU OUT_OF_MEMORY; both keep CUDA's words, and CUDA_OR_CPU does not
+// hide them. What lies on the GPU does not come from config.allocator. A trainer on a GPU has the processor's
+// memory for a step too.
 #ifndef SESSREC_H
 #define SESSREC_H
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>api
 // Everything public stands between here and the sign "stop here". Conventions that hold throughout:
-//   - Matrices are row-major float, shapes are written [rows,columns], with the letters of the manual: B H D V N C.
+//   - Matrices are row-major float, shapes are written [rows,columns], with the letters of the manual: B H D
+//   V N C.
 //   - Items, sessions and users are dense int32_t indices from 0; -1 means none or unknown.
-//   - *out is NULL after a failure; after success it is the caller's. An allocator, a format or an err may be NULL. destroy(NULL) is allowed.
-//   - "Threads: shared": any number of threads may make the call on one object at once. "Threads: one": one at a time for each object.
-// ============================================================================================================
+//   - *out is NULL after a failure; after success it is the caller's. An allocator, a format or an err may be
+//   NULL. destroy(NULL) is allowed.
+//   - "Threads: shared": any number of threads may make the call on one object at once. "Threads: one": one
+//   at a time for each object.
+// ===========================================================================================================
 
 #include <stddef.h>
 #include <stdint.h>
@@ -308,39 +378,45 @@
 extern "C" {
 #endif
 
-// ---- basics ------------------------------------------------------------------------------------------------
+// ---- basics -----------------------------------------------------------------------------------------------
 
-// What every function that can fail returns: 0 is success, negative an error; the two positive codes are not errors.
+// What every function that can fail returns: 0 is success, negative an error; the two positive codes are not
+// errors.
 typedef int32_t sessrec_result;
 enum {
     SESSREC_OK = 0,
     SESSREC_DONE = 1,               // sessrec_batcher_next: the epoch is over
-    SESSREC_UNKNOWN_ITEM = 2,       // sessrec_session_click_id: the model does not know this item; the click is counted only
-    SESSREC_INVALID_ARGUMENT = -1,  // a NULL pointer, a value out of range, a configuration without its canary
+    SESSREC_UNKNOWN_ITEM = 2,       // sessrec_session_click_id: the model does not know this item; the click
+                                    // is counted only
+    SESSREC_INVALID_ARGUMENT = -1,  // a NULL pointer, a value out of range, a configuration without its
+                                    // canary
     SESSREC_OUT_OF_MEMORY = -2,
     SESSREC_IO_ERROR = -3,          // a file could not be opened, read or written
     SESSREC_BAD_LOG = -4,           // a click log has a row that cannot be read; the error has the line
     SESSREC_BAD_FILE = -5,          // a model or checkpoint is damaged or is no such file
-    SESSREC_UNSUPPORTED = -6,       // a model file of a later version, or a feature that this build leaves out
-    SESSREC_TOO_LARGE = -7,         // a limit of the library (see "Limits" in the manual) or of the address space
+    SESSREC_UNSUPPORTED = -6,       // a model file of a later version, or a feature that this build leaves
+                                    // out
+    SESSREC_TOO_LARGE = -7,         // a limit of the library (see "Limits" in the manual) or of the address
+                                    // space
     SESSREC_DIVERGED = -8,          // the loss became NaN or infinite
     SESSREC_STOPPED = -9,           // a callback asked to stop
     SESSREC_NO_DATA = -10,          // nothing to learn from: no session with two events
-    SESSREC_MISMATCH = -11,         // two things do not belong together: a checkpoint and a configuration, a state and a model
+    SESSREC_MISMATCH = -11,         // two things do not belong together: a checkpoint and a configuration, a
+                                    // state and a model
     SESSREC_NO_FILE = -12,          // there is no file of that name
     SESSREC_DEVICE_ERROR = -13      // a GPU failed; the error has the words of its driver
 };
 
-// Where something outside the program can be wrong, functions fill a sessrec_error when they fail. `text` is one sentence, ready to be
-// shown; `line` counts from 1, 0 where there is no line.
+// Where something outside the program can be wrong, functions fill a sessrec_error when they fail. `text` is
+// one sentence, ready to be shown; `line` counts from 1, 0 where there is no line.
 typedef struct sessrec_error {
     sessrec_result code;
     int64_t line;
     char text[320];
 } sessrec_error;
 
-// Fills err, unless it is NULL, and returns code: return sessrec_error_set(err, code, "why"). text NULL: the phrase for the code.
-// Threads: shared.
+// Fills err, unless it is NULL, and returns code: return sessrec_error_set(err, code, "why"). text NULL: the
+// phrase for the code. Threads: shared.
 SESSREC_API sessrec_result sessrec_error_set(sessrec_error *err, sessrec_result code, const char *text);
 
 // A short English phrase for a code, never NULL. Threads: shared.
@@ -349,25 +425,26 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result);
 // The version of the implementation that is linked, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon". Threads: shared.
+// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon". Threads:
+// shared.
 SESSREC_API const char *sessrec_simd(void);
 
-// Where an object takes its memory from; the struct is copied into it. All zero: malloc and free. `alloc` returns NULL when there is none; any
-// alignment will do.
+// Where an object takes its memory from; the struct is copied into it. All zero: malloc and free. `alloc`
+// returns NULL when there is none; any alignment will do.
 typedef struct sessrec_allocator {
     void *(*alloc)(void *user, size_t bytes);
     void (*free)(void *user, void *block);
     void *user;
 } sessrec_allocator;
 
-// The caller's own job system: run task(context, i) for every i in [0, count), on any threads and in any order, and return when all are done.
-// run == NULL: the library starts `threads` - 1 threads of its own.
+// The caller's own job system: run task(context, i) for every i in [0, count), on any threads and in any
+// order, and return when all are done. run == NULL: the library starts `threads` - 1 threads of its own.
 typedef struct sessrec_jobs {
     void (*run)(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context);
     void *user;
 } sessrec_jobs;
 
-// ---- configuration -----------------------------------------------------------------------------------------
+// ---- configuration ----------------------------------------------------------------------------------------
 
 #define SESSREC_MAX_LAYERS 4
 #define SESSREC_MAX_CUTOFFS 8
@@ -417,24 +494,30 @@ enum {
     SESSREC_SELU = 5        // b times (s for s >= 0, else a (e^s - 1))
 };
 
-// A loss of the caller's own. Row i of scores [rows,columns] has its target in column first_row + i, every other column is a negative; items
-// [columns] names the item of each column. Write the row's loss to row_loss [rows] and d(sum of row_loss)/d(scores) to gradient [rows,columns].
-// Called by several threads at once, with disjoint rows.
-typedef void (*sessrec_loss_callback)(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
-                                      const float *scores, float *row_loss, float *gradient);
+// A loss of the caller's own. Row i of scores [rows,columns] has its target in column first_row + i, every
+// other column is a negative; items [columns] names the item of each column. Write the row's loss to row_loss
+// [rows] and d(sum of row_loss)/d(scores) to gradient [rows,columns]. Called by several threads at once, with
+// disjoint rows.
+typedef void (*sessrec_loss_callback)(void *user, int32_t first_row, int32_t rows, int32_t columns,
+                                      const int32_t *items, const float *scores, float *row_loss,
+                                      float *gradient);
 
 typedef struct sessrec_loss_config {
     sessrec_loss_kind kind;         // default XE
     sessrec_activation activation;  // default LINEAR
     float activation_a;             // leaky slope, elu or selu alpha; default 0.5
     float activation_b;             // selu lambda; default 1.0507
-    int32_t with_diagonal;          // TOP1 and BPR: 1 (default) the authors' program, the target is a column among the others;
-                                    // 0 the paper's formula, the mean over the negatives only
+    int32_t with_diagonal;          // TOP1 and BPR: 1 (default) the authors' program, the target is a column
+                                    // among the others; 0 the paper's formula, the mean over the negatives
+                                    // only
     float bpreg;                    // BPR_MAX score regularization, >= 0; default 1
-    float logq;                     // XE: scores - logq * log(proposal) enter the softmax, >= 0; default 1, 0 is off
-    float smoothing;                // XE label smoothing e in [0,1): 1-e for the target, e/(C-1) for the others; default 0
-    int32_t skip_own_target;        // 1 (default): a negative column that is the row's own target is left out of the row, which measures
-                                    // better on real logs (bench/RESULTS.md); 0: it counts as a negative, as in the papers
+    float logq;                     // XE: scores - logq * log(proposal) enter the softmax, >= 0; default 1, 0
+                                    // is off
+    float smoothing;                // XE label smoothing e in [0,1): 1-e for the target, e/(C-1) for the
+                                    // others; default 0
+    int32_t skip_own_target;        // 1 (default): a negative column that is the row's own target is left out
+                                    // of the row, which measures better on real logs (bench/RESULTS.md); 0:
+                                    // it counts as a negative, as in the papers
     sessrec_loss_callback custom;   // CUSTOM only
     void *custom_user;
 } sessrec_loss_config;
@@ -455,14 +538,17 @@ typedef struct sessrec_optimizer_config {
     float decay;                    // RMSPROP and ADADELTA, (0,1); default 0.9
     float beta1, beta2;             // ADAM, (0,1); default 0.9, 0.999
     float epsilon;                  // > 0; default 1e-6; inside the root, for ADAM outside
-    float l2;                       // adds l2 * w to the gradient of the weights that a step touches, >= 0; default 0
-    float gradient_cap;             // scale a tensor's gradient of a step down to this L2 norm; default 0, off
+    float l2;                       // adds l2 * w to the gradient of the weights that a step touches, >= 0;
+                                    // default 0
+    float gradient_cap;             // scale a tensor's gradient of a step down to this L2 norm; default 0,
+                                    // off
 } sessrec_optimizer_config;
 
 // How a training run stands; given to the progress callback.
 typedef struct sessrec_progress {
     int32_t epoch, epochs;          // epoch counts from 0
-    int64_t step, steps;            // mini-batches done in this epoch, and all of the epoch: those of the last one while it runs shuffled
+    int64_t step, steps;            // mini-batches done in this epoch, and all of the epoch: those of the
+                                    // last one while it runs shuffled
     int64_t events;                 // (input, target) pairs trained in this epoch so far
     double loss;                    // mean over those pairs
     double events_per_second;
@@ -472,16 +558,19 @@ typedef struct sessrec_progress {
     const char *device;             // "cpu", or the GPU's name
 } sessrec_progress;
 
-// Where training runs. Without SESSREC_CUDA or without a GPU, CUDA is refused with UNSUPPORTED, and CUDA's words.
+// Where training runs. Without SESSREC_CUDA or without a GPU, CUDA is refused with UNSUPPORTED, and CUDA's
+// words.
 typedef int32_t sessrec_device;
 enum {
     SESSREC_DEVICE_CPU = 0,
     SESSREC_DEVICE_CUDA = 1,
-    SESSREC_DEVICE_CUDA_OR_CPU = 2  // the GPU if there is one; sessrec_trainer_device and the progress callback say which it was
+    SESSREC_DEVICE_CUDA_OR_CPU = 2  // the GPU if there is one; sessrec_trainer_device and the progress
+                                    // callback say which it was
 };
 
-// All settings of a model and its training, passed by value. Start from sessrec_config_default(), change fields. A struct filled with zeros lacks
-// the canary and is refused, because 0 is a legal dropout and momentum.
+// All settings of a model and its training, passed by value. Start from sessrec_config_default(), change
+// fields. A struct filled with zeros lacks the canary and is refused, because 0 is a legal dropout and
+// momentum.
 typedef struct sessrec_config {
     uint32_t canary;                        // set by sessrec_config_default
     // the network
@@ -494,98 +583,120 @@ typedef struct sessrec_config {
     int32_t user_hidden;                    // its width, 1..8192; 0 (default): sessions stand alone
     sessrec_user_mode user_mode;            // default INIT
     float dropout_user;                     // of the user's state when it is updated, [0,1); default 0
-    float dropout_init;                     // of the hidden states that it begins a session with, [0,1); default 0
+    float dropout_init;                     // of the hidden states that it begins a session with, [0,1);
+                                            // default 0
     // learning
     sessrec_loss_config loss;
     sessrec_optimizer_config optimizer;
     float dropout_input;                    // probability of dropping an input unit, [0,1); default 0
-    float dropout_hidden;                   // of a hidden unit of each layer, [0,1); default 0.4; the next step gets what is left, times 1/(1-p)
+    float dropout_hidden;                   // of a hidden unit of each layer, [0,1); default 0.4; the next
+                                            // step gets what is left, times 1/(1-p)
     int32_t batch_size;                     // slots of a mini-batch, 1..65536; default 32
     int32_t negatives;                      // extra samples shared by a mini-batch, 0..1048576; default 2048
-    float alpha;                            // they are drawn with probability ~ support^alpha, [0,1]; default 0.5
+    float alpha;                            // they are drawn with probability ~ support^alpha, [0,1]; default
+                                            // 0.5
     int32_t epochs;                         // >= 1; default 10
-    int32_t shuffle_sessions;               // 1: a new random order each epoch; 0 (default): by time of the first event
+    int32_t shuffle_sessions;               // 1: a new random order each epoch; 0 (default): by time of the
+                                            // first event
     uint64_t seed;                          // default 1
     // validation and checkpoints, used by sessrec_train
-    int32_t patience;                       // epochs without a better validation MRR@20 before it stops; default 0, never
+    int32_t patience;                       // epochs without a better validation MRR@20 before it stops;
+                                            // default 0, never
     const char *checkpoint;                 // file written after every epoch, NULL (default): none
     int64_t checkpoint_steps;               // also every so many mini-batches; default 0, no
     int32_t resume;                         // 1: go on from `checkpoint` if the file is there; default 0
-    const struct sessrec_model *start_from; // weights to begin with, NULL (default): random. See sessrec_log_format.items_of
+    const struct sessrec_model *start_from; // weights to begin with, NULL (default): random. See
+                                            // sessrec_log_format.items_of
     // the machine
-    sessrec_device device;                  // default CPU, or CUDA_OR_CPU in a build with SESSREC_CUDA. See "CUDA" in the manual
+    sessrec_device device;                  // default CPU, or CUDA_OR_CPU in a build with SESSREC_CUDA. See
+                                            // "CUDA" in the manual
     int32_t threads;                        // 0 (default): one for each processor, 16 at most
     sessrec_jobs jobs;                      // default: own threads
     sessrec_allocator allocator;            // default: malloc
-    int32_t (*progress)(void *user, const sessrec_progress *progress);  // called a few times a second and at the end of each
-    void *progress_user;                                                // epoch; a value other than 0 stops the run
+    // Called a few times a second and at the end of each epoch; a value other than 0 stops the run.
+    int32_t (*progress)(void *user, const sessrec_progress *progress);
+    void *progress_user;
 } sessrec_config;
 
 // The defaults above: the setting that the authors publish for the RSC15 log. Threads: shared.
 SESSREC_API sessrec_config sessrec_config_default(void);
 
-// Says whether a configuration can be trained, and in err what is wrong with it: INVALID_ARGUMENT. Threads: shared.
+// Says whether a configuration can be trained, and in err what is wrong with it: INVALID_ARGUMENT. Threads:
+// shared.
 SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *config, sessrec_error *err);
 
-// ---- click logs --------------------------------------------------------------------------------------------
+// ---- click logs -------------------------------------------------------------------------------------------
 #ifndef SESSREC_NO_TRAINING
 
-// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by the time of their first event, and
-// ordered by time inside them. Equal times keep the order of the input.
+// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by
+// the time of their first event, and ordered by time inside them. Equal times keep the order of the input.
 typedef struct sessrec_log sessrec_log;
 
-// How a text log is laid out. Columns are found by name in the header line (any case, '_' ignored) or, if it is a number, by position from 1.
+// How a text log is laid out. Columns are found by name in the header line (any case, '_' ignored) or, if it
+// is a number, by position from 1.
 typedef struct sessrec_log_format {
     uint32_t canary;                // set by sessrec_log_format_default
     const char *session_column;     // default "SessionId"
     const char *item_column;        // default "ItemId"
-    const char *time_column;        // default "Time": unix seconds, fractions allowed, or ISO-8601 (UTC unless an offset is given);
-                                    // "" if there is none: the order of the rows is the order in time
+    const char *time_column;        // default "Time": unix seconds, fractions allowed, or ISO-8601 (UTC
+                                    // unless an offset is given); "" if there is none: the order of the rows
+                                    // is the order in time
     const char *user_column;        // default "UserId", not required; "" to ignore it
     char separator;                 // 0 (default): tab, ',' or ';', whichever the first line has most of
-    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is counted and skipped
-    const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for training it further
+    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is counted
+                                    // and skipped
+    const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for
+                                            // training it further
     sessrec_allocator allocator;
-    int32_t threads;                // that read, 16 at most; 0 (default): one for each processor, but one with an allocator of your own, which more
-                                    // than one would call at the same time. Any number gives the same log, and the same error
+    int32_t threads;                // that read, 16 at most; 0 (default): one for each processor, but one
+                                    // with an allocator of your own, which more than one would call at the
+                                    // same time. Any number gives the same log, and the same error
     sessrec_jobs jobs;              // default: own threads
 } sessrec_log_format;
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 
-// Read a CSV or TSV file: one event a line, LF or CRLF, fields may be quoted ("" is a quote inside). Ids are integers or text up to SESSREC_MAX_ID
-// bytes, kept verbatim. Memory: about 28 bytes an event (32 with users) and 32 a session (56 with several threads) while it is read, 12 an event
-// then, and the distinct ids. Where the system can, the file is mapped: nothing may cut it short meanwhile, or the system ends the program.
-// Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Threads: shared; it starts its own, see format.threads.
+// Read a CSV or TSV file: one event a line, LF or CRLF, fields may be quoted ("" is a quote inside). Ids are
+// integers or text up to SESSREC_MAX_ID bytes, kept verbatim. Memory: about 28 bytes an event (32 with users)
+// and 32 a session (56 with several threads) while it is read, 12 an event then, and the distinct ids. Where
+// the system can, the file is mapped: nothing may cut it short meanwhile, or the system ends the program.
+// Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Threads: shared; it starts its own, see
+// format.threads.
 #ifndef SESSREC_NO_STDIO
-SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format, sessrec_log **out, sessrec_error *err);
-// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users), whole or not at all. Threads: shared.
+SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format,
+                                            sessrec_log **out, sessrec_error *err);
+// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users), whole or not
+// at all. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err);
 #endif
 // The same from `size` bytes in memory, which are only read.
-SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format, sessrec_log **out,
-                                                 sessrec_error *err);
+SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format,
+                                              sessrec_log **out, sessrec_error *err);
 
-// Build a log from memory: create, add events in any order, finish. user may be NULL; either all events have one or none has. Adding after finish,
-// or using the log before it, is INVALID_ARGUMENT. Threads: one.
+// Build a log from memory: create, add events in any order, finish. user may be NULL; either all events have
+// one or none has. Adding after finish, or using the log before it, is INVALID_ARGUMENT. Threads: one.
 SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out);
-SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session, const char *item, double time);
+SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
+                                           const char *item, double time);
 // The same with integer ids, which are kept as their decimal text. user < 0: none.
-SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session, int64_t item, double time);
+SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session,
+                                                   int64_t item, double time);
 SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *err);
 SESSREC_API void sessrec_log_destroy(sessrec_log *log);
 
 // What a finished log holds. The arrays belong to the log and live until it is changed or destroyed.
 typedef struct sessrec_log_view {
-    int32_t item_count, session_count, user_count;     // users: 0 if the log has none
+    int32_t item_count, session_count;
+    int32_t user_count;                 // 0 if the log has no users
     int64_t event_count;
-    const int64_t *session_begins;       // [sessions+1] events of session s: session_begins[s] .. session_begins[s+1]-1
-    const int32_t *items;               // [events]
-    const double *times;                // [events] seconds
-    const int32_t *session_users;        // [sessions], NULL if there are no users
-    const int64_t *supports;            // [items] events of each item
-    int64_t bad_row_count;                   // rows skipped while reading
-    int64_t dropped_event_count;             // events taken out by filters and splits so far
+    const int64_t *session_begins;      // [S+1] session s has the events session_begins[s] up to, but not
+                                        // including, session_begins[s+1]
+    const int32_t *items;               // [E] the item of each event
+    const double *times;                // [E] in seconds
+    const int32_t *session_users;       // [S] the user of each session; NULL if there are no users
+    const int64_t *supports;            // [V] how many events each item has
+    int64_t bad_row_count;              // rows skipped while reading
+    int64_t dropped_event_count;        // events taken out by filters and splits so far
 } sessrec_log_view;
 
 // Threads: shared. A log that is not finished gives an empty view.
@@ -597,33 +708,38 @@ SESSREC_API const char *sessrec_log_session_id(const sessrec_log *log, int32_t s
 SESSREC_API const char *sessrec_log_user_id(const sessrec_log *log, int32_t user);
 SESSREC_API int32_t sessrec_log_find_item(const sessrec_log *log, const char *id);
 
-// Drop repeats of an item directly after itself (if drop_repeats), events of items with less than min_support events, sessions with less than
-// min_length or more than max_length events (0: no limit); again until nothing changes. Items without events leave the log, the others keep their
-// order. Items of format.items_of always stay, with their numbers, and are never too rare. Threads: one.
+// Drop repeats of an item directly after itself (if drop_repeats), events of items with less than min_support
+// events, sessions with less than min_length or more than max_length events (0: no limit); again until
+// nothing changes. Items without events leave the log, the others keep their order. Items of format.items_of
+// always stay, with their numbers, and are never too rare. Threads: one.
 typedef struct sessrec_filter {
     int32_t drop_repeats;
     int64_t min_support, min_length, max_length;
 } sessrec_filter;
 SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, sessrec_filter filter);
 
-// Cut each session wherever two neighboring events lie more than idle_seconds apart; the pieces after the first are named "ID#2", "ID#3" and so
-// on. For a log whose session column is really a user. Threads: one.
+// Cut each session wherever two neighboring events lie more than idle_seconds apart; the pieces after the
+// first are named "ID#2", "ID#3" and so on. For a log whose session column is really a user. Threads: one.
 SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_seconds);
 
-// Temporal split: sessions that end before `time` go to *before, sessions that start at `time` or later to *after. Sessions that run across it are
-// in neither, and count as dropped events of *before: nothing from the future reaches training. Threads: shared.
-SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before, sessrec_log **after);
+// Temporal split: sessions that end before `time` go to *before, sessions that start at `time` or later to
+// *after. Sessions that run across it are in neither, and count as dropped events of *before: nothing from
+// the future reaches training. Threads: shared.
+SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before,
+                                                  sessrec_log **after);
 
-// Each user's last session goes to *last, the earlier ones to *rest; users with one session are in *rest only. The log must have users.
-// Threads: shared.
-SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest, sessrec_log **last);
+// Each user's last session goes to *last, the earlier ones to *rest; users with one session are in *rest
+// only. The log must have users. Threads: shared.
+SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest,
+                                                          sessrec_log **last);
 
-// Drop the events of `log` whose item does not occur in `known` (by id). Threads: one for log, shared for known.
+// Drop the events of `log` whose item does not occur in `known` (by id). Threads: one for log, shared for
+// known.
 SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known);
 
 #endif // SESSREC_NO_TRAINING
 
-// ---- models ------------------------------------------------------------------------------------------------
+// ---- models -----------------------------------------------------------------------------------------------
 
 // A trained model: weights, item ids and item support. Never changes after it is made, so it may be shared.
 typedef struct sessrec_model sessrec_model;
@@ -637,12 +753,14 @@ typedef struct sessrec_model_info {
     sessrec_gru_form gru;
     int32_t user_hidden;            // width of the user-level GRU, 0: none
     sessrec_user_mode user_mode;
-    sessrec_activation activation;  // of the loss it was trained with. Scores are given before it: all are monotone
+    sessrec_activation activation;  // of the loss it was trained with. Scores are given before it: all are
+                                    // monotone
     uint64_t seed;
     uint64_t event_count;           // training events that the support counts sum to
 } sessrec_model_info;
 
-// A matrix that belongs to a model or a trainer. row_ids: NULL for a whole matrix; for the sparse gradients of a trainer, the item of each row.
+// A matrix that belongs to a model or a trainer. row_ids: NULL for a whole matrix; for the sparse gradients
+// of a trainer, the item of each row.
 typedef struct sessrec_tensor {
     float *data;
     int32_t rows, columns;
@@ -650,28 +768,35 @@ typedef struct sessrec_tensor {
 } sessrec_tensor;
 
 #ifndef SESSREC_NO_STDIO
-// Read a model file. A damaged one, or one with a weight that is not finite, is BAD_FILE with the reason, a later format UNSUPPORTED.
-// Threads: shared.
-SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_allocator *allocator, sessrec_model **out, sessrec_error *err);
-// Write a model file: to a temporary file in the same directory, synced, then renamed over `path`, so that a failure at any moment leaves the old
-// file as it was. IO_ERROR; DIVERGED for a weight that is not finite, which no reader would take. Threads: shared.
-SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const char *path, sessrec_error *err);
+// Read a model file. A damaged one, or one with a weight that is not finite, is BAD_FILE with the reason, a
+// later format UNSUPPORTED. Threads: shared.
+SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_allocator *allocator,
+                                              sessrec_model **out, sessrec_error *err);
+// Write a model file: to a temporary file in the same directory, synced, then renamed over `path`, so that a
+// failure at any moment leaves the old file as it was. IO_ERROR; DIVERGED for a weight that is not finite,
+// which no reader would take. Threads: shared.
+SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const char *path,
+                                               sessrec_error *err);
 #endif
-// Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be 64-byte aligned and outlive the model; only a
-// small handle is allocated. Errors as sessrec_model_read. Threads: shared.
-SESSREC_API sessrec_result sessrec_model_import(const void *bytes, size_t size, const sessrec_allocator *allocator, sessrec_model **out,
-                                                     sessrec_error *err);
+// Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be
+// 64-byte aligned and outlive the model; only a small handle is allocated. Errors as sessrec_model_read.
+// Threads: shared.
+SESSREC_API sessrec_result sessrec_model_import(const void *bytes, size_t size,
+                                                const sessrec_allocator *allocator, sessrec_model **out,
+                                                sessrec_error *err);
 // The file as bytes: size, then content into a buffer of at least that size. Threads: shared.
 SESSREC_API size_t sessrec_model_export_size(const sessrec_model *model);
 SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void *bytes, size_t size);
 SESSREC_API void sessrec_model_destroy(sessrec_model *model);
-// Makes recommendations from the whole catalogue several times faster; they stay the same to the bit. A copy of "Wy" in half bytes, an
-// eighth of its size, then tells which items cannot be among the best; only the others are scored. A model without it, for which there is no
-// room, works too. OUT_OF_MEMORY leaves the model as it was. Threads: one, before the model is shared.
+// Makes recommendations from the whole catalogue several times faster; they stay the same to the bit. A copy
+// of "Wy" in half bytes, an eighth of its size, then tells which items cannot be among the best; only the
+// others are scored. A model without it, for which there is no room, works too. OUT_OF_MEMORY leaves the
+// model as it was. Threads: one, before the model is shared.
 SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model);
 
 SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model);
-// Item ids in both directions; -1 and NULL for what is not there. The text lives as long as the model. Threads: shared.
+// Item ids in both directions; -1 and NULL for what is not there. The text lives as long as the model.
+// Threads: shared.
 SESSREC_API const char *sessrec_model_item_id(const sessrec_model *model, int32_t item);
 SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const char *id);
 // Training events of an item; 0 for an unknown one. Threads: shared.
@@ -682,21 +807,25 @@ SESSREC_API uint64_t sessrec_model_support(const sessrec_model *model, int32_t i
 //   "L0.W" [D,3H] input, row i holds the weights of input i (with EMBEDDING_NONE D = V: a row an item)
 //   "L0.U" [H,3H] recurrent     "L0.b" [1,3H] bias     "L0.c" [1,3H] recurrent bias, RESET_AFTER only
 // and with a user-level GRU of width Hu, whose input is the last layer's state:
-//   "U0.W" [H,3Hu] "U0.U" "U0.b" "U0.c" as above     "I0.W" [Hu,H] "I0.b" [1,H] what begins layer 0's hidden state; "I1.W" .. further layers
-//   "C0.W" [Hu,3H] from the user's state to the gates of layer 0, USER_ALL and USER_GATES only
+//   "U0.W" [H,3Hu] "U0.U" "U0.b" "U0.c" as above     "I0.W" [Hu,H] "I0.b" [1,H] what begins layer 0's hidden
+//   state; "I1.W" .. further layers "C0.W" [Hu,3H] from the user's state to the gates of layer 0, USER_ALL
+//   and USER_GATES only
 // INVALID_ARGUMENT if the model has no such tensor. Threads: shared.
-SESSREC_API sessrec_result sessrec_model_tensor(const sessrec_model *model, const char *name, sessrec_tensor *out);
+SESSREC_API sessrec_result sessrec_model_tensor(const sessrec_model *model, const char *name,
+                                                sessrec_tensor *out);
 // The names, one by one from index 0; NULL after the last. Threads: shared.
 SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, int32_t index);
 
-// ---- train and evaluate ------------------------------------------------------------------------------------
+// ---- train and evaluate -----------------------------------------------------------------------------------
 #ifndef SESSREC_NO_TRAINING
 
-// Train a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1). validation may be NULL; with one, the
-// weights of the epoch with the best MRR@20 are returned, and patience may end the run early. When a callback stops the run, the model as it stands
-// is returned with SESSREC_STOPPED. A loss that is not finite is DIVERGED, with epoch and step. Threads: shared.
-SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_log *log, const sessrec_log *validation,
-                                         sessrec_model **out, sessrec_error *err);
+// Train a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1).
+// validation may be NULL; with one, the weights of the epoch with the best MRR@20 are returned, and patience
+// may end the run early. When a callback stops the run, the model as it stands is returned with
+// SESSREC_STOPPED. A loss that is not finite is DIVERGED, with epoch and step. Threads: shared.
+SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_log *log,
+                                         const sessrec_log *validation, sessrec_model **out,
+                                         sessrec_error *err);
 
 // Which rank the target gets among items with the same score.
 typedef int32_t sessrec_ties;
@@ -721,16 +850,21 @@ typedef struct sessrec_eval_config {
     sessrec_ties ties;                          // default CONSERVATIVE
     int32_t cutoff_count;                       // how many; default 4
     int32_t cutoffs[SESSREC_MAX_CUTOFFS];       // k >= 1; default 1, 5, 10, 20
-    int32_t coverage;                           // 1: also fill report.coverage; costs a top-k list an event, k <= 65536. Default 0
-    int32_t batch_size;                         // sessions scored side by side; changes speed only. Default 256
+    int32_t coverage;                           // 1: also fill report.coverage; costs a top-k list an event,
+                                                // k <= 65536. Default 0
+    int32_t batch_size;                         // sessions scored side by side; changes speed only. Default
+                                                // 256
     int32_t threads;                            // 0 (default): one for each processor
-    sessrec_device device;                      // where sessrec_evaluate ranks, default as in sessrec_config. CUDA takes no coverage, and
-                                                // keeps a hidden state for each event in memory
+    sessrec_device device;                      // where sessrec_evaluate ranks, default as in sessrec_config.
+                                                // CUDA takes no coverage, and keeps a hidden state for each
+                                                // event in memory
     sessrec_jobs jobs;
     sessrec_allocator allocator;
-    const sessrec_log *history;             // earlier sessions of the log's users, matched by user id; default NULL. They make the
-                                                // states of users for scorers that know users
-    void (*on_event)(void *user, const sessrec_event *event);   // called for every event in the order of the log; default NULL
+    const sessrec_log *history;                 // earlier sessions of the log's users, matched by user id;
+                                                // default NULL. They make the states of users for scorers
+                                                // that know users
+    void (*on_event)(void *user, const sessrec_event *event);   // called for every event in the order of the
+                                                                // log; default NULL
     void *on_event_user;
 } sessrec_eval_config;
 SESSREC_API sessrec_eval_config sessrec_eval_config_default(void);
@@ -754,72 +888,102 @@ typedef struct sessrec_report {
     double coverage[SESSREC_MAX_CUTOFFS];   // part of the catalogue that occurs in some event's top k
     sessrec_metrics by_position[SESSREC_GROUPS];  // input position 0, 1, ..., 6, and 7 or later
     sessrec_metrics by_length[SESSREC_GROUPS];    // session length 2, 3, 4, 5, 6-7, 8-10, 11-20, more
-    sessrec_metrics by_history[SESSREC_GROUPS];   // event.history 0, 1, 2, 3, 4, 5-6, 7-10, more: users with a short history (Quadrana 2017:
-                                                  // up to 6 sessions) are groups 0..5, with a long one 6..7. See sessrec_metrics_merge
+    sessrec_metrics by_history[SESSREC_GROUPS];   // event.history 0, 1, 2, 3, 4, 5-6, 7-10, more: users with
+                                                  // a short history (Quadrana 2017: up to 6 sessions) are
+                                                  // groups 0..5, with a long one 6..7. See
+                                                  // sessrec_metrics_merge
     double seconds;
 } sessrec_report;
 
-// Rank the target of every (input, target) pair of every session against the whole catalogue. States start at zero with each session. Events of
-// items that the model does not know are removed first, and counted. Threads: shared.
-SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_log *log, const sessrec_eval_config *config,
-                                            sessrec_report *report, sessrec_error *err);
+// Rank the target of every (input, target) pair of every session against the whole catalogue. States start at
+// zero with each session. Events of items that the model does not know are removed first, and counted.
+// Threads: shared.
+SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_log *log,
+                                            const sessrec_eval_config *config, sessrec_report *report,
+                                            sessrec_error *err);
 
-// Anything that scores items can be evaluated: the GRU, the baselines, the caller's own. Calls for different states come from several threads at
-// once. A call serves `rows` sessions; their states stand one after the other, state_bytes apart.
+// Anything that scores items can be evaluated: the GRU, the baselines, the caller's own. Calls for different
+// states come from several threads at once. A call serves `rows` sessions; their states stand one after the
+// other, state_bytes apart.
 typedef struct sessrec_scorer {
     void *self;
     int32_t item_count;         // size of its catalogue
-    size_t state_bytes;         // of the state of one session, a multiple of 16; the evaluation owns them, 64-byte aligned
-    size_t (*scratch_bytes)(const void *self, int32_t rows);                // scratch memory that a call for so many rows wants; NULL: none
-    int32_t (*find_item)(const void *self, const char *id);                 // its number for an id, or -1; NULL: the log's own numbers
-    void (*begin)(const void *self, void *state, const void *user);         // a session begins; user: of the visitor, NULL if not known
-    void (*click)(const void *self, int32_t rows, void *states, const int32_t *item_count, void *scratch);  // one click in each session
-    // scores of items first .. first+count-1 in each session, to scores [rows,count]; higher is better, NaN and -infinity are
-    // "not scored". A given state and item must always get the same bits. count is at most 1024.
-    void (*score)(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores, void *scratch);
+    size_t state_bytes;         // of the state of one session, a multiple of 16; the evaluation owns them,
+                                // 64-byte aligned
+    // scratch memory that a call for so many rows wants; NULL: none
+    size_t (*scratch_bytes)(const void *self, int32_t rows);
+    // its number for an id, or -1; NULL: the log's own numbers
+    int32_t (*find_item)(const void *self, const char *id);
+    // a session begins; user: of the visitor, NULL if not known
+    void (*begin)(const void *self, void *state, const void *user);
+    // one click in each session
+    void (*click)(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch);
+    // scores of items first .. first+count-1 in each session, to scores [rows,count]; higher is better, NaN
+    // and -infinity are "not scored". A given state and item must always get the same bits. count is at most
+    // 1024.
+    void (*score)(const void *self, int32_t rows, const void *states, int32_t first, int32_t count,
+                  float *scores, void *scratch);
     void (*destroy)(void *self);    // may be NULL
-    // for scorers that know users; user_bytes == 0: the rest is not used. States of users are a multiple of 16 bytes too.
+    // for scorers that know users; user_bytes == 0: the rest is not used. States of users are a multiple of
+    // 16 bytes too.
     size_t user_bytes;
     void (*begin_user)(const void *self, void *user);                       // a user without any session yet
-    void (*end)(const void *self, const void *state, void *user, void *scratch);    // a session of two or more clicks is over
+    // a session of two or more clicks is over
+    void (*end)(const void *self, const void *state, void *user, void *scratch);
 } sessrec_scorer;
-SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_log *log, const sessrec_eval_config *config,
-                                                   sessrec_report *report, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_log *log,
+                                                   const sessrec_eval_config *config, sessrec_report *report,
+                                                   sessrec_error *err);
 
-// Scorers of the library; end each with sessrec_scorer_destroy. The model must outlive its scorer, the log need not.
-//   model   the GRU      pop   supp_i / (1 + supp_i); where floats would round two supports to one value, the smaller gets the next float below
-//   s_pop   how often the item occurred in this session      ppop   and in the user's earlier sessions of two or more clicks, those of
-//           eval.history too. Both count the last 1024 distinct items, and break ties by pop
-SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out);
-SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator, sessrec_scorer *out);
-SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator, sessrec_scorer *out);
-SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator, sessrec_scorer *out);
+// Scorers of the library; end each with sessrec_scorer_destroy. The model must outlive its scorer, the log
+// need not.
+//   model   the GRU      pop   supp_i / (1 + supp_i); where floats would round two supports to one value, the
+//           smaller gets the next float below
+//   s_pop   how often the item occurred in this session      ppop   and in the user's earlier sessions of two
+//           or more clicks, those of eval.history too. Both count the last 1024 distinct items, and break
+//           ties by pop
+SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
+                                                const sessrec_allocator *allocator, sessrec_scorer *out);
+SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator,
+                                              sessrec_scorer *out);
+SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator,
+                                                sessrec_scorer *out);
+SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator,
+                                               sessrec_scorer *out);
 // Item-KNN: after a click on item i only i's nearest neighbors are scored, at most `neighbors` (1..65536), by
-//     c_ij / sqrt((n_i + lambda) (n_j + lambda))     lambda 0..10^15 pulls down items with few sessions; of equals the lower item is nearer
+//     c_ij / sqrt((n_i + lambda) (n_j + lambda))     lambda 0..10^15 pulls down items with few sessions; of
+//     equals the lower item is nearer
 // Time: the sum over sessions of length times distinct items. INVALID_ARGUMENT for other numbers.
 typedef int32_t sessrec_itemknn;
 enum {
-    SESSREC_ITEMKNN_SESSIONS = 0,   // c: sessions that hold both, n: that hold the item, so this is the cosine of two sets
-    SESSREC_ITEMKNN_EVENTS = 1      // c: events of i in sessions that hold j, n: of the item; the GRU4Rec authors' baseline, with lambda 20
+    SESSREC_ITEMKNN_SESSIONS = 0,   // c: sessions that hold both, n: that hold the item, so this is the
+                                    // cosine of two sets
+    SESSREC_ITEMKNN_EVENTS = 1      // c: events of i in sessions that hold j, n: of the item; the GRU4Rec
+                                    // authors' baseline, with lambda 20
 };
-SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_log *log, sessrec_itemknn form, int32_t neighbors, double lambda,
+SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_log *log, sessrec_itemknn form,
+                                                  int32_t neighbors, double lambda,
                                                   const sessrec_allocator *allocator, sessrec_scorer *out);
 SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
 
 #endif // SESSREC_NO_TRAINING
 
-// ---- streaming recommendation ------------------------------------------------------------------------------
+// ---- streaming recommendation -----------------------------------------------------------------------------
 
-// A running session: the hidden state of every layer and the last `remember` distinct items. Lives in memory of the caller, makes no allocation
-// and no system call. The model must outlive it.
+// A running session: the hidden state of every layer and the last `remember` distinct items. Lives in memory
+// of the caller, makes no allocation and no system call. The model must outlive it.
 typedef struct sessrec_session sessrec_session;
 
-// Bytes of memory for a session that remembers so many items (0..65536) for skip_seen; 0 for a bad argument. Threads: shared.
+// Bytes of memory for a session that remembers so many items (0..65536) for skip_seen; 0 for a bad argument.
+// Threads: shared.
 SESSREC_API size_t sessrec_session_size(const sessrec_model *model, int32_t remember);
-// Make an empty session in `memory` of at least that size, any alignment. There is nothing to free. Threads: shared.
-SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory, size_t size, sessrec_session **out);
+// Make an empty session in `memory` of at least that size, any alignment. There is nothing to free. Threads:
+// shared.
+SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory,
+                                                size_t size, sessrec_session **out);
 
-// The user clicked an item: h = GRU(item, h). Item -1, or an unknown id, is only counted: UNKNOWN_ITEM. Threads: one.
+// The user clicked an item: h = GRU(item, h). Item -1, or an unknown id, is only counted: UNKNOWN_ITEM.
+// Threads: one.
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item);
 SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id);
 
@@ -842,15 +1006,17 @@ typedef struct sessrec_query {
     int32_t skip_seen;              // 1 (default): not the items that the session remembers
     const int32_t *candidates;      // only these items, without repeats; NULL (default): all
     int32_t candidate_count;
-    int32_t (*veto)(void *user, int32_t item);  // a value other than 0: not this item. Asked only about items that would enter
+    int32_t (*veto)(void *user, int32_t item);  // a value other than 0: not this item. Asked only about items
+                                                // that would enter
     void *veto_user;                            // the list, so k items come back if k exist. Default NULL
 } sessrec_query;
 SESSREC_API sessrec_query sessrec_query_default(void);
 
-// The exact top k of the catalogue, the best first (equal scores: lower number first). *count says how many came. out has room for query->k; the
-// places that are left get item -1. source may be NULL. Threads: one.
-SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out,
-                                                     int32_t *count, sessrec_source *source);
+// The exact top k of the catalogue, the best first (equal scores: lower number first). *count says how many
+// came. out has room for query->k; the places that are left get item -1. source may be NULL. Threads: one.
+SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query,
+                                                     sessrec_recommendation *out, int32_t *count,
+                                                     sessrec_source *source);
 
 // One request of many: what a sessrec_session_recommend takes, and what it gives back.
 typedef struct sessrec_request {
@@ -861,36 +1027,43 @@ typedef struct sessrec_request {
     sessrec_source source;          // from where,
     sessrec_result result;          // and what sessrec_session_recommend would have returned
 } sessrec_request;
-// Answers many sessions of one model at once, with the same bits as one by one: each part of the item table is read once for all of them, which is
-// several times faster, of a prepared model a little. Requests may differ in all but the model (MISMATCH); one that fails does not keep the others
-// from their answers. Returns the first failure among them. Vetoes are asked about the sessions in turn. Threads: one for each session.
+// Answers many sessions of one model at once, with the same bits as one by one: each part of the item table
+// is read once for all of them, which is several times faster, of a prepared model a little. Requests may
+// differ in all but the model (MISMATCH); one that fails does not keep the others from their answers. Returns
+// the first failure among them. Vetoes are asked about the sessions in turn. Threads: one for each session.
 SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests, int32_t count);
-// Scores of given items, [count], from popularity as long as recommend answers from it; an unknown item gets -infinity. Threads: one.
-SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items, int32_t count, float *scores);
+// Scores of given items, [count], from popularity as long as recommend answers from it; an unknown item gets
+// -infinity. Threads: one.
+SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items,
+                                                 int32_t count, float *scores);
 // The session is over: forget its clicks, ready for the next. Threads: one.
 SESSREC_API void sessrec_session_end(sessrec_session *session);
 // Clicks so far: on known items, and on unknown ones. Threads: one.
 SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t *known, int64_t *unknown);
 
-// The state as bytes, to keep between visits or to move to another machine: the same for every platform, bound to the model. import refuses damaged
-// bytes (BAD_FILE) and those of another model or size (MISMATCH); the session then stays as it was. Threads: one.
+// The state as bytes, to keep between visits or to move to another machine: the same for every platform,
+// bound to the model. import refuses damaged bytes (BAD_FILE) and those of another model or size (MISMATCH);
+// the session then stays as it was. Threads: one.
 SESSREC_API size_t sessrec_session_export_size(const sessrec_session *session);
 SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session, void *bytes, size_t size);
 SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size);
 
 // ---- users ----
 
-// The state of a user between sessions, for models with a user-level GRU (Quadrana 2017), in memory of the caller, like a session. A new user's
-// first session begins as it would without the state.
+// The state of a user between sessions, for models with a user-level GRU (Quadrana 2017), in memory of the
+// caller, like a session. A new user's first session begins as it would without the state.
 typedef struct sessrec_user sessrec_user;
 
 // Bytes for a user's state; 0 if the model has no user-level GRU. Threads: shared.
 SESSREC_API size_t sessrec_user_size(const sessrec_model *model);
-SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *memory, size_t size, sessrec_user **out);
-// The user comes back: the session is forgotten and begins anew from his state. MISMATCH if the two are of different models. Threads: one.
+SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *memory, size_t size,
+                                             sessrec_user **out);
+// The user comes back: the session is forgotten and begins anew from his state. MISMATCH if the two are of
+// different models. Threads: one.
 SESSREC_API sessrec_result sessrec_user_begin(const sessrec_user *user, sessrec_session *session);
-// The user leaves: c = GRU_usr(s, c), then the session is ended. As in training, s is the hidden state before the last click, and sessions with less
-// than two clicks on known items leave the state as it is. Threads: one.
+// The user leaves: c = GRU_usr(s, c), then the session is ended. As in training, s is the hidden state before
+// the last click, and sessions with less than two clicks on known items leave the state as it is. Threads:
+// one.
 SESSREC_API sessrec_result sessrec_user_fold(sessrec_user *user, sessrec_session *session);
 // How many sessions the state holds. Threads: one.
 SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user);
@@ -899,7 +1072,7 @@ SESSREC_API size_t sessrec_user_export_size(const sessrec_user *user);
 SESSREC_API sessrec_result sessrec_user_export(const sessrec_user *user, void *bytes, size_t size);
 SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *bytes, size_t size);
 
-// ---- building blocks ---------------------------------------------------------------------------------------
+// ---- building blocks --------------------------------------------------------------------------------------
 
 // The weights of one GRU layer, wherever they live. Gates stand side by side in the order r, z, n.
 typedef struct sessrec_gru {
@@ -911,9 +1084,11 @@ typedef struct sessrec_gru {
     const float *c;         // [3H] recurrent bias, RESET_AFTER only
 } sessrec_gru;
 
-// One time step (Cho 2014; Hidasi 2016, eq. 1-4; manual, 2) for B rows: x [B,D], h [B,H] in, h_new [B,H] out (may be h itself). tape [B,4H] keeps
-// what the backward pass needs; it is required. Threads: shared, with distinct outputs.
-SESSREC_API void sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, float *h_new, float *tape);
+// One time step (Cho 2014; Hidasi 2016, eq. 1-4; manual, 2) for B rows: x [B,D], h [B,H] in, h_new [B,H] out
+// (may be h itself). tape [B,4H] keeps what the backward pass needs; it is required. Threads: shared, with
+// distinct outputs.
+SESSREC_API void sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h,
+                                     float *h_new, float *tape);
 
 #ifndef SESSREC_NO_TRAINING
 
@@ -922,18 +1097,24 @@ typedef struct sessrec_gru_gradient {
     float *W, *U, *b, *c;
 } sessrec_gru_gradient;
 
-// The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x, h and tape as forward had and left them. d_x [B,D] and d_h [B,H] may be
-// NULL. scratch [B,9H+D] is used up. Threads: shared, with distinct outputs.
-SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, const float *tape, const float *d_h_new,
-                                      float *d_x, float *d_h, const sessrec_gru_gradient *gradient, float *scratch);
+// The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x, h and tape as forward had and left
+// them. d_x [B,D] and d_h [B,H] may be NULL. scratch [B,9H+D] is used up. Threads: shared, with distinct
+// outputs.
+SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h,
+                                      const float *tape, const float *d_h_new, float *d_x, float *d_h,
+                                      const sessrec_gru_gradient *gradient, float *scratch);
 
-// Loss (manual, 2) and gradient of scores [rows,columns]; rows, items and what is written as in sessrec_loss_callback. gradient may be the scores
-// themselves except for CUSTOM; items NULL: all differ. log_proposal [columns] is subtracted, times logq, before the softmax of XE (NULL: nothing).
-// scratch [8*columns]. Threads: shared, with distinct outputs.
-SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
-                                        const float *log_proposal, const float *scores, float *row_loss, float *gradient, float *scratch);
+// Loss (manual, 2) and gradient of scores [rows,columns]; rows, items and what is written as in
+// sessrec_loss_callback. gradient may be the scores themselves except for CUSTOM; items NULL: all differ.
+// log_proposal [columns] is subtracted, times logq, before the softmax of XE (NULL: nothing). scratch
+// [8*columns]. Threads: shared, with distinct outputs.
+SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows,
+                                        int32_t columns, const int32_t *items, const float *log_proposal,
+                                        const float *scores, float *row_loss, float *gradient,
+                                        float *scratch);
 
-// Optimizer state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not need it.
+// Optimizer state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not
+// need it.
 typedef struct sessrec_optimizer_state {
     float *first;       // all but SGD (Adagrad, RMSProp, Adadelta: mean of g^2; Adam: m)
     float *second;      // Adadelta (mean of d^2), Adam (v)
@@ -941,21 +1122,26 @@ typedef struct sessrec_optimizer_state {
     int32_t *steps;     // [rows] Adam: how often each row was updated
 } sessrec_optimizer_state;
 
-// w -= learning_rate * d(g), or with momentum v = momentum v - learning_rate d(g), w += v; d(g) by kind. Updates rows row_ids[0..rows-1] (NULL: rows
-// 0 .. rows-1) of the table w [*,columns] with gradient [rows,columns], which is used up. Row ids must be distinct: see sessrec_sum_duplicates.
-// Threads: shared, with distinct rows.
-SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows, int32_t columns, const int32_t *row_ids,
-                                          float *weights, float *gradient, const sessrec_optimizer_state *state);
+// w -= learning_rate * d(g), or with momentum v = momentum v - learning_rate d(g), w += v; d(g) by kind.
+// Updates rows row_ids[0..rows-1] (NULL: rows
+// 0 .. rows-1) of the table w [*,columns] with gradient [rows,columns], which is used up. Row ids must be
+// distinct: see sessrec_sum_duplicates. Threads: shared, with distinct rows.
+SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows,
+                                          int32_t columns, const int32_t *row_ids, float *weights,
+                                          float *gradient, const sessrec_optimizer_state *state);
 
-// Adds the rows of gradient [rows,columns] that have the same row id into the first of them, in order, and moves the distinct rows and
-// their ids to the front. Returns how many there are. scratch [6*rows+2]. Threads: shared.
-SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient, int32_t *scratch);
+// Adds the rows of gradient [rows,columns] that have the same row id into the first of them, in order, and
+// moves the distinct rows and their ids to the front. Returns how many there are. scratch [6*rows+2].
+// Threads: shared.
+SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient,
+                                           int32_t *scratch);
 
-// Draws items with probability support^alpha / sum(support^alpha), by an exact integer cumulative table: any item with support > 0 can come, whatever
-// the size of the catalogue. Draw `index` of `seed` is always the same item. NO_DATA if nothing has support. Threads: create one, draw shared.
+// Draws items with probability support^alpha / sum(support^alpha), by an exact integer cumulative table: any
+// item with support > 0 can come, whatever the size of the catalogue. Draw `index` of `seed` is always the
+// same item. NO_DATA if nothing has support. Threads: create one, draw shared.
 typedef struct sessrec_sampler sessrec_sampler;
-SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha, const sessrec_allocator *allocator,
-                                                  sessrec_sampler **out);
+SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha,
+                                                  const sessrec_allocator *allocator, sessrec_sampler **out);
 SESSREC_API int32_t sessrec_sampler_draw(const sessrec_sampler *sampler, uint64_t seed, uint64_t index);
 SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler);
 
@@ -969,82 +1155,105 @@ typedef struct sessrec_batch {
     const int32_t *targets;         // [rows]
     const int32_t *negatives;       // [negative_count] shared by all rows
     const int32_t *sessions;        // [rows] sessions of the log
-    const int32_t *session_starts;   // [rows] 1: the pair is the first of its session, the hidden state starts anew
-    const int32_t *user_starts;      // [rows] 1: and the session the first of its user, both states start at zero. NULL without users
-    const int32_t *previous_rows;    // [rows] the row of this slot in the mini-batch before; slots move up when others run out
+    const int32_t *session_starts;   // [rows] 1: the pair is the first of its session, the hidden state
+                                     // starts anew
+    const int32_t *user_starts;      // [rows] 1: and the session the first of its user, both states start at
+                                     // zero. NULL without users
+    const int32_t *previous_rows;    // [rows] the row of this slot in the mini-batch before; slots move up
+                                     // when others run out
 } sessrec_batch;
 
-// Walks a log in session-parallel mini-batches (manual, 2; Hidasi 2016, figure 3). Slots 0.. take the first sessions; a slot whose session is used up
-// takes the next one, lowest slot first. Only without extra negatives the epoch ends when a single slot is left, because it has nothing to be
-// compared with; with user_hidden it goes on to the end. sampler may be NULL: none are drawn; with config.negatives > 0 the caller adds his own to
-// each mini-batch. Log and sampler must outlive the batcher. Threads: one.
+// Walks a log in session-parallel mini-batches (manual, 2; Hidasi 2016, figure 3). Slots 0.. take the first
+// sessions; a slot whose session is used up takes the next one, lowest slot first. Only without extra
+// negatives the epoch ends when a single slot is left, because it has nothing to be compared with; with
+// user_hidden it goes on to the end. sampler may be NULL: none are drawn; with config.negatives > 0 the
+// caller adds his own to each mini-batch. Log and sampler must outlive the batcher. Threads: one.
 typedef struct sessrec_batcher sessrec_batcher;
-SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_log *log, const sessrec_sampler *sampler,
-                                                  sessrec_batcher **out, sessrec_error *err);
-// The next mini-batch; its arrays live until the next call. DONE at the end of an epoch, the call after that begins the next one.
+SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_log *log,
+                                                  const sessrec_sampler *sampler, sessrec_batcher **out,
+                                                  sessrec_error *err);
+// The next mini-batch; its arrays live until the next call. DONE at the end of an epoch, the call after that
+// begins the next one.
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
 // Go to a step of an epoch, as after a resume: the next mini-batch will be that one.
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step);
-// Mini-batches and pairs of an epoch. With shuffle_sessions each has a few mini-batches more or less: before the first ends the number is the
-// first's, then that of the epoch that ended last. The pairs are those of the first.
+// Mini-batches and pairs of an epoch. With shuffle_sessions each has a few mini-batches more or less: before
+// the first ends the number is the first's, then that of the epoch that ended last. The pairs are those of
+// the first.
 SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
 SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
 
-// A model in training: weights, optimizer state, hidden state of every slot. The items are those of the log (after those of config->start_from; the
-// log must then have been made with format.items_of, else MISMATCH). Threads: one, for this and all that follows on trainers.
+// A model in training: weights, optimizer state, hidden state of every slot. The items are those of the log
+// (after those of config->start_from; the log must then have been made with format.items_of, else MISMATCH).
+// Threads: one, for this and all that follows on trainers.
 typedef struct sessrec_trainer sessrec_trainer;
-SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log, sessrec_trainer **out,
-                                                  sessrec_error *err);
+SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log,
+                                                  sessrec_trainer **out, sessrec_error *err);
 SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *trainer);
-// Forward and backward for one mini-batch, then the update. *loss (may be NULL) is that of the mini-batch (manual, 2). DIVERGED if it is not finite;
-// the weights then keep their last values.
-SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *trainer, const sessrec_batch *batch, double *loss, sessrec_error *err);
+// Forward and backward for one mini-batch, then the update. *loss (may be NULL) is that of the mini-batch
+// (manual, 2). DIVERGED if it is not finite; the weights then keep their last values.
+SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *trainer, const sessrec_batch *batch,
+                                                double *loss, sessrec_error *err);
 // The two halves: gradients (and new hidden states), and the update with them.
-SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const sessrec_batch *batch, double *loss, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const sessrec_batch *batch,
+                                                double *loss, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer);
-// Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of tables only the rows that were used, with
-// row_ids; on a GPU -1 where a row was added to an earlier one of the same item); optimizer state "acc.NAME", "second.NAME", "vel.NAME"; "hidden0" ..
-// [batch_size,H] and "user" [batch_size,Hu], the states of the slots. (To see the scores, use a custom loss.) On a GPU they are copies: ask again
-// after each step; what is written into them before the next step, or before the next call that looks, goes back to the GPU.
-SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name, sessrec_tensor *out);
-// The weights as they stand, as a model that belongs to the trainer and changes with it; on a GPU with the next call. NULL if the GPU fails.
+// Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of
+// tables only the rows that were used, with row_ids; on a GPU -1 where a row was added to an earlier one of
+// the same item); optimizer state "acc.NAME", "second.NAME", "vel.NAME"; "hidden0" .. [batch_size,H] and
+// "user" [batch_size,Hu], the states of the slots. (To see the scores, use a custom loss.) On a GPU they are
+// copies: ask again after each step; what is written into them before the next step, or before the next call
+// that looks, goes back to the GPU.
+SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name,
+                                                  sessrec_tensor *out);
+// The weights as they stand, as a model that belongs to the trainer and changes with it; on a GPU with the
+// next call. NULL if the GPU fails.
 SESSREC_API const sessrec_model *sessrec_trainer_model(const sessrec_trainer *trainer);
-// Ends the trainer's ownership: the model stays, and is the caller's to destroy. The trainer can then only be destroyed. NULL if a GPU fails.
+// Ends the trainer's ownership: the model stays, and is the caller's to destroy. The trainer can then only be
+// destroyed. NULL if a GPU fails.
 SESSREC_API sessrec_model *sessrec_trainer_take_model(sessrec_trainer *trainer);
-// Early stopping: tell the trainer how good its weights are (higher is better). It keeps a copy of the best and returns how many calls
-// ago they were seen, 0 for now, negative: an error code. use_best puts them back.
+// Early stopping: tell the trainer how good its weights are (higher is better). It keeps a copy of the best
+// and returns how many calls ago they were seen, 0 for now, negative: an error code. use_best puts them back.
 SESSREC_API int32_t sessrec_trainer_keep_best(sessrec_trainer *trainer, double value);
 SESSREC_API void sessrec_trainer_use_best(sessrec_trainer *trainer);
-// Where it stands: the epoch and the step in it that come next; pairs and summed row loss of the epoch so far; the best value that
-// keep_best was told, and how many calls ago (-1: it was not called).
+// Where it stands: the epoch and the step in it that come next; pairs and summed row loss of the epoch so
+// far; the best value that keep_best was told, and how many calls ago (-1: it was not called).
 typedef struct sessrec_position {
     int32_t epoch, best_age;
     int64_t step, pairs;
     double loss_sum, best;
 } sessrec_position;
 SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *trainer);
-// The sampler that the configuration asks for, from the support of the model's items; NULL with negatives == 0. Owner: the caller.
-SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *trainer, sessrec_sampler **out, sessrec_error *err);
-// Steps through what is left of the batcher's epoch. Calls config.progress a few times a second, writes config.checkpoint every
-// config.checkpoint_steps. STOPPED if the callback said so.
-SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *trainer, sessrec_batcher *batcher, sessrec_error *err);
+// The sampler that the configuration asks for, from the support of the model's items; NULL with negatives ==
+// 0. Owner: the caller.
+SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *trainer, sessrec_sampler **out,
+                                                   sessrec_error *err);
+// Steps through what is left of the batcher's epoch. Calls config.progress a few times a second, writes
+// config.checkpoint every config.checkpoint_steps. STOPPED if the callback said so.
+SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *trainer, sessrec_batcher *batcher,
+                                                 sessrec_error *err);
 // The epoch is over: the position goes to the beginning of the next.
 SESSREC_API void sessrec_trainer_next_epoch(sessrec_trainer *trainer);
 // Fills in how the run stands, for a progress callback.
-SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *trainer, const sessrec_batcher *batcher, sessrec_progress *out);
+SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *trainer, const sessrec_batcher *batcher,
+                                          sessrec_progress *out);
 // Where it runs: "cpu", or the GPU's name. Belongs to the trainer.
 SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *trainer);
 #ifndef SESSREC_NO_STDIO
-// Checkpoints hold everything that the rest of the run depends on; a run that is resumed ends with the same bits as one that was never
-// stopped. load puts one into a trainer that was created with the same configuration and log, else MISMATCH. Written like a model.
-SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *trainer, const char *path, sessrec_error *err);
-SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const char *path, sessrec_error *err);
-#endif
+// Checkpoints hold everything that the rest of the run depends on; a run that is resumed ends with the same
+// bits as one that was never stopped. load puts one into a trainer that was created with the same
+// configuration and log, else MISMATCH. Written like a model.
+SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *trainer, const char *path,
+                                                 sessrec_error *err);
+SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const char *path,
+                                                sessrec_error *err);
+#  endif
 
 // ---- the seam for a GPU: sessrec_cuda.cu fills it in; programs do not need it ----
 
-// One matrix of a model in training, in the processor's memory. Tables have a row an item, of which a step touches a few.
+// One matrix of a model in training, in the processor's memory. Tables have a row an item, of which a step
+// touches a few.
 typedef struct sessrec_device_tensor {
     const char *name;           // as in sessrec_model_tensor
     int32_t rows, columns, table;
@@ -1062,9 +1271,11 @@ typedef struct sessrec_device_view {
     const float *log_support;               // [V] for logQ, else NULL
     float *hidden[SESSREC_MAX_LAYERS];      // [batch_size,H]
     float *user;                            // [batch_size,Hu], NULL without users
-    // gradients of tables, a row for each use: columns (then, with TIED, inputs) for Wy; columns for By; inputs for E or one-hot W, else NULL
+    // gradients of tables, a row for each use: columns (then, with TIED, inputs) for Wy; columns for By;
+    // inputs for E or one-hot W, else NULL
     float *output_gradient, *bias_gradient, *input_gradient;
-    int32_t *output_id, *input_id;          // the item of each row, -1 where it was added to an earlier row of the same item
+    int32_t *output_id, *input_id;          // the item of each row, -1 where it was added to an earlier row
+                                            // of the same item
 } sessrec_device_view;
 
 // A sessrec_sampler, for drawing on a device.
@@ -1077,26 +1288,33 @@ typedef struct sessrec_device_sampler {
 
 #define SESSREC_DEVICE_AHEAD 64  // mini-batches that are given at once
 
-// Every function but destroy fails as functions of the library do. A device begins with what the processor's memory holds.
+// Every function but destroy fails as functions of the library do. A device begins with what the processor's
+// memory holds.
 typedef struct sessrec_device_table {
     sessrec_result (*create)(const sessrec_device_view *view, void **device, sessrec_error *err);
     const char *(*name)(const void *device);
-    // Forward and backward for a checked mini-batch; *sum is the sum of the row losses. An infinite or NaN sum is not an error here.
+    // Forward and backward for a checked mini-batch; *sum is the sum of the row losses. An infinite or NaN
+    // sum is not an error here.
     sessrec_result (*grad)(void *device, const sessrec_batch *batch, double *sum, sessrec_error *err);
     sessrec_result (*apply)(void *device, sessrec_error *err);
-    // An epoch, some mini-batches at a time. sampler: for those that come. put: the next one is number `index` < AHEAD of those to come, and its
-    // negatives (batch->negative is NULL) are to be drawn. run: trains on the first `count`, and stops changing weights at an infinite or NaN sum.
-    // All three are NULL where there is nothing to gain.
+    // An epoch, some mini-batches at a time. sampler: for those that come. put: the next one is number
+    // `index` < AHEAD of those to come, and its negatives (batch->negative is NULL) are to be drawn. run:
+    // trains on the first `count`, and stops changing weights at an infinite or NaN sum. All three are NULL
+    // where there is nothing to gain.
     sessrec_result (*sampler)(void *device, const sessrec_device_sampler *sampler, sessrec_error *err);
     void (*put)(void *device, int32_t index, const sessrec_batch *batch);
     sessrec_result (*run)(void *device, int32_t count, double *sums, sessrec_error *err);
-    sessrec_result (*download)(void *device, int gradients, sessrec_error *err);    // the gradients, or else all that stays between steps
+    // the gradients, or else all that stays between steps
+    sessrec_result (*download)(void *device, int gradients, sessrec_error *err);
     sessrec_result (*upload)(void *device, sessrec_error *err);                     // all that stays
     void (*destroy)(void *device);
-    // Ranks for evaluation, with scores h Wy^T + By of all items [items,width]: for up to SESSREC_DEVICE_RANKS rows of h [rows,width], how many items
-    // score higher than the target, and how many others the same (sessrec_rank_counts).
-    sessrec_result (*open_ranks)(const float *Wy, const float *By, int32_t items, int32_t width, void **ranks, sessrec_error *err);
-    sessrec_result (*rank)(void *ranks, int32_t rows, const float *h, const int32_t *target, int32_t *higher, int32_t *equal, sessrec_error *err);
+    // Ranks for evaluation, with scores h Wy^T + By of all items [items,width]: for up to
+    // SESSREC_DEVICE_RANKS rows of h [rows,width], how many items score higher than the target, and how many
+    // others the same (sessrec_rank_counts).
+    sessrec_result (*open_ranks)(const float *Wy, const float *By, int32_t items, int32_t width, void **ranks,
+                                 sessrec_error *err);
+    sessrec_result (*rank)(void *ranks, int32_t rows, const float *h, const int32_t *target, int32_t *higher,
+                           int32_t *equal, sessrec_error *err);
     void (*close_ranks)(void *ranks);
 } sessrec_device_table;
 #define SESSREC_DEVICE_RANKS 1024
@@ -1104,28 +1322,37 @@ typedef struct sessrec_device_table {
 extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 #endif
 
-// The one definition of rank: from the number of items that score higher than the target and of others that score the same. Threads: shared.
+// The one definition of rank: from the number of items that score higher than the target and of others that
+// score the same. Threads: shared.
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties);
-// Counts both over scores [items]. A NaN target ranks last (every other item is higher); other NaNs are never higher.
-SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher, int64_t *equal);
+// Counts both over scores [items]. A NaN target ranks last (every other item is higher); other NaNs are never
+// higher.
+SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher,
+                                     int64_t *equal);
 // Adds one event of that rank to metrics whose values are sums over events; divide by events in the end.
-SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoffs, const int32_t *cutoff);
-// The averages over the events of `count` neighboring groups of a report together; all zero without events. Threads: shared.
-// So (by_position, 2) are the recommendations after a session's first and second click, whose targets are its second and third event,
-// (by_position + 2, 2) the third and fourth recommendation, (by_position + 4, 4) all later ones.
+SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoffs,
+                                     const int32_t *cutoff);
+// The averages over the events of `count` neighboring groups of a report together; all zero without events.
+// Threads: shared. So (by_position, 2) are the recommendations after a session's first and second click,
+// whose targets are its second and third event, (by_position + 2, 2) the third and fourth recommendation,
+// (by_position + 4, 4) all later ones.
 SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count);
 
-// Wilcoxon's signed-rank test (1945), two-sided: do a and b [n] differ more than by chance? For two models, a and b are the reciprocal ranks, or
-// hits, of the same events, gathered through on_event. Differences of 0 are left out; the others are ranked by magnitude, equals get their mean rank.
+// Wilcoxon's signed-rank test (1945), two-sided: do a and b [n] differ more than by chance? For two models, a
+// and b are the reciprocal ranks, or hits, of the same events, gathered through on_event. Differences of 0
+// are left out; the others are ranked by magnitude, equals get their mean rank.
 typedef struct sessrec_signed_ranks {
     int64_t used;   // m, differences that are not 0
     double w;       // the smaller of the two rank sums W+ (where a > b) and W-
-    double z;       // W+ - m(m+1)/4, 1/2 nearer to 0 (continuity), over sqrt(m(m+1)(2m+1)/24 - sum over ties (t^3-t)/48); > 0: a is larger
-    double p;       // of |z| or more under a normal distribution: an approximation, good from about 20 used differences on; 1 without any
+    double z;       // W+ - m(m+1)/4, 1/2 nearer to 0 (continuity), over sqrt(m(m+1)(2m+1)/24 - sum over ties
+                    // (t^3-t)/48); > 0: a is larger
+    double p;       // of |z| or more under a normal distribution: an approximation, good from about 20 used
+                    // differences on; 1 without any
 } sessrec_signed_ranks;
-// Fills *out. NaN among the differences is INVALID_ARGUMENT. Memory: 8 n bytes from allocator (NULL: malloc). Threads: shared.
-SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n, const sessrec_allocator *allocator,
-                                            sessrec_signed_ranks *out);
+// Fills *out. NaN among the differences is INVALID_ARGUMENT. Memory: 8 n bytes from allocator (NULL: malloc).
+// Threads: shared.
+SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n,
+                                            const sessrec_allocator *allocator, sessrec_signed_ranks *out);
 
 #endif // SESSREC_NO_TRAINING
 
@@ -1133,16 +1360,16 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 }
 #endif
 
-// ================================ Stop here if you only use it. The rest is how it works. ================================
+// ================================ Stop here if you only use it. The rest is how it works. ==================
 #endif // SESSREC_H
 
 #if defined(SESSREC_IMPLEMENTATION) && (defined(SESSREC__WORDS) || !defined(SESSREC__IMPLEMENTED))
 #define SESSREC__IMPLEMENTED
 #ifndef SESSREC__WORDS  // defined while this file includes itself, see >>words
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>ground   what the book stands on: compilers, and what the engine room behind it gives
-// ============================================================================================================
+// ===========================================================================================================
 
 
 #include <limits.h>
@@ -1171,24 +1398,26 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #    include <sys/stat.h>
 #  endif
 #endif
-#if !defined(SESSREC_NO_THREADS) && (defined(SESSREC_NO_TRAINING) || !(defined(SESSREC__WINDOWS) || defined(SESSREC__POSIX)))
-#  define SESSREC_NO_THREADS
-#  define SESSREC__OWN_NO_THREADS
-#endif
-
-#if !defined(SESSREC_NO_SIMD) && (defined(__x86_64__) || defined(_M_X64)) && !defined(__CUDACC__)
-#  define SESSREC__X86
-#  include <immintrin.h>
-#  ifdef _MSC_VER
-#    include <intrin.h>
+#  if !defined(SESSREC_NO_THREADS) &&                                                                        \
+      (defined(SESSREC_NO_TRAINING) || !(defined(SESSREC__WINDOWS) || defined(SESSREC__POSIX)))
+#    define SESSREC_NO_THREADS
+#    define SESSREC__OWN_NO_THREADS
 #  endif
-#elif !defined(SESSREC_NO_SIMD) && defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__) && !defined(__CUDACC__)
-#  define SESSREC__NEON
-#  include <arm_neon.h>
-#endif
 
-// A compiler for a processor with a fused multiply-add may make one of any a * b + c, which changes the bits. From here to the end of this file
-// it may not; what is to be fused says sessrec__fma.
+#  if !defined(SESSREC_NO_SIMD) && (defined(__x86_64__) || defined(_M_X64)) && !defined(__CUDACC__)
+#    define SESSREC__X86
+#    include <immintrin.h>
+#    ifdef _MSC_VER
+#      include <intrin.h>
+#    endif
+#  elif !defined(SESSREC_NO_SIMD) && defined(__aarch64__) && defined(__ARM_NEON) &&                          \
+      !defined(__AARCH64EB__) && !defined(__CUDACC__)
+#    define SESSREC__NEON
+#    include <arm_neon.h>
+#  endif
+
+// A compiler for a processor with a fused multiply-add may make one of any a * b + c, which changes the bits.
+// From here to the end of this file it may not; what is to be fused says sessrec__fma.
 #if defined(__GNUC__) && !defined(__clang__)
 #  ifdef __FP_FAST_FMAF  // others cannot, and GCC does not hear the pragma of the standard
 #    pragma GCC push_options
@@ -1233,32 +1462,46 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  define SESSREC__BIG_ENDIAN 0
 #endif
 
-#define SESSREC__NO_GPU_CODE "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu"
-enum { SESSREC__CANARY_CONFIG = 0x5e55c0f1, SESSREC__CANARY_LOG = 0x5e5510f1, SESSREC__CANARY_EVAL = 0x5e55e0a1, SESSREC__CANARY_QUERY = 0x5e550e51 };
+#  define SESSREC__NO_GPU_CODE                                                                               \
+    "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu"
+enum {
+    SESSREC__CANARY_CONFIG = 0x5e55c0f1,
+    SESSREC__CANARY_LOG = 0x5e5510f1,
+    SESSREC__CANARY_EVAL = 0x5e55e0a1,
+    SESSREC__CANARY_QUERY = 0x5e550e51
+};
 
-enum { SESSREC__MAX_WIDTH = 8192, SESSREC__MAX_BATCH = 65536, SESSREC__MAX_NEGATIVES = 1048576, SESSREC__MAX_REMEMBER = 65536 };
+enum {
+    SESSREC__MAX_WIDTH = 8192,
+    SESSREC__MAX_BATCH = 65536,
+    SESSREC__MAX_NEGATIVES = 1048576,
+    SESSREC__MAX_REMEMBER = 65536
+};
 
 // ---- errors and memory ----
-static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format, ...);
+static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format,
+                                    ...);
 static sessrec_result sessrec__no_memory(sessrec_error *err);
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given);
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size);
 static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size);  // zeroed
 static void sessrec__free(const sessrec_allocator *memory, void *block);
 
-// Lays arrays out one after the other, each 64-byte aligned. An object describes itself in one function that places all its arrays; it
-// runs twice, first with base == NULL to learn the size, then with the block.
+// Lays arrays out one after the other, each 64-byte aligned. An object describes itself in one function that
+// places all its arrays; it runs twice, first with base == NULL to learn the size, then with the block.
 typedef struct sessrec__layout {
     char *base;
     uint64_t size;
     int overflow;
 } sessrec__layout;
 static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t size);
-static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory, void (*place)(void *object, sessrec__layout *layout),
+static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory,
+                                                   void (*place)(void *object, sessrec__layout *layout),
                                                    void *object);
 
 // ---- random numbers ----
-// What a stream of draws is for. The numbers stand in the promise that a seed gives the same model: never renumber.
+// What a stream of draws is for. The numbers stand in the promise that a seed gives the same model: never
+// renumber.
 enum {
     SESSREC__STREAM_NEGATIVES = 1,
     SESSREC__STREAM_SHUFFLE = 2,
@@ -1276,7 +1519,8 @@ SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b);      // maps a 
 
 // ---- ids ----
 static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, const char *b, size_t b_size);
-static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model);  // of its content, never 0
+// of its content, never 0
+static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model);
 #ifndef SESSREC_NO_TRAINING
 typedef struct sessrec__slot {
     uint32_t hash;              // of the text: its low bits are where the search begins
@@ -1288,11 +1532,13 @@ typedef struct sessrec__ids {
     int32_t count;
     char *blob;
     int64_t blob_used, blob_capacity;
-    uint32_t *offset;           // [count] where each text begins, in units of one byte; the blob stays below 4 GiB
+    uint32_t *offset;           // [count] where each text begins, in units of one byte; the blob stays below
+                                // 4 GiB
     int64_t offset_capacity;
     sessrec__slot *slot;        // [slots] a power of two
     int64_t slots;
-    uint64_t key;               // differs from run to run, so that nobody can make up ids that all want one slot; no result depends on it
+    uint64_t key;               // differs from run to run, so that nobody can make up ids that all want one
+                                // slot; no result depends on it
 } sessrec__ids;
 static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given);
 static void sessrec__ids_free(sessrec__ids *ids);
@@ -1300,8 +1546,10 @@ static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size
 static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes);
 static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out);
 static const sessrec__ids *sessrec__item_ids(const sessrec_log *log);
-static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count, sessrec__ids *to);
-static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count);
+static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count,
+                                        sessrec__ids *to);
+static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value,
+                                            int64_t count);
 
 // ---- threads ----
 typedef void (*sessrec__task)(void *context, int32_t index);
@@ -1362,7 +1610,8 @@ typedef struct sessrec__update {
 // What the kernel `screen` needs to know: the screen of a model, see >>streaming, and a hidden state.
 typedef struct sessrec__screen {
     int32_t octets;         // of codes in a row
-    const uint8_t *blocks;  // for each 16 items: codes [octets,16,4], then in floats their steps [16] and their biases [16]
+    const uint8_t *blocks;  // for each 16 items: codes [octets,16,4], then in floats their steps [16] and
+                            // their biases [16]
     const int8_t *state;    // [8*octets] codes of the hidden state, filled up with 0
     int32_t start;          // what makes up for items' codes being stored 8 higher
     float step, radius;     // of the state's codes; what the codes may leave out, in steps of an item
@@ -1370,13 +1619,16 @@ typedef struct sessrec__screen {
 
 typedef struct sessrec__kernels {
     const char *name;
-    void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
-                   float *C, ptrdiff_t c_row, int accumulate);
-    void (*matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row, const float *bias,
-                      float *C, ptrdiff_t c_row);
-    void (*transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y, ptrdiff_t y_row);
-    void (*dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias, float *y);
-    void (*dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x, const float *h, const float *bias, float *y);
+    void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
+                   const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate);
+    void (*matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B,
+                      ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row);
+    void (*transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y,
+                      ptrdiff_t y_row);
+    void (*dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
+                 const float *bias, float *y);
+    void (*dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x, const float *h,
+                    const float *bias, float *y);
     int32_t (*screen)(const sessrec__screen *s, int32_t first, int32_t count, float least, int32_t *out);
     void (*exp)(int32_t n, const float *x, float shift, float *y);
     void (*sigmoid)(int32_t n, const float *x, float *y);
@@ -1384,14 +1636,16 @@ typedef struct sessrec__kernels {
     void (*softplus)(int32_t n, const float *x, float *y);
     void (*elu)(int32_t n, const float *x, float a, float b, float *y);
     void (*elu_slope)(int32_t n, const float *x, const float *f, float a, float b, float *y);
-    void (*bpr_max)(int32_t n, const float *x, const float *w, const float *scores, float R, float bpreg, float *y);
+    void (*bpr_max)(int32_t n, const float *x, const float *w, const float *scores, float R, float bpreg,
+                    float *y);
     void (*add)(int32_t n, const float *x, float a, float *y);
     void (*muladd)(int32_t n, const float *a, const float *b, const float *c, float *y);
     void (*axpy)(int32_t n, float a, const float *x, float *y);
     void (*scale)(int32_t n, float a, const float *x, float *y);
     void (*weigh)(int32_t n, const float *x, const float *a, float *y);
     void (*blend)(int32_t n, const float *z, const float *candidate, const float *h, float *y);
-    void (*blend_back)(int32_t n, const float *up, const float *z, const float *candidate, const float *h, float *dz, float *dn);
+    void (*blend_back)(int32_t n, const float *up, const float *z, const float *candidate, const float *h,
+                       float *dz, float *dn);
     void (*gate_back)(int32_t n, const float *d, const float *a, const float *gate, float *y);
     float (*max)(int32_t n, const float *x);
     float (*sum)(int32_t n, const float *x);
@@ -1400,38 +1654,45 @@ typedef struct sessrec__kernels {
     void (*update)(const sessrec__update *u, int32_t n);
 } sessrec__kernels;
 static const sessrec__kernels *sessrec__best_kernels(void);
-static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                            ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate);
-#ifndef SESSREC_NO_TRAINING
-static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                               const float *B, ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row);
-#endif
+static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A,
+                            ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
+                            ptrdiff_t c_row, int accumulate);
+#  ifndef SESSREC_NO_TRAINING
+static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K,
+                               const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
+                               const float *bias, float *C, ptrdiff_t c_row);
+#  endif
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>gru   one time step of a gated recurrent unit, forward and backward
 //   r = sg(x Wr + h Ur + br)     reset gate      z = sg(x Wz + h Uz + bz)     update gate
 //   n = tanh(x Wn + (r * h) Un + bn)             candidate, reset-before (Cho 2014; Hidasi 2016, eq. 4)
-//   n = tanh(x Wn + bn + r * (h Un + cn))        candidate, reset-after (cuDNN); r and z then have a second bias cr, cz too
+//   n = tanh(x Wn + bn + r * (h Un + cn))        candidate, reset-after (cuDNN); r and z then have a second
+//   bias cr, cz too
 //   h' = h + z * (n - h)                         (1-z) * h + z * n
-// Gates stand side by side: W [D,3H], U [H,3H], and the tape [B,4H] holds r, z, n and one more: r * h (before) or h Un + cn (after).
-// ============================================================================================================
+// Gates stand side by side: W [D,3H], U [H,3H], and the tape [B,4H] holds r, z, n and one more: r * h
+// (before) or h Un + cn (after).
+// ===========================================================================================================
 
-// a = x W + b, the part of the gates that comes from the input: the first 3H columns of the tape. With one-hot input, items != NULL, x W is a
-// row of W; keep (NULL: 1) then scales it, which is all that input dropout can do to a one-hot vector.
-static void sessrec__gru_input(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *x, const int32_t *items,
-                               const float *keep, float *tape) {
+// a = x W + b, the part of the gates that comes from the input: the first 3H columns of the tape. With
+// one-hot input, items != NULL, x W is a row of W; keep (NULL: 1) then scales it, which is all that input
+// dropout can do to a one-hot vector.
+static void sessrec__gru_input(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows,
+                               const float *x, const int32_t *items, const float *keep, float *tape) {
     const int32_t H = gru->hidden;
     for (int32_t i = 0; i < rows; ++i) {
         float *a = tape + (ptrdiff_t)i * 4 * H;
         memcpy(a, gru->b, (size_t)H * 3 * sizeof *a);
         if (items) k->axpy(3 * H, keep ? keep[i] : 1, gru->W + (ptrdiff_t)items[i] * 3 * H, a);
     }
-    if (!items) sessrec__matmul(k, rows, 3 * H, gru->input, x, gru->input, 1, gru->W, 3 * (ptrdiff_t)H, tape, 4 * (ptrdiff_t)H, 1);
+    if (!items)
+        sessrec__matmul(k, rows, 3 * H, gru->input, x, gru->input, 1, gru->W, 3 * (ptrdiff_t)H, tape,
+                        4 * (ptrdiff_t)H, 1);
 }
 
 // The recurrent part: tape holds a in, the gates out.
-static void sessrec__gru_recurrent(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *h, float *h_new,
-                                   float *tape) {
+static void sessrec__gru_recurrent(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows,
+                                   const float *h, float *h_new, float *tape) {
     const int32_t H = gru->hidden;
     const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
     const int after = gru->form == SESSREC_RESET_AFTER;
@@ -1461,18 +1722,20 @@ static void sessrec__gru_recurrent(const sessrec__kernels *k, const sessrec_gru 
     }
 }
 
-SESSREC_API void sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, float *h_new, float *tape) {
+SESSREC_API void sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h,
+                                     float *h_new, float *tape) {
     const sessrec__kernels *k = sessrec__best_kernels();
     sessrec__gru_input(k, gru, rows, x, NULL, NULL, tape);
     sessrec__gru_recurrent(k, gru, rows, h, h_new, tape);
 }
 
-#ifndef SESSREC_NO_TRAINING
+#  ifndef SESSREC_NO_TRAINING
 
-// y [rows,columns] = g [rows,K] M^T for M [columns,K] (row distance m_row), added to y if asked. Turning g and the result is cheaper than
-// turning the matrix: they have a few rows. scratch [(K + columns) * rows].
-static void sessrec__matmul_turned(const sessrec__kernels *k, int32_t rows, int32_t columns, int32_t K, const float *g, ptrdiff_t g_row,
-                                   const float *M, ptrdiff_t m_row, float *y, ptrdiff_t y_row, int accumulate, float *scratch) {
+// y [rows,columns] = g [rows,K] M^T for M [columns,K] (row distance m_row), added to y if asked. Turning g
+// and the result is cheaper than turning the matrix: they have a few rows. scratch [(K + columns) * rows].
+static void sessrec__matmul_turned(const sessrec__kernels *k, int32_t rows, int32_t columns, int32_t K,
+                                   const float *g, ptrdiff_t g_row, const float *M, ptrdiff_t m_row, float *y,
+                                   ptrdiff_t y_row, int accumulate, float *scratch) {
     float *g_turned = scratch, *y_turned = scratch + (ptrdiff_t)K * rows;
     k->transpose(rows, K, g, g_row, g_turned, rows);
     if (accumulate) k->transpose(rows, columns, y, y_row, y_turned, rows);
@@ -1480,10 +1743,12 @@ static void sessrec__matmul_turned(const sessrec__kernels *k, int32_t rows, int3
     k->transpose(columns, rows, y_turned, rows, y, y_row);
 }
 
-// The row-wise part of the backward step: from d_h_new to the gradients of the gates before their activation, d_gates [B,4H] = dr, dz, dn
-// and one more: d(r * h) (before) or d(h Un + cn) (after); then d_x. scratch [4H + D] a row.
-static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *h, const float *tape,
-                                       const float *d_h_new, float *d_x, float *d_gates, float *scratch) {
+// The row-wise part of the backward step: from d_h_new to the gradients of the gates before their activation,
+// d_gates [B,4H] = dr, dz, dn and one more: d(r * h) (before) or d(h Un + cn) (after); then d_x. scratch [4H
+// + D] a row.
+static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows,
+                                       const float *h, const float *tape, const float *d_h_new, float *d_x,
+                                       float *d_gates, float *scratch) {
     const int32_t H = gru->hidden;
     const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
     const int after = gru->form == SESSREC_RESET_AFTER;
@@ -1496,15 +1761,21 @@ static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_
         k->gate_back(H, dn, extra, r, dr);
     }
     if (!after) {
-        sessrec__matmul_turned(k, rows, H, H, d_gates + 2 * H, T, gru->U + 2 * H, G, d_gates + G, T, 0, scratch);
-        for (int32_t i = 0; i < rows; ++i) k->gate_back(H, d_gates + i * T + G, h + (ptrdiff_t)i * H, tape + i * T, d_gates + i * T);
+        sessrec__matmul_turned(k, rows, H, H, d_gates + 2 * H, T, gru->U + 2 * H, G, d_gates + G, T, 0,
+                               scratch);
+        for (int32_t i = 0; i < rows; ++i)
+            k->gate_back(H, d_gates + i * T + G, h + (ptrdiff_t)i * H, tape + i * T, d_gates + i * T);
     }
-    if (d_x) sessrec__matmul_turned(k, rows, gru->input, 3 * H, d_gates, T, gru->W, G, d_x, gru->input, 0, scratch);
+    if (d_x)
+        sessrec__matmul_turned(k, rows, gru->input, 3 * H, d_gates, T, gru->W, G, d_x, gru->input, 0,
+                               scratch);
 }
 
-// And dL/dh of the states that entered, in the rows row[0 .. count-1], or with NULL in all: d_h [count,H]. scratch [7H] a row.
-static void sessrec__gru_backward_states(const sessrec__kernels *k, const sessrec_gru *gru, int32_t count, const int32_t *row,
-                                         const float *tape, const float *d_h_new, const float *d_gates, float *d_h, float *scratch) {
+// And dL/dh of the states that entered, in the rows row[0 .. count-1], or with NULL in all: d_h [count,H].
+// scratch [7H] a row.
+static void sessrec__gru_backward_states(const sessrec__kernels *k, const sessrec_gru *gru, int32_t count,
+                                         const int32_t *row, const float *tape, const float *d_h_new,
+                                         const float *d_gates, float *d_h, float *scratch) {
     const int32_t H = gru->hidden;
     const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
     const int after = gru->form == SESSREC_RESET_AFTER;
@@ -1512,7 +1783,8 @@ static void sessrec__gru_backward_states(const sessrec__kernels *k, const sessre
     if (row) scratch += count * T;
     for (int32_t i = 0; i < count; ++i) {
         const ptrdiff_t from = row ? row[i] : i;
-        const float *r = tape + from * T, *z = r + H, *up = d_h_new + from * H, *d_rh = d_gates + from * T + G;
+        const float *r = tape + from * T, *z = r + H, *up = d_h_new + from * H,
+                    *d_rh = d_gates + from * T + G;
         float *dh = d_h + (ptrdiff_t)i * H;
         for (int32_t j = 0; j < H; ++j) dh[j] = up[j] * (1 - z[j]) + (after ? 0 : d_rh[j] * r[j]);
         if (row) memcpy(gathered + i * T, d_gates + from * T, (size_t)T * sizeof *gathered);
@@ -1522,29 +1794,36 @@ static void sessrec__gru_backward_states(const sessrec__kernels *k, const sessre
     if (after) sessrec__matmul_turned(k, count, H, H, d_gates + G, T, gru->U + 2 * H, G, d_h, H, 1, scratch);
 }
 
-// Rows first .. last-1 of dL/dW and dL/dU, summed over the B rows of the mini-batch: dW = x^T (dr dz dn), dU = h^T (dr dz), and for the
-// candidate (r * h)^T dn or h^T d(h Un + cn).
-static void sessrec__gru_gradient_W(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first, int32_t last, int32_t rows,
-                                    const float *x, const float *d_gates, float *W) {
+// Rows first .. last-1 of dL/dW and dL/dU, summed over the B rows of the mini-batch: dW = x^T (dr dz dn), dU
+// = h^T (dr dz), and for the candidate (r * h)^T dn or h^T d(h Un + cn).
+static void sessrec__gru_gradient_W(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first,
+                                    int32_t last, int32_t rows, const float *x, const float *d_gates,
+                                    float *W) {
     const ptrdiff_t G = 3 * (ptrdiff_t)gru->hidden;
-    sessrec__matmul(k, last - first, 3 * gru->hidden, rows, x + first, 1, gru->input, d_gates, 4 * (ptrdiff_t)gru->hidden, W, G, 0);
+    sessrec__matmul(k, last - first, 3 * gru->hidden, rows, x + first, 1, gru->input, d_gates,
+                    4 * (ptrdiff_t)gru->hidden, W, G, 0);
 }
-static void sessrec__gru_gradient_U(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first, int32_t last, int32_t rows,
-                                    const float *h, const float *tape, const float *d_gates, float *U) {
+static void sessrec__gru_gradient_U(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first,
+                                    int32_t last, int32_t rows, const float *h, const float *tape,
+                                    const float *d_gates, float *U) {
     const int32_t H = gru->hidden, count = last - first;
     const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
     sessrec__matmul(k, count, 2 * H, rows, h + first, 1, H, d_gates, T, U, G, 0);
-    if (gru->form == SESSREC_RESET_AFTER) sessrec__matmul(k, count, H, rows, h + first, 1, H, d_gates + G, T, U + 2 * H, G, 0);
+    if (gru->form == SESSREC_RESET_AFTER)
+        sessrec__matmul(k, count, H, rows, h + first, 1, H, d_gates + G, T, U + 2 * H, G, 0);
     else sessrec__matmul(k, count, H, rows, tape + G + first, 1, T, d_gates + 2 * H, T, U + 2 * H, G, 0);
 }
 
-// Biases: the sums of the gate gradients over the rows, in order. Of the second bias, that of the candidate has d(h Un + cn).
-static void sessrec__gru_gradient_b(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *d_gates, float *b) {
+// Biases: the sums of the gate gradients over the rows, in order. Of the second bias, that of the candidate
+// has d(h Un + cn).
+static void sessrec__gru_gradient_b(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows,
+                                    const float *d_gates, float *b) {
     const int32_t H = gru->hidden;
     memset(b, 0, (size_t)H * 3 * sizeof *b);
     for (int32_t i = 0; i < rows; ++i) k->axpy(3 * H, 1, d_gates + (ptrdiff_t)i * 4 * H, b);
 }
-static void sessrec__gru_gradient_c(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows, const float *d_gates, float *c) {
+static void sessrec__gru_gradient_c(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows,
+                                    const float *d_gates, float *c) {
     const int32_t H = gru->hidden;
     memset(c, 0, (size_t)H * 3 * sizeof *c);
     for (int32_t i = 0; i < rows; ++i) {
@@ -1554,8 +1833,9 @@ static void sessrec__gru_gradient_c(const sessrec__kernels *k, const sessrec_gru
     }
 }
 
-SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h, const float *tape,
-                                      const float *d_h_new, float *d_x, float *d_h, const sessrec_gru_gradient *gradient, float *scratch) {
+SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h,
+                                      const float *tape, const float *d_h_new, float *d_x, float *d_h,
+                                      const sessrec_gru_gradient *gradient, float *scratch) {
     const sessrec__kernels *k = sessrec__best_kernels();
     float *d_gates = scratch, *rest = scratch + (ptrdiff_t)rows * 4 * gru->hidden;
     sessrec__gru_backward_rows(k, gru, rows, h, tape, d_h_new, d_x, d_gates, rest);
@@ -1566,22 +1846,24 @@ SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, cons
     if (gru->form == SESSREC_RESET_AFTER) sessrec__gru_gradient_c(k, gru, rows, d_gates, gradient->c);
 }
 
-#endif // SESSREC_NO_TRAINING
+#  endif  // SESSREC_NO_TRAINING
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>model   weights, item ids, support
-// A model is a list of named matrices and a table of items. One function says which matrices there are and how large; memory, files,
-// optimizer state and sessrec_model_tensor all follow it.
-// ============================================================================================================
+// A model is a list of named matrices and a table of items. One function says which matrices there are and
+// how large; memory, files, optimizer state and sessrec_model_tensor all follow it.
+// ===========================================================================================================
 
 enum { SESSREC__MAX_TENSORS = 3 + 4 * SESSREC_MAX_LAYERS + 4 + 2 * SESSREC_MAX_LAYERS + 1 };
 
-// One matrix of a model. Tables have a row an item, of which a training step touches a few; all else is dense.
+// One matrix of a model. Tables have a row an item, of which a training step touches a few; all else is
+// dense.
 typedef struct sessrec__shape {
     char name[8];   // "Wy", or what it is part of, its layer, and its role: "L0.W"
     int32_t rows, columns;
     int32_t table;
-    int32_t gates;  // drawn as so many matrices side by side, each with a range of its own (F19: Glorot, Bengio 2010)
+    int32_t gates;  // drawn as so many matrices side by side, each with a range of its own (F19: Glorot,
+                    // Bengio 2010)
 } sessrec__shape;
 
 struct sessrec_model {
@@ -1607,8 +1889,9 @@ struct sessrec_model {
     double screen_whole, screen_rest;   // longest row of codes, and of what they leave out, in steps
 };
 
-static void sessrec__add_shape(sessrec__shape *list, int32_t *count, const char *part, int32_t layer, const char *role, int32_t rows,
-                               int32_t columns, int32_t table, int32_t gates) {
+static void sessrec__add_shape(sessrec__shape *list, int32_t *count, const char *part, int32_t layer,
+                               const char *role, int32_t rows, int32_t columns, int32_t table,
+                               int32_t gates) {
     sessrec__shape *shape = &list[(*count)++];
     memset(shape, 0, sizeof *shape);
     char *at = shape->name;
@@ -1625,8 +1908,8 @@ static void sessrec__add_shape(sessrec__shape *list, int32_t *count, const char 
 }
 
 // The four of one GRU. A one-hot input makes W a table.
-static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const char *part, int32_t layer, sessrec_gru_form form, int32_t D,
-                             int32_t H, int32_t onehot) {
+static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const char *part, int32_t layer,
+                             sessrec_gru_form form, int32_t D, int32_t H, int32_t onehot) {
     sessrec__add_shape(list, count, part, layer, "W", D, 3 * H, onehot, 3);
     sessrec__add_shape(list, count, part, layer, "U", H, 3 * H, 0, 3);
     sessrec__add_shape(list, count, part, layer, "b", 1, 3 * H, 0, 0);
@@ -1635,10 +1918,12 @@ static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const char *p
 
 // The matrices of a network, in the order in which files hold them. Returns their number.
 static int32_t sessrec__shapes(const sessrec_model_info *info, sessrec__shape *list) {
-    int32_t count = 0, V = info->item_count, Hu = info->user_hidden, last = info->hidden[info->layer_count - 1];
+    int32_t count = 0, V = info->item_count, Hu = info->user_hidden,
+            last = info->hidden[info->layer_count - 1];
     sessrec__add_shape(list, &count, "Wy", -1, "", V, last, 1, 1);
     sessrec__add_shape(list, &count, "By", -1, "", V, 1, 1, 0);
-    if (info->embedding == SESSREC_EMBEDDING_SEPARATE) sessrec__add_shape(list, &count, "E", -1, "", V, info->embedding_width, 1, 1);
+    if (info->embedding == SESSREC_EMBEDDING_SEPARATE)
+        sessrec__add_shape(list, &count, "E", -1, "", V, info->embedding_width, 1, 1);
     for (int32_t l = 0; l < info->layer_count; ++l) {
         const int32_t onehot = l == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
         sessrec__add_gru(list, &count, "L", l, info->gru,
@@ -1653,7 +1938,8 @@ static int32_t sessrec__shapes(const sessrec_model_info *info, sessrec__shape *l
         sessrec__add_shape(list, &count, "I", l, "W", Hu, info->hidden[l], 0, 1);
         sessrec__add_shape(list, &count, "I", l, "b", 1, info->hidden[l], 0, 0);
     }
-    if (info->user_mode != SESSREC_USER_INIT) sessrec__add_shape(list, &count, "C", 0, "W", Hu, 3 * info->hidden[0], 0, 3);
+    if (info->user_mode != SESSREC_USER_INIT)
+        sessrec__add_shape(list, &count, "C", 0, "W", Hu, 3 * info->hidden[0], 0, 3);
     return count;
 }
 
@@ -1664,7 +1950,8 @@ static int32_t sessrec__find_shape(const sessrec_model *model, const char *name)
 }
 
 // Takes the matrices of one GRU from *next on.
-static void sessrec__wire_gru(sessrec_gru *gru, sessrec_gru_form form, int32_t D, int32_t H, float *const **next) {
+static void sessrec__wire_gru(sessrec_gru *gru, sessrec_gru_form form, int32_t D, int32_t H,
+                              float *const **next) {
     gru->form = form;
     gru->input = D;
     gru->hidden = H;
@@ -1674,7 +1961,8 @@ static void sessrec__wire_gru(sessrec_gru *gru, sessrec_gru_form form, int32_t D
     gru->c = form == SESSREC_RESET_AFTER ? *(*next)++ : NULL;
 }
 
-// Fills the pointers by purpose, once model->info and model->tensor are known, in the order of sessrec__shapes.
+// Fills the pointers by purpose, once model->info and model->tensor are known, in the order of
+// sessrec__shapes.
 static void sessrec__model_wire(sessrec_model *model) {
     const sessrec_model_info *info = &model->info;
     float *const *next = model->tensor;
@@ -1730,7 +2018,8 @@ SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const ch
     int32_t low = 0, high = model->info.item_count;  // the answer is in [low, high) of id_order
     while (low < high) {
         int32_t middle = low + (high - low) / 2, item = model->id_order[middle];
-        int order = sessrec__compare_text(id, size, sessrec__item_text(model, item), sessrec__item_text_size(model, item));
+        int order = sessrec__compare_text(id, size, sessrec__item_text(model, item),
+                                          sessrec__item_text_size(model, item));
         if (order == 0) return item;
         if (order < 0) high = middle;
         else low = middle + 1;
@@ -1742,7 +2031,8 @@ SESSREC_API uint64_t sessrec_model_support(const sessrec_model *model, int32_t i
     return model && item >= 0 && item < model->info.item_count ? model->support[item] : 0;
 }
 
-SESSREC_API sessrec_result sessrec_model_tensor(const sessrec_model *model, const char *name, sessrec_tensor *out) {
+SESSREC_API sessrec_result sessrec_model_tensor(const sessrec_model *model, const char *name,
+                                                sessrec_tensor *out) {
     if (!out) return SESSREC_INVALID_ARGUMENT;
     memset(out, 0, sizeof *out);
     int32_t t = model && name ? sessrec__find_shape(model, name) : -1;
@@ -1761,59 +2051,69 @@ SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, in
 
 // Floats that sessrec__model_step needs for so many rows: two states and a tape of the widest layer.
 static uint64_t sessrec__step_scratch(const sessrec_model *model, int32_t rows) {
-    int32_t widest = model->info.embedding_width > model->info.user_hidden ? model->info.embedding_width : model->info.user_hidden;
+    int32_t widest = model->info.embedding_width > model->info.user_hidden ? model->info.embedding_width
+                                                                           : model->info.user_hidden;
     for (int32_t l = 0; l < model->info.layer_count; ++l)
         if (model->info.hidden[l] > widest) widest = model->info.hidden[l];
     return (uint64_t)rows * 6 * (uint64_t)widest;  // rows < 2^31, widths <= 8192
 }
 
-// Copies `rows` vectors of `width` floats whose beginnings lie `from_stride` floats apart to others `to_stride` apart.
-static void sessrec__copy_rows(int32_t rows, int32_t width, const float *from, ptrdiff_t from_stride, float *to, ptrdiff_t to_stride) {
-    for (int32_t i = 0; i < rows; ++i) memcpy(to + i * to_stride, from + i * from_stride, (size_t)width * sizeof *to);
+// Copies `rows` vectors of `width` floats whose beginnings lie `from_stride` floats apart to others
+// `to_stride` apart.
+static void sessrec__copy_rows(int32_t rows, int32_t width, const float *from, ptrdiff_t from_stride,
+                               float *to, ptrdiff_t to_stride) {
+    for (int32_t i = 0; i < rows; ++i)
+        memcpy(to + i * to_stride, from + i * from_stride, (size_t)width * sizeof *to);
 }
 
 // What the first layer gets: row i of x [rows,D] is the embedding of items[i].
 static void sessrec__embed(const sessrec_model *model, int32_t rows, const int32_t *items, float *x) {
     const int32_t D = model->info.embedding_width;
     const float *table = model->info.embedding == SESSREC_EMBEDDING_SEPARATE ? model->E : model->Wy;
-    for (int32_t i = 0; i < rows; ++i) memcpy(x + (ptrdiff_t)i * D, table + (ptrdiff_t)items[i] * D, (size_t)D * sizeof *x);
+    for (int32_t i = 0; i < rows; ++i)
+        memcpy(x + (ptrdiff_t)i * D, table + (ptrdiff_t)items[i] * D, (size_t)D * sizeof *x);
 }
 
-// The state of one session is the hidden states of its layers one after the other. With a user-level GRU two vectors follow: the last layer's state
-// before the last click, which is what is folded into the user's state, and the user's state c.
+// The state of one session is the hidden states of its layers one after the other. With a user-level GRU two
+// vectors follow: the last layer's state before the last click, which is what is folded into the user's
+// state, and the user's state c.
 static int32_t sessrec__hidden_width(const sessrec_model *model) {
     int32_t width = 0;
     for (int32_t l = 0; l < model->info.layer_count; ++l) width += model->info.hidden[l];
     return width;
 }
 static int32_t sessrec__state_width(const sessrec_model *model) {
-    return sessrec__hidden_width(model) + (model->info.user_hidden ? sessrec__last_width(model) + model->info.user_hidden : 0);
+    return sessrec__hidden_width(model) +
+           (model->info.user_hidden ? sessrec__last_width(model) + model->info.user_hidden : 0);
 }
 
 // c [rows,Hu] adds to the gates of the first layer, in tape [rows,4H].
-static void sessrec__add_context(const sessrec_model *model, int32_t rows, const float *c, ptrdiff_t c_stride, float *tape) {
+static void sessrec__add_context(const sessrec_model *model, int32_t rows, const float *c, ptrdiff_t c_stride,
+                                 float *tape) {
     const ptrdiff_t H = model->info.hidden[0];
     const int32_t gates = model->info.user_mode == SESSREC_USER_ALL ? 3 : 2;
-    sessrec__matmul(model->kernels, rows, gates * model->info.hidden[0], model->info.user_hidden, c, c_stride, 1, model->context, 3 * H,
-                    tape, 4 * H, 1);
+    sessrec__matmul(model->kernels, rows, gates * model->info.hidden[0], model->info.user_hidden, c, c_stride,
+                    1, model->context, 3 * H, tape, 4 * H, 1);
 }
 
 // Advances the states of `rows` sessions by one click each. States lie `stride` floats apart.
-static void sessrec__model_step(const sessrec_model *model, int32_t rows, const int32_t *items, float *states, ptrdiff_t stride,
-                                float *scratch) {
+static void sessrec__model_step(const sessrec_model *model, int32_t rows, const int32_t *items, float *states,
+                                ptrdiff_t stride, float *scratch) {
     const int32_t widest = (int32_t)(sessrec__step_scratch(model, 1) / 6), L = sessrec__last_width(model),
                   hidden = sessrec__hidden_width(model);
     const int onehot = model->info.embedding == SESSREC_EMBEDDING_NONE;
     float *x = scratch, *h = x + (ptrdiff_t)rows * widest, *tape = h + (ptrdiff_t)rows * widest;
     const float *c = states + hidden + L;
-    if (model->info.user_hidden) sessrec__copy_rows(rows, L, states + hidden - L, stride, states + hidden, stride);
+    if (model->info.user_hidden)
+        sessrec__copy_rows(rows, L, states + hidden - L, stride, states + hidden, stride);
     if (!onehot) sessrec__embed(model, rows, items, x);
     for (int32_t l = 0; l < model->info.layer_count; ++l) {
         const sessrec_gru *gru = &model->gru[l];
         sessrec__copy_rows(rows, gru->hidden, states, stride, h, gru->hidden);
         sessrec__gru_input(model->kernels, gru, rows, x, onehot && l == 0 ? items : NULL, NULL, tape);
         if (l == 0 && model->context) sessrec__add_context(model, rows, c, stride, tape);
-        sessrec__gru_recurrent(model->kernels, gru, rows, h, x, tape);  // x is used up, and the new state is the input of the next layer
+        // x is used up, and the new state is the input of the next layer
+        sessrec__gru_recurrent(model->kernels, gru, rows, h, x, tape);
         sessrec__copy_rows(rows, gru->hidden, x, gru->hidden, states, stride);
         states += gru->hidden;
     }
@@ -1821,10 +2121,13 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
 
 // ---- users ----
 
-// begun [count,H] = tanh(c W_init + b_init): the hidden states of layer l with which users in state c [count,Hu] begin.
-static void sessrec__begin_states(const sessrec_model *model, int32_t l, int32_t count, const float *c, float *begun) {
+// begun [count,H] = tanh(c W_init + b_init): the hidden states of layer l with which users in state c
+// [count,Hu] begin.
+static void sessrec__begin_states(const sessrec_model *model, int32_t l, int32_t count, const float *c,
+                                  float *begun) {
     const int32_t H = model->info.hidden[l], Hu = model->info.user_hidden;
-    for (int32_t r = 0; r < count; ++r) memcpy(begun + (ptrdiff_t)r * H, model->init_b[l], (size_t)H * sizeof *begun);
+    for (int32_t r = 0; r < count; ++r)
+        memcpy(begun + (ptrdiff_t)r * H, model->init_b[l], (size_t)H * sizeof *begun);
     sessrec__matmul(model->kernels, count, H, Hu, c, Hu, 1, model->init_W[l], H, begun, H, 1);
     model->kernels->tanh(count * H, begun, begun);
 }
@@ -1833,33 +2136,42 @@ static void sessrec__begin_states(const sessrec_model *model, int32_t l, int32_t
 static void sessrec__begin_session(const sessrec_model *model, const float *c, float *state) {
     memset(state, 0, (size_t)sessrec__state_width(model) * sizeof *state);
     if (!c) return;
-    memcpy(state + sessrec__hidden_width(model) + sessrec__last_width(model), c, (size_t)model->info.user_hidden * sizeof *c);
+    memcpy(state + sessrec__hidden_width(model) + sessrec__last_width(model), c,
+           (size_t)model->info.user_hidden * sizeof *c);
     for (int32_t l = 0; l < model->info.layer_count; ++l) {
         sessrec__begin_states(model, l, 1, c, state);
         state += model->info.hidden[l];
     }
 }
 
-// c = GRU_usr(s, c), with the state that a session of two or more clicks has left. scratch as for one row of a step.
+// c = GRU_usr(s, c), with the state that a session of two or more clicks has left. scratch as for one row of
+// a step.
 static void sessrec__fold_session(const sessrec_model *model, const float *state, float *c, float *scratch) {
-    sessrec__gru_input(model->kernels, &model->user, 1, state + sessrec__hidden_width(model), NULL, NULL, scratch);
+    sessrec__gru_input(model->kernels, &model->user, 1, state + sessrec__hidden_width(model), NULL, NULL,
+                       scratch);
     sessrec__gru_recurrent(model->kernels, &model->user, 1, c, c, scratch);
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>losses   what a row of scores costs, and which way to push each score
-// A row has the scores s_1 .. s_C of C items. One of them is the target t, and item j stands for n_j negative samples; sums over j are over these, so
-// that an item which was drawn three times is scored once. y = f(s) is the output activation. Each function turns y into dL/dy and returns L;
-// the chain through f is the same for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
+// A row has the scores s_1 .. s_C of C items. One of them is the target t, and item j stands for n_j negative
+// samples; sums over j are over these, so that an item which was drawn three times is scored once. y = f(s)
+// is the output activation. Each function turns y into dL/dy and returns L; the chain through f is the same
+// for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
 //   XE        L = -log P_t, P = softmax(y) over target and negatives         dL/dy_j = n_j P_j - [j = t]
-//   BPR       L = sum_j softplus(y_j - y_t)                                  dL/dy_j = n_j sg(y_j - y_t), target: minus their sum
-//   TOP1      L = mean_j sg(y_j - y_t) + sg(y_j^2)                           dL/dy_j = n_j (sg'(y_j - y_t) + 2 y_j sg'(y_j^2)) / count
-//   TOP1-max  L = sum_j w_j l_j, l_j as in TOP1                              dL/dy_j = w_j (l_j - L) + w_j dl_j/dy_j
-//   BPR-max   L = -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2       with u_j the share of j in the sum:
-//             dL/dy_j = w_j - u_j sg(y_t - y_j) + bpreg w_j (y_j^2 - R + 2 y_j), target: - sum_j u_j sg(y_j - y_t)
-// With logQ, XE counts each of the 1 + sum n_j columns 1 / proposal times, which is the same as to subtract log proposal from its score.
-// Nothing is clipped and no epsilon is added: where the papers' code has log(x + 1e-24), the logarithm is taken before anything can become 0.
-// ============================================================================================================
+//   BPR       L = sum_j softplus(y_j - y_t)                                  dL/dy_j = n_j sg(y_j - y_t),
+//             target: minus their sum
+//   TOP1      L = mean_j sg(y_j - y_t) + sg(y_j^2)                           dL/dy_j = n_j (sg'(y_j - y_t) +
+//             2 y_j sg'(y_j^2)) / count
+//   TOP1-max  L = sum_j w_j l_j, l_j as in TOP1                              dL/dy_j = w_j (l_j - L) + w_j
+//             dl_j/dy_j
+//   BPR-max   L = -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2       with u_j the share of j in the
+//             sum: dL/dy_j = w_j - u_j sg(y_t - y_j) + bpreg w_j (y_j^2 - R + 2 y_j), target: - sum_j u_j
+//             sg(y_j - y_t)
+// With logQ, XE counts each of the 1 + sum n_j columns 1 / proposal times, which is the same as to subtract
+// log proposal from its score. Nothing is clipped and no epsilon is added: where the papers' code has log(x +
+// 1e-24), the logarithm is taken before anything can become 0.
+// ===========================================================================================================
 
 #ifndef SESSREC_NO_TRAINING
 
@@ -1885,14 +2197,16 @@ typedef struct sessrec__loss_row_data {
 } sessrec__loss_row_data;
 
 // y = f(s)
-static void sessrec__activate(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t n, const float *s, float *y) {
+static void sessrec__activate(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t n,
+                              const float *s, float *y) {
     const float a = config->activation_a, b = config->activation_b;
     switch (config->activation) {
     case SESSREC_LINEAR: memcpy(y, s, (size_t)n * sizeof *y); break;
     case SESSREC_TANH: kernels->tanh(n, s, y); break;
     case SESSREC_RELU:
     case SESSREC_LEAKY:
-        for (int32_t j = 0; j < n; ++j) y[j] = s[j] >= 0 ? s[j] : (config->activation == SESSREC_RELU ? 0 : a) * s[j];
+        for (int32_t j = 0; j < n; ++j)
+            y[j] = s[j] >= 0 ? s[j] : (config->activation == SESSREC_RELU ? 0 : a) * s[j];
         break;
     case SESSREC_ELU: kernels->elu(n, s, a, 1, y); break;
     case SESSREC_SELU: kernels->elu(n, s, a, b, y); break;
@@ -1900,8 +2214,8 @@ static void sessrec__activate(const sessrec__kernels *kernels, const sessrec_los
 }
 
 // gradient *= f'(s), from s and y = f(s)
-static void sessrec__activate_backward(const sessrec__kernels *kernels, const sessrec_loss_config *config, int32_t n, const float *s,
-                                       const float *y, float *gradient) {
+static void sessrec__activate_backward(const sessrec__kernels *kernels, const sessrec_loss_config *config,
+                                       int32_t n, const float *s, const float *y, float *gradient) {
     const float a = config->activation_a, b = config->activation_b;
     switch (config->activation) {
     case SESSREC_LINEAR: break;
@@ -1911,7 +2225,7 @@ static void sessrec__activate_backward(const sessrec__kernels *kernels, const se
     case SESSREC_RELU:
     case SESSREC_LEAKY:
         for (int32_t j = 0; j < n; ++j)
-            gradient[j] *= s[j] >= 0                            ? (float)(s[j] > 0 || config->activation == SESSREC_LEAKY)
+            gradient[j] *= s[j] >= 0 ? (float)(s[j] > 0 || config->activation == SESSREC_LEAKY)
                            : config->activation == SESSREC_RELU ? 0
                                                                 : a;
         break;
@@ -1932,8 +2246,10 @@ static float sessrec__loss_xe(const sessrec__loss_row_data *row) {
     float loss = log_total - row->y[t] - row->log_own;
     k->scale(C, share, g, g);
     g[t] += own * share - 1;
-    if (smoothing > 0 && row->negatives > 0) {  // 1 - smoothing of the weight for the target, the rest shared by the negatives
-        float sum = k->dot(C, row->n, row->y) + (row->log_weight ? k->sum(C, row->log_weight) : 0), mean = log_total - sum / row->negatives;
+    // 1 - smoothing of the weight for the target, the rest shared by the negatives
+    if (smoothing > 0 && row->negatives > 0) {
+        float sum = k->dot(C, row->n, row->y) + (row->log_weight ? k->sum(C, row->log_weight) : 0),
+              mean = log_total - sum / row->negatives;
         loss = (1 - smoothing) * loss + smoothing * mean;
         k->axpy(C, -smoothing / row->negatives, row->n, g);
         g[t] += smoothing;
@@ -1946,8 +2262,8 @@ static void sessrec__differences(const sessrec__loss_row_data *row) {
     row->kernels->add(row->C, row->y, -row->y[row->target], row->a);
 }
 
-// The mean over the negatives, or over all columns as the authors' program has it; the target with itself costs log 2. BPR is a sum there, a
-// mean in the paper.
+// The mean over the negatives, or over all columns as the authors' program has it; the target with itself
+// costs log 2. BPR is a sum there, a mean in the paper.
 static float sessrec__loss_bpr(const sessrec__loss_row_data *row) {
     const sessrec__kernels *k = row->kernels;
     const int diagonal = row->config->with_diagonal != 0;
@@ -1984,10 +2300,12 @@ static float sessrec__loss_top1(const sessrec__loss_row_data *row) {
     k->weigh(row->C, row->n, row->gradient, row->gradient);
     k->scale(row->C, scale, row->gradient, row->gradient);
     row->gradient[row->target] -= scale * k->dot(row->C, row->n, row->b);
-    return (k->dot(row->C, row->n, row->a) + (diagonal ? 0.5f : 0)) * scale;  // the target with itself: sg(0) + sg(y_t^2) - sg(y_t^2)
+    // the target with itself: sg(0) + sg(y_t^2) - sg(y_t^2)
+    return (k->dot(row->C, row->n, row->a) + (diagonal ? 0.5f : 0)) * scale;
 }
 
-// w = n_j e^y_j / sum. Returns the logarithm of the sum. An item that stands for no negative must not hold the greatest y.
+// w = n_j e^y_j / sum. Returns the logarithm of the sum. An item that stands for no negative must not hold
+// the greatest y.
 static float sessrec__negative_softmax(const sessrec__loss_row_data *row, float *y, float *w) {
     const sessrec__kernels *k = row->kernels;
     const float y_t = y[row->target];
@@ -2031,8 +2349,8 @@ static float sessrec__loss_bpr_max(const sessrec__loss_row_data *row) {
     return log_divisor - log_sum + bpreg * R;
 }
 
-// A target without any negative has nothing to be compared with: only the two formulas that count the target among the columns have a
-// value then, a constant.
+// A target without any negative has nothing to be compared with: only the two formulas that count the target
+// among the columns have a value then, a constant.
 static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
     const int pairwise = row->config->kind == SESSREC_LOSS_TOP1 || row->config->kind == SESSREC_LOSS_BPR;
     if (row->negatives < 1 && !(pairwise && row->config->with_diagonal)) {
@@ -2048,14 +2366,18 @@ static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
     }
 }
 
-// One row from scores s [C] to gradient dL/ds [C], which may be the same array. all: the columns of the mini-batch. What the target stands for
-// is taken out of `columns` for the time of this row: the target itself, and with skip_own_target its other columns. scratch [5C].
-static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_loss_config *config, const sessrec__columns *columns,
-                               int32_t all, int32_t i, int32_t target, const float *s, float *gradient, float *scratch) {
+// One row from scores s [C] to gradient dL/ds [C], which may be the same array. all: the columns of the
+// mini-batch. What the target stands for is taken out of `columns` for the time of this row: the target
+// itself, and with skip_own_target its other columns. scratch [5C].
+static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_loss_config *config,
+                               const sessrec__columns *columns, int32_t all, int32_t i, int32_t target,
+                               const float *s, float *gradient, float *scratch) {
     sessrec__loss_row_data row;
-    const int linear = config->activation == SESSREC_LINEAR, skip = config->skip_own_target, logq = columns->log_weight != NULL;
+    const int linear = config->activation == SESSREC_LINEAR, skip = config->skip_own_target,
+              logq = columns->log_weight != NULL;
     const int32_t C = columns->count;
-    const float times = columns->times[target], weight = columns->weight[target], log_weight = logq ? columns->log_weight[target] : 0;
+    const float times = columns->times[target], weight = columns->weight[target],
+                log_weight = logq ? columns->log_weight[target] : 0;
     row.kernels = kernels;
     row.config = config;
     row.C = C;
@@ -2088,20 +2410,23 @@ static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_lo
     return loss;
 }
 
-// log_weight [C]: -logq * log proposal of each column, shifted so that the greatest is 0; weight [C]: the exponential of that.
-static void sessrec__logq_weights(const sessrec__kernels *kernels, float logq, int32_t C, const float *log_proposal, float *log_weight,
-                                  float *weight) {
+// log_weight [C]: -logq * log proposal of each column, shifted so that the greatest is 0; weight [C]: the
+// exponential of that.
+static void sessrec__logq_weights(const sessrec__kernels *kernels, float logq, int32_t C,
+                                  const float *log_proposal, float *log_weight, float *weight) {
     kernels->scale(C, -logq, log_proposal, log_weight);
     const float most = kernels->max(C, log_weight);
     for (int32_t j = 0; j < C; ++j) log_weight[j] -= most;
     kernels->exp(C, log_weight, 0, weight);
 }
 
-SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows, int32_t columns,
-                                        const int32_t *items, const float *log_proposal, const float *scores, float *row_loss,
-                                        float *gradient, float *scratch) {
+SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows,
+                                        int32_t columns, const int32_t *items, const float *log_proposal,
+                                        const float *scores, float *row_loss, float *gradient,
+                                        float *scratch) {
     const sessrec__kernels *kernels = sessrec__best_kernels();
-    if (!config || !scores || !row_loss || !gradient || !scratch || first_row < 0 || rows < 0 || columns < 1 || first_row > columns - rows)
+    if (!config || !scores || !row_loss || !gradient || !scratch || first_row < 0 || rows < 0 ||
+        columns < 1 || first_row > columns - rows)
         return SESSREC_INVALID_ARGUMENT;
     if (config->kind == SESSREC_LOSS_CUSTOM) {
         if (!config->custom) return SESSREC_INVALID_ARGUMENT;
@@ -2109,33 +2434,37 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
         return SESSREC_OK;
     }
     const int logq = log_proposal && config->kind == SESSREC_LOSS_XE && config->logq > 0;
-    float *times = scratch + 5 * (ptrdiff_t)columns, *weight = logq ? times + columns : times, *log_weight = logq ? weight + columns : NULL;
+    float *times = scratch + 5 * (ptrdiff_t)columns, *weight = logq ? times + columns : times,
+          *log_weight = logq ? weight + columns : NULL;
     for (int32_t t = first_row; t < first_row + rows; ++t) {
         const ptrdiff_t at = (ptrdiff_t)(t - first_row) * columns;
         int32_t all = 0;
         const float *s = scores + at;
         if (logq) sessrec__logq_weights(kernels, config->logq, columns, log_proposal, log_weight, weight);
         float log_own = logq ? log_weight[t] : 0;
-        for (int32_t j = 0; j < columns; ++j) {  // each column for itself, but for those that are the target and are skipped
+        // each column for itself, but for those that are the target and are skipped
+        for (int32_t j = 0; j < columns; ++j) {
             const int counts = j == t || !config->skip_own_target || !items || items[j] != items[t];
             times[j] = (float)counts;
             all += counts;
             if (logq && !counts) weight[j] = log_weight[j] = 0;
         }
         const sessrec__columns each = {columns, times, weight, log_weight, &log_own};
-        row_loss[t - first_row] = sessrec__loss_row(kernels, config, &each, all, 0, t, s, gradient + at, scratch);
+        row_loss[t - first_row] =
+            sessrec__loss_row(kernels, config, &each, all, 0, t, s, gradient + at, scratch);
     }
     return SESSREC_OK;
 }
 
-#endif // SESSREC_NO_TRAINING
+#  endif  // SESSREC_NO_TRAINING
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>sampler   negative samples by support^alpha
-// The probabilities become integers q_i >= 1 that sum to T < 2^63, kept as running sums. A draw maps 64 random bits to x in [0,T) and finds the
-// first item whose running sum exceeds x. A guide table says where to look for each value of the leading bits (Chen, Asau 1974), and the few
-// items between two of its entries are searched by halving. All of it in integers, so no item is lost to rounding, however many there are.
-// ============================================================================================================
+// The probabilities become integers q_i >= 1 that sum to T < 2^63, kept as running sums. A draw maps 64
+// random bits to x in [0,T) and finds the first item whose running sum exceeds x. A guide table says where to
+// look for each value of the leading bits (Chen, Asau 1974), and the few items between two of its entries are
+// searched by halving. All of it in integers, so no item is lost to rounding, however many there are.
+// ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
 struct sessrec_sampler {
@@ -2150,16 +2479,20 @@ static void sessrec__sampler_place(void *object, sessrec__layout *layout) {
     sessrec_sampler *sampler = (sessrec_sampler *)object;
     (void)sessrec__place(layout, 1, sizeof *sampler);
     sampler->sum = (uint64_t *)sessrec__place(layout, (uint64_t)sampler->items, sizeof *sampler->sum);
-    sampler->guide = (int32_t *)sessrec__place(layout, ((uint64_t)1 << sampler->guide_bits) + 1, sizeof *sampler->guide);
+    sampler->guide =
+        (int32_t *)sessrec__place(layout, ((uint64_t)1 << sampler->guide_bits) + 1, sizeof *sampler->guide);
 }
 
 static double sessrec__weight_of_support(int64_t support, float alpha) {
     if (support <= 0) return 0;
-    return alpha == 0 ? 1 : alpha == 0.5f ? sqrt((double)support) : alpha == 1 ? (double)support : pow((double)support, (double)alpha);
+    return alpha == 0      ? 1
+           : alpha == 0.5f ? sqrt((double)support)
+           : alpha == 1    ? (double)support
+                           : pow((double)support, (double)alpha);
 }
 
-SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha, const sessrec_allocator *allocator,
-                                                  sessrec_sampler **out) {
+SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha,
+                                                  const sessrec_allocator *allocator, sessrec_sampler **out) {
     if (!out) return SESSREC_INVALID_ARGUMENT;
     *out = NULL;
     if (!support || items < 1 || !(alpha >= 0 && alpha <= 1)) return SESSREC_INVALID_ARGUMENT;
@@ -2168,18 +2501,21 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_
     if (!(total > 0)) return SESSREC_NO_DATA;
     sessrec_sampler plan = {sessrec__allocator(allocator), items, 4, 0, NULL, NULL};
     while (plan.guide_bits < 30 && ((int64_t)1 << plan.guide_bits) < items) ++plan.guide_bits;
-    sessrec_sampler *sampler = (sessrec_sampler *)sessrec__layout_block(&plan.memory, sessrec__sampler_place, &plan);
+    sessrec_sampler *sampler =
+        (sessrec_sampler *)sessrec__layout_block(&plan.memory, sessrec__sampler_place, &plan);
     if (!sampler) return SESSREC_OUT_OF_MEMORY;
     *sampler = plan;
     for (int32_t i = 0; i < items; ++i) {
         double share = sessrec__weight_of_support(support[i], alpha) / total;
-        uint64_t q = (uint64_t)(share * 4611686018427387904.0);  // 2^62: with 2^31 items of at least 1 still < 2^63
+        // 2^62: with 2^31 items of at least 1 still < 2^63
+        uint64_t q = (uint64_t)(share * 4611686018427387904.0);
         sampler->total += q || support[i] <= 0 ? q : 1;
         sampler->sum[i] = sampler->total;
     }
     const int32_t entries = (int32_t)1 << plan.guide_bits;
     for (int32_t g = 0, item = 0; g <= entries; ++g) {
-        uint64_t x = g < entries ? sessrec__mulhi((uint64_t)g << (64 - plan.guide_bits), sampler->total) : sampler->total - 1;
+        uint64_t x = g < entries ? sessrec__mulhi((uint64_t)g << (64 - plan.guide_bits), sampler->total)
+                                 : sampler->total - 1;
         while (sampler->sum[item] <= x) ++item;  // ends: the last sum is the total, and x is less
         sampler->guide[g] = item;
     }
@@ -2187,9 +2523,11 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_
     return SESSREC_OK;
 }
 
-// Draws first .. first + count - 1. Each looks somewhere else in the tables, so they are asked for a block at a time before they are read. A step
-// of the search halves the range of items [low,high] of each draw, by arithmetic, as no processor guesses which half; it leaves one item be.
-static void sessrec__sampler_draws(const sessrec_sampler *sampler, uint64_t seed, uint64_t first, int32_t count, int32_t *item) {
+// Draws first .. first + count - 1. Each looks somewhere else in the tables, so they are asked for a block at
+// a time before they are read. A step of the search halves the range of items [low,high] of each draw, by
+// arithmetic, as no processor guesses which half; it leaves one item be.
+static void sessrec__sampler_draws(const sessrec_sampler *sampler, uint64_t seed, uint64_t first,
+                                   int32_t count, int32_t *item) {
     enum { BLOCK = 32 };
     const uint64_t key = sessrec__key(seed, SESSREC__STREAM_NEGATIVES), *sum = sampler->sum;
     uint64_t x[BLOCK];
@@ -2230,14 +2568,16 @@ SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
 
 #endif // SESSREC_NO_TRAINING
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>batcher   session-parallel mini-batches (Hidasi 2016, section 3.1.1 and figure 3)
-//   slot 0   a1 a2 a3 | e1 e2 ...          a mini-batch is a column: slot i gives the pair (input, target) = (event p, event p+1)
+//   slot 0   a1 a2 a3 | e1 e2 ...          a mini-batch is a column: slot i gives the pair (input, target) =
+//            (event p, event p+1)
 //   slot 1   b1 b2 | d1 d2 d3 | f1 ...     of its session; where a new session begins, session_starts is 1
 //   slot 2   c1 c2 c3 c4 c5 | g1 ...
-// With a user-level GRU a slot holds a user and walks through all his sessions before it takes the next user (Quadrana 2017, figure 2). Both are the
-// same walk: a slot takes a chain of sessions, which is one session or all of a user's. Evaluation walks so, too.
-// ============================================================================================================
+// With a user-level GRU a slot holds a user and walks through all his sessions before it takes the next user
+// (Quadrana 2017, figure 2). Both are the same walk: a slot takes a chain of sessions, which is one session
+// or all of a user's. Evaluation walks so, too.
+// ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
 // A slot has the pair (event at, event at + 1) of a session, which is number `link` in its chain.
@@ -2248,7 +2588,8 @@ typedef struct sessrec__walk_slot {
 
 typedef struct sessrec__walk {
     const int64_t *session_begins;   // [sessions+1] of the log
-    int32_t *chain_begin, *chain;   // [chains+1], [sessions] chain c: sessions chain[chain_begin[c]] .. NULL: session c
+    int32_t *chain_begin, *chain;   // [chains+1], [sessions] chain c: sessions chain[chain_begin[c]] .. NULL:
+                                    // session c
     int32_t *order;                 // [chains] in which they are taken, NULL: as they are numbered
     int32_t chains, stride;         // every stride-th is taken
     int64_t next, step;             // next: place in the order
@@ -2269,7 +2610,8 @@ static void sessrec__slot_open(const sessrec__walk *walk, sessrec__walk_slot *sl
 }
 // Goes on in the slot's chain to a session with a pair, if there is one.
 static void sessrec__slot_follow_chain(const sessrec__walk *walk, sessrec__walk_slot *slot) {
-    while (!sessrec__slot_has_pair(slot) && slot->link < slot->last_link) sessrec__slot_open(walk, slot, slot->link + 1);
+    while (!sessrec__slot_has_pair(slot) && slot->link < slot->last_link)
+        sessrec__slot_open(walk, slot, slot->link + 1);
 }
 static void sessrec__slot_take_next(sessrec__walk *walk, sessrec__walk_slot *slot) {
     const int32_t chain = walk->order ? walk->order[walk->next] : (int32_t)walk->next;
@@ -2280,8 +2622,9 @@ static void sessrec__slot_take_next(sessrec__walk *walk, sessrec__walk_slot *slo
     sessrec__slot_follow_chain(walk, slot);
 }
 
-// Slots without a pair take the next chains, lowest slot first. A chain without any pair (a session of one event) leaves its slot waiting for the
-// next round. When no chain is left such slots go, and the others move up.
+// Slots without a pair take the next chains, lowest slot first. A chain without any pair (a session of one
+// event) leaves its slot waiting for the next round. When no chain is left such slots go, and the others move
+// up.
 static void sessrec__walk_refill(sessrec__walk *walk) {
     for (int waiting = 1; waiting && walk->next < walk->chains;) {
         waiting = 0;
@@ -2318,11 +2661,14 @@ static void sessrec__walk_advance(sessrec__walk *walk) {
     sessrec__walk_refill(walk);
 }
 
-// The sessions of each user, in the order of time: a counting sort. Those of user -1 are left out. begin [users+1] must be zero, chain [sessions].
-static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int32_t *begin, int32_t *chain) {
+// The sessions of each user, in the order of time: a counting sort. Those of user -1 are left out. begin
+// [users+1] must be zero, chain [sessions].
+static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int32_t *begin,
+                              int32_t *chain) {
     for (int32_t s = 0; s < sessions; ++s)
         if (user[s] >= 0) begin[user[s]]++;
-    for (int32_t u = 0; u < users; ++u) begin[u + 1] += begin[u];   // where each user's sessions end: filled from the back,
+    // where each user's sessions end: filled from the back,
+    for (int32_t u = 0; u < users; ++u) begin[u + 1] += begin[u];
     for (int32_t s = sessions - 1; s >= 0; --s)                     // they move to where they begin
         if (user[s] >= 0) chain[--begin[user[s]]] = s;
 }
@@ -2343,10 +2689,12 @@ struct sessrec_batcher {
 static void sessrec__batcher_place(void *object, sessrec__layout *layout) {
     sessrec_batcher *b = (sessrec_batcher *)object;
     sessrec__walk *walk = &b->walk;
-    const uint64_t n = (uint64_t)b->slots, chains = (uint64_t)walk->chains, sessions = (uint64_t)b->log.session_count;
+    const uint64_t n = (uint64_t)b->slots, chains = (uint64_t)walk->chains,
+                   sessions = (uint64_t)b->log.session_count;
     (void)sessrec__place(layout, 1, sizeof *b);
     if (b->shuffle) walk->order = (int32_t *)sessrec__place(layout, chains, sizeof *walk->order);
-    if (b->by_user) walk->chain_begin = (int32_t *)sessrec__place(layout, chains + 1, sizeof *walk->chain_begin);
+    if (b->by_user)
+        walk->chain_begin = (int32_t *)sessrec__place(layout, chains + 1, sizeof *walk->chain_begin);
     if (b->by_user) walk->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *walk->chain);
     walk->slot = (sessrec__walk_slot *)sessrec__place(layout, n, sizeof *walk->slot);
     walk->previous = (int32_t *)sessrec__place(layout, n, sizeof *walk->previous);
@@ -2364,7 +2712,8 @@ static void sessrec__batcher_shuffle(sessrec_batcher *b) {
     int32_t *order = b->walk.order;
     for (int32_t i = 0; i < b->walk.chains; ++i) order[i] = i;
     for (int32_t i = b->walk.chains - 1; i > 0; --i) {
-        int32_t j = (int32_t)sessrec__mulhi(sessrec__draw(key, base + (uint64_t)i), (uint64_t)i + 1), other = order[j];
+        int32_t j = (int32_t)sessrec__mulhi(sessrec__draw(key, base + (uint64_t)i), (uint64_t)i + 1),
+                other = order[j];
         order[j] = order[i];
         order[i] = other;
     }
@@ -2376,13 +2725,15 @@ static void sessrec__batcher_begin(sessrec_batcher *b) {
     b->started = 1;
 }
 
-// Whether the epoch has another mini-batch. A lone slot has one only if there are negatives to compare its target with.
+// Whether the epoch has another mini-batch. A lone slot has one only if there are negatives to compare its
+// target with.
 SESSREC__INLINE int sessrec__batcher_has_rows(const sessrec_batcher *b) {
     return b->walk.rows > (b->lone_slot_ends ? 1 : 0);
 }
 
-SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_log *log, const sessrec_sampler *sampler,
-                                                  sessrec_batcher **out, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_log *log,
+                                                  const sessrec_sampler *sampler, sessrec_batcher **out,
+                                                  sessrec_error *err) {
     sessrec_batcher plan;
     if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
     *out = NULL;
@@ -2396,22 +2747,28 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     plan.negatives = sampler ? config->negatives : 0;
     plan.shuffle = config->shuffle_sessions;
     plan.by_user = config->user_hidden > 0;
-    if (plan.by_user && !plan.log.user_count) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
+    if (plan.by_user && !plan.log.user_count)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
     plan.walk.session_begins = plan.log.session_begins;
     plan.walk.chains = plan.by_user ? plan.log.user_count : plan.log.session_count;
     plan.walk.stride = 1;
     plan.lone_slot_ends = config->negatives == 0 && !plan.by_user;
     plan.seed = config->seed;
-    sessrec_batcher *b = (sessrec_batcher *)sessrec__layout_block(&plan.memory, sessrec__batcher_place, &plan);
+    sessrec_batcher *b =
+        (sessrec_batcher *)sessrec__layout_block(&plan.memory, sessrec__batcher_place, &plan);
     if (!b) return sessrec__no_memory(err);
     *b = plan;
-    if (b->by_user) sessrec__chain_by(b->log.session_count, b->log.session_users, b->log.user_count, b->walk.chain_begin, b->walk.chain);
-    for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__walk_advance(&b->walk)) b->pairs += b->walk.rows;
+    if (b->by_user)
+        sessrec__chain_by(b->log.session_count, b->log.session_users, b->log.user_count, b->walk.chain_begin,
+                          b->walk.chain);
+    for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__walk_advance(&b->walk))
+        b->pairs += b->walk.rows;
     b->steps = b->walk.step;
     b->started = 0;
     if (b->steps == 0) {
         sessrec_batcher_destroy(b);
-        return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has nothing to learn from: it needs sessions of two or more events%s",
+        return sessrec__fail(err, SESSREC_NO_DATA, 0,
+                             "the log has nothing to learn from: it needs sessions of two or more events%s",
                              config->negatives ? "" : ", two of them at least without negative samples");
     }
     *out = b;
@@ -2420,7 +2777,8 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
 
 static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_batch *out) {
     if (!b->started) sessrec__batcher_begin(b);
-    else if (sessrec__batcher_has_rows(b)) sessrec__walk_advance(&b->walk);  // not so where seek went beyond the end
+    // not so where seek went beyond the end
+    else if (sessrec__batcher_has_rows(b)) sessrec__walk_advance(&b->walk);
     if (!sessrec__batcher_has_rows(b)) {
         b->steps = b->walk.step;
         b->started = 0;
@@ -2435,7 +2793,8 @@ static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_
         b->start[i] = slot->start;
         b->user_starts[i] = slot->user_starts;
     }
-    const uint64_t base = ((uint64_t)b->epoch << 44) + (uint64_t)b->walk.step * (uint64_t)b->negatives;  // an epoch draws less than 2^44
+    // an epoch draws less than 2^44
+    const uint64_t base = ((uint64_t)b->epoch << 44) + (uint64_t)b->walk.step * (uint64_t)b->negatives;
     if (b->negatives && draw) sessrec__sampler_draws(b->sampler, b->seed, base, b->negatives, b->negative);
     out->epoch = b->epoch;
     out->step = b->walk.step;
@@ -2478,23 +2837,29 @@ SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
 
 #endif // SESSREC_NO_TRAINING
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>optimizers   from a gradient g to a step of the weights w
 //   SGD       d = g
-//   Adagrad   a += g^2                     d = g / sqrt(a + eps)                                        Duchi 2011
-//   RMSProp   a = rho a + (1-rho) g^2      d = g / sqrt(a + eps)                                        Tieleman, Hinton 2012
-//   Adadelta  a as RMSProp                 d = g sqrt((u + eps) / (a + eps)), then u = rho u + (1-rho) d^2   Zeiler 2012
-//   Adam      m = b1 m + (1-b1) g, v = b2 v + (1-b2) g^2     d = (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)  Kingma, Ba 2015
-// Then w -= rate d, or with momentum mu: v = mu v - rate d, w += v. This is classical momentum on the scaled gradient, not Nesterov's.
-// Rows of a table that a step does not touch keep all their state: nothing decays, and Adam's t counts the updates of each row.
-// ============================================================================================================
+//   Adagrad   a += g^2                     d = g / sqrt(a + eps)                                        Duchi
+//             2011
+//   RMSProp   a = rho a + (1-rho) g^2      d = g / sqrt(a + eps)
+//             Tieleman, Hinton 2012
+//   Adadelta  a as RMSProp                 d = g sqrt((u + eps) / (a + eps)), then u = rho u + (1-rho) d^2
+//             Zeiler 2012
+//   Adam      m = b1 m + (1-b1) g, v = b2 v + (1-b2) g^2     d = (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)
+//             Kingma, Ba 2015
+// Then w -= rate d, or with momentum mu: v = mu v - rate d, w += v. This is classical momentum on the scaled
+// gradient, not Nesterov's. Rows of a table that a step does not touch keep all their state: nothing decays,
+// and Adam's t counts the updates of each row.
+// ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
 // Rows row .. row+rows-1 of a tensor [.,columns], from gradient [rows,columns].
 static void sessrec__update_rows(const sessrec__kernels *kernels, const sessrec_optimizer_config *config,
-                                 const sessrec_optimizer_state *state, int32_t columns, int32_t row, int32_t rows, float *weights,
-                                 float *gradient) {
-    const int32_t each = config->kind == SESSREC_ADAM || rows > INT32_MAX / columns ? 1 : rows;  // with Adam every row has a time of its own
+                                 const sessrec_optimizer_state *state, int32_t columns, int32_t row,
+                                 int32_t rows, float *weights, float *gradient) {
+    // with Adam every row has a time of its own
+    const int32_t each = config->kind == SESSREC_ADAM || rows > INT32_MAX / columns ? 1 : rows;
     for (int32_t end = row + rows; row < end; row += each, gradient += columns) {
         const ptrdiff_t at = (ptrdiff_t)row * columns;
         sessrec__update u = {config, weights + at, gradient, NULL, NULL, NULL, 1, 1};
@@ -2516,18 +2881,22 @@ static float sessrec__cap_factor(const sessrec_optimizer_config *config, double 
     return cap > 0 && norm > cap ? (float)(cap / norm) : 1;
 }
 
-SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows, int32_t columns, const int32_t *row_ids,
-                                          float *weights, float *gradient, const sessrec_optimizer_state *state) {
+SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows,
+                                          int32_t columns, const int32_t *row_ids, float *weights,
+                                          float *gradient, const sessrec_optimizer_state *state) {
     const sessrec__kernels *k = sessrec__best_kernels();
     if (config->gradient_cap > 0) {
         double squares = 0;
         for (int32_t i = 0; i < rows; ++i)
-            squares += (double)k->dot(columns, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
+            squares +=
+                (double)k->dot(columns, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
         float factor = sessrec__cap_factor(config, squares);
-        for (int32_t i = 0; i < rows; ++i) k->scale(columns, factor, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
+        for (int32_t i = 0; i < rows; ++i)
+            k->scale(columns, factor, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
     }
     for (int32_t i = 0; i < rows; ++i)
-        sessrec__update_rows(k, config, state, columns, row_ids ? row_ids[i] : i, 1, weights, gradient + (ptrdiff_t)i * columns);
+        sessrec__update_rows(k, config, state, columns, row_ids ? row_ids[i] : i, 1, weights,
+                             gradient + (ptrdiff_t)i * columns);
 }
 
 // ---- rows that occur twice ----
@@ -2539,7 +2908,8 @@ static int32_t sessrec__hash_slots(int32_t count) {
     return slots;
 }
 
-SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient, int32_t *scratch) {
+SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient,
+                                           int32_t *scratch) {
     const sessrec__kernels *k = sessrec__best_kernels();
     const int32_t slots = sessrec__hash_slots(rows);
     int32_t *table = scratch, distinct = 0;  // 1 + the place of an id among the distinct ones
@@ -2547,8 +2917,10 @@ SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_
     for (int32_t i = 0; i < rows; ++i) {
         const int32_t id = row_ids[i];
         const float *row = gradient + (ptrdiff_t)i * columns;
-        uint32_t at = (uint32_t)(((uint64_t)(uint32_t)id * 0x9e3779b97f4a7c15u) >> 32) & (uint32_t)(slots - 1);
-        while (table[at] && row_ids[table[at] - 1] != id) at = (at + 1) & (uint32_t)(slots - 1);  // ends: at most half full
+        uint32_t at =
+            (uint32_t)(((uint64_t)(uint32_t)id * 0x9e3779b97f4a7c15u) >> 32) & (uint32_t)(slots - 1);
+        // ends: at most half full
+        while (table[at] && row_ids[table[at] - 1] != id) at = (at + 1) & (uint32_t)(slots - 1);
         if (table[at]) {
             k->axpy(columns, 1, row, gradient + (ptrdiff_t)(table[at] - 1) * columns);
             continue;
@@ -2562,9 +2934,10 @@ SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_
 
 enum { SESSREC__DIGITS = 2048 };
 
-// Sorts the numbers of `count` ids below `ids` by id, those of equal ids ascending, some bits at a time. order and other [count]; digits
-// [SESSREC__DIGITS]; the result is one of the two.
-static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t ids, int32_t *order, int32_t *other, int32_t *digits) {
+// Sorts the numbers of `count` ids below `ids` by id, those of equal ids ascending, some bits at a time.
+// order and other [count]; digits [SESSREC__DIGITS]; the result is one of the two.
+static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t ids, int32_t *order,
+                                    int32_t *other, int32_t *digits) {
     int bits = 1, width;
     while (ids > 1 && (ids - 1) >> bits) bits++;
     for (int turns = 1; (width = (bits + turns - 1) / turns, 1 << width) > SESSREC__DIGITS;) turns++;
@@ -2587,22 +2960,23 @@ static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t id
     return order;
 }
 
-#endif // SESSREC_NO_TRAINING
+#  endif  // SESSREC_NO_TRAINING
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>trainer   one mini-batch: scores, loss, gradients, update
-// B live slots, L the width of the last layer. The B + N columns, that is the targets and the negatives, are C different items. A step is six
-// parallel regions:
+// B live slots, L the width of the last layer. The B + N columns, that is the targets and the negatives, are
+// C different items. A step is six parallel regions:
 //   forward    by rows     x -> GRU layers -> h [B,L]
 //   score      by items    Y [C,L] = the items' rows of Wy, S [B,C] = h Y^T + By
 //   loss       by rows     loss and dS
 //   items      by items    their parts of dh = dS Y; dY = dS^T h, and the update of their rows
 //   backward   by rows     dh = the sum of its parts, back through the layers to dx [B,D]
 //   weights    by weights  dW, dU, db of each layer, and their update; the rows of tables that inputs use
-// Every sum runs in one order within one task, so the result does not depend on how the work is shared among threads. The items are sorted, and
-// a thread takes the same places among them each time: so it will meet the same rows in the next step, and find them in its cache. Gradients
-// stop at one time step, as published: the hidden state that enters a step is a constant.
-// ============================================================================================================
+// Every sum runs in one order within one task, so the result does not depend on how the work is shared among
+// threads. The items are sorted, and a thread takes the same places among them each time: so it will meet the
+// same rows in the next step, and find them in its cache. Gradients stop at one time step, as published: the
+// hidden state that enters a step is a constant.
+// ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
 enum { SESSREC__PARTS = 8 };   // tasks of a region by items, each with a part of dh
@@ -2615,7 +2989,8 @@ static void sessrec__prefetch_row(const float *table, int32_t width, int32_t row
     for (int32_t j = 0; j < width; j += 16) SESSREC__PREFETCH(table + (ptrdiff_t)row * width + j);
 }
 
-// The rows of a table that a step uses, each once: those of the columns' items, then those of items that are inputs only.
+// The rows of a table that a step uses, each once: those of the columns' items, then those of items that are
+// inputs only.
 typedef struct sessrec__touched {
     int32_t count;
     int32_t *id;        // [count] items
@@ -2632,7 +3007,8 @@ typedef struct sessrec__inputs {
 
 // What one layer keeps of a step.
 typedef struct sessrec__layer {
-    float *state[2];            // [batch_size,H] the slots' hidden states before and after; trainer.now says which is which
+    float *state[2];            // [batch_size,H] the slots' hidden states before and after; trainer.now says
+                                // which is which
     float *h;                   // [B,H] the states that enter the step
     float *mask;                // [B,H] hidden dropout: 0 or 1/(1-p); NULL without
     float *tape, *d_gates;      // [B,4H]
@@ -2643,7 +3019,8 @@ typedef struct sessrec__layer {
     float *d_begun;             // [R,H] gradient before the tanh
 } sessrec__layer;
 
-// The user-level GRU in a step. It runs for the R rows in which a later session of a user begins; arrays [R,..] have those rows side by side.
+// The user-level GRU in a step. It runs for the R rows in which a later session of a user begins; arrays
+// [R,..] have those rows side by side.
 typedef struct sessrec__user {
     int32_t count;              // R
     int32_t *row;               // [R] which rows, ascending
@@ -2684,9 +3061,11 @@ struct sessrec_trainer {
     int32_t *item, *place;      // [all] the item of each column with repeats, and its place among the C
     sessrec__columns stands_for;
     sessrec__inputs inputs;
-    unsigned char *is_input;    // [C] with TIED: the item is an input, too, so that its gradient is complete when all else is done
+    // [C] with TIED: the item is an input, too, so that its gradient is complete when all else is done
+    unsigned char *is_input;
     int32_t *sorting;           // [2 * all + SESSREC__DIGITS]
-    float *log_support;         // [V] and 1 / proposal of an item as target and as sample; NULL unless logQ needs them
+    float *log_support;         // [V] and 1 / proposal of an item as target and as sample; NULL unless logQ
+                                // needs them
     float *target_weight, *sample_weight;
     float *S;                   // [B,C], then dS; rows are `stride` apart
     int32_t stride;
@@ -2708,7 +3087,8 @@ struct sessrec_trainer {
     // where it runs; on the processor, device is the trainer itself
     const sessrec_device_table *table;
     void *device;
-    int newer;                  // SESSREC__HOST or SESSREC__DEVICE where its memory is ahead of the other's, else 0
+    // SESSREC__HOST or SESSREC__DEVICE where its memory is ahead of the other's, else 0
+    int newer;
 };
 enum { SESSREC__HOST = 1, SESSREC__DEVICE = 2 };
 
@@ -2734,7 +3114,8 @@ static void sessrec__model_place(void *object, sessrec__layout *layout) {
     const uint64_t V = (uint64_t)model->info.item_count;
     (void)sessrec__place(layout, 1, sizeof *model);
     for (int32_t t = 0; t < model->tensors; ++t)
-        model->tensor[t] = (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
+        model->tensor[t] =
+            (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
     model->support = plan->support = (uint64_t *)sessrec__place(layout, V, sizeof(uint64_t));
     model->id_offset = plan->id_offset = (uint32_t *)sessrec__place(layout, V + 1, sizeof(uint32_t));
     model->id_text = plan->id_text = (char *)sessrec__place(layout, plan->text_bytes, 1);
@@ -2743,8 +3124,8 @@ static void sessrec__model_place(void *object, sessrec__layout *layout) {
 
 // Heap sort of the items by their ids: in place, and no input makes it slow.
 static int sessrec__item_before(const sessrec_model *model, int32_t a, int32_t b) {
-    return sessrec__compare_text(sessrec__item_text(model, a), sessrec__item_text_size(model, a), sessrec__item_text(model, b),
-                                 sessrec__item_text_size(model, b)) < 0;
+    return sessrec__compare_text(sessrec__item_text(model, a), sessrec__item_text_size(model, a),
+                                 sessrec__item_text(model, b), sessrec__item_text_size(model, b)) < 0;
 }
 static void sessrec__sift_down(const sessrec_model *model, int32_t *heap, int32_t root, int32_t count) {
     for (int64_t child; (child = 2 * (int64_t)root + 1) < count; root = (int32_t)child) {
@@ -2805,29 +3186,34 @@ static void sessrec__model_take_items(sessrec_model *model, const sessrec_log *l
 // Uniform in +-sqrt(6 / (rows + columns)) for each of the matrices that stand side by side; biases stay 0.
 static void sessrec__init_tensor(const sessrec__shape *shape, int32_t t, uint64_t seed, float *data) {
     if (!shape->gates) return;
-    const uint64_t key = sessrec__key(seed, SESSREC__STREAM_WEIGHTS + (uint64_t)t), elements = sessrec__tensor_elements(shape);
+    const uint64_t key = sessrec__key(seed, SESSREC__STREAM_WEIGHTS + (uint64_t)t),
+                   elements = sessrec__tensor_elements(shape);
     const float range = (float)sqrt(6.0 / ((double)shape->rows + (double)(shape->columns / shape->gates)));
     for (uint64_t i = 0; i < elements; ++i) data[i] = (2 * sessrec__unit(sessrec__draw(key, i)) - 1) * range;
 }
 
-static sessrec_result sessrec__check_base(const sessrec_model *base, const sessrec_model_info *info, const sessrec_log *log,
-                                          sessrec_error *err) {
+static sessrec_result sessrec__check_base(const sessrec_model *base, const sessrec_model_info *info,
+                                          const sessrec_log *log, sessrec_error *err) {
     const sessrec_model_info *b = &base->info;
-    int same = b->layer_count == info->layer_count && b->embedding == info->embedding && b->embedding_width == info->embedding_width &&
-               b->gru == info->gru && b->user_hidden == info->user_hidden && b->user_mode == info->user_mode;
+    int same = b->layer_count == info->layer_count && b->embedding == info->embedding &&
+               b->embedding_width == info->embedding_width && b->gru == info->gru &&
+               b->user_hidden == info->user_hidden && b->user_mode == info->user_mode;
     for (int32_t l = 0; l < info->layer_count; ++l) same = same && b->hidden[l] == info->hidden[l];
     if (!same)
-        return sessrec__fail(err, SESSREC_MISMATCH, 0, "the model to start from has other layers, widths or forms than the configuration");
+        return sessrec__fail(
+            err, SESSREC_MISMATCH, 0,
+            "the model to start from has other layers, widths or forms than the configuration");
     for (int32_t i = 0; i < b->item_count; ++i)
         if (i >= info->item_count || strcmp(sessrec__item_text(base, i), sessrec_log_item_id(log, i)))
-            return sessrec__fail(
-                err, SESSREC_MISMATCH, 0,
-                "the log does not number its items as the model to start from does: make it with format.items_of = the model");
+            return sessrec__fail(err, SESSREC_MISMATCH, 0,
+                                 "the log does not number its items as the model to start from does: make it "
+                                 "with format.items_of = the model");
     return SESSREC_OK;
 }
 
-static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_log *log, const sessrec_allocator *memory,
-                                            sessrec_model **out, sessrec_error *err) {
+static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_log *log,
+                                            const sessrec_allocator *memory, sessrec_model **out,
+                                            sessrec_error *err) {
     const sessrec_log_view view = sessrec_log_contents(log);
     sessrec__new_model plan;
     if (view.item_count < 1) return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items");
@@ -2839,7 +3225,8 @@ static sessrec_result sessrec__model_create(const sessrec_config *config, const 
     sessrec_result result = base ? sessrec__check_base(base, &plan.model.info, log, err) : SESSREC_OK;
     if (result) return result;
     for (int32_t i = 0; i < view.item_count; ++i) plan.text_bytes += strlen(sessrec_log_item_id(log, i)) + 1;
-    if (plan.text_bytes > UINT32_MAX) return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
+    if (plan.text_bytes > UINT32_MAX)
+        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
     sessrec_model *model = (sessrec_model *)sessrec__layout_block(memory, sessrec__model_place, &plan);
     if (!model) return sessrec__no_memory(err);
     *model = plan.model;
@@ -2849,7 +3236,8 @@ static sessrec_result sessrec__model_create(const sessrec_config *config, const 
         sessrec__init_tensor(&model->shape[t], t, config->seed, model->tensor[t]);
         if (base)
             memcpy(model->tensor[t], base->tensor[t],
-                   (size_t)sessrec__tensor_elements(&base->shape[t]) * sizeof(float));  // new items keep theirs
+                   // new items keep theirs
+                   (size_t)sessrec__tensor_elements(&base->shape[t]) * sizeof(float));
     }
     *out = model;
     return SESSREC_OK;
@@ -2863,13 +3251,17 @@ static void sessrec__place_state(sessrec_trainer *tr, sessrec__layout *layout, i
     const uint64_t n = sessrec__tensor_elements(shape), f = sizeof(float);
     sessrec_optimizer_state *s = &tr->state[t];
     s->first = o->kind != SESSREC_SGD ? (float *)sessrec__place(layout, n, f) : NULL;
-    s->second = o->kind == SESSREC_ADADELTA || o->kind == SESSREC_ADAM ? (float *)sessrec__place(layout, n, f) : NULL;
+    s->second =
+        o->kind == SESSREC_ADADELTA || o->kind == SESSREC_ADAM ? (float *)sessrec__place(layout, n, f) : NULL;
     s->velocity = o->momentum > 0 ? (float *)sessrec__place(layout, n, f) : NULL;
-    s->steps = o->kind == SESSREC_ADAM ? (int32_t *)sessrec__place(layout, (uint64_t)shape->rows, sizeof(int32_t)) : NULL;
+    s->steps = o->kind == SESSREC_ADAM
+                   ? (int32_t *)sessrec__place(layout, (uint64_t)shape->rows, sizeof(int32_t))
+                   : NULL;
     tr->gradient[t] = shape->table ? NULL : (float *)sessrec__place(layout, n, f);
 }
 
-static void sessrec__place_touched(sessrec__touched *touched, sessrec__layout *layout, int32_t most, uint64_t width) {
+static void sessrec__place_touched(sessrec__touched *touched, sessrec__layout *layout, int32_t most,
+                                   uint64_t width) {
     touched->id = (int32_t *)sessrec__place(layout, (uint64_t)most, sizeof(int32_t));
     touched->gradient = (float *)sessrec__place(layout, (uint64_t)most * width, sizeof(float));
 }
@@ -2877,8 +3269,8 @@ static void sessrec__place_touched(sessrec__touched *touched, sessrec__layout *l
 // What a step plans: columns, inputs, and what they stand for.
 static void sessrec__place_plan(sessrec_trainer *tr, sessrec__layout *layout) {
     const sessrec_config *c = &tr->config;
-    const uint64_t B = (uint64_t)c->batch_size, C = B + (uint64_t)c->negatives, V = (uint64_t)tr->model->info.item_count, i = sizeof(int32_t),
-                   f = sizeof(float);
+    const uint64_t B = (uint64_t)c->batch_size, C = B + (uint64_t)c->negatives,
+                   V = (uint64_t)tr->model->info.item_count, i = sizeof(int32_t), f = sizeof(float);
     tr->item = (int32_t *)sessrec__place(layout, C, i);
     tr->place = (int32_t *)sessrec__place(layout, C, i);
     tr->sorting = (int32_t *)sessrec__place(layout, 2 * C + SESSREC__DIGITS, i);
@@ -2914,7 +3306,8 @@ static void sessrec__place_layer(sessrec_trainer *tr, sessrec__layout *layout, i
 }
 
 static void sessrec__place_user(sessrec_trainer *tr, sessrec__layout *layout) {
-    const uint64_t B = (uint64_t)tr->config.batch_size, n = B * (uint64_t)tr->config.user_hidden, f = sizeof(float);
+    const uint64_t B = (uint64_t)tr->config.batch_size, n = B * (uint64_t)tr->config.user_hidden,
+                   f = sizeof(float);
     sessrec__user *user = &tr->user;
     if (!n) return;
     user->row = (int32_t *)sessrec__place(layout, B, sizeof(int32_t));
@@ -2944,7 +3337,8 @@ static void sessrec__list_pieces(sessrec_trainer *tr) {
         for (int32_t first = 0; !shape->table && first < shape->rows; first += step) {
             int32_t last = shape->rows - first < step ? shape->rows : first + step;
             if (tr->piece) {
-                sessrec__piece piece = {t, shape->name[1] - '0', first, last};  // the name is part, layer, '.', role
+                // the name is part, layer, '.', role
+                sessrec__piece piece = {t, shape->name[1] - '0', first, last};
                 tr->piece[tr->pieces] = piece;
             }
             tr->pieces++;
@@ -2961,7 +3355,8 @@ static void sessrec__trainer_place(void *object, sessrec__layout *layout) {
     sessrec_trainer *tr = (sessrec_trainer *)object;
     const sessrec_config *c = &tr->config;
     const sessrec_model *model = tr->model;
-    const int32_t L = sessrec__last_width(model), D = model->info.embedding_width, C = c->batch_size + c->negatives;
+    const int32_t L = sessrec__last_width(model), D = model->info.embedding_width,
+                  C = c->batch_size + c->negatives;
     const uint64_t f = sizeof(float), B = (uint64_t)c->batch_size;
     const int tied = c->embedding == SESSREC_EMBEDDING_TIED, onehot = c->embedding == SESSREC_EMBEDDING_NONE;
     (void)sessrec__place(layout, 1, sizeof *tr);
@@ -2970,7 +3365,8 @@ static void sessrec__trainer_place(void *object, sessrec__layout *layout) {
     sessrec__place_plan(tr, layout);
     sessrec__place_touched(&tr->output, layout, C + (tied ? c->batch_size : 0), (uint64_t)L);
     tr->bias_gradient = (float *)sessrec__place(layout, (uint64_t)C, f);
-    if (!tied) sessrec__place_touched(&tr->input, layout, c->batch_size, (uint64_t)(onehot ? 3 * c->hidden[0] : D));
+    if (!tied)
+        sessrec__place_touched(&tr->input, layout, c->batch_size, (uint64_t)(onehot ? 3 * c->hidden[0] : D));
     tr->S = (float *)sessrec__place(layout, B * (uint64_t)sessrec__aligned(C), f);
     if (c->loss.kind == SESSREC_LOSS_CUSTOM) {
         tr->wide = (float *)sessrec__place(layout, B * (uint64_t)C, f);
@@ -2980,21 +3376,27 @@ static void sessrec__trainer_place(void *object, sessrec__layout *layout) {
     tr->row_loss = (float *)sessrec__place(layout, B, f);
     tr->x = (float *)sessrec__place(layout, B * (uint64_t)D, f);
     tr->d_x = (float *)sessrec__place(layout, B * (uint64_t)D, f);
-    tr->input_mask = c->dropout_input > 0 ? (float *)sessrec__place(layout, B * (uint64_t)(onehot ? 1 : D), f) : NULL;
+    tr->input_mask =
+        c->dropout_input > 0 ? (float *)sessrec__place(layout, B * (uint64_t)(onehot ? 1 : D), f) : NULL;
     for (int32_t l = 0; l < c->layer_count; ++l) sessrec__place_layer(tr, layout, l);
     sessrec__place_user(tr, layout);
     tr->scratch = (float *)sessrec__place(layout, tr->scratch_part * (uint64_t)tr->tasks, f);
 }
 
-// Scratch of a task: what the columns stand for and one row of the loss; a backward step for its rows; a block of items; a piece.
+// Scratch of a task: what the columns stand for and one row of the loss; a backward step for its rows; a
+// block of items; a piece.
 static uint64_t sessrec__scratch_part(const sessrec_trainer *tr) {
     const sessrec_config *c = &tr->config;
-    const uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tr->tasks + 9, D = (uint64_t)tr->model->info.embedding_width;
-    uint64_t most = 8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives), widest = D > (uint64_t)c->user_hidden ? D : (uint64_t)c->user_hidden;
+    const uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tr->tasks + 9,
+                   D = (uint64_t)tr->model->info.embedding_width;
+    uint64_t most = 8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives),
+             widest = D > (uint64_t)c->user_hidden ? D : (uint64_t)c->user_hidden;
     for (int32_t l = 0; l < c->layer_count; ++l)
         if ((uint64_t)c->hidden[l] > widest) widest = (uint64_t)c->hidden[l];
-    if (most < 7 * rows * widest) most = 7 * rows * widest;  // backward: gates gathered [4H] and turned [2H], and what comes out of them [H]
-    if (most < SESSREC__BLOCK * (widest + 15)) most = SESSREC__BLOCK * (widest + 15);  // rows start at whole registers
+    // backward: gates gathered [4H] and turned [2H], and what comes out of them [H]
+    if (most < 7 * rows * widest) most = 7 * rows * widest;
+    // rows start at whole registers
+    if (most < SESSREC__BLOCK * (widest + 15)) most = SESSREC__BLOCK * (widest + 15);
     for (int32_t t = 0; t < tr->model->tensors; ++t) {
         const sessrec__shape *shape = &tr->model->shape[t];
         const uint64_t piece = (uint64_t)sessrec__piece_rows(shape) * (uint64_t)shape->columns;
@@ -3028,16 +3430,18 @@ static uint64_t sessrec__log_hash(const sessrec_log *log) {
     const sessrec_log_view view = sessrec_log_contents(log);
     uint64_t hash = 0;
     for (int32_t s = 0; s < view.session_count; ++s)
-        hash = sessrec__mix(hash ^ (uint64_t)view.session_begins[s + 1] ^ (view.session_users ? (uint64_t)view.session_users[s] << 40 : 0));
+        hash = sessrec__mix(hash ^ (uint64_t)view.session_begins[s + 1] ^
+                            (view.session_users ? (uint64_t)view.session_users[s] << 40 : 0));
     for (int64_t e = 0; e < view.event_count; ++e) hash = sessrec__mix(hash ^ (uint64_t)view.items[e]);
     return hash;
 }
 
 static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error *err);
 
-// The pool must not move once its threads run, so it is started when the trainer lies at its place; `plan` only knows how many there will be.
-SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log, sessrec_trainer **out,
-                                                  sessrec_error *err) {
+// The pool must not move once its threads run, so it is started when the trainer lies at its place; `plan`
+// only knows how many there will be.
+SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log,
+                                                  sessrec_trainer **out, sessrec_error *err) {
     if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
     *out = NULL;
     sessrec_result result = sessrec_config_check(config, err);
@@ -3077,11 +3481,14 @@ SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, 
 // ---- forward ----
 
 // mask = 0 with probability p, else 1/(1-p): element (row, j) of step `step` is always the same draw.
-static void sessrec__draw_mask(const sessrec_trainer *tr, uint64_t stream, float p, int32_t row, int32_t width, float *mask) {
+static void sessrec__draw_mask(const sessrec_trainer *tr, uint64_t stream, float p, int32_t row,
+                               int32_t width, float *mask) {
     const uint64_t key = sessrec__key(sessrec__mix(tr->config.seed + (uint64_t)tr->batch->epoch), stream);
-    const uint64_t base = ((uint64_t)tr->batch->step * (uint64_t)tr->config.batch_size + (uint64_t)row) * (uint64_t)width;
+    const uint64_t base =
+        ((uint64_t)tr->batch->step * (uint64_t)tr->config.batch_size + (uint64_t)row) * (uint64_t)width;
     const float kept = 1 / (1 - p);
-    for (int32_t j = 0; j < width; ++j) mask[j] = sessrec__unit(sessrec__draw(key, base + (uint64_t)j)) < p ? 0 : kept;
+    for (int32_t j = 0; j < width; ++j)
+        mask[j] = sessrec__unit(sessrec__draw(key, base + (uint64_t)j)) < p ? 0 : kept;
 }
 
 // The first layer's input, with dropout.
@@ -3100,8 +3507,10 @@ static void sessrec__forward_input(sessrec_trainer *tr, int32_t first, int32_t r
 // ---- the user-level GRU (Quadrana 2017, section 3) ----
 //   c_m = GRU_usr(s_m, c_m-1)                when a session ends, from its last hidden state
 //   h_0 = tanh(c_m W_init + b_init)          begins the next session, each layer with a matrix of its own
-//   a += c_m C                               All: and it is fed to the gates of the first layer at every click
-// Both happen in the step in which the next session starts, so that its gradient reaches GRU_usr, within that step.
+//   a += c_m C                               All: and it is fed to the gates of the first layer at every
+//   click
+// Both happen in the step in which the next session starts, so that its gradient reaches GRU_usr, within that
+// step.
 
 // Whether the user's earlier sessions begin the one that starts in this row.
 SESSREC__INLINE int sessrec__user_begins(const sessrec_trainer *tr, int32_t row) {
@@ -3118,7 +3527,8 @@ static void sessrec__plan_users(sessrec_trainer *tr) {
     user->first[tr->rows] = user->count;
 }
 
-// The users' states for a chunk of rows: updated where a later session begins, zero for a new user, else as they were.
+// The users' states for a chunk of rows: updated where a later session begins, zero for a new user, else as
+// they were.
 static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t rows) {
     sessrec__user *user = &tr->user;
     const int32_t Hu = tr->config.user_hidden, L = sessrec__last_width(tr->model), begin = user->first[first],
@@ -3128,21 +3538,27 @@ static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t r
     for (int32_t r = begin; r < begin + count; ++r) {
         const int32_t from = tr->batch->previous_rows[user->row[r]];
         memcpy(user->s + (ptrdiff_t)r * L, last + (ptrdiff_t)from * L, (size_t)L * sizeof(float));
-        memcpy(user->c + (ptrdiff_t)r * Hu, user->state[tr->now] + (ptrdiff_t)from * Hu, (size_t)Hu * sizeof(float));
+        memcpy(user->c + (ptrdiff_t)r * Hu, user->state[tr->now] + (ptrdiff_t)from * Hu,
+               (size_t)Hu * sizeof(float));
     }
-    sessrec__gru_input(tr->kernels, &tr->model->user, count, user->s + (ptrdiff_t)begin * L, NULL, NULL, user->tape + 4 * at);
-    sessrec__gru_recurrent(tr->kernels, &tr->model->user, count, user->c + at, user->c_new + at, user->tape + 4 * at);
+    sessrec__gru_input(tr->kernels, &tr->model->user, count, user->s + (ptrdiff_t)begin * L, NULL, NULL,
+                       user->tape + 4 * at);
+    sessrec__gru_recurrent(tr->kernels, &tr->model->user, count, user->c + at, user->c_new + at,
+                           user->tape + 4 * at);
     for (int32_t r = begin; r < begin + count && user->mask; ++r) {
-        sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_USER, tr->config.dropout_user, user->row[r], Hu, user->mask + (ptrdiff_t)r * Hu);
-        tr->kernels->weigh(Hu, user->c_new + (ptrdiff_t)r * Hu, user->mask + (ptrdiff_t)r * Hu, user->c_new + (ptrdiff_t)r * Hu);
+        sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_USER, tr->config.dropout_user, user->row[r], Hu,
+                           user->mask + (ptrdiff_t)r * Hu);
+        tr->kernels->weigh(Hu, user->c_new + (ptrdiff_t)r * Hu, user->mask + (ptrdiff_t)r * Hu,
+                           user->c_new + (ptrdiff_t)r * Hu);
     }
     for (int32_t i = first; i < first + rows; ++i) {
         float *c = user->state[!tr->now] + (ptrdiff_t)i * Hu;
         if (tr->batch->user_starts[i]) memset(c, 0, (size_t)Hu * sizeof *c);
         else
             memcpy(c,
-                   sessrec__user_begins(tr, i) ? user->c_new + (ptrdiff_t)user->first[i] * Hu
-                                               : user->state[tr->now] + (ptrdiff_t)tr->batch->previous_rows[i] * Hu,
+                   sessrec__user_begins(tr, i)
+                       ? user->c_new + (ptrdiff_t)user->first[i] * Hu
+                       : user->state[tr->now] + (ptrdiff_t)tr->batch->previous_rows[i] * Hu,
                    (size_t)Hu * sizeof *c);
     }
 }
@@ -3150,7 +3566,8 @@ static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t r
 // The states that begin the sessions of some rows, before dropout; then that of one row, after it.
 static void sessrec__begun_states(sessrec_trainer *tr, int32_t l, int32_t first, int32_t rows) {
     const ptrdiff_t begin = tr->user.first[first];
-    sessrec__begin_states(tr->model, l, tr->user.first[first + rows] - tr->user.first[first], tr->user.c_new + begin * tr->config.user_hidden,
+    sessrec__begin_states(tr->model, l, tr->user.first[first + rows] - tr->user.first[first],
+                          tr->user.c_new + begin * tr->config.user_hidden,
                           tr->layer[l].begun + begin * tr->config.hidden[l]);
 }
 static void sessrec__take_begun_state(sessrec_trainer *tr, int32_t l, int32_t row, float *h) {
@@ -3159,7 +3576,8 @@ static void sessrec__take_begun_state(sessrec_trainer *tr, int32_t l, int32_t ro
     const sessrec__layer *layer = &tr->layer[l];
     memcpy(h, layer->begun + at, (size_t)H * sizeof *h);
     if (!layer->begun_mask) return;
-    sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INIT + (uint64_t)l, tr->config.dropout_init, row, H, layer->begun_mask + at);
+    sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INIT + (uint64_t)l, tr->config.dropout_init, row, H,
+                       layer->begun_mask + at);
     tr->kernels->weigh(H, h, layer->begun_mask + at, h);
 }
 
@@ -3168,7 +3586,8 @@ SESSREC__INLINE int32_t sessrec__context_width(const sessrec_model *model) {
     return (model->info.user_mode == SESSREC_USER_ALL ? 3 : 2) * model->info.hidden[0];
 }
 
-// The states that enter the step: where a session starts those that the user's state begins it with, zero without; else those that the slot had.
+// The states that enter the step: where a session starts those that the user's state begins it with, zero
+// without; else those that the slot had.
 static void sessrec__forward_states(sessrec_trainer *tr, int32_t l, int32_t first, int32_t rows) {
     const int32_t H = tr->config.hidden[l];
     if (tr->config.user_hidden) sessrec__begun_states(tr, l, first, rows);
@@ -3176,7 +3595,9 @@ static void sessrec__forward_states(sessrec_trainer *tr, int32_t l, int32_t firs
         float *h = tr->layer[l].h + (ptrdiff_t)i * H;
         if (sessrec__user_begins(tr, i)) sessrec__take_begun_state(tr, l, i, h);
         else if (tr->batch->session_starts[i]) memset(h, 0, (size_t)H * sizeof *h);
-        else memcpy(h, tr->layer[l].state[tr->now] + (ptrdiff_t)tr->batch->previous_rows[i] * H, (size_t)H * sizeof *h);
+        else
+            memcpy(h, tr->layer[l].state[tr->now] + (ptrdiff_t)tr->batch->previous_rows[i] * H,
+                   (size_t)H * sizeof *h);
     }
 }
 
@@ -3194,13 +3615,16 @@ static void sessrec__forward_rows(sessrec_trainer *tr, int32_t first, int32_t ro
         sessrec__gru_input(tr->kernels, gru, rows, x, onehot && l == 0 ? tr->batch->inputs + first : NULL,
                            onehot && tr->input_mask ? tr->input_mask + first : NULL, layer->tape + 4 * at);
         if (l == 0 && tr->model->context)
-            sessrec__add_context(tr->model, rows, tr->user.state[!tr->now] + (ptrdiff_t)first * tr->config.user_hidden,
+            sessrec__add_context(tr->model, rows,
+                                 tr->user.state[!tr->now] + (ptrdiff_t)first * tr->config.user_hidden,
                                  tr->config.user_hidden, layer->tape + 4 * at);
         sessrec__gru_recurrent(tr->kernels, gru, rows, layer->h + at, out, layer->tape + 4 * at);
         for (int32_t i = 0; i < rows && layer->mask; ++i) {
             float *mask = layer->mask + at + (ptrdiff_t)i * gru->hidden;
-            sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_HIDDEN + (uint64_t)l, tr->config.dropout_hidden, first + i, gru->hidden, mask);
-            tr->kernels->weigh(gru->hidden, out + (ptrdiff_t)i * gru->hidden, mask, out + (ptrdiff_t)i * gru->hidden);
+            sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_HIDDEN + (uint64_t)l, tr->config.dropout_hidden,
+                               first + i, gru->hidden, mask);
+            tr->kernels->weigh(gru->hidden, out + (ptrdiff_t)i * gru->hidden, mask,
+                               out + (ptrdiff_t)i * gru->hidden);
         }
         x = out;
     }
@@ -3225,7 +3649,8 @@ typedef struct sessrec__region {
 static void sessrec__task_of_region(void *context, int32_t task) {
     const sessrec__region *region = (const sessrec__region *)context;
     sessrec_trainer *tr = region->tr;
-    for (int32_t i = task; i < region->count; i += tr->tasks) region->work(tr, i, tr->scratch + (uint64_t)task * tr->scratch_part);
+    for (int32_t i = task; i < region->count; i += tr->tasks)
+        region->work(tr, i, tr->scratch + (uint64_t)task * tr->scratch_part);
 }
 static void sessrec__run(sessrec_trainer *tr, int32_t count, sessrec__work work) {
     sessrec__region region = {tr, work, count};
@@ -3251,12 +3676,14 @@ SESSREC__INLINE int32_t sessrec__block_size(int32_t first, int32_t end) {
     return end - first < SESSREC__BLOCK ? end - first : SESSREC__BLOCK;
 }
 
-// Other threads changed the gates' weights at the end of the step before. Those that fit the second-level cache are asked for at once.
+// Other threads changed the gates' weights at the end of the step before. Those that fit the second-level
+// cache are asked for at once.
 static void sessrec__prefetch_gates(const sessrec_trainer *tr) {
     for (int32_t t = 2; t < tr->model->tensors; ++t) {
         const sessrec__shape *shape = &tr->model->shape[t];
         const uint64_t elements = sessrec__tensor_elements(shape);
-        for (uint64_t i = 0; !shape->table && elements <= SESSREC__SMALL && i < elements; i += 16) SESSREC__PREFETCH(tr->model->tensor[t] + i);
+        for (uint64_t i = 0; !shape->table && elements <= SESSREC__SMALL && i < elements; i += 16)
+            SESSREC__PREFETCH(tr->model->tensor[t] + i);
     }
 }
 
@@ -3266,13 +3693,14 @@ static void sessrec__forward_chunk(sessrec_trainer *tr, int32_t index, float *sc
     sessrec__forward_rows(tr, index * tr->chunk, sessrec__chunk_size(tr, index * tr->chunk));
 }
 
-// The items' rows of Wy, one below the other, a whole number of registers apart. Those that come some places later are asked for early: they lie
-// anywhere in a large table.
+// The items' rows of Wy, one below the other, a whole number of registers apart. Those that come some places
+// later are asked for early: they lie anywhere in a large table.
 static void sessrec__gather_items(const sessrec_trainer *tr, int32_t first, int32_t count, float *Y) {
     const int32_t L = sessrec__last_width(tr->model), *id = tr->output.id;
     for (int32_t c = first; c < first + count; ++c) {
         if (c + SESSREC__AHEAD < tr->columns) sessrec__prefetch_row(tr->model->Wy, L, id[c + SESSREC__AHEAD]);
-        memcpy(Y + (ptrdiff_t)(c - first) * sessrec__aligned(L), tr->model->Wy + (ptrdiff_t)id[c] * L, (size_t)L * sizeof(float));
+        memcpy(Y + (ptrdiff_t)(c - first) * sessrec__aligned(L), tr->model->Wy + (ptrdiff_t)id[c] * L,
+               (size_t)L * sizeof(float));
     }
 }
 
@@ -3295,14 +3723,16 @@ static void sessrec__weigh_columns(const sessrec_trainer *tr, int32_t begin, int
 }
 
 static void sessrec__score_part(sessrec_trainer *tr, int32_t index, float *Y) {
-    const int32_t L = sessrec__last_width(tr->model), begin = sessrec__part_begin(tr, index), end = sessrec__part_begin(tr, index + 1);
+    const int32_t L = sessrec__last_width(tr->model), begin = sessrec__part_begin(tr, index),
+                  end = sessrec__part_begin(tr, index + 1);
     if (tr->log_support) sessrec__weigh_columns(tr, begin, end);
     for (int32_t first = begin, count; first < end; first += count) {
         float bias[SESSREC__BLOCK];
         count = sessrec__block_size(first, end);
         sessrec__gather_items(tr, first, count, Y);
         for (int32_t c = 0; c < count; ++c) bias[c] = tr->model->By[tr->output.id[first + c]];
-        sessrec__matmul_bt(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, Y, sessrec__aligned(L), bias, tr->S + first, tr->stride);
+        sessrec__matmul_bt(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, Y, sessrec__aligned(L),
+                           bias, tr->S + first, tr->stride);
     }
 }
 
@@ -3314,7 +3744,8 @@ static void sessrec__custom_rows(sessrec_trainer *tr, int32_t first, int32_t row
     const int32_t all = tr->all;
     float *wide = tr->wide + (ptrdiff_t)first * all, *d_wide = tr->d_wide + (ptrdiff_t)first * all;
     for (int32_t i = 0; i < rows; ++i)
-        for (int32_t j = 0; j < all; ++j) wide[(ptrdiff_t)i * all + j] = tr->S[(ptrdiff_t)(first + i) * tr->stride + tr->place[j]];
+        for (int32_t j = 0; j < all; ++j)
+            wide[(ptrdiff_t)i * all + j] = tr->S[(ptrdiff_t)(first + i) * tr->stride + tr->place[j]];
     c->custom(c->custom_user, first, rows, all, tr->item, wide, tr->row_loss + first, d_wide);
     for (int32_t i = 0; i < rows; ++i) {
         float *d = tr->S + (ptrdiff_t)(first + i) * tr->stride;
@@ -3338,72 +3769,90 @@ static void sessrec__loss_chunk(sessrec_trainer *tr, int32_t index, float *scrat
     for (int32_t i = first; i < first + rows; ++i) {
         float *s = tr->S + (ptrdiff_t)i * tr->stride;
         if (c->loss.kind != SESSREC_LOSS_CUSTOM)
-            tr->row_loss[i] = sessrec__loss_row(tr->kernels, &c->loss, &mine, tr->all, i, tr->place[i], s, s, scratch + 3 * (ptrdiff_t)C);
+            tr->row_loss[i] = sessrec__loss_row(tr->kernels, &c->loss, &mine, tr->all, i, tr->place[i], s, s,
+                                                scratch + 3 * (ptrdiff_t)C);
         tr->kernels->scale(C, 1 / (float)c->batch_size, s, s);
     }
 }
 
 // ---- backward ----
 
-// From the gradients of the states that entered the layers back through the beginning of the session to GRU_usr.
+// From the gradients of the states that entered the layers back through the beginning of the session to
+// GRU_usr.
 static void sessrec__backward_users(sessrec_trainer *tr, int32_t first, int32_t rows, float *scratch) {
     sessrec__user *user = &tr->user;
     const sessrec_model *model = tr->model;
-    const int32_t Hu = tr->config.user_hidden, begin = user->first[first], count = user->first[first + rows] - begin;
+    const int32_t Hu = tr->config.user_hidden, begin = user->first[first],
+                  count = user->first[first + rows] - begin;
     const ptrdiff_t at = (ptrdiff_t)begin * Hu;
     if (!count) return;
     memset(user->d_c + at, 0, (size_t)count * (size_t)Hu * sizeof(float));
     for (int32_t l = 0; l < tr->config.layer_count; ++l) {
         const int32_t H = tr->config.hidden[l];
         sessrec__layer *layer = &tr->layer[l];
-        sessrec__gru_backward_states(tr->kernels, &model->gru[l], count, user->row + begin, layer->tape, layer->d_out, layer->d_gates,
-                                     layer->d_h + (ptrdiff_t)begin * H, scratch);
+        sessrec__gru_backward_states(tr->kernels, &model->gru[l], count, user->row + begin, layer->tape,
+                                     layer->d_out, layer->d_gates, layer->d_h + (ptrdiff_t)begin * H,
+                                     scratch);
         for (int32_t r = begin; r < begin + count; ++r) {
             const float *begun = layer->begun + (ptrdiff_t)r * H, *d_h = layer->d_h + (ptrdiff_t)r * H;
             float *d = layer->d_begun + (ptrdiff_t)r * H;
             for (int32_t j = 0; j < H; ++j) d[j] = d_h[j] * (1 - begun[j] * begun[j]);
             if (layer->begun_mask) tr->kernels->weigh(H, d, layer->begun_mask + (ptrdiff_t)r * H, d);
         }
-        sessrec__matmul_turned(tr->kernels, count, Hu, H, layer->d_begun + (ptrdiff_t)begin * H, H, model->init_W[l], H, user->d_c + at, Hu,
-                               1, scratch);
+        sessrec__matmul_turned(tr->kernels, count, Hu, H, layer->d_begun + (ptrdiff_t)begin * H, H,
+                               model->init_W[l], H, user->d_c + at, Hu, 1, scratch);
     }
     if (model->context) {
         const int32_t H = tr->config.hidden[0], width = sessrec__context_width(model);
         for (int32_t r = 0; r < count; ++r)
-            memcpy(scratch + (ptrdiff_t)r * width, tr->layer[0].d_gates + (ptrdiff_t)user->row[begin + r] * 4 * H, (size_t)width * sizeof(float));
-        sessrec__matmul_turned(tr->kernels, count, Hu, width, scratch, width, model->context, 3 * (ptrdiff_t)H, user->d_c + at, Hu, 1,
-                               scratch + (ptrdiff_t)count * width);
+            memcpy(scratch + (ptrdiff_t)r * width,
+                   tr->layer[0].d_gates + (ptrdiff_t)user->row[begin + r] * 4 * H,
+                   (size_t)width * sizeof(float));
+        sessrec__matmul_turned(tr->kernels, count, Hu, width, scratch, width, model->context,
+                               3 * (ptrdiff_t)H, user->d_c + at, Hu, 1, scratch + (ptrdiff_t)count * width);
     }
     if (user->mask) tr->kernels->weigh(count * Hu, user->d_c + at, user->mask + at, user->d_c + at);
-    sessrec__gru_backward_rows(tr->kernels, &model->user, count, user->c + at, user->tape + 4 * at, user->d_c + at, NULL,
-                               user->d_gates + 4 * at, scratch);
+    sessrec__gru_backward_rows(tr->kernels, &model->user, count, user->c + at, user->tape + 4 * at,
+                               user->d_c + at, NULL, user->d_gates + 4 * at, scratch);
 }
 
 // sum [columns] = the sum of the rows of x
-static void sessrec__sum_rows(const sessrec__kernels *k, int32_t rows, int32_t columns, const float *x, float *sum) {
+static void sessrec__sum_rows(const sessrec__kernels *k, int32_t rows, int32_t columns, const float *x,
+                              float *sum) {
     memset(sum, 0, (size_t)columns * sizeof *sum);
     for (int32_t i = 0; i < rows; ++i) k->axpy(columns, 1, x + (ptrdiff_t)i * columns, sum);
 }
 
-// The gradients of the matrices that only models with users have: GRU_usr, the beginnings, and the context of layer 0.
-static void sessrec__gradient_user_piece(const sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
+// The gradients of the matrices that only models with users have: GRU_usr, the beginnings, and the context of
+// layer 0.
+static void sessrec__gradient_user_piece(const sessrec_trainer *tr, const sessrec__piece *piece,
+                                         float *gradient) {
     const sessrec__user *user = &tr->user;
     const sessrec_gru *gru = &tr->model->user;
-    const int32_t l = piece->layer, H = tr->config.hidden[l], Hu = tr->config.user_hidden, first = piece->first,
-                  count = piece->last - first;
+    const int32_t l = piece->layer, H = tr->config.hidden[l], Hu = tr->config.user_hidden,
+                  first = piece->first, count = piece->last - first;
     const char *name = tr->model->shape[piece->tensor].name;
     if (name[0] == 'C') {
-        memset(gradient, 0, (size_t)count * 3 * (size_t)H * sizeof *gradient);  // of gates that the user's state does not reach
-        sessrec__matmul(tr->kernels, count, sessrec__context_width(tr->model), tr->rows, user->state[!tr->now] + first, 1, Hu,
-                        tr->layer[0].d_gates, 4 * (ptrdiff_t)H, gradient, 3 * (ptrdiff_t)H, 0);
+        // of gates that the user's state does not reach
+        memset(gradient, 0, (size_t)count * 3 * (size_t)H * sizeof *gradient);
+        sessrec__matmul(tr->kernels, count, sessrec__context_width(tr->model), tr->rows,
+                        user->state[!tr->now] + first, 1, Hu, tr->layer[0].d_gates, 4 * (ptrdiff_t)H,
+                        gradient, 3 * (ptrdiff_t)H, 0);
     } else if (name[0] == 'I') {
         if (name[3] == 'W')
-            sessrec__matmul(tr->kernels, count, H, user->count, user->c_new + first, 1, Hu, tr->layer[l].d_begun, H, gradient, H, 0);
+            sessrec__matmul(tr->kernels, count, H, user->count, user->c_new + first, 1, Hu,
+                            tr->layer[l].d_begun, H, gradient, H, 0);
         else sessrec__sum_rows(tr->kernels, user->count, H, tr->layer[l].d_begun, gradient);
     } else {
         switch (name[3]) {
-        case 'W': sessrec__gru_gradient_W(tr->kernels, gru, first, piece->last, user->count, user->s, user->d_gates, gradient); break;
-        case 'U': sessrec__gru_gradient_U(tr->kernels, gru, first, piece->last, user->count, user->c, user->tape, user->d_gates, gradient); break;
+        case 'W':
+            sessrec__gru_gradient_W(tr->kernels, gru, first, piece->last, user->count, user->s, user->d_gates,
+                                    gradient);
+            break;
+        case 'U':
+            sessrec__gru_gradient_U(tr->kernels, gru, first, piece->last, user->count, user->c, user->tape,
+                                    user->d_gates, gradient);
+            break;
         case 'b': sessrec__gru_gradient_b(tr->kernels, gru, user->count, user->d_gates, gradient); break;
         default: sessrec__gru_gradient_c(tr->kernels, gru, user->count, user->d_gates, gradient); break;
         }
@@ -3412,8 +3861,8 @@ static void sessrec__gradient_user_piece(const sessrec_trainer *tr, const sessre
 
 static void sessrec__backward_chunk(sessrec_trainer *tr, int32_t index, float *scratch) {
     const sessrec_config *c = &tr->config;
-    const int32_t first = index * tr->chunk, rows = sessrec__chunk_size(tr, first), L = sessrec__last_width(tr->model),
-                  D = tr->model->info.embedding_width;
+    const int32_t first = index * tr->chunk, rows = sessrec__chunk_size(tr, first),
+                  L = sessrec__last_width(tr->model), D = tr->model->info.embedding_width;
     float *d_out = tr->layer[c->layer_count - 1].d_out + (ptrdiff_t)first * L;
     memset(d_out, 0, (size_t)rows * (size_t)L * sizeof *d_out);
     for (int32_t p = 0; p < sessrec__parts(tr); ++p)
@@ -3422,16 +3871,17 @@ static void sessrec__backward_chunk(sessrec_trainer *tr, int32_t index, float *s
         const int32_t H = c->hidden[l];
         const ptrdiff_t at = (ptrdiff_t)first * H;
         sessrec__layer *layer = &tr->layer[l];
-        float *below = l > 0                                    ? tr->layer[l - 1].d_out + (ptrdiff_t)first * c->hidden[l - 1]
+        float *below = l > 0 ? tr->layer[l - 1].d_out + (ptrdiff_t)first * c->hidden[l - 1]
                        : c->embedding == SESSREC_EMBEDDING_NONE ? NULL
                                                                 : tr->d_x + (ptrdiff_t)first * D;
         if (layer->mask) tr->kernels->weigh(rows * H, layer->d_out + at, layer->mask + at, layer->d_out + at);
-        sessrec__gru_backward_rows(tr->kernels, &tr->model->gru[l], rows, layer->h + at, layer->tape + 4 * at, layer->d_out + at, below,
-                                   layer->d_gates + 4 * at, scratch);
+        sessrec__gru_backward_rows(tr->kernels, &tr->model->gru[l], rows, layer->h + at, layer->tape + 4 * at,
+                                   layer->d_out + at, below, layer->d_gates + 4 * at, scratch);
     }
     if (c->user_hidden) sessrec__backward_users(tr, first, rows, scratch);
     if (tr->input_mask && c->embedding != SESSREC_EMBEDDING_NONE)
-        tr->kernels->weigh(rows * D, tr->d_x + (ptrdiff_t)first * D, tr->input_mask + (ptrdiff_t)first * D, tr->d_x + (ptrdiff_t)first * D);
+        tr->kernels->weigh(rows * D, tr->d_x + (ptrdiff_t)first * D, tr->input_mask + (ptrdiff_t)first * D,
+                           tr->d_x + (ptrdiff_t)first * D);
 }
 
 static void sessrec__gradient_piece(const sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
@@ -3444,9 +3894,13 @@ static void sessrec__gradient_piece(const sessrec_trainer *tr, const sessrec__pi
         return;
     }
     switch (tr->model->shape[piece->tensor].name[3]) {
-    case 'W': sessrec__gru_gradient_W(tr->kernels, gru, piece->first, piece->last, tr->rows, x, layer->d_gates, gradient); break;
+    case 'W':
+        sessrec__gru_gradient_W(tr->kernels, gru, piece->first, piece->last, tr->rows, x, layer->d_gates,
+                                gradient);
+        break;
     case 'U':
-        sessrec__gru_gradient_U(tr->kernels, gru, piece->first, piece->last, tr->rows, layer->h, layer->tape, layer->d_gates, gradient);
+        sessrec__gru_gradient_U(tr->kernels, gru, piece->first, piece->last, tr->rows, layer->h, layer->tape,
+                                layer->d_gates, gradient);
         break;
     case 'b': sessrec__gru_gradient_b(tr->kernels, gru, tr->rows, layer->d_gates, gradient); break;
     default: sessrec__gru_gradient_c(tr->kernels, gru, tr->rows, layer->d_gates, gradient); break;
@@ -3459,49 +3913,60 @@ static int32_t sessrec__input_table(const sessrec_trainer *tr) {
 }
 
 // ---- update ----
-// In sessrec_trainer_step a piece or a row is updated in the task that finds its gradient, which then need not leave the cache.
+// In sessrec_trainer_step a piece or a row is updated in the task that finds its gradient, which then need
+// not leave the cache.
 
 // Row i of those that a table was touched in.
-static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t i, float *gradient) {
+static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t i,
+                                    float *gradient) {
     const int32_t t = touched == &tr->output ? 0 : sessrec__input_table(tr);
-    sessrec__update_rows(tr->kernels, &tr->config.optimizer, &tr->state[t], tr->model->shape[t].columns, touched->id[i], 1,
-                         tr->model->tensor[t], gradient);
+    sessrec__update_rows(tr->kernels, &tr->config.optimizer, &tr->state[t], tr->model->shape[t].columns,
+                         touched->id[i], 1, tr->model->tensor[t], gradient);
 }
 
 // The biases of count <= SESSREC__BLOCK items. They lie apart: brought together, they are updated like a row.
 static void sessrec__update_biases(sessrec_trainer *tr, int32_t first, int32_t count) {
     const int32_t *id = tr->output.id + first;
     const sessrec_optimizer_state *state = &tr->state[1];
-    float *table[4] = {tr->model->tensor[1], state->first, state->second, state->velocity}, row[4][SESSREC__BLOCK];
+    float *table[4] = {tr->model->tensor[1], state->first, state->second, state->velocity},
+          row[4][SESSREC__BLOCK];
     if (tr->config.optimizer.kind == SESSREC_ADAM) {  // each has a time of its own
         for (int32_t c = 0; c < count; ++c)
-            sessrec__update_rows(tr->kernels, &tr->config.optimizer, state, 1, id[c], 1, table[0], tr->bias_gradient + first + c);
+            sessrec__update_rows(tr->kernels, &tr->config.optimizer, state, 1, id[c], 1, table[0],
+                                 tr->bias_gradient + first + c);
         return;
     }
     for (int k = 0; k < 4; ++k)
         for (int32_t c = 0; c < count && table[k]; ++c) row[k][c] = table[k][id[c]];
-    const sessrec__update u = {&tr->config.optimizer, row[0], tr->bias_gradient + first, row[1], row[2], row[3], 1, 1};
+    const sessrec__update u = {
+        &tr->config.optimizer, row[0], tr->bias_gradient + first, row[1], row[2], row[3], 1, 1};
     tr->kernels->update(&u, count);
     for (int k = 0; k < 4; ++k)
         for (int32_t c = 0; c < count && table[k]; ++c) table[k][id[c]] = row[k][c];
 }
 
-// The block of count items from `first` on: its share of dh, and its gradient; with tr->eager the update of those that are no inputs.
-static void sessrec__item_block(sessrec_trainer *tr, int32_t first, int32_t count, float *d_part, int accumulate, float *Y) {
-    const int32_t L = sessrec__last_width(tr->model), wide = sessrec__aligned(L), rows = tr->rows, *id = tr->output.id;
+// The block of count items from `first` on: its share of dh, and its gradient; with tr->eager the update of
+// those that are no inputs.
+static void sessrec__item_block(sessrec_trainer *tr, int32_t first, int32_t count, float *d_part,
+                                int accumulate, float *Y) {
+    const int32_t L = sessrec__last_width(tr->model), wide = sessrec__aligned(L), rows = tr->rows,
+                  *id = tr->output.id;
     const sessrec_optimizer_state *state = &tr->state[0];
     const float one = 1, *dS = tr->S + first;
     float *dY = tr->output.gradient + (ptrdiff_t)first * L;
     sessrec__gather_items(tr, first, count, Y);
     sessrec__matmul(tr->kernels, rows, L, count, dS, tr->stride, 1, Y, wide, d_part, L, accumulate);
-    sessrec__matmul(tr->kernels, count, L, rows, dS, 1, tr->stride, sessrec__output(tr), L, tr->eager ? Y : dY, tr->eager ? wide : L, 0);
-    sessrec__matmul(tr->kernels, 1, count, rows, &one, 0, 0, dS, tr->stride, tr->bias_gradient + first, 0, 0);  // sums of columns
+    sessrec__matmul(tr->kernels, count, L, rows, dS, 1, tr->stride, sessrec__output(tr), L,
+                    tr->eager ? Y : dY, tr->eager ? wide : L, 0);
+    // sums of columns
+    sessrec__matmul(tr->kernels, 1, count, rows, &one, 0, 0, dS, tr->stride, tr->bias_gradient + first, 0, 0);
     if (!tr->eager) return;
     for (int32_t c = 0; c < count; ++c) {
         const int32_t ahead = first + c + SESSREC__AHEAD;
         if (ahead < tr->columns && state->first) sessrec__prefetch_row(state->first, L, id[ahead]);
         if (ahead < tr->columns && state->velocity) sessrec__prefetch_row(state->velocity, L, id[ahead]);
-        if (tr->is_input[first + c]) memcpy(dY + (ptrdiff_t)c * L, Y + (ptrdiff_t)c * wide, (size_t)L * sizeof *dY);
+        if (tr->is_input[first + c])
+            memcpy(dY + (ptrdiff_t)c * L, Y + (ptrdiff_t)c * wide, (size_t)L * sizeof *dY);
         else sessrec__update_touched(tr, &tr->output, first + c, Y + (ptrdiff_t)c * wide);
     }
     sessrec__update_biases(tr, first, count);
@@ -3518,7 +3983,8 @@ static void sessrec__item_part(sessrec_trainer *tr, int32_t index, float *scratc
 static void sessrec__finish_inputs(sessrec_trainer *tr, int32_t first, int32_t last) {
     const sessrec__inputs *inputs = &tr->inputs;
     const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
-    const sessrec__touched *touched = tr->config.embedding == SESSREC_EMBEDDING_TIED ? &tr->output : &tr->input;
+    const sessrec__touched *touched =
+        tr->config.embedding == SESSREC_EMBEDDING_TIED ? &tr->output : &tr->input;
     const int32_t H = tr->config.hidden[0], width = onehot ? 3 * H : tr->model->info.embedding_width,
                   columns = touched == &tr->output ? tr->columns : 0;
     for (int32_t i = first; i < last; ++i) {
@@ -3526,7 +3992,9 @@ static void sessrec__finish_inputs(sessrec_trainer *tr, int32_t first, int32_t l
         if (inputs->place[i] >= columns) memset(sum, 0, (size_t)width * sizeof *sum);
         for (int32_t at = inputs->begin[i]; at < inputs->begin[i + 1]; ++at) {
             const ptrdiff_t row = inputs->row[at];
-            if (onehot) tr->kernels->axpy(width, tr->input_mask ? tr->input_mask[row] : 1, tr->layer[0].d_gates + row * 4 * H, sum);
+            if (onehot)
+                tr->kernels->axpy(width, tr->input_mask ? tr->input_mask[row] : 1,
+                                  tr->layer[0].d_gates + row * 4 * H, sum);
             else tr->kernels->axpy(width, 1, tr->d_x + row * width, sum);
         }
         if (tr->eager) sessrec__update_touched(tr, touched, inputs->place[i], sum);
@@ -3535,8 +4003,8 @@ static void sessrec__finish_inputs(sessrec_trainer *tr, int32_t first, int32_t l
 
 static void sessrec__update_piece(sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
     const int32_t t = piece->tensor;
-    sessrec__update_rows(tr->kernels, &tr->config.optimizer, &tr->state[t], tr->model->shape[t].columns, piece->first,
-                         piece->last - piece->first, tr->model->tensor[t], gradient);
+    sessrec__update_rows(tr->kernels, &tr->config.optimizer, &tr->state[t], tr->model->shape[t].columns,
+                         piece->first, piece->last - piece->first, tr->model->tensor[t], gradient);
 }
 
 SESSREC__INLINE float *sessrec__gradient_of(const sessrec_trainer *tr, const sessrec__piece *piece) {
@@ -3547,7 +4015,9 @@ SESSREC__INLINE float *sessrec__gradient_of(const sessrec_trainer *tr, const ses
 static void sessrec__weight_piece(sessrec_trainer *tr, int32_t index, float *scratch) {
     if (index >= tr->pieces) {
         const int32_t first = (index - tr->pieces) * SESSREC__INPUTS;
-        sessrec__finish_inputs(tr, first, tr->inputs.count - first < SESSREC__INPUTS ? tr->inputs.count : first + SESSREC__INPUTS);
+        sessrec__finish_inputs(tr, first,
+                               tr->inputs.count - first < SESSREC__INPUTS ? tr->inputs.count
+                                                                          : first + SESSREC__INPUTS);
         return;
     }
     const sessrec__piece *piece = &tr->piece[index];
@@ -3555,7 +4025,8 @@ static void sessrec__weight_piece(sessrec_trainer *tr, int32_t index, float *scr
     if (tr->eager) sessrec__update_piece(tr, piece, scratch);
 }
 
-// The update by itself: a piece, or a block of the rows that were touched of the output table, then of the input table.
+// The update by itself: a piece, or a block of the rows that were touched of the output table, then of the
+// input table.
 static int32_t sessrec__touched_blocks(const sessrec__touched *touched) {
     return (touched->count + SESSREC__BLOCK - 1) / SESSREC__BLOCK;
 }
@@ -3571,19 +4042,26 @@ static void sessrec__update_block(sessrec_trainer *tr, int32_t index, float *scr
                   first = (block < output_blocks ? block : block - output_blocks) * SESSREC__BLOCK;
     for (int32_t i = first; i < first + sessrec__block_size(first, touched->count); ++i)
         sessrec__update_touched(tr, touched, i, touched->gradient + (ptrdiff_t)i * width);
-    if (touched == &tr->output && first < tr->columns) sessrec__update_biases(tr, first, sessrec__block_size(first, tr->columns));
+    if (touched == &tr->output && first < tr->columns)
+        sessrec__update_biases(tr, first, sessrec__block_size(first, tr->columns));
 }
 
 // ---- the step ----
 
-SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *tr, sessrec_sampler **out, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *tr, sessrec_sampler **out,
+                                                   sessrec_error *err) {
     if (!tr || !tr->model || !out)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no place for the result");
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "there is no trainer, no model or no place for the result");
     *out = NULL;
     if (tr->config.negatives == 0) return SESSREC_OK;
-    const int64_t *support = (const int64_t *)(const void *)tr->model->support;  // counts of events, far below 2^63
-    sessrec_result result = sessrec_sampler_create(support, tr->model->info.item_count, tr->config.alpha, &tr->memory, out);
-    return result ? sessrec__fail(err, result, 0, "no sampler of negative samples: %s", sessrec_result_text(result)) : SESSREC_OK;
+    // counts of events, far below 2^63
+    const int64_t *support = (const int64_t *)(const void *)tr->model->support;
+    sessrec_result result =
+        sessrec_sampler_create(support, tr->model->info.item_count, tr->config.alpha, &tr->memory, out);
+    return result ? sessrec__fail(err, result, 0, "no sampler of negative samples: %s",
+                                  sessrec_result_text(result))
+                  : SESSREC_OK;
 }
 
 // Before the device runs: it gets what was written into the processor's memory, and is ahead from then on.
@@ -3595,20 +4073,26 @@ static sessrec_result sessrec__give(sessrec_trainer *tr, sessrec_error *err) {
 
 // Before anything is read from the processor's memory. `write`: and before it is changed.
 static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, int write, sessrec_error *err) {
-    sessrec_trainer *tr = (sessrec_trainer *)trainer;  // what a trainer is does not change, only where its numbers lie
-    sessrec_result result = tr->newer == SESSREC__DEVICE ? tr->table->download(tr->device, 0, err) : SESSREC_OK;
+    // what a trainer is does not change, only where its numbers lie
+    sessrec_trainer *tr = (sessrec_trainer *)trainer;
+    sessrec_result result =
+        tr->newer == SESSREC__DEVICE ? tr->table->download(tr->device, 0, err) : SESSREC_OK;
     if (!result && tr->newer == SESSREC__DEVICE) tr->newer = 0;
     if (!result && write) tr->newer = SESSREC__HOST;
     return result;
 }
 
-static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sessrec_batch *b, sessrec_error *err) {
+static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sessrec_batch *b,
+                                           sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if (b->rows < 1 || b->rows > tr->config.batch_size || b->negative_count < 0 || b->negative_count > tr->config.negatives)
-        return sessrec__fail(err, bad, 0, "the mini-batch has more rows or negative samples than the configuration");
+    if (b->rows < 1 || b->rows > tr->config.batch_size || b->negative_count < 0 ||
+        b->negative_count > tr->config.negatives)
+        return sessrec__fail(err, bad, 0,
+                             "the mini-batch has more rows or negative samples than the configuration");
     if (tr->config.user_hidden && !b->user_starts)
         return sessrec__fail(err, bad, 0, "the mini-batch has no user_starts, which a user-level GRU needs");
-    if (!b->inputs || !b->targets || !b->session_starts || !b->previous_rows || (b->negative_count && !b->negatives))
+    if (!b->inputs || !b->targets || !b->session_starts || !b->previous_rows ||
+        (b->negative_count && !b->negatives))
         return sessrec__fail(err, bad, 0, "an array of the mini-batch is NULL");
     uint32_t most = 0;
     for (int32_t i = 0; i < b->rows; ++i) {
@@ -3618,7 +4102,8 @@ static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sess
             return sessrec__fail(err, bad, 0, "previous_rows of the mini-batch is out of range");
     }
     for (int32_t j = 0; j < b->negative_count; ++j)
-        if ((uint32_t)b->negatives[j] > most) most = (uint32_t)b->negatives[j];  // a negative number is a large unsigned one
+        // a negative number is a large unsigned one
+        if ((uint32_t)b->negatives[j] > most) most = (uint32_t)b->negatives[j];
     if (most >= (uint32_t)tr->model->info.item_count)
         return sessrec__fail(err, bad, 0, "the mini-batch has an item that the model does not have");
     return SESSREC_OK;
@@ -3638,9 +4123,10 @@ static void sessrec__plan_columns(sessrec_trainer *tr, const sessrec_batch *b) {
     const int32_t all = tr->all;
     int32_t C = 0, *id = tr->output.id, *end = tr->sorting;
     memcpy(tr->item, b->targets, (size_t)b->rows * sizeof(int32_t));
-    if (b->negative_count) memcpy(tr->item + b->rows, b->negatives, (size_t)b->negative_count * sizeof(int32_t));
-    const int32_t *order = sessrec__sort_by_id(all, tr->item, tr->model->info.item_count, tr->sorting, tr->sorting + all,
-                                               tr->sorting + 2 * (ptrdiff_t)all);
+    if (b->negative_count)
+        memcpy(tr->item + b->rows, b->negatives, (size_t)b->negative_count * sizeof(int32_t));
+    const int32_t *order = sessrec__sort_by_id(all, tr->item, tr->model->info.item_count, tr->sorting,
+                                               tr->sorting + all, tr->sorting + 2 * (ptrdiff_t)all);
     if (order == end) end += all;
     for (int32_t k = 0, last = -1; k < all; ++k) {
         const int32_t item = tr->item[order[k]];
@@ -3654,14 +4140,15 @@ static void sessrec__plan_columns(sessrec_trainer *tr, const sessrec_batch *b) {
     tr->stride = sessrec__aligned(C);
 }
 
-// The different items among the inputs, and the rows of their table: those that columns have already, or new ones behind.
+// The different items among the inputs, and the rows of their table: those that columns have already, or new
+// ones behind.
 static void sessrec__plan_inputs(sessrec_trainer *tr, const sessrec_batch *b) {
     const int tied = tr->config.embedding == SESSREC_EMBEDDING_TIED;
     sessrec__touched *touched = tied ? &tr->output : &tr->input;
     sessrec__inputs *inputs = &tr->inputs;
     const int32_t columns = tied ? tr->columns : 0,
-                  *order = sessrec__sort_by_id(b->rows, b->inputs, tr->model->info.item_count, tr->sorting, tr->sorting + b->rows,
-                                             tr->sorting + 2 * (ptrdiff_t)b->rows);
+                  *order = sessrec__sort_by_id(b->rows, b->inputs, tr->model->info.item_count, tr->sorting,
+                                               tr->sorting + b->rows, tr->sorting + 2 * (ptrdiff_t)b->rows);
     int32_t column = 0;
     memset(tr->is_input, 0, (size_t)tr->columns);
     touched->count = columns;
@@ -3682,7 +4169,8 @@ static void sessrec__plan_inputs(sessrec_trainer *tr, const sessrec_batch *b) {
 }
 
 // With tr->eager the rows and matrices are updated, too.
-static sessrec_result sessrec__cpu_grad(void *device, const sessrec_batch *batch, double *sum, sessrec_error *err) {
+static sessrec_result sessrec__cpu_grad(void *device, const sessrec_batch *batch, double *sum,
+                                        sessrec_error *err) {
     sessrec_trainer *tr = (sessrec_trainer *)device;
     (void)err;
     tr->batch = batch;
@@ -3698,7 +4186,8 @@ static sessrec_result sessrec__cpu_grad(void *device, const sessrec_batch *batch
     if (*sum - *sum == 0) {
         sessrec__run(tr, sessrec__parts(tr), sessrec__item_part);
         sessrec__run(tr, sessrec__chunks(tr), sessrec__backward_chunk);
-        sessrec__run(tr, tr->pieces + (tr->inputs.count + SESSREC__INPUTS - 1) / SESSREC__INPUTS, sessrec__weight_piece);
+        sessrec__run(tr, tr->pieces + (tr->inputs.count + SESSREC__INPUTS - 1) / SESSREC__INPUTS,
+                     sessrec__weight_piece);
         tr->now = !tr->now;
     }
     tr->batch = NULL;
@@ -3706,10 +4195,12 @@ static sessrec_result sessrec__cpu_grad(void *device, const sessrec_batch *batch
 }
 
 // A mini-batch is done.
-static sessrec_result sessrec__count_step(sessrec_trainer *tr, const sessrec_batch *batch, double sum, sessrec_error *err) {
+static sessrec_result sessrec__count_step(sessrec_trainer *tr, const sessrec_batch *batch, double sum,
+                                          sessrec_error *err) {
     if (!(sum - sum == 0)) {
         tr->rows = 0;
-        return sessrec__fail(err, SESSREC_DIVERGED, 0, "the loss is not finite in epoch %d, step %d: a smaller learning rate may help",
+        return sessrec__fail(err, SESSREC_DIVERGED, 0,
+                             "the loss is not finite in epoch %d, step %d: a smaller learning rate may help",
                              (int64_t)batch->epoch + 1, batch->step + 1);
     }
     tr->position.epoch = batch->epoch;
@@ -3720,10 +4211,12 @@ static sessrec_result sessrec__count_step(sessrec_trainer *tr, const sessrec_bat
     return SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessrec_batch *batch, double *loss,
+                                                sessrec_error *err) {
     double sum = 0;
     if (!tr || !tr->model || !batch)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no mini-batch");
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "there is no trainer, no model or no mini-batch");
     sessrec_result result = sessrec__check_batch(tr, batch, err);
     if (!result) result = sessrec__give(tr, err);
     if (result) return result;
@@ -3738,17 +4231,20 @@ SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessr
 static void sessrec__cap_rows(const sessrec_trainer *tr, int32_t rows, int32_t columns, float *gradient) {
     double squares = 0;
     for (int32_t i = 0; i < rows; ++i)
-        squares += (double)tr->kernels->dot(columns, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
+        squares += (double)tr->kernels->dot(columns, gradient + (ptrdiff_t)i * columns,
+                                            gradient + (ptrdiff_t)i * columns);
     const float factor = sessrec__cap_factor(&tr->config.optimizer, squares);
     for (int32_t i = 0; i < rows && factor < 1; ++i)
-        tr->kernels->scale(columns, factor, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
+        tr->kernels->scale(columns, factor, gradient + (ptrdiff_t)i * columns,
+                           gradient + (ptrdiff_t)i * columns);
 }
 
 static void sessrec__cap_gradients(sessrec_trainer *tr) {
     const sessrec__shape *shape = tr->model->shape;
     sessrec__cap_rows(tr, tr->output.count, shape[0].columns, tr->output.gradient);
     sessrec__cap_rows(tr, tr->columns, 1, tr->bias_gradient);
-    if (tr->input.count) sessrec__cap_rows(tr, tr->input.count, shape[sessrec__input_table(tr)].columns, tr->input.gradient);
+    if (tr->input.count)
+        sessrec__cap_rows(tr, tr->input.count, shape[sessrec__input_table(tr)].columns, tr->input.gradient);
     for (int32_t t = 0; t < tr->model->tensors; ++t)
         if (!shape[t].table) sessrec__cap_rows(tr, shape[t].rows, shape[t].columns, tr->gradient[t]);
 }
@@ -3758,7 +4254,8 @@ static sessrec_result sessrec__cpu_apply(void *device, sessrec_error *err) {
     (void)err;
     if (tr->eager) return SESSREC_OK;
     if (tr->config.optimizer.gradient_cap > 0) sessrec__cap_gradients(tr);
-    sessrec__run(tr, tr->pieces + sessrec__touched_blocks(&tr->output) + sessrec__touched_blocks(&tr->input), sessrec__update_block);
+    sessrec__run(tr, tr->pieces + sessrec__touched_blocks(&tr->output) + sessrec__touched_blocks(&tr->input),
+                 sessrec__update_block);
     return SESSREC_OK;
 }
 
@@ -3773,8 +4270,10 @@ SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr) {
     return tr && tr->model && tr->rows ? sessrec__trainer_apply(tr, NULL) : SESSREC_INVALID_ARGUMENT;
 }
 
-// The same as sessrec_trainer_grad and _apply, to the bit, with fewer ways to memory. The cap needs all gradients before the first update.
-SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *tr, const sessrec_batch *batch, double *loss, sessrec_error *err) {
+// The same as sessrec_trainer_grad and _apply, to the bit, with fewer ways to memory. The cap needs all
+// gradients before the first update.
+SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *tr, const sessrec_batch *batch, double *loss,
+                                                sessrec_error *err) {
     if (tr) tr->eager = !(tr->config.optimizer.gradient_cap > 0);
     sessrec_result result = sessrec_trainer_grad(tr, batch, loss, err);
     if (!result) result = sessrec__trainer_apply(tr, err);
@@ -3808,8 +4307,9 @@ static void sessrec__describe(sessrec_trainer *tr, sessrec_device_tensor *list, 
     view->tensors = list;
     for (int32_t t = 0; t < view->tensor_count; ++t) {
         const sessrec__shape *shape = &tr->model->shape[t];
-        const sessrec_device_tensor tensor = {shape->name,          shape->rows,  shape->columns,  shape->table,
-                                              tr->model->tensor[t], tr->state[t], tr->gradient[t]};
+        const sessrec_device_tensor tensor = {shape->name,    shape->rows,          shape->columns,
+                                              shape->table,   tr->model->tensor[t], tr->state[t],
+                                              tr->gradient[t]};
         list[t] = tensor;
     }
     view->log_support = tr->log_support;
@@ -3823,10 +4323,10 @@ static void sessrec__describe(sessrec_trainer *tr, sessrec_device_tensor *list, 
 }
 
 static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error *err) {
-    static const sessrec_device_table cpu = {NULL,                  sessrec__cpu_name, sessrec__cpu_grad,   sessrec__cpu_apply,
-                                             NULL,                  NULL,              NULL,                sessrec__cpu_download,
-                                             sessrec__cpu_copy,     sessrec__cpu_destroy, NULL,             NULL,
-                                             NULL};
+    static const sessrec_device_table cpu = {
+        NULL, sessrec__cpu_name,     sessrec__cpu_grad, sessrec__cpu_apply,   NULL, NULL,
+        NULL, sessrec__cpu_download, sessrec__cpu_copy, sessrec__cpu_destroy, NULL, NULL,
+        NULL};
     sessrec_device_tensor list[SESSREC__MAX_TENSORS];
     sessrec_device_view view;
     sessrec_result result = SESSREC_OK;
@@ -3844,7 +4344,8 @@ static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error 
 #else
     result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, SESSREC__NO_GPU_CODE);
 #endif
-    return result == SESSREC_UNSUPPORTED && tr->config.device == SESSREC_DEVICE_CUDA_OR_CPU ? SESSREC_OK : result;
+    return result == SESSREC_UNSUPPORTED && tr->config.device == SESSREC_DEVICE_CUDA_OR_CPU ? SESSREC_OK
+                                                                                            : result;
 }
 
 SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *tr) {
@@ -3853,7 +4354,8 @@ SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *tr) {
 
 // ---- looking in, and early stopping ----
 
-static void sessrec__set_tensor(sessrec_tensor *out, float *data, int32_t rows, int32_t columns, const int32_t *row_ids) {
+static void sessrec__set_tensor(sessrec_tensor *out, float *data, int32_t rows, int32_t columns,
+                                const int32_t *row_ids) {
     out->data = data;
     out->rows = rows;
     out->columns = columns;
@@ -3862,13 +4364,16 @@ static void sessrec__set_tensor(sessrec_tensor *out, float *data, int32_t rows, 
 
 static void sessrec__gradient_tensor(const sessrec_trainer *tr, int32_t t, sessrec_tensor *out) {
     const sessrec__shape *shape = &tr->model->shape[t];
-    if (t == 0) sessrec__set_tensor(out, tr->output.gradient, tr->output.count, shape->columns, tr->output.id);
+    if (t == 0)
+        sessrec__set_tensor(out, tr->output.gradient, tr->output.count, shape->columns, tr->output.id);
     else if (t == 1) sessrec__set_tensor(out, tr->bias_gradient, tr->columns, 1, tr->output.id);
-    else if (shape->table) sessrec__set_tensor(out, tr->input.gradient, tr->input.count, shape->columns, tr->input.id);
+    else if (shape->table)
+        sessrec__set_tensor(out, tr->input.gradient, tr->input.count, shape->columns, tr->input.id);
     else sessrec__set_tensor(out, tr->gradient[t], shape->rows, shape->columns, NULL);
 }
 
-SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const char *name, sessrec_tensor *out) {
+SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const char *name,
+                                                  sessrec_tensor *out) {
     if (!tr || !tr->model || !name || !out) return SESSREC_INVALID_ARGUMENT;
     memset(out, 0, sizeof *out);
     sessrec_result result = sessrec__fetch(tr, 1, NULL);
@@ -3876,17 +4381,20 @@ SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const cha
     if (result) return result;
     if (!strncmp(name, "hidden", 6) && name[6] >= '0' && name[6] < '0' + tr->config.layer_count && !name[7]) {
         const int32_t l = name[6] - '0';
-        sessrec__set_tensor(out, tr->layer[l].state[tr->now], tr->config.batch_size, tr->config.hidden[l], NULL);
+        sessrec__set_tensor(out, tr->layer[l].state[tr->now], tr->config.batch_size, tr->config.hidden[l],
+                            NULL);
         return SESSREC_OK;
     }
     if (!strcmp(name, "user") && tr->config.user_hidden) {
-        sessrec__set_tensor(out, tr->user.state[tr->now], tr->config.batch_size, tr->config.user_hidden, NULL);
+        sessrec__set_tensor(out, tr->user.state[tr->now], tr->config.batch_size, tr->config.user_hidden,
+                            NULL);
         return SESSREC_OK;
     }
     static const char *const prefix[] = {"", "grad.", "acc.", "second.", "vel."};
     for (int kind = 0; kind < 5; ++kind) {
         const size_t length = strlen(prefix[kind]);
-        const int32_t t = strncmp(name, prefix[kind], length) ? -1 : sessrec__find_shape(tr->model, name + length);
+        const int32_t t =
+            strncmp(name, prefix[kind], length) ? -1 : sessrec__find_shape(tr->model, name + length);
         if (t < 0) continue;
         const sessrec__shape *shape = &tr->model->shape[t];
         const sessrec_optimizer_state *s = &tr->state[t];
@@ -3918,7 +4426,8 @@ SESSREC_API sessrec_model *sessrec_trainer_take_model(sessrec_trainer *tr) {
 static void sessrec__best_place(void *object, sessrec__layout *layout) {
     sessrec_trainer *tr = (sessrec_trainer *)object;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
-        tr->best[t] = (float *)sessrec__place(layout, sessrec__tensor_elements(&tr->model->shape[t]), sizeof(float));
+        tr->best[t] =
+            (float *)sessrec__place(layout, sessrec__tensor_elements(&tr->model->shape[t]), sizeof(float));
 }
 
 static int sessrec__best_ready(sessrec_trainer *tr) {
@@ -3934,7 +4443,8 @@ SESSREC_API int32_t sessrec_trainer_keep_best(sessrec_trainer *tr, double value)
     const int has_best = tr->position.best_age >= 0 && tr->position.best == tr->position.best;  // NaN is none
     if (has_best && !(value > tr->position.best)) return ++tr->position.best_age;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
-        memcpy(tr->best[t], tr->model->tensor[t], (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
+        memcpy(tr->best[t], tr->model->tensor[t],
+               (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
     tr->position.best = value;
     return tr->position.best_age = 0;
 }
@@ -3942,7 +4452,8 @@ SESSREC_API int32_t sessrec_trainer_keep_best(sessrec_trainer *tr, double value)
 SESSREC_API void sessrec_trainer_use_best(sessrec_trainer *tr) {
     if (!tr || !tr->model || tr->position.best_age < 0 || sessrec__fetch(tr, 1, NULL)) return;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
-        memcpy(tr->model->tensor[t], tr->best[t], (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
+        memcpy(tr->model->tensor[t], tr->best[t],
+               (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
 }
 
 SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *tr) {
@@ -3958,11 +4469,12 @@ SESSREC_API void sessrec_trainer_next_epoch(sessrec_trainer *tr) {
 
 #endif // SESSREC_NO_TRAINING
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>topk   the best k of many scores
-// A heap of k entries whose root is the worst of them: a score that is no better than the root, nearly every one, costs one comparison. At first
-// all are item -1 with -infinity. NaN and -infinity mean "not scored" and never enter.
-// ============================================================================================================
+// A heap of k entries whose root is the worst of them: a score that is no better than the root, nearly every
+// one, costs one comparison. At first all are item -1 with -infinity. NaN and -infinity mean "not scored" and
+// never enter.
+// ===========================================================================================================
 
 enum { SESSREC__MAX_TOP = 65536 };
 
@@ -3978,11 +4490,13 @@ static void sessrec__top_begin(sessrec_recommendation *entry, int32_t count) {
     }
 }
 
-// Puts an item into the place of the root of the first `count` and moves it down past all that rank behind it.
+// Puts an item into the place of the root of the first `count` and moves it down past all that rank behind
+// it.
 static void sessrec__top_insert(sessrec_recommendation *entry, int32_t count, int32_t item, float score) {
     int32_t hole = 0;
     for (int32_t child; (child = 2 * hole + 1) < count; hole = child) {
-        if (child + 1 < count && sessrec__before(entry[child].score, entry[child].item, &entry[child + 1])) ++child;
+        if (child + 1 < count && sessrec__before(entry[child].score, entry[child].item, &entry[child + 1]))
+            ++child;
         if (!sessrec__before(score, item, &entry[child])) break;
         entry[hole] = entry[child];
     }
@@ -3990,7 +4504,8 @@ static void sessrec__top_insert(sessrec_recommendation *entry, int32_t count, in
     entry[hole].score = score;
 }
 
-// Turns the heap into a list, best first. Returns how many of its places are taken. Nothing can be inserted after that.
+// Turns the heap into a list, best first. Returns how many of its places are taken. Nothing can be inserted
+// after that.
 static int32_t sessrec__top_sort(sessrec_recommendation *entry, int32_t count) {
     for (int32_t last = count - 1; last > 0; --last) {
         const sessrec_recommendation worst = entry[0];
@@ -4001,13 +4516,14 @@ static int32_t sessrec__top_sort(sessrec_recommendation *entry, int32_t count) {
     return count;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>evaluation   ranks, metrics, and the walk through a test log
-// The rank of a target follows from two counts over the whole catalogue: items that score higher, and others that score the same. Sessions
-// are walked side by side, as in training, and the catalogue is scored in blocks, so memory does not grow with items x events. The two
-// counts of every event are kept; one thread then sums the metrics in the order of the log. So neither the number of threads nor
-// that of sessions side by side can change a bit of the report.
-// ============================================================================================================
+// The rank of a target follows from two counts over the whole catalogue: items that score higher, and others
+// that score the same. Sessions are walked side by side, as in training, and the catalogue is scored in
+// blocks, so memory does not grow with items x events. The two counts of every event are kept; one thread
+// then sums the metrics in the order of the log. So neither the number of threads nor that of sessions side
+// by side can change a bit of the report.
+// ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
 enum { SESSREC__SCORE_BLOCK = 480 };  // items scored at a time: whole strips of the matrix kernels
@@ -4016,9 +4532,10 @@ typedef struct sessrec__tally {
     int32_t higher, equal;
 } sessrec__tally;
 
-// Compares the target, which scores `value`, with items first .. first+count-1 except itself. A NaN target ranks behind all of them.
-static void sessrec__tally_block(const sessrec__kernels *kernels, sessrec__tally *tally, const float *scores, int32_t first, int32_t count,
-                                 int32_t target, float value) {
+// Compares the target, which scores `value`, with items first .. first+count-1 except itself. A NaN target
+// ranks behind all of them.
+static void sessrec__tally_block(const sessrec__kernels *kernels, sessrec__tally *tally, const float *scores,
+                                 int32_t first, int32_t count, int32_t target, float value) {
     const int32_t at = target - first;
     const int inside = at >= 0 && at < count;
     if (value != value) {
@@ -4033,7 +4550,8 @@ static void sessrec__tally_block(const sessrec__kernels *kernels, sessrec__tally
     }
 }
 
-SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher, int64_t *equal) {
+SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher,
+                                     int64_t *equal) {
     sessrec__tally tally = {0, 0};
     sessrec__tally_block(sessrec__best_kernels(), &tally, scores, 0, items, target, scores[target]);
     *higher = tally.higher;
@@ -4042,10 +4560,13 @@ SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t
 
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties) {
     const double first = 1 + (double)higher, others = (double)equal;
-    return ties == SESSREC_TIES_STANDARD ? first : ties == SESSREC_TIES_MEDIAN ? first + others / 2 : first + others;
+    return ties == SESSREC_TIES_STANDARD ? first
+           : ties == SESSREC_TIES_MEDIAN ? first + others / 2
+                                         : first + others;
 }
 
-SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoffs, const int32_t *cutoff) {
+SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoffs,
+                                     const int32_t *cutoff) {
     const double gain = 1 / log2(1 + rank);
     metrics->event_count++;
     for (int32_t c = 0; c < cutoffs; ++c) {
@@ -4098,12 +4619,14 @@ static sessrec_signed_ranks sessrec__signed_ranks(const double *difference, int6
     double above = 0, ties = 0;
     for (int64_t i = 0, end; i < m; i = end) {
         int64_t positive = 0;
-        for (end = i; end < m && fabs(difference[end]) <= fabs(difference[i]); ++end) positive += difference[end] > 0;
+        for (end = i; end < m && fabs(difference[end]) <= fabs(difference[i]); ++end)
+            positive += difference[end] > 0;
         const double equal = (double)(end - i);
         above += (double)positive * ((double)(i + 1 + end) / 2);    // ranks i+1 .. end
         ties += equal * equal * equal - equal;
     }
-    const double excess = above - mean, distance = fabs(excess) - 0.5;  // a multiple of 1/2: the correction does not reach beyond 0
+    // a multiple of 1/2: the correction does not reach beyond 0
+    const double excess = above - mean, distance = fabs(excess) - 0.5;
     out.w = mean - fabs(excess);
     if (distance <= 0) return out;
     out.z = (excess > 0 ? distance : -distance) / sqrt(n * (n + 1) * (2 * n + 1) / 24 - ties / 48);
@@ -4111,8 +4634,8 @@ static sessrec_signed_ranks sessrec__signed_ranks(const double *difference, int6
     return out;
 }
 
-SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n, const sessrec_allocator *allocator,
-                                            sessrec_signed_ranks *out) {
+SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n,
+                                            const sessrec_allocator *allocator, sessrec_signed_ranks *out) {
     const sessrec_allocator memory = sessrec__allocator(allocator);
     int64_t used = 0, bad = 0;
     if (!out) return SESSREC_INVALID_ARGUMENT;
@@ -4153,28 +4676,37 @@ SESSREC_API sessrec_eval_config sessrec_eval_config_default(void) {
 static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!c || c->canary != SESSREC__CANARY_EVAL)
-        return sessrec__fail(err, bad, 0, "the configuration was not made by sessrec_eval_config_default(): call it, then change fields");
+        return sessrec__fail(
+            err, bad, 0,
+            "the configuration was not made by sessrec_eval_config_default(): call it, then change fields");
     if ((int)c->device < 0 || c->device > SESSREC_DEVICE_CUDA_OR_CPU)
         return sessrec__fail(err, bad, 0, "device has no such kind as %d", (int64_t)c->device);
     if ((int)c->ties < 0 || c->ties > SESSREC_TIES_MEDIAN)
         return sessrec__fail(err, bad, 0, "ties has no such rule as %d", (int64_t)c->ties);
     if (c->cutoff_count < 1 || c->cutoff_count > SESSREC_MAX_CUTOFFS)
-        return sessrec__fail(err, bad, 0, "cutoffs is %d, it must be 1 to %d", (int64_t)c->cutoff_count, (int64_t)SESSREC_MAX_CUTOFFS);
+        return sessrec__fail(err, bad, 0, "cutoffs is %d, it must be 1 to %d", (int64_t)c->cutoff_count,
+                             (int64_t)SESSREC_MAX_CUTOFFS);
     for (int32_t i = 0; i < c->cutoff_count; ++i)
         if (c->cutoffs[i] < 1 || (c->coverage && c->cutoffs[i] > SESSREC__MAX_TOP))
-            return sessrec__fail(err, bad, 0, "cutoff[%d] is %d, it must be 1 or more, with coverage %d at most", (int64_t)i,
-                                 (int64_t)c->cutoffs[i], (int64_t)SESSREC__MAX_TOP);
+            return sessrec__fail(err, bad, 0,
+                                 "cutoff[%d] is %d, it must be 1 or more, with coverage %d at most",
+                                 (int64_t)i, (int64_t)c->cutoffs[i], (int64_t)SESSREC__MAX_TOP);
     if (c->batch_size < 1 || c->batch_size > SESSREC__MAX_BATCH)
-        return sessrec__fail(err, bad, 0, "batch_size is %d, it must be 1 to %d", (int64_t)c->batch_size, (int64_t)SESSREC__MAX_BATCH);
+        return sessrec__fail(err, bad, 0, "batch_size is %d, it must be 1 to %d", (int64_t)c->batch_size,
+                             (int64_t)SESSREC__MAX_BATCH);
     if (c->threads < 0 || c->threads > 1024)
-        return sessrec__fail(err, bad, 0, "threads is %d, it must be 0 (one for each processor) to 1024", (int64_t)c->threads);
+        return sessrec__fail(err, bad, 0, "threads is %d, it must be 0 (one for each processor) to 1024",
+                             (int64_t)c->threads);
     return SESSREC_OK;
 }
 
 static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if (!s || !s->begin || !s->click || !s->score) return sessrec__fail(err, bad, 0, "a scorer needs begin, click and score");
-    if (s->item_count < 1) return sessrec__fail(err, bad, 0, "the scorer has %d items, it needs 1 or more", (int64_t)s->item_count);
+    if (!s || !s->begin || !s->click || !s->score)
+        return sessrec__fail(err, bad, 0, "a scorer needs begin, click and score");
+    if (s->item_count < 1)
+        return sessrec__fail(err, bad, 0, "the scorer has %d items, it needs 1 or more",
+                             (int64_t)s->item_count);
     if (s->state_bytes % 16 || s->user_bytes % 16)
         return sessrec__fail(err, bad, 0, "state_bytes and user_bytes of the scorer must be multiples of 16");
     if (s->user_bytes && (!s->begin_user || !s->end))
@@ -4207,7 +4739,8 @@ typedef struct sessrec__eval {
     int32_t *item;              // [view.items] the scorer's number for each item of the log, -1 unknown
     int64_t *begin;             // [sessions+1] clicks on known items of each session, in
     int32_t *click;             // [events]
-    sessrec__tally *tally;      // [events] of the event whose input is that click; unused at the last of a session
+    sessrec__tally *tally;      // [events] of the event whose input is that click; unused at the last of a
+                                // session
     int32_t *history;           // [sessions] earlier sessions of the user
     int by_user;                    // the scorer knows users: a chain is all sessions of one
     int32_t *chain_begin, *chain;   // [users+1], [sessions] the sessions of each user
@@ -4216,7 +4749,8 @@ typedef struct sessrec__eval {
     int32_t *before_user;           // [before.sessions] the log's numbers, -1 for users that it does not have
     int32_t *past_begin, *past;     // [users+1], [before.sessions] the sessions of the users before
     sessrec__eval_task *task;   // [tasks]
-    // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the beginning of a session's
+    // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the
+    // beginning of a session's
     const sessrec_device_table *table;
     void *ranks;
     int32_t h_width;
@@ -4224,7 +4758,8 @@ typedef struct sessrec__eval {
     float *h;                   // [events,h_width]
 } sessrec__eval;
 
-static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task, sessrec__layout *layout) {
+static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task,
+                                     sessrec__layout *layout) {
     const uint64_t batch = (uint64_t)e->batch;
     task->walk.slot = (sessrec__walk_slot *)sessrec__place(layout, batch, sizeof *task->walk.slot);
     task->walk.previous = (int32_t *)sessrec__place(layout, batch, sizeof *task->walk.previous);
@@ -4232,15 +4767,18 @@ static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task 
     task->value = (float *)sessrec__place(layout, batch, sizeof *task->value);
     task->states = (char *)sessrec__place(layout, batch, e->scorer->state_bytes);
     task->users = (char *)sessrec__place(layout, batch, e->scorer->user_bytes);
-    task->scratch = (char *)sessrec__place(layout, e->scorer->scratch_bytes ? e->scorer->scratch_bytes(e->scorer->self, e->batch) : 0, 1);
+    task->scratch = (char *)sessrec__place(
+        layout, e->scorer->scratch_bytes ? e->scorer->scratch_bytes(e->scorer->self, e->batch) : 0, 1);
     task->scores = (float *)sessrec__place(layout, batch * SESSREC__SCORE_BLOCK, sizeof *task->scores);
-    task->list = (sessrec_recommendation *)sessrec__place(layout, batch * (uint64_t)e->top, sizeof *task->list);
+    task->list =
+        (sessrec_recommendation *)sessrec__place(layout, batch * (uint64_t)e->top, sizeof *task->list);
     task->occurs = (uint8_t *)sessrec__place(layout, e->top ? (uint64_t)e->scorer->item_count : 0, 1);
 }
 
 static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     sessrec__eval *e = (sessrec__eval *)object;
-    const uint64_t sessions = (uint64_t)e->view.session_count, events = (uint64_t)e->view.event_count, users = (uint64_t)e->view.user_count;
+    const uint64_t sessions = (uint64_t)e->view.session_count, events = (uint64_t)e->view.event_count,
+                   users = (uint64_t)e->view.user_count;
     const uint64_t before = (uint64_t)e->before.session_count;
     e->item = (int32_t *)sessrec__place(layout, (uint64_t)e->view.item_count, sizeof *e->item);
     e->begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *e->begin);
@@ -4249,7 +4787,8 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     e->history = (int32_t *)sessrec__place(layout, sessions, sizeof *e->history);
     e->chain_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->chain_begin);
     e->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *e->chain);
-    e->before_item = (int32_t *)sessrec__place(layout, (uint64_t)e->before.item_count, sizeof *e->before_item);
+    e->before_item =
+        (int32_t *)sessrec__place(layout, (uint64_t)e->before.item_count, sizeof *e->before_item);
     e->before_user = (int32_t *)sessrec__place(layout, before, sizeof *e->before_user);
     e->past_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->past_begin);
     e->past = (int32_t *)sessrec__place(layout, before, sizeof *e->past);
@@ -4261,10 +4800,13 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     }
 }
 
-// number [items] = the scorer's number of each item of a log, -1 unknown. A scorer without find_item has the same numbers.
-static void sessrec__eval_numbers(const sessrec_scorer *scorer, const sessrec_log *log, int32_t items, int32_t *number) {
+// number [items] = the scorer's number of each item of a log, -1 unknown. A scorer without find_item has the
+// same numbers.
+static void sessrec__eval_numbers(const sessrec_scorer *scorer, const sessrec_log *log, int32_t items,
+                                  int32_t *number) {
     for (int32_t i = 0; i < items; ++i) {
-        const int32_t item = scorer->find_item ? scorer->find_item(scorer->self, sessrec_log_item_id(log, i)) : i;
+        const int32_t item =
+            scorer->find_item ? scorer->find_item(scorer->self, sessrec_log_item_id(log, i)) : i;
         number[i] = item < scorer->item_count ? item : -1;
     }
 }
@@ -4282,8 +4824,10 @@ static void sessrec__eval_map(sessrec__eval *e) {
     e->begin[e->view.session_count] = known;
 }
 
-// Finds the sessions of each user: in the log, and before it, where users are found by their ids. Counts the earlier ones of each session.
-static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_allocator *memory, sessrec_error *err) {
+// Finds the sessions of each user: in the log, and before it, where users are found by their ids. Counts the
+// earlier ones of each session.
+static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_allocator *memory,
+                                          sessrec_error *err) {
     if (!e->view.session_users) return SESSREC_OK;
     sessrec_result result = SESSREC_OK;
     sessrec__ids users;
@@ -4293,35 +4837,44 @@ static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_alloca
         result = sessrec__ids_intern(&users, id, strlen(id), &number);  // ids are distinct: number == u
     }
     for (int32_t s = 0; s < e->before.session_count && !result; ++s) {
-        const char *id = e->before.session_users ? sessrec_log_user_id(e->config->history, e->before.session_users[s]) : NULL;
+        const char *id = e->before.session_users
+                             ? sessrec_log_user_id(e->config->history, e->before.session_users[s])
+                             : NULL;
         e->before_user[s] = id ? sessrec__ids_find(&users, id, strlen(id)) : -1;
     }
     sessrec__ids_free(&users);
-    if (result) return sessrec__fail(err, result, 0, "the users of the log could not be matched: %s", sessrec_result_text(result));
+    if (result)
+        return sessrec__fail(err, result, 0, "the users of the log could not be matched: %s",
+                             sessrec_result_text(result));
     sessrec__chain_by(e->before.session_count, e->before_user, e->view.user_count, e->past_begin, e->past);
-    sessrec__chain_by(e->view.session_count, e->view.session_users, e->view.user_count, e->chain_begin, e->chain);
+    sessrec__chain_by(e->view.session_count, e->view.session_users, e->view.user_count, e->chain_begin,
+                      e->chain);
     for (int32_t u = 0; u < e->view.user_count; ++u)
         for (int32_t i = e->chain_begin[u]; i < e->chain_begin[u + 1]; ++i)
             e->history[e->chain[i]] = e->past_begin[u + 1] - e->past_begin[u] + i - e->chain_begin[u];
     return SESSREC_OK;
 }
 
-SESSREC__INLINE char *sessrec__eval_state(const sessrec__eval *e, const sessrec__eval_task *task, int32_t row) {
+SESSREC__INLINE char *sessrec__eval_state(const sessrec__eval *e, const sessrec__eval_task *task,
+                                          int32_t row) {
     return task->states + (size_t)row * e->scorer->state_bytes;
 }
-SESSREC__INLINE char *sessrec__eval_user(const sessrec__eval *e, const sessrec__eval_task *task, int32_t row) {
+SESSREC__INLINE char *sessrec__eval_user(const sessrec__eval *e, const sessrec__eval_task *task,
+                                         int32_t row) {
     return e->by_user ? task->users + (size_t)row * e->scorer->user_bytes : NULL;
 }
 
 // A user appears in a row: his state is made from his sessions before the log.
-static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task, int32_t row, int32_t number) {
+static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task, int32_t row,
+                               int32_t number) {
     const sessrec_scorer *scorer = e->scorer;
     char *state = sessrec__eval_state(e, task, row), *user = sessrec__eval_user(e, task, row);
     scorer->begin_user(scorer->self, user);
     for (int32_t i = e->past_begin[number]; i < e->past_begin[number + 1]; ++i) {
         int64_t clicks = 0;
         scorer->begin(scorer->self, state, user);
-        for (int64_t at = e->before.session_begins[e->past[i]]; at < e->before.session_begins[e->past[i] + 1]; ++at) {
+        for (int64_t at = e->before.session_begins[e->past[i]]; at < e->before.session_begins[e->past[i] + 1];
+             ++at) {
             const int32_t item = e->before_item[e->before.items[at]];
             if (item < 0) continue;
             scorer->click(scorer->self, 1, state, &item, task->scratch);
@@ -4339,7 +4892,8 @@ static void sessrec__eval_arrive(const sessrec__eval *e, sessrec__eval_task *tas
         char *state = sessrec__eval_state(e, task, i), *user = sessrec__eval_user(e, task, i);
         if (from != i) memcpy(state, sessrec__eval_state(e, task, from), e->scorer->state_bytes);
         if (from != i && e->by_user) memcpy(user, sessrec__eval_user(e, task, from), e->scorer->user_bytes);
-        if (slot->user_starts && e->by_user) sessrec__eval_meet(e, task, i, e->view.session_users[slot->session]);
+        if (slot->user_starts && e->by_user)
+            sessrec__eval_meet(e, task, i, e->view.session_users[slot->session]);
         if (slot->start) e->scorer->begin(e->scorer->self, state, user);
     }
 }
@@ -4355,15 +4909,19 @@ static void sessrec__eval_leave(const sessrec__eval *e, sessrec__eval_task *task
 }
 
 // Tallies every open event against one block of items.
-static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task, int32_t first, int32_t count) {
-    e->scorer->score(e->scorer->self, task->walk.rows, task->states, first, count, task->scores, task->scratch);
+static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task, int32_t first,
+                                int32_t count) {
+    e->scorer->score(e->scorer->self, task->walk.rows, task->states, first, count, task->scores,
+                     task->scratch);
     for (int32_t i = 0; i < task->walk.rows; ++i) {
         const int64_t at = task->walk.slot[i].at;
         const float *scores = task->scores + (ptrdiff_t)i * count;
         sessrec_recommendation *list = task->list + (ptrdiff_t)i * e->top;
-        sessrec__tally_block(e->kernels, &e->tally[at], scores, first, count, e->click[at + 1], task->value[i]);
+        sessrec__tally_block(e->kernels, &e->tally[at], scores, first, count, e->click[at + 1],
+                             task->value[i]);
         for (int32_t j = 0; e->top && j < count; ++j)
-            if (sessrec__before(scores[j], first + j, list)) sessrec__top_insert(list, e->top, first + j, scores[j]);
+            if (sessrec__before(scores[j], first + j, list))
+                sessrec__top_insert(list, e->top, first + j, scores[j]);
     }
 }
 
@@ -4391,11 +4949,13 @@ static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task)
         scorer->score(scorer->self, 1, state, e->click[at + 1], 1, &task->value[i], task->scratch);
         sessrec__top_begin(task->list + (ptrdiff_t)i * e->top, e->top);
     }
-    for (int32_t first = 0, left = scorer->item_count, count; left && !e->ranks; first += count, left -= count) {
+    for (int32_t first = 0, left = scorer->item_count, count; left && !e->ranks;
+         first += count, left -= count) {
         count = left < SESSREC__SCORE_BLOCK ? left : SESSREC__SCORE_BLOCK;
         sessrec__eval_block(e, task, first, count);
     }
-    for (int32_t i = 0; e->top && i < rows; ++i) sessrec__eval_cover(e, task->list + (ptrdiff_t)i * e->top, task->occurs);
+    for (int32_t i = 0; e->top && i < rows; ++i)
+        sessrec__eval_cover(e, task->list + (ptrdiff_t)i * e->top, task->occurs);
 }
 
 // Task t takes chains t, t + tasks, ...
@@ -4425,7 +4985,8 @@ static int32_t sessrec__eval_group(int32_t value, const int32_t bound[SESSREC_GR
 }
 
 static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
-    static const int32_t position[] = {0, 1, 2, 3, 4, 5, 6}, length[] = {2, 3, 4, 5, 7, 10, 20}, history[] = {0, 1, 2, 3, 4, 6, 10};
+    static const int32_t position[] = {0, 1, 2, 3, 4, 5, 6}, length[] = {2, 3, 4, 5, 7, 10, 20},
+                         history[] = {0, 1, 2, 3, 4, 6, 10};
     const int32_t cutoffs = report->cutoff_count, *cutoff = report->cutoffs;
     for (int32_t s = 0; s < e->view.session_count; ++s) {
         const int32_t clicks = (int32_t)(e->begin[s + 1] - e->begin[s]);
@@ -4435,9 +4996,12 @@ static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
             const double rank = sessrec_rank(e->tally[at].higher, e->tally[at].equal, e->config->ties);
             const sessrec_event event = {s, p, clicks, e->history[s], e->click[at], e->click[at + 1], rank};
             sessrec_metrics_add(&report->all, rank, cutoffs, cutoff);
-            sessrec_metrics_add(&report->by_position[sessrec__eval_group(p, position)], rank, cutoffs, cutoff);
-            sessrec_metrics_add(&report->by_length[sessrec__eval_group(clicks, length)], rank, cutoffs, cutoff);
-            sessrec_metrics_add(&report->by_history[sessrec__eval_group(event.history, history)], rank, cutoffs, cutoff);
+            sessrec_metrics_add(&report->by_position[sessrec__eval_group(p, position)], rank, cutoffs,
+                                cutoff);
+            sessrec_metrics_add(&report->by_length[sessrec__eval_group(clicks, length)], rank, cutoffs,
+                                cutoff);
+            sessrec_metrics_add(&report->by_history[sessrec__eval_group(event.history, history)], rank,
+                                cutoffs, cutoff);
             if (e->config->on_event) e->config->on_event(e->config->on_event_user, &event);
         }
     }
@@ -4467,8 +5031,10 @@ static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err)
     int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS], rows = 0;
     sessrec_result result = SESSREC_OK;
     for (int64_t at = 0; at < e->view.event_count && !result; ++at) {
-        if (e->tally[at].higher) {  // rows that wait stand at the beginning of h: their states move up, never past their own place
-            memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width, (size_t)e->h_width * sizeof *e->h);
+        // rows that wait stand at the beginning of h: their states move up, never past their own place
+        if (e->tally[at].higher) {
+            memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width,
+                    (size_t)e->h_width * sizeof *e->h);
             place[rows] = at;
             target[rows++] = e->click[at + 1];
         }
@@ -4483,7 +5049,8 @@ static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err)
     return result;
 }
 
-static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, sessrec_report *report, sessrec_error *err) {
+static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, sessrec_report *report,
+                                        sessrec_error *err) {
     const sessrec_allocator memory = sessrec__allocator(&e->config->allocator);
     e->before = sessrec_log_contents(e->config->history);
     e->by_user = e->scorer->user_bytes > 0 && e->view.session_users;
@@ -4507,7 +5074,8 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, s
 }
 
 // Opens a device for the ranks, if the configuration asks for one and there is one.
-static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_model *model, sessrec_error *err) {
+static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_model *model,
+                                                sessrec_error *err) {
     const sessrec_device device = e->config->device;
     sessrec_result result = SESSREC_OK;
     if (device == SESSREC_DEVICE_CPU) return SESSREC_OK;
@@ -4518,21 +5086,24 @@ static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_
         e->table = sessrec_cuda();
         e->h_width = sessrec__last_width(model);
         e->h_at = (size_t)(sessrec__hidden_width(model) - e->h_width) * sizeof(float);
-        result = e->table->open_ranks(model->Wy, model->By, model->info.item_count, e->h_width, &e->ranks, err);
-#else
+        result =
+            e->table->open_ranks(model->Wy, model->By, model->info.item_count, e->h_width, &e->ranks, err);
+#    else
         (void)model;
         result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, SESSREC__NO_GPU_CODE);
-#endif
+#    endif
     }
     return result == SESSREC_UNSUPPORTED && device == SESSREC_DEVICE_CUDA_OR_CPU ? SESSREC_OK : result;
 }
 
 // model: that of the scorer, for which a device may rank; else NULL.
-static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sessrec_model *model, const sessrec_log *log,
-                                        const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sessrec_model *model,
+                                        const sessrec_log *log, const sessrec_eval_config *config,
+                                        sessrec_report *report, sessrec_error *err) {
     sessrec__eval e;
     sessrec__pool pool;
-    if (!log || !report) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
+    if (!log || !report)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
     memset(report, 0, sizeof *report);
     memset(&e, 0, sizeof e);
     e.scorer = scorer;
@@ -4558,27 +5129,31 @@ static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sess
 }
 
 SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_log *log,
-                                                   const sessrec_eval_config *config, sessrec_report *report, sessrec_error *err) {
+                                                   const sessrec_eval_config *config, sessrec_report *report,
+                                                   sessrec_error *err) {
     return sessrec__evaluate(scorer, NULL, log, config, report, err);
 }
 
-SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_log *log, const sessrec_eval_config *config,
-                                            sessrec_report *report, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_log *log,
+                                            const sessrec_eval_config *config, sessrec_report *report,
+                                            sessrec_error *err) {
     sessrec_scorer scorer;
-    if (sessrec_scorer_model(model, NULL, &scorer)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a model");
+    if (sessrec_scorer_model(model, NULL, &scorer))
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a model");
     return sessrec__evaluate(&scorer, model, log, config, report, err);
 }
 
-#endif // SESSREC_NO_TRAINING
+#  endif  // SESSREC_NO_TRAINING
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>scorers   scorers: the model, and what it has to beat
-// ============================================================================================================
+// ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
 // ---- the model ----
-// scores [rows,count] = H Wy^T + By, computed turned, as Wy H^T: then Wy is read as it lies in memory. Every score is the chain By_i, then
-// + Wy_ik h_k with k in order, as in the kernel `dots`, so the bits are the same for any number of rows, any block, and in a session.
+// scores [rows,count] = H Wy^T + By, computed turned, as Wy H^T: then Wy is read as it lies in memory. Every
+// score is the chain By_i, then + Wy_ik h_k with k in order, as in the kernel `dots`, so the bits are the
+// same for any number of rows, any block, and in a session.
 
 // Floats from one state to the next.
 static ptrdiff_t sessrec__model_stride(const sessrec_model *model) {
@@ -4617,24 +5192,27 @@ static void sessrec__model_end(const void *self, const void *state, void *user, 
     c[model->info.user_hidden] = 1;
 }
 
-static void sessrec__model_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+static void sessrec__model_click(const void *self, int32_t rows, void *states, const int32_t *items,
+                                 void *scratch) {
     const sessrec_model *model = (const sessrec_model *)self;
     sessrec__model_step(model, rows, items, (float *)states, sessrec__model_stride(model), (float *)scratch);
 }
 
-static void sessrec__model_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
-                                 void *scratch) {
+static void sessrec__model_score(const void *self, int32_t rows, const void *states, int32_t first,
+                                 int32_t count, float *scores, void *scratch) {
     const sessrec_model *model = (const sessrec_model *)self;
     const sessrec__kernels *kernels = model->kernels;
     const int32_t L = sessrec__last_width(model);
-    const float *h = (const float *)states + sessrec__hidden_width(model) - L, *Wy = model->Wy + (ptrdiff_t)first * L, *By = model->By + first;
+    const float *h = (const float *)states + sessrec__hidden_width(model) - L,
+                *Wy = model->Wy + (ptrdiff_t)first * L, *By = model->By + first;
     (void)scratch;
     if (rows == 1) kernels->dots(count, L, Wy, L, h, By, scores);
     // not sessrec__matmul_bt: a BLAS may give other bits for another number of rows
     else kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), Wy, L, By, scores, count);
 }
 
-SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, const sessrec_allocator *allocator, sessrec_scorer *out) {
+SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
+                                                const sessrec_allocator *allocator, sessrec_scorer *out) {
     (void)allocator;  // the model is all that is needed
     if (!out) return SESSREC_INVALID_ARGUMENT;
     memset(out, 0, sizeof *out);
@@ -4654,8 +5232,9 @@ SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model, cons
 }
 
 // ---- popularity ----
-// pop_i = supp_i / (1 + supp_i), below 1. Rounded to float, supports from about 4096 on would fall together, and all items of a
-// large shop would tie at 1; so, from the most popular down, each value is at most the float below the one before it.
+// pop_i = supp_i / (1 + supp_i), below 1. Rounded to float, supports from about 4096 on would fall together,
+// and all items of a large shop would tie at 1; so, from the most popular down, each value is at most the
+// float below the one before it.
 
 typedef struct sessrec__pop {
     sessrec_allocator memory;
@@ -4682,14 +5261,16 @@ static void sessrec__pop_begin(const void *self, void *state, const void *user) 
     (void)self, (void)state, (void)user;
 }
 
-static void sessrec__pop_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+static void sessrec__pop_click(const void *self, int32_t rows, void *states, const int32_t *items,
+                               void *scratch) {
     (void)self, (void)rows, (void)states, (void)items, (void)scratch;
 }
 
-static void sessrec__pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
-                               void *scratch) {
+static void sessrec__pop_score(const void *self, int32_t rows, const void *states, int32_t first,
+                               int32_t count, float *scores, void *scratch) {
     (void)states, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r, scores += count) memcpy(scores, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
+    for (int32_t r = 0; r < rows; ++r, scores += count)
+        memcpy(scores, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
 }
 
 // The scores of items in the order of less[i] = -supp_i, as it rises.
@@ -4702,7 +5283,8 @@ static void sessrec__pop_values(const double *less, const int32_t *item, int32_t
     }
 }
 
-SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
+SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator,
+                                              sessrec_scorer *out) {
     if (!out) return SESSREC_INVALID_ARGUMENT;
     memset(out, 0, sizeof *out);
     if (!log) return SESSREC_INVALID_ARGUMENT;
@@ -4714,7 +5296,8 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sess
     pop->memory = memory;
     sessrec__ids_init(&pop->ids, &memory);
     pop->score = (float *)sessrec__alloc(&memory, (uint64_t)view.item_count, sizeof *pop->score);
-    double *less = (double *)sessrec__alloc(&memory, (uint64_t)view.item_count, sizeof *less + sizeof(int32_t));
+    double *less =
+        (double *)sessrec__alloc(&memory, (uint64_t)view.item_count, sizeof *less + sizeof(int32_t));
     int32_t *item = less ? (int32_t *)(void *)(less + view.item_count) : NULL;
     sessrec_result result = less && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
     for (int32_t i = 0; i < view.item_count && !result; ++i) {
@@ -4741,10 +5324,11 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sess
 }
 
 // ---- popularity in the session ----
-// s_pop_i = clicks on i in this session + pop_i. The sum is a float too: of two items clicked n times each, those whose pop differs by less
-// than about n * 10^-7 tie.
+// s_pop_i = clicks on i in this session + pop_i. The sum is a float too: of two items clicked n times each,
+// those whose pop differs by less than about n * 10^-7 tie.
 
-enum { SESSREC__S_POP_ITEMS = 1024 };  // distinct items of a session that are counted; with one more, the one that came first is forgotten
+// distinct items of a session that are counted; with one more, the one that came first is forgotten
+enum { SESSREC__S_POP_ITEMS = 1024 };
 
 typedef struct sessrec__s_pop_state {
     int32_t used, next;     // items listed, and the place where the next one goes
@@ -4773,13 +5357,14 @@ static void sessrec__s_pop_count(sessrec__s_pop_state *state, int32_t item) {
     if (state->used < SESSREC__S_POP_ITEMS) state->used++;
 }
 
-static void sessrec__s_pop_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+static void sessrec__s_pop_click(const void *self, int32_t rows, void *states, const int32_t *items,
+                                 void *scratch) {
     (void)self, (void)scratch;
     for (int32_t r = 0; r < rows; ++r) sessrec__s_pop_count((sessrec__s_pop_state *)states + r, items[r]);
 }
 
-static void sessrec__s_pop_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
-                                 void *scratch) {
+static void sessrec__s_pop_score(const void *self, int32_t rows, const void *states, int32_t first,
+                                 int32_t count, float *scores, void *scratch) {
     sessrec__pop_score(self, rows, states, first, count, scores, scratch);
     for (int32_t r = 0; r < rows; ++r, scores += count) {
         const sessrec__s_pop_state *state = (const sessrec__s_pop_state *)states + r;
@@ -4790,7 +5375,8 @@ static void sessrec__s_pop_score(const void *self, int32_t rows, const void *sta
     }
 }
 
-SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
+SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator,
+                                                sessrec_scorer *out) {
     const sessrec_result result = sessrec_scorer_pop(log, allocator, out);
     if (result) return result;
     out->state_bytes = sizeof(sessrec__s_pop_state);
@@ -4801,7 +5387,8 @@ SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const se
 }
 
 // ---- popularity with the user ----
-// ppop_i = clicks of the user on i + pop_i: s_pop over all of his sessions, whose counts are the user's state.
+// ppop_i = clicks of the user on i + pop_i: s_pop over all of his sessions, whose counts are the user's
+// state.
 
 static void sessrec__ppop_begin_user(const void *self, void *user) {
     sessrec__s_pop_begin(self, user, NULL);
@@ -4812,7 +5399,8 @@ static void sessrec__ppop_end(const void *self, const void *state, void *user, v
     memcpy(user, state, sizeof(sessrec__s_pop_state));
 }
 
-SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator, sessrec_scorer *out) {
+SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator,
+                                               sessrec_scorer *out) {
     const sessrec_result result = sessrec_scorer_s_pop(log, allocator, out);
     if (result) return result;
     out->user_bytes = sizeof(sessrec__s_pop_state);
@@ -4822,13 +5410,14 @@ SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const ses
 }
 
 // ---- item to item ----
-// For each item i, its sessions are walked and the items in them counted, so that only pairs that occur cost time, and nothing of the
-// size items x items is ever kept.
+// For each item i, its sessions are walked and the items in them counted, so that only pairs that occur cost
+// time, and nothing of the size items x items is ever kept.
 
 typedef struct sessrec__pairs {
     int64_t *set_begin;     // [sessions+1] the distinct items of each session, in
     int32_t *set;           // [events]
-    int64_t *begin;         // [items+1] the sessions of each item, with ITEMKNN_EVENTS one for each of its events, in
+    int64_t *begin;         // [items+1] the sessions of each item, with ITEMKNN_EVENTS one for each of its
+                            // events, in
     int32_t *session;       // [events]
     int32_t *seen;          // [items] the last session that held the item, from 1
     int64_t *together;      // [items] c_ij of the running i,
@@ -4838,7 +5427,8 @@ typedef struct sessrec__pairs {
 
 static void sessrec__pairs_place(void *object, sessrec__layout *layout) {
     sessrec__pairs *p = (sessrec__pairs *)object;
-    const uint64_t sessions = (uint64_t)p->view.session_count, items = (uint64_t)p->view.item_count, events = (uint64_t)p->view.event_count;
+    const uint64_t sessions = (uint64_t)p->view.session_count, items = (uint64_t)p->view.item_count,
+                   events = (uint64_t)p->view.event_count;
     p->set_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *p->set_begin);
     p->set = (int32_t *)sessrec__place(layout, events, sizeof *p->set);
     p->begin = (int64_t *)sessrec__place(layout, items + 1, sizeof *p->begin);
@@ -4863,8 +5453,10 @@ static void sessrec__pairs_fill(sessrec__pairs *p, sessrec_itemknn form) {
     const int64_t *begin = form == SESSREC_ITEMKNN_EVENTS ? view->session_begins : p->set_begin;
     const int32_t *item = form == SESSREC_ITEMKNN_EVENTS ? view->items : p->set;
     for (int64_t at = 0; at < begin[view->session_count]; ++at) p->begin[item[at]]++;
-    for (int32_t i = 0; i < view->item_count; ++i) p->begin[i + 1] += p->begin[i];   // where each item's sessions end: filled from the back,
-    for (int32_t s = view->session_count - 1; s >= 0; --s)                           // they move to where they begin
+    // where each item's sessions end: filled from the back,
+    for (int32_t i = 0; i < view->item_count; ++i) p->begin[i + 1] += p->begin[i];
+    // they move to where they begin
+    for (int32_t s = view->session_count - 1; s >= 0; --s)
         for (int64_t at = begin[s]; at < begin[s + 1]; ++at) p->session[--p->begin[item[at]]] = s;
 }
 
@@ -4872,7 +5464,8 @@ static void sessrec__pairs_fill(sessrec__pairs *p, sessrec_itemknn form) {
 static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t most) {
     const int32_t items = p->view.item_count;
     int64_t total = 0;
-    knn->neighbor_begin = (int64_t *)sessrec__alloc(&knn->memory, (uint64_t)items + 1, sizeof *knn->neighbor_begin);
+    knn->neighbor_begin =
+        (int64_t *)sessrec__alloc(&knn->memory, (uint64_t)items + 1, sizeof *knn->neighbor_begin);
     if (!knn->neighbor_begin) return 0;
     for (int32_t i = 0; i < items; ++i) {
         int64_t room = 0;
@@ -4881,7 +5474,8 @@ static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t
         total += room < most ? room : most;
         knn->neighbor_begin[i + 1] = total;
     }
-    knn->neighbor = (sessrec_recommendation *)sessrec__alloc(&knn->memory, (uint64_t)total, sizeof *knn->neighbor);
+    knn->neighbor =
+        (sessrec_recommendation *)sessrec__alloc(&knn->memory, (uint64_t)total, sizeof *knn->neighbor);
     return knn->neighbor != NULL;
 }
 
@@ -4904,7 +5498,8 @@ static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i
     }
 }
 
-static sessrec_result sessrec__knn_fill(sessrec__pop *knn, const sessrec_log *log, sessrec_itemknn form, int32_t most, double lambda) {
+static sessrec_result sessrec__knn_fill(sessrec__pop *knn, const sessrec_log *log, sessrec_itemknn form,
+                                        int32_t most, double lambda) {
     sessrec__pairs pairs;
     pairs.view = sessrec_log_contents(log);
     void *block = sessrec__layout_block(&knn->memory, sessrec__pairs_place, &pairs);
@@ -4925,26 +5520,29 @@ static void sessrec__knn_begin(const void *self, void *state, const void *user) 
     ((sessrec__knn_state *)state)->last = -1;
 }
 
-static void sessrec__knn_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+static void sessrec__knn_click(const void *self, int32_t rows, void *states, const int32_t *items,
+                               void *scratch) {
     (void)self, (void)scratch;
     for (int32_t r = 0; r < rows; ++r) ((sessrec__knn_state *)states)[r].last = items[r];
 }
 
-static void sessrec__knn_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores,
-                               void *scratch) {
+static void sessrec__knn_score(const void *self, int32_t rows, const void *states, int32_t first,
+                               int32_t count, float *scores, void *scratch) {
     const sessrec__pop *knn = (const sessrec__pop *)self;
     (void)scratch;
     for (int32_t r = 0; r < rows; ++r, scores += count) {
         const int32_t last = ((const sessrec__knn_state *)states)[r].last;
         for (int32_t j = 0; j < count; ++j) scores[j] = -INFINITY;
-        for (int64_t n = last < 0 ? 0 : knn->neighbor_begin[last]; last >= 0 && n < knn->neighbor_begin[last + 1]; ++n) {
+        for (int64_t n = last < 0 ? 0 : knn->neighbor_begin[last];
+             last >= 0 && n < knn->neighbor_begin[last + 1]; ++n) {
             const int32_t at = knn->neighbor[n].item - first;
             if (at >= 0 && at < count) scores[at] = knn->neighbor[n].score;
         }
     }
 }
 
-SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_log *log, sessrec_itemknn form, int32_t neighbors, double lambda,
+SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_log *log, sessrec_itemknn form,
+                                                  int32_t neighbors, double lambda,
                                                   const sessrec_allocator *allocator, sessrec_scorer *out) {
     sessrec_result result = sessrec_scorer_pop(log, allocator, out);
     if (result) return result;
@@ -4971,9 +5569,9 @@ SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer) {
 
 #endif // SESSREC_NO_TRAINING
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>platform   clocks and processors
-// ============================================================================================================
+// ===========================================================================================================
 
 // Seconds on the wall, for progress reports only: nothing that is computed depends on it.
 static SESSREC__UNUSED double sessrec__now(void) {
@@ -5004,14 +5602,15 @@ static SESSREC__UNUSED int32_t sessrec__processors(void) {
 #endif
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>errors   one sentence for the user, one code for the program
-// ============================================================================================================
+// ===========================================================================================================
 
 #define SESSREC__TEXT2(x) #x
 #define SESSREC__TEXT(x) SESSREC__TEXT2(x)
 SESSREC_API const char *sessrec_version(void) {
-    return SESSREC__TEXT(SESSREC_VERSION_MAJOR) "." SESSREC__TEXT(SESSREC_VERSION_MINOR) "." SESSREC__TEXT(SESSREC_VERSION_PATCH);
+    return SESSREC__TEXT(SESSREC_VERSION_MAJOR) "." SESSREC__TEXT(SESSREC_VERSION_MINOR) "." SESSREC__TEXT(
+        SESSREC_VERSION_PATCH);
 }
 
 SESSREC_API const char *sessrec_result_text(sessrec_result result) {
@@ -5055,9 +5654,10 @@ static char *sessrec__decimal(int64_t value, char buffer[24]) {
     return at;
 }
 
-// Fills err (if there is one) and returns code, so that a failing function ends in one statement. format knows %s (const char *)
-// and %d (int64_t), nothing else.
-static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format, ...) {
+// Fills err (if there is one) and returns code, so that a failing function ends in one statement. format
+// knows %s (const char *) and %d (int64_t), nothing else.
+static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format,
+                                    ...) {
     if (!err) return code;
     va_list arguments;
     va_start(arguments, format);
@@ -5067,7 +5667,9 @@ static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int
     err->line = line;
     for (const char *at = format; *at; ++at) {
         const char *piece = at;
-        if (*at == '%') piece = *++at == 's' ? va_arg(arguments, const char *) : sessrec__decimal(va_arg(arguments, int64_t), digits);
+        if (*at == '%')
+            piece = *++at == 's' ? va_arg(arguments, const char *)
+                                 : sessrec__decimal(va_arg(arguments, int64_t), digits);
         sessrec__append(err->text, sizeof err->text, &used, piece, piece == at ? 1 : strlen(piece));
     }
     va_end(arguments);
@@ -5082,11 +5684,12 @@ static sessrec_result sessrec__no_memory(sessrec_error *err) {
     return sessrec__fail(err, SESSREC_OUT_OF_MEMORY, 0, "out of memory");
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>memory   one block an object, every size checked
-// ============================================================================================================
+// ===========================================================================================================
 
-// The three operations that sizes are made of. Each returns 0 when the result does not fit, and leaves *out alone.
+// The three operations that sizes are made of. Each returns 0 when the result does not fit, and leaves *out
+// alone.
 SESSREC__INLINE int sessrec__mul(uint64_t a, uint64_t b, uint64_t *out) {
     if (a && b > UINT64_MAX / a) return 0;
     *out = a * b;
@@ -5103,8 +5706,9 @@ SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
     return fits;
 }
 
-// The rows of a table that a step touches lie anywhere in it. With pages of 2 MB the processor finds most of them without a look at its page
-// tables, a tenth of a step with 37,000 items. A strict C99 build does without: <sys/mman.h> keeps the name from it.
+// The rows of a table that a step touches lie anywhere in it. With pages of 2 MB the processor finds most of
+// them without a look at its page tables, a tenth of a step with 37,000 items. A strict C99 build does
+// without: <sys/mman.h> keeps the name from it.
 static void *sessrec__malloc(void *user, size_t bytes) {
     (void)user;
 #ifdef MADV_HUGEPAGE
@@ -5129,14 +5733,17 @@ static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
     return given && given->alloc && given->free ? *given : own;
 }
 
-// count * size bytes, 64-byte aligned; NULL when there are none or the product overflows. The address that the allocator gave stands in
-// front of the block.
+// count * size bytes, 64-byte aligned; NULL when there are none or the product overflows. The address that
+// the allocator gave stands in front of the block.
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size) {
     uint64_t bytes, total;
-    if (!sessrec__mul(count, size, &bytes) || !sessrec__add(bytes, 64 + sizeof(void *), &total) || total > SIZE_MAX / 2) return NULL;
+    if (!sessrec__mul(count, size, &bytes) || !sessrec__add(bytes, 64 + sizeof(void *), &total) ||
+        total > SIZE_MAX / 2)
+        return NULL;
     char *given = (char *)memory->alloc(memory->user, (size_t)total);
     if (!given) return NULL;
-    char *block = (char *)(((uintptr_t)given + sizeof(void *) + 63) & ~(uintptr_t)63);  // <= given + 63 + sizeof(void *)
+    // <= given + 63 + sizeof(void *)
+    char *block = (char *)(((uintptr_t)given + sizeof(void *) + 63) & ~(uintptr_t)63);
     memcpy(block - sizeof(void *), &given, sizeof given);
     return block;
 }
@@ -5156,9 +5763,10 @@ static void sessrec__free(const sessrec_allocator *memory, void *block) {
     memory->free(memory->user, given);
 }
 
-// Makes room for `needed` elements in a growing array: at least doubles. *capacity counts elements; new ones hold anything. Returns 0 without memory;
-// the array is then as it was.
-static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity, int64_t needed, size_t size) {
+// Makes room for `needed` elements in a growing array: at least doubles. *capacity counts elements; new ones
+// hold anything. Returns 0 without memory; the array is then as it was.
+static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity,
+                                         int64_t needed, size_t size) {
     if (needed <= *capacity) return 1;
     int64_t larger = *capacity < 32 ? 64 : *capacity > INT64_MAX / 2 ? needed : *capacity * 2;
     if (larger < needed) larger = needed;
@@ -5173,7 +5781,8 @@ static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void *
 
 static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t size) {
     uint64_t bytes, at = layout->size, end;
-    if (!sessrec__mul(count, size, &bytes) || !sessrec__add(at, bytes, &end) || !sessrec__align64(end, &end) || end > SIZE_MAX / 2) {
+    if (!sessrec__mul(count, size, &bytes) || !sessrec__add(at, bytes, &end) ||
+        !sessrec__align64(end, &end) || end > SIZE_MAX / 2) {
         layout->overflow = 1;
         return NULL;
     }
@@ -5182,7 +5791,8 @@ static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t si
 }
 
 // Both runs of such a function. Returns the block, zeroed, or NULL without memory.
-static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory, void (*place)(void *object, sessrec__layout *layout),
+static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory,
+                                                   void (*place)(void *object, sessrec__layout *layout),
                                                    void *object) {
     sessrec__layout layout = {NULL, 0, 0};
     place(object, &layout);
@@ -5192,11 +5802,12 @@ static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memo
     return layout.base;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>rng   random numbers that can be computed anywhere
-// A draw is a function of (seed, stream, index) and of nothing that went before, so that threads, a resumed run and a GPU see the same
-// numbers. The mixer is the finalizer of SplitMix64 (Steele, Lea, Flood 2014): draw i of a key is output i of that generator.
-// ============================================================================================================
+// A draw is a function of (seed, stream, index) and of nothing that went before, so that threads, a resumed
+// run and a GPU see the same numbers. The mixer is the finalizer of SplitMix64 (Steele, Lea, Flood 2014):
+// draw i of a key is output i of that generator.
+// ===========================================================================================================
 
 SESSREC__INLINE uint64_t sessrec__mix(uint64_t x) {
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -5223,14 +5834,15 @@ SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
 #else
     uint64_t al = a & 0xffffffffu, ah = a >> 32, bl = b & 0xffffffffu, bh = b >> 32;
     uint64_t low = al * bl, mid1 = ah * bl, mid2 = al * bh;
-    uint64_t carry = ((low >> 32) + (mid1 & 0xffffffffu) + (mid2 & 0xffffffffu)) >> 32;  // each summand < 2^32
+    // each summand < 2^32
+    uint64_t carry = ((low >> 32) + (mid1 & 0xffffffffu) + (mid2 & 0xffffffffu)) >> 32;
     return ah * bh + (mid1 >> 32) + (mid2 >> 32) + carry;
 #endif
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>hash   texts, eight bytes at a time
-// ============================================================================================================
+// ===========================================================================================================
 
 #define SESSREC__EACH_BYTE 0x0101010101010101u
 
@@ -5264,8 +5876,8 @@ SESSREC__INLINE int sessrec__first_bit(uint64_t bits) {
 #endif
 }
 
-// Texts are hashed, compared and copied eight bytes at a time: whatever stands in the 8 bytes behind a text, they can be read. The last word
-// of a text has 1 to 8 of its bytes, and zeros.
+// Texts are hashed, compared and copied eight bytes at a time: whatever stands in the 8 bytes behind a text,
+// they can be read. The last word of a text has 1 to 8 of its bytes, and zeros.
 SESSREC__INLINE uint64_t sessrec__last_word(const char *at, size_t size) {
     return sessrec__load_word(at) & ~(uint64_t)0 >> (64 - 8 * size);
 }
@@ -5293,10 +5905,10 @@ static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, c
     return order ? order : (a_size > b_size) - (a_size < b_size);
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>ids   ids as the log held them, and their dense numbers
 // An open-addressing table (linear probing, at most three quarters full) over one blob of terminated texts.
-// ============================================================================================================
+// ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
 static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given) {
@@ -5334,7 +5946,8 @@ SESSREC__INLINE uint32_t sessrec__ids_hash(const sessrec__ids *ids, const char *
 }
 
 // The slot that holds the text, or the empty one where it belongs.
-SESSREC__INLINE sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const char *text, size_t size, uint32_t hash) {
+SESSREC__INLINE sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const char *text, size_t size,
+                                                 uint32_t hash) {
     const uint32_t mask = (uint32_t)(ids->slots - 1);  // slots <= 2^32: less than 2^31 ids
     uint32_t at = hash & mask;
     for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is never full
@@ -5367,14 +5980,19 @@ static void sessrec__ids_place(sessrec__ids *ids, uint32_t hash, int32_t number)
     ids->slot[at].number = number;
 }
 
-// Makes room for `more` ids of `bytes` together, ends included. SESSREC_MAX_ID + 1 bytes behind the last text are there to be read and written.
+// Makes room for `more` ids of `bytes` together, ends included. SESSREC_MAX_ID + 1 bytes behind the last text
+// are there to be read and written.
 static sessrec_result sessrec__ids_room(sessrec__ids *ids, int64_t more, int64_t bytes) {
-    return sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more, sizeof *ids->offset) &&
-           sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity, ids->blob_used + bytes + SESSREC_MAX_ID + 1, 1)
-               ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+    return sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more,
+                         sizeof *ids->offset) &&
+                   sessrec__grow(&ids->memory, (void **)&ids->blob, &ids->blob_capacity,
+                                 ids->blob_used + bytes + SESSREC_MAX_ID + 1, 1)
+               ? SESSREC_OK
+               : SESSREC_OUT_OF_MEMORY;
 }
 
-// The same, and slots; the calls of intern then allocate nothing. Slots are made for all ids: those that were only pushed are found from then on.
+// The same, and slots; the calls of intern then allocate nothing. Slots are made for all ids: those that were
+// only pushed are found from then on.
 static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes) {
     int64_t slots = ids->slots ? ids->slots : 256;
     if (sessrec__ids_room(ids, more, bytes)) return SESSREC_OUT_OF_MEMORY;
@@ -5398,7 +6016,8 @@ static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int6
 
 // Adds a text for which there is room in blob and offset.
 SESSREC__INLINE sessrec_result sessrec__ids_push(sessrec__ids *ids, const char *text, size_t size) {
-    if (ids->count == INT32_MAX - 1 || ids->blob_used > (int64_t)UINT32_MAX - 2 * SESSREC_MAX_ID) return SESSREC_TOO_LARGE;
+    if (ids->count == INT32_MAX - 1 || ids->blob_used > (int64_t)UINT32_MAX - 2 * SESSREC_MAX_ID)
+        return SESSREC_TOO_LARGE;
     char *to = ids->blob + ids->blob_used;
     for (size_t i = 0; i < size; i += 8) memcpy(to + i, text + i, 8);
     to[size] = 0;
@@ -5408,7 +6027,8 @@ SESSREC__INLINE sessrec_result sessrec__ids_push(sessrec__ids *ids, const char *
 }
 
 // The number of a text of that hash, given on first sight, in a table that has room for it.
-SESSREC__INLINE sessrec_result sessrec__ids_intern_hashed(sessrec__ids *ids, const char *text, size_t size, uint32_t hash, int32_t *out) {
+SESSREC__INLINE sessrec_result sessrec__ids_intern_hashed(sessrec__ids *ids, const char *text, size_t size,
+                                                          uint32_t hash, int32_t *out) {
     sessrec__slot *slot = sessrec__ids_slot(ids, text, size, hash);
     if (!slot->number) {
         const sessrec_result result = sessrec__ids_push(ids, text, size);
@@ -5425,27 +6045,38 @@ static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, s
     char padded[SESSREC_MAX_ID + 9];
     const sessrec_result result = sessrec__ids_reserve(ids, 1, (int64_t)size + 1);
     text = sessrec__padded(padded, text, size);
-    return result ? result : sessrec__ids_intern_hashed(ids, text, size, sessrec__ids_hash(ids, text, size), out);
+    return result ? result
+                  : sessrec__ids_intern_hashed(ids, text, size, sessrec__ids_hash(ids, text, size), out);
 }
 
 #endif // SESSREC_NO_TRAINING
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>threads   run count tasks, return when all are done
-// Task i always gets the same work whoever runs it, so results do not depend on the number of threads. Workers wait for the next region by
-// spinning for some microseconds before they sleep: a training step has six regions and lasts less than a millisecond.
-// ============================================================================================================
+// Task i always gets the same work whoever runs it, so results do not depend on the number of threads.
+// Workers wait for the next region by spinning for some microseconds before they sleep: a training step has
+// six regions and lasts less than a millisecond.
+// ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
 #ifndef SESSREC_NO_THREADS
 #  if defined(_MSC_VER) && !defined(__clang__)
-SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) { return (int32_t)InterlockedCompareExchange((volatile LONG *)shared, 0, 0); }
-SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) { InterlockedExchange((volatile LONG *)shared, (LONG)value); }
+SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) {
+    return (int32_t)InterlockedCompareExchange((volatile LONG *)shared, 0, 0);
+}
+SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) {
+    InterlockedExchange((volatile LONG *)shared, (LONG)value);
+}
 SESSREC__INLINE void sessrec__pause(void) { YieldProcessor(); }
 #  else
-SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) { return __atomic_load_n(shared, __ATOMIC_SEQ_CST); }
-// An exchange, as emulators of AArch64 on x86 let a load overtake a plain store. On x86 it is the same instruction.
-SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) { (void)__atomic_exchange_n(shared, value, __ATOMIC_SEQ_CST); }
+SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) {
+    return __atomic_load_n(shared, __ATOMIC_SEQ_CST);
+}
+// An exchange, as emulators of AArch64 on x86 let a load overtake a plain store. On x86 it is the same
+// instruction.
+SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) {
+    (void)__atomic_exchange_n(shared, value, __ATOMIC_SEQ_CST);
+}
 SESSREC__INLINE void sessrec__pause(void) {
 #    ifdef SESSREC__X86
     _mm_pause();
@@ -5454,21 +6085,32 @@ SESSREC__INLINE void sessrec__pause(void) {
 #  endif
 #  ifdef SESSREC__WINDOWS
 #    define SESSREC__THREAD_MAIN static DWORD WINAPI
-#    define SESSREC__START(thread, main, argument) ((*(thread) = CreateThread(NULL, 0, main, argument, 0, NULL)) != NULL)
-SESSREC__INLINE void sessrec__join_thread(HANDLE thread) { WaitForSingleObject(thread, INFINITE), CloseHandle(thread); }
-SESSREC__INLINE void sessrec__open(sessrec__gate *gate) { InitializeCriticalSection(&gate->lock), InitializeConditionVariable(&gate->wake); }
+#        define SESSREC__START(thread, main, argument)                                                       \
+          ((*(thread) = CreateThread(NULL, 0, main, argument, 0, NULL)) != NULL)
+SESSREC__INLINE void sessrec__join_thread(HANDLE thread) {
+    WaitForSingleObject(thread, INFINITE), CloseHandle(thread);
+}
+SESSREC__INLINE void sessrec__open(sessrec__gate *gate) {
+    InitializeCriticalSection(&gate->lock), InitializeConditionVariable(&gate->wake);
+}
 SESSREC__INLINE void sessrec__close(sessrec__gate *gate) { DeleteCriticalSection(&gate->lock); }
 SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { EnterCriticalSection(&gate->lock); }
 SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { LeaveCriticalSection(&gate->lock); }
-SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { SleepConditionVariableCS(&gate->wake, &gate->lock, INFINITE); }
+SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) {
+    SleepConditionVariableCS(&gate->wake, &gate->lock, INFINITE);
+}
 SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { WakeAllConditionVariable(&gate->wake); }
 SESSREC__INLINE void sessrec__yield(void) { SwitchToThread(); }
 #  else
 #    define SESSREC__THREAD_MAIN static void *
 #    define SESSREC__START(thread, main, argument) (pthread_create(thread, NULL, main, argument) == 0)
 SESSREC__INLINE void sessrec__join_thread(pthread_t thread) { pthread_join(thread, NULL); }
-SESSREC__INLINE void sessrec__open(sessrec__gate *gate) { pthread_mutex_init(&gate->lock, NULL), pthread_cond_init(&gate->wake, NULL); }
-SESSREC__INLINE void sessrec__close(sessrec__gate *gate) { pthread_mutex_destroy(&gate->lock), pthread_cond_destroy(&gate->wake); }
+SESSREC__INLINE void sessrec__open(sessrec__gate *gate) {
+    pthread_mutex_init(&gate->lock, NULL), pthread_cond_init(&gate->wake, NULL);
+}
+SESSREC__INLINE void sessrec__close(sessrec__gate *gate) {
+    pthread_mutex_destroy(&gate->lock), pthread_cond_destroy(&gate->wake);
+}
 SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { pthread_mutex_lock(&gate->lock); }
 SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { pthread_mutex_unlock(&gate->lock); }
 SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { pthread_cond_wait(&gate->wake, &gate->lock); }
@@ -5492,7 +6134,8 @@ static int32_t sessrec__pool_wait(sessrec__pool *pool, int32_t seen) {
         if (region != seen) return region;
         sessrec__pause();
     }
-    // The caller stores `region` before it reads `sleeping`, this stores `sleeping` before it reads `region`: one of them sees the other.
+    // The caller stores `region` before it reads `sleeping`, this stores `sleeping` before it reads `region`:
+    // one of them sees the other.
     sessrec__lock(&pool->gate);
     sessrec__write_shared(&pool->sleeping, pool->sleeping + 1);
     while (sessrec__read_shared(&pool->region) == seen) sessrec__sleep(&pool->gate);
@@ -5584,16 +6227,17 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
 
 #endif // SESSREC_NO_TRAINING
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>words   a few operations on a register of floats, in plain C, AVX2, AVX-512 and NEON
-// The kernels below are written once, in two dozen words for a register of LANES floats: 1 in plain C, 4 in NEON, 8 in AVX2, 16 in AVX-512. Each set
-// defines the words, and this file includes itself to build the kernels with them. So every path does the same operations on each number
-// and gives the same bits. One rule keeps it so: a product that is added to something is always written as fma. A compiler may fuse a * b + c or
-// not, as it likes; with nothing left to fuse it has no choice.
-// ============================================================================================================
+// The kernels below are written once, in two dozen words for a register of LANES floats: 1 in plain C, 4 in
+// NEON, 8 in AVX2, 16 in AVX-512. Each set defines the words, and this file includes itself to build the
+// kernels with them. So every path does the same operations on each number and gives the same bits. One rule
+// keeps it so: a product that is added to something is always written as fma. A compiler may fuse a * b + c
+// or not, as it likes; with nothing left to fuse it has no choice.
+// ===========================================================================================================
 
-// a * b + c, rounded once. Without a fused instruction the product is exact in double, and the sum is rounded to odd there, after which
-// the rounding to float is the right one (Boldo, Melquiond 2008).
+// a * b + c, rounded once. Without a fused instruction the product is exact in double, and the sum is rounded
+// to odd there, after which the rounding to float is the right one (Boldo, Melquiond 2008).
 SESSREC__INLINE float sessrec__fma(float a, float b, float c) {
 #if defined(SESSREC__DOUBLE)
     return fma(a, b, c);
@@ -5618,21 +6262,26 @@ SESSREC__INLINE float sessrec__fma(float a, float b, float c) {
 
 SESSREC__INLINE float sessrec__plain_all(float x) { return x; }
 SESSREC__INLINE float sessrec__plain_load(const float *p) { return *p; }
-SESSREC__INLINE float sessrec__plain_load_some(const float *p, int32_t n) { return n > 0 ? *p : 0; }  // lanes from n on are 0, and not read
+// lanes from n on are 0, and not read
+SESSREC__INLINE float sessrec__plain_load_some(const float *p, int32_t n) { return n > 0 ? *p : 0; }
 SESSREC__INLINE void sessrec__plain_store(float *p, float a) { *p = a; }
 SESSREC__INLINE void sessrec__plain_store_some(float *p, float a, int32_t n) { if (n > 0) *p = a; }
-SESSREC__INLINE float sessrec__plain_gather(const float *p, int32_t stride) { (void)stride; return *p; }  // lane l is p[l * stride]
-SESSREC__INLINE void sessrec__plain_turn(float *row) { (void)row; }  // LANES registers as the rows of a square: turned over its diagonal
+// lane l is p[l * stride]
+SESSREC__INLINE float sessrec__plain_gather(const float *p, int32_t stride) { (void)stride; return *p; }
+// LANES registers as the rows of a square: turned over its diagonal
+SESSREC__INLINE void sessrec__plain_turn(float *row) { (void)row; }
 SESSREC__INLINE float sessrec__plain_add(float a, float b) { return a + b; }
 SESSREC__INLINE float sessrec__plain_sub(float a, float b) { return a - b; }
 SESSREC__INLINE float sessrec__plain_mul(float a, float b) { return a * b; }
 SESSREC__INLINE float sessrec__plain_div(float a, float b) { return a / b; }
 SESSREC__INLINE float sessrec__plain_fma(float a, float b, float c) { return sessrec__fma(a, b, c); }
-SESSREC__INLINE float sessrec__plain_max(float a, float b) { return a > b ? a : b; }  // of a NaN and another the second, as the processors do
+// of a NaN and another the second, as the processors do
+SESSREC__INLINE float sessrec__plain_max(float a, float b) { return a > b ? a : b; }
 SESSREC__INLINE float sessrec__plain_min(float a, float b) { return a < b ? a : b; }
 SESSREC__INLINE float sessrec__plain_less(float a, float b, float x, float y) { return a < b ? x : y; }
 SESSREC__INLINE float sessrec__plain_equal(float a, float b, float x, float y) { return a == b ? x : y; }
-// a first guess at 1 / sqrt(a) of a normal a > 0, within 3.5 %: half the exponent, negative, and a line for the rest
+// a first guess at 1 / sqrt(a) of a normal a > 0, within 3.5 %: half the exponent, negative, and a line for
+// the rest
 SESSREC__INLINE float sessrec__plain_guess_rsqrt(float a) {
     uint32_t bits;
     memcpy(&bits, &a, sizeof bits);
@@ -5641,18 +6290,20 @@ SESSREC__INLINE float sessrec__plain_guess_rsqrt(float a) {
     return a;
 }
 #ifndef SESSREC_NO_TRAINING
-SESSREC__INLINE float sessrec__plain_sqrt(float a) { return (float)sqrt(a); }  // of a float in double, then rounded: the same as sqrtf
+// of a float in double, then rounded: the same as sqrtf
+SESSREC__INLINE float sessrec__plain_sqrt(float a) { return (float)sqrt(a); }
 #endif
 SESSREC__INLINE int32_t sessrec__plain_whole(int32_t n) { return n; }
-// Lane l: part + the eight half bytes of x[4l .. 4l+3], low ones first, times h[0 .. 7]. Two parts of 16 bits where registers have them, which
-// have room for four such sums before they are added to a sum of 32 bits.
+// Lane l: part + the eight half bytes of x[4l .. 4l+3], low ones first, times h[0 .. 7]. Two parts of 16 bits
+// where registers have them, which have room for four such sums before they are added to a sum of 32 bits.
 SESSREC__INLINE int32_t sessrec__plain_octet(const uint8_t *x, const int8_t *h, int32_t part) {
     for (int i = 0; i < 4; ++i) part += (x[i] & 15) * h[i] + (x[i] >> 4) * h[4 + i];
     return part;
 }
 SESSREC__INLINE int32_t sessrec__plain_widen(int32_t part, int32_t sum) { return sum + part; }
 SESSREC__INLINE float sessrec__plain_floats(int32_t a) { return (float)a; }
-SESSREC__INLINE int sessrec__plain_any(float a, float b) { return !(a < b); }  // whether any lane has a >= b, or a NaN
+// whether any lane has a >= b, or a NaN
+SESSREC__INLINE int sessrec__plain_any(float a, float b) { return !(a < b); }
 // p * 2^n, where n stands in the low bits of t = n + 1.5 * 2^23; p and the result are normal numbers
 SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
     uint32_t bits, shift;
@@ -5686,7 +6337,8 @@ SESSREC__INLINE float32x4_t sessrec__neon_gather(const float *p, int32_t stride)
     return vld1q_lane_f32(p + (ptrdiff_t)3 * stride, a, 3);
 }
 SESSREC__INLINE void sessrec__neon_turn(float32x4_t *row) {
-    const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);  // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
+    // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
+    const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);
     const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
     row[0] = low.val[0];
     row[1] = low.val[1];
@@ -5697,10 +6349,16 @@ SESSREC__INLINE float32x4_t sessrec__neon_add(float32x4_t a, float32x4_t b) { re
 SESSREC__INLINE float32x4_t sessrec__neon_sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
 SESSREC__INLINE float32x4_t sessrec__neon_mul(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }
 SESSREC__INLINE float32x4_t sessrec__neon_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) {
+    return vfmaq_f32(c, a, b);
+}
 // vmaxq and vminq give NaN where one of the two is NaN; the word gives the second.
-SESSREC__INLINE float32x4_t sessrec__neon_max(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_min(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+SESSREC__INLINE float32x4_t sessrec__neon_max(float32x4_t a, float32x4_t b) {
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
+}
+SESSREC__INLINE float32x4_t sessrec__neon_min(float32x4_t a, float32x4_t b) {
+    return vbslq_f32(vcltq_f32(a, b), a, b);
+}
 SESSREC__INLINE float32x4_t sessrec__neon_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
 SESSREC__INLINE float32x4_t sessrec__neon_less(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
     return vbslq_f32(vcltq_f32(a, b), x, y);
@@ -5709,24 +6367,30 @@ SESSREC__INLINE float32x4_t sessrec__neon_equal(float32x4_t a, float32x4_t b, fl
     return vbslq_f32(vceqq_f32(a, b), x, y);
 }
 SESSREC__INLINE float32x4_t sessrec__neon_guess_rsqrt(float32x4_t a) {
-    return vreinterpretq_f32_u32(vsubq_u32(vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1)));
+    return vreinterpretq_f32_u32(
+        vsubq_u32(vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1)));
 }
 SESSREC__INLINE int32x4_t sessrec__neon_whole(int32_t n) { return vdupq_n_s32(n); }
 SESSREC__INLINE int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h, int32x4_t part) {
     const uint8x16_t codes = vld1q_u8(x);
-    const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))), high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
+    const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))),
+                    high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
     int32_t half[2];
     memcpy(half, h, sizeof half);
-    const int8x8_t first = vreinterpret_s8_s32(vdup_n_s32(half[0])), second = vreinterpret_s8_s32(vdup_n_s32(half[1]));
+    const int8x8_t first = vreinterpret_s8_s32(vdup_n_s32(half[0])),
+                   second = vreinterpret_s8_s32(vdup_n_s32(half[1]));
     const int16x8_t a = vmlal_s8(vmull_s8(vget_low_s8(low), first), vget_low_s8(high), second),
                     b = vmlal_s8(vmull_s8(vget_high_s8(low), first), vget_high_s8(high), second);
     return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
 }
 SESSREC__INLINE int32x4_t sessrec__neon_widen(int32x4_t part, int32x4_t sum) { return vaddq_s32(sum, part); }
 SESSREC__INLINE float32x4_t sessrec__neon_floats(int32x4_t a) { return vcvtq_f32_s32(a); }
-SESSREC__INLINE int sessrec__neon_any(float32x4_t a, float32x4_t b) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
+SESSREC__INLINE int sessrec__neon_any(float32x4_t a, float32x4_t b) {
+    return vminvq_u32(vcltq_f32(a, b)) == 0;
+}
 SESSREC__INLINE float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
-    return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
+    return vreinterpretq_f32_u32(
+        vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
 }
 #endif // SESSREC__NEON
 
@@ -5747,20 +6411,34 @@ SESSREC__INLINE float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
 #define sessrec__vec SESSREC__VECTOR
 
 // ---- AVX2 and AVX-512, which differ in little but their width ----
-// MM(word) is _mm256_word or _mm512_word. MM_ALL is the form of AVX-512 with a mask, of all lanes: some versions of gcc warn about their own
-// headers where the one without stands.
+// MM(word) is _mm256_word or _mm512_word. MM_ALL is the form of AVX-512 with a mask, of all lanes: some
+// versions of gcc warn about their own headers where the one without stands.
 #ifdef SESSREC__MM
 
 SESSREC__WORD sessrec__vec SESSREC__K(all)(float x) { return SESSREC__MM(set1_ps)(x); }
 SESSREC__WORD sessrec__vec SESSREC__K(load)(const float *p) { return SESSREC__MM(loadu_ps)(p); }
 SESSREC__WORD void SESSREC__K(store)(float *p, sessrec__vec a) { SESSREC__MM(storeu_ps)(p, a); }
-SESSREC__WORD sessrec__vec SESSREC__K(add)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(add_ps)(a, b); }
-SESSREC__WORD sessrec__vec SESSREC__K(sub)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(sub_ps)(a, b); }
-SESSREC__WORD sessrec__vec SESSREC__K(mul)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(mul_ps)(a, b); }
-SESSREC__WORD sessrec__vec SESSREC__K(div)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM(div_ps)(a, b); }
-SESSREC__WORD sessrec__vec SESSREC__K(fma)(sessrec__vec a, sessrec__vec b, sessrec__vec c) { return SESSREC__MM(fmadd_ps)(a, b, c); }
-SESSREC__WORD sessrec__vec SESSREC__K(max)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM_ALL(max_ps, a, b); }
-SESSREC__WORD sessrec__vec SESSREC__K(min)(sessrec__vec a, sessrec__vec b) { return SESSREC__MM_ALL(min_ps, a, b); }
+SESSREC__WORD sessrec__vec SESSREC__K(add)(sessrec__vec a, sessrec__vec b) {
+    return SESSREC__MM(add_ps)(a, b);
+}
+SESSREC__WORD sessrec__vec SESSREC__K(sub)(sessrec__vec a, sessrec__vec b) {
+    return SESSREC__MM(sub_ps)(a, b);
+}
+SESSREC__WORD sessrec__vec SESSREC__K(mul)(sessrec__vec a, sessrec__vec b) {
+    return SESSREC__MM(mul_ps)(a, b);
+}
+SESSREC__WORD sessrec__vec SESSREC__K(div)(sessrec__vec a, sessrec__vec b) {
+    return SESSREC__MM(div_ps)(a, b);
+}
+SESSREC__WORD sessrec__vec SESSREC__K(fma)(sessrec__vec a, sessrec__vec b, sessrec__vec c) {
+    return SESSREC__MM(fmadd_ps)(a, b, c);
+}
+SESSREC__WORD sessrec__vec SESSREC__K(max)(sessrec__vec a, sessrec__vec b) {
+    return SESSREC__MM_ALL(max_ps, a, b);
+}
+SESSREC__WORD sessrec__vec SESSREC__K(min)(sessrec__vec a, sessrec__vec b) {
+    return SESSREC__MM_ALL(min_ps, a, b);
+}
 SESSREC__WORD sessrec__vec SESSREC__K(sqrt)(sessrec__vec a) { return SESSREC__MM_ALL(sqrt_ps, a); }
 SESSREC__WORD sessrec__vec SESSREC__K(floats)(SESSREC__INTEGERS a) { return SESSREC__MM_ALL(cvtepi32_ps, a); }
 SESSREC__WORD SESSREC__INTEGERS SESSREC__K(whole)(int32_t n) { return SESSREC__MM(set1_epi32)(n); }
@@ -5778,15 +6456,17 @@ SESSREC__WORD SESSREC__INTEGERS SESSREC__K(octet)(const uint8_t *x, const int8_t
     memcpy(&codes, x, sizeof codes);
     memcpy(half, h, sizeof half);
     const SESSREC__INTEGERS low = SESSREC__K(whole)(0x0f0f0f0f);
-    part = SESSREC__MM(add_epi16)(part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(codes, low), SESSREC__K(whole)(half[0])));
+    part = SESSREC__MM(add_epi16)(
+        part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(codes, low), SESSREC__K(whole)(half[0])));
     const SESSREC__INTEGERS odd = SESSREC__MM(srli_epi16)(codes, 4);
-    return SESSREC__MM(add_epi16)(part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(odd, low), SESSREC__K(whole)(half[1])));
+    return SESSREC__MM(add_epi16)(
+        part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(odd, low), SESSREC__K(whole)(half[1])));
 }
 SESSREC__WORD SESSREC__INTEGERS SESSREC__K(widen)(SESSREC__INTEGERS part, SESSREC__INTEGERS sum) {
     return SESSREC__MM(add_epi32)(sum, SESSREC__MM(madd_epi16)(part, SESSREC__MM(set1_epi16)(1)));
 }
-// Turns the 4 x 4 floats in each 128 bits of four registers: row[i] then has column i % 4 of four rows in its first 128 bits, column i % 4 + 4
-// in the next, and so on.
+// Turns the 4 x 4 floats in each 128 bits of four registers: row[i] then has column i % 4 of four rows in its
+// first 128 bits, column i % 4 + 4 in the next, and so on.
 SESSREC__WORD void SESSREC__K(turn_parts)(sessrec__vec *row) {
     sessrec__vec t[SESSREC__LANES];
     SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; i += 2) {
@@ -5802,9 +6482,15 @@ SESSREC__WORD void SESSREC__K(turn_parts)(sessrec__vec *row) {
 #  if SESSREC__LANES == 8
 
 SESSREC__WORD __m256i sessrec__avx2_lanes(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
-SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), sessrec__avx2_lanes()); }
-SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) { return _mm256_maskload_ps(p, sessrec__avx2_first(n)); }
-SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) { _mm256_maskstore_ps(p, sessrec__avx2_first(n), a); }
+SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), sessrec__avx2_lanes());
+}
+SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) {
+    return _mm256_maskload_ps(p, sessrec__avx2_first(n));
+}
+SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) {
+    _mm256_maskstore_ps(p, sessrec__avx2_first(n), a);
+}
 SESSREC__WORD __m256 sessrec__avx2_gather(const float *p, int32_t stride) {
     return _mm256_i32gather_ps(p, _mm256_mullo_epi32(sessrec__avx2_lanes(), _mm256_set1_epi32(stride)), 4);
 }
@@ -5814,7 +6500,9 @@ SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) 
 SESSREC__WORD __m256 sessrec__avx2_equal(__m256 a, __m256 b, __m256 x, __m256 y) {
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
 }
-SESSREC__WORD int sessrec__avx2_any(__m256 a, __m256 b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
+SESSREC__WORD int sessrec__avx2_any(__m256 a, __m256 b) {
+    return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ));
+}
 SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
     sessrec__avx2_turn_parts(row);
     SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
@@ -5826,11 +6514,18 @@ SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
 
 #  else
 
-SESSREC__WORD __mmask16 sessrec__avx512_first(int32_t n) { return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0); }
-SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) { return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p); }
-SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) { _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a); }
+SESSREC__WORD __mmask16 sessrec__avx512_first(int32_t n) {
+    return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0);
+}
+SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) {
+    return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p);
+}
+SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) {
+    _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a);
+}
 #    ifndef SESSREC_NO_TRAINING
-// The same for the end of a row: a register under a mask waits for all of its memory, also for a line that nothing is taken from.
+// The same for the end of a row: a register under a mask waits for all of its memory, also for a line that
+// nothing is taken from.
 SESSREC__WORD __m512 sessrec__avx512_load_end(const float *p, int32_t n) {
     const __mmask16 first = sessrec__avx512_first(n);
     return n > 8   ? _mm512_maskz_loadu_ps(first, p)
@@ -5840,15 +6535,17 @@ SESSREC__WORD __m512 sessrec__avx512_load_end(const float *p, int32_t n) {
 SESSREC__WORD void sessrec__avx512_store_end(float *p, __m512 a, int32_t n) {
     const __mmask16 first = sessrec__avx512_first(n);
     if (n > 8) _mm512_mask_storeu_ps(p, first, a);
-    else if (n > 4) _mm256_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x8_ps((__mmask8)-1, a, 0));
+    else if (n > 4)
+        _mm256_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x8_ps((__mmask8)-1, a, 0));
     else _mm_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x4_ps((__mmask8)-1, a, 0));
 }
 #    endif
 // Two halves: the whole is no faster, and warns in some compilers.
 SESSREC__WORD __m512 sessrec__avx512_gather(const float *p, int32_t stride) {
-    const __m256 low = sessrec__avx2_gather(p, stride), high = sessrec__avx2_gather(p + (ptrdiff_t)8 * stride, stride);
-    return _mm512_castpd_ps(
-        _mm512_maskz_insertf64x4((__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
+    const __m256 low = sessrec__avx2_gather(p, stride),
+                 high = sessrec__avx2_gather(p + (ptrdiff_t)8 * stride, stride);
+    return _mm512_castpd_ps(_mm512_maskz_insertf64x4(
+        (__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
 }
 SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
@@ -5860,7 +6557,8 @@ SESSREC__WORD int sessrec__avx512_any(__m512 a, __m512 b) { return _mm512_cmp_ps
 SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
     __m512 t[16];
     sessrec__avx512_turn_parts(row);
-    SESSREC__UNROLL for (int step = 0; step < 2; ++step) {  // the even quarters of two go to one register, the odd ones to another; and again
+    // the even quarters of two go to one register, the odd ones to another; and again
+    SESSREC__UNROLL for (int step = 0; step < 2; ++step) {
         SESSREC__UNROLL for (int i = 0; i < 8; ++i) {
             const __m512 a = row[i / 4 * 8 + i % 4], b = row[i / 4 * 8 + i % 4 + 4];
             t[i] = SESSREC__MM_ALL(shuffle_f32x4, a, b, 0x88);
@@ -5873,9 +6571,9 @@ SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
 #  endif
 #endif // SESSREC__MM
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>kernels   written once, built for each set of words
-// ============================================================================================================
+// ===========================================================================================================
 
 #define SESSREC__KERNEL static SESSREC__TARGET void
 #define sessrec__vall SESSREC__K(all)
@@ -5907,42 +6605,51 @@ SESSREC__INLINE SESSREC__TARGET void SESSREC__K(put)(float *p, sessrec__vec a, i
 #define sessrec__vput SESSREC__K(put)
 
 // ---- matrix product: C [M,N] = A [M,K] B [K,N], added to C if asked ----
-// The plain kernel is the definition: each element is one chain of fused multiply-adds over k in order. The tiled one computes the same
-// chains, ROWS x VECTORS of them at a time in registers: a row of B is loaded once for ROWS rows of A. It walks K in blocks so that the
-// part of B under work stays in the first-level cache; going on from the stored sum does not change the chain.
+// The plain kernel is the definition: each element is one chain of fused multiply-adds over k in order. The
+// tiled one computes the same chains, ROWS x VECTORS of them at a time in registers: a row of B is loaded
+// once for ROWS rows of A. It walks K in blocks so that the part of B under work stays in the first-level
+// cache; going on from the stored sum does not change the chain.
 
 #ifndef SESSREC__TILE_ROWS
 
-SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
-                                   ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                   ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
+                                   ptrdiff_t c_row, int accumulate) {
     for (int32_t i = 0; i < M; ++i) {
         if (!accumulate)
             for (int32_t j = 0; j < N; ++j) C[i * c_row + j] = 0;
         for (int32_t k = 0; k < K; ++k)
-            for (int32_t j = 0; j < N; ++j) C[i * c_row + j] = sessrec__fma(A[i * a_row + k * a_col], B[k * b_row + j], C[i * c_row + j]);
+            for (int32_t j = 0; j < N; ++j)
+                C[i * c_row + j] = sessrec__fma(A[i * a_row + k * a_col], B[k * b_row + j], C[i * c_row + j]);
     }
 }
 
 // C [M,N] = bias + A [M,K] B^T for B [N,K]; bias [N] is the same for all rows.
-SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
-                                      const float *bias, float *C, ptrdiff_t c_row) {
+SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                      const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                      ptrdiff_t c_row) {
     for (int32_t i = 0; i < M; ++i)
         for (int32_t j = 0; j < N; ++j) {
             C[i * c_row + j] = bias[j];
-            for (int32_t k = 0; k < K; ++k) C[i * c_row + j] = sessrec__fma(A[i * a_row + k], B[j * b_row + k], C[i * c_row + j]);
+            for (int32_t k = 0; k < K; ++k)
+                C[i * c_row + j] = sessrec__fma(A[i * a_row + k], B[j * b_row + k], C[i * c_row + j]);
         }
 }
 
 #  else
 
-// rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes. The sums go on from `start`, which
-// may be C, or a row for all with start_row 0; NULL: from 0.
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int vectors, int32_t columns, int32_t K, const float *A,
-                                                      ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
-                                                      const float *start, ptrdiff_t start_row, float *C, ptrdiff_t c_row) {
+// rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes.
+// The sums go on from `start`, which may be C, or a row for all with start_row 0; NULL: from 0.
+SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int vectors, int32_t columns,
+                                                      int32_t K, const float *A, ptrdiff_t a_row,
+                                                      ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
+                                                      const float *start, ptrdiff_t start_row, float *C,
+                                                      ptrdiff_t c_row) {
     sessrec__vec sum[SESSREC__TILE_ROWS][SESSREC__TILE_VECTORS];
-    SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] =
-        start ? sessrec__vget(start + r * start_row + SESSREC__LANES * v, columns - SESSREC__LANES * v) : sessrec__vall(0);
+    SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v)
+        sum[r][v] =
+            start ? sessrec__vget(start + r * start_row + SESSREC__LANES * v, columns - SESSREC__LANES * v)
+                  : sessrec__vall(0);
     for (int32_t k = 0; k < K; ++k) {
         sessrec__vec b[SESSREC__TILE_VECTORS];
         SESSREC__UNROLL for (int v = 0; v < vectors; ++v) b[v] =
@@ -5958,19 +6665,21 @@ SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int 
 }
 
 // All rows of a strip of columns: TILE_ROWS of them at a time, then half as many, then one by one.
-#    define SESSREC__STRIP(vectors)                                                                                                         \
-      SESSREC__KERNEL SESSREC__K(strip##vectors)(int32_t M, int32_t columns, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,     \
-                                                 const float *B, ptrdiff_t b_row, const float *start, ptrdiff_t start_row, float *C,          \
-                                                 ptrdiff_t c_row) {                                                                           \
-          int32_t i = 0;                                                                                                                     \
-          SESSREC__ROWS(SESSREC__TILE_ROWS, vectors);                                                                                        \
-          SESSREC__ROWS(SESSREC__TILE_ROWS / 2, vectors);                                                                                    \
-          SESSREC__ROWS(1, vectors);                                                                                                         \
+#    define SESSREC__STRIP(vectors)                                                                          \
+      SESSREC__KERNEL SESSREC__K(strip##vectors)(int32_t M, int32_t columns, int32_t K, const float *A,      \
+                                                 ptrdiff_t a_row, ptrdiff_t a_col, const float *B,           \
+                                                 ptrdiff_t b_row, const float *start, ptrdiff_t start_row,   \
+                                                 float *C, ptrdiff_t c_row) {                                \
+        int32_t i = 0;                                                                                       \
+        SESSREC__ROWS(SESSREC__TILE_ROWS, vectors);                                                          \
+        SESSREC__ROWS(SESSREC__TILE_ROWS / 2, vectors);                                                      \
+        SESSREC__ROWS(1, vectors);                                                                           \
       }
-#    define SESSREC__ROWS(rows, vectors)                                                                                                    \
-      for (; i + (rows) <= M; i += (rows))                                                                                                  \
-      SESSREC__K(tile)(rows, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row, start ? start + i * start_row : NULL, start_row,     \
-                       C + i * c_row, c_row)
+#    define SESSREC__ROWS(rows, vectors)                                                                     \
+      for (; i + (rows) <= M; i += (rows))                                                                   \
+      SESSREC__K(tile)                                                                                       \
+      (rows, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row,                                     \
+       start ? start + i * start_row : NULL, start_row, C + i * c_row, c_row)
 SESSREC__STRIP(1)
 SESSREC__STRIP(2)
 #    if SESSREC__TILE_VECTORS == 3
@@ -5980,25 +6689,32 @@ SESSREC__STRIP(3)
 #    undef SESSREC__ROWS
 
 // A block of K, strip by strip, of which none should have but one vector.
-SESSREC__KERNEL SESSREC__K(strips)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
-                                   ptrdiff_t b_row, const float *start, ptrdiff_t start_row, float *C, ptrdiff_t c_row) {
+SESSREC__KERNEL SESSREC__K(strips)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                   ptrdiff_t a_col, const float *B, ptrdiff_t b_row, const float *start,
+                                   ptrdiff_t start_row, float *C, ptrdiff_t c_row) {
     for (int32_t j = 0, columns; j < N; j += columns) {
         const int32_t vectors = (N - j + SESSREC__LANES - 1) / SESSREC__LANES;
-        const int32_t most = SESSREC__TILE_VECTORS, strip = vectors == most + 1 ? most / 2 + 1 : vectors < most ? vectors : most;
+        const int32_t most = SESSREC__TILE_VECTORS, strip = vectors == most + 1 ? most / 2 + 1
+                                                            : vectors < most ? vectors
+                                                                             : most;
         const float *from = start ? start + j : NULL;
         columns = N - j < strip * SESSREC__LANES ? N - j : strip * SESSREC__LANES;
-        if (strip == 1) SESSREC__K(strip1)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
-        if (strip == 2) SESSREC__K(strip2)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+        if (strip == 1)
+            SESSREC__K(strip1)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+        if (strip == 2)
+            SESSREC__K(strip2)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
 #    if SESSREC__TILE_VECTORS == 3
-        if (strip == 3) SESSREC__K(strip3)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+        if (strip == 3)
+            SESSREC__K(strip3)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
 #    endif
     }
 }
 
-// Where the elements of a row of A lie apart (a_row is 1), they would push each other out of the first-level cache, in which a line can be in a
-// few places only: some rows at a time are brought together.
-SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col, const float *B,
-                                   ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+// Where the elements of a row of A lie apart (a_row is 1), they would push each other out of the first-level
+// cache, in which a line can be in a few places only: some rows at a time are brought together.
+SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                   ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
+                                   ptrdiff_t c_row, int accumulate) {
     enum { DEPTH = 128, ROWS = 4 * SESSREC__TILE_ROWS };
     const int apart = a_row == 1 && a_col > 1;
     float together[DEPTH * ROWS];
@@ -6006,34 +6722,44 @@ SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float 
     do {  // once even for K = 0, which makes C zero
         depth = K - first < DEPTH ? K - first : DEPTH;
         for (int32_t i = 0; i < M; i += rows) {
-            const float *a = A + i * a_row + first * a_col, *b = B + first * b_row, *start = accumulate || first > 0 ? C + i * c_row : NULL;
+            const float *a = A + i * a_row + first * a_col, *b = B + first * b_row,
+                        *start = accumulate || first > 0 ? C + i * c_row : NULL;
             rows = !apart || M - i < ROWS ? M - i : ROWS;
             for (int32_t k = 0; k < depth && apart; ++k)
                 for (int32_t r = 0; r < rows; r += SESSREC__LANES)
-                    sessrec__vput(together + k * ROWS + r, sessrec__vget(a + k * a_col + r, rows - r), rows - r);
-            if (apart) SESSREC__K(strips)(rows, N, depth, together, 1, ROWS, b, b_row, start, c_row, C + i * c_row, c_row);
-            else SESSREC__K(strips)(rows, N, depth, a, a_row, a_col, b, b_row, start, c_row, C + i * c_row, c_row);
+                    sessrec__vput(together + k * ROWS + r, sessrec__vget(a + k * a_col + r, rows - r),
+                                  rows - r);
+            if (apart)
+                SESSREC__K(strips)
+                (rows, N, depth, together, 1, ROWS, b, b_row, start, c_row, C + i * c_row, c_row);
+            else
+                SESSREC__K(strips)
+                (rows, N, depth, a, a_row, a_col, b, b_row, start, c_row, C + i * c_row, c_row);
         }
         first += depth;
     } while (first < K);
 }
 
-#endif // SESSREC__TILE_ROWS
+#  endif  // SESSREC__TILE_ROWS
 
-// y [columns,rows] = x [rows,columns] turned, a square of registers at a time; whole says that none of it lies outside.
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(turn_square)(const int whole, int32_t rows, int32_t columns, const float *x,
-                                                             ptrdiff_t x_row, float *y, ptrdiff_t y_row) {
+// y [columns,rows] = x [rows,columns] turned, a square of registers at a time; whole says that none of it
+// lies outside.
+SESSREC__INLINE SESSREC__TARGET void SESSREC__K(turn_square)(const int whole, int32_t rows, int32_t columns,
+                                                             const float *x, ptrdiff_t x_row, float *y,
+                                                             ptrdiff_t y_row) {
     sessrec__vec row[SESSREC__LANES];
-    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) row[l] = whole      ? sessrec__vload(x + l * x_row)
-                                                                      : l < rows ? sessrec__vget(x + l * x_row, columns)
-                                                                                 : sessrec__vall(0);
+    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) row[l] =
+        whole      ? sessrec__vload(x + l * x_row)
+        : l < rows ? sessrec__vget(x + l * x_row, columns)
+                   : sessrec__vall(0);
     SESSREC__K(turn)(row);
     SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
         if (whole) sessrec__vstore(y + l * y_row, row[l]);
         else if (l < columns) sessrec__vput(y + l * y_row, row[l], rows);
     }
 }
-SESSREC__KERNEL SESSREC__K(transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y, ptrdiff_t y_row) {
+SESSREC__KERNEL SESSREC__K(transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row,
+                                      float *y, ptrdiff_t y_row) {
     for (int32_t i = 0; i < rows; i += SESSREC__LANES)
         for (int32_t j = 0; j < columns; j += SESSREC__LANES) {
             const float *from = x + i * x_row + j;
@@ -6044,10 +6770,12 @@ SESSREC__KERNEL SESSREC__K(transpose)(int32_t rows, int32_t columns, const float
         }
 }
 
-#ifdef SESSREC__TILE_ROWS
-// C [M,N] = bias + A [M,K] B^T for B [N,K]: a piece of B at a time is turned into a panel that fits the first-level cache.
-SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
-                                      const float *bias, float *C, ptrdiff_t c_row) {
+#  ifdef SESSREC__TILE_ROWS
+// C [M,N] = bias + A [M,K] B^T for B [N,K]: a piece of B at a time is turned into a panel that fits the
+// first-level cache.
+SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                      const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                      ptrdiff_t c_row) {
     enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = 128, ALIGN = 64 };
     float space[WIDE * DEPTH + ALIGN / sizeof(float)];
     float *panel = (float *)(void *)((char *)space + (ALIGN - (uintptr_t)space % ALIGN) % ALIGN);
@@ -6055,14 +6783,17 @@ SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const flo
         for (int32_t j = 0; j < N; j += WIDE) {
             const int32_t depth = K - k < DEPTH ? K - k : DEPTH, columns = N - j < WIDE ? N - j : WIDE;
             SESSREC__K(transpose)(columns, depth, B + j * b_row + k, b_row, panel, WIDE);
-            SESSREC__K(strips)(M, columns, depth, A + k, a_row, 1, panel, WIDE, k ? C + j : bias + j, k ? c_row : 0, C + j, c_row);
+            SESSREC__K(strips)
+            (M, columns, depth, A + k, a_row, 1, panel, WIDE, k ? C + j : bias + j, k ? c_row : 0, C + j,
+             c_row);
         }
 }
-#endif
+#  endif
 
-// y_i = bias_i + sum_k x[i,k] h_k, k in order: the same chain as a matrix product that starts from the bias. One row is one lane.
-SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h, const float *bias,
-                                 float *y) {
+// y_i = bias_i + sum_k x[i,k] h_k, k in order: the same chain as a matrix product that starts from the bias.
+// One row is one lane.
+SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
+                                 const float *bias, float *y) {
     int32_t i = 0;
     for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES) {
         sessrec__vec sum = sessrec__vload(bias + i), row[SESSREC__LANES];
@@ -6073,21 +6804,26 @@ SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, pt
                 if (SESSREC__LANES > 1) SESSREC__PREFETCH(x + (i + l + 2 * SESSREC__LANES) * x_row + k);
             }
             SESSREC__K(turn)(row);
-            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) sum = sessrec__vfma(row[l], sessrec__vall(h[k + l]), sum);
+            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) sum =
+                sessrec__vfma(row[l], sessrec__vall(h[k + l]), sum);
         }
-        for (; k < width; ++k) sum = sessrec__vfma(sessrec__vgather(x + i * x_row + k, (int32_t)x_row), sessrec__vall(h[k]), sum);
+        for (; k < width; ++k)
+            sum =
+                sessrec__vfma(sessrec__vgather(x + i * x_row + k, (int32_t)x_row), sessrec__vall(h[k]), sum);
         sessrec__vstore(y + i, sum);
     }
     for (; i < rows; ++i) {
         sessrec__vec sum = sessrec__vall(bias[i]);  // the same number in all lanes
-        for (int32_t k = 0; k < width; ++k) sum = sessrec__vfma(sessrec__vall(x[i * x_row + k]), sessrec__vall(h[k]), sum);
+        for (int32_t k = 0; k < width; ++k)
+            sum = sessrec__vfma(sessrec__vall(x[i * x_row + k]), sessrec__vall(h[k]), sum);
         SESSREC__K(store_some)(y + i, sum, 1);
     }
 }
 
-// The same for rows that stand anywhere, with their own elements of bias. Eight chains at a time, so that none waits for its own sums.
-SESSREC__KERNEL SESSREC__K(dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x, const float *h, const float *bias,
-                                    float *y) {
+// The same for rows that stand anywhere, with their own elements of bias. Eight chains at a time, so that
+// none waits for its own sums.
+SESSREC__KERNEL SESSREC__K(dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x,
+                                    const float *h, const float *bias, float *y) {
     for (int32_t i = 0; i < count; i += 8) {
         const float *at[8];
         sessrec__vec sum[8];  // each the same number in all lanes
@@ -6098,17 +6834,22 @@ SESSREC__KERNEL SESSREC__K(dots_at)(int32_t count, const int32_t *row, int32_t w
         }
         for (int32_t k = 0; k < width; ++k) {
             const sessrec__vec state = sessrec__vall(h[k]);
-            SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) sum[r] = sessrec__vfma(sessrec__vall(at[r][k]), state, sum[r]);
+            SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) sum[r] =
+                sessrec__vfma(sessrec__vall(at[r][k]), state, sum[r]);
         }
-        SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) if (i + r < count) SESSREC__K(store_some)(y + i + r, sum[r], 1);
+        SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) if (i + r < count)
+            SESSREC__K(store_some)(y + i + r, sum[r], 1);
     }
 }
 
-// ---- the screen of >>streaming: which of the items first .. first+count-1 may score `least` or more; first is a multiple of 16 ----
-// Writes them to out [count] and returns their number. Sums of whole numbers are exact: every path finds the same items.
-static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int32_t first, int32_t count, float least, int32_t *out) {
+// ---- the screen of >>streaming: which of the items first .. first+count-1 may score `least` or more; first
+// is a multiple of 16 ---- Writes them to out [count] and returns their number. Sums of whole numbers are
+// exact: every path finds the same items.
+static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int32_t first, int32_t count,
+                                                  float least, int32_t *out) {
     const ptrdiff_t codes = (ptrdiff_t)s->octets * 64, bytes = codes + 2 * 16 * (ptrdiff_t)sizeof(float);
-    const sessrec__vec step = sessrec__vall(s->step), radius = sessrec__vall(s->radius), wanted = sessrec__vall(least);
+    const sessrec__vec step = sessrec__vall(s->step), radius = sessrec__vall(s->radius),
+                       wanted = sessrec__vall(least);
     int32_t found = 0;
     for (int32_t i = 0; i < count; i += 16) {
         const uint8_t *block = s->blocks + (first + i) / 16 * bytes;
@@ -6123,15 +6864,17 @@ static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int3
             for (int32_t p = o; p < s->octets && p < o + 4; ++p) {
                 const uint8_t *at = block + 64 * (ptrdiff_t)p;
                 SESSREC__PREFETCH((uintptr_t)at + 2048);
-                SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v)
-                    part[v] = SESSREC__K(octet)(at + 4 * SESSREC__LANES * v, s->state + 8 * (ptrdiff_t)p, part[v]);
+                SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) part[v] =
+                    SESSREC__K(octet)(at + 4 * SESSREC__LANES * v, s->state + 8 * (ptrdiff_t)p, part[v]);
             }
-            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] = SESSREC__K(widen)(part[v], sum[v]);
+            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] =
+                SESSREC__K(widen)(part[v], sum[v]);
         }
         SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) {
             const int at = SESSREC__LANES * v;
             const sessrec__vec product = sessrec__vfma(SESSREC__K(floats)(sum[v]), step, radius);
-            const sessrec__vec highest = sessrec__vfma(sessrec__vload(steps + at), product, sessrec__vload(bias + at));
+            const sessrec__vec highest =
+                sessrec__vfma(sessrec__vload(steps + at), product, sessrec__vload(bias + at));
             sessrec__vstore(most + at, highest);
             any |= SESSREC__K(any)(highest, wanted);
         }
@@ -6142,22 +6885,24 @@ static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int3
 }
 
 // ---- exp, sigmoid, tanh, softplus: largest relative error 2e-7 ----
-// Below -32 exp and sigmoid are 0. A millionth of the last digit of 1 changes no sum, but a few such factors make denormal numbers, and
-// a processor takes a hundred times as long for a product with one of these.
+// Below -32 exp and sigmoid are 0. A millionth of the last digit of 1 changes no sum, but a few such factors
+// make denormal numbers, and a processor takes a hundred times as long for a product with one of these.
 enum { SESSREC__K(lowest) = -32 };
 
-// e^x = 2^n e^r with n the integer next to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). From 88.7 on it is nearly the largest float,
-// and infinity only for infinity. NaN goes through.
+// e^x = 2^n e^r with n the integer next to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). From 88.7 on it
+// is nearly the largest float, and infinity only for infinity. NaN goes through.
 SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vexp)(sessrec__vec x0) {
 #ifdef SESSREC__DOUBLE
     return exp(x0);
 #else
     const sessrec__vec magic = sessrec__vall(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-    sessrec__vec x = sessrec__vmax(sessrec__vall(SESSREC__K(lowest)), sessrec__vmin(sessrec__vall(88.722f), x0));
+    sessrec__vec x =
+        sessrec__vmax(sessrec__vall(SESSREC__K(lowest)), sessrec__vmin(sessrec__vall(88.722f), x0));
     sessrec__vec t = sessrec__vfma(x, sessrec__vall(1.44269504f), magic);
     sessrec__vec n = sessrec__vsub(t, magic);
     sessrec__vec r =
-        sessrec__vfma(n, sessrec__vall(-1.42860677e-6f), sessrec__vfma(n, sessrec__vall(-0.693145752f), x));  // ln 2 in two parts
+        // ln 2 in two parts
+        sessrec__vfma(n, sessrec__vall(-1.42860677e-6f), sessrec__vfma(n, sessrec__vall(-0.693145752f), x));
     sessrec__vec q = sessrec__vfma(sessrec__vall(0.00139504916f), r, sessrec__vall(0.0083688898f));
     q = sessrec__vfma(q, r, sessrec__vall(0.041666206f));
     q = sessrec__vfma(q, r, sessrec__vall(0.166665182f));
@@ -6177,14 +6922,17 @@ SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vtanh)(sessrec__vec x) {
 #ifdef SESSREC__DOUBLE
     return tanh(x);
 #else
-    sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1.0f), a = sessrec__vmax(x, sessrec__vsub(zero, x)), z = sessrec__vmul(x, x);
-    sessrec__vec large = sessrec__vsub(one, sessrec__vdiv(sessrec__vall(2.0f), sessrec__vadd(SESSREC__K(vexp)(sessrec__vadd(a, a)), one)));
+    sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1.0f),
+                 a = sessrec__vmax(x, sessrec__vsub(zero, x)), z = sessrec__vmul(x, x);
+    sessrec__vec large = sessrec__vsub(
+        one, sessrec__vdiv(sessrec__vall(2.0f), sessrec__vadd(SESSREC__K(vexp)(sessrec__vadd(a, a)), one)));
     sessrec__vec p = sessrec__vfma(sessrec__vall(-0.0057170447f), z, sessrec__vall(0.0206505861f));
     p = sessrec__vfma(p, z, sessrec__vall(-0.0537434965f));
     p = sessrec__vfma(p, z, sessrec__vall(0.133314908f));
     p = sessrec__vfma(p, z, sessrec__vall(-0.333332837f));
     sessrec__vec small = sessrec__vfma(sessrec__vmul(z, x), p, x);
-    return sessrec__vless(a, sessrec__vall(0.625f), small, sessrec__vless(x, zero, sessrec__vsub(zero, large), large));
+    return sessrec__vless(a, sessrec__vall(0.625f), small,
+                          sessrec__vless(x, zero, sessrec__vsub(zero, large), large));
 #endif
 }
 // log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x| in (0,1], log(1 + t) = t p(t)
@@ -6194,19 +6942,21 @@ SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsoftplus)(sessrec__vec 
 #else
     static const float c[11] = {1, -0.499999851f, 0.33332634f, -0.24988237f, 0.198970199f, -0.161290988f,
                                 0.124716133f, -0.0831894949f, 0.0421136282f, -0.013706468f, 0.00209001545f};
-    sessrec__vec zero = sessrec__vall(0), t = SESSREC__K(vexp)(sessrec__vmin(x, sessrec__vsub(zero, x))), p = sessrec__vall(c[10]);
+    sessrec__vec zero = sessrec__vall(0), t = SESSREC__K(vexp)(sessrec__vmin(x, sessrec__vsub(zero, x))),
+                 p = sessrec__vall(c[10]);
     for (int i = 9; i >= 0; --i) p = sessrec__vfma(p, t, sessrec__vall(c[i]));
     return sessrec__vfma(p, t, sessrec__vmax(zero, x));
 #endif
 }
 
 // y_i = expression of v = x_i
-#define SESSREC__MAP(expression)                                                                                                            \
-    for (int32_t i = 0; i < n; i += SESSREC__LANES) {                                                                                       \
-        sessrec__vec v = sessrec__vget(x + i, n - i);                                                                                       \
-        sessrec__vput(y + i, expression, n - i);                                                                                            \
+#  define SESSREC__MAP(expression)                                                                           \
+    for (int32_t i = 0; i < n; i += SESSREC__LANES) {                                                        \
+      sessrec__vec v = sessrec__vget(x + i, n - i);                                                          \
+      sessrec__vput(y + i, expression, n - i);                                                               \
     }
-SESSREC__KERNEL SESSREC__K(array_exp)(int32_t n, const float *x, float shift, float *y) {  // y = e^(x - shift)
+// y = e^(x - shift)
+SESSREC__KERNEL SESSREC__K(array_exp)(int32_t n, const float *x, float shift, float *y) {
     SESSREC__MAP(SESSREC__K(vexp)(sessrec__vsub(v, sessrec__vall(shift))))
 }
 SESSREC__KERNEL SESSREC__K(array_sigmoid)(int32_t n, const float *x, float *y) {
@@ -6218,61 +6968,77 @@ SESSREC__KERNEL SESSREC__K(array_tanh)(int32_t n, const float *x, float *y) {
 SESSREC__KERNEL SESSREC__K(array_softplus)(int32_t n, const float *x, float *y) {
     SESSREC__MAP(SESSREC__K(vsoftplus)(v))
 }
-SESSREC__KERNEL SESSREC__K(array_elu)(int32_t n, const float *x, float a, float b, float *y) {  // y = b x, or b a (e^x - 1) below 0
-    const sessrec__vec one = sessrec__vall(1), zero = sessrec__vall(0), below = sessrec__vall(a), scale = sessrec__vall(b);
-    SESSREC__MAP(sessrec__vmul(scale, sessrec__vless(v, zero, sessrec__vmul(below, sessrec__vsub(SESSREC__K(vexp)(v), one)), v)))
+// y = b x, or b a (e^x - 1) below 0
+SESSREC__KERNEL SESSREC__K(array_elu)(int32_t n, const float *x, float a, float b, float *y) {
+    const sessrec__vec one = sessrec__vall(1), zero = sessrec__vall(0), below = sessrec__vall(a),
+                       scale = sessrec__vall(b);
+    SESSREC__MAP(sessrec__vmul(
+        scale, sessrec__vless(v, zero, sessrec__vmul(below, sessrec__vsub(SESSREC__K(vexp)(v), one)), v)))
 }
 // y *= the slope at x, where f is what array_elu made of x
-SESSREC__KERNEL SESSREC__K(array_elu_slope)(int32_t n, const float *x, const float *f, float a, float b, float *y) {
+SESSREC__KERNEL SESSREC__K(array_elu_slope)(int32_t n, const float *x, const float *f, float a, float b,
+                                            float *y) {
     const sessrec__vec zero = sessrec__vall(0), above = sessrec__vall(b), rest = sessrec__vall(a * b);
-    SESSREC__MAP(sessrec__vmul(sessrec__vget(y + i, n - i), sessrec__vless(v, zero, sessrec__vadd(sessrec__vget(f + i, n - i), rest), above)))
+    SESSREC__MAP(
+        sessrec__vmul(sessrec__vget(y + i, n - i),
+                      sessrec__vless(v, zero, sessrec__vadd(sessrec__vget(f + i, n - i), rest), above)))
 }
 // u = w - u (1 - x) + bpreg w (y^2 + 2 y - R), the gradient of BPR-max
-SESSREC__KERNEL SESSREC__K(array_bpr_max)(int32_t n, const float *x, const float *w, const float *scores, float R, float bpreg, float *y) {
-    const sessrec__vec one = sessrec__vall(1), two = sessrec__vall(2), factor = sessrec__vall(bpreg), minus = sessrec__vall(-R);
+SESSREC__KERNEL SESSREC__K(array_bpr_max)(int32_t n, const float *x, const float *w, const float *scores,
+                                          float R, float bpreg, float *y) {
+    const sessrec__vec one = sessrec__vall(1), two = sessrec__vall(2), factor = sessrec__vall(bpreg),
+                       minus = sessrec__vall(-R);
     SESSREC__MAP(sessrec__vfma(
         sessrec__vmul(factor, sessrec__vget(w + i, n - i)),
-        sessrec__vfma(sessrec__vget(scores + i, n - i), sessrec__vadd(sessrec__vget(scores + i, n - i), two), minus),
+        sessrec__vfma(sessrec__vget(scores + i, n - i), sessrec__vadd(sessrec__vget(scores + i, n - i), two),
+                      minus),
         sessrec__vfma(sessrec__vget(y + i, n - i), sessrec__vsub(v, one), sessrec__vget(w + i, n - i))))
 }
-SESSREC__KERNEL SESSREC__K(array_add)(int32_t n, const float *x, float a, float *y) {  // y = x + a
-    SESSREC__MAP(sessrec__vadd(v, sessrec__vall(a)))
-}
-SESSREC__KERNEL SESSREC__K(array_axpy)(int32_t n, float a, const float *x, float *y) {  // y += a x
-    SESSREC__MAP(sessrec__vfma(sessrec__vall(a), v, sessrec__vget(y + i, n - i)))
-}
-SESSREC__KERNEL SESSREC__K(array_scale)(int32_t n, float a, const float *x, float *y) {  // y = a x
-    SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))
-}
-SESSREC__KERNEL SESSREC__K(array_weigh)(int32_t n, const float *x, const float *a, float *y) {  // y = x a
-    SESSREC__MAP(sessrec__vmul(v, sessrec__vget(a + i, n - i)))
-}
-SESSREC__KERNEL SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y) {  // y = x b + c
-    SESSREC__MAP(sessrec__vfma(v, sessrec__vget(b + i, n - i), sessrec__vget(c + i, n - i)))
-}
-SESSREC__KERNEL SESSREC__K(array_blend)(int32_t n, const float *x, const float *candidate, const float *h, float *y) {  // h + x (candidate - h)
-    SESSREC__MAP(sessrec__vfma(v, sessrec__vsub(sessrec__vget(candidate + i, n - i), sessrec__vget(h + i, n - i)), sessrec__vget(h + i, n - i)))
-}
+SESSREC__KERNEL SESSREC__K(array_add)(int32_t n, const float *x, float a, float *y){
+    // y = x + a
+    SESSREC__MAP(sessrec__vadd(v, sessrec__vall(a)))} SESSREC__KERNEL
+    SESSREC__K(array_axpy)(int32_t n, float a, const float *x, float *y){
+        // y += a x
+        SESSREC__MAP(sessrec__vfma(sessrec__vall(a), v, sessrec__vget(y + i, n - i)))} SESSREC__KERNEL
+    SESSREC__K(array_scale)(int32_t n, float a, const float *x,
+                            float *y){// y = a x
+                                      SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))} SESSREC__KERNEL
+    SESSREC__K(array_weigh)(int32_t n, const float *x, const float *a, float *y){
+        // y = x a
+        SESSREC__MAP(sessrec__vmul(v, sessrec__vget(a + i, n - i)))}  // y = x b + c
+SESSREC__KERNEL SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y){
+    SESSREC__MAP(sessrec__vfma(v, sessrec__vget(b + i, n - i), sessrec__vget(c + i, n - i)))}
+// h + x (candidate - h)
+SESSREC__KERNEL SESSREC__K(array_blend)(int32_t n, const float *x, const float *candidate, const float *h,
+                                        float *y){SESSREC__MAP(
+    sessrec__vfma(v, sessrec__vsub(sessrec__vget(candidate + i, n - i), sessrec__vget(h + i, n - i)),
+                  sessrec__vget(h + i, n - i)))}
 // y = x a gate (1 - gate), the gradient before the sigmoid of a gate that a is multiplied with
-SESSREC__KERNEL SESSREC__K(array_gate_back)(int32_t n, const float *x, const float *a, const float *gate, float *y) {
+SESSREC__KERNEL
+    SESSREC__K(array_gate_back)(int32_t n, const float *x, const float *a, const float *gate, float *y) {
     const sessrec__vec one = sessrec__vall(1);
-    SESSREC__MAP(sessrec__vmul(sessrec__vmul(sessrec__vmul(v, sessrec__vget(a + i, n - i)), sessrec__vget(gate + i, n - i)),
-                               sessrec__vsub(one, sessrec__vget(gate + i, n - i))))
+    SESSREC__MAP(sessrec__vmul(
+        sessrec__vmul(sessrec__vmul(v, sessrec__vget(a + i, n - i)), sessrec__vget(gate + i, n - i)),
+        sessrec__vsub(one, sessrec__vget(gate + i, n - i))))
 }
 #  undef SESSREC__MAP
-// What blend does, back to the gates before their activation: dz = up (candidate - h) z (1 - z), dn = up z (1 - candidate^2).
-SESSREC__KERNEL SESSREC__K(blend_back)(int32_t n, const float *up, const float *z, const float *candidate, const float *h, float *dz, float *dn) {
+// What blend does, back to the gates before their activation: dz = up (candidate - h) z (1 - z), dn = up z (1
+// - candidate^2).
+SESSREC__KERNEL SESSREC__K(blend_back)(int32_t n, const float *up, const float *z, const float *candidate,
+                                       const float *h, float *dz, float *dn) {
     const sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1);
     for (int32_t i = 0; i < n; i += SESSREC__LANES) {
         const sessrec__vec c = sessrec__vget(candidate + i, n - i), gate = sessrec__vget(z + i, n - i);
-        const sessrec__vec d = sessrec__vmul(sessrec__vget(up + i, n - i), gate), difference = sessrec__vsub(c, sessrec__vget(h + i, n - i));
+        const sessrec__vec d = sessrec__vmul(sessrec__vget(up + i, n - i), gate),
+                           difference = sessrec__vsub(c, sessrec__vget(h + i, n - i));
         sessrec__vput(dz + i, sessrec__vmul(sessrec__vmul(d, difference), sessrec__vsub(one, gate)), n - i);
         sessrec__vput(dn + i, sessrec__vmul(d, sessrec__vfma(sessrec__vsub(zero, c), c, one)), n - i);
     }
 }
 
 // ---- reductions ----
-// Sixteen running results whatever the width of a register: element i goes to number i mod 16. They are joined halves against halves.
+// Sixteen running results whatever the width of a register: element i goes to number i mod 16. They are
+// joined halves against halves.
 
 SESSREC__INLINE SESSREC__TARGET float SESSREC__K(join_sums)(const sessrec__vec *sum) {
     float part[16];
@@ -6310,7 +7076,8 @@ static SESSREC__TARGET float SESSREC__K(array_max)(int32_t n, const float *x) {
     return result;
 }
 
-// How many of n numbers are higher than a value and how many are equal to it. Each lane counts in ones, for at most 2^20 of them: exact.
+// How many of n numbers are higher than a value and how many are equal to it. Each lane counts in ones, for
+// at most 2^20 of them: exact.
 SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_t *higher, int32_t *equal) {
     const sessrec__vec v = sessrec__vall(value), zero = sessrec__vall(0), one = sessrec__vall(1);
     int32_t i = 0;
@@ -6339,8 +7106,9 @@ SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_
 
 // ---- an optimizer step; the formulas stand at >>optimizers ----
 #ifndef SESSREC_NO_TRAINING
-// 1 / sqrt(a) for a > 0, off by 2e-7 at most: from the guess y by a step of third order and one of second order, with e = 1 - a y^2:
-// y (1 + e/2 + 3/8 e^2), then y (1 + e/2). A tenth of the time of a square root and a division.
+// 1 / sqrt(a) for a > 0, off by 2e-7 at most: from the guess y by a step of third order and one of second
+// order, with e = 1 - a y^2: y (1 + e/2 + 3/8 e^2), then y (1 + e/2). A tenth of the time of a square root
+// and a division.
 SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vrsqrt)(sessrec__vec a) {
 #ifdef SESSREC__DOUBLE
     return 1 / sqrt(a);
@@ -6370,13 +7138,16 @@ SESSREC__INLINE SESSREC__TARGET void SESSREC__K(row_put)(float *p, sessrec__vec 
 #undef SESSREC__END
 SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
     const sessrec_optimizer_config o = *u->config;  // copies, which no store into the arrays can change
-    float *const weight = u->weight, *const first = u->first, *const second = u->second, *const velocity = u->velocity;
-    const sessrec__vec epsilon = sessrec__vall(o.epsilon), rate = sessrec__vall(-o.learning_rate), momentum = sessrec__vall(o.momentum);
+    float *const weight = u->weight, *const first = u->first, *const second = u->second,
+                 *const velocity = u->velocity;
+    const sessrec__vec epsilon = sessrec__vall(o.epsilon), rate = sessrec__vall(-o.learning_rate),
+                       momentum = sessrec__vall(o.momentum);
     const sessrec__vec decay = sessrec__vall(o.kind == SESSREC_ADAM ? o.beta1 : o.decay),
                        rest = sessrec__vall(1 - (o.kind == SESSREC_ADAM ? o.beta1 : o.decay));
     for (int32_t i = 0; i < n; i += SESSREC__LANES) {
         int32_t left = n - i;
-        sessrec__vec w = SESSREC__K(row_get)(weight + i, left), g = sessrec__vget(u->gradient + i, left), d = g;
+        sessrec__vec w = SESSREC__K(row_get)(weight + i, left), g = sessrec__vget(u->gradient + i, left),
+                     d = g;
         if (o.l2 > 0) d = g = sessrec__vfma(sessrec__vall(o.l2), w, g);
         if (o.kind != SESSREC_SGD) {
             sessrec__vec a = SESSREC__K(row_get)(first + i, left), g2 = sessrec__vmul(g, g);
@@ -6387,18 +7158,22 @@ SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
                 sessrec__vec v = sessrec__vfma(sessrec__vall(o.beta2), SESSREC__K(row_get)(second + i, left),
                                                sessrec__vmul(sessrec__vall(1 - o.beta2), g2));
                 SESSREC__K(row_put)(second + i, v, left);
-                d = sessrec__vdiv(sessrec__vmul(a, sessrec__vall(u->correct1)),
-                                  sessrec__vadd(sessrec__vsqrt(sessrec__vmul(v, sessrec__vall(u->correct2))), epsilon));
+                d = sessrec__vdiv(
+                    sessrec__vmul(a, sessrec__vall(u->correct1)),
+                    sessrec__vadd(sessrec__vsqrt(sessrec__vmul(v, sessrec__vall(u->correct2))), epsilon));
             } else if (o.kind == SESSREC_ADADELTA) {
                 sessrec__vec past = SESSREC__K(row_get)(second + i, left);
-                d = sessrec__vmul(g, sessrec__vsqrt(sessrec__vdiv(sessrec__vadd(past, epsilon), sessrec__vadd(a, epsilon))));
-                SESSREC__K(row_put)(second + i, sessrec__vfma(decay, past, sessrec__vmul(rest, sessrec__vmul(d, d))), left);
+                d = sessrec__vmul(g, sessrec__vsqrt(sessrec__vdiv(sessrec__vadd(past, epsilon),
+                                                                  sessrec__vadd(a, epsilon))));
+                SESSREC__K(row_put)
+                (second + i, sessrec__vfma(decay, past, sessrec__vmul(rest, sessrec__vmul(d, d))), left);
             } else {
                 d = sessrec__vmul(g, SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));
             }
         }
         if (o.momentum > 0) {
-            sessrec__vec v = sessrec__vfma(momentum, SESSREC__K(row_get)(velocity + i, left), sessrec__vmul(rate, d));
+            sessrec__vec v =
+                sessrec__vfma(momentum, SESSREC__K(row_get)(velocity + i, left), sessrec__vmul(rate, d));
             SESSREC__K(row_put)(velocity + i, v, left);
             w = sessrec__vadd(w, v);
         } else {
@@ -6482,9 +7257,9 @@ static const sessrec__kernels SESSREC__K(table) = {
 
 #else // !SESSREC__WORDS
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>dispatch   build the kernels, choose among them at run time
-// ============================================================================================================
+// ===========================================================================================================
 
 #ifndef SESSREC_HEADER_NAME
 #  define SESSREC_HEADER_NAME "sessrec.h"  // define it if you rename this file
@@ -6548,14 +7323,15 @@ static int sessrec__processor_level(void) {
 #  if defined(__GNUC__) || defined(__clang__)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-                   __builtin_cpu_supports("avx512vl")
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
                ? 2
                : 1;
 #  else
     int id[4];
     __cpuid(id, 1);
-    if (!(id[2] & (1 << 27)) || !(id[2] & (1 << 12)) || (_xgetbv(0) & 6) != 6) return 0;  // OSXSAVE, FMA; the system saves xmm, ymm
+    // OSXSAVE, FMA; the system saves xmm, ymm
+    if (!(id[2] & (1 << 27)) || !(id[2] & (1 << 12)) || (_xgetbv(0) & 6) != 6) return 0;
     __cpuidex(id, 7, 0);
     if (!(id[1] & (1 << 5))) return 0;  // AVX2
     const int avx512 = (int)0xC0030000;   // F 16, DQ 17, BW 30, VL 31
@@ -6579,11 +7355,11 @@ SESSREC_API const char *sessrec_simd(void) {
     return sessrec__best_kernels()->name;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>matmul   the one place where matrices are multiplied, and the seam for a BLAS
-// With SESSREC_BLAS large products go to cblas_sgemm. Its sums have another order, so results then differ in the last bits (by about
-// 1e-6 relative for a product) from those of a build without.
-// ============================================================================================================
+// With SESSREC_BLAS large products go to cblas_sgemm. Its sums have another order, so results then differ in
+// the last bits (by about 1e-6 relative for a product) from those of a build without.
+// ===========================================================================================================
 
 #ifdef SESSREC_BLAS
 #  ifdef __cplusplus
@@ -6592,22 +7368,24 @@ extern "C"
 extern
 #  endif
     void
-    cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
-                int ldb, float beta, float *c, int ldc);
+    cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a,
+                int lda, const float *b, int ldb, float beta, float *c, int ldc);
 enum { SESSREC__ROW_MAJOR = 101, SESSREC__AS_IT_IS = 111, SESSREC__TURNED = 112 };
 static int sessrec__worth_blas(int32_t M, int32_t N, int32_t K) {
     return (int64_t)M * N * K >= 64 * 64 * 64;
 }
 #endif
 
-// C [M,N] = A [M,K] B [K,N] (added to C if accumulate). Element (i,k) of A stands at A[i*a_row + k*a_col], one of which is 1; rows of B and
-// C are b_row and c_row apart.
-static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                            ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate) {
+// C [M,N] = A [M,K] B [K,N] (added to C if accumulate). Element (i,k) of A stands at A[i*a_row + k*a_col],
+// one of which is 1; rows of B and C are b_row and c_row apart.
+static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A,
+                            ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
+                            ptrdiff_t c_row, int accumulate) {
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K) && (a_row == 1 || a_col == 1)) {
-        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__AS_IT_IS : SESSREC__TURNED, SESSREC__AS_IT_IS, M, N, K, 1.0f, A,
-                    (int)(a_col == 1 ? a_row : a_col), B, (int)b_row, accumulate ? 1.0f : 0.0f, C, (int)c_row);
+        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__AS_IT_IS : SESSREC__TURNED, SESSREC__AS_IT_IS,
+                    M, N, K, 1.0f, A, (int)(a_col == 1 ? a_row : a_col), B, (int)b_row,
+                    accumulate ? 1.0f : 0.0f, C, (int)c_row);
         return;
     }
 #endif
@@ -6616,12 +7394,14 @@ static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t 
 
 #ifndef SESSREC_NO_TRAINING
 // C [M,N] = bias + A [M,K] B^T for B [N,K]
-static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                               const float *B, ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row) {
+static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K,
+                               const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
+                               const float *bias, float *C, ptrdiff_t c_row) {
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K)) {
         for (int32_t i = 0; i < M; ++i) memcpy(C + i * c_row, bias, (size_t)N * sizeof *bias);
-        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__AS_IT_IS, SESSREC__TURNED, M, N, K, 1.0f, A, (int)a_row, B, (int)b_row, 1.0f, C, (int)c_row);
+        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__AS_IT_IS, SESSREC__TURNED, M, N, K, 1.0f, A, (int)a_row, B,
+                    (int)b_row, 1.0f, C, (int)c_row);
         return;
     }
 #endif
@@ -6629,9 +7409,9 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 }
 #endif
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>config   defaults, and what may be asked for
-// ============================================================================================================
+// ===========================================================================================================
 
 
 SESSREC_API sessrec_config sessrec_config_default(void) {
@@ -6673,9 +7453,11 @@ static int sessrec__within(double value, double low, double high) {
 
 SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
     if (!c || c->canary != SESSREC__CANARY_CONFIG)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "the configuration was not made by sessrec_config_default(): call it, then change fields");
-    const int separate = c->embedding == SESSREC_EMBEDDING_SEPARATE, custom = c->loss.kind == SESSREC_LOSS_CUSTOM;
+        return sessrec__fail(
+            err, SESSREC_INVALID_ARGUMENT, 0,
+            "the configuration was not made by sessrec_config_default(): call it, then change fields");
+    const int separate = c->embedding == SESSREC_EMBEDDING_SEPARATE,
+              custom = c->loss.kind == SESSREC_LOSS_CUSTOM;
     const int32_t layers = c->layer_count;
     const struct {
         double value, least, most;
@@ -6683,11 +7465,15 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
     } limit[] = {
         {(double)layers, 1, SESSREC_MAX_LAYERS, "layers is %d, it must be 1 to %d"},
         {(double)c->hidden[0], 1, SESSREC__MAX_WIDTH, "hidden[0] is %d, it must be 1 to %d"},
-        {(double)(layers > 1 ? c->hidden[1] : 1), 1, SESSREC__MAX_WIDTH, "hidden[1] is %d, it must be 1 to %d"},
-        {(double)(layers > 2 ? c->hidden[2] : 1), 1, SESSREC__MAX_WIDTH, "hidden[2] is %d, it must be 1 to %d"},
-        {(double)(layers > 3 ? c->hidden[3] : 1), 1, SESSREC__MAX_WIDTH, "hidden[3] is %d, it must be 1 to %d"},
+        {(double)(layers > 1 ? c->hidden[1] : 1), 1, SESSREC__MAX_WIDTH,
+         "hidden[1] is %d, it must be 1 to %d"},
+        {(double)(layers > 2 ? c->hidden[2] : 1), 1, SESSREC__MAX_WIDTH,
+         "hidden[2] is %d, it must be 1 to %d"},
+        {(double)(layers > 3 ? c->hidden[3] : 1), 1, SESSREC__MAX_WIDTH,
+         "hidden[3] is %d, it must be 1 to %d"},
         {(double)c->embedding, 0, SESSREC_EMBEDDING_NONE, "embedding has no such kind as %d"},
-        {(double)(separate ? c->embedding_width : 1), 1, SESSREC__MAX_WIDTH, "embedding_width is %d, it must be 1 to %d"},
+        {(double)(separate ? c->embedding_width : 1), 1, SESSREC__MAX_WIDTH,
+         "embedding_width is %d, it must be 1 to %d"},
         {(double)c->user_hidden, 0, SESSREC__MAX_WIDTH, "user_hidden is %d, it must be 0 to %d"},
         {(double)c->user_mode, 0, SESSREC_USER_GATES, "user_mode has no such mode as %d"},
         {(double)c->gru, 0, SESSREC_RESET_AFTER, "gru has no such form as %d"},
@@ -6714,7 +7500,8 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
         {c->dropout_hidden, 0, 0.999999, "dropout_hidden must be 0 or more and less than 1"},
         {(double)c->batch_size, 1, SESSREC__MAX_BATCH, "batch_size is %d, it must be 1 to %d"},
         {(double)c->negatives, 0, SESSREC__MAX_NEGATIVES, "negatives is %d, it must be 0 to %d"},
-        {(double)(c->batch_size == 1 && !c->negatives), 0, 0, "with batch_size 1 and negatives 0 a target has nothing to be compared with"},
+        {(double)(c->batch_size == 1 && !c->negatives), 0, 0,
+         "with batch_size 1 and negatives 0 a target has nothing to be compared with"},
         {c->alpha, 0, 1, "alpha must be between 0 and 1"},
         {(double)c->epochs, 1, INT32_MAX, "epochs is %d, it must be 1 or more"},
         {(double)c->patience, 0, INT32_MAX, "patience is %d, it must be 0 or more"},
@@ -6723,19 +7510,22 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
     };
     for (size_t i = 0; i < sizeof limit / sizeof limit[0]; ++i) {
         const double value = limit[i].value, most = limit[i].most;
-        if (!sessrec__within(value, limit[i].least, most))  // the sentences about whole numbers show two, which fit
-            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, limit[i].otherwise, value > -1e10 && value < 1e10 ? (int64_t)value : 0,
+        // the sentences about whole numbers show two, which fit
+        if (!sessrec__within(value, limit[i].least, most))
+            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, limit[i].otherwise,
+                                 value > -1e10 && value < 1e10 ? (int64_t)value : 0,
                                  most < 1e10 ? (int64_t)most : 0);
     }
     return SESSREC_OK;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>sink   bytes that go to memory, to a checksum or to a file
-// ============================================================================================================
+// ===========================================================================================================
 
 typedef struct sessrec__sink {
-    int (*put)(struct sessrec__sink *sink, const unsigned char *bytes, size_t size);  // returns 0 when it cannot, from then on every time
+    // returns 0 when it cannot, from then on every time
+    int (*put)(struct sessrec__sink *sink, const unsigned char *bytes, size_t size);
 } sessrec__sink;
 
 static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t size) {
@@ -6743,9 +7533,11 @@ static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t si
 }
 
 // Further down: >>model_file, >>disk.
-typedef int (*sessrec__producer)(sessrec__sink *sink, const void *what);  // writes everything; 0 after a failure
+// writes everything; 0 after a failure
+typedef int (*sessrec__producer)(sessrec__sink *sink, const void *what);
 #ifndef SESSREC_NO_STDIO
-static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what, sessrec_error *err);
+static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what,
+                                         sessrec_error *err);
 #endif
 
 typedef struct sessrec__memory_sink {
@@ -6763,28 +7555,34 @@ static int sessrec__memory_put(sessrec__sink *sink, const unsigned char *bytes, 
     return 1;
 }
 
-// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993), eight bytes a step: after[k][b] is what byte b leaves when k zero
-// bytes follow it. The tables are built where they are needed, which takes as long as to sum up a few kilobytes.
+// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993), eight bytes a step: after[k][b] is what
+// byte b leaves when k zero bytes follow it. The tables are built where they are needed, which takes as long
+// as to sum up a few kilobytes.
 typedef struct sessrec__crc {
     sessrec__sink sink;
     uint32_t sum;               // of all that was written
-    int finite;                 // set to 1 before floats are written: whether all of them are; so they need not be read again
+    // set to 1 before floats are written: whether all of them are; so they need not be read again
+    int finite;
     uint32_t after[8][256];
 } sessrec__crc;
 
 // What `rest` becomes when the bytes follow it.
-static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const unsigned char *at, size_t size) {
+static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const unsigned char *at,
+                                  size_t size) {
     for (; size >= 8; size -= 8, at += 8) {
-        const uint32_t low = rest ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
-        rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^ crc->after[4][low >> 24] ^
-               crc->after[3][at[4]] ^ crc->after[2][at[5]] ^ crc->after[1][at[6]] ^ crc->after[0][at[7]];
+        const uint32_t low =
+            rest ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
+        rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^
+               crc->after[4][low >> 24] ^ crc->after[3][at[4]] ^ crc->after[2][at[5]] ^ crc->after[1][at[6]] ^
+               crc->after[0][at[7]];
     }
     for (; size; --size) rest = rest >> 8 ^ crc->after[0][(rest ^ *at++) & 255];
     return rest;
 }
 
-// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs: where all bits of the exponent are set, one added
-// to the last of them carries into the place of the sign. Eight at a time, which compilers make vectors of.
+// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs: where all
+// bits of the exponent are set, one added to the last of them carries into the place of the sign. Eight at a
+// time, which compilers make vectors of.
 static int sessrec__all_finite(const void *floats, uint64_t count) {
     const char *at = (const char *)floats;
     uint32_t bits[8], found = 0;
@@ -6809,30 +7607,37 @@ static int sessrec__all_finite(const void *floats, uint64_t count) {
 #    define SESSREC__TARGET_CLMUL
 #    define SESSREC__HAS_CLMUL() (sessrec__processor_level() > 0)  // every processor with AVX2 has it
 #  endif
-// The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D bits further down (Gopal and others 2009):
-// four such pieces at a time go down by 512 bits, and in the end into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The
-// last 16 bytes of a multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole. Returns whether all floats are finite.
+// The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D
+// bits further down (Gopal and others 2009): four such pieces at a time go down by 512 bits, and in the end
+// into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The last 16 bytes of a
+// multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole. Returns whether all
+// floats are finite.
 #  define SESSREC__FOLD(x, by, next) \
       _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)))
-#  define SESSREC__READ(from) \
-      (next = _mm_loadu_si128(from), found = _mm_or_si128(found, _mm_add_epi32(_mm_and_si128(next, exponent), carry)), next)
-static SESSREC__TARGET_CLMUL int sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size, unsigned char last[16]) {
-    const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02), by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
-    const __m128i exponent = _mm_set1_epi32(0x7f800000), carry = _mm_set1_epi32(0x00800000), *from = (const __m128i *)(const void *)at;
+#    define SESSREC__READ(from)                                                                              \
+      (next = _mm_loadu_si128(from),                                                                         \
+       found = _mm_or_si128(found, _mm_add_epi32(_mm_and_si128(next, exponent), carry)), next)
+static SESSREC__TARGET_CLMUL int sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size,
+                                                   unsigned char last[16]) {
+    const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02),
+                  by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
+    const __m128i exponent = _mm_set1_epi32(0x7f800000), carry = _mm_set1_epi32(0x00800000),
+                  *from = (const __m128i *)(const void *)at;
     __m128i x[4], next, found = _mm_setzero_si128();
     SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__READ(from + i);
     x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)rest));
     for (from += 4, size -= 64; size >= 64; from += 4, size -= 64) {
         SESSREC__PREFETCH((uintptr_t)from + 4096);
-        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__FOLD(x[i], by512, SESSREC__READ(from + i));
+        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] =
+            SESSREC__FOLD(x[i], by512, SESSREC__READ(from + i));
     }
     SESSREC__UNROLL for (int i = 1; i < 4; ++i) x[0] = SESSREC__FOLD(x[0], by128, x[i]);
     for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, SESSREC__READ(from));
     _mm_storeu_si128((__m128i *)(void *)last, x[0]);
     return !_mm_movemask_ps(_mm_castsi128_ps(found));
 }
-#  undef SESSREC__FOLD
-#  undef SESSREC__READ
+#    undef SESSREC__FOLD
+#    undef SESSREC__READ
 #endif
 
 static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
@@ -6880,15 +7685,18 @@ static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
     return sessrec__crc_of(&crc, seed, bytes, size);
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>log   click logs
-// Every log is made by one function, sessrec__group, of parts: events (session, item, time, perhaps user) as they come, their ids numbered in tables
-// of the part. It brings the tables together, sorts sessions by the time of their first event and events inside a session by time, both stable, and
-// leaves out ids without an event. Reading gives it a part for each thread, one behind the other in the text, and where they meet is not seen in
-// the log; adding gives it one part; filters, cuts and splits one with the events of a log and another session, or none, for each.
+// Every log is made by one function, sessrec__group, of parts: events (session, item, time, perhaps user) as
+// they come, their ids numbered in tables of the part. It brings the tables together, sorts sessions by the
+// time of their first event and events inside a session by time, both stable, and leaves out ids without an
+// event. Reading gives it a part for each thread, one behind the other in the text, and where they meet is
+// not seen in the log; adding gives it one part; filters, cuts and splits one with the events of a log and
+// another session, or none, for each.
 //   item [events], time [events], session_begins [sessions+1], session_users [sessions], support [items]
-// Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made; grouping needs some 32 a session.
-// ============================================================================================================
+// Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made; grouping
+// needs some 32 a session.
+// ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
 enum { SESSREC__SESSION = 0, SESSREC__ITEM = 1, SESSREC__TIME = 2, SESSREC__USER = 3, SESSREC__ROLES = 4 };
@@ -6899,7 +7707,8 @@ typedef struct sessrec__part {
     int has_users;
     int64_t events, room;
     double *time;                       // [events]
-    int32_t *number[SESSREC__ROLES];    // [events] of each id, NULL for the time, and for users where there are none. A negative session: left out
+    int32_t *number[SESSREC__ROLES];    // [events] of each id, NULL for the time, and for users where there
+                                        // are none. A negative session: left out
     char apart[64];                     // the thread of the next part writes to lines of its own
 } sessrec__part;
 
@@ -6928,7 +7737,8 @@ SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
 
 // An empty log with so many parts; NULL without memory.
 static sessrec_log *sessrec__log_new(const sessrec_allocator *memory, int32_t parts, int32_t known_items) {
-    sessrec_log *log = (sessrec_log *)sessrec__alloc(memory, 1, sizeof *log + (uint64_t)parts * sizeof *log->part);
+    sessrec_log *log =
+        (sessrec_log *)sessrec__alloc(memory, 1, sizeof *log + (uint64_t)parts * sizeof *log->part);
     if (!log) return NULL;
     log->memory = *memory;
     log->known_items = known_items;
@@ -6966,7 +7776,8 @@ SESSREC_API void sessrec_log_destroy(sessrec_log *log) {
 // The sentence for what can go wrong far from any row.
 static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result result) {
     if (result == SESSREC_OUT_OF_MEMORY) return sessrec__no_memory(err);
-    if (result == SESSREC_TOO_LARGE) return sessrec__fail(err, result, 0, "the log has too many ids, or events in one session");
+    if (result == SESSREC_TOO_LARGE)
+        return sessrec__fail(err, result, 0, "the log has too many ids, or events in one session");
     return result;
 }
 
@@ -6980,7 +7791,8 @@ typedef struct sessrec__waiting {
     uint32_t size, hash;
 } sessrec__waiting;
 
-SESSREC__INLINE void sessrec__wait(const sessrec__ids *ids, const char *at, size_t size, sessrec__waiting *id) {
+SESSREC__INLINE void sessrec__wait(const sessrec__ids *ids, const char *at, size_t size,
+                                   sessrec__waiting *id) {
     id->at = at;
     id->size = (uint32_t)size;
     id->hash = sessrec__ids_hash(ids, at, size);
@@ -6988,10 +7800,12 @@ SESSREC__INLINE void sessrec__wait(const sessrec__ids *ids, const char *at, size
 }
 
 // Numbers ids that wait for a table that has slots.
-static sessrec_result sessrec__number_waiting(sessrec__ids *ids, const sessrec__waiting *id, int32_t count, int32_t *number) {
+static sessrec_result sessrec__number_waiting(sessrec__ids *ids, const sessrec__waiting *id, int32_t count,
+                                              int32_t *number) {
     sessrec_result result = sessrec__ids_reserve(ids, count, count * (SESSREC_MAX_ID + 1));
     for (int32_t i = 0; i < count && !result; ++i) {
-        if (i && id[i].hash == id[i - 1].hash && id[i].size == id[i - 1].size && sessrec__same_text(id[i].at, id[i - 1].at, id[i].size))
+        if (i && id[i].hash == id[i - 1].hash && id[i].size == id[i - 1].size &&
+            sessrec__same_text(id[i].at, id[i - 1].at, id[i].size))
             number[i] = number[i - 1];  // often so
         else
             result = sessrec__ids_intern_hashed(ids, id[i].at, id[i].size, id[i].hash, &number[i]);
@@ -6999,14 +7813,17 @@ static sessrec_result sessrec__number_waiting(sessrec__ids *ids, const sessrec__
     return result;
 }
 
-// Numbers the ids of a table in another one. Those that are new there get slots if ids are to be looked for `again`.
-static sessrec_result sessrec__number_ids(const sessrec__ids *from, sessrec__ids *to, int again, int32_t *number) {
+// Numbers the ids of a table in another one. Those that are new there get slots if ids are to be looked for
+// `again`.
+static sessrec_result sessrec__number_ids(const sessrec__ids *from, sessrec__ids *to, int again,
+                                          int32_t *number) {
     sessrec__waiting id[SESSREC__MOST_WAITING];
     sessrec_result result = sessrec__ids_room(to, from->count, from->blob_used);
     for (int32_t i = 0, count = 0; i < from->count && !result; i += count) {
         count = from->count - i < SESSREC__MOST_WAITING ? from->count - i : SESSREC__MOST_WAITING;
         for (int32_t k = 0; k < count; ++k) {
-            const int64_t begin = from->offset[i + k], end = i + k + 1 < from->count ? from->offset[i + k + 1] : from->blob_used;
+            const int64_t begin = from->offset[i + k],
+                          end = i + k + 1 < from->count ? from->offset[i + k + 1] : from->blob_used;
             sessrec__wait(to, from->blob + begin, (size_t)(end - begin) - 1, &id[k]);
         }
         if (again) result = sessrec__number_waiting(to, id, count, number + i);
@@ -7023,8 +7840,10 @@ static const sessrec__ids *sessrec__item_ids(const sessrec_log *log) {
     return &log->ids[SESSREC__ITEM];
 }
 
-// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in time.
-static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count, sessrec__ids *to) {
+// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in
+// time.
+static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count,
+                                        sessrec__ids *to) {
     const int32_t ahead = 16;
     sessrec_result result = sessrec__ids_room(to, count, from->blob_used);
     for (int32_t i = 0; i < count && !result; ++i) {
@@ -7045,7 +7864,8 @@ SESSREC__INLINE uint64_t sessrec__time_key(double time) {
 }
 
 // Stable sort of times and what belongs to them by 11 bits of the keys from bit `shift` on.
-static void sessrec__sort_pass(const double *time, const int32_t *value, int64_t count, int shift, double *to_time, int32_t *to_value) {
+static void sessrec__sort_pass(const double *time, const int32_t *value, int64_t count, int shift,
+                               double *to_time, int32_t *to_value) {
     uint32_t place[2048], before = 0;   // of the next key with those bits
     memset(place, 0, sizeof place);
     for (int64_t i = 0; i < count; ++i) ++place[sessrec__time_key(time[i]) >> shift & 2047];
@@ -7061,9 +7881,10 @@ static void sessrec__sort_pass(const double *time, const int32_t *value, int64_t
     }
 }
 
-// Sorts at most INT32_MAX: what is in order already and a few by insertion, else by the 22 highest bits in which the keys differ, and then each run
-// that is equal in these.
-static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
+// Sorts at most INT32_MAX: what is in order already and a few by insertion, else by the 22 highest bits in
+// which the keys differ, and then each run that is equal in these.
+static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value,
+                                            int64_t count) {
     uint64_t differ = 0;
     int64_t sorted = 1;
     int shift = 0;
@@ -7081,7 +7902,8 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
         value[to] = its_value;
     }
     if (sorted >= count) return SESSREC_OK;
-    double *spare_time = (double *)sessrec__alloc_unset(memory, (uint64_t)count, sizeof *time + sizeof *value);
+    double *spare_time =
+        (double *)sessrec__alloc_unset(memory, (uint64_t)count, sizeof *time + sizeof *value);
     if (!spare_time) return SESSREC_OUT_OF_MEMORY;
     int32_t *spare_value = (int32_t *)(void *)(spare_time + count);
     for (int64_t i = 1; i < count; ++i) differ |= sessrec__time_key(time[i]) ^ sessrec__time_key(time[0]);
@@ -7098,7 +7920,8 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
     return result;
 }
 
-// What grouping needs besides its parts and the log that it makes. A label is the number of a session before sessions are sorted.
+// What grouping needs besides its parts and the log that it makes. A label is the number of a session before
+// sessions are sorted.
 typedef struct sessrec__grouping {
     sessrec_log *log;
     sessrec__part *part;
@@ -7122,7 +7945,8 @@ static void sessrec__group_layout(sessrec__grouping *g, sessrec__layout *layout)
     for (int role = 0; role < SESSREC__ROLES; ++role) {
         for (int32_t p = 0; p < g->parts; ++p) all[role] += (uint64_t)g->part[p].ids[role].count;
         g->kept[role] = (int32_t *)sessrec__place(layout, all[role], sizeof *g->kept[role]);
-        g->number[role] = (int32_t *)sessrec__place(layout, role == SESSREC__SESSION ? 0 : all[role], sizeof *g->number[role]);
+        g->number[role] = (int32_t *)sessrec__place(layout, role == SESSREC__SESSION ? 0 : all[role],
+                                                    sizeof *g->number[role]);
     }
     g->at = (int64_t *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->at);
     g->start = (double *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->start);
@@ -7132,16 +7956,20 @@ static void sessrec__group_layout(sessrec__grouping *g, sessrec__layout *layout)
 
 static void sessrec__log_layout(sessrec__grouping *g, sessrec__layout *layout) {
     sessrec_log_view *view = &g->log->view;
-    const uint64_t sessions = (uint64_t)view->session_count, events = (uint64_t)view->event_count, users = view->user_count ? sessions : 0;
-    view->session_begins = g->session_begins = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *g->session_begins);
+    const uint64_t sessions = (uint64_t)view->session_count, events = (uint64_t)view->event_count,
+                   users = view->user_count ? sessions : 0;
+    view->session_begins = g->session_begins =
+        (int64_t *)sessrec__place(layout, sessions + 1, sizeof *g->session_begins);
     view->items = g->item = (int32_t *)sessrec__place(layout, events, sizeof *g->item);
     view->times = g->time = (double *)sessrec__place(layout, events, sizeof *g->time);
     g->session_users = (int32_t *)sessrec__place(layout, users, sizeof *g->session_users);
     view->session_users = users ? g->session_users : NULL;
-    view->supports = g->support = (int64_t *)sessrec__place(layout, (uint64_t)view->item_count, sizeof *g->support);
+    view->supports = g->support =
+        (int64_t *)sessrec__place(layout, (uint64_t)view->item_count, sizeof *g->support);
 }
 
-static void *sessrec__group_block(sessrec__grouping *g, void (*place)(sessrec__grouping *g, sessrec__layout *layout)) {
+static void *sessrec__group_block(sessrec__grouping *g,
+                                  void (*place)(sessrec__grouping *g, sessrec__layout *layout)) {
     sessrec__layout layout = {NULL, 0, 0};
     place(g, &layout);
     layout.base = layout.overflow ? NULL : (char *)sessrec__alloc_unset(&g->log->memory, layout.size, 1);
@@ -7150,21 +7978,24 @@ static void *sessrec__group_block(sessrec__grouping *g, void (*place)(sessrec__g
     return layout.base;
 }
 
-static sessrec_result sessrec__group_run(sessrec__grouping *g, sessrec__pool *pool, int32_t tasks, sessrec__task task) {
+static sessrec_result sessrec__group_run(sessrec__grouping *g, sessrec__pool *pool, int32_t tasks,
+                                         sessrec__task task) {
     sessrec__pool_run(pool, tasks, task, g);
     for (int32_t i = 0; i < tasks; ++i)
         if (g->result[i]) return g->result[i];
     return SESSREC_OK;
 }
 
-// Numbers the ids of one role in the table of the first part, in the order in which they come first. Counts the events of items.
+// Numbers the ids of one role in the table of the first part, in the order in which they come first. Counts
+// the events of items.
 static void sessrec__task_merge(void *context, int32_t role) {
     sessrec__grouping *g = (sessrec__grouping *)context;
     sessrec__ids *all = &g->part[0].ids[role];
     sessrec_result result = SESSREC_OK;
     for (int32_t p = 1; p < g->parts && !result; ++p) {
         int32_t *number = g->part[p].number[role], *global = g->kept[role];  // which has no other use yet
-        result = sessrec__number_ids(&g->part[p].ids[role], all, p + 1 < g->parts || role == SESSREC__ITEM, global);
+        result = sessrec__number_ids(&g->part[p].ids[role], all, p + 1 < g->parts || role == SESSREC__ITEM,
+                                     global);
         for (int64_t e = 0; e < g->part[p].events && number && !result; ++e) number[e] = global[number[e]];
     }
     g->result[role] = result;
@@ -7172,7 +8003,8 @@ static void sessrec__task_merge(void *context, int32_t role) {
     memset(g->item_events, 0, (size_t)all->count * sizeof *g->item_events);
     for (int32_t p = 0; p < g->parts; ++p)
         for (int64_t e = 0; e < g->part[p].events; ++e)  // only a log of one part leaves events out
-            if (g->parts > 1 || g->part[p].number[SESSREC__SESSION][e] >= 0) ++g->item_events[g->part[p].number[SESSREC__ITEM][e]];
+            if (g->parts > 1 || g->part[p].number[SESSREC__SESSION][e] >= 0)
+                ++g->item_events[g->part[p].number[SESSREC__ITEM][e]];
 }
 
 // The labels of a task: each goes through all events, so they are not many, and takes those of its sessions.
@@ -7180,7 +8012,8 @@ static int32_t sessrec__group_share(const sessrec__grouping *g, int32_t index) {
     return (int32_t)((int64_t)g->part[0].ids[SESSREC__SESSION].count * index / g->shares);
 }
 
-// Counts the events of sessions and finds where each begins. The second time, when there are arrays of the log, moves events to their sessions.
+// Counts the events of sessions and finds where each begins. The second time, when there are arrays of the
+// log, moves events to their sessions.
 static void sessrec__task_walk(void *context, int32_t index) {
     sessrec__grouping *g = (sessrec__grouping *)context;
     const int32_t from = sessrec__group_share(g, index), to = sessrec__group_share(g, index + 1);
@@ -7209,7 +8042,8 @@ static void sessrec__task_sort(void *context, int32_t index) {
     sessrec_result result = SESSREC_OK;
     for (int64_t s = sessions * index / g->parts; s < last && !result; ++s) {
         const int64_t begin = g->session_begins[s];
-        result = sessrec__sort_by_time(&g->log->memory, g->time + begin, g->item + begin, g->session_begins[s + 1] - begin);
+        result = sessrec__sort_by_time(&g->log->memory, g->time + begin, g->item + begin,
+                                       g->session_begins[s + 1] - begin);
     }
     g->result[index] = result;
 }
@@ -7239,13 +8073,15 @@ static void sessrec__list_ids(sessrec__grouping *g, int role) {
     }
 }
 
-// Numbers the items that have events or are known, and the users that have sessions. Makes the arrays of the log, and says where each session goes.
+// Numbers the items that have events or are known, and the users that have sessions. Makes the arrays of the
+// log, and says where each session goes.
 static sessrec_result sessrec__group_ids(sessrec__grouping *g) {
     sessrec_log *log = g->log;
     const int32_t *order = g->kept[SESSREC__SESSION], sessions = g->count[SESSREC__SESSION];
     int32_t *item = g->number[SESSREC__ITEM], *user = g->number[SESSREC__USER];
     int64_t begin = 0;
-    for (int32_t i = 0; i < g->part[0].ids[SESSREC__ITEM].count; ++i) item[i] = g->item_events[i] || i < log->known_items;
+    for (int32_t i = 0; i < g->part[0].ids[SESSREC__ITEM].count; ++i)
+        item[i] = g->item_events[i] || i < log->known_items;
     sessrec__list_ids(g, SESSREC__ITEM);
     memset(user, 0, (size_t)g->part[0].ids[SESSREC__USER].count * sizeof *user);
     for (int32_t s = 0; s < sessions && g->has_users; ++s) user[g->user[order[s]]] = 1;
@@ -7255,7 +8091,8 @@ static sessrec_result sessrec__group_ids(sessrec__grouping *g) {
     log->view.user_count = g->count[SESSREC__USER];
     log->block = sessrec__group_block(g, sessrec__log_layout);
     if (!log->block) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0; i < g->count[SESSREC__ITEM]; ++i) g->support[i] = g->item_events[g->kept[SESSREC__ITEM][i]];
+    for (int32_t i = 0; i < g->count[SESSREC__ITEM]; ++i)
+        g->support[i] = g->item_events[g->kept[SESSREC__ITEM][i]];
     for (int32_t s = 0; s < sessions; ++s) {
         const int64_t events = g->at[order[s]];
         g->session_begins[s] = g->at[order[s]] = begin;
@@ -7266,14 +8103,16 @@ static sessrec_result sessrec__group_ids(sessrec__grouping *g) {
     return SESSREC_OK;
 }
 
-// Copies the ids that the log has, unless those are all and their table may move. Tables move last of all, as a log that fails is to stay as it was.
+// Copies the ids that the log has, unless those are all and their table may move. Tables move last of all, as
+// a log that fails is to stay as it was.
 static sessrec_result sessrec__group_names(sessrec__grouping *g) {
     sessrec__ids *from = g->part[0].ids, *to = g->log->ids;
     uint32_t *offset = (uint32_t *)(void *)g->at;  // at is not needed any more
     for (int role = 0; role < SESSREC__ROLES; ++role) {
         if (!from[role].count || (g->owned && g->count[role] == from[role].count)) continue;
         sessrec_result result = sessrec__copy_ids(&from[role], g->kept[role], g->count[role], &to[role]);
-        if (!result && role == SESSREC__ITEM) result = sessrec__ids_reserve(&to[role], 0, 0);  // for sessrec_log_find_item
+        // for sessrec_log_find_item
+        if (!result && role == SESSREC__ITEM) result = sessrec__ids_reserve(&to[role], 0, 0);
         if (result) return result;
     }
     sessrec__ids *names = &from[SESSREC__SESSION];
@@ -7299,8 +8138,8 @@ static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *po
 }
 
 // Makes a finished log of parts of `source`; owned: it may take what they have. Without a pool on one thread.
-static sessrec_result sessrec__group(const sessrec_log *source, sessrec__part *part, int32_t parts, int owned, sessrec__pool *pool,
-                                     sessrec_log **out) {
+static sessrec_result sessrec__group(const sessrec_log *source, sessrec__part *part, int32_t parts, int owned,
+                                     sessrec__pool *pool, sessrec_log **out) {
     sessrec__grouping g;
     sessrec__pool none;
     memset(&g, 0, sizeof g);
@@ -7322,7 +8161,8 @@ static sessrec_result sessrec__group(const sessrec_log *source, sessrec__part *p
 // The log becomes `fresh`, which was made from it; what is missing in it was dropped.
 static void sessrec__log_become(sessrec_log *log, sessrec_log *fresh) {
     fresh->view.bad_row_count = log->view.bad_row_count;
-    fresh->view.dropped_event_count = log->view.dropped_event_count + log->view.event_count - fresh->view.event_count;
+    fresh->view.dropped_event_count =
+        log->view.dropped_event_count + log->view.event_count - fresh->view.event_count;
     sessrec__log_clear(log);
     *log = *fresh;
     sessrec__free(&log->memory, fresh);
@@ -7360,18 +8200,22 @@ static sessrec_result sessrec__reserve_events(sessrec__part *part, int64_t more,
         if (role != SESSREC__TIME && (role != SESSREC__USER || part->has_users) &&
             !sessrec__grow(memory, (void **)&part->number[role], &room, wanted, sizeof(int32_t)))
             return SESSREC_OUT_OF_MEMORY;
-    if (needed > room && !sessrec__grow(memory, (void **)&part->time, &room, wanted, sizeof *part->time)) return SESSREC_OUT_OF_MEMORY;
+    if (needed > room && !sessrec__grow(memory, (void **)&part->time, &room, wanted, sizeof *part->time))
+        return SESSREC_OUT_OF_MEMORY;
     part->room = room;
     return SESSREC_OK;
 }
 
 // Adds an event whose ids have been checked. An empty user is none.
-static sessrec_result sessrec__add_event(sessrec__part *part, const sessrec__text id[SESSREC__ROLES], double time) {
+static sessrec_result sessrec__add_event(sessrec__part *part, const sessrec__text id[SESSREC__ROLES],
+                                         double time) {
     if (!part->room) part->has_users = id[SESSREC__USER].size > 0;
     if (part->has_users != (id[SESSREC__USER].size > 0)) return SESSREC_INVALID_ARGUMENT;
     sessrec_result result = sessrec__reserve_events(part, 1, 0);
     for (int role = 0; role < SESSREC__ROLES && !result; ++role)
-        if (part->number[role]) result = sessrec__ids_intern(&part->ids[role], id[role].at, id[role].size, &part->number[role][part->events]);
+        if (part->number[role])
+            result = sessrec__ids_intern(&part->ids[role], id[role].at, id[role].size,
+                                         &part->number[role][part->events]);
     if (!result) part->time[part->events++] = time + 0.0;  // a negative zero becomes an ordinary one
     return result;
 }
@@ -7383,26 +8227,30 @@ static const char *sessrec__id_problem(sessrec__text id) {
     return memchr(id.at, 0, id.size) ? "has a NUL byte in it" : NULL;
 }
 
-SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session, const char *item, double time) {
+SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
+                                           const char *item, double time) {
     sessrec__text id[SESSREC__ROLES];
     if (!log || !log->part || !session || !item || !(fabs(time) < HUGE_VAL)) return SESSREC_INVALID_ARGUMENT;
     memset(id, 0, sizeof id);
     id[SESSREC__SESSION] = sessrec__text_of(session);
     id[SESSREC__ITEM] = sessrec__text_of(item);
     id[SESSREC__USER] = sessrec__text_of(user ? user : "");
-    if (sessrec__id_problem(id[SESSREC__SESSION]) || sessrec__id_problem(id[SESSREC__ITEM]) || (user && sessrec__id_problem(id[SESSREC__USER])))
+    if (sessrec__id_problem(id[SESSREC__SESSION]) || sessrec__id_problem(id[SESSREC__ITEM]) ||
+        (user && sessrec__id_problem(id[SESSREC__USER])))
         return SESSREC_INVALID_ARGUMENT;
     return sessrec__add_event(log->part, id, time);
 }
 
-SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session, int64_t item, double time) {
+SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session,
+                                                   int64_t item, double time) {
     char user_text[24], session_text[24], item_text[24];
-    return sessrec_log_add(log, user < 0 ? NULL : sessrec__decimal(user, user_text), sessrec__decimal(session, session_text),
-                               sessrec__decimal(item, item_text), time);
+    return sessrec_log_add(log, user < 0 ? NULL : sessrec__decimal(user, user_text),
+                           sessrec__decimal(session, session_text), sessrec__decimal(item, item_text), time);
 }
 
 SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *err) {
-    if (!log || !log->part) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is finished already");
+    if (!log || !log->part)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is finished already");
     return sessrec__log_finish(log, NULL, err);
 }
 
@@ -7436,8 +8284,8 @@ SESSREC_API int32_t sessrec_log_find_item(const sessrec_log *log, const char *id
 // What is looked at of a field: more than an id has, or a time that this library writes.
 enum { SESSREC__MAX_FIELD = 400 };
 
-// The double nearest to digits * 10^exponent: strtod rounds it, and sees no point, which each locale writes in its own way. digits is a
-// text with room for 24 more bytes.
+// The double nearest to digits * 10^exponent: strtod rounds it, and sees no point, which each locale writes
+// in its own way. digits is a text with room for 24 more bytes.
 static double sessrec__to_double(char *digits, int64_t exponent) {
     char power[24];
     strcat(digits, "e");
@@ -7445,8 +8293,8 @@ static double sessrec__to_double(char *digits, int64_t exponent) {
     return strtod(digits, NULL);
 }
 
-// The double nearest to number / 10^places: with places the number is below 2^53 and so exact as a double, as the power is, and one
-// rounding is left.
+// The double nearest to number / 10^places: with places the number is below 2^53 and so exact as a double, as
+// the power is, and one rounding is left.
 static double sessrec__decimal_fraction(int64_t number, int places) {
     static const double power[8] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
     return (double)number / power[places];
@@ -7462,7 +8310,8 @@ static int sessrec__accept(const char **at, const char *end, char wanted) {
     return 1;
 }
 
-// Reads what looks like pattern: each 9 is a digit of value[0], anything else stands for itself and goes on to the next value.
+// Reads what looks like pattern: each 9 is a digit of value[0], anything else stands for itself and goes on
+// to the next value.
 static int sessrec__match(const char **at, const char *end, const char *pattern, int *value) {
     *value = 0;
     for (; *pattern; ++pattern, ++*at) {
@@ -7475,17 +8324,21 @@ static int sessrec__match(const char **at, const char *end, const char *pattern,
 
 // Days since 1970-01-01 in the Gregorian calendar; 0: there is no such day.
 static int sessrec__find_day(const int date[3], int64_t *days) {
-    static const int before[14] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};  // days before month i
+    // days before month i
+    static const int before[14] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
     const int year = date[0], month = date[1], day = date[2], past = year - 1;
     const int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    if (year < 1 || month < 1 || month > 12 || day < 1 || day > before[month + 1] - before[month] + (leap && month == 2)) return 0;
-    *days = (int64_t)365 * past + past / 4 - past / 100 + past / 400 + before[month] + (leap && month > 2) + day - 1;
+    if (year < 1 || month < 1 || month > 12 || day < 1 ||
+        day > before[month + 1] - before[month] + (leap && month == 2))
+        return 0;
+    *days = (int64_t)365 * past + past / 4 - past / 100 + past / 400 + before[month] + (leap && month > 2) +
+            day - 1;
     *days -= 719162;  // from 0001-01-01 to 1970-01-01
     return 1;
 }
 
-// YYYY-MM-DD, or with HH:MM[:SS[.fff]] behind 'T' or a space, and then Z, +HH:MM or +HHMM; without these in UTC. Seven digits behind the point count:
-// a double of today's seconds holds no more.
+// YYYY-MM-DD, or with HH:MM[:SS[.fff]] behind 'T' or a space, and then Z, +HH:MM or +HHMM; without these in
+// UTC. Seven digits behind the point count: a double of today's seconds holds no more.
 static int sessrec__parse_date(const char *at, const char *end, double *out) {
     int date[3], clock[3] = {0, 0, 0}, zone[2] = {0, 0}, places = 0, east = 0;
     int64_t days, fraction = 0;
@@ -7506,25 +8359,30 @@ static int sessrec__parse_date(const char *at, const char *end, double *out) {
         if (east && !sessrec__match(&at, end, "99", &zone[1])) return 0;
     }
     if (at < end || clock[0] > 23 || clock[1] > 59 || clock[2] > 60 || zone[0] > 23 || zone[1] > 59) return 0;
-    int64_t total = days * 86400 + (clock[0] * 60 + clock[1]) * 60 + clock[2] - east * (zone[0] * 60 + zone[1]) * 60;
+    int64_t total =
+        days * 86400 + (clock[0] * 60 + clock[1]) * 60 + clock[2] - east * (zone[0] * 60 + zone[1]) * 60;
     for (int i = 0; i < places; ++i) total *= 10;  // below 2.6e11 * 10^7, which 64 bits hold
     total += fraction;
-    if (total > -((int64_t)1 << 53) && total < (int64_t)1 << 53) *out = sessrec__decimal_fraction(total, places);
+    if (total > -((int64_t)1 << 53) && total < (int64_t)1 << 53)
+        *out = sessrec__decimal_fraction(total, places);
     else *out = sessrec__to_double(strcat(digits, sessrec__decimal(total, decimal)), -places);
     return 1;
 }
 
-// Eight digits 0..9 in the bytes of a word as a number: neighbors become numbers below 100, these numbers below 10^4.
+// Eight digits 0..9 in the bytes of a word as a number: neighbors become numbers below 100, these numbers
+// below 10^4.
 SESSREC__INLINE uint64_t sessrec__eight_digits(uint64_t word) {
     word = (word * 10 + (word >> 8)) & 0x00ff00ff00ff00ffu;
     word = (word * 100 + (word >> 16)) & 0x0000ffff0000ffffu;
     return (word * 10000 + (word >> 32)) & 0xffffffffu;
 }
 
-// digits[.digits] in 16 bytes at most, 7 digits behind the point: nearly every time. 16 bytes at `at` are read.
+// digits[.digits] in 16 bytes at most, 7 digits behind the point: nearly every time. 16 bytes at `at` are
+// read.
 SESSREC__INLINE int sessrec__parse_short_number(const char *at, size_t size, double *out) {
     const uint64_t zeros = 48 * SESSREC__EACH_BYTE, high_bits = 128 * SESSREC__EACH_BYTE;
-    uint64_t low = sessrec__load_word(at) ^ zeros, high = 0;  // the number as 16 digits, the last at the top of low
+    // the number as 16 digits, the last at the top of low
+    uint64_t low = sessrec__load_word(at) ^ zeros, high = 0;
     if (size - 1 > 15) return 0;
     if (size <= 8) {
         low <<= 64 - 8 * size;
@@ -7536,13 +8394,17 @@ SESSREC__INLINE int sessrec__parse_short_number(const char *at, size_t size, dou
     int places = 0;
     if (points) {
         places = 7 - sessrec__first_bit(points) / 8;
-        const uint64_t whole = ((uint64_t)1 << (56 - 8 * places)) - 1;  // the bytes in front of the point, which move up by one
+        // the bytes in front of the point, which move up by one
+        const uint64_t whole = ((uint64_t)1 << (56 - 8 * places)) - 1;
         low = (low & ~(whole << 8 | 255)) | (low & whole) << 8 | high >> 56;
         high <<= 8;
         --size;
     }
-    if (!size || (((low + 118 * SESSREC__EACH_BYTE) | low | (high + 118 * SESSREC__EACH_BYTE) | high) & high_bits)) return 0;
-    *out = sessrec__decimal_fraction((int64_t)(sessrec__eight_digits(high) * 100000000 + sessrec__eight_digits(low)), places);
+    if (!size ||
+        (((low + 118 * SESSREC__EACH_BYTE) | low | (high + 118 * SESSREC__EACH_BYTE) | high) & high_bits))
+        return 0;
+    *out = sessrec__decimal_fraction(
+        (int64_t)(sessrec__eight_digits(high) * 100000000 + sessrec__eight_digits(low)), places);
     return 1;
 }
 
@@ -7630,9 +8492,10 @@ static int sessrec__next_line(sessrec__log_piece *p, sessrec__text *line) {
     return 1;
 }
 
-// Cuts the first field off [*at,end); *at is NULL after the last. What stands in quotes is put together in `quoted`, its end left out if
-// there is too much of it. Returns what is wrong, NULL if nothing.
-static const char *sessrec__cut_field(const char **at, const char *end, char separator, char *quoted, sessrec__text *field) {
+// Cuts the first field off [*at,end); *at is NULL after the last. What stands in quotes is put together in
+// `quoted`, its end left out if there is too much of it. Returns what is wrong, NULL if nothing.
+static const char *sessrec__cut_field(const char **at, const char *end, char separator, char *quoted,
+                                      sessrec__text *field) {
     const char *p = *at;
     if (p < end && *p == '"') {
         int open = 1;
@@ -7672,7 +8535,8 @@ static const char *sessrec__cut_row(const sessrec__reader *r, sessrec__text line
 static int sessrec__parse_time(const char *at, size_t size, double *out) {
     const char *end = at + size;
     if (size > SESSREC__MAX_FIELD) return 0;
-    return size >= 10 && at[4] == '-' ? sessrec__parse_date(at, end, out) : sessrec__parse_number(at, end, out);
+    return size >= 10 && at[4] == '-' ? sessrec__parse_date(at, end, out)
+                                      : sessrec__parse_number(at, end, out);
 }
 
 // The beginning of what a line has, fit to be shown: in whole UTF-8 characters, control characters as spaces.
@@ -7688,7 +8552,8 @@ static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown
 }
 
 // A row that cannot be read: counted if the caller wants that, else the end of the reading.
-static sessrec_result sessrec__bad_row(sessrec__log_piece *p, const char *what, sessrec__text text, const char *problem) {
+static sessrec_result sessrec__bad_row(sessrec__log_piece *p, const char *what, sessrec__text text,
+                                       const char *problem) {
     char shown[48];
     if (p->r->started && p->r->format.skip_bad_rows) {
         ++p->bad_row_count;
@@ -7753,17 +8618,19 @@ static sessrec_result sessrec__read_header(sessrec__reader *r, sessrec__text lin
         const char *problem = sessrec__cut_field(&at, line.at + line.size, r->separator, quoted, &name);
         if (problem) return sessrec__bad_row(r->piece, "header", line, problem);
         for (int role = 0; role < SESSREC__ROLES; ++role)
-            if (r->column[role] < 0 && *r->wanted[role] && sessrec__same_name(name, r->wanted[role])) r->column[role] = column;
+            if (r->column[role] < 0 && *r->wanted[role] && sessrec__same_name(name, r->wanted[role]))
+                r->column[role] = column;
     }
     for (int role = 0; role < SESSREC__ROLES; ++role)
         if (r->column[role] < 0 && sessrec__is_required(r, role))
-            return sessrec__fail(&r->piece->error, SESSREC_BAD_LOG, r->piece->line, "the header has no column \"%s\", it reads \"%s\"",
-                                 r->wanted[role], sessrec__excerpt(line, 160, shown, sizeof shown));
+            return sessrec__fail(&r->piece->error, SESSREC_BAD_LOG, r->piece->line,
+                                 "the header has no column \"%s\", it reads \"%s\"", r->wanted[role],
+                                 sessrec__excerpt(line, 160, shown, sizeof shown));
     return SESSREC_OK;
 }
 
-// Finds the columns from the first line that is not blank. It is a header if a column that must be there is a name, or if there are only numbers and
-// the time is none; else it is read again, as a row.
+// Finds the columns from the first line that is not blank. It is a header if a column that must be there is a
+// name, or if there are only numbers and the time is none; else it is read again, as a row.
 static sessrec_result sessrec__start(sessrec__reader *r) {
     sessrec__log_piece *first = r->piece;
     sessrec__text line;
@@ -7773,7 +8640,8 @@ static sessrec_result sessrec__start(sessrec__reader *r) {
     double time;
     do
         if (!sessrec__next_line(first, &line))
-            return sessrec__fail(&first->error, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
+            return sessrec__fail(&first->error, SESSREC_BAD_LOG, 0,
+                                 "the log is empty, not even a header is there");
     while (!line.size);
     if (line.size > SESSREC__MAX_LINE) return sessrec__bad_row(first, "line", line, "is longer than 1 MiB");
     r->separator = r->format.separator ? r->format.separator : sessrec__find_separator(line);
@@ -7784,7 +8652,8 @@ static sessrec_result sessrec__start(sessrec__reader *r) {
     const sessrec__text *field = &row.field[SESSREC__TIME];
     if (names) {
         result = sessrec__read_header(r, line);
-    } else if (sessrec__cut_row(r, line, &row) || !field->at || sessrec__parse_time(field->at, field->size, &time)) {
+    } else if (sessrec__cut_row(r, line, &row) || !field->at ||
+               sessrec__parse_time(field->at, field->size, &time)) {
         first->at = line.at;
         --first->line;
     }
@@ -7811,14 +8680,16 @@ static sessrec_result sessrec__read_line(sessrec__log_piece *p, sessrec__text li
         if (r->column[role] < 0) continue;
         const sessrec__text field = row.field[role];
         if (role != SESSREC__TIME) problem = sessrec__id_problem(field);
-        else if (!sessrec__parse_time(field.at, field.size, &time)) problem = "is neither a number nor a date like 2014-04-07T10:51:09Z";
+        else if (!sessrec__parse_time(field.at, field.size, &time))
+            problem = "is neither a number nor a date like 2014-04-07T10:51:09Z";
         if (problem) return sessrec__bad_row(p, names[role], field, problem);
     }
     return sessrec__add_event(p->part, row.field, time);
 }
 
-// Nearly all lines are plain: no quotes, no control characters, nothing wrong. Their stops are found 64 bytes at a time, their ids wait for each
-// other. What is not plain is left to sessrec__read_line, after the rows that wait.
+// Nearly all lines are plain: no quotes, no control characters, nothing wrong. Their stops are found 64 bytes
+// at a time, their ids wait for each other. What is not plain is left to sessrec__read_line, after the rows
+// that wait.
 
 // A bit for each of 64 bytes: set for the separator, a quote, and what is below 14 as line ends and NUL are.
 SESSREC__INLINE uint64_t sessrec__find_stops(const char *at, char separator) {
@@ -7826,15 +8697,20 @@ SESSREC__INLINE uint64_t sessrec__find_stops(const char *at, char separator) {
 #ifdef SESSREC__X86
     for (int i = 0; i < 64; i += 16) {
         const __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(at + i));
-        const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(some, _mm_set1_epi8(13)), some), quotes = _mm_cmpeq_epi8(some, _mm_set1_epi8('"'));
-        const __m128i marks = _mm_or_si128(_mm_or_si128(low, quotes), _mm_cmpeq_epi8(some, _mm_set1_epi8(separator)));
+        const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(some, _mm_set1_epi8(13)), some),
+                      quotes = _mm_cmpeq_epi8(some, _mm_set1_epi8('"'));
+        const __m128i marks =
+            _mm_or_si128(_mm_or_si128(low, quotes), _mm_cmpeq_epi8(some, _mm_set1_epi8(separator)));
         stops |= (uint64_t)(uint32_t)_mm_movemask_epi8(marks) << i;
     }
 #else
-    const uint64_t high_bits = 128 * SESSREC__EACH_BYTE, separators = (unsigned char)separator * SESSREC__EACH_BYTE;
+    const uint64_t high_bits = 128 * SESSREC__EACH_BYTE,
+                   separators = (unsigned char)separator * SESSREC__EACH_BYTE;
     for (int i = 0; i < 64; i += 8) {
-        const uint64_t word = sessrec__load_word(at + i), quotes = word ^ '"' * SESSREC__EACH_BYTE, others = word ^ separators;
-        const uint64_t low = ((word | high_bits) - 14 * SESSREC__EACH_BYTE) | word;     // the high bit of each byte: 0 below 14,
+        const uint64_t word = sessrec__load_word(at + i), quotes = word ^ '"' * SESSREC__EACH_BYTE,
+                       others = word ^ separators;
+        // the high bit of each byte: 0 below 14,
+        const uint64_t low = ((word | high_bits) - 14 * SESSREC__EACH_BYTE) | word;
         const uint64_t quote = ((quotes | high_bits) - SESSREC__EACH_BYTE) | quotes;    // 0 for a quote,
         const uint64_t other = ((others | high_bits) - SESSREC__EACH_BYTE) | others;    // 0 for a separator
         stops |= (~(low & quote & other) & high_bits) / 128 * 0x0102040810204080u >> 56 << i;
@@ -7843,7 +8719,8 @@ SESSREC__INLINE uint64_t sessrec__find_stops(const char *at, char separator) {
     return stops;
 }
 
-// Finds the stops from where the piece is, up to the last line end in the window; none near the end of the text.
+// Finds the stops from where the piece is, up to the last line end in the window; none near the end of the
+// text.
 static void sessrec__next_window(sessrec__log_piece *p) {
     const char *at = p->at;
     int32_t found = 0;
@@ -7859,7 +8736,8 @@ static void sessrec__next_window(sessrec__log_piece *p) {
 }
 
 // Lets the fields of a line wait; `stop` are its stops. Returns whether they are plain.
-SESSREC__INLINE int sessrec__take_fields(sessrec__log_piece *p, const sessrec__reader *r, const char *line, const uint16_t *stop, int32_t row) {
+SESSREC__INLINE int sessrec__take_fields(sessrec__log_piece *p, const sessrec__reader *r, const char *line,
+                                         const uint16_t *stop, int32_t row) {
     SESSREC__UNROLL
     for (int role = 0; role < SESSREC__ROLES; ++role) {
         const int column = r->column[role];
@@ -7867,7 +8745,9 @@ SESSREC__INLINE int sessrec__take_fields(sessrec__log_piece *p, const sessrec__r
         const char *at = column ? p->window + stop[column - 1] + 1 : line;
         const size_t size = (size_t)(p->window + stop[column] - at);
         if (role == SESSREC__TIME) {
-            if (!sessrec__parse_short_number(at, size, &p->time[row]) && !sessrec__parse_time(at, size, &p->time[row])) return 0;
+            if (!sessrec__parse_short_number(at, size, &p->time[row]) &&
+                !sessrec__parse_time(at, size, &p->time[row]))
+                return 0;
         } else {
             if (size - 1 >= SESSREC_MAX_ID) return 0;
             sessrec__wait(&p->part->ids[role], at, size, &p->id[role][row]);
@@ -7876,34 +8756,42 @@ SESSREC__INLINE int sessrec__take_fields(sessrec__log_piece *p, const sessrec__r
     return 1;
 }
 
-// Lets the next lines wait as long as they are plain: with nothing but separators in front of their ends, and enough of them.
+// Lets the next lines wait as long as they are plain: with nothing but separators in front of their ends, and
+// enough of them.
 static void sessrec__cut_plain(sessrec__log_piece *p) {
     const sessrec__reader *r = p->r;
     int32_t rows = 0;
-    while (p->next < p->stops && p->window + p->stop[p->next] < p->at) ++p->next;  // of lines that were not plain
+    // of lines that were not plain
+    while (p->next < p->stops && p->window + p->stop[p->next] < p->at) ++p->next;
     if (p->next == p->stops && p->at < p->end) sessrec__next_window(p);
     for (; rows < SESSREC__MOST_WAITING && p->next < p->stops && p->at < p->end; ++rows) {
         int32_t last = p->next;
         while (p->window[p->stop[last]] == r->separator) ++last;  // ends: the last stop is a line end
         const char *end = p->window + p->stop[last];
         end += *end == '\r';
-        if (*end != '\n' || last - p->next < r->last_column || !sessrec__take_fields(p, r, p->at, &p->stop[p->next], rows)) break;
+        if (*end != '\n' || last - p->next < r->last_column ||
+            !sessrec__take_fields(p, r, p->at, &p->stop[p->next], rows))
+            break;
         p->at = end + 1;
         p->next = last + 1;
     }
     p->waiting = rows;
 }
 
-// Adds the rows that wait. Where room is wanted, it is for as many rows as there will be if the rest is like what was read; not yet for all of them
-// where that was little.
+// Adds the rows that wait. Where room is wanted, it is for as many rows as there will be if the rest is like
+// what was read; not yet for all of them where that was little.
 static sessrec_result sessrec__add_waiting(sessrec__log_piece *p) {
     sessrec__part *part = p->part;
-    const double rows = (double)(part->events + p->waiting), all = 1.1 * rows * ((double)(p->end - p->from) / (double)(p->at - p->from));
+    const double rows = (double)(part->events + p->waiting),
+                 all = 1.1 * rows * ((double)(p->end - p->from) / (double)(p->at - p->from));
     const int64_t most = (part->events + SESSREC__LEAST_ROWS) * 16;
     part->has_users = p->r->column[SESSREC__USER] >= 0;
-    sessrec_result result = sessrec__reserve_events(part, p->waiting, all < (double)most ? (int64_t)all : most);
+    sessrec_result result =
+        sessrec__reserve_events(part, p->waiting, all < (double)most ? (int64_t)all : most);
     for (int role = 0; role < SESSREC__ROLES && !result; ++role)
-        if (part->number[role]) result = sessrec__number_waiting(&part->ids[role], p->id[role], p->waiting, part->number[role] + part->events);
+        if (part->number[role])
+            result = sessrec__number_waiting(&part->ids[role], p->id[role], p->waiting,
+                                             part->number[role] + part->events);
     if (result) return result;
     p->line += p->waiting;
     for (int32_t i = 0; i < p->waiting; ++i, ++part->events)
@@ -7911,10 +8799,12 @@ static sessrec_result sessrec__add_waiting(sessrec__log_piece *p) {
     return SESSREC_OK;
 }
 
-// Gives the system back what was read of a mapped file, some megabytes at a time: it would count as memory of the program.
+// Gives the system back what was read of a mapped file, some megabytes at a time: it would count as memory of
+// the program.
 static void sessrec__forget_text(sessrec__log_piece *p) {
 #ifdef MADV_DONTNEED
-    const uintptr_t most_page = 1 << 16, from = ((uintptr_t)p->kept + most_page - 1) & ~(most_page - 1), to = (uintptr_t)p->at & ~(most_page - 1);
+    const uintptr_t most_page = 1 << 16, from = ((uintptr_t)p->kept + most_page - 1) & ~(most_page - 1),
+                    to = (uintptr_t)p->at & ~(most_page - 1);
     if (!p->r->mapped || p->at - p->kept < 1 << 22) return;
     (void)madvise((void *)from, to - from, MADV_DONTNEED);
     p->kept = p->at;
@@ -7964,7 +8854,8 @@ static sessrec_result sessrec__join_pieces(sessrec__reader *r, int32_t pieces) {
             if (r->err && p->error.line) r->err->line += lines;
             return p->result;
         }
-        for (int64_t e = 0; e < p->part->events && r->column[SESSREC__TIME] < 0; ++e) p->part->time[e] += (double)events;
+        for (int64_t e = 0; e < p->part->events && r->column[SESSREC__TIME] < 0; ++e)
+            p->part->time[e] += (double)events;
         lines += p->line;
         events += p->part->events;
         r->log->view.bad_row_count += p->bad_row_count;
@@ -7995,23 +8886,29 @@ static sessrec_result sessrec__read_pieces(sessrec__reader *r, const char *text,
 }
 
 // Begins to read: checks the format, which may be NULL, and lists its columns.
-static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_log_format *given, sessrec_error *err) {
+static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_log_format *given,
+                                            sessrec_error *err) {
     memset(r, 0, sizeof *r);
     r->format = given ? *given : sessrec_log_format_default();
     r->err = err;
     const sessrec_log_format *format = &r->format;
-    const char *const columns[SESSREC__ROLES] = {format->session_column, format->item_column, format->time_column, format->user_column};
+    const char *const columns[SESSREC__ROLES] = {format->session_column, format->item_column,
+                                                 format->time_column, format->user_column};
     if (format->canary != SESSREC__CANARY_LOG)
-        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "the log format was not made by sessrec_log_format_default()");
+        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
+                             "the log format was not made by sessrec_log_format_default()");
     if (format->separator && strchr("\"\r\n", format->separator))
-        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "a quote or a line end cannot separate fields");
+        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
+                             "a quote or a line end cannot separate fields");
     for (int role = 0; role < SESSREC__ROLES; ++role) {
         r->wanted[role] = columns[role] ? columns[role] : "";
         if (!*r->wanted[role] && (role == SESSREC__SESSION || role == SESSREC__ITEM))
-            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "the log format names no column for the %s",
+            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
+                                 "the log format names no column for the %s",
                                  role == SESSREC__ITEM ? "item" : "session");
         if (sessrec__column_position(r->wanted[role]) < 0)
-            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "\"%s\" is no column, they are counted from 1", r->wanted[role]);
+            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
+                                 "\"%s\" is no column, they are counted from 1", r->wanted[role]);
     }
     return SESSREC_OK;
 }
@@ -8025,7 +8922,8 @@ static sessrec_result sessrec__begin_log(const sessrec_log_format *format, int32
     for (int32_t i = 0; !result && i < log->known_items; ++i) {
         const sessrec__text id = sessrec__text_of(sessrec_model_item_id(model, i));
         int32_t number;
-        result = sessrec__ids_intern(&log->part->ids[SESSREC__ITEM], id.at, id.size, &number);  // ids of a model are distinct: number == i
+        // ids of a model are distinct: number == i
+        result = sessrec__ids_intern(&log->part->ids[SESSREC__ITEM], id.at, id.size, &number);
     }
     if (result) sessrec_log_destroy(log);
     else *out = log;
@@ -8045,7 +8943,8 @@ static int32_t sessrec__reading_threads(const sessrec_log_format *format) {
     return format->threads || !format->allocator.alloc ? sessrec__pool_threads(format->threads) : 1;
 }
 
-static sessrec_result sessrec__read_text(sessrec__reader *r, const char *text, size_t size, size_t least, sessrec_log **out) {
+static sessrec_result sessrec__read_text(sessrec__reader *r, const char *text, size_t size, size_t least,
+                                         sessrec_log **out) {
     const int32_t threads = sessrec__reading_threads(&r->format);
     sessrec_result result = sessrec__begin_log(&r->format, threads, &r->log);
     if (result) return sessrec__log_failed(r->err, result);
@@ -8060,23 +8959,28 @@ static sessrec_result sessrec__read_text(sessrec__reader *r, const char *text, s
 
 enum { SESSREC__LEAST_PIECE = 1 << 19 };  // bytes for which a thread is worth its start
 
-SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format, sessrec_log **out,
-                                                 sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format,
+                                              sessrec_log **out, sessrec_error *err) {
     sessrec__reader reader;
     if (out) *out = NULL;
-    if (!out || (!text && size)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no text, or nowhere to put the log");
+    if (!out || (!text && size))
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no text, or nowhere to put the log");
     const sessrec_result result = sessrec__check_format(&reader, format, err);
-    return result ? result : sessrec__read_text(&reader, text ? (const char *)text : "", size, SESSREC__LEAST_PIECE, out);
+    return result
+               ? result
+               : sessrec__read_text(&reader, text ? (const char *)text : "", size, SESSREC__LEAST_PIECE, out);
 }
 
 #ifndef SESSREC_NO_STDIO
 
 // Reads a stream of any length to its end; *block is to be freed in any case.
-static sessrec_result sessrec__read_all(FILE *file, const sessrec_allocator *memory, void **block, size_t *size) {
+static sessrec_result sessrec__read_all(FILE *file, const sessrec_allocator *memory, void **block,
+                                        size_t *size) {
     int64_t capacity = 0;
     size_t got = 1;
     for (*size = 0; got; *size += got) {
-        if (!sessrec__grow(memory, block, &capacity, (int64_t)*size + (1 << 18), 1)) return SESSREC_OUT_OF_MEMORY;
+        if (!sessrec__grow(memory, block, &capacity, (int64_t)*size + (1 << 18), 1))
+            return SESSREC_OUT_OF_MEMORY;
         got = fread((char *)*block + *size, 1, (size_t)capacity - *size, file);
     }
     return ferror(file) ? SESSREC_IO_ERROR : SESSREC_OK;
@@ -8088,7 +8992,8 @@ static void *sessrec__map_file(const char *path, size_t *size) {
 #ifdef SESSREC__POSIX
     struct stat status;
     const int file = open(path, O_RDONLY);
-    if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0 && (uint64_t)status.st_size < SIZE_MAX / 2) {
+    if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0 &&
+        (uint64_t)status.st_size < SIZE_MAX / 2) {
         *size = (size_t)status.st_size;
         bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0);
     }
@@ -8100,22 +9005,27 @@ static void *sessrec__map_file(const char *path, size_t *size) {
     return NULL;
 }
 
-SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format, sessrec_log **out, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format,
+                                            sessrec_log **out, sessrec_error *err) {
     sessrec__reader reader;
     size_t size = 0;
     if (out) *out = NULL;
-    if (!out || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or nowhere to put the log");
+    if (!out || !path)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or nowhere to put the log");
     FILE *file = fopen(path, "rb");
     const sessrec_result missing = errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR;
     if (!file) return sessrec__fail(err, missing, 0, "the log cannot be opened: %s", strerror(errno));
     sessrec_result result = sessrec__check_format(&reader, format, err);
     const sessrec_allocator memory = sessrec__allocator(&reader.format.allocator);
     void *mapped = sessrec__map_file(path, &size), *block = NULL;
-    if (!result && !mapped) result = sessrec__log_failed(err, sessrec__read_all(file, &memory, &block, &size));
+    if (!result && !mapped)
+        result = sessrec__log_failed(err, sessrec__read_all(file, &memory, &block, &size));
     if (result == SESSREC_IO_ERROR) sessrec__fail(err, result, 0, "the log cannot be read");
     fclose(file);
     reader.mapped = mapped != NULL;
-    if (!result) result = sessrec__read_text(&reader, (const char *)(mapped ? mapped : block), size, SESSREC__LEAST_PIECE, out);
+    if (!result)
+        result = sessrec__read_text(&reader, (const char *)(mapped ? mapped : block), size,
+                                    SESSREC__LEAST_PIECE, out);
     sessrec__free(&memory, block);
 #ifdef SESSREC__POSIX
     if (mapped) munmap(mapped, size);
@@ -8125,8 +9035,8 @@ SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_
 
 // ---- writing a log ----
 
-// An id as a field; in quotes if it has something in it that a reader would take for something else. (A line end in quotes is good CSV, but
-// too much for the reader above.) Returns where the field ends.
+// An id as a field; in quotes if it has something in it that a reader would take for something else. (A line
+// end in quotes is good CSV, but too much for the reader above.) Returns where the field ends.
 static char *sessrec__put_id(char *to, const char *id) {
     const int quoted = strpbrk(id, "\t\"\r\n") != NULL;
     if (quoted) *to++ = '"';
@@ -8138,10 +9048,12 @@ static char *sessrec__put_id(char *to, const char *id) {
     return to;
 }
 
-// A time with as few digits behind the point as read back as the same double, 324 at the most. The point of snprintf is that of the locale.
+// A time with as few digits behind the point as read back as the same double, 324 at the most. The point of
+// snprintf is that of the locale.
 static char *sessrec__put_time(char *to, double time) {
     const double size = fabs(time);
-    for (int places = size > 0 && size < 1 ? (int)-log10(size) : 0;; ++places) {  // begins with the first digit that is not 0
+    // begins with the first digit that is not 0
+    for (int places = size > 0 && size < 1 ? (int)-log10(size) : 0;; ++places) {
         char text[SESSREC__MAX_FIELD], *end = to;
         double back;
         snprintf(text, sizeof text, "%.*f", places, time);
@@ -8156,7 +9068,8 @@ static char *sessrec__put_time(char *to, double time) {
 static int sessrec__write_log(sessrec__sink *sink, const void *what) {
     const sessrec_log *log = (const sessrec_log *)what;
     char row[3 * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_FIELD];
-    const char *header = log->view.session_users ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
+    const char *header =
+        log->view.session_users ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
     if (!sessrec__sink_write(sink, header, strlen(header))) return 0;
     for (int32_t s = 0; s < log->view.session_count; ++s) {
         for (int64_t e = log->view.session_begins[s]; e < log->view.session_begins[s + 1]; ++e) {
@@ -8167,7 +9080,8 @@ static int sessrec__write_log(sessrec__sink *sink, const void *what) {
             to = sessrec__put_time(to, log->view.times[e]);
             if (log->view.session_users) {
                 *to++ = '\t';
-                to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], log->view.session_users[s]));
+                to = sessrec__put_id(to,
+                                     sessrec__ids_text(&log->ids[SESSREC__USER], log->view.session_users[s]));
             }
             *to++ = '\n';
             if (!sessrec__sink_write(sink, row, (size_t)(to - row))) return 0;
@@ -8177,7 +9091,8 @@ static int sessrec__write_log(sessrec__sink *sink, const void *what) {
 }
 
 SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err) {
-    if (!log || log->part || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no finished log");
+    if (!log || log->part || !path)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no finished log");
     return sessrec__save_file(path, sessrec__write_log, log, err);
 }
 
@@ -8185,13 +9100,15 @@ SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char 
 
 // ---- filters ----
 
-// The rule takes events out until nothing changes. Round by round that would be quadratic for a log in which each round takes out one
-// session; instead, after the first round a list of what fell below the rule is worked off. Apart from max_length, which nothing can
-// break after the first round, the order does not matter: counts only fall, and neighbors that are the same item stay neighbors.
+// The rule takes events out until nothing changes. Round by round that would be quadratic for a log in which
+// each round takes out one session; instead, after the first round a list of what fell below the rule is
+// worked off. Apart from max_length, which nothing can break after the first round, the order does not
+// matter: counts only fall, and neighbors that are the same item stay neighbors.
 typedef struct sessrec__sieve {
     const sessrec_log *log;
     sessrec_filter rule;
-    int32_t *label;         // [events] the session; dropped: minus the length of the run of dropped events, at both ends of the run
+    int32_t *label;         // [events] the session; dropped: minus the length of the run of dropped events,
+                            // at both ends of the run
     int64_t *support;       // [items] events left
     int64_t *length;        // [sessions] events left
     int64_t *first, *later; // [items], [events] the events of an item as a list: event + 1, 0 ends
@@ -8211,7 +9128,8 @@ static void sessrec__sieve_layout(void *object, sessrec__layout *layout) {
     v->list = (int32_t *)sessrec__place(layout, items + sessions, sizeof *v->list);
 }
 
-// Drops an event that is left. Items and sessions are listed at the moment they fall below the rule, so at most once.
+// Drops an event that is left. Items and sessions are listed at the moment they fall below the rule, so at
+// most once.
 static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
     const sessrec_log *log = v->log;
     const int32_t s = v->label[e], item = log->view.items[e];
@@ -8221,7 +9139,8 @@ static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
     const int64_t from = e - left, to = e + right;
     v->label[e] = -1;
     v->label[from] = v->label[to] = -(left + 1 + right);  // a session has at most INT32_MAX events
-    if (--v->support[item] == v->rule.min_support - 1 && item >= log->known_items && v->listing) v->list[v->listed++] = item;
+    if (--v->support[item] == v->rule.min_support - 1 && item >= log->known_items && v->listing)
+        v->list[v->listed++] = item;
     if (--v->length[s] == v->rule.min_length - 1 && v->listing) v->list[v->listed++] = ~s;
     if (v->joining && from > begin && to + 1 < end && log->view.items[from - 1] == log->view.items[to + 1])
         sessrec__sieve_drop(v, to + 1);  // goes no deeper: the event behind that one is another item
@@ -8265,7 +9184,8 @@ static void sessrec__sieve_run(sessrec__sieve *v) {
         if (v->support[i] < rule.min_support) sessrec__sieve_all(v, i);
     v->listing = 1;
     for (int32_t s = 0; s < log->view.session_count; ++s)
-        if (v->length[s] < rule.min_length || (rule.max_length && v->length[s] > rule.max_length)) sessrec__sieve_all(v, ~s);
+        if (v->length[s] < rule.min_length || (rule.max_length && v->length[s] > rule.max_length))
+            sessrec__sieve_all(v, ~s);
     if (rule.drop_repeats) sessrec__sieve_repeats(v);
     v->joining = rule.drop_repeats;
     while (v->listed) sessrec__sieve_all(v, v->list[--v->listed]);
@@ -8279,8 +9199,10 @@ static int32_t *sessrec__log_labels(const sessrec_log *log) {
     return label;
 }
 
-// Makes a log of the events of another whose label is not negative. names holds the id of each label. Frees the labels, which may be NULL.
-static sessrec_result sessrec__log_select(const sessrec_log *log, int32_t *label, const sessrec__ids *names, sessrec_log **out) {
+// Makes a log of the events of another whose label is not negative. names holds the id of each label. Frees
+// the labels, which may be NULL.
+static sessrec_result sessrec__log_select(const sessrec_log *log, int32_t *label, const sessrec__ids *names,
+                                          sessrec_log **out) {
     sessrec__part part;
     int32_t *user = label && log->view.session_users ? sessrec__log_labels(log) : NULL;
     sessrec_result result = label && (user || !log->view.session_users) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
@@ -8310,7 +9232,8 @@ static sessrec_result sessrec__log_keep(sessrec_log *log, int32_t *label, const 
 }
 
 SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, sessrec_filter filter) {
-    if (!log || log->part || filter.min_support < 0 || filter.min_length < 0 || filter.max_length < 0) return SESSREC_INVALID_ARGUMENT;
+    if (!log || log->part || filter.min_support < 0 || filter.min_length < 0 || filter.max_length < 0)
+        return SESSREC_INVALID_ARGUMENT;
     sessrec__sieve sieve;
     memset(&sieve, 0, sizeof sieve);
     sieve.log = log;
@@ -8329,26 +9252,31 @@ SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessre
     if (!log || log->part || !known || known->part) return SESSREC_INVALID_ARGUMENT;
     int32_t *label = sessrec__log_labels(log);
     for (int64_t e = 0; e < log->view.event_count && label; ++e)
-        if (sessrec_log_find_item(known, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.items[e])) < 0) label[e] = -1;
+        if (sessrec_log_find_item(known, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.items[e])) < 0)
+            label[e] = -1;
     return sessrec__log_keep(log, label, &log->ids[SESSREC__SESSION]);
 }
 
 // ---- cuts ----
 
 // Names the next piece of a session: "ID#2" and so on, without the numbers that other sessions have already.
-static sessrec_result sessrec__name_piece(const sessrec__ids *taken, sessrec__ids *names, const char *id, int64_t *piece) {
+static sessrec_result sessrec__name_piece(const sessrec__ids *taken, sessrec__ids *names, const char *id,
+                                          int64_t *piece) {
     char name[SESSREC_MAX_ID + 32], digits[24];
     int32_t number;
     do {
         strcpy(name, id);
         strcat(name, "#");
         strcat(name, sessrec__decimal(++*piece, digits));
-    } while (sessrec__ids_find(taken, name, strlen(name)) >= 0 || sessrec__ids_find(names, name, strlen(name)) >= 0);
-    return strlen(name) > SESSREC_MAX_ID ? SESSREC_TOO_LARGE : sessrec__ids_intern(names, name, strlen(name), &number);
+    } while (sessrec__ids_find(taken, name, strlen(name)) >= 0 ||
+             sessrec__ids_find(names, name, strlen(name)) >= 0);
+    return strlen(name) > SESSREC_MAX_ID ? SESSREC_TOO_LARGE
+                                         : sessrec__ids_intern(names, name, strlen(name), &number);
 }
 
 // Numbers the pieces in the order of the log: their names, and label, which has the sessions.
-static sessrec_result sessrec__cut_sessions(const sessrec_log *log, double idle_seconds, int32_t *label, sessrec__ids *names) {
+static sessrec_result sessrec__cut_sessions(const sessrec_log *log, double idle_seconds, int32_t *label,
+                                            sessrec__ids *names) {
     int64_t piece = 1;
     sessrec_result result = SESSREC_OK;
     for (int64_t e = 0; e < log->view.event_count && !result; ++e) {
@@ -8358,7 +9286,8 @@ static sessrec_result sessrec__cut_sessions(const sessrec_log *log, double idle_
             const char *name = sessrec__ids_text(&log->ids[SESSREC__SESSION], s);
             result = sessrec__ids_intern(names, name, strlen(name), &label[e]);
         } else if (log->view.times[e] - log->view.times[e - 1] > idle_seconds) {
-            result = sessrec__name_piece(&log->ids[SESSREC__SESSION], names, sessrec__ids_text(&log->ids[SESSREC__SESSION], s), &piece);
+            result = sessrec__name_piece(&log->ids[SESSREC__SESSION], names,
+                                         sessrec__ids_text(&log->ids[SESSREC__SESSION], s), &piece);
         }
         label[e] = names->count - 1;
     }
@@ -8370,7 +9299,9 @@ SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_
     sessrec__ids names;
     int32_t *label = sessrec__log_labels(log);
     sessrec__ids_init(&names, &log->memory);
-    sessrec_result result = label ? sessrec__ids_reserve(&log->ids[SESSREC__SESSION], 0, 0) : SESSREC_OUT_OF_MEMORY;  // to see which names there are
+    // to see which names there are
+    sessrec_result result =
+        label ? sessrec__ids_reserve(&log->ids[SESSREC__SESSION], 0, 0) : SESSREC_OUT_OF_MEMORY;
     if (!result) result = sessrec__cut_sessions(log, idle_seconds, label, &names);
     if (!result) result = sessrec__log_keep(log, label, &names);
     else sessrec__free(&log->memory, label);
@@ -8383,8 +9314,10 @@ SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_
 
 enum { SESSREC__FIRST = 0, SESSREC__SECOND = 1, SESSREC__NEITHER = 2 };
 
-// Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted in the first.
-static sessrec_result sessrec__log_split(const sessrec_log *log, char *part, sessrec_log **first, sessrec_log **second) {
+// Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted
+// in the first.
+static sessrec_result sessrec__log_split(const sessrec_log *log, char *part, sessrec_log **first,
+                                         sessrec_log **second) {
     sessrec_log **const out[2] = {first, second};
     sessrec_result result = part ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
     for (int wanted = SESSREC__FIRST; wanted <= SESSREC__SECOND && !result; ++wanted) {
@@ -8400,7 +9333,8 @@ static sessrec_result sessrec__log_split(const sessrec_log *log, char *part, ses
         return result;
     }
     (*first)->view.bad_row_count = log->view.bad_row_count;
-    (*first)->view.dropped_event_count = log->view.dropped_event_count + log->view.event_count - (*first)->view.event_count - (*second)->view.event_count;
+    (*first)->view.dropped_event_count = log->view.dropped_event_count + log->view.event_count -
+                                         (*first)->view.event_count - (*second)->view.event_count;
     return SESSREC_OK;
 }
 
@@ -8408,22 +9342,28 @@ SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double
                                                       sessrec_log **after) {
     if (before) *before = NULL;
     if (after) *after = NULL;
-    if (!log || log->part || !before || !after || before == after || time != time) return SESSREC_INVALID_ARGUMENT;
+    if (!log || log->part || !before || !after || before == after || time != time)
+        return SESSREC_INVALID_ARGUMENT;
     char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->view.session_count, 1);
     for (int32_t s = 0; s < log->view.session_count && part; ++s) {
-        const double start = log->view.times[log->view.session_begins[s]], end = log->view.times[log->view.session_begins[s + 1] - 1];
+        const double start = log->view.times[log->view.session_begins[s]],
+                     end = log->view.times[log->view.session_begins[s + 1] - 1];
         part[s] = end < time ? SESSREC__FIRST : start >= time ? SESSREC__SECOND : SESSREC__NEITHER;
     }
     return sessrec__log_split(log, part, before, after);
 }
 
-SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest, sessrec_log **last) {
+SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest,
+                                                          sessrec_log **last) {
     if (rest) *rest = NULL;
     if (last) *last = NULL;
-    if (!log || log->part || !rest || !last || rest == last || (log->view.event_count && !log->view.session_users)) return SESSREC_INVALID_ARGUMENT;
+    if (!log || log->part || !rest || !last || rest == last ||
+        (log->view.event_count && !log->view.session_users))
+        return SESSREC_INVALID_ARGUMENT;
     const int32_t *user = log->view.session_users;
     const uint64_t sessions = (uint64_t)log->view.session_count;
-    char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.user_count, 1);  // behind: sessions of each user, 2 for more
+    // behind: sessions of each user, 2 for more
+    char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.user_count, 1);
     for (uint64_t s = sessions; s-- > 0 && part;) {
         char *count = &part[sessions + (uint64_t)user[s]];
         part[s] = *count ? SESSREC__FIRST : SESSREC__SECOND;
@@ -8436,11 +9376,12 @@ SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log
 
 #endif // SESSREC_NO_TRAINING
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>streaming   one running session and what to recommend in it
-// The state of a session is the hidden state h of every layer; a click costs one GRU step, a recommendation one product Wy h + By with the
-// whole catalogue, of which only a block of scores and the best k exist at any time. All memory is the caller's.
-// ============================================================================================================
+// The state of a session is the hidden state h of every layer; a click costs one GRU step, a recommendation
+// one product Wy h + By with the whole catalogue, of which only a block of scores and the best k exist at any
+// time. All memory is the caller's.
+// ===========================================================================================================
 
 enum {
     SESSREC__SCAN_BLOCK = 192,      // items scored at a time: whole strips of the matrix kernels
@@ -8458,11 +9399,13 @@ struct sessrec_session {
     int32_t *seen;                  // [remember] distinct items, the last clicked at the end
     float *scratch;                 // for one step
     int8_t *codes;                  // of the hidden state, for
-    sessrec__screen screen;         // while there is a recommendation to be made; blocks: NULL if it is made without
+    sessrec__screen screen;         // while there is a recommendation to be made; blocks: NULL if it is made
+                                    // without
 };
 
 // The session and where its arrays lie: behind itself.
-static sessrec_session sessrec__session_place(const sessrec_model *model, int32_t remember, sessrec__layout *layout) {
+static sessrec_session sessrec__session_place(const sessrec_model *model, int32_t remember,
+                                              sessrec__layout *layout) {
     sessrec_session session;
     memset(&session, 0, sizeof session);
     session.model = model;
@@ -8490,7 +9433,8 @@ SESSREC_API void sessrec_session_end(sessrec_session *session) {
     memset(session->hidden, 0, (size_t)session->width * sizeof *session->hidden);
 }
 
-SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory, size_t size, sessrec_session **out) {
+SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory,
+                                                size_t size, sessrec_session **out) {
     if (!out) return SESSREC_INVALID_ARGUMENT;
     *out = NULL;
     const size_t needed = sessrec_session_size(model, remember);
@@ -8510,7 +9454,8 @@ static const float *sessrec__session_state(const sessrec_session *session) {
 
 // ---- clicks ----
 
-// The place of an item among those remembered, seen_count if it is not there. The last clicked are the likeliest: from the end.
+// The place of an item among those remembered, seen_count if it is not there. The last clicked are the
+// likeliest: from the end.
 static int32_t sessrec__session_find(const sessrec_session *session, int32_t item) {
     for (int32_t i = session->seen_count - 1; i >= 0; --i)
         if (session->seen[i] == item) return i;
@@ -8553,12 +9498,15 @@ SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t 
 }
 
 // ---- the screen ----
-// Reading Wy takes nearly all the time of a recommendation. Half a byte a weight tells almost as much: with row e = a c + d, whose codes c are
-// whole numbers up to 7 and whose step is a = max|e| / 7, and the state h = b g + f, whose codes g are whole numbers up to 127,
-//     e.h = a b (c.g) + a (c.f) + d.h       and so, by Cauchy-Schwarz,     |e.h - a b (c.g)| <= a (|c| |f| + |d| / a |h|).
-// The largest |c| and |d| / a of all rows stand for each. What rounding does to the score and to this bound is less than
-// eps = (L + 16) 2^-23 of |b_e| + |e| |h|, so eps |h| is added to |f| and to |h|, and eps |b_e| to the bias. An item whose bound is below the
-// score of the last in a full list is passed over; all others get their true score.
+// Reading Wy takes nearly all the time of a recommendation. Half a byte a weight tells almost as much: with
+// row e = a c + d, whose codes c are whole numbers up to 7 and whose step is a = max|e| / 7, and the state h
+// = b g + f, whose codes g are whole numbers up to 127,
+//     e.h = a b (c.g) + a (c.f) + d.h       and so, by Cauchy-Schwarz,     |e.h - a b (c.g)| <= a (|c| |f| +
+//     |d| / a |h|).
+// The largest |c| and |d| / a of all rows stand for each. What rounding does to the score and to this bound
+// is less than eps = (L + 16) 2^-23 of |b_e| + |e| |h|, so eps |h| is added to |f| and to |h|, and eps |b_e|
+// to the bias. An item whose bound is below the score of the last in a full list is passed over; all others
+// get their true score.
 
 enum { SESSREC__CODES = 7, SESSREC__STATE_CODES = 127, SESSREC__SCREENED = 1024 };
 
@@ -8577,14 +9525,16 @@ static double sessrec__root_above(double x) {
     return root * (1 + 1e-12);
 }
 
-// The next whole number, or of two that are nearly as near the other; |x| < 1024. Truncation is the same everywhere.
+// The next whole number, or of two that are nearly as near the other; |x| < 1024. Truncation is the same
+// everywhere.
 SESSREC__INLINE int32_t sessrec__nearest(float x) {
     return (int32_t)(x + 1024.5f) - 1024;
 }
 
-// Codes of one row, four bytes every 64, and the greatest |c| and |d| / a so far. Rows so large that sums could overflow, or not finite, are
-// never passed over; what rows of nearly nothing add fits into the 1e-20.
-static void sessrec__screen_row(sessrec_model *model, int32_t item, uint8_t *codes, float *step, float *highest) {
+// Codes of one row, four bytes every 64, and the greatest |c| and |d| / a so far. Rows so large that sums
+// could overflow, or not finite, are never passed over; what rows of nearly nothing add fits into the 1e-20.
+static void sessrec__screen_row(sessrec_model *model, int32_t item, uint8_t *codes, float *step,
+                                float *highest) {
     const int32_t L = sessrec__last_width(model);
     const float *e = model->Wy + (ptrdiff_t)item * L, bias = model->By[item];
     double squares = 0, size = bias < 0 ? -(double)bias : (double)bias, rest = 0, whole = 0;
@@ -8627,7 +9577,8 @@ SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model) {
     return SESSREC_OK;
 }
 
-// Codes the hidden state. Returns 0 if there is no screen, or if the state is none that a GRU would have, or next to zero.
+// Codes the hidden state. Returns 0 if there is no screen, or if the state is none that a GRU would have, or
+// next to zero.
 static int sessrec__screen_begin(sessrec_session *session) {
     const sessrec_model *model = session->model;
     const int32_t L = sessrec__last_width(model);
@@ -8658,27 +9609,33 @@ static int sessrec__screen_begin(sessrec_session *session) {
         left += f * f;
     }
     const double length = sessrec__root_above(squares), more = sessrec__screen_eps(L) * length;
-    screen->radius = (float)((model->screen_whole * (sessrec__root_above(left) + more) + model->screen_rest * (length + more)) * (1 + 1e-6));
+    screen->radius = (float)((model->screen_whole * (sessrec__root_above(left) + more) +
+                              model->screen_rest * (length + more)) *
+                             (1 + 1e-6));
     return 1;
 }
 
 // ---- scores ----
 
 // Scores of items first .. first+count-1: Wy h + By, or their support while no known item has been clicked.
-static void sessrec__session_scores(const sessrec_session *session, int32_t first, int32_t count, float *scores) {
+static void sessrec__session_scores(const sessrec_session *session, int32_t first, int32_t count,
+                                    float *scores) {
     const sessrec_model *model = session->model;
     const int32_t L = sessrec__last_width(model);
     if (session->known)
-        model->kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, sessrec__session_state(session), model->By + first, scores);
+        model->kernels->dots(count, L, model->Wy + (ptrdiff_t)first * L, L, sessrec__session_state(session),
+                             model->By + first, scores);
     else
         for (int32_t i = 0; i < count; ++i) scores[i] = (float)model->support[first + i];
 }
 
-SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items, int32_t count, float *scores) {
+SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items,
+                                                 int32_t count, float *scores) {
     if (!session || count < 0 || (count && (!items || !scores))) return SESSREC_INVALID_ARGUMENT;
     for (int32_t i = 0; i < count; ++i) {
         scores[i] = -INFINITY;
-        if (items[i] >= 0 && items[i] < session->model->info.item_count) sessrec__session_scores(session, items[i], 1, &scores[i]);
+        if (items[i] >= 0 && items[i] < session->model->info.item_count)
+            sessrec__session_scores(session, items[i], 1, &scores[i]);
     }
     return SESSREC_OK;
 }
@@ -8692,8 +9649,10 @@ SESSREC_API sessrec_query sessrec_query_default(void) {
     return query;
 }
 
-// Puts items with their scores into the list of a request if they belong there: item[i], or first + i without such an array.
-static void sessrec__offer(sessrec_request *request, const int32_t *items, int32_t first, int32_t count, const float *scores) {
+// Puts items with their scores into the list of a request if they belong there: item[i], or first + i without
+// such an array.
+static void sessrec__offer(sessrec_request *request, const int32_t *items, int32_t first, int32_t count,
+                           const float *scores) {
     const sessrec_session *session = request->session;
     const sessrec_query *query = request->query;
     int32_t higher = 1, equal;
@@ -8712,7 +9671,8 @@ static void sessrec__offer_candidates(sessrec_request *request) {
     const sessrec_query *query = request->query;
     float scores[SESSREC__SCAN_BLOCK];
     for (int32_t first = 0, count; first < query->candidate_count; first += count) {
-        count = query->candidate_count - first < SESSREC__SCAN_BLOCK ? query->candidate_count - first : SESSREC__SCAN_BLOCK;
+        count = query->candidate_count - first < SESSREC__SCAN_BLOCK ? query->candidate_count - first
+                                                                     : SESSREC__SCAN_BLOCK;
         sessrec_session_score(request->session, query->candidates + first, count, scores);
         sessrec__offer(request, query->candidates + first, 0, count, scores);
     }
@@ -8725,22 +9685,28 @@ static void sessrec__offer_screened(sessrec_request *request, int32_t first, int
     int32_t list[SESSREC__SCREENED];
     float scores[SESSREC__SCREENED];
     const int32_t found = model->kernels->screen(&session->screen, first, count, request->out[0].score, list);
-    model->kernels->dots_at(found, list, sessrec__last_width(model), model->Wy, sessrec__session_state(session), model->By, scores);
+    model->kernels->dots_at(found, list, sessrec__last_width(model), model->Wy,
+                            sessrec__session_state(session), model->By, scores);
     sessrec__offer(request, list, 0, found, scores);
 }
 
-// All of these items to the lists of several requests, whose states make a matrix: the same sums as for each alone.
+// All of these items to the lists of several requests, whose states make a matrix: the same sums as for each
+// alone.
 static void sessrec__offer_rows(sessrec_request *const *row, int32_t rows, int32_t first, int32_t items) {
     const sessrec_model *model = row[0]->session->model;
     const int32_t L = sessrec__last_width(model);
     float states[SESSREC__STATES], scores[SESSREC__TOGETHER * SESSREC__SCAN_BLOCK];
     for (int32_t r = 0; r < rows && rows > 1; ++r)
-        memcpy(states + (ptrdiff_t)r * L, sessrec__session_state(row[r]->session), (size_t)L * sizeof *states);
+        memcpy(states + (ptrdiff_t)r * L, sessrec__session_state(row[r]->session),
+               (size_t)L * sizeof *states);
     for (int32_t count; items; first += count, items -= count) {
         count = items < SESSREC__SCAN_BLOCK ? items : SESSREC__SCAN_BLOCK;
         if (rows == 1) sessrec__session_scores(row[0]->session, first, count, scores);
-        else model->kernels->matmul_bt(rows, count, L, states, L, model->Wy + (ptrdiff_t)first * L, L, model->By + first, scores, count);
-        for (int32_t r = 0; r < rows; ++r) sessrec__offer(row[r], NULL, first, count, scores + (ptrdiff_t)r * count);
+        else
+            model->kernels->matmul_bt(rows, count, L, states, L, model->Wy + (ptrdiff_t)first * L, L,
+                                      model->By + first, scores, count);
+        for (int32_t r = 0; r < rows; ++r)
+            sessrec__offer(row[r], NULL, first, count, scores + (ptrdiff_t)r * count);
     }
 }
 
@@ -8772,7 +9738,8 @@ static int sessrec__request_begin(sessrec_request *request, const sessrec_model 
     request->count = 0;
     request->result = SESSREC_INVALID_ARGUMENT;
     if (!request->session || !query || !request->out || query->canary != SESSREC__CANARY_QUERY) return 0;
-    if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0)) return 0;
+    if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0))
+        return 0;
     request->result = model && request->session->model != model ? SESSREC_MISMATCH : SESSREC_OK;
     if (request->result) return 0;
     sessrec__top_begin(request->out, query->k);
@@ -8794,7 +9761,8 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests,
     }
     const int32_t V = walk ? model->info.item_count : 0;
     for (int32_t first = 0, items; V - first > 0; first += items) {  // first <= V, no overflow
-        items = first < 64 ? 64 : first < SESSREC__SCREENED ? first : SESSREC__SCREENED;  // a screen lets all through until the list is full
+        // a screen lets all through until the list is full
+        items = first < 64 ? 64 : first < SESSREC__SCREENED ? first : SESSREC__SCREENED;
         if (items > V - first) items = V - first;
         sessrec__offer_block(requests, count, first, items);
     }
@@ -8803,8 +9771,9 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests,
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query, sessrec_recommendation *out,
-                                                     int32_t *count, sessrec_source *source) {
+SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query,
+                                                     sessrec_recommendation *out, int32_t *count,
+                                                     sessrec_source *source) {
     sessrec_request request = {session, query, out, 0, SESSREC_FROM_MODEL, SESSREC_OK};
     if (!count) return SESSREC_INVALID_ARGUMENT;
     const sessrec_result result = sessrec_sessions_recommend(&request, 1);
@@ -8814,9 +9783,10 @@ SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, c
 }
 
 // ---- the state as bytes ----
-// All little-endian: "SRstate1", fingerprint of the model [8], remember [4], width [4], clicks on known [8] and unknown [8] items, items
-// remembered [4], reserved 0 [4], the hidden state [4 * width], the items [4 * remember], 0 where there are fewer, CRC-32C of
-// all that [4]. The size depends on the model and `remember` only.
+// All little-endian: "SRstate1", fingerprint of the model [8], remember [4], width [4], clicks on known [8]
+// and unknown [8] items, items remembered [4], reserved 0 [4], the hidden state [4 * width], the items [4 *
+// remember], 0 where there are fewer, CRC-32C of all that [4]. The size depends on the model and `remember`
+// only.
 
 static const char sessrec__state_magic[9] = "SRstate1";  // the last digit is the version
 
@@ -8837,7 +9807,8 @@ static void sessrec__put_floats(unsigned char **at, const float *x, int32_t n) {
     }
 }
 
-// Whether a state has a beginning that is known and the checksum at its end; `least` bytes are there whatever it holds.
+// Whether a state has a beginning that is known and the checksum at its end; `least` bytes are there whatever
+// it holds.
 static int sessrec__state_whole(const void *bytes, size_t size, size_t least, const char *magic) {
     if (size < least || memcmp(bytes, magic, 8)) return 0;
     const unsigned char *sum = (const unsigned char *)bytes + (size - 4);
@@ -8861,12 +9832,14 @@ SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session
     sessrec__put(&at, (uint64_t)session->seen_count, 4);
     sessrec__put(&at, 0, 4);
     sessrec__put_floats(&at, session->hidden, session->width);
-    for (int32_t i = 0; i < session->remember; ++i) sessrec__put(&at, i < session->seen_count ? (uint64_t)session->seen[i] : 0, 4);
+    for (int32_t i = 0; i < session->remember; ++i)
+        sessrec__put(&at, i < session->seen_count ? (uint64_t)session->seen[i] : 0, 4);
     sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_session_export_size(session) - 4), 4);
     return SESSREC_OK;
 }
 
-// The hidden state that stands at `at`: finite, and zero before the first click. Written to hidden unless that is NULL.
+// The hidden state that stands at `at`: finite, and zero before the first click. Written to hidden unless
+// that is NULL.
 static int sessrec__state_hidden(const unsigned char *at, int32_t width, int clicked, float *hidden) {
     for (int32_t i = 0; i < width; ++i) {
         const uint32_t bits = (uint32_t)sessrec__take(&at, 4);
@@ -8882,7 +9855,8 @@ static uint32_t sessrec__state_item(const unsigned char *items, int32_t i) {
 }
 
 // The items that stand at `items`: `count` distinct ones of the model, then zeros.
-static int sessrec__state_items_valid(const sessrec_session *session, const unsigned char *items, int32_t count) {
+static int sessrec__state_items_valid(const sessrec_session *session, const unsigned char *items,
+                                      int32_t count) {
     for (int32_t i = 0; i < session->remember; ++i) {
         const uint32_t item = sessrec__state_item(items, i);
         if (i >= count ? item != 0 : item >= (uint32_t)session->model->info.item_count) return 0;
@@ -8893,22 +9867,31 @@ static int sessrec__state_items_valid(const sessrec_session *session, const unsi
 }
 
 // How many items a session of so many clicks can remember: none only if there was none.
-static int sessrec__state_count_valid(const sessrec_session *session, uint64_t known, uint64_t unknown, uint64_t count) {
-    if (known > INT64_MAX || unknown > INT64_MAX || count > (uint64_t)session->remember || count > known) return 0;
+static int sessrec__state_count_valid(const sessrec_session *session, uint64_t known, uint64_t unknown,
+                                      uint64_t count) {
+    if (known > INT64_MAX || unknown > INT64_MAX || count > (uint64_t)session->remember || count > known)
+        return 0;
     return count > 0 || known == 0 || session->remember == 0;
 }
 
 SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size) {
     if (!session || !bytes) return SESSREC_INVALID_ARGUMENT;
-    if (!sessrec__state_whole(bytes, size, SESSREC__STATE_FIXED, sessrec__state_magic)) return SESSREC_BAD_FILE;
+    if (!sessrec__state_whole(bytes, size, SESSREC__STATE_FIXED, sessrec__state_magic))
+        return SESSREC_BAD_FILE;
     const unsigned char *at = (const unsigned char *)bytes + 8;
-    const uint64_t model = sessrec__take(&at, 8), remember = sessrec__take(&at, 4), width = sessrec__take(&at, 4);
-    if (model != sessrec__model_fingerprint(session->model) || remember != (uint64_t)session->remember || width != (uint64_t)session->width)
+    const uint64_t model = sessrec__take(&at, 8), remember = sessrec__take(&at, 4),
+                   width = sessrec__take(&at, 4);
+    if (model != sessrec__model_fingerprint(session->model) || remember != (uint64_t)session->remember ||
+        width != (uint64_t)session->width)
         return SESSREC_MISMATCH;
-    const uint64_t known = sessrec__take(&at, 8), unknown = sessrec__take(&at, 8), count = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4);
+    const uint64_t known = sessrec__take(&at, 8), unknown = sessrec__take(&at, 8),
+                   count = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4);
     const unsigned char *items = at + 4 * width;  // width is that of the session now
-    if (size != sessrec_session_export_size(session) || reserved || !sessrec__state_count_valid(session, known, unknown, count)) return SESSREC_BAD_FILE;
-    if (!sessrec__state_hidden(at, session->width, known > 0, NULL) || !sessrec__state_items_valid(session, items, (int32_t)count))
+    if (size != sessrec_session_export_size(session) || reserved ||
+        !sessrec__state_count_valid(session, known, unknown, count))
+        return SESSREC_BAD_FILE;
+    if (!sessrec__state_hidden(at, session->width, known > 0, NULL) ||
+        !sessrec__state_items_valid(session, items, (int32_t)count))
         return SESSREC_BAD_FILE;
 
     sessrec__state_hidden(at, session->width, known > 0, session->hidden);
@@ -8919,11 +9902,11 @@ SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, cons
     return SESSREC_OK;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>users   what stays of a user between sessions
-// c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) begins the next session (Quadrana 2017). A user without sessions begins from zero, as
-// in training.
-// ============================================================================================================
+// c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) begins the next session (Quadrana 2017). A
+// user without sessions begins from zero, as in training.
+// ===========================================================================================================
 
 enum { SESSREC__USER_FIXED = 36 };  // bytes of an exported state besides c
 
@@ -8935,10 +9918,12 @@ struct sessrec_user {
 
 SESSREC_API size_t sessrec_user_size(const sessrec_model *model) {
     if (!model || !model->info.user_hidden) return 0;
-    return sizeof(sessrec_user) + (size_t)model->info.user_hidden * sizeof(float) + 63;  // the largest step to a multiple of 64
+    // the largest step to a multiple of 64
+    return sizeof(sessrec_user) + (size_t)model->info.user_hidden * sizeof(float) + 63;
 }
 
-SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *memory, size_t size, sessrec_user **out) {
+SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *memory, size_t size,
+                                             sessrec_user **out) {
     if (!out) return SESSREC_INVALID_ARGUMENT;
     *out = NULL;
     const size_t needed = sessrec_user_size(model);
@@ -8975,7 +9960,8 @@ SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user) {
 }
 
 // ---- the state as bytes ----
-// All little-endian: "SRuser_1", fingerprint of the model [8], width [4], reserved 0 [4], sessions [8], c [4 * width], CRC-32C of all that [4].
+// All little-endian: "SRuser_1", fingerprint of the model [8], width [4], reserved 0 [4], sessions [8], c [4
+// * width], CRC-32C of all that [4].
 
 static const char sessrec__user_magic[9] = "SRuser_1";  // the last digit is the version
 
@@ -9001,8 +9987,10 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
     if (!user || !bytes) return SESSREC_INVALID_ARGUMENT;
     if (!sessrec__state_whole(bytes, size, SESSREC__USER_FIXED, sessrec__user_magic)) return SESSREC_BAD_FILE;
     const unsigned char *at = (const unsigned char *)bytes + 8;
-    const uint64_t model = sessrec__take(&at, 8), width = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4), sessions = sessrec__take(&at, 8);
-    if (model != sessrec__model_fingerprint(user->model) || width != (uint64_t)user->model->info.user_hidden) return SESSREC_MISMATCH;
+    const uint64_t model = sessrec__take(&at, 8), width = sessrec__take(&at, 4),
+                   reserved = sessrec__take(&at, 4), sessions = sessrec__take(&at, 8);
+    if (model != sessrec__model_fingerprint(user->model) || width != (uint64_t)user->model->info.user_hidden)
+        return SESSREC_MISMATCH;
     if (size != sessrec_user_export_size(user) || reserved || sessions > INT64_MAX ||
         !sessrec__state_hidden(at, (int32_t)width, sessions > 0, NULL))
         return SESSREC_BAD_FILE;
@@ -9011,13 +9999,14 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
     return SESSREC_OK;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>archive   named arrays as one run of bytes
-// Header, table and sections as the manual says under "File format". A writer and a reader make the same list of sections: the
-// writer writes it, the reader compares it with the list that the file has, so that the two cannot disagree. A file is checked from
-// the outside to the inside: its beginning, the checksum of header and table, place and checksum of every section, names and shapes,
-// and in the end every value that could do harm. What has passed is used without another look.
-// ============================================================================================================
+// Header, table and sections as the manual says under "File format". A writer and a reader make the same list
+// of sections: the writer writes it, the reader compares it with the list that the file has, so that the two
+// cannot disagree. A file is checked from the outside to the inside: its beginning, the checksum of header
+// and table, place and checksum of every section, names and shapes, and in the end every value that could do
+// harm. What has passed is used without another look.
+// ===========================================================================================================
 
 enum { SESSREC__FORMAT_MAJOR = 1, SESSREC__FORMAT_MINOR = 0 };
 enum { SESSREC__FILE_MODEL = 1, SESSREC__FILE_CHECKPOINT = 2 };
@@ -9027,8 +10016,15 @@ enum {
     SESSREC__INFO = 72              // and of section "info"
 };
 
-// What a section holds. The low digit is the size of an element in bytes, the high one tells bytes, signed, unsigned and float apart.
-enum { SESSREC__BYTES = 0x01, SESSREC__INT32 = 0x14, SESSREC__INT64 = 0x18, SESSREC__UINT32 = 0x24, SESSREC__UINT64 = 0x28 };
+// What a section holds. The low digit is the size of an element in bytes, the high one tells bytes, signed,
+// unsigned and float apart.
+enum {
+    SESSREC__BYTES = 0x01,
+    SESSREC__INT32 = 0x14,
+    SESSREC__INT64 = 0x18,
+    SESSREC__UINT32 = 0x24,
+    SESSREC__UINT64 = 0x28
+};
 enum { SESSREC__FLOAT = 0x34, SESSREC__FLOAT64 = 0x38 };
 
 typedef struct sessrec__section {
@@ -9047,8 +10043,10 @@ typedef struct sessrec__archive {
     unsigned char info[SESSREC__INFO];  // section "info" of a model that is written or expected
 } sessrec__archive;
 
-// Appends a section. There is room for every model and its trainer: each of 19 tensors at most occurs 6 times, and 14 sections remain.
-static void sessrec__archive_add(sessrec__archive *list, const char *name, uint32_t type, int64_t rows, int64_t columns, const void *data) {
+// Appends a section. There is room for every model and its trainer: each of 19 tensors at most occurs 6
+// times, and 14 sections remain.
+static void sessrec__archive_add(sessrec__archive *list, const char *name, uint32_t type, int64_t rows,
+                                 int64_t columns, const void *data) {
     sessrec__section *section = &list->section[list->count++];
     memset(section, 0, sizeof *section);
     memcpy(section->name, name, strlen(name));
@@ -9058,14 +10056,17 @@ static void sessrec__archive_add(sessrec__archive *list, const char *name, uint3
     section->data = data;
 }
 
-// The place of a section that comes behind `*end` bytes follows from its shape alone; *end moves behind it. 0 if there is no such place.
+// The place of a section that comes behind `*end` bytes follows from its shape alone; *end moves behind it. 0
+// if there is no such place.
 static int sessrec__section_place(sessrec__section *section, uint64_t *end) {
     uint64_t elements;
-    return sessrec__mul(section->rows, section->columns, &elements) && sessrec__mul(elements, section->type & 15, &section->bytes) &&
+    return sessrec__mul(section->rows, section->columns, &elements) &&
+           sessrec__mul(elements, section->type & 15, &section->bytes) &&
            sessrec__align64(*end, &section->offset) && sessrec__add(section->offset, section->bytes, end);
 }
 
-// Gives every section of a list its place. Returns the size of the file: the sections lie in memory, so it does not overflow.
+// Gives every section of a list its place. Returns the size of the file: the sections lie in memory, so it
+// does not overflow.
 static uint64_t sessrec__archive_place(sessrec__archive *list) {
     uint64_t end = SESSREC__RECORD * (uint64_t)(list->count + 1);
     for (int32_t i = 0; i < list->count; ++i) sessrec__section_place(&list->section[i], &end);
@@ -9117,7 +10118,8 @@ static uint32_t sessrec__head_sum(sessrec__crc *crc, const unsigned char *head, 
 }
 
 // Header and table of a list whose places and checksums are known, into `size` bytes.
-static void sessrec__put_head(const sessrec__archive *list, uint64_t file_size, sessrec__crc *crc, unsigned char *head, size_t size) {
+static void sessrec__put_head(const sessrec__archive *list, uint64_t file_size, sessrec__crc *crc,
+                              unsigned char *head, size_t size) {
     unsigned char *at = head + sizeof sessrec__magic, *sum = head + 28;
     memset(head, 0, size);
     memcpy(head, sessrec__magic, sizeof sessrec__magic);
@@ -9153,7 +10155,9 @@ static int sessrec__archive_write(sessrec__sink *sink, sessrec__archive *list) {
     if (!sessrec__sink_write(sink, head, (size_t)end)) return 0;
     for (int32_t i = 0; i < list->count; ++i) {
         const sessrec__section *section = &list->section[i];
-        if (!sessrec__sink_write(sink, zeros, (size_t)(section->offset - end)) || !sessrec__section_write(sink, section)) return 0;
+        if (!sessrec__sink_write(sink, zeros, (size_t)(section->offset - end)) ||
+            !sessrec__section_write(sink, section))
+            return 0;
         end = section->offset + section->bytes;
     }
     return 1;
@@ -9179,23 +10183,31 @@ static sessrec_result sessrec__check_start(const unsigned char *file, uint64_t s
     const unsigned char *at = file + sizeof sessrec__magic;
     const int64_t major = (int64_t)sessrec__take(&at, 4), known = SESSREC__FORMAT_MAJOR;
     if (major == known) return SESSREC_OK;
-    return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "the file has format version %d, this build reads version %d", major, known);
+    return sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
+                         "the file has format version %d, this build reads version %d", major, known);
 }
 
 // The rest of it, and the checksum of the table.
-static sessrec_result sessrec__check_header(sessrec__archive *archive, const unsigned char *file, uint64_t size, sessrec__crc *crc,
-                                            sessrec_error *err) {
+static sessrec_result sessrec__check_header(sessrec__archive *archive, const unsigned char *file,
+                                            uint64_t size, sessrec__crc *crc, sessrec_error *err) {
     const unsigned char *at = file + 12;
     archive->minor = (uint32_t)sessrec__take(&at, 4);
     const uint64_t features = sessrec__take(&at, 4);
     archive->kind = (uint32_t)sessrec__take(&at, 4);
-    const uint64_t count = sessrec__take(&at, 4), sum = sessrec__take(&at, 4), table_end = SESSREC__RECORD * (count + 1);
+    const uint64_t count = sessrec__take(&at, 4), sum = sessrec__take(&at, 4),
+                   table_end = SESSREC__RECORD * (count + 1);
     archive->count = (int32_t)count;
-    if (sessrec__take(&at, 8) != size) return sessrec__damaged(err, "its length", "is not the one that its header says");
-    if (count < 1 || count > SESSREC__MAX_SECTIONS || table_end > size) return sessrec__damaged(err, "the number of its sections", "is impossible");
-    if (sum != sessrec__head_sum(crc, file, (size_t)table_end)) return sessrec__damaged(err, "the checksum of its header", "is wrong");
-    if (features) return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "the file uses a feature that this build does not know");
-    return sessrec__all_zero(at, 24) ? SESSREC_OK : sessrec__damaged(err, "a reserved byte of its header", "is not zero");
+    if (sessrec__take(&at, 8) != size)
+        return sessrec__damaged(err, "its length", "is not the one that its header says");
+    if (count < 1 || count > SESSREC__MAX_SECTIONS || table_end > size)
+        return sessrec__damaged(err, "the number of its sections", "is impossible");
+    if (sum != sessrec__head_sum(crc, file, (size_t)table_end))
+        return sessrec__damaged(err, "the checksum of its header", "is wrong");
+    if (features)
+        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
+                             "the file uses a feature that this build does not know");
+    return sessrec__all_zero(at, 24) ? SESSREC_OK
+                                     : sessrec__damaged(err, "a reserved byte of its header", "is not zero");
 }
 
 static int sessrec__good_name(const char name[16]) {
@@ -9205,14 +10217,15 @@ static int sessrec__good_name(const char name[16]) {
 }
 
 static int sessrec__good_type(uint32_t type) {
-    return type == SESSREC__BYTES || type == SESSREC__INT32 || type == SESSREC__INT64 || type == SESSREC__UINT32 ||
-           type == SESSREC__UINT64 || type == SESSREC__FLOAT || type == SESSREC__FLOAT64;
+    return type == SESSREC__BYTES || type == SESSREC__INT32 || type == SESSREC__INT64 ||
+           type == SESSREC__UINT32 || type == SESSREC__UINT64 || type == SESSREC__FLOAT ||
+           type == SESSREC__FLOAT64;
 }
 
-// Reads what the table says behind a section's name, and checks the bytes that it stands for. Returns NULL if all is well, else what is
-// wrong. *end is where the section before it ended, and moves behind this one.
-static const char *sessrec__read_section(const unsigned char *file, uint64_t size, const unsigned char *at, sessrec__crc *crc,
-                                         uint64_t *end, sessrec__section *section) {
+// Reads what the table says behind a section's name, and checks the bytes that it stands for. Returns NULL if
+// all is well, else what is wrong. *end is where the section before it ended, and moves behind this one.
+static const char *sessrec__read_section(const unsigned char *file, uint64_t size, const unsigned char *at,
+                                         sessrec__crc *crc, uint64_t *end, sessrec__section *section) {
     const uint64_t before = *end;
     section->type = (uint32_t)sessrec__take(&at, 4);
     section->crc = (uint32_t)sessrec__take(&at, 4);
@@ -9220,18 +10233,22 @@ static const char *sessrec__read_section(const unsigned char *file, uint64_t siz
     section->columns = sessrec__take(&at, 8);
     if (!sessrec__good_type(section->type)) return "has elements of an unknown type";
     if (!sessrec__section_place(section, end) || *end > size) return "is larger than the file";
-    if (sessrec__take(&at, 8) != section->offset || sessrec__take(&at, 8) != section->bytes) return "is not where its shape puts it";
+    if (sessrec__take(&at, 8) != section->offset || sessrec__take(&at, 8) != section->bytes)
+        return "is not where its shape puts it";
     if (sessrec__take(&at, 8)) return "has a reserved byte that is not zero";
-    if (!sessrec__all_zero(file + before, section->offset - before)) return "has a byte in front of it that is not zero";
+    if (!sessrec__all_zero(file + before, section->offset - before))
+        return "has a byte in front of it that is not zero";
     section->data = file + section->offset;
     crc->finite = 1;
     const uint32_t sum = sessrec__crc_of(crc, 0, section->data, (size_t)section->bytes);
-    section->finite = section->type == SESSREC__FLOAT && !SESSREC__BIG_ENDIAN && crc->finite;  // there they have to be turned first
+    // there they have to be turned first
+    section->finite = section->type == SESSREC__FLOAT && !SESSREC__BIG_ENDIAN && crc->finite;
     return sum == section->crc ? NULL : "has a wrong checksum";
 }
 
 // Finds and checks all sections of a file that lies in memory, whose bytes must outlive the archive.
-static sessrec_result sessrec__archive_open(sessrec__archive *archive, const void *bytes, uint64_t size, uint32_t kind, sessrec_error *err) {
+static sessrec_result sessrec__archive_open(sessrec__archive *archive, const void *bytes, uint64_t size,
+                                            uint32_t kind, sessrec_error *err) {
     const unsigned char *file = (const unsigned char *)bytes, *record = file;
     sessrec__crc crc;
     sessrec__crc_init(&crc);
@@ -9239,35 +10256,45 @@ static sessrec_result sessrec__archive_open(sessrec__archive *archive, const voi
     if (!result) result = sessrec__check_header(archive, file, size, &crc, err);
     if (result) return result;
     if (archive->kind != kind)
-        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is not a %s", kind == SESSREC__FILE_MODEL ? "model" : "checkpoint");
+        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is not a %s",
+                             kind == SESSREC__FILE_MODEL ? "model" : "checkpoint");
     uint64_t end = SESSREC__RECORD * (uint64_t)(archive->count + 1);
     for (int32_t i = 0; i < archive->count; ++i) {
         sessrec__section *section = &archive->section[i];
         record += SESSREC__RECORD;
         memcpy(section->name, record, sizeof section->name);
-        if (!sessrec__good_name(section->name)) return sessrec__damaged(err, "a section", "has no proper name");
-        const char *wrong = sessrec__read_section(file, size, record + sizeof section->name, &crc, &end, section);
+        if (!sessrec__good_name(section->name))
+            return sessrec__damaged(err, "a section", "has no proper name");
+        const char *wrong =
+            sessrec__read_section(file, size, record + sizeof section->name, &crc, &end, section);
         if (wrong) return sessrec__damaged(err, section->name, wrong);
     }
-    return end == size ? SESSREC_OK : sessrec__damaged(err, "its last section", "does not end where the file ends");
+    return end == size ? SESSREC_OK
+                       : sessrec__damaged(err, "its last section", "does not end where the file ends");
 }
 
 // Compares the first sections of a file with the list that is expected: names, types and shapes.
-static sessrec_result sessrec__archive_match(const sessrec__archive *archive, const sessrec__archive *list, sessrec_result code, sessrec_error *err) {
+static sessrec_result sessrec__archive_match(const sessrec__archive *archive, const sessrec__archive *list,
+                                             sessrec_result code, sessrec_error *err) {
     for (int32_t i = 0; i < list->count; ++i) {
         const sessrec__section *want = &list->section[i], *found = &archive->section[i];
         if (i >= archive->count || memcmp(want->name, found->name, sizeof want->name))
             return sessrec__fail(err, code, 0, "the file has no %s at its place", want->name);
-        if (want->type != found->type) return sessrec__fail(err, code, 0, "%s has elements of another type than it should have", want->name);
+        if (want->type != found->type)
+            return sessrec__fail(err, code, 0, "%s has elements of another type than it should have",
+                                 want->name);
         if (want->rows != found->rows || want->columns != found->columns)
-            return sessrec__fail(err, code, 0, "%s is [%d,%d] in the file and should be [%d,%d]", want->name, (int64_t)found->rows,
-                                 (int64_t)found->columns, (int64_t)want->rows, (int64_t)want->columns);
+            return sessrec__fail(err, code, 0, "%s is [%d,%d] in the file and should be [%d,%d]", want->name,
+                                 (int64_t)found->rows, (int64_t)found->columns, (int64_t)want->rows,
+                                 (int64_t)want->columns);
     }
     return SESSREC_OK;
 }
 
-// Behind the sections that this version knows a file may have others, but only if a later minor version wrote it.
-static sessrec_result sessrec__archive_ends(const sessrec__archive *archive, int32_t known, sessrec_error *err) {
+// Behind the sections that this version knows a file may have others, but only if a later minor version wrote
+// it.
+static sessrec_result sessrec__archive_ends(const sessrec__archive *archive, int32_t known,
+                                            sessrec_error *err) {
     if (archive->count <= known || archive->minor > SESSREC__FORMAT_MINOR) return SESSREC_OK;
     return sessrec__damaged(err, archive->section[known].name, "does not belong there");
 }
@@ -9275,20 +10302,31 @@ static sessrec_result sessrec__archive_ends(const sessrec__archive *archive, int
 // Identifies the first `count` sections of a list by their checksums; never 0.
 static uint64_t sessrec__archive_fingerprint(const sessrec__archive *archive, int32_t count) {
     uint64_t hash = 0;
-    for (int32_t i = 0; i < count; ++i) hash = sessrec__mix((hash ^ archive->section[i].crc) + 0x9e3779b97f4a7c15u);
+    for (int32_t i = 0; i < count; ++i)
+        hash = sessrec__mix((hash ^ archive->section[i].crc) + 0x9e3779b97f4a7c15u);
     return hash ? hash : 1;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>model_file   a model as an archive
-// Sections: "info", the tensors in the order of sessrec__shapes, "support", "id_offset", "id_text", "id_order". A checkpoint begins with
-// the same.
-// ============================================================================================================
+// Sections: "info", the tensors in the order of sessrec__shapes, "support", "id_offset", "id_text",
+// "id_order". A checkpoint begins with the same.
+// ===========================================================================================================
 
 // Section "info": twelve numbers of 32 bits, then three of 64. Widths of layers that are not there are 0.
 static void sessrec__put_info(const sessrec_model_info *info, uint64_t id_bytes, unsigned char *at) {
-    int32_t word[12] = {info->item_count, info->layer_count, 0, 0, 0, 0, (int32_t)info->embedding, info->embedding_width, (int32_t)info->gru,
-                        (int32_t)info->activation, info->user_hidden, (int32_t)info->user_mode};
+    int32_t word[12] = {info->item_count,
+                        info->layer_count,
+                        0,
+                        0,
+                        0,
+                        0,
+                        (int32_t)info->embedding,
+                        info->embedding_width,
+                        (int32_t)info->gru,
+                        (int32_t)info->activation,
+                        info->user_hidden,
+                        (int32_t)info->user_mode};
     memcpy(word + 2, info->hidden, (size_t)info->layer_count * sizeof *word);
     for (int i = 0; i < 12; ++i) sessrec__put(&at, (uint64_t)word[i], 4);
     sessrec__put(&at, info->seed, 8);
@@ -9299,8 +10337,18 @@ static void sessrec__put_info(const sessrec_model_info *info, uint64_t id_bytes,
 // The other way. Returns 0 unless all values are those of a possible model.
 static int sessrec__get_info(const unsigned char *at, sessrec_model_info *info, uint64_t *id_bytes) {
     enum { width = SESSREC__MAX_WIDTH };
-    static const int32_t most[12] = {INT32_MAX - 1, SESSREC_MAX_LAYERS, width, width, width, width, SESSREC_EMBEDDING_NONE, width,
-                                     SESSREC_RESET_AFTER, SESSREC_SELU, width, SESSREC_USER_GATES};
+    static const int32_t most[12] = {INT32_MAX - 1,
+                                     SESSREC_MAX_LAYERS,
+                                     width,
+                                     width,
+                                     width,
+                                     width,
+                                     SESSREC_EMBEDDING_NONE,
+                                     width,
+                                     SESSREC_RESET_AFTER,
+                                     SESSREC_SELU,
+                                     width,
+                                     SESSREC_USER_GATES};
     int32_t word[12];
     for (int i = 0; i < 12; ++i) {
         const uint64_t value = sessrec__take(&at, 4);
@@ -9319,22 +10367,28 @@ static int sessrec__get_info(const unsigned char *at, sessrec_model_info *info, 
     info->seed = sessrec__take(&at, 8);
     info->event_count = sessrec__take(&at, 8);
     *id_bytes = sessrec__take(&at, 8);
-    if (!info->item_count || !info->layer_count || *id_bytes > UINT32_MAX || (!info->user_hidden && info->user_mode)) return 0;
+    if (!info->item_count || !info->layer_count || *id_bytes > UINT32_MAX ||
+        (!info->user_hidden && info->user_mode))
+        return 0;
     for (int32_t l = 0; l < SESSREC_MAX_LAYERS; ++l)
         if ((info->hidden[l] > 0) != (l < info->layer_count)) return 0;
     if (info->embedding == SESSREC_EMBEDDING_SEPARATE) return info->embedding_width > 0;
-    return info->embedding_width == (info->embedding == SESSREC_EMBEDDING_TIED ? info->hidden[info->layer_count - 1] : 0);
+    return info->embedding_width ==
+           (info->embedding == SESSREC_EMBEDDING_TIED ? info->hidden[info->layer_count - 1] : 0);
 }
 
-// The list of a model, of which the data may still be missing. It must stay where it is: its first section points into it.
-static void sessrec__list_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model, uint64_t id_bytes) {
+// The list of a model, of which the data may still be missing. It must stay where it is: its first section
+// points into it.
+static void sessrec__list_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model,
+                                uint64_t id_bytes) {
     const int64_t V = model->info.item_count;
     list->kind = kind;
     list->count = 0;
     sessrec__put_info(&model->info, id_bytes, list->info);
     sessrec__archive_add(list, "info", SESSREC__BYTES, 1, SESSREC__INFO, list->info);
     for (int32_t t = 0; t < model->tensors; ++t)
-        sessrec__archive_add(list, model->shape[t].name, SESSREC__FLOAT, model->shape[t].rows, model->shape[t].columns, model->tensor[t]);
+        sessrec__archive_add(list, model->shape[t].name, SESSREC__FLOAT, model->shape[t].rows,
+                             model->shape[t].columns, model->tensor[t]);
     sessrec__archive_add(list, "support", SESSREC__UINT64, V, 1, model->support);
     sessrec__archive_add(list, "id_offset", SESSREC__UINT32, V + 1, 1, model->id_offset);
     sessrec__archive_add(list, "id_text", SESSREC__BYTES, (int64_t)id_bytes, 1, model->id_text);
@@ -9356,20 +10410,26 @@ static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *
 }
 
 // read: the sections of the tensors in a file that they come from, or NULL.
-static sessrec_result sessrec__check_weights(const sessrec_model *model, const sessrec__section *read, sessrec_result code, sessrec_error *err) {
+static sessrec_result sessrec__check_weights(const sessrec_model *model, const sessrec__section *read,
+                                             sessrec_result code, sessrec_error *err) {
     for (int32_t t = 0; t < model->tensors; ++t)
         if (!(read && read[t].finite) &&
-            !sessrec__all_finite(model->tensor[t], (uint64_t)model->shape[t].rows * (uint64_t)model->shape[t].columns))
-            return sessrec__fail(err, code, 0, "tensor %s has a value that is NaN or infinite", model->shape[t].name);
+            !sessrec__all_finite(model->tensor[t],
+                                 (uint64_t)model->shape[t].rows * (uint64_t)model->shape[t].columns))
+            return sessrec__fail(err, code, 0, "tensor %s has a value that is NaN or infinite",
+                                 model->shape[t].name);
     return SESSREC_OK;
 }
 
-// What is wrong with so many ids: 1 if one has not 1 to SESSREC_MAX_ID bytes and a NUL, 2 if an entry of the order is no item, 3 both. Like the next
-// function it has no branch, so that compilers make vectors of a count that they know.
-SESSREC__INLINE uint32_t sessrec__bad_ids(const uint32_t *offset, const int32_t *order, int32_t items, int32_t count) {
+// What is wrong with so many ids: 1 if one has not 1 to SESSREC_MAX_ID bytes and a NUL, 2 if an entry of the
+// order is no item, 3 both. Like the next function it has no branch, so that compilers make vectors of a
+// count that they know.
+SESSREC__INLINE uint32_t sessrec__bad_ids(const uint32_t *offset, const int32_t *order, int32_t items,
+                                          int32_t count) {
     uint32_t size = 0, item = 0;
     for (int32_t i = 0; i < count; ++i) {
-        size |= (uint32_t)(offset[i + 1] < offset[i]) | (uint32_t)(offset[i + 1] - offset[i] - 2 >= SESSREC_MAX_ID);
+        size |= (uint32_t)(offset[i + 1] < offset[i]) |
+                (uint32_t)(offset[i + 1] - offset[i] - 2 >= SESSREC_MAX_ID);
         item |= (uint32_t)order[i] >= (uint32_t)items;
     }
     return size | item << 1;
@@ -9381,9 +10441,9 @@ SESSREC__INLINE uint64_t sessrec__count_nuls(const char *text, int32_t count) {
     return nuls;
 }
 
-// V items whose ids rise strictly: so each item occurs once, and no two have the same id. Mostly eight bytes tell, up to the first NUL; as
-// id_order stands behind the texts, even the last id has eight that can be read. Ids lie anywhere in this order: each is asked for well before
-// its turn.
+// V items whose ids rise strictly: so each item occurs once, and no two have the same id. Mostly eight bytes
+// tell, up to the first NUL; as id_order stands behind the texts, even the last id has eight that can be
+// read. Ids lie anywhere in this order: each is asked for well before its turn.
 static int sessrec__good_order(const sessrec_model *model) {
     enum { AHEAD = 16 };
     const int32_t V = model->info.item_count, *order = model->id_order;
@@ -9394,15 +10454,17 @@ static int sessrec__good_order(const sessrec_model *model) {
             SESSREC__PREFETCH(sessrec__item_text(model, order[i + AHEAD]));
         }
         const char *text = sessrec__item_text(model, order[i]);
-        const uint64_t word = sessrec__load_word(text), nul = sessrec__zero_bytes(word), key = sessrec__swap_word(word & (nul ^ (nul - 1)));
-        if (key < least || (key == least && strcmp(sessrec__item_text(model, order[i - 1]), text) >= 0)) return 0;
+        const uint64_t word = sessrec__load_word(text), nul = sessrec__zero_bytes(word),
+                       key = sessrec__swap_word(word & (nul ^ (nul - 1)));
+        if (key < least || (key == least && strcmp(sessrec__item_text(model, order[i - 1]), text) >= 0))
+            return 0;
         least = key;
     }
     return 1;
 }
 
-// Every id has 1 to SESSREC_MAX_ID bytes and a NUL behind them; and as there are only as many NULs as ids, none is among them. All of some ids before
-// the next, so that nothing is fetched twice.
+// Every id has 1 to SESSREC_MAX_ID bytes and a NUL behind them; and as there are only as many NULs as ids,
+// none is among them. All of some ids before the next, so that nothing is fetched twice.
 static sessrec_result sessrec__check_ids(const sessrec_model *model, uint64_t id_bytes, sessrec_error *err) {
     enum { IDS = 64, BYTES = 64 };
     const uint32_t *offset = model->id_offset;
@@ -9412,7 +10474,8 @@ static sessrec_result sessrec__check_ids(const sessrec_model *model, uint64_t id
     uint64_t at = 0, nuls = 0;
     for (int32_t i = 0, end; i < V && !(bad & 1); i = end) {
         end = V - i < IDS ? V : i + IDS;
-        bad |= end - i == IDS ? sessrec__bad_ids(offset + i, order + i, V, IDS) : sessrec__bad_ids(offset + i, order + i, V, end - i);
+        bad |= end - i == IDS ? sessrec__bad_ids(offset + i, order + i, V, IDS)
+                              : sessrec__bad_ids(offset + i, order + i, V, end - i);
         bad |= offset[end] > id_bytes;
         for (int32_t j = i; j < end && !(bad & 1); ++j) bad |= text[offset[j + 1] - 1] != 0;
         for (; !(bad & 1) && offset[end] - at >= BYTES; at += BYTES) {
@@ -9421,7 +10484,8 @@ static sessrec_result sessrec__check_ids(const sessrec_model *model, uint64_t id
         }
     }
     nuls += sessrec__count_nuls(text + at, bad & 1 ? 0 : (int32_t)(id_bytes - at));
-    if (bad & 1 || nuls != (uint64_t)V) return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
+    if (bad & 1 || nuls != (uint64_t)V)
+        return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
     if (!bad && sessrec__good_order(model)) return SESSREC_OK;
     return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
 }
@@ -9433,8 +10497,10 @@ static int sessrec__good_support(const sessrec_model *model) {
     return sum == model->info.event_count;
 }
 
-// Points a model at the sections of a file, which must be in the byte order of the machine, and checks every value in them.
-static sessrec_result sessrec__model_from_archive(const sessrec__archive *archive, sessrec_model *model, sessrec_error *err) {
+// Points a model at the sections of a file, which must be in the byte order of the machine, and checks every
+// value in them.
+static sessrec_result sessrec__model_from_archive(const sessrec__archive *archive, sessrec_model *model,
+                                                  sessrec_error *err) {
     const sessrec__section *at = archive->section;
     sessrec__archive list;
     uint64_t id_bytes;
@@ -9453,15 +10519,16 @@ static sessrec_result sessrec__model_from_archive(const sessrec__archive *archiv
     model->id_order = (const int32_t *)(++at)->data;
     result = sessrec__check_ids(model, id_bytes, err);
     if (result) return result;
-    if (!sessrec__good_support(model)) return sessrec__damaged(err, "support", "does not sum to the number of events");
+    if (!sessrec__good_support(model))
+        return sessrec__damaged(err, "support", "does not sum to the number of events");
     model->fingerprint = sessrec__archive_fingerprint(archive, list.count);
     sessrec__model_wire(model);
     return sessrec__check_weights(model, archive->section + 1, SESSREC_BAD_FILE, err);
 }
 
 // Makes a model of an archive, in a block that begins with room for it. The block is freed when that fails.
-static sessrec_result sessrec__model_finish(const sessrec__archive *archive, const sessrec_allocator *memory, void *block,
-                                            sessrec_model **out, sessrec_error *err) {
+static sessrec_result sessrec__model_finish(const sessrec__archive *archive, const sessrec_allocator *memory,
+                                            void *block, sessrec_model **out, sessrec_error *err) {
     sessrec_model *model = (sessrec_model *)block;
     memset(model, 0, sizeof *model);
     model->memory = *memory;
@@ -9471,16 +10538,19 @@ static sessrec_result sessrec__model_finish(const sessrec__archive *archive, con
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_model_import(const void *bytes, size_t size, const sessrec_allocator *allocator,
-                                                     sessrec_model **out, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_model_import(const void *bytes, size_t size,
+                                                const sessrec_allocator *allocator, sessrec_model **out,
+                                                sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     const sessrec_allocator memory = sessrec__allocator(allocator);
     sessrec__archive archive;
     if (out) *out = NULL;
     if (!out || !bytes) return sessrec__fail(err, bad, 0, "bytes and out must not be NULL");
-    if ((uintptr_t)bytes & 63) return sessrec__fail(err, bad, 0, "the bytes of a model must begin at a multiple of 64");
+    if ((uintptr_t)bytes & 63)
+        return sessrec__fail(err, bad, 0, "the bytes of a model must begin at a multiple of 64");
     if (SESSREC__BIG_ENDIAN)
-        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "files are little-endian: this machine can load one, but not use it in place");
+        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
+                             "files are little-endian: this machine can load one, but not use it in place");
     sessrec_result result = sessrec__archive_open(&archive, bytes, size, SESSREC__FILE_MODEL, err);
     if (result) return result;
     void *block = sessrec__alloc(&memory, 1, sizeof **out);
@@ -9503,7 +10573,8 @@ static int sessrec__write_model(sessrec__sink *sink, const void *what) {
 SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void *bytes, size_t size) {
     sessrec__memory_sink memory;
     if (!model || !bytes || size < sessrec_model_export_size(model)) return SESSREC_INVALID_ARGUMENT;
-    sessrec_result result = sessrec__check_weights(model, NULL, SESSREC_DIVERGED, NULL);  // it could not be read again
+    // it could not be read again
+    sessrec_result result = sessrec__check_weights(model, NULL, SESSREC_DIVERGED, NULL);
     if (result) return result;
     memory.sink.put = sessrec__memory_put;
     memory.at = (unsigned char *)bytes;
@@ -9512,9 +10583,9 @@ SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void
     return SESSREC_OK;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>disk   files that are written as a whole or not at all
-// ============================================================================================================
+// ===========================================================================================================
 #ifndef SESSREC_NO_STDIO
 
 #ifdef SESSREC__WINDOWS
@@ -9551,7 +10622,8 @@ static int sessrec__file_create(sessrec__file_sink *file) {
 
 static int sessrec__file_out(sessrec__file_sink *file, const unsigned char *bytes, size_t size) {
     while (size && !file->error) {
-        const ssize_t written = write(file->file, bytes, size < 0x40000000 ? size : 0x40000000);  // some systems refuse 2 GiB and more
+        // some systems refuse 2 GiB and more
+        const ssize_t written = write(file->file, bytes, size < 0x40000000 ? size : 0x40000000);
         if (written < 0 && errno != EINTR) return sessrec__file_failed(file);
         if (written < 0) continue;
         bytes += written;
@@ -9609,7 +10681,8 @@ static int sessrec__file_put(sessrec__sink *sink, const unsigned char *bytes, si
     return sessrec__file_out(file, file->buffer, used) && sessrec__file_out(file, bytes, size);
 }
 
-// Opens PATH.tmpPROCESS-NUMBER with the first number that is free: others may be saving, and one that was killed may have left its file.
+// Opens PATH.tmpPROCESS-NUMBER with the first number that is free: others may be saving, and one that was
+// killed may have left its file.
 static int sessrec__file_begin(sessrec__file_sink *file, const char *path) {
 #if defined(SESSREC__POSIX)
     const unsigned long process = (unsigned long)getpid();
@@ -9642,7 +10715,8 @@ static int sessrec__file_rename(sessrec__file_sink *file, const char *path) {
 #endif
 }
 
-// The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is left to the system.
+// The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is
+// left to the system.
 static int sessrec__file_settle(sessrec__file_sink *file) {
 #ifdef SESSREC__POSIX
     char *slash = strrchr(file->name, '/');
@@ -9656,7 +10730,8 @@ static int sessrec__file_settle(sessrec__file_sink *file) {
 }
 
 // Whatever happens, `path` is afterwards what it was or what `produce` wrote, as a whole.
-static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what, sessrec_error *err) {
+static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what,
+                                         sessrec_error *err) {
     const sessrec_result bad = SESSREC_IO_ERROR;
     sessrec__file_sink file;
     if (!path || strlen(path) > sizeof file.name - 64)
@@ -9674,38 +10749,47 @@ static sessrec_result sessrec__save_file(const char *path, sessrec__producer pro
         return sessrec__fail(err, bad, 0, "cannot write %s: %s", path, strerror(file.error));
     }
     if (sessrec__file_settle(&file)) return SESSREC_OK;
-    return sessrec__fail(err, bad, 0, "%s is written, but may not outlive a power cut: %s", path, strerror(file.error));
+    return sessrec__fail(err, bad, 0, "%s is written, but may not outlive a power cut: %s", path,
+                         strerror(file.error));
 }
 
-// Reads a file whose header says how long it is to *block + prefix. Memory is taken for what the file system says is there, or else as the
-// bytes come: the header alone is not believed. *block is to be freed in any case.
-static sessrec_result sessrec__read_stream(FILE *stream, const sessrec_allocator *memory, uint64_t prefix, void **block, uint64_t *size,
-                                           sessrec_error *err) {
+// Reads a file whose header says how long it is to *block + prefix. Memory is taken for what the file system
+// says is there, or else as the bytes come: the header alone is not believed. *block is to be freed in any
+// case.
+static sessrec_result sessrec__read_stream(FILE *stream, const sessrec_allocator *memory, uint64_t prefix,
+                                           void **block, uint64_t *size, sessrec_error *err) {
     const long end = fseek(stream, 0, SEEK_END) ? 0 : ftell(stream);
     const uint64_t on_disk = end > 0 ? (uint64_t)end : 0;
     int64_t room = 0;
     rewind(stream);  // a stream that cannot be sought is still at its beginning
-    if (!sessrec__grow(memory, block, &room, (int64_t)prefix + SESSREC__RECORD, 1)) return sessrec__no_memory(err);
+    if (!sessrec__grow(memory, block, &room, (int64_t)prefix + SESSREC__RECORD, 1))
+        return sessrec__no_memory(err);
     const unsigned char *head = (unsigned char *)*block + prefix, *length = head + 32;
     uint64_t have = fread((char *)*block + prefix, 1, SESSREC__RECORD, stream);
-    if (ferror(stream)) return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot read the file: %s", strerror(errno));
+    if (ferror(stream))
+        return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot read the file: %s", strerror(errno));
     sessrec_result result = sessrec__check_start(head, have, err);
     if (result) return result;
     *size = sessrec__take(&length, 8);
     if (*size < have || *size > INT64_MAX / 2) return sessrec__damaged(err, "its length", "is impossible");
     while (have < *size) {
-        const uint64_t more = have + 65536, known = on_disk > more ? on_disk : more, want = known < *size ? known : *size;
+        const uint64_t more = have + 65536, known = on_disk > more ? on_disk : more,
+                       want = known < *size ? known : *size;
         if (!sessrec__grow(memory, block, &room, (int64_t)(prefix + want), 1)) return sessrec__no_memory(err);
         have += fread((char *)*block + prefix + have, 1, (size_t)(want - have), stream);
-        if (ferror(stream)) return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot read the file: %s", strerror(errno));
+        if (ferror(stream))
+            return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot read the file: %s", strerror(errno));
         if (have < want) return sessrec__damaged(err, "its end", "is missing");
     }
-    return fgetc(stream) == EOF ? SESSREC_OK : sessrec__damaged(err, "its length", "is not the one that its header says");
+    return fgetc(stream) == EOF ? SESSREC_OK
+                                : sessrec__damaged(err, "its length", "is not the one that its header says");
 }
 
-// Reads and checks a whole file. *block, which the caller frees, holds its bytes behind `prefix` bytes, a multiple of 64.
-static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, const sessrec_allocator *memory, uint64_t prefix, void **block,
-                                            sessrec__archive *archive, sessrec_error *err) {
+// Reads and checks a whole file. *block, which the caller frees, holds its bytes behind `prefix` bytes, a
+// multiple of 64.
+static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, const sessrec_allocator *memory,
+                                            uint64_t prefix, void **block, sessrec__archive *archive,
+                                            sessrec_error *err) {
     uint64_t size = 0;
     *block = NULL;
     FILE *stream = fopen(path, "rb");
@@ -9720,59 +10804,86 @@ static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, con
         return result;
     }
     for (int32_t i = 0; SESSREC__BIG_ENDIAN && i < archive->count; ++i)
-        sessrec__swap_elements((unsigned char *)archive->section[i].data, archive->section[i].bytes, archive->section[i].type & 15);
+        sessrec__swap_elements((unsigned char *)archive->section[i].data, archive->section[i].bytes,
+                               archive->section[i].type & 15);
     return SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const char *path, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const char *path,
+                                               sessrec_error *err) {
     if (!model) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "model must not be NULL");
     sessrec_result result = sessrec__check_weights(model, NULL, SESSREC_DIVERGED, err);
     return result ? result : sessrec__save_file(path, sessrec__write_model, model, err);
 }
 
-SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_allocator *allocator, sessrec_model **out,
-                                              sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_allocator *allocator,
+                                              sessrec_model **out, sessrec_error *err) {
     const sessrec_allocator memory = sessrec__allocator(allocator);
     sessrec__archive archive;
     void *block;
     if (out) *out = NULL;
-    if (!out || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "path and out must not be NULL");
-    sessrec_result result = sessrec__read_archive(path, SESSREC__FILE_MODEL, &memory, (sizeof **out + 63) / 64 * 64, &block, &archive, err);
+    if (!out || !path)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "path and out must not be NULL");
+    sessrec_result result = sessrec__read_archive(path, SESSREC__FILE_MODEL, &memory,
+                                                  (sizeof **out + 63) / 64 * 64, &block, &archive, err);
     return result ? result : sessrec__model_finish(&archive, &memory, block, out, err);
 }
 
 #endif // SESSREC_NO_STDIO
 #undef SESSREC__BIG_ENDIAN
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>checkpoint   a trainer as an archive
-// Sections: those of the model, "config" and "position", the optimizer's arrays of each tensor, the hidden states of the slots, and the best weights
-// if some were kept. The mini-batches to come follow from the log and the position, the random numbers from the seed, so nothing else is needed
-// to go on with the same bits.
-// ============================================================================================================
+// Sections: those of the model, "config" and "position", the optimizer's arrays of each tensor, the hidden
+// states of the slots, and the best weights if some were kept. The mini-batches to come follow from the log
+// and the position, the random numbers from the seed, so nothing else is needed to go on with the same bits.
+// ===========================================================================================================
 #if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
 
 enum { SESSREC__CONFIG_NUMBERS = 28, SESSREC__POSITION_NUMBERS = 6 };
 
 typedef struct sessrec__run_record {
-    double config[SESSREC__CONFIG_NUMBERS];     // what a checkpoint must have in common with the trainer that takes it up
+    double config[SESSREC__CONFIG_NUMBERS];     // what a checkpoint must have in common with the trainer that
+                                                // takes it up
     double position[SESSREC__POSITION_NUMBERS];
 } sessrec__run_record;
 
-// Whatever the bits of the coming steps depend on, and the model's info does not hold. How long and on how many threads is not among it.
+// Whatever the bits of the coming steps depend on, and the model's info does not hold. How long and on how
+// many threads is not among it.
 static void sessrec__record_run(const sessrec_trainer *tr, sessrec__run_record *out) {
     const sessrec_config *c = &tr->config;
     const sessrec_loss_config *l = &c->loss;
     const sessrec_optimizer_config *o = &c->optimizer;
     const sessrec_position *p = &tr->position;
     const double config[SESSREC__CONFIG_NUMBERS] = {
-        (double)l->kind, (double)l->activation, (double)l->activation_a, (double)l->activation_b, (double)(l->with_diagonal != 0),
-        (double)l->bpreg, (double)l->logq, (double)l->smoothing, (double)(l->skip_own_target != 0),
-        (double)o->kind, (double)o->learning_rate, (double)o->momentum, (double)o->decay, (double)o->beta1, (double)o->beta2,
-        (double)o->epsilon, (double)o->l2, (double)o->gradient_cap,
-        (double)c->dropout_input, (double)c->dropout_hidden, (double)c->dropout_user, (double)c->dropout_init,
-        (double)c->batch_size, (double)c->negatives, (double)c->alpha, (double)(c->shuffle_sessions != 0),
-        (double)(uint32_t)(tr->log_hash >> 32), (double)(uint32_t)tr->log_hash,
+        (double)l->kind,
+        (double)l->activation,
+        (double)l->activation_a,
+        (double)l->activation_b,
+        (double)(l->with_diagonal != 0),
+        (double)l->bpreg,
+        (double)l->logq,
+        (double)l->smoothing,
+        (double)(l->skip_own_target != 0),
+        (double)o->kind,
+        (double)o->learning_rate,
+        (double)o->momentum,
+        (double)o->decay,
+        (double)o->beta1,
+        (double)o->beta2,
+        (double)o->epsilon,
+        (double)o->l2,
+        (double)o->gradient_cap,
+        (double)c->dropout_input,
+        (double)c->dropout_hidden,
+        (double)c->dropout_user,
+        (double)c->dropout_init,
+        (double)c->batch_size,
+        (double)c->negatives,
+        (double)c->alpha,
+        (double)(c->shuffle_sessions != 0),
+        (double)(uint32_t)(tr->log_hash >> 32),
+        (double)(uint32_t)tr->log_hash,
     };
     const double position[SESSREC__POSITION_NUMBERS] = {
         (double)p->epoch, (double)p->step, (double)p->pairs, p->loss_sum, p->best, (double)p->best_age,
@@ -9784,8 +10895,8 @@ static void sessrec__record_run(const sessrec_trainer *tr, sessrec__run_record *
 // The other way; 0 if a number is none that a trainer writes.
 static int sessrec__take_position(const double *in, sessrec_position *p) {
     const double exact = 9007199254740992.0;  // 2^53: whole numbers up to here are
-    if (!sessrec__within(in[0], 0, INT32_MAX) || !sessrec__within(in[1], 0, exact) || !sessrec__within(in[2], 0, exact) ||
-        !sessrec__within(in[5], -1, INT32_MAX))
+    if (!sessrec__within(in[0], 0, INT32_MAX) || !sessrec__within(in[1], 0, exact) ||
+        !sessrec__within(in[2], 0, exact) || !sessrec__within(in[5], -1, INT32_MAX))
         return 0;
     p->epoch = (int32_t)in[0];
     p->step = (int64_t)in[1];
@@ -9797,17 +10908,18 @@ static int sessrec__take_position(const double *in, sessrec_position *p) {
 }
 
 // The section of a tensor's state, if there is such a state.
-static void sessrec__add_state(sessrec__archive *list, const char *prefix, const sessrec__shape *shape, uint32_t type, int32_t columns,
-                               const void *data) {
+static void sessrec__add_state(sessrec__archive *list, const char *prefix, const sessrec__shape *shape,
+                               uint32_t type, int32_t columns, const void *data) {
     char name[16];
     if (!data) return;
     snprintf(name, sizeof name, "%s%s", prefix, shape->name);
     sessrec__archive_add(list, name, type, shape->rows, columns, data);
 }
 
-// The list of a checkpoint of this trainer, with or without best weights. Returns how many sections belong to the model.
-static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_trainer *tr, const sessrec__run_record *record,
-                                        int with_best) {
+// The list of a checkpoint of this trainer, with or without best weights. Returns how many sections belong to
+// the model.
+static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_trainer *tr,
+                                        const sessrec__run_record *record, int with_best) {
     const sessrec_model *model = tr->model;
     sessrec__archive_model(list, SESSREC__FILE_CHECKPOINT, model);
     const int32_t of_model = list->count;
@@ -9824,10 +10936,12 @@ static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_tr
     }
     for (int32_t l = 0; l < tr->config.layer_count; ++l) {
         const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + l), 0};
-        sessrec__archive_add(list, name, SESSREC__FLOAT, tr->config.batch_size, tr->config.hidden[l], tr->layer[l].state[tr->now]);
+        sessrec__archive_add(list, name, SESSREC__FLOAT, tr->config.batch_size, tr->config.hidden[l],
+                             tr->layer[l].state[tr->now]);
     }
     if (tr->config.user_hidden)
-        sessrec__archive_add(list, "user", SESSREC__FLOAT, tr->config.batch_size, tr->config.user_hidden, tr->user.state[tr->now]);
+        sessrec__archive_add(list, "user", SESSREC__FLOAT, tr->config.batch_size, tr->config.user_hidden,
+                             tr->user.state[tr->now]);
     return of_model;
 }
 
@@ -9840,37 +10954,43 @@ static int sessrec__write_trainer(sessrec__sink *sink, const void *what) {
     return sessrec__archive_write(sink, &list);
 }
 
-SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *tr, const char *path, sessrec_error *err) {
-    if (!tr || !tr->model || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no path");
+SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *tr, const char *path,
+                                                 sessrec_error *err) {
+    if (!tr || !tr->model || !path)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no path");
     sessrec_result result = sessrec__fetch(tr, 0, err);
     return result ? result : sessrec__save_file(path, sessrec__write_trainer, tr, err);
 }
 
-// What must be equal to the byte: everything of the model but its weights (so the items and their support), and the configuration.
-static sessrec_result sessrec__same_run(const sessrec__archive *archive, const sessrec__archive *list, int32_t of_model,
-                                        sessrec_error *err) {
+// What must be equal to the byte: everything of the model but its weights (so the items and their support),
+// and the configuration.
+static sessrec_result sessrec__same_run(const sessrec__archive *archive, const sessrec__archive *list,
+                                        int32_t of_model, sessrec_error *err) {
     for (int32_t i = 0; i <= of_model; ++i) {
         const sessrec__section *mine = &list->section[i], *found = &archive->section[i];
         if (i < of_model && mine->type == SESSREC__FLOAT) continue;
         if (memcmp(mine->data, found->data, (size_t)found->bytes))
-            return sessrec__fail(err, SESSREC_MISMATCH, 0, "the checkpoint is of another log or configuration: its section %s differs",
+            return sessrec__fail(err, SESSREC_MISMATCH, 0,
+                                 "the checkpoint is of another log or configuration: its section %s differs",
                                  mine->name);
     }
     return SESSREC_OK;
 }
 
 // Everything is compared and checked before anything of the trainer changes.
-static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessrec__archive *archive, sessrec_error *err) {
+static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessrec__archive *archive,
+                                               sessrec_error *err) {
     sessrec__archive list;
     sessrec__run_record record;
     sessrec_position position;
     sessrec__record_run(tr, &record);
     int32_t of_model = sessrec__archive_trainer(&list, tr, &record, 0);
     const sessrec__section *at = &archive->section[of_model + 1];
-    if (archive->count <= of_model + 1 || at->type != SESSREC__FLOAT64 || at->bytes != sizeof record.position ||
-        !sessrec__take_position((const double *)at->data, &position))
-        return sessrec__fail(err, SESSREC_MISMATCH, 0,
-                             "the checkpoint is of another configuration: it has no position where this one would");
+    if (archive->count <= of_model + 1 || at->type != SESSREC__FLOAT64 ||
+        at->bytes != sizeof record.position || !sessrec__take_position((const double *)at->data, &position))
+        return sessrec__fail(
+            err, SESSREC_MISMATCH, 0,
+            "the checkpoint is of another configuration: it has no position where this one would");
     if (position.best_age >= 0 && !sessrec__best_ready(tr)) return sessrec__no_memory(err);
     of_model = sessrec__archive_trainer(&list, tr, &record, position.best_age >= 0);
     sessrec_result result = sessrec__archive_match(archive, &list, SESSREC_MISMATCH, err);
@@ -9878,12 +10998,15 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
     if (!result) result = sessrec__same_run(archive, &list, of_model, err);
     for (int32_t i = 0; i < list.count && !result; ++i) {
         const sessrec__section *found = &archive->section[i];
-        if (found->type == SESSREC__FLOAT && !sessrec__all_finite((const float *)found->data, found->bytes / sizeof(float)))
-            result = sessrec__fail(err, SESSREC_BAD_FILE, 0, "the checkpoint has a value that is NaN or infinite in %s", found->name);
+        if (found->type == SESSREC__FLOAT &&
+            !sessrec__all_finite((const float *)found->data, found->bytes / sizeof(float)))
+            result = sessrec__fail(err, SESSREC_BAD_FILE, 0,
+                                   "the checkpoint has a value that is NaN or infinite in %s", found->name);
     }
     if (!result) result = sessrec__fetch(tr, 1, err);
     if (result) return result;
-    for (int32_t i = 0; i < list.count; ++i) memcpy((void *)list.section[i].data, archive->section[i].data, (size_t)archive->section[i].bytes);
+    for (int32_t i = 0; i < list.count; ++i)
+        memcpy((void *)list.section[i].data, archive->section[i].data, (size_t)archive->section[i].bytes);
     tr->position = position;
     return SESSREC_OK;
 }
@@ -9891,8 +11014,10 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
 SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *tr, const char *path, sessrec_error *err) {
     sessrec__archive archive;
     void *block;
-    if (!tr || !tr->model || !path) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no path");
-    sessrec_result result = sessrec__read_archive(path, SESSREC__FILE_CHECKPOINT, &tr->memory, 0, &block, &archive, err);
+    if (!tr || !tr->model || !path)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no path");
+    sessrec_result result =
+        sessrec__read_archive(path, SESSREC__FILE_CHECKPOINT, &tr->memory, 0, &block, &archive, err);
     if (result) return result;
     result = sessrec__trainer_restore(tr, &archive, err);
     sessrec__free(&tr->memory, block);
@@ -9901,49 +11026,55 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *tr, const char 
 
 #endif // !SESSREC_NO_TRAINING && !SESSREC_NO_STDIO
 
-// ============================================================================================================
+// ===========================================================================================================
 // >>train   the whole of it, from public functions only: copy it into your program and change it
-// ============================================================================================================
+// ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *tr, const sessrec_batcher *batcher, sessrec_progress *out) {
+SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *tr, const sessrec_batcher *batcher,
+                                          sessrec_progress *out) {
     const sessrec_position *at = &tr->position;
     const double seconds = sessrec__now() - tr->started;
     memset(out, 0, sizeof *out);
     out->epoch = at->epoch;
     out->epochs = tr->config.epochs;
     out->step = at->step;
-    out->steps = sessrec_batcher_steps(batcher) > at->step ? sessrec_batcher_steps(batcher) : at->step;  // shuffled, they are an estimate
+    // shuffled, they are an estimate
+    out->steps = sessrec_batcher_steps(batcher) > at->step ? sessrec_batcher_steps(batcher) : at->step;
     out->events = at->pairs;
     out->loss = at->pairs ? at->loss_sum / (double)at->pairs : 0;
     out->seconds = seconds;
     out->events_per_second = seconds > 0 ? (double)tr->pairs_run / seconds : 0;
-    const double left = (double)(tr->config.epochs - at->epoch) * (double)sessrec_batcher_pairs(batcher) - (double)at->pairs;
+    const double left =
+        (double)(tr->config.epochs - at->epoch) * (double)sessrec_batcher_pairs(batcher) - (double)at->pairs;
     out->seconds_left = out->events_per_second > 0 && left > 0 ? left / out->events_per_second : 0;
     out->validation = -1;
     out->device = sessrec_trainer_device(tr);
 }
 
 // Prepares a device to take mini-batches ahead, if it and the configuration can.
-static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_batcher *batcher, int *ahead, sessrec_error *err) {
+static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_batcher *batcher, int *ahead,
+                                            sessrec_error *err) {
     const sessrec_sampler *s = batcher->sampler;
-    *ahead = tr->table->run && tr->config.loss.kind != SESSREC_LOSS_CUSTOM && batcher->negatives <= tr->config.negatives &&
-             (!s || s->items == tr->model->info.item_count);
+    *ahead = tr->table->run && tr->config.loss.kind != SESSREC_LOSS_CUSTOM &&
+             batcher->negatives <= tr->config.negatives && (!s || s->items == tr->model->info.item_count);
     if (!*ahead || !s) return SESSREC_OK;
     const sessrec_device_sampler view = {s->items, s->guide_bits, s->total, s->sum, s->guide};
     return tr->table->sampler(tr->device, &view, err);
 }
 
-// Trains on the mini-batches before the next checkpoint, as many as a device takes at once at most. *last is the last of them. DONE when the epoch
-// is over.
-static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_batch *last, sessrec_error *err) {
+// Trains on the mini-batches before the next checkpoint, as many as a device takes at once at most. *last is
+// the last of them. DONE when the epoch is over.
+static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_batch *last,
+                                           sessrec_error *err) {
     const int64_t each = tr->config.checkpoint ? tr->config.checkpoint_steps : 0;
     const int64_t most = each > 0 ? each - tr->position.step % each : SESSREC_DEVICE_AHEAD;
     sessrec_batch batch[SESSREC_DEVICE_AHEAD];
     double sum[SESSREC_DEVICE_AHEAD];
     int32_t count = 0;
     sessrec_result end = SESSREC_OK, result = sessrec__give(tr, err);
-    while (!result && count < most && count < SESSREC_DEVICE_AHEAD && (end = sessrec__batcher_go(batcher, 0, &batch[count])) == SESSREC_OK) {
+    while (!result && count < most && count < SESSREC_DEVICE_AHEAD &&
+           (end = sessrec__batcher_go(batcher, 0, &batch[count])) == SESSREC_OK) {
         sessrec_batch pairs = batch[count];
         pairs.negative_count = 0;
         result = sessrec__check_batch(tr, &pairs, err);
@@ -9960,7 +11091,8 @@ static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher 
     return result ? result : end;
 }
 
-SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_batcher *batcher,
+                                                 sessrec_error *err) {
     const sessrec_config *c = &tr->config;
     double shown = sessrec__now();
     sessrec_batch batch;
@@ -9977,7 +11109,8 @@ SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_ba
         }
         if (result == SESSREC_DONE) return SESSREC_OK;
 #ifndef SESSREC_NO_STDIO
-        if (!result && c->checkpoint && c->checkpoint_steps > 0 && (batch.step + 1) % c->checkpoint_steps == 0)
+        if (!result && c->checkpoint && c->checkpoint_steps > 0 &&
+            (batch.step + 1) % c->checkpoint_steps == 0)
             result = sessrec_trainer_write(tr, c->checkpoint, err);
 #endif
         if (result) return result;
@@ -9985,12 +11118,14 @@ SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_ba
         shown = sessrec__now();
         sessrec_trainer_progress(tr, batcher, &progress);
         if (c->progress(c->progress_user, &progress))
-            return sessrec__fail(err, SESSREC_STOPPED, 0, "stopped in epoch %d, step %d", (int64_t)batch.epoch + 1, batch.step + 1);
+            return sessrec__fail(err, SESSREC_STOPPED, 0, "stopped in epoch %d, step %d",
+                                 (int64_t)batch.epoch + 1, batch.step + 1);
     }
 }
 
-SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_log *log, const sessrec_log *validation,
-                                         sessrec_model **out, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_log *log,
+                                         const sessrec_log *validation, sessrec_model **out,
+                                         sessrec_error *err) {
     sessrec_trainer *trainer = NULL;
     sessrec_sampler *sampler = NULL;
     sessrec_batcher *batcher = NULL;
@@ -10032,7 +11167,8 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
             else result = sessrec_evaluate(model, validation, &eval, &report, err);
             if (result) break;
             progress.validation = report.all.mrr[0];
-            if (sessrec_trainer_keep_best(trainer, progress.validation) < 0) result = sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, NULL);
+            if (sessrec_trainer_keep_best(trainer, progress.validation) < 0)
+                result = sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, NULL);
         }
         sessrec_trainer_next_epoch(trainer);
 #ifndef SESSREC_NO_STDIO

@@ -1,15 +1,18 @@
 // sessrec_cuda.cu - trains the models of sessrec.h on an NVIDIA GPU
 //
-// Compile your program with -DSESSREC_CUDA and link this file, compiled by nvcc: "CUDA" in the manual of sessrec.h. Nothing else in the program
-// changes. What it computes is what >>trainer in sessrec.h computes, and each kernel here names its counterpart there: read that first. Public
-// domain or MIT-0, as sessrec.h.
+// Compile your program with -DSESSREC_CUDA and link this file, compiled by nvcc: "CUDA" in the manual of
+// sessrec.h. Nothing else in the program changes. What it computes is what >>trainer in sessrec.h computes,
+// and each kernel here names its counterpart there: read that first. Public domain or MIT-0, as sessrec.h.
 //
-// A step is a fixed list of kernels. Whatever changes from step to step (items, which sessions begin, the number of the step) lies in one record in
-// the GPU's memory, so that the list can be captured once as a graph and launched again as long as the mini-batch keeps its size. In an epoch
-// (sessrec_trainer_epoch, sessrec_train) 64 records are sent ahead, the negatives are drawn on the GPU, and the losses come back after the 64th.
+// A step is a fixed list of kernels. Whatever changes from step to step (items, which sessions begin, the
+// number of the step) lies in one record in the GPU's memory, so that the list can be captured once as a
+// graph and launched again as long as the mini-batch keeps its size. In an epoch (sessrec_trainer_epoch,
+// sessrec_train) 64 records are sent ahead, the negatives are drawn on the GPU, and the losses come back
+// after the 64th.
 //
-// There are no atomics, and every sum has a fixed order: the same program on the same GPU gives the same bits on every run. They are not the bits of
-// the processor, because sums are cut into other pieces and exp, tanh and log are CUDA's.
+// There are no atomics, and every sum has a fixed order: the same program on the same GPU gives the same bits
+// on every run. They are not the bits of the processor, because sums are cut into other pieces and exp, tanh
+// and log are CUDA's.
 #include "sessrec.h"
 
 #include <math.h>
@@ -19,7 +22,8 @@
 
 #ifndef SESSREC_CUDA_ON_CPU  // a test compiles this file with a C++ compiler, which has no <<< >>>
 #  include <cuda_runtime.h>
-#  define SESSREC__LAUNCH(kernel, grid, threads, stream, ...) kernel<<<(grid), (threads), 0, (stream)>>>(__VA_ARGS__)
+#  define SESSREC__LAUNCH(kernel, grid, threads, stream, ...)                                                \
+    kernel<<<(grid), (threads), 0, (stream)>>>(__VA_ARGS__)
 #endif
 
 // Every launch; the first failure is kept until somebody looks.
@@ -40,11 +44,12 @@ enum {
     ROWS_EACH = TILE_M * 16 / THREADS       // a tile's rows, and 4 columns, for each thread
 };
 
-// ============================================================================================================
+// ===========================================================================================================
 // what lies on the GPU
-// ============================================================================================================
+// ===========================================================================================================
 
-// A mini-batch as it is copied to the GPU. Behind it: int32 input [B], target [B], session_starts [B], user_starts [B], previous_rows [B].
+// A mini-batch as it is copied to the GPU. Behind it: int32 input [B], target [B], session_starts [B],
+// user_starts [B], previous_rows [B].
 typedef struct sessrec__record {
     uint64_t epoch_seed, first_draw;    // for dropout; of its negatives
     int64_t step, draw;                 // draw: 1: the negatives are to be drawn, 0: they have been copied
@@ -85,7 +90,8 @@ typedef struct sessrec__level {  // sessrec__layer
     float *d_h, *begun, *d_begun;  // [B,H] with a user-level GRU only
 } sessrec__level;
 
-typedef struct sessrec__rows {  // a table's gradient: a row for each use of an item, where the processor has one for each item
+// a table's gradient: a row for each use of an item, where the processor has one for each item
+typedef struct sessrec__rows {
     int32_t count;
     int32_t *id;
     uint64_t *key;  // item and place, sorted
@@ -116,7 +122,8 @@ typedef struct sessrec__cuda {
     sessrec__rows output, input;
     char *schedule, *staged;                // [AHEAD] records on the GPU, and where they are copied from
     uint64_t record_bytes;
-    int32_t put_rows[SESSREC_DEVICE_AHEAD], put_columns[SESSREC_DEVICE_AHEAD];  // sizes of those that were put
+    // sizes of those that were put
+    int32_t put_rows[SESSREC_DEVICE_AHEAD], put_columns[SESSREC_DEVICE_AHEAD];
     sessrec__record *record;                // the one under way
     const int32_t *in, *target, *start, *user_starts, *previous;  // inside it
     sessrec__status *status;
@@ -144,7 +151,8 @@ static sessrec_result sessrec__cuda_fail(sessrec_error *err, cudaError_t error, 
     char text[320];
     const char *const words = cudaGetErrorString(error);
     snprintf(text, sizeof text, "CUDA: %s: %s", what, words ? words : "unknown error");
-    return sessrec_error_set(err, error == cudaErrorMemoryAllocation ? SESSREC_OUT_OF_MEMORY : SESSREC_DEVICE_ERROR, text);
+    return sessrec_error_set(
+        err, error == cudaErrorMemoryAllocation ? SESSREC_OUT_OF_MEMORY : SESSREC_DEVICE_ERROR, text);
 }
 
 // What went wrong since the last look, launches included.
@@ -154,9 +162,9 @@ static sessrec_result sessrec__look(sessrec__cuda *cu, const char *what, sessrec
     return error == cudaSuccess ? SESSREC_OK : sessrec__cuda_fail(err, error, what);
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // random numbers: sessrec__mix, _key, _draw, _unit and _draw_mask, the same bits
-// ============================================================================================================
+// ===========================================================================================================
 
 static __device__ __host__ uint64_t sessrec__mix64(uint64_t x) {
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -176,17 +184,22 @@ typedef struct sessrec__dropout {
 // 0 with probability p, else 1/(1-p), for element (row, column) of an array [batch_size,width]
 static __device__ float sessrec__kept(sessrec__dropout d, int64_t row, int64_t width, int64_t column) {
     if (!(d.p > 0)) return 1;
-    const uint64_t key = sessrec__mix64(sessrec__mix64(d.record->epoch_seed + 0x9e3779b97f4a7c15u) ^ (d.stream * 0xd1342543de82ef95u));
-    const uint64_t index = ((uint64_t)d.record->step * (uint64_t)d.batch_size + (uint64_t)row) * (uint64_t)width + (uint64_t)column;
+    const uint64_t key = sessrec__mix64(sessrec__mix64(d.record->epoch_seed + 0x9e3779b97f4a7c15u) ^
+                                        (d.stream * 0xd1342543de82ef95u));
+    const uint64_t index =
+        ((uint64_t)d.record->step * (uint64_t)d.batch_size + (uint64_t)row) * (uint64_t)width +
+        (uint64_t)column;
     const uint64_t draw = sessrec__mix64(key + (index + 1) * 0x9e3779b97f4a7c15u);
     return (float)(uint32_t)(draw >> 40) * (1.0f / 16777216.0f) < d.p ? 0 : 1 / (1 - d.p);
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // one thread an element
-// ============================================================================================================
+// ===========================================================================================================
 
-#define FOR_EACH(i, n) for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += (int64_t)gridDim.x * blockDim.x)
+#define FOR_EACH(i, n)                                                                                       \
+  for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < (n);                                  \
+       i += (int64_t)gridDim.x * blockDim.x)
 
 static unsigned sessrec__blocks(int64_t elements) {
     const int64_t blocks = (elements + THREADS - 1) / THREADS;
@@ -201,13 +214,15 @@ static __device__ float sessrec__softplus(float x) {
 }
 
 // The next of the records becomes the one under way.
-static __global__ void sessrec__k_next(int64_t words, const uint32_t *schedule, const sessrec__status *status, uint32_t *record) {
+static __global__ void sessrec__k_next(int64_t words, const uint32_t *schedule, const sessrec__status *status,
+                                       uint32_t *record) {
     FOR_EACH(i, words) record[i] = schedule[status->next * words + i];
 }
 
 // sessrec_sampler_draw
 static __device__ int32_t sessrec__draw_item(const sessrec__draws &d, uint64_t index) {
-    const uint64_t draw = sessrec__mix64(d.key + (index + 1) * 0x9e3779b97f4a7c15u), x = __umul64hi(draw, d.total), at = draw >> (64 - d.guide_bits);
+    const uint64_t draw = sessrec__mix64(d.key + (index + 1) * 0x9e3779b97f4a7c15u),
+                   x = __umul64hi(draw, d.total), at = draw >> (64 - d.guide_bits);
     int32_t low = d.guide[at], high = d.guide[at + 1];
     while (low < high) {
         const int32_t middle = low + (high - low) / 2;
@@ -229,27 +244,33 @@ typedef struct sessrec__begin_step {
     uint64_t *output_key, *input_key;
 } sessrec__begin_step;
 
-// sessrec__plan_columns: the item of each column, its logQ, and the keys by which repeated items find each other.
+// sessrec__plan_columns: the item of each column, its logQ, and the keys by which repeated items find each
+// other.
 static __global__ void sessrec__k_begin(sessrec__begin_step b) {
     const int32_t uses = b.columns + (b.tied ? b.rows : 0);
     FOR_EACH(c, b.output_keys > b.input_keys ? b.output_keys : b.input_keys) {
         if (c < uses) {
-            const int32_t id = c < b.rows         ? b.target[c]
-                               : c >= b.columns   ? b.input[c - b.columns]
-                               : b.record->draw   ? sessrec__draw_item(b.draws, b.record->first_draw + (uint64_t)(c - b.rows))
-                                                  : b.negative[c - b.rows];
+            const int32_t id =
+                c < b.rows       ? b.target[c]
+                : c >= b.columns ? b.input[c - b.columns]
+                : b.record->draw ? sessrec__draw_item(b.draws, b.record->first_draw + (uint64_t)(c - b.rows))
+                                 : b.negative[c - b.rows];
             b.output_id[c] = id;
             if (c < b.columns) b.item[c] = id;
-            if (c < b.columns && b.log_support) b.log_proposal[c] = (c < b.rows ? 1 : b.alpha) * b.log_support[id];
+            if (c < b.columns && b.log_support)
+                b.log_proposal[c] = (c < b.rows ? 1 : b.alpha) * b.log_support[id];
         }
-        if (c < b.output_keys) b.output_key[c] = c < uses ? (uint64_t)b.output_id[c] << 32 | (uint64_t)c : UINT64_MAX;
-        if (c < b.input_keys) b.input_key[c] = c < b.rows ? (uint64_t)b.input[c] << 32 | (uint64_t)c : UINT64_MAX;
+        if (c < b.output_keys)
+            b.output_key[c] = c < uses ? (uint64_t)b.output_id[c] << 32 | (uint64_t)c : UINT64_MAX;
+        if (c < b.input_keys)
+            b.input_key[c] = c < b.rows ? (uint64_t)b.input[c] << 32 | (uint64_t)c : UINT64_MAX;
         if (c < b.rows && b.input_keys) b.input_id[c] = b.input[c];
     }
 }
 
 // y [rows,width] = rows of a table, times a mask. sessrec__embed, _forward_input, _gather_columns
-static __global__ void sessrec__k_gather(int64_t rows, int64_t width, const float *table, const int32_t *id, sessrec__dropout dropout, float *y) {
+static __global__ void sessrec__k_gather(int64_t rows, int64_t width, const float *table, const int32_t *id,
+                                         sessrec__dropout dropout, float *y) {
     FOR_EACH(i, rows * width) {
         y[i] = table[id[i / width] * width + i % width] * sessrec__kept(dropout, i / width, width, i % width);
     }
@@ -261,8 +282,8 @@ static __global__ void sessrec__k_drop(int64_t rows, int64_t width, sessrec__dro
 }
 
 // sessrec__gru_input with one-hot items: a = b + W[item], times what input dropout leaves of a one-hot vector
-static __global__ void sessrec__k_onehot(int64_t rows, int64_t H, const float *W, const float *b, const int32_t *item, sessrec__dropout dropout,
-                                         float *tape) {
+static __global__ void sessrec__k_onehot(int64_t rows, int64_t H, const float *W, const float *b,
+                                         const int32_t *item, sessrec__dropout dropout, float *tape) {
     FOR_EACH(i, rows * 3 * H) {
         const int64_t row = i / (3 * H), j = i % (3 * H);
         tape[row * 4 * H + j] = b[j] + sessrec__kept(dropout, row, 1, 0) * W[item[row] * 3 * H + j];
@@ -270,7 +291,8 @@ static __global__ void sessrec__k_onehot(int64_t rows, int64_t H, const float *W
 }
 
 // and the gradient of those rows: sessrec__finish_inputs
-static __global__ void sessrec__k_onehot_gradient(int64_t rows, int64_t H, const float *d_gates, sessrec__dropout dropout, float *gradient) {
+static __global__ void sessrec__k_onehot_gradient(int64_t rows, int64_t H, const float *d_gates,
+                                                  sessrec__dropout dropout, float *gradient) {
     FOR_EACH(i, rows * 3 * H) {
         gradient[i] = sessrec__kept(dropout, i / (3 * H), 1, 0) * d_gates[i / (3 * H) * 4 * H + i % (3 * H)];
     }
@@ -282,18 +304,23 @@ static __device__ int sessrec__begins(const int32_t *start, const int32_t *user_
 }
 
 // sessrec__forward_states. begun (NULL without users) holds c W_init + b_init and gets its tanh.
-static __global__ void sessrec__k_states(int64_t rows, int64_t H, const int32_t *start, const int32_t *user_starts, const int32_t *previous,
-                                         const float *state, float *begun, sessrec__dropout dropout, float *h) {
+static __global__ void sessrec__k_states(int64_t rows, int64_t H, const int32_t *start,
+                                         const int32_t *user_starts, const int32_t *previous,
+                                         const float *state, float *begun, sessrec__dropout dropout,
+                                         float *h) {
     FOR_EACH(i, rows * H) {
         const int64_t row = i / H, j = i % H;
         if (begun) begun[i] = tanhf(begun[i]);
-        if (begun && sessrec__begins(start, user_starts, row)) h[i] = begun[i] * sessrec__kept(dropout, row, H, j);
+        if (begun && sessrec__begins(start, user_starts, row))
+            h[i] = begun[i] * sessrec__kept(dropout, row, H, j);
         else h[i] = start[row] ? 0 : state[previous[row] * H + j];
     }
 }
 
-// The gates r and z, in the reset-after form with their second bias; then what the candidate needs. sessrec__gru_recurrent, first half
-static __global__ void sessrec__k_gates(int64_t rows, int64_t H, const float *c, const float *h, float *tape) {
+// The gates r and z, in the reset-after form with their second bias; then what the candidate needs.
+// sessrec__gru_recurrent, first half
+static __global__ void sessrec__k_gates(int64_t rows, int64_t H, const float *c, const float *h,
+                                        float *tape) {
     FOR_EACH(i, rows * H) {
         float *t = tape + i / H * 4 * H + i % H;
         const int64_t j = i % H;
@@ -305,7 +332,8 @@ static __global__ void sessrec__k_gates(int64_t rows, int64_t H, const float *c,
 }
 
 // The candidate and the new state, with dropout. sessrec__gru_recurrent, second half
-static __global__ void sessrec__k_candidate(int64_t rows, int64_t H, const float *h, float *tape, sessrec__dropout dropout, float *out) {
+static __global__ void sessrec__k_candidate(int64_t rows, int64_t H, const float *h, float *tape,
+                                            sessrec__dropout dropout, float *out) {
     FOR_EACH(i, rows * H) {
         float *t = tape + i / H * 4 * H + i % H;
         t[2 * H] = tanhf(t[2 * H]);
@@ -314,11 +342,13 @@ static __global__ void sessrec__k_candidate(int64_t rows, int64_t H, const float
 }
 
 // sessrec__gru_backward_rows up to the product with Un; d_out gets the mask first
-static __global__ void sessrec__k_gates_backward(int64_t rows, int64_t H, int after, const float *h, const float *tape, sessrec__dropout dropout,
-                                                 float *d_out, float *d_gates) {
+static __global__ void sessrec__k_gates_backward(int64_t rows, int64_t H, int after, const float *h,
+                                                 const float *tape, sessrec__dropout dropout, float *d_out,
+                                                 float *d_gates) {
     FOR_EACH(i, rows * H) {
         const int64_t at = i / H * 4 * H + i % H;
-        const float r = tape[at], z = tape[at + H], n = tape[at + 2 * H], up = d_out[i] * sessrec__kept(dropout, i / H, H, i % H);
+        const float r = tape[at], z = tape[at + H], n = tape[at + 2 * H],
+                    up = d_out[i] * sessrec__kept(dropout, i / H, H, i % H);
         const float dn = up * z * (1 - n * n);
         d_out[i] = up;
         d_gates[at + H] = up * (n - h[i]) * z * (1 - z);
@@ -330,7 +360,8 @@ static __global__ void sessrec__k_gates_backward(int64_t rows, int64_t H, int af
 }
 
 // The reset gate's gradient in the reset-before form, from d_rh = dL/d(r * h)
-static __global__ void sessrec__k_reset_backward(int64_t rows, int64_t H, const float *h, const float *tape, const float *d_rh, float *d_gates) {
+static __global__ void sessrec__k_reset_backward(int64_t rows, int64_t H, const float *h, const float *tape,
+                                                 const float *d_rh, float *d_gates) {
     FOR_EACH(i, rows * H) {
         const int64_t at = i / H * 4 * H + i % H;
         d_gates[at] = d_rh[i] * h[i] * tape[at] * (1 - tape[at]);
@@ -338,20 +369,23 @@ static __global__ void sessrec__k_reset_backward(int64_t rows, int64_t H, const 
 }
 
 // d_h before the products with U
-static __global__ void sessrec__k_state_backward(int64_t rows, int64_t H, const float *tape, const float *up, const float *d_rh, float *d_h) {
+static __global__ void sessrec__k_state_backward(int64_t rows, int64_t H, const float *tape, const float *up,
+                                                 const float *d_rh, float *d_h) {
     FOR_EACH(i, rows * H) {
         const int64_t at = i / H * 4 * H + i % H;
         d_h[i] = up[i] * (1 - tape[at + H]) + (d_rh ? d_rh[i] * tape[at] : 0);
     }
 }
 
-// sessrec__forward_users: what enters GRU_usr. It runs for every row; only rows where a later session begins make use of it, and of the gradients
-// of the others 0 is left.
-static __global__ void sessrec__k_users_enter(int64_t rows, int64_t width, const int32_t *previous, const float *from, float *to) {
+// sessrec__forward_users: what enters GRU_usr. It runs for every row; only rows where a later session begins
+// make use of it, and of the gradients of the others 0 is left.
+static __global__ void sessrec__k_users_enter(int64_t rows, int64_t width, const int32_t *previous,
+                                              const float *from, float *to) {
     FOR_EACH(i, rows * width) to[i] = from[previous[i / width] * width + i % width];
 }
-static __global__ void sessrec__k_users_leave(int64_t rows, int64_t Hu, const int32_t *start, const int32_t *user_starts, const float *old,
-                                              const float *made, float *state) {
+static __global__ void sessrec__k_users_leave(int64_t rows, int64_t Hu, const int32_t *start,
+                                              const int32_t *user_starts, const float *old, const float *made,
+                                              float *state) {
     FOR_EACH(i, rows * Hu) {
         const int64_t row = i / Hu;
         state[i] = user_starts[row] ? 0 : sessrec__begins(start, user_starts, row) ? made[i] : old[i];
@@ -359,19 +393,24 @@ static __global__ void sessrec__k_users_leave(int64_t rows, int64_t Hu, const in
 }
 
 // sessrec__backward_users: through the beginning of the session, and 0 elsewhere
-static __global__ void sessrec__k_begun_backward(int64_t rows, int64_t H, const int32_t *start, const int32_t *user_starts, const float *begun,
+static __global__ void sessrec__k_begun_backward(int64_t rows, int64_t H, const int32_t *start,
+                                                 const int32_t *user_starts, const float *begun,
                                                  const float *d_h, sessrec__dropout dropout, float *d_begun) {
     FOR_EACH(i, rows * H) {
         const int64_t row = i / H;
-        d_begun[i] = sessrec__begins(start, user_starts, row) ? d_h[i] * (1 - begun[i] * begun[i]) * sessrec__kept(dropout, row, H, i % H) : 0;
+        d_begun[i] = sessrec__begins(start, user_starts, row)
+                         ? d_h[i] * (1 - begun[i] * begun[i]) * sessrec__kept(dropout, row, H, i % H)
+                         : 0;
     }
 }
-static __global__ void sessrec__k_only_beginning(int64_t rows, int64_t Hu, const int32_t *start, const int32_t *user_starts, float *d) {
+static __global__ void sessrec__k_only_beginning(int64_t rows, int64_t Hu, const int32_t *start,
+                                                 const int32_t *user_starts, float *d) {
     FOR_EACH(i, rows * Hu) if (!sessrec__begins(start, user_starts, i / Hu)) d[i] = 0;
 }
 
 // sum [columns] of the rows of x, in order; rows of x lie `stride` apart. sessrec__sum_rows
-static __global__ void sessrec__k_sum_rows(int64_t rows, int64_t columns, const float *x, int64_t stride, float *sum) {
+static __global__ void sessrec__k_sum_rows(int64_t rows, int64_t columns, const float *x, int64_t stride,
+                                           float *sum) {
     FOR_EACH(j, columns) {
         float total = 0;
         for (int64_t i = 0; i < rows; ++i) total += x[i * stride + j];
@@ -379,11 +418,12 @@ static __global__ void sessrec__k_sum_rows(int64_t rows, int64_t columns, const 
     }
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // matrix products: sessrec__matmul and sessrec__matmul_turned
-// C [M,N] = A [M,K] B [K,N], added to C or to a bias. A block computes a tile of C, a thread ROWS_EACH x 4 elements of it; each sum runs over k in
-// order. A product with few tiles and a long k is cut along k, and the parts are added in their order afterwards.
-// ============================================================================================================
+// C [M,N] = A [M,K] B [K,N], added to C or to a bias. A block computes a tile of C, a thread ROWS_EACH x 4
+// elements of it; each sum runs over k in order. A product with few tiles and a long k is cut along k, and
+// the parts are added in their order afterwards.
+// ===========================================================================================================
 
 typedef struct sessrec__matrix {  // element (i,j) is at[i * row + j * column]
     const float *at;
@@ -416,24 +456,28 @@ static __device__ float sessrec__product_start(const sessrec__product &p, int64_
 static __global__ void sessrec__k_product(sessrec__product p) {
     __shared__ float a[TILE_K][TILE_M + 1], b[TILE_K][TILE_N + 1];
     const int32_t t = (int32_t)threadIdx.x, ti = t / 16, tj = t % 16;
-    const int64_t i0 = (int64_t)blockIdx.y * TILE_M, j0 = (int64_t)blockIdx.x * TILE_N, begin = (int64_t)blockIdx.z * p.depth,
-                  end = begin + p.depth < p.K ? begin + p.depth : p.K;
+    const int64_t i0 = (int64_t)blockIdx.y * TILE_M, j0 = (int64_t)blockIdx.x * TILE_N,
+                  begin = (int64_t)blockIdx.z * p.depth, end = begin + p.depth < p.K ? begin + p.depth : p.K;
     float sum[ROWS_EACH][4];
     for (int32_t r = 0; r < ROWS_EACH; ++r)
         for (int32_t q = 0; q < 4; ++q) sum[r][q] = 0;
     for (int64_t k0 = begin; k0 < end; k0 += TILE_K) {
-        for (int32_t e = t; e < TILE_M * TILE_K; e += THREADS) {  // neighbors in memory go to neighboring threads
-            const int32_t i = p.A.column == 1 ? e / TILE_K : e % TILE_M, k = p.A.column == 1 ? e % TILE_K : e / TILE_M;
+        // neighbors in memory go to neighboring threads
+        for (int32_t e = t; e < TILE_M * TILE_K; e += THREADS) {
+            const int32_t i = p.A.column == 1 ? e / TILE_K : e % TILE_M,
+                          k = p.A.column == 1 ? e % TILE_K : e / TILE_M;
             a[k][i] = i0 + i < p.M && k0 + k < end ? p.A.at[(i0 + i) * p.A.row + (k0 + k) * p.A.column] : 0;
         }
         for (int32_t e = t; e < TILE_N * TILE_K; e += THREADS) {
-            const int32_t j = p.B.column == 1 ? e % TILE_N : e / TILE_K, k = p.B.column == 1 ? e / TILE_N : e % TILE_K;
+            const int32_t j = p.B.column == 1 ? e % TILE_N : e / TILE_K,
+                          k = p.B.column == 1 ? e / TILE_N : e % TILE_K;
             b[k][j] = j0 + j < p.N && k0 + k < end ? p.B.at[(k0 + k) * p.B.row + (j0 + j) * p.B.column] : 0;
         }
         __syncthreads();
         for (int32_t k = 0; k < TILE_K; ++k)
             for (int32_t r = 0; r < ROWS_EACH; ++r)
-                for (int32_t q = 0; q < 4; ++q) sum[r][q] = fmaf(a[k][ti + THREADS / 16 * r], b[k][tj + 16 * q], sum[r][q]);
+                for (int32_t q = 0; q < 4; ++q)
+                    sum[r][q] = fmaf(a[k][ti + THREADS / 16 * r], b[k][tj + 16 * q], sum[r][q]);
         __syncthreads();
     }
     for (int32_t r = 0; r < ROWS_EACH; ++r)
@@ -456,7 +500,8 @@ static __global__ void sessrec__k_product_parts(sessrec__product p, int32_t part
 }
 
 static void sessrec__multiply_add(sessrec__cuda *cu, sessrec__product p) {
-    const int64_t tiles_n = (p.N + TILE_N - 1) / TILE_N, tiles_m = (p.M + TILE_M - 1) / TILE_M, size = (int64_t)p.M * p.N;
+    const int64_t tiles_n = (p.N + TILE_N - 1) / TILE_N, tiles_m = (p.M + TILE_M - 1) / TILE_M,
+                  size = (int64_t)p.M * p.N;
     int64_t parts = 128 / (tiles_n * tiles_m);  // as many as fill the GPU, none shorter than 128
     if (parts > p.K / 128) parts = p.K / 128;
     if (parts * size > (int64_t)cu->partial_count) parts = (int64_t)cu->partial_count / size;
@@ -470,22 +515,23 @@ static void sessrec__multiply_add(sessrec__cuda *cu, sessrec__product p) {
 }
 
 // C = A B + bias
-static void sessrec__multiply(sessrec__cuda *cu, int32_t M, int32_t N, int32_t K, sessrec__matrix A, sessrec__matrix B, const float *bias, float *C,
-                              int64_t c_row) {
+static void sessrec__multiply(sessrec__cuda *cu, int32_t M, int32_t N, int32_t K, sessrec__matrix A,
+                              sessrec__matrix B, const float *bias, float *C, int64_t c_row) {
     const sessrec__product p = {M, N, K, 0, A, B, bias, C, c_row, 0, NULL};
     sessrec__multiply_add(cu, p);
 }
 // C += A B
-static void sessrec__multiply_onto(sessrec__cuda *cu, int32_t M, int32_t N, int32_t K, sessrec__matrix A, sessrec__matrix B, float *C,
-                                   int64_t c_row) {
+static void sessrec__multiply_onto(sessrec__cuda *cu, int32_t M, int32_t N, int32_t K, sessrec__matrix A,
+                                   sessrec__matrix B, float *C, int64_t c_row) {
     const sessrec__product p = {M, N, K, 0, A, B, NULL, C, c_row, 1, NULL};
     sessrec__multiply_add(cu, p);
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // the losses, one block a row: >>losses
-// No row is copied: activations are computed anew in each walk over the row, which costs less than memory for them would.
-// ============================================================================================================
+// No row is copied: activations are computed anew in each walk over the row, which costs less than memory for
+// them would.
+// ===========================================================================================================
 
 // Sum or largest of a value of each thread, for all of them.
 static __device__ float sessrec__join(float value, int largest) {
@@ -564,7 +610,9 @@ static __device__ float sessrec__slope(const sessrec__loss_task *task, float s) 
 // What the loss sees of column j.
 static __device__ float sessrec__seen(const sessrec__loss_line &line, int32_t j) {
     const float y = sessrec__activated(line.task, line.s[j]);
-    return line.task->kind == SESSREC_LOSS_XE && line.task->log_proposal ? fmaf(-line.task->logq, line.task->log_proposal[j], y) : y;
+    return line.task->kind == SESSREC_LOSS_XE && line.task->log_proposal
+               ? fmaf(-line.task->logq, line.task->log_proposal[j], y)
+               : y;
 }
 
 static __device__ void sessrec__put(const sessrec__loss_line &line, int32_t j, float d) {
@@ -635,7 +683,8 @@ static __device__ float sessrec__row_top1(const sessrec__loss_line &line) {
     }
     loss = sessrec__total(loss);
     push = sessrec__total(push);
-    FOR_NEGATIVES(j, line) sessrec__put(line, j, scale * sessrec__top1_of(line, sessrec__seen(line, j)).slope);
+    FOR_NEGATIVES(j, line)
+    sessrec__put(line, j, scale * sessrec__top1_of(line, sessrec__seen(line, j)).slope);
     sessrec__put_rest(line, -scale * push);
     return (loss + (diagonal ? 0.5f : 0)) * scale;
 }
@@ -691,7 +740,8 @@ static __device__ float sessrec__row_bpr_max(const sessrec__loss_line &line) {
     pull = sessrec__total(pull) / shares;
     R = sessrec__total(R);
     FOR_NEGATIVES(j, line) {
-        const float y = sessrec__seen(line, j), w = expf(y - most) / total, u = expf(sessrec__log_share(line, y) - most_share) / shares;
+        const float y = sessrec__seen(line, j), w = expf(y - most) / total,
+                    u = expf(sessrec__log_share(line, y) - most_share) / shares;
         sessrec__put(line, j, w - u * (1 - sessrec__sigmoid(y - line.y_t)) + bpreg * w * (y * y - R + 2 * y));
     }
     sessrec__put_rest(line, -pull);
@@ -737,11 +787,12 @@ static __global__ void sessrec__k_loss_sum(int32_t rows, const float *row_loss, 
     if (!(value - value == 0)) status->diverged = 1;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // rows that occur twice (the processor scores and differentiates each item once: sessrec__plan_columns)
-// Keys (item, place) are sorted, so the uses of an item come to stand side by side, in the order of their places. Batcher's bitonic network is
-// the same list of comparisons whatever the keys. Keys differ, so there is one sorted order.
-// ============================================================================================================
+// Keys (item, place) are sorted, so the uses of an item come to stand side by side, in the order of their
+// places. Batcher's bitonic network is the same list of comparisons whatever the keys. Keys differ, so there
+// is one sorted order.
+// ===========================================================================================================
 
 static __device__ void sessrec__order(uint64_t *key, int64_t i, int64_t j, int up) {
     const uint64_t a = key[i], b = key[j];
@@ -783,7 +834,8 @@ static int32_t sessrec__sorted_size(int32_t count) {
 
 static void sessrec__sort(sessrec__cuda *cu, uint64_t *keys, int32_t count) {
     const unsigned chunks = (unsigned)(count > SORT_CHUNK ? count / SORT_CHUNK : 1);
-    LAUNCH(cu, sessrec__k_sort_chunk, chunks, THREADS, keys, count, (int64_t)2, (int64_t)(count < SORT_CHUNK ? count : SORT_CHUNK));
+    LAUNCH(cu, sessrec__k_sort_chunk, chunks, THREADS, keys, count, (int64_t)2,
+           (int64_t)(count < SORT_CHUNK ? count : SORT_CHUNK));
     for (int64_t size = 2 * SORT_CHUNK; size <= count; size *= 2) {
         for (int64_t stride = size / 2; stride >= SORT_CHUNK; stride /= 2)
             LAUNCH(cu, sessrec__k_sort_far, sessrec__blocks(count / 2), THREADS, keys, count, size, stride);
@@ -791,10 +843,10 @@ static void sessrec__sort(sessrec__cuda *cu, uint64_t *keys, int32_t count) {
     }
 }
 
-// One block a use, in sorted order: the first use of an item takes in the gradients of the others, whose id becomes -1. Of By only the first
-// `columns` uses have a gradient.
-static __global__ void sessrec__k_merge(int32_t count, int32_t columns, int64_t width, const uint64_t *key, int32_t *id, float *gradient,
-                                        float *bias) {
+// One block a use, in sorted order: the first use of an item takes in the gradients of the others, whose id
+// becomes -1. Of By only the first `columns` uses have a gradient.
+static __global__ void sessrec__k_merge(int32_t count, int32_t columns, int64_t width, const uint64_t *key,
+                                        int32_t *id, float *gradient, float *bias) {
     const int32_t at = (int32_t)blockIdx.x;
     const uint64_t item = key[at] >> 32;
     const int64_t first = (int64_t)(key[at] & 0xffffffffu);
@@ -804,14 +856,15 @@ static __global__ void sessrec__k_merge(int32_t count, int32_t columns, int64_t 
     }
     for (int32_t next = at + 1; next < count && key[next] >> 32 == item; ++next) {
         const int64_t use = (int64_t)(key[next] & 0xffffffffu);
-        for (int64_t j = threadIdx.x; j < width; j += blockDim.x) gradient[first * width + j] += gradient[use * width + j];
+        for (int64_t j = threadIdx.x; j < width; j += blockDim.x)
+            gradient[first * width + j] += gradient[use * width + j];
         if (bias && use < columns && threadIdx.x == 0) bias[first] += bias[use];
     }
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // the update: >>optimizers, sessrec__update_row and sessrec__cap_rows
-// ============================================================================================================
+// ===========================================================================================================
 
 typedef struct sessrec__update_task {
     int64_t rows, columns;
@@ -838,7 +891,8 @@ static __global__ void sessrec__k_update(sessrec__update_task task) {
     const sessrec_optimizer_config &o = task.optimizer;
     if (task.status->diverged) return;
     FOR_EACH(i, task.rows * task.columns) {
-        const int64_t row = sessrec__row_of(task, i / task.columns), at = row * task.columns + i % task.columns;
+        const int64_t row = sessrec__row_of(task, i / task.columns),
+                      at = row * task.columns + i % task.columns;
         if (row < 0) continue;
         float w = task.weights[at], g = fmaf(o.l2, w, task.gradient[i]), d = g;
         if (o.kind != SESSREC_SGD) {
@@ -851,7 +905,8 @@ static __global__ void sessrec__k_update(sessrec__update_task task) {
             if (o.kind == SESSREC_ADAM) {
                 const double t = (double)task.state.steps[row];
                 const float v = fmaf(o.beta2, task.state.second[at], (1 - o.beta2) * (g * g));
-                const float correct1 = (float)(1 / (1 - pow((double)o.beta1, t))), correct2 = (float)(1 / (1 - pow((double)o.beta2, t)));
+                const float correct1 = (float)(1 / (1 - pow((double)o.beta1, t))),
+                            correct2 = (float)(1 / (1 - pow((double)o.beta2, t)));
                 task.state.second[at] = v;
                 d = a * correct1 / (sqrtf(v * correct2) + o.epsilon);
             } else if (o.kind == SESSREC_ADADELTA) {
@@ -893,12 +948,12 @@ static __global__ void sessrec__k_cap(sessrec__update_task task, const double *n
     FOR_EACH(i, task.rows * task.columns) task.gradient[i] *= (float)(cap / length);
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // memory
-// ============================================================================================================
+// ===========================================================================================================
 
-// The next array of the block; with block == NULL only its size counts. No overflow: widths are at most 2^13 and rows below 2^31, so that no array
-// is larger than 2^48 bytes, and there are about a hundred.
+// The next array of the block; with block == NULL only its size counts. No overflow: widths are at most 2^13
+// and rows below 2^31, so that no array is larger than 2^48 bytes, and there are about a hundred.
 static void *sessrec__room(sessrec__cuda *cu, uint64_t count, uint64_t size) {
     void *at = cu->block ? cu->block + cu->block_bytes : NULL;
     cu->block_bytes += (count * size + 255) / 256 * 256;
@@ -915,7 +970,8 @@ static void sessrec__room_tensor(sessrec__cuda *cu, sessrec__tensor *tensor) {
     tensor->state.first = h->state.first ? sessrec__floats(cu, h->rows, h->columns) : NULL;
     tensor->state.second = h->state.second ? sessrec__floats(cu, h->rows, h->columns) : NULL;
     tensor->state.velocity = h->state.velocity ? sessrec__floats(cu, h->rows, h->columns) : NULL;
-    tensor->state.steps = h->state.steps ? (int32_t *)sessrec__room(cu, (uint64_t)h->rows, sizeof(int32_t)) : NULL;
+    tensor->state.steps =
+        h->state.steps ? (int32_t *)sessrec__room(cu, (uint64_t)h->rows, sizeof(int32_t)) : NULL;
 }
 
 static void sessrec__room_rows(sessrec__cuda *cu, sessrec__rows *rows, int32_t most, int32_t width) {
@@ -933,7 +989,8 @@ static void sessrec__room_record(sessrec__cuda *cu) {
     if (cu->config.negatives) {
         cu->negative = (int32_t *)sessrec__room(cu, (uint64_t)cu->config.negatives, sizeof(int32_t));
         cu->draw_sum = (uint64_t *)sessrec__room(cu, (uint64_t)cu->info.item_count, sizeof(uint64_t));
-        cu->draw_guide = (int32_t *)sessrec__room(cu, 2 * (uint64_t)cu->info.item_count + 17, sizeof(int32_t));
+        cu->draw_guide =
+            (int32_t *)sessrec__room(cu, 2 * (uint64_t)cu->info.item_count + 17, sizeof(int32_t));
     }
     if (!cu->record) return;
     cu->in = (const int32_t *)(cu->record + 1);
@@ -990,9 +1047,9 @@ static void sessrec__room_all(sessrec__cuda *cu) {
     cu->partial = sessrec__floats(cu, B, (int64_t)L * 16);
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // a step, kernel by kernel; the names are those of >>trainer
-// ============================================================================================================
+// ===========================================================================================================
 
 static sessrec__dropout sessrec__dropped(const sessrec__cuda *cu, int stream, float p) {
     const sessrec__dropout d = {cu->record, (uint64_t)stream, p, cu->config.batch_size};
@@ -1003,34 +1060,44 @@ static sessrec__dropout sessrec__no_dropout(const sessrec__cuda *cu) {
 }
 
 // From the input part of the gates, in the tape, to the new states.
-static void sessrec__recurrent(sessrec__cuda *cu, sessrec__level *level, sessrec__dropout dropout, float *out) {
+static void sessrec__recurrent(sessrec__cuda *cu, sessrec__level *level, sessrec__dropout dropout,
+                               float *out) {
     const int32_t H = level->cell.hidden, rows = cu->rows;
     const sessrec__cell *cell = &level->cell;
     const sessrec__matrix h = sessrec__as_is(level->h, H), U = sessrec__as_is(cell->U->weights, 3 * H),
                           Un = sessrec__as_is(cell->U->weights + 2 * H, 3 * H);
     sessrec__multiply_onto(cu, rows, 2 * H, H, h, U, level->tape, 4 * H);
-    if (cell->c) sessrec__multiply(cu, rows, H, H, h, Un, cell->c->weights + 2 * H, level->tape + 3 * H, 4 * H);
-    LAUNCH(cu, sessrec__k_gates, sessrec__blocks((int64_t)rows * H), THREADS, rows, H, cell->c ? cell->c->weights : NULL, level->h, level->tape);
-    if (!cell->c) sessrec__multiply_onto(cu, rows, H, H, sessrec__as_is(level->tape + 3 * H, 4 * H), Un, level->tape + 2 * H, 4 * H);
-    LAUNCH(cu, sessrec__k_candidate, sessrec__blocks((int64_t)rows * H), THREADS, rows, H, level->h, level->tape, dropout, out);
+    if (cell->c)
+        sessrec__multiply(cu, rows, H, H, h, Un, cell->c->weights + 2 * H, level->tape + 3 * H, 4 * H);
+    LAUNCH(cu, sessrec__k_gates, sessrec__blocks((int64_t)rows * H), THREADS, rows, H,
+           cell->c ? cell->c->weights : NULL, level->h, level->tape);
+    if (!cell->c)
+        sessrec__multiply_onto(cu, rows, H, H, sessrec__as_is(level->tape + 3 * H, 4 * H), Un,
+                               level->tape + 2 * H, 4 * H);
+    LAUNCH(cu, sessrec__k_candidate, sessrec__blocks((int64_t)rows * H), THREADS, rows, H, level->h,
+           level->tape, dropout, out);
 }
 
 // x [rows,D] W + b
 static void sessrec__input_gates(sessrec__cuda *cu, const sessrec__level *level, const float *x) {
     const int32_t H = level->cell.hidden, D = level->cell.input;
-    sessrec__multiply(cu, cu->rows, 3 * H, D, sessrec__as_is(x, D), sessrec__as_is(level->cell.W->weights, 3 * H), level->cell.b->weights,
-                      level->tape, 4 * H);
+    sessrec__multiply(cu, cu->rows, 3 * H, D, sessrec__as_is(x, D),
+                      sessrec__as_is(level->cell.W->weights, 3 * H), level->cell.b->weights, level->tape,
+                      4 * H);
 }
 
 static void sessrec__forward_users(sessrec__cuda *cu) {
     const int32_t Hu = cu->config.user_hidden, L = sessrec__width(cu), rows = cu->rows;
     const sessrec__level *last = &cu->level[cu->config.layer_count - 1];
-    LAUNCH(cu, sessrec__k_users_enter, sessrec__blocks((int64_t)rows * L), THREADS, rows, L, cu->previous, last->state, cu->user_s);
-    LAUNCH(cu, sessrec__k_users_enter, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->previous, cu->user.state, cu->user.h);
+    LAUNCH(cu, sessrec__k_users_enter, sessrec__blocks((int64_t)rows * L), THREADS, rows, L, cu->previous,
+           last->state, cu->user_s);
+    LAUNCH(cu, sessrec__k_users_enter, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->previous,
+           cu->user.state, cu->user.h);
     sessrec__input_gates(cu, &cu->user, cu->user_s);
-    sessrec__recurrent(cu, &cu->user, sessrec__dropped(cu, STREAM_USER, cu->config.dropout_user), cu->user_new);
-    LAUNCH(cu, sessrec__k_users_leave, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->start, cu->user_starts, cu->user.h, cu->user_new,
-           cu->user.state);
+    sessrec__recurrent(cu, &cu->user, sessrec__dropped(cu, STREAM_USER, cu->config.dropout_user),
+                       cu->user_new);
+    LAUNCH(cu, sessrec__k_users_leave, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->start,
+           cu->user_starts, cu->user.h, cu->user_new, cu->user.state);
 }
 
 // How many gates of layer 0 the user's state reaches, times H.
@@ -1044,14 +1111,15 @@ static void sessrec__forward_level(sessrec__cuda *cu, int32_t l, const float *x)
     sessrec__level *level = &cu->level[l];
     const unsigned blocks = sessrec__blocks((int64_t)rows * H);
     if (Hu)
-        sessrec__multiply(cu, rows, H, Hu, sessrec__as_is(cu->user_new, Hu), sessrec__as_is(level->init_W->weights, H), level->init_b->weights,
-                          level->begun, H);
-    LAUNCH(cu, sessrec__k_states, blocks, THREADS, rows, H, cu->start, cu->user_starts, cu->previous, level->state, level->begun,
-           sessrec__dropped(cu, STREAM_INIT + l, c->dropout_init), level->h);
+        sessrec__multiply(cu, rows, H, Hu, sessrec__as_is(cu->user_new, Hu),
+                          sessrec__as_is(level->init_W->weights, H), level->init_b->weights, level->begun, H);
+    LAUNCH(cu, sessrec__k_states, blocks, THREADS, rows, H, cu->start, cu->user_starts, cu->previous,
+           level->state, level->begun, sessrec__dropped(cu, STREAM_INIT + l, c->dropout_init), level->h);
     if (x) sessrec__input_gates(cu, level, x);
     else
-        LAUNCH(cu, sessrec__k_onehot, sessrec__blocks((int64_t)rows * 3 * H), THREADS, rows, H, level->cell.W->weights, level->cell.b->weights,
-               cu->in, sessrec__dropped(cu, STREAM_INPUT, c->dropout_input), level->tape);
+        LAUNCH(cu, sessrec__k_onehot, sessrec__blocks((int64_t)rows * 3 * H), THREADS, rows, H,
+               level->cell.W->weights, level->cell.b->weights, cu->in,
+               sessrec__dropped(cu, STREAM_INPUT, c->dropout_input), level->tape);
     if (l == 0 && cu->context)
         sessrec__multiply_onto(cu, rows, sessrec__context_columns(cu), Hu, sessrec__as_is(cu->user.state, Hu),
                                sessrec__as_is(cu->context->weights, 3 * H), level->tape, 4 * H);
@@ -1062,15 +1130,17 @@ static void sessrec__begin(sessrec__cuda *cu) {
     const int tied = cu->config.embedding == SESSREC_EMBEDDING_TIED;
     cu->output.count = cu->columns + (tied ? cu->rows : 0);
     cu->input.count = tied ? 0 : cu->rows;
-    const int32_t output_keys = sessrec__sorted_size(cu->output.count), input_keys = tied ? 0 : sessrec__sorted_size(cu->input.count);
-    const sessrec__begin_step b = {cu->record,      cu->draws,        cu->rows,         cu->columns,  tied,
-                                   output_keys,     input_keys,       cu->config.alpha, cu->target,   cu->negative,
-                                   cu->in,          cu->log_support,  cu->item,         cu->output.id, cu->input.id,
-                                   cu->log_proposal, cu->output.key,  cu->input.key};
+    const int32_t output_keys = sessrec__sorted_size(cu->output.count),
+                  input_keys = tied ? 0 : sessrec__sorted_size(cu->input.count);
+    const sessrec__begin_step b = {
+        cu->record, cu->draws,        cu->rows,     cu->columns,      tied,           output_keys,
+        input_keys, cu->config.alpha, cu->target,   cu->negative,     cu->in,         cu->log_support,
+        cu->item,   cu->output.id,    cu->input.id, cu->log_proposal, cu->output.key, cu->input.key};
     const int64_t words = (int64_t)(cu->record_bytes / 4);
-    LAUNCH(cu, sessrec__k_next, sessrec__blocks(words), THREADS, words, (const uint32_t *)(const void *)cu->schedule, cu->status,
-           (uint32_t *)(void *)cu->record);
-    LAUNCH(cu, sessrec__k_begin, sessrec__blocks(output_keys > input_keys ? output_keys : input_keys), THREADS, b);
+    LAUNCH(cu, sessrec__k_next, sessrec__blocks(words), THREADS, words,
+           (const uint32_t *)(const void *)cu->schedule, cu->status, (uint32_t *)(void *)cu->record);
+    LAUNCH(cu, sessrec__k_begin, sessrec__blocks(output_keys > input_keys ? output_keys : input_keys),
+           THREADS, b);
     sessrec__sort(cu, cu->output.key, output_keys);
     if (!tied) sessrec__sort(cu, cu->input.key, input_keys);
 }
@@ -1091,8 +1161,10 @@ static void sessrec__forward(sessrec__cuda *cu) {
         sessrec__forward_level(cu, l, x);
         x = cu->level[l].state;
     }
-    LAUNCH(cu, sessrec__k_gather, sessrec__blocks((int64_t)C * L), THREADS, C, L, cu->Wy->weights, cu->item, sessrec__no_dropout(cu), cu->Y);
-    LAUNCH(cu, sessrec__k_gather, sessrec__blocks(C), THREADS, C, 1, cu->By->weights, cu->item, sessrec__no_dropout(cu), cu->bias);
+    LAUNCH(cu, sessrec__k_gather, sessrec__blocks((int64_t)C * L), THREADS, C, L, cu->Wy->weights, cu->item,
+           sessrec__no_dropout(cu), cu->Y);
+    LAUNCH(cu, sessrec__k_gather, sessrec__blocks(C), THREADS, C, 1, cu->By->weights, cu->item,
+           sessrec__no_dropout(cu), cu->bias);
     sessrec__multiply(cu, rows, C, L, sessrec__as_is(x, L), sessrec__turned(cu->Y, L), cu->bias, cu->S, C);
 }
 
@@ -1118,24 +1190,35 @@ static void sessrec__losses(sessrec__cuda *cu) {
 }
 
 // sessrec__gru_backward_rows; d_x and d_h may be NULL
-static void sessrec__backward_level(sessrec__cuda *cu, sessrec__level *level, sessrec__dropout dropout, float *d_out, float *d_x, float *d_h) {
+static void sessrec__backward_level(sessrec__cuda *cu, sessrec__level *level, sessrec__dropout dropout,
+                                    float *d_out, float *d_x, float *d_h) {
     const int32_t H = level->cell.hidden, D = level->cell.input, rows = cu->rows;
     const unsigned blocks = sessrec__blocks((int64_t)rows * H);
     const int after = level->cell.c != NULL;
     const float *W = level->cell.W->weights, *U = level->cell.U->weights;
-    LAUNCH(cu, sessrec__k_gates_backward, blocks, THREADS, rows, H, after, level->h, level->tape, dropout, d_out, level->d_gates);
+    LAUNCH(cu, sessrec__k_gates_backward, blocks, THREADS, rows, H, after, level->h, level->tape, dropout,
+           d_out, level->d_gates);
     if (!after) {
-        sessrec__multiply(cu, rows, H, H, sessrec__as_is(level->d_gates + 2 * H, 4 * H), sessrec__turned(U + 2 * H, 3 * H), NULL, level->d_rh, H);
-        LAUNCH(cu, sessrec__k_reset_backward, blocks, THREADS, rows, H, level->h, level->tape, level->d_rh, level->d_gates);
+        sessrec__multiply(cu, rows, H, H, sessrec__as_is(level->d_gates + 2 * H, 4 * H),
+                          sessrec__turned(U + 2 * H, 3 * H), NULL, level->d_rh, H);
+        LAUNCH(cu, sessrec__k_reset_backward, blocks, THREADS, rows, H, level->h, level->tape, level->d_rh,
+               level->d_gates);
     }
-    if (d_x) sessrec__multiply(cu, rows, D, 3 * H, sessrec__as_is(level->d_gates, 4 * H), sessrec__turned(W, 3 * H), NULL, d_x, D);
+    if (d_x)
+        sessrec__multiply(cu, rows, D, 3 * H, sessrec__as_is(level->d_gates, 4 * H),
+                          sessrec__turned(W, 3 * H), NULL, d_x, D);
     if (!d_h) return;
-    LAUNCH(cu, sessrec__k_state_backward, blocks, THREADS, rows, H, level->tape, d_out, after ? NULL : level->d_rh, d_h);
-    sessrec__multiply_onto(cu, rows, H, 2 * H, sessrec__as_is(level->d_gates, 4 * H), sessrec__turned(U, 3 * H), d_h, H);
-    if (after) sessrec__multiply_onto(cu, rows, H, H, sessrec__as_is(level->d_gates + 3 * H, 4 * H), sessrec__turned(U + 2 * H, 3 * H), d_h, H);
+    LAUNCH(cu, sessrec__k_state_backward, blocks, THREADS, rows, H, level->tape, d_out,
+           after ? NULL : level->d_rh, d_h);
+    sessrec__multiply_onto(cu, rows, H, 2 * H, sessrec__as_is(level->d_gates, 4 * H),
+                           sessrec__turned(U, 3 * H), d_h, H);
+    if (after)
+        sessrec__multiply_onto(cu, rows, H, H, sessrec__as_is(level->d_gates + 3 * H, 4 * H),
+                               sessrec__turned(U + 2 * H, 3 * H), d_h, H);
 }
 
-static void sessrec__sum_rows(sessrec__cuda *cu, int32_t rows, int32_t columns, const float *x, int64_t stride, float *sum) {
+static void sessrec__sum_rows(sessrec__cuda *cu, int32_t rows, int32_t columns, const float *x,
+                              int64_t stride, float *sum) {
     LAUNCH(cu, sessrec__k_sum_rows, sessrec__blocks(columns), THREADS, rows, columns, x, stride, sum);
 }
 
@@ -1144,10 +1227,14 @@ static void sessrec__gradient_cell(sessrec__cuda *cu, const sessrec__level *leve
     const int32_t H = level->cell.hidden, D = level->cell.input, rows = cu->rows;
     const sessrec__cell *cell = &level->cell;
     const float *d_gates = level->d_gates;
-    const sessrec__matrix h = sessrec__turned(level->h, H), extra = sessrec__turned(level->tape + 3 * H, 4 * H);
-    if (x) sessrec__multiply(cu, D, 3 * H, rows, sessrec__turned(x, D), sessrec__as_is(d_gates, 4 * H), NULL, cell->W->gradient, 3 * H);
+    const sessrec__matrix h = sessrec__turned(level->h, H),
+                          extra = sessrec__turned(level->tape + 3 * H, 4 * H);
+    if (x)
+        sessrec__multiply(cu, D, 3 * H, rows, sessrec__turned(x, D), sessrec__as_is(d_gates, 4 * H), NULL,
+                          cell->W->gradient, 3 * H);
     sessrec__multiply(cu, H, 2 * H, rows, h, sessrec__as_is(d_gates, 4 * H), NULL, cell->U->gradient, 3 * H);
-    sessrec__multiply(cu, H, H, rows, cell->c ? h : extra, sessrec__as_is(d_gates + (cell->c ? 3 : 2) * H, 4 * H), NULL, cell->U->gradient + 2 * H,
+    sessrec__multiply(cu, H, H, rows, cell->c ? h : extra,
+                      sessrec__as_is(d_gates + (cell->c ? 3 : 2) * H, 4 * H), NULL, cell->U->gradient + 2 * H,
                       3 * H);
     sessrec__sum_rows(cu, rows, 3 * H, d_gates, 4 * H, cell->b->gradient);
     if (!cell->c) return;
@@ -1162,28 +1249,45 @@ static void sessrec__backward_users(sessrec__cuda *cu) {
     for (int32_t l = 0; l < c->layer_count; ++l) {
         const int32_t H = c->hidden[l];
         sessrec__level *level = &cu->level[l];
-        const sessrec__product back = {rows, Hu, H, 0, sessrec__as_is(level->d_begun, H), sessrec__turned(level->init_W->weights, H), NULL,
-                                       cu->user_dc, Hu, l > 0, NULL};
-        LAUNCH(cu, sessrec__k_begun_backward, sessrec__blocks((int64_t)rows * H), THREADS, rows, H, cu->start, cu->user_starts, level->begun,
-               level->d_h, sessrec__dropped(cu, STREAM_INIT + l, c->dropout_init), level->d_begun);
+        const sessrec__product back = {rows,
+                                       Hu,
+                                       H,
+                                       0,
+                                       sessrec__as_is(level->d_begun, H),
+                                       sessrec__turned(level->init_W->weights, H),
+                                       NULL,
+                                       cu->user_dc,
+                                       Hu,
+                                       l > 0,
+                                       NULL};
+        LAUNCH(cu, sessrec__k_begun_backward, sessrec__blocks((int64_t)rows * H), THREADS, rows, H, cu->start,
+               cu->user_starts, level->begun, level->d_h,
+               sessrec__dropped(cu, STREAM_INIT + l, c->dropout_init), level->d_begun);
         sessrec__multiply_add(cu, back);
-        sessrec__multiply(cu, Hu, H, rows, sessrec__turned(cu->user_new, Hu), sessrec__as_is(level->d_begun, H), NULL, level->init_W->gradient, H);
+        sessrec__multiply(cu, Hu, H, rows, sessrec__turned(cu->user_new, Hu),
+                          sessrec__as_is(level->d_begun, H), NULL, level->init_W->gradient, H);
         sessrec__sum_rows(cu, rows, H, level->d_begun, H, level->init_b->gradient);
     }
     if (cu->context) {
         const int32_t width = sessrec__context_columns(cu);
         const sessrec__matrix d_gates = sessrec__as_is(cu->level[0].d_gates, 4 * H0);
-        sessrec__multiply_onto(cu, rows, Hu, width, d_gates, sessrec__turned(cu->context->weights, 3 * H0), cu->user_dc, Hu);
-        sessrec__multiply(cu, Hu, width, rows, sessrec__turned(cu->user.state, Hu), d_gates, NULL, cu->context->gradient, 3 * H0);
+        sessrec__multiply_onto(cu, rows, Hu, width, d_gates, sessrec__turned(cu->context->weights, 3 * H0),
+                               cu->user_dc, Hu);
+        sessrec__multiply(cu, Hu, width, rows, sessrec__turned(cu->user.state, Hu), d_gates, NULL,
+                          cu->context->gradient, 3 * H0);
     }
-    LAUNCH(cu, sessrec__k_only_beginning, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->start, cu->user_starts, cu->user_dc);
-    sessrec__backward_level(cu, &cu->user, sessrec__dropped(cu, STREAM_USER, c->dropout_user), cu->user_dc, NULL, NULL);
+    LAUNCH(cu, sessrec__k_only_beginning, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->start,
+           cu->user_starts, cu->user_dc);
+    sessrec__backward_level(cu, &cu->user, sessrec__dropped(cu, STREAM_USER, c->dropout_user), cu->user_dc,
+                            NULL, NULL);
     sessrec__gradient_cell(cu, &cu->user, cu->user_s);
 }
 
 // sessrec__finish_inputs: where the first layer's d_x goes, as rows of a table
 static float *sessrec__input_gradient(sessrec__cuda *cu) {
-    return cu->config.embedding == SESSREC_EMBEDDING_TIED ? cu->output.gradient + (int64_t)cu->columns * sessrec__width(cu) : cu->input.gradient;
+    return cu->config.embedding == SESSREC_EMBEDDING_TIED
+               ? cu->output.gradient + (int64_t)cu->columns * sessrec__width(cu)
+               : cu->input.gradient;
 }
 
 // sessrec__item_part, sessrec__backward_chunk and sessrec__weight_piece
@@ -1194,12 +1298,15 @@ static void sessrec__backward(sessrec__cuda *cu) {
     sessrec__level *top = &cu->level[c->layer_count - 1];
     float *d_x = sessrec__input_gradient(cu);
     LAUNCH(cu, sessrec__k_loss_sum, 1, THREADS, rows, cu->row_loss, cu->status);
-    sessrec__multiply(cu, rows, L, C, sessrec__as_is(cu->S, C), sessrec__as_is(cu->Y, L), NULL, top->d_out, L);
-    sessrec__multiply(cu, C, L, rows, sessrec__turned(cu->S, C), sessrec__as_is(top->state, L), NULL, cu->output.gradient, L);
+    sessrec__multiply(cu, rows, L, C, sessrec__as_is(cu->S, C), sessrec__as_is(cu->Y, L), NULL, top->d_out,
+                      L);
+    sessrec__multiply(cu, C, L, rows, sessrec__turned(cu->S, C), sessrec__as_is(top->state, L), NULL,
+                      cu->output.gradient, L);
     sessrec__sum_rows(cu, rows, C, cu->S, C, cu->output.bias);
     for (int32_t l = c->layer_count - 1; l >= 0; --l) {
         sessrec__level *level = &cu->level[l];
-        sessrec__backward_level(cu, level, sessrec__dropped(cu, STREAM_HIDDEN + l, c->dropout_hidden), level->d_out,
+        sessrec__backward_level(cu, level, sessrec__dropped(cu, STREAM_HIDDEN + l, c->dropout_hidden),
+                                level->d_out,
                                 l > 0 ? cu->level[l - 1].d_out
                                 : D   ? d_x
                                       : NULL,
@@ -1211,25 +1318,29 @@ static void sessrec__backward(sessrec__cuda *cu) {
     }
     if (c->user_hidden) sessrec__backward_users(cu);
     if (!D)
-        LAUNCH(cu, sessrec__k_onehot_gradient, sessrec__blocks((int64_t)rows * 3 * c->hidden[0]), THREADS, rows, c->hidden[0], cu->level[0].d_gates,
-               of_input, d_x);
-    else if (c->dropout_input > 0) LAUNCH(cu, sessrec__k_drop, sessrec__blocks((int64_t)rows * D), THREADS, rows, D, of_input, d_x);
-    LAUNCH(cu, sessrec__k_merge, (unsigned)cu->output.count, 128, cu->output.count, C, L, cu->output.key, cu->output.id, cu->output.gradient,
-           cu->output.bias);
+        LAUNCH(cu, sessrec__k_onehot_gradient, sessrec__blocks((int64_t)rows * 3 * c->hidden[0]), THREADS,
+               rows, c->hidden[0], cu->level[0].d_gates, of_input, d_x);
+    else if (c->dropout_input > 0)
+        LAUNCH(cu, sessrec__k_drop, sessrec__blocks((int64_t)rows * D), THREADS, rows, D, of_input, d_x);
+    LAUNCH(cu, sessrec__k_merge, (unsigned)cu->output.count, 128, cu->output.count, C, L, cu->output.key,
+           cu->output.id, cu->output.gradient, cu->output.bias);
     if (cu->input.count)
-        LAUNCH(cu, sessrec__k_merge, (unsigned)cu->input.count, 128, cu->input.count, 0, cu->inputs->host.columns, cu->input.key, cu->input.id,
-               cu->input.gradient, (float *)NULL);
+        LAUNCH(cu, sessrec__k_merge, (unsigned)cu->input.count, 128, cu->input.count, 0,
+               cu->inputs->host.columns, cu->input.key, cu->input.id, cu->input.gradient, (float *)NULL);
 }
 
-static void sessrec__update(sessrec__cuda *cu, const sessrec__tensor *tensor, int32_t rows, const int32_t *id, float *gradient) {
-    const sessrec__update_task task = {rows,     tensor->host.columns, id,           cu->status, cu->config.optimizer, tensor->weights,
-                                      gradient, tensor->state};
+static void sessrec__update(sessrec__cuda *cu, const sessrec__tensor *tensor, int32_t rows, const int32_t *id,
+                            float *gradient) {
+    const sessrec__update_task task = {rows,       tensor->host.columns, id,
+                                       cu->status, cu->config.optimizer, tensor->weights,
+                                       gradient,   tensor->state};
     const unsigned blocks = sessrec__blocks(task.rows * task.columns);
     if (task.optimizer.gradient_cap > 0) {
         LAUNCH(cu, sessrec__k_squares, NORM_PARTS, THREADS, task, cu->norm);
         LAUNCH(cu, sessrec__k_cap, blocks, THREADS, task, cu->norm);
     }
-    if (task.optimizer.kind == SESSREC_ADAM) LAUNCH(cu, sessrec__k_count_steps, sessrec__blocks(rows), THREADS, task);
+    if (task.optimizer.kind == SESSREC_ADAM)
+        LAUNCH(cu, sessrec__k_count_steps, sessrec__blocks(rows), THREADS, task);
     LAUNCH(cu, sessrec__k_update, blocks, THREADS, task);
 }
 
@@ -1239,12 +1350,13 @@ static void sessrec__updates(sessrec__cuda *cu) {
     sessrec__update(cu, cu->By, cu->columns, cu->output.id, cu->output.bias);
     if (cu->input.count) sessrec__update(cu, cu->inputs, cu->input.count, cu->input.id, cu->input.gradient);
     for (int32_t t = 0; t < cu->tensors; ++t)
-        if (!cu->tensor[t].host.table) sessrec__update(cu, &cu->tensor[t], cu->tensor[t].host.rows, NULL, cu->tensor[t].gradient);
+        if (!cu->tensor[t].host.table)
+            sessrec__update(cu, &cu->tensor[t], cu->tensor[t].host.rows, NULL, cu->tensor[t].gradient);
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // running it: the table of sessrec.h
-// ============================================================================================================
+// ===========================================================================================================
 
 static void sessrec__to_sum(sessrec__cuda *cu) {
     sessrec__forward(cu);
@@ -1259,7 +1371,8 @@ static void sessrec__forget_graph(sessrec__cuda *cu, sessrec__graph *graph) {
     graph->rows = 0;
 }
 
-// A list of kernels, from the graph if there is one for this size of the mini-batch. It is captured when a size comes a second time in a row.
+// A list of kernels, from the graph if there is one for this size of the mini-batch. It is captured when a
+// size comes a second time in a row.
 static void sessrec__launch(sessrec__cuda *cu, int which, void (*list)(sessrec__cuda *)) {
     sessrec__graph *graph = &cu->graph[which];
     if (graph->rows != cu->rows || graph->columns != cu->columns) {
@@ -1291,7 +1404,8 @@ static void sessrec__cuda_put(void *device, int32_t index, const sessrec_batch *
     sessrec__record *record = (sessrec__record *)(void *)(cu->staged + (size_t)index * cu->record_bytes);
     int32_t *at = (int32_t *)(record + 1);
     record->epoch_seed = sessrec__mix64(cu->config.seed + (uint64_t)batch->epoch);
-    record->first_draw = ((uint64_t)batch->epoch << 44) + (uint64_t)batch->step * (uint64_t)batch->negative_count;
+    record->first_draw =
+        ((uint64_t)batch->epoch << 44) + (uint64_t)batch->step * (uint64_t)batch->negative_count;
     record->step = batch->step;
     record->draw = batch->negatives == NULL;
     memcpy(at, batch->inputs, rows * size);
@@ -1306,7 +1420,8 @@ static void sessrec__cuda_put(void *device, int32_t index, const sessrec_batch *
 // And copies `count` of them.
 static void sessrec__send(sessrec__cuda *cu, int32_t count) {
     sessrec__note(cu, cudaMemsetAsync(cu->status, 0, sizeof *cu->status, cu->stream));
-    sessrec__note(cu, cudaMemcpyAsync(cu->schedule, cu->staged, (size_t)count * cu->record_bytes, cudaMemcpyHostToDevice, cu->stream));
+    sessrec__note(cu, cudaMemcpyAsync(cu->schedule, cu->staged, (size_t)count * cu->record_bytes,
+                                      cudaMemcpyHostToDevice, cu->stream));
 }
 
 // The size of the mini-batch that comes next. Returns whether it is that of the one before.
@@ -1318,28 +1433,33 @@ static int sessrec__resize(sessrec__cuda *cu, int32_t index) {
 }
 
 static sessrec_result sessrec__receive(sessrec__cuda *cu, int32_t count, double *sums, sessrec_error *err) {
-    sessrec__note(cu, cudaMemcpyAsync(sums, cu->status->sum, (size_t)count * sizeof *sums, cudaMemcpyDeviceToHost, cu->stream));
+    sessrec__note(cu, cudaMemcpyAsync(sums, cu->status->sum, (size_t)count * sizeof *sums,
+                                      cudaMemcpyDeviceToHost, cu->stream));
     sessrec__note(cu, cudaStreamSynchronize(cu->stream));
     return sessrec__look(cu, "a mini-batch", err);
 }
 
 // A loss of the caller's own runs on the processor: scores down, gradients and row losses up.
 static sessrec_result sessrec__custom_loss(sessrec__cuda *cu, sessrec_error *err) {
-    const size_t rows = (size_t)cu->rows, count = rows * (size_t)cu->columns, items = (size_t)cu->columns * sizeof(int32_t);
+    const size_t rows = (size_t)cu->rows, count = rows * (size_t)cu->columns,
+                 items = (size_t)cu->columns * sizeof(int32_t);
     const sessrec_loss_config *loss = &cu->config.loss;
     float *scores = (float *)malloc((2 * count + rows) * sizeof *scores + items);
     if (!scores) return sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, NULL);
     float *gradient = scores + count, *row_loss = gradient + count;
     int32_t *item = (int32_t *)(void *)(row_loss + rows);
-    sessrec__note(cu, cudaMemcpyAsync(scores, cu->S, count * sizeof *scores, cudaMemcpyDeviceToHost, cu->stream));
+    sessrec__note(cu,
+                  cudaMemcpyAsync(scores, cu->S, count * sizeof *scores, cudaMemcpyDeviceToHost, cu->stream));
     sessrec__note(cu, cudaMemcpyAsync(item, cu->item, items, cudaMemcpyDeviceToHost, cu->stream));
     sessrec__note(cu, cudaStreamSynchronize(cu->stream));
     sessrec_result result = sessrec__look(cu, "the scores of a mini-batch", err);
     if (!result) {
         loss->custom(loss->custom_user, 0, cu->rows, cu->columns, item, scores, row_loss, gradient);
         for (size_t i = 0; i < count; ++i) gradient[i] *= 1 / (float)cu->config.batch_size;
-        sessrec__note(cu, cudaMemcpyAsync(cu->S, gradient, count * sizeof *gradient, cudaMemcpyHostToDevice, cu->stream));
-        sessrec__note(cu, cudaMemcpyAsync(cu->row_loss, row_loss, rows * sizeof *row_loss, cudaMemcpyHostToDevice, cu->stream));
+        sessrec__note(cu, cudaMemcpyAsync(cu->S, gradient, count * sizeof *gradient, cudaMemcpyHostToDevice,
+                                          cu->stream));
+        sessrec__note(cu, cudaMemcpyAsync(cu->row_loss, row_loss, rows * sizeof *row_loss,
+                                          cudaMemcpyHostToDevice, cu->stream));
         sessrec__note(cu, cudaStreamSynchronize(cu->stream));
         result = sessrec__look(cu, "the gradient of a loss", err);
     }
@@ -1347,14 +1467,16 @@ static sessrec_result sessrec__custom_loss(sessrec__cuda *cu, sessrec_error *err
     return result;
 }
 
-static sessrec_result sessrec__cuda_grad(void *device, const sessrec_batch *batch, double *sum, sessrec_error *err) {
+static sessrec_result sessrec__cuda_grad(void *device, const sessrec_batch *batch, double *sum,
+                                         sessrec_error *err) {
     sessrec__cuda *cu = (sessrec__cuda *)device;
     sessrec_result result = SESSREC_OK;
     sessrec__note(cu, cudaSetDevice(cu->ordinal));
     sessrec__cuda_put(cu, 0, batch);
     sessrec__send(cu, 1);
     if (batch->negative_count)
-        sessrec__note(cu, cudaMemcpyAsync(cu->negative, batch->negatives, (size_t)batch->negative_count * sizeof *cu->negative,
+        sessrec__note(cu, cudaMemcpyAsync(cu->negative, batch->negatives,
+                                          (size_t)batch->negative_count * sizeof *cu->negative,
                                           cudaMemcpyHostToDevice, cu->stream));
     cu->again = sessrec__resize(cu, 0);
     if (cu->config.loss.kind == SESSREC_LOSS_CUSTOM) {
@@ -1387,18 +1509,24 @@ static sessrec_result sessrec__cuda_run(void *device, int32_t count, double *sum
     return sessrec__receive(cu, count, sums, err);
 }
 
-static sessrec_result sessrec__cuda_sampler(void *device, const sessrec_device_sampler *sampler, sessrec_error *err) {
+static sessrec_result sessrec__cuda_sampler(void *device, const sessrec_device_sampler *sampler,
+                                            sessrec_error *err) {
     sessrec__cuda *cu = (sessrec__cuda *)device;
-    const size_t entries = ((size_t)1 << sampler->guide_bits) + 1;  // at most 2 items, or 17: sessrec_sampler_create
+    // at most 2 items, or 17: sessrec_sampler_create
+    const size_t entries = ((size_t)1 << sampler->guide_bits) + 1;
     sessrec__note(cu, cudaSetDevice(cu->ordinal));
     if (!cu->draw_sum || entries > 2 * (size_t)cu->info.item_count + 17)
         return sessrec_error_set(err, SESSREC_MISMATCH, "the sampler is of another catalogue");
     // A graph holds the numbers of the sampler that it was captured with.
-    if (cu->draws.guide_bits != sampler->guide_bits || cu->draws.total != sampler->total) sessrec__forget_graph(cu, &cu->graph[0]);
+    if (cu->draws.guide_bits != sampler->guide_bits || cu->draws.total != sampler->total)
+        sessrec__forget_graph(cu, &cu->graph[0]);
     cu->draws.guide_bits = sampler->guide_bits;
     cu->draws.total = sampler->total;
-    sessrec__note(cu, cudaMemcpyAsync(cu->draw_sum, sampler->sums, (size_t)sampler->item_count * sizeof *sampler->sums, cudaMemcpyHostToDevice, cu->stream));
-    sessrec__note(cu, cudaMemcpyAsync(cu->draw_guide, sampler->guide, entries * sizeof *sampler->guide, cudaMemcpyHostToDevice, cu->stream));
+    sessrec__note(cu, cudaMemcpyAsync(cu->draw_sum, sampler->sums,
+                                      (size_t)sampler->item_count * sizeof *sampler->sums,
+                                      cudaMemcpyHostToDevice, cu->stream));
+    sessrec__note(cu, cudaMemcpyAsync(cu->draw_guide, sampler->guide, entries * sizeof *sampler->guide,
+                                      cudaMemcpyHostToDevice, cu->stream));
     sessrec__note(cu, cudaStreamSynchronize(cu->stream));
     return sessrec__look(cu, "a copy of the sampler", err);
 }
@@ -1410,8 +1538,10 @@ typedef struct sessrec__copying {
 
 static void sessrec__copy(sessrec__copying c, void *host, void *device, int64_t rows, int64_t columns) {
     if (!host || !device || !rows) return;
-    sessrec__note(c.cu, cudaMemcpyAsync(c.up ? device : host, c.up ? host : device, (size_t)rows * (size_t)columns * 4,
-                                        c.up ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, c.cu->stream));  // floats and int32: 4 bytes
+    sessrec__note(
+        c.cu, cudaMemcpyAsync(c.up ? device : host, c.up ? host : device, (size_t)rows * (size_t)columns * 4,
+                              // floats and int32: 4 bytes
+                              c.up ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, c.cu->stream));
 }
 
 // All that stays from step to step.
@@ -1441,10 +1571,12 @@ static sessrec_result sessrec__cuda_download(void *device, int gradients, sessre
         sessrec__copy(c, cu->host.output_gradient, cu->output.gradient, cu->output.count, sessrec__width(cu));
         sessrec__copy(c, cu->host.output_id, cu->output.id, cu->output.count, 1);
         sessrec__copy(c, cu->host.bias_gradient, cu->output.bias, cu->columns, 1);
-        sessrec__copy(c, cu->host.input_gradient, cu->input.gradient, cu->input.count, cu->inputs ? cu->inputs->host.columns : 0);
+        sessrec__copy(c, cu->host.input_gradient, cu->input.gradient, cu->input.count,
+                      cu->inputs ? cu->inputs->host.columns : 0);
         sessrec__copy(c, cu->host.input_id, cu->input.id, cu->input.count, 1);
         for (int32_t t = 0; t < cu->tensors; ++t)
-            sessrec__copy(c, cu->tensor[t].host.gradient, cu->tensor[t].gradient, cu->tensor[t].host.rows, cu->tensor[t].host.columns);
+            sessrec__copy(c, cu->tensor[t].host.gradient, cu->tensor[t].gradient, cu->tensor[t].host.rows,
+                          cu->tensor[t].host.columns);
     }
     sessrec__note(cu, cudaStreamSynchronize(cu->stream));
     return sessrec__look(cu, "a copy from the GPU", err);
@@ -1481,7 +1613,8 @@ static void sessrec__cuda_destroy(void *device) {
 
 // ---- setting up ----
 
-static const sessrec__tensor *sessrec__named(const sessrec__cuda *cu, const char *part, int32_t layer, const char *role) {
+static const sessrec__tensor *sessrec__named(const sessrec__cuda *cu, const char *part, int32_t layer,
+                                             const char *role) {
     char name[16];
     snprintf(name, sizeof name, "%s%d.%s", part, (int)layer, role);
     for (int32_t t = 0; t < cu->tensors; ++t)
@@ -1489,7 +1622,8 @@ static const sessrec__tensor *sessrec__named(const sessrec__cuda *cu, const char
     return NULL;
 }
 
-static void sessrec__wire_cell(const sessrec__cuda *cu, const char *part, int32_t layer, sessrec__cell *cell) {
+static void sessrec__wire_cell(const sessrec__cuda *cu, const char *part, int32_t layer,
+                               sessrec__cell *cell) {
     cell->W = sessrec__named(cu, part, layer, "W");
     cell->U = sessrec__named(cu, part, layer, "U");
     cell->b = sessrec__named(cu, part, layer, "b");
@@ -1508,7 +1642,8 @@ static void sessrec__wire(sessrec__cuda *cu) {
     }
     if (cu->config.user_hidden) sessrec__wire_cell(cu, "U", 0, &cu->user.cell);
     cu->context = sessrec__named(cu, "C", 0, "W");
-    cu->inputs = cu->config.embedding == SESSREC_EMBEDDING_NONE ? cu->level[0].cell.W : sessrec__named(cu, "E", -1, "");
+    cu->inputs = cu->config.embedding == SESSREC_EMBEDDING_NONE ? cu->level[0].cell.W
+                                                                : sessrec__named(cu, "E", -1, "");
 }
 
 // The GPU that is current; SESSREC_UNSUPPORTED if there is none, or none that this file was compiled for.
@@ -1519,7 +1654,8 @@ static sessrec_result sessrec__find_gpu(sessrec__cuda *cu, sessrec_error *err) {
     int count = 0;
     const cudaError_t error = cudaGetDeviceCount(&count);
     if (error != cudaSuccess || count < 1) {
-        snprintf(text, sizeof text, "there is no GPU that CUDA can use: %s", error != cudaSuccess ? cudaGetErrorString(error) : "none was found");
+        snprintf(text, sizeof text, "there is no GPU that CUDA can use: %s",
+                 error != cudaSuccess ? cudaGetErrorString(error) : "none was found");
         return sessrec_error_set(err, SESSREC_UNSUPPORTED, text);
     }
     sessrec__note(cu, cudaGetDevice(&cu->ordinal));
@@ -1530,7 +1666,8 @@ static sessrec_result sessrec__find_gpu(sessrec__cuda *cu, sessrec_error *err) {
     const cudaError_t code = cudaFuncGetAttributes(&attributes, sessrec__k_next);
     if (code == cudaSuccess) return SESSREC_OK;
     (void)cudaGetLastError();
-    snprintf(text, sizeof text, "sessrec_cuda.cu was not compiled for the GPU %s: %s", cu->name, cudaGetErrorString(code));
+    snprintf(text, sizeof text, "sessrec_cuda.cu was not compiled for the GPU %s: %s", cu->name,
+             cudaGetErrorString(code));
     return sessrec_error_set(err, SESSREC_UNSUPPORTED, text);
 }
 
@@ -1565,21 +1702,25 @@ static sessrec_result sessrec__claim(sessrec__cuda *cu, sessrec_error *err) {
         return sessrec__cuda_fail(err, error, "pinned memory");
     }
     memset(cu->staged, 0, SESSREC_DEVICE_AHEAD * cu->record_bytes);
-    const uint64_t stream = 1, seed = sessrec__mix64(cu->config.seed + 0x9e3779b97f4a7c15u);  // SESSREC__STREAM_NEGATIVES
+    // SESSREC__STREAM_NEGATIVES
+    const uint64_t stream = 1, seed = sessrec__mix64(cu->config.seed + 0x9e3779b97f4a7c15u);
     cu->draws.key = sessrec__mix64(seed ^ (stream * 0xd1342543de82ef95u));
     cu->draws.sum = cu->draw_sum;
     cu->draws.guide = cu->draw_guide;
     sessrec__note(cu, cudaMemsetAsync(cu->block, 0, cu->block_bytes, cu->stream));
     if (cu->log_support)
-        sessrec__note(cu, cudaMemcpyAsync(cu->log_support, cu->host.log_support, (size_t)cu->info.item_count * sizeof(float), cudaMemcpyHostToDevice,
+        sessrec__note(cu, cudaMemcpyAsync(cu->log_support, cu->host.log_support,
+                                          (size_t)cu->info.item_count * sizeof(float), cudaMemcpyHostToDevice,
                                           cu->stream));
     return sessrec__cuda_upload(cu, err);
 }
 
-static sessrec_result sessrec__cuda_create(const sessrec_device_view *view, void **device, sessrec_error *err) {
+static sessrec_result sessrec__cuda_create(const sessrec_device_view *view, void **device,
+                                           sessrec_error *err) {
     const sessrec_allocator *memory = &view->config->allocator;
     const size_t bytes = sizeof(sessrec__cuda) + (size_t)view->tensor_count * sizeof(sessrec__tensor);
-    sessrec__cuda *cu = (sessrec__cuda *)(memory->alloc && memory->free ? memory->alloc(memory->user, bytes) : malloc(bytes));
+    sessrec__cuda *cu =
+        (sessrec__cuda *)(memory->alloc && memory->free ? memory->alloc(memory->user, bytes) : malloc(bytes));
     *device = NULL;
     if (!cu) return sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, NULL);
     memset((void *)cu, 0, bytes);
@@ -1598,11 +1739,12 @@ static sessrec_result sessrec__cuda_create(const sessrec_device_view *view, void
     return result;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // ranks for evaluation: sessrec_rank_counts of the scores of sessrec__model_score
-// The scores of some rows exist for a block of items at a time. The target's own score is the same chain of sums as in the product, so that it is
-// equal to the bit to what the product has for it, and items with the same weights tie.
-// ============================================================================================================
+// The scores of some rows exist for a block of items at a time. The target's own score is the same chain of
+// sums as in the product, so that it is equal to the bit to what the product has for it, and items with the
+// same weights tie.
+// ===========================================================================================================
 
 enum { RANK_ITEMS = 32768 };  // of a block
 
@@ -1613,8 +1755,8 @@ typedef struct sessrec__ranks {
     int32_t *target, *counts;  // counts [2,rows]: higher, equal
 } sessrec__ranks;
 
-static __global__ void sessrec__k_target_score(int32_t rows, int64_t width, const float *Wy, const float *By, const float *h, const int32_t *target,
-                                               float *value) {
+static __global__ void sessrec__k_target_score(int32_t rows, int64_t width, const float *Wy, const float *By,
+                                               const float *h, const int32_t *target, float *value) {
     FOR_EACH(i, rows) {
         float sum = 0;
         for (int64_t k = 0; k < width; ++k) sum = fmaf(h[i * width + k], Wy[target[i] * width + k], sum);
@@ -1622,9 +1764,10 @@ static __global__ void sessrec__k_target_score(int32_t rows, int64_t width, cons
     }
 }
 
-// A block a row: items first .. first+count-1, of which S has the scores. A NaN target ranks behind all of them.
-static __global__ void sessrec__k_rank(int32_t rows, int32_t first, int32_t count, const float *S, const float *value, const int32_t *target,
-                                       int32_t *counts) {
+// A block a row: items first .. first+count-1, of which S has the scores. A NaN target ranks behind all of
+// them.
+static __global__ void sessrec__k_rank(int32_t rows, int32_t first, int32_t count, const float *S,
+                                       const float *value, const int32_t *target, int32_t *counts) {
     const int32_t row = (int32_t)blockIdx.x;
     const float own = value[row];
     float higher = 0, equal = 0;  // at most RANK_ITEMS: exact
@@ -1662,7 +1805,8 @@ static void sessrec__close_ranks(void *ranks) {
     free(ranks);
 }
 
-static sessrec_result sessrec__open_ranks(const float *Wy, const float *By, int32_t items, int32_t width, void **ranks, sessrec_error *err) {
+static sessrec_result sessrec__open_ranks(const float *Wy, const float *By, int32_t items, int32_t width,
+                                          void **ranks, sessrec_error *err) {
     sessrec__ranks *r = (sessrec__ranks *)calloc(1, sizeof *r);
     *ranks = NULL;
     if (!r) return sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, NULL);
@@ -1677,8 +1821,10 @@ static sessrec_result sessrec__open_ranks(const float *Wy, const float *By, int3
     }
     if (!result) {
         sessrec__room_ranks(r);
-        sessrec__note(&r->cu, cudaMemcpyAsync(r->Wy, Wy, (size_t)items * (size_t)width * sizeof *Wy, cudaMemcpyHostToDevice, r->cu.stream));
-        sessrec__note(&r->cu, cudaMemcpyAsync(r->By, By, (size_t)items * sizeof *By, cudaMemcpyHostToDevice, r->cu.stream));
+        sessrec__note(&r->cu, cudaMemcpyAsync(r->Wy, Wy, (size_t)items * (size_t)width * sizeof *Wy,
+                                              cudaMemcpyHostToDevice, r->cu.stream));
+        sessrec__note(&r->cu, cudaMemcpyAsync(r->By, By, (size_t)items * sizeof *By, cudaMemcpyHostToDevice,
+                                              r->cu.stream));
         sessrec__note(&r->cu, cudaStreamSynchronize(r->cu.stream));
         result = sessrec__look(&r->cu, "a copy to the GPU", err);
     }
@@ -1687,21 +1833,25 @@ static sessrec_result sessrec__open_ranks(const float *Wy, const float *By, int3
     return result;
 }
 
-static sessrec_result sessrec__rank(void *ranks, int32_t rows, const float *h, const int32_t *target, int32_t *higher, int32_t *equal,
-                                    sessrec_error *err) {
+static sessrec_result sessrec__rank(void *ranks, int32_t rows, const float *h, const int32_t *target,
+                                    int32_t *higher, int32_t *equal, sessrec_error *err) {
     sessrec__ranks *r = (sessrec__ranks *)ranks;
     sessrec__cuda *cu = &r->cu;
     const int32_t L = r->width;
     const size_t bytes = (size_t)rows * sizeof(int32_t);
     sessrec__note(cu, cudaSetDevice(cu->ordinal));
-    sessrec__note(cu, cudaMemcpyAsync(r->h, h, (size_t)rows * (size_t)L * sizeof *h, cudaMemcpyHostToDevice, cu->stream));
+    sessrec__note(cu, cudaMemcpyAsync(r->h, h, (size_t)rows * (size_t)L * sizeof *h, cudaMemcpyHostToDevice,
+                                      cu->stream));
     sessrec__note(cu, cudaMemcpyAsync(r->target, target, bytes, cudaMemcpyHostToDevice, cu->stream));
     sessrec__note(cu, cudaMemsetAsync(r->counts, 0, 2 * bytes, cu->stream));
-    LAUNCH(cu, sessrec__k_target_score, sessrec__blocks(rows), THREADS, rows, L, r->Wy, r->By, r->h, r->target, r->value);
+    LAUNCH(cu, sessrec__k_target_score, sessrec__blocks(rows), THREADS, rows, L, r->Wy, r->By, r->h,
+           r->target, r->value);
     for (int32_t first = 0, count; first < r->items; first += count) {
         count = r->items - first < r->block ? r->items - first : r->block;
-        sessrec__multiply(cu, rows, count, L, sessrec__as_is(r->h, L), sessrec__turned(r->Wy + (int64_t)first * L, L), r->By + first, r->S, count);
-        LAUNCH(cu, sessrec__k_rank, (unsigned)rows, THREADS, rows, first, count, r->S, r->value, r->target, r->counts);
+        sessrec__multiply(cu, rows, count, L, sessrec__as_is(r->h, L),
+                          sessrec__turned(r->Wy + (int64_t)first * L, L), r->By + first, r->S, count);
+        LAUNCH(cu, sessrec__k_rank, (unsigned)rows, THREADS, rows, first, count, r->S, r->value, r->target,
+               r->counts);
     }
     sessrec__note(cu, cudaMemcpyAsync(higher, r->counts, bytes, cudaMemcpyDeviceToHost, cu->stream));
     sessrec__note(cu, cudaMemcpyAsync(equal, r->counts + rows, bytes, cudaMemcpyDeviceToHost, cu->stream));
@@ -1710,9 +1860,10 @@ static sessrec_result sessrec__rank(void *ranks, int32_t rows, const float *h, c
 }
 
 extern "C" const sessrec_device_table *sessrec_cuda(void) {
-    static const sessrec_device_table table = {sessrec__cuda_create, sessrec__cuda_name,   sessrec__cuda_grad,     sessrec__cuda_apply,
-                                               sessrec__cuda_sampler, sessrec__cuda_put,   sessrec__cuda_run,      sessrec__cuda_download,
-                                               sessrec__cuda_upload, sessrec__cuda_destroy, sessrec__open_ranks,   sessrec__rank,
-                                               sessrec__close_ranks};
+    static const sessrec_device_table table = {
+        sessrec__cuda_create,  sessrec__cuda_name,    sessrec__cuda_grad,  sessrec__cuda_apply,
+        sessrec__cuda_sampler, sessrec__cuda_put,     sessrec__cuda_run,   sessrec__cuda_download,
+        sessrec__cuda_upload,  sessrec__cuda_destroy, sessrec__open_ranks, sessrec__rank,
+        sessrec__close_ranks};
     return &table;
 }

@@ -1,18 +1,22 @@
-// hrnn - what it brings to know the visitor: the experiment of Quadrana, Karatzoglou, Hidasi, Cremonesi (RecSys 2017) on one log.
+// hrnn - what it brings to know the visitor: the experiment of Quadrana, Karatzoglou, Hidasi, Cremonesi
+// (RecSys 2017) on one log.
 //
 //     hrnn --list                     the settings: log, name, what it is
-//     hrnn LOG [OPTION ...]           all settings of a log; lines of log, name, seed, group, events, Recall@5, MRR@5, Precision@5, seconds
+//     hrnn LOG [OPTION ...]           all settings of a log; lines of log, name, seed, group, events,
+//     Recall@5, MRR@5, Precision@5, seconds
 //
 //     --data FILE     the log globo, as tab-separated text
 //     --seeds N       seeds 1..N of what has a seed; 5 unless given
 //     --only NAMES    these settings, separated by commas
-//     --validate      train without the last session of each user and test on the one before; made-up shops: another shop instead
-//     KEY=VALUE       loss=xe|top1, negatives, batch, lr, momentum, hidden, user, init (these three: dropout), epochs, onehot, logq: changes
-//                     the settings, to search for better ones
+//     --validate      train without the last session of each user and test on the one before; made-up shops:
+//                     another shop instead
+//     KEY=VALUE       loss=xe|top1, negatives, batch, lr, momentum, hidden, user, init (these three:
+//                     dropout), epochs, onehot, logq: changes the settings, to search for better ones
 //
-// Each user's last session is the test, whatever came before it is training and history. The logs "tastes" and "no-tastes" are made up (shop.h) and
-// differ in one number: whether a visit's taste is the visitor's own or any. For them the best that is possible is printed too, with and
-// without knowing the visitor. bench/hrnn.sh runs all, and writes the tables and figures.
+// Each user's last session is the test, whatever came before it is training and history. The logs "tastes"
+// and "no-tastes" are made up (shop.h) and differ in one number: whether a visit's taste is the visitor's own
+// or any. For them the best that is possible is printed too, with and without knowing the visitor.
+// bench/hrnn.sh runs all, and writes the tables and figures.
 
 #define SESSREC_IMPLEMENTATION
 #include "../examples/shop.h"
@@ -35,7 +39,8 @@ typedef struct setting {
 #define TOP1 SESSREC_LOSS_TOP1
 
 static const setting settings[] = {
-    // log     name         what          model     loss    n    B  lr   mom  dropout: hidden, user, init  epochs one-hot logq
+    // log     name         what          model     loss    n    B  lr   mom  dropout: hidden, user, init
+    //         epochs one-hot logq
     {"tastes", "pop", "POP", POP, XE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
     {"tastes", "ppop", "PPOP", PPOP, XE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
     {"tastes", "itemknn", "Item-KNN", ITEM_KNN, XE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
@@ -97,26 +102,31 @@ static sessrec_result add_session(const sessrec_log *log, int32_t session, const
     const sessrec_log_view view = sessrec_log_contents(log);
     const char *user = sessrec_log_user_id(log, view.session_users[session]);
     sessrec_result result = SESSREC_OK;
-    for (int64_t i = view.session_begins[session]; !result && i < view.session_begins[session + 1]; ++i)  // a log is in the order of time already
-        result = sessrec_log_add(to, user, as ? as : user, sessrec_log_item_id(log, view.items[i]), (double)(as ? view.times[i] : (double)i));
+    // a log is in the order of time already
+    for (int64_t i = view.session_begins[session]; !result && i < view.session_begins[session + 1]; ++i)
+        result = sessrec_log_add(to, user, as ? as : user, sessrec_log_item_id(log, view.items[i]),
+                                 (double)(as ? view.times[i] : (double)i));
     return result;
 }
 
 // The sessions of the users who have so many of them, or with `join` all users, each with one session.
-static sessrec_result copy_users(const sessrec_log *log, int32_t least, int join, sessrec_log **out, sessrec_error *err) {
+static sessrec_result copy_users(const sessrec_log *log, int32_t least, int join, sessrec_log **out,
+                                 sessrec_error *err) {
     const sessrec_log_view view = sessrec_log_contents(log);
     int32_t *sessions = (int32_t *)calloc((size_t)view.user_count + 1, sizeof *sessions);
     sessrec_result result = sessions ? sessrec_log_create(NULL, out) : SESSREC_OUT_OF_MEMORY;
     for (int32_t s = 0; !result && s < view.session_count; ++s) ++sessions[view.session_users[s]];
     for (int32_t s = 0; !result && s < view.session_count; ++s)
-        if (sessions[view.session_users[s]] >= least) result = add_session(log, s, join ? NULL : sessrec_log_session_id(log, s), *out);
+        if (sessions[view.session_users[s]] >= least)
+            result = add_session(log, s, join ? NULL : sessrec_log_session_id(log, s), *out);
     free(sessions);
     return result ? sessrec_error_set(err, result, NULL) : sessrec_log_finish(*out, err);
 }
 
 static const char *const made_up[] = {"tastes", "no-tastes"};
 
-static sessrec_result make_log(const char *name, const char *path, int validate, corpus *c, sessrec_log **log, sessrec_error *err) {
+static sessrec_result make_log(const char *name, const char *path, int validate, corpus *c, sessrec_log **log,
+                               sessrec_error *err) {
     c->made_up = strcmp(name, "globo") != 0;
     if (c->made_up) {
         c->plan = shop_with_users();
@@ -149,7 +159,8 @@ static sessrec_result split(sessrec_log *log, int validate, corpus *c, sessrec_e
     return result ? sessrec_error_set(err, result, NULL) : copy_users(c->train, 0, 1, &c->joined, err);
 }
 
-// ---- RNN Concat: a user's sessions are one, so a session begins with the state that the one before it has left ----
+// ---- RNN Concat: a user's sessions are one, so a session begins with the state that the one before it has
+// left ----
 
 static void concat_begin_user(const void *self, void *user) {
     const sessrec_scorer *rnn = (const sessrec_scorer *)self;
@@ -174,7 +185,8 @@ static void concat_click(const void *self, int32_t rows, void *states, const int
     const sessrec_scorer *rnn = (const sessrec_scorer *)self;
     rnn->click(rnn->self, rows, states, items, scratch);
 }
-static void concat_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores, void *scratch) {
+static void concat_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count,
+                         float *scores, void *scratch) {
     const sessrec_scorer *rnn = (const sessrec_scorer *)self;
     rnn->score(rnn->self, rows, states, first, count, scores, scratch);
 }
@@ -198,8 +210,10 @@ static sessrec_scorer concat_scorer(sessrec_scorer *rnn) {
 
 static const int32_t cutoff[] = {5};
 enum { GROUPS = 22 };
-static const char *const group_names[GROUPS] = {"all", "history 1-6", "history 7-", "position 1-2", "position 3-4", "position 5-",
-    "h 1", "h 2", "h 3", "h 4", "h 5", "h 6", "h 7-8", "h 9-12", "h 13-", "p 1", "p 2", "p 3", "p 4", "p 5", "p 6", "p 7-"};
+static const char *const group_names[GROUPS] = {
+    "all", "history 1-6", "history 7-", "position 1-2", "position 3-4", "position 5-", "h 1",   "h 2",
+    "h 3", "h 4",         "h 5",        "h 6",          "h 7-8",        "h 9-12",      "h 13-", "p 1",
+    "p 2", "p 3",         "p 4",        "p 5",          "p 6",          "p 7-"};
 
 typedef struct table {
     sessrec_metrics group[GROUPS];
@@ -223,22 +237,26 @@ static void print_table(const char *log, const char *name, int seed, const table
     for (int g = 0; g < GROUPS; ++g) {
         const sessrec_metrics *m = &t->group[g];
         const double n = m->event_count ? (double)m->event_count : 1;
-        printf("%s\t%s\t%d\t%s\t%lld\t%.5f\t%.5f\t%.5f\t%.1f\n", log, name, seed, group_names[g], (long long)m->event_count, m->recall[0] / n,
-               m->mrr[0] / n, m->precision[0] / n, seconds);
+        printf("%s\t%s\t%d\t%s\t%lld\t%.5f\t%.5f\t%.5f\t%.1f\n", log, name, seed, group_names[g],
+               (long long)m->event_count, m->recall[0] / n, m->mrr[0] / n, m->precision[0] / n, seconds);
     }
     fflush(stdout);
 }
 
-static sessrec_result make_scorer(const setting *s, const corpus *c, uint64_t seed, sessrec_model **model, sessrec_scorer *out, sessrec_error *err) {
+static sessrec_result make_scorer(const setting *s, const corpus *c, uint64_t seed, sessrec_model **model,
+                                  sessrec_scorer *out, sessrec_error *err) {
     if (s->model == POP) return sessrec_scorer_pop(c->train, NULL, out);
     if (s->model == PPOP) return sessrec_scorer_ppop(c->train, NULL, out);
-    if (s->model == ITEM_KNN) return sessrec_scorer_itemknn(c->train, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, out);
+    if (s->model == ITEM_KNN)
+        return sessrec_scorer_itemknn(c->train, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, out);
     const sessrec_config config = config_of(s, seed);
-    const sessrec_result result = sessrec_train(&config, s->model == CONCAT ? c->joined : c->train, NULL, model, err);
+    const sessrec_result result =
+        sessrec_train(&config, s->model == CONCAT ? c->joined : c->train, NULL, model, err);
     return result ? result : sessrec_scorer_model(*model, NULL, out);
 }
 
-static sessrec_result measure(const setting *s, const corpus *c, uint64_t seed, table *t, sessrec_error *err) {
+static sessrec_result measure(const setting *s, const corpus *c, uint64_t seed, table *t,
+                              sessrec_error *err) {
     sessrec_eval_config eval = sessrec_eval_config_default();
     sessrec_model *model = NULL;
     sessrec_scorer scorer;
@@ -261,11 +279,13 @@ static sessrec_result measure(const setting *s, const corpus *c, uint64_t seed, 
 // Sessions of each user of a made-up shop in training, to count [users].
 static void count_history(const corpus *c, int32_t *count) {
     const sessrec_log_view view = sessrec_log_contents(c->train);
-    for (int32_t s = 0; s < view.session_count; ++s) ++count[atoi(sessrec_log_user_id(c->train, view.session_users[s]) + strlen("visitor-")) - 1];
+    for (int32_t s = 0; s < view.session_count; ++s)
+        ++count[atoi(sessrec_log_user_id(c->train, view.session_users[s]) + strlen("visitor-")) - 1];
 }
 
 // Ranks the next click by the shop's own probabilities p, which are used up.
-static void best_event(const corpus *c, double *p, int32_t next, int32_t history, int32_t position, table *t) {
+static void best_event(const corpus *c, double *p, int32_t next, int32_t history, int32_t position,
+                       table *t) {
     int64_t higher = 0, equal = -1;
     for (int32_t i = 0; i < c->plan.items; ++i) {
         higher += p[i] > p[next];
@@ -284,8 +304,10 @@ static int best_possible(const char *log, const corpus *c, int known) {
     memset(&t, 0, sizeof t);
     if (history) count_history(c, history);
     for (int32_t s = 0; p && history && s < view.session_count; ++s) {
-        int32_t clicks[SHOP_LONGEST], taste, visit = atoi(sessrec_log_session_id(c->test, s) + strlen("visit-")) - 1;
-        const int32_t count = shop_visit(&c->plan, visit, clicks), user = shop_visitor(&c->plan, visit, &taste);
+        int32_t clicks[SHOP_LONGEST], taste,
+            visit = atoi(sessrec_log_session_id(c->test, s) + strlen("visit-")) - 1;
+        const int32_t count = shop_visit(&c->plan, visit, clicks),
+                      user = shop_visitor(&c->plan, visit, &taste);
         for (int32_t i = 1; i < count; ++i) {
             shop_expect(&c->plan, known ? user : -1, i, clicks, p);
             best_event(c, p, clicks[i], history[user], i - 1, &t);
@@ -293,8 +315,8 @@ static int best_possible(const char *log, const corpus *c, int known) {
     }
     print_table(log, known ? "best-known" : "best", 1, &t, 0);
     const double events = (double)t.group[0].event_count;
-    printf("# %s: best possible Recall@5, visitor %s: expected %.4f, got %.4f\n", log, known ? "known" : "not known", t.expected / events,
-           t.group[0].recall[0] / events);
+    printf("# %s: best possible Recall@5, visitor %s: expected %.4f, got %.4f\n", log,
+           known ? "known" : "not known", t.expected / events, t.group[0].recall[0] / events);
     free(history);
     free(p);
     return p && history ? 0 : 1;
@@ -311,10 +333,12 @@ typedef struct options {
 static int change(setting *s, const char *text) {
     const char *value = strchr(text, '=');
     const size_t n = value ? (size_t)(value - text) : 0;
-    const struct { const char *key; float *number; int32_t *whole; } keys[] = {
-        {"lr", &s->learning_rate, NULL}, {"momentum", &s->momentum, NULL}, {"hidden", &s->hidden, NULL}, {"user", &s->user, NULL},
-        {"init", &s->init, NULL}, {"logq", &s->logq, NULL}, {"negatives", NULL, &s->negatives}, {"batch", NULL, &s->batch},
-        {"epochs", NULL, &s->epochs}, {"onehot", NULL, &s->one_hot}};
+    const struct { const char *key; float *number; int32_t *whole;
+    } keys[] = {{"lr", &s->learning_rate, NULL},    {"momentum", &s->momentum, NULL},
+                {"hidden", &s->hidden, NULL},       {"user", &s->user, NULL},
+                {"init", &s->init, NULL},           {"logq", &s->logq, NULL},
+                {"negatives", NULL, &s->negatives}, {"batch", NULL, &s->batch},
+                {"epochs", NULL, &s->epochs},       {"onehot", NULL, &s->one_hot}};
     if (n == 4 && !strncmp(text, "loss", n)) {
         s->loss = strcmp(value + 1, "top1") ? XE : TOP1;
         return 1;
@@ -342,7 +366,8 @@ static int read_options(int argc, char **argv, options *o) {
         else if (!strcmp(argv[i], "--only")) o->only = argv[++i];
         else return 0;
     }
-    return !strcmp(o->log, made_up[0]) || !strcmp(o->log, made_up[1]) || (!strcmp(o->log, "globo") && o->data);
+    return !strcmp(o->log, made_up[0]) || !strcmp(o->log, made_up[1]) ||
+           (!strcmp(o->log, "globo") && o->data);
 }
 
 static void list_settings(void) {
@@ -350,18 +375,21 @@ static void list_settings(void) {
         const setting *s = &settings[i];
         printf("%s\t%s\t%s\t%d", s->log, s->name, s->what, (int)s->model);
         if (s->epochs) {
-            printf("\t%s, %s, ", s->loss == XE ? "cross-entropy" : "TOP1 tanh", s->one_hot ? "one-hot input" : "tied embedding");
+            printf("\t%s, %s, ", s->loss == XE ? "cross-entropy" : "TOP1 tanh",
+                   s->one_hot ? "one-hot input" : "tied embedding");
             printf("L=100, B=%d, n=%d, ", (int)s->batch, (int)s->negatives);
             if (s->loss == XE) printf("logQ %g, ", (double)s->logq);
-            printf("lr %g, momentum %g, %d epochs, dropout hidden %g", (double)s->learning_rate, (double)s->momentum, (int)s->epochs,
-                   (double)s->hidden);
-            if (s->model == INIT || s->model == ALL) printf(", user %g, init %g", (double)s->user, (double)s->init);
+            printf("lr %g, momentum %g, %d epochs, dropout hidden %g", (double)s->learning_rate,
+                   (double)s->momentum, (int)s->epochs, (double)s->hidden);
+            if (s->model == INIT || s->model == ALL)
+                printf(", user %g, init %g", (double)s->user, (double)s->init);
         }
         printf("\n");
     }
 }
 
-static sessrec_result run_setting(setting s, const options *o, char **argv, const corpus *c, double *gain, sessrec_error *err) {
+static sessrec_result run_setting(setting s, const options *o, char **argv, const corpus *c, double *gain,
+                                  sessrec_error *err) {
     const int seeds = s.epochs ? o->seeds : 1;
     sessrec_result result = SESSREC_OK;
     for (int i = 0; i < o->changes; ++i) change(&s, argv[o->change[i]]);
@@ -392,7 +420,8 @@ static sessrec_result run_log(const options *o, char **argv, const corpus *c, se
     sessrec_result result = of_rnn ? SESSREC_OK : sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, NULL);
     for (int i = 0; !result && i < SETTINGS; ++i) {
         const setting *s = &settings[i];
-        if (strcmp(s->log, c->made_up ? made_up[0] : o->log) || (o->only && !listed(o->only, s->name))) continue;
+        if (strcmp(s->log, c->made_up ? made_up[0] : o->log) || (o->only && !listed(o->only, s->name)))
+            continue;
         double *mine = s->model == RNN ? of_rnn : gain;
         rnn |= s->model == RNN;
         memset(mine, 0, (size_t)events * sizeof *mine);
@@ -400,7 +429,8 @@ static sessrec_result run_log(const options *o, char **argv, const corpus *c, se
         if (result || s->model < CONCAT || !rnn) continue;
         sessrec_signed_ranks test_of;
         result = sessrec_wilcoxon(mine, of_rnn, events, NULL, &test_of);
-        printf("%s\t%s\t0\twilcoxon\t%lld\t%.2f\t%.2g\n", o->log, s->name, (long long)test_of.used, test_of.z, test_of.p);
+        printf("%s\t%s\t0\twilcoxon\t%lld\t%.2f\t%.2g\n", o->log, s->name, (long long)test_of.used, test_of.z,
+               test_of.p);
     }
     free(of_rnn);
     return result;
@@ -413,7 +443,8 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (!read_options(argc, argv, &o)) {
-        fprintf(stderr, "hrnn --list, or hrnn tastes|no-tastes|globo [--data FILE] [--seeds N] [--only NAME] [--validate] [KEY=VALUE ...]\n");
+        fprintf(stderr, "hrnn --list, or hrnn tastes|no-tastes|globo [--data FILE] [--seeds N] [--only NAME] "
+                        "[--validate] [KEY=VALUE ...]\n");
         return 2;
     }
     corpus c;
@@ -425,7 +456,8 @@ int main(int argc, char **argv) {
     if (!result) result = split(log, o.validate, &c, &error);
     const sessrec_log_view view = sessrec_log_contents(c.train), test = sessrec_log_contents(c.test);
     if (!result) {
-        printf("# %s: training %lld events, %d sessions, %d users, %d items; ", o.log, (long long)view.event_count, (int)view.session_count, (int)view.user_count,
+        printf("# %s: training %lld events, %d sessions, %d users, %d items; ", o.log,
+               (long long)view.event_count, (int)view.session_count, (int)view.user_count,
                (int)view.item_count);
         printf("test %lld events, %d sessions\n", (long long)test.event_count, (int)test.session_count);
     }

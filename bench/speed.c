@@ -1,6 +1,8 @@
-// speed.c - how fast the library is on this machine, and how fast the machine is: medians of five runs at published settings, on a made-up log
+// speed.c - how fast the library is on this machine, and how fast the machine is: medians of five runs at
+// published settings, on a made-up log
 //
-//     speed [ITEMS [LOG [SUBJECT ...]]]     37483 items with Zipf popularity unless given, the made-up log for "-", every subject:
+//     speed [ITEMS [LOG [SUBJECT ...]]]     37483 items with Zipf popularity unless given, the made-up log
+//     for "-", every subject:
 //         memory     the peak of a process that reads a log and trains
 //         read       from a text file to a log that is ready for training; of LOG if there is one
 //         train      mini-batches a second at published settings
@@ -10,7 +12,8 @@
 //     speed ITEMS PATH write                the made-up log as a file, for others to train on
 //     speed ITEMS - settings                the published settings, a line each
 //
-// Each line says who ("ours", or "limit" for what the machine can do at most), what, and how much. `make bench` runs it beside other programs.
+// Each line says who ("ours", or "limit" for what the machine can do at most), what, and how much. `make
+// bench` runs it beside other programs.
 #include "speed.h"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -47,18 +50,21 @@ static double together(int32_t threads, sessrec__task task, void *context) {
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define PEAK(name, instructions, bytes)                                                                                                     \
-    __attribute__((target(instructions))) static float name(int rounds) {                                                                   \
-        typedef float vector __attribute__((vector_size(bytes)));                                                                           \
-        vector a = {0}, b = {0}, s0 = a, s1 = a, s2 = a, s3 = a, s4 = a, s5 = a, s6 = a, s7 = a, s8 = a, s9 = a;                            \
-        for (int i = 0; i < rounds; ++i) {                                                                                                  \
-            s0 = s0 * a + b, s1 = s1 * a + b, s2 = s2 * a + b, s3 = s3 * a + b, s4 = s4 * a + b;                                             \
-            s5 = s5 * a + b, s6 = s6 * a + b, s7 = s7 * a + b, s8 = s8 * a + b, s9 = s9 * a + b;                                             \
-            __asm__ volatile("" : "+x"(a), "+x"(b), "+x"(s0), "+x"(s1), "+x"(s2), "+x"(s3), "+x"(s4)); /* chains that stay apart */          \
-            __asm__ volatile("" : "+x"(s5), "+x"(s6), "+x"(s7), "+x"(s8), "+x"(s9));                                                         \
-        }                                                                                                                                   \
-        a = s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9;                                                                                 \
-        return a[0];                                                                                                                        \
+#  define PEAK(name, instructions, bytes)                                                                    \
+    __attribute__((target(instructions))) static float name(int rounds) {                                    \
+      typedef float vector __attribute__((vector_size(bytes)));                                              \
+      vector a = {0}, b = {0}, s0 = a, s1 = a, s2 = a, s3 = a, s4 = a, s5 = a, s6 = a, s7 = a, s8 = a,       \
+             s9 = a;                                                                                         \
+      for (int i = 0; i < rounds; ++i) {                                                                     \
+        s0 = s0 * a + b, s1 = s1 * a + b, s2 = s2 * a + b, s3 = s3 * a + b, s4 = s4 * a + b;                 \
+        s5 = s5 * a + b, s6 = s6 * a + b, s7 = s7 * a + b, s8 = s8 * a + b, s9 = s9 * a + b;                 \
+        __asm__ volatile(""                                                                                  \
+                         : "+x"(a), "+x"(b), "+x"(s0), "+x"(s1), "+x"(s2), "+x"(s3),                         \
+                           "+x"(s4)); /* chains that stay apart */                                           \
+        __asm__ volatile("" : "+x"(s5), "+x"(s6), "+x"(s7), "+x"(s8), "+x"(s9));                             \
+      }                                                                                                      \
+      a = s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9;                                                   \
+      return a[0];                                                                                           \
     }
 PEAK(peak_avx512, "avx512f,fma", 64)
 PEAK(peak_avx2, "avx2,fma", 32)
@@ -74,7 +80,8 @@ static double peak(int32_t threads) {
 #if defined(__x86_64__) && defined(__GNUC__)
     static float result[SESSREC__MAX_THREADS];
     const int lanes = !strcmp(sessrec_simd(), "avx512") ? 16 : 8;
-    if (strcmp(sessrec_simd(), "plain") != 0) return 2.0 * 10 * lanes * ROUNDS * threads / together(threads, peak_task, result);
+    if (strcmp(sessrec_simd(), "plain") != 0)
+        return 2.0 * 10 * lanes * ROUNDS * threads / together(threads, peak_task, result);
 #endif
     return 0;
 }
@@ -92,7 +99,8 @@ static void rows_task(void *context, int32_t index) {
     for (int32_t i = first; i < last; ++i)
         for (int t = 0; t < 3; ++t) {
             float *at = w->table[t] + (ptrdiff_t)w->row[i] * w->width;
-            if (i + SESSREC__AHEAD < last) sessrec__prefetch_row(w->table[t], w->width, w->row[i + SESSREC__AHEAD]);
+            if (i + SESSREC__AHEAD < last)
+                sessrec__prefetch_row(w->table[t], w->width, w->row[i + SESSREC__AHEAD]);
             for (int32_t j = 0; j < w->width; ++j) at[j] += 1;
         }
 }
@@ -104,7 +112,9 @@ static double row_seconds(const sessrec_log *log, int32_t width, int32_t threads
     sessrec_sampler *sampler = NULL;
     rows_work w = {{NULL, NULL, NULL}, NULL, 80000, width, threads};
     int ready = !sessrec_sampler_create(view.supports, view.item_count, 0.5f, NULL, &sampler);
-    for (int t = 0; t < 3; ++t) ready &= !!(w.table[t] = (float *)sessrec__alloc(&memory, (uint64_t)view.item_count * (uint64_t)width, sizeof(float)));
+    for (int t = 0; t < 3; ++t)
+        ready &= !!(w.table[t] = (float *)sessrec__alloc(&memory, (uint64_t)view.item_count * (uint64_t)width,
+                                                         sizeof(float)));
     ready &= !!(w.row = (int32_t *)malloc((size_t)w.draws * sizeof *w.row));
     if (ready) sessrec__sampler_draws(sampler, 1, 0, w.draws, w.row);
     for (int32_t i = 0; i < w.draws && ready; ++i) {  // no two threads have a row in common
@@ -157,7 +167,8 @@ typedef struct training_run {
 
 static int open_run(training_run *r, const sessrec_config *config, const sessrec_log *log) {
     memset(r, 0, sizeof *r);
-    return !sessrec_trainer_create(config, log, &r->trainer, NULL) && !sessrec_trainer_sampler(r->trainer, &r->sampler, NULL) &&
+    return !sessrec_trainer_create(config, log, &r->trainer, NULL) &&
+           !sessrec_trainer_sampler(r->trainer, &r->sampler, NULL) &&
            !sessrec_batcher_create(config, log, r->sampler, &r->batcher, NULL);
 }
 static void close_run(training_run *r) {
@@ -184,12 +195,13 @@ static void training(const bench *b) {
             const sessrec_config config = configured(s, threads);
             training_run r;
             if (open_run(&r, &config, b->log))
-                record("ours", speed_of(train_step, &r), what, (int)b->items, s->name, (int)threads, threads > 1 ? "s" : "");
+                record("ours", speed_of(train_step, &r), what, (int)b->items, s->name, (int)threads,
+                       threads > 1 ? "s" : "");
             close_run(&r);
             const double rows = (C + B) * row_seconds(b->log, s->width, threads);
             if (flops[t] > 0 && rows > 0)
-                record("limit", 1 / ((36 * B * L * L + 6 * B * C * L) / flops[t] + rows), what, (int)b->items, s->name, (int)threads,
-                       threads > 1 ? "s" : "");
+                record("limit", 1 / ((36 * B * L * L + 6 * B * C * L) / flops[t] + rows), what, (int)b->items,
+                       s->name, (int)threads, threads > 1 ? "s" : "");
         }
 }
 
@@ -213,7 +225,8 @@ static void evaluation(const bench *b) {
         const char *what = "evaluation, events/s: %d items, L=100, %d thread%s";
         const int32_t threads = r.config.threads = b->threads[t];
         record("ours", speed_of(evaluate_all, &r), what, (int)b->items, (int)threads, threads > 1 ? "s" : "");
-        record("limit", peak(threads) / operations, what, (int)b->items, (int)threads, threads > 1 ? "s" : "");
+        record("limit", peak(threads) / operations, what, (int)b->items, (int)threads,
+               threads > 1 ? "s" : "");
     }
     sessrec_log_destroy(r.log);
 }
@@ -269,11 +282,13 @@ static void recommend_at_once(const bench *b, const char *form, double reading, 
         v.at_once = AT[i];
         record("ours", speed_of(recommend_to_all, &v), what, (int)b->items, form, (int)AT[i]);
         if (prepared) continue;
-        record("limit", 1 / (reading / AT[i] > computing ? reading / AT[i] : computing), what, (int)b->items, form, (int)AT[i]);
+        record("limit", 1 / (reading / AT[i] > computing ? reading / AT[i] : computing), what, (int)b->items,
+               form, (int)AT[i]);
     }
 }
 
-// First from the floats, then from the bytes of a prepared model. The limit: the time to read those, in the same memory.
+// First from the floats, then from the bytes of a prepared model. The limit: the time to read those, in the
+// same memory.
 static void clicks(const bench *b) {
     static const char *const FORM[2] = {"from floats, ", ""};
     static unsigned char memory[1 << 16];
@@ -283,8 +298,10 @@ static void clicks(const bench *b) {
         if (prepared && sessrec_model_prepare(b->model)) return;
         if (sessrec_session_init(b->model, 20, memory, sizeof memory, &session)) return;
         latency("ours", FORM[prepared], b->items, 1, click_and_recommend, session);
-        const double read = stream(b->model->Wy, prepared ? weights : weights * sizeof(float));  // a byte a weight, or four
-        record("limit", 1e6 * read, "click and top 20, microseconds: %d items, %s1 thread, p50", (int)b->items, FORM[prepared]);
+        // a byte a weight, or four
+        const double read = stream(b->model->Wy, prepared ? weights : weights * sizeof(float));
+        record("limit", 1e6 * read, "click and top 20, microseconds: %d items, %s1 thread, p50",
+               (int)b->items, FORM[prepared]);
         recommend_at_once(b, FORM[prepared], read, prepared);
     }
 }
@@ -318,8 +335,10 @@ static void reading(const bench *b) {
     fclose(file);
     for (int t = 0; t < b->counts; ++t) {
         one.threads[0] = b->threads[t];
-        record("ours", size * speed_of(load_log, &one), what, size, (int)b->threads[t], b->threads[t] > 1 ? "s" : "");
-        record("limit", size * speed_of(read_bytes, &one), what, size, (int)b->threads[t], b->threads[t] > 1 ? "s" : "");
+        record("ours", size * speed_of(load_log, &one), what, size, (int)b->threads[t],
+               b->threads[t] > 1 ? "s" : "");
+        record("limit", size * speed_of(read_bytes, &one), what, size, (int)b->threads[t],
+               b->threads[t] > 1 ? "s" : "");
     }
     if (!b->path) remove(made);
 }
@@ -395,8 +414,8 @@ static double map_and_scan(void *context) {
 }
 #endif
 
-// The limit of saving: to write the item table alone, and to wait for the disk as the library does. Of all others: to scan that table once, of a
-// mapped file with the mapping.
+// The limit of saving: to write the item table alone, and to wait for the disk as the library does. Of all
+// others: to scan that table once, of a mapped file with the mapping.
 static void files(const bench *b) {
     static const struct {
         const char *what;
@@ -443,7 +462,8 @@ static void counted_free(void *block, void *used) {
     free((char *)block - 64);
 }
 
-// Reads the log and trains. The limit: weights, what the optimizer keeps of each, the log as it lies in memory, and 64 MB.
+// Reads the log and trains. The limit: weights, what the optimizer keeps of each, the log as it lies in
+// memory, and 64 MB.
 static void train_from_file(const bench *b) {
     sessrec_log *log = NULL;
     const sessrec_config config = configured(&SETTINGS[0], 1);
@@ -512,13 +532,14 @@ static int training_on_gpu(const sessrec_log *log, int32_t items) {
         sessrec_error error;
         config.device = SESSREC_DEVICE_CUDA;
         if (sessrec_trainer_create(&config, log, &r.trainer, &error)) {
-            printf("%s training on a GPU: %s\n", error.code == SESSREC_UNSUPPORTED ? "skipped" : "FAILED ", error.text);
+            printf("%s training on a GPU: %s\n", error.code == SESSREC_UNSUPPORTED ? "skipped" : "FAILED ",
+                   error.text);
             return error.code != SESSREC_UNSUPPORTED;
         }
         sessrec_trainer_destroy(r.trainer);
         if (open_run(&r, &config, log))
-            record("ours", speed_of(train_epoch, &r), "training on %s, mini-batches/s: %d items, %s", sessrec_trainer_device(r.trainer), (int)items,
-                   SETTINGS[i].name);
+            record("ours", speed_of(train_epoch, &r), "training on %s, mini-batches/s: %d items, %s",
+                   sessrec_trainer_device(r.trainer), (int)items, SETTINGS[i].name);
         close_run(&r);
     }
     return 0;
@@ -529,7 +550,11 @@ static const struct subject {
     const char *name;
     void (*measure)(const bench *b);
     int needs_model;
-} SUBJECTS[] = {{"read", reading, 0}, {"train", training, 0}, {"evaluate", evaluation, 1}, {"file", files, 1}, {"click", clicks, 1}};
+} SUBJECTS[] = {{"read", reading, 0},
+                {"train", training, 0},
+                {"evaluate", evaluation, 1},
+                {"file", files, 1},
+                {"click", clicks, 1}};
 
 static int wanted(int argc, char **argv, const char *subject) {
     for (int i = 3; i < argc; ++i)
@@ -539,12 +564,19 @@ static int wanted(int argc, char **argv, const char *subject) {
 
 static void print_settings(int32_t items) {
     for (int i = 0; i < settings_for(items); ++i)
-        printf("%s\t%g\t%g\n", SETTINGS[i].name, (double)SETTINGS[i].dropout_input, (double)SETTINGS[i].dropout_hidden);
+        printf("%s\t%g\t%g\n", SETTINGS[i].name, (double)SETTINGS[i].dropout_input,
+               (double)SETTINGS[i].dropout_hidden);
 }
 
 int main(int argc, char **argv) {
-    const int32_t items = argc > 1 ? (int32_t)strtol(argv[1], NULL, 10) : 37483, processors = sessrec__pool_threads(0);
-    bench b = {items, {1, processors}, processors > 1 ? 2 : 1, argc > 2 && strcmp(argv[2], "-") ? argv[2] : NULL, NULL, NULL};
+    const int32_t items = argc > 1 ? (int32_t)strtol(argv[1], NULL, 10) : 37483,
+                  processors = sessrec__pool_threads(0);
+    bench b = {items,
+               {1, processors},
+               processors > 1 ? 2 : 1,
+               argc > 2 && strcmp(argv[2], "-") ? argv[2] : NULL,
+               NULL,
+               NULL};
     if (items <= 0) return 1;
     if (argc > 3 && !strcmp(argv[3], "settings")) return print_settings(items), 0;
 #ifdef POSIX

@@ -1,4 +1,5 @@
-// speed.h - what speed.c and its peers in C share: the settings, the made-up log, medians, and the lines that bench/speed.sh reads
+// speed.h - what speed.c and its peers in C share: the settings, the made-up log, medians, and the lines that
+// bench/speed.sh reads
 #ifndef SESSREC_BENCH_SPEED_H
 #define SESSREC_BENCH_SPEED_H
 
@@ -65,7 +66,8 @@ static double median(double *value, int count) {
     return value[count / 2];
 }
 
-// A line "WHO <tab> WHAT <tab> NUMBER". What ends in a number a second is better when it is more, all else when it is less.
+// A line "WHO <tab> WHAT <tab> NUMBER". What ends in a number a second is better when it is more, all else
+// when it is less.
 static void record(const char *who, double value, const char *what, ...) {
     va_list arguments;
     va_start(arguments, what);
@@ -76,7 +78,8 @@ static void record(const char *who, double value, const char *what, ...) {
     fflush(stdout);
 }
 
-// Median of RUNS values of some work's speed: each run repeats it for 0.4 s at least. work returns how much it did, 0: it failed.
+// Median of RUNS values of some work's speed: each run repeats it for 0.4 s at least. work returns how much
+// it did, 0: it failed.
 static double speed_of(double (*work)(void *context), void *context) {
     double speed[RUNS];
     for (int run = -1; run < RUNS; ++run) {  // run -1 warms up
@@ -93,21 +96,24 @@ static double speed_of(double (*work)(void *context), void *context) {
     return median(speed, RUNS);
 }
 
-// Item i is clicked with probability ~ 1 / (i + 1): the inverse of the distribution function of a continuous Zipf law.
+// Item i is clicked with probability ~ 1 / (i + 1): the inverse of the distribution function of a continuous
+// Zipf law.
 static int32_t zipf(uint64_t *state, int32_t items) {
     *state += 0x9e3779b97f4a7c15u;
     const double unit = (double)(sessrec__mix(*state) >> 11) / 9007199254740992.0;
     return (int32_t)(pow((double)items + 1, unit)) - 1;
 }
 
-// Sessions of Zipf clicks. With `whole`, every item occurs: there are sessions before those that walk the catalogue.
+// Sessions of Zipf clicks. With `whole`, every item occurs: there are sessions before those that walk the
+// catalogue.
 static sessrec_log *make_log(int32_t items, int32_t sessions, int whole) {
     sessrec_log *log = NULL;
     uint64_t state = 1;
     if (sessrec_log_create(NULL, &log)) return NULL;
     for (int32_t i = 0; i < items && whole; ++i) sessrec_log_add_numbers(log, -1, i / LENGTH, i, i);
     for (int32_t s = 0; s < sessions; ++s)
-        for (int32_t e = 0; e < LENGTH; ++e) sessrec_log_add_numbers(log, -1, items + s, zipf(&state, items), items + s * LENGTH + e);
+        for (int32_t e = 0; e < LENGTH; ++e)
+            sessrec_log_add_numbers(log, -1, items + s, zipf(&state, items), items + s * LENGTH + e);
     if (sessrec_log_finish(log, NULL)) {
         sessrec_log_destroy(log);
         return NULL;
@@ -116,7 +122,8 @@ static sessrec_log *make_log(int32_t items, int32_t sessions, int whole) {
 }
 
 // Seconds of clicks and of the 20 best items after each, one after the other: prints p50, p99 and p99.9.
-static void latency(const char *who, const char *how, int32_t items, int32_t threads, void (*click)(void *context, int32_t item), void *context) {
+static void latency(const char *who, const char *how, int32_t items, int32_t threads,
+                    void (*click)(void *context, int32_t item), void *context) {
     enum { CLICKS = 4000 };
     static double seconds[CLICKS];
     static const struct {
@@ -132,8 +139,9 @@ static void latency(const char *who, const char *how, int32_t items, int32_t thr
     }
     qsort(seconds, (size_t)clicks, sizeof *seconds, compare_doubles);
     for (int i = 0; i < 3; ++i)
-        record(who, 1e6 * seconds[clicks * SHARE[i].of_1000 / 1000], "click and top 20, microseconds: %d items, %s%d thread%s, %s", (int)items, how,
-               (int)threads, threads > 1 ? "s" : "", SHARE[i].name);
+        record(who, 1e6 * seconds[clicks * SHARE[i].of_1000 / 1000],
+               "click and top 20, microseconds: %d items, %s%d thread%s, %s", (int)items, how, (int)threads,
+               threads > 1 ? "s" : "", SHARE[i].name);
 }
 
 #endif // SESSREC_BENCH_SPEED_H

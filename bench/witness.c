@@ -1,13 +1,16 @@
-// witness - trains some mini-batches and writes down everything that a second program needs to compute the same losses.
+// witness - trains some mini-batches and writes down everything that a second program needs to compute the
+// same losses.
 //
 //     witness LOG STEPS [--loss xe|bpr-max] [--gru before|after] [--lr X] [--every N] >DUMP
 //
 // Standard output gets, numbers as they lie in memory (little-endian):
-//     text lines: options, "tensor NAME ROWS COLUMNS" for each tensor, "end"; then support, int64, the events of each item
-//     of each mini-batch: int32 rows, negatives, 1 if the state of the trainer follows;
-//         float32 state: of each tensor the weights, Adagrad's sums and the velocities, then the hidden state, all before the step;
+//     text lines: options, "tensor NAME ROWS COLUMNS" for each tensor, "end"; then support, int64, the events
+//     of each item of each mini-batch: int32 rows, negatives, 1 if the state of the trainer follows;
+//         float32 state: of each tensor the weights, Adagrad's sums and the velocities, then the hidden
+//         state, all before the step;
 //         int32 inputs, targets, starts, previous rows, negatives;   float64 our loss
-// The state comes with every N-th mini-batch (0: with the first only). There is no dropout, so that only arithmetic is left to differ.
+// The state comes with every N-th mini-batch (0: with the first only). There is no dropout, so that only
+// arithmetic is left to differ.
 
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
@@ -15,7 +18,8 @@
 #include <stdio.h>
 
 static void write_head(const sessrec_config *c, const sessrec_model *model, const sessrec_log *log) {
-    printf("batch %d\nalpha %.9g\nlogq %.9g\nbpreg %.9g\n", (int)c->batch_size, (double)c->alpha, (double)c->loss.logq, (double)c->loss.bpreg);
+    printf("batch %d\nalpha %.9g\nlogq %.9g\nbpreg %.9g\n", (int)c->batch_size, (double)c->alpha,
+           (double)c->loss.logq, (double)c->loss.bpreg);
     printf("rate %.9g\nmomentum %.9g\n", (double)c->optimizer.learning_rate, (double)c->optimizer.momentum);
     printf("form %s\n", c->gru == SESSREC_RESET_BEFORE ? "before" : "after");
     if (c->loss.kind == SESSREC_LOSS_XE) printf("loss xe\nactivation linear\n");
@@ -24,7 +28,8 @@ static void write_head(const sessrec_config *c, const sessrec_model *model, cons
     const char *name;
     for (int32_t i = 0; (name = sessrec_model_tensor_name(model, i)) != NULL; ++i) {
         sessrec_tensor tensor;
-        if (!sessrec_model_tensor(model, name, &tensor)) printf("tensor %s %d %d\n", name, (int)tensor.rows, (int)tensor.columns);
+        if (!sessrec_model_tensor(model, name, &tensor))
+            printf("tensor %s %d %d\n", name, (int)tensor.rows, (int)tensor.columns);
     }
     printf("end\n");
     const sessrec_log_view view = sessrec_log_contents(log);
@@ -35,7 +40,8 @@ static void write_tensor(sessrec_trainer *trainer, const char *prefix, const cha
     char full_name[64];
     sessrec_tensor tensor;
     snprintf(full_name, sizeof full_name, "%s%s", prefix, name);
-    if (!sessrec_trainer_tensor(trainer, full_name, &tensor)) fwrite(tensor.data, sizeof(float), (size_t)tensor.rows * (size_t)tensor.columns, stdout);
+    if (!sessrec_trainer_tensor(trainer, full_name, &tensor))
+        fwrite(tensor.data, sizeof(float), (size_t)tensor.rows * (size_t)tensor.columns, stdout);
 }
 
 static void write_state(sessrec_trainer *trainer) {
@@ -48,7 +54,9 @@ static void write_state(sessrec_trainer *trainer) {
     write_tensor(trainer, "", "hidden0");
 }
 
-static void write_integers(const int32_t *values, int32_t count) { fwrite(values, sizeof *values, (size_t)count, stdout); }
+static void write_integers(const int32_t *values, int32_t count) {
+    fwrite(values, sizeof *values, (size_t)count, stdout);
+}
 
 static void write_batch(const sessrec_batch *b) {
     write_integers(b->inputs, b->rows);
@@ -58,7 +66,8 @@ static void write_batch(const sessrec_batch *b) {
     write_integers(b->negatives, b->negative_count);
 }
 
-static sessrec_result train(sessrec_trainer *trainer, sessrec_batcher *batcher, long steps, long every, sessrec_error *err) {
+static sessrec_result train(sessrec_trainer *trainer, sessrec_batcher *batcher, long steps, long every,
+                            sessrec_error *err) {
     for (long step = 0; step < steps;) {
         sessrec_batch batch;
         double loss = 0;
@@ -79,7 +88,8 @@ static sessrec_result train(sessrec_trainer *trainer, sessrec_batcher *batcher, 
 }
 
 int main(int argc, char **argv) {
-    sessrec_config config = sessrec_config_default();  // tied, cross-entropy with logQ 1, L=100, B=32, n=2048, lr 0.2, momentum 0.2
+    // tied, cross-entropy with logQ 1, L=100, B=32, n=2048, lr 0.2, momentum 0.2
+    sessrec_config config = sessrec_config_default();
     config.dropout_hidden = 0;
     config.loss.skip_own_target = 0;  // as the papers, and as the other side
     long every = 5;

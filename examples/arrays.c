@@ -7,9 +7,11 @@ int main(void) {
     // Nine visits to a kitchen shop: the visit and the item of each click, in the order of time.
     enum { FLOUR, EGGS, WHISK, COFFEE, FILTER, MUG, TEA, KETTLE, CLICKS = 27 };
     static const char *const name[] = {"flour", "eggs", "whisk", "coffee", "filter", "mug", "tea", "kettle"};
-    static const int visit[CLICKS] = {1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 8, 9, 9, 9};
-    static const int item[CLICKS] = {FLOUR,  EGGS, WHISK, COFFEE, FILTER, MUG,   TEA,    KETTLE, MUG, FLOUR, EGGS,   WHISK, COFFEE, FILTER,
-                                     MUG,    TEA,  KETTLE, MUG,   FLOUR,  EGGS,  WHISK,  COFFEE, FILTER, MUG, TEA,   KETTLE, MUG};
+    static const int visit[CLICKS] = {1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5,
+                                      5, 6, 6, 6, 7, 7, 7, 8, 8, 8, 9, 9, 9};
+    static const int item[CLICKS] = {FLOUR, EGGS, WHISK, COFFEE, FILTER, MUG, TEA, KETTLE, MUG,
+                                     FLOUR, EGGS, WHISK, COFFEE, FILTER, MUG, TEA, KETTLE, MUG,
+                                     FLOUR, EGGS, WHISK, COFFEE, FILTER, MUG, TEA, KETTLE, MUG};
     sessrec_config config = sessrec_config_default();
     sessrec_query query = sessrec_query_default();
     sessrec_recommendation best[2];
@@ -26,7 +28,8 @@ int main(void) {
     query.k = 2;
     if (sessrec_log_create(NULL, &log) != SESSREC_OK) return 1;
     for (int i = 0; i < CLICKS; ++i) sessrec_log_add_numbers(log, -1, visit[i], item[i], i);
-    if (sessrec_log_finish(log, &error) == SESSREC_OK && sessrec_train(&config, log, NULL, &model, &error) == SESSREC_OK &&
+    if (sessrec_log_finish(log, &error) == SESSREC_OK &&
+        sessrec_train(&config, log, NULL, &model, &error) == SESSREC_OK &&
         sessrec_session_init(model, 8, memory, sizeof memory, &session) == SESSREC_OK) {
         sessrec_session_click_id(session, "3");  // coffee; integer ids are kept as text
         sessrec_session_recommend(session, &query, best, &count, NULL);

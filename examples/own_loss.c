@@ -1,8 +1,9 @@
 // own_loss.c - train with a loss of one's own
 //
-// The sampled logistic loss: the target's score should say yes, those of the negatives no, each by itself. For row i with target t and
-// negatives j
-//     L_i = log(1 + exp(-s_t)) + w * sum_j log(1 + exp(s_j))      dL/ds_t = -sigmoid(-s_t)      dL/ds_j = w * sigmoid(s_j)
+// The sampled logistic loss: the target's score should say yes, those of the negatives no, each by itself.
+// For row i with target t and negatives j
+//     L_i = log(1 + exp(-s_t)) + w * sum_j log(1 + exp(s_j))      dL/ds_t = -sigmoid(-s_t)      dL/ds_j = w *
+//     sigmoid(s_j)
 // It is compared with the built-in cross-entropy on a small made-up log.
 
 #define SESSREC_IMPLEMENTATION
@@ -22,8 +23,8 @@ static double softplus(double x) {
     return x > 30 ? x : log(1 + exp(x));
 }
 
-static void logistic_loss(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items, const float *scores,
-                          float *row_loss, float *gradient) {
+static void logistic_loss(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
+                          const float *scores, float *row_loss, float *gradient) {
     double weight = *(const double *)user / columns;
     for (int32_t i = 0; i < rows; ++i) {
         const float *s = scores + (size_t)i * (size_t)columns;      // [columns]
@@ -31,7 +32,8 @@ static void logistic_loss(void *user, int32_t first_row, int32_t rows, int32_t c
         int32_t target = first_row + i;
         double loss = 0;
         for (int32_t j = 0; j < columns; ++j) {
-            int negative = items[j] != items[target];  // the target may have been drawn as a negative too: no vote
+            // the target may have been drawn as a negative too: no vote
+            int negative = items[j] != items[target];
             if (negative) loss += weight * softplus(s[j]);
             g[j] = negative ? (float)(weight * sigmoid(s[j])) : 0;
         }
@@ -41,7 +43,8 @@ static void logistic_loss(void *user, int32_t first_row, int32_t rows, int32_t c
 }
 
 // Trains with the loss and prints how well the model does on the test log.
-static int try_loss(const char *name, sessrec_loss_config loss, const sessrec_log *train, const sessrec_log *test) {
+static int try_loss(const char *name, sessrec_loss_config loss, const sessrec_log *train,
+                    const sessrec_log *test) {
     sessrec_error error = {SESSREC_OK, 0, ""};
     sessrec_report report;
     sessrec_model *model = NULL;
@@ -74,7 +77,8 @@ int main(void) {
     own.custom_user = &weight;
     if (shop_log(plan, &log, &error) != SESSREC_OK) return 1;
     int ok = sessrec_log_split_time(log, SHOP_OPENING + 26.0 * SHOP_DAY, &train, &test) == SESSREC_OK &&
-             try_loss("cross-entropy", built_in, train, test) && try_loss("logistic (our own)", own, train, test);
+             try_loss("cross-entropy", built_in, train, test) &&
+             try_loss("logistic (our own)", own, train, test);
     sessrec_log_destroy(log);
     sessrec_log_destroy(train);
     sessrec_log_destroy(test);

@@ -5,10 +5,11 @@
 //     sessrec evaluate MODEL LOG                  how good the model is on another log
 //     sessrec compare MODEL_A MODEL_B LOG         which of two is better, and whether by more than chance
 //     sessrec recommend MODEL                     clicks on stdin, recommendations on stdout
-//     sessrec split LOG --days N -o PREFIX        cut a log in time, to train on one part and test on the other
+//     sessrec split LOG --days N -o PREFIX        cut a log in time, to train on one part and test on the
+//     other
 //
-// Results go to stdout, progress and errors to stderr. Exit status: 0, or 1 for bad data and failures, or 2 for a command line that
-// cannot be meant. An error is one line.
+// Results go to stdout, progress and errors to stderr. Exit status: 0, or 1 for bad data and failures, or 2
+// for a command line that cannot be meant. An error is one line.
 //
 // Reading order: settings, the table of options and what reads it; help; logs; reports; then each command.
 
@@ -47,7 +48,8 @@ static int fail(int status, const char *format, ...) {
     return status;
 }
 
-// The exit status for what the library returned, and its error if it is one; path is the file that it is about, or NULL.
+// The exit status for what the library returned, and its error if it is one; path is the file that it is
+// about, or NULL.
 static int status_of(const char *path, sessrec_result result, const sessrec_error *err) {
     const char *text = err->text[0] ? err->text : sessrec_result_text(result);
     if (result == SESSREC_OK) return 0;
@@ -74,9 +76,9 @@ static const char *grouped(int64_t number) {
     return text;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // Settings, and the options that change them
-// ============================================================================================================
+// ===========================================================================================================
 
 #define MAX_OPTIONS 80
 
@@ -167,7 +169,9 @@ static int read_embedding(settings *s, const char *text) {
     int64_t width = 0;
     int32_t word = read_word("tied|none", text);
     if (word < 0 && !read_whole(text, 1, INT32_MAX, &width)) return 0;
-    s->config.embedding = word == 0 ? SESSREC_EMBEDDING_TIED : word == 1 ? SESSREC_EMBEDDING_NONE : SESSREC_EMBEDDING_SEPARATE;
+    s->config.embedding = word == 0   ? SESSREC_EMBEDDING_TIED
+                          : word == 1 ? SESSREC_EMBEDDING_NONE
+                                      : SESSREC_EMBEDDING_SEPARATE;
     if (word < 0) s->config.embedding_width = (int32_t)width;
     return 1;
 }
@@ -186,7 +190,8 @@ static int read_activation(settings *s, const char *text) {
     if (kind < 0) return 0;
     loss->activation = (sessrec_activation)kind;
     if (!a) return 1;
-    if (kind == SESSREC_SELU) return b && read_float(a, &loss->activation_b) && read_float(b, &loss->activation_a);
+    if (kind == SESSREC_SELU)
+        return b && read_float(a, &loss->activation_b) && read_float(b, &loss->activation_a);
     return (kind == SESSREC_LEAKY || kind == SESSREC_ELU) && !b && read_float(a, &loss->activation_a);
 }
 
@@ -206,7 +211,12 @@ static int read_separator(settings *s, const char *text) {
 // ---- the table ----
 
 enum { DEMO = 1, TRAIN = 2, EVALUATE = 4, RECOMMEND = 8, SPLIT = 16, COMPARE = 32 };
-enum { REPORTING = TRAIN | EVALUATE, TESTING = REPORTING | COMPARE, READING = TESTING | SPLIT, LEARNING = DEMO | TRAIN };
+enum {
+    REPORTING = TRAIN | EVALUATE,
+    TESTING = REPORTING | COMPARE,
+    READING = TESTING | SPLIT,
+    LEARNING = DEMO | TRAIN
+};
 
 typedef enum option_kind {
     HEADING,    // no option: a line of the help
@@ -238,41 +248,57 @@ static const option options[] = {
     {TEXT, TRAIN, "-o", "MODEL", "write the model here", AT(output)},
     {TEXT, SPLIT, "-o", "PREFIX", "write PREFIX_train.tsv and PREFIX_test.tsv", AT(output)},
     {TEXT, TRAIN, "--test", "LOG", "evaluate on this log when trained", AT(test)},
-    {TEXT, TRAIN, "--valid", "LOG", "keep the weights of the epoch with the best MRR@20 on this log", AT(valid)},
-    {WHOLE, TRAIN, "--patience", "N", "stop after so many epochs without a better one; 0: never", AT(config.patience)},
-    {TEXT, TRAIN, "--from", "MODEL", "go on from the weights and items of this model, with its shape", AT(from)},
-    {TEXT, TRAIN, "--checkpoint", "FILE", "write the state of the run here after every epoch", AT(config.checkpoint)},
+    {TEXT, TRAIN, "--valid", "LOG", "keep the weights of the epoch with the best MRR@20 on this log",
+     AT(valid)},
+    {WHOLE, TRAIN, "--patience", "N", "stop after so many epochs without a better one; 0: never",
+     AT(config.patience)},
+    {TEXT, TRAIN, "--from", "MODEL", "go on from the weights and items of this model, with its shape",
+     AT(from)},
+    {TEXT, TRAIN, "--checkpoint", "FILE", "write the state of the run here after every epoch",
+     AT(config.checkpoint)},
     {LONG, TRAIN, "--checkpoint-steps", "N", "and after so many mini-batches", AT(config.checkpoint_steps)},
     {SWITCH, TRAIN, "--resume", NULL, "go on from the checkpoint, if it is there", AT(config.resume)},
-    {TEXT, EVALUATE | COMPARE, "--history", "LOG", "earlier sessions of the users, which make their states", AT(history)},
+    {TEXT, EVALUATE | COMPARE, "--history", "LOG", "earlier sessions of the users, which make their states",
+     AT(history)},
     {TEXT, REPORTING, "--json", "FILE", "write the results here, for programs", AT(json)},
 
     {HEADING, RECOMMEND, "list", NULL, NULL, BY(NULL)},
     {WHOLE, RECOMMEND, "-k", "N", "items in a recommendation", AT(k)},
-    {SWITCH, RECOMMEND, "--allow-seen", NULL, "recommend items that the session has clicked, too", AT(allow_seen)},
+    {SWITCH, RECOMMEND, "--allow-seen", NULL, "recommend items that the session has clicked, too",
+     AT(allow_seen)},
 
     {HEADING, READING, "log", NULL, NULL, BY(NULL)},
-    {TEXT, READING, "--session-column", "NAME", "a name of the header line, or a number from 1", AT(format.session_column)},
+    {TEXT, READING, "--session-column", "NAME", "a name of the header line, or a number from 1",
+     AT(format.session_column)},
     {TEXT, READING, "--item-column", "NAME", "", AT(format.item_column)},
     {TEXT, READING, "--time-column", "NAME", "", AT(format.time_column)},
-    {TEXT, READING, "--user", "NAME", "column of the users; the log must have it then", AT(format.user_column)},
-    {READ, READING, "--separator", "CHAR", "or the word tab (default: what the first line has)", BY(read_separator)},
-    {SWITCH, READING, "--skip-bad-rows", NULL, "count rows that cannot be read and go on", AT(format.skip_bad_rows)},
+    {TEXT, READING, "--user", "NAME", "column of the users; the log must have it then",
+     AT(format.user_column)},
+    {READ, READING, "--separator", "CHAR", "or the word tab (default: what the first line has)",
+     BY(read_separator)},
+    {SWITCH, READING, "--skip-bad-rows", NULL, "count rows that cannot be read and go on",
+     AT(format.skip_bad_rows)},
     {REAL, SPLIT, "--days", "N", "the test log is what begins in the last N days", AT(days)},
-    {LONG, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log", AT(filter.min_support)},
+    {LONG, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log",
+     AT(filter.min_support)},
     {LONG, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks", AT(filter.min_length)},
-    {SWITCH, TRAIN | SPLIT, "--drop-repeats", NULL, "leave out clicks on the item that was just clicked", AT(filter.drop_repeats)},
+    {SWITCH, TRAIN | SPLIT, "--drop-repeats", NULL, "leave out clicks on the item that was just clicked",
+     AT(filter.drop_repeats)},
 
     {HEADING, TRAIN, "network", NULL, NULL, BY(NULL)},
     {READ, TRAIN, "--layers", "N[,N]", "widths of one to four GRU layers (default 100)", BY(read_layers)},
     {READ, TRAIN, "--embedding", "tied|none|N",
-     "what the first layer gets: the item's output weights, one-hot,\nor a table of width N (default tied)", BY(read_embedding)},
+     "what the first layer gets: the item's output weights, one-hot,\nor a table of width N (default tied)",
+     BY(read_embedding)},
     {WORD, TRAIN, "--gru", "reset-before|reset-after", "where the reset gate stands", AT(config.gru)},
-    {WHOLE, TRAIN, "--user-layers", "N", "width of a GRU over each user's sessions; 0: sessions stand alone", AT(config.user_hidden)},
-    {WORD, TRAIN, "--hrnn", "init|all|gates", "what the user's state does in a session (default init); alone: --user-layers 100",
+    {WHOLE, TRAIN, "--user-layers", "N", "width of a GRU over each user's sessions; 0: sessions stand alone",
+     AT(config.user_hidden)},
+    {WORD, TRAIN, "--hrnn", "init|all|gates",
+     "what the user's state does in a session (default init); alone: --user-layers 100",
      AT(config.user_mode)},
     {NUMBER, TRAIN, "--dropout-user", "P", "of the users' states", AT(config.dropout_user)},
-    {NUMBER, TRAIN, "--dropout-init", "P", "of the hidden states that they begin sessions with", AT(config.dropout_init)},
+    {NUMBER, TRAIN, "--dropout-init", "P", "of the hidden states that they begin sessions with",
+     AT(config.dropout_init)},
 
     {HEADING, TRAIN, "loss", NULL, NULL, BY(NULL)},
     {WORD, TRAIN, "--loss", "xe|top1|bpr|top1-max|bpr-max", "", AT(config.loss.kind)},
@@ -280,20 +306,25 @@ static const option options[] = {
      "of the output: linear, tanh, relu, leaky:A, elu:A or selu:L:A\n"
      "(default by loss: xe, bpr linear; top1, top1-max tanh; bpr-max elu:0.5)",
      BY(read_activation)},
-    {UNSET, TRAIN, "--paper-form", NULL, "top1, bpr: mean over the negatives only, as the paper's formula", AT(config.loss.with_diagonal)},
-    {NUMBER, TRAIN, "--logq", "X", "xe: strength of the correction for sampled items; 0: off", AT(config.loss.logq)},
+    {UNSET, TRAIN, "--paper-form", NULL, "top1, bpr: mean over the negatives only, as the paper's formula",
+     AT(config.loss.with_diagonal)},
+    {NUMBER, TRAIN, "--logq", "X", "xe: strength of the correction for sampled items; 0: off",
+     AT(config.loss.logq)},
     {NUMBER, TRAIN, "--smoothing", "X", "xe: label smoothing", AT(config.loss.smoothing)},
     {NUMBER, TRAIN, "--bpreg", "X", "bpr-max: score regularization", AT(config.loss.bpreg)},
-    {UNSET, TRAIN, "--count-own-target", NULL, "a negative that is the row's own target counts, as in the papers", AT(config.loss.skip_own_target)},
+    {UNSET, TRAIN, "--count-own-target", NULL,
+     "a negative that is the row's own target counts, as in the papers", AT(config.loss.skip_own_target)},
 
     {HEADING, TRAIN, "learning", NULL, NULL, BY(NULL)},
     {WHOLE, TRAIN, "--epochs", "N", "", AT(config.epochs)},
     {WHOLE, TRAIN, "--batch", "N", "sessions side by side in a mini-batch", AT(config.batch_size)},
-    {WHOLE, TRAIN, "--negatives", "N", "items sampled for each mini-batch, beside those in it", AT(config.negatives)},
+    {WHOLE, TRAIN, "--negatives", "N", "items sampled for each mini-batch, beside those in it",
+     AT(config.negatives)},
     {NUMBER, TRAIN, "--alpha", "X", "they come with probability ~ support^X", AT(config.alpha)},
     {NUMBER, TRAIN, "--dropout-input", "P", "", AT(config.dropout_input)},
     {NUMBER, TRAIN, "--dropout-hidden", "P", "", AT(config.dropout_hidden)},
-    {SWITCH, TRAIN, "--shuffle", NULL, "a new order of the sessions each epoch (default: by time)", AT(config.shuffle_sessions)},
+    {SWITCH, TRAIN, "--shuffle", NULL, "a new order of the sessions each epoch (default: by time)",
+     AT(config.shuffle_sessions)},
     {WORD, TRAIN, "--optimizer", "sgd|adagrad|rmsprop|adadelta|adam", "", AT(config.optimizer.kind)},
     {NUMBER, TRAIN, "--lr", "X", "learning rate", AT(config.optimizer.learning_rate)},
     {NUMBER, TRAIN, "--momentum", "X", "", AT(config.optimizer.momentum)},
@@ -302,18 +333,24 @@ static const option options[] = {
     {NUMBER, TRAIN, "--beta2", "X", "of adam", AT(config.optimizer.beta2)},
     {NUMBER, TRAIN, "--epsilon", "X", "", AT(config.optimizer.epsilon)},
     {NUMBER, TRAIN, "--l2", "X", "weight decay", AT(config.optimizer.l2)},
-    {NUMBER, TRAIN, "--gradient-cap", "X", "largest norm of a tensor's gradient; 0: none", AT(config.optimizer.gradient_cap)},
+    {NUMBER, TRAIN, "--gradient-cap", "X", "largest norm of a tensor's gradient; 0: none",
+     AT(config.optimizer.gradient_cap)},
 
     {HEADING, TESTING, "test", NULL, NULL, BY(NULL)},
-    {READ, TESTING, "--cutoffs", "K[,K]", "lengths of list to judge, rising (default 1,5,10,20)", BY(read_cutoffs)},
-    {WORD, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores", AT(evaluation.ties)},
-    {SWITCH, REPORTING, "--coverage", NULL, "also how much of the catalogue is ever recommended; slower", AT(evaluation.coverage)},
-    {SWITCH, REPORTING, "--breakdown", NULL, "also by position, session length and, with users, history;\nalso in the JSON", AT(breakdown)},
+    {READ, TESTING, "--cutoffs", "K[,K]", "lengths of list to judge, rising (default 1,5,10,20)",
+     BY(read_cutoffs)},
+    {WORD, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores",
+     AT(evaluation.ties)},
+    {SWITCH, REPORTING, "--coverage", NULL, "also how much of the catalogue is ever recommended; slower",
+     AT(evaluation.coverage)},
+    {SWITCH, REPORTING, "--breakdown", NULL,
+     "also by position, session length and, with users, history;\nalso in the JSON", AT(breakdown)},
 
     {HEADING, LEARNING | TESTING, "machine", NULL, NULL, BY(NULL)},
     {SEED, LEARNING, "--seed", "N", "same seed, same model, whatever the number of threads", AT(config.seed)},
     {WHOLE, LEARNING | TESTING, "--threads", "N", "0: one for each processor", AT(config.threads)},
-    {WORD, LEARNING | TESTING, "--device", "cpu|cuda|auto", "cuda needs a build with SESSREC_CUDA; auto: a GPU if there is one", AT(config.device)},
+    {WORD, LEARNING | TESTING, "--device", "cpu|cuda|auto",
+     "cuda needs a build with SESSREC_CUDA; auto: a GPU if there is one", AT(config.device)},
     {SWITCH, DEMO | READING | RECOMMEND, "--help", NULL, NULL, AT(help)},
     {SWITCH, DEMO | READING | RECOMMEND, "-h", NULL, NULL, AT(help)},
 };
@@ -434,7 +471,8 @@ static int parse_option(settings *s, const command *c, int count, char **argumen
         value = arguments[++*at];
     }
     s->given[o - options] = 1;
-    if (!store(s, o, value)) return fail(EXIT_USAGE, "%s takes %s, not '%s'", o->name, what_it_takes(o), value);
+    if (!store(s, o, value))
+        return fail(EXIT_USAGE, "%s takes %s, not '%s'", o->name, what_it_takes(o), value);
     return 0;
 }
 
@@ -442,10 +480,12 @@ static int parse(settings *s, const command *c, int count, char **arguments) {
     int inputs = 0, status = 0;
     for (int i = 0; i < count && !status && !s->help; ++i) {
         if (arguments[i][0] == '-' && arguments[i][1]) status = parse_option(s, c, count, arguments, &i);
-        else if (inputs == c->inputs) status = fail(EXIT_USAGE, "'%s' is too much: sessrec %s %s", arguments[i], c->name, c->usage);
+        else if (inputs == c->inputs)
+            status = fail(EXIT_USAGE, "'%s' is too much: sessrec %s %s", arguments[i], c->name, c->usage);
         else s->input[inputs++] = arguments[i];
     }
-    if (!status && !s->help && inputs < c->inputs) return fail(EXIT_USAGE, "an argument is missing: sessrec %s %s", c->name, c->usage);
+    if (!status && !s->help && inputs < c->inputs)
+        return fail(EXIT_USAGE, "an argument is missing: sessrec %s %s", c->name, c->usage);
     return status;
 }
 
@@ -456,18 +496,23 @@ static int settle(settings *s) {
     if (given(s, "--hrnn") && !given(s, "--user-layers")) s->config.user_hidden = 100;
     s->evaluation.threads = s->format.threads = s->config.threads;
     s->evaluation.device = s->config.device;
-    if (!given(s, "--activation") && loss->kind == SESSREC_LOSS_BPR_MAX) loss->activation = SESSREC_ELU;  // its a is 0.5 by default
-    if (!given(s, "--activation") && (loss->kind == SESSREC_LOSS_TOP1 || loss->kind == SESSREC_LOSS_TOP1_MAX)) loss->activation = SESSREC_TANH;
+    // its a is 0.5 by default
+    if (!given(s, "--activation") && loss->kind == SESSREC_LOSS_BPR_MAX) loss->activation = SESSREC_ELU;
+    if (!given(s, "--activation") && (loss->kind == SESSREC_LOSS_TOP1 || loss->kind == SESSREC_LOSS_TOP1_MAX))
+        loss->activation = SESSREC_TANH;
     if (s->k < 1) return fail(EXIT_USAGE, "-k must be at least 1");
-    if (s->filter.min_support < 0 || s->filter.min_length < 0) return fail(EXIT_USAGE, "--min-support and --min-length must be at least 0");
+    if (s->filter.min_support < 0 || s->filter.min_length < 0)
+        return fail(EXIT_USAGE, "--min-support and --min-length must be at least 0");
     if (sessrec_config_check(&s->config, &err) != SESSREC_OK) return fail(EXIT_USAGE, "%s", err.text);
     return 0;
 }
 
-// An output must not be written over an input or another output. Two spellings of one path are beyond this check.
+// An output must not be written over an input or another output. Two spellings of one path are beyond this
+// check.
 static int check_outputs(const settings *s) {
     enum { INPUTS = 4, FILES = 7 };  // compare, which has three inputs, writes nothing
-    const char *file[FILES] = {s->input[0], s->input[1], s->test, s->valid, s->output, s->json, s->config.checkpoint};
+    const char *file[FILES] = {s->input[0], s->input[1],         s->test, s->valid, s->output,
+                               s->json,     s->config.checkpoint};
     for (int i = INPUTS; i < FILES; ++i)
         for (int j = 0; j < i; ++j)
             if (file[i] && file[j] && !strcmp(file[i], file[j]))
@@ -487,9 +532,9 @@ static int check_writable(const char *path) {
     return 0;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // Help
-// ============================================================================================================
+// ===========================================================================================================
 
 // The default of an option, straight from the settings, so that the help cannot be wrong about it.
 static void print_default(const settings *s, const option *o) {
@@ -535,9 +580,9 @@ static int print_command_help(const command *c, const settings *s) {
     return 0;
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // Logs and models
-// ============================================================================================================
+// ===========================================================================================================
 
 // path NULL: there is nothing to load.
 static int load_log(const settings *s, const char *path, sessrec_log **out) {
@@ -545,8 +590,11 @@ static int load_log(const settings *s, const char *path, sessrec_log **out) {
     int status = path ? status_of(path, sessrec_log_read(path, &s->format, out, &err), &err) : 0;
     if (status || !path) return status;
     sessrec_log_view view = sessrec_log_contents(*out);
-    if (given(s, "--user") && !view.user_count) return fail(EXIT_DATA, "%s:1: there is no column '%s' of users", path, s->format.user_column);
-    if (view.bad_row_count) fprintf(stderr, "sessrec: %s: %s rows could not be read and were skipped\n", path, grouped(view.bad_row_count));
+    if (given(s, "--user") && !view.user_count)
+        return fail(EXIT_DATA, "%s:1: there is no column '%s' of users", path, s->format.user_column);
+    if (view.bad_row_count)
+        fprintf(stderr, "sessrec: %s: %s rows could not be read and were skipped\n", path,
+                grouped(view.bad_row_count));
     return 0;
 }
 
@@ -557,12 +605,13 @@ static int load_model(const char *path, sessrec_model **out) {
 
 static void print_log(const char *name, const sessrec_log *log) {
     sessrec_log_view view = sessrec_log_contents(log);
-    printf("%-8s %12s events %12s sessions %10s items\n", name, grouped(view.event_count), grouped(view.session_count), grouped(view.item_count));
+    printf("%-8s %12s events %12s sessions %10s items\n", name, grouped(view.event_count),
+           grouped(view.session_count), grouped(view.item_count));
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // Reports
-// ============================================================================================================
+// ===========================================================================================================
 
 static void print_metric(const char *name, int32_t count, const double *values) {
     printf("%-9s", name);
@@ -570,12 +619,16 @@ static void print_metric(const char *name, int32_t count, const double *values) 
     putchar('\n');
 }
 
-static void print_group(const char *title, const char *const *names, const sessrec_metrics *groups, const sessrec_report *r) {
+static void print_group(const char *title, const char *const *names, const sessrec_metrics *groups,
+                        const sessrec_report *r) {
     int32_t last = r->cutoff_count - 1;
-    printf("\n%-18s %12s    Recall@%-4d   MRR@%d\n", title, "events", (int)r->cutoffs[last], (int)r->cutoffs[last]);
+    printf("\n%-18s %12s    Recall@%-4d   MRR@%d\n", title, "events", (int)r->cutoffs[last],
+           (int)r->cutoffs[last]);
     for (int i = 0; i < SESSREC_GROUPS; ++i) {
         const sessrec_metrics *m = &groups[i];
-        if (m->event_count) printf("  %-16s %12s %14.4f %8.4f\n", names[i], grouped(m->event_count), m->recall[last], m->mrr[last]);
+        if (m->event_count)
+            printf("  %-16s %12s %14.4f %8.4f\n", names[i], grouped(m->event_count), m->recall[last],
+                   m->mrr[last]);
     }
 }
 
@@ -585,8 +638,11 @@ enum { PARTS_BY_POSITION = 3, PARTS = 5 };
 static const struct {
     const char *name;
     int first, count;
-} parts[PARTS] = {{"recommendations 1-2", 0, 2}, {"recommendations 3-4", 2, 2}, {"recommendations 5 or later", 4, 4},
-                  {"earlier sessions 0-6", 0, 6}, {"earlier sessions 7 or more", 6, 2}};
+} parts[PARTS] = {{"recommendations 1-2", 0, 2},
+                  {"recommendations 3-4", 2, 2},
+                  {"recommendations 5 or later", 4, 4},
+                  {"earlier sessions 0-6", 0, 6},
+                  {"earlier sessions 7 or more", 6, 2}};
 
 static sessrec_metrics part_of(const sessrec_report *r, int part) {
     const sessrec_metrics *groups = part < PARTS_BY_POSITION ? r->by_position : r->by_history;
@@ -604,8 +660,10 @@ static void print_part(const sessrec_report *r, int part) {
 
 static void print_breakdown(const sessrec_report *r, int users) {
     static const char *const positions[SESSREC_GROUPS] = {"1", "2", "3", "4", "5", "6", "7", "8 or more"};
-    static const char *const lengths[SESSREC_GROUPS] = {"2", "3", "4", "5", "6-7", "8-10", "11-20", "21 or more"};
-    static const char *const histories[SESSREC_GROUPS] = {"0", "1", "2", "3", "4", "5-6", "7-10", "11 or more"};
+    static const char *const lengths[SESSREC_GROUPS] = {"2",   "3",    "4",     "5",
+                                                        "6-7", "8-10", "11-20", "21 or more"};
+    static const char *const histories[SESSREC_GROUPS] = {"0", "1",   "2",    "3",
+                                                          "4", "5-6", "7-10", "11 or more"};
     print_group("after clicks", positions, r->by_position, r);
     print_group("session length", lengths, r->by_length, r);
     if (users) print_group("earlier sessions", histories, r->by_history, r);
@@ -628,8 +686,9 @@ static void print_report(const sessrec_report *r) {
     print_metric("Recall", r->cutoff_count, r->all.recall);
     print_metric("MRR", r->cutoff_count, r->all.mrr);
     print_metric("NDCG", r->cutoff_count, r->all.ndcg);
-    printf("%s events of %s sessions in %.1f s, ties %s; events of unknown items left out: %s\n", grouped(r->event_count), grouped(r->session_count),
-           r->seconds, ties[r->ties], grouped(r->unknown_count));
+    printf("%s events of %s sessions in %.1f s, ties %s; events of unknown items left out: %s\n",
+           grouped(r->event_count), grouped(r->session_count), r->seconds, ties[r->ties],
+           grouped(r->unknown_count));
 }
 
 static int has_users(const sessrec_log *log) {
@@ -666,7 +725,8 @@ static void json_metric(FILE *file, const char *name, const sessrec_report *r, c
 }
 
 static void json_training(FILE *file, const work *w) {
-    fprintf(file, "\"train\":{\"events\":%lld,\"batches\":%lld,\"seconds\":", (long long)w->pairs, (long long)w->batches);
+    fprintf(file, "\"train\":{\"events\":%lld,\"batches\":%lld,\"seconds\":", (long long)w->pairs,
+            (long long)w->batches);
     json_number(file, w->seconds);
     fputs(",\"loss\":[", file);
     for (int32_t i = 0; i < w->epochs; ++i) {
@@ -677,13 +737,15 @@ static void json_training(FILE *file, const work *w) {
 }
 
 static void json_report(FILE *file, const sessrec_report *r, int parts_shown) {
-    fprintf(file, "\"test\":{\"events\":%lld,\"unknown_items\":%lld", (long long)r->event_count, (long long)r->unknown_count);
+    fprintf(file, "\"test\":{\"events\":%lld,\"unknown_items\":%lld", (long long)r->event_count,
+            (long long)r->unknown_count);
     json_metric(file, "recall", r, r->all.recall);
     json_metric(file, "mrr", r, r->all.mrr);
     json_metric(file, "ndcg", r, r->all.ndcg);
     for (int i = 0; i < parts_shown; ++i) {
         const sessrec_metrics m = part_of(r, i);
-        fprintf(file, "%s{\"of\":\"%s\",\"events\":%lld", i ? "," : ",\"breakdown\":[", parts[i].name, (long long)m.event_count);
+        fprintf(file, "%s{\"of\":\"%s\",\"events\":%lld", i ? "," : ",\"breakdown\":[", parts[i].name,
+                (long long)m.event_count);
         json_metric(file, "recall", r, m.recall);
         json_metric(file, "mrr", r, m.mrr);
         json_metric(file, "precision", r, m.precision);
@@ -692,8 +754,9 @@ static void json_report(FILE *file, const sessrec_report *r, int parts_shown) {
     fputs(parts_shown ? "]}" : "}", file);
 }
 
-// The results for programs, if they are asked for: {"train":{...},"test":{...}}, each part if there is one. "events" of train are the
-// (input, target) pairs of all epochs of this run, "loss" has one number an epoch. With --breakdown the test has a list "breakdown".
+// The results for programs, if they are asked for: {"train":{...},"test":{...}}, each part if there is one.
+// "events" of train are the (input, target) pairs of all epochs of this run, "loss" has one number an epoch.
+// With --breakdown the test has a list "breakdown".
 static int write_json(const settings *s, const work *w) {
     if (!s->json) return 0;
     FILE *file = fopen(s->json, "w");
@@ -701,7 +764,8 @@ static int write_json(const settings *s, const work *w) {
         fputc('{', file);
         if (w->train) json_training(file, w);
         if (w->train && w->test) fputc(',', file);
-        if (w->test) json_report(file, &w->report, !s->breakdown ? 0 : has_users(w->test) ? PARTS : PARTS_BY_POSITION);
+        if (w->test)
+            json_report(file, &w->report, !s->breakdown ? 0 : has_users(w->test) ? PARTS : PARTS_BY_POSITION);
         fputs("}\n", file);
         int bad = ferror(file);
         if (!fclose(file) && !bad) return 0;
@@ -709,9 +773,9 @@ static int write_json(const settings *s, const work *w) {
     return fail(EXIT_DATA, "%s: cannot be written: %s", s->json, strerror(errno));
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // Training, with progress on stderr
-// ============================================================================================================
+// ===========================================================================================================
 
 static volatile sig_atomic_t interrupted;
 
@@ -746,11 +810,13 @@ static const char *clock_time(double seconds) {
 }
 
 static void draw_bar(const sessrec_progress *p) {
-    static const char bar[] = "####################....................";  // BAR of each: a piece of it is a bar
+    // BAR of each: a piece of it is a bar
+    static const char bar[] = "####################....................";
     char line[BAR_LINE + 1];
     int done = p->steps > 0 ? (int)(p->step * BAR / p->steps) : 0;
-    snprintf(line, sizeof line, "epoch %d/%d [%.*s]  loss %.4f  %s events/s  %s left", (int)p->epoch + 1, (int)p->epochs, BAR,
-             bar + BAR - done, p->loss, grouped((int64_t)p->events_per_second), clock_time(p->seconds_left));
+    snprintf(line, sizeof line, "epoch %d/%d [%.*s]  loss %.4f  %s events/s  %s left", (int)p->epoch + 1,
+             (int)p->epochs, BAR, bar + BAR - done, p->loss, grouped((int64_t)p->events_per_second),
+             clock_time(p->seconds_left));
     fprintf(stderr, "\r%-*s", BAR_LINE, line);
     fflush(stderr);
 }
@@ -792,28 +858,34 @@ static int train_model(sessrec_config config, work *w) {
     if (before != SIG_ERR) signal(SIGINT, before);
     erase_bar(w);
     if (result != SESSREC_STOPPED) return status_of(NULL, result, &err);
-    if (config.checkpoint) return fail(EXIT_DATA, "stopped; no model is written. Add --resume to go on from %s", config.checkpoint);
+    if (config.checkpoint)
+        return fail(EXIT_DATA, "stopped; no model is written. Add --resume to go on from %s",
+                    config.checkpoint);
     return fail(EXIT_DATA, "stopped; no model is written");
 }
 
-// ============================================================================================================
+// ===========================================================================================================
 // Commands
-// ============================================================================================================
+// ===========================================================================================================
 
 // ---- sessrec train ----
 
 static int check_train(const settings *s) {
     if (!s->output) return fail(EXIT_USAGE, "train needs a file for the model: -o MODEL");
-    if (s->config.resume && !s->config.checkpoint) return fail(EXIT_USAGE, "--resume needs the file to go on from: --checkpoint FILE");
-    if (s->config.checkpoint_steps && !s->config.checkpoint) return fail(EXIT_USAGE, "--checkpoint-steps needs a file: --checkpoint FILE");
-    if (s->config.patience && !s->valid) return fail(EXIT_USAGE, "--patience needs a log to judge by: --valid LOG");
+    if (s->config.resume && !s->config.checkpoint)
+        return fail(EXIT_USAGE, "--resume needs the file to go on from: --checkpoint FILE");
+    if (s->config.checkpoint_steps && !s->config.checkpoint)
+        return fail(EXIT_USAGE, "--checkpoint-steps needs a file: --checkpoint FILE");
+    if (s->config.patience && !s->valid)
+        return fail(EXIT_USAGE, "--patience needs a log to judge by: --valid LOG");
     int status = check_outputs(s);
     if (!status) status = check_writable(s->output);
     if (!status) status = check_writable(s->json);
     return status;
 }
 
-// --from: the shape of the network is the model's, as far as no option says otherwise (which the library then refuses).
+// --from: the shape of the network is the model's, as far as no option says otherwise (which the library then
+// refuses).
 static int start_from(settings *s, sessrec_model **from) {
     int status = load_model(s->from, from);
     if (status) return status;
@@ -839,7 +911,8 @@ static int load_logs(settings *s, work *w) {
     s->format.items_of = w->other;
     int status = load_log(s, s->input[0], &w->train);
     s->format.items_of = NULL;
-    if (!status && (s->filter.min_support || s->filter.min_length || s->filter.drop_repeats) && sessrec_log_filter(w->train, s->filter))
+    if (!status && (s->filter.min_support || s->filter.min_length || s->filter.drop_repeats) &&
+        sessrec_log_filter(w->train, s->filter))
         return fail_memory();
     if (!status) status = load_log(s, s->valid, &w->valid);
     return status ? status : load_log(s, s->test, &w->test);
@@ -848,12 +921,14 @@ static int load_logs(settings *s, work *w) {
 static void print_training(const work *w) {
     sessrec_log_view view = sessrec_log_contents(w->train);
     print_log("log", w->train);
-    if (view.dropped_event_count) printf("         %12s events left out by the filters\n", grouped(view.dropped_event_count));
+    if (view.dropped_event_count)
+        printf("         %12s events left out by the filters\n", grouped(view.dropped_event_count));
     if (!w->epochs) {
         printf("the checkpoint had all epochs; nothing was left to train\n");
         return;
     }
-    printf("trained  %12s events in %d epochs, %.1f s: %s events per second, last loss %.4f\n", grouped(w->pairs), (int)w->epochs, w->seconds,
+    printf("trained  %12s events in %d epochs, %.1f s: %s events per second, last loss %.4f\n",
+           grouped(w->pairs), (int)w->epochs, w->seconds,
            grouped(w->seconds > 0 ? (int64_t)((double)w->pairs / w->seconds) : 0), w->numbers[w->epochs - 1]);
 }
 
@@ -917,7 +992,8 @@ static int know_the_same(const sessrec_log *log, const sessrec_model *a, const s
 }
 
 // The rows of one metric: both models, what B has more, and how likely a difference as large is by chance.
-static int compare_metric(const char *const *names, ranking *r, const double *a, const double *b, int is_mrr) {
+static int compare_metric(const char *const *names, ranking *r, const double *a, const double *b,
+                          int is_mrr) {
     const sessrec_report *report = &r->report;
     double more[SESSREC_MAX_CUTOFFS], p[SESSREC_MAX_CUTOFFS];
     for (int32_t c = 0; c < report->cutoff_count; ++c) {
@@ -925,7 +1001,8 @@ static int compare_metric(const char *const *names, ranking *r, const double *a,
         for (ranking *each = r; each < r + 2; ++each)
             for (int64_t i = 0; i < each->events; ++i)
                 each->gain[i] = each->rank[i] > report->cutoffs[c] ? 0 : is_mrr ? 1 / each->rank[i] : 1;
-        if (sessrec_wilcoxon(r[0].gain, r[1].gain, r->events, NULL, &test) != SESSREC_OK) return fail_memory();
+        if (sessrec_wilcoxon(r[0].gain, r[1].gain, r->events, NULL, &test) != SESSREC_OK)
+            return fail_memory();
         more[c] = b[c] - a[c];
         p[c] = test.p;
     }
@@ -933,7 +1010,8 @@ static int compare_metric(const char *const *names, ranking *r, const double *a,
     print_metric(names[1], report->cutoff_count, b);
     print_metric("  B - A", report->cutoff_count, more);
     printf("%-9s", "  p");
-    for (int32_t c = 0; c < report->cutoff_count; ++c) printf("%9.2g%s", p[c], c + 1 < report->cutoff_count ? "" : "\n");
+    for (int32_t c = 0; c < report->cutoff_count; ++c)
+        printf("%9.2g%s", p[c], c + 1 < report->cutoff_count ? "" : "\n");
     return 0;
 }
 
@@ -947,7 +1025,8 @@ static int command_compare(settings *s, work *w) {
     if (!status) status = load_model(path[1], &w->other);
     if (status) return status;
     if (!know_the_same(w->test, w->model, w->other))
-        return fail(EXIT_DATA, "%s and %s know other items of %s: their events are not the same", path[0], path[1], path[2]);
+        return fail(EXIT_DATA, "%s and %s know other items of %s: their events are not the same", path[0],
+                    path[1], path[2]);
     const size_t most = (size_t)sessrec_log_contents(w->test).event_count + 1;
     w->numbers = (double *)calloc(most, 4 * sizeof *w->numbers);
     if (!w->numbers) return fail_memory();
@@ -1013,7 +1092,8 @@ static sessrec_session *visitors_find(visitors *all, const char *id) {
     v->id = (char *)malloc(size + all->session_bytes);
     if (!v->id) return NULL;
     memcpy(v->id, id, size);
-    sessrec_session_init(all->model, REMEMBER, v->id + size, all->session_bytes, &v->session);  // any alignment will do
+    // any alignment will do
+    sessrec_session_init(all->model, REMEMBER, v->id + size, all->session_bytes, &v->session);
     ++all->count;
     return v->session;
 }
@@ -1034,11 +1114,14 @@ static char *cut_click(char *line) {
 
 // Whether all that was printed has gone out.
 static int check_stdout(void) {
-    return fflush(stdout) || ferror(stdout) ? fail(EXIT_DATA, "stdout: cannot be written: %s", strerror(errno)) : 0;
+    return fflush(stdout) || ferror(stdout)
+               ? fail(EXIT_DATA, "stdout: cannot be written: %s", strerror(errno))
+               : 0;
 }
 
 // One line in, one line out.
-static int answer(visitors *all, const sessrec_query *query, sessrec_recommendation *list, char *line, long long number, int *warned) {
+static int answer(visitors *all, const sessrec_query *query, sessrec_recommendation *list, char *line,
+                  long long number, int *warned) {
     int whole = strchr(line, '\n') || feof(stdin);  // the buffer holds the longest ids
     char *item = whole ? cut_click(line) : NULL;
     int32_t count;
@@ -1046,7 +1129,10 @@ static int answer(visitors *all, const sessrec_query *query, sessrec_recommendat
     sessrec_session *session = visitors_find(all, line);
     if (!session) return fail_memory();
     if (sessrec_session_click_id(session, item) == SESSREC_UNKNOWN_ITEM && !(*warned)++)
-        fprintf(stderr, "sessrec: stdin:%lld: item '%s' is not in the model; such clicks are passed over (said once)\n", number, item);
+        fprintf(
+            stderr,
+            "sessrec: stdin:%lld: item '%s' is not in the model; such clicks are passed over (said once)\n",
+            number, item);
     sessrec_result result = sessrec_session_recommend(session, query, list, &count, NULL);
     if (result != SESSREC_OK) return fail(EXIT_DATA, "stdin:%lld: %s", number, sessrec_result_text(result));
     fputs(line, stdout);
@@ -1084,15 +1170,16 @@ static int command_recommend(settings *s, work *w) {
 
 // ---- sessrec split ----
 
-// The usual way to test: train on what ended before the cut, test on what began after it. Filters look at the training log only; the test
-// log keeps the items that training has seen.
+// The usual way to test: train on what ended before the cut, test on what began after it. Filters look at the
+// training log only; the test log keeps the items that training has seen.
 static int split_log(work *w, double cut, sessrec_filter filter) {
     sessrec_result result = sessrec_log_split_time(w->log, cut, &w->train, &w->test);
     if (result == SESSREC_OK) result = sessrec_log_filter(w->train, filter);
     if (result == SESSREC_OK) result = sessrec_log_keep_items(w->test, w->train);
     filter.min_support = 0;
     if (result == SESSREC_OK) result = sessrec_log_filter(w->test, filter);
-    return result == SESSREC_OK ? 0 : fail(EXIT_DATA, "cannot split the log: %s", sessrec_result_text(result));
+    return result == SESSREC_OK ? 0
+                                : fail(EXIT_DATA, "cannot split the log: %s", sessrec_result_text(result));
 }
 
 // When the last `days` days of a log begin.
@@ -1108,14 +1195,16 @@ static void print_moment(double seconds) {
     time_t whole = (time_t)seconds;
     const struct tm *utc = seconds > -1e11 && seconds < 1e11 ? gmtime(&whole) : NULL;
     char text[32];
-    if (utc && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", utc)) printf("cut at %s (%.0f)\n", text, seconds);
+    if (utc && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", utc))
+        printf("cut at %s (%.0f)\n", text, seconds);
     else printf("cut at %.0f\n", seconds);
 }
 
 // Whether it is the path of a part, which would be written over it.
 static int is_part(const char *path, const char *prefix) {
     const size_t length = strlen(prefix);
-    return !strncmp(path, prefix, length) && (!strcmp(path + length, "_train.tsv") || !strcmp(path + length, "_test.tsv"));
+    return !strncmp(path, prefix, length) &&
+           (!strcmp(path + length, "_train.tsv") || !strcmp(path + length, "_test.tsv"));
 }
 
 static int write_part(const sessrec_log *log, const char *prefix, const char *ending) {
@@ -1134,7 +1223,8 @@ static int command_split(settings *s, work *w) {
     if (!(s->days > 0)) return fail(EXIT_USAGE, "--days must be more than 0");
     if (!s->output) return fail(EXIT_USAGE, "split needs a name for its two files: -o PREFIX");
     if (!*s->format.time_column) return fail(EXIT_USAGE, "split needs times: --time-column NAME");
-    if (is_part(s->input[0], s->output)) return fail(EXIT_USAGE, "%s would be overwritten; give another PREFIX", s->input[0]);
+    if (is_part(s->input[0], s->output))
+        return fail(EXIT_USAGE, "%s would be overwritten; give another PREFIX", s->input[0]);
     int status = load_log(s, s->input[0], &w->log);
     double cut = status ? 0 : cut_before_end(w->log, s->days);
     if (!status) status = split_log(w, cut, s->filter);
@@ -1144,10 +1234,12 @@ static int command_split(settings *s, work *w) {
     print_log("log", w->log);
     print_log("train", w->train);
     print_log("test", w->test);
-    printf("dropped  %12s events: %s before or across the cut, %s after it\n", grouped(before.dropped_event_count + after.dropped_event_count),
+    printf("dropped  %12s events: %s before or across the cut, %s after it\n",
+           grouped(before.dropped_event_count + after.dropped_event_count),
            grouped(before.dropped_event_count), grouped(after.dropped_event_count));
     if (!before.event_count || !after.event_count)
-        return fail(EXIT_DATA, "%s: nothing is left to %s on; change --days", s->input[0], before.event_count ? "test" : "train");
+        return fail(EXIT_DATA, "%s: nothing is left to %s on; change --days", s->input[0],
+                    before.event_count ? "test" : "train");
     status = write_part(w->train, s->output, "_train.tsv");
     return status ? status : write_part(w->test, s->output, "_test.tsv");
 }
@@ -1164,9 +1256,11 @@ static int demo_make(const settings *s, work *w) {
     int status = status_of(NULL, shop_log(plan, &w->log, &err), &err);
     if (status) return status;
     sessrec_log_view view = sessrec_log_contents(w->log);
-    printf("A made-up shop: %s clicks on %s items, in %s visits over %d days (seed %llu).\n", grouped(view.event_count), grouped(view.item_count),
-           grouped(view.session_count), (int)plan.days, (unsigned long long)plan.seed);
-    printf("The model learns from the first %d days and is tested on the last %d.\n\n", (int)plan.days - DEMO_TEST_DAYS, DEMO_TEST_DAYS);
+    printf("A made-up shop: %s clicks on %s items, in %s visits over %d days (seed %llu).\n",
+           grouped(view.event_count), grouped(view.item_count), grouped(view.session_count), (int)plan.days,
+           (unsigned long long)plan.seed);
+    printf("The model learns from the first %d days and is tested on the last %d.\n\n",
+           (int)plan.days - DEMO_TEST_DAYS, DEMO_TEST_DAYS);
     fflush(stdout);
     return split_log(w, cut_before_end(w->log, DEMO_TEST_DAYS), filter);
 }
@@ -1178,13 +1272,14 @@ static int demo_train(const settings *s, work *w) {
     config.optimizer.learning_rate = 0.1f;
     int status = train_model(config, w);
     if (status) return status;
-    printf("A GRU of %d units went through %s pairs of a click and the next, %d times, in %.1f s.\n\n", (int)config.hidden[0],
-           grouped(w->pairs / w->epochs), (int)w->epochs, w->seconds);
+    printf("A GRU of %d units went through %s pairs of a click and the next, %d times, in %.1f s.\n\n",
+           (int)config.hidden[0], grouped(w->pairs / w->epochs), (int)w->epochs, w->seconds);
     return 0;
 }
 
 // Evaluates one scorer on the test days and prints its line of the table.
-static int demo_compare(const settings *s, const work *w, const char *name, sessrec_result made, sessrec_scorer *scorer) {
+static int demo_compare(const settings *s, const work *w, const char *name, sessrec_result made,
+                        sessrec_scorer *scorer) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_report report;
     sessrec_eval_config evaluation = s->evaluation;
@@ -1201,8 +1296,12 @@ static int demo_table(const settings *s, const work *w) {
     sessrec_scorer scorer;
     printf("  %-28s%10s%10s\n", "what is recommended", "Recall@20", "MRR@20");
     int status = demo_compare(s, w, "the GRU's best", sessrec_scorer_model(w->model, NULL, &scorer), &scorer);
-    if (!status) status = demo_compare(s, w, "most clicked in this visit", sessrec_scorer_s_pop(w->train, NULL, &scorer), &scorer);
-    if (!status) status = demo_compare(s, w, "most clicked in the shop", sessrec_scorer_pop(w->train, NULL, &scorer), &scorer);
+    if (!status)
+        status = demo_compare(s, w, "most clicked in this visit",
+                              sessrec_scorer_s_pop(w->train, NULL, &scorer), &scorer);
+    if (!status)
+        status = demo_compare(s, w, "most clicked in the shop", sessrec_scorer_pop(w->train, NULL, &scorer),
+                              &scorer);
     printf("\n  Recall@20: how often the item clicked next was among the 20 recommended.\n"
            "  MRR@20:    1 if it stood first, 1/2 if second, 1/3 if third, 0 if not there; the mean.\n\n");
     return status;
@@ -1230,7 +1329,8 @@ static int demo_visit(const work *w) {
     }
     query.k = TOP;
     query.skip_seen = 0;
-    printf("A visit of the test days, and the five best items after each click (* is what was clicked next):\n\n");
+    printf("A visit of the test days, and the five best items after each click (* is what was clicked "
+           "next):\n\n");
     for (int64_t i = view.session_begins[visit]; i + 1 < view.session_begins[visit + 1]; ++i) {
         const char *clicked = sessrec_log_item_id(w->test, view.items[i]);
         const char *next = sessrec_log_item_id(w->test, view.items[i + 1]);
@@ -1264,22 +1364,36 @@ static int command_demo(settings *s, work *w) {
 
 static const command commands[] = {
     {DEMO, "demo", "[--seed N] [--threads N]", "a made-up shop, from clicks to recommendations in seconds",
-     "Makes a log of clicks in a made-up shop, trains a model on it, compares the model with two simple rules,\n"
-     "and shows what it recommends. Needs no file and writes none.", 0, command_demo},
+     "Makes a log of clicks in a made-up shop, trains a model on it, compares the model with two simple "
+     "rules,\n"
+     "and shows what it recommends. Needs no file and writes none.",
+     0, command_demo},
     {TRAIN, "train", "LOG -o MODEL [--test LOG2] [options]", "learn from a log of clicks",
-     "LOG is a CSV or TSV file with a header line, one click a line. It is used as it is unless a filter is asked for.\n"
-     "With --from the shape of the network is that of the model. Ctrl-C stops the run; no model is written then.", 1, command_train},
+     "LOG is a CSV or TSV file with a header line, one click a line. It is used as it is unless a filter is "
+     "asked for.\n"
+     "With --from the shape of the network is that of the model. Ctrl-C stops the run; no model is written "
+     "then.",
+     1, command_train},
     {EVALUATE, "evaluate", "MODEL LOG [options]", "how good a model is on a log",
-     "After each click of a session all items are ranked; the figures say where the item clicked next stood.", 2, command_evaluate},
-    {COMPARE, "compare", "MODEL_A MODEL_B LOG [options]", "which of two models is better, and whether by more than chance",
-     "Both models rank the same events. B - A is what the second has more; p is the probability of a difference as large or larger if\n"
-     "both were equally good, by Wilcoxon's signed-rank test.", 3, command_compare},
+     "After each click of a session all items are ranked; the figures say where the item clicked next stood.",
+     2, command_evaluate},
+    {COMPARE, "compare", "MODEL_A MODEL_B LOG [options]",
+     "which of two models is better, and whether by more than chance",
+     "Both models rank the same events. B - A is what the second has more; p is the probability of a "
+     "difference as large or larger if\n"
+     "both were equally good, by Wilcoxon's signed-rank test.",
+     3, command_compare},
     {RECOMMEND, "recommend", "MODEL [-k 20]", "clicks on stdin, recommendations on stdout",
-     "Reads clicks, one SESSION<tab>ITEM a line, and answers each with a line: the session and the recommended items,\n"
-     "best first, with tabs between. Before the first known item the most popular ones are recommended.", 1, command_recommend},
-    {SPLIT, "split", "LOG --days N -o PREFIX [options]", "cut a log in time, to train on one part and test on the other",
-     "Sessions that end before the last N days go to PREFIX_train.tsv, those that begin in them to PREFIX_test.tsv.\n"
-     "The test log keeps items that occur in the training log.", 1, command_split},
+     "Reads clicks, one SESSION<tab>ITEM a line, and answers each with a line: the session and the "
+     "recommended items,\n"
+     "best first, with tabs between. Before the first known item the most popular ones are recommended.",
+     1, command_recommend},
+    {SPLIT, "split", "LOG --days N -o PREFIX [options]",
+     "cut a log in time, to train on one part and test on the other",
+     "Sessions that end before the last N days go to PREFIX_train.tsv, those that begin in them to "
+     "PREFIX_test.tsv.\n"
+     "The test log keeps items that occur in the training log.",
+     1, command_split},
 };
 
 enum { COMMANDS = (int)(sizeof commands / sizeof commands[0]) };
@@ -1340,7 +1454,8 @@ static int run_command(const command *c, int count, char **arguments) {
 
 int main(int argc, char **argv) {
     const char *first = argc > 1 ? argv[1] : "help";
-    if (!strcmp(first, "help") || !strcmp(first, "--help") || !strcmp(first, "-h")) return print_help(argc > 2 ? argv[2] : NULL);
+    if (!strcmp(first, "help") || !strcmp(first, "--help") || !strcmp(first, "-h"))
+        return print_help(argc > 2 ? argv[2] : NULL);
     if (!strcmp(first, "--version")) {
         printf("sessrec %s\n", sessrec_version());
         return 0;

@@ -1,12 +1,14 @@
 // shop.h - a made-up shop whose visitors can be learned from
 //
-// A log of clicks that needs no download and no licence. Visitors come with an intent, one kind of thing; some things are clicked far
-// more often than others (Zipf); and after a thing people like to look at certain other things. So popularity explains a little, the
-// current session more, and the order of the clicks most. Nothing here depends on the platform: integers only, and a session's clicks
-// are a function of (seed, number of the session).
+// A log of clicks that needs no download and no licence. Visitors come with an intent, one kind of thing;
+// some things are clicked far more often than others (Zipf); and after a thing people like to look at certain
+// other things. So popularity explains a little, the current session more, and the order of the clicks most.
+// Nothing here depends on the platform: integers only, and a session's clicks are a function of (seed, number
+// of the session).
 //
-// With users, visitors come back, some often, some rarely. Each has a lasting taste: whatever he comes for, he also looks at things of that
-// one kind. As the shop is made up, the best that any recommender could do in it can be computed: see "the best there is".
+// With users, visitors come back, some often, some rarely. Each has a lasting taste: whatever he comes for,
+// he also looks at things of that one kind. As the shop is made up, the best that any recommender could do in
+// it can be computed: see "the best there is".
 //
 //     sessrec_log *log;
 //     if (shop_log(shop_default(), &log, &error) == SESSREC_OK) ...
@@ -27,12 +29,15 @@ typedef struct shop {
     int32_t sessions;
     int32_t days;
     uint64_t seed;
-    // Of a hundred clicks after the first, how many go to what follows the last item, to the kind that the visit is for, to its companion, and to
-    // the kind that the visitor has a taste for on that day. The others go back to something seen in the visit.
+    // Of a hundred clicks after the first, how many go to what follows the last item, to the kind that the
+    // visit is for, to its companion, and to the kind that the visitor has a taste for on that day. The
+    // others go back to something seen in the visit.
     int32_t follow, intent, companion, taste;
-    int32_t stay;       // a visit ends after a click with one chance in so many, so it is longer the higher the number
+    int32_t stay;       // a visit ends after a click with one chance in so many, so it is longer the higher
+                        // the number
     int32_t users;      // 0: nobody is known
-    int32_t lasting;    // of a hundred visits, how many have the visitor's lasting taste; in the others it is any kind. 0: who comes says nothing
+    int32_t lasting;    // of a hundred visits, how many have the visitor's lasting taste; in the others it is
+                        // any kind. 0: who comes says nothing
 } shop;
 
 static shop shop_default(void) {
@@ -67,9 +72,10 @@ static inline shop shop_with_users(void) {
 // Kind k and kind k ^ 1 are companions: who looks at lamps looks at bulbs too.
 static const char *shop_kind(int32_t kind) {
     static const char *const names[SHOP_KINDS] = {
-        "lamp",   "bulb",  "chair", "table", "sofa",   "rug",   "shelf",  "book",  "bed",   "pillow", "mirror", "brush", "clock", "watch",
-        "kettle", "mug",   "pan",   "knife", "plate",  "spoon", "towel",  "soap",  "shirt", "tie",    "coat",   "scarf", "boot",  "sock",
-        "bag",    "purse", "ball",  "racket", "tent",  "torch", "bike",   "helmet", "pen",  "paper",  "game",   "dice"};
+        "lamp",   "bulb",   "chair", "table", "sofa",   "rug",    "shelf", "book",  "bed",   "pillow",
+        "mirror", "brush",  "clock", "watch", "kettle", "mug",    "pan",   "knife", "plate", "spoon",
+        "towel",  "soap",   "shirt", "tie",   "coat",   "scarf",  "boot",  "sock",  "bag",   "purse",
+        "ball",   "racket", "tent",  "torch", "bike",   "helmet", "pen",   "paper", "game",  "dice"};
     return names[kind];
 }
 
@@ -85,7 +91,8 @@ static uint64_t shop_mix(uint64_t x) {
     return x ^ (x >> 31);
 }
 
-// Dice that belong to one thing in the shop: 0 a session, 1 an item, 2 the pace of a session, 3 who comes, and his taste.
+// Dice that belong to one thing in the shop: 0 a session, 1 an item, 2 the pace of a session, 3 who comes,
+// and his taste.
 static shop_dice shop_dice_for(uint64_t seed, uint64_t what, uint64_t number) {
     shop_dice d;
     d.state = shop_mix(shop_mix(seed * 4 + what) + number);
@@ -133,7 +140,8 @@ static int32_t shop_taste(const shop *s, int32_t user) {
     return shop_below(&d, SHOP_KINDS);
 }
 
-// Who comes (-1: nobody known), and to *taste the kind that he has a taste for on that day. The lower his number the more often a user comes.
+// Who comes (-1: nobody known), and to *taste the kind that he has a taste for on that day. The lower his
+// number the more often a user comes.
 static int32_t shop_visitor(const shop *s, int32_t session, int32_t *taste) {
     shop_dice d = shop_dice_for(s->seed, 3, (uint64_t)session * 2);
     int32_t a, b, user;
@@ -167,12 +175,13 @@ static int32_t shop_visit(const shop *s, int32_t session, int32_t *clicks) {
 }
 
 // ---- the best there is ----
-// Who knows how the shop works still does not know what comes next, only how probable each item is. No list of five items can be right more
-// often than the five most probable ones, so the mean of their probability is the best possible Recall@5. The kind of the first click is the
-// visit's intent; only the taste of the day is hidden, and Bayes' rule says what the clicks tell about it.
+// Who knows how the shop works still does not know what comes next, only how probable each item is. No list
+// of five items can be right more often than the five most probable ones, so the mean of their probability is
+// the best possible Recall@5. The kind of the first click is the visit's intent; only the taste of the day is
+// hidden, and Bayes' rule says what the clicks tell about it.
 
-// How probable it is that shop_popular comes to an item if the kind is right: the mean of 3 / (rank + 3) over the ranks is the part that the
-// rejection lets through.
+// How probable it is that shop_popular comes to an item if the kind is right: the mean of 3 / (rank + 3) over
+// the ranks is the part that the rejection lets through.
 static inline double shop_popularity(const shop *s, int32_t item) {
     int32_t each = s->items / SHOP_KINDS;
     double all = 0;
@@ -190,7 +199,8 @@ static inline void shop_expect_visit(const shop *s, int32_t count, const int32_t
         p[intent * each + i] += s->intent * 0.01 * shop_popularity(s, i);
         p[(intent ^ 1) * each + i] += s->companion * 0.01 * shop_popularity(s, i);
     }
-    for (int32_t which = 0; which < 3; ++which) p[shop_follows(s, last, which)] += s->follow * 0.01 * chance[which];
+    for (int32_t which = 0; which < 3; ++which)
+        p[shop_follows(s, last, which)] += s->follow * 0.01 * chance[which];
     for (int32_t i = 0; i < count; ++i) p[clicks[i]] += back * 0.01 / count;
 }
 
@@ -203,13 +213,15 @@ static inline void shop_expect(const shop *s, int32_t user, int32_t count, const
     for (int32_t seen = 1; seen < count; ++seen) {
         int32_t next = clicks[seen];
         shop_expect_visit(s, seen, clicks, p);
-        for (int32_t k = 0; k < SHOP_KINDS; ++k) weight[k] *= p[next] + (next / each == k ? s->taste * 0.01 * shop_popularity(s, next) : 0);
+        for (int32_t k = 0; k < SHOP_KINDS; ++k)
+            weight[k] *= p[next] + (next / each == k ? s->taste * 0.01 * shop_popularity(s, next) : 0);
     }
     shop_expect_visit(s, count, clicks, p);
     for (int32_t k = 0; k < SHOP_KINDS; ++k) sum += weight[k];
     for (int32_t i = 0; i < each; ++i) {
         const double popularity = shop_popularity(s, i);
-        for (int32_t k = 0; k < SHOP_KINDS; ++k) p[k * each + i] += s->taste * 0.01 * weight[k] / sum * popularity;
+        for (int32_t k = 0; k < SHOP_KINDS; ++k)
+            p[k * each + i] += s->taste * 0.01 * weight[k] / sum * popularity;
     }
 }
 
@@ -236,7 +248,8 @@ static void shop_item_name(const shop *s, int32_t item, char name[32]) {
 
 static sessrec_result shop_add_visit(const shop *s, int32_t session, sessrec_log *log) {
     shop_dice pace = shop_dice_for(s->seed, 2, (uint64_t)session);
-    int32_t clicks[SHOP_LONGEST], count = shop_visit(s, session, clicks), taste, user = shop_visitor(s, session, &taste);
+    int32_t clicks[SHOP_LONGEST], count = shop_visit(s, session, clicks), taste,
+                                  user = shop_visitor(s, session, &taste);
     int64_t time = SHOP_OPENING + (int64_t)s->days * SHOP_DAY * session / s->sessions;
     char visit[32], name[32], visitor[32];
     snprintf(visit, sizeof visit, "visit-%d", (int)(session + 1));
@@ -253,7 +266,8 @@ static sessrec_result shop_add_visit(const shop *s, int32_t session, sessrec_log
 // Makes the log; the caller destroys it. NULL after a failure.
 static sessrec_result shop_log(shop s, sessrec_log **out, sessrec_error *err) {
     sessrec_result result = sessrec_log_create(NULL, out);
-    for (int32_t session = 0; result == SESSREC_OK && session < s.sessions; ++session) result = shop_add_visit(&s, session, *out);
+    for (int32_t session = 0; result == SESSREC_OK && session < s.sessions; ++session)
+        result = shop_add_visit(&s, session, *out);
     if (err) snprintf(err->text, sizeof err->text, "%s", sessrec_result_text(result));  // finish says more
     if (result == SESSREC_OK) result = sessrec_log_finish(*out, err);
     if (result == SESSREC_OK) return SESSREC_OK;

@@ -1,7 +1,8 @@
 // stream.c - serve recommendations to visitors whose clicks come in mixed up
 //
-// One model is shared by all visitors. Each visitor's state lies in memory of ours, here two fixed slots of a pool as a game would
-// have them: a click allocates nothing. Then a visitor leaves, and the state goes on as bytes in another slot.
+// One model is shared by all visitors. Each visitor's state lies in memory of ours, here two fixed slots of a
+// pool as a game would have them: a click allocates nothing. Then a visitor leaves, and the state goes on as
+// bytes in another slot.
 
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
@@ -27,7 +28,8 @@ static sessrec_model *learn(void) {
     config.hidden[0] = 32;
     config.negatives = 64;
     config.epochs = 5;
-    if (shop_log(plan, &log, &error) != SESSREC_OK || sessrec_train(&config, log, NULL, &model, &error) != SESSREC_OK)
+    if (shop_log(plan, &log, &error) != SESSREC_OK ||
+        sessrec_train(&config, log, NULL, &model, &error) != SESSREC_OK)
         fprintf(stderr, "%s\n", error.text);
     sessrec_log_destroy(log);
     return model;
@@ -53,8 +55,9 @@ static void show(const char *who, const char *clicked, const sessrec_model *mode
 
 int main(void) {
     static const char *const who[SLOTS] = {"ann", "ben"};
-    static const struct { int visitor; const char *item; } clicks[] = {
-        {0, "lamp-2"}, {1, "sofa-1"}, {0, "lamp-1"}, {1, "rug-3"}, {1, "poster-1"}, {0, "bulb-3"}, {1, "sofa-2"}};
+    static const struct { int visitor; const char *item;
+    } clicks[] = {{0, "lamp-2"},   {1, "sofa-1"}, {0, "lamp-1"}, {1, "rug-3"},
+                  {1, "poster-1"}, {0, "bulb-3"}, {1, "sofa-2"}};
     sessrec_session *session[SLOTS], *moved;
     unsigned char bytes[SLOT_BYTES];
     int64_t known, unknown;
@@ -65,7 +68,8 @@ int main(void) {
         if (sessrec_session_init(model, REMEMBER, pool[i], SLOT_BYTES, &session[i]) != SESSREC_OK) return 1;
     for (size_t i = 0; i < sizeof clicks / sizeof clicks[0]; ++i) {
         int v = clicks[i].visitor;
-        if (sessrec_session_click_id(session[v], clicks[i].item) == SESSREC_OK) show(who[v], clicks[i].item, model, session[v]);
+        if (sessrec_session_click_id(session[v], clicks[i].item) == SESSREC_OK)
+            show(who[v], clicks[i].item, model, session[v]);
         else printf("%-5s  %-8s is not known\n", who[v], clicks[i].item);
     }
 
@@ -76,7 +80,8 @@ int main(void) {
         sessrec_session_import(moved, bytes, size) != SESSREC_OK)
         return 1;
     sessrec_session_clicks(moved, &known, &unknown);
-    printf("\nben's state is %d bytes; it knows of %d clicks and %d on an unknown item\n", (int)size, (int)known, (int)unknown);
+    printf("\nben's state is %d bytes; it knows of %d clicks and %d on an unknown item\n", (int)size,
+           (int)known, (int)unknown);
     show("ben", "(moved)", model, moved);
 
     sessrec_session_end(session[0]);  // ann has left: slot 0 is ready for the next visitor

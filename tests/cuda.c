@@ -1,7 +1,7 @@
 // The GPU against the processor: both train the same model on the same log, side by side.
 //
-// Built with SESSREC_TEST_GPU for a real GPU (make test-cuda), without for kernels that the processor runs (cuda_on_cpu.h, make test). The golden
-// trajectories run on both as well: golden.c.
+// Built with SESSREC_TEST_GPU for a real GPU (make test-cuda), without for kernels that the processor runs
+// (cuda_on_cpu.h, make test). The golden trajectories run on both as well: golden.c.
 #ifndef SESSREC_CUDA
 #  define SESSREC_CUDA
 #endif
@@ -38,7 +38,8 @@ static double largest_difference(const sessrec_model *a, const sessrec_model *b)
         CHECK_EQ(sessrec_model_tensor(a, name, &x), SESSREC_OK);
         CHECK_EQ(sessrec_model_tensor(b, name, &y), SESSREC_OK);
         for (int64_t i = 0; i < (int64_t)x.rows * x.columns; ++i) {
-            const double difference = fabs((double)x.data[i] - (double)y.data[i]) / (1 + fabs((double)y.data[i]));
+            const double difference =
+                fabs((double)x.data[i] - (double)y.data[i]) / (1 + fabs((double)y.data[i]));
             if (!(difference <= worst)) worst = difference;  // NaN too
         }
     }
@@ -57,7 +58,8 @@ static void side_by_side(const sessrec_config *config, const sessrec_log *log, d
     }
     CHECK(steps > 5);
     CHECK_NEAR(worst, 0, 1e-4);
-    CHECK_NEAR(largest_difference(sessrec_trainer_model(gpu.trainer), sessrec_trainer_model(cpu.trainer)), 0, tolerance);
+    CHECK_NEAR(largest_difference(sessrec_trainer_model(gpu.trainer), sessrec_trainer_model(cpu.trainer)), 0,
+               tolerance);
     run_end(&cpu);
     run_end(&gpu);
 }
@@ -75,7 +77,8 @@ static void losses(const sessrec_log *log) {
     static const char *const names[] = {"XE", "TOP1", "BPR", "TOP1-max", "BPR-max"};
     for (int kind = 0; kind < 5; ++kind) {
         char name[120];
-        snprintf(name, sizeof name, "%s is the same loss on the GPU, for every activation and switch", names[kind]);
+        snprintf(name, sizeof name, "%s is the same loss on the GPU, for every activation and switch",
+                 names[kind]);
         TEST(name) {
             for (int activation = 0; activation < 6; ++activation) {
                 sessrec_config config = own_config();
@@ -98,7 +101,9 @@ static void optimizers(const sessrec_log *log) {
             for (int extra = 0; extra < 2; ++extra) {
                 sessrec_config config = own_config();
                 config.optimizer.kind = (sessrec_optimizer_kind)kind;
-                config.optimizer.learning_rate = kind == SESSREC_ADADELTA ? 1.0f : kind == SESSREC_ADAM ? 0.01f : 0.05f;
+                config.optimizer.learning_rate = kind == SESSREC_ADADELTA ? 1.0f
+                                                 : kind == SESSREC_ADAM   ? 0.01f
+                                                                          : 0.05f;
                 config.optimizer.epsilon = 1e-4f;
                 config.optimizer.momentum = extra ? 0.3f : 0;
                 config.optimizer.l2 = extra ? 1e-3f : 0;
@@ -109,7 +114,8 @@ static void optimizers(const sessrec_log *log) {
 }
 
 static void networks(const sessrec_log *log) {
-    TEST("every embedding, form of the GRU and number of layers gives the processor's model, with every dropout") {
+    TEST("every embedding, form of the GRU and number of layers gives the processor's model, with every "
+         "dropout") {
         for (int embedding = 0; embedding < 3; ++embedding)
             for (int form = 0; form < 2; ++form)
                 for (int32_t layers = 1; layers <= 3; layers += 2) {
@@ -158,7 +164,8 @@ static void users(void) {
 }
 
 static void metrics(const sessrec_log *log) {
-    TEST("after two epochs recall and MRR are the processor's to the third digit, and the callback says where it ran") {
+    TEST("after two epochs recall and MRR are the processor's to the third digit, and the callback says "
+         "where it ran") {
         sessrec_config config = own_config();
         sessrec_eval_config eval = sessrec_eval_config_default();
         sessrec_report report[2];
@@ -207,7 +214,8 @@ static void evaluation(void) {
             }
             CHECK(events > SESSREC_DEVICE_RANKS);  // more than go to the GPU at once
             for (int64_t i = 0; i < events; ++i) {
-                other += fabs(rank[0][i] - rank[1][i]) > (ties ? 1 : 2);  // two scores that rounding brings into another order
+                // two scores that rounding brings into another order
+                other += fabs(rank[0][i] - rank[1][i]) > (ties ? 1 : 2);
                 tied += ties && fabs(rank[1][i] - rank[2][i]) >= 1;
                 if (!ties) rank[2][i] = rank[1][i];
             }
@@ -241,7 +249,8 @@ static void evaluation(void) {
 
 // ---- an epoch at once ----
 
-// The same bits as step by step, so the same negatives too: they are drawn on the GPU here, and by the processor there.
+// The same bits as step by step, so the same negatives too: they are drawn on the GPU here, and by the
+// processor there.
 static void ahead(const sessrec_log *log) {
     TEST("an epoch that is given ahead ends with the bits and the losses of one that is taken step by step") {
         for (int users = 0; users < 2; ++users) {
@@ -250,24 +259,28 @@ static void ahead(const sessrec_log *log) {
             config.user_hidden = users ? 5 : 0;
             config.negatives = users ? 0 : 20;
             const sessrec_log *chosen = users ? with_users : log;
-            run a = new_run(config, chosen, SESSREC_DEVICE_CUDA), b = new_run(config, chosen, SESSREC_DEVICE_CUDA);
+            run a = new_run(config, chosen, SESSREC_DEVICE_CUDA),
+                b = new_run(config, chosen, SESSREC_DEVICE_CUDA);
             for (int epoch = 0; epoch < 2; ++epoch) {
                 while (step(&a, NULL)) continue;
                 CHECK_EQ(sessrec_trainer_epoch(b.trainer, b.batcher, NULL), SESSREC_OK);
-                const sessrec_position at = sessrec_trainer_position(a.trainer), and_at = sessrec_trainer_position(b.trainer);
+                const sessrec_position at = sessrec_trainer_position(a.trainer),
+                                       and_at = sessrec_trainer_position(b.trainer);
                 CHECK_EQ(and_at.step, at.step);
                 CHECK_EQ(and_at.pairs, at.pairs);
                 CHECK_NEAR(and_at.loss_sum, at.loss_sum, 0);
                 sessrec_trainer_next_epoch(a.trainer);
                 sessrec_trainer_next_epoch(b.trainer);
             }
-            CHECK(largest_difference(sessrec_trainer_model(a.trainer), sessrec_trainer_model(b.trainer)) == 0);
+            CHECK(largest_difference(sessrec_trainer_model(a.trainer), sessrec_trainer_model(b.trainer)) ==
+                  0);
             run_end(&a);
             run_end(&b);
             sessrec_log_destroy(with_users);
         }
     }
-    TEST("of a loss that is not finite the epoch and the step are known, and the weights keep their values from there on") {
+    TEST("of a loss that is not finite the epoch and the step are known, and the weights keep their values "
+         "from there on") {
         sessrec_config config = own_config();
         sessrec_error err;
         config.optimizer.kind = SESSREC_SGD;
@@ -277,7 +290,8 @@ static void ahead(const sessrec_log *log) {
         sessrec_batch batch;
         char text[sizeof err.text];
         sessrec_result result = SESSREC_OK;
-        while (!result && !sessrec_batcher_next(a.batcher, &batch)) result = sessrec_trainer_step(a.trainer, &batch, NULL, &err);
+        while (!result && !sessrec_batcher_next(a.batcher, &batch))
+            result = sessrec_trainer_step(a.trainer, &batch, NULL, &err);
         CHECK_EQ(result, SESSREC_DIVERGED);
         snprintf(text, sizeof text, "%s", err.text);
         CHECK_EQ(sessrec_trainer_epoch(b.trainer, b.batcher, &err), SESSREC_DIVERGED);
@@ -307,7 +321,8 @@ static void ahead(const sessrec_log *log) {
 
 // ---- what a trainer promises ----
 
-// The weights after an epoch, in a trainer that is stopped and taken up again after `stop` steps, if stop > 0.
+// The weights after an epoch, in a trainer that is stopped and taken up again after `stop` steps, if stop >
+// 0.
 static sessrec_model *after_an_epoch(const sessrec_config *config, const sessrec_log *log, int stop) {
     static const char path[] = "cuda_test.checkpoint";
     run r = new_run(*config, log, SESSREC_DEVICE_CUDA);
@@ -408,14 +423,16 @@ static void promises(const sessrec_log *log) {
 // ---- what goes wrong ----
 
 static void out_of_memory(const sessrec_log *log) {
-    TEST("without memory on the GPU there is an error that says how much was asked for, and CUDA_OR_CPU does not hide it") {
+    TEST("without memory on the GPU there is an error that says how much was asked for, and CUDA_OR_CPU does "
+         "not hide it") {
         sessrec_config config = own_config();
         sessrec_trainer *trainer;
         sessrec_error err;
 #ifdef SESSREC_TEST_GPU
         void *hoard[4096];
         int held = 0;
-        for (size_t bytes = (size_t)1 << 36; bytes >= (size_t)1 << 20; bytes /= 2)  // takes nearly all that there is
+        // takes nearly all that there is
+        for (size_t bytes = (size_t)1 << 36; bytes >= (size_t)1 << 20; bytes /= 2)
             while (held < 4096 && cudaMalloc(&hoard[held], bytes) == cudaSuccess) ++held;
         config.negatives = 20000;
 #else
@@ -480,14 +497,16 @@ static void played(const sessrec_log *log) {
         cuda_on_cpu_code = 0;
         config.device = SESSREC_DEVICE_CUDA;
         CHECK_EQ(sessrec_trainer_create(&config, log, &trainer, &err), SESSREC_UNSUPPORTED);
-        CHECK_TEXT(err.text, "sessrec_cuda.cu was not compiled for the GPU a GPU played by the processor: no kernel image is available for "
+        CHECK_TEXT(err.text, "sessrec_cuda.cu was not compiled for the GPU a GPU played by the processor: no "
+                             "kernel image is available for "
                              "execution on the device");
         config.device = SESSREC_DEVICE_CUDA_OR_CPU;
         CHECK_EQ(sessrec_trainer_create(&config, log, &trainer, &err), SESSREC_OK);
         sessrec_trainer_destroy(trainer);
         cuda_on_cpu_code = 1;
     }
-    TEST("a failure of CUDA in a step comes back as an error with its words, also where there is no place for them") {
+    TEST("a failure of CUDA in a step comes back as an error with its words, also where there is no place "
+         "for them") {
         sessrec_batch batch;
         run r = new_run(config, log, SESSREC_DEVICE_CUDA);
         CHECK_EQ(sessrec_batcher_next(r.batcher, &batch), SESSREC_OK);

@@ -1,11 +1,14 @@
-// cuda_on_cpu.h - as much of CUDA as sessrec_cuda.cu uses, run by the processor, so that its kernels can be tested without a GPU:
+// cuda_on_cpu.h - as much of CUDA as sessrec_cuda.cu uses, run by the processor, so that its kernels can be
+// tested without a GPU:
 //
 //     g++ -std=c++17 -x c++ -include tests/cuda_on_cpu.h -c sessrec_cuda.cu
 //
-// Blocks run one after the other. A thread of a block runs until it ends or comes to __syncthreads, where it waits on a stack of its own until all
-// the others have come. What this shows: index arithmetic, formulas, the order of the kernels, that a captured graph can be run again, that all
-// threads of a block meet at the same barriers. With cuda_on_cpu_backwards blocks and threads take their turns from the last to the first: kernels
-// whose result depends on that have a race. What it does not show: races that neither order brings out, and anything about speed.
+// Blocks run one after the other. A thread of a block runs until it ends or comes to __syncthreads, where it
+// waits on a stack of its own until all the others have come. What this shows: index arithmetic, formulas,
+// the order of the kernels, that a captured graph can be run again, that all threads of a block meet at the
+// same barriers. With cuda_on_cpu_backwards blocks and threads take their turns from the last to the first:
+// kernels whose result depends on that have a race. What it does not show: races that neither order brings
+// out, and anything about speed.
 #ifndef SESSREC_TEST_CUDA_ON_CPU_H
 #define SESSREC_TEST_CUDA_ON_CPU_H
 
@@ -26,10 +29,12 @@
 #define __device__
 #define __host__
 #define __shared__ static
-#define fmaf(a, b, c) ((float)((double)(a) * (double)(b) + (double)(c)))  // inlined; a rounding more, once in about 2^29
+#define fmaf(a, b, c)                                                                                        \
+  ((float)((double)(a) * (double)(b) + (double)(c)))  // inlined; a rounding more, once in about 2^29
 
-// What a test turns: bytes that cudaMalloc still has, GPUs that there are and whether the kernels were compiled for them, the order of threads, the
-// error that the next copy has; and what it may look at: blocks not freed, graphs run.
+// What a test turns: bytes that cudaMalloc still has, GPUs that there are and whether the kernels were
+// compiled for them, the order of threads, the error that the next copy has; and what it may look at: blocks
+// not freed, graphs run.
 extern "C" {
 int64_t cuda_on_cpu_memory = INT64_MAX;
 int cuda_on_cpu_devices = 1, cuda_on_cpu_code = 1, cuda_on_cpu_backwards, cuda_on_cpu_copy_error;
@@ -46,7 +51,7 @@ static inline uint64_t __umul64hi(uint64_t a, uint64_t b) {
     return (uint64_t)((unsigned __int128)a * b >> 64);
 }
 
-// ---- threads -----------------------------------------------------------------------------------------------
+// ---- threads ----------------------------------------------------------------------------------------------
 
 struct cuda_on_cpu_thread {
     ucontext_t start;
@@ -54,7 +59,8 @@ struct cuda_on_cpu_thread {
     char *stack;
     int begun, waits;
 };
-static std::vector<cuda_on_cpu_thread *> cuda_on_cpu_threads;  // a stack each, reused by threads that never wait
+// a stack each, reused by threads that never wait
+static std::vector<cuda_on_cpu_thread *> cuda_on_cpu_threads;
 static cuda_on_cpu_thread *cuda_on_cpu_running;
 static jmp_buf cuda_on_cpu_scheduler;
 static const std::function<void()> *cuda_on_cpu_body;
@@ -90,7 +96,8 @@ static cuda_on_cpu_thread *cuda_on_cpu_take(size_t index) {
     const size_t stack_bytes = 1 << 16;
     while (cuda_on_cpu_threads.size() <= index) {
         cuda_on_cpu_thread *made = (cuda_on_cpu_thread *)calloc(1, sizeof *made);
-        if (!made || !(made->stack = (char *)malloc(stack_bytes)) || getcontext(&made->start)) cuda_on_cpu_stop("no memory for threads");
+        if (!made || !(made->stack = (char *)malloc(stack_bytes)) || getcontext(&made->start))
+            cuda_on_cpu_stop("no memory for threads");
         made->start.uc_stack.ss_sp = made->stack;
         made->start.uc_stack.ss_size = stack_bytes;
         made->start.uc_link = NULL;
@@ -109,7 +116,8 @@ static void cuda_on_cpu_block(unsigned threads) {
         cuda_on_cpu_resume(thread);
         if (thread->waits) waiting.push_back(std::make_pair(threadIdx.x, thread));
     }
-    if (!waiting.empty() && waiting.size() != threads) cuda_on_cpu_stop("a thread ended where others wait for it");
+    if (!waiting.empty() && waiting.size() != threads)
+        cuda_on_cpu_stop("a thread ended where others wait for it");
     while (!waiting.empty()) {
         unsigned still = 0;
         for (auto &w : waiting) {
@@ -124,19 +132,21 @@ static void cuda_on_cpu_block(unsigned threads) {
 }
 
 static void cuda_on_cpu_run(dim3 grid, unsigned threads, const std::function<void()> &body) {
-    if (!grid.x || !grid.y || !grid.z || !threads || threads > 1024 || grid.y > 65535 || grid.z > 65535) cuda_on_cpu_stop("a launch is out of range");
+    if (!grid.x || !grid.y || !grid.z || !threads || threads > 1024 || grid.y > 65535 || grid.z > 65535)
+        cuda_on_cpu_stop("a launch is out of range");
     const uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
     gridDim = grid;
     blockDim = dim3(threads);
     cuda_on_cpu_body = &body;
     for (uint64_t n = 0; n < blocks; ++n) {
         const uint64_t at = cuda_on_cpu_backwards ? blocks - 1 - n : n;
-        blockIdx = dim3((unsigned)(at % grid.x), (unsigned)(at / grid.x % grid.y), (unsigned)(at / grid.x / grid.y));
+        blockIdx =
+            dim3((unsigned)(at % grid.x), (unsigned)(at / grid.x % grid.y), (unsigned)(at / grid.x / grid.y));
         cuda_on_cpu_block(threads);
     }
 }
 
-// ---- streams and graphs ------------------------------------------------------------------------------------
+// ---- streams and graphs -----------------------------------------------------------------------------------
 
 typedef std::vector<std::function<void()>> cuda_on_cpu_list;
 typedef int *cudaStream_t;
@@ -147,13 +157,15 @@ static void cuda_on_cpu_do(const std::function<void()> &what) {
     if (cuda_on_cpu_capturing) cuda_on_cpu_capturing->push_back(what);
     else what();
 }
-template <class... P, class... A> static void cuda_on_cpu_launch(void (*kernel)(P...), dim3 grid, unsigned threads, A... arguments) {
+template <class... P, class... A>
+static void cuda_on_cpu_launch(void (*kernel)(P...), dim3 grid, unsigned threads, A... arguments) {
     const std::tuple<P...> saved(static_cast<P>(arguments)...);
     cuda_on_cpu_do([=] { cuda_on_cpu_run(grid, threads, [&] { std::apply(kernel, saved); }); });
 }
-#define SESSREC__LAUNCH(kernel, grid, threads, stream, ...) ((void)(stream), cuda_on_cpu_launch(kernel, grid, threads, __VA_ARGS__))
+#define SESSREC__LAUNCH(kernel, grid, threads, stream, ...)                                                  \
+  ((void)(stream), cuda_on_cpu_launch(kernel, grid, threads, __VA_ARGS__))
 
-// ---- the runtime -------------------------------------------------------------------------------------------
+// ---- the runtime ------------------------------------------------------------------------------------------
 
 enum cudaError_t {
     cudaSuccess = 0,
@@ -162,7 +174,12 @@ enum cudaError_t {
     cudaErrorNoDevice = 100,
     cudaErrorNoKernelImageForDevice = 209
 };
-enum { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaStreamNonBlocking = 1, cudaStreamCaptureModeThreadLocal = 1 };
+enum {
+    cudaMemcpyHostToDevice,
+    cudaMemcpyDeviceToHost,
+    cudaStreamNonBlocking = 1,
+    cudaStreamCaptureModeThreadLocal = 1
+};
 struct cudaDeviceProp {
     char name[256];
 };
@@ -171,8 +188,9 @@ struct cudaFuncAttributes {};
 static inline const char *cudaGetErrorString(cudaError_t error) {
     return error == cudaErrorMemoryAllocation ? "out of memory"
            : error == cudaErrorNoDevice       ? "no CUDA-capable device is detected"
-           : error == cudaErrorNoKernelImageForDevice ? "no kernel image is available for execution on the device"
-                                                      : "an illegal memory access was encountered";
+           : error == cudaErrorNoKernelImageForDevice
+               ? "no kernel image is available for execution on the device"
+               : "an illegal memory access was encountered";
 }
 static inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 static inline cudaError_t cudaGetDeviceCount(int *count) {
@@ -227,10 +245,16 @@ static inline cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cud
     cuda_on_cpu_do([=] { memset(to, value, bytes); });
     return cudaSuccess;
 }
-static inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, int) { return *out = new int(0), cudaSuccess; }
+static inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, int) {
+    return *out = new int(0), cudaSuccess;
+}
 static inline cudaError_t cudaStreamDestroy(cudaStream_t stream) { return delete stream, cudaSuccess; }
-static inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cuda_on_cpu_capturing ? cudaErrorInvalidValue : cudaSuccess; }
-static inline cudaError_t cudaStreamBeginCapture(cudaStream_t, int) { return cuda_on_cpu_capturing = new cuda_on_cpu_list, cudaSuccess; }
+static inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
+    return cuda_on_cpu_capturing ? cudaErrorInvalidValue : cudaSuccess;
+}
+static inline cudaError_t cudaStreamBeginCapture(cudaStream_t, int) {
+    return cuda_on_cpu_capturing = new cuda_on_cpu_list, cudaSuccess;
+}
 static inline cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *out) {
     *out = cuda_on_cpu_capturing;
     cuda_on_cpu_capturing = NULL;

@@ -1,8 +1,9 @@
 // golden.c - compares the library with golden vectors:  golden DIRECTORY ...
 //
-// Runs every case file (*.txt) whatever its sizes and settings, which all come from the file; golden/README.md is the specification.
-// Prints one line a case with its largest deviation, and exits with 1 if any is out of tolerance. What the library does not have is
-// named as skipped. Uses the public interface only.
+// Runs every case file (*.txt) whatever its sizes and settings, which all come from the file;
+// golden/README.md is the specification. Prints one line a case with its largest deviation, and exits with 1
+// if any is out of tolerance. What the library does not have is named as skipped. Uses the public interface
+// only.
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
@@ -18,23 +19,27 @@ static const sessrec_device DEVICE = SESSREC_DEVICE_CUDA;
 static const sessrec_device DEVICE = SESSREC_DEVICE_CPU;
 #endif
 
-// ---- tolerances --------------------------------------------------------------------------------------------
-// The files are float64, the library computes in float32. A deviation is |actual - expected| / (|expected| + scale), where scale is the
-// largest |value| of the expected tensor, but not above 1 nor below `smallest_scale`: a tensor of small gradients is held to its own
-// size, and one of rounding noise to a fixed bound.
+// ---- tolerances -------------------------------------------------------------------------------------------
+// The files are float64, the library computes in float32. A deviation is |actual - expected| / (|expected| +
+// scale), where scale is the largest |value| of the expected tensor, but not above 1 nor below
+// `smallest_scale`: a tensor of small gradients is held to its own size, and one of rounding noise to a fixed
+// bound.
 typedef enum tolerance { SINGLE, EXTREME, TRAJECTORY_LOSS, TRAJECTORY, EXACT } tolerance;
 
 static const struct {
     double deviation, smallest_scale;
 } TOLERANCE[] = {
-    {1e-5, 0.1},    // SINGLE: one operation, some hundred roundings of 6e-8 at most; 1 - beta2 of Adam, a float, has 1e-5 by itself
+    // SINGLE: one operation, some hundred roundings of 6e-8 at most; 1 - beta2 of Adam, a float, has 1e-5 by
+    // itself
+    {1e-5, 0.1},
     {1e-4, 0.1},    // EXTREME: scores up to +-80, where a rounding of the score is 4e-6 in every exponent
-    {1e-4, 1},      // TRAJECTORY_LOSS: the roundings of all steps before; a wrong convention shows as 1e-3 or more
+    // TRAJECTORY_LOSS: the roundings of all steps before; a wrong convention shows as 1e-3 or more
+    {1e-4, 1},
     {2e-4, 0.01},   // TRAJECTORY: weights, states, gradients and scores on the way
     {1e-12, 1}      // EXACT: ranks, metrics and counts; the files keep every score far enough from the next
 };
 
-// ---- a case ------------------------------------------------------------------------------------------------
+// ---- a case -----------------------------------------------------------------------------------------------
 
 // Something to be released when the case is over, however it ends; the last kept goes first.
 typedef struct keepsake {
@@ -94,10 +99,12 @@ static float *take_floats(golden_case *c, int64_t count) {
 
 // Stops the case if a call of the library failed.
 static void demand(golden_case *c, const char *call, sessrec_result result, const sessrec_error *err) {
-    if (result != SESSREC_OK) stop(c, "%s: %s", call, err && err->code == result && err->text[0] ? err->text : sessrec_result_text(result));
+    if (result != SESSREC_OK)
+        stop(c, "%s: %s", call,
+             err && err->code == result && err->text[0] ? err->text : sessrec_result_text(result));
 }
 
-// ---- what the file says ------------------------------------------------------------------------------------
+// ---- what the file says -----------------------------------------------------------------------------------
 
 static const char *meta(golden_case *c, const char *key) {
     const char *value = golden_value(&c->file, key);
@@ -128,7 +135,8 @@ static const golden_tensor *need(golden_case *c, const char *name) {
 // The same, of a given size.
 static const golden_tensor *need_sized(golden_case *c, const char *name, int64_t count) {
     const golden_tensor *tensor = need(c, name);
-    if (tensor->count != count) stop(c, "tensor %s has %lld numbers, not %lld", name, (long long)tensor->count, (long long)count);
+    if (tensor->count != count)
+        stop(c, "tensor %s has %lld numbers, not %lld", name, (long long)tensor->count, (long long)count);
     return tensor;
 }
 
@@ -163,9 +171,10 @@ static int named(golden_case *c, const char *what, const char *text, const word 
     return 0;
 }
 
-// ---- comparing ---------------------------------------------------------------------------------------------
+// ---- comparing --------------------------------------------------------------------------------------------
 
-static void compare(golden_case *c, tolerance kind, const char *where, const double *actual, const double *expected, int64_t count) {
+static void compare(golden_case *c, tolerance kind, const char *where, const double *actual,
+                    const double *expected, int64_t count) {
     double scale = TOLERANCE[kind].smallest_scale;
     for (int64_t i = 0; i < count; ++i) scale = fmax(scale, fmin(1, fabs(expected[i])));
     for (int64_t i = 0; i < count; ++i) {
@@ -186,18 +195,20 @@ static void compare_one(golden_case *c, tolerance kind, const char *where, doubl
     compare(c, kind, where, &actual, &expected, 1);
 }
 
-static void compare_floats(golden_case *c, tolerance kind, const char *where, const float *actual, const double *expected, int64_t count) {
+static void compare_floats(golden_case *c, tolerance kind, const char *where, const float *actual,
+                           const double *expected, int64_t count) {
     double *wide = (double *)take(c, count, sizeof *wide);
     for (int64_t i = 0; i < count; ++i) wide[i] = actual[i];
     compare(c, kind, where, wide, expected, count);
 }
 
 // With the whole tensor of that name.
-static void compare_tensor(golden_case *c, tolerance kind, const char *name, const float *actual, int64_t count) {
+static void compare_tensor(golden_case *c, tolerance kind, const char *name, const float *actual,
+                           int64_t count) {
     compare_floats(c, kind, name, actual, need_sized(c, name, count)->data, count);
 }
 
-// ---- cell --------------------------------------------------------------------------------------------------
+// ---- cell -------------------------------------------------------------------------------------------------
 
 // The file has W and U as [3H,D], the library as [D,3H].
 static float *transposed(golden_case *c, const float *matrix, int64_t rows, int64_t columns) {
@@ -241,7 +252,8 @@ static void run_cell(golden_case *c) {
     gru.b = floats(c, need_sized(c, two_biases ? "bx" : "b", gates));
     gru.c = two_biases ? floats(c, need_sized(c, "bh", gates)) : NULL;
     float *x = floats(c, need_sized(c, "x", inputs)), *h = floats(c, need_sized(c, "h", states));
-    float *h_new = take_floats(c, states), *tape = take_floats(c, 4 * states), *factor = dropout_factor(c, states);
+    float *h_new = take_floats(c, states), *tape = take_floats(c, 4 * states),
+          *factor = dropout_factor(c, states);
     sessrec_gru_forward(&gru, rows, x, h, h_new, tape);
     compare_tensor(c, SINGLE, "h_new", h_new, states);
     compare_tensor(c, SINGLE, "h_out", multiplied(c, h_new, factor, states), states);
@@ -263,12 +275,17 @@ static void run_cell(golden_case *c) {
     if (two_biases) compare_tensor(c, SINGLE, "d_bh", gradient.c, gates);
 }
 
-// ---- loss --------------------------------------------------------------------------------------------------
+// ---- loss -------------------------------------------------------------------------------------------------
 
 // "name", "name:A" or "name:A:B"; the numbers stay as they are where they are left out.
 static void parse_activation(golden_case *c, sessrec_loss_config *loss) {
-    static const word ACTIVATIONS[] = {{"linear", SESSREC_LINEAR}, {"tanh", SESSREC_TANH}, {"relu", SESSREC_RELU}, {"leaky", SESSREC_LEAKY},
-                                       {"elu", SESSREC_ELU},       {"selu", SESSREC_SELU}, {NULL, 0}};
+    static const word ACTIVATIONS[] = {{"linear", SESSREC_LINEAR},
+                                       {"tanh", SESSREC_TANH},
+                                       {"relu", SESSREC_RELU},
+                                       {"leaky", SESSREC_LEAKY},
+                                       {"elu", SESSREC_ELU},
+                                       {"selu", SESSREC_SELU},
+                                       {NULL, 0}};
     const char *text = meta(c, "activation");
     size_t length = strcspn(text, ":");
     char *name = (char *)take(c, (int64_t)length + 1, 1), *rest = NULL;
@@ -316,16 +333,19 @@ static void run_loss(golden_case *c) {
     const float *scores = floats(c, need_sized(c, "scores", count));
     float *row_loss = take_floats(c, rows), *gradient = take_floats(c, count);
     demand(c, "sessrec_loss",
-           sessrec_loss(&config, 0, rows, columns, NULL, offset, scores, row_loss, gradient, take_floats(c, 8 * (int64_t)columns)), NULL);
+           sessrec_loss(&config, 0, rows, columns, NULL, offset, scores, row_loss, gradient,
+                        take_floats(c, 8 * (int64_t)columns)),
+           NULL);
     compare_tensor(c, kind, "loss_rows", row_loss, rows);
     compare_tensor(c, kind, "grad_sum", gradient, count);
 }
 
-// ---- optim -------------------------------------------------------------------------------------------------
+// ---- optim ------------------------------------------------------------------------------------------------
 
 static sessrec_optimizer_config optimizer_config(golden_case *c) {
-    static const word KINDS[] = {{"sgd", SESSREC_SGD},           {"adagrad", SESSREC_ADAGRAD}, {"rmsprop", SESSREC_RMSPROP},
-                                 {"adadelta", SESSREC_ADADELTA}, {"adam", SESSREC_ADAM},       {NULL, 0}};
+    static const word KINDS[] = {{"sgd", SESSREC_SGD},         {"adagrad", SESSREC_ADAGRAD},
+                                 {"rmsprop", SESSREC_RMSPROP}, {"adadelta", SESSREC_ADADELTA},
+                                 {"adam", SESSREC_ADAM},       {NULL, 0}};
     sessrec_optimizer_config optimizer = sessrec_config_default().optimizer;
     optimizer.kind = (sessrec_optimizer_kind)named(c, "optimizer", meta(c, "optimizer"), KINDS);
     optimizer.learning_rate = (float)meta_number(c, "lr");
@@ -343,7 +363,8 @@ static sessrec_optimizer_config optimizer_config(golden_case *c) {
 static void compare_step(golden_case *c, const char *name, int64_t k, const float *actual, int64_t count) {
     const golden_tensor *tensor = golden_find(&c->file, name);
     if (!tensor) return;
-    if (tensor->count % count || k >= tensor->count / count) stop(c, "tensor %s has another size than p0 in each step", name);
+    if (tensor->count % count || k >= tensor->count / count)
+        stop(c, "tensor %s has another size than p0 in each step", name);
     compare_floats(c, SINGLE, name, actual, tensor->data + k * count, count);
 }
 
@@ -354,7 +375,8 @@ static void run_optim(golden_case *c) {
     sessrec_optimizer_config config = optimizer_config(c);
     int32_t rows = (int32_t)start->dim[0], columns = (int32_t)(start->count / rows);
     int64_t steps = g->dim[0], given = g->count / steps / columns;
-    if (given * steps * columns != g->count || (!sparse && given != rows)) stop(c, "g has another shape than p0");
+    if (given * steps * columns != g->count || (!sparse && given != rows))
+        stop(c, "g has another shape than p0");
     const golden_tensor *idx = sparse ? need_sized(c, "idx", steps * given) : NULL;
     float *p = floats(c, start), *gradients = floats(c, g);
     int32_t *ids = sparse ? integers(c, idx, 0, rows - 1) : NULL;
@@ -369,7 +391,8 @@ static void run_optim(golden_case *c) {
     for (int64_t k = 0; k < steps; ++k) {
         float *gradient = gradients + k * given * columns;
         int32_t *row_ids = sparse ? ids + k * given : NULL;
-        int32_t distinct = sparse ? sessrec_sum_duplicates((int32_t)given, columns, row_ids, gradient, scratch) : rows;
+        int32_t distinct =
+            sparse ? sessrec_sum_duplicates((int32_t)given, columns, row_ids, gradient, scratch) : rows;
         sessrec_optimizer_update(&config, distinct, columns, row_ids, p, gradient, &state);
         for (int64_t i = 0; i < start->count; ++i) row_steps[i] = (float)state.steps[i / columns];
         compare_step(c, "p", k, p, start->count);
@@ -382,7 +405,7 @@ static void run_optim(golden_case *c) {
     }
 }
 
-// ---- logs --------------------------------------------------------------------------------------------------
+// ---- logs -------------------------------------------------------------------------------------------------
 
 // The log in <prefix>_session, <prefix>_item, <prefix>_time and, if it is there, <prefix>_user, row by row.
 static sessrec_log *make_log(golden_case *c, const char *prefix) {
@@ -401,7 +424,9 @@ static sessrec_log *make_log(golden_case *c, const char *prefix) {
     keep(c, release_log, log);
     for (int64_t i = 0; i < column[0]->count; ++i)
         demand(c, "sessrec_log_add_numbers",
-               sessrec_log_add_numbers(log, user ? (int64_t)user->data[i] : -1, (int64_t)column[0]->data[i], (int64_t)column[1]->data[i], column[2]->data[i]), NULL);
+               sessrec_log_add_numbers(log, user ? (int64_t)user->data[i] : -1, (int64_t)column[0]->data[i],
+                                       (int64_t)column[1]->data[i], column[2]->data[i]),
+               NULL);
     demand(c, "sessrec_log_finish", sessrec_log_finish(log, &err), &err);
     return log;
 }
@@ -415,14 +440,15 @@ static void check_items(golden_case *c, const sessrec_log *log, const char *supp
     const golden_tensor *ids = need_sized(c, "item_ids", meta_count(c, "n_items"));
     const golden_tensor *pop = support ? need_sized(c, support, ids->count) : NULL;
     sessrec_log_view view = sessrec_log_contents(log);
-    if (view.item_count != ids->count) stop(c, "the log has %d items, not %lld", view.item_count, (long long)ids->count);
+    if (view.item_count != ids->count)
+        stop(c, "the log has %d items, not %lld", view.item_count, (long long)ids->count);
     for (int32_t i = 0; i < view.item_count; ++i) {
         compare_one(c, EXACT, "item_ids", (double)number_of(sessrec_log_item_id(log, i)), ids->data[i]);
         if (pop) compare_one(c, EXACT, support, (double)view.supports[i], pop->data[i]);
     }
 }
 
-// ---- gru4rec_traj: what is trained -------------------------------------------------------------------------
+// ---- gru4rec_traj: what is trained ------------------------------------------------------------------------
 
 typedef struct trajectory {
     golden_case *c;
@@ -435,15 +461,17 @@ typedef struct trajectory {
 } trajectory;
 
 static sessrec_config trajectory_config(golden_case *c) {
-    static const word MODES[] = {
-        {"shared", SESSREC_EMBEDDING_TIED}, {"separate", SESSREC_EMBEDDING_SEPARATE}, {"onehot", SESSREC_EMBEDDING_NONE}, {NULL, 0}
-    };
+    static const word MODES[] = {{"shared", SESSREC_EMBEDDING_TIED},
+                                 {"separate", SESSREC_EMBEDDING_SEPARATE},
+                                 {"onehot", SESSREC_EMBEDDING_NONE},
+                                 {NULL, 0}};
     sessrec_config config = sessrec_config_default();
     config.gru = gru_form(c);
     config.embedding = (sessrec_embedding)named(c, "embedding mode", meta(c, "mode"), MODES);
     if (config.embedding == SESSREC_EMBEDDING_SEPARATE) config.embedding_width = meta_count(c, "embedding");
     config.layer_count = meta_count(c, "n_layers");
-    if (config.layer_count < 1 || config.layer_count > SESSREC_MAX_LAYERS) stop(c, "the library has no model of %d layers", config.layer_count);
+    if (config.layer_count < 1 || config.layer_count > SESSREC_MAX_LAYERS)
+        stop(c, "the library has no model of %d layers", config.layer_count);
     const char *widths = meta(c, "layers");  // as in 6/8
     for (int32_t l = 0; l < config.layer_count; ++l) {
         widths += strcspn(widths, "0123456789");
@@ -463,14 +491,17 @@ static sessrec_config trajectory_config(golden_case *c) {
     return config;
 }
 
-// The sessions of the slots by their number in the log, where they must stand as in session_order; -1 where there is none.
+// The sessions of the slots by their number in the log, where they must stand as in session_order; -1 where
+// there is none.
 static int32_t *session_numbers(trajectory *t, const golden_tensor *slot_session) {
     golden_case *c = t->c;
     const golden_tensor *order = need_sized(c, "session_order", meta_count(c, "n_sessions"));
     int32_t *number = (int32_t *)take(c, slot_session->count, sizeof *number);
-    if (sessrec_log_contents(t->log).session_count != order->count) stop(c, "the log has another number of sessions than session_order");
+    if (sessrec_log_contents(t->log).session_count != order->count)
+        stop(c, "the log has another number of sessions than session_order");
     for (int32_t s = 0; s < order->count; ++s)
-        compare_one(c, EXACT, "session_order", (double)number_of(sessrec_log_session_id(t->log, s)), order->data[s]);
+        compare_one(c, EXACT, "session_order", (double)number_of(sessrec_log_session_id(t->log, s)),
+                    order->data[s]);
     for (int64_t i = 0; i < slot_session->count; ++i) {
         int32_t s = 0;
         while (s < order->count && order->data[s] != slot_session->data[i]) ++s;
@@ -495,12 +526,13 @@ static void open_trajectory(golden_case *c, trajectory *t) {
     t->fresh = integers(c, need_sized(c, "slot_fresh", cells), -1, 1);
     t->session = session_numbers(t, need_sized(c, "slot_session", cells));
     if (t->config.negatives)
-        t->neg = integers(c, need_sized(c, "neg", (int64_t)t->config.epochs * t->steps * t->config.negatives), 0, t->items - 1);
+        t->neg = integers(c, need_sized(c, "neg", (int64_t)t->config.epochs * t->steps * t->config.negatives),
+                          0, t->items - 1);
     t->previous_rows = (int32_t *)take(c, t->width, sizeof *t->previous_rows);
 }
 
-// The mini-batch that the file has for a step. Slots keep their order, so a session that goes on stands in a later row before, and a
-// fresh one, whose state starts at zero, follows the row of its upper neighbor.
+// The mini-batch that the file has for a step. Slots keep their order, so a session that goes on stands in a
+// later row before, and a fresh one, whose state starts at zero, follows the row of its upper neighbor.
 static sessrec_batch file_batch(const trajectory *t, int32_t epoch, int32_t step) {
     int64_t at = (int64_t)step * t->width;
     sessrec_batch batch;
@@ -515,23 +547,25 @@ static sessrec_batch file_batch(const trajectory *t, int32_t epoch, int32_t step
     batch.negatives = t->neg ? t->neg + ((int64_t)epoch * t->steps + step) * t->config.negatives : NULL;
     batch.previous_rows = t->previous_rows;
     for (int32_t i = 0; i < batch.rows; ++i) {
-        if (batch.inputs[i] < 0 || batch.targets[i] < 0 || batch.sessions[i] < 0) stop(t->c, "step %d has less pairs than step_m says", step);
+        if (batch.inputs[i] < 0 || batch.targets[i] < 0 || batch.sessions[i] < 0)
+            stop(t->c, "step %d has less pairs than step_m says", step);
         int32_t row = i ? t->previous_rows[i - 1] + 1 : 0;
         if (step && !batch.session_starts[i])
             while (row < t->live[step - 1] && t->session[at - t->width + row] != batch.sessions[i]) ++row;
-        if (step && row >= t->live[step - 1]) stop(t->c, "step %d goes on with a session that no slot held before", step);
+        if (step && row >= t->live[step - 1])
+            stop(t->c, "step %d goes on with a session that no slot held before", step);
         t->previous_rows[i] = row;
     }
     return batch;
 }
 
-// ---- gru4rec_traj: tensors by name -------------------------------------------------------------------------
+// ---- gru4rec_traj: tensors by name ------------------------------------------------------------------------
 
-// The library's name for a tensor of a snapshot, as "acc.L0.bh" -> "acc.L0.c". NULL for Adam's step counts, which it keeps to itself.
+// The library's name for a tensor of a snapshot, as "acc.L0.bh" -> "acc.L0.c". NULL for Adam's step counts,
+// which it keeps to itself.
 static const char *library_name(const char *name, char buffer[128]) {
-    static const char *const PREFIX[][2] = {
-        {"acc.", "acc."}, {"m.", "acc."}, {"upd.", "second."}, {"v.", "second."}, {"vel.", "vel."}, {"grad.", "grad."}
-    };
+    static const char *const PREFIX[][2] = {{"acc.", "acc."},  {"m.", "acc."},   {"upd.", "second."},
+                                            {"v.", "second."}, {"vel.", "vel."}, {"grad.", "grad."}};
     static const char *const SUFFIX[][2] = {{".bx", ".b"}, {".bh", ".c"}};
     static const char *const USER[][2] = {
         {"ses.W", "L0.W"}, {"ses.U", "L0.U"}, {"ses.b", "L0.b"}, {"ses.C", "C0.W"}, {"usr.W", "U0.W"},
@@ -559,7 +593,8 @@ static const char *library_name(const char *name, char buffer[128]) {
     return buffer;
 }
 
-// Where element (row, column) of the library's tensor stands in the file: the matrices of the GRUs are turned round there.
+// Where element (row, column) of the library's tensor stands in the file: the matrices of the GRUs are turned
+// round there.
 static int64_t place_in_file(const golden_tensor *tensor, int32_t columns, int64_t row, int64_t column) {
     static const char *const TURNED[] = {".W", ".U", ".C", "Winit"};
     size_t length = strlen(tensor->name);
@@ -571,15 +606,18 @@ static int64_t place_in_file(const golden_tensor *tensor, int32_t columns, int64
     return turned ? column * tensor->dim[1] + row : row * columns + column;
 }
 
-static sessrec_tensor trainer_tensor(golden_case *c, sessrec_trainer *trainer, const char *name, const golden_tensor *expected) {
+static sessrec_tensor trainer_tensor(golden_case *c, sessrec_trainer *trainer, const char *name,
+                                     const golden_tensor *expected) {
     sessrec_tensor tensor;
-    if (sessrec_trainer_tensor(trainer, name, &tensor) != SESSREC_OK) stop(c, "the trainer has no tensor %s for %s", name, expected->name);
+    if (sessrec_trainer_tensor(trainer, name, &tensor) != SESSREC_OK)
+        stop(c, "the trainer has no tensor %s for %s", name, expected->name);
     int same_size = (int64_t)tensor.rows * tensor.columns == expected->count;
     if (!tensor.row_ids && !same_size) stop(c, "%s has another size than %s", name, expected->name);
     return tensor;
 }
 
-// The library's tensor in the file's layout, sparse rows at their places; the row id -1 marks a row that was added to another.
+// The library's tensor in the file's layout, sparse rows at their places; the row id -1 marks a row that was
+// added to another.
 static float *in_file_layout(golden_case *c, const sessrec_tensor *tensor, const golden_tensor *expected) {
     float *full = take_floats(c, expected->count);
     for (int64_t i = 0; i < tensor->rows; ++i) {
@@ -606,13 +644,15 @@ static void load_weights(golden_case *c, sessrec_trainer *trainer) {
         sessrec_tensor tensor = trainer_tensor(c, trainer, library_name(given->name + 3, buffer), given);
         for (int64_t i = 0; i < tensor.rows; ++i)
             for (int64_t j = 0; j < tensor.columns; ++j)
-                tensor.data[i * tensor.columns + j] = (float)given->data[place_in_file(given, tensor.columns, i, j)];
+                tensor.data[i * tensor.columns + j] =
+                    (float)given->data[place_in_file(given, tensor.columns, i, j)];
         ++set;
     }
     if (set != weights) stop(c, "w0 has %d tensors, the model has %d", set, weights);
 }
 
-// Which tensors of a snapshot can be compared: those of the step itself before the update, the others after it.
+// Which tensors of a snapshot can be compared: those of the step itself before the update, the others after
+// it.
 typedef enum moment { BEFORE_UPDATE, AFTER_UPDATE } moment;
 
 static void compare_snapshot(golden_case *c, sessrec_trainer *trainer, const char *tag, moment when) {
@@ -621,7 +661,9 @@ static void compare_snapshot(golden_case *c, sessrec_trainer *trainer, const cha
     for (int64_t n = 0; n < c->file.tensors; ++n) {
         const golden_tensor *expected = &c->file.tensor[n];
         const char *name = expected->name + tag_length + 1;
-        if (strncmp(expected->name, tag, tag_length) || expected->name[tag_length] != '.' || !strcmp(name, "scores") || !strncmp(name, "state_", 6)) continue;
+        if (strncmp(expected->name, tag, tag_length) || expected->name[tag_length] != '.' ||
+            !strcmp(name, "scores") || !strncmp(name, "state_", 6))
+            continue;
         int hidden = !strncmp(name, "hidden", 6);
         if ((hidden || !strncmp(name, "grad.", 5)) != (when == BEFORE_UPDATE)) continue;
         const char *theirs = library_name(name, buffer);
@@ -629,16 +671,18 @@ static void compare_snapshot(golden_case *c, sessrec_trainer *trainer, const cha
         if (hidden) {  // the trainer has the states of all slots, the file those of the live ones
             sessrec_tensor tensor;
             demand(c, expected->name, sessrec_trainer_tensor(trainer, theirs, &tensor), NULL);
-            if ((int64_t)tensor.rows * tensor.columns < expected->count) stop(c, "%s is larger than the trainer's", expected->name);
+            if ((int64_t)tensor.rows * tensor.columns < expected->count)
+                stop(c, "%s is larger than the trainer's", expected->name);
             compare_floats(c, TRAJECTORY, expected->name, tensor.data, expected->data, expected->count);
         } else {
             sessrec_tensor tensor = trainer_tensor(c, trainer, theirs, expected);
-            compare_floats(c, TRAJECTORY, expected->name, in_file_layout(c, &tensor, expected), expected->data, expected->count);
+            compare_floats(c, TRAJECTORY, expected->name, in_file_layout(c, &tensor, expected),
+                           expected->data, expected->count);
         }
     }
 }
 
-// ---- gru4rec_traj: training --------------------------------------------------------------------------------
+// ---- gru4rec_traj: training -------------------------------------------------------------------------------
 
 static sessrec_trainer *make_trainer(golden_case *c, const sessrec_config *config, const sessrec_log *log) {
     sessrec_trainer *trainer = NULL;
@@ -655,12 +699,13 @@ typedef struct score_catcher {
     int64_t count;
 } score_catcher;
 
-static void catch_scores(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items, const float *scores,
-                         float *row_loss, float *gradient) {
+static void catch_scores(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
+                         const float *scores, float *row_loss, float *gradient) {
     const score_catcher *catcher = (const score_catcher *)user;
     size_t bytes = (size_t)rows * (size_t)columns * sizeof *scores;
     (void)items;
-    if ((int64_t)(first_row + rows) * columns <= catcher->count) memcpy(catcher->scores + (int64_t)first_row * columns, scores, bytes);
+    if ((int64_t)(first_row + rows) * columns <= catcher->count)
+        memcpy(catcher->scores + (int64_t)first_row * columns, scores, bytes);
     memset(row_loss, 0, (size_t)rows * sizeof *row_loss);
     memset(gradient, 0, bytes);
 }
@@ -669,21 +714,25 @@ static void catch_scores(void *user, int32_t first_row, int32_t rows, int32_t co
 static void check_scores(trajectory *t) {
     golden_case *c = t->c;
     sessrec_batch batch = file_batch(t, 0, 0);
-    const golden_tensor *expected = need_sized(c, "s1.scores", (int64_t)batch.rows * (batch.rows + batch.negative_count));
+    const golden_tensor *expected =
+        need_sized(c, "s1.scores", (int64_t)batch.rows * (batch.rows + batch.negative_count));
     score_catcher catcher = {take_floats(c, expected->count), expected->count};
     sessrec_config config = t->config;
     config.loss.kind = SESSREC_LOSS_CUSTOM;
     config.loss.custom = catch_scores;
     config.loss.custom_user = &catcher;
     sessrec_error err;
-    demand(c, "sessrec_trainer_grad", sessrec_trainer_grad(make_trainer(c, &config, t->log), &batch, NULL, &err), &err);
+    demand(c, "sessrec_trainer_grad",
+           sessrec_trainer_grad(make_trainer(c, &config, t->log), &batch, NULL, &err), &err);
     compare_floats(c, TRAJECTORY, "s1.scores", catcher.scores, expected->data, expected->count);
 }
 
-static void check_row(golden_case *c, const char *what, const sessrec_batch *expected, const int32_t *a, const int32_t *b) {
+static void check_row(golden_case *c, const char *what, const sessrec_batch *expected, const int32_t *a,
+                      const int32_t *b) {
     for (int32_t i = 0; i < expected->rows; ++i)
         if (a[i] != b[i])
-            stop(c, "epoch %d, step %lld: %s of row %d is %d, not %d", expected->epoch, (long long)expected->step, what, i, a[i], b[i]);
+            stop(c, "epoch %d, step %lld: %s of row %d is %d, not %d", expected->epoch,
+                 (long long)expected->step, what, i, a[i], b[i]);
 }
 
 // The library's own mini-batch, which must be the file's; only the negatives are the file's own.
@@ -691,8 +740,9 @@ static sessrec_batch library_batch(golden_case *c, sessrec_batcher *batcher, con
     sessrec_batch batch;
     demand(c, "sessrec_batcher_next", sessrec_batcher_next(batcher, &batch), NULL);
     if (batch.epoch != expected->epoch || batch.step != expected->step || batch.rows != expected->rows)
-        stop(c, "the batcher gives epoch %d, step %lld with %d rows for epoch %d, step %lld with %d rows", batch.epoch,
-             (long long)batch.step, batch.rows, expected->epoch, (long long)expected->step, expected->rows);
+        stop(c, "the batcher gives epoch %d, step %lld with %d rows for epoch %d, step %lld with %d rows",
+             batch.epoch, (long long)batch.step, batch.rows, expected->epoch, (long long)expected->step,
+             expected->rows);
     check_row(c, "in_idx", expected, batch.inputs, expected->inputs);
     check_row(c, "out_idx", expected, batch.targets, expected->targets);
     check_row(c, "slot_session", expected, batch.sessions, expected->sessions);
@@ -729,8 +779,10 @@ static void end_epoch(trajectory *t, sessrec_trainer *trainer, sessrec_batcher *
     sessrec_batch after;
     char tag[16];
     compare_one(c, EXACT, "pairs_trained", (double)position.pairs, meta_number(c, "pairs_trained"));
-    compare_one(c, TRAJECTORY_LOSS, "epoch_loss_per_pair", position.loss_sum / (double)position.pairs, per_pair->data[epoch]);
-    if (batcher && sessrec_batcher_next(batcher, &after) != SESSREC_DONE) stop(c, "the batcher goes on after epoch %d", epoch);
+    compare_one(c, TRAJECTORY_LOSS, "epoch_loss_per_pair", position.loss_sum / (double)position.pairs,
+                per_pair->data[epoch]);
+    if (batcher && sessrec_batcher_next(batcher, &after) != SESSREC_DONE)
+        stop(c, "the batcher goes on after epoch %d", epoch);
     snprintf(tag, sizeof tag, "e%d", epoch + 1);
     compare_snapshot(c, trainer, tag, AFTER_UPDATE);
     sessrec_trainer_next_epoch(trainer);
@@ -754,22 +806,24 @@ static sessrec_batcher *make_batcher(trajectory *t) {
     golden_case *c = t->c;
     sessrec_batcher *batcher = NULL;
     sessrec_error err;
-    demand(c, "sessrec_batcher_create", sessrec_batcher_create(&t->config, t->log, NULL, &batcher, &err), &err);
+    demand(c, "sessrec_batcher_create", sessrec_batcher_create(&t->config, t->log, NULL, &batcher, &err),
+           &err);
     keep(c, release_batcher, batcher);
     compare_one(c, EXACT, "steps_per_epoch", (double)sessrec_batcher_steps(batcher), t->steps);
-    compare_one(c, EXACT, "pairs_trained", (double)sessrec_batcher_pairs(batcher), meta_number(c, "pairs_trained"));
+    compare_one(c, EXACT, "pairs_trained", (double)sessrec_batcher_pairs(batcher),
+                meta_number(c, "pairs_trained"));
     return batcher;
 }
 
-// ---- metrics -----------------------------------------------------------------------------------------------
+// ---- metrics ----------------------------------------------------------------------------------------------
 
 // The order of the files.
 static const sessrec_ties TIES[] = {SESSREC_TIES_STANDARD, SESSREC_TIES_CONSERVATIVE, SESSREC_TIES_MEDIAN};
 enum { TIE_MODES = 3 };
 
 // Compares one row of a metric [TIE_MODES,cutoffs], from cut-off `first` on, if the file has that metric.
-static void compare_metric(golden_case *c, const char *name, int mode, int64_t cutoffs, int64_t first, int64_t count,
-                           const double *actual) {
+static void compare_metric(golden_case *c, const char *name, int mode, int64_t cutoffs, int64_t first,
+                           int64_t count, const double *actual) {
     const golden_tensor *expected = golden_find(&c->file, name);
     if (!expected) return;
     need_sized(c, name, TIE_MODES * cutoffs);
@@ -781,7 +835,7 @@ static int32_t cutoffs_at_once(int64_t first, int64_t cutoffs) {
     return (int32_t)(cutoffs - first < SESSREC_MAX_CUTOFFS ? cutoffs - first : SESSREC_MAX_CUTOFFS);
 }
 
-// ---- eval --------------------------------------------------------------------------------------------------
+// ---- eval -------------------------------------------------------------------------------------------------
 
 static void check_metrics(golden_case *c, int mode, const double *rank, int64_t rows) {
     const golden_tensor *k = need(c, "k");
@@ -823,7 +877,7 @@ static void run_eval(golden_case *c) {
     }
 }
 
-// ---- scorers -----------------------------------------------------------------------------------------------
+// ---- scorers ----------------------------------------------------------------------------------------------
 
 // A scorer with the state of one session.
 typedef struct replay {
@@ -848,7 +902,9 @@ static void begin_replay(golden_case *c, replay *r, sessrec_result made) {
 
 static replay *new_replay(golden_case *c) { return (replay *)take(c, 1, sizeof(replay)); }
 
-static void replay_click(const replay *r, int32_t item) { r->scorer.click(r->scorer.self, 1, r->state, &item, r->scratch); }
+static void replay_click(const replay *r, int32_t item) {
+    r->scorer.click(r->scorer.self, 1, r->state, &item, r->scratch);
+}
 
 // Of all items; a scorer gives at most 1024 scores at once.
 static void replay_scores(const replay *r, float *scores) {
@@ -858,10 +914,10 @@ static void replay_scores(const replay *r, float *scores) {
     }
 }
 
-// ---- gru4rec_traj: evaluation ------------------------------------------------------------------------------
+// ---- gru4rec_traj: evaluation -----------------------------------------------------------------------------
 
-// Checks every event as the evaluation reports it. The file's rows of a session come in the order of its events; which session is
-// first does not matter.
+// Checks every event as the evaluation reports it. The file's rows of a session come in the order of its
+// events; which session is first does not matter.
 typedef struct event_checker {
     golden_case *c;
     const sessrec_log *log;
@@ -878,14 +934,18 @@ static void check_event(void *user, const sessrec_event *event) {
     event_checker *checker = (event_checker *)user;
     double session = (double)number_of(sessrec_log_session_id(checker->log, event->session));
     int64_t row = 0;
-    while (row < checker->events && (checker->used[row] || checker->event[(row + 1) * checker->columns - 3] != session)) ++row;
+    while (row < checker->events &&
+           (checker->used[row] || checker->event[(row + 1) * checker->columns - 3] != session))
+        ++row;
     if (row == checker->events) {
         ++checker->unexpected;
         return;
     }
     checker->used[row] = 1;
-    compare_one(checker->c, EXACT, "eval_events input", event->input, checker->event[(row + 1) * checker->columns - 2]);
-    compare_one(checker->c, EXACT, "eval_events target", event->target, checker->event[(row + 1) * checker->columns - 1]);
+    compare_one(checker->c, EXACT, "eval_events input", event->input,
+                checker->event[(row + 1) * checker->columns - 2]);
+    compare_one(checker->c, EXACT, "eval_events target", event->target,
+                checker->event[(row + 1) * checker->columns - 1]);
     compare_one(checker->c, EXACT, "eval_ranks", event->rank, checker->rank[row * TIE_MODES + checker->mode]);
 }
 
@@ -900,15 +960,18 @@ static int64_t unknown_test_items(golden_case *c, const sessrec_log *log) {
     return unknown;
 }
 
-static void evaluate(golden_case *c, const sessrec_model *model, const sessrec_log *log, const sessrec_log *test, int mode, int64_t first) {
+static void evaluate(golden_case *c, const sessrec_model *model, const sessrec_log *log,
+                     const sessrec_log *test, int mode, int64_t first) {
     const golden_tensor *k = need(c, "eval_k"), *events = need(c, "eval_events");
     int64_t rows = events->dim[0], columns = events->count / rows;
     const golden_tensor *ranks = need_sized(c, "eval_ranks", rows * TIE_MODES);
-    event_checker checker = {c, test, mode, events->data, columns, ranks->data, rows, (char *)take(c, rows, 1), 0};
+    event_checker checker = {
+        c, test, mode, events->data, columns, ranks->data, rows, (char *)take(c, rows, 1), 0};
     sessrec_eval_config config = sessrec_eval_config_default();
     config.ties = TIES[mode];
     config.cutoff_count = cutoffs_at_once(first, k->count);
-    memcpy(config.cutoffs, integers(c, k, 1, INT32_MAX) + first, (size_t)config.cutoff_count * sizeof *config.cutoffs);
+    memcpy(config.cutoffs, integers(c, k, 1, INT32_MAX) + first,
+           (size_t)config.cutoff_count * sizeof *config.cutoffs);
     config.threads = 2;
     config.history = log;
     config.on_event = check_event;
@@ -917,7 +980,8 @@ static void evaluate(golden_case *c, const sessrec_model *model, const sessrec_l
     sessrec_error err;
     demand(c, "sessrec_evaluate", sessrec_evaluate(model, test, &config, &report, &err), &err);
     int complete = report.event_count == rows && !checker.unexpected;
-    if (!complete) stop(c, "the evaluation has %lld events, not %lld", (long long)report.event_count, (long long)rows);
+    if (!complete)
+        stop(c, "the evaluation has %lld events, not %lld", (long long)report.event_count, (long long)rows);
     compare_one(c, EXACT, "unknown items", (double)report.unknown_count, (double)unknown_test_items(c, log));
     compare_metric(c, "eval_recall", mode, k->count, first, config.cutoff_count, report.all.recall);
     compare_metric(c, "eval_mrr", mode, k->count, first, config.cutoff_count, report.all.mrr);
@@ -930,7 +994,8 @@ static void check_eval_scores(golden_case *c, const sessrec_model *model, int32_
     const golden_tensor *expected = need_sized(c, "eval_scores", rows * items);
     replay *r = new_replay(c);
     begin_replay(c, r, sessrec_scorer_model(model, NULL, &r->scorer));
-    if (r->scorer.item_count != items) stop(c, "the scorer of the model has another number of items than the log");
+    if (r->scorer.item_count != items)
+        stop(c, "the scorer of the model has another number of items than the log");
     float *scores = take_floats(c, rows * items);
     for (int64_t row = 0; row < rows; ++row) {
         const double *event = events->data + 3 * row;
@@ -949,24 +1014,27 @@ static void run_trajectory(golden_case *c) {
     const sessrec_model *model = sessrec_trainer_model(train(&t, NULL));
     const sessrec_log *test = make_log(c, "test");
     for (int mode = 0; mode < TIE_MODES; ++mode)
-        for (int64_t first = 0; first < need(c, "eval_k")->count; first += SESSREC_MAX_CUTOFFS) evaluate(c, model, t.log, test, mode, first);
+        for (int64_t first = 0; first < need(c, "eval_k")->count; first += SESSREC_MAX_CUTOFFS)
+            evaluate(c, model, t.log, test, mode, first);
     check_eval_scores(c, model, t.items);
     train(&t, make_batcher(&t));
 }
 
-// ---- hrnn_traj ---------------------------------------------------------------------------------------------
+// ---- hrnn_traj --------------------------------------------------------------------------------------------
 
 typedef struct user_trajectory {
     golden_case *c;
     sessrec_config config;
     sessrec_log *log;
     int32_t items, steps, width;
-    const int32_t *live, *in, *out, *session, *user, *fresh, *user_fresh;   // as in the file; sessions and users by their ids
+    // as in the file; sessions and users by their ids
+    const int32_t *live, *in, *out, *session, *user, *fresh, *user_fresh;
     int32_t *previous_rows;
 } user_trajectory;
 
 static sessrec_config user_config(golden_case *c) {
-    static const word MODES[] = {{"init", SESSREC_USER_INIT}, {"all", SESSREC_USER_ALL}, {"gates", SESSREC_USER_GATES}, {NULL, 0}};
+    static const word MODES[] = {
+        {"init", SESSREC_USER_INIT}, {"all", SESSREC_USER_ALL}, {"gates", SESSREC_USER_GATES}, {NULL, 0}};
     sessrec_config config = sessrec_config_default();
     config.gru = gru_form(c);
     config.embedding_width = meta_count(c, "embedding");
@@ -1024,29 +1092,36 @@ static sessrec_batch user_batch(const user_trajectory *t, int32_t epoch, int32_t
         int32_t row = i ? t->previous_rows[i - 1] + 1 : 0;
         if (step && !batch.user_starts[i])
             while (row < t->live[step - 1] && t->user[at - t->width + row] != t->user[at + i]) ++row;
-        if (step && row >= t->live[step - 1]) stop(t->c, "step %d goes on with a user that no slot held before", step);
+        if (step && row >= t->live[step - 1])
+            stop(t->c, "step %d goes on with a user that no slot held before", step);
         t->previous_rows[i] = row;
     }
     return batch;
 }
 
 // The library's own mini-batch, which must be the file's.
-static sessrec_batch library_user_batch(user_trajectory *t, sessrec_batcher *batcher, const sessrec_batch *expected) {
+static sessrec_batch library_user_batch(user_trajectory *t, sessrec_batcher *batcher,
+                                        const sessrec_batch *expected) {
     golden_case *c = t->c;
     sessrec_batch batch;
     demand(c, "sessrec_batcher_next", sessrec_batcher_next(batcher, &batch), NULL);
-    if (batch.rows != expected->rows || !batch.user_starts) stop(c, "step %lld has %d rows, not %d", (long long)expected->step, batch.rows, expected->rows);
+    if (batch.rows != expected->rows || !batch.user_starts)
+        stop(c, "step %lld has %d rows, not %d", (long long)expected->step, batch.rows, expected->rows);
     check_row(c, "in_idx", expected, batch.inputs, expected->inputs);
     check_row(c, "out_idx", expected, batch.targets, expected->targets);
     check_row(c, "ses_start", expected, batch.session_starts, expected->session_starts);
     check_row(c, "usr_start", expected, batch.user_starts, expected->user_starts);
     for (int32_t i = 0; i < batch.rows; ++i)
-        compare_one(c, EXACT, "slot_session", (double)number_of(sessrec_log_session_id(t->log, batch.sessions[i])), expected->sessions[i]);
+        compare_one(c, EXACT, "slot_session",
+                    (double)number_of(sessrec_log_session_id(t->log, batch.sessions[i])),
+                    expected->sessions[i]);
     return batch;
 }
 
-// Keeps the states of the slots' users, so that in the end those after each user's last pair are there; states [users,width].
-static void keep_states(user_trajectory *t, sessrec_trainer *trainer, const sessrec_batch *batch, const char *tensor_name, float *states) {
+// Keeps the states of the slots' users, so that in the end those after each user's last pair are there;
+// states [users,width].
+static void keep_states(user_trajectory *t, sessrec_trainer *trainer, const sessrec_batch *batch,
+                        const char *tensor_name, float *states) {
     golden_case *c = t->c;
     const golden_tensor *order = need(c, "user_order");
     sessrec_tensor tensor;
@@ -1055,14 +1130,18 @@ static void keep_states(user_trajectory *t, sessrec_trainer *trainer, const sess
         int64_t u = 0;
         while (u < order->count && order->data[u] != t->user[batch->step * t->width + i]) ++u;
         if (u == order->count) stop(c, "a slot has a user that is not in user_order");
-        memcpy(states + u * tensor.columns, tensor.data + (int64_t)i * tensor.columns, (size_t)tensor.columns * sizeof *states);
+        memcpy(states + u * tensor.columns, tensor.data + (int64_t)i * tensor.columns,
+               (size_t)tensor.columns * sizeof *states);
     }
 }
 
 static void user_step(user_trajectory *t, sessrec_trainer *trainer, const sessrec_batch *batch) {
     golden_case *c = t->c;
     const golden_tensor *losses = need_sized(c, "loss", (int64_t)t->config.epochs * t->steps);
-    const char *tag = batch->epoch ? NULL : batch->step == 0 ? "s1" : batch->step == meta_count(c, "switch_step") ? "x1" : NULL;
+    const char *tag = batch->epoch                                  ? NULL
+                      : batch->step == 0                            ? "s1"
+                      : batch->step == meta_count(c, "switch_step") ? "x1"
+                                                                    : NULL;
     double loss = 0;
     sessrec_error err;
     demand(c, "sessrec_trainer_grad", sessrec_trainer_grad(trainer, batch, &loss, &err), &err);
@@ -1088,8 +1167,10 @@ static sessrec_trainer *train_users(user_trajectory *t, sessrec_batcher *batcher
             keep_states(t, trainer, &batch, "hidden0", ses_states);
             keep_states(t, trainer, &batch, "user", usr_states);
         }
-        compare_one(c, EXACT, "pairs_in_log", (double)sessrec_trainer_position(trainer).pairs, meta_number(c, "pairs_in_log"));
-        if (batcher && sessrec_batcher_next(batcher, &after) != SESSREC_DONE) stop(c, "the batcher goes on after epoch %d", epoch);
+        compare_one(c, EXACT, "pairs_in_log", (double)sessrec_trainer_position(trainer).pairs,
+                    meta_number(c, "pairs_in_log"));
+        if (batcher && sessrec_batcher_next(batcher, &after) != SESSREC_DONE)
+            stop(c, "the batcher goes on after epoch %d", epoch);
         snprintf(tag, sizeof tag, "e%d", epoch + 1);
         compare_snapshot(c, trainer, tag, AFTER_UPDATE);
         sessrec_trainer_next_epoch(trainer);
@@ -1109,9 +1190,11 @@ typedef struct visit {
 static visit new_visit(golden_case *c, const sessrec_model *model) {
     visit v;
     size_t session = sessrec_session_size(model, 0), user = sessrec_user_size(model);
-    demand(c, "sessrec_session_init", sessrec_session_init(model, 0, take(c, (int64_t)session, 1), session, &v.session), NULL);
+    demand(c, "sessrec_session_init",
+           sessrec_session_init(model, 0, take(c, (int64_t)session, 1), session, &v.session), NULL);
     demand(c, "sessrec_user_init", sessrec_user_init(model, take(c, (int64_t)user, 1), user, &v.user), NULL);
-    v.bytes = (unsigned char *)take(c, (int64_t)(sessrec_session_export_size(v.session) + sessrec_user_export_size(v.user)), 1);
+    v.bytes = (unsigned char *)take(
+        c, (int64_t)(sessrec_session_export_size(v.session) + sessrec_user_export_size(v.user)), 1);
     return v;
 }
 
@@ -1128,21 +1211,27 @@ static void compare_state(golden_case *c, const char *name, int64_t row, const u
     compare_floats(c, TRAJECTORY, name, state, expected->data + row * columns, columns);
 }
 
-// Replays a user's training history. The states after it are taken in his last session, after the input of its last pair.
+// Replays a user's training history. The states after it are taken in his last session, after the input of
+// its last pair.
 static void replay_user(user_trajectory *t, visit *v, const sessrec_model *model, int64_t row, double id) {
     golden_case *c = t->c;
     const sessrec_log_view view = sessrec_log_contents(t->log);
     int32_t last = -1;
     for (int32_t s = 0; s < view.session_count; ++s)
-        if ((double)number_of(sessrec_log_user_id(t->log, view.session_users[s])) == id && view.session_begins[s + 1] - view.session_begins[s] > 1) last = s;
+        if ((double)number_of(sessrec_log_user_id(t->log, view.session_users[s])) == id &&
+            view.session_begins[s + 1] - view.session_begins[s] > 1)
+            last = s;
     for (int32_t s = 0; s < view.session_count; ++s) {
         if ((double)number_of(sessrec_log_user_id(t->log, view.session_users[s])) != id) continue;
         demand(c, "sessrec_user_begin", sessrec_user_begin(v->user, v->session), NULL);
         for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1]; ++e) {
             if (s == last && e + 1 == view.session_begins[s + 1]) {
-                demand(c, "sessrec_session_export", sessrec_session_export(v->session, v->bytes, sessrec_session_export_size(v->session)), NULL);
+                demand(c, "sessrec_session_export",
+                       sessrec_session_export(v->session, v->bytes, sessrec_session_export_size(v->session)),
+                       NULL);
                 compare_state(c, "boot_ses", row, v->bytes + 48);
-                demand(c, "sessrec_user_export", sessrec_user_export(v->user, v->bytes, sessrec_user_export_size(v->user)), NULL);
+                demand(c, "sessrec_user_export",
+                       sessrec_user_export(v->user, v->bytes, sessrec_user_export_size(v->user)), NULL);
                 compare_state(c, "boot_usr", row, v->bytes + 32);
             }
             demand(c, "sessrec_session_click", sessrec_session_click(v->session, view.items[e]), NULL);
@@ -1173,7 +1262,8 @@ static void check_user_scores(user_trajectory *t, const sessrec_model *model) {
             demand(c, "sessrec_user_begin", sessrec_user_begin(v.user, v.session), NULL);
         }
         demand(c, "sessrec_session_click", sessrec_session_click(v.session, (int32_t)event[2]), NULL);
-        demand(c, "sessrec_session_score", sessrec_session_score(v.session, all, t->items, scores + row * t->items), NULL);
+        demand(c, "sessrec_session_score",
+               sessrec_session_score(v.session, all, t->items, scores + row * t->items), NULL);
     }
     compare_floats(c, TRAJECTORY, "eval_scores", scores, expected->data, expected->count);
 }
@@ -1186,14 +1276,15 @@ static void run_user_trajectory(golden_case *c) {
     const sessrec_model *model = sessrec_trainer_model(train_users(&t, NULL));
     const sessrec_log *test = make_log(c, "test");
     for (int mode = 0; mode < TIE_MODES; ++mode)
-        for (int64_t first = 0; first < need(c, "eval_k")->count; first += SESSREC_MAX_CUTOFFS) evaluate(c, model, t.log, test, mode, first);
+        for (int64_t first = 0; first < need(c, "eval_k")->count; first += SESSREC_MAX_CUTOFFS)
+            evaluate(c, model, t.log, test, mode, first);
     check_user_scores(&t, model);
     demand(c, "sessrec_batcher_create", sessrec_batcher_create(&t.config, t.log, NULL, &batcher, &err), &err);
     keep(c, release_batcher, batcher);
     train_users(&t, batcher);
 }
 
-// ---- baselines ---------------------------------------------------------------------------------------------
+// ---- baselines --------------------------------------------------------------------------------------------
 
 // The scores of all items after each prefix [prefixes,length], padded with -1.
 static float *prefix_scores(golden_case *c, const replay *r, const golden_tensor *prefix, int32_t items) {
@@ -1209,8 +1300,10 @@ static float *prefix_scores(golden_case *c, const replay *r, const golden_tensor
     return scores;
 }
 
-// PPOP: each prefix after the training history of its user, whose counts alone are what is scored before the first click.
-static void check_personal_pop(golden_case *c, const sessrec_log *log, const golden_tensor *prefix, int32_t items) {
+// PPOP: each prefix after the training history of its user, whose counts alone are what is scored before the
+// first click.
+static void check_personal_pop(golden_case *c, const sessrec_log *log, const golden_tensor *prefix,
+                               int32_t items) {
     const sessrec_log_view view = sessrec_log_contents(log);
     const int64_t prefixes = prefix->dim[0], length = prefix->count / prefixes;
     const int32_t *item = integers(c, prefix, -1, items - 1);
@@ -1224,7 +1317,8 @@ static void check_personal_pop(golden_case *c, const sessrec_log *log, const gol
         for (int32_t s = 0; s < view.session_count; ++s) {
             if ((double)number_of(sessrec_log_user_id(log, view.session_users[s])) != user->data[p]) continue;
             r->scorer.begin(r->scorer.self, r->state, known);
-            for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1]; ++e) replay_click(r, view.items[e]);
+            for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1]; ++e)
+                replay_click(r, view.items[e]);
             r->scorer.end(r->scorer.self, r->state, known, r->scratch);
         }
         r->scorer.begin(r->scorer.self, r->state, known);
@@ -1251,9 +1345,10 @@ static void run_pop(golden_case *c) {
     check_personal_pop(c, log, prefix, items);
 }
 
-// Item-KNN uncut: the similarities are what one click scores. The file has 0 where the scorer has "not scored".
-static void check_neighbors(golden_case *c, const sessrec_log *log, sessrec_itemknn form, double lambda, const char *similarity,
-                             const char *scores) {
+// Item-KNN uncut: the similarities are what one click scores. The file has 0 where the scorer has "not
+// scored".
+static void check_neighbors(golden_case *c, const sessrec_log *log, sessrec_itemknn form, double lambda,
+                            const char *similarity, const char *scores) {
     const golden_tensor *prefix = need(c, "prefix");
     int32_t items = meta_count(c, "n_items");
     int64_t prefixes = prefix->dim[0];
@@ -1278,10 +1373,11 @@ static void run_itemknn(golden_case *c) {
     check_neighbors(c, log, SESSREC_ITEMKNN_SESSIONS, 0, "set_sim_lambda0", "set_scores_lambda0");
     check_neighbors(c, log, SESSREC_ITEMKNN_SESSIONS, lambda, "set_sim_lambda", "set_scores_lambda");
     check_neighbors(c, log, SESSREC_ITEMKNN_EVENTS, 0, "event_sim_lambda0_alpha05", NULL);
-    check_neighbors(c, log, SESSREC_ITEMKNN_EVENTS, lambda, "event_sim_lambda_alpha05", "event_scores_lambda_alpha05");
+    check_neighbors(c, log, SESSREC_ITEMKNN_EVENTS, lambda, "event_sim_lambda_alpha05",
+                    "event_scores_lambda_alpha05");
 }
 
-// ---- all cases ---------------------------------------------------------------------------------------------
+// ---- all cases --------------------------------------------------------------------------------------------
 
 // What a family, or the part of one that has a certain tensor, is compared by; or why it is not.
 typedef struct family {
@@ -1331,7 +1427,9 @@ static void print_verdict(const golden_case *c, tally *total) {
     ++*(failed ? &total->failed : &total->passed);
     printf("%s %-24s ", failed ? "FAILED " : "ok     ", c->name);
     if (c->problem[0]) printf("%s\n", c->problem);
-    else if (failed) printf("%s is %.9g, not %.9g: deviation %.1e, allowed %.0e\n", c->where, c->actual, c->expected, c->deviation, c->allowed);
+    else if (failed)
+        printf("%s is %.9g, not %.9g: deviation %.1e, allowed %.0e\n", c->where, c->actual, c->expected,
+               c->deviation, c->allowed);
     else printf("largest deviation %.1e, allowed %.0e, in %s\n", c->deviation, c->allowed, c->where);
 }
 
@@ -1348,7 +1446,9 @@ static void run_file(const char *path, tally *total) {
     const char *wanted = golden_read(path, &c->file) ? golden_value(&c->file, "family") : NULL;
     int known = 0;
     for (size_t i = 0; wanted && i < sizeof FAMILIES / sizeof *FAMILIES; ++i) {
-        if (strcmp(FAMILIES[i].name, wanted) || (FAMILIES[i].tensor && !golden_find(&c->file, FAMILIES[i].tensor))) continue;
+        if (strcmp(FAMILIES[i].name, wanted) ||
+            (FAMILIES[i].tensor && !golden_find(&c->file, FAMILIES[i].tensor)))
+            continue;
         known = 1;
         if (FAMILIES[i].run) {
             run_part(c, &FAMILIES[i]);
@@ -1359,14 +1459,15 @@ static void run_file(const char *path, tally *total) {
         }
     }
     if (!known) {
-        snprintf(c->problem, sizeof c->problem, "%s", c->file.problem[0] ? c->file.problem : "it belongs to no family that is known here");
+        snprintf(c->problem, sizeof c->problem, "%s",
+                 c->file.problem[0] ? c->file.problem : "it belongs to no family that is known here");
         print_verdict(c, total);
     }
     golden_free(&c->file);
     free(c);
 }
 
-// ---- the command -------------------------------------------------------------------------------------------
+// ---- the command ------------------------------------------------------------------------------------------
 
 typedef struct path_list {
     char **path;
@@ -1376,7 +1477,8 @@ typedef struct path_list {
 // Adds "directory/name"; 0 without memory.
 static int add_path(path_list *list, const char *directory, const char *name) {
     size_t size = strlen(directory) + strlen(name) + 2;
-    char **longer = (char **)realloc(list->path, (list->count + 1) * sizeof *longer), *path = (char *)malloc(size);
+    char **longer = (char **)realloc(list->path, (list->count + 1) * sizeof *longer),
+         *path = (char *)malloc(size);
     if (longer) list->path = longer;
     if (!longer || !path) {
         free(path);

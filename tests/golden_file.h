@@ -1,7 +1,8 @@
 // golden_file.h - reads one file of golden vectors; the format stands in golden/README.md, section 1.
 //
-// Nothing has a fixed maximum: all sizes come from the file, and a header that promises more numbers than the rest of the file can
-// hold is refused before anything is allocated for it. Keys, values and names point into the text that was read.
+// Nothing has a fixed maximum: all sizes come from the file, and a header that promises more numbers than the
+// rest of the file can hold is refused before anything is allocated for it. Keys, values and names point into
+// the text that was read.
 #ifndef SESSREC_GOLDEN_FILE_H
 #define SESSREC_GOLDEN_FILE_H
 
@@ -92,10 +93,12 @@ static inline int golden_number(golden_cursor *cursor, int is_integer, double *o
 }
 
 static inline int golden_dimensions(golden_cursor *cursor, golden_tensor *tensor) {
-    int64_t room = cursor->end - cursor->at;  // a number and its blank take two bytes, so a count above this cannot be true
+    // a number and its blank take two bytes, so a count above this cannot be true
+    int64_t room = cursor->end - cursor->at;
     double value;
     if (!golden_number(cursor, 1, &value)) return 0;
-    if (value < 1 || value > (double)room) return golden_fail(cursor, "tensor %s has an impossible number of dimensions", tensor->name);
+    if (value < 1 || value > (double)room)
+        return golden_fail(cursor, "tensor %s has an impossible number of dimensions", tensor->name);
     tensor->dims = (int64_t)value;
     tensor->dim = (int64_t *)calloc((size_t)tensor->dims, sizeof *tensor->dim);
     if (!tensor->dim) return golden_fail(cursor, "out of memory");
@@ -103,7 +106,8 @@ static inline int golden_dimensions(golden_cursor *cursor, golden_tensor *tensor
     for (int64_t i = 0; i < tensor->dims; ++i) {
         if (!golden_number(cursor, 1, &value)) return 0;
         if (value < 1 || value > (double)(room / tensor->count))
-            return golden_fail(cursor, "tensor %s is empty or larger than the rest of the file", tensor->name);
+            return golden_fail(cursor, "tensor %s is empty or larger than the rest of the file",
+                               tensor->name);
         tensor->dim[i] = (int64_t)value;
         tensor->count *= tensor->dim[i];
     }
@@ -157,7 +161,8 @@ static inline int golden_read_tensor(golden_cursor *cursor, int is_integer) {
     return 1;
 }
 
-// Reads `size` bytes of text, followed by a 0, that file->text owns. Returns 0 with file->problem when they are malformed.
+// Reads `size` bytes of text, followed by a 0, that file->text owns. Returns 0 with file->problem when they
+// are malformed.
 static inline int golden_parse(golden_file *file, size_t size) {
     golden_cursor cursor = {file->text, file->text + size, 1, 1, file};
     if (strlen(file->text) != size) return golden_fail(&cursor, "there is a NUL byte in the file");

@@ -20,7 +20,8 @@ static inline float random_float(uint32_t *state, float limit) {
     return ((float)(random_bits(state) >> 8) / 8388608.0f - 1) * limit;
 }
 
-// The sets of kernels that an architecture has, and of a level as the header counts: NULL if not in this build or not on this processor.
+// The sets of kernels that an architecture has, and of a level as the header counts: NULL if not in this
+// build or not on this processor.
 #ifdef __aarch64__
 static const char *const KERNELS_NAME[] = {"plain", "neon"};
 #else
@@ -30,14 +31,16 @@ enum { KERNELS_LEVELS = (int)(sizeof KERNELS_NAME / sizeof *KERNELS_NAME) };
 static inline const sessrec__kernels *kernels_of(int level) {
     if (level == 0) return &sessrec__plain_table;
 #if !defined(SESSREC_NO_SIMD) && defined(__x86_64__)  // as the header decides
-    if (level <= sessrec__processor_level()) return level == 1 ? &sessrec__avx2_table : &sessrec__avx512_table;
+    if (level <= sessrec__processor_level())
+        return level == 1 ? &sessrec__avx2_table : &sessrec__avx512_table;
 #elif !defined(SESSREC_NO_SIMD) && defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
     return &sessrec__neon_table;
 #endif
     return NULL;
 }
 
-// A log of sessions s1, s2, ... in this order; each letter of a text is an event on the item of that name. users may be NULL.
+// A log of sessions s1, s2, ... in this order; each letter of a text is an event on the item of that name.
+// users may be NULL.
 static inline sessrec_log *letters_log(int sessions, const char *const *text, const char *const *users) {
     sessrec_log *log;
     CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
@@ -74,14 +77,17 @@ static inline sessrec_log *users_log(int32_t sessions, int32_t items, uint32_t s
     int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
     for (int32_t s = 0; s < sessions; ++s)
         for (int32_t i = random_below(&seed, 9); i >= 0; --i)
-            failures += sessrec_log_add_numbers(log, s / 3, s, random_below(&seed, items), 1000.0 * (s + 1) - i) != SESSREC_OK;
+            failures += sessrec_log_add_numbers(log, s / 3, s, random_below(&seed, items),
+                                                1000.0 * (s + 1) - i) != SESSREC_OK;
     CHECK_EQ(failures, 0);
     CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
     return log;
 }
 
-// A model for the items of the log with random weights. Several of its items have the same weights as another: their scores tie.
-static inline sessrec_model *random_model(const sessrec_config *config, const sessrec_log *log, uint32_t seed) {
+// A model for the items of the log with random weights. Several of its items have the same weights as
+// another: their scores tie.
+static inline sessrec_model *random_model(const sessrec_config *config, const sessrec_log *log,
+                                          uint32_t seed) {
     sessrec_trainer *trainer;
     sessrec_error err;
     err.text[0] = 0;
@@ -113,7 +119,8 @@ static inline sessrec_config small_config(int32_t layers, int32_t width) {
     return config;
 }
 
-static inline sessrec_batcher *batcher_of(const sessrec_config *config, const sessrec_log *log, const sessrec_sampler *sampler) {
+static inline sessrec_batcher *batcher_of(const sessrec_config *config, const sessrec_log *log,
+                                          const sessrec_sampler *sampler) {
     sessrec_batcher *batcher = NULL;
     CHECK_EQ(sessrec_batcher_create(config, log, sampler, &batcher, NULL), SESSREC_OK);
     return batcher;

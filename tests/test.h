@@ -10,8 +10,8 @@
 //         return test_report("addition");
 //     }
 //
-// A test goes on after a failed check, and counts once however many of its checks fail. A test that makes no check fails: it
-// proves nothing. SKIP inside a test skips that test, outside it counts on its own.
+// A test goes on after a failed check, and counts once however many of its checks fail. A test that makes no
+// check fails: it proves nothing. SKIP inside a test skips that test, outside it counts on its own.
 #ifndef SESSREC_TEST_H
 #define SESSREC_TEST_H
 
@@ -21,7 +21,8 @@
 
 #define TEST(name) for (test_begin(name); test_running(); test_end())
 #define CHECK(condition) test_check((condition) ? 1 : 0, __FILE__, __LINE__, #condition)
-#define CHECK_EQ(actual, expected) test_check_eq((long long)(actual), (long long)(expected), __FILE__, __LINE__, #actual)
+#define CHECK_EQ(actual, expected)                                                                           \
+  test_check_eq((long long)(actual), (long long)(expected), __FILE__, __LINE__, #actual)
 #define CHECK_NEAR(actual, expected, tolerance) \
     test_check_near((double)(actual), (double)(expected), (double)(tolerance), __FILE__, __LINE__, #actual)
 #define CHECK_TEXT(actual, expected) test_check_text((actual), (expected), __FILE__, __LINE__, #actual)
@@ -70,7 +71,8 @@ static inline int test_record(int holds) {
 
 // Where a failed check stands; the caller goes on with what it saw.
 static inline void test_place(const char *file, int line, const char *text) {
-    printf("FAILED  %s\n        %s:%d: %s", test_state.name ? test_state.name : "(outside of a test)", file, line, text);
+    printf("FAILED  %s\n        %s:%d: %s", test_state.name ? test_state.name : "(outside of a test)", file,
+           line, text);
 }
 
 static inline void test_check(int holds, const char *file, int line, const char *text) {
@@ -79,20 +81,26 @@ static inline void test_check(int holds, const char *file, int line, const char 
     printf("\n");
 }
 
-static inline void test_check_eq(long long actual, long long expected, const char *file, int line, const char *text) {
+static inline void test_check_eq(long long actual, long long expected, const char *file, int line,
+                                 const char *text) {
     if (test_record(actual == expected)) return;
     test_place(file, line, text);
     printf(" is %lld, not %lld\n", actual, expected);
 }
 
-static inline void test_check_near(double actual, double expected, double tolerance, const char *file, int line, const char *text) {
+static inline void test_check_near(double actual, double expected, double tolerance, const char *file,
+                                   int line, const char *text) {
     // The first comparison lets equal infinities pass; with a NaN neither holds.
-    if (test_record(actual >= expected && actual <= expected ? 1 : fabs(actual - expected) <= tolerance * (1 + fabs(expected)))) return;
+    if (test_record(actual >= expected && actual <= expected
+                        ? 1
+                        : fabs(actual - expected) <= tolerance * (1 + fabs(expected))))
+        return;
     test_place(file, line, text);
     printf(" is %.9g, not %.9g (tolerance %g)\n", actual, expected, tolerance);
 }
 
-static inline void test_check_text(const char *actual, const char *expected, const char *file, int line, const char *text) {
+static inline void test_check_text(const char *actual, const char *expected, const char *file, int line,
+                                   const char *text) {
     int same = actual && expected ? !strcmp(actual, expected) : actual == expected;
     if (test_record(same)) return;
     test_place(file, line, text);
@@ -109,7 +117,8 @@ static inline void test_skip(const char *what, const char *why) {
 static inline int test_report(const char *subject) {
     test_end();
     if (test_state.tests_failed) printf("%s: FAILED\n", subject);
-    printf("%d passed, %d failed, %d skipped\n", test_state.tests_passed, test_state.tests_failed, test_state.tests_skipped);
+    printf("%d passed, %d failed, %d skipped\n", test_state.tests_passed, test_state.tests_failed,
+           test_state.tests_skipped);
     return test_state.tests_failed ? 1 : 0;
 }
 

@@ -19,7 +19,8 @@ static void scores_after(const sessrec_scorer *scorer, const int32_t *clicks, in
 
 static void add_events(sessrec_log *log, int64_t session, int64_t item, int32_t events) {
     int failures = 0;
-    for (int32_t i = 0; i < events; ++i) failures += sessrec_log_add_numbers(log, -1, session, item, 0) != SESSREC_OK;
+    for (int32_t i = 0; i < events; ++i)
+        failures += sessrec_log_add_numbers(log, -1, session, item, 0) != SESSREC_OK;
     CHECK_EQ(failures, 0);
 }
 
@@ -78,7 +79,8 @@ static void popularity(void) {
         CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
         sessrec_log_destroy(log);
         static const int32_t clicks[3] = {2, 1, 2};
-        static const double expected[4][3] = {{0.8, 2 / 3.0, 0.5}, {0.8, 2 / 3.0, 1.5}, {0.8, 5 / 3.0, 1.5}, {0.8, 5 / 3.0, 2.5}};
+        static const double expected[4][3] = {
+            {0.8, 2 / 3.0, 0.5}, {0.8, 2 / 3.0, 1.5}, {0.8, 5 / 3.0, 1.5}, {0.8, 5 / 3.0, 2.5}};
         for (int n = 3; n >= 0; --n) {
             float scores[3];
             scores_after(&s_pop, clicks, n, scores);
@@ -103,7 +105,8 @@ static void popularity(void) {
     }
     TEST("an evaluation with s_pop: what was clicked before is expected again") {
         static const char *const test[2] = {"bbc", "cac"};
-        // b > b: b 1.67 is first.  b > c: b 2.67, a 0.8, c 0.5: 3.  c > a: c 1.5, a 0.8: 2.  a > c: a 1.8, c 1.5: 2
+        // b > b: b 1.67 is first.  b > c: b 2.67, a 0.8, c 0.5: 3.  c > a: c 1.5, a 0.8: 2.  a > c: a 1.8, c
+        // 1.5: 2
         sessrec_log *log = letters_log(3, sessions, NULL), *later = letters_log(2, test, NULL);
         sessrec_scorer s_pop;
         sessrec_eval_config config = sessrec_eval_config_default();
@@ -118,7 +121,8 @@ static void popularity(void) {
     }
 }
 
-static event_list evaluate_scorer(const sessrec_scorer *scorer, const sessrec_log *log, const sessrec_log *history) {
+static event_list evaluate_scorer(const sessrec_scorer *scorer, const sessrec_log *log,
+                                  const sessrec_log *history) {
     event_list events;
     sessrec_eval_config config = eval_into(&events);
     sessrec_report report;
@@ -128,17 +132,20 @@ static event_list evaluate_scorer(const sessrec_scorer *scorer, const sessrec_lo
 }
 
 static void personal_popularity(void) {
-    static const char *const sessions[5] = {"aaaaab", "cb", "c", "cd", "dd"}, *const user[5] = {"ann", "bob", "bob", "bob", "eve"};
+    static const char *const sessions[5] = {"aaaaab", "cb", "c", "cd", "dd"}, *const user[5] = {"ann", "bob",
+                                                                                                "bob", "bob",
+                                                                                                "eve"};
     TEST("ppop counts the user's own clicks, those of eval.history first, and pop breaks ties") {
-        // Of bob, the history knows c 2, b 1, d 1 (his session of one click does not count). Support: a 5, c 3, d 3, b 2.
+        // Of bob, the history knows c 2, b 1, d 1 (his session of one click does not count). Support: a 5, c
+        // 3, d 3, b 2.
         static const char *const test[3] = {"acb", "dad", "ab"}, *const test_user[3] = {"bob", "bob", "new"};
         sessrec_log *log = letters_log(5, sessions, user), *later = letters_log(3, test, test_user);
         sessrec_scorer ppop;
         CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop), SESSREC_OK);
         const event_list events = evaluate_scorer(&ppop, later, log);
         // bob, a > c: c 2 is first. ac > b: c 3; a, b, d 1 each, and pop puts a, d, b in this order: 4.
-        // then c 3, b 2, a 1, d 1: d > a: c, b, d 2 each, d before b: a is 4. da > d: c 3, then a, d, b with 2 each: d 3.
-        // the new user, a > b: a 1, then c = d > b by pop: 4
+        // then c 3, b 2, a 1, d 1: d > a: c, b, d 2 each, d before b: a is 4. da > d: c 3, then a, d, b with
+        // 2 each: d 3. the new user, a > b: a 1, then c = d > b by pop: 4
         static const double expected[5] = {1, 4, 4, 3, 4};
         CHECK_EQ(events.count, 5);
         for (int i = 0; i < 5; ++i) CHECK_NEAR(events.event[i].rank, expected[i], 0);
@@ -152,7 +159,8 @@ static void personal_popularity(void) {
         sessrec_scorer ppop, s_pop;
         CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop), SESSREC_OK);
         CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
-        const event_list events = evaluate_scorer(&ppop, later, log), expected = evaluate_scorer(&s_pop, later, NULL);
+        const event_list events = evaluate_scorer(&ppop, later, log),
+                         expected = evaluate_scorer(&s_pop, later, NULL);
         CHECK_EQ(events.count, 4);
         for (int i = 0; i < 4; ++i) CHECK_NEAR(events.event[i].rank, expected.event[i].rank, 0);
         sessrec_scorer_destroy(&ppop);
@@ -163,7 +171,8 @@ static void personal_popularity(void) {
 }
 
 // Item-KNN by the definition: for every pair of items, all events of the log.
-static double similarity(const sessrec_log_view *view, int32_t i, int32_t j, sessrec_itemknn form, double lambda) {
+static double similarity(const sessrec_log_view *view, int32_t i, int32_t j, sessrec_itemknn form,
+                         double lambda) {
     double together = 0, with_i = 0, with_j = 0;
     for (int32_t s = 0; s < view->session_count; ++s) {
         int of_i = 0, of_j = 0;
@@ -235,7 +244,8 @@ static void neighbors(void) {
         enum { ITEMS = 200000 };  // 4 * 10^10 pairs, 160 GB as floats
         sessrec_log *log;
         int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
-        for (int32_t i = 0; i < ITEMS; ++i) failures += sessrec_log_add_numbers(log, -1, i / 4, i, i) != SESSREC_OK;
+        for (int32_t i = 0; i < ITEMS; ++i)
+            failures += sessrec_log_add_numbers(log, -1, i / 4, i, i) != SESSREC_OK;
         failures += sessrec_log_finish(log, NULL) != SESSREC_OK;
         CHECK_EQ(failures, 0);
         sessrec_scorer knn;
@@ -281,7 +291,8 @@ static void model(void) {
         for (int k = 0; k < 5; ++k) {
             scorer.score(scorer.self, rows[k], states, first[k], count[k], together, scratch);
             for (int32_t r = 0; r < rows[k]; ++r)
-                CHECK(!memcmp(together + r * count[k], expected[r] + first[k], (size_t)count[k] * sizeof(float)));
+                CHECK(!memcmp(together + r * count[k], expected[r] + first[k],
+                              (size_t)count[k] * sizeof(float)));
         }
         CHECK_EQ(scorer.find_item(scorer.self, sessrec_model_item_id(weights, 77)), 77);
         CHECK_EQ(scorer.find_item(scorer.self, "no such item"), -1);
@@ -321,7 +332,8 @@ static void errors(void) {
         sessrec_log *log = random_log(5, 9, 2);
         for (int i = 0; i < 7; ++i) {
             sessrec_scorer scorer;
-            CHECK_EQ(sessrec_scorer_itemknn(log, (sessrec_itemknn)wrong[i].form, wrong[i].neighbors, wrong[i].lambda, NULL, &scorer),
+            CHECK_EQ(sessrec_scorer_itemknn(log, (sessrec_itemknn)wrong[i].form, wrong[i].neighbors,
+                                            wrong[i].lambda, NULL, &scorer),
                      SESSREC_INVALID_ARGUMENT);
             CHECK(!scorer.self && !scorer.score);
         }
@@ -343,8 +355,9 @@ static void errors(void) {
                 counting_memory memory = {0, 0, n};
                 sessrec_allocator allocator = counting_allocator(&memory);
                 sessrec_scorer scorer;
-                result = knn ? sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 5, 20, &allocator, &scorer)
-                             : sessrec_scorer_s_pop(log, &allocator, &scorer);
+                result =
+                    knn ? sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 5, 20, &allocator, &scorer)
+                        : sessrec_scorer_s_pop(log, &allocator, &scorer);
                 CHECK(result == SESSREC_OK || result == SESSREC_OUT_OF_MEMORY);
                 sessrec_scorer_destroy(&scorer);
                 CHECK_EQ(memory.blocks, 0);

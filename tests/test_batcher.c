@@ -16,7 +16,8 @@ static sessrec_log *log_of_lengths(int32_t sessions, const int32_t *length) {
     int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
     int64_t event = 0;
     for (int32_t s = 0; s < sessions; ++s)
-        for (int32_t i = 0; i < length[s]; ++i, ++event) failures += sessrec_log_add_numbers(log, -1, s, event % 10, (double)event) != SESSREC_OK;
+        for (int32_t i = 0; i < length[s]; ++i, ++event)
+            failures += sessrec_log_add_numbers(log, -1, s, event % 10, (double)event) != SESSREC_OK;
     failures += sessrec_log_finish(log, NULL) != SESSREC_OK;
     CHECK_EQ(failures, 0);
     return log;
@@ -25,7 +26,8 @@ static sessrec_log *log_of_lengths(int32_t sessions, const int32_t *length) {
 // Up to 16 sessions of 1 to 6 events, one of two or more among them.
 static sessrec_log *some_log(uint32_t *random, int with_single_events) {
     int32_t length[MOST_SESSIONS], sessions = 1 + random_below(random, MOST_SESSIONS);
-    for (int32_t s = 0; s < sessions; ++s) length[s] = with_single_events ? 1 + random_below(random, 6) : 2 + random_below(random, 5);
+    for (int32_t s = 0; s < sessions; ++s)
+        length[s] = with_single_events ? 1 + random_below(random, 6) : 2 + random_below(random, 5);
     length[random_below(random, sessions)] += 2;
     return log_of_lengths(sessions, length);
 }
@@ -37,7 +39,7 @@ static sessrec_sampler *sampler_of(const sessrec_log *log) {
     return sampler;
 }
 
-// ---- an epoch, against what has to come --------------------------------------------------------------------
+// ---- an epoch, against what has to come -------------------------------------------------------------------
 
 // How often each promise was broken in a walk.
 typedef struct broken {
@@ -77,14 +79,17 @@ static int32_t unfinished(const walk *w) {
 static void look_at_row(walk *w, const sessrec_batch *batch, int32_t row, broken *b) {
     const int32_t s = batch->sessions[row];
     const int64_t at = w->log.session_begins[s] + w->done[s];
-    b->pair += w->done[s] >= pairs_of(&w->log, s) || batch->inputs[row] != w->log.items[at] || batch->targets[row] != w->log.items[at + 1];
+    b->pair += w->done[s] >= pairs_of(&w->log, s) || batch->inputs[row] != w->log.items[at] ||
+               batch->targets[row] != w->log.items[at + 1];
     b->start += batch->session_starts[row] != (w->done[s] == 0);
     if (batch->session_starts[row]) {
         b->previous += batch->previous_rows[row] < 0 || batch->previous_rows[row] >= w->slots;
     } else {
-        b->previous += batch->previous_rows[row] < 0 || batch->previous_rows[row] >= w->rows || w->row_session[batch->previous_rows[row]] != s;
+        b->previous += batch->previous_rows[row] < 0 || batch->previous_rows[row] >= w->rows ||
+                       w->row_session[batch->previous_rows[row]] != s;
     }
-    b->previous += row > 0 && batch->previous_rows[row] <= batch->previous_rows[row - 1];  // slots keep their order
+    // slots keep their order
+    b->previous += row > 0 && batch->previous_rows[row] <= batch->previous_rows[row - 1];
     w->done[s]++;
 }
 
@@ -101,10 +106,12 @@ static void look_at_order(walk *w, const sessrec_batch *batch, broken *b) {
 
 static void look_at_negatives(const walk *w, const sessrec_batch *batch, broken *b) {
     b->negatives += batch->negative_count != w->negatives;
-    for (int32_t j = 0; j < batch->negative_count; ++j) b->negatives += batch->negatives[j] < 0 || batch->negatives[j] >= w->log.item_count;
+    for (int32_t j = 0; j < batch->negative_count; ++j)
+        b->negatives += batch->negatives[j] < 0 || batch->negatives[j] >= w->log.item_count;
 }
 
-static broken walk_epoch(sessrec_batcher *batcher, const sessrec_log *log, int32_t slots, int32_t negatives, int32_t epoch) {
+static broken walk_epoch(sessrec_batcher *batcher, const sessrec_log *log, int32_t slots, int32_t negatives,
+                         int32_t epoch) {
     broken b;
     walk w;
     sessrec_batch batch;
@@ -144,12 +151,15 @@ static broken walk_many(int logs, int32_t negatives, int with_single_events) {
             sessrec_config config = batches_of(slots, negatives);
             sessrec_batcher *batcher = NULL;
             sessrec_result result = sessrec_batcher_create(&config, log, sampler, &batcher, NULL);
-            if (result == SESSREC_NO_DATA && !negatives) continue;  // one session alone has nothing to be compared with
+            // one session alone has nothing to be compared with
+            if (result == SESSREC_NO_DATA && !negatives) continue;
             total.counts += result != SESSREC_OK;
             for (int32_t epoch = 0; batcher && epoch < 2; ++epoch) {
                 const broken one = walk_epoch(batcher, log, slots, negatives, epoch);
-                total.pair += one.pair, total.start += one.start, total.previous += one.previous, total.rows += one.rows;
-                total.order += one.order, total.lost += one.lost, total.counts += one.counts, total.negatives += one.negatives;
+                total.pair += one.pair, total.start += one.start, total.previous += one.previous,
+                    total.rows += one.rows;
+                total.order += one.order, total.lost += one.lost, total.counts += one.counts,
+                    total.negatives += one.negatives;
             }
             sessrec_batcher_destroy(batcher);
         }
@@ -171,7 +181,8 @@ static void check_broken(const broken *b) {
 }
 
 static void random_logs(void) {
-    TEST("with negatives every pair of every session comes exactly once an epoch, whatever the log and the number of slots") {
+    TEST("with negatives every pair of every session comes exactly once an epoch, whatever the log and the "
+         "number of slots") {
         const broken b = walk_many(2000, 3, 1);
         check_broken(&b);
     }
@@ -198,18 +209,20 @@ static void random_logs(void) {
     }
 }
 
-// ---- by hand -----------------------------------------------------------------------------------------------
+// ---- by hand ----------------------------------------------------------------------------------------------
 
 // A mini-batch as text: "a>b c>d" and, before a pair that begins a session, a bar: "|a>b".
 static void describe(const sessrec_log *log, const sessrec_batch *batch, char *text, size_t size) {
     size_t used = 0;
     text[0] = 0;
     for (int32_t i = 0; i < batch->rows && used + 8 < size; ++i)
-        used += (size_t)snprintf(text + used, size - used, "%s%s%s>%s", i ? " " : "", batch->session_starts[i] ? "|" : "",
-                                 sessrec_log_item_id(log, batch->inputs[i]), sessrec_log_item_id(log, batch->targets[i]));
+        used += (size_t)snprintf(
+            text + used, size - used, "%s%s%s>%s", i ? " " : "", batch->session_starts[i] ? "|" : "",
+            sessrec_log_item_id(log, batch->inputs[i]), sessrec_log_item_id(log, batch->targets[i]));
 }
 
-static void check_walk(sessrec_log *log, const sessrec_config *config, const char *const *expected, int steps) {
+static void check_walk(sessrec_log *log, const sessrec_config *config, const char *const *expected,
+                       int steps) {
     sessrec_sampler *sampler = config->negatives ? sampler_of(log) : NULL;
     sessrec_batch batch;
     char text[256];
@@ -240,12 +253,14 @@ static void by_hand(void) {
         check_walk(letters_log(3, sessions, NULL), &config, expected, 1);
     }
     TEST("with negatives a lone slot goes on") {
-        static const char *const sessions[3] = {"ab", "cd", "efg"}, *const expected[3] = {"|a>b |c>d", "|e>f", "f>g"};
+        static const char *const sessions[3] = {"ab", "cd", "efg"}, *const expected[3] = {"|a>b |c>d", "|e>f",
+                                                                                          "f>g"};
         sessrec_config config = batches_of(2, 1);
         check_walk(letters_log(3, sessions, NULL), &config, expected, 3);
     }
     TEST("sessions of one event give nothing and hold up nobody") {
-        static const char *const sessions[6] = {"a", "bc", "d", "e", "fg", "h"}, *const expected[1] = {"|f>g |b>c"};
+        static const char *const sessions[6] = {"a", "bc", "d", "e", "fg", "h"}, *const expected[1] = {
+                                                                                     "|f>g |b>c"};
         sessrec_config config = batches_of(2, 1);
         check_walk(letters_log(6, sessions, NULL), &config, expected, 1);
     }
@@ -259,7 +274,8 @@ static void by_hand(void) {
         sessrec_config config = batches_of(4, 1);
         check_walk(letters_log(1, sessions, NULL), &config, expected, 3);
     }
-    TEST("without a sampler a mini-batch has no negatives; a lone slot goes on if the configuration says that the caller adds some") {
+    TEST("without a sampler a mini-batch has no negatives; a lone slot goes on if the configuration says "
+         "that the caller adds some") {
         static const char *const sessions[3] = {"ab", "cd", "efg"};
         sessrec_log *log = letters_log(3, sessions, NULL);
         for (int32_t negatives = 0; negatives < 6; negatives += 5) {
@@ -327,7 +343,7 @@ static void nothing_to_learn(void) {
     }
 }
 
-// ---- shuffling ---------------------------------------------------------------------------------------------
+// ---- shuffling --------------------------------------------------------------------------------------------
 
 // The order in which sessions come in the batcher's next epoch; with one slot it is the order of the queue.
 static int32_t order_of_epoch(sessrec_batcher *batcher, int32_t *order) {
@@ -338,7 +354,8 @@ static int32_t order_of_epoch(sessrec_batcher *batcher, int32_t *order) {
     return count;
 }
 
-static sessrec_batcher *shuffled(const sessrec_log *log, const sessrec_sampler *sampler, int32_t slots, uint64_t seed) {
+static sessrec_batcher *shuffled(const sessrec_log *log, const sessrec_sampler *sampler, int32_t slots,
+                                 uint64_t seed) {
     sessrec_config config = batches_of(slots, 1);
     config.shuffle_sessions = 1;
     config.seed = seed;
@@ -362,7 +379,8 @@ static void shuffling(void) {
         sessrec_batcher_destroy(batcher);
     }
     TEST("each epoch has another order, the same for the same seed and another for another") {
-        sessrec_batcher *a = shuffled(log, sampler, 1, 7), *b = shuffled(log, sampler, 1, 7), *c = shuffled(log, sampler, 1, 8);
+        sessrec_batcher *a = shuffled(log, sampler, 1, 7), *b = shuffled(log, sampler, 1, 7),
+                        *c = shuffled(log, sampler, 1, 8);
         order_of_epoch(a, first);
         order_of_epoch(a, second);
         CHECK(memcmp(first, second, sizeof first) != 0);
@@ -376,7 +394,8 @@ static void shuffling(void) {
         sessrec_batcher_destroy(b);
         sessrec_batcher_destroy(c);
     }
-    TEST("the mini-batches of a shuffled epoch are as many as announced in the first, and known at the end of every other") {
+    TEST("the mini-batches of a shuffled epoch are as many as announced in the first, and known at the end "
+         "of every other") {
         sessrec_batcher *batcher = shuffled(log, sampler, 4, 7);
         sessrec_batch batch;
         const int64_t announced = sessrec_batcher_steps(batcher);
@@ -428,7 +447,7 @@ static void shuffling(void) {
     }
 }
 
-// ---- seeking -----------------------------------------------------------------------------------------------
+// ---- seeking ----------------------------------------------------------------------------------------------
 
 // Everything of a mini-batch as numbers, one after the other. Returns how many.
 static int32_t flatten(const sessrec_batch *batch, int32_t *out) {
@@ -447,7 +466,8 @@ static int32_t flatten(const sessrec_batch *batch, int32_t *out) {
     return n;
 }
 
-// Walks `walker` to every step of three epochs and `seeker` by seeking, and counts the mini-batches that differ in anything.
+// Walks `walker` to every step of three epochs and `seeker` by seeking, and counts the mini-batches that
+// differ in anything.
 static int differing(sessrec_batcher *walker, sessrec_batcher *seeker) {
     int32_t a[128], b[128];
     sessrec_batch batch;
@@ -465,12 +485,14 @@ static int differing(sessrec_batcher *walker, sessrec_batcher *seeker) {
 }
 
 static void seeking(void) {
-    TEST("seek goes where walking goes: pairs, states and negatives, backwards and forwards, shuffled or not") {
+    TEST("seek goes where walking goes: pairs, states and negatives, backwards and forwards, shuffled or "
+         "not") {
         uint32_t random = 88172645u;
         int different = 0;
         for (int n = 0; n < 300; ++n) {
             sessrec_log *log = some_log(&random, 1);
-            sessrec_config config = batches_of(1 + random_below(&random, MOST_SLOTS), 1 + random_below(&random, 5));
+            sessrec_config config =
+                batches_of(1 + random_below(&random, MOST_SLOTS), 1 + random_below(&random, 5));
             sessrec_sampler *sampler = sampler_of(log);
             sessrec_batcher *walker = NULL, *seeker = NULL;
             config.shuffle_sessions = n % 2;
@@ -508,7 +530,7 @@ static void seeking(void) {
     sessrec_log_destroy(log);
 }
 
-// ---- negatives ---------------------------------------------------------------------------------------------
+// ---- negatives --------------------------------------------------------------------------------------------
 
 static void negatives(void) {
     TEST("every mini-batch of every epoch has negatives of its own") {
@@ -522,7 +544,8 @@ static void negatives(void) {
         sessrec_batcher *batcher = batcher_of(&config, log, sampler);
         for (int epoch = 0; epoch < 3; ++epoch)
             while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK && batches < 64) {
-                for (int other = 0; other < batches; ++other) repeated += !memcmp(seen[other], batch.negatives, sizeof seen[0]);
+                for (int other = 0; other < batches; ++other)
+                    repeated += !memcmp(seen[other], batch.negatives, sizeof seen[0]);
                 memcpy(seen[batches++], batch.negatives, sizeof seen[0]);
             }
         CHECK_EQ(batches, 24);

@@ -1,7 +1,7 @@
 // What an evaluation counts, and that nothing but the model and the log changes it.
 #include "models.h"
 
-// ---- ranks and metrics -------------------------------------------------------------------------------------
+// ---- ranks and metrics ------------------------------------------------------------------------------------
 
 static void ranks(void) {
     TEST("conservative ties put the target last among equals, standard first, median in the middle") {
@@ -78,7 +78,7 @@ static void metrics(void) {
     }
 }
 
-// ---- a scorer whose scores stand in a table ----------------------------------------------------------------
+// ---- a scorer whose scores stand in a table ---------------------------------------------------------------
 
 enum { LETTERS = 4 };  // items a, b, c, d
 
@@ -101,7 +101,8 @@ static void table_click(const void *self, int32_t rows, void *states, const int3
     (void)self, (void)scratch;
     for (int32_t i = 0; i < rows; ++i) ((table_state *)states)[i].last = items[i];
 }
-static void table_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores, void *scratch) {
+static void table_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count,
+                        float *scores, void *scratch) {
     (void)scratch;
     for (int32_t i = 0; i < rows; ++i) {
         const float *row = ((const table *)self)->score[((const table_state *)states)[i].last];
@@ -121,7 +122,8 @@ static sessrec_scorer table_scorer(table *self) {
     return scorer;
 }
 
-// After a: b, c, d, a in falling order; after b: c first, then a and d with the same score, b; after c: all alike; after d: all NaN.
+// After a: b, c, d, a in falling order; after b: c first, then a and d with the same score, b; after c: all
+// alike; after d: all NaN.
 static table example_table(void) {
     table t = {{{0, 3, 2, 1}, {2, 1, 3, 2}, {5, 5, 5, 5}, {NAN, NAN, NAN, NAN}}};
     return t;
@@ -134,7 +136,8 @@ static sessrec_report evaluate_table(table *t, const sessrec_log *log, const ses
     return report;
 }
 
-static sessrec_report evaluate_letters(table *t, int sessions, const char *const *text, const char *const *users) {
+static sessrec_report evaluate_letters(table *t, int sessions, const char *const *text,
+                                       const char *const *users) {
     sessrec_log *log = letters_log(sessions, text, users);
     const sessrec_eval_config config = sessrec_eval_config_default();
     const sessrec_report report = evaluate_table(t, log, &config);
@@ -176,7 +179,8 @@ static void by_hand(void) {
         sessrec_eval_config config = eval_into(&list);
         evaluate_table(&t, log, &config);
         // session, position, length, input, target
-        static const int expected[4][5] = {{0, 0, 3, 0, 1}, {0, 1, 3, 1, 3}, {1, 0, 2, 0, 2}, {2, 0, 2, 2, 1}};
+        static const int expected[4][5] = {
+            {0, 0, 3, 0, 1}, {0, 1, 3, 1, 3}, {1, 0, 2, 0, 2}, {2, 0, 2, 2, 1}};
         CHECK_EQ(list.count, 4);
         for (int i = 0; i < 4; ++i) {
             CHECK_EQ(list.event[i].session, expected[i][0]);
@@ -265,10 +269,10 @@ static void by_hand(void) {
     }
 }
 
-// ---- users -------------------------------------------------------------------------------------------------
+// ---- users ------------------------------------------------------------------------------------------------
 
-// Knows of a user how many sessions he had, and scores so many items higher than the rest: with standard ties the last item has
-// rank 1 + that.
+// Knows of a user how many sessions he had, and scores so many items higher than the rest: with standard ties
+// the last item has rank 1 + that.
 typedef struct visits {
     int32_t sessions, clicks, pad[2];
 } visits;
@@ -296,10 +300,12 @@ static void visits_end(const void *self, const void *state, void *user, void *sc
     ((visits *)user)->clicks += ((const visits *)state)->clicks;
     *((const clicks_seen *)self)->last = ((visits *)user)->clicks;
 }
-static void visits_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count, float *scores, void *scratch) {
+static void visits_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count,
+                         float *scores, void *scratch) {
     (void)self, (void)scratch;
     for (int32_t i = 0; i < rows; ++i)
-        for (int32_t j = 0; j < count; ++j) scores[i * count + j] = first + j < ((const visits *)states)[i].sessions ? 1.0f : 0.0f;
+        for (int32_t j = 0; j < count; ++j)
+            scores[i * count + j] = first + j < ((const visits *)states)[i].sessions ? 1.0f : 0.0f;
 }
 static sessrec_scorer counting_scorer(void *self) {
     table unused;
@@ -315,10 +321,12 @@ static sessrec_scorer counting_scorer(void *self) {
 }
 
 static void users(void) {
-    static const char *const before[4] = {"ad", "abd", "d", "axd"}, *const before_user[4] = {"bob", "bob", "bob", "zoe"};
+    static const char *const before[4] = {"ad", "abd", "d", "axd"}, *const before_user[4] = {"bob", "bob",
+                                                                                             "bob", "zoe"};
     static const char *const sessions[7] = {"ad", "bd", "cd", "a", "xdx", "ad", "add"};
     static const char *const user[7] = {"zoe", "bob", "new", "zoe", "zoe", "zoe", "new"};
-    TEST("a scorer that knows users gets their sessions of two or more known clicks in order, those before the log first") {
+    TEST("a scorer that knows users gets their sessions of two or more known clicks in order, those before "
+         "the log first") {
         // zoe has one before and one in the log that count; bob two before; new none, then one
         static const double rank[6] = {2, 3, 1, 3, 2, 2};
         sessrec_log *past = letters_log(4, before, before_user), *log = letters_log(7, sessions, user);
@@ -336,7 +344,8 @@ static void users(void) {
             CHECK_EQ(sessrec_evaluate_scorer(&scorer, log, &config, &report, NULL), SESSREC_OK);
             CHECK_EQ(list.count, 6);
             for (int i = 0; i < 6; ++i) CHECK_NEAR(list.event[i].rank, rank[i], 0);
-            if (batch == 1) CHECK_EQ(clicks, 5);  // the last user is new: every click counts, the one that no target follows too
+            // the last user is new: every click counts, the one that no target follows too
+            if (batch == 1) CHECK_EQ(clicks, 5);
         }
         sessrec_log_destroy(past);
         sessrec_log_destroy(log);
@@ -356,21 +365,32 @@ static void users(void) {
     }
 }
 
-// ---- groups and coverage -----------------------------------------------------------------------------------
+// ---- groups and coverage ----------------------------------------------------------------------------------
 
 static void groups(void) {
     table t = example_table();
     TEST("events are grouped by session length 2, 3, 4, 5, 6-7, 8-10, 11-20 and more") {
-        static const char *const sessions[13] = {"a", "ab", "abc", "abcd", "abcda", "abcdab", "abcdabc", "abcdabcd", "abcdabcdab",
+        static const char *const sessions[13] = {"a",
+                                                 "ab",
+                                                 "abc",
+                                                 "abcd",
+                                                 "abcda",
+                                                 "abcdab",
+                                                 "abcdabc",
+                                                 "abcdabcd",
+                                                 "abcdabcdab",
                                                  "abcdabcdabc",
-                                                 "abcdabcdabcdabcdabcd", "abcdabcdabcdabcdabcda", "abcdabcdabcdabcdabcdab"};
+                                                 "abcdabcdabcdabcdabcd",
+                                                 "abcdabcdabcdabcdabcda",
+                                                 "abcdabcdabcdabcdabcdab"};
         static const int events[SESSREC_GROUPS] = {1, 2, 3, 4, 5 + 6, 7 + 9, 10 + 19, 20 + 21};
         const sessrec_report report = evaluate_letters(&t, 13, sessions, NULL);
         for (int g = 0; g < SESSREC_GROUPS; ++g) CHECK_EQ(report.by_length[g].event_count, events[g]);
         CHECK_EQ(report.event_count, 107);
     }
     TEST("events are grouped by position 0 to 6, and 7 or later; each group has its own averages") {
-        static const char *const sessions[2] = {"abababababab", "ac"};  // a > b has rank 1, b > a rank 3, a > c rank 2
+        // a > b has rank 1, b > a rank 3, a > c rank 2
+        static const char *const sessions[2] = {"abababababab", "ac"};
         const sessrec_report report = evaluate_letters(&t, 2, sessions, NULL);
         CHECK_EQ(report.by_position[0].event_count, 2);
         for (int g = 1; g < 7; ++g) CHECK_EQ(report.by_position[g].event_count, 1);
@@ -380,9 +400,13 @@ static void groups(void) {
         CHECK_NEAR(report.by_position[7].mrr[3], (1.0 / 3 + 1 + 1.0 / 3 + 1) / 4, 1e-15);
     }
     TEST("history counts the user's sessions in the other log and earlier in this one") {
-        static const char *const before[4] = {"ab", "b", "cd", "ab"}, *const before_user[4] = {"ann", "bob", "bob", "eve"};
-        static const char *const sessions[5] = {"ab", "ab", "a", "ab", "ab"}, *const user[5] = {"zoe", "bob", "zoe", "bob", "zoe"};
-        static const int history[4] = {0, 2, 3, 2};  // zoe: none; bob: 2 before; bob; zoe, whose session without a pair counts
+        static const char *const before[4] = {"ab", "b", "cd", "ab"}, *const before_user[4] = {"ann", "bob",
+                                                                                               "bob", "eve"};
+        static const char *const sessions[5] = {"ab", "ab", "a", "ab", "ab"}, *const user[5] = {"zoe", "bob",
+                                                                                                "zoe", "bob",
+                                                                                                "zoe"};
+        // zoe: none; bob: 2 before; bob; zoe, whose session without a pair counts
+        static const int history[4] = {0, 2, 3, 2};
         sessrec_log *past = letters_log(4, before, before_user), *log = letters_log(5, sessions, user);
         event_list list;
         sessrec_eval_config config = eval_into(&list);
@@ -410,14 +434,17 @@ static void groups(void) {
 
 static void merged_groups(void) {
     table t = example_table();
-    TEST("merged groups have the averages over their events, the first two recommendations for one (Quadrana 2017)") {
-        static const char *const sessions[2] = {"abababababab", "ac"};  // a > b has rank 1, b > a rank 3, a > c rank 2
+    TEST("merged groups have the averages over their events, the first two recommendations for one (Quadrana "
+         "2017)") {
+        // a > b has rank 1, b > a rank 3, a > c rank 2
+        static const char *const sessions[2] = {"abababababab", "ac"};
         sessrec_log *log = letters_log(2, sessions, NULL);
         sessrec_eval_config config = sessrec_eval_config_default();
         config.cutoff_count = 2;
         config.cutoffs[0] = 1, config.cutoffs[1] = 2;
         sessrec_report report = evaluate_table(&t, log, &config);
-        const sessrec_metrics begin = sessrec_metrics_merge(report.by_position, 2), middle = sessrec_metrics_merge(report.by_position + 2, 2),
+        const sessrec_metrics begin = sessrec_metrics_merge(report.by_position, 2),
+                              middle = sessrec_metrics_merge(report.by_position + 2, 2),
                               later = sessrec_metrics_merge(report.by_position + 4, 4);
         CHECK_EQ(begin.event_count, 3);  // ranks 1 and 3 of the first session, 2 of the second
         CHECK_NEAR(begin.recall[0], 1.0 / 3, 1e-15);
@@ -438,7 +465,8 @@ static void merged_groups(void) {
             user[s] = "ann";
         }
         const sessrec_report report = evaluate_letters(&t, 9, sessions, user);
-        const sessrec_metrics few = sessrec_metrics_merge(report.by_history, 6), many = sessrec_metrics_merge(report.by_history + 6, 2);
+        const sessrec_metrics few = sessrec_metrics_merge(report.by_history, 6),
+                              many = sessrec_metrics_merge(report.by_history + 6, 2);
         CHECK_EQ(few.event_count, 7);
         CHECK_NEAR(few.mrr[3], 1, 0);
         CHECK_EQ(many.event_count, 2);
@@ -447,12 +475,13 @@ static void merged_groups(void) {
     TEST("groups without events merge to zeros") {
         sessrec_metrics none[3];
         memset(none, 0, sizeof none);
-        const sessrec_metrics merged = sessrec_metrics_merge(none, 3), nothing = sessrec_metrics_merge(none, 0);
+        const sessrec_metrics merged = sessrec_metrics_merge(none, 3),
+                              nothing = sessrec_metrics_merge(none, 0);
         CHECK(!memcmp(&merged, none, sizeof merged) && !memcmp(&nothing, none, sizeof nothing));
     }
 }
 
-// ---- the signed-rank test ----------------------------------------------------------------------------------
+// ---- the signed-rank test ---------------------------------------------------------------------------------
 
 static sessrec_signed_ranks wilcoxon(const double *a, const double *b, int64_t n) {
     sessrec_signed_ranks out;
@@ -460,9 +489,11 @@ static sessrec_signed_ranks wilcoxon(const double *a, const double *b, int64_t n
     return out;
 }
 
-// The expected numbers are those of scipy 1.17.1: wilcoxon(a, b, zero_method='wilcox', correction=True, method='asymptotic').
+// The expected numbers are those of scipy 1.17.1: wilcoxon(a, b, zero_method='wilcox', correction=True,
+// method='asymptotic').
 static void signed_ranks(void) {
-    static const double a[10] = {125, 115, 130, 140, 140, 115, 140, 125, 140, 135}, b[10] = {110, 122, 125, 120, 140, 124, 123, 137, 135, 145};
+    static const double a[10] = {125, 115, 130, 140, 140, 115, 140, 125, 140, 135},
+                        b[10] = {110, 122, 125, 120, 140, 124, 123, 137, 135, 145};
     TEST("a difference of 0 is dropped, two of equal magnitude share their ranks") {
         const sessrec_signed_ranks out = wilcoxon(a, b, 10), turned = wilcoxon(b, a, 10);
         CHECK_EQ(out.used, 9);
@@ -475,7 +506,8 @@ static void signed_ranks(void) {
         CHECK_NEAR(turned.p, out.p, 0);
     }
     TEST("ties narrow the spread") {
-        static const double x[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, y[9] = {0.5, 2.25, 2.875, 3, 5, 4, 7.125, 5, 1};
+        static const double x[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9},
+                            y[9] = {0.5, 2.25, 2.875, 3, 5, 4, 7.125, 5, 1};
         const sessrec_signed_ranks out = wilcoxon(x, y, 9);
         CHECK_EQ(out.used, 8);
         CHECK_NEAR(out.w, 4.5, 0);
@@ -497,7 +529,8 @@ static void signed_ranks(void) {
     }
     TEST("nothing to compare, or one difference, proves nothing") {
         static const double x[1] = {1}, y[1] = {3};
-        const sessrec_signed_ranks none = wilcoxon(NULL, NULL, 0), same = wilcoxon(a, a, 10), one = wilcoxon(x, y, 1);
+        const sessrec_signed_ranks none = wilcoxon(NULL, NULL, 0), same = wilcoxon(a, a, 10),
+                                   one = wilcoxon(x, y, 1);
         CHECK(none.used == 0 && same.used == 0 && one.used == 1);
         CHECK_NEAR(none.p, 1, 0);
         CHECK_NEAR(same.p, 1, 0);
@@ -511,7 +544,8 @@ static void signed_ranks(void) {
         int below = 0;
         for (int trial = 0; trial < TRIALS; ++trial) {
             double x[EVENTS], y[EVENTS];
-            for (int i = 0; i < EVENTS; ++i) x[i] = 1.0 / (1 + random_below(&seed, 30)), y[i] = 1.0 / (1 + random_below(&seed, 30));
+            for (int i = 0; i < EVENTS; ++i)
+                x[i] = 1.0 / (1 + random_below(&seed, 30)), y[i] = 1.0 / (1 + random_below(&seed, 30));
             below += wilcoxon(x, y, EVENTS).p < 0.05;
         }
         CHECK_NEAR((double)below / TRIALS, 0.05, 0.015);  // the spread of such a share is 0.005
@@ -534,7 +568,8 @@ static void signed_ranks(void) {
 
 static void coverage(void) {
     table t = example_table();
-    static const char *const sessions[2] = {"ab", "bca"};  // after a: b c d a, after b: c a d b, after c: a b c d by their numbers
+    // after a: b c d a, after b: c a d b, after c: a b c d by their numbers
+    static const char *const sessions[2] = {"ab", "bca"};
     TEST("coverage is the part of the catalogue in some list of k") {
         sessrec_log *log = letters_log(2, sessions, NULL);
         sessrec_eval_config config = sessrec_eval_config_default();
@@ -573,7 +608,8 @@ static void coverage(void) {
         char occurs[4][90] = {{0}};
         void *memory = malloc(sessrec_session_size(model, 0));
         sessrec_session *session;
-        CHECK_EQ(sessrec_session_init(model, 0, memory, sessrec_session_size(model, 0), &session), SESSREC_OK);
+        CHECK_EQ(sessrec_session_init(model, 0, memory, sessrec_session_size(model, 0), &session),
+                 SESSREC_OK);
         sessrec_log_view view = sessrec_log_contents(log);
         for (int32_t s = 0; s < view.session_count; ++s) {
             for (int64_t i = view.session_begins[s]; i + 1 < view.session_begins[s + 1]; ++i) {
@@ -583,7 +619,8 @@ static void coverage(void) {
                 sessrec_session_click(session, view.items[i]);
                 sessrec_session_recommend(session, &query, list, &count, NULL);
                 for (int c = 0; c < 4; ++c)
-                    for (int32_t place = 0; place < config.cutoffs[c]; ++place) occurs[c][list[place].item] = 1;
+                    for (int32_t place = 0; place < config.cutoffs[c]; ++place)
+                        occurs[c][list[place].item] = 1;
             }
             sessrec_session_end(session);
         }
@@ -598,14 +635,16 @@ static void coverage(void) {
     }
 }
 
-// ---- what must not change a result -------------------------------------------------------------------------
+// ---- what must not change a result ------------------------------------------------------------------------
 
-static void jobs_backwards(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context) {
+static void jobs_backwards(void *user, int32_t count, void (*task)(void *context, int32_t index),
+                           void *context) {
     *(int *)user += 1;
     for (int32_t i = count - 1; i >= 0; --i) task(context, i);
 }
 
-static sessrec_report evaluate_model(const sessrec_model *model, const sessrec_log *log, const sessrec_eval_config *config) {
+static sessrec_report evaluate_model(const sessrec_model *model, const sessrec_log *log,
+                                     const sessrec_eval_config *config) {
     sessrec_report report;
     CHECK_EQ(sessrec_evaluate(model, log, config, &report, NULL), SESSREC_OK);
     report.seconds = 0;
@@ -658,14 +697,16 @@ static void invariance(void) {
         CHECK_EQ(list.count, 64);
         void *memory = malloc(sessrec_session_size(model, 3));
         sessrec_session *session;
-        CHECK_EQ(sessrec_session_init(model, 3, memory, sessrec_session_size(model, 3), &session), SESSREC_OK);
+        CHECK_EQ(sessrec_session_init(model, 3, memory, sessrec_session_size(model, 3), &session),
+                 SESSREC_OK);
         int32_t all[ITEMS];
         float scores[ITEMS];
         for (int32_t i = 0; i < ITEMS; ++i) all[i] = i;
         int tied = 0;
         for (int i = 0; i < list.count; ++i) {
             int64_t higher, equal;
-            if (list.event[i].position == 0) sessrec_session_end(session);  // F2: a session starts from nothing
+            // F2: a session starts from nothing
+            if (list.event[i].position == 0) sessrec_session_end(session);
             CHECK_EQ(sessrec_session_click(session, list.event[i].input), SESSREC_OK);
             CHECK_EQ(sessrec_session_score(session, all, ITEMS, scores), SESSREC_OK);
             sessrec_rank_counts(scores, ITEMS, list.event[i].target, &higher, &equal);
@@ -679,7 +720,7 @@ static void invariance(void) {
     }
 }
 
-// ---- errors ------------------------------------------------------------------------------------------------
+// ---- errors -----------------------------------------------------------------------------------------------
 
 static void errors(void) {
     static const char *const sessions[1] = {"ab"};

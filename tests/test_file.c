@@ -1,4 +1,5 @@
-// Model files: what is written, what is read, what is refused, and what happens when the system fails in between.
+// Model files: what is written, what is read, what is refused, and what happens when the system fails in
+// between.
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE  // fork, kill and usleep also under -std=c99
 #endif
@@ -100,7 +101,8 @@ static int by_text(const void *a, const void *b) {
 }
 
 // A model with these ids, of which item i has support i + 1. It is freed with sessrec_model_destroy.
-static sessrec_model *make_model(const char *const *ids, int32_t items, int32_t layers, sessrec_embedding embedding, sessrec_gru_form gru) {
+static sessrec_model *make_model(const char *const *ids, int32_t items, int32_t layers,
+                                 sessrec_embedding embedding, sessrec_gru_form gru) {
     sessrec_allocator memory = sessrec__allocator(NULL);
     sessrec_model plain;
     memset(&plain, 0, sizeof plain);
@@ -109,7 +111,9 @@ static sessrec_model *make_model(const char *const *ids, int32_t items, int32_t 
     plain.info.layer_count = layers;
     for (int32_t l = 0; l < layers; ++l) plain.info.hidden[l] = 2 + l;
     plain.info.embedding = embedding;
-    plain.info.embedding_width = embedding == SESSREC_EMBEDDING_TIED ? 1 + layers : embedding == SESSREC_EMBEDDING_SEPARATE ? 5 : 0;
+    plain.info.embedding_width = embedding == SESSREC_EMBEDDING_TIED       ? 1 + layers
+                                 : embedding == SESSREC_EMBEDDING_SEPARATE ? 5
+                                                                           : 0;
     plain.info.gru = gru;
     plain.info.activation = SESSREC_ELU;
     plain.info.seed = 0x0102030405060708u;
@@ -126,7 +130,8 @@ static sessrec_model *make_model(const char *const *ids, int32_t items, int32_t 
         if (model) *model = plain;
         sessrec_model *to = model ? model : &plain;
         for (int32_t t = 0; t < plain.tensors; ++t)
-            to->tensor[t] = (float *)sessrec__place(&layout, (uint64_t)(plain.shape[t].rows * plain.shape[t].columns), sizeof(float));
+            to->tensor[t] = (float *)sessrec__place(
+                &layout, (uint64_t)(plain.shape[t].rows * plain.shape[t].columns), sizeof(float));
         to->support = (const uint64_t *)sessrec__place(&layout, (uint64_t)items, 8);
         to->id_offset = (const uint32_t *)sessrec__place(&layout, (uint64_t)items + 1, 4);
         to->id_text = (const char *)sessrec__place(&layout, text_size, 1);
@@ -147,7 +152,8 @@ static sessrec_model *make_model(const char *const *ids, int32_t items, int32_t 
             if (model->id_text + model->id_offset[item] == sorted[i]) ((int32_t *)model->id_order)[i] = item;
     free((void *)sorted);
     for (int32_t t = 0, k = 0; t < model->tensors; ++t)
-        for (int32_t i = 0; i < model->shape[t].rows * model->shape[t].columns; ++i) model->tensor[t][i] = (float)(++k % 37 - 18) / 16;
+        for (int32_t i = 0; i < model->shape[t].rows * model->shape[t].columns; ++i)
+            model->tensor[t][i] = (float)(++k % 37 - 18) / 16;
     sessrec__model_wire(model);
     return model;
 }
@@ -250,7 +256,8 @@ static void forge(bytes *file) {
         if (offset > file->size || size > file->size - offset) continue;
         put32(file->at + record + 20, sessrec__crc32c(0, file->at + offset, (size_t)size));
     }
-    put32(file->at + 28, sessrec__crc32c(sessrec__crc32c(0, file->at, 28), file->at + 32, (size_t)table - 32));
+    put32(file->at + 28,
+          sessrec__crc32c(sessrec__crc32c(0, file->at, 28), file->at + 32, (size_t)table - 32));
 }
 
 static int big_endian(void) {
@@ -380,7 +387,8 @@ static void keeping(void) {
         for (int embedding = 0; embedding < 3; ++embedding)
             for (int gru = 0; gru < 2; ++gru)
                 for (int layers = 1; layers <= 4; layers += layers == 1 ? 1 : 2) {
-                    sessrec_model *model = make_model(kitchen, 3, layers, (sessrec_embedding)embedding, (sessrec_gru_form)gru);
+                    sessrec_model *model =
+                        make_model(kitchen, 3, layers, (sessrec_embedding)embedding, (sessrec_gru_form)gru);
                     sessrec_model *loaded = NULL;
                     bytes memory = bytes_of(model);
                     CHECK_EQ(sessrec_model_write(model, in_directory("kind.model"), &err), SESSREC_OK);
@@ -399,7 +407,8 @@ static void keeping(void) {
                     free_bytes(&file);
                 }
     }
-    TEST("a model in memory is used in place: its weights are those bytes, and one small block is allocated") {
+    TEST(
+        "a model in memory is used in place: its weights are those bytes, and one small block is allocated") {
         counter c;
         sessrec_allocator allocator = counting(&c);
         bytes file = small_bytes();
@@ -426,7 +435,8 @@ static void keeping(void) {
             snprintf(text[i], sizeof text[i], "%d", (i * 77 + 5) % 300);
             ids[i] = text[i];
         }
-        sessrec_model *model = make_model(ids, 300, 1, SESSREC_EMBEDDING_TIED, SESSREC_RESET_BEFORE), *loaded = NULL;
+        sessrec_model *model = make_model(ids, 300, 1, SESSREC_EMBEDDING_TIED, SESSREC_RESET_BEFORE),
+                      *loaded = NULL;
         CHECK_EQ(sessrec_model_write(model, in_directory("ids.model"), &err), SESSREC_OK);
         CHECK_EQ(sessrec_model_read(in_directory("ids.model"), NULL, &loaded, &err), SESSREC_OK);
         for (int32_t i = 0; loaded && i < 300; ++i) {
@@ -445,7 +455,8 @@ static void keeping(void) {
         memset(longest, 'x', SESSREC_MAX_ID);
         longest[SESSREC_MAX_ID] = 0;
         const char *ids[3] = {"\xc3\xa9", longest, "x"};
-        sessrec_model *model = make_model(ids, 3, 1, SESSREC_EMBEDDING_NONE, SESSREC_RESET_AFTER), *opened = NULL;
+        sessrec_model *model = make_model(ids, 3, 1, SESSREC_EMBEDDING_NONE, SESSREC_RESET_AFTER),
+                      *opened = NULL;
         bytes file = bytes_of(model);
         CHECK_EQ(open_bytes(&file, &opened, &err), SESSREC_OK);
         for (int32_t i = 0; i < 3; ++i) {
@@ -456,7 +467,8 @@ static void keeping(void) {
         sessrec_model_destroy(model);
         free_bytes(&file);
     }
-    TEST("the fingerprint is the same for a model, its file and its bytes, and another one for other content") {
+    TEST("the fingerprint is the same for a model, its file and its bytes, and another one for other "
+         "content") {
         sessrec_model *model = small_model(), *loaded = NULL, *opened = NULL;
         bytes file = bytes_of(model);
         const uint64_t print = sessrec__model_fingerprint(model);
@@ -515,14 +527,16 @@ static uint32_t slow_crc(uint32_t sum, const unsigned char *at, size_t size) {
 
 static void format(void) {
     TEST("the checksum is CRC-32C, for any length and in pieces") {
-        enum { MOST = 700 };  // beyond 128 bytes, and 64 at a time, another way is taken where the processor has one
+        // beyond 128 bytes, and 64 at a time, another way is taken where the processor has one
+        enum { MOST = 700 };
         unsigned char data[MOST];
         for (int i = 0; i < MOST; ++i) data[i] = (unsigned char)(i * 37 + i / 7 * 11);
         CHECK_EQ(sessrec__crc32c(0, "123456789", 9), 0xe3069283u);
         int64_t wrong = 0;
         for (size_t size = 0; size <= MOST; ++size) {
             wrong += sessrec__crc32c(0, data, size) != slow_crc(0, data, size);
-            wrong += sessrec__crc32c(sessrec__crc32c(0, data, size), data + size, MOST - size) != slow_crc(0, data, MOST);
+            wrong += sessrec__crc32c(sessrec__crc32c(0, data, size), data + size, MOST - size) !=
+                     slow_crc(0, data, MOST);
         }
         CHECK_EQ(wrong, 0);
     }
@@ -532,7 +546,8 @@ static void format(void) {
         sessrec__crc crc;
         int64_t wrong = 0;
         sessrec__crc_init(&crc);
-        for (int i = 0; i < 75; ++i) values[i] = i % 3 == 0 ? 3.4028235e38f : i % 3 == 1 ? -3.4028235e38f : -0.0f;
+        for (int i = 0; i < 75; ++i)
+            values[i] = i % 3 == 0 ? 3.4028235e38f : i % 3 == 1 ? -3.4028235e38f : -0.0f;
         for (uint64_t count = 0; count <= 75; ++count) {
             wrong += !sessrec__all_finite(values, count);
             for (uint64_t at = 0; at < 75; ++at)
@@ -541,7 +556,8 @@ static void format(void) {
                     memcpy(&values[at], &bad[b], sizeof *bad);
                     wrong += sessrec__all_finite(values, count) != (at >= count);
                     crc.finite = 1;
-                    sessrec__crc_of(&crc, 0, values, count * sizeof *values);  // which looks as well, 16 at a time where the processor can
+                    // which looks as well, 16 at a time where the processor can
+                    sessrec__crc_of(&crc, 0, values, count * sizeof *values);
                     wrong += crc.finite != (at >= count);
                     memcpy(&values[at], &good, sizeof good);
                 }
@@ -549,9 +565,11 @@ static void format(void) {
         CHECK_EQ(wrong, 0);
     }
     TEST("header, table and sections stand where the specification says") {
-        static const char *const names[10] = {"info", "Wy", "By", "L0.W", "L0.U", "L0.b", "support", "id_offset", "id_text", "id_order"};
-        static const int shapes[10][3] = {{0x01, 1, 72}, {0x34, 3, 2}, {0x34, 3, 1}, {0x34, 2, 6},  {0x34, 2, 6},
-                                          {0x34, 1, 6},  {0x28, 3, 1}, {0x24, 4, 1}, {0x01, 16, 1}, {0x14, 3, 1}};
+        static const char *const names[10] = {"info", "Wy",      "By",        "L0.W",    "L0.U",
+                                              "L0.b", "support", "id_offset", "id_text", "id_order"};
+        static const int shapes[10][3] = {{0x01, 1, 72}, {0x34, 3, 2}, {0x34, 3, 1}, {0x34, 2, 6},
+                                          {0x34, 2, 6},  {0x34, 1, 6}, {0x28, 3, 1}, {0x24, 4, 1},
+                                          {0x01, 16, 1}, {0x14, 3, 1}};
         bytes file = small_bytes();
         CHECK_EQ(memcmp(file.at, "SESSREC\0", 8), 0);
         CHECK_EQ(get32(file.at + 8), 1);
@@ -565,7 +583,8 @@ static void format(void) {
         uint64_t end = 64 * 11;
         for (int i = 0; i < 10; ++i) {
             const unsigned char *record = file.at + 64 * (i + 1);
-            const uint64_t offset = (end + 63) / 64 * 64, size = (uint64_t)((shapes[i][0] & 15) * shapes[i][1] * shapes[i][2]);
+            const uint64_t offset = (end + 63) / 64 * 64,
+                           size = (uint64_t)((shapes[i][0] & 15) * shapes[i][1] * shapes[i][2]);
             CHECK_TEXT((const char *)record, names[i]);
             CHECK_EQ(get32(record + 16), shapes[i][0]);
             CHECK_EQ(get32(record + 20), slow_crc(0, file.at + offset, (size_t)size));
@@ -583,7 +602,8 @@ static void format(void) {
         CHECK_EQ(get32(section_of(&file, "id_order") + 4), 1);
         CHECK_EQ(get32(section_of(&file, "Wy")), 0xbf880000u);  // -17/16
         const unsigned char *info = section_of(&file, "info");
-        static const int words[12] = {3, 1, 2, 0, 0, 0, SESSREC_EMBEDDING_TIED, 2, SESSREC_RESET_BEFORE, SESSREC_ELU, 0, 0};
+        static const int words[12] = {
+            3, 1, 2, 0, 0, 0, SESSREC_EMBEDDING_TIED, 2, SESSREC_RESET_BEFORE, SESSREC_ELU, 0, 0};
         for (int i = 0; i < 12; ++i) CHECK_EQ(get32(info + 4 * i), words[i]);
         CHECK_EQ(get64(info + 48), 0x0102030405060708u);
         CHECK_EQ(get64(info + 56), 6);
@@ -650,12 +670,16 @@ static void most_items(bytes *f) { put32(section_of(f, "info"), 0x7ffffffeu); }
 static void no_layers(bytes *f) { section_of(f, "info")[4] = 0; }
 static void five_layers(bytes *f) { section_of(f, "info")[4] = 5; }
 static void none_with_width(bytes *f) { section_of(f, "info")[24] = SESSREC_EMBEDDING_NONE; }
-static void no_width(bytes *f) { section_of(f, "info")[8] = 0, none_with_width(f), section_of(f, "info")[28] = 0; }
+static void no_width(bytes *f) {
+    section_of(f, "info")[8] = 0, none_with_width(f), section_of(f, "info")[28] = 0;
+}
 static void wide(bytes *f) { put32(section_of(f, "info") + 8, 8193); }
 static void second_width(bytes *f) { section_of(f, "info")[12] = 2; }
 static void fourth_embedding(bytes *f) { section_of(f, "info")[24] = 3; }
 static void tied_width(bytes *f) { section_of(f, "info")[28] = 3; }
-static void separate_without_width(bytes *f) { section_of(f, "info")[24] = SESSREC_EMBEDDING_SEPARATE, section_of(f, "info")[28] = 0; }
+static void separate_without_width(bytes *f) {
+    section_of(f, "info")[24] = SESSREC_EMBEDDING_SEPARATE, section_of(f, "info")[28] = 0;
+}
 static void third_gru(bytes *f) { section_of(f, "info")[32] = 2; }
 static void seventh_activation(bytes *f) { section_of(f, "info")[36] = 6; }
 static void text_above_4_gib(bytes *f) { section_of(f, "info")[68] = 1; }
@@ -673,7 +697,9 @@ static void order_negative(bytes *f) { memset(section_of(f, "id_order"), 255, 4)
 static void order_twice(bytes *f) { section_of(f, "id_order")[4] = 2; }
 static void order_wrong(bytes *f) { section_of(f, "id_order")[0] = 1, section_of(f, "id_order")[4] = 2; }
 static void other_support(bytes *f) { section_of(f, "support")[0] = 2; }
-static void support_wraps(bytes *f) { memset(section_of(f, "support"), 255, 8), section_of(f, "support")[8] = 4; }
+static void support_wraps(bytes *f) {
+    memset(section_of(f, "support"), 255, 8), section_of(f, "support")[8] = 4;
+}
 
 static void refusing(void) {
     sessrec_model *model;
@@ -689,7 +715,8 @@ static void refusing(void) {
         free_bytes(&file);
     }
     TEST("a file that is not there is NO_FILE, a directory an IO_ERROR, both with the reason") {
-        check_load_refused(in_directory("not there"), SESSREC_NO_FILE, "cannot open the file: No such file or directory");
+        check_load_refused(in_directory("not there"), SESSREC_NO_FILE,
+                           "cannot open the file: No such file or directory");
 #ifdef HAVE_POSIX
         check_load_refused(directory, SESSREC_IO_ERROR, "cannot read the file: Is a directory");
 #endif
@@ -709,9 +736,11 @@ static void refusing(void) {
     TEST("a byte too many is refused, in memory and on disk") {
         bytes file = small_bytes();
         CHECK(write_file(in_directory("x"), file.at, file.size + 1));
-        check_load_refused(in_directory("x"), SESSREC_BAD_FILE, "the file is damaged: its length is not the one that its header says");
+        check_load_refused(in_directory("x"), SESSREC_BAD_FILE,
+                           "the file is damaged: its length is not the one that its header says");
         ++file.size;
-        check_refused_bytes(&file, SESSREC_BAD_FILE, "the file is damaged: its length is not the one that its header says");
+        check_refused_bytes(&file, SESSREC_BAD_FILE,
+                            "the file is damaged: its length is not the one that its header says");
         free_bytes(&file);
     }
     TEST("every flipped bit is refused with a sentence") {
@@ -719,7 +748,9 @@ static void refusing(void) {
         for (size_t bit = 0; bit < file.size * 8; ++bit) {
             file.at[bit / 8] ^= (unsigned char)(1 << bit % 8);
             const sessrec_result result = open_bytes(&file, &model, &err);
-            CHECK(result == SESSREC_BAD_FILE || (result == SESSREC_UNSUPPORTED && bit / 8 >= 8 && bit / 8 < 12));  // the major version
+            // the major version
+            CHECK(result == SESSREC_BAD_FILE ||
+                  (result == SESSREC_UNSUPPORTED && bit / 8 >= 8 && bit / 8 < 12));
             CHECK(err.code == result && strlen(err.text) > 20);
             CHECK(model == NULL);
             file.at[bit / 8] ^= (unsigned char)(1 << bit % 8);
@@ -728,7 +759,8 @@ static void refusing(void) {
         sessrec_model_destroy(model);
         free_bytes(&file);
     }
-    TEST("every changed byte with right checksums gives a usable model or is refused, and takes no more memory than a good file") {
+    TEST("every changed byte with right checksums gives a usable model or is refused, and takes no more "
+         "memory than a good file") {
         static const unsigned char change[] = {1, 2, 4, 8, 16, 32, 64, 128, 255};
         bytes good = small_bytes(), file = copy_bytes(&good, good.size);
         int opened = 0, refused = 0;
@@ -759,15 +791,21 @@ static void refusing(void) {
         free_bytes(&file);
     }
     TEST("a later major version and an unknown feature are UNSUPPORTED") {
-        check_forged(later_major, SESSREC_UNSUPPORTED, "the file has format version 2, this build reads version 1");
-        check_forged(later_feature, SESSREC_UNSUPPORTED, "the file uses a feature that this build does not know");
+        check_forged(later_major, SESSREC_UNSUPPORTED,
+                     "the file has format version 2, this build reads version 1");
+        check_forged(later_feature, SESSREC_UNSUPPORTED,
+                     "the file uses a feature that this build does not know");
     }
     TEST("a forged header is refused") {
         check_forged(other_kind, SESSREC_BAD_FILE, "the file is not a model");
-        check_forged(no_sections, SESSREC_BAD_FILE, "the file is damaged: the number of its sections is impossible");
-        check_forged(many_sections, SESSREC_BAD_FILE, "the file is damaged: the number of its sections is impossible");
-        check_forged(longer_than_said, SESSREC_BAD_FILE, "the file is damaged: its length is not the one that its header says");
-        check_forged(reserved_in_header, SESSREC_BAD_FILE, "the file is damaged: a reserved byte of its header is not zero");
+        check_forged(no_sections, SESSREC_BAD_FILE,
+                     "the file is damaged: the number of its sections is impossible");
+        check_forged(many_sections, SESSREC_BAD_FILE,
+                     "the file is damaged: the number of its sections is impossible");
+        check_forged(longer_than_said, SESSREC_BAD_FILE,
+                     "the file is damaged: its length is not the one that its header says");
+        check_forged(reserved_in_header, SESSREC_BAD_FILE,
+                     "the file is damaged: a reserved byte of its header is not zero");
     }
     TEST("more sections than a file can have are refused also where there is room for their table") {
         bytes small = small_bytes(), file = copy_bytes(&small, 64 * 200);
@@ -775,12 +813,14 @@ static void refusing(void) {
         file.at[24] = 209;
         put64(file.at + 32, file.size);
         forge(&file);
-        check_refused_bytes(&file, SESSREC_BAD_FILE, "the file is damaged: the number of its sections is impossible");
+        check_refused_bytes(&file, SESSREC_BAD_FILE,
+                            "the file is damaged: the number of its sections is impossible");
         free_bytes(&small);
         free_bytes(&file);
     }
     TEST("a forged table is refused") {
-        check_forged(reserved_in_record, SESSREC_BAD_FILE, "the file is damaged: Wy has a reserved byte that is not zero");
+        check_forged(reserved_in_record, SESSREC_BAD_FILE,
+                     "the file is damaged: Wy has a reserved byte that is not zero");
         check_forged(name_without_end, SESSREC_BAD_FILE, "the file is damaged: a section has no proper name");
         check_forged(name_with_tail, SESSREC_BAD_FILE, "the file is damaged: a section has no proper name");
         check_forged(name_of_control, SESSREC_BAD_FILE, "the file is damaged: a section has no proper name");
@@ -788,25 +828,42 @@ static void refusing(void) {
         check_forged(name_of_delete, SESSREC_BAD_FILE, "the file is damaged: a section has no proper name");
         check_forged(no_name, SESSREC_BAD_FILE, "the file is damaged: a section has no proper name");
         check_forged(other_name, SESSREC_BAD_FILE, "the file has no By at its place");
-        check_forged(unknown_type, SESSREC_BAD_FILE, "the file is damaged: Wy has elements of an unknown type");
+        check_forged(unknown_type, SESSREC_BAD_FILE,
+                     "the file is damaged: Wy has elements of an unknown type");
         check_forged(other_type, SESSREC_BAD_FILE, "Wy has elements of another type than it should have");
         check_forged(other_shape, SESSREC_BAD_FILE, "L0.W is [6,2] in the file and should be [2,6]");
         check_forged(overflowing_rows, SESSREC_BAD_FILE, "the file is damaged: Wy is larger than the file");
         check_forged(more_rows, SESSREC_BAD_FILE, "the file is damaged: Wy is larger than the file");
-        check_forged(other_offset, SESSREC_BAD_FILE, "the file is damaged: By is not where its shape puts it");
+        check_forged(other_offset, SESSREC_BAD_FILE,
+                     "the file is damaged: By is not where its shape puts it");
         check_forged(other_size, SESSREC_BAD_FILE, "the file is damaged: By is not where its shape puts it");
         check_forged(more_columns, SESSREC_BAD_FILE, "By is [3,2] in the file and should be [3,1]");
-        check_forged(bytes_at_the_end, SESSREC_BAD_FILE, "the file is damaged: its last section does not end where the file ends");
-        check_forged(padding, SESSREC_BAD_FILE, "the file is damaged: By has a byte in front of it that is not zero");
+        check_forged(bytes_at_the_end, SESSREC_BAD_FILE,
+                     "the file is damaged: its last section does not end where the file ends");
+        check_forged(padding, SESSREC_BAD_FILE,
+                     "the file is damaged: By has a byte in front of it that is not zero");
         check_forged(fewer_sections, SESSREC_BAD_FILE, "the file has no id_order at its place");
     }
     TEST("a network that cannot be is refused") {
-        static void (*const changes[])(bytes *) = {
-            no_items,         negative_items,   no_layers,  five_layers,     no_width,               wide,
-            second_width,     tied_width,       third_gru,  none_with_width, separate_without_width, first_name,
-            fourth_embedding, text_above_4_gib, first_size, seventh_activation};
+        static void (*const changes[])(bytes *) = {no_items,
+                                                   negative_items,
+                                                   no_layers,
+                                                   five_layers,
+                                                   no_width,
+                                                   wide,
+                                                   second_width,
+                                                   tied_width,
+                                                   third_gru,
+                                                   none_with_width,
+                                                   separate_without_width,
+                                                   first_name,
+                                                   fourth_embedding,
+                                                   text_above_4_gib,
+                                                   first_size,
+                                                   seventh_activation};
         for (size_t i = 0; i < sizeof changes / sizeof *changes; ++i)
-            check_forged(changes[i], SESSREC_BAD_FILE, "the file is damaged: its first section does not describe a model");
+            check_forged(changes[i], SESSREC_BAD_FILE,
+                         "the file is damaged: its first section does not describe a model");
         check_forged(most_items, SESSREC_BAD_FILE, "Wy is [3,2] in the file and should be [2147483646,2]");
         check_forged(other_gru, SESSREC_BAD_FILE, "the file has no L0.c at its place");
     }
@@ -815,16 +872,21 @@ static void refusing(void) {
         check_forged(infinite, SESSREC_BAD_FILE, "tensor Wy has a value that is NaN or infinite");
     }
     TEST("ids that are no texts, are there twice or are not sorted are refused") {
-        static const char unsorted[] = "the file is damaged: id_order does not sort the items by their ids, or two have the same id";
-        static void (*const no_texts[])(bytes *) = {first_offset, last_offset, falling_offset, empty_id, nul_in_id, id_without_end};
-        static void (*const no_orders[])(bytes *) = {order_too_high, order_negative, order_twice, order_wrong};
+        static const char unsorted[] =
+            "the file is damaged: id_order does not sort the items by their ids, or two have the same id";
+        static void (*const no_texts[])(bytes *) = {first_offset, last_offset, falling_offset,
+                                                    empty_id,     nul_in_id,   id_without_end};
+        static void (*const no_orders[])(bytes *) = {order_too_high, order_negative, order_twice,
+                                                     order_wrong};
         for (size_t i = 0; i < sizeof no_texts / sizeof *no_texts; ++i)
-            check_forged(no_texts[i], SESSREC_BAD_FILE, "the file is damaged: an item id is not a text of 1 to 255 bytes");
+            check_forged(no_texts[i], SESSREC_BAD_FILE,
+                         "the file is damaged: an item id is not a text of 1 to 255 bytes");
         for (size_t i = 0; i < sizeof no_orders / sizeof *no_orders; ++i)
             check_forged(no_orders[i], SESSREC_BAD_FILE, unsorted);
     }
     TEST("two items with the same id are refused in any order") {
-        static const char unsorted[] = "the file is damaged: id_order does not sort the items by their ids, or two have the same id";
+        static const char unsorted[] =
+            "the file is damaged: id_order does not sort the items by their ids, or two have the same id";
         static const char *const twins[3] = {"a", "twin", "twix"};
         sessrec_model *other = make_model(twins, 3, 1, SESSREC_EMBEDDING_TIED, SESSREC_RESET_BEFORE);
         bytes file = bytes_of(other);
@@ -845,22 +907,28 @@ static void refusing(void) {
         const char *id = text;
         sessrec_model *other = make_model(&id, 1, 1, SESSREC_EMBEDDING_TIED, SESSREC_RESET_BEFORE);
         bytes file = bytes_of(other);
-        check_refused_bytes(&file, SESSREC_BAD_FILE, "the file is damaged: an item id is not a text of 1 to 255 bytes");
+        check_refused_bytes(&file, SESSREC_BAD_FILE,
+                            "the file is damaged: an item id is not a text of 1 to 255 bytes");
         free_bytes(&file);
         sessrec_model_destroy(other);
     }
-    TEST("among many ids a fault is found in each: a NUL too many or too few, a size, an entry of the order, two that are the wrong way round") {
+    TEST("among many ids a fault is found in each: a NUL too many or too few, a size, an entry of the order, "
+         "two that are the wrong way round") {
         enum { MANY = 200 };
         static const char no_text[] = "the file is damaged: an item id is not a text of 1 to 255 bytes";
-        static const char unsorted[] = "the file is damaged: id_order does not sort the items by their ids, or two have the same id";
+        static const char unsorted[] =
+            "the file is damaged: id_order does not sort the items by their ids, or two have the same id";
         static char text[MANY][24];
         const char *ids[MANY];
-        for (int i = 0; i < MANY; ++i) snprintf(text[i], sizeof text[i], "%.*s%d", i % 12, "same beginning", 10 + i * 37 % MANY), ids[i] = text[i];
+        for (int i = 0; i < MANY; ++i)
+            snprintf(text[i], sizeof text[i], "%.*s%d", i % 12, "same beginning", 10 + i * 37 % MANY),
+                ids[i] = text[i];
         sessrec_model *other = make_model(ids, MANY, 1, SESSREC_EMBEDDING_TIED, SESSREC_RESET_BEFORE);
         bytes file = bytes_of(other);
         for (int i = 0; i < MANY; ++i) {
             const uint32_t end = get32(section_of(&file, "id_offset") + 4 * (i + 1));
-            unsigned char *last = section_of(&file, "id_text") + end - 2, *order = section_of(&file, "id_order") + 4 * i;
+            unsigned char *last = section_of(&file, "id_text") + end - 2,
+                          *order = section_of(&file, "id_order") + 4 * i;
             const uint32_t item = get32(order), next = i + 1 < MANY ? get32(order + 4) : 0;
             const unsigned char letter = *last;
             *last = 0;
@@ -886,15 +954,18 @@ static void refusing(void) {
         sessrec_model_destroy(other);
     }
     TEST("support must sum to the number of events, also when the sum would wrap round") {
-        check_forged(other_support, SESSREC_BAD_FILE, "the file is damaged: support does not sum to the number of events");
-        check_forged(support_wraps, SESSREC_BAD_FILE, "the file is damaged: support does not sum to the number of events");
+        check_forged(other_support, SESSREC_BAD_FILE,
+                     "the file is damaged: support does not sum to the number of events");
+        check_forged(support_wraps, SESSREC_BAD_FILE,
+                     "the file is damaged: support does not sum to the number of events");
     }
     TEST("bytes that are not aligned, and missing arguments, are INVALID_ARGUMENT") {
         bytes good = small_bytes(), file = make_bytes(good.size + 64);
         for (size_t shift = 1; shift < 64; shift += 7) {
             memcpy(file.at + shift, good.at, good.size);
             model = (sessrec_model *)file.at;
-            CHECK_EQ(sessrec_model_import(file.at + shift, good.size, NULL, &model, &err), SESSREC_INVALID_ARGUMENT);
+            CHECK_EQ(sessrec_model_import(file.at + shift, good.size, NULL, &model, &err),
+                     SESSREC_INVALID_ARGUMENT);
             CHECK(model == NULL);
         }
         CHECK_EQ(sessrec_model_import(NULL, 0, NULL, &model, NULL), SESSREC_INVALID_ARGUMENT);
@@ -985,7 +1056,8 @@ static void memory_use(void) {
         free_bytes(&file);
     }
     TEST("a header that promises more than there is costs no memory") {
-        static const uint64_t sizes[] = {1u << 30, (uint64_t)1 << 40, (uint64_t)1 << 61, (uint64_t)1 << 63, UINT64_MAX, 0, 63};
+        static const uint64_t sizes[] = {
+            1u << 30, (uint64_t)1 << 40, (uint64_t)1 << 61, (uint64_t)1 << 63, UINT64_MAX, 0, 63};
         bytes file = small_bytes();
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
             counter c;
@@ -1028,7 +1100,8 @@ static int files_in_directory(int and_remove) {
     return count;
 }
 
-// A save over an old file, with one call that fails: either the old or the new file is there afterwards, and nothing else.
+// A save over an old file, with one call that fails: either the old or the new file is there afterwards, and
+// nothing else.
 static void check_failing(int call, int nth, int error, const char *sentence, int new_stands) {
     static const char old[] = "the file that was there before";
     sessrec_model *model = small_model();
@@ -1228,7 +1301,8 @@ static void pipes(void) {
             snprintf(text[i], sizeof text[i], "i%d", i);
             ids[i] = text[i];
         }
-        sessrec_model *model = make_model(ids, 20000, 1, SESSREC_EMBEDDING_TIED, SESSREC_RESET_BEFORE), *loaded = NULL;
+        sessrec_model *model = make_model(ids, 20000, 1, SESSREC_EMBEDDING_TIED, SESSREC_RESET_BEFORE),
+                      *loaded = NULL;
         bytes file = bytes_of(model);
         free((void *)ids);
         for (size_t size = file.size; size; size = size == file.size ? size / 2 : 0) {
@@ -1268,7 +1342,8 @@ static void pipes(void) {
 int main(void) {
 #ifdef HAVE_POSIX
     const char *place = getenv("TMPDIR");
-    snprintf(directory, sizeof directory, "%s/sessrec-test-%ld/", place && strlen(place) < 100 ? place : "/tmp", (long)getpid());
+    snprintf(directory, sizeof directory, "%s/sessrec-test-%ld/",
+             place && strlen(place) < 100 ? place : "/tmp", (long)getpid());
     if (mkdir(directory, 0700)) return printf("cannot make %s\n", directory), 1;
 #endif
     keeping();

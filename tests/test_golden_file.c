@@ -22,7 +22,8 @@ static void check_refused(const char *text, const char *problem) {
 static void reading(void) {
     golden_file file;
     TEST("metas and tensors come back by name, with comments anywhere before a record") {
-        CHECK(parse("sessrec-golden 1\n# a word, # more\nmeta family cell\n#\nmeta B 3\n# x\ntensor x 2 2 3\n1 2\n3 -4.5e-1 5\n6\n"
+        CHECK(parse("sessrec-golden 1\n# a word, # more\nmeta family cell\n#\nmeta B 3\n# x\ntensor x 2 2 "
+                    "3\n1 2\n3 -4.5e-1 5\n6\n"
                     "itensor mask 1 2 0 1\n",
                     &file));
         CHECK_TEXT(file.problem, "");
@@ -64,7 +65,8 @@ static void reading(void) {
 static void refusing(void) {
     TEST("a file of another kind or version is refused") {
         check_refused("", "line 1: the file does not begin with \"sessrec-golden 1\"");
-        check_refused("sessrec-golden 2\ntensor x 1 1 1", "line 1: the file does not begin with \"sessrec-golden 1\"");
+        check_refused("sessrec-golden 2\ntensor x 1 1 1",
+                      "line 1: the file does not begin with \"sessrec-golden 1\"");
         check_refused("sessrec-golden 1\nmeta a b\n", "line 3: the file has no tensor");
     }
     TEST("an unknown record is refused, and so is anything behind the numbers of a tensor") {
@@ -73,7 +75,8 @@ static void refusing(void) {
         check_refused("sessrec-golden 1\nmeta a b c\n", "line 2: \"c\" begins no record");
     }
     TEST("too few numbers are refused") {
-        check_refused("sessrec-golden 1\ntensor x 1 2\n1\n", "line 4: the file ends within the numbers of a tensor");
+        check_refused("sessrec-golden 1\ntensor x 1 2\n1\n",
+                      "line 4: the file ends within the numbers of a tensor");
         check_refused("sessrec-golden 1\ntensor x 1 2\n1\n# no\n", "line 4: \"#\" is no number");
     }
     TEST("what is no finite number is refused, and a fraction among integers") {
@@ -84,19 +87,27 @@ static void refusing(void) {
         check_refused("sessrec-golden 1\nitensor x 1 1 1.5", "line 2: \"1.5\" is no integer");
     }
     TEST("a header that promises more than the file holds is refused before memory is taken") {
-        check_refused("sessrec-golden 1\ntensor x 1 999999999999 1", "line 2: tensor x is empty or larger than the rest of the file");
-        check_refused("sessrec-golden 1\ntensor x 3 9 9 9 1 2 3", "line 2: tensor x is empty or larger than the rest of the file");
-        check_refused("sessrec-golden 1\ntensor x 999999999999 1", "line 2: tensor x has an impossible number of dimensions");
+        check_refused("sessrec-golden 1\ntensor x 1 999999999999 1",
+                      "line 2: tensor x is empty or larger than the rest of the file");
+        check_refused("sessrec-golden 1\ntensor x 3 9 9 9 1 2 3",
+                      "line 2: tensor x is empty or larger than the rest of the file");
+        check_refused("sessrec-golden 1\ntensor x 999999999999 1",
+                      "line 2: tensor x has an impossible number of dimensions");
     }
     TEST("empty tensors and tensors without dimensions are refused") {
-        check_refused("sessrec-golden 1\ntensor x 1 0\n", "line 2: tensor x is empty or larger than the rest of the file");
-        check_refused("sessrec-golden 1\ntensor x 0\n1", "line 2: tensor x has an impossible number of dimensions");
-        check_refused("sessrec-golden 1\ntensor x 1 -1\n1", "line 2: tensor x is empty or larger than the rest of the file");
+        check_refused("sessrec-golden 1\ntensor x 1 0\n",
+                      "line 2: tensor x is empty or larger than the rest of the file");
+        check_refused("sessrec-golden 1\ntensor x 0\n1",
+                      "line 2: tensor x has an impossible number of dimensions");
+        check_refused("sessrec-golden 1\ntensor x 1 -1\n1",
+                      "line 2: tensor x is empty or larger than the rest of the file");
     }
     TEST("a name that stands there twice and a late meta line are refused") {
         check_refused("sessrec-golden 1\nmeta a 1\nmeta a 2\n", "line 3: meta a stands there twice");
-        check_refused("sessrec-golden 1\ntensor x 1 1 1\ntensor x 1 1 1\n", "line 3: tensor x stands there twice");
-        check_refused("sessrec-golden 1\ntensor x 1 1 1\nmeta a 1\n", "line 3: a meta line stands behind a tensor");
+        check_refused("sessrec-golden 1\ntensor x 1 1 1\ntensor x 1 1 1\n",
+                      "line 3: tensor x stands there twice");
+        check_refused("sessrec-golden 1\ntensor x 1 1 1\nmeta a 1\n",
+                      "line 3: a meta line stands behind a tensor");
     }
     TEST("every truncation of a good file is refused, down to its last number") {
         const char *text = "sessrec-golden 1\nmeta a b\ntensor x 1 2 1.5 2.5\nitensor y 1 1 7";

@@ -1,6 +1,8 @@
-// Gradients against central differences, with the whole library computing in double precision: relative error 1e-6 at most, signs
-// included. The header is compiled with every float a double; what stands on float's bits has a branch for it there.
-#define SESSREC__DOUBLE SESSREC__DOUBLE  // names itself, because an enumerator of the header has the same name
+// Gradients against central differences, with the whole library computing in double precision: relative error
+// 1e-6 at most, signs included. The header is compiled with every float a double; what stands on float's bits
+// has a branch for it there.
+#define SESSREC__DOUBLE                                                                                      \
+  SESSREC__DOUBLE  // names itself, because an enumerator of the header has the same name
 #define SESSREC_NO_SIMD
 #define SESSREC_NO_THREADS
 
@@ -26,8 +28,8 @@
 #define nextafterf nextafter
 #include "models.h"
 
-// A central difference over 2e-5 is off by 1e-10 of the third derivative and by about 1e-11 of rounding. Gradients are compared relatively
-// down to 1e-3, below that by 1e-9.
+// A central difference over 2e-5 is off by 1e-10 of the third derivative and by about 1e-11 of rounding.
+// Gradients are compared relatively down to 1e-3, below that by 1e-9.
 static const double STEP = 1e-5;
 
 static double relative_error(double analytic, double numeric) {
@@ -48,7 +50,7 @@ static void compare(verdict *v, double analytic, double numeric) {
     ++v->compared;
 }
 
-// ---- losses by themselves ----------------------------------------------------------------------------------
+// ---- losses by themselves ---------------------------------------------------------------------------------
 
 typedef struct loss_variant {
     const char *name;
@@ -88,10 +90,13 @@ static sessrec_loss_config loss_config(const loss_variant *variant, int activati
 
 enum { ROWS = 3, COLUMNS = 7, FIRST_ROW = 1 };
 
-static double total_loss(const sessrec_loss_config *config, const double *log_proposal, const double *scores, double *gradient) {
+static double total_loss(const sessrec_loss_config *config, const double *log_proposal, const double *scores,
+                         double *gradient) {
     static const int32_t item[COLUMNS] = {4, 2, 5, 2, 6, 5, 0};  // columns 1 and 3, 2 and 5 are the same item
     double row_loss[ROWS], scratch[8 * COLUMNS], sum = 0;
-    CHECK_EQ(sessrec_loss(config, FIRST_ROW, ROWS, COLUMNS, item, log_proposal, scores, row_loss, gradient, scratch), SESSREC_OK);
+    CHECK_EQ(sessrec_loss(config, FIRST_ROW, ROWS, COLUMNS, item, log_proposal, scores, row_loss, gradient,
+                          scratch),
+             SESSREC_OK);
     for (int i = 0; i < ROWS; ++i) sum += row_loss[i];
     return sum;
 }
@@ -102,7 +107,8 @@ static void losses_alone(void) {
             uint32_t seed = 5;
             for (int activation = 0; activation < ACTIVATIONS; ++activation) {
                 const sessrec_loss_config config = loss_config(&LOSS[l], activation);
-                double scores[ROWS * COLUMNS], log_proposal[COLUMNS], gradient[ROWS * COLUMNS], ignored[ROWS * COLUMNS];
+                double scores[ROWS * COLUMNS], log_proposal[COLUMNS], gradient[ROWS * COLUMNS],
+                    ignored[ROWS * COLUMNS];
                 verdict v = {0, 0, 0};
                 for (int i = 0; i < ROWS * COLUMNS; ++i) scores[i] = random_float(&seed, 2);
                 for (int i = 0; i < COLUMNS; ++i) log_proposal[i] = random_float(&seed, 2);
@@ -122,7 +128,7 @@ static void losses_alone(void) {
         }
 }
 
-// ---- the GRU by itself -------------------------------------------------------------------------------------
+// ---- the GRU by itself ------------------------------------------------------------------------------------
 
 enum { B = 4, D = 3, H = 5 };
 
@@ -154,7 +160,8 @@ static double cell_loss(const cell_case *at, sessrec_gru_form form, const double
 
 static void check_cell(sessrec_gru_form form) {
     cell_case at, gradient;
-    double weigh[B * H], tape[B * 4 * H], ignored[B * 4 * H], scratch[B * (9 * H + D)], *number = (double *)&at, *analytic = (double *)&gradient;
+    double weigh[B * H], tape[B * 4 * H], ignored[B * 4 * H], scratch[B * (9 * H + D)],
+        *number = (double *)&at, *analytic = (double *)&gradient;
     uint32_t seed = 9;
     verdict v = {0, 0, 0};
     for (int i = 0; i < CELL_NUMBERS; ++i) number[i] = random_float(&seed, 0.9);
@@ -183,10 +190,10 @@ static void cell_alone(void) {
     TEST("the reset-after GRU: weights, both biases, input and state") { check_cell(SESSREC_RESET_AFTER); }
 }
 
-// ---- a whole training step ---------------------------------------------------------------------------------
+// ---- a whole training step --------------------------------------------------------------------------------
 
-// How the step is taken: from zero states or from states with a history, with dropout or without. The masks of a (seed, epoch, step) are
-// always the same, so that the loss is a function of the weights.
+// How the step is taken: from zero states or from states with a history, with dropout or without. The masks
+// of a (seed, epoch, step) are always the same, so that the loss is a function of the weights.
 typedef enum setting {
     FIRST_EVENT,
     LATER_EVENT,
@@ -199,8 +206,10 @@ typedef struct step_case {
     uint32_t state_seed;
 } step_case;
 
-// Three of four slots are live. Items come more than once: as input and target, as target and negative, as target of two slots.
-static const int32_t INPUT[3] = {0, 3, 0}, TARGET[3] = {1, 2, 1}, NEGATIVE[3] = {4, 2, 4}, NO_START[3] = {0, 1, 0}, ALL_START[3] = {1, 1, 1}, PREVIOUS[3] = {0, 1, 3};
+// Three of four slots are live. Items come more than once: as input and target, as target and negative, as
+// target of two slots.
+static const int32_t INPUT[3] = {0, 3, 0}, TARGET[3] = {1, 2, 1}, NEGATIVE[3] = {4, 2, 4},
+                     NO_START[3] = {0, 1, 0}, ALL_START[3] = {1, 1, 1}, PREVIOUS[3] = {0, 1, 3};
 
 static sessrec_batch make_batch(setting s) {
     sessrec_batch batch;
@@ -243,7 +252,8 @@ static sessrec_tensor tensor_of(sessrec_trainer *trainer, const char *prefix, co
 }
 
 static void randomise(const sessrec_tensor *tensor, uint32_t *seed, double limit) {
-    for (int64_t i = 0; i < (int64_t)tensor->rows * tensor->columns; ++i) tensor->data[i] = random_float(seed, limit);
+    for (int64_t i = 0; i < (int64_t)tensor->rows * tensor->columns; ++i)
+        tensor->data[i] = random_float(seed, limit);
 }
 
 static step_case make_step(const sessrec_config *config, const sessrec_log *log, setting s, uint32_t seed) {
@@ -255,7 +265,8 @@ static step_case make_step(const sessrec_config *config, const sessrec_log *log,
     step.state_seed = seed;
     CHECK_EQ(sessrec_trainer_create(config, log, &step.trainer, &err), SESSREC_OK);
     CHECK_TEXT(err.text, "");
-    for (int32_t t = 0; (name = sessrec_model_tensor_name(sessrec_trainer_model(step.trainer), t)) != NULL; ++t) {
+    for (int32_t t = 0; (name = sessrec_model_tensor_name(sessrec_trainer_model(step.trainer), t)) != NULL;
+         ++t) {
         sessrec_tensor weights = tensor_of(step.trainer, "", name);
         randomise(&weights, &seed, 1);
     }
@@ -283,12 +294,16 @@ static void scattered_gradient(const step_case *step, const char *name, double *
     memset(dense, 0, MOST_NUMBERS * sizeof *dense);
     for (int32_t i = 0; i < gradient.rows; ++i) {
         const int32_t row = gradient.row_ids ? gradient.row_ids[i] : i;
-        if (row >= 0) memcpy(dense + row * gradient.columns, gradient.data + i * gradient.columns, (size_t)gradient.columns * sizeof *dense);  // -1: summed into another
+        // -1: summed into another
+        if (row >= 0)
+            memcpy(dense + row * gradient.columns, gradient.data + i * gradient.columns,
+                   (size_t)gradient.columns * sizeof *dense);
     }
 }
 
 // The change of the loss when the tensor moves along a direction.
-static double difference_along(const step_case *step, int32_t layers, const sessrec_tensor *weights, const double *direction) {
+static double difference_along(const step_case *step, int32_t layers, const sessrec_tensor *weights,
+                               const double *direction) {
     double kept[MOST_NUMBERS], loss[2];
     const int32_t n = weights->rows * weights->columns;
     memcpy(kept, weights->data, (size_t)n * sizeof *kept);
@@ -313,7 +328,8 @@ static verdict check_step(const sessrec_config *config, setting s, uint32_t seed
     verdict v = {0, 0, 0};
     step_case step = make_step(config, log, s, seed);
     const char *name;
-    for (int32_t t = 0; (name = sessrec_model_tensor_name(sessrec_trainer_model(step.trainer), t)) != NULL; ++t) {
+    for (int32_t t = 0; (name = sessrec_model_tensor_name(sessrec_trainer_model(step.trainer), t)) != NULL;
+         ++t) {
         const sessrec_tensor weights = tensor_of(step.trainer, "", name);
         const int32_t n = weights.rows * weights.columns;
         double gradient[MOST_NUMBERS], direction[MOST_NUMBERS] = {0};
@@ -322,7 +338,8 @@ static verdict check_step(const sessrec_config *config, setting s, uint32_t seed
         scattered_gradient(&step, name, gradient);
         for (int32_t i = 0; i < (number_by_number ? n : 1); ++i) {
             for (int32_t j = 0; j < n; ++j) direction[j] = number_by_number ? i == j : random_float(&seed, 1);
-            compare(&here, along(gradient, direction, n), difference_along(&step, config->layer_count, &weights, direction));
+            compare(&here, along(gradient, direction, n),
+                    difference_along(&step, config->layer_count, &weights, direction));
         }
         v.compared += here.compared;
         if (!(here.worst <= v.worst)) v.worst = here.worst;
@@ -336,7 +353,8 @@ static verdict check_step(const sessrec_config *config, setting s, uint32_t seed
 
 static const char *const FORM_NAME[] = {"reset-before", "reset-after"};
 static const char *const EMBEDDING_NAME[] = {"tied", "separate", "one-hot"};
-static const char *const SETTING_NAME[] = {"the first event of sessions", "later events", "later events with dropout"};
+static const char *const SETTING_NAME[] = {"the first event of sessions", "later events",
+                                           "later events with dropout"};
 
 // Every kind of network, number by number, with one loss.
 static void networks(void) {
@@ -344,7 +362,8 @@ static void networks(void) {
         for (int form = 0; form < 2; ++form)
             for (int embedding = 0; embedding < 3; ++embedding) {
                 char text[120];
-                snprintf(text, sizeof text, "every weight of %d %s layer(s) with %s input", layers, FORM_NAME[form], EMBEDDING_NAME[embedding]);
+                snprintf(text, sizeof text, "every weight of %d %s layer(s) with %s input", layers,
+                         FORM_NAME[form], EMBEDDING_NAME[embedding]);
                 TEST(text) {
                     for (int s = FIRST_EVENT; s <= LATER_EVENT_WITH_DROPOUT; ++s) {
                         sessrec_config config = step_config(layers, form, embedding, (setting)s);
@@ -361,11 +380,13 @@ static void networks(void) {
 static void combinations(setting s) {
     for (int l = 0; l < LOSSES; ++l) {
         char text[160];
-        snprintf(text, sizeof text, "%s, %s, with every activation, form, embedding and 1 to 3 layers", LOSS[l].name, SETTING_NAME[s]);
+        snprintf(text, sizeof text, "%s, %s, with every activation, form, embedding and 1 to 3 layers",
+                 LOSS[l].name, SETTING_NAME[s]);
         TEST(text) {
             int flat = 0;  // a rectifier may happen to give 0 for every score
             for (int which = 0; which < ACTIVATIONS * 2 * 3 * 3; ++which) {
-                const int activation = which % 6, form = which / 6 % 2, embedding = which / 12 % 3, layers = 1 + which / 36;
+                const int activation = which % 6, form = which / 6 % 2, embedding = which / 12 % 3,
+                          layers = 1 + which / 36;
                 sessrec_config config = step_config(layers, form, embedding, s);
                 config.loss = loss_config(&LOSS[l], activation);
                 verdict v = check_step(&config, s, (uint32_t)(1000 + which), 0);

@@ -7,13 +7,16 @@ static double sg(double x) {
     return 1 / (1 + exp(-x));
 }
 
-// ---- one unit, by hand -------------------------------------------------------------------------------------
-// x = 0.5, h = 0.8; for r, z, n:  W = 1, -2, 0.5   U = 0.3, 0.4, -0.6   b = 0.1, 0.2, 0.3   c = 0.05, -0.1, 0.7
+// ---- one unit, by hand ------------------------------------------------------------------------------------
+// x = 0.5, h = 0.8; for r, z, n:  W = 1, -2, 0.5   U = 0.3, 0.4, -0.6   b = 0.1, 0.2, 0.3   c = 0.05, -0.1,
+// 0.7
 
 static const float X = 0.5f, STATE = 0.8f;
-static const float W1[3] = {1, -2, 0.5f}, U1[3] = {0.3f, 0.4f, -0.6f}, B1[3] = {0.1f, 0.2f, 0.3f}, C1[3] = {0.05f, -0.1f, 0.7f}, ZERO[3] = {0, 0, 0};
+static const float W1[3] = {1, -2, 0.5f}, U1[3] = {0.3f, 0.4f, -0.6f}, B1[3] = {0.1f, 0.2f, 0.3f},
+                   C1[3] = {0.05f, -0.1f, 0.7f}, ZERO[3] = {0, 0, 0};
 
-static sessrec_gru one_unit(sessrec_gru_form form, const float *W, const float *U, const float *b, const float *c) {
+static sessrec_gru one_unit(sessrec_gru_form form, const float *W, const float *U, const float *b,
+                            const float *c) {
     sessrec_gru gru;
     gru.form = form;
     gru.input = gru.hidden = 1;
@@ -62,7 +65,7 @@ static void one_unit_by_hand(void) {
     }
 }
 
-// ---- limits of the gates -----------------------------------------------------------------------------------
+// ---- limits of the gates ----------------------------------------------------------------------------------
 
 static void limits(void) {
     static const sessrec_gru_form form[2] = {SESSREC_RESET_BEFORE, SESSREC_RESET_AFTER};
@@ -76,7 +79,8 @@ static void limits(void) {
     }
     TEST("an open update gate takes the candidate alone") {
         const float b[3] = {0.1f, 1000, 0.3f};
-        const sessrec_gru before = one_unit(SESSREC_RESET_BEFORE, W1, U1, b, NULL), after = one_unit(SESSREC_RESET_AFTER, W1, U1, b, C1);
+        const sessrec_gru before = one_unit(SESSREC_RESET_BEFORE, W1, U1, b, NULL),
+                          after = one_unit(SESSREC_RESET_AFTER, W1, U1, b, C1);
         CHECK_NEAR(step(&before, X, STATE), tanh(0.55 - 0.48 * sg(0.84)), 1e-6);
         CHECK_NEAR(step(&after, X, STATE), tanh(0.55 + 0.22 * sg(0.89)), 1e-6);
     }
@@ -99,7 +103,7 @@ static void limits(void) {
     }
 }
 
-// ---- larger cells ------------------------------------------------------------------------------------------
+// ---- larger cells -----------------------------------------------------------------------------------------
 
 typedef struct cell {
     sessrec_gru gru;
@@ -150,19 +154,25 @@ static void expected_row(const cell *at, int32_t row, double *h_new) {
     const float *x = at->x + row * D, *h = at->h + row * H;
     double r[MOST_HIDDEN], z[MOST_HIDDEN];
     for (int32_t j = 0; j < H; ++j) {
-        r[j] = sg(product(x, D, at->W, j, 3 * H) + product(h, H, at->U, j, 3 * H) + (double)at->b[j] + (after ? (double)at->c[j] : 0));
-        z[j] = sg(product(x, D, at->W, H + j, 3 * H) + product(h, H, at->U, H + j, 3 * H) + (double)at->b[H + j] + (after ? (double)at->c[H + j] : 0));
+        r[j] = sg(product(x, D, at->W, j, 3 * H) + product(h, H, at->U, j, 3 * H) + (double)at->b[j] +
+                  (after ? (double)at->c[j] : 0));
+        z[j] = sg(product(x, D, at->W, H + j, 3 * H) + product(h, H, at->U, H + j, 3 * H) +
+                  (double)at->b[H + j] + (after ? (double)at->c[H + j] : 0));
     }
     for (int32_t j = 0; j < H; ++j) {
         double past = after ? (double)at->c[2 * H + j] : 0;
-        for (int32_t k = 0; k < H; ++k) past += (after ? 1 : r[k]) * (double)h[k] * (double)at->U[k * 3 * H + 2 * H + j];
-        double n = tanh(product(x, D, at->W, 2 * H + j, 3 * H) + (double)at->b[2 * H + j] + (after ? r[j] : 1) * past);
+        for (int32_t k = 0; k < H; ++k)
+            past += (after ? 1 : r[k]) * (double)h[k] * (double)at->U[k * 3 * H + 2 * H + j];
+        double n = tanh(product(x, D, at->W, 2 * H + j, 3 * H) + (double)at->b[2 * H + j] +
+                        (after ? r[j] : 1) * past);
         h_new[j] = (1 - z[j]) * (double)h[j] + z[j] * n;
     }
 }
 
 static void whole_cells(void) {
-    static const int32_t size[6][3] = {{1, 1, 1}, {3, 2, 5}, {7, 17, 16}, {33, 16, 17}, {5, 50, 100}, {9, 113, 33}};  // rows, D, H
+    // rows, D, H
+    static const int32_t size[6][3] = {{1, 1, 1},    {3, 2, 5},    {7, 17, 16},
+                                       {33, 16, 17}, {5, 50, 100}, {9, 113, 33}};
     static const sessrec_gru_form form[2] = {SESSREC_RESET_BEFORE, SESSREC_RESET_AFTER};
     TEST("a step equals its equations in double precision, for any sizes") {
         for (int s = 0; s < 6; ++s)
@@ -172,7 +182,8 @@ static void whole_cells(void) {
                 forward(&at);
                 for (int32_t row = 0; row < at.rows; ++row) {
                     expected_row(&at, row, h_new);
-                    for (int32_t j = 0; j < at.gru.hidden; ++j) worst = fmax(worst, fabs((double)at.h_new[row * at.gru.hidden + j] - h_new[j]));
+                    for (int32_t j = 0; j < at.gru.hidden; ++j)
+                        worst = fmax(worst, fabs((double)at.h_new[row * at.gru.hidden + j] - h_new[j]));
                 }
                 CHECK_NEAR(worst, 0, 2e-6);
                 free_cell(&at);
@@ -197,7 +208,7 @@ static void whole_cells(void) {
     }
 }
 
-// ---- the two forms -----------------------------------------------------------------------------------------
+// ---- the two forms ----------------------------------------------------------------------------------------
 
 // The states of both forms from the same weights.
 static double distance_of_forms(cell *at, int *same_bits) {
@@ -258,7 +269,7 @@ static void forms(void) {
     }
 }
 
-// ---- backward: what is written; the values are checked in test_gradients.c ---------------------------------
+// ---- backward: what is written; the values are checked in test_gradients.c --------------------------------
 
 enum { B = 5, D = 4, H = 6 };
 typedef struct gradients {
@@ -272,7 +283,8 @@ static void backward(const cell *at, const float *d_h_new, gradients *g, int inp
     into.U = g->U;
     into.b = g->b;
     into.c = at->gru.form == SESSREC_RESET_AFTER ? g->c : NULL;
-    sessrec_gru_backward(&at->gru, at->rows, at->x, at->h, at->tape, d_h_new, inputs ? g->d_x : NULL, inputs ? g->d_h : NULL, &into, scratch);
+    sessrec_gru_backward(&at->gru, at->rows, at->x, at->h, at->tape, d_h_new, inputs ? g->d_x : NULL,
+                         inputs ? g->d_h : NULL, &into, scratch);
 }
 
 static void backward_step(void) {
@@ -294,10 +306,12 @@ static void backward_step(void) {
             CHECK((g.c[0] != 0) == f);
             memset(&again, 0, sizeof again);
             backward(&at, d_h_new, &again, 0);
-            CHECK(!memcmp(g.W, again.W, sizeof g.W) && !memcmp(g.U, again.U, sizeof g.U) && !memcmp(g.b, again.b, sizeof g.b) && !memcmp(g.c, again.c, sizeof g.c));
+            CHECK(!memcmp(g.W, again.W, sizeof g.W) && !memcmp(g.U, again.U, sizeof g.U) &&
+                  !memcmp(g.b, again.b, sizeof g.b) && !memcmp(g.c, again.c, sizeof g.c));
             CHECK(again.d_x[0] == 0 && again.d_h[0] == 0);
         }
-        TEST(f ? "reset-after: the gradients of x and h belong to their row alone" : "reset-before: the gradients of x and h belong to their row alone") {
+        TEST(f ? "reset-after: the gradients of x and h belong to their row alone"
+               : "reset-before: the gradients of x and h belong to their row alone") {
             backward(&at, d_h_new, &g, 1);
             for (int32_t row = 0; row < B; ++row) {
                 cell one = at;
@@ -306,10 +320,12 @@ static void backward_step(void) {
                 one.h = at.h + row * H;
                 one.tape = at.tape + row * 4 * H;
                 backward(&one, d_h_new + row * H, &again, 1);
-                CHECK(!memcmp(again.d_x, g.d_x + row * D, D * sizeof(float)) && !memcmp(again.d_h, g.d_h + row * H, H * sizeof(float)));
+                CHECK(!memcmp(again.d_x, g.d_x + row * D, D * sizeof(float)) &&
+                      !memcmp(again.d_h, g.d_h + row * H, H * sizeof(float)));
             }
         }
-        TEST(f ? "reset-after: no gradient from above, none below" : "reset-before: no gradient from above, none below") {
+        TEST(f ? "reset-after: no gradient from above, none below"
+               : "reset-before: no gradient from above, none below") {
             const float *number = (const float *)&g;
             int wrong = 0;
             memset(d_h_new, 0, B * H * sizeof(float));

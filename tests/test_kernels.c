@@ -10,7 +10,7 @@
 static const int32_t SIZE[] = {1, 7, 16, 17, 33, 48, 50, 100, 113};
 enum { SIZES = (int)(sizeof SIZE / sizeof *SIZE), MARGIN = 5, MOST = 113 + 2 * MARGIN };
 
-// ---- tools -------------------------------------------------------------------------------------------------
+// ---- tools ------------------------------------------------------------------------------------------------
 
 static const char *sentence(const char *beginning, const char *end) {
     static char text[160];
@@ -39,15 +39,19 @@ static void fill(float *x, int64_t n, float limit, uint32_t *seed) {
 }
 // Random numbers, and in between those that kernels get wrong.
 static void fill_hard(float *x, int64_t n, uint32_t *seed) {
-    static const float hard[] = {0, -0.0f, 1, -1, 0.625f, -87, 87, 88.722f, 200, -200, 1e-20f, -1e-40f, 1e30f, -FLT_MAX, INFINITY, -INFINITY, NAN};
-    for (int64_t i = 0; i < n; ++i) x[i] = random_below(seed, 3) ? random_float(seed, 20) : hard[random_below(seed, (int32_t)(sizeof hard / sizeof *hard))];
+    static const float hard[] = {0,    -0.0f,  1,       -1,    0.625f,   -87,      87,        88.722f, 200,
+                                 -200, 1e-20f, -1e-40f, 1e30f, -FLT_MAX, INFINITY, -INFINITY, NAN};
+    for (int64_t i = 0; i < n; ++i)
+        x[i] = random_below(seed, 3) ? random_float(seed, 20)
+                                     : hard[random_below(seed, (int32_t)(sizeof hard / sizeof *hard))];
 }
 
-// ---- a fused multiply-add is rounded once ------------------------------------------------------------------
+// ---- a fused multiply-add is rounded once -----------------------------------------------------------------
 
 static void fused_multiply_add(void) {
     TEST("a product on the middle between two floats goes where the smallest summand pulls it") {
-        const float a = 1 + 1.0f / 4096, middle = 1 + 1.0f / 2048, step = 1.0f / 8388608;  // a * a = middle + step / 2
+        // a * a = middle + step / 2
+        const float a = 1 + 1.0f / 4096, middle = 1 + 1.0f / 2048, step = 1.0f / 8388608;
         CHECK(sessrec__fma(a, a, 0) == middle);
         CHECK(sessrec__fma(a, a, 1e-30f) == middle + step);
         CHECK(sessrec__fma(a, a, -1e-30f) == middle);
@@ -64,20 +68,26 @@ static void fused_multiply_add(void) {
         uint32_t seed = 7;
         int64_t wrong = 0;
         for (int i = 0; i < 100000; ++i) {
-            float a = float_of_bits(random_bits(&seed)), b = float_of_bits(random_bits(&seed)), c = float_of_bits(random_bits(&seed));
-            float p = random_float(&seed, 2), q = random_float(&seed, 2), tiny = ldexpf(random_float(&seed, 1), -random_below(&seed, 140));
-            float u = 1 + (float)random_below(&seed, 4096) / 4096, v = 1 + (float)random_below(&seed, 8192) / 8192;  // u * v: often a middle
+            float a = float_of_bits(random_bits(&seed)), b = float_of_bits(random_bits(&seed)),
+                  c = float_of_bits(random_bits(&seed));
+            float p = random_float(&seed, 2), q = random_float(&seed, 2),
+                  tiny = ldexpf(random_float(&seed, 1), -random_below(&seed, 140));
+            // u * v: often a middle
+            float u = 1 + (float)random_below(&seed, 4096) / 4096,
+                  v = 1 + (float)random_below(&seed, 8192) / 8192;
             wrong += !same_float(sessrec__fma(a, b, c), fmaf(a, b, c));
             wrong += !same_float(sessrec__fma(p, q, -(p * q)), fmaf(p, q, -(p * q)));
             wrong += !same_float(sessrec__fma(u, v, tiny), fmaf(u, v, tiny));
             wrong += !same_float(sessrec__fma(-u, v, tiny), fmaf(-u, v, tiny));
-            wrong += !same_float(sessrec__fma(tiny, p * 1e-20f, tiny * 1e-18f), fmaf(tiny, p * 1e-20f, tiny * 1e-18f));  // subnormal
+            // subnormal
+            wrong += !same_float(sessrec__fma(tiny, p * 1e-20f, tiny * 1e-18f),
+                                 fmaf(tiny, p * 1e-20f, tiny * 1e-18f));
         }
         CHECK_EQ(wrong, 0);
     }
 }
 
-// ---- exp, sigmoid, tanh, softplus --------------------------------------------------------------------------
+// ---- exp, sigmoid, tanh, softplus -------------------------------------------------------------------------
 
 enum { EXP, SIGMOID, TANH, SOFTPLUS, SPECIAL_FUNCTIONS };
 static const char *const SPECIAL_NAME[SPECIAL_FUNCTIONS] = {"exp", "sigmoid", "tanh", "softplus"};
@@ -119,7 +129,8 @@ static double largest_error(int which, double limit, int count) {
 static void special_functions(void) {
     static const double limit[] = {86.9, 12, 1, 1e-3, 1e-30};
     for (int which = 0; which < SPECIAL_FUNCTIONS; ++which)
-        TEST(sentence(SPECIAL_NAME[which], "the relative error is 2e-7 at most from -32 on, for large arguments and for small")) {
+        TEST(sentence(SPECIAL_NAME[which],
+                      "the relative error is 2e-7 at most from -32 on, for large arguments and for small")) {
             for (int i = 0; i < 5; ++i) CHECK_NEAR(largest_error(which, limit[i], 60000), 0, 2e-7);
         }
     TEST("exp subtracts its shift before anything can overflow") {
@@ -134,11 +145,14 @@ static void special_functions(void) {
         static const int small[] = {EXP, SIGMOID, SOFTPLUS};
         for (int i = 0; i < 3; ++i) {
             CHECK(special(small[i], -32) > 1e-14f);
-            CHECK(special(small[i], -32.001f) == 0 && special(small[i], -88) == 0 && special(small[i], -INFINITY) == 0);
+            CHECK(special(small[i], -32.001f) == 0 && special(small[i], -88) == 0 &&
+                  special(small[i], -INFINITY) == 0);
         }
     }
-    TEST("where exp leaves the range of floats it is nearly the largest float, and infinite only for infinity") {
-        CHECK(special(EXP, 89) > 3.39e38f && special(EXP, 89) <= FLT_MAX && special(EXP, 1e30f) == special(EXP, 89));
+    TEST("where exp leaves the range of floats it is nearly the largest float, and infinite only for "
+         "infinity") {
+        CHECK(special(EXP, 89) > 3.39e38f && special(EXP, 89) <= FLT_MAX &&
+              special(EXP, 1e30f) == special(EXP, 89));
         CHECK(special(EXP, FLT_MAX) <= FLT_MAX && special(EXP, INFINITY) == INFINITY);
         CHECK(special(EXP, 0) == 1);
     }
@@ -149,7 +163,8 @@ static void special_functions(void) {
         CHECK_NEAR(special(SOFTPLUS, 0), log(2.0), 1e-7);
     }
     TEST("NaN goes through, whatever its sign and payload") {
-        static const uint32_t nan_bits[] = {0x7fc00000u, 0xffc00000u, 0x7fc00001u, 0x7fc001ffu, 0xffffffffu, 0x7f800001u};
+        static const uint32_t nan_bits[] = {0x7fc00000u, 0xffc00000u, 0x7fc00001u,
+                                            0x7fc001ffu, 0xffffffffu, 0x7f800001u};
         for (int which = 0; which < SPECIAL_FUNCTIONS; ++which)
             for (int i = 0; i < 6; ++i) {
                 float y = special(which, float_of_bits(nan_bits[i]));
@@ -167,11 +182,22 @@ static void special_functions(void) {
     }
 }
 
-// ---- maps: one value an element ----------------------------------------------------------------------------
+// ---- maps: one value an element ---------------------------------------------------------------------------
 
-enum { MULADD = SPECIAL_FUNCTIONS, AXPY, SCALE, BLEND, BLEND_BACK_Z, BLEND_BACK_N, GATE_BACK, SHIFTED_EXP, MAPS };
+enum {
+    MULADD = SPECIAL_FUNCTIONS,
+    AXPY,
+    SCALE,
+    BLEND,
+    BLEND_BACK_Z,
+    BLEND_BACK_N,
+    GATE_BACK,
+    SHIFTED_EXP,
+    MAPS
+};
 
-static void run_map(const sessrec__kernels *k, int which, int32_t n, const float *x, const float *b, const float *c, float *y) {
+static void run_map(const sessrec__kernels *k, int which, int32_t n, const float *x, const float *b,
+                    const float *c, float *y) {
     float other[MOST];
     switch (which) {
     case MULADD: k->muladd(n, x, b, c, y); break;
@@ -207,7 +233,8 @@ static void maps(void) {
         for (int i = 0; i < 113; ++i) wrong += !same_float(y[i], fmaf(x[i], b[i] - c[i], c[i]));
         CHECK_EQ(wrong, 0);
     }
-    TEST("blend_back and gate_back are the slopes of blend and of a gate: up (n - h) z (1 - z), up z (1 - n^2), x a gate (1 - gate)") {
+    TEST("blend_back and gate_back are the slopes of blend and of a gate: up (n - h) z (1 - z), up z (1 - "
+         "n^2), x a gate (1 - gate)") {
         const float up[1] = {2}, z[1] = {0.25f}, n[1] = {0.5f}, h[1] = {-0.5f};
         float y[1];
         run_map(&sessrec__plain_table, BLEND_BACK_N, 1, up, z, n, y);
@@ -254,7 +281,7 @@ static void maps_agree(const sessrec__kernels *k) {
     }
 }
 
-// ---- reductions --------------------------------------------------------------------------------------------
+// ---- reductions -------------------------------------------------------------------------------------------
 
 // Element i goes to lane i mod 16; then halves against halves.
 static float lane_sum(int32_t n, const float *a, const float *b) {
@@ -266,7 +293,8 @@ static float lane_sum(int32_t n, const float *a, const float *b) {
 }
 
 static void reductions(const sessrec__kernels *k) {
-    TEST(sentence(k->name, "max is the largest element, sum and dot add in sixteen lanes and then by halves")) {
+    TEST(sentence(k->name,
+                  "max is the largest element, sum and dot add in sixteen lanes and then by halves")) {
         uint32_t seed = 17;
         for (int s = 0; s < SIZES; ++s)
             for (int round = 0; round < 20; ++round) {
@@ -282,7 +310,8 @@ static void reductions(const sessrec__kernels *k) {
                 CHECK(same_float(k->dot(n, a, b), lane_sum(n, a, b)));
             }
     }
-    TEST(sentence(k->name, "the maximum of negative numbers is negative, and -infinity is smaller than any")) {
+    TEST(
+        sentence(k->name, "the maximum of negative numbers is negative, and -infinity is smaller than any")) {
         float x[19];
         for (int i = 0; i < 19; ++i) x[i] = i == 17 ? -3.0f : i % 3 ? -4.0f : -INFINITY;
         CHECK(k->max(19, x) == -3);
@@ -295,7 +324,8 @@ static void reductions(const sessrec__kernels *k) {
             float x[MOST];
             int32_t higher, equal, expected_higher = 0, expected_equal = 0;
             for (int32_t i = 0; i < SIZE[s]; ++i) {
-                x[i] = i % 11 == 10 ? NAN : (float)(int)random_float(&seed, 3);  // many equal ones, zeros of both signs among them
+                // many equal ones, zeros of both signs among them
+                x[i] = i % 11 == 10 ? NAN : (float)(int)random_float(&seed, 3);
                 expected_higher += x[i] > 0;
                 expected_equal += x[i] == 0;
             }
@@ -314,7 +344,7 @@ static void reductions(const sessrec__kernels *k) {
     }
 }
 
-// ---- matrices ----------------------------------------------------------------------------------------------
+// ---- matrices ---------------------------------------------------------------------------------------------
 
 // A [M,K] in rows of its own, or turned, as [K,M]; rows a little apart.
 typedef struct product {
@@ -359,12 +389,14 @@ static void multiply_by_definition(product *p, int accumulate) {
     for (int32_t i = 0; i < p->M; ++i)
         for (int32_t j = 0; j < p->N; ++j) {
             float sum = accumulate ? p->C[i * p->c_row + j] : 0;
-            for (int32_t k = 0; k < p->K; ++k) sum = fmaf(p->A[i * p->a_row + k * p->a_col], p->B[k * p->b_row + j], sum);
+            for (int32_t k = 0; k < p->K; ++k)
+                sum = fmaf(p->A[i * p->a_row + k * p->a_col], p->B[k * p->b_row + j], sum);
             p->expected[i * p->c_row + j] = sum;
         }
 }
 
-static int64_t wrong_elements(const sessrec__kernels *k, int32_t M, int32_t N, int32_t K, int turned, int accumulate, uint32_t *seed) {
+static int64_t wrong_elements(const sessrec__kernels *k, int32_t M, int32_t N, int32_t K, int turned,
+                              int accumulate, uint32_t *seed) {
     product p = make_product(M, N, K, turned, seed);
     multiply_by_definition(&p, accumulate);
     k->matmul(p.M, p.N, p.K, p.A, p.a_row, p.a_col, p.B, p.b_row, p.C, p.c_row, accumulate);
@@ -374,13 +406,19 @@ static int64_t wrong_elements(const sessrec__kernels *k, int32_t M, int32_t N, i
 }
 
 static void matrices(const sessrec__kernels *k) {
-    TEST(sentence(k->name, "each element of a matrix product is one chain of fmaf; A may be turned; C may be added to")) {
+    TEST(sentence(
+        k->name,
+        "each element of a matrix product is one chain of fmaf; A may be turned; C may be added to")) {
         static const int32_t depth[] = {1, 7, 33, 129};
         uint32_t seed = 19;
         for (int m = 0; m < SIZES; m += 2)
             for (int n = 0; n < SIZES; ++n)
-                for (int d = 0; d < 4; ++d) CHECK_EQ(wrong_elements(k, SIZE[m], SIZE[n], depth[d], (m + n + d) % 2, (n + d) & 2, &seed), 0);
-        for (int options = 0; options < 4; ++options) CHECK_EQ(wrong_elements(k, 17, 50, 33, options & 1, options & 2, &seed), 0);
+                for (int d = 0; d < 4; ++d)
+                    CHECK_EQ(
+                        wrong_elements(k, SIZE[m], SIZE[n], depth[d], (m + n + d) % 2, (n + d) & 2, &seed),
+                        0);
+        for (int options = 0; options < 4; ++options)
+            CHECK_EQ(wrong_elements(k, 17, 50, 33, options & 1, options & 2, &seed), 0);
     }
     TEST(sentence(k->name, "a product that is longer than the kernels' blocks is still one chain")) {
         uint32_t seed = 23;
@@ -405,7 +443,8 @@ static void matrices(const sessrec__kernels *k) {
                 for (int32_t i = 1; i < M; ++i) memcpy(p.C + i * p.c_row, bias, (size_t)N * sizeof(float));
                 multiply_by_definition(&p, 1);
                 for (int32_t i = 0; i < M; ++i)
-                    for (int32_t j = 0; j < N; ++j) p.C[i * p.c_row + j] = NAN;  // what was there does not count
+                    // what was there does not count
+                    for (int32_t j = 0; j < N; ++j) p.C[i * p.c_row + j] = NAN;
                 k->matmul_bt(M, N, K, p.A, p.a_row, turned, K + 1, bias, p.C, p.c_row);
                 CHECK_EQ(differences(result_size(&p), p.C, p.expected), 0);
                 free(bias);
@@ -421,7 +460,8 @@ static void matrices(const sessrec__kernels *k) {
         CHECK_EQ(differences(result_size(&p), p.C, p.expected), 0);
         k->matmul(7, 17, 0, p.A, p.a_row, p.a_col, p.B, p.b_row, p.C, p.c_row, 0);
         for (int i = 0; i < 7; ++i)
-            for (int j = 0; j < 20; ++j) CHECK(same_float(p.C[i * 20 + j], j < 17 ? 0 : p.expected[i * 20 + j]));
+            for (int j = 0; j < 20; ++j)
+                CHECK(same_float(p.C[i * 20 + j], j < 17 ? 0 : p.expected[i * 20 + j]));
         free_product(&p);
     }
     TEST(sentence(k->name, "transpose turns a matrix inside of larger ones and touches nothing else")) {
@@ -436,7 +476,9 @@ static void matrices(const sessrec__kernels *k) {
                 k->transpose(rows, columns, x, columns + 2, y, rows + 1);
                 int64_t wrong = 0;
                 for (int32_t j = 0; j < columns; ++j)
-                    for (int32_t i = 0; i <= rows; ++i) wrong += !same_float(y[j * (rows + 1) + i], i < rows ? x[i * (columns + 2) + j] : before[j * (rows + 1) + i]);
+                    for (int32_t i = 0; i <= rows; ++i)
+                        wrong += !same_float(y[j * (rows + 1) + i], i < rows ? x[i * (columns + 2) + j]
+                                                                             : before[j * (rows + 1) + i]);
                 CHECK_EQ(wrong, 0);
             }
     }
@@ -477,7 +519,8 @@ static void matrices(const sessrec__kernels *k) {
                 k->dots_at(count, row, width, x, h, bias, y);
                 wrong += y[count] != 42;
                 for (int32_t i = 0; i < count; ++i) {
-                    sessrec__plain_table.dots(1, width, x + row[i] * width, width, h, bias + row[i], &expected);
+                    sessrec__plain_table.dots(1, width, x + row[i] * width, width, h, bias + row[i],
+                                              &expected);
                     wrong += !same_float(y[i], expected);
                 }
             }
@@ -485,13 +528,14 @@ static void matrices(const sessrec__kernels *k) {
     }
 }
 
-// ---- optimizer steps ---------------------------------------------------------------------------------------
+// ---- optimizer steps --------------------------------------------------------------------------------------
 
 typedef struct row_state {
     float weight[MOST], gradient[MOST], first[MOST], second[MOST], velocity[MOST];
 } row_state;
 
-static void update_row(const sessrec__kernels *k, const sessrec_optimizer_config *config, int32_t n, row_state *row) {
+static void update_row(const sessrec__kernels *k, const sessrec_optimizer_config *config, int32_t n,
+                       row_state *row) {
     sessrec__update u;
     u.config = config;
     u.weight = row->weight;
@@ -505,7 +549,8 @@ static void update_row(const sessrec__kernels *k, const sessrec_optimizer_config
 }
 
 static void reciprocal_root(void) {
-    TEST("the reciprocal root of any normal number is off by 1e-7 at most; of 0 it is large, of infinity it is nearly 0") {
+    TEST("the reciprocal root of any normal number is off by 1e-7 at most; of 0 it is large, of infinity it "
+         "is nearly 0") {
         double most = 0;
         for (uint64_t bits = 0x00800000; bits < 0x7f7fffff; bits += 4999) {
             const uint32_t b = (uint32_t)bits;
@@ -523,7 +568,8 @@ static void updates_agree(const sessrec__kernels *k) {
     static const char *const kind_name[] = {"SGD", "Adagrad", "RMSProp", "Adadelta", "Adam"};
     for (int kind = SESSREC_SGD; kind <= SESSREC_ADAM; ++kind) {
         char text[80];
-        snprintf(text, sizeof text, "%s gives the bits of plain, with momentum, l2, both and neither", kind_name[kind]);
+        snprintf(text, sizeof text, "%s gives the bits of plain, with momentum, l2, both and neither",
+                 kind_name[kind]);
         TEST(sentence(k->name, text)) {
             uint32_t seed = 41;
             sessrec_optimizer_config config = sessrec_config_default().optimizer;
@@ -554,7 +600,7 @@ static void updates_agree(const sessrec__kernels *k) {
     }
 }
 
-// ---- the instruction sets ----------------------------------------------------------------------------------
+// ---- the instruction sets ---------------------------------------------------------------------------------
 
 static void instruction_sets(void) {
     for (int level = 0; level < KERNELS_LEVELS; ++level) {

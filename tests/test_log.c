@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-// ---- helpers -----------------------------------------------------------------------------------------------
+// ---- helpers ----------------------------------------------------------------------------------------------
 
 static sessrec_error failure;  // of the call made last
 
@@ -35,9 +35,14 @@ static const char *shape(const sessrec_log *log) {
     for (int32_t s = 0; s < view.session_count; ++s) {
         const char *name = sessrec_log_session_id(log, s);
         used += (size_t)snprintf(text + used, sizeof text - used, "%s", name ? name : "?");
-        if (view.session_users) used += (size_t)snprintf(text + used, sizeof text - used, "@%s", sessrec_log_user_id(log, view.session_users[s]));
-        for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1] && used + 300 < sizeof text; ++e)
-            used += (size_t)snprintf(text + used, sizeof text - used, "%c%s", e == view.session_begins[s] ? ':' : ' ', sessrec_log_item_id(log, view.items[e]));
+        if (view.session_users)
+            used += (size_t)snprintf(text + used, sizeof text - used, "@%s",
+                                     sessrec_log_user_id(log, view.session_users[s]));
+        for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1] && used + 300 < sizeof text;
+             ++e)
+            used += (size_t)snprintf(text + used, sizeof text - used, "%c%s",
+                                     e == view.session_begins[s] ? ':' : ' ',
+                                     sessrec_log_item_id(log, view.items[e]));
         used += (size_t)snprintf(text + used, sizeof text - used, ";");
     }
     return text;
@@ -49,7 +54,8 @@ static const char *item_list(const sessrec_log *log) {
     sessrec_log_view view = sessrec_log_contents(log);
     text[0] = 0;
     for (int32_t i = 0; i < view.item_count && used + 300 < sizeof text; ++i)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s=%d", i ? " " : "", sessrec_log_item_id(log, i), (int)view.supports[i]);
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s=%d", i ? " " : "",
+                                 sessrec_log_item_id(log, i), (int)view.supports[i]);
     return text;
 }
 static void check_shape(sessrec_log *log, const char *expected) {
@@ -62,7 +68,8 @@ static double time_of(const char *field) {
     sessrec_log *log;
     double time = NAN;
     snprintf(text, sizeof text, "SessionId\tItemId\tTime\n1\t1\t%s\n", field);
-    if (sessrec_log_import(text, strlen(text), NULL, &log, NULL) == SESSREC_OK) time = sessrec_log_contents(log).times[0];
+    if (sessrec_log_import(text, strlen(text), NULL, &log, NULL) == SESSREC_OK)
+        time = sessrec_log_contents(log).times[0];
     sessrec_log_destroy(log);
     return time;
 }
@@ -75,7 +82,8 @@ static void check_bad(const char *text, int64_t line, const char *sentence) {
     CHECK_EQ(failure.line, line);
     CHECK_TEXT(failure.text, sentence);
 }
-static sessrec_filter rule(int32_t drop_repeats, int64_t min_support, int64_t min_length, int64_t max_length) {
+static sessrec_filter rule(int32_t drop_repeats, int64_t min_support, int64_t min_length,
+                           int64_t max_length) {
     sessrec_filter filter;
     filter.drop_repeats = drop_repeats;
     filter.min_support = min_support;
@@ -96,19 +104,27 @@ static sessrec_log *letters(const char *a, const char *b, const char *c, const c
 // Whether two logs say the same by their ids; with `numbers`, also by their item numbers.
 static int same_log(const sessrec_log *a, const sessrec_log *b, int numbers) {
     sessrec_log_view x = sessrec_log_contents(a), y = sessrec_log_contents(b);
-    if (x.event_count != y.event_count || x.session_count != y.session_count || x.item_count != y.item_count || x.user_count != y.user_count || !x.session_users != !y.session_users) return 0;
+    if (x.event_count != y.event_count || x.session_count != y.session_count ||
+        x.item_count != y.item_count || x.user_count != y.user_count || !x.session_users != !y.session_users)
+        return 0;
     for (int32_t s = 0; s < x.session_count; ++s) {
-        if (x.session_begins[s + 1] != y.session_begins[s + 1] || strcmp(sessrec_log_session_id(a, s), sessrec_log_session_id(b, s))) return 0;
-        if (x.session_users && strcmp(sessrec_log_user_id(a, x.session_users[s]), sessrec_log_user_id(b, y.session_users[s]))) return 0;
+        if (x.session_begins[s + 1] != y.session_begins[s + 1] ||
+            strcmp(sessrec_log_session_id(a, s), sessrec_log_session_id(b, s)))
+            return 0;
+        if (x.session_users &&
+            strcmp(sessrec_log_user_id(a, x.session_users[s]), sessrec_log_user_id(b, y.session_users[s])))
+            return 0;
     }
     for (int64_t e = 0; e < x.event_count; ++e) {
-        if (!same_bits(x.times[e], y.times[e]) || strcmp(sessrec_log_item_id(a, x.items[e]), sessrec_log_item_id(b, y.items[e]))) return 0;
+        if (!same_bits(x.times[e], y.times[e]) ||
+            strcmp(sessrec_log_item_id(a, x.items[e]), sessrec_log_item_id(b, y.items[e])))
+            return 0;
         if (numbers && x.items[e] != y.items[e]) return 0;
     }
     return 1;
 }
 
-// ---- layouts of text ---------------------------------------------------------------------------------------
+// ---- layouts of text --------------------------------------------------------------------------------------
 
 static void layouts(void) {
     TEST("a TSV file with the usual header is read") {
@@ -134,7 +150,8 @@ static void layouts(void) {
         check_shape(parse("SessionId;ItemId;Time\n1;a,b;2\n"), "1:a,b;");
         check_shape(parse("Session_Id\tItemId\tTime\tx,y\n1\ta,b\t2\t\n"), "1:a,b;");
     }
-    TEST("of separators that the first line has as many of, tab goes before comma and comma before semicolon") {
+    TEST("of separators that the first line has as many of, tab goes before comma and comma before "
+         "semicolon") {
         check_shape(parse("SessionId\tItemId\tTime\tx,y,z,w\n1\ta,b,c,d\t2\n"), "1:a,b,c,d;");
         check_shape(parse("SessionId,ItemId,Time,x;y;z;w\n1,a;b;c;d,2\n"), "1:a;b;c;d;");
     }
@@ -183,26 +200,31 @@ static void layouts(void) {
         CHECK_NEAR(sessrec_log_contents(log).times[1], 2, 0);
         check_shape(log, "2:b c;1:a;");
     }
-    TEST("the user column is ignored if the format says so, and must be there if it is asked for by another name") {
+    TEST("the user column is ignored if the format says so, and must be there if it is asked for by another "
+         "name") {
         sessrec_log_format format = columns("SessionId", "ItemId", "Time", "");
         check_shape(parse_as("SessionId,ItemId,Time,UserId\n1,a,2,u\n", &format), "1:a;");
         check_shape(parse_as("SessionId,ItemId,Time,UserId\n1,a,2\n", &format), "1:a;");
         format.user_column = "visitor";
         CHECK(!parse_as("SessionId,ItemId,Time,UserId\n1,a,2,u\n", &format));
-        CHECK_TEXT(failure.text, "the header has no column \"visitor\", it reads \"SessionId,ItemId,Time,UserId\"");
+        CHECK_TEXT(failure.text,
+                   "the header has no column \"visitor\", it reads \"SessionId,ItemId,Time,UserId\"");
     }
     TEST("CRLF, blank lines, a byte order mark and a missing last line end are no matter") {
         check_shape(parse("\xef\xbb\xbfSessionId,ItemId,Time\r\n\r\n1,a,2\r\n\n1,b,3"), "1:a b;");
         check_shape(parse("\n\r\nSessionId,ItemId,Time\n1,a,2\r"), "1:a;");
     }
     TEST("fields may be quoted; separators and doubled quotes stand inside") {
-        check_shape(parse("\"SessionId\",\"Item\"\"Id\",ItemId,Time\n\"1\",x,\"a,\"\"b\"\"\",\"2\"\n\"1\",x,\"\"\"\",3\n"), "1:a,\"b\" \";");
+        check_shape(parse("\"SessionId\",\"Item\"\"Id\",ItemId,Time\n\"1\",x,\"a,\"\"b\"\"\",\"2\"\n\"1\",x,"
+                          "\"\"\"\",3\n"),
+                    "1:a,\"b\" \";");
     }
     TEST("a quote inside of a field that does not begin with one stands for itself") {
         check_shape(parse("SessionId,ItemId,Time\n1,a\"\"b\"c,2\n"), "1:a\"\"b\"c;");
     }
     TEST("ids are kept verbatim") {
-        check_shape(parse("SessionId,ItemId,Time\n007, a b ,2\n7,\xc3\xa4\xff,3\n"), "007: a b ;7:\xc3\xa4\xff;");
+        check_shape(parse("SessionId,ItemId,Time\n007, a b ,2\n7,\xc3\xa4\xff,3\n"),
+                    "007: a b ;7:\xc3\xa4\xff;");
     }
     TEST("fields behind those that are needed are no matter") {
         check_shape(parse("SessionId,ItemId,Time\n1,a,2,,\"x\",y\n"), "1:a;");
@@ -229,7 +251,7 @@ static void layouts(void) {
     }
 }
 
-// ---- what is refused ---------------------------------------------------------------------------------------
+// ---- what is refused --------------------------------------------------------------------------------------
 
 static char *long_line(size_t size, const char *tail, size_t *total) {
     const char *head = "SessionId,ItemId,Time,x\n1,a,2,";
@@ -249,7 +271,8 @@ static void bad_row_count(void) {
         check_bad(HEAD "\n,b,5\n", 4, "the session id \"\" is empty");
         check_bad(HEAD "2,\"\",5\n", 3, "the item id \"\" is empty");
         check_bad("UserId,SessionId,ItemId,Time\n,1,a,5\n", 2, "the user id \"\" is empty");
-        check_bad(HEAD "2,b,noon\n", 3, "the time \"noon\" is neither a number nor a date like 2014-04-07T10:51:09Z");
+        check_bad(HEAD "2,b,noon\n", 3,
+                  "the time \"noon\" is neither a number nor a date like 2014-04-07T10:51:09Z");
         check_bad(HEAD "2,\"b,5\n3,c\",6\n", 3, "the row \"2,\"b,5\" has a quote that is not closed");
         check_bad(HEAD "2,\"b\"c,5\n", 3, "the row \"2,\"b\"c,5\" has text behind a closing quote");
         check_bad(HEAD "2,b,5,\"x\n", 3, "the row \"2,b,5,\"x\" has a quote that is not closed");
@@ -259,14 +282,16 @@ static void bad_row_count(void) {
         memset(id, 'x', 256);
         id[256] = 0;
         snprintf(text, sizeof text, HEAD "2,%s,1\n", id);
-        check_bad(text, 3, "the item id \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\" is longer than 255 bytes");
+        check_bad(text, 3,
+                  "the item id \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\" is longer than 255 bytes");
         snprintf(text, sizeof text, HEAD "2,\"%.255s\"\"\",1\n", id);
         CHECK(!parse(text));
         CHECK_EQ(failure.line, 3);
     }
     TEST("an id with a NUL byte is refused") {
         sessrec_log *log;
-        CHECK_EQ(sessrec_log_import(HEAD "2,b\0c,5\n", sizeof HEAD "2,b\0c,5\n" - 1, NULL, &log, &failure), SESSREC_BAD_LOG);
+        CHECK_EQ(sessrec_log_import(HEAD "2,b\0c,5\n", sizeof HEAD "2,b\0c,5\n" - 1, NULL, &log, &failure),
+                 SESSREC_BAD_LOG);
         CHECK(log == NULL);
         CHECK_EQ(failure.line, 3);
         CHECK_TEXT(failure.text, "the item id \"b c\" has a NUL byte in it");
@@ -281,15 +306,19 @@ static void bad_row_count(void) {
         text = long_line((1 << 20) - 5, "\n1,b,3\n", &total);
         CHECK_EQ(sessrec_log_import(text, total, NULL, &log, &failure), SESSREC_BAD_LOG);
         CHECK_EQ(failure.line, 2);
-        CHECK_TEXT(failure.text, "the line \"1,a,2,xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\" is longer than 1 MiB");
+        CHECK_TEXT(failure.text,
+                   "the line \"1,a,2,xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\" is longer than 1 MiB");
         free(text);
     }
     TEST("excerpts are cut between characters and show no control characters") {
-        check_bad(HEAD "2,b,\x01\x7f\xc3\xa4\n", 3, "the time \"  \xc3\xa4\" is neither a number nor a date like 2014-04-07T10:51:09Z");
+        check_bad(HEAD "2,b,\x01\x7f\xc3\xa4\n", 3,
+                  "the time \"  \xc3\xa4\" is neither a number nor a date like 2014-04-07T10:51:09Z");
         check_bad(HEAD "2,b,0123456789012345678901234567890123456\xe2\x82\xac\xe2\x82\xac\n", 3,
-                  "the time \"0123456789012345678901234567890123456\xe2\x82\xac...\" is neither a number nor a date like 2014-04-07T10:51:09Z");
+                  "the time \"0123456789012345678901234567890123456\xe2\x82\xac...\" is neither a number nor "
+                  "a date like 2014-04-07T10:51:09Z");
         check_bad(HEAD "2,b,01234567890123456789012345678901234567\xe2\x82\xac\n", 3,
-                  "the time \"01234567890123456789012345678901234567...\" is neither a number nor a date like 2014-04-07T10:51:09Z");
+                  "the time \"01234567890123456789012345678901234567...\" is neither a number nor a date "
+                  "like 2014-04-07T10:51:09Z");
     }
     TEST("with skip_bad_rows bad rows are counted, and leave nothing behind") {
         sessrec_log_format format = sessrec_log_format_default();
@@ -359,15 +388,36 @@ static void bad_row_count(void) {
     }
 }
 
-// ---- times -------------------------------------------------------------------------------------------------
+// ---- times ------------------------------------------------------------------------------------------------
 
 static void times(void) {
     TEST("numbers are read as the nearest double") {
-        static const char *const text[] = {"0", "1396437466", "1396437466.94", "-12.5", "+3", ".5", "5.", "1e3", "1.5E-3", "25e+1", "1396437466.940123456",
-                                           "0.1", "123456789012345678901234567890", "9007199254740993", "9007199254740993.000000000000000000001",
-                                           "9007199254740992.99999999999999999999", "2.2250738585072011e-308", "4.9e-324", "1.7976931348623157e308",
-                                           "2.4703282292062327e-324", "2.4703282292062328e-324", "0.000000000000000000000000000000000000000000123",
-                                           "0e999999999999", "1e-999999999999", "8.9e-324", "1396437466.9400000572204589843750001"};
+        static const char *const text[] = {"0",
+                                           "1396437466",
+                                           "1396437466.94",
+                                           "-12.5",
+                                           "+3",
+                                           ".5",
+                                           "5.",
+                                           "1e3",
+                                           "1.5E-3",
+                                           "25e+1",
+                                           "1396437466.940123456",
+                                           "0.1",
+                                           "123456789012345678901234567890",
+                                           "9007199254740993",
+                                           "9007199254740993.000000000000000000001",
+                                           "9007199254740992.99999999999999999999",
+                                           "2.2250738585072011e-308",
+                                           "4.9e-324",
+                                           "1.7976931348623157e308",
+                                           "2.4703282292062327e-324",
+                                           "2.4703282292062328e-324",
+                                           "0.000000000000000000000000000000000000000000123",
+                                           "0e999999999999",
+                                           "1e-999999999999",
+                                           "8.9e-324",
+                                           "1396437466.9400000572204589843750001"};
         for (size_t i = 0; i < sizeof text / sizeof *text; ++i) {
             if (!same_bits(time_of(text[i]), strtod(text[i], NULL))) printf("%s\n", text[i]);
             CHECK(same_bits(time_of(text[i]), strtod(text[i], NULL)));
@@ -415,23 +465,70 @@ static void times(void) {
         int wrong = 0;
         for (int year = 1890; year < 2110; ++year)
             for (int month = 1; month <= 12; ++month) {
-                const int leap = year % 4 == 0 && year != 1900 && year != 2100, days = length[month - 1] + (month == 2 && leap);
+                const int leap = year % 4 == 0 && year != 1900 && year != 2100,
+                          days = length[month - 1] + (month == 2 && leap);
                 char first[40], last[40], behind[40];
                 snprintf(first, sizeof first, "%d-%02d-01", year, month);
                 snprintf(last, sizeof last, "%d-%02d-%d", year, month, days);
                 snprintf(behind, sizeof behind, "%d-%02d-%d", year, month, days + 1);
-                wrong += !same_bits(time_of(first), start) || !same_bits(time_of(last), start + (days - 1) * 86400.0) || !isnan(time_of(behind));
+                wrong += !same_bits(time_of(first), start) ||
+                         !same_bits(time_of(last), start + (days - 1) * 86400.0) || !isnan(time_of(behind));
                 start += days * 86400.0;
             }
         CHECK_EQ(wrong, 0);
     }
     TEST("what is no time is refused") {
-        static const char *const text[] = {"", " 1", "1 ", "nan", "inf", "-inf", "1e400", "-1e309", "1e", "1e+", ".", "-", "+-1", "--1", "0x10", "1.2.3", "1,5e",
-                                           "12:00", "1_000", "2014-4-07", "2014-13-01", "2014-00-10", "2014-01-00", "2014-01-32", "2014-02-29", "1900-02-29",
-                                           "2014-04-31", "0000-01-01", "2014-04-07T", "2014-04-07T10", "2014-04-07T10:", "2014-04-07T24:00", "2014-04-07T10:60",
-                                           "2014-04-07T10:51:61", "2014-04-07T10:51:", "2014-04-07T10:51:09.", "2014-04-07T10:51:09x", "2014-04-07T10:51Zx",
-                                           "2014-04-07T10:51+2", "2014-04-07T10:51+24:00", "2014-04-07T10:51+02:60", "2014-04-07T10:51+02:", "2014-04-07T10:51*02:00",
-                                           "2014-04-07t10:51", "2014-04-0710:51", "20140-4-07", "2014/04/07", "2014-04/07", "1e5e5", "1-2", "1234-56789"};
+        static const char *const text[] = {"",
+                                           " 1",
+                                           "1 ",
+                                           "nan",
+                                           "inf",
+                                           "-inf",
+                                           "1e400",
+                                           "-1e309",
+                                           "1e",
+                                           "1e+",
+                                           ".",
+                                           "-",
+                                           "+-1",
+                                           "--1",
+                                           "0x10",
+                                           "1.2.3",
+                                           "1,5e",
+                                           "12:00",
+                                           "1_000",
+                                           "2014-4-07",
+                                           "2014-13-01",
+                                           "2014-00-10",
+                                           "2014-01-00",
+                                           "2014-01-32",
+                                           "2014-02-29",
+                                           "1900-02-29",
+                                           "2014-04-31",
+                                           "0000-01-01",
+                                           "2014-04-07T",
+                                           "2014-04-07T10",
+                                           "2014-04-07T10:",
+                                           "2014-04-07T24:00",
+                                           "2014-04-07T10:60",
+                                           "2014-04-07T10:51:61",
+                                           "2014-04-07T10:51:",
+                                           "2014-04-07T10:51:09.",
+                                           "2014-04-07T10:51:09x",
+                                           "2014-04-07T10:51Zx",
+                                           "2014-04-07T10:51+2",
+                                           "2014-04-07T10:51+24:00",
+                                           "2014-04-07T10:51+02:60",
+                                           "2014-04-07T10:51+02:",
+                                           "2014-04-07T10:51*02:00",
+                                           "2014-04-07t10:51",
+                                           "2014-04-0710:51",
+                                           "20140-4-07",
+                                           "2014/04/07",
+                                           "2014-04/07",
+                                           "1e5e5",
+                                           "1-2",
+                                           "1234-56789"};
         for (size_t i = 0; i < sizeof text / sizeof *text; ++i) {
             if (!isnan(time_of(text[i]))) printf("%s\n", text[i]);
             CHECK(isnan(time_of(text[i])));
@@ -439,15 +536,17 @@ static void times(void) {
     }
 }
 
-// ---- order -------------------------------------------------------------------------------------------------
+// ---- order ------------------------------------------------------------------------------------------------
 
 static void order(void) {
     TEST("sessions are ordered by the time of their first event, ties by first appearance") {
-        check_shape(parse("SessionId,ItemId,Time\nlate,a,30\ntwo,b,10\none,c,10\nlate,d,5\n"), "late:d a;two:b;one:c;");
+        check_shape(parse("SessionId,ItemId,Time\nlate,a,30\ntwo,b,10\none,c,10\nlate,d,5\n"),
+                    "late:d a;two:b;one:c;");
         check_shape(parse("SessionId,ItemId,Time\nc,a,7\nb,a,7\na,a,7\n"), "c:a;b:a;a:a;");
     }
     TEST("events of a session are ordered by time, equal times keep the order of the rows") {
-        check_shape(parse("SessionId,ItemId,Time\n1,e,5\n1,a,1\n2,x,3\n1,f,5\n1,b,1\n1,c,2\n"), "1:a b c e f;2:x;");
+        check_shape(parse("SessionId,ItemId,Time\n1,e,5\n1,a,1\n2,x,3\n1,f,5\n1,b,1\n1,c,2\n"),
+                    "1:a b c e f;2:x;");
     }
     TEST("items are numbered in order of first appearance in the rows") {
         sessrec_log *log = parse("SessionId,ItemId,Time\n1,z,9\n1,a,1\n2,m,3\n1,z,2\n");
@@ -462,7 +561,8 @@ static void order(void) {
         sessrec_log_destroy(log);
     }
     TEST("the user of a session is that of its earliest event; users whom no session has are not there") {
-        sessrec_log *log = parse("SessionId,ItemId,Time,UserId\n1,a,9,late\n1,b,2,early\n1,c,2,same\n2,d,3,other\n");
+        sessrec_log *log =
+            parse("SessionId,ItemId,Time,UserId\n1,a,9,late\n1,b,2,early\n1,c,2,same\n2,d,3,other\n");
         CHECK_EQ(sessrec_log_contents(log).user_count, 2);
         CHECK_TEXT(sessrec_log_user_id(log, 0), "early");
         check_shape(log, "1@early:b c a;2@other:d;");
@@ -484,11 +584,12 @@ static void order(void) {
     }
 }
 
-// ---- building from memory ----------------------------------------------------------------------------------
+// ---- building from memory ---------------------------------------------------------------------------------
 
 static void building(void) {
     TEST("adding events gives the log that reading them gives") {
-        sessrec_log *read = parse("SessionId,ItemId,Time,UserId\n-5,12,9,0\n-5,13,1.5,0\n6,12,3,8\n"), *built, *text;
+        sessrec_log *read = parse("SessionId,ItemId,Time,UserId\n-5,12,9,0\n-5,13,1.5,0\n6,12,3,8\n"), *built,
+                    *text;
         CHECK_EQ(sessrec_log_create(NULL, &built), SESSREC_OK);
         CHECK_EQ(sessrec_log_add_numbers(built, 0, -5, 12, 9), SESSREC_OK);
         CHECK_EQ(sessrec_log_add_numbers(built, 0, -5, 13, 1.5), SESSREC_OK);
@@ -521,7 +622,8 @@ static void building(void) {
         CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", NAN), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", HUGE_VAL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", -HUGE_VAL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_log_add(log, "u", "s", "i", 1), SESSREC_INVALID_ARGUMENT);  // the first event had no user
+        // the first event had no user
+        CHECK_EQ(sessrec_log_add(log, "u", "s", "i", 1), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_contents(log).event_count, 1);
         check_shape(log, "s:i;");
@@ -553,7 +655,7 @@ static void building(void) {
     }
 }
 
-// ---- filters -----------------------------------------------------------------------------------------------
+// ---- filters ----------------------------------------------------------------------------------------------
 
 static void check_filter(sessrec_log *log, sessrec_filter filter, const char *expected, int64_t dropped) {
     CHECK_EQ(sessrec_log_filter(log, filter), SESSREC_OK);
@@ -585,7 +687,8 @@ static void filters(void) {
         check_filter(letters("a", "ab", NULL, NULL), rule(0, 0, 1, 0), "s1:a;s2:a b;", 0);
     }
     TEST("filters are applied until nothing changes: a dropped session makes an item rare") {
-        // x is rare, so s1 falls to one event; with s1 goes one b, so b is rare; with that s2 falls to one event; with s2 goes one c
+        // x is rare, so s1 falls to one event; with s1 goes one b, so b is rare; with that s2 falls to one
+        // event; with s2 goes one c
         check_filter(letters("xb", "bc", "ccd", "dd"), rule(0, 2, 2, 0), "s3:c c d;s4:d d;", 4);
         check_filter(letters("xb", "bc", "cd", "de"), rule(0, 2, 2, 0), "", 8);
     }
@@ -599,8 +702,10 @@ static void filters(void) {
         check_filter(letters("axab", "ab", "ab", NULL), rule(1, 2, 0, 2), "s2:a b;s3:a b;", 4);
     }
     TEST("sessions are ordered anew when the first event of one is gone") {
-        check_filter(parse("SessionId,ItemId,Time\n1,x,1\n2,a,2\n2,b,3\n1,a,2\n1,b,5\n3,a,2\n"), rule(0, 2, 0, 0), "1:a b;2:a b;3:a;", 1);
-        check_filter(parse("SessionId,ItemId,Time\n1,x,1\n1,a,4\n2,a,2\n2,b,3\n1,b,5\n"), rule(0, 2, 0, 0), "2:a b;1:a b;", 1);
+        check_filter(parse("SessionId,ItemId,Time\n1,x,1\n2,a,2\n2,b,3\n1,a,2\n1,b,5\n3,a,2\n"),
+                     rule(0, 2, 0, 0), "1:a b;2:a b;3:a;", 1);
+        check_filter(parse("SessionId,ItemId,Time\n1,x,1\n1,a,4\n2,a,2\n2,b,3\n1,b,5\n"), rule(0, 2, 0, 0),
+                     "2:a b;1:a b;", 1);
     }
     TEST("users of sessions that are gone are gone") {
         sessrec_log *log = parse("SessionId,ItemId,Time,UserId\n1,a,1,u\n2,a,2,v\n2,a,3,v\n");
@@ -643,7 +748,7 @@ static void filters(void) {
     }
 }
 
-// ---- against a plain program on random logs ----------------------------------------------------------------
+// ---- against a plain program on random logs ---------------------------------------------------------------
 
 enum { MOST = 400 };
 
@@ -663,18 +768,21 @@ static int first_row[MOST];
 static int compare_events(const void *a, const void *b) {
     const plain_event *x = (const plain_event *)a, *y = (const plain_event *)b;
     const double xs = first_time[x->session], ys = first_time[y->session];
-    if (x->session != y->session) return xs < ys ? -1 : xs > ys ? 1 : first_row[x->session] - first_row[y->session];
+    if (x->session != y->session)
+        return xs < ys ? -1 : xs > ys ? 1 : first_row[x->session] - first_row[y->session];
     return x->time < y->time ? -1 : x->time > y->time ? 1 : x->row - y->row;
 }
 
-// Sessions by first time, then first row; events by time, then row. The order is that of the rows from then on.
+// Sessions by first time, then first row; events by time, then row. The order is that of the rows from then
+// on.
 static void plain_sort(plain_log *log) {
     for (int e = log->events - 1; e >= 0; --e) {
         first_time[log->event[e].session] = HUGE_VAL;
         first_row[log->event[e].session] = log->event[e].row;
     }
     for (int e = 0; e < log->events; ++e)
-        if (log->event[e].time < first_time[log->event[e].session]) first_time[log->event[e].session] = log->event[e].time;
+        if (log->event[e].time < first_time[log->event[e].session])
+            first_time[log->event[e].session] = log->event[e].time;
     qsort(log->event, (size_t)log->events, sizeof *log->event, compare_events);
     for (int e = 0; e < log->events; ++e) log->event[e].row = e;
 }
@@ -690,7 +798,8 @@ static void plain_remove(plain_log *log, const int *gone) {
 static int plain_round(plain_log *log, sessrec_filter filter) {
     int gone[MOST] = {0}, count[MOST] = {0}, before = log->events;
     for (int e = 1; e < log->events && filter.drop_repeats; ++e)
-        gone[e] = log->event[e].session == log->event[e - 1].session && log->event[e].item == log->event[e - 1].item;
+        gone[e] = log->event[e].session == log->event[e - 1].session &&
+                  log->event[e].item == log->event[e - 1].item;
     plain_remove(log, gone);
     for (int e = 0; e < log->events; ++e) ++count[log->event[e].item];
     for (int e = 0; e < log->events; ++e) gone[e] = count[log->event[e].item] < filter.min_support;
@@ -707,7 +816,8 @@ static int plain_round(plain_log *log, sessrec_filter filter) {
 
 static void random_events(plain_log *log, uint32_t *state) {
     log->events = random_below(state, MOST);
-    const int sessions = 1 + random_below(state, 60), items = 1 + random_below(state, 40), users = 1 + random_below(state, 20);
+    const int sessions = 1 + random_below(state, 60), items = 1 + random_below(state, 40),
+              users = 1 + random_below(state, 20);
     const int span = random_below(state, 2) ? 20 : 100000;  // many equal times, or few
     for (int e = 0; e < log->events; ++e) {
         log->event[e].session = random_below(state, sessions);
@@ -724,7 +834,8 @@ static sessrec_log *library_log(const plain_log *log) {
     int failures = sessrec_log_create(NULL, &made) != SESSREC_OK;
     for (int e = 0; e < log->events; ++e) {
         const plain_event *event = &log->event[e];
-        failures += sessrec_log_add_numbers(made, event->user, event->session, event->item, event->time) != SESSREC_OK;
+        failures += sessrec_log_add_numbers(made, event->user, event->session, event->item, event->time) !=
+                    SESSREC_OK;
     }
     failures += sessrec_log_finish(made, NULL) != SESSREC_OK;
     CHECK_EQ(failures, 0);
@@ -739,10 +850,14 @@ static int agrees(const sessrec_log *made, const plain_log *log) {
     for (int32_t s = 0; s < view.session_count; ++s)
         for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1]; ++e) {
             const plain_event *event = &log->event[e];
-            if (atoi(sessrec_log_session_id(made, s)) != event->session || atoi(sessrec_log_item_id(made, view.items[e])) != event->item ||
-                atoi(sessrec_log_user_id(made, view.session_users[s])) != event->user || !same_bits(view.times[e], event->time))
+            if (atoi(sessrec_log_session_id(made, s)) != event->session ||
+                atoi(sessrec_log_item_id(made, view.items[e])) != event->item ||
+                atoi(sessrec_log_user_id(made, view.session_users[s])) != event->user ||
+                !same_bits(view.times[e], event->time))
                 return 0;
-            if (e + 1 == view.session_begins[s + 1] && e + 1 < view.event_count && log->event[e + 1].session == event->session) return 0;
+            if (e + 1 == view.session_begins[s + 1] && e + 1 < view.event_count &&
+                log->event[e + 1].session == event->session)
+                return 0;
         }
     for (int32_t i = 0; i < view.item_count; ++i) {
         if (view.supports[i] < 1) return 0;
@@ -766,13 +881,16 @@ static void random_logs(void) {
             before.events = after.events = 0;
             for (int e = 0, begin = 0; e < log.events; ++e) {
                 if (e + 1 < log.events && log.event[e + 1].session == log.event[e].session) continue;
-                plain_log *part = log.event[e].time < time ? &before : log.event[begin].time >= time ? &after : NULL;
+                plain_log *part = log.event[e].time < time        ? &before
+                                  : log.event[begin].time >= time ? &after
+                                                                  : NULL;
                 for (; begin <= e; ++begin)
                     if (part) part->event[part->events++] = log.event[begin];
             }
             wrong += sessrec_log_split_time(made, time, &first, &second) != SESSREC_OK;
             wrong += !agrees(first, &before) || !agrees(second, &after);
-            wrong += sessrec_log_contents(first).dropped_event_count != log.events - before.events - after.events;
+            wrong +=
+                sessrec_log_contents(first).dropped_event_count != log.events - before.events - after.events;
             sessrec_log_destroy(first);
             sessrec_log_destroy(second);
 
@@ -781,8 +899,11 @@ static void random_logs(void) {
             before.events = after.events = 0;
             for (int e = 0; e < log.events; ++e) {
                 int others = 0;
-                for (int i = 0; i < log.events; ++i) others += log.event[i].user == log.event[e].user && log.event[i].session != log.event[e].session;
-                plain_log *part = others && log.event[e].session == latest[log.event[e].user] ? &after : &before;
+                for (int i = 0; i < log.events; ++i)
+                    others += log.event[i].user == log.event[e].user &&
+                              log.event[i].session != log.event[e].session;
+                plain_log *part =
+                    others && log.event[e].session == latest[log.event[e].user] ? &after : &before;
                 part->event[part->events++] = log.event[e];
             }
             wrong += sessrec_log_split_last_session(made, &first, &second) != SESSREC_OK;
@@ -790,28 +911,35 @@ static void random_logs(void) {
             sessrec_log_destroy(first);
             sessrec_log_destroy(second);
 
-            sessrec_filter filter = rule(random_below(&state, 2), random_below(&state, 9), random_below(&state, 6), random_below(&state, 2) * random_below(&state, 20));
+            sessrec_filter filter =
+                rule(random_below(&state, 2), random_below(&state, 9), random_below(&state, 6),
+                     random_below(&state, 2) * random_below(&state, 20));
             const int all = log.events;
             for (int changed = 1; changed;) changed = plain_round(&log, filter);
             plain_sort(&log);
             wrong += sessrec_log_filter(made, filter) != SESSREC_OK;
-            wrong += !agrees(made, &log) || sessrec_log_contents(made).dropped_event_count != all - log.events;
+            wrong +=
+                !agrees(made, &log) || sessrec_log_contents(made).dropped_event_count != all - log.events;
             sessrec_log_destroy(made);
         }
         CHECK_EQ(wrong, 0);
     }
-    TEST("a session of many unordered events is sorted, equal times in the order of the rows, also before 1970") {
+    TEST("a session of many unordered events is sorted, equal times in the order of the rows, also before "
+         "1970") {
         static const int counts[6] = {2, 63, 64, 65, 1000, 50000};
         uint32_t state = 3;
         int wrong = 0;
         for (int c = 0; c < 6; ++c) {
             sessrec_log *log;
             CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
-            for (int i = 0; i < counts[c]; ++i) wrong += sessrec_log_add_numbers(log, -1, 1, i, (random_below(&state, 1000) - 400) / 7.0) != SESSREC_OK;
+            for (int i = 0; i < counts[c]; ++i)
+                wrong += sessrec_log_add_numbers(log, -1, 1, i, (random_below(&state, 1000) - 400) / 7.0) !=
+                         SESSREC_OK;
             CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
             const sessrec_log_view view = sessrec_log_contents(log);
             for (int64_t e = 1; e < view.event_count; ++e)
-                wrong += view.times[e] < view.times[e - 1] || (view.times[e] <= view.times[e - 1] && view.items[e] < view.items[e - 1]);
+                wrong += view.times[e] < view.times[e - 1] ||
+                         (view.times[e] <= view.times[e - 1] && view.items[e] < view.items[e - 1]);
             CHECK_EQ(view.event_count, counts[c]);
             sessrec_log_destroy(log);
         }
@@ -819,11 +947,12 @@ static void random_logs(void) {
     }
 }
 
-// ---- cuts and splits ---------------------------------------------------------------------------------------
+// ---- cuts and splits --------------------------------------------------------------------------------------
 
 static void cuts(void) {
     TEST("sessions are cut where the pause is longer than the limit, the pieces named ID#2, ID#3") {
-        sessrec_log *log = parse("SessionId,ItemId,Time\nu,a,0\nu,b,10\nu,c,20.5\nv,x,15\nu,d,100\nu,e,101\n");
+        sessrec_log *log =
+            parse("SessionId,ItemId,Time\nu,a,0\nu,b,10\nu,c,20.5\nv,x,15\nu,d,100\nu,e,101\n");
         CHECK_EQ(sessrec_log_sessionize(log, 10), SESSREC_OK);
         CHECK_TEXT(shape(log), "u:a b;v:x;u#2:c;u#3:d e;");
         CHECK_TEXT(item_list(log), "a=1 b=1 c=1 x=1 d=1 e=1");
@@ -873,8 +1002,11 @@ static void cuts(void) {
 }
 
 static void splits(void) {
-    TEST("E3: a split in time puts sessions that end before it here, those that start at it or later there, and drops the others") {
-        sessrec_log *log = parse("SessionId,ItemId,Time\n1,a,1\n1,b,9\n2,c,5\n2,a,10\n3,d,10\n3,a,11\n4,a,3\n"), *before, *after;
+    TEST("E3: a split in time puts sessions that end before it here, those that start at it or later there, "
+         "and drops the others") {
+        sessrec_log *log =
+                        parse("SessionId,ItemId,Time\n1,a,1\n1,b,9\n2,c,5\n2,a,10\n3,d,10\n3,a,11\n4,a,3\n"),
+                    *before, *after;
         CHECK_EQ(sessrec_log_split_time(log, 10, &before, &after), SESSREC_OK);
         CHECK_TEXT(shape(before), "1:a b;4:a;");
         CHECK_TEXT(item_list(before), "a=2 b=1");
@@ -895,7 +1027,8 @@ static void splits(void) {
     TEST("what was dropped and skipped before a split is counted in its first part") {
         sessrec_log_format format = sessrec_log_format_default();
         format.skip_bad_rows = 1;
-        sessrec_log *log = parse_as("SessionId,ItemId,Time\n1,a,1\n1,a,2\nbad\n2,a,10\n2,b,11\n", &format), *before, *after;
+        sessrec_log *log = parse_as("SessionId,ItemId,Time\n1,a,1\n1,a,2\nbad\n2,a,10\n2,b,11\n", &format),
+                    *before, *after;
         CHECK_EQ(sessrec_log_filter(log, rule(1, 0, 0, 0)), SESSREC_OK);
         CHECK_EQ(sessrec_log_split_time(log, 11, &before, &after), SESSREC_OK);
         CHECK_EQ(sessrec_log_contents(before).dropped_event_count, 3);
@@ -907,7 +1040,10 @@ static void splits(void) {
         sessrec_log_destroy(log);
     }
     TEST("each user's last session is split off; users with one session stay whole") {
-        sessrec_log *log = parse("SessionId,ItemId,Time,UserId\n1,a,1,u\n2,b,2,v\n3,c,3,u\n4,d,4,u\n5,e,5,w\n6,a,6,w\n"), *rest, *last;
+        sessrec_log
+            *log =
+                parse("SessionId,ItemId,Time,UserId\n1,a,1,u\n2,b,2,v\n3,c,3,u\n4,d,4,u\n5,e,5,w\n6,a,6,w\n"),
+            *rest, *last;
         CHECK_EQ(sessrec_log_split_last_session(log, &rest, &last), SESSREC_OK);
         CHECK_TEXT(shape(rest), "1@u:a;2@v:b;3@u:c;5@w:e;");
         CHECK_TEXT(shape(last), "4@u:d;6@w:a;");
@@ -944,7 +1080,7 @@ static void splits(void) {
     }
 }
 
-// ---- items of a model --------------------------------------------------------------------------------------
+// ---- items of a model -------------------------------------------------------------------------------------
 
 static void items_of_a_model(void) {
     TEST("R2: memory that ends while the items of a model are numbered leaves no log") {
@@ -995,7 +1131,7 @@ static void items_of_a_model(void) {
     }
 }
 
-// ---- files -------------------------------------------------------------------------------------------------
+// ---- files ------------------------------------------------------------------------------------------------
 
 static const char *const path = "test_log.tmp";
 
@@ -1028,8 +1164,10 @@ static void files(void) {
         char *text = (char *)malloc(room);
         size_t used = (size_t)snprintf(text, room, "SessionId,ItemId,Time,Title\n");
         while (used < room - 70000) {
-            used += (size_t)snprintf(text + used, room - used, "%d,%d,%d,", random_below(&state, 500), random_below(&state, 90), random_below(&state, 9999));
-            for (int i = random_below(&state, random_below(&state, 50) ? 30 : 60000); i > 0; --i) text[used++] = 't';
+            used += (size_t)snprintf(text + used, room - used, "%d,%d,%d,", random_below(&state, 500),
+                                     random_below(&state, 90), random_below(&state, 9999));
+            for (int i = random_below(&state, random_below(&state, 50) ? 30 : 60000); i > 0; --i)
+                text[used++] = 't';
             text[used++] = '\n';
         }
         put_file(text, used - 1);  // without the last line end
@@ -1084,9 +1222,11 @@ static void files(void) {
         CHECK(log == NULL);
     }
     TEST("a log is written as tab-separated text with a header") {
-        sessrec_log *log = parse("SessionId;ItemId;Time\n1;\"a\tb\";1396437466.94\n1;\"say \"\"hi\"\"\";1396437467\n2;x,y;-0.25\n");
+        sessrec_log *log = parse("SessionId;ItemId;Time\n1;\"a\tb\";1396437466.94\n1;\"say "
+                                 "\"\"hi\"\"\";1396437467\n2;x,y;-0.25\n");
         CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
-        CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\n2\tx,y\t-0.25\n1\t\"a\tb\"\t1396437466.94\n1\t\"say \"\"hi\"\"\"\t1396437467\n");
+        CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\n2\tx,y\t-0.25\n1\t\"a\tb\"\t1396437466."
+                                "94\n1\t\"say \"\"hi\"\"\"\t1396437467\n");
         sessrec_log *back = load();
         CHECK(same_log(log, back, 0));
         sessrec_log_destroy(back);
@@ -1105,15 +1245,19 @@ static void files(void) {
         CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\tUserId\ns\t\"a\nb\"\t1\t\"u\r\"\n");
         sessrec_log_destroy(log);
     }
-    TEST("times are written with the fewest digits behind the point that read back as the same double, never with an exponent") {
+    TEST("times are written with the fewest digits behind the point that read back as the same double, never "
+         "with an exponent") {
         sessrec_log *log;
         CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
-        const double some[] = {0.1, 1e21, 123456.75, 1e-7, 0.30000000000000004, 9007199254740993.0, -4e18, 1396437466.123456};
+        const double some[] = {
+            0.1, 1e21, 123456.75, 1e-7, 0.30000000000000004, 9007199254740993.0, -4e18, 1396437466.123456};
         for (int i = 0; i < 8; ++i) CHECK_EQ(sessrec_log_add_numbers(log, -1, i, i, some[i]), SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
-        CHECK_TEXT(file_text(), "SessionId\tItemId\tTime\n6\t6\t-4000000000000000000\n3\t3\t0.0000001\n0\t0\t0.1\n4\t4\t0.30000000000000004\n2\t2\t123456.75\n"
-                                "7\t7\t1396437466.123456\n5\t5\t9007199254740992\n1\t1\t1000000000000000000000\n");
+        CHECK_TEXT(file_text(),
+                   "SessionId\tItemId\tTime\n6\t6\t-4000000000000000000\n3\t3\t0.0000001\n0\t0\t0.1\n4\t4\t0."
+                   "30000000000000004\n2\t2\t123456.75\n"
+                   "7\t7\t1396437466.123456\n5\t5\t9007199254740992\n1\t1\t1000000000000000000000\n");
         sessrec_log_destroy(log);
     }
     TEST("any finite time comes back from a file as the same bits") {
@@ -1163,7 +1307,7 @@ static void files(void) {
     remove(path);
 }
 
-// ---- out of memory -----------------------------------------------------------------------------------------
+// ---- out of memory ----------------------------------------------------------------------------------------
 
 // Fails one request only: the one before which `fail_from` were made.
 static void *alloc_but_once(void *user, size_t bytes) {
@@ -1175,7 +1319,8 @@ static void *alloc_but_once(void *user, size_t bytes) {
     return counting_alloc(user, bytes);
 }
 
-// Every call on a log, with users; 0 if one of them says something else than OK or OUT_OF_MEMORY. *done: all went through.
+// Every call on a log, with users; 0 if one of them says something else than OK or OUT_OF_MEMORY. *done: all
+// went through.
 static int whole_life(const char *text, sessrec_allocator allocator, int *done) {
     sessrec_log_format format = sessrec_log_format_default();
     sessrec_log *log = NULL, *built = NULL, *a = NULL, *b = NULL;
@@ -1213,7 +1358,8 @@ static void out_of_memory(void) {
         size_t used = (size_t)snprintf(text, sizeof text, "SessionId,ItemId,Time,UserId\n");
         for (int i = 0; i < 200; ++i) {
             const int session = random_below(&state, 30);
-            used += (size_t)snprintf(text + used, sizeof text - used, "%d,%d,%d,%d\n", session, random_below(&state, 8), random_below(&state, 100), session % 5);
+            used += (size_t)snprintf(text + used, sizeof text - used, "%d,%d,%d,%d\n", session,
+                                     random_below(&state, 8), random_below(&state, 100), session % 5);
         }
         put_file(text, used);
         for (int once = 0; once < 2; ++once)
@@ -1269,12 +1415,13 @@ static void out_of_memory(void) {
     }
 }
 
-// ---- long logs ---------------------------------------------------------------------------------------------
+// ---- long logs --------------------------------------------------------------------------------------------
 
 enum { LONG_LOG = 30000 };
 
-// A log of many buffers: in some parts fields in quotes, blank lines, CRLF, every wrong-th row without a time (0: none). *expected gets what adding the events
-// one by one gives; *bad the line of the first wrong row. The caller frees the text.
+// A log of many buffers: in some parts fields in quotes, blank lines, CRLF, every wrong-th row without a time
+// (0: none). *expected gets what adding the events one by one gives; *bad the line of the first wrong row.
+// The caller frees the text.
 static char *long_text(uint32_t seed, int wrong, size_t *size, sessrec_log **expected, int64_t *bad) {
     char *text = (char *)malloc(LONG_LOG * 64);
     size_t used = (size_t)sprintf(text, "ItemId,UserId,Time,SessionId,Title\n");
@@ -1296,9 +1443,11 @@ static char *long_text(uint32_t seed, int wrong, size_t *size, sessrec_log **exp
             if (!*bad) *bad = line;
             continue;
         }
-        used += (size_t)sprintf(text + used, "%s,%s,%d.%02d,%s%s%s,title %d%s\n", names[1], names[2], time, i % 100, quoted ? "\"s,\"\"" : "",
-                                names[0] + (quoted ? 3 : 0), quoted ? "\"" : "", i % 10, i % 7 ? "" : "\r");
-        failures += sessrec_log_add(*expected, names[2], names[0], names[1], (time * 100.0 + i % 100) / 100) != SESSREC_OK;
+        used += (size_t)sprintf(text + used, "%s,%s,%d.%02d,%s%s%s,title %d%s\n", names[1], names[2], time,
+                                i % 100, quoted ? "\"s,\"\"" : "", names[0] + (quoted ? 3 : 0),
+                                quoted ? "\"" : "", i % 10, i % 7 ? "" : "\r");
+        failures += sessrec_log_add(*expected, names[2], names[0], names[1],
+                                    (time * 100.0 + i % 100) / 100) != SESSREC_OK;
     }
     CHECK_EQ(failures, 0);
     CHECK_EQ(sessrec_log_finish(*expected, NULL), SESSREC_OK);
@@ -1336,7 +1485,8 @@ static void long_logs(void) {
             char *text = long_text(5, wrong, &size, &expected, &bad);
             CHECK_EQ(sessrec_log_import(text, size, NULL, &log, &failure), SESSREC_BAD_LOG);
             CHECK_EQ(failure.line, bad);
-            CHECK_TEXT(failure.text, "the time \"soon\" is neither a number nor a date like 2014-04-07T10:51:09Z");
+            CHECK_TEXT(failure.text,
+                       "the time \"soon\" is neither a number nor a date like 2014-04-07T10:51:09Z");
             sessrec_log_destroy(expected);
             free(text);
         }
@@ -1358,21 +1508,24 @@ static void long_logs(void) {
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         const sessrec_log_view view = sessrec_log_contents(log);
         CHECK_EQ(view.item_count, view.event_count);
-        for (int32_t i = 0; i < view.item_count; ++i) failures += sessrec_log_find_item(log, sessrec_log_item_id(log, i)) != i;
+        for (int32_t i = 0; i < view.item_count; ++i)
+            failures += sessrec_log_find_item(log, sessrec_log_item_id(log, i)) != i;
         CHECK_EQ(failures, 0);
         sessrec_log_destroy(log);
     }
 }
 
-// ---- several threads ---------------------------------------------------------------------------------------
+// ---- several threads --------------------------------------------------------------------------------------
 
 static void backwards(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context) {
     (void)user;
     while (count-- > 0) task(context, count);
 }
 
-// Reads a text in as many pieces, of so many bytes at least; without own_threads the last piece is the first to be read.
-static sessrec_result read_pieces(const char *text, size_t size, sessrec_log_format format, int pieces, size_t least, int own_threads, sessrec_log **log, sessrec_error *error) {
+// Reads a text in as many pieces, of so many bytes at least; without own_threads the last piece is the first
+// to be read.
+static sessrec_result read_pieces(const char *text, size_t size, sessrec_log_format format, int pieces,
+                                  size_t least, int own_threads, sessrec_log **log, sessrec_error *error) {
     sessrec__reader reader;
     memset(error, 0, sizeof *error);
     *log = NULL;
@@ -1383,18 +1536,24 @@ static sessrec_result read_pieces(const char *text, size_t size, sessrec_log_for
 }
 
 // Whether a text gives the same log or error in so many pieces as in one.
-static int same_in_pieces(const char *text, size_t size, const sessrec_log_format *format, int pieces, size_t least, int own_threads) {
+static int same_in_pieces(const char *text, size_t size, const sessrec_log_format *format, int pieces,
+                          size_t least, int own_threads) {
     sessrec_log *whole, *log;
     sessrec_error error, other;
     const sessrec_result result = read_pieces(text, size, *format, 1, 1, 1, &whole, &error);
-    int same = read_pieces(text, size, *format, pieces, least, own_threads, &log, &other) == result && !memcmp(&error, &other, sizeof error);
+    int same = read_pieces(text, size, *format, pieces, least, own_threads, &log, &other) == result &&
+               !memcmp(&error, &other, sizeof error);
     if (same && whole) {
         const sessrec_log_view a = sessrec_log_contents(whole), b = sessrec_log_contents(log);
-        same = same_log(whole, log, 1) && a.bad_row_count == b.bad_row_count && !memcmp(a.times, b.times, (size_t)a.event_count * sizeof *a.times) &&
+        same = same_log(whole, log, 1) && a.bad_row_count == b.bad_row_count &&
+               !memcmp(a.times, b.times, (size_t)a.event_count * sizeof *a.times) &&
                !memcmp(a.supports, b.supports, (size_t)a.item_count * sizeof *a.supports) &&
-               (!a.session_users || !memcmp(a.session_users, b.session_users, (size_t)a.session_count * sizeof *a.session_users));
-        for (int32_t u = 0; u < a.user_count && same; ++u) same = !strcmp(sessrec_log_user_id(whole, u), sessrec_log_user_id(log, u));
-        for (int32_t i = 0; i < a.item_count && same; ++i) same = sessrec_log_find_item(log, sessrec_log_item_id(whole, i)) == i;
+               (!a.session_users ||
+                !memcmp(a.session_users, b.session_users, (size_t)a.session_count * sizeof *a.session_users));
+        for (int32_t u = 0; u < a.user_count && same; ++u)
+            same = !strcmp(sessrec_log_user_id(whole, u), sessrec_log_user_id(log, u));
+        for (int32_t i = 0; i < a.item_count && same; ++i)
+            same = sessrec_log_find_item(log, sessrec_log_item_id(whole, i)) == i;
     }
     sessrec_log_destroy(whole);
     sessrec_log_destroy(log);
@@ -1411,7 +1570,8 @@ static void several_threads(void) {
                 sessrec_log_format format = sessrec_log_format_default();
                 char *text = long_text(3 + (uint32_t)wrong, wrong, &size, &expected, &bad);
                 format.skip_bad_rows = skip;
-                for (int pieces = 2; pieces <= 17; pieces += 5) CHECK(same_in_pieces(text, size, &format, pieces, 1, 1));
+                for (int pieces = 2; pieces <= 17; pieces += 5)
+                    CHECK(same_in_pieces(text, size, &format, pieces, 1, 1));
                 CHECK(same_in_pieces(text, size, &format, 0, SESSREC__LEAST_PIECE, 1));
                 format.time_column = "";
                 CHECK(same_in_pieces(text, size, &format, 3, 1, 1));
@@ -1420,18 +1580,35 @@ static void several_threads(void) {
             }
     }
     TEST("it is no matter where pieces end, nor which is read first") {
-        static const char *const lines[] = {"1,a,5,u", "\"1\",\"b,\"\"c\",7,v", "22,a,6,u\r", "", "3,\xc3\xa4,1e3,w", "1,a", "1,b,5,u,more", "x,\"a,2,u", "4,,3,v", "5,longer than eight bytes,2014-04-07,u", "\r"};
+        static const char *const lines[] = {"1,a,5,u",
+                                            "\"1\",\"b,\"\"c\",7,v",
+                                            "22,a,6,u\r",
+                                            "",
+                                            "3,\xc3\xa4,1e3,w",
+                                            "1,a",
+                                            "1,b,5,u,more",
+                                            "x,\"a,2,u",
+                                            "4,,3,v",
+                                            "5,longer than eight bytes,2014-04-07,u",
+                                            "\r"};
         uint32_t state = 31;
         int wrong = 0, read = 0;
         for (int round = 0; round < 30000; ++round) {
             char text[1024];
-            sessrec_log_format format = round & 1 ? sessrec_log_format_default() : columns("1", "2", round & 2 ? "" : "3", round & 4 ? "4" : "");
-            size_t used = (size_t)snprintf(text, sizeof text, "%s%s", round & 8 ? "\xef\xbb\xbf" : "", round & 1 ? "SessionId,ItemId,Time,UserId\n" : "\n");
-            const int kinds = round & 16 ? 3 : (int)(sizeof lines / sizeof *lines);  // good lines only, or any
-            for (int n = random_below(&state, 14); n > 0; --n) used += (size_t)snprintf(text + used, sizeof text - used, "%s\n", lines[random_below(&state, kinds)]);
+            sessrec_log_format format = round & 1
+                                            ? sessrec_log_format_default()
+                                            : columns("1", "2", round & 2 ? "" : "3", round & 4 ? "4" : "");
+            size_t used = (size_t)snprintf(text, sizeof text, "%s%s", round & 8 ? "\xef\xbb\xbf" : "",
+                                           round & 1 ? "SessionId,ItemId,Time,UserId\n" : "\n");
+            // good lines only, or any
+            const int kinds = round & 16 ? 3 : (int)(sizeof lines / sizeof *lines);
+            for (int n = random_below(&state, 14); n > 0; --n)
+                used += (size_t)snprintf(text + used, sizeof text - used, "%s\n",
+                                         lines[random_below(&state, kinds)]);
             if (round & 32 && used) --used;
             format.skip_bad_rows = round & 64;
-            wrong += !same_in_pieces(text, used, &format, 2 + random_below(&state, 8), 1 + (size_t)random_below(&state, 40), 0);
+            wrong += !same_in_pieces(text, used, &format, 2 + random_below(&state, 8),
+                                     1 + (size_t)random_below(&state, 40), 0);
             ++read;
         }
         CHECK_EQ(wrong, 0);
@@ -1488,13 +1665,44 @@ static void several_threads(void) {
     }
 }
 
-// ---- lines with quotes and without -------------------------------------------------------------------------
+// ---- lines with quotes and without ------------------------------------------------------------------------
 
 // A field of an id or a time, or of something near to one; `size` gets how long it is.
 static void odd_field(uint32_t *state, int is_time, char field[400], size_t *size) {
-    static const char *const odd[] = {"", "-", "+5", "-0", "-12.5", ".", ".5", "7.", "1e3", "1.5e-3", "00012", "0.1234567", "0.12345678", "12345678.9", "123456789012345",
-                                      "1234567890123456", "12345678901234567890", "99999999.9999999", "4503599627370497.5", "1.2.3", "12a", "1396437466,94", "2014-04-07",
-                                      "2014-04-07T10:51:09.277Z", "\xc3\xa4\xe2\x82\xac", "a b", "a\tb", "x\"y", "\r", "1\r", "\x01", "/", ":", "-,"};
+    static const char *const odd[] = {"",
+                                      "-",
+                                      "+5",
+                                      "-0",
+                                      "-12.5",
+                                      ".",
+                                      ".5",
+                                      "7.",
+                                      "1e3",
+                                      "1.5e-3",
+                                      "00012",
+                                      "0.1234567",
+                                      "0.12345678",
+                                      "12345678.9",
+                                      "123456789012345",
+                                      "1234567890123456",
+                                      "12345678901234567890",
+                                      "99999999.9999999",
+                                      "4503599627370497.5",
+                                      "1.2.3",
+                                      "12a",
+                                      "1396437466,94",
+                                      "2014-04-07",
+                                      "2014-04-07T10:51:09.277Z",
+                                      "\xc3\xa4\xe2\x82\xac",
+                                      "a b",
+                                      "a\tb",
+                                      "x\"y",
+                                      "\r",
+                                      "1\r",
+                                      "\x01",
+                                      "/",
+                                      ":",
+                                      "-,"};
     const int kind = random_below(state, 40);
     if (kind == 0) {
         strcpy(field, odd[random_below(state, (int32_t)(sizeof odd / sizeof *odd))]);
@@ -1502,21 +1710,28 @@ static void odd_field(uint32_t *state, int is_time, char field[400], size_t *siz
         if (random_below(state, 6) == 0) field[(*size)++] = 0;
     } else if (is_time) {
         *size = (size_t)sprintf(field, "%d", random_below(state, 1 << random_below(state, 30)));
-        if (kind > 5) *size += (size_t)sprintf(field + *size, ".%0*d", random_below(state, 9), random_below(state, 1000));
+        if (kind > 5)
+            *size +=
+                (size_t)sprintf(field + *size, ".%0*d", random_below(state, 9), random_below(state, 1000));
     } else {
-        *size = kind < 5 ? 1 + (size_t)random_below(state, kind < 3 ? 300 : 20) : 1 + (size_t)random_below(state, 4);
-        for (size_t i = 0; i < *size; ++i) field[i] = (char)(random_below(state, 30) ? '0' + random_below(state, 3) : 200 + random_below(state, 50));
+        *size = kind < 5 ? 1 + (size_t)random_below(state, kind < 3 ? 300 : 20)
+                         : 1 + (size_t)random_below(state, 4);
+        for (size_t i = 0; i < *size; ++i)
+            field[i] = (char)(random_below(state, 30) ? '0' + random_below(state, 3)
+                                                      : 200 + random_below(state, 50));
     }
 }
 
 static void quotes(void) {
-    TEST("a line is read as it is with all its fields in quotes, whatever stands in it and wherever it ends") {
+    TEST(
+        "a line is read as it is with all its fields in quotes, whatever stands in it and wherever it ends") {
         static const char *const ends[] = {"\n", "\n", "\n", "\n", "\r\n", "\n\n", "\n\r\n"};
         static const char separators[] = "\t,;|\x0b-";
         uint32_t state = 21;
         int wrong = 0, read = 0, bad = 0;
         for (int round = 0; round < 600; ++round) {
-            sessrec_log_format format = columns("1", round & 1 ? "4" : "2", round & 2 ? "3" : "", round & 4 ? "6" : "");
+            sessrec_log_format format =
+                columns("1", round & 1 ? "4" : "2", round & 2 ? "3" : "", round & 4 ? "6" : "");
             char *text[2], odd[400];
             size_t used[2] = {0, 0};
             format.separator = separators[round % (int)(sizeof separators - 1)];
@@ -1528,7 +1743,8 @@ static void quotes(void) {
                     size_t size, kept = 0;
                     odd_field(&state, column == 2, odd, &size);
                     for (size_t i = 0; i < size; ++i)  // only what may stand without quotes, too
-                        if (odd[i] != format.separator && odd[i] != '\n' && (odd[i] != '\r' || i + 1 < size)) odd[kept++] = odd[i];
+                        if (odd[i] != format.separator && odd[i] != '\n' && (odd[i] != '\r' || i + 1 < size))
+                            odd[kept++] = odd[i];
                     for (int quoted = 0; quoted < 2; ++quoted) {
                         char *to = text[quoted] + used[quoted];
                         if (column) *to++ = format.separator;
@@ -1541,7 +1757,9 @@ static void quotes(void) {
                         used[quoted] = (size_t)(to - text[quoted]);
                     }
                 }
-                for (int quoted = 0; quoted < 2; ++quoted) used[quoted] += (size_t)sprintf(text[quoted] + used[quoted], "%s", line == lines && round % 3 == 0 ? "" : end);
+                for (int quoted = 0; quoted < 2; ++quoted)
+                    used[quoted] += (size_t)sprintf(text[quoted] + used[quoted], "%s",
+                                                    line == lines && round % 3 == 0 ? "" : end);
             }
             sessrec_log *log[2];
             sessrec_error error[2];
@@ -1549,14 +1767,17 @@ static void quotes(void) {
             memset(error, 0, sizeof error);
             for (format.skip_bad_rows = 0; format.skip_bad_rows < 2; ++format.skip_bad_rows) {
                 for (int quoted = 0; quoted < 2; ++quoted) {
-                    char *exact = (char *)malloc(used[quoted]);  // so that a tool notices what is read behind it
+                    // so that a tool notices what is read behind it
+                    char *exact = (char *)malloc(used[quoted]);
                     memcpy(exact, text[quoted], used[quoted]);
-                    result[quoted] = sessrec_log_import(exact, used[quoted], &format, &log[quoted], &error[quoted]);
+                    result[quoted] =
+                        sessrec_log_import(exact, used[quoted], &format, &log[quoted], &error[quoted]);
                     free(exact);
                 }
                 wrong += result[0] != result[1] || error[0].line != error[1].line;
                 if (result[0] == SESSREC_OK && result[1] == SESSREC_OK) {
-                    wrong += !same_log(log[0], log[1], 1) || sessrec_log_contents(log[0]).bad_row_count != sessrec_log_contents(log[1]).bad_row_count;
+                    wrong += !same_log(log[0], log[1], 1) || sessrec_log_contents(log[0]).bad_row_count !=
+                                                                 sessrec_log_contents(log[1]).bad_row_count;
                     read += (int)sessrec_log_contents(log[0]).event_count;
                     bad += (int)sessrec_log_contents(log[0]).bad_row_count;
                 }
@@ -1571,7 +1792,7 @@ static void quotes(void) {
     }
 }
 
-// ---- any bytes ---------------------------------------------------------------------------------------------
+// ---- any bytes --------------------------------------------------------------------------------------------
 
 static void any_bytes(void) {
     TEST("R6: any bytes are a log or an error, from memory and from a file alike") {
@@ -1580,9 +1801,15 @@ static void any_bytes(void) {
         int wrong = 0;
         for (int i = 0; i < 20000; ++i) {
             char text[160];
-            sessrec_log_format format = i & 1 ? columns("1", "2", "3", i & 2 ? "4" : "") : sessrec_log_format_default();
-            size_t used = i & 1 ? 0 : (size_t)snprintf(text, sizeof text, "SessionId,ItemId,Time%s\n", i & 2 ? ",UserId" : "");
-            for (int n = random_below(&state, 100); n > 0; --n) text[used++] = random_below(&state, 60) ? alphabet[random_below(&state, (int32_t)sizeof alphabet)] : (char)random_bits(&state);
+            sessrec_log_format format =
+                i & 1 ? columns("1", "2", "3", i & 2 ? "4" : "") : sessrec_log_format_default();
+            size_t used = i & 1 ? 0
+                                : (size_t)snprintf(text, sizeof text, "SessionId,ItemId,Time%s\n",
+                                                   i & 2 ? ",UserId" : "");
+            for (int n = random_below(&state, 100); n > 0; --n)
+                text[used++] = random_below(&state, 60)
+                                   ? alphabet[random_below(&state, (int32_t)sizeof alphabet)]
+                                   : (char)random_bits(&state);
             sessrec_log *log, *file;
             format.skip_bad_rows = i & 4;
             const sessrec_result result = sessrec_log_import(text, used, &format, &log, &failure);

@@ -1,7 +1,8 @@
 // The losses: values by hand, limits, extremes, and which columns count.
 #include "models.h"
 
-static const sessrec_loss_kind KIND[] = {SESSREC_LOSS_XE, SESSREC_LOSS_TOP1, SESSREC_LOSS_BPR, SESSREC_LOSS_TOP1_MAX, SESSREC_LOSS_BPR_MAX};
+static const sessrec_loss_kind KIND[] = {SESSREC_LOSS_XE, SESSREC_LOSS_TOP1, SESSREC_LOSS_BPR,
+                                         SESSREC_LOSS_TOP1_MAX, SESSREC_LOSS_BPR_MAX};
 enum { KINDS = 5, ACTIVATIONS = SESSREC_SELU + 1, MOST_COLUMNS = 40 };
 
 static sessrec_loss_config loss_of(sessrec_loss_kind kind) {
@@ -23,9 +24,12 @@ static sessrec_loss_config variant(int i) {
 enum { VARIANTS = 7 };
 
 // The loss of one row whose target is column `target`; gradient may be NULL.
-static double row_loss(const sessrec_loss_config *config, int32_t columns, int32_t target, const int32_t *items, const float *scores, float *gradient) {
+static double row_loss(const sessrec_loss_config *config, int32_t columns, int32_t target,
+                       const int32_t *items, const float *scores, float *gradient) {
     float loss = NAN, ignored[MOST_COLUMNS], scratch[8 * MOST_COLUMNS];
-    CHECK_EQ(sessrec_loss(config, target, 1, columns, items, NULL, scores, &loss, gradient ? gradient : ignored, scratch), SESSREC_OK);
+    CHECK_EQ(sessrec_loss(config, target, 1, columns, items, NULL, scores, &loss,
+                          gradient ? gradient : ignored, scratch),
+             SESSREC_OK);
     return (double)loss;
 }
 
@@ -36,9 +40,9 @@ static int finite_number(float x) {
     return x - x == 0;
 }
 
-// ---- by hand -----------------------------------------------------------------------------------------------
-// Scores 1, 0, -1, the target is column 0. The differences s_j - s_t are -1 and -2, the squares 0 and 1; the softmax over the two negatives
-// is (w, 1 - w) with w = e^0 / (e^0 + e^-1).
+// ---- by hand ----------------------------------------------------------------------------------------------
+// Scores 1, 0, -1, the target is column 0. The differences s_j - s_t are -1 and -2, the squares 0 and 1; the
+// softmax over the two negatives is (w, 1 - w) with w = e^0 / (e^0 + e^-1).
 
 static void by_hand(void) {
     const float s[3] = {1, 0, -1};
@@ -53,7 +57,8 @@ static void by_hand(void) {
         CHECK_NEAR(row_loss(&config, 3, 2, NULL, s, d), 2.40760596, 1e-6);
         CHECK_NEAR(d[2], 0.09003057 - 1, 1e-6);
     }
-    TEST("BPR is the mean of -log sigmoid(s_t - s_j), and with the diagonal the sum, the target's log 2 included") {
+    TEST("BPR is the mean of -log sigmoid(s_t - s_j), and with the diagonal the sum, the target's log 2 "
+         "included") {
         sessrec_loss_config config = loss_of(SESSREC_LOSS_BPR);
         CHECK_NEAR(row_loss(&config, 3, 0, NULL, s, d), (0.31326169 + 0.12692801) / 2, 1e-6);
         CHECK_NEAR(d[1], sg(-1) / 2, 1e-6);
@@ -62,7 +67,8 @@ static void by_hand(void) {
         CHECK_NEAR(row_loss(&config, 3, 0, NULL, s, d), 0.31326169 + 0.12692801 + 0.69314718, 1e-6);
         CHECK_NEAR(d[2], sg(-2), 1e-6);
     }
-    TEST("TOP1 is the mean of sigmoid(s_j - s_t) + sigmoid(s_j^2); the diagonal adds sigmoid(0) and divides by one more") {
+    TEST("TOP1 is the mean of sigmoid(s_j - s_t) + sigmoid(s_j^2); the diagonal adds sigmoid(0) and divides "
+         "by one more") {
         sessrec_loss_config config = loss_of(SESSREC_LOSS_TOP1);
         CHECK_NEAR(row_loss(&config, 3, 0, NULL, s, d), (l1 + l2) / 2, 1e-6);
         CHECK_NEAR(d[1], sg(-1) * sg(1) / 2, 1e-6);
@@ -78,7 +84,8 @@ static void by_hand(void) {
         CHECK_NEAR(d[0], -w * sg(-1) * sg(1) - (1 - w) * sg(-2) * sg(2), 1e-6);
         CHECK_NEAR(d[1], w * (1 - w) * (l1 - l2) + w * sg(-1) * sg(1), 1e-6);
     }
-    TEST("BPR-max is -log of the weighed mean of sigmoid(s_t - s_j), plus bpreg times the weighed mean of s_j^2") {
+    TEST("BPR-max is -log of the weighed mean of sigmoid(s_t - s_j), plus bpreg times the weighed mean of "
+         "s_j^2") {
         sessrec_loss_config config = loss_of(SESSREC_LOSS_BPR_MAX);
         const double mean = w * sg(1) + (1 - w) * sg(2);
         config.bpreg = 0;
@@ -101,8 +108,9 @@ static void output_activations(void) {
             {1.2, 0.21835104, 1.2}
         };
         static const double value[ACTIVATIONS][3] = {
-            {0.5, -0.5, 2}, {0.46211716, -0.46211716, 0.96402758}, {0.5, 0, 2}, {0.5, -0.15, 2}, {0.5, -0.11804080, 2}, {0.6, -0.14164896, 2.4}
-        };
+            {0.5, -0.5, 2},        {0.46211716, -0.46211716, 0.96402758},
+            {0.5, 0, 2},           {0.5, -0.15, 2},
+            {0.5, -0.11804080, 2}, {0.6, -0.14164896, 2.4}};
         for (int i = 0; i < VARIANTS; ++i)
             for (int activation = 0; activation < ACTIVATIONS; ++activation) {
                 sessrec_loss_config config = variant(i);
@@ -118,16 +126,19 @@ static void output_activations(void) {
     }
 }
 
-// ---- constant and extreme scores ---------------------------------------------------------------------------
+// ---- constant and extreme scores --------------------------------------------------------------------------
 
 static void constant_scores(void) {
-    TEST("constant scores: cross-entropy is log C, the others do not depend on where the target is or how many columns there are") {
+    TEST("constant scores: cross-entropy is log C, the others do not depend on where the target is or how "
+         "many columns there are") {
         for (int columns = 2; columns <= 33; columns += 31) {
             float s[33], d[33];
             const double y = 0.7;
             for (int j = 0; j < columns; ++j) s[j] = 0.7f;
-            const double expected[VARIANTS] = {log((double)columns), 0.5 + sg(y * y), log(2.0), 0.5 + sg(y * y), log(2.0) + y * y,
-                                               ((columns - 1) * (0.5 + sg(y * y)) + 0.5) / columns, columns * log(2.0)};
+            const double expected[VARIANTS] = {
+                log((double)columns), 0.5 + sg(y * y),  log(2.0),
+                0.5 + sg(y * y),      log(2.0) + y * y, ((columns - 1) * (0.5 + sg(y * y)) + 0.5) / columns,
+                columns * log(2.0)};
             for (int i = 0; i < VARIANTS; ++i)
                 for (int target = 0; target < columns; target += columns - 1) {
                     const sessrec_loss_config config = variant(i);
@@ -153,7 +164,8 @@ static void constant_scores(void) {
 }
 
 static void extreme_scores(void) {
-    TEST("scores of +-80 and +-10000 give finite losses and gradients, whatever the loss and the activation") {
+    TEST(
+        "scores of +-80 and +-10000 give finite losses and gradients, whatever the loss and the activation") {
         static const float size[] = {80, 10000};
         for (int i = 0; i < VARIANTS; ++i)
             for (int activation = 0; activation < ACTIVATIONS; ++activation)
@@ -162,7 +174,8 @@ static void extreme_scores(void) {
                     float s[20], d[20];
                     config.activation = (sessrec_activation)activation;
                     config.smoothing = shape & 4 ? 0.1f : 0;
-                    for (int j = 0; j < 20; ++j) s[j] = (j % 3 ? 1.0f : -1.0f) * (shape & 1 ? -1.0f : 1.0f) * size[shape / 2 % 2];
+                    for (int j = 0; j < 20; ++j)
+                        s[j] = (j % 3 ? 1.0f : -1.0f) * (shape & 1 ? -1.0f : 1.0f) * size[shape / 2 % 2];
                     for (int target = 0; target < 2; ++target) {
                         CHECK(finite_number((float)row_loss(&config, 20, target, NULL, s, d)));
                         for (int j = 0; j < 20; ++j) CHECK(finite_number(d[j]));
@@ -207,7 +220,7 @@ static void extreme_scores(void) {
     }
 }
 
-// ---- rows and columns --------------------------------------------------------------------------------------
+// ---- rows and columns -------------------------------------------------------------------------------------
 
 static void rows_and_columns(void) {
     enum { R = 5, C = 19 };
@@ -216,7 +229,8 @@ static void rows_and_columns(void) {
     int32_t items[C];
     for (int i = 0; i < R * C; ++i) s[i] = random_float(&seed, 3);
     for (int j = 0; j < C; ++j) items[j] = j % 7;  // most occur twice or three times
-    TEST("rows are independent: together, apart, and with the scores as place for the gradient they have the same bits") {
+    TEST("rows are independent: together, apart, and with the scores as place for the gradient they have the "
+         "same bits") {
         for (int i = 0; i < VARIANTS; ++i)
             for (int activation = 0; activation < ACTIVATIONS; ++activation)
                 for (int32_t skip = 0; skip < 2; ++skip) {
@@ -226,16 +240,20 @@ static void rows_and_columns(void) {
                     config.skip_own_target = skip;
                     CHECK_EQ(sessrec_loss(&config, 2, R, C, items, NULL, s, loss, d, scratch), SESSREC_OK);
                     memcpy(in_place, s, sizeof s);
-                    CHECK_EQ(sessrec_loss(&config, 2, R, C, items, NULL, in_place, again, in_place, scratch), SESSREC_OK);
+                    CHECK_EQ(sessrec_loss(&config, 2, R, C, items, NULL, in_place, again, in_place, scratch),
+                             SESSREC_OK);
                     CHECK(!memcmp(in_place, d, sizeof d) && !memcmp(again, loss, sizeof loss));
                     for (int32_t row = 0; row < R; ++row) {
                         float alone[C];
-                        CHECK_EQ(sessrec_loss(&config, 2 + row, 1, C, items, NULL, s + row * C, again, alone, scratch), SESSREC_OK);
+                        CHECK_EQ(sessrec_loss(&config, 2 + row, 1, C, items, NULL, s + row * C, again, alone,
+                                              scratch),
+                                 SESSREC_OK);
                         CHECK(again[0] == loss[row] && !memcmp(alone, d + row * C, sizeof alone));
                     }
                 }
     }
-    TEST("skip_own_target: the loss and gradient of a row from which the target's other columns were removed, those get 0") {
+    TEST("skip_own_target: the loss and gradient of a row from which the target's other columns were "
+         "removed, those get 0") {
         for (int i = 0; i < VARIANTS; ++i)
             for (int activation = 0; activation < ACTIVATIONS; ++activation)
                 for (int32_t target = 0; target < C; ++target) {
@@ -272,7 +290,8 @@ static void rows_and_columns(void) {
             float d[C], expected[C];
             config.skip_own_target = 1;
             counting.skip_own_target = 0;
-            CHECK(row_loss(&config, C, 0, NULL, s, d) == row_loss(&counting, C, 0, NULL, s, expected) && !memcmp(d, expected, sizeof d));
+            CHECK(row_loss(&config, C, 0, NULL, s, d) == row_loss(&counting, C, 0, NULL, s, expected) &&
+                  !memcmp(d, expected, sizeof d));
         }
     }
     TEST("skip_own_target: a row whose negatives are all its own target is a single column") {
@@ -287,7 +306,7 @@ static void rows_and_columns(void) {
     }
 }
 
-// ---- logQ and smoothing ------------------------------------------------------------------------------------
+// ---- logQ and smoothing -----------------------------------------------------------------------------------
 
 static double offset_loss(float logq, const float *log_proposal, const float *s, float *d) {
     sessrec_loss_config config = loss_of(SESSREC_LOSS_XE);
@@ -330,7 +349,8 @@ static void offsets(void) {
         config.activation = SESSREC_TANH;
         CHECK_EQ(sessrec_loss(&config, 1, 1, 4, NULL, q, s, &loss, d, scratch), SESSREC_OK);
         CHECK_NEAR(loss, expected, 1e-6);
-        for (int j = 0; j < 4; ++j) CHECK_NEAR(d[j], (double)expected_d[j] * (1 - tanh((double)s[j]) * tanh((double)s[j])), 1e-6);
+        for (int j = 0; j < 4; ++j)
+            CHECK_NEAR(d[j], (double)expected_d[j] * (1 - tanh((double)s[j]) * tanh((double)s[j])), 1e-6);
     }
     TEST("smoothing e: 1-e of the cross-entropy of the target and e of the mean over the others") {
         sessrec_loss_config config = loss_of(SESSREC_LOSS_XE);
@@ -356,10 +376,11 @@ static void offsets(void) {
     }
 }
 
-// ---- in a training step ------------------------------------------------------------------------------------
+// ---- in a training step -----------------------------------------------------------------------------------
 
 // The loss of a new model's step from item 2 to `target` in a mini-batch of one, and its scores of all items.
-static double step_loss(const sessrec_config *config, int32_t target, int32_t negatives, const int32_t *negative, float *scores) {
+static double step_loss(const sessrec_config *config, int32_t target, int32_t negatives,
+                        const int32_t *negative, float *scores) {
     static const char *const sessions[2] = {"abcdefggg", "gca"};  // support a 2, b 1, c 2, d 1, e 1, f 1, g 4
     static const int32_t input[1] = {2}, all[7] = {0, 1, 2, 3, 4, 5, 6}, start[1] = {1}, previous[1] = {0};
     sessrec_log *clicks = letters_log(2, sessions, NULL);
@@ -369,7 +390,8 @@ static double step_loss(const sessrec_config *config, int32_t target, int32_t ne
     unsigned char memory[4096];
     double loss = NAN;
     CHECK_EQ(sessrec_trainer_create(config, clicks, &trainer, NULL), SESSREC_OK);
-    CHECK_EQ(sessrec_session_init(sessrec_trainer_model(trainer), 0, memory, sizeof memory, &session), SESSREC_OK);
+    CHECK_EQ(sessrec_session_init(sessrec_trainer_model(trainer), 0, memory, sizeof memory, &session),
+             SESSREC_OK);
     sessrec_session_click(session, input[0]);
     CHECK_EQ(sessrec_session_score(session, all, 7, scores), SESSREC_OK);
     memset(&batch, 0, sizeof batch);
@@ -408,13 +430,15 @@ static void training_step(void) {
         config.loss.logq = 0.9f;
         config.loss.skip_own_target = 0;
         config.alpha = 0.25f;
-        const double loss = step_loss(&config, 6, 3, sample, scores), own = (double)scores[6] - 0.9 * log(4.0);
-        const double sum = exp(own) + exp((double)scores[6] - 0.9 * 0.25 * log(4.0)) + exp((double)scores[0] - 0.9 * 0.25 * log(2.0)) + exp((double)scores[1]);
+        const double loss = step_loss(&config, 6, 3, sample, scores),
+                     own = (double)scores[6] - 0.9 * log(4.0);
+        const double sum = exp(own) + exp((double)scores[6] - 0.9 * 0.25 * log(4.0)) +
+                           exp((double)scores[0] - 0.9 * 0.25 * log(2.0)) + exp((double)scores[1]);
         CHECK_NEAR(loss, log(sum) - own, 1e-6);
     }
 }
 
-// ---- a loss of the caller's own ----------------------------------------------------------------------------
+// ---- a loss of the caller's own ---------------------------------------------------------------------------
 
 typedef struct witness {
     int calls;
@@ -424,7 +448,8 @@ typedef struct witness {
 } witness;
 
 // Writes row i: loss 10 + i, gradient 100 i + j.
-static void watch(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items, const float *scores, float *loss, float *gradient) {
+static void watch(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
+                  const float *scores, float *loss, float *gradient) {
     witness *w = (witness *)user;
     ++w->calls;
     w->first_row = first_row;
@@ -439,7 +464,8 @@ static void watch(void *user, int32_t first_row, int32_t rows, int32_t columns, 
 }
 
 static void own_loss(void) {
-    TEST("a loss of the caller's own gets rows, columns, items and scores as they are, and its results are taken as they are") {
+    TEST("a loss of the caller's own gets rows, columns, items and scores as they are, and its results are "
+         "taken as they are") {
         witness w;
         sessrec_loss_config config = loss_of(SESSREC_LOSS_CUSTOM);
         const float s[8] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -459,9 +485,11 @@ static void own_loss(void) {
         CHECK(loss[0] == 10 && loss[1] == 11);
         for (int i = 0; i < 8; ++i) CHECK(d[i] == (float)(100 * (i / 4) + i % 4));
     }
-    TEST("in training its columns are the targets, then the negatives; the scores are those before the activation") {
+    TEST("in training its columns are the targets, then the negatives; the scores are those before the "
+         "activation") {
         static const char *const sessions[2] = {"abcdefg", "gca"};
-        static const int32_t input[2] = {0, 3}, target[2] = {1, 4}, negative[2] = {6, 1}, start[2] = {1, 1}, previous[2] = {0, 1}, columns[4] = {1, 4, 6, 1};
+        static const int32_t input[2] = {0, 3}, target[2] = {1, 4}, negative[2] = {6, 1}, start[2] = {1, 1},
+                             previous[2] = {0, 1}, columns[4] = {1, 4, 6, 1};
         sessrec_log *log = letters_log(2, sessions, NULL);
         sessrec_config config = small_config(1, 5);
         sessrec_trainer *trainer = NULL;
@@ -492,7 +520,8 @@ static void own_loss(void) {
         CHECK(!memcmp(w.items, columns, sizeof columns));
         for (int i = 0; i < 2; ++i) {
             float scores[4];
-            CHECK_EQ(sessrec_session_init(sessrec_trainer_model(trainer), 0, memory, sizeof memory, &session), SESSREC_OK);
+            CHECK_EQ(sessrec_session_init(sessrec_trainer_model(trainer), 0, memory, sizeof memory, &session),
+                     SESSREC_OK);
             sessrec_session_click(session, input[i]);
             CHECK_EQ(sessrec_session_score(session, columns, 4, scores), SESSREC_OK);
             for (int j = 0; j < 4; ++j) CHECK_NEAR(w.scores[4 * i + j], scores[j], 1e-6);
@@ -502,7 +531,7 @@ static void own_loss(void) {
     }
 }
 
-// ---- what is refused ---------------------------------------------------------------------------------------
+// ---- what is refused --------------------------------------------------------------------------------------
 
 static void refusals(void) {
     const float s[4] = {1, 2, 3, 4};
@@ -511,17 +540,22 @@ static void refusals(void) {
     TEST("NULL for what is needed is an invalid argument") {
         CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_OK);
         CHECK_EQ(sessrec_loss(NULL, 0, 1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, NULL, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, NULL, loss, d, scratch),
+                 SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, s, NULL, d, scratch), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, s, loss, NULL, scratch), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, s, loss, NULL, scratch),
+                 SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, s, loss, d, NULL), SESSREC_INVALID_ARGUMENT);
     }
-    TEST("a target beyond the columns, no columns and negative counts are invalid arguments; no rows is nothing to do") {
+    TEST("a target beyond the columns, no columns and negative counts are invalid arguments; no rows is "
+         "nothing to do") {
         CHECK_EQ(sessrec_loss(&config, 4, 1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_loss(&config, 3, 1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_OK);
         CHECK_EQ(sessrec_loss(&config, 1, 2, 2, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, INT32_MAX, 1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, 0, INT32_MAX, 4, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, INT32_MAX, 1, 4, NULL, NULL, s, loss, d, scratch),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, 0, INT32_MAX, 4, NULL, NULL, s, loss, d, scratch),
+                 SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_loss(&config, -1, 1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_loss(&config, 0, -1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_loss(&config, 0, 0, 0, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);

@@ -15,7 +15,7 @@ static sessrec_optimizer_config optimizer(sessrec_optimizer_kind kind) {
     return config;
 }
 
-// ---- one weight, two steps, by hand ------------------------------------------------------------------------
+// ---- one weight, two steps, by hand -----------------------------------------------------------------------
 // The weight is 1 at first, the gradients are 2 and then -1; rate 0.5, epsilon 0.01.
 
 typedef struct two_steps {
@@ -118,7 +118,7 @@ static void by_hand(void) {
     }
 }
 
-// ---- the cap -----------------------------------------------------------------------------------------------
+// ---- the cap ----------------------------------------------------------------------------------------------
 
 static void cap(void) {
     sessrec_optimizer_config config = optimizer(SESSREC_SGD);
@@ -149,7 +149,7 @@ static void cap(void) {
     }
 }
 
-// ---- tables ------------------------------------------------------------------------------------------------
+// ---- tables -----------------------------------------------------------------------------------------------
 
 enum { V = 23, WIDTH = 19 };
 
@@ -167,7 +167,8 @@ static void fill_table(table *t, uint32_t seed) {
     }
     for (int i = 0; i < V; ++i) t->steps[i] = random_below(&seed, 5);
 }
-static void update_table(const sessrec_optimizer_config *config, table *t, int32_t rows, const int32_t *row_ids, const float *gradient) {
+static void update_table(const sessrec_optimizer_config *config, table *t, int32_t rows,
+                         const int32_t *row_ids, const float *gradient) {
     float used_up[V * WIDTH];
     sessrec_optimizer_state state;
     state.first = t->first;
@@ -179,7 +180,8 @@ static void update_table(const sessrec_optimizer_config *config, table *t, int32
 }
 static int same_row(const table *a, const table *b, int32_t row) {
     const size_t at = (size_t)row * WIDTH, bytes = WIDTH * sizeof(float);
-    return !memcmp(a->weight + at, b->weight + at, bytes) && !memcmp(a->first + at, b->first + at, bytes) && !memcmp(a->second + at, b->second + at, bytes) &&
+    return !memcmp(a->weight + at, b->weight + at, bytes) && !memcmp(a->first + at, b->first + at, bytes) &&
+           !memcmp(a->second + at, b->second + at, bytes) &&
            !memcmp(a->velocity + at, b->velocity + at, bytes) && a->steps[row] == b->steps[row];
 }
 
@@ -221,10 +223,12 @@ static void tables(void) {
             fill_table(&before, 9);
             fill_table(&after, 9);
             update_table(&config, &after, 4, id, gradient);
-            for (int32_t row = 0; row < V; ++row) CHECK_EQ(same_row(&before, &after, row), row != 17 && row != 0 && row != 22 && row != 9);
+            for (int32_t row = 0; row < V; ++row)
+                CHECK_EQ(same_row(&before, &after, row), row != 17 && row != 0 && row != 22 && row != 9);
         }
     }
-    TEST("Adam counts the updates of each row: a row that is touched for the first time is corrected as in a first step") {
+    TEST("Adam counts the updates of each row: a row that is touched for the first time is corrected as in a "
+         "first step") {
         const sessrec_optimizer_config config = optimizer(SESSREC_ADAM);
         static const int32_t often[1] = {4}, both[2] = {4, 6};
         table t;
@@ -237,7 +241,8 @@ static void tables(void) {
         CHECK_EQ(t.steps[6], 1);
         CHECK_EQ(t.steps[5], 0);
         CHECK_NEAR(t.weight[6 * WIDTH], -0.5 * 2 / 2.01, 1e-6);
-        CHECK_NEAR(t.weight[4 * WIDTH], 4 * -0.5 * 2 / 2.01, 1e-6);  // a constant gradient has the same corrected means every time
+        // a constant gradient has the same corrected means every time
+        CHECK_NEAR(t.weight[4 * WIDTH], 4 * -0.5 * 2 / 2.01, 1e-6);
     }
     TEST("what a kind does not need may be NULL") {
         float w[2] = {1, 1}, g[2] = {1, 1}, first[2] = {0, 0}, second[2] = {0, 0};
@@ -257,15 +262,18 @@ static void tables(void) {
     }
 }
 
-// ---- rows that occur twice ---------------------------------------------------------------------------------
+// ---- rows that occur twice --------------------------------------------------------------------------------
 
 // By definition: for every id, in the order of their first rows, the sum in order.
-static int32_t sum_by_definition(int32_t rows, int32_t columns, const int32_t *id, const float *gradient, int32_t *distinct_id, float *sum) {
+static int32_t sum_by_definition(int32_t rows, int32_t columns, const int32_t *id, const float *gradient,
+                                 int32_t *distinct_id, float *sum) {
     int32_t distinct = 0;
     for (int32_t i = 0; i < rows; ++i) {
         int32_t at = 0;
         while (at < distinct && distinct_id[at] != id[i]) ++at;
-        for (int32_t j = 0; j < columns; ++j) sum[at * columns + j] = at < distinct ? sum[at * columns + j] + gradient[i * columns + j] : gradient[i * columns + j];
+        for (int32_t j = 0; j < columns; ++j)
+            sum[at * columns + j] =
+                at < distinct ? sum[at * columns + j] + gradient[i * columns + j] : gradient[i * columns + j];
         if (at == distinct) distinct_id[distinct++] = id[i];
     }
     return distinct;
@@ -273,7 +281,8 @@ static int32_t sum_by_definition(int32_t rows, int32_t columns, const int32_t *i
 
 static void check_sums(int32_t rows, int32_t columns, int32_t ids, int32_t stride, uint32_t *seed) {
     const size_t r = (size_t)rows, n = r * (size_t)columns;
-    int32_t *id = (int32_t *)malloc(r * sizeof *id), *distinct_id = (int32_t *)malloc(r * sizeof *id), *scratch = (int32_t *)malloc((6 * r + 2) * sizeof *id);
+    int32_t *id = (int32_t *)malloc(r * sizeof *id), *distinct_id = (int32_t *)malloc(r * sizeof *id),
+            *scratch = (int32_t *)malloc((6 * r + 2) * sizeof *id);
     float *gradient = (float *)malloc(n * sizeof *gradient), *sum = (float *)malloc(n * sizeof *sum);
     for (int32_t i = 0; i < rows; ++i) id[i] = random_below(seed, ids) * stride;
     for (size_t i = 0; i < n; ++i) gradient[i] = random_float(seed, 1);
@@ -326,12 +335,13 @@ static void duplicates(void) {
     }
 }
 
-// ---- in training -------------------------------------------------------------------------------------------
+// ---- in training ------------------------------------------------------------------------------------------
 
 // A trainer's update against the same update made from its gradient, tensor by tensor.
 static void check_training_step(int kind, float gradient_cap) {
     static const char *const sessions[3] = {"abcdef", "aabbc", "abad"};
-    static const int32_t input[3] = {0, 3, 0}, target[3] = {1, 2, 1}, negative[3] = {4, 2, 4}, start[3] = {1, 1, 1}, previous[3] = {0, 1, 2};
+    static const int32_t input[3] = {0, 3, 0}, target[3] = {1, 2, 1}, negative[3] = {4, 2, 4},
+                         start[3] = {1, 1, 1}, previous[3] = {0, 1, 2};
     enum { MOST = 256 };
     sessrec_log *clicks = letters_log(3, sessions, NULL);
     sessrec_config config = small_config(1, 4);
@@ -366,13 +376,17 @@ static void check_training_step(int kind, float gradient_cap) {
             id[rows++] = g.row_ids ? g.row_ids[i] : i;
         }
         memcpy(expected[tensors], weights.data, (size_t)(weights.rows * weights.columns) * sizeof(float));
-        sessrec_optimizer_update(&config.optimizer, rows, weights.columns, id, expected[tensors], packed, &state);
-        CHECK(memcmp(expected[tensors], weights.data, (size_t)(weights.rows * weights.columns) * sizeof(float)));
+        sessrec_optimizer_update(&config.optimizer, rows, weights.columns, id, expected[tensors], packed,
+                                 &state);
+        CHECK(memcmp(expected[tensors], weights.data,
+                     (size_t)(weights.rows * weights.columns) * sizeof(float)));
     }
     CHECK_EQ(sessrec_trainer_apply(trainer), SESSREC_OK);
     for (int32_t t = 0; t < tensors; ++t) {
         sessrec_tensor weights;
-        CHECK_EQ(sessrec_trainer_tensor(trainer, sessrec_model_tensor_name(sessrec_trainer_model(trainer), t), &weights), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_tensor(trainer, sessrec_model_tensor_name(sessrec_trainer_model(trainer), t),
+                                        &weights),
+                 SESSREC_OK);
         CHECK(!memcmp(expected[t], weights.data, (size_t)(weights.rows * weights.columns) * sizeof(float)));
     }
     sessrec_trainer_destroy(trainer);
@@ -380,7 +394,8 @@ static void check_training_step(int kind, float gradient_cap) {
 }
 
 static void in_training(void) {
-    TEST("a training step updates every tensor as sessrec_optimizer_update does from its gradient, bit for bit") {
+    TEST("a training step updates every tensor as sessrec_optimizer_update does from its gradient, bit for "
+         "bit") {
         for (int kind = SESSREC_SGD; kind <= SESSREC_ADAM; ++kind) check_training_step(kind, 0);
     }
     TEST("in training, too, the cap is on the norm of each tensor's gradient") {

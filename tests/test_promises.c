@@ -1,5 +1,5 @@
-// What holds for every published kind of setting: the same bits on every set of kernels with any number of threads, and a training step or a click
-// that neither allocates nor calls the system.
+// What holds for every published kind of setting: the same bits on every set of kernels with any number of
+// threads, and a training step or a click that neither allocates nor calls the system.
 #ifndef _GNU_SOURCE
 #  define _GNU_SOURCE  // syscall, in strict C
 #endif
@@ -24,7 +24,7 @@ static void *counted_malloc(size_t size) {
 #  include <unistd.h>
 #endif
 
-// ---- the kinds, smaller than published, but with several tasks for every thread ----------------------------
+// ---- the kinds, smaller than published, but with several tasks for every thread ---------------------------
 
 enum { KINDS = 6 };
 
@@ -70,7 +70,8 @@ static sessrec_config kind(int which) {
     c.threads = 1;
     return c;
 }
-static const char *const KIND[KINDS] = {"cross-entropy with samples", "BPR-max", "no samples", "a separate embedding", "one-hot inputs", "HRNN"};
+static const char *const KIND[KINDS] = {"cross-entropy with samples", "BPR-max",        "no samples",
+                                        "a separate embedding",       "one-hot inputs", "HRNN"};
 
 // Returns the sum of the losses of so many mini-batches.
 static double run_steps(run *r, int steps) {
@@ -86,10 +87,11 @@ static double run_steps(run *r, int steps) {
     return sum;
 }
 
-// ---- the same bits -----------------------------------------------------------------------------------------
+// ---- the same bits ----------------------------------------------------------------------------------------
 
 // The model after eight mini-batches, and the losses.
-static image trained(const sessrec_config *config, const sessrec_log *log, const sessrec__kernels *kernels, double *losses) {
+static image trained(const sessrec_config *config, const sessrec_log *log, const sessrec__kernels *kernels,
+                     double *losses) {
     run r;
     CHECK(run_begin(&r, config, log));
     if (kernels) r.trainer->kernels = r.trainer->model->kernels = kernels;
@@ -104,7 +106,9 @@ static void same_bits(const sessrec_log *log) {
     static const char *const NAME[3] = {"plain C", "AVX2", "AVX-512"};
     for (int level = 0; level < 3; ++level) {
         char name[120];
-        snprintf(name, sizeof name, "%s gives the bits of plain C on one thread, with 1, 2, 3 and 4 threads, for every kind", NAME[level]);
+        snprintf(name, sizeof name,
+                 "%s gives the bits of plain C on one thread, with 1, 2, 3 and 4 threads, for every kind",
+                 NAME[level]);
         TEST(name) {
             if (!kernels_of(level)) {
                 SKIP(NAME[level], "this processor or build does not have it");
@@ -116,13 +120,15 @@ static void same_bits(const sessrec_log *log) {
                 const image expected = trained(&config, log, kernels_of(0), &losses);
                 for (config.threads = 1; config.threads <= 4; ++config.threads) {
                     const image other = trained(&config, log, kernels_of(level), &other_losses);
-                    const int same = same_bytes(&other, &expected) && !memcmp(&losses, &other_losses, sizeof losses);
+                    const int same =
+                        same_bytes(&other, &expected) && !memcmp(&losses, &other_losses, sizeof losses);
                     if (!same) printf("        %s, %d threads:\n", KIND[k], (int)config.threads);
                     CHECK(same);
                     free(other.data);
                 }
                 config.threads = 1;
-                config.dropout_hidden += 1e-6f;  // the scale of what is kept: the comparison sees the last bits
+                // the scale of what is kept: the comparison sees the last bits
+                config.dropout_hidden += 1e-6f;
                 const image other = trained(&config, log, NULL, &other_losses);
                 CHECK(!same_bytes(&other, &expected));
                 free(other.data);
@@ -132,7 +138,7 @@ static void same_bits(const sessrec_log *log) {
     }
 }
 
-// ---- no allocation, no system call -------------------------------------------------------------------------
+// ---- no allocation, no system call ------------------------------------------------------------------------
 
 // What is done between the two marks; ready to run, and run once before.
 typedef struct work {
@@ -227,11 +233,14 @@ static int64_t allocations_of(work w) {
 static void no_allocation(const sessrec_log *log) {
     TEST("a training step of any kind allocates nothing, on one thread and on three") {
         for (int k = 0; k < KINDS; ++k)
-            for (int32_t threads = 1; threads <= 3; threads += 2) CHECK_EQ(allocations_of(steps_of(k, threads, log)), 0);
+            for (int32_t threads = 1; threads <= 3; threads += 2)
+                CHECK_EQ(allocations_of(steps_of(k, threads, log)), 0);
     }
-    TEST("a click and its recommendation, alone and with others, allocate nothing, prepared or not, nor does a user who comes and goes") {
+    TEST("a click and its recommendation, alone and with others, allocate nothing, prepared or not, nor does "
+         "a user who comes and goes") {
         for (int k = 0; k < KINDS; ++k)
-            for (int prepared = 0; prepared < 2; ++prepared) CHECK_EQ(allocations_of(clicks_of(k, prepared, log)), 0);
+            for (int prepared = 0; prepared < 2; ++prepared)
+                CHECK_EQ(allocations_of(clicks_of(k, prepared, log)), 0);
     }
 }
 
@@ -256,7 +265,8 @@ static void child_main(work *w) {
     _exit(0);
 }
 
-// Number and first argument of the call that a stopped thread begins; 0 if it does not begin one. Laid out as PTRACE_GET_SYSCALL_INFO of Linux 5.3.
+// Number and first argument of the call that a stopped thread begins; 0 if it does not begin one. Laid out as
+// PTRACE_GET_SYSCALL_INFO of Linux 5.3.
 static int call_begins(pid_t thread, uint64_t *number, uint64_t *argument) {
     enum { GET_SYSCALL_INFO = 0x420e };
     struct {
@@ -305,7 +315,8 @@ static calls calls_of(work w) {
             kill(child, SIGKILL);
         }
         if (begins > 0) count_call(&c, number, argument);
-        ptrace(PTRACE_SYSCALL, thread, NULL, (void *)(long)(at_call || sig == SIGTRAP || sig == SIGSTOP ? 0 : sig));
+        ptrace(PTRACE_SYSCALL, thread, NULL,
+               (void *)(long)(at_call || sig == SIGTRAP || sig == SIGSTOP ? 0 : sig));
     }
     return c;
 }
@@ -332,7 +343,8 @@ static void no_system_call(const sessrec_log *log) {
     w.repeat = repeat_getppid;
     const calls seen = calls_of(w);
     if (!seen.permitted) {
-        SKIP("a training step and a click call the system for nothing", "one process may not watch another here");
+        SKIP("a training step and a click call the system for nothing",
+             "one process may not watch another here");
         return;
     }
     TEST("a system call is seen") {
@@ -346,7 +358,8 @@ static void no_system_call(const sessrec_log *log) {
     TEST("on three threads it makes none but those by which threads wait for one another") {
         for (int k = 0; k < KINDS; ++k) check_calls(steps_of(k, 3, log), 3);
     }
-    TEST("a click and its recommendation, alone and with others, make no system call, prepared or not, nor does a user who comes and goes") {
+    TEST("a click and its recommendation, alone and with others, make no system call, prepared or not, nor "
+         "does a user who comes and goes") {
         for (int k = 0; k < KINDS; ++k)
             for (int prepared = 0; prepared < 2; ++prepared) check_calls(clicks_of(k, prepared, log), 1);
     }
@@ -360,7 +373,8 @@ int main(void) {
 #ifdef WATCHED
     no_system_call(log);
 #else
-    SKIP("a training step and a click call the system for nothing", "there is no ptrace here, or a thread sanitizer");
+    SKIP("a training step and a click call the system for nothing",
+         "there is no ptrace here, or a thread sanitizer");
 #endif
     sessrec_log_destroy(log);
     return test_report("promises");

@@ -1,7 +1,7 @@
 // That negative samples come as often as support^alpha says, for any catalogue.
 #include "models.h"
 
-// ---- how often items come ----------------------------------------------------------------------------------
+// ---- how often items come ---------------------------------------------------------------------------------
 
 static sessrec_sampler *sampler_for(const int64_t *support, int32_t items, double alpha) {
     sessrec_sampler *sampler = NULL;
@@ -13,15 +13,18 @@ static double weight(int64_t support, double alpha) {
     return support > 0 ? pow((double)support, alpha) : 0;
 }
 
-// What a sum of squared deviations over so many independent classes does not exceed but once in a million: about mean + 5 deviations.
+// What a sum of squared deviations over so many independent classes does not exceed but once in a million:
+// about mean + 5 deviations.
 static double chi_square_limit(int classes) {
     const double freedom = classes - 1;
     return freedom + 5 * sqrt(2 * freedom) + 12;
 }
 
-// Draws, and compares how often each class of items comes with how often it should. class_of [items] numbers the classes; NULL: each
-// item is one. Returns chi square; a class that cannot come and does makes it infinite.
-static double chi_square(const int64_t *support, int32_t items, double alpha, const int32_t *class_of, int classes, int64_t draws, uint64_t seed) {
+// Draws, and compares how often each class of items comes with how often it should. class_of [items] numbers
+// the classes; NULL: each item is one. Returns chi square; a class that cannot come and does makes it
+// infinite.
+static double chi_square(const int64_t *support, int32_t items, double alpha, const int32_t *class_of,
+                         int classes, int64_t draws, uint64_t seed) {
     sessrec_sampler *sampler = sampler_for(support, items, alpha);
     double *expected = (double *)calloc((size_t)classes, sizeof *expected), sum = 0, result = 0;
     int64_t *count = (int64_t *)calloc((size_t)classes, sizeof *count);
@@ -47,7 +50,8 @@ static double chi_square(const int64_t *support, int32_t items, double alpha, co
 
 static void small_catalogues(void) {
     static const double alpha[4] = {0, 0.5, 0.75, 1};
-    static const int64_t one[1] = {17}, two[2] = {1, 3}, five[5] = {100, 1, 0, 30, 7}, twelve[12] = {0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 0};
+    static const int64_t one[1] = {17}, two[2] = {1, 3}, five[5] = {100, 1, 0, 30, 7},
+                         twelve[12] = {0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 0};
     TEST("items come as often as support^alpha says, for alpha 0, 0.5, 0.75 and 1") {
         for (int a = 0; a < 4; ++a) {
             CHECK(chi_square(two, 2, alpha[a], NULL, 2, 200000, 1) < chi_square_limit(2));
@@ -69,16 +73,18 @@ static void small_catalogues(void) {
         int64_t support[700];
         uint32_t random = 521288629u;
         for (int i = 0; i < 700; ++i) support[i] = 1 + random_below(&random, 1000);
-        for (int a = 0; a < 4; ++a) CHECK(chi_square(support, 700, alpha[a], NULL, 700, 700000, 5) < chi_square_limit(700));
+        for (int a = 0; a < 4; ++a)
+            CHECK(chi_square(support, 700, alpha[a], NULL, 700, 700000, 5) < chi_square_limit(700));
     }
 }
 
-// ---- large and skewed catalogues ---------------------------------------------------------------------------
+// ---- large and skewed catalogues --------------------------------------------------------------------------
 
 static void large_catalogues(void) {
     enum { ITEMS = 10000000, BINS = 200, DRAWS = 1000000 };
     TEST("ten million items with a heavy tail, in 200 groups from the head to the tail") {
-        // Item i has support 1 + 10^7 / (i + 1), as clicks are distributed. Groups of about the same probability each.
+        // Item i has support 1 + 10^7 / (i + 1), as clicks are distributed. Groups of about the same
+        // probability each.
         int64_t *support = (int64_t *)malloc(ITEMS * sizeof *support);
         int32_t *bin = (int32_t *)malloc(ITEMS * sizeof *bin);
         double total = 0, before = 0;
@@ -105,7 +111,8 @@ static void large_catalogues(void) {
             sessrec_sampler *sampler = sampler_for(support, SMALL, alpha[a]);
             int missing = 0;
             memset(seen, 0, sizeof seen);
-            for (uint64_t d = 0; d < 1500000; ++d) seen[sessrec_sampler_draw(sampler, 4, d)] = 1;  // 23 of each expected, or more
+            // 23 of each expected, or more
+            for (uint64_t d = 0; d < 1500000; ++d) seen[sessrec_sampler_draw(sampler, 4, d)] = 1;
             for (int i = 0; i < SMALL; ++i) missing += !seen[i];
             CHECK_EQ(missing, 0);
             sessrec_sampler_destroy(sampler);
@@ -125,19 +132,22 @@ static void large_catalogues(void) {
         for (uint64_t d = 0; d < 10000000; ++d) rare += sessrec_sampler_draw(sampler, 6, d) != 777777;
         CHECK(rare >= 1 && rare <= 30);  // 10 expected
         sessrec_sampler_destroy(sampler);
-        CHECK(chi_square(support, MANY, 0.5, bin, 21, 1000000, 7) < chi_square_limit(21));  // half the draws go to the million
+        // half the draws go to the million
+        CHECK(chi_square(support, MANY, 0.5, bin, 21, 1000000, 7) < chi_square_limit(21));
         free(support);
         free(bin);
     }
 }
 
-// The running sums say exactly how likely each item is: draws x of 0 .. total-1 with sum[i-1] <= x < sum[i] give item i.
+// The running sums say exactly how likely each item is: draws x of 0 .. total-1 with sum[i-1] <= x < sum[i]
+// give item i.
 static void exactness(void) {
     enum { ITEMS = 5000 };
     static int64_t support[ITEMS];
     uint32_t random = 362436069u;
     for (int i = 0; i < ITEMS; ++i) support[i] = i % 7 == 3 ? 0 : 1 + (int64_t)exp(random_below(&random, 30));
-    TEST("the share of each item is support^alpha over the sum to one in 2^62; with any support it is not 0, without it is") {
+    TEST("the share of each item is support^alpha over the sum to one in 2^62; with any support it is not 0, "
+         "without it is") {
         static const double alpha[4] = {0, 0.5, 0.75, 1};
         for (int a = 0; a < 4; ++a) {
             sessrec_sampler *sampler = sampler_for(support, ITEMS, alpha[a]);
@@ -172,7 +182,8 @@ static void exactness(void) {
         int wrong = 0;
         sessrec__sampler_draws(sampler, 8, 0, MANY, together);
         for (int32_t d = 0; d < MANY; ++d) {
-            const uint64_t x = sessrec__mulhi(sessrec__draw(sessrec__key(8, SESSREC__STREAM_NEGATIVES), (uint64_t)d), sampler->total);
+            const uint64_t x = sessrec__mulhi(
+                sessrec__draw(sessrec__key(8, SESSREC__STREAM_NEGATIVES), (uint64_t)d), sampler->total);
             int32_t item = 0;
             while (sampler->sum[item] <= x) ++item;
             wrong += sessrec_sampler_draw(sampler, 8, (uint64_t)d) != item || together[d] != item;
@@ -182,7 +193,7 @@ static void exactness(void) {
     }
 }
 
-// ---- draws are numbered ------------------------------------------------------------------------------------
+// ---- draws are numbered -----------------------------------------------------------------------------------
 
 static void draws(void) {
     enum { DRAWS = 2000 };
@@ -190,10 +201,13 @@ static void draws(void) {
     static int32_t forward[DRAWS];
     sessrec_sampler *sampler = sampler_for(support, 6, 0.5), *other = sampler_for(support, 6, 0.5);
     for (int d = 0; d < DRAWS; ++d) forward[d] = sessrec_sampler_draw(sampler, 42, (uint64_t)d);
-    TEST("a draw is a function of seed and number, whatever was drawn before and by which sampler of these items") {
+    TEST("a draw is a function of seed and number, whatever was drawn before and by which sampler of these "
+         "items") {
         int wrong = 0;
-        for (int d = DRAWS - 1; d >= 0; --d) wrong += sessrec_sampler_draw(sampler, 42, (uint64_t)d) != forward[d];
-        for (int d = 0; d < DRAWS; d += 3) wrong += sessrec_sampler_draw(other, 42, (uint64_t)d) != forward[d];
+        for (int d = DRAWS - 1; d >= 0; --d)
+            wrong += sessrec_sampler_draw(sampler, 42, (uint64_t)d) != forward[d];
+        for (int d = 0; d < DRAWS; d += 3)
+            wrong += sessrec_sampler_draw(other, 42, (uint64_t)d) != forward[d];
         CHECK_EQ(wrong, 0);
     }
     TEST("other seeds give other draws, as alike as chance has it") {
@@ -209,9 +223,12 @@ static void draws(void) {
         double total = 0, chi = 0;
         int count[36] = {0};
         for (int i = 0; i < 6; ++i) total += sqrt((double)support[i]);
-        for (uint64_t d = 0; d < PAIRS; ++d) count[sessrec_sampler_draw(sampler, 1, 2 * d) * 6 + sessrec_sampler_draw(sampler, 1, 2 * d + 1)]++;
+        for (uint64_t d = 0; d < PAIRS; ++d)
+            count[sessrec_sampler_draw(sampler, 1, 2 * d) * 6 +
+                  sessrec_sampler_draw(sampler, 1, 2 * d + 1)]++;
         for (int i = 0; i < 36; ++i) {
-            const double want = PAIRS * sqrt((double)support[i / 6]) * sqrt((double)support[i % 6]) / (total * total);
+            const double want =
+                PAIRS * sqrt((double)support[i / 6]) * sqrt((double)support[i % 6]) / (total * total);
             chi += (count[i] - want) * (count[i] - want) / want;
         }
         CHECK(chi < chi_square_limit(36));

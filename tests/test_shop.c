@@ -15,7 +15,8 @@ static uint64_t hash_of_visits(shop s) {
 }
 
 static void visits(void) {
-    TEST("the shop of the demo has the visits that it has always had") CHECK(hash_of_visits(shop_default()) == 0xb861950918d817a1u);
+    TEST("the shop of the demo has the visits that it has always had")
+    CHECK(hash_of_visits(shop_default()) == 0xb861950918d817a1u);
     TEST("a seed makes the same visits each time, another seed makes others") {
         shop s = shop_with_users(), other = s;
         other.seed = 2;
@@ -49,9 +50,11 @@ static void visits(void) {
     }
 }
 
-// What was expected of a number and what came, over the visits of a shop: how many standard errors the difference is.
+// What was expected of a number and what came, over the visits of a shop: how many standard errors the
+// difference is.
 typedef struct tally {
-    double expected, got, squares, events;  // squares of the differences, summed up a visit at a time: the clicks of one depend on each other
+    double expected, got, squares, events;  // squares of the differences, summed up a visit at a time: the
+                                            // clicks of one depend on each other
 } tally;
 
 static void tally_add(tally *t, double expected, double got) {
@@ -69,7 +72,8 @@ static void look(shop s, shop belief, int known, tally *recall, tally *probabili
     memset(recall, 0, sizeof *recall);
     memset(probability, 0, sizeof *probability);
     for (int32_t session = 0; p && session < s.sessions; ++session) {
-        int32_t clicks[SHOP_LONGEST], taste, user = shop_visitor(&s, session, &taste), count = shop_visit(&s, session, clicks);
+        int32_t clicks[SHOP_LONGEST], taste, user = shop_visitor(&s, session, &taste),
+                                             count = shop_visit(&s, session, clicks);
         double best = 0, hits = 0, squares = 0, chance = 0;
         for (int32_t i = 1; i < count; ++i) {
             shop_expect(&belief, known ? user : -1, i, clicks, p);
@@ -151,7 +155,8 @@ static void best_possible(void) {
     }
 }
 
-static double recall_of(sessrec_result made, sessrec_scorer *scorer, const sessrec_log *train, const sessrec_log *test) {
+static double recall_of(sessrec_result made, sessrec_scorer *scorer, const sessrec_log *train,
+                        const sessrec_log *test) {
     sessrec_eval_config eval = sessrec_eval_config_default();
     sessrec_report report;
     CHECK_EQ(made, SESSREC_OK);
@@ -173,7 +178,8 @@ static void bounds(void) {
         sessrec_config config = sessrec_config_default();
         look(s, s, 1, &known, &unused);
         look(s, s, 0, &unknown, &unused);
-        const double noise = 3.5 * sqrt(known.squares) / known.events * sqrt(10);  // the test is a tenth of the visits
+        // the test is a tenth of the visits
+        const double noise = 3.5 * sqrt(known.squares) / known.events * sqrt(10);
         const double most = known.expected / known.events + noise, alone = unknown.expected / unknown.events;
         CHECK_EQ(shop_log(s, &log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_split_last_session(log, &train, &test), SESSREC_OK);
@@ -187,7 +193,8 @@ static void bounds(void) {
         CHECK(of_model > 0.75 * alone);
         CHECK(recall_of(sessrec_scorer_ppop(train, NULL, &scorer), &scorer, train, test) < most);
         CHECK(recall_of(sessrec_scorer_s_pop(train, NULL, &scorer), &scorer, train, test) < alone + noise);
-        CHECK(recall_of(sessrec_scorer_itemknn(train, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, &scorer), &scorer, train, test) < alone + noise);
+        CHECK(recall_of(sessrec_scorer_itemknn(train, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, &scorer),
+                        &scorer, train, test) < alone + noise);
         sessrec_model_destroy(model);
         sessrec_log_destroy(log);
         sessrec_log_destroy(train);

@@ -27,7 +27,7 @@ static sessrec_session *new_session(const sessrec_model *model, int32_t remember
     return session;
 }
 
-// ---- recommendations against sorting everything ------------------------------------------------------------
+// ---- recommendations against sorting everything -----------------------------------------------------------
 
 static int32_t veto_thirds(void *user, int32_t item) {
     if (user) ++*(int *)user;
@@ -35,7 +35,8 @@ static int32_t veto_thirds(void *user, int32_t item) {
 }
 
 static int better_first(const void *a, const void *b) {
-    const sessrec_recommendation *x = (const sessrec_recommendation *)a, *y = (const sessrec_recommendation *)b;
+    const sessrec_recommendation *x = (const sessrec_recommendation *)a,
+                                 *y = (const sessrec_recommendation *)b;
     if (x->score != y->score) return x->score > y->score ? -1 : 1;
     return (x->item > y->item) - (x->item < y->item);
 }
@@ -53,8 +54,8 @@ static int remembered(const int32_t *clicks, int count, int32_t remember, int32_
     return 0;
 }
 
-static int32_t sorted_answer(sessrec_session *session, const sessrec_query *query, const int32_t *clicks, int count, int32_t remember,
-                             sessrec_recommendation *out) {
+static int32_t sorted_answer(sessrec_session *session, const sessrec_query *query, const int32_t *clicks,
+                             int count, int32_t remember, sessrec_recommendation *out) {
     int32_t found = 0;
     for (int32_t i = 0; i < (query->candidates ? query->candidate_count : ITEMS); ++i) {
         const int32_t item = query->candidates ? query->candidates[i] : i;
@@ -81,14 +82,17 @@ static void recommendations(void) {
             int32_t clicks[12], candidates[40], count;
             const int click_count = random_below(&seed, 12);
             for (int i = 0; i < click_count; ++i) {
-                clicks[i] = i && random_below(&seed, 3) == 0 ? clicks[random_below(&seed, i)] : random_below(&seed, ITEMS);
+                clicks[i] = i && random_below(&seed, 3) == 0 ? clicks[random_below(&seed, i)]
+                                                             : random_below(&seed, ITEMS);
                 sessrec_session_click(session, clicks[i]);
             }
-            for (int i = 0; i < 40; ++i) candidates[i] = 13 * i - 20 + round % 13;  // some are outside of the catalogue
+            // some are outside of the catalogue
+            for (int i = 0; i < 40; ++i) candidates[i] = 13 * i - 20 + round % 13;
             sessrec_query query = sessrec_query_default();
             query.k = round % 4 == 0 ? ITEMS + 50 : 1 + random_below(&seed, 40);
             query.skip_seen = random_below(&seed, 2);
-            if (random_below(&seed, 2)) query.candidates = candidates, query.candidate_count = random_below(&seed, 41);
+            if (random_below(&seed, 2))
+                query.candidates = candidates, query.candidate_count = random_below(&seed, 41);
             if (random_below(&seed, 2)) query.veto = veto_thirds;
             sessrec_recommendation actual[ITEMS + 50], expected[ITEMS];
             sessrec_source source;
@@ -96,7 +100,8 @@ static void recommendations(void) {
             wrong += source != (click_count ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY);
             wrong += count != sorted_answer(session, &query, clicks, click_count, remember, expected);
             for (int32_t i = 0; i < count; ++i) {
-                wrong += actual[i].item != expected[i].item || memcmp(&actual[i].score, &expected[i].score, sizeof(float));
+                wrong += actual[i].item != expected[i].item ||
+                         memcmp(&actual[i].score, &expected[i].score, sizeof(float));
                 ties += i && actual[i].score == actual[i - 1].score;
             }
             free(memory);
@@ -123,7 +128,8 @@ static void recommendations(void) {
         close_shop(&s);
         free(memory);
     }
-    TEST("without a click on a known item popularity answers, with support as score and the lower item first") {
+    TEST("without a click on a known item popularity answers, with support as score and the lower item "
+         "first") {
         static const char *const sessions[3] = {"abc", "cb", "db"};  // support a 1, b 3, c 2, d 1
         sessrec_log *log = letters_log(3, sessions, NULL);
         sessrec_config config = small_config(1, 4);
@@ -189,7 +195,8 @@ static void recommendations(void) {
             if (wrong == 2) query.k = 65537;
             if (wrong == 3) query.candidates = &candidate, query.candidate_count = -1;
             count = 7;
-            CHECK_EQ(sessrec_session_recommend(session, &query, list, &count, NULL), SESSREC_INVALID_ARGUMENT);
+            CHECK_EQ(sessrec_session_recommend(session, &query, list, &count, NULL),
+                     SESSREC_INVALID_ARGUMENT);
             CHECK_EQ(count, 0);
         }
         sessrec_query query = sessrec_query_default();
@@ -202,12 +209,24 @@ static void recommendations(void) {
     }
 }
 
-// ---- the screen --------------------------------------------------------------------------------------------
+// ---- the screen -------------------------------------------------------------------------------------------
 
 enum { SCREENED_MODELS = 12, SCREENED_QUERIES = 100 };
 
 // What a model is made hard with.
-enum { SMOOTH, EQUAL_SCORES, ZERO_ROWS, HUGE_ROWS, HUGE_BIAS, TINY_ROWS, SUBNORMAL, ONE_LARGE_WEIGHT, NOT_FINITE, NEARLY_EQUAL, HARDSHIPS };
+enum {
+    SMOOTH,
+    EQUAL_SCORES,
+    ZERO_ROWS,
+    HUGE_ROWS,
+    HUGE_BIAS,
+    TINY_ROWS,
+    SUBNORMAL,
+    ONE_LARGE_WEIGHT,
+    NOT_FINITE,
+    NEARLY_EQUAL,
+    HARDSHIPS
+};
 
 static void harden(sessrec_model *model, int hardship, uint32_t *seed) {
     static const float not_finite[3] = {NAN, INFINITY, -INFINITY};
@@ -222,11 +241,13 @@ static void harden(sessrec_model *model, int hardship, uint32_t *seed) {
             if (hardship == HUGE_ROWS && i % 5 == 0) row[k] *= i % 10 ? 1e37f : 1e12f;
             if (hardship == TINY_ROWS) row[k] *= i % 3 ? 1e-25f : 1e-36f, model->By[i] = 0;
             if (hardship == SUBNORMAL) row[k] *= 1e-39f, model->By[i] *= 1e-39f;
-            if (hardship == NEARLY_EQUAL) row[k] = 1 + (float)random_below(seed, 4) * 1.2e-7f, model->By[i] = 0;
+            if (hardship == NEARLY_EQUAL)
+                row[k] = 1 + (float)random_below(seed, 4) * 1.2e-7f, model->By[i] = 0;
         }
         if (hardship == ONE_LARGE_WEIGHT) row[random_below(seed, L)] *= 1000;
         if (hardship == HUGE_BIAS && i % 4 == 0) model->By[i] *= i % 8 ? 1e38f : 1e20f;
-        if (hardship == NOT_FINITE && i % 6 == 0) (i % 12 ? row : &model->By[i])[0] = not_finite[random_below(seed, 3)];
+        if (hardship == NOT_FINITE && i % 6 == 0)
+            (i % 12 ? row : &model->By[i])[0] = not_finite[random_below(seed, 3)];
     }
 }
 
@@ -241,7 +262,8 @@ static void random_state(sessrec_session *session, uint32_t *seed) {
 }
 
 // Both lists for a random query; veto calls are counted in asked[2]. Returns how many differences there are.
-static int compare_screened(const sessrec_model *model, sessrec_session *session, uint8_t *screen, uint32_t *seed, int64_t *passed_over) {
+static int compare_screened(const sessrec_model *model, sessrec_session *session, uint8_t *screen,
+                            uint32_t *seed, int64_t *passed_over) {
     sessrec_recommendation list[2][80];
     int32_t count[2], asked[2] = {0, 0}, kept[80];
     sessrec_query query = sessrec_query_default();
@@ -250,7 +272,8 @@ static int compare_screened(const sessrec_model *model, sessrec_session *session
     query.skip_seen = random_below(seed, 2);
     if (random_below(seed, 3) == 0) query.veto = veto_thirds;
     session->seen_count = random_below(seed, 4);
-    for (int32_t i = 0; i < session->seen_count; ++i) session->seen[i] = random_below(seed, model->info.item_count);
+    for (int32_t i = 0; i < session->seen_count; ++i)
+        session->seen[i] = random_below(seed, model->info.item_count);
     for (int with = 0; with < 2; ++with) {
         changing->screen = with ? screen : NULL;
         query.veto_user = &asked[with];
@@ -258,9 +281,11 @@ static int compare_screened(const sessrec_model *model, sessrec_session *session
     }
     int wrong = count[0] != count[1] || asked[0] != asked[1];
     for (int32_t i = 0; i < count[0] && !wrong; ++i)
-        wrong += list[0][i].item != list[1][i].item || memcmp(&list[0][i].score, &list[1][i].score, sizeof(float));
+        wrong +=
+            list[0][i].item != list[1][i].item || memcmp(&list[0][i].score, &list[1][i].score, sizeof(float));
     if (count[0] == query.k && sessrec__screen_begin(session))
-        *passed_over += 64 - model->kernels->screen(&session->screen, 0, 64, list[0][count[0] - 1].score, kept);
+        *passed_over +=
+            64 - model->kernels->screen(&session->screen, 0, 64, list[0][count[0] - 1].score, kept);
     return wrong;
 }
 
@@ -299,7 +324,8 @@ static void screens(void) {
         for (int w = 0; w < 5; ++w) {
             const sessrec__kernels *kernels = kernels_of(level);
             char name[128];
-            snprintf(name, sizeof name, "a prepared model recommends the same to the bit, width %d, kernels %s", (int)widths[w],
+            snprintf(name, sizeof name,
+                     "a prepared model recommends the same to the bit, width %d, kernels %s", (int)widths[w],
                      kernels ? kernels->name : "of this number");
             if (!kernels) SKIP(name, "this build or this processor does not have them");
             else TEST(name) screen_of(kernels, widths[w]);
@@ -319,7 +345,8 @@ static void screens(void) {
             for (int level = 0; level < KERNELS_LEVELS; ++level) {
                 const sessrec__kernels *kernels = kernels_of(level) ? kernels_of(level) : kernels_of(0);
                 found[level] = kernels->screen(&session->screen, 0, ITEMS, 0.5f, list[level]);
-                wrong += found[level] != found[0] || memcmp(list[level], list[0], (size_t)found[0] * sizeof(int32_t));
+                wrong += found[level] != found[0] ||
+                         memcmp(list[level], list[0], (size_t)found[0] * sizeof(int32_t));
             }
             passed_over += ITEMS - found[0];
         }
@@ -328,7 +355,8 @@ static void screens(void) {
         free(memory);
         close_shop(&s);
     }
-    TEST("no item is passed over whose score is reached, also where a state loses all that it can: along what the codes of a row leave out") {
+    TEST("no item is passed over whose score is reached, also where a state loses all that it can: along "
+         "what the codes of a row leave out") {
         shop s = open_shop(25);
         void *memory;
         sessrec_session *session = new_session(s.model, 0, &memory);
@@ -342,7 +370,8 @@ static void screens(void) {
             float most = 0, score, bias;
             int32_t list[ITEMS], there = 0;
             for (int32_t k = 0; k < L; ++k) most = fabsf(row[k]) > most ? fabsf(row[k]) : most;
-            for (int32_t k = 0; k < L; ++k) h[k] = row[k] / most * 7 - (float)sessrec__nearest(row[k] / most * 7);
+            for (int32_t k = 0; k < L; ++k)
+                h[k] = row[k] / most * 7 - (float)sessrec__nearest(row[k] / most * 7);
             bias = s.model->By[i];
             sessrec__plain_table.dots(1, L, row, L, h, &bias, &score);
             CHECK(sessrec__screen_begin(session));
@@ -400,7 +429,8 @@ static void screens(void) {
         uint32_t seed = 4;
         int wrong = 0;
         for (int i = 0; i < 100000; ++i) {
-            const double x = ldexp(1 + fabs((double)random_float(&seed, 1)), random_below(&seed, 380) - 190), root = sessrec__root_above(x);
+            const double x = ldexp(1 + fabs((double)random_float(&seed, 1)), random_below(&seed, 380) - 190),
+                         root = sessrec__root_above(x);
             wrong += !(root * root >= x && root * root <= x * (1 + 1e-11));
         }
         CHECK_EQ(wrong, 0);
@@ -425,7 +455,7 @@ static void screens(void) {
     }
 }
 
-// ---- several sessions at once ------------------------------------------------------------------------------
+// ---- several sessions at once -----------------------------------------------------------------------------
 
 enum { AT_ONCE = 70, MANY_ITEMS = 1100 };
 
@@ -439,7 +469,8 @@ typedef struct crowd {
     sessrec_recommendation best[2][AT_ONCE][30];
 } crowd;
 
-// Requests for `count` sessions that differ in all that they may: clicks, filters, lengths, and what is wrong with them.
+// Requests for `count` sessions that differ in all that they may: clicks, filters, lengths, and what is wrong
+// with them.
 static void random_requests(crowd *c, int32_t count, uint32_t *seed) {
     for (int i = 0; i < 400; ++i) c->candidates[i] = random_below(seed, MANY_ITEMS + 20) - 10;
     memset(c->request, 0, sizeof c->request);
@@ -449,13 +480,15 @@ static void random_requests(crowd *c, int32_t count, uint32_t *seed) {
         sessrec_session_end(c->session[i]);
         if (random_below(seed, 20)) random_state(c->session[i], seed);  // 1 of 20 is answered from popularity
         for (int32_t click = random_below(seed, 4); click > 0; --click)
-            sessrec__session_remember(c->session[i], random_below(seed, random_below(seed, 2) ? 40 : MANY_ITEMS));
+            sessrec__session_remember(c->session[i],
+                                      random_below(seed, random_below(seed, 2) ? 40 : MANY_ITEMS));
         *query = sessrec_query_default();
         query->k = 1 + random_below(seed, random_below(seed, 4) ? 10 : 30);
         query->skip_seen = random_below(seed, 2);
         query->veto = random_below(seed, 3) ? NULL : veto_thirds;
         query->veto_user = &c->asked[i];
-        if (random_below(seed, 10) == 0) query->candidates = c->candidates, query->candidate_count = random_below(seed, 401);
+        if (random_below(seed, 10) == 0)
+            query->candidates = c->candidates, query->candidate_count = random_below(seed, 401);
         if (random_below(seed, 30) == 0) query->k = 0;
         c->request[i].session = c->session[i];
         c->request[i].query = query;
@@ -476,8 +509,10 @@ static int compare_with_each(crowd *c, int32_t count) {
         const sessrec_request *got = &c->request[i];
         sessrec_source source = got->source;
         int32_t came;
-        sessrec_result alone = sessrec_session_recommend(got->session, got->query, got->out ? c->best[0][i] : NULL, &came, &source);
-        wrong += alone != got->result || came != got->count || source != got->source || c->asked[i] != together[i];
+        sessrec_result alone = sessrec_session_recommend(got->session, got->query,
+                                                         got->out ? c->best[0][i] : NULL, &came, &source);
+        wrong +=
+            alone != got->result || came != got->count || source != got->source || c->asked[i] != together[i];
         wrong += memcmp(c->best[0][i], c->best[1][i], sizeof c->best[0][i]) != 0;
         if (!first) first = alone;
     }
@@ -513,8 +548,9 @@ static void many_sessions(void) {
         for (int w = 0; w < 4; ++w) {
             const sessrec__kernels *kernels = kernels_of(level);
             char name[128];
-            snprintf(name, sizeof name, "many sessions at once get to the bit what each gets alone, width %d, kernels %s", (int)widths[w],
-                     kernels ? kernels->name : "of this number");
+            snprintf(name, sizeof name,
+                     "many sessions at once get to the bit what each gets alone, width %d, kernels %s",
+                     (int)widths[w], kernels ? kernels->name : "of this number");
             if (!kernels) SKIP(name, "this build or this processor does not have them");
             else TEST(name) many_of(log, kernels, widths[w]);
         }
@@ -540,7 +576,8 @@ static void many_sessions(void) {
             CHECK_EQ(sessrec_sessions_recommend(request, 5), SESSREC_OK);
             for (int i = 0; i < 5; ++i) {
                 int32_t count;
-                CHECK_EQ(sessrec_session_recommend(request[i].session, &query, best[0][i], &count, NULL), SESSREC_OK);
+                CHECK_EQ(sessrec_session_recommend(request[i].session, &query, best[0][i], &count, NULL),
+                         SESSREC_OK);
                 CHECK_EQ(request[i].count, count);
                 CHECK(count == 20 && !memcmp(best[0][i], best[1][i], sizeof best[0][i]));
                 free(memory[i]);
@@ -565,7 +602,8 @@ static void many_sessions(void) {
         CHECK_EQ(request[1].result, SESSREC_OK);
         CHECK_EQ(request[2].result, SESSREC_MISMATCH);
         CHECK_EQ(request[3].result, SESSREC_OK);
-        CHECK(request[0].count == 0 && request[1].count == 20 && request[2].count == 0 && request[3].count == 20);
+        CHECK(request[0].count == 0 && request[1].count == 20 && request[2].count == 0 &&
+              request[3].count == 20);
         CHECK_EQ(sessrec_sessions_recommend(request, 0), SESSREC_OK);
         CHECK_EQ(sessrec_sessions_recommend(NULL, 0), SESSREC_OK);
         CHECK_EQ(sessrec_sessions_recommend(NULL, 1), SESSREC_INVALID_ARGUMENT);
@@ -574,7 +612,7 @@ static void many_sessions(void) {
     }
 }
 
-// ---- clicks ------------------------------------------------------------------------------------------------
+// ---- clicks -----------------------------------------------------------------------------------------------
 
 static const float *weights_of(const sessrec_model *model, const char *name) {
     sessrec_tensor tensor;
@@ -686,7 +724,8 @@ static void clicks(void) {
     TEST("after its end a session is as new") {
         shop s = open_shop(31);
         void *memory[2];
-        sessrec_session *used = new_session(s.model, 4, &memory[0]), *fresh = new_session(s.model, 4, &memory[1]);
+        sessrec_session *used = new_session(s.model, 4, &memory[0]),
+                        *fresh = new_session(s.model, 4, &memory[1]);
         for (int32_t i = 0; i < 9; ++i) sessrec_session_click(used, i * 7 - 1);
         sessrec_session_end(used);
         const size_t size = sessrec_session_export_size(used);
@@ -707,7 +746,7 @@ static void clicks(void) {
     }
 }
 
-// ---- memory ------------------------------------------------------------------------------------------------
+// ---- memory -----------------------------------------------------------------------------------------------
 
 static void memory_of_the_caller(void) {
     TEST("a session lives in memory of any alignment and writes to nothing else") {
@@ -728,7 +767,8 @@ static void memory_of_the_caller(void) {
             for (int32_t i = 0; i < 20; ++i) sessrec_session_click(session, i);
             sessrec_session_recommend(session, &query, list, &count, NULL);
             for (unsigned char *at = memory; at < aligned + offset; ++at) touched += *at != 0xa5;
-            for (unsigned char *at = aligned + offset + size; at < memory + size + 256; ++at) touched += *at != 0xa5;
+            for (unsigned char *at = aligned + offset + size; at < memory + size + 256; ++at)
+                touched += *at != 0xa5;
             CHECK_EQ(touched, 0);
         }
         free(memory);
@@ -786,7 +826,7 @@ static void memory_of_the_caller(void) {
     }
 }
 
-// ---- the state as bytes ------------------------------------------------------------------------------------
+// ---- the state as bytes -----------------------------------------------------------------------------------
 
 enum { REMEMBER = 3, STATE_MAX = 512 };
 
@@ -897,7 +937,8 @@ static void state_bytes(void) {
         close_saved(&v);
     }
     TEST("a well-formed state with values that no session has is refused") {
-        // where things stand: known 24, unknown 32, items remembered 40, reserved 44, hidden state 48, items at the end
+        // where things stand: known 24, unknown 32, items remembered 40, reserved 44, hidden state 48, items
+        // at the end
         saved v = open_saved();
         const size_t items = v.size - 4 - 4 * REMEMBER;
         for (int wrong = 0; wrong < 10; ++wrong) {
@@ -907,7 +948,8 @@ static void state_bytes(void) {
             if (wrong == 1) bytes[32 + 7] = 0x80;
             if (wrong == 2) bytes[40] = REMEMBER + 1;                          // more items than fit
             if (wrong == 3) bytes[24] = 2;                                     // more items than clicks
-            if (wrong == 4) memset(bytes + 40, 0, 4), memset(bytes + items, 0, 4 * REMEMBER);  // clicks, but no item
+            // clicks, but no item
+            if (wrong == 4) memset(bytes + 40, 0, 4), memset(bytes + items, 0, 4 * REMEMBER);
             if (wrong == 5) bytes[44] = 1;                                     // reserved
             if (wrong == 6) bytes[48 + 2] = 0xc0, bytes[48 + 3] = 0x7f;        // NaN
             if (wrong == 7) bytes[items + 2] = 1;                              // no such item
@@ -922,7 +964,8 @@ static void state_bytes(void) {
         for (int wrong = 0; wrong < 2; ++wrong) {
             unsigned char bytes[STATE_MAX];
             memcpy(bytes, fresh, v.size);
-            bytes[wrong ? items : 48] = 1;                                     // a hidden state, or an item, before the first click
+            // a hidden state, or an item, before the first click
+            bytes[wrong ? items : 48] = 1;
             seal(bytes, v.size);
             CHECK_EQ(sessrec_session_import(v.other, bytes, v.size), SESSREC_BAD_FILE);
         }

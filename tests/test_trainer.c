@@ -1,13 +1,16 @@
-// What training promises: the same bits however it is run, resumed or shared among threads; errors that change nothing; and that it learns.
+// What training promises: the same bits however it is run, resumed or shared among threads; errors that
+// change nothing; and that it learns.
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
-#define fsync(file) ((void)(file), 0)  // thousands of checkpoints; that they reach the disk is for the tests of files
+#  define fsync(file)                                                                                        \
+    ((void)(file), 0)  // thousands of checkpoints; that they reach the disk is for the tests of files
 #endif
 #include "models.h"
 
-// ---- logs and runs -----------------------------------------------------------------------------------------
+// ---- logs and runs ----------------------------------------------------------------------------------------
 
-// Sessions of four users that walk round a circle of ten items, now and then with a step more: learnable, and not at once.
+// Sessions of four users that walk round a circle of ten items, now and then with a step more: learnable, and
+// not at once.
 static sessrec_log *circle_log(int32_t sessions) {
     sessrec_log *log = NULL;
     uint32_t random = 2463534242u;
@@ -76,11 +79,12 @@ typedef struct file_name {
 static file_name scratch_file(const char *what) {
     file_name file;
     const char *place = getenv("TMPDIR");
-    snprintf(file.name, sizeof file.name, "%s/sessrec_trainer_%ld_%s", place && strlen(place) < 100 ? place : "/tmp", (long)getpid(), what);
+    snprintf(file.name, sizeof file.name, "%s/sessrec_trainer_%ld_%s",
+             place && strlen(place) < 100 ? place : "/tmp", (long)getpid(), what);
     return file;
 }
 
-// ---- configurations that between them use every part -------------------------------------------------------
+// ---- configurations that between them use every part ------------------------------------------------------
 
 enum { VARIANTS = 5 };
 
@@ -134,13 +138,15 @@ static sessrec_config variant(int which) {
     return c;
 }
 
-// ---- the same bits -----------------------------------------------------------------------------------------
+// ---- the same bits ----------------------------------------------------------------------------------------
 
-static void serial_runner(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context) {
+static void serial_runner(void *user, int32_t count, void (*task)(void *context, int32_t index),
+                          void *context) {
     ++*(int64_t *)user;
     for (int32_t i = 0; i < count; ++i) task(context, i);
 }
-static void reversed_runner(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context) {
+static void reversed_runner(void *user, int32_t count, void (*task)(void *context, int32_t index),
+                            void *context) {
     ++*(int64_t *)user;
     for (int32_t i = count - 1; i >= 0; --i) task(context, i);
 }
@@ -156,7 +162,8 @@ static image trained(const sessrec_config *config, const sessrec_log *log, const
     return b;
 }
 
-static void check_same(const sessrec_config *config, const sessrec_log *log, const sessrec__kernels *kernels, const image *expected) {
+static void check_same(const sessrec_config *config, const sessrec_log *log, const sessrec__kernels *kernels,
+                       const image *expected) {
     image b = trained(config, log, kernels);
     CHECK(same_bytes(&b, expected));
     free(b.data);
@@ -219,7 +226,7 @@ static void same_bits(void) {
     sessrec_log_destroy(log);
 }
 
-// ---- learning ----------------------------------------------------------------------------------------------
+// ---- learning ---------------------------------------------------------------------------------------------
 
 // The mean loss of the last epoch over that of the first.
 static double remaining_loss(const sessrec_config *config, const sessrec_log *log) {
@@ -262,7 +269,9 @@ static void learning(void) {
                         c.gru = (sessrec_gru_form)form;
                         const double left = remaining_loss(&c, log);
                         CHECK(left < 0.92);
-                        if (!(left < 0.92)) printf("        loss %d, embedding %d, layers %d, form %d: %g\n", loss, embedding, (int)layers, form, left);
+                        if (!(left < 0.92))
+                            printf("        loss %d, embedding %d, layers %d, form %d: %g\n", loss, embedding,
+                                   (int)layers, form, left);
                     }
     }
     TEST("every optimizer makes every loss fall, with and without momentum and dropout") {
@@ -279,7 +288,9 @@ static void learning(void) {
                     if (kind == SESSREC_ADADELTA) c.optimizer.epsilon = 1e-3f;
                     const double left = remaining_loss(&c, log);
                     CHECK(left < 0.97);
-                    if (!(left < 0.97)) printf("        optimizer %d, loss %d, momentum and dropout %d: %g\n", kind, loss, more, left);
+                    if (!(left < 0.97))
+                        printf("        optimizer %d, loss %d, momentum and dropout %d: %g\n", kind, loss,
+                               more, left);
                 }
     }
     TEST("with a user-level GRU the loss falls in every mode and both forms") {
@@ -309,47 +320,51 @@ static void learning(void) {
     sessrec_log_destroy(log);
 }
 
-// ---- resuming ----------------------------------------------------------------------------------------------
+// ---- resuming ---------------------------------------------------------------------------------------------
 
 static void resumed_loops(void) {
     sessrec_log *log = circle_log(9);
-    for (int v = 0; v < VARIANTS; ++v) TEST("a run of one's own that is interrupted at any step and resumed ends as if it had not been, to the bit") {
-        const file_name path_file = scratch_file("resume");
-        const char *path = path_file.name;
-        sessrec_config config = variant(v);
-        run whole, r;
-        int64_t steps = 0;
-        if (!run_begin(&whole, &config, log)) continue;
-        while (run_step(&whole)) ++steps;
-        image model = model_bytes(sessrec_trainer_model(whole.trainer));
-        run_end(&whole);
-        CHECK(steps > 4);
-        for (int64_t stop = 0; stop <= steps; ++stop) {
-            if (!run_begin(&r, &config, log)) break;
-            for (int64_t i = 0; i < stop; ++i) run_step(&r);
-            CHECK_EQ(sessrec_trainer_write(r.trainer, path, &r.err), SESSREC_OK);
-            run_end(&r);
-            if (!run_begin(&r, &config, log)) break;
-            CHECK_EQ(sessrec_trainer_read(r.trainer, path, &r.err), SESSREC_OK);
-            const sessrec_position at = sessrec_trainer_position(r.trainer);
-            CHECK_EQ(sessrec_batcher_seek(r.batcher, at.epoch, at.step), SESSREC_OK);
-            image resumed = run_to_end(&r);
-            CHECK(same_bytes(&resumed, &model));
-            free(resumed.data);
-            run_end(&r);
+    for (int v = 0; v < VARIANTS; ++v)
+        TEST("a run of one's own that is interrupted at any step and resumed ends as if it had not been, to "
+             "the bit") {
+            const file_name path_file = scratch_file("resume");
+            const char *path = path_file.name;
+            sessrec_config config = variant(v);
+            run whole, r;
+            int64_t steps = 0;
+            if (!run_begin(&whole, &config, log)) continue;
+            while (run_step(&whole)) ++steps;
+            image model = model_bytes(sessrec_trainer_model(whole.trainer));
+            run_end(&whole);
+            CHECK(steps > 4);
+            for (int64_t stop = 0; stop <= steps; ++stop) {
+                if (!run_begin(&r, &config, log)) break;
+                for (int64_t i = 0; i < stop; ++i) run_step(&r);
+                CHECK_EQ(sessrec_trainer_write(r.trainer, path, &r.err), SESSREC_OK);
+                run_end(&r);
+                if (!run_begin(&r, &config, log)) break;
+                CHECK_EQ(sessrec_trainer_read(r.trainer, path, &r.err), SESSREC_OK);
+                const sessrec_position at = sessrec_trainer_position(r.trainer);
+                CHECK_EQ(sessrec_batcher_seek(r.batcher, at.epoch, at.step), SESSREC_OK);
+                image resumed = run_to_end(&r);
+                CHECK(same_bytes(&resumed, &model));
+                free(resumed.data);
+                run_end(&r);
+            }
+            free(model.data);
+            remove(path);
         }
-        free(model.data);
-        remove(path);
-    }
     sessrec_log_destroy(log);
 }
 
-// Cross-entropy of the caller's own that breaks once, at a given mini-batch: what a crash of sessrec_train there would leave behind.
+// Cross-entropy of the caller's own that breaks once, at a given mini-batch: what a crash of sessrec_train
+// there would leave behind.
 typedef struct breaking_loss {
     int64_t calls, breaks_at;   // -1: never
 } breaking_loss;
 
-static void breaking_xe(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items, const float *scores, float *row_loss, float *gradient) {
+static void breaking_xe(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
+                        const float *scores, float *row_loss, float *gradient) {
     static float scratch[8 * 64];
     breaking_loss *self = (breaking_loss *)user;
     sessrec_loss_config xe = sessrec_config_default().loss;
@@ -373,7 +388,8 @@ static sessrec_config breaking_config(breaking_loss *loss, const char *path) {
 
 static void resumed_training(void) {
     sessrec_log *log = circle_log(9), *validation = circle_log(5);
-    TEST("sessrec_train that breaks off at any step and is resumed ends as if it had not, with validation and patience") {
+    TEST("sessrec_train that breaks off at any step and is resumed ends as if it had not, with validation "
+         "and patience") {
         const file_name path_file = scratch_file("train");
         const char *path = path_file.name;
         breaking_loss loss = {0, -1};
@@ -447,7 +463,7 @@ static void resumed_training(void) {
     sessrec_log_destroy(validation);
 }
 
-// ---- checkpoints that are refused --------------------------------------------------------------------------
+// ---- checkpoints that are refused -------------------------------------------------------------------------
 
 enum { CHANGES = 37 };
 
@@ -496,7 +512,8 @@ static int changed_config(int which, sessrec_config *c) {
 }
 
 // Loads what cannot be loaded into a run that has made a few steps, and sees that nothing has changed.
-static void check_refused(const sessrec_config *config, const sessrec_log *log, const char *path, sessrec_result expected, sessrec_result also) {
+static void check_refused(const sessrec_config *config, const sessrec_log *log, const char *path,
+                          sessrec_result expected, sessrec_result also) {
     run r;
     if (run_begin(&r, config, log)) {
         const file_name state_file = scratch_file("kept");
@@ -528,7 +545,8 @@ static void refused_checkpoints(void) {
         run_end(&r);
         sessrec_config other = config;
         int changes = 0;
-        for (; changed_config(changes, &other); ++changes, other = config) check_refused(&other, log, path, SESSREC_MISMATCH, SESSREC_MISMATCH);
+        for (; changed_config(changes, &other); ++changes, other = config)
+            check_refused(&other, log, path, SESSREC_MISMATCH, SESSREC_MISMATCH);
         CHECK_EQ(changes, CHANGES);
     }
     TEST("so is one of another log") {
@@ -575,7 +593,8 @@ static void refused_checkpoints(void) {
     TEST("no file is NO_FILE") {
         check_refused(&config, log, "no_such_directory/no_such_file", SESSREC_NO_FILE, SESSREC_NO_FILE);
     }
-    TEST("a checkpoint that is cut off anywhere or has a wrong byte anywhere is refused, and the trainer stays as it was") {
+    TEST("a checkpoint that is cut off anywhere or has a wrong byte anywhere is refused, and the trainer "
+         "stays as it was") {
         const file_name damaged_file = scratch_file("damaged"), state_file = scratch_file("intact");
         const char *damaged = damaged_file.name, *state = state_file.name;
         image good = file_bytes(path);
@@ -627,7 +646,7 @@ static void refused_checkpoints(void) {
     sessrec_log_destroy(other_log);
 }
 
-// ---- how a run ends ----------------------------------------------------------------------------------------
+// ---- how a run ends ---------------------------------------------------------------------------------------
 
 // Counts the epochs and stops after some.
 typedef struct watcher {
@@ -653,7 +672,8 @@ static int32_t stop_at_once(void *user, const sessrec_progress *progress) {
     return 1;
 }
 
-static void slow_xe(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items, const float *scores, float *row_loss, float *gradient) {
+static void slow_xe(void *user, int32_t first_row, int32_t rows, int32_t columns, const int32_t *items,
+                    const float *scores, float *row_loss, float *gradient) {
     const double until = sessrec__now() + 0.25;
     breaking_xe(user, first_row, rows, columns, items, scores, row_loss, gradient);
     while (sessrec__now() < until) continue;
@@ -663,7 +683,8 @@ static void endings(void) {
     sessrec_log *log = circle_log(20), *validation = circle_log(6);
     sessrec_model *model = NULL;
     sessrec_error err;
-    TEST("a loss that grows without bound ends the run with DIVERGED, epoch and step, and the trainer keeps its weights") {
+    TEST("a loss that grows without bound ends the run with DIVERGED, epoch and step, and the trainer keeps "
+         "its weights") {
         sessrec_config c = small_config(1, 8);
         c.loss.kind = SESSREC_LOSS_BPR_MAX;
         c.loss.bpreg = 1000;
@@ -857,7 +878,7 @@ static void early_stopping(void) {
     sessrec_log_destroy(log);
 }
 
-// ---- training a model further ------------------------------------------------------------------------------
+// ---- training a model further -----------------------------------------------------------------------------
 
 // A log on the items of `model`, which come first, and on two new ones.
 static sessrec_log *later_log(const sessrec_model *model) {
@@ -866,7 +887,8 @@ static sessrec_log *later_log(const sessrec_model *model) {
     format.items_of = model;
     CHECK_EQ(sessrec_log_create(&format, &log), SESSREC_OK);
     static const char *const item[6] = {"new", "104", "102", "newer", "104", "new"};
-    for (int i = 0; i < 6; ++i) CHECK_EQ(sessrec_log_add(log, NULL, i < 3 ? "x" : "y", item[i], i), SESSREC_OK);
+    for (int i = 0; i < 6; ++i)
+        CHECK_EQ(sessrec_log_add(log, NULL, i < 3 ? "x" : "y", item[i], i), SESSREC_OK);
     CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
     return log;
 }
@@ -881,27 +903,32 @@ static void training_further(void) {
         CHECK_EQ(sessrec_train(&config, log, NULL, &model, NULL), SESSREC_OK);
         sessrec_log *later = later_log(model);
         config.start_from = model;
-        TEST("a model that is trained further keeps the numbers of its items and its weights; new items come after, support is added") {
+        TEST("a model that is trained further keeps the numbers of its items and its weights; new items come "
+             "after, support is added") {
             CHECK_EQ(sessrec_trainer_create(&config, later, &trainer, NULL), SESSREC_OK);
             const sessrec_model *start = sessrec_trainer_model(trainer);
             CHECK_EQ(sessrec_model_describe(start).item_count, 12);
-            for (int32_t i = 0; i < 10; ++i) CHECK_TEXT(sessrec_model_item_id(start, i), sessrec_model_item_id(model, i));
+            for (int32_t i = 0; i < 10; ++i)
+                CHECK_TEXT(sessrec_model_item_id(start, i), sessrec_model_item_id(model, i));
             CHECK_TEXT(sessrec_model_item_id(start, 10), "new");
             CHECK_TEXT(sessrec_model_item_id(start, 11), "newer");
             const int32_t known = sessrec_model_find_item(model, "104");
             CHECK_EQ(sessrec_model_find_item(start, "104"), known);
             CHECK_EQ(sessrec_model_support(start, known), sessrec_model_support(model, known) + 2);
             CHECK_EQ(sessrec_model_support(start, 10), 2);
-            CHECK_EQ(sessrec_model_describe(start).event_count, sessrec_model_describe(model).event_count + 6);
+            CHECK_EQ(sessrec_model_describe(start).event_count,
+                     sessrec_model_describe(model).event_count + 6);
             const char *name;
             for (int32_t t = 0; (name = sessrec_model_tensor_name(model, t)) != NULL; ++t) {
                 CHECK_EQ(sessrec_model_tensor(model, name, &before), SESSREC_OK);
                 CHECK_EQ(sessrec_model_tensor(start, name, &after), SESSREC_OK);
-                CHECK(!memcmp(before.data, after.data, (size_t)before.rows * (size_t)before.columns * sizeof(float)));
+                CHECK(!memcmp(before.data, after.data,
+                              (size_t)before.rows * (size_t)before.columns * sizeof(float)));
             }
             CHECK_EQ(sessrec_model_tensor(start, "Wy", &after), SESSREC_OK);
             double size = 0;
-            for (int32_t j = 0; j < after.columns; ++j) size += fabs((double)after.data[11 * after.columns + j]);
+            for (int32_t j = 0; j < after.columns; ++j)
+                size += fabs((double)after.data[11 * after.columns + j]);
             CHECK(size > 0);  // new items begin as random as any
             sessrec_trainer_destroy(trainer);
         }
@@ -912,7 +939,8 @@ static void training_further(void) {
             CHECK(same_bytes(&still, &untouched));
             CHECK_EQ(sessrec_model_tensor(model, "L0.U", &before), SESSREC_OK);
             CHECK_EQ(sessrec_model_tensor(further, "L0.U", &after), SESSREC_OK);
-            CHECK(memcmp(before.data, after.data, (size_t)before.rows * (size_t)before.columns * sizeof(float)) != 0);
+            CHECK(memcmp(before.data, after.data,
+                         (size_t)before.rows * (size_t)before.columns * sizeof(float)) != 0);
             free(untouched.data);
             free(still.data);
             sessrec_model_destroy(further);
@@ -942,7 +970,7 @@ static void training_further(void) {
     sessrec_log_destroy(log);
 }
 
-// ---- refusals, memory --------------------------------------------------------------------------------------
+// ---- refusals, memory -------------------------------------------------------------------------------------
 
 static void bad_batches(void) {
     sessrec_log *log = circle_log(20);
@@ -973,7 +1001,10 @@ static void bad_batches(void) {
         static const int32_t wrong[4] = {10, -1, INT32_MAX, INT32_MIN};
         for (int w = 0; w < 4; ++w)
             for (int where = 0; where < 3; ++where) {
-                const int32_t *of = where == 0 ? good.inputs : where == 1 ? good.targets : good.negatives, count = where == 2 ? good.negative_count : good.rows;
+                const int32_t *of = where == 0   ? good.inputs
+                                    : where == 1 ? good.targets
+                                                 : good.negatives,
+                              count = where == 2 ? good.negative_count : good.rows;
                 for (int32_t at = 0; at < count; at += count - 1) {  // the first and the last
                     memcpy(numbers, of, (size_t)count * sizeof *numbers);
                     numbers[at] = wrong[w];
@@ -1020,9 +1051,11 @@ static void bad_batches(void) {
         free(after.data);
     }
     TEST("tensors that are not there are refused") {
-        static const char *const wrong[10] = {"", "Wz", "grad.", "hidden1", "hidden", "hidden00", "second.Wy", "L1.W", "L0.c", "grad.grad.Wy"};
+        static const char *const wrong[10] = {"",         "Wz",        "grad.", "hidden1", "hidden",
+                                              "hidden00", "second.Wy", "L1.W",  "L0.c",    "grad.grad.Wy"};
         sessrec_tensor tensor;
-        for (int i = 0; i < 10; ++i) CHECK_EQ(sessrec_trainer_tensor(r.trainer, wrong[i], &tensor), SESSREC_INVALID_ARGUMENT);
+        for (int i = 0; i < 10; ++i)
+            CHECK_EQ(sessrec_trainer_tensor(r.trainer, wrong[i], &tensor), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_trainer_tensor(r.trainer, "acc.Wy", &tensor), SESSREC_OK);
         CHECK_EQ(tensor.rows, 10);
         CHECK_EQ(sessrec_trainer_tensor(r.trainer, "vel.L0.b", &tensor), SESSREC_OK);
@@ -1042,7 +1075,8 @@ typedef struct failing_memory {
 static void *failing_alloc(void *user, size_t size) {
     failing_memory *memory = (failing_memory *)user;
     const int64_t number = memory->requests++;
-    if (number == memory->refuse || (memory->from_then_on && memory->refuse >= 0 && number > memory->refuse)) return NULL;
+    if (number == memory->refuse || (memory->from_then_on && memory->refuse >= 0 && number > memory->refuse))
+        return NULL;
     void *block = malloc(size);
     if (block) ++memory->blocks;
     return block;
@@ -1064,7 +1098,8 @@ static void out_of_memory(void) {
     config.threads = 2;
     config.checkpoint = path;
     config.resume = 1;
-    TEST("wherever memory runs out in sessrec_train, once or from then on: OUT_OF_MEMORY, no model, nothing left behind") {
+    TEST("wherever memory runs out in sessrec_train, once or from then on: OUT_OF_MEMORY, no model, nothing "
+         "left behind") {
         sessrec_model *model = NULL;
         sessrec_error err;
         for (int from_then_on = 0; from_then_on < 2; ++from_then_on)
@@ -1112,7 +1147,7 @@ static void out_of_memory(void) {
     sessrec_log_destroy(validation);
 }
 
-// ---- dropout and initial weights ---------------------------------------------------------------------------
+// ---- dropout and initial weights --------------------------------------------------------------------------
 
 // How many of the numbers are 0; all others must be `kept`.
 static double share_of_zeros(const float *mask, int64_t count, float kept, int *others) {
@@ -1126,7 +1161,8 @@ static double share_of_zeros(const float *mask, int64_t count, float kept, int *
 
 static void dropout(void) {
     sessrec_log *log = circle_log(80);
-    TEST("masks drop with the probability of their layer's setting and scale what is left by 1/(1-p), at the input and in every layer") {
+    TEST("masks drop with the probability of their layer's setting and scale what is left by 1/(1-p), at the "
+         "input and in every layer") {
         static const float rate[3] = {0.1f, 0.5f, 0.75f};
         for (int i = 0; i < 3; ++i) {
             sessrec_config c = small_config(2, 100);
@@ -1140,8 +1176,13 @@ static void dropout(void) {
             CHECK_EQ(sessrec_batcher_next(r.batcher, &batch), SESSREC_OK);
             CHECK_EQ(batch.rows, 64);
             CHECK_EQ(sessrec_trainer_grad(r.trainer, &batch, NULL, NULL), SESSREC_OK);
-            for (int l = 0; l < 2; ++l) CHECK_NEAR(share_of_zeros(r.trainer->layer[l].mask, 64 * c.hidden[l], 1 / (1 - rate[i]), &others), (double)rate[i], 0.02);
-            CHECK_NEAR(share_of_zeros(r.trainer->input_mask, 64 * c.hidden[1], 1 / (1 - rate[2 - i]), &others), (double)rate[2 - i], 0.02);
+            for (int l = 0; l < 2; ++l)
+                CHECK_NEAR(
+                    share_of_zeros(r.trainer->layer[l].mask, 64 * c.hidden[l], 1 / (1 - rate[i]), &others),
+                    (double)rate[i], 0.02);
+            CHECK_NEAR(
+                share_of_zeros(r.trainer->input_mask, 64 * c.hidden[1], 1 / (1 - rate[2 - i]), &others),
+                (double)rate[2 - i], 0.02);
             CHECK_EQ(others, 0);
             CHECK(memcmp(r.trainer->layer[0].mask, r.trainer->layer[1].mask, 1000) != 0);
             CHECK(memcmp(r.trainer->layer[1].mask, r.trainer->input_mask, 1000) != 0);
@@ -1165,11 +1206,13 @@ static void dropout(void) {
         CHECK_EQ(sessrec_trainer_grad(r.trainer, &batch, NULL, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_trainer_tensor(r.trainer, "hidden0", &hidden), SESSREC_OK);
         int differ = 0;
-        for (int32_t i = 0; i < batch.rows * 50; ++i) differ += (hidden.data[i] == 0) != (r.trainer->layer[0].mask[i] == 0);
+        for (int32_t i = 0; i < batch.rows * 50; ++i)
+            differ += (hidden.data[i] == 0) != (r.trainer->layer[0].mask[i] == 0);
         CHECK_EQ(differ, 0);
         run_end(&r);
     }
-    TEST("it is off in evaluation: models of the same weights rank alike, whatever dropout they were configured with") {
+    TEST("it is off in evaluation: models of the same weights rank alike, whatever dropout they were "
+         "configured with") {
         sessrec_config with = small_config(2, 10), without = with;
         sessrec_report reports[2];
         sessrec_eval_config eval = sessrec_eval_config_default();
@@ -1178,7 +1221,8 @@ static void dropout(void) {
         without.dropout_hidden = 0;
         for (int i = 0; i < 2; ++i) {
             if (!run_begin(&r, i ? &without : &with, log)) continue;
-            CHECK_EQ(sessrec_evaluate(sessrec_trainer_model(r.trainer), log, &eval, &reports[i], NULL), SESSREC_OK);
+            CHECK_EQ(sessrec_evaluate(sessrec_trainer_model(r.trainer), log, &eval, &reports[i], NULL),
+                     SESSREC_OK);
             run_end(&r);
         }
         CHECK(!memcmp(&reports[0].all, &reports[1].all, sizeof reports[0].all));
@@ -1210,7 +1254,10 @@ static void check_range(const sessrec_model *model, const char *name, int32_t ga
 
 static void initial_weights(void) {
     TEST("weights begin uniform in +-sqrt(6 / (rows + columns)) of each gate's own matrix, biases at 0") {
-        static const char *const matrices[5] = {"E", "L0.W", "L0.U", "L1.W", "L1.U"}, *const biases[5] = {"By", "L0.b", "L0.c", "L1.b", "L1.c"};
+        static const char *const matrices[5] = {"E", "L0.W", "L0.U", "L1.W", "L1.U"}, *const biases[5] = {
+                                                                                          "By", "L0.b",
+                                                                                          "L0.c", "L1.b",
+                                                                                          "L1.c"};
         sessrec_log *log = random_log(40, 60, 7);
         sessrec_config c = small_config(2, 40);
         sessrec_trainer *trainer = NULL;
@@ -1237,7 +1284,7 @@ static void initial_weights(void) {
     }
 }
 
-// ---- sessrec_train is what it says -------------------------------------------------------------------------
+// ---- sessrec_train is what it says ------------------------------------------------------------------------
 
 static void public_body(void) {
     TEST("sessrec_train names nothing private: its body can be copied into a program") {
@@ -1251,7 +1298,9 @@ static void public_body(void) {
         memcpy(text, header.data, header.size);
         text[header.size] = 0;
         char *stop = strstr(text, "Stop here if you only use it"), *begin = NULL;
-        for (char *at = text; (at = strstr(at, "SESSREC_API sessrec_result sessrec_train(")) != NULL; ++at) begin = at;  // the last is the definition
+        // the last is the definition
+        for (char *at = text; (at = strstr(at, "SESSREC_API sessrec_result sessrec_train(")) != NULL; ++at)
+            begin = at;
         CHECK(stop != NULL && begin != NULL && begin > stop);
         char *end = begin ? strstr(begin, "\n}\n") : NULL;
         CHECK(end != NULL);
@@ -1262,7 +1311,8 @@ static void public_body(void) {
             CHECK(strstr(begin, "SESSREC__") == NULL);
             CHECK(strstr(begin, "static ") == NULL);
             int names = 0;
-            for (char *at = begin; (at = strstr(at, "sessrec_")) != NULL; ++names) {  // every name stands in the public part
+            // every name stands in the public part
+            for (char *at = begin; (at = strstr(at, "sessrec_")) != NULL; ++names) {
                 char name[64];
                 size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz_0123456789");
                 snprintf(name, sizeof name, "%.*s", (int)length, at);
@@ -1288,7 +1338,8 @@ static void devices(void) {
         config.device = SESSREC_DEVICE_CUDA;
         CHECK_EQ(sessrec_trainer_create(&config, log, &trainer, &err), SESSREC_UNSUPPORTED);
         CHECK(trainer == NULL);
-        CHECK_TEXT(err.text, "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu");
+        CHECK_TEXT(err.text,
+                   "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu");
     }
     TEST("asked for a GPU or else the processor, it is the processor and says so") {
         config.device = SESSREC_DEVICE_CUDA_OR_CPU;

@@ -7,8 +7,8 @@ typedef struct visit {
     int32_t user, length;
 } visit;
 
-// Sessions of the given users and lengths, in this order of time, on random items; only those of one user if `only` is not -1. The seed is
-// of the whole: what a user does is the same with and without the others.
+// Sessions of the given users and lengths, in this order of time, on random items; only those of one user if
+// `only` is not -1. The seed is of the whole: what a user does is the same with and without the others.
 static sessrec_log *log_of(int32_t sessions, const visit *v, int32_t items, int32_t only, uint32_t seed) {
     sessrec_log *log = NULL;
     int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
@@ -33,7 +33,7 @@ static int32_t random_visits(uint32_t *seed, int32_t most_sessions, int32_t user
     return sessions;
 }
 
-// ---- user-parallel mini-batches ----------------------------------------------------------------------------
+// ---- user-parallel mini-batches ---------------------------------------------------------------------------
 
 enum { MOST_SESSIONS = 24, MOST_SLOTS = 6 };
 
@@ -41,7 +41,8 @@ enum { MOST_SESSIONS = 24, MOST_SLOTS = 6 };
 typedef struct broken {
     int64_t pair;       // a row that is not its user's next pair
     int64_t twice;      // a user in two rows of one mini-batch
-    int64_t start;      // session_starts or user_starts where it is not the first pair, or missing where it is
+    int64_t start;      // session_starts or user_starts where it is not the first pair, or missing where it
+                        // is
     int64_t previous;   // previous_rows that is another user's row
     int64_t rows;       // a slot that is empty while a user waits
     int64_t lost;       // pairs that did not come
@@ -70,21 +71,25 @@ static int64_t pair_from(const sessrec_log_view *log, int32_t user, int64_t even
 static void look_at_row(walk *w, const sessrec_batch *batch, int32_t row, broken *b) {
     const int32_t s = batch->sessions[row], user = w->log.session_users[s];
     const int64_t at = w->next[user];
-    for (int32_t other = 0; other < row; ++other) b->twice += w->log.session_users[batch->sessions[other]] == user;
-    if (at < 0 || at < w->log.session_begins[s] || at + 1 >= w->log.session_begins[s + 1] || batch->inputs[row] != w->log.items[at] ||
-        batch->targets[row] != w->log.items[at + 1]) {
+    for (int32_t other = 0; other < row; ++other)
+        b->twice += w->log.session_users[batch->sessions[other]] == user;
+    if (at < 0 || at < w->log.session_begins[s] || at + 1 >= w->log.session_begins[s + 1] ||
+        batch->inputs[row] != w->log.items[at] || batch->targets[row] != w->log.items[at + 1]) {
         b->pair++;
         return;
     }
-    b->start += batch->session_starts[row] != (at == w->log.session_begins[s]) || batch->user_starts[row] != (w->taken[user] == 0);
+    b->start += batch->session_starts[row] != (at == w->log.session_begins[s]) ||
+                batch->user_starts[row] != (w->taken[user] == 0);
     if (!batch->user_starts[row])
-        b->previous += batch->previous_rows[row] < 0 || batch->previous_rows[row] >= w->rows || w->row_user[batch->previous_rows[row]] != user;
+        b->previous += batch->previous_rows[row] < 0 || batch->previous_rows[row] >= w->rows ||
+                       w->row_user[batch->previous_rows[row]] != user;
     b->previous += row > 0 && batch->previous_rows[row] <= batch->previous_rows[row - 1];
     w->next[user] = pair_from(&w->log, user, at + 1);
     w->taken[user]++;
 }
 
-// `announced`: whether the number of mini-batches is; where users are shuffled only that of the first epoch is.
+// `announced`: whether the number of mini-batches is; where users are shuffled only that of the first epoch
+// is.
 static broken walk_epoch(sessrec_batcher *batcher, const sessrec_log *log, int32_t slots, int announced) {
     broken b;
     walk w;
@@ -105,7 +110,8 @@ static broken walk_epoch(sessrec_batcher *batcher, const sessrec_log *log, int32
         ++steps;
     }
     for (int32_t u = 0; u < w.log.user_count; ++u) b.lost += w.next[u] >= 0;
-    b.counts += (announced && steps != sessrec_batcher_steps(batcher)) || pairs != sessrec_batcher_pairs(batcher);
+    b.counts +=
+        (announced && steps != sessrec_batcher_steps(batcher)) || pairs != sessrec_batcher_pairs(batcher);
     return b;
 }
 
@@ -119,14 +125,16 @@ static sessrec_config batches_of(int32_t slots, int shuffled) {
 }
 
 static void batches(void) {
-    TEST("every pair of every user comes exactly once an epoch, whatever the log, the number of slots and the order of the users") {
+    TEST("every pair of every user comes exactly once an epoch, whatever the log, the number of slots and "
+         "the order of the users") {
         uint32_t random = 521288629u;
         broken total;
         int64_t mini_batches = 0;
         memset(&total, 0, sizeof total);
         for (int n = 0; n < 600; ++n) {
             visit v[MOST_SESSIONS];
-            sessrec_log *log = log_of(random_visits(&random, MOST_SESSIONS, USERS, v), v, 7, -1, random_bits(&random));
+            sessrec_log *log =
+                log_of(random_visits(&random, MOST_SESSIONS, USERS, v), v, 7, -1, random_bits(&random));
             for (int32_t slots = 1; slots <= MOST_SLOTS; ++slots) {
                 sessrec_config config = batches_of(slots, n % 2);
                 sessrec_batcher *batcher = NULL;
@@ -134,7 +142,8 @@ static void batches(void) {
                 mini_batches += sessrec_batcher_steps(batcher);
                 for (int epoch = 0; batcher && epoch < 2; ++epoch) {
                     const broken one = walk_epoch(batcher, log, slots, !epoch || !config.shuffle_sessions);
-                    total.pair += one.pair, total.twice += one.twice, total.start += one.start, total.previous += one.previous;
+                    total.pair += one.pair, total.twice += one.twice, total.start += one.start,
+                        total.previous += one.previous;
                     total.rows += one.rows, total.lost += one.lost, total.counts += one.counts;
                 }
                 sessrec_batcher_destroy(batcher);
@@ -151,7 +160,8 @@ static void batches(void) {
         CHECK(mini_batches > 10000);
     }
     TEST("the oracle notices a last session that is left out, and a session given to another user") {
-        static const visit walked[3] = {{0, 3}, {1, 3}, {0, 2}}, longer[3] = {{0, 3}, {1, 3}, {0, 3}}, other[3] = {{0, 3}, {1, 3}, {1, 2}};
+        static const visit walked[3] = {{0, 3}, {1, 3}, {0, 2}}, longer[3] = {{0, 3}, {1, 3}, {0, 3}},
+                           other[3] = {{0, 3}, {1, 3}, {1, 2}};
         const visit *expected[2] = {longer, other};
         for (int i = 0; i < 2; ++i) {
             sessrec_log *log = log_of(3, walked, 7, -1, 3), *instead = log_of(3, expected[i], 7, -1, 3);
@@ -166,7 +176,7 @@ static void batches(void) {
     }
 }
 
-// ---- evaluation --------------------------------------------------------------------------------------------
+// ---- evaluation -------------------------------------------------------------------------------------------
 
 typedef struct ranks {
     int32_t count;
@@ -183,7 +193,8 @@ static void keep_rank(void *user, const sessrec_event *event) {
     r->event[r->count++].rank = event->rank;
 }
 
-static void evaluate(const sessrec_scorer *scorer, const sessrec_log *history, const sessrec_log *log, int32_t batch, ranks *out) {
+static void evaluate(const sessrec_scorer *scorer, const sessrec_log *history, const sessrec_log *log,
+                     int32_t batch, ranks *out) {
     sessrec_eval_config config = sessrec_eval_config_default();
     sessrec_report report;
     out->count = 0;
@@ -217,8 +228,10 @@ typedef struct shop {
 
 static shop open_shop(uint32_t seed) {
     shop s;
-    for (int i = 0; i < BEFORE; ++i) s.before[i].user = random_below(&seed, USERS), s.before[i].length = 1 + random_below(&seed, 6);
-    for (int i = 0; i < AFTER; ++i) s.after[i].user = random_below(&seed, USERS), s.after[i].length = 1 + random_below(&seed, 6);
+    for (int i = 0; i < BEFORE; ++i)
+        s.before[i].user = random_below(&seed, USERS), s.before[i].length = 1 + random_below(&seed, 6);
+    for (int i = 0; i < AFTER; ++i)
+        s.after[i].user = random_below(&seed, USERS), s.after[i].length = 1 + random_below(&seed, 6);
     s.catalogue = random_log(20, ITEMS, 3);
     s.history = log_of(BEFORE, s.before, ITEMS + 5, -1, 11);
     s.log = log_of(AFTER, s.after, ITEMS + 5, -1, 12);
@@ -237,7 +250,8 @@ static int changed_alone(const shop *s, const sessrec_scorer *scorer, const rank
     int changed = 0, compared = 0;
     for (int32_t u = 0; u < view.user_count; ++u) {
         const int32_t user = atoi(sessrec_log_user_id(s->log, u));
-        sessrec_log *past = log_of(BEFORE, s->before, ITEMS + 5, user, 11), *own = log_of(AFTER, s->after, ITEMS + 5, user, 12);
+        sessrec_log *past = log_of(BEFORE, s->before, ITEMS + 5, user, 11),
+                    *own = log_of(AFTER, s->after, ITEMS + 5, user, 12);
         int32_t at = 0;
         evaluate(scorer, past, own, 4, &alone);
         for (int32_t i = 0; i < together->count; ++i) {
@@ -256,7 +270,8 @@ static int changed_alone(const shop *s, const sessrec_scorer *scorer, const rank
 
 static int different(const ranks *a, const ranks *b) {
     int count = a->count != b->count;
-    for (int32_t i = 0; i < a->count && i < b->count; ++i) count += fabs(a->event[i].rank - b->event[i].rank) > 0;
+    for (int32_t i = 0; i < a->count && i < b->count; ++i)
+        count += fabs(a->event[i].rank - b->event[i].rank) > 0;
     return count;
 }
 
@@ -274,7 +289,8 @@ static void run_visitors(const shop *s, const sessrec_model *model, ranks *out) 
         CHECK_EQ(sessrec_user_init(model, memory[u], sessrec_user_size(model), &user[u]), SESSREC_OK);
     }
     memory[USERS] = malloc(sessrec_session_size(model, 0));
-    CHECK_EQ(sessrec_session_init(model, 0, memory[USERS], sessrec_session_size(model, 0), &session), SESSREC_OK);
+    CHECK_EQ(sessrec_session_init(model, 0, memory[USERS], sessrec_session_size(model, 0), &session),
+             SESSREC_OK);
     for (int32_t i = 0; i < ITEMS; ++i) all[i] = i;
     for (int p = 0; p < 2; ++p) {
         const sessrec_log_view view = sessrec_log_contents(part[p]);
@@ -283,7 +299,8 @@ static void run_visitors(const shop *s, const sessrec_model *model, ranks *out) 
             int clicks = 0;
             CHECK_EQ(sessrec_user_begin(visitor, session), SESSREC_OK);
             for (int64_t at = view.session_begins[n]; at < view.session_begins[n + 1]; ++at) {
-                const int32_t item = sessrec_model_find_item(model, sessrec_log_item_id(part[p], view.items[at]));
+                const int32_t item =
+                    sessrec_model_find_item(model, sessrec_log_item_id(part[p], view.items[at]));
                 int64_t higher, equal;
                 if (p && clicks && item >= 0) {
                     sessrec_session_score(session, all, ITEMS, scores);
@@ -315,7 +332,8 @@ static void no_leaks(void) {
             }
             evaluate(&scorer, NULL, s.log, 4, &other);
             CHECK(different(&together, &other) > 10);                  // the history matters,
-            CHECK(changed_alone(&s, &scorer, &other) > 10);            // and the comparison notices when it is another's
+            // and the comparison notices when it is another's
+            CHECK(changed_alone(&s, &scorer, &other) > 10);
             sessrec_scorer_destroy(&scorer);
             sessrec_model_destroy(model);
             close_shop(&s);
@@ -338,7 +356,7 @@ static void no_leaks(void) {
     }
 }
 
-// ---- the state of a user -----------------------------------------------------------------------------------
+// ---- the state of a user ----------------------------------------------------------------------------------
 
 // A user and a session in memory of their own.
 typedef struct visitor {
@@ -354,7 +372,8 @@ static visitor new_visitor(const sessrec_model *model) {
     v.memory[0] = malloc(sessrec_user_size(model));
     v.memory[1] = malloc(sessrec_session_size(model, 0));
     CHECK_EQ(sessrec_user_init(model, v.memory[0], sessrec_user_size(model), &v.user), SESSREC_OK);
-    CHECK_EQ(sessrec_session_init(model, 0, v.memory[1], sessrec_session_size(model, 0), &v.session), SESSREC_OK);
+    CHECK_EQ(sessrec_session_init(model, 0, v.memory[1], sessrec_session_size(model, 0), &v.session),
+             SESSREC_OK);
     return v;
 }
 static void close_visitor(visitor *v) {
@@ -363,14 +382,16 @@ static void close_visitor(visitor *v) {
 }
 static void go_through(visitor *v, int clicks, uint32_t seed) {
     CHECK_EQ(sessrec_user_begin(v->user, v->session), SESSREC_OK);
-    for (int i = 0; i < clicks; ++i) CHECK_EQ(sessrec_session_click(v->session, random_below(&seed, ITEMS)), SESSREC_OK);
+    for (int i = 0; i < clicks; ++i)
+        CHECK_EQ(sessrec_session_click(v->session, random_below(&seed, ITEMS)), SESSREC_OK);
     CHECK_EQ(sessrec_user_fold(v->user, v->session), SESSREC_OK);
 }
 static int same_state(const sessrec_user *a, const sessrec_user *b) {
     unsigned char x[STATE_MAX], y[STATE_MAX];
     CHECK_EQ(sessrec_user_export(a, x, STATE_MAX), SESSREC_OK);
     CHECK_EQ(sessrec_user_export(b, y, STATE_MAX), SESSREC_OK);
-    return sessrec_user_export_size(a) == sessrec_user_export_size(b) && !memcmp(x, y, sessrec_user_export_size(a));
+    return sessrec_user_export_size(a) == sessrec_user_export_size(b) &&
+           !memcmp(x, y, sessrec_user_export_size(a));
 }
 // Whether two visitors' next sessions score the same bits.
 static int same_scores(visitor *a, visitor *b) {
@@ -416,7 +437,8 @@ static void states(void) {
         close_visitor(&a);
         close_visitor(&fresh);
     }
-    TEST("a user who went through bytes, and through a model that was saved and loaded, goes on with the same bits") {
+    TEST("a user who went through bytes, and through a model that was saved and loaded, goes on with the "
+         "same bits") {
         sessrec_model *loaded = NULL;
         void *block = reload(model, &loaded);
         visitor a = new_visitor(model), b = new_visitor(model), c = new_visitor(loaded);
@@ -449,11 +471,13 @@ static void states(void) {
         close_visitor(&b);
         close_visitor(&fresh);
     }
-    TEST("a state of other weights, another width or another catalogue is refused, and the user stays as he was") {
+    TEST("a state of other weights, another width or another catalogue is refused, and the user stays as he "
+         "was") {
         sessrec_config wider = user_config(SESSREC_USER_ALL);
         wider.user_hidden = 6;
         sessrec_log *larger = random_log(20, ITEMS + 1, 3);
-        sessrec_model *other[3] = {user_model(SESSREC_USER_ALL, log, 22), random_model(&wider, log, 21), user_model(SESSREC_USER_ALL, larger, 21)};
+        sessrec_model *other[3] = {user_model(SESSREC_USER_ALL, log, 22), random_model(&wider, log, 21),
+                                   user_model(SESSREC_USER_ALL, larger, 21)};
         visitor a = new_visitor(model);
         go_through(&a, 3, 5);
         CHECK_EQ(sessrec_user_export(a.user, bytes, STATE_MAX), SESSREC_OK);
@@ -486,7 +510,8 @@ static void states(void) {
             accepted += sessrec_user_import(b.user, bytes, size) != SESSREC_BAD_FILE;
             bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
         }
-        for (size_t cut = 0; cut < STATE_MAX; ++cut) accepted += cut != size && sessrec_user_import(b.user, bytes, cut) != SESSREC_BAD_FILE;
+        for (size_t cut = 0; cut < STATE_MAX; ++cut)
+            accepted += cut != size && sessrec_user_import(b.user, bytes, cut) != SESSREC_BAD_FILE;
         CHECK_EQ(accepted, 0);
         CHECK(same_state(b.user, c.user));
         close_visitor(&a);
@@ -504,7 +529,8 @@ static void states(void) {
             if (wrong == 1) bytes[24 + 7] = 0x80;                           // sessions below 0
             if (wrong == 2) bytes[32 + 2] = 0xc0, bytes[32 + 3] = 0x7f;     // NaN
             if (wrong == 3) bytes[7] = '2';                                 // a later version
-            if (wrong == 4) bytes[32] = 1;                                  // a hidden state before the first session
+            // a hidden state before the first session
+            if (wrong == 4) bytes[32] = 1;
             const uint32_t sum = sessrec__crc32c(0, bytes, size - 4);
             for (int i = 0; i < 4; ++i) bytes[size - 4 + (size_t)i] = (unsigned char)(sum >> (8 * i));
             CHECK_EQ(sessrec_user_import(b.user, bytes, size), SESSREC_BAD_FILE);
@@ -526,7 +552,8 @@ static void states(void) {
             CHECK_EQ(sessrec_user_init(model, memory + offset, size, &b.user), SESSREC_OK);
             go_through(&b, 5, 8);
             CHECK(same_state(a.user, b.user));
-            for (size_t i = 0; i < size + 128; ++i) touched += (i < offset || i >= offset + size) && memory[i] != 0x5a;
+            for (size_t i = 0; i < size + 128; ++i)
+                touched += (i < offset || i >= offset + size) && memory[i] != 0x5a;
             CHECK_EQ(touched, 0);
         }
         free(memory);
@@ -541,9 +568,11 @@ static void states(void) {
         CHECK_EQ(sessrec_user_size(NULL), 0);
         CHECK_EQ(sessrec_user_init(without, a.memory[0], 4096, &user), SESSREC_INVALID_ARGUMENT);
         CHECK(!user);
-        CHECK_EQ(sessrec_user_init(model, a.memory[0], sessrec_user_size(model) - 1, &user), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_user_init(model, a.memory[0], sessrec_user_size(model) - 1, &user),
+                 SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_user_init(model, NULL, sessrec_user_size(model), &user), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_user_export(a.user, bytes, sessrec_user_export_size(a.user) - 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_user_export(a.user, bytes, sessrec_user_export_size(a.user) - 1),
+                 SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_user_export(a.user, NULL, STATE_MAX), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_user_import(a.user, NULL, STATE_MAX), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_user_begin(NULL, a.session), SESSREC_INVALID_ARGUMENT);
