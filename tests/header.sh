@@ -157,6 +157,11 @@ else
     skip 'the symbols of the object' 'no nm'
 fi
 
+# ---- license -----------------------------------------------------------------------------------------------
+
+same_license() { sed -n '/^\/\/ LICENSE$/,$ { s/^\/\/ \{0,1\}//; p; }' "$root/sessrec.h" | tail -n +3 | diff - "$root/LICENSE"; }
+expect 'the header ends with both licenses, word for word' same_license
+
 # ---- macros and options ------------------------------------------------------------------------------------
 
 only_own_macros() {
