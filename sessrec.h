@@ -380,12 +380,10 @@ extern "C" {
 
 // ---- basics -----------------------------------------------------------------------------------------------
 
-// What every function that can fail returns: 0 is success, negative an error; the two positive codes are not
-// errors.
+// What every function that can fail returns: 0 is success, a negative number an error.
 typedef int32_t sessrec_result;
 enum {
     SESSREC_OK = 0,
-    SESSREC_DONE = 1,               // sessrec_batcher_next: the epoch is over
     SESSREC_UNKNOWN_ITEM = 2,       // sessrec_session_click_id: the model does not know this item; the click
                                     // is counted only
     SESSREC_INVALID_ARGUMENT = -1,  // a NULL pointer, a value out of range, a configuration without its
@@ -759,12 +757,10 @@ typedef struct sessrec_model_info {
     uint64_t event_count;           // training events that the support counts sum to
 } sessrec_model_info;
 
-// A matrix that belongs to a model or a trainer. row_ids: NULL for a whole matrix; for the sparse gradients
-// of a trainer, the item of each row.
+// A matrix that belongs to a model.
 typedef struct sessrec_tensor {
-    float *data;
+    const float *data;
     int32_t rows, columns;
-    const int32_t *row_ids;
 } sessrec_tensor;
 
 #ifndef SESSREC_NO_STDIO
@@ -802,7 +798,7 @@ SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const ch
 // Training events of an item; 0 for an unknown one. Threads: shared.
 SESSREC_API uint64_t sessrec_model_support(const sessrec_model *model, int32_t item);
 
-// Weights by name; do not write to them. With l the layer from 0 and gates side by side in the order r, z, n:
+// Weights by name. With l the layer from 0 and gates side by side in the order r, z, n:
 //   "Wy" [V,H] "By" [V,1] output     "E" [V,D] separate embedding
 //   "L0.W" [D,3H] input, row i holds the weights of input i (with EMBEDDING_NONE D = V: a row an item)
 //   "L0.U" [H,3H] recurrent     "L0.b" [1,3H] bias     "L0.c" [1,3H] recurrent bias, RESET_AFTER only
@@ -943,13 +939,14 @@ SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer,
 //           or more clicks, those of eval.history too. Both count the last 1024 distinct items, and break
 //           ties by pop
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
-                                                const sessrec_allocator *allocator, sessrec_scorer *out);
+                                                const sessrec_allocator *allocator, sessrec_scorer *out,
+                                                sessrec_error *err);
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                              sessrec_scorer *out);
+                                              sessrec_scorer *out, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                                sessrec_scorer *out);
+                                                sessrec_scorer *out, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                               sessrec_scorer *out);
+                                               sessrec_scorer *out, sessrec_error *err);
 // Item-KNN: after a click on item i only i's nearest neighbors are scored, at most `neighbors` (1..65536), by
 //     c_ij / sqrt((n_i + lambda) (n_j + lambda))     lambda 0..10^15 pulls down items with few sessions; of
 //     equals the lower item is nearer
@@ -963,7 +960,8 @@ enum {
 };
 SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_log *log, sessrec_itemknn form,
                                                   int32_t neighbors, double lambda,
-                                                  const sessrec_allocator *allocator, sessrec_scorer *out);
+                                                  const sessrec_allocator *allocator, sessrec_scorer *out,
+                                                  sessrec_error *err);
 SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
 
 #endif // SESSREC_NO_TRAINING
@@ -1087,8 +1085,8 @@ typedef struct sessrec_gru {
 // One time step (Cho 2014; Hidasi 2016, eq. 1-4; manual, 2) for B rows: x [B,D], h [B,H] in, h_new [B,H] out
 // (may be h itself). tape [B,4H] keeps what the backward pass needs; it is required. Threads: shared, with
 // distinct outputs.
-SESSREC_API void sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h,
-                                     float *h_new, float *tape);
+SESSREC_API sessrec_result sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x,
+                                               const float *h, float *h_new, float *tape);
 
 #ifndef SESSREC_NO_TRAINING
 
@@ -1100,9 +1098,10 @@ typedef struct sessrec_gru_gradient {
 // The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x, h and tape as forward had and left
 // them. d_x [B,D] and d_h [B,H] may be NULL. scratch [B,9H+D] is used up. Threads: shared, with distinct
 // outputs.
-SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h,
-                                      const float *tape, const float *d_h_new, float *d_x, float *d_h,
-                                      const sessrec_gru_gradient *gradient, float *scratch);
+SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x,
+                                                const float *h, const float *tape, const float *d_h_new,
+                                                float *d_x, float *d_h, const sessrec_gru_gradient *gradient,
+                                                float *scratch);
 
 // Loss (manual, 2) and gradient of scores [rows,columns]; rows, items and what is written as in
 // sessrec_loss_callback. gradient may be the scores themselves except for CUSTOM; items NULL: all differ.
@@ -1126,12 +1125,13 @@ typedef struct sessrec_optimizer_state {
 // Updates rows row_ids[0..rows-1] (NULL: rows
 // 0 .. rows-1) of the table w [*,columns] with gradient [rows,columns], which is used up. Row ids must be
 // distinct: see sessrec_sum_duplicates. Threads: shared, with distinct rows.
-SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows,
-                                          int32_t columns, const int32_t *row_ids, float *weights,
-                                          float *gradient, const sessrec_optimizer_state *state);
+SESSREC_API sessrec_result sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows,
+                                                    int32_t columns, const int32_t *row_ids, float *weights,
+                                                    float *gradient, const sessrec_optimizer_state *state);
 
 // Adds the rows of gradient [rows,columns] that have the same row id into the first of them, in order, and
-// moves the distinct rows and their ids to the front. Returns how many there are. scratch [6*rows+2].
+// moves the distinct rows and their ids to the front. Returns how many there are, or a negative
+// sessrec_result. scratch [6*rows+2].
 // Threads: shared.
 SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient,
                                            int32_t *scratch);
@@ -1140,8 +1140,10 @@ SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_
 // item with support > 0 can come, whatever the size of the catalogue. Draw `index` of `seed` is always the
 // same item. NO_DATA if nothing has support. Threads: create one, draw shared.
 typedef struct sessrec_sampler sessrec_sampler;
-SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha,
-                                                  const sessrec_allocator *allocator, sessrec_sampler **out);
+SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *supports, int32_t item_count, float alpha,
+                                                  const sessrec_allocator *allocator, sessrec_sampler **out,
+                                                  sessrec_error *err);
+// -1 without a sampler.
 SESSREC_API int32_t sessrec_sampler_draw(const sessrec_sampler *sampler, uint64_t seed, uint64_t index);
 SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler);
 
@@ -1172,11 +1174,13 @@ typedef struct sessrec_batcher sessrec_batcher;
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_log *log,
                                                   const sessrec_sampler *sampler, sessrec_batcher **out,
                                                   sessrec_error *err);
-// The next mini-batch; its arrays live until the next call. DONE at the end of an epoch, the call after that
-// begins the next one.
+// The next mini-batch; its arrays live until the next call. rows is 0 at the end of an epoch; the call after
+// that begins the next one.
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
-// Go to a step of an epoch, as after a resume: the next mini-batch will be that one.
-SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step);
+// Go to a step of an epoch, as after a resume: the next mini-batch will be that one. INVALID_ARGUMENT if the
+// epoch is shorter; the next one is then the epoch's first.
+SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step,
+                                                sessrec_error *err);
 // Mini-batches and pairs of an epoch. With shuffle_sessions each has a few mini-batches more or less: before
 // the first ends the number is the first's, then that of the epoch that ended last. The pairs are those of
 // the first.
@@ -1198,7 +1202,14 @@ SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *trainer, const 
 // The two halves: gradients (and new hidden states), and the update with them.
 SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const sessrec_batch *batch,
                                                 double *loss, sessrec_error *err);
-SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer);
+SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer, sessrec_error *err);
+// A matrix that belongs to a trainer. row_ids: NULL for a whole matrix; for sparse gradients the item of each
+// row.
+typedef struct sessrec_mutable_tensor {
+    float *data;
+    int32_t rows, columns;
+    const int32_t *row_ids;
+} sessrec_mutable_tensor;
 // Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of
 // tables only the rows that were used, with row_ids; on a GPU -1 where a row was added to an earlier one of
 // the same item); optimizer state "acc.NAME", "second.NAME", "vel.NAME"; "hidden0" .. [batch_size,H] and
@@ -1206,19 +1217,22 @@ SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer);
 // copies: ask again after each step; what is written into them before the next step, or before the next call
 // that looks, goes back to the GPU.
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name,
-                                                  sessrec_tensor *out);
+                                                  sessrec_mutable_tensor *out, sessrec_error *err);
 // The weights as they stand, as a model that belongs to the trainer and changes with it; on a GPU with the
-// next call. NULL if the GPU fails.
-SESSREC_API const sessrec_model *sessrec_trainer_model(const sessrec_trainer *trainer);
+// next call.
+SESSREC_API sessrec_result sessrec_trainer_model(const sessrec_trainer *trainer, const sessrec_model **out,
+                                                 sessrec_error *err);
 // Ends the trainer's ownership: the model stays, and is the caller's to destroy. The trainer can then only be
-// destroyed. NULL if a GPU fails.
-SESSREC_API sessrec_model *sessrec_trainer_take_model(sessrec_trainer *trainer);
-// Early stopping: tell the trainer how good its weights are (higher is better). It keeps a copy of the best
-// and returns how many calls ago they were seen, 0 for now, negative: an error code. use_best puts them back.
-SESSREC_API int32_t sessrec_trainer_keep_best(sessrec_trainer *trainer, double value);
-SESSREC_API void sessrec_trainer_use_best(sessrec_trainer *trainer);
+// destroyed.
+SESSREC_API sessrec_result sessrec_trainer_take_model(sessrec_trainer *trainer, sessrec_model **out,
+                                                      sessrec_error *err);
+// Early stopping: tell the trainer how good its weights are (higher is better). It keeps a copy of the best;
+// use_best puts them back, and changes nothing if none were kept.
+SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *trainer, double value,
+                                                     sessrec_error *err);
+SESSREC_API sessrec_result sessrec_trainer_use_best(sessrec_trainer *trainer, sessrec_error *err);
 // Where it stands: the epoch and the step in it that come next; pairs and summed row loss of the epoch so
-// far; the best value that keep_best was told, and how many calls ago (-1: it was not called).
+// far; the best value that keep_best was told, and how many calls ago (0: by the last, -1: it was not called).
 typedef struct sessrec_position {
     int32_t epoch, best_age;
     int64_t step, pairs;
@@ -1234,10 +1248,10 @@ SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *traine
 SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *trainer, sessrec_batcher *batcher,
                                                  sessrec_error *err);
 // The epoch is over: the position goes to the beginning of the next.
-SESSREC_API void sessrec_trainer_next_epoch(sessrec_trainer *trainer);
+SESSREC_API sessrec_result sessrec_trainer_next_epoch(sessrec_trainer *trainer);
 // Fills in how the run stands, for a progress callback.
-SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *trainer, const sessrec_batcher *batcher,
-                                          sessrec_progress *out);
+SESSREC_API sessrec_result sessrec_trainer_progress(const sessrec_trainer *trainer,
+                                                    const sessrec_batcher *batcher, sessrec_progress *out);
 // Where it runs: "cpu", or the GPU's name. Belongs to the trainer.
 SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *trainer);
 #ifndef SESSREC_NO_STDIO
@@ -1325,13 +1339,13 @@ extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 // The one definition of rank: from the number of items that score higher than the target and of others that
 // score the same. Threads: shared.
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties);
-// Counts both over scores [items]. A NaN target ranks last (every other item is higher); other NaNs are never
+// Counts both over scores [item_count]. A NaN target ranks last (every other item is higher); other NaNs are never
 // higher.
-SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher,
-                                     int64_t *equal);
+SESSREC_API sessrec_result sessrec_rank_counts(const float *scores, int32_t item_count, int32_t target,
+                                               int64_t *higher, int64_t *equal);
 // Adds one event of that rank to metrics whose values are sums over events; divide by events in the end.
-SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoffs,
-                                     const int32_t *cutoff);
+SESSREC_API sessrec_result sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoff_count,
+                                               const int32_t *cutoffs);
 // The averages over the events of `count` neighboring groups of a report together; all zero without events.
 // Threads: shared. So (by_position, 2) are the recommendations after a session's first and second click,
 // whose targets are its second and third event, (by_position + 2, 2) the third and fourth recommendation,
@@ -1352,7 +1366,8 @@ typedef struct sessrec_signed_ranks {
 // Fills *out. NaN among the differences is INVALID_ARGUMENT. Memory: 8 n bytes from allocator (NULL: malloc).
 // Threads: shared.
 SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n,
-                                            const sessrec_allocator *allocator, sessrec_signed_ranks *out);
+                                            const sessrec_allocator *allocator, sessrec_signed_ranks *out,
+                                            sessrec_error *err);
 
 #endif // SESSREC_NO_TRAINING
 
@@ -1482,6 +1497,7 @@ enum {
 static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format,
                                     ...);
 static sessrec_result sessrec__no_memory(sessrec_error *err);
+static SESSREC__UNUSED sessrec_result sessrec__null(sessrec_error *err);
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given);
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size);
 static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size);  // zeroed
@@ -1722,11 +1738,19 @@ static void sessrec__gru_recurrent(const sessrec__kernels *k, const sessrec_gru 
     }
 }
 
-SESSREC_API void sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h,
-                                     float *h_new, float *tape) {
+// Whether every array is there that the form needs.
+static int sessrec__gru_ready(const sessrec_gru *gru) {
+    return gru && gru->input > 0 && gru->hidden > 0 && gru->W && gru->U && gru->b &&
+           (gru->c || gru->form != SESSREC_RESET_AFTER);
+}
+
+SESSREC_API sessrec_result sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x,
+                                               const float *h, float *h_new, float *tape) {
+    if (!sessrec__gru_ready(gru) || rows < 0 || !x || !h || !h_new || !tape) return SESSREC_INVALID_ARGUMENT;
     const sessrec__kernels *k = sessrec__best_kernels();
     sessrec__gru_input(k, gru, rows, x, NULL, NULL, tape);
     sessrec__gru_recurrent(k, gru, rows, h, h_new, tape);
+    return SESSREC_OK;
 }
 
 #  ifndef SESSREC_NO_TRAINING
@@ -1833,9 +1857,13 @@ static void sessrec__gru_gradient_c(const sessrec__kernels *k, const sessrec_gru
     }
 }
 
-SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x, const float *h,
-                                      const float *tape, const float *d_h_new, float *d_x, float *d_h,
-                                      const sessrec_gru_gradient *gradient, float *scratch) {
+SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x,
+                                                const float *h, const float *tape, const float *d_h_new,
+                                                float *d_x, float *d_h, const sessrec_gru_gradient *gradient,
+                                                float *scratch) {
+    if (!sessrec__gru_ready(gru) || rows < 0 || !x || !h || !tape || !d_h_new || !gradient || !scratch ||
+        !gradient->W || !gradient->U || !gradient->b || (gru->form == SESSREC_RESET_AFTER && !gradient->c))
+        return SESSREC_INVALID_ARGUMENT;
     const sessrec__kernels *k = sessrec__best_kernels();
     float *d_gates = scratch, *rest = scratch + (ptrdiff_t)rows * 4 * gru->hidden;
     sessrec__gru_backward_rows(k, gru, rows, h, tape, d_h_new, d_x, d_gates, rest);
@@ -1844,6 +1872,7 @@ SESSREC_API void sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, cons
     sessrec__gru_gradient_U(k, gru, 0, gru->hidden, rows, h, tape, d_gates, gradient->U);
     sessrec__gru_gradient_b(k, gru, rows, d_gates, gradient->b);
     if (gru->form == SESSREC_RESET_AFTER) sessrec__gru_gradient_c(k, gru, rows, d_gates, gradient->c);
+    return SESSREC_OK;
 }
 
 #  endif  // SESSREC_NO_TRAINING
@@ -2491,25 +2520,29 @@ static double sessrec__weight_of_support(int64_t support, float alpha) {
                            : pow((double)support, (double)alpha);
 }
 
-SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *support, int32_t items, float alpha,
-                                                  const sessrec_allocator *allocator, sessrec_sampler **out) {
-    if (!out) return SESSREC_INVALID_ARGUMENT;
-    *out = NULL;
-    if (!support || items < 1 || !(alpha >= 0 && alpha <= 1)) return SESSREC_INVALID_ARGUMENT;
+SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *supports, int32_t item_count, float alpha,
+                                                  const sessrec_allocator *allocator, sessrec_sampler **out,
+                                                  sessrec_error *err) {
+    if (out) *out = NULL;
+    if (!out || !supports) return sessrec__null(err);
+    if (item_count < 1 || !(alpha >= 0 && alpha <= 1))
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "a sampler needs 1 or more items and an alpha between 0 and 1");
     double total = 0;
-    for (int32_t i = 0; i < items; ++i) total += sessrec__weight_of_support(support[i], alpha);
-    if (!(total > 0)) return SESSREC_NO_DATA;
-    sessrec_sampler plan = {sessrec__allocator(allocator), items, 4, 0, NULL, NULL};
-    while (plan.guide_bits < 30 && ((int64_t)1 << plan.guide_bits) < items) ++plan.guide_bits;
+    for (int32_t i = 0; i < item_count; ++i) total += sessrec__weight_of_support(supports[i], alpha);
+    if (!(total > 0))
+        return sessrec__fail(err, SESSREC_NO_DATA, 0, "no negative samples: no item has any support");
+    sessrec_sampler plan = {sessrec__allocator(allocator), item_count, 4, 0, NULL, NULL};
+    while (plan.guide_bits < 30 && ((int64_t)1 << plan.guide_bits) < item_count) ++plan.guide_bits;
     sessrec_sampler *sampler =
         (sessrec_sampler *)sessrec__layout_block(&plan.memory, sessrec__sampler_place, &plan);
-    if (!sampler) return SESSREC_OUT_OF_MEMORY;
+    if (!sampler) return sessrec__no_memory(err);
     *sampler = plan;
-    for (int32_t i = 0; i < items; ++i) {
-        double share = sessrec__weight_of_support(support[i], alpha) / total;
+    for (int32_t i = 0; i < item_count; ++i) {
+        double share = sessrec__weight_of_support(supports[i], alpha) / total;
         // 2^62: with 2^31 items of at least 1 still < 2^63
         uint64_t q = (uint64_t)(share * 4611686018427387904.0);
-        sampler->total += q || support[i] <= 0 ? q : 1;
+        sampler->total += q || supports[i] <= 0 ? q : 1;
         sampler->sum[i] = sampler->total;
     }
     const int32_t entries = (int32_t)1 << plan.guide_bits;
@@ -2557,8 +2590,8 @@ static void sessrec__sampler_draws(const sessrec_sampler *sampler, uint64_t seed
 }
 
 SESSREC_API int32_t sessrec_sampler_draw(const sessrec_sampler *sampler, uint64_t seed, uint64_t index) {
-    int32_t item;
-    sessrec__sampler_draws(sampler, seed, index, 1, &item);
+    int32_t item = -1;
+    if (sampler) sessrec__sampler_draws(sampler, seed, index, 1, &item);
     return item;
 }
 
@@ -2735,8 +2768,8 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
                                                   const sessrec_sampler *sampler, sessrec_batcher **out,
                                                   sessrec_error *err) {
     sessrec_batcher plan;
-    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
-    *out = NULL;
+    if (out) *out = NULL;
+    if (!out || !log) return sessrec__null(err);
     sessrec_result result = sessrec_config_check(config, err);
     if (result) return result;
     memset(&plan, 0, sizeof plan);
@@ -2775,15 +2808,17 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     return SESSREC_OK;
 }
 
-static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_batch *out) {
+static void sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_batch *out) {
     if (!b->started) sessrec__batcher_begin(b);
-    // not so where seek went beyond the end
-    else if (sessrec__batcher_has_rows(b)) sessrec__walk_advance(&b->walk);
+    else sessrec__walk_advance(&b->walk);
+    memset(out, 0, sizeof *out);
+    out->epoch = b->epoch;
+    out->step = b->walk.step;
     if (!sessrec__batcher_has_rows(b)) {
         b->steps = b->walk.step;
         b->started = 0;
         b->epoch++;
-        return SESSREC_DONE;
+        return;
     }
     for (int32_t i = 0; i < b->walk.rows; ++i) {
         const sessrec__walk_slot *slot = &b->walk.slot[i];
@@ -2796,8 +2831,6 @@ static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_
     // an epoch draws less than 2^44
     const uint64_t base = ((uint64_t)b->epoch << 44) + (uint64_t)b->walk.step * (uint64_t)b->negatives;
     if (b->negatives && draw) sessrec__sampler_draws(b->sampler, b->seed, base, b->negatives, b->negative);
-    out->epoch = b->epoch;
-    out->step = b->walk.step;
     out->rows = b->walk.rows;
     out->negative_count = b->negatives;
     out->inputs = b->input;
@@ -2807,21 +2840,29 @@ static sessrec_result sessrec__batcher_go(sessrec_batcher *b, int draw, sessrec_
     out->session_starts = b->start;
     out->user_starts = b->by_user ? b->user_starts : NULL;
     out->previous_rows = b->walk.previous;
-    return SESSREC_OK;
 }
 
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *b, sessrec_batch *out) {
-    return b && out ? sessrec__batcher_go(b, 1, out) : SESSREC_INVALID_ARGUMENT;
+    if (!b || !out) return SESSREC_INVALID_ARGUMENT;
+    sessrec__batcher_go(b, 1, out);
+    return SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *b, int32_t epoch, int64_t step) {
-    if (!b || epoch < 0 || step < 0) return SESSREC_INVALID_ARGUMENT;
+SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *b, int32_t epoch, int64_t step,
+                                                sessrec_error *err) {
+    if (!b) return sessrec__null(err);
+    if (epoch < 0 || step < 0)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "epoch and step must be 0 or more");
     b->epoch = epoch;
     b->started = 0;
     if (step == 0) return SESSREC_OK;
     sessrec__batcher_begin(b);
     while (b->walk.step + 1 < step && sessrec__batcher_has_rows(b)) sessrec__walk_advance(&b->walk);
-    return SESSREC_OK;
+    if (sessrec__batcher_has_rows(b)) return SESSREC_OK;
+    b->started = 0;
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                         "there is no step %d: epoch %d of this log has %d", step, (int64_t)epoch + 1,
+                         b->walk.step);
 }
 
 SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *b) {
@@ -2881,9 +2922,14 @@ static float sessrec__cap_factor(const sessrec_optimizer_config *config, double 
     return cap > 0 && norm > cap ? (float)(cap / norm) : 1;
 }
 
-SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows,
-                                          int32_t columns, const int32_t *row_ids, float *weights,
-                                          float *gradient, const sessrec_optimizer_state *state) {
+SESSREC_API sessrec_result sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows,
+                                                    int32_t columns, const int32_t *row_ids, float *weights,
+                                                    float *gradient, const sessrec_optimizer_state *state) {
+    if (!config || rows < 0 || columns < 1 || !weights || !gradient || !state ||
+        (config->kind != SESSREC_SGD && !state->first) || (config->momentum > 0 && !state->velocity) ||
+        ((config->kind == SESSREC_ADADELTA || config->kind == SESSREC_ADAM) && !state->second) ||
+        (config->kind == SESSREC_ADAM && !state->steps))
+        return SESSREC_INVALID_ARGUMENT;
     const sessrec__kernels *k = sessrec__best_kernels();
     if (config->gradient_cap > 0) {
         double squares = 0;
@@ -2897,6 +2943,7 @@ SESSREC_API void sessrec_optimizer_update(const sessrec_optimizer_config *config
     for (int32_t i = 0; i < rows; ++i)
         sessrec__update_rows(k, config, state, columns, row_ids ? row_ids[i] : i, 1, weights,
                              gradient + (ptrdiff_t)i * columns);
+    return SESSREC_OK;
 }
 
 // ---- rows that occur twice ----
@@ -2910,6 +2957,7 @@ static int32_t sessrec__hash_slots(int32_t count) {
 
 SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient,
                                            int32_t *scratch) {
+    if (rows < 0 || columns < 1 || !row_ids || !gradient || !scratch) return SESSREC_INVALID_ARGUMENT;
     const sessrec__kernels *k = sessrec__best_kernels();
     const int32_t slots = sessrec__hash_slots(rows);
     int32_t *table = scratch, distinct = 0;  // 1 + the place of an id among the distinct ones
@@ -3091,6 +3139,13 @@ struct sessrec_trainer {
     int newer;
 };
 enum { SESSREC__HOST = 1, SESSREC__DEVICE = 2 };
+
+// What every call on a trainer begins with.
+static sessrec_result sessrec__trainer_ready(const sessrec_trainer *tr, sessrec_error *err) {
+    if (!tr) return sessrec__null(err);
+    return tr->model ? SESSREC_OK
+                     : sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the trainer's model has been taken");
+}
 
 // ---- the model that is trained ----
 
@@ -4050,18 +4105,13 @@ static void sessrec__update_block(sessrec_trainer *tr, int32_t index, float *scr
 
 SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *tr, sessrec_sampler **out,
                                                    sessrec_error *err) {
-    if (!tr || !tr->model || !out)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "there is no trainer, no model or no place for the result");
-    *out = NULL;
-    if (tr->config.negatives == 0) return SESSREC_OK;
+    if (out) *out = NULL;
+    sessrec_result result = out ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
+    if (result || tr->config.negatives == 0) return result;
     // counts of events, far below 2^63
-    const int64_t *support = (const int64_t *)(const void *)tr->model->support;
-    sessrec_result result =
-        sessrec_sampler_create(support, tr->model->info.item_count, tr->config.alpha, &tr->memory, out);
-    return result ? sessrec__fail(err, result, 0, "no sampler of negative samples: %s",
-                                  sessrec_result_text(result))
-                  : SESSREC_OK;
+    const int64_t *supports = (const int64_t *)(const void *)tr->model->support;
+    return sessrec_sampler_create(supports, tr->model->info.item_count, tr->config.alpha, &tr->memory, out,
+                                  err);
 }
 
 // Before the device runs: it gets what was written into the processor's memory, and is ahead from then on.
@@ -4214,10 +4264,8 @@ static sessrec_result sessrec__count_step(sessrec_trainer *tr, const sessrec_bat
 SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessrec_batch *batch, double *loss,
                                                 sessrec_error *err) {
     double sum = 0;
-    if (!tr || !tr->model || !batch)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "there is no trainer, no model or no mini-batch");
-    sessrec_result result = sessrec__check_batch(tr, batch, err);
+    sessrec_result result = batch ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
+    if (!result) result = sessrec__check_batch(tr, batch, err);
     if (!result) result = sessrec__give(tr, err);
     if (result) return result;
     sessrec__plan_sizes(tr, batch);
@@ -4266,8 +4314,12 @@ static sessrec_result sessrec__trainer_apply(sessrec_trainer *tr, sessrec_error 
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr) {
-    return tr && tr->model && tr->rows ? sessrec__trainer_apply(tr, NULL) : SESSREC_INVALID_ARGUMENT;
+SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr, sessrec_error *err) {
+    sessrec_result result = sessrec__trainer_ready(tr, err);
+    if (!result && !tr->rows)
+        result = sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                               "there are no gradients to apply: call sessrec_trainer_grad before");
+    return result ? result : sessrec__trainer_apply(tr, err);
 }
 
 // The same as sessrec_trainer_grad and _apply, to the bit, with fewer ways to memory. The cap needs all
@@ -4354,7 +4406,7 @@ SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *tr) {
 
 // ---- looking in, and early stopping ----
 
-static void sessrec__set_tensor(sessrec_tensor *out, float *data, int32_t rows, int32_t columns,
+static void sessrec__set_tensor(sessrec_mutable_tensor *out, float *data, int32_t rows, int32_t columns,
                                 const int32_t *row_ids) {
     out->data = data;
     out->rows = rows;
@@ -4362,7 +4414,7 @@ static void sessrec__set_tensor(sessrec_tensor *out, float *data, int32_t rows, 
     out->row_ids = row_ids;
 }
 
-static void sessrec__gradient_tensor(const sessrec_trainer *tr, int32_t t, sessrec_tensor *out) {
+static void sessrec__gradient_tensor(const sessrec_trainer *tr, int32_t t, sessrec_mutable_tensor *out) {
     const sessrec__shape *shape = &tr->model->shape[t];
     if (t == 0)
         sessrec__set_tensor(out, tr->output.gradient, tr->output.count, shape->columns, tr->output.id);
@@ -4373,11 +4425,11 @@ static void sessrec__gradient_tensor(const sessrec_trainer *tr, int32_t t, sessr
 }
 
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const char *name,
-                                                  sessrec_tensor *out) {
-    if (!tr || !tr->model || !name || !out) return SESSREC_INVALID_ARGUMENT;
-    memset(out, 0, sizeof *out);
-    sessrec_result result = sessrec__fetch(tr, 1, NULL);
-    if (!result && !strncmp(name, "grad.", 5) && tr->rows) result = tr->table->download(tr->device, 1, NULL);
+                                                  sessrec_mutable_tensor *out, sessrec_error *err) {
+    if (out) memset(out, 0, sizeof *out);
+    sessrec_result result = out && name ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
+    if (!result) result = sessrec__fetch(tr, 1, err);
+    if (!result && !strncmp(name, "grad.", 5) && tr->rows) result = tr->table->download(tr->device, 1, err);
     if (result) return result;
     if (!strncmp(name, "hidden", 6) && name[6] >= '0' && name[6] < '0' + tr->config.layer_count && !name[7]) {
         const int32_t l = name[6] - '0';
@@ -4406,21 +4458,30 @@ SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const cha
                                 : kind == 3 ? s->second
                                             : s->velocity,
                                 shape->rows, shape->columns, NULL);
-        return out->data ? SESSREC_OK : SESSREC_INVALID_ARGUMENT;
+        if (out->data) return SESSREC_OK;
     }
-    return SESSREC_INVALID_ARGUMENT;
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the trainer has no tensor \"%s\"", name);
 }
 
-SESSREC_API const sessrec_model *sessrec_trainer_model(const sessrec_trainer *tr) {
-    return tr && tr->model && !sessrec__fetch(tr, 0, NULL) ? tr->model : NULL;
+SESSREC_API sessrec_result sessrec_trainer_model(const sessrec_trainer *tr, const sessrec_model **out,
+                                                 sessrec_error *err) {
+    if (out) *out = NULL;
+    sessrec_result result = out ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
+    if (!result) result = sessrec__fetch(tr, 0, err);
+    if (!result) *out = tr->model;
+    return result;
 }
 
-SESSREC_API sessrec_model *sessrec_trainer_take_model(sessrec_trainer *tr) {
-    sessrec_model *model = tr ? tr->model : NULL;
-    if (!model || sessrec__fetch(tr, 0, NULL)) return NULL;
-    model->fingerprint = sessrec__model_fingerprint(model);  // from now on it does not change
+SESSREC_API sessrec_result sessrec_trainer_take_model(sessrec_trainer *tr, sessrec_model **out,
+                                                      sessrec_error *err) {
+    const sessrec_model *model;
+    if (out) *out = NULL;
+    sessrec_result result = out ? sessrec_trainer_model(tr, &model, err) : sessrec__null(err);
+    if (result) return result;
+    *out = tr->model;
     tr->model = NULL;
-    return model;
+    (*out)->fingerprint = sessrec__model_fingerprint(*out);  // from now on it does not change
+    return SESSREC_OK;
 }
 
 static void sessrec__best_place(void *object, sessrec__layout *layout) {
@@ -4435,36 +4496,48 @@ static int sessrec__best_ready(sessrec_trainer *tr) {
     return tr->best_block != NULL;
 }
 
-SESSREC_API int32_t sessrec_trainer_keep_best(sessrec_trainer *tr, double value) {
-    if (!tr || !tr->model) return SESSREC_INVALID_ARGUMENT;
-    if (!sessrec__best_ready(tr)) return SESSREC_OUT_OF_MEMORY;
-    sessrec_result result = sessrec__fetch(tr, 0, NULL);
+SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *tr, double value, sessrec_error *err) {
+    sessrec_result result = sessrec__trainer_ready(tr, err);
     if (result) return result;
-    const int has_best = tr->position.best_age >= 0 && tr->position.best == tr->position.best;  // NaN is none
-    if (has_best && !(value > tr->position.best)) return ++tr->position.best_age;
+    if (value - value != 0)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "how good the weights are must be finite");
+    if (!sessrec__best_ready(tr)) return sessrec__no_memory(err);
+    if (tr->position.best_age >= 0 && value <= tr->position.best) {
+        tr->position.best_age++;
+        return SESSREC_OK;
+    }
+    result = sessrec__fetch(tr, 0, err);
+    if (result) return result;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
         memcpy(tr->best[t], tr->model->tensor[t],
                (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
     tr->position.best = value;
-    return tr->position.best_age = 0;
+    tr->position.best_age = 0;
+    return SESSREC_OK;
 }
 
-SESSREC_API void sessrec_trainer_use_best(sessrec_trainer *tr) {
-    if (!tr || !tr->model || tr->position.best_age < 0 || sessrec__fetch(tr, 1, NULL)) return;
+SESSREC_API sessrec_result sessrec_trainer_use_best(sessrec_trainer *tr, sessrec_error *err) {
+    sessrec_result result = sessrec__trainer_ready(tr, err);
+    if (result || tr->position.best_age < 0) return result;
+    result = sessrec__fetch(tr, 1, err);
+    if (result) return result;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
         memcpy(tr->model->tensor[t], tr->best[t],
                (size_t)sessrec__tensor_elements(&tr->model->shape[t]) * sizeof(float));
+    return SESSREC_OK;
 }
 
 SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *tr) {
-    return tr->position;
+    const sessrec_position nowhere = {0, -1, 0, 0, 0, 0};
+    return tr ? tr->position : nowhere;
 }
 
-SESSREC_API void sessrec_trainer_next_epoch(sessrec_trainer *tr) {
-    if (!tr) return;
+SESSREC_API sessrec_result sessrec_trainer_next_epoch(sessrec_trainer *tr) {
+    if (!tr) return SESSREC_INVALID_ARGUMENT;
     tr->position.epoch++;
     tr->position.step = tr->position.pairs = 0;
     tr->position.loss_sum = 0;
+    return SESSREC_OK;
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -4550,12 +4623,14 @@ static void sessrec__tally_block(const sessrec__kernels *kernels, sessrec__tally
     }
 }
 
-SESSREC_API void sessrec_rank_counts(const float *scores, int32_t items, int32_t target, int64_t *higher,
-                                     int64_t *equal) {
+SESSREC_API sessrec_result sessrec_rank_counts(const float *scores, int32_t item_count, int32_t target,
+                                               int64_t *higher, int64_t *equal) {
     sessrec__tally tally = {0, 0};
-    sessrec__tally_block(sessrec__best_kernels(), &tally, scores, 0, items, target, scores[target]);
+    if (!scores || !higher || !equal || target < 0 || target >= item_count) return SESSREC_INVALID_ARGUMENT;
+    sessrec__tally_block(sessrec__best_kernels(), &tally, scores, 0, item_count, target, scores[target]);
     *higher = tally.higher;
     *equal = tally.equal;
+    return SESSREC_OK;
 }
 
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties) {
@@ -4565,17 +4640,20 @@ SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties
                                          : first + others;
 }
 
-SESSREC_API void sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoffs,
-                                     const int32_t *cutoff) {
+SESSREC_API sessrec_result sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoff_count,
+                                               const int32_t *cutoffs) {
+    if (!metrics || !cutoffs || !(rank >= 1) || cutoff_count < 0 || cutoff_count > SESSREC_MAX_CUTOFFS)
+        return SESSREC_INVALID_ARGUMENT;
     const double gain = 1 / log2(1 + rank);
     metrics->event_count++;
-    for (int32_t c = 0; c < cutoffs; ++c) {
-        if (rank > cutoff[c]) continue;
+    for (int32_t c = 0; c < cutoff_count; ++c) {
+        if (rank > cutoffs[c]) continue;
         metrics->recall[c] += 1;
         metrics->mrr[c] += 1 / rank;
         metrics->ndcg[c] += gain;
-        metrics->precision[c] += 1.0 / cutoff[c];
+        metrics->precision[c] += 1.0 / cutoffs[c];
     }
+    return SESSREC_OK;
 }
 
 static void sessrec__metrics_average(sessrec_metrics *metrics) {
@@ -4591,7 +4669,7 @@ static void sessrec__metrics_average(sessrec_metrics *metrics) {
 SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count) {
     sessrec_metrics all;
     memset(&all, 0, sizeof all);
-    for (int32_t g = 0; g < count; ++g) {
+    for (int32_t g = 0; groups && g < count; ++g) {
         const double events = (double)groups[g].event_count;
         all.event_count += groups[g].event_count;
         for (int32_t c = 0; c < SESSREC_MAX_CUTOFFS; ++c) {
@@ -4635,14 +4713,15 @@ static sessrec_signed_ranks sessrec__signed_ranks(const double *difference, int6
 }
 
 SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n,
-                                            const sessrec_allocator *allocator, sessrec_signed_ranks *out) {
+                                            const sessrec_allocator *allocator, sessrec_signed_ranks *out,
+                                            sessrec_error *err) {
     const sessrec_allocator memory = sessrec__allocator(allocator);
     int64_t used = 0, bad = 0;
-    if (!out) return SESSREC_INVALID_ARGUMENT;
-    memset(out, 0, sizeof *out);
-    if (n < 0 || (n && (!a || !b))) return SESSREC_INVALID_ARGUMENT;
+    if (out) memset(out, 0, sizeof *out);
+    if (!out || (n && (!a || !b))) return sessrec__null(err);
+    if (n < 0) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "n is %d, it must be 0 or more", n);
     double *difference = (double *)sessrec__alloc(&memory, (uint64_t)n, sizeof *difference);
-    if (!difference) return SESSREC_OUT_OF_MEMORY;
+    if (!difference) return sessrec__no_memory(err);
     for (int64_t i = 0; i < n; ++i) {
         const double d = a[i] - b[i];
         bad += d != d;
@@ -4653,7 +4732,8 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
         *out = sessrec__signed_ranks(difference, used);
     }
     sessrec__free(&memory, difference);
-    return bad ? SESSREC_INVALID_ARGUMENT : SESSREC_OK;
+    return bad ? sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "%d of the differences are NaN", bad)
+               : SESSREC_OK;
 }
 
 // ---- configuration ----
@@ -5138,9 +5218,8 @@ SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const se
                                             const sessrec_eval_config *config, sessrec_report *report,
                                             sessrec_error *err) {
     sessrec_scorer scorer;
-    if (sessrec_scorer_model(model, NULL, &scorer))
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a model");
-    return sessrec__evaluate(&scorer, model, log, config, report, err);
+    const sessrec_result result = sessrec_scorer_model(model, NULL, &scorer, err);
+    return result ? result : sessrec__evaluate(&scorer, model, log, config, report, err);
 }
 
 #  endif  // SESSREC_NO_TRAINING
@@ -5212,11 +5291,11 @@ static void sessrec__model_score(const void *self, int32_t rows, const void *sta
 }
 
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
-                                                const sessrec_allocator *allocator, sessrec_scorer *out) {
+                                                const sessrec_allocator *allocator, sessrec_scorer *out,
+                                                sessrec_error *err) {
     (void)allocator;  // the model is all that is needed
-    if (!out) return SESSREC_INVALID_ARGUMENT;
-    memset(out, 0, sizeof *out);
-    if (!model) return SESSREC_INVALID_ARGUMENT;
+    if (out) memset(out, 0, sizeof *out);
+    if (!out || !model) return sessrec__null(err);
     out->self = (void *)model;  // only ever read
     out->item_count = model->info.item_count;
     out->state_bytes = (size_t)sessrec__model_stride(model) * sizeof(float);
@@ -5284,15 +5363,15 @@ static void sessrec__pop_values(const double *less, const int32_t *item, int32_t
 }
 
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                              sessrec_scorer *out) {
-    if (!out) return SESSREC_INVALID_ARGUMENT;
-    memset(out, 0, sizeof *out);
-    if (!log) return SESSREC_INVALID_ARGUMENT;
+                                              sessrec_scorer *out, sessrec_error *err) {
+    if (out) memset(out, 0, sizeof *out);
+    if (!out || !log) return sessrec__null(err);
     const sessrec_log_view view = sessrec_log_contents(log);
     const sessrec_allocator memory = sessrec__allocator(allocator);
-    if (view.item_count < 1) return SESSREC_NO_DATA;
+    if (view.item_count < 1)
+        return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items, or is not finished");
     sessrec__pop *pop = (sessrec__pop *)sessrec__alloc(&memory, 1, sizeof *pop);
-    if (!pop) return SESSREC_OUT_OF_MEMORY;
+    if (!pop) return sessrec__no_memory(err);
     pop->memory = memory;
     sessrec__ids_init(&pop->ids, &memory);
     pop->score = (float *)sessrec__alloc(&memory, (uint64_t)view.item_count, sizeof *pop->score);
@@ -5320,7 +5399,7 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sess
         out->destroy = sessrec__pop_destroy;
     }
     sessrec__free(&memory, less);
-    return result;
+    return result ? sessrec_error_set(err, result, NULL) : SESSREC_OK;
 }
 
 // ---- popularity in the session ----
@@ -5376,8 +5455,8 @@ static void sessrec__s_pop_score(const void *self, int32_t rows, const void *sta
 }
 
 SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                                sessrec_scorer *out) {
-    const sessrec_result result = sessrec_scorer_pop(log, allocator, out);
+                                                sessrec_scorer *out, sessrec_error *err) {
+    const sessrec_result result = sessrec_scorer_pop(log, allocator, out, err);
     if (result) return result;
     out->state_bytes = sizeof(sessrec__s_pop_state);
     out->begin = sessrec__s_pop_begin;
@@ -5400,8 +5479,8 @@ static void sessrec__ppop_end(const void *self, const void *state, void *user, v
 }
 
 SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                               sessrec_scorer *out) {
-    const sessrec_result result = sessrec_scorer_s_pop(log, allocator, out);
+                                               sessrec_scorer *out, sessrec_error *err) {
+    const sessrec_result result = sessrec_scorer_s_pop(log, allocator, out, err);
     if (result) return result;
     out->user_bytes = sizeof(sessrec__s_pop_state);
     out->begin_user = sessrec__ppop_begin_user;
@@ -5543,13 +5622,20 @@ static void sessrec__knn_score(const void *self, int32_t rows, const void *state
 
 SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_log *log, sessrec_itemknn form,
                                                   int32_t neighbors, double lambda,
-                                                  const sessrec_allocator *allocator, sessrec_scorer *out) {
-    sessrec_result result = sessrec_scorer_pop(log, allocator, out);
+                                                  const sessrec_allocator *allocator, sessrec_scorer *out,
+                                                  sessrec_error *err) {
+    sessrec_result result = sessrec_scorer_pop(log, allocator, out, err);
     if (result) return result;
-    if (neighbors < 1 || neighbors > SESSREC__MAX_TOP || !(lambda >= 0 && lambda <= 1e15) ||
-        (form != SESSREC_ITEMKNN_SESSIONS && form != SESSREC_ITEMKNN_EVENTS))
-        result = SESSREC_INVALID_ARGUMENT;
-    if (!result) result = sessrec__knn_fill((sessrec__pop *)out->self, log, form, neighbors, lambda);
+    if (neighbors < 1 || neighbors > SESSREC__MAX_TOP)
+        result = sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "neighbors is %d, it must be 1 to %d",
+                               (int64_t)neighbors, (int64_t)SESSREC__MAX_TOP);
+    else if (!(lambda >= 0 && lambda <= 1e15))
+        result = sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "lambda must be 0 to 10^15");
+    else if (form != SESSREC_ITEMKNN_SESSIONS && form != SESSREC_ITEMKNN_EVENTS)
+        result = sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "item-KNN has no such form as %d",
+                               (int64_t)form);
+    else if (sessrec__knn_fill((sessrec__pop *)out->self, log, form, neighbors, lambda))
+        result = sessrec__no_memory(err);
     if (result) {
         sessrec_scorer_destroy(out);
         return result;
@@ -5616,7 +5702,6 @@ SESSREC_API const char *sessrec_version(void) {
 SESSREC_API const char *sessrec_result_text(sessrec_result result) {
     switch (result) {
     case SESSREC_OK: return "ok";
-    case SESSREC_DONE: return "the epoch is over";
     case SESSREC_UNKNOWN_ITEM: return "the model does not know this item";
     case SESSREC_INVALID_ARGUMENT: return "an argument is invalid";
     case SESSREC_OUT_OF_MEMORY: return "out of memory";
@@ -5682,6 +5767,10 @@ SESSREC_API sessrec_result sessrec_error_set(sessrec_error *err, sessrec_result 
 
 static sessrec_result sessrec__no_memory(sessrec_error *err) {
     return sessrec__fail(err, SESSREC_OUT_OF_MEMORY, 0, "out of memory");
+}
+
+static sessrec_result sessrec__null(sessrec_error *err) {
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a required argument is NULL");
 }
 
 // ===========================================================================================================
@@ -10956,9 +11045,8 @@ static int sessrec__write_trainer(sessrec__sink *sink, const void *what) {
 
 SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *tr, const char *path,
                                                  sessrec_error *err) {
-    if (!tr || !tr->model || !path)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no path");
-    sessrec_result result = sessrec__fetch(tr, 0, err);
+    sessrec_result result = path ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
+    if (!result) result = sessrec__fetch(tr, 0, err);
     return result ? result : sessrec__save_file(path, sessrec__write_trainer, tr, err);
 }
 
@@ -11014,10 +11102,9 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
 SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *tr, const char *path, sessrec_error *err) {
     sessrec__archive archive;
     void *block;
-    if (!tr || !tr->model || !path)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no trainer, no model or no path");
-    sessrec_result result =
-        sessrec__read_archive(path, SESSREC__FILE_CHECKPOINT, &tr->memory, 0, &block, &archive, err);
+    sessrec_result result = path ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
+    if (!result)
+        result = sessrec__read_archive(path, SESSREC__FILE_CHECKPOINT, &tr->memory, 0, &block, &archive, err);
     if (result) return result;
     result = sessrec__trainer_restore(tr, &archive, err);
     sessrec__free(&tr->memory, block);
@@ -11031,11 +11118,12 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *tr, const char 
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *tr, const sessrec_batcher *batcher,
-                                          sessrec_progress *out) {
+SESSREC_API sessrec_result sessrec_trainer_progress(const sessrec_trainer *tr, const sessrec_batcher *batcher,
+                                                    sessrec_progress *out) {
+    if (out) memset(out, 0, sizeof *out);
+    if (!tr || !batcher || !out) return SESSREC_INVALID_ARGUMENT;
     const sessrec_position *at = &tr->position;
     const double seconds = sessrec__now() - tr->started;
-    memset(out, 0, sizeof *out);
     out->epoch = at->epoch;
     out->epochs = tr->config.epochs;
     out->step = at->step;
@@ -11050,6 +11138,7 @@ SESSREC_API void sessrec_trainer_progress(const sessrec_trainer *tr, const sessr
     out->seconds_left = out->events_per_second > 0 && left > 0 ? left / out->events_per_second : 0;
     out->validation = -1;
     out->device = sessrec_trainer_device(tr);
+    return SESSREC_OK;
 }
 
 // Prepares a device to take mini-batches ahead, if it and the configuration can.
@@ -11064,7 +11153,7 @@ static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_b
 }
 
 // Trains on the mini-batches before the next checkpoint, as many as a device takes at once at most. *last is
-// the last of them. DONE when the epoch is over.
+// the last of them; it has no rows when the epoch is over.
 static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_batch *last,
                                            sessrec_error *err) {
     const int64_t each = tr->config.checkpoint ? tr->config.checkpoint_steps : 0;
@@ -11072,42 +11161,42 @@ static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher 
     sessrec_batch batch[SESSREC_DEVICE_AHEAD];
     double sum[SESSREC_DEVICE_AHEAD];
     int32_t count = 0;
-    sessrec_result end = SESSREC_OK, result = sessrec__give(tr, err);
-    while (!result && count < most && count < SESSREC_DEVICE_AHEAD &&
-           (end = sessrec__batcher_go(batcher, 0, &batch[count])) == SESSREC_OK) {
-        sessrec_batch pairs = batch[count];
+    sessrec_result result = sessrec__give(tr, err);
+    while (!result && count < most && count < SESSREC_DEVICE_AHEAD) {
+        sessrec__batcher_go(batcher, 0, &batch[count]);
+        *last = batch[count];
+        if (!last->rows) break;
+        sessrec_batch pairs = *last;
         pairs.negative_count = 0;
         result = sessrec__check_batch(tr, &pairs, err);
-        if (!result) {
-            tr->table->put(tr->device, count, &batch[count]);
-            ++count;
-        }
+        if (!result) tr->table->put(tr->device, count, &batch[count]);
+        count += !result;
     }
-    if (result || !count) return result ? result : end;
-    *last = batch[count - 1];
-    sessrec__plan_sizes(tr, last);
+    if (result || !count) return result;
+    sessrec__plan_sizes(tr, &batch[count - 1]);
     result = tr->table->run(tr->device, count, sum, err);
     for (int32_t i = 0; i < count && !result; ++i) result = sessrec__count_step(tr, &batch[i], sum[i], err);
-    return result ? result : end;
+    return result;
 }
 
 SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_batcher *batcher,
                                                  sessrec_error *err) {
-    const sessrec_config *c = &tr->config;
     double shown = sessrec__now();
     sessrec_batch batch;
     sessrec_progress progress;
     int ahead;
-    sessrec_result result = sessrec__can_go_ahead(tr, batcher, &ahead, err);
+    sessrec_result result = batcher ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
+    if (!result) result = sessrec__can_go_ahead(tr, batcher, &ahead, err);
     if (result) return result;
+    const sessrec_config *c = &tr->config;
     for (;;) {
         if (ahead) {
             result = sessrec__steps_ahead(tr, batcher, &batch, err);
         } else {
             result = sessrec_batcher_next(batcher, &batch);
-            if (!result) result = sessrec_trainer_step(tr, &batch, NULL, err);
+            if (!result && batch.rows) result = sessrec_trainer_step(tr, &batch, NULL, err);
         }
-        if (result == SESSREC_DONE) return SESSREC_OK;
+        if (!result && !batch.rows) return SESSREC_OK;
 #ifndef SESSREC_NO_STDIO
         if (!result && c->checkpoint && c->checkpoint_steps > 0 &&
             (batch.step + 1) % c->checkpoint_steps == 0)
@@ -11129,8 +11218,8 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
     sessrec_trainer *trainer = NULL;
     sessrec_sampler *sampler = NULL;
     sessrec_batcher *batcher = NULL;
-    if (!out) return sessrec_error_set(err, SESSREC_INVALID_ARGUMENT, "the place for the model is NULL");
-    *out = NULL;
+    if (out) *out = NULL;
+    if (!out || !log) return sessrec_error_set(err, SESSREC_INVALID_ARGUMENT, "a required argument is NULL");
 
     sessrec_result result = sessrec_trainer_create(config, log, &trainer, err);
     if (!result) result = sessrec_trainer_sampler(trainer, &sampler, err);
@@ -11140,7 +11229,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
         result = sessrec_trainer_read(trainer, config->checkpoint, err);
         if (result == SESSREC_NO_FILE) result = SESSREC_OK;  // the first run
         sessrec_position at = sessrec_trainer_position(trainer);
-        if (!result) result = sessrec_batcher_seek(batcher, at.epoch, at.step);
+        if (!result) result = sessrec_batcher_seek(batcher, at.epoch, at.step, err);
     }
 #endif
 
@@ -11162,15 +11251,14 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
             eval.history = log;  // makes the states of users
             eval.cutoff_count = 1;
             eval.cutoffs[0] = 20;
-            const sessrec_model *model = sessrec_trainer_model(trainer);
-            if (!model) result = sessrec_error_set(err, SESSREC_DEVICE_ERROR, NULL);
-            else result = sessrec_evaluate(model, validation, &eval, &report, err);
+            const sessrec_model *model;
+            result = sessrec_trainer_model(trainer, &model, err);
+            if (!result) result = sessrec_evaluate(model, validation, &eval, &report, err);
             if (result) break;
             progress.validation = report.all.mrr[0];
-            if (sessrec_trainer_keep_best(trainer, progress.validation) < 0)
-                result = sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, NULL);
+            result = sessrec_trainer_keep_best(trainer, progress.validation, err);
         }
-        sessrec_trainer_next_epoch(trainer);
+        if (!result) result = sessrec_trainer_next_epoch(trainer);
 #ifndef SESSREC_NO_STDIO
         if (!result && config->checkpoint) result = sessrec_trainer_write(trainer, config->checkpoint, err);
 #endif
@@ -11178,10 +11266,10 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
             result = sessrec_error_set(err, SESSREC_STOPPED, "stopped at the end of an epoch");
     }
 
+    if (!result && validation) result = sessrec_trainer_use_best(trainer, err);
     if (result == SESSREC_OK || result == SESSREC_STOPPED) {
-        if (validation && result == SESSREC_OK) sessrec_trainer_use_best(trainer);
-        *out = sessrec_trainer_take_model(trainer);
-        if (!*out) result = sessrec_error_set(err, SESSREC_DEVICE_ERROR, NULL);
+        const sessrec_result taken = sessrec_trainer_take_model(trainer, out, err);
+        if (taken) result = taken;
     }
     sessrec_batcher_destroy(batcher);
     sessrec_sampler_destroy(sampler);

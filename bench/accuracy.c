@@ -429,8 +429,8 @@ static sessrec_result measure(const setting *s, const sessrec_log *train, const 
     sessrec_config config = sessrec_config_default();
     if (s) config = config_of(s, seed, threads);
     sessrec_result result =
-        s ? sessrec_train(&config, train, NULL, &model, err) : sessrec_scorer_pop(train, NULL, &scorer);
-    if (!result && s) result = sessrec_scorer_model(model, NULL, &scorer);
+        s ? sessrec_train(&config, train, NULL, &model, err) : sessrec_scorer_pop(train, NULL, &scorer, NULL);
+    if (!result && s) result = sessrec_scorer_model(model, NULL, &scorer, NULL);
     if (!result) result = sessrec_evaluate_scorer(&scorer, test, &eval, report, err);
     sessrec_scorer_destroy(&scorer);
     sessrec_model_destroy(model);

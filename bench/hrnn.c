@@ -245,14 +245,14 @@ static void print_table(const char *log, const char *name, int seed, const table
 
 static sessrec_result make_scorer(const setting *s, const corpus *c, uint64_t seed, sessrec_model **model,
                                   sessrec_scorer *out, sessrec_error *err) {
-    if (s->model == POP) return sessrec_scorer_pop(c->train, NULL, out);
-    if (s->model == PPOP) return sessrec_scorer_ppop(c->train, NULL, out);
+    if (s->model == POP) return sessrec_scorer_pop(c->train, NULL, out, NULL);
+    if (s->model == PPOP) return sessrec_scorer_ppop(c->train, NULL, out, NULL);
     if (s->model == ITEM_KNN)
-        return sessrec_scorer_itemknn(c->train, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, out);
+        return sessrec_scorer_itemknn(c->train, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, out, NULL);
     const sessrec_config config = config_of(s, seed);
     const sessrec_result result =
         sessrec_train(&config, s->model == CONCAT ? c->joined : c->train, NULL, model, err);
-    return result ? result : sessrec_scorer_model(*model, NULL, out);
+    return result ? result : sessrec_scorer_model(*model, NULL, out, NULL);
 }
 
 static sessrec_result measure(const setting *s, const corpus *c, uint64_t seed, table *t,
@@ -428,7 +428,7 @@ static sessrec_result run_log(const options *o, char **argv, const corpus *c, se
         result = run_setting(*s, o, argv, c, mine, err);
         if (result || s->model < CONCAT || !rnn) continue;
         sessrec_signed_ranks test_of;
-        result = sessrec_wilcoxon(mine, of_rnn, events, NULL, &test_of);
+        result = sessrec_wilcoxon(mine, of_rnn, events, NULL, &test_of, NULL);
         printf("%s\t%s\t0\twilcoxon\t%lld\t%.2f\t%.2g\n", o->log, s->name, (long long)test_of.used, test_of.z,
                test_of.p);
     }

@@ -111,7 +111,7 @@ static double row_seconds(const sessrec_log *log, int32_t width, int32_t threads
     const sessrec_allocator memory = sessrec__allocator(NULL);
     sessrec_sampler *sampler = NULL;
     rows_work w = {{NULL, NULL, NULL}, NULL, 80000, width, threads};
-    int ready = !sessrec_sampler_create(view.supports, view.item_count, 0.5f, NULL, &sampler);
+    int ready = !sessrec_sampler_create(view.supports, view.item_count, 0.5f, NULL, &sampler, NULL);
     for (int t = 0; t < 3; ++t)
         ready &= !!(w.table[t] = (float *)sessrec__alloc(&memory, (uint64_t)view.item_count * (uint64_t)width,
                                                          sizeof(float)));
@@ -179,7 +179,9 @@ static void close_run(training_run *r) {
 static double train_step(void *context) {
     training_run *r = (training_run *)context;
     sessrec_batch batch;
-    while (sessrec_batcher_next(r->batcher, &batch) == SESSREC_DONE) {}
+    do
+        if (sessrec_batcher_next(r->batcher, &batch)) return 0;
+    while (!batch.rows);
     return !sessrec_trainer_step(r->trainer, &batch, NULL, NULL);
 }
 
@@ -599,7 +601,7 @@ int main(int argc, char **argv) {
         if (SUBJECTS[i].needs_model && !b.model) {
             if (!open_run(&r, &config, log)) return 1;
             for (int step = 0; step < 20; ++step) train_step(&r);
-            b.model = sessrec_trainer_take_model(r.trainer);
+            if (sessrec_trainer_take_model(r.trainer, &b.model, NULL)) return 1;
             close_run(&r);
         }
         SUBJECTS[i].measure(&b);

@@ -38,15 +38,17 @@ static void write_head(const sessrec_config *c, const sessrec_model *model, cons
 
 static void write_tensor(sessrec_trainer *trainer, const char *prefix, const char *name) {
     char full_name[64];
-    sessrec_tensor tensor;
+    sessrec_mutable_tensor tensor;
     snprintf(full_name, sizeof full_name, "%s%s", prefix, name);
-    if (!sessrec_trainer_tensor(trainer, full_name, &tensor))
+    if (!sessrec_trainer_tensor(trainer, full_name, &tensor, NULL))
         fwrite(tensor.data, sizeof(float), (size_t)tensor.rows * (size_t)tensor.columns, stdout);
 }
 
 static void write_state(sessrec_trainer *trainer) {
+    const sessrec_model *model;
     const char *name;
-    for (int32_t i = 0; (name = sessrec_model_tensor_name(sessrec_trainer_model(trainer), i)) != NULL; ++i) {
+    if (sessrec_trainer_model(trainer, &model, NULL)) return;
+    for (int32_t i = 0; (name = sessrec_model_tensor_name(model, i)) != NULL; ++i) {
         write_tensor(trainer, "", name);
         write_tensor(trainer, "acc.", name);
         write_tensor(trainer, "vel.", name);
@@ -72,8 +74,8 @@ static sessrec_result train(sessrec_trainer *trainer, sessrec_batcher *batcher, 
         sessrec_batch batch;
         double loss = 0;
         sessrec_result result = sessrec_batcher_next(batcher, &batch);
-        if (result == SESSREC_DONE) continue;  // the next call begins another epoch
         if (result) return result;
+        if (!batch.rows) continue;  // the next call begins another epoch
         const int with_state = every > 0 ? step % every == 0 : step == 0;
         const int32_t head[3] = {batch.rows, batch.negative_count, with_state};
         write_integers(head, 3);
@@ -117,7 +119,9 @@ int main(int argc, char **argv) {
     if (!result) result = sessrec_trainer_create(&config, log, &trainer, &error);
     if (!result) result = sessrec_trainer_sampler(trainer, &sampler, &error);
     if (!result) result = sessrec_batcher_create(&config, log, sampler, &batcher, &error);
-    if (!result) write_head(&config, sessrec_trainer_model(trainer), log);
+    const sessrec_model *model = NULL;
+    if (!result) result = sessrec_trainer_model(trainer, &model, &error);
+    if (!result) write_head(&config, model, log);
     if (!result) result = train(trainer, batcher, strtol(argv[2], NULL, 10), every, &error);
     if (result) fprintf(stderr, "witness: %s: %s\n", sessrec_result_text(result), error.text);
     sessrec_batcher_destroy(batcher);

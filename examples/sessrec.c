@@ -1001,7 +1001,7 @@ static int compare_metric(const char *const *names, ranking *r, const double *a,
         for (ranking *each = r; each < r + 2; ++each)
             for (int64_t i = 0; i < each->events; ++i)
                 each->gain[i] = each->rank[i] > report->cutoffs[c] ? 0 : is_mrr ? 1 / each->rank[i] : 1;
-        if (sessrec_wilcoxon(r[0].gain, r[1].gain, r->events, NULL, &test) != SESSREC_OK)
+        if (sessrec_wilcoxon(r[0].gain, r[1].gain, r->events, NULL, &test, NULL) != SESSREC_OK)
             return fail_memory();
         more[c] = b[c] - a[c];
         p[c] = test.p;
@@ -1295,12 +1295,12 @@ static int demo_compare(const settings *s, const work *w, const char *name, sess
 static int demo_table(const settings *s, const work *w) {
     sessrec_scorer scorer;
     printf("  %-28s%10s%10s\n", "what is recommended", "Recall@20", "MRR@20");
-    int status = demo_compare(s, w, "the GRU's best", sessrec_scorer_model(w->model, NULL, &scorer), &scorer);
+    int status = demo_compare(s, w, "the GRU's best", sessrec_scorer_model(w->model, NULL, &scorer, NULL), &scorer);
     if (!status)
         status = demo_compare(s, w, "most clicked in this visit",
-                              sessrec_scorer_s_pop(w->train, NULL, &scorer), &scorer);
+                              sessrec_scorer_s_pop(w->train, NULL, &scorer, NULL), &scorer);
     if (!status)
-        status = demo_compare(s, w, "most clicked in the shop", sessrec_scorer_pop(w->train, NULL, &scorer),
+        status = demo_compare(s, w, "most clicked in the shop", sessrec_scorer_pop(w->train, NULL, &scorer, NULL),
                               &scorer);
     printf("\n  Recall@20: how often the item clicked next was among the 20 recommended.\n"
            "  MRR@20:    1 if it stood first, 1/2 if second, 1/3 if third, 0 if not there; the mean.\n\n");

@@ -606,10 +606,15 @@ static int64_t place_in_file(const golden_tensor *tensor, int32_t columns, int64
     return turned ? column * tensor->dim[1] + row : row * columns + column;
 }
 
-static sessrec_tensor trainer_tensor(golden_case *c, sessrec_trainer *trainer, const char *name,
+static const sessrec_model *model_of(const sessrec_trainer *trainer) {
+    const sessrec_model *model = NULL;
+    return sessrec_trainer_model(trainer, &model, NULL) ? NULL : model;
+}
+
+static sessrec_mutable_tensor trainer_tensor(golden_case *c, sessrec_trainer *trainer, const char *name,
                                      const golden_tensor *expected) {
-    sessrec_tensor tensor;
-    if (sessrec_trainer_tensor(trainer, name, &tensor) != SESSREC_OK)
+    sessrec_mutable_tensor tensor;
+    if (sessrec_trainer_tensor(trainer, name, &tensor, NULL) != SESSREC_OK)
         stop(c, "the trainer has no tensor %s for %s", name, expected->name);
     int same_size = (int64_t)tensor.rows * tensor.columns == expected->count;
     if (!tensor.row_ids && !same_size) stop(c, "%s has another size than %s", name, expected->name);
@@ -618,7 +623,8 @@ static sessrec_tensor trainer_tensor(golden_case *c, sessrec_trainer *trainer, c
 
 // The library's tensor in the file's layout, sparse rows at their places; the row id -1 marks a row that was
 // added to another.
-static float *in_file_layout(golden_case *c, const sessrec_tensor *tensor, const golden_tensor *expected) {
+static float *in_file_layout(golden_case *c, const sessrec_mutable_tensor *tensor,
+                             const golden_tensor *expected) {
     float *full = take_floats(c, expected->count);
     for (int64_t i = 0; i < tensor->rows; ++i) {
         int64_t row = tensor->row_ids ? tensor->row_ids[i] : i;
@@ -634,14 +640,14 @@ static float *in_file_layout(golden_case *c, const sessrec_tensor *tensor, const
 
 // Sets every weight from the w0 snapshot, which must name all of them.
 static void load_weights(golden_case *c, sessrec_trainer *trainer) {
-    const sessrec_model *model = sessrec_trainer_model(trainer);
+    const sessrec_model *model = model_of(trainer);
     int32_t weights = 0, set = 0;
     char buffer[128];
     while (sessrec_model_tensor_name(model, weights)) ++weights;
     for (int64_t n = 0; n < c->file.tensors; ++n) {
         const golden_tensor *given = &c->file.tensor[n];
         if (strncmp(given->name, "w0.", 3)) continue;
-        sessrec_tensor tensor = trainer_tensor(c, trainer, library_name(given->name + 3, buffer), given);
+        sessrec_mutable_tensor tensor = trainer_tensor(c, trainer, library_name(given->name + 3, buffer), given);
         for (int64_t i = 0; i < tensor.rows; ++i)
             for (int64_t j = 0; j < tensor.columns; ++j)
                 tensor.data[i * tensor.columns + j] =
@@ -669,13 +675,13 @@ static void compare_snapshot(golden_case *c, sessrec_trainer *trainer, const cha
         const char *theirs = library_name(name, buffer);
         if (!theirs) continue;
         if (hidden) {  // the trainer has the states of all slots, the file those of the live ones
-            sessrec_tensor tensor;
-            demand(c, expected->name, sessrec_trainer_tensor(trainer, theirs, &tensor), NULL);
+            sessrec_mutable_tensor tensor;
+            demand(c, expected->name, sessrec_trainer_tensor(trainer, theirs, &tensor, NULL), NULL);
             if ((int64_t)tensor.rows * tensor.columns < expected->count)
                 stop(c, "%s is larger than the trainer's", expected->name);
             compare_floats(c, TRAJECTORY, expected->name, tensor.data, expected->data, expected->count);
         } else {
-            sessrec_tensor tensor = trainer_tensor(c, trainer, theirs, expected);
+            sessrec_mutable_tensor tensor = trainer_tensor(c, trainer, theirs, expected);
             compare_floats(c, TRAJECTORY, expected->name, in_file_layout(c, &tensor, expected),
                            expected->data, expected->count);
         }
@@ -763,7 +769,7 @@ static void train_step(trajectory *t, sessrec_trainer *trainer, const sessrec_ba
     if (first) {
         demand(c, "sessrec_trainer_grad", sessrec_trainer_grad(trainer, batch, &loss, &err), &err);
         compare_snapshot(c, trainer, "s1", BEFORE_UPDATE);
-        demand(c, "sessrec_trainer_apply", sessrec_trainer_apply(trainer), NULL);
+        demand(c, "sessrec_trainer_apply", sessrec_trainer_apply(trainer, NULL), NULL);
         compare_snapshot(c, trainer, "s1", AFTER_UPDATE);
     } else {
         demand(c, "sessrec_trainer_step", sessrec_trainer_step(trainer, batch, &loss, &err), &err);
@@ -781,7 +787,7 @@ static void end_epoch(trajectory *t, sessrec_trainer *trainer, sessrec_batcher *
     compare_one(c, EXACT, "pairs_trained", (double)position.pairs, meta_number(c, "pairs_trained"));
     compare_one(c, TRAJECTORY_LOSS, "epoch_loss_per_pair", position.loss_sum / (double)position.pairs,
                 per_pair->data[epoch]);
-    if (batcher && sessrec_batcher_next(batcher, &after) != SESSREC_DONE)
+    if (batcher && (sessrec_batcher_next(batcher, &after) || after.rows))
         stop(c, "the batcher goes on after epoch %d", epoch);
     snprintf(tag, sizeof tag, "e%d", epoch + 1);
     compare_snapshot(c, trainer, tag, AFTER_UPDATE);
@@ -993,7 +999,7 @@ static void check_eval_scores(golden_case *c, const sessrec_model *model, int32_
     int64_t rows = events->count / 3;
     const golden_tensor *expected = need_sized(c, "eval_scores", rows * items);
     replay *r = new_replay(c);
-    begin_replay(c, r, sessrec_scorer_model(model, NULL, &r->scorer));
+    begin_replay(c, r, sessrec_scorer_model(model, NULL, &r->scorer, NULL));
     if (r->scorer.item_count != items)
         stop(c, "the scorer of the model has another number of items than the log");
     float *scores = take_floats(c, rows * items);
@@ -1011,7 +1017,7 @@ static void run_trajectory(golden_case *c) {
     trajectory t;
     open_trajectory(c, &t);
     check_scores(&t);
-    const sessrec_model *model = sessrec_trainer_model(train(&t, NULL));
+    const sessrec_model *model = model_of(train(&t, NULL));
     const sessrec_log *test = make_log(c, "test");
     for (int mode = 0; mode < TIE_MODES; ++mode)
         for (int64_t first = 0; first < need(c, "eval_k")->count; first += SESSREC_MAX_CUTOFFS)
@@ -1124,8 +1130,8 @@ static void keep_states(user_trajectory *t, sessrec_trainer *trainer, const sess
                         const char *tensor_name, float *states) {
     golden_case *c = t->c;
     const golden_tensor *order = need(c, "user_order");
-    sessrec_tensor tensor;
-    demand(c, tensor_name, sessrec_trainer_tensor(trainer, tensor_name, &tensor), NULL);
+    sessrec_mutable_tensor tensor;
+    demand(c, tensor_name, sessrec_trainer_tensor(trainer, tensor_name, &tensor, NULL), NULL);
     for (int32_t i = 0; i < batch->rows; ++i) {
         int64_t u = 0;
         while (u < order->count && order->data[u] != t->user[batch->step * t->width + i]) ++u;
@@ -1146,7 +1152,7 @@ static void user_step(user_trajectory *t, sessrec_trainer *trainer, const sessre
     sessrec_error err;
     demand(c, "sessrec_trainer_grad", sessrec_trainer_grad(trainer, batch, &loss, &err), &err);
     if (tag) compare_snapshot(c, trainer, tag, BEFORE_UPDATE);
-    demand(c, "sessrec_trainer_apply", sessrec_trainer_apply(trainer), NULL);
+    demand(c, "sessrec_trainer_apply", sessrec_trainer_apply(trainer, NULL), NULL);
     if (tag) compare_snapshot(c, trainer, tag, AFTER_UPDATE);
     compare_one(c, TRAJECTORY_LOSS, "loss", loss, losses->data[batch->epoch * t->steps + batch->step]);
 }
@@ -1169,7 +1175,7 @@ static sessrec_trainer *train_users(user_trajectory *t, sessrec_batcher *batcher
         }
         compare_one(c, EXACT, "pairs_in_log", (double)sessrec_trainer_position(trainer).pairs,
                     meta_number(c, "pairs_in_log"));
-        if (batcher && sessrec_batcher_next(batcher, &after) != SESSREC_DONE)
+        if (batcher && (sessrec_batcher_next(batcher, &after) || after.rows))
             stop(c, "the batcher goes on after epoch %d", epoch);
         snprintf(tag, sizeof tag, "e%d", epoch + 1);
         compare_snapshot(c, trainer, tag, AFTER_UPDATE);
@@ -1273,7 +1279,7 @@ static void run_user_trajectory(golden_case *c) {
     sessrec_batcher *batcher = NULL;
     sessrec_error err;
     open_user_trajectory(c, &t);
-    const sessrec_model *model = sessrec_trainer_model(train_users(&t, NULL));
+    const sessrec_model *model = model_of(train_users(&t, NULL));
     const sessrec_log *test = make_log(c, "test");
     for (int mode = 0; mode < TIE_MODES; ++mode)
         for (int64_t first = 0; first < need(c, "eval_k")->count; first += SESSREC_MAX_CUTOFFS)
@@ -1310,7 +1316,7 @@ static void check_personal_pop(golden_case *c, const sessrec_log *log, const gol
     const golden_tensor *user = need_sized(c, "prefix_user", prefixes), *pop = need_sized(c, "pop", items);
     float *history = take_floats(c, prefixes * items), *full = take_floats(c, prefixes * items);
     replay *r = new_replay(c);
-    begin_replay(c, r, sessrec_scorer_ppop(log, NULL, &r->scorer));
+    begin_replay(c, r, sessrec_scorer_ppop(log, NULL, &r->scorer, NULL));
     void *known = take_aligned(c, r->scorer.user_bytes);
     for (int64_t p = 0; p < prefixes; ++p) {
         r->scorer.begin_user(r->scorer.self, known);
@@ -1337,8 +1343,8 @@ static void run_pop(golden_case *c) {
     int32_t items = meta_count(c, "n_items");
     check_items(c, log, "supp");
     replay *pop = new_replay(c), *s_pop = new_replay(c);
-    begin_replay(c, pop, sessrec_scorer_pop(log, NULL, &pop->scorer));
-    begin_replay(c, s_pop, sessrec_scorer_s_pop(log, NULL, &s_pop->scorer));
+    begin_replay(c, pop, sessrec_scorer_pop(log, NULL, &pop->scorer, NULL));
+    begin_replay(c, s_pop, sessrec_scorer_s_pop(log, NULL, &s_pop->scorer, NULL));
     const float *scores = prefix_scores(c, pop, prefix, items);
     for (int64_t p = 0; p < prefix->dim[0]; ++p) compare_tensor(c, SINGLE, "pop", scores + p * items, items);
     compare_tensor(c, SINGLE, "spop", prefix_scores(c, s_pop, prefix, items), prefix->dim[0] * items);
@@ -1353,7 +1359,7 @@ static void check_neighbors(golden_case *c, const sessrec_log *log, sessrec_item
     int32_t items = meta_count(c, "n_items");
     int64_t prefixes = prefix->dim[0];
     replay *knn = new_replay(c);
-    begin_replay(c, knn, sessrec_scorer_itemknn(log, form, items, lambda, NULL, &knn->scorer));
+    begin_replay(c, knn, sessrec_scorer_itemknn(log, form, items, lambda, NULL, &knn->scorer, NULL));
     float *all = take_floats(c, (int64_t)items * items), *after = prefix_scores(c, knn, prefix, items);
     for (int32_t i = 0; i < items; ++i) {
         knn->scorer.begin(knn->scorer.self, knn->state, NULL);

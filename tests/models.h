@@ -84,6 +84,16 @@ static inline sessrec_log *users_log(int32_t sessions, int32_t items, uint32_t s
     return log;
 }
 
+// The weights of a trainer, and the model that it leaves; NULL if the library refuses.
+static inline const sessrec_model *model_of(const sessrec_trainer *trainer) {
+    const sessrec_model *model = NULL;
+    return sessrec_trainer_model(trainer, &model, NULL) ? NULL : model;
+}
+static inline sessrec_model *take_model(sessrec_trainer *trainer) {
+    sessrec_model *model = NULL;
+    return sessrec_trainer_take_model(trainer, &model, NULL) ? NULL : model;
+}
+
 // A model for the items of the log with random weights. Several of its items have the same weights as
 // another: their scores tie.
 static inline sessrec_model *random_model(const sessrec_config *config, const sessrec_log *log,
@@ -93,18 +103,18 @@ static inline sessrec_model *random_model(const sessrec_config *config, const se
     err.text[0] = 0;
     CHECK_EQ(sessrec_trainer_create(config, log, &trainer, &err), SESSREC_OK);
     CHECK_TEXT(err.text, "");
-    const sessrec_model *weights = sessrec_trainer_model(trainer);
+    const sessrec_model *weights = model_of(trainer);
     const char *name;
     for (int32_t t = 0; (name = sessrec_model_tensor_name(weights, t)) != NULL; ++t) {
-        sessrec_tensor tensor;
-        CHECK_EQ(sessrec_trainer_tensor(trainer, name, &tensor), SESSREC_OK);
+        sessrec_mutable_tensor tensor;
+        CHECK_EQ(sessrec_trainer_tensor(trainer, name, &tensor, NULL), SESSREC_OK);
         const size_t columns = (size_t)tensor.columns;
         for (size_t i = 0; i < (size_t)tensor.rows * columns; ++i) tensor.data[i] = random_float(&seed, 0.8f);
         if (strcmp(name, "Wy") && strcmp(name, "By")) continue;
         for (size_t row = 7; row < (size_t)tensor.rows; row += 7)
             memcpy(tensor.data + row * columns, tensor.data + (row - 4) * columns, columns * sizeof(float));
     }
-    sessrec_model *model = sessrec_trainer_take_model(trainer);
+    sessrec_model *model = take_model(trainer);
     sessrec_trainer_destroy(trainer);
     return model;
 }

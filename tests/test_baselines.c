@@ -29,7 +29,7 @@ static void popularity(void) {
     TEST("pop is supp / (1 + supp), whatever was clicked") {
         sessrec_log *log = letters_log(3, sessions, NULL);
         sessrec_scorer pop;
-        CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop, NULL), SESSREC_OK);
         sessrec_log_destroy(log);  // the scorer does not need it
         static const int32_t clicks[2] = {2, 2};
         float scores[3];
@@ -51,7 +51,7 @@ static void popularity(void) {
         for (int i = 0; i < 5; ++i) add_events(log, i, i, support[i]);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         sessrec_scorer pop;
-        CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop, NULL), SESSREC_OK);
         CHECK((float)(8000.0 / 8001) == (float)(8001.0 / 8002));  // the formula alone would tie
         float scores[5];
         scores_after(&pop, NULL, 0, scores);
@@ -76,7 +76,7 @@ static void popularity(void) {
     TEST("s_pop adds one for every click in the session, repeats too, and forgets them at the next session") {
         sessrec_log *log = letters_log(3, sessions, NULL);
         sessrec_scorer s_pop;
-        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop, NULL), SESSREC_OK);
         sessrec_log_destroy(log);
         static const int32_t clicks[3] = {2, 1, 2};
         static const double expected[4][3] = {
@@ -92,7 +92,7 @@ static void popularity(void) {
         enum { ITEMS = 1026 };
         sessrec_log *log = random_log(1, ITEMS, 9);
         sessrec_scorer s_pop;
-        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop, NULL), SESSREC_OK);
         static int32_t clicks[ITEMS];
         static float scores[ITEMS];
         for (int32_t i = 0; i < ITEMS; ++i) clicks[i] = i;
@@ -111,7 +111,7 @@ static void popularity(void) {
         sessrec_scorer s_pop;
         sessrec_eval_config config = sessrec_eval_config_default();
         sessrec_report report;
-        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_evaluate_scorer(&s_pop, later, &config, &report, NULL), SESSREC_OK);
         CHECK_EQ(report.event_count, 4);
         CHECK_NEAR(report.all.mrr[3], (1 + 1.0 / 3 + 0.5 + 0.5) / 4, 1e-15);
@@ -141,7 +141,7 @@ static void personal_popularity(void) {
         static const char *const test[3] = {"acb", "dad", "ab"}, *const test_user[3] = {"bob", "bob", "new"};
         sessrec_log *log = letters_log(5, sessions, user), *later = letters_log(3, test, test_user);
         sessrec_scorer ppop;
-        CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop, NULL), SESSREC_OK);
         const event_list events = evaluate_scorer(&ppop, later, log);
         // bob, a > c: c 2 is first. ac > b: c 3; a, b, d 1 each, and pop puts a, d, b in this order: 4.
         // then c 3, b 2, a 1, d 1: d > a: c, b, d 2 each, d before b: a is 4. da > d: c 3, then a, d, b with
@@ -157,8 +157,8 @@ static void personal_popularity(void) {
         static const char *const test[2] = {"bbc", "cac"};
         sessrec_log *log = letters_log(5, sessions, user), *later = letters_log(2, test, NULL);
         sessrec_scorer ppop, s_pop;
-        CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop), SESSREC_OK);
-        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop, NULL), SESSREC_OK);
         const event_list events = evaluate_scorer(&ppop, later, log),
                          expected = evaluate_scorer(&s_pop, later, NULL);
         CHECK_EQ(events.count, 4);
@@ -199,7 +199,7 @@ static void neighbors(void) {
             const int32_t most = kind < 2 ? 1 : kind < 4 ? 7 : 65536;
             const double lambda = kind < 4 ? 20 : 0;
             sessrec_scorer knn;
-            CHECK_EQ(sessrec_scorer_itemknn(log, form, most, lambda, NULL, &knn), SESSREC_OK);
+            CHECK_EQ(sessrec_scorer_itemknn(log, form, most, lambda, NULL, &knn, NULL), SESSREC_OK);
             for (int32_t i = 0; i < ITEMS; ++i) {
                 const int32_t clicks[2] = {(i + 5) % ITEMS, i};
                 float scores[ITEMS];
@@ -228,7 +228,7 @@ static void neighbors(void) {
         static const char *const sessions[2] = {"abba", "c"};
         sessrec_log *log = letters_log(2, sessions, NULL);
         sessrec_scorer knn;
-        CHECK_EQ(sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 10, 0, NULL, &knn), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 10, 0, NULL, &knn, NULL), SESSREC_OK);
         static const int32_t clicks[3] = {0, 2, 1};
         float scores[3];
         for (int n = 0; n <= 3; ++n) {
@@ -249,7 +249,7 @@ static void neighbors(void) {
         failures += sessrec_log_finish(log, NULL) != SESSREC_OK;
         CHECK_EQ(failures, 0);
         sessrec_scorer knn;
-        CHECK_EQ(sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, &knn), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, &knn, NULL), SESSREC_OK);
         static float scores[ITEMS];
         static const int32_t last[1] = {ITEMS - 1};
         int scored = 0;
@@ -269,7 +269,7 @@ static void model(void) {
         sessrec_config network = small_config(2, 21);
         sessrec_model *weights = random_model(&network, log, 4);
         sessrec_scorer scorer;
-        CHECK_EQ(sessrec_scorer_model(weights, NULL, &scorer), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_model(weights, NULL, &scorer, NULL), SESSREC_OK);
         CHECK_EQ(scorer.item_count, ITEMS);
         CHECK_EQ(scorer.state_bytes % 16, 0);
         char *states = (char *)malloc(scorer.state_bytes * ROWS);
@@ -308,18 +308,18 @@ static void errors(void) {
     TEST("a scorer of nothing is refused and left empty") {
         sessrec_scorer scorer;
         memset(&scorer, 1, sizeof scorer);
-        CHECK_EQ(sessrec_scorer_model(NULL, NULL, &scorer), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_scorer_model(NULL, NULL, &scorer, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK(!scorer.self && !scorer.score);
         memset(&scorer, 1, sizeof scorer);
-        CHECK_EQ(sessrec_scorer_pop(NULL, NULL, &scorer), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_scorer_pop(NULL, NULL, &scorer, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK(!scorer.self && !scorer.score);
         memset(&scorer, 1, sizeof scorer);
-        CHECK_EQ(sessrec_scorer_s_pop(NULL, NULL, &scorer), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_scorer_s_pop(NULL, NULL, &scorer, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK(!scorer.self && !scorer.score);
         memset(&scorer, 1, sizeof scorer);
-        CHECK_EQ(sessrec_scorer_ppop(NULL, NULL, &scorer), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_scorer_ppop(NULL, NULL, &scorer, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK(!scorer.self && !scorer.score);
-        CHECK_EQ(sessrec_scorer_pop(NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_scorer_pop(NULL, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
         sessrec_scorer_destroy(&scorer);
         sessrec_scorer_destroy(NULL);
     }
@@ -333,7 +333,7 @@ static void errors(void) {
         for (int i = 0; i < 7; ++i) {
             sessrec_scorer scorer;
             CHECK_EQ(sessrec_scorer_itemknn(log, (sessrec_itemknn)wrong[i].form, wrong[i].neighbors,
-                                            wrong[i].lambda, NULL, &scorer),
+                                            wrong[i].lambda, NULL, &scorer, NULL),
                      SESSREC_INVALID_ARGUMENT);
             CHECK(!scorer.self && !scorer.score);
         }
@@ -343,7 +343,7 @@ static void errors(void) {
         sessrec_log *log;
         sessrec_scorer scorer;
         CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
-        CHECK_EQ(sessrec_scorer_pop(log, NULL, &scorer), SESSREC_NO_DATA);
+        CHECK_EQ(sessrec_scorer_pop(log, NULL, &scorer, NULL), SESSREC_NO_DATA);
         sessrec_log_destroy(log);
     }
     TEST("out of memory is an error at any request, and nothing leaks (R2)") {
@@ -356,8 +356,8 @@ static void errors(void) {
                 sessrec_allocator allocator = counting_allocator(&memory);
                 sessrec_scorer scorer;
                 result =
-                    knn ? sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 5, 20, &allocator, &scorer)
-                        : sessrec_scorer_s_pop(log, &allocator, &scorer);
+                    knn ? sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 5, 20, &allocator, &scorer, NULL)
+                        : sessrec_scorer_s_pop(log, &allocator, &scorer, NULL);
                 CHECK(result == SESSREC_OK || result == SESSREC_OUT_OF_MEMORY);
                 sessrec_scorer_destroy(&scorer);
                 CHECK_EQ(memory.blocks, 0);

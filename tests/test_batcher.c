@@ -35,7 +35,7 @@ static sessrec_log *some_log(uint32_t *random, int with_single_events) {
 static sessrec_sampler *sampler_of(const sessrec_log *log) {
     sessrec_sampler *sampler = NULL;
     const sessrec_log_view view = sessrec_log_contents(log);
-    CHECK_EQ(sessrec_sampler_create(view.supports, view.item_count, 0.5f, NULL, &sampler), SESSREC_OK);
+    CHECK_EQ(sessrec_sampler_create(view.supports, view.item_count, 0.5f, NULL, &sampler, NULL), SESSREC_OK);
     return sampler;
 }
 
@@ -121,7 +121,7 @@ static broken walk_epoch(sessrec_batcher *batcher, const sessrec_log *log, int32
     w.log = sessrec_log_contents(log);
     w.slots = slots;
     w.negatives = negatives;
-    while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) {
+    while (!sessrec_batcher_next(batcher, &batch) && batch.rows) {
         const int32_t waiting = unfinished(&w);
         b.rows += batch.rows != (waiting < slots ? waiting : slots);
         b.counts += batch.step != steps || batch.epoch != epoch;
@@ -233,7 +233,10 @@ static void check_walk(sessrec_log *log, const sessrec_config *config, const cha
         describe(log, &batch, text, sizeof text);
         CHECK_TEXT(text, expected[i]);
     }
-    CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_DONE);
+    CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
+    CHECK_EQ(batch.rows, 0);
+    CHECK_EQ(batch.step, steps);
+    CHECK(batch.inputs == NULL);
     sessrec_batcher_destroy(batcher);
     sessrec_sampler_destroy(sampler);
     sessrec_log_destroy(log);
@@ -317,14 +320,13 @@ static void nothing_to_learn(void) {
         CHECK(strstr(err.text, "two of them at least without negative samples") != NULL);
         sessrec_log_destroy(log);
     }
-    TEST("an empty log and no log are NO_DATA") {
+    TEST("an empty log is NO_DATA") {
         sessrec_log *log = NULL;
         sessrec_config config = batches_of(2, 0);
         sessrec_batcher *batcher = NULL;
         CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_NO_DATA);
-        CHECK_EQ(sessrec_batcher_create(&config, NULL, NULL, &batcher, NULL), SESSREC_NO_DATA);
         sessrec_log_destroy(log);
     }
     TEST("bad arguments are refused") {
@@ -334,9 +336,10 @@ static void nothing_to_learn(void) {
         memset(&zero, 0, sizeof zero);
         CHECK_EQ(sessrec_batcher_create(&zero, NULL, NULL, &batcher, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_batcher_create(NULL, NULL, NULL, &batcher, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_batcher_create(&config, NULL, NULL, &batcher, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_batcher_create(&config, NULL, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_batcher_next(NULL, &batch), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_batcher_seek(NULL, 0, 0), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_batcher_seek(NULL, 0, 0, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_batcher_steps(NULL), 0);
         CHECK_EQ(sessrec_batcher_pairs(NULL), 0);
         sessrec_batcher_destroy(NULL);
@@ -349,7 +352,7 @@ static void nothing_to_learn(void) {
 static int32_t order_of_epoch(sessrec_batcher *batcher, int32_t *order) {
     sessrec_batch batch;
     int32_t count = 0;
-    while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK)
+    while (!sessrec_batcher_next(batcher, &batch) && batch.rows)
         if (batch.session_starts[0]) order[count++] = batch.sessions[0];
     return count;
 }
@@ -402,15 +405,16 @@ static void shuffling(void) {
         int others = 0;
         for (int epoch = 0; epoch < 20; ++epoch) {
             int64_t steps = 0;
-            while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) ++steps;
+            while (!sessrec_batcher_next(batcher, &batch) && batch.rows) ++steps;
             CHECK(epoch || steps == announced);
             CHECK_EQ(sessrec_batcher_steps(batcher), steps);
             others += steps != announced;
         }
         CHECK(others > 0);
         const int64_t steps = sessrec_batcher_steps(batcher);
-        CHECK_EQ(sessrec_batcher_seek(batcher, 19, steps + 5), SESSREC_OK);
-        CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_DONE);
+        CHECK_EQ(sessrec_batcher_seek(batcher, 19, steps, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
+        CHECK_EQ(batch.rows, 0);
         CHECK_EQ(sessrec_batcher_steps(batcher), steps);
         sessrec_batcher_destroy(batcher);
     }
@@ -474,11 +478,11 @@ static int differing(sessrec_batcher *walker, sessrec_batcher *seeker) {
     int different = 0;
     for (int32_t epoch = 0; epoch < 3; ++epoch)
         for (int64_t step = 0;; ++step) {
-            const sessrec_result result = sessrec_batcher_next(walker, &batch);
-            const int32_t size = result == SESSREC_OK ? flatten(&batch, a) : 0;
-            different += sessrec_batcher_seek(seeker, epoch, step) != SESSREC_OK;
-            different += sessrec_batcher_next(seeker, &batch) != result;
-            if (result == SESSREC_DONE) break;
+            different += sessrec_batcher_next(walker, &batch) != SESSREC_OK;
+            const int32_t rows = batch.rows, size = rows ? flatten(&batch, a) : 0;
+            different += sessrec_batcher_seek(seeker, epoch, step, NULL) != SESSREC_OK;
+            different += sessrec_batcher_next(seeker, &batch) || batch.rows != rows;
+            if (!rows) break;
             different += flatten(&batch, b) != size || memcmp(a, b, (size_t)size * sizeof *a) != 0;
         }
     return different;
@@ -512,18 +516,29 @@ static void seeking(void) {
     sessrec_config config = batches_of(2, 0);
     sessrec_batch batch;
     sessrec_batcher *batcher = batcher_of(&config, log, NULL);
-    TEST("seeking past the end of an epoch finds it over, and the next one begins after it") {
-        for (int64_t step = 1; step < 9; ++step) {
-            CHECK_EQ(sessrec_batcher_seek(batcher, 4, step), SESSREC_OK);
-            CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_DONE);
+    TEST("seeking to the end of an epoch finds it over, and the next one begins after it") {
+        CHECK_EQ(sessrec_batcher_seek(batcher, 4, 1, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
+        CHECK_EQ(batch.rows, 0);
+        CHECK_EQ(batch.epoch, 4);
+        CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
+        CHECK_EQ(batch.epoch, 5);
+        CHECK_EQ(batch.step, 0);
+        CHECK_EQ(batch.rows, 2);
+    }
+    TEST("there is no step behind the end of an epoch") {
+        for (int64_t step = 2; step < 9; ++step) {
+            sessrec_error err;
+            CHECK_EQ(sessrec_batcher_seek(batcher, 4, step, &err), SESSREC_INVALID_ARGUMENT);
+            if (step == 2) CHECK_TEXT(err.text, "there is no step 2: epoch 5 of this log has 1");
             CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
-            CHECK_EQ(batch.epoch, 5);
+            CHECK_EQ(batch.epoch, 4);
             CHECK_EQ(batch.step, 0);
         }
     }
     TEST("there is no step and no epoch before the first") {
-        CHECK_EQ(sessrec_batcher_seek(batcher, -1, 0), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_batcher_seek(batcher, 0, -1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_batcher_seek(batcher, -1, 0, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_batcher_seek(batcher, 0, -1, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_batcher_next(batcher, NULL), SESSREC_INVALID_ARGUMENT);
     }
     sessrec_batcher_destroy(batcher);
@@ -543,7 +558,7 @@ static void negatives(void) {
         int batches = 0, repeated = 0;
         sessrec_batcher *batcher = batcher_of(&config, log, sampler);
         for (int epoch = 0; epoch < 3; ++epoch)
-            while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK && batches < 64) {
+            while (!sessrec_batcher_next(batcher, &batch) && batch.rows && batches < 64) {
                 for (int other = 0; other < batches; ++other)
                     repeated += !memcmp(seen[other], batch.negatives, sizeof seen[0]);
                 memcpy(seen[batches++], batch.negatives, sizeof seen[0]);
@@ -567,7 +582,7 @@ static void negatives(void) {
         batcher = batcher_of(&config, log, NULL);
         const int64_t requests = memory.requests;
         sessrec_batch batch;
-        while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) continue;
+        while (!sessrec_batcher_next(batcher, &batch) && batch.rows) continue;
         CHECK_EQ(memory.requests, requests);
         sessrec_batcher_destroy(batcher);
         CHECK_EQ(memory.blocks, 0);

@@ -485,7 +485,7 @@ static void merged_groups(void) {
 
 static sessrec_signed_ranks wilcoxon(const double *a, const double *b, int64_t n) {
     sessrec_signed_ranks out;
-    CHECK_EQ(sessrec_wilcoxon(a, b, n, NULL, &out), SESSREC_OK);
+    CHECK_EQ(sessrec_wilcoxon(a, b, n, NULL, &out, NULL), SESSREC_OK);
     return out;
 }
 
@@ -555,13 +555,13 @@ static void signed_ranks(void) {
         sessrec_signed_ranks out;
         counting_memory memory = {0, 0, 0};
         sessrec_allocator allocator = counting_allocator(&memory);
-        CHECK_EQ(sessrec_wilcoxon(a, bad, 2, NULL, &out), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_wilcoxon(a, NULL, 2, NULL, &out), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_wilcoxon(a, b, -1, NULL, &out), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_wilcoxon(a, b, 2, NULL, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_wilcoxon(a, b, 10, &allocator, &out), SESSREC_OUT_OF_MEMORY);
+        CHECK_EQ(sessrec_wilcoxon(a, bad, 2, NULL, &out, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_wilcoxon(a, NULL, 2, NULL, &out, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_wilcoxon(a, b, -1, NULL, &out, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_wilcoxon(a, b, 2, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_wilcoxon(a, b, 10, &allocator, &out, NULL), SESSREC_OUT_OF_MEMORY);
         memory.fail_from = -1;
-        CHECK_EQ(sessrec_wilcoxon(a, b, 10, &allocator, &out), SESSREC_OK);
+        CHECK_EQ(sessrec_wilcoxon(a, b, 10, &allocator, &out, NULL), SESSREC_OK);
         CHECK_EQ(memory.blocks, 0);
     }
 }

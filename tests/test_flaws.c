@@ -30,9 +30,9 @@ static sessrec_trainer *trainer_of(const sessrec_config *config, const sessrec_l
     return trainer;
 }
 
-static sessrec_tensor tensor_of(sessrec_trainer *trainer, const char *name) {
-    sessrec_tensor tensor;
-    CHECK_EQ(sessrec_trainer_tensor(trainer, name, &tensor), SESSREC_OK);
+static sessrec_mutable_tensor tensor_of(sessrec_trainer *trainer, const char *name) {
+    sessrec_mutable_tensor tensor;
+    CHECK_EQ(sessrec_trainer_tensor(trainer, name, &tensor, NULL), SESSREC_OK);
     return tensor;
 }
 
@@ -112,12 +112,12 @@ static void states_follow_sessions(void) {
         float expected[6][5] = {{0}}, tape[20];
         int32_t clicks[6] = {0};
         sessrec_batcher *batcher = batcher_of(&config, log, NULL);
-        const sessrec_gru *gru = &sessrec_trainer_model(trainer)->gru[0];
-        const sessrec_tensor Wy = tensor_of(trainer, "Wy");
-        while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) {
+        const sessrec_gru *gru = &model_of(trainer)->gru[0];
+        const sessrec_mutable_tensor Wy = tensor_of(trainer, "Wy");
+        while (!sessrec_batcher_next(batcher, &batch) && batch.rows) {
             // no update: the weights stay
             CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
-            const sessrec_tensor hidden = tensor_of(trainer, "hidden0");
+            const sessrec_mutable_tensor hidden = tensor_of(trainer, "hidden0");
             for (int32_t i = 0; i < batch.rows; ++i) {
                 const int32_t s = batch.sessions[i], item = view.items[view.session_begins[s] + clicks[s]++];
                 sessrec_gru_forward(gru, 1, Wy.data + item * 5, expected[s], expected[s], tape);
@@ -167,7 +167,7 @@ static void batches(void) {
         int64_t rows = 0;
         config.batch_size = 3;
         sessrec_batcher *batcher = batcher_of(&config, log, NULL);
-        while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) rows += batch.rows;
+        while (!sessrec_batcher_next(batcher, &batch) && batch.rows) rows += batch.rows;
         CHECK_EQ(rows, 13);
         sessrec_batcher_destroy(batcher);
         sessrec_log_destroy(log);
@@ -282,7 +282,7 @@ static void settings(void) {
             sessrec_batcher *batcher = batcher_of(&config, log, NULL);
             CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
             CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
-            const sessrec_tensor hidden = tensor_of(trainer, "hidden0");
+            const sessrec_mutable_tensor hidden = tensor_of(trainer, "hidden0");
             for (int i = 0; i < batch.rows * 60; ++i) {
                 zeros[0] += trainer->x[i] == 0;
                 zeros[1] += hidden.data[i] == 0;
@@ -307,7 +307,7 @@ static void settings(void) {
             CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
             CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
             for (int32_t l = 0; l < layers; ++l) {
-                const sessrec_tensor hidden = tensor_of(trainer, l ? "hidden1" : "hidden0");
+                const sessrec_mutable_tensor hidden = tensor_of(trainer, l ? "hidden1" : "hidden0");
                 int zeros = 0;
                 for (int i = 0; i < batch.rows * hidden.columns; ++i) zeros += hidden.data[i] == 0;
                 CHECK_NEAR(zeros / ((double)hidden.columns * batch.rows), 0.75, 0.04);
@@ -428,7 +428,7 @@ static void steps(void) {
         config.optimizer.kind = SESSREC_ADAGRAD;
         sessrec_trainer *trainer = trainer_of(&config, clicks);
         sessrec_batch batch = first_batch(3, input, target, 3, negative);
-        const sessrec_tensor Wy = tensor_of(trainer, "Wy");
+        const sessrec_mutable_tensor Wy = tensor_of(trainer, "Wy");
         CHECK_EQ(Wy.rows, 200);
         float *before = (float *)malloc(200 * 5 * sizeof *before);
         memcpy(before, Wy.data, 200 * 5 * sizeof *before);
@@ -451,7 +451,7 @@ static void steps(void) {
         config.optimizer.epsilon = 1e-20f;
         sessrec_trainer *trainer = trainer_of(&config, clicks);
         sessrec_batch batch = first_batch(3, input, target, 3, negative);
-        sessrec_tensor b = tensor_of(trainer, "L0.b"), acc = tensor_of(trainer, "acc.L0.b"),
+        sessrec_mutable_tensor b = tensor_of(trainer, "L0.b"), acc = tensor_of(trainer, "acc.L0.b"),
                        all = tensor_of(trainer, "acc.Wy");
         int nonzero = 0;
         for (int i = 0; i < all.rows * all.columns; ++i) nonzero += all.data[i] != 0;
@@ -460,7 +460,7 @@ static void steps(void) {
         CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
         float g[15];
         memcpy(g, tensor_of(trainer, "grad.L0.b").data, sizeof g);
-        CHECK_EQ(sessrec_trainer_apply(trainer), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_apply(trainer, NULL), SESSREC_OK);
         for (int j = 5; j < 15; ++j) {  // the reset gate has no gradient where the state is 0
             CHECK_NEAR(b.data[j], g[j] > 0 ? -0.2 : 0.2, 1e-5);
             CHECK_NEAR(acc.data[j], (double)g[j] * (double)g[j], 1e-6);
@@ -476,7 +476,7 @@ static void steps(void) {
         batch.epoch = 1000000;
         batch.step = 1000000000;
         CHECK_EQ(sessrec_trainer_step(late, &batch, NULL, NULL), SESSREC_OK);
-        CHECK(same_weights(sessrec_trainer_model(early), sessrec_trainer_model(late)));
+        CHECK(same_weights(model_of(early), model_of(late)));
         sessrec_trainer_destroy(early);
         sessrec_trainer_destroy(late);
         float w = 0, g, previous = 0;
@@ -493,7 +493,7 @@ static void steps(void) {
         config.embedding = SESSREC_EMBEDDING_SEPARATE;
         config.embedding_width = 20;
         sessrec_trainer *trainer = trainer_of(&config, clicks);
-        const sessrec_tensor W = tensor_of(trainer, "L0.W");
+        const sessrec_mutable_tensor W = tensor_of(trainer, "L0.W");
         for (int gate = 0; gate < 3; ++gate) {
             float most = 0;
             for (int i = 0; i < 20; ++i)
@@ -511,7 +511,7 @@ static void steps(void) {
         config.alpha = 0.75f;  // other than the default
         config.batch_size = 4;
         sessrec_trainer *trainer = trainer_of(&config, clicks);
-        sessrec_tensor Wy = tensor_of(trainer, "Wy"), By = tensor_of(trainer, "By");
+        sessrec_mutable_tensor Wy = tensor_of(trainer, "Wy"), By = tensor_of(trainer, "By");
         memset(Wy.data, 0, 200 * 5 * sizeof(float));
         for (int i = 0; i < 6; ++i) By.data[i] = 0.1f * (float)i;
         sessrec_batch batch = first_batch(1, input, target, 3, negative);  // one live row of four
@@ -520,7 +520,7 @@ static void steps(void) {
         for (int c = 0; c < 4; ++c) {
             const int32_t item = c ? negative[c - 1] : target[0];
             const double log_support =
-                log((double)sessrec_model_support(sessrec_trainer_model(trainer), item));
+                log((double)sessrec_model_support(model_of(trainer), item));
             s[c] = (double)By.data[item] - (c ? 0.75 : 1) * log_support;
             total += exp(s[c]);
         }
@@ -542,13 +542,13 @@ static void steps(void) {
         sessrec_batch batch = first_batch(3, input, target, 3, negative);
         CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
         // item 3 is the target of rows 0 and 2, and a negative
-        const sessrec_tensor grad = tensor_of(trainer, "grad.By");
+        const sessrec_mutable_tensor grad = tensor_of(trainer, "grad.By");
         int rows_of_3 = 0, row = -1;
         for (int c = 0; c < grad.rows; ++c)
             if (grad.row_ids[c] == 3) ++rows_of_3, row = c;
         CHECK_EQ(rows_of_3, 1);
         const double sum = (double)grad.data[row];
-        CHECK_EQ(sessrec_trainer_apply(trainer), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_apply(trainer, NULL), SESSREC_OK);
         CHECK_NEAR(tensor_of(trainer, "acc.By").data[3], sum * sum, 1e-6);  // one update with the sum
         sessrec_trainer_destroy(trainer);
     }
@@ -579,7 +579,7 @@ static void steps(void) {
                       b = first_batch(2, same_input, same_target, 1, none);
         CHECK_EQ(sessrec_trainer_grad(alone, &a, NULL, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_trainer_grad(twice, &b, NULL, NULL), SESSREC_OK);
-        const sessrec_tensor g = tensor_of(alone, "grad.L0.b"), h = tensor_of(twice, "grad.L0.b");
+        const sessrec_mutable_tensor g = tensor_of(alone, "grad.L0.b"), h = tensor_of(twice, "grad.L0.b");
         for (int j = 0; j < 15; ++j) CHECK_NEAR(h.data[j], 2 * (double)g.data[j], 1e-6);
         sessrec_trainer_destroy(alone);
         sessrec_trainer_destroy(twice);
@@ -645,7 +645,7 @@ static void runs(void) {
         int64_t lost = 0;
         sessrec_sampler *sampler = NULL;
         for (int i = 0; i < ITEMS; ++i) support[i] = i ? 1 : 1000000000;
-        CHECK_EQ(sessrec_sampler_create(support, ITEMS, 1, NULL, &sampler), SESSREC_OK);
+        CHECK_EQ(sessrec_sampler_create(support, ITEMS, 1, NULL, &sampler, NULL), SESSREC_OK);
         for (int i = 1; i < ITEMS; ++i) lost += sampler->sum[i] == sampler->sum[i - 1];
         CHECK_EQ(lost, 0);
         sessrec_sampler_destroy(sampler);
@@ -716,9 +716,9 @@ static void ranking(void) {
         sessrec_trainer *trainer = trainer_of(&config, log);
         memset(tensor_of(trainer, "Wy").data, 0, 60 * 6 * sizeof(float));
         sessrec_eval_config eval = sessrec_eval_config_default();
-        CHECK_NEAR(evaluate(sessrec_trainer_model(trainer), log, &eval).all.recall[3], 0, 0);
+        CHECK_NEAR(evaluate(model_of(trainer), log, &eval).all.recall[3], 0, 0);
         eval.ties = SESSREC_TIES_STANDARD;
-        CHECK_NEAR(evaluate(sessrec_trainer_model(trainer), log, &eval).all.recall[3], 1, 0);
+        CHECK_NEAR(evaluate(model_of(trainer), log, &eval).all.recall[3], 1, 0);
         sessrec_trainer_destroy(trainer);
         sessrec_log_destroy(log);
     }
@@ -727,7 +727,7 @@ static void ranking(void) {
         sessrec_config config = small_config(1, 6);
         sessrec_trainer *trainer = trainer_of(&config, log);
         memset(tensor_of(trainer, "Wy").data, 0, 60 * 6 * sizeof(float));
-        const event_list list = events_of(sessrec_trainer_model(trainer), log);
+        const event_list list = events_of(model_of(trainer), log);
         CHECK(list.count > 10);
         for (int i = 0; i < 10; ++i) CHECK_NEAR(list.event[i].rank, 60, 0);
         sessrec_trainer_destroy(trainer);
@@ -954,7 +954,7 @@ static sessrec_config user_config(int32_t layers, sessrec_user_mode mode) {
 
 // tanh(c W + b), what begins a session in a layer
 static void begun(sessrec_trainer *trainer, int layer, const float *c, float *h) {
-    const sessrec_tensor W = tensor_of(trainer, layer ? "I1.W" : "I0.W"),
+    const sessrec_mutable_tensor W = tensor_of(trainer, layer ? "I1.W" : "I0.W"),
                          b = tensor_of(trainer, layer ? "I1.b" : "I0.b");
     for (int32_t j = 0; j < W.columns; ++j) {
         double sum = (double)b.data[j];
@@ -973,9 +973,9 @@ static void check_user_states(int32_t layers) {
     float h[2][8] = {{0}}, c[3] = {0}, tape[32];
     int later = 0;
     sessrec_batcher *batcher = batcher_of(&config, log, NULL);
-    const sessrec_model *model = sessrec_trainer_model(trainer);
-    const sessrec_tensor Wy = tensor_of(trainer, "Wy");
-    while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) {
+    const sessrec_model *model = model_of(trainer);
+    const sessrec_mutable_tensor Wy = tensor_of(trainer, "Wy");
+    while (!sessrec_batcher_next(batcher, &batch) && batch.rows) {
         if (batch.user_starts[0]) {
             memset(h, 0, sizeof h);
             memset(c, 0, sizeof c);
@@ -989,7 +989,7 @@ static void check_user_states(int32_t layers) {
             sessrec_gru_forward(&model->gru[l], 1, x, h[l], h[l], tape);
         CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
         for (int l = 0; l < layers; ++l) {
-            const sessrec_tensor hidden = tensor_of(trainer, l ? "hidden1" : "hidden0");
+            const sessrec_mutable_tensor hidden = tensor_of(trainer, l ? "hidden1" : "hidden0");
             for (int j = 0; j < hidden.columns; ++j) CHECK_NEAR(hidden.data[j], h[l][j], 1e-5);
         }
         for (int j = 0; j < 3; ++j) CHECK_NEAR(tensor_of(trainer, "user").data[j], c[j], 1e-5);
@@ -1018,11 +1018,11 @@ static void users(void) {
             static const int32_t negative[1] = {4};
             double size[3] = {0, 0, 0};
             sessrec_batcher *batcher = batcher_of(&config, log, NULL);
-            while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) {
+            while (!sessrec_batcher_next(batcher, &batch) && batch.rows) {
                 batch.negatives = negative;
                 batch.negative_count = 1;
                 CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
-                const sessrec_tensor g = tensor_of(trainer, "grad.C0.W");
+                const sessrec_mutable_tensor g = tensor_of(trainer, "grad.C0.W");
                 for (int i = 0; i < 3; ++i)
                     for (int j = 0; j < 15; ++j) size[j / 5] += fabs((double)g.data[i * 15 + j]);
             }
@@ -1041,7 +1041,7 @@ static void users(void) {
             int pairs[5] = {0};
             config.batch_size = slots;
             sessrec_batcher *batcher = batcher_of(&config, log, NULL);
-            while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK)
+            while (!sessrec_batcher_next(batcher, &batch) && batch.rows)
                 for (int32_t i = 0; i < batch.rows; ++i) pairs[batch.sessions[i]]++;
             for (int i = 0; i < 5; ++i) CHECK_EQ(pairs[i] + 1, strlen(visits[i]));
             sessrec_batcher_destroy(batcher);
@@ -1075,8 +1075,8 @@ static void users(void) {
         sessrec_config with = user_config(1, SESSREC_USER_ALL), without = with;
         with.dropout_user = with.dropout_init = with.dropout_hidden = 0.9f;
         sessrec_trainer *a = trainer_of(&with, log), *b = trainer_of(&without, log);
-        const event_list x = events_of(sessrec_trainer_model(a), log),
-                         y = events_of(sessrec_trainer_model(b), log);
+        const event_list x = events_of(model_of(a), log),
+                         y = events_of(model_of(b), log);
         CHECK_EQ(x.count, 9);
         CHECK(!memcmp(&x, &y, sizeof x));
         sessrec_trainer_destroy(a);

@@ -243,15 +243,15 @@ static sessrec_config step_config(int layers, int form, int embedding, setting s
     return config;
 }
 
-static sessrec_tensor tensor_of(sessrec_trainer *trainer, const char *prefix, const char *name) {
+static sessrec_mutable_tensor tensor_of(sessrec_trainer *trainer, const char *prefix, const char *name) {
     char full[32];
-    sessrec_tensor tensor;
+    sessrec_mutable_tensor tensor;
     snprintf(full, sizeof full, "%s%s", prefix, name);
-    CHECK_EQ(sessrec_trainer_tensor(trainer, full, &tensor), SESSREC_OK);
+    CHECK_EQ(sessrec_trainer_tensor(trainer, full, &tensor, NULL), SESSREC_OK);
     return tensor;
 }
 
-static void randomise(const sessrec_tensor *tensor, uint32_t *seed, double limit) {
+static void randomise(const sessrec_mutable_tensor *tensor, uint32_t *seed, double limit) {
     for (int64_t i = 0; i < (int64_t)tensor->rows * tensor->columns; ++i)
         tensor->data[i] = random_float(seed, limit);
 }
@@ -265,9 +265,9 @@ static step_case make_step(const sessrec_config *config, const sessrec_log *log,
     step.state_seed = seed;
     CHECK_EQ(sessrec_trainer_create(config, log, &step.trainer, &err), SESSREC_OK);
     CHECK_TEXT(err.text, "");
-    for (int32_t t = 0; (name = sessrec_model_tensor_name(sessrec_trainer_model(step.trainer), t)) != NULL;
+    for (int32_t t = 0; (name = sessrec_model_tensor_name(model_of(step.trainer), t)) != NULL;
          ++t) {
-        sessrec_tensor weights = tensor_of(step.trainer, "", name);
+        sessrec_mutable_tensor weights = tensor_of(step.trainer, "", name);
         randomise(&weights, &seed, 1);
     }
     return step;
@@ -279,7 +279,7 @@ static double step_loss(const step_case *step, int32_t layers) {
     uint32_t seed = step->state_seed;
     double loss = NAN;
     for (int32_t l = 0; l < layers; ++l) {
-        sessrec_tensor state = tensor_of(step->trainer, "", state_name[l]);
+        sessrec_mutable_tensor state = tensor_of(step->trainer, "", state_name[l]);
         randomise(&state, &seed, 0.9);
     }
     CHECK_EQ(sessrec_trainer_grad(step->trainer, &step->batch, &loss, NULL), SESSREC_OK);
@@ -290,7 +290,7 @@ enum { MOST_NUMBERS = 128 };  // of one tensor
 
 // The gradient that the trainer has now, with every row at its place.
 static void scattered_gradient(const step_case *step, const char *name, double *dense) {
-    const sessrec_tensor gradient = tensor_of(step->trainer, "grad.", name);
+    const sessrec_mutable_tensor gradient = tensor_of(step->trainer, "grad.", name);
     memset(dense, 0, MOST_NUMBERS * sizeof *dense);
     for (int32_t i = 0; i < gradient.rows; ++i) {
         const int32_t row = gradient.row_ids ? gradient.row_ids[i] : i;
@@ -302,7 +302,7 @@ static void scattered_gradient(const step_case *step, const char *name, double *
 }
 
 // The change of the loss when the tensor moves along a direction.
-static double difference_along(const step_case *step, int32_t layers, const sessrec_tensor *weights,
+static double difference_along(const step_case *step, int32_t layers, const sessrec_mutable_tensor *weights,
                                const double *direction) {
     double kept[MOST_NUMBERS], loss[2];
     const int32_t n = weights->rows * weights->columns;
@@ -328,9 +328,9 @@ static verdict check_step(const sessrec_config *config, setting s, uint32_t seed
     verdict v = {0, 0, 0};
     step_case step = make_step(config, log, s, seed);
     const char *name;
-    for (int32_t t = 0; (name = sessrec_model_tensor_name(sessrec_trainer_model(step.trainer), t)) != NULL;
+    for (int32_t t = 0; (name = sessrec_model_tensor_name(model_of(step.trainer), t)) != NULL;
          ++t) {
-        const sessrec_tensor weights = tensor_of(step.trainer, "", name);
+        const sessrec_mutable_tensor weights = tensor_of(step.trainer, "", name);
         const int32_t n = weights.rows * weights.columns;
         double gradient[MOST_NUMBERS], direction[MOST_NUMBERS] = {0};
         verdict here = {0, 0, 0};

@@ -361,15 +361,15 @@ static void check_training_step(int kind, float gradient_cap) {
     CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
     float expected[8][MOST];
     int32_t tensors = 0;
-    for (; (name = sessrec_model_tensor_name(sessrec_trainer_model(trainer), tensors)) != NULL; ++tensors) {
+    for (; (name = sessrec_model_tensor_name(model_of(trainer), tensors)) != NULL; ++tensors) {
         char full[32];
-        sessrec_tensor weights, g;
+        sessrec_mutable_tensor weights, g;
         float packed[MOST], first[MOST] = {0}, second[MOST] = {0}, velocity[MOST] = {0};
         int32_t id[64], rows = 0, steps[64] = {0};
         sessrec_optimizer_state state = {first, second, velocity, steps};
         snprintf(full, sizeof full, "grad.%s", name);
-        CHECK_EQ(sessrec_trainer_tensor(trainer, name, &weights), SESSREC_OK);
-        CHECK_EQ(sessrec_trainer_tensor(trainer, full, &g), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_tensor(trainer, name, &weights, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_tensor(trainer, full, &g, NULL), SESSREC_OK);
         for (int32_t i = 0; i < g.rows; ++i) {
             if (g.row_ids && g.row_ids[i] < 0) continue;  // summed into another
             memcpy(packed + rows * g.columns, g.data + i * g.columns, (size_t)g.columns * sizeof(float));
@@ -381,11 +381,11 @@ static void check_training_step(int kind, float gradient_cap) {
         CHECK(memcmp(expected[tensors], weights.data,
                      (size_t)(weights.rows * weights.columns) * sizeof(float)));
     }
-    CHECK_EQ(sessrec_trainer_apply(trainer), SESSREC_OK);
+    CHECK_EQ(sessrec_trainer_apply(trainer, NULL), SESSREC_OK);
     for (int32_t t = 0; t < tensors; ++t) {
-        sessrec_tensor weights;
-        CHECK_EQ(sessrec_trainer_tensor(trainer, sessrec_model_tensor_name(sessrec_trainer_model(trainer), t),
-                                        &weights),
+        sessrec_mutable_tensor weights;
+        CHECK_EQ(sessrec_trainer_tensor(trainer, sessrec_model_tensor_name(model_of(trainer), t),
+                                        &weights, NULL),
                  SESSREC_OK);
         CHECK(!memcmp(expected[t], weights.data, (size_t)(weights.rows * weights.columns) * sizeof(float)));
     }

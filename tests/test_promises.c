@@ -80,7 +80,7 @@ static double run_steps(run *r, int steps) {
         sessrec_batch batch;
         sessrec_result result;
         do result = sessrec_batcher_next(r->batcher, &batch);
-        while (result == SESSREC_DONE);
+        while (!result && !batch.rows);
         if (result || sessrec_trainer_step(r->trainer, &batch, &loss, NULL)) return -1;
         sum += loss;
     }
@@ -97,7 +97,7 @@ static image trained(const sessrec_config *config, const sessrec_log *log, const
     if (kernels) r.trainer->kernels = r.trainer->model->kernels = kernels;
     *losses = run_steps(&r, 8);
     CHECK(*losses > 0);
-    const image model = model_bytes(sessrec_trainer_model(r.trainer));
+    const image model = model_bytes(model_of(r.trainer));
     run_end(&r);
     return model;
 }

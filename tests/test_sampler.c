@@ -5,7 +5,7 @@
 
 static sessrec_sampler *sampler_for(const int64_t *support, int32_t items, double alpha) {
     sessrec_sampler *sampler = NULL;
-    CHECK_EQ(sessrec_sampler_create(support, items, (float)alpha, NULL, &sampler), SESSREC_OK);
+    CHECK_EQ(sessrec_sampler_create(support, items, (float)alpha, NULL, &sampler, NULL), SESSREC_OK);
     return sampler;
 }
 
@@ -249,7 +249,7 @@ static void refusals(void) {
     static const int64_t none[3] = {0, 0, 0}, negative[3] = {-5, 2, -1}, some[3] = {1, 2, 3};
     sessrec_sampler *sampler = NULL;
     TEST("nothing with support is NO_DATA") {
-        CHECK_EQ(sessrec_sampler_create(none, 3, 0.5f, NULL, &sampler), SESSREC_NO_DATA);
+        CHECK_EQ(sessrec_sampler_create(none, 3, 0.5f, NULL, &sampler, NULL), SESSREC_NO_DATA);
         CHECK(sampler == NULL);
     }
     TEST("a support below 0 counts as none") {
@@ -260,21 +260,21 @@ static void refusals(void) {
         sessrec_sampler_destroy(sampler);
     }
     TEST("bad arguments are refused") {
-        CHECK_EQ(sessrec_sampler_create(NULL, 3, 0.5f, NULL, &sampler), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_sampler_create(some, 0, 0.5f, NULL, &sampler), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_sampler_create(some, 3, -0.1f, NULL, &sampler), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_sampler_create(some, 3, 1.1f, NULL, &sampler), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_sampler_create(some, 3, (float)NAN, NULL, &sampler), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_sampler_create(some, 3, 0.5f, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_sampler_create(NULL, 3, 0.5f, NULL, &sampler, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_sampler_create(some, 0, 0.5f, NULL, &sampler, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_sampler_create(some, 3, -0.1f, NULL, &sampler, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_sampler_create(some, 3, 1.1f, NULL, &sampler, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_sampler_create(some, 3, (float)NAN, NULL, &sampler, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_sampler_create(some, 3, 0.5f, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
         sessrec_sampler_destroy(NULL);
     }
     TEST("a failed allocation is OUT_OF_MEMORY and leaves nothing") {
         counting_memory memory = {0, 0, 0};
         sessrec_allocator allocator = counting_allocator(&memory);
-        CHECK_EQ(sessrec_sampler_create(some, 3, 0.5f, &allocator, &sampler), SESSREC_OUT_OF_MEMORY);
+        CHECK_EQ(sessrec_sampler_create(some, 3, 0.5f, &allocator, &sampler, NULL), SESSREC_OUT_OF_MEMORY);
         CHECK(sampler == NULL);
         memory.fail_from = -1;
-        CHECK_EQ(sessrec_sampler_create(some, 3, 0.5f, &allocator, &sampler), SESSREC_OK);
+        CHECK_EQ(sessrec_sampler_create(some, 3, 0.5f, &allocator, &sampler, NULL), SESSREC_OK);
         CHECK_EQ(memory.blocks, 1);
         sessrec_sampler_destroy(sampler);
         CHECK_EQ(memory.blocks, 0);

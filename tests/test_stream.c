@@ -163,12 +163,12 @@ static void recommendations(void) {
         sessrec_log *log = random_log(20, 30, 3);
         sessrec_config config = small_config(1, 4);
         sessrec_trainer *trainer;
-        sessrec_tensor bias;
+        sessrec_mutable_tensor bias;
         CHECK_EQ(sessrec_trainer_create(&config, log, &trainer, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_trainer_tensor(trainer, "By", &bias), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_tensor(trainer, "By", &bias, NULL), SESSREC_OK);
         bias.data[11] = NAN;
         void *memory;
-        sessrec_session *session = new_session(sessrec_trainer_model(trainer), 0, &memory);
+        sessrec_session *session = new_session(model_of(trainer), 0, &memory);
         sessrec_session_click(session, 2);
         sessrec_recommendation list[30];
         sessrec_query query = sessrec_query_default();

@@ -30,7 +30,7 @@ static int run_step(run *r) {
     sessrec_batch batch;
     sessrec_result result;
     if (sessrec_trainer_position(r->trainer).epoch >= r->config.epochs) return 0;
-    while ((result = sessrec_batcher_next(r->batcher, &batch)) == SESSREC_DONE) {
+    while (!(result = sessrec_batcher_next(r->batcher, &batch)) && !batch.rows) {
         sessrec_trainer_next_epoch(r->trainer);
         if (sessrec_trainer_position(r->trainer).epoch >= r->config.epochs) return 0;
     }
@@ -41,7 +41,7 @@ static int run_step(run *r) {
 
 static image run_to_end(run *r) {
     while (run_step(r)) continue;
-    return model_bytes(sessrec_trainer_model(r->trainer));
+    return model_bytes(model_of(r->trainer));
 }
 
 static image file_bytes(const char *path) {
@@ -334,7 +334,7 @@ static void resumed_loops(void) {
             int64_t steps = 0;
             if (!run_begin(&whole, &config, log)) continue;
             while (run_step(&whole)) ++steps;
-            image model = model_bytes(sessrec_trainer_model(whole.trainer));
+            image model = model_bytes(model_of(whole.trainer));
             run_end(&whole);
             CHECK(steps > 4);
             for (int64_t stop = 0; stop <= steps; ++stop) {
@@ -345,7 +345,7 @@ static void resumed_loops(void) {
                 if (!run_begin(&r, &config, log)) break;
                 CHECK_EQ(sessrec_trainer_read(r.trainer, path, &r.err), SESSREC_OK);
                 const sessrec_position at = sessrec_trainer_position(r.trainer);
-                CHECK_EQ(sessrec_batcher_seek(r.batcher, at.epoch, at.step), SESSREC_OK);
+                CHECK_EQ(sessrec_batcher_seek(r.batcher, at.epoch, at.step, NULL), SESSREC_OK);
                 image resumed = run_to_end(&r);
                 CHECK(same_bytes(&resumed, &model));
                 free(resumed.data);
@@ -572,7 +572,7 @@ static void refused_checkpoints(void) {
         sessrec_config other = config;
         other.hidden[0] = 5;
         if (!run_begin(&r, &other, log)) continue;
-        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.5), 0);
+        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.5, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_trainer_write(r.trainer, best, NULL), SESSREC_OK);
         run_end(&r);
         check_refused(&config, log, best, SESSREC_MISMATCH, SESSREC_MISMATCH);
@@ -583,7 +583,7 @@ static void refused_checkpoints(void) {
         const char *file = file_file.name;
         sessrec_model *model = NULL;
         if (!run_begin(&r, &config, log)) continue;
-        CHECK_EQ(sessrec_model_write(sessrec_trainer_model(r.trainer), file, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_model_write(model_of(r.trainer), file, NULL), SESSREC_OK);
         run_end(&r);
         check_refused(&config, log, file, SESSREC_BAD_FILE, SESSREC_MISMATCH);
         remove(file);
@@ -702,11 +702,11 @@ static void endings(void) {
         sessrec_batch batch;
         if (!run_begin(&r, &c, log)) continue;
         for (int i = 0; i < 5; ++i) run_step(&r);
-        image before = model_bytes(sessrec_trainer_model(r.trainer));
+        image before = model_bytes(model_of(r.trainer));
         CHECK_EQ(sessrec_batcher_next(r.batcher, &batch), SESSREC_OK);
         CHECK_EQ(sessrec_trainer_step(r.trainer, &batch, NULL, &err), SESSREC_DIVERGED);
         CHECK_TEXT(err.text, "the loss is not finite in epoch 1, step 6: a smaller learning rate may help");
-        image after = model_bytes(sessrec_trainer_model(r.trainer));
+        image after = model_bytes(model_of(r.trainer));
         CHECK(same_bytes(&before, &after));
         CHECK_EQ(sessrec_trainer_position(r.trainer).step, 5);
         free(before.data);
@@ -827,29 +827,30 @@ static void early_stopping(void) {
     sessrec_log *log = circle_log(20);
     sessrec_config config = variant(0);
     run r;
-    TEST("keep_best tells how many calls ago the best was, use_best brings it back") {
+    TEST("the position tells how many calls of keep_best ago the best was, use_best brings it back") {
         if (!run_begin(&r, &config, log)) continue;
         CHECK_EQ(sessrec_trainer_position(r.trainer).best_age, -1);
-        image start = model_bytes(sessrec_trainer_model(r.trainer));
-        sessrec_trainer_use_best(r.trainer);  // nothing kept: nothing happens
+        image start = model_bytes(model_of(r.trainer));
+        sessrec_trainer_use_best(r.trainer, NULL);  // nothing kept: nothing happens
         run_step(&r);
-        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.25), 0);
-        image kept = model_bytes(sessrec_trainer_model(r.trainer));
+        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.25, NULL), SESSREC_OK);
+        image kept = model_bytes(model_of(r.trainer));
         CHECK(!same_bytes(&start, &kept));
         run_step(&r);
-        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.25), 1);  // as good is not better
-        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.125), 2);
+        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.25, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_position(r.trainer).best_age, 1);  // as good is not better
+        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.125, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_trainer_position(r.trainer).best_age, 2);
         CHECK_NEAR(sessrec_trainer_position(r.trainer).best, 0.25, 0);
-        sessrec_trainer_use_best(r.trainer);
-        image back = model_bytes(sessrec_trainer_model(r.trainer));
+        sessrec_trainer_use_best(r.trainer, NULL);
+        image back = model_bytes(model_of(r.trainer));
         CHECK(same_bytes(&back, &kept));
         run_step(&r);
-        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.5), 0);
-        image better = model_bytes(sessrec_trainer_model(r.trainer));
+        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 0.5, NULL), SESSREC_OK);
+        image better = model_bytes(model_of(r.trainer));
         run_step(&r);
-        sessrec_trainer_use_best(r.trainer);
-        image again = model_bytes(sessrec_trainer_model(r.trainer));
+        sessrec_trainer_use_best(r.trainer, NULL);
+        image again = model_bytes(model_of(r.trainer));
         CHECK(same_bytes(&again, &better));
         free(start.data);
         free(kept.data);
@@ -860,15 +861,15 @@ static void early_stopping(void) {
     }
     TEST("a model that was taken outlives its trainer, which then refuses to go on") {
         sessrec_batch batch;
-        sessrec_tensor tensor;
+        sessrec_mutable_tensor tensor;
         if (!run_begin(&r, &config, log)) continue;
-        sessrec_model *model = sessrec_trainer_take_model(r.trainer);
-        CHECK(sessrec_trainer_take_model(r.trainer) == NULL);
+        sessrec_model *model = take_model(r.trainer);
+        CHECK(take_model(r.trainer) == NULL);
         CHECK_EQ(sessrec_batcher_next(r.batcher, &batch), SESSREC_OK);
         CHECK_EQ(sessrec_trainer_step(r.trainer, &batch, NULL, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_trainer_apply(r.trainer), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 1), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_trainer_tensor(r.trainer, "Wy", &tensor), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_trainer_apply(r.trainer, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 1, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_trainer_tensor(r.trainer, "Wy", &tensor, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_trainer_write(r.trainer, "no_such_directory/never", NULL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_trainer_read(r.trainer, "no_such_directory/never", NULL), SESSREC_INVALID_ARGUMENT);
         run_end(&r);
@@ -906,7 +907,7 @@ static void training_further(void) {
         TEST("a model that is trained further keeps the numbers of its items and its weights; new items come "
              "after, support is added") {
             CHECK_EQ(sessrec_trainer_create(&config, later, &trainer, NULL), SESSREC_OK);
-            const sessrec_model *start = sessrec_trainer_model(trainer);
+            const sessrec_model *start = model_of(trainer);
             CHECK_EQ(sessrec_model_describe(start).item_count, 12);
             for (int32_t i = 0; i < 10; ++i)
                 CHECK_TEXT(sessrec_model_item_id(start, i), sessrec_model_item_id(model, i));
@@ -981,7 +982,7 @@ static void bad_batches(void) {
     int32_t numbers[128];
     if (!run_begin(&r, &config, log)) return;
     CHECK_EQ(sessrec_batcher_next(r.batcher, &good), SESSREC_OK);
-    image before = model_bytes(sessrec_trainer_model(r.trainer));
+    image before = model_bytes(model_of(r.trainer));
     TEST("a mini-batch with more rows or negatives than configured, or none or less, is refused") {
         bad = good;
         bad.rows = config.batch_size + 1;
@@ -1040,11 +1041,11 @@ static void bad_batches(void) {
         CHECK_EQ(sessrec_trainer_step(NULL, &good, NULL, NULL), SESSREC_INVALID_ARGUMENT);
     }
     TEST("to apply before there are gradients is refused") {
-        CHECK_EQ(sessrec_trainer_apply(r.trainer), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_trainer_apply(NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_trainer_apply(r.trainer, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_trainer_apply(NULL, NULL), SESSREC_INVALID_ARGUMENT);
     }
     TEST("after all these refusals the trainer is as it was, and takes the good mini-batch") {
-        image after = model_bytes(sessrec_trainer_model(r.trainer));
+        image after = model_bytes(model_of(r.trainer));
         CHECK(same_bytes(&before, &after));
         CHECK_EQ(sessrec_trainer_position(r.trainer).step, 0);
         CHECK_EQ(sessrec_trainer_step(r.trainer, &good, NULL, NULL), SESSREC_OK);
@@ -1053,12 +1054,12 @@ static void bad_batches(void) {
     TEST("tensors that are not there are refused") {
         static const char *const wrong[10] = {"",         "Wz",        "grad.", "hidden1", "hidden",
                                               "hidden00", "second.Wy", "L1.W",  "L0.c",    "grad.grad.Wy"};
-        sessrec_tensor tensor;
+        sessrec_mutable_tensor tensor;
         for (int i = 0; i < 10; ++i)
-            CHECK_EQ(sessrec_trainer_tensor(r.trainer, wrong[i], &tensor), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_trainer_tensor(r.trainer, "acc.Wy", &tensor), SESSREC_OK);
+            CHECK_EQ(sessrec_trainer_tensor(r.trainer, wrong[i], &tensor, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_trainer_tensor(r.trainer, "acc.Wy", &tensor, NULL), SESSREC_OK);
         CHECK_EQ(tensor.rows, 10);
-        CHECK_EQ(sessrec_trainer_tensor(r.trainer, "vel.L0.b", &tensor), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_tensor(r.trainer, "vel.L0.b", &tensor, NULL), SESSREC_OK);
         CHECK_EQ(tensor.columns, 39);
     }
     free(before.data);
@@ -1198,13 +1199,13 @@ static void dropout(void) {
     TEST("the state that is carried on is the dropped one") {
         sessrec_config c = small_config(1, 50);
         sessrec_batch batch;
-        sessrec_tensor hidden;
+        sessrec_mutable_tensor hidden;
         run r;
         c.dropout_hidden = 0.5f;
         if (!run_begin(&r, &c, log)) continue;
         CHECK_EQ(sessrec_batcher_next(r.batcher, &batch), SESSREC_OK);
         CHECK_EQ(sessrec_trainer_grad(r.trainer, &batch, NULL, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_trainer_tensor(r.trainer, "hidden0", &hidden), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_tensor(r.trainer, "hidden0", &hidden, NULL), SESSREC_OK);
         int differ = 0;
         for (int32_t i = 0; i < batch.rows * 50; ++i)
             differ += (hidden.data[i] == 0) != (r.trainer->layer[0].mask[i] == 0);
@@ -1221,7 +1222,7 @@ static void dropout(void) {
         without.dropout_hidden = 0;
         for (int i = 0; i < 2; ++i) {
             if (!run_begin(&r, i ? &without : &with, log)) continue;
-            CHECK_EQ(sessrec_evaluate(sessrec_trainer_model(r.trainer), log, &eval, &reports[i], NULL),
+            CHECK_EQ(sessrec_evaluate(model_of(r.trainer), log, &eval, &reports[i], NULL),
                      SESSREC_OK);
             run_end(&r);
         }
@@ -1265,7 +1266,7 @@ static void initial_weights(void) {
         c.embedding_width = 30;
         c.gru = SESSREC_RESET_AFTER;
         CHECK_EQ(sessrec_trainer_create(&c, log, &trainer, NULL), SESSREC_OK);
-        const sessrec_model *model = sessrec_trainer_model(trainer);
+        const sessrec_model *model = model_of(trainer);
         check_range(model, "Wy", 1);
         for (int i = 0; i < 5; ++i) check_range(model, matrices[i], i ? 3 : 1);
         for (int i = 0; i < 5; ++i) {
@@ -1278,7 +1279,7 @@ static void initial_weights(void) {
         sessrec_trainer_destroy(trainer);
         c.embedding = SESSREC_EMBEDDING_NONE;
         CHECK_EQ(sessrec_trainer_create(&c, log, &trainer, NULL), SESSREC_OK);
-        check_range(sessrec_trainer_model(trainer), "L0.W", 3);
+        check_range(model_of(trainer), "L0.W", 3);
         sessrec_trainer_destroy(trainer);
         sessrec_log_destroy(log);
     }

@@ -99,7 +99,7 @@ static broken walk_epoch(sessrec_batcher *batcher, const sessrec_log *log, int32
     memset(&w, 0, sizeof w);
     w.log = sessrec_log_contents(log);
     for (int32_t u = 0; u < w.log.user_count; ++u) w.next[u] = pair_from(&w.log, u, 0);
-    while (sessrec_batcher_next(batcher, &batch) == SESSREC_OK) {
+    while (!sessrec_batcher_next(batcher, &batch) && batch.rows) {
         int32_t waiting = 0;
         for (int32_t u = 0; u < w.log.user_count; ++u) waiting += w.next[u] >= 0;
         b.rows += batch.rows != (waiting < slots ? waiting : slots);
@@ -323,8 +323,8 @@ static void no_leaks(void) {
             shop s = open_shop(70 + (uint32_t)kind);
             sessrec_model *model = user_model((sessrec_user_mode)(kind % 3), s.catalogue, 9);
             sessrec_scorer scorer;
-            if (kind < 3) CHECK_EQ(sessrec_scorer_model(model, NULL, &scorer), SESSREC_OK);
-            else CHECK_EQ(sessrec_scorer_ppop(s.catalogue, NULL, &scorer), SESSREC_OK);
+            if (kind < 3) CHECK_EQ(sessrec_scorer_model(model, NULL, &scorer, NULL), SESSREC_OK);
+            else CHECK_EQ(sessrec_scorer_ppop(s.catalogue, NULL, &scorer, NULL), SESSREC_OK);
             for (int32_t batch = 1; batch <= 7; batch += 3) {
                 evaluate(&scorer, s.history, s.log, batch, &together);
                 CHECK(together.count > 60 && together.count < 512);
@@ -344,7 +344,7 @@ static void no_leaks(void) {
             shop s = open_shop(80 + (uint32_t)mode);
             sessrec_model *model = user_model((sessrec_user_mode)mode, s.catalogue, 10);
             sessrec_scorer scorer;
-            CHECK_EQ(sessrec_scorer_model(model, NULL, &scorer), SESSREC_OK);
+            CHECK_EQ(sessrec_scorer_model(model, NULL, &scorer, NULL), SESSREC_OK);
             evaluate(&scorer, s.history, s.log, 5, &together);
             run_visitors(&s, model, &other);
             CHECK(together.count > 60);

@@ -51,9 +51,9 @@ static table make_table(const sessrec_model *from, const char *name) {
 static void open_peer(peer *p, const sessrec_config *config, const sessrec_log *log) {
     sessrec_trainer *trainer;
     memset(p, 0, sizeof *p);
-    if (sessrec_trainer_create(config, log, &trainer, NULL)) exit(1);
-    const sessrec_model *model = sessrec_trainer_model(trainer);
-    const size_t L = (size_t)config->hidden[0], B = (size_t)config->batch_size, C = B + (size_t)config->negatives, V = (size_t)model->info.items;
+    const sessrec_model *model;
+    if (sessrec_trainer_create(config, log, &trainer, NULL) || sessrec_trainer_model(trainer, &model, NULL)) exit(1);
+    const size_t L = (size_t)config->hidden[0], B = (size_t)config->batch_size, C = B + (size_t)config->negatives, V = (size_t)model->info.item_count;
     p->config = *config;
     p->items = (int)V, p->L = (int)L, p->B = (int)B, p->C = (int)C, p->random = 1;
     p->Wy = make_table(model, "Wy"), p->By = make_table(model, "By");
@@ -271,7 +271,9 @@ static int same_losses(const setting *s, const sessrec_log *log) {
 
 static double train_step(void *context) {
     sessrec_batch batch;
-    while (sessrec_batcher_next(((peer *)context)->batcher, &batch) == SESSREC_DONE) {}
+    do
+        if (sessrec_batcher_next(((peer *)context)->batcher, &batch)) return 0;
+    while (!batch.rows);
     step((peer *)context, &batch);
     return 1;
 }
