@@ -768,11 +768,32 @@ typedef struct sessrec_tensor {
 // later format UNSUPPORTED. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_allocator *allocator,
                                               sessrec_model **out, sessrec_error *err);
-// Write a model file: to a temporary file in the same directory, synced, then renamed over `path`, so that a
-// failure at any moment leaves the old file as it was. IO_ERROR; DIVERGED for a weight that is not finite,
-// which no reader would take. Threads: shared.
+// Write a model file, whole or not at all: see sessrec_outputs_write. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const char *path,
                                                sessrec_error *err);
+
+// A file to be written: a model, a log, or bytes. With none of them it is only found out, as far as it can be
+// known, whether one can be written there, and nothing changes.
+typedef struct sessrec_output {
+    const char *path;
+    const char *begins;                 // of bytes: how a file begins that may be replaced; NULL: any
+    const struct sessrec_model *model;
+    const struct sessrec_log *log;
+    const void *bytes;
+    size_t size;
+} sessrec_output;
+#define SESSREC_MAX_OUTPUTS 8
+// Writes files that belong together: each to PATH.tmpN, a temporary file in the same directory, synced; when
+// all are there they are renamed, so that a failure at any moment leaves all paths as they were. (Only a
+// process that is killed between two renames leaves some of them new.) The mode of an old file stays, owner
+// and group where that is allowed; of a symbolic link the file is replaced that it leads to; other hard links
+// keep the old content; a pipe or a device is written to. What killed processes left is removed. A file that
+// is not empty and not of the same kind is not replaced. IO_ERROR; DIVERGED for a weight that is not finite,
+// which no reader would take. Threads: shared.
+SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, int32_t count,
+                                                 sessrec_error *err);
+// Whether two paths lead to one file, also by links, or would, if neither is there. Threads: shared.
+SESSREC_API int32_t sessrec_same_file(const char *a, const char *b);
 #endif
 // Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be
 // 64-byte aligned and outlive the model; only a small handle is allocated. Errors as sessrec_model_read.
@@ -7625,6 +7646,25 @@ static int sessrec__sink_write(sessrec__sink *sink, const void *bytes, size_t si
 // writes everything; 0 after a failure
 typedef int (*sessrec__producer)(sessrec__sink *sink, const void *what);
 #ifndef SESSREC_NO_STDIO
+#  ifdef SESSREC__POSIX
+typedef int sessrec__handle;
+#    define SESSREC__NO_HANDLE (-1)
+#  else
+typedef FILE *sessrec__handle;
+#    define SESSREC__NO_HANDLE NULL
+#  endif
+// A file that is to be written: where, by whom, and how a file begins that it may replace (NULL: any). The
+// rest is for >>disk.
+typedef struct sessrec__save {
+    const char *path, *begins;
+    sessrec__producer produce;
+    const void *what;
+    int check;                          // only find out whether it can be written
+    int32_t number;                     // of the temporary name; -1: written in its place
+    int replaces, kept, published;      // there is an old file; it has a second name; the new one has its own
+    sessrec__handle file;
+} sessrec__save;
+static sessrec_result sessrec__save_files(sessrec__save *saves, int32_t count, sessrec_error *err);
 static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what,
                                          sessrec_error *err);
 #endif
@@ -9154,6 +9194,8 @@ static char *sessrec__put_time(char *to, double time) {
     }
 }
 
+static const char sessrec__log_begins[] = "SessionId\t";
+
 static int sessrec__write_log(sessrec__sink *sink, const void *what) {
     const sessrec_log *log = (const sessrec_log *)what;
     char row[3 * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_FIELD];
@@ -9182,7 +9224,8 @@ static int sessrec__write_log(sessrec__sink *sink, const void *what) {
 SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err) {
     if (!log || log->part || !path)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no finished log");
-    return sessrec__save_file(path, sessrec__write_log, log, err);
+    const sessrec_output output = {path, NULL, NULL, log, NULL, 0};
+    return sessrec_outputs_write(&output, 1, err);
 }
 
 #endif // SESSREC_NO_STDIO
@@ -10677,36 +10720,118 @@ SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void
 // ===========================================================================================================
 #ifndef SESSREC_NO_STDIO
 
-#ifdef SESSREC__WINDOWS
+#if defined(SESSREC__WINDOWS)
 #  include <io.h>
+#elif defined(SESSREC__POSIX)
+#  include <sys/file.h>
+#  if defined(__STRICT_ANSI__) && !defined(__cplusplus)
+extern ssize_t readlink(const char *path, char *to, size_t size);  // -std=c99 hides it
+#  endif
 #endif
 
-// A file that is being written under a name of its own, beside the one that it is to replace.
+// A file that is being written beside the one that it is to replace.
 typedef struct sessrec__file_sink {
     sessrec__sink sink;
-#ifdef SESSREC__POSIX
-    int file;
-#else
-    FILE *file;
-#endif
+    sessrec__handle file;
     int error;                      // errno of the first failure; nothing is written after it
     size_t used;                    // of the buffer, which gathers small pieces
-    unsigned char buffer[16384];
-    char name[4096];
+    unsigned char buffer[2048];
+    char target[2048], name[2048];  // what it is to replace, links followed; what it is called now
 } sessrec__file_sink;
+
+enum { SESSREC__TRIES = 1000, SESSREC__ENDING = 16 };  // names that are tried; bytes of what they add
 
 static int sessrec__file_failed(sessrec__file_sink *file) {
     if (!file->error) file->error = errno ? errno : -1;
     return 0;
 }
 
+static void sessrec__file_name(sessrec__file_sink *file, int32_t number) {
+    snprintf(file->name, sizeof file->name, "%.*s.tmp%d", (int)(sizeof file->name - SESSREC__ENDING),
+             file->target, (int)number);
+}
+
+// Leaves the directory of a path in it, "." for a name alone.
+static char *sessrec__directory_of(char *path) {
+    char *slash = strrchr(path, '/');
+    if (!slash) strcpy(path, ".");
+    else slash[slash == path] = 0;
+    return path;
+}
+
 #ifdef SESSREC__POSIX
 
-// Creates file->name, which must not be there yet.
-static int sessrec__file_create(sessrec__file_sink *file) {
-    do file->file = open(file->name, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    while (file->file < 0 && errno == EINTR);
-    return file->file >= 0;
+static int sessrec__file_open(const char *path, int flags, mode_t mode) {
+    int file;
+#ifdef O_CLOEXEC
+    flags |= O_CLOEXEC;
+#endif
+    do file = open(path, flags, mode);
+    while (file < 0 && errno == EINTR);
+#ifndef O_CLOEXEC
+    if (file >= 0) (void)fcntl(file, F_SETFD, FD_CLOEXEC);
+#endif
+    return file;
+}
+
+// As many bytes as there are, `size` at most; -1 after a failure.
+static int64_t sessrec__read(int file, void *bytes, uint64_t size) {
+    uint64_t have = 0;
+    while (have < size) {
+        const uint64_t most = size - have < 0x40000000 ? size - have : 0x40000000;
+        const ssize_t more = read(file, (char *)bytes + have, (size_t)most);
+        if (more < 0 && errno == EINTR) continue;
+        if (more < 0) return -1;
+        if (!more) break;
+        have += (uint64_t)more;
+    }
+    return (int64_t)have;
+}
+
+// Whether an open file may be replaced: it is empty, or begins as this library's files of the kind do.
+static int sessrec__is_ours(int file, const char *begins) {
+    char start[16];
+    const size_t size = begins ? strlen(begins) : 0;
+    const int64_t have = size ? sessrec__read(file, start, size) : 0;
+    return !have || (have == (int64_t)size && !memcmp(start, begins, size));
+}
+
+static int sessrec__same_inode(const struct stat *a, const struct stat *b) {
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+// Whether the name still leads to the open file: others may have moved or removed it.
+static int sessrec__still_there(int file, const char *name) {
+    struct stat mine, there;
+    return !fstat(file, &mine) && !stat(name, &there) && sessrec__same_inode(&mine, &there);
+}
+
+// A temporary file that nobody has locked was left by a process that was killed. Returns whether it is gone.
+static int sessrec__remove_left(const char *name, const char *begins) {
+    const int file = sessrec__file_open(name, O_RDONLY | O_NONBLOCK, 0);
+    struct stat status;
+    if (file < 0) return errno == ENOENT;
+    const int gone = !fstat(file, &status) && S_ISREG(status.st_mode) && !flock(file, LOCK_EX | LOCK_NB) &&
+                     sessrec__still_there(file, name) && sessrec__is_ours(file, begins) && !unlink(name);
+    close(file);
+    return gone;
+}
+
+// Creates and locks TARGET.tmpN with the first N that nobody uses, and returns N, or -1. Where files cannot
+// be locked, what killed processes leave is stepped over.
+static int32_t sessrec__file_create(sessrec__file_sink *file, const char *begins, mode_t mode) {
+    for (int32_t n = 0, tries = 0; n < SESSREC__TRIES && tries < 2 * SESSREC__TRIES; ++tries) {
+        sessrec__file_name(file, n);
+        file->file = sessrec__file_open(file->name, O_WRONLY | O_CREAT | O_EXCL, mode);
+        if (file->file >= 0) {
+            const int locked = !flock(file->file, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK;
+            if (locked && sessrec__still_there(file->file, file->name)) return n;
+            close(file->file);  // somebody took it for a file that was left
+        } else if (errno != EEXIST) return -1;
+        else if (!sessrec__remove_left(file->name, begins)) ++n;
+    }
+    errno = EEXIST;
+    return -1;
 }
 
 static int sessrec__file_out(sessrec__file_sink *file, const unsigned char *bytes, size_t size) {
@@ -10728,18 +10853,53 @@ static int sessrec__sync(int file) {
     return !failed;
 }
 
-// All on the disk, then closed. After EINTR a file is closed too.
+// After EINTR a file is closed too.
 static int sessrec__file_close(sessrec__file_sink *file) {
-    if (!file->error && !sessrec__sync(file->file)) sessrec__file_failed(file);
     if (close(file->file) && errno != EINTR) sessrec__file_failed(file);
     return !file->error;
 }
 
+// Follows links from a path to what it stands for, which may not be there yet.
+static int sessrec__follow(sessrec__file_sink *file, const char *path) {
+    if (strlen(path) >= sizeof file->target - SESSREC__ENDING) return 0;
+    strcpy(file->target, path);
+    for (int links = 0; links < 40; ++links) {
+        const ssize_t size = readlink(file->target, file->name, sizeof file->name - 1);
+        if (size < 0) return 1;
+        file->name[size] = 0;
+        char *slash = file->name[0] == '/' ? NULL : strrchr(file->target, '/'),
+             *to = slash ? slash + 1 : file->target;
+        if ((size_t)(to - file->target) + (size_t)size >= sizeof file->target - SESSREC__ENDING) return 0;
+        strcpy(to, file->name);
+    }
+    return 0;
+}
+
+// The new file gets the mode of the old one, and its owner and group where that is allowed. A group that it
+// cannot have does not lend its rights to another.
+static void sessrec__take_owner(const char *name, const struct stat *old) {
+    struct stat mine;
+    mode_t mode = old->st_mode & 0777;
+    if (stat(name, &mine)) return;
+    if ((mine.st_uid != old->st_uid || mine.st_gid != old->st_gid) && chown(name, old->st_uid, old->st_gid) &&
+        mine.st_gid != old->st_gid && chown(name, mine.st_uid, old->st_gid))
+        mode &= ~(mode_t)070;
+    (void)chmod(name, mode);
+}
+
+// In such a directory, like /tmp, only the owners of a file and of the directory may replace the file.
+static int sessrec__sticky(sessrec__file_sink *file, const struct stat *old) {
+    struct stat status;
+    strcpy(file->name, file->target);
+    return geteuid() && old->st_uid != geteuid() && !stat(sessrec__directory_of(file->name), &status) &&
+           (status.st_mode & 01000) && status.st_uid != geteuid();
+}
+
 #else
 
-static int sessrec__file_create(sessrec__file_sink *file) {
-    file->file = fopen(file->name, "wb");
-    return file->file != NULL;
+static int64_t sessrec__read(FILE *file, void *bytes, uint64_t size) {
+    const size_t have = fread(bytes, 1, (size_t)size, file);
+    return ferror(file) ? -1 : (int64_t)have;
 }
 
 static int sessrec__file_out(sessrec__file_sink *file, const unsigned char *bytes, size_t size) {
@@ -10747,11 +10907,15 @@ static int sessrec__file_out(sessrec__file_sink *file, const unsigned char *byte
     return !file->error;
 }
 
-static int sessrec__file_close(sessrec__file_sink *file) {
-    if (fflush(file->file)) sessrec__file_failed(file);
+static int sessrec__sync(FILE *file) {
+    int failed = fflush(file);
 #ifdef SESSREC__WINDOWS
-    if (!file->error && _commit(_fileno(file->file))) sessrec__file_failed(file);
+    if (!failed) failed = _commit(_fileno(file));
 #endif
+    return !failed;
+}
+
+static int sessrec__file_close(sessrec__file_sink *file) {
     if (fclose(file->file)) sessrec__file_failed(file);
     return !file->error;
 }
@@ -10770,108 +10934,294 @@ static int sessrec__file_put(sessrec__sink *sink, const unsigned char *bytes, si
     return sessrec__file_out(file, file->buffer, used) && sessrec__file_out(file, bytes, size);
 }
 
-// Opens PATH.tmpPROCESS-NUMBER with the first number that is free: others may be saving, and one that was
-// killed may have left its file.
-static int sessrec__file_begin(sessrec__file_sink *file, const char *path) {
-#if defined(SESSREC__POSIX)
-    const unsigned long process = (unsigned long)getpid();
-#elif defined(SESSREC__WINDOWS)
-    const unsigned long process = GetCurrentProcessId();
-#else
-    const unsigned long process = 0;
-#endif
+static sessrec_result sessrec__unwritten(sessrec_error *err, const char *path, int error) {
+    return sessrec__fail(err, error == ENOMEM ? SESSREC_OUT_OF_MEMORY : SESSREC_IO_ERROR, 0,
+                         "cannot write %s: %s", path, strerror(error));
+}
+
+// Opens the file that is to become `save->path`, in the same directory. A pipe or a device is opened itself.
+static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__save *save, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_IO_ERROR;
+    const char *path = save->path;
     file->sink.put = sessrec__file_put;
     file->error = 0;
     file->used = 0;
-    for (int i = 0; i < 1000; ++i) {
-        snprintf(file->name, sizeof file->name, "%s.tmp%lu-%d", path, process, i);
-        if (sessrec__file_create(file)) return 1;
-        if (errno != EEXIST) break;
+    save->number = -1;
+#ifdef SESSREC__POSIX
+    struct stat there;
+    if (!path || !sessrec__follow(file, path))
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long, or its links "
+                                                               "lead nowhere");
+    save->replaces = !stat(file->target, &there);
+    if (save->replaces && S_ISDIR(there.st_mode))
+        return sessrec__fail(err, bad, 0, "cannot write %s: it is there and is no file", path);
+    if (save->replaces && !S_ISREG(there.st_mode)) {
+        file->file = save->check ? 0 : sessrec__file_open(file->target, O_WRONLY, 0);
+        return file->file < 0 ? sessrec__unwritten(err, path, errno) : SESSREC_OK;
     }
-    return sessrec__file_failed(file);
+    if (save->replaces) {
+        const int old = access(file->target, W_OK) ? -1 : sessrec__file_open(file->target, O_RDONLY, 0);
+        if (old < 0 || sessrec__sticky(file, &there))
+            return sessrec__unwritten(err, path, old < 0 ? errno : EPERM);
+        const int ours = sessrec__is_ours(old, save->begins);
+        close(old);
+        if (!ours)
+            return sessrec__fail(err, bad, 0,
+                                 "cannot write %s: it is there and holds something else; remove it first or "
+                                 "choose another name",
+                                 path);
+    }
+    save->number =
+        sessrec__file_create(file, save->begins, save->replaces ? (there.st_mode & 0700) | 0600 : 0666);
+    if (save->number >= 0 && save->replaces) sessrec__take_owner(file->name, &there);
+#else
+    if (!path || strlen(path) >= sizeof file->target - SESSREC__ENDING)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long");
+    strcpy(file->target, path);
+#ifdef SESSREC__WINDOWS
+    save->number = (int32_t)(GetCurrentProcessId() & INT32_MAX);
+#else
+    save->number = 0;
+#endif
+    sessrec__file_name(file, save->number);
+    file->file = fopen(file->name, "wb");
+    if (!file->file) save->number = -1;
+#endif
+    if (save->number >= 0) return SESSREC_OK;
+    return sessrec__fail(err, errno == ENOMEM ? SESSREC_OUT_OF_MEMORY : bad, 0,
+                         "cannot create a file beside %s: %s", path, strerror(errno));
 }
 
-static int sessrec__file_rename(sessrec__file_sink *file, const char *path) {
+// Writes everything under the temporary name. The file stays open, and so locked.
+static sessrec_result sessrec__file_stage(sessrec__file_sink *file, sessrec__save *save, sessrec_error *err) {
+    sessrec_result result = sessrec__file_begin(file, save, err);
+    if (result || (save->check && save->number < 0)) return result;
+    save->file = file->file;
+    if (save->check) return SESSREC_OK;
+    const int produced =
+        save->produce(&file->sink, save->what) && sessrec__file_out(file, file->buffer, file->used);
+    if (produced && save->number >= 0 && !sessrec__sync(file->file)) sessrec__file_failed(file);
+    if (produced && !file->error) return SESSREC_OK;
+    return sessrec__unwritten(err, save->path, file->error);
+}
+
+static int sessrec__file_rename(sessrec__file_sink *file, const char *from, const char *to) {
 #ifdef SESSREC__WINDOWS
-    if (MoveFileExA(file->name, path, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) return 1;
+    if (MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) return 1;
     errno = EACCES;  // by far the most frequent reason
     return sessrec__file_failed(file);
 #else
 #ifndef SESSREC__POSIX
-    remove(path);  // C alone has no rename that replaces, so for a moment there is no file
+    remove(to);  // C alone has no rename that replaces, so for a moment there is no file
 #endif
-    return !rename(file->name, path) || sessrec__file_failed(file);
+    return !rename(from, to) || sessrec__file_failed(file);
 #endif
+}
+
+// The names of a file that was begun.
+static void sessrec__file_again(sessrec__file_sink *file, const sessrec__save *save) {
+#ifdef SESSREC__POSIX
+    sessrec__follow(file, save->path);
+#else
+    strcpy(file->target, save->path);
+#endif
+    sessrec__file_name(file, save->number);
+    file->file = save->file;
+    file->error = 0;
+}
+
+// Gives the file its name. Where others follow that may fail, the old one keeps a second name until all are
+// done: TARGET.tmp1000, which no temporary file has.
+static int sessrec__file_publish(sessrec__file_sink *file, sessrec__save *save, int keep) {
+#ifdef SESSREC__POSIX
+    char old[sizeof file->name];
+    memcpy(old, file->name, sizeof old);
+    sessrec__file_name(file, SESSREC__TRIES);
+    if (keep && save->replaces) {
+        (void)sessrec__remove_left(file->name, save->begins);
+        if (link(file->target, file->name)) return sessrec__file_failed(file);
+        save->kept = 1;
+    }
+    save->published = sessrec__file_rename(file, old, file->target);
+    return save->published;
+#else
+    (void)keep;
+    // an open file cannot be renamed on Windows
+    if (sessrec__file_close(file)) save->published = sessrec__file_rename(file, file->name, file->target);
+    save->file = NULL;
+    return save->published;
+#endif
+}
+
+// Ends a file: as it is now if all are well, else as it was before.
+static void sessrec__file_end(sessrec__file_sink *file, sessrec__save *save, int well) {
+    if (save->number < 0) return;
+    sessrec__file_again(file, save);
+    if (!save->published) remove(file->name);
+    sessrec__file_name(file, SESSREC__TRIES);
+    if (save->kept && (well || !save->published)) remove(file->name);
+    else if (save->kept) (void)sessrec__file_rename(file, file->name, file->target);
+    else if (save->published && !well && !save->replaces) remove(file->target);
 }
 
 // The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is
 // left to the system.
-static int sessrec__file_settle(sessrec__file_sink *file) {
+static void sessrec__file_settle(sessrec__file_sink *file) {
 #ifdef SESSREC__POSIX
-    char *slash = strrchr(file->name, '/');
-    strcpy(slash ? slash + 1 : file->name, slash ? "" : ".");
-    const int directory = open(file->name, O_RDONLY);
-    if (directory < 0) return 1;
+    const int directory = sessrec__file_open(sessrec__directory_of(file->name), O_RDONLY, 0);
+    if (directory < 0) return;
     if (!sessrec__sync(directory) && errno == EIO) sessrec__file_failed(file);
     close(directory);
+#else
+    (void)file;
 #endif
-    return !file->error;
 }
 
-// Whatever happens, `path` is afterwards what it was or what `produce` wrote, as a whole.
+// Whatever happens, every path is afterwards what it was, or all are what was produced, as a whole. (A
+// process that is killed between two renames leaves some of several new.)
+static sessrec_result sessrec__save_files(sessrec__save *saves, int32_t count, sessrec_error *err) {
+    sessrec__file_sink file;
+    sessrec_result result = SESSREC_OK;
+    int32_t begun = 0;
+    for (; begun < count && !result; ++begun) {
+        sessrec__save *save = &saves[begun];
+        save->kept = save->published = save->replaces = 0;
+        save->file = SESSREC__NO_HANDLE;
+        result = sessrec__file_stage(&file, save, err);
+    }
+    for (int32_t i = 0; i < begun && !result; ++i) {
+        sessrec__save *save = &saves[i];
+        if (save->check || save->number < 0) continue;
+        sessrec__file_again(&file, save);
+        if (!sessrec__file_publish(&file, save, count > 1))
+            result = sessrec__unwritten(err, save->path, file.error);
+    }
+    for (int32_t i = 0; i < begun; ++i) sessrec__file_end(&file, &saves[i], !result);
+    // The locks end here, when nothing has a temporary name any more.
+    for (int32_t i = 0; i < begun; ++i) {
+        sessrec__save *save = &saves[i];
+        file.file = save->file;
+        file.error = 0;
+        if (save->file != SESSREC__NO_HANDLE) sessrec__file_close(&file);
+        if (save->published && !file.error && !result) {
+            sessrec__file_again(&file, save);
+            sessrec__file_settle(&file);
+        }
+        if (result || save->check || !file.error) continue;
+        if (save->number < 0) result = sessrec__unwritten(err, save->path, file.error);
+        else
+            result = sessrec__fail(err, SESSREC_IO_ERROR, 0,
+                                   "%s is written, but may not outlive a power cut: %s", save->path,
+                                   strerror(file.error));
+    }
+    return result;
+}
+
 static sessrec_result sessrec__save_file(const char *path, sessrec__producer produce, const void *what,
                                          sessrec_error *err) {
-    const sessrec_result bad = SESSREC_IO_ERROR;
-    sessrec__file_sink file;
-    if (!path || strlen(path) > sizeof file.name - 64)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long");
-#ifdef SESSREC__POSIX
-    struct stat there;  // a device or a directory must not be replaced by a file
-    if (!stat(path, &there) && !S_ISREG(there.st_mode))
-        return sessrec__fail(err, bad, 0, "cannot write %s: it is there and is no file", path);
-#endif
-    if (!sessrec__file_begin(&file, path))
-        return sessrec__fail(err, bad, 0, "cannot create a file beside %s: %s", path, strerror(file.error));
-    const int produced = produce(&file.sink, what) && sessrec__file_out(&file, file.buffer, file.used);
-    if (!sessrec__file_close(&file) || !produced || !sessrec__file_rename(&file, path)) {
-        remove(file.name);
-        return sessrec__fail(err, bad, 0, "cannot write %s: %s", path, strerror(file.error));
-    }
-    if (sessrec__file_settle(&file)) return SESSREC_OK;
-    return sessrec__fail(err, bad, 0, "%s is written, but may not outlive a power cut: %s", path,
-                         strerror(file.error));
+    sessrec__save save;
+    memset(&save, 0, sizeof save);
+    save.path = path;
+    save.begins = sessrec__magic;
+    save.produce = produce;
+    save.what = what;
+    return sessrec__save_files(&save, 1, err);
 }
+
+static int sessrec__write_output(sessrec__sink *sink, const void *what) {
+    const sessrec_output *output = (const sessrec_output *)what;
+    return sessrec__sink_write(sink, output->bytes, output->size);
+}
+
+SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, int32_t count,
+                                                 sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    sessrec__save saves[SESSREC_MAX_OUTPUTS];
+    if (!outputs || count < 1 || count > SESSREC_MAX_OUTPUTS)
+        return sessrec__fail(err, bad, 0, "there are no outputs, or more than %d", SESSREC_MAX_OUTPUTS);
+    memset(saves, 0, sizeof saves);
+    for (int32_t i = 0; i < count; ++i) {
+        const sessrec_output *output = &outputs[i];
+        saves[i].path = output->path;
+        saves[i].begins = output->begins;
+        saves[i].produce = sessrec__write_output;
+        saves[i].what = output;
+        saves[i].check = !output->model && !output->log && !output->bytes;
+        if (output->model) {
+            sessrec_result result = sessrec__check_weights(output->model, NULL, SESSREC_DIVERGED, err);
+            if (result) return result;
+            saves[i].begins = sessrec__magic;
+            saves[i].produce = sessrec__write_model;
+            saves[i].what = output->model;
+        }
+#ifndef SESSREC_NO_TRAINING
+        if (output->log) {
+            if (output->log->part) return sessrec__fail(err, bad, 0, "a log is not finished");
+            saves[i].begins = sessrec__log_begins;
+            saves[i].produce = sessrec__write_log;
+            saves[i].what = output->log;
+        }
+#endif
+    }
+    return sessrec__save_files(saves, count, err);
+}
+
+#ifdef SESSREC__POSIX
+SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
+    sessrec__file_sink first, second;
+    struct stat left, right;
+    if (!a || !b || !sessrec__follow(&first, a) || !sessrec__follow(&second, b)) return 0;
+    const int missing = stat(first.target, &left) != 0;
+    if (missing != (stat(second.target, &right) != 0)) return 0;
+    if (!missing) return sessrec__same_inode(&left, &right);
+    // neither is there: the same name in the same directory
+    const char *slash = strrchr(first.target, '/'), *other = strrchr(second.target, '/');
+    if (strcmp(slash ? slash + 1 : first.target, other ? other + 1 : second.target)) return 0;
+    return !stat(sessrec__directory_of(first.target), &left) &&
+           !stat(sessrec__directory_of(second.target), &right) && sessrec__same_inode(&left, &right);
+}
+#else
+SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
+    if (!a || !b) return 0;
+#  ifdef SESSREC__WINDOWS
+    char first[2048], second[2048];
+    if (GetFullPathNameA(a, sizeof first, first, NULL) - 1u < sizeof first - 1 &&
+        GetFullPathNameA(b, sizeof second, second, NULL) - 1u < sizeof second - 1)
+        return !lstrcmpiA(first, second);
+#  endif
+    return !strcmp(a, b);
+}
+#endif
 
 // Reads a file whose header says how long it is to *block + prefix. Memory is taken for what the file system
 // says is there, or else as the bytes come: the header alone is not believed. *block is to be freed in any
 // case.
-static sessrec_result sessrec__read_stream(FILE *stream, const sessrec_allocator *memory, uint64_t prefix,
-                                           void **block, uint64_t *size, sessrec_error *err) {
-    const long end = fseek(stream, 0, SEEK_END) ? 0 : ftell(stream);
-    const uint64_t on_disk = end > 0 ? (uint64_t)end : 0;
-    int64_t room = 0;
-    rewind(stream);  // a stream that cannot be sought is still at its beginning
+static sessrec_result sessrec__read_stream(sessrec__handle file, uint64_t on_disk,
+                                           const sessrec_allocator *memory, uint64_t prefix, void **block,
+                                           uint64_t *size, sessrec_error *err) {
+    int64_t room = 0, more;
+    unsigned char next;
     if (!sessrec__grow(memory, block, &room, (int64_t)prefix + SESSREC__RECORD, 1))
         return sessrec__no_memory(err);
     const unsigned char *head = (unsigned char *)*block + prefix, *length = head + 32;
-    uint64_t have = fread((char *)*block + prefix, 1, SESSREC__RECORD, stream);
-    if (ferror(stream))
-        return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot read the file: %s", strerror(errno));
-    sessrec_result result = sessrec__check_start(head, have, err);
+    more = sessrec__read(file, (char *)*block + prefix, SESSREC__RECORD);
+    uint64_t have = more > 0 ? (uint64_t)more : 0;
+    sessrec_result result = more < 0 ? SESSREC_OK : sessrec__check_start(head, have, err);
     if (result) return result;
-    *size = sessrec__take(&length, 8);
-    if (*size < have || *size > INT64_MAX / 2) return sessrec__damaged(err, "its length", "is impossible");
-    while (have < *size) {
-        const uint64_t more = have + 65536, known = on_disk > more ? on_disk : more,
+    if (more >= 0) *size = sessrec__take(&length, 8);
+    if (more >= 0 && (*size < have || *size > INT64_MAX / 2))
+        return sessrec__damaged(err, "its length", "is impossible");
+    while (more >= 0 && have < *size) {
+        const uint64_t piece = have + 65536, known = on_disk > piece ? on_disk : piece,
                        want = known < *size ? known : *size;
         if (!sessrec__grow(memory, block, &room, (int64_t)(prefix + want), 1)) return sessrec__no_memory(err);
-        have += fread((char *)*block + prefix + have, 1, (size_t)(want - have), stream);
-        if (ferror(stream))
-            return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot read the file: %s", strerror(errno));
-        if (have < want) return sessrec__damaged(err, "its end", "is missing");
+        more = sessrec__read(file, (char *)*block + prefix + have, want - have);
+        if (more >= 0) have += (uint64_t)more;
+        if (more >= 0 && have < want) return sessrec__damaged(err, "its end", "is missing");
     }
-    return fgetc(stream) == EOF ? SESSREC_OK
-                                : sessrec__damaged(err, "its length", "is not the one that its header says");
+    if (more >= 0) more = sessrec__read(file, &next, 1);
+    if (more < 0) return sessrec__fail(err, SESSREC_IO_ERROR, 0, "cannot read the file: %s", strerror(errno));
+    return !more ? SESSREC_OK : sessrec__damaged(err, "its length", "is not the one that its header says");
 }
 
 // Reads and checks a whole file. *block, which the caller frees, holds its bytes behind `prefix` bytes, a
@@ -10879,13 +11229,28 @@ static sessrec_result sessrec__read_stream(FILE *stream, const sessrec_allocator
 static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, const sessrec_allocator *memory,
                                             uint64_t prefix, void **block, sessrec__archive *archive,
                                             sessrec_error *err) {
-    uint64_t size = 0;
+    uint64_t size = 0, on_disk = 0;
     *block = NULL;
-    FILE *stream = fopen(path, "rb");
-    const sessrec_result unopened = errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR;
-    if (!stream) return sessrec__fail(err, unopened, 0, "cannot open the file: %s", strerror(errno));
-    sessrec_result result = sessrec__read_stream(stream, memory, prefix, block, &size, err);
-    fclose(stream);
+#ifdef SESSREC__POSIX
+    struct stat status;
+    sessrec__handle file = sessrec__file_open(path, O_RDONLY, 0);
+    if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode)) on_disk = (uint64_t)status.st_size;
+#else
+    sessrec__handle file = fopen(path, "rb");
+    if (file && !fseek(file, 0, SEEK_END)) on_disk = ftell(file) > 0 ? (uint64_t)ftell(file) : 0;
+    if (file) rewind(file);
+#endif
+    const sessrec_result unopened = errno == ENOENT   ? SESSREC_NO_FILE
+                                    : errno == ENOMEM ? SESSREC_OUT_OF_MEMORY
+                                                      : SESSREC_IO_ERROR;
+    if (file == SESSREC__NO_HANDLE)
+        return sessrec__fail(err, unopened, 0, "cannot open the file: %s", strerror(errno));
+    sessrec_result result = sessrec__read_stream(file, on_disk, memory, prefix, block, &size, err);
+#ifdef SESSREC__POSIX
+    close(file);
+#else
+    fclose(file);
+#endif
     if (!result) result = sessrec__archive_open(archive, (char *)*block + prefix, size, kind, err);
     if (result) {
         sessrec__free(memory, *block);

@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,14 +26,13 @@ static struct {
     int error;              // errno it fails with
     size_t most;            // bytes that a write takes, 0: all
     int calls[CALLS];       // made so far
-    int read_failed;
+    int leaked;             // files that a program run meanwhile would inherit
 } faults;
 
 static int fails(int call) {
     ++faults.calls[call];
     if (!faults.countdown[call] || --faults.countdown[call]) return 0;
     errno = faults.error;
-    faults.read_failed = call == READ;
     return 1;
 }
 static int planned_open(const char *path, int flags, int mode) {
@@ -42,6 +42,7 @@ static ssize_t planned_write(int file, const void *bytes, size_t size) {
     return fails(WRITE) ? -1 : write(file, bytes, faults.most && size > faults.most ? faults.most : size);
 }
 static int planned_fsync(int file) {
+    faults.leaked += !(fcntl(file, F_GETFD) & FD_CLOEXEC);
     return fails(SYNC) ? -1 : fsync(file);
 }
 static int planned_close(int file) {
@@ -51,11 +52,8 @@ static int planned_close(int file) {
 static int planned_rename(const char *from, const char *to) {
     return fails(RENAME) ? -1 : rename(from, to);
 }
-static size_t planned_fread(void *bytes, size_t size, size_t count, FILE *file) {
-    return fails(READ) ? 0 : fread(bytes, size, count, file);
-}
-static int planned_ferror(FILE *file) {
-    return faults.read_failed || ferror(file);
+static ssize_t planned_read(int file, void *bytes, size_t size) {
+    return fails(READ) ? -1 : read(file, bytes, size);
 }
 static int pick_mode(int flags, ...) {
     va_list arguments;
@@ -71,8 +69,7 @@ static int pick_mode(int flags, ...) {
 #define fsync(file) planned_fsync(file)
 #define close(file) planned_close(file)
 #define rename(from, to) planned_rename(from, to)
-#define fread(bytes, size, count, file) planned_fread(bytes, size, count, file)
-#define ferror(file) planned_ferror(file)
+#define read(file, bytes, size) planned_read(file, bytes, size)
 #endif
 
 #define SESSREC_IMPLEMENTATION
@@ -85,8 +82,7 @@ static int pick_mode(int flags, ...) {
 #undef fsync
 #undef close
 #undef rename
-#undef fread
-#undef ferror
+#undef read
 #endif
 
 // ---- models made by hand ----
@@ -1103,7 +1099,7 @@ static int files_in_directory(int and_remove) {
 // A save over an old file, with one call that fails: either the old or the new file is there afterwards, and
 // nothing else.
 static void check_failing(int call, int nth, int error, const char *sentence, int new_stands) {
-    static const char old[] = "the file that was there before";
+    static const char old[] = "SESSREC\0and what was there before";
     sessrec_model *model = small_model();
     bytes expected = bytes_of(model), found;
     sessrec_error err;
@@ -1132,27 +1128,29 @@ static void check_failing(int call, int nth, int error, const char *sentence, in
 static void failing_system(void) {
     sessrec_error err;
     TEST("a call that fails leaves the old file as it was, and no other; the error names file and reason") {
-        check_failing(OPEN, 1, EMFILE, "cannot create a file beside %s: Too many open files", 0);
+        check_failing(OPEN, 1, EACCES, "cannot write %s: Permission denied", 0);
+        check_failing(OPEN, 2, EMFILE, "cannot create a file beside %s: Too many open files", 0);
         check_failing(WRITE, 1, ENOSPC, "cannot write %s: No space left on device", 0);
         check_failing(SYNC, 1, EIO, "cannot write %s: Input/output error", 0);
-        check_failing(CLOSE, 1, EIO, "cannot write %s: Input/output error", 0);
         check_failing(RENAME, 1, EACCES, "cannot write %s: Permission denied", 0);
     }
     TEST("calls that are interrupted are made again") {
-        check_failing(OPEN, 1, EINTR, NULL, 1);
+        for (int i = 1; i <= 3; ++i) check_failing(OPEN, i, EINTR, NULL, 1);
+        check_failing(READ, 1, EINTR, NULL, 1);
         check_failing(WRITE, 1, EINTR, NULL, 1);
         check_failing(SYNC, 1, EINTR, NULL, 1);
-        check_failing(CLOSE, 1, EINTR, NULL, 1);
+        check_failing(CLOSE, 2, EINTR, NULL, 1);
     }
-    TEST("when only the directory fails to sync, the new file stands and the error says so") {
+    TEST("when only closing or the directory fails, the new file stands and the error says so") {
+        check_failing(CLOSE, 2, EIO, "%s is written, but may not outlive a power cut: Input/output error", 1);
         check_failing(SYNC, 2, EIO, "%s is written, but may not outlive a power cut: Input/output error", 1);
         check_failing(SYNC, 2, EINVAL, NULL, 1);
-        check_failing(OPEN, 2, EACCES, NULL, 1);
+        check_failing(OPEN, 3, EACCES, NULL, 1);
     }
     TEST("a read that fails is an IO_ERROR with the reason, and nothing leaks") {
         sessrec_model *model = small_model(), *loaded;
         CHECK_EQ(sessrec_model_write(model, in_directory("target"), &err), SESSREC_OK);
-        for (int i = 1; i <= 2; ++i) {
+        for (int i = 1; i <= 3; ++i) {
             counter c;
             sessrec_allocator allocator = counting(&c);
             memset(&faults, 0, sizeof faults);
@@ -1164,6 +1162,16 @@ static void failing_system(void) {
             CHECK(loaded == NULL);
             CHECK_EQ(c.live, 0);
         }
+        memset(&faults, 0, sizeof faults);
+        faults.countdown[READ] = 1;
+        faults.error = EINTR;
+        CHECK_EQ(sessrec_model_read(in_directory("target"), NULL, &loaded, &err), SESSREC_OK);
+        CHECK_EQ(faults.countdown[READ], 0);
+        sessrec_model_destroy(loaded);
+        memset(&faults, 0, sizeof faults);
+        faults.countdown[OPEN] = 1;
+        faults.error = ENOMEM;
+        CHECK_EQ(sessrec_model_read(in_directory("target"), NULL, &loaded, &err), SESSREC_OUT_OF_MEMORY);
         memset(&faults, 0, sizeof faults);
         sessrec_model_destroy(model);
     }
@@ -1213,7 +1221,7 @@ static void failing_system(void) {
             CHECK(!sessrec__sink_write(&file.sink, content, sizeof content));
             CHECK_EQ(file.error, ENOSPC);
             CHECK(!sessrec__sink_write(&file.sink, content, 1));
-            CHECK(!sessrec__file_close(&file));
+            close(file.file);
         }
     }
     TEST("a directory that is missing, or stands in the place of the file, is an IO_ERROR") {
@@ -1244,17 +1252,19 @@ static void failing_system(void) {
         CHECK_EQ(files_in_directory(0), 1);
         sessrec_model_destroy(model);
     }
-    TEST("a temporary file that someone left behind is stepped over, not overwritten") {
+    TEST("what a killed process left is removed; what another one writes, or is not ours, is stepped over") {
         sessrec_model *model = small_model();
-        char name[100];
         files_in_directory(1);
-        snprintf(name, sizeof name, "target.tmp%ld-0", (long)getpid());
-        CHECK(write_file(in_directory(name), "left", 4));
+        CHECK(write_file(in_directory("target.tmp0"), "SESSREC\0half", 12));
         CHECK_EQ(sessrec_model_write(model, in_directory("target"), &err), SESSREC_OK);
-        bytes left = read_file(in_directory(name));
-        CHECK(left.size == 4 && !memcmp(left.at, "left", 4));
-        CHECK_EQ(files_in_directory(0), 2);
-        free_bytes(&left);
+        CHECK_EQ(files_in_directory(0), 1);
+        CHECK(write_file(in_directory("target.tmp0"), "a diary", 7));
+        CHECK(write_file(in_directory("target.tmp1"), "SESSREC\0half", 12));
+        const int other = open(in_directory("target.tmp1"), O_RDONLY);
+        CHECK_EQ(flock(other, LOCK_EX), 0);
+        CHECK_EQ(sessrec_model_write(model, in_directory("target"), &err), SESSREC_OK);
+        CHECK_EQ(files_in_directory(0), 3);
+        close(other);
         sessrec_model_destroy(model);
     }
     TEST("a model that is not finite is not saved, because it could not be loaded; the old file stays") {
@@ -1288,8 +1298,156 @@ static void failing_system(void) {
             CHECK_EQ(sessrec_model_read(in_directory("target"), NULL, &loaded, &err), SESSREC_OK);
             sessrec_model_destroy(loaded);
         }
+        CHECK_EQ(sessrec_model_write(model, in_directory("target"), &err), SESSREC_OK);
+        CHECK_EQ(files_in_directory(0), 1);
         sessrec_model_destroy(model);
     }
+}
+
+static sessrec_result write_two(const sessrec_model *model, const char *text, sessrec_error *err) {
+    static char first[600], second[600];
+    strcpy(first, in_directory("one.model"));
+    strcpy(second, in_directory("two.json"));
+    const sessrec_output outputs[2] = {{first, NULL, model, NULL, NULL, 0},
+                                       {second, "{\"", NULL, NULL, text, strlen(text)}};
+    return sessrec_outputs_write(outputs, 2, err);
+}
+
+static int holds(const char *name, const void *content, size_t size) {
+    bytes found = read_file(in_directory(name));
+    const int same = found.size == size && !memcmp(found.at, content, size);
+    free_bytes(&found);
+    return same;
+}
+
+static int mode_of(const char *name) {
+    struct stat status;
+    return stat(in_directory(name), &status) ? -1 : (int)(status.st_mode & 07777);
+}
+
+static void outputs(void) {
+    sessrec_error err;
+    sessrec_model *model = small_model();
+    bytes file = bytes_of(model);
+    char linked[600];
+    struct stat status;
+    TEST("U1: a save does not replace what somebody else wrote; an empty file it does") {
+        files_in_directory(1);
+        CHECK(write_file(in_directory("notes.txt"), "buy milk", 8));
+        CHECK_EQ(sessrec_model_write(model, in_directory("notes.txt"), &err), SESSREC_IO_ERROR);
+        CHECK(strstr(err.text, "it is there and holds something else") != NULL);
+        CHECK(holds("notes.txt", "buy milk", 8));
+        CHECK(write_file(in_directory("notes.txt"), "", 0));
+        CHECK_EQ(sessrec_model_write(model, in_directory("notes.txt"), &err), SESSREC_OK);
+        CHECK_EQ(files_in_directory(0), 1);
+    }
+    TEST("U1: two names of one file are recognized, whether it is there or not") {
+        char other[600];
+        files_in_directory(1);
+        CHECK(write_file(in_directory("a"), "x", 1));
+        CHECK(write_file(in_directory("b"), "x", 1));
+        strcpy(linked, in_directory("a"));
+        CHECK_EQ(link(linked, in_directory("hard")), 0);
+        CHECK_EQ(symlink("a", in_directory("soft")), 0);
+        CHECK_EQ(symlink("new", in_directory("soft-new")), 0);
+        CHECK_EQ(symlink("loop", in_directory("loop")), 0);
+        CHECK(sessrec_same_file(linked, in_directory("hard")));
+        CHECK(sessrec_same_file(linked, in_directory("./soft")));
+        CHECK(!sessrec_same_file(linked, in_directory("b")));
+        CHECK(!sessrec_same_file(linked, in_directory("new")));
+        CHECK(!sessrec_same_file(linked, in_directory("loop")));
+        CHECK(!sessrec_same_file(NULL, linked));
+        strcpy(other, in_directory("new"));
+        CHECK(sessrec_same_file(other, in_directory(".//new")));
+        CHECK(sessrec_same_file(other, in_directory("soft-new")));
+        CHECK(!sessrec_same_file(other, in_directory("newer")));
+    }
+    TEST("U2: what could not be written in the end is found out before, and nothing changes by that") {
+        sessrec_output output = {NULL, "SESSREC", NULL, NULL, NULL, 0};
+        files_in_directory(1);
+        strcpy(linked, in_directory("m"));
+        output.path = linked;
+        CHECK_EQ(sessrec_outputs_write(&output, 1, &err), SESSREC_OK);
+        CHECK_EQ(files_in_directory(0), 0);
+        CHECK(write_file(linked, "SESSREC and more", 16));
+        CHECK_EQ(sessrec_outputs_write(&output, 1, &err), SESSREC_OK);
+        CHECK(holds("m", "SESSREC and more", 16));
+        CHECK(write_file(linked, "a,b,c", 5));
+        CHECK_EQ(sessrec_outputs_write(&output, 1, &err), SESSREC_IO_ERROR);
+        memset(&faults, 0, sizeof faults);
+        faults.countdown[OPEN] = 1;
+        faults.error = EROFS;
+        CHECK(write_file(linked, "", 0));
+        CHECK_EQ(sessrec_outputs_write(&output, 1, &err), SESSREC_IO_ERROR);
+        memset(&faults, 0, sizeof faults);
+        CHECK_EQ(files_in_directory(0), 1);
+        CHECK_EQ(sessrec_outputs_write(&output, 0, &err), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_outputs_write(NULL, 1, &err), SESSREC_INVALID_ARGUMENT);
+        output.path = NULL;
+        CHECK_EQ(sessrec_outputs_write(&output, 1, &err), SESSREC_INVALID_ARGUMENT);
+    }
+    TEST("U3: the mode of a file stays, and a link stays a link, also one whose file is not there yet") {
+        files_in_directory(1);
+        CHECK_EQ(sessrec_model_write(model, in_directory("m"), &err), SESSREC_OK);
+        const int plain = mode_of("m");
+        CHECK_EQ(chmod(in_directory("m"), 0640), 0);
+        CHECK_EQ(sessrec_model_write(model, in_directory("m"), &err), SESSREC_OK);
+        CHECK_EQ(mode_of("m"), 0640);
+        CHECK_EQ(mkdir(in_directory("current"), 0700), 0);
+        CHECK_EQ(symlink("../m", in_directory("current/m")), 0);
+        CHECK_EQ(symlink("current/m2", in_directory("m2")), 0);
+        model->By[0] += 1;
+        bytes changed = bytes_of(model);
+        CHECK_EQ(sessrec_model_write(model, in_directory("current/m"), &err), SESSREC_OK);
+        CHECK(!lstat(in_directory("current/m"), &status) && S_ISLNK(status.st_mode));
+        CHECK(holds("m", changed.at, changed.size));
+        CHECK_EQ(mode_of("m"), 0640);
+        CHECK_EQ(sessrec_model_write(model, in_directory("m2"), &err), SESSREC_OK);
+        CHECK(!lstat(in_directory("m2"), &status) && S_ISLNK(status.st_mode));
+        CHECK(holds("current/m2", changed.at, changed.size));
+        CHECK_EQ(mode_of("m2"), plain);
+        model->By[0] -= 1;
+        CHECK_EQ(remove(in_directory("current/m")) | remove(in_directory("current/m2")), 0);
+        CHECK_EQ(rmdir(in_directory("current")), 0);
+        free_bytes(&changed);
+    }
+    TEST("U4: of two files that belong together both are new or both old, whichever call fails") {
+        for (int there = 0; there < 2; ++there)
+            for (int call = OPEN; call <= RENAME; ++call)
+                for (int nth = 1;; ++nth) {
+                    files_in_directory(1);
+                    if (there) {
+                        CHECK(write_file(in_directory("one.model"), "SESSREC, old", 12));
+                        CHECK(write_file(in_directory("two.json"), "{\"old\"}", 7));
+                    }
+                    memset(&faults, 0, sizeof faults);
+                    faults.countdown[call] = nth;
+                    faults.error = EIO;
+                    const sessrec_result result = write_two(model, "{\"new\"}\n", &err);
+                    const int done = faults.countdown[call] > 0, may_be_new = call == CLOSE || call == SYNC;
+                    CHECK_EQ(faults.leaked, 0);
+                    memset(&faults, 0, sizeof faults);
+                    const int is_new = holds("one.model", file.at, file.size);
+                    CHECK_EQ(is_new, holds("two.json", "{\"new\"}\n", 8));
+                    if (result && is_new) CHECK(may_be_new && strstr(err.text, "is written, but") != NULL);
+                    if (!result) CHECK(is_new);
+                    if (!is_new && there)
+                        CHECK(holds("one.model", "SESSREC, old", 12) && holds("two.json", "{\"old\"}", 7));
+                    CHECK_EQ(files_in_directory(0), is_new || there ? 2 : 0);
+                    if (done) break;
+                }
+        CHECK_EQ(write_two(model, "{\"again\"}", &err), SESSREC_OK);
+        CHECK(holds("two.json", "{\"again\"}", 9));
+    }
+    TEST("a device is written to and not replaced") {
+        const sessrec_output output = {"/dev/null", NULL, NULL, NULL, "x", 1};
+        CHECK_EQ(sessrec_outputs_write(&output, 1, &err), SESSREC_OK);
+        CHECK(!stat("/dev/null", &status) && S_ISCHR(status.st_mode));
+        const sessrec_output full = {"/dev/full", NULL, NULL, NULL, "x", 1};
+        if (!stat("/dev/full", &status)) CHECK_EQ(sessrec_outputs_write(&full, 1, &err), SESSREC_IO_ERROR);
+    }
+    free_bytes(&file);
+    sessrec_model_destroy(model);
 }
 
 // What cannot tell its length is read as it comes.
@@ -1357,6 +1515,7 @@ int main(void) {
     versions();
 #ifdef HAVE_POSIX
     failing_system();
+    outputs();
     pipes();
     files_in_directory(1);
     rmdir(directory);
