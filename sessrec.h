@@ -55,9 +55,9 @@
 //         // The visitor's state is yours: nothing is allocated from here on.
 //         static unsigned char memory[8192];
 //         sessrec_session *visitor = NULL;
-//         if (sessrec_session_init(model, 10, memory, sizeof memory, &visitor)) return 1;
-//         sessrec_session_click_id(visitor, "kettle");
-//         sessrec_session_click_id(visitor, "tea");
+//         if (sessrec_session_init(model, 10, memory, sizeof memory, &visitor, NULL)) return 1;
+//         sessrec_session_click_id(visitor, "kettle", NULL);
+//         sessrec_session_click_id(visitor, "tea", NULL);
 //         query.k = 1;
 //         sessrec_session_recommend(visitor, &query, best, &count, NULL);
 //         for (int32_t i = 0; i < count; ++i) printf("%s\n", sessrec_model_item_id(model, best[i].item));
@@ -161,7 +161,8 @@
 // Ship                      sessrec_model_write, then sessrec_model_read or, from flash or a mapped file
 //                           without a copy, sessrec_model_import
 // Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end;
-//                           _export to keep it between visits
+//                           _export to keep it between visits. With thousands of visitors: one
+//                           sessrec_scratch for each thread, _init_shared for each visitor
 // Recommend faster          sessrec_model_prepare once, for an eighth more memory: the same recommendations
 //                           in a fraction of the time
 // Recommend to many         sessrec_sessions_recommend answers many visitors in one pass through the item
@@ -204,14 +205,14 @@
 //         static unsigned char memory[2][8192];
 //         sessrec_session *session = NULL;
 //         sessrec_user *user = NULL;
-//         if (sessrec_session_init(model, 4, memory[0], sizeof memory[0], &session)) return 1;
-//         if (sessrec_user_init(model, memory[1], sizeof memory[1], &user)) return 1;
+//         if (sessrec_session_init(model, 4, memory[0], sizeof memory[0], &session, NULL)) return 1;
+//         if (sessrec_user_init(model, memory[1], sizeof memory[1], &user, NULL)) return 1;
 //         const char *visits[3][4] = {
 //             {"10", "11", "21", "13"}, {"10", "11", "21", "13"}, {"10", "11", "", ""}};
 //         for (int visit = 0; visit < 3; ++visit) {
 //             sessrec_user_begin(user, session);
 //             for (int click = 0; click < 4 && visits[visit][click][0]; ++click)
-//                 sessrec_session_click_id(session, visits[visit][click]);
+//                 sessrec_session_click_id(session, visits[visit][click], NULL);
 //             if (visit < 2) sessrec_user_fold(user, session);  // the visitor has gone
 //         }
 //         query.k = 1;
@@ -384,8 +385,6 @@ extern "C" {
 typedef int32_t sessrec_result;
 enum {
     SESSREC_OK = 0,
-    SESSREC_UNKNOWN_ITEM = 2,       // sessrec_session_click_id: the model does not know this item; the click
-                                    // is counted only
     SESSREC_INVALID_ARGUMENT = -1,  // a NULL pointer, a value out of range, a configuration without its
                                     // canary
     SESSREC_OUT_OF_MEMORY = -2,
@@ -993,18 +992,38 @@ SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
 // of the caller, makes no allocation and no system call. The model must outlive it.
 typedef struct sessrec_session sessrec_session;
 
-// Bytes of memory for a session that remembers so many items (0..65536) for skip_seen; 0 for a bad argument.
-// Threads: shared.
+// What a call on a session needs while it runs, in memory of the caller too; it keeps nothing between calls.
+// A program with one visitor need not know of it. One with many gives each thread a scratch, and each visitor
+// a session that shares it: 100 hidden units and 20 remembered items are 640 bytes then, instead of 3.3 KB.
+typedef struct sessrec_scratch sessrec_scratch;
+
+// Bytes of memory for a session that remembers so many items (0..65536) for skip_seen, and its own scratch;
+// 0 for a bad argument. Threads: shared.
 SESSREC_API size_t sessrec_session_size(const sessrec_model *model, int32_t remember);
 // Make an empty session in `memory` of at least that size, any alignment. There is nothing to free. Threads:
 // shared.
 SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory,
-                                                size_t size, sessrec_session **out);
+                                                size_t size, sessrec_session **out, sessrec_error *err);
 
-// The user clicked an item: h = GRU(item, h). Item -1, or an unknown id, is only counted: UNKNOWN_ITEM.
+// The same with a scratch that other sessions of the model use too, MISMATCH if it is of another model; and
+// another scratch from now on, for the thread that goes on with the session. The scratch must outlive its
+// sessions. Threads: shared; calls on sessions of the same scratch: one.
+SESSREC_API size_t sessrec_session_shared_size(const sessrec_model *model, int32_t remember);
+SESSREC_API sessrec_result sessrec_session_init_shared(const sessrec_model *model, int32_t remember,
+                                                       sessrec_scratch *scratch, void *memory, size_t size,
+                                                       sessrec_session **out, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_session_use_scratch(sessrec_session *session, sessrec_scratch *scratch);
+// A scratch, and its size, 0 for a bad argument. rows (1..256): how many requests sessrec_sessions_recommend
+// answers in one pass through the item table; 1 if it is not called, 32 is enough if it is. Threads: shared.
+SESSREC_API size_t sessrec_scratch_size(const sessrec_model *model, int32_t rows);
+SESSREC_API sessrec_result sessrec_scratch_init(const sessrec_model *model, int32_t rows, void *memory,
+                                                size_t size, sessrec_scratch **out, sessrec_error *err);
+
+// The user clicked an item: h = GRU(item, h). Item -1, or an id that the model does not know, is only
+// counted. *item (may be NULL) is the item of the id, or -1. INVALID_ARGUMENT for a number that no item has.
 // Threads: one.
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item);
-SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id);
+SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id, int32_t *item);
 
 typedef struct sessrec_recommendation {
     int32_t item;
@@ -1046,11 +1065,13 @@ typedef struct sessrec_request {
     sessrec_source source;          // from where,
     sessrec_result result;          // and what sessrec_session_recommend would have returned
 } sessrec_request;
-// Answers many sessions of one model at once, with the same bits as one by one: each part of the item table
-// is read once for all of them, which is several times faster, of a prepared model a little. Requests may
-// differ in all but the model (MISMATCH); one that fails does not keep the others from their answers. Returns
-// the first failure among them. Vetoes are asked about the sessions in turn. Threads: one for each session.
-SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests, int32_t count);
+// Answers many sessions of the scratch's model, with the same bits as one by one: each part of the item table
+// is read once for as many as the scratch has rows, which is several times faster, with a prepared model a
+// little. Requests may differ in all but the model (MISMATCH); a failed request does not affect the others.
+// Returns the first failure among them. Vetoes are asked about the sessions in turn; they must not use the
+// scratch. Threads: one for the scratch and for each session.
+SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, sessrec_request *requests,
+                                                      int32_t count);
 // Scores of given items, [count], from popularity as long as recommend answers from it; an unknown item gets
 // -infinity. Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items,
@@ -1061,8 +1082,8 @@ SESSREC_API void sessrec_session_end(sessrec_session *session);
 SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t *known, int64_t *unknown);
 
 // The state as bytes, to keep between visits or to move to another machine: the same for every platform,
-// bound to the model. import refuses damaged bytes (BAD_FILE) and those of another model or size (MISMATCH);
-// the session then stays as it was. Threads: one.
+// bound to the model. import refuses damaged bytes and values that no session has (BAD_FILE), and those of
+// another model or size (MISMATCH); the session then stays as it was. Threads: one.
 SESSREC_API size_t sessrec_session_export_size(const sessrec_session *session);
 SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session, void *bytes, size_t size);
 SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size);
@@ -1076,7 +1097,7 @@ typedef struct sessrec_user sessrec_user;
 // Bytes for a user's state; 0 if the model has no user-level GRU. Threads: shared.
 SESSREC_API size_t sessrec_user_size(const sessrec_model *model);
 SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *memory, size_t size,
-                                             sessrec_user **out);
+                                             sessrec_user **out, sessrec_error *err);
 // The user comes back: the session is forgotten and begins anew from his state. MISMATCH if the two are of
 // different models. Threads: one.
 SESSREC_API sessrec_result sessrec_user_begin(const sessrec_user *user, sessrec_session *session);
@@ -5723,7 +5744,6 @@ SESSREC_API const char *sessrec_version(void) {
 SESSREC_API const char *sessrec_result_text(sessrec_result result) {
     switch (result) {
     case SESSREC_OK: return "ok";
-    case SESSREC_UNKNOWN_ITEM: return "the model does not know this item";
     case SESSREC_INVALID_ARGUMENT: return "an argument is invalid";
     case SESSREC_OUT_OF_MEMORY: return "out of memory";
     case SESSREC_IO_ERROR: return "a file could not be read or written";
@@ -9512,50 +9532,114 @@ SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log
 // >>streaming   one running session and what to recommend in it
 // The state of a session is the hidden state h of every layer; a click costs one GRU step, a recommendation
 // one product Wy h + By with the whole catalogue, of which only a block of scores and the best k exist at any
-// time. All memory is the caller's.
+// time. All memory is the caller's: what a session keeps between calls, and the scratch of a call, which many
+// sessions share.
 // ===========================================================================================================
 
 enum {
     SESSREC__SCAN_BLOCK = 192,      // items scored at a time: whole strips of the matrix kernels
-    SESSREC__TOGETHER = 32,         // sessions scored at a time,
-    SESSREC__STATES = 4096,         // if their hidden states are no more floats
-    SESSREC__STATE_FIXED = 52       // bytes of an exported state besides hidden state and items
+    SESSREC__MAX_ROWS = 256,        // requests answered in one walk through the catalogue
+    SESSREC__STATE_ALIGN = 16       // of sessions and users in the caller's memory
+};
+
+// A request while the catalogue is walked for it.
+typedef struct sessrec__walker {
+    sessrec_request *request;
+    sessrec__screen screen;         // blocks: NULL if all items are scored
+    int32_t row;                    // of its hidden state in scratch->states, -1: in none
+} sessrec__walker;
+
+struct sessrec_scratch {
+    const sessrec_model *model;
+    int32_t rows;                   // requests that one walk can answer
+    int32_t matrix_rows;            // of this walk: states that are multiplied together
+    float *step;                    // for a click. In the same place, for recommendations:
+    float *scores;                  // [rows,SCAN_BLOCK]
+    int32_t *list;                  // [SCAN_BLOCK] items that a screen lets through
+    float *states;                  // [rows,L] hidden states of the last layer; none if rows is 1
+    int8_t *codes;                  // [rows,8 octets] of hidden states, for screens
+    sessrec__walker *walkers;       // [rows]
 };
 
 struct sessrec_session {
     const sessrec_model *model;
+    sessrec_scratch *scratch;
     int32_t width;                  // floats of the hidden state of all layers
     int32_t remember, seen_count;
     int64_t known, unknown;         // clicks
-    float *hidden;                  // [width]
-    int32_t *seen;                  // [remember] distinct items, the last clicked at the end
-    float *scratch;                 // for one step
-    int8_t *codes;                  // of the hidden state, for
-    sessrec__screen screen;         // while there is a recommendation to be made; blocks: NULL if it is made
-                                    // without
+    float *hidden;                  // [width], behind this
+    int32_t *seen;                  // [remember] distinct items, the last clicked at the end; behind them
+                                    // [remember] the same, sorted
 };
 
-// The session and where its arrays lie: behind itself.
-static sessrec_session sessrec__session_place(const sessrec_model *model, int32_t remember,
+SESSREC__INLINE char *sessrec__align(void *memory, size_t to) {
+    return (char *)memory + (to - (uintptr_t)memory % to) % to;
+}
+
+static sessrec_result sessrec__bad_memory(sessrec_error *err, const char *what, size_t needed, size_t size) {
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "%s needs %d bytes of memory, and got %d", what,
+                         (int64_t)needed, (int64_t)size);
+}
+
+// ---- scratch ----
+
+SESSREC__INLINE int32_t sessrec__octets(const sessrec_model *model) {
+    return (sessrec__last_width(model) + 7) / 8;
+}
+
+static sessrec_scratch sessrec__scratch_place(const sessrec_model *model, int32_t rows,
                                               sessrec__layout *layout) {
-    sessrec_session session;
-    memset(&session, 0, sizeof session);
-    session.model = model;
-    session.width = sessrec__state_width(model);
-    session.remember = remember;
-    (void)sessrec__place(layout, 1, sizeof session);
-    session.hidden = (float *)sessrec__place(layout, (uint64_t)session.width, sizeof(float));
-    session.seen = (int32_t *)sessrec__place(layout, (uint64_t)remember, sizeof(int32_t));
-    session.scratch = (float *)sessrec__place(layout, sessrec__step_scratch(model, 1), sizeof(float));
-    session.codes = (int8_t *)sessrec__place(layout, (uint64_t)sessrec__last_width(model) + 7, 1);
-    return session;
+    sessrec_scratch s;
+    const uint64_t count = (uint64_t)rows, L = (uint64_t)sessrec__last_width(model);
+    memset(&s, 0, sizeof s);
+    s.model = model;
+    s.rows = rows;
+    (void)sessrec__place(layout, 1, sizeof s);
+    sessrec__layout same = *layout;
+    s.step = (float *)sessrec__place(&same, sessrec__step_scratch(model, 1), sizeof(float));
+    s.scores = (float *)sessrec__place(layout, count * SESSREC__SCAN_BLOCK, sizeof(float));
+    s.list = (int32_t *)sessrec__place(layout, SESSREC__SCAN_BLOCK, sizeof(int32_t));
+    s.states = (float *)sessrec__place(layout, rows > 1 ? count * L : 0, sizeof(float));
+    s.codes = (int8_t *)sessrec__place(layout, count * 8, (uint64_t)sessrec__octets(model));
+    s.walkers = (sessrec__walker *)sessrec__place(layout, count, sizeof *s.walkers);
+    if (layout->size < same.size) layout->size = same.size;
+    return s;
+}
+
+SESSREC_API size_t sessrec_scratch_size(const sessrec_model *model, int32_t rows) {
+    sessrec__layout layout = {NULL, 0, 0};
+    if (!model || rows < 1 || rows > SESSREC__MAX_ROWS) return 0;
+    sessrec__scratch_place(model, rows, &layout);
+    return (size_t)layout.size + 63;  // the largest step to a multiple of 64
+}
+
+SESSREC_API sessrec_result sessrec_scratch_init(const sessrec_model *model, int32_t rows, void *memory,
+                                                size_t size, sessrec_scratch **out, sessrec_error *err) {
+    const size_t needed = sessrec_scratch_size(model, rows);
+    if (out) *out = NULL;
+    if (!out || !model || !memory)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "model, memory and out must not be NULL");
+    if (!needed)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "rows is %d, it must be 1 to %d",
+                             (int64_t)rows, (int64_t)SESSREC__MAX_ROWS);
+    if (size < needed) return sessrec__bad_memory(err, "the scratch", needed, size);
+    sessrec__layout layout = {sessrec__align(memory, 64), 0, 0};
+    *out = (sessrec_scratch *)(void *)layout.base;
+    **out = sessrec__scratch_place(model, rows, &layout);
+    return SESSREC_OK;
+}
+
+// ---- sessions ----
+
+SESSREC_API size_t sessrec_session_shared_size(const sessrec_model *model, int32_t remember) {
+    if (!model || remember < 0 || remember > SESSREC__MAX_REMEMBER) return 0;
+    return sizeof(sessrec_session) + (size_t)sessrec__state_width(model) * sizeof(float) +
+           2 * (size_t)remember * sizeof(int32_t) + SESSREC__STATE_ALIGN - 1;
 }
 
 SESSREC_API size_t sessrec_session_size(const sessrec_model *model, int32_t remember) {
-    sessrec__layout layout = {NULL, 0, 0};
-    if (!model || remember < 0 || remember > SESSREC__MAX_REMEMBER) return 0;
-    sessrec__session_place(model, remember, &layout);
-    return (size_t)layout.size + 63;  // the largest step to a multiple of 64
+    const size_t shared = sessrec_session_shared_size(model, remember);
+    return shared ? shared + sessrec_scratch_size(model, 1) : 0;
 }
 
 SESSREC_API void sessrec_session_end(sessrec_session *session) {
@@ -9565,17 +9649,49 @@ SESSREC_API void sessrec_session_end(sessrec_session *session) {
     memset(session->hidden, 0, (size_t)session->width * sizeof *session->hidden);
 }
 
+SESSREC_API sessrec_result sessrec_session_init_shared(const sessrec_model *model, int32_t remember,
+                                                       sessrec_scratch *scratch, void *memory, size_t size,
+                                                       sessrec_session **out, sessrec_error *err) {
+    const size_t needed = sessrec_session_shared_size(model, remember);
+    if (out) *out = NULL;
+    if (!out || !model || !memory || !scratch)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "model, scratch, memory and out must not be NULL");
+    if (!needed)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "remember is %d, it must be 0 to %d",
+                             (int64_t)remember, (int64_t)SESSREC__MAX_REMEMBER);
+    if (size < needed) return sessrec__bad_memory(err, "the session", needed, size);
+    if (scratch->model != model)
+        return sessrec__fail(err, SESSREC_MISMATCH, 0, "the scratch was made for another model");
+    sessrec_session *session = (sessrec_session *)(void *)sessrec__align(memory, SESSREC__STATE_ALIGN);
+    session->model = model;
+    session->scratch = scratch;
+    session->width = sessrec__state_width(model);
+    session->remember = remember;
+    session->hidden = (float *)(void *)(session + 1);
+    session->seen = (int32_t *)(void *)(session->hidden + session->width);
+    sessrec_session_end(session);
+    *out = session;
+    return SESSREC_OK;
+}
+
 SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory,
-                                                size_t size, sessrec_session **out) {
-    if (!out) return SESSREC_INVALID_ARGUMENT;
-    *out = NULL;
-    const size_t needed = sessrec_session_size(model, remember);
-    if (!needed || !memory || size < needed) return SESSREC_INVALID_ARGUMENT;
-    sessrec__layout layout = {NULL, 0, 0};
-    layout.base = (char *)memory + (64 - (uintptr_t)memory % 64) % 64;
-    *out = (sessrec_session *)(void *)layout.base;
-    **out = sessrec__session_place(model, remember, &layout);
-    sessrec_session_end(*out);
+                                                size_t size, sessrec_session **out, sessrec_error *err) {
+    const size_t shared = sessrec_session_shared_size(model, remember),
+                 needed = sessrec_session_size(model, remember);
+    sessrec_scratch *scratch = NULL;
+    if (out) *out = NULL;
+    if (memory && needed && size < needed) return sessrec__bad_memory(err, "the session", needed, size);
+    char *rest = memory ? (char *)memory + shared : NULL;
+    const sessrec_result result = sessrec_scratch_init(model, 1, rest, size - shared, &scratch, err);
+    return result ? result
+                  : sessrec_session_init_shared(model, remember, scratch, memory, shared, out, err);
+}
+
+SESSREC_API sessrec_result sessrec_session_use_scratch(sessrec_session *session, sessrec_scratch *scratch) {
+    if (!session || !scratch) return SESSREC_INVALID_ARGUMENT;
+    if (scratch->model != session->model) return SESSREC_MISMATCH;
+    session->scratch = scratch;
     return SESSREC_OK;
 }
 
@@ -9586,42 +9702,92 @@ static const float *sessrec__session_state(const sessrec_session *session) {
 
 // ---- clicks ----
 
-// The place of an item among those remembered, seen_count if it is not there. The last clicked are the
-// likeliest: from the end.
+// Heapsort: no memory, and n log n whatever the order.
+static void sessrec__sort_seen(int32_t *items, int32_t count) {
+    for (int32_t next = count / 2 - 1, last = count; last > 1;) {
+        int32_t hole = 0, item;
+        if (next >= 0) {  // the heap grows from its leaves
+            item = items[hole = next--];
+        } else {          // the largest goes behind it
+            item = items[--last];
+            items[last] = items[0];
+        }
+        for (int32_t child; (child = 2 * hole + 1) < last; hole = child) {
+            if (child + 1 < last && items[child] < items[child + 1]) ++child;
+            if (items[child] <= item) break;
+            items[hole] = items[child];
+        }
+        items[hole] = item;
+    }
+}
+
+// The remembered items in ascending order.
+SESSREC__INLINE int32_t *sessrec__session_sorted(const sessrec_session *session) {
+    return session->seen + session->remember;
+}
+
+// How many of the remembered items are smaller than this one.
 static int32_t sessrec__session_find(const sessrec_session *session, int32_t item) {
-    for (int32_t i = session->seen_count - 1; i >= 0; --i)
-        if (session->seen[i] == item) return i;
-    return session->seen_count;
+    const int32_t *sorted = sessrec__session_sorted(session);
+    int32_t low = 0, high = session->seen_count;
+    while (low < high) {
+        const int32_t middle = low + (high - low) / 2;
+        if (sorted[middle] < item) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+static int sessrec__session_seen(const sessrec_session *session, int32_t item) {
+    const int32_t place = sessrec__session_find(session, item);
+    return place < session->seen_count && sessrec__session_sorted(session)[place] == item;
 }
 
 // Makes the item the last of those remembered. It leaves its earlier place, or the oldest item goes.
 static void sessrec__session_remember(sessrec_session *session, int32_t item) {
+    int32_t *seen = session->seen, *sorted = sessrec__session_sorted(session), place = 0;
+    const size_t size = sizeof *seen;
     if (!session->remember) return;
-    int32_t place = sessrec__session_find(session, item);
-    if (place == session->seen_count) {
-        if (session->seen_count < session->remember) session->seen_count++;
-        else place = 0;
+    if (sessrec__session_seen(session, item)) {
+        place = session->seen_count - 1;
+        while (seen[place] != item) --place;
+    } else {
+        int32_t count = session->seen_count;
+        if (count == session->remember) {
+            const int32_t oldest = sessrec__session_find(session, seen[0]);
+            memmove(sorted + oldest, sorted + oldest + 1, (size_t)(--count - oldest) * size);
+            session->seen_count = count;
+        } else {
+            place = count;
+        }
+        const int32_t at = sessrec__session_find(session, item);
+        memmove(sorted + at + 1, sorted + at, (size_t)(count - at) * size);
+        sorted[at] = item;
+        session->seen_count = count + 1;
     }
     const int32_t last = session->seen_count - 1;
-    memmove(session->seen + place, session->seen + place + 1, (size_t)(last - place) * sizeof *session->seen);
-    session->seen[last] = item;
+    memmove(seen + place, seen + place + 1, (size_t)(last - place) * size);
+    seen[last] = item;
 }
 
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item) {
     if (!session || item < -1 || item >= session->model->info.item_count) return SESSREC_INVALID_ARGUMENT;
     if (item < 0) {
         session->unknown++;
-        return SESSREC_UNKNOWN_ITEM;
+        return SESSREC_OK;
     }
-    sessrec__model_step(session->model, 1, &item, session->hidden, session->width, session->scratch);
+    sessrec__model_step(session->model, 1, &item, session->hidden, session->width, session->scratch->step);
     sessrec__session_remember(session, item);
     session->known++;
     return SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id) {
+SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id, int32_t *item) {
+    if (item) *item = -1;
     if (!session || !id) return SESSREC_INVALID_ARGUMENT;
-    return sessrec_session_click(session, sessrec_model_find_item(session->model, id));
+    const int32_t found = sessrec_model_find_item(session->model, id);
+    if (item) *item = found;
+    return sessrec_session_click(session, found);
 }
 
 SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t *known, int64_t *unknown) {
@@ -9640,7 +9806,7 @@ SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t 
 // to the bias. An item whose bound is below the score of the last in a full list is passed over; all others
 // get their true score.
 
-enum { SESSREC__CODES = 7, SESSREC__STATE_CODES = 127, SESSREC__SCREENED = 1024 };
+enum { SESSREC__CODES = 7, SESSREC__STATE_CODES = 127 };
 
 SESSREC__INLINE double sessrec__screen_eps(int32_t L) {
     return (L + 16) / 8388608.0;
@@ -9709,34 +9875,33 @@ SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model) {
     return SESSREC_OK;
 }
 
-// Codes the hidden state. Returns 0 if there is no screen, or if the state is none that a GRU would have, or
-// next to zero.
-static int sessrec__screen_begin(sessrec_session *session) {
+// Codes the hidden state of the request's session. Without a screen, or if the state is none that a GRU would
+// have, or next to zero, blocks stays NULL.
+static void sessrec__screen_begin(const sessrec_session *session, int8_t *codes, sessrec__screen *screen) {
     const sessrec_model *model = session->model;
     const int32_t L = sessrec__last_width(model);
     const float *h = sessrec__session_state(session);
-    sessrec__screen *screen = &session->screen;
     double squares = 0, left = 1e-60;
     float most = 0;
     screen->blocks = NULL;
-    if (!model->screen || !session->known) return 0;
+    if (!model->screen || !session->known) return;
     for (int32_t k = 0; k < L; ++k) {
         const float x = h[k] < 0 ? -h[k] : h[k];
         squares += (double)x * (double)x;
         most = x > most ? x : most;
     }
-    if (!(squares > 1e-20 && squares < 1e10)) return 0;  // not for NaN
-    screen->octets = (L + 7) / 8;
+    if (!(squares > 1e-20 && squares < 1e10)) return;  // not for NaN
+    screen->octets = sessrec__octets(model);
     screen->blocks = model->screen;
-    screen->state = session->codes;
+    screen->state = codes;
     screen->step = most / (float)SESSREC__STATE_CODES;
     screen->start = 0;
-    memset(session->codes, 0, 8 * (size_t)screen->octets);
+    memset(codes, 0, 8 * (size_t)screen->octets);
     const float inverse = 1 / screen->step;
     for (int32_t k = 0; k < L; ++k) {
         const int32_t code = sessrec__nearest(h[k] * inverse);
         const double f = (double)h[k] - (double)screen->step * code;
-        session->codes[k] = (int8_t)code;
+        codes[k] = (int8_t)code;
         screen->start -= 8 * code;
         left += f * f;
     }
@@ -9744,7 +9909,6 @@ static int sessrec__screen_begin(sessrec_session *session) {
     screen->radius = (float)((model->screen_whole * (sessrec__root_above(left) + more) +
                               model->screen_rest * (length + more)) *
                              (1 + 1e-6));
-    return 1;
 }
 
 // ---- scores ----
@@ -9793,15 +9957,14 @@ static void sessrec__offer(sessrec_request *request, const int32_t *items, int32
     for (int32_t i = 0; i < count; ++i) {
         const int32_t item = items ? items[i] : first + i;
         if (!sessrec__before(scores[i], item, request->out)) continue;
-        if (query->skip_seen && sessrec__session_find(session, item) < session->seen_count) continue;
+        if (query->skip_seen && sessrec__session_seen(session, item)) continue;
         if (query->veto && query->veto(query->veto_user, item)) continue;
         sessrec__top_insert(request->out, query->k, item, scores[i]);
     }
 }
 
-static void sessrec__offer_candidates(sessrec_request *request) {
+static void sessrec__offer_candidates(sessrec_request *request, float *scores) {
     const sessrec_query *query = request->query;
-    float scores[SESSREC__SCAN_BLOCK];
     for (int32_t first = 0, count; first < query->candidate_count; first += count) {
         count = query->candidate_count - first < SESSREC__SCAN_BLOCK ? query->candidate_count - first
                                                                      : SESSREC__SCAN_BLOCK;
@@ -9810,96 +9973,91 @@ static void sessrec__offer_candidates(sessrec_request *request) {
     }
 }
 
-// Of items first .. first+count-1 those that the screen lets through.
-static void sessrec__offer_screened(sessrec_request *request, int32_t first, int32_t count) {
-    const sessrec_session *session = request->session;
-    const sessrec_model *model = session->model;
-    int32_t list[SESSREC__SCREENED];
-    float scores[SESSREC__SCREENED];
-    const int32_t found = model->kernels->screen(&session->screen, first, count, request->out[0].score, list);
-    model->kernels->dots_at(found, list, sessrec__last_width(model), model->Wy,
-                            sessrec__session_state(session), model->By, scores);
-    sessrec__offer(request, list, 0, found, scores);
-}
-
-// All of these items to the lists of several requests, whose states make a matrix: the same sums as for each
-// alone.
-static void sessrec__offer_rows(sessrec_request *const *row, int32_t rows, int32_t first, int32_t items) {
-    const sessrec_model *model = row[0]->session->model;
-    const int32_t L = sessrec__last_width(model);
-    float states[SESSREC__STATES], scores[SESSREC__TOGETHER * SESSREC__SCAN_BLOCK];
-    for (int32_t r = 0; r < rows && rows > 1; ++r)
-        memcpy(states + (ptrdiff_t)r * L, sessrec__session_state(row[r]->session),
-               (size_t)L * sizeof *states);
-    for (int32_t count; items; first += count, items -= count) {
-        count = items < SESSREC__SCAN_BLOCK ? items : SESSREC__SCAN_BLOCK;
-        if (rows == 1) sessrec__session_scores(row[0]->session, first, count, scores);
-        else
-            model->kernels->matmul_bt(rows, count, L, states, L, model->Wy + (ptrdiff_t)first * L, L,
-                                      model->By + first, scores, count);
-        for (int32_t r = 0; r < rows; ++r)
-            sessrec__offer(row[r], NULL, first, count, scores + (ptrdiff_t)r * count);
-    }
-}
-
-// Scores these items for all requests that want the whole catalogue.
-static void sessrec__offer_block(sessrec_request *requests, int32_t count, int32_t first, int32_t items) {
-    sessrec_request *row[SESSREC__TOGETHER];
-    int32_t rows = 0;
-    for (int32_t i = 0; i < count; ++i) {
-        sessrec_request *request = &requests[i];
-        if (request->result || request->query->candidates) continue;
-        const int32_t L = sessrec__last_width(request->session->model);
-        if (request->session->screen.blocks) {
-            sessrec__offer_screened(request, first, items);
-        } else if (!request->session->known) {
-            sessrec__offer_rows(&request, 1, first, items);
-        } else {
-            row[rows++] = request;
-            if (rows < SESSREC__TOGETHER && (rows + 1) * L <= SESSREC__STATES) continue;
-            sessrec__offer_rows(row, rows, first, items);
-            rows = 0;
-        }
-    }
-    if (rows) sessrec__offer_rows(row, rows, first, items);
-}
-
-// Checks a request and begins its answer. Returns 1 if the catalogue has to be walked for it.
-static int sessrec__request_begin(sessrec_request *request, const sessrec_model *model) {
+// Checks a request and begins its answer. Returns 1 if the catalogue has to be walked for it, by the walker
+// of this number.
+static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *request, int32_t number) {
     const sessrec_query *query = request->query;
+    sessrec__walker *walker = &scratch->walkers[number];
+    const int32_t L = sessrec__last_width(scratch->model);
     request->count = 0;
     request->result = SESSREC_INVALID_ARGUMENT;
     if (!request->session || !query || !request->out || query->canary != SESSREC__CANARY_QUERY) return 0;
     if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0))
         return 0;
-    request->result = model && request->session->model != model ? SESSREC_MISMATCH : SESSREC_OK;
+    request->result = request->session->model != scratch->model ? SESSREC_MISMATCH : SESSREC_OK;
     if (request->result) return 0;
     sessrec__top_begin(request->out, query->k);
     request->source = request->session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;
-    if (query->candidates) sessrec__offer_candidates(request);
-    else sessrec__screen_begin(request->session);
-    return !query->candidates;
+    if (query->candidates) {
+        // the walk has not begun, so all of the scores are free
+        sessrec__offer_candidates(request, scratch->scores);
+        return 0;
+    }
+    walker->request = request;
+    walker->row = -1;
+    sessrec__screen_begin(request->session,
+                          scratch->codes + (ptrdiff_t)number * 8 * sessrec__octets(scratch->model),
+                          &walker->screen);
+    if (scratch->rows > 1 && request->session->known && !walker->screen.blocks) {
+        walker->row = scratch->matrix_rows++;
+        memcpy(scratch->states + (ptrdiff_t)walker->row * L, sessrec__session_state(request->session),
+               (size_t)L * sizeof *scratch->states);
+    }
+    return 1;
 }
 
-SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_request *requests, int32_t count) {
-    const sessrec_model *model = NULL;
-    sessrec_result result = SESSREC_OK;
-    int walk = 0;
-    if (count < 0 || (count && !requests)) return SESSREC_INVALID_ARGUMENT;
+// Offers these items to all requests of the walk. Hidden states that are multiplied together give the same
+// sums as each alone. Row r of the scores is of walker r or a later one, and what the others need stands
+// behind these rows.
+static void sessrec__offer_block(sessrec_scratch *scratch, int32_t count, int32_t first, int32_t items) {
+    const sessrec_model *model = scratch->model;
+    const int32_t L = sessrec__last_width(model), rows = scratch->matrix_rows;
+    float *scores = scratch->scores + (ptrdiff_t)rows * SESSREC__SCAN_BLOCK;
+    if (rows)
+        model->kernels->matmul_bt(rows, items, L, scratch->states, L, model->Wy + (ptrdiff_t)first * L, L,
+                                  model->By + first, scratch->scores, SESSREC__SCAN_BLOCK);
     for (int32_t i = 0; i < count; ++i) {
-        walk |= sessrec__request_begin(&requests[i], model);
-        if (!result) result = requests[i].result;
-        if (!requests[i].result) model = requests[i].session->model;
+        const sessrec__walker *walker = &scratch->walkers[i];
+        sessrec_request *request = walker->request;
+        const sessrec_session *session = request->session;
+        if (walker->row >= 0) {
+            sessrec__offer(request, NULL, first, items,
+                           scratch->scores + (ptrdiff_t)walker->row * SESSREC__SCAN_BLOCK);
+        } else if (walker->screen.blocks) {
+            const int32_t found = model->kernels->screen(&walker->screen, first, items,
+                                                         request->out[0].score, scratch->list);
+            model->kernels->dots_at(found, scratch->list, L, model->Wy, sessrec__session_state(session),
+                                    model->By, scores);
+            sessrec__offer(request, scratch->list, 0, found, scores);
+        } else {
+            sessrec__session_scores(session, first, items, scores);
+            sessrec__offer(request, NULL, first, items, scores);
+        }
     }
-    const int32_t V = walk ? model->info.item_count : 0;
-    for (int32_t first = 0, items; V - first > 0; first += items) {  // first <= V, no overflow
-        // a screen lets all through until the list is full
-        items = first < 64 ? 64 : first < SESSREC__SCREENED ? first : SESSREC__SCREENED;
-        if (items > V - first) items = V - first;
-        sessrec__offer_block(requests, count, first, items);
+}
+
+SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, sessrec_request *requests,
+                                                      int32_t count) {
+    sessrec_result result = SESSREC_OK;
+    if (!scratch || count < 0 || (count && !requests)) return SESSREC_INVALID_ARGUMENT;
+    for (int32_t next = 0; next < count;) {
+        int32_t walkers = 0;
+        scratch->matrix_rows = 0;
+        sessrec_request *begun = &requests[next];
+        for (; next < count && walkers < scratch->rows; ++next) {
+            walkers += sessrec__request_begin(scratch, &requests[next], walkers);
+            if (!result) result = requests[next].result;
+        }
+        const int32_t V = walkers ? scratch->model->info.item_count : 0;
+        for (int32_t first = 0, items; V - first > 0; first += items) {  // first <= V, no overflow
+            // a screen lets all through until the list is full
+            items = first < 64 ? 64 : SESSREC__SCAN_BLOCK;
+            if (items > V - first) items = V - first;
+            sessrec__offer_block(scratch, walkers, first, items);
+        }
+        for (; begun < requests + next; ++begun)
+            if (!begun->result) begun->count = sessrec__top_sort(begun->out, begun->query->k);
     }
-    for (int32_t i = 0; i < count; ++i)
-        if (!requests[i].result) requests[i].count = sessrec__top_sort(requests[i].out, requests[i].query->k);
     return result;
 }
 
@@ -9907,20 +10065,30 @@ SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, c
                                                      sessrec_recommendation *out, int32_t *count,
                                                      sessrec_source *source) {
     sessrec_request request = {session, query, out, 0, SESSREC_FROM_MODEL, SESSREC_OK};
-    if (!count) return SESSREC_INVALID_ARGUMENT;
-    const sessrec_result result = sessrec_sessions_recommend(&request, 1);
+    if (count) *count = 0;
+    if (!session || !count) return SESSREC_INVALID_ARGUMENT;
+    const sessrec_result result = sessrec_sessions_recommend(session->scratch, &request, 1);
     *count = request.count;
     if (source && !result) *source = request.source;
     return result;
 }
 
-// ---- the state as bytes ----
-// All little-endian: "SRstate1", fingerprint of the model [8], remember [4], width [4], clicks on known [8]
-// and unknown [8] items, items remembered [4], reserved 0 [4], the hidden state [4 * width], the items [4 *
-// remember], 0 where there are fewer, CRC-32C of all that [4]. The size depends on the model and `remember`
-// only.
+// ---- states as bytes ----
+// All little-endian, with CRC-32C of the rest at the end. One function runs over the fields of a state: it is
+// called to add up their size, to write them, to check what stands in the place of each, and to take it.
 
-static const char sessrec__state_magic[9] = "SRstate1";  // the last digit is the version
+typedef int32_t sessrec__fields_mode;
+enum { SESSREC__FIELDS_SIZE, SESSREC__FIELDS_EXPORT, SESSREC__FIELDS_CHECK, SESSREC__FIELDS_IMPORT };
+
+typedef struct sessrec__fields {
+    sessrec__fields_mode mode;
+    sessrec_result result;          // of a check: the first thing that is wrong
+    size_t size;                    // of the fields so far
+    unsigned char *to;              // EXPORT
+    const unsigned char *from;      // CHECK and IMPORT: `left` bytes
+    size_t left;
+} sessrec__fields;
+typedef void (*sessrec__fields_of)(void *object, sessrec__fields *fields);
 
 static void sessrec__put(unsigned char **at, uint64_t value, int bytes) {
     for (int i = 0; i < bytes; ++i) *(*at)++ = (unsigned char)(value >> (8 * i));
@@ -9931,107 +10099,126 @@ static uint64_t sessrec__take(const unsigned char **at, int bytes) {
     return value;
 }
 
-static void sessrec__put_floats(unsigned char **at, const float *x, int32_t n) {
+static void sessrec__field_wrong(sessrec__fields *fields, sessrec_result result) {
+    if (!fields->result) fields->result = result;
+}
+
+// The next field: `mine`, or what stands in its place; no more than `most`.
+static uint64_t sessrec__field(sessrec__fields *fields, uint64_t mine, int bytes, uint64_t most) {
+    fields->size += (size_t)bytes;
+    if (fields->mode == SESSREC__FIELDS_EXPORT) sessrec__put(&fields->to, mine, bytes);
+    if (fields->mode < SESSREC__FIELDS_CHECK) return mine;
+    if (fields->left >= (size_t)bytes) {
+        fields->left -= (size_t)bytes;
+        const uint64_t value = sessrec__take(&fields->from, bytes);
+        if (value <= most) return value;
+    }
+    sessrec__field_wrong(fields, SESSREC_BAD_FILE);
+    return 0;
+}
+
+// A field that must have this value; if it has another, the result is `otherwise`.
+static void sessrec__field_is(sessrec__fields *fields, uint64_t value, int bytes, sessrec_result otherwise) {
+    if (sessrec__field(fields, value, bytes, UINT64_MAX) != value) sessrec__field_wrong(fields, otherwise);
+}
+
+// Hidden states of a GRU: within [-1,1], and 0 before the first click.
+static void sessrec__field_states(sessrec__fields *fields, float *x, int32_t n, int begun) {
     for (int32_t i = 0; i < n; ++i) {
         uint32_t bits;
         memcpy(&bits, &x[i], sizeof bits);
-        sessrec__put(at, bits, 4);
+        bits = (uint32_t)sessrec__field(fields, bits, 4, UINT32_MAX);
+        if ((bits & 0x7fffffffu) > 0x3f800000u || (bits && !begun))
+            sessrec__field_wrong(fields, SESSREC_BAD_FILE);
+        if (fields->mode == SESSREC__FIELDS_IMPORT) memcpy(&x[i], &bits, sizeof bits);
     }
 }
 
-// Whether a state has a beginning that is known and the checksum at its end; `least` bytes are there whatever
-// it holds.
-static int sessrec__state_whole(const void *bytes, size_t size, size_t least, const char *magic) {
-    if (size < least || memcmp(bytes, magic, 8)) return 0;
-    const unsigned char *sum = (const unsigned char *)bytes + (size - 4);
-    return sessrec__take(&sum, 4) == sessrec__crc32c(0, bytes, size - 4);
+// Nothing stands behind the last field.
+static void sessrec__fields_end(sessrec__fields *fields) {
+    if (fields->left) sessrec__field_wrong(fields, SESSREC_BAD_FILE);
+}
+
+static size_t sessrec__state_size(sessrec__fields_of run, const void *object) {
+    sessrec__fields fields = {SESSREC__FIELDS_SIZE, SESSREC_OK, 0, NULL, NULL, 0};
+    run((void *)(uintptr_t)object, &fields);  // which changes the object in IMPORT only
+    return fields.size + 4;
+}
+
+static sessrec_result sessrec__state_export(sessrec__fields_of run, const void *object, void *bytes,
+                                            size_t size) {
+    sessrec__fields fields = {SESSREC__FIELDS_EXPORT, SESSREC_OK, 0, (unsigned char *)bytes, NULL, 0};
+    if (!object || !bytes || size < sessrec__state_size(run, object)) return SESSREC_INVALID_ARGUMENT;
+    run((void *)(uintptr_t)object, &fields);
+    sessrec__put(&fields.to, sessrec__crc32c(0, bytes, fields.size), 4);
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__state_import(sessrec__fields_of run, void *object, const void *bytes,
+                                            size_t size) {
+    if (!object || !bytes) return SESSREC_INVALID_ARGUMENT;
+    if (size < 4) return SESSREC_BAD_FILE;
+    sessrec__fields fields = {SESSREC__FIELDS_CHECK, SESSREC_OK, 0, NULL, (const unsigned char *)bytes,
+                              size - 4};
+    const unsigned char *sum = fields.from + fields.left;
+    if (sessrec__take(&sum, 4) != sessrec__crc32c(0, bytes, fields.left)) return SESSREC_BAD_FILE;
+    run(object, &fields);
+    if (fields.result) return fields.result;
+    fields.mode = SESSREC__FIELDS_IMPORT;
+    fields.from = (const unsigned char *)bytes;
+    fields.left = size - 4;
+    run(object, &fields);
+    return SESSREC_OK;
+}
+
+// "SRstate1", whose last digit is the version, fingerprint of the model [8], remember [4], width [4], clicks
+// on known [8] and unknown [8] items, items remembered [4], reserved 0 [4], the hidden state [4 * width], the
+// items [4 * remember], 0 where there are fewer. The size depends on the model and `remember` only.
+static void sessrec__session_fields(void *object, sessrec__fields *fields) {
+    sessrec_session *s = (sessrec_session *)object;
+    const uint64_t clicks = INT64_MAX / 2;  // so that no click can overflow a counter
+    int32_t *sorted = sessrec__session_sorted(s);
+    sessrec__field_is(fields, sessrec__load_word("SRstate1"), 8, SESSREC_BAD_FILE);
+    sessrec__field_is(fields, sessrec__model_fingerprint(s->model), 8, SESSREC_MISMATCH);
+    sessrec__field_is(fields, (uint64_t)s->remember, 4, SESSREC_MISMATCH);
+    sessrec__field_is(fields, (uint64_t)s->width, 4, SESSREC_MISMATCH);
+    const uint64_t known = sessrec__field(fields, (uint64_t)s->known, 8, clicks),
+                   unknown = sessrec__field(fields, (uint64_t)s->unknown, 8, clicks),
+                   most = known < (uint64_t)s->remember ? known : (uint64_t)s->remember;
+    const int32_t count = (int32_t)sessrec__field(fields, (uint64_t)s->seen_count, 4, most);
+    if (!count && most) sessrec__field_wrong(fields, SESSREC_BAD_FILE);
+    sessrec__field_is(fields, 0, 4, SESSREC_BAD_FILE);
+    sessrec__field_states(fields, s->hidden, s->width, known > 0);
+    for (int32_t i = 0; i < s->remember; ++i) {
+        const uint64_t mine = i < s->seen_count ? (uint64_t)s->seen[i] : 0,
+                       last = i < count ? (uint64_t)s->model->info.item_count - 1 : 0;
+        const int32_t item = (int32_t)sessrec__field(fields, mine, 4, last);
+        if (fields->mode >= SESSREC__FIELDS_CHECK) sorted[i] = item;
+        if (fields->mode == SESSREC__FIELDS_IMPORT) s->seen[i] = item;
+    }
+    sessrec__fields_end(fields);
+    if (fields->mode < SESSREC__FIELDS_CHECK) return;
+    sessrec__sort_seen(sorted, count);
+    for (int32_t i = 1; i < count; ++i)
+        if (sorted[i] == sorted[i - 1]) sessrec__field_wrong(fields, SESSREC_BAD_FILE);
+    if (fields->mode == SESSREC__FIELDS_IMPORT) {
+        s->known = (int64_t)known;
+        s->unknown = (int64_t)unknown;
+        s->seen_count = count;
+    } else if (fields->result) {  // the session stays as it was
+        memcpy(sorted, s->seen, (size_t)s->seen_count * sizeof *sorted);
+        sessrec__sort_seen(sorted, s->seen_count);
+    }
 }
 
 SESSREC_API size_t sessrec_session_export_size(const sessrec_session *session) {
-    return session ? SESSREC__STATE_FIXED + 4 * ((size_t)session->width + (size_t)session->remember) : 0;
+    return session ? sessrec__state_size(sessrec__session_fields, session) : 0;
 }
-
 SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session, void *bytes, size_t size) {
-    if (!session || !bytes || size < sessrec_session_export_size(session)) return SESSREC_INVALID_ARGUMENT;
-    unsigned char *at = (unsigned char *)bytes;
-    memcpy(at, sessrec__state_magic, 8);
-    at += 8;
-    sessrec__put(&at, sessrec__model_fingerprint(session->model), 8);
-    sessrec__put(&at, (uint64_t)session->remember, 4);
-    sessrec__put(&at, (uint64_t)session->width, 4);
-    sessrec__put(&at, (uint64_t)session->known, 8);
-    sessrec__put(&at, (uint64_t)session->unknown, 8);
-    sessrec__put(&at, (uint64_t)session->seen_count, 4);
-    sessrec__put(&at, 0, 4);
-    sessrec__put_floats(&at, session->hidden, session->width);
-    for (int32_t i = 0; i < session->remember; ++i)
-        sessrec__put(&at, i < session->seen_count ? (uint64_t)session->seen[i] : 0, 4);
-    sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_session_export_size(session) - 4), 4);
-    return SESSREC_OK;
+    return sessrec__state_export(sessrec__session_fields, session, bytes, size);
 }
-
-// The hidden state that stands at `at`: finite, and zero before the first click. Written to hidden unless
-// that is NULL.
-static int sessrec__state_hidden(const unsigned char *at, int32_t width, int clicked, float *hidden) {
-    for (int32_t i = 0; i < width; ++i) {
-        const uint32_t bits = (uint32_t)sessrec__take(&at, 4);
-        if ((bits & 0x7f800000u) == 0x7f800000u || (bits && !clicked)) return 0;
-        if (hidden) memcpy(&hidden[i], &bits, sizeof bits);
-    }
-    return 1;
-}
-
-static uint32_t sessrec__state_item(const unsigned char *items, int32_t i) {
-    const unsigned char *at = items + (ptrdiff_t)i * 4;
-    return (uint32_t)sessrec__take(&at, 4);
-}
-
-// The items that stand at `items`: `count` distinct ones of the model, then zeros.
-static int sessrec__state_items_valid(const sessrec_session *session, const unsigned char *items,
-                                      int32_t count) {
-    for (int32_t i = 0; i < session->remember; ++i) {
-        const uint32_t item = sessrec__state_item(items, i);
-        if (i >= count ? item != 0 : item >= (uint32_t)session->model->info.item_count) return 0;
-        for (int32_t j = 0; j < i && i < count; ++j)
-            if (sessrec__state_item(items, j) == item) return 0;
-    }
-    return 1;
-}
-
-// How many items a session of so many clicks can remember: none only if there was none.
-static int sessrec__state_count_valid(const sessrec_session *session, uint64_t known, uint64_t unknown,
-                                      uint64_t count) {
-    if (known > INT64_MAX || unknown > INT64_MAX || count > (uint64_t)session->remember || count > known)
-        return 0;
-    return count > 0 || known == 0 || session->remember == 0;
-}
-
 SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size) {
-    if (!session || !bytes) return SESSREC_INVALID_ARGUMENT;
-    if (!sessrec__state_whole(bytes, size, SESSREC__STATE_FIXED, sessrec__state_magic))
-        return SESSREC_BAD_FILE;
-    const unsigned char *at = (const unsigned char *)bytes + 8;
-    const uint64_t model = sessrec__take(&at, 8), remember = sessrec__take(&at, 4),
-                   width = sessrec__take(&at, 4);
-    if (model != sessrec__model_fingerprint(session->model) || remember != (uint64_t)session->remember ||
-        width != (uint64_t)session->width)
-        return SESSREC_MISMATCH;
-    const uint64_t known = sessrec__take(&at, 8), unknown = sessrec__take(&at, 8),
-                   count = sessrec__take(&at, 4), reserved = sessrec__take(&at, 4);
-    const unsigned char *items = at + 4 * width;  // width is that of the session now
-    if (size != sessrec_session_export_size(session) || reserved ||
-        !sessrec__state_count_valid(session, known, unknown, count))
-        return SESSREC_BAD_FILE;
-    if (!sessrec__state_hidden(at, session->width, known > 0, NULL) ||
-        !sessrec__state_items_valid(session, items, (int32_t)count))
-        return SESSREC_BAD_FILE;
-
-    sessrec__state_hidden(at, session->width, known > 0, session->hidden);
-    for (int32_t i = 0; i < (int32_t)count; ++i) session->seen[i] = (int32_t)sessrec__state_item(items, i);
-    session->seen_count = (int32_t)count;
-    session->known = (int64_t)known;
-    session->unknown = (int64_t)unknown;
-    return SESSREC_OK;
+    return sessrec__state_import(sessrec__session_fields, session, bytes, size);
 }
 
 // ===========================================================================================================
@@ -10039,8 +10226,6 @@ SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, cons
 // c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) begins the next session (Quadrana 2017). A
 // user without sessions begins from zero, as in training.
 // ===========================================================================================================
-
-enum { SESSREC__USER_FIXED = 36 };  // bytes of an exported state besides c
 
 struct sessrec_user {
     const sessrec_model *model;
@@ -10050,21 +10235,25 @@ struct sessrec_user {
 
 SESSREC_API size_t sessrec_user_size(const sessrec_model *model) {
     if (!model || !model->info.user_hidden) return 0;
-    // the largest step to a multiple of 64
-    return sizeof(sessrec_user) + (size_t)model->info.user_hidden * sizeof(float) + 63;
+    return sizeof(sessrec_user) + (size_t)model->info.user_hidden * sizeof(float) + SESSREC__STATE_ALIGN - 1;
 }
 
 SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *memory, size_t size,
-                                             sessrec_user **out) {
-    if (!out) return SESSREC_INVALID_ARGUMENT;
-    *out = NULL;
+                                             sessrec_user **out, sessrec_error *err) {
     const size_t needed = sessrec_user_size(model);
-    if (!needed || !memory || size < needed) return SESSREC_INVALID_ARGUMENT;
-    *out = (sessrec_user *)(void *)((char *)memory + (64 - (uintptr_t)memory % 64) % 64);
-    (*out)->model = model;
-    (*out)->sessions = 0;
-    (*out)->c = (float *)(void *)(*out + 1);
-    memset((*out)->c, 0, (size_t)model->info.user_hidden * sizeof(float));
+    if (out) *out = NULL;
+    if (!out || !model || !memory)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "model, memory and out must not be NULL");
+    if (!needed)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "the model knows no users: it was trained with user_hidden = 0");
+    if (size < needed) return sessrec__bad_memory(err, "the user", needed, size);
+    sessrec_user *user = (sessrec_user *)(void *)sessrec__align(memory, SESSREC__STATE_ALIGN);
+    user->model = model;
+    user->sessions = 0;
+    user->c = (float *)(void *)(user + 1);
+    memset(user->c, 0, (size_t)model->info.user_hidden * sizeof(float));
+    *out = user;
     return SESSREC_OK;
 }
 
@@ -10080,7 +10269,7 @@ SESSREC_API sessrec_result sessrec_user_fold(sessrec_user *user, sessrec_session
     if (!user || !session) return SESSREC_INVALID_ARGUMENT;
     if (user->model != session->model) return SESSREC_MISMATCH;
     if (session->known >= 2) {
-        sessrec__fold_session(user->model, session->hidden, user->c, session->scratch);
+        sessrec__fold_session(user->model, session->hidden, user->c, session->scratch->step);
         user->sessions++;
     }
     sessrec_session_end(session);
@@ -10091,44 +10280,29 @@ SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user) {
     return user ? user->sessions : 0;
 }
 
-// ---- the state as bytes ----
-// All little-endian: "SRuser_1", fingerprint of the model [8], width [4], reserved 0 [4], sessions [8], c [4
-// * width], CRC-32C of all that [4].
-
-static const char sessrec__user_magic[9] = "SRuser_1";  // the last digit is the version
+// "SRuser_1", whose last digit is the version, fingerprint of the model [8], width [4], reserved 0 [4],
+// sessions [8], c [4 * width].
+static void sessrec__user_fields(void *object, sessrec__fields *fields) {
+    sessrec_user *user = (sessrec_user *)object;
+    const int32_t width = user->model->info.user_hidden;
+    sessrec__field_is(fields, sessrec__load_word("SRuser_1"), 8, SESSREC_BAD_FILE);
+    sessrec__field_is(fields, sessrec__model_fingerprint(user->model), 8, SESSREC_MISMATCH);
+    sessrec__field_is(fields, (uint64_t)width, 4, SESSREC_MISMATCH);
+    sessrec__field_is(fields, 0, 4, SESSREC_BAD_FILE);
+    const uint64_t sessions = sessrec__field(fields, (uint64_t)user->sessions, 8, INT64_MAX / 2);
+    sessrec__field_states(fields, user->c, width, sessions > 0);
+    sessrec__fields_end(fields);
+    if (fields->mode == SESSREC__FIELDS_IMPORT) user->sessions = (int64_t)sessions;
+}
 
 SESSREC_API size_t sessrec_user_export_size(const sessrec_user *user) {
-    return user ? SESSREC__USER_FIXED + 4 * (size_t)user->model->info.user_hidden : 0;
+    return user ? sessrec__state_size(sessrec__user_fields, user) : 0;
 }
-
 SESSREC_API sessrec_result sessrec_user_export(const sessrec_user *user, void *bytes, size_t size) {
-    if (!user || !bytes || size < sessrec_user_export_size(user)) return SESSREC_INVALID_ARGUMENT;
-    unsigned char *at = (unsigned char *)bytes;
-    memcpy(at, sessrec__user_magic, 8);
-    at += 8;
-    sessrec__put(&at, sessrec__model_fingerprint(user->model), 8);
-    sessrec__put(&at, (uint64_t)user->model->info.user_hidden, 4);
-    sessrec__put(&at, 0, 4);
-    sessrec__put(&at, (uint64_t)user->sessions, 8);
-    sessrec__put_floats(&at, user->c, user->model->info.user_hidden);
-    sessrec__put(&at, sessrec__crc32c(0, bytes, sessrec_user_export_size(user) - 4), 4);
-    return SESSREC_OK;
+    return sessrec__state_export(sessrec__user_fields, user, bytes, size);
 }
-
 SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *bytes, size_t size) {
-    if (!user || !bytes) return SESSREC_INVALID_ARGUMENT;
-    if (!sessrec__state_whole(bytes, size, SESSREC__USER_FIXED, sessrec__user_magic)) return SESSREC_BAD_FILE;
-    const unsigned char *at = (const unsigned char *)bytes + 8;
-    const uint64_t model = sessrec__take(&at, 8), width = sessrec__take(&at, 4),
-                   reserved = sessrec__take(&at, 4), sessions = sessrec__take(&at, 8);
-    if (model != sessrec__model_fingerprint(user->model) || width != (uint64_t)user->model->info.user_hidden)
-        return SESSREC_MISMATCH;
-    if (size != sessrec_user_export_size(user) || reserved || sessions > INT64_MAX ||
-        !sessrec__state_hidden(at, (int32_t)width, sessions > 0, NULL))
-        return SESSREC_BAD_FILE;
-    sessrec__state_hidden(at, (int32_t)width, sessions > 0, user->c);
-    user->sessions = (int64_t)sessions;
-    return SESSREC_OK;
+    return sessrec__state_import(sessrec__user_fields, user, bytes, size);
 }
 
 // ===========================================================================================================

@@ -248,6 +248,7 @@ enum { AT_ONCE = 64 };
 
 typedef struct visitors {
     int32_t at_once;
+    sessrec_scratch *scratch;
     sessrec_session *session[AT_ONCE];
     sessrec_query query;
     sessrec_recommendation best[AT_ONCE][20];
@@ -263,7 +264,7 @@ static double recommend_to_all(void *context) {
         requests[i].out = v->best[i];
     }
     for (int i = 0; i < AT_ONCE; i += v->at_once)
-        if (sessrec_sessions_recommend(requests + i, v->at_once)) return 0;
+        if (sessrec_sessions_recommend(v->scratch, requests + i, v->at_once)) return 0;
     return AT_ONCE;
 }
 
@@ -271,12 +272,14 @@ static double recommend_to_all(void *context) {
 static void recommend_at_once(const bench *b, const char *form, double reading, int prepared) {
     static const int32_t AT[4] = {1, 4, 16, AT_ONCE};
     static unsigned char memory[AT_ONCE][1 << 13];
+    static unsigned char shared[1 << 17];
     static visitors v;
     const double computing = 2 * 100.0 * b->items / peak(1);
     uint64_t state = 3;
     v.query = sessrec_query_default();
+    if (sessrec_scratch_init(b->model, 32, shared, sizeof shared, &v.scratch, NULL)) return;
     for (int i = 0; i < AT_ONCE; ++i) {
-        if (sessrec_session_init(b->model, 20, memory[i], sizeof memory[i], &v.session[i])) return;
+        if (sessrec_session_init(b->model, 20, memory[i], sizeof memory[i], &v.session[i], NULL)) return;
         for (int click = 0; click < 3; ++click) sessrec_session_click(v.session[i], zipf(&state, b->items));
     }
     for (int i = 0; i < 4; ++i) {
@@ -298,7 +301,7 @@ static void clicks(const bench *b) {
     const size_t weights = (size_t)b->items * 100;
     for (int prepared = 0; prepared < 2; ++prepared) {
         if (prepared && sessrec_model_prepare(b->model)) return;
-        if (sessrec_session_init(b->model, 20, memory, sizeof memory, &session)) return;
+        if (sessrec_session_init(b->model, 20, memory, sizeof memory, &session, NULL)) return;
         latency("ours", FORM[prepared], b->items, 1, click_and_recommend, session);
         // a byte a weight, or four
         const double read = stream(b->model->Wy, prepared ? weights : weights * sizeof(float));
@@ -350,7 +353,8 @@ static const char MODEL[] = "speed_model.tmp";
 static void first_recommendation(sessrec_model *model) {
     static unsigned char memory[1 << 16];
     sessrec_session *session = NULL;
-    if (!sessrec_session_init(model, 20, memory, sizeof memory, &session)) click_and_recommend(session, 0);
+    if (!sessrec_session_init(model, 20, memory, sizeof memory, &session, NULL))
+        click_and_recommend(session, 0);
 }
 static double save_model(void *context) {
     return !sessrec_model_write(((const bench *)context)->model, MODEL, NULL);

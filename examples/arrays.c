@@ -30,8 +30,8 @@ int main(void) {
     for (int i = 0; i < CLICKS; ++i) sessrec_log_add_numbers(log, -1, visit[i], item[i], i);
     if (sessrec_log_finish(log, &error) == SESSREC_OK &&
         sessrec_train(&config, log, NULL, &model, &error) == SESSREC_OK &&
-        sessrec_session_init(model, 8, memory, sizeof memory, &session) == SESSREC_OK) {
-        sessrec_session_click_id(session, "3");  // coffee; integer ids are kept as text
+        sessrec_session_init(model, 8, memory, sizeof memory, &session, NULL) == SESSREC_OK) {
+        sessrec_session_click_id(session, "3", NULL);  // coffee; integer ids are kept as text
         sessrec_session_recommend(session, &query, best, &count, NULL);
         for (int32_t i = 0; i < count; ++i) printf("after coffee: %s\n", name[best[i].item]);
     }

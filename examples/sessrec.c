@@ -1093,7 +1093,7 @@ static sessrec_session *visitors_find(visitors *all, const char *id) {
     if (!v->id) return NULL;
     memcpy(v->id, id, size);
     // any alignment will do
-    sessrec_session_init(all->model, REMEMBER, v->id + size, all->session_bytes, &v->session);
+    sessrec_session_init(all->model, REMEMBER, v->id + size, all->session_bytes, &v->session, NULL);
     ++all->count;
     return v->session;
 }
@@ -1124,11 +1124,12 @@ static int answer(visitors *all, const sessrec_query *query, sessrec_recommendat
                   long long number, int *warned) {
     int whole = strchr(line, '\n') || feof(stdin);  // the buffer holds the longest ids
     char *item = whole ? cut_click(line) : NULL;
-    int32_t count;
+    int32_t count, known = -1;
     if (!item) return fail(EXIT_DATA, "stdin:%lld: a line must be SESSION<tab>ITEM", number);
     sessrec_session *session = visitors_find(all, line);
     if (!session) return fail_memory();
-    if (sessrec_session_click_id(session, item) == SESSREC_UNKNOWN_ITEM && !(*warned)++)
+    sessrec_session_click_id(session, item, &known);
+    if (known < 0 && !(*warned)++)
         fprintf(
             stderr,
             "sessrec: stdin:%lld: item '%s' is not in the model; such clicks are passed over (said once)\n",
@@ -1323,7 +1324,8 @@ static int demo_visit(const work *w) {
     size_t size = sessrec_session_size(w->model, 0);
     int32_t visit = find_visit(&view, CLICKS), count = 0;
     void *memory = malloc(size);
-    if (!memory || sessrec_session_init(w->model, 0, memory, size, &session) != SESSREC_OK || visit < 0) {
+    if (!memory || visit < 0 ||
+        sessrec_session_init(w->model, 0, memory, size, &session, NULL) != SESSREC_OK) {
         free(memory);
         return fail(EXIT_DATA, "cannot show a visit");
     }
@@ -1334,7 +1336,7 @@ static int demo_visit(const work *w) {
     for (int64_t i = view.session_begins[visit]; i + 1 < view.session_begins[visit + 1]; ++i) {
         const char *clicked = sessrec_log_item_id(w->test, view.items[i]);
         const char *next = sessrec_log_item_id(w->test, view.items[i + 1]);
-        sessrec_session_click_id(session, clicked);
+        sessrec_session_click_id(session, clicked, NULL);
         sessrec_session_recommend(session, &query, list, &count, NULL);
         printf("  %-10s", clicked);
         for (int32_t j = 0; j < count; ++j) {

@@ -1,8 +1,8 @@
 // stream.c - serve recommendations to visitors whose clicks come in mixed up
 //
-// One model is shared by all visitors. Each visitor's state lies in memory of ours, here two fixed slots of a
-// pool as a game would have them: a click allocates nothing. Then a visitor leaves, and the state goes on as
-// bytes in another slot.
+// One model is shared by all visitors, and so is the scratch of a thread. Each visitor's state lies in memory
+// of ours, here two fixed slots of a pool as a game would have them: a click allocates nothing. Then a visitor
+// leaves, and the state goes on as bytes in another slot.
 
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SLOTS = 2, SLOT_BYTES = 2048, REMEMBER = 16, TOP = 4 };
+enum { SLOTS = 2, SLOT_BYTES = 512, SCRATCH_BYTES = 4096, REMEMBER = 16, TOP = 4 };
 
-static unsigned char pool[SLOTS + 1][SLOT_BYTES];
+static unsigned char pool[SLOTS + 1][SLOT_BYTES], scratch_bytes[SCRATCH_BYTES];
 
 // A model of a small made-up shop.
 static sessrec_model *learn(void) {
@@ -58,25 +58,35 @@ int main(void) {
     static const struct { int visitor; const char *item;
     } clicks[] = {{0, "lamp-2"},   {1, "sofa-1"}, {0, "lamp-1"}, {1, "rug-3"},
                   {1, "poster-1"}, {0, "bulb-3"}, {1, "sofa-2"}};
-    sessrec_session *session[SLOTS], *moved;
+    sessrec_session *session[SLOTS + 1], *moved;
+    sessrec_scratch *scratch;
+    sessrec_error error;
     unsigned char bytes[SLOT_BYTES];
     int64_t known, unknown;
     sessrec_model *model = learn();
     if (!model) return 1;
 
-    for (int i = 0; i < SLOTS; ++i)
-        if (sessrec_session_init(model, REMEMBER, pool[i], SLOT_BYTES, &session[i]) != SESSREC_OK) return 1;
+    sessrec_result result =
+        sessrec_scratch_init(model, 1, scratch_bytes, sizeof scratch_bytes, &scratch, &error);
+    for (int i = 0; i <= SLOTS && result == SESSREC_OK; ++i)
+        result = sessrec_session_init_shared(model, REMEMBER, scratch, pool[i], SLOT_BYTES, &session[i],
+                                             &error);
+    if (result != SESSREC_OK) {
+        fprintf(stderr, "%s\n", error.text);
+        return 1;
+    }
+    moved = session[SLOTS];
     for (size_t i = 0; i < sizeof clicks / sizeof clicks[0]; ++i) {
         int v = clicks[i].visitor;
-        if (sessrec_session_click_id(session[v], clicks[i].item) == SESSREC_OK)
-            show(who[v], clicks[i].item, model, session[v]);
+        int32_t item;
+        if (sessrec_session_click_id(session[v], clicks[i].item, &item) != SESSREC_OK) return 1;
+        if (item >= 0) show(who[v], clicks[i].item, model, session[v]);
         else printf("%-5s  %-8s is not known\n", who[v], clicks[i].item);
     }
 
     // Ben goes on elsewhere: his state travels as bytes.
     size_t size = sessrec_session_export_size(session[1]);
     if (size > sizeof bytes || sessrec_session_export(session[1], bytes, size) != SESSREC_OK ||
-        sessrec_session_init(model, REMEMBER, pool[SLOTS], SLOT_BYTES, &moved) != SESSREC_OK ||
         sessrec_session_import(moved, bytes, size) != SESSREC_OK)
         return 1;
     sessrec_session_clicks(moved, &known, &unknown);

@@ -1197,8 +1197,9 @@ static visit new_visit(golden_case *c, const sessrec_model *model) {
     visit v;
     size_t session = sessrec_session_size(model, 0), user = sessrec_user_size(model);
     demand(c, "sessrec_session_init",
-           sessrec_session_init(model, 0, take(c, (int64_t)session, 1), session, &v.session), NULL);
-    demand(c, "sessrec_user_init", sessrec_user_init(model, take(c, (int64_t)user, 1), user, &v.user), NULL);
+           sessrec_session_init(model, 0, take(c, (int64_t)session, 1), session, &v.session, NULL), NULL);
+    demand(c, "sessrec_user_init",
+           sessrec_user_init(model, take(c, (int64_t)user, 1), user, &v.user, NULL), NULL);
     v.bytes = (unsigned char *)take(
         c, (int64_t)(sessrec_session_export_size(v.session) + sessrec_user_export_size(v.user)), 1);
     return v;

@@ -608,7 +608,7 @@ static void coverage(void) {
         char occurs[4][90] = {{0}};
         void *memory = malloc(sessrec_session_size(model, 0));
         sessrec_session *session;
-        CHECK_EQ(sessrec_session_init(model, 0, memory, sessrec_session_size(model, 0), &session),
+        CHECK_EQ(sessrec_session_init(model, 0, memory, sessrec_session_size(model, 0), &session, NULL),
                  SESSREC_OK);
         sessrec_log_view view = sessrec_log_contents(log);
         for (int32_t s = 0; s < view.session_count; ++s) {
@@ -697,7 +697,7 @@ static void invariance(void) {
         CHECK_EQ(list.count, 64);
         void *memory = malloc(sessrec_session_size(model, 3));
         sessrec_session *session;
-        CHECK_EQ(sessrec_session_init(model, 3, memory, sessrec_session_size(model, 3), &session),
+        CHECK_EQ(sessrec_session_init(model, 3, memory, sessrec_session_size(model, 3), &session, NULL),
                  SESSREC_OK);
         int32_t all[ITEMS];
         float scores[ITEMS];

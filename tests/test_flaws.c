@@ -328,7 +328,7 @@ static void settings(void) {
         static unsigned char memory[4096];
         sessrec_session *session = NULL;
         CHECK(a.count > 0 && !memcmp(&a, &b, sizeof a));
-        CHECK_EQ(sessrec_session_init(model, 0, memory, sizeof memory, &session), SESSREC_OK);
+        CHECK_EQ(sessrec_session_init(model, 0, memory, sizeof memory, &session, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_session_click(session, 2), SESSREC_OK);
         CHECK_EQ(sessrec_model_tensor(model, "Wy", &Wy), SESSREC_OK);
         sessrec_gru_forward(&model->gru[0], 1, Wy.data + 2 * 5, h, h, tape);  // without any mask
@@ -742,7 +742,7 @@ static void ranking(void) {
         static unsigned char memory[4096];
         static const int32_t all[6] = {0, 1, 2, 3, 4, 5};
         sessrec_session *session = NULL;
-        CHECK_EQ(sessrec_session_init(model, 0, memory, sizeof memory, &session), SESSREC_OK);
+        CHECK_EQ(sessrec_session_init(model, 0, memory, sizeof memory, &session, NULL), SESSREC_OK);
         for (int i = 0; i < list.count; ++i) {
             const sessrec_event *e = &list.event[i];
             float s[6];
@@ -860,7 +860,7 @@ static void unknown_count(void) {
         sessrec_session *session = NULL;
         float s[2];
         int64_t higher, equal;
-        CHECK_EQ(sessrec_session_init(model, 0, memory, sizeof memory, &session), SESSREC_OK);
+        CHECK_EQ(sessrec_session_init(model, 0, memory, sizeof memory, &session, NULL), SESSREC_OK);
         sessrec_session_click(session, 1);
         CHECK_EQ(sessrec_session_score(session, item, 2, s), SESSREC_OK);
         CHECK(isfinite(s[0]) && isinf(s[1]) && s[1] < 0);

@@ -390,7 +390,7 @@ static double step_loss(const sessrec_config *config, int32_t target, int32_t ne
     unsigned char memory[4096];
     double loss = NAN;
     CHECK_EQ(sessrec_trainer_create(config, clicks, &trainer, NULL), SESSREC_OK);
-    CHECK_EQ(sessrec_session_init(model_of(trainer), 0, memory, sizeof memory, &session),
+    CHECK_EQ(sessrec_session_init(model_of(trainer), 0, memory, sizeof memory, &session, NULL),
              SESSREC_OK);
     sessrec_session_click(session, input[0]);
     CHECK_EQ(sessrec_session_score(session, all, 7, scores), SESSREC_OK);
@@ -520,7 +520,7 @@ static void own_loss(void) {
         CHECK(!memcmp(w.items, columns, sizeof columns));
         for (int i = 0; i < 2; ++i) {
             float scores[4];
-            CHECK_EQ(sessrec_session_init(model_of(trainer), 0, memory, sizeof memory, &session),
+            CHECK_EQ(sessrec_session_init(model_of(trainer), 0, memory, sizeof memory, &session, NULL),
                      SESSREC_OK);
             sessrec_session_click(session, input[i]);
             CHECK_EQ(sessrec_session_score(session, columns, 4, scores), SESSREC_OK);

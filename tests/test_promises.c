@@ -178,7 +178,7 @@ static void repeat_clicks(work *w) {
         sessrec_session_recommend(w->session, &query, list, &count, NULL);
         const sessrec_request one = {w->session, &query, list, 0, SESSREC_FROM_MODEL, SESSREC_OK};
         sessrec_request both[2] = {one, one};
-        sessrec_sessions_recommend(both, 2);
+        sessrec_sessions_recommend(w->session->scratch, both, 2);
     }
 }
 static int prepare_clicks(work *w) {
@@ -186,8 +186,8 @@ static int prepare_clicks(work *w) {
     if (w->prepared && sessrec_model_prepare(w->model)) return 0;
     const size_t session = sessrec_session_size(w->model, 10), user = sessrec_user_size(w->model);
     w->memory = malloc(session + user);
-    if (sessrec_session_init(w->model, 10, w->memory, session, &w->session)) return 0;
-    if (user && sessrec_user_init(w->model, (char *)w->memory + session, user, &w->user)) return 0;
+    if (sessrec_session_init(w->model, 10, w->memory, session, &w->session, NULL)) return 0;
+    if (user && sessrec_user_init(w->model, (char *)w->memory + session, user, &w->user, NULL)) return 0;
     repeat_clicks(w);
     return 1;
 }

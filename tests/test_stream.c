@@ -23,8 +23,16 @@ static sessrec_session *new_session(const sessrec_model *model, int32_t remember
     sessrec_session *session = NULL;
     const size_t size = sessrec_session_size(model, remember);
     *memory = malloc(size);
-    CHECK_EQ(sessrec_session_init(model, remember, *memory, size, &session), SESSREC_OK);
+    CHECK_EQ(sessrec_session_init(model, remember, *memory, size, &session, NULL), SESSREC_OK);
     return session;
+}
+
+static sessrec_scratch *new_scratch(const sessrec_model *model, int32_t rows, void **memory) {
+    sessrec_scratch *scratch = NULL;
+    const size_t size = sessrec_scratch_size(model, rows);
+    *memory = malloc(size);
+    CHECK_EQ(sessrec_scratch_init(model, rows, *memory, size, &scratch, NULL), SESSREC_OK);
+    return scratch;
 }
 
 // ---- recommendations against sorting everything -----------------------------------------------------------
@@ -153,7 +161,9 @@ static void recommendations(void) {
             }
             CHECK_EQ(sessrec_session_score(session, &item[0], 1, &score), SESSREC_OK);
             CHECK_NEAR(score, 3, 0);
-            CHECK_EQ(sessrec_session_click_id(session, "unheard of"), SESSREC_UNKNOWN_ITEM);  // and again
+            int32_t item_of_it = 7;
+            CHECK_EQ(sessrec_session_click_id(session, "unheard of", &item_of_it), SESSREC_OK);  // and again
+            CHECK_EQ(item_of_it, -1);
         }
         free(memory);
         sessrec_model_destroy(model);
@@ -261,6 +271,13 @@ static void random_state(sessrec_session *session, uint32_t *seed) {
     session->known = 1;
 }
 
+// The coded state of a session, NULL if it is scored without a screen.
+static const sessrec__screen *screen_begin(const sessrec_session *session) {
+    sessrec__walker *walker = session->scratch->walkers;
+    sessrec__screen_begin(session, session->scratch->codes, &walker->screen);
+    return walker->screen.blocks ? &walker->screen : NULL;
+}
+
 // Both lists for a random query; veto calls are counted in asked[2]. Returns how many differences there are.
 static int compare_screened(const sessrec_model *model, sessrec_session *session, uint8_t *screen,
                             uint32_t *seed, int64_t *passed_over) {
@@ -271,9 +288,9 @@ static int compare_screened(const sessrec_model *model, sessrec_session *session
     query.k = 1 + random_below(seed, random_below(seed, 5) ? 10 : 80);
     query.skip_seen = random_below(seed, 2);
     if (random_below(seed, 3) == 0) query.veto = veto_thirds;
-    session->seen_count = random_below(seed, 4);
-    for (int32_t i = 0; i < session->seen_count; ++i)
-        session->seen[i] = random_below(seed, model->info.item_count);
+    session->seen_count = 0;
+    for (int32_t i = random_below(seed, 4); i > 0; --i)
+        sessrec__session_remember(session, random_below(seed, model->info.item_count));
     for (int with = 0; with < 2; ++with) {
         changing->screen = with ? screen : NULL;
         query.veto_user = &asked[with];
@@ -283,9 +300,9 @@ static int compare_screened(const sessrec_model *model, sessrec_session *session
     for (int32_t i = 0; i < count[0] && !wrong; ++i)
         wrong +=
             list[0][i].item != list[1][i].item || memcmp(&list[0][i].score, &list[1][i].score, sizeof(float));
-    if (count[0] == query.k && sessrec__screen_begin(session))
-        *passed_over +=
-            64 - model->kernels->screen(&session->screen, 0, 64, list[0][count[0] - 1].score, kept);
+    const sessrec__screen *coded = screen_begin(session);
+    if (count[0] == query.k && coded)
+        *passed_over += 64 - model->kernels->screen(coded, 0, 64, list[0][count[0] - 1].score, kept);
     return wrong;
 }
 
@@ -341,10 +358,11 @@ static void screens(void) {
         for (int round = 0; round < 300; ++round) {
             int32_t list[KERNELS_LEVELS][ITEMS], found[KERNELS_LEVELS];
             sessrec_session_click(session, random_below(&seed, ITEMS));
-            wrong += !sessrec__screen_begin(session);
+            const sessrec__screen *screen = screen_begin(session);
+            CHECK(screen != NULL);
             for (int level = 0; level < KERNELS_LEVELS; ++level) {
                 const sessrec__kernels *kernels = kernels_of(level) ? kernels_of(level) : kernels_of(0);
-                found[level] = kernels->screen(&session->screen, 0, ITEMS, 0.5f, list[level]);
+                found[level] = kernels->screen(screen, 0, ITEMS, 0.5f, list[level]);
                 wrong += found[level] != found[0] ||
                          memcmp(list[level], list[0], (size_t)found[0] * sizeof(int32_t));
             }
@@ -374,8 +392,9 @@ static void screens(void) {
                 h[k] = row[k] / most * 7 - (float)sessrec__nearest(row[k] / most * 7);
             bias = s.model->By[i];
             sessrec__plain_table.dots(1, L, row, L, h, &bias, &score);
-            CHECK(sessrec__screen_begin(session));
-            const int32_t found = s.model->kernels->screen(&session->screen, 0, ITEMS, score, list);
+            const sessrec__screen *screen = screen_begin(session);
+            CHECK(screen != NULL);
+            const int32_t found = s.model->kernels->screen(screen, 0, ITEMS, score, list);
             for (int32_t j = 0; j < found; ++j) there += list[j] == i;
             missed += !there;
             passed_over += ITEMS - found;
@@ -399,8 +418,9 @@ static void screens(void) {
         CHECK_EQ(sessrec_session_score(session, &item, 1, &score), SESSREC_OK);
         CHECK_NEAR(score, 16777216 + 200, 0);
         CHECK_EQ(sessrec_model_prepare(model), SESSREC_OK);
-        CHECK(sessrec__screen_begin(session));
-        CHECK_EQ(model->kernels->screen(&session->screen, 0, 40, score, list), 1);
+        const sessrec__screen *screen = screen_begin(session);
+        CHECK(screen != NULL);
+        CHECK_EQ(model->kernels->screen(screen, 0, 40, score, list), 1);
         CHECK_EQ(list[0], 0);
         free(memory);
         sessrec_model_destroy(model);
@@ -498,11 +518,11 @@ static void random_requests(crowd *c, int32_t count, uint32_t *seed) {
 }
 
 // Asks all at once, then each alone. Returns how many differences there are.
-static int compare_with_each(crowd *c, int32_t count) {
+static int compare_with_each(crowd *c, sessrec_scratch *scratch, int32_t count) {
     sessrec_result first = SESSREC_OK;
     int wrong = 0, together[AT_ONCE];
     memset(c->asked, 0, sizeof c->asked);
-    const sessrec_result result = sessrec_sessions_recommend(c->request, count);
+    const sessrec_result result = sessrec_sessions_recommend(scratch, c->request, count);
     memcpy(together, c->asked, sizeof together);
     memset(c->asked, 0, sizeof c->asked);
     for (int32_t i = 0; i < count; ++i) {
@@ -529,13 +549,16 @@ static void many_of(const sessrec_log *log, const sessrec__kernels *kernels, int
         model->kernels = kernels;
         harden(model, m / 2, &seed);
         if (m % 2) CHECK_EQ(sessrec_model_prepare(model), SESSREC_OK);
+        void *shared;
+        sessrec_scratch *scratch = new_scratch(model, m % 3 ? 1 + random_below(&seed, 40) : 1, &shared);
         for (int i = 0; i < AT_ONCE; ++i) c.session[i] = new_session(model, 5, &c.memory[i]);
         for (int round = 0; round < (kernels == &sessrec__plain_table ? 1 : 2); ++round) {
             const int32_t count = random_below(&seed, (m / 2 + round) % 2 ? AT_ONCE + 1 : 6);
             random_requests(&c, count, &seed);
-            wrong += compare_with_each(&c, count);
+            wrong += compare_with_each(&c, scratch, count);
         }
         for (int i = 0; i < AT_ONCE; ++i) free(c.memory[i]);
+        free(shared);
         sessrec_model_destroy(model);
     }
     CHECK_EQ(wrong, 0);
@@ -555,7 +578,7 @@ static void many_sessions(void) {
             else TEST(name) many_of(log, kernels, widths[w]);
         }
     sessrec_log_destroy(log);
-    TEST("so do sessions of a model so wide that few or none go together") {
+    TEST("so do sessions of a very wide model") {
         static const int32_t wide[3] = {1500, 2500, 5000};
         log = random_log(5, 30, 3);
         for (int w = 0; w < 3; ++w) {
@@ -573,7 +596,10 @@ static void many_sessions(void) {
                 request[i].out = best[1][i];
                 sessrec_session_click(request[i].session, 3 * i);
             }
-            CHECK_EQ(sessrec_sessions_recommend(request, 5), SESSREC_OK);
+            void *shared;
+            sessrec_scratch *scratch = new_scratch(model, 3, &shared);
+            CHECK_EQ(sessrec_sessions_recommend(scratch, request, 5), SESSREC_OK);
+            free(shared);
             for (int i = 0; i < 5; ++i) {
                 int32_t count;
                 CHECK_EQ(sessrec_session_recommend(request[i].session, &query, best[0][i], &count, NULL),
@@ -596,18 +622,22 @@ static void many_sessions(void) {
         for (int i = 0; i < 4; ++i) request[i].query = &query, request[i].out = best[i];
         request[1].session = request[3].session = new_session(s[0].model, 4, &memory[0]);
         request[2].session = new_session(s[1].model, 4, &memory[1]);
-        CHECK_EQ(sessrec_sessions_recommend(request + 1, 3), SESSREC_MISMATCH);
-        CHECK_EQ(sessrec_sessions_recommend(request, 4), SESSREC_INVALID_ARGUMENT);
+        void *shared;
+        sessrec_scratch *scratch = new_scratch(s[0].model, 32, &shared);
+        CHECK_EQ(sessrec_sessions_recommend(scratch, request + 1, 3), SESSREC_MISMATCH);
+        CHECK_EQ(sessrec_sessions_recommend(scratch, request, 4), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(request[0].result, SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(request[1].result, SESSREC_OK);
         CHECK_EQ(request[2].result, SESSREC_MISMATCH);
         CHECK_EQ(request[3].result, SESSREC_OK);
         CHECK(request[0].count == 0 && request[1].count == 20 && request[2].count == 0 &&
               request[3].count == 20);
-        CHECK_EQ(sessrec_sessions_recommend(request, 0), SESSREC_OK);
-        CHECK_EQ(sessrec_sessions_recommend(NULL, 0), SESSREC_OK);
-        CHECK_EQ(sessrec_sessions_recommend(NULL, 1), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_sessions_recommend(request, -1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_sessions_recommend(scratch, request, 0), SESSREC_OK);
+        CHECK_EQ(sessrec_sessions_recommend(scratch, NULL, 0), SESSREC_OK);
+        CHECK_EQ(sessrec_sessions_recommend(scratch, NULL, 1), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_sessions_recommend(NULL, request, 4), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_sessions_recommend(scratch, request, -1), SESSREC_INVALID_ARGUMENT);
+        free(shared);
         for (int i = 0; i < 2; ++i) close_shop(&s[i]), free(memory[i]);
     }
 }
@@ -668,8 +698,8 @@ static void clicks(void) {
         int64_t known, unknown;
         CHECK_EQ(sessrec_session_click(session, 5), SESSREC_OK);
         CHECK_EQ(sessrec_session_score(session, items, 4, before), SESSREC_OK);
-        CHECK_EQ(sessrec_session_click(session, -1), SESSREC_UNKNOWN_ITEM);
-        CHECK_EQ(sessrec_session_click_id(session, "no such item"), SESSREC_UNKNOWN_ITEM);
+        CHECK_EQ(sessrec_session_click(session, -1), SESSREC_OK);
+        CHECK_EQ(sessrec_session_click_id(session, "no such item", NULL), SESSREC_OK);
         CHECK_EQ(sessrec_session_score(session, items, 4, after), SESSREC_OK);
         CHECK(!memcmp(before, after, sizeof before));
         sessrec_session_clicks(session, &known, &unknown);
@@ -685,7 +715,7 @@ static void clicks(void) {
         int64_t known = 7, unknown = 7;
         CHECK_EQ(sessrec_session_click(session, -2), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_session_click(session, ITEMS), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_session_click_id(session, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_click_id(session, NULL, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_session_click(NULL, 1), SESSREC_INVALID_ARGUMENT);
         sessrec_session_clicks(session, &known, &unknown);
         CHECK_EQ(known + unknown, 0);
@@ -713,7 +743,7 @@ static void clicks(void) {
         sessrec_session *a = new_session(s.model, 4, &memory[0]), *b = new_session(s.model, 4, &memory[1]);
         float score_a[4], score_b[4];
         CHECK_EQ(sessrec_session_click(a, 123), SESSREC_OK);
-        CHECK_EQ(sessrec_session_click_id(b, sessrec_model_item_id(s.model, 123)), SESSREC_OK);
+        CHECK_EQ(sessrec_session_click_id(b, sessrec_model_item_id(s.model, 123), NULL), SESSREC_OK);
         sessrec_session_score(a, items, 4, score_a);
         sessrec_session_score(b, items, 4, score_b);
         CHECK(!memcmp(score_a, score_b, sizeof score_a));
@@ -763,7 +793,7 @@ static void memory_of_the_caller(void) {
             int32_t count;
             int touched = 0;
             memset(memory, 0xa5, size + 256);
-            CHECK_EQ(sessrec_session_init(model, 16, aligned + offset, size, &session), SESSREC_OK);
+            CHECK_EQ(sessrec_session_init(model, 16, aligned + offset, size, &session, NULL), SESSREC_OK);
             for (int32_t i = 0; i < 20; ++i) sessrec_session_click(session, i);
             sessrec_session_recommend(session, &query, list, &count, NULL);
             for (unsigned char *at = memory; at < aligned + offset; ++at) touched += *at != 0xa5;
@@ -775,17 +805,100 @@ static void memory_of_the_caller(void) {
         sessrec_model_destroy(model);
         sessrec_log_destroy(log);
     }
+    TEST("a visitor of 100 hidden units who shares a scratch takes 640 bytes, and a scratch less than 3 KB") {
+        sessrec_log *log = random_log(20, 40, 3);
+        sessrec_config config = small_config(1, 100);
+        sessrec_model *model = random_model(&config, log, 8);
+        CHECK(sessrec_session_shared_size(model, 20) <= 640);
+        CHECK(sessrec_scratch_size(model, 1) < 3072);
+        sessrec_model_destroy(model);
+        sessrec_log_destroy(log);
+    }
+    TEST("sessions that share a scratch, or change it at every call, give the same bits as alone") {
+        shop s = open_shop(41);
+        void *memory[5], *shared[2];
+        sessrec_session *alone[2], *sharing[2];
+        sessrec_scratch *scratch[2] = {new_scratch(s.model, 1, &shared[0]),
+                                       new_scratch(s.model, 8, &shared[1])};
+        const size_t size = sessrec_session_shared_size(s.model, 4);
+        for (int i = 0; i < 2; ++i) {
+            alone[i] = new_session(s.model, 4, &memory[i]);
+            memory[2 + i] = malloc(size);
+            CHECK_EQ(sessrec_session_init_shared(s.model, 4, scratch[0], memory[2 + i], size, &sharing[i],
+                                                 NULL),
+                     SESSREC_OK);
+        }
+        sessrec_query query = sessrec_query_default();
+        sessrec_recommendation list[2][20];
+        int32_t count[2];
+        for (int32_t click = 0; click < 40; ++click) {
+            const int i = click / 2 % 2;
+            CHECK_EQ(sessrec_session_use_scratch(sharing[i], scratch[click % 2]), SESSREC_OK);
+            memset(scratch[click % 2]->step, 0x7f, sizeof(float));  // what a call left is not read by the next
+            CHECK_EQ(sessrec_session_click(alone[i], 7 * click), SESSREC_OK);
+            CHECK_EQ(sessrec_session_click(sharing[i], 7 * click), SESSREC_OK);
+            CHECK_EQ(sessrec_session_recommend(alone[i], &query, list[0], &count[0], NULL), SESSREC_OK);
+            CHECK_EQ(sessrec_session_recommend(sharing[i], &query, list[1], &count[1], NULL), SESSREC_OK);
+            CHECK(count[0] == count[1] && !memcmp(list[0], list[1], sizeof list[0]));
+        }
+        for (int i = 0; i < 4; ++i) free(memory[i]);
+        for (int i = 0; i < 2; ++i) free(shared[i]);
+        close_shop(&s);
+    }
+    TEST("a refused scratch or session says what it needs") {
+        shop s[2] = {open_shop(41), open_shop(42)};
+        char memory[4096], expected[128];
+        sessrec_error err;
+        void *shared;
+        sessrec_scratch *scratch = new_scratch(s[0].model, 1, &shared), *none = scratch;
+        sessrec_session *session = NULL;
+        CHECK_EQ(sessrec_scratch_init(s[0].model, 1, memory, 100, &none, &err), SESSREC_INVALID_ARGUMENT);
+        snprintf(expected, sizeof expected, "the scratch needs %d bytes of memory, and got 100",
+                 (int)sessrec_scratch_size(s[0].model, 1));
+        CHECK_TEXT(err.text, expected);
+        CHECK(!none);
+        CHECK_EQ(sessrec_scratch_init(s[0].model, 257, memory, sizeof memory, &none, &err),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_TEXT(err.text, "rows is 257, it must be 1 to 256");
+        CHECK_EQ(sessrec_scratch_init(s[0].model, 0, memory, sizeof memory, &none, &err),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_scratch_init(NULL, 1, memory, sizeof memory, &none, &err), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_scratch_init(s[0].model, 1, memory, sizeof memory, NULL, &err),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_scratch_size(s[0].model, 257), 0);
+        CHECK_EQ(sessrec_scratch_size(NULL, 1), 0);
+        CHECK_EQ(sessrec_session_init(s[0].model, 65537, memory, sizeof memory, &session, &err),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_TEXT(err.text, "remember is 65537, it must be 0 to 65536");
+        CHECK_EQ(sessrec_session_init(s[0].model, 3, memory, 64, &session, &err), SESSREC_INVALID_ARGUMENT);
+        snprintf(expected, sizeof expected, "the session needs %d bytes of memory, and got 64",
+                 (int)sessrec_session_size(s[0].model, 3));
+        CHECK_TEXT(err.text, expected);
+        CHECK_EQ(sessrec_session_init_shared(s[1].model, 3, scratch, memory, sizeof memory, &session, &err),
+                 SESSREC_MISMATCH);
+        CHECK_TEXT(err.text, "the scratch was made for another model");
+        CHECK_EQ(sessrec_session_init_shared(s[0].model, 3, NULL, memory, sizeof memory, &session, &err),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK(!session);
+        CHECK_EQ(sessrec_session_init(s[1].model, 3, memory, sizeof memory, &session, &err), SESSREC_OK);
+        CHECK_EQ(sessrec_session_use_scratch(session, scratch), SESSREC_MISMATCH);
+        CHECK_EQ(sessrec_session_use_scratch(session, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_use_scratch(NULL, scratch), SESSREC_INVALID_ARGUMENT);
+        free(shared);
+        for (int i = 0; i < 2; ++i) close_shop(&s[i]);
+    }
     TEST("too little memory and impossible sizes are refused") {
         shop s = open_shop(41);
         const size_t size = sessrec_session_size(s.model, 10);
         void *memory = malloc(size);
         sessrec_session *session = (sessrec_session *)memory;
-        CHECK_EQ(sessrec_session_init(s.model, 10, memory, size - 1, &session), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_init(s.model, 10, memory, size - 1, &session, NULL),
+                 SESSREC_INVALID_ARGUMENT);
         CHECK(!session);
-        CHECK_EQ(sessrec_session_init(s.model, 10, NULL, size, &session), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_session_init(NULL, 10, memory, size, &session), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_session_init(s.model, -1, memory, size, &session), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_session_init(s.model, 10, memory, size, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_init(s.model, 10, NULL, size, &session, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_init(NULL, 10, memory, size, &session, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_init(s.model, -1, memory, size, &session, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_init(s.model, 10, memory, size, NULL, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_session_size(NULL, 10), 0);
         CHECK_EQ(sessrec_session_size(s.model, -1), 0);
         CHECK_EQ(sessrec_session_size(s.model, 65537), 0);
@@ -941,11 +1054,19 @@ static void state_bytes(void) {
         // at the end
         saved v = open_saved();
         const size_t items = v.size - 4 - 4 * REMEMBER;
-        for (int wrong = 0; wrong < 10; ++wrong) {
+        for (int wrong = 0; wrong < 16; ++wrong) {
             unsigned char bytes[STATE_MAX];
             memcpy(bytes, v.bytes, v.size);
             if (wrong == 0) bytes[24 + 7] = 0x80;                              // clicks below 0
             if (wrong == 1) bytes[32 + 7] = 0x80;
+            // so many that the next ones would overflow
+            if (wrong == 10) memset(bytes + 24, 0xff, 7), bytes[24 + 7] = 0x7f;
+            if (wrong == 11) memset(bytes + 32, 0xff, 7), bytes[32 + 7] = 0x7f;
+            if (wrong == 12) bytes[48 + 2] = 0x80, bytes[48 + 3] = 0x7f;       // infinite
+            // next to 1, and next to -1 in the last of the states: a GRU stays within
+            if (wrong == 13) memcpy(bytes + 48, "\1\0\200\77", 4);
+            if (wrong == 14) memcpy(bytes + items - 4, "\1\0\200\277", 4);
+            if (wrong == 15) memcpy(bytes + 48, "\0\0\177\177", 4);            // 3e38
             if (wrong == 2) bytes[40] = REMEMBER + 1;                          // more items than fit
             if (wrong == 3) bytes[24] = 2;                                     // more items than clicks
             // clicks, but no item
@@ -970,6 +1091,67 @@ static void state_bytes(void) {
             CHECK_EQ(sessrec_session_import(v.other, bytes, v.size), SESSREC_BAD_FILE);
         }
         close_saved(&v);
+    }
+    TEST("the ends of the range, 1 and -1, are states of a session") {
+        saved v = open_saved();
+        const size_t items = v.size - 4 - 4 * REMEMBER;
+        memcpy(v.bytes + 48, "\0\0\200\77", 4);
+        memcpy(v.bytes + items - 4, "\0\0\200\277", 4);
+        seal(v.bytes, v.size);
+        CHECK_EQ(sessrec_session_import(v.other, v.bytes, v.size), SESSREC_OK);
+        close_saved(&v);
+    }
+    TEST("a refused state leaves the session as it was: what it skips, too") {
+        saved v = open_saved();
+        sessrec_query query = sessrec_query_default();
+        sessrec_recommendation before[20], after[20];
+        int32_t count;
+        unsigned char bytes[STATE_MAX];
+        memcpy(bytes, v.bytes, v.size);
+        memcpy(bytes + v.size - 12, bytes + v.size - 8, 4);  // an item twice
+        seal(bytes, v.size);
+        CHECK_EQ(sessrec_session_recommend(v.other, &query, before, &count, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_session_import(v.other, bytes, v.size), SESSREC_BAD_FILE);
+        memset(v.bytes + v.size, 0, 4);
+        seal(v.bytes, v.size + 4);
+        CHECK_EQ(sessrec_session_import(v.other, v.bytes, v.size + 4), SESSREC_BAD_FILE);
+        CHECK_EQ(sessrec_session_recommend(v.other, &query, after, &count, NULL), SESSREC_OK);
+        CHECK(count == 20 && !memcmp(before, after, sizeof before));
+        close_saved(&v);
+    }
+    TEST("a session that remembers 65,536 items is taken in, and answers, as fast as such a list is sorted") {
+        enum { MANY = 65536, V = 70000 };
+        sessrec_log *log = random_log(1, V, 9);
+        sessrec_config config = small_config(1, 2);
+        sessrec_model *model = random_model(&config, log, 2);
+        void *memory[2];
+        sessrec_session *session = new_session(model, MANY, &memory[0]),
+                        *other = new_session(model, MANY, &memory[1]);
+        sessrec_session_click(session, V - 1);
+        for (int32_t i = 0; i < MANY; ++i)  // in an order far from sorted
+            session->seen[i] = sessrec__session_sorted(session)[i] = (int32_t)((int64_t)i * 7919 % V);
+        session->known = session->seen_count = MANY;
+        const size_t size = sessrec_session_export_size(session);
+        void *bytes = malloc(size);
+        CHECK_EQ(sessrec_session_export(session, bytes, size), SESSREC_OK);
+        const double begun = sessrec__now();
+        sessrec_query query = sessrec_query_default();
+        static sessrec_recommendation list[MANY];
+        int32_t count = 0;
+        query.k = MANY;
+        CHECK_EQ(sessrec_session_import(other, bytes, size), SESSREC_OK);
+        CHECK_EQ(sessrec_session_recommend(other, &query, list, &count, NULL), SESSREC_OK);
+        CHECK(sessrec__now() - begun < 1);  // it was 2.5 s and 0.5 s; now some 50 ms
+        CHECK_EQ(count, V - MANY);
+        int seen = 0;
+        for (int32_t i = 0; i < count; ++i) seen += sessrec__session_seen(other, list[i].item);
+        CHECK_EQ(seen, 0);
+        for (int32_t i = 0; i < MANY; ++i) seen += sessrec__session_seen(other, session->seen[i]);
+        CHECK_EQ(seen, MANY);
+        free(bytes);
+        for (int i = 0; i < 2; ++i) free(memory[i]);
+        sessrec_model_destroy(model);
+        sessrec_log_destroy(log);
     }
     TEST("export needs room for the whole state") {
         saved v = open_saved();

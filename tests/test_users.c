@@ -286,10 +286,10 @@ static void run_visitors(const shop *s, const sessrec_model *model, ranks *out) 
     out->count = 0;
     for (int u = 0; u < USERS; ++u) {
         memory[u] = malloc(sessrec_user_size(model));
-        CHECK_EQ(sessrec_user_init(model, memory[u], sessrec_user_size(model), &user[u]), SESSREC_OK);
+        CHECK_EQ(sessrec_user_init(model, memory[u], sessrec_user_size(model), &user[u], NULL), SESSREC_OK);
     }
     memory[USERS] = malloc(sessrec_session_size(model, 0));
-    CHECK_EQ(sessrec_session_init(model, 0, memory[USERS], sessrec_session_size(model, 0), &session),
+    CHECK_EQ(sessrec_session_init(model, 0, memory[USERS], sessrec_session_size(model, 0), &session, NULL),
              SESSREC_OK);
     for (int32_t i = 0; i < ITEMS; ++i) all[i] = i;
     for (int p = 0; p < 2; ++p) {
@@ -308,7 +308,8 @@ static void run_visitors(const shop *s, const sessrec_model *model, ranks *out) 
                     out->event[out->count].session = n;
                     out->event[out->count++].rank = sessrec_rank(higher, equal, SESSREC_TIES_CONSERVATIVE);
                 }
-                clicks += sessrec_session_click(session, item) == SESSREC_OK;
+                CHECK_EQ(sessrec_session_click(session, item), SESSREC_OK);
+                clicks += item >= 0;
             }
             CHECK_EQ(sessrec_user_fold(visitor, session), SESSREC_OK);
         }
@@ -371,8 +372,8 @@ static visitor new_visitor(const sessrec_model *model) {
     v.model = model;
     v.memory[0] = malloc(sessrec_user_size(model));
     v.memory[1] = malloc(sessrec_session_size(model, 0));
-    CHECK_EQ(sessrec_user_init(model, v.memory[0], sessrec_user_size(model), &v.user), SESSREC_OK);
-    CHECK_EQ(sessrec_session_init(model, 0, v.memory[1], sessrec_session_size(model, 0), &v.session),
+    CHECK_EQ(sessrec_user_init(model, v.memory[0], sessrec_user_size(model), &v.user, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_session_init(model, 0, v.memory[1], sessrec_session_size(model, 0), &v.session, NULL),
              SESSREC_OK);
     return v;
 }
@@ -549,7 +550,7 @@ static void states(void) {
             visitor b = a;
             int touched = 0;
             memset(memory, 0x5a, size + 128);
-            CHECK_EQ(sessrec_user_init(model, memory + offset, size, &b.user), SESSREC_OK);
+            CHECK_EQ(sessrec_user_init(model, memory + offset, size, &b.user, NULL), SESSREC_OK);
             go_through(&b, 5, 8);
             CHECK(same_state(a.user, b.user));
             for (size_t i = 0; i < size + 128; ++i)
@@ -566,11 +567,12 @@ static void states(void) {
         sessrec_user *user;
         CHECK_EQ(sessrec_user_size(without), 0);
         CHECK_EQ(sessrec_user_size(NULL), 0);
-        CHECK_EQ(sessrec_user_init(without, a.memory[0], 4096, &user), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_user_init(without, a.memory[0], 4096, &user, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK(!user);
-        CHECK_EQ(sessrec_user_init(model, a.memory[0], sessrec_user_size(model) - 1, &user),
+        CHECK_EQ(sessrec_user_init(model, a.memory[0], sessrec_user_size(model) - 1, &user, NULL),
                  SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_user_init(model, NULL, sessrec_user_size(model), &user), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_user_init(model, NULL, sessrec_user_size(model), &user, NULL),
+                 SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_user_export(a.user, bytes, sessrec_user_export_size(a.user) - 1),
                  SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_user_export(a.user, NULL, STATE_MAX), SESSREC_INVALID_ARGUMENT);
