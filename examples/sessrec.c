@@ -13,6 +13,9 @@
 //
 // Reading order: settings, the table of options and what reads it; help; logs; reports; then each command.
 
+#ifndef _DEFAULT_SOURCE
+#  define _DEFAULT_SOURCE  // signals, directories and clocks also under -std=c99
+#endif
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
@@ -30,20 +33,41 @@
 #include <time.h>
 
 #if defined(_WIN32)
+#  include <direct.h>
 #  include <io.h>
 #elif defined(__unix__) || defined(__APPLE__)
+#  include <sys/select.h>
+#  include <sys/stat.h>
 #  include <unistd.h>
 #endif
 
 enum { EXIT_DATA = 1, EXIT_USAGE = 2 };
 
+static const char MODEL_BEGINS[] = "SESSREC";  // no other file is replaced by a model
+
+// One line for stderr. Ids and names of files may hold anything; what could move the cursor of a terminal or
+// end the line becomes a question mark.
+static void print_line(const char *format, va_list arguments) {
+    char text[1024];
+    vsnprintf(text, sizeof text, format, arguments);
+    for (char *at = text; *at; ++at)
+        if ((unsigned char)*at < 32 || *at == 127 || (*at == '\xc2' && (at[1] & 0xe0) == 0x80))
+            *at = '?';
+    fprintf(stderr, "sessrec: %s\n", text);
+}
+
+static void note(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    print_line(format, arguments);
+    va_end(arguments);
+}
+
 // Prints the one line of an error, and gives its exit status back.
 static int fail(int status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    fputs("sessrec: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    print_line(format, arguments);
     va_end(arguments);
     return status;
 }
@@ -60,6 +84,64 @@ static int status_of(const char *path, sessrec_result result, const sessrec_erro
 
 static int fail_memory(void) {
     return fail(EXIT_DATA, "out of memory");
+}
+
+// ---- text that grows ----
+
+typedef struct buffer {
+    char *bytes;
+    size_t size, room;
+    int failed;             // there was no memory
+} buffer;
+
+static void text_add(buffer *t, const char *bytes, size_t size) {
+    if (t->size + size > t->room) {
+        const size_t room = 2 * (t->size + size) + 256;
+        char *larger = (char *)realloc(t->bytes, room);
+        if (!larger) {
+            t->failed = 1;
+            return;
+        }
+        t->bytes = larger;
+        t->room = room;
+    }
+    memcpy(t->bytes + t->size, bytes, size);
+    t->size += size;
+}
+
+// Something short.
+static void text_put(buffer *t, const char *format, ...) {
+    char piece[256];
+    va_list arguments;
+    va_start(arguments, format);
+    const int size = vsnprintf(piece, sizeof piece, format, arguments);
+    va_end(arguments);
+    if (size > 0) text_add(t, piece, (size_t)size < sizeof piece ? (size_t)size : sizeof piece - 1);
+}
+
+// Bytes of the character that begins here, 0 if it is no UTF-8.
+static int utf8_size(const unsigned char *at) {
+    const int more = *at < 0x80 ? 0 : *at < 0xc2 ? -1 : *at < 0xe0 ? 1 : *at < 0xf0 ? 2 : *at < 0xf5 ? 3 : -1;
+    for (int i = 1; i <= more; ++i)
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    // written longer than needed, half a character, or beyond the last one
+    if ((*at == 0xe0 && at[1] < 0xa0) || (*at == 0xf0 && at[1] < 0x90)) return 0;
+    if ((*at == 0xed && at[1] > 0x9f) || (*at == 0xf4 && at[1] > 0x8f)) return 0;
+    return more + 1;
+}
+
+// A text as JSON has it: in quotes, escaped, and what is no UTF-8 replaced.
+static void text_quote(buffer *t, const char *from) {
+    text_add(t, "\"", 1);
+    for (const unsigned char *at = (const unsigned char *)from; *at;) {
+        const int size = utf8_size(at);
+        if (!size) text_put(t, "\\ufffd");
+        else if (*at == '"' || *at == '\\') text_put(t, "\\%c", *at);
+        else if (*at < 32 || *at == 127) text_put(t, "\\u%04x", (unsigned)*at);
+        else text_add(t, (const char *)at, (size_t)size);
+        at += size ? size : 1;
+    }
+    text_add(t, "\"", 1);
 }
 
 // 1234567 as "1,234,567". The last four texts stay as they are.
@@ -90,7 +172,10 @@ typedef struct settings {
     const char *input[3];                   // what stands on the command line without an option
     const char *output, *test, *valid, *from, *history, *json;
     double days;
-    int32_t k, allow_seen, breakdown, help;
+    int32_t k, allow_seen, json_lines, breakdown, help;
+    double idle;                            // seconds
+    int64_t visitors;
+    const char *states;
     unsigned char given[MAX_OPTIONS];       // by place in the table of options
 } settings;
 
@@ -99,11 +184,12 @@ typedef struct work {
     sessrec_model *model, *other;           // other: the one to start from, or to compare with
     sessrec_log *log, *train, *test, *valid, *history;
     sessrec_report report;                  // of model on test
-    double *numbers;                        // training: the loss of each epoch
+    double *numbers, *validation;           // training: the loss of each epoch, and how it did
     int32_t epochs;                         // of this run
     int64_t pairs, batches;                 // of all of them
     double seconds;
-    int terminal;                           // progress is redrawn in place
+    int terminal;                           // progress is redrawn in place,
+    double said;                            // else written when these seconds are long past
 } work;
 
 // ---- numbers: the whole text or nothing ----
@@ -208,6 +294,21 @@ static int read_separator(settings *s, const char *text) {
     return s->format.separator && (s->format.separator == '\t' || !text[1]);
 }
 
+// "90", "90s", "30m", "2h" or "1d" to seconds.
+static int read_idle(settings *s, const char *text) {
+    static const char units[] = "smhd";
+    static const double lengths[] = {1, 60, 3600, 86400};
+    char number[32];
+    const size_t length = strlen(text);
+    const char *unit = length ? strchr(units, text[length - 1]) : NULL;
+    if (length >= sizeof number) return 0;
+    memcpy(number, text, length + 1);
+    if (unit) number[length - 1] = 0;
+    if (!read_real(number, &s->idle)) return 0;
+    if (unit) s->idle *= lengths[unit - units];
+    return 1;
+}
+
 // ---- the table ----
 
 enum { DEMO = 1, TRAIN = 2, EVALUATE = 4, RECOMMEND = 8, SPLIT = 16, COMPARE = 32 };
@@ -266,6 +367,13 @@ static const option options[] = {
     {WHOLE, RECOMMEND, "-k", "N", "items in a recommendation", AT(k)},
     {SWITCH, RECOMMEND, "--allow-seen", NULL, "recommend items that the session has clicked, too",
      AT(allow_seen)},
+    {SWITCH, RECOMMEND, "--json", NULL, "requests may be JSON, answers are, with scores", AT(json_lines)},
+    {READ, RECOMMEND, "--idle", "TIME",
+     "a session ends after so long without a click: 90s, 30m, 2h (default never)", BY(read_idle)},
+    {LONG, RECOMMEND, "--visitors", "N", "sessions that are kept; beyond that the oldest is forgotten",
+     AT(visitors)},
+    {TEXT, RECOMMEND, "--states", "DIRECTORY",
+     "keep those that are forgotten, and all at the end, in files here", AT(states)},
 
     {HEADING, READING, "log", NULL, NULL, BY(NULL)},
     {TEXT, READING, "--session-column", "NAME", "a name of the header line, or a number from 1",
@@ -603,6 +711,41 @@ static int load_model(const char *path, sessrec_model **out) {
     return status_of(path, sessrec_model_read(path, NULL, out, &err), &err);
 }
 
+// Whether a log can judge what has learned the items of `known`, or of the model: nothing to judge by is an
+// error, and little of it is worth a word.
+static int check_judge(const char *path, const sessrec_log *log, const char *of, const sessrec_log *known,
+                       const sessrec_model *model) {
+    if (!log) return 0;
+    const sessrec_log_view view = sessrec_log_contents(log);
+    int64_t unknown = 0;
+    int32_t stranger = -1, longest = 0;
+    for (int32_t i = 0; i < view.session_count; ++i) {
+        int32_t length = 0;
+        for (int64_t e = view.session_begins[i]; e < view.session_begins[i + 1]; ++e) {
+            const char *id = sessrec_log_item_id(log, view.items[e]);
+            const int knows =
+                (model ? sessrec_model_find_item(model, id) : sessrec_log_find_item(known, id)) >= 0;
+            if (!knows) stranger = view.items[e];
+            length += knows;
+            unknown += !knows;
+        }
+        if (length > longest) longest = length;
+    }
+    if (longest > 1) {
+        if (3 * unknown > view.event_count)
+            note("%s: %s of %s events are of items that %s does not know, like '%s'; they are left out", path,
+                 grouped(unknown), grouped(view.event_count), of, sessrec_log_item_id(log, stranger));
+        return 0;
+    }
+    if (stranger < 0)
+        return fail(EXIT_DATA, "%s: there is nothing to judge by: no session has two clicks", path);
+    return fail(EXIT_DATA,
+                "%s: there is nothing to judge by: no session has two clicks on items of %s; here is '%s', "
+                "there is '%s'",
+                path, of, sessrec_log_item_id(log, stranger),
+                model ? sessrec_model_item_id(model, 0) : sessrec_log_item_id(known, 0));
+}
+
 static void print_log(const char *name, const sessrec_log *log) {
     sessrec_log_view view = sessrec_log_contents(log);
     printf("%-8s %12s events %12s sessions %10s items\n", name, grouped(view.event_count),
@@ -710,67 +853,194 @@ static int test_model(const settings *s, const sessrec_log *history, work *w) {
 
 // ---- JSON ----
 
-static void json_number(FILE *file, double value) {
-    if (value >= -DBL_MAX && value <= DBL_MAX) fprintf(file, "%.9g", value);
-    else fputs("null", file);  // JSON has no NaN and no infinity
+static void json_number(buffer *t, double value) {
+    if (value >= -DBL_MAX && value <= DBL_MAX) text_put(t, "%.9g", value);
+    else text_put(t, "null");  // JSON has no NaN and no infinity
 }
 
-static void json_metric(FILE *file, const char *name, const sessrec_report *r, const double *values) {
-    fprintf(file, ",\"%s\":{", name);
+static void json_numbers(buffer *t, const char *name, int32_t count, const double *values) {
+    text_put(t, ",\"%s\":[", name);
+    for (int32_t i = 0; i < count; ++i) {
+        if (i) text_put(t, ",");
+        json_number(t, values[i]);
+    }
+    text_put(t, "]");
+}
+
+static void json_metric(buffer *t, const char *name, const sessrec_report *r, const double *values) {
+    text_put(t, ",\"%s\":{", name);
     for (int32_t i = 0; i < r->cutoff_count; ++i) {
-        fprintf(file, "%s\"%d\":", i ? "," : "", (int)r->cutoffs[i]);
-        json_number(file, values[i]);
+        text_put(t, "%s\"%d\":", i ? "," : "", (int)r->cutoffs[i]);
+        json_number(t, values[i]);
     }
-    fputc('}', file);
+    text_put(t, "}");
 }
 
-static void json_training(FILE *file, const work *w) {
-    fprintf(file, "\"train\":{\"events\":%lld,\"batches\":%lld,\"seconds\":", (long long)w->pairs,
-            (long long)w->batches);
-    json_number(file, w->seconds);
-    fputs(",\"loss\":[", file);
-    for (int32_t i = 0; i < w->epochs; ++i) {
-        if (i) fputc(',', file);
-        json_number(file, w->numbers[i]);
-    }
-    fputs("]}", file);
+static void json_training(buffer *t, const work *w) {
+    text_put(t, "\"train\":{\"events\":%lld,\"batches\":%lld,\"seconds\":", (long long)w->pairs,
+             (long long)w->batches);
+    json_number(t, w->seconds);
+    json_numbers(t, "loss", w->epochs, w->numbers);
+    if (w->valid) json_numbers(t, "validation", w->epochs, w->validation);
+    text_put(t, "}");
 }
 
-static void json_report(FILE *file, const sessrec_report *r, int parts_shown) {
-    fprintf(file, "\"test\":{\"events\":%lld,\"unknown_items\":%lld", (long long)r->event_count,
-            (long long)r->unknown_count);
-    json_metric(file, "recall", r, r->all.recall);
-    json_metric(file, "mrr", r, r->all.mrr);
-    json_metric(file, "ndcg", r, r->all.ndcg);
+static void json_report(buffer *t, const work *w, int parts_shown) {
+    const sessrec_report *r = &w->report;
+    const int64_t events = sessrec_log_contents(w->test).event_count;
+    text_put(t, "\"test\":{\"events\":%lld,\"unknown_items\":%lld", (long long)r->event_count,
+             (long long)r->unknown_count);
+    json_metric(t, "recall", r, r->all.recall);
+    json_metric(t, "mrr", r, r->all.mrr);
+    json_metric(t, "ndcg", r, r->all.ndcg);
+    text_put(t, ",\"unknown_rate\":");
+    json_number(t, events ? (double)r->unknown_count / (double)events : 0);
     for (int i = 0; i < parts_shown; ++i) {
         const sessrec_metrics m = part_of(r, i);
-        fprintf(file, "%s{\"of\":\"%s\",\"events\":%lld", i ? "," : ",\"breakdown\":[", parts[i].name,
-                (long long)m.event_count);
-        json_metric(file, "recall", r, m.recall);
-        json_metric(file, "mrr", r, m.mrr);
-        json_metric(file, "precision", r, m.precision);
-        fputc('}', file);
+        text_put(t, "%s{\"of\":\"%s\",\"events\":%lld", i ? "," : ",\"breakdown\":[", parts[i].name,
+                 (long long)m.event_count);
+        json_metric(t, "recall", r, m.recall);
+        json_metric(t, "mrr", r, m.mrr);
+        json_metric(t, "precision", r, m.precision);
+        text_put(t, "}");
     }
-    fputs(parts_shown ? "]}" : "}", file);
+    text_put(t, parts_shown ? "]}" : "}");
 }
 
-// The results for programs, if they are asked for: {"train":{...},"test":{...}}, each part if there is one.
-// "events" of train are the (input, target) pairs of all epochs of this run, "loss" has one number an epoch.
-// With --breakdown the test has a list "breakdown".
-static int write_json(const settings *s, const work *w) {
-    if (!s->json) return 0;
-    FILE *file = fopen(s->json, "w");
-    if (file) {
-        fputc('{', file);
-        if (w->train) json_training(file, w);
-        if (w->train && w->test) fputc(',', file);
-        if (w->test)
-            json_report(file, &w->report, !s->breakdown ? 0 : has_users(w->test) ? PARTS : PARTS_BY_POSITION);
-        fputs("}\n", file);
-        int bad = ferror(file);
-        if (!fclose(file) && !bad) return 0;
+// What an option is set to; 0 for one that is no setting of the network and its training.
+static int json_setting(buffer *t, const settings *s, const option *o) {
+    const sessrec_config *c = &s->config;
+    const void *field = (const char *)s + o->at;
+    if (!strcmp(o->name, "--layers")) {
+        for (int32_t l = 0; l < c->layer_count; ++l) text_put(t, "%s%d", l ? "," : "[", (int)c->hidden[l]);
+        text_put(t, "]");
+    } else if (!strcmp(o->name, "--embedding")) {
+        if (c->embedding == SESSREC_EMBEDDING_SEPARATE) text_put(t, "%d", (int)c->embedding_width);
+        else text_quote(t, c->embedding == SESSREC_EMBEDDING_TIED ? "tied" : "none");
+    } else if (!strcmp(o->name, "--activation")) {
+        static const char *const names[] = {"linear", "tanh", "relu", "leaky", "elu", "selu"};
+        const sessrec_loss_config *loss = &c->loss;
+        text_put(t, "\"%s", names[loss->activation]);
+        if (loss->activation == SESSREC_SELU) text_put(t, ":%g", (double)loss->activation_b);
+        if (loss->activation >= SESSREC_LEAKY) text_put(t, ":%g", (double)loss->activation_a);
+        text_put(t, "\"");
+    } else if (o->kind == SWITCH || o->kind == UNSET) {
+        text_put(t, *(const int32_t *)field == (o->kind == SWITCH) ? "true" : "false");
+    } else if (o->kind == WORD) {
+        const char *word = o->value;
+        for (int32_t i = *(const int32_t *)field; i > 0; --i) word += strcspn(word, "|") + 1;
+        text_put(t, "\"%.*s\"", (int)strcspn(word, "|"), word);
+    } else if (o->kind == WHOLE) text_put(t, "%d", (int)*(const int32_t *)field);
+    else if (o->kind == SEED) text_put(t, "%llu", (unsigned long long)*(const uint64_t *)field);
+    else json_number(t, (double)*(const float *)field);
+    return 1;
+}
+
+static void json_configuration(buffer *t, const settings *s) {
+    int inside = 0, count = 0;
+    text_put(t, ",\"configuration\":{");
+    for (const option *o = options; o < options + OPTIONS; ++o) {
+        if (o->kind == HEADING)
+            inside = !strcmp(o->name, "network") || !strcmp(o->name, "loss") || !strcmp(o->name, "learning");
+        else if (inside && (o->commands & TRAIN)) {
+            text_put(t, "%s\"%s\":", count++ ? "," : "", o->name + 2);
+            json_setting(t, s, o);
+        }
     }
-    return fail(EXIT_DATA, "%s: cannot be written: %s", s->json, strerror(errno));
+    text_put(t, "}");
+}
+
+// Tells logs apart: FNV-1a over the ids and the time of every event, in order.
+static uint64_t log_hash(const sessrec_log *log) {
+    const sessrec_log_view view = sessrec_log_contents(log);
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (int32_t i = 0; i < view.session_count; ++i)
+        for (int64_t e = view.session_begins[i]; e < view.session_begins[i + 1]; ++e) {
+            const char *const ids[3] = {
+                sessrec_log_session_id(log, i), sessrec_log_item_id(log, view.items[e]),
+                view.session_users ? sessrec_log_user_id(log, view.session_users[i]) : ""};
+            uint64_t bits;
+            for (int k = 0; k < 3; ++k) {
+                for (const char *at = ids[k] ? ids[k] : ""; *at; ++at)
+                    hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
+                hash = (hash ^ 9) * 0x100000001b3u;
+            }
+            memcpy(&bits, &view.times[e], sizeof bits);
+            for (int k = 0; k < 64; k += 8) hash = (hash ^ (bits >> k & 255)) * 0x100000001b3u;
+        }
+    return hash;
+}
+
+static void json_log(buffer *t, const char *use, const char *name, const sessrec_log *log) {
+    if (!log) return;
+    const sessrec_log_view view = sessrec_log_contents(log);
+    text_put(t, "%s{\"use\":\"%s\",\"name\":", t->bytes[t->size - 1] == '[' ? "" : ",", use);
+    text_quote(t, name);
+    text_put(t, ",\"events\":%lld,\"sessions\":%lld,\"items\":%lld,\"hash\":\"%016llx\"}",
+             (long long)view.event_count, (long long)view.session_count, (long long)view.item_count,
+             (unsigned long long)log_hash(log));
+}
+
+// The results for programs: {"train":{...},"test":{...}}, each part if there is one, and what they come from.
+// "events" of train are the (input, target) pairs of all epochs of this run, "loss" has one number an epoch.
+// With --breakdown the test has a list "breakdown". The hash of a log is that of what was left by filters.
+static void json_results(buffer *t, const settings *s, const work *w, int tested) {
+    text_put(t, "{");
+    if (w->train) json_training(t, w);
+    if (w->train && tested) text_put(t, ",");
+    if (tested) json_report(t, w, !s->breakdown ? 0 : has_users(w->test) ? PARTS : PARTS_BY_POSITION);
+    text_put(t, ",\"version\":\"%s\"", sessrec_version());
+    if (w->train) json_configuration(t, s);
+    text_put(t, ",\"seed\":%llu,\"logs\":[", (unsigned long long)sessrec_model_describe(w->model).seed);
+    json_log(t, "train", s->input[0], w->train);
+    json_log(t, "validation", s->valid, w->valid);
+    json_log(t, "test", s->test ? s->test : s->input[1], w->test);
+    json_log(t, "history", s->history, w->history);
+    text_put(t, "]}\n");
+}
+
+// Where "-" as the file for results leads; what is for people goes to stderr then.
+static FILE *json_stdout;
+
+static int check_json(const settings *s) {
+    if (!is_stdout(s->json)) return check_writable(s->json, "{\"");
+#if defined(_WIN32)
+    json_stdout = _fdopen(_dup(1), "w");
+    const int failed = !json_stdout || _dup2(2, 1) < 0;
+#else
+    json_stdout = fdopen(dup(1), "w");
+    const int failed = !json_stdout || dup2(2, 1) < 0;
+#endif
+    return failed ? fail(EXIT_DATA, "stdout: cannot be written: %s", strerror(errno)) : 0;
+}
+
+// Writes the model, if there is a place for it, and the results, if they are asked for: both or none.
+static int write_results(const settings *s, const work *w, int tested) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    sessrec_output outputs[2];
+    buffer json = {NULL, 0, 0, 0};
+    int32_t count = 0;
+    memset(outputs, 0, sizeof outputs);
+    if (s->json) json_results(&json, s, w, tested);
+    if (s->output) {
+        outputs[count].path = s->output;
+        outputs[count++].model = w->model;
+    }
+    if (s->json && !json_stdout) {
+        outputs[count].path = s->json;
+        outputs[count].begins = "{\"";
+        outputs[count].bytes = json.bytes;
+        outputs[count++].size = json.size;
+    }
+    int status = json.failed ? fail_memory() : 0;
+    if (!status && count) status = status_of(NULL, sessrec_outputs_write(outputs, count, &err), &err);
+    if (!status && json_stdout) {
+        fwrite(json.bytes, 1, json.size, json_stdout);
+        if (fflush(json_stdout) || ferror(json_stdout))
+            status = fail(EXIT_DATA, "stdout: cannot be written: %s", strerror(errno));
+    }
+    free(json.bytes);
+    return status;
 }
 
 // ===========================================================================================================
@@ -785,13 +1055,13 @@ static void on_interrupt(int number) {
     signal(number, SIG_DFL);
 }
 
-static int is_terminal(void) {
+static int is_terminal(int file) {
 #if defined(_WIN32)
-    return _isatty(2);
+    return _isatty(file);
 #elif defined(__unix__) || defined(__APPLE__)
-    return isatty(2);
+    return isatty(file);
 #else
-    return 0;
+    return file < 0;
 #endif
 }
 
@@ -821,6 +1091,13 @@ static void draw_bar(const sessrec_progress *p) {
     fflush(stderr);
 }
 
+// The same as a line, for a file or a pipe.
+static void print_progress(const sessrec_progress *p) {
+    fprintf(stderr, "epoch %d/%d  %d %%  loss %.4f  %s events/s  %s left\n", (int)p->epoch + 1,
+            (int)p->epochs, p->steps > 0 ? (int)(p->step * 100 / p->steps) : 0, p->loss,
+            grouped((int64_t)p->events_per_second), clock_time(p->seconds_left));
+}
+
 static void print_epoch(const sessrec_progress *p) {
     fprintf(stderr, "epoch %d/%d  loss %.4f  %s events/s  %s", (int)p->epoch + 1, (int)p->epochs, p->loss,
             grouped((int64_t)p->events_per_second), clock_time(p->seconds));
@@ -835,11 +1112,16 @@ static int32_t on_progress(void *user, const sessrec_progress *p) {
     if (p->epoch_done) {
         w->pairs += p->events;
         w->batches += p->steps;
+        w->validation[w->epochs] = p->validation;
         w->numbers[w->epochs++] = p->loss;
+        w->said = p->seconds;
         erase_bar(w);
         print_epoch(p);
     } else if (w->terminal) {
         draw_bar(p);
+    } else if (p->seconds - w->said >= 9) {  // it is asked a few times a second
+        w->said = p->seconds;
+        print_progress(p);
     }
     return interrupted;
 }
@@ -847,9 +1129,10 @@ static int32_t on_progress(void *user, const sessrec_progress *p) {
 // Trains on w->train, and stops gracefully on Ctrl-C.
 static int train_model(sessrec_config config, work *w) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    w->terminal = is_terminal();
+    w->terminal = is_terminal(2);
     w->numbers = (double *)calloc((size_t)config.epochs, sizeof *w->numbers);
-    if (!w->numbers) return fail_memory();
+    w->validation = (double *)calloc((size_t)config.epochs, sizeof *w->validation);
+    if (!w->numbers || !w->validation) return fail_memory();
     config.progress = on_progress;
     config.progress_user = w;
     void (*before)(int) = signal(SIGINT, on_interrupt);
@@ -918,9 +1201,13 @@ static int load_logs(settings *s, work *w) {
     return status ? status : load_log(s, s->test, &w->test);
 }
 
+static int check_judges(const settings *s, const work *w) {
+    int status = check_judge(s->valid, w->valid, s->input[0], w->train, NULL);
+    return status ? status : check_judge(s->test, w->test, s->input[0], w->train, NULL);
+}
+
 static void print_training(const work *w) {
     sessrec_log_view view = sessrec_log_contents(w->train);
-    print_log("log", w->train);
     if (view.dropped_event_count)
         printf("         %12s events left out by the filters\n", grouped(view.dropped_event_count));
     if (!w->epochs) {
@@ -933,17 +1220,21 @@ static void print_training(const work *w) {
 }
 
 static int command_train(settings *s, work *w) {
-    sessrec_error err = {SESSREC_OK, 0, ""};
     int status = check_train(s);
     if (!status && s->from) status = start_from(s, &w->other);
     if (!status) status = load_logs(s, w);
-    if (!status) status = train_model(s->config, w);
-    if (!status) status = status_of(s->output, sessrec_model_write(w->model, s->output, &err), &err);
+    if (!status) status = check_judges(s, w);
+    if (status) return status;
+    print_log("log", w->train);
+    fflush(stdout);
+    status = train_model(s->config, w);
     if (status) return status;
     print_training(w);
-    printf("model    %s\n", s->output);
-    if (s->test) status = test_model(s, w->train, w);
-    return status ? status : write_json(s, w);
+    // A test that fails does not cost the model.
+    const int tested = s->test ? test_model(s, w->train, w) : 0;
+    status = write_results(s, w, s->test && !tested);
+    if (!status) printf("model    %s\n", s->output);
+    return status ? status : tested;
 }
 
 // ---- sessrec evaluate ----
@@ -954,8 +1245,9 @@ static int command_evaluate(settings *s, work *w) {
     if (!status) status = load_model(s->input[0], &w->model);
     if (!status) status = load_log(s, s->input[1], &w->test);
     if (!status) status = load_log(s, s->history, &w->history);
+    if (!status) status = check_judge(s->input[1], w->test, s->input[0], NULL, w->model);
     if (!status) status = test_model(s, w->history, w);
-    return status ? status : write_json(s, w);
+    return status ? status : write_results(s, w, 1);
 }
 
 // ---- sessrec compare ----
@@ -1047,71 +1339,6 @@ static int command_compare(settings *s, work *w) {
 
 // ---- sessrec recommend ----
 
-enum { REMEMBER = 256 };    // items of a session that are not recommended again
-
-// A running session and its id, in one block of memory: the text first, then the state.
-typedef struct visitor {
-    char *id;
-    sessrec_session *session;
-} visitor;
-
-// The visitors seen so far: open addressing, at most half full.
-typedef struct visitors {
-    const sessrec_model *model;
-    size_t session_bytes, slots, count;
-    visitor *slot;
-} visitors;
-
-// Where an id stands, or the empty slot where it belongs.
-static visitor *visitor_slot(const visitors *all, const char *id) {
-    uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
-    for (const char *at = id; *at; ++at) hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
-    size_t i = (size_t)(hash ^ (hash >> 32)) & (all->slots - 1);
-    while (all->slot[i].id && strcmp(all->slot[i].id, id)) i = (i + 1) & (all->slots - 1);
-    return &all->slot[i];
-}
-
-static int visitors_grow(visitors *all) {
-    visitors larger = *all;
-    larger.slots = all->slots ? all->slots * 2 : 64;
-    larger.slot = (visitor *)calloc(larger.slots, sizeof *larger.slot);
-    if (!larger.slot) return 0;
-    for (size_t i = 0; i < all->slots; ++i)
-        if (all->slot[i].id) *visitor_slot(&larger, all->slot[i].id) = all->slot[i];
-    free(all->slot);
-    *all = larger;
-    return 1;
-}
-
-// The session of an id, begun on first sight. NULL without memory.
-static sessrec_session *visitors_find(visitors *all, const char *id) {
-    if (all->count * 2 >= all->slots && !visitors_grow(all)) return NULL;
-    visitor *v = visitor_slot(all, id);
-    if (v->id) return v->session;
-    const size_t size = strlen(id) + 1;
-    v->id = (char *)malloc(size + all->session_bytes);
-    if (!v->id) return NULL;
-    memcpy(v->id, id, size);
-    // any alignment will do
-    sessrec_session_init(all->model, REMEMBER, v->id + size, all->session_bytes, &v->session, NULL);
-    ++all->count;
-    return v->session;
-}
-
-static void visitors_free(visitors *all) {
-    for (size_t i = 0; i < all->slots; ++i) free(all->slot[i].id);
-    free(all->slot);
-}
-
-// Cuts "SESSION<tab>ITEM" in two. NULL if the line is something else.
-static char *cut_click(char *line) {
-    line[strcspn(line, "\r\n")] = 0;
-    char *tab = strchr(line, '\t');
-    if (!tab || tab == line || !tab[1] || strchr(tab + 1, '\t')) return NULL;
-    *tab = 0;
-    return tab + 1;
-}
-
 // Whether all that was printed has gone out.
 static int check_stdout(void) {
     return fflush(stdout) || ferror(stdout)
@@ -1119,54 +1346,25 @@ static int check_stdout(void) {
                : 0;
 }
 
-// One line in, one line out.
-static int answer(visitors *all, const sessrec_query *query, sessrec_recommendation *list, char *line,
-                  long long number, int *warned) {
-    int whole = strchr(line, '\n') || feof(stdin);  // the buffer holds the longest ids
-    char *item = whole ? cut_click(line) : NULL;
-    int32_t count, known = -1;
-    if (!item) return fail(EXIT_DATA, "stdin:%lld: a line must be SESSION<tab>ITEM", number);
-    sessrec_session *session = visitors_find(all, line);
-    if (!session) return fail_memory();
-    sessrec_session_click_id(session, item, &known);
-    if (known < 0 && !(*warned)++)
-        fprintf(
-            stderr,
-            "sessrec: stdin:%lld: item '%s' is not in the model; such clicks are passed over (said once)\n",
-            number, item);
-    sessrec_result result = sessrec_session_recommend(session, query, list, &count, NULL);
-    if (result != SESSREC_OK) return fail(EXIT_DATA, "stdin:%lld: %s", number, sessrec_result_text(result));
-    fputs(line, stdout);
-    for (int32_t i = 0; i < count; ++i) printf("\t%s", sessrec_model_item_id(all->model, list[i].item));
-    putchar('\n');
-    return check_stdout();
-}
-
-static int serve(const settings *s, const sessrec_model *model) {
-    char line[2 * SESSREC_MAX_ID + 4];
-    int32_t items = sessrec_model_describe(model).item_count;
-    int status = 0, warned = 0;
-    visitors all;
-    sessrec_query query = sessrec_query_default();
-    query.k = s->k < items ? s->k : items;
-    query.skip_seen = !s->allow_seen;
-    sessrec_recommendation *list = (sessrec_recommendation *)calloc((size_t)query.k, sizeof *list);
-    if (!list) return fail_memory();
-    memset(&all, 0, sizeof all);
-    all.model = model;
-    all.session_bytes = sessrec_session_size(model, REMEMBER);
-    for (long long number = 1; !status && fgets(line, sizeof line, stdin); ++number)
-        status = answer(&all, &query, list, line, number, &warned);
-    if (!status && ferror(stdin)) status = fail(EXIT_DATA, "stdin: cannot be read: %s", strerror(errno));
-    visitors_free(&all);
-    free(list);
-    return status;
-}
+#include "service.h"
 
 static int command_recommend(settings *s, work *w) {
+    static service served;
+    if (s->visitors < 1) return fail(EXIT_USAGE, "--visitors must be at least 1");
+    if (s->idle < 0) return fail(EXIT_USAGE, "--idle must be at least 0");
+    served.path = s->input[0];
+    served.k = s->k;
+    served.allow_seen = s->allow_seen;
+    served.json = s->json_lines;
+    served.idle = s->idle;
+    served.states = s->states;
+    served.sessions.most = served.users.most = (size_t)s->visitors;
+    served.terminal = is_terminal(1);
     int status = load_model(s->input[0], &w->model);
-    sessrec_model_prepare(w->model);  // without memory for it the answers are the same, and later
-    return status ? status : serve(s, w->model);
+    if (status) return status;
+    sessrec_model *model = w->model;
+    w->model = NULL;
+    return service_run(&served, model);
 }
 
 // ---- sessrec split ----
@@ -1386,9 +1584,14 @@ static const command commands[] = {
      "both were equally good, by Wilcoxon's signed-rank test.",
      3, command_compare},
     {RECOMMEND, "recommend", "MODEL [-k 20]", "clicks on stdin, recommendations on stdout",
-     "Reads clicks, one SESSION<tab>ITEM a line, and answers each with a line: the session and the "
-     "recommended items,\n"
-     "best first, with tabs between. Before the first known item the most popular ones are recommended.",
+     "Reads clicks, one SESSION<tab>ITEM a line (and <tab>USER, if the model knows users), and answers\n"
+     "each with a line: the session and the recommended items, best first, with tabs between. ITEM END\n"
+     "ends the session. A line that is none of this is answered by <tab>error and the reason. Before the\n"
+     "first known item the most popular ones are recommended.\n\n"
+     "With --json a line may be an object; all but session is optional, and the answer is an object, too:\n"
+     "  {\"session\":ID, \"item\":ID, \"user\":ID, \"k\":N, \"exclude\":[ID..], \"candidates\":[ID..],\n"
+     "   \"allow_seen\":true, \"end\":true}\n\n"
+     "SIGTERM ends it cleanly. SIGHUP loads MODEL again, and the sessions go on.",
      1, command_recommend},
     {SPLIT, "split", "LOG --days N -o PREFIX [options]",
      "cut a log in time, to train on one part and test on the other",
@@ -1415,6 +1618,7 @@ static settings settings_default(const command *c) {
     s.format = sessrec_log_format_default();
     s.evaluation = sessrec_eval_config_default();
     s.k = sessrec_query_default().k;
+    s.visitors = 1000000;
     if (c->id == SPLIT) {
         s.filter.min_support = 5;
         s.filter.min_length = 2;
@@ -1451,6 +1655,7 @@ static int run_command(const command *c, int count, char **arguments) {
     sessrec_log_destroy(w.valid);
     sessrec_log_destroy(w.history);
     free(w.numbers);
+    free(w.validation);
     return status;
 }
 
