@@ -543,7 +543,7 @@ static void parse_json(const service *s, char *line, request *r) {
     }
     if (*json_blank(at + 1)) return;
     r->wrong = NULL;
-    if (!r->session || !*r->session) r->wrong = "it has no \"session\"";
+    if (!r->session || !*r->session) r->wrong = "it has no session";
     else if (r->item && !*r->item) r->item = NULL;
     if (r->user && !*r->user) r->user = NULL;
 }
@@ -655,7 +655,7 @@ static const char *answer_request(service *s, request *r, double now) {
     query.veto = refuse;
     query.veto_user = (void *)(uintptr_t)&no;
     int32_t count = 0;
-    sessrec_source source = SESSREC_FROM_MODEL;
+    sessrec_source source = v->count ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;
     if (!r->candidates.given || r->candidates.count) {
         const sessrec_result result =
             sessrec_session_recommend(bring_to_life(s, v), &query, s->list, &count, &source);

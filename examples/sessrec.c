@@ -192,6 +192,10 @@ typedef struct work {
     double said;                            // else written when these seconds are long past
 } work;
 
+static int is_stdout(const char *path) {
+    return path && !strcmp(path, "-");
+}
+
 // ---- numbers: the whole text or nothing ----
 
 static int read_whole(const char *text, int64_t least, int64_t most, int64_t *out) {
@@ -489,9 +493,9 @@ static int given(const settings *s, const char *name) {
     return 0;
 }
 
-// Levenshtein distance between two names of options.
+// Levenshtein distance between two names, of options or commands.
 static int distance(const char *a, const char *b) {
-    int row[32], width = (int)strlen(b);  // the longest name has 18 characters
+    int row[32], width = (int)strlen(b);  // the longest name, which is ours, has 18 characters
     for (int j = 0; j <= width; ++j) row[j] = j;
     for (int i = 0; a[i]; ++i) {
         int diagonal = row[0];
@@ -507,6 +511,20 @@ static int distance(const char *a, const char *b) {
     return row[width];
 }
 
+// What other programs, and people in a hurry, call options of this one.
+static const char *other_name(const command *c, const char *name) {
+    static const char *const names[][2] = {
+        {"--k", "--cutoffs"},        {"-k", "--cutoffs"},     {"--top", "--cutoffs"},
+        {"--k", "-k"},               {"--top", "-k"},         {"--learning-rate", "--lr"},
+        {"--batch-size", "--batch"}, {"--hidden", "--layers"}, {"--dropout", "--dropout-hidden"},
+        {"--output", "-o"},          {"--out", "-o"},         {"--validation", "--valid"},
+        {"--n-sample", "--negatives"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i)
+        for (const option *o = options; !strcmp(names[i][0], name) && o < options + OPTIONS; ++o)
+            if (o->kind != HEADING && (o->commands & c->id) && !strcmp(o->name, names[i][1])) return o->name;
+    return NULL;
+}
+
 // The option of a command with this name, or NULL after saying that it has none.
 static const option *find_option(const command *c, const char *argument) {
     char name[32];
@@ -520,6 +538,7 @@ static const option *find_option(const command *c, const char *argument) {
         least = d;
         nearest = o->name;
     }
+    if (other_name(c, name)) nearest = other_name(c, name);
     if (nearest) fail(EXIT_USAGE, "%s has no option %s; did you mean %s?", c->name, name, nearest);
     else fail(EXIT_USAGE, "%s has no option %s; 'sessrec help %s' lists them", c->name, name, c->name);
     return NULL;
@@ -615,29 +634,26 @@ static int settle(settings *s) {
     return 0;
 }
 
-// An output must not be written over an input or another output. Two spellings of one path are beyond this
-// check.
+// An output must not be written over an input or another output, whatever either is called.
 static int check_outputs(const settings *s) {
-    enum { INPUTS = 4, FILES = 7 };  // compare, which has three inputs, writes nothing
-    const char *file[FILES] = {s->input[0], s->input[1],         s->test, s->valid, s->output,
-                               s->json,     s->config.checkpoint};
-    for (int i = INPUTS; i < FILES; ++i)
-        for (int j = 0; j < i; ++j)
-            if (file[i] && file[j] && !strcmp(file[i], file[j]))
-                return fail(EXIT_USAGE, "%s would be overwritten; give another name", file[i]);
+    enum { OUTPUTS = 3, FILES = 10 };
+    const char *const file[FILES] = {s->output,   s->config.checkpoint, is_stdout(s->json) ? NULL : s->json,
+                                     s->input[0], s->input[1],          s->input[2],
+                                     s->test,     s->valid,             s->from,
+                                     s->history};
+    for (int i = 0; i < OUTPUTS; ++i)
+        for (int j = i + 1; j < FILES; ++j)
+            if (sessrec_same_file(file[i], file[j]))
+                return fail(EXIT_USAGE, "%s would be overwritten%s%s; give another name", file[j],
+                            strcmp(file[i], file[j]) ? " by " : "", strcmp(file[i], file[j]) ? file[i] : "");
     return 0;
 }
 
 // Finds out now, not after hours of training, whether a file can be written. What is there stays as it is.
-static int check_writable(const char *path) {
-    if (!path) return 0;
-    FILE *file = fopen(path, "r+b");
-    int fresh = !file && errno == ENOENT;
-    if (fresh) file = fopen(path, "ab");
-    if (!file) return fail(EXIT_DATA, "%s: cannot be written: %s", path, strerror(errno));
-    fclose(file);
-    if (fresh) remove(path);
-    return 0;
+static int check_writable(const char *path, const char *begins) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    sessrec_output output = {path, begins, NULL, NULL, NULL, 0};
+    return path ? status_of(path, sessrec_outputs_write(&output, 1, &err), &err) : 0;
 }
 
 // ===========================================================================================================
@@ -907,8 +923,17 @@ static void json_report(buffer *t, const work *w, int parts_shown) {
     text_put(t, parts_shown ? "]}" : "}");
 }
 
-// What an option is set to; 0 for one that is no setting of the network and its training.
-static int json_setting(buffer *t, const settings *s, const option *o) {
+// With as few digits as read back as the same float: 0.2 and not 0.200000003.
+static void json_float(buffer *t, float value) {
+    char number[32];
+    int digits = 6;
+    do snprintf(number, sizeof number, "%.*g", digits, (double)value);
+    while (digits++ < 9 && strtof(number, NULL) != value);
+    text_put(t, "%s", number);
+}
+
+// What an option is set to.
+static void json_setting(buffer *t, const settings *s, const option *o) {
     const sessrec_config *c = &s->config;
     const void *field = (const char *)s + o->at;
     if (!strcmp(o->name, "--layers")) {
@@ -932,8 +957,7 @@ static int json_setting(buffer *t, const settings *s, const option *o) {
         text_put(t, "\"%.*s\"", (int)strcspn(word, "|"), word);
     } else if (o->kind == WHOLE) text_put(t, "%d", (int)*(const int32_t *)field);
     else if (o->kind == SEED) text_put(t, "%llu", (unsigned long long)*(const uint64_t *)field);
-    else json_number(t, (double)*(const float *)field);
-    return 1;
+    else json_float(t, *(const float *)field);
 }
 
 static void json_configuration(buffer *t, const settings *s) {
@@ -1140,6 +1164,10 @@ static int train_model(sessrec_config config, work *w) {
     sessrec_result result = sessrec_train(&config, w->train, w->valid, &w->model, &err);
     if (before != SIG_ERR) signal(SIGINT, before);
     erase_bar(w);
+    if (result == SESSREC_OK && w->epochs && !config.negatives && !(w->numbers[w->epochs - 1] > 0) &&
+        !(w->numbers[w->epochs - 1] < 0))
+        return fail(EXIT_DATA, "nothing was learned: in no mini-batch had a click another one to be compared "
+                               "with; add --negatives 2048");
     if (result != SESSREC_STOPPED) return status_of(NULL, result, &err);
     if (config.checkpoint)
         return fail(EXIT_DATA, "stopped; no model is written. Add --resume to go on from %s",
@@ -1162,9 +1190,9 @@ static int check_train(const settings *s) {
     if (s->config.patience && !s->valid)
         return fail(EXIT_USAGE, "--patience needs a log to judge by: --valid LOG");
     int status = check_outputs(s);
-    if (!status) status = check_writable(s->output);
-    if (!status) status = check_writable(s->json);
-    return status;
+    if (!status) status = check_writable(s->output, MODEL_BEGINS);
+    if (!status) status = check_writable(s->config.checkpoint, MODEL_BEGINS);
+    return status ? status : check_json(s);
 }
 
 // --from: the shape of the network is the model's, as far as no option says otherwise (which the library then
@@ -1241,7 +1269,7 @@ static int command_train(settings *s, work *w) {
 
 static int command_evaluate(settings *s, work *w) {
     int status = check_outputs(s);
-    if (!status) status = check_writable(s->json);
+    if (!status) status = check_json(s);
     if (!status) status = load_model(s->input[0], &w->model);
     if (!status) status = load_log(s, s->input[1], &w->test);
     if (!status) status = load_log(s, s->history, &w->history);
@@ -1607,7 +1635,13 @@ enum { COMMANDS = (int)(sizeof commands / sizeof commands[0]) };
 static const command *find_command(const char *name) {
     for (int i = 0; i < COMMANDS; ++i)
         if (!strcmp(commands[i].name, name)) return &commands[i];
-    fail(EXIT_USAGE, "there is no command '%s'; 'sessrec help' lists them", name);
+    const char *nearest = NULL;
+    for (int i = 0, least = 3; i < COMMANDS; ++i) {
+        const int d = strlen(name) < 24 ? distance(name, commands[i].name) : least;
+        if (d < least) nearest = commands[i].name, least = d;
+    }
+    if (nearest) fail(EXIT_USAGE, "there is no command '%s'; did you mean %s?", name, nearest);
+    else fail(EXIT_USAGE, "there is no command '%s'; 'sessrec help' lists them", name);
     return NULL;
 }
 

@@ -112,11 +112,15 @@ run train --help; exits 0; check cmp out help
 for c in demo evaluate compare recommend split; do run help $c; exits 0; prints "usage: sessrec $c"; done
 
 it 'an unknown command or option is refused in one line'
-refuses "no command 'tarin'" tarin
+refuses "no command 'tarin'; did you mean train" tarin
+refuses "no command 'frobnicate'; 'sessrec help' lists them" frobnicate
 refuses 'no command' help tarin
 refuses 'did you mean --epochs' train log.tsv -o m --epoch 3
 refuses 'no option --frobnicate' train log.tsv -o m --frobnicate
 refuses 'no option --days' evaluate m log.tsv --days 3
+refuses 'no option --k; did you mean --cutoffs' evaluate m log.tsv --k 5
+refuses 'no option --top; did you mean -k' recommend m --top 5
+refuses 'no option --batch-size; did you mean --batch' train log.tsv -o m --batch-size 64
 
 it 'what is missing or too much is named'
 refuses 'LOG -o MODEL' train
@@ -160,13 +164,30 @@ refuses 'hrnn' train none.tsv -o m --hrnn none
 fails 'a user-level GRU needs a log with users' train log.tsv -o m --hrnn init
 fails 'a user-level GRU needs a log with users' train log.tsv -o m --user-layers 10
 
-it 'an output never overwrites an input'
-refuses 'overwritten' train log.tsv -o log.tsv
-refuses 'overwritten' train log.tsv -o m --test test.tsv --json test.tsv
-refuses 'overwritten' train log.tsv -o m --checkpoint m
+it 'U1: an output never overwrites an input, whatever either is called'
 cp log.tsv p_train.tsv
 refuses 'overwritten' split p_train.tsv --days 1 -o p
 check cmp log.tsv p_train.tsv
+refuses 'overwritten' train log.tsv -o log.tsv
+refuses 'overwritten' train log.tsv -o m --test test.tsv --json test.tsv
+refuses 'overwritten' train log.tsv -o m --checkpoint m
+mkdir -p place
+ln -s ../log.tsv place/soft
+ln log.tsv place/hard
+refuses 'overwritten by place/../log.tsv' train log.tsv -o place/../log.tsv
+refuses 'overwritten by place/soft' train log.tsv -o m --valid test.tsv --checkpoint place/soft
+refuses 'overwritten by place/hard' evaluate m log.tsv --json place/hard
+refuses 'test.tsv would be overwritten' evaluate m log.tsv --history test.tsv --json ./test.tsv
+refuses 'a.model would be overwritten' train log.tsv -o place/../a.model --from a.model
+refuses 'overwritten' train log.tsv -o place/new --json place/./new
+check cmp log.tsv p_train.tsv
+
+it 'U1: what is no model is not replaced by one, and what is no JSON not by results'
+echo 'my notes' >notes
+fails 'notes: .*holds something else' train log.tsv -o notes
+fails 'notes: .*holds something else' train log.tsv -o m --json notes
+fails 'notes: .*holds something else' train log.tsv -o m --checkpoint notes
+equal "$(cat notes)" 'my notes'
 
 # ---- train ----
 
@@ -181,14 +202,15 @@ check_not grep -q "$(printf '\r')" err
 
 number='-*[0-9][0-9.e+-]*'
 metric="{\"1\":$number,\"20\":$number}"
-test_part="\"test\":{\"events\":[0-9]*,\"unknown_items\":[0-9]*,\"recall\":$metric,\"mrr\":$metric,\"ndcg\":$metric}"
+test_part="\"test\":{\"events\":[0-9]*,\"unknown_items\":[0-9]*,\"recall\":$metric,\"mrr\":$metric,\"ndcg\":$metric,\"unknown_rate\":$number}"
 train_part="\"train\":{\"events\":[0-9]*,\"batches\":[0-9]*,\"seconds\":$number,\"loss\":\[$number,$number\]}"
+rest=",\"version\":\"[0-9.]*\",.*"
 
 it 'the JSON of a training run has the promised shape'
 train log.tsv -o m --epochs 2 --json r.json; exits 0
-check grep -qx "{$train_part}" r.json
+check grep -qx "{$train_part$rest}" r.json
 train log.tsv -o m --epochs 2 --test test.tsv --cutoffs 1,20 --json both.json; exits 0
-check grep -qx "{$train_part,$test_part}" both.json
+check grep -qx "{$train_part,$test_part$rest}" both.json
 prints '^Recall '; prints '^MRR '; prints '^NDCG '
 
 it 'the events of the JSON are the pairs of all epochs'
@@ -197,8 +219,62 @@ check grep -q "\"events\":$((2 * pairs)),\"batches\"" both.json
 
 it 'evaluate gives what train gave with --test'
 run evaluate m test.tsv --cutoffs 1,20 --json test.json; exits 0
-check grep -qx "{$test_part}" test.json
-equal "$(cat test.json)" "$(sed 's/"train":{[^}]*},//' both.json)"
+check grep -qx "{$test_part$rest}" test.json
+equal "$(sed 's/,"version".*//' test.json)" "$(sed 's/"train":{[^}]*},//; s/,"version".*//' both.json)"
+
+it 'the JSON holds what is needed to repeat the run: version, settings, seed and logs'
+train log.tsv -o m --epochs 2 --seed 7 --lr 0.05 --dropout-hidden 0.3 --valid test.tsv --json said.json; exits 0
+check grep -q '"validation":\[[0-9.]*,[0-9.]*\]}' said.json
+check grep -q "\"version\":\"$("$sessrec" --version | cut -d ' ' -f 2)\"" said.json
+check grep -q '"configuration":{"layers":\[16\],"embedding":"tied",.*"dropout-hidden":0.3,.*"lr":0.05,' said.json
+check grep -q '"seed":7,"logs":\[{"use":"train","name":"log.tsv","events":[0-9]*,"sessions":480,' said.json
+check grep -q '{"use":"validation","name":"test.tsv",' said.json
+sed 's/s7	/s8	/' log.tsv >other.tsv
+for name in log other; do
+    train $name.tsv -o m --epochs 1 --json r.json
+    sed 's/.*"hash":"\([0-9a-f]*\)".*/\1/' r.json
+done >hashes
+equal "$(sort -u hashes | grep -c '^[0-9a-f]\{16\}$')" 2
+if command -v python3 >/dev/null; then check python3 -c 'import json; json.load(open("said.json")); json.load(open("both.json"))'; fi
+
+it 'the file "-" for results is standard output, which then has nothing else'
+train log.tsv -o m --epochs 2 --test test.tsv --cutoffs 1,20 --json -; exits 0
+check grep -qx "{$train_part,$test_part$rest}" out
+equal "$(lines out)" 1
+says '^MRR '
+
+it 'U3: the mode of a model stays, and a link stays a link'
+train log.tsv -o kept.model --epochs 1; chmod 640 kept.model; ln -s kept.model link.model
+cp kept.model before.model
+train log.tsv -o link.model --epochs 2; exits 0
+check test -L link.model
+equal "$(ls -l kept.model | cut -c 1-10)" '-rw-r-----'
+check_not cmp -s kept.model before.model
+
+it 'U4: a model and its results are both new or both old'
+if [ -w /dev/full ]; then
+    cp kept.model before.model
+    train log.tsv -o kept.model --epochs 1 --json /dev/full; exits 1
+    check cmp before.model kept.model
+fi
+
+it 'U9: a log that can judge nothing is an error before training, with ids of both'
+printf 'SessionId\tItemId\tTime\na\t17\t1\na\t18\t2\n' >foreign.tsv
+fails "foreign.tsv: there is nothing to judge by: .*'18'.*'item-" train log.tsv -o unborn.model --valid foreign.tsv
+fails 'foreign.tsv: there is nothing to judge by' train log.tsv -o unborn.model --test foreign.tsv
+fails "foreign.tsv: there is nothing to judge by: .* of m; .*'18'.*'item-" evaluate m foreign.tsv
+printf 'SessionId\tItemId\tTime\na\titem-1\t1\nb\titem-2\t2\n' >lonely.tsv
+fails 'lonely.tsv: there is nothing to judge by: no session has two clicks' train log.tsv -o unborn.model --test lonely.tsv
+check_not test -e unborn.model
+{ cat foreign.tsv; printf 'b\titem-1\t1\nb\titem-2\t2\nb\titem-3\t3\n'; } >partly.tsv
+run evaluate m partly.tsv; exits 0
+says "partly.tsv: 2 of 5 events are of items that m does not know, like '18'"
+
+it 'U9: a loss of nothing is an error'
+awk 'NR == 1 { print "UserId\t" $0; next } { print "alone\t" $0 }' log.tsv >alone.tsv
+run train alone.tsv -o unborn.model --hrnn init --user-layers 8 --layers 8 --negatives 0 --epochs 1; exits 1
+says 'nothing was learned.*--negatives'
+check_not test -e unborn.model
 
 it 'a ring is learned'
 train log.tsv -o ring.model --epochs 15 --lr 0.1 --dropout-hidden 0 --test test.tsv --cutoffs 1 --json ring.json; exits 0
@@ -331,8 +407,8 @@ awk -F '\t' 'NR == 1 { print "UserId\t" $0; next } !($1 in user) { user[$1] = "u
 run evaluate a.model users_test.tsv --history users.tsv --breakdown --cutoffs 5 --json parts.json; exits 0
 prints '^recommendations 3-4: '; prints '^earlier sessions 0-6: '; prints '^earlier sessions 7 or more: '; prints '^Precision'
 part="\"events\":[0-9]*,\"recall\":{\"5\":$number},\"mrr\":{\"5\":$number},\"precision\":{\"5\":$number}}"
-check grep -q "\"breakdown\":\[{\"of\":\"recommendations 1-2\",$part,.*{\"of\":\"earlier sessions 7 or more\",$part\]}}\$" parts.json
-tr '{' '\n' <parts.json | sed -n 's/.*"events":\([0-9]*\).*/\1/p' >counts
+check grep -q "\"breakdown\":\[{\"of\":\"recommendations 1-2\",$part,.*{\"of\":\"earlier sessions 7 or more\",$part\]}$rest}\$" parts.json
+sed 's/,"version".*//' parts.json | tr '{' '\n' | sed -n 's/.*"events":\([0-9]*\).*/\1/p' >counts
 check awk '{ n[NR] = $1 } END { exit !(NR == 6 && n[1] == n[2] + n[3] + n[4] && n[1] == n[5] + n[6] && n[5] > 0 && n[6] > 0) }' counts
 run evaluate a.model test.tsv --breakdown --json parts.json; exits 0
 check_not grep -q 'earlier sessions' parts.json
@@ -394,13 +470,114 @@ check awk -F '\t' 'NF != 4 { exit 1 }' out
 equal "$(lines err)" 1
 says 'never-seen'
 
-it 'a line that is no click is named by its number'
+it 'U13: a line that is no click is answered by its number and the reason, and the next one as ever'
 for line in 'no tab' '' '	item-1' 'v	' 'v	item-1	more'; do
-    printf 'v\titem-1\n%s\n' "$line" >in
-    run_with_input recommend ring.model; exits 1; says '^sessrec: stdin:2: '; equal "$(lines out)" 1
+    printf 'v\titem-1\n%s\nv\titem-2\n' "$line" >in
+    run_with_input recommend ring.model -k 1; exits 0; equal "$(lines out)" 3
+    check awk -F '\t' 'NR == 2 && ($1 != "" || $2 !~ /^error: line 2: a line must be SESSION<tab>ITEM/) { exit 1 }' out
+    equal "$(sed -n 3p out)" 'v	item-3'
+    equal "$(lines err)" 1
 done
-awk 'BEGIN { for (i = 0; i < 2000; i++) printf "v"; print "\titem-1" }' >in
-run_with_input recommend ring.model; exits 1; says '^sessrec: stdin:1: '
+{ awk 'BEGIN { for (i = 0; i < 600000; i++) printf "long"; print "\titem-1" }'; printf 'v\titem-4\nv\0x\titem-1\nv\titem-5'; } >in
+run_with_input recommend ring.model -k 1; exits 0; equal "$(lines out)" 4
+prints 'error: line 1: the line is longer than 1 MiB'; prints 'error: line 3: there is a NUL in it'; prints '^v	item-6$'
+awk 'BEGIN { for (i = 0; i < 300; i++) printf "v"; print "\titem-1" }' >in
+run_with_input recommend ring.model; exits 0; prints 'error: line 1: an id is longer than 255 bytes'
+
+it 'item END ends a session, unless there is such an item'
+printf 'v\titem-3\nv\tEND\nv\tunknown\n' >in
+run_with_input recommend ring.model -k 2; exits 0; cp out ended
+equal "$(sed -n 2p ended)" v
+printf 'v\tunknown\n' >in
+run_with_input recommend ring.model -k 2; equal "$(sed -n 3p ended)" "$(cat out)"
+
+it 'JSON requests have users, lists and numbers of their own, and JSON answers have scores'
+{
+    printf '{"session":"v","item":"item-3","k":2}\n'
+    printf '{"session":"v","item":"item-4","k":1,"exclude":["item-5","never-seen"]}\n'
+    printf '{"k":3,"candidates":["item-9","item-5","item-9"],"session":"v","more":{"a":[1,{}]}}\n'
+    printf '{"session":"\\u00e9\\ud83d\\ude00\\"","item":7,"allow_seen":true,"k":1}\n'
+    printf 'v\titem-5\n{"session":"v","end":true}\n'
+    printf '{"session":"v","k":-1}\n{"session":\n{}\n[1]\n{"session":"v","candidates":[]}\n'
+} >in
+run_with_input recommend ring.model --json -k 3; exits 0; equal "$(lines out)" 11
+sed -n 1p out >first; sed -n 2p out >second
+check grep -q '^{"session":"v","source":"model","items":\[{"item":"item-4","score":[-0-9.e+]*},{"item":[^}]*}\]}$' first
+check_not grep -q item-5 second
+equal "$(sed -n 3p out | grep -o 'item-[0-9]*' | tr '\n' ' ')" 'item-5 item-9 '
+prints '^{"session":"é😀\\"","unknown":true,"source":"popularity","items":\[{'
+equal "$(sed -n 5p out | grep -o 'item-[0-9]*' | head -n 1)" item-6
+equal "$(sed -n 6p out)" '{"session":"v","ended":true}'
+equal "$(grep -c '^{"error":"[^"]*","line":[0-9]*}$' out)" 4
+equal "$(sed -n 11p out)" '{"session":"v","source":"popularity","items":[]}'
+if command -v python3 >/dev/null; then check python3 -c 'import json; [json.loads(l) for l in open("out", encoding="utf-8")]'; fi
+
+it 'U13: beyond the bound the oldest session is forgotten, or kept in a directory and taken up again'
+printf 'a\titem-1\nb\titem-5\nc\titem-8\na\tnope\n' >in
+run_with_input recommend ring.model -k 1 --visitors 2; exits 0; sed -n 4p out >forgotten
+run_with_input recommend ring.model -k 1; sed -n 4p out >remembered
+check_not cmp -s forgotten remembered
+mkdir states
+run_with_input recommend ring.model -k 1 --visitors 1 --states states; exits 0
+equal "$(sed -n 4p out)" "$(cat remembered)"
+equal "$(find states -type f | grep -c .)" 3
+printf 'b\tnope\nc\tEND\n' >in
+run_with_input recommend ring.model -k 1 --states states; equal "$(sed -n 1p out)" 'b	item-6'
+equal "$(find states -type f | grep -c .)" 2
+refuses '--visitors must be' recommend ring.model --visitors 0
+refuses '--idle takes' recommend ring.model --idle 3w
+
+it 'a session that was idle for too long begins anew'
+if sleep 0.1 2>/dev/null; then
+    { printf 'a\titem-1\n'; sleep 1.3; printf 'a\tnope\n'; } | "$sessrec" recommend ring.model -k 1 --idle 1s >out 2>err
+    equal "$(sed -n 1p out)" 'a	item-2'
+    check_not test "$(sed -n 2p out)" = 'a	item-2'
+fi
+
+it 'a session of a thousand clicks is answered like its last ones, whoever else is there'
+awk 'BEGIN { for (i = 0; i < 1000; i++) printf "v\titem-%d\n", i % 12 }' >in
+run_with_input recommend ring.model -k 1 --allow-seen; exits 0
+equal "$(awk -F '\t' '$2 == "item-" NR % 12' out | grep -c .)" 1000
+
+it 'a model with users knows them again: by the third column, or "user" in JSON'
+awk -F '\t' 'NR == 1 { print "UserId\t" $0; next } !($1 in u) { u[$1] = "u" n++ % 40 } { print u[$1] "\t" $0 }' log.tsv >served.tsv
+train served.tsv -o users.model --epochs 2 --hrnn all --user-layers 8; exits 0
+printf 'a\titem-1\tu1\na\titem-2\tu1\na\tEND\tu1\nb\titem-7\tu1\nb\titem-7\tu2\nc\titem-7\n' >in
+run_with_input recommend users.model -k 12 --json; exits 0; equal "$(lines out)" 6
+score() { sed -n "$1p" out | sed 's/.*"item":"item-3","score":\([^}]*\)}.*/\1/'; }
+check_not test "$(score 4)" = "$(score 5)"
+equal "$(score 5)" "$(score 6)"
+printf '{"session":"a","item":"item-1","user":"u1"}\n{"session":"a","item":"item-2","user":"u1"}\n{"session":"a","user":"u1","end":true}\n{"session":"b","item":"item-7","user":"u1"}\n' >in
+cp out before
+run_with_input recommend users.model -k 12 --json; equal "$(sed -n 4p out | sed 's/"user":"u1",//')" "$(sed -n 4p before | sed 's/"user":"u1",//')"
+
+it 'SIGHUP loads the model again and keeps the sessions; SIGTERM ends with status 0'
+if mkfifo line 2>/dev/null; then
+    cp a.model served.model
+    "$sessrec" recommend served.model -k 1 <line >out 2>err &
+    server=$!
+    exec 9>line
+    wait_for() { for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ "$(lines "$1")" -ge "$2" ] && return; sleep 0.2; done; }
+    printf 'v\titem-3\n' >&9; wait_for out 1
+    cp ring.model served.model
+    kill -HUP $server; wait_for err 1; says 'served.model is loaded again, with 12 items; 1 sessions go on'
+    printf 'v\tnope\n' >&9; wait_for out 2
+    equal "$(sed -n 2p out)" 'v	item-4'
+    echo junk >served.model
+    kill -HUP $server; wait_for err 3; says 'served.model: '
+    printf 'v\titem-4\n' >&9; wait_for out 3
+    equal "$(sed -n 3p out)" 'v	item-5'
+    kill -TERM $server
+    status=0; wait $server || status=$?
+    exec 9>&-
+    command='recommend, terminated'; exits 0
+else skip 'signals of recommend' 'there are no named pipes'
+fi
+
+it 'an id cannot move the cursor: control characters do not reach stderr'
+printf 'v\t\033[2Jnope\n' >in
+run_with_input recommend ring.model -k 1; exits 0
+check_not grep -q "$(printf '\033')" err; says '?\[2Jnope'
 
 it 'CRLF and a missing last newline are fine'
 printf 'v\titem-3\r\nv\titem-4' >in
@@ -461,7 +638,7 @@ if [ -w /dev/full ]; then
     status=0 command='sessrec recommend >/dev/full'
     "$sessrec" recommend ring.model <in >/dev/full 2>err || status=$?
     exits 1; says 'stdout: cannot be written'
-    fails '/dev/full: ' evaluate a.model test.tsv --json /dev/full
+    fails 'cannot write /dev/full: ' evaluate a.model test.tsv --json /dev/full
 else
     skip 'a full disk' 'there is no /dev/full'
 fi
