@@ -58,7 +58,8 @@ arm_passes() {
     program=$1
     shift
     # shellcheck disable=SC2086
-    "$arm" -O2 -static -o "$work/$program" "$root/tests/$program.c" -lm -lpthread && $emulate "$work/$program" "$@"
+    "$arm" -O2 -DSESSREC_IMPLEMENTATION= -static -o "$work/$program" "$root/tests/$program.c" \
+        -lm -lpthread && $emulate "$work/$program" "$@"
 }
 arm_trains() {
     awk 'BEGIN {
@@ -87,6 +88,7 @@ check_arm() {
     expect 'AArch64 trains the same models, byte for byte' arm_trains
 }
 
+expect 'every fault of mutate.sh can be made' sh "$root/tests/mutate.sh" --check
 check_header gcc c99 "$work/header.c"
 check_header gcc c17 "$work/header.c"
 check_header clang c99 "$work/header.c"

@@ -4,7 +4,6 @@
 // golden/README.md is the specification. Prints one line a case with its largest deviation, and exits with 1
 // if any is out of tolerance. What the library does not have is named as skipped. Uses the public interface
 // only.
-#define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
 #include <dirent.h>

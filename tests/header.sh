@@ -41,7 +41,7 @@ extract_readme() {
 # run_program COMPILER NAME SOURCE
 run_program() {
     # shellcheck disable=SC2086
-    "$1" -o "$2.program" "$3" $libraries && "./$2.program" >"$2.actual" || return 1
+    "$1" -O0 -o "$2.program" "$3" $libraries && "./$2.program" >"$2.actual" || return 1
     [ ! -f "$2.expected" ] || diff "$2.expected" "$2.actual"
 }
 

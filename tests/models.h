@@ -1,11 +1,15 @@
-// models.h - small logs and models for tests. Includes the implementation and test.h.
+// models.h - small logs and models for tests. Includes sessrec.h and test.h.
+//
+// A program that uses nothing private is linked with the one compiled header. One that looks inside says
+// #define SESSREC_IMPLEMENTATION before it includes this, as does -DSESSREC_IMPLEMENTATION= for any of them.
 #ifndef SESSREC_TEST_MODELS_H
 #define SESSREC_TEST_MODELS_H
 
-#define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
 #include "test.h"
+
+#include <stdlib.h>
 
 static inline uint32_t random_bits(uint32_t *state) {  // xorshift (Marsaglia 2003)
     *state ^= *state << 13;
@@ -20,6 +24,7 @@ static inline float random_float(uint32_t *state, float limit) {
     return ((float)(random_bits(state) >> 8) / 8388608.0f - 1) * limit;
 }
 
+#ifdef SESSREC_IMPLEMENTATION
 // The sets of kernels that an architecture has, and of a level as the header counts: NULL if not in this
 // build or not on this processor.
 #ifdef __aarch64__
@@ -38,6 +43,7 @@ static inline const sessrec__kernels *kernels_of(int level) {
 #endif
     return NULL;
 }
+#endif
 
 // A log of sessions s1, s2, ... in this order; each letter of a text is an event on the item of that name.
 // users may be NULL.

@@ -1,4 +1,5 @@
 // The scorers of the library: the same item and state give the same bits, and the baselines count right.
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 
 enum { BLOCK = 1024 };

@@ -2,6 +2,7 @@
 #ifndef SESSREC_MAX_SIMD
 #  define SESSREC_MAX_SIMD 2
 #endif
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 
 #include <float.h>

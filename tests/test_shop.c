@@ -1,8 +1,9 @@
 // The made-up shop of the examples: what it makes is fixed, and what it says is the best possible is right.
-#define SESSREC_IMPLEMENTATION
 #include "../examples/shop.h"
 
 #include "test.h"
+
+#include <stdlib.h>
 
 static uint64_t hash_of_visits(shop s) {
     uint64_t hash = 0;

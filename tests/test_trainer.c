@@ -5,6 +5,7 @@
 #  define fsync(file)                                                                                        \
     ((void)(file), 0)  // thousands of checkpoints; that they reach the disk is for the tests of files
 #endif
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 
 // ---- logs and runs ----------------------------------------------------------------------------------------
