@@ -13,6 +13,9 @@
 //
 // Reading order: settings, the table of options and what reads it; help; logs; reports; then each command.
 
+#ifndef _DEFAULT_SOURCE
+#  define _DEFAULT_SOURCE  // signals, directories and clocks also under -std=c99
+#endif
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
@@ -30,20 +33,39 @@
 #include <time.h>
 
 #if defined(_WIN32)
+#  include <direct.h>
 #  include <io.h>
 #elif defined(__unix__) || defined(__APPLE__)
+#  include <sys/select.h>
+#  include <sys/stat.h>
 #  include <unistd.h>
 #endif
 
 enum { EXIT_DATA = 1, EXIT_USAGE = 2 };
 
+// One line for stderr. Ids and names of files may hold anything; what could move the cursor of a terminal or
+// end the line becomes a question mark.
+static void print_line(const char *format, va_list arguments) {
+    char text[1024];
+    vsnprintf(text, sizeof text, format, arguments);
+    for (char *at = text; *at; ++at)
+        if ((unsigned char)*at < 32 || *at == 127 || (*at == '\xc2' && at[1] >= '\x80' && at[1] < '\xa0'))
+            *at = '?';
+    fprintf(stderr, "sessrec: %s\n", text);
+}
+
+static void note(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    print_line(format, arguments);
+    va_end(arguments);
+}
+
 // Prints the one line of an error, and gives its exit status back.
 static int fail(int status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    fputs("sessrec: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    print_line(format, arguments);
     va_end(arguments);
     return status;
 }
@@ -90,7 +112,10 @@ typedef struct settings {
     const char *input[3];                   // what stands on the command line without an option
     const char *output, *test, *valid, *from, *history, *json;
     double days;
-    int32_t k, allow_seen, breakdown, help;
+    int32_t k, allow_seen, json_lines, breakdown, help;
+    double idle;                            // seconds
+    int64_t visitors;
+    const char *states;
     unsigned char given[MAX_OPTIONS];       // by place in the table of options
 } settings;
 
@@ -208,6 +233,21 @@ static int read_separator(settings *s, const char *text) {
     return s->format.separator && (s->format.separator == '\t' || !text[1]);
 }
 
+// "90", "90s", "30m", "2h" or "1d" to seconds.
+static int read_idle(settings *s, const char *text) {
+    static const char units[] = "smhd";
+    static const double lengths[] = {1, 60, 3600, 86400};
+    char number[32];
+    const size_t length = strlen(text);
+    const char *unit = length ? strchr(units, text[length - 1]) : NULL;
+    if (length >= sizeof number) return 0;
+    memcpy(number, text, length + 1);
+    if (unit) number[length - 1] = 0;
+    if (!read_real(number, &s->idle)) return 0;
+    if (unit) s->idle *= lengths[unit - units];
+    return 1;
+}
+
 // ---- the table ----
 
 enum { DEMO = 1, TRAIN = 2, EVALUATE = 4, RECOMMEND = 8, SPLIT = 16, COMPARE = 32 };
@@ -266,6 +306,13 @@ static const option options[] = {
     {WHOLE, RECOMMEND, "-k", "N", "items in a recommendation", AT(k)},
     {SWITCH, RECOMMEND, "--allow-seen", NULL, "recommend items that the session has clicked, too",
      AT(allow_seen)},
+    {SWITCH, RECOMMEND, "--json", NULL, "requests may be JSON, answers are, with scores", AT(json_lines)},
+    {READ, RECOMMEND, "--idle", "TIME",
+     "a session ends after so long without a click: 90s, 30m, 2h (default never)", BY(read_idle)},
+    {LONG, RECOMMEND, "--visitors", "N", "sessions that are kept; beyond that the oldest is forgotten",
+     AT(visitors)},
+    {TEXT, RECOMMEND, "--states", "DIRECTORY",
+     "keep those that are forgotten, and all at the end, in files here", AT(states)},
 
     {HEADING, READING, "log", NULL, NULL, BY(NULL)},
     {TEXT, READING, "--session-column", "NAME", "a name of the header line, or a number from 1",
@@ -785,13 +832,13 @@ static void on_interrupt(int number) {
     signal(number, SIG_DFL);
 }
 
-static int is_terminal(void) {
+static int is_terminal(int file) {
 #if defined(_WIN32)
-    return _isatty(2);
+    return _isatty(file);
 #elif defined(__unix__) || defined(__APPLE__)
-    return isatty(2);
+    return isatty(file);
 #else
-    return 0;
+    return file < 0;
 #endif
 }
 
@@ -847,7 +894,7 @@ static int32_t on_progress(void *user, const sessrec_progress *p) {
 // Trains on w->train, and stops gracefully on Ctrl-C.
 static int train_model(sessrec_config config, work *w) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    w->terminal = is_terminal();
+    w->terminal = is_terminal(2);
     w->numbers = (double *)calloc((size_t)config.epochs, sizeof *w->numbers);
     if (!w->numbers) return fail_memory();
     config.progress = on_progress;
@@ -1047,71 +1094,6 @@ static int command_compare(settings *s, work *w) {
 
 // ---- sessrec recommend ----
 
-enum { REMEMBER = 256 };    // items of a session that are not recommended again
-
-// A running session and its id, in one block of memory: the text first, then the state.
-typedef struct visitor {
-    char *id;
-    sessrec_session *session;
-} visitor;
-
-// The visitors seen so far: open addressing, at most half full.
-typedef struct visitors {
-    const sessrec_model *model;
-    size_t session_bytes, slots, count;
-    visitor *slot;
-} visitors;
-
-// Where an id stands, or the empty slot where it belongs.
-static visitor *visitor_slot(const visitors *all, const char *id) {
-    uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
-    for (const char *at = id; *at; ++at) hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
-    size_t i = (size_t)(hash ^ (hash >> 32)) & (all->slots - 1);
-    while (all->slot[i].id && strcmp(all->slot[i].id, id)) i = (i + 1) & (all->slots - 1);
-    return &all->slot[i];
-}
-
-static int visitors_grow(visitors *all) {
-    visitors larger = *all;
-    larger.slots = all->slots ? all->slots * 2 : 64;
-    larger.slot = (visitor *)calloc(larger.slots, sizeof *larger.slot);
-    if (!larger.slot) return 0;
-    for (size_t i = 0; i < all->slots; ++i)
-        if (all->slot[i].id) *visitor_slot(&larger, all->slot[i].id) = all->slot[i];
-    free(all->slot);
-    *all = larger;
-    return 1;
-}
-
-// The session of an id, begun on first sight. NULL without memory.
-static sessrec_session *visitors_find(visitors *all, const char *id) {
-    if (all->count * 2 >= all->slots && !visitors_grow(all)) return NULL;
-    visitor *v = visitor_slot(all, id);
-    if (v->id) return v->session;
-    const size_t size = strlen(id) + 1;
-    v->id = (char *)malloc(size + all->session_bytes);
-    if (!v->id) return NULL;
-    memcpy(v->id, id, size);
-    // any alignment will do
-    sessrec_session_init(all->model, REMEMBER, v->id + size, all->session_bytes, &v->session, NULL);
-    ++all->count;
-    return v->session;
-}
-
-static void visitors_free(visitors *all) {
-    for (size_t i = 0; i < all->slots; ++i) free(all->slot[i].id);
-    free(all->slot);
-}
-
-// Cuts "SESSION<tab>ITEM" in two. NULL if the line is something else.
-static char *cut_click(char *line) {
-    line[strcspn(line, "\r\n")] = 0;
-    char *tab = strchr(line, '\t');
-    if (!tab || tab == line || !tab[1] || strchr(tab + 1, '\t')) return NULL;
-    *tab = 0;
-    return tab + 1;
-}
-
 // Whether all that was printed has gone out.
 static int check_stdout(void) {
     return fflush(stdout) || ferror(stdout)
@@ -1119,54 +1101,25 @@ static int check_stdout(void) {
                : 0;
 }
 
-// One line in, one line out.
-static int answer(visitors *all, const sessrec_query *query, sessrec_recommendation *list, char *line,
-                  long long number, int *warned) {
-    int whole = strchr(line, '\n') || feof(stdin);  // the buffer holds the longest ids
-    char *item = whole ? cut_click(line) : NULL;
-    int32_t count, known = -1;
-    if (!item) return fail(EXIT_DATA, "stdin:%lld: a line must be SESSION<tab>ITEM", number);
-    sessrec_session *session = visitors_find(all, line);
-    if (!session) return fail_memory();
-    sessrec_session_click_id(session, item, &known);
-    if (known < 0 && !(*warned)++)
-        fprintf(
-            stderr,
-            "sessrec: stdin:%lld: item '%s' is not in the model; such clicks are passed over (said once)\n",
-            number, item);
-    sessrec_result result = sessrec_session_recommend(session, query, list, &count, NULL);
-    if (result != SESSREC_OK) return fail(EXIT_DATA, "stdin:%lld: %s", number, sessrec_result_text(result));
-    fputs(line, stdout);
-    for (int32_t i = 0; i < count; ++i) printf("\t%s", sessrec_model_item_id(all->model, list[i].item));
-    putchar('\n');
-    return check_stdout();
-}
-
-static int serve(const settings *s, const sessrec_model *model) {
-    char line[2 * SESSREC_MAX_ID + 4];
-    int32_t items = sessrec_model_describe(model).item_count;
-    int status = 0, warned = 0;
-    visitors all;
-    sessrec_query query = sessrec_query_default();
-    query.k = s->k < items ? s->k : items;
-    query.skip_seen = !s->allow_seen;
-    sessrec_recommendation *list = (sessrec_recommendation *)calloc((size_t)query.k, sizeof *list);
-    if (!list) return fail_memory();
-    memset(&all, 0, sizeof all);
-    all.model = model;
-    all.session_bytes = sessrec_session_size(model, REMEMBER);
-    for (long long number = 1; !status && fgets(line, sizeof line, stdin); ++number)
-        status = answer(&all, &query, list, line, number, &warned);
-    if (!status && ferror(stdin)) status = fail(EXIT_DATA, "stdin: cannot be read: %s", strerror(errno));
-    visitors_free(&all);
-    free(list);
-    return status;
-}
+#include "service.h"
 
 static int command_recommend(settings *s, work *w) {
+    static service served;
+    if (s->visitors < 1) return fail(EXIT_USAGE, "--visitors must be at least 1");
+    if (s->idle < 0) return fail(EXIT_USAGE, "--idle must be at least 0");
+    served.path = s->input[0];
+    served.k = s->k;
+    served.allow_seen = s->allow_seen;
+    served.json = s->json_lines;
+    served.idle = s->idle;
+    served.states = s->states;
+    served.sessions.most = served.users.most = (size_t)s->visitors;
+    served.terminal = is_terminal(1);
     int status = load_model(s->input[0], &w->model);
-    sessrec_model_prepare(w->model);  // without memory for it the answers are the same, and later
-    return status ? status : serve(s, w->model);
+    if (status) return status;
+    sessrec_model *model = w->model;
+    w->model = NULL;
+    return service_run(&served, model);
 }
 
 // ---- sessrec split ----
@@ -1386,9 +1339,14 @@ static const command commands[] = {
      "both were equally good, by Wilcoxon's signed-rank test.",
      3, command_compare},
     {RECOMMEND, "recommend", "MODEL [-k 20]", "clicks on stdin, recommendations on stdout",
-     "Reads clicks, one SESSION<tab>ITEM a line, and answers each with a line: the session and the "
-     "recommended items,\n"
-     "best first, with tabs between. Before the first known item the most popular ones are recommended.",
+     "Reads clicks, one SESSION<tab>ITEM a line (and <tab>USER, if the model knows users), and answers\n"
+     "each with a line: the session and the recommended items, best first, with tabs between. ITEM END\n"
+     "ends the session. A line that is none of this is answered by <tab>error and the reason. Before the\n"
+     "first known item the most popular ones are recommended.\n\n"
+     "With --json a line may be an object; all but session is optional, and the answer is an object, too:\n"
+     "  {\"session\":ID, \"item\":ID, \"user\":ID, \"k\":N, \"exclude\":[ID..], \"candidates\":[ID..],\n"
+     "   \"allow_seen\":true, \"end\":true}\n\n"
+     "SIGTERM ends it cleanly. SIGHUP loads MODEL again, and the sessions go on.",
      1, command_recommend},
     {SPLIT, "split", "LOG --days N -o PREFIX [options]",
      "cut a log in time, to train on one part and test on the other",
@@ -1415,6 +1373,7 @@ static settings settings_default(const command *c) {
     s.format = sessrec_log_format_default();
     s.evaluation = sessrec_eval_config_default();
     s.k = sessrec_query_default().k;
+    s.visitors = 1000000;
     if (c->id == SPLIT) {
         s.filter.min_support = 5;
         s.filter.min_length = 2;
