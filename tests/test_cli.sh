@@ -394,13 +394,13 @@ check awk -F '\t' 'NF != 4 { exit 1 }' out
 equal "$(lines err)" 1
 says 'never-seen'
 
-it 'a line that is no click is named by its number'
+it 'U13 a line that is no click is named by its number, and answered by a line'
 for line in 'no tab' '' '	item-1' 'v	' 'v	item-1	more'; do
     printf 'v\titem-1\n%s\n' "$line" >in
-    run_with_input recommend ring.model; exits 1; says '^sessrec: stdin:2: '; equal "$(lines out)" 1
+    run_with_input recommend ring.model; exits 0; says '^sessrec: stdin:2: '; equal "$(lines out)" 2
 done
 awk 'BEGIN { for (i = 0; i < 2000; i++) printf "v"; print "\titem-1" }' >in
-run_with_input recommend ring.model; exits 1; says '^sessrec: stdin:1: '
+run_with_input recommend ring.model; exits 0; says '^sessrec: stdin:1: '
 
 it 'CRLF and a missing last newline are fine'
 printf 'v\titem-3\r\nv\titem-4' >in
