@@ -2118,6 +2118,160 @@ SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, in
     return model && index >= 0 && index < model->tensors ? model->shape[index].name : NULL;
 }
 
+#ifndef SESSREC_NO_TRAINING
+// ---- a new model, for a log ----
+
+static uint64_t sessrec__tensor_elements(const sessrec__shape *shape) {
+    return (uint64_t)shape->rows * (uint64_t)shape->columns;  // < 2^31 * 2^15
+}
+
+// Everything of a model in one block: also the arrays that are constant later.
+typedef struct sessrec__new_model {
+    sessrec_model model;
+    uint64_t text_bytes;
+    uint64_t *support;
+    uint32_t *id_offset;
+    char *id_text;
+    int32_t *id_order;
+} sessrec__new_model;
+
+static void sessrec__model_place(void *object, sessrec__layout *layout) {
+    sessrec__new_model *plan = (sessrec__new_model *)object;
+    sessrec_model *model = &plan->model;
+    const uint64_t V = (uint64_t)model->info.item_count;
+    (void)sessrec__place(layout, 1, sizeof *model);
+    for (int32_t t = 0; t < model->tensors; ++t)
+        model->tensor[t] =
+            (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
+    model->support = plan->support = (uint64_t *)sessrec__place(layout, V, sizeof(uint64_t));
+    model->id_offset = plan->id_offset = (uint32_t *)sessrec__place(layout, V + 1, sizeof(uint32_t));
+    model->id_text = plan->id_text = (char *)sessrec__place(layout, plan->text_bytes, 1);
+    model->id_order = plan->id_order = (int32_t *)sessrec__place(layout, V, sizeof(int32_t));
+}
+
+// Heap sort of the items by their ids: in place, and no input makes it slow.
+static int sessrec__item_before(const sessrec_model *model, int32_t a, int32_t b) {
+    return sessrec__compare_text(sessrec__item_text(model, a), sessrec__item_text_size(model, a),
+                                 sessrec__item_text(model, b), sessrec__item_text_size(model, b)) < 0;
+}
+static void sessrec__sift_down(const sessrec_model *model, int32_t *heap, int32_t root, int32_t count) {
+    for (int64_t child; (child = 2 * (int64_t)root + 1) < count; root = (int32_t)child) {
+        if (child + 1 < count && sessrec__item_before(model, heap[child], heap[child + 1])) child++;
+        if (!sessrec__item_before(model, heap[root], heap[child])) return;
+        int32_t item = heap[root];
+        heap[root] = heap[child];
+        heap[child] = item;
+    }
+}
+static void sessrec__sort_items(const sessrec_model *model, int32_t *order) {
+    const int32_t count = model->info.item_count;
+    for (int32_t i = 0; i < count; ++i) order[i] = i;
+    for (int32_t i = count / 2 - 1; i >= 0; --i) sessrec__sift_down(model, order, i, count);
+    for (int32_t i = count - 1; i > 0; --i) {
+        int32_t item = order[0];
+        order[0] = order[i];
+        order[i] = item;
+        sessrec__sift_down(model, order, 0, i);
+    }
+}
+
+static sessrec_model_info sessrec__info_of(const sessrec_config *c, int32_t items) {
+    sessrec_model_info info;
+    memset(&info, 0, sizeof info);
+    info.item_count = items;
+    info.layer_count = c->layer_count;
+    for (int32_t l = 0; l < c->layer_count; ++l) info.hidden[l] = c->hidden[l];
+    info.embedding = c->embedding;
+    if (c->embedding == SESSREC_EMBEDDING_TIED) info.embedding_width = c->hidden[c->layer_count - 1];
+    if (c->embedding == SESSREC_EMBEDDING_SEPARATE) info.embedding_width = c->embedding_width;
+    info.gru = c->gru;
+    info.user_hidden = c->user_hidden;
+    info.user_mode = c->user_hidden ? c->user_mode : SESSREC_USER_INIT;
+    info.activation = c->loss.activation;
+    info.seed = c->seed;
+    return info;
+}
+
+// Items, ids and support from the log; the support of a model that is trained further is added to.
+static void sessrec__model_take_items(sessrec_model *model, const sessrec_log *log, const sessrec_model *base,
+                                      const sessrec__new_model *items) {
+    const sessrec_log_view view = sessrec_log_contents(log);
+    uint32_t at = 0;
+    for (int32_t i = 0; i < view.item_count; ++i) {
+        const char *id = sessrec_log_item_id(log, i);
+        const size_t size = strlen(id) + 1;
+        items->id_offset[i] = at;
+        memcpy(items->id_text + at, id, size);
+        at += (uint32_t)size;
+        items->support[i] = (uint64_t)view.supports[i] + sessrec_model_support(base, i);
+        model->info.event_count += items->support[i];
+    }
+    items->id_offset[view.item_count] = at;
+    sessrec__sort_items(model, items->id_order);
+}
+
+// Uniform in +-sqrt(6 / (rows + columns)) for each of the matrices that stand side by side; biases stay 0.
+static void sessrec__init_tensor(const sessrec__shape *shape, int32_t t, uint64_t seed, float *data) {
+    if (!shape->gates) return;
+    const uint64_t key = sessrec__key(seed, SESSREC__STREAM_WEIGHTS + (uint64_t)t),
+                   elements = sessrec__tensor_elements(shape);
+    const float range = (float)sqrt(6.0 / ((double)shape->rows + (double)(shape->columns / shape->gates)));
+    for (uint64_t i = 0; i < elements; ++i) data[i] = (2 * sessrec__unit(sessrec__draw(key, i)) - 1) * range;
+}
+
+static sessrec_result sessrec__check_base(const sessrec_model *base, const sessrec_model_info *info,
+                                          const sessrec_log *log, sessrec_error *err) {
+    const sessrec_model_info *b = &base->info;
+    int same = b->layer_count == info->layer_count && b->embedding == info->embedding &&
+               b->embedding_width == info->embedding_width && b->gru == info->gru &&
+               b->user_hidden == info->user_hidden && b->user_mode == info->user_mode;
+    for (int32_t l = 0; l < info->layer_count; ++l) same = same && b->hidden[l] == info->hidden[l];
+    if (!same)
+        return sessrec__fail(
+            err, SESSREC_MISMATCH, 0,
+            "the model to start from has other layers, widths or forms than the configuration");
+    for (int32_t i = 0; i < b->item_count; ++i)
+        if (i >= info->item_count || strcmp(sessrec__item_text(base, i), sessrec_log_item_id(log, i)))
+            return sessrec__fail(err, SESSREC_MISMATCH, 0,
+                                 "the log does not number its items as the model to start from does: make it "
+                                 "with format.items_of = the model");
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_log *log,
+                                            const sessrec_allocator *memory, sessrec_model **out,
+                                            sessrec_error *err) {
+    const sessrec_log_view view = sessrec_log_contents(log);
+    sessrec__new_model plan;
+    if (view.item_count < 1) return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items");
+    memset(&plan, 0, sizeof plan);
+    plan.model.memory = *memory;
+    plan.model.info = sessrec__info_of(config, view.item_count);
+    plan.model.tensors = sessrec__shapes(&plan.model.info, plan.model.shape);
+    const sessrec_model *base = config->start_from;
+    sessrec_result result = base ? sessrec__check_base(base, &plan.model.info, log, err) : SESSREC_OK;
+    if (result) return result;
+    for (int32_t i = 0; i < view.item_count; ++i) plan.text_bytes += strlen(sessrec_log_item_id(log, i)) + 1;
+    if (plan.text_bytes > UINT32_MAX)
+        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
+    sessrec_model *model = (sessrec_model *)sessrec__layout_block(memory, sessrec__model_place, &plan);
+    if (!model) return sessrec__no_memory(err);
+    *model = plan.model;
+    sessrec__model_wire(model);
+    sessrec__model_take_items(model, log, base, &plan);
+    for (int32_t t = 0; t < model->tensors; ++t) {
+        sessrec__init_tensor(&model->shape[t], t, config->seed, model->tensor[t]);
+        if (base)
+            memcpy(model->tensor[t], base->tensor[t],
+                   // new items keep theirs
+                   (size_t)sessrec__tensor_elements(&base->shape[t]) * sizeof(float));
+    }
+    *out = model;
+    return SESSREC_OK;
+}
+
+#endif
+
 // ---- one click, for one or many sessions ----
 
 // Floats that sessrec__model_step needs for so many rows: two states and a tape of the widest layer.
@@ -3187,157 +3341,6 @@ static sessrec_result sessrec__trainer_ready(const sessrec_trainer *tr, sessrec_
     if (!tr) return sessrec__null(err);
     return tr->model ? SESSREC_OK
                      : sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the trainer's model has been taken");
-}
-
-// ---- the model that is trained ----
-
-static uint64_t sessrec__tensor_elements(const sessrec__shape *shape) {
-    return (uint64_t)shape->rows * (uint64_t)shape->columns;  // < 2^31 * 2^15
-}
-
-// Everything of a model in one block: also the arrays that are constant later.
-typedef struct sessrec__new_model {
-    sessrec_model model;
-    uint64_t text_bytes;
-    uint64_t *support;
-    uint32_t *id_offset;
-    char *id_text;
-    int32_t *id_order;
-} sessrec__new_model;
-
-static void sessrec__model_place(void *object, sessrec__layout *layout) {
-    sessrec__new_model *plan = (sessrec__new_model *)object;
-    sessrec_model *model = &plan->model;
-    const uint64_t V = (uint64_t)model->info.item_count;
-    (void)sessrec__place(layout, 1, sizeof *model);
-    for (int32_t t = 0; t < model->tensors; ++t)
-        model->tensor[t] =
-            (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
-    model->support = plan->support = (uint64_t *)sessrec__place(layout, V, sizeof(uint64_t));
-    model->id_offset = plan->id_offset = (uint32_t *)sessrec__place(layout, V + 1, sizeof(uint32_t));
-    model->id_text = plan->id_text = (char *)sessrec__place(layout, plan->text_bytes, 1);
-    model->id_order = plan->id_order = (int32_t *)sessrec__place(layout, V, sizeof(int32_t));
-}
-
-// Heap sort of the items by their ids: in place, and no input makes it slow.
-static int sessrec__item_before(const sessrec_model *model, int32_t a, int32_t b) {
-    return sessrec__compare_text(sessrec__item_text(model, a), sessrec__item_text_size(model, a),
-                                 sessrec__item_text(model, b), sessrec__item_text_size(model, b)) < 0;
-}
-static void sessrec__sift_down(const sessrec_model *model, int32_t *heap, int32_t root, int32_t count) {
-    for (int64_t child; (child = 2 * (int64_t)root + 1) < count; root = (int32_t)child) {
-        if (child + 1 < count && sessrec__item_before(model, heap[child], heap[child + 1])) child++;
-        if (!sessrec__item_before(model, heap[root], heap[child])) return;
-        int32_t item = heap[root];
-        heap[root] = heap[child];
-        heap[child] = item;
-    }
-}
-static void sessrec__sort_items(const sessrec_model *model, int32_t *order) {
-    const int32_t count = model->info.item_count;
-    for (int32_t i = 0; i < count; ++i) order[i] = i;
-    for (int32_t i = count / 2 - 1; i >= 0; --i) sessrec__sift_down(model, order, i, count);
-    for (int32_t i = count - 1; i > 0; --i) {
-        int32_t item = order[0];
-        order[0] = order[i];
-        order[i] = item;
-        sessrec__sift_down(model, order, 0, i);
-    }
-}
-
-static sessrec_model_info sessrec__info_of(const sessrec_config *c, int32_t items) {
-    sessrec_model_info info;
-    memset(&info, 0, sizeof info);
-    info.item_count = items;
-    info.layer_count = c->layer_count;
-    for (int32_t l = 0; l < c->layer_count; ++l) info.hidden[l] = c->hidden[l];
-    info.embedding = c->embedding;
-    if (c->embedding == SESSREC_EMBEDDING_TIED) info.embedding_width = c->hidden[c->layer_count - 1];
-    if (c->embedding == SESSREC_EMBEDDING_SEPARATE) info.embedding_width = c->embedding_width;
-    info.gru = c->gru;
-    info.user_hidden = c->user_hidden;
-    info.user_mode = c->user_hidden ? c->user_mode : SESSREC_USER_INIT;
-    info.activation = c->loss.activation;
-    info.seed = c->seed;
-    return info;
-}
-
-// Items, ids and support from the log; the support of a model that is trained further is added to.
-static void sessrec__model_take_items(sessrec_model *model, const sessrec_log *log, const sessrec_model *base,
-                                      const sessrec__new_model *items) {
-    const sessrec_log_view view = sessrec_log_contents(log);
-    uint32_t at = 0;
-    for (int32_t i = 0; i < view.item_count; ++i) {
-        const char *id = sessrec_log_item_id(log, i);
-        const size_t size = strlen(id) + 1;
-        items->id_offset[i] = at;
-        memcpy(items->id_text + at, id, size);
-        at += (uint32_t)size;
-        items->support[i] = (uint64_t)view.supports[i] + sessrec_model_support(base, i);
-        model->info.event_count += items->support[i];
-    }
-    items->id_offset[view.item_count] = at;
-    sessrec__sort_items(model, items->id_order);
-}
-
-// Uniform in +-sqrt(6 / (rows + columns)) for each of the matrices that stand side by side; biases stay 0.
-static void sessrec__init_tensor(const sessrec__shape *shape, int32_t t, uint64_t seed, float *data) {
-    if (!shape->gates) return;
-    const uint64_t key = sessrec__key(seed, SESSREC__STREAM_WEIGHTS + (uint64_t)t),
-                   elements = sessrec__tensor_elements(shape);
-    const float range = (float)sqrt(6.0 / ((double)shape->rows + (double)(shape->columns / shape->gates)));
-    for (uint64_t i = 0; i < elements; ++i) data[i] = (2 * sessrec__unit(sessrec__draw(key, i)) - 1) * range;
-}
-
-static sessrec_result sessrec__check_base(const sessrec_model *base, const sessrec_model_info *info,
-                                          const sessrec_log *log, sessrec_error *err) {
-    const sessrec_model_info *b = &base->info;
-    int same = b->layer_count == info->layer_count && b->embedding == info->embedding &&
-               b->embedding_width == info->embedding_width && b->gru == info->gru &&
-               b->user_hidden == info->user_hidden && b->user_mode == info->user_mode;
-    for (int32_t l = 0; l < info->layer_count; ++l) same = same && b->hidden[l] == info->hidden[l];
-    if (!same)
-        return sessrec__fail(
-            err, SESSREC_MISMATCH, 0,
-            "the model to start from has other layers, widths or forms than the configuration");
-    for (int32_t i = 0; i < b->item_count; ++i)
-        if (i >= info->item_count || strcmp(sessrec__item_text(base, i), sessrec_log_item_id(log, i)))
-            return sessrec__fail(err, SESSREC_MISMATCH, 0,
-                                 "the log does not number its items as the model to start from does: make it "
-                                 "with format.items_of = the model");
-    return SESSREC_OK;
-}
-
-static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_log *log,
-                                            const sessrec_allocator *memory, sessrec_model **out,
-                                            sessrec_error *err) {
-    const sessrec_log_view view = sessrec_log_contents(log);
-    sessrec__new_model plan;
-    if (view.item_count < 1) return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items");
-    memset(&plan, 0, sizeof plan);
-    plan.model.memory = *memory;
-    plan.model.info = sessrec__info_of(config, view.item_count);
-    plan.model.tensors = sessrec__shapes(&plan.model.info, plan.model.shape);
-    const sessrec_model *base = config->start_from;
-    sessrec_result result = base ? sessrec__check_base(base, &plan.model.info, log, err) : SESSREC_OK;
-    if (result) return result;
-    for (int32_t i = 0; i < view.item_count; ++i) plan.text_bytes += strlen(sessrec_log_item_id(log, i)) + 1;
-    if (plan.text_bytes > UINT32_MAX)
-        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
-    sessrec_model *model = (sessrec_model *)sessrec__layout_block(memory, sessrec__model_place, &plan);
-    if (!model) return sessrec__no_memory(err);
-    *model = plan.model;
-    sessrec__model_wire(model);
-    sessrec__model_take_items(model, log, base, &plan);
-    for (int32_t t = 0; t < model->tensors; ++t) {
-        sessrec__init_tensor(&model->shape[t], t, config->seed, model->tensor[t]);
-        if (base)
-            memcpy(model->tensor[t], base->tensor[t],
-                   // new items keep theirs
-                   (size_t)sessrec__tensor_elements(&base->shape[t]) * sizeof(float));
-    }
-    *out = model;
-    return SESSREC_OK;
 }
 
 // ---- memory of the trainer ----
