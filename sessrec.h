@@ -11,10 +11,10 @@
 //     >>api       what you call; ends with a sign "stop here"
 //     the book    how it works, in the order of the papers: >>ground (what it stands on) >>gru >>model
 //                 >>losses >>sampler >>batcher >>optimizers
-//                 >>trainer >>topk >>evaluation >>scorers
+//                 >>trainer >>users >>topk >>evaluation >>scorers
 //     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch
 //     >>matmul >>config >>sink >>log
-//                 >>streaming >>users >>archive >>model_file >>disk >>checkpoint >>train
+//                 >>streaming >>user_state >>archive >>model_file >>disk >>checkpoint >>train
 //
 // ==== 1. A program =========================================================================================
 // A coffee shop has seen a few hundred visits. Somebody clicks a grinder: what next?
@@ -2312,14 +2312,8 @@ static int32_t sessrec__state_width(const sessrec_model *model) {
            (model->info.user_hidden ? sessrec__last_width(model) + model->info.user_hidden : 0);
 }
 
-// c [rows,Hu] adds to the gates of the first layer, in tape [rows,4H].
 static void sessrec__add_context(const sessrec_model *model, int32_t rows, const float *c, ptrdiff_t c_stride,
-                                 float *tape) {
-    const ptrdiff_t H = model->info.hidden[0];
-    const int32_t gates = model->info.user_mode == SESSREC_USER_ALL ? 3 : 2;
-    sessrec__matmul(model->kernels, rows, gates * model->info.hidden[0], model->info.user_hidden, c, c_stride,
-                    1, model->context, 3 * H, tape, 4 * H, 1);
-}
+                                 float *tape);  // see >>users
 
 // Advances the states of `rows` sessions by one click each. States lie `stride` floats apart.
 static void sessrec__model_step(const sessrec_model *model, int32_t rows, const int32_t *items, float *states,
@@ -2342,39 +2336,6 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
         sessrec__copy_rows(rows, gru->hidden, x, gru->hidden, states, stride);
         states += gru->hidden;
     }
-}
-
-// ---- users ----
-
-// begun [count,H] = tanh(c W_init + b_init): the hidden states of layer l with which users in state c
-// [count,Hu] begin.
-static void sessrec__begin_states(const sessrec_model *model, int32_t l, int32_t count, const float *c,
-                                  float *begun) {
-    const int32_t H = model->info.hidden[l], Hu = model->info.user_hidden;
-    for (int32_t r = 0; r < count; ++r)
-        memcpy(begun + (ptrdiff_t)r * H, model->init_b[l], (size_t)H * sizeof *begun);
-    sessrec__matmul(model->kernels, count, H, Hu, c, Hu, 1, model->init_W[l], H, begun, H, 1);
-    model->kernels->tanh(count * H, begun, begun);
-}
-
-// The state of a session that begins: zero for a new user, or none, in state c == NULL.
-static void sessrec__begin_session(const sessrec_model *model, const float *c, float *state) {
-    memset(state, 0, (size_t)sessrec__state_width(model) * sizeof *state);
-    if (!c) return;
-    memcpy(state + sessrec__hidden_width(model) + sessrec__last_width(model), c,
-           (size_t)model->info.user_hidden * sizeof *c);
-    for (int32_t l = 0; l < model->info.layer_count; ++l) {
-        sessrec__begin_states(model, l, 1, c, state);
-        state += model->info.hidden[l];
-    }
-}
-
-// c = GRU_usr(s, c), with the state that a session of two or more clicks has left. scratch as for one row of
-// a step.
-static void sessrec__fold_session(const sessrec_model *model, const float *state, float *c, float *scratch) {
-    sessrec__gru_input(model->kernels, &model->user, 1, state + sessrec__hidden_width(model), NULL, NULL,
-                       scratch);
-    sessrec__gru_recurrent(model->kernels, &model->user, 1, c, c, scratch);
 }
 
 // ===========================================================================================================
@@ -3336,6 +3297,17 @@ struct sessrec_trainer {
 };
 enum { SESSREC__HOST = 1, SESSREC__DEVICE = 2 };
 
+// The user-level GRU in a step: see >>users.
+static void sessrec__place_user(sessrec_trainer *tr, sessrec__layout *layout);
+SESSREC__INLINE int sessrec__user_begins(const sessrec_trainer *tr, int32_t row);
+static void sessrec__plan_users(sessrec_trainer *tr);
+static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t rows);
+static void sessrec__begun_states(sessrec_trainer *tr, int32_t l, int32_t first, int32_t rows);
+static void sessrec__take_begun_state(sessrec_trainer *tr, int32_t l, int32_t row, float *h);
+static void sessrec__backward_users(sessrec_trainer *tr, int32_t first, int32_t rows, float *scratch);
+static void sessrec__gradient_user_piece(const sessrec_trainer *tr, const sessrec__piece *piece,
+                                         float *gradient);
+
 // What every call on a trainer begins with.
 static sessrec_result sessrec__trainer_ready(const sessrec_trainer *tr, sessrec_error *err) {
     if (!tr) return sessrec__null(err);
@@ -3403,24 +3375,6 @@ static void sessrec__place_layer(sessrec_trainer *tr, sessrec__layout *layout, i
     layer->begun = (float *)sessrec__place(layout, n, f);
     layer->begun_mask = tr->config.dropout_init > 0 ? (float *)sessrec__place(layout, n, f) : NULL;
     layer->d_begun = (float *)sessrec__place(layout, n, f);
-}
-
-static void sessrec__place_user(sessrec_trainer *tr, sessrec__layout *layout) {
-    const uint64_t B = (uint64_t)tr->config.batch_size, n = B * (uint64_t)tr->config.user_hidden,
-                   f = sizeof(float);
-    sessrec__user *user = &tr->user;
-    if (!n) return;
-    user->row = (int32_t *)sessrec__place(layout, B, sizeof(int32_t));
-    user->first = (int32_t *)sessrec__place(layout, B + 1, sizeof(int32_t));
-    user->state[0] = (float *)sessrec__place(layout, n, f);
-    user->state[1] = (float *)sessrec__place(layout, n, f);
-    user->s = (float *)sessrec__place(layout, B * (uint64_t)sessrec__last_width(tr->model), f);
-    user->c = (float *)sessrec__place(layout, n, f);
-    user->c_new = (float *)sessrec__place(layout, n, f);
-    user->mask = tr->config.dropout_user > 0 ? (float *)sessrec__place(layout, n, f) : NULL;
-    user->tape = (float *)sessrec__place(layout, 4 * n, f);
-    user->d_gates = (float *)sessrec__place(layout, 4 * n, f);
-    user->d_c = (float *)sessrec__place(layout, n, f);
 }
 
 // Rows of a dense tensor that make a piece of about 16,000 numbers.
@@ -3602,88 +3556,6 @@ static void sessrec__forward_input(sessrec_trainer *tr, int32_t first, int32_t r
         sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INPUT, tr->config.dropout_input, i, width, mask);
         if (!onehot) tr->kernels->weigh(D, tr->x + (ptrdiff_t)i * D, mask, tr->x + (ptrdiff_t)i * D);
     }
-}
-
-// ---- the user-level GRU (Quadrana 2017, section 3) ----
-//   c_m = GRU_usr(s_m, c_m-1)                when a session ends, from its last hidden state
-//   h_0 = tanh(c_m W_init + b_init)          begins the next session, each layer with a matrix of its own
-//   a += c_m C                               All: and it is fed to the gates of the first layer at every
-//   click
-// Both happen in the step in which the next session starts, so that its gradient reaches GRU_usr, within that
-// step.
-
-// Whether the user's earlier sessions begin the one that starts in this row.
-SESSREC__INLINE int sessrec__user_begins(const sessrec_trainer *tr, int32_t row) {
-    return tr->config.user_hidden && tr->batch->session_starts[row] && !tr->batch->user_starts[row];
-}
-
-static void sessrec__plan_users(sessrec_trainer *tr) {
-    sessrec__user *user = &tr->user;
-    user->count = 0;
-    for (int32_t i = 0; i < tr->rows; ++i) {
-        user->first[i] = user->count;
-        if (sessrec__user_begins(tr, i)) user->row[user->count++] = i;
-    }
-    user->first[tr->rows] = user->count;
-}
-
-// The users' states for a chunk of rows: updated where a later session begins, zero for a new user, else as
-// they were.
-static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t rows) {
-    sessrec__user *user = &tr->user;
-    const int32_t Hu = tr->config.user_hidden, L = sessrec__last_width(tr->model), begin = user->first[first],
-                  count = user->first[first + rows] - begin;
-    const ptrdiff_t at = (ptrdiff_t)begin * Hu;
-    const float *last = tr->layer[tr->config.layer_count - 1].state[tr->now];
-    for (int32_t r = begin; r < begin + count; ++r) {
-        const int32_t from = tr->batch->previous_rows[user->row[r]];
-        memcpy(user->s + (ptrdiff_t)r * L, last + (ptrdiff_t)from * L, (size_t)L * sizeof(float));
-        memcpy(user->c + (ptrdiff_t)r * Hu, user->state[tr->now] + (ptrdiff_t)from * Hu,
-               (size_t)Hu * sizeof(float));
-    }
-    sessrec__gru_input(tr->kernels, &tr->model->user, count, user->s + (ptrdiff_t)begin * L, NULL, NULL,
-                       user->tape + 4 * at);
-    sessrec__gru_recurrent(tr->kernels, &tr->model->user, count, user->c + at, user->c_new + at,
-                           user->tape + 4 * at);
-    for (int32_t r = begin; r < begin + count && user->mask; ++r) {
-        sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_USER, tr->config.dropout_user, user->row[r], Hu,
-                           user->mask + (ptrdiff_t)r * Hu);
-        tr->kernels->weigh(Hu, user->c_new + (ptrdiff_t)r * Hu, user->mask + (ptrdiff_t)r * Hu,
-                           user->c_new + (ptrdiff_t)r * Hu);
-    }
-    for (int32_t i = first; i < first + rows; ++i) {
-        float *c = user->state[!tr->now] + (ptrdiff_t)i * Hu;
-        if (tr->batch->user_starts[i]) memset(c, 0, (size_t)Hu * sizeof *c);
-        else
-            memcpy(c,
-                   sessrec__user_begins(tr, i)
-                       ? user->c_new + (ptrdiff_t)user->first[i] * Hu
-                       : user->state[tr->now] + (ptrdiff_t)tr->batch->previous_rows[i] * Hu,
-                   (size_t)Hu * sizeof *c);
-    }
-}
-
-// The states that begin the sessions of some rows, before dropout; then that of one row, after it.
-static void sessrec__begun_states(sessrec_trainer *tr, int32_t l, int32_t first, int32_t rows) {
-    const ptrdiff_t begin = tr->user.first[first];
-    sessrec__begin_states(tr->model, l, tr->user.first[first + rows] - tr->user.first[first],
-                          tr->user.c_new + begin * tr->config.user_hidden,
-                          tr->layer[l].begun + begin * tr->config.hidden[l]);
-}
-static void sessrec__take_begun_state(sessrec_trainer *tr, int32_t l, int32_t row, float *h) {
-    const int32_t H = tr->config.hidden[l];
-    const ptrdiff_t at = (ptrdiff_t)tr->user.first[row] * H;
-    const sessrec__layer *layer = &tr->layer[l];
-    memcpy(h, layer->begun + at, (size_t)H * sizeof *h);
-    if (!layer->begun_mask) return;
-    sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INIT + (uint64_t)l, tr->config.dropout_init, row, H,
-                       layer->begun_mask + at);
-    tr->kernels->weigh(H, h, layer->begun_mask + at, h);
-}
-
-// How many gates of layer 0 the user's state reaches, times H.
-SESSREC__INLINE int32_t sessrec__context_width(const sessrec_model *model) {
-    return (model->info.user_mode == SESSREC_USER_ALL ? 3 : 2) * model->info.hidden[0];
 }
 
 // The states that enter the step: where a session starts those that the user's state begins it with, zero
@@ -3877,86 +3749,11 @@ static void sessrec__loss_chunk(sessrec_trainer *tr, int32_t index, float *scrat
 
 // ---- backward ----
 
-// From the gradients of the states that entered the layers back through the beginning of the session to
-// GRU_usr.
-static void sessrec__backward_users(sessrec_trainer *tr, int32_t first, int32_t rows, float *scratch) {
-    sessrec__user *user = &tr->user;
-    const sessrec_model *model = tr->model;
-    const int32_t Hu = tr->config.user_hidden, begin = user->first[first],
-                  count = user->first[first + rows] - begin;
-    const ptrdiff_t at = (ptrdiff_t)begin * Hu;
-    if (!count) return;
-    memset(user->d_c + at, 0, (size_t)count * (size_t)Hu * sizeof(float));
-    for (int32_t l = 0; l < tr->config.layer_count; ++l) {
-        const int32_t H = tr->config.hidden[l];
-        sessrec__layer *layer = &tr->layer[l];
-        sessrec__gru_backward_states(tr->kernels, &model->gru[l], count, user->row + begin, layer->tape,
-                                     layer->d_out, layer->d_gates, layer->d_h + (ptrdiff_t)begin * H,
-                                     scratch);
-        for (int32_t r = begin; r < begin + count; ++r) {
-            const float *begun = layer->begun + (ptrdiff_t)r * H, *d_h = layer->d_h + (ptrdiff_t)r * H;
-            float *d = layer->d_begun + (ptrdiff_t)r * H;
-            for (int32_t j = 0; j < H; ++j) d[j] = d_h[j] * (1 - begun[j] * begun[j]);
-            if (layer->begun_mask) tr->kernels->weigh(H, d, layer->begun_mask + (ptrdiff_t)r * H, d);
-        }
-        sessrec__matmul_turned(tr->kernels, count, Hu, H, layer->d_begun + (ptrdiff_t)begin * H, H,
-                               model->init_W[l], H, user->d_c + at, Hu, 1, scratch);
-    }
-    if (model->context) {
-        const int32_t H = tr->config.hidden[0], width = sessrec__context_width(model);
-        for (int32_t r = 0; r < count; ++r)
-            memcpy(scratch + (ptrdiff_t)r * width,
-                   tr->layer[0].d_gates + (ptrdiff_t)user->row[begin + r] * 4 * H,
-                   (size_t)width * sizeof(float));
-        sessrec__matmul_turned(tr->kernels, count, Hu, width, scratch, width, model->context,
-                               3 * (ptrdiff_t)H, user->d_c + at, Hu, 1, scratch + (ptrdiff_t)count * width);
-    }
-    if (user->mask) tr->kernels->weigh(count * Hu, user->d_c + at, user->mask + at, user->d_c + at);
-    sessrec__gru_backward_rows(tr->kernels, &model->user, count, user->c + at, user->tape + 4 * at,
-                               user->d_c + at, NULL, user->d_gates + 4 * at, scratch);
-}
-
 // sum [columns] = the sum of the rows of x
 static void sessrec__sum_rows(const sessrec__kernels *k, int32_t rows, int32_t columns, const float *x,
                               float *sum) {
     memset(sum, 0, (size_t)columns * sizeof *sum);
     for (int32_t i = 0; i < rows; ++i) k->axpy(columns, 1, x + (ptrdiff_t)i * columns, sum);
-}
-
-// The gradients of the matrices that only models with users have: GRU_usr, the beginnings, and the context of
-// layer 0.
-static void sessrec__gradient_user_piece(const sessrec_trainer *tr, const sessrec__piece *piece,
-                                         float *gradient) {
-    const sessrec__user *user = &tr->user;
-    const sessrec_gru *gru = &tr->model->user;
-    const int32_t l = piece->layer, H = tr->config.hidden[l], Hu = tr->config.user_hidden,
-                  first = piece->first, count = piece->last - first;
-    const char *name = tr->model->shape[piece->tensor].name;
-    if (name[0] == 'C') {
-        // of gates that the user's state does not reach
-        memset(gradient, 0, (size_t)count * 3 * (size_t)H * sizeof *gradient);
-        sessrec__matmul(tr->kernels, count, sessrec__context_width(tr->model), tr->rows,
-                        user->state[!tr->now] + first, 1, Hu, tr->layer[0].d_gates, 4 * (ptrdiff_t)H,
-                        gradient, 3 * (ptrdiff_t)H, 0);
-    } else if (name[0] == 'I') {
-        if (name[3] == 'W')
-            sessrec__matmul(tr->kernels, count, H, user->count, user->c_new + first, 1, Hu,
-                            tr->layer[l].d_begun, H, gradient, H, 0);
-        else sessrec__sum_rows(tr->kernels, user->count, H, tr->layer[l].d_begun, gradient);
-    } else {
-        switch (name[3]) {
-        case 'W':
-            sessrec__gru_gradient_W(tr->kernels, gru, first, piece->last, user->count, user->s, user->d_gates,
-                                    gradient);
-            break;
-        case 'U':
-            sessrec__gru_gradient_U(tr->kernels, gru, first, piece->last, user->count, user->c, user->tape,
-                                    user->d_gates, gradient);
-            break;
-        case 'b': sessrec__gru_gradient_b(tr->kernels, gru, user->count, user->d_gates, gradient); break;
-        default: sessrec__gru_gradient_c(tr->kernels, gru, user->count, user->d_gates, gradient); break;
-        }
-    }
 }
 
 static void sessrec__backward_chunk(sessrec_trainer *tr, int32_t index, float *scratch) {
@@ -4583,6 +4380,228 @@ SESSREC_API sessrec_result sessrec_trainer_next_epoch(sessrec_trainer *tr) {
     tr->position.step = tr->position.pairs = 0;
     tr->position.loss_sum = 0;
     return SESSREC_OK;
+}
+
+#endif // SESSREC_NO_TRAINING
+
+// ===========================================================================================================
+// >>users   the user-level GRU: hierarchical recurrent networks (HRNN; Quadrana 2017, section 3)
+//   c_m = GRU_usr(s_m, c_m-1)                when a session ends, from its last hidden state
+//   h_0 = tanh(c_m W_init + b_init)          begins the next session, each layer with a matrix of its own
+//   a += c_m C                               All: and it is fed to the gates of the first layer at every
+//   click
+// Both happen in the step in which the next session starts, so that its gradient reaches GRU_usr, within that
+// step.
+// ===========================================================================================================
+
+// c [rows,Hu] adds to the gates of the first layer, in tape [rows,4H].
+static void sessrec__add_context(const sessrec_model *model, int32_t rows, const float *c, ptrdiff_t c_stride,
+                                 float *tape) {
+    const ptrdiff_t H = model->info.hidden[0];
+    const int32_t gates = model->info.user_mode == SESSREC_USER_ALL ? 3 : 2;
+    sessrec__matmul(model->kernels, rows, gates * model->info.hidden[0], model->info.user_hidden, c, c_stride,
+                    1, model->context, 3 * H, tape, 4 * H, 1);
+}
+
+// begun [count,H] = tanh(c W_init + b_init): the hidden states of layer l with which users in state c
+// [count,Hu] begin.
+static void sessrec__begin_states(const sessrec_model *model, int32_t l, int32_t count, const float *c,
+                                  float *begun) {
+    const int32_t H = model->info.hidden[l], Hu = model->info.user_hidden;
+    for (int32_t r = 0; r < count; ++r)
+        memcpy(begun + (ptrdiff_t)r * H, model->init_b[l], (size_t)H * sizeof *begun);
+    sessrec__matmul(model->kernels, count, H, Hu, c, Hu, 1, model->init_W[l], H, begun, H, 1);
+    model->kernels->tanh(count * H, begun, begun);
+}
+
+// The state of a session that begins: zero for a new user, or none, in state c == NULL.
+static void sessrec__begin_session(const sessrec_model *model, const float *c, float *state) {
+    memset(state, 0, (size_t)sessrec__state_width(model) * sizeof *state);
+    if (!c) return;
+    memcpy(state + sessrec__hidden_width(model) + sessrec__last_width(model), c,
+           (size_t)model->info.user_hidden * sizeof *c);
+    for (int32_t l = 0; l < model->info.layer_count; ++l) {
+        sessrec__begin_states(model, l, 1, c, state);
+        state += model->info.hidden[l];
+    }
+}
+
+// c = GRU_usr(s, c), with the state that a session of two or more clicks has left. scratch as for one row of
+// a step.
+static void sessrec__fold_session(const sessrec_model *model, const float *state, float *c, float *scratch) {
+    sessrec__gru_input(model->kernels, &model->user, 1, state + sessrec__hidden_width(model), NULL, NULL,
+                       scratch);
+    sessrec__gru_recurrent(model->kernels, &model->user, 1, c, c, scratch);
+}
+
+#ifndef SESSREC_NO_TRAINING
+// ---- in a training step ----
+
+static void sessrec__place_user(sessrec_trainer *tr, sessrec__layout *layout) {
+    const uint64_t B = (uint64_t)tr->config.batch_size, n = B * (uint64_t)tr->config.user_hidden,
+                   f = sizeof(float);
+    sessrec__user *user = &tr->user;
+    if (!n) return;
+    user->row = (int32_t *)sessrec__place(layout, B, sizeof(int32_t));
+    user->first = (int32_t *)sessrec__place(layout, B + 1, sizeof(int32_t));
+    user->state[0] = (float *)sessrec__place(layout, n, f);
+    user->state[1] = (float *)sessrec__place(layout, n, f);
+    user->s = (float *)sessrec__place(layout, B * (uint64_t)sessrec__last_width(tr->model), f);
+    user->c = (float *)sessrec__place(layout, n, f);
+    user->c_new = (float *)sessrec__place(layout, n, f);
+    user->mask = tr->config.dropout_user > 0 ? (float *)sessrec__place(layout, n, f) : NULL;
+    user->tape = (float *)sessrec__place(layout, 4 * n, f);
+    user->d_gates = (float *)sessrec__place(layout, 4 * n, f);
+    user->d_c = (float *)sessrec__place(layout, n, f);
+}
+
+// Whether the user's earlier sessions begin the one that starts in this row.
+SESSREC__INLINE int sessrec__user_begins(const sessrec_trainer *tr, int32_t row) {
+    return tr->config.user_hidden && tr->batch->session_starts[row] && !tr->batch->user_starts[row];
+}
+
+static void sessrec__plan_users(sessrec_trainer *tr) {
+    sessrec__user *user = &tr->user;
+    user->count = 0;
+    for (int32_t i = 0; i < tr->rows; ++i) {
+        user->first[i] = user->count;
+        if (sessrec__user_begins(tr, i)) user->row[user->count++] = i;
+    }
+    user->first[tr->rows] = user->count;
+}
+
+// The users' states for a chunk of rows: updated where a later session begins, zero for a new user, else as
+// they were.
+static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t rows) {
+    sessrec__user *user = &tr->user;
+    const int32_t Hu = tr->config.user_hidden, L = sessrec__last_width(tr->model), begin = user->first[first],
+                  count = user->first[first + rows] - begin;
+    const ptrdiff_t at = (ptrdiff_t)begin * Hu;
+    const float *last = tr->layer[tr->config.layer_count - 1].state[tr->now];
+    for (int32_t r = begin; r < begin + count; ++r) {
+        const int32_t from = tr->batch->previous_rows[user->row[r]];
+        memcpy(user->s + (ptrdiff_t)r * L, last + (ptrdiff_t)from * L, (size_t)L * sizeof(float));
+        memcpy(user->c + (ptrdiff_t)r * Hu, user->state[tr->now] + (ptrdiff_t)from * Hu,
+               (size_t)Hu * sizeof(float));
+    }
+    sessrec__gru_input(tr->kernels, &tr->model->user, count, user->s + (ptrdiff_t)begin * L, NULL, NULL,
+                       user->tape + 4 * at);
+    sessrec__gru_recurrent(tr->kernels, &tr->model->user, count, user->c + at, user->c_new + at,
+                           user->tape + 4 * at);
+    for (int32_t r = begin; r < begin + count && user->mask; ++r) {
+        sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_USER, tr->config.dropout_user, user->row[r], Hu,
+                           user->mask + (ptrdiff_t)r * Hu);
+        tr->kernels->weigh(Hu, user->c_new + (ptrdiff_t)r * Hu, user->mask + (ptrdiff_t)r * Hu,
+                           user->c_new + (ptrdiff_t)r * Hu);
+    }
+    for (int32_t i = first; i < first + rows; ++i) {
+        float *c = user->state[!tr->now] + (ptrdiff_t)i * Hu;
+        if (tr->batch->user_starts[i]) memset(c, 0, (size_t)Hu * sizeof *c);
+        else
+            memcpy(c,
+                   sessrec__user_begins(tr, i)
+                       ? user->c_new + (ptrdiff_t)user->first[i] * Hu
+                       : user->state[tr->now] + (ptrdiff_t)tr->batch->previous_rows[i] * Hu,
+                   (size_t)Hu * sizeof *c);
+    }
+}
+
+// The states that begin the sessions of some rows, before dropout; then that of one row, after it.
+static void sessrec__begun_states(sessrec_trainer *tr, int32_t l, int32_t first, int32_t rows) {
+    const ptrdiff_t begin = tr->user.first[first];
+    sessrec__begin_states(tr->model, l, tr->user.first[first + rows] - tr->user.first[first],
+                          tr->user.c_new + begin * tr->config.user_hidden,
+                          tr->layer[l].begun + begin * tr->config.hidden[l]);
+}
+static void sessrec__take_begun_state(sessrec_trainer *tr, int32_t l, int32_t row, float *h) {
+    const int32_t H = tr->config.hidden[l];
+    const ptrdiff_t at = (ptrdiff_t)tr->user.first[row] * H;
+    const sessrec__layer *layer = &tr->layer[l];
+    memcpy(h, layer->begun + at, (size_t)H * sizeof *h);
+    if (!layer->begun_mask) return;
+    sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INIT + (uint64_t)l, tr->config.dropout_init, row, H,
+                       layer->begun_mask + at);
+    tr->kernels->weigh(H, h, layer->begun_mask + at, h);
+}
+
+// How many gates of layer 0 the user's state reaches, times H.
+SESSREC__INLINE int32_t sessrec__context_width(const sessrec_model *model) {
+    return (model->info.user_mode == SESSREC_USER_ALL ? 3 : 2) * model->info.hidden[0];
+}
+
+// From the gradients of the states that entered the layers back through the beginning of the session to
+// GRU_usr.
+static void sessrec__backward_users(sessrec_trainer *tr, int32_t first, int32_t rows, float *scratch) {
+    sessrec__user *user = &tr->user;
+    const sessrec_model *model = tr->model;
+    const int32_t Hu = tr->config.user_hidden, begin = user->first[first],
+                  count = user->first[first + rows] - begin;
+    const ptrdiff_t at = (ptrdiff_t)begin * Hu;
+    if (!count) return;
+    memset(user->d_c + at, 0, (size_t)count * (size_t)Hu * sizeof(float));
+    for (int32_t l = 0; l < tr->config.layer_count; ++l) {
+        const int32_t H = tr->config.hidden[l];
+        sessrec__layer *layer = &tr->layer[l];
+        sessrec__gru_backward_states(tr->kernels, &model->gru[l], count, user->row + begin, layer->tape,
+                                     layer->d_out, layer->d_gates, layer->d_h + (ptrdiff_t)begin * H,
+                                     scratch);
+        for (int32_t r = begin; r < begin + count; ++r) {
+            const float *begun = layer->begun + (ptrdiff_t)r * H, *d_h = layer->d_h + (ptrdiff_t)r * H;
+            float *d = layer->d_begun + (ptrdiff_t)r * H;
+            for (int32_t j = 0; j < H; ++j) d[j] = d_h[j] * (1 - begun[j] * begun[j]);
+            if (layer->begun_mask) tr->kernels->weigh(H, d, layer->begun_mask + (ptrdiff_t)r * H, d);
+        }
+        sessrec__matmul_turned(tr->kernels, count, Hu, H, layer->d_begun + (ptrdiff_t)begin * H, H,
+                               model->init_W[l], H, user->d_c + at, Hu, 1, scratch);
+    }
+    if (model->context) {
+        const int32_t H = tr->config.hidden[0], width = sessrec__context_width(model);
+        for (int32_t r = 0; r < count; ++r)
+            memcpy(scratch + (ptrdiff_t)r * width,
+                   tr->layer[0].d_gates + (ptrdiff_t)user->row[begin + r] * 4 * H,
+                   (size_t)width * sizeof(float));
+        sessrec__matmul_turned(tr->kernels, count, Hu, width, scratch, width, model->context,
+                               3 * (ptrdiff_t)H, user->d_c + at, Hu, 1, scratch + (ptrdiff_t)count * width);
+    }
+    if (user->mask) tr->kernels->weigh(count * Hu, user->d_c + at, user->mask + at, user->d_c + at);
+    sessrec__gru_backward_rows(tr->kernels, &model->user, count, user->c + at, user->tape + 4 * at,
+                               user->d_c + at, NULL, user->d_gates + 4 * at, scratch);
+}
+
+// The gradients of the matrices that only models with users have: GRU_usr, the beginnings, and the context of
+// layer 0.
+static void sessrec__gradient_user_piece(const sessrec_trainer *tr, const sessrec__piece *piece,
+                                         float *gradient) {
+    const sessrec__user *user = &tr->user;
+    const sessrec_gru *gru = &tr->model->user;
+    const int32_t l = piece->layer, H = tr->config.hidden[l], Hu = tr->config.user_hidden,
+                  first = piece->first, count = piece->last - first;
+    const char *name = tr->model->shape[piece->tensor].name;
+    if (name[0] == 'C') {
+        // of gates that the user's state does not reach
+        memset(gradient, 0, (size_t)count * 3 * (size_t)H * sizeof *gradient);
+        sessrec__matmul(tr->kernels, count, sessrec__context_width(tr->model), tr->rows,
+                        user->state[!tr->now] + first, 1, Hu, tr->layer[0].d_gates, 4 * (ptrdiff_t)H,
+                        gradient, 3 * (ptrdiff_t)H, 0);
+    } else if (name[0] == 'I') {
+        if (name[3] == 'W')
+            sessrec__matmul(tr->kernels, count, H, user->count, user->c_new + first, 1, Hu,
+                            tr->layer[l].d_begun, H, gradient, H, 0);
+        else sessrec__sum_rows(tr->kernels, user->count, H, tr->layer[l].d_begun, gradient);
+    } else {
+        switch (name[3]) {
+        case 'W':
+            sessrec__gru_gradient_W(tr->kernels, gru, first, piece->last, user->count, user->s, user->d_gates,
+                                    gradient);
+            break;
+        case 'U':
+            sessrec__gru_gradient_U(tr->kernels, gru, first, piece->last, user->count, user->c, user->tape,
+                                    user->d_gates, gradient);
+            break;
+        case 'b': sessrec__gru_gradient_b(tr->kernels, gru, user->count, user->d_gates, gradient); break;
+        default: sessrec__gru_gradient_c(tr->kernels, gru, user->count, user->d_gates, gradient); break;
+        }
+    }
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -10225,7 +10244,7 @@ SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, cons
 }
 
 // ===========================================================================================================
-// >>users   what stays of a user between sessions
+// >>user_state   what stays of a user between sessions
 // c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) begins the next session (Quadrana 2017). A
 // user without sessions begins from zero, as in training.
 // ===========================================================================================================
