@@ -1927,14 +1927,31 @@ SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t 
 
 enum { SESSREC__MAX_TENSORS = 3 + 4 * SESSREC_MAX_LAYERS + 4 + 2 * SESSREC_MAX_LAYERS + 1 };
 
-// One matrix of a model. Tables have a row an item, of which a training step touches a few; all else is
-// dense.
+// What a matrix is for, in the order in which files hold them.
+typedef enum sessrec__role {
+    SESSREC__WY,        // [V,L] what scores the items
+    SESSREC__BY,        // [V,1]
+    SESSREC__E,         // [V,D] what stands for them as inputs, with SEPARATE
+    SESSREC__GRU_W,     // of a layer, or of the user-level GRU; without an embedding, the W of layer 0 is a
+    SESSREC__GRU_U,     // table of the items
+    SESSREC__GRU_B,
+    SESSREC__GRU_C,
+    SESSREC__INIT_W,    // [Hu,H] user's state -> first hidden state of a layer
+    SESSREC__INIT_B,
+    SESSREC__CONTEXT    // [Hu,3H] user's state -> gates of layer 0, but with USER_INIT
+} sessrec__role;
+enum { SESSREC__INPUT_TABLE = 2 };  // the index of E, or of the first W, which come next to Wy and By
+
+// One matrix of a model. A table has a row for each item, and a training step touches a few of these; all
+// other matrices are dense.
 typedef struct sessrec__shape {
-    char name[8];   // "Wy", or what it is part of, its layer, and its role: "L0.W"
+    char name[8];   // "Wy"; "L0.W": what it belongs to, its layer, which one
+    sessrec__role role;
+    int32_t layer, of_user;     // of_user: of the user-level GRU
     int32_t rows, columns;
     int32_t table;
-    int32_t gates;  // drawn as so many matrices side by side, each with a range of its own (F19: Glorot,
-                    // Bengio 2010)
+    int32_t gates;  // so many matrices stand side by side, each drawn from a range of its own (F19: Glorot,
+                    // Bengio 2010); 0: it starts at zero
 } sessrec__shape;
 
 struct sessrec_model {
@@ -1945,7 +1962,7 @@ struct sessrec_model {
     int32_t tensors;
     sessrec__shape shape[SESSREC__MAX_TENSORS];
     float *tensor[SESSREC__MAX_TENSORS];
-    // the same by what they are for
+    // the same by their roles
     float *Wy, *By, *E;
     sessrec_gru gru[SESSREC_MAX_LAYERS];
     sessrec_gru user;           // the user-level GRU
@@ -1960,57 +1977,49 @@ struct sessrec_model {
     double screen_whole, screen_rest;   // longest row of codes, and of what they leave out, in steps
 };
 
-static void sessrec__add_shape(sessrec__shape *list, int32_t *count, const char *part, int32_t layer,
-                               const char *role, int32_t rows, int32_t columns, int32_t table,
+static void sessrec__add_shape(sessrec__shape *list, int32_t *count, sessrec__role role, int32_t layer,
+                               int32_t of_user, int32_t rows, int32_t columns, int32_t table,
                                int32_t gates) {
-    sessrec__shape *shape = &list[(*count)++];
-    memset(shape, 0, sizeof *shape);
-    char *at = shape->name;
-    memcpy(at, part, strlen(part));  // at most 2 bytes
-    if (layer >= 0) {
-        at[1] = (char)('0' + layer);
-        at[2] = '.';
-        at[3] = *role;
-    }
-    shape->rows = rows;
-    shape->columns = columns;
-    shape->table = table;
-    shape->gates = gates;
+    static const char names[][5] = {"Wy", "By", "E", "L0.W", "L0.U", "L0.b", "L0.c", "I0.W", "I0.b", "C0.W"};
+    const sessrec__shape shape = {"", role, layer, of_user, rows, columns, table, gates};
+    char *name = list[*count].name;
+    list[(*count)++] = shape;
+    memcpy(name, names[role], sizeof names[role]);
+    name[1] = (char)(name[1] + layer);
+    if (of_user) name[0] = 'U';
 }
 
 // The four of one GRU. A one-hot input makes W a table.
-static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const char *part, int32_t layer,
-                             sessrec_gru_form form, int32_t D, int32_t H, int32_t onehot) {
-    sessrec__add_shape(list, count, part, layer, "W", D, 3 * H, onehot, 3);
-    sessrec__add_shape(list, count, part, layer, "U", H, 3 * H, 0, 3);
-    sessrec__add_shape(list, count, part, layer, "b", 1, 3 * H, 0, 0);
-    if (form == SESSREC_RESET_AFTER) sessrec__add_shape(list, count, part, layer, "c", 1, 3 * H, 0, 0);
+static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const sessrec_model_info *info,
+                             int32_t layer, int32_t of_user, int32_t D, int32_t H) {
+    const int32_t onehot = !of_user && layer == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
+    sessrec__add_shape(list, count, SESSREC__GRU_W, layer, of_user, onehot ? info->item_count : D, 3 * H,
+                       onehot, 3);
+    sessrec__add_shape(list, count, SESSREC__GRU_U, layer, of_user, H, 3 * H, 0, 3);
+    sessrec__add_shape(list, count, SESSREC__GRU_B, layer, of_user, 1, 3 * H, 0, 0);
+    if (info->gru == SESSREC_RESET_AFTER)
+        sessrec__add_shape(list, count, SESSREC__GRU_C, layer, of_user, 1, 3 * H, 0, 0);
 }
 
-// The matrices of a network, in the order in which files hold them. Returns their number.
+// The matrices of a network. Returns their number.
 static int32_t sessrec__shapes(const sessrec_model_info *info, sessrec__shape *list) {
-    int32_t count = 0, V = info->item_count, Hu = info->user_hidden,
-            last = info->hidden[info->layer_count - 1];
-    sessrec__add_shape(list, &count, "Wy", -1, "", V, last, 1, 1);
-    sessrec__add_shape(list, &count, "By", -1, "", V, 1, 1, 0);
+    const int32_t V = info->item_count, Hu = info->user_hidden, L = info->hidden[info->layer_count - 1];
+    int32_t count = 0;
+    sessrec__add_shape(list, &count, SESSREC__WY, 0, 0, V, L, 1, 1);
+    sessrec__add_shape(list, &count, SESSREC__BY, 0, 0, V, 1, 1, 0);
     if (info->embedding == SESSREC_EMBEDDING_SEPARATE)
-        sessrec__add_shape(list, &count, "E", -1, "", V, info->embedding_width, 1, 1);
-    for (int32_t l = 0; l < info->layer_count; ++l) {
-        const int32_t onehot = l == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
-        sessrec__add_gru(list, &count, "L", l, info->gru,
-                         onehot ? V
-                         : l    ? info->hidden[l - 1]
-                                : info->embedding_width,
-                         info->hidden[l], onehot);
-    }
+        sessrec__add_shape(list, &count, SESSREC__E, 0, 0, V, info->embedding_width, 1, 1);
+    for (int32_t l = 0; l < info->layer_count; ++l)
+        sessrec__add_gru(list, &count, info, l, 0, l ? info->hidden[l - 1] : info->embedding_width,
+                         info->hidden[l]);
     if (!Hu) return count;
-    sessrec__add_gru(list, &count, "U", 0, info->gru, last, Hu, 0);
+    sessrec__add_gru(list, &count, info, 0, 1, L, Hu);
     for (int32_t l = 0; l < info->layer_count; ++l) {
-        sessrec__add_shape(list, &count, "I", l, "W", Hu, info->hidden[l], 0, 1);
-        sessrec__add_shape(list, &count, "I", l, "b", 1, info->hidden[l], 0, 0);
+        sessrec__add_shape(list, &count, SESSREC__INIT_W, l, 0, Hu, info->hidden[l], 0, 1);
+        sessrec__add_shape(list, &count, SESSREC__INIT_B, l, 0, 1, info->hidden[l], 0, 0);
     }
     if (info->user_mode != SESSREC_USER_INIT)
-        sessrec__add_shape(list, &count, "C", 0, "W", Hu, 3 * info->hidden[0], 0, 3);
+        sessrec__add_shape(list, &count, SESSREC__CONTEXT, 0, 0, Hu, 3 * info->hidden[0], 0, 3);
     return count;
 }
 
@@ -2020,42 +2029,31 @@ static int32_t sessrec__find_shape(const sessrec_model *model, const char *name)
     return -1;
 }
 
-// Takes the matrices of one GRU from *next on.
-static void sessrec__wire_gru(sessrec_gru *gru, sessrec_gru_form form, int32_t D, int32_t H,
-                              float *const **next) {
-    gru->form = form;
-    gru->input = D;
-    gru->hidden = H;
-    gru->W = *(*next)++;
-    gru->U = *(*next)++;
-    gru->b = *(*next)++;
-    gru->c = form == SESSREC_RESET_AFTER ? *(*next)++ : NULL;
-}
-
-// Fills the pointers by purpose, once model->info and model->tensor are known, in the order of
-// sessrec__shapes.
+// Fills the pointers by purpose, once model->info, shape and tensor are known.
 static void sessrec__model_wire(sessrec_model *model) {
-    const sessrec_model_info *info = &model->info;
-    float *const *next = model->tensor;
     model->kernels = sessrec__best_kernels();
-    model->Wy = *next++;
-    model->By = *next++;
-    if (info->embedding == SESSREC_EMBEDDING_SEPARATE) model->E = *next++;
-    for (int32_t l = 0; l < info->layer_count; ++l) {
-        const int32_t onehot = l == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
-        sessrec__wire_gru(&model->gru[l], info->gru,
-                          onehot ? info->item_count
-                          : l    ? info->hidden[l - 1]
-                                 : info->embedding_width,
-                          info->hidden[l], &next);
+    for (int32_t t = 0; t < model->tensors; ++t) {
+        const sessrec__shape *shape = &model->shape[t];
+        float *data = model->tensor[t];
+        sessrec_gru *gru = shape->of_user ? &model->user : &model->gru[shape->layer];
+        switch (shape->role) {
+        case SESSREC__WY: model->Wy = data; break;
+        case SESSREC__BY: model->By = data; break;
+        case SESSREC__E: model->E = data; break;
+        case SESSREC__GRU_W:
+            gru->form = model->info.gru;
+            gru->input = shape->rows;
+            gru->hidden = shape->columns / 3;
+            gru->W = data;
+            break;
+        case SESSREC__GRU_U: gru->U = data; break;
+        case SESSREC__GRU_B: gru->b = data; break;
+        case SESSREC__GRU_C: gru->c = data; break;
+        case SESSREC__INIT_W: model->init_W[shape->layer] = data; break;
+        case SESSREC__INIT_B: model->init_b[shape->layer] = data; break;
+        case SESSREC__CONTEXT: model->context = data; break;
+        }
     }
-    if (!info->user_hidden) return;
-    sessrec__wire_gru(&model->user, info->gru, info->hidden[info->layer_count - 1], info->user_hidden, &next);
-    for (int32_t l = 0; l < info->layer_count; ++l) {
-        model->init_W[l] = *next++;
-        model->init_b[l] = *next++;
-    }
-    if (info->user_mode != SESSREC_USER_INIT) model->context = *next++;
 }
 
 SESSREC__INLINE const char *sessrec__item_text(const sessrec_model *model, int32_t item) {
