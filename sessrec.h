@@ -18,57 +18,26 @@
 //                 >>streaming >>user_state >>archive >>model_file >>disk >>checkpoint >>train
 //
 // ==== 1. A program =========================================================================================
-// A coffee shop has seen a few hundred visits. Somebody clicks a grinder: what next?
+// clicks.tsv has a click a line: SessionId, ItemId, Time. Somebody clicks red-3: what next?
 //
 // ---- program: first ----
 //     #define SESSREC_IMPLEMENTATION
 //     #include "sessrec.h"
 //     #include <stdio.h>
-//
+//     static unsigned char memory[8192];  // of one visitor
 //     int main(void) {
-//         static const char *const route[3][4] = {
-//             {"grinder", "beans", "filter", "mug"},
-//             {"kettle", "tea", "mug", "honey"},
-//             {"beans", "grinder", "scale", "filter"}};
-//         sessrec_config config = sessrec_config_default();
-//         sessrec_query query = sessrec_query_default();
-//         sessrec_recommendation best[1];
-//         sessrec_log *log = NULL;
-//         sessrec_model *model = NULL;
 //         sessrec_error error;
-//         int32_t count = 0;
-//
-//         sessrec_log_create(NULL, &log);
-//         for (int visit = 0; visit < 300; ++visit)
-//             for (int click = 0; click < 4; ++click) {
-//                 char session[16];
-//                 sprintf(session, "visit %d", visit);
-//                 sessrec_log_add(log, NULL, session, route[visit % 3][click], visit * 60.0 + click);
-//             }
-//         config.hidden[0] = 16;  // a small shop wants a small network,
-//         config.batch_size = 8;
-//         config.negatives = 0;   // and the other items of the mini-batch are negatives enough
-//         if (sessrec_log_finish(log, &error) || sessrec_train(&config, log, NULL, &model, &error)) {
-//             printf("%s\n", error.text);
-//             return 1;
-//         }
-//
-//         // The visitor's state is yours: nothing is allocated from here on.
-//         static unsigned char memory[8192];
+//         sessrec_model *model = NULL;
 //         sessrec_session *visitor = NULL;
-//         if (sessrec_session_init(model, 10, memory, sizeof memory, &visitor, NULL)) return 1;
-//         sessrec_session_click_id(visitor, "kettle", NULL);
-//         sessrec_session_click_id(visitor, "tea", NULL);
-//         query.k = 1;
-//         sessrec_session_recommend(visitor, &query, best, &count, NULL);
-//         for (int32_t i = 0; i < count; ++i) printf("%s\n", sessrec_model_item_id(model, best[i].item));
-//
-//         sessrec_model_destroy(model);
-//         sessrec_log_destroy(log);
-//         return 0;
+//         sessrec_recommendation best[1];
+//         if (sessrec_train_file("clicks.tsv", "shop.model", NULL, &error) ||
+//             sessrec_model_read("shop.model", NULL, &model, &error)) return puts(error.text), 1;
+//         if (sessrec_session_init(model, 10, memory, sizeof memory, &visitor, NULL) ||
+//             sessrec_session_click_id(visitor, "red-3", NULL)) return 1;
+//         if (sessrec_recommend(visitor, 1, best) == 1) puts(sessrec_model_item_id(model, best[0].item));
 //     }
 // ---- output ----
-//     mug
+//     red-4
 // ---- end ----
 //
 // ==== 2. Concepts ==========================================================================================
@@ -183,11 +152,9 @@
 //
 //     int main(void) {
 //         sessrec_config config = sessrec_config_default();
-//         sessrec_query query = sessrec_query_default();
 //         sessrec_recommendation best[1];
 //         sessrec_log *log = NULL;
 //         sessrec_model *model = NULL;
-//         int32_t count = 0;
 //         sessrec_log_create(NULL, &log);
 //         for (int user = 0; user < 40; ++user)
 //             for (int visit = 0; visit < 6; ++visit)
@@ -216,9 +183,8 @@
 //                 sessrec_session_click_id(session, visits[visit][click], NULL);
 //             if (visit < 2) sessrec_user_fold(user, session);  // the visitor has gone
 //         }
-//         query.k = 1;
-//         sessrec_session_recommend(session, &query, best, &count, NULL);
-//         printf("%s\n", sessrec_model_item_id(model, best[0].item));
+//         if (sessrec_recommend(session, 1, best) == 1)
+//             printf("%s\n", sessrec_model_item_id(model, best[0].item));
 //         sessrec_model_destroy(model);
 //         sessrec_log_destroy(log);
 //         return 0;
@@ -352,7 +318,8 @@
 //   V N C.
 //   - Items, sessions and users are dense int32_t indices from 0; -1 means none or unknown.
 //   - *out is NULL after a failure; after success it is the caller's. An allocator, a format or an err may be
-//   NULL. destroy(NULL) is allowed.
+//   NULL. destroy(NULL) is allowed. Any other pointer that is NULL is INVALID_ARGUMENT; a function that
+//   returns no sessrec_result gives NULL, -1, 0 or an empty struct then.
 //   - "Threads: shared": any number of threads may make the call on one object at once. "Threads: one": one
 //   at a time for each object.
 // ===========================================================================================================
@@ -616,6 +583,8 @@ typedef struct sessrec_config {
     void *progress_user;
 } sessrec_config;
 
+#ifndef SESSREC_NO_TRAINING
+
 // The defaults above: the setting that the authors publish for the RSC15 log. Threads: shared.
 SESSREC_API sessrec_config sessrec_config_default(void);
 
@@ -623,8 +592,22 @@ SESSREC_API sessrec_config sessrec_config_default(void);
 // shared.
 SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *config, sessrec_error *err);
 
+// Fields as text, by the names that the command line has: "layers" "100,50", "embedding" "tied", "none" or a
+// width, "loss" "bpr-max", "activation" "elu:0.5", "lr" "0.2", "shuffle" "1" and so on. '_' is as good as
+// '-', and "learning-rate", "batch-size", "user-hidden", "user-mode" and "shuffle-sessions" are known, too.
+// A value that the field cannot have is INVALID_ARGUMENT, with the range in err, and changes nothing. The
+// text of "checkpoint" is kept, not copied. Threads: one for set, shared for the others.
+SESSREC_API sessrec_result sessrec_config_set(sessrec_config *config, const char *name, const char *value,
+                                              sessrec_error *err);
+// The other way: the text that set would take, into value [size]. TOO_LARGE if it does not fit; 64 bytes
+// hold all but long file names.
+SESSREC_API sessrec_result sessrec_config_get(const sessrec_config *config, const char *name, char *value,
+                                              size_t size, sessrec_error *err);
+// The names, one by one from index 0; NULL after the last. *takes (takes may be NULL) is what set takes:
+// "xe|top1|bpr|top1-max|bpr-max"; N is a whole number, X any; NULL for a switch, 0 or 1.
+SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes);
+
 // ---- click logs -------------------------------------------------------------------------------------------
-#ifndef SESSREC_NO_TRAINING
 
 // A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by
 // the time of their first event, and ordered by time inside them. Equal times keep the order of the input.
@@ -844,6 +827,14 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
                                          const sessrec_log *validation, sessrec_model **out,
                                          sessrec_error *err);
 
+#  ifndef SESSREC_NO_STDIO
+// The short way from a log in a file to a model in a file: sessrec_log_read, sessrec_train,
+// sessrec_model_write. config NULL: the defaults. A run that is STOPPED writes its model, too. Threads:
+// shared.
+SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *model_path,
+                                              const sessrec_config *config, sessrec_error *err);
+#  endif
+
 // Which rank the target gets among items with the same score.
 typedef int32_t sessrec_ties;
 enum {
@@ -1056,6 +1047,10 @@ SESSREC_API sessrec_query sessrec_query_default(void);
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query,
                                                      sessrec_recommendation *out, int32_t *count,
                                                      sessrec_source *source);
+
+// The short way: the best k items that the session has not seen, to out [k]. Returns how many, or a negative
+// sessrec_result. Threads: one.
+SESSREC_API int32_t sessrec_recommend(sessrec_session *session, int32_t k, sessrec_recommendation *out);
 
 // One request of many: what a sessrec_session_recommend takes, and what it gives back.
 typedef struct sessrec_request {
@@ -1275,7 +1270,7 @@ SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *trainer, d
                                                      sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_use_best(sessrec_trainer *trainer, sessrec_error *err);
 // Where it stands: the epoch and the step in it that come next; pairs and summed row loss of the epoch so
-// far; the best value that keep_best was told, and how many calls ago (0: by the last, -1: it was not called).
+// far; the best value that keep_best was told, and how many calls ago (0: the last; -1: none yet).
 typedef struct sessrec_position {
     int32_t epoch, best_age;
     int64_t step, pairs;
@@ -1382,8 +1377,8 @@ extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 // The one definition of rank: from the number of items that score higher than the target and of others that
 // score the same. Threads: shared.
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties);
-// Counts both over scores [item_count]. A NaN target ranks last (every other item is higher); other NaNs are never
-// higher.
+// Counts both over scores [item_count]. A NaN target ranks last (every other item is higher); other NaNs are
+// never higher.
 SESSREC_API sessrec_result sessrec_rank_counts(const float *scores, int32_t item_count, int32_t target,
                                                int64_t *higher, int64_t *equal);
 // Adds one event of that rank to metrics whose values are sums over events; divide by events in the end.
@@ -7567,9 +7562,15 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 #endif
 
 // ===========================================================================================================
-// >>config   defaults, and what may be asked for
+// >>config   defaults, what may be asked for, and both as text
 // ===========================================================================================================
 
+// Comparisons are written so that NaN fails them.
+static SESSREC__UNUSED int sessrec__within(double value, double low, double high) {
+    return value >= low && value <= high;
+}
+
+#ifndef SESSREC_NO_TRAINING
 
 SESSREC_API sessrec_config sessrec_config_default(void) {
     sessrec_config c;
@@ -7603,78 +7604,412 @@ SESSREC_API sessrec_config sessrec_config_default(void) {
     return c;
 }
 
-// Comparisons are written so that NaN fails them.
-static int sessrec__within(double value, double low, double high) {
-    return value >= low && value <= high;
+// ---- the table of options ----
+
+enum {
+    SESSREC__WHOLE,      // int32_t
+    SESSREC__LONG,       // int64_t
+    SESSREC__SEED,       // uint64_t
+    SESSREC__NUMBER,     // float
+    SESSREC__SWITCH,     // int32_t, 0 or 1
+    SESSREC__UNSET,      // the same upside down
+    SESSREC__WORD,       // an enum: which of the words in `takes`
+    SESSREC__PATH,       // const char *
+    SESSREC__LAYERS,     // layer_count and hidden
+    SESSREC__EMBEDDING,  // embedding and embedding_width
+    SESSREC__ACTIVATION  // activation, activation_a and _b
+};
+
+typedef struct sessrec__option {
+    const char *name;
+    int kind;
+    const void *field;  // of the configuration
+    double least, most;
+    const char *takes, *also;
+} sessrec__option;
+
+// Option number `index` of a configuration; 0 after the last.
+static int sessrec__option_at(const sessrec_config *c, int32_t index, sessrec__option *out) {
+    const double below_one = 0.999999;
+    const sessrec__option list[] = {
+        {"layers", SESSREC__LAYERS, c, 1, SESSREC__MAX_WIDTH, "N[,N]", NULL},
+        {"embedding", SESSREC__EMBEDDING, c, 1, SESSREC__MAX_WIDTH, "tied|none|N", NULL},
+        {"gru", SESSREC__WORD, &c->gru, 0, 0, "reset-before|reset-after", NULL},
+        {"user-layers", SESSREC__WHOLE, &c->user_hidden, 0, SESSREC__MAX_WIDTH, "N", "user-hidden"},
+        {"hrnn", SESSREC__WORD, &c->user_mode, 0, 0, "init|all|gates", "user-mode"},
+        {"dropout-user", SESSREC__NUMBER, &c->dropout_user, 0, below_one, "X", NULL},
+        {"dropout-init", SESSREC__NUMBER, &c->dropout_init, 0, below_one, "X", NULL},
+        {"loss", SESSREC__WORD, &c->loss.kind, 0, 0, "xe|top1|bpr|top1-max|bpr-max", NULL},
+        {"activation", SESSREC__ACTIVATION, c, 0, 1e6, "linear|tanh|relu|leaky:X|elu:X|selu:X:X", NULL},
+        {"paper-form", SESSREC__UNSET, &c->loss.with_diagonal, 0, 1, NULL, NULL},
+        {"logq", SESSREC__NUMBER, &c->loss.logq, 0, 1e6, "X", NULL},
+        {"smoothing", SESSREC__NUMBER, &c->loss.smoothing, 0, below_one, "X", NULL},
+        {"bpreg", SESSREC__NUMBER, &c->loss.bpreg, 0, 1e9, "X", NULL},
+        {"count-own-target", SESSREC__UNSET, &c->loss.skip_own_target, 0, 1, NULL, NULL},
+        {"epochs", SESSREC__WHOLE, &c->epochs, 1, INT32_MAX, "N", NULL},
+        {"batch", SESSREC__WHOLE, &c->batch_size, 1, SESSREC__MAX_BATCH, "N", "batch-size"},
+        {"negatives", SESSREC__WHOLE, &c->negatives, 0, SESSREC__MAX_NEGATIVES, "N", NULL},
+        {"alpha", SESSREC__NUMBER, &c->alpha, 0, 1, "X", NULL},
+        {"dropout-input", SESSREC__NUMBER, &c->dropout_input, 0, below_one, "X", NULL},
+        {"dropout-hidden", SESSREC__NUMBER, &c->dropout_hidden, 0, below_one, "X", NULL},
+        {"shuffle", SESSREC__SWITCH, &c->shuffle_sessions, 0, 1, NULL, "shuffle-sessions"},
+        {"optimizer", SESSREC__WORD, &c->optimizer.kind, 0, 0, "sgd|adagrad|rmsprop|adadelta|adam", NULL},
+        {"lr", SESSREC__NUMBER, &c->optimizer.learning_rate, 1e-30, 1e9, "X", "learning-rate"},
+        {"momentum", SESSREC__NUMBER, &c->optimizer.momentum, 0, below_one, "X", NULL},
+        {"decay", SESSREC__NUMBER, &c->optimizer.decay, 1e-6, below_one, "X", NULL},
+        {"beta1", SESSREC__NUMBER, &c->optimizer.beta1, 0, 0.9999999, "X", NULL},
+        {"beta2", SESSREC__NUMBER, &c->optimizer.beta2, 0, 0.9999999, "X", NULL},
+        {"epsilon", SESSREC__NUMBER, &c->optimizer.epsilon, 1e-30, 1, "X", NULL},
+        {"l2", SESSREC__NUMBER, &c->optimizer.l2, 0, 1e6, "X", NULL},
+        {"gradient-cap", SESSREC__NUMBER, &c->optimizer.gradient_cap, 0, 1e30, "X", NULL},
+        {"seed", SESSREC__SEED, &c->seed, 0, 0, "N", NULL},
+        {"patience", SESSREC__WHOLE, &c->patience, 0, INT32_MAX, "N", NULL},
+        {"checkpoint", SESSREC__PATH, &c->checkpoint, 0, 0, "FILE", NULL},
+        {"checkpoint-steps", SESSREC__LONG, &c->checkpoint_steps, 0, 9e15, "N", NULL},
+        {"resume", SESSREC__SWITCH, &c->resume, 0, 1, NULL, NULL},
+        {"device", SESSREC__WORD, &c->device, 0, 0, "cpu|cuda|auto", NULL},
+        {"threads", SESSREC__WHOLE, &c->threads, 0, 1024, "N", NULL},
+    };
+    if (index < 0 || index >= (int32_t)(sizeof list / sizeof list[0])) return 0;
+    *out = list[index];
+    return 1;
 }
 
-SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
-    if (!c || c->canary != SESSREC__CANARY_CONFIG)
+static int sessrec__same_option(const char *a, const char *b) {
+    while (*a && *a == (*b == '_' ? '-' : *b)) ++a, ++b;
+    return !*a && !*b;
+}
+
+static sessrec_result sessrec__find_option(const sessrec_config *config, const char *name,
+                                           sessrec__option *out, sessrec_error *err) {
+    if (config->canary != SESSREC__CANARY_CONFIG)
         return sessrec__fail(
             err, SESSREC_INVALID_ARGUMENT, 0,
             "the configuration was not made by sessrec_config_default(): call it, then change fields");
-    const int separate = c->embedding == SESSREC_EMBEDDING_SEPARATE,
-              custom = c->loss.kind == SESSREC_LOSS_CUSTOM;
-    const int32_t layers = c->layer_count;
-    const struct {
-        double value, least, most;
-        const char *otherwise;
-    } limit[] = {
-        {(double)layers, 1, SESSREC_MAX_LAYERS, "layers is %d, it must be 1 to %d"},
-        {(double)c->hidden[0], 1, SESSREC__MAX_WIDTH, "hidden[0] is %d, it must be 1 to %d"},
-        {(double)(layers > 1 ? c->hidden[1] : 1), 1, SESSREC__MAX_WIDTH,
-         "hidden[1] is %d, it must be 1 to %d"},
-        {(double)(layers > 2 ? c->hidden[2] : 1), 1, SESSREC__MAX_WIDTH,
-         "hidden[2] is %d, it must be 1 to %d"},
-        {(double)(layers > 3 ? c->hidden[3] : 1), 1, SESSREC__MAX_WIDTH,
-         "hidden[3] is %d, it must be 1 to %d"},
-        {(double)c->embedding, 0, SESSREC_EMBEDDING_NONE, "embedding has no such kind as %d"},
-        {(double)(separate ? c->embedding_width : 1), 1, SESSREC__MAX_WIDTH,
-         "embedding_width is %d, it must be 1 to %d"},
-        {(double)c->user_hidden, 0, SESSREC__MAX_WIDTH, "user_hidden is %d, it must be 0 to %d"},
-        {(double)c->user_mode, 0, SESSREC_USER_GATES, "user_mode has no such mode as %d"},
-        {(double)c->gru, 0, SESSREC_RESET_AFTER, "gru has no such form as %d"},
-        {(double)c->loss.kind, 0, SESSREC_LOSS_CUSTOM, "loss.kind has no such loss as %d"},
-        {(double)(custom && !c->loss.custom), 0, 0, "loss.kind is custom, but loss.custom is NULL"},
-        {(double)c->loss.activation, 0, SESSREC_SELU, "loss.activation has no such function as %d"},
-        {c->loss.activation_a, 0, 1e6, "loss.activation_a must be 0 or more"},
-        {c->loss.activation_b, 0, 1e6, "loss.activation_b must be 0 or more"},
-        {c->loss.bpreg, 0, 1e9, "loss.bpreg must be 0 or more"},
-        {c->loss.logq, 0, 1e6, "loss.logq must be 0 or more"},
-        {c->loss.smoothing, 0, 0.999999, "loss.smoothing must be 0 or more and less than 1"},
-        {(double)c->optimizer.kind, 0, SESSREC_ADAM, "optimizer.kind has no such optimizer as %d"},
-        {c->optimizer.learning_rate, 1e-30, 1e9, "optimizer.learning_rate must be more than 0"},
-        {c->optimizer.momentum, 0, 0.999999, "optimizer.momentum must be 0 or more and less than 1"},
-        {c->optimizer.decay, 1e-6, 0.9999999, "optimizer.decay must be between 0 and 1"},
-        {c->optimizer.beta1, 0, 0.9999999, "optimizer.beta1 and beta2 must be 0 or more and less than 1"},
-        {c->optimizer.beta2, 0, 0.9999999, "optimizer.beta1 and beta2 must be 0 or more and less than 1"},
-        {c->optimizer.epsilon, 1e-30, 1, "optimizer.epsilon must be more than 0 and at most 1"},
-        {c->optimizer.l2, 0, 1e6, "optimizer.l2 must be 0 or more"},
-        {c->optimizer.gradient_cap, 0, 1e30, "optimizer.gradient_cap must be 0 or more"},
-        {c->dropout_input, 0, 0.999999, "dropout_input must be 0 or more and less than 1"},
-        {c->dropout_user, 0, 0.999999, "dropout_user must be 0 or more and less than 1"},
-        {c->dropout_init, 0, 0.999999, "dropout_init must be 0 or more and less than 1"},
-        {c->dropout_hidden, 0, 0.999999, "dropout_hidden must be 0 or more and less than 1"},
-        {(double)c->batch_size, 1, SESSREC__MAX_BATCH, "batch_size is %d, it must be 1 to %d"},
-        {(double)c->negatives, 0, SESSREC__MAX_NEGATIVES, "negatives is %d, it must be 0 to %d"},
-        {(double)(c->batch_size == 1 && !c->negatives), 0, 0,
-         "with batch_size 1 and negatives 0 a target has nothing to be compared with"},
-        {c->alpha, 0, 1, "alpha must be between 0 and 1"},
-        {(double)c->epochs, 1, INT32_MAX, "epochs is %d, it must be 1 or more"},
-        {(double)c->patience, 0, INT32_MAX, "patience is %d, it must be 0 or more"},
-        {(double)c->device, 0, SESSREC_DEVICE_CUDA_OR_CPU, "device has no such kind as %d"},
-        {(double)c->threads, 0, 1024, "threads is %d, it must be 0 (one for each processor) to %d"},
-    };
-    for (size_t i = 0; i < sizeof limit / sizeof limit[0]; ++i) {
-        const double value = limit[i].value, most = limit[i].most;
-        // the sentences about whole numbers show two, which fit
-        if (!sessrec__within(value, limit[i].least, most))
-            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, limit[i].otherwise,
-                                 value > -1e10 && value < 1e10 ? (int64_t)value : 0,
-                                 most < 1e10 ? (int64_t)most : 0);
+    for (int32_t i = 0; sessrec__option_at(config, i, out); ++i)
+        if (sessrec__same_option(out->name, name) || (out->also && sessrec__same_option(out->also, name)))
+            return SESSREC_OK;
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no option \"%s\"", name);
+}
+
+SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes) {
+    const sessrec_config config = sessrec_config_default();
+    sessrec__option option = {NULL, 0, NULL, 0, 0, NULL, NULL};
+    (void)sessrec__option_at(&config, index, &option);
+    if (takes) *takes = option.takes;
+    return option.name;
+}
+
+// ---- values to text ----
+
+// A text that is being written into a place of a certain size.
+typedef struct sessrec__spelling {
+    char *text;
+    size_t size, used, wanted;
+} sessrec__spelling;
+
+static void sessrec__spell(sessrec__spelling *w, const char *piece, size_t length) {
+    w->wanted += length;
+    sessrec__append(w->text, w->size, &w->used, piece, length);
+}
+
+static void sessrec__spell_whole(sessrec__spelling *w, int64_t value) {
+    char digits[24];
+    const char *at = sessrec__decimal(value, digits);
+    sessrec__spell(w, at, strlen(at));
+}
+
+// As few digits as read back as the same float, which takes nine at the most. The point of snprintf would be
+// that of the locale.
+static void sessrec__spell_number(sessrec__spelling *w, double value) {
+    const double size = fabs(value);
+    if (!(size < HUGE_VAL)) {
+        sessrec__spell(w, value < 0 ? "-inf" : value > 0 ? "inf" : "nan", value < 0 ? 4 : 3);
+        return;
     }
+    int power = size > 0 ? (int)floor(log10(size)) : 0;  // of the last of the digits
+    int64_t digits = 0;
+    for (const int least = power - 9; power > least; --power) {
+        digits = (int64_t)floor(size * pow(10.0, -power) + 0.5);
+        if ((float)((double)digits * pow(10.0, power)) == (float)size) break;
+    }
+    for (; digits && digits % 10 == 0; ++power) digits /= 10;
+    if (value < 0) sessrec__spell(w, "-", 1);
+    char text[24];
+    const char *at = sessrec__decimal(digits, text);
+    int left = (int)strlen(at), point = power + left;  // the point stands behind so many digits
+    const int scientific = point > 10 || point < -3;
+    if (scientific) {
+        sessrec__spell(w, at++, 1);
+        if (--left) sessrec__spell(w, ".", 1);
+    } else if (point <= 0) {
+        sessrec__spell(w, "0.0000", (size_t)(2 - point));
+    } else {
+        for (; point > 0; --point) sessrec__spell(w, left ? at++ : "0", 1), left -= left > 0;
+        if (left) sessrec__spell(w, ".", 1);
+    }
+    sessrec__spell(w, at, (size_t)left);
+    if (!scientific) return;
+    sessrec__spell(w, "e", 1);
+    sessrec__spell_whole(w, point - 1);
+}
+
+// Word number `index` of "a|b|c", the number itself if there is none.
+static void sessrec__spell_word(sessrec__spelling *w, const char *words, int32_t index) {
+    int32_t left = index;
+    for (; left > 0 && strchr(words, '|'); --left) words = strchr(words, '|') + 1;
+    if (left) sessrec__spell_whole(w, index);
+    else sessrec__spell(w, words, strcspn(words, ":|"));
+}
+
+static void sessrec__spell_option(sessrec__spelling *w, const sessrec__option *o) {
+    const sessrec_config *c = (const sessrec_config *)o->field;
+    const int32_t *whole = (const int32_t *)o->field;
+    switch (o->kind) {
+    case SESSREC__WHOLE: sessrec__spell_whole(w, *whole); break;
+    case SESSREC__LONG: sessrec__spell_whole(w, *(const int64_t *)o->field); break;
+    case SESSREC__SEED: {
+        const uint64_t seed = *(const uint64_t *)o->field;
+        if (seed > 9) sessrec__spell_whole(w, (int64_t)(seed / 10));
+        sessrec__spell_whole(w, (int64_t)(seed % 10));
+        break;
+    }
+    case SESSREC__NUMBER: sessrec__spell_number(w, (double)*(const float *)o->field); break;
+    case SESSREC__SWITCH: sessrec__spell_whole(w, *whole != 0); break;
+    case SESSREC__UNSET: sessrec__spell_whole(w, *whole == 0); break;
+    case SESSREC__WORD: sessrec__spell_word(w, o->takes, *whole); break;
+    case SESSREC__PATH: {
+        const char *path = *(const char *const *)o->field;
+        if (path) sessrec__spell(w, path, strlen(path));
+        break;
+    }
+    case SESSREC__LAYERS:
+        if (c->layer_count < 1 || c->layer_count > SESSREC_MAX_LAYERS) {
+            sessrec__spell_whole(w, c->layer_count);
+            sessrec__spell(w, " layers", 7);
+        } else {
+            for (int32_t l = 0; l < c->layer_count; ++l) {
+                if (l) sessrec__spell(w, ",", 1);
+                sessrec__spell_whole(w, c->hidden[l]);
+            }
+        }
+        break;
+    case SESSREC__EMBEDDING:
+        if (c->embedding == SESSREC_EMBEDDING_SEPARATE) sessrec__spell_whole(w, c->embedding_width);
+        else if (c->embedding == SESSREC_EMBEDDING_NONE) sessrec__spell(w, "none", 4);
+        else if (c->embedding == SESSREC_EMBEDDING_TIED) sessrec__spell(w, "tied", 4);
+        else sessrec__spell(w, "?", 1);
+        break;
+    default:
+        sessrec__spell_word(w, o->takes, c->loss.activation);
+        if (c->loss.activation == SESSREC_SELU) {
+            sessrec__spell(w, ":", 1);
+            sessrec__spell_number(w, (double)c->loss.activation_b);
+        }
+        if (c->loss.activation >= SESSREC_LEAKY && c->loss.activation <= SESSREC_SELU) {
+            sessrec__spell(w, ":", 1);
+            sessrec__spell_number(w, (double)c->loss.activation_a);
+        }
+    }
+}
+
+SESSREC_API sessrec_result sessrec_config_get(const sessrec_config *config, const char *name, char *value,
+                                              size_t size, sessrec_error *err) {
+    sessrec__option option;
+    if (value && size) *value = 0;
+    if (!config || !name || !value || !size) return sessrec__null(err);
+    sessrec_result result = sessrec__find_option(config, name, &option, err);
+    if (result) return result;
+    sessrec__spelling writing = {value, size, 0, 0};
+    if (option.field == &config->loss.kind && config->loss.kind == SESSREC_LOSS_CUSTOM)
+        sessrec__spell(&writing, "custom", 6);
+    else sessrec__spell_option(&writing, &option);
+    return writing.wanted < size ? SESSREC_OK
+                                 : sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the value of %s has %d bytes",
+                                                 option.name, (int64_t)writing.wanted);
+}
+
+// ---- text to values ----
+
+static int sessrec__parse_number(const char *at, const char *end, double *out);
+
+// Digits up to `end`, with a '-' before them if the range allows it.
+static int sessrec__take_whole(const char *at, const char *end, double least, double most, int64_t *out) {
+    double value;
+    int64_t whole = 0;
+    const int negative = at < end && *at == '-';
+    if (end - at > 18 + negative || !sessrec__parse_number(at, end, &value) ||
+        !sessrec__within(value, least, most))
+        return 0;
+    for (at += negative; at < end; ++at) {
+        if (*at < '0' || *at > '9') return 0;
+        whole = whole * 10 + (*at - '0');
+    }
+    *out = negative ? -whole : whole;
+    return 1;
+}
+
+static int sessrec__take_number(const char *at, const char *end, const sessrec__option *o, float *out) {
+    double value;
+    if (end - at > 64 || !sessrec__parse_number(at, end, &value) ||
+        !sessrec__within(value, o->least, o->most))
+        return 0;
+    *out = (float)value;
+    return 1;
+}
+
+static int sessrec__take_seed(const char *text, uint64_t *out) {
+    uint64_t seed = 0;
+    if (!*text) return 0;
+    for (; *text; ++text) {
+        if (*text < '0' || *text > '9') return 0;
+        const uint64_t digit = (uint64_t)(*text - '0');
+        if (seed > (UINT64_MAX - digit) / 10) return 0;
+        seed = seed * 10 + digit;
+    }
+    *out = seed;
+    return 1;
+}
+
+// Which of the words "a|b:X|c" the text up to `end` is, from 0; -1 for none.
+static int32_t sessrec__take_word(const char *words, const char *text, const char *end) {
+    for (int32_t i = 0;; ++i) {
+        const size_t length = strcspn(words, ":|");
+        if (length == (size_t)(end - text) && !memcmp(words, text, length)) return i;
+        words += strcspn(words, "|");
+        if (!*words++) return -1;
+    }
+}
+
+static int sessrec__take_layers(const char *text, const sessrec__option *o, sessrec_config *c) {
+    int32_t count = 0, widths[SESSREC_MAX_LAYERS];
+    for (;; ++text) {
+        const char *end = text + strcspn(text, ",");
+        int64_t width;
+        if (count == SESSREC_MAX_LAYERS || !sessrec__take_whole(text, end, o->least, o->most, &width))
+            return 0;
+        widths[count++] = (int32_t)width;
+        text = end;
+        if (!*text) break;
+    }
+    memcpy(c->hidden, widths, (size_t)count * sizeof *widths);
+    c->layer_count = count;
+    return 1;
+}
+
+static int sessrec__take_embedding(const char *text, const sessrec__option *o, sessrec_config *c) {
+    const int32_t word = sessrec__take_word("tied|none", text, text + strlen(text));
+    int64_t width = c->embedding_width;
+    if (word < 0 && !sessrec__take_whole(text, text + strlen(text), o->least, o->most, &width)) return 0;
+    c->embedding = word == 0   ? SESSREC_EMBEDDING_TIED
+                   : word == 1 ? SESSREC_EMBEDDING_NONE
+                               : SESSREC_EMBEDDING_SEPARATE;
+    c->embedding_width = (int32_t)width;
+    return 1;
+}
+
+// "elu:0.5": a word, and the numbers that it may have; without them the fields stay.
+static int sessrec__take_activation(const char *text, const sessrec__option *o, sessrec_loss_config *loss) {
+    const char *end = text + strcspn(text, ":");
+    const int32_t kind = sessrec__take_word(o->takes, text, end);
+    float a = loss->activation_a, b = loss->activation_b;
+    if (kind < 0) return 0;
+    if (*end) {
+        text = end + 1;
+        end = text + strcspn(text, ":");
+        if (kind < SESSREC_LEAKY || (kind == SESSREC_SELU) != (*end == ':')) return 0;
+        if (*end && !sessrec__take_number(text, end, o, &b)) return 0;
+        if (*end) text = end + 1;
+        if (!sessrec__take_number(text, text + strlen(text), o, &a)) return 0;
+    }
+    loss->activation = kind;
+    loss->activation_a = a;
+    loss->activation_b = b;
+    return 1;
+}
+
+static int sessrec__take_option(const char *text, const sessrec__option *o) {
+    void *field = (void *)o->field;  // the caller's configuration is not const
+    const char *end = text + strlen(text);
+    int64_t whole = 0;
+    int taken;
+    switch (o->kind) {
+    case SESSREC__NUMBER: return sessrec__take_number(text, end, o, (float *)field);
+    case SESSREC__SEED: return sessrec__take_seed(text, (uint64_t *)field);
+    case SESSREC__PATH: *(const char **)field = *text ? text : NULL; return 1;
+    case SESSREC__LAYERS: return sessrec__take_layers(text, o, (sessrec_config *)field);
+    case SESSREC__EMBEDDING: return sessrec__take_embedding(text, o, (sessrec_config *)field);
+    case SESSREC__ACTIVATION: return sessrec__take_activation(text, o, &((sessrec_config *)field)->loss);
+    case SESSREC__WORD: whole = sessrec__take_word(o->takes, text, end); break;
+    default:
+        taken = sessrec__take_whole(text, end, o->least, o->most, &whole);
+        if (taken && o->kind == SESSREC__LONG) *(int64_t *)field = whole;
+        if (!taken || o->kind == SESSREC__LONG) return taken;
+    }
+    if (whole < 0) return 0;
+    *(int32_t *)field = (int32_t)(o->kind == SESSREC__UNSET ? !whole : whole);
+    return 1;
+}
+
+static sessrec_result sessrec__refuse_value(const sessrec__option *o, const char *value, sessrec_error *err) {
+    char range[64];
+    sessrec__spelling w = {range, sizeof range, 0, 0};
+    const char *what = o->kind == SESSREC__NUMBER ? "a number"
+                       : o->kind == SESSREC__SEED ? "a whole number from 0 to 18446744073709551615"
+                       : o->takes && o->takes[1]  ? o->takes
+                                                  : "a whole number";
+    range[0] = 0;
+    if (o->most > 0) {
+        const int real = o->kind == SESSREC__NUMBER;
+        sessrec__spell(&w, what == o->takes ? ", numbers" : "", what == o->takes ? 9 : 0);
+        sessrec__spell(&w, " from ", 6);
+        if (real) sessrec__spell_number(&w, o->least);
+        else sessrec__spell_whole(&w, (int64_t)o->least);
+        sessrec__spell(&w, " to ", 4);
+        if (real) sessrec__spell_number(&w, o->most);
+        else sessrec__spell_whole(&w, (int64_t)o->most);
+    }
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "%s takes %s%s, not '%s'", o->name, what, range,
+                         value);
+}
+
+SESSREC_API sessrec_result sessrec_config_set(sessrec_config *config, const char *name, const char *value,
+                                              sessrec_error *err) {
+    sessrec__option option;
+    if (!config || !name || !value) return sessrec__null(err);
+    sessrec_result result = sessrec__find_option(config, name, &option, err);
+    if (!result && !sessrec__take_option(value, &option)) result = sessrec__refuse_value(&option, value, err);
+    return result;
+}
+
+// Every field is one that its own text would give, and they go together.
+SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
+    sessrec__option option;
+    if (!c) return sessrec__null(err);
+    sessrec_result result = sessrec__find_option(c, "loss", &option, err);
+    sessrec_config copy = *c;
+    const int custom = c->loss.kind == SESSREC_LOSS_CUSTOM;
+    for (int32_t i = 0; !result && sessrec__option_at(&copy, i, &option); ++i) {
+        char value[64];
+        sessrec__spelling writing = {value, sizeof value, 0, 0};
+        if (option.kind == SESSREC__PATH || (custom && option.field == &copy.loss.kind)) continue;
+        value[0] = 0;
+        sessrec__spell_option(&writing, &option);
+        if (!sessrec__take_option(value, &option)) result = sessrec__refuse_value(&option, value, err);
+    }
+    if (result) return result;
+    if (custom && !c->loss.custom)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "loss is custom, but loss.custom is NULL");
+    if (!sessrec__within(c->loss.activation_a, 0, 1e6) || !sessrec__within(c->loss.activation_b, 0, 1e6))
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "activation_a and activation_b must be from 0 to 1000000");
+    if (c->batch_size == 1 && !c->negatives)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "with batch 1 and negatives 0 a target has nothing to be compared with");
     return SESSREC_OK;
 }
+
+#endif // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
 // >>sink   bytes that go to memory, to a checksum or to a file
@@ -10100,6 +10435,14 @@ SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, c
     return result;
 }
 
+SESSREC_API int32_t sessrec_recommend(sessrec_session *session, int32_t k, sessrec_recommendation *out) {
+    sessrec_query query = sessrec_query_default();
+    int32_t count;
+    query.k = k;
+    const sessrec_result result = sessrec_session_recommend(session, &query, out, &count, NULL);
+    return result ? result : count;
+}
+
 // ---- states as bytes ----
 // All little-endian, with CRC-32C of the rest at the end. One function runs over the fields of a state: it is
 // called to add up their size, to write them, to check what stands in the place of each, and to take it.
@@ -11842,6 +12185,26 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
     sessrec_trainer_destroy(trainer);
     return result;
 }
+
+#    ifndef SESSREC_NO_STDIO
+SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *model_path,
+                                              const sessrec_config *config, sessrec_error *err) {
+    const sessrec_config usual = sessrec_config_default();
+    sessrec_log *log = NULL;
+    sessrec_model *model = NULL;
+    if (!log_path || !model_path)
+        return sessrec_error_set(err, SESSREC_INVALID_ARGUMENT, "a required argument is NULL");
+    sessrec_result result = sessrec_log_read(log_path, NULL, &log, err);
+    if (!result) result = sessrec_train(config ? config : &usual, log, NULL, &model, err);
+    if (model) {
+        const sessrec_result written = sessrec_model_write(model, model_path, err);
+        if (written) result = written;
+    }
+    sessrec_model_destroy(model);
+    sessrec_log_destroy(log);
+    return result;
+}
+#    endif
 
 #endif // SESSREC_NO_TRAINING
 
