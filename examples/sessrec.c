@@ -223,11 +223,11 @@ typedef enum option_kind {
     SWITCH,     // int32_t becomes 1
     UNSET,      // int32_t becomes 0
     WHOLE,      // int32_t
-    LONG,       // int64_t
+    WHOLE_64,       // int64_t
     SEED,       // uint64_t, as far as int64_t goes
     NUMBER,     // float
     REAL,       // double
-    WORD,       // an enum of the library: which of the words in `value`
+    CHOICE,       // an enum of the library: which of the words in `value`
     TEXT,       // const char *
     READ        // handed to `read`
 } option_kind;
@@ -256,7 +256,7 @@ static const option options[] = {
      AT(from)},
     {TEXT, TRAIN, "--checkpoint", "FILE", "write the state of the run here after every epoch",
      AT(config.checkpoint)},
-    {LONG, TRAIN, "--checkpoint-steps", "N", "and after so many mini-batches", AT(config.checkpoint_steps)},
+    {WHOLE_64, TRAIN, "--checkpoint-steps", "N", "and after so many mini-batches", AT(config.checkpoint_steps)},
     {SWITCH, TRAIN, "--resume", NULL, "go on from the checkpoint, if it is there", AT(config.resume)},
     {TEXT, EVALUATE | COMPARE, "--history", "LOG", "earlier sessions of the users, which make their states",
      AT(history)},
@@ -279,9 +279,9 @@ static const option options[] = {
     {SWITCH, READING, "--skip-bad-rows", NULL, "count rows that cannot be read and go on",
      AT(format.skip_bad_rows)},
     {REAL, SPLIT, "--days", "N", "the test log is what begins in the last N days", AT(days)},
-    {LONG, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log",
+    {WHOLE_64, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log",
      AT(filter.min_support)},
-    {LONG, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks", AT(filter.min_length)},
+    {WHOLE_64, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks", AT(filter.min_length)},
     {SWITCH, TRAIN | SPLIT, "--drop-repeats", NULL, "leave out clicks on the item that was just clicked",
      AT(filter.drop_repeats)},
 
@@ -290,10 +290,10 @@ static const option options[] = {
     {READ, TRAIN, "--embedding", "tied|none|N",
      "what the first layer gets: the item's output weights, one-hot,\nor a table of width N (default tied)",
      BY(read_embedding)},
-    {WORD, TRAIN, "--gru", "reset-before|reset-after", "where the reset gate stands", AT(config.gru)},
+    {CHOICE, TRAIN, "--gru", "reset-before|reset-after", "where the reset gate stands", AT(config.gru)},
     {WHOLE, TRAIN, "--user-layers", "N", "width of a GRU over each user's sessions; 0: sessions stand alone",
      AT(config.user_hidden)},
-    {WORD, TRAIN, "--hrnn", "init|all|gates",
+    {CHOICE, TRAIN, "--hrnn", "init|all|gates",
      "what the user's state does in a session (default init); alone: --user-layers 100",
      AT(config.user_mode)},
     {NUMBER, TRAIN, "--dropout-user", "P", "of the users' states", AT(config.dropout_user)},
@@ -301,7 +301,7 @@ static const option options[] = {
      AT(config.dropout_init)},
 
     {HEADING, TRAIN, "loss", NULL, NULL, BY(NULL)},
-    {WORD, TRAIN, "--loss", "xe|top1|bpr|top1-max|bpr-max", "", AT(config.loss.kind)},
+    {CHOICE, TRAIN, "--loss", "xe|top1|bpr|top1-max|bpr-max", "", AT(config.loss.kind)},
     {READ, TRAIN, "--activation", "F",
      "of the output: linear, tanh, relu, leaky:A, elu:A or selu:L:A\n"
      "(default by loss: xe, bpr linear; top1, top1-max tanh; bpr-max elu:0.5)",
@@ -325,7 +325,7 @@ static const option options[] = {
     {NUMBER, TRAIN, "--dropout-hidden", "P", "", AT(config.dropout_hidden)},
     {SWITCH, TRAIN, "--shuffle", NULL, "a new order of the sessions each epoch (default: by time)",
      AT(config.shuffle_sessions)},
-    {WORD, TRAIN, "--optimizer", "sgd|adagrad|rmsprop|adadelta|adam", "", AT(config.optimizer.kind)},
+    {CHOICE, TRAIN, "--optimizer", "sgd|adagrad|rmsprop|adadelta|adam", "", AT(config.optimizer.kind)},
     {NUMBER, TRAIN, "--lr", "X", "learning rate", AT(config.optimizer.learning_rate)},
     {NUMBER, TRAIN, "--momentum", "X", "", AT(config.optimizer.momentum)},
     {NUMBER, TRAIN, "--decay", "X", "of rmsprop and adadelta", AT(config.optimizer.decay)},
@@ -339,7 +339,7 @@ static const option options[] = {
     {HEADING, TESTING, "test", NULL, NULL, BY(NULL)},
     {READ, TESTING, "--cutoffs", "K[,K]", "lengths of list to judge, rising (default 1,5,10,20)",
      BY(read_cutoffs)},
-    {WORD, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores",
+    {CHOICE, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores",
      AT(evaluation.ties)},
     {SWITCH, REPORTING, "--coverage", NULL, "also how much of the catalogue is ever recommended; slower",
      AT(evaluation.coverage)},
@@ -349,7 +349,7 @@ static const option options[] = {
     {HEADING, LEARNING | TESTING, "machine", NULL, NULL, BY(NULL)},
     {SEED, LEARNING, "--seed", "N", "same seed, same model, whatever the number of threads", AT(config.seed)},
     {WHOLE, LEARNING | TESTING, "--threads", "N", "0: one for each processor", AT(config.threads)},
-    {WORD, LEARNING | TESTING, "--device", "cpu|cuda|auto",
+    {CHOICE, LEARNING | TESTING, "--device", "cpu|cuda|auto",
      "cuda needs a build with SESSREC_CUDA; auto: a GPU if there is one", AT(config.device)},
     {SWITCH, DEMO | READING | RECOMMEND, "--help", NULL, NULL, AT(help)},
     {SWITCH, DEMO | READING | RECOMMEND, "-h", NULL, NULL, AT(help)},
@@ -428,14 +428,14 @@ static int store(settings *s, const option *o, const char *text) {
         if (!read_whole(text, INT32_MIN, INT32_MAX, &whole)) return 0;
         *(int32_t *)field = (int32_t)whole;
         return 1;
-    case LONG: return read_whole(text, INT64_MIN, INT64_MAX, (int64_t *)field);
+    case WHOLE_64: return read_whole(text, INT64_MIN, INT64_MAX, (int64_t *)field);
     case SEED:
         if (!read_whole(text, 0, INT64_MAX, &whole)) return 0;
         *(uint64_t *)field = (uint64_t)whole;
         return 1;
     case NUMBER: return read_float(text, (float *)field);
     case REAL: return read_real(text, (double *)field);
-    case WORD: {
+    case CHOICE: {
         const int32_t word = read_word(o->value, text);
         memcpy(field, &word, sizeof word);
         return word >= 0;
@@ -450,7 +450,7 @@ static int store(settings *s, const option *o, const char *text) {
 static const char *what_it_takes(const option *o) {
     switch (o->kind) {
     case WHOLE:
-    case LONG: return "a whole number";
+    case WHOLE_64: return "a whole number";
     case SEED: return "a whole number from 0 to 9223372036854775807";
     case NUMBER:
     case REAL: return "a number";
@@ -543,13 +543,13 @@ static void print_default(const settings *s, const option *o) {
     int32_t chosen;
     switch (o->kind) {
     case WHOLE: printf("%s(default %d)", gap, (int)*(const int32_t *)field); break;
-    case LONG: printf("%s(default %lld)", gap, (long long)*(const int64_t *)field); break;
+    case WHOLE_64: printf("%s(default %lld)", gap, (long long)*(const int64_t *)field); break;
     case SEED: printf("%s(default %llu)", gap, (unsigned long long)*(const uint64_t *)field); break;
     case NUMBER: printf("%s(default %g)", gap, (double)*(const float *)field); break;
     case TEXT:
         if (*(const char *const *)field) printf("%s(default %s)", gap, *(const char *const *)field);
         break;
-    case WORD:
+    case CHOICE:
         for (memcpy(&chosen, field, sizeof chosen); chosen > 0; --chosen) word += strcspn(word, "|") + 1;
         printf("%s(default %.*s)", gap, (int)strcspn(word, "|"), word);
         break;
