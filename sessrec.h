@@ -223,8 +223,8 @@
 //                             libm, no threads
 //     SESSREC_NO_STDIO        off   no files: models from memory, logs from memory
 //     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
-//     SESSREC_NO_SIMD         off   plain C kernels only; same bits, many times slower where there is AVX2 or
-//                             NEON
+//     SESSREC_NO_SIMD         off   plain C kernels only; same bits (except with x87, see 5), many times
+//                             slower where there is AVX2 or NEON
 //     SESSREC_MAX_SIMD        2     0 plain, 1 up to AVX2 or NEON, 2 up to AVX-512. The best that the
 //                             processor has is chosen at run time
 //     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not
@@ -247,9 +247,11 @@
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C,
 //               AVX2, AVX-512 and NEON. A random number is a function of (seed, what for, which one). exp,
 //               sigmoid and tanh are the library's own; training also calls log, sqrt and pow of libm, and
-//               measuring log2 and erfc. But for these a build for another 64-bit processor gives the same
-//               bits, too: what is fused on one is fused on all, whatever -march says. SESSREC_BLAS gives up
-//               the sameness, and so does a GPU (see 7). So does -ffast-math, which also hides NaN: do not
+//               measuring log2 and erfc. But for these a build for another processor, of 32 bits too, gives
+//               the same bits: what is fused on one is fused on all, whatever -march says. On i386 GCC may
+//               use SSE2 for this file, also where the rest of the program has x87; with SESSREC_NO_SIMD it
+//               may not, and the bits differ: sessrec_simd() says "x87" then. SESSREC_BLAS gives up the
+//               sameness, and so does a GPU (see 7). So does -ffast-math, which also hides NaN: do not
 //               compile this file with it.
 // Errors        Values, never a print or an exit. When a loss ends training with DIVERGED, the last
 //               checkpoint stays.
@@ -327,6 +329,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma push_macro("U")
+#pragma push_macro("W")
+#undef U
+#undef W
+
 #define SESSREC_VERSION_MAJOR 0
 #define SESSREC_VERSION_MINOR 1
 #define SESSREC_VERSION_PATCH 0
@@ -390,7 +397,8 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result);
 // The version of the implementation that is linked, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon". Threads:
+// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon"; "x87" where
+// the compiler keeps more digits than a float has, so that the bits differ from those of all others. Threads:
 // shared.
 SESSREC_API const char *sessrec_simd(void);
 
@@ -1412,6 +1420,8 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #ifdef __cplusplus
 }
 #endif
+#pragma pop_macro("U")
+#pragma pop_macro("W")
 
 // ================================ Stop here if you only use it. The rest is how it works. ==================
 #endif // SESSREC_H
@@ -1469,12 +1479,78 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #    include <arm_neon.h>
 #  endif
 
+// Macros of other headers that have the name of something here (stb_vorbis has L, windows.h small, Qt slots)
+// are set aside until the end.
+#pragma push_macro("A")
+#undef A
+#pragma push_macro("B")
+#undef B
+#pragma push_macro("C")
+#undef C
+#pragma push_macro("D")
+#undef D
+#pragma push_macro("E")
+#undef E
+#pragma push_macro("G")
+#undef G
+#pragma push_macro("H")
+#undef H
+#pragma push_macro("K")
+#undef K
+#pragma push_macro("L")
+#undef L
+#pragma push_macro("M")
+#undef M
+#pragma push_macro("N")
+#undef N
+#pragma push_macro("R")
+#undef R
+#pragma push_macro("S")
+#undef S
+#pragma push_macro("T")
+#undef T
+#pragma push_macro("U")
+#undef U
+#pragma push_macro("V")
+#undef V
+#pragma push_macro("W")
+#undef W
+#pragma push_macro("Y")
+#undef Y
+#pragma push_macro("ALIGN")
+#undef ALIGN
+#pragma push_macro("BLOCK")
+#undef BLOCK
+#pragma push_macro("DEPTH")
+#undef DEPTH
+#pragma push_macro("ROWS")
+#undef ROWS
+#pragma push_macro("WIDE")
+#undef WIDE
+#pragma push_macro("max")
+#undef max
+#pragma push_macro("min")
+#undef min
+#pragma push_macro("slots")
+#undef slots
+#pragma push_macro("small")
+#undef small
+
 // A compiler for a processor with a fused multiply-add may make one of any a * b + c, which changes the bits.
 // From here to the end of this file it may not; what is to be fused says sessrec__fma.
+// Nor may the x87 unit of i386 keep more digits than a float has: unless SIMD is forbidden, SSE2 computes
+// instead.
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#  define SESSREC__X87
+#endif
 #if defined(__GNUC__) && !defined(__clang__)
+#  pragma GCC push_options
 #  ifdef __FP_FAST_FMAF  // others cannot, and GCC does not hear the pragma of the standard
-#    pragma GCC push_options
 #    pragma GCC optimize("fp-contract=off")
+#  endif
+#  if defined(SESSREC__X87) && defined(__i386__) && !defined(SESSREC_NO_SIMD)
+#    undef SESSREC__X87
+#    pragma GCC target("sse2,fpmath=sse")
 #  endif
 #elif defined(_MSC_VER) && !defined(__clang__)
 #  pragma fp_contract(off)
@@ -1487,7 +1563,7 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  define SESSREC__INLINE static inline __attribute__((always_inline, unused))
 #  define SESSREC__UNUSED __attribute__((unused))
 #  define SESSREC__TARGET_OF(features) __attribute__((target(features)))
-#  define SESSREC__PREFETCH(address) __builtin_prefetch((const void *)(address))
+#  define SESSREC__PREFETCH(address) __builtin_prefetch((const void *)(uintptr_t)(address))
 #  ifdef __clang__
 #    define SESSREC__UNROLL _Pragma("clang loop unroll(full)")
 #  else
@@ -1502,7 +1578,7 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  define SESSREC__UNUSED
 #  define SESSREC__TARGET_OF(features)
 #  ifdef SESSREC__X86
-#    define SESSREC__PREFETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
+#    define SESSREC__PREFETCH(address) _mm_prefetch((const char *)(uintptr_t)(address), _MM_HINT_T0)
 #  else
 #    define SESSREC__PREFETCH(address) ((void)(address))
 #  endif
@@ -2431,7 +2507,7 @@ static float sessrec__loss_xe(const sessrec__loss_row_data *row) {
     const float smoothing = row->config->smoothing;
     const int32_t C = row->C, t = row->target;
     float *g = row->gradient, most = k->max(C, row->y);
-    k->exp(C, row->y, most, g);
+    (k->exp)(C, row->y, most, g);
     const float own = g[t] * (row->log_weight ? (float)exp((double)row->log_own) : 1);
     k->multiply(C, row->weight, g, g);
     const float total = k->sum(C, g) + own, share = 1 / total, log_total = most + (float)log((double)total);
@@ -2503,7 +2579,7 @@ static float sessrec__negative_softmax(const sessrec__loss_row_data *row, float 
     const float y_t = y[row->target];
     if (row->n[row->target] == 0) y[row->target] = -INFINITY;
     const float most = k->max(row->C, y);
-    k->exp(row->C, y, most, w);
+    (k->exp)(row->C, y, most, w);
     y[row->target] = y_t;
     k->multiply(row->C, row->n, w, w);
     const float total = k->sum(row->C, w), share = 1 / total;
@@ -2609,7 +2685,7 @@ static void sessrec__logq_weights(const sessrec__kernels *kernels, float logq, i
     kernels->scale(C, -logq, log_proposal, log_weight);
     const float most = kernels->max(C, log_weight);
     for (int32_t j = 0; j < C; ++j) log_weight[j] -= most;
-    kernels->exp(C, log_weight, 0, weight);
+    (kernels->exp)(C, log_weight, 0, weight);
 }
 
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows,
@@ -5912,7 +5988,7 @@ static void sessrec__free(const sessrec_allocator *memory, void *block) {
     void *given;
     if (!block) return;
     memcpy(&given, (char *)block - sizeof(void *), sizeof given);
-    memory->free(memory->user, given);
+    (memory->free)(memory->user, given);
 }
 
 // Makes room for `needed` elements in a growing array: at least doubles. *capacity counts elements; new ones
@@ -7504,7 +7580,11 @@ static const sessrec__kernels *sessrec__best_kernels(void) {
 }
 
 SESSREC_API const char *sessrec_simd(void) {
+#ifdef SESSREC__X87
+    return "x87";
+#else
     return sessrec__best_kernels()->name;
+#endif
 }
 
 // ===========================================================================================================
@@ -9499,8 +9579,8 @@ static sessrec_result sessrec__read_all(FILE *file, const sessrec_allocator *mem
 
 // The bytes of a file, if it can be mapped; else NULL.
 static void *sessrec__map_file(const char *path, size_t *size) {
-    void *bytes = NULL;
 #ifdef SESSREC__POSIX
+    void *bytes = NULL;
     struct stat status;
     const int file = open(path, O_RDONLY);
     if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0 &&
@@ -12209,12 +12289,37 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #endif // SESSREC_NO_TRAINING
 
 #if defined(__GNUC__) && !defined(__clang__)
-#  ifdef __FP_FAST_FMAF
-#    pragma GCC pop_options
-#  endif
+#  pragma GCC pop_options
 #elif !defined(_MSC_VER) || defined(__clang__)
 #  pragma STDC FP_CONTRACT DEFAULT
 #endif
+#pragma pop_macro("A")
+#pragma pop_macro("B")
+#pragma pop_macro("C")
+#pragma pop_macro("D")
+#pragma pop_macro("E")
+#pragma pop_macro("G")
+#pragma pop_macro("H")
+#pragma pop_macro("K")
+#pragma pop_macro("L")
+#pragma pop_macro("M")
+#pragma pop_macro("N")
+#pragma pop_macro("R")
+#pragma pop_macro("S")
+#pragma pop_macro("T")
+#pragma pop_macro("U")
+#pragma pop_macro("V")
+#pragma pop_macro("W")
+#pragma pop_macro("Y")
+#pragma pop_macro("ALIGN")
+#pragma pop_macro("BLOCK")
+#pragma pop_macro("DEPTH")
+#pragma pop_macro("ROWS")
+#pragma pop_macro("WIDE")
+#pragma pop_macro("max")
+#pragma pop_macro("min")
+#pragma pop_macro("slots")
+#pragma pop_macro("small")
 #ifdef SESSREC__OWN_NO_THREADS
 #  undef SESSREC_NO_THREADS
 #  undef SESSREC__OWN_NO_THREADS
@@ -12240,6 +12345,7 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #undef SESSREC__TARGET_CLMUL
 #undef SESSREC__HAS_CLMUL
 #undef SESSREC__X86
+#undef SESSREC__X87
 #undef SESSREC__UNUSED
 #endif // !SESSREC__WORDS
 #endif // SESSREC_IMPLEMENTATION

@@ -49,7 +49,7 @@ static void print_line(const char *format, va_list arguments) {
     char text[1024];
     vsnprintf(text, sizeof text, format, arguments);
     for (char *at = text; *at; ++at)
-        if ((unsigned char)*at < 32 || *at == 127 || (*at == '\xc2' && at[1] >= '\x80' && at[1] < '\xa0'))
+        if ((unsigned char)*at < 32 || *at == 127 || (*at == '\xc2' && (at[1] & 0xe0) == 0x80))
             *at = '?';
     fprintf(stderr, "sessrec: %s\n", text);
 }
@@ -221,9 +221,9 @@ typedef enum option_kind {
     CONFIG,   // one of sessrec_config_set, without the "--"
     SWITCH,   // int32_t becomes 1
     WHOLE,    // int32_t
-    LONG,     // int64_t
+    WHOLE_64,     // int64_t
     REAL,     // double
-    WORD,     // an enum of the library: which of the words in `value`
+    CHOICE,     // an enum of the library: which of the words in `value`
     TEXT,     // const char *
     READ      // handed to `read`
 } option_kind;
@@ -263,7 +263,7 @@ static const option options[] = {
     {SWITCH, RECOMMEND, "--json", NULL, "requests may be JSON, answers are, with scores", AT(json_lines)},
     {READ, RECOMMEND, "--idle", "TIME",
      "a session ends after so long without a click: 90s, 30m, 2h (default never)", BY(read_idle)},
-    {LONG, RECOMMEND, "--visitors", "N", "sessions that are kept; beyond that the oldest is forgotten",
+    {WHOLE_64, RECOMMEND, "--visitors", "N", "sessions that are kept; beyond that the oldest is forgotten",
      AT(visitors)},
     {TEXT, RECOMMEND, "--states", "DIRECTORY",
      "keep those that are forgotten, and all at the end, in files here", AT(states)},
@@ -280,9 +280,9 @@ static const option options[] = {
     {SWITCH, READING, "--skip-bad-rows", NULL, "count rows that cannot be read and go on",
      AT(format.skip_bad_rows)},
     {REAL, SPLIT, "--days", "N", "the test log is what begins in the last N days", AT(days)},
-    {LONG, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log",
+    {WHOLE_64, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log",
      AT(filter.min_support)},
-    {LONG, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks", AT(filter.min_length)},
+    {WHOLE_64, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks", AT(filter.min_length)},
     {SWITCH, TRAIN | SPLIT, "--drop-repeats", NULL, "leave out clicks on the item that was just clicked",
      AT(filter.drop_repeats)},
 
@@ -331,7 +331,7 @@ static const option options[] = {
     {HEADING, TESTING, "test", NULL, NULL, BY(NULL)},
     {READ, TESTING, "--cutoffs", "K[,K]", "lengths of list to judge, rising (default 1,5,10,20)",
      BY(read_cutoffs)},
-    {WORD, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores",
+    {CHOICE, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores",
      AT(evaluation.ties)},
     {SWITCH, REPORTING, "--coverage", NULL, "also how much of the catalogue is ever recommended; slower",
      AT(evaluation.coverage)},
@@ -427,9 +427,9 @@ static int store(settings *s, const option *o, const char *text) {
         if (!read_whole(text, INT32_MIN, INT32_MAX, &whole)) return 0;
         *(int32_t *)field = (int32_t)whole;
         return 1;
-    case LONG: return read_whole(text, INT64_MIN, INT64_MAX, (int64_t *)field);
+    case WHOLE_64: return read_whole(text, INT64_MIN, INT64_MAX, (int64_t *)field);
     case REAL: return read_real(text, (double *)field);
-    case WORD: {
+    case CHOICE: {
         const int32_t word = read_word(o->value, text);
         memcpy(field, &word, sizeof word);
         return word >= 0;
@@ -445,7 +445,7 @@ static int store(settings *s, const option *o, const char *text) {
 static const char *what_it_takes(const option *o) {
     switch (o->kind) {
     case WHOLE:
-    case LONG: return "a whole number";
+    case WHOLE_64: return "a whole number";
     case REAL: return "a number";
     default: return o->value;
     }
@@ -549,11 +549,11 @@ static void print_default(const settings *s, const option *o) {
         printf("%s(default %s)", gap, text);
         break;
     case WHOLE: printf("%s(default %d)", gap, (int)*(const int32_t *)field); break;
-    case LONG: printf("%s(default %lld)", gap, (long long)*(const int64_t *)field); break;
+    case WHOLE_64: printf("%s(default %lld)", gap, (long long)*(const int64_t *)field); break;
     case TEXT:
         if (*(const char *const *)field) printf("%s(default %s)", gap, *(const char *const *)field);
         break;
-    case WORD:
+    case CHOICE:
         for (memcpy(&chosen, field, sizeof chosen); chosen > 0; --chosen) word += strcspn(word, "|") + 1;
         printf("%s(default %.*s)", gap, (int)strcspn(word, "|"), word);
         break;
