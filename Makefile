@@ -91,8 +91,9 @@ $(BUILD)/header.o: sessrec.h | $(BUILD)
 $(BUILD)/%: examples/%.c sessrec.h $(wildcard examples/*.h) | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
 
-$(BUILD)/%: tests/%.c sessrec.h $(wildcard tests/*.h examples/*.h) | $(BUILD)
-	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
+# Programs that look inside the header compile it themselves; for all others it is compiled once.
+$(BUILD)/%: tests/%.c $(BUILD)/header.o $(wildcard tests/*.h examples/*.h)
+	$(COMPILE) $(LDFLAGS) -o $@ $< $(if $(shell grep '^ *# *define SESSREC_IMPLEMENTATION' $<),,$(BUILD)/header.o) $(LIBRARIES)
 
 $(BUILD)/%: bench/%.c sessrec.h $(wildcard bench/*.h examples/*.h) | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)

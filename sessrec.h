@@ -11,63 +11,33 @@
 //     >>api       what you call; ends with a sign "stop here"
 //     the book    how it works, in the order of the papers: >>ground (what it stands on) >>gru >>model
 //                 >>losses >>sampler >>batcher >>optimizers
-//                 >>trainer >>topk >>evaluation >>scorers
+//                 >>trainer >>plan >>forward >>score >>items >>backward >>weights >>step
+//                 >>users >>topk >>evaluation >>scorers
 //     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch
 //     >>matmul >>config >>sink >>log
-//                 >>streaming >>users >>archive >>model_file >>disk >>checkpoint >>train
+//                 >>streaming >>user_state >>archive >>model_file >>disk >>checkpoint >>train
 //
 // ==== 1. A program =========================================================================================
-// A coffee shop has seen a few hundred visits. Somebody clicks a grinder: what next?
+// clicks.tsv has a click a line: SessionId, ItemId, Time. Somebody clicks red-3: what next?
 //
 // ---- program: first ----
 //     #define SESSREC_IMPLEMENTATION
 //     #include "sessrec.h"
 //     #include <stdio.h>
-//
+//     static unsigned char memory[8192];  // of one visitor
 //     int main(void) {
-//         static const char *const route[3][4] = {
-//             {"grinder", "beans", "filter", "mug"},
-//             {"kettle", "tea", "mug", "honey"},
-//             {"beans", "grinder", "scale", "filter"}};
-//         sessrec_config config = sessrec_config_default();
-//         sessrec_query query = sessrec_query_default();
-//         sessrec_recommendation best[1];
-//         sessrec_log *log = NULL;
-//         sessrec_model *model = NULL;
 //         sessrec_error error;
-//         int32_t count = 0;
-//
-//         sessrec_log_create(NULL, &log);
-//         for (int visit = 0; visit < 300; ++visit)
-//             for (int click = 0; click < 4; ++click) {
-//                 char session[16];
-//                 sprintf(session, "visit %d", visit);
-//                 sessrec_log_add(log, NULL, session, route[visit % 3][click], visit * 60.0 + click);
-//             }
-//         config.hidden[0] = 16;  // a small shop wants a small network,
-//         config.batch_size = 8;
-//         config.negatives = 0;   // and the other items of the mini-batch are negatives enough
-//         if (sessrec_log_finish(log, &error) || sessrec_train(&config, log, NULL, &model, &error)) {
-//             printf("%s\n", error.text);
-//             return 1;
-//         }
-//
-//         // The visitor's state is yours: nothing is allocated from here on.
-//         static unsigned char memory[8192];
+//         sessrec_model *model = NULL;
 //         sessrec_session *visitor = NULL;
-//         if (sessrec_session_init(model, 10, memory, sizeof memory, &visitor, NULL)) return 1;
-//         sessrec_session_click_id(visitor, "kettle", NULL);
-//         sessrec_session_click_id(visitor, "tea", NULL);
-//         query.k = 1;
-//         sessrec_session_recommend(visitor, &query, best, &count, NULL);
-//         for (int32_t i = 0; i < count; ++i) printf("%s\n", sessrec_model_item_id(model, best[i].item));
-//
-//         sessrec_model_destroy(model);
-//         sessrec_log_destroy(log);
-//         return 0;
+//         sessrec_recommendation best[1];
+//         if (sessrec_train_file("clicks.tsv", "shop.model", NULL, &error) ||
+//             sessrec_model_read("shop.model", NULL, &model, &error)) return puts(error.text), 1;
+//         if (sessrec_session_init(model, 10, memory, sizeof memory, &visitor, NULL) ||
+//             sessrec_session_click_id(visitor, "red-3", NULL)) return 1;
+//         if (sessrec_recommend(visitor, 1, best) == 1) puts(sessrec_model_item_id(model, best[0].item));
 //     }
 // ---- output ----
-//     mug
+//     red-4
 // ---- end ----
 //
 // ==== 2. Concepts ==========================================================================================
@@ -182,11 +152,9 @@
 //
 //     int main(void) {
 //         sessrec_config config = sessrec_config_default();
-//         sessrec_query query = sessrec_query_default();
 //         sessrec_recommendation best[1];
 //         sessrec_log *log = NULL;
 //         sessrec_model *model = NULL;
-//         int32_t count = 0;
 //         sessrec_log_create(NULL, &log);
 //         for (int user = 0; user < 40; ++user)
 //             for (int visit = 0; visit < 6; ++visit)
@@ -215,9 +183,8 @@
 //                 sessrec_session_click_id(session, visits[visit][click], NULL);
 //             if (visit < 2) sessrec_user_fold(user, session);  // the visitor has gone
 //         }
-//         query.k = 1;
-//         sessrec_session_recommend(session, &query, best, &count, NULL);
-//         printf("%s\n", sessrec_model_item_id(model, best[0].item));
+//         if (sessrec_recommend(session, 1, best) == 1)
+//             printf("%s\n", sessrec_model_item_id(model, best[0].item));
 //         sessrec_model_destroy(model);
 //         sessrec_log_destroy(log);
 //         return 0;
@@ -256,8 +223,8 @@
 //                             libm, no threads
 //     SESSREC_NO_STDIO        off   no files: models from memory, logs from memory
 //     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
-//     SESSREC_NO_SIMD         off   plain C kernels only; same bits, many times slower where there is AVX2 or
-//                             NEON
+//     SESSREC_NO_SIMD         off   plain C kernels only; same bits (except with x87, see 5), many times
+//                             slower where there is AVX2 or NEON
 //     SESSREC_MAX_SIMD        2     0 plain, 1 up to AVX2 or NEON, 2 up to AVX-512. The best that the
 //                             processor has is chosen at run time
 //     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not
@@ -280,9 +247,11 @@
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C,
 //               AVX2, AVX-512 and NEON. A random number is a function of (seed, what for, which one). exp,
 //               sigmoid and tanh are the library's own; training also calls log, sqrt and pow of libm, and
-//               measuring log2 and erfc. But for these a build for another 64-bit processor gives the same
-//               bits, too: what is fused on one is fused on all, whatever -march says. SESSREC_BLAS gives up
-//               the sameness, and so does a GPU (see 7). So does -ffast-math, which also hides NaN: do not
+//               measuring log2 and erfc. But for these a build for another processor, of 32 bits too, gives
+//               the same bits: what is fused on one is fused on all, whatever -march says. On i386 GCC may
+//               use SSE2 for this file, also where the rest of the program has x87; with SESSREC_NO_SIMD it
+//               may not, and the bits differ: sessrec_simd() says "x87" then. SESSREC_BLAS gives up the
+//               sameness, and so does a GPU (see 7). So does -ffast-math, which also hides NaN: do not
 //               compile this file with it.
 // Errors        Values, never a print or an exit. When a loss ends training with DIVERGED, the last
 //               checkpoint stays.
@@ -351,13 +320,19 @@
 //   V N C.
 //   - Items, sessions and users are dense int32_t indices from 0; -1 means none or unknown.
 //   - *out is NULL after a failure; after success it is the caller's. An allocator, a format or an err may be
-//   NULL. destroy(NULL) is allowed.
+//   NULL. destroy(NULL) is allowed. Any other pointer that is NULL is INVALID_ARGUMENT; a function that
+//   returns no sessrec_result gives NULL, -1, 0 or an empty struct then.
 //   - "Threads: shared": any number of threads may make the call on one object at once. "Threads: one": one
 //   at a time for each object.
 // ===========================================================================================================
 
 #include <stddef.h>
 #include <stdint.h>
+
+#pragma push_macro("U")
+#pragma push_macro("W")
+#undef U
+#undef W
 
 #define SESSREC_VERSION_MAJOR 0
 #define SESSREC_VERSION_MINOR 1
@@ -422,7 +397,8 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result);
 // The version of the implementation that is linked, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon". Threads:
+// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon"; "x87" where
+// the compiler keeps more digits than a float has, so that the bits differ from those of all others. Threads:
 // shared.
 SESSREC_API const char *sessrec_simd(void);
 
@@ -615,6 +591,8 @@ typedef struct sessrec_config {
     void *progress_user;
 } sessrec_config;
 
+#ifndef SESSREC_NO_TRAINING
+
 // The defaults above: the setting that the authors publish for the RSC15 log. Threads: shared.
 SESSREC_API sessrec_config sessrec_config_default(void);
 
@@ -622,8 +600,22 @@ SESSREC_API sessrec_config sessrec_config_default(void);
 // shared.
 SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *config, sessrec_error *err);
 
+// Fields as text, by the names that the command line has: "layers" "100,50", "embedding" "tied", "none" or a
+// width, "loss" "bpr-max", "activation" "elu:0.5", "lr" "0.2", "shuffle" "1" and so on. '_' is as good as
+// '-', and "learning-rate", "batch-size", "user-hidden", "user-mode" and "shuffle-sessions" are known, too.
+// A value that the field cannot have is INVALID_ARGUMENT, with the range in err, and changes nothing. The
+// text of "checkpoint" is kept, not copied. Threads: one for set, shared for the others.
+SESSREC_API sessrec_result sessrec_config_set(sessrec_config *config, const char *name, const char *value,
+                                              sessrec_error *err);
+// The other way: the text that set would take, into value [size]. TOO_LARGE if it does not fit; 64 bytes
+// hold all but long file names.
+SESSREC_API sessrec_result sessrec_config_get(const sessrec_config *config, const char *name, char *value,
+                                              size_t size, sessrec_error *err);
+// The names, one by one from index 0; NULL after the last. *takes (takes may be NULL) is what set takes:
+// "xe|top1|bpr|top1-max|bpr-max"; N is a whole number, X any; NULL for a switch, 0 or 1.
+SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes);
+
 // ---- click logs -------------------------------------------------------------------------------------------
-#ifndef SESSREC_NO_TRAINING
 
 // A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by
 // the time of their first event, and ordered by time inside them. Equal times keep the order of the input.
@@ -843,6 +835,14 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
                                          const sessrec_log *validation, sessrec_model **out,
                                          sessrec_error *err);
 
+#  ifndef SESSREC_NO_STDIO
+// The short way from a log in a file to a model in a file: sessrec_log_read, sessrec_train,
+// sessrec_model_write. config NULL: the defaults. A run that is STOPPED writes its model, too. Threads:
+// shared.
+SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *model_path,
+                                              const sessrec_config *config, sessrec_error *err);
+#  endif
+
 // Which rank the target gets among items with the same score.
 typedef int32_t sessrec_ties;
 enum {
@@ -1055,6 +1055,10 @@ SESSREC_API sessrec_query sessrec_query_default(void);
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query,
                                                      sessrec_recommendation *out, int32_t *count,
                                                      sessrec_source *source);
+
+// The short way: the best k items that the session has not seen, to out [k]. Returns how many, or a negative
+// sessrec_result. Threads: one.
+SESSREC_API int32_t sessrec_recommend(sessrec_session *session, int32_t k, sessrec_recommendation *out);
 
 // One request of many: what a sessrec_session_recommend takes, and what it gives back.
 typedef struct sessrec_request {
@@ -1274,7 +1278,7 @@ SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *trainer, d
                                                      sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_use_best(sessrec_trainer *trainer, sessrec_error *err);
 // Where it stands: the epoch and the step in it that come next; pairs and summed row loss of the epoch so
-// far; the best value that keep_best was told, and how many calls ago (0: by the last, -1: it was not called).
+// far; the best value that keep_best was told, and how many calls ago (0: the last; -1: none yet).
 typedef struct sessrec_position {
     int32_t epoch, best_age;
     int64_t step, pairs;
@@ -1381,8 +1385,8 @@ extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 // The one definition of rank: from the number of items that score higher than the target and of others that
 // score the same. Threads: shared.
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties);
-// Counts both over scores [item_count]. A NaN target ranks last (every other item is higher); other NaNs are never
-// higher.
+// Counts both over scores [item_count]. A NaN target ranks last (every other item is higher); other NaNs are
+// never higher.
 SESSREC_API sessrec_result sessrec_rank_counts(const float *scores, int32_t item_count, int32_t target,
                                                int64_t *higher, int64_t *equal);
 // Adds one event of that rank to metrics whose values are sums over events; divide by events in the end.
@@ -1416,6 +1420,8 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #ifdef __cplusplus
 }
 #endif
+#pragma pop_macro("U")
+#pragma pop_macro("W")
 
 // ================================ Stop here if you only use it. The rest is how it works. ==================
 #endif // SESSREC_H
@@ -1473,12 +1479,78 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #    include <arm_neon.h>
 #  endif
 
+// Macros of other headers that have the name of something here (stb_vorbis has L, windows.h small, Qt slots)
+// are set aside until the end.
+#pragma push_macro("A")
+#undef A
+#pragma push_macro("B")
+#undef B
+#pragma push_macro("C")
+#undef C
+#pragma push_macro("D")
+#undef D
+#pragma push_macro("E")
+#undef E
+#pragma push_macro("G")
+#undef G
+#pragma push_macro("H")
+#undef H
+#pragma push_macro("K")
+#undef K
+#pragma push_macro("L")
+#undef L
+#pragma push_macro("M")
+#undef M
+#pragma push_macro("N")
+#undef N
+#pragma push_macro("R")
+#undef R
+#pragma push_macro("S")
+#undef S
+#pragma push_macro("T")
+#undef T
+#pragma push_macro("U")
+#undef U
+#pragma push_macro("V")
+#undef V
+#pragma push_macro("W")
+#undef W
+#pragma push_macro("Y")
+#undef Y
+#pragma push_macro("ALIGN")
+#undef ALIGN
+#pragma push_macro("BLOCK")
+#undef BLOCK
+#pragma push_macro("DEPTH")
+#undef DEPTH
+#pragma push_macro("ROWS")
+#undef ROWS
+#pragma push_macro("WIDE")
+#undef WIDE
+#pragma push_macro("max")
+#undef max
+#pragma push_macro("min")
+#undef min
+#pragma push_macro("slots")
+#undef slots
+#pragma push_macro("small")
+#undef small
+
 // A compiler for a processor with a fused multiply-add may make one of any a * b + c, which changes the bits.
 // From here to the end of this file it may not; what is to be fused says sessrec__fma.
+// Nor may the x87 unit of i386 keep more digits than a float has: unless SIMD is forbidden, SSE2 computes
+// instead.
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#  define SESSREC__X87
+#endif
 #if defined(__GNUC__) && !defined(__clang__)
+#  pragma GCC push_options
 #  ifdef __FP_FAST_FMAF  // others cannot, and GCC does not hear the pragma of the standard
-#    pragma GCC push_options
 #    pragma GCC optimize("fp-contract=off")
+#  endif
+#  if defined(SESSREC__X87) && defined(__i386__) && !defined(SESSREC_NO_SIMD)
+#    undef SESSREC__X87
+#    pragma GCC target("sse2,fpmath=sse")
 #  endif
 #elif defined(_MSC_VER) && !defined(__clang__)
 #  pragma fp_contract(off)
@@ -1491,7 +1563,7 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  define SESSREC__INLINE static inline __attribute__((always_inline, unused))
 #  define SESSREC__UNUSED __attribute__((unused))
 #  define SESSREC__TARGET_OF(features) __attribute__((target(features)))
-#  define SESSREC__PREFETCH(address) __builtin_prefetch((const void *)(address))
+#  define SESSREC__PREFETCH(address) __builtin_prefetch((const void *)(uintptr_t)(address))
 #  ifdef __clang__
 #    define SESSREC__UNROLL _Pragma("clang loop unroll(full)")
 #  else
@@ -1506,7 +1578,7 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  define SESSREC__UNUSED
 #  define SESSREC__TARGET_OF(features)
 #  ifdef SESSREC__X86
-#    define SESSREC__PREFETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
+#    define SESSREC__PREFETCH(address) _mm_prefetch((const char *)(uintptr_t)(address), _MM_HINT_T0)
 #  else
 #    define SESSREC__PREFETCH(address) ((void)(address))
 #  endif
@@ -1553,6 +1625,12 @@ typedef struct sessrec__layout {
     int overflow;
 } sessrec__layout;
 static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t size);
+SESSREC__INLINE float *sessrec__place_floats(sessrec__layout *layout, uint64_t count) {
+    return (float *)sessrec__place(layout, count, sizeof(float));
+}
+SESSREC__INLINE int32_t *sessrec__place_ints(sessrec__layout *layout, uint64_t count) {
+    return (int32_t *)sessrec__place(layout, count, sizeof(int32_t));
+}
 static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory,
                                                    void (*place)(void *object, sessrec__layout *layout),
                                                    void *object);
@@ -1700,7 +1778,7 @@ typedef struct sessrec__kernels {
     void (*muladd)(int32_t n, const float *a, const float *b, const float *c, float *y);
     void (*axpy)(int32_t n, float a, const float *x, float *y);
     void (*scale)(int32_t n, float a, const float *x, float *y);
-    void (*weigh)(int32_t n, const float *x, const float *a, float *y);
+    void (*multiply)(int32_t n, const float *x, const float *a, float *y);
     void (*blend)(int32_t n, const float *z, const float *candidate, const float *h, float *y);
     void (*blend_back)(int32_t n, const float *up, const float *z, const float *candidate, const float *h,
                        float *dz, float *dn);
@@ -1770,7 +1848,8 @@ static void sessrec__gru_recurrent(const sessrec__kernels *k, const sessrec_gru 
             k->muladd(H, r, r + G, n, n);
         }
     } else {
-        for (int32_t i = 0; i < rows; ++i) k->weigh(H, tape + i * T, h + (ptrdiff_t)i * H, tape + i * T + G);
+        for (int32_t i = 0; i < rows; ++i)
+            k->multiply(H, tape + i * T, h + (ptrdiff_t)i * H, tape + i * T + G);
         sessrec__matmul(k, rows, H, H, tape + G, T, 1, gru->U + 2 * H, G, tape + 2 * H, T, 1);
     }
     for (int32_t i = 0; i < rows; ++i) {
@@ -1797,16 +1876,16 @@ SESSREC_API sessrec_result sessrec_gru_forward(const sessrec_gru *gru, int32_t r
 
 #  ifndef SESSREC_NO_TRAINING
 
-// y [rows,columns] = g [rows,K] M^T for M [columns,K] (row distance m_row), added to y if asked. Turning g
-// and the result is cheaper than turning the matrix: they have a few rows. scratch [(K + columns) * rows].
-static void sessrec__matmul_turned(const sessrec__kernels *k, int32_t rows, int32_t columns, int32_t K,
+// y [rows,columns] = g [rows,K] M^T for M [columns,K] (row distance m_row), added to y if asked. To transpose
+// g and the result is cheaper than to transpose M: they have a few rows. scratch [(K + columns) * rows].
+static void sessrec__matmul_transposed(const sessrec__kernels *k, int32_t rows, int32_t columns, int32_t K,
                                    const float *g, ptrdiff_t g_row, const float *M, ptrdiff_t m_row, float *y,
                                    ptrdiff_t y_row, int accumulate, float *scratch) {
-    float *g_turned = scratch, *y_turned = scratch + (ptrdiff_t)K * rows;
-    k->transpose(rows, K, g, g_row, g_turned, rows);
-    if (accumulate) k->transpose(rows, columns, y, y_row, y_turned, rows);
-    sessrec__matmul(k, columns, rows, K, M, m_row, 1, g_turned, rows, y_turned, rows, accumulate);
-    k->transpose(columns, rows, y_turned, rows, y, y_row);
+    float *g_t = scratch, *y_t = scratch + (ptrdiff_t)K * rows;
+    k->transpose(rows, K, g, g_row, g_t, rows);
+    if (accumulate) k->transpose(rows, columns, y, y_row, y_t, rows);
+    sessrec__matmul(k, columns, rows, K, M, m_row, 1, g_t, rows, y_t, rows, accumulate);
+    k->transpose(columns, rows, y_t, rows, y, y_row);
 }
 
 // The row-wise part of the backward step: from d_h_new to the gradients of the gates before their activation,
@@ -1823,17 +1902,17 @@ static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_
         float *dr = d_gates + i * T, *dz = dr + H, *dn = dz + H, *d_extra = dn + H;
         k->blend_back(H, d_h_new + (ptrdiff_t)i * H, z, n, h + (ptrdiff_t)i * H, dz, dn);
         if (!after) continue;
-        k->weigh(H, dn, r, d_extra);
+        k->multiply(H, dn, r, d_extra);
         k->gate_back(H, dn, extra, r, dr);
     }
     if (!after) {
-        sessrec__matmul_turned(k, rows, H, H, d_gates + 2 * H, T, gru->U + 2 * H, G, d_gates + G, T, 0,
+        sessrec__matmul_transposed(k, rows, H, H, d_gates + 2 * H, T, gru->U + 2 * H, G, d_gates + G, T, 0,
                                scratch);
         for (int32_t i = 0; i < rows; ++i)
             k->gate_back(H, d_gates + i * T + G, h + (ptrdiff_t)i * H, tape + i * T, d_gates + i * T);
     }
     if (d_x)
-        sessrec__matmul_turned(k, rows, gru->input, 3 * H, d_gates, T, gru->W, G, d_x, gru->input, 0,
+        sessrec__matmul_transposed(k, rows, gru->input, 3 * H, d_gates, T, gru->W, G, d_x, gru->input, 0,
                                scratch);
 }
 
@@ -1856,8 +1935,9 @@ static void sessrec__gru_backward_states(const sessrec__kernels *k, const sessre
         if (row) memcpy(gathered + i * T, d_gates + from * T, (size_t)T * sizeof *gathered);
     }
     if (row) d_gates = gathered;
-    sessrec__matmul_turned(k, count, H, 2 * H, d_gates, T, gru->U, G, d_h, H, 1, scratch);
-    if (after) sessrec__matmul_turned(k, count, H, H, d_gates + G, T, gru->U + 2 * H, G, d_h, H, 1, scratch);
+    sessrec__matmul_transposed(k, count, H, 2 * H, d_gates, T, gru->U, G, d_h, H, 1, scratch);
+    if (after)
+        sessrec__matmul_transposed(k, count, H, H, d_gates + G, T, gru->U + 2 * H, G, d_h, H, 1, scratch);
 }
 
 // Rows first .. last-1 of dL/dW and dL/dU, summed over the B rows of the mini-batch: dW = x^T (dr dz dn), dU
@@ -1927,14 +2007,31 @@ SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t 
 
 enum { SESSREC__MAX_TENSORS = 3 + 4 * SESSREC_MAX_LAYERS + 4 + 2 * SESSREC_MAX_LAYERS + 1 };
 
-// One matrix of a model. Tables have a row an item, of which a training step touches a few; all else is
-// dense.
+// What a matrix is for, in the order in which files hold them.
+typedef enum sessrec__role {
+    SESSREC__WY,        // [V,L] what scores the items
+    SESSREC__BY,        // [V,1]
+    SESSREC__E,         // [V,D] what stands for them as inputs, with SEPARATE
+    SESSREC__GRU_W,     // of a layer, or of the user-level GRU; without an embedding, the W of layer 0 is a
+    SESSREC__GRU_U,     // table of the items
+    SESSREC__GRU_B,
+    SESSREC__GRU_C,
+    SESSREC__INIT_W,    // [Hu,H] user's state -> first hidden state of a layer
+    SESSREC__INIT_B,
+    SESSREC__CONTEXT    // [Hu,3H] user's state -> gates of layer 0, but with USER_INIT
+} sessrec__role;
+enum { SESSREC__INPUT_TABLE = 2 };  // the index of E, or of the first W, which come next to Wy and By
+
+// One matrix of a model. A table has a row for each item, and a training step touches a few of these; all
+// other matrices are dense.
 typedef struct sessrec__shape {
-    char name[8];   // "Wy", or what it is part of, its layer, and its role: "L0.W"
+    char name[8];   // "Wy"; "L0.W": what it belongs to, its layer, which one
+    sessrec__role role;
+    int32_t layer, of_user;     // of_user: of the user-level GRU
     int32_t rows, columns;
     int32_t table;
-    int32_t gates;  // drawn as so many matrices side by side, each with a range of its own (F19: Glorot,
-                    // Bengio 2010)
+    int32_t gates;  // so many matrices stand side by side, each drawn from a range of its own (F19: Glorot,
+                    // Bengio 2010); 0: it starts at zero
 } sessrec__shape;
 
 struct sessrec_model {
@@ -1945,7 +2042,7 @@ struct sessrec_model {
     int32_t tensors;
     sessrec__shape shape[SESSREC__MAX_TENSORS];
     float *tensor[SESSREC__MAX_TENSORS];
-    // the same by what they are for
+    // the same by their roles
     float *Wy, *By, *E;
     sessrec_gru gru[SESSREC_MAX_LAYERS];
     sessrec_gru user;           // the user-level GRU
@@ -1960,57 +2057,49 @@ struct sessrec_model {
     double screen_whole, screen_rest;   // longest row of codes, and of what they leave out, in steps
 };
 
-static void sessrec__add_shape(sessrec__shape *list, int32_t *count, const char *part, int32_t layer,
-                               const char *role, int32_t rows, int32_t columns, int32_t table,
+static void sessrec__add_shape(sessrec__shape *list, int32_t *count, sessrec__role role, int32_t layer,
+                               int32_t of_user, int32_t rows, int32_t columns, int32_t table,
                                int32_t gates) {
-    sessrec__shape *shape = &list[(*count)++];
-    memset(shape, 0, sizeof *shape);
-    char *at = shape->name;
-    memcpy(at, part, strlen(part));  // at most 2 bytes
-    if (layer >= 0) {
-        at[1] = (char)('0' + layer);
-        at[2] = '.';
-        at[3] = *role;
-    }
-    shape->rows = rows;
-    shape->columns = columns;
-    shape->table = table;
-    shape->gates = gates;
+    static const char names[][5] = {"Wy", "By", "E", "L0.W", "L0.U", "L0.b", "L0.c", "I0.W", "I0.b", "C0.W"};
+    const sessrec__shape shape = {"", role, layer, of_user, rows, columns, table, gates};
+    char *name = list[*count].name;
+    list[(*count)++] = shape;
+    memcpy(name, names[role], sizeof names[role]);
+    name[1] = (char)(name[1] + layer);
+    if (of_user) name[0] = 'U';
 }
 
 // The four of one GRU. A one-hot input makes W a table.
-static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const char *part, int32_t layer,
-                             sessrec_gru_form form, int32_t D, int32_t H, int32_t onehot) {
-    sessrec__add_shape(list, count, part, layer, "W", D, 3 * H, onehot, 3);
-    sessrec__add_shape(list, count, part, layer, "U", H, 3 * H, 0, 3);
-    sessrec__add_shape(list, count, part, layer, "b", 1, 3 * H, 0, 0);
-    if (form == SESSREC_RESET_AFTER) sessrec__add_shape(list, count, part, layer, "c", 1, 3 * H, 0, 0);
+static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const sessrec_model_info *info,
+                             int32_t layer, int32_t of_user, int32_t D, int32_t H) {
+    const int32_t onehot = !of_user && layer == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
+    sessrec__add_shape(list, count, SESSREC__GRU_W, layer, of_user, onehot ? info->item_count : D, 3 * H,
+                       onehot, 3);
+    sessrec__add_shape(list, count, SESSREC__GRU_U, layer, of_user, H, 3 * H, 0, 3);
+    sessrec__add_shape(list, count, SESSREC__GRU_B, layer, of_user, 1, 3 * H, 0, 0);
+    if (info->gru == SESSREC_RESET_AFTER)
+        sessrec__add_shape(list, count, SESSREC__GRU_C, layer, of_user, 1, 3 * H, 0, 0);
 }
 
-// The matrices of a network, in the order in which files hold them. Returns their number.
+// The matrices of a network. Returns their number.
 static int32_t sessrec__shapes(const sessrec_model_info *info, sessrec__shape *list) {
-    int32_t count = 0, V = info->item_count, Hu = info->user_hidden,
-            last = info->hidden[info->layer_count - 1];
-    sessrec__add_shape(list, &count, "Wy", -1, "", V, last, 1, 1);
-    sessrec__add_shape(list, &count, "By", -1, "", V, 1, 1, 0);
+    const int32_t V = info->item_count, Hu = info->user_hidden, L = info->hidden[info->layer_count - 1];
+    int32_t count = 0;
+    sessrec__add_shape(list, &count, SESSREC__WY, 0, 0, V, L, 1, 1);
+    sessrec__add_shape(list, &count, SESSREC__BY, 0, 0, V, 1, 1, 0);
     if (info->embedding == SESSREC_EMBEDDING_SEPARATE)
-        sessrec__add_shape(list, &count, "E", -1, "", V, info->embedding_width, 1, 1);
-    for (int32_t l = 0; l < info->layer_count; ++l) {
-        const int32_t onehot = l == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
-        sessrec__add_gru(list, &count, "L", l, info->gru,
-                         onehot ? V
-                         : l    ? info->hidden[l - 1]
-                                : info->embedding_width,
-                         info->hidden[l], onehot);
-    }
+        sessrec__add_shape(list, &count, SESSREC__E, 0, 0, V, info->embedding_width, 1, 1);
+    for (int32_t l = 0; l < info->layer_count; ++l)
+        sessrec__add_gru(list, &count, info, l, 0, l ? info->hidden[l - 1] : info->embedding_width,
+                         info->hidden[l]);
     if (!Hu) return count;
-    sessrec__add_gru(list, &count, "U", 0, info->gru, last, Hu, 0);
+    sessrec__add_gru(list, &count, info, 0, 1, L, Hu);
     for (int32_t l = 0; l < info->layer_count; ++l) {
-        sessrec__add_shape(list, &count, "I", l, "W", Hu, info->hidden[l], 0, 1);
-        sessrec__add_shape(list, &count, "I", l, "b", 1, info->hidden[l], 0, 0);
+        sessrec__add_shape(list, &count, SESSREC__INIT_W, l, 0, Hu, info->hidden[l], 0, 1);
+        sessrec__add_shape(list, &count, SESSREC__INIT_B, l, 0, 1, info->hidden[l], 0, 0);
     }
     if (info->user_mode != SESSREC_USER_INIT)
-        sessrec__add_shape(list, &count, "C", 0, "W", Hu, 3 * info->hidden[0], 0, 3);
+        sessrec__add_shape(list, &count, SESSREC__CONTEXT, 0, 0, Hu, 3 * info->hidden[0], 0, 3);
     return count;
 }
 
@@ -2020,42 +2109,31 @@ static int32_t sessrec__find_shape(const sessrec_model *model, const char *name)
     return -1;
 }
 
-// Takes the matrices of one GRU from *next on.
-static void sessrec__wire_gru(sessrec_gru *gru, sessrec_gru_form form, int32_t D, int32_t H,
-                              float *const **next) {
-    gru->form = form;
-    gru->input = D;
-    gru->hidden = H;
-    gru->W = *(*next)++;
-    gru->U = *(*next)++;
-    gru->b = *(*next)++;
-    gru->c = form == SESSREC_RESET_AFTER ? *(*next)++ : NULL;
-}
-
-// Fills the pointers by purpose, once model->info and model->tensor are known, in the order of
-// sessrec__shapes.
+// Fills the pointers by purpose, once model->info, shape and tensor are known.
 static void sessrec__model_wire(sessrec_model *model) {
-    const sessrec_model_info *info = &model->info;
-    float *const *next = model->tensor;
     model->kernels = sessrec__best_kernels();
-    model->Wy = *next++;
-    model->By = *next++;
-    if (info->embedding == SESSREC_EMBEDDING_SEPARATE) model->E = *next++;
-    for (int32_t l = 0; l < info->layer_count; ++l) {
-        const int32_t onehot = l == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
-        sessrec__wire_gru(&model->gru[l], info->gru,
-                          onehot ? info->item_count
-                          : l    ? info->hidden[l - 1]
-                                 : info->embedding_width,
-                          info->hidden[l], &next);
+    for (int32_t t = 0; t < model->tensors; ++t) {
+        const sessrec__shape *shape = &model->shape[t];
+        float *data = model->tensor[t];
+        sessrec_gru *gru = shape->of_user ? &model->user : &model->gru[shape->layer];
+        switch (shape->role) {
+        case SESSREC__WY: model->Wy = data; break;
+        case SESSREC__BY: model->By = data; break;
+        case SESSREC__E: model->E = data; break;
+        case SESSREC__GRU_W:
+            gru->form = model->info.gru;
+            gru->input = shape->rows;
+            gru->hidden = shape->columns / 3;
+            gru->W = data;
+            break;
+        case SESSREC__GRU_U: gru->U = data; break;
+        case SESSREC__GRU_B: gru->b = data; break;
+        case SESSREC__GRU_C: gru->c = data; break;
+        case SESSREC__INIT_W: model->init_W[shape->layer] = data; break;
+        case SESSREC__INIT_B: model->init_b[shape->layer] = data; break;
+        case SESSREC__CONTEXT: model->context = data; break;
+        }
     }
-    if (!info->user_hidden) return;
-    sessrec__wire_gru(&model->user, info->gru, info->hidden[info->layer_count - 1], info->user_hidden, &next);
-    for (int32_t l = 0; l < info->layer_count; ++l) {
-        model->init_W[l] = *next++;
-        model->init_b[l] = *next++;
-    }
-    if (info->user_mode != SESSREC_USER_INIT) model->context = *next++;
 }
 
 SESSREC__INLINE const char *sessrec__item_text(const sessrec_model *model, int32_t item) {
@@ -2118,15 +2196,173 @@ SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, in
     return model && index >= 0 && index < model->tensors ? model->shape[index].name : NULL;
 }
 
+#ifndef SESSREC_NO_TRAINING
+// ---- a new model, for a log ----
+
+static uint64_t sessrec__tensor_elements(const sessrec__shape *shape) {
+    return (uint64_t)shape->rows * (uint64_t)shape->columns;  // < 2^31 * 2^15
+}
+
+// Everything of a model in one block: also the arrays that are constant later.
+typedef struct sessrec__new_model {
+    sessrec_model model;
+    uint64_t text_bytes;
+    uint64_t *support;
+    uint32_t *id_offset;
+    char *id_text;
+    int32_t *id_order;
+} sessrec__new_model;
+
+static void sessrec__model_place(void *object, sessrec__layout *layout) {
+    sessrec__new_model *plan = (sessrec__new_model *)object;
+    sessrec_model *model = &plan->model;
+    const uint64_t V = (uint64_t)model->info.item_count;
+    (void)sessrec__place(layout, 1, sizeof *model);
+    for (int32_t t = 0; t < model->tensors; ++t)
+        model->tensor[t] =
+            (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
+    model->support = plan->support = (uint64_t *)sessrec__place(layout, V, sizeof(uint64_t));
+    model->id_offset = plan->id_offset = (uint32_t *)sessrec__place(layout, V + 1, sizeof(uint32_t));
+    model->id_text = plan->id_text = (char *)sessrec__place(layout, plan->text_bytes, 1);
+    model->id_order = plan->id_order = (int32_t *)sessrec__place(layout, V, sizeof(int32_t));
+}
+
+// Heap sort of the items by their ids: in place, and no input makes it slow.
+static int sessrec__item_before(const sessrec_model *model, int32_t a, int32_t b) {
+    return sessrec__compare_text(sessrec__item_text(model, a), sessrec__item_text_size(model, a),
+                                 sessrec__item_text(model, b), sessrec__item_text_size(model, b)) < 0;
+}
+static void sessrec__sift_down(const sessrec_model *model, int32_t *heap, int32_t root, int32_t count) {
+    for (int64_t child; (child = 2 * (int64_t)root + 1) < count; root = (int32_t)child) {
+        if (child + 1 < count && sessrec__item_before(model, heap[child], heap[child + 1])) child++;
+        if (!sessrec__item_before(model, heap[root], heap[child])) return;
+        int32_t item = heap[root];
+        heap[root] = heap[child];
+        heap[child] = item;
+    }
+}
+static void sessrec__sort_items(const sessrec_model *model, int32_t *order) {
+    const int32_t count = model->info.item_count;
+    for (int32_t i = 0; i < count; ++i) order[i] = i;
+    for (int32_t i = count / 2 - 1; i >= 0; --i) sessrec__sift_down(model, order, i, count);
+    for (int32_t i = count - 1; i > 0; --i) {
+        int32_t item = order[0];
+        order[0] = order[i];
+        order[i] = item;
+        sessrec__sift_down(model, order, 0, i);
+    }
+}
+
+static sessrec_model_info sessrec__info_of(const sessrec_config *c, int32_t items) {
+    sessrec_model_info info;
+    memset(&info, 0, sizeof info);
+    info.item_count = items;
+    info.layer_count = c->layer_count;
+    for (int32_t l = 0; l < c->layer_count; ++l) info.hidden[l] = c->hidden[l];
+    info.embedding = c->embedding;
+    if (c->embedding == SESSREC_EMBEDDING_TIED) info.embedding_width = c->hidden[c->layer_count - 1];
+    if (c->embedding == SESSREC_EMBEDDING_SEPARATE) info.embedding_width = c->embedding_width;
+    info.gru = c->gru;
+    info.user_hidden = c->user_hidden;
+    info.user_mode = c->user_hidden ? c->user_mode : SESSREC_USER_INIT;
+    info.activation = c->loss.activation;
+    info.seed = c->seed;
+    return info;
+}
+
+// Items, ids and support from the log; the support of a model that is trained further is added to.
+static void sessrec__model_take_items(sessrec_model *model, const sessrec_log *log, const sessrec_model *base,
+                                      const sessrec__new_model *items) {
+    const sessrec_log_view view = sessrec_log_contents(log);
+    uint32_t at = 0;
+    for (int32_t i = 0; i < view.item_count; ++i) {
+        const char *id = sessrec_log_item_id(log, i);
+        const size_t size = strlen(id) + 1;
+        items->id_offset[i] = at;
+        memcpy(items->id_text + at, id, size);
+        at += (uint32_t)size;
+        items->support[i] = (uint64_t)view.supports[i] + sessrec_model_support(base, i);
+        model->info.event_count += items->support[i];
+    }
+    items->id_offset[view.item_count] = at;
+    sessrec__sort_items(model, items->id_order);
+}
+
+// Uniform in +-sqrt(6 / (rows + columns)) for each of the matrices that stand side by side; biases stay 0.
+static void sessrec__init_tensor(const sessrec__shape *shape, int32_t t, uint64_t seed, float *data) {
+    if (!shape->gates) return;
+    const uint64_t key = sessrec__key(seed, SESSREC__STREAM_WEIGHTS + (uint64_t)t),
+                   elements = sessrec__tensor_elements(shape);
+    const float range = (float)sqrt(6.0 / ((double)shape->rows + (double)(shape->columns / shape->gates)));
+    for (uint64_t i = 0; i < elements; ++i) data[i] = (2 * sessrec__unit(sessrec__draw(key, i)) - 1) * range;
+}
+
+static sessrec_result sessrec__check_base(const sessrec_model *base, const sessrec_model_info *info,
+                                          const sessrec_log *log, sessrec_error *err) {
+    const sessrec_model_info *b = &base->info;
+    int same = b->layer_count == info->layer_count && b->embedding == info->embedding &&
+               b->embedding_width == info->embedding_width && b->gru == info->gru &&
+               b->user_hidden == info->user_hidden && b->user_mode == info->user_mode;
+    for (int32_t l = 0; l < info->layer_count; ++l) same = same && b->hidden[l] == info->hidden[l];
+    if (!same)
+        return sessrec__fail(
+            err, SESSREC_MISMATCH, 0,
+            "the model to start from has other layers, widths or forms than the configuration");
+    for (int32_t i = 0; i < b->item_count; ++i)
+        if (i >= info->item_count || strcmp(sessrec__item_text(base, i), sessrec_log_item_id(log, i)))
+            return sessrec__fail(err, SESSREC_MISMATCH, 0,
+                                 "the log does not number its items as the model to start from does: make it "
+                                 "with format.items_of = the model");
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_log *log,
+                                            const sessrec_allocator *memory, sessrec_model **out,
+                                            sessrec_error *err) {
+    const sessrec_log_view view = sessrec_log_contents(log);
+    sessrec__new_model plan;
+    if (view.item_count < 1) return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items");
+    memset(&plan, 0, sizeof plan);
+    plan.model.memory = *memory;
+    plan.model.info = sessrec__info_of(config, view.item_count);
+    plan.model.tensors = sessrec__shapes(&plan.model.info, plan.model.shape);
+    const sessrec_model *base = config->start_from;
+    sessrec_result result = base ? sessrec__check_base(base, &plan.model.info, log, err) : SESSREC_OK;
+    if (result) return result;
+    for (int32_t i = 0; i < view.item_count; ++i) plan.text_bytes += strlen(sessrec_log_item_id(log, i)) + 1;
+    if (plan.text_bytes > UINT32_MAX)
+        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
+    sessrec_model *model = (sessrec_model *)sessrec__layout_block(memory, sessrec__model_place, &plan);
+    if (!model) return sessrec__no_memory(err);
+    *model = plan.model;
+    sessrec__model_wire(model);
+    sessrec__model_take_items(model, log, base, &plan);
+    for (int32_t t = 0; t < model->tensors; ++t) {
+        sessrec__init_tensor(&model->shape[t], t, config->seed, model->tensor[t]);
+        if (base)
+            memcpy(model->tensor[t], base->tensor[t],
+                   // new items keep theirs
+                   (size_t)sessrec__tensor_elements(&base->shape[t]) * sizeof(float));
+    }
+    *out = model;
+    return SESSREC_OK;
+}
+
+#endif
+
 // ---- one click, for one or many sessions ----
 
-// Floats that sessrec__model_step needs for so many rows: two states and a tape of the widest layer.
-static uint64_t sessrec__step_scratch(const sessrec_model *model, int32_t rows) {
+static int32_t sessrec__widest(const sessrec_model *model) {
     int32_t widest = model->info.embedding_width > model->info.user_hidden ? model->info.embedding_width
                                                                            : model->info.user_hidden;
     for (int32_t l = 0; l < model->info.layer_count; ++l)
         if (model->info.hidden[l] > widest) widest = model->info.hidden[l];
-    return (uint64_t)rows * 6 * (uint64_t)widest;  // rows < 2^31, widths <= 8192
+    return widest;
+}
+
+// Floats that sessrec__model_step needs for so many rows: two states and a tape of the widest layer.
+static uint64_t sessrec__step_scratch(const sessrec_model *model, int32_t rows) {
+    return (uint64_t)rows * 6 * (uint64_t)sessrec__widest(model);  // rows < 2^31, widths <= 8192
 }
 
 // Copies `rows` vectors of `width` floats whose beginnings lie `from_stride` floats apart to others
@@ -2158,19 +2394,13 @@ static int32_t sessrec__state_width(const sessrec_model *model) {
            (model->info.user_hidden ? sessrec__last_width(model) + model->info.user_hidden : 0);
 }
 
-// c [rows,Hu] adds to the gates of the first layer, in tape [rows,4H].
 static void sessrec__add_context(const sessrec_model *model, int32_t rows, const float *c, ptrdiff_t c_stride,
-                                 float *tape) {
-    const ptrdiff_t H = model->info.hidden[0];
-    const int32_t gates = model->info.user_mode == SESSREC_USER_ALL ? 3 : 2;
-    sessrec__matmul(model->kernels, rows, gates * model->info.hidden[0], model->info.user_hidden, c, c_stride,
-                    1, model->context, 3 * H, tape, 4 * H, 1);
-}
+                                 float *tape);  // see >>users
 
 // Advances the states of `rows` sessions by one click each. States lie `stride` floats apart.
 static void sessrec__model_step(const sessrec_model *model, int32_t rows, const int32_t *items, float *states,
                                 ptrdiff_t stride, float *scratch) {
-    const int32_t widest = (int32_t)(sessrec__step_scratch(model, 1) / 6), L = sessrec__last_width(model),
+    const int32_t widest = sessrec__widest(model), L = sessrec__last_width(model),
                   hidden = sessrec__hidden_width(model);
     const int onehot = model->info.embedding == SESSREC_EMBEDDING_NONE;
     float *x = scratch, *h = x + (ptrdiff_t)rows * widest, *tape = h + (ptrdiff_t)rows * widest;
@@ -2188,39 +2418,6 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
         sessrec__copy_rows(rows, gru->hidden, x, gru->hidden, states, stride);
         states += gru->hidden;
     }
-}
-
-// ---- users ----
-
-// begun [count,H] = tanh(c W_init + b_init): the hidden states of layer l with which users in state c
-// [count,Hu] begin.
-static void sessrec__begin_states(const sessrec_model *model, int32_t l, int32_t count, const float *c,
-                                  float *begun) {
-    const int32_t H = model->info.hidden[l], Hu = model->info.user_hidden;
-    for (int32_t r = 0; r < count; ++r)
-        memcpy(begun + (ptrdiff_t)r * H, model->init_b[l], (size_t)H * sizeof *begun);
-    sessrec__matmul(model->kernels, count, H, Hu, c, Hu, 1, model->init_W[l], H, begun, H, 1);
-    model->kernels->tanh(count * H, begun, begun);
-}
-
-// The state of a session that begins: zero for a new user, or none, in state c == NULL.
-static void sessrec__begin_session(const sessrec_model *model, const float *c, float *state) {
-    memset(state, 0, (size_t)sessrec__state_width(model) * sizeof *state);
-    if (!c) return;
-    memcpy(state + sessrec__hidden_width(model) + sessrec__last_width(model), c,
-           (size_t)model->info.user_hidden * sizeof *c);
-    for (int32_t l = 0; l < model->info.layer_count; ++l) {
-        sessrec__begin_states(model, l, 1, c, state);
-        state += model->info.hidden[l];
-    }
-}
-
-// c = GRU_usr(s, c), with the state that a session of two or more clicks has left. scratch as for one row of
-// a step.
-static void sessrec__fold_session(const sessrec_model *model, const float *state, float *c, float *scratch) {
-    sessrec__gru_input(model->kernels, &model->user, 1, state + sessrec__hidden_width(model), NULL, NULL,
-                       scratch);
-    sessrec__gru_recurrent(model->kernels, &model->user, 1, c, c, scratch);
 }
 
 // ===========================================================================================================
@@ -2310,9 +2507,9 @@ static float sessrec__loss_xe(const sessrec__loss_row_data *row) {
     const float smoothing = row->config->smoothing;
     const int32_t C = row->C, t = row->target;
     float *g = row->gradient, most = k->max(C, row->y);
-    k->exp(C, row->y, most, g);
+    (k->exp)(C, row->y, most, g);
     const float own = g[t] * (row->log_weight ? (float)exp((double)row->log_own) : 1);
-    k->weigh(C, row->weight, g, g);
+    k->multiply(C, row->weight, g, g);
     const float total = k->sum(C, g) + own, share = 1 / total, log_total = most + (float)log((double)total);
     float loss = log_total - row->y[t] - row->log_own;
     k->scale(C, share, g, g);
@@ -2342,7 +2539,7 @@ static float sessrec__loss_bpr(const sessrec__loss_row_data *row) {
     sessrec__differences(row);
     k->softplus(row->C, row->a, row->b);  // -log sg(y_t - y_j)
     k->sigmoid(row->C, row->a, row->gradient);
-    k->weigh(row->C, row->n, row->gradient, row->gradient);
+    k->multiply(row->C, row->n, row->gradient, row->gradient);
     k->scale(row->C, scale, row->gradient, row->gradient);
     row->gradient[row->target] -= k->sum(row->C, row->gradient);
     return (k->dot(row->C, row->n, row->b) + (diagonal ? 0.693147181f : 0)) * scale;
@@ -2352,7 +2549,7 @@ static float sessrec__loss_bpr(const sessrec__loss_row_data *row) {
 static void sessrec__top1_terms(const sessrec__loss_row_data *row) {
     float *square = row->gradient;
     sessrec__differences(row);
-    row->kernels->weigh(row->C, row->y, row->y, square);
+    row->kernels->multiply(row->C, row->y, row->y, square);
     row->kernels->sigmoid(row->C, row->a, row->a);
     row->kernels->sigmoid(row->C, square, square);
     for (int32_t j = 0; j < row->C; ++j) {
@@ -2368,7 +2565,7 @@ static float sessrec__loss_top1(const sessrec__loss_row_data *row) {
     const int diagonal = row->config->with_diagonal != 0;
     const float scale = 1 / (row->negatives + (float)diagonal);
     sessrec__top1_terms(row);
-    k->weigh(row->C, row->n, row->gradient, row->gradient);
+    k->multiply(row->C, row->n, row->gradient, row->gradient);
     k->scale(row->C, scale, row->gradient, row->gradient);
     row->gradient[row->target] -= scale * k->dot(row->C, row->n, row->b);
     // the target with itself: sg(0) + sg(y_t^2) - sg(y_t^2)
@@ -2382,9 +2579,9 @@ static float sessrec__negative_softmax(const sessrec__loss_row_data *row, float 
     const float y_t = y[row->target];
     if (row->n[row->target] == 0) y[row->target] = -INFINITY;
     const float most = k->max(row->C, y);
-    k->exp(row->C, y, most, w);
+    (k->exp)(row->C, y, most, w);
     y[row->target] = y_t;
-    k->weigh(row->C, row->n, w, w);
+    k->multiply(row->C, row->n, w, w);
     const float total = k->sum(row->C, w), share = 1 / total;
     k->scale(row->C, share, w, w);
     return most + (float)log((double)total);
@@ -2413,7 +2610,7 @@ static float sessrec__loss_bpr_max(const sessrec__loss_row_data *row) {
     k->scale(C, -1, row->b, row->b);
     k->axpy(C, 1, row->y, row->b);  // log(w_j sg(y_t - y_j)) but for n_j and the divisor
     const float log_sum = sessrec__negative_softmax(row, row->b, u);
-    k->weigh(C, row->y, row->y, row->b);
+    k->multiply(C, row->y, row->y, row->b);
     const float R = k->dot(C, w, row->b), pull = k->dot(C, u, row->a);
     k->bpr_max(C, row->a, w, row->y, R, bpreg, u);
     u[row->target] -= pull;
@@ -2488,7 +2685,7 @@ static void sessrec__logq_weights(const sessrec__kernels *kernels, float logq, i
     kernels->scale(C, -logq, log_proposal, log_weight);
     const float most = kernels->max(C, log_weight);
     for (int32_t j = 0; j < C; ++j) log_weight[j] -= most;
-    kernels->exp(C, log_weight, 0, weight);
+    (kernels->exp)(C, log_weight, 0, weight);
 }
 
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows,
@@ -2958,10 +3155,20 @@ static void sessrec__update_rows(const sessrec__kernels *kernels, const sessrec_
     }
 }
 
-// The factor that brings a gradient with this sum of squares under the cap; 1 without a cap.
-static float sessrec__cap_factor(const sessrec_optimizer_config *config, double squares) {
-    const double norm = sqrt(squares), cap = (double)config->gradient_cap;
-    return cap > 0 && norm > cap ? (float)(cap / norm) : 1;
+// Scales a gradient [rows,columns] whose norm exceeds the cap down to it.
+static void sessrec__cap_rows(const sessrec__kernels *k, const sessrec_optimizer_config *config, int32_t rows,
+                              int32_t columns, float *gradient) {
+    const double cap = (double)config->gradient_cap;
+    double squares = 0;
+    for (int32_t i = 0; i < rows; ++i) {
+        const float *row = gradient + (ptrdiff_t)i * columns;
+        squares += (double)k->dot(columns, row, row);
+    }
+    const double norm = sqrt(squares);
+    for (int32_t i = 0; i < rows && norm > cap; ++i) {
+        float *row = gradient + (ptrdiff_t)i * columns;
+        k->scale(columns, (float)(cap / norm), row, row);
+    }
 }
 
 SESSREC_API sessrec_result sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows,
@@ -2973,15 +3180,7 @@ SESSREC_API sessrec_result sessrec_optimizer_update(const sessrec_optimizer_conf
         (config->kind == SESSREC_ADAM && !state->steps))
         return SESSREC_INVALID_ARGUMENT;
     const sessrec__kernels *k = sessrec__best_kernels();
-    if (config->gradient_cap > 0) {
-        double squares = 0;
-        for (int32_t i = 0; i < rows; ++i)
-            squares +=
-                (double)k->dot(columns, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
-        float factor = sessrec__cap_factor(config, squares);
-        for (int32_t i = 0; i < rows; ++i)
-            k->scale(columns, factor, gradient + (ptrdiff_t)i * columns, gradient + (ptrdiff_t)i * columns);
-    }
+    if (config->gradient_cap > 0) sessrec__cap_rows(k, config, rows, columns, gradient);
     for (int32_t i = 0; i < rows; ++i)
         sessrec__update_rows(k, config, state, columns, row_ids ? row_ids[i] : i, 1, weights,
                              gradient + (ptrdiff_t)i * columns);
@@ -3053,11 +3252,11 @@ static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t id
 #  endif  // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
-// >>trainer   one mini-batch: scores, loss, gradients, update
-// B live slots, L the width of the last layer. The B + N columns, that is the targets and the negatives, are
-// C different items. A step is six parallel regions:
+// >>trainer   what a training step works with
+// B live slots, L the width of the last layer. The C = B + N columns of scores, that is the targets and the
+// negatives, are M distinct items, and each of these is scored once. A step is six parallel regions:
 //   forward    by rows     x -> GRU layers -> h [B,L]
-//   score      by items    Y [C,L] = the items' rows of Wy, S [B,C] = h Y^T + By
+//   score      by items    Y [M,L] = the items' rows of Wy, S [B,M] = h Y^T + By
 //   loss       by rows     loss and dS
 //   items      by items    their parts of dh = dS Y; dY = dS^T h, and the update of their rows
 //   backward   by rows     dh = the sum of its parts, back through the layers to dx [B,D]
@@ -3066,121 +3265,139 @@ static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t id
 // threads. The items are sorted, and a thread takes the same places among them each time: so it will meet the
 // same rows in the next step, and find them in its cache. Gradients stop at one time step, as published: the
 // hidden state that enters a step is a constant.
+//
+// From a mini-batch to a matrix product in ten stops:
+//   1  sessrec_trainer_step     >>step     checks the mini-batch and says when weights are updated
+//   2  sessrec__cpu_gradients   >>step     plans the step, then runs the six regions
+//   3  sessrec__plan            >>plan     fills a sessrec__step, which every region reads and none changes
+//   4  sessrec__run             here       cuts a region into tasks, one for each thread
+//   5  sessrec__pool_run        >>threads  wakes the threads; each calls
+//   6  sessrec__task_of_region  here       which does every tasks-th part of the region
+//   7  sessrec__score_part      >>score    S = h Y^T + By for a block of items, whose rows it gathers in Y
+//   8  sessrec__matmul_bt       >>matmul   goes to a BLAS if there is one, or else to
+//   9  matmul_bt                >>kernels  of the chosen instruction set: Y^T, panel by panel
+//  10  tile                     >>kernels  sums of some rows and vectors in registers, one fma for each k
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
 enum { SESSREC__PARTS = 8 };   // tasks of a region by items, each with a part of dh
 enum { SESSREC__BLOCK = 96 };  // items that a task takes at a time: two tiles of the widest matrix kernel
-enum { SESSREC__INPUTS = 16 }; // items of inputs in a task
-enum { SESSREC__AHEAD = 4 };   // rows of a table that are asked for before their turn
+enum { SESSREC__INPUTS = 16 }; // distinct inputs in a task
+enum { SESSREC__AHEAD = 4 };   // rows of a table that are prefetched before their turn
 enum { SESSREC__SMALL = 65536 };  // numbers of a matrix that a cache holds beside others
 
-static void sessrec__prefetch_row(const float *table, int32_t width, int32_t row) {
-    for (int32_t j = 0; j < width; j += 16) SESSREC__PREFETCH(table + (ptrdiff_t)row * width + j);
-}
+// ---- a step ----
 
-// The rows of a table that a step uses, each once: those of the columns' items, then those of items that are
-// inputs only.
+// What one step is. Arrays have room for the largest mini-batch.
+typedef struct sessrec__step {
+    const sessrec_batch *batch;
+    int at_once;                // weights are updated where their gradients are found, not by a later
+                                // sessrec_trainer_apply
+    int32_t rows;               // B
+    int32_t columns;            // C
+    int32_t distinct;           // M
+    int32_t stride;             // from one row of S to the next: M up to a multiple of the widest register
+    int32_t chunk;              // rows of a task
+    int32_t parts;              // of the M items, one for each task
+    int32_t *item, *place;      // [C] the item of each column, and its place among the M
+    sessrec__columns stands_for;    // what each of the M stands for
+    unsigned char *is_input;    // [M] with TIED: the item is an input, too, so that its gradient is complete
+                                // when all else is done
+    // the inputs, sorted by item
+    int32_t inputs;             // distinct ones
+    int32_t *input_row;         // [B] rows of the mini-batch, those of one input side by side
+    int32_t *input_begin;       // [inputs+1] where in input_row each begins
+    int32_t *input_place;       // [inputs] its row among those that the step touches
+    // with a user-level GRU, the R rows in which a later session of a user begins
+    int32_t begins;             // R
+    int32_t *begin_row;         // [R] ascending
+    int32_t *begins_before;     // [B+1] how many of them come before each row
+} sessrec__step;
+
+// The rows of a table that a step touches, each once: those of the columns' items, then those of items that
+// are inputs only.
 typedef struct sessrec__touched {
-    int32_t count;
-    int32_t *id;        // [count] items
-    float *gradient;    // [count,width]
+    int32_t tensor, count;
+    int32_t *id;                // [count] items, of the columns ascending
+    float *gradient;            // [count,width]
 } sessrec__touched;
-
-// The mini-batch's inputs, sorted by item.
-typedef struct sessrec__inputs {
-    int32_t count;      // different items
-    int32_t *row;       // [B] rows of the mini-batch, those of one item side by side
-    int32_t *begin;     // [count+1] where in row each item begins
-    int32_t *place;     // [count] its row among those that the step uses
-} sessrec__inputs;
 
 // What one layer keeps of a step.
 typedef struct sessrec__layer {
-    float *state[2];            // [batch_size,H] the slots' hidden states before and after; trainer.now says
-                                // which is which
+    float *state, *next;        // [batch_size,H] the slots' hidden states before the step and after it
     float *h;                   // [B,H] the states that enter the step
     float *mask;                // [B,H] hidden dropout: 0 or 1/(1-p); NULL without
     float *tape, *d_gates;      // [B,4H]
     float *d_out;               // [B,H] gradient of the layer's output
-    // with a user-level GRU only, in the R rows in which the user's state begins a session:
+    // with a user-level GRU only:
     float *d_h;                 // [R,H] gradient of the state that entered
     float *begun, *begun_mask;  // [R,H] that state, before dropout, and its mask
     float *d_begun;             // [R,H] gradient before the tanh
 } sessrec__layer;
 
-// The user-level GRU in a step. It runs for the R rows in which a later session of a user begins; arrays
-// [R,..] have those rows side by side.
+// And the user-level GRU, which runs for R rows: those stand side by side in arrays [R,..].
 typedef struct sessrec__user {
-    int32_t count;              // R
-    int32_t *row;               // [R] which rows, ascending
-    int32_t *first;             // [B+1] how many of them come before row i
-    float *state[2];            // [B,Hu] of every slot's user, before and after
-    float *s, *c;               // [R,H] [R,Hu] what enters: the session's last state and the user's
+    float *state, *next;        // [batch_size,Hu] of every slot's user, before and after
+    float *s, *c;               // [R,L] [R,Hu] what enters: the session's last state and the user's
     float *c_new, *mask;        // [R,Hu] the new state of the user, after dropout
     float *tape, *d_gates;      // [R,4Hu]
     float *d_c;                 // [R,Hu]
 } sessrec__user;
 
-// A piece of a dense tensor that one task computes the gradient of and updates.
+// Rows first .. last-1 of a dense matrix, whose gradient one task finds and whose weights it updates.
 typedef struct sessrec__piece {
-    int32_t tensor, layer, first, last;     // rows first .. last-1
+    int32_t tensor, first, last;
 } sessrec__piece;
+
+// Whose copy of what stays between steps is newer, where a device trains.
+typedef enum sessrec__newer {
+    SESSREC__BOTH_EQUAL,
+    SESSREC__HOST_NEWER,
+    SESSREC__DEVICE_NEWER
+} sessrec__newer;
+typedef enum sessrec__access { SESSREC__TO_READ, SESSREC__TO_WRITE } sessrec__access;
 
 struct sessrec_trainer {
     sessrec_allocator memory;
     sessrec_config config;
     const sessrec__kernels *kernels;
     sessrec__pool pool;
+    int32_t tasks;              // of a region at most
     sessrec_model *model;
     sessrec_position position;
-    // optimizer state and gradients, by tensor of the model
+    // by tensor of the model
     sessrec_optimizer_state state[SESSREC__MAX_TENSORS];
-    float *gradient[SESSREC__MAX_TENSORS];      // of dense tensors, whole
+    float *gradient[SESSREC__MAX_TENSORS];      // of dense matrices, whole
     sessrec__piece *piece;
     int32_t pieces;
     sessrec__touched output, input;             // Wy (with TIED the inputs, too); E or one-hot W
-    float *bias_gradient;                       // [C] of By
+    float *bias_gradient;                       // [M] of By
     // the step under way
-    const sessrec_batch *batch;
-    int32_t now, rows;
-    int32_t columns, all;       // C different items, and the columns that they stand for
-    int32_t tasks;              // of a region at most
-    int32_t chunk;              // rows that are taken at a time
-    int32_t eager;              // update rows and matrices as soon as their gradients are known
-    int32_t *item, *place;      // [all] the item of each column with repeats, and its place among the C
-    sessrec__columns stands_for;
-    sessrec__inputs inputs;
-    // [C] with TIED: the item is an input, too, so that its gradient is complete when all else is done
-    unsigned char *is_input;
-    int32_t *sorting;           // [2 * all + SESSREC__DIGITS]
-    float *log_support;         // [V] and 1 / proposal of an item as target and as sample; NULL unless logQ
-                                // needs them
-    float *target_weight, *sample_weight;
-    float *S;                   // [B,C], then dS; rows are `stride` apart
-    int32_t stride;
-    float *wide, *d_wide;       // [B,all] the same with repeats, for a loss of the caller's own
-    float *d_part;              // [parts,B,L] parts of dh
-    float *row_loss;            // [B]
+    sessrec__step step;
+    int has_gradients;          // that sessrec_trainer_apply has not applied yet
     float *x, *d_x;             // [B,D] input of the first layer after dropout, and its gradient
     float *input_mask;          // [B,D] ([B] with one-hot input); NULL without
-    float *scratch;             // a part for each task of a region
-    uint64_t scratch_part;
     sessrec__layer layer[SESSREC_MAX_LAYERS];
     sessrec__user user;
+    float *S;                   // [B,M], then dS
+    float *wide, *d_wide;       // [B,C] the same with repeats, for a loss of the caller's own
+    float *row_loss;            // [B]
+    float *d_part;              // [parts,B,L] parts of dh
+    // [V] and 1 / proposal of an item as target and as sample; NULL unless logQ needs them
+    float *log_support, *target_weight, *sample_weight;
+    int32_t *sorting;           // [2C + SESSREC__DIGITS]
+    float *scratch;             // a part for each task of a region
+    uint64_t scratch_part;
     // early stopping
     float *best[SESSREC__MAX_TENSORS];
     void *best_block;
     double started;             // when the trainer was made, and the pairs that it has trained since
     int64_t pairs_run;
     uint64_t log_hash;          // of the log's events, so that a checkpoint knows its log again
-    // where it runs; on the processor, device is the trainer itself
-    const sessrec_device_table *table;
+    const sessrec_device_table *table;  // where it runs: NULL on the processor
     void *device;
-    // SESSREC__HOST or SESSREC__DEVICE where its memory is ahead of the other's, else 0
-    int newer;
+    sessrec__newer newer;
 };
-enum { SESSREC__HOST = 1, SESSREC__DEVICE = 2 };
 
 // What every call on a trainer begins with.
 static sessrec_result sessrec__trainer_ready(const sessrec_trainer *tr, sessrec_error *err) {
@@ -3189,316 +3406,195 @@ static sessrec_result sessrec__trainer_ready(const sessrec_trainer *tr, sessrec_
                      : sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the trainer's model has been taken");
 }
 
-// ---- the model that is trained ----
+// ---- regions ----
 
-static uint64_t sessrec__tensor_elements(const sessrec__shape *shape) {
-    return (uint64_t)shape->rows * (uint64_t)shape->columns;  // < 2^31 * 2^15
+// One chunk of rows, part of the items, or piece of the weights, with scratch of the task that has it.
+typedef void (*sessrec__work)(sessrec_trainer *tr, const sessrec__step *step, int32_t index, float *scratch);
+typedef struct sessrec__region {
+    sessrec_trainer *tr;
+    sessrec__work work;
+    int32_t count;
+} sessrec__region;
+
+// Task t takes t, t + tasks, ..., the same in every step.
+static void sessrec__task_of_region(void *context, int32_t task) {
+    const sessrec__region *region = (const sessrec__region *)context;
+    sessrec_trainer *tr = region->tr;
+    for (int32_t i = task; i < region->count; i += tr->tasks)
+        region->work(tr, &tr->step, i, tr->scratch + (uint64_t)task * tr->scratch_part);
+}
+static void sessrec__run(sessrec_trainer *tr, int32_t count, sessrec__work work) {
+    sessrec__region region = {tr, work, count};
+    sessrec__pool_run(&tr->pool, count < tr->tasks ? count : tr->tasks, sessrec__task_of_region, &region);
 }
 
-// Everything of a model in one block: also the arrays that are constant later.
-typedef struct sessrec__new_model {
-    sessrec_model model;
-    uint64_t text_bytes;
-    uint64_t *support;
-    uint32_t *id_offset;
-    char *id_text;
-    int32_t *id_order;
-} sessrec__new_model;
-
-static void sessrec__model_place(void *object, sessrec__layout *layout) {
-    sessrec__new_model *plan = (sessrec__new_model *)object;
-    sessrec_model *model = &plan->model;
-    const uint64_t V = (uint64_t)model->info.item_count;
-    (void)sessrec__place(layout, 1, sizeof *model);
-    for (int32_t t = 0; t < model->tensors; ++t)
-        model->tensor[t] =
-            (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
-    model->support = plan->support = (uint64_t *)sessrec__place(layout, V, sizeof(uint64_t));
-    model->id_offset = plan->id_offset = (uint32_t *)sessrec__place(layout, V + 1, sizeof(uint32_t));
-    model->id_text = plan->id_text = (char *)sessrec__place(layout, plan->text_bytes, 1);
-    model->id_order = plan->id_order = (int32_t *)sessrec__place(layout, V, sizeof(int32_t));
+SESSREC__INLINE int32_t sessrec__smaller(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+SESSREC__INLINE void sessrec__swap(float **a, float **b) {
+    float *const other = *a;
+    *a = *b;
+    *b = other;
+}
+// The next multiple of the widest register.
+SESSREC__INLINE int32_t sessrec__aligned(int32_t n) {
+    return (n + 15) & ~15;
+}
+SESSREC__INLINE int32_t sessrec__blocks(int32_t count, int32_t each) {
+    return (count + each - 1) / each;
+}
+static void sessrec__prefetch_row(const float *table, int32_t width, int32_t row) {
+    for (int32_t j = 0; j < width; j += 16) SESSREC__PREFETCH(table + (ptrdiff_t)row * width + j);
+}
+// The hidden states of the last layer after the step: h [B,L].
+SESSREC__INLINE const float *sessrec__output(const sessrec_trainer *tr) {
+    return tr->layer[tr->config.layer_count - 1].next;
+}
+// The rows that the inputs touch.
+SESSREC__INLINE sessrec__touched *sessrec__of_inputs(sessrec_trainer *tr) {
+    return tr->config.embedding == SESSREC_EMBEDDING_TIED ? &tr->output : &tr->input;
 }
 
-// Heap sort of the items by their ids: in place, and no input makes it slow.
-static int sessrec__item_before(const sessrec_model *model, int32_t a, int32_t b) {
-    return sessrec__compare_text(sessrec__item_text(model, a), sessrec__item_text_size(model, a),
-                                 sessrec__item_text(model, b), sessrec__item_text_size(model, b)) < 0;
-}
-static void sessrec__sift_down(const sessrec_model *model, int32_t *heap, int32_t root, int32_t count) {
-    for (int64_t child; (child = 2 * (int64_t)root + 1) < count; root = (int32_t)child) {
-        if (child + 1 < count && sessrec__item_before(model, heap[child], heap[child + 1])) child++;
-        if (!sessrec__item_before(model, heap[root], heap[child])) return;
-        int32_t item = heap[root];
-        heap[root] = heap[child];
-        heap[child] = item;
-    }
-}
-static void sessrec__sort_items(const sessrec_model *model, int32_t *order) {
-    const int32_t count = model->info.item_count;
-    for (int32_t i = 0; i < count; ++i) order[i] = i;
-    for (int32_t i = count / 2 - 1; i >= 0; --i) sessrec__sift_down(model, order, i, count);
-    for (int32_t i = count - 1; i > 0; --i) {
-        int32_t item = order[0];
-        order[0] = order[i];
-        order[i] = item;
-        sessrec__sift_down(model, order, 0, i);
-    }
-}
+// ---- memory ----
 
-static sessrec_model_info sessrec__info_of(const sessrec_config *c, int32_t items) {
-    sessrec_model_info info;
-    memset(&info, 0, sizeof info);
-    info.item_count = items;
-    info.layer_count = c->layer_count;
-    for (int32_t l = 0; l < c->layer_count; ++l) info.hidden[l] = c->hidden[l];
-    info.embedding = c->embedding;
-    if (c->embedding == SESSREC_EMBEDDING_TIED) info.embedding_width = c->hidden[c->layer_count - 1];
-    if (c->embedding == SESSREC_EMBEDDING_SEPARATE) info.embedding_width = c->embedding_width;
-    info.gru = c->gru;
-    info.user_hidden = c->user_hidden;
-    info.user_mode = c->user_hidden ? c->user_mode : SESSREC_USER_INIT;
-    info.activation = c->loss.activation;
-    info.seed = c->seed;
-    return info;
-}
-
-// Items, ids and support from the log; the support of a model that is trained further is added to.
-static void sessrec__model_take_items(sessrec_model *model, const sessrec_log *log, const sessrec_model *base,
-                                      const sessrec__new_model *items) {
-    const sessrec_log_view view = sessrec_log_contents(log);
-    uint32_t at = 0;
-    for (int32_t i = 0; i < view.item_count; ++i) {
-        const char *id = sessrec_log_item_id(log, i);
-        const size_t size = strlen(id) + 1;
-        items->id_offset[i] = at;
-        memcpy(items->id_text + at, id, size);
-        at += (uint32_t)size;
-        items->support[i] = (uint64_t)view.supports[i] + sessrec_model_support(base, i);
-        model->info.event_count += items->support[i];
-    }
-    items->id_offset[view.item_count] = at;
-    sessrec__sort_items(model, items->id_order);
-}
-
-// Uniform in +-sqrt(6 / (rows + columns)) for each of the matrices that stand side by side; biases stay 0.
-static void sessrec__init_tensor(const sessrec__shape *shape, int32_t t, uint64_t seed, float *data) {
-    if (!shape->gates) return;
-    const uint64_t key = sessrec__key(seed, SESSREC__STREAM_WEIGHTS + (uint64_t)t),
-                   elements = sessrec__tensor_elements(shape);
-    const float range = (float)sqrt(6.0 / ((double)shape->rows + (double)(shape->columns / shape->gates)));
-    for (uint64_t i = 0; i < elements; ++i) data[i] = (2 * sessrec__unit(sessrec__draw(key, i)) - 1) * range;
-}
-
-static sessrec_result sessrec__check_base(const sessrec_model *base, const sessrec_model_info *info,
-                                          const sessrec_log *log, sessrec_error *err) {
-    const sessrec_model_info *b = &base->info;
-    int same = b->layer_count == info->layer_count && b->embedding == info->embedding &&
-               b->embedding_width == info->embedding_width && b->gru == info->gru &&
-               b->user_hidden == info->user_hidden && b->user_mode == info->user_mode;
-    for (int32_t l = 0; l < info->layer_count; ++l) same = same && b->hidden[l] == info->hidden[l];
-    if (!same)
-        return sessrec__fail(
-            err, SESSREC_MISMATCH, 0,
-            "the model to start from has other layers, widths or forms than the configuration");
-    for (int32_t i = 0; i < b->item_count; ++i)
-        if (i >= info->item_count || strcmp(sessrec__item_text(base, i), sessrec_log_item_id(log, i)))
-            return sessrec__fail(err, SESSREC_MISMATCH, 0,
-                                 "the log does not number its items as the model to start from does: make it "
-                                 "with format.items_of = the model");
-    return SESSREC_OK;
-}
-
-static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_log *log,
-                                            const sessrec_allocator *memory, sessrec_model **out,
-                                            sessrec_error *err) {
-    const sessrec_log_view view = sessrec_log_contents(log);
-    sessrec__new_model plan;
-    if (view.item_count < 1) return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items");
-    memset(&plan, 0, sizeof plan);
-    plan.model.memory = *memory;
-    plan.model.info = sessrec__info_of(config, view.item_count);
-    plan.model.tensors = sessrec__shapes(&plan.model.info, plan.model.shape);
-    const sessrec_model *base = config->start_from;
-    sessrec_result result = base ? sessrec__check_base(base, &plan.model.info, log, err) : SESSREC_OK;
-    if (result) return result;
-    for (int32_t i = 0; i < view.item_count; ++i) plan.text_bytes += strlen(sessrec_log_item_id(log, i)) + 1;
-    if (plan.text_bytes > UINT32_MAX)
-        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
-    sessrec_model *model = (sessrec_model *)sessrec__layout_block(memory, sessrec__model_place, &plan);
-    if (!model) return sessrec__no_memory(err);
-    *model = plan.model;
-    sessrec__model_wire(model);
-    sessrec__model_take_items(model, log, base, &plan);
-    for (int32_t t = 0; t < model->tensors; ++t) {
-        sessrec__init_tensor(&model->shape[t], t, config->seed, model->tensor[t]);
-        if (base)
-            memcpy(model->tensor[t], base->tensor[t],
-                   // new items keep theirs
-                   (size_t)sessrec__tensor_elements(&base->shape[t]) * sizeof(float));
-    }
-    *out = model;
-    return SESSREC_OK;
-}
-
-// ---- memory of the trainer ----
+// The user-level GRU in a step: see >>users.
+static void sessrec__place_user(sessrec_trainer *tr, sessrec__layout *layout);
+static void sessrec__plan_users(const sessrec_trainer *tr, sessrec__step *step);
+static void sessrec__forward_users(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
+                                   int32_t rows);
+static void sessrec__begin_layer(sessrec_trainer *tr, const sessrec__step *step, int32_t l, int32_t first,
+                                 int32_t rows);
+static void sessrec__backward_users(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
+                                    int32_t rows, float *scratch);
+static void sessrec__gradient_users(const sessrec_trainer *tr, const sessrec__step *step,
+                                    const sessrec__piece *piece, float *gradient);
 
 static void sessrec__place_state(sessrec_trainer *tr, sessrec__layout *layout, int32_t t) {
     const sessrec_optimizer_config *o = &tr->config.optimizer;
     const sessrec__shape *shape = &tr->model->shape[t];
-    const uint64_t n = sessrec__tensor_elements(shape), f = sizeof(float);
+    const uint64_t n = sessrec__tensor_elements(shape);
+    const int adam = o->kind == SESSREC_ADAM;
     sessrec_optimizer_state *s = &tr->state[t];
-    s->first = o->kind != SESSREC_SGD ? (float *)sessrec__place(layout, n, f) : NULL;
-    s->second =
-        o->kind == SESSREC_ADADELTA || o->kind == SESSREC_ADAM ? (float *)sessrec__place(layout, n, f) : NULL;
-    s->velocity = o->momentum > 0 ? (float *)sessrec__place(layout, n, f) : NULL;
-    s->steps = o->kind == SESSREC_ADAM
-                   ? (int32_t *)sessrec__place(layout, (uint64_t)shape->rows, sizeof(int32_t))
-                   : NULL;
-    tr->gradient[t] = shape->table ? NULL : (float *)sessrec__place(layout, n, f);
+    s->first = o->kind != SESSREC_SGD ? sessrec__place_floats(layout, n) : NULL;
+    s->second = adam || o->kind == SESSREC_ADADELTA ? sessrec__place_floats(layout, n) : NULL;
+    s->velocity = o->momentum > 0 ? sessrec__place_floats(layout, n) : NULL;
+    s->steps = adam ? sessrec__place_ints(layout, (uint64_t)shape->rows) : NULL;
+    tr->gradient[t] = shape->table ? NULL : sessrec__place_floats(layout, n);
 }
 
-static void sessrec__place_touched(sessrec__touched *touched, sessrec__layout *layout, int32_t most,
-                                   uint64_t width) {
-    touched->id = (int32_t *)sessrec__place(layout, (uint64_t)most, sizeof(int32_t));
-    touched->gradient = (float *)sessrec__place(layout, (uint64_t)most * width, sizeof(float));
+static void sessrec__place_touched(sessrec__touched *touched, sessrec__layout *layout, int32_t tensor,
+                                   int32_t most, int32_t width) {
+    touched->tensor = tensor;
+    touched->id = sessrec__place_ints(layout, (uint64_t)most);
+    touched->gradient = sessrec__place_floats(layout, (uint64_t)most * (uint64_t)width);
 }
 
-// What a step plans: columns, inputs, and what they stand for.
-static void sessrec__place_plan(sessrec_trainer *tr, sessrec__layout *layout) {
+static void sessrec__place_step(sessrec_trainer *tr, sessrec__layout *layout) {
     const sessrec_config *c = &tr->config;
     const uint64_t B = (uint64_t)c->batch_size, C = B + (uint64_t)c->negatives,
-                   V = (uint64_t)tr->model->info.item_count, i = sizeof(int32_t), f = sizeof(float);
-    tr->item = (int32_t *)sessrec__place(layout, C, i);
-    tr->place = (int32_t *)sessrec__place(layout, C, i);
-    tr->sorting = (int32_t *)sessrec__place(layout, 2 * C + SESSREC__DIGITS, i);
-    tr->inputs.row = (int32_t *)sessrec__place(layout, B, i);
-    tr->inputs.begin = (int32_t *)sessrec__place(layout, B + 1, i);
-    tr->inputs.place = (int32_t *)sessrec__place(layout, B, i);
-    tr->is_input = (unsigned char *)sessrec__place(layout, C, 1);
-    tr->stands_for.weight = tr->stands_for.times = (float *)sessrec__place(layout, C, f);
+                   V = (uint64_t)tr->model->info.item_count;
+    sessrec__step *step = &tr->step;
+    step->item = sessrec__place_ints(layout, C);
+    step->place = sessrec__place_ints(layout, C);
+    tr->sorting = sessrec__place_ints(layout, 2 * C + SESSREC__DIGITS);
+    step->input_row = sessrec__place_ints(layout, B);
+    step->input_begin = sessrec__place_ints(layout, B + 1);
+    step->input_place = sessrec__place_ints(layout, B);
+    step->is_input = (unsigned char *)sessrec__place(layout, C, 1);
+    step->stands_for.weight = step->stands_for.times = sessrec__place_floats(layout, C);
     if (c->loss.kind != SESSREC_LOSS_XE || !(c->loss.logq > 0)) return;
-    tr->stands_for.weight = (float *)sessrec__place(layout, C, f);
-    tr->stands_for.log_weight = (float *)sessrec__place(layout, C, f);
-    tr->stands_for.log_own = (float *)sessrec__place(layout, B, f);
-    tr->log_support = (float *)sessrec__place(layout, V, f);
-    tr->target_weight = (float *)sessrec__place(layout, V, f);
-    tr->sample_weight = (float *)sessrec__place(layout, V, f);
+    step->stands_for.weight = sessrec__place_floats(layout, C);
+    step->stands_for.log_weight = sessrec__place_floats(layout, C);
+    step->stands_for.log_own = sessrec__place_floats(layout, B);
+    tr->log_support = sessrec__place_floats(layout, V);
+    tr->target_weight = sessrec__place_floats(layout, V);
+    tr->sample_weight = sessrec__place_floats(layout, V);
 }
 
 static void sessrec__place_layer(sessrec_trainer *tr, sessrec__layout *layout, int32_t l) {
-    const uint64_t n = (uint64_t)tr->config.batch_size * (uint64_t)tr->config.hidden[l], f = sizeof(float);
+    const uint64_t n = (uint64_t)tr->config.batch_size * (uint64_t)tr->config.hidden[l];
     sessrec__layer *layer = &tr->layer[l];
-    layer->state[0] = (float *)sessrec__place(layout, n, f);
-    layer->state[1] = (float *)sessrec__place(layout, n, f);
-    layer->h = (float *)sessrec__place(layout, n, f);
-    layer->mask = tr->config.dropout_hidden > 0 ? (float *)sessrec__place(layout, n, f) : NULL;
-    layer->tape = (float *)sessrec__place(layout, 4 * n, f);
-    layer->d_gates = (float *)sessrec__place(layout, 4 * n, f);
-    layer->d_out = (float *)sessrec__place(layout, n, f);
+    layer->state = sessrec__place_floats(layout, n);
+    layer->next = sessrec__place_floats(layout, n);
+    layer->h = sessrec__place_floats(layout, n);
+    layer->mask = tr->config.dropout_hidden > 0 ? sessrec__place_floats(layout, n) : NULL;
+    layer->tape = sessrec__place_floats(layout, 4 * n);
+    layer->d_gates = sessrec__place_floats(layout, 4 * n);
+    layer->d_out = sessrec__place_floats(layout, n);
     if (!tr->config.user_hidden) return;
-    layer->d_h = (float *)sessrec__place(layout, n, f);
-    layer->begun = (float *)sessrec__place(layout, n, f);
-    layer->begun_mask = tr->config.dropout_init > 0 ? (float *)sessrec__place(layout, n, f) : NULL;
-    layer->d_begun = (float *)sessrec__place(layout, n, f);
+    layer->d_h = sessrec__place_floats(layout, n);
+    layer->begun = sessrec__place_floats(layout, n);
+    layer->begun_mask = tr->config.dropout_init > 0 ? sessrec__place_floats(layout, n) : NULL;
+    layer->d_begun = sessrec__place_floats(layout, n);
 }
 
-static void sessrec__place_user(sessrec_trainer *tr, sessrec__layout *layout) {
-    const uint64_t B = (uint64_t)tr->config.batch_size, n = B * (uint64_t)tr->config.user_hidden,
-                   f = sizeof(float);
-    sessrec__user *user = &tr->user;
-    if (!n) return;
-    user->row = (int32_t *)sessrec__place(layout, B, sizeof(int32_t));
-    user->first = (int32_t *)sessrec__place(layout, B + 1, sizeof(int32_t));
-    user->state[0] = (float *)sessrec__place(layout, n, f);
-    user->state[1] = (float *)sessrec__place(layout, n, f);
-    user->s = (float *)sessrec__place(layout, B * (uint64_t)sessrec__last_width(tr->model), f);
-    user->c = (float *)sessrec__place(layout, n, f);
-    user->c_new = (float *)sessrec__place(layout, n, f);
-    user->mask = tr->config.dropout_user > 0 ? (float *)sessrec__place(layout, n, f) : NULL;
-    user->tape = (float *)sessrec__place(layout, 4 * n, f);
-    user->d_gates = (float *)sessrec__place(layout, 4 * n, f);
-    user->d_c = (float *)sessrec__place(layout, n, f);
-}
-
-// Rows of a dense tensor that make a piece of about 16,000 numbers.
+// Rows of a dense matrix that make a piece of about 16,000 numbers.
 static int32_t sessrec__piece_rows(const sessrec__shape *shape) {
-    int32_t rows = 16384 / shape->columns;
+    const int32_t rows = 16384 / shape->columns;
     return rows < 8 ? 8 : rows & ~7;
 }
 
+// Counts the pieces, and lists them once there is memory for it.
 static void sessrec__list_pieces(sessrec_trainer *tr) {
     tr->pieces = 0;
     for (int32_t t = 0; t < tr->model->tensors; ++t) {
         const sessrec__shape *shape = &tr->model->shape[t];
-        const int32_t step = sessrec__piece_rows(shape);
-        for (int32_t first = 0; !shape->table && first < shape->rows; first += step) {
-            int32_t last = shape->rows - first < step ? shape->rows : first + step;
-            if (tr->piece) {
-                // the name is part, layer, '.', role
-                sessrec__piece piece = {t, shape->name[1] - '0', first, last};
-                tr->piece[tr->pieces] = piece;
-            }
+        const int32_t each = sessrec__piece_rows(shape);
+        for (int32_t first = 0; !shape->table && first < shape->rows; first += each) {
+            const sessrec__piece piece = {t, first, first + sessrec__smaller(each, shape->rows - first)};
+            if (tr->piece) tr->piece[tr->pieces] = piece;
             tr->pieces++;
         }
     }
 }
 
-// The next multiple of the widest register.
-SESSREC__INLINE int32_t sessrec__aligned(int32_t n) {
-    return (n + 15) & ~15;
-}
-
 static void sessrec__trainer_place(void *object, sessrec__layout *layout) {
     sessrec_trainer *tr = (sessrec_trainer *)object;
     const sessrec_config *c = &tr->config;
-    const sessrec_model *model = tr->model;
-    const int32_t L = sessrec__last_width(model), D = model->info.embedding_width,
+    const int32_t L = sessrec__last_width(tr->model), D = tr->model->info.embedding_width,
                   C = c->batch_size + c->negatives;
-    const uint64_t f = sizeof(float), B = (uint64_t)c->batch_size;
+    const uint64_t B = (uint64_t)c->batch_size;
     const int tied = c->embedding == SESSREC_EMBEDDING_TIED, onehot = c->embedding == SESSREC_EMBEDDING_NONE;
     (void)sessrec__place(layout, 1, sizeof *tr);
-    for (int32_t t = 0; t < model->tensors; ++t) sessrec__place_state(tr, layout, t);
+    for (int32_t t = 0; t < tr->model->tensors; ++t) sessrec__place_state(tr, layout, t);
     tr->piece = (sessrec__piece *)sessrec__place(layout, (uint64_t)tr->pieces, sizeof *tr->piece);
-    sessrec__place_plan(tr, layout);
-    sessrec__place_touched(&tr->output, layout, C + (tied ? c->batch_size : 0), (uint64_t)L);
-    tr->bias_gradient = (float *)sessrec__place(layout, (uint64_t)C, f);
+    sessrec__place_step(tr, layout);
+    sessrec__place_touched(&tr->output, layout, SESSREC__WY, C + (tied ? c->batch_size : 0), L);
+    tr->bias_gradient = sessrec__place_floats(layout, (uint64_t)C);
     if (!tied)
-        sessrec__place_touched(&tr->input, layout, c->batch_size, (uint64_t)(onehot ? 3 * c->hidden[0] : D));
-    tr->S = (float *)sessrec__place(layout, B * (uint64_t)sessrec__aligned(C), f);
+        sessrec__place_touched(&tr->input, layout, SESSREC__INPUT_TABLE, c->batch_size,
+                               onehot ? 3 * c->hidden[0] : D);
+    tr->S = sessrec__place_floats(layout, B * (uint64_t)sessrec__aligned(C));
     if (c->loss.kind == SESSREC_LOSS_CUSTOM) {
-        tr->wide = (float *)sessrec__place(layout, B * (uint64_t)C, f);
-        tr->d_wide = (float *)sessrec__place(layout, B * (uint64_t)C, f);
+        tr->wide = sessrec__place_floats(layout, B * (uint64_t)C);
+        tr->d_wide = sessrec__place_floats(layout, B * (uint64_t)C);
     }
-    tr->d_part = (float *)sessrec__place(layout, SESSREC__PARTS * B * (uint64_t)L, f);
-    tr->row_loss = (float *)sessrec__place(layout, B, f);
-    tr->x = (float *)sessrec__place(layout, B * (uint64_t)D, f);
-    tr->d_x = (float *)sessrec__place(layout, B * (uint64_t)D, f);
-    tr->input_mask =
-        c->dropout_input > 0 ? (float *)sessrec__place(layout, B * (uint64_t)(onehot ? 1 : D), f) : NULL;
+    tr->d_part = sessrec__place_floats(layout, SESSREC__PARTS * B * (uint64_t)L);
+    tr->row_loss = sessrec__place_floats(layout, B);
+    tr->x = sessrec__place_floats(layout, B * (uint64_t)D);
+    tr->d_x = sessrec__place_floats(layout, B * (uint64_t)D);
+    if (c->dropout_input > 0)
+        tr->input_mask = sessrec__place_floats(layout, B * (uint64_t)(onehot ? 1 : D));
     for (int32_t l = 0; l < c->layer_count; ++l) sessrec__place_layer(tr, layout, l);
-    sessrec__place_user(tr, layout);
-    tr->scratch = (float *)sessrec__place(layout, tr->scratch_part * (uint64_t)tr->tasks, f);
+    if (c->user_hidden) sessrec__place_user(tr, layout);
+    tr->scratch = sessrec__place_floats(layout, tr->scratch_part * (uint64_t)tr->tasks);
 }
 
-// Scratch of a task: what the columns stand for and one row of the loss; a backward step for its rows; a
-// block of items; a piece.
+// Scratch of a task: what the columns stand for and one row of the loss; a backward step for its rows, which
+// needs gates gathered [4H] and transposed [2H] and what comes out of them [H]; a block of items, whose rows
+// start at whole registers; a piece.
 static uint64_t sessrec__scratch_part(const sessrec_trainer *tr) {
     const sessrec_config *c = &tr->config;
-    const uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tr->tasks + 9,
-                   D = (uint64_t)tr->model->info.embedding_width;
-    uint64_t most = 8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives),
-             widest = D > (uint64_t)c->user_hidden ? D : (uint64_t)c->user_hidden;
-    for (int32_t l = 0; l < c->layer_count; ++l)
-        if ((uint64_t)c->hidden[l] > widest) widest = (uint64_t)c->hidden[l];
-    // backward: gates gathered [4H] and turned [2H], and what comes out of them [H]
-    if (most < 7 * rows * widest) most = 7 * rows * widest;
-    // rows start at whole registers
-    if (most < SESSREC__BLOCK * (widest + 15)) most = SESSREC__BLOCK * (widest + 15);
+    const uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tr->tasks + 9;
+    const uint64_t widest = (uint64_t)sessrec__widest(tr->model);
+    uint64_t need[4] = {8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives), 7 * rows * widest,
+                        SESSREC__BLOCK * (widest + 15), 0}, most = 0;
     for (int32_t t = 0; t < tr->model->tensors; ++t) {
         const sessrec__shape *shape = &tr->model->shape[t];
         const uint64_t piece = (uint64_t)sessrec__piece_rows(shape) * (uint64_t)shape->columns;
-        if (!shape->table && most < piece) most = piece;
+        if (!shape->table && need[3] < piece) need[3] = piece;
     }
+    for (int i = 0; i < 4; ++i) most = need[i] > most ? need[i] : most;
     return (most + 15) & ~(uint64_t)15;
 }
 
@@ -3563,7 +3659,7 @@ SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, 
             tr->log_hash = sessrec__log_hash(log);
             tr->started = sessrec__now();
             result = sessrec__choose_device(tr, err);
-            sessrec__pool_init(&tr->pool, tr->device == (void *)tr ? config->threads : 1, &config->jobs);
+            sessrec__pool_init(&tr->pool, tr->table ? 1 : config->threads, &config->jobs);
             if (result) sessrec_trainer_destroy(tr);
             else *out = tr;
         } else {
@@ -3575,604 +3671,9 @@ SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, 
     return result;
 }
 
-// ---- forward ----
-
-// mask = 0 with probability p, else 1/(1-p): element (row, j) of step `step` is always the same draw.
-static void sessrec__draw_mask(const sessrec_trainer *tr, uint64_t stream, float p, int32_t row,
-                               int32_t width, float *mask) {
-    const uint64_t key = sessrec__key(sessrec__mix(tr->config.seed + (uint64_t)tr->batch->epoch), stream);
-    const uint64_t base =
-        ((uint64_t)tr->batch->step * (uint64_t)tr->config.batch_size + (uint64_t)row) * (uint64_t)width;
-    const float kept = 1 / (1 - p);
-    for (int32_t j = 0; j < width; ++j)
-        mask[j] = sessrec__unit(sessrec__draw(key, base + (uint64_t)j)) < p ? 0 : kept;
-}
-
-// The first layer's input, with dropout.
-static void sessrec__forward_input(sessrec_trainer *tr, int32_t first, int32_t rows) {
-    const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
-    const int32_t D = onehot ? 0 : tr->model->info.embedding_width, width = onehot ? 1 : D;
-    if (!onehot) sessrec__embed(tr->model, rows, tr->batch->inputs + first, tr->x + (ptrdiff_t)first * D);
-    if (!tr->input_mask) return;
-    for (int32_t i = first; i < first + rows; ++i) {
-        float *mask = tr->input_mask + (ptrdiff_t)i * width;
-        sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INPUT, tr->config.dropout_input, i, width, mask);
-        if (!onehot) tr->kernels->weigh(D, tr->x + (ptrdiff_t)i * D, mask, tr->x + (ptrdiff_t)i * D);
-    }
-}
-
-// ---- the user-level GRU (Quadrana 2017, section 3) ----
-//   c_m = GRU_usr(s_m, c_m-1)                when a session ends, from its last hidden state
-//   h_0 = tanh(c_m W_init + b_init)          begins the next session, each layer with a matrix of its own
-//   a += c_m C                               All: and it is fed to the gates of the first layer at every
-//   click
-// Both happen in the step in which the next session starts, so that its gradient reaches GRU_usr, within that
-// step.
-
-// Whether the user's earlier sessions begin the one that starts in this row.
-SESSREC__INLINE int sessrec__user_begins(const sessrec_trainer *tr, int32_t row) {
-    return tr->config.user_hidden && tr->batch->session_starts[row] && !tr->batch->user_starts[row];
-}
-
-static void sessrec__plan_users(sessrec_trainer *tr) {
-    sessrec__user *user = &tr->user;
-    user->count = 0;
-    for (int32_t i = 0; i < tr->rows; ++i) {
-        user->first[i] = user->count;
-        if (sessrec__user_begins(tr, i)) user->row[user->count++] = i;
-    }
-    user->first[tr->rows] = user->count;
-}
-
-// The users' states for a chunk of rows: updated where a later session begins, zero for a new user, else as
-// they were.
-static void sessrec__forward_users(sessrec_trainer *tr, int32_t first, int32_t rows) {
-    sessrec__user *user = &tr->user;
-    const int32_t Hu = tr->config.user_hidden, L = sessrec__last_width(tr->model), begin = user->first[first],
-                  count = user->first[first + rows] - begin;
-    const ptrdiff_t at = (ptrdiff_t)begin * Hu;
-    const float *last = tr->layer[tr->config.layer_count - 1].state[tr->now];
-    for (int32_t r = begin; r < begin + count; ++r) {
-        const int32_t from = tr->batch->previous_rows[user->row[r]];
-        memcpy(user->s + (ptrdiff_t)r * L, last + (ptrdiff_t)from * L, (size_t)L * sizeof(float));
-        memcpy(user->c + (ptrdiff_t)r * Hu, user->state[tr->now] + (ptrdiff_t)from * Hu,
-               (size_t)Hu * sizeof(float));
-    }
-    sessrec__gru_input(tr->kernels, &tr->model->user, count, user->s + (ptrdiff_t)begin * L, NULL, NULL,
-                       user->tape + 4 * at);
-    sessrec__gru_recurrent(tr->kernels, &tr->model->user, count, user->c + at, user->c_new + at,
-                           user->tape + 4 * at);
-    for (int32_t r = begin; r < begin + count && user->mask; ++r) {
-        sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_USER, tr->config.dropout_user, user->row[r], Hu,
-                           user->mask + (ptrdiff_t)r * Hu);
-        tr->kernels->weigh(Hu, user->c_new + (ptrdiff_t)r * Hu, user->mask + (ptrdiff_t)r * Hu,
-                           user->c_new + (ptrdiff_t)r * Hu);
-    }
-    for (int32_t i = first; i < first + rows; ++i) {
-        float *c = user->state[!tr->now] + (ptrdiff_t)i * Hu;
-        if (tr->batch->user_starts[i]) memset(c, 0, (size_t)Hu * sizeof *c);
-        else
-            memcpy(c,
-                   sessrec__user_begins(tr, i)
-                       ? user->c_new + (ptrdiff_t)user->first[i] * Hu
-                       : user->state[tr->now] + (ptrdiff_t)tr->batch->previous_rows[i] * Hu,
-                   (size_t)Hu * sizeof *c);
-    }
-}
-
-// The states that begin the sessions of some rows, before dropout; then that of one row, after it.
-static void sessrec__begun_states(sessrec_trainer *tr, int32_t l, int32_t first, int32_t rows) {
-    const ptrdiff_t begin = tr->user.first[first];
-    sessrec__begin_states(tr->model, l, tr->user.first[first + rows] - tr->user.first[first],
-                          tr->user.c_new + begin * tr->config.user_hidden,
-                          tr->layer[l].begun + begin * tr->config.hidden[l]);
-}
-static void sessrec__take_begun_state(sessrec_trainer *tr, int32_t l, int32_t row, float *h) {
-    const int32_t H = tr->config.hidden[l];
-    const ptrdiff_t at = (ptrdiff_t)tr->user.first[row] * H;
-    const sessrec__layer *layer = &tr->layer[l];
-    memcpy(h, layer->begun + at, (size_t)H * sizeof *h);
-    if (!layer->begun_mask) return;
-    sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_INIT + (uint64_t)l, tr->config.dropout_init, row, H,
-                       layer->begun_mask + at);
-    tr->kernels->weigh(H, h, layer->begun_mask + at, h);
-}
-
-// How many gates of layer 0 the user's state reaches, times H.
-SESSREC__INLINE int32_t sessrec__context_width(const sessrec_model *model) {
-    return (model->info.user_mode == SESSREC_USER_ALL ? 3 : 2) * model->info.hidden[0];
-}
-
-// The states that enter the step: where a session starts those that the user's state begins it with, zero
-// without; else those that the slot had.
-static void sessrec__forward_states(sessrec_trainer *tr, int32_t l, int32_t first, int32_t rows) {
-    const int32_t H = tr->config.hidden[l];
-    if (tr->config.user_hidden) sessrec__begun_states(tr, l, first, rows);
-    for (int32_t i = first; i < first + rows; ++i) {
-        float *h = tr->layer[l].h + (ptrdiff_t)i * H;
-        if (sessrec__user_begins(tr, i)) sessrec__take_begun_state(tr, l, i, h);
-        else if (tr->batch->session_starts[i]) memset(h, 0, (size_t)H * sizeof *h);
-        else
-            memcpy(h, tr->layer[l].state[tr->now] + (ptrdiff_t)tr->batch->previous_rows[i] * H,
-                   (size_t)H * sizeof *h);
-    }
-}
-
-static void sessrec__forward_rows(sessrec_trainer *tr, int32_t first, int32_t rows) {
-    const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
-    sessrec__forward_input(tr, first, rows);
-    if (tr->config.user_hidden) sessrec__forward_users(tr, first, rows);
-    const float *x = tr->x + (ptrdiff_t)first * tr->model->info.embedding_width;
-    for (int32_t l = 0; l < tr->config.layer_count; ++l) {
-        const sessrec_gru *gru = &tr->model->gru[l];
-        const ptrdiff_t at = (ptrdiff_t)first * gru->hidden;
-        sessrec__layer *layer = &tr->layer[l];
-        float *out = layer->state[!tr->now] + at;
-        sessrec__forward_states(tr, l, first, rows);
-        sessrec__gru_input(tr->kernels, gru, rows, x, onehot && l == 0 ? tr->batch->inputs + first : NULL,
-                           onehot && tr->input_mask ? tr->input_mask + first : NULL, layer->tape + 4 * at);
-        if (l == 0 && tr->model->context)
-            sessrec__add_context(tr->model, rows,
-                                 tr->user.state[!tr->now] + (ptrdiff_t)first * tr->config.user_hidden,
-                                 tr->config.user_hidden, layer->tape + 4 * at);
-        sessrec__gru_recurrent(tr->kernels, gru, rows, layer->h + at, out, layer->tape + 4 * at);
-        for (int32_t i = 0; i < rows && layer->mask; ++i) {
-            float *mask = layer->mask + at + (ptrdiff_t)i * gru->hidden;
-            sessrec__draw_mask(tr, SESSREC__STREAM_DROPOUT_HIDDEN + (uint64_t)l, tr->config.dropout_hidden,
-                               first + i, gru->hidden, mask);
-            tr->kernels->weigh(gru->hidden, out + (ptrdiff_t)i * gru->hidden, mask,
-                               out + (ptrdiff_t)i * gru->hidden);
-        }
-        x = out;
-    }
-}
-
-// The hidden states of the last layer after the step.
-SESSREC__INLINE const float *sessrec__output(const sessrec_trainer *tr) {
-    return tr->layer[tr->config.layer_count - 1].state[!tr->now];
-}
-
-// ---- regions ----
-
-// One chunk of rows, part of the items, or piece of the weights, with scratch of the task that has it.
-typedef void (*sessrec__work)(sessrec_trainer *tr, int32_t index, float *scratch);
-typedef struct sessrec__region {
-    sessrec_trainer *tr;
-    sessrec__work work;
-    int32_t count;
-} sessrec__region;
-
-// Task t takes t, t + tasks, ..., the same in every step.
-static void sessrec__task_of_region(void *context, int32_t task) {
-    const sessrec__region *region = (const sessrec__region *)context;
-    sessrec_trainer *tr = region->tr;
-    for (int32_t i = task; i < region->count; i += tr->tasks)
-        region->work(tr, i, tr->scratch + (uint64_t)task * tr->scratch_part);
-}
-static void sessrec__run(sessrec_trainer *tr, int32_t count, sessrec__work work) {
-    sessrec__region region = {tr, work, count};
-    sessrec__pool_run(&tr->pool, count < tr->tasks ? count : tr->tasks, sessrec__task_of_region, &region);
-}
-
-SESSREC__INLINE int32_t sessrec__chunks(const sessrec_trainer *tr) {
-    return (tr->rows + tr->chunk - 1) / tr->chunk;
-}
-SESSREC__INLINE int32_t sessrec__chunk_size(const sessrec_trainer *tr, int32_t first) {
-    return tr->rows - first < tr->chunk ? tr->rows - first : tr->chunk;
-}
-// Parts of the items, and where part p begins: at a multiple of the widest register.
-SESSREC__INLINE int32_t sessrec__parts(const sessrec_trainer *tr) {
-    const int32_t parts = tr->columns / SESSREC__BLOCK;
-    return parts < 1 ? 1 : parts > SESSREC__PARTS ? SESSREC__PARTS : parts;
-}
-SESSREC__INLINE int32_t sessrec__part_begin(const sessrec_trainer *tr, int32_t p) {
-    const int32_t parts = sessrec__parts(tr);
-    return p == parts ? tr->columns : (int32_t)((int64_t)tr->columns * p / parts + 8) & ~15;
-}
-SESSREC__INLINE int32_t sessrec__block_size(int32_t first, int32_t end) {
-    return end - first < SESSREC__BLOCK ? end - first : SESSREC__BLOCK;
-}
-
-// Other threads changed the gates' weights at the end of the step before. Those that fit the second-level
-// cache are asked for at once.
-static void sessrec__prefetch_gates(const sessrec_trainer *tr) {
-    for (int32_t t = 2; t < tr->model->tensors; ++t) {
-        const sessrec__shape *shape = &tr->model->shape[t];
-        const uint64_t elements = sessrec__tensor_elements(shape);
-        for (uint64_t i = 0; !shape->table && elements <= SESSREC__SMALL && i < elements; i += 16)
-            SESSREC__PREFETCH(tr->model->tensor[t] + i);
-    }
-}
-
-static void sessrec__forward_chunk(sessrec_trainer *tr, int32_t index, float *scratch) {
-    (void)scratch;
-    if (tr->tasks > 1) sessrec__prefetch_gates(tr);
-    sessrec__forward_rows(tr, index * tr->chunk, sessrec__chunk_size(tr, index * tr->chunk));
-}
-
-// The items' rows of Wy, one below the other, a whole number of registers apart. Those that come some places
-// later are asked for early: they lie anywhere in a large table.
-static void sessrec__gather_items(const sessrec_trainer *tr, int32_t first, int32_t count, float *Y) {
-    const int32_t L = sessrec__last_width(tr->model), *id = tr->output.id;
-    for (int32_t c = first; c < first + count; ++c) {
-        if (c + SESSREC__AHEAD < tr->columns) sessrec__prefetch_row(tr->model->Wy, L, id[c + SESSREC__AHEAD]);
-        memcpy(Y + (ptrdiff_t)(c - first) * sessrec__aligned(L), tr->model->Wy + (ptrdiff_t)id[c] * L,
-               (size_t)L * sizeof(float));
-    }
-}
-
-// weight and log_weight of the columns begin .. end-1: first as if all were samples.
-static void sessrec__weigh_columns(const sessrec_trainer *tr, int32_t begin, int32_t end) {
-    const float logq = tr->config.loss.logq, alpha = tr->config.alpha;
-    const sessrec__columns *c = &tr->stands_for;
-    for (int32_t j = begin; j < end; ++j) {
-        const int32_t item = tr->output.id[j];
-        c->weight[j] = c->times[j] * tr->sample_weight[item];
-        c->log_weight[j] = -logq * alpha * c->times[j] * tr->log_support[item];
-    }
-    for (int32_t i = 0; i < tr->rows; ++i) {
-        const int32_t item = tr->batch->targets[i], j = tr->place[i];
-        if (j < begin || j >= end) continue;
-        c->log_own[i] = -logq * tr->log_support[item];
-        c->weight[j] += tr->target_weight[item] - tr->sample_weight[item];
-        c->log_weight[j] += logq * (alpha - 1) * tr->log_support[item];
-    }
-}
-
-static void sessrec__score_part(sessrec_trainer *tr, int32_t index, float *Y) {
-    const int32_t L = sessrec__last_width(tr->model), begin = sessrec__part_begin(tr, index),
-                  end = sessrec__part_begin(tr, index + 1);
-    if (tr->log_support) sessrec__weigh_columns(tr, begin, end);
-    for (int32_t first = begin, count; first < end; first += count) {
-        float bias[SESSREC__BLOCK];
-        count = sessrec__block_size(first, end);
-        sessrec__gather_items(tr, first, count, Y);
-        for (int32_t c = 0; c < count; ++c) bias[c] = tr->model->By[tr->output.id[first + c]];
-        sessrec__matmul_bt(tr->kernels, tr->rows, count, L, sessrec__output(tr), L, Y, sessrec__aligned(L),
-                           bias, tr->S + first, tr->stride);
-    }
-}
-
-// ---- loss ----
-
-// A loss of the caller's own sees every column, with the repeats.
-static void sessrec__custom_rows(sessrec_trainer *tr, int32_t first, int32_t rows) {
-    const sessrec_loss_config *c = &tr->config.loss;
-    const int32_t all = tr->all;
-    float *wide = tr->wide + (ptrdiff_t)first * all, *d_wide = tr->d_wide + (ptrdiff_t)first * all;
-    for (int32_t i = 0; i < rows; ++i)
-        for (int32_t j = 0; j < all; ++j)
-            wide[(ptrdiff_t)i * all + j] = tr->S[(ptrdiff_t)(first + i) * tr->stride + tr->place[j]];
-    c->custom(c->custom_user, first, rows, all, tr->item, wide, tr->row_loss + first, d_wide);
-    for (int32_t i = 0; i < rows; ++i) {
-        float *d = tr->S + (ptrdiff_t)(first + i) * tr->stride;
-        memset(d, 0, (size_t)tr->columns * sizeof *d);
-        for (int32_t j = 0; j < all; ++j) d[tr->place[j]] += d_wide[(ptrdiff_t)i * all + j];
-    }
-}
-
-static void sessrec__loss_chunk(sessrec_trainer *tr, int32_t index, float *scratch) {
-    const sessrec_config *c = &tr->config;
-    const int32_t first = index * tr->chunk, rows = sessrec__chunk_size(tr, first), C = tr->columns;
-    const size_t size = (size_t)C * sizeof(float);
-    sessrec__columns mine = tr->stands_for;  // a row changes it while it is under work
-    mine.count = C;
-    mine.weight = mine.times = (float *)memcpy(scratch, tr->stands_for.times, size);
-    if (mine.log_weight) {
-        mine.weight = (float *)memcpy(scratch + C, tr->stands_for.weight, size);
-        mine.log_weight = (float *)memcpy(scratch + 2 * (ptrdiff_t)C, tr->stands_for.log_weight, size);
-    }
-    if (c->loss.kind == SESSREC_LOSS_CUSTOM) sessrec__custom_rows(tr, first, rows);
-    for (int32_t i = first; i < first + rows; ++i) {
-        float *s = tr->S + (ptrdiff_t)i * tr->stride;
-        if (c->loss.kind != SESSREC_LOSS_CUSTOM)
-            tr->row_loss[i] = sessrec__loss_row(tr->kernels, &c->loss, &mine, tr->all, i, tr->place[i], s, s,
-                                                scratch + 3 * (ptrdiff_t)C);
-        tr->kernels->scale(C, 1 / (float)c->batch_size, s, s);
-    }
-}
-
-// ---- backward ----
-
-// From the gradients of the states that entered the layers back through the beginning of the session to
-// GRU_usr.
-static void sessrec__backward_users(sessrec_trainer *tr, int32_t first, int32_t rows, float *scratch) {
-    sessrec__user *user = &tr->user;
-    const sessrec_model *model = tr->model;
-    const int32_t Hu = tr->config.user_hidden, begin = user->first[first],
-                  count = user->first[first + rows] - begin;
-    const ptrdiff_t at = (ptrdiff_t)begin * Hu;
-    if (!count) return;
-    memset(user->d_c + at, 0, (size_t)count * (size_t)Hu * sizeof(float));
-    for (int32_t l = 0; l < tr->config.layer_count; ++l) {
-        const int32_t H = tr->config.hidden[l];
-        sessrec__layer *layer = &tr->layer[l];
-        sessrec__gru_backward_states(tr->kernels, &model->gru[l], count, user->row + begin, layer->tape,
-                                     layer->d_out, layer->d_gates, layer->d_h + (ptrdiff_t)begin * H,
-                                     scratch);
-        for (int32_t r = begin; r < begin + count; ++r) {
-            const float *begun = layer->begun + (ptrdiff_t)r * H, *d_h = layer->d_h + (ptrdiff_t)r * H;
-            float *d = layer->d_begun + (ptrdiff_t)r * H;
-            for (int32_t j = 0; j < H; ++j) d[j] = d_h[j] * (1 - begun[j] * begun[j]);
-            if (layer->begun_mask) tr->kernels->weigh(H, d, layer->begun_mask + (ptrdiff_t)r * H, d);
-        }
-        sessrec__matmul_turned(tr->kernels, count, Hu, H, layer->d_begun + (ptrdiff_t)begin * H, H,
-                               model->init_W[l], H, user->d_c + at, Hu, 1, scratch);
-    }
-    if (model->context) {
-        const int32_t H = tr->config.hidden[0], width = sessrec__context_width(model);
-        for (int32_t r = 0; r < count; ++r)
-            memcpy(scratch + (ptrdiff_t)r * width,
-                   tr->layer[0].d_gates + (ptrdiff_t)user->row[begin + r] * 4 * H,
-                   (size_t)width * sizeof(float));
-        sessrec__matmul_turned(tr->kernels, count, Hu, width, scratch, width, model->context,
-                               3 * (ptrdiff_t)H, user->d_c + at, Hu, 1, scratch + (ptrdiff_t)count * width);
-    }
-    if (user->mask) tr->kernels->weigh(count * Hu, user->d_c + at, user->mask + at, user->d_c + at);
-    sessrec__gru_backward_rows(tr->kernels, &model->user, count, user->c + at, user->tape + 4 * at,
-                               user->d_c + at, NULL, user->d_gates + 4 * at, scratch);
-}
-
-// sum [columns] = the sum of the rows of x
-static void sessrec__sum_rows(const sessrec__kernels *k, int32_t rows, int32_t columns, const float *x,
-                              float *sum) {
-    memset(sum, 0, (size_t)columns * sizeof *sum);
-    for (int32_t i = 0; i < rows; ++i) k->axpy(columns, 1, x + (ptrdiff_t)i * columns, sum);
-}
-
-// The gradients of the matrices that only models with users have: GRU_usr, the beginnings, and the context of
-// layer 0.
-static void sessrec__gradient_user_piece(const sessrec_trainer *tr, const sessrec__piece *piece,
-                                         float *gradient) {
-    const sessrec__user *user = &tr->user;
-    const sessrec_gru *gru = &tr->model->user;
-    const int32_t l = piece->layer, H = tr->config.hidden[l], Hu = tr->config.user_hidden,
-                  first = piece->first, count = piece->last - first;
-    const char *name = tr->model->shape[piece->tensor].name;
-    if (name[0] == 'C') {
-        // of gates that the user's state does not reach
-        memset(gradient, 0, (size_t)count * 3 * (size_t)H * sizeof *gradient);
-        sessrec__matmul(tr->kernels, count, sessrec__context_width(tr->model), tr->rows,
-                        user->state[!tr->now] + first, 1, Hu, tr->layer[0].d_gates, 4 * (ptrdiff_t)H,
-                        gradient, 3 * (ptrdiff_t)H, 0);
-    } else if (name[0] == 'I') {
-        if (name[3] == 'W')
-            sessrec__matmul(tr->kernels, count, H, user->count, user->c_new + first, 1, Hu,
-                            tr->layer[l].d_begun, H, gradient, H, 0);
-        else sessrec__sum_rows(tr->kernels, user->count, H, tr->layer[l].d_begun, gradient);
-    } else {
-        switch (name[3]) {
-        case 'W':
-            sessrec__gru_gradient_W(tr->kernels, gru, first, piece->last, user->count, user->s, user->d_gates,
-                                    gradient);
-            break;
-        case 'U':
-            sessrec__gru_gradient_U(tr->kernels, gru, first, piece->last, user->count, user->c, user->tape,
-                                    user->d_gates, gradient);
-            break;
-        case 'b': sessrec__gru_gradient_b(tr->kernels, gru, user->count, user->d_gates, gradient); break;
-        default: sessrec__gru_gradient_c(tr->kernels, gru, user->count, user->d_gates, gradient); break;
-        }
-    }
-}
-
-static void sessrec__backward_chunk(sessrec_trainer *tr, int32_t index, float *scratch) {
-    const sessrec_config *c = &tr->config;
-    const int32_t first = index * tr->chunk, rows = sessrec__chunk_size(tr, first),
-                  L = sessrec__last_width(tr->model), D = tr->model->info.embedding_width;
-    float *d_out = tr->layer[c->layer_count - 1].d_out + (ptrdiff_t)first * L;
-    memset(d_out, 0, (size_t)rows * (size_t)L * sizeof *d_out);
-    for (int32_t p = 0; p < sessrec__parts(tr); ++p)
-        tr->kernels->axpy(rows * L, 1, tr->d_part + ((ptrdiff_t)p * tr->rows + first) * L, d_out);
-    for (int32_t l = c->layer_count - 1; l >= 0; --l) {
-        const int32_t H = c->hidden[l];
-        const ptrdiff_t at = (ptrdiff_t)first * H;
-        sessrec__layer *layer = &tr->layer[l];
-        float *below = l > 0 ? tr->layer[l - 1].d_out + (ptrdiff_t)first * c->hidden[l - 1]
-                       : c->embedding == SESSREC_EMBEDDING_NONE ? NULL
-                                                                : tr->d_x + (ptrdiff_t)first * D;
-        if (layer->mask) tr->kernels->weigh(rows * H, layer->d_out + at, layer->mask + at, layer->d_out + at);
-        sessrec__gru_backward_rows(tr->kernels, &tr->model->gru[l], rows, layer->h + at, layer->tape + 4 * at,
-                                   layer->d_out + at, below, layer->d_gates + 4 * at, scratch);
-    }
-    if (c->user_hidden) sessrec__backward_users(tr, first, rows, scratch);
-    if (tr->input_mask && c->embedding != SESSREC_EMBEDDING_NONE)
-        tr->kernels->weigh(rows * D, tr->d_x + (ptrdiff_t)first * D, tr->input_mask + (ptrdiff_t)first * D,
-                           tr->d_x + (ptrdiff_t)first * D);
-}
-
-static void sessrec__gradient_piece(const sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
-    const int32_t l = piece->layer;
-    const sessrec_gru *gru = &tr->model->gru[l];
-    const sessrec__layer *layer = &tr->layer[l];
-    const float *x = l ? tr->layer[l - 1].state[!tr->now] : tr->x;
-    if (tr->model->shape[piece->tensor].name[0] != 'L') {
-        sessrec__gradient_user_piece(tr, piece, gradient);
-        return;
-    }
-    switch (tr->model->shape[piece->tensor].name[3]) {
-    case 'W':
-        sessrec__gru_gradient_W(tr->kernels, gru, piece->first, piece->last, tr->rows, x, layer->d_gates,
-                                gradient);
-        break;
-    case 'U':
-        sessrec__gru_gradient_U(tr->kernels, gru, piece->first, piece->last, tr->rows, layer->h, layer->tape,
-                                layer->d_gates, gradient);
-        break;
-    case 'b': sessrec__gru_gradient_b(tr->kernels, gru, tr->rows, layer->d_gates, gradient); break;
-    default: sessrec__gru_gradient_c(tr->kernels, gru, tr->rows, layer->d_gates, gradient); break;
-    }
-}
-
-// Which tensor has its gradient in tr->input; -1 with TIED.
-static int32_t sessrec__input_table(const sessrec_trainer *tr) {
-    return tr->config.embedding == SESSREC_EMBEDDING_TIED ? -1 : 2;  // E or L0.W: the next after Wy and By
-}
-
-// ---- update ----
-// In sessrec_trainer_step a piece or a row is updated in the task that finds its gradient, which then need
-// not leave the cache.
-
-// Row i of those that a table was touched in.
-static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t i,
-                                    float *gradient) {
-    const int32_t t = touched == &tr->output ? 0 : sessrec__input_table(tr);
-    sessrec__update_rows(tr->kernels, &tr->config.optimizer, &tr->state[t], tr->model->shape[t].columns,
-                         touched->id[i], 1, tr->model->tensor[t], gradient);
-}
-
-// The biases of count <= SESSREC__BLOCK items. They lie apart: brought together, they are updated like a row.
-static void sessrec__update_biases(sessrec_trainer *tr, int32_t first, int32_t count) {
-    const int32_t *id = tr->output.id + first;
-    const sessrec_optimizer_state *state = &tr->state[1];
-    float *table[4] = {tr->model->tensor[1], state->first, state->second, state->velocity},
-          row[4][SESSREC__BLOCK];
-    if (tr->config.optimizer.kind == SESSREC_ADAM) {  // each has a time of its own
-        for (int32_t c = 0; c < count; ++c)
-            sessrec__update_rows(tr->kernels, &tr->config.optimizer, state, 1, id[c], 1, table[0],
-                                 tr->bias_gradient + first + c);
-        return;
-    }
-    for (int k = 0; k < 4; ++k)
-        for (int32_t c = 0; c < count && table[k]; ++c) row[k][c] = table[k][id[c]];
-    const sessrec__update u = {
-        &tr->config.optimizer, row[0], tr->bias_gradient + first, row[1], row[2], row[3], 1, 1};
-    tr->kernels->update(&u, count);
-    for (int k = 0; k < 4; ++k)
-        for (int32_t c = 0; c < count && table[k]; ++c) table[k][id[c]] = row[k][c];
-}
-
-// The block of count items from `first` on: its share of dh, and its gradient; with tr->eager the update of
-// those that are no inputs.
-static void sessrec__item_block(sessrec_trainer *tr, int32_t first, int32_t count, float *d_part,
-                                int accumulate, float *Y) {
-    const int32_t L = sessrec__last_width(tr->model), wide = sessrec__aligned(L), rows = tr->rows,
-                  *id = tr->output.id;
-    const sessrec_optimizer_state *state = &tr->state[0];
-    const float one = 1, *dS = tr->S + first;
-    float *dY = tr->output.gradient + (ptrdiff_t)first * L;
-    sessrec__gather_items(tr, first, count, Y);
-    sessrec__matmul(tr->kernels, rows, L, count, dS, tr->stride, 1, Y, wide, d_part, L, accumulate);
-    sessrec__matmul(tr->kernels, count, L, rows, dS, 1, tr->stride, sessrec__output(tr), L,
-                    tr->eager ? Y : dY, tr->eager ? wide : L, 0);
-    // sums of columns
-    sessrec__matmul(tr->kernels, 1, count, rows, &one, 0, 0, dS, tr->stride, tr->bias_gradient + first, 0, 0);
-    if (!tr->eager) return;
-    for (int32_t c = 0; c < count; ++c) {
-        const int32_t ahead = first + c + SESSREC__AHEAD;
-        if (ahead < tr->columns && state->first) sessrec__prefetch_row(state->first, L, id[ahead]);
-        if (ahead < tr->columns && state->velocity) sessrec__prefetch_row(state->velocity, L, id[ahead]);
-        if (tr->is_input[first + c])
-            memcpy(dY + (ptrdiff_t)c * L, Y + (ptrdiff_t)c * wide, (size_t)L * sizeof *dY);
-        else sessrec__update_touched(tr, &tr->output, first + c, Y + (ptrdiff_t)c * wide);
-    }
-    sessrec__update_biases(tr, first, count);
-}
-
-static void sessrec__item_part(sessrec_trainer *tr, int32_t index, float *scratch) {
-    const int32_t begin = sessrec__part_begin(tr, index), end = sessrec__part_begin(tr, index + 1);
-    float *d_part = tr->d_part + (ptrdiff_t)index * tr->rows * sessrec__last_width(tr->model);
-    for (int32_t first = begin; first < end; first += SESSREC__BLOCK)
-        sessrec__item_block(tr, first, sessrec__block_size(first, end), d_part, first > begin, scratch);
-}
-
-// Adds the gradients of the inputs first .. last-1 to the rows of their table.
-static void sessrec__finish_inputs(sessrec_trainer *tr, int32_t first, int32_t last) {
-    const sessrec__inputs *inputs = &tr->inputs;
-    const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
-    const sessrec__touched *touched =
-        tr->config.embedding == SESSREC_EMBEDDING_TIED ? &tr->output : &tr->input;
-    const int32_t H = tr->config.hidden[0], width = onehot ? 3 * H : tr->model->info.embedding_width,
-                  columns = touched == &tr->output ? tr->columns : 0;
-    for (int32_t i = first; i < last; ++i) {
-        float *sum = touched->gradient + (ptrdiff_t)inputs->place[i] * width;
-        if (inputs->place[i] >= columns) memset(sum, 0, (size_t)width * sizeof *sum);
-        for (int32_t at = inputs->begin[i]; at < inputs->begin[i + 1]; ++at) {
-            const ptrdiff_t row = inputs->row[at];
-            if (onehot)
-                tr->kernels->axpy(width, tr->input_mask ? tr->input_mask[row] : 1,
-                                  tr->layer[0].d_gates + row * 4 * H, sum);
-            else tr->kernels->axpy(width, 1, tr->d_x + row * width, sum);
-        }
-        if (tr->eager) sessrec__update_touched(tr, touched, inputs->place[i], sum);
-    }
-}
-
-static void sessrec__update_piece(sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
-    const int32_t t = piece->tensor;
-    sessrec__update_rows(tr->kernels, &tr->config.optimizer, &tr->state[t], tr->model->shape[t].columns,
-                         piece->first, piece->last - piece->first, tr->model->tensor[t], gradient);
-}
-
-SESSREC__INLINE float *sessrec__gradient_of(const sessrec_trainer *tr, const sessrec__piece *piece) {
-    return tr->gradient[piece->tensor] + (ptrdiff_t)piece->first * tr->model->shape[piece->tensor].columns;
-}
-
-// A piece, or some of the inputs.
-static void sessrec__weight_piece(sessrec_trainer *tr, int32_t index, float *scratch) {
-    if (index >= tr->pieces) {
-        const int32_t first = (index - tr->pieces) * SESSREC__INPUTS;
-        sessrec__finish_inputs(tr, first,
-                               tr->inputs.count - first < SESSREC__INPUTS ? tr->inputs.count
-                                                                          : first + SESSREC__INPUTS);
-        return;
-    }
-    const sessrec__piece *piece = &tr->piece[index];
-    sessrec__gradient_piece(tr, piece, tr->eager ? scratch : sessrec__gradient_of(tr, piece));
-    if (tr->eager) sessrec__update_piece(tr, piece, scratch);
-}
-
-// The update by itself: a piece, or a block of the rows that were touched of the output table, then of the
-// input table.
-static int32_t sessrec__touched_blocks(const sessrec__touched *touched) {
-    return (touched->count + SESSREC__BLOCK - 1) / SESSREC__BLOCK;
-}
-static void sessrec__update_block(sessrec_trainer *tr, int32_t index, float *scratch) {
-    const int32_t block = index - tr->pieces, output_blocks = sessrec__touched_blocks(&tr->output);
-    (void)scratch;
-    if (block < 0) {
-        sessrec__update_piece(tr, &tr->piece[index], sessrec__gradient_of(tr, &tr->piece[index]));
-        return;
-    }
-    const sessrec__touched *touched = block < output_blocks ? &tr->output : &tr->input;
-    const int32_t width = tr->model->shape[touched == &tr->output ? 0 : sessrec__input_table(tr)].columns,
-                  first = (block < output_blocks ? block : block - output_blocks) * SESSREC__BLOCK;
-    for (int32_t i = first; i < first + sessrec__block_size(first, touched->count); ++i)
-        sessrec__update_touched(tr, touched, i, touched->gradient + (ptrdiff_t)i * width);
-    if (touched == &tr->output && first < tr->columns)
-        sessrec__update_biases(tr, first, sessrec__block_size(first, tr->columns));
-}
-
-// ---- the step ----
-
-SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *tr, sessrec_sampler **out,
-                                                   sessrec_error *err) {
-    if (out) *out = NULL;
-    sessrec_result result = out ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
-    if (result || tr->config.negatives == 0) return result;
-    // counts of events, far below 2^63
-    const int64_t *supports = (const int64_t *)(const void *)tr->model->support;
-    return sessrec_sampler_create(supports, tr->model->info.item_count, tr->config.alpha, &tr->memory, out,
-                                  err);
-}
-
-// Before the device runs: it gets what was written into the processor's memory, and is ahead from then on.
-static sessrec_result sessrec__give(sessrec_trainer *tr, sessrec_error *err) {
-    sessrec_result result = tr->newer == SESSREC__HOST ? tr->table->upload(tr->device, err) : SESSREC_OK;
-    if (!result) tr->newer = SESSREC__DEVICE;
-    return result;
-}
-
-// Before anything is read from the processor's memory. `write`: and before it is changed.
-static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, int write, sessrec_error *err) {
-    // what a trainer is does not change, only where its numbers lie
-    sessrec_trainer *tr = (sessrec_trainer *)trainer;
-    sessrec_result result =
-        tr->newer == SESSREC__DEVICE ? tr->table->download(tr->device, 0, err) : SESSREC_OK;
-    if (!result && tr->newer == SESSREC__DEVICE) tr->newer = 0;
-    if (!result && write) tr->newer = SESSREC__HOST;
-    return result;
-}
+// ===========================================================================================================
+// >>plan   what a step is: distinct columns, distinct inputs
+// ===========================================================================================================
 
 static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sessrec_batch *b,
                                            sessrec_error *err) {
@@ -4201,100 +3702,522 @@ static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sess
     return SESSREC_OK;
 }
 
-// How much there is, before the processor, which does without repeats, finds out how much is different.
+// How much there is with all repeats, which a device does not merge.
 static void sessrec__plan_sizes(sessrec_trainer *tr, const sessrec_batch *b) {
-    const int tied = tr->config.embedding == SESSREC_EMBEDDING_TIED;
-    tr->rows = b->rows;
-    tr->all = tr->columns = b->rows + b->negative_count;
-    tr->output.count = tr->columns + (tied ? b->rows : 0);
-    tr->input.count = tied ? 0 : b->rows;
+    sessrec__step *step = &tr->step;
+    step->batch = b;
+    step->rows = b->rows;
+    step->columns = step->distinct = tr->output.count = b->rows + b->negative_count;
+    tr->input.count = 0;
+    sessrec__of_inputs(tr)->count += b->rows;
 }
 
-// The different items among the columns, ascending, and what each stands for.
-static void sessrec__plan_columns(sessrec_trainer *tr, const sessrec_batch *b) {
-    const int32_t all = tr->all;
-    int32_t C = 0, *id = tr->output.id, *end = tr->sorting;
-    memcpy(tr->item, b->targets, (size_t)b->rows * sizeof(int32_t));
+// Finds the distinct items among the columns, ascending, and what each stands for.
+static void sessrec__plan_columns(sessrec_trainer *tr, sessrec__step *step) {
+    const sessrec_batch *b = step->batch;
+    const int32_t C = step->columns;
+    int32_t M = 0, *id = tr->output.id, *end = tr->sorting;
+    memcpy(step->item, b->targets, (size_t)b->rows * sizeof(int32_t));
     if (b->negative_count)
-        memcpy(tr->item + b->rows, b->negatives, (size_t)b->negative_count * sizeof(int32_t));
-    const int32_t *order = sessrec__sort_by_id(all, tr->item, tr->model->info.item_count, tr->sorting,
-                                               tr->sorting + all, tr->sorting + 2 * (ptrdiff_t)all);
-    if (order == end) end += all;
-    for (int32_t k = 0, last = -1; k < all; ++k) {
-        const int32_t item = tr->item[order[k]];
-        C += item != last;
-        tr->place[order[k]] = C - 1;
-        id[C - 1] = last = item;
-        end[C - 1] = k + 1;
+        memcpy(step->item + b->rows, b->negatives, (size_t)b->negative_count * sizeof(int32_t));
+    const int32_t *order = sessrec__sort_by_id(C, step->item, tr->model->info.item_count, tr->sorting,
+                                               tr->sorting + C, tr->sorting + 2 * (ptrdiff_t)C);
+    if (order == end) end += C;
+    for (int32_t k = 0, last = -1; k < C; ++k) {
+        const int32_t item = step->item[order[k]];
+        M += item != last;
+        step->place[order[k]] = M - 1;
+        id[M - 1] = last = item;
+        end[M - 1] = k + 1;
     }
-    for (int32_t c = 0; c < C; ++c) tr->stands_for.times[c] = (float)(end[c] - (c ? end[c - 1] : 0));
-    tr->columns = tr->output.count = C;
-    tr->stride = sessrec__aligned(C);
+    for (int32_t c = 0; c < M; ++c) step->stands_for.times[c] = (float)(end[c] - (c ? end[c - 1] : 0));
+    step->distinct = step->stands_for.count = tr->output.count = M;
+    step->stride = sessrec__aligned(M);
+    step->parts = M < 2 * SESSREC__BLOCK ? 1 : sessrec__smaller(M / SESSREC__BLOCK, SESSREC__PARTS);
 }
 
-// The different items among the inputs, and the rows of their table: those that columns have already, or new
-// ones behind.
-static void sessrec__plan_inputs(sessrec_trainer *tr, const sessrec_batch *b) {
-    const int tied = tr->config.embedding == SESSREC_EMBEDDING_TIED;
-    sessrec__touched *touched = tied ? &tr->output : &tr->input;
-    sessrec__inputs *inputs = &tr->inputs;
-    const int32_t columns = tied ? tr->columns : 0,
-                  *order = sessrec__sort_by_id(b->rows, b->inputs, tr->model->info.item_count, tr->sorting,
-                                               tr->sorting + b->rows, tr->sorting + 2 * (ptrdiff_t)b->rows);
+// Finds the distinct items among the inputs, and the rows of their table: those that columns touch already,
+// or new ones behind.
+static void sessrec__plan_inputs(sessrec_trainer *tr, sessrec__step *step) {
+    const int32_t *input = step->batch->inputs, B = step->rows,
+                  *order = sessrec__sort_by_id(B, input, tr->model->info.item_count, tr->sorting,
+                                               tr->sorting + B, tr->sorting + 2 * (ptrdiff_t)B);
+    sessrec__touched *touched = sessrec__of_inputs(tr);
+    const int32_t columns = touched == &tr->output ? step->distinct : 0;
     int32_t column = 0;
-    memset(tr->is_input, 0, (size_t)tr->columns);
+    memset(step->is_input, 0, (size_t)step->distinct);
     touched->count = columns;
-    inputs->count = 0;
-    for (int32_t k = 0; k < b->rows; ++k) {
-        const int32_t item = b->inputs[order[k]];
-        inputs->row[k] = order[k];
-        if (k > 0 && b->inputs[order[k - 1]] == item) continue;
+    step->inputs = 0;
+    for (int32_t k = 0; k < B; ++k) {
+        const int32_t item = input[order[k]];
+        step->input_row[k] = order[k];
+        if (k > 0 && input[order[k - 1]] == item) continue;
         while (column < columns && touched->id[column] < item) column++;
         const int known = column < columns && touched->id[column] == item;
         const int32_t place = known ? column : touched->count++;
         touched->id[place] = item;
-        if (known) tr->is_input[place] = 1;
-        inputs->place[inputs->count] = place;
-        inputs->begin[inputs->count++] = k;
+        if (known) step->is_input[place] = 1;
+        step->input_place[step->inputs] = place;
+        step->input_begin[step->inputs++] = k;
     }
-    inputs->begin[inputs->count] = b->rows;
+    step->input_begin[step->inputs] = B;
 }
 
-// With tr->eager the rows and matrices are updated, too.
-static sessrec_result sessrec__cpu_grad(void *device, const sessrec_batch *batch, double *sum,
-                                        sessrec_error *err) {
-    sessrec_trainer *tr = (sessrec_trainer *)device;
-    (void)err;
-    tr->batch = batch;
-    tr->chunk = ((batch->rows + tr->tasks - 1) / tr->tasks + 7) & ~7;
-    sessrec__plan_columns(tr, batch);
-    sessrec__plan_inputs(tr, batch);
-    if (tr->config.user_hidden) sessrec__plan_users(tr);
-    sessrec__run(tr, sessrec__chunks(tr), sessrec__forward_chunk);
-    sessrec__run(tr, sessrec__parts(tr), sessrec__score_part);
-    sessrec__run(tr, sessrec__chunks(tr), sessrec__loss_chunk);
-    *sum = 0;
-    for (int32_t i = 0; i < tr->rows; ++i) *sum += (double)tr->row_loss[i];
-    if (*sum - *sum == 0) {
-        sessrec__run(tr, sessrec__parts(tr), sessrec__item_part);
-        sessrec__run(tr, sessrec__chunks(tr), sessrec__backward_chunk);
-        sessrec__run(tr, tr->pieces + (tr->inputs.count + SESSREC__INPUTS - 1) / SESSREC__INPUTS,
-                     sessrec__weight_piece);
-        tr->now = !tr->now;
+static void sessrec__plan(sessrec_trainer *tr, sessrec__step *step) {
+    step->chunk = (sessrec__blocks(step->rows, tr->tasks) + 7) & ~7;
+    sessrec__plan_columns(tr, step);
+    sessrec__plan_inputs(tr, step);
+    if (tr->config.user_hidden) sessrec__plan_users(tr, step);
+}
+
+SESSREC__INLINE int32_t sessrec__chunks(const sessrec__step *step) {
+    return sessrec__blocks(step->rows, step->chunk);
+}
+SESSREC__INLINE int32_t sessrec__chunk_size(const sessrec__step *step, int32_t first) {
+    return sessrec__smaller(step->chunk, step->rows - first);
+}
+// Where part p of the items begins: at a multiple of the widest register.
+SESSREC__INLINE int32_t sessrec__part_begin(const sessrec__step *step, int32_t p) {
+    return p == step->parts ? step->distinct
+                            : (int32_t)((int64_t)step->distinct * p / step->parts + 8) & ~15;
+}
+
+// ===========================================================================================================
+// >>forward   from items to hidden states
+// Reads the mini-batch's inputs, the embedding, the layers' weights, and state. Writes, each task for its
+// rows: x, input_mask, and of each layer h, mask, tape, next.
+// ===========================================================================================================
+
+// Dropout in one row: mask = 0 with probability p, else 1/(1-p), and x *= mask. Element (row, j) of a step is
+// always the same draw.
+static void sessrec__drop(const sessrec_trainer *tr, const sessrec__step *step, int32_t stream, float p,
+                          int32_t row, int32_t width, float *mask, float *x) {
+    const sessrec_batch *b = step->batch;
+    const uint64_t key = sessrec__key(sessrec__mix(tr->config.seed + (uint64_t)b->epoch), (uint64_t)stream);
+    const uint64_t base =
+        ((uint64_t)b->step * (uint64_t)tr->config.batch_size + (uint64_t)row) * (uint64_t)width;
+    const float kept = 1 / (1 - p);
+    for (int32_t j = 0; j < width; ++j)
+        mask[j] = sessrec__unit(sessrec__draw(key, base + (uint64_t)j)) < p ? 0 : kept;
+    if (x) tr->kernels->multiply(width, x, mask, x);
+}
+
+// The first layer's input. One-hot vectors are not written down: their dropout is a factor for each.
+static void sessrec__forward_input(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
+                                   int32_t rows) {
+    const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
+    const int32_t D = tr->model->info.embedding_width, width = onehot ? 1 : D;
+    if (!onehot) sessrec__embed(tr->model, rows, step->batch->inputs + first, tr->x + (ptrdiff_t)first * D);
+    for (int32_t i = first; i < first + rows && tr->input_mask; ++i)
+        sessrec__drop(tr, step, SESSREC__STREAM_DROPOUT_INPUT, tr->config.dropout_input, i, width,
+                      tr->input_mask + (ptrdiff_t)i * width, onehot ? NULL : tr->x + (ptrdiff_t)i * D);
+}
+
+// The states that enter a layer: those that the slots had; where a session starts zero, or what its user's
+// state begins it with.
+static void sessrec__forward_states(sessrec_trainer *tr, const sessrec__step *step, int32_t l, int32_t first,
+                                    int32_t rows) {
+    const int32_t H = tr->config.hidden[l];
+    const sessrec__layer *layer = &tr->layer[l];
+    for (int32_t i = first; i < first + rows; ++i) {
+        float *h = layer->h + (ptrdiff_t)i * H;
+        if (step->batch->session_starts[i]) memset(h, 0, (size_t)H * sizeof *h);
+        else
+            memcpy(h, layer->state + (ptrdiff_t)step->batch->previous_rows[i] * H, (size_t)H * sizeof *h);
     }
-    tr->batch = NULL;
+    if (tr->config.user_hidden) sessrec__begin_layer(tr, step, l, first, rows);
+}
+
+// Other threads changed the gates' weights at the end of the step before. Those that fit the second-level
+// cache are prefetched at once.
+static void sessrec__prefetch_gates(const sessrec_trainer *tr) {
+    for (int32_t t = 0; t < tr->model->tensors; ++t) {
+        const sessrec__shape *shape = &tr->model->shape[t];
+        const uint64_t elements = sessrec__tensor_elements(shape);
+        for (uint64_t i = 0; !shape->table && elements <= SESSREC__SMALL && i < elements; i += 16)
+            SESSREC__PREFETCH(tr->model->tensor[t] + i);
+    }
+}
+
+static void sessrec__forward_chunk(sessrec_trainer *tr, const sessrec__step *step, int32_t index,
+                                   float *scratch) {
+    const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
+    const int32_t first = index * step->chunk, rows = sessrec__chunk_size(step, first);
+    const float *x = tr->x + (ptrdiff_t)first * tr->model->info.embedding_width;
+    (void)scratch;
+    if (tr->tasks > 1) sessrec__prefetch_gates(tr);
+    sessrec__forward_input(tr, step, first, rows);
+    if (tr->config.user_hidden) sessrec__forward_users(tr, step, first, rows);
+    for (int32_t l = 0; l < tr->config.layer_count; ++l) {
+        const sessrec_gru *gru = &tr->model->gru[l];
+        const sessrec__layer *layer = &tr->layer[l];
+        const int32_t H = gru->hidden;
+        const ptrdiff_t at = (ptrdiff_t)first * H;
+        float *tape = layer->tape + 4 * at, *out = layer->next + at;
+        sessrec__forward_states(tr, step, l, first, rows);
+        sessrec__gru_input(tr->kernels, gru, rows, x, onehot && l == 0 ? step->batch->inputs + first : NULL,
+                           onehot && tr->input_mask ? tr->input_mask + first : NULL, tape);
+        if (l == 0 && tr->model->context)
+            sessrec__add_context(tr->model, rows, tr->user.next + (ptrdiff_t)first * tr->config.user_hidden,
+                                 tr->config.user_hidden, tape);
+        sessrec__gru_recurrent(tr->kernels, gru, rows, layer->h + at, out, tape);
+        for (int32_t i = 0; i < rows && layer->mask; ++i)
+            sessrec__drop(tr, step, SESSREC__STREAM_DROPOUT_HIDDEN + l, tr->config.dropout_hidden, first + i,
+                          H, layer->mask + at + (ptrdiff_t)i * H, out + (ptrdiff_t)i * H);
+        x = out;
+    }
+}
+
+// ===========================================================================================================
+// >>score   from hidden states to scores, and from these to a loss and its gradient
+// score: reads h and the items' rows of Wy and By; writes S, each task the columns of its items. loss: reads
+// S; writes row_loss and, over S, dS, each task its rows.
+// ===========================================================================================================
+
+// The items' rows of Wy, one below the other, a whole number of registers apart. Those that come some places
+// later are prefetched: they lie anywhere in a large table.
+static void sessrec__gather_items(const sessrec_trainer *tr, const sessrec__step *step, int32_t first,
+                                  int32_t count, float *Y) {
+    const int32_t L = sessrec__last_width(tr->model), *id = tr->output.id;
+    for (int32_t c = first; c < first + count; ++c) {
+        if (c + SESSREC__AHEAD < step->distinct)
+            sessrec__prefetch_row(tr->model->Wy, L, id[c + SESSREC__AHEAD]);
+        memcpy(Y + (ptrdiff_t)(c - first) * sessrec__aligned(L), tr->model->Wy + (ptrdiff_t)id[c] * L,
+               (size_t)L * sizeof(float));
+    }
+}
+
+// weight and log_weight of the items begin .. end-1: first as if all columns were samples.
+static void sessrec__logq_columns(const sessrec_trainer *tr, const sessrec__step *step, int32_t begin,
+                                  int32_t end) {
+    const float logq = tr->config.loss.logq, alpha = tr->config.alpha;
+    const sessrec__columns *c = &step->stands_for;
+    for (int32_t j = begin; j < end; ++j) {
+        const int32_t item = tr->output.id[j];
+        c->weight[j] = c->times[j] * tr->sample_weight[item];
+        c->log_weight[j] = -logq * alpha * c->times[j] * tr->log_support[item];
+    }
+    for (int32_t i = 0; i < step->rows; ++i) {
+        const int32_t item = step->batch->targets[i], j = step->place[i];
+        if (j < begin || j >= end) continue;
+        c->log_own[i] = -logq * tr->log_support[item];
+        c->weight[j] += tr->target_weight[item] - tr->sample_weight[item];
+        c->log_weight[j] += logq * (alpha - 1) * tr->log_support[item];
+    }
+}
+
+static void sessrec__score_part(sessrec_trainer *tr, const sessrec__step *step, int32_t index, float *Y) {
+    const int32_t L = sessrec__last_width(tr->model), begin = sessrec__part_begin(step, index),
+                  end = sessrec__part_begin(step, index + 1);
+    if (tr->log_support) sessrec__logq_columns(tr, step, begin, end);
+    for (int32_t first = begin, count; first < end; first += count) {
+        float bias[SESSREC__BLOCK];
+        count = sessrec__smaller(SESSREC__BLOCK, end - first);
+        sessrec__gather_items(tr, step, first, count, Y);
+        for (int32_t c = 0; c < count; ++c) bias[c] = tr->model->By[tr->output.id[first + c]];
+        sessrec__matmul_bt(tr->kernels, step->rows, count, L, sessrec__output(tr), L, Y, sessrec__aligned(L),
+                           bias, tr->S + first, step->stride);
+    }
+}
+
+// A loss of the caller's own sees every column, with the repeats.
+static void sessrec__custom_rows(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
+                                 int32_t rows) {
+    const sessrec_loss_config *c = &tr->config.loss;
+    const int32_t C = step->columns;
+    float *wide = tr->wide + (ptrdiff_t)first * C, *d_wide = tr->d_wide + (ptrdiff_t)first * C;
+    for (int32_t i = 0; i < rows; ++i)
+        for (int32_t j = 0; j < C; ++j)
+            wide[(ptrdiff_t)i * C + j] = tr->S[(ptrdiff_t)(first + i) * step->stride + step->place[j]];
+    c->custom(c->custom_user, first, rows, C, step->item, wide, tr->row_loss + first, d_wide);
+    for (int32_t i = 0; i < rows; ++i) {
+        float *d = tr->S + (ptrdiff_t)(first + i) * step->stride;
+        memset(d, 0, (size_t)step->distinct * sizeof *d);
+        for (int32_t j = 0; j < C; ++j) d[step->place[j]] += d_wide[(ptrdiff_t)i * C + j];
+    }
+}
+
+static void sessrec__loss_chunk(sessrec_trainer *tr, const sessrec__step *step, int32_t index,
+                                float *scratch) {
+    const sessrec_config *c = &tr->config;
+    const int32_t first = index * step->chunk, rows = sessrec__chunk_size(step, first), M = step->distinct;
+    const size_t size = (size_t)M * sizeof(float);
+    sessrec__columns mine = step->stands_for;  // a copy: each row takes its target out for a while
+    mine.weight = mine.times = (float *)memcpy(scratch, mine.times, size);
+    if (mine.log_weight) {
+        mine.weight = (float *)memcpy(scratch + M, step->stands_for.weight, size);
+        mine.log_weight = (float *)memcpy(scratch + 2 * (ptrdiff_t)M, mine.log_weight, size);
+    }
+    if (c->loss.kind == SESSREC_LOSS_CUSTOM) sessrec__custom_rows(tr, step, first, rows);
+    for (int32_t i = first; i < first + rows; ++i) {
+        float *s = tr->S + (ptrdiff_t)i * step->stride;
+        if (c->loss.kind != SESSREC_LOSS_CUSTOM)
+            tr->row_loss[i] = sessrec__loss_row(tr->kernels, &c->loss, &mine, step->columns, i,
+                                                step->place[i], s, s, scratch + 3 * (ptrdiff_t)M);
+        tr->kernels->scale(M, 1 / (float)c->batch_size, s, s);
+    }
+}
+
+// ===========================================================================================================
+// >>items   the gradients of the items' rows, and their update
+// Reads dS, h and the items' rows of Wy. Writes, each task for its items: its d_part, output.gradient,
+// bias_gradient. At once: updates the rows of Wy and By whose gradients are complete.
+// ===========================================================================================================
+
+// Row i of those that a table was touched in.
+static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t i,
+                                    float *gradient) {
+    const int32_t t = touched->tensor;
+    sessrec__update_rows(tr->kernels, &tr->config.optimizer, &tr->state[t], tr->model->shape[t].columns,
+                         touched->id[i], 1, tr->model->tensor[t], gradient);
+}
+
+// The biases of count <= SESSREC__BLOCK items. They lie apart: brought together, they are updated like a row.
+static void sessrec__update_biases(sessrec_trainer *tr, int32_t first, int32_t count) {
+    const int32_t *id = tr->output.id + first;
+    const sessrec_optimizer_state *state = &tr->state[SESSREC__BY];
+    float *table[4] = {tr->model->By, state->first, state->second, state->velocity},
+          row[4][SESSREC__BLOCK];
+    if (tr->config.optimizer.kind == SESSREC_ADAM) {  // each has a time of its own
+        for (int32_t c = 0; c < count; ++c)
+            sessrec__update_rows(tr->kernels, &tr->config.optimizer, state, 1, id[c], 1, table[0],
+                                 tr->bias_gradient + first + c);
+        return;
+    }
+    for (int k = 0; k < 4; ++k)
+        for (int32_t c = 0; c < count && table[k]; ++c) row[k][c] = table[k][id[c]];
+    const sessrec__update u = {
+        &tr->config.optimizer, row[0], tr->bias_gradient + first, row[1], row[2], row[3], 1, 1};
+    tr->kernels->update(&u, count);
+    for (int k = 0; k < 4; ++k)
+        for (int32_t c = 0; c < count && table[k]; ++c) table[k][id[c]] = row[k][c];
+}
+
+// The block of count items from `first` on. What is updated at once has its gradient in Y, over the rows
+// that are needed no more.
+static void sessrec__item_block(sessrec_trainer *tr, const sessrec__step *step, int32_t first, int32_t count,
+                                float *d_part, int accumulate, float *Y) {
+    const int32_t L = sessrec__last_width(tr->model), wide = sessrec__aligned(L), B = step->rows,
+                  *id = tr->output.id;
+    const sessrec_optimizer_state *state = &tr->state[SESSREC__WY];
+    const float one = 1, *dS = tr->S + first;
+    float *dY = tr->output.gradient + (ptrdiff_t)first * L;
+    sessrec__gather_items(tr, step, first, count, Y);
+    sessrec__matmul(tr->kernels, B, L, count, dS, step->stride, 1, Y, wide, d_part, L, accumulate);
+    sessrec__matmul(tr->kernels, count, L, B, dS, 1, step->stride, sessrec__output(tr), L,
+                    step->at_once ? Y : dY, step->at_once ? wide : L, 0);
+    // sums of columns
+    sessrec__matmul(tr->kernels, 1, count, B, &one, 0, 0, dS, step->stride, tr->bias_gradient + first, 0, 0);
+    if (!step->at_once) return;
+    for (int32_t c = 0; c < count; ++c) {
+        const int32_t ahead = first + c + SESSREC__AHEAD;
+        if (ahead < step->distinct && state->first) sessrec__prefetch_row(state->first, L, id[ahead]);
+        if (ahead < step->distinct && state->velocity) sessrec__prefetch_row(state->velocity, L, id[ahead]);
+        if (step->is_input[first + c])
+            memcpy(dY + (ptrdiff_t)c * L, Y + (ptrdiff_t)c * wide, (size_t)L * sizeof *dY);
+        else sessrec__update_touched(tr, &tr->output, first + c, Y + (ptrdiff_t)c * wide);
+    }
+    sessrec__update_biases(tr, first, count);
+}
+
+static void sessrec__item_part(sessrec_trainer *tr, const sessrec__step *step, int32_t index,
+                               float *scratch) {
+    const int32_t begin = sessrec__part_begin(step, index), end = sessrec__part_begin(step, index + 1);
+    float *d_part = tr->d_part + (ptrdiff_t)index * step->rows * sessrec__last_width(tr->model);
+    for (int32_t first = begin; first < end; first += SESSREC__BLOCK)
+        sessrec__item_block(tr, step, first, sessrec__smaller(SESSREC__BLOCK, end - first), d_part,
+                            first > begin, scratch);
+}
+
+// ===========================================================================================================
+// >>backward   from the gradient of the last layer's output back to the inputs
+// Reads d_part, the layers' weights, and of each layer h, mask, tape. Writes, each task for its rows: d_out
+// and d_gates of each layer, and d_x.
+// ===========================================================================================================
+
+static void sessrec__backward_chunk(sessrec_trainer *tr, const sessrec__step *step, int32_t index,
+                                    float *scratch) {
+    const sessrec_config *c = &tr->config;
+    const sessrec__kernels *k = tr->kernels;
+    const int onehot = c->embedding == SESSREC_EMBEDDING_NONE;
+    const int32_t first = index * step->chunk, rows = sessrec__chunk_size(step, first),
+                  L = sessrec__last_width(tr->model), D = tr->model->info.embedding_width;
+    float *d_x = onehot ? NULL : tr->d_x + (ptrdiff_t)first * D,
+          *d_out = tr->layer[c->layer_count - 1].d_out + (ptrdiff_t)first * L;
+    memset(d_out, 0, (size_t)rows * (size_t)L * sizeof *d_out);
+    for (int32_t p = 0; p < step->parts; ++p)
+        k->axpy(rows * L, 1, tr->d_part + ((ptrdiff_t)p * step->rows + first) * L, d_out);
+    for (int32_t l = c->layer_count - 1; l >= 0; --l) {
+        const int32_t H = c->hidden[l];
+        const ptrdiff_t at = (ptrdiff_t)first * H;
+        const sessrec__layer *layer = &tr->layer[l];
+        float *below = l > 0 ? tr->layer[l - 1].d_out + (ptrdiff_t)first * c->hidden[l - 1] : d_x;
+        if (layer->mask) k->multiply(rows * H, layer->d_out + at, layer->mask + at, layer->d_out + at);
+        sessrec__gru_backward_rows(k, &tr->model->gru[l], rows, layer->h + at, layer->tape + 4 * at,
+                                   layer->d_out + at, below, layer->d_gates + 4 * at, scratch);
+    }
+    if (c->user_hidden) sessrec__backward_users(tr, step, first, rows, scratch);
+    if (tr->input_mask && d_x) k->multiply(rows * D, d_x, tr->input_mask + (ptrdiff_t)first * D, d_x);
+}
+
+// ===========================================================================================================
+// >>weights   the gradients of everything else, and their update
+// Reads what forward and backward have written. Writes, each task for its pieces and inputs: gradient, and
+// the rows of output.gradient or input.gradient. At once: updates these weights, each piece in the task that
+// finds its gradient, which then need not leave the cache.
+// ===========================================================================================================
+
+static void sessrec__gradient_piece(const sessrec_trainer *tr, const sessrec__step *step,
+                                    const sessrec__piece *piece, float *gradient) {
+    const sessrec__shape *shape = &tr->model->shape[piece->tensor];
+    const sessrec__kernels *k = tr->kernels;
+    const int32_t l = shape->layer;
+    const sessrec__layer *layer = &tr->layer[l];
+    const sessrec__user *user = &tr->user;
+    const int of_user = shape->of_user;
+    const sessrec_gru *gru = of_user ? &tr->model->user : &tr->model->gru[l];
+    const int32_t rows = of_user ? step->begins : step->rows;
+    const float *x = of_user ? user->s : l ? tr->layer[l - 1].next : tr->x, *h = of_user ? user->c : layer->h,
+                *tape = of_user ? user->tape : layer->tape,
+                *d_gates = of_user ? user->d_gates : layer->d_gates;
+    switch (shape->role) {
+    case SESSREC__GRU_W:
+        sessrec__gru_gradient_W(k, gru, piece->first, piece->last, rows, x, d_gates, gradient);
+        break;
+    case SESSREC__GRU_U:
+        sessrec__gru_gradient_U(k, gru, piece->first, piece->last, rows, h, tape, d_gates, gradient);
+        break;
+    case SESSREC__GRU_B: sessrec__gru_gradient_b(k, gru, rows, d_gates, gradient); break;
+    case SESSREC__GRU_C: sessrec__gru_gradient_c(k, gru, rows, d_gates, gradient); break;
+    default: sessrec__gradient_users(tr, step, piece, gradient); break;
+    }
+}
+
+static void sessrec__update_piece(sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
+    const int32_t t = piece->tensor;
+    sessrec__update_rows(tr->kernels, &tr->config.optimizer, &tr->state[t], tr->model->shape[t].columns,
+                         piece->first, piece->last - piece->first, tr->model->tensor[t], gradient);
+}
+SESSREC__INLINE float *sessrec__gradient_of(const sessrec_trainer *tr, const sessrec__piece *piece) {
+    return tr->gradient[piece->tensor] + (ptrdiff_t)piece->first * tr->model->shape[piece->tensor].columns;
+}
+
+// Adds the gradients of the inputs first .. last-1 to the rows of their table.
+static void sessrec__finish_inputs(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
+                                   int32_t last) {
+    const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
+    const sessrec__touched *touched = sessrec__of_inputs(tr);
+    const int32_t H = tr->config.hidden[0], width = tr->model->shape[touched->tensor].columns,
+                  columns = touched == &tr->output ? step->distinct : 0;
+    for (int32_t i = first; i < last; ++i) {
+        const int32_t place = step->input_place[i];
+        float *sum = touched->gradient + (ptrdiff_t)place * width;
+        if (place >= columns) memset(sum, 0, (size_t)width * sizeof *sum);
+        for (int32_t at = step->input_begin[i]; at < step->input_begin[i + 1]; ++at) {
+            const ptrdiff_t row = step->input_row[at];
+            tr->kernels->axpy(width, onehot && tr->input_mask ? tr->input_mask[row] : 1,
+                              onehot ? tr->layer[0].d_gates + row * 4 * H : tr->d_x + row * width, sum);
+        }
+        if (step->at_once) sessrec__update_touched(tr, touched, place, sum);
+    }
+}
+
+// A piece, or some of the inputs.
+static void sessrec__weight_piece(sessrec_trainer *tr, const sessrec__step *step, int32_t index,
+                                  float *scratch) {
+    if (index >= tr->pieces) {
+        const int32_t first = (index - tr->pieces) * SESSREC__INPUTS;
+        sessrec__finish_inputs(tr, step, first, sessrec__smaller(first + SESSREC__INPUTS, step->inputs));
+        return;
+    }
+    const sessrec__piece *piece = &tr->piece[index];
+    sessrec__gradient_piece(tr, step, piece, step->at_once ? scratch : sessrec__gradient_of(tr, piece));
+    if (step->at_once) sessrec__update_piece(tr, piece, scratch);
+}
+
+// The update by itself: a piece, or a block of the rows that were touched of the output table, then of the
+// input table.
+static void sessrec__update_block(sessrec_trainer *tr, const sessrec__step *step, int32_t index,
+                                  float *scratch) {
+    const int32_t output_blocks = sessrec__blocks(tr->output.count, SESSREC__BLOCK);
+    int32_t block = index - tr->pieces;
+    const sessrec__touched *touched = block < output_blocks ? &tr->output : &tr->input;
+    (void)scratch;
+    if (block < 0) {
+        sessrec__update_piece(tr, &tr->piece[index], sessrec__gradient_of(tr, &tr->piece[index]));
+        return;
+    }
+    if (touched == &tr->input) block -= output_blocks;
+    const int32_t width = tr->model->shape[touched->tensor].columns, first = block * SESSREC__BLOCK,
+                  last = sessrec__smaller(first + SESSREC__BLOCK, touched->count);
+    for (int32_t i = first; i < last; ++i)
+        sessrec__update_touched(tr, touched, i, touched->gradient + (ptrdiff_t)i * width);
+    if (touched == &tr->output && first < step->distinct)
+        sessrec__update_biases(tr, first, sessrec__smaller(SESSREC__BLOCK, step->distinct - first));
+}
+
+// ===========================================================================================================
+// >>step   the whole step, on the processor or on a device
+// ===========================================================================================================
+
+SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *tr, sessrec_sampler **out,
+                                                   sessrec_error *err) {
+    if (out) *out = NULL;
+    sessrec_result result = out ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
+    if (result || tr->config.negatives == 0) return result;
+    // counts of events, far below 2^63
+    const int64_t *supports = (const int64_t *)(const void *)tr->model->support;
+    return sessrec_sampler_create(supports, tr->model->info.item_count, tr->config.alpha, &tr->memory, out,
+                                  err);
+}
+
+// Before a device runs: it gets what was written into the processor's memory, and is newer from then on.
+static sessrec_result sessrec__give(sessrec_trainer *tr, sessrec_error *err) {
+    sessrec_result result =
+        tr->newer == SESSREC__HOST_NEWER ? tr->table->upload(tr->device, err) : SESSREC_OK;
+    if (!result && tr->table) tr->newer = SESSREC__DEVICE_NEWER;
+    return result;
+}
+
+// Before what stays between steps is read from the processor's memory, or changed there.
+static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, sessrec__access access,
+                                     sessrec_error *err) {
+    // what a trainer is does not change, only where its numbers lie
+    sessrec_trainer *tr = (sessrec_trainer *)trainer;
+    sessrec_result result =
+        tr->newer == SESSREC__DEVICE_NEWER ? tr->table->download(tr->device, 0, err) : SESSREC_OK;
+    if (result || !tr->table) return result;
+    if (tr->newer == SESSREC__DEVICE_NEWER) tr->newer = SESSREC__BOTH_EQUAL;
+    if (access == SESSREC__TO_WRITE) tr->newer = SESSREC__HOST_NEWER;
     return SESSREC_OK;
+}
+
+// The six regions. Returns the sum of the row losses; if that is not finite, nothing is changed.
+static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
+    double sum = 0;
+    sessrec__plan(tr, step);
+    sessrec__run(tr, sessrec__chunks(step), sessrec__forward_chunk);
+    sessrec__run(tr, step->parts, sessrec__score_part);
+    sessrec__run(tr, sessrec__chunks(step), sessrec__loss_chunk);
+    for (int32_t i = 0; i < step->rows; ++i) sum += (double)tr->row_loss[i];
+    if (!(sum - sum == 0)) return sum;
+    sessrec__run(tr, step->parts, sessrec__item_part);
+    sessrec__run(tr, sessrec__chunks(step), sessrec__backward_chunk);
+    sessrec__run(tr, tr->pieces + sessrec__blocks(step->inputs, SESSREC__INPUTS), sessrec__weight_piece);
+    for (int32_t l = 0; l < tr->config.layer_count; ++l)
+        sessrec__swap(&tr->layer[l].state, &tr->layer[l].next);
+    sessrec__swap(&tr->user.state, &tr->user.next);
+    return sum;
 }
 
 // A mini-batch is done.
 static sessrec_result sessrec__count_step(sessrec_trainer *tr, const sessrec_batch *batch, double sum,
                                           sessrec_error *err) {
-    if (!(sum - sum == 0)) {
-        tr->rows = 0;
+    tr->has_gradients = sum - sum == 0;
+    if (!tr->has_gradients)
         return sessrec__fail(err, SESSREC_DIVERGED, 0,
                              "the loss is not finite in epoch %d, step %d: a smaller learning rate may help",
                              (int64_t)batch->epoch + 1, batch->step + 1);
-    }
     tr->position.epoch = batch->epoch;
     tr->position.step = batch->step + 1;
     tr->position.pairs += batch->rows;
@@ -4303,62 +4226,59 @@ static sessrec_result sessrec__count_step(sessrec_trainer *tr, const sessrec_bat
     return SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessrec_batch *batch, double *loss,
-                                                sessrec_error *err) {
+static sessrec_result sessrec__gradients(sessrec_trainer *tr, const sessrec_batch *batch, int at_once,
+                                         double *loss, sessrec_error *err) {
     double sum = 0;
     sessrec_result result = batch ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
     if (!result) result = sessrec__check_batch(tr, batch, err);
     if (!result) result = sessrec__give(tr, err);
     if (result) return result;
     sessrec__plan_sizes(tr, batch);
-    result = tr->table->grad(tr->device, batch, &sum, err);
+    tr->step.at_once = at_once;
+    if (tr->table) result = tr->table->grad(tr->device, batch, &sum, err);
+    else sum = sessrec__cpu_gradients(tr, &tr->step);
+    tr->step.batch = NULL;
     if (result) return result;
     if (loss) *loss = sum / (double)tr->config.batch_size;
     return sessrec__count_step(tr, batch, sum, err);
 }
 
-// The cap is on the norm of each tensor's gradient.
-static void sessrec__cap_rows(const sessrec_trainer *tr, int32_t rows, int32_t columns, float *gradient) {
-    double squares = 0;
-    for (int32_t i = 0; i < rows; ++i)
-        squares += (double)tr->kernels->dot(columns, gradient + (ptrdiff_t)i * columns,
-                                            gradient + (ptrdiff_t)i * columns);
-    const float factor = sessrec__cap_factor(&tr->config.optimizer, squares);
-    for (int32_t i = 0; i < rows && factor < 1; ++i)
-        tr->kernels->scale(columns, factor, gradient + (ptrdiff_t)i * columns,
-                           gradient + (ptrdiff_t)i * columns);
+SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessrec_batch *batch, double *loss,
+                                                sessrec_error *err) {
+    return sessrec__gradients(tr, batch, 0, loss, err);
 }
 
+// The cap is on the norm of each matrix's gradient.
 static void sessrec__cap_gradients(sessrec_trainer *tr) {
     const sessrec__shape *shape = tr->model->shape;
-    sessrec__cap_rows(tr, tr->output.count, shape[0].columns, tr->output.gradient);
-    sessrec__cap_rows(tr, tr->columns, 1, tr->bias_gradient);
-    if (tr->input.count)
-        sessrec__cap_rows(tr, tr->input.count, shape[sessrec__input_table(tr)].columns, tr->input.gradient);
+    const sessrec_optimizer_config *o = &tr->config.optimizer;
+    const sessrec__touched *touched[2] = {&tr->output, &tr->input};
+    for (int i = 0; i < 2; ++i)
+        sessrec__cap_rows(tr->kernels, o, touched[i]->count, shape[touched[i]->tensor].columns,
+                          touched[i]->gradient);
+    sessrec__cap_rows(tr->kernels, o, tr->step.distinct, 1, tr->bias_gradient);
     for (int32_t t = 0; t < tr->model->tensors; ++t)
-        if (!shape[t].table) sessrec__cap_rows(tr, shape[t].rows, shape[t].columns, tr->gradient[t]);
-}
-
-static sessrec_result sessrec__cpu_apply(void *device, sessrec_error *err) {
-    sessrec_trainer *tr = (sessrec_trainer *)device;
-    (void)err;
-    if (tr->eager) return SESSREC_OK;
-    if (tr->config.optimizer.gradient_cap > 0) sessrec__cap_gradients(tr);
-    sessrec__run(tr, tr->pieces + sessrec__touched_blocks(&tr->output) + sessrec__touched_blocks(&tr->input),
-                 sessrec__update_block);
-    return SESSREC_OK;
+        if (!shape[t].table)
+            sessrec__cap_rows(tr->kernels, o, shape[t].rows, shape[t].columns, tr->gradient[t]);
 }
 
 static sessrec_result sessrec__trainer_apply(sessrec_trainer *tr, sessrec_error *err) {
     sessrec_result result = sessrec__give(tr, err);
-    if (!result) result = tr->table->apply(tr->device, err);
-    tr->rows = 0;  // nothing is left to apply
+    if (!result && tr->table) result = tr->table->apply(tr->device, err);
+    if (!tr->table && !tr->step.at_once) {
+        if (tr->config.optimizer.gradient_cap > 0) sessrec__cap_gradients(tr);
+        sessrec__run(tr,
+                     tr->pieces + sessrec__blocks(tr->output.count, SESSREC__BLOCK) +
+                         sessrec__blocks(tr->input.count, SESSREC__BLOCK),
+                     sessrec__update_block);
+    }
+    tr->has_gradients = 0;
     return result;
 }
 
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr, sessrec_error *err) {
     sessrec_result result = sessrec__trainer_ready(tr, err);
-    if (!result && !tr->rows)
+    if (!result && !tr->has_gradients)
         result = sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
                                "there are no gradients to apply: call sessrec_trainer_grad before");
     return result ? result : sessrec__trainer_apply(tr, err);
@@ -4368,30 +4288,12 @@ SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr, sessrec_er
 // gradients before the first update.
 SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *tr, const sessrec_batch *batch, double *loss,
                                                 sessrec_error *err) {
-    if (tr) tr->eager = !(tr->config.optimizer.gradient_cap > 0);
-    sessrec_result result = sessrec_trainer_grad(tr, batch, loss, err);
-    if (!result) result = sessrec__trainer_apply(tr, err);
-    if (tr) tr->eager = 0;
-    return result;
+    const int at_once = tr && !(tr->config.optimizer.gradient_cap > 0);
+    sessrec_result result = sessrec__gradients(tr, batch, at_once, loss, err);
+    return result ? result : sessrec__trainer_apply(tr, err);
 }
 
 // ---- where it runs ----
-
-static const char *sessrec__cpu_name(const void *device) {
-    (void)device;
-    return "cpu";
-}
-static sessrec_result sessrec__cpu_copy(void *device, sessrec_error *err) {
-    (void)device, (void)err;
-    return SESSREC_OK;
-}
-static sessrec_result sessrec__cpu_download(void *device, int gradients, sessrec_error *err) {
-    (void)gradients;
-    return sessrec__cpu_copy(device, err);
-}
-static void sessrec__cpu_destroy(void *device) {
-    (void)device;
-}
 
 static void sessrec__describe(sessrec_trainer *tr, sessrec_device_tensor *list, sessrec_device_view *view) {
     memset(view, 0, sizeof *view);
@@ -4407,8 +4309,8 @@ static void sessrec__describe(sessrec_trainer *tr, sessrec_device_tensor *list, 
         list[t] = tensor;
     }
     view->log_support = tr->log_support;
-    for (int32_t l = 0; l < tr->config.layer_count; ++l) view->hidden[l] = tr->layer[l].state[0];
-    view->user = tr->user.state[0];
+    for (int32_t l = 0; l < tr->config.layer_count; ++l) view->hidden[l] = tr->layer[l].state;
+    view->user = tr->user.state;
     view->output_gradient = tr->output.gradient;
     view->bias_gradient = tr->bias_gradient;
     view->output_id = tr->output.id;
@@ -4417,15 +4319,9 @@ static void sessrec__describe(sessrec_trainer *tr, sessrec_device_tensor *list, 
 }
 
 static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error *err) {
-    static const sessrec_device_table cpu = {
-        NULL, sessrec__cpu_name,     sessrec__cpu_grad, sessrec__cpu_apply,   NULL, NULL,
-        NULL, sessrec__cpu_download, sessrec__cpu_copy, sessrec__cpu_destroy, NULL, NULL,
-        NULL};
     sessrec_device_tensor list[SESSREC__MAX_TENSORS];
     sessrec_device_view view;
     sessrec_result result = SESSREC_OK;
-    tr->table = &cpu;
-    tr->device = tr;
     if (tr->config.device == SESSREC_DEVICE_CPU) return SESSREC_OK;
     sessrec__describe(tr, list, &view);
 #ifdef SESSREC_CUDA
@@ -4443,7 +4339,7 @@ static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error 
 }
 
 SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *tr) {
-    return tr ? tr->table->name(tr->device) : "";
+    return !tr ? "" : tr->table ? tr->table->name(tr->device) : "cpu";
 }
 
 // ---- looking in, and early stopping ----
@@ -4458,11 +4354,11 @@ static void sessrec__set_tensor(sessrec_mutable_tensor *out, float *data, int32_
 
 static void sessrec__gradient_tensor(const sessrec_trainer *tr, int32_t t, sessrec_mutable_tensor *out) {
     const sessrec__shape *shape = &tr->model->shape[t];
-    if (t == 0)
-        sessrec__set_tensor(out, tr->output.gradient, tr->output.count, shape->columns, tr->output.id);
-    else if (t == 1) sessrec__set_tensor(out, tr->bias_gradient, tr->columns, 1, tr->output.id);
+    const sessrec__touched *touched = t == SESSREC__WY ? &tr->output : &tr->input;
+    if (t == SESSREC__BY)
+        sessrec__set_tensor(out, tr->bias_gradient, tr->step.distinct, 1, tr->output.id);
     else if (shape->table)
-        sessrec__set_tensor(out, tr->input.gradient, tr->input.count, shape->columns, tr->input.id);
+        sessrec__set_tensor(out, touched->gradient, touched->count, shape->columns, touched->id);
     else sessrec__set_tensor(out, tr->gradient[t], shape->rows, shape->columns, NULL);
 }
 
@@ -4470,17 +4366,18 @@ SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const cha
                                                   sessrec_mutable_tensor *out, sessrec_error *err) {
     if (out) memset(out, 0, sizeof *out);
     sessrec_result result = out && name ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
-    if (!result) result = sessrec__fetch(tr, 1, err);
-    if (!result && !strncmp(name, "grad.", 5) && tr->rows) result = tr->table->download(tr->device, 1, err);
+    if (!result) result = sessrec__fetch(tr, SESSREC__TO_WRITE, err);
+    if (!result && !strncmp(name, "grad.", 5) && tr->has_gradients && tr->table)
+        result = tr->table->download(tr->device, 1, err);
     if (result) return result;
     if (!strncmp(name, "hidden", 6) && name[6] >= '0' && name[6] < '0' + tr->config.layer_count && !name[7]) {
         const int32_t l = name[6] - '0';
-        sessrec__set_tensor(out, tr->layer[l].state[tr->now], tr->config.batch_size, tr->config.hidden[l],
+        sessrec__set_tensor(out, tr->layer[l].state, tr->config.batch_size, tr->config.hidden[l],
                             NULL);
         return SESSREC_OK;
     }
     if (!strcmp(name, "user") && tr->config.user_hidden) {
-        sessrec__set_tensor(out, tr->user.state[tr->now], tr->config.batch_size, tr->config.user_hidden,
+        sessrec__set_tensor(out, tr->user.state, tr->config.batch_size, tr->config.user_hidden,
                             NULL);
         return SESSREC_OK;
     }
@@ -4509,7 +4406,7 @@ SESSREC_API sessrec_result sessrec_trainer_model(const sessrec_trainer *tr, cons
                                                  sessrec_error *err) {
     if (out) *out = NULL;
     sessrec_result result = out ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
-    if (!result) result = sessrec__fetch(tr, 0, err);
+    if (!result) result = sessrec__fetch(tr, SESSREC__TO_READ, err);
     if (!result) *out = tr->model;
     return result;
 }
@@ -4548,7 +4445,7 @@ SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *tr, double
         tr->position.best_age++;
         return SESSREC_OK;
     }
-    result = sessrec__fetch(tr, 0, err);
+    result = sessrec__fetch(tr, SESSREC__TO_READ, err);
     if (result) return result;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
         memcpy(tr->best[t], tr->model->tensor[t],
@@ -4561,7 +4458,7 @@ SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *tr, double
 SESSREC_API sessrec_result sessrec_trainer_use_best(sessrec_trainer *tr, sessrec_error *err) {
     sessrec_result result = sessrec__trainer_ready(tr, err);
     if (result || tr->position.best_age < 0) return result;
-    result = sessrec__fetch(tr, 1, err);
+    result = sessrec__fetch(tr, SESSREC__TO_WRITE, err);
     if (result) return result;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
         memcpy(tr->model->tensor[t], tr->best[t],
@@ -4580,6 +4477,207 @@ SESSREC_API sessrec_result sessrec_trainer_next_epoch(sessrec_trainer *tr) {
     tr->position.step = tr->position.pairs = 0;
     tr->position.loss_sum = 0;
     return SESSREC_OK;
+}
+
+#endif // SESSREC_NO_TRAINING
+
+// ===========================================================================================================
+// >>users   the user-level GRU: hierarchical recurrent networks (HRNN; Quadrana 2017, section 3)
+//   c_m = GRU_usr(s_m, c_m-1)                when a session ends, from its last hidden state
+//   h_0 = tanh(c_m W_init + b_init)          begins the next session, each layer with a matrix of its own
+//   a += c_m C                               All: and it is fed to the gates of the first layer at every
+//   click
+// Both happen in the step in which the next session starts, so that its gradient reaches GRU_usr, within that
+// step.
+// ===========================================================================================================
+
+// How many gates of layer 0 the user's state reaches, times H.
+SESSREC__INLINE int32_t sessrec__context_width(const sessrec_model *model) {
+    return (model->info.user_mode == SESSREC_USER_ALL ? 3 : 2) * model->info.hidden[0];
+}
+
+// c [rows,Hu] adds to the gates of the first layer, in tape [rows,4H].
+static void sessrec__add_context(const sessrec_model *model, int32_t rows, const float *c, ptrdiff_t c_stride,
+                                 float *tape) {
+    const ptrdiff_t H = model->info.hidden[0];
+    sessrec__matmul(model->kernels, rows, sessrec__context_width(model), model->info.user_hidden, c, c_stride,
+                    1, model->context, 3 * H, tape, 4 * H, 1);
+}
+
+// begun [count,H] = tanh(c W_init + b_init): the hidden states of layer l with which users in state c
+// [count,Hu] begin.
+static void sessrec__begin_states(const sessrec_model *model, int32_t l, int32_t count, const float *c,
+                                  float *begun) {
+    const int32_t H = model->info.hidden[l], Hu = model->info.user_hidden;
+    for (int32_t r = 0; r < count; ++r)
+        memcpy(begun + (ptrdiff_t)r * H, model->init_b[l], (size_t)H * sizeof *begun);
+    sessrec__matmul(model->kernels, count, H, Hu, c, Hu, 1, model->init_W[l], H, begun, H, 1);
+    model->kernels->tanh(count * H, begun, begun);
+}
+
+// The state of a session that begins: zero for a new user, or none, in state c == NULL.
+static void sessrec__begin_session(const sessrec_model *model, const float *c, float *state) {
+    memset(state, 0, (size_t)sessrec__state_width(model) * sizeof *state);
+    if (!c) return;
+    memcpy(state + sessrec__hidden_width(model) + sessrec__last_width(model), c,
+           (size_t)model->info.user_hidden * sizeof *c);
+    for (int32_t l = 0; l < model->info.layer_count; ++l) {
+        sessrec__begin_states(model, l, 1, c, state);
+        state += model->info.hidden[l];
+    }
+}
+
+// c = GRU_usr(s, c), with the state that a session of two or more clicks has left. scratch as for one row of
+// a step.
+static void sessrec__fold_session(const sessrec_model *model, const float *state, float *c, float *scratch) {
+    sessrec__gru_input(model->kernels, &model->user, 1, state + sessrec__hidden_width(model), NULL, NULL,
+                       scratch);
+    sessrec__gru_recurrent(model->kernels, &model->user, 1, c, c, scratch);
+}
+
+#ifndef SESSREC_NO_TRAINING
+// ---- in a training step ----
+// All of it happens in the step in which the next session starts, so that its gradient reaches GRU_usr within
+// that step.
+
+static void sessrec__place_user(sessrec_trainer *tr, sessrec__layout *layout) {
+    const uint64_t B = (uint64_t)tr->config.batch_size, n = B * (uint64_t)tr->config.user_hidden;
+    sessrec__user *user = &tr->user;
+    tr->step.begin_row = sessrec__place_ints(layout, B);
+    tr->step.begins_before = sessrec__place_ints(layout, B + 1);
+    user->state = sessrec__place_floats(layout, n);
+    user->next = sessrec__place_floats(layout, n);
+    user->s = sessrec__place_floats(layout, B * (uint64_t)sessrec__last_width(tr->model));
+    user->c = sessrec__place_floats(layout, n);
+    user->c_new = sessrec__place_floats(layout, n);
+    user->mask = tr->config.dropout_user > 0 ? sessrec__place_floats(layout, n) : NULL;
+    user->tape = sessrec__place_floats(layout, 4 * n);
+    user->d_gates = sessrec__place_floats(layout, 4 * n);
+    user->d_c = sessrec__place_floats(layout, n);
+}
+
+// The rows in which a session starts that is not its user's first.
+static void sessrec__plan_users(const sessrec_trainer *tr, sessrec__step *step) {
+    (void)tr;
+    step->begins = 0;
+    for (int32_t i = 0; i < step->rows; ++i) {
+        step->begins_before[i] = step->begins;
+        if (step->batch->session_starts[i] && !step->batch->user_starts[i])
+            step->begin_row[step->begins++] = i;
+    }
+    step->begins_before[step->rows] = step->begins;
+}
+
+// The users' states for a chunk of rows: updated where a later session begins, zero for a new user, else as
+// they were.
+static void sessrec__forward_users(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
+                                   int32_t rows) {
+    const sessrec__user *user = &tr->user;
+    const sessrec_gru *gru = &tr->model->user;
+    const int32_t Hu = gru->hidden, L = gru->input, begin = step->begins_before[first],
+                  end = step->begins_before[first + rows];
+    const ptrdiff_t at = (ptrdiff_t)begin * Hu;
+    const size_t size = (size_t)Hu * sizeof(float);
+    const float *last = tr->layer[tr->config.layer_count - 1].state;
+    for (int32_t i = first; i < first + rows; ++i) {
+        float *c = user->next + (ptrdiff_t)i * Hu;
+        if (step->batch->user_starts[i]) memset(c, 0, size);
+        else memcpy(c, user->state + (ptrdiff_t)step->batch->previous_rows[i] * Hu, size);
+    }
+    for (int32_t r = begin; r < end; ++r) {
+        const ptrdiff_t row = step->begin_row[r], from = step->batch->previous_rows[row];
+        memcpy(user->s + (ptrdiff_t)r * L, last + from * L, (size_t)L * sizeof(float));
+        memcpy(user->c + (ptrdiff_t)r * Hu, user->next + row * Hu, size);
+    }
+    sessrec__gru_input(tr->kernels, gru, end - begin, user->s + (ptrdiff_t)begin * L, NULL, NULL,
+                       user->tape + 4 * at);
+    sessrec__gru_recurrent(tr->kernels, gru, end - begin, user->c + at, user->c_new + at,
+                           user->tape + 4 * at);
+    for (int32_t r = begin; r < end; ++r) {
+        float *c = user->c_new + (ptrdiff_t)r * Hu;
+        if (user->mask)
+            sessrec__drop(tr, step, SESSREC__STREAM_DROPOUT_USER, tr->config.dropout_user,
+                          step->begin_row[r], Hu, user->mask + (ptrdiff_t)r * Hu, c);
+        memcpy(user->next + (ptrdiff_t)step->begin_row[r] * Hu, c, size);
+    }
+}
+
+// The states with which layer l begins those sessions.
+static void sessrec__begin_layer(sessrec_trainer *tr, const sessrec__step *step, int32_t l, int32_t first,
+                                 int32_t rows) {
+    const sessrec__layer *layer = &tr->layer[l];
+    const int32_t H = tr->config.hidden[l], begin = step->begins_before[first],
+                  end = step->begins_before[first + rows];
+    sessrec__begin_states(tr->model, l, end - begin,
+                          tr->user.c_new + (ptrdiff_t)begin * tr->config.user_hidden,
+                          layer->begun + (ptrdiff_t)begin * H);
+    for (int32_t r = begin; r < end; ++r) {
+        const int32_t row = step->begin_row[r];
+        float *h = layer->h + (ptrdiff_t)row * H;
+        memcpy(h, layer->begun + (ptrdiff_t)r * H, (size_t)H * sizeof *h);
+        if (layer->begun_mask)
+            sessrec__drop(tr, step, SESSREC__STREAM_DROPOUT_INIT + l, tr->config.dropout_init, row, H,
+                          layer->begun_mask + (ptrdiff_t)r * H, h);
+    }
+}
+
+// From the gradients of the states that entered the layers back through the beginning of the session to
+// GRU_usr.
+static void sessrec__backward_users(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
+                                    int32_t rows, float *scratch) {
+    const sessrec__user *user = &tr->user;
+    const sessrec_model *model = tr->model;
+    const sessrec__kernels *k = tr->kernels;
+    const int32_t Hu = tr->config.user_hidden, begin = step->begins_before[first],
+                  count = step->begins_before[first + rows] - begin, *row = step->begin_row + begin;
+    const ptrdiff_t at = (ptrdiff_t)begin * Hu;
+    if (!count) return;
+    memset(user->d_c + at, 0, (size_t)count * (size_t)Hu * sizeof(float));
+    for (int32_t l = 0; l < tr->config.layer_count; ++l) {
+        const int32_t H = tr->config.hidden[l];
+        const sessrec__layer *layer = &tr->layer[l];
+        const ptrdiff_t from = (ptrdiff_t)begin * H;
+        const float *begun = layer->begun + from, *d_h = layer->d_h + from;
+        float *d = layer->d_begun + from;
+        sessrec__gru_backward_states(k, &model->gru[l], count, row, layer->tape, layer->d_out, layer->d_gates,
+                                     layer->d_h + from, scratch);
+        for (int32_t j = 0; j < count * H; ++j) d[j] = d_h[j] * (1 - begun[j] * begun[j]);
+        if (layer->begun_mask) k->multiply(count * H, d, layer->begun_mask + from, d);
+        sessrec__matmul_transposed(k, count, Hu, H, d, H, model->init_W[l], H, user->d_c + at, Hu, 1,
+                                   scratch);
+    }
+    if (model->context) {
+        const int32_t H = tr->config.hidden[0], width = sessrec__context_width(model);
+        for (int32_t r = 0; r < count; ++r)
+            memcpy(scratch + (ptrdiff_t)r * width, tr->layer[0].d_gates + (ptrdiff_t)row[r] * 4 * H,
+                   (size_t)width * sizeof(float));
+        sessrec__matmul_transposed(k, count, Hu, width, scratch, width, model->context, 3 * (ptrdiff_t)H,
+                                   user->d_c + at, Hu, 1, scratch + (ptrdiff_t)count * width);
+    }
+    if (user->mask) k->multiply(count * Hu, user->d_c + at, user->mask + at, user->d_c + at);
+    sessrec__gru_backward_rows(k, &model->user, count, user->c + at, user->tape + 4 * at, user->d_c + at,
+                               NULL, user->d_gates + 4 * at, scratch);
+}
+
+// The gradients of what begins a session, and of the context of layer 0. Those of GRU_usr are found like any
+// layer's.
+static void sessrec__gradient_users(const sessrec_trainer *tr, const sessrec__step *step,
+                                    const sessrec__piece *piece, float *gradient) {
+    const sessrec__shape *shape = &tr->model->shape[piece->tensor];
+    const int32_t l = shape->layer, H = tr->config.hidden[l], Hu = tr->config.user_hidden,
+                  first = piece->first, count = piece->last - first;
+    const float *d_begun = tr->layer[l].d_begun;
+    memset(gradient, 0, (size_t)count * (size_t)shape->columns * sizeof *gradient);
+    if (shape->role == SESSREC__INIT_W)
+        sessrec__matmul(tr->kernels, count, H, step->begins, tr->user.c_new + first, 1, Hu, d_begun, H,
+                        gradient, H, 0);
+    else if (shape->role == SESSREC__INIT_B)
+        for (int32_t r = 0; r < step->begins; ++r)
+            tr->kernels->axpy(H, 1, d_begun + (ptrdiff_t)r * H, gradient);
+    else  // the gates that the user's state does not reach keep 0
+        sessrec__matmul(tr->kernels, count, sessrec__context_width(tr->model), step->rows,
+                        tr->user.next + first, 1, Hu, tr->layer[0].d_gates, 4 * (ptrdiff_t)H, gradient,
+                        3 * (ptrdiff_t)H, 0);
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -5890,7 +5988,7 @@ static void sessrec__free(const sessrec_allocator *memory, void *block) {
     void *given;
     if (!block) return;
     memcpy(&given, (char *)block - sizeof(void *), sizeof given);
-    memory->free(memory->user, given);
+    (memory->free)(memory->user, given);
 }
 
 // Makes room for `needed` elements in a growing array: at least doubles. *capacity counts elements; new ones
@@ -7133,7 +7231,7 @@ SESSREC__KERNEL SESSREC__K(array_add)(int32_t n, const float *x, float a, float 
     SESSREC__K(array_scale)(int32_t n, float a, const float *x,
                             float *y){// y = a x
                                       SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))} SESSREC__KERNEL
-    SESSREC__K(array_weigh)(int32_t n, const float *x, const float *a, float *y){
+    SESSREC__K(array_multiply)(int32_t n, const float *x, const float *a, float *y){
         // y = x a
         SESSREC__MAP(sessrec__vmul(v, sessrec__vget(a + i, n - i)))}  // y = x b + c
 SESSREC__KERNEL SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y){
@@ -7333,7 +7431,7 @@ static const sessrec__kernels SESSREC__K(table) = {
     SESSREC__K(array_muladd),
     SESSREC__K(array_axpy),
     SESSREC__TRAINS(SESSREC__K(array_scale)),
-    SESSREC__K(array_weigh),
+    SESSREC__K(array_multiply),
     SESSREC__K(array_blend),
     SESSREC__TRAINS(SESSREC__K(blend_back)),
     SESSREC__TRAINS(SESSREC__K(array_gate_back)),
@@ -7482,7 +7580,11 @@ static const sessrec__kernels *sessrec__best_kernels(void) {
 }
 
 SESSREC_API const char *sessrec_simd(void) {
+#ifdef SESSREC__X87
+    return "x87";
+#else
     return sessrec__best_kernels()->name;
+#endif
 }
 
 // ===========================================================================================================
@@ -7540,9 +7642,15 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 #endif
 
 // ===========================================================================================================
-// >>config   defaults, and what may be asked for
+// >>config   defaults, what may be asked for, and both as text
 // ===========================================================================================================
 
+// Comparisons are written so that NaN fails them.
+static SESSREC__UNUSED int sessrec__within(double value, double low, double high) {
+    return value >= low && value <= high;
+}
+
+#ifndef SESSREC_NO_TRAINING
 
 SESSREC_API sessrec_config sessrec_config_default(void) {
     sessrec_config c;
@@ -7576,78 +7684,412 @@ SESSREC_API sessrec_config sessrec_config_default(void) {
     return c;
 }
 
-// Comparisons are written so that NaN fails them.
-static int sessrec__within(double value, double low, double high) {
-    return value >= low && value <= high;
+// ---- the table of options ----
+
+enum {
+    SESSREC__WHOLE,      // int32_t
+    SESSREC__LONG,       // int64_t
+    SESSREC__SEED,       // uint64_t
+    SESSREC__NUMBER,     // float
+    SESSREC__SWITCH,     // int32_t, 0 or 1
+    SESSREC__UNSET,      // the same upside down
+    SESSREC__WORD,       // an enum: which of the words in `takes`
+    SESSREC__PATH,       // const char *
+    SESSREC__LAYERS,     // layer_count and hidden
+    SESSREC__EMBEDDING,  // embedding and embedding_width
+    SESSREC__ACTIVATION  // activation, activation_a and _b
+};
+
+typedef struct sessrec__option {
+    const char *name;
+    int kind;
+    const void *field;  // of the configuration
+    double least, most;
+    const char *takes, *also;
+} sessrec__option;
+
+// Option number `index` of a configuration; 0 after the last.
+static int sessrec__option_at(const sessrec_config *c, int32_t index, sessrec__option *out) {
+    const double below_one = 0.999999;
+    const sessrec__option list[] = {
+        {"layers", SESSREC__LAYERS, c, 1, SESSREC__MAX_WIDTH, "N[,N]", NULL},
+        {"embedding", SESSREC__EMBEDDING, c, 1, SESSREC__MAX_WIDTH, "tied|none|N", NULL},
+        {"gru", SESSREC__WORD, &c->gru, 0, 0, "reset-before|reset-after", NULL},
+        {"user-layers", SESSREC__WHOLE, &c->user_hidden, 0, SESSREC__MAX_WIDTH, "N", "user-hidden"},
+        {"hrnn", SESSREC__WORD, &c->user_mode, 0, 0, "init|all|gates", "user-mode"},
+        {"dropout-user", SESSREC__NUMBER, &c->dropout_user, 0, below_one, "X", NULL},
+        {"dropout-init", SESSREC__NUMBER, &c->dropout_init, 0, below_one, "X", NULL},
+        {"loss", SESSREC__WORD, &c->loss.kind, 0, 0, "xe|top1|bpr|top1-max|bpr-max", NULL},
+        {"activation", SESSREC__ACTIVATION, c, 0, 1e6, "linear|tanh|relu|leaky:X|elu:X|selu:X:X", NULL},
+        {"paper-form", SESSREC__UNSET, &c->loss.with_diagonal, 0, 1, NULL, NULL},
+        {"logq", SESSREC__NUMBER, &c->loss.logq, 0, 1e6, "X", NULL},
+        {"smoothing", SESSREC__NUMBER, &c->loss.smoothing, 0, below_one, "X", NULL},
+        {"bpreg", SESSREC__NUMBER, &c->loss.bpreg, 0, 1e9, "X", NULL},
+        {"count-own-target", SESSREC__UNSET, &c->loss.skip_own_target, 0, 1, NULL, NULL},
+        {"epochs", SESSREC__WHOLE, &c->epochs, 1, INT32_MAX, "N", NULL},
+        {"batch", SESSREC__WHOLE, &c->batch_size, 1, SESSREC__MAX_BATCH, "N", "batch-size"},
+        {"negatives", SESSREC__WHOLE, &c->negatives, 0, SESSREC__MAX_NEGATIVES, "N", NULL},
+        {"alpha", SESSREC__NUMBER, &c->alpha, 0, 1, "X", NULL},
+        {"dropout-input", SESSREC__NUMBER, &c->dropout_input, 0, below_one, "X", NULL},
+        {"dropout-hidden", SESSREC__NUMBER, &c->dropout_hidden, 0, below_one, "X", NULL},
+        {"shuffle", SESSREC__SWITCH, &c->shuffle_sessions, 0, 1, NULL, "shuffle-sessions"},
+        {"optimizer", SESSREC__WORD, &c->optimizer.kind, 0, 0, "sgd|adagrad|rmsprop|adadelta|adam", NULL},
+        {"lr", SESSREC__NUMBER, &c->optimizer.learning_rate, 1e-30, 1e9, "X", "learning-rate"},
+        {"momentum", SESSREC__NUMBER, &c->optimizer.momentum, 0, below_one, "X", NULL},
+        {"decay", SESSREC__NUMBER, &c->optimizer.decay, 1e-6, below_one, "X", NULL},
+        {"beta1", SESSREC__NUMBER, &c->optimizer.beta1, 0, 0.9999999, "X", NULL},
+        {"beta2", SESSREC__NUMBER, &c->optimizer.beta2, 0, 0.9999999, "X", NULL},
+        {"epsilon", SESSREC__NUMBER, &c->optimizer.epsilon, 1e-30, 1, "X", NULL},
+        {"l2", SESSREC__NUMBER, &c->optimizer.l2, 0, 1e6, "X", NULL},
+        {"gradient-cap", SESSREC__NUMBER, &c->optimizer.gradient_cap, 0, 1e30, "X", NULL},
+        {"seed", SESSREC__SEED, &c->seed, 0, 0, "N", NULL},
+        {"patience", SESSREC__WHOLE, &c->patience, 0, INT32_MAX, "N", NULL},
+        {"checkpoint", SESSREC__PATH, &c->checkpoint, 0, 0, "FILE", NULL},
+        {"checkpoint-steps", SESSREC__LONG, &c->checkpoint_steps, 0, 9e15, "N", NULL},
+        {"resume", SESSREC__SWITCH, &c->resume, 0, 1, NULL, NULL},
+        {"device", SESSREC__WORD, &c->device, 0, 0, "cpu|cuda|auto", NULL},
+        {"threads", SESSREC__WHOLE, &c->threads, 0, 1024, "N", NULL},
+    };
+    if (index < 0 || index >= (int32_t)(sizeof list / sizeof list[0])) return 0;
+    *out = list[index];
+    return 1;
 }
 
-SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
-    if (!c || c->canary != SESSREC__CANARY_CONFIG)
+static int sessrec__same_option(const char *a, const char *b) {
+    while (*a && *a == (*b == '_' ? '-' : *b)) ++a, ++b;
+    return !*a && !*b;
+}
+
+static sessrec_result sessrec__find_option(const sessrec_config *config, const char *name,
+                                           sessrec__option *out, sessrec_error *err) {
+    if (config->canary != SESSREC__CANARY_CONFIG)
         return sessrec__fail(
             err, SESSREC_INVALID_ARGUMENT, 0,
             "the configuration was not made by sessrec_config_default(): call it, then change fields");
-    const int separate = c->embedding == SESSREC_EMBEDDING_SEPARATE,
-              custom = c->loss.kind == SESSREC_LOSS_CUSTOM;
-    const int32_t layers = c->layer_count;
-    const struct {
-        double value, least, most;
-        const char *otherwise;
-    } limit[] = {
-        {(double)layers, 1, SESSREC_MAX_LAYERS, "layers is %d, it must be 1 to %d"},
-        {(double)c->hidden[0], 1, SESSREC__MAX_WIDTH, "hidden[0] is %d, it must be 1 to %d"},
-        {(double)(layers > 1 ? c->hidden[1] : 1), 1, SESSREC__MAX_WIDTH,
-         "hidden[1] is %d, it must be 1 to %d"},
-        {(double)(layers > 2 ? c->hidden[2] : 1), 1, SESSREC__MAX_WIDTH,
-         "hidden[2] is %d, it must be 1 to %d"},
-        {(double)(layers > 3 ? c->hidden[3] : 1), 1, SESSREC__MAX_WIDTH,
-         "hidden[3] is %d, it must be 1 to %d"},
-        {(double)c->embedding, 0, SESSREC_EMBEDDING_NONE, "embedding has no such kind as %d"},
-        {(double)(separate ? c->embedding_width : 1), 1, SESSREC__MAX_WIDTH,
-         "embedding_width is %d, it must be 1 to %d"},
-        {(double)c->user_hidden, 0, SESSREC__MAX_WIDTH, "user_hidden is %d, it must be 0 to %d"},
-        {(double)c->user_mode, 0, SESSREC_USER_GATES, "user_mode has no such mode as %d"},
-        {(double)c->gru, 0, SESSREC_RESET_AFTER, "gru has no such form as %d"},
-        {(double)c->loss.kind, 0, SESSREC_LOSS_CUSTOM, "loss.kind has no such loss as %d"},
-        {(double)(custom && !c->loss.custom), 0, 0, "loss.kind is custom, but loss.custom is NULL"},
-        {(double)c->loss.activation, 0, SESSREC_SELU, "loss.activation has no such function as %d"},
-        {c->loss.activation_a, 0, 1e6, "loss.activation_a must be 0 or more"},
-        {c->loss.activation_b, 0, 1e6, "loss.activation_b must be 0 or more"},
-        {c->loss.bpreg, 0, 1e9, "loss.bpreg must be 0 or more"},
-        {c->loss.logq, 0, 1e6, "loss.logq must be 0 or more"},
-        {c->loss.smoothing, 0, 0.999999, "loss.smoothing must be 0 or more and less than 1"},
-        {(double)c->optimizer.kind, 0, SESSREC_ADAM, "optimizer.kind has no such optimizer as %d"},
-        {c->optimizer.learning_rate, 1e-30, 1e9, "optimizer.learning_rate must be more than 0"},
-        {c->optimizer.momentum, 0, 0.999999, "optimizer.momentum must be 0 or more and less than 1"},
-        {c->optimizer.decay, 1e-6, 0.9999999, "optimizer.decay must be between 0 and 1"},
-        {c->optimizer.beta1, 0, 0.9999999, "optimizer.beta1 and beta2 must be 0 or more and less than 1"},
-        {c->optimizer.beta2, 0, 0.9999999, "optimizer.beta1 and beta2 must be 0 or more and less than 1"},
-        {c->optimizer.epsilon, 1e-30, 1, "optimizer.epsilon must be more than 0 and at most 1"},
-        {c->optimizer.l2, 0, 1e6, "optimizer.l2 must be 0 or more"},
-        {c->optimizer.gradient_cap, 0, 1e30, "optimizer.gradient_cap must be 0 or more"},
-        {c->dropout_input, 0, 0.999999, "dropout_input must be 0 or more and less than 1"},
-        {c->dropout_user, 0, 0.999999, "dropout_user must be 0 or more and less than 1"},
-        {c->dropout_init, 0, 0.999999, "dropout_init must be 0 or more and less than 1"},
-        {c->dropout_hidden, 0, 0.999999, "dropout_hidden must be 0 or more and less than 1"},
-        {(double)c->batch_size, 1, SESSREC__MAX_BATCH, "batch_size is %d, it must be 1 to %d"},
-        {(double)c->negatives, 0, SESSREC__MAX_NEGATIVES, "negatives is %d, it must be 0 to %d"},
-        {(double)(c->batch_size == 1 && !c->negatives), 0, 0,
-         "with batch_size 1 and negatives 0 a target has nothing to be compared with"},
-        {c->alpha, 0, 1, "alpha must be between 0 and 1"},
-        {(double)c->epochs, 1, INT32_MAX, "epochs is %d, it must be 1 or more"},
-        {(double)c->patience, 0, INT32_MAX, "patience is %d, it must be 0 or more"},
-        {(double)c->device, 0, SESSREC_DEVICE_CUDA_OR_CPU, "device has no such kind as %d"},
-        {(double)c->threads, 0, 1024, "threads is %d, it must be 0 (one for each processor) to %d"},
-    };
-    for (size_t i = 0; i < sizeof limit / sizeof limit[0]; ++i) {
-        const double value = limit[i].value, most = limit[i].most;
-        // the sentences about whole numbers show two, which fit
-        if (!sessrec__within(value, limit[i].least, most))
-            return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, limit[i].otherwise,
-                                 value > -1e10 && value < 1e10 ? (int64_t)value : 0,
-                                 most < 1e10 ? (int64_t)most : 0);
+    for (int32_t i = 0; sessrec__option_at(config, i, out); ++i)
+        if (sessrec__same_option(out->name, name) || (out->also && sessrec__same_option(out->also, name)))
+            return SESSREC_OK;
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no option \"%s\"", name);
+}
+
+SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes) {
+    const sessrec_config config = sessrec_config_default();
+    sessrec__option option = {NULL, 0, NULL, 0, 0, NULL, NULL};
+    (void)sessrec__option_at(&config, index, &option);
+    if (takes) *takes = option.takes;
+    return option.name;
+}
+
+// ---- values to text ----
+
+// A text that is being written into a place of a certain size.
+typedef struct sessrec__spelling {
+    char *text;
+    size_t size, used, wanted;
+} sessrec__spelling;
+
+static void sessrec__spell(sessrec__spelling *w, const char *piece, size_t length) {
+    w->wanted += length;
+    sessrec__append(w->text, w->size, &w->used, piece, length);
+}
+
+static void sessrec__spell_whole(sessrec__spelling *w, int64_t value) {
+    char digits[24];
+    const char *at = sessrec__decimal(value, digits);
+    sessrec__spell(w, at, strlen(at));
+}
+
+// As few digits as read back as the same float, which takes nine at the most. The point of snprintf would be
+// that of the locale.
+static void sessrec__spell_number(sessrec__spelling *w, double value) {
+    const double size = fabs(value);
+    if (!(size < HUGE_VAL)) {
+        sessrec__spell(w, value < 0 ? "-inf" : value > 0 ? "inf" : "nan", value < 0 ? 4 : 3);
+        return;
     }
+    int power = size > 0 ? (int)floor(log10(size)) : 0;  // of the last of the digits
+    int64_t digits = 0;
+    for (const int least = power - 9; power > least; --power) {
+        digits = (int64_t)floor(size * pow(10.0, -power) + 0.5);
+        if ((float)((double)digits * pow(10.0, power)) == (float)size) break;
+    }
+    for (; digits && digits % 10 == 0; ++power) digits /= 10;
+    if (value < 0) sessrec__spell(w, "-", 1);
+    char text[24];
+    const char *at = sessrec__decimal(digits, text);
+    int left = (int)strlen(at), point = power + left;  // the point stands behind so many digits
+    const int scientific = point > 10 || point < -3;
+    if (scientific) {
+        sessrec__spell(w, at++, 1);
+        if (--left) sessrec__spell(w, ".", 1);
+    } else if (point <= 0) {
+        sessrec__spell(w, "0.0000", (size_t)(2 - point));
+    } else {
+        for (; point > 0; --point) sessrec__spell(w, left ? at++ : "0", 1), left -= left > 0;
+        if (left) sessrec__spell(w, ".", 1);
+    }
+    sessrec__spell(w, at, (size_t)left);
+    if (!scientific) return;
+    sessrec__spell(w, "e", 1);
+    sessrec__spell_whole(w, point - 1);
+}
+
+// Word number `index` of "a|b|c", the number itself if there is none.
+static void sessrec__spell_word(sessrec__spelling *w, const char *words, int32_t index) {
+    int32_t left = index;
+    for (; left > 0 && strchr(words, '|'); --left) words = strchr(words, '|') + 1;
+    if (left) sessrec__spell_whole(w, index);
+    else sessrec__spell(w, words, strcspn(words, ":|"));
+}
+
+static void sessrec__spell_option(sessrec__spelling *w, const sessrec__option *o) {
+    const sessrec_config *c = (const sessrec_config *)o->field;
+    const int32_t *whole = (const int32_t *)o->field;
+    switch (o->kind) {
+    case SESSREC__WHOLE: sessrec__spell_whole(w, *whole); break;
+    case SESSREC__LONG: sessrec__spell_whole(w, *(const int64_t *)o->field); break;
+    case SESSREC__SEED: {
+        const uint64_t seed = *(const uint64_t *)o->field;
+        if (seed > 9) sessrec__spell_whole(w, (int64_t)(seed / 10));
+        sessrec__spell_whole(w, (int64_t)(seed % 10));
+        break;
+    }
+    case SESSREC__NUMBER: sessrec__spell_number(w, (double)*(const float *)o->field); break;
+    case SESSREC__SWITCH: sessrec__spell_whole(w, *whole != 0); break;
+    case SESSREC__UNSET: sessrec__spell_whole(w, *whole == 0); break;
+    case SESSREC__WORD: sessrec__spell_word(w, o->takes, *whole); break;
+    case SESSREC__PATH: {
+        const char *path = *(const char *const *)o->field;
+        if (path) sessrec__spell(w, path, strlen(path));
+        break;
+    }
+    case SESSREC__LAYERS:
+        if (c->layer_count < 1 || c->layer_count > SESSREC_MAX_LAYERS) {
+            sessrec__spell_whole(w, c->layer_count);
+            sessrec__spell(w, " layers", 7);
+        } else {
+            for (int32_t l = 0; l < c->layer_count; ++l) {
+                if (l) sessrec__spell(w, ",", 1);
+                sessrec__spell_whole(w, c->hidden[l]);
+            }
+        }
+        break;
+    case SESSREC__EMBEDDING:
+        if (c->embedding == SESSREC_EMBEDDING_SEPARATE) sessrec__spell_whole(w, c->embedding_width);
+        else if (c->embedding == SESSREC_EMBEDDING_NONE) sessrec__spell(w, "none", 4);
+        else if (c->embedding == SESSREC_EMBEDDING_TIED) sessrec__spell(w, "tied", 4);
+        else sessrec__spell(w, "?", 1);
+        break;
+    default:
+        sessrec__spell_word(w, o->takes, c->loss.activation);
+        if (c->loss.activation == SESSREC_SELU) {
+            sessrec__spell(w, ":", 1);
+            sessrec__spell_number(w, (double)c->loss.activation_b);
+        }
+        if (c->loss.activation >= SESSREC_LEAKY && c->loss.activation <= SESSREC_SELU) {
+            sessrec__spell(w, ":", 1);
+            sessrec__spell_number(w, (double)c->loss.activation_a);
+        }
+    }
+}
+
+SESSREC_API sessrec_result sessrec_config_get(const sessrec_config *config, const char *name, char *value,
+                                              size_t size, sessrec_error *err) {
+    sessrec__option option;
+    if (value && size) *value = 0;
+    if (!config || !name || !value || !size) return sessrec__null(err);
+    sessrec_result result = sessrec__find_option(config, name, &option, err);
+    if (result) return result;
+    sessrec__spelling writing = {value, size, 0, 0};
+    if (option.field == &config->loss.kind && config->loss.kind == SESSREC_LOSS_CUSTOM)
+        sessrec__spell(&writing, "custom", 6);
+    else sessrec__spell_option(&writing, &option);
+    return writing.wanted < size ? SESSREC_OK
+                                 : sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the value of %s has %d bytes",
+                                                 option.name, (int64_t)writing.wanted);
+}
+
+// ---- text to values ----
+
+static int sessrec__parse_number(const char *at, const char *end, double *out);
+
+// Digits up to `end`, with a '-' before them if the range allows it.
+static int sessrec__take_whole(const char *at, const char *end, double least, double most, int64_t *out) {
+    double value;
+    int64_t whole = 0;
+    const int negative = at < end && *at == '-';
+    if (end - at > 18 + negative || !sessrec__parse_number(at, end, &value) ||
+        !sessrec__within(value, least, most))
+        return 0;
+    for (at += negative; at < end; ++at) {
+        if (*at < '0' || *at > '9') return 0;
+        whole = whole * 10 + (*at - '0');
+    }
+    *out = negative ? -whole : whole;
+    return 1;
+}
+
+static int sessrec__take_number(const char *at, const char *end, const sessrec__option *o, float *out) {
+    double value;
+    if (end - at > 64 || !sessrec__parse_number(at, end, &value) ||
+        !sessrec__within(value, o->least, o->most))
+        return 0;
+    *out = (float)value;
+    return 1;
+}
+
+static int sessrec__take_seed(const char *text, uint64_t *out) {
+    uint64_t seed = 0;
+    if (!*text) return 0;
+    for (; *text; ++text) {
+        if (*text < '0' || *text > '9') return 0;
+        const uint64_t digit = (uint64_t)(*text - '0');
+        if (seed > (UINT64_MAX - digit) / 10) return 0;
+        seed = seed * 10 + digit;
+    }
+    *out = seed;
+    return 1;
+}
+
+// Which of the words "a|b:X|c" the text up to `end` is, from 0; -1 for none.
+static int32_t sessrec__take_word(const char *words, const char *text, const char *end) {
+    for (int32_t i = 0;; ++i) {
+        const size_t length = strcspn(words, ":|");
+        if (length == (size_t)(end - text) && !memcmp(words, text, length)) return i;
+        words += strcspn(words, "|");
+        if (!*words++) return -1;
+    }
+}
+
+static int sessrec__take_layers(const char *text, const sessrec__option *o, sessrec_config *c) {
+    int32_t count = 0, widths[SESSREC_MAX_LAYERS];
+    for (;; ++text) {
+        const char *end = text + strcspn(text, ",");
+        int64_t width;
+        if (count == SESSREC_MAX_LAYERS || !sessrec__take_whole(text, end, o->least, o->most, &width))
+            return 0;
+        widths[count++] = (int32_t)width;
+        text = end;
+        if (!*text) break;
+    }
+    memcpy(c->hidden, widths, (size_t)count * sizeof *widths);
+    c->layer_count = count;
+    return 1;
+}
+
+static int sessrec__take_embedding(const char *text, const sessrec__option *o, sessrec_config *c) {
+    const int32_t word = sessrec__take_word("tied|none", text, text + strlen(text));
+    int64_t width = c->embedding_width;
+    if (word < 0 && !sessrec__take_whole(text, text + strlen(text), o->least, o->most, &width)) return 0;
+    c->embedding = word == 0   ? SESSREC_EMBEDDING_TIED
+                   : word == 1 ? SESSREC_EMBEDDING_NONE
+                               : SESSREC_EMBEDDING_SEPARATE;
+    c->embedding_width = (int32_t)width;
+    return 1;
+}
+
+// "elu:0.5": a word, and the numbers that it may have; without them the fields stay.
+static int sessrec__take_activation(const char *text, const sessrec__option *o, sessrec_loss_config *loss) {
+    const char *end = text + strcspn(text, ":");
+    const int32_t kind = sessrec__take_word(o->takes, text, end);
+    float a = loss->activation_a, b = loss->activation_b;
+    if (kind < 0) return 0;
+    if (*end) {
+        text = end + 1;
+        end = text + strcspn(text, ":");
+        if (kind < SESSREC_LEAKY || (kind == SESSREC_SELU) != (*end == ':')) return 0;
+        if (*end && !sessrec__take_number(text, end, o, &b)) return 0;
+        if (*end) text = end + 1;
+        if (!sessrec__take_number(text, text + strlen(text), o, &a)) return 0;
+    }
+    loss->activation = kind;
+    loss->activation_a = a;
+    loss->activation_b = b;
+    return 1;
+}
+
+static int sessrec__take_option(const char *text, const sessrec__option *o) {
+    void *field = (void *)o->field;  // the caller's configuration is not const
+    const char *end = text + strlen(text);
+    int64_t whole = 0;
+    int taken;
+    switch (o->kind) {
+    case SESSREC__NUMBER: return sessrec__take_number(text, end, o, (float *)field);
+    case SESSREC__SEED: return sessrec__take_seed(text, (uint64_t *)field);
+    case SESSREC__PATH: *(const char **)field = *text ? text : NULL; return 1;
+    case SESSREC__LAYERS: return sessrec__take_layers(text, o, (sessrec_config *)field);
+    case SESSREC__EMBEDDING: return sessrec__take_embedding(text, o, (sessrec_config *)field);
+    case SESSREC__ACTIVATION: return sessrec__take_activation(text, o, &((sessrec_config *)field)->loss);
+    case SESSREC__WORD: whole = sessrec__take_word(o->takes, text, end); break;
+    default:
+        taken = sessrec__take_whole(text, end, o->least, o->most, &whole);
+        if (taken && o->kind == SESSREC__LONG) *(int64_t *)field = whole;
+        if (!taken || o->kind == SESSREC__LONG) return taken;
+    }
+    if (whole < 0) return 0;
+    *(int32_t *)field = (int32_t)(o->kind == SESSREC__UNSET ? !whole : whole);
+    return 1;
+}
+
+static sessrec_result sessrec__refuse_value(const sessrec__option *o, const char *value, sessrec_error *err) {
+    char range[64];
+    sessrec__spelling w = {range, sizeof range, 0, 0};
+    const char *what = o->kind == SESSREC__NUMBER ? "a number"
+                       : o->kind == SESSREC__SEED ? "a whole number from 0 to 18446744073709551615"
+                       : o->takes && o->takes[1]  ? o->takes
+                                                  : "a whole number";
+    range[0] = 0;
+    if (o->most > 0) {
+        const int real = o->kind == SESSREC__NUMBER;
+        sessrec__spell(&w, what == o->takes ? ", numbers" : "", what == o->takes ? 9 : 0);
+        sessrec__spell(&w, " from ", 6);
+        if (real) sessrec__spell_number(&w, o->least);
+        else sessrec__spell_whole(&w, (int64_t)o->least);
+        sessrec__spell(&w, " to ", 4);
+        if (real) sessrec__spell_number(&w, o->most);
+        else sessrec__spell_whole(&w, (int64_t)o->most);
+    }
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "%s takes %s%s, not '%s'", o->name, what, range,
+                         value);
+}
+
+SESSREC_API sessrec_result sessrec_config_set(sessrec_config *config, const char *name, const char *value,
+                                              sessrec_error *err) {
+    sessrec__option option;
+    if (!config || !name || !value) return sessrec__null(err);
+    sessrec_result result = sessrec__find_option(config, name, &option, err);
+    if (!result && !sessrec__take_option(value, &option)) result = sessrec__refuse_value(&option, value, err);
+    return result;
+}
+
+// Every field is one that its own text would give, and they go together.
+SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
+    sessrec__option option;
+    if (!c) return sessrec__null(err);
+    sessrec_result result = sessrec__find_option(c, "loss", &option, err);
+    sessrec_config copy = *c;
+    const int custom = c->loss.kind == SESSREC_LOSS_CUSTOM;
+    for (int32_t i = 0; !result && sessrec__option_at(&copy, i, &option); ++i) {
+        char value[64];
+        sessrec__spelling writing = {value, sizeof value, 0, 0};
+        if (option.kind == SESSREC__PATH || (custom && option.field == &copy.loss.kind)) continue;
+        value[0] = 0;
+        sessrec__spell_option(&writing, &option);
+        if (!sessrec__take_option(value, &option)) result = sessrec__refuse_value(&option, value, err);
+    }
+    if (result) return result;
+    if (custom && !c->loss.custom)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "loss is custom, but loss.custom is NULL");
+    if (!sessrec__within(c->loss.activation_a, 0, 1e6) || !sessrec__within(c->loss.activation_b, 0, 1e6))
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "activation_a and activation_b must be from 0 to 1000000");
+    if (c->batch_size == 1 && !c->negatives)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "with batch 1 and negatives 0 a target has nothing to be compared with");
     return SESSREC_OK;
 }
+
+#endif // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
 // >>sink   bytes that go to memory, to a checksum or to a file
@@ -9137,8 +9579,8 @@ static sessrec_result sessrec__read_all(FILE *file, const sessrec_allocator *mem
 
 // The bytes of a file, if it can be mapped; else NULL.
 static void *sessrec__map_file(const char *path, size_t *size) {
-    void *bytes = NULL;
 #ifdef SESSREC__POSIX
+    void *bytes = NULL;
     struct stat status;
     const int file = open(path, O_RDONLY);
     if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0 &&
@@ -10073,6 +10515,14 @@ SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, c
     return result;
 }
 
+SESSREC_API int32_t sessrec_recommend(sessrec_session *session, int32_t k, sessrec_recommendation *out) {
+    sessrec_query query = sessrec_query_default();
+    int32_t count;
+    query.k = k;
+    const sessrec_result result = sessrec_session_recommend(session, &query, out, &count, NULL);
+    return result ? result : count;
+}
+
 // ---- states as bytes ----
 // All little-endian, with CRC-32C of the rest at the end. One function runs over the fields of a state: it is
 // called to add up their size, to write them, to check what stands in the place of each, and to take it.
@@ -10222,7 +10672,7 @@ SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, cons
 }
 
 // ===========================================================================================================
-// >>users   what stays of a user between sessions
+// >>user_state   what stays of a user between sessions
 // c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) begins the next session (Quadrana 2017). A
 // user without sessions begins from zero, as in training.
 // ===========================================================================================================
@@ -11565,11 +12015,11 @@ static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_tr
     for (int32_t l = 0; l < tr->config.layer_count; ++l) {
         const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + l), 0};
         sessrec__archive_add(list, name, SESSREC__FLOAT, tr->config.batch_size, tr->config.hidden[l],
-                             tr->layer[l].state[tr->now]);
+                             tr->layer[l].state);
     }
     if (tr->config.user_hidden)
         sessrec__archive_add(list, "user", SESSREC__FLOAT, tr->config.batch_size, tr->config.user_hidden,
-                             tr->user.state[tr->now]);
+                             tr->user.state);
     return of_model;
 }
 
@@ -11585,7 +12035,7 @@ static int sessrec__write_trainer(sessrec__sink *sink, const void *what) {
 SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *tr, const char *path,
                                                  sessrec_error *err) {
     sessrec_result result = path ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
-    if (!result) result = sessrec__fetch(tr, 0, err);
+    if (!result) result = sessrec__fetch(tr, SESSREC__TO_READ, err);
     return result ? result : sessrec__save_file(path, sessrec__write_trainer, tr, err);
 }
 
@@ -11630,7 +12080,7 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
             result = sessrec__fail(err, SESSREC_BAD_FILE, 0,
                                    "the checkpoint has a value that is NaN or infinite in %s", found->name);
     }
-    if (!result) result = sessrec__fetch(tr, 1, err);
+    if (!result) result = sessrec__fetch(tr, SESSREC__TO_WRITE, err);
     if (result) return result;
     for (int32_t i = 0; i < list.count; ++i)
         memcpy((void *)list.section[i].data, archive->section[i].data, (size_t)archive->section[i].bytes);
@@ -11684,7 +12134,7 @@ SESSREC_API sessrec_result sessrec_trainer_progress(const sessrec_trainer *tr, c
 static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_batcher *batcher, int *ahead,
                                             sessrec_error *err) {
     const sessrec_sampler *s = batcher->sampler;
-    *ahead = tr->table->run && tr->config.loss.kind != SESSREC_LOSS_CUSTOM &&
+    *ahead = tr->table && tr->table->run && tr->config.loss.kind != SESSREC_LOSS_CUSTOM &&
              batcher->negatives <= tr->config.negatives && (!s || s->items == tr->model->info.item_count);
     if (!*ahead || !s) return SESSREC_OK;
     const sessrec_device_sampler view = {s->items, s->guide_bits, s->total, s->sum, s->guide};
@@ -11816,15 +12266,60 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
     return result;
 }
 
+#    ifndef SESSREC_NO_STDIO
+SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *model_path,
+                                              const sessrec_config *config, sessrec_error *err) {
+    const sessrec_config usual = sessrec_config_default();
+    sessrec_log *log = NULL;
+    sessrec_model *model = NULL;
+    if (!log_path || !model_path)
+        return sessrec_error_set(err, SESSREC_INVALID_ARGUMENT, "a required argument is NULL");
+    sessrec_result result = sessrec_log_read(log_path, NULL, &log, err);
+    if (!result) result = sessrec_train(config ? config : &usual, log, NULL, &model, err);
+    if (model) {
+        const sessrec_result written = sessrec_model_write(model, model_path, err);
+        if (written) result = written;
+    }
+    sessrec_model_destroy(model);
+    sessrec_log_destroy(log);
+    return result;
+}
+#    endif
+
 #endif // SESSREC_NO_TRAINING
 
 #if defined(__GNUC__) && !defined(__clang__)
-#  ifdef __FP_FAST_FMAF
-#    pragma GCC pop_options
-#  endif
+#  pragma GCC pop_options
 #elif !defined(_MSC_VER) || defined(__clang__)
 #  pragma STDC FP_CONTRACT DEFAULT
 #endif
+#pragma pop_macro("A")
+#pragma pop_macro("B")
+#pragma pop_macro("C")
+#pragma pop_macro("D")
+#pragma pop_macro("E")
+#pragma pop_macro("G")
+#pragma pop_macro("H")
+#pragma pop_macro("K")
+#pragma pop_macro("L")
+#pragma pop_macro("M")
+#pragma pop_macro("N")
+#pragma pop_macro("R")
+#pragma pop_macro("S")
+#pragma pop_macro("T")
+#pragma pop_macro("U")
+#pragma pop_macro("V")
+#pragma pop_macro("W")
+#pragma pop_macro("Y")
+#pragma pop_macro("ALIGN")
+#pragma pop_macro("BLOCK")
+#pragma pop_macro("DEPTH")
+#pragma pop_macro("ROWS")
+#pragma pop_macro("WIDE")
+#pragma pop_macro("max")
+#pragma pop_macro("min")
+#pragma pop_macro("slots")
+#pragma pop_macro("small")
 #ifdef SESSREC__OWN_NO_THREADS
 #  undef SESSREC_NO_THREADS
 #  undef SESSREC__OWN_NO_THREADS
@@ -11850,6 +12345,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
 #undef SESSREC__TARGET_CLMUL
 #undef SESSREC__HAS_CLMUL
 #undef SESSREC__X86
+#undef SESSREC__X87
 #undef SESSREC__UNUSED
 #endif // !SESSREC__WORDS
 #endif // SESSREC_IMPLEMENTATION

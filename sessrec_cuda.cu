@@ -298,7 +298,7 @@ static __global__ void sessrec__k_onehot_gradient(int64_t rows, int64_t H, const
     }
 }
 
-// Which rows begin a later session of a user: sessrec__user_begins
+// Which rows begin a later session of a user: sessrec__plan_users
 static __device__ int sessrec__begins(const int32_t *start, const int32_t *user_starts, int64_t row) {
     return user_starts && start[row] && !user_starts[row];
 }
@@ -419,7 +419,7 @@ static __global__ void sessrec__k_sum_rows(int64_t rows, int64_t columns, const 
 }
 
 // ===========================================================================================================
-// matrix products: sessrec__matmul and sessrec__matmul_turned
+// matrix products: sessrec__matmul and sessrec__matmul_transposed
 // C [M,N] = A [M,K] B [K,N], added to C or to a bias. A block computes a tile of C, a thread ROWS_EACH x 4
 // elements of it; each sum runs over k in order. A product with few tiles and a long k is cut along k, and
 // the parts are added in their order afterwards.
@@ -1242,7 +1242,7 @@ static void sessrec__gradient_cell(sessrec__cuda *cu, const sessrec__level *leve
     sessrec__sum_rows(cu, rows, H, d_gates + 3 * H, 4 * H, cell->c->gradient + 2 * H);
 }
 
-// sessrec__backward_users and sessrec__gradient_user_piece
+// sessrec__backward_users and sessrec__gradient_users
 static void sessrec__backward_users(sessrec__cuda *cu) {
     const sessrec_config *c = &cu->config;
     const int32_t Hu = c->user_hidden, rows = cu->rows, H0 = c->hidden[0];

@@ -213,13 +213,6 @@ static int read_real(const char *text, double *out) {
     return !*end && *out >= -DBL_MAX && *out <= DBL_MAX;
 }
 
-static int read_float(const char *text, float *out) {
-    double real;
-    if (!read_real(text, &real) || real < -FLT_MAX || real > FLT_MAX) return 0;
-    *out = (float)real;
-    return 1;
-}
-
 // "100,50" to numbers of at least 1; returns how many, 0 if the text is something else.
 static int32_t read_list(const char *text, int32_t most, int32_t *out) {
     int32_t count = 0;
@@ -249,41 +242,6 @@ static int32_t read_word(const char *words, const char *text) {
 }
 
 // ---- options that are more than a number ----
-
-static int read_layers(settings *s, const char *text) {
-    s->config.layer_count = read_list(text, SESSREC_MAX_LAYERS, s->config.hidden);
-    return s->config.layer_count > 0;
-}
-
-static int read_embedding(settings *s, const char *text) {
-    int64_t width = 0;
-    int32_t word = read_word("tied|none", text);
-    if (word < 0 && !read_whole(text, 1, INT32_MAX, &width)) return 0;
-    s->config.embedding = word == 0   ? SESSREC_EMBEDDING_TIED
-                          : word == 1 ? SESSREC_EMBEDDING_NONE
-                                      : SESSREC_EMBEDDING_SEPARATE;
-    if (word < 0) s->config.embedding_width = (int32_t)width;
-    return 1;
-}
-
-// "elu:0.5": a word and the numbers that it may have; without them the defaults of the library stand.
-static int read_activation(settings *s, const char *text) {
-    sessrec_loss_config *loss = &s->config.loss;
-    char word[32], *a, *b;
-    if (strlen(text) >= sizeof word) return 0;
-    strcpy(word, text);
-    a = strchr(word, ':');
-    if (a) *a++ = 0;
-    b = a ? strchr(a, ':') : NULL;
-    if (b) *b++ = 0;
-    int32_t kind = read_word("linear|tanh|relu|leaky|elu|selu", word);
-    if (kind < 0) return 0;
-    loss->activation = (sessrec_activation)kind;
-    if (!a) return 1;
-    if (kind == SESSREC_SELU)
-        return b && read_float(a, &loss->activation_b) && read_float(b, &loss->activation_a);
-    return (kind == SESSREC_LEAKY || kind == SESSREC_ELU) && !b && read_float(a, &loss->activation_a);
-}
 
 static int read_cutoffs(settings *s, const char *text) {
     sessrec_eval_config *e = &s->evaluation;
@@ -324,17 +282,15 @@ enum {
 };
 
 typedef enum option_kind {
-    HEADING,    // no option: a line of the help
-    SWITCH,     // int32_t becomes 1
-    UNSET,      // int32_t becomes 0
-    WHOLE,      // int32_t
-    LONG,       // int64_t
-    SEED,       // uint64_t, as far as int64_t goes
-    NUMBER,     // float
-    REAL,       // double
-    WORD,       // an enum of the library: which of the words in `value`
-    TEXT,       // const char *
-    READ        // handed to `read`
+    HEADING,  // no option: a line of the help
+    CONFIG,   // one of sessrec_config_set, without the "--"
+    SWITCH,   // int32_t becomes 1
+    WHOLE,    // int32_t
+    WHOLE_64,     // int64_t
+    REAL,     // double
+    CHOICE,     // an enum of the library: which of the words in `value`
+    TEXT,     // const char *
+    READ      // handed to `read`
 } option_kind;
 
 typedef struct option {
@@ -355,14 +311,12 @@ static const option options[] = {
     {TEXT, TRAIN, "--test", "LOG", "evaluate on this log when trained", AT(test)},
     {TEXT, TRAIN, "--valid", "LOG", "keep the weights of the epoch with the best MRR@20 on this log",
      AT(valid)},
-    {WHOLE, TRAIN, "--patience", "N", "stop after so many epochs without a better one; 0: never",
-     AT(config.patience)},
+    {CONFIG, TRAIN, "--patience", NULL, "stop after so many epochs without a better one; 0: never", BY(NULL)},
     {TEXT, TRAIN, "--from", "MODEL", "go on from the weights and items of this model, with its shape",
      AT(from)},
-    {TEXT, TRAIN, "--checkpoint", "FILE", "write the state of the run here after every epoch",
-     AT(config.checkpoint)},
-    {LONG, TRAIN, "--checkpoint-steps", "N", "and after so many mini-batches", AT(config.checkpoint_steps)},
-    {SWITCH, TRAIN, "--resume", NULL, "go on from the checkpoint, if it is there", AT(config.resume)},
+    {CONFIG, TRAIN, "--checkpoint", NULL, "write the state of the run here after every epoch", BY(NULL)},
+    {CONFIG, TRAIN, "--checkpoint-steps", NULL, "and after so many mini-batches", BY(NULL)},
+    {CONFIG, TRAIN, "--resume", NULL, "go on from the checkpoint, if it is there", BY(NULL)},
     {TEXT, EVALUATE | COMPARE, "--history", "LOG", "earlier sessions of the users, which make their states",
      AT(history)},
     {TEXT, REPORTING, "--json", "FILE", "write the results here, for programs", AT(json)},
@@ -391,67 +345,58 @@ static const option options[] = {
     {SWITCH, READING, "--skip-bad-rows", NULL, "count rows that cannot be read and go on",
      AT(format.skip_bad_rows)},
     {REAL, SPLIT, "--days", "N", "the test log is what begins in the last N days", AT(days)},
-    {LONG, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log",
+    {WHOLE_64, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log",
      AT(filter.min_support)},
-    {LONG, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks", AT(filter.min_length)},
+    {WHOLE_64, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks", AT(filter.min_length)},
     {SWITCH, TRAIN | SPLIT, "--drop-repeats", NULL, "leave out clicks on the item that was just clicked",
      AT(filter.drop_repeats)},
 
     {HEADING, TRAIN, "network", NULL, NULL, BY(NULL)},
-    {READ, TRAIN, "--layers", "N[,N]", "widths of one to four GRU layers (default 100)", BY(read_layers)},
-    {READ, TRAIN, "--embedding", "tied|none|N",
-     "what the first layer gets: the item's output weights, one-hot,\nor a table of width N (default tied)",
-     BY(read_embedding)},
-    {WORD, TRAIN, "--gru", "reset-before|reset-after", "where the reset gate stands", AT(config.gru)},
-    {WHOLE, TRAIN, "--user-layers", "N", "width of a GRU over each user's sessions; 0: sessions stand alone",
-     AT(config.user_hidden)},
-    {WORD, TRAIN, "--hrnn", "init|all|gates",
-     "what the user's state does in a session (default init); alone: --user-layers 100",
-     AT(config.user_mode)},
-    {NUMBER, TRAIN, "--dropout-user", "P", "of the users' states", AT(config.dropout_user)},
-    {NUMBER, TRAIN, "--dropout-init", "P", "of the hidden states that they begin sessions with",
-     AT(config.dropout_init)},
+    {CONFIG, TRAIN, "--layers", NULL, "widths of one to four GRU layers", BY(NULL)},
+    {CONFIG, TRAIN, "--embedding", NULL,
+     "what the first layer gets: the item's output weights, one-hot,\nor a table of width N", BY(NULL)},
+    {CONFIG, TRAIN, "--gru", NULL, "where the reset gate stands", BY(NULL)},
+    {CONFIG, TRAIN, "--user-layers", NULL,
+     "width of a GRU over each user's sessions; 0: sessions stand alone", BY(NULL)},
+    {CONFIG, TRAIN, "--hrnn", NULL, "what the user's state does in a session; alone: --user-layers 100",
+     BY(NULL)},
+    {CONFIG, TRAIN, "--dropout-user", NULL, "of the users' states", BY(NULL)},
+    {CONFIG, TRAIN, "--dropout-init", NULL, "of the hidden states that they begin sessions with", BY(NULL)},
 
     {HEADING, TRAIN, "loss", NULL, NULL, BY(NULL)},
-    {WORD, TRAIN, "--loss", "xe|top1|bpr|top1-max|bpr-max", "", AT(config.loss.kind)},
-    {READ, TRAIN, "--activation", "F",
-     "of the output: linear, tanh, relu, leaky:A, elu:A or selu:L:A\n"
-     "(default by loss: xe, bpr linear; top1, top1-max tanh; bpr-max elu:0.5)",
-     BY(read_activation)},
-    {UNSET, TRAIN, "--paper-form", NULL, "top1, bpr: mean over the negatives only, as the paper's formula",
-     AT(config.loss.with_diagonal)},
-    {NUMBER, TRAIN, "--logq", "X", "xe: strength of the correction for sampled items; 0: off",
-     AT(config.loss.logq)},
-    {NUMBER, TRAIN, "--smoothing", "X", "xe: label smoothing", AT(config.loss.smoothing)},
-    {NUMBER, TRAIN, "--bpreg", "X", "bpr-max: score regularization", AT(config.loss.bpreg)},
-    {UNSET, TRAIN, "--count-own-target", NULL,
-     "a negative that is the row's own target counts, as in the papers", AT(config.loss.skip_own_target)},
+    {CONFIG, TRAIN, "--loss", NULL, "", BY(NULL)},
+    {CONFIG, TRAIN, "--activation", NULL,
+     "of the output (default by loss: xe, bpr linear; top1, top1-max tanh;\nbpr-max elu:0.5)", BY(NULL)},
+    {CONFIG, TRAIN, "--paper-form", NULL, "top1, bpr: mean over the negatives only, as the paper's formula",
+     BY(NULL)},
+    {CONFIG, TRAIN, "--logq", NULL, "xe: strength of the correction for sampled items; 0: off", BY(NULL)},
+    {CONFIG, TRAIN, "--smoothing", NULL, "xe: label smoothing", BY(NULL)},
+    {CONFIG, TRAIN, "--bpreg", NULL, "bpr-max: score regularization", BY(NULL)},
+    {CONFIG, TRAIN, "--count-own-target", NULL,
+     "a negative that is the row's own target counts, as in the papers", BY(NULL)},
 
     {HEADING, TRAIN, "learning", NULL, NULL, BY(NULL)},
-    {WHOLE, TRAIN, "--epochs", "N", "", AT(config.epochs)},
-    {WHOLE, TRAIN, "--batch", "N", "sessions side by side in a mini-batch", AT(config.batch_size)},
-    {WHOLE, TRAIN, "--negatives", "N", "items sampled for each mini-batch, beside those in it",
-     AT(config.negatives)},
-    {NUMBER, TRAIN, "--alpha", "X", "they come with probability ~ support^X", AT(config.alpha)},
-    {NUMBER, TRAIN, "--dropout-input", "P", "", AT(config.dropout_input)},
-    {NUMBER, TRAIN, "--dropout-hidden", "P", "", AT(config.dropout_hidden)},
-    {SWITCH, TRAIN, "--shuffle", NULL, "a new order of the sessions each epoch (default: by time)",
-     AT(config.shuffle_sessions)},
-    {WORD, TRAIN, "--optimizer", "sgd|adagrad|rmsprop|adadelta|adam", "", AT(config.optimizer.kind)},
-    {NUMBER, TRAIN, "--lr", "X", "learning rate", AT(config.optimizer.learning_rate)},
-    {NUMBER, TRAIN, "--momentum", "X", "", AT(config.optimizer.momentum)},
-    {NUMBER, TRAIN, "--decay", "X", "of rmsprop and adadelta", AT(config.optimizer.decay)},
-    {NUMBER, TRAIN, "--beta1", "X", "of adam", AT(config.optimizer.beta1)},
-    {NUMBER, TRAIN, "--beta2", "X", "of adam", AT(config.optimizer.beta2)},
-    {NUMBER, TRAIN, "--epsilon", "X", "", AT(config.optimizer.epsilon)},
-    {NUMBER, TRAIN, "--l2", "X", "weight decay", AT(config.optimizer.l2)},
-    {NUMBER, TRAIN, "--gradient-cap", "X", "largest norm of a tensor's gradient; 0: none",
-     AT(config.optimizer.gradient_cap)},
+    {CONFIG, TRAIN, "--epochs", NULL, "", BY(NULL)},
+    {CONFIG, TRAIN, "--batch", NULL, "sessions side by side in a mini-batch", BY(NULL)},
+    {CONFIG, TRAIN, "--negatives", NULL, "items sampled for each mini-batch, beside those in it", BY(NULL)},
+    {CONFIG, TRAIN, "--alpha", NULL, "they come with probability ~ support^X", BY(NULL)},
+    {CONFIG, TRAIN, "--dropout-input", NULL, "", BY(NULL)},
+    {CONFIG, TRAIN, "--dropout-hidden", NULL, "", BY(NULL)},
+    {CONFIG, TRAIN, "--shuffle", NULL, "a new order of the sessions each epoch (default: by time)", BY(NULL)},
+    {CONFIG, TRAIN, "--optimizer", NULL, "", BY(NULL)},
+    {CONFIG, TRAIN, "--lr", NULL, "learning rate", BY(NULL)},
+    {CONFIG, TRAIN, "--momentum", NULL, "", BY(NULL)},
+    {CONFIG, TRAIN, "--decay", NULL, "of rmsprop and adadelta", BY(NULL)},
+    {CONFIG, TRAIN, "--beta1", NULL, "of adam", BY(NULL)},
+    {CONFIG, TRAIN, "--beta2", NULL, "of adam", BY(NULL)},
+    {CONFIG, TRAIN, "--epsilon", NULL, "", BY(NULL)},
+    {CONFIG, TRAIN, "--l2", NULL, "weight decay", BY(NULL)},
+    {CONFIG, TRAIN, "--gradient-cap", NULL, "largest norm of a tensor's gradient; 0: none", BY(NULL)},
 
     {HEADING, TESTING, "test", NULL, NULL, BY(NULL)},
     {READ, TESTING, "--cutoffs", "K[,K]", "lengths of list to judge, rising (default 1,5,10,20)",
      BY(read_cutoffs)},
-    {WORD, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores",
+    {CHOICE, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores",
      AT(evaluation.ties)},
     {SWITCH, REPORTING, "--coverage", NULL, "also how much of the catalogue is ever recommended; slower",
      AT(evaluation.coverage)},
@@ -459,10 +404,10 @@ static const option options[] = {
      "also by position, session length and, with users, history;\nalso in the JSON", AT(breakdown)},
 
     {HEADING, LEARNING | TESTING, "machine", NULL, NULL, BY(NULL)},
-    {SEED, LEARNING, "--seed", "N", "same seed, same model, whatever the number of threads", AT(config.seed)},
-    {WHOLE, LEARNING | TESTING, "--threads", "N", "0: one for each processor", AT(config.threads)},
-    {WORD, LEARNING | TESTING, "--device", "cpu|cuda|auto",
-     "cuda needs a build with SESSREC_CUDA; auto: a GPU if there is one", AT(config.device)},
+    {CONFIG, LEARNING, "--seed", NULL, "same seed, same model, whatever the number of threads", BY(NULL)},
+    {CONFIG, LEARNING | TESTING, "--threads", NULL, "0: one for each processor", BY(NULL)},
+    {CONFIG, LEARNING | TESTING, "--device", NULL,
+     "cuda needs a build with SESSREC_CUDA; auto: a GPU if there is one", BY(NULL)},
     {SWITCH, DEMO | READING | RECOMMEND, "--help", NULL, NULL, AT(help)},
     {SWITCH, DEMO | READING | RECOMMEND, "-h", NULL, NULL, AT(help)},
 };
@@ -550,25 +495,20 @@ static int store(settings *s, const option *o, const char *text) {
     int64_t whole = 0;
     switch (o->kind) {
     case SWITCH: *(int32_t *)field = 1; return 1;
-    case UNSET: *(int32_t *)field = 0; return 1;
     case WHOLE:
         if (!read_whole(text, INT32_MIN, INT32_MAX, &whole)) return 0;
         *(int32_t *)field = (int32_t)whole;
         return 1;
-    case LONG: return read_whole(text, INT64_MIN, INT64_MAX, (int64_t *)field);
-    case SEED:
-        if (!read_whole(text, 0, INT64_MAX, &whole)) return 0;
-        *(uint64_t *)field = (uint64_t)whole;
-        return 1;
-    case NUMBER: return read_float(text, (float *)field);
+    case WHOLE_64: return read_whole(text, INT64_MIN, INT64_MAX, (int64_t *)field);
     case REAL: return read_real(text, (double *)field);
-    case WORD: {
+    case CHOICE: {
         const int32_t word = read_word(o->value, text);
         memcpy(field, &word, sizeof word);
         return word >= 0;
     }
     case TEXT: *(const char **)field = text; return 1;
     case READ: return o->read(s, text);
+    case CONFIG:
     case HEADING: break;
     }
     return 0;
@@ -577,9 +517,7 @@ static int store(settings *s, const option *o, const char *text) {
 static const char *what_it_takes(const option *o) {
     switch (o->kind) {
     case WHOLE:
-    case LONG: return "a whole number";
-    case SEED: return "a whole number from 0 to 9223372036854775807";
-    case NUMBER:
+    case WHOLE_64: return "a whole number";
     case REAL: return "a number";
     default: return o->value;
     }
@@ -589,15 +527,21 @@ static const char *what_it_takes(const option *o) {
 static int parse_option(settings *s, const command *c, int count, char **arguments, int *at) {
     const char *argument = arguments[*at], *value = strchr(argument, '=');
     const option *o = find_option(c, argument);
+    sessrec_error err = {SESSREC_OK, 0, ""};
     if (!o) return EXIT_USAGE;
-    if (!o->value && value) return fail(EXIT_USAGE, "%s takes no value; write it alone", o->name);
-    if (o->value && value) ++value;
-    else if (o->value) {
+    const char *takes = value_of(o);
+    if (!takes && value) return fail(EXIT_USAGE, "%s takes no value; write it alone", o->name);
+    if (takes && value) ++value;
+    else if (takes) {
         if (*at + 1 == count || !strncmp(arguments[*at + 1], "--", 2))
-            return fail(EXIT_USAGE, "%s needs a value: %s %s", o->name, o->name, o->value);
+            return fail(EXIT_USAGE, "%s needs a value: %s %s", o->name, o->name, takes);
         value = arguments[++*at];
     }
     s->given[o - options] = 1;
+    if (o->kind == CONFIG)
+        return sessrec_config_set(&s->config, o->name + 2, takes ? value : "1", &err)
+                   ? fail(EXIT_USAGE, "--%s", err.text)
+                   : 0;
     if (!store(s, o, value))
         return fail(EXIT_USAGE, "%s takes %s, not '%s'", o->name, what_it_takes(o), value);
     return 0;
@@ -664,16 +608,21 @@ static int check_writable(const char *path, const char *begins) {
 static void print_default(const settings *s, const option *o) {
     const void *field = (const char *)s + o->at;
     const char *word = o->value, *gap = *o->help ? " " : "";
+    char text[64];
     int32_t chosen;
     switch (o->kind) {
+    case CONFIG:
+        if (!value_of(o) || strstr(o->help, "(default") ||
+            sessrec_config_get(&s->config, o->name + 2, text, sizeof text, NULL) || !*text)
+            break;
+        printf("%s(default %s)", gap, text);
+        break;
     case WHOLE: printf("%s(default %d)", gap, (int)*(const int32_t *)field); break;
-    case LONG: printf("%s(default %lld)", gap, (long long)*(const int64_t *)field); break;
-    case SEED: printf("%s(default %llu)", gap, (unsigned long long)*(const uint64_t *)field); break;
-    case NUMBER: printf("%s(default %g)", gap, (double)*(const float *)field); break;
+    case WHOLE_64: printf("%s(default %lld)", gap, (long long)*(const int64_t *)field); break;
     case TEXT:
         if (*(const char *const *)field) printf("%s(default %s)", gap, *(const char *const *)field);
         break;
-    case WORD:
+    case CHOICE:
         for (memcpy(&chosen, field, sizeof chosen); chosen > 0; --chosen) word += strcspn(word, "|") + 1;
         printf("%s(default %.*s)", gap, (int)strcspn(word, "|"), word);
         break;
@@ -683,7 +632,8 @@ static void print_default(const settings *s, const option *o) {
 
 static void print_option(const settings *s, const option *o) {
     enum { INDENT = 30 };
-    int width = printf("  %s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+    const char *takes = value_of(o);
+    int width = printf("  %s%s%s", o->name, takes ? " " : "", takes ? takes : "");
     if (width > INDENT - 2) width = 0, putchar('\n');
     printf("%*s", INDENT - width, "");
     for (const char *at = o->help; *at; ++at) {
@@ -1522,13 +1472,14 @@ static int demo_compare(const settings *s, const work *w, const char *name, sess
 static int demo_table(const settings *s, const work *w) {
     sessrec_scorer scorer;
     printf("  %-28s%10s%10s\n", "what is recommended", "Recall@20", "MRR@20");
-    int status = demo_compare(s, w, "the GRU's best", sessrec_scorer_model(w->model, NULL, &scorer, NULL), &scorer);
+    int status =
+        demo_compare(s, w, "the GRU's best", sessrec_scorer_model(w->model, NULL, &scorer, NULL), &scorer);
     if (!status)
         status = demo_compare(s, w, "most clicked in this visit",
                               sessrec_scorer_s_pop(w->train, NULL, &scorer, NULL), &scorer);
     if (!status)
-        status = demo_compare(s, w, "most clicked in the shop", sessrec_scorer_pop(w->train, NULL, &scorer, NULL),
-                              &scorer);
+        status = demo_compare(s, w, "most clicked in the shop",
+                              sessrec_scorer_pop(w->train, NULL, &scorer, NULL), &scorer);
     printf("\n  Recall@20: how often the item clicked next was among the 20 recommended.\n"
            "  MRR@20:    1 if it stood first, 1/2 if second, 1/3 if third, 0 if not there; the mean.\n\n");
     return status;

@@ -50,50 +50,88 @@ check_fusing() {
     expect "$* fuses nothing by itself" fuses_nothing "$@"
 }
 
-# Another processor, emulated: the header, the kernels, and models that must be the same byte for byte.
-# arm_passes PROGRAM [ARGUMENT ...]
-arm=aarch64-linux-gnu-gcc emulate=qemu-aarch64
-if have timeout; then emulate='timeout 300 qemu-aarch64'; fi
-arm_passes() {
-    program=$1
-    shift
+# Another processor, native or emulated: the header, the kernels, and models that must be the same byte for byte.
+# passes COMPILER EMULATOR PROGRAM [ARGUMENT ...]
+slow=
+if have timeout; then slow='timeout 300'; fi
+passes() {
+    compiler=$1 emulator=$2 program=$3
+    shift 3
     # shellcheck disable=SC2086
-    "$arm" -O2 -static -o "$work/$program" "$root/tests/$program.c" -lm -lpthread && $emulate "$work/$program" "$@"
+    "$compiler" -O2 -DSESSREC_IMPLEMENTATION= -static -o "$work/$program" "$root/tests/$program.c" -lm -lpthread &&
+        $slow $emulator "$work/$program" "$@"
 }
-arm_trains() {
+# trains_the_same COMPILER EMULATOR
+trains_the_same() {
     awk 'BEGIN {
         print "SessionId\tItemId\tTime"
         for (s = 1; s <= 300; ++s) for (i = 0; i < 5; ++i) print s "\t" (s * s + 3 * i) % 41 "\t" s * 1000 + i
     }' >"$work/clicks.tsv"
-    gcc -O2 -o "$work/here" "$root/examples/sessrec.c" -lm -lpthread &&
-        "$arm" -O2 -static -o "$work/there" "$root/examples/sessrec.c" -lm -lpthread || return 1
+    { [ -x "$work/here" ] || gcc -O2 -o "$work/here" "$root/examples/sessrec.c" -lm -lpthread; } &&
+        "$1" -O2 -static -o "$work/there" "$root/examples/sessrec.c" -lm -lpthread || return 1
     for options in '--loss xe' '--loss bpr-max --gru reset-after --optimizer adam'; do
         # shellcheck disable=SC2086
         "$work/here" train "$work/clicks.tsv" -o "$work/here.model" --layers 27 --epochs 2 $options &&
-            $emulate "$work/there" train "$work/clicks.tsv" -o "$work/there.model" --layers 27 --epochs 2 $options &&
+            $slow $2 "$work/there" train "$work/clicks.tsv" -o "$work/there.model" --layers 27 --epochs 2 $options &&
             cmp "$work/here.model" "$work/there.model" || return 1
     done
 }
-arm_links() { "$arm" -static -o "$work/probe" "$work/probe.c" -lm 2>/dev/null; }
-check_arm() {
+# check_processor NAME COMPILER EMULATOR TEST ...
+check_processor() {
+    name=$1 compiler=$2 emulator=$3
+    shift 3
     printf '#include <math.h>\nint main(void) { return (int)sin(0); }\n' >"$work/probe.c"
-    arm_links || { skip 'everything on AArch64' "no $arm with a C library"; return; }
-    check_header "$arm" c99 "$work/header.c"
-    check_fusing "$arm"
-    have gcc && have qemu-aarch64 && qemu-aarch64 "$work/probe" || { skip 'the tests on AArch64' 'no gcc or no qemu-aarch64'; return; }
-    expect 'test_kernels passes on AArch64' arm_passes test_kernels
-    expect 'test_stream passes on AArch64' arm_passes test_stream
-    expect 'golden passes on AArch64' arm_passes golden "$root/tests/golden"
-    expect 'AArch64 trains the same models, byte for byte' arm_trains
+    "$compiler" -static -o "$work/probe" "$work/probe.c" -lm 2>/dev/null ||
+        { skip "everything on $name" "no $compiler with a C library"; return; }
+    check_header "$compiler" c99 "$work/header.c"
+    # shellcheck disable=SC2086
+    have gcc && $emulator "$work/probe" 2>/dev/null || { skip "the tests on $name" "no gcc or no $emulator"; return; }
+    for test in "$@"; do expect "$test passes on $name" passes "$compiler" "$emulator" "$test"; done
+    expect "golden passes on $name" passes "$compiler" "$emulator" golden "$root/tests/golden"
+    expect "$name trains the same models, byte for byte" trains_the_same "$compiler" "$emulator"
 }
 
+# silent WHAT FILE COMMAND ...: where there is such a compiler, and it has a C library, FILE is silent under it.
+silent() {
+    what=$1 file=$2
+    shift 2
+    have "$1" && "$@" -fsyntax-only "$work/probe.c" 2>/dev/null || { skip "$what" "no $1, or not for this"; return; }
+    # shellcheck disable=SC2086
+    expect "$what is silent" "$@" $warnings -fsyntax-only "$file"
+}
+
+expect 'every fault of mutate.sh can be made' sh "$root/tests/mutate.sh" --check
 check_header gcc c99 "$work/header.c"
 check_header gcc c17 "$work/header.c"
 check_header clang c99 "$work/header.c"
 check_header g++ c++11 "$work/header.cc"
 check_header g++ c++20 "$work/header.cc"
 check_header clang++ c++11 "$work/header.cc"
-check_arm
+native=
+[ "$(uname -m)" = x86_64 ] || native=qemu-i386
+check_processor AArch64 aarch64-linux-gnu-gcc qemu-aarch64 test_kernels test_stream
+check_processor i386 i686-linux-gnu-gcc "$native" test_kernels
+check_processor ARM arm-linux-gnueabihf-gcc qemu-arm
+check_fusing aarch64-linux-gnu-gcc
+for options in '' -DSESSREC_NO_TRAINING '-DSESSREC_NO_TRAINING -DSESSREC_NO_STDIO'; do
+    # shellcheck disable=SC2086
+    {
+        silent "the header for Windows $options" "$work/header.c" x86_64-w64-mingw32-gcc -std=c99 $options
+        silent "the header for Windows, as C++ $options" "$work/header.cc" x86_64-w64-mingw32-g++ -std=c++11 $options
+        silent "the header with musl $options" "$work/header.c" musl-gcc -std=c99 $options
+        silent "the header for WebAssembly $options" "$work/header.c" clang --target=wasm32-wasi -std=c99 $options
+    }
+done
+silent 'the command line for Windows' "$root/examples/sessrec.c" x86_64-w64-mingw32-gcc -std=c99
+cp "$root/examples/sessrec.c" "$work/sessrec.cc"
+silent 'the command line for Windows, as C++' "$work/sessrec.cc" x86_64-w64-mingw32-g++ -std=c++11 -I"$root/examples"
+silent 'the header with small enums and unsigned char' "$work/header.c" gcc -std=c99 -fshort-enums -funsigned-char
+if have gcc; then
+    small='gcc -fshort-enums -funsigned-char'
+    # shellcheck disable=SC2086
+    expect 'golden passes with small enums and unsigned char' sh -c \
+        "$small -O2 -o '$work/golden' '$root/tests/golden.c' -lm -lpthread && '$work/golden' '$root/tests/golden'"
+fi
 case $(uname -m) in x86_64) check_fusing gcc -mfma; check_fusing clang -mfma ;; esac
 check_programs gcc c99
 check_programs gcc c17

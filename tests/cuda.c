@@ -5,6 +5,7 @@
 #ifndef SESSREC_CUDA
 #  define SESSREC_CUDA
 #endif
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 
 #ifdef SESSREC_TEST_GPU

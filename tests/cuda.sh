@@ -22,7 +22,7 @@ on_cpu() {
         return 1
     for program in cuda golden; do
         # shellcheck disable=SC2086
-        $CC -O1 -DSESSREC_NO_SIMD -DSESSREC_CUDA -c -o "$work/$program.o" "$tests/$program.c" || return 1
+        $CC -O1 -DSESSREC_NO_SIMD -DSESSREC_CUDA -DSESSREC_IMPLEMENTATION= -c -o "$work/$program.o" "$tests/$program.c" || return 1
         # shellcheck disable=SC2086
         $CXX -o "$work/$program" "$work/$program.o" "$work/kernels.o" -lm -lpthread || return 1
     done
@@ -33,7 +33,7 @@ on_gpu() {
     have "$NVCC" || { skip 'training on a GPU' "no $NVCC"; report; return; }
     for program in cuda golden; do
         # shellcheck disable=SC2086
-        "$NVCC" $NVCC_FLAGS -DSESSREC_CUDA -DSESSREC_TEST_GPU -o "$work/$program" "$tests/$program.c" "$root/sessrec_cuda.cu" -lm -lpthread ||
+        "$NVCC" $NVCC_FLAGS -DSESSREC_CUDA -DSESSREC_IMPLEMENTATION= -DSESSREC_TEST_GPU -o "$work/$program" "$tests/$program.c" "$root/sessrec_cuda.cu" -lm -lpthread ||
             return 1
     done
     cd "$work" || return 1

@@ -4,7 +4,6 @@
 // golden/README.md is the specification. Prints one line a case with its largest deviation, and exits with 1
 // if any is out of tolerance. What the library does not have is named as skipped. Uses the public interface
 // only.
-#define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
 #include <dirent.h>
@@ -647,7 +646,8 @@ static void load_weights(golden_case *c, sessrec_trainer *trainer) {
     for (int64_t n = 0; n < c->file.tensors; ++n) {
         const golden_tensor *given = &c->file.tensor[n];
         if (strncmp(given->name, "w0.", 3)) continue;
-        sessrec_mutable_tensor tensor = trainer_tensor(c, trainer, library_name(given->name + 3, buffer), given);
+        sessrec_mutable_tensor tensor =
+            trainer_tensor(c, trainer, library_name(given->name + 3, buffer), given);
         for (int64_t i = 0; i < tensor.rows; ++i)
             for (int64_t j = 0; j < tensor.columns; ++j)
                 tensor.data[i * tensor.columns + j] =

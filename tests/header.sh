@@ -41,7 +41,7 @@ extract_readme() {
 # run_program COMPILER NAME SOURCE
 run_program() {
     # shellcheck disable=SC2086
-    "$1" -o "$2.program" "$3" $libraries && "./$2.program" >"$2.actual" || return 1
+    "$1" -O0 -o "$2.program" "$3" $libraries && "./$2.program" >"$2.actual" || return 1
     [ ! -f "$2.expected" ] || diff "$2.expected" "$2.actual"
 }
 
@@ -174,6 +174,27 @@ only_own_macros() {
 no_private_macro_left() {
     c99 -dM -E before.c | awk 'tolower($2) ~ /^sessrec__/ && $2 !~ /^SESSREC__IMPLEMENTED/ { print; found = 1 } END { exit found }'
 }
+
+# Macros that other people's headers define: windows.h, rpcndr.h, Qt, stb_vorbis, complex.h, tgmath.h, firmware.
+# None may break the header, and all must still be there after it.
+strange='A B C D E F G H I J K L M N O P Q R S T U V W X Y Z small near far slots signals emit interface hyper
+    IN OUT PI ROWS DEPTH ALIGN BLOCK WIDE'
+{
+    printf '#include <%s>\n' limits.h math.h stdarg.h stddef.h stdint.h stdio.h stdlib.h string.h time.h pthread.h
+    for name in $strange _B _C _L _U _X; do echo "#define $name 9 9"; done
+    echo '#define max(a, b) ((a) > (b) ? (a) : (b))'
+    echo '#define min(a, b) ((a) < (b) ? (a) : (b))'
+    echo '#define free(p) free(p)'
+    for name in log exp sqrt; do echo "#define $name(x) $name(x)"; done
+    cat before.c
+    for name in $strange max min free exp; do printf '#ifndef %s\n#error\n#endif\n' "$name"; done
+    echo 'int after[max(1, 2)];'
+} >strange.c
+sed 's/^int other/extern "C" &/' strange.c >strange.cc
+expect 'no macro of other people breaks it as C99, or is gone afterwards' c99 -c -o strange.o strange.c
+[ -z "$have_cxx" ] || expect 'no macro of other people breaks it as C++11, or is gone afterwards' cxx11 -c -o strange.o strange.cc
+sed '/IMPLEMENTATION/d' strange.c >declared.c
+expect 'nor its declarations' c99 -c -o strange.o declared.c
 
 expect 'every macro of the header begins with SESSREC_, or sessrec__ if it is private' only_own_macros
 expect 'no private macro outlives the implementation, but its guard' no_private_macro_left

@@ -1,11 +1,20 @@
-// models.h - small logs and models for tests. Includes the implementation and test.h.
+// models.h - small logs and models for tests. Includes sessrec.h and test.h.
+//
+// A program that uses nothing private is linked with the one compiled header. One that looks inside says
+// #define SESSREC_IMPLEMENTATION before it includes this, as does -DSESSREC_IMPLEMENTATION= for any of them.
 #ifndef SESSREC_TEST_MODELS_H
 #define SESSREC_TEST_MODELS_H
 
-#define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
+// The header lets SSE2 compute where a compiler for i386 would use x87. Tests call its private functions, so
+// they do the same.
+#if defined(__i386__) && defined(__GNUC__) && !defined(__clang__) && !defined(SESSREC_NO_SIMD)
+#  pragma GCC target("sse2,fpmath=sse")
+#endif
 #include "test.h"
+
+#include <stdlib.h>
 
 static inline uint32_t random_bits(uint32_t *state) {  // xorshift (Marsaglia 2003)
     *state ^= *state << 13;
@@ -20,6 +29,7 @@ static inline float random_float(uint32_t *state, float limit) {
     return ((float)(random_bits(state) >> 8) / 8388608.0f - 1) * limit;
 }
 
+#ifdef SESSREC_IMPLEMENTATION
 // The sets of kernels that an architecture has, and of a level as the header counts: NULL if not in this
 // build or not on this processor.
 #ifdef __aarch64__
@@ -38,6 +48,7 @@ static inline const sessrec__kernels *kernels_of(int level) {
 #endif
     return NULL;
 }
+#endif
 
 // A log of sessions s1, s2, ... in this order; each letter of a text is an event on the item of that name.
 // users may be NULL.

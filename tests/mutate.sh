@@ -1,9 +1,10 @@
 #!/bin/sh
-# mutate.sh - do the tests notice faults?  sh tests/mutate.sh [PART OF A NAME]
+# mutate.sh - do the tests notice faults?  sh tests/mutate.sh [--check] [PART OF A NAME]
 #
 # Makes one deliberate fault at a time in a copy of sessrec.h, builds the test programs that ought to notice, and runs them. A fault
 # that no program notices is a hole in the tests: it is named, and the script ends with 1. Faults are made by replacing a piece of code
-# that occurs exactly once; a piece that has changed since is an error, so that the list cannot rot.
+# that occurs exactly once; where its lines break and what it is indented by does not matter. A piece that has changed since is an
+# error, so that the list cannot rot. --check only says whether each fault can be made, within seconds.
 #
 # CC, JOBS (how many faults at a time) and MUTANT_CFLAGS may be set. Plain kernels without optimization compile ten times as fast.
 set -u
@@ -14,38 +15,71 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 2' HUP INT TERM
 CC=${CC:-cc}
 JOBS=${JOBS:-$(nproc 2>/dev/null || echo 2)}
+check=
+if [ "${1:-}" = --check ]; then check=yes; shift; fi
 only=${1:-}
 limit=
 if command -v timeout >/dev/null; then limit='timeout 120'; fi
 
-# A tree of its own for each fault: tests/ is shared, sessrec.h is not.
+# A tree of its own for each fault: tests/ and examples/ are shared, sessrec.h is not.
 plant() {
     mkdir -p "$1/tests" && cp "$root"/tests/*.c "$root"/tests/*.h "$1/tests/" && ln -s "$root/tests/golden" "$1/tests/golden" &&
-        cp "$root/sessrec.h" "$1/sessrec.h"
+        ln -s "$root/examples" "$1/examples" && cp "$root/sessrec.h" "$1/sessrec.h"
 }
 
 # Builds and runs one test program of a tree. 0: it passes.
 passes() {
     # shellcheck disable=SC2086  # flags are words
-    "$CC" ${MUTANT_CFLAGS:--O0 -DSESSREC_NO_SIMD} -w -o "$1/$2" "$1/tests/$2.c" -lm -lpthread >"$1/log" 2>&1 || return 2
+    "$CC" ${MUTANT_CFLAGS:--O0 -DSESSREC_NO_SIMD} -DSESSREC_IMPLEMENTATION= -w -o "$1/$2" "$1/tests/$2.c" -lm -lpthread \
+        >"$1/log" 2>&1 || return 2
     (cd "$1" && TMPDIR=$1 $limit "./$2" tests/golden) >"$1/log" 2>&1
 }
 
-# Replaces the only place where $2 stands in file $1 by $3.
-replace() {
-    [ "$(grep -cF -- "$2" "$1")" -eq 1 ] || return 1
-    from=$(printf '%s\n' "$2" | sed 's/[]\/$*.^[]/\\&/g')
-    to=$(printf '%s\n' "$3" | sed 's/[\/&]/\\&/g')
-    sed "s/$from/$to/" "$1" >"$1.new" && ! cmp -s "$1" "$1.new" && mv "$1.new" "$1"
+# replaced FILE FROM TO: prints the file with the only place where FROM stands replaced by TO. Spaces and line ends count neither in
+# FROM nor in the file.
+replaced() {
+    FROM=$2 TO=$3 awk '
+        # The characters of line n up to and with the `count`th that is no space.
+        function column(n, count,    i) {
+            for (i = 1; count > 0; ++i) if (substr(line[n], i, 1) !~ /[ \t]/) --count
+            return i - 1
+        }
+        BEGIN { RS = "\001" }  # the file is one record
+        {
+            lines = split($0, line, "\n") - 1
+            gsub(/[ \t\n]/, "")
+            from = ENVIRON["FROM"]
+            gsub(/[ \t\n]/, "", from)
+            at = index($0, from)
+            if (!at || index(substr($0, at + 1), from)) exit 1
+            for (n = 1; ; ++n) {
+                bare = line[n]
+                gsub(/[ \t]/, "", bare)
+                if (length(bare) >= at) break
+                at -= length(bare)
+                print line[n]
+            }
+            printf "%s%s", substr(line[n], 1, column(n, at) - 1), ENVIRON["TO"]
+            for (at += length(from) - 1; ; ++n) {
+                bare = line[n]
+                gsub(/[ \t]/, "", bare)
+                if (length(bare) >= at) break
+                at -= length(bare)
+            }
+            print substr(line[n], column(n, at) + 1)
+            while (++n <= lines) print line[n]
+        }' "$1"
 }
 
 # attempt NUMBER NAME PROGRAMS FROM TO: writes one line to $work/NUMBER.result
 attempt() {
     tree=$work/$1
     verdict="SURVIVED  $2 ($3)"
-    if ! plant "$tree" || ! replace "$tree/sessrec.h" "$4" "$5"; then
+    if ! replaced "$root/sessrec.h" "$4" "$5" >"$work/$1.h" || cmp -s "$root/sessrec.h" "$work/$1.h"; then
         verdict="NO FAULT  $2: the code that it replaces is not there exactly once: $4"
-    else
+    elif [ "$check" ]; then
+        verdict="noticed   $2: nobody has tried"
+    elif plant "$tree" && mv "$work/$1.h" "$tree/sessrec.h"; then
         for program in $3; do
             passes "$tree" "$program"
             case $? in
@@ -57,7 +91,7 @@ attempt() {
         done
     fi
     echo "$verdict" >"$work/$1.result"
-    rm -rf "$tree"
+    rm -rf "$tree" "$work/$1.h"
 }
 
 number=0
@@ -69,8 +103,8 @@ mutate() {
 }
 
 # Without a fault everything passes, or the rest means nothing.
-plant "$work/sound" || exit 2
-for program in golden test_batcher test_sampler test_trainer test_flaws test_stream test_log test_file test_users test_eval test_baselines; do
+[ "$check" ] || plant "$work/sound" || exit 2
+[ "$check" ] || for program in golden test_batcher test_sampler test_trainer test_flaws test_stream test_log test_file test_users test_eval test_baselines; do
     passes "$work/sound" "$program" || {
         cat "$work/sound/log"
         echo "mutate.sh: $program does not pass without any fault"
@@ -130,7 +164,7 @@ mutate 'a state that is reset at every step' test_batcher \
 mutate 'slots that move up take the wrong state' test_batcher \
     'walk->previous[kept] = i;' 'walk->previous[kept] = kept;'
 mutate 'the target is the input' test_batcher \
-    'b->target[i] = b->log.item[slot->at + 1];' 'b->target[i] = b->log.item[slot->at];'
+    'b->target[i] = b->log.items[slot->at + 1];' 'b->target[i] = b->log.items[slot->at];'
 mutate 'the last slot is always dropped' test_batcher \
     'return b->walk.rows > (b->lone_slot_ends ? 1 : 0);' 'return b->walk.rows > 1;'
 mutate 'a shuffle that cannot leave an item in place' test_batcher \
@@ -140,7 +174,7 @@ mutate 'one shuffle for all epochs' test_batcher \
 mutate 'the same negatives in every step' test_batcher \
     '+ (uint64_t)b->walk.step * (uint64_t)b->negatives;' '+ 0;'
 mutate 'a shuffled epoch has as many mini-batches as the first' test_batcher \
-    '        b->steps = b->walk.step;' ''
+    '{ b->steps = b->walk.step;' '{'
 mutate 'seek is a step short' 'test_batcher test_trainer' \
     'while (b->walk.step + 1 < step &&' 'while (b->walk.step + 2 < step &&'
 
@@ -192,7 +226,7 @@ mutate 'an epoch too many' test_flaws \
 mutate 'a value as good counts as better' test_trainer \
     '!(value > tr->position.best)) return' '!(value >= tr->position.best)) return'
 mutate 'an item out of range is let in' test_trainer \
-    'if (most >= (uint32_t)tr->model->info.items)' 'if (most > (uint32_t)tr->model->info.items)'
+    'if (most >= (uint32_t)tr->model->info.item_count)' 'if (most > (uint32_t)tr->model->info.item_count)'
 mutate 'a checkpoint without momentum' test_trainer \
     'sessrec__add_state(list, "vel.", shape, SESSREC__FLOAT, shape->columns, s->velocity);' ''
 
@@ -291,7 +325,12 @@ while [ "$i" -lt "$number" ]; do
     i=$((i + 1))
     cat "$work/$i.result"
 done >"$work/all"
-cat "$work/all"
 noticed=$(grep -c '^noticed' "$work/all")
-echo "$noticed of $number faults noticed"
+if [ "$check" ]; then
+    grep -v '^noticed' "$work/all"
+    echo "$noticed of $number faults can be made"
+else
+    cat "$work/all"
+    echo "$noticed of $number faults noticed"
+fi
 [ "$noticed" -eq "$number" ] && [ "$number" -gt 0 ]

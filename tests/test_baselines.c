@@ -1,4 +1,5 @@
 // The scorers of the library: the same item and state give the same bits, and the baselines count right.
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 
 enum { BLOCK = 1024 };
@@ -356,7 +357,8 @@ static void errors(void) {
                 sessrec_allocator allocator = counting_allocator(&memory);
                 sessrec_scorer scorer;
                 result =
-                    knn ? sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 5, 20, &allocator, &scorer, NULL)
+                    knn ? sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 5, 20, &allocator, &scorer,
+                                                 NULL)
                         : sessrec_scorer_s_pop(log, &allocator, &scorer, NULL);
                 CHECK(result == SESSREC_OK || result == SESSREC_OUT_OF_MEMORY);
                 sessrec_scorer_destroy(&scorer);

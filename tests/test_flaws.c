@@ -2,6 +2,7 @@
 // Third Party Implementations on Reproducibility" and "Widespread Flaws in Offline Evaluation of Recommender
 // Systems", both RecSys 2023) and for each that was found in published programs. A test's name begins with
 // its number in the table of tests/README.md. Most are short: other files go deeper.
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 
 // ---- helpers ----------------------------------------------------------------------------------------------

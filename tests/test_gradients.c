@@ -26,6 +26,7 @@
 #endif
 #define float double
 #define nextafterf nextafter
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 
 // A central difference over 2e-5 is off by 1e-10 of the third derivative and by about 1e-11 of rounding.

@@ -1,4 +1,5 @@
 // Click logs: how they are read, ordered, filtered, cut, split and written.
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 
 #include <stdlib.h>

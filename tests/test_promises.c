@@ -12,6 +12,7 @@ static void *counted_malloc(size_t size) {
     return malloc(size);
 }
 #define malloc(size) counted_malloc(size)
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 #undef malloc
 

@@ -1,4 +1,5 @@
 // That negative samples come as often as support^alpha says, for any catalogue.
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 
 // ---- how often items come ---------------------------------------------------------------------------------

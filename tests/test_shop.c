@@ -1,8 +1,9 @@
 // The made-up shop of the examples: what it makes is fixed, and what it says is the best possible is right.
-#define SESSREC_IMPLEMENTATION
 #include "../examples/shop.h"
 
 #include "test.h"
+
+#include <stdlib.h>
 
 static uint64_t hash_of_visits(shop s) {
     uint64_t hash = 0;
@@ -188,11 +189,13 @@ static void bounds(void) {
         config.optimizer.learning_rate = 0.05f;
         config.dropout_hidden = 0.2f;
         CHECK_EQ(sessrec_train(&config, train, NULL, &model, NULL), SESSREC_OK);
-        const double of_model = recall_of(sessrec_scorer_model(model, NULL, &scorer, NULL), &scorer, train, test);
+        const double of_model =
+            recall_of(sessrec_scorer_model(model, NULL, &scorer, NULL), &scorer, train, test);
         CHECK(of_model < alone + noise);
         CHECK(of_model > 0.75 * alone);
         CHECK(recall_of(sessrec_scorer_ppop(train, NULL, &scorer, NULL), &scorer, train, test) < most);
-        CHECK(recall_of(sessrec_scorer_s_pop(train, NULL, &scorer, NULL), &scorer, train, test) < alone + noise);
+        CHECK(recall_of(sessrec_scorer_s_pop(train, NULL, &scorer, NULL), &scorer, train, test) <
+              alone + noise);
         CHECK(recall_of(sessrec_scorer_itemknn(train, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, &scorer, NULL),
                         &scorer, train, test) < alone + noise);
         sessrec_model_destroy(model);

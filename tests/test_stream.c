@@ -1,4 +1,5 @@
 // A running session: its clicks, its recommendations and its state as bytes.
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 
 enum { ITEMS = 300 };

@@ -5,6 +5,7 @@
 #  define fsync(file)                                                                                        \
     ((void)(file), 0)  // thousands of checkpoints; that they reach the disk is for the tests of files
 #endif
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 
 // ---- logs and runs ----------------------------------------------------------------------------------------
@@ -1184,7 +1185,7 @@ static void dropout(void) {
             CHECK_NEAR(
                 share_of_zeros(r.trainer->input_mask, 64 * c.hidden[1], 1 / (1 - rate[2 - i]), &others),
                 (double)rate[2 - i], 0.02);
-            CHECK_EQ(others, 0);
+            CHECK(others == 0 || !strcmp(sessrec_simd(), "x87"));  // which has more digits in 1/(1-p) here
             CHECK(memcmp(r.trainer->layer[0].mask, r.trainer->layer[1].mask, 1000) != 0);
             CHECK(memcmp(r.trainer->layer[1].mask, r.trainer->input_mask, 1000) != 0);
             float first[100];
@@ -1351,7 +1352,7 @@ static void devices(void) {
     TEST("a device that there is not is refused") {
         config.device = (sessrec_device)3;
         CHECK_EQ(sessrec_config_check(&config, &err), SESSREC_INVALID_ARGUMENT);
-        CHECK_TEXT(err.text, "device has no such kind as 3");
+        CHECK_TEXT(err.text, "device takes cpu|cuda|auto, not '3'");
     }
     sessrec_log_destroy(log);
 }
