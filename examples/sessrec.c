@@ -328,7 +328,7 @@ static const option options[] = {
     {SWITCH, RECOMMEND, "--json", NULL, "requests may be JSON, answers are, with scores", AT(json_lines)},
     {READ, RECOMMEND, "--idle", "TIME",
      "a session ends after so long without a click: 90s, 30m, 2h (default never)", BY(read_idle)},
-    {LONG, RECOMMEND, "--visitors", "N", "sessions that are kept; beyond that the oldest is forgotten",
+    {WHOLE_64, RECOMMEND, "--visitors", "N", "sessions that are kept; beyond that the oldest is forgotten",
      AT(visitors)},
     {TEXT, RECOMMEND, "--states", "DIRECTORY",
      "keep those that are forgotten, and all at the end, in files here", AT(states)},
@@ -436,6 +436,14 @@ static int given(const settings *s, const char *name) {
     for (int i = 0; i < OPTIONS; ++i)
         if (s->given[i] && !strcmp(options[i].name, name)) return 1;
     return 0;
+}
+
+// What an option takes; NULL: nothing.
+static const char *value_of(const option *o) {
+    const char *name, *takes = o->value;
+    for (int32_t i = 0; o->kind == CONFIG && (name = sessrec_config_name(i, &takes)) != NULL; ++i)
+        if (!strcmp(name, o->name + 2)) break;
+    return takes;
 }
 
 // Levenshtein distance between two names, of options or commands.
@@ -873,53 +881,19 @@ static void json_report(buffer *t, const work *w, int parts_shown) {
     text_put(t, parts_shown ? "]}" : "}");
 }
 
-// With as few digits as read back as the same float: 0.2 and not 0.200000003.
-static void json_float(buffer *t, float value) {
-    char number[32];
-    int digits = 6;
-    do snprintf(number, sizeof number, "%.*g", digits, (double)value);
-    while (digits++ < 9 && strtof(number, NULL) != value);
-    text_put(t, "%s", number);
-}
-
-// What an option is set to.
-static void json_setting(buffer *t, const settings *s, const option *o) {
-    const sessrec_config *c = &s->config;
-    const void *field = (const char *)s + o->at;
-    if (!strcmp(o->name, "--layers")) {
-        for (int32_t l = 0; l < c->layer_count; ++l) text_put(t, "%s%d", l ? "," : "[", (int)c->hidden[l]);
-        text_put(t, "]");
-    } else if (!strcmp(o->name, "--embedding")) {
-        if (c->embedding == SESSREC_EMBEDDING_SEPARATE) text_put(t, "%d", (int)c->embedding_width);
-        else text_quote(t, c->embedding == SESSREC_EMBEDDING_TIED ? "tied" : "none");
-    } else if (!strcmp(o->name, "--activation")) {
-        static const char *const names[] = {"linear", "tanh", "relu", "leaky", "elu", "selu"};
-        const sessrec_loss_config *loss = &c->loss;
-        text_put(t, "\"%s", names[loss->activation]);
-        if (loss->activation == SESSREC_SELU) text_put(t, ":%g", (double)loss->activation_b);
-        if (loss->activation >= SESSREC_LEAKY) text_put(t, ":%g", (double)loss->activation_a);
-        text_put(t, "\"");
-    } else if (o->kind == SWITCH || o->kind == UNSET) {
-        text_put(t, *(const int32_t *)field == (o->kind == SWITCH) ? "true" : "false");
-    } else if (o->kind == WORD) {
-        const char *word = o->value;
-        for (int32_t i = *(const int32_t *)field; i > 0; --i) word += strcspn(word, "|") + 1;
-        text_put(t, "\"%.*s\"", (int)strcspn(word, "|"), word);
-    } else if (o->kind == WHOLE) text_put(t, "%d", (int)*(const int32_t *)field);
-    else if (o->kind == SEED) text_put(t, "%llu", (unsigned long long)*(const uint64_t *)field);
-    else json_float(t, *(const float *)field);
-}
-
+// The configuration, by the names of its options.
 static void json_configuration(buffer *t, const settings *s) {
-    int inside = 0, count = 0;
+    const char *name, *takes;
+    char value[1100];
+    double number;
     text_put(t, ",\"configuration\":{");
-    for (const option *o = options; o < options + OPTIONS; ++o) {
-        if (o->kind == HEADING)
-            inside = !strcmp(o->name, "network") || !strcmp(o->name, "loss") || !strcmp(o->name, "learning");
-        else if (inside && (o->commands & TRAIN)) {
-            text_put(t, "%s\"%s\":", count++ ? "," : "", o->name + 2);
-            json_setting(t, s, o);
-        }
+    for (int32_t i = 0; (name = sessrec_config_name(i, &takes)) != NULL; ++i) {
+        if (sessrec_config_get(&s->config, name, value, sizeof value, NULL)) continue;
+        text_put(t, "%s\"%s\":", t->bytes[t->size - 1] == '{' ? "" : ",", name);
+        if (!takes) text_put(t, strcmp(value, "1") ? "false" : "true");
+        else if (!strcmp(name, "layers")) text_put(t, "[%s]", value);
+        else if (read_real(value, &number)) text_put(t, "%s", value);
+        else text_quote(t, value);
     }
     text_put(t, "}");
 }
