@@ -1285,6 +1285,22 @@ typedef struct sessrec_position {
     double loss_sum, best;
 } sessrec_position;
 SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *trainer);
+// Going on from a model: what the first steps must know of those before. Adagrad divides a step by the root
+// of the squared gradients so far; with none its steps are those of an untrained network, and undo what was
+// learned. A model holds no accumulators, but how many clicks each item has had. So this measures what a
+// click adds, on the first 300 mini-batches and without an update, and begins the rows of items that
+// config.start_from knows, and all dense matrices, with that for 10 * config.epochs passes over the model's
+// clicks: 10 because errors were larger when it knew less (bench/RESULTS.md). Rows of new items begin at
+// zero. Call it before the first step, as sessrec_train does; the batcher begins anew. Nothing happens
+// without start_from, or with another optimizer.
+SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *trainer, sessrec_batcher *batcher,
+                                                   sessrec_error *err);
+// Learns from one session that has just ended, click by click: a mini-batch of one row for each pair, with
+// config.negatives samples (sampler NULL: without; then nothing is learned but with a custom loss). Items -1
+// are left out. *loss (may be NULL) is the mean over the pairs, 0 if there is none.
+SESSREC_API sessrec_result sessrec_trainer_learn(sessrec_trainer *trainer, const sessrec_sampler *sampler,
+                                                 const int32_t *items, int32_t count, double *loss,
+                                                 sessrec_error *err);
 // The sampler that the configuration asks for, from the support of the model's items; NULL with negatives ==
 // 0. Owner: the caller.
 SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *trainer, sessrec_sampler **out,
@@ -3386,6 +3402,7 @@ struct sessrec_trainer {
     // [V] and 1 / proposal of an item as target and as sample; NULL unless logQ needs them
     float *log_support, *target_weight, *sample_weight;
     int32_t *sorting;           // [2C + SESSREC__DIGITS]
+    int32_t *drawn;             // [N] negatives of sessrec_trainer_learn
     float *scratch;             // a part for each task of a region
     uint64_t scratch_part;
     // early stopping
@@ -3497,6 +3514,7 @@ static void sessrec__place_step(sessrec_trainer *tr, sessrec__layout *layout) {
     step->item = sessrec__place_ints(layout, C);
     step->place = sessrec__place_ints(layout, C);
     tr->sorting = sessrec__place_ints(layout, 2 * C + SESSREC__DIGITS);
+    tr->drawn = sessrec__place_ints(layout, (uint64_t)c->negatives);
     step->input_row = sessrec__place_ints(layout, B);
     step->input_begin = sessrec__place_ints(layout, B + 1);
     step->input_place = sessrec__place_ints(layout, B);
@@ -12107,6 +12125,126 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *tr, const char 
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
+// ---- going on from a model ----
+
+// Adds the squares of a matrix's gradient to its accumulators: of a table those of all items that the model
+// knew, together, to the first row.
+static sessrec_result sessrec__add_squares(sessrec_trainer *tr, const char *name, int32_t known,
+                                           sessrec_error *err) {
+    sessrec_mutable_tensor gradient, sum;
+    char of[24];
+    snprintf(of, sizeof of, "grad.%s", name);
+    sessrec_result result = sessrec_trainer_tensor(tr, of, &gradient, err);
+    snprintf(of, sizeof of, "acc.%s", name);
+    if (!result) result = sessrec_trainer_tensor(tr, of, &sum, err);
+    if (result) return result;
+    for (int32_t i = 0; i < gradient.rows; ++i) {
+        const int32_t *item = gradient.row_ids ? &gradient.row_ids[i] : NULL, n = sum.columns;
+        const float *g = gradient.data + (ptrdiff_t)i * n;
+        float *to = sum.data + (item ? 0 : (ptrdiff_t)i * n);
+        if (item && (*item < 0 || *item >= known)) continue;
+        for (int32_t j = 0; j < n; ++j) to[j] += g[j] * g[j];
+    }
+    return SESSREC_OK;
+}
+
+// From those sums over `pairs` clicks to what the clicks of the model would have left.
+static sessrec_result sessrec__spread_squares(sessrec_trainer *tr, const sessrec__shape *shape, double pairs,
+                                              sessrec_error *err) {
+    const sessrec_model *base = tr->config.start_from;
+    sessrec_mutable_tensor sum;
+    char of[24];
+    snprintf(of, sizeof of, "acc.%s", shape->name);
+    sessrec_result result = sessrec_trainer_tensor(tr, of, &sum, err);
+    const double passes = 10.0 * (double)tr->config.epochs / pairs;
+    const int32_t n = sum.columns, rows = shape->table ? base->info.item_count : sum.rows;
+    for (int32_t i = rows - 1; i >= 0 && !result; --i) {  // the first row, which has the sums, comes last
+        const double clicks = (double)(shape->table ? base->support[i] : base->info.event_count);
+        const float *from = sum.data + (shape->table ? 0 : (ptrdiff_t)i * n);
+        for (int32_t j = 0; j < n; ++j)
+            sum.data[(ptrdiff_t)i * n + j] = (float)((double)from[j] * passes * clicks);
+    }
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *tr, sessrec_batcher *batcher,
+                                                   sessrec_error *err) {
+    enum { STEPS = 300 };
+    sessrec_batch batch;
+    int64_t pairs = 0;
+    sessrec_result result = batcher ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
+    if (result || !tr->config.start_from || tr->config.optimizer.kind != SESSREC_ADAGRAD) return result;
+    const sessrec_model *model = tr->model;
+    for (int step = 0; step < STEPS && !result; ++step) {
+        result = sessrec_batcher_next(batcher, &batch);
+        if (result || !batch.rows) break;
+        result = sessrec_trainer_grad(tr, &batch, NULL, err);
+        pairs += batch.rows;
+        for (int32_t t = 0; t < model->tensors && !result; ++t)
+            result = sessrec__add_squares(tr, model->shape[t].name,
+                                          tr->config.start_from->info.item_count, err);
+    }
+    for (int32_t t = 0; t < model->tensors && pairs && !result; ++t)
+        result = sessrec__spread_squares(tr, &model->shape[t], (double)pairs, err);
+    // As if nothing had been: no step, no gradients, no hidden states.
+    for (int32_t l = 0; l < tr->config.layer_count && !result; ++l) {
+        const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + l), 0};
+        sessrec_mutable_tensor hidden;
+        result = sessrec_trainer_tensor(tr, name, &hidden, err);
+        if (!result) memset(hidden.data, 0, sizeof(float) * (size_t)hidden.rows * (size_t)hidden.columns);
+    }
+    sessrec_mutable_tensor user;
+    if (!result && tr->config.user_hidden) {
+        result = sessrec_trainer_tensor(tr, "user", &user, err);
+        if (!result) memset(user.data, 0, sizeof(float) * (size_t)user.rows * (size_t)user.columns);
+    }
+    memset(&tr->position, 0, sizeof tr->position);
+    tr->position.best_age = -1;
+    tr->pairs_run = 0;
+    tr->has_gradients = 0;
+    return result ? result : sessrec_batcher_seek(batcher, 0, 0, err);
+}
+
+SESSREC_API sessrec_result sessrec_trainer_learn(sessrec_trainer *tr, const sessrec_sampler *sampler,
+                                                 const int32_t *items, int32_t count, double *loss,
+                                                 sessrec_error *err) {
+    static const int32_t yes = 1, no = 0;
+    double sum = 0, one;
+    int64_t pairs = 0;
+    int32_t input = -1;
+    if (loss) *loss = 0;
+    sessrec_result result = items && count >= 0 ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
+    for (int32_t i = 0; i < count && !result; ++i) {
+        const int32_t target = items[i];
+        if (target < 0) continue;
+        if (input >= 0) {
+            const int64_t step = tr->position.step;
+            const int32_t drawn = sampler ? tr->config.negatives : 0;
+            sessrec_batch batch;
+            memset(&batch, 0, sizeof batch);
+            batch.epoch = tr->position.epoch;
+            batch.step = step;
+            batch.rows = 1;
+            batch.inputs = &input;
+            batch.targets = &target;
+            batch.negative_count = drawn;
+            batch.negatives = tr->drawn;
+            batch.sessions = batch.previous_rows = &no;
+            batch.session_starts = pairs ? &no : &yes;
+            batch.user_starts = tr->config.user_hidden ? batch.session_starts : NULL;
+            for (int32_t j = 0; j < drawn; ++j)
+                tr->drawn[j] = sessrec_sampler_draw(sampler, tr->config.seed,
+                                                    (uint64_t)step * (uint64_t)drawn + (uint64_t)j);
+            result = sessrec_trainer_step(tr, &batch, &one, err);
+            if (!result) sum += one * (double)tr->config.batch_size;
+            ++pairs;
+        }
+        input = target;
+    }
+    if (loss && pairs && !result) *loss = sum / (double)pairs;
+    return result;
+}
+
 SESSREC_API sessrec_result sessrec_trainer_progress(const sessrec_trainer *tr, const sessrec_batcher *batcher,
                                                     sessrec_progress *out) {
     if (out) memset(out, 0, sizeof *out);
@@ -12221,6 +12359,10 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
         if (!result) result = sessrec_batcher_seek(batcher, at.epoch, at.step, err);
     }
 #endif
+    if (!result && config->start_from) {
+        sessrec_position at = sessrec_trainer_position(trainer);
+        if (!at.epoch && !at.step) result = sessrec_trainer_warm_up(trainer, batcher, err);
+    }
 
     while (!result) {
         sessrec_position at = sessrec_trainer_position(trainer);
