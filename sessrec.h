@@ -8146,134 +8146,81 @@ static int sessrec__memory_put(sessrec__sink *sink, const unsigned char *bytes, 
     return 1;
 }
 
-// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993), eight bytes a step: after[k][b] is what
-// byte b leaves when k zero bytes follow it. The tables are built where they are needed, which takes as long
-// as to sum up a few kilobytes.
-typedef struct sessrec__crc {
-    sessrec__sink sink;
-    uint32_t sum;               // of all that was written
-    // set to 1 before floats are written: whether all of them are; so they need not be read again
-    int finite;
-    uint32_t after[8][256];
-} sessrec__crc;
-
-// What `rest` becomes when the bytes follow it.
-static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const unsigned char *at,
-                                  size_t size) {
-    for (; size >= 8; size -= 8, at += 8) {
-        const uint32_t low =
-            rest ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
-        rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^
-               crc->after[4][low >> 24] ^ crc->after[3][at[4]] ^ crc->after[2][at[5]] ^ crc->after[1][at[6]] ^
-               crc->after[0][at[7]];
+// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993). after[n] is what the four bits n leave
+// when 28 zero bits follow them. x86-64 has an instruction for eight bytes, AArch64 nearly always too.
+static uint32_t sessrec__crc_plain(uint32_t rest, const unsigned char *at, size_t size) {
+    static const uint32_t after[16] = {0x00000000u, 0x105ec76fu, 0x20bd8edeu, 0x30e349b1u,
+                                       0x417b1dbcu, 0x5125dad3u, 0x61c69362u, 0x7198540du,
+                                       0x82f63b78u, 0x92a8fc17u, 0xa24bb5a6u, 0xb21572c9u,
+                                       0xc38d26c4u, 0xd3d3e1abu, 0xe330a81au, 0xf36e6f75u};
+    for (; size; --size) {
+        rest ^= *at++;
+        rest = rest >> 4 ^ after[rest & 15];
+        rest = rest >> 4 ^ after[rest & 15];
     }
-    for (; size; --size) rest = rest >> 8 ^ crc->after[0][(rest ^ *at++) & 255];
     return rest;
-}
-
-// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs: where all
-// bits of the exponent are set, one added to the last of them carries into the place of the sign. Eight at a
-// time, which compilers make vectors of.
-static int sessrec__all_finite(const void *floats, uint64_t count) {
-    const char *at = (const char *)floats;
-    uint32_t bits[8], found = 0;
-    for (; count >= 8; count -= 8, at += sizeof bits) {
-        uint32_t any = 0;
-        memcpy(bits, at, sizeof bits);
-        for (int j = 0; j < 8; ++j) any |= (bits[j] & 0x7f800000u) + 0x00800000u;
-        found |= any;
-    }
-    for (; count; --count, at += sizeof *bits) {
-        memcpy(bits, at, sizeof *bits);
-        found |= (bits[0] & 0x7f800000u) + 0x00800000u;
-    }
-    return !(found >> 31);
 }
 
 #ifdef SESSREC__X86
 #  if defined(__GNUC__) || defined(__clang__)
-#    define SESSREC__TARGET_CLMUL __attribute__((target("pclmul,sse2")))
-#    define SESSREC__HAS_CLMUL() (__builtin_cpu_init(), __builtin_cpu_supports("pclmul"))
+#    define SESSREC__HAS_CRC() (__builtin_cpu_init(), __builtin_cpu_supports("sse4.2"))
 #  else
-#    define SESSREC__TARGET_CLMUL
-#    define SESSREC__HAS_CLMUL() (sessrec__processor_level() > 0)  // every processor with AVX2 has it
+#    define SESSREC__HAS_CRC() (sessrec__processor_level() > 0)  // every processor with AVX2 has it
 #  endif
-// The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D
-// bits further down (Gopal and others 2009): four such pieces at a time go down by 512 bits, and in the end
-// into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The last 16 bytes of a
-// multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole. Returns whether all
-// floats are finite.
-#  define SESSREC__FOLD(x, by, next) \
-      _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)))
-#    define SESSREC__READ(from)                                                                              \
-      (next = _mm_loadu_si128(from),                                                                         \
-       found = _mm_or_si128(found, _mm_add_epi32(_mm_and_si128(next, exponent), carry)), next)
-static SESSREC__TARGET_CLMUL int sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size,
-                                                   unsigned char last[16]) {
-    const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02),
-                  by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
-    const __m128i exponent = _mm_set1_epi32(0x7f800000), carry = _mm_set1_epi32(0x00800000),
-                  *from = (const __m128i *)(const void *)at;
-    __m128i x[4], next, found = _mm_setzero_si128();
-    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__READ(from + i);
-    x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)rest));
-    for (from += 4, size -= 64; size >= 64; from += 4, size -= 64) {
-        SESSREC__PREFETCH((uintptr_t)from + 4096);
-        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] =
-            SESSREC__FOLD(x[i], by512, SESSREC__READ(from + i));
-    }
-    SESSREC__UNROLL for (int i = 1; i < 4; ++i) x[0] = SESSREC__FOLD(x[0], by128, x[i]);
-    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, SESSREC__READ(from));
-    _mm_storeu_si128((__m128i *)(void *)last, x[0]);
-    return !_mm_movemask_ps(_mm_castsi128_ps(found));
-}
-#    undef SESSREC__FOLD
-#    undef SESSREC__READ
+#  define SESSREC__CRC_WORD(rest, word) ((uint32_t)_mm_crc32_u64(rest, word))
+#elif defined(SESSREC__NEON) && defined(__ARM_FEATURE_CRC32)
+#  include <arm_acle.h>
+#  define SESSREC__HAS_CRC() 1
+#  define SESSREC__CRC_WORD(rest, word) __crc32cd(rest, word)
 #endif
-
-static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
-    sessrec__crc *crc = (sessrec__crc *)sink;
-    uint32_t rest = ~crc->sum;
-#ifdef SESSREC__X86
-    const size_t whole = size & ~(size_t)15;
-    if (size >= 128 && SESSREC_MAX_SIMD > 0 && SESSREC__HAS_CLMUL()) {
-        unsigned char last[16];
-        crc->finite &= sessrec__crc_fold(rest, at, whole, last);
-        rest = sessrec__crc_step(crc, 0, last, sizeof last);
-        at += whole;
-        size -= whole;
+#ifdef SESSREC__CRC_WORD
+#  ifdef SESSREC__X86
+SESSREC__TARGET_OF("sse4.2")
+#  endif
+static uint32_t sessrec__crc_words(uint32_t rest, const unsigned char *at, size_t words) {
+    for (; words; --words, at += 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof word);
+        rest = SESSREC__CRC_WORD(rest, word);
     }
+    return rest;
+}
 #endif
-    crc->finite &= sessrec__all_finite(at, size / sizeof(float));
-    crc->sum = ~sessrec__crc_step(crc, rest, at, size);
-    return 1;
-}
-
-static void sessrec__crc_init(sessrec__crc *crc) {
-    crc->sink.put = sessrec__crc_put;
-    crc->finite = 1;
-    for (uint32_t b = 0; b < 256; ++b) {
-        uint32_t rest = b;
-        for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78u : 0);
-        crc->after[0][b] = rest;
-    }
-    for (int i = 256; i < 8 * 256; ++i) {
-        const uint32_t rest = crc->after[i / 256 - 1][i % 256];
-        crc->after[i / 256][i % 256] = rest >> 8 ^ crc->after[0][rest & 255];
-    }
-}
 
 // The checksum of some bytes. `seed` is 0, or the checksum of bytes that came before them.
-static uint32_t sessrec__crc_of(sessrec__crc *crc, uint32_t seed, const void *bytes, size_t size) {
-    crc->sum = seed;
-    sessrec__sink_write(&crc->sink, bytes, size);
-    return crc->sum;
-}
-
 static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
-    sessrec__crc crc;
-    sessrec__crc_init(&crc);
-    return sessrec__crc_of(&crc, seed, bytes, size);
+    const unsigned char *at = (const unsigned char *)bytes;
+    uint32_t rest = ~seed;
+#ifdef SESSREC__CRC_WORD
+    if (SESSREC_MAX_SIMD > 0 && size >= 8 && SESSREC__HAS_CRC()) {
+        rest = sessrec__crc_words(rest, at, size / 8);
+        at += size & ~(size_t)7;
+        size &= 7;
+    }
+#endif
+    return ~sessrec__crc_plain(rest, at, size);
+}
+#undef SESSREC__HAS_CRC
+#undef SESSREC__CRC_WORD
+
+// Whether `count` numbers of 32 bits are below a limit, which is 2^31 at most; the highest bit of each must
+// be 0 unless it is in `sign`. Looks at the bits of floats, because a compiler that was told to be fast
+// believes that there are no NaNs. Eight at a time, which compilers make vectors of.
+static int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign, uint32_t limit) {
+    const char *at = (const char *)numbers;
+    const uint32_t high = 0x80000000u, carry = high - limit;  // carries into the highest bit from the limit on
+    uint32_t bits[8], found = 0;
+    for (; count >= 8; count -= 8, at += sizeof bits) {
+        uint32_t any = 0;
+        memcpy(bits, at, sizeof bits);
+        for (int j = 0; j < 8; ++j) any |= ((bits[j] & ~high) + carry) | (bits[j] & ~sign);
+        found |= any;
+    }
+    for (; count; --count, at += sizeof *bits) {
+        memcpy(bits, at, sizeof *bits);
+        found |= ((bits[0] & ~high) + carry) | (bits[0] & ~sign);
+    }
+    return !(found >> 31);
 }
 
 // ===========================================================================================================
@@ -10757,17 +10704,17 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 
 // ===========================================================================================================
 // >>archive   named arrays as one run of bytes
-// Header, table and sections as the manual says under "File format". A writer and a reader make the same list
-// of sections: the writer writes it, the reader compares it with the list that the file has, so that the two
-// cannot disagree. A file is checked from the outside to the inside: its beginning, the checksum of header
-// and table, place and checksum of every section, names and shapes, and in the end every value that could do
-// harm. What has passed is used without another look.
+// Header, table and sections as the manual says under "File format". One function for each kind of file tells
+// its sections by number: the writer writes what it tells, the reader compares it with what the file has, so
+// that the two cannot disagree, and no list of sections needs memory. A file is checked from the outside to
+// the inside: its beginning, the checksum of header and table, place and checksum of every section, names and
+// shapes, and in the end the range of every number. What has passed is used without another look.
 // ===========================================================================================================
 
 enum { SESSREC__FORMAT_MAJOR = 1, SESSREC__FORMAT_MINOR = 0 };
 enum { SESSREC__FILE_MODEL = 1, SESSREC__FILE_CHECKPOINT = 2 };
 enum {
-    SESSREC__MAX_SECTIONS = 208,    // a model has at most 37, its trainer the rest
+    SESSREC__MAX_SECTIONS = 208,    // a model has at most 37; of its 32 tensors a trainer has up to five more
     SESSREC__RECORD = 64,           // bytes of the header and of a record of the table
     SESSREC__INFO = 72              // and of section "info"
 };
@@ -10789,27 +10736,31 @@ typedef struct sessrec__section {
     uint64_t rows, columns;
     uint64_t offset, bytes;         // place in the file
     const void *data;
-    int finite;                     // of one that was read: all its floats are known to be
+    // of what is expected: the range of its numbers, as sessrec__all_below takes it; 0, 0: not looked at
+    uint32_t sign, limit;
 } sessrec__section;
 
+// Section `index` of what is written or expected. 0 behind the last.
+typedef int (*sessrec__sections)(const void *what, int32_t index, sessrec__section *out);
+
+// A file in memory whose header, table and checksums are right.
 typedef struct sessrec__archive {
-    uint32_t kind, minor;           // minor version of the format, known of a file that was read
+    const unsigned char *file;
+    uint32_t kind, minor;
     int32_t count;
-    sessrec__section section[SESSREC__MAX_SECTIONS];
-    unsigned char info[SESSREC__INFO];  // section "info" of a model that is written or expected
 } sessrec__archive;
 
-// Appends a section. There is room for every model and its trainer: each of 19 tensors at most occurs 6
-// times, and 14 sections remain.
-static void sessrec__archive_add(sessrec__archive *list, const char *name, uint32_t type, int64_t rows,
-                                 int64_t columns, const void *data) {
-    sessrec__section *section = &list->section[list->count++];
+// Describes a section; returns 1. Floats are finite unless something else is said.
+static int sessrec__section_is(sessrec__section *section, const char *name, uint32_t type, int64_t rows,
+                               int64_t columns, const void *data) {
     memset(section, 0, sizeof *section);
     memcpy(section->name, name, strlen(name));
     section->type = type;
     section->rows = (uint64_t)rows;
     section->columns = (uint64_t)columns;
     section->data = data;
+    if (type == SESSREC__FLOAT) section->sign = 0x80000000u, section->limit = 0x7f800000u;
+    return 1;
 }
 
 // The place of a section that comes behind `*end` bytes follows from its shape alone; *end moves behind it. 0
@@ -10821,12 +10772,41 @@ static int sessrec__section_place(sessrec__section *section, uint64_t *end) {
            sessrec__align64(*end, &section->offset) && sessrec__add(section->offset, section->bytes, end);
 }
 
-// Gives every section of a list its place. Returns the size of the file: the sections lie in memory, so it
-// does not overflow.
-static uint64_t sessrec__archive_place(sessrec__archive *list) {
-    uint64_t end = SESSREC__RECORD * (uint64_t)(list->count + 1);
-    for (int32_t i = 0; i < list->count; ++i) sessrec__section_place(&list->section[i], &end);
-    return end;
+static sessrec_result sessrec__section_check(const sessrec__section *section, const void *data,
+                                             sessrec_result code, sessrec_error *err) {
+    if (!section->limit || sessrec__all_below(data, section->rows * section->columns, section->sign,
+                                              section->limit))
+        return SESSREC_OK;
+    return sessrec__fail(err, code, 0,
+                         section->sign ? "%s has a value that is NaN or infinite" : "%s has a value that is "
+                                                                                    "out of its range",
+                         section->name);
+}
+
+// Whether all numbers that would be written can be read again.
+static sessrec_result sessrec__archive_check(sessrec__sections sections, const void *what,
+                                             sessrec_result code, sessrec_error *err) {
+    sessrec__section section;
+    sessrec_result result = SESSREC_OK;
+    for (int32_t i = 0; !result && sections(what, i, &section); ++i)
+        result = sessrec__section_check(&section, section.data, code, err);
+    return result;
+}
+
+// How many sections there are; *size is that of the file: the sections lie in memory, so it does not
+// overflow.
+static int32_t sessrec__archive_size(sessrec__sections sections, const void *what, uint64_t *size) {
+    sessrec__section section;
+    int32_t count = 0;
+    while (sections(what, count, &section)) ++count;
+    *size = SESSREC__RECORD * (uint64_t)(count + 1);
+    for (int32_t i = 0; i < count && sections(what, i, &section); ++i) sessrec__section_place(&section, size);
+    return count;
+}
+
+// Identifies sections by their checksums, one after the other, from 0 on.
+static uint64_t sessrec__fingerprint_of(uint64_t before, uint32_t crc) {
+    return sessrec__mix((before ^ crc) + 0x9e3779b97f4a7c15u);
 }
 
 // ---- writing ----
@@ -10840,81 +10820,80 @@ static void sessrec__swap_elements(unsigned char *bytes, uint64_t size, uint32_t
         }
 }
 
-// Writes the elements of a section in the byte order of files.
-static int sessrec__section_write(sessrec__sink *sink, const sessrec__section *section) {
+// Sums up the elements of a section in the byte order of files, and writes them unless sink is NULL.
+static int sessrec__section_write(sessrec__sink *sink, const sessrec__section *section, uint32_t *crc) {
     const unsigned char *bytes = (const unsigned char *)section->data;
-    if (!SESSREC__BIG_ENDIAN) return sessrec__sink_write(sink, bytes, (size_t)section->bytes);
-    unsigned char piece[4096];
+    unsigned char piece[512];
+    *crc = 0;
+    if (!SESSREC__BIG_ENDIAN) {
+        *crc = sink ? 0 : sessrec__crc32c(0, bytes, (size_t)section->bytes);
+        return !sink || sessrec__sink_write(sink, bytes, (size_t)section->bytes);
+    }
     for (uint64_t at = 0; at < section->bytes; at += sizeof piece) {
         const size_t left = (size_t)(section->bytes - at), size = left < sizeof piece ? left : sizeof piece;
         memcpy(piece, bytes + at, size);
         sessrec__swap_elements(piece, size, section->type & 15);
-        if (!sessrec__sink_write(sink, piece, size)) return 0;
+        if (!sink) *crc = sessrec__crc32c(*crc, piece, size);
+        else if (!sessrec__sink_write(sink, piece, size)) return 0;
     }
     return 1;
 }
 
-// Fills in the places and checksums of all sections. Returns the size of the file.
-static uint64_t sessrec__archive_seal(sessrec__archive *list, sessrec__crc *crc) {
-    sessrec__crc_init(crc);
-    const uint64_t file_size = sessrec__archive_place(list);
-    for (int32_t i = 0; i < list->count; ++i) {
-        crc->sum = 0;
-        sessrec__section_write(&crc->sink, &list->section[i]);
-        list->section[i].crc = crc->sum;
-    }
-    return file_size;
-}
-
 static const char sessrec__magic[8] = {'S', 'E', 'S', 'S', 'R', 'E', 'C', 0};
 
-// The checksum of header and table, without the four bytes at 28 where it stands.
-static uint32_t sessrec__head_sum(sessrec__crc *crc, const unsigned char *head, size_t size) {
-    return sessrec__crc_of(crc, sessrec__crc_of(crc, 0, head, 28), head + 32, size - 32);
+static void sessrec__put_record(const sessrec__section *section, unsigned char record[SESSREC__RECORD]) {
+    unsigned char *at = record + sizeof section->name;
+    memset(record, 0, SESSREC__RECORD);
+    memcpy(record, section->name, sizeof section->name);
+    sessrec__put(&at, section->type, 4);
+    sessrec__put(&at, section->crc, 4);
+    sessrec__put(&at, section->rows, 8);
+    sessrec__put(&at, section->columns, 8);
+    sessrec__put(&at, section->offset, 8);
+    sessrec__put(&at, section->bytes, 8);
 }
 
-// Header and table of a list whose places and checksums are known, into `size` bytes.
-static void sessrec__put_head(const sessrec__archive *list, uint64_t file_size, sessrec__crc *crc,
-                              unsigned char *head, size_t size) {
-    unsigned char *at = head + sizeof sessrec__magic, *sum = head + 28;
-    memset(head, 0, size);
+// Writes a file. Returns 0 when the sink has failed.
+static int sessrec__archive_write(sessrec__sink *sink, uint32_t kind, sessrec__sections sections,
+                                  const void *what) {
+    static const unsigned char zeros[64] = {0};
+    unsigned char head[SESSREC__RECORD], record[SESSREC__RECORD], *at = head;
+    uint32_t crc[SESSREC__MAX_SECTIONS], sum, unused;
+    sessrec__section section;
+    uint64_t size, end;
+    const int32_t count = sessrec__archive_size(sections, what, &size);
+    memset(head, 0, sizeof head);
     memcpy(head, sessrec__magic, sizeof sessrec__magic);
+    at += sizeof sessrec__magic;
     sessrec__put(&at, SESSREC__FORMAT_MAJOR, 4);
     sessrec__put(&at, SESSREC__FORMAT_MINOR, 4);
     sessrec__put(&at, 0, 4);  // features that a reader must know
-    sessrec__put(&at, list->kind, 4);
-    sessrec__put(&at, (uint64_t)list->count, 8);  // the upper half is the place of the checksum
-    sessrec__put(&at, file_size, 8);
-    for (int32_t i = 0; i < list->count; ++i) {
-        const sessrec__section *section = &list->section[i];
-        at = head + SESSREC__RECORD * ((size_t)i + 1);
-        memcpy(at, section->name, sizeof section->name);
-        at += sizeof section->name;
-        sessrec__put(&at, section->type, 4);
-        sessrec__put(&at, section->crc, 4);
-        sessrec__put(&at, section->rows, 8);
-        sessrec__put(&at, section->columns, 8);
-        sessrec__put(&at, section->offset, 8);
-        sessrec__put(&at, section->bytes, 8);
+    sessrec__put(&at, kind, 4);
+    sessrec__put(&at, (uint64_t)count, 8);  // the upper half is the place of the checksum
+    sessrec__put(&at, size, 8);
+    sum = sessrec__crc32c(sessrec__crc32c(0, head, 28), head + 32, sizeof head - 32);
+    // twice over the table: for its checksum, which stands in the header, and to write it
+    for (int written = 0; written < 2; ++written) {
+        end = SESSREC__RECORD * (uint64_t)(count + 1);
+        for (int32_t i = 0; i < count && sections(what, i, &section); ++i) {
+            sessrec__section_place(&section, &end);
+            if (!written) sessrec__section_write(NULL, &section, &crc[i]);
+            section.crc = crc[i];
+            sessrec__put_record(&section, record);
+            if (!written) sum = sessrec__crc32c(sum, record, sizeof record);
+            else if (!sessrec__sink_write(sink, record, sizeof record)) return 0;
+        }
+        at = head + 28;
+        sessrec__put(&at, sum, 4);
+        if (!written && !sessrec__sink_write(sink, head, sizeof head)) return 0;
     }
-    sessrec__put(&sum, sessrec__head_sum(crc, head, size), 4);
-}
-
-// Writes a list as a file. Returns 0 when the sink has failed.
-static int sessrec__archive_write(sessrec__sink *sink, sessrec__archive *list) {
-    static const unsigned char zeros[64] = {0};
-    unsigned char head[SESSREC__RECORD * (SESSREC__MAX_SECTIONS + 1)];
-    sessrec__crc crc;
-    uint64_t end = SESSREC__RECORD * (uint64_t)(list->count + 1);
-    const uint64_t file_size = sessrec__archive_seal(list, &crc);
-    sessrec__put_head(list, file_size, &crc, head, (size_t)end);
-    if (!sessrec__sink_write(sink, head, (size_t)end)) return 0;
-    for (int32_t i = 0; i < list->count; ++i) {
-        const sessrec__section *section = &list->section[i];
-        if (!sessrec__sink_write(sink, zeros, (size_t)(section->offset - end)) ||
-            !sessrec__section_write(sink, section))
+    end = SESSREC__RECORD * (uint64_t)(count + 1);
+    for (int32_t i = 0; i < count && sections(what, i, &section); ++i) {
+        const uint64_t before = end;
+        sessrec__section_place(&section, &end);
+        if (!sessrec__sink_write(sink, zeros, (size_t)(section.offset - before)) ||
+            !sessrec__section_write(sink, &section, &unused))
             return 0;
-        end = section->offset + section->bytes;
     }
     return 1;
 }
@@ -10944,9 +10923,8 @@ static sessrec_result sessrec__check_start(const unsigned char *file, uint64_t s
 }
 
 // The rest of it, and the checksum of the table.
-static sessrec_result sessrec__check_header(sessrec__archive *archive, const unsigned char *file,
-                                            uint64_t size, sessrec__crc *crc, sessrec_error *err) {
-    const unsigned char *at = file + 12;
+static sessrec_result sessrec__check_header(sessrec__archive *archive, uint64_t size, sessrec_error *err) {
+    const unsigned char *file = archive->file, *at = file + 12;
     archive->minor = (uint32_t)sessrec__take(&at, 4);
     const uint64_t features = sessrec__take(&at, 4);
     archive->kind = (uint32_t)sessrec__take(&at, 4);
@@ -10957,7 +10935,7 @@ static sessrec_result sessrec__check_header(sessrec__archive *archive, const uns
         return sessrec__damaged(err, "its length", "is not the one that its header says");
     if (count < 1 || count > SESSREC__MAX_SECTIONS || table_end > size)
         return sessrec__damaged(err, "the number of its sections", "is impossible");
-    if (sum != sessrec__head_sum(crc, file, (size_t)table_end))
+    if (sum != sessrec__crc32c(sessrec__crc32c(0, file, 28), file + 32, (size_t)table_end - 32))
         return sessrec__damaged(err, "the checksum of its header", "is wrong");
     if (features)
         return sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
@@ -10978,89 +10956,102 @@ static int sessrec__good_type(uint32_t type) {
            type == SESSREC__FLOAT64;
 }
 
-// Reads what the table says behind a section's name, and checks the bytes that it stands for. Returns NULL if
-// all is well, else what is wrong. *end is where the section before it ended, and moves behind this one.
-static const char *sessrec__read_section(const unsigned char *file, uint64_t size, const unsigned char *at,
-                                         sessrec__crc *crc, uint64_t *end, sessrec__section *section) {
-    const uint64_t before = *end;
-    section->type = (uint32_t)sessrec__take(&at, 4);
-    section->crc = (uint32_t)sessrec__take(&at, 4);
-    section->rows = sessrec__take(&at, 8);
-    section->columns = sessrec__take(&at, 8);
-    if (!sessrec__good_type(section->type)) return "has elements of an unknown type";
-    if (!sessrec__section_place(section, end) || *end > size) return "is larger than the file";
-    if (sessrec__take(&at, 8) != section->offset || sessrec__take(&at, 8) != section->bytes)
-        return "is not where its shape puts it";
-    if (sessrec__take(&at, 8)) return "has a reserved byte that is not zero";
-    if (!sessrec__all_zero(file + before, section->offset - before))
-        return "has a byte in front of it that is not zero";
-    section->data = file + section->offset;
-    crc->finite = 1;
-    const uint32_t sum = sessrec__crc_of(crc, 0, section->data, (size_t)section->bytes);
-    // there they have to be turned first
-    section->finite = section->type == SESSREC__FLOAT && !SESSREC__BIG_ENDIAN && crc->finite;
-    return sum == section->crc ? NULL : "has a wrong checksum";
+// Section `index` of a file, as its table has it.
+static sessrec__section sessrec__archive_section(const sessrec__archive *archive, int32_t index) {
+    const unsigned char *at = archive->file + SESSREC__RECORD * ((size_t)index + 1);
+    sessrec__section section;
+    memset(&section, 0, sizeof section);
+    memcpy(section.name, at, sizeof section.name);
+    at += sizeof section.name;
+    section.type = (uint32_t)sessrec__take(&at, 4);
+    section.crc = (uint32_t)sessrec__take(&at, 4);
+    section.rows = sessrec__take(&at, 8);
+    section.columns = sessrec__take(&at, 8);
+    section.offset = sessrec__take(&at, 8);
+    section.bytes = sessrec__take(&at, 8);
+    return section;
 }
 
-// Finds and checks all sections of a file that lies in memory, whose bytes must outlive the archive.
+// Where it lies, once that has been checked.
+static const unsigned char *sessrec__archive_data(const sessrec__archive *archive, int32_t index) {
+    return archive->file + sessrec__archive_section(archive, index).offset;
+}
+
+// Its name, which ends with a NUL once that has been checked.
+static const char *sessrec__archive_name(const sessrec__archive *archive, int32_t index) {
+    return (const char *)archive->file + SESSREC__RECORD * ((size_t)index + 1);
+}
+
+// Checks a section of a file of `size` bytes, and the bytes that it stands for. Returns NULL if all is well,
+// else what is wrong. *end is where the section before it ended, and moves behind this one.
+static const char *sessrec__wrong_section(const sessrec__archive *archive, int32_t index, uint64_t size,
+                                          uint64_t *end) {
+    const sessrec__section section = sessrec__archive_section(archive, index);
+    sessrec__section placed = section;
+    const uint64_t before = *end;
+    if (!sessrec__good_type(section.type)) return "has elements of an unknown type";
+    if (!sessrec__section_place(&placed, end) || *end > size) return "is larger than the file";
+    if (placed.offset != section.offset || placed.bytes != section.bytes)
+        return "is not where its shape puts it";
+    if (!sessrec__all_zero(archive->file + SESSREC__RECORD * ((size_t)index + 1) + 56, 8))
+        return "has a reserved byte that is not zero";
+    if (!sessrec__all_zero(archive->file + before, section.offset - before))
+        return "has a byte in front of it that is not zero";
+    const uint32_t sum = sessrec__crc32c(0, archive->file + section.offset, (size_t)section.bytes);
+    return sum == section.crc ? NULL : "has a wrong checksum";
+}
+
+// Checks a file that lies in memory; its bytes must outlive the archive.
 static sessrec_result sessrec__archive_open(sessrec__archive *archive, const void *bytes, uint64_t size,
                                             uint32_t kind, sessrec_error *err) {
-    const unsigned char *file = (const unsigned char *)bytes, *record = file;
-    sessrec__crc crc;
-    sessrec__crc_init(&crc);
-    sessrec_result result = sessrec__check_start(file, size, err);
-    if (!result) result = sessrec__check_header(archive, file, size, &crc, err);
+    archive->file = (const unsigned char *)bytes;
+    sessrec_result result = sessrec__check_start(archive->file, size, err);
+    if (!result) result = sessrec__check_header(archive, size, err);
     if (result) return result;
     if (archive->kind != kind)
         return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is not a %s",
                              kind == SESSREC__FILE_MODEL ? "model" : "checkpoint");
     uint64_t end = SESSREC__RECORD * (uint64_t)(archive->count + 1);
     for (int32_t i = 0; i < archive->count; ++i) {
-        sessrec__section *section = &archive->section[i];
-        record += SESSREC__RECORD;
-        memcpy(section->name, record, sizeof section->name);
-        if (!sessrec__good_name(section->name))
-            return sessrec__damaged(err, "a section", "has no proper name");
-        const char *wrong =
-            sessrec__read_section(file, size, record + sizeof section->name, &crc, &end, section);
-        if (wrong) return sessrec__damaged(err, section->name, wrong);
+        const char *name = sessrec__archive_name(archive, i);
+        if (!sessrec__good_name(name)) return sessrec__damaged(err, "a section", "has no proper name");
+        const char *wrong = sessrec__wrong_section(archive, i, size, &end);
+        if (wrong) return sessrec__damaged(err, name, wrong);
     }
     return end == size ? SESSREC_OK
                        : sessrec__damaged(err, "its last section", "does not end where the file ends");
 }
 
-// Compares the first sections of a file with the list that is expected: names, types and shapes.
-static sessrec_result sessrec__archive_match(const sessrec__archive *archive, const sessrec__archive *list,
-                                             sessrec_result code, sessrec_error *err) {
-    for (int32_t i = 0; i < list->count; ++i) {
-        const sessrec__section *want = &list->section[i], *found = &archive->section[i];
-        if (i >= archive->count || memcmp(want->name, found->name, sizeof want->name))
-            return sessrec__fail(err, code, 0, "the file has no %s at its place", want->name);
-        if (want->type != found->type)
+// Compares the sections of a file with those that are expected: names, types and shapes, and that nothing
+// stands behind them but what a later minor version may have added.
+static sessrec_result sessrec__archive_match(const sessrec__archive *archive, sessrec__sections sections,
+                                             const void *what, sessrec_result code, sessrec_error *err) {
+    sessrec__section want, found;
+    int32_t i = 0;
+    for (; sections(what, i, &want); ++i) {
+        if (i < archive->count) found = sessrec__archive_section(archive, i);
+        if (i >= archive->count || memcmp(want.name, found.name, sizeof want.name))
+            return sessrec__fail(err, code, 0, "the file has no %s at its place", want.name);
+        if (want.type != found.type)
             return sessrec__fail(err, code, 0, "%s has elements of another type than it should have",
-                                 want->name);
-        if (want->rows != found->rows || want->columns != found->columns)
-            return sessrec__fail(err, code, 0, "%s is [%d,%d] in the file and should be [%d,%d]", want->name,
-                                 (int64_t)found->rows, (int64_t)found->columns, (int64_t)want->rows,
-                                 (int64_t)want->columns);
+                                 want.name);
+        if (want.rows != found.rows || want.columns != found.columns)
+            return sessrec__fail(err, code, 0, "%s is [%d,%d] in the file and should be [%d,%d]", want.name,
+                                 (int64_t)found.rows, (int64_t)found.columns, (int64_t)want.rows,
+                                 (int64_t)want.columns);
     }
-    return SESSREC_OK;
+    if (archive->count <= i || archive->minor > SESSREC__FORMAT_MINOR) return SESSREC_OK;
+    return sessrec__damaged(err, sessrec__archive_name(archive, i), "does not belong there");
 }
 
-// Behind the sections that this version knows a file may have others, but only if a later minor version wrote
-// it.
-static sessrec_result sessrec__archive_ends(const sessrec__archive *archive, int32_t known,
-                                            sessrec_error *err) {
-    if (archive->count <= known || archive->minor > SESSREC__FORMAT_MINOR) return SESSREC_OK;
-    return sessrec__damaged(err, archive->section[known].name, "does not belong there");
-}
-
-// Identifies the first `count` sections of a list by their checksums; never 0.
-static uint64_t sessrec__archive_fingerprint(const sessrec__archive *archive, int32_t count) {
-    uint64_t hash = 0;
-    for (int32_t i = 0; i < count; ++i)
-        hash = sessrec__mix((hash ^ archive->section[i].crc) + 0x9e3779b97f4a7c15u);
-    return hash ? hash : 1;
+// Then the range of every number, which must be in the byte order of the machine.
+static sessrec_result sessrec__archive_ranges(const sessrec__archive *archive, sessrec__sections sections,
+                                              const void *what, sessrec_error *err) {
+    sessrec__section want;
+    sessrec_result result = SESSREC_OK;
+    for (int32_t i = 0; !result && sections(what, i, &want); ++i)
+        result = sessrec__section_check(&want, sessrec__archive_data(archive, i), SESSREC_BAD_FILE, err);
+    return result;
 }
 
 // ===========================================================================================================
@@ -11133,117 +11124,90 @@ static int sessrec__get_info(const unsigned char *at, sessrec_model_info *info, 
            (info->embedding == SESSREC_EMBEDDING_TIED ? info->hidden[info->layer_count - 1] : 0);
 }
 
-// The list of a model, of which the data may still be missing. It must stay where it is: its first section
-// points into it.
-static void sessrec__list_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model,
-                                uint64_t id_bytes) {
+// What is told of a model: it and its section "info".
+typedef struct sessrec__model_view {
+    const sessrec_model *model;
+    uint64_t id_bytes;
+    unsigned char info[SESSREC__INFO];
+} sessrec__model_view;
+
+static void sessrec__view_model(sessrec__model_view *view, const sessrec_model *model, uint64_t id_bytes) {
+    view->model = model;
+    view->id_bytes = id_bytes;
+    sessrec__put_info(&model->info, id_bytes, view->info);
+}
+
+// The sections of a model, of which the data may still be missing.
+static int sessrec__model_sections(const void *what, int32_t index, sessrec__section *out) {
+    const sessrec__model_view *view = (const sessrec__model_view *)what;
+    const sessrec_model *model = view->model;
     const int64_t V = model->info.item_count;
-    list->kind = kind;
-    list->count = 0;
-    sessrec__put_info(&model->info, id_bytes, list->info);
-    sessrec__archive_add(list, "info", SESSREC__BYTES, 1, SESSREC__INFO, list->info);
-    for (int32_t t = 0; t < model->tensors; ++t)
-        sessrec__archive_add(list, model->shape[t].name, SESSREC__FLOAT, model->shape[t].rows,
-                             model->shape[t].columns, model->tensor[t]);
-    sessrec__archive_add(list, "support", SESSREC__UINT64, V, 1, model->support);
-    sessrec__archive_add(list, "id_offset", SESSREC__UINT32, V + 1, 1, model->id_offset);
-    sessrec__archive_add(list, "id_text", SESSREC__BYTES, (int64_t)id_bytes, 1, model->id_text);
-    sessrec__archive_add(list, "id_order", SESSREC__INT32, V, 1, model->id_order);
+    const int32_t t = index - 1;
+    if (!index) return sessrec__section_is(out, "info", SESSREC__BYTES, 1, SESSREC__INFO, view->info);
+    if (t < model->tensors)
+        return sessrec__section_is(out, model->shape[t].name, SESSREC__FLOAT, model->shape[t].rows,
+                                   model->shape[t].columns, model->tensor[t]);
+    switch (t - model->tensors) {
+    case 0: return sessrec__section_is(out, "support", SESSREC__UINT64, V, 1, model->support);
+    case 1: return sessrec__section_is(out, "id_offset", SESSREC__UINT32, V + 1, 1, model->id_offset);
+    case 2:
+        return sessrec__section_is(out, "id_text", SESSREC__BYTES, (int64_t)view->id_bytes, 1, model->id_text);
+    case 3: return sessrec__section_is(out, "id_order", SESSREC__INT32, V, 1, model->id_order);
+    default: return 0;
+    }
 }
 
-// The list of a whole model; a checkpoint adds its own sections to it.
-static void sessrec__archive_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model) {
-    sessrec__list_model(list, kind, model, model->id_offset[model->info.item_count]);
+// The view of a whole model.
+static sessrec__model_view sessrec__whole_model(const sessrec_model *model) {
+    sessrec__model_view view;
+    sessrec__view_model(&view, model, model->id_offset[model->info.item_count]);
+    return view;
 }
 
+// From the checksums of all sections.
 static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model) {
     if (model->fingerprint) return model->fingerprint;
-    sessrec__archive list;
-    sessrec__crc crc;
-    sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
-    sessrec__archive_seal(&list, &crc);
-    return sessrec__archive_fingerprint(&list, list.count);
-}
-
-// read: the sections of the tensors in a file that they come from, or NULL.
-static sessrec_result sessrec__check_weights(const sessrec_model *model, const sessrec__section *read,
-                                             sessrec_result code, sessrec_error *err) {
-    for (int32_t t = 0; t < model->tensors; ++t)
-        if (!(read && read[t].finite) &&
-            !sessrec__all_finite(model->tensor[t],
-                                 (uint64_t)model->shape[t].rows * (uint64_t)model->shape[t].columns))
-            return sessrec__fail(err, code, 0, "tensor %s has a value that is NaN or infinite",
-                                 model->shape[t].name);
-    return SESSREC_OK;
-}
-
-// What is wrong with so many ids: 1 if one has not 1 to SESSREC_MAX_ID bytes and a NUL, 2 if an entry of the
-// order is no item, 3 both. Like the next function it has no branch, so that compilers make vectors of a
-// count that they know.
-SESSREC__INLINE uint32_t sessrec__bad_ids(const uint32_t *offset, const int32_t *order, int32_t items,
-                                          int32_t count) {
-    uint32_t size = 0, item = 0;
-    for (int32_t i = 0; i < count; ++i) {
-        size |= (uint32_t)(offset[i + 1] < offset[i]) |
-                (uint32_t)(offset[i + 1] - offset[i] - 2 >= SESSREC_MAX_ID);
-        item |= (uint32_t)order[i] >= (uint32_t)items;
+    const sessrec__model_view view = sessrec__whole_model(model);
+    sessrec__section section;
+    uint64_t hash = 0, end = 0;
+    for (int32_t i = 0; sessrec__model_sections(&view, i, &section); ++i) {
+        sessrec__section_place(&section, &end);
+        sessrec__section_write(NULL, &section, &section.crc);
+        hash = sessrec__fingerprint_of(hash, section.crc);
     }
-    return size | item << 1;
+    return hash ? hash : 1;
 }
 
-SESSREC__INLINE uint64_t sessrec__count_nuls(const char *text, int32_t count) {
-    uint8_t nuls = 0;
-    for (int32_t i = 0; i < count; ++i) nuls = (uint8_t)(nuls + (text[i] == 0));  // count < 256
-    return nuls;
+static sessrec_result sessrec__check_weights(const sessrec_model *model, sessrec_result code,
+                                             sessrec_error *err) {
+    const sessrec__model_view view = sessrec__whole_model(model);
+    return sessrec__archive_check(sessrec__model_sections, &view, code, err);
 }
 
-// V items whose ids rise strictly: so each item occurs once, and no two have the same id. Mostly eight bytes
-// tell, up to the first NUL; as id_order stands behind the texts, even the last id has eight that can be
-// read. Ids lie anywhere in this order: each is asked for well before its turn.
+// V items whose ids rise strictly: so each item occurs once, and no two have the same id.
 static int sessrec__good_order(const sessrec_model *model) {
-    enum { AHEAD = 16 };
     const int32_t V = model->info.item_count, *order = model->id_order;
-    uint64_t least = 0;  // less than any id
     for (int32_t i = 0; i < V; ++i) {
-        if (i < V - 2 * AHEAD) {
-            SESSREC__PREFETCH(&model->id_offset[order[i + 2 * AHEAD]]);
-            SESSREC__PREFETCH(sessrec__item_text(model, order[i + AHEAD]));
-        }
-        const char *text = sessrec__item_text(model, order[i]);
-        const uint64_t word = sessrec__load_word(text), nul = sessrec__zero_bytes(word),
-                       key = sessrec__swap_word(word & (nul ^ (nul - 1)));
-        if (key < least || (key == least && strcmp(sessrec__item_text(model, order[i - 1]), text) >= 0))
+        if ((uint32_t)order[i] >= (uint32_t)V) return 0;
+        if (i && strcmp(sessrec__item_text(model, order[i - 1]), sessrec__item_text(model, order[i])) >= 0)
             return 0;
-        least = key;
     }
     return 1;
 }
 
-// Every id has 1 to SESSREC_MAX_ID bytes and a NUL behind them; and as there are only as many NULs as ids,
-// none is among them. All of some ids before the next, so that nothing is fetched twice.
-static sessrec_result sessrec__check_ids(const sessrec_model *model, uint64_t id_bytes, sessrec_error *err) {
-    enum { IDS = 64, BYTES = 64 };
+// Every id has 1 to SESSREC_MAX_ID bytes and behind them the first NUL.
+static int sessrec__good_ids(const sessrec_model *model, uint64_t id_bytes) {
     const uint32_t *offset = model->id_offset;
-    const int32_t V = model->info.item_count, *order = model->id_order;
-    const char *text = model->id_text;
-    uint32_t bad = offset[0] || offset[V] != id_bytes;
-    uint64_t at = 0, nuls = 0;
-    for (int32_t i = 0, end; i < V && !(bad & 1); i = end) {
-        end = V - i < IDS ? V : i + IDS;
-        bad |= end - i == IDS ? sessrec__bad_ids(offset + i, order + i, V, IDS)
-                              : sessrec__bad_ids(offset + i, order + i, V, end - i);
-        bad |= offset[end] > id_bytes;
-        for (int32_t j = i; j < end && !(bad & 1); ++j) bad |= text[offset[j + 1] - 1] != 0;
-        for (; !(bad & 1) && offset[end] - at >= BYTES; at += BYTES) {
-            SESSREC__PREFETCH((uintptr_t)text + at + 2048);
-            nuls += sessrec__count_nuls(text + at, BYTES);
-        }
+    const int32_t V = model->info.item_count;
+    if (offset[0] || offset[V] != id_bytes) return 0;
+    for (int32_t i = 0; i < V; ++i) {
+        const char *text = model->id_text + offset[i];
+        const uint32_t size = offset[i + 1] - offset[i];  // with the NUL
+        if (offset[i + 1] < offset[i] || offset[i + 1] > id_bytes || size < 2 || size > SESSREC_MAX_ID + 1 ||
+            (const char *)memchr(text, 0, size) != text + size - 1)
+            return 0;
     }
-    nuls += sessrec__count_nuls(text + at, bad & 1 ? 0 : (int32_t)(id_bytes - at));
-    if (bad & 1 || nuls != (uint64_t)V)
-        return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
-    if (!bad && sessrec__good_order(model)) return SESSREC_OK;
-    return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
+    return 1;
 }
 
 static int sessrec__good_support(const sessrec_model *model) {
@@ -11257,29 +11221,36 @@ static int sessrec__good_support(const sessrec_model *model) {
 // value in them.
 static sessrec_result sessrec__model_from_archive(const sessrec__archive *archive, sessrec_model *model,
                                                   sessrec_error *err) {
-    const sessrec__section *at = archive->section;
-    sessrec__archive list;
-    uint64_t id_bytes;
-    if (strcmp(at->name, "info") || at->bytes != SESSREC__INFO ||
-        !sessrec__get_info((const unsigned char *)at->data, &model->info, &id_bytes))
+    const sessrec__section info = sessrec__archive_section(archive, 0);
+    sessrec__model_view view;
+    uint64_t id_bytes, hash = 0;
+    if (strcmp(info.name, "info") || info.bytes != SESSREC__INFO ||
+        !sessrec__get_info(sessrec__archive_data(archive, 0), &model->info, &id_bytes))
         return sessrec__damaged(err, "its first section", "does not describe a model");
     model->tensors = sessrec__shapes(&model->info, model->shape);
-    sessrec__list_model(&list, archive->kind, model, id_bytes);
-    sessrec_result result = sessrec__archive_match(archive, &list, SESSREC_BAD_FILE, err);
-    if (!result) result = sessrec__archive_ends(archive, list.count, err);
+    sessrec__view_model(&view, model, id_bytes);
+    sessrec_result result =
+        sessrec__archive_match(archive, sessrec__model_sections, &view, SESSREC_BAD_FILE, err);
     if (result) return result;
-    for (int32_t t = 0; t < model->tensors; ++t) model->tensor[t] = (float *)(++at)->data;
-    model->support = (const uint64_t *)(++at)->data;
-    model->id_offset = (const uint32_t *)(++at)->data;
-    model->id_text = (const char *)(++at)->data;
-    model->id_order = (const int32_t *)(++at)->data;
-    result = sessrec__check_ids(model, id_bytes, err);
-    if (result) return result;
+    const int32_t tensors = model->tensors;
+    for (int32_t t = 0; t < tensors; ++t)
+        model->tensor[t] = (float *)(uintptr_t)sessrec__archive_data(archive, t + 1);
+    model->support = (const uint64_t *)(const void *)sessrec__archive_data(archive, tensors + 1);
+    model->id_offset = (const uint32_t *)(const void *)sessrec__archive_data(archive, tensors + 2);
+    model->id_text = (const char *)sessrec__archive_data(archive, tensors + 3);
+    model->id_order = (const int32_t *)(const void *)sessrec__archive_data(archive, tensors + 4);
+    if (!sessrec__good_ids(model, id_bytes))
+        return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
+    if (!sessrec__good_order(model))
+        return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same "
+                                                 "id");
     if (!sessrec__good_support(model))
         return sessrec__damaged(err, "support", "does not sum to the number of events");
-    model->fingerprint = sessrec__archive_fingerprint(archive, list.count);
+    for (int32_t i = 0; i < tensors + 5; ++i)
+        hash = sessrec__fingerprint_of(hash, sessrec__archive_section(archive, i).crc);
+    model->fingerprint = hash ? hash : 1;
     sessrec__model_wire(model);
-    return sessrec__check_weights(model, archive->section + 1, SESSREC_BAD_FILE, err);
+    return sessrec__archive_ranges(archive, sessrec__model_sections, &view, err);
 }
 
 // Makes a model of an archive, in a block that begins with room for it. The block is freed when that fails.
@@ -11314,23 +11285,23 @@ SESSREC_API sessrec_result sessrec_model_import(const void *bytes, size_t size,
 }
 
 SESSREC_API size_t sessrec_model_export_size(const sessrec_model *model) {
-    sessrec__archive list;
+    uint64_t size = 0;
     if (!model) return 0;
-    sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
-    return (size_t)sessrec__archive_place(&list);
+    const sessrec__model_view view = sessrec__whole_model(model);
+    sessrec__archive_size(sessrec__model_sections, &view, &size);
+    return (size_t)size;
 }
 
 static int sessrec__write_model(sessrec__sink *sink, const void *what) {
-    sessrec__archive list;
-    sessrec__archive_model(&list, SESSREC__FILE_MODEL, (const sessrec_model *)what);
-    return sessrec__archive_write(sink, &list);
+    const sessrec__model_view view = sessrec__whole_model((const sessrec_model *)what);
+    return sessrec__archive_write(sink, SESSREC__FILE_MODEL, sessrec__model_sections, &view);
 }
 
 SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void *bytes, size_t size) {
     sessrec__memory_sink memory;
     if (!model || !bytes || size < sessrec_model_export_size(model)) return SESSREC_INVALID_ARGUMENT;
     // it could not be read again
-    sessrec_result result = sessrec__check_weights(model, NULL, SESSREC_DIVERGED, NULL);
+    sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, NULL);
     if (result) return result;
     memory.sink.put = sessrec__memory_put;
     memory.at = (unsigned char *)bytes;
@@ -11772,7 +11743,7 @@ SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, 
         saves[i].what = output;
         saves[i].check = !output->model && !output->log && !output->bytes;
         if (output->model) {
-            sessrec_result result = sessrec__check_weights(output->model, NULL, SESSREC_DIVERGED, err);
+            sessrec_result result = sessrec__check_weights(output->model, SESSREC_DIVERGED, err);
             if (result) return result;
             saves[i].begins = sessrec__magic;
             saves[i].produce = sessrec__write_model;
@@ -11881,16 +11852,18 @@ static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, con
         *block = NULL;
         return result;
     }
-    for (int32_t i = 0; SESSREC__BIG_ENDIAN && i < archive->count; ++i)
-        sessrec__swap_elements((unsigned char *)archive->section[i].data, archive->section[i].bytes,
-                               archive->section[i].type & 15);
+    for (int32_t i = 0; SESSREC__BIG_ENDIAN && i < archive->count; ++i) {
+        const sessrec__section section = sessrec__archive_section(archive, i);
+        sessrec__swap_elements((unsigned char *)*block + prefix + section.offset, section.bytes,
+                               section.type & 15);
+    }
     return SESSREC_OK;
 }
 
 SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const char *path,
                                                sessrec_error *err) {
     if (!model) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "model must not be NULL");
-    sessrec_result result = sessrec__check_weights(model, NULL, SESSREC_DIVERGED, err);
+    sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, err);
     return result ? result : sessrec__save_file(path, sessrec__write_model, model, err);
 }
 
@@ -11973,8 +11946,10 @@ static void sessrec__record_run(const sessrec_trainer *tr, sessrec__run_record *
 // The other way; 0 if a number is none that a trainer writes.
 static int sessrec__take_position(const double *in, sessrec_position *p) {
     const double exact = 9007199254740992.0;  // 2^53: whole numbers up to here are
-    if (!sessrec__within(in[0], 0, INT32_MAX) || !sessrec__within(in[1], 0, exact) ||
-        !sessrec__within(in[2], 0, exact) || !sessrec__within(in[5], -1, INT32_MAX))
+    const double count = INT32_MAX / 2, sum = 1e300;  // far from what one more could overflow
+    if (!sessrec__within(in[0], 0, count) || !sessrec__within(in[1], 0, exact) ||
+        !sessrec__within(in[2], 0, exact) || !sessrec__within(in[3], -sum, sum) ||
+        !sessrec__within(in[4], -sum, sum) || !sessrec__within(in[5], -1, count))
         return 0;
     p->epoch = (int32_t)in[0];
     p->step = (int64_t)in[1];
@@ -11985,51 +11960,75 @@ static int sessrec__take_position(const double *in, sessrec_position *p) {
     return 1;
 }
 
-// The section of a tensor's state, if there is such a state.
-static void sessrec__add_state(sessrec__archive *list, const char *prefix, const sessrec__shape *shape,
-                               uint32_t type, int32_t columns, const void *data) {
-    char name[16];
-    if (!data) return;
-    snprintf(name, sizeof name, "%s%s", prefix, shape->name);
-    sessrec__archive_add(list, name, type, shape->rows, columns, data);
+// What is told of a trainer.
+typedef struct sessrec__trainer_view {
+    sessrec__model_view model;
+    const sessrec_trainer *tr;
+    sessrec__run_record record;
+    int with_best;
+} sessrec__trainer_view;
+
+static int32_t sessrec__model_section_count(const sessrec_model *model) {
+    return model->tensors + 5;
 }
 
-// The list of a checkpoint of this trainer, with or without best weights. Returns how many sections belong to
-// the model.
-static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_trainer *tr,
-                                        const sessrec__run_record *record, int with_best) {
-    const sessrec_model *model = tr->model;
-    sessrec__archive_model(list, SESSREC__FILE_CHECKPOINT, model);
-    const int32_t of_model = list->count;
-    sessrec__archive_add(list, "config", SESSREC__FLOAT64, 1, SESSREC__CONFIG_NUMBERS, record->config);
-    sessrec__archive_add(list, "position", SESSREC__FLOAT64, 1, SESSREC__POSITION_NUMBERS, record->position);
-    for (int32_t t = 0; t < model->tensors; ++t) {
-        const sessrec__shape *shape = &model->shape[t];
-        const sessrec_optimizer_state *s = &tr->state[t];
-        sessrec__add_state(list, "acc.", shape, SESSREC__FLOAT, shape->columns, s->first);
-        sessrec__add_state(list, "second.", shape, SESSREC__FLOAT, shape->columns, s->second);
-        sessrec__add_state(list, "vel.", shape, SESSREC__FLOAT, shape->columns, s->velocity);
-        sessrec__add_state(list, "steps.", shape, SESSREC__INT32, 1, s->steps);
-        if (with_best) sessrec__add_state(list, "best.", shape, SESSREC__FLOAT, shape->columns, tr->best[t]);
+// One of the arrays of a tensor, by number, its name and range; NULL if there is no such array.
+static const void *sessrec__state_of(const sessrec__trainer_view *view, int32_t t, int32_t number,
+                                     sessrec__section *out) {
+    static const char *const prefix[5] = {"acc.", "second.", "vel.", "steps.", "best."};
+    const sessrec_optimizer_state *s = &view->tr->state[t];
+    const void *const data[5] = {s->first, s->second, s->velocity, s->steps,
+                                 view->with_best ? view->tr->best[t] : NULL};
+    const sessrec__shape *shape = &view->tr->model->shape[t];
+    const int steps = number == 3;
+    char name[16];
+    if (!data[number]) return NULL;
+    snprintf(name, sizeof name, "%s%s", prefix[number], shape->name);
+    sessrec__section_is(out, name, steps ? SESSREC__INT32 : SESSREC__FLOAT, shape->rows,
+                        steps ? 1 : shape->columns, data[number]);
+    // sums of squares, but for Adam's first
+    if (number == 1 || (number == 0 && view->tr->config.optimizer.kind != SESSREC_ADAM)) out->sign = 0;
+    if (steps) out->limit = 0x40000000u;
+    return data[number];
+}
+
+static int sessrec__trainer_sections(const void *what, int32_t index, sessrec__section *out) {
+    const sessrec__trainer_view *view = (const sessrec__trainer_view *)what;
+    const sessrec_trainer *tr = view->tr;
+    const int32_t of_model = sessrec__model_section_count(tr->model), slots = tr->config.batch_size;
+    if (index < of_model) return sessrec__model_sections(&view->model, index, out);
+    index -= of_model;
+    if (index == 0)
+        return sessrec__section_is(out, "config", SESSREC__FLOAT64, 1, SESSREC__CONFIG_NUMBERS,
+                                   view->record.config);
+    if (index == 1)
+        return sessrec__section_is(out, "position", SESSREC__FLOAT64, 1, SESSREC__POSITION_NUMBERS,
+                                   view->record.position);
+    index -= 2;
+    for (int32_t i = 0; i < 5 * tr->model->tensors; ++i)
+        if (sessrec__state_of(view, i / 5, i % 5, out) && index-- == 0) return 1;
+    if (index < tr->config.layer_count) {
+        const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + index), 0};
+        return sessrec__section_is(out, name, SESSREC__FLOAT, slots, tr->config.hidden[index],
+                                   tr->layer[index].state);
     }
-    for (int32_t l = 0; l < tr->config.layer_count; ++l) {
-        const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + l), 0};
-        sessrec__archive_add(list, name, SESSREC__FLOAT, tr->config.batch_size, tr->config.hidden[l],
-                             tr->layer[l].state);
-    }
-    if (tr->config.user_hidden)
-        sessrec__archive_add(list, "user", SESSREC__FLOAT, tr->config.batch_size, tr->config.user_hidden,
-                             tr->user.state);
-    return of_model;
+    if (index > tr->config.layer_count || !tr->config.user_hidden) return 0;
+    return sessrec__section_is(out, "user", SESSREC__FLOAT, slots, tr->config.user_hidden,
+                               tr->user.state);
+}
+
+static void sessrec__view_trainer(sessrec__trainer_view *view, const sessrec_trainer *tr, int with_best) {
+    view->model = sessrec__whole_model(tr->model);
+    view->tr = tr;
+    view->with_best = with_best;
+    sessrec__record_run(tr, &view->record);
 }
 
 static int sessrec__write_trainer(sessrec__sink *sink, const void *what) {
     const sessrec_trainer *tr = (const sessrec_trainer *)what;
-    sessrec__archive list;
-    sessrec__run_record record;
-    sessrec__record_run(tr, &record);
-    sessrec__archive_trainer(&list, tr, &record, tr->position.best_age >= 0);
-    return sessrec__archive_write(sink, &list);
+    sessrec__trainer_view view;
+    sessrec__view_trainer(&view, tr, tr->position.best_age >= 0);
+    return sessrec__archive_write(sink, SESSREC__FILE_CHECKPOINT, sessrec__trainer_sections, &view);
 }
 
 SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *tr, const char *path,
@@ -12041,15 +12040,17 @@ SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *tr, cons
 
 // What must be equal to the byte: everything of the model but its weights (so the items and their support),
 // and the configuration.
-static sessrec_result sessrec__same_run(const sessrec__archive *archive, const sessrec__archive *list,
-                                        int32_t of_model, sessrec_error *err) {
-    for (int32_t i = 0; i <= of_model; ++i) {
-        const sessrec__section *mine = &list->section[i], *found = &archive->section[i];
-        if (i < of_model && mine->type == SESSREC__FLOAT) continue;
-        if (memcmp(mine->data, found->data, (size_t)found->bytes))
+static sessrec_result sessrec__same_run(const sessrec__archive *archive, const sessrec__trainer_view *view,
+                                        sessrec_error *err) {
+    sessrec__section mine;
+    const int32_t of_model = sessrec__model_section_count(view->tr->model);
+    for (int32_t i = 0; i <= of_model && sessrec__trainer_sections(view, i, &mine); ++i) {
+        if (mine.type == SESSREC__FLOAT) continue;
+        if (memcmp(mine.data, sessrec__archive_data(archive, i),
+                   (size_t)sessrec__archive_section(archive, i).bytes))
             return sessrec__fail(err, SESSREC_MISMATCH, 0,
                                  "the checkpoint is of another log or configuration: its section %s differs",
-                                 mine->name);
+                                 mine.name);
     }
     return SESSREC_OK;
 }
@@ -12057,33 +12058,28 @@ static sessrec_result sessrec__same_run(const sessrec__archive *archive, const s
 // Everything is compared and checked before anything of the trainer changes.
 static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessrec__archive *archive,
                                                sessrec_error *err) {
-    sessrec__archive list;
-    sessrec__run_record record;
+    sessrec__trainer_view view;
+    sessrec__section section;
     sessrec_position position;
-    sessrec__record_run(tr, &record);
-    int32_t of_model = sessrec__archive_trainer(&list, tr, &record, 0);
-    const sessrec__section *at = &archive->section[of_model + 1];
-    if (archive->count <= of_model + 1 || at->type != SESSREC__FLOAT64 ||
-        at->bytes != sizeof record.position || !sessrec__take_position((const double *)at->data, &position))
+    const int32_t at = sessrec__model_section_count(tr->model) + 1;
+    if (at < archive->count) section = sessrec__archive_section(archive, at);
+    if (at >= archive->count || section.type != SESSREC__FLOAT64 ||
+        section.bytes != sizeof view.record.position ||
+        !sessrec__take_position((const double *)(const void *)sessrec__archive_data(archive, at), &position))
         return sessrec__fail(
             err, SESSREC_MISMATCH, 0,
             "the checkpoint is of another configuration: it has no position where this one would");
     if (position.best_age >= 0 && !sessrec__best_ready(tr)) return sessrec__no_memory(err);
-    of_model = sessrec__archive_trainer(&list, tr, &record, position.best_age >= 0);
-    sessrec_result result = sessrec__archive_match(archive, &list, SESSREC_MISMATCH, err);
-    if (!result) result = sessrec__archive_ends(archive, list.count, err);
-    if (!result) result = sessrec__same_run(archive, &list, of_model, err);
-    for (int32_t i = 0; i < list.count && !result; ++i) {
-        const sessrec__section *found = &archive->section[i];
-        if (found->type == SESSREC__FLOAT &&
-            !sessrec__all_finite((const float *)found->data, found->bytes / sizeof(float)))
-            result = sessrec__fail(err, SESSREC_BAD_FILE, 0,
-                                   "the checkpoint has a value that is NaN or infinite in %s", found->name);
-    }
+    sessrec__view_trainer(&view, tr, position.best_age >= 0);
+    sessrec_result result =
+        sessrec__archive_match(archive, sessrec__trainer_sections, &view, SESSREC_MISMATCH, err);
+    if (!result) result = sessrec__same_run(archive, &view, err);
+    if (!result) result = sessrec__archive_ranges(archive, sessrec__trainer_sections, &view, err);
     if (!result) result = sessrec__fetch(tr, SESSREC__TO_WRITE, err);
     if (result) return result;
-    for (int32_t i = 0; i < list.count; ++i)
-        memcpy((void *)list.section[i].data, archive->section[i].data, (size_t)archive->section[i].bytes);
+    for (int32_t i = 0; sessrec__trainer_sections(&view, i, &section); ++i)
+        memcpy((void *)(uintptr_t)section.data, sessrec__archive_data(archive, i),
+               (size_t)sessrec__archive_section(archive, i).bytes);
     tr->position = position;
     return SESSREC_OK;
 }
