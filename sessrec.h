@@ -125,9 +125,11 @@
 // Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
 // Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for
 //                           an epoch or two
-// Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, _itemknn for what any model
-//                           has to beat; your own: sessrec_scorer; sessrec_wilcoxon for whether the better of
-//                           two is better by more than chance
+// Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, sessrec_rules_create and
+//                           sessrec_knn_create for what any model has to beat, and often it does not;
+//                           sessrec_wilcoxon for whether the better of two is better by more than chance
+// Blend                     sessrec_blend_create: a network with neighbors is better than either
+// Recommend by a method of your own    fill in a sessrec_scorer
 // Ship                      sessrec_model_write, then sessrec_model_read or, from flash or a mapped file
 //                           without a copy, sessrec_model_import
 // Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end;
@@ -824,6 +826,181 @@ SESSREC_API sessrec_result sessrec_model_tensor(const sessrec_model *model, cons
 // The names, one by one from index 0; NULL after the last. Threads: shared.
 SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, int32_t index);
 
+// ---- scorers ----------------------------------------------------------------------------------------------
+
+typedef struct sessrec_recommendation {
+    int32_t item;
+    float score;        // before the output activation; from popularity: the item's support
+} sessrec_recommendation;
+
+// Anything that scores the items of a catalog after the clicks of a session: the GRU, the library's other
+// scorers below, or your own. Fill in what you have and leave the rest NULL or 0. Calls for different states
+// come from several threads at once. A call serves `rows` sessions, whose states stand state_bytes apart.
+// Memory for states and scratch belongs to the caller of the scorer and is 64-byte aligned. A given state and
+// item must always get the same bits.
+typedef struct sessrec_scorer {
+    void *self;
+    int32_t item_count;         // size of the catalog
+    size_t state_bytes;         // of the state of one session, a multiple of 16; it is copied as bytes
+    // scratch memory that a call for so many rows wants; NULL: none
+    size_t (*scratch_bytes)(const void *self, int32_t rows);
+    // its number for an id, or -1, and back; NULL: it has no ids, its numbers are those of the log
+    int32_t (*find_item)(const void *self, const char *id);
+    const char *(*item_id)(const void *self, int32_t item);
+    // events of the item, which are the scores before a session's first click; may be NULL
+    uint64_t (*support)(const void *self, int32_t item);
+    // a session begins; user: of the visitor, NULL if not known; time in seconds, NaN if not known
+    void (*begin)(const void *self, void *state, const void *user, double time);
+    // one click in each session; times [rows] in seconds, NULL if not known
+    void (*click)(const void *self, int32_t rows, void *states, const int32_t *items, const double *times,
+                  void *scratch);
+    // scores of items first .. first+count-1 in each session, to scores [rows,count]; higher is better, NaN
+    // and -infinity are "not scored". count is at most 1024.
+    void (*score)(const void *self, int32_t rows, const void *states, int32_t first, int32_t count,
+                  float *scores, void *scratch);
+    // instead of score, where few items have one: points *out at those of one session, distinct, in any
+    // order, and returns how many; all others are not scored. With score: what is added to the scores of
+    // these items. They stay until the next call with this scratch, other than score.
+    int32_t (*list)(const void *self, const void *state, const sessrec_recommendation **out, void *scratch);
+    int32_t list_room;          // the most items that a list can have; 0: item_count
+    void (*destroy)(void *self);
+    // for scorers that know users; user_bytes == 0: the rest is not used. States of users are a multiple of
+    // 16 bytes too.
+    size_t user_bytes;
+    void (*begin_user)(const void *self, void *user);                       // a user without any session yet
+    // a session of two or more clicks is over
+    void (*end)(const void *self, const void *state, void *user, void *scratch);
+} sessrec_scorer;
+SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
+
+// The GRU as a scorer; the model must outlive it. Threads: shared.
+SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
+                                                const sessrec_allocator *allocator, sessrec_scorer *out,
+                                                sessrec_error *err);
+
+// How a weight falls with the distance d = 0, 1, .. of clicks.
+typedef int32_t sessrec_decay;
+enum {
+    SESSREC_DECAY_SAME = 0,         // 1
+    SESSREC_DECAY_DIV = 1,          // 1/(d+1); of a click among L clicks (L-d)/L
+    SESSREC_DECAY_LINEAR = 2,       // max(0, 1 - 0.1 (d+1)); of a click max(0, 1 - 0.1 d)
+    SESSREC_DECAY_LOG = 3,          // 1/log10(d+2.7); of a click 1/log10(d+1.7)
+    SESSREC_DECAY_QUADRATIC = 4,    // the square of DIV
+    SESSREC_DECAY_EXP = 5           // exp(-d / scale)
+};
+
+// Session neighbors: recommend what similar sessions went on with (S-KNN and V-SKNN: Ludewig, Jannach 2018;
+// STAN: Garg et al. 2019; VMIS: Kersbergen et al. 2022), in one formula with switches.
+// Each distinct item i of the session gets w_i = W(d), where d counts the clicks since i was clicked last.
+// Candidates are the m newest sessions n, by the time of their last event, that share an item with it:
+//     sim(n) = sum of w_i over shared items / D * exp(-(now - end_n) / recency)
+//     D = sqrt(sum of w_i^2 * |n|) with cosine, else the number of distinct items of the session
+// The k most similar (of equals the later) are the neighbors, and an item scores the sum over those that hold
+// it
+//     score_i = sum of sim(n) N(d_n) exp(-|pos_n(i) - pos_n(*)| / spread), times 1 + idf log(S / supp_i)
+// where d_n is the smallest d of a shared item, pos_n the last place of an item in n, * the shared item that
+// stands last in n, and S the number of sessions. `now` is the last event of the index: only the order
+// counts.
+typedef struct sessrec_knn_config {
+    uint32_t canary;                // set by sessrec_knn_config_default
+    int32_t k;                      // neighbors, 1..65536
+    int32_t m;                      // candidates; 0: all. The index keeps the m newest sessions of each item
+    int32_t cosine;
+    int32_t last_n;                 // only the last clicks of the session count; 0 or more than 256: 256
+    sessrec_decay weight;           // W
+    sessrec_decay neighbor_weight;  // N
+    double weight_scale, neighbor_scale;    // of EXP, > 0
+    double recency;                 // seconds; 0: the factor is 1, as for
+    double spread;                  // clicks,
+    double idf;                     // and this
+    sessrec_allocator allocator;
+} sessrec_knn_config;
+// The setting "vstan".
+SESSREC_API sessrec_knn_config sessrec_knn_config_default(void);
+// The published settings "sknn", "vsknn", "stan", "vstan" and "vmis"; leaves out->allocator as it is.
+// INVALID_ARGUMENT for another name. Threads: shared.
+SESSREC_API sessrec_result sessrec_knn_preset(const char *name, sessrec_knn_config *out);
+#ifndef SESSREC_NO_TRAINING
+// Makes an index of all sessions of a log, which is not needed afterwards; end it with
+// sessrec_scorer_destroy. Memory: 8 bytes an event and 16 a session, more while it is made. A click allocates
+// nothing; its scratch holds 64 k items, should neighbors have more the least similar ones lose theirs.
+// Threads: shared.
+SESSREC_API sessrec_result sessrec_knn_create(const sessrec_knn_config *config, const sessrec_log *log,
+                                              sessrec_scorer *out, sessrec_error *err);
+#endif
+// Adds a finished session, of items of the index (-1: unknown, left out), that ended at `time`: from then on
+// it is a neighbor, and the index is the same to the bit as one made from all sessions in this order.
+// Sessions may come late, in which case newer ones move up. Memory grows an eighth at a time. _forget drops
+// the sessions that ended before `time`. Errors: INVALID_ARGUMENT for a scorer that is no such index, an item
+// or a time that cannot be; OUT_OF_MEMORY, TOO_LARGE; it then stays as it was. Threads: one, and no other
+// call on the index meanwhile.
+SESSREC_API sessrec_result sessrec_knn_append(const sessrec_scorer *knn, const int32_t *items, int32_t count,
+                                              double time);
+SESSREC_API sessrec_result sessrec_knn_forget(const sessrec_scorer *knn, double time);
+// Sessions and events that it holds. Threads: shared.
+SESSREC_API int32_t sessrec_knn_sessions(const sessrec_scorer *knn);
+SESSREC_API int64_t sessrec_knn_events(const sessrec_scorer *knn);
+
+#ifndef SESSREC_NO_TRAINING
+typedef int32_t sessrec_rules_kind;
+enum {
+    SESSREC_RULES_ASSOCIATION =
+        0,  // after i: pairs of different places of sessions that hold i and j, j != i
+    SESSREC_RULES_SEQUENTIAL =
+        1,  // after i: the sum of W(d), d = 0 for neighbors, where j comes at most `steps` clicks later
+    SESSREC_RULES_MARKOV = 2,  // how often j came next after the last o clicks, as a part of 1, for the
+                               // largest o <= order that anything ever followed
+    SESSREC_RULES_ITEMKNN = 3  // after i: c_ij / ((n_i + lambda)^alpha (n_j + lambda)^(1-alpha)), j != i
+};
+// Rules "after this, that": for each context, the last click or clicks, a list of at most `most` items, made
+// once. Of equal scores the lower item is first.
+typedef struct sessrec_rules_config {
+    uint32_t canary;                // set by sessrec_rules_config_default
+    sessrec_rules_kind kind;        // default SEQUENTIAL
+    int32_t most;                   // 1..65536; default 100
+    int32_t steps;                  // SEQUENTIAL, >= 1; default 10
+    sessrec_decay weight;           // SEQUENTIAL, default DIV; not EXP
+    int32_t order;                  // MARKOV, 1..4; default 1
+    int32_t events;  // ITEMKNN. 0: c counts sessions that hold both, n those that hold the item: the
+                     // cosine of two sets. 1 (default): c counts events of i in sessions that hold
+                     // j, n events: the baseline of the GRU4Rec authors
+    double lambda, alpha;           // ITEMKNN: 0..10^15 pulls down rare items, default 20; 0..1, default 0.5
+    sessrec_allocator allocator;
+} sessrec_rules_config;
+SESSREC_API sessrec_rules_config sessrec_rules_config_default(void);
+// Time: pairs within sessions, for ITEMKNN length times distinct items. The log is not needed afterwards.
+// Threads: shared.
+SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *config, const sessrec_log *log,
+                                                sessrec_scorer *out, sessrec_error *err);
+
+// Popularity, and end with sessrec_scorer_destroy; the log is not needed afterwards. Threads: shared.
+//   pop     supp_i / (1 + supp_i); where floats would round two supports to one value, the smaller gets the
+//           next float below
+//   s_pop   how often the item occurred in this session, and
+//   ppop    in the user's earlier sessions of two or more clicks, those of eval.history too. Both count the
+//           last 1024 distinct items, and break ties by pop
+SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator,
+                                              sessrec_scorer *out, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator,
+                                                sessrec_scorer *out, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator,
+                                               sessrec_scorer *out, sessrec_error *err);
+#endif // SESSREC_NO_TRAINING
+
+// A blend: the weighted sum of what several scorers say, b s or, with `logarithm`, b log(s / sum of s +
+// epsilon) of a scorer with a list of positive scores. For a network and neighbors {gru, 1, 0}, {knn, 1, 1}:
+// the network's scores are logarithms of probabilities up to a constant, so the neighbors' are made so too.
+typedef struct sessrec_blend_part {
+    const sessrec_scorer *scorer;   // must outlive the blend
+    float weight;                   // b
+    int32_t logarithm;
+} sessrec_blend_part;
+// Items are those of the first part, by id in the others. epsilon > 0, 0: 1e-4. Items that no part scores are
+// not scored, unless a part scores all. parts: 1..8. Threads: shared.
+SESSREC_API sessrec_result sessrec_blend_create(const sessrec_blend_part *parts, int32_t count,
+                                                double epsilon, const sessrec_allocator *allocator,
+                                                sessrec_scorer *out, sessrec_error *err);
+
 // ---- train and evaluate -----------------------------------------------------------------------------------
 #ifndef SESSREC_NO_TRAINING
 
@@ -918,71 +1095,10 @@ SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const se
                                             const sessrec_eval_config *config, sessrec_report *report,
                                             sessrec_error *err);
 
-// Anything that scores items can be evaluated: the GRU, the baselines, the caller's own. Calls for different
-// states come from several threads at once. A call serves `rows` sessions; their states stand one after the
-// other, state_bytes apart.
-typedef struct sessrec_scorer {
-    void *self;
-    int32_t item_count;         // size of its catalogue
-    size_t state_bytes;         // of the state of one session, a multiple of 16; the evaluation owns them,
-                                // 64-byte aligned
-    // scratch memory that a call for so many rows wants; NULL: none
-    size_t (*scratch_bytes)(const void *self, int32_t rows);
-    // its number for an id, or -1; NULL: the log's own numbers
-    int32_t (*find_item)(const void *self, const char *id);
-    // a session begins; user: of the visitor, NULL if not known
-    void (*begin)(const void *self, void *state, const void *user);
-    // one click in each session
-    void (*click)(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch);
-    // scores of items first .. first+count-1 in each session, to scores [rows,count]; higher is better, NaN
-    // and -infinity are "not scored". A given state and item must always get the same bits. count is at most
-    // 1024.
-    void (*score)(const void *self, int32_t rows, const void *states, int32_t first, int32_t count,
-                  float *scores, void *scratch);
-    void (*destroy)(void *self);    // may be NULL
-    // for scorers that know users; user_bytes == 0: the rest is not used. States of users are a multiple of
-    // 16 bytes too.
-    size_t user_bytes;
-    void (*begin_user)(const void *self, void *user);                       // a user without any session yet
-    // a session of two or more clicks is over
-    void (*end)(const void *self, const void *state, void *user, void *scratch);
-} sessrec_scorer;
+// The same for anything that scores items, on the processor. Threads: shared.
 SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_log *log,
                                                    const sessrec_eval_config *config, sessrec_report *report,
                                                    sessrec_error *err);
-
-// Scorers of the library; end each with sessrec_scorer_destroy. The model must outlive its scorer, the log
-// need not.
-//   model   the GRU      pop   supp_i / (1 + supp_i); where floats would round two supports to one value, the
-//           smaller gets the next float below
-//   s_pop   how often the item occurred in this session      ppop   and in the user's earlier sessions of two
-//           or more clicks, those of eval.history too. Both count the last 1024 distinct items, and break
-//           ties by pop
-SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
-                                                const sessrec_allocator *allocator, sessrec_scorer *out,
-                                                sessrec_error *err);
-SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                              sessrec_scorer *out, sessrec_error *err);
-SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                                sessrec_scorer *out, sessrec_error *err);
-SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                               sessrec_scorer *out, sessrec_error *err);
-// Item-KNN: after a click on item i only i's nearest neighbors are scored, at most `neighbors` (1..65536), by
-//     c_ij / sqrt((n_i + lambda) (n_j + lambda))     lambda 0..10^15 pulls down items with few sessions; of
-//     equals the lower item is nearer
-// Time: the sum over sessions of length times distinct items. INVALID_ARGUMENT for other numbers.
-typedef int32_t sessrec_itemknn;
-enum {
-    SESSREC_ITEMKNN_SESSIONS = 0,   // c: sessions that hold both, n: that hold the item, so this is the
-                                    // cosine of two sets
-    SESSREC_ITEMKNN_EVENTS = 1      // c: events of i in sessions that hold j, n: of the item; the GRU4Rec
-                                    // authors' baseline, with lambda 20
-};
-SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_log *log, sessrec_itemknn form,
-                                                  int32_t neighbors, double lambda,
-                                                  const sessrec_allocator *allocator, sessrec_scorer *out,
-                                                  sessrec_error *err);
-SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
 
 #endif // SESSREC_NO_TRAINING
 
@@ -1024,11 +1140,6 @@ SESSREC_API sessrec_result sessrec_scratch_init(const sessrec_model *model, int3
 // Threads: one.
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item);
 SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id, int32_t *item);
-
-typedef struct sessrec_recommendation {
-    int32_t item;
-    float score;        // before the output activation; from popularity: the item's support
-} sessrec_recommendation;
 
 // Who made a recommendation.
 typedef int32_t sessrec_source;
@@ -1401,8 +1512,8 @@ extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 // The one definition of rank: from the number of items that score higher than the target and of others that
 // score the same. Threads: shared.
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties);
-// Counts both over scores [item_count]. A NaN target ranks last (every other item is higher); other NaNs are
-// never higher.
+// Counts both over scores [item_count]. A target of NaN or -infinity ranks last (every other item is
+// higher); other NaNs are never higher.
 SESSREC_API sessrec_result sessrec_rank_counts(const float *scores, int32_t item_count, int32_t target,
                                                int64_t *higher, int64_t *equal);
 // Adds one event of that rank to metrics whose values are sums over events; divide by events in the end.
@@ -1613,7 +1724,9 @@ enum {
     SESSREC__CANARY_CONFIG = 0x5e55c0f1,
     SESSREC__CANARY_LOG = 0x5e5510f1,
     SESSREC__CANARY_EVAL = 0x5e55e0a1,
-    SESSREC__CANARY_QUERY = 0x5e550e51
+    SESSREC__CANARY_QUERY = 0x5e550e51,
+    SESSREC__CANARY_KNN = 0x5e55a991,
+    SESSREC__CANARY_RULES = 0x5e55b1e5
 };
 
 enum {
@@ -1624,6 +1737,7 @@ enum {
 };
 
 // ---- errors and memory ----
+static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_error *err);
 static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format,
                                     ...);
 static sessrec_result sessrec__no_memory(sessrec_error *err);
@@ -1632,6 +1746,8 @@ static sessrec_allocator sessrec__allocator(const sessrec_allocator *given);
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size);
 static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size);  // zeroed
 static void sessrec__free(const sessrec_allocator *memory, void *block);
+static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity,
+                                         int64_t needed, size_t size);
 
 // Lays arrays out one after the other, each 64-byte aligned. An object describes itself in one function that
 // places all its arrays; it runs twice, first with base == NULL to learn the size, then with the block.
@@ -1697,7 +1813,6 @@ static void sessrec__ids_free(sessrec__ids *ids);
 static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size_t size);
 static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes);
 static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out);
-static const sessrec__ids *sessrec__item_ids(const sessrec_log *log);
 static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count,
                                         sessrec__ids *to);
 static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value,
@@ -2332,12 +2447,29 @@ static sessrec_result sessrec__check_base(const sessrec_model *base, const sessr
     return SESSREC_OK;
 }
 
+// The block of a model, with the items of the log in it.
+static sessrec_result sessrec__model_block(sessrec__new_model *plan, const sessrec_log *log,
+                                           const sessrec_model *base, sessrec_model **out,
+                                           sessrec_error *err) {
+    const sessrec_allocator memory = plan->model.memory;
+    const int32_t items = sessrec_log_contents(log).item_count;
+    for (int32_t i = 0; i < items; ++i) plan->text_bytes += strlen(sessrec_log_item_id(log, i)) + 1;
+    if (plan->text_bytes > UINT32_MAX)
+        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
+    *out = (sessrec_model *)sessrec__layout_block(&memory, sessrec__model_place, plan);
+    if (!*out) return sessrec__no_memory(err);
+    **out = plan->model;
+    sessrec__model_take_items(*out, log, base, plan);
+    return SESSREC_OK;
+}
+
 static sessrec_result sessrec__model_create(const sessrec_config *config, const sessrec_log *log,
                                             const sessrec_allocator *memory, sessrec_model **out,
                                             sessrec_error *err) {
     const sessrec_log_view view = sessrec_log_contents(log);
     sessrec__new_model plan;
-    if (view.item_count < 1) return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items");
+    if (view.item_count < 1)
+        return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items, or is not finished");
     memset(&plan, 0, sizeof plan);
     plan.model.memory = *memory;
     plan.model.info = sessrec__info_of(config, view.item_count);
@@ -2345,14 +2477,10 @@ static sessrec_result sessrec__model_create(const sessrec_config *config, const 
     const sessrec_model *base = config->start_from;
     sessrec_result result = base ? sessrec__check_base(base, &plan.model.info, log, err) : SESSREC_OK;
     if (result) return result;
-    for (int32_t i = 0; i < view.item_count; ++i) plan.text_bytes += strlen(sessrec_log_item_id(log, i)) + 1;
-    if (plan.text_bytes > UINT32_MAX)
-        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
-    sessrec_model *model = (sessrec_model *)sessrec__layout_block(memory, sessrec__model_place, &plan);
-    if (!model) return sessrec__no_memory(err);
-    *model = plan.model;
+    result = sessrec__model_block(&plan, log, base, out, err);
+    if (result) return result;
+    sessrec_model *model = *out;
     sessrec__model_wire(model);
-    sessrec__model_take_items(model, log, base, &plan);
     for (int32_t t = 0; t < model->tensors; ++t) {
         sessrec__init_tensor(&model->shape[t], t, config->seed, model->tensor[t]);
         if (base)
@@ -2360,7 +2488,6 @@ static sessrec_result sessrec__model_create(const sessrec_config *config, const 
                    // new items keep theirs
                    (size_t)sessrec__tensor_elements(&base->shape[t]) * sizeof(float));
     }
-    *out = model;
     return SESSREC_OK;
 }
 
@@ -4763,13 +4890,13 @@ typedef struct sessrec__tally {
     int32_t higher, equal;
 } sessrec__tally;
 
-// Compares the target, which scores `value`, with items first .. first+count-1 except itself. A NaN target
-// ranks behind all of them.
+// Compares the target, which scores `value`, with items first .. first+count-1 except itself. A target
+// without a score ranks behind all of them.
 static void sessrec__tally_block(const sessrec__kernels *kernels, sessrec__tally *tally, const float *scores,
                                  int32_t first, int32_t count, int32_t target, float value) {
     const int32_t at = target - first;
     const int inside = at >= 0 && at < count;
-    if (value != value) {
+    if (!(value > -INFINITY)) {
         tally->higher += count - inside;
         return;
     }
@@ -4938,27 +5065,15 @@ static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_
     return SESSREC_OK;
 }
 
-static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if (!s || !s->begin || !s->click || !s->score)
-        return sessrec__fail(err, bad, 0, "a scorer needs begin, click and score");
-    if (s->item_count < 1)
-        return sessrec__fail(err, bad, 0, "the scorer has %d items, it needs 1 or more",
-                             (int64_t)s->item_count);
-    if (s->state_bytes % 16 || s->user_bytes % 16)
-        return sessrec__fail(err, bad, 0, "state_bytes and user_bytes of the scorer must be multiples of 16");
-    if (s->user_bytes && (!s->begin_user || !s->end))
-        return sessrec__fail(err, bad, 0, "a scorer that knows users needs begin_user and end");
-    return SESSREC_OK;
-}
-
 // ---- the walk ----
 
 // What one task works with.
 typedef struct sessrec__eval_task {
     sessrec__walk walk;         // through eval.click
     int32_t *input;             // [batch]
+    double *time;               // [batch]
     float *value;               // [batch] scores of the targets
+    float *row;                 // [items] of one session, for scorers with both score and list
     char *states;               // [batch, state_bytes]
     char *users;                // [batch, user_bytes]
     char *scratch;
@@ -4977,6 +5092,7 @@ typedef struct sessrec__eval {
     int32_t *item;              // [view.items] the scorer's number for each item of the log, -1 unknown
     int64_t *begin;             // [sessions+1] clicks on known items of each session, in
     int32_t *click;             // [events]
+    double *time;               // [events] of each click
     sessrec__tally *tally;      // [events] of the event whose input is that click; unused at the last of a
                                 // session
     int32_t *history;           // [sessions] earlier sessions of the user
@@ -5002,7 +5118,10 @@ static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task 
     task->walk.slot = (sessrec__walk_slot *)sessrec__place(layout, batch, sizeof *task->walk.slot);
     task->walk.previous = (int32_t *)sessrec__place(layout, batch, sizeof *task->walk.previous);
     task->input = (int32_t *)sessrec__place(layout, batch, sizeof *task->input);
+    task->time = (double *)sessrec__place(layout, batch, sizeof *task->time);
     task->value = (float *)sessrec__place(layout, batch, sizeof *task->value);
+    const uint64_t row = e->scorer->score && e->scorer->list ? (uint64_t)e->scorer->item_count : 0;
+    task->row = (float *)sessrec__place(layout, row, sizeof *task->row);
     task->states = (char *)sessrec__place(layout, batch, e->scorer->state_bytes);
     task->users = (char *)sessrec__place(layout, batch, e->scorer->user_bytes);
     task->scratch = (char *)sessrec__place(
@@ -5021,6 +5140,7 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     e->item = (int32_t *)sessrec__place(layout, (uint64_t)e->view.item_count, sizeof *e->item);
     e->begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *e->begin);
     e->click = (int32_t *)sessrec__place(layout, events, sizeof *e->click);
+    e->time = (double *)sessrec__place(layout, events, sizeof *e->time);
     e->tally = (sessrec__tally *)sessrec__place(layout, events, sizeof *e->tally);
     e->history = (int32_t *)sessrec__place(layout, sessions, sizeof *e->history);
     e->chain_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->chain_begin);
@@ -5057,7 +5177,10 @@ static void sessrec__eval_map(sessrec__eval *e) {
     for (int32_t s = 0; s < e->view.session_count; ++s) {
         e->begin[s] = known;
         for (int64_t i = e->view.session_begins[s]; i < e->view.session_begins[s + 1]; ++i)
-            if (e->item[e->view.items[i]] >= 0) e->click[known++] = e->item[e->view.items[i]];
+            if (e->item[e->view.items[i]] >= 0) {
+                e->time[known] = e->view.times[i];
+                e->click[known++] = e->item[e->view.items[i]];
+            }
     }
     e->begin[e->view.session_count] = known;
 }
@@ -5110,12 +5233,12 @@ static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task,
     scorer->begin_user(scorer->self, user);
     for (int32_t i = e->past_begin[number]; i < e->past_begin[number + 1]; ++i) {
         int64_t clicks = 0;
-        scorer->begin(scorer->self, state, user);
-        for (int64_t at = e->before.session_begins[e->past[i]]; at < e->before.session_begins[e->past[i] + 1];
-             ++at) {
+        const int64_t begin = e->before.session_begins[e->past[i]];
+        scorer->begin(scorer->self, state, user, e->before.times[begin]);
+        for (int64_t at = begin; at < e->before.session_begins[e->past[i] + 1]; ++at) {
             const int32_t item = e->before_item[e->before.items[at]];
             if (item < 0) continue;
-            scorer->click(scorer->self, 1, state, &item, task->scratch);
+            scorer->click(scorer->self, 1, state, &item, &e->before.times[at], task->scratch);
             ++clicks;
         }
         if (clicks >= 2) scorer->end(scorer->self, state, user, task->scratch);
@@ -5132,7 +5255,7 @@ static void sessrec__eval_arrive(const sessrec__eval *e, sessrec__eval_task *tas
         if (from != i && e->by_user) memcpy(user, sessrec__eval_user(e, task, from), e->scorer->user_bytes);
         if (slot->user_starts && e->by_user)
             sessrec__eval_meet(e, task, i, e->view.session_users[slot->session]);
-        if (slot->start) e->scorer->begin(e->scorer->self, state, user);
+        if (slot->start) e->scorer->begin(e->scorer->self, state, user, e->time[slot->at]);
     }
 }
 
@@ -5140,10 +5263,18 @@ static void sessrec__eval_arrive(const sessrec__eval *e, sessrec__eval_task *tas
 static void sessrec__eval_leave(const sessrec__eval *e, sessrec__eval_task *task) {
     for (int32_t i = 0; i < task->walk.rows && e->by_user; ++i) {
         char *state = sessrec__eval_state(e, task, i);
-        if (task->walk.slot[i].at + 2 < task->walk.slot[i].end) continue;
-        e->scorer->click(e->scorer->self, 1, state, &e->click[task->walk.slot[i].at + 1], task->scratch);
+        const int64_t last = task->walk.slot[i].at + 1;
+        if (last + 1 < task->walk.slot[i].end) continue;
+        e->scorer->click(e->scorer->self, 1, state, &e->click[last], &e->time[last], task->scratch);
         e->scorer->end(e->scorer->self, state, sessrec__eval_user(e, task, i), task->scratch);
     }
+}
+
+static void sessrec__eval_offer(const sessrec__eval *e, sessrec_recommendation *list, int32_t first,
+                                int32_t count, const float *scores) {
+    for (int32_t j = 0; e->top && j < count; ++j)
+        if (sessrec__before(scores[j], first + j, list))
+            sessrec__top_insert(list, e->top, first + j, scores[j]);
 }
 
 // Tallies every open event against one block of items.
@@ -5154,12 +5285,41 @@ static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task
     for (int32_t i = 0; i < task->walk.rows; ++i) {
         const int64_t at = task->walk.slot[i].at;
         const float *scores = task->scores + (ptrdiff_t)i * count;
-        sessrec_recommendation *list = task->list + (ptrdiff_t)i * e->top;
         sessrec__tally_block(e->kernels, &e->tally[at], scores, first, count, e->click[at + 1],
                              task->value[i]);
-        for (int32_t j = 0; e->top && j < count; ++j)
-            if (sessrec__before(scores[j], first + j, list))
-                sessrec__top_insert(list, e->top, first + j, scores[j]);
+        sessrec__eval_offer(e, task->list + (ptrdiff_t)i * e->top, first, count, scores);
+    }
+}
+
+// Tallies the event of one row against the items that its scorer lists; all others have no score, or where
+// the list is what is added to scores, against these.
+static void sessrec__eval_listed(const sessrec__eval *e, sessrec__eval_task *task, int32_t i) {
+    const sessrec_scorer *scorer = e->scorer;
+    const int64_t at = task->walk.slot[i].at;
+    const int32_t target = e->click[at + 1], items = scorer->item_count;
+    const char *state = sessrec__eval_state(e, task, i);
+    sessrec_recommendation *top = task->list + (ptrdiff_t)i * e->top;
+    const sessrec_recommendation *list;
+    const int32_t listed = scorer->list(scorer->self, state, &list, task->scratch);
+    if (scorer->score) {
+        for (int32_t first = 0, count; first < items; first += count) {
+            count = items - first < SESSREC__SCORE_BLOCK ? items - first : SESSREC__SCORE_BLOCK;
+            scorer->score(scorer->self, 1, state, first, count, task->row + first, task->scratch);
+        }
+        for (int32_t j = 0; j < listed; ++j) task->row[list[j].item] += list[j].score;
+        sessrec__tally_block(e->kernels, &e->tally[at], task->row, 0, items, target, task->row[target]);
+        sessrec__eval_offer(e, top, 0, items, task->row);
+        return;
+    }
+    float value = -INFINITY;
+    for (int32_t j = 0; j < listed; ++j) {
+        if (list[j].item == target) value = list[j].score;
+        sessrec__eval_offer(e, top, list[j].item, 1, &list[j].score);
+    }
+    if (!(value > -INFINITY)) e->tally[at].higher = items - 1;
+    for (int32_t j = 0; j < listed && value > -INFINITY; ++j) {
+        e->tally[at].higher += list[j].score > value;
+        e->tally[at].equal += list[j].item != target && list[j].score >= value && list[j].score <= value;
     }
 }
 
@@ -5173,23 +5333,27 @@ static void sessrec__eval_cover(const sessrec__eval *e, sessrec_recommendation *
 
 static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task) {
     const sessrec_scorer *scorer = e->scorer;
-    const int32_t rows = task->walk.rows;
-    for (int32_t i = 0; i < rows; ++i) task->input[i] = e->click[task->walk.slot[i].at];
-    scorer->click(scorer->self, rows, task->states, task->input, task->scratch);
+    const int32_t rows = task->walk.rows, walked = e->ranks || scorer->list ? 0 : scorer->item_count;
+    for (int32_t i = 0; i < rows; ++i) {
+        task->input[i] = e->click[task->walk.slot[i].at];
+        task->time[i] = e->time[task->walk.slot[i].at];
+    }
+    scorer->click(scorer->self, rows, task->states, task->input, task->time, task->scratch);
     for (int32_t i = 0; i < rows; ++i) {
         const int64_t at = task->walk.slot[i].at;
         const char *state = sessrec__eval_state(e, task, i);
-        if (e->ranks) {
+        sessrec__top_begin(task->list + (ptrdiff_t)i * e->top, e->top);
+        if (walked) {
+            scorer->score(scorer->self, 1, state, e->click[at + 1], 1, &task->value[i], task->scratch);
+        } else if (!e->ranks) {
+            sessrec__eval_listed(e, task, i);
+        } else {
             memcpy(e->h + at * e->h_width, state + e->h_at, (size_t)e->h_width * sizeof *e->h);
             e->tally[at].higher = 1;  // until the device has ranked it
-            continue;
         }
-        scorer->score(scorer->self, 1, state, e->click[at + 1], 1, &task->value[i], task->scratch);
-        sessrec__top_begin(task->list + (ptrdiff_t)i * e->top, e->top);
     }
-    for (int32_t first = 0, left = scorer->item_count, count; left && !e->ranks;
-         first += count, left -= count) {
-        count = left < SESSREC__SCORE_BLOCK ? left : SESSREC__SCORE_BLOCK;
+    for (int32_t first = 0, count; first < walked; first += count) {
+        count = walked - first < SESSREC__SCORE_BLOCK ? walked - first : SESSREC__SCORE_BLOCK;
         sessrec__eval_block(e, task, first, count);
     }
     for (int32_t i = 0; e->top && i < rows; ++i)
@@ -5383,9 +5547,28 @@ SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const se
 #  endif  // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
-// >>scorers   scorers: the model, and what it has to beat
+// >>scorers   the model, session neighbors, rules, popularity, and blends of them
 // ===========================================================================================================
-#ifndef SESSREC_NO_TRAINING
+
+SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer) {
+    if (!scorer) return;
+    if (scorer->destroy) scorer->destroy(scorer->self);
+    memset(scorer, 0, sizeof *scorer);
+}
+
+static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    if (!s || !s->begin || !s->click || !(s->score || s->list))
+        return sessrec__fail(err, bad, 0, "a scorer needs begin, click, and score or list");
+    if (s->item_count < 1)
+        return sessrec__fail(err, bad, 0, "the scorer has %d items, it needs 1 or more",
+                             (int64_t)s->item_count);
+    if (s->state_bytes % 16 || s->user_bytes % 16)
+        return sessrec__fail(err, bad, 0, "state_bytes and user_bytes of the scorer must be multiples of 16");
+    if (s->user_bytes && (!s->begin_user || !s->end))
+        return sessrec__fail(err, bad, 0, "a scorer that knows users needs begin_user and end");
+    return SESSREC_OK;
+}
 
 // ---- the model ----
 // scores [rows,count] = H Wy^T + By, computed turned, as Wy H^T: then Wy is read as it lies in memory. Every
@@ -5401,6 +5584,13 @@ static int32_t sessrec__model_find(const void *self, const char *id) {
     return sessrec_model_find_item((const sessrec_model *)self, id);
 }
 
+static const char *sessrec__model_id(const void *self, int32_t item) {
+    return sessrec_model_item_id((const sessrec_model *)self, item);
+}
+static uint64_t sessrec__model_support(const void *self, int32_t item) {
+    return sessrec_model_support((const sessrec_model *)self, item);
+}
+
 static size_t sessrec__model_scratch(const void *self, int32_t rows) {
     const sessrec_model *model = (const sessrec_model *)self;
     const uint64_t bytes = sessrec__step_scratch(model, rows) * sizeof(float);  // < 2^31 * 6 * 2^13 * 4
@@ -5412,9 +5602,10 @@ static size_t sessrec__model_user_bytes(const sessrec_model *model) {
     return model->info.user_hidden ? ((size_t)model->info.user_hidden + 4) / 4 * 16 : 0;
 }
 
-static void sessrec__model_begin(const void *self, void *state, const void *user) {
+static void sessrec__model_begin(const void *self, void *state, const void *user, double time) {
     const sessrec_model *model = (const sessrec_model *)self;
     const float *c = (const float *)user;
+    (void)time;
     sessrec__begin_session(model, c && c[model->info.user_hidden] > 0 ? c : NULL, (float *)state);
 }
 
@@ -5430,8 +5621,9 @@ static void sessrec__model_end(const void *self, const void *state, void *user, 
 }
 
 static void sessrec__model_click(const void *self, int32_t rows, void *states, const int32_t *items,
-                                 void *scratch) {
+                                 const double *times, void *scratch) {
     const sessrec_model *model = (const sessrec_model *)self;
+    (void)times;
     sessrec__model_step(model, rows, items, (float *)states, sessrec__model_stride(model), (float *)scratch);
 }
 
@@ -5459,6 +5651,8 @@ SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
     out->state_bytes = (size_t)sessrec__model_stride(model) * sizeof(float);
     out->scratch_bytes = sessrec__model_scratch;
     out->find_item = sessrec__model_find;
+    out->item_id = sessrec__model_id;
+    out->support = sessrec__model_support;
     out->begin = sessrec__model_begin;
     out->click = sessrec__model_click;
     out->score = sessrec__model_score;
@@ -5468,46 +5662,1363 @@ SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
     return SESSREC_OK;
 }
 
+// ---- numbers without libm ----
+
+// exp x: 2^n e^r with |r| <= log(2)/2, of which eleven terms leave 2e-13; 0 below -700. x <= 700.
+static double sessrec__exp64(double x) {
+    static const double term[10] = {1 / 362880.0, 1 / 40320.0, 1 / 5040.0, 1 / 720.0, 1 / 120.0,
+                                    1 / 24.0,     1 / 6.0,     0.5,        1,         1};
+    double sum = 1 / 3628800.0, power;
+    if (!(x > -700)) return 0;
+    const int32_t n = (int32_t)(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
+    const double r = x - n * 0.6931471805599453;
+    for (int i = 0; i < 10; ++i) sum = sum * r + term[i];
+    const uint64_t bits = (uint64_t)(1023 + n) << 52;
+    memcpy(&power, &bits, sizeof power);
+    return sum * power;
+}
+
+// log x of a normal x > 0: x = 2^n y with y^2 in [1/2, 2), and log y = 2 (s + s^3/3 + s^5/5 + ..) with
+// s = (y - 1) / (y + 1), |s| < 0.172.
+static double sessrec__log64(double x) {
+    uint64_t bits;
+    double sum = 0;
+    memcpy(&bits, &x, sizeof bits);
+    const int32_t n = (int32_t)((bits + ((uint64_t)1023 << 52) - 0x3fe6a09e667f3bcdu) >> 52) - 1023;
+    bits -= (uint64_t)(int64_t)n << 52;
+    memcpy(&x, &bits, sizeof x);
+    const double s = (x - 1) / (x + 1);
+    for (int i = 21; i > 0; i -= 2) sum = sum * s * s + 1.0 / i;
+    return 2 * s * sum + n * 0.6931471805599453;
+}
+
+// W of a click at distance d among L clicks, or with L = 0 N of a neighbor.
+static double sessrec__decay(sessrec_decay kind, double scale, double d, double L) {
+    const double part = L > 0 ? (L - d) / L : 1 / (d + 1);
+    if (L <= 0 && kind != SESSREC_DECAY_EXP) ++d;
+    switch (kind) {
+    case SESSREC_DECAY_DIV: return part;
+    case SESSREC_DECAY_QUADRATIC: return part * part;
+    case SESSREC_DECAY_LINEAR: return d < 10 ? 1 - 0.1 * d : 0;
+    case SESSREC_DECAY_LOG: return 2.302585092994046 / sessrec__log64(d + 1.7);
+    case SESSREC_DECAY_EXP: return sessrec__exp64(-d / scale);
+    default: return 1;
+    }
+}
+
+// ---- what scorers with lists have in common ----
+
+// Items with a number each, found by item: a list, and places in it by item.
+typedef struct sessrec__bag {
+    int32_t *places;                    // [mask+1] a place in the list + 1, 0: free
+    uint32_t mask;
+    int32_t count, room;
+    sessrec_recommendation *entries;    // [room]
+} sessrec__bag;
+
+static void sessrec__bag_place(sessrec__bag *bag, int32_t room, sessrec__layout *layout) {
+    for (bag->mask = 1; bag->mask < 2 * (uint32_t)room; bag->mask = 2 * bag->mask + 1) continue;
+    bag->room = room;
+    bag->places = (int32_t *)sessrec__place(layout, (uint64_t)bag->mask + 1, sizeof *bag->places);
+    bag->entries = (sessrec_recommendation *)sessrec__place(layout, (uint64_t)room, sizeof *bag->entries);
+}
+
+static void sessrec__bag_clear(sessrec__bag *bag) {
+    bag->count = 0;
+    memset(bag->places, 0, ((size_t)bag->mask + 1) * sizeof *bag->places);
+}
+
+// The entry of an item. Where there is none, one of 0 is made if `add` and there is room, else NULL.
+SESSREC__INLINE sessrec_recommendation *sessrec__bag_at(sessrec__bag *bag, int32_t item, int add) {
+    uint32_t at = ((uint32_t)item * 2654435769u >> 7) & bag->mask;
+    for (; bag->places[at]; at = (at + 1) & bag->mask)  // ends: at most half the places are taken
+        if (bag->entries[bag->places[at] - 1].item == item) return &bag->entries[bag->places[at] - 1];
+    if (!add || bag->count == bag->room) return NULL;
+    sessrec_recommendation *entry = &bag->entries[bag->count++];
+    bag->places[at] = bag->count;
+    entry->item = item;
+    entry->score = 0;
+    return entry;
+}
+
+// Every scorer of the library but the model begins with its items, a model without tensors; those that look
+// at the last clicks go on with how many.
+typedef struct sessrec__catalog {
+    sessrec_model *items;
+    int32_t window;
+} sessrec__catalog;
+
+static int32_t sessrec__catalog_find(const void *self, const char *id) {
+    return sessrec_model_find_item(((const sessrec__catalog *)self)->items, id);
+}
+static const char *sessrec__catalog_id(const void *self, int32_t item) {
+    return sessrec_model_item_id(((const sessrec__catalog *)self)->items, item);
+}
+static uint64_t sessrec__catalog_support(const void *self, int32_t item) {
+    return sessrec_model_support(((const sessrec__catalog *)self)->items, item);
+}
+
+// The last clicks of a session, at most `window`, the newest at the end.
+typedef struct sessrec__clicks {
+    int32_t count;
+    int32_t items[3];   // and more
+} sessrec__clicks;
+
+static size_t sessrec__clicks_bytes(int32_t window) {
+    return ((size_t)window + 4) / 4 * 16;
+}
+
+static void sessrec__clicks_begin(const void *self, void *state, const void *user, double time) {
+    (void)user, (void)time;
+    memset(state, 0, sessrec__clicks_bytes(((const sessrec__catalog *)self)->window));
+}
+
+static void sessrec__clicks_click(const void *self, int32_t rows, void *states, const int32_t *items,
+                                  const double *times, void *scratch) {
+    const int32_t window = ((const sessrec__catalog *)self)->window;
+    (void)times, (void)scratch;
+    for (int32_t r = 0; r < rows; ++r) {
+        char *state = (char *)states + (size_t)r * sessrec__clicks_bytes(window);
+        sessrec__clicks *clicks = (sessrec__clicks *)(void *)state;
+        if (clicks->count == window)
+            memmove(clicks->items, clicks->items + 1, (size_t)--clicks->count * sizeof *clicks->items);
+        clicks->items[clicks->count++] = items[r];
+    }
+}
+
+static void sessrec__scorer_fill(sessrec__catalog *self, sessrec_scorer *out) {
+    memset(out, 0, sizeof *out);
+    out->self = self;
+    out->item_count = self->items->info.item_count;
+    out->state_bytes = sessrec__clicks_bytes(self->window);
+    out->find_item = sessrec__catalog_find;
+    out->item_id = sessrec__catalog_id;
+    out->support = sessrec__catalog_support;
+    out->begin = sessrec__clicks_begin;
+    out->click = sessrec__clicks_click;
+}
+
+// ---- session neighbors ----
+// Sessions are numbered by the time of their last event. Each item has a list of its newest sessions; the
+// lists of the items clicked are walked from their ends together, so that candidates come by falling number,
+// each with all the items that it shares, and nothing has to be kept of them.
+
+enum {
+    SESSREC__KNN_CLICKS = 256,      // most clicks that count; so many distances have their factors in a table
+    SESSREC__KNN_ITEMS = 64,        // scored items for each neighbor that there is room for
+    SESSREC__KNN_AGAIN = 31         // bit of an event whose item comes again in the session
+};
+
+typedef struct sessrec__postings {
+    int32_t *sessions;      // of an item, rising
+    int32_t count, room;    // room 0: they lie where they were made or read, and move before they change
+} sessrec__postings;
+
+typedef struct sessrec__knn {
+    sessrec__catalog catalog;
+    sessrec_allocator memory;
+    sessrec_knn_config config;
+    int32_t sessions;
+    double *ends;           // [sessions] time of the last event, rising
+    uint32_t *begins;       // [sessions+1] events of each session, in
+    int32_t *distinct;      // [sessions] different items of each
+    uint32_t *events;       // items, with bit AGAIN
+    int64_t room[5];        // of these arrays and the support of the items; 0: they belong to somebody else
+    sessrec__postings *postings;    // [V]
+    int32_t *block;         // where postings were made
+    double neighbor[SESSREC__KNN_CLICKS], spread[SESSREC__KNN_CLICKS];  // N(d), exp(-d / spread),
+    double root[SESSREC__KNN_CLICKS];                                   // 1 / sqrt(d)
+} sessrec__knn;
+
+typedef struct sessrec__cursor {
+    const int32_t *first, *at;  // sessions that are left of an item
+    int32_t session;            // *at, -1: none is left
+    double weight;
+} sessrec__cursor;
+
+// The scratch memory of a click.
+typedef struct sessrec__knn_work {
+    sessrec__bag clicked;               // distinct items of the session, with the distance of each
+    sessrec__bag scored;
+    sessrec__cursor *cursors;           // [window]
+    // [k] with the similarity as score; item is INT32_MAX - session, so that of equals the later comes first
+    sessrec_recommendation *neighbors;
+    int32_t neighbor_count;
+    double scale;                       // what similarities still have to be multiplied with
+} sessrec__knn_work;
+
+static void sessrec__knn_place(const sessrec__knn *knn, sessrec__knn_work *work, sessrec__layout *layout) {
+    const int32_t k = knn->config.k, V = knn->catalog.items->info.item_count, window = knn->catalog.window;
+    sessrec__bag_place(&work->clicked, window, layout);
+    sessrec__bag_place(&work->scored, k * SESSREC__KNN_ITEMS < V ? k * SESSREC__KNN_ITEMS : V, layout);
+    work->cursors = (sessrec__cursor *)sessrec__place(layout, (uint64_t)window, sizeof *work->cursors);
+    work->neighbors = (sessrec_recommendation *)sessrec__place(layout, (uint64_t)k, sizeof *work->neighbors);
+}
+
+static size_t sessrec__knn_scratch(const void *self, int32_t rows) {
+    sessrec__layout layout = {NULL, 0, 0};
+    sessrec__knn_work work;
+    (void)rows;
+    sessrec__knn_place((const sessrec__knn *)self, &work, &layout);
+    return layout.overflow ? SIZE_MAX : (size_t)layout.size;
+}
+
+// A cursor for each distinct item of the session. Returns D, but for |n|.
+static double sessrec__knn_open(const sessrec__knn *knn, const sessrec__clicks *clicks,
+                                sessrec__knn_work *work, int32_t *cursors) {
+    const sessrec_knn_config *c = &knn->config;
+    double squares = 0;
+    *cursors = 0;
+    for (int32_t d = 0; d < clicks->count; ++d) {
+        const int32_t item = clicks->items[clicks->count - 1 - d], before = work->clicked.count;
+        sessrec_recommendation *entry = sessrec__bag_at(&work->clicked, item, 1);
+        if (work->clicked.count == before) continue;  // clicked again later
+        const sessrec__postings *list = &knn->postings[item];
+        const double weight = sessrec__decay(c->weight, c->weight_scale, d, clicks->count);
+        entry->score = (float)d;
+        squares += weight * weight;
+        if (!list->count) continue;
+        sessrec__cursor *cursor = &work->cursors[(*cursors)++];
+        cursor->first = list->sessions;
+        cursor->at = list->sessions + list->count - 1;
+        cursor->session = *cursor->at;
+        cursor->weight = weight;
+    }
+    return c->cosine ? sessrec__exp64(0.5 * sessrec__log64(squares > 0 ? squares : 1)) : work->clicked.count;
+}
+
+// Finds the neighbors. The factor of recency is relative to the newest candidate, so that old ones do not all
+// vanish; as it only falls, most candidates need not be looked at to know that they are too far.
+static void sessrec__knn_find(const sessrec__knn *knn, const sessrec__clicks *clicks,
+                              sessrec__knn_work *work) {
+    const sessrec_knn_config *c = &knn->config;
+    int32_t cursors;
+    double newest = 0, factor = 1;
+    sessrec__bag_clear(&work->clicked);
+    const double D = sessrec__knn_open(knn, clicks, work, &cursors);
+    sessrec__top_begin(work->neighbors, c->k);
+    for (int32_t taken = 0; taken < c->m || !c->m; ++taken) {
+        int32_t session = -1;
+        double sim = 0;
+        for (int32_t i = 0; i < cursors; ++i)
+            if (work->cursors[i].session > session) session = work->cursors[i].session;
+        if (session < 0) break;
+        for (int32_t i = 0; i < cursors; ++i) {
+            sessrec__cursor *cursor = &work->cursors[i];
+            if (cursor->session != session) continue;
+            sim += cursor->weight;
+            cursor->session = cursor->at > cursor->first ? *--cursor->at : -1;
+        }
+        sim /= D;
+        if (c->cosine) {
+            const int32_t n = knn->distinct[session];
+            sim *= n < SESSREC__KNN_CLICKS ? knn->root[n] : sessrec__exp64(-0.5 * sessrec__log64(n));
+        }
+        if (!taken) newest = knn->ends[session];
+        if ((float)(sim * factor) < work->neighbors->score) continue;
+        if (c->recency > 0) factor = sessrec__exp64((knn->ends[session] - newest) / c->recency);
+        sim *= factor;
+        if (sim > 0 && sessrec__before((float)sim, INT32_MAX - session, work->neighbors))
+            sessrec__top_insert(work->neighbors, c->k, INT32_MAX - session, (float)sim);
+    }
+    work->neighbor_count = sessrec__top_sort(work->neighbors, c->k);
+    work->scale = 1;
+    if (c->recency > 0 && work->neighbor_count)
+        work->scale = sessrec__exp64((newest - knn->ends[knn->sessions - 1]) / c->recency);
+    if (work->scale < 1e-30) work->scale = 1e-30;
+}
+
+// What neighbor number n gives to an item apart from the factor of its place, which is counted from *star.
+static double sessrec__knn_share(const sessrec__knn *knn, sessrec__knn_work *work, int32_t n, int32_t *star) {
+    const sessrec_knn_config *c = &knn->config;
+    const int32_t session = INT32_MAX - work->neighbors[n].item;
+    const uint32_t *events = knn->events + knn->begins[session];
+    const int32_t length = (int32_t)(knn->begins[session + 1] - knn->begins[session]);
+    int32_t nearest = SESSREC__KNN_CLICKS - 1;
+    *star = 0;
+    if (c->spread <= 0 && c->neighbor_weight == SESSREC_DECAY_SAME) return (double)work->neighbors[n].score;
+    for (int32_t p = 0; p < length; ++p) {
+        if (events[p] >> SESSREC__KNN_AGAIN) continue;
+        const sessrec_recommendation *click = sessrec__bag_at(&work->clicked, (int32_t)events[p], 0);
+        if (!click) continue;
+        *star = p;
+        if ((int32_t)click->score < nearest) nearest = (int32_t)click->score;
+    }
+    return (double)work->neighbors[n].score * knn->neighbor[nearest];
+}
+
+SESSREC__INLINE double sessrec__knn_spread(const sessrec__knn *knn, int32_t p, int32_t star) {
+    const int32_t apart = p < star ? star - p : p - star;
+    return apart < SESSREC__KNN_CLICKS ? knn->spread[apart] : sessrec__exp64(-apart / knn->config.spread);
+}
+
+static int32_t sessrec__knn_list(const void *self, const void *state, const sessrec_recommendation **out,
+                                 void *scratch) {
+    const sessrec__knn *knn = (const sessrec__knn *)self;
+    sessrec__layout layout = {(char *)scratch, 0, 0};
+    sessrec__knn_work work;
+    sessrec__knn_place(knn, &work, &layout);
+    sessrec__knn_find(knn, (const sessrec__clicks *)state, &work);
+    sessrec__bag_clear(&work.scored);
+    for (int32_t n = 0, star; n < work.neighbor_count; ++n) {
+        const int32_t session = INT32_MAX - work.neighbors[n].item;
+        const double share = sessrec__knn_share(knn, &work, n, &star);
+        for (uint32_t e = knn->begins[session]; e < knn->begins[session + 1]; ++e) {
+            if (knn->events[e] >> SESSREC__KNN_AGAIN) continue;
+            sessrec_recommendation *entry = sessrec__bag_at(&work.scored, (int32_t)knn->events[e], 1);
+            const int32_t p = (int32_t)(e - knn->begins[session]);
+            if (entry) entry->score += (float)(share * sessrec__knn_spread(knn, p, star));
+        }
+    }
+    for (int32_t i = 0; i < work.scored.count; ++i) {
+        sessrec_recommendation *entry = &work.scored.entries[i];
+        const double supp = (double)knn->catalog.items->support[entry->item], S = knn->sessions;
+        const double rare = knn->config.idf > 0 ? 1 + knn->config.idf * sessrec__log64(S / supp) : 1;
+        entry->score = (float)((double)entry->score * (work.scale * rare));
+    }
+    *out = work.scored.entries;
+    return work.scored.count;
+}
+
+SESSREC_API sessrec_result sessrec_knn_preset(const char *name, sessrec_knn_config *out) {
+    static const struct {
+        const char *name;
+        sessrec_knn_config config;
+    } presets[5] = {
+        {"sknn",
+         {0, 500, 1000, 1, 0, SESSREC_DECAY_SAME, SESSREC_DECAY_SAME, 1, 1, 0, 0, 0, {NULL, NULL, NULL}}},
+        {"vsknn",
+         {0,
+          1000,
+          5000,
+          0,
+          0,
+          SESSREC_DECAY_LOG,
+          SESSREC_DECAY_QUADRATIC,
+          1,
+          1,
+          0,
+          0,
+          2,
+          {NULL, NULL, NULL}}},
+        {"stan",
+         {0,
+          500,
+          5000,
+          1,
+          0,
+          SESSREC_DECAY_EXP,
+          SESSREC_DECAY_SAME,
+          1.02,
+          1,
+          432000,
+          2.05,
+          0,
+          {NULL, NULL, NULL}}},
+        {"vstan",
+         {0,
+          500,
+          5000,
+          1,
+          0,
+          SESSREC_DECAY_EXP,
+          SESSREC_DECAY_EXP,
+          1.02,
+          1.02,
+          432000,
+          2.05,
+          5,
+          {NULL, NULL, NULL}}},
+        {"vmis",
+         {0, 288, 1502, 0, 4, SESSREC_DECAY_DIV, SESSREC_DECAY_LINEAR, 1, 1, 0, 0, 2, {NULL, NULL, NULL}}},
+    };
+    for (int i = 0; i < 5 && name && out; ++i)
+        if (!strcmp(presets[i].name, name)) {
+            const sessrec_allocator allocator = out->allocator;
+            *out = presets[i].config;
+            out->canary = SESSREC__CANARY_KNN;
+            out->allocator = allocator;
+            return SESSREC_OK;
+        }
+    return SESSREC_INVALID_ARGUMENT;
+}
+
+SESSREC_API sessrec_knn_config sessrec_knn_config_default(void) {
+    sessrec_knn_config config;
+    memset(&config, 0, sizeof config);
+    (void)sessrec_knn_preset("vstan", &config);
+    return config;
+}
+
+static SESSREC__UNUSED sessrec_result sessrec__knn_check(const sessrec_knn_config *c, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    if (!c || c->canary != SESSREC__CANARY_KNN)
+        return sessrec__fail(err, bad, 0,
+                             "the configuration was not made by sessrec_knn_config_default(): call it, then "
+                             "change fields");
+    if (c->k < 1 || c->k > SESSREC__MAX_TOP)
+        return sessrec__fail(err, bad, 0, "k is %d, it must be 1 to %d", (int64_t)c->k,
+                             (int64_t)SESSREC__MAX_TOP);
+    if (c->m < 0 || c->last_n < 0) return sessrec__fail(err, bad, 0, "m and last_n must not be negative");
+    if (c->weight < 0 || c->weight > SESSREC_DECAY_EXP || c->neighbor_weight < 0 ||
+        c->neighbor_weight > SESSREC_DECAY_EXP)
+        return sessrec__fail(err, bad, 0, "weight and neighbor_weight must be one of sessrec_decay");
+    if ((c->weight == SESSREC_DECAY_EXP && !(c->weight_scale > 0 && c->weight_scale < 1e9)) ||
+        (c->neighbor_weight == SESSREC_DECAY_EXP && !(c->neighbor_scale > 0 && c->neighbor_scale < 1e9)))
+        return sessrec__fail(err, bad, 0, "the scale of an exponential weight must be above 0 and below 1e9");
+    if (!(c->recency >= 0 && c->recency < 1e15 && c->spread >= 0 && c->spread < 1e9 && c->idf >= 0 &&
+          c->idf < 1e9))
+        return sessrec__fail(err, bad, 0, "recency, spread and idf must be numbers from 0 on");
+    return SESSREC_OK;
+}
+
+static void sessrec__knn_destroy(void *self) {
+    sessrec__knn *knn = (sessrec__knn *)self;
+    const sessrec_allocator memory = knn->memory;
+    void *arrays[5] = {knn->ends, knn->begins, knn->distinct, knn->events, NULL};
+    if (knn->catalog.items) arrays[4] = (void *)knn->catalog.items->support;
+    for (int i = 0; i < 5; ++i)
+        if (knn->room[i]) sessrec__free(&memory, arrays[i]);
+    for (int32_t i = 0; knn->postings && i < knn->catalog.items->info.item_count; ++i)
+        if (knn->postings[i].room) sessrec__free(&memory, knn->postings[i].sessions);
+    sessrec__free(&memory, knn->postings);
+    sessrec__free(&memory, knn->block);
+    sessrec_model_destroy(knn->catalog.items);
+    sessrec__free(&memory, knn);
+}
+
+// Fills in what follows from the configuration, and the scorer.
+static SESSREC__UNUSED void sessrec__knn_wire(sessrec__knn *knn, sessrec_scorer *out) {
+    const sessrec_knn_config *c = &knn->config;
+    knn->catalog.window = c->last_n && c->last_n < SESSREC__KNN_CLICKS ? c->last_n : SESSREC__KNN_CLICKS;
+    for (int32_t d = 0; d < SESSREC__KNN_CLICKS; ++d) {
+        knn->neighbor[d] = sessrec__decay(c->neighbor_weight, c->neighbor_scale, d, 0);
+        knn->spread[d] = c->spread > 0 ? sessrec__exp64(-d / c->spread) : 1;
+        knn->root[d] = sessrec__exp64(-0.5 * sessrec__log64(d ? d : 1));
+    }
+    sessrec__scorer_fill(&knn->catalog, out);
+    out->scratch_bytes = sessrec__knn_scratch;
+    out->list = sessrec__knn_list;
+    out->list_room = c->k * SESSREC__KNN_ITEMS;
+    out->destroy = sessrec__knn_destroy;
+}
+
+// ---- an index that grows ----
+
+// Makes room for `needed` elements in one of the arrays, an eighth more each time, and makes it our own. The
+// first `used` are kept.
+static int sessrec__knn_room(sessrec__knn *knn, int which, int64_t used, int64_t needed) {
+    static const size_t sizes[5] = {sizeof(double), sizeof(uint32_t), sizeof(int32_t), sizeof(uint32_t),
+                                    sizeof(uint64_t)};
+    void *arrays[5] = {knn->ends, knn->begins, knn->distinct, knn->events, NULL};
+    if (needed <= knn->room[which]) return 1;
+    if (knn->catalog.items) arrays[4] = (void *)knn->catalog.items->support;
+    const int64_t larger = used && which < 4 ? needed + needed / 8 : needed;
+    void *moved = sessrec__alloc_unset(&knn->memory, (uint64_t)larger, sizes[which]);
+    if (!moved) return 0;
+    if (used) memcpy(moved, arrays[which], (size_t)used * sizes[which]);
+    if (knn->room[which]) sessrec__free(&knn->memory, arrays[which]);
+    knn->room[which] = larger;
+    switch (which) {
+    case 0: knn->ends = (double *)moved; break;
+    case 1: knn->begins = (uint32_t *)moved; break;
+    case 2: knn->distinct = (int32_t *)moved; break;
+    case 3: knn->events = (uint32_t *)moved; break;
+    default: knn->catalog.items->support = (const uint64_t *)moved;
+    }
+    return 1;
+}
+
+static sessrec__knn *sessrec__knn_of(const sessrec_scorer *scorer) {
+    return scorer && scorer->list == sessrec__knn_list ? (sessrec__knn *)scorer->self : NULL;
+}
+
+SESSREC_API int32_t sessrec_knn_sessions(const sessrec_scorer *scorer) {
+    const sessrec__knn *knn = sessrec__knn_of(scorer);
+    return knn ? knn->sessions : 0;
+}
+SESSREC_API int64_t sessrec_knn_events(const sessrec_scorer *scorer) {
+    const sessrec__knn *knn = sessrec__knn_of(scorer);
+    return knn ? (int64_t)knn->begins[knn->sessions] : 0;
+}
+
+// Makes a list our own, with room for one more unless it is full.
+static int sessrec__postings_own(const sessrec__knn *knn, sessrec__postings *list) {
+    const int32_t most = knn->config.m ? knn->config.m : INT32_MAX;
+    if (list->room && (list->count < list->room || list->room == most)) return 1;
+    const int32_t room = most - list->count > list->count / 2 + 4 ? list->count + list->count / 2 + 4 : most;
+    int32_t *moved = (int32_t *)sessrec__alloc_unset(&knn->memory, (uint64_t)room, sizeof *moved);
+    if (!moved) return 0;
+    if (list->count) memcpy(moved, list->sessions, (size_t)list->count * sizeof *moved);
+    if (list->room) sessrec__free(&knn->memory, list->sessions);
+    list->sessions = moved;
+    list->room = room;
+    return 1;
+}
+
+// Adds a session in its place. The oldest goes when the list is full.
+static void sessrec__postings_add(sessrec__postings *list, int32_t session) {
+    int32_t place = list->count, *sessions = list->sessions;
+    while (place > 0 && sessions[place - 1] > session) --place;
+    if (list->count < list->room) {
+        memmove(sessions + place + 1, sessions + place, (size_t)(list->count++ - place) * sizeof *sessions);
+    } else {
+        if (--place < 0) return;
+        memmove(sessions, sessions + 1, (size_t)place * sizeof *sessions);
+    }
+    sessions[place] = session;
+}
+
+// Sessions from `first` on get the next number, the last first, and leave a gap of `events`.
+static void sessrec__knn_shift(sessrec__knn *knn, int32_t first, uint32_t events) {
+    const int32_t S = knn->sessions;
+    const uint32_t from = knn->begins[first], total = knn->begins[S];
+    for (int32_t s = S - 1; s >= first; --s)
+        for (uint32_t e = knn->begins[s]; e < knn->begins[s + 1]; ++e) {
+            sessrec__postings *list = &knn->postings[knn->events[e] & INT32_MAX];
+            int32_t at = list->count - 1;
+            while (at >= 0 && list->sessions[at] > s) --at;
+            if (at >= 0 && list->sessions[at] == s)
+                list->sessions[at] = s + 1;  // else it is too old for the list
+        }
+    memmove(knn->ends + first + 1, knn->ends + first, (size_t)(S - first) * sizeof *knn->ends);
+    memmove(knn->distinct + first + 1, knn->distinct + first, (size_t)(S - first) * sizeof *knn->distinct);
+    memmove(knn->events + from + events, knn->events + from, (size_t)(total - from) * sizeof *knn->events);
+    for (int32_t s = S; s >= first; --s) knn->begins[s + 1] = knn->begins[s] + events;
+}
+
+// Makes everything that appending a session of these items would change our own, and large enough.
+static int sessrec__knn_own(sessrec__knn *knn, int32_t first, const int32_t *items, int32_t count,
+                            uint32_t known) {
+    const int64_t S = knn->sessions, total = knn->begins[S], V = knn->catalog.items->info.item_count;
+    int ready = sessrec__knn_room(knn, 0, S, S + 1) && sessrec__knn_room(knn, 1, S + 1, S + 2) &&
+                sessrec__knn_room(knn, 2, S, S + 1) && sessrec__knn_room(knn, 3, total, total + known) &&
+                sessrec__knn_room(knn, 4, V, V);
+    for (int32_t i = 0; i < count && ready; ++i)
+        if (items[i] >= 0) ready = sessrec__postings_own(knn, &knn->postings[items[i]]);
+    for (int64_t e = knn->begins[first]; e < total && ready; ++e)
+        ready = sessrec__postings_own(knn, &knn->postings[knn->events[e] & INT32_MAX]);
+    return ready;
+}
+
+SESSREC_API sessrec_result sessrec_knn_append(const sessrec_scorer *scorer, const int32_t *items,
+                                              int32_t count, double time) {
+    sessrec__knn *knn = sessrec__knn_of(scorer);
+    uint32_t known = 0;
+    if (!knn || count < 0 || (count && !items) || !(time - time <= 0)) return SESSREC_INVALID_ARGUMENT;
+    for (int32_t i = 0; i < count; ++i) {
+        if (items[i] < -1 || items[i] >= scorer->item_count) return SESSREC_INVALID_ARGUMENT;
+        known += items[i] >= 0;
+    }
+    int32_t place = knn->sessions;
+    while (place > 0 && knn->ends[place - 1] > time) --place;
+    if (!known) return SESSREC_OK;
+    if (knn->sessions == INT32_MAX - 1 || knn->begins[knn->sessions] > UINT32_MAX - known)
+        return SESSREC_TOO_LARGE;
+    if (!sessrec__knn_own(knn, place, items, count, known)) return SESSREC_OUT_OF_MEMORY;
+    sessrec__knn_shift(knn, place, known);
+    knn->sessions++;
+    knn->ends[place] = time;
+    knn->distinct[place] = 0;
+    const uint32_t *end = knn->events + knn->begins[place] + known;
+    uint32_t *to = knn->events + knn->begins[place] + known;
+    uint64_t *support = (uint64_t *)knn->catalog.items->support;
+    knn->catalog.items->info.event_count += known;
+    for (int32_t i = count - 1; i >= 0; --i) {
+        uint32_t again = 0;
+        if (items[i] < 0) continue;
+        for (const uint32_t *later = to; later < end && !again; ++later)
+            again = (*later & INT32_MAX) == (uint32_t)items[i];
+        *--to = (uint32_t)items[i] | again << SESSREC__KNN_AGAIN;
+        support[items[i]]++;
+        if (again) continue;
+        knn->distinct[place]++;
+        sessrec__postings_add(&knn->postings[items[i]], place);
+    }
+    return SESSREC_OK;
+}
+
+// Makes the five arrays our own and the postings, without the sessions before `first`. 0 without memory: they
+// are then as they were.
+static int sessrec__knn_drop(sessrec__knn *knn, int32_t first) {
+    const int32_t S = knn->sessions, V = knn->catalog.items->info.item_count;
+    const int64_t used[5] = {S, (int64_t)S + 1, S, knn->begins[S], V};
+    int64_t total = 0;
+    for (int i = 0; i < 5; ++i)
+        if (!sessrec__knn_room(knn, i, used[i], used[i])) return 0;
+    for (int32_t i = 0; i < V; ++i) total += knn->postings[i].count;
+    int32_t *block = (int32_t *)sessrec__alloc_unset(&knn->memory, (uint64_t)total, sizeof *block),
+            *at = block;
+    if (!block) return 0;
+    for (int32_t i = 0; i < V; ++i) {
+        const sessrec__postings old = knn->postings[i];
+        sessrec__postings *list = &knn->postings[i];
+        list->sessions = at;
+        list->count = list->room = 0;
+        for (int32_t j = 0; j < old.count; ++j)
+            if (old.sessions[j] >= first) list->sessions[list->count++] = old.sessions[j] - first;
+        at += list->count;
+        if (old.room) sessrec__free(&knn->memory, old.sessions);
+    }
+    sessrec__free(&knn->memory, knn->block);
+    knn->block = block;
+    return 1;
+}
+
+SESSREC_API sessrec_result sessrec_knn_forget(const sessrec_scorer *scorer, double time) {
+    sessrec__knn *knn = sessrec__knn_of(scorer);
+    int32_t first = 0;
+    if (!knn || time != time) return SESSREC_INVALID_ARGUMENT;
+    while (first < knn->sessions && knn->ends[first] < time) ++first;
+    if (!first) return SESSREC_OK;
+    if (!sessrec__knn_drop(knn, first)) return SESSREC_OUT_OF_MEMORY;
+    const int32_t left = knn->sessions - first;
+    const uint32_t gone = knn->begins[first], events = knn->begins[knn->sessions] - gone;
+    uint64_t *support = (uint64_t *)knn->catalog.items->support;
+    for (uint32_t e = 0; e < gone; ++e) support[knn->events[e] & INT32_MAX]--;
+    knn->catalog.items->info.event_count -= gone;
+    memmove(knn->ends, knn->ends + first, (size_t)left * sizeof *knn->ends);
+    memmove(knn->distinct, knn->distinct + first, (size_t)left * sizeof *knn->distinct);
+    memmove(knn->events, knn->events + gone, (size_t)events * sizeof *knn->events);
+    for (int32_t s = 0; s <= left; ++s) knn->begins[s] = knn->begins[s + first] - gone;
+    knn->sessions = left;
+    return SESSREC_OK;
+}
+
+// ---- rules ----
+// A context is the last click or, for Markov chains, the last `order` clicks. Places of the log are sorted by
+// the clicks that end there, the last one first: then each context is a run of places, and so is each longer
+// one in it. The table is sorted in the same way, and searched by halving.
+
+enum { SESSREC__MAX_ORDER = 4 };
+
+typedef struct sessrec__rules {
+    sessrec__catalog catalog;
+    sessrec_allocator memory;
+    int32_t contexts;
+    int32_t (*context)[SESSREC__MAX_ORDER];     // [contexts] the last click first, then -1
+    uint32_t *begins;                           // [contexts+1] the rules of each, in
+    sessrec_recommendation *rules;              // the best first
+    uint32_t *sessions;                         // of the log: those where the rule held,
+    uint32_t *context_sessions;                 // [contexts] of those that had the context
+} sessrec__rules;
+
+// The number of a context, -1 if there is none.
+static int32_t sessrec__rules_find(const sessrec__rules *rules, const int32_t key[SESSREC__MAX_ORDER]) {
+    int32_t low = 0, high = rules->contexts;
+    while (low < high) {
+        const int32_t middle = low + (high - low) / 2, *context = rules->context[middle];
+        int32_t i = 0;
+        while (i < SESSREC__MAX_ORDER && context[i] == key[i]) ++i;
+        if (i == SESSREC__MAX_ORDER) return middle;
+        if (context[i] < key[i]) low = middle + 1;
+        else high = middle;
+    }
+    return -1;
+}
+
+// The longest context of a session that has rules, -1 if there is none.
+static int32_t sessrec__rules_context(const sessrec__rules *rules, const sessrec__clicks *clicks) {
+    int32_t key[SESSREC__MAX_ORDER] = {-1, -1, -1, -1}, best = -1;
+    for (int32_t o = 0, found = 0; o < clicks->count && found >= 0; ++o) {
+        key[o] = clicks->items[clicks->count - 1 - o];
+        found = sessrec__rules_find(rules, key);  // what followed a context also followed its end
+        if (found >= 0) best = found;
+    }
+    return best;
+}
+
+static int32_t sessrec__rules_list(const void *self, const void *state, const sessrec_recommendation **out,
+                                   void *scratch) {
+    const sessrec__rules *rules = (const sessrec__rules *)self;
+    const int32_t context = sessrec__rules_context(rules, (const sessrec__clicks *)state);
+    (void)scratch;
+    *out = rules->rules;
+    if (context < 0) return 0;
+    *out += rules->begins[context];
+    return (int32_t)(rules->begins[context + 1] - rules->begins[context]);
+}
+
+static void sessrec__rules_destroy(void *self) {
+    sessrec__rules *rules = (sessrec__rules *)self;
+    const sessrec_allocator memory = rules->memory;
+    sessrec__free(&memory, rules->context);
+    sessrec__free(&memory, rules->begins);
+    sessrec__free(&memory, rules->rules);
+    sessrec__free(&memory, rules->sessions);
+    sessrec__free(&memory, rules->context_sessions);
+    sessrec_model_destroy(rules->catalog.items);
+    sessrec__free(&memory, rules);
+}
+
+static SESSREC__UNUSED void sessrec__rules_wire(sessrec__rules *rules, sessrec_scorer *out) {
+    uint32_t most = 1;
+    for (int32_t c = 0; c < rules->contexts; ++c)
+        if (rules->begins[c + 1] - rules->begins[c] > most) most = rules->begins[c + 1] - rules->begins[c];
+    sessrec__scorer_fill(&rules->catalog, out);
+    out->list = sessrec__rules_list;
+    out->list_room = (int32_t)most;
+    out->destroy = sessrec__rules_destroy;
+}
+
+// ---- blends ----
+
+enum { SESSREC__MAX_PARTS = 8 };
+
+typedef struct sessrec__blend_member {
+    sessrec_scorer scorer;
+    float weight;
+    int32_t logarithm;
+    size_t state_at, user_at;   // where its state stands in that of the blend
+    int32_t *to,
+        *from;  // [V of the blend] its number for an item of the blend, and the other way; NULL: the same
+} sessrec__blend_member;
+
+typedef struct sessrec__blend {
+    sessrec_allocator memory;
+    double epsilon;
+    int32_t count, item_count, list_room;
+    size_t state_bytes, user_bytes;
+    sessrec__blend_member members[SESSREC__MAX_PARTS];
+    int32_t *maps;
+} sessrec__blend;
+
+typedef struct sessrec__blend_work {
+    char *states;       // [rows, state of the largest part]
+    int32_t *items;     // [rows]
+    double *times;      // [rows]
+    float *scores;      // [rows,1024]
+    char *scratch;      // of the part
+    sessrec__bag bag;
+} sessrec__blend_work;
+
+static void sessrec__blend_place(const sessrec__blend *blend, int32_t rows, sessrec__blend_work *work,
+                                 sessrec__layout *layout) {
+    size_t states = 0, scratch = 0;
+    for (int32_t p = 0; p < blend->count; ++p) {
+        const sessrec_scorer *s = &blend->members[p].scorer;
+        const size_t needs = s->scratch_bytes ? s->scratch_bytes(s->self, rows) : 0;
+        if (s->state_bytes > states) states = s->state_bytes;
+        if (needs > scratch) scratch = needs;
+    }
+    work->states = (char *)sessrec__place(layout, (uint64_t)rows, states);
+    work->items = (int32_t *)sessrec__place(layout, (uint64_t)rows, sizeof *work->items);
+    work->times = (double *)sessrec__place(layout, (uint64_t)rows, sizeof *work->times);
+    work->scores = (float *)sessrec__place(layout, (uint64_t)rows * 1024, sizeof *work->scores);
+    work->scratch = (char *)sessrec__place(layout, scratch, 1);
+    sessrec__bag_place(&work->bag, blend->list_room, layout);
+}
+
+static size_t sessrec__blend_scratch(const void *self, int32_t rows) {
+    sessrec__layout layout = {NULL, 0, 0};
+    sessrec__blend_work work;
+    sessrec__blend_place((const sessrec__blend *)self, rows, &work, &layout);
+    return layout.overflow ? SIZE_MAX : (size_t)layout.size;
+}
+
+static sessrec__blend_work sessrec__blend_open(const sessrec__blend *blend, int32_t rows, void *scratch) {
+    sessrec__layout layout = {(char *)scratch, 0, 0};
+    sessrec__blend_work work;
+    sessrec__blend_place(blend, rows, &work, &layout);
+    return work;
+}
+
+// The state of part p in row r of states of the blend.
+SESSREC__INLINE char *sessrec__blend_state(const sessrec__blend *blend, const void *states, int32_t r,
+                                           int32_t p) {
+    return (char *)states + (size_t)r * blend->state_bytes + blend->members[p].state_at;
+}
+
+static int32_t sessrec__blend_find(const void *self, const char *id) {
+    const sessrec_scorer *first = &((const sessrec__blend *)self)->members->scorer;
+    return first->find_item(first->self, id);
+}
+static const char *sessrec__blend_id(const void *self, int32_t item) {
+    const sessrec_scorer *first = &((const sessrec__blend *)self)->members->scorer;
+    return first->item_id(first->self, item);
+}
+static uint64_t sessrec__blend_support(const void *self, int32_t item) {
+    const sessrec_scorer *first = &((const sessrec__blend *)self)->members->scorer;
+    return first->support(first->self, item);
+}
+
+static void sessrec__blend_begin(const void *self, void *state, const void *user, double time) {
+    const sessrec__blend *blend = (const sessrec__blend *)self;
+    for (int32_t p = 0; p < blend->count; ++p) {
+        const sessrec__blend_member *member = &blend->members[p];
+        const char *its = user && member->scorer.user_bytes ? (const char *)user + member->user_at : NULL;
+        member->scorer.begin(member->scorer.self, sessrec__blend_state(blend, state, 0, p), its, time);
+    }
+}
+
+static void sessrec__blend_begin_user(const void *self, void *user) {
+    const sessrec__blend *blend = (const sessrec__blend *)self;
+    for (int32_t p = 0; p < blend->count; ++p) {
+        const sessrec__blend_member *member = &blend->members[p];
+        if (member->scorer.user_bytes)
+            member->scorer.begin_user(member->scorer.self, (char *)user + member->user_at);
+    }
+}
+
+static void sessrec__blend_end(const void *self, const void *state, void *user, void *scratch) {
+    const sessrec__blend *blend = (const sessrec__blend *)self;
+    const sessrec__blend_work work = sessrec__blend_open(blend, 1, scratch);
+    for (int32_t p = 0; p < blend->count; ++p) {
+        const sessrec__blend_member *member = &blend->members[p];
+        const char *its = sessrec__blend_state(blend, state, 0, p);
+        if (member->scorer.user_bytes)
+            member->scorer.end(member->scorer.self, its, (char *)user + member->user_at, work.scratch);
+    }
+}
+
+// Parts get the states that they know stand one after the other.
+static void sessrec__blend_click(const void *self, int32_t rows, void *states, const int32_t *items,
+                                 const double *times, void *scratch) {
+    const sessrec__blend *blend = (const sessrec__blend *)self;
+    const sessrec__blend_work work = sessrec__blend_open(blend, rows, scratch);
+    for (int32_t p = 0; p < blend->count; ++p) {
+        const sessrec__blend_member *member = &blend->members[p];
+        const size_t size = member->scorer.state_bytes;
+        int32_t known = 0;
+        for (int32_t r = 0; r < rows; ++r) {
+            work.items[known] = member->to ? member->to[items[r]] : items[r];
+            if (times) work.times[known] = times[r];
+            if (work.items[known] >= 0)
+                memcpy(work.states + (size_t)known++ * size, sessrec__blend_state(blend, states, r, p), size);
+        }
+        member->scorer.click(member->scorer.self, known, work.states, work.items, times ? work.times : NULL,
+                             work.scratch);
+        for (int32_t r = 0, k = 0; r < rows; ++r)
+            if (!member->to || member->to[items[r]] >= 0)
+                memcpy(sessrec__blend_state(blend, states, r, p), work.states + (size_t)k++ * size, size);
+    }
+}
+
+static void sessrec__blend_score(const void *self, int32_t rows, const void *states, int32_t first,
+                                 int32_t count, float *scores, void *scratch) {
+    const sessrec__blend *blend = (const sessrec__blend *)self;
+    const sessrec__blend_work work = sessrec__blend_open(blend, rows, scratch);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)rows * count; ++i) scores[i] = 0;
+    for (int32_t p = 0; p < blend->count; ++p) {
+        const sessrec__blend_member *member = &blend->members[p];
+        const sessrec_scorer *s = &member->scorer;
+        const int32_t step = member->to ? 1 : count;  // with other numbers, item by item
+        for (int32_t r = 0; r < rows && s->score; ++r)
+            memcpy(work.states + (size_t)r * s->state_bytes, sessrec__blend_state(blend, states, r, p),
+                   s->state_bytes);
+        for (int32_t at = 0; at < count && s->score; at += step) {
+            const int32_t item = member->to ? member->to[first + at] : first;
+            for (int32_t r = 0; r < rows; ++r) work.scores[r] = -INFINITY;
+            if (item >= 0) s->score(s->self, rows, work.states, item, step, work.scores, work.scratch);
+            for (int32_t r = 0; r < rows; ++r)
+                for (int32_t j = 0; j < step; ++j)
+                    scores[(ptrdiff_t)r * count + at + j] +=
+                        member->weight * work.scores[(ptrdiff_t)r * step + j];
+        }
+    }
+}
+
+// log(s / sum + epsilon) - log(epsilon) is 0 for an item that is not in the list.
+static int32_t sessrec__blend_list(const void *self, const void *state, const sessrec_recommendation **out,
+                                   void *scratch) {
+    const sessrec__blend *blend = (const sessrec__blend *)self;
+    sessrec__blend_work work = sessrec__blend_open(blend, 1, scratch);
+    sessrec__bag_clear(&work.bag);
+    for (int32_t p = 0; p < blend->count; ++p) {
+        const sessrec__blend_member *member = &blend->members[p];
+        const sessrec_scorer *s = &member->scorer;
+        const sessrec_recommendation *list = NULL;
+        if (!s->list) continue;
+        const void *its = sessrec__blend_state(blend, state, 0, p);
+        const int32_t count = s->list(s->self, its, &list, work.scratch);
+        double sum = 0;
+        for (int32_t i = 0; i < count && member->logarithm; ++i)
+            if (list[i].score > 0 && list[i].score < INFINITY) sum += (double)list[i].score;
+        for (int32_t i = 0; i < count; ++i) {
+            const int32_t item = member->from ? member->from[list[i].item] : list[i].item;
+            double score = (double)list[i].score;
+            if (item < 0 || !(score > -INFINITY)) continue;
+            if (member->logarithm) score = score > 0 ? sessrec__log64(1 + score / (sum * blend->epsilon)) : 0;
+            sessrec_recommendation *entry = sessrec__bag_at(&work.bag, item, 1);
+            if (entry) entry->score += (float)((double)member->weight * score);
+        }
+    }
+    *out = work.bag.entries;
+    return work.bag.count;
+}
+
+static void sessrec__blend_destroy(void *self) {
+    sessrec__blend *blend = (sessrec__blend *)self;
+    const sessrec_allocator memory = blend->memory;
+    sessrec__free(&memory, blend->maps);
+    sessrec__free(&memory, blend);
+}
+
+// Finds the items of the blend in part p: `to` and `from` are the places for its maps. MISMATCH if that
+// cannot be.
+static sessrec_result sessrec__blend_map(sessrec__blend_member *member, const sessrec_scorer *first,
+                                         int32_t *to, int32_t *from, sessrec_error *err) {
+    const sessrec_scorer *s = &member->scorer;
+    int same = s->item_count == first->item_count;
+    if (!first->item_id || !s->find_item)
+        return same ? SESSREC_OK
+                    : sessrec__fail(err, SESSREC_MISMATCH, 0,
+                                    "two parts of a blend have other items and no ids");
+    for (int32_t i = 0; i < s->item_count; ++i) from[i] = -1;
+    for (int32_t i = 0; i < first->item_count; ++i) {
+        to[i] = s->find_item(s->self, first->item_id(first->self, i));
+        same &= to[i] == i;
+        if (to[i] >= 0) from[to[i]] = i;
+    }
+    if (same) return SESSREC_OK;
+    member->to = to;
+    member->from = from;
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__blend_check(const sessrec_blend_part *parts, int32_t count, double epsilon,
+                                           sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    if (!parts || count < 1 || count > SESSREC__MAX_PARTS)
+        return sessrec__fail(err, bad, 0, "a blend has 1 to %d parts", (int64_t)SESSREC__MAX_PARTS);
+    if (!(epsilon >= 0 && epsilon <= 1)) return sessrec__fail(err, bad, 0, "epsilon must be 0 to 1");
+    for (int32_t p = 0; p < count; ++p) {
+        const sessrec_result result = sessrec__scorer_check(parts[p].scorer, err);
+        if (result) return result;
+        if (!(parts[p].weight - parts[p].weight <= 0))
+            return sessrec__fail(err, bad, 0, "a weight is not finite");
+        if (parts[p].logarithm && (!parts[p].scorer->list || parts[p].scorer->score))
+            return sessrec__fail(err, bad, 0, "the logarithm is for scorers that have a list only");
+    }
+    return SESSREC_OK;
+}
+
+static void sessrec__blend_wire(sessrec__blend *blend, sessrec_scorer *out) {
+    const sessrec_scorer *first = &blend->members->scorer;
+    int64_t room = 0;
+    memset(out, 0, sizeof *out);
+    out->self = blend;
+    out->item_count = blend->item_count;
+    out->scratch_bytes = sessrec__blend_scratch;
+    if (first->find_item) out->find_item = sessrec__blend_find;
+    if (first->item_id) out->item_id = sessrec__blend_id;
+    if (first->support) out->support = sessrec__blend_support;
+    out->begin = sessrec__blend_begin;
+    out->click = sessrec__blend_click;
+    for (int32_t p = 0; p < blend->count; ++p) {
+        sessrec__blend_member *member = &blend->members[p];
+        const sessrec_scorer *s = &member->scorer;
+        member->state_at = blend->state_bytes;
+        member->user_at = blend->user_bytes;
+        blend->state_bytes += s->state_bytes;
+        blend->user_bytes += s->user_bytes;
+        if (s->score) out->score = sessrec__blend_score;
+        if (s->list) out->list = sessrec__blend_list;
+        if (s->list) room += s->list_room ? s->list_room : s->item_count;
+    }
+    out->state_bytes = blend->state_bytes;
+    out->user_bytes = blend->user_bytes;
+    out->begin_user = sessrec__blend_begin_user;
+    out->end = sessrec__blend_end;
+    out->list_room = blend->list_room = room < blend->item_count ? (int32_t)room : blend->item_count;
+    out->destroy = sessrec__blend_destroy;
+}
+
+SESSREC_API sessrec_result sessrec_blend_create(const sessrec_blend_part *parts, int32_t count,
+                                                double epsilon, const sessrec_allocator *allocator,
+                                                sessrec_scorer *out, sessrec_error *err) {
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    uint64_t maps = 0;
+    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "out must not be NULL");
+    memset(out, 0, sizeof *out);
+    sessrec_result result = sessrec__blend_check(parts, count, epsilon, err);
+    if (result) return result;
+    const sessrec_scorer *first = parts->scorer;
+    for (int32_t p = 1; p < count; ++p)
+        maps += (uint64_t)first->item_count + (uint64_t)parts[p].scorer->item_count;
+    sessrec__blend *blend = (sessrec__blend *)sessrec__alloc(&memory, 1, sizeof *blend);
+    if (!blend) return sessrec__no_memory(err);
+    blend->memory = memory;
+    blend->epsilon = epsilon > 0 ? epsilon : 1e-4;
+    blend->count = count;
+    blend->item_count = first->item_count;
+    blend->maps = (int32_t *)sessrec__alloc_unset(&memory, maps + 1, sizeof *blend->maps);
+    if (!blend->maps) result = sessrec__no_memory(err);
+    for (int32_t p = 0, *at = blend->maps; p < count && !result; ++p) {
+        sessrec__blend_member *member = &blend->members[p];
+        member->scorer = *parts[p].scorer;
+        member->weight = parts[p].weight;
+        member->logarithm = parts[p].logarithm;
+        if (!p) continue;
+        result = sessrec__blend_map(member, first, at, at + first->item_count, err);
+        at += (ptrdiff_t)first->item_count + member->scorer.item_count;
+    }
+    if (result) sessrec__blend_destroy(blend);
+    else sessrec__blend_wire(blend, out);
+    return result;
+}
+
+#  ifndef SESSREC_NO_TRAINING
+// ---- making them from a log ----
+
+static sessrec_result sessrec__catalog_create(const sessrec_log *log, const sessrec_allocator *memory,
+                                              sessrec_model **out, sessrec_error *err) {
+    sessrec__new_model plan;
+    if (!log || sessrec_log_contents(log).item_count < 1)
+        return sessrec__fail(err, log ? SESSREC_NO_DATA : SESSREC_INVALID_ARGUMENT, 0,
+                             "the log has no items, or is not finished");
+    memset(&plan, 0, sizeof plan);
+    plan.model.memory = *memory;
+    plan.model.info.item_count = sessrec_log_contents(log).item_count;
+    return sessrec__model_block(&plan, log, NULL, out, err);
+}
+
+// The postings of all items, in one block.
+static int sessrec__knn_post(sessrec__knn *knn) {
+    sessrec__postings *postings = knn->postings;
+    const int32_t most = knn->config.m ? knn->config.m : INT32_MAX, V = knn->catalog.items->info.item_count;
+    int64_t total = 0;
+    for (uint32_t e = 0; e < knn->begins[knn->sessions]; ++e)
+        if (!(knn->events[e] >> SESSREC__KNN_AGAIN)) postings[knn->events[e]].count++;
+    for (int32_t i = 0; i < V; ++i) {
+        if (postings[i].count > most) postings[i].count = most;
+        total += postings[i].count;
+    }
+    int32_t *at = knn->block = (int32_t *)sessrec__alloc_unset(&knn->memory, (uint64_t)total, sizeof *at);
+    for (int32_t i = 0; i < V && at; ++i) {
+        postings[i].sessions = at;
+        postings[i].room = postings[i].count;  // what is left to fill, 0 in the end
+        at += postings[i].count;
+    }
+    for (int32_t s = knn->sessions - 1; s >= 0 && at; --s)
+        for (uint32_t e = knn->begins[s]; e < knn->begins[s + 1]; ++e) {
+            sessrec__postings *list = &postings[knn->events[e] & INT32_MAX];
+            if (!(knn->events[e] >> SESSREC__KNN_AGAIN) && list->room) list->sessions[--list->room] = s;
+        }
+    return at != NULL;
+}
+
+SESSREC_API sessrec_result sessrec_knn_create(const sessrec_knn_config *config, const sessrec_log *log,
+                                              sessrec_scorer *out, sessrec_error *err) {
+    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "out must not be NULL");
+    memset(out, 0, sizeof *out);
+    sessrec_result result = sessrec__knn_check(config, err);
+    if (result) return result;
+    const sessrec_allocator memory = sessrec__allocator(&config->allocator);
+    const sessrec_log_view view = sessrec_log_contents(log);
+    const int64_t S = view.session_count, V = view.item_count;
+    if (view.event_count > INT64_C(4000000000))
+        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "an index holds at most 4,000,000,000 events");
+    sessrec__knn *knn = (sessrec__knn *)sessrec__alloc(&memory, 1, sizeof *knn);
+    if (!knn) return sessrec__no_memory(err);
+    knn->memory = memory;
+    knn->config = *config;
+    knn->sessions = view.session_count;
+    result = sessrec__catalog_create(log, &memory, &knn->catalog.items, err);
+    int32_t *order = (int32_t *)sessrec__alloc_unset(&memory, (uint64_t)S + 1, sizeof *order);
+    int32_t *seen =
+        (int32_t *)sessrec__alloc(&memory, (uint64_t)V + 1, sizeof *seen);  // the last session, from 1
+    if (!result)
+        knn->postings = (sessrec__postings *)sessrec__alloc(&memory, (uint64_t)V, sizeof *knn->postings);
+    if (!result && !(order && seen && knn->postings && sessrec__knn_room(knn, 0, 0, S) &&
+                     sessrec__knn_room(knn, 1, 0, S + 1) && sessrec__knn_room(knn, 2, 0, S) &&
+                     sessrec__knn_room(knn, 3, 0, view.event_count)))
+        result = sessrec__no_memory(err);
+    for (int32_t s = 0; s < S && !result; ++s) {
+        order[s] = s;
+        knn->ends[s] = view.times[view.session_begins[s + 1] - 1];
+    }
+    if (!result && sessrec__sort_by_time(&memory, knn->ends, order, S)) result = sessrec__no_memory(err);
+    uint32_t at = 0;
+    for (int32_t s = 0; s < S && !result; ++s) {
+        const int64_t begin = view.session_begins[order[s]], end = view.session_begins[order[s] + 1];
+        knn->begins[s] = at;
+        knn->distinct[s] = 0;
+        at += (uint32_t)(end - begin);
+        for (int64_t e = end - 1, to = at; e >= begin; --e) {
+            const int32_t item = view.items[e], again = seen[item] == s + 1;
+            knn->events[--to] = (uint32_t)item | (uint32_t)again << SESSREC__KNN_AGAIN;
+            knn->distinct[s] += !again;
+            seen[item] = s + 1;
+        }
+    }
+    if (!result) knn->begins[S] = at;
+    if (!result && !sessrec__knn_post(knn)) result = sessrec__no_memory(err);
+    sessrec__free(&memory, order);
+    sessrec__free(&memory, seen);
+    if (result) sessrec__knn_destroy(knn);
+    else sessrec__knn_wire(knn, out);
+    return result;
+}
+
+SESSREC_API sessrec_rules_config sessrec_rules_config_default(void) {
+    sessrec_rules_config c;
+    memset(&c, 0, sizeof c);
+    c.canary = SESSREC__CANARY_RULES;
+    c.kind = SESSREC_RULES_SEQUENTIAL;
+    c.most = 100;
+    c.steps = 10;
+    c.weight = SESSREC_DECAY_DIV;
+    c.order = 1;
+    c.events = 1;
+    c.lambda = 20;
+    c.alpha = 0.5;
+    return c;
+}
+
+static sessrec_result sessrec__rules_check(const sessrec_rules_config *c, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
+    if (!c || c->canary != SESSREC__CANARY_RULES)
+        return sessrec__fail(
+            err, bad, 0,
+            "the configuration was not made by sessrec_rules_config_default(): call it, then "
+            "change fields");
+    if (c->kind < 0 || c->kind > SESSREC_RULES_ITEMKNN)
+        return sessrec__fail(err, bad, 0, "kind has no such value as %d", (int64_t)c->kind);
+    if (c->most < 1 || c->most > SESSREC__MAX_TOP)
+        return sessrec__fail(err, bad, 0, "most is %d, it must be 1 to %d", (int64_t)c->most,
+                             (int64_t)SESSREC__MAX_TOP);
+    if (c->steps < 1)
+        return sessrec__fail(err, bad, 0, "steps is %d, it must be 1 or more", (int64_t)c->steps);
+    if (c->weight < 0 || c->weight >= SESSREC_DECAY_EXP)
+        return sessrec__fail(err, bad, 0, "weight must be one of sessrec_decay, not EXP");
+    if (c->order < 1 || c->order > SESSREC__MAX_ORDER)
+        return sessrec__fail(err, bad, 0, "order is %d, it must be 1 to %d", (int64_t)c->order,
+                             (int64_t)SESSREC__MAX_ORDER);
+    if (!(c->lambda >= 0 && c->lambda <= 1e15)) return sessrec__fail(err, bad, 0, "lambda must be 0 to 1e15");
+    if (!(c->alpha >= 0 && c->alpha <= 1)) return sessrec__fail(err, bad, 0, "alpha must be 0 to 1");
+    return SESSREC_OK;
+}
+
+// What the builder works with.
+typedef struct sessrec__rules_build {
+    const sessrec_rules_config *config;
+    sessrec_log_view view;
+    sessrec__rules *rules;
+    int32_t order, most;
+    int32_t *session;           // [events]
+    uint32_t *places, *others;  // [events] of the log, sorted by context; room for sorting
+    int64_t *digits;            // [V+2]
+    double *supports;           // [V] n_i
+    double *sums;               // [V] of the context that is counted, for the items
+    uint32_t *sessions;         // [V]
+    int32_t *last;              // [V] the last session that counted, from 1
+    int64_t *stamps;            // [V] the last place that counted, from 1
+    int32_t *touched;           // [V]
+    int32_t touched_count;
+    sessrec_recommendation *best;   // [most]
+    int64_t rule_room, sessions_room, context_room, begins_room, totals_room, rule_count;
+} sessrec__rules_build;
+
+static void sessrec__rules_place(void *object, sessrec__layout *layout) {
+    sessrec__rules_build *b = (sessrec__rules_build *)object;
+    const uint64_t V = (uint64_t)b->view.item_count, events = (uint64_t)b->view.event_count;
+    b->session = (int32_t *)sessrec__place(layout, events, sizeof *b->session);
+    b->places = (uint32_t *)sessrec__place(layout, events, sizeof *b->places);
+    b->others = (uint32_t *)sessrec__place(layout, events, sizeof *b->others);
+    b->digits = (int64_t *)sessrec__place(layout, V + 2, sizeof *b->digits);
+    b->supports = (double *)sessrec__place(layout, V, sizeof *b->supports);
+    b->sums = (double *)sessrec__place(layout, V, sizeof *b->sums);
+    b->sessions = (uint32_t *)sessrec__place(layout, V, sizeof *b->sessions);
+    b->last = (int32_t *)sessrec__place(layout, V, sizeof *b->last);
+    b->stamps = (int64_t *)sessrec__place(layout, V, sizeof *b->stamps);
+    b->touched = (int32_t *)sessrec__place(layout, V, sizeof *b->touched);
+    b->best = (sessrec_recommendation *)sessrec__place(layout, (uint64_t)b->most, sizeof *b->best);
+}
+
+// The item that stands `back` places before a place, -1 if its session begins after that.
+SESSREC__INLINE int32_t sessrec__rules_item(const sessrec__rules_build *b, int64_t place, int32_t back) {
+    return place - back >= b->view.session_begins[b->session[place]] ? b->view.items[place - back] : -1;
+}
+
+// Lists the places that count and sorts them, the oldest click first, each pass stable. Returns how many.
+static int64_t sessrec__rules_sort(sessrec__rules_build *b) {
+    const sessrec_rules_config *c = b->config;
+    int64_t count = 0;
+    for (int32_t s = 0; s < b->view.session_count; ++s)
+        for (int64_t e = b->view.session_begins[s], end = b->view.session_begins[s + 1]; e < end; ++e) {
+            const int32_t item = b->view.items[e], again = b->last[item] == s + 1;
+            b->session[e] = s;
+            b->last[item] = s + 1;
+            if (c->kind == SESSREC_RULES_MARKOV && e + 1 == end) continue;
+            if (c->kind == SESSREC_RULES_ITEMKNN && !c->events && again) continue;
+            b->supports[item] += 1;
+            b->places[count++] = (uint32_t)e;
+        }
+    memset(b->last, 0, (size_t)b->view.item_count * sizeof *b->last);
+    for (int32_t back = b->order - 1; back >= 0; --back) {
+        memset(b->digits, 0, ((size_t)b->view.item_count + 2) * sizeof *b->digits);
+        for (int64_t i = 0; i < count; ++i) b->digits[sessrec__rules_item(b, b->places[i], back) + 2]++;
+        for (int32_t i = 1; i < b->view.item_count + 2; ++i) b->digits[i] += b->digits[i - 1];
+        for (int64_t i = 0; i < count; ++i)
+            b->others[b->digits[sessrec__rules_item(b, b->places[i], back) + 1]++] = b->places[i];
+        uint32_t *sorted = b->others;
+        b->others = b->places;
+        b->places = sorted;
+    }
+    return count;
+}
+
+static void sessrec__rules_add(sessrec__rules_build *b, int64_t place, int32_t item, double weight) {
+    if (!b->last[item]) b->touched[b->touched_count++] = item;
+    if (b->last[item] != b->session[place] + 1) b->sessions[item]++;
+    b->last[item] = b->session[place] + 1;
+    b->sums[item] += weight;
+}
+
+// Counts what one place says about its context.
+static void sessrec__rules_count(sessrec__rules_build *b, int64_t place) {
+    const sessrec_rules_config *c = b->config;
+    const int32_t *items = b->view.items, item = items[place];
+    const int64_t begin = b->view.session_begins[b->session[place]];
+    const int64_t end = b->view.session_begins[b->session[place] + 1];
+    if (c->kind == SESSREC_RULES_MARKOV) {
+        sessrec__rules_add(b, place, items[place + 1], 1);
+    } else if (c->kind == SESSREC_RULES_SEQUENTIAL) {
+        for (int64_t e = place + 1; e < end && e - place <= c->steps; ++e)
+            sessrec__rules_add(b, place, items[e], sessrec__decay(c->weight, 1, (double)(e - place - 1), 0));
+    } else {
+        for (int64_t e = begin; e < end; ++e) {
+            if (items[e] == item || (c->kind == SESSREC_RULES_ITEMKNN && b->stamps[items[e]] == place + 1))
+                continue;
+            b->stamps[items[e]] = place + 1;
+            sessrec__rules_add(b, place, items[e], 1);
+        }
+    }
+}
+
+static double sessrec__rules_score(const sessrec__rules_build *b, int32_t item, int32_t j, int64_t places) {
+    const sessrec_rules_config *c = b->config;
+    if (c->kind == SESSREC_RULES_MARKOV) return b->sums[j] / (double)places;
+    if (c->kind != SESSREC_RULES_ITEMKNN) return b->sums[j];
+    const double n_i = b->supports[item] + c->lambda, n_j = b->supports[j] + c->lambda;
+    if (c->alpha >= 0.5 && c->alpha <= 0.5) return b->sums[j] / sqrt(n_i * n_j);
+    return b->sums[j] / (pow(n_i, c->alpha) * pow(n_j, 1 - c->alpha));
+}
+
+// Makes the list of the context of `order` clicks that the places from .. to-1 have. 0 without memory.
+static int sessrec__rules_emit(sessrec__rules_build *b, int64_t from, int64_t to, int32_t order) {
+    sessrec__rules *rules = b->rules;
+    const sessrec_allocator *memory = &rules->memory;
+    uint32_t total = 0;
+    b->touched_count = 0;
+    for (int64_t i = from; i < to; ++i) {
+        total += i == from || b->session[b->places[i]] != b->session[b->places[i - 1]];
+        sessrec__rules_count(b, b->places[i]);
+    }
+    const int32_t most = b->touched_count < b->most ? b->touched_count : b->most;
+    const int32_t item = b->view.items[b->places[from]], n = rules->contexts;
+    sessrec__top_begin(b->best, most);
+    for (int32_t i = 0; i < b->touched_count; ++i) {
+        const int32_t j = b->touched[i];
+        const float score = (float)sessrec__rules_score(b, item, j, to - from);
+        if (sessrec__before(score, j, b->best)) sessrec__top_insert(b->best, most, j, score);
+    }
+    sessrec__top_sort(b->best, most);
+    const int ready =
+        sessrec__grow(memory, (void **)&rules->rules, &b->rule_room, b->rule_count + most,
+                      sizeof *rules->rules) &&
+        sessrec__grow(memory, (void **)&rules->sessions, &b->sessions_room, b->rule_count + most, 4) &&
+        sessrec__grow(memory, (void **)&rules->context, &b->context_room, n + 1, sizeof *rules->context) &&
+        sessrec__grow(memory, (void **)&rules->begins, &b->begins_room, n + 2, 4) &&
+        sessrec__grow(memory, (void **)&rules->context_sessions, &b->totals_room, n + 1, 4);
+    for (int32_t i = 0; i < most && ready; ++i) {
+        rules->rules[b->rule_count + i] = b->best[i];
+        rules->sessions[b->rule_count + i] = b->sessions[b->best[i].item];
+    }
+    if (ready && most) {
+        for (int32_t o = 0; o < SESSREC__MAX_ORDER; ++o)
+            rules->context[n][o] = o < order ? sessrec__rules_item(b, b->places[from], o) : -1;
+        rules->begins[n] = (uint32_t)b->rule_count;
+        rules->begins[n + 1] = (uint32_t)(b->rule_count += most);
+        rules->context_sessions[n] = total;
+        rules->contexts++;
+    }
+    for (int32_t i = 0; i < b->touched_count; ++i) {
+        b->last[b->touched[i]] = 0;
+        b->sums[b->touched[i]] = 0;
+        b->sessions[b->touched[i]] = 0;
+    }
+    return ready && b->rule_count < UINT32_MAX - SESSREC__MAX_TOP;
+}
+
+// The contexts of `order` clicks among the places from .. to-1, which have the last order-1 clicks in common,
+// and behind each the longer ones.
+static int sessrec__rules_walk(sessrec__rules_build *b, int64_t from, int64_t to, int32_t order) {
+    for (int64_t end; from < to; from = end) {
+        const int32_t item = sessrec__rules_item(b, b->places[from], order - 1);
+        for (end = from + 1; end < to && sessrec__rules_item(b, b->places[end], order - 1) == item;) ++end;
+        if (item < 0) continue;
+        if (!sessrec__rules_emit(b, from, end, order)) return 0;
+        if (order < b->order && !sessrec__rules_walk(b, from, end, order + 1)) return 0;
+    }
+    return 1;
+}
+
+SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *config, const sessrec_log *log,
+                                                sessrec_scorer *out, sessrec_error *err) {
+    sessrec__rules_build b;
+    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "out must not be NULL");
+    memset(out, 0, sizeof *out);
+    sessrec_result result = sessrec__rules_check(config, err);
+    if (result) return result;
+    const sessrec_allocator memory = sessrec__allocator(&config->allocator);
+    memset(&b, 0, sizeof b);
+    b.config = config;
+    b.view = sessrec_log_contents(log);
+    b.order = config->kind == SESSREC_RULES_MARKOV ? config->order : 1;
+    b.most = config->most < b.view.item_count ? config->most : b.view.item_count;
+    if (b.view.event_count > INT64_C(4000000000))
+        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "rules are made of at most 4,000,000,000 events");
+    sessrec__rules *rules = (sessrec__rules *)sessrec__alloc(&memory, 1, sizeof *rules);
+    if (!rules) return sessrec__no_memory(err);
+    rules->memory = memory;
+    rules->catalog.window = b.order;
+    b.rules = rules;
+    result = sessrec__catalog_create(log, &memory, &rules->catalog.items, err);
+    void *block = result ? NULL : sessrec__layout_block(&memory, sessrec__rules_place, &b);
+    if (!result && !(block && sessrec__grow(&memory, (void **)&rules->begins, &b.begins_room, 1, 4)))
+        result = sessrec__no_memory(err);
+    if (!result) rules->begins[0] = 0;
+    if (!result && !sessrec__rules_walk(&b, 0, sessrec__rules_sort(&b), 1)) result = sessrec__no_memory(err);
+    sessrec__free(&memory, block);
+    if (result) sessrec__rules_destroy(rules);
+    else sessrec__rules_wire(rules, out);
+    return result;
+}
+
 // ---- popularity ----
 // pop_i = supp_i / (1 + supp_i), below 1. Rounded to float, supports from about 4096 on would fall together,
 // and all items of a large shop would tie at 1; so, from the most popular down, each value is at most the
 // float below the one before it.
 
 typedef struct sessrec__pop {
+    sessrec__catalog catalog;
     sessrec_allocator memory;
-    sessrec__ids ids;
-    float *score;   // [items]
-    int64_t *neighbor_begin;           // [items+1] Item-KNN: the nearest of each item, in
-    sessrec_recommendation *neighbor;
+    float *scores;  // [items]
 } sessrec__pop;
 
 static void sessrec__pop_destroy(void *self) {
     sessrec__pop *pop = (sessrec__pop *)self;
-    sessrec__ids_free(&pop->ids);
-    sessrec__free(&pop->memory, pop->score);
-    sessrec__free(&pop->memory, pop->neighbor_begin);
-    sessrec__free(&pop->memory, pop->neighbor);
+    sessrec_model_destroy(pop->catalog.items);
+    sessrec__free(&pop->memory, pop->scores);
     sessrec__free(&pop->memory, pop);
 }
 
-static int32_t sessrec__pop_find(const void *self, const char *id) {
-    return sessrec__ids_find(&((const sessrec__pop *)self)->ids, id, strlen(id));
-}
-
-static void sessrec__pop_begin(const void *self, void *state, const void *user) {
-    (void)self, (void)state, (void)user;
+static void sessrec__pop_begin(const void *self, void *state, const void *user, double time) {
+    (void)self, (void)state, (void)user, (void)time;
 }
 
 static void sessrec__pop_click(const void *self, int32_t rows, void *states, const int32_t *items,
-                               void *scratch) {
-    (void)self, (void)rows, (void)states, (void)items, (void)scratch;
+                               const double *times, void *scratch) {
+    (void)self, (void)rows, (void)states, (void)items, (void)times, (void)scratch;
 }
 
 static void sessrec__pop_score(const void *self, int32_t rows, const void *states, int32_t first,
                                int32_t count, float *scores, void *scratch) {
     (void)states, (void)scratch;
     for (int32_t r = 0; r < rows; ++r, scores += count)
-        memcpy(scores, ((const sessrec__pop *)self)->score + first, (size_t)count * sizeof *scores);
+        memcpy(scores, ((const sessrec__pop *)self)->scores + first, (size_t)count * sizeof *scores);
 }
 
 // The scores of items in the order of less[i] = -supp_i, as it rises.
@@ -5524,33 +7035,27 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sess
                                               sessrec_scorer *out, sessrec_error *err) {
     if (out) memset(out, 0, sizeof *out);
     if (!out || !log) return sessrec__null(err);
-    const sessrec_log_view view = sessrec_log_contents(log);
     const sessrec_allocator memory = sessrec__allocator(allocator);
-    if (view.item_count < 1)
-        return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items, or is not finished");
     sessrec__pop *pop = (sessrec__pop *)sessrec__alloc(&memory, 1, sizeof *pop);
     if (!pop) return sessrec__no_memory(err);
     pop->memory = memory;
-    sessrec__ids_init(&pop->ids, &memory);
-    pop->score = (float *)sessrec__alloc(&memory, (uint64_t)view.item_count, sizeof *pop->score);
-    double *less =
-        (double *)sessrec__alloc(&memory, (uint64_t)view.item_count, sizeof *less + sizeof(int32_t));
-    int32_t *item = less ? (int32_t *)(void *)(less + view.item_count) : NULL;
-    sessrec_result result = less && pop->score ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0; i < view.item_count && !result; ++i) {
-        less[i] = -(double)view.supports[i];
+    sessrec_result result = sessrec__catalog_create(log, &memory, &pop->catalog.items, err);
+    const int32_t V = result ? 0 : pop->catalog.items->info.item_count;
+    pop->scores = (float *)sessrec__alloc(&memory, (uint64_t)V, sizeof *pop->scores);
+    double *less = (double *)sessrec__alloc(&memory, (uint64_t)V, sizeof *less + sizeof(int32_t));
+    int32_t *item = less ? (int32_t *)(void *)(less + V) : NULL;
+    if (!result && !(less && pop->scores)) result = sessrec__no_memory(err);
+    for (int32_t i = 0; i < V && !result; ++i) {
+        less[i] = -(double)pop->catalog.items->support[i];
         item[i] = i;
     }
-    if (!result) result = sessrec__copy_ids(sessrec__item_ids(log), item, view.item_count, &pop->ids);
-    if (!result) result = sessrec__ids_reserve(&pop->ids, 0, 0);  // for sessrec__pop_find
-    if (!result) result = sessrec__sort_by_time(&memory, less, item, view.item_count);
+    if (!result) result = sessrec__sort_by_time(&memory, less, item, V);
     if (result) {
         sessrec__pop_destroy(pop);
     } else {
-        sessrec__pop_values(less, item, view.item_count, pop->score);
-        out->self = pop;
-        out->item_count = view.item_count;
-        out->find_item = sessrec__pop_find;
+        sessrec__pop_values(less, item, V, pop->scores);
+        sessrec__scorer_fill(&pop->catalog, out);
+        out->state_bytes = 0;
         out->begin = sessrec__pop_begin;
         out->click = sessrec__pop_click;
         out->score = sessrec__pop_score;
@@ -5575,8 +7080,8 @@ typedef struct sessrec__s_pop_state {
     } list[SESSREC__S_POP_ITEMS];
 } sessrec__s_pop_state;
 
-static void sessrec__s_pop_begin(const void *self, void *state, const void *user) {
-    (void)self;
+static void sessrec__s_pop_begin(const void *self, void *state, const void *user, double time) {
+    (void)self, (void)time;
     ((sessrec__s_pop_state *)state)->used = 0;
     ((sessrec__s_pop_state *)state)->next = 0;
     if (user) memcpy(state, user, sizeof(sessrec__s_pop_state));
@@ -5595,8 +7100,8 @@ static void sessrec__s_pop_count(sessrec__s_pop_state *state, int32_t item) {
 }
 
 static void sessrec__s_pop_click(const void *self, int32_t rows, void *states, const int32_t *items,
-                                 void *scratch) {
-    (void)self, (void)scratch;
+                                 const double *times, void *scratch) {
+    (void)self, (void)times, (void)scratch;
     for (int32_t r = 0; r < rows; ++r) sessrec__s_pop_count((sessrec__s_pop_state *)states + r, items[r]);
 }
 
@@ -5628,7 +7133,7 @@ SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const se
 // state.
 
 static void sessrec__ppop_begin_user(const void *self, void *user) {
-    sessrec__s_pop_begin(self, user, NULL);
+    sessrec__s_pop_begin(self, user, NULL, 0);
 }
 
 static void sessrec__ppop_end(const void *self, const void *state, void *user, void *scratch) {
@@ -5644,171 +7149,6 @@ SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const ses
     out->begin_user = sessrec__ppop_begin_user;
     out->end = sessrec__ppop_end;
     return SESSREC_OK;
-}
-
-// ---- item to item ----
-// For each item i, its sessions are walked and the items in them counted, so that only pairs that occur cost
-// time, and nothing of the size items x items is ever kept.
-
-typedef struct sessrec__pairs {
-    int64_t *set_begin;     // [sessions+1] the distinct items of each session, in
-    int32_t *set;           // [events]
-    int64_t *begin;         // [items+1] the sessions of each item, with ITEMKNN_EVENTS one for each of its
-                            // events, in
-    int32_t *session;       // [events]
-    int32_t *seen;          // [items] the last session that held the item, from 1
-    int64_t *together;      // [items] c_ij of the running i,
-    int32_t *partner;       // [items] and the j where it is not 0
-    sessrec_log_view view;
-} sessrec__pairs;
-
-static void sessrec__pairs_place(void *object, sessrec__layout *layout) {
-    sessrec__pairs *p = (sessrec__pairs *)object;
-    const uint64_t sessions = (uint64_t)p->view.session_count, items = (uint64_t)p->view.item_count,
-                   events = (uint64_t)p->view.event_count;
-    p->set_begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *p->set_begin);
-    p->set = (int32_t *)sessrec__place(layout, events, sizeof *p->set);
-    p->begin = (int64_t *)sessrec__place(layout, items + 1, sizeof *p->begin);
-    p->session = (int32_t *)sessrec__place(layout, events, sizeof *p->session);
-    p->seen = (int32_t *)sessrec__place(layout, items, sizeof *p->seen);
-    p->together = (int64_t *)sessrec__place(layout, items, sizeof *p->together);
-    p->partner = (int32_t *)sessrec__place(layout, items, sizeof *p->partner);
-}
-
-static void sessrec__pairs_fill(sessrec__pairs *p, sessrec_itemknn form) {
-    const sessrec_log_view *view = &p->view;
-    int64_t distinct = 0;
-    for (int32_t s = 0; s < view->session_count; ++s) {
-        for (int64_t at = view->session_begins[s]; at < view->session_begins[s + 1]; ++at) {
-            const int32_t item = view->items[at];
-            if (p->seen[item] == s + 1) continue;
-            p->seen[item] = s + 1;
-            p->set[distinct++] = item;
-        }
-        p->set_begin[s + 1] = distinct;
-    }
-    const int64_t *begin = form == SESSREC_ITEMKNN_EVENTS ? view->session_begins : p->set_begin;
-    const int32_t *item = form == SESSREC_ITEMKNN_EVENTS ? view->items : p->set;
-    for (int64_t at = 0; at < begin[view->session_count]; ++at) p->begin[item[at]]++;
-    // where each item's sessions end: filled from the back,
-    for (int32_t i = 0; i < view->item_count; ++i) p->begin[i + 1] += p->begin[i];
-    // they move to where they begin
-    for (int32_t s = view->session_count - 1; s >= 0; --s)
-        for (int64_t at = begin[s]; at < begin[s + 1]; ++at) p->session[--p->begin[item[at]]] = s;
-}
-
-// Makes room for each item's neighbors: no more than `most`, nor than the others in its sessions.
-static int sessrec__knn_room(sessrec__pop *knn, const sessrec__pairs *p, int32_t most) {
-    const int32_t items = p->view.item_count;
-    int64_t total = 0;
-    knn->neighbor_begin =
-        (int64_t *)sessrec__alloc(&knn->memory, (uint64_t)items + 1, sizeof *knn->neighbor_begin);
-    if (!knn->neighbor_begin) return 0;
-    for (int32_t i = 0; i < items; ++i) {
-        int64_t room = 0;
-        for (int64_t at = p->begin[i]; at < p->begin[i + 1] && room < most; ++at)
-            room += p->set_begin[p->session[at] + 1] - p->set_begin[p->session[at]] - 1;
-        total += room < most ? room : most;
-        knn->neighbor_begin[i + 1] = total;
-    }
-    knn->neighbor =
-        (sessrec_recommendation *)sessrec__alloc(&knn->memory, (uint64_t)total, sizeof *knn->neighbor);
-    return knn->neighbor != NULL;
-}
-
-// Finds the neighbors of item i. What is left of its room keeps item -1.
-static void sessrec__knn_nearest(sessrec__pop *knn, sessrec__pairs *p, int32_t i, double lambda) {
-    const int32_t room = (int32_t)(knn->neighbor_begin[i + 1] - knn->neighbor_begin[i]);
-    const double support = (double)(p->begin[i + 1] - p->begin[i]) + lambda;
-    sessrec_recommendation *nearest = knn->neighbor + knn->neighbor_begin[i];
-    int32_t partners = 0;
-    sessrec__top_begin(nearest, room);
-    for (int64_t at = p->begin[i]; at < p->begin[i + 1]; ++at)
-        for (int64_t m = p->set_begin[p->session[at]]; m < p->set_begin[p->session[at] + 1]; ++m)
-            if (!p->together[p->set[m]]++) p->partner[partners++] = p->set[m];
-    for (int32_t n = 0; n < partners; ++n) {
-        const int32_t j = p->partner[n];
-        const double other = (double)(p->begin[j + 1] - p->begin[j]) + lambda;
-        const float score = (float)((double)p->together[j] / sqrt(support * other));
-        if (j != i && sessrec__before(score, j, nearest)) sessrec__top_insert(nearest, room, j, score);
-        p->together[j] = 0;
-    }
-}
-
-static sessrec_result sessrec__knn_fill(sessrec__pop *knn, const sessrec_log *log, sessrec_itemknn form,
-                                        int32_t most, double lambda) {
-    sessrec__pairs pairs;
-    pairs.view = sessrec_log_contents(log);
-    void *block = sessrec__layout_block(&knn->memory, sessrec__pairs_place, &pairs);
-    if (!block) return SESSREC_OUT_OF_MEMORY;
-    sessrec__pairs_fill(&pairs, form);
-    const int room = sessrec__knn_room(knn, &pairs, most);
-    for (int32_t i = 0; i < pairs.view.item_count && room; ++i) sessrec__knn_nearest(knn, &pairs, i, lambda);
-    sessrec__free(&knn->memory, block);
-    return room ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-}
-
-typedef struct sessrec__knn_state {
-    int32_t last, pad[3];   // the item clicked last, -1 before the first; the size must be a multiple of 16
-} sessrec__knn_state;
-
-static void sessrec__knn_begin(const void *self, void *state, const void *user) {
-    (void)self, (void)user;
-    ((sessrec__knn_state *)state)->last = -1;
-}
-
-static void sessrec__knn_click(const void *self, int32_t rows, void *states, const int32_t *items,
-                               void *scratch) {
-    (void)self, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r) ((sessrec__knn_state *)states)[r].last = items[r];
-}
-
-static void sessrec__knn_score(const void *self, int32_t rows, const void *states, int32_t first,
-                               int32_t count, float *scores, void *scratch) {
-    const sessrec__pop *knn = (const sessrec__pop *)self;
-    (void)scratch;
-    for (int32_t r = 0; r < rows; ++r, scores += count) {
-        const int32_t last = ((const sessrec__knn_state *)states)[r].last;
-        for (int32_t j = 0; j < count; ++j) scores[j] = -INFINITY;
-        for (int64_t n = last < 0 ? 0 : knn->neighbor_begin[last];
-             last >= 0 && n < knn->neighbor_begin[last + 1]; ++n) {
-            const int32_t at = knn->neighbor[n].item - first;
-            if (at >= 0 && at < count) scores[at] = knn->neighbor[n].score;
-        }
-    }
-}
-
-SESSREC_API sessrec_result sessrec_scorer_itemknn(const sessrec_log *log, sessrec_itemknn form,
-                                                  int32_t neighbors, double lambda,
-                                                  const sessrec_allocator *allocator, sessrec_scorer *out,
-                                                  sessrec_error *err) {
-    sessrec_result result = sessrec_scorer_pop(log, allocator, out, err);
-    if (result) return result;
-    if (neighbors < 1 || neighbors > SESSREC__MAX_TOP)
-        result = sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "neighbors is %d, it must be 1 to %d",
-                               (int64_t)neighbors, (int64_t)SESSREC__MAX_TOP);
-    else if (!(lambda >= 0 && lambda <= 1e15))
-        result = sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "lambda must be 0 to 10^15");
-    else if (form != SESSREC_ITEMKNN_SESSIONS && form != SESSREC_ITEMKNN_EVENTS)
-        result = sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "item-KNN has no such form as %d",
-                               (int64_t)form);
-    else if (sessrec__knn_fill((sessrec__pop *)out->self, log, form, neighbors, lambda))
-        result = sessrec__no_memory(err);
-    if (result) {
-        sessrec_scorer_destroy(out);
-        return result;
-    }
-    out->state_bytes = sizeof(sessrec__knn_state);
-    out->begin = sessrec__knn_begin;
-    out->click = sessrec__knn_click;
-    out->score = sessrec__knn_score;
-    return SESSREC_OK;
-}
-
-SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer) {
-    if (!scorer) return;
-    if (scorer->destroy) scorer->destroy(scorer->self);
-    memset(scorer, 0, sizeof *scorer);
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -8164,134 +9504,81 @@ static int sessrec__memory_put(sessrec__sink *sink, const unsigned char *bytes, 
     return 1;
 }
 
-// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993), eight bytes a step: after[k][b] is what
-// byte b leaves when k zero bytes follow it. The tables are built where they are needed, which takes as long
-// as to sum up a few kilobytes.
-typedef struct sessrec__crc {
-    sessrec__sink sink;
-    uint32_t sum;               // of all that was written
-    // set to 1 before floats are written: whether all of them are; so they need not be read again
-    int finite;
-    uint32_t after[8][256];
-} sessrec__crc;
-
-// What `rest` becomes when the bytes follow it.
-static uint32_t sessrec__crc_step(const sessrec__crc *crc, uint32_t rest, const unsigned char *at,
-                                  size_t size) {
-    for (; size >= 8; size -= 8, at += 8) {
-        const uint32_t low =
-            rest ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
-        rest = crc->after[7][low & 255] ^ crc->after[6][low >> 8 & 255] ^ crc->after[5][low >> 16 & 255] ^
-               crc->after[4][low >> 24] ^ crc->after[3][at[4]] ^ crc->after[2][at[5]] ^ crc->after[1][at[6]] ^
-               crc->after[0][at[7]];
+// CRC-32C with the reflected polynomial 0x82f63b78 (Castagnoli 1993). after[n] is what the four bits n leave
+// when 28 zero bits follow them. x86-64 has an instruction for eight bytes, AArch64 nearly always too.
+static uint32_t sessrec__crc_plain(uint32_t rest, const unsigned char *at, size_t size) {
+    static const uint32_t after[16] = {0x00000000u, 0x105ec76fu, 0x20bd8edeu, 0x30e349b1u,
+                                       0x417b1dbcu, 0x5125dad3u, 0x61c69362u, 0x7198540du,
+                                       0x82f63b78u, 0x92a8fc17u, 0xa24bb5a6u, 0xb21572c9u,
+                                       0xc38d26c4u, 0xd3d3e1abu, 0xe330a81au, 0xf36e6f75u};
+    for (; size; --size) {
+        rest ^= *at++;
+        rest = rest >> 4 ^ after[rest & 15];
+        rest = rest >> 4 ^ after[rest & 15];
     }
-    for (; size; --size) rest = rest >> 8 ^ crc->after[0][(rest ^ *at++) & 255];
     return rest;
-}
-
-// Looks at the bits, because a compiler that was told to be fast believes that there are no NaNs: where all
-// bits of the exponent are set, one added to the last of them carries into the place of the sign. Eight at a
-// time, which compilers make vectors of.
-static int sessrec__all_finite(const void *floats, uint64_t count) {
-    const char *at = (const char *)floats;
-    uint32_t bits[8], found = 0;
-    for (; count >= 8; count -= 8, at += sizeof bits) {
-        uint32_t any = 0;
-        memcpy(bits, at, sizeof bits);
-        for (int j = 0; j < 8; ++j) any |= (bits[j] & 0x7f800000u) + 0x00800000u;
-        found |= any;
-    }
-    for (; count; --count, at += sizeof *bits) {
-        memcpy(bits, at, sizeof *bits);
-        found |= (bits[0] & 0x7f800000u) + 0x00800000u;
-    }
-    return !(found >> 31);
 }
 
 #ifdef SESSREC__X86
 #  if defined(__GNUC__) || defined(__clang__)
-#    define SESSREC__TARGET_CLMUL __attribute__((target("pclmul,sse2")))
-#    define SESSREC__HAS_CLMUL() (__builtin_cpu_init(), __builtin_cpu_supports("pclmul"))
+#    define SESSREC__HAS_CRC() (__builtin_cpu_init(), __builtin_cpu_supports("sse4.2"))
 #  else
-#    define SESSREC__TARGET_CLMUL
-#    define SESSREC__HAS_CLMUL() (sessrec__processor_level() > 0)  // every processor with AVX2 has it
+#    define SESSREC__HAS_CRC() (sessrec__processor_level() > 0)  // every processor with AVX2 has it
 #  endif
-// The remainder of a polynomial stays when 128 bits of it are replaced by their product with x^D mod P, D
-// bits further down (Gopal and others 2009): four such pieces at a time go down by 512 bits, and in the end
-// into one another. `by` holds x^(D+32) and x^(D-32) mod P, reflected, times x. The last 16 bytes of a
-// multiple of 16, 64 at least, are left in `last`: they have the remainder of the whole. Returns whether all
-// floats are finite.
-#  define SESSREC__FOLD(x, by, next) \
-      _mm_xor_si128(next, _mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)))
-#    define SESSREC__READ(from)                                                                              \
-      (next = _mm_loadu_si128(from),                                                                         \
-       found = _mm_or_si128(found, _mm_add_epi32(_mm_and_si128(next, exponent), carry)), next)
-static SESSREC__TARGET_CLMUL int sessrec__crc_fold(uint32_t rest, const unsigned char *at, size_t size,
-                                                   unsigned char last[16]) {
-    const __m128i by512 = _mm_set_epi64x(0x09e4addf8, 0x0740eef02),
-                  by128 = _mm_set_epi64x(0x14cd00bd6, 0x0f20c0dfe);
-    const __m128i exponent = _mm_set1_epi32(0x7f800000), carry = _mm_set1_epi32(0x00800000),
-                  *from = (const __m128i *)(const void *)at;
-    __m128i x[4], next, found = _mm_setzero_si128();
-    SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] = SESSREC__READ(from + i);
-    x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128((int)rest));
-    for (from += 4, size -= 64; size >= 64; from += 4, size -= 64) {
-        SESSREC__PREFETCH((uintptr_t)from + 4096);
-        SESSREC__UNROLL for (int i = 0; i < 4; ++i) x[i] =
-            SESSREC__FOLD(x[i], by512, SESSREC__READ(from + i));
-    }
-    SESSREC__UNROLL for (int i = 1; i < 4; ++i) x[0] = SESSREC__FOLD(x[0], by128, x[i]);
-    for (; size; ++from, size -= 16) x[0] = SESSREC__FOLD(x[0], by128, SESSREC__READ(from));
-    _mm_storeu_si128((__m128i *)(void *)last, x[0]);
-    return !_mm_movemask_ps(_mm_castsi128_ps(found));
-}
-#    undef SESSREC__FOLD
-#    undef SESSREC__READ
+#  define SESSREC__CRC_WORD(rest, word) ((uint32_t)_mm_crc32_u64(rest, word))
+#elif defined(SESSREC__NEON) && defined(__ARM_FEATURE_CRC32)
+#  include <arm_acle.h>
+#  define SESSREC__HAS_CRC() 1
+#  define SESSREC__CRC_WORD(rest, word) __crc32cd(rest, word)
 #endif
-
-static int sessrec__crc_put(sessrec__sink *sink, const unsigned char *at, size_t size) {
-    sessrec__crc *crc = (sessrec__crc *)sink;
-    uint32_t rest = ~crc->sum;
-#ifdef SESSREC__X86
-    const size_t whole = size & ~(size_t)15;
-    if (size >= 128 && SESSREC_MAX_SIMD > 0 && SESSREC__HAS_CLMUL()) {
-        unsigned char last[16];
-        crc->finite &= sessrec__crc_fold(rest, at, whole, last);
-        rest = sessrec__crc_step(crc, 0, last, sizeof last);
-        at += whole;
-        size -= whole;
+#ifdef SESSREC__CRC_WORD
+#  ifdef SESSREC__X86
+SESSREC__TARGET_OF("sse4.2")
+#  endif
+static uint32_t sessrec__crc_words(uint32_t rest, const unsigned char *at, size_t words) {
+    for (; words; --words, at += 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof word);
+        rest = SESSREC__CRC_WORD(rest, word);
     }
+    return rest;
+}
 #endif
-    crc->finite &= sessrec__all_finite(at, size / sizeof(float));
-    crc->sum = ~sessrec__crc_step(crc, rest, at, size);
-    return 1;
-}
-
-static void sessrec__crc_init(sessrec__crc *crc) {
-    crc->sink.put = sessrec__crc_put;
-    crc->finite = 1;
-    for (uint32_t b = 0; b < 256; ++b) {
-        uint32_t rest = b;
-        for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0x82f63b78u : 0);
-        crc->after[0][b] = rest;
-    }
-    for (int i = 256; i < 8 * 256; ++i) {
-        const uint32_t rest = crc->after[i / 256 - 1][i % 256];
-        crc->after[i / 256][i % 256] = rest >> 8 ^ crc->after[0][rest & 255];
-    }
-}
 
 // The checksum of some bytes. `seed` is 0, or the checksum of bytes that came before them.
-static uint32_t sessrec__crc_of(sessrec__crc *crc, uint32_t seed, const void *bytes, size_t size) {
-    crc->sum = seed;
-    sessrec__sink_write(&crc->sink, bytes, size);
-    return crc->sum;
-}
-
 static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
-    sessrec__crc crc;
-    sessrec__crc_init(&crc);
-    return sessrec__crc_of(&crc, seed, bytes, size);
+    const unsigned char *at = (const unsigned char *)bytes;
+    uint32_t rest = ~seed;
+#ifdef SESSREC__CRC_WORD
+    if (SESSREC_MAX_SIMD > 0 && size >= 8 && SESSREC__HAS_CRC()) {
+        rest = sessrec__crc_words(rest, at, size / 8);
+        at += size & ~(size_t)7;
+        size &= 7;
+    }
+#endif
+    return ~sessrec__crc_plain(rest, at, size);
+}
+#undef SESSREC__HAS_CRC
+#undef SESSREC__CRC_WORD
+
+// Whether `count` numbers of 32 bits are below a limit, which is 2^31 at most; the highest bit of each must
+// be 0 unless it is in `sign`. Looks at the bits of floats, because a compiler that was told to be fast
+// believes that there are no NaNs. Eight at a time, which compilers make vectors of.
+static int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign, uint32_t limit) {
+    const char *at = (const char *)numbers;
+    const uint32_t high = 0x80000000u, carry = high - limit;  // carries into the highest bit from the limit on
+    uint32_t bits[8], found = 0;
+    for (; count >= 8; count -= 8, at += sizeof bits) {
+        uint32_t any = 0;
+        memcpy(bits, at, sizeof bits);
+        for (int j = 0; j < 8; ++j) any |= ((bits[j] & ~high) + carry) | (bits[j] & ~sign);
+        found |= any;
+    }
+    for (; count; --count, at += sizeof *bits) {
+        memcpy(bits, at, sizeof *bits);
+        found |= ((bits[0] & ~high) + carry) | (bits[0] & ~sign);
+    }
+    return !(found >> 31);
 }
 
 // ===========================================================================================================
@@ -8443,10 +9730,6 @@ static sessrec_result sessrec__number_ids(const sessrec__ids *from, sessrec__ids
         }
     }
     return result;
-}
-
-static const sessrec__ids *sessrec__item_ids(const sessrec_log *log) {
-    return &log->ids[SESSREC__ITEM];
 }
 
 // Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in
@@ -10775,17 +12058,17 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 
 // ===========================================================================================================
 // >>archive   named arrays as one run of bytes
-// Header, table and sections as the manual says under "File format". A writer and a reader make the same list
-// of sections: the writer writes it, the reader compares it with the list that the file has, so that the two
-// cannot disagree. A file is checked from the outside to the inside: its beginning, the checksum of header
-// and table, place and checksum of every section, names and shapes, and in the end every value that could do
-// harm. What has passed is used without another look.
+// Header, table and sections as the manual says under "File format". One function for each kind of file tells
+// its sections by number: the writer writes what it tells, the reader compares it with what the file has, so
+// that the two cannot disagree, and no list of sections needs memory. A file is checked from the outside to
+// the inside: its beginning, the checksum of header and table, place and checksum of every section, names and
+// shapes, and in the end the range of every number. What has passed is used without another look.
 // ===========================================================================================================
 
 enum { SESSREC__FORMAT_MAJOR = 1, SESSREC__FORMAT_MINOR = 0 };
 enum { SESSREC__FILE_MODEL = 1, SESSREC__FILE_CHECKPOINT = 2 };
 enum {
-    SESSREC__MAX_SECTIONS = 208,    // a model has at most 37, its trainer the rest
+    SESSREC__MAX_SECTIONS = 208,    // a model has at most 37; of its 32 tensors a trainer has up to five more
     SESSREC__RECORD = 64,           // bytes of the header and of a record of the table
     SESSREC__INFO = 72              // and of section "info"
 };
@@ -10807,27 +12090,31 @@ typedef struct sessrec__section {
     uint64_t rows, columns;
     uint64_t offset, bytes;         // place in the file
     const void *data;
-    int finite;                     // of one that was read: all its floats are known to be
+    // of what is expected: the range of its numbers, as sessrec__all_below takes it; 0, 0: not looked at
+    uint32_t sign, limit;
 } sessrec__section;
 
+// Section `index` of what is written or expected. 0 behind the last.
+typedef int (*sessrec__sections)(const void *what, int32_t index, sessrec__section *out);
+
+// A file in memory whose header, table and checksums are right.
 typedef struct sessrec__archive {
-    uint32_t kind, minor;           // minor version of the format, known of a file that was read
+    const unsigned char *file;
+    uint32_t kind, minor;
     int32_t count;
-    sessrec__section section[SESSREC__MAX_SECTIONS];
-    unsigned char info[SESSREC__INFO];  // section "info" of a model that is written or expected
 } sessrec__archive;
 
-// Appends a section. There is room for every model and its trainer: each of 19 tensors at most occurs 6
-// times, and 14 sections remain.
-static void sessrec__archive_add(sessrec__archive *list, const char *name, uint32_t type, int64_t rows,
-                                 int64_t columns, const void *data) {
-    sessrec__section *section = &list->section[list->count++];
+// Describes a section; returns 1. Floats are finite unless something else is said.
+static int sessrec__section_is(sessrec__section *section, const char *name, uint32_t type, int64_t rows,
+                               int64_t columns, const void *data) {
     memset(section, 0, sizeof *section);
     memcpy(section->name, name, strlen(name));
     section->type = type;
     section->rows = (uint64_t)rows;
     section->columns = (uint64_t)columns;
     section->data = data;
+    if (type == SESSREC__FLOAT) section->sign = 0x80000000u, section->limit = 0x7f800000u;
+    return 1;
 }
 
 // The place of a section that comes behind `*end` bytes follows from its shape alone; *end moves behind it. 0
@@ -10839,12 +12126,41 @@ static int sessrec__section_place(sessrec__section *section, uint64_t *end) {
            sessrec__align64(*end, &section->offset) && sessrec__add(section->offset, section->bytes, end);
 }
 
-// Gives every section of a list its place. Returns the size of the file: the sections lie in memory, so it
-// does not overflow.
-static uint64_t sessrec__archive_place(sessrec__archive *list) {
-    uint64_t end = SESSREC__RECORD * (uint64_t)(list->count + 1);
-    for (int32_t i = 0; i < list->count; ++i) sessrec__section_place(&list->section[i], &end);
-    return end;
+static sessrec_result sessrec__section_check(const sessrec__section *section, const void *data,
+                                             sessrec_result code, sessrec_error *err) {
+    if (!section->limit || sessrec__all_below(data, section->rows * section->columns, section->sign,
+                                              section->limit))
+        return SESSREC_OK;
+    return sessrec__fail(err, code, 0,
+                         section->sign ? "%s has a value that is NaN or infinite" : "%s has a value that is "
+                                                                                    "out of its range",
+                         section->name);
+}
+
+// Whether all numbers that would be written can be read again.
+static sessrec_result sessrec__archive_check(sessrec__sections sections, const void *what,
+                                             sessrec_result code, sessrec_error *err) {
+    sessrec__section section;
+    sessrec_result result = SESSREC_OK;
+    for (int32_t i = 0; !result && sections(what, i, &section); ++i)
+        result = sessrec__section_check(&section, section.data, code, err);
+    return result;
+}
+
+// How many sections there are; *size is that of the file: the sections lie in memory, so it does not
+// overflow.
+static int32_t sessrec__archive_size(sessrec__sections sections, const void *what, uint64_t *size) {
+    sessrec__section section;
+    int32_t count = 0;
+    while (sections(what, count, &section)) ++count;
+    *size = SESSREC__RECORD * (uint64_t)(count + 1);
+    for (int32_t i = 0; i < count && sections(what, i, &section); ++i) sessrec__section_place(&section, size);
+    return count;
+}
+
+// Identifies sections by their checksums, one after the other, from 0 on.
+static uint64_t sessrec__fingerprint_of(uint64_t before, uint32_t crc) {
+    return sessrec__mix((before ^ crc) + 0x9e3779b97f4a7c15u);
 }
 
 // ---- writing ----
@@ -10858,81 +12174,80 @@ static void sessrec__swap_elements(unsigned char *bytes, uint64_t size, uint32_t
         }
 }
 
-// Writes the elements of a section in the byte order of files.
-static int sessrec__section_write(sessrec__sink *sink, const sessrec__section *section) {
+// Sums up the elements of a section in the byte order of files, and writes them unless sink is NULL.
+static int sessrec__section_write(sessrec__sink *sink, const sessrec__section *section, uint32_t *crc) {
     const unsigned char *bytes = (const unsigned char *)section->data;
-    if (!SESSREC__BIG_ENDIAN) return sessrec__sink_write(sink, bytes, (size_t)section->bytes);
-    unsigned char piece[4096];
+    unsigned char piece[512];
+    *crc = 0;
+    if (!SESSREC__BIG_ENDIAN) {
+        *crc = sink ? 0 : sessrec__crc32c(0, bytes, (size_t)section->bytes);
+        return !sink || sessrec__sink_write(sink, bytes, (size_t)section->bytes);
+    }
     for (uint64_t at = 0; at < section->bytes; at += sizeof piece) {
         const size_t left = (size_t)(section->bytes - at), size = left < sizeof piece ? left : sizeof piece;
         memcpy(piece, bytes + at, size);
         sessrec__swap_elements(piece, size, section->type & 15);
-        if (!sessrec__sink_write(sink, piece, size)) return 0;
+        if (!sink) *crc = sessrec__crc32c(*crc, piece, size);
+        else if (!sessrec__sink_write(sink, piece, size)) return 0;
     }
     return 1;
 }
 
-// Fills in the places and checksums of all sections. Returns the size of the file.
-static uint64_t sessrec__archive_seal(sessrec__archive *list, sessrec__crc *crc) {
-    sessrec__crc_init(crc);
-    const uint64_t file_size = sessrec__archive_place(list);
-    for (int32_t i = 0; i < list->count; ++i) {
-        crc->sum = 0;
-        sessrec__section_write(&crc->sink, &list->section[i]);
-        list->section[i].crc = crc->sum;
-    }
-    return file_size;
-}
-
 static const char sessrec__magic[8] = {'S', 'E', 'S', 'S', 'R', 'E', 'C', 0};
 
-// The checksum of header and table, without the four bytes at 28 where it stands.
-static uint32_t sessrec__head_sum(sessrec__crc *crc, const unsigned char *head, size_t size) {
-    return sessrec__crc_of(crc, sessrec__crc_of(crc, 0, head, 28), head + 32, size - 32);
+static void sessrec__put_record(const sessrec__section *section, unsigned char record[SESSREC__RECORD]) {
+    unsigned char *at = record + sizeof section->name;
+    memset(record, 0, SESSREC__RECORD);
+    memcpy(record, section->name, sizeof section->name);
+    sessrec__put(&at, section->type, 4);
+    sessrec__put(&at, section->crc, 4);
+    sessrec__put(&at, section->rows, 8);
+    sessrec__put(&at, section->columns, 8);
+    sessrec__put(&at, section->offset, 8);
+    sessrec__put(&at, section->bytes, 8);
 }
 
-// Header and table of a list whose places and checksums are known, into `size` bytes.
-static void sessrec__put_head(const sessrec__archive *list, uint64_t file_size, sessrec__crc *crc,
-                              unsigned char *head, size_t size) {
-    unsigned char *at = head + sizeof sessrec__magic, *sum = head + 28;
-    memset(head, 0, size);
+// Writes a file. Returns 0 when the sink has failed.
+static int sessrec__archive_write(sessrec__sink *sink, uint32_t kind, sessrec__sections sections,
+                                  const void *what) {
+    static const unsigned char zeros[64] = {0};
+    unsigned char head[SESSREC__RECORD], record[SESSREC__RECORD], *at = head;
+    uint32_t crc[SESSREC__MAX_SECTIONS], sum, unused;
+    sessrec__section section;
+    uint64_t size, end;
+    const int32_t count = sessrec__archive_size(sections, what, &size);
+    memset(head, 0, sizeof head);
     memcpy(head, sessrec__magic, sizeof sessrec__magic);
+    at += sizeof sessrec__magic;
     sessrec__put(&at, SESSREC__FORMAT_MAJOR, 4);
     sessrec__put(&at, SESSREC__FORMAT_MINOR, 4);
     sessrec__put(&at, 0, 4);  // features that a reader must know
-    sessrec__put(&at, list->kind, 4);
-    sessrec__put(&at, (uint64_t)list->count, 8);  // the upper half is the place of the checksum
-    sessrec__put(&at, file_size, 8);
-    for (int32_t i = 0; i < list->count; ++i) {
-        const sessrec__section *section = &list->section[i];
-        at = head + SESSREC__RECORD * ((size_t)i + 1);
-        memcpy(at, section->name, sizeof section->name);
-        at += sizeof section->name;
-        sessrec__put(&at, section->type, 4);
-        sessrec__put(&at, section->crc, 4);
-        sessrec__put(&at, section->rows, 8);
-        sessrec__put(&at, section->columns, 8);
-        sessrec__put(&at, section->offset, 8);
-        sessrec__put(&at, section->bytes, 8);
+    sessrec__put(&at, kind, 4);
+    sessrec__put(&at, (uint64_t)count, 8);  // the upper half is the place of the checksum
+    sessrec__put(&at, size, 8);
+    sum = sessrec__crc32c(sessrec__crc32c(0, head, 28), head + 32, sizeof head - 32);
+    // twice over the table: for its checksum, which stands in the header, and to write it
+    for (int written = 0; written < 2; ++written) {
+        end = SESSREC__RECORD * (uint64_t)(count + 1);
+        for (int32_t i = 0; i < count && sections(what, i, &section); ++i) {
+            sessrec__section_place(&section, &end);
+            if (!written) sessrec__section_write(NULL, &section, &crc[i]);
+            section.crc = crc[i];
+            sessrec__put_record(&section, record);
+            if (!written) sum = sessrec__crc32c(sum, record, sizeof record);
+            else if (!sessrec__sink_write(sink, record, sizeof record)) return 0;
+        }
+        at = head + 28;
+        sessrec__put(&at, sum, 4);
+        if (!written && !sessrec__sink_write(sink, head, sizeof head)) return 0;
     }
-    sessrec__put(&sum, sessrec__head_sum(crc, head, size), 4);
-}
-
-// Writes a list as a file. Returns 0 when the sink has failed.
-static int sessrec__archive_write(sessrec__sink *sink, sessrec__archive *list) {
-    static const unsigned char zeros[64] = {0};
-    unsigned char head[SESSREC__RECORD * (SESSREC__MAX_SECTIONS + 1)];
-    sessrec__crc crc;
-    uint64_t end = SESSREC__RECORD * (uint64_t)(list->count + 1);
-    const uint64_t file_size = sessrec__archive_seal(list, &crc);
-    sessrec__put_head(list, file_size, &crc, head, (size_t)end);
-    if (!sessrec__sink_write(sink, head, (size_t)end)) return 0;
-    for (int32_t i = 0; i < list->count; ++i) {
-        const sessrec__section *section = &list->section[i];
-        if (!sessrec__sink_write(sink, zeros, (size_t)(section->offset - end)) ||
-            !sessrec__section_write(sink, section))
+    end = SESSREC__RECORD * (uint64_t)(count + 1);
+    for (int32_t i = 0; i < count && sections(what, i, &section); ++i) {
+        const uint64_t before = end;
+        sessrec__section_place(&section, &end);
+        if (!sessrec__sink_write(sink, zeros, (size_t)(section.offset - before)) ||
+            !sessrec__section_write(sink, &section, &unused))
             return 0;
-        end = section->offset + section->bytes;
     }
     return 1;
 }
@@ -10962,9 +12277,8 @@ static sessrec_result sessrec__check_start(const unsigned char *file, uint64_t s
 }
 
 // The rest of it, and the checksum of the table.
-static sessrec_result sessrec__check_header(sessrec__archive *archive, const unsigned char *file,
-                                            uint64_t size, sessrec__crc *crc, sessrec_error *err) {
-    const unsigned char *at = file + 12;
+static sessrec_result sessrec__check_header(sessrec__archive *archive, uint64_t size, sessrec_error *err) {
+    const unsigned char *file = archive->file, *at = file + 12;
     archive->minor = (uint32_t)sessrec__take(&at, 4);
     const uint64_t features = sessrec__take(&at, 4);
     archive->kind = (uint32_t)sessrec__take(&at, 4);
@@ -10975,7 +12289,7 @@ static sessrec_result sessrec__check_header(sessrec__archive *archive, const uns
         return sessrec__damaged(err, "its length", "is not the one that its header says");
     if (count < 1 || count > SESSREC__MAX_SECTIONS || table_end > size)
         return sessrec__damaged(err, "the number of its sections", "is impossible");
-    if (sum != sessrec__head_sum(crc, file, (size_t)table_end))
+    if (sum != sessrec__crc32c(sessrec__crc32c(0, file, 28), file + 32, (size_t)table_end - 32))
         return sessrec__damaged(err, "the checksum of its header", "is wrong");
     if (features)
         return sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
@@ -10996,89 +12310,102 @@ static int sessrec__good_type(uint32_t type) {
            type == SESSREC__FLOAT64;
 }
 
-// Reads what the table says behind a section's name, and checks the bytes that it stands for. Returns NULL if
-// all is well, else what is wrong. *end is where the section before it ended, and moves behind this one.
-static const char *sessrec__read_section(const unsigned char *file, uint64_t size, const unsigned char *at,
-                                         sessrec__crc *crc, uint64_t *end, sessrec__section *section) {
-    const uint64_t before = *end;
-    section->type = (uint32_t)sessrec__take(&at, 4);
-    section->crc = (uint32_t)sessrec__take(&at, 4);
-    section->rows = sessrec__take(&at, 8);
-    section->columns = sessrec__take(&at, 8);
-    if (!sessrec__good_type(section->type)) return "has elements of an unknown type";
-    if (!sessrec__section_place(section, end) || *end > size) return "is larger than the file";
-    if (sessrec__take(&at, 8) != section->offset || sessrec__take(&at, 8) != section->bytes)
-        return "is not where its shape puts it";
-    if (sessrec__take(&at, 8)) return "has a reserved byte that is not zero";
-    if (!sessrec__all_zero(file + before, section->offset - before))
-        return "has a byte in front of it that is not zero";
-    section->data = file + section->offset;
-    crc->finite = 1;
-    const uint32_t sum = sessrec__crc_of(crc, 0, section->data, (size_t)section->bytes);
-    // there they have to be turned first
-    section->finite = section->type == SESSREC__FLOAT && !SESSREC__BIG_ENDIAN && crc->finite;
-    return sum == section->crc ? NULL : "has a wrong checksum";
+// Section `index` of a file, as its table has it.
+static sessrec__section sessrec__archive_section(const sessrec__archive *archive, int32_t index) {
+    const unsigned char *at = archive->file + SESSREC__RECORD * ((size_t)index + 1);
+    sessrec__section section;
+    memset(&section, 0, sizeof section);
+    memcpy(section.name, at, sizeof section.name);
+    at += sizeof section.name;
+    section.type = (uint32_t)sessrec__take(&at, 4);
+    section.crc = (uint32_t)sessrec__take(&at, 4);
+    section.rows = sessrec__take(&at, 8);
+    section.columns = sessrec__take(&at, 8);
+    section.offset = sessrec__take(&at, 8);
+    section.bytes = sessrec__take(&at, 8);
+    return section;
 }
 
-// Finds and checks all sections of a file that lies in memory, whose bytes must outlive the archive.
+// Where it lies, once that has been checked.
+static const unsigned char *sessrec__archive_data(const sessrec__archive *archive, int32_t index) {
+    return archive->file + sessrec__archive_section(archive, index).offset;
+}
+
+// Its name, which ends with a NUL once that has been checked.
+static const char *sessrec__archive_name(const sessrec__archive *archive, int32_t index) {
+    return (const char *)archive->file + SESSREC__RECORD * ((size_t)index + 1);
+}
+
+// Checks a section of a file of `size` bytes, and the bytes that it stands for. Returns NULL if all is well,
+// else what is wrong. *end is where the section before it ended, and moves behind this one.
+static const char *sessrec__wrong_section(const sessrec__archive *archive, int32_t index, uint64_t size,
+                                          uint64_t *end) {
+    const sessrec__section section = sessrec__archive_section(archive, index);
+    sessrec__section placed = section;
+    const uint64_t before = *end;
+    if (!sessrec__good_type(section.type)) return "has elements of an unknown type";
+    if (!sessrec__section_place(&placed, end) || *end > size) return "is larger than the file";
+    if (placed.offset != section.offset || placed.bytes != section.bytes)
+        return "is not where its shape puts it";
+    if (!sessrec__all_zero(archive->file + SESSREC__RECORD * ((size_t)index + 1) + 56, 8))
+        return "has a reserved byte that is not zero";
+    if (!sessrec__all_zero(archive->file + before, section.offset - before))
+        return "has a byte in front of it that is not zero";
+    const uint32_t sum = sessrec__crc32c(0, archive->file + section.offset, (size_t)section.bytes);
+    return sum == section.crc ? NULL : "has a wrong checksum";
+}
+
+// Checks a file that lies in memory; its bytes must outlive the archive.
 static sessrec_result sessrec__archive_open(sessrec__archive *archive, const void *bytes, uint64_t size,
                                             uint32_t kind, sessrec_error *err) {
-    const unsigned char *file = (const unsigned char *)bytes, *record = file;
-    sessrec__crc crc;
-    sessrec__crc_init(&crc);
-    sessrec_result result = sessrec__check_start(file, size, err);
-    if (!result) result = sessrec__check_header(archive, file, size, &crc, err);
+    archive->file = (const unsigned char *)bytes;
+    sessrec_result result = sessrec__check_start(archive->file, size, err);
+    if (!result) result = sessrec__check_header(archive, size, err);
     if (result) return result;
     if (archive->kind != kind)
         return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is not a %s",
                              kind == SESSREC__FILE_MODEL ? "model" : "checkpoint");
     uint64_t end = SESSREC__RECORD * (uint64_t)(archive->count + 1);
     for (int32_t i = 0; i < archive->count; ++i) {
-        sessrec__section *section = &archive->section[i];
-        record += SESSREC__RECORD;
-        memcpy(section->name, record, sizeof section->name);
-        if (!sessrec__good_name(section->name))
-            return sessrec__damaged(err, "a section", "has no proper name");
-        const char *wrong =
-            sessrec__read_section(file, size, record + sizeof section->name, &crc, &end, section);
-        if (wrong) return sessrec__damaged(err, section->name, wrong);
+        const char *name = sessrec__archive_name(archive, i);
+        if (!sessrec__good_name(name)) return sessrec__damaged(err, "a section", "has no proper name");
+        const char *wrong = sessrec__wrong_section(archive, i, size, &end);
+        if (wrong) return sessrec__damaged(err, name, wrong);
     }
     return end == size ? SESSREC_OK
                        : sessrec__damaged(err, "its last section", "does not end where the file ends");
 }
 
-// Compares the first sections of a file with the list that is expected: names, types and shapes.
-static sessrec_result sessrec__archive_match(const sessrec__archive *archive, const sessrec__archive *list,
-                                             sessrec_result code, sessrec_error *err) {
-    for (int32_t i = 0; i < list->count; ++i) {
-        const sessrec__section *want = &list->section[i], *found = &archive->section[i];
-        if (i >= archive->count || memcmp(want->name, found->name, sizeof want->name))
-            return sessrec__fail(err, code, 0, "the file has no %s at its place", want->name);
-        if (want->type != found->type)
+// Compares the sections of a file with those that are expected: names, types and shapes, and that nothing
+// stands behind them but what a later minor version may have added.
+static sessrec_result sessrec__archive_match(const sessrec__archive *archive, sessrec__sections sections,
+                                             const void *what, sessrec_result code, sessrec_error *err) {
+    sessrec__section want, found;
+    int32_t i = 0;
+    for (; sections(what, i, &want); ++i) {
+        if (i < archive->count) found = sessrec__archive_section(archive, i);
+        if (i >= archive->count || memcmp(want.name, found.name, sizeof want.name))
+            return sessrec__fail(err, code, 0, "the file has no %s at its place", want.name);
+        if (want.type != found.type)
             return sessrec__fail(err, code, 0, "%s has elements of another type than it should have",
-                                 want->name);
-        if (want->rows != found->rows || want->columns != found->columns)
-            return sessrec__fail(err, code, 0, "%s is [%d,%d] in the file and should be [%d,%d]", want->name,
-                                 (int64_t)found->rows, (int64_t)found->columns, (int64_t)want->rows,
-                                 (int64_t)want->columns);
+                                 want.name);
+        if (want.rows != found.rows || want.columns != found.columns)
+            return sessrec__fail(err, code, 0, "%s is [%d,%d] in the file and should be [%d,%d]", want.name,
+                                 (int64_t)found.rows, (int64_t)found.columns, (int64_t)want.rows,
+                                 (int64_t)want.columns);
     }
-    return SESSREC_OK;
+    if (archive->count <= i || archive->minor > SESSREC__FORMAT_MINOR) return SESSREC_OK;
+    return sessrec__damaged(err, sessrec__archive_name(archive, i), "does not belong there");
 }
 
-// Behind the sections that this version knows a file may have others, but only if a later minor version wrote
-// it.
-static sessrec_result sessrec__archive_ends(const sessrec__archive *archive, int32_t known,
-                                            sessrec_error *err) {
-    if (archive->count <= known || archive->minor > SESSREC__FORMAT_MINOR) return SESSREC_OK;
-    return sessrec__damaged(err, archive->section[known].name, "does not belong there");
-}
-
-// Identifies the first `count` sections of a list by their checksums; never 0.
-static uint64_t sessrec__archive_fingerprint(const sessrec__archive *archive, int32_t count) {
-    uint64_t hash = 0;
-    for (int32_t i = 0; i < count; ++i)
-        hash = sessrec__mix((hash ^ archive->section[i].crc) + 0x9e3779b97f4a7c15u);
-    return hash ? hash : 1;
+// Then the range of every number, which must be in the byte order of the machine.
+static sessrec_result sessrec__archive_ranges(const sessrec__archive *archive, sessrec__sections sections,
+                                              const void *what, sessrec_error *err) {
+    sessrec__section want;
+    sessrec_result result = SESSREC_OK;
+    for (int32_t i = 0; !result && sections(what, i, &want); ++i)
+        result = sessrec__section_check(&want, sessrec__archive_data(archive, i), SESSREC_BAD_FILE, err);
+    return result;
 }
 
 // ===========================================================================================================
@@ -11151,117 +12478,90 @@ static int sessrec__get_info(const unsigned char *at, sessrec_model_info *info, 
            (info->embedding == SESSREC_EMBEDDING_TIED ? info->hidden[info->layer_count - 1] : 0);
 }
 
-// The list of a model, of which the data may still be missing. It must stay where it is: its first section
-// points into it.
-static void sessrec__list_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model,
-                                uint64_t id_bytes) {
+// What is told of a model: it and its section "info".
+typedef struct sessrec__model_view {
+    const sessrec_model *model;
+    uint64_t id_bytes;
+    unsigned char info[SESSREC__INFO];
+} sessrec__model_view;
+
+static void sessrec__view_model(sessrec__model_view *view, const sessrec_model *model, uint64_t id_bytes) {
+    view->model = model;
+    view->id_bytes = id_bytes;
+    sessrec__put_info(&model->info, id_bytes, view->info);
+}
+
+// The sections of a model, of which the data may still be missing.
+static int sessrec__model_sections(const void *what, int32_t index, sessrec__section *out) {
+    const sessrec__model_view *view = (const sessrec__model_view *)what;
+    const sessrec_model *model = view->model;
     const int64_t V = model->info.item_count;
-    list->kind = kind;
-    list->count = 0;
-    sessrec__put_info(&model->info, id_bytes, list->info);
-    sessrec__archive_add(list, "info", SESSREC__BYTES, 1, SESSREC__INFO, list->info);
-    for (int32_t t = 0; t < model->tensors; ++t)
-        sessrec__archive_add(list, model->shape[t].name, SESSREC__FLOAT, model->shape[t].rows,
-                             model->shape[t].columns, model->tensor[t]);
-    sessrec__archive_add(list, "support", SESSREC__UINT64, V, 1, model->support);
-    sessrec__archive_add(list, "id_offset", SESSREC__UINT32, V + 1, 1, model->id_offset);
-    sessrec__archive_add(list, "id_text", SESSREC__BYTES, (int64_t)id_bytes, 1, model->id_text);
-    sessrec__archive_add(list, "id_order", SESSREC__INT32, V, 1, model->id_order);
+    const int32_t t = index - 1;
+    if (!index) return sessrec__section_is(out, "info", SESSREC__BYTES, 1, SESSREC__INFO, view->info);
+    if (t < model->tensors)
+        return sessrec__section_is(out, model->shape[t].name, SESSREC__FLOAT, model->shape[t].rows,
+                                   model->shape[t].columns, model->tensor[t]);
+    switch (t - model->tensors) {
+    case 0: return sessrec__section_is(out, "support", SESSREC__UINT64, V, 1, model->support);
+    case 1: return sessrec__section_is(out, "id_offset", SESSREC__UINT32, V + 1, 1, model->id_offset);
+    case 2:
+        return sessrec__section_is(out, "id_text", SESSREC__BYTES, (int64_t)view->id_bytes, 1, model->id_text);
+    case 3: return sessrec__section_is(out, "id_order", SESSREC__INT32, V, 1, model->id_order);
+    default: return 0;
+    }
 }
 
-// The list of a whole model; a checkpoint adds its own sections to it.
-static void sessrec__archive_model(sessrec__archive *list, uint32_t kind, const sessrec_model *model) {
-    sessrec__list_model(list, kind, model, model->id_offset[model->info.item_count]);
+// The view of a whole model.
+static sessrec__model_view sessrec__whole_model(const sessrec_model *model) {
+    sessrec__model_view view;
+    sessrec__view_model(&view, model, model->id_offset[model->info.item_count]);
+    return view;
 }
 
+// From the checksums of all sections.
 static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model) {
     if (model->fingerprint) return model->fingerprint;
-    sessrec__archive list;
-    sessrec__crc crc;
-    sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
-    sessrec__archive_seal(&list, &crc);
-    return sessrec__archive_fingerprint(&list, list.count);
-}
-
-// read: the sections of the tensors in a file that they come from, or NULL.
-static sessrec_result sessrec__check_weights(const sessrec_model *model, const sessrec__section *read,
-                                             sessrec_result code, sessrec_error *err) {
-    for (int32_t t = 0; t < model->tensors; ++t)
-        if (!(read && read[t].finite) &&
-            !sessrec__all_finite(model->tensor[t],
-                                 (uint64_t)model->shape[t].rows * (uint64_t)model->shape[t].columns))
-            return sessrec__fail(err, code, 0, "tensor %s has a value that is NaN or infinite",
-                                 model->shape[t].name);
-    return SESSREC_OK;
-}
-
-// What is wrong with so many ids: 1 if one has not 1 to SESSREC_MAX_ID bytes and a NUL, 2 if an entry of the
-// order is no item, 3 both. Like the next function it has no branch, so that compilers make vectors of a
-// count that they know.
-SESSREC__INLINE uint32_t sessrec__bad_ids(const uint32_t *offset, const int32_t *order, int32_t items,
-                                          int32_t count) {
-    uint32_t size = 0, item = 0;
-    for (int32_t i = 0; i < count; ++i) {
-        size |= (uint32_t)(offset[i + 1] < offset[i]) |
-                (uint32_t)(offset[i + 1] - offset[i] - 2 >= SESSREC_MAX_ID);
-        item |= (uint32_t)order[i] >= (uint32_t)items;
+    const sessrec__model_view view = sessrec__whole_model(model);
+    sessrec__section section;
+    uint64_t hash = 0, end = 0;
+    for (int32_t i = 0; sessrec__model_sections(&view, i, &section); ++i) {
+        sessrec__section_place(&section, &end);
+        sessrec__section_write(NULL, &section, &section.crc);
+        hash = sessrec__fingerprint_of(hash, section.crc);
     }
-    return size | item << 1;
+    return hash ? hash : 1;
 }
 
-SESSREC__INLINE uint64_t sessrec__count_nuls(const char *text, int32_t count) {
-    uint8_t nuls = 0;
-    for (int32_t i = 0; i < count; ++i) nuls = (uint8_t)(nuls + (text[i] == 0));  // count < 256
-    return nuls;
+static sessrec_result sessrec__check_weights(const sessrec_model *model, sessrec_result code,
+                                             sessrec_error *err) {
+    const sessrec__model_view view = sessrec__whole_model(model);
+    return sessrec__archive_check(sessrec__model_sections, &view, code, err);
 }
 
-// V items whose ids rise strictly: so each item occurs once, and no two have the same id. Mostly eight bytes
-// tell, up to the first NUL; as id_order stands behind the texts, even the last id has eight that can be
-// read. Ids lie anywhere in this order: each is asked for well before its turn.
+// V items whose ids rise strictly: so each item occurs once, and no two have the same id.
 static int sessrec__good_order(const sessrec_model *model) {
-    enum { AHEAD = 16 };
     const int32_t V = model->info.item_count, *order = model->id_order;
-    uint64_t least = 0;  // less than any id
     for (int32_t i = 0; i < V; ++i) {
-        if (i < V - 2 * AHEAD) {
-            SESSREC__PREFETCH(&model->id_offset[order[i + 2 * AHEAD]]);
-            SESSREC__PREFETCH(sessrec__item_text(model, order[i + AHEAD]));
-        }
-        const char *text = sessrec__item_text(model, order[i]);
-        const uint64_t word = sessrec__load_word(text), nul = sessrec__zero_bytes(word),
-                       key = sessrec__swap_word(word & (nul ^ (nul - 1)));
-        if (key < least || (key == least && strcmp(sessrec__item_text(model, order[i - 1]), text) >= 0))
+        if ((uint32_t)order[i] >= (uint32_t)V) return 0;
+        if (i && strcmp(sessrec__item_text(model, order[i - 1]), sessrec__item_text(model, order[i])) >= 0)
             return 0;
-        least = key;
     }
     return 1;
 }
 
-// Every id has 1 to SESSREC_MAX_ID bytes and a NUL behind them; and as there are only as many NULs as ids,
-// none is among them. All of some ids before the next, so that nothing is fetched twice.
-static sessrec_result sessrec__check_ids(const sessrec_model *model, uint64_t id_bytes, sessrec_error *err) {
-    enum { IDS = 64, BYTES = 64 };
+// Every id has 1 to SESSREC_MAX_ID bytes and behind them the first NUL.
+static int sessrec__good_ids(const sessrec_model *model, uint64_t id_bytes) {
     const uint32_t *offset = model->id_offset;
-    const int32_t V = model->info.item_count, *order = model->id_order;
-    const char *text = model->id_text;
-    uint32_t bad = offset[0] || offset[V] != id_bytes;
-    uint64_t at = 0, nuls = 0;
-    for (int32_t i = 0, end; i < V && !(bad & 1); i = end) {
-        end = V - i < IDS ? V : i + IDS;
-        bad |= end - i == IDS ? sessrec__bad_ids(offset + i, order + i, V, IDS)
-                              : sessrec__bad_ids(offset + i, order + i, V, end - i);
-        bad |= offset[end] > id_bytes;
-        for (int32_t j = i; j < end && !(bad & 1); ++j) bad |= text[offset[j + 1] - 1] != 0;
-        for (; !(bad & 1) && offset[end] - at >= BYTES; at += BYTES) {
-            SESSREC__PREFETCH((uintptr_t)text + at + 2048);
-            nuls += sessrec__count_nuls(text + at, BYTES);
-        }
+    const int32_t V = model->info.item_count;
+    if (offset[0] || offset[V] != id_bytes) return 0;
+    for (int32_t i = 0; i < V; ++i) {
+        const char *text = model->id_text + offset[i];
+        const uint32_t size = offset[i + 1] - offset[i];  // with the NUL
+        if (offset[i + 1] < offset[i] || offset[i + 1] > id_bytes || size < 2 || size > SESSREC_MAX_ID + 1 ||
+            (const char *)memchr(text, 0, size) != text + size - 1)
+            return 0;
     }
-    nuls += sessrec__count_nuls(text + at, bad & 1 ? 0 : (int32_t)(id_bytes - at));
-    if (bad & 1 || nuls != (uint64_t)V)
-        return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
-    if (!bad && sessrec__good_order(model)) return SESSREC_OK;
-    return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same id");
+    return 1;
 }
 
 static int sessrec__good_support(const sessrec_model *model) {
@@ -11275,29 +12575,36 @@ static int sessrec__good_support(const sessrec_model *model) {
 // value in them.
 static sessrec_result sessrec__model_from_archive(const sessrec__archive *archive, sessrec_model *model,
                                                   sessrec_error *err) {
-    const sessrec__section *at = archive->section;
-    sessrec__archive list;
-    uint64_t id_bytes;
-    if (strcmp(at->name, "info") || at->bytes != SESSREC__INFO ||
-        !sessrec__get_info((const unsigned char *)at->data, &model->info, &id_bytes))
+    const sessrec__section info = sessrec__archive_section(archive, 0);
+    sessrec__model_view view;
+    uint64_t id_bytes, hash = 0;
+    if (strcmp(info.name, "info") || info.bytes != SESSREC__INFO ||
+        !sessrec__get_info(sessrec__archive_data(archive, 0), &model->info, &id_bytes))
         return sessrec__damaged(err, "its first section", "does not describe a model");
     model->tensors = sessrec__shapes(&model->info, model->shape);
-    sessrec__list_model(&list, archive->kind, model, id_bytes);
-    sessrec_result result = sessrec__archive_match(archive, &list, SESSREC_BAD_FILE, err);
-    if (!result) result = sessrec__archive_ends(archive, list.count, err);
+    sessrec__view_model(&view, model, id_bytes);
+    sessrec_result result =
+        sessrec__archive_match(archive, sessrec__model_sections, &view, SESSREC_BAD_FILE, err);
     if (result) return result;
-    for (int32_t t = 0; t < model->tensors; ++t) model->tensor[t] = (float *)(++at)->data;
-    model->support = (const uint64_t *)(++at)->data;
-    model->id_offset = (const uint32_t *)(++at)->data;
-    model->id_text = (const char *)(++at)->data;
-    model->id_order = (const int32_t *)(++at)->data;
-    result = sessrec__check_ids(model, id_bytes, err);
-    if (result) return result;
+    const int32_t tensors = model->tensors;
+    for (int32_t t = 0; t < tensors; ++t)
+        model->tensor[t] = (float *)(uintptr_t)sessrec__archive_data(archive, t + 1);
+    model->support = (const uint64_t *)(const void *)sessrec__archive_data(archive, tensors + 1);
+    model->id_offset = (const uint32_t *)(const void *)sessrec__archive_data(archive, tensors + 2);
+    model->id_text = (const char *)sessrec__archive_data(archive, tensors + 3);
+    model->id_order = (const int32_t *)(const void *)sessrec__archive_data(archive, tensors + 4);
+    if (!sessrec__good_ids(model, id_bytes))
+        return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
+    if (!sessrec__good_order(model))
+        return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same "
+                                                 "id");
     if (!sessrec__good_support(model))
         return sessrec__damaged(err, "support", "does not sum to the number of events");
-    model->fingerprint = sessrec__archive_fingerprint(archive, list.count);
+    for (int32_t i = 0; i < tensors + 5; ++i)
+        hash = sessrec__fingerprint_of(hash, sessrec__archive_section(archive, i).crc);
+    model->fingerprint = hash ? hash : 1;
     sessrec__model_wire(model);
-    return sessrec__check_weights(model, archive->section + 1, SESSREC_BAD_FILE, err);
+    return sessrec__archive_ranges(archive, sessrec__model_sections, &view, err);
 }
 
 // Makes a model of an archive, in a block that begins with room for it. The block is freed when that fails.
@@ -11332,23 +12639,23 @@ SESSREC_API sessrec_result sessrec_model_import(const void *bytes, size_t size,
 }
 
 SESSREC_API size_t sessrec_model_export_size(const sessrec_model *model) {
-    sessrec__archive list;
+    uint64_t size = 0;
     if (!model) return 0;
-    sessrec__archive_model(&list, SESSREC__FILE_MODEL, model);
-    return (size_t)sessrec__archive_place(&list);
+    const sessrec__model_view view = sessrec__whole_model(model);
+    sessrec__archive_size(sessrec__model_sections, &view, &size);
+    return (size_t)size;
 }
 
 static int sessrec__write_model(sessrec__sink *sink, const void *what) {
-    sessrec__archive list;
-    sessrec__archive_model(&list, SESSREC__FILE_MODEL, (const sessrec_model *)what);
-    return sessrec__archive_write(sink, &list);
+    const sessrec__model_view view = sessrec__whole_model((const sessrec_model *)what);
+    return sessrec__archive_write(sink, SESSREC__FILE_MODEL, sessrec__model_sections, &view);
 }
 
 SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void *bytes, size_t size) {
     sessrec__memory_sink memory;
     if (!model || !bytes || size < sessrec_model_export_size(model)) return SESSREC_INVALID_ARGUMENT;
     // it could not be read again
-    sessrec_result result = sessrec__check_weights(model, NULL, SESSREC_DIVERGED, NULL);
+    sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, NULL);
     if (result) return result;
     memory.sink.put = sessrec__memory_put;
     memory.at = (unsigned char *)bytes;
@@ -11790,7 +13097,7 @@ SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, 
         saves[i].what = output;
         saves[i].check = !output->model && !output->log && !output->bytes;
         if (output->model) {
-            sessrec_result result = sessrec__check_weights(output->model, NULL, SESSREC_DIVERGED, err);
+            sessrec_result result = sessrec__check_weights(output->model, SESSREC_DIVERGED, err);
             if (result) return result;
             saves[i].begins = sessrec__magic;
             saves[i].produce = sessrec__write_model;
@@ -11899,16 +13206,18 @@ static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, con
         *block = NULL;
         return result;
     }
-    for (int32_t i = 0; SESSREC__BIG_ENDIAN && i < archive->count; ++i)
-        sessrec__swap_elements((unsigned char *)archive->section[i].data, archive->section[i].bytes,
-                               archive->section[i].type & 15);
+    for (int32_t i = 0; SESSREC__BIG_ENDIAN && i < archive->count; ++i) {
+        const sessrec__section section = sessrec__archive_section(archive, i);
+        sessrec__swap_elements((unsigned char *)*block + prefix + section.offset, section.bytes,
+                               section.type & 15);
+    }
     return SESSREC_OK;
 }
 
 SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const char *path,
                                                sessrec_error *err) {
     if (!model) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "model must not be NULL");
-    sessrec_result result = sessrec__check_weights(model, NULL, SESSREC_DIVERGED, err);
+    sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, err);
     return result ? result : sessrec__save_file(path, sessrec__write_model, model, err);
 }
 
@@ -11991,8 +13300,10 @@ static void sessrec__record_run(const sessrec_trainer *tr, sessrec__run_record *
 // The other way; 0 if a number is none that a trainer writes.
 static int sessrec__take_position(const double *in, sessrec_position *p) {
     const double exact = 9007199254740992.0;  // 2^53: whole numbers up to here are
-    if (!sessrec__within(in[0], 0, INT32_MAX) || !sessrec__within(in[1], 0, exact) ||
-        !sessrec__within(in[2], 0, exact) || !sessrec__within(in[5], -1, INT32_MAX))
+    const double count = INT32_MAX / 2, sum = 1e300;  // far from what one more could overflow
+    if (!sessrec__within(in[0], 0, count) || !sessrec__within(in[1], 0, exact) ||
+        !sessrec__within(in[2], 0, exact) || !sessrec__within(in[3], -sum, sum) ||
+        !sessrec__within(in[4], -sum, sum) || !sessrec__within(in[5], -1, count))
         return 0;
     p->epoch = (int32_t)in[0];
     p->step = (int64_t)in[1];
@@ -12003,51 +13314,75 @@ static int sessrec__take_position(const double *in, sessrec_position *p) {
     return 1;
 }
 
-// The section of a tensor's state, if there is such a state.
-static void sessrec__add_state(sessrec__archive *list, const char *prefix, const sessrec__shape *shape,
-                               uint32_t type, int32_t columns, const void *data) {
-    char name[16];
-    if (!data) return;
-    snprintf(name, sizeof name, "%s%s", prefix, shape->name);
-    sessrec__archive_add(list, name, type, shape->rows, columns, data);
+// What is told of a trainer.
+typedef struct sessrec__trainer_view {
+    sessrec__model_view model;
+    const sessrec_trainer *tr;
+    sessrec__run_record record;
+    int with_best;
+} sessrec__trainer_view;
+
+static int32_t sessrec__model_section_count(const sessrec_model *model) {
+    return model->tensors + 5;
 }
 
-// The list of a checkpoint of this trainer, with or without best weights. Returns how many sections belong to
-// the model.
-static int32_t sessrec__archive_trainer(sessrec__archive *list, const sessrec_trainer *tr,
-                                        const sessrec__run_record *record, int with_best) {
-    const sessrec_model *model = tr->model;
-    sessrec__archive_model(list, SESSREC__FILE_CHECKPOINT, model);
-    const int32_t of_model = list->count;
-    sessrec__archive_add(list, "config", SESSREC__FLOAT64, 1, SESSREC__CONFIG_NUMBERS, record->config);
-    sessrec__archive_add(list, "position", SESSREC__FLOAT64, 1, SESSREC__POSITION_NUMBERS, record->position);
-    for (int32_t t = 0; t < model->tensors; ++t) {
-        const sessrec__shape *shape = &model->shape[t];
-        const sessrec_optimizer_state *s = &tr->state[t];
-        sessrec__add_state(list, "acc.", shape, SESSREC__FLOAT, shape->columns, s->first);
-        sessrec__add_state(list, "second.", shape, SESSREC__FLOAT, shape->columns, s->second);
-        sessrec__add_state(list, "vel.", shape, SESSREC__FLOAT, shape->columns, s->velocity);
-        sessrec__add_state(list, "steps.", shape, SESSREC__INT32, 1, s->steps);
-        if (with_best) sessrec__add_state(list, "best.", shape, SESSREC__FLOAT, shape->columns, tr->best[t]);
+// One of the arrays of a tensor, by number, its name and range; NULL if there is no such array.
+static const void *sessrec__state_of(const sessrec__trainer_view *view, int32_t t, int32_t number,
+                                     sessrec__section *out) {
+    static const char *const prefix[5] = {"acc.", "second.", "vel.", "steps.", "best."};
+    const sessrec_optimizer_state *s = &view->tr->state[t];
+    const void *const data[5] = {s->first, s->second, s->velocity, s->steps,
+                                 view->with_best ? view->tr->best[t] : NULL};
+    const sessrec__shape *shape = &view->tr->model->shape[t];
+    const int steps = number == 3;
+    char name[16];
+    if (!data[number]) return NULL;
+    snprintf(name, sizeof name, "%s%s", prefix[number], shape->name);
+    sessrec__section_is(out, name, steps ? SESSREC__INT32 : SESSREC__FLOAT, shape->rows,
+                        steps ? 1 : shape->columns, data[number]);
+    // sums of squares, but for Adam's first
+    if (number == 1 || (number == 0 && view->tr->config.optimizer.kind != SESSREC_ADAM)) out->sign = 0;
+    if (steps) out->limit = 0x40000000u;
+    return data[number];
+}
+
+static int sessrec__trainer_sections(const void *what, int32_t index, sessrec__section *out) {
+    const sessrec__trainer_view *view = (const sessrec__trainer_view *)what;
+    const sessrec_trainer *tr = view->tr;
+    const int32_t of_model = sessrec__model_section_count(tr->model), slots = tr->config.batch_size;
+    if (index < of_model) return sessrec__model_sections(&view->model, index, out);
+    index -= of_model;
+    if (index == 0)
+        return sessrec__section_is(out, "config", SESSREC__FLOAT64, 1, SESSREC__CONFIG_NUMBERS,
+                                   view->record.config);
+    if (index == 1)
+        return sessrec__section_is(out, "position", SESSREC__FLOAT64, 1, SESSREC__POSITION_NUMBERS,
+                                   view->record.position);
+    index -= 2;
+    for (int32_t i = 0; i < 5 * tr->model->tensors; ++i)
+        if (sessrec__state_of(view, i / 5, i % 5, out) && index-- == 0) return 1;
+    if (index < tr->config.layer_count) {
+        const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + index), 0};
+        return sessrec__section_is(out, name, SESSREC__FLOAT, slots, tr->config.hidden[index],
+                                   tr->layer[index].state);
     }
-    for (int32_t l = 0; l < tr->config.layer_count; ++l) {
-        const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + l), 0};
-        sessrec__archive_add(list, name, SESSREC__FLOAT, tr->config.batch_size, tr->config.hidden[l],
-                             tr->layer[l].state);
-    }
-    if (tr->config.user_hidden)
-        sessrec__archive_add(list, "user", SESSREC__FLOAT, tr->config.batch_size, tr->config.user_hidden,
-                             tr->user.state);
-    return of_model;
+    if (index > tr->config.layer_count || !tr->config.user_hidden) return 0;
+    return sessrec__section_is(out, "user", SESSREC__FLOAT, slots, tr->config.user_hidden,
+                               tr->user.state);
+}
+
+static void sessrec__view_trainer(sessrec__trainer_view *view, const sessrec_trainer *tr, int with_best) {
+    view->model = sessrec__whole_model(tr->model);
+    view->tr = tr;
+    view->with_best = with_best;
+    sessrec__record_run(tr, &view->record);
 }
 
 static int sessrec__write_trainer(sessrec__sink *sink, const void *what) {
     const sessrec_trainer *tr = (const sessrec_trainer *)what;
-    sessrec__archive list;
-    sessrec__run_record record;
-    sessrec__record_run(tr, &record);
-    sessrec__archive_trainer(&list, tr, &record, tr->position.best_age >= 0);
-    return sessrec__archive_write(sink, &list);
+    sessrec__trainer_view view;
+    sessrec__view_trainer(&view, tr, tr->position.best_age >= 0);
+    return sessrec__archive_write(sink, SESSREC__FILE_CHECKPOINT, sessrec__trainer_sections, &view);
 }
 
 SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *tr, const char *path,
@@ -12059,15 +13394,17 @@ SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *tr, cons
 
 // What must be equal to the byte: everything of the model but its weights (so the items and their support),
 // and the configuration.
-static sessrec_result sessrec__same_run(const sessrec__archive *archive, const sessrec__archive *list,
-                                        int32_t of_model, sessrec_error *err) {
-    for (int32_t i = 0; i <= of_model; ++i) {
-        const sessrec__section *mine = &list->section[i], *found = &archive->section[i];
-        if (i < of_model && mine->type == SESSREC__FLOAT) continue;
-        if (memcmp(mine->data, found->data, (size_t)found->bytes))
+static sessrec_result sessrec__same_run(const sessrec__archive *archive, const sessrec__trainer_view *view,
+                                        sessrec_error *err) {
+    sessrec__section mine;
+    const int32_t of_model = sessrec__model_section_count(view->tr->model);
+    for (int32_t i = 0; i <= of_model && sessrec__trainer_sections(view, i, &mine); ++i) {
+        if (mine.type == SESSREC__FLOAT) continue;
+        if (memcmp(mine.data, sessrec__archive_data(archive, i),
+                   (size_t)sessrec__archive_section(archive, i).bytes))
             return sessrec__fail(err, SESSREC_MISMATCH, 0,
                                  "the checkpoint is of another log or configuration: its section %s differs",
-                                 mine->name);
+                                 mine.name);
     }
     return SESSREC_OK;
 }
@@ -12075,33 +13412,28 @@ static sessrec_result sessrec__same_run(const sessrec__archive *archive, const s
 // Everything is compared and checked before anything of the trainer changes.
 static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessrec__archive *archive,
                                                sessrec_error *err) {
-    sessrec__archive list;
-    sessrec__run_record record;
+    sessrec__trainer_view view;
+    sessrec__section section;
     sessrec_position position;
-    sessrec__record_run(tr, &record);
-    int32_t of_model = sessrec__archive_trainer(&list, tr, &record, 0);
-    const sessrec__section *at = &archive->section[of_model + 1];
-    if (archive->count <= of_model + 1 || at->type != SESSREC__FLOAT64 ||
-        at->bytes != sizeof record.position || !sessrec__take_position((const double *)at->data, &position))
+    const int32_t at = sessrec__model_section_count(tr->model) + 1;
+    if (at < archive->count) section = sessrec__archive_section(archive, at);
+    if (at >= archive->count || section.type != SESSREC__FLOAT64 ||
+        section.bytes != sizeof view.record.position ||
+        !sessrec__take_position((const double *)(const void *)sessrec__archive_data(archive, at), &position))
         return sessrec__fail(
             err, SESSREC_MISMATCH, 0,
             "the checkpoint is of another configuration: it has no position where this one would");
     if (position.best_age >= 0 && !sessrec__best_ready(tr)) return sessrec__no_memory(err);
-    of_model = sessrec__archive_trainer(&list, tr, &record, position.best_age >= 0);
-    sessrec_result result = sessrec__archive_match(archive, &list, SESSREC_MISMATCH, err);
-    if (!result) result = sessrec__archive_ends(archive, list.count, err);
-    if (!result) result = sessrec__same_run(archive, &list, of_model, err);
-    for (int32_t i = 0; i < list.count && !result; ++i) {
-        const sessrec__section *found = &archive->section[i];
-        if (found->type == SESSREC__FLOAT &&
-            !sessrec__all_finite((const float *)found->data, found->bytes / sizeof(float)))
-            result = sessrec__fail(err, SESSREC_BAD_FILE, 0,
-                                   "the checkpoint has a value that is NaN or infinite in %s", found->name);
-    }
+    sessrec__view_trainer(&view, tr, position.best_age >= 0);
+    sessrec_result result =
+        sessrec__archive_match(archive, sessrec__trainer_sections, &view, SESSREC_MISMATCH, err);
+    if (!result) result = sessrec__same_run(archive, &view, err);
+    if (!result) result = sessrec__archive_ranges(archive, sessrec__trainer_sections, &view, err);
     if (!result) result = sessrec__fetch(tr, SESSREC__TO_WRITE, err);
     if (result) return result;
-    for (int32_t i = 0; i < list.count; ++i)
-        memcpy((void *)list.section[i].data, archive->section[i].data, (size_t)archive->section[i].bytes);
+    for (int32_t i = 0; sessrec__trainer_sections(&view, i, &section); ++i)
+        memcpy((void *)(uintptr_t)section.data, sessrec__archive_data(archive, i),
+               (size_t)sessrec__archive_section(archive, i).bytes);
     tr->position = position;
     return SESSREC_OK;
 }

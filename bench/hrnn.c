@@ -164,9 +164,10 @@ static sessrec_result split(sessrec_log *log, int validate, corpus *c, sessrec_e
 
 static void concat_begin_user(const void *self, void *user) {
     const sessrec_scorer *rnn = (const sessrec_scorer *)self;
-    rnn->begin(rnn->self, user, NULL);
+    rnn->begin(rnn->self, user, NULL, 0);
 }
-static void concat_begin(const void *self, void *state, const void *user) {
+static void concat_begin(const void *self, void *state, const void *user, double time) {
+    (void)time;
     memcpy(state, user, ((const sessrec_scorer *)self)->state_bytes);
 }
 static void concat_end(const void *self, const void *state, void *user, void *scratch) {
@@ -181,9 +182,10 @@ static int32_t concat_find(const void *self, const char *id) {
     const sessrec_scorer *rnn = (const sessrec_scorer *)self;
     return rnn->find_item(rnn->self, id);
 }
-static void concat_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
+static void concat_click(const void *self, int32_t rows, void *states, const int32_t *items,
+                         const double *times, void *scratch) {
     const sessrec_scorer *rnn = (const sessrec_scorer *)self;
-    rnn->click(rnn->self, rows, states, items, scratch);
+    rnn->click(rnn->self, rows, states, items, times, scratch);
 }
 static void concat_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count,
                          float *scores, void *scratch) {
@@ -243,12 +245,18 @@ static void print_table(const char *log, const char *name, int seed, const table
     fflush(stdout);
 }
 
+static sessrec_result item_knn(const sessrec_log *log, sessrec_scorer *out) {
+    sessrec_rules_config config = sessrec_rules_config_default();
+    config.kind = SESSREC_RULES_ITEMKNN;
+    return sessrec_rules_create(&config, log, out, NULL);
+}
+
 static sessrec_result make_scorer(const setting *s, const corpus *c, uint64_t seed, sessrec_model **model,
                                   sessrec_scorer *out, sessrec_error *err) {
     if (s->model == POP) return sessrec_scorer_pop(c->train, NULL, out, NULL);
     if (s->model == PPOP) return sessrec_scorer_ppop(c->train, NULL, out, NULL);
     if (s->model == ITEM_KNN)
-        return sessrec_scorer_itemknn(c->train, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, out, NULL);
+        return item_knn(c->train, out);
     const sessrec_config config = config_of(s, seed);
     const sessrec_result result =
         sessrec_train(&config, s->model == CONCAT ? c->joined : c->train, NULL, model, err);

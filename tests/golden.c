@@ -2,8 +2,9 @@
 //
 // Runs every case file (*.txt) whatever its sizes and settings, which all come from the file;
 // golden/README.md is the specification. Prints one line a case with its largest deviation, and exits with 1
-// if any is out of tolerance. What the library does not have is named as skipped. Uses the public interface
-// only.
+// if any is out of tolerance. What the library does not have is named as skipped. Uses the public interface,
+// but for the similarities of neighbors.
+#define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
 #include <dirent.h>
@@ -909,15 +910,22 @@ static void begin_replay(golden_case *c, replay *r, sessrec_result made) {
 static replay *new_replay(golden_case *c) { return (replay *)take(c, 1, sizeof(replay)); }
 
 static void replay_click(const replay *r, int32_t item) {
-    r->scorer.click(r->scorer.self, 1, r->state, &item, r->scratch);
+    r->scorer.click(r->scorer.self, 1, r->state, &item, NULL, r->scratch);
 }
 
 // Of all items; a scorer gives at most 1024 scores at once.
 static void replay_scores(const replay *r, float *scores) {
     for (int32_t first = 0; first < r->scorer.item_count; first += 1024) {
         int32_t count = r->scorer.item_count - first < 1024 ? r->scorer.item_count - first : 1024;
-        r->scorer.score(r->scorer.self, 1, r->state, first, count, scores + first, r->scratch);
+        if (r->scorer.score)
+            r->scorer.score(r->scorer.self, 1, r->state, first, count, scores + first, r->scratch);
     }
+    if (!r->scorer.list) return;
+    const sessrec_recommendation *list;
+    const int32_t count = r->scorer.list(r->scorer.self, r->state, &list, r->scratch);
+    for (int32_t i = 0; i < r->scorer.item_count && !r->scorer.score; ++i) scores[i] = -INFINITY;
+    for (int32_t i = 0; i < count; ++i)
+        scores[list[i].item] = r->scorer.score ? scores[list[i].item] + list[i].score : list[i].score;
 }
 
 // ---- gru4rec_traj: evaluation -----------------------------------------------------------------------------
@@ -1006,7 +1014,7 @@ static void check_eval_scores(golden_case *c, const sessrec_model *model, int32_
     for (int64_t row = 0; row < rows; ++row) {
         const double *event = events->data + 3 * row;
         if (event[1] < 0 || event[1] >= items) stop(c, "eval_events has an item out of range");
-        if (!row || event[0] != event[-3]) r->scorer.begin(r->scorer.self, r->state, NULL);
+        if (!row || event[0] != event[-3]) r->scorer.begin(r->scorer.self, r->state, NULL, NAN);
         replay_click(r, (int32_t)event[1]);
         replay_scores(r, scores + row * items);
     }
@@ -1300,7 +1308,7 @@ static float *prefix_scores(golden_case *c, const replay *r, const golden_tensor
     float *scores = take_floats(c, prefixes * items);
     if (r->scorer.item_count != items) stop(c, "a scorer has another number of items than the log");
     for (int64_t p = 0; p < prefixes; ++p) {
-        r->scorer.begin(r->scorer.self, r->state, NULL);
+        r->scorer.begin(r->scorer.self, r->state, NULL, NAN);
         for (int64_t i = p * length; i < (p + 1) * length && item[i] >= 0; ++i) replay_click(r, item[i]);
         replay_scores(r, scores + p * items);
     }
@@ -1323,12 +1331,12 @@ static void check_personal_pop(golden_case *c, const sessrec_log *log, const gol
         r->scorer.begin_user(r->scorer.self, known);
         for (int32_t s = 0; s < view.session_count; ++s) {
             if ((double)number_of(sessrec_log_user_id(log, view.session_users[s])) != user->data[p]) continue;
-            r->scorer.begin(r->scorer.self, r->state, known);
+            r->scorer.begin(r->scorer.self, r->state, known, NAN);
             for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1]; ++e)
                 replay_click(r, view.items[e]);
             r->scorer.end(r->scorer.self, r->state, known, r->scratch);
         }
-        r->scorer.begin(r->scorer.self, r->state, known);
+        r->scorer.begin(r->scorer.self, r->state, known, NAN);
         replay_scores(r, history + p * items);
         for (int32_t i = 0; i < items; ++i) history[p * items + i] -= (float)pop->data[i];
         for (int64_t i = p * length; i < (p + 1) * length && item[i] >= 0; ++i) replay_click(r, item[i]);
@@ -1352,36 +1360,209 @@ static void run_pop(golden_case *c) {
     check_personal_pop(c, log, prefix, items);
 }
 
-// Item-KNN uncut: the similarities are what one click scores. The file has 0 where the scorer has "not
-// scored".
-static void check_neighbors(golden_case *c, const sessrec_log *log, sessrec_itemknn form, double lambda,
-                            const char *similarity, const char *scores) {
-    const golden_tensor *prefix = need(c, "prefix");
-    int32_t items = meta_count(c, "n_items");
-    int64_t prefixes = prefix->dim[0];
+// Compares with a tensor that has 0 where the scorer has "not scored".
+static void compare_scored(golden_case *c, const char *name, float *scores, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) scores[i] = scores[i] > -INFINITY ? scores[i] : 0;
+    compare_tensor(c, SINGLE, name, scores, count);
+}
+
+// Rules uncut. Their scores after every prefix.
+static float *rules_scores(golden_case *c, replay *r, sessrec_rules_config config, const sessrec_log *log) {
+    const int32_t items = meta_count(c, "n_items");
+    config.most = items;
+    begin_replay(c, r, sessrec_rules_create(&config, log, &r->scorer, NULL));
+    return prefix_scores(c, r, need(c, "prefix"), items);
+}
+
+// Item-KNN: the similarities are what one click scores.
+static void check_neighbors(golden_case *c, const sessrec_log *log, int32_t events, double lambda,
+                            double alpha, const char *similarity, const char *scores) {
+    const int32_t items = meta_count(c, "n_items");
+    sessrec_rules_config config = sessrec_rules_config_default();
     replay *knn = new_replay(c);
-    begin_replay(c, knn, sessrec_scorer_itemknn(log, form, items, lambda, NULL, &knn->scorer, NULL));
-    float *all = take_floats(c, (int64_t)items * items), *after = prefix_scores(c, knn, prefix, items);
+    config.kind = SESSREC_RULES_ITEMKNN;
+    config.events = events;
+    config.lambda = lambda;
+    config.alpha = alpha;
+    float *all = take_floats(c, (int64_t)items * items), *after = rules_scores(c, knn, config, log);
     for (int32_t i = 0; i < items; ++i) {
-        knn->scorer.begin(knn->scorer.self, knn->state, NULL);
+        knn->scorer.begin(knn->scorer.self, knn->state, NULL, NAN);
         replay_click(knn, i);
         replay_scores(knn, all + (ptrdiff_t)i * items);
     }
-    for (int64_t i = 0; i < (int64_t)items * items; ++i) all[i] = all[i] > -INFINITY ? all[i] : 0;
-    for (int64_t i = 0; i < prefixes * items; ++i) after[i] = after[i] > -INFINITY ? after[i] : 0;
-    compare_tensor(c, SINGLE, similarity, all, (int64_t)items * items);
-    if (scores) compare_tensor(c, SINGLE, scores, after, prefixes * items);
+    compare_scored(c, similarity, all, (int64_t)items * items);
+    if (scores) compare_scored(c, scores, after, need(c, "prefix")->dim[0] * items);
 }
 
 static void run_itemknn(golden_case *c) {
     const sessrec_log *log = make_log(c, "log");
     const double lambda = meta_number(c, "lambda");
     check_items(c, log, "supp");
-    check_neighbors(c, log, SESSREC_ITEMKNN_SESSIONS, 0, "set_sim_lambda0", "set_scores_lambda0");
-    check_neighbors(c, log, SESSREC_ITEMKNN_SESSIONS, lambda, "set_sim_lambda", "set_scores_lambda");
-    check_neighbors(c, log, SESSREC_ITEMKNN_EVENTS, 0, "event_sim_lambda0_alpha05", NULL);
-    check_neighbors(c, log, SESSREC_ITEMKNN_EVENTS, lambda, "event_sim_lambda_alpha05",
-                    "event_scores_lambda_alpha05");
+    check_neighbors(c, log, 0, 0, 0.5, "set_sim_lambda0", "set_scores_lambda0");
+    check_neighbors(c, log, 0, lambda, 0.5, "set_sim_lambda", "set_scores_lambda");
+    check_neighbors(c, log, 1, 0, 0.5, "event_sim_lambda0_alpha05", NULL);
+    check_neighbors(c, log, 1, lambda, 0.5, "event_sim_lambda_alpha05", "event_scores_lambda_alpha05");
+    check_neighbors(c, log, 1, lambda, meta_number(c, "alpha"), "event_sim_lambda_alpha", NULL);
+}
+
+static void check_markov(golden_case *c, const sessrec_log *log, int32_t order, const char *name) {
+    sessrec_rules_config config = sessrec_rules_config_default();
+    config.kind = SESSREC_RULES_MARKOV;
+    config.order = order;
+    float *scores = rules_scores(c, new_replay(c), config, log);
+    compare_scored(c, name, scores, need(c, "prefix")->dim[0] * meta_count(c, "n_items"));
+}
+
+static void run_markov(golden_case *c) {
+    const sessrec_log *log = make_log(c, "log");
+    check_items(c, log, NULL);
+    check_markov(c, log, 1, "mc1");
+    check_markov(c, log, 2, "mc2_backoff");
+}
+
+static sessrec_decay decay_of(golden_case *c, const char *name, double *scale) {
+    static const char *const names[5] = {"same", "div", "linear", "log", "quadratic"};
+    for (int32_t i = 0; i < 5; ++i)
+        if (!strcmp(name, names[i])) return i;
+    if (strncmp(name, "exp:", 4)) stop(c, "there is no weight %s", name);
+    *scale = strtod(name + 4, NULL);
+    return SESSREC_DECAY_EXP;
+}
+
+// Sequential rules: every tensor sr_STEPS_WEIGHT.
+static void run_rules(golden_case *c) {
+    const sessrec_log *log = make_log(c, "log");
+    const int64_t count = need(c, "prefix")->dim[0] * meta_count(c, "n_items");
+    sessrec_rules_config config = sessrec_rules_config_default();
+    check_items(c, log, "supp");
+    config.kind = SESSREC_RULES_ASSOCIATION;
+    compare_scored(c, "ar", rules_scores(c, new_replay(c), config, log), count);
+    config.kind = SESSREC_RULES_SEQUENTIAL;
+    for (int64_t t = 0; t < c->file.tensors; ++t) {
+        char weight[32];
+        const char *name = c->file.tensor[t].name;
+        double scale;
+        if (sscanf(name, "sr_%d_%31s", &config.steps, weight) != 2) continue;
+        config.weight = decay_of(c, weight, &scale);
+        compare_scored(c, name, rules_scores(c, new_replay(c), config, log), count);
+    }
+    check_markov(c, log, 1, "mc1");
+    check_markov(c, log, 2, "mc2");
+    check_markov(c, log, 3, "mc3");
+    check_markov(c, log, 4, "mc4");
+}
+
+// k=5,cosine=1,weight=exp:1.02 and so on, as the golden README names them.
+static sessrec_knn_config knn_of(golden_case *c, const char *text) {
+    sessrec_knn_config config = sessrec_knn_config_default();
+    char key[16], value[32];
+    int used;
+    config.k = config.m = config.cosine = config.last_n = 0;
+    config.weight = config.neighbor_weight = SESSREC_DECAY_SAME;
+    config.recency = config.spread = config.idf = 0;
+    for (; sscanf(text, "%15[^=]=%31[^,]%n", key, value, &used) == 2; text += used, text += *text == ',') {
+        const double number = strtod(value, NULL);
+        if (!strcmp(key, "k")) config.k = (int32_t)number;
+        else if (!strcmp(key, "m")) config.m = (int32_t)number;
+        else if (!strcmp(key, "cosine")) config.cosine = (int32_t)number;
+        else if (!strcmp(key, "last_n")) config.last_n = (int32_t)number;
+        else if (!strcmp(key, "idf")) config.idf = number;
+        else if (!strcmp(key, "snh")) config.recency = number;
+        else if (!strcmp(key, "inh")) config.spread = number;
+        else if (!strcmp(key, "weight")) config.weight = decay_of(c, value, &config.weight_scale);
+        else if (!strcmp(key, "nweight")) config.neighbor_weight = decay_of(c, value, &config.neighbor_scale);
+        else stop(c, "there is no setting %s", key);
+    }
+    return config;
+}
+
+// The similarity of every candidate after a prefix, by the session's place in the log.
+static void similarities(const replay *r, const sessrec_log *log, float *out) {
+    const sessrec__knn *knn = (const sessrec__knn *)r->scorer.self;
+    const sessrec_log_view view = sessrec_log_contents(log);
+    sessrec__layout layout = {(char *)r->scratch, 0, 0};
+    sessrec__knn_work work;
+    sessrec__knn_place(knn, &work, &layout);
+    sessrec__knn_find(knn, (const sessrec__clicks *)r->state, &work);
+    for (int32_t s = 0; s < view.session_count; ++s) {
+        const double end = view.times[view.session_begins[s + 1] - 1];
+        out[s] = 0;
+        for (int32_t n = 0; n < work.neighbor_count; ++n) {  // no two sessions of the file end at once
+            const double its = knn->ends[INT32_MAX - work.neighbors[n].item];
+            if (its >= end && its <= end) out[s] = (float)((double)work.neighbors[n].score * work.scale);
+        }
+    }
+}
+
+static void run_knn(golden_case *c) {
+    const sessrec_log *log = make_log(c, "log");
+    const int32_t items = meta_count(c, "n_items"), sessions = meta_count(c, "n_sessions");
+    const golden_tensor *prefix = need(c, "prefix");
+    const int64_t prefixes = prefix->dim[0], length = prefix->count / prefixes;
+    const int32_t *item = integers(c, prefix, -1, items - 1);
+    char name[128];
+    check_items(c, log, "supp");
+    for (int64_t m = 0; m < c->file.metas; ++m) {
+        if (!strchr(c->file.meta[m].value, '=')) continue;
+        sessrec_knn_config config = knn_of(c, c->file.meta[m].value);
+        replay *knn = new_replay(c), *all = new_replay(c);
+        begin_replay(c, knn, sessrec_knn_create(&config, log, &knn->scorer, NULL));
+        config.k = sessions;
+        begin_replay(c, all, sessrec_knn_create(&config, log, &all->scorer, NULL));
+        snprintf(name, sizeof name, "%s_scores", c->file.meta[m].key);
+        compare_scored(c, name, prefix_scores(c, knn, prefix, items), prefixes * items);
+        float *sims = take_floats(c, prefixes * sessions);
+        for (int64_t p = 0; p < prefixes; ++p) {
+            all->scorer.begin(all->scorer.self, all->state, NULL, NAN);
+            for (int64_t i = p * length; i < (p + 1) * length && item[i] >= 0; ++i)
+                replay_click(all, item[i]);
+            similarities(all, log, sims + p * sessions);
+        }
+        snprintf(name, sizeof name, "%s_sim", c->file.meta[m].key);
+        compare_tensor(c, SINGLE, name, sims, prefixes * sessions);
+    }
+}
+
+// S-KNN and V-SKNN: the older file, whose dot product is not divided by the number of distinct items, and
+// whose ties go to the session that began later. Without ties at k, the scores are the same.
+static void check_sknn(golden_case *c, const sessrec_log *log, const char *prefix_name,
+                       sessrec_knn_config config) {
+    const golden_tensor *prefix = need(c, "prefix");
+    const int32_t items = meta_count(c, "n_items");
+    const int64_t prefixes = prefix->dim[0], length = prefix->count / prefixes;
+    char name[64];
+    snprintf(name, sizeof name, "%s_tie_at_k", prefix_name);
+    const golden_tensor *tie = need_sized(c, name, prefixes);
+    for (int cut = 0; cut < 2; ++cut) {
+        replay *knn = new_replay(c);
+        snprintf(name, sizeof name, "%s_scores%s", prefix_name, cut ? "" : "_all");
+        const golden_tensor *expected = need_sized(c, name, prefixes * items);
+        config.k = cut ? meta_count(c, "k") : 1000;
+        begin_replay(c, knn, sessrec_knn_create(&config, log, &knn->scorer, NULL));
+        float *scores = prefix_scores(c, knn, prefix, items);
+        for (int64_t p = 0; p < prefixes; ++p) {
+            int32_t distinct = 0;
+            for (int64_t i = 0; i < length; ++i) {
+                int again = prefix->data[p * length + i] < 0;
+                for (int64_t j = 0; j < i; ++j)
+                    again |= prefix->data[p * length + i] == prefix->data[p * length + j];
+                distinct += !again;
+            }
+            for (int64_t i = p * items; i < (p + 1) * items; ++i)
+                scores[i] = scores[i] > -INFINITY ? scores[i] * (float)(config.cosine ? 1 : distinct) : 0;
+            if (cut && tie->data[p] > 0) continue;
+            compare_floats(c, SINGLE, name, scores + p * items, expected->data + p * items, items);
+        }
+    }
+}
+
+static void run_sknn(golden_case *c) {
+    const sessrec_log *log = make_log(c, "log");
+    sessrec_knn_config config = knn_of(c, "cosine=1");
+    check_items(c, log, NULL);
+    check_sknn(c, log, "sknn", config);
+    config = knn_of(c, "weight=div");
+    check_sknn(c, log, "vsknn", config);
 }
 
 // ---- all cases --------------------------------------------------------------------------------------------
@@ -1401,8 +1582,10 @@ static const family FAMILIES[] = {
     {"eval", NULL, run_eval, NULL},
     {"baselines", "spop", run_pop, NULL},
     {"baselines", "set_co", run_itemknn, NULL},
-    {"baselines", "mc1", NULL, "the library has no Markov chains"},
-    {"baselines", "sknn_sim", NULL, "the library has no session neighbors (S-KNN, V-SKNN)"},
+    {"baselines", "counts1", run_markov, NULL},
+    {"baselines", "ar", run_rules, NULL},
+    {"baselines", "stan_sim", run_knn, NULL},
+    {"baselines", "sknn_sim", run_sknn, NULL},
     {"hrnn_traj", NULL, run_user_trajectory, NULL},
     {"eval_multi", NULL, NULL, "the library has no metrics of several relevant items"}
 };

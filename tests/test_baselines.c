@@ -2,18 +2,35 @@
 #define SESSREC_IMPLEMENTATION
 #include "models.h"
 
+static sessrec_result item_knn(const sessrec_log *log, int32_t events, int32_t most, double lambda,
+                               const sessrec_allocator *allocator, sessrec_scorer *out) {
+    sessrec_rules_config config = sessrec_rules_config_default();
+    config.kind = SESSREC_RULES_ITEMKNN;
+    config.events = events;
+    config.most = most;
+    config.lambda = lambda;
+    if (allocator) config.allocator = *allocator;
+    return sessrec_rules_create(&config, log, out, NULL);
+}
+
 enum { BLOCK = 1024 };
 
 // Scores of all items after the clicks of a session, one by one.
 static void scores_after(const sessrec_scorer *scorer, const int32_t *clicks, int count, float *scores) {
     char *state = (char *)malloc(scorer->state_bytes + 16);
     char *scratch = (char *)malloc((scorer->scratch_bytes ? scorer->scratch_bytes(scorer->self, 1) : 0) + 16);
-    scorer->begin(scorer->self, state, NULL);
-    for (int i = 0; i < count; ++i) scorer->click(scorer->self, 1, state, &clicks[i], scratch);
+    scorer->begin(scorer->self, state, NULL, NAN);
+    for (int i = 0; i < count; ++i) scorer->click(scorer->self, 1, state, &clicks[i], NULL, scratch);
     for (int32_t first = 0; first < scorer->item_count; first += BLOCK) {
         const int32_t left = scorer->item_count - first;
-        scorer->score(scorer->self, 1, state, first, left < BLOCK ? left : BLOCK, scores + first, scratch);
+        const int32_t block = left < BLOCK ? left : BLOCK;
+        if (scorer->score) scorer->score(scorer->self, 1, state, first, block, scores + first, scratch);
+        for (int32_t i = 0; i < block && !scorer->score; ++i) scores[first + i] = -INFINITY;
     }
+    const sessrec_recommendation *list = NULL;
+    const int32_t listed = scorer->list ? scorer->list(scorer->self, state, &list, scratch) : 0;
+    for (int32_t i = 0; i < listed; ++i)
+        scores[list[i].item] = list[i].score + (scorer->score ? scores[list[i].item] : 0);
     free(state);
     free(scratch);
 }
@@ -172,7 +189,7 @@ static void personal_popularity(void) {
 }
 
 // Item-KNN by the definition: for every pair of items, all events of the log.
-static double similarity(const sessrec_log_view *view, int32_t i, int32_t j, sessrec_itemknn form,
+static double similarity(const sessrec_log_view *view, int32_t i, int32_t j, int32_t form,
                          double lambda) {
     double together = 0, with_i = 0, with_j = 0;
     for (int32_t s = 0; s < view->session_count; ++s) {
@@ -181,7 +198,7 @@ static double similarity(const sessrec_log_view *view, int32_t i, int32_t j, ses
             of_i += view->items[at] == i;
             of_j += view->items[at] == j;
         }
-        const int events = form == SESSREC_ITEMKNN_EVENTS;
+        const int events = form == 1;
         with_i += events ? of_i : of_i > 0;
         with_j += events ? of_j : of_j > 0;
         if (of_j) together += events ? of_i : of_i > 0;
@@ -196,11 +213,11 @@ static void neighbors(void) {
         const sessrec_log_view view = sessrec_log_contents(log);
         int wrong = 0, scored = 0, left_out = 0;
         for (int kind = 0; kind < 6; ++kind) {
-            const sessrec_itemknn form = (sessrec_itemknn)(kind % 2);
+            const int32_t form = kind % 2;
             const int32_t most = kind < 2 ? 1 : kind < 4 ? 7 : 65536;
             const double lambda = kind < 4 ? 20 : 0;
             sessrec_scorer knn;
-            CHECK_EQ(sessrec_scorer_itemknn(log, form, most, lambda, NULL, &knn, NULL), SESSREC_OK);
+            CHECK_EQ(item_knn(log, form, most, lambda, NULL, &knn), SESSREC_OK);
             for (int32_t i = 0; i < ITEMS; ++i) {
                 const int32_t clicks[2] = {(i + 5) % ITEMS, i};
                 float scores[ITEMS];
@@ -229,7 +246,7 @@ static void neighbors(void) {
         static const char *const sessions[2] = {"abba", "c"};
         sessrec_log *log = letters_log(2, sessions, NULL);
         sessrec_scorer knn;
-        CHECK_EQ(sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 10, 0, NULL, &knn, NULL), SESSREC_OK);
+        CHECK_EQ(item_knn(log, 0, 10, 0, NULL, &knn), SESSREC_OK);
         static const int32_t clicks[3] = {0, 2, 1};
         float scores[3];
         for (int n = 0; n <= 3; ++n) {
@@ -250,7 +267,7 @@ static void neighbors(void) {
         failures += sessrec_log_finish(log, NULL) != SESSREC_OK;
         CHECK_EQ(failures, 0);
         sessrec_scorer knn;
-        CHECK_EQ(sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, &knn, NULL), SESSREC_OK);
+        CHECK_EQ(item_knn(log, 1, 100, 20, NULL, &knn), SESSREC_OK);
         static float scores[ITEMS];
         static const int32_t last[1] = {ITEMS - 1};
         int scored = 0;
@@ -278,10 +295,10 @@ static void model(void) {
         int32_t clicks[2][ROWS];
         uint32_t seed = 8;
         for (int32_t r = 0; r < ROWS; ++r) {
-            scorer.begin(scorer.self, states + (size_t)r * scorer.state_bytes, NULL);
+            scorer.begin(scorer.self, states + (size_t)r * scorer.state_bytes, NULL, NAN);
             for (int c = 0; c < 2; ++c) clicks[c][r] = random_below(&seed, ITEMS);
         }
-        for (int c = 0; c < 2; ++c) scorer.click(scorer.self, ROWS, states, clicks[c], scratch);
+        for (int c = 0; c < 2; ++c) scorer.click(scorer.self, ROWS, states, clicks[c], NULL, scratch);
         static float expected[ROWS][ITEMS], together[ROWS * ITEMS];
         for (int32_t r = 0; r < ROWS; ++r) {
             const int32_t own[2] = {clicks[0][r], clicks[1][r]};
@@ -329,12 +346,12 @@ static void errors(void) {
             int form;
             int32_t neighbors;
             double lambda;
-        } wrong[7] = {{2, 5, 0}, {-1, 5, 0}, {0, 0, 0}, {0, 65537, 0}, {0, 5, -1}, {0, 5, 1e16}, {0, 5, NAN}};
+        } wrong[5] = {{0, 0, 0}, {0, 65537, 0}, {0, 5, -1}, {0, 5, 1e16}, {0, 5, NAN}};
         sessrec_log *log = random_log(5, 9, 2);
-        for (int i = 0; i < 7; ++i) {
+        for (int i = 0; i < 5; ++i) {
             sessrec_scorer scorer;
-            CHECK_EQ(sessrec_scorer_itemknn(log, (sessrec_itemknn)wrong[i].form, wrong[i].neighbors,
-                                            wrong[i].lambda, NULL, &scorer, NULL),
+            CHECK_EQ(item_knn(log, wrong[i].form, wrong[i].neighbors,
+                                            wrong[i].lambda, NULL, &scorer),
                      SESSREC_INVALID_ARGUMENT);
             CHECK(!scorer.self && !scorer.score);
         }
@@ -349,26 +366,24 @@ static void errors(void) {
     }
     TEST("out of memory is an error at any request, and nothing leaks (R2)") {
         sessrec_log *log = random_log(20, 300, 2);
-        sessrec_result result = SESSREC_OUT_OF_MEMORY;
-        int64_t n = 0, s_pop_requests = 0;
-        for (int knn = 0; knn < 2; ++knn, result = SESSREC_OUT_OF_MEMORY) {
-            for (n = 0; result && n < 40; ++n) {
+        for (int kind = 0; kind < 3; ++kind) {
+            sessrec_result result = SESSREC_OUT_OF_MEMORY;
+            int64_t n = 0;
+            for (; result && n < 60; ++n) {
                 counting_memory memory = {0, 0, n};
-                sessrec_allocator allocator = counting_allocator(&memory);
+                sessrec_knn_config config = sessrec_knn_config_default();
+                config.allocator = counting_allocator(&memory);
                 sessrec_scorer scorer;
-                result =
-                    knn ? sessrec_scorer_itemknn(log, SESSREC_ITEMKNN_SESSIONS, 5, 20, &allocator, &scorer,
-                                                 NULL)
-                        : sessrec_scorer_s_pop(log, &allocator, &scorer, NULL);
+                result = kind == 0   ? sessrec_scorer_s_pop(log, &config.allocator, &scorer, NULL)
+                         : kind == 1 ? item_knn(log, 0, 5, 20, &config.allocator, &scorer)
+                                     : sessrec_knn_create(&config, log, &scorer, NULL);
                 CHECK(result == SESSREC_OK || result == SESSREC_OUT_OF_MEMORY);
                 sessrec_scorer_destroy(&scorer);
                 CHECK_EQ(memory.blocks, 0);
             }
             CHECK_EQ(result, SESSREC_OK);
-            if (!knn) s_pop_requests = n;
+            CHECK(n > 4);
         }
-        CHECK(s_pop_requests > 5);
-        CHECK_EQ(n, s_pop_requests + 3);  // the working memory, the places of the neighbors, the neighbors
         sessrec_log_destroy(log);
     }
 }

@@ -93,12 +93,13 @@ static int32_t table_find(const void *self, const char *id) {
     (void)self;
     return id[0] >= 'a' && id[0] < 'a' + LETTERS ? id[0] - 'a' : -1;
 }
-static void table_begin(const void *self, void *state, const void *user) {
-    (void)self, (void)user;
+static void table_begin(const void *self, void *state, const void *user, double time) {
+    (void)self, (void)user, (void)time;
     ((table_state *)state)->last = -1;
 }
-static void table_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
-    (void)self, (void)scratch;
+static void table_click(const void *self, int32_t rows, void *states, const int32_t *items,
+                        const double *times, void *scratch) {
+    (void)self, (void)times, (void)scratch;
     for (int32_t i = 0; i < rows; ++i) ((table_state *)states)[i].last = items[i];
 }
 static void table_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count,
@@ -285,13 +286,14 @@ static void visits_begin_user(const void *self, void *user) {
     (void)self;
     memset(user, 0, sizeof(visits));
 }
-static void visits_begin(const void *self, void *state, const void *user) {
-    (void)self;
+static void visits_begin(const void *self, void *state, const void *user, double time) {
+    (void)self, (void)time;
     ((visits *)state)->sessions = user ? ((const visits *)user)->sessions : 0;
     ((visits *)state)->clicks = 0;
 }
-static void visits_click(const void *self, int32_t rows, void *states, const int32_t *items, void *scratch) {
-    (void)self, (void)items, (void)scratch;
+static void visits_click(const void *self, int32_t rows, void *states, const int32_t *items,
+                         const double *times, void *scratch) {
+    (void)self, (void)items, (void)times, (void)scratch;
     for (int32_t i = 0; i < rows; ++i) ((visits *)states)[i].clicks++;
 }
 static void visits_end(const void *self, const void *state, void *user, void *scratch) {

@@ -1137,16 +1137,6 @@ static void users(void) {
     }
 }
 
-// ---- what this version does not have ----------------------------------------------------------------------
-
-static void not_here(void) {
-    static const char *const neighbors[2] = {"K1 weights never go negative, however long the session",
-                                             "K2 the index holds training sessions only"};
-    for (int i = 0; i < 2; ++i)
-        TEST(neighbors[i])
-        SKIP(neighbors[i], "neighbors are items here; there are no neighbors of sessions in this version");
-}
-
 int main(void) {
     states_follow_sessions();
     batches();
@@ -1159,6 +1149,5 @@ int main(void) {
     unknown_count();
     logs();
     users();
-    not_here();
     return test_report("known flaws");
 }

@@ -196,7 +196,9 @@ static void bounds(void) {
         CHECK(recall_of(sessrec_scorer_ppop(train, NULL, &scorer, NULL), &scorer, train, test) < most);
         CHECK(recall_of(sessrec_scorer_s_pop(train, NULL, &scorer, NULL), &scorer, train, test) <
               alone + noise);
-        CHECK(recall_of(sessrec_scorer_itemknn(train, SESSREC_ITEMKNN_EVENTS, 100, 20, NULL, &scorer, NULL),
+        sessrec_rules_config rules = sessrec_rules_config_default();
+        rules.kind = SESSREC_RULES_ITEMKNN;
+        CHECK(recall_of(sessrec_rules_create(&rules, train, &scorer, NULL),
                         &scorer, train, test) < alone + noise);
         sessrec_model_destroy(model);
         sessrec_log_destroy(log);

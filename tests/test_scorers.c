@@ -1,0 +1,598 @@
+// Session neighbors, rules and blends: what they score, how an index grows, and how they are ranked.
+#define SESSREC_IMPLEMENTATION
+#include "models.h"
+
+// ---- helpers ----
+
+// A scorer with the state of one session.
+typedef struct visit {
+    const sessrec_scorer *scorer;
+    char *state, *scratch, *memory;
+} visit;
+
+static visit visit_of(const sessrec_scorer *scorer) {
+    const size_t scratch = scorer->scratch_bytes ? scorer->scratch_bytes(scorer->self, 1) : 0;
+    const size_t state = (scorer->state_bytes + 63) / 64 * 64;
+    visit v = {scorer, NULL, NULL, (char *)malloc(state + scratch + 64)};
+    v.state = v.memory + (64 - (uintptr_t)v.memory % 64) % 64;
+    v.scratch = v.state + state;
+    scorer->begin(scorer->self, v.state, NULL, NAN);
+    return v;
+}
+static void visit_click(visit *v, int32_t item) {
+    v->scorer->click(v->scorer->self, 1, v->state, &item, NULL, v->scratch);
+}
+
+// The score of every item, -INFINITY where there is none.
+static void visit_scores(visit *v, float *scores) {
+    const sessrec_recommendation *list = NULL;
+    const int32_t items = v->scorer->item_count;
+    for (int32_t i = 0; i < items; ++i) {
+        scores[i] = -INFINITY;
+        if (v->scorer->score) v->scorer->score(v->scorer->self, 1, v->state, i, 1, scores + i, v->scratch);
+    }
+    const int32_t count = v->scorer->list ? v->scorer->list(v->scorer->self, v->state, &list, v->scratch) : 0;
+    for (int32_t i = 0; i < count; ++i)
+        scores[list[i].item] = list[i].score + (v->scorer->score ? scores[list[i].item] : 0);
+}
+
+static sessrec_knn_config knn_preset(const char *name) {
+    sessrec_knn_config config = sessrec_knn_config_default();
+    CHECK_EQ(sessrec_knn_preset(name, &config), SESSREC_OK);
+    return config;
+}
+
+static sessrec_scorer knn_of(const sessrec_knn_config *config, const sessrec_log *log) {
+    sessrec_scorer scorer;
+    sessrec_error err;
+    err.text[0] = 0;
+    CHECK_EQ(sessrec_knn_create(config, log, &scorer, &err), SESSREC_OK);
+    CHECK_TEXT(err.text, "");
+    return scorer;
+}
+
+// Whether two indexes hold the same bits.
+static int same_index(const sessrec_scorer *one, const sessrec_scorer *other) {
+    const sessrec__knn *a = (const sessrec__knn *)one->self, *b = (const sessrec__knn *)other->self;
+    const size_t sessions = (size_t)a->sessions, items = (size_t)one->item_count;
+    if (a->sessions != b->sessions || one->item_count != other->item_count) return 0;
+    if (memcmp(a->ends, b->ends, sessions * sizeof *a->ends)) return 0;
+    if (memcmp(a->begins, b->begins, (sessions + 1) * sizeof *a->begins)) return 0;
+    if (memcmp(a->distinct, b->distinct, sessions * sizeof *a->distinct)) return 0;
+    if (memcmp(a->events, b->events, a->begins[sessions] * sizeof *a->events)) return 0;
+    if (memcmp(a->catalog.items->support, b->catalog.items->support, items * sizeof(uint64_t))) return 0;
+    if (a->catalog.items->info.event_count != b->catalog.items->info.event_count) return 0;
+    for (size_t i = 0; i < items; ++i) {
+        const sessrec__postings *x = &a->postings[i], *y = &b->postings[i];
+        if (x->count != y->count) return 0;
+        if (x->count && memcmp(x->sessions, y->sessions, (size_t)x->count * sizeof *x->sessions)) return 0;
+    }
+    return 1;
+}
+
+// ---- the formula, word by word ----
+
+static double plain_weight(sessrec_decay kind, double scale, double d, double L) {
+    if (kind == SESSREC_DECAY_DIV) return (L - d) / L;
+    if (kind == SESSREC_DECAY_LINEAR) return fmax(0, 1 - 0.1 * d);
+    if (kind == SESSREC_DECAY_LOG) return 1 / log10(d + 1.7);
+    if (kind == SESSREC_DECAY_QUADRATIC) return (L - d) / L * (L - d) / L;
+    return kind == SESSREC_DECAY_EXP ? exp(-d / scale) : 1;
+}
+static double plain_neighbor(sessrec_decay kind, double scale, double d) {
+    if (kind == SESSREC_DECAY_DIV) return 1 / (d + 1);
+    if (kind == SESSREC_DECAY_LINEAR) return fmax(0, 1 - 0.1 * (d + 1));
+    if (kind == SESSREC_DECAY_LOG) return 1 / log10(d + 2.7);
+    if (kind == SESSREC_DECAY_QUADRATIC) return 1 / ((d + 1) * (d + 1));
+    return kind == SESSREC_DECAY_EXP ? exp(-d / scale) : 1;
+}
+
+// Scores by all sessions of the log (k and m do not cut). 0 where no neighbor holds the item.
+static void plain_scores(const sessrec_knn_config *c, const sessrec_log_view *view, const int32_t *clicks,
+                         int32_t count, double *scores) {
+    const int32_t first = c->last_n && count > c->last_n ? count - c->last_n : 0, L = count - first;
+    double squares = 0, distinct = 0, now = -INFINITY;
+    for (int32_t i = 0; i < view->item_count; ++i) scores[i] = 0;
+    for (int64_t e = 0; e < view->event_count; ++e) now = fmax(now, view->times[e]);
+    for (int32_t i = first; i < count; ++i) {
+        int again = 0;
+        for (int32_t j = i + 1; j < count; ++j) again |= clicks[j] == clicks[i];
+        if (again) continue;
+        const double w = plain_weight(c->weight, c->weight_scale, count - 1 - i, L);
+        squares += w * w;
+        distinct += 1;
+    }
+    for (int32_t s = 0; s < view->session_count; ++s) {
+        const int64_t begin = view->session_begins[s], end = view->session_begins[s + 1];
+        double sum = 0, size = 0;
+        int32_t nearest = INT32_MAX;
+        int64_t star = -1;
+        for (int64_t e = begin; e < end; ++e) {
+            int last = 1;
+            for (int64_t f = e + 1; f < end; ++f) last &= view->items[f] != view->items[e];
+            size += last;
+            for (int32_t i = count - 1; last && i >= first; --i) {
+                if (clicks[i] != view->items[e]) continue;
+                sum += plain_weight(c->weight, c->weight_scale, count - 1 - i, L);
+                if (count - 1 - i < nearest) nearest = count - 1 - i;
+                star = e;
+                break;
+            }
+        }
+        double sim = sum / (c->cosine ? sqrt(squares * size) : distinct);
+        if (c->recency > 0) sim *= exp(-(now - view->times[end - 1]) / c->recency);
+        for (int64_t e = begin; e < end && sum > 0; ++e) {
+            int last = 1;
+            for (int64_t f = e + 1; f < end; ++f) last &= view->items[f] != view->items[e];
+            double share = last ? sim * plain_neighbor(c->neighbor_weight, c->neighbor_scale, nearest) : 0;
+            if (c->spread > 0) share *= exp(-fabs((double)(e - star)) / c->spread);
+            scores[view->items[e]] += share;
+        }
+    }
+    for (int32_t i = 0; i < view->item_count; ++i)
+        scores[i] *=
+            1 + c->idf * (view->supports[i] ? log(view->session_count / (double)view->supports[i]) : 0);
+}
+
+static void formula(void) {
+    enum { ITEMS = 40 };
+    static const char *const presets[5] = {"sknn", "vsknn", "stan", "vstan", "vmis"};
+    TEST("neighbors score by the formula, in sessions of any length; weights never become negative (K1, K4, "
+         "K5, K6)") {
+        sessrec_log *log = random_log(150, ITEMS, 3);
+        const sessrec_log_view view = sessrec_log_contents(log);
+        int wrong = 0, scored = 0;
+        for (int p = 0; p < 15; ++p) {
+            sessrec_knn_config config = knn_preset(presets[p % 5]);
+            if (p >= 5) config.weight = p % 6, config.neighbor_weight = (p + 3) % 6;
+            if (p >= 10) config.cosine = !config.cosine, config.idf = 0.5;
+            config.weight_scale = config.neighbor_scale = 3;
+            config.recency *= 0.01;
+            sessrec_scorer knn = knn_of(&config, log);
+            visit v = visit_of(&knn);
+            uint32_t seed = 5;
+            int32_t clicks[200];
+            for (int32_t n = 0; n < 200; ++n) {
+                clicks[n] = n < 30 ? random_below(&seed, ITEMS) : n % ITEMS;
+                visit_click(&v, clicks[n]);
+                if (n > 4 && n % 39) continue;
+                float scores[ITEMS];
+                double expected[ITEMS];
+                visit_scores(&v, scores);
+                plain_scores(&config, &view, clicks, n + 1, expected);
+                for (int32_t i = 0; i < ITEMS; ++i) {
+                    wrong += scores[i] < 0 && scores[i] > -INFINITY;
+                    wrong +=
+                        !(fabs((scores[i] > 0 ? scores[i] : 0) - expected[i]) < 1e-5 * (1 + expected[i]));
+                    scored += scores[i] > 0;
+                }
+            }
+            free(v.memory);
+            sessrec_scorer_destroy(&knn);
+        }
+        CHECK_EQ(wrong, 0);
+        CHECK(scored > 1000);
+        sessrec_log_destroy(log);
+    }
+    TEST("only the m newest sessions are candidates, and of these the k most similar count") {
+        // in order of their ends: ax, aby, az, bq; of m = 3 (a and b clicked) the first drops out
+        static const char *const sessions[4] = {"ax", "aby", "az", "bq"};
+        sessrec_log *log = letters_log(4, sessions, NULL);
+        sessrec_knn_config config = knn_preset("sknn");
+        float scores[6];
+        config.m = 3;
+        config.cosine = 0;
+        for (int k = 1; k <= 3; ++k) {
+            config.k = k;
+            sessrec_scorer knn = knn_of(&config, log);
+            visit v = visit_of(&knn);
+            visit_click(&v, 0);
+            visit_click(&v, 2);  // b
+            visit_scores(&v, scores);
+            CHECK(!(scores[1] > -INFINITY));                        // x
+            CHECK_NEAR(scores[3], 1, 1e-7);                         // y, of the session that shares both
+            CHECK_EQ(scores[5] > -INFINITY, k >= 2);                // q: of two that share one, the later
+            CHECK_EQ(scores[4] > -INFINITY, k >= 3);                // z
+            free(v.memory);
+            sessrec_scorer_destroy(&knn);
+        }
+        sessrec_log_destroy(log);
+    }
+    TEST("exponentials and logarithms without libm") {
+        double worst_exp = 0, worst_log = 0;
+        for (double x = -600; x < 600; x += 0.37) {
+            worst_exp = fmax(worst_exp, fabs(sessrec__exp64(x) / exp(x) - 1));
+            worst_log = fmax(worst_log, fabs(sessrec__log64(exp(x)) - x) / fmax(1, fabs(x)));
+        }
+        for (double x = 0.4; x < 3; x += 0.001) worst_log = fmax(worst_log, fabs(sessrec__log64(x) - log(x)));
+        CHECK(worst_exp < 1e-11);
+        CHECK(worst_log < 1e-14);
+        CHECK_NEAR(sessrec__exp64(-1e9), 0, 0);
+        CHECK_NEAR(sessrec__exp64(0), 1, 0);
+        CHECK_NEAR(sessrec__log64(1), 0, 0);
+    }
+}
+
+// ---- an index that grows ----
+
+typedef struct made_session {
+    int32_t items[9], count;
+    double start, step;
+} made_session;
+
+static double made_end(const made_session *s) { return s->start + s->step * (s->count - 1); }
+
+// A log of the sessions from .. to-1, after one that fixes the numbers of the items.
+static sessrec_log *made_log(const made_session *sessions, int32_t from, int32_t to, int32_t items,
+                             int numbered) {
+    sessrec_log *log;
+    CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+    for (int32_t i = 0; i < items && numbered; ++i) sessrec_log_add_numbers(log, -1, 100000, i, -1000);
+    for (int32_t s = from; s < to; ++s)
+        for (int32_t i = 0; i < sessions[s].count; ++i)
+            sessrec_log_add_numbers(log, -1, s, sessions[s].items[i],
+                                    sessions[s].start + sessions[s].step * i);
+    CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+    return log;
+}
+
+static void make_sessions(made_session *sessions, int32_t count, int32_t items, uint32_t seed) {
+    for (int32_t s = 0; s < count; ++s) {
+        sessions[s].count = 1 + random_below(&seed, 9);
+        sessions[s].start = s;
+        sessions[s].step = random_below(&seed, 40);  // sessions overlap, and some end at once
+        for (int32_t i = 0; i < sessions[s].count; ++i) sessions[s].items[i] = random_below(&seed, items);
+    }
+}
+
+static void growing(void) {
+    enum { SESSIONS = 60, ITEMS = 12 };
+    static made_session sessions[SESSIONS];
+    TEST("an index to which sessions were appended is the one made from all of them, bit by bit") {
+        for (uint32_t seed = 1; seed <= 60; ++seed) {
+            const int32_t first = (int32_t)seed % SESSIONS;
+            make_sessions(sessions, SESSIONS, ITEMS, seed);
+            sessrec_knn_config config = knn_preset("stan");
+            config.m = seed % 3 ? 7 : 0;
+            sessrec_log *some = made_log(sessions, 0, first, ITEMS, 1),
+                        *all = made_log(sessions, 0, SESSIONS, ITEMS, 1);
+            sessrec_scorer grown = knn_of(&config, some), whole = knn_of(&config, all);
+            CHECK_EQ(sessrec_knn_sessions(&grown), first + 1);
+            for (int32_t s = first; s < SESSIONS; ++s)
+                CHECK_EQ(
+                    sessrec_knn_append(&grown, sessions[s].items, sessions[s].count, made_end(&sessions[s])),
+                    SESSREC_OK);
+            CHECK(same_index(&grown, &whole));
+            CHECK_EQ(sessrec_knn_events(&grown), sessrec_log_contents(all).event_count);
+            visit a = visit_of(&grown), b = visit_of(&whole);
+            for (int32_t click = 0; click < 5; ++click) {
+                float x[ITEMS], y[ITEMS];
+                visit_click(&a, sessions[click].items[0]);
+                visit_click(&b, sessions[click].items[0]);
+                visit_scores(&a, x);
+                visit_scores(&b, y);
+                CHECK(!memcmp(x, y, sizeof x));
+            }
+            free(a.memory);
+            free(b.memory);
+            sessrec_scorer_destroy(&grown);
+            sessrec_scorer_destroy(&whole);
+            sessrec_log_destroy(some);
+            sessrec_log_destroy(all);
+        }
+    }
+    TEST("an index that forgot is the one made from what is left, and can grow again") {
+        for (uint32_t seed = 1; seed <= 30; ++seed) {
+            make_sessions(sessions, SESSIONS, ITEMS, seed);
+            for (int32_t s = 0; s < SESSIONS; ++s)
+                sessions[s].step = 0.01;  // they end in the order of the log
+            sessrec_knn_config config = knn_preset("vstan");
+            config.m = seed % 2 ? 5 : 0;
+            sessrec_log *all = made_log(sessions, 0, 50, ITEMS, 1),
+                        *late = made_log(sessions, 20, SESSIONS, ITEMS, 0);
+            const sessrec_log_view view = sessrec_log_contents(late);
+            sessrec_scorer kept = knn_of(&config, all), fresh = knn_of(&config, late);
+            CHECK_EQ(sessrec_knn_forget(&kept, 19.5), SESSREC_OK);
+            CHECK_EQ(sessrec_knn_sessions(&kept), 30);
+            for (int32_t s = 50; s < SESSIONS; ++s)
+                CHECK_EQ(
+                    sessrec_knn_append(&kept, sessions[s].items, sessions[s].count, made_end(&sessions[s])),
+                    SESSREC_OK);
+            CHECK_EQ(sessrec_knn_sessions(&kept), view.session_count);
+            CHECK_EQ(view.item_count, ITEMS);  // numbered otherwise
+            visit a = visit_of(&kept), b = visit_of(&fresh);
+            for (int32_t click = 0; click < 5; ++click) {
+                float x[ITEMS], y[ITEMS];
+                const int32_t item = sessions[click].items[0];
+                visit_click(&a, item);
+                visit_click(&b, fresh.find_item(fresh.self, kept.item_id(kept.self, item)));
+                visit_scores(&a, x);
+                visit_scores(&b, y);
+                for (int32_t i = 0; i < ITEMS; ++i)
+                    CHECK_NEAR(x[i], y[fresh.find_item(fresh.self, kept.item_id(kept.self, i))], 1e-6);
+            }
+            CHECK_EQ(sessrec_knn_forget(&kept, 1e9), SESSREC_OK);  // all
+            CHECK_EQ(sessrec_knn_sessions(&kept), 0);
+            float x[ITEMS];
+            visit_scores(&a, x);
+            for (int32_t i = 0; i < ITEMS; ++i) CHECK(!(x[i] > -INFINITY));
+            CHECK_EQ(sessrec_knn_append(&kept, sessions[0].items, 1, 0), SESSREC_OK);
+            free(a.memory);
+            free(b.memory);
+            sessrec_scorer_destroy(&kept);
+            sessrec_scorer_destroy(&fresh);
+            sessrec_log_destroy(all);
+            sessrec_log_destroy(late);
+        }
+    }
+    TEST("an append or a forget without memory changes nothing, at any request") {
+        make_sessions(sessions, SESSIONS, ITEMS, 7);
+        sessrec_log *log = made_log(sessions, 0, 30, ITEMS, 1);
+        for (int forget = 0; forget < 2; ++forget) {
+            int64_t n = 0;
+            sessrec_result result = SESSREC_OUT_OF_MEMORY;
+            for (; result && n < 60; ++n) {
+                counting_memory memory = {0, 0, -1};
+                sessrec_knn_config config = knn_preset("vmis");
+                sessrec_scorer reference = knn_of(&config, log);
+                config.allocator = counting_allocator(&memory);
+                sessrec_scorer knn = knn_of(&config, log);
+                memory.fail_from = memory.requests + n;
+                result = forget ? sessrec_knn_forget(&knn, 20)
+                                : sessrec_knn_append(&knn, sessions[40].items, sessions[40].count, 12);
+                CHECK(result == SESSREC_OK || result == SESSREC_OUT_OF_MEMORY);
+                if (result) CHECK(same_index(&knn, &reference));
+                sessrec_scorer_destroy(&knn);
+                sessrec_scorer_destroy(&reference);
+                CHECK_EQ(memory.blocks, 0);
+            }
+            CHECK_EQ(result, SESSREC_OK);
+            CHECK(n > 2);
+        }
+        sessrec_log_destroy(log);
+    }
+    TEST("a click allocates nothing, in any scorer") {
+        sessrec_log *log = random_log(80, 30, 2);
+        counting_memory memory = {0, 0, -1};
+        sessrec_knn_config config = knn_preset("vstan");
+        sessrec_rules_config rules_config = sessrec_rules_config_default();
+        sessrec_scorer knn, rules, blend;
+        config.allocator = rules_config.allocator = counting_allocator(&memory);
+        knn = knn_of(&config, log);
+        CHECK_EQ(sessrec_rules_create(&rules_config, log, &rules, NULL), SESSREC_OK);
+        const sessrec_blend_part parts[2] = {{&knn, 1, 1}, {&rules, 0.5f, 0}};
+        CHECK_EQ(sessrec_blend_create(parts, 2, 0, &config.allocator, &blend, NULL), SESSREC_OK);
+        visit v = visit_of(&blend);
+        float scores[30];
+        const int64_t before = memory.requests;
+        for (int32_t i = 0; i < 300; ++i) {
+            visit_click(&v, i * 7 % 30);
+            visit_scores(&v, scores);
+        }
+        CHECK_EQ(memory.requests, before);
+        free(v.memory);
+        sessrec_scorer_destroy(&blend);
+        sessrec_scorer_destroy(&rules);
+        sessrec_scorer_destroy(&knn);
+        sessrec_log_destroy(log);
+    }
+    TEST("what cannot be appended is refused") {
+        sessrec_log *log = random_log(20, 30, 2);
+        sessrec_knn_config config = knn_preset("vstan");
+        sessrec_scorer knn = knn_of(&config, log), same = knn_of(&config, log), pop;
+        static const int32_t good[3] = {1, -1, 2}, bad[2][2] = {{0, 30}, {-2, 1}};
+        CHECK_EQ(sessrec_knn_append(&knn, bad[0], 2, 0), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_knn_append(&knn, bad[1], 2, 0), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_knn_append(&knn, good, 3, NAN), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_knn_append(&knn, NULL, 3, 0), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_knn_append(NULL, good, 3, 0), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_knn_forget(NULL, 0), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_knn_append(&knn, good + 1, 1, 0), SESSREC_OK);  // nothing that it knows
+        CHECK(same_index(&knn, &same));
+        CHECK_EQ(sessrec_knn_append(&knn, good, 3, 0), SESSREC_OK);
+        CHECK_EQ(sessrec_knn_events(&knn), sessrec_knn_events(&same) + 2);
+        CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_knn_append(&pop, good, 3, 0), SESSREC_INVALID_ARGUMENT);
+        sessrec_scorer_destroy(&pop);
+        sessrec_scorer_destroy(&same);
+        sessrec_scorer_destroy(&knn);
+        sessrec_log_destroy(log);
+    }
+}
+
+// ---- ranks of lists ----
+
+static void ranking(void) {
+    TEST("an item that is not in the list ranks last, behind every scored item, whatever the rule for ties "
+         "(K8)") {
+        // after a: b twice, c once; d and e never
+        static const char *const sessions[4] = {"ab", "ab", "ac", "de"}, *const test[3] = {"ab", "ac", "ad"};
+        sessrec_log *log = letters_log(4, sessions, NULL), *later = letters_log(3, test, NULL);
+        sessrec_rules_config config = sessrec_rules_config_default();
+        sessrec_scorer rules;
+        CHECK_EQ(sessrec_rules_create(&config, log, &rules, NULL), SESSREC_OK);
+        for (int32_t ties = 0; ties < 3; ++ties) {
+            event_list events;
+            sessrec_eval_config eval = eval_into(&events);
+            sessrec_report report;
+            eval.ties = ties;
+            eval.coverage = 1;
+            CHECK_EQ(sessrec_evaluate_scorer(&rules, later, &eval, &report, NULL), SESSREC_OK);
+            CHECK_EQ(events.count, 3);
+            CHECK_NEAR(events.event[0].rank, 1, 0);
+            CHECK_NEAR(events.event[1].rank, 2, 0);
+            CHECK_NEAR(events.event[2].rank, 5, 0);
+            CHECK_NEAR(report.coverage[0], 1.0 / 5, 0);
+            CHECK_NEAR(report.coverage[3], 2.0 / 5, 0);
+        }
+        sessrec_scorer_destroy(&rules);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(later);
+    }
+    TEST("a target without a score ranks last among scores too, for every rule") {
+        const float scores[4] = {1, -INFINITY, -INFINITY, 2};
+        int64_t higher, equal;
+        sessrec_rank_counts(scores, 4, 1, &higher, &equal);
+        CHECK_EQ(higher, 3);
+        CHECK_EQ(equal, 0);
+        sessrec_rank_counts(scores, 4, 0, &higher, &equal);
+        CHECK_EQ(higher, 1);
+    }
+    TEST("ranks of neighbors are the same for any number of threads and sessions side by side") {
+        sessrec_log *log = random_log(200, 50, 4), *later = random_log(60, 50, 9);
+        sessrec_knn_config config = knn_preset("vstan");
+        sessrec_scorer knn = knn_of(&config, log);
+        sessrec_report first, report;
+        for (int32_t threads = 1; threads <= 3; ++threads)
+            for (int32_t batch = 1; batch < 40; batch += 17) {
+                sessrec_eval_config eval = sessrec_eval_config_default();
+                eval.threads = threads;
+                eval.batch_size = batch;
+                CHECK_EQ(sessrec_evaluate_scorer(&knn, later, &eval, &report, NULL), SESSREC_OK);
+                if (threads == 1 && batch == 1) first = report;
+                CHECK(!memcmp(&first.all, &report.all, sizeof first.all));
+            }
+        CHECK(first.all.recall[3] > 0.1);
+        sessrec_scorer_destroy(&knn);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(later);
+    }
+}
+
+// ---- blends ----
+
+static void blends(void) {
+    enum { ITEMS = 60 };
+    TEST("a blend of a network and neighbors is s + b log(s_knn / sum + epsilon), up to a constant") {
+        sessrec_log *clicks = random_log(120, ITEMS, 6);
+        sessrec_config network = small_config(1, 12);
+        sessrec_model *model = random_model(&network, clicks, 3);
+        sessrec_knn_config config = knn_preset("stan");
+        sessrec_scorer gru, knn = knn_of(&config, clicks), blend;
+        CHECK_EQ(sessrec_scorer_model(model, NULL, &gru, NULL), SESSREC_OK);
+        const sessrec_blend_part parts[2] = {{&gru, 1, 0}, {&knn, 0.7f, 1}};
+        CHECK_EQ(sessrec_blend_create(parts, 2, 0.001, NULL, &blend, NULL), SESSREC_OK);
+        visit a = visit_of(&gru), b = visit_of(&knn), both = visit_of(&blend);
+        for (int32_t click = 0; click < 6; ++click) {
+            float x[ITEMS], y[ITEMS], z[ITEMS];
+            double sum = 0;
+            visit_click(&a, click * 5);
+            visit_click(&b, click * 5);
+            visit_click(&both, click * 5);
+            visit_scores(&a, x);
+            visit_scores(&b, y);
+            visit_scores(&both, z);
+            for (int32_t i = 0; i < ITEMS; ++i) sum += y[i] > 0 ? (double)y[i] : 0;
+            for (int32_t i = 0; i < ITEMS; ++i)
+                CHECK_NEAR(z[i], x[i] + 0.7 * (log((y[i] > 0 ? y[i] : 0) / sum + 0.001) - log(0.001)), 1e-5);
+        }
+        free(a.memory);
+        free(b.memory);
+        free(both.memory);
+        // ranked with the same rule, whatever is walked side by side
+        event_list events;
+        sessrec_eval_config eval = eval_into(&events);
+        sessrec_report one, many;
+        eval.batch_size = 1;
+        CHECK_EQ(sessrec_evaluate_scorer(&blend, clicks, &eval, &one, NULL), SESSREC_OK);
+        eval = eval_into(&events);
+        eval.batch_size = 30;
+        CHECK_EQ(sessrec_evaluate_scorer(&blend, clicks, &eval, &many, NULL), SESSREC_OK);
+        CHECK(!memcmp(&one.all, &many.all, sizeof one.all));
+        sessrec_scorer_destroy(&blend);
+        sessrec_scorer_destroy(&knn);
+        sessrec_model_destroy(model);
+        sessrec_log_destroy(clicks);
+    }
+    TEST("parts of other numbers are found by their ids, and items that a part does not know pass it by") {
+        static const char *const one[2] = {"abc", "abd"}, *const other[2] = {"dcb", "cbx"};
+        sessrec_log *log = letters_log(2, one, NULL), *turned = letters_log(2, other, NULL);
+        sessrec_rules_config config = sessrec_rules_config_default();
+        sessrec_scorer first, second, blend;
+        config.steps = 1;
+        CHECK_EQ(sessrec_rules_create(&config, log, &first, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_rules_create(&config, turned, &second, NULL), SESSREC_OK);
+        const sessrec_blend_part parts[2] = {{&first, 1, 0}, {&second, 10, 0}};
+        CHECK_EQ(sessrec_blend_create(parts, 2, 0, NULL, &blend, NULL), SESSREC_OK);
+        visit v = visit_of(&blend);
+        float scores[4];
+        visit_click(&v, 2);  // c: the first knows no rule, the second c > b twice, and x is not of the blend
+        visit_scores(&v, scores);
+        CHECK(!(scores[0] > -INFINITY));
+        CHECK_NEAR(scores[1], 20, 0);
+        visit_click(&v, 0);  // a: the second does not know it, and still looks at c
+        visit_scores(&v, scores);
+        CHECK_NEAR(scores[1], 22, 0);
+        free(v.memory);
+        sessrec_scorer_destroy(&blend);
+        sessrec_scorer_destroy(&second);
+        sessrec_scorer_destroy(&first);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(turned);
+    }
+    TEST("what cannot be blended is refused with a sentence") {
+        sessrec_log *log = random_log(20, 30, 2);
+        sessrec_scorer pop, out;
+        sessrec_error err;
+        CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop, NULL), SESSREC_OK);
+        const sessrec_blend_part wrong[3] = {{&pop, 1, 1}, {NULL, 1, 0}, {&pop, NAN, 0}}, good = {&pop, 1, 0};
+        for (int i = 0; i < 3; ++i) {
+            err.text[0] = 0;
+            CHECK_EQ(sessrec_blend_create(&wrong[i], 1, 0, NULL, &out, &err), SESSREC_INVALID_ARGUMENT);
+            CHECK(strlen(err.text) > 10 && !out.self);
+        }
+        CHECK_EQ(sessrec_blend_create(&good, 0, 0, NULL, &out, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_blend_create(&good, 1, 2, NULL, &out, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_blend_create(NULL, 1, 0, NULL, &out, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_blend_create(&good, 1, 0, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        sessrec_scorer_destroy(&pop);
+        sessrec_log_destroy(log);
+    }
+}
+
+static void settings(void) {
+    TEST("settings of neighbors and rules that cannot be are refused with a sentence") {
+        sessrec_log *log = random_log(20, 30, 2);
+        for (int i = 0; i < 14; ++i) {
+            sessrec_knn_config knn = knn_preset("vstan");
+            sessrec_rules_config rules = sessrec_rules_config_default();
+            sessrec_scorer out;
+            sessrec_error err;
+            err.text[0] = 0;
+            if (i == 0) knn.canary = 0;
+            if (i == 1) knn.k = 0;
+            if (i == 2) knn.m = -1;
+            if (i == 3) knn.weight = 6;
+            if (i == 4) knn.neighbor_scale = 0;
+            if (i == 5) knn.recency = NAN;
+            if (i == 6) knn.idf = -1;
+            if (i == 7) rules.canary = 0;
+            if (i == 8) rules.kind = 4;
+            if (i == 9) rules.most = 0;
+            if (i == 10) rules.steps = 0;
+            if (i == 11) rules.order = 5;
+            if (i == 12) rules.weight = SESSREC_DECAY_EXP;
+            if (i == 13) rules.alpha = 2;
+            const sessrec_result result = i < 7 ? sessrec_knn_create(&knn, log, &out, &err)
+                                                : sessrec_rules_create(&rules, log, &out, &err);
+            CHECK_EQ(result, SESSREC_INVALID_ARGUMENT);
+            CHECK(strlen(err.text) > 10 && !out.self);
+        }
+        sessrec_knn_config knn = knn_preset("sknn");
+        sessrec_scorer out;
+        CHECK_EQ(sessrec_knn_preset("knn", &knn), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_knn_preset(NULL, &knn), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_knn_create(&knn, NULL, &out, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_rules_create(NULL, log, &out, NULL), SESSREC_INVALID_ARGUMENT);
+        sessrec_log_destroy(log);
+    }
+}
+
+int main(void) {
+    formula();
+    growing();
+    ranking();
+    blends();
+    settings();
+    return test_report("scorers");
+}
