@@ -13,7 +13,7 @@
 //                 >>losses >>sampler >>batcher >>optimizers
 //                 >>trainer >>plan >>forward >>score >>items >>backward >>weights >>step
 //                 >>users >>topk >>evaluation >>scorers
-//     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch
+//     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>vectors >>kernels >>dispatch
 //     >>matmul >>config >>sink >>log
 //                 >>streaming >>user_state >>archive >>model_file >>disk >>checkpoint >>train
 //
@@ -1553,9 +1553,9 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 // ================================ Stop here if you only use it. The rest is how it works. ==================
 #endif // SESSREC_H
 
-#if defined(SESSREC_IMPLEMENTATION) && (defined(SESSREC__WORDS) || !defined(SESSREC__IMPLEMENTED))
+#if defined(SESSREC_IMPLEMENTATION) && (defined(SESSREC__SET) || !defined(SESSREC__IMPLEMENTED))
 #define SESSREC__IMPLEMENTED
-#ifndef SESSREC__WORDS  // defined while this file includes itself, see >>words
+#ifndef SESSREC__SET  // defined while this file includes itself, see >>vectors
 
 // ===========================================================================================================
 // >>ground   what the book stands on: compilers, and what the engine room behind it gives
@@ -7814,12 +7814,13 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
 #endif // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
-// >>words   a few operations on a register of floats, in plain C, AVX2, AVX-512 and NEON
-// The kernels below are written once, in two dozen words for a register of LANES floats: 1 in plain C, 4 in
-// NEON, 8 in AVX2, 16 in AVX-512. Each set defines the words, and this file includes itself to build the
-// kernels with them. So every path does the same operations on each number and gives the same bits. One rule
-// keeps it so: a product that is added to something is always written as fma. A compiler may fuse a * b + c
-// or not, as it likes; with nothing left to fuse it has no choice.
+// >>vectors   a few operations on a vector of floats, in plain C, NEON, AVX2 and AVX-512
+// The kernels below are written once, in two dozen operations on a vector of LANES floats: 1 in plain C, 4 in
+// NEON, 8 in AVX2, 16 in AVX-512. To build them this file includes itself once for each instruction set; then
+// V(fma, a, b, c) is sessrec__plain_fma(a, b, c), sessrec__avx2_fma(a, b, c), and so on. So every path does
+// the same operations on each number and gives the same bits. One rule keeps it so: a product that is added
+// to something is always an fma. A compiler may fuse a * b + c or not, as it likes; with nothing left to fuse
+// it has no choice.
 // ===========================================================================================================
 
 // a * b + c, rounded once. Without a fused instruction the product is exact in double, and the sum is rounded
@@ -7844,54 +7845,74 @@ SESSREC__INLINE float sessrec__fma(float a, float b, float c) {
 #endif
 }
 
-// ---- plain C: the meaning of the words ----
+#endif // !SESSREC__SET
+#ifdef SESSREC__SET
 
-SESSREC__INLINE float sessrec__plain_all(float x) { return x; }
-SESSREC__INLINE float sessrec__plain_load(const float *p) { return *p; }
+#define SESSREC__JOIN2(a, b) sessrec__##a##_##b
+#define SESSREC__JOIN(a, b) SESSREC__JOIN2(a, b)
+#define V(operation, ...) SESSREC__JOIN(SESSREC__SET, operation)(__VA_ARGS__)
+#define sessrec__vec SESSREC__VECTOR
+// OP defines an operation; OP1 to OP4 one from one to four vectors to a vector.
+#define SESSREC__OP(type, name, arguments)                                                                   \
+  SESSREC__INLINE SESSREC__TARGET type SESSREC__JOIN(SESSREC__SET, name) arguments
+#define SESSREC__OP1(name, value)                                                                            \
+  SESSREC__OP(sessrec__vec, name, (sessrec__vec a)) { return value; }
+#define SESSREC__OP2(name, value)                                                                            \
+  SESSREC__OP(sessrec__vec, name, (sessrec__vec a, sessrec__vec b)) { return value; }
+#define SESSREC__OP3(name, value)                                                                            \
+  SESSREC__OP(sessrec__vec, name, (sessrec__vec a, sessrec__vec b, sessrec__vec c)) { return value; }
+#define SESSREC__OP4(name, value)                                                                            \
+  SESSREC__OP(sessrec__vec, name, (sessrec__vec a, sessrec__vec b, sessrec__vec c, sessrec__vec d)) {        \
+    return value;                                                                                            \
+  }
+
+#if SESSREC__LANES == 1
+
+// ---- plain C: what the operations mean ----
+
+SESSREC__OP(float, all, (float x)) { return x; }
+SESSREC__OP(float, load, (const float *p)) { return *p; }
 // lanes from n on are 0, and not read
-SESSREC__INLINE float sessrec__plain_load_some(const float *p, int32_t n) { return n > 0 ? *p : 0; }
-SESSREC__INLINE void sessrec__plain_store(float *p, float a) { *p = a; }
-SESSREC__INLINE void sessrec__plain_store_some(float *p, float a, int32_t n) { if (n > 0) *p = a; }
-// lane l is p[l * stride]
-SESSREC__INLINE float sessrec__plain_gather(const float *p, int32_t stride) { (void)stride; return *p; }
-// LANES registers as the rows of a square: turned over its diagonal
-SESSREC__INLINE void sessrec__plain_turn(float *row) { (void)row; }
-SESSREC__INLINE float sessrec__plain_add(float a, float b) { return a + b; }
-SESSREC__INLINE float sessrec__plain_sub(float a, float b) { return a - b; }
-SESSREC__INLINE float sessrec__plain_mul(float a, float b) { return a * b; }
-SESSREC__INLINE float sessrec__plain_div(float a, float b) { return a / b; }
-SESSREC__INLINE float sessrec__plain_fma(float a, float b, float c) { return sessrec__fma(a, b, c); }
+SESSREC__OP(float, load_some, (const float *p, int32_t n)) { return n > 0 ? *p : 0; }
+SESSREC__OP(void, store, (float *p, float a)) { *p = a; }
+SESSREC__OP(void, store_some, (float *p, float a, int32_t n)) { if (n > 0) *p = a; }
+// LANES vectors are the rows of a square matrix
+SESSREC__OP(void, transpose, (float *row)) { (void)row; }
+SESSREC__OP2(add, a + b)
+SESSREC__OP2(sub, a - b)
+SESSREC__OP2(mul, a * b)
+SESSREC__OP2(div, a / b)
+SESSREC__OP3(fma, sessrec__fma(a, b, c))
 // of a NaN and another the second, as the processors do
-SESSREC__INLINE float sessrec__plain_max(float a, float b) { return a > b ? a : b; }
-SESSREC__INLINE float sessrec__plain_min(float a, float b) { return a < b ? a : b; }
-SESSREC__INLINE float sessrec__plain_less(float a, float b, float x, float y) { return a < b ? x : y; }
-SESSREC__INLINE float sessrec__plain_equal(float a, float b, float x, float y) { return a == b ? x : y; }
+SESSREC__OP2(max, a > b ? a : b)
+SESSREC__OP2(min, a < b ? a : b)
+SESSREC__OP4(less, a < b ? c : d)
+SESSREC__OP4(equal, a == b ? c : d)
+#  ifndef SESSREC_NO_TRAINING
+SESSREC__OP1(sqrt, (float)sqrt(a))  // of a float in double, then rounded: the same as sqrtf
+#  endif
 // a first guess at 1 / sqrt(a) of a normal a > 0, within 3.5 %: half the exponent, negative, and a line for
 // the rest
-SESSREC__INLINE float sessrec__plain_guess_rsqrt(float a) {
+SESSREC__OP(float, guess_rsqrt, (float a)) {
     uint32_t bits;
     memcpy(&bits, &a, sizeof bits);
     bits = 0x5f375a86u - (bits >> 1);
     memcpy(&a, &bits, sizeof a);
     return a;
 }
-#ifndef SESSREC_NO_TRAINING
-// of a float in double, then rounded: the same as sqrtf
-SESSREC__INLINE float sessrec__plain_sqrt(float a) { return (float)sqrt(a); }
-#endif
-SESSREC__INLINE int32_t sessrec__plain_whole(int32_t n) { return n; }
-// Lane l: part + the eight half bytes of x[4l .. 4l+3], low ones first, times h[0 .. 7]. Two parts of 16 bits
-// where registers have them, which have room for four such sums before they are added to a sum of 32 bits.
-SESSREC__INLINE int32_t sessrec__plain_octet(const uint8_t *x, const int8_t *h, int32_t part) {
+SESSREC__OP(int32_t, whole, (int32_t n)) { return n; }
+// Lane l: part + the eight 4-bit codes in x[4l .. 4l+3], low ones first, times h[0 .. 7]. Two parts of 16
+// bits where vectors have them, which have room for four such sums before they are added to a sum of 32 bits.
+SESSREC__OP(int32_t, octet, (const uint8_t *x, const int8_t *h, int32_t part)) {
     for (int i = 0; i < 4; ++i) part += (x[i] & 15) * h[i] + (x[i] >> 4) * h[4 + i];
     return part;
 }
-SESSREC__INLINE int32_t sessrec__plain_widen(int32_t part, int32_t sum) { return sum + part; }
-SESSREC__INLINE float sessrec__plain_floats(int32_t a) { return (float)a; }
+SESSREC__OP(int32_t, widen, (int32_t part, int32_t sum)) { return sum + part; }
+SESSREC__OP(float, floats, (int32_t a)) { return (float)a; }
 // whether any lane has a >= b, or a NaN
-SESSREC__INLINE int sessrec__plain_any(float a, float b) { return !(a < b); }
+SESSREC__OP(int, any, (float a, float b)) { return !(a < b); }
 // p * 2^n, where n stands in the low bits of t = n + 1.5 * 2^23; p and the result are normal numbers
-SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
+SESSREC__OP(float, scale2, (float p, float t)) {
     uint32_t bits, shift;
     memcpy(&bits, &p, sizeof bits);
     memcpy(&shift, &t, sizeof shift);
@@ -7900,29 +7921,24 @@ SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
     return p;
 }
 
-#ifdef SESSREC__NEON
-SESSREC__INLINE float32x4_t sessrec__neon_all(float x) { return vdupq_n_f32(x); }
-SESSREC__INLINE float32x4_t sessrec__neon_load(const float *p) { return vld1q_f32(p); }
-SESSREC__INLINE float32x4_t sessrec__neon_load_some(const float *p, int32_t n) {
-    float32x4_t a = vdupq_n_f32(0);
-    if (n > 0) a = vld1q_lane_f32(p, a, 0);
-    if (n > 1) a = vld1q_lane_f32(p + 1, a, 1);
-    if (n > 2) a = vld1q_lane_f32(p + 2, a, 2);
-    return n > 3 ? vld1q_lane_f32(p + 3, a, 3) : a;
+#elif SESSREC__LANES == 4
+
+// ---- NEON ----
+
+SESSREC__OP(float32x4_t, all, (float x)) { return vdupq_n_f32(x); }
+SESSREC__OP(float32x4_t, load, (const float *p)) { return vld1q_f32(p); }
+SESSREC__OP(float32x4_t, load_some, (const float *p, int32_t n)) {
+    float lane[4] = {0, 0, 0, 0};
+    for (int32_t l = 0; l < n && l < 4; ++l) lane[l] = p[l];
+    return vld1q_f32(lane);
 }
-SESSREC__INLINE void sessrec__neon_store(float *p, float32x4_t a) { vst1q_f32(p, a); }
-SESSREC__INLINE void sessrec__neon_store_some(float *p, float32x4_t a, int32_t n) {
-    if (n > 0) vst1q_lane_f32(p, a, 0);
-    if (n > 1) vst1q_lane_f32(p + 1, a, 1);
-    if (n > 2) vst1q_lane_f32(p + 2, a, 2);
-    if (n > 3) vst1q_lane_f32(p + 3, a, 3);
+SESSREC__OP(void, store, (float *p, float32x4_t a)) { vst1q_f32(p, a); }
+SESSREC__OP(void, store_some, (float *p, float32x4_t a, int32_t n)) {
+    float lane[4];
+    vst1q_f32(lane, a);
+    for (int32_t l = 0; l < n && l < 4; ++l) p[l] = lane[l];
 }
-SESSREC__INLINE float32x4_t sessrec__neon_gather(const float *p, int32_t stride) {
-    float32x4_t a = vld1q_lane_f32(p + stride, vld1q_dup_f32(p), 1);
-    a = vld1q_lane_f32(p + (ptrdiff_t)2 * stride, a, 2);
-    return vld1q_lane_f32(p + (ptrdiff_t)3 * stride, a, 3);
-}
-SESSREC__INLINE void sessrec__neon_turn(float32x4_t *row) {
+SESSREC__OP(void, transpose, (float32x4_t * row)) {
     // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
     const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);
     const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
@@ -7931,33 +7947,21 @@ SESSREC__INLINE void sessrec__neon_turn(float32x4_t *row) {
     row[2] = high.val[0];
     row[3] = high.val[1];
 }
-SESSREC__INLINE float32x4_t sessrec__neon_add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_mul(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) {
-    return vfmaq_f32(c, a, b);
-}
-// vmaxq and vminq give NaN where one of the two is NaN; the word gives the second.
-SESSREC__INLINE float32x4_t sessrec__neon_max(float32x4_t a, float32x4_t b) {
-    return vbslq_f32(vcgtq_f32(a, b), a, b);
-}
-SESSREC__INLINE float32x4_t sessrec__neon_min(float32x4_t a, float32x4_t b) {
-    return vbslq_f32(vcltq_f32(a, b), a, b);
-}
-SESSREC__INLINE float32x4_t sessrec__neon_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
-SESSREC__INLINE float32x4_t sessrec__neon_less(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
-    return vbslq_f32(vcltq_f32(a, b), x, y);
-}
-SESSREC__INLINE float32x4_t sessrec__neon_equal(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
-    return vbslq_f32(vceqq_f32(a, b), x, y);
-}
-SESSREC__INLINE float32x4_t sessrec__neon_guess_rsqrt(float32x4_t a) {
-    return vreinterpretq_f32_u32(
-        vsubq_u32(vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1)));
-}
-SESSREC__INLINE int32x4_t sessrec__neon_whole(int32_t n) { return vdupq_n_s32(n); }
-SESSREC__INLINE int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h, int32x4_t part) {
+SESSREC__OP2(add, vaddq_f32(a, b))
+SESSREC__OP2(sub, vsubq_f32(a, b))
+SESSREC__OP2(mul, vmulq_f32(a, b))
+SESSREC__OP2(div, vdivq_f32(a, b))
+SESSREC__OP3(fma, vfmaq_f32(c, a, b))
+// vmaxq and vminq give NaN where one of the two is NaN.
+SESSREC__OP2(max, vbslq_f32(vcgtq_f32(a, b), a, b))
+SESSREC__OP2(min, vbslq_f32(vcltq_f32(a, b), a, b))
+SESSREC__OP1(sqrt, vsqrtq_f32(a))
+SESSREC__OP4(less, vbslq_f32(vcltq_f32(a, b), c, d))
+SESSREC__OP4(equal, vbslq_f32(vceqq_f32(a, b), c, d))
+SESSREC__OP1(guess_rsqrt, vreinterpretq_f32_u32(vsubq_u32(
+                              vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1))))
+SESSREC__OP(int32x4_t, whole, (int32_t n)) { return vdupq_n_s32(n); }
+SESSREC__OP(int32x4_t, octet, (const uint8_t *x, const int8_t *h, int32x4_t part)) {
     const uint8x16_t codes = vld1q_u8(x);
     const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))),
                     high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
@@ -7969,91 +7973,52 @@ SESSREC__INLINE int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h,
                     b = vmlal_s8(vmull_s8(vget_high_s8(low), first), vget_high_s8(high), second);
     return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
 }
-SESSREC__INLINE int32x4_t sessrec__neon_widen(int32x4_t part, int32x4_t sum) { return vaddq_s32(sum, part); }
-SESSREC__INLINE float32x4_t sessrec__neon_floats(int32x4_t a) { return vcvtq_f32_s32(a); }
-SESSREC__INLINE int sessrec__neon_any(float32x4_t a, float32x4_t b) {
-    return vminvq_u32(vcltq_f32(a, b)) == 0;
-}
-SESSREC__INLINE float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
-    return vreinterpretq_f32_u32(
-        vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
-}
-#endif // SESSREC__NEON
+SESSREC__OP(int32x4_t, widen, (int32x4_t part, int32x4_t sum)) { return vaddq_s32(sum, part); }
+SESSREC__OP(float32x4_t, floats, (int32x4_t a)) { return vcvtq_f32_s32(a); }
+SESSREC__OP(int, any, (float32x4_t a, float32x4_t b)) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
+SESSREC__OP2(scale2, vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a),
+                                                     vshlq_n_u32(vreinterpretq_u32_f32(b), 23))))
 
-// The kernels of one instruction set. Some only training needs, and evaluation.
-#ifdef SESSREC_NO_TRAINING
-#  define SESSREC__TRAINS(kernel) (0 ? (kernel) : NULL)  // left out, without a warning
 #else
-#  define SESSREC__TRAINS(kernel) kernel
-#endif
-
-#endif // !SESSREC__WORDS
-#ifdef SESSREC__WORDS
-
-#define SESSREC__JOIN2(a, b) sessrec__##a##_##b
-#define SESSREC__JOIN(a, b) SESSREC__JOIN2(a, b)
-#define SESSREC__K(name) SESSREC__JOIN(SESSREC__WORDS, name)
-#define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET
-#define sessrec__vec SESSREC__VECTOR
 
 // ---- AVX2 and AVX-512, which differ in little but their width ----
 // MM(word) is _mm256_word or _mm512_word. MM_ALL is the form of AVX-512 with a mask, of all lanes: some
 // versions of gcc warn about their own headers where the one without stands.
-#ifdef SESSREC__MM
 
-SESSREC__WORD sessrec__vec SESSREC__K(all)(float x) { return SESSREC__MM(set1_ps)(x); }
-SESSREC__WORD sessrec__vec SESSREC__K(load)(const float *p) { return SESSREC__MM(loadu_ps)(p); }
-SESSREC__WORD void SESSREC__K(store)(float *p, sessrec__vec a) { SESSREC__MM(storeu_ps)(p, a); }
-SESSREC__WORD sessrec__vec SESSREC__K(add)(sessrec__vec a, sessrec__vec b) {
-    return SESSREC__MM(add_ps)(a, b);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(sub)(sessrec__vec a, sessrec__vec b) {
-    return SESSREC__MM(sub_ps)(a, b);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(mul)(sessrec__vec a, sessrec__vec b) {
-    return SESSREC__MM(mul_ps)(a, b);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(div)(sessrec__vec a, sessrec__vec b) {
-    return SESSREC__MM(div_ps)(a, b);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(fma)(sessrec__vec a, sessrec__vec b, sessrec__vec c) {
-    return SESSREC__MM(fmadd_ps)(a, b, c);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(max)(sessrec__vec a, sessrec__vec b) {
-    return SESSREC__MM_ALL(max_ps, a, b);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(min)(sessrec__vec a, sessrec__vec b) {
-    return SESSREC__MM_ALL(min_ps, a, b);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(sqrt)(sessrec__vec a) { return SESSREC__MM_ALL(sqrt_ps, a); }
-SESSREC__WORD sessrec__vec SESSREC__K(floats)(SESSREC__INTEGERS a) { return SESSREC__MM_ALL(cvtepi32_ps, a); }
-SESSREC__WORD SESSREC__INTEGERS SESSREC__K(whole)(int32_t n) { return SESSREC__MM(set1_epi32)(n); }
-SESSREC__WORD sessrec__vec SESSREC__K(guess_rsqrt)(sessrec__vec a) {
-    const SESSREC__INTEGERS half = SESSREC__MM_ALL(srli_epi32, SESSREC__MM_INTEGERS(a), 1);
-    return SESSREC__MM_FLOATS(SESSREC__MM(sub_epi32)(SESSREC__K(whole)(0x5f375a86), half));
-}
-SESSREC__WORD sessrec__vec SESSREC__K(scale2)(sessrec__vec p, sessrec__vec t) {
-    const SESSREC__INTEGERS power = SESSREC__MM_ALL(slli_epi32, SESSREC__MM_INTEGERS(t), 23);
-    return SESSREC__MM_FLOATS(SESSREC__MM(add_epi32)(SESSREC__MM_INTEGERS(p), power));
-}
-SESSREC__WORD SESSREC__INTEGERS SESSREC__K(octet)(const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part) {
+SESSREC__OP(sessrec__vec, all, (float x)) { return SESSREC__MM(set1_ps)(x); }
+SESSREC__OP(sessrec__vec, load, (const float *p)) { return SESSREC__MM(loadu_ps)(p); }
+SESSREC__OP(void, store, (float *p, sessrec__vec a)) { SESSREC__MM(storeu_ps)(p, a); }
+SESSREC__OP2(add, SESSREC__MM(add_ps)(a, b))
+SESSREC__OP2(sub, SESSREC__MM(sub_ps)(a, b))
+SESSREC__OP2(mul, SESSREC__MM(mul_ps)(a, b))
+SESSREC__OP2(div, SESSREC__MM(div_ps)(a, b))
+SESSREC__OP3(fma, SESSREC__MM(fmadd_ps)(a, b, c))
+SESSREC__OP2(max, SESSREC__MM_ALL(max_ps, a, b))
+SESSREC__OP2(min, SESSREC__MM_ALL(min_ps, a, b))
+SESSREC__OP1(sqrt, SESSREC__MM_ALL(sqrt_ps, a))
+SESSREC__OP(sessrec__vec, floats, (SESSREC__INTEGERS a)) { return SESSREC__MM_ALL(cvtepi32_ps, a); }
+SESSREC__OP(SESSREC__INTEGERS, whole, (int32_t n)) { return SESSREC__MM(set1_epi32)(n); }
+SESSREC__OP1(guess_rsqrt, SESSREC__MM_FLOATS(SESSREC__MM(sub_epi32)(
+                              V(whole, 0x5f375a86), SESSREC__MM_ALL(srli_epi32, SESSREC__MM_INTEGERS(a), 1))))
+SESSREC__OP2(scale2, SESSREC__MM_FLOATS(SESSREC__MM(add_epi32)(
+                         SESSREC__MM_INTEGERS(a), SESSREC__MM_ALL(slli_epi32, SESSREC__MM_INTEGERS(b), 23))))
+SESSREC__OP(SESSREC__INTEGERS, octet, (const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part)) {
     SESSREC__INTEGERS codes;
     int32_t half[2];
     memcpy(&codes, x, sizeof codes);
     memcpy(half, h, sizeof half);
-    const SESSREC__INTEGERS low = SESSREC__K(whole)(0x0f0f0f0f);
+    const SESSREC__INTEGERS low = V(whole, 0x0f0f0f0f), odd = SESSREC__MM(srli_epi16)(codes, 4);
     part = SESSREC__MM(add_epi16)(
-        part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(codes, low), SESSREC__K(whole)(half[0])));
-    const SESSREC__INTEGERS odd = SESSREC__MM(srli_epi16)(codes, 4);
+        part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(codes, low), V(whole, half[0])));
     return SESSREC__MM(add_epi16)(
-        part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(odd, low), SESSREC__K(whole)(half[1])));
+        part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(odd, low), V(whole, half[1])));
 }
-SESSREC__WORD SESSREC__INTEGERS SESSREC__K(widen)(SESSREC__INTEGERS part, SESSREC__INTEGERS sum) {
+SESSREC__OP(SESSREC__INTEGERS, widen, (SESSREC__INTEGERS part, SESSREC__INTEGERS sum)) {
     return SESSREC__MM(add_epi32)(sum, SESSREC__MM(madd_epi16)(part, SESSREC__MM(set1_epi16)(1)));
 }
-// Turns the 4 x 4 floats in each 128 bits of four registers: row[i] then has column i % 4 of four rows in its
-// first 128 bits, column i % 4 + 4 in the next, and so on.
-SESSREC__WORD void SESSREC__K(turn_parts)(sessrec__vec *row) {
+// Transposes the 4 x 4 floats in each 128 bits of four vectors: row[i] then has column i % 4 of four rows in
+// its first 128 bits, column i % 4 + 4 in the next, and so on.
+SESSREC__OP(void, transpose_quarters, (sessrec__vec * row)) {
     sessrec__vec t[SESSREC__LANES];
     SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; i += 2) {
         t[i] = SESSREC__MM_ALL(unpacklo_ps, row[i], row[i + 1]);
@@ -8067,30 +8032,16 @@ SESSREC__WORD void SESSREC__K(turn_parts)(sessrec__vec *row) {
 
 #  if SESSREC__LANES == 8
 
-SESSREC__WORD __m256i sessrec__avx2_lanes(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
-SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), sessrec__avx2_lanes());
+SESSREC__OP(__m256i, first, (int32_t n)) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) {
-    return _mm256_maskload_ps(p, sessrec__avx2_first(n));
-}
-SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) {
-    _mm256_maskstore_ps(p, sessrec__avx2_first(n), a);
-}
-SESSREC__WORD __m256 sessrec__avx2_gather(const float *p, int32_t stride) {
-    return _mm256_i32gather_ps(p, _mm256_mullo_epi32(sessrec__avx2_lanes(), _mm256_set1_epi32(stride)), 4);
-}
-SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) {
-    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
-}
-SESSREC__WORD __m256 sessrec__avx2_equal(__m256 a, __m256 b, __m256 x, __m256 y) {
-    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
-}
-SESSREC__WORD int sessrec__avx2_any(__m256 a, __m256 b) {
-    return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ));
-}
-SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
-    sessrec__avx2_turn_parts(row);
+SESSREC__OP(__m256, load_some, (const float *p, int32_t n)) { return _mm256_maskload_ps(p, V(first, n)); }
+SESSREC__OP(void, store_some, (float *p, __m256 a, int32_t n)) { _mm256_maskstore_ps(p, V(first, n), a); }
+SESSREC__OP4(less, _mm256_blendv_ps(d, c, _mm256_cmp_ps(a, b, _CMP_LT_OQ)))
+SESSREC__OP4(equal, _mm256_blendv_ps(d, c, _mm256_cmp_ps(a, b, _CMP_EQ_OQ)))
+SESSREC__OP(int, any, (__m256 a, __m256 b)) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
+SESSREC__OP(void, transpose, (__m256 * row)) {
+    V(transpose_quarters, row);
     SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
         const __m256 a = row[i], b = row[i + 4];
         row[i] = _mm256_permute2f128_ps(a, b, 0x20);
@@ -8100,50 +8051,18 @@ SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
 
 #  else
 
-SESSREC__WORD __mmask16 sessrec__avx512_first(int32_t n) {
+SESSREC__OP(__mmask16, first, (int32_t n)) {
     return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0);
 }
-SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) {
-    return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p);
-}
-SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) {
-    _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a);
-}
-#    ifndef SESSREC_NO_TRAINING
-// The same for the end of a row: a register under a mask waits for all of its memory, also for a line that
-// nothing is taken from.
-SESSREC__WORD __m512 sessrec__avx512_load_end(const float *p, int32_t n) {
-    const __mmask16 first = sessrec__avx512_first(n);
-    return n > 8   ? _mm512_maskz_loadu_ps(first, p)
-           : n > 4 ? _mm512_maskz_broadcast_f32x8(first, _mm256_maskz_loadu_ps((__mmask8)first, p))
-                   : _mm512_maskz_broadcast_f32x4(first, _mm_maskz_loadu_ps((__mmask8)first, p));
-}
-SESSREC__WORD void sessrec__avx512_store_end(float *p, __m512 a, int32_t n) {
-    const __mmask16 first = sessrec__avx512_first(n);
-    if (n > 8) _mm512_mask_storeu_ps(p, first, a);
-    else if (n > 4)
-        _mm256_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x8_ps((__mmask8)-1, a, 0));
-    else _mm_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x4_ps((__mmask8)-1, a, 0));
-}
-#    endif
-// Two halves: the whole is no faster, and warns in some compilers.
-SESSREC__WORD __m512 sessrec__avx512_gather(const float *p, int32_t stride) {
-    const __m256 low = sessrec__avx2_gather(p, stride),
-                 high = sessrec__avx2_gather(p + (ptrdiff_t)8 * stride, stride);
-    return _mm512_castpd_ps(_mm512_maskz_insertf64x4(
-        (__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
-}
-SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
-}
-SESSREC__WORD __m512 sessrec__avx512_equal(__m512 a, __m512 b, __m512 x, __m512 y) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x);
-}
-SESSREC__WORD int sessrec__avx512_any(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
-SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
+SESSREC__OP(__m512, load_some, (const float *p, int32_t n)) { return _mm512_maskz_loadu_ps(V(first, n), p); }
+SESSREC__OP(void, store_some, (float *p, __m512 a, int32_t n)) { _mm512_mask_storeu_ps(p, V(first, n), a); }
+SESSREC__OP4(less, _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), d, c))
+SESSREC__OP4(equal, _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), d, c))
+SESSREC__OP(int, any, (__m512 a, __m512 b)) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
+SESSREC__OP(void, transpose, (__m512 * row)) {
     __m512 t[16];
-    sessrec__avx512_turn_parts(row);
-    // the even quarters of two go to one register, the odd ones to another; and again
+    V(transpose_quarters, row);
+    // the even quarters of two go to one vector, the odd ones to another; and again
     SESSREC__UNROLL for (int step = 0; step < 2; ++step) {
         SESSREC__UNROLL for (int i = 0; i < 8; ++i) {
             const __m512 a = row[i / 4 * 8 + i % 4], b = row[i / 4 * 8 + i % 4 + 4];
@@ -8155,40 +8074,31 @@ SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
 }
 
 #  endif
-#endif // SESSREC__MM
-
-// ===========================================================================================================
-// >>kernels   written once, built for each set of words
-// ===========================================================================================================
-
-#define SESSREC__KERNEL static SESSREC__TARGET void
-#define sessrec__vall SESSREC__K(all)
-#define sessrec__vadd SESSREC__K(add)
-#define sessrec__vsub SESSREC__K(sub)
-#define sessrec__vmul SESSREC__K(mul)
-#define sessrec__vdiv SESSREC__K(div)
-#define sessrec__vfma SESSREC__K(fma)
-#define sessrec__vmax SESSREC__K(max)
-#define sessrec__vmin SESSREC__K(min)
-#define sessrec__vless SESSREC__K(less)
-#define sessrec__vequal SESSREC__K(equal)
-#define sessrec__vsqrt SESSREC__K(sqrt)
-#define sessrec__vscale2 SESSREC__K(scale2)
-#define sessrec__vguess_rsqrt SESSREC__K(guess_rsqrt)
-#define sessrec__vgather SESSREC__K(gather)
-#define sessrec__vload SESSREC__K(load)
-#define sessrec__vstore SESSREC__K(store)
+#endif
 
 // The next LANES floats, or as many as are left; lanes beyond are 0.
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(get)(const float *p, int32_t left) {
-    return left >= SESSREC__LANES ? sessrec__vload(p) : SESSREC__K(load_some)(p, left);
+SESSREC__OP(sessrec__vec, get, (const float *p, int32_t left)) {
+    return left >= SESSREC__LANES ? V(load, p) : V(load_some, p, left);
 }
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(put)(float *p, sessrec__vec a, int32_t left) {
-    if (left >= SESSREC__LANES) sessrec__vstore(p, a);
-    else SESSREC__K(store_some)(p, a, left);
+SESSREC__OP(void, put, (float *p, sessrec__vec a, int32_t left)) {
+    if (left >= SESSREC__LANES) V(store, p, a);
+    else V(store_some, p, a, left);
 }
-#define sessrec__vget SESSREC__K(get)
-#define sessrec__vput SESSREC__K(put)
+SESSREC__OP1(minus, V(sub, V(all, 0), a))
+
+// ===========================================================================================================
+// >>kernels   written once, built for each instruction set
+// k->NAME(...) calls what SESSREC__KERNEL(type, NAME, ...) or SESSREC__MAP(NAME, ...) defines here:
+//   matrices       matmul  matmul_bt  transpose  dots  dots_at  screen
+//   element-wise   exp  sigmoid  tanh  softplus  elu  elu_slope  add  scale  axpy  multiply  muladd
+//   the cell       blend  blend_back  gate_back              a loss       bpr_max
+//   reductions     max  sum  dot  tally                      optimizers   update: sgd ... adam
+// sessrec__avx2_kernel_exp is that of AVX2, sessrec__avx2_exp the operation on one vector.
+// ===========================================================================================================
+
+#define SESSREC__K(name) SESSREC__JOIN(SESSREC__SET, kernel_##name)
+#define SESSREC__KERNEL(type, name, arguments)                                                               \
+  static SESSREC__TARGET type SESSREC__JOIN(SESSREC__SET, kernel_##name) arguments
 
 // ---- matrix product: C [M,N] = A [M,K] B [K,N], added to C if asked ----
 // The plain kernel is the definition: each element is one chain of fused multiply-adds over k in order. The
@@ -8198,27 +8108,27 @@ SESSREC__INLINE SESSREC__TARGET void SESSREC__K(put)(float *p, sessrec__vec a, i
 
 #ifndef SESSREC__TILE_ROWS
 
-SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                   ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
-                                   ptrdiff_t c_row, int accumulate) {
+SESSREC__KERNEL(void, matmul, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                               ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row,
+                               int accumulate)) {
     for (int32_t i = 0; i < M; ++i) {
         if (!accumulate)
             for (int32_t j = 0; j < N; ++j) C[i * c_row + j] = 0;
         for (int32_t k = 0; k < K; ++k)
             for (int32_t j = 0; j < N; ++j)
-                C[i * c_row + j] = sessrec__fma(A[i * a_row + k * a_col], B[k * b_row + j], C[i * c_row + j]);
+                C[i * c_row + j] = V(fma, A[i * a_row + k * a_col], B[k * b_row + j], C[i * c_row + j]);
     }
 }
 
 // C [M,N] = bias + A [M,K] B^T for B [N,K]; bias [N] is the same for all rows.
-SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                      const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                      ptrdiff_t c_row) {
+SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                  const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                  ptrdiff_t c_row)) {
     for (int32_t i = 0; i < M; ++i)
         for (int32_t j = 0; j < N; ++j) {
             C[i * c_row + j] = bias[j];
             for (int32_t k = 0; k < K; ++k)
-                C[i * c_row + j] = sessrec__fma(A[i * a_row + k], B[j * b_row + k], C[i * c_row + j]);
+                C[i * c_row + j] = V(fma, A[i * a_row + k], B[j * b_row + k], C[i * c_row + j]);
         }
 }
 
@@ -8226,243 +8136,197 @@ SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const flo
 
 // rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes.
 // The sums go on from `start`, which may be C, or a row for all with start_row 0; NULL: from 0.
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int vectors, int32_t columns,
-                                                      int32_t K, const float *A, ptrdiff_t a_row,
-                                                      ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
-                                                      const float *start, ptrdiff_t start_row, float *C,
-                                                      ptrdiff_t c_row) {
+SESSREC__OP(void, tile, (const int rows, const int vectors, int32_t columns, int32_t K, const float *A,
+                         ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
+                         const float *start, ptrdiff_t start_row, float *C, ptrdiff_t c_row)) {
     sessrec__vec sum[SESSREC__TILE_ROWS][SESSREC__TILE_VECTORS];
-    SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v)
-        sum[r][v] =
-            start ? sessrec__vget(start + r * start_row + SESSREC__LANES * v, columns - SESSREC__LANES * v)
-                  : sessrec__vall(0);
+    SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v) {
+        const int at = SESSREC__LANES * v;
+        sum[r][v] = start ? V(get, start + r * start_row + at, columns - at) : V(all, 0);
+    }
     for (int32_t k = 0; k < K; ++k) {
+        const float *row = B + k * b_row;
         sessrec__vec b[SESSREC__TILE_VECTORS];
-        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) b[v] =
-            v < vectors - 1 ? sessrec__vload(B + k * b_row + SESSREC__LANES * v)
-                            : sessrec__vget(B + k * b_row + SESSREC__LANES * v, columns - SESSREC__LANES * v);
+        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) {
+            const int at = SESSREC__LANES * v;
+            b[v] = v < vectors - 1 ? V(load, row + at) : V(get, row + at, columns - at);
+        }
         SESSREC__UNROLL for (int r = 0; r < rows; ++r) {
-            sessrec__vec a = sessrec__vall(A[r * a_row + k * a_col]);
-            SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] = sessrec__vfma(a, b[v], sum[r][v]);
+            sessrec__vec a = V(all, A[r * a_row + k * a_col]);
+            SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] = V(fma, a, b[v], sum[r][v]);
         }
     }
     SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v)
-        sessrec__vput(C + r * c_row + SESSREC__LANES * v, sum[r][v], columns - SESSREC__LANES * v);
+        V(put, C + r * c_row + SESSREC__LANES * v, sum[r][v], columns - SESSREC__LANES * v);
 }
 
 // All rows of a strip of columns: TILE_ROWS of them at a time, then half as many, then one by one.
-#    define SESSREC__STRIP(vectors)                                                                          \
-      SESSREC__KERNEL SESSREC__K(strip##vectors)(int32_t M, int32_t columns, int32_t K, const float *A,      \
-                                                 ptrdiff_t a_row, ptrdiff_t a_col, const float *B,           \
-                                                 ptrdiff_t b_row, const float *start, ptrdiff_t start_row,   \
-                                                 float *C, ptrdiff_t c_row) {                                \
-        int32_t i = 0;                                                                                       \
-        SESSREC__ROWS(SESSREC__TILE_ROWS, vectors);                                                          \
-        SESSREC__ROWS(SESSREC__TILE_ROWS / 2, vectors);                                                      \
-        SESSREC__ROWS(1, vectors);                                                                           \
-      }
 #    define SESSREC__ROWS(rows, vectors)                                                                     \
       for (; i + (rows) <= M; i += (rows))                                                                   \
-      SESSREC__K(tile)                                                                                       \
-      (rows, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row,                                     \
-       start ? start + i * start_row : NULL, start_row, C + i * c_row, c_row)
-SESSREC__STRIP(1)
-SESSREC__STRIP(2)
-#    if SESSREC__TILE_VECTORS == 3
-SESSREC__STRIP(3)
-#    endif
-#    undef SESSREC__STRIP
-#    undef SESSREC__ROWS
+        V(tile, rows, vectors, columns, K, A + i * a_row, a_row, a_col, B + j, b_row,                        \
+          start ? start + i * start_row + j : NULL, start_row, C + i * c_row + j, c_row)
+#    define SESSREC__STRIP(vectors)                                                                          \
+      SESSREC__ROWS(SESSREC__TILE_ROWS, vectors);                                                            \
+      SESSREC__ROWS(SESSREC__TILE_ROWS / 2, vectors);                                                        \
+      SESSREC__ROWS(1, vectors)
 
 // A block of K, strip by strip, of which none should have but one vector.
-SESSREC__KERNEL SESSREC__K(strips)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                   ptrdiff_t a_col, const float *B, ptrdiff_t b_row, const float *start,
-                                   ptrdiff_t start_row, float *C, ptrdiff_t c_row) {
+SESSREC__KERNEL(void, strips, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                               ptrdiff_t a_col, const float *B, ptrdiff_t b_row, const float *start,
+                               ptrdiff_t start_row, float *C, ptrdiff_t c_row)) {
     for (int32_t j = 0, columns; j < N; j += columns) {
-        const int32_t vectors = (N - j + SESSREC__LANES - 1) / SESSREC__LANES;
-        const int32_t most = SESSREC__TILE_VECTORS, strip = vectors == most + 1 ? most / 2 + 1
-                                                            : vectors < most ? vectors
-                                                                             : most;
-        const float *from = start ? start + j : NULL;
+        const int32_t vectors = (N - j + SESSREC__LANES - 1) / SESSREC__LANES, most = SESSREC__TILE_VECTORS;
+        const int32_t strip = vectors == most + 1 ? most / 2 + 1 : vectors < most ? vectors : most;
+        int32_t i = 0;
         columns = N - j < strip * SESSREC__LANES ? N - j : strip * SESSREC__LANES;
-        if (strip == 1)
-            SESSREC__K(strip1)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
-        if (strip == 2)
-            SESSREC__K(strip2)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+        if (strip == 1) { SESSREC__STRIP(1); }
+        else if (strip == 2) { SESSREC__STRIP(2); }
 #    if SESSREC__TILE_VECTORS == 3
-        if (strip == 3)
-            SESSREC__K(strip3)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+        else { SESSREC__STRIP(3); }
 #    endif
     }
 }
+#    undef SESSREC__STRIP
+#    undef SESSREC__ROWS
 
-// Where the elements of a row of A lie apart (a_row is 1), they would push each other out of the first-level
-// cache, in which a line can be in a few places only: some rows at a time are brought together.
-SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                   ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
-                                   ptrdiff_t c_row, int accumulate) {
-    enum { DEPTH = 128, ROWS = 4 * SESSREC__TILE_ROWS };
-    const int apart = a_row == 1 && a_col > 1;
-    float together[DEPTH * ROWS];
-    int32_t first = 0, depth, rows;
+enum { SESSREC__K(depth) = 128 };  // of a block of K
+
+SESSREC__KERNEL(void, matmul, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                               ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row,
+                               int accumulate)) {
+    int32_t k = 0;
     do {  // once even for K = 0, which makes C zero
-        depth = K - first < DEPTH ? K - first : DEPTH;
-        for (int32_t i = 0; i < M; i += rows) {
-            const float *a = A + i * a_row + first * a_col, *b = B + first * b_row,
-                        *start = accumulate || first > 0 ? C + i * c_row : NULL;
-            rows = !apart || M - i < ROWS ? M - i : ROWS;
-            for (int32_t k = 0; k < depth && apart; ++k)
-                for (int32_t r = 0; r < rows; r += SESSREC__LANES)
-                    sessrec__vput(together + k * ROWS + r, sessrec__vget(a + k * a_col + r, rows - r),
-                                  rows - r);
-            if (apart)
-                SESSREC__K(strips)
-                (rows, N, depth, together, 1, ROWS, b, b_row, start, c_row, C + i * c_row, c_row);
-            else
-                SESSREC__K(strips)
-                (rows, N, depth, a, a_row, a_col, b, b_row, start, c_row, C + i * c_row, c_row);
-        }
-        first += depth;
-    } while (first < K);
+        const int32_t depth = K - k < SESSREC__K(depth) ? K - k : SESSREC__K(depth);
+        SESSREC__K(strips)(M, N, depth, A + k * a_col, a_row, a_col, B + k * b_row, b_row,
+                           accumulate || k > 0 ? C : NULL, c_row, C, c_row);
+        k += depth;
+    } while (k < K);
 }
 
 #  endif  // SESSREC__TILE_ROWS
 
-// y [columns,rows] = x [rows,columns] turned, a square of registers at a time; whole says that none of it
-// lies outside.
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(turn_square)(const int whole, int32_t rows, int32_t columns,
-                                                             const float *x, ptrdiff_t x_row, float *y,
-                                                             ptrdiff_t y_row) {
+// y [columns,rows] = x^T for x [rows,columns], a square of vectors at a time; whole says that none of it lies
+// outside.
+SESSREC__OP(void, transpose_square, (const int whole, int32_t rows, int32_t columns, const float *x,
+                                     ptrdiff_t x_row, float *y, ptrdiff_t y_row)) {
     sessrec__vec row[SESSREC__LANES];
     SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) row[l] =
-        whole      ? sessrec__vload(x + l * x_row)
-        : l < rows ? sessrec__vget(x + l * x_row, columns)
-                   : sessrec__vall(0);
-    SESSREC__K(turn)(row);
+        whole ? V(load, x + l * x_row) : l < rows ? V(get, x + l * x_row, columns) : V(all, 0);
+    V(transpose, row);
     SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
-        if (whole) sessrec__vstore(y + l * y_row, row[l]);
-        else if (l < columns) sessrec__vput(y + l * y_row, row[l], rows);
+        if (whole) V(store, y + l * y_row, row[l]);
+        else if (l < columns) V(put, y + l * y_row, row[l], rows);
     }
 }
-SESSREC__KERNEL SESSREC__K(transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row,
-                                      float *y, ptrdiff_t y_row) {
+SESSREC__KERNEL(void, transpose, (int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y,
+                                  ptrdiff_t y_row)) {
     for (int32_t i = 0; i < rows; i += SESSREC__LANES)
         for (int32_t j = 0; j < columns; j += SESSREC__LANES) {
             const float *from = x + i * x_row + j;
             float *to = y + j * y_row + i;
             if (rows - i >= SESSREC__LANES && columns - j >= SESSREC__LANES)
-                SESSREC__K(turn_square)(1, SESSREC__LANES, SESSREC__LANES, from, x_row, to, y_row);
-            else SESSREC__K(turn_square)(0, rows - i, columns - j, from, x_row, to, y_row);
+                V(transpose_square, 1, SESSREC__LANES, SESSREC__LANES, from, x_row, to, y_row);
+            else V(transpose_square, 0, rows - i, columns - j, from, x_row, to, y_row);
         }
 }
 
 #  ifdef SESSREC__TILE_ROWS
-// C [M,N] = bias + A [M,K] B^T for B [N,K]: a piece of B at a time is turned into a panel that fits the
+// C [M,N] = bias + A [M,K] B^T for B [N,K]: a piece of B at a time is transposed into a panel that fits the
 // first-level cache.
-SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                      const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                      ptrdiff_t c_row) {
-    enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = 128, ALIGN = 64 };
+SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                  const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                  ptrdiff_t c_row)) {
+    enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = SESSREC__K(depth), ALIGN = 64 };
     float space[WIDE * DEPTH + ALIGN / sizeof(float)];
     float *panel = (float *)(void *)((char *)space + (ALIGN - (uintptr_t)space % ALIGN) % ALIGN);
     for (int32_t k = 0; k < K; k += DEPTH)
         for (int32_t j = 0; j < N; j += WIDE) {
             const int32_t depth = K - k < DEPTH ? K - k : DEPTH, columns = N - j < WIDE ? N - j : WIDE;
             SESSREC__K(transpose)(columns, depth, B + j * b_row + k, b_row, panel, WIDE);
-            SESSREC__K(strips)
-            (M, columns, depth, A + k, a_row, 1, panel, WIDE, k ? C + j : bias + j, k ? c_row : 0, C + j,
-             c_row);
+            SESSREC__K(strips)(M, columns, depth, A + k, a_row, 1, panel, WIDE, k ? C + j : bias + j,
+                               k ? c_row : 0, C + j, c_row);
         }
 }
 #  endif
 
 // y_i = bias_i + sum_k x[i,k] h_k, k in order: the same chain as a matrix product that starts from the bias.
 // One row is one lane.
-SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
-                                 const float *bias, float *y) {
+SESSREC__KERNEL(void, dots, (int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
+                             const float *bias, float *y)) {
     int32_t i = 0;
     for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES) {
-        sessrec__vec sum = sessrec__vload(bias + i), row[SESSREC__LANES];
-        int32_t k = 0;
-        for (; k + SESSREC__LANES <= width; k += SESSREC__LANES) {
+        sessrec__vec sum = V(load, bias + i), row[SESSREC__LANES];
+        for (int32_t k = 0; k < width; k += SESSREC__LANES) {
             SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
-                row[l] = sessrec__vload(x + (i + l) * x_row + k);
+                row[l] = V(get, x + (i + l) * x_row + k, width - k);
                 if (SESSREC__LANES > 1) SESSREC__PREFETCH(x + (i + l + 2 * SESSREC__LANES) * x_row + k);
             }
-            SESSREC__K(turn)(row);
-            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) sum =
-                sessrec__vfma(row[l], sessrec__vall(h[k + l]), sum);
+            V(transpose, row);
+            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) if (k + l < width)
+                sum = V(fma, row[l], V(all, h[k + l]), sum);
         }
-        for (; k < width; ++k)
-            sum =
-                sessrec__vfma(sessrec__vgather(x + i * x_row + k, (int32_t)x_row), sessrec__vall(h[k]), sum);
-        sessrec__vstore(y + i, sum);
+        V(store, y + i, sum);
     }
     for (; i < rows; ++i) {
-        sessrec__vec sum = sessrec__vall(bias[i]);  // the same number in all lanes
-        for (int32_t k = 0; k < width; ++k)
-            sum = sessrec__vfma(sessrec__vall(x[i * x_row + k]), sessrec__vall(h[k]), sum);
-        SESSREC__K(store_some)(y + i, sum, 1);
+        sessrec__vec sum = V(all, bias[i]);  // the same number in all lanes
+        for (int32_t k = 0; k < width; ++k) sum = V(fma, V(all, x[i * x_row + k]), V(all, h[k]), sum);
+        V(store_some, y + i, sum, 1);
     }
 }
 
 // The same for rows that stand anywhere, with their own elements of bias. Eight chains at a time, so that
 // none waits for its own sums.
-SESSREC__KERNEL SESSREC__K(dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x,
-                                    const float *h, const float *bias, float *y) {
+SESSREC__KERNEL(void, dots_at, (int32_t count, const int32_t *row, int32_t width, const float *x,
+                                const float *h, const float *bias, float *y)) {
     for (int32_t i = 0; i < count; i += 8) {
         const float *at[8];
         sessrec__vec sum[8];  // each the same number in all lanes
         SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) {
             const int32_t item = row[i + r < count ? i + r : i];
             at[r] = x + (ptrdiff_t)item * width;
-            sum[r] = sessrec__vall(bias[item]);
+            sum[r] = V(all, bias[item]);
         }
-        for (int32_t k = 0; k < width; ++k) {
-            const sessrec__vec state = sessrec__vall(h[k]);
+        for (int32_t k = 0; k < width; ++k)
             SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) sum[r] =
-                sessrec__vfma(sessrec__vall(at[r][k]), state, sum[r]);
-        }
+                V(fma, V(all, at[r][k]), V(all, h[k]), sum[r]);
         SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) if (i + r < count)
-            SESSREC__K(store_some)(y + i + r, sum[r], 1);
+            V(store_some, y + i + r, sum[r], 1);
     }
 }
 
-// ---- the screen of >>streaming: which of the items first .. first+count-1 may score `least` or more; first
-// is a multiple of 16 ---- Writes them to out [count] and returns their number. Sums of whole numbers are
-// exact: every path finds the same items.
-static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int32_t first, int32_t count,
-                                                  float least, int32_t *out) {
+// The screen of >>streaming: which of the items first .. first+count-1 may score `least` or more; first is a
+// multiple of 16. Writes them to out [count] and returns their number. Sums of whole numbers are exact: every
+// path finds the same items.
+SESSREC__KERNEL(int32_t, screen, (const sessrec__screen *s, int32_t first, int32_t count, float least,
+                                  int32_t *out)) {
+    enum { VECTORS = 16 / SESSREC__LANES };
     const ptrdiff_t codes = (ptrdiff_t)s->octets * 64, bytes = codes + 2 * 16 * (ptrdiff_t)sizeof(float);
-    const sessrec__vec step = sessrec__vall(s->step), radius = sessrec__vall(s->radius),
-                       wanted = sessrec__vall(least);
     int32_t found = 0;
     for (int32_t i = 0; i < count; i += 16) {
         const uint8_t *block = s->blocks + (first + i) / 16 * bytes;
         const float *steps = (const float *)(const void *)(block + codes), *bias = steps + 16;
-        SESSREC__INTEGERS sum[16 / SESSREC__LANES];
+        SESSREC__INTEGERS sum[VECTORS], part[VECTORS];
         float most[16];
         int any = 0;
-        SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] = SESSREC__K(whole)(s->start);
+        SESSREC__UNROLL for (int v = 0; v < VECTORS; ++v) sum[v] = V(whole, s->start);
         for (int32_t o = 0; o < s->octets; o += 4) {
-            SESSREC__INTEGERS part[16 / SESSREC__LANES];
-            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) part[v] = SESSREC__K(whole)(0);
+            SESSREC__UNROLL for (int v = 0; v < VECTORS; ++v) part[v] = V(whole, 0);
             for (int32_t p = o; p < s->octets && p < o + 4; ++p) {
                 const uint8_t *at = block + 64 * (ptrdiff_t)p;
                 SESSREC__PREFETCH((uintptr_t)at + 2048);
-                SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) part[v] =
-                    SESSREC__K(octet)(at + 4 * SESSREC__LANES * v, s->state + 8 * (ptrdiff_t)p, part[v]);
+                SESSREC__UNROLL for (int v = 0; v < VECTORS; ++v) part[v] =
+                    V(octet, at + 4 * SESSREC__LANES * v, s->state + 8 * (ptrdiff_t)p, part[v]);
             }
-            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] =
-                SESSREC__K(widen)(part[v], sum[v]);
+            SESSREC__UNROLL for (int v = 0; v < VECTORS; ++v) sum[v] = V(widen, part[v], sum[v]);
         }
-        SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) {
+        SESSREC__UNROLL for (int v = 0; v < VECTORS; ++v) {
             const int at = SESSREC__LANES * v;
-            const sessrec__vec product = sessrec__vfma(SESSREC__K(floats)(sum[v]), step, radius);
+            // bias + steps (sum step + radius)
             const sessrec__vec highest =
-                sessrec__vfma(sessrec__vload(steps + at), product, sessrec__vload(bias + at));
-            sessrec__vstore(most + at, highest);
-            any |= SESSREC__K(any)(highest, wanted);
+                V(fma, V(load, steps + at), V(fma, V(floats, sum[v]), V(all, s->step), V(all, s->radius)),
+                  V(load, bias + at));
+            V(store, most + at, highest);
+            any |= V(any, highest, V(all, least));
         }
         for (int32_t l = 0; any && l < 16 && i + l < count; ++l)
             if (!(most[l] < least)) out[found++] = first + i + l;
@@ -8470,202 +8334,163 @@ static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int3
     return found;
 }
 
-// ---- exp, sigmoid, tanh, softplus: largest relative error 2e-7 ----
+// ---- exp, sigmoid, tanh, softplus of a vector: largest relative error 2e-7 ----
 // Below -32 exp and sigmoid are 0. A millionth of the last digit of 1 changes no sum, but a few such factors
 // make denormal numbers, and a processor takes a hundred times as long for a product with one of these.
-enum { SESSREC__K(lowest) = -32 };
+#define SESSREC__LOWEST V(all, -32)
+
+// c_0 + x (c_1 + x (c_2 + ...)), of `count` constants
+SESSREC__OP(sessrec__vec, polynomial, (sessrec__vec x, const int count, const float *c)) {
+    sessrec__vec y = V(all, c[count - 1]);
+    SESSREC__UNROLL for (int i = count - 2; i >= 0; --i) y = V(fma, y, x, V(all, c[i]));
+    return y;
+}
 
 // e^x = 2^n e^r with n the integer next to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). From 88.7 on it
 // is nearly the largest float, and infinity only for infinity. NaN goes through.
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vexp)(sessrec__vec x0) {
+SESSREC__OP(sessrec__vec, exp, (sessrec__vec x)) {
 #ifdef SESSREC__DOUBLE
-    return exp(x0);
+    return exp(x);
 #else
-    const sessrec__vec magic = sessrec__vall(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-    sessrec__vec x =
-        sessrec__vmax(sessrec__vall(SESSREC__K(lowest)), sessrec__vmin(sessrec__vall(88.722f), x0));
-    sessrec__vec t = sessrec__vfma(x, sessrec__vall(1.44269504f), magic);
-    sessrec__vec n = sessrec__vsub(t, magic);
-    sessrec__vec r =
-        // ln 2 in two parts
-        sessrec__vfma(n, sessrec__vall(-1.42860677e-6f), sessrec__vfma(n, sessrec__vall(-0.693145752f), x));
-    sessrec__vec q = sessrec__vfma(sessrec__vall(0.00139504916f), r, sessrec__vall(0.0083688898f));
-    q = sessrec__vfma(q, r, sessrec__vall(0.041666206f));
-    q = sessrec__vfma(q, r, sessrec__vall(0.166665182f));
-    q = sessrec__vfma(q, r, sessrec__vall(0.5f));
-    q = sessrec__vadd(sessrec__vfma(sessrec__vmul(r, r), q, r), sessrec__vall(1.0f));
-    q = sessrec__vless(x0, sessrec__vall(SESSREC__K(lowest)), sessrec__vall(0), sessrec__vscale2(q, t));
-    return sessrec__vless(x0, sessrec__vall(3e38f), q, x0);  // infinity, and NaN whatever its bits
+    static const float c[] = {0.5f, 0.166665182f, 0.041666206f, 0.0083688898f, 0.00139504916f};
+    const sessrec__vec magic = V(all, 12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+    const sessrec__vec inside = V(max, SESSREC__LOWEST, V(min, V(all, 88.722f), x));
+    const sessrec__vec t = V(fma, inside, V(all, 1.44269504f), magic), n = V(sub, t, magic);
+    const sessrec__vec r =  // x - n ln 2, which is there in two parts
+        V(fma, n, V(all, -1.42860677e-6f), V(fma, n, V(all, -0.693145752f), inside));
+    const sessrec__vec q = V(polynomial, r, 5, c), y = V(add, V(fma, V(mul, r, r), q, r), V(all, 1));
+    return V(less, x, V(all, 3e38f), V(less, x, SESSREC__LOWEST, V(all, 0), V(scale2, y, t)),
+             x);  // infinity, and NaN whatever its bits
 #endif
 }
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsigmoid)(sessrec__vec x) {
-    const sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1.0f);
-    const sessrec__vec y = sessrec__vdiv(one, sessrec__vadd(one, SESSREC__K(vexp)(sessrec__vsub(zero, x))));
-    return sessrec__vless(x, sessrec__vall(SESSREC__K(lowest)), zero, y);
+// 1 / (1 + e^-x)
+SESSREC__OP(sessrec__vec, sigmoid, (sessrec__vec x)) {
+    const sessrec__vec one = V(all, 1), y = V(div, one, V(add, one, V(exp, V(minus, x))));
+    return V(less, x, SESSREC__LOWEST, V(all, 0), y);
 }
 // 1 - 2 / (e^2|x| + 1) with the sign of x; for small x, where that cancels, x + x^3 p(x^2)
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vtanh)(sessrec__vec x) {
+SESSREC__OP(sessrec__vec, tanh, (sessrec__vec x)) {
 #ifdef SESSREC__DOUBLE
     return tanh(x);
 #else
-    sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1.0f),
-                 a = sessrec__vmax(x, sessrec__vsub(zero, x)), z = sessrec__vmul(x, x);
-    sessrec__vec large = sessrec__vsub(
-        one, sessrec__vdiv(sessrec__vall(2.0f), sessrec__vadd(SESSREC__K(vexp)(sessrec__vadd(a, a)), one)));
-    sessrec__vec p = sessrec__vfma(sessrec__vall(-0.0057170447f), z, sessrec__vall(0.0206505861f));
-    p = sessrec__vfma(p, z, sessrec__vall(-0.0537434965f));
-    p = sessrec__vfma(p, z, sessrec__vall(0.133314908f));
-    p = sessrec__vfma(p, z, sessrec__vall(-0.333332837f));
-    sessrec__vec small = sessrec__vfma(sessrec__vmul(z, x), p, x);
-    return sessrec__vless(a, sessrec__vall(0.625f), small,
-                          sessrec__vless(x, zero, sessrec__vsub(zero, large), large));
+    static const float c[] = {-0.333332837f, 0.133314908f, -0.0537434965f, 0.0206505861f, -0.0057170447f};
+    const sessrec__vec one = V(all, 1), a = V(max, x, V(minus, x)), z = V(mul, x, x),
+                       large = V(sub, one, V(div, V(all, 2), V(add, V(exp, V(add, a, a)), one)));
+    return V(less, a, V(all, 0.625f), V(fma, V(mul, z, x), V(polynomial, z, 5, c), x),
+             V(less, x, V(all, 0), V(minus, large), large));
 #endif
 }
 // log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x| in (0,1], log(1 + t) = t p(t)
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsoftplus)(sessrec__vec x) {
+SESSREC__OP(sessrec__vec, softplus, (sessrec__vec x)) {
 #ifdef SESSREC__DOUBLE
     return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
 #else
-    static const float c[11] = {1, -0.499999851f, 0.33332634f, -0.24988237f, 0.198970199f, -0.161290988f,
-                                0.124716133f, -0.0831894949f, 0.0421136282f, -0.013706468f, 0.00209001545f};
-    sessrec__vec zero = sessrec__vall(0), t = SESSREC__K(vexp)(sessrec__vmin(x, sessrec__vsub(zero, x))),
-                 p = sessrec__vall(c[10]);
-    for (int i = 9; i >= 0; --i) p = sessrec__vfma(p, t, sessrec__vall(c[i]));
-    return sessrec__vfma(p, t, sessrec__vmax(zero, x));
+    static const float c[] = {1, -0.499999851f, 0.33332634f, -0.24988237f, 0.198970199f, -0.161290988f,
+                              0.124716133f, -0.0831894949f, 0.0421136282f, -0.013706468f, 0.00209001545f};
+    const sessrec__vec t = V(exp, V(min, x, V(minus, x)));
+    return V(fma, V(polynomial, t, 11, c), t, V(max, V(all, 0), x));
 #endif
 }
 
-// y_i = expression of v = x_i
-#  define SESSREC__MAP(expression)                                                                           \
-    for (int32_t i = 0; i < n; i += SESSREC__LANES) {                                                        \
-      sessrec__vec v = sessrec__vget(x + i, n - i);                                                          \
-      sessrec__vput(y + i, expression, n - i);                                                               \
+// ---- element-wise ----
+
+// y_i = value, in which AT(x) is x_i
+#  define SESSREC__AT(x) V(get, (x) + i, n - i)
+#  define SESSREC__MAP(name, arguments, value)                                                               \
+    SESSREC__KERNEL(void, name, arguments) {                                                                 \
+      for (int32_t i = 0; i < n; i += SESSREC__LANES) V(put, y + i, value, n - i);                           \
     }
-// y = e^(x - shift)
-SESSREC__KERNEL SESSREC__K(array_exp)(int32_t n, const float *x, float shift, float *y) {
-    SESSREC__MAP(SESSREC__K(vexp)(sessrec__vsub(v, sessrec__vall(shift))))
-}
-SESSREC__KERNEL SESSREC__K(array_sigmoid)(int32_t n, const float *x, float *y) {
-    SESSREC__MAP(SESSREC__K(vsigmoid)(v))
-}
-SESSREC__KERNEL SESSREC__K(array_tanh)(int32_t n, const float *x, float *y) {
-    SESSREC__MAP(SESSREC__K(vtanh)(v))
-}
-SESSREC__KERNEL SESSREC__K(array_softplus)(int32_t n, const float *x, float *y) {
-    SESSREC__MAP(SESSREC__K(vsoftplus)(v))
-}
-// y = b x, or b a (e^x - 1) below 0
-SESSREC__KERNEL SESSREC__K(array_elu)(int32_t n, const float *x, float a, float b, float *y) {
-    const sessrec__vec one = sessrec__vall(1), zero = sessrec__vall(0), below = sessrec__vall(a),
-                       scale = sessrec__vall(b);
-    SESSREC__MAP(sessrec__vmul(
-        scale, sessrec__vless(v, zero, sessrec__vmul(below, sessrec__vsub(SESSREC__K(vexp)(v), one)), v)))
-}
-// y *= the slope at x, where f is what array_elu made of x
-SESSREC__KERNEL SESSREC__K(array_elu_slope)(int32_t n, const float *x, const float *f, float a, float b,
-                                            float *y) {
-    const sessrec__vec zero = sessrec__vall(0), above = sessrec__vall(b), rest = sessrec__vall(a * b);
-    SESSREC__MAP(
-        sessrec__vmul(sessrec__vget(y + i, n - i),
-                      sessrec__vless(v, zero, sessrec__vadd(sessrec__vget(f + i, n - i), rest), above)))
-}
-// u = w - u (1 - x) + bpreg w (y^2 + 2 y - R), the gradient of BPR-max
-SESSREC__KERNEL SESSREC__K(array_bpr_max)(int32_t n, const float *x, const float *w, const float *scores,
-                                          float R, float bpreg, float *y) {
-    const sessrec__vec one = sessrec__vall(1), two = sessrec__vall(2), factor = sessrec__vall(bpreg),
-                       minus = sessrec__vall(-R);
-    SESSREC__MAP(sessrec__vfma(
-        sessrec__vmul(factor, sessrec__vget(w + i, n - i)),
-        sessrec__vfma(sessrec__vget(scores + i, n - i), sessrec__vadd(sessrec__vget(scores + i, n - i), two),
-                      minus),
-        sessrec__vfma(sessrec__vget(y + i, n - i), sessrec__vsub(v, one), sessrec__vget(w + i, n - i))))
-}
-SESSREC__KERNEL SESSREC__K(array_add)(int32_t n, const float *x, float a, float *y){
-    // y = x + a
-    SESSREC__MAP(sessrec__vadd(v, sessrec__vall(a)))} SESSREC__KERNEL
-    SESSREC__K(array_axpy)(int32_t n, float a, const float *x, float *y){
-        // y += a x
-        SESSREC__MAP(sessrec__vfma(sessrec__vall(a), v, sessrec__vget(y + i, n - i)))} SESSREC__KERNEL
-    SESSREC__K(array_scale)(int32_t n, float a, const float *x,
-                            float *y){// y = a x
-                                      SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))} SESSREC__KERNEL
-    SESSREC__K(array_multiply)(int32_t n, const float *x, const float *a, float *y){
-        // y = x a
-        SESSREC__MAP(sessrec__vmul(v, sessrec__vget(a + i, n - i)))}  // y = x b + c
-SESSREC__KERNEL SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y){
-    SESSREC__MAP(sessrec__vfma(v, sessrec__vget(b + i, n - i), sessrec__vget(c + i, n - i)))}
-// h + x (candidate - h)
-SESSREC__KERNEL SESSREC__K(array_blend)(int32_t n, const float *x, const float *candidate, const float *h,
-                                        float *y){SESSREC__MAP(
-    sessrec__vfma(v, sessrec__vsub(sessrec__vget(candidate + i, n - i), sessrec__vget(h + i, n - i)),
-                  sessrec__vget(h + i, n - i)))}
-// y = x a gate (1 - gate), the gradient before the sigmoid of a gate that a is multiplied with
-SESSREC__KERNEL
-    SESSREC__K(array_gate_back)(int32_t n, const float *x, const float *a, const float *gate, float *y) {
-    const sessrec__vec one = sessrec__vall(1);
-    SESSREC__MAP(sessrec__vmul(
-        sessrec__vmul(sessrec__vmul(v, sessrec__vget(a + i, n - i)), sessrec__vget(gate + i, n - i)),
-        sessrec__vsub(one, sessrec__vget(gate + i, n - i))))
-}
-#  undef SESSREC__MAP
-// What blend does, back to the gates before their activation: dz = up (candidate - h) z (1 - z), dn = up z (1
-// - candidate^2).
-SESSREC__KERNEL SESSREC__K(blend_back)(int32_t n, const float *up, const float *z, const float *candidate,
-                                       const float *h, float *dz, float *dn) {
-    const sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1);
+
+// e^(x - shift)
+SESSREC__MAP(exp, (int32_t n, const float *x, float shift, float *y),
+             V(exp, V(sub, SESSREC__AT(x), V(all, shift))))
+SESSREC__MAP(sigmoid, (int32_t n, const float *x, float *y), V(sigmoid, SESSREC__AT(x)))
+SESSREC__MAP(tanh, (int32_t n, const float *x, float *y), V(tanh, SESSREC__AT(x)))
+SESSREC__MAP(softplus, (int32_t n, const float *x, float *y), V(softplus, SESSREC__AT(x)))
+// b x, or b a (e^x - 1) below 0
+SESSREC__MAP(elu, (int32_t n, const float *x, float a, float b, float *y),
+             V(mul, V(all, b),
+               V(less, SESSREC__AT(x), V(all, 0),
+                 V(mul, V(all, a), V(sub, V(exp, SESSREC__AT(x)), V(all, 1))), SESSREC__AT(x))))
+// y times the slope at x: b, or f + a b below 0, where f is what elu made of x
+SESSREC__MAP(elu_slope, (int32_t n, const float *x, const float *f, float a, float b, float *y),
+             V(mul, SESSREC__AT(y),
+               V(less, SESSREC__AT(x), V(all, 0), V(add, SESSREC__AT(f), V(all, a * b)), V(all, b))))
+// the gradient of BPR-max: w + y (x - 1) + bpreg w (s^2 + 2 s - R)
+SESSREC__MAP(bpr_max, (int32_t n, const float *x, const float *w, const float *s, float R, float bpreg,
+                       float *y),
+             V(fma, V(mul, V(all, bpreg), SESSREC__AT(w)),
+               V(fma, SESSREC__AT(s), V(add, SESSREC__AT(s), V(all, 2)), V(all, -R)),
+               V(fma, SESSREC__AT(y), V(sub, SESSREC__AT(x), V(all, 1)), SESSREC__AT(w))))
+// x + a
+SESSREC__MAP(add, (int32_t n, const float *x, float a, float *y), V(add, SESSREC__AT(x), V(all, a)))
+// a x
+SESSREC__MAP(scale, (int32_t n, float a, const float *x, float *y), V(mul, V(all, a), SESSREC__AT(x)))
+// y + a x
+SESSREC__MAP(axpy, (int32_t n, float a, const float *x, float *y),
+             V(fma, V(all, a), SESSREC__AT(x), SESSREC__AT(y)))
+// x a
+SESSREC__MAP(multiply, (int32_t n, const float *x, const float *a, float *y),
+             V(mul, SESSREC__AT(x), SESSREC__AT(a)))
+// a b + c
+SESSREC__MAP(muladd, (int32_t n, const float *a, const float *b, const float *c, float *y),
+             V(fma, SESSREC__AT(a), SESSREC__AT(b), SESSREC__AT(c)))
+// h + z (candidate - h)
+SESSREC__MAP(blend, (int32_t n, const float *z, const float *candidate, const float *h, float *y),
+             V(fma, SESSREC__AT(z), V(sub, SESSREC__AT(candidate), SESSREC__AT(h)), SESSREC__AT(h)))
+// d a gate (1 - gate): the gradient before the sigmoid of a gate that a is multiplied by
+SESSREC__MAP(gate_back, (int32_t n, const float *d, const float *a, const float *gate, float *y),
+             V(mul, V(mul, V(mul, SESSREC__AT(d), SESSREC__AT(a)), SESSREC__AT(gate)),
+               V(sub, V(all, 1), SESSREC__AT(gate))))
+// What blend does, back to the gates before their activation:
+// dz = up z (candidate - h) (1 - z), dn = up z (1 - candidate^2)
+SESSREC__KERNEL(void, blend_back, (int32_t n, const float *up, const float *z, const float *candidate,
+                                   const float *h, float *dz, float *dn)) {
+    const sessrec__vec one = V(all, 1);
     for (int32_t i = 0; i < n; i += SESSREC__LANES) {
-        const sessrec__vec c = sessrec__vget(candidate + i, n - i), gate = sessrec__vget(z + i, n - i);
-        const sessrec__vec d = sessrec__vmul(sessrec__vget(up + i, n - i), gate),
-                           difference = sessrec__vsub(c, sessrec__vget(h + i, n - i));
-        sessrec__vput(dz + i, sessrec__vmul(sessrec__vmul(d, difference), sessrec__vsub(one, gate)), n - i);
-        sessrec__vput(dn + i, sessrec__vmul(d, sessrec__vfma(sessrec__vsub(zero, c), c, one)), n - i);
+        const sessrec__vec c = SESSREC__AT(candidate), gate = SESSREC__AT(z),
+                           d = V(mul, SESSREC__AT(up), gate);
+        V(put, dz + i, V(mul, V(mul, d, V(sub, c, SESSREC__AT(h))), V(sub, one, gate)), n - i);
+        V(put, dn + i, V(mul, d, V(fma, V(minus, c), c, one)), n - i);
     }
 }
 
 // ---- reductions ----
-// Sixteen running results whatever the width of a register: element i goes to number i mod 16. They are
-// joined halves against halves.
+// Sixteen running sums whatever the width of a vector: element i goes to number i mod 16. They are joined
+// halves against halves.
 
-SESSREC__INLINE SESSREC__TARGET float SESSREC__K(join_sums)(const sessrec__vec *sum) {
-    float part[16];
-    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sessrec__vstore(part + r * SESSREC__LANES, sum[r]);
-    for (int width = 8; width; width /= 2)
-        for (int l = 0; l < width; ++l) part[l] += part[l + width];
-    return part[0];
-}
-static SESSREC__TARGET float SESSREC__K(array_sum)(int32_t n, const float *x) {
-    sessrec__vec sum[16 / SESSREC__LANES];
-    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = sessrec__vall(0);
-    for (int32_t i = 0; i < n; i += 16)
-        for (int r = 0, at = i; r < 16 / SESSREC__LANES; ++r, at += SESSREC__LANES)
-            sum[r] = sessrec__vadd(sum[r], sessrec__vget(x + at, n - at));
-    return SESSREC__K(join_sums)(sum);
-}
-static SESSREC__TARGET float SESSREC__K(array_dot)(int32_t n, const float *a, const float *b) {
-    sessrec__vec sum[16 / SESSREC__LANES];
-    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = sessrec__vall(0);
-    for (int32_t i = 0; i < n; i += 16)
-        for (int r = 0, at = i; r < 16 / SESSREC__LANES; ++r, at += SESSREC__LANES)
-            sum[r] = sessrec__vfma(sessrec__vget(a + at, n - at), sessrec__vget(b + at, n - at), sum[r]);
-    return SESSREC__K(join_sums)(sum);
-}
+#  define SESSREC__REDUCE(name, arguments, value)                                                            \
+    SESSREC__KERNEL(float, name, arguments) {                                                                \
+      sessrec__vec sum[16 / SESSREC__LANES];                                                                 \
+      float part[16];                                                                                        \
+      for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = V(all, 0);                                      \
+      for (int32_t first = 0; first < n; first += 16)                                                        \
+        for (int32_t r = 0, i = first; r < 16 / SESSREC__LANES; ++r, i += SESSREC__LANES) sum[r] = value;    \
+      for (int r = 0; r < 16 / SESSREC__LANES; ++r) V(store, part + r * SESSREC__LANES, sum[r]);             \
+      for (int width = 8; width; width /= 2)                                                                 \
+        for (int l = 0; l < width; ++l) part[l] += part[l + width];                                          \
+      return part[0];                                                                                        \
+    }
+SESSREC__REDUCE(sum, (int32_t n, const float *x), V(add, sum[r], SESSREC__AT(x)))
+SESSREC__REDUCE(dot, (int32_t n, const float *a, const float *b),
+                V(fma, SESSREC__AT(a), SESSREC__AT(b), sum[r]))
+
 // The order does not matter to a maximum.
-static SESSREC__TARGET float SESSREC__K(array_max)(int32_t n, const float *x) {
-    sessrec__vec most = sessrec__vall(x[0]);
-    float lane[SESSREC__LANES], result;
+SESSREC__KERNEL(float, max, (int32_t n, const float *x)) {
+    sessrec__vec most = V(all, x[0]);
+    float lane[SESSREC__LANES], result = x[0];
     int32_t i = 0;
-    for (; i + SESSREC__LANES <= n; i += SESSREC__LANES) most = sessrec__vmax(most, sessrec__vload(x + i));
-    sessrec__vstore(lane, most);
-    result = lane[0];
-    for (int l = 1; l < SESSREC__LANES; ++l) result = result > lane[l] ? result : lane[l];
+    for (; i + SESSREC__LANES <= n; i += SESSREC__LANES) most = V(max, most, V(load, x + i));
+    V(store, lane, most);
+    for (int l = 0; l < SESSREC__LANES; ++l) result = result > lane[l] ? result : lane[l];
     for (; i < n; ++i) result = result > x[i] ? result : x[i];
     return result;
 }
 
 // How many of n numbers are higher than a value and how many are equal to it. Each lane counts in ones, for
 // at most 2^20 of them: exact.
-SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_t *higher, int32_t *equal) {
-    const sessrec__vec v = sessrec__vall(value), zero = sessrec__vall(0), one = sessrec__vall(1);
+SESSREC__KERNEL(void, tally, (int32_t n, const float *x, float value, int32_t *higher, int32_t *equal)) {
+    const sessrec__vec v = V(all, value), zero = V(all, 0), one = V(all, 1);
     int32_t i = 0;
     *higher = *equal = 0;
     while (i + SESSREC__LANES <= n) {
@@ -8673,12 +8498,11 @@ SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_
         sessrec__vec above = zero, same = zero;
         float lane[2][SESSREC__LANES];
         for (; i + SESSREC__LANES <= end; i += SESSREC__LANES) {
-            const sessrec__vec a = sessrec__vload(x + i);
-            above = sessrec__vadd(above, sessrec__vless(v, a, one, zero));
-            same = sessrec__vadd(same, sessrec__vequal(v, a, one, zero));
+            above = V(add, above, V(less, v, V(load, x + i), one, zero));
+            same = V(add, same, V(equal, v, V(load, x + i), one, zero));
         }
-        sessrec__vstore(lane[0], above);
-        sessrec__vstore(lane[1], same);
+        V(store, lane[0], above);
+        V(store, lane[1], same);
         for (int l = 0; l < SESSREC__LANES; ++l) {
             *higher += (int32_t)lane[0][l];
             *equal += (int32_t)lane[1][l];
@@ -8692,110 +8516,121 @@ SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_
 
 // ---- an optimizer step; the formulas stand at >>optimizers ----
 #ifndef SESSREC_NO_TRAINING
+
 // 1 / sqrt(a) for a > 0, off by 2e-7 at most: from the guess y by a step of third order and one of second
 // order, with e = 1 - a y^2: y (1 + e/2 + 3/8 e^2), then y (1 + e/2). A tenth of the time of a square root
 // and a division.
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vrsqrt)(sessrec__vec a) {
+SESSREC__OP(sessrec__vec, rsqrt, (sessrec__vec a)) {
 #ifdef SESSREC__DOUBLE
     return 1 / sqrt(a);
 #else
-    const sessrec__vec one = sessrec__vall(1), half = sessrec__vall(0.5f);
-    a = sessrec__vmin(sessrec__vall(3e38f), a);  // of infinity, too, 0 rather than NaN
-    sessrec__vec y = sessrec__vguess_rsqrt(a), minus = sessrec__vsub(sessrec__vall(0), a);
-    sessrec__vec e = sessrec__vfma(sessrec__vmul(minus, y), y, one);
-    y = sessrec__vfma(sessrec__vmul(y, e), sessrec__vfma(e, sessrec__vall(0.375f), half), y);
-    e = sessrec__vfma(sessrec__vmul(minus, y), y, one);
-    return sessrec__vfma(sessrec__vmul(y, e), half, y);
+    const sessrec__vec one = V(all, 1), half = V(all, 0.5f);
+    a = V(min, V(all, 3e38f), a);  // of infinity, too, 0 rather than NaN
+    sessrec__vec y = V(guess_rsqrt, a), negative = V(minus, a), e = V(fma, V(mul, negative, y), y, one);
+    y = V(fma, V(mul, y, e), V(fma, e, V(all, 0.375f), half), y);
+    e = V(fma, V(mul, negative, y), y, one);
+    return V(fma, V(mul, y, e), half, y);
 #endif
 }
-// As vget and vput, of a row of a table: it waits for no memory beside the row.
-#if SESSREC__LANES == 16
-#  define SESSREC__END(word) SESSREC__K(word##_end)
-#else
-#  define SESSREC__END(word) SESSREC__K(word##_some)
-#endif
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(row_get)(const float *p, int32_t left) {
-    return left >= SESSREC__LANES ? sessrec__vload(p) : SESSREC__END(load)(p, left);
-}
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(row_put)(float *p, sessrec__vec a, int32_t left) {
-    if (left >= SESSREC__LANES) sessrec__vstore(p, a);
-    else SESSREC__END(store)(p, a, left);
-}
-#undef SESSREC__END
-SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
-    const sessrec_optimizer_config o = *u->config;  // copies, which no store into the arrays can change
-    float *const weight = u->weight, *const first = u->first, *const second = u->second,
-                 *const velocity = u->velocity;
-    const sessrec__vec epsilon = sessrec__vall(o.epsilon), rate = sessrec__vall(-o.learning_rate),
-                       momentum = sessrec__vall(o.momentum);
-    const sessrec__vec decay = sessrec__vall(o.kind == SESSREC_ADAM ? o.beta1 : o.decay),
-                       rest = sessrec__vall(1 - (o.kind == SESSREC_ADAM ? o.beta1 : o.decay));
-    for (int32_t i = 0; i < n; i += SESSREC__LANES) {
-        int32_t left = n - i;
-        sessrec__vec w = SESSREC__K(row_get)(weight + i, left), g = sessrec__vget(u->gradient + i, left),
-                     d = g;
-        if (o.l2 > 0) d = g = sessrec__vfma(sessrec__vall(o.l2), w, g);
-        if (o.kind != SESSREC_SGD) {
-            sessrec__vec a = SESSREC__K(row_get)(first + i, left), g2 = sessrec__vmul(g, g);
-            if (o.kind == SESSREC_ADAGRAD) a = sessrec__vfma(g, g, a);
-            else a = sessrec__vfma(decay, a, sessrec__vmul(rest, o.kind == SESSREC_ADAM ? g : g2));
-            SESSREC__K(row_put)(first + i, a, left);
-            if (o.kind == SESSREC_ADAM) {
-                sessrec__vec v = sessrec__vfma(sessrec__vall(o.beta2), SESSREC__K(row_get)(second + i, left),
-                                               sessrec__vmul(sessrec__vall(1 - o.beta2), g2));
-                SESSREC__K(row_put)(second + i, v, left);
-                d = sessrec__vdiv(
-                    sessrec__vmul(a, sessrec__vall(u->correct1)),
-                    sessrec__vadd(sessrec__vsqrt(sessrec__vmul(v, sessrec__vall(u->correct2))), epsilon));
-            } else if (o.kind == SESSREC_ADADELTA) {
-                sessrec__vec past = SESSREC__K(row_get)(second + i, left);
-                d = sessrec__vmul(g, sessrec__vsqrt(sessrec__vdiv(sessrec__vadd(past, epsilon),
-                                                                  sessrec__vadd(a, epsilon))));
-                SESSREC__K(row_put)
-                (second + i, sessrec__vfma(decay, past, sessrec__vmul(rest, sessrec__vmul(d, d))), left);
-            } else {
-                d = sessrec__vmul(g, SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));
-            }
-        }
-        if (o.momentum > 0) {
-            sessrec__vec v =
-                sessrec__vfma(momentum, SESSREC__K(row_get)(velocity + i, left), sessrec__vmul(rate, d));
-            SESSREC__K(row_put)(velocity + i, v, left);
-            w = sessrec__vadd(w, v);
-        } else {
-            w = sessrec__vfma(rate, d, w);
-        }
-        SESSREC__K(row_put)(weight + i, w, left);
+
+// Each finds from the gradient g what becomes of first and second, and the step d; then
+// w -= rate d, or with momentum v = mu v - rate d, w += v. The configuration is copied, so that no store into
+// the arrays can change it.
+#  define SESSREC__FIRST V(get, u->first + i, n - i)
+#  define SESSREC__SECOND V(get, u->second + i, n - i)
+#  define SESSREC__UPDATE(name, ...)                                                                         \
+    SESSREC__KERNEL(void, name, (const sessrec__update *u, int32_t n)) {                                     \
+      const sessrec_optimizer_config o = *u->config;                                                         \
+      const sessrec__vec epsilon = V(all, o.epsilon), rate = V(all, -o.learning_rate);                       \
+      (void)epsilon;                                                                                         \
+      for (int32_t i = 0; i < n; i += SESSREC__LANES) {                                                      \
+        sessrec__vec w = V(get, u->weight + i, n - i), g = V(get, u->gradient + i, n - i), d = g;            \
+        if (o.l2 > 0) d = g = V(fma, V(all, o.l2), w, g);                                                    \
+        __VA_ARGS__                                                                                          \
+        if (o.momentum > 0) {                                                                                \
+          d = V(fma, V(all, o.momentum), V(get, u->velocity + i, n - i), V(mul, rate, d));                   \
+          V(put, u->velocity + i, d, n - i);                                                                 \
+          w = V(add, w, d);                                                                                  \
+        } else {                                                                                             \
+          w = V(fma, rate, d, w);                                                                            \
+        }                                                                                                    \
+        V(put, u->weight + i, w, n - i);                                                                     \
+      }                                                                                                      \
+    }
+// rho a + (1 - rho) b
+#  define SESSREC__MEAN(rho, a, b) V(fma, V(all, rho), a, V(mul, V(all, 1 - (rho)), b))
+
+SESSREC__UPDATE(sgd, )
+SESSREC__UPDATE(adagrad, {
+    const sessrec__vec a = V(fma, g, g, SESSREC__FIRST);
+    V(put, u->first + i, a, n - i);
+    d = V(mul, g, V(rsqrt, V(add, a, epsilon)));
+})
+SESSREC__UPDATE(rmsprop, {
+    const sessrec__vec a = SESSREC__MEAN(o.decay, SESSREC__FIRST, V(mul, g, g));
+    V(put, u->first + i, a, n - i);
+    d = V(mul, g, V(rsqrt, V(add, a, epsilon)));
+})
+SESSREC__UPDATE(adadelta, {
+    const sessrec__vec past = SESSREC__SECOND, a = SESSREC__MEAN(o.decay, SESSREC__FIRST, V(mul, g, g));
+    V(put, u->first + i, a, n - i);
+    d = V(mul, g, V(sqrt, V(div, V(add, past, epsilon), V(add, a, epsilon))));
+    V(put, u->second + i, SESSREC__MEAN(o.decay, past, V(mul, d, d)), n - i);
+})
+SESSREC__UPDATE(adam, {
+    const sessrec__vec m = SESSREC__MEAN(o.beta1, SESSREC__FIRST, g),
+                       v = SESSREC__MEAN(o.beta2, SESSREC__SECOND, V(mul, g, g));
+    V(put, u->first + i, m, n - i);
+    V(put, u->second + i, v, n - i);
+    d = V(div, V(mul, m, V(all, u->correct1)), V(add, V(sqrt, V(mul, v, V(all, u->correct2))), epsilon));
+})
+SESSREC__KERNEL(void, update, (const sessrec__update *u, int32_t n)) {
+    switch (u->config->kind) {
+    case SESSREC_SGD: SESSREC__K(sgd)(u, n); break;
+    case SESSREC_ADAGRAD: SESSREC__K(adagrad)(u, n); break;
+    case SESSREC_RMSPROP: SESSREC__K(rmsprop)(u, n); break;
+    case SESSREC_ADADELTA: SESSREC__K(adadelta)(u, n); break;
+    default: SESSREC__K(adam)(u, n); break;
     }
 }
-#endif
+#  undef SESSREC__FIRST
+#  undef SESSREC__SECOND
+#  undef SESSREC__UPDATE
+#  undef SESSREC__MEAN
+#endif // SESSREC_NO_TRAINING
 
-static const sessrec__kernels SESSREC__K(table) = {
-    SESSREC__TEXT(SESSREC__WORDS),
+// What only training needs, and evaluation, is left out without a warning.
+#ifdef SESSREC_NO_TRAINING
+#  define SESSREC__TRAINS(name) (0 ? SESSREC__K(name) : NULL)
+#else
+#  define SESSREC__TRAINS(name) SESSREC__K(name)
+#endif
+static const sessrec__kernels SESSREC__JOIN(SESSREC__SET, table) = {
+    SESSREC__TEXT(SESSREC__SET),
     SESSREC__K(matmul),
     SESSREC__K(matmul_bt),
     SESSREC__K(transpose),
     SESSREC__K(dots),
     SESSREC__K(dots_at),
     SESSREC__K(screen),
-    SESSREC__TRAINS(SESSREC__K(array_exp)),
-    SESSREC__K(array_sigmoid),
-    SESSREC__K(array_tanh),
-    SESSREC__TRAINS(SESSREC__K(array_softplus)),
-    SESSREC__TRAINS(SESSREC__K(array_elu)),
-    SESSREC__TRAINS(SESSREC__K(array_elu_slope)),
-    SESSREC__TRAINS(SESSREC__K(array_bpr_max)),
-    SESSREC__TRAINS(SESSREC__K(array_add)),
-    SESSREC__K(array_muladd),
-    SESSREC__K(array_axpy),
-    SESSREC__TRAINS(SESSREC__K(array_scale)),
-    SESSREC__K(array_multiply),
-    SESSREC__K(array_blend),
-    SESSREC__TRAINS(SESSREC__K(blend_back)),
-    SESSREC__TRAINS(SESSREC__K(array_gate_back)),
-    SESSREC__TRAINS(SESSREC__K(array_max)),
-    SESSREC__TRAINS(SESSREC__K(array_sum)),
-    SESSREC__TRAINS(SESSREC__K(array_dot)),
+    SESSREC__TRAINS(exp),
+    SESSREC__K(sigmoid),
+    SESSREC__K(tanh),
+    SESSREC__TRAINS(softplus),
+    SESSREC__TRAINS(elu),
+    SESSREC__TRAINS(elu_slope),
+    SESSREC__TRAINS(bpr_max),
+    SESSREC__TRAINS(add),
+    SESSREC__K(muladd),
+    SESSREC__K(axpy),
+    SESSREC__TRAINS(scale),
+    SESSREC__K(multiply),
+    SESSREC__K(blend),
+    SESSREC__TRAINS(blend_back),
+    SESSREC__TRAINS(gate_back),
+    SESSREC__TRAINS(max),
+    SESSREC__TRAINS(sum),
+    SESSREC__TRAINS(dot),
     SESSREC__K(tally),
 #ifndef SESSREC_NO_TRAINING
     SESSREC__K(update)
@@ -8804,44 +8639,36 @@ static const sessrec__kernels SESSREC__K(table) = {
 #endif
 };
 
-#undef SESSREC__JOIN2
+#undef V
+#undef sessrec__vec
+#undef SESSREC__AT
+#undef SESSREC__INTEGERS
 #undef SESSREC__JOIN
+#undef SESSREC__JOIN2
 #undef SESSREC__K
 #undef SESSREC__KERNEL
-#undef sessrec__vec
-#undef sessrec__vall
-#undef sessrec__vadd
-#undef sessrec__vsub
-#undef sessrec__vmul
-#undef sessrec__vdiv
-#undef sessrec__vfma
-#undef sessrec__vmax
-#undef sessrec__vmin
-#undef sessrec__vless
-#undef sessrec__vequal
-#undef sessrec__vsqrt
-#undef sessrec__vscale2
-#undef sessrec__vguess_rsqrt
-#undef sessrec__vgather
-#undef sessrec__vload
-#undef sessrec__vstore
-#undef sessrec__vget
-#undef sessrec__vput
-#undef SESSREC__WORDS
-#undef SESSREC__TARGET
-#undef SESSREC__WORD
+#undef SESSREC__LANES
+#undef SESSREC__LOWEST
+#undef SESSREC__MAP
 #undef SESSREC__MM
 #undef SESSREC__MM_ALL
-#undef SESSREC__MM_INTEGERS
-#undef SESSREC__MM_FLOATS
 #undef SESSREC__MM_AND
-#undef SESSREC__LANES
-#undef SESSREC__VECTOR
-#undef SESSREC__INTEGERS
+#undef SESSREC__MM_FLOATS
+#undef SESSREC__MM_INTEGERS
+#undef SESSREC__OP
+#undef SESSREC__OP1
+#undef SESSREC__OP2
+#undef SESSREC__OP3
+#undef SESSREC__OP4
+#undef SESSREC__REDUCE
+#undef SESSREC__SET
+#undef SESSREC__TARGET
 #undef SESSREC__TILE_ROWS
 #undef SESSREC__TILE_VECTORS
+#undef SESSREC__TRAINS
+#undef SESSREC__VECTOR
 
-#else // !SESSREC__WORDS
+#else // !SESSREC__SET
 
 // ===========================================================================================================
 // >>dispatch   build the kernels, choose among them at run time
@@ -8851,7 +8678,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  define SESSREC_HEADER_NAME "sessrec.h"  // define it if you rename this file
 #endif
 
-#define SESSREC__WORDS plain
+#define SESSREC__SET plain
 #define SESSREC__TARGET
 #define SESSREC__LANES 1
 #define SESSREC__VECTOR float
@@ -8859,7 +8686,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #include SESSREC_HEADER_NAME
 
 #ifdef SESSREC__X86
-#  define SESSREC__WORDS avx2
+#  define SESSREC__SET avx2
 #  define SESSREC__TARGET SESSREC__TARGET_OF("avx2,fma")
 #  define SESSREC__MM(word) _mm256_##word
 #  define SESSREC__MM_ALL(word, ...) _mm256_##word(__VA_ARGS__)
@@ -8873,7 +8700,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  define SESSREC__TILE_VECTORS 2
 #  include SESSREC_HEADER_NAME
 
-#  define SESSREC__WORDS avx512
+#  define SESSREC__SET avx512
 #  define SESSREC__TARGET SESSREC__TARGET_OF("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
 #  define SESSREC__MM(word) _mm512_##word
 #  define SESSREC__MM_ALL(word, ...) _mm512_maskz_##word((__mmask16)-1, __VA_ARGS__)
@@ -8888,7 +8715,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  include SESSREC_HEADER_NAME
 #endif
 #ifdef SESSREC__NEON
-#  define SESSREC__WORDS neon
+#  define SESSREC__SET neon
 #  define SESSREC__TARGET
 #  define SESSREC__LANES 4
 #  define SESSREC__VECTOR float32x4_t
@@ -13815,13 +13642,12 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #undef SESSREC__THREAD_MAIN
 #undef SESSREC__WINDOWS
 #undef SESSREC__UNROLL
-#undef SESSREC__TRAINS
 #undef SESSREC__TARGET_CLMUL
 #undef SESSREC__HAS_CLMUL
 #undef SESSREC__X86
 #undef SESSREC__X87
 #undef SESSREC__UNUSED
-#endif // !SESSREC__WORDS
+#endif // !SESSREC__SET
 #endif // SESSREC_IMPLEMENTATION
 
 // ===========================================================================================================
