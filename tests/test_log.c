@@ -368,7 +368,7 @@ static void bad_row_count(void) {
         CHECK(!parse_as(HEAD, &format));
         CHECK_EQ(failure.code, SESSREC_INVALID_ARGUMENT);
         CHECK_TEXT(failure.text, "the log format was not made by sessrec_log_format_default()");
-        CHECK_EQ(sessrec_log_create(&format, &log), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_log_create(&format, &log, NULL), SESSREC_INVALID_ARGUMENT);
         format = columns("SessionId", NULL, "Time", "");
         CHECK(!parse_as(HEAD, &format));
         CHECK_TEXT(failure.text, "the log format names no column for the item");
@@ -569,7 +569,7 @@ static void order(void) {
     }
     TEST("nothing can be seen of a log that is not there or not finished") {
         sessrec_log *log;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_add_numbers(log, -1, 1, 2, 3), SESSREC_OK);
         CHECK_EQ(sessrec_log_contents(log).event_count, 0);
         CHECK_EQ(sessrec_log_contents(NULL).event_count, 0);
@@ -610,7 +610,7 @@ static void building(void) {
         char id[257];
         memset(id, 'x', 256);
         id[256] = 0;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", 1), SESSREC_OK);
         CHECK_EQ(sessrec_log_add(NULL, NULL, "s", "i", 1), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_log_add(log, NULL, NULL, "i", 1), SESSREC_INVALID_ARGUMENT);
@@ -630,14 +630,14 @@ static void building(void) {
     }
     TEST("either all events have a user or none has") {
         sessrec_log *log;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_add(log, "u", "s", "i", 1), SESSREC_OK);
         CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", 1), SESSREC_INVALID_ARGUMENT);
         sessrec_log_destroy(log);
     }
     TEST("a log is finished once, used after that and added to before it") {
         sessrec_log *log, *a, *b, *done = letters("ab", NULL, NULL, NULL);
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_filter(log, rule(0, 0, 0, 0)), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_log_sessionize(log, 10), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_log_keep_items(log, done), SESSREC_INVALID_ARGUMENT);
@@ -729,7 +729,7 @@ static void filters(void) {
     TEST("a chain in which each round takes out one session is filtered in one go") {
         sessrec_log *log;
         const int links = 100000;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         for (int s = 0; s < links; ++s) {
             sessrec_log_add_numbers(log, -1, s, s, s);
             sessrec_log_add_numbers(log, -1, s, s + 1, s);
@@ -831,7 +831,7 @@ static void random_events(plain_log *log, uint32_t *state) {
 // The same events through the library.
 static sessrec_log *library_log(const plain_log *log) {
     sessrec_log *made;
-    int failures = sessrec_log_create(NULL, &made) != SESSREC_OK;
+    int failures = sessrec_log_create(NULL, &made, NULL) != SESSREC_OK;
     for (int e = 0; e < log->events; ++e) {
         const plain_event *event = &log->event[e];
         failures += sessrec_log_add_numbers(made, event->user, event->session, event->item, event->time) !=
@@ -931,7 +931,7 @@ static void random_logs(void) {
         int wrong = 0;
         for (int c = 0; c < 6; ++c) {
             sessrec_log *log;
-            CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+            CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
             for (int i = 0; i < counts[c]; ++i)
                 wrong += sessrec_log_add_numbers(log, -1, 1, i, (random_below(&state, 1000) - 400) / 7.0) !=
                          SESSREC_OK;
@@ -975,7 +975,7 @@ static void cuts(void) {
         char id[256], expected[300];
         memset(id, 'x', 254);
         id[253] = 0;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_add(log, NULL, id, "a", 0), SESSREC_OK);
         CHECK_EQ(sessrec_log_add(log, NULL, id, "b", 9), SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
@@ -984,7 +984,7 @@ static void cuts(void) {
         sessrec_log_destroy(log);
         id[253] = 'x';
         id[254] = 0;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_add(log, NULL, id, "a", 0), SESSREC_OK);
         CHECK_EQ(sessrec_log_add(log, NULL, id, "b", 9), SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
@@ -1095,7 +1095,7 @@ static void items_of_a_model(void) {
         format.allocator = counting_allocator(&memory);
         for (memory.fail_from = 0; result == SESSREC_OUT_OF_MEMORY; ++memory.fail_from) {
             memory.requests = 0;
-            result = sessrec_log_create(&format, &log);
+            result = sessrec_log_create(&format, &log, NULL);
             CHECK((log != NULL) == (result == SESSREC_OK));
             sessrec_log_destroy(log);
             CHECK_EQ(memory.blocks, 0);
@@ -1238,7 +1238,7 @@ static void files(void) {
     }
     TEST("line ends inside of ids are quoted") {
         sessrec_log *log;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_add(log, "u\r", "s", "a\nb", 1), SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
@@ -1248,7 +1248,7 @@ static void files(void) {
     TEST("times are written with the fewest digits behind the point that read back as the same double, never "
          "with an exponent") {
         sessrec_log *log;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         const double some[] = {
             0.1, 1e21, 123456.75, 1e-7, 0.30000000000000004, 9007199254740993.0, -4e18, 1396437466.123456};
         for (int i = 0; i < 8; ++i) CHECK_EQ(sessrec_log_add_numbers(log, -1, i, i, some[i]), SESSREC_OK);
@@ -1264,7 +1264,7 @@ static void files(void) {
         sessrec_log *log;
         uint32_t state = 21;
         int failures = 0;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         for (int i = 0; i < 3000; ++i) {
             uint64_t bits = (uint64_t)random_bits(&state) << 32 | random_bits(&state);
             double time;
@@ -1288,7 +1288,7 @@ static void files(void) {
         char id[256];
         memset(id, '"', 255);
         id[255] = 0;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_add(log, id, id, id, -5e-324), SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
@@ -1495,7 +1495,7 @@ static void long_logs(void) {
         sessrec_log *log;
         char id[SESSREC_MAX_ID + 1];
         int failures = 0;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         memset(id, 'a', sizeof id);
         for (int size = 1; size <= SESSREC_MAX_ID; ++size)
             for (int at = 0; at <= size; at += size < 40 ? 1 : 17) {  // at == size: no other byte
