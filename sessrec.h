@@ -2698,7 +2698,8 @@ SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
 //            (event p, event p+1)
 //   slot 1   b1 b2 | d1 d2 d3 | f1 ...     of its session; where a new session begins, session_starts is 1
 //   slot 2   c1 c2 c3 c4 c5 | g1 ...
-// With a user-level GRU a slot holds a user and walks through all his sessions before it takes the next user
+// With a user-level GRU a slot holds a user and walks through all their sessions before it takes the next user;
+// sessions of nobody come after those of users, each like a user's only one
 // (Quadrana 2017, figure 2). Both are the same walk: a slot takes a chain of sessions, which is one session
 // or all of a user's. Evaluation walks so, too.
 // ===========================================================================================================
@@ -2785,9 +2786,9 @@ static void sessrec__walk_advance(sessrec__walk *walk) {
     sessrec__walk_refill(walk);
 }
 
-// The sessions of each user, in the order of time: a counting sort. Those of user -1 are left out. begin
-// [users+1] must be zero, chain [sessions].
-static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int32_t *begin,
+// The sessions of each user, in the order of time: a counting sort. Those of user -1 follow if `lone` is 1, each
+// a chain of its own; else they are left out. begin [chains+1] must be zero, chain [sessions].
+static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int lone, int32_t *begin,
                               int32_t *chain) {
     for (int32_t s = 0; s < sessions; ++s)
         if (user[s] >= 0) begin[user[s]]++;
@@ -2795,6 +2796,18 @@ static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t use
     for (int32_t u = 0; u < users; ++u) begin[u + 1] += begin[u];
     for (int32_t s = sessions - 1; s >= 0; --s)                     // they move to where they begin
         if (user[s] >= 0) chain[--begin[user[s]]] = s;
+    for (int32_t s = 0, at = begin[users], next = users; s < sessions && lone; ++s) {
+        if (user[s] >= 0) continue;
+        chain[at++] = s;
+        begin[++next] = at;
+    }
+}
+
+// How many chains that makes.
+static int32_t sessrec__chains(const sessrec_log_view *view) {
+    int32_t chains = view->user_count;
+    for (int32_t s = 0; s < view->session_count && view->session_users; ++s) chains += view->session_users[s] < 0;
+    return chains;
 }
 
 struct sessrec_batcher {
@@ -2874,7 +2887,7 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     if (plan.by_user && !plan.log.user_count)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
     plan.walk.session_begins = plan.log.session_begins;
-    plan.walk.chains = plan.by_user ? plan.log.user_count : plan.log.session_count;
+    plan.walk.chains = plan.by_user ? sessrec__chains(&plan.log) : plan.log.session_count;
     plan.walk.stride = 1;
     plan.lone_slot_ends = config->negatives == 0 && !plan.by_user;
     plan.seed = config->seed;
@@ -2883,8 +2896,8 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     if (!b) return sessrec__no_memory(err);
     *b = plan;
     if (b->by_user)
-        sessrec__chain_by(b->log.session_count, b->log.session_users, b->log.user_count, b->walk.chain_begin,
-                          b->walk.chain);
+        sessrec__chain_by(b->log.session_count, b->log.session_users, b->log.user_count, 1,
+                          b->walk.chain_begin, b->walk.chain);
     for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__walk_advance(&b->walk))
         b->pairs += b->walk.rows;
     b->steps = b->walk.step;
@@ -4914,7 +4927,8 @@ typedef struct sessrec__eval {
                                 // session
     int32_t *history;           // [sessions] earlier sessions of the user
     int by_user;                    // the scorer knows users: a chain is all sessions of one
-    int32_t *chain_begin, *chain;   // [users+1], [sessions] the sessions of each user
+    int32_t *chain_begin, *chain;   // [chains+1], [sessions] the sessions of each user, and those of nobody
+    int32_t chains;
     sessrec_log_view before;        // config.history
     int32_t *before_item;           // [before.items] the scorer's numbers
     int32_t *before_user;           // [before.sessions] the log's numbers, -1 for users that it does not have
@@ -4956,7 +4970,7 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     e->click = (int32_t *)sessrec__place(layout, events, sizeof *e->click);
     e->tally = (sessrec__tally *)sessrec__place(layout, events, sizeof *e->tally);
     e->history = (int32_t *)sessrec__place(layout, sessions, sizeof *e->history);
-    e->chain_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->chain_begin);
+    e->chain_begin = (int32_t *)sessrec__place(layout, (uint64_t)e->chains + 1, sizeof *e->chain_begin);
     e->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *e->chain);
     e->before_item =
         (int32_t *)sessrec__place(layout, (uint64_t)e->before.item_count, sizeof *e->before_item);
@@ -5017,8 +5031,8 @@ static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_alloca
     if (result)
         return sessrec__fail(err, result, 0, "the users of the log could not be matched: %s",
                              sessrec_result_text(result));
-    sessrec__chain_by(e->before.session_count, e->before_user, e->view.user_count, e->past_begin, e->past);
-    sessrec__chain_by(e->view.session_count, e->view.session_users, e->view.user_count, e->chain_begin,
+    sessrec__chain_by(e->before.session_count, e->before_user, e->view.user_count, 0, e->past_begin, e->past);
+    sessrec__chain_by(e->view.session_count, e->view.session_users, e->view.user_count, 1, e->chain_begin,
                       e->chain);
     for (int32_t u = 0; u < e->view.user_count; ++u)
         for (int32_t i = e->chain_begin[u]; i < e->chain_begin[u + 1]; ++i)
@@ -5041,6 +5055,7 @@ static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task,
     const sessrec_scorer *scorer = e->scorer;
     char *state = sessrec__eval_state(e, task, row), *user = sessrec__eval_user(e, task, row);
     scorer->begin_user(scorer->self, user);
+    if (number < 0) return;  // nobody
     for (int32_t i = e->past_begin[number]; i < e->past_begin[number + 1]; ++i) {
         int64_t clicks = 0;
         scorer->begin(scorer->self, state, user);
@@ -5137,7 +5152,7 @@ static void sessrec__eval_run(void *context, int32_t index) {
     walk->session_begins = e->begin;
     walk->chain_begin = e->chain_begin;
     walk->chain = e->by_user ? e->chain : NULL;
-    walk->chains = e->by_user ? e->view.user_count : e->view.session_count;
+    walk->chains = e->by_user ? e->chains : e->view.session_count;
     walk->stride = e->tasks;
     for (sessrec__walk_begin(walk, e->batch, index); walk->rows; sessrec__walk_advance(walk)) {
         sessrec__eval_arrive(e, task);
@@ -5225,6 +5240,7 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, s
     const sessrec_allocator memory = sessrec__allocator(&e->config->allocator);
     e->before = sessrec_log_contents(e->config->history);
     e->by_user = e->scorer->user_bytes > 0 && e->view.session_users;
+    e->chains = sessrec__chains(&e->view);
     e->tasks = e->view.session_count < pool->threads ? e->view.session_count : pool->threads;
     e->batch = e->view.session_count < e->config->batch_size ? e->view.session_count : e->config->batch_size;
     for (int32_t c = 0; c < e->config->cutoff_count && e->config->coverage; ++c)
