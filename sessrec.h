@@ -8608,8 +8608,8 @@ static int sessrec__parse_clock(const char **begin, const char *end, sessrec__da
     int hours = 0, minutes = 0, digit;
     sessrec__accept(&at, end, ',');
     const int basic = at < end && sessrec__lower(*at) == 't';
-    if (at < end && (basic || *at == ' ' || *at == ':')) ++at;
-    while (sessrec__accept(&at, end, ' ')) {}
+    if (at == end || (!basic && *at != ' ' && *at != ':')) return 1;
+    for (++at; sessrec__accept(&at, end, ' ');) {}
     if (!sessrec__parse_digits(&at, end, 1, 2, &d->hour)) return 1;
     if (!sessrec__accept(&at, end, ':') && !basic) {  // a year
         d->hour = 0;
@@ -9144,7 +9144,8 @@ static sessrec_result sessrec__check_kind(const sessrec__reader *r) {
             return sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "this is %s, not lines of text; read the output of a command: %s | sessrec ... -",
                                  kinds[i].name, kinds[i].command);
     }
-    if (memchr(r->at, 0, size < 1000 ? size : 1000))
+    const char *const line = (const char *)memchr(r->at, '\n', size);
+    if (memchr(r->at, 0, line ? (size_t)(line - r->at) : size))
         return sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "this is no text: it has NUL bytes. If it is UTF-16, read the output of a command: "
                              "iconv -f UTF-16LE -t UTF-8 FILE | sessrec ... -");
     return SESSREC_OK;
@@ -9220,7 +9221,9 @@ static int sessrec__is_header(const sessrec__reader *r, const sessrec__row *row)
 // again, where files were put together, is neither.
 static sessrec_result sessrec__bad_row(sessrec__reader *r, const sessrec__row *row, int place, int problem) {
     char shown[48];
-    const sessrec__text text = place < SESSREC__OF_ROW ? row->field[place] : row->raw;
+    sessrec__text text = place < SESSREC__OF_ROW ? row->field[place] : row->raw;
+    const char *const end = (const char *)memchr(text.at, r->newline, text.size);
+    if (end) text.size = (size_t)(end - text.at);
     if (r->header && row->raw.size && sessrec__hash(1, row->raw.at, row->raw.size) == r->header) {
         ++r->headers;
         return SESSREC_OK;
@@ -9293,7 +9296,7 @@ static sessrec_result sessrec__take_row(sessrec__reader *r, sessrec__row *row) {
     sessrec__text *field = row->field;
     double time = (double)(r->log->in->count + r->log->in->rows), offset = 0;
     int problem = row->problem;
-    if (!row->raw.size && !problem) return SESSREC_OK;
+    if (!row->raw.size) return SESSREC_OK;
     if (problem) return sessrec__bad_row(r, row, SESSREC__OF_ROW, problem);
     for (int c = SESSREC__WHERE; c < SESSREC__WANTED && r->name_of[c].size; ++c)
         if (!sessrec__is_listed(r->value[c], field[c])) return ++r->other_rows, SESSREC_OK;
