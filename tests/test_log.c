@@ -2,6 +2,11 @@
 #include "models.h"
 
 #include <stdlib.h>
+#if defined(__unix__) || defined(__APPLE__)
+#  include <sys/stat.h>
+#  include <sys/wait.h>
+#  include <unistd.h>
+#endif
 
 // ---- helpers ----------------------------------------------------------------------------------------------
 
@@ -1737,6 +1742,429 @@ static void quotes(void) {
     }
 }
 
+// ---- real logs --------------------------------------------------------------------------------------------
+
+static sessrec_log_format with(const char *where, const char *blank, sessrec_time_unit unit, int32_t day_first) {
+    sessrec_log_format format = sessrec_log_format_default();
+    format.where = where;
+    format.blank = blank;
+    format.time_unit = unit;
+    format.day_first = day_first;
+    return format;
+}
+// The time of the first event of a log of one row, as the defaults read it, or with an order of day and month.
+static double date_of(const char *field, int32_t day_first) {
+    char text[300];
+    const sessrec_log_format format = with(NULL, NULL, SESSREC_UNIT_AUTO, day_first);
+    snprintf(text, sizeof text, "SessionId;ItemId;Time\n1;1;%s\n", field);
+    sessrec_log *log = parse_as(text, &format);
+    const double time = log ? sessrec_log_contents(log).times[0] : NAN;
+    sessrec_log_destroy(log);
+    return time;
+}
+static void check_note(sessrec_log *log, int32_t index, const char *sentence) {
+    CHECK(log != NULL);
+    CHECK_TEXT(sessrec_log_note(log, index), sentence);
+    sessrec_log_destroy(log);
+}
+
+static void real_times(void) {
+    TEST("dates are read as logs have them") {
+        static const char *const same[] = {"2019-10-01T01:31:25Z", "2019-10-01t01:31:25z", "2019-10-01 01:31:25 UTC",
+            "2019-10-01 01:31:25+00", "2019-10-01 01:31:25 +0000", "2019-10-01 03:31:25+02:00",
+            "2019-10-01 01:31:25,000", "2019/10/01 01:31:25", "2019.10.01 01:31:25", "20191001T013125Z", "2019-10-1 1:31:25",
+            "01.10.2019 01:31:25", "1.10.2019, 01:31:25", "01/Oct/2019:01:31:25 +0000", "01-OCT-2019 01:31:25",
+            "Tue Oct 01 01:31:25 +0000 2019", "Tue Oct  1 01:31:25 2019", "Tue, 01 Oct 2019 01:31:25 GMT",
+            "1 October 2019 01:31:25", "Oct 1, 2019 1:31:25 AM", "2019-09-30 20:31:25 -0500", " 2019-10-01 01:31:25 "};
+        for (size_t i = 0; i < sizeof same / sizeof *same; ++i) {
+            if (date_of(same[i], -1) != 1569893485) printf("%s\n", same[i]);
+            CHECK_NEAR(date_of(same[i], -1), 1569893485, 0);
+        }
+        CHECK_NEAR(date_of("2019-10-01 12:00:01 PM", -1), 1569888000 + 43201, 0);
+        CHECK_NEAR(date_of("2019-10-01 12:00:01 am", -1), 1569888001, 0);
+        CHECK_NEAR(date_of("2019-10-01 1:31:25 PM", -1), 1569893485 + 43200, 0);
+        CHECK_NEAR(date_of("Tue Oct 01 2019", -1), 1569888000, 0);
+        CHECK(same_bits(date_of("2019-10-01 01:31:25,884", -1), 1569893485.884));
+        CHECK(same_bits(date_of("1569893485,884", -1), 1569893485.884));
+        CHECK(isnan(date_of("2019-10-01 13:00:00 PM", -1)) && isnan(date_of("Tue Okt 01 2019", -1)) &&
+              isnan(date_of("2019-10-01 01:31:25 CET", -1)));
+    }
+    TEST("U6: a date whose day and month could be exchanged is refused, or read as it is told") {
+        CHECK(isnan(date_of("10/01/2019 1:31:25 AM", -1)));
+        CHECK_TEXT(failure.text, "the time \"10/01/2019 1:31:25 AM\" is a date whose day and month could be "
+                                 "exchanged: --day-first or --month-first");
+        CHECK_NEAR(date_of("10/01/2019 1:31:25 AM", 0), 1569893485, 0);
+        CHECK_NEAR(date_of("01/10/2019 01:31:25", 1), 1569893485, 0);
+        CHECK_NEAR(date_of("1-10-2019", 1), 1569888000, 0);
+        CHECK(isnan(date_of("15/10/2019", 0)));
+        CHECK(isnan(date_of("15/10/2019", -1)));
+    }
+    TEST("U6: milliseconds, microseconds and nanoseconds are recognized, and named") {
+        check_note(parse("SessionId,ItemId,Time\n1,a,1569893485884\n"), 0,
+                   "times are read as milliseconds, by their size; --time-unit decides");
+        check_note(parse("SessionId,ItemId,Time\n1,a,1569893485884000\n"), 0,
+                   "times are read as microseconds, by their size; --time-unit decides");
+        check_note(parse("SessionId,ItemId,Time\n1,a,1569893485884000000\n"), 0,
+                   "times are read as nanoseconds, by their size; --time-unit decides");
+        sessrec_log *log = parse("SessionId,ItemId,Time\n1,a,1569893485884\n1,b,1569893485885\n");
+        CHECK(same_bits(sessrec_log_contents(log).times[0], 1569893485.884));
+        CHECK(same_bits(sessrec_log_contents(log).times[1], 1569893485.885));
+        sessrec_log_destroy(log);
+        log = parse("SessionId,ItemId,Time\n1,a,1569893485\n");
+        CHECK(!sessrec_log_note(log, 0));
+        sessrec_log_destroy(log);
+        const sessrec_log_format format = with(NULL, NULL, SESSREC_UNIT_MILLISECONDS, -1);
+        log = parse_as("SessionId,ItemId,Time\n1,a,1500\n", &format);
+        CHECK_NEAR(sessrec_log_contents(log).times[0], 1.5, 0);
+        sessrec_log_destroy(log);
+    }
+    TEST("U7: a stray time does not change the unit, and is named") {
+        sessrec_log *log = parse("SessionId,ItemId,Time\n1,a,5\n1,b,1569893485884\n1,c,1569893485885\n");
+        CHECK(same_bits(sessrec_log_contents(log).times[2], 1569893485.885));
+        CHECK_TEXT(sessrec_log_note(log, 1), "1 of 3 times are of another size than the others");
+        sessrec_log_destroy(log);
+    }
+    TEST("U6: dates without separators are refused as seconds, with the option that reads them") {
+        static const char *const text[] = {"20191001", "2019100113", "201910011331", "20191001133125"};
+        static const double time[] = {1569888000, 1569934800, 1569936660, 1569936685};
+        const sessrec_log_format dates = with(NULL, NULL, SESSREC_UNIT_DATE, -1);
+        const sessrec_log_format seconds = with(NULL, NULL, SESSREC_UNIT_SECONDS, -1);
+        for (int i = 0; i < 4; ++i) {
+            char log_text[100];
+            snprintf(log_text, sizeof log_text, "SessionId,ItemId,Time\n1,a,%s\n1,b,%s\n", text[i], text[i]);
+            CHECK(!parse(log_text));
+            CHECK_EQ(failure.code, SESSREC_BAD_LOG);
+            CHECK(strstr(failure.text, "--time-unit date"));
+            sessrec_log *log = parse_as(log_text, &dates);
+            CHECK_NEAR(sessrec_log_contents(log).times[1], time[i], 0);
+            sessrec_log_destroy(log);
+            log = parse_as(log_text, &seconds);
+            CHECK_NEAR(sessrec_log_contents(log).times[1], atof(text[i]), 0);
+            sessrec_log_destroy(log);
+        }
+        char log_text[1000] = "SessionId,ItemId,Time\n";
+        for (int i = 0; i < 25; ++i) sprintf(log_text + strlen(log_text), "1,a,08%02d\n", i + 1);
+        CHECK(!parse(log_text));
+        CHECK(strstr(failure.text, "(MMDD)"));
+        sessrec_log *log = parse_as(log_text, &dates);
+        CHECK_NEAR(sessrec_log_contents(log).times[0], 965088000, 0);
+        sessrec_log_destroy(log);
+        CHECK(!parse_as("SessionId,ItemId,Time\n1,a,20191301\n", &dates));
+    }
+    TEST("a second time column is added to the first") {
+        sessrec_log_format format = columns("s", "i", "day,frame", "");
+        sessrec_log *log = parse_as("s;i;frame;day\n1;b;526309;2016-05-09\n1;a;1000;2016-05-09\n2;c;5;2016-05-08\n", &format);
+        CHECK_NEAR(sessrec_log_contents(log).times[2], 1462752000 + 526.309, 0);
+        CHECK_TEXT(sessrec_log_note(log, 0),
+                   "the numbers of the second time column are read as milliseconds, by their size; --time-unit decides");
+        check_shape(log, "2:c;1:a b;");
+        format.time_unit = SESSREC_UNIT_SECONDS;
+        log = parse_as("s;i;frame;day\n1;b;90;20160509\n1;a;5;20160509\n", &format);
+        CHECK_NEAR(sessrec_log_contents(log).times[1], 1462752000 + 90, 0);
+        check_shape(log, "1:a b;");
+        CHECK(!parse_as("s;i;frame;day\n1;b;;2016-05-09\n", &format));
+        CHECK_TEXT(failure.text, "the offset \"\" is blank" SKIP_BAD);
+    }
+    TEST("U6: offsets inside sessions and equal times are named") {
+        char text[2000] = "SessionId,ItemId,Time\n";
+        for (int s = 0; s < 12; ++s)
+            sprintf(text + strlen(text), "%d,a,%d\n%d,b,%d\n", s, s, s, 4000 + s * 900);
+        sessrec_log *log = parse(text);
+        CHECK(strstr(sessrec_log_note(log, 0), "nearly all sessions begin at time 0"));
+        sessrec_log_destroy(log);
+        strcpy(text, "SessionId,ItemId,Time\n");
+        for (int s = 0; s < 12; ++s) sprintf(text + strlen(text), "%d,a,2019-10-01\n%d,b,2019-10-01\n", s, s);
+        log = parse(text);
+        CHECK(strstr(sessrec_log_note(log, 0), "12 of 12 clicks have the same time as the one before"));
+        sessrec_log_destroy(log);
+    }
+    TEST("dates and numbers do not mix") {
+        CHECK(!parse("SessionId,ItemId,Time\n1,a,2019-10-01\n1,b,1569893485\n"));
+        CHECK_EQ(failure.line, 3);
+    }
+}
+
+static void real_rows(void) {
+    TEST("U8: a field in quotes goes on over line ends, and lines are counted right") {
+        check_shape(parse("SessionId,Title,ItemId,Time\n1,\"a \"\"nice\"\" thing,\r\nred\",a,1\n1,x,\"b\nc\",2\n"), "1:a b\nc;");
+        CHECK(!parse("SessionId,Title,ItemId,Time\n1,\"a\n\n\nb\",a,1\n1,x,b,soon\n"));
+        CHECK_EQ(failure.line, 6);
+        check_note(parse("SessionId,Title,ItemId,Time\n1,t,a,1\n1,\"a\nb\",a,1\n"), 0,
+                   "rows with line ends in quotes: 1, the first in line 3" NO_QUOTES);
+    }
+    TEST("U8: a bad row that is passed over never becomes a click") {
+        sessrec_log_format format = sessrec_log_format_default();
+        format.skip_bad_rows = 1;
+        // a title that forges clicks; an item id with text behind its quote; one whose quote is never closed
+        check_shape(parse_as("SessionId,Title,ItemId,Time\n1,\"x\n9,t,evil,5\n\",,1\n1,t,a,2\n", &format), "1:a;");
+        check_shape(parse_as("SessionId,Title,ItemId,Time\n1,t,\"x\n9,t,evil,5\ny\" z,1\n1,t,a,2\n", &format), "1:a;");
+        check_shape(parse_as("SessionId,Title,ItemId,Time\n1,t,a,2\n1,t,\"x,3\n9,t,evil,5\n", &format), "1:a;");
+    }
+    TEST("U8: what the library writes it reads, whatever the ids are") {
+        static const char *const ids[] = {"a\nb", "\"", "\"\"x", "\r\n", "\r", " a ", "#", "sep=;", "a\tb", "{", "NULL", "1.0", "\x01", "\xff\xfe"};
+        sessrec_log *log;
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
+        for (int i = 0; i < 14 * 14; ++i)
+            CHECK_EQ(sessrec_log_add(log, i % 3 ? ids[i / 14] : NULL, ids[i % 14], ids[i * 5 % 14], i * 1e9), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
+        sessrec_log *back = load();
+        CHECK(same_log(log, back, 0));
+        sessrec_log_destroy(back);
+        sessrec_log_destroy(log);
+        for (int i = 0; i < 2; ++i) {  // times that a reader would take for dates, or for milliseconds
+            CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
+            CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", i ? 20191001 : 1569893485884.0), SESSREC_OK);
+            CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+            CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
+            back = load();
+            CHECK(same_log(log, back, 1));
+            sessrec_log_destroy(back);
+            sessrec_log_destroy(log);
+        }
+        remove(path);
+    }
+    TEST("U12: a quote or a blank in a column that nobody asked for stops no row") {
+        check_shape(parse("SessionId\tArtist\tItemId\tTime\n1\t\"Weird Al\" Yankovic\ta\t1\n1\t\"Heroes\tb\t2\n1\t12\" Mix\tc\t3\n1\t\td\t4\n"),
+                    "1:a b c d;");
+        sessrec_log_format format = columns("SessionId", "Artist", "Time", "");
+        format.quotes = 0;
+        check_shape(parse_as("SessionId\tArtist\tTime\n1\t\"Weird Al\" Yankovic\t1\n1\t\"Heroes\t2\n1\t\"b\"\t3\n", &format),
+                    "1:\"Weird Al\" Yankovic \"Heroes \"b\";");
+    }
+    TEST("conditions keep some rows") {
+        sessrec_log_format format = with("event=view,click;country=DE", NULL, SESSREC_UNIT_AUTO, -1);
+        const char *text = "SessionId,event,ItemId,country,Time\n1,view,a,DE,1\n1,buy,b,DE,2\n1,click,c,FR,3\n1,click,d,DE,4\n1,buy,,DE,x\n";
+        check_shape(parse_as(text, &format), "1:a d;");
+        format.where = "2=buy,";
+        CHECK(!parse_as(text, &format));
+        CHECK_EQ(failure.line, 6);
+        format.where = "event=nothing";
+        check_note(parse_as(text, &format), 0, "no row has event=nothing: --where");
+        format.where = "event";
+        CHECK(!parse_as(text, &format));
+        CHECK_EQ(failure.code, SESSREC_INVALID_ARGUMENT);
+        format.where = "kind=view";
+        CHECK(!parse_as(text, &format));
+        CHECK_EQ(failure.code, SESSREC_BAD_LOG);
+    }
+    TEST("values that mean none are blank") {
+        sessrec_log_format format = with(NULL, "NA,NULL", SESSREC_UNIT_AUTO, -1);
+        const char *text = "SessionId,ItemId,Time,UserId\n1,a,1,NA\n1,b,2,u\n1,NULL,3,u\n";
+        CHECK(!parse_as(text, &format));
+        CHECK_EQ(failure.line, 4);
+        format.skip_bad_rows = 1;
+        check_shape(parse_as(text, &format), "1:a;1@u:b;");
+        sessrec_log *log = parse(text);
+        CHECK_TEXT(sessrec_log_note(log, 0), "there is a user \"NA\"; if that stands for none, say so: --blank NA");
+        CHECK_TEXT(sessrec_log_note(log, 1), "there is an item \"NULL\"; if that stands for none, say so: --blank NULL");
+        sessrec_log_destroy(log);
+    }
+    TEST("headers: types, blanks, comments, sep=, one that comes again; other line ends") {
+        sessrec_log_format format = columns("session_id", "item_id", "timestamp", "user_id");
+        check_shape(parse_as("user_id:token\tsession_id:token\titem_id:token\ttimestamp:float\nu\t1\ta\t5\n", &format), "1@u:a;");
+        check_shape(parse("SessionId, ItemId, Time\n1, a, 2\n1, b, 3\n"), "1:a b;");
+        check_shape(parse("# exported\n#\nSessionId,ItemId,Time\n1,a,2\n"), "1:a;");
+        check_shape(parse("#SessionId,ItemId,Time\n1,a,2\n"), "1:a;");
+        check_shape(parse("sep=;\r\nSessionId;ItemId;Time\r\n1;a,b;2\r\n"), "1:a,b;");
+        check_shape(parse("SessionId,ItemId,Time\r1,a,2\r1,b,3\r"), "1:a b;");
+        check_shape(parse("SessionId,ItemId,Time\r1,a,2\r1,b,3"), "1:a b;");
+        check_note(parse(HEAD "SessionId,ItemId,Time\n1,b,3\n"), 0, "header lines passed over further down: 1");
+        check_note(parse("SessionId,ItemId,Time\n1,a,2"), 0, "the last line has no end; if the file was cut short, its last row is wrong");
+    }
+    TEST("a first row with a bad time is an error, not a header") {
+        sessrec_log_format format = columns("1", "2", "3", "");
+        static const char *const bad[] = {"1,a,2019-13-45\n", "1,a,1.2.3\n", "x,y,14h\n", "1,a,noon\n", "x,y,NULL\n", "x,y,\n"};
+        for (int i = 0; i < 6; ++i) {
+            CHECK(!parse_as(bad[i], &format));
+            CHECK_EQ(failure.line, 1);
+        }
+        check_shape(parse_as("visit,item,created at\n1,a,2\n", &format), "1:a;");
+    }
+    TEST("JSON lines of flat objects are read") {
+        sessrec_log_format format = columns("user", "item", "ts", "");
+        format.where = "event=view";
+        check_shape(parse_as("{\"user\": \"u\\\"1\", \"item\":12, \"ts\":1569893485, \"event\":\"view\", \"more\":[{\"item\":\"}\"}], \"x\":{}}\n"
+                             "\n{\"event\":\"buy\"}\r\n"
+                             " {\"ts\":1569893486,\"item\":\"caf\\u00e9 \\ud83d\\ude00\\/\",\"user\":\"u\\\"1\",\"event\":\"view\",\"item\":\"z\"} \n", &format),
+                    "u\"1:12 caf\xc3\xa9 \xf0\x9f\x98\x80/;");
+        format.where = NULL;
+        CHECK(!parse_as("{\"user\":1,\"item\":null,\"ts\":5}\n", &format));
+        CHECK_TEXT(failure.text, "the item id \"\" is blank" SKIP_BAD);
+        static const char *const broken[] = {"{\"user\":1,\"item\":2,\"ts\":5", "{\"user\":1,\"item\":2,\"ts\":5}}", "{\"user\":1,\"item\":\"2,\"ts\":5}",
+                                             "{user:1}", "{\"user\"", "{", "{}x", "{\"a\":[}"};
+        for (int i = 0; i < 8; ++i) {
+            CHECK(!parse_as(broken[i], &format));
+            CHECK_EQ(failure.code, SESSREC_BAD_LOG);
+        }
+        CHECK(!parse_as("{\"session\":1,\"events\":[{\"aid\":5,\"ts\":6}]}\n", &format));
+        CHECK(strstr(failure.text, "jq -c"));
+    }
+    TEST("U14: files that are no lines of text are named as what they are, with the cure") {
+        static const struct {
+            const char *bytes;
+            size_t size;
+            const char *name, *cure;
+        } kinds[] = {{"\x1f\x8b\x08\x00\x00", 5, "gzip", "zcat FILE |"}, {"PAR1\x15\x04\x15", 7, "Parquet", "duckdb"},
+                     {"\xff\xfeS\0e\0", 6, "UTF-16", "iconv"}, {"PK\x03\x04\x14\0", 6, "zip", "unzip -p"},
+                     {"S\0e\0s\0\n\0", 8, "NUL bytes", "iconv"}, {"[{\"a\":1}]", 9, "JSON list", "jq -c '.[]'"},
+                     {"BZh91AY&SY", 10, "bzip2", "bzcat"}, {"ARROW1\0\0", 8, "Arrow", "read_feather"}};
+        for (int i = 0; i < 8; ++i) {
+            sessrec_log *log;
+            CHECK_EQ(sessrec_log_import(kinds[i].bytes, kinds[i].size, NULL, &log, &failure), SESSREC_BAD_LOG);
+            CHECK(strstr(failure.text, kinds[i].name) && strstr(failure.text, kinds[i].cure));
+        }
+    }
+    TEST("U14: nothing but text stands in a message") {
+        CHECK(!parse("SessionId,ItemId,Time\n1,a,\x1b[31m\xe9\xff\xc2\x9b\xf0\x9f\x98\n"));
+        CHECK_TEXT(failure.text, "the time \" [31m???????\" is neither a number nor a date like 2014-04-07T10:51:09Z");
+    }
+    TEST("several files make one log") {
+        sessrec_log *log;
+        sessrec_log_format other = columns("s", "i", "t", "");
+        const char *const first = "SessionId,ItemId,Time\n1,a,1569893486\n";
+        const char *const second = "t;i;s\n1569893485000;b;1\n1569893487000;c;2\n";
+        put_file(second, strlen(second));
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add_text(log, first, strlen(first), NULL, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add_file(log, path, &other, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add_numbers(log, -1, 3, 4, 1569893480), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        remove(path);
+        check_shape(log, "3:4;1:b a;2:c;");
+    }
+#if defined(__unix__) || defined(__APPLE__)
+    TEST("U5: a path is opened once, so that a pipe works every time") {
+        for (int run = 0; run < 20; ++run) {
+            remove(path);
+            CHECK_EQ(mkfifo(path, 0600), 0);
+            const pid_t child = fork();
+            if (!child) {
+                FILE *file = fopen(path, "wb");
+                fputs(HEAD "1,b,2\n", file);
+                fclose(file);
+                _exit(0);
+            }
+            check_shape(load(), "1:a b;");
+            CHECK_EQ(waitpid(child, NULL, 0), child);
+        }
+        remove(path);
+    }
+#endif
+}
+
+// ---- against a plain reader -------------------------------------------------------------------------------
+
+// A text in pieces: what a plain reader makes of it, one character after the other. NULL for the end of a row.
+typedef struct plain_reader {
+    const char *at;
+    char separator;
+} plain_reader;
+
+// The next field; returns 0 at the end of the text, 1 if the row goes on, 2 if it ends with this field.
+static int plain_field(plain_reader *r, char *field) {
+    *field = 0;
+    if (!*r->at) return 0;
+    if (*r->at == '"') {
+        for (++r->at; *r->at != '"' || r->at[1] == '"'; ++r->at) {
+            if (*r->at == '"') ++r->at;
+            *field++ = *r->at;
+        }
+        ++r->at;
+    } else {
+        while (*r->at && *r->at != r->separator && *r->at != '\n' && (*r->at != '\r' || r->at[1] != '\n')) *field++ = *r->at++;
+    }
+    *field = 0;
+    if (*r->at == r->separator) return ++r->at, 1;
+    r->at += *r->at == '\r';
+    r->at += *r->at == '\n';
+    return 2;
+}
+
+static sessrec_log *plain_read(const char *text, char separator) {
+    plain_reader r = {text + (memcmp(text, "\xef\xbb\xbf", 3) ? 0 : 3), separator};
+    char name[5][64], field[5][64];
+    sessrec_log *log;
+    sessrec_log_create(NULL, &log, NULL);
+    int columns = 0, more = 1, has_users = 0;
+    while (more == 1) {
+        more = plain_field(&r, name[columns]);
+        has_users |= !strcmp(name[columns++], "user");
+    }
+    for (;;) {
+        const char *id[4] = {NULL, NULL, NULL, NULL};  // session, item, time, user
+        int c = 0;
+        for (more = 1; more == 1; ++c) {
+            more = plain_field(&r, field[c]);
+            if (!more && !c) break;  // an empty field behind the last separator is one
+            const char *wanted[4] = {"session", "item", "time", "user"};
+            for (int w = 0; w < 4; ++w)
+                if (c < columns && !strcmp(name[c], wanted[w])) id[w] = field[c];
+        }
+        if (!c) break;
+        if (c == 1 && !*field[0]) continue;  // a blank line
+        sessrec_log_add(log, has_users ? id[3] : NULL, id[0], id[1], atof(id[2]));
+    }
+    sessrec_log_finish(log, NULL);
+    return log;
+}
+
+static void against_a_plain_reader(void) {
+    TEST("made-up files of all layouts are read as a plain reader does") {
+        static const char *const words[] = {"a", "bb", "1", "22", "long id of some length", "x y", "\xc3\xa4", "#", "'", "12\" Mix", "a,b", "a;b", "a\tb", "a|b", "line\nend", "cr\r\nlf", "say \"hi\"", "\"", ",\n9,9,9,9\n"};
+        uint32_t state = 99;
+        int wrong = 0, events = 0, spanning = 0;
+        for (int round = 0; round < 10000; ++round) {
+            char text[8192];
+            const char separator = ",;\t|"[random_below(&state, 4)], *const end = random_below(&state, 2) ? "\n" : "\r\n";
+            const int has_users = random_below(&state, 2), columns_count = 4 + has_users;
+            int order[5] = {0, 1, 2, 3, 4};  // session, item, time, title, user
+            size_t used = random_below(&state, 4) ? 0 : (size_t)sprintf(text, "\xef\xbb\xbf");
+            for (int c = columns_count - 1; c > 0; --c) {
+                const int other = random_below(&state, c + 1), held = order[c];
+                order[c] = order[other];
+                order[other] = held;
+            }
+            for (int row = 0, rows = random_below(&state, 12); row <= rows; ++row) {
+                if (row && random_below(&state, 12) == 0) used += (size_t)sprintf(text + used, "%s", end);
+                for (int c = 0; c < columns_count; ++c) {
+                    static const char *const names[] = {"session", "item", "time", "title", "user"};
+                    char number[16];
+                    const char *field = row ? words[random_below(&state, order[c] == 0 ? 5 : 19)] : names[order[c]];
+                    sprintf(number, "%d", 1000000000 + random_below(&state, 5000));
+                    if (row && order[c] == 2) field = number;
+                    if (row && order[c] > 2 && random_below(&state, 5) == 0) field = "";
+                    const int quoted = strpbrk(field, "\"\n\r,;\t|") || random_below(&state, 6) == 0;
+                    if (c) text[used++] = separator;
+                    if (quoted) text[used++] = '"';
+                    for (const char *at = field; *at; ++at) {
+                        if (*at == '"') text[used++] = '"';
+                        text[used++] = *at;
+                    }
+                    if (quoted) text[used++] = '"';
+                    spanning += quoted && strchr(field, '\n');
+                }
+                if (row < rows || random_below(&state, 3)) used += (size_t)sprintf(text + used, "%s", end);
+            }
+            text[used] = 0;
+            sessrec_log_format format = columns("session", "item", "time", has_users ? "user" : "");
+            sessrec_log *log, *plain = plain_read(text, separator);
+            sessrec_error error;
+            format.separator = separator == ',' ? "," : separator == ';' ? ";" : separator == '|' ? "|" : "\t";
+            if (sessrec_log_import(text, used, &format, &log, &error)) {
+                if (!wrong++) printf("%s\n%s\n", error.text, text);
+            } else {
+                if (!same_log(log, plain, 1) && !wrong++) printf("%s\n", text);
+                events += (int)sessrec_log_contents(log).event_count;
+            }
+            sessrec_log_destroy(log);
+            sessrec_log_destroy(plain);
+        }
+        CHECK_EQ(wrong, 0);
+        CHECK(events > 30000 && spanning > 5000);
+    }
+}
+
 // ---- any bytes --------------------------------------------------------------------------------------------
 
 static void any_bytes(void) {
@@ -1788,6 +2216,9 @@ int main(void) {
     out_of_memory();
     long_logs();
     quotes();
+    real_times();
+    real_rows();
+    against_a_plain_reader();
     any_bytes();
     return test_report("log");
 }
