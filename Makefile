@@ -6,6 +6,7 @@
 
 CFLAGS ?= -O2
 BUILD ?= build
+SECONDS ?= 60
 NVCC ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc) nvcc)
 # Machine code for Ampere and Hopper, PTX for what comes after; later minor versions run the code of their major one.
 NVCC_FLAGS ?= -O3 -std=c++14 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
@@ -16,14 +17,15 @@ LIBRARIES = -lm -lpthread
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 TEST_SCRIPTS = $(patsubst %,"sh % $(BUILD)/sessrec",$(wildcard tests/test_*.sh))
-TEST_PROGRAMS = $(TESTS) $(BUILD)/golden $(BUILD)/sessrec
-TEST_COMMANDS = $(TESTS) $(TEST_SCRIPTS) "$(BUILD)/golden tests/golden"
+FUZZ_TARGETS = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz_%,$(wildcard tests/fuzz/*.c))
+TEST_PROGRAMS = $(TESTS) $(FUZZ_TARGETS) $(BUILD)/golden $(BUILD)/sessrec
+TEST_COMMANDS = $(TESTS) $(FUZZ_TARGETS) $(TEST_SCRIPTS) "$(BUILD)/golden tests/golden"
 # Line numbers only (-g1): with full debug information gcc takes minutes for the unrolled kernels under sanitizers.
 SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitize-recover=all
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
 # warnings, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings sanitizers sanitized bench accuracy hrnn witness examples cuda test-cuda bench-cuda clean
+.PHONY: all help demo test check warnings sanitizers sanitized fuzz bench accuracy hrnn witness examples cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
 
@@ -50,6 +52,9 @@ sanitizers:
 	@if $(CC) $(SANITIZE) -o $(BUILD)/probe $(BUILD)/probe.c 2>/dev/null && $(BUILD)/probe; then \
 	    $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized CFLAGS="$(SANITIZE)" sanitized; \
 	else echo "skipped sanitizers: $(CC) cannot build or run a program with -fsanitize=$(SANITIZERS)"; fi
+
+fuzz: ## Look for inputs that break the readers, SECONDS=60 for each target; needs clang
+	@sh tests/fuzz.sh $(BUILD) $(SECONDS)
 
 bench: $(BUILD)/speed ## Measure speed beside the machine's limits, PyTorch, OpenBLAS and pandas; LOG=FILE: of which the reading is measured
 	@CC="$(CC)" sh bench/speed.sh $(BUILD)/speed $(LOG)
@@ -94,6 +99,9 @@ $(BUILD)/%: examples/%.c sessrec.h $(wildcard examples/*.h) | $(BUILD)
 # Programs that look inside the header compile it themselves; for all others it is compiled once.
 $(BUILD)/%: tests/%.c $(BUILD)/header.o $(wildcard tests/*.h examples/*.h)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(if $(shell grep '^ *# *define SESSREC_IMPLEMENTATION' $<),,$(BUILD)/header.o) $(LIBRARIES)
+
+$(BUILD)/fuzz_%: tests/fuzz/%.c tests/fuzz/fuzz.h sessrec.h | $(BUILD)
+	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
 
 $(BUILD)/%: bench/%.c sessrec.h $(wildcard bench/*.h examples/*.h) | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
