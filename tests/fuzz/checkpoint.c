@@ -44,7 +44,7 @@ static void sessrec_fuzz(const uint8_t *data, size_t size) {
     } else {
         const sessrec_position position = sessrec_trainer_position(trainer);
         MUST(!sessrec_batcher_create(&config, log_with_users, NULL, &batcher, NULL));
-        if (!sessrec_batcher_seek(batcher, position.epoch, position.step) &&
+        if (!sessrec_batcher_seek(batcher, position.epoch, position.step, NULL) &&
             !sessrec_batcher_next(batcher, &batch) && batch.rows) {
             int32_t negatives[3] = {0, 1, 2};
             batch.negatives = negatives;

@@ -22,7 +22,7 @@ static void recommend(const sessrec_model *model) {
     sessrec_query query = sessrec_query_default();
     sessrec_recommendation best[3];
     int32_t count = 0;
-    MUST(memory && !sessrec_session_init(model, 4, memory, needed, &session));
+    MUST(memory && !sessrec_session_init(model, 4, memory, needed, &session, NULL));
     query.k = 3;
     for (int32_t click = 0; click < 3; ++click) {
         MUST(!sessrec_session_click(session, click % info.item_count));

@@ -22,7 +22,7 @@ static void sessrec_fuzz_seal(uint8_t *data, size_t size) {
 }
 static size_t sessrec_fuzz_example(uint8_t *data, size_t room) {
     sessrec_session *session = NULL;
-    MUST(!sessrec_session_init(model, 8, session_memory, session_size, &session));
+    MUST(!sessrec_session_init(model, 8, session_memory, session_size, &session, NULL));
     for (int32_t click = 0; click < 5; ++click) MUST(!sessrec_session_click(session, click));
     const size_t size = sessrec_session_export_size(session);
     MUST(size + 1 <= room && !sessrec_session_export(session, data + 1, size));
@@ -38,8 +38,8 @@ static void sessrec_fuzz(const uint8_t *data, size_t size) {
     sessrec_recommendation best[3];
     int32_t count = 0;
     if (!size) return;
-    MUST(!sessrec_session_init(model, 8, session_memory, session_size, &session));
-    MUST(!sessrec_user_init(model, user_memory, user_size, &user));
+    MUST(!sessrec_session_init(model, 8, session_memory, session_size, &session, NULL));
+    MUST(!sessrec_user_init(model, user_memory, user_size, &user, NULL));
     query.k = 3;
     const uint8_t *bytes = data + 1;
     if (data[0] % 2) {
