@@ -25,7 +25,7 @@ SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitiz
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
 # warnings, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings sanitizers sanitized fuzz bench accuracy hrnn witness examples cuda test-cuda bench-cuda clean
+.PHONY: all help demo test check warnings sanitizers sanitized fuzz coverage bench accuracy hrnn witness examples cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
 
@@ -55,6 +55,9 @@ sanitizers:
 
 fuzz: ## Look for inputs that break the readers, SECONDS=60 for each target; needs clang
 	@sh tests/fuzz.sh $(BUILD) $(SECONDS)
+
+coverage: ## Which lines and branches of the header the tests run, by section; needs gcc and gcov
+	@CC="$(CC)" sh tests/coverage.sh $(BUILD)
 
 bench: $(BUILD)/speed ## Measure speed beside the machine's limits, PyTorch, OpenBLAS and pandas; LOG=FILE: of which the reading is measured
 	@CC="$(CC)" sh bench/speed.sh $(BUILD)/speed $(LOG)
