@@ -43,7 +43,10 @@ static int went(tour *t, sessrec_result result) {
     t->surprises += result != SESSREC_OK && result != SESSREC_OUT_OF_MEMORY;
     return result == SESSREC_OK;
 }
-static int gave(tour *t, sessrec_result result, const void *out) {
+// The same for a call that makes something, and then gives it out: only then.
+static int gave(tour *t, sessrec_result result, void *out_address) {
+    const void *out;
+    memcpy(&out, out_address, sizeof out);
     t->surprises += (result == SESSREC_OK) != (out != NULL);
     return went(t, result);
 }
@@ -53,7 +56,7 @@ static sessrec_log *make_log(tour *t) {
     sessrec_log_format format = sessrec_log_format_default();
     sessrec_log *log = NULL;
     format.allocator = t->allocator;
-    if (!gave(t, sessrec_log_create(&format, &log, NULL), log)) return NULL;
+    if (!gave(t, sessrec_log_create(&format, &log, NULL), &log)) return NULL;
     for (int visit = 0; visit < 8; ++visit)
         for (int click = 0; visits[visit][click]; ++click)  // the first failure stays: finish returns it
             (void)sessrec_log_add_numbers(log, visit % 3, visit, visits[visit][click], 100.0 * visit + click);
@@ -70,19 +73,19 @@ static void visit_logs(tour *t, sessrec_log *log) {
     filter.min_support = 2;
     filter.min_length = 2;
     filter.drop_repeats = 1;
-    if (gave(t, sessrec_log_split_time(log, 350, &one, &two, NULL), one)) {
+    if (gave(t, sessrec_log_split_time(log, 350, &one, &two, NULL), &one)) {
         went(t, sessrec_log_filter(one, &filter, NULL));
         went(t, sessrec_log_sessionize(two, 1.5, NULL));
         went(t, sessrec_log_keep_items(two, one, NULL));
     }
     sessrec_log_destroy(one);
     sessrec_log_destroy(two);
-    if (gave(t, sessrec_log_split_last_session(log, &one, &two, NULL), one)) {
+    if (gave(t, sessrec_log_split_last_session(log, &one, &two, NULL), &one)) {
         sessrec_log_destroy(one);
         sessrec_log_destroy(two);
     }
-    static const char text[] = "SessionId,ItemId,Time\n1,x,1\n1,\"y,z\",2\n2,x,2014-01-01\n";
-    if (gave(t, sessrec_log_import(text, sizeof text - 1, &format, &one, NULL), one)) sessrec_log_destroy(one);
+    static const char text[] = "SessionId,ItemId,Time\n1,x,1\n1,\"y,z\",2\n2,x,3.5\n";
+    if (gave(t, sessrec_log_import(text, sizeof text - 1, &format, &one, NULL), &one)) sessrec_log_destroy(one);
 }
 
 static void visit_sessions(tour *t, const sessrec_model *model) {
@@ -116,7 +119,7 @@ static void visit_models(tour *t, sessrec_model *model, const sessrec_log *log) 
     }
     if (went(t, sessrec_scorer_model(model, &t->allocator, &scorer, NULL))) sessrec_scorer_destroy(&scorer);
     if (went(t, sessrec_model_write(model, path, NULL)) &&
-        gave(t, sessrec_model_read(path, &t->allocator, &copy, NULL), copy)) {
+        gave(t, sessrec_model_read(path, &t->allocator, &copy, NULL), &copy)) {
         went(t, sessrec_model_prepare(copy));
         visit_sessions(t, copy);
         sessrec_model_destroy(copy);
@@ -125,7 +128,7 @@ static void visit_models(tour *t, sessrec_model *model, const sessrec_log *log) 
     void *room = malloc(size + 64);
     unsigned char *bytes = room ? (unsigned char *)room + (64 - (uintptr_t)room % 64) % 64 : NULL;
     if (bytes && went(t, sessrec_model_export(model, bytes, size)) &&
-        gave(t, sessrec_model_import(bytes, size, &t->allocator, &copy, NULL), copy)) {
+        gave(t, sessrec_model_import(bytes, size, &t->allocator, &copy, NULL), &copy)) {
         visit_sessions(t, copy);
         sessrec_model_destroy(copy);
     }
@@ -153,7 +156,7 @@ static void go_around(tour *t) {
     config.threads = t->threads;
     config.allocator = t->allocator;
     visit_logs(t, log);
-    if (gave(t, sessrec_train(&config, log, log, &model, NULL), model)) {
+    if (gave(t, sessrec_train(&config, log, log, &model, NULL), &model)) {
         visit_models(t, model, log);
         config.checkpoint = NULL;
         config.start_from = model;
@@ -161,11 +164,11 @@ static void go_around(tour *t) {
         sessrec_log *new_log = NULL;
         format.items_of = model;
         format.allocator = t->allocator;
-        if (gave(t, sessrec_log_create(&format, &new_log, NULL), new_log)) {
+        if (gave(t, sessrec_log_create(&format, &new_log, NULL), &new_log)) {
             for (int click = 0; click < 4; ++click)
                 (void)sessrec_log_add_numbers(new_log, 0, 0, "axay"[click], click);
             if (went(t, sessrec_log_finish(new_log, NULL)) &&
-                gave(t, sessrec_train(&config, new_log, NULL, &later, NULL), later))
+                gave(t, sessrec_train(&config, new_log, NULL, &later, NULL), &later))
                 sessrec_model_destroy(later);
             sessrec_log_destroy(new_log);
         }
