@@ -7,6 +7,7 @@
 CFLAGS ?= -O2
 BUILD ?= build
 SECONDS ?= 60
+PREFIX ?= /usr/local
 NVCC ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc) nvcc)
 # Machine code for Ampere and Hopper, PTX for what comes after; later minor versions run the code of their major one.
 NVCC_FLAGS ?= -O3 -std=c++14 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
@@ -25,7 +26,8 @@ SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitiz
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
 # warnings, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings sanitizers sanitized fuzz coverage bench accuracy hrnn witness examples cuda test-cuda bench-cuda clean
+.PHONY: all help demo test check warnings sanitizers sanitized fuzz coverage bench accuracy hrnn witness examples install \
+    uninstall cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
 
@@ -36,7 +38,8 @@ demo: $(BUILD)/sessrec ## Train on a made-up shop, compare with simple baselines
 	@$(BUILD)/sessrec demo
 
 test: all examples $(TEST_PROGRAMS) ## Every test that can run here; the last line says how many passed
-	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) "sh tests/header.sh" "sh tests/cuda.sh cpu"
+	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) "sh tests/header.sh" "sh tests/packaging.sh" \
+	    "sh tests/cuda.sh cpu"
 
 sanitized: $(TEST_PROGRAMS)
 	@sh tests/run.sh $(TEST_COMMANDS)
@@ -85,6 +88,13 @@ test-cuda: ## Every test of the GPU kernels on a GPU; skipped by name where ther
 bench-cuda: ## Measure training on a GPU; skipped by name where there is none
 	@command -v $(NVCC) >/dev/null || { echo "skipped make bench-cuda: there is no nvcc"; exit 0; }; mkdir -p $(BUILD) && \
 	    $(NVCC) $(NVCC_FLAGS) -DSESSREC_CUDA -o $(BUILD)/speed_cuda bench/speed.c sessrec_cuda.cu -lm -lpthread && $(BUILD)/speed_cuda
+
+install: $(BUILD)/sessrec ## Header, library, pkg-config and CMake files, command line and man page below PREFIX
+	@CC="$(CC)" CFLAGS="$(CFLAGS)" CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" BUILD="$(BUILD)" \
+	    PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh examples/packaging/install.sh install
+
+uninstall: ## Remove what make install put there
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh examples/packaging/install.sh uninstall
 
 clean: ## Remove everything that was built
 	rm -rf $(BUILD)
