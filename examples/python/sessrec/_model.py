@@ -80,12 +80,17 @@ RANKS = np.dtype([("session", "i4"), ("position", "i4"), ("input", "i4"), ("targ
 class Session:
     """What one visitor has clicked so far. Small: keep one for each visitor, or export it between visits."""
 
-    def __init__(self, model: "Model", remember: int = 20):
-        self._model = model
-        size = lib.sessrec_session_size(model._handle, remember)
-        self._memory = ffi.new("unsigned char[]", size)
+    def __init__(self, model: "Model", remember: int = 20, scratch: Any = None):
+        self._model = model  # which must outlive it
         out, err = ffi.new("sessrec_session **"), error()
-        check(lib.sessrec_session_init(model._handle, remember, self._memory, size, out, err), err)
+        if scratch is None:
+            size = lib.sessrec_session_size(model._handle, remember)
+            self._memory = ffi.new("unsigned char[]", size)
+            check(lib.sessrec_session_init(model._handle, remember, self._memory, size, out, err), err)
+        else:
+            size = lib.sessrec_session_shared_size(model._handle, remember)
+            self._memory = ffi.new("unsigned char[]", size)
+            check(lib.sessrec_session_init_shared(model._handle, remember, scratch, self._memory, size, out, err), err)
         self._handle = out[0]
 
     def click(self, item: Any) -> bool:
@@ -133,7 +138,7 @@ class User:
             raise ValueError("the model knows no users: fit it on a log with users and user_layers=100")
         self._memory = ffi.new("unsigned char[]", size)
         out = ffi.new("sessrec_user **")
-        check(lib.sessrec_user_init(model._handle, self._memory, size, out))
+        check(lib.sessrec_user_init(model._handle, self._memory, size, out, ffi.NULL))
         self._handle = out[0]
 
     def begin(self, session: Session) -> None:
@@ -266,18 +271,22 @@ class Model:
         return session.recommend(k, **query)
 
     def recommend_many(self, visits: Sequence[Sequence[Any]], k: int = 20) -> List[List[Tuple[str, float]]]:
-        """The same for many visits, in one pass through the item table."""
-        query = ffi.new("sessrec_query *", lib.sessrec_query_default())
+        """The same for many visits, in one pass through the item table for as many as 256 of them."""
+        query, err = ffi.new("sessrec_query *", lib.sessrec_query_default()), error()
         query.k = k
+        rows = min(256, max(1, len(visits)))
+        size, scratch = lib.sessrec_scratch_size(self._handle, rows), ffi.new("sessrec_scratch **")
+        memory = ffi.new("unsigned char[]", size)
+        check(lib.sessrec_scratch_init(self._handle, rows, memory, size, scratch, err), err)
         requests = ffi.new("sessrec_request[]", max(1, len(visits)))
         best = ffi.new("sessrec_recommendation[]", max(1, k * len(visits)))
         sessions = []
         for i, clicks in enumerate(visits):
-            sessions.append(Session(self, min(len(clicks), 65536)))
+            sessions.append(Session(self, min(len(clicks), 65536), scratch[0]))
             for item in clicks:
                 sessions[-1].click(item)
             requests[i].session, requests[i].query, requests[i].out = sessions[-1]._handle, query, best + i * k
-        check(lib.sessrec_sessions_recommend(requests, len(visits)))
+        check(lib.sessrec_sessions_recommend(scratch[0], requests, len(visits)))
         return [self._named(best + i * k, requests[i].count) for i in range(len(visits))]
 
     def evaluate(self, log: Any, cutoffs: Sequence[int] = (1, 5, 10, 20), ties: str = "conservative", ranks: bool = False,
