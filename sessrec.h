@@ -231,6 +231,9 @@
 //                             processor has is chosen at run time
 //     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not
 //                             know; anything else changes the bits
+//     SESSREC_MALLOC(size), SESSREC_FREE(block)   -   in the place of malloc and free where no allocator is
+//                             given; these are not linked then. With allocators everywhere, ((void *)0) and
+//                             ((void)(block)) will do
 //     SESSREC_BLAS            off   large matrix products go to cblas_sgemm; link one, with its threads set
 //                             to 1. Results differ by about 1e-6
 //     SESSREC_CUDA            off   training can run on a GPU: see 7
@@ -1604,7 +1607,12 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #include <limits.h>
 #include <math.h>
 #include <stdarg.h>
-#include <stdlib.h>
+#if defined(SESSREC_MALLOC) != defined(SESSREC_FREE)
+#  error "define both SESSREC_MALLOC and SESSREC_FREE, or neither"
+#endif
+#if !defined(SESSREC_MALLOC) || !defined(SESSREC_NO_TRAINING)
+#  include <stdlib.h>
+#endif
 #include <string.h>
 #ifndef SESSREC_NO_STDIO
 #  include <errno.h>
@@ -1926,12 +1934,15 @@ typedef struct sessrec__screen {
     float step, radius;     // of the state's codes; what the codes may leave out, in steps of an item
 } sessrec__screen;
 
+// Floats that matmul_bt wants for a piece of B^T, 128 rows of the widest strip; best 64-byte aligned.
+enum { SESSREC__PANEL = 128 * 48 };
+
 typedef struct sessrec__kernels {
     const char *name;
     void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
                    const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate);
     void (*matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B,
-                      ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row);
+                      ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row, float *panel);
     void (*transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y,
                       ptrdiff_t y_row);
     void (*dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
@@ -1969,7 +1980,7 @@ static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t 
 #  ifndef SESSREC_NO_TRAINING
 static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K,
                                const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
-                               const float *bias, float *C, ptrdiff_t c_row);
+                               const float *bias, float *C, ptrdiff_t c_row, float *panel);
 #  endif
 
 // ===========================================================================================================
@@ -3795,7 +3806,7 @@ static uint64_t sessrec__scratch_part(const sessrec_trainer *tr) {
     const uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tr->tasks + 9;
     const uint64_t widest = (uint64_t)sessrec__widest(tr->model);
     uint64_t need[4] = {8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives), 7 * rows * widest,
-                        SESSREC__BLOCK * (widest + 15), 0}, most = 0;
+                        SESSREC__BLOCK * (widest + 15) + SESSREC__PANEL, 0}, most = 0;
     for (int32_t t = 0; t < tr->model->tensors; ++t) {
         const sessrec__shape *shape = &tr->model->shape[t];
         const uint64_t piece = (uint64_t)sessrec__piece_rows(shape) * (uint64_t)shape->columns;
@@ -4123,7 +4134,8 @@ static void sessrec__score_part(sessrec_trainer *tr, const sessrec__step *step, 
         sessrec__gather_items(tr, step, first, count, Y);
         for (int32_t c = 0; c < count; ++c) bias[c] = tr->model->By[tr->output.id[first + c]];
         sessrec__matmul_bt(tr->kernels, step->rows, count, L, sessrec__output(tr), L, Y, sessrec__aligned(L),
-                           bias, tr->S + first, step->stride);
+                           bias, tr->S + first, step->stride,
+                           Y + SESSREC__BLOCK * (ptrdiff_t)sessrec__aligned(L));
     }
 }
 
@@ -5144,6 +5156,12 @@ typedef struct sessrec__eval_task {
     uint8_t *occurs;            // [items] bit c: the item was in a list of cutoff[c]
 } sessrec__eval_task;
 
+// Events that wait until a device ranks them.
+typedef struct sessrec__ranked {
+    int64_t place[SESSREC_DEVICE_RANKS];
+    int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS];
+} sessrec__ranked;
+
 typedef struct sessrec__eval {
     const sessrec__kernels *kernels;
     const sessrec_scorer *scorer;
@@ -5173,6 +5191,7 @@ typedef struct sessrec__eval {
     int32_t h_width;
     size_t h_at;
     float *h;                   // [events,h_width]
+    sessrec__ranked *waiting;
 } sessrec__eval;
 
 static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task,
@@ -5214,6 +5233,7 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     e->past_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->past_begin);
     e->past = (int32_t *)sessrec__place(layout, before, sizeof *e->past);
     e->h = (float *)sessrec__place(layout, e->ranks ? events * (uint64_t)e->h_width : 0, sizeof *e->h);
+    e->waiting = (sessrec__ranked *)sessrec__place(layout, e->ranks ? 1 : 0, sizeof *e->waiting);
     e->task = (sessrec__eval_task *)sessrec__place(layout, (uint64_t)e->tasks, sizeof *e->task);
     for (int32_t t = 0; t < e->tasks; ++t) {
         sessrec__eval_task measured;
@@ -5493,22 +5513,22 @@ static void sessrec__eval_coverage(const sessrec__eval *e, sessrec_report *repor
 
 // The ranks of all events, some rows at a time.
 static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err) {
-    int64_t place[SESSREC_DEVICE_RANKS];
-    int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS], rows = 0;
+    sessrec__ranked *w = e->waiting;
+    int32_t rows = 0;
     sessrec_result result = SESSREC_OK;
     for (int64_t at = 0; at < e->view.event_count && !result; ++at) {
         // rows that wait stand at the beginning of h: their states move up, never past their own place
         if (e->tally[at].higher) {
             memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width,
                     (size_t)e->h_width * sizeof *e->h);
-            place[rows] = at;
-            target[rows++] = e->click[at + 1];
+            w->place[rows] = at;
+            w->target[rows++] = e->click[at + 1];
         }
         if (!rows || (rows < SESSREC_DEVICE_RANKS && at + 1 < e->view.event_count)) continue;
-        result = e->table->rank(e->ranks, rows, e->h, target, higher, equal, err);
+        result = e->table->rank(e->ranks, rows, e->h, w->target, w->higher, w->equal, err);
         for (int32_t i = 0; i < rows && !result; ++i) {
-            e->tally[place[i]].higher = higher[i];
-            e->tally[place[i]].equal = equal[i];
+            e->tally[w->place[i]].higher = w->higher[i];
+            e->tally[w->place[i]].equal = w->equal[i];
         }
         rows = 0;
     }
@@ -5658,7 +5678,9 @@ static uint64_t sessrec__model_support(const void *self, int32_t item) {
 
 static size_t sessrec__model_scratch(const void *self, int32_t rows) {
     const sessrec_model *model = (const sessrec_model *)self;
-    const uint64_t bytes = sessrec__step_scratch(model, rows) * sizeof(float);  // < 2^31 * 6 * 2^13 * 4
+    const uint64_t step = sessrec__step_scratch(model, rows),
+                   floats = step > SESSREC__PANEL ? step : (uint64_t)SESSREC__PANEL;
+    const uint64_t bytes = floats * sizeof(float);  // < 2^31 * 6 * 2^13 * 4
     return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
 }
 
@@ -5699,10 +5721,11 @@ static void sessrec__model_score(const void *self, int32_t rows, const void *sta
     const int32_t L = sessrec__last_width(model);
     const float *h = (const float *)states + sessrec__hidden_width(model) - L,
                 *Wy = model->Wy + (ptrdiff_t)first * L, *By = model->By + first;
-    (void)scratch;
     if (rows == 1) kernels->dots(count, L, Wy, L, h, By, scores);
     // not sessrec__matmul_bt: a BLAS may give other bits for another number of rows
-    else kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), Wy, L, By, scores, count);
+    else
+        kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), Wy, L, By, scores, count,
+                           (float *)scratch);
 }
 
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
@@ -7368,6 +7391,16 @@ SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
     return fits;
 }
 
+#ifdef SESSREC_MALLOC
+static void *sessrec__malloc(void *user, size_t bytes) {
+    (void)user;
+    return SESSREC_MALLOC(bytes);
+}
+static void sessrec__mfree(void *user, void *block) {
+    (void)user;
+    SESSREC_FREE(block);
+}
+#else
 // The rows of a table that a step touches lie anywhere in it. With pages of 2 MB the processor finds most of
 // them without a look at its page tables, a tenth of a step with 37,000 items. A strict C99 build does
 // without: <sys/mman.h> keeps the name from it.
@@ -7388,6 +7421,7 @@ static void sessrec__mfree(void *user, void *block) {
     (void)user;
     free(block);
 }
+#endif
 
 // The allocator to store in an object: the caller's, or malloc.
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
@@ -8199,7 +8233,8 @@ SESSREC__KERNEL(void, matmul, (int32_t M, int32_t N, int32_t K, const float *A, 
 // C [M,N] = bias + A [M,K] B^T for B [N,K]; bias [N] is the same for all rows.
 SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                  ptrdiff_t c_row)) {
+                                  ptrdiff_t c_row, float *panel)) {
+    (void)panel;
     for (int32_t i = 0; i < M; ++i)
         for (int32_t j = 0; j < N; ++j) {
             C[i * c_row + j] = bias[j];
@@ -8311,10 +8346,8 @@ SESSREC__KERNEL(void, transpose, (int32_t rows, int32_t columns, const float *x,
 // first-level cache.
 SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                  ptrdiff_t c_row)) {
-    enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = SESSREC__K(depth), ALIGN = 64 };
-    float space[WIDE * DEPTH + ALIGN / sizeof(float)];
-    float *panel = (float *)(void *)((char *)space + (ALIGN - (uintptr_t)space % ALIGN) % ALIGN);
+                                  ptrdiff_t c_row, float *panel)) {
+    enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = SESSREC__PANEL / 48 };  // WIDE <= 48
     for (int32_t k = 0; k < K; k += DEPTH)
         for (int32_t j = 0; j < N; j += WIDE) {
             const int32_t depth = K - k < DEPTH ? K - k : DEPTH, columns = N - j < WIDE ? N - j : WIDE;
@@ -8889,7 +8922,7 @@ static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t 
 // C [M,N] = bias + A [M,K] B^T for B [N,K]
 static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K,
                                const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
-                               const float *bias, float *C, ptrdiff_t c_row) {
+                               const float *bias, float *C, ptrdiff_t c_row, float *panel) {
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K)) {
         for (int32_t i = 0; i < M; ++i) memcpy(C + i * c_row, bias, (size_t)N * sizeof *bias);
@@ -8898,7 +8931,7 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
         return;
     }
 #endif
-    kernels->matmul_bt(M, N, K, A, a_row, B, b_row, bias, C, c_row);
+    kernels->matmul_bt(M, N, K, A, a_row, B, b_row, bias, C, c_row, panel);
 }
 #endif
 
@@ -11531,7 +11564,8 @@ struct sessrec_scratch {
     float *step;                    // for a click. In the same place, for recommendations:
     float *scores;                  // [rows,SCAN_BLOCK]
     int32_t *list;                  // [SCAN_BLOCK] items that a screen lets through
-    float *states;                  // [rows,L] hidden states of the last layer; none if rows is 1
+    float *states;                  // [rows,L] hidden states of the last layer, and
+    float *panel;                   // [PANEL] for the product; neither if rows is 1
     int8_t *codes;                  // [rows,8 octets] of hidden states, for screens
     sessrec__walker *walkers;       // [rows]
 };
@@ -11575,6 +11609,7 @@ static sessrec_scratch sessrec__scratch_place(const sessrec_model *model, int32_
     s.scores = (float *)sessrec__place(layout, count * SESSREC__SCAN_BLOCK, sizeof(float));
     s.list = (int32_t *)sessrec__place(layout, SESSREC__SCAN_BLOCK, sizeof(int32_t));
     s.states = (float *)sessrec__place(layout, rows > 1 ? count * L : 0, sizeof(float));
+    s.panel = (float *)sessrec__place(layout, rows > 1 ? SESSREC__PANEL : 0, sizeof(float));
     s.codes = (int8_t *)sessrec__place(layout, count * 8, (uint64_t)sessrec__octets(model));
     s.walkers = (sessrec__walker *)sessrec__place(layout, count, sizeof *s.walkers);
     if (layout->size < same.size) layout->size = same.size;
@@ -11990,7 +12025,7 @@ static void sessrec__offer_block(sessrec_scratch *scratch, int32_t count, int32_
     float *scores = scratch->scores + (ptrdiff_t)rows * SESSREC__SCAN_BLOCK;
     if (rows)
         model->kernels->matmul_bt(rows, items, L, scratch->states, L, model->Wy + (ptrdiff_t)first * L, L,
-                                  model->By + first, scratch->scores, SESSREC__SCAN_BLOCK);
+                                  model->By + first, scratch->scores, SESSREC__SCAN_BLOCK, scratch->panel);
     for (int32_t i = 0; i < count; ++i) {
         const sessrec__walker *walker = &scratch->walkers[i];
         sessrec_request *request = walker->request;
@@ -12312,9 +12347,10 @@ enum {
     SESSREC__INT32 = 0x14,
     SESSREC__INT64 = 0x18,
     SESSREC__UINT32 = 0x24,
-    SESSREC__UINT64 = 0x28
+    SESSREC__UINT64 = 0x28,
+    SESSREC__FLOAT = 0x34,
+    SESSREC__FLOAT64 = 0x38
 };
-enum { SESSREC__FLOAT = 0x34, SESSREC__FLOAT64 = 0x38 };
 
 typedef struct sessrec__section {
     char name[16];                  // 1 to 15 visible characters, then zeros
@@ -12916,7 +12952,7 @@ typedef struct sessrec__file_sink {
     sessrec__handle file;
     int error;                      // errno of the first failure; nothing is written after it
     size_t used;                    // of the buffer, which gathers small pieces
-    unsigned char buffer[2048];
+    unsigned char buffer[2048];     // for a third name where nothing is gathered
     char target[2048], name[2048];  // what it is to replace, links followed; what it is called now
 } sessrec__file_sink;
 
@@ -13215,8 +13251,8 @@ static void sessrec__file_again(sessrec__file_sink *file, const sessrec__save *s
 // done: TARGET.tmp1000, which no temporary file has.
 static int sessrec__file_publish(sessrec__file_sink *file, sessrec__save *save, int keep) {
 #ifdef SESSREC__POSIX
-    char old[sizeof file->name];
-    memcpy(old, file->name, sizeof old);
+    char *old = (char *)file->buffer;  // whose bytes are written
+    memcpy(old, file->name, sizeof file->name);
     sessrec__file_name(file, SESSREC__TRIES);
     if (keep && save->replaces) {
         (void)sessrec__remove_left(file->name, save->begins);
@@ -13349,17 +13385,20 @@ SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, 
 
 #ifdef SESSREC__POSIX
 SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
-    sessrec__file_sink first, second;
+    sessrec__file_sink file;
+    char *first = (char *)file.buffer, *second = file.target;
     struct stat left, right;
-    if (!a || !b || !sessrec__follow(&first, a) || !sessrec__follow(&second, b)) return 0;
-    const int missing = stat(first.target, &left) != 0;
-    if (missing != (stat(second.target, &right) != 0)) return 0;
+    if (!a || !b || !sessrec__follow(&file, a)) return 0;
+    memcpy(first, file.target, sizeof file.target);
+    if (!sessrec__follow(&file, b)) return 0;
+    const int missing = stat(first, &left) != 0;
+    if (missing != (stat(second, &right) != 0)) return 0;
     if (!missing) return sessrec__same_inode(&left, &right);
     // neither is there: the same name in the same directory
-    const char *slash = strrchr(first.target, '/'), *other = strrchr(second.target, '/');
-    if (strcmp(slash ? slash + 1 : first.target, other ? other + 1 : second.target)) return 0;
-    return !stat(sessrec__directory_of(first.target), &left) &&
-           !stat(sessrec__directory_of(second.target), &right) && sessrec__same_inode(&left, &right);
+    const char *slash = strrchr(first, '/'), *other = strrchr(second, '/');
+    if (strcmp(slash ? slash + 1 : first, other ? other + 1 : second)) return 0;
+    return !stat(sessrec__directory_of(first), &left) && !stat(sessrec__directory_of(second), &right) &&
+           sessrec__same_inode(&left, &right);
 }
 #else
 SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {

@@ -457,7 +457,8 @@ static void matrices(const sessrec__kernels *k) {
                 for (int32_t i = 0; i < M; ++i)
                     // what was there does not count
                     for (int32_t j = 0; j < N; ++j) p.C[i * p.c_row + j] = NAN;
-                k->matmul_bt(M, N, K, p.A, p.a_row, turned, K + 1, bias, p.C, p.c_row);
+                static float panel[SESSREC__PANEL];
+                k->matmul_bt(M, N, K, p.A, p.a_row, turned, K + 1, bias, p.C, p.c_row, panel);
                 CHECK_EQ(differences(result_size(&p), p.C, p.expected), 0);
                 free(bias);
                 free(turned);
