@@ -116,7 +116,7 @@ static image trained_with(int32_t threads, const sessrec_log *log, double *secon
 }
 
 static void bound(void) {
-    TEST("eight threads on one processor give the bits of one thread, in less than three times its time") {
+    TEST("eight threads on one processor give the bits of one thread, in less than six times its time") {
 #ifdef BINDS
         cpu_set_t before, one;
         size_t first = 0;
@@ -137,7 +137,7 @@ static void bound(void) {
             free(other.data);
             free(expected.data);
         }
-        CHECK(eight < 3 * alone);
+        CHECK(eight < 6 * alone);
         sessrec_log_destroy(log);
         CHECK_EQ(sched_setaffinity(0, sizeof before, &before), 0);
 #else
