@@ -402,10 +402,16 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result);
 // The version of the implementation that is linked, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon"; "x87" where
-// the compiler keeps more digits than a float has, so that the bits differ from those of all others. Threads:
-// shared.
+// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon"; "x87"
+// where the compiler keeps more digits than a float has, so that the bits differ from those of all others.
+// Threads: shared.
 SESSREC_API const char *sessrec_simd(void);
+
+#ifndef SESSREC_NO_TRAINING
+// How many processors this process may use, 1 at least: those that it is bound to, and not more than the
+// quotas of its control groups (Linux) allow. `threads` = 0 stands for this number. Threads: shared.
+SESSREC_API int32_t sessrec_processor_count(void);
+#endif
 
 // Where an object takes its memory from; the struct is copied into it. All zero: malloc and free. `alloc`
 // returns NULL when there is none; any alignment will do.
@@ -588,7 +594,7 @@ typedef struct sessrec_config {
     // the machine
     sessrec_device device;                  // default CPU, or CUDA_OR_CPU in a build with SESSREC_CUDA. See
                                             // "CUDA" in the manual
-    int32_t threads;                        // 0 (default): one for each processor, 16 at most
+    int32_t threads;                        // 0 (default): sessrec_processor_count(), 16 at most
     sessrec_jobs jobs;                      // default: own threads
     sessrec_allocator allocator;            // default: malloc
     // Called a few times a second and at the end of each epoch; a value other than 0 stops the run.
@@ -1089,7 +1095,7 @@ typedef struct sessrec_eval_config {
                                                 // k <= 65536. Default 0
     int32_t batch_size;                         // sessions scored side by side; changes speed only. Default
                                                 // 256
-    int32_t threads;                            // 0 (default): one for each processor
+    int32_t threads;                            // 0 (default): sessrec_processor_count()
     sessrec_device device;                      // where sessrec_evaluate ranks, default as in sessrec_config.
                                                 // CUDA takes no coverage, and keeps a hidden state for each
                                                 // event in memory
@@ -1627,13 +1633,17 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  include <windows.h>
 #elif defined(__unix__) || defined(__APPLE__)
 #  define SESSREC__POSIX
+#  include <fcntl.h>
+#  include <sched.h>
 #  include <sys/mman.h>
 #  include <sys/time.h>
 #  include <unistd.h>
 #  ifndef SESSREC_NO_STDIO
-#    include <fcntl.h>
 #    include <sys/stat.h>
 #  endif
+#endif
+#ifndef SESSREC_NO_TRAINING
+#  include <time.h>
 #endif
 #  if !defined(SESSREC_NO_THREADS) &&                                                                        \
       (defined(SESSREC_NO_TRAINING) || !(defined(SESSREC__WINDOWS) || defined(SESSREC__POSIX)))
@@ -1792,6 +1802,7 @@ static sessrec_result sessrec__no_memory(sessrec_error *err);
 static SESSREC__UNUSED sessrec_result sessrec__null(sessrec_error *err);
 static char *sessrec__decimal(int64_t value, char buffer[24]);
 static int64_t sessrec__id_number(const char *text);
+static void sessrec__append(char *text, size_t size, size_t *used, const char *piece, size_t length);
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given);
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size);
 static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size);  // zeroed
@@ -1870,48 +1881,53 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
 
 // ---- threads ----
 typedef void (*sessrec__task)(void *context, int32_t index);
-enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000 };
+enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000, SESSREC__YIELDS = 100 };
 #ifndef SESSREC_NO_THREADS
 #  ifdef SESSREC__WINDOWS
 typedef HANDLE sessrec__thread;
-typedef struct sessrec__gate {
-    CRITICAL_SECTION lock;
-    CONDITION_VARIABLE wake;
-} sessrec__gate;
+typedef CRITICAL_SECTION sessrec__lock;
+typedef CONDITION_VARIABLE sessrec__bell;
 #  else
 #    include <pthread.h>
-#    include <sched.h>
 typedef pthread_t sessrec__thread;
-typedef struct sessrec__gate {
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-} sessrec__gate;
+typedef pthread_mutex_t sessrec__lock;
+typedef pthread_cond_t sessrec__bell;
 #  endif
 struct sessrec__pool;
 typedef struct sessrec__worker {
     struct sessrec__pool *pool;
-    int32_t number, done;       // done: the last region that this worker has finished
-    char apart[48];             // workers spin on lines of their own
+    int32_t number, asleep;         // asleep: atomic
     sessrec__thread thread;
+    sessrec__bell bell;             // wakes this worker
 } sessrec__worker;
 #endif
 
 typedef struct sessrec__pool {
     sessrec_jobs jobs;
     int32_t threads;                // that share the work, the caller included
+    // how many of these are worth it, see sessrec__pool_pace
+    int32_t usual, trial;           // the best number so far, and the one on trial, or 0
+    int32_t steps, pause, paused, up;
+    double seconds, usual_step;     // of the steps of this window; of one step in the last window
 #ifndef SESSREC_NO_THREADS
     sessrec__task task;             // the region that runs
     void *context;
-    int32_t count;
-    int32_t region, stop, sleeping; // shared with the workers, atomically
+    char apart1[64];                // from here on shared: atomic, and on lines of their own
+    int32_t open;                   // a bit for each task that nobody has begun
+    int32_t active, stop;           // threads that may begin one; the pool ends
+    char apart2[64];
+    int32_t done, waiting;          // tasks that workers have finished; the caller sleeps
+    char apart3[64];
     sessrec__worker worker[SESSREC__MAX_THREADS];
-    sessrec__gate gate;
+    sessrec__lock lock;
+    sessrec__bell bell;             // wakes the caller
 #endif
 } sessrec__pool;
-static int32_t sessrec__pool_threads(int32_t asked);
+static int32_t sessrec__pool_threads(int32_t asked, const sessrec_jobs *jobs);
 static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec_jobs *jobs);
 static void sessrec__pool_free(sessrec__pool *pool);
 static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context);
+static void sessrec__pool_pace(sessrec__pool *pool, double seconds);
 
 static double sessrec__now(void);
 #endif
@@ -3864,7 +3880,7 @@ SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, 
     plan->config = *config;
     plan->kernels = sessrec__best_kernels();
     plan->position.best_age = -1;
-    plan->tasks = sessrec__pool_threads(config->threads);
+    plan->tasks = sessrec__pool_threads(config->threads, &config->jobs);
     result = sessrec__model_create(config, log, &memory, &plan->model, err);
     if (!result) {
         plan->scratch_part = sessrec__scratch_part(plan);
@@ -4413,6 +4429,7 @@ static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, sessrec__ac
 
 // The six regions. Returns the sum of the row losses; if that is not finite, nothing is changed.
 static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
+    const double began = sessrec__now();
     double sum = 0;
     sessrec__plan(tr, step);
     sessrec__run(tr, sessrec__chunks(step), sessrec__forward_chunk);
@@ -4426,6 +4443,7 @@ static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
     for (int32_t l = 0; l < tr->config.layer_count; ++l)
         sessrec__swap(&tr->layer[l].state, &tr->layer[l].next);
     sessrec__swap(&tr->user.state, &tr->user.next);
+    if (step->rows == tr->config.batch_size) sessrec__pool_pace(&tr->pool, sessrec__now() - began);
     return sum;
 }
 
@@ -7244,14 +7262,26 @@ SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const ses
 // ===========================================================================================================
 // >>platform   clocks and processors
 // ===========================================================================================================
+#ifndef SESSREC_NO_TRAINING
 
-// Seconds on the wall, for progress reports only: nothing that is computed depends on it.
-static SESSREC__UNUSED double sessrec__now(void) {
+// Seconds since some moment, for durations only: nothing that is computed depends on them. Under -std=c99
+// Linux has the monotonic clock, but does not declare it.
+#if defined(CLOCK_MONOTONIC) && !(defined(__wasi__) && defined(__STRICT_ANSI__))  // there it is not declared
+#  define SESSREC__CLOCK CLOCK_MONOTONIC
+#elif defined(__linux__) && (defined(__LP64__) || (defined(__GLIBC__) && !defined(__USE_TIME_BITS64)))
+extern int clock_gettime(int clock, struct timespec *now);
+#  define SESSREC__CLOCK 1
+#endif
+static double sessrec__now(void) {
 #if defined(SESSREC__WINDOWS)
     LARGE_INTEGER ticks, frequency;
     QueryPerformanceCounter(&ticks);
     QueryPerformanceFrequency(&frequency);
     return (double)ticks.QuadPart / (double)frequency.QuadPart;
+#elif defined(SESSREC__CLOCK)
+    struct timespec now;
+    clock_gettime(SESSREC__CLOCK, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 #elif defined(SESSREC__POSIX)
     struct timeval now;
     gettimeofday(&now, NULL);
@@ -7261,18 +7291,101 @@ static SESSREC__UNUSED double sessrec__now(void) {
 #endif
 }
 
-static SESSREC__UNUSED int32_t sessrec__processors(void) {
-#if defined(SESSREC__WINDOWS)
-    SYSTEM_INFO info;
-    GetSystemInfo(&info);
-    return (int32_t)info.dwNumberOfProcessors;
-#elif defined(SESSREC__POSIX) && defined(_SC_NPROCESSORS_ONLN)
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count > 0 && count < 65536 ? (int32_t)count : 1;
-#else
-    return 1;
-#endif
+#ifdef __linux__
+// The text of a small file; empty if there is none.
+static void sessrec__read_small(const char *path, char *text, size_t size) {
+    const int file = open(path, O_RDONLY);
+    const ssize_t got = file >= 0 ? read(file, text, size - 1) : 0;
+    text[got > 0 ? got : 0] = 0;
+    if (file >= 0) close(file);
 }
+
+// How many processors' time a control group has: "quota period" of cpu.max, or the two files of version 1. 0:
+// no limit.
+static int64_t sessrec__group_quota(const char *folder, size_t length, int version) {
+    char path[1024], text[64], *end = text;
+    const char *name = version == 1 ? "/cpu.cfs_quota_us" : "/cpu.max";
+    size_t used = 0;
+    sessrec__append(path, sizeof path, &used, folder, length);
+    sessrec__append(path, sizeof path, &used, name, strlen(name));
+    sessrec__read_small(path, text, sizeof text);
+    const long quota = strtol(text, &end, 10);
+    if (version == 1) {
+        used = length;
+        sessrec__append(path, sizeof path, &used, "/cpu.cfs_period_us", 18);
+        sessrec__read_small(path, text, sizeof text);
+        end = text;
+    }
+    const long period = strtol(end, NULL, 10);
+    return quota <= 0 || period <= 0 ? 0 : quota < period ? 1 : quota / period;
+}
+
+// The least that this process' control groups and those above them allow, and not more than `count`. `groups`
+// is /proc/self/cgroup: lines "number:controllers:path", of version 2 "0::path". In a container the path may
+// be that of the host, and the topmost folder the container's own.
+static int32_t sessrec__quota(const char *groups, const char *mount, int32_t count) {
+    char text[2048], path[1024];
+    sessrec__read_small(groups, text, sizeof text);
+    for (char *line = text, *next; *line; line = next) {
+        char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
+        next = line + strcspn(line, "\n");
+        if (*next) *next++ = 0;
+        if (!group || group >= next) continue;
+        *group++ = 0;
+        int version = controllers[1] ? 0 : 2;
+        for (const char *at = controllers; at && !version; at = strchr(at + 1, ','))
+            version = !strncmp(at + 1, "cpu", 3) && (!at[4] || at[4] == ',');
+        if (!version) continue;
+        size_t used = 0;
+        sessrec__append(path, sizeof path, &used, mount, strlen(mount));
+        if (version == 1) sessrec__append(path, sizeof path, &used, "/cpu", 4);
+        const size_t top = used;
+        sessrec__append(path, sizeof path, &used, group, strlen(group));
+        for (; used >= top; --used) {  // the group, then those above it
+            if (used > top && path[used] && path[used] != '/') continue;
+            const int64_t quota = sessrec__group_quota(path, used, version);
+            if (quota && quota < count) count = (int32_t)quota;
+        }
+    }
+    return count;
+}
+
+#  ifndef CPU_SETSIZE  // under -std=c99 it is not declared
+extern int sched_getaffinity(pid_t process, size_t size, unsigned long *mask);
+#    define SESSREC__MASK(mask) mask
+#  else
+#    define SESSREC__MASK(mask) (cpu_set_t *)(void *)mask
+#  endif
+#endif // __linux__
+
+SESSREC_API int32_t sessrec_processor_count(void) {
+    int64_t count = 0;
+#if defined(SESSREC__WINDOWS)
+    DWORD_PTR mine = 0, all = 0;
+    for (GetProcessAffinityMask(GetCurrentProcess(), &mine, &all); mine; mine &= mine - 1) ++count;
+    if (!count) {  // the process runs in several groups of processors
+        SYSTEM_INFO info;
+        GetSystemInfo(&info);
+        count = (int64_t)info.dwNumberOfProcessors;
+    }
+#elif defined(__linux__)
+    unsigned long mask[128];
+    memset(mask, 0, sizeof mask);
+    if (sched_getaffinity(0, sizeof mask, SESSREC__MASK(mask)) >= 0)
+        for (size_t i = 0; i < sizeof mask / sizeof *mask; ++i)
+            for (unsigned long rest = mask[i]; rest; rest &= rest - 1) ++count;
+#endif
+#if defined(SESSREC__POSIX) && defined(_SC_NPROCESSORS_ONLN)
+    if (!count) count = (int64_t)sysconf(_SC_NPROCESSORS_ONLN);
+#endif
+    count = count < 1 ? 1 : count < 65536 ? count : 65536;
+#ifdef __linux__
+    count = sessrec__quota("/proc/self/cgroup", "/sys/fs/cgroup", (int32_t)count);
+#endif
+    return (int32_t)count;
+}
+
+#endif // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
 // >>errors   one sentence for the user, one code for the program
@@ -7749,9 +7862,10 @@ static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, s
 
 // ===========================================================================================================
 // >>threads   run count tasks, return when all are done
-// Task i always gets the same work whoever runs it, so results do not depend on the number of threads.
-// Workers wait for the next region by spinning for some microseconds before they sleep: a training step has
-// six regions and lasts less than a millisecond.
+// Task i always gets the same work whoever runs it, so results do not depend on the number of threads. Thread
+// t begins with task t, whose memory may still be in its cache, and goes on with any that nobody has begun:
+// a thread that the system does not run delays nothing. Workers wait for the next region by spinning for some
+// microseconds before they sleep: a training step has six regions and lasts less than a millisecond.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -7763,6 +7877,13 @@ SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) {
 SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) {
     InterlockedExchange((volatile LONG *)shared, (LONG)value);
 }
+// Each returns what was there before.
+SESSREC__INLINE int32_t sessrec__add_shared(int32_t *shared, int32_t value) {
+    return (int32_t)InterlockedExchangeAdd((volatile LONG *)shared, (LONG)value);
+}
+SESSREC__INLINE int32_t sessrec__and_shared(int32_t *shared, int32_t value) {
+    return (int32_t)InterlockedAnd((volatile LONG *)shared, (LONG)value);
+}
 SESSREC__INLINE void sessrec__pause(void) { YieldProcessor(); }
 #  else
 SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) {
@@ -7772,6 +7893,13 @@ SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) {
 // instruction.
 SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) {
     (void)__atomic_exchange_n(shared, value, __ATOMIC_SEQ_CST);
+}
+// Each returns what was there before.
+SESSREC__INLINE int32_t sessrec__add_shared(int32_t *shared, int32_t value) {
+    return __atomic_fetch_add(shared, value, __ATOMIC_SEQ_CST);
+}
+SESSREC__INLINE int32_t sessrec__and_shared(int32_t *shared, int32_t value) {
+    return __atomic_fetch_and(shared, value, __ATOMIC_SEQ_CST);
 }
 SESSREC__INLINE void sessrec__pause(void) {
 #    ifdef SESSREC__X86
@@ -7786,31 +7914,31 @@ SESSREC__INLINE void sessrec__pause(void) {
 SESSREC__INLINE void sessrec__join_thread(HANDLE thread) {
     WaitForSingleObject(thread, INFINITE), CloseHandle(thread);
 }
-SESSREC__INLINE void sessrec__open(sessrec__gate *gate) {
-    InitializeCriticalSection(&gate->lock), InitializeConditionVariable(&gate->wake);
+SESSREC__INLINE void sessrec__make_lock(sessrec__lock *lock) { InitializeCriticalSection(lock); }
+SESSREC__INLINE void sessrec__end_lock(sessrec__lock *lock) { DeleteCriticalSection(lock); }
+SESSREC__INLINE void sessrec__take_lock(sessrec__lock *lock) { EnterCriticalSection(lock); }
+SESSREC__INLINE void sessrec__leave_lock(sessrec__lock *lock) { LeaveCriticalSection(lock); }
+SESSREC__INLINE void sessrec__make_bell(sessrec__bell *bell) { InitializeConditionVariable(bell); }
+SESSREC__INLINE void sessrec__end_bell(sessrec__bell *bell) { (void)bell; }
+SESSREC__INLINE void sessrec__sleep(sessrec__bell *bell, sessrec__lock *lock) {
+    SleepConditionVariableCS(bell, lock, INFINITE);
 }
-SESSREC__INLINE void sessrec__close(sessrec__gate *gate) { DeleteCriticalSection(&gate->lock); }
-SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { EnterCriticalSection(&gate->lock); }
-SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { LeaveCriticalSection(&gate->lock); }
-SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) {
-    SleepConditionVariableCS(&gate->wake, &gate->lock, INFINITE);
-}
-SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { WakeAllConditionVariable(&gate->wake); }
+SESSREC__INLINE void sessrec__ring(sessrec__bell *bell) { WakeConditionVariable(bell); }
 SESSREC__INLINE void sessrec__yield(void) { SwitchToThread(); }
 #  else
 #    define SESSREC__THREAD_MAIN static void *
 #    define SESSREC__START(thread, main, argument) (pthread_create(thread, NULL, main, argument) == 0)
 SESSREC__INLINE void sessrec__join_thread(pthread_t thread) { pthread_join(thread, NULL); }
-SESSREC__INLINE void sessrec__open(sessrec__gate *gate) {
-    pthread_mutex_init(&gate->lock, NULL), pthread_cond_init(&gate->wake, NULL);
+SESSREC__INLINE void sessrec__make_lock(sessrec__lock *lock) { pthread_mutex_init(lock, NULL); }
+SESSREC__INLINE void sessrec__end_lock(sessrec__lock *lock) { pthread_mutex_destroy(lock); }
+SESSREC__INLINE void sessrec__take_lock(sessrec__lock *lock) { pthread_mutex_lock(lock); }
+SESSREC__INLINE void sessrec__leave_lock(sessrec__lock *lock) { pthread_mutex_unlock(lock); }
+SESSREC__INLINE void sessrec__make_bell(sessrec__bell *bell) { pthread_cond_init(bell, NULL); }
+SESSREC__INLINE void sessrec__end_bell(sessrec__bell *bell) { pthread_cond_destroy(bell); }
+SESSREC__INLINE void sessrec__sleep(sessrec__bell *bell, sessrec__lock *lock) {
+    pthread_cond_wait(bell, lock);
 }
-SESSREC__INLINE void sessrec__close(sessrec__gate *gate) {
-    pthread_mutex_destroy(&gate->lock), pthread_cond_destroy(&gate->wake);
-}
-SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { pthread_mutex_lock(&gate->lock); }
-SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { pthread_mutex_unlock(&gate->lock); }
-SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { pthread_cond_wait(&gate->wake, &gate->lock); }
-SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { pthread_cond_broadcast(&gate->wake); }
+SESSREC__INLINE void sessrec__ring(sessrec__bell *bell) { pthread_cond_signal(bell); }
 SESSREC__INLINE void sessrec__yield(void) { sched_yield(); }
 #  endif
 
@@ -7818,72 +7946,113 @@ SESSREC__INLINE void sessrec__yield(void) { sched_yield(); }
 
 #ifndef SESSREC_NO_THREADS
 
-// Thread `number` takes tasks number, number + threads, ...
-static void sessrec__pool_share(sessrec__pool *pool, int32_t number) {
-    for (int32_t i = number; i < pool->count; i += pool->threads) pool->task(pool->context, i);
+// Claims an open task for a thread, its own first; -1: there is none for it. Between the look and the claim
+// the region may have ended and another begun: then the task is one of that, which is as good.
+static int32_t sessrec__pool_claim(sessrec__pool *pool, int32_t number) {
+    uint32_t open;
+    const int32_t active = sessrec__read_shared(&pool->active);
+    while (number < active && (open = (uint32_t)sessrec__read_shared(&pool->open)) != 0) {
+        int32_t i = number;
+        while (i < SESSREC__MAX_THREADS && !(open >> i & 1)) i += active;
+        if (i >= SESSREC__MAX_THREADS)
+            for (i = 0; !(open >> i & 1);) ++i;
+        if ((uint32_t)sessrec__and_shared(&pool->open, ~(1 << i)) >> i & 1) return i;
+    }
+    return -1;
 }
 
-// Waits until another region than `seen` begins, or the pool ends; returns the region.
-static int32_t sessrec__pool_wait(sessrec__pool *pool, int32_t seen) {
+// Whether a worker has a reason to be awake.
+static int sessrec__pool_calls(sessrec__pool *pool, int32_t number) {
+    return sessrec__read_shared(&pool->stop) ||
+           (sessrec__read_shared(&pool->open) && number < sessrec__read_shared(&pool->active));
+}
+
+// The caller opens tasks before it looks who sleeps, and a worker says that it sleeps before it looks for
+// tasks: one of them sees the other. The same holds for `done` and `waiting`.
+static void sessrec__pool_wait(sessrec__worker *self) {
+    sessrec__pool *pool = self->pool;
     for (int32_t spin = 0; spin < SESSREC__SPINS; ++spin) {
-        int32_t region = sessrec__read_shared(&pool->region);
-        if (region != seen) return region;
+        if (sessrec__pool_calls(pool, self->number)) return;
         sessrec__pause();
     }
-    // The caller stores `region` before it reads `sleeping`, this stores `sleeping` before it reads `region`:
-    // one of them sees the other.
-    sessrec__lock(&pool->gate);
-    sessrec__write_shared(&pool->sleeping, pool->sleeping + 1);
-    while (sessrec__read_shared(&pool->region) == seen) sessrec__sleep(&pool->gate);
-    sessrec__write_shared(&pool->sleeping, pool->sleeping - 1);
-    sessrec__unlock(&pool->gate);
-    return sessrec__read_shared(&pool->region);
+    sessrec__take_lock(&pool->lock);
+    sessrec__write_shared(&self->asleep, 1);
+    while (!sessrec__pool_calls(pool, self->number)) sessrec__sleep(&self->bell, &pool->lock);
+    sessrec__write_shared(&self->asleep, 0);
+    sessrec__leave_lock(&pool->lock);
+}
+
+static void sessrec__pool_ring(sessrec__pool *pool, sessrec__bell *bell) {
+    sessrec__take_lock(&pool->lock);
+    sessrec__ring(bell);
+    sessrec__leave_lock(&pool->lock);
 }
 
 SESSREC__THREAD_MAIN sessrec__pool_main(void *argument) {
     sessrec__worker *self = (sessrec__worker *)argument;
     sessrec__pool *pool = self->pool;
-    for (int32_t seen = 0;;) {
-        seen = sessrec__pool_wait(pool, seen);
-        if (sessrec__read_shared(&pool->stop)) return 0;
-        sessrec__pool_share(pool, self->number);
-        sessrec__write_shared(&self->done, seen);
+    while (!sessrec__read_shared(&pool->stop)) {
+        const int32_t i = sessrec__pool_claim(pool, self->number);
+        if (i < 0) {
+            sessrec__pool_wait(self);
+            continue;
+        }
+        pool->task(pool->context, i);
+        (void)sessrec__add_shared(&pool->done, 1);
+        if (sessrec__read_shared(&pool->waiting)) sessrec__pool_ring(pool, &pool->bell);
     }
+    return 0;
 }
 
-// Lets all workers go on to the next region.
-static void sessrec__pool_begin(sessrec__pool *pool) {
-    sessrec__write_shared(&pool->region, (int32_t)(((uint32_t)pool->region + 1) & 0x7fffffff));
-    if (sessrec__read_shared(&pool->sleeping)) {
-        sessrec__lock(&pool->gate);
-        sessrec__wake(&pool->gate);
-        sessrec__unlock(&pool->gate);
+// A worker that has begun a task may have lost its processor: who sleeps leaves it his own.
+static void sessrec__pool_await(sessrec__pool *pool, int32_t done) {
+    for (int32_t spin = 0; spin < SESSREC__SPINS + SESSREC__YIELDS; ++spin) {
+        if (sessrec__read_shared(&pool->done) == done) return;
+        if (spin < SESSREC__SPINS) sessrec__pause();
+        else sessrec__yield();
     }
+    sessrec__take_lock(&pool->lock);
+    sessrec__write_shared(&pool->waiting, 1);
+    while (sessrec__read_shared(&pool->done) != done) sessrec__sleep(&pool->bell, &pool->lock);
+    sessrec__write_shared(&pool->waiting, 0);
+    sessrec__leave_lock(&pool->lock);
 }
 
 #endif // SESSREC_NO_THREADS
 
-// How many threads a configuration asks for; 0 is one for each processor.
-static int32_t sessrec__pool_threads(int32_t asked) {
-    if (asked <= 0) asked = sessrec__processors();
+#ifndef SESSREC__MOST_THREADS  // a test may want more
+#  define SESSREC__MOST_THREADS sessrec_processor_count()
+#endif
+// How many threads a configuration asks for. Its own are not more than there are processors: others would
+// only take turns with them.
+static int32_t sessrec__pool_threads(int32_t asked, const sessrec_jobs *jobs) {
+    if (asked <= 0 || (!jobs->run && asked > SESSREC__MOST_THREADS)) asked = SESSREC__MOST_THREADS;
     return asked < SESSREC__MAX_THREADS ? asked : SESSREC__MAX_THREADS;
 }
 
-// A thread that cannot be started is done without.
+// If a thread cannot start, fewer are used.
 static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec_jobs *jobs) {
-    const int32_t threads = sessrec__pool_threads(asked);
+    const int32_t threads = sessrec__pool_threads(asked, jobs);
     memset(pool, 0, sizeof *pool);
     pool->jobs = *jobs;
-    pool->threads = jobs->run ? threads : 1;
+    pool->threads = pool->usual = jobs->run ? threads : 1;
+    pool->pause = 1;
     if (jobs->run) return;
 #ifndef SESSREC_NO_THREADS
-    sessrec__open(&pool->gate);
+    pool->active = threads;
+    sessrec__make_lock(&pool->lock);
+    sessrec__make_bell(&pool->bell);
     for (; pool->threads < threads; pool->threads++) {
         sessrec__worker *worker = &pool->worker[pool->threads];
         worker->pool = pool;
         worker->number = pool->threads;
-        if (!SESSREC__START(&worker->thread, sessrec__pool_main, worker)) break;
+        sessrec__make_bell(&worker->bell);
+        if (SESSREC__START(&worker->thread, sessrec__pool_main, worker)) continue;
+        sessrec__end_bell(&worker->bell);
+        break;
     }
+    pool->usual = pool->threads;
+    sessrec__write_shared(&pool->active, pool->threads);
 #endif
 }
 
@@ -7891,33 +8060,70 @@ static void sessrec__pool_free(sessrec__pool *pool) {
 #ifndef SESSREC_NO_THREADS
     if (pool->jobs.run || !pool->threads) return;  // own threads were never started
     sessrec__write_shared(&pool->stop, 1);
-    sessrec__pool_begin(pool);
-    for (int32_t i = 1; i < pool->threads; ++i) sessrec__join_thread(pool->worker[i].thread);
-    sessrec__close(&pool->gate);
+    for (int32_t i = 1; i < pool->threads; ++i) {
+        sessrec__pool_ring(pool, &pool->worker[i].bell);
+        sessrec__join_thread(pool->worker[i].thread);
+        sessrec__end_bell(&pool->worker[i].bell);
+    }
+    sessrec__end_bell(&pool->bell);
+    sessrec__end_lock(&pool->lock);
 #endif
     pool->threads = 0;
 }
 
+// count is SESSREC__MAX_THREADS at most, unless the jobs are the caller's own.
 static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context) {
+    const int32_t threads = pool->trial ? pool->trial : pool->usual;
     if (pool->jobs.run && count > 1) {
         pool->jobs.run(pool->jobs.user, count, task, context);
         return;
     }
-    if (pool->threads <= 1 || count <= 1) {
+    if (threads <= 1 || count <= 1) {
         for (int32_t i = 0; i < count; ++i) task(context, i);
         return;
     }
 #ifndef SESSREC_NO_THREADS
+    int32_t mine = 0;
     pool->task = task;
     pool->context = context;
-    pool->count = count;
-    sessrec__pool_begin(pool);
-    sessrec__pool_share(pool, 0);
-    for (int32_t i = 1; i < pool->threads; ++i)
-        for (int32_t spin = 0; sessrec__read_shared(&pool->worker[i].done) != pool->region; ++spin) {
-            if (spin < SESSREC__SPINS) sessrec__pause();
-            else sessrec__yield();
+    sessrec__write_shared(&pool->done, 0);
+    sessrec__write_shared(&pool->open, (int32_t)(((uint32_t)1 << count) - 1));
+    for (int32_t i = 1; i < threads && i < count; ++i)
+        if (sessrec__read_shared(&pool->worker[i].asleep)) sessrec__pool_ring(pool, &pool->worker[i].bell);
+    for (int32_t i; (i = sessrec__pool_claim(pool, 0)) >= 0; ++mine) task(context, i);
+    sessrec__pool_await(pool, count - mine);
+#endif
+}
+
+// After each step of many that are alike, with the time it took: finds out how many threads pay. Where the
+// processors are far apart, or busy with other work, fewer can be faster, and one always is as fast as one.
+// Now and then half or twice as many are tried for a window of steps, and stay if they are faster. The more
+// trials have failed the rarer they become.
+static void sessrec__pool_pace(sessrec__pool *pool, double seconds) {
+    const int32_t skipped = 2;  // until memory is where the threads are that use it now
+    if (pool->jobs.run || pool->threads < 2) return;
+    if (++pool->steps > skipped) pool->seconds += seconds;
+    const int32_t steps = pool->steps - skipped;
+    if (steps < 8 || pool->seconds < 0.02) return;
+    const double step = pool->seconds / steps;
+    int32_t next = 0;
+    if (pool->trial) {
+        if (step < 0.97 * pool->usual_step) pool->usual = pool->trial;
+        else if (pool->pause < 128) pool->pause *= 2;
+        pool->paused = 0;
+    } else {
+        if (++pool->paused >= pool->pause || step > 1.3 * pool->usual_step) {
+            pool->up = !pool->up && pool->usual < pool->threads;
+            next = pool->up || pool->usual == 1 ? 2 * pool->usual : pool->usual / 2;
+            if (next > pool->threads) next = pool->threads;
         }
+        pool->usual_step = step;
+    }
+    pool->trial = next;
+    pool->steps = 0;
+    pool->seconds = 0;
+#ifndef SESSREC_NO_THREADS
+    sessrec__write_shared(&pool->active, next ? next : pool->usual);
 #endif
 }
 
@@ -14073,6 +14279,9 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #  undef SESSREC_MAX_SIMD
 #  undef SESSREC__OWN_MAX_SIMD
 #endif
+#undef SESSREC__CLOCK
+#undef SESSREC__MASK
+#undef SESSREC__MOST_THREADS
 #undef SESSREC__INLINE
 #undef SESSREC__PREFETCH
 #undef SESSREC__EACH_BYTE
