@@ -8207,15 +8207,6 @@ SESSREC__OP4(equal, a == b ? c : d)
 #  ifndef SESSREC_NO_TRAINING
 SESSREC__OP1(sqrt, (float)sqrt(a))  // of a float in double, then rounded: the same as sqrtf
 #  endif
-// a first guess at 1 / sqrt(a) of a normal a > 0, within 3.5 %: half the exponent, negative, and a line for
-// the rest
-SESSREC__OP(float, guess_rsqrt, (float a)) {
-    uint32_t bits;
-    memcpy(&bits, &a, sizeof bits);
-    bits = 0x5f375a86u - (bits >> 1);
-    memcpy(&a, &bits, sizeof a);
-    return a;
-}
 SESSREC__OP(int32_t, whole, (int32_t n)) { return n; }
 // Lane l: part + the eight 4-bit codes in x[4l .. 4l+3], low ones first, times h[0 .. 7]. Two parts of 16
 // bits where vectors have them, which have room for four such sums before they are added to a sum of 32 bits.
@@ -8274,8 +8265,6 @@ SESSREC__OP2(min, vbslq_f32(vcltq_f32(a, b), a, b))
 SESSREC__OP1(sqrt, vsqrtq_f32(a))
 SESSREC__OP4(less, vbslq_f32(vcltq_f32(a, b), c, d))
 SESSREC__OP4(equal, vbslq_f32(vceqq_f32(a, b), c, d))
-SESSREC__OP1(guess_rsqrt, vreinterpretq_f32_u32(vsubq_u32(
-                              vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1))))
 SESSREC__OP(int32x4_t, whole, (int32_t n)) { return vdupq_n_s32(n); }
 SESSREC__OP(int32x4_t, octet, (const uint8_t *x, const int8_t *h, int32x4_t part)) {
     const uint8x16_t codes = vld1q_u8(x);
@@ -8314,8 +8303,6 @@ SESSREC__OP2(min, SESSREC__MM_ALL(min_ps, a, b))
 SESSREC__OP1(sqrt, SESSREC__MM_ALL(sqrt_ps, a))
 SESSREC__OP(sessrec__vec, floats, (SESSREC__INTEGERS a)) { return SESSREC__MM_ALL(cvtepi32_ps, a); }
 SESSREC__OP(SESSREC__INTEGERS, whole, (int32_t n)) { return SESSREC__MM(set1_epi32)(n); }
-SESSREC__OP1(guess_rsqrt, SESSREC__MM_FLOATS(SESSREC__MM(sub_epi32)(
-                              V(whole, 0x5f375a86), SESSREC__MM_ALL(srli_epi32, SESSREC__MM_INTEGERS(a), 1))))
 SESSREC__OP2(scale2, SESSREC__MM_FLOATS(SESSREC__MM(add_epi32)(
                          SESSREC__MM_INTEGERS(a), SESSREC__MM_ALL(slli_epi32, SESSREC__MM_INTEGERS(b), 23))))
 SESSREC__OP(SESSREC__INTEGERS, octet, (const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part)) {
@@ -8832,22 +8819,6 @@ SESSREC__KERNEL(void, tally, (int32_t n, const float *x, float value, int32_t *h
 // ---- an optimizer step; the formulas stand at >>optimizers ----
 #ifndef SESSREC_NO_TRAINING
 
-// 1 / sqrt(a) for a > 0, off by 2e-7 at most: from the guess y by a step of third order and one of second
-// order, with e = 1 - a y^2: y (1 + e/2 + 3/8 e^2), then y (1 + e/2). A tenth of the time of a square root
-// and a division.
-SESSREC__OP(sessrec__vec, rsqrt, (sessrec__vec a)) {
-#ifdef SESSREC__DOUBLE
-    return 1 / sqrt(a);
-#else
-    const sessrec__vec one = V(all, 1), half = V(all, 0.5f);
-    a = V(min, V(all, 3e38f), a);  // of infinity, too, 0 rather than NaN
-    sessrec__vec y = V(guess_rsqrt, a), negative = V(minus, a), e = V(fma, V(mul, negative, y), y, one);
-    y = V(fma, V(mul, y, e), V(fma, e, V(all, 0.375f), half), y);
-    e = V(fma, V(mul, negative, y), y, one);
-    return V(fma, V(mul, y, e), half, y);
-#endif
-}
-
 // Each finds from the gradient g what becomes of first and second, and the step d; then
 // w -= rate d, or with momentum v = mu v - rate d, w += v. The configuration is copied, so that no store into
 // the arrays can change it.
@@ -8879,12 +8850,12 @@ SESSREC__UPDATE(sgd, )
 SESSREC__UPDATE(adagrad, {
     const sessrec__vec a = V(fma, g, g, SESSREC__FIRST);
     V(put, u->first + i, a, n - i);
-    d = V(mul, g, V(rsqrt, V(add, a, epsilon)));
+    d = V(div, g, V(sqrt, V(add, a, epsilon)));
 })
 SESSREC__UPDATE(rmsprop, {
     const sessrec__vec a = SESSREC__MEAN(o.decay, SESSREC__FIRST, V(mul, g, g));
     V(put, u->first + i, a, n - i);
-    d = V(mul, g, V(rsqrt, V(add, a, epsilon)));
+    d = V(div, g, V(sqrt, V(add, a, epsilon)));
 })
 SESSREC__UPDATE(adadelta, {
     const sessrec__vec past = SESSREC__SECOND, a = SESSREC__MEAN(o.decay, SESSREC__FIRST, V(mul, g, g));
