@@ -125,9 +125,9 @@
 // Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
 // Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for
 //                           an epoch or two
-// Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, sessrec_rules_create and
-//                           sessrec_knn_create for what any model has to beat, and often it does not;
-//                           sessrec_wilcoxon for whether the better of two is better by more than chance
+// Measure                   sessrec_evaluate; sessrec_scorer_pop, sessrec_rules_create and sessrec_knn_create
+//                           for what any model has to beat, and often it does not; examples/experiment.h for
+//                           whether the better of two is better by more than chance
 // Blend                     sessrec_blend_create: a network with neighbors is better than either
 // Recommend by a method of your own    fill in a sessrec_scorer
 // Ship                      sessrec_model_write, then sessrec_model_read or, from flash or a mapped file
@@ -249,7 +249,7 @@
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C,
 //               AVX2, AVX-512 and NEON. A random number is a function of (seed, what for, which one). exp,
 //               sigmoid and tanh are the library's own; training also calls log, sqrt and pow of libm, and
-//               measuring log2 and erfc. But for these a build for another processor, of 32 bits too, gives
+//               measuring log2. But for these a build for another processor, of 32 bits too, gives
 //               the same bits: what is fused on one is fused on all, whatever -march says. On i386 GCC may
 //               use SSE2 for this file, also where the rest of the program has x87; with SESSREC_NO_SIMD it
 //               may not, and the bits differ: sessrec_simd() says "x87" then. SESSREC_BLAS gives up the
@@ -973,18 +973,10 @@ SESSREC_API sessrec_rules_config sessrec_rules_config_default(void);
 SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *config, const sessrec_log *log,
                                                 sessrec_scorer *out, sessrec_error *err);
 
-// Popularity, and end with sessrec_scorer_destroy; the log is not needed afterwards. Threads: shared.
-//   pop     supp_i / (1 + supp_i); where floats would round two supports to one value, the smaller gets the
-//           next float below
-//   s_pop   how often the item occurred in this session, and
-//   ppop    in the user's earlier sessions of two or more clicks, those of eval.history too. Both count the
-//           last 1024 distinct items, and break ties by pop
+// Popularity: supp_i / (1 + supp_i); where floats would round two supports to one value, the smaller gets the
+// next float below. End it with sessrec_scorer_destroy; the log is not needed afterwards. Threads: shared.
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator,
                                               sessrec_scorer *out, sessrec_error *err);
-SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                                sessrec_scorer *out, sessrec_error *err);
-SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                               sessrec_scorer *out, sessrec_error *err);
 #endif // SESSREC_NO_TRAINING
 
 // A blend: the weighted sum of what several scorers say, b s or, with `logarithm`, b log(s / sum of s +
@@ -1524,23 +1516,6 @@ SESSREC_API sessrec_result sessrec_metrics_add(sessrec_metrics *metrics, double 
 // whose targets are its second and third event, (by_position + 2, 2) the third and fourth recommendation,
 // (by_position + 4, 4) all later ones.
 SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count);
-
-// Wilcoxon's signed-rank test (1945), two-sided: do a and b [n] differ more than by chance? For two models, a
-// and b are the reciprocal ranks, or hits, of the same events, gathered through on_event. Differences of 0
-// are left out; the others are ranked by magnitude, equals get their mean rank.
-typedef struct sessrec_signed_ranks {
-    int64_t used;   // m, differences that are not 0
-    double w;       // the smaller of the two rank sums W+ (where a > b) and W-
-    double z;       // W+ - m(m+1)/4, 1/2 nearer to 0 (continuity), over sqrt(m(m+1)(2m+1)/24 - sum over ties
-                    // (t^3-t)/48); > 0: a is larger
-    double p;       // of |z| or more under a normal distribution: an approximation, good from about 20 used
-                    // differences on; 1 without any
-} sessrec_signed_ranks;
-// Fills *out. NaN among the differences is INVALID_ARGUMENT. Memory: 8 n bytes from allocator (NULL: malloc).
-// Threads: shared.
-SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n,
-                                            const sessrec_allocator *allocator, sessrec_signed_ranks *out,
-                                            sessrec_error *err);
 
 #endif // SESSREC_NO_TRAINING
 
@@ -4968,59 +4943,6 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
     return all;
 }
 
-// ---- are two models different? ----
-
-static int sessrec__compare_magnitudes(const void *a, const void *b) {
-    const double x = fabs(*(const double *)a), y = fabs(*(const double *)b);
-    return (x > y) - (x < y);
-}
-
-// Ranks differences [m] that are sorted by magnitude.
-static sessrec_signed_ranks sessrec__signed_ranks(const double *difference, int64_t m) {
-    const double n = (double)m, mean = n * (n + 1) / 4;
-    sessrec_signed_ranks out = {m, 0, 0, 1};
-    double above = 0, ties = 0;
-    for (int64_t i = 0, end; i < m; i = end) {
-        int64_t positive = 0;
-        for (end = i; end < m && fabs(difference[end]) <= fabs(difference[i]); ++end)
-            positive += difference[end] > 0;
-        const double equal = (double)(end - i);
-        above += (double)positive * ((double)(i + 1 + end) / 2);    // ranks i+1 .. end
-        ties += equal * equal * equal - equal;
-    }
-    // a multiple of 1/2: the correction does not reach beyond 0
-    const double excess = above - mean, distance = fabs(excess) - 0.5;
-    out.w = mean - fabs(excess);
-    if (distance <= 0) return out;
-    out.z = (excess > 0 ? distance : -distance) / sqrt(n * (n + 1) * (2 * n + 1) / 24 - ties / 48);
-    out.p = erfc(fabs(out.z) / sqrt(2.0));
-    return out;
-}
-
-SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n,
-                                            const sessrec_allocator *allocator, sessrec_signed_ranks *out,
-                                            sessrec_error *err) {
-    const sessrec_allocator memory = sessrec__allocator(allocator);
-    int64_t used = 0, bad = 0;
-    if (out) memset(out, 0, sizeof *out);
-    if (!out || (n && (!a || !b))) return sessrec__null(err);
-    if (n < 0) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "n is %d, it must be 0 or more", n);
-    double *difference = (double *)sessrec__alloc(&memory, (uint64_t)n, sizeof *difference);
-    if (!difference) return sessrec__no_memory(err);
-    for (int64_t i = 0; i < n; ++i) {
-        const double d = a[i] - b[i];
-        bad += d != d;
-        if (d < 0 || d > 0) difference[used++] = d;
-    }
-    if (!bad) {
-        qsort(difference, (size_t)used, sizeof *difference, sessrec__compare_magnitudes);
-        *out = sessrec__signed_ranks(difference, used);
-    }
-    sessrec__free(&memory, difference);
-    return bad ? sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "%d of the differences are NaN", bad)
-               : SESSREC_OK;
-}
-
 // ---- configuration ----
 
 SESSREC_API sessrec_eval_config sessrec_eval_config_default(void) {
@@ -7063,92 +6985,6 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sess
     }
     sessrec__free(&memory, less);
     return result ? sessrec_error_set(err, result, NULL) : SESSREC_OK;
-}
-
-// ---- popularity in the session ----
-// s_pop_i = clicks on i in this session + pop_i. The sum is a float too: of two items clicked n times each,
-// those whose pop differs by less than about n * 10^-7 tie.
-
-// distinct items of a session that are counted; with one more, the one that came first is forgotten
-enum { SESSREC__S_POP_ITEMS = 1024 };
-
-typedef struct sessrec__s_pop_state {
-    int32_t used, next;     // items listed, and the place where the next one goes
-    int32_t pad[2];         // the size must be a multiple of 16
-    struct {
-        int32_t item, clicks;
-    } list[SESSREC__S_POP_ITEMS];
-} sessrec__s_pop_state;
-
-static void sessrec__s_pop_begin(const void *self, void *state, const void *user, double time) {
-    (void)self, (void)time;
-    ((sessrec__s_pop_state *)state)->used = 0;
-    ((sessrec__s_pop_state *)state)->next = 0;
-    if (user) memcpy(state, user, sizeof(sessrec__s_pop_state));
-}
-
-static void sessrec__s_pop_count(sessrec__s_pop_state *state, int32_t item) {
-    for (int32_t i = 0; i < state->used; ++i)
-        if (state->list[i].item == item) {
-            state->list[i].clicks++;
-            return;
-        }
-    state->list[state->next].item = item;
-    state->list[state->next].clicks = 1;
-    state->next = (state->next + 1) % SESSREC__S_POP_ITEMS;
-    if (state->used < SESSREC__S_POP_ITEMS) state->used++;
-}
-
-static void sessrec__s_pop_click(const void *self, int32_t rows, void *states, const int32_t *items,
-                                 const double *times, void *scratch) {
-    (void)self, (void)times, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r) sessrec__s_pop_count((sessrec__s_pop_state *)states + r, items[r]);
-}
-
-static void sessrec__s_pop_score(const void *self, int32_t rows, const void *states, int32_t first,
-                                 int32_t count, float *scores, void *scratch) {
-    sessrec__pop_score(self, rows, states, first, count, scores, scratch);
-    for (int32_t r = 0; r < rows; ++r, scores += count) {
-        const sessrec__s_pop_state *state = (const sessrec__s_pop_state *)states + r;
-        for (int32_t i = 0; i < state->used; ++i) {
-            const int32_t at = state->list[i].item - first;
-            if (at >= 0 && at < count) scores[at] += (float)state->list[i].clicks;
-        }
-    }
-}
-
-SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                                sessrec_scorer *out, sessrec_error *err) {
-    const sessrec_result result = sessrec_scorer_pop(log, allocator, out, err);
-    if (result) return result;
-    out->state_bytes = sizeof(sessrec__s_pop_state);
-    out->begin = sessrec__s_pop_begin;
-    out->click = sessrec__s_pop_click;
-    out->score = sessrec__s_pop_score;
-    return SESSREC_OK;
-}
-
-// ---- popularity with the user ----
-// ppop_i = clicks of the user on i + pop_i: s_pop over all of his sessions, whose counts are the user's
-// state.
-
-static void sessrec__ppop_begin_user(const void *self, void *user) {
-    sessrec__s_pop_begin(self, user, NULL, 0);
-}
-
-static void sessrec__ppop_end(const void *self, const void *state, void *user, void *scratch) {
-    (void)self, (void)scratch;
-    memcpy(user, state, sizeof(sessrec__s_pop_state));
-}
-
-SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                               sessrec_scorer *out, sessrec_error *err) {
-    const sessrec_result result = sessrec_scorer_s_pop(log, allocator, out, err);
-    if (result) return result;
-    out->user_bytes = sizeof(sessrec__s_pop_state);
-    out->begin_user = sessrec__ppop_begin_user;
-    out->end = sessrec__ppop_end;
-    return SESSREC_OK;
 }
 
 #endif // SESSREC_NO_TRAINING
