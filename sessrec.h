@@ -14,7 +14,7 @@
 //                 >>trainer >>plan >>forward >>score >>items >>backward >>weights >>step
 //                 >>users >>topk >>evaluation >>scorers
 //     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>vectors >>kernels >>dispatch
-//     >>matmul >>config >>sink >>log
+//     >>matmul >>blocks >>config >>sink >>log
 //                 >>streaming >>user_state >>archive >>model_file >>disk >>checkpoint >>train
 //
 // ==== 1. A program =========================================================================================
@@ -144,6 +144,8 @@
 // Write your own loop       sessrec_train is made of public functions: copy its body (the last function of
 //                           this file) and change it
 // Write your own loss       loss.kind = CUSTOM and a callback
+// Write your own network    sessrec_matmul, sessrec_parallel, sessrec_random, sessrec_loss and the rest of
+//                           "building blocks"; examples/gru4rec.c is the whole method made of them
 //
 // Visitors who come back:
 //
@@ -1253,13 +1255,55 @@ SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t 
                                                 float *scratch);
 
 // Loss (manual, 2) and gradient of scores [rows,columns]; rows, items and what is written as in
-// sessrec_loss_callback. gradient may be the scores themselves except for CUSTOM; items NULL: all differ.
+// sessrec_loss_callback. target_columns [rows]: where each row has its target, which is not first_row + i
+// then; not for CUSTOM, whose callback does not know of it. NULL: first_row + i. gradient may be the scores themselves except for CUSTOM; items NULL: all differ.
 // log_proposal [columns] is subtracted, times logq, before the softmax of XE (NULL: nothing). scratch
 // [8*columns]. Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows,
-                                        int32_t columns, const int32_t *items, const float *log_proposal,
+                                        int32_t columns, const int32_t *target_columns,
+                                        const int32_t *items, const float *log_proposal,
                                         const float *scores, float *row_loss, float *gradient,
                                         float *scratch);
+
+// C [M,N] = A [M,K] B [K,N], added to C if accumulate is not 0. Element (i,k) of A stands at A[i * a_row + k *
+// a_column], where one of the two steps is 1: with 1 and M it is a matrix [K,M] that is read transposed. Rows
+// of B and C are b_row and c_row apart. Every element is one chain of fused multiply-adds with k in order, so
+// it has the same bits whatever part of the matrices a call computes (but with SESSREC_BLAS). Threads:
+// shared, with distinct outputs.
+SESSREC_API void sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
+                                ptrdiff_t c_row, int32_t accumulate);
+// C [M,N] = bias [N] + A [M,K] B^T with B [N,K], the bias in each row. The same chain, which begins with the
+// bias.
+SESSREC_API void sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                   ptrdiff_t c_row);
+
+// y = exp(x), tanh(x), 1 / (1 + exp(-x)) over n numbers, y may be x: the library's own, of the same bits on
+// every processor; what is below e^-32 is 0. Threads: shared, with distinct outputs.
+SESSREC_API void sessrec_exp(int32_t n, const float *x, float *y);
+SESSREC_API void sessrec_tanh(int32_t n, const float *x, float *y);
+SESSREC_API void sessrec_sigmoid(int32_t n, const float *x, float *y);
+
+// Draw `index` of stream `stream` of a seed: 64 random bits, a function of the three numbers alone, so that
+// threads and resumed runs see the same draws. Threads: shared.
+SESSREC_API uint64_t sessrec_random(uint64_t seed, uint64_t stream, uint64_t index);
+// The same draw as a number in [0,1), a multiple of 2^-24.
+SESSREC_API float sessrec_random_unit(uint64_t seed, uint64_t stream, uint64_t index);
+
+// Threads that share work, or the caller's job system: threads and jobs as in sessrec_config, jobs may be
+// NULL. Threads: one.
+typedef struct sessrec_pool sessrec_pool;
+SESSREC_API sessrec_result sessrec_pool_create(int32_t threads, const sessrec_jobs *jobs,
+                                               const sessrec_allocator *allocator, sessrec_pool **out,
+                                               sessrec_error *err);
+// How many tasks can run at once.
+SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool);
+// task(context, i) for every i in [0,count), in any order and on any thread; returns when all are done. A task
+// must not call it for the same pool. pool NULL: one after the other.
+SESSREC_API void sessrec_parallel(sessrec_pool *pool, int32_t count,
+                                  void (*task)(void *context, int32_t index), void *context);
+SESSREC_API void sessrec_pool_destroy(sessrec_pool *pool);
 
 // Optimizer state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not
 // need it.
@@ -2807,23 +2851,27 @@ static void sessrec__logq_weights(const sessrec__kernels *kernels, float logq, i
 }
 
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows,
-                                        int32_t columns, const int32_t *items, const float *log_proposal,
+                                        int32_t columns, const int32_t *target_columns,
+                                        const int32_t *items, const float *log_proposal,
                                         const float *scores, float *row_loss, float *gradient,
                                         float *scratch) {
     const sessrec__kernels *kernels = sessrec__best_kernels();
     if (!config || !scores || !row_loss || !gradient || !scratch || first_row < 0 || rows < 0 ||
-        columns < 1 || first_row > columns - rows)
+        columns < 1 || (!target_columns && first_row > columns - rows))
         return SESSREC_INVALID_ARGUMENT;
+    for (int32_t i = 0; i < rows && target_columns; ++i)
+        if (target_columns[i] < 0 || target_columns[i] >= columns) return SESSREC_INVALID_ARGUMENT;
     if (config->kind == SESSREC_LOSS_CUSTOM) {
-        if (!config->custom) return SESSREC_INVALID_ARGUMENT;
+        if (!config->custom || target_columns) return SESSREC_INVALID_ARGUMENT;
         config->custom(config->custom_user, first_row, rows, columns, items, scores, row_loss, gradient);
         return SESSREC_OK;
     }
     const int logq = log_proposal && config->kind == SESSREC_LOSS_XE && config->logq > 0;
     float *times = scratch + 5 * (ptrdiff_t)columns, *weight = logq ? times + columns : times,
           *log_weight = logq ? weight + columns : NULL;
-    for (int32_t t = first_row; t < first_row + rows; ++t) {
-        const ptrdiff_t at = (ptrdiff_t)(t - first_row) * columns;
+    for (int32_t i = 0; i < rows; ++i) {
+        const int32_t t = target_columns ? target_columns[i] : first_row + i;
+        const ptrdiff_t at = (ptrdiff_t)i * columns;
         int32_t all = 0;
         const float *s = scores + at;
         if (logq) sessrec__logq_weights(kernels, config->logq, columns, log_proposal, log_weight, weight);
@@ -2836,7 +2884,7 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
             if (logq && !counts) weight[j] = log_weight[j] = 0;
         }
         const sessrec__columns each = {columns, times, weight, log_weight, &log_own};
-        row_loss[t - first_row] =
+        row_loss[i] =
             sessrec__loss_row(kernels, config, &each, all, 0, t, s, gradient + at, scratch);
     }
     return SESSREC_OK;
@@ -8661,6 +8709,78 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
     kernels->matmul_bt(M, N, K, A, a_row, B, b_row, bias, C, c_row);
 }
 #endif
+
+// ===========================================================================================================
+// >>blocks   matrix products, functions, draws and threads for the caller's own models
+// ===========================================================================================================
+#ifndef SESSREC_NO_TRAINING
+
+SESSREC_API void sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
+                                ptrdiff_t c_row, int32_t accumulate) {
+    sessrec__matmul(sessrec__best_kernels(), M, N, K, A, a_row, a_column, B, b_row, C, c_row, accumulate);
+}
+
+SESSREC_API void sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                   ptrdiff_t c_row) {
+    sessrec__matmul_bt(sessrec__best_kernels(), M, N, K, A, a_row, B, b_row, bias, C, c_row);
+}
+
+SESSREC_API void sessrec_exp(int32_t n, const float *x, float *y) {
+    (sessrec__best_kernels()->exp)(n, x, 0, y);
+}
+SESSREC_API void sessrec_tanh(int32_t n, const float *x, float *y) {
+    (sessrec__best_kernels()->tanh)(n, x, y);
+}
+SESSREC_API void sessrec_sigmoid(int32_t n, const float *x, float *y) {
+    sessrec__best_kernels()->sigmoid(n, x, y);
+}
+
+SESSREC_API uint64_t sessrec_random(uint64_t seed, uint64_t stream, uint64_t index) {
+    return sessrec__draw(sessrec__key(seed, stream), index);
+}
+SESSREC_API float sessrec_random_unit(uint64_t seed, uint64_t stream, uint64_t index) {
+    return sessrec__unit(sessrec_random(seed, stream, index));
+}
+
+struct sessrec_pool {
+    sessrec_allocator memory;
+    sessrec__pool threads;
+};
+
+SESSREC_API sessrec_result sessrec_pool_create(int32_t threads, const sessrec_jobs *jobs,
+                                               const sessrec_allocator *allocator, sessrec_pool **out,
+                                               sessrec_error *err) {
+    static const sessrec_jobs none = {NULL, NULL};
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    if (!out) return sessrec__null(err);
+    *out = (sessrec_pool *)sessrec__alloc(&memory, 1, sizeof **out);
+    if (!*out) return sessrec__no_memory(err);
+    (*out)->memory = memory;
+    sessrec__pool_init(&(*out)->threads, threads, jobs ? jobs : &none);
+    return SESSREC_OK;
+}
+
+SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool) {
+    return pool ? pool->threads.threads : 1;
+}
+
+SESSREC_API void sessrec_parallel(sessrec_pool *pool, int32_t count,
+                                  void (*task)(void *context, int32_t index), void *context) {
+    if (pool) sessrec__pool_run(&pool->threads, count, task, context);
+    else
+        for (int32_t i = 0; i < count; ++i) task(context, i);
+}
+
+SESSREC_API void sessrec_pool_destroy(sessrec_pool *pool) {
+    if (!pool) return;
+    sessrec_allocator memory = pool->memory;
+    sessrec__pool_free(&pool->threads);
+    sessrec__free(&memory, pool);
+}
+
+#endif // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
 // >>config   defaults, what may be asked for, and both as text

@@ -333,7 +333,7 @@ static void run_loss(golden_case *c) {
     const float *scores = floats(c, need_sized(c, "scores", count));
     float *row_loss = take_floats(c, rows), *gradient = take_floats(c, count);
     demand(c, "sessrec_loss",
-           sessrec_loss(&config, 0, rows, columns, NULL, offset, scores, row_loss, gradient,
+           sessrec_loss(&config, 0, rows, columns, NULL, NULL, offset, scores, row_loss, gradient,
                         take_floats(c, 8 * (int64_t)columns)),
            NULL);
     compare_tensor(c, kind, "loss_rows", row_loss, rows);

@@ -158,6 +158,9 @@ mutate 'logQ is added' golden \
 mutate 'the gradient follows the live batch size' golden \
     'tr->kernels->scale(C, 1 / (float)c->batch_size,' 'tr->kernels->scale(C, 1 / (float)tr->rows,'
 
+mutate 'a target stands where its row says, not where the caller does' test_blocks \
+    'target_columns ? target_columns[i] : first_row + i;' 'first_row + i;'
+
 # ---- the batcher ----
 mutate 'the last pair of a session is lost' test_batcher \
     'return slot->at + 1 < slot->end;' 'return slot->at + 2 < slot->end;'
