@@ -14,7 +14,7 @@
 //                 >>trainer >>plan >>forward >>score >>items >>backward >>weights >>step
 //                 >>users >>topk >>evaluation >>scorers
 //     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>vectors >>kernels >>dispatch
-//     >>matmul >>config >>sink >>log
+//     >>matmul >>blocks >>config >>sink >>log
 //                 >>streaming >>user_state >>archive >>model_file >>disk >>checkpoint >>train
 //
 // ==== 1. A program =========================================================================================
@@ -125,9 +125,9 @@
 // Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
 // Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for
 //                           an epoch or two
-// Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, sessrec_rules_create and
-//                           sessrec_knn_create for what any model has to beat, and often it does not;
-//                           sessrec_wilcoxon for whether the better of two is better by more than chance
+// Measure                   sessrec_evaluate; sessrec_scorer_pop, sessrec_rules_create and sessrec_knn_create
+//                           for what any model has to beat, and often it does not; examples/experiment.h for
+//                           whether the better of two is better by more than chance
 // Blend                     sessrec_blend_create: a network with neighbors is better than either
 // Recommend by a method of your own    fill in a sessrec_scorer
 // Ship                      sessrec_model_write, then sessrec_model_read or, from flash or a mapped file
@@ -144,6 +144,8 @@
 // Write your own loop       sessrec_train is made of public functions: copy its body (the last function of
 //                           this file) and change it
 // Write your own loss       loss.kind = CUSTOM and a callback
+// Write your own network    sessrec_matmul, sessrec_parallel, sessrec_random, sessrec_loss and the rest of
+//                           "building blocks"; examples/gru4rec.c is the whole method made of them
 //
 // Visitors who come back:
 //
@@ -252,7 +254,7 @@
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C,
 //               AVX2, AVX-512 and NEON. A random number is a function of (seed, what for, which one). exp,
 //               sigmoid and tanh are the library's own; training also calls log, sqrt and pow of libm, and
-//               measuring log2 and erfc. But for these a build for another processor, of 32 bits too, gives
+//               measuring log2. But for these a build for another processor, of 32 bits too, gives
 //               the same bits: what is fused on one is fused on all, whatever -march says. On i386 GCC may
 //               use SSE2 for this file, also where the rest of the program has x87; with SESSREC_NO_SIMD it
 //               may not, and the bits differ: sessrec_simd() says "x87" then. SESSREC_BLAS gives up the
@@ -1021,18 +1023,10 @@ SESSREC_API sessrec_rules_config sessrec_rules_config_default(void);
 SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *config, const sessrec_log *log,
                                                 sessrec_scorer *out, sessrec_error *err);
 
-// Popularity, and end with sessrec_scorer_destroy; the log is not needed afterwards. Threads: shared.
-//   pop     supp_i / (1 + supp_i); where floats would round two supports to one value, the smaller gets the
-//           next float below
-//   s_pop   how often the item occurred in this session, and
-//   ppop    in the user's earlier sessions of two or more clicks, those of eval.history too. Both count the
-//           last 1024 distinct items, and break ties by pop
+// Popularity: supp_i / (1 + supp_i); where floats would round two supports to one value, the smaller gets the
+// next float below. End it with sessrec_scorer_destroy; the log is not needed afterwards. Threads: shared.
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator,
                                               sessrec_scorer *out, sessrec_error *err);
-SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                                sessrec_scorer *out, sessrec_error *err);
-SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                               sessrec_scorer *out, sessrec_error *err);
 #endif // SESSREC_NO_TRAINING
 
 // A blend: the weighted sum of what several scorers say, b s or, with `logarithm`, b log(s / sum of s +
@@ -1309,13 +1303,55 @@ SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t 
                                                 float *scratch);
 
 // Loss (manual, 2) and gradient of scores [rows,columns]; rows, items and what is written as in
-// sessrec_loss_callback. gradient may be the scores themselves except for CUSTOM; items NULL: all differ.
+// sessrec_loss_callback. target_columns [rows]: where each row has its target, which is not first_row + i
+// then; not for CUSTOM, whose callback does not know of it. NULL: first_row + i. gradient may be the scores themselves except for CUSTOM; items NULL: all differ.
 // log_proposal [columns] is subtracted, times logq, before the softmax of XE (NULL: nothing). scratch
 // [8*columns]. Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows,
-                                        int32_t columns, const int32_t *items, const float *log_proposal,
+                                        int32_t columns, const int32_t *target_columns,
+                                        const int32_t *items, const float *log_proposal,
                                         const float *scores, float *row_loss, float *gradient,
                                         float *scratch);
+
+// C [M,N] = A [M,K] B [K,N], added to C if accumulate is not 0. Element (i,k) of A stands at A[i * a_row + k *
+// a_column], where one of the two steps is 1: with 1 and M it is a matrix [K,M] that is read transposed. Rows
+// of B and C are b_row and c_row apart. Every element is one chain of fused multiply-adds with k in order, so
+// it has the same bits whatever part of the matrices a call computes (but with SESSREC_BLAS). Threads:
+// shared, with distinct outputs.
+SESSREC_API void sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
+                                ptrdiff_t c_row, int32_t accumulate);
+// C [M,N] = bias [N] + A [M,K] B^T with B [N,K], the bias in each row. The same chain, which begins with the
+// bias.
+SESSREC_API void sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                   ptrdiff_t c_row);
+
+// y = exp(x), tanh(x), 1 / (1 + exp(-x)) over n numbers, y may be x: the library's own, of the same bits on
+// every processor; what is below e^-32 is 0. Threads: shared, with distinct outputs.
+SESSREC_API void sessrec_exp(int32_t n, const float *x, float *y);
+SESSREC_API void sessrec_tanh(int32_t n, const float *x, float *y);
+SESSREC_API void sessrec_sigmoid(int32_t n, const float *x, float *y);
+
+// Draw `index` of stream `stream` of a seed: 64 random bits, a function of the three numbers alone, so that
+// threads and resumed runs see the same draws. Threads: shared.
+SESSREC_API uint64_t sessrec_random(uint64_t seed, uint64_t stream, uint64_t index);
+// The same draw as a number in [0,1), a multiple of 2^-24.
+SESSREC_API float sessrec_random_unit(uint64_t seed, uint64_t stream, uint64_t index);
+
+// Threads that share work, or the caller's job system: threads and jobs as in sessrec_config, jobs may be
+// NULL. Threads: one.
+typedef struct sessrec_pool sessrec_pool;
+SESSREC_API sessrec_result sessrec_pool_create(int32_t threads, const sessrec_jobs *jobs,
+                                               const sessrec_allocator *allocator, sessrec_pool **out,
+                                               sessrec_error *err);
+// How many tasks can run at once.
+SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool);
+// task(context, i) for every i in [0,count), in any order and on any thread; returns when all are done. A task
+// must not call it for the same pool. pool NULL: one after the other.
+SESSREC_API void sessrec_parallel(sessrec_pool *pool, int32_t count,
+                                  void (*task)(void *context, int32_t index), void *context);
+SESSREC_API void sessrec_pool_destroy(sessrec_pool *pool);
 
 // Optimizer state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not
 // need it.
@@ -1572,23 +1608,6 @@ SESSREC_API sessrec_result sessrec_metrics_add(sessrec_metrics *metrics, double 
 // whose targets are its second and third event, (by_position + 2, 2) the third and fourth recommendation,
 // (by_position + 4, 4) all later ones.
 SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count);
-
-// Wilcoxon's signed-rank test (1945), two-sided: do a and b [n] differ more than by chance? For two models, a
-// and b are the reciprocal ranks, or hits, of the same events, gathered through on_event. Differences of 0
-// are left out; the others are ranked by magnitude, equals get their mean rank.
-typedef struct sessrec_signed_ranks {
-    int64_t used;   // m, differences that are not 0
-    double w;       // the smaller of the two rank sums W+ (where a > b) and W-
-    double z;       // W+ - m(m+1)/4, 1/2 nearer to 0 (continuity), over sqrt(m(m+1)(2m+1)/24 - sum over ties
-                    // (t^3-t)/48); > 0: a is larger
-    double p;       // of |z| or more under a normal distribution: an approximation, good from about 20 used
-                    // differences on; 1 without any
-} sessrec_signed_ranks;
-// Fills *out. NaN among the differences is INVALID_ARGUMENT. Memory: 8 n bytes from allocator (NULL: malloc).
-// Threads: shared.
-SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n,
-                                            const sessrec_allocator *allocator, sessrec_signed_ranks *out,
-                                            sessrec_error *err);
 
 #endif // SESSREC_NO_TRAINING
 
@@ -2908,23 +2927,27 @@ static void sessrec__logq_weights(const sessrec__kernels *kernels, float logq, i
 }
 
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows,
-                                        int32_t columns, const int32_t *items, const float *log_proposal,
+                                        int32_t columns, const int32_t *target_columns,
+                                        const int32_t *items, const float *log_proposal,
                                         const float *scores, float *row_loss, float *gradient,
                                         float *scratch) {
     const sessrec__kernels *kernels = sessrec__best_kernels();
     if (!config || !scores || !row_loss || !gradient || !scratch || first_row < 0 || rows < 0 ||
-        columns < 1 || first_row > columns - rows)
+        columns < 1 || (!target_columns && first_row > columns - rows))
         return SESSREC_INVALID_ARGUMENT;
+    for (int32_t i = 0; i < rows && target_columns; ++i)
+        if (target_columns[i] < 0 || target_columns[i] >= columns) return SESSREC_INVALID_ARGUMENT;
     if (config->kind == SESSREC_LOSS_CUSTOM) {
-        if (!config->custom) return SESSREC_INVALID_ARGUMENT;
+        if (!config->custom || target_columns) return SESSREC_INVALID_ARGUMENT;
         config->custom(config->custom_user, first_row, rows, columns, items, scores, row_loss, gradient);
         return SESSREC_OK;
     }
     const int logq = log_proposal && config->kind == SESSREC_LOSS_XE && config->logq > 0;
     float *times = scratch + 5 * (ptrdiff_t)columns, *weight = logq ? times + columns : times,
           *log_weight = logq ? weight + columns : NULL;
-    for (int32_t t = first_row; t < first_row + rows; ++t) {
-        const ptrdiff_t at = (ptrdiff_t)(t - first_row) * columns;
+    for (int32_t i = 0; i < rows; ++i) {
+        const int32_t t = target_columns ? target_columns[i] : first_row + i;
+        const ptrdiff_t at = (ptrdiff_t)i * columns;
         int32_t all = 0;
         const float *s = scores + at;
         if (logq) sessrec__logq_weights(kernels, config->logq, columns, log_proposal, log_weight, weight);
@@ -2937,7 +2960,7 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
             if (logq && !counts) weight[j] = log_weight[j] = 0;
         }
         const sessrec__columns each = {columns, times, weight, log_weight, &log_own};
-        row_loss[t - first_row] =
+        row_loss[i] =
             sessrec__loss_row(kernels, config, &each, all, 0, t, s, gradient + at, scratch);
     }
     return SESSREC_OK;
@@ -5060,59 +5083,6 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
     return all;
 }
 
-// ---- are two models different? ----
-
-static int sessrec__compare_magnitudes(const void *a, const void *b) {
-    const double x = fabs(*(const double *)a), y = fabs(*(const double *)b);
-    return (x > y) - (x < y);
-}
-
-// Ranks differences [m] that are sorted by magnitude.
-static sessrec_signed_ranks sessrec__signed_ranks(const double *difference, int64_t m) {
-    const double n = (double)m, mean = n * (n + 1) / 4;
-    sessrec_signed_ranks out = {m, 0, 0, 1};
-    double above = 0, ties = 0;
-    for (int64_t i = 0, end; i < m; i = end) {
-        int64_t positive = 0;
-        for (end = i; end < m && fabs(difference[end]) <= fabs(difference[i]); ++end)
-            positive += difference[end] > 0;
-        const double equal = (double)(end - i);
-        above += (double)positive * ((double)(i + 1 + end) / 2);    // ranks i+1 .. end
-        ties += equal * equal * equal - equal;
-    }
-    // a multiple of 1/2: the correction does not reach beyond 0
-    const double excess = above - mean, distance = fabs(excess) - 0.5;
-    out.w = mean - fabs(excess);
-    if (distance <= 0) return out;
-    out.z = (excess > 0 ? distance : -distance) / sqrt(n * (n + 1) * (2 * n + 1) / 24 - ties / 48);
-    out.p = erfc(fabs(out.z) / sqrt(2.0));
-    return out;
-}
-
-SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n,
-                                            const sessrec_allocator *allocator, sessrec_signed_ranks *out,
-                                            sessrec_error *err) {
-    const sessrec_allocator memory = sessrec__allocator(allocator);
-    int64_t used = 0, bad = 0;
-    if (out) memset(out, 0, sizeof *out);
-    if (!out || (n && (!a || !b))) return sessrec__null(err);
-    if (n < 0) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "n is %d, it must be 0 or more", n);
-    double *difference = (double *)sessrec__alloc(&memory, (uint64_t)n, sizeof *difference);
-    if (!difference) return sessrec__no_memory(err);
-    for (int64_t i = 0; i < n; ++i) {
-        const double d = a[i] - b[i];
-        bad += d != d;
-        if (d < 0 || d > 0) difference[used++] = d;
-    }
-    if (!bad) {
-        qsort(difference, (size_t)used, sizeof *difference, sessrec__compare_magnitudes);
-        *out = sessrec__signed_ranks(difference, used);
-    }
-    sessrec__free(&memory, difference);
-    return bad ? sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "%d of the differences are NaN", bad)
-               : SESSREC_OK;
-}
-
 // ---- configuration ----
 
 SESSREC_API sessrec_eval_config sessrec_eval_config_default(void) {
@@ -7171,92 +7141,6 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sess
     return result ? sessrec_error_set(err, result, NULL) : SESSREC_OK;
 }
 
-// ---- popularity in the session ----
-// s_pop_i = clicks on i in this session + pop_i. The sum is a float too: of two items clicked n times each,
-// those whose pop differs by less than about n * 10^-7 tie.
-
-// distinct items of a session that are counted; with one more, the one that came first is forgotten
-enum { SESSREC__S_POP_ITEMS = 1024 };
-
-typedef struct sessrec__s_pop_state {
-    int32_t used, next;     // items listed, and the place where the next one goes
-    int32_t pad[2];         // the size must be a multiple of 16
-    struct {
-        int32_t item, clicks;
-    } list[SESSREC__S_POP_ITEMS];
-} sessrec__s_pop_state;
-
-static void sessrec__s_pop_begin(const void *self, void *state, const void *user, double time) {
-    (void)self, (void)time;
-    ((sessrec__s_pop_state *)state)->used = 0;
-    ((sessrec__s_pop_state *)state)->next = 0;
-    if (user) memcpy(state, user, sizeof(sessrec__s_pop_state));
-}
-
-static void sessrec__s_pop_count(sessrec__s_pop_state *state, int32_t item) {
-    for (int32_t i = 0; i < state->used; ++i)
-        if (state->list[i].item == item) {
-            state->list[i].clicks++;
-            return;
-        }
-    state->list[state->next].item = item;
-    state->list[state->next].clicks = 1;
-    state->next = (state->next + 1) % SESSREC__S_POP_ITEMS;
-    if (state->used < SESSREC__S_POP_ITEMS) state->used++;
-}
-
-static void sessrec__s_pop_click(const void *self, int32_t rows, void *states, const int32_t *items,
-                                 const double *times, void *scratch) {
-    (void)self, (void)times, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r) sessrec__s_pop_count((sessrec__s_pop_state *)states + r, items[r]);
-}
-
-static void sessrec__s_pop_score(const void *self, int32_t rows, const void *states, int32_t first,
-                                 int32_t count, float *scores, void *scratch) {
-    sessrec__pop_score(self, rows, states, first, count, scores, scratch);
-    for (int32_t r = 0; r < rows; ++r, scores += count) {
-        const sessrec__s_pop_state *state = (const sessrec__s_pop_state *)states + r;
-        for (int32_t i = 0; i < state->used; ++i) {
-            const int32_t at = state->list[i].item - first;
-            if (at >= 0 && at < count) scores[at] += (float)state->list[i].clicks;
-        }
-    }
-}
-
-SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                                sessrec_scorer *out, sessrec_error *err) {
-    const sessrec_result result = sessrec_scorer_pop(log, allocator, out, err);
-    if (result) return result;
-    out->state_bytes = sizeof(sessrec__s_pop_state);
-    out->begin = sessrec__s_pop_begin;
-    out->click = sessrec__s_pop_click;
-    out->score = sessrec__s_pop_score;
-    return SESSREC_OK;
-}
-
-// ---- popularity with the user ----
-// ppop_i = clicks of the user on i + pop_i: s_pop over all of his sessions, whose counts are the user's
-// state.
-
-static void sessrec__ppop_begin_user(const void *self, void *user) {
-    sessrec__s_pop_begin(self, user, NULL, 0);
-}
-
-static void sessrec__ppop_end(const void *self, const void *state, void *user, void *scratch) {
-    (void)self, (void)scratch;
-    memcpy(user, state, sizeof(sessrec__s_pop_state));
-}
-
-SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                               sessrec_scorer *out, sessrec_error *err) {
-    const sessrec_result result = sessrec_scorer_s_pop(log, allocator, out, err);
-    if (result) return result;
-    out->user_bytes = sizeof(sessrec__s_pop_state);
-    out->begin_user = sessrec__ppop_begin_user;
-    out->end = sessrec__ppop_end;
-    return SESSREC_OK;
-}
-
 #endif // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
@@ -9111,6 +8995,78 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
     kernels->matmul_bt(M, N, K, A, a_row, B, b_row, bias, C, c_row, panel);
 }
 #endif
+
+// ===========================================================================================================
+// >>blocks   matrix products, functions, draws and threads for the caller's own models
+// ===========================================================================================================
+#ifndef SESSREC_NO_TRAINING
+
+SESSREC_API void sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
+                                ptrdiff_t c_row, int32_t accumulate) {
+    sessrec__matmul(sessrec__best_kernels(), M, N, K, A, a_row, a_column, B, b_row, C, c_row, accumulate);
+}
+
+SESSREC_API void sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                   ptrdiff_t c_row) {
+    sessrec__matmul_bt(sessrec__best_kernels(), M, N, K, A, a_row, B, b_row, bias, C, c_row);
+}
+
+SESSREC_API void sessrec_exp(int32_t n, const float *x, float *y) {
+    (sessrec__best_kernels()->exp)(n, x, 0, y);
+}
+SESSREC_API void sessrec_tanh(int32_t n, const float *x, float *y) {
+    (sessrec__best_kernels()->tanh)(n, x, y);
+}
+SESSREC_API void sessrec_sigmoid(int32_t n, const float *x, float *y) {
+    sessrec__best_kernels()->sigmoid(n, x, y);
+}
+
+SESSREC_API uint64_t sessrec_random(uint64_t seed, uint64_t stream, uint64_t index) {
+    return sessrec__draw(sessrec__key(seed, stream), index);
+}
+SESSREC_API float sessrec_random_unit(uint64_t seed, uint64_t stream, uint64_t index) {
+    return sessrec__unit(sessrec_random(seed, stream, index));
+}
+
+struct sessrec_pool {
+    sessrec_allocator memory;
+    sessrec__pool threads;
+};
+
+SESSREC_API sessrec_result sessrec_pool_create(int32_t threads, const sessrec_jobs *jobs,
+                                               const sessrec_allocator *allocator, sessrec_pool **out,
+                                               sessrec_error *err) {
+    static const sessrec_jobs none = {NULL, NULL};
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    if (!out) return sessrec__null(err);
+    *out = (sessrec_pool *)sessrec__alloc(&memory, 1, sizeof **out);
+    if (!*out) return sessrec__no_memory(err);
+    (*out)->memory = memory;
+    sessrec__pool_init(&(*out)->threads, threads, jobs ? jobs : &none);
+    return SESSREC_OK;
+}
+
+SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool) {
+    return pool ? pool->threads.threads : 1;
+}
+
+SESSREC_API void sessrec_parallel(sessrec_pool *pool, int32_t count,
+                                  void (*task)(void *context, int32_t index), void *context) {
+    if (pool) sessrec__pool_run(&pool->threads, count, task, context);
+    else
+        for (int32_t i = 0; i < count; ++i) task(context, i);
+}
+
+SESSREC_API void sessrec_pool_destroy(sessrec_pool *pool) {
+    if (!pool) return;
+    sessrec_allocator memory = pool->memory;
+    sessrec__pool_free(&pool->threads);
+    sessrec__free(&memory, pool);
+}
+
+#endif // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
 // >>config   defaults, what may be asked for, and both as text
