@@ -123,13 +123,17 @@
 //                           dropout_input = 0.5, dropout_hidden = 0.05, bpreg = 2
 // Stop in time              a validation log and patience, or the progress callback
 // Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
-// Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for
-//                           an epoch or two
+// Learn new sessions        read the new log with format.items_of = model, set start_from = model, and train
+//                           as ever: sessrec_trainer_warm_up keeps what the model knows. Night after night
+//                           from the day's sessions alone a model keeps within about 2 % of one that is
+//                           trained on everything again (bench/RESULTS.md, "Night after night")
+// Learn from each session   sessrec_trainer_learn, while the trainer's model serves: examples/online.c
 // Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, sessrec_rules_create and
 //                           sessrec_knn_create for what any model has to beat, and often it does not;
 //                           sessrec_wilcoxon for whether the better of two is better by more than chance
 // Blend                     sessrec_blend_create: a network with neighbors is better than either
 // Recommend by a method of your own    fill in a sessrec_scorer
+// Write files               whole or not at all, several together: sessrec_outputs_write
 // Ship                      sessrec_model_write, then sessrec_model_read or, from flash or a mapped file
 //                           without a copy, sessrec_model_import
 // Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end;
@@ -581,7 +585,7 @@ typedef struct sessrec_config {
     int64_t checkpoint_steps;               // also every so many mini-batches; default 0, no
     int32_t resume;                         // 1: go on from `checkpoint` if the file is there; default 0
     const struct sessrec_model *start_from; // weights to begin with, NULL (default): random. See
-                                            // sessrec_log_format.items_of
+                                            // sessrec_log_format.items_of, sessrec_trainer_warm_up
     // the machine
     sessrec_device device;                  // default CPU, or CUDA_OR_CPU in a build with SESSREC_CUDA. See
                                             // "CUDA" in the manual
