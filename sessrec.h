@@ -376,7 +376,7 @@ enum {
                                     // out
     SESSREC_TOO_LARGE = -7,         // a limit of the library (see "Limits" in the manual) or of the address
                                     // space
-    SESSREC_DIVERGED = -8,          // the loss became NaN or infinite
+    SESSREC_DIVERGED = -8,          // the loss became NaN, infinite or larger than a million
     SESSREC_STOPPED = -9,           // a callback asked to stop
     SESSREC_NO_DATA = -10,          // nothing to learn from: no session with two events
     SESSREC_MISMATCH = -11,         // two things do not belong together: a checkpoint and a configuration, a
@@ -4362,10 +4362,15 @@ static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
 // A mini-batch is done.
 static sessrec_result sessrec__count_step(sessrec_trainer *tr, const sessrec_batch *batch, double sum,
                                           sessrec_error *err) {
-    tr->has_gradients = sum - sum == 0;
+    // no loss of the library is as large but for scores without bound; one of the caller's own may be
+    const double most = tr->config.loss.kind == SESSREC_LOSS_CUSTOM ? HUGE_VAL : 1e6 * (double)batch->rows;
+    tr->has_gradients = sum - sum == 0 && sum <= most;
     if (!tr->has_gradients)
         return sessrec__fail(err, SESSREC_DIVERGED, 0,
-                             "the loss is not finite in epoch %d, step %d: a smaller learning rate may help",
+                             sum - sum == 0 ? "the loss has grown beyond 1000000 in epoch %d, step %d: a "
+                                              "smaller learning rate may help"
+                                            : "the loss is not finite in epoch %d, step %d: a smaller learning "
+                                              "rate may help",
                              (int64_t)batch->epoch + 1, batch->step + 1);
     tr->position.epoch = batch->epoch;
     tr->position.step = batch->step + 1;

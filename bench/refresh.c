@@ -2,7 +2,7 @@
 //
 //     refresh LOG FIRST_DAYS [EPOCHS [DAYS]]
 //
-// Trains on the first days of a log, then goes on for a night after each day, on that day's sessions alone, in
+// Trains on the first days of a log, then goes on for a night after each day, on that day's sessions, in
 // several ways; and trains from scratch on everything so far, which is what the others are compared with. A
 // line for each way and day: Recall@20 and MRR@20 on the sessions of the day after, of all their pairs, those
 // of items that a model does not know counted as misses. A day is a UTC day, a session belongs to the day
