@@ -13,7 +13,7 @@
 //                 >>losses >>sampler >>batcher >>optimizers
 //                 >>trainer >>plan >>forward >>score >>items >>backward >>weights >>step
 //                 >>users >>topk >>evaluation >>scorers
-//     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>words >>kernels >>dispatch
+//     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>vectors >>kernels >>dispatch
 //     >>matmul >>config >>sink >>log
 //                 >>streaming >>user_state >>archive >>model_file >>disk >>checkpoint >>train
 //
@@ -161,7 +161,7 @@
 //         sessrec_recommendation best[1];
 //         sessrec_log *log = NULL;
 //         sessrec_model *model = NULL;
-//         sessrec_log_create(NULL, &log);
+//         sessrec_log_create(NULL, &log, NULL);
 //         for (int user = 0; user < 40; ++user)
 //             for (int visit = 0; visit < 6; ++visit)
 //                 for (int click = 0; click < 4; ++click) {
@@ -623,114 +623,150 @@ SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes);
 
 // ---- click logs -------------------------------------------------------------------------------------------
 
-// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by
-// the time of their first event, and ordered by time inside them. Equal times keep the order of the input.
+// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by the
+// time of their first event, and ordered by time inside them. Equal times keep the order of the input. Where
+// there are users, a session is (user, session id): two users may each have a session "1".
 typedef struct sessrec_log sessrec_log;
 
-// How a text log is laid out. Columns are found by name in the header line (any case, '_' ignored) or, if it
-// is a number, by position from 1.
+// What numbers in a time column count.
+typedef int32_t sessrec_time_unit;
+enum {
+    SESSREC_UNIT_AUTO = 0,          // what most numbers of the file are by their size; a note says which
+    SESSREC_UNIT_SECONDS = 1,       // since 1970
+    SESSREC_UNIT_MILLISECONDS = 2,
+    SESSREC_UNIT_MICROSECONDS = 3,
+    SESSREC_UNIT_NANOSECONDS = 4,
+    SESSREC_UNIT_DATE = 5           // digits of a date: YYYYMMDD[HH[MM[SS]]], or MMDD, in the year 2000
+};
+
+// How a text log is laid out. A column is found by its name in the header line (any case, '_' ignored, without a
+// type as in "user_id:token") or, if it is a number, by its position from 1; in JSON lines by its key.
 typedef struct sessrec_log_format {
     uint32_t canary;                // set by sessrec_log_format_default
     const char *session_column;     // default "SessionId"
     const char *item_column;        // default "ItemId"
-    const char *time_column;        // default "Time": unix seconds, fractions allowed, or ISO-8601 (UTC
-                                    // unless an offset is given); "" if there is none: the order of the rows
-                                    // is the order in time
-    const char *user_column;        // default "UserId", not required; "" to ignore it
-    char separator;                 // 0 (default): tab, ',' or ';', whichever the first line has most of
-    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is counted
-                                    // and skipped
-    const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for
-                                            // training it further
+    const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": two columns, a date
+                                    // or seconds, and numbers to be added. "": the order of the rows is the order
+                                    // in time
+    const char *user_column;        // default "UserId", not required; "" to ignore it. A blank user is none
+    const char *separator;          // one byte or two; NULL (default): tab , ; | :: or a blank, whichever the first
+                                    // line has most of, or Excel's line "sep=;"
+    const char *where;              // keep only rows that meet conditions: "event=view,click;country=DE"; default NULL
+    const char *blank;              // values that mean none, "NA,NULL"; default NULL
+    sessrec_time_unit time_unit;    // default AUTO
+    int32_t day_first;              // of 03/04/2019: 1 it is in April, 0 in March, -1 (default): such dates are refused
+    int32_t quotes;                 // 1 (default): a field that begins with a quote goes on to the closing one, over
+                                    // line ends too; 0: quotes are text
+    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is passed over, and
+                                    // counted in a note by what is wrong with it
+    const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for training
+                                            // it further
     sessrec_allocator allocator;
-    int32_t threads;                // that read, 16 at most; 0 (default): one for each processor, but one
-                                    // with an allocator of your own, which more than one would call at the
-                                    // same time. Any number gives the same log, and the same error
-    sessrec_jobs jobs;              // default: own threads
 } sessrec_log_format;
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 
-// Read a CSV or TSV file: one event a line, LF or CRLF, fields may be quoted ("" is a quote inside). Ids are
-// integers or text up to SESSREC_MAX_ID bytes, kept verbatim. Memory: about 28 bytes an event (32 with users)
-// and 32 a session (56 with several threads) while it is read, 12 an event then, and the distinct ids. Where
-// the system can, the file is mapped: nothing may cut it short meanwhile, or the system ends the program.
-// Errors: IO_ERROR, BAD_LOG with the line, TOO_LARGE, OUT_OF_MEMORY. Threads: shared; it starts its own, see
-// format.threads.
+// Read a file, "-": standard input: one event a line, as CSV, TSV or the like, or as JSON lines of flat objects.
+// Ids are integers or text up to SESSREC_MAX_ID bytes, kept verbatim. Dates are ISO-8601 or like it (2014-04-07,
+// 2014/04/07 10:51, 2014-04-07T10:51:09.277Z, 07.04.2014 10:51 +0200, 07/Apr/2014:10:51:09 +0000, Mon Apr 07 10:51:09
+// +0000 2014), in UTC unless they say otherwise. The file is opened once and read from its beginning to its end, so a
+// pipe will do. Memory: about 28 bytes an event, 60 a session, and the distinct ids while it is read, then 12 an event.
+// Errors: NO_FILE, IO_ERROR, BAD_LOG with the line and what would help, TOO_LARGE, OUT_OF_MEMORY. Threads: shared.
 #ifndef SESSREC_NO_STDIO
-SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format,
-                                            sessrec_log **out, sessrec_error *err);
-// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users), whole or not
-// at all. Threads: shared.
+SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format, sessrec_log **out,
+                                            sessrec_error *err);
+// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users), whole or not at
+// all. Reading it with the defaults gives the same log. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err);
 #endif
 // The same from `size` bytes in memory, which are only read.
 SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format,
                                               sessrec_log **out, sessrec_error *err);
 
-// Build a log from memory: create, add events in any order, finish. user may be NULL; either all events have
-// one or none has. Adding after finish, or using the log before it, is INVALID_ARGUMENT. Threads: one.
-SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out);
+// Build a log piece by piece: create, add events in any order, finish. Of the format, create uses items_of and the
+// allocator. user NULL or "": nobody. The first failure stays: later calls return its code, and finish returns it with
+// its sentence, so that calls in between need no check. Adding to a finished log, or using one that is not, is
+// INVALID_ARGUMENT. Threads: one.
+SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out,
+                                              sessrec_error *err);
 SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
                                            const char *item, double time);
-// The same with integer ids, which are kept as their decimal text. user < 0: none.
-SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session,
-                                                   int64_t item, double time);
+// The same with integer ids, which are kept as their decimal text. user < 0: nobody.
+SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session, int64_t item,
+                                                   double time);
+// And for arrays [count]; users may be NULL.
+SESSREC_API sessrec_result sessrec_log_add_many(sessrec_log *log, int64_t count, const int64_t *users,
+                                                const int64_t *sessions, const int64_t *items,
+                                                const double *times);
+// All events of a text, or of a file: several files make one log, each in a format of its own.
+SESSREC_API sessrec_result sessrec_log_add_text(sessrec_log *log, const void *text, size_t size,
+                                                const sessrec_log_format *format, sessrec_error *err);
+#ifndef SESSREC_NO_STDIO
+SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *path,
+                                                const sessrec_log_format *format, sessrec_error *err);
+#endif
 SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *err);
 SESSREC_API void sessrec_log_destroy(sessrec_log *log);
 
 // What a finished log holds. The arrays belong to the log and live until it is changed or destroyed.
 typedef struct sessrec_log_view {
-    int32_t item_count, session_count;
-    int32_t user_count;                 // 0 if the log has no users
+    int32_t item_count, session_count, user_count;  // user_count: 0 if the log has none
     int64_t event_count;
-    const int64_t *session_begins;      // [S+1] session s has the events session_begins[s] up to, but not
-                                        // including, session_begins[s+1]
-    const int32_t *items;               // [E] the item of each event
-    const double *times;                // [E] in seconds
-    const int32_t *session_users;       // [S] the user of each session; NULL if there are no users
-    const int64_t *supports;            // [V] how many events each item has
-    int64_t bad_row_count;              // rows skipped while reading
+    const int64_t *session_begins;      // [sessions+1] events of session s: session_begins[s] .. session_begins[s+1]-1
+    const int32_t *items;               // [events]
+    const double *times;                // [events] seconds
+    const int32_t *session_users;       // [sessions] -1: nobody; NULL if there are no users
+    const int64_t *supports;            // [items] how many events each item has
+    int64_t bad_row_count;              // rows passed over while reading
     int64_t dropped_event_count;        // events taken out by filters and splits so far
 } sessrec_log_view;
 
 // Threads: shared. A log that is not finished gives an empty view.
 SESSREC_API sessrec_log_view sessrec_log_contents(const sessrec_log *log);
 
+// What a person should know of what was read, a sentence each, from index 0; NULL after the last: the unit of the
+// times, bad rows by kind, equal times, an item "NULL". The text lives as long as the log. Threads: shared.
+SESSREC_API const char *sessrec_log_note(const sessrec_log *log, int32_t index);
+
 // Ids, as the log held them, and back (-1: not there). The text lives as long as the log. Threads: shared.
 SESSREC_API const char *sessrec_log_item_id(const sessrec_log *log, int32_t item);
 SESSREC_API const char *sessrec_log_session_id(const sessrec_log *log, int32_t session);
 SESSREC_API const char *sessrec_log_user_id(const sessrec_log *log, int32_t user);
 SESSREC_API int32_t sessrec_log_find_item(const sessrec_log *log, const char *id);
+// The same for integers; INT64_MIN for an id that is none. Threads: shared.
+SESSREC_API int64_t sessrec_log_item_number(const sessrec_log *log, int32_t item);
+SESSREC_API int32_t sessrec_log_find_number(const sessrec_log *log, int64_t id);
 
 // Drop repeats of an item directly after itself (if drop_repeats), events of items with less than min_support
 // events, sessions with less than min_length or more than max_length events (0: no limit); again until
 // nothing changes. Items without events leave the log, the others keep their order. Items of format.items_of
 // always stay, with their numbers, and are never too rare. Threads: one.
 typedef struct sessrec_filter {
+    uint32_t canary;                // set by sessrec_filter_default; the rest is 0
     int32_t drop_repeats;
     int64_t min_support, min_length, max_length;
 } sessrec_filter;
-SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, sessrec_filter filter);
+SESSREC_API sessrec_filter sessrec_filter_default(void);
+SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_filter *filter, sessrec_error *err);
 
 // Cut each session wherever two neighboring events lie more than idle_seconds apart; the pieces after the
 // first are named "ID#2", "ID#3" and so on. For a log whose session column is really a user. Threads: one.
-SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_seconds);
+SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_seconds, sessrec_error *err);
 
 // Temporal split: sessions that end before `time` go to *before, sessions that start at `time` or later to
 // *after. Sessions that run across it are in neither, and count as dropped events of *before: nothing from
 // the future reaches training. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before,
-                                                  sessrec_log **after);
+                                                  sessrec_log **after, sessrec_error *err);
 
 // Each user's last session goes to *last, the earlier ones to *rest; users with one session are in *rest
-// only. The log must have users. Threads: shared.
+// only, and so are sessions of nobody. The log must have users. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest,
-                                                          sessrec_log **last);
+                                                          sessrec_log **last, sessrec_error *err);
 
 // Drop the events of `log` whose item does not occur in `known` (by id). Threads: one for log, shared for
 // known.
-SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known);
+SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known, sessrec_error *err);
 
 #endif // SESSREC_NO_TRAINING
 
@@ -813,6 +849,9 @@ SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model
 // Threads: shared.
 SESSREC_API const char *sessrec_model_item_id(const sessrec_model *model, int32_t item);
 SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const char *id);
+// The same for integers; INT64_MIN for an id that is none. Threads: shared.
+SESSREC_API int64_t sessrec_model_item_number(const sessrec_model *model, int32_t item);
+SESSREC_API int32_t sessrec_model_find_number(const sessrec_model *model, int64_t id);
 // Training events of an item; 0 for an unknown one. Threads: shared.
 SESSREC_API uint64_t sessrec_model_support(const sessrec_model *model, int32_t item);
 
@@ -1557,9 +1596,9 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 // ================================ Stop here if you only use it. The rest is how it works. ==================
 #endif // SESSREC_H
 
-#if defined(SESSREC_IMPLEMENTATION) && (defined(SESSREC__WORDS) || !defined(SESSREC__IMPLEMENTED))
+#if defined(SESSREC_IMPLEMENTATION) && (defined(SESSREC__SET) || !defined(SESSREC__IMPLEMENTED))
 #define SESSREC__IMPLEMENTED
-#ifndef SESSREC__WORDS  // defined while this file includes itself, see >>words
+#ifndef SESSREC__SET  // defined while this file includes itself, see >>vectors
 
 // ===========================================================================================================
 // >>ground   what the book stands on: compilers, and what the engine room behind it gives
@@ -1730,7 +1769,8 @@ enum {
     SESSREC__CANARY_EVAL = 0x5e55e0a1,
     SESSREC__CANARY_QUERY = 0x5e550e51,
     SESSREC__CANARY_KNN = 0x5e55a991,
-    SESSREC__CANARY_RULES = 0x5e55b1e5
+    SESSREC__CANARY_RULES = 0x5e55b1e5,
+    SESSREC__CANARY_FILTER = 0x5e55f117
 };
 
 enum {
@@ -1746,6 +1786,8 @@ static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int
                                     ...);
 static sessrec_result sessrec__no_memory(sessrec_error *err);
 static SESSREC__UNUSED sessrec_result sessrec__null(sessrec_error *err);
+static char *sessrec__decimal(int64_t value, char buffer[24]);
+static int64_t sessrec__id_number(const char *text);
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given);
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size);
 static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size);  // zeroed
@@ -2309,6 +2351,13 @@ SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const ch
         else low = middle + 1;
     }
     return -1;
+}
+SESSREC_API int64_t sessrec_model_item_number(const sessrec_model *model, int32_t item) {
+    return sessrec__id_number(sessrec_model_item_id(model, item));
+}
+SESSREC_API int32_t sessrec_model_find_number(const sessrec_model *model, int64_t id) {
+    char text[24];
+    return sessrec_model_find_item(model, sessrec__decimal(id, text));
 }
 
 SESSREC_API uint64_t sessrec_model_support(const sessrec_model *model, int32_t item) {
@@ -2993,7 +3042,8 @@ SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
 //            (event p, event p+1)
 //   slot 1   b1 b2 | d1 d2 d3 | f1 ...     of its session; where a new session begins, session_starts is 1
 //   slot 2   c1 c2 c3 c4 c5 | g1 ...
-// With a user-level GRU a slot holds a user and walks through all his sessions before it takes the next user
+// With a user-level GRU a slot holds a user and walks through all their sessions before it takes the next user;
+// sessions of nobody come after those of users, each like a user's only one
 // (Quadrana 2017, figure 2). Both are the same walk: a slot takes a chain of sessions, which is one session
 // or all of a user's. Evaluation walks so, too.
 // ===========================================================================================================
@@ -3080,9 +3130,9 @@ static void sessrec__walk_advance(sessrec__walk *walk) {
     sessrec__walk_refill(walk);
 }
 
-// The sessions of each user, in the order of time: a counting sort. Those of user -1 are left out. begin
-// [users+1] must be zero, chain [sessions].
-static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int32_t *begin,
+// The sessions of each user, in the order of time: a counting sort. Those of user -1 follow if `lone` is 1, each
+// a chain of its own; else they are left out. begin [chains+1] must be zero, chain [sessions].
+static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int lone, int32_t *begin,
                               int32_t *chain) {
     for (int32_t s = 0; s < sessions; ++s)
         if (user[s] >= 0) begin[user[s]]++;
@@ -3090,6 +3140,18 @@ static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t use
     for (int32_t u = 0; u < users; ++u) begin[u + 1] += begin[u];
     for (int32_t s = sessions - 1; s >= 0; --s)                     // they move to where they begin
         if (user[s] >= 0) chain[--begin[user[s]]] = s;
+    for (int32_t s = 0, at = begin[users], next = users; s < sessions && lone; ++s) {
+        if (user[s] >= 0) continue;
+        chain[at++] = s;
+        begin[++next] = at;
+    }
+}
+
+// How many chains that makes.
+static int32_t sessrec__chains(const sessrec_log_view *view) {
+    int32_t chains = view->user_count;
+    for (int32_t s = 0; s < view->session_count && view->session_users; ++s) chains += view->session_users[s] < 0;
+    return chains;
 }
 
 struct sessrec_batcher {
@@ -3169,7 +3231,7 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     if (plan.by_user && !plan.log.user_count)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
     plan.walk.session_begins = plan.log.session_begins;
-    plan.walk.chains = plan.by_user ? plan.log.user_count : plan.log.session_count;
+    plan.walk.chains = plan.by_user ? sessrec__chains(&plan.log) : plan.log.session_count;
     plan.walk.stride = 1;
     plan.lone_slot_ends = config->negatives == 0 && !plan.by_user;
     plan.seed = config->seed;
@@ -3178,8 +3240,8 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     if (!b) return sessrec__no_memory(err);
     *b = plan;
     if (b->by_user)
-        sessrec__chain_by(b->log.session_count, b->log.session_users, b->log.user_count, b->walk.chain_begin,
-                          b->walk.chain);
+        sessrec__chain_by(b->log.session_count, b->log.session_users, b->log.user_count, 1,
+                          b->walk.chain_begin, b->walk.chain);
     for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__walk_advance(&b->walk))
         b->pairs += b->walk.rows;
     b->steps = b->walk.step;
@@ -5106,7 +5168,8 @@ typedef struct sessrec__eval {
                                 // session
     int32_t *history;           // [sessions] earlier sessions of the user
     int by_user;                    // the scorer knows users: a chain is all sessions of one
-    int32_t *chain_begin, *chain;   // [users+1], [sessions] the sessions of each user
+    int32_t *chain_begin, *chain;   // [chains+1], [sessions] the sessions of each user, and those of nobody
+    int32_t chains;
     sessrec_log_view before;        // config.history
     int32_t *before_item;           // [before.items] the scorer's numbers
     int32_t *before_user;           // [before.sessions] the log's numbers, -1 for users that it does not have
@@ -5152,7 +5215,7 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     e->time = (double *)sessrec__place(layout, events, sizeof *e->time);
     e->tally = (sessrec__tally *)sessrec__place(layout, events, sizeof *e->tally);
     e->history = (int32_t *)sessrec__place(layout, sessions, sizeof *e->history);
-    e->chain_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->chain_begin);
+    e->chain_begin = (int32_t *)sessrec__place(layout, (uint64_t)e->chains + 1, sizeof *e->chain_begin);
     e->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *e->chain);
     e->before_item =
         (int32_t *)sessrec__place(layout, (uint64_t)e->before.item_count, sizeof *e->before_item);
@@ -5216,8 +5279,8 @@ static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_alloca
     if (result)
         return sessrec__fail(err, result, 0, "the users of the log could not be matched: %s",
                              sessrec_result_text(result));
-    sessrec__chain_by(e->before.session_count, e->before_user, e->view.user_count, e->past_begin, e->past);
-    sessrec__chain_by(e->view.session_count, e->view.session_users, e->view.user_count, e->chain_begin,
+    sessrec__chain_by(e->before.session_count, e->before_user, e->view.user_count, 0, e->past_begin, e->past);
+    sessrec__chain_by(e->view.session_count, e->view.session_users, e->view.user_count, 1, e->chain_begin,
                       e->chain);
     for (int32_t u = 0; u < e->view.user_count; ++u)
         for (int32_t i = e->chain_begin[u]; i < e->chain_begin[u + 1]; ++i)
@@ -5240,6 +5303,7 @@ static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task,
     const sessrec_scorer *scorer = e->scorer;
     char *state = sessrec__eval_state(e, task, row), *user = sessrec__eval_user(e, task, row);
     scorer->begin_user(scorer->self, user);
+    if (number < 0) return;  // nobody
     for (int32_t i = e->past_begin[number]; i < e->past_begin[number + 1]; ++i) {
         int64_t clicks = 0;
         const int64_t begin = e->before.session_begins[e->past[i]];
@@ -5377,7 +5441,7 @@ static void sessrec__eval_run(void *context, int32_t index) {
     walk->session_begins = e->begin;
     walk->chain_begin = e->chain_begin;
     walk->chain = e->by_user ? e->chain : NULL;
-    walk->chains = e->by_user ? e->view.user_count : e->view.session_count;
+    walk->chains = e->by_user ? e->chains : e->view.session_count;
     walk->stride = e->tasks;
     for (sessrec__walk_begin(walk, e->batch, index); walk->rows; sessrec__walk_advance(walk)) {
         sessrec__eval_arrive(e, task);
@@ -5465,6 +5529,7 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, s
     const sessrec_allocator memory = sessrec__allocator(&e->config->allocator);
     e->before = sessrec_log_contents(e->config->history);
     e->by_user = e->scorer->user_bytes > 0 && e->view.session_users;
+    e->chains = sessrec__chains(&e->view);
     e->tasks = e->view.session_count < pool->threads ? e->view.session_count : pool->threads;
     e->batch = e->view.session_count < e->config->batch_size ? e->view.session_count : e->config->batch_size;
     for (int32_t c = 0; c < e->config->cutoff_count && e->config->coverage; ++c)
@@ -7245,6 +7310,17 @@ static char *sessrec__decimal(int64_t value, char buffer[24]) {
     return at;
 }
 
+// The integer that sessrec__decimal writes as this text; INT64_MIN if there is none, or no text.
+static int64_t sessrec__id_number(const char *text) {
+    char digits[24];
+    uint64_t number = 0;
+    const int negative = text && *text == '-';
+    for (const char *at = text; at && *at && number < UINT64_MAX / 10 - 1; ++at)
+        if (at > text || !negative) number = number * 10 + (uint64_t)(unsigned char)*at - '0';
+    const int64_t value = (int64_t)(negative ? 0 - number : number);
+    return text && !strcmp(sessrec__decimal(value, digits), text) ? value : INT64_MIN;
+}
+
 // Fills err (if there is one) and returns code, so that a failing function ends in one statement. format
 // knows %s (const char *) and %d (int64_t), nothing else.
 static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format,
@@ -7526,14 +7602,13 @@ static void sessrec__ids_free(sessrec__ids *ids) {
     sessrec__ids_init(ids, &ids->memory);
 }
 
-// The table moves to one that is empty.
-static void sessrec__ids_move(sessrec__ids *from, sessrec__ids *to) {
-    *to = *from;
-    sessrec__ids_init(from, &to->memory);
-}
-
 SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t index) {
     return ids->blob + ids->offset[index];
+}
+
+// A text ends with a NUL, and may have some inside: see sessrec__flush.
+SESSREC__INLINE size_t sessrec__ids_size(const sessrec__ids *ids, int32_t index) {
+    return (size_t)((index + 1 < ids->count ? ids->offset[index + 1] : ids->blob_used) - ids->offset[index]) - 1;
 }
 
 SESSREC__INLINE uint32_t sessrec__ids_hash(const sessrec__ids *ids, const char *text, size_t size) {
@@ -7547,8 +7622,9 @@ SESSREC__INLINE sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const 
     uint32_t at = hash & mask;
     for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is never full
         if (ids->slot[at].hash != hash) continue;
-        const char *known = sessrec__ids_text(ids, ids->slot[at].number - 1);
-        if (sessrec__same_text(known, text, size) && !known[size]) break;
+        const int32_t known = ids->slot[at].number - 1;
+        if (sessrec__ids_size(ids, known) == size && sessrec__same_text(sessrec__ids_text(ids, known), text, size))
+            break;
     }
     return &ids->slot[at];
 }
@@ -7603,7 +7679,7 @@ static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int6
         if (old[i].number) sessrec__ids_place(ids, old[i].hash, old[i].number);
     for (int32_t i = 0; i < ids->count && !old_slots; ++i) {
         const char *text = sessrec__ids_text(ids, i);
-        sessrec__ids_place(ids, sessrec__ids_hash(ids, text, strlen(text)), i + 1);
+        sessrec__ids_place(ids, sessrec__ids_hash(ids, text, sessrec__ids_size(ids, i)), i + 1);
     }
     sessrec__free(&ids->memory, old);
     return SESSREC_OK;
@@ -7823,12 +7899,13 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
 #endif // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
-// >>words   a few operations on a register of floats, in plain C, AVX2, AVX-512 and NEON
-// The kernels below are written once, in two dozen words for a register of LANES floats: 1 in plain C, 4 in
-// NEON, 8 in AVX2, 16 in AVX-512. Each set defines the words, and this file includes itself to build the
-// kernels with them. So every path does the same operations on each number and gives the same bits. One rule
-// keeps it so: a product that is added to something is always written as fma. A compiler may fuse a * b + c
-// or not, as it likes; with nothing left to fuse it has no choice.
+// >>vectors   a few operations on a vector of floats, in plain C, NEON, AVX2 and AVX-512
+// The kernels below are written once, in two dozen operations on a vector of LANES floats: 1 in plain C, 4 in
+// NEON, 8 in AVX2, 16 in AVX-512. To build them this file includes itself once for each instruction set; then
+// V(fma, a, b, c) is sessrec__plain_fma(a, b, c), sessrec__avx2_fma(a, b, c), and so on. So every path does
+// the same operations on each number and gives the same bits. One rule keeps it so: a product that is added
+// to something is always an fma. A compiler may fuse a * b + c or not, as it likes; with nothing left to fuse
+// it has no choice.
 // ===========================================================================================================
 
 // a * b + c, rounded once. Without a fused instruction the product is exact in double, and the sum is rounded
@@ -7853,54 +7930,74 @@ SESSREC__INLINE float sessrec__fma(float a, float b, float c) {
 #endif
 }
 
-// ---- plain C: the meaning of the words ----
+#endif // !SESSREC__SET
+#ifdef SESSREC__SET
 
-SESSREC__INLINE float sessrec__plain_all(float x) { return x; }
-SESSREC__INLINE float sessrec__plain_load(const float *p) { return *p; }
+#define SESSREC__JOIN2(a, b) sessrec__##a##_##b
+#define SESSREC__JOIN(a, b) SESSREC__JOIN2(a, b)
+#define V(operation, ...) SESSREC__JOIN(SESSREC__SET, operation)(__VA_ARGS__)
+#define sessrec__vec SESSREC__VECTOR
+// OP defines an operation; OP1 to OP4 one from one to four vectors to a vector.
+#define SESSREC__OP(type, name, arguments)                                                                   \
+  SESSREC__INLINE SESSREC__TARGET type SESSREC__JOIN(SESSREC__SET, name) arguments
+#define SESSREC__OP1(name, value)                                                                            \
+  SESSREC__OP(sessrec__vec, name, (sessrec__vec a)) { return value; }
+#define SESSREC__OP2(name, value)                                                                            \
+  SESSREC__OP(sessrec__vec, name, (sessrec__vec a, sessrec__vec b)) { return value; }
+#define SESSREC__OP3(name, value)                                                                            \
+  SESSREC__OP(sessrec__vec, name, (sessrec__vec a, sessrec__vec b, sessrec__vec c)) { return value; }
+#define SESSREC__OP4(name, value)                                                                            \
+  SESSREC__OP(sessrec__vec, name, (sessrec__vec a, sessrec__vec b, sessrec__vec c, sessrec__vec d)) {        \
+    return value;                                                                                            \
+  }
+
+#if SESSREC__LANES == 1
+
+// ---- plain C: what the operations mean ----
+
+SESSREC__OP(float, all, (float x)) { return x; }
+SESSREC__OP(float, load, (const float *p)) { return *p; }
 // lanes from n on are 0, and not read
-SESSREC__INLINE float sessrec__plain_load_some(const float *p, int32_t n) { return n > 0 ? *p : 0; }
-SESSREC__INLINE void sessrec__plain_store(float *p, float a) { *p = a; }
-SESSREC__INLINE void sessrec__plain_store_some(float *p, float a, int32_t n) { if (n > 0) *p = a; }
-// lane l is p[l * stride]
-SESSREC__INLINE float sessrec__plain_gather(const float *p, int32_t stride) { (void)stride; return *p; }
-// LANES registers as the rows of a square: turned over its diagonal
-SESSREC__INLINE void sessrec__plain_turn(float *row) { (void)row; }
-SESSREC__INLINE float sessrec__plain_add(float a, float b) { return a + b; }
-SESSREC__INLINE float sessrec__plain_sub(float a, float b) { return a - b; }
-SESSREC__INLINE float sessrec__plain_mul(float a, float b) { return a * b; }
-SESSREC__INLINE float sessrec__plain_div(float a, float b) { return a / b; }
-SESSREC__INLINE float sessrec__plain_fma(float a, float b, float c) { return sessrec__fma(a, b, c); }
+SESSREC__OP(float, load_some, (const float *p, int32_t n)) { return n > 0 ? *p : 0; }
+SESSREC__OP(void, store, (float *p, float a)) { *p = a; }
+SESSREC__OP(void, store_some, (float *p, float a, int32_t n)) { if (n > 0) *p = a; }
+// LANES vectors are the rows of a square matrix
+SESSREC__OP(void, transpose, (float *row)) { (void)row; }
+SESSREC__OP2(add, a + b)
+SESSREC__OP2(sub, a - b)
+SESSREC__OP2(mul, a * b)
+SESSREC__OP2(div, a / b)
+SESSREC__OP3(fma, sessrec__fma(a, b, c))
 // of a NaN and another the second, as the processors do
-SESSREC__INLINE float sessrec__plain_max(float a, float b) { return a > b ? a : b; }
-SESSREC__INLINE float sessrec__plain_min(float a, float b) { return a < b ? a : b; }
-SESSREC__INLINE float sessrec__plain_less(float a, float b, float x, float y) { return a < b ? x : y; }
-SESSREC__INLINE float sessrec__plain_equal(float a, float b, float x, float y) { return a == b ? x : y; }
+SESSREC__OP2(max, a > b ? a : b)
+SESSREC__OP2(min, a < b ? a : b)
+SESSREC__OP4(less, a < b ? c : d)
+SESSREC__OP4(equal, a == b ? c : d)
+#  ifndef SESSREC_NO_TRAINING
+SESSREC__OP1(sqrt, (float)sqrt(a))  // of a float in double, then rounded: the same as sqrtf
+#  endif
 // a first guess at 1 / sqrt(a) of a normal a > 0, within 3.5 %: half the exponent, negative, and a line for
 // the rest
-SESSREC__INLINE float sessrec__plain_guess_rsqrt(float a) {
+SESSREC__OP(float, guess_rsqrt, (float a)) {
     uint32_t bits;
     memcpy(&bits, &a, sizeof bits);
     bits = 0x5f375a86u - (bits >> 1);
     memcpy(&a, &bits, sizeof a);
     return a;
 }
-#ifndef SESSREC_NO_TRAINING
-// of a float in double, then rounded: the same as sqrtf
-SESSREC__INLINE float sessrec__plain_sqrt(float a) { return (float)sqrt(a); }
-#endif
-SESSREC__INLINE int32_t sessrec__plain_whole(int32_t n) { return n; }
-// Lane l: part + the eight half bytes of x[4l .. 4l+3], low ones first, times h[0 .. 7]. Two parts of 16 bits
-// where registers have them, which have room for four such sums before they are added to a sum of 32 bits.
-SESSREC__INLINE int32_t sessrec__plain_octet(const uint8_t *x, const int8_t *h, int32_t part) {
+SESSREC__OP(int32_t, whole, (int32_t n)) { return n; }
+// Lane l: part + the eight 4-bit codes in x[4l .. 4l+3], low ones first, times h[0 .. 7]. Two parts of 16
+// bits where vectors have them, which have room for four such sums before they are added to a sum of 32 bits.
+SESSREC__OP(int32_t, octet, (const uint8_t *x, const int8_t *h, int32_t part)) {
     for (int i = 0; i < 4; ++i) part += (x[i] & 15) * h[i] + (x[i] >> 4) * h[4 + i];
     return part;
 }
-SESSREC__INLINE int32_t sessrec__plain_widen(int32_t part, int32_t sum) { return sum + part; }
-SESSREC__INLINE float sessrec__plain_floats(int32_t a) { return (float)a; }
+SESSREC__OP(int32_t, widen, (int32_t part, int32_t sum)) { return sum + part; }
+SESSREC__OP(float, floats, (int32_t a)) { return (float)a; }
 // whether any lane has a >= b, or a NaN
-SESSREC__INLINE int sessrec__plain_any(float a, float b) { return !(a < b); }
+SESSREC__OP(int, any, (float a, float b)) { return !(a < b); }
 // p * 2^n, where n stands in the low bits of t = n + 1.5 * 2^23; p and the result are normal numbers
-SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
+SESSREC__OP(float, scale2, (float p, float t)) {
     uint32_t bits, shift;
     memcpy(&bits, &p, sizeof bits);
     memcpy(&shift, &t, sizeof shift);
@@ -7909,29 +8006,24 @@ SESSREC__INLINE float sessrec__plain_scale2(float p, float t) {
     return p;
 }
 
-#ifdef SESSREC__NEON
-SESSREC__INLINE float32x4_t sessrec__neon_all(float x) { return vdupq_n_f32(x); }
-SESSREC__INLINE float32x4_t sessrec__neon_load(const float *p) { return vld1q_f32(p); }
-SESSREC__INLINE float32x4_t sessrec__neon_load_some(const float *p, int32_t n) {
-    float32x4_t a = vdupq_n_f32(0);
-    if (n > 0) a = vld1q_lane_f32(p, a, 0);
-    if (n > 1) a = vld1q_lane_f32(p + 1, a, 1);
-    if (n > 2) a = vld1q_lane_f32(p + 2, a, 2);
-    return n > 3 ? vld1q_lane_f32(p + 3, a, 3) : a;
+#elif SESSREC__LANES == 4
+
+// ---- NEON ----
+
+SESSREC__OP(float32x4_t, all, (float x)) { return vdupq_n_f32(x); }
+SESSREC__OP(float32x4_t, load, (const float *p)) { return vld1q_f32(p); }
+SESSREC__OP(float32x4_t, load_some, (const float *p, int32_t n)) {
+    float lane[4] = {0, 0, 0, 0};
+    for (int32_t l = 0; l < n && l < 4; ++l) lane[l] = p[l];
+    return vld1q_f32(lane);
 }
-SESSREC__INLINE void sessrec__neon_store(float *p, float32x4_t a) { vst1q_f32(p, a); }
-SESSREC__INLINE void sessrec__neon_store_some(float *p, float32x4_t a, int32_t n) {
-    if (n > 0) vst1q_lane_f32(p, a, 0);
-    if (n > 1) vst1q_lane_f32(p + 1, a, 1);
-    if (n > 2) vst1q_lane_f32(p + 2, a, 2);
-    if (n > 3) vst1q_lane_f32(p + 3, a, 3);
+SESSREC__OP(void, store, (float *p, float32x4_t a)) { vst1q_f32(p, a); }
+SESSREC__OP(void, store_some, (float *p, float32x4_t a, int32_t n)) {
+    float lane[4];
+    vst1q_f32(lane, a);
+    for (int32_t l = 0; l < n && l < 4; ++l) p[l] = lane[l];
 }
-SESSREC__INLINE float32x4_t sessrec__neon_gather(const float *p, int32_t stride) {
-    float32x4_t a = vld1q_lane_f32(p + stride, vld1q_dup_f32(p), 1);
-    a = vld1q_lane_f32(p + (ptrdiff_t)2 * stride, a, 2);
-    return vld1q_lane_f32(p + (ptrdiff_t)3 * stride, a, 3);
-}
-SESSREC__INLINE void sessrec__neon_turn(float32x4_t *row) {
+SESSREC__OP(void, transpose, (float32x4_t * row)) {
     // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
     const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);
     const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
@@ -7940,33 +8032,21 @@ SESSREC__INLINE void sessrec__neon_turn(float32x4_t *row) {
     row[2] = high.val[0];
     row[3] = high.val[1];
 }
-SESSREC__INLINE float32x4_t sessrec__neon_add(float32x4_t a, float32x4_t b) { return vaddq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_sub(float32x4_t a, float32x4_t b) { return vsubq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_mul(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_div(float32x4_t a, float32x4_t b) { return vdivq_f32(a, b); }
-SESSREC__INLINE float32x4_t sessrec__neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) {
-    return vfmaq_f32(c, a, b);
-}
-// vmaxq and vminq give NaN where one of the two is NaN; the word gives the second.
-SESSREC__INLINE float32x4_t sessrec__neon_max(float32x4_t a, float32x4_t b) {
-    return vbslq_f32(vcgtq_f32(a, b), a, b);
-}
-SESSREC__INLINE float32x4_t sessrec__neon_min(float32x4_t a, float32x4_t b) {
-    return vbslq_f32(vcltq_f32(a, b), a, b);
-}
-SESSREC__INLINE float32x4_t sessrec__neon_sqrt(float32x4_t a) { return vsqrtq_f32(a); }
-SESSREC__INLINE float32x4_t sessrec__neon_less(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
-    return vbslq_f32(vcltq_f32(a, b), x, y);
-}
-SESSREC__INLINE float32x4_t sessrec__neon_equal(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
-    return vbslq_f32(vceqq_f32(a, b), x, y);
-}
-SESSREC__INLINE float32x4_t sessrec__neon_guess_rsqrt(float32x4_t a) {
-    return vreinterpretq_f32_u32(
-        vsubq_u32(vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1)));
-}
-SESSREC__INLINE int32x4_t sessrec__neon_whole(int32_t n) { return vdupq_n_s32(n); }
-SESSREC__INLINE int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h, int32x4_t part) {
+SESSREC__OP2(add, vaddq_f32(a, b))
+SESSREC__OP2(sub, vsubq_f32(a, b))
+SESSREC__OP2(mul, vmulq_f32(a, b))
+SESSREC__OP2(div, vdivq_f32(a, b))
+SESSREC__OP3(fma, vfmaq_f32(c, a, b))
+// vmaxq and vminq give NaN where one of the two is NaN.
+SESSREC__OP2(max, vbslq_f32(vcgtq_f32(a, b), a, b))
+SESSREC__OP2(min, vbslq_f32(vcltq_f32(a, b), a, b))
+SESSREC__OP1(sqrt, vsqrtq_f32(a))
+SESSREC__OP4(less, vbslq_f32(vcltq_f32(a, b), c, d))
+SESSREC__OP4(equal, vbslq_f32(vceqq_f32(a, b), c, d))
+SESSREC__OP1(guess_rsqrt, vreinterpretq_f32_u32(vsubq_u32(
+                              vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1))))
+SESSREC__OP(int32x4_t, whole, (int32_t n)) { return vdupq_n_s32(n); }
+SESSREC__OP(int32x4_t, octet, (const uint8_t *x, const int8_t *h, int32x4_t part)) {
     const uint8x16_t codes = vld1q_u8(x);
     const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))),
                     high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
@@ -7978,91 +8058,52 @@ SESSREC__INLINE int32x4_t sessrec__neon_octet(const uint8_t *x, const int8_t *h,
                     b = vmlal_s8(vmull_s8(vget_high_s8(low), first), vget_high_s8(high), second);
     return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
 }
-SESSREC__INLINE int32x4_t sessrec__neon_widen(int32x4_t part, int32x4_t sum) { return vaddq_s32(sum, part); }
-SESSREC__INLINE float32x4_t sessrec__neon_floats(int32x4_t a) { return vcvtq_f32_s32(a); }
-SESSREC__INLINE int sessrec__neon_any(float32x4_t a, float32x4_t b) {
-    return vminvq_u32(vcltq_f32(a, b)) == 0;
-}
-SESSREC__INLINE float32x4_t sessrec__neon_scale2(float32x4_t p, float32x4_t t) {
-    return vreinterpretq_f32_u32(
-        vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
-}
-#endif // SESSREC__NEON
+SESSREC__OP(int32x4_t, widen, (int32x4_t part, int32x4_t sum)) { return vaddq_s32(sum, part); }
+SESSREC__OP(float32x4_t, floats, (int32x4_t a)) { return vcvtq_f32_s32(a); }
+SESSREC__OP(int, any, (float32x4_t a, float32x4_t b)) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
+SESSREC__OP2(scale2, vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a),
+                                                     vshlq_n_u32(vreinterpretq_u32_f32(b), 23))))
 
-// The kernels of one instruction set. Some only training needs, and evaluation.
-#ifdef SESSREC_NO_TRAINING
-#  define SESSREC__TRAINS(kernel) (0 ? (kernel) : NULL)  // left out, without a warning
 #else
-#  define SESSREC__TRAINS(kernel) kernel
-#endif
-
-#endif // !SESSREC__WORDS
-#ifdef SESSREC__WORDS
-
-#define SESSREC__JOIN2(a, b) sessrec__##a##_##b
-#define SESSREC__JOIN(a, b) SESSREC__JOIN2(a, b)
-#define SESSREC__K(name) SESSREC__JOIN(SESSREC__WORDS, name)
-#define SESSREC__WORD SESSREC__INLINE SESSREC__TARGET
-#define sessrec__vec SESSREC__VECTOR
 
 // ---- AVX2 and AVX-512, which differ in little but their width ----
 // MM(word) is _mm256_word or _mm512_word. MM_ALL is the form of AVX-512 with a mask, of all lanes: some
 // versions of gcc warn about their own headers where the one without stands.
-#ifdef SESSREC__MM
 
-SESSREC__WORD sessrec__vec SESSREC__K(all)(float x) { return SESSREC__MM(set1_ps)(x); }
-SESSREC__WORD sessrec__vec SESSREC__K(load)(const float *p) { return SESSREC__MM(loadu_ps)(p); }
-SESSREC__WORD void SESSREC__K(store)(float *p, sessrec__vec a) { SESSREC__MM(storeu_ps)(p, a); }
-SESSREC__WORD sessrec__vec SESSREC__K(add)(sessrec__vec a, sessrec__vec b) {
-    return SESSREC__MM(add_ps)(a, b);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(sub)(sessrec__vec a, sessrec__vec b) {
-    return SESSREC__MM(sub_ps)(a, b);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(mul)(sessrec__vec a, sessrec__vec b) {
-    return SESSREC__MM(mul_ps)(a, b);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(div)(sessrec__vec a, sessrec__vec b) {
-    return SESSREC__MM(div_ps)(a, b);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(fma)(sessrec__vec a, sessrec__vec b, sessrec__vec c) {
-    return SESSREC__MM(fmadd_ps)(a, b, c);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(max)(sessrec__vec a, sessrec__vec b) {
-    return SESSREC__MM_ALL(max_ps, a, b);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(min)(sessrec__vec a, sessrec__vec b) {
-    return SESSREC__MM_ALL(min_ps, a, b);
-}
-SESSREC__WORD sessrec__vec SESSREC__K(sqrt)(sessrec__vec a) { return SESSREC__MM_ALL(sqrt_ps, a); }
-SESSREC__WORD sessrec__vec SESSREC__K(floats)(SESSREC__INTEGERS a) { return SESSREC__MM_ALL(cvtepi32_ps, a); }
-SESSREC__WORD SESSREC__INTEGERS SESSREC__K(whole)(int32_t n) { return SESSREC__MM(set1_epi32)(n); }
-SESSREC__WORD sessrec__vec SESSREC__K(guess_rsqrt)(sessrec__vec a) {
-    const SESSREC__INTEGERS half = SESSREC__MM_ALL(srli_epi32, SESSREC__MM_INTEGERS(a), 1);
-    return SESSREC__MM_FLOATS(SESSREC__MM(sub_epi32)(SESSREC__K(whole)(0x5f375a86), half));
-}
-SESSREC__WORD sessrec__vec SESSREC__K(scale2)(sessrec__vec p, sessrec__vec t) {
-    const SESSREC__INTEGERS power = SESSREC__MM_ALL(slli_epi32, SESSREC__MM_INTEGERS(t), 23);
-    return SESSREC__MM_FLOATS(SESSREC__MM(add_epi32)(SESSREC__MM_INTEGERS(p), power));
-}
-SESSREC__WORD SESSREC__INTEGERS SESSREC__K(octet)(const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part) {
+SESSREC__OP(sessrec__vec, all, (float x)) { return SESSREC__MM(set1_ps)(x); }
+SESSREC__OP(sessrec__vec, load, (const float *p)) { return SESSREC__MM(loadu_ps)(p); }
+SESSREC__OP(void, store, (float *p, sessrec__vec a)) { SESSREC__MM(storeu_ps)(p, a); }
+SESSREC__OP2(add, SESSREC__MM(add_ps)(a, b))
+SESSREC__OP2(sub, SESSREC__MM(sub_ps)(a, b))
+SESSREC__OP2(mul, SESSREC__MM(mul_ps)(a, b))
+SESSREC__OP2(div, SESSREC__MM(div_ps)(a, b))
+SESSREC__OP3(fma, SESSREC__MM(fmadd_ps)(a, b, c))
+SESSREC__OP2(max, SESSREC__MM_ALL(max_ps, a, b))
+SESSREC__OP2(min, SESSREC__MM_ALL(min_ps, a, b))
+SESSREC__OP1(sqrt, SESSREC__MM_ALL(sqrt_ps, a))
+SESSREC__OP(sessrec__vec, floats, (SESSREC__INTEGERS a)) { return SESSREC__MM_ALL(cvtepi32_ps, a); }
+SESSREC__OP(SESSREC__INTEGERS, whole, (int32_t n)) { return SESSREC__MM(set1_epi32)(n); }
+SESSREC__OP1(guess_rsqrt, SESSREC__MM_FLOATS(SESSREC__MM(sub_epi32)(
+                              V(whole, 0x5f375a86), SESSREC__MM_ALL(srli_epi32, SESSREC__MM_INTEGERS(a), 1))))
+SESSREC__OP2(scale2, SESSREC__MM_FLOATS(SESSREC__MM(add_epi32)(
+                         SESSREC__MM_INTEGERS(a), SESSREC__MM_ALL(slli_epi32, SESSREC__MM_INTEGERS(b), 23))))
+SESSREC__OP(SESSREC__INTEGERS, octet, (const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part)) {
     SESSREC__INTEGERS codes;
     int32_t half[2];
     memcpy(&codes, x, sizeof codes);
     memcpy(half, h, sizeof half);
-    const SESSREC__INTEGERS low = SESSREC__K(whole)(0x0f0f0f0f);
+    const SESSREC__INTEGERS low = V(whole, 0x0f0f0f0f), odd = SESSREC__MM(srli_epi16)(codes, 4);
     part = SESSREC__MM(add_epi16)(
-        part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(codes, low), SESSREC__K(whole)(half[0])));
-    const SESSREC__INTEGERS odd = SESSREC__MM(srli_epi16)(codes, 4);
+        part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(codes, low), V(whole, half[0])));
     return SESSREC__MM(add_epi16)(
-        part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(odd, low), SESSREC__K(whole)(half[1])));
+        part, SESSREC__MM(maddubs_epi16)(SESSREC__MM_AND(odd, low), V(whole, half[1])));
 }
-SESSREC__WORD SESSREC__INTEGERS SESSREC__K(widen)(SESSREC__INTEGERS part, SESSREC__INTEGERS sum) {
+SESSREC__OP(SESSREC__INTEGERS, widen, (SESSREC__INTEGERS part, SESSREC__INTEGERS sum)) {
     return SESSREC__MM(add_epi32)(sum, SESSREC__MM(madd_epi16)(part, SESSREC__MM(set1_epi16)(1)));
 }
-// Turns the 4 x 4 floats in each 128 bits of four registers: row[i] then has column i % 4 of four rows in its
-// first 128 bits, column i % 4 + 4 in the next, and so on.
-SESSREC__WORD void SESSREC__K(turn_parts)(sessrec__vec *row) {
+// Transposes the 4 x 4 floats in each 128 bits of four vectors: row[i] then has column i % 4 of four rows in
+// its first 128 bits, column i % 4 + 4 in the next, and so on.
+SESSREC__OP(void, transpose_quarters, (sessrec__vec * row)) {
     sessrec__vec t[SESSREC__LANES];
     SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; i += 2) {
         t[i] = SESSREC__MM_ALL(unpacklo_ps, row[i], row[i + 1]);
@@ -8076,30 +8117,16 @@ SESSREC__WORD void SESSREC__K(turn_parts)(sessrec__vec *row) {
 
 #  if SESSREC__LANES == 8
 
-SESSREC__WORD __m256i sessrec__avx2_lanes(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
-SESSREC__WORD __m256i sessrec__avx2_first(int32_t n) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), sessrec__avx2_lanes());
+SESSREC__OP(__m256i, first, (int32_t n)) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-SESSREC__WORD __m256 sessrec__avx2_load_some(const float *p, int32_t n) {
-    return _mm256_maskload_ps(p, sessrec__avx2_first(n));
-}
-SESSREC__WORD void sessrec__avx2_store_some(float *p, __m256 a, int32_t n) {
-    _mm256_maskstore_ps(p, sessrec__avx2_first(n), a);
-}
-SESSREC__WORD __m256 sessrec__avx2_gather(const float *p, int32_t stride) {
-    return _mm256_i32gather_ps(p, _mm256_mullo_epi32(sessrec__avx2_lanes(), _mm256_set1_epi32(stride)), 4);
-}
-SESSREC__WORD __m256 sessrec__avx2_less(__m256 a, __m256 b, __m256 x, __m256 y) {
-    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
-}
-SESSREC__WORD __m256 sessrec__avx2_equal(__m256 a, __m256 b, __m256 x, __m256 y) {
-    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
-}
-SESSREC__WORD int sessrec__avx2_any(__m256 a, __m256 b) {
-    return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ));
-}
-SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
-    sessrec__avx2_turn_parts(row);
+SESSREC__OP(__m256, load_some, (const float *p, int32_t n)) { return _mm256_maskload_ps(p, V(first, n)); }
+SESSREC__OP(void, store_some, (float *p, __m256 a, int32_t n)) { _mm256_maskstore_ps(p, V(first, n), a); }
+SESSREC__OP4(less, _mm256_blendv_ps(d, c, _mm256_cmp_ps(a, b, _CMP_LT_OQ)))
+SESSREC__OP4(equal, _mm256_blendv_ps(d, c, _mm256_cmp_ps(a, b, _CMP_EQ_OQ)))
+SESSREC__OP(int, any, (__m256 a, __m256 b)) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
+SESSREC__OP(void, transpose, (__m256 * row)) {
+    V(transpose_quarters, row);
     SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
         const __m256 a = row[i], b = row[i + 4];
         row[i] = _mm256_permute2f128_ps(a, b, 0x20);
@@ -8109,50 +8136,18 @@ SESSREC__WORD void sessrec__avx2_turn(__m256 *row) {
 
 #  else
 
-SESSREC__WORD __mmask16 sessrec__avx512_first(int32_t n) {
+SESSREC__OP(__mmask16, first, (int32_t n)) {
     return (__mmask16)(n >= 16 ? 0xffff : n > 0 ? (1 << n) - 1 : 0);
 }
-SESSREC__WORD __m512 sessrec__avx512_load_some(const float *p, int32_t n) {
-    return _mm512_maskz_loadu_ps(sessrec__avx512_first(n), p);
-}
-SESSREC__WORD void sessrec__avx512_store_some(float *p, __m512 a, int32_t n) {
-    _mm512_mask_storeu_ps(p, sessrec__avx512_first(n), a);
-}
-#    ifndef SESSREC_NO_TRAINING
-// The same for the end of a row: a register under a mask waits for all of its memory, also for a line that
-// nothing is taken from.
-SESSREC__WORD __m512 sessrec__avx512_load_end(const float *p, int32_t n) {
-    const __mmask16 first = sessrec__avx512_first(n);
-    return n > 8   ? _mm512_maskz_loadu_ps(first, p)
-           : n > 4 ? _mm512_maskz_broadcast_f32x8(first, _mm256_maskz_loadu_ps((__mmask8)first, p))
-                   : _mm512_maskz_broadcast_f32x4(first, _mm_maskz_loadu_ps((__mmask8)first, p));
-}
-SESSREC__WORD void sessrec__avx512_store_end(float *p, __m512 a, int32_t n) {
-    const __mmask16 first = sessrec__avx512_first(n);
-    if (n > 8) _mm512_mask_storeu_ps(p, first, a);
-    else if (n > 4)
-        _mm256_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x8_ps((__mmask8)-1, a, 0));
-    else _mm_mask_storeu_ps(p, (__mmask8)first, _mm512_maskz_extractf32x4_ps((__mmask8)-1, a, 0));
-}
-#    endif
-// Two halves: the whole is no faster, and warns in some compilers.
-SESSREC__WORD __m512 sessrec__avx512_gather(const float *p, int32_t stride) {
-    const __m256 low = sessrec__avx2_gather(p, stride),
-                 high = sessrec__avx2_gather(p + (ptrdiff_t)8 * stride, stride);
-    return _mm512_castpd_ps(_mm512_maskz_insertf64x4(
-        (__mmask8)-1, _mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1));
-}
-SESSREC__WORD __m512 sessrec__avx512_less(__m512 a, __m512 b, __m512 x, __m512 y) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
-}
-SESSREC__WORD __m512 sessrec__avx512_equal(__m512 a, __m512 b, __m512 x, __m512 y) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), y, x);
-}
-SESSREC__WORD int sessrec__avx512_any(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
-SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
+SESSREC__OP(__m512, load_some, (const float *p, int32_t n)) { return _mm512_maskz_loadu_ps(V(first, n), p); }
+SESSREC__OP(void, store_some, (float *p, __m512 a, int32_t n)) { _mm512_mask_storeu_ps(p, V(first, n), a); }
+SESSREC__OP4(less, _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), d, c))
+SESSREC__OP4(equal, _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), d, c))
+SESSREC__OP(int, any, (__m512 a, __m512 b)) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
+SESSREC__OP(void, transpose, (__m512 * row)) {
     __m512 t[16];
-    sessrec__avx512_turn_parts(row);
-    // the even quarters of two go to one register, the odd ones to another; and again
+    V(transpose_quarters, row);
+    // the even quarters of two go to one vector, the odd ones to another; and again
     SESSREC__UNROLL for (int step = 0; step < 2; ++step) {
         SESSREC__UNROLL for (int i = 0; i < 8; ++i) {
             const __m512 a = row[i / 4 * 8 + i % 4], b = row[i / 4 * 8 + i % 4 + 4];
@@ -8164,40 +8159,31 @@ SESSREC__WORD void sessrec__avx512_turn(__m512 *row) {
 }
 
 #  endif
-#endif // SESSREC__MM
-
-// ===========================================================================================================
-// >>kernels   written once, built for each set of words
-// ===========================================================================================================
-
-#define SESSREC__KERNEL static SESSREC__TARGET void
-#define sessrec__vall SESSREC__K(all)
-#define sessrec__vadd SESSREC__K(add)
-#define sessrec__vsub SESSREC__K(sub)
-#define sessrec__vmul SESSREC__K(mul)
-#define sessrec__vdiv SESSREC__K(div)
-#define sessrec__vfma SESSREC__K(fma)
-#define sessrec__vmax SESSREC__K(max)
-#define sessrec__vmin SESSREC__K(min)
-#define sessrec__vless SESSREC__K(less)
-#define sessrec__vequal SESSREC__K(equal)
-#define sessrec__vsqrt SESSREC__K(sqrt)
-#define sessrec__vscale2 SESSREC__K(scale2)
-#define sessrec__vguess_rsqrt SESSREC__K(guess_rsqrt)
-#define sessrec__vgather SESSREC__K(gather)
-#define sessrec__vload SESSREC__K(load)
-#define sessrec__vstore SESSREC__K(store)
+#endif
 
 // The next LANES floats, or as many as are left; lanes beyond are 0.
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(get)(const float *p, int32_t left) {
-    return left >= SESSREC__LANES ? sessrec__vload(p) : SESSREC__K(load_some)(p, left);
+SESSREC__OP(sessrec__vec, get, (const float *p, int32_t left)) {
+    return left >= SESSREC__LANES ? V(load, p) : V(load_some, p, left);
 }
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(put)(float *p, sessrec__vec a, int32_t left) {
-    if (left >= SESSREC__LANES) sessrec__vstore(p, a);
-    else SESSREC__K(store_some)(p, a, left);
+SESSREC__OP(void, put, (float *p, sessrec__vec a, int32_t left)) {
+    if (left >= SESSREC__LANES) V(store, p, a);
+    else V(store_some, p, a, left);
 }
-#define sessrec__vget SESSREC__K(get)
-#define sessrec__vput SESSREC__K(put)
+SESSREC__OP1(minus, V(sub, V(all, 0), a))
+
+// ===========================================================================================================
+// >>kernels   written once, built for each instruction set
+// k->NAME(...) calls what SESSREC__KERNEL(type, NAME, ...) or SESSREC__MAP(NAME, ...) defines here:
+//   matrices       matmul  matmul_bt  transpose  dots  dots_at  screen
+//   element-wise   exp  sigmoid  tanh  softplus  elu  elu_slope  add  scale  axpy  multiply  muladd
+//   the cell       blend  blend_back  gate_back              a loss       bpr_max
+//   reductions     max  sum  dot  tally                      optimizers   update: sgd ... adam
+// sessrec__avx2_kernel_exp is that of AVX2, sessrec__avx2_exp the operation on one vector.
+// ===========================================================================================================
+
+#define SESSREC__K(name) SESSREC__JOIN(SESSREC__SET, kernel_##name)
+#define SESSREC__KERNEL(type, name, arguments)                                                               \
+  static SESSREC__TARGET type SESSREC__JOIN(SESSREC__SET, kernel_##name) arguments
 
 // ---- matrix product: C [M,N] = A [M,K] B [K,N], added to C if asked ----
 // The plain kernel is the definition: each element is one chain of fused multiply-adds over k in order. The
@@ -8207,27 +8193,27 @@ SESSREC__INLINE SESSREC__TARGET void SESSREC__K(put)(float *p, sessrec__vec a, i
 
 #ifndef SESSREC__TILE_ROWS
 
-SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                   ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
-                                   ptrdiff_t c_row, int accumulate) {
+SESSREC__KERNEL(void, matmul, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                               ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row,
+                               int accumulate)) {
     for (int32_t i = 0; i < M; ++i) {
         if (!accumulate)
             for (int32_t j = 0; j < N; ++j) C[i * c_row + j] = 0;
         for (int32_t k = 0; k < K; ++k)
             for (int32_t j = 0; j < N; ++j)
-                C[i * c_row + j] = sessrec__fma(A[i * a_row + k * a_col], B[k * b_row + j], C[i * c_row + j]);
+                C[i * c_row + j] = V(fma, A[i * a_row + k * a_col], B[k * b_row + j], C[i * c_row + j]);
     }
 }
 
 // C [M,N] = bias + A [M,K] B^T for B [N,K]; bias [N] is the same for all rows.
-SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                      const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                      ptrdiff_t c_row) {
+SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                  const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                  ptrdiff_t c_row)) {
     for (int32_t i = 0; i < M; ++i)
         for (int32_t j = 0; j < N; ++j) {
             C[i * c_row + j] = bias[j];
             for (int32_t k = 0; k < K; ++k)
-                C[i * c_row + j] = sessrec__fma(A[i * a_row + k], B[j * b_row + k], C[i * c_row + j]);
+                C[i * c_row + j] = V(fma, A[i * a_row + k], B[j * b_row + k], C[i * c_row + j]);
         }
 }
 
@@ -8235,243 +8221,197 @@ SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const flo
 
 // rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes.
 // The sums go on from `start`, which may be C, or a row for all with start_row 0; NULL: from 0.
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(tile)(const int rows, const int vectors, int32_t columns,
-                                                      int32_t K, const float *A, ptrdiff_t a_row,
-                                                      ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
-                                                      const float *start, ptrdiff_t start_row, float *C,
-                                                      ptrdiff_t c_row) {
+SESSREC__OP(void, tile, (const int rows, const int vectors, int32_t columns, int32_t K, const float *A,
+                         ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
+                         const float *start, ptrdiff_t start_row, float *C, ptrdiff_t c_row)) {
     sessrec__vec sum[SESSREC__TILE_ROWS][SESSREC__TILE_VECTORS];
-    SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v)
-        sum[r][v] =
-            start ? sessrec__vget(start + r * start_row + SESSREC__LANES * v, columns - SESSREC__LANES * v)
-                  : sessrec__vall(0);
+    SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v) {
+        const int at = SESSREC__LANES * v;
+        sum[r][v] = start ? V(get, start + r * start_row + at, columns - at) : V(all, 0);
+    }
     for (int32_t k = 0; k < K; ++k) {
+        const float *row = B + k * b_row;
         sessrec__vec b[SESSREC__TILE_VECTORS];
-        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) b[v] =
-            v < vectors - 1 ? sessrec__vload(B + k * b_row + SESSREC__LANES * v)
-                            : sessrec__vget(B + k * b_row + SESSREC__LANES * v, columns - SESSREC__LANES * v);
+        SESSREC__UNROLL for (int v = 0; v < vectors; ++v) {
+            const int at = SESSREC__LANES * v;
+            b[v] = v < vectors - 1 ? V(load, row + at) : V(get, row + at, columns - at);
+        }
         SESSREC__UNROLL for (int r = 0; r < rows; ++r) {
-            sessrec__vec a = sessrec__vall(A[r * a_row + k * a_col]);
-            SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] = sessrec__vfma(a, b[v], sum[r][v]);
+            sessrec__vec a = V(all, A[r * a_row + k * a_col]);
+            SESSREC__UNROLL for (int v = 0; v < vectors; ++v) sum[r][v] = V(fma, a, b[v], sum[r][v]);
         }
     }
     SESSREC__UNROLL for (int r = 0; r < rows; ++r) SESSREC__UNROLL for (int v = 0; v < vectors; ++v)
-        sessrec__vput(C + r * c_row + SESSREC__LANES * v, sum[r][v], columns - SESSREC__LANES * v);
+        V(put, C + r * c_row + SESSREC__LANES * v, sum[r][v], columns - SESSREC__LANES * v);
 }
 
 // All rows of a strip of columns: TILE_ROWS of them at a time, then half as many, then one by one.
-#    define SESSREC__STRIP(vectors)                                                                          \
-      SESSREC__KERNEL SESSREC__K(strip##vectors)(int32_t M, int32_t columns, int32_t K, const float *A,      \
-                                                 ptrdiff_t a_row, ptrdiff_t a_col, const float *B,           \
-                                                 ptrdiff_t b_row, const float *start, ptrdiff_t start_row,   \
-                                                 float *C, ptrdiff_t c_row) {                                \
-        int32_t i = 0;                                                                                       \
-        SESSREC__ROWS(SESSREC__TILE_ROWS, vectors);                                                          \
-        SESSREC__ROWS(SESSREC__TILE_ROWS / 2, vectors);                                                      \
-        SESSREC__ROWS(1, vectors);                                                                           \
-      }
 #    define SESSREC__ROWS(rows, vectors)                                                                     \
       for (; i + (rows) <= M; i += (rows))                                                                   \
-      SESSREC__K(tile)                                                                                       \
-      (rows, vectors, columns, K, A + i * a_row, a_row, a_col, B, b_row,                                     \
-       start ? start + i * start_row : NULL, start_row, C + i * c_row, c_row)
-SESSREC__STRIP(1)
-SESSREC__STRIP(2)
-#    if SESSREC__TILE_VECTORS == 3
-SESSREC__STRIP(3)
-#    endif
-#    undef SESSREC__STRIP
-#    undef SESSREC__ROWS
+        V(tile, rows, vectors, columns, K, A + i * a_row, a_row, a_col, B + j, b_row,                        \
+          start ? start + i * start_row + j : NULL, start_row, C + i * c_row + j, c_row)
+#    define SESSREC__STRIP(vectors)                                                                          \
+      SESSREC__ROWS(SESSREC__TILE_ROWS, vectors);                                                            \
+      SESSREC__ROWS(SESSREC__TILE_ROWS / 2, vectors);                                                        \
+      SESSREC__ROWS(1, vectors)
 
 // A block of K, strip by strip, of which none should have but one vector.
-SESSREC__KERNEL SESSREC__K(strips)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                   ptrdiff_t a_col, const float *B, ptrdiff_t b_row, const float *start,
-                                   ptrdiff_t start_row, float *C, ptrdiff_t c_row) {
+SESSREC__KERNEL(void, strips, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                               ptrdiff_t a_col, const float *B, ptrdiff_t b_row, const float *start,
+                               ptrdiff_t start_row, float *C, ptrdiff_t c_row)) {
     for (int32_t j = 0, columns; j < N; j += columns) {
-        const int32_t vectors = (N - j + SESSREC__LANES - 1) / SESSREC__LANES;
-        const int32_t most = SESSREC__TILE_VECTORS, strip = vectors == most + 1 ? most / 2 + 1
-                                                            : vectors < most ? vectors
-                                                                             : most;
-        const float *from = start ? start + j : NULL;
+        const int32_t vectors = (N - j + SESSREC__LANES - 1) / SESSREC__LANES, most = SESSREC__TILE_VECTORS;
+        const int32_t strip = vectors == most + 1 ? most / 2 + 1 : vectors < most ? vectors : most;
+        int32_t i = 0;
         columns = N - j < strip * SESSREC__LANES ? N - j : strip * SESSREC__LANES;
-        if (strip == 1)
-            SESSREC__K(strip1)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
-        if (strip == 2)
-            SESSREC__K(strip2)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+        if (strip == 1) { SESSREC__STRIP(1); }
+        else if (strip == 2) { SESSREC__STRIP(2); }
 #    if SESSREC__TILE_VECTORS == 3
-        if (strip == 3)
-            SESSREC__K(strip3)(M, columns, K, A, a_row, a_col, B + j, b_row, from, start_row, C + j, c_row);
+        else { SESSREC__STRIP(3); }
 #    endif
     }
 }
+#    undef SESSREC__STRIP
+#    undef SESSREC__ROWS
 
-// Where the elements of a row of A lie apart (a_row is 1), they would push each other out of the first-level
-// cache, in which a line can be in a few places only: some rows at a time are brought together.
-SESSREC__KERNEL SESSREC__K(matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                   ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
-                                   ptrdiff_t c_row, int accumulate) {
-    enum { DEPTH = 128, ROWS = 4 * SESSREC__TILE_ROWS };
-    const int apart = a_row == 1 && a_col > 1;
-    float together[DEPTH * ROWS];
-    int32_t first = 0, depth, rows;
+enum { SESSREC__K(depth) = 128 };  // of a block of K
+
+SESSREC__KERNEL(void, matmul, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                               ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row,
+                               int accumulate)) {
+    int32_t k = 0;
     do {  // once even for K = 0, which makes C zero
-        depth = K - first < DEPTH ? K - first : DEPTH;
-        for (int32_t i = 0; i < M; i += rows) {
-            const float *a = A + i * a_row + first * a_col, *b = B + first * b_row,
-                        *start = accumulate || first > 0 ? C + i * c_row : NULL;
-            rows = !apart || M - i < ROWS ? M - i : ROWS;
-            for (int32_t k = 0; k < depth && apart; ++k)
-                for (int32_t r = 0; r < rows; r += SESSREC__LANES)
-                    sessrec__vput(together + k * ROWS + r, sessrec__vget(a + k * a_col + r, rows - r),
-                                  rows - r);
-            if (apart)
-                SESSREC__K(strips)
-                (rows, N, depth, together, 1, ROWS, b, b_row, start, c_row, C + i * c_row, c_row);
-            else
-                SESSREC__K(strips)
-                (rows, N, depth, a, a_row, a_col, b, b_row, start, c_row, C + i * c_row, c_row);
-        }
-        first += depth;
-    } while (first < K);
+        const int32_t depth = K - k < SESSREC__K(depth) ? K - k : SESSREC__K(depth);
+        SESSREC__K(strips)(M, N, depth, A + k * a_col, a_row, a_col, B + k * b_row, b_row,
+                           accumulate || k > 0 ? C : NULL, c_row, C, c_row);
+        k += depth;
+    } while (k < K);
 }
 
 #  endif  // SESSREC__TILE_ROWS
 
-// y [columns,rows] = x [rows,columns] turned, a square of registers at a time; whole says that none of it
-// lies outside.
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(turn_square)(const int whole, int32_t rows, int32_t columns,
-                                                             const float *x, ptrdiff_t x_row, float *y,
-                                                             ptrdiff_t y_row) {
+// y [columns,rows] = x^T for x [rows,columns], a square of vectors at a time; whole says that none of it lies
+// outside.
+SESSREC__OP(void, transpose_square, (const int whole, int32_t rows, int32_t columns, const float *x,
+                                     ptrdiff_t x_row, float *y, ptrdiff_t y_row)) {
     sessrec__vec row[SESSREC__LANES];
     SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) row[l] =
-        whole      ? sessrec__vload(x + l * x_row)
-        : l < rows ? sessrec__vget(x + l * x_row, columns)
-                   : sessrec__vall(0);
-    SESSREC__K(turn)(row);
+        whole ? V(load, x + l * x_row) : l < rows ? V(get, x + l * x_row, columns) : V(all, 0);
+    V(transpose, row);
     SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
-        if (whole) sessrec__vstore(y + l * y_row, row[l]);
-        else if (l < columns) sessrec__vput(y + l * y_row, row[l], rows);
+        if (whole) V(store, y + l * y_row, row[l]);
+        else if (l < columns) V(put, y + l * y_row, row[l], rows);
     }
 }
-SESSREC__KERNEL SESSREC__K(transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row,
-                                      float *y, ptrdiff_t y_row) {
+SESSREC__KERNEL(void, transpose, (int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y,
+                                  ptrdiff_t y_row)) {
     for (int32_t i = 0; i < rows; i += SESSREC__LANES)
         for (int32_t j = 0; j < columns; j += SESSREC__LANES) {
             const float *from = x + i * x_row + j;
             float *to = y + j * y_row + i;
             if (rows - i >= SESSREC__LANES && columns - j >= SESSREC__LANES)
-                SESSREC__K(turn_square)(1, SESSREC__LANES, SESSREC__LANES, from, x_row, to, y_row);
-            else SESSREC__K(turn_square)(0, rows - i, columns - j, from, x_row, to, y_row);
+                V(transpose_square, 1, SESSREC__LANES, SESSREC__LANES, from, x_row, to, y_row);
+            else V(transpose_square, 0, rows - i, columns - j, from, x_row, to, y_row);
         }
 }
 
 #  ifdef SESSREC__TILE_ROWS
-// C [M,N] = bias + A [M,K] B^T for B [N,K]: a piece of B at a time is turned into a panel that fits the
+// C [M,N] = bias + A [M,K] B^T for B [N,K]: a piece of B at a time is transposed into a panel that fits the
 // first-level cache.
-SESSREC__KERNEL SESSREC__K(matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                      const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                      ptrdiff_t c_row) {
-    enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = 128, ALIGN = 64 };
+SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                  const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                  ptrdiff_t c_row)) {
+    enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = SESSREC__K(depth), ALIGN = 64 };
     float space[WIDE * DEPTH + ALIGN / sizeof(float)];
     float *panel = (float *)(void *)((char *)space + (ALIGN - (uintptr_t)space % ALIGN) % ALIGN);
     for (int32_t k = 0; k < K; k += DEPTH)
         for (int32_t j = 0; j < N; j += WIDE) {
             const int32_t depth = K - k < DEPTH ? K - k : DEPTH, columns = N - j < WIDE ? N - j : WIDE;
             SESSREC__K(transpose)(columns, depth, B + j * b_row + k, b_row, panel, WIDE);
-            SESSREC__K(strips)
-            (M, columns, depth, A + k, a_row, 1, panel, WIDE, k ? C + j : bias + j, k ? c_row : 0, C + j,
-             c_row);
+            SESSREC__K(strips)(M, columns, depth, A + k, a_row, 1, panel, WIDE, k ? C + j : bias + j,
+                               k ? c_row : 0, C + j, c_row);
         }
 }
 #  endif
 
 // y_i = bias_i + sum_k x[i,k] h_k, k in order: the same chain as a matrix product that starts from the bias.
 // One row is one lane.
-SESSREC__KERNEL SESSREC__K(dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
-                                 const float *bias, float *y) {
+SESSREC__KERNEL(void, dots, (int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
+                             const float *bias, float *y)) {
     int32_t i = 0;
     for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES) {
-        sessrec__vec sum = sessrec__vload(bias + i), row[SESSREC__LANES];
-        int32_t k = 0;
-        for (; k + SESSREC__LANES <= width; k += SESSREC__LANES) {
+        sessrec__vec sum = V(load, bias + i), row[SESSREC__LANES];
+        for (int32_t k = 0; k < width; k += SESSREC__LANES) {
             SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
-                row[l] = sessrec__vload(x + (i + l) * x_row + k);
+                row[l] = V(get, x + (i + l) * x_row + k, width - k);
                 if (SESSREC__LANES > 1) SESSREC__PREFETCH(x + (i + l + 2 * SESSREC__LANES) * x_row + k);
             }
-            SESSREC__K(turn)(row);
-            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) sum =
-                sessrec__vfma(row[l], sessrec__vall(h[k + l]), sum);
+            V(transpose, row);
+            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) if (k + l < width)
+                sum = V(fma, row[l], V(all, h[k + l]), sum);
         }
-        for (; k < width; ++k)
-            sum =
-                sessrec__vfma(sessrec__vgather(x + i * x_row + k, (int32_t)x_row), sessrec__vall(h[k]), sum);
-        sessrec__vstore(y + i, sum);
+        V(store, y + i, sum);
     }
     for (; i < rows; ++i) {
-        sessrec__vec sum = sessrec__vall(bias[i]);  // the same number in all lanes
-        for (int32_t k = 0; k < width; ++k)
-            sum = sessrec__vfma(sessrec__vall(x[i * x_row + k]), sessrec__vall(h[k]), sum);
-        SESSREC__K(store_some)(y + i, sum, 1);
+        sessrec__vec sum = V(all, bias[i]);  // the same number in all lanes
+        for (int32_t k = 0; k < width; ++k) sum = V(fma, V(all, x[i * x_row + k]), V(all, h[k]), sum);
+        V(store_some, y + i, sum, 1);
     }
 }
 
 // The same for rows that stand anywhere, with their own elements of bias. Eight chains at a time, so that
 // none waits for its own sums.
-SESSREC__KERNEL SESSREC__K(dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x,
-                                    const float *h, const float *bias, float *y) {
+SESSREC__KERNEL(void, dots_at, (int32_t count, const int32_t *row, int32_t width, const float *x,
+                                const float *h, const float *bias, float *y)) {
     for (int32_t i = 0; i < count; i += 8) {
         const float *at[8];
         sessrec__vec sum[8];  // each the same number in all lanes
         SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) {
             const int32_t item = row[i + r < count ? i + r : i];
             at[r] = x + (ptrdiff_t)item * width;
-            sum[r] = sessrec__vall(bias[item]);
+            sum[r] = V(all, bias[item]);
         }
-        for (int32_t k = 0; k < width; ++k) {
-            const sessrec__vec state = sessrec__vall(h[k]);
+        for (int32_t k = 0; k < width; ++k)
             SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) sum[r] =
-                sessrec__vfma(sessrec__vall(at[r][k]), state, sum[r]);
-        }
+                V(fma, V(all, at[r][k]), V(all, h[k]), sum[r]);
         SESSREC__UNROLL for (int32_t r = 0; r < 8; ++r) if (i + r < count)
-            SESSREC__K(store_some)(y + i + r, sum[r], 1);
+            V(store_some, y + i + r, sum[r], 1);
     }
 }
 
-// ---- the screen of >>streaming: which of the items first .. first+count-1 may score `least` or more; first
-// is a multiple of 16 ---- Writes them to out [count] and returns their number. Sums of whole numbers are
-// exact: every path finds the same items.
-static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int32_t first, int32_t count,
-                                                  float least, int32_t *out) {
+// The screen of >>streaming: which of the items first .. first+count-1 may score `least` or more; first is a
+// multiple of 16. Writes them to out [count] and returns their number. Sums of whole numbers are exact: every
+// path finds the same items.
+SESSREC__KERNEL(int32_t, screen, (const sessrec__screen *s, int32_t first, int32_t count, float least,
+                                  int32_t *out)) {
+    enum { VECTORS = 16 / SESSREC__LANES };
     const ptrdiff_t codes = (ptrdiff_t)s->octets * 64, bytes = codes + 2 * 16 * (ptrdiff_t)sizeof(float);
-    const sessrec__vec step = sessrec__vall(s->step), radius = sessrec__vall(s->radius),
-                       wanted = sessrec__vall(least);
     int32_t found = 0;
     for (int32_t i = 0; i < count; i += 16) {
         const uint8_t *block = s->blocks + (first + i) / 16 * bytes;
         const float *steps = (const float *)(const void *)(block + codes), *bias = steps + 16;
-        SESSREC__INTEGERS sum[16 / SESSREC__LANES];
+        SESSREC__INTEGERS sum[VECTORS], part[VECTORS];
         float most[16];
         int any = 0;
-        SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] = SESSREC__K(whole)(s->start);
+        SESSREC__UNROLL for (int v = 0; v < VECTORS; ++v) sum[v] = V(whole, s->start);
         for (int32_t o = 0; o < s->octets; o += 4) {
-            SESSREC__INTEGERS part[16 / SESSREC__LANES];
-            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) part[v] = SESSREC__K(whole)(0);
+            SESSREC__UNROLL for (int v = 0; v < VECTORS; ++v) part[v] = V(whole, 0);
             for (int32_t p = o; p < s->octets && p < o + 4; ++p) {
                 const uint8_t *at = block + 64 * (ptrdiff_t)p;
                 SESSREC__PREFETCH((uintptr_t)at + 2048);
-                SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) part[v] =
-                    SESSREC__K(octet)(at + 4 * SESSREC__LANES * v, s->state + 8 * (ptrdiff_t)p, part[v]);
+                SESSREC__UNROLL for (int v = 0; v < VECTORS; ++v) part[v] =
+                    V(octet, at + 4 * SESSREC__LANES * v, s->state + 8 * (ptrdiff_t)p, part[v]);
             }
-            SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) sum[v] =
-                SESSREC__K(widen)(part[v], sum[v]);
+            SESSREC__UNROLL for (int v = 0; v < VECTORS; ++v) sum[v] = V(widen, part[v], sum[v]);
         }
-        SESSREC__UNROLL for (int v = 0; v < 16 / SESSREC__LANES; ++v) {
+        SESSREC__UNROLL for (int v = 0; v < VECTORS; ++v) {
             const int at = SESSREC__LANES * v;
-            const sessrec__vec product = sessrec__vfma(SESSREC__K(floats)(sum[v]), step, radius);
+            // bias + steps (sum step + radius)
             const sessrec__vec highest =
-                sessrec__vfma(sessrec__vload(steps + at), product, sessrec__vload(bias + at));
-            sessrec__vstore(most + at, highest);
-            any |= SESSREC__K(any)(highest, wanted);
+                V(fma, V(load, steps + at), V(fma, V(floats, sum[v]), V(all, s->step), V(all, s->radius)),
+                  V(load, bias + at));
+            V(store, most + at, highest);
+            any |= V(any, highest, V(all, least));
         }
         for (int32_t l = 0; any && l < 16 && i + l < count; ++l)
             if (!(most[l] < least)) out[found++] = first + i + l;
@@ -8479,202 +8419,163 @@ static SESSREC__TARGET int32_t SESSREC__K(screen)(const sessrec__screen *s, int3
     return found;
 }
 
-// ---- exp, sigmoid, tanh, softplus: largest relative error 2e-7 ----
+// ---- exp, sigmoid, tanh, softplus of a vector: largest relative error 2e-7 ----
 // Below -32 exp and sigmoid are 0. A millionth of the last digit of 1 changes no sum, but a few such factors
 // make denormal numbers, and a processor takes a hundred times as long for a product with one of these.
-enum { SESSREC__K(lowest) = -32 };
+#define SESSREC__LOWEST V(all, -32)
+
+// c_0 + x (c_1 + x (c_2 + ...)), of `count` constants
+SESSREC__OP(sessrec__vec, polynomial, (sessrec__vec x, const int count, const float *c)) {
+    sessrec__vec y = V(all, c[count - 1]);
+    SESSREC__UNROLL for (int i = count - 2; i >= 0; --i) y = V(fma, y, x, V(all, c[i]));
+    return y;
+}
 
 // e^x = 2^n e^r with n the integer next to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). From 88.7 on it
 // is nearly the largest float, and infinity only for infinity. NaN goes through.
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vexp)(sessrec__vec x0) {
+SESSREC__OP(sessrec__vec, exp, (sessrec__vec x)) {
 #ifdef SESSREC__DOUBLE
-    return exp(x0);
+    return exp(x);
 #else
-    const sessrec__vec magic = sessrec__vall(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-    sessrec__vec x =
-        sessrec__vmax(sessrec__vall(SESSREC__K(lowest)), sessrec__vmin(sessrec__vall(88.722f), x0));
-    sessrec__vec t = sessrec__vfma(x, sessrec__vall(1.44269504f), magic);
-    sessrec__vec n = sessrec__vsub(t, magic);
-    sessrec__vec r =
-        // ln 2 in two parts
-        sessrec__vfma(n, sessrec__vall(-1.42860677e-6f), sessrec__vfma(n, sessrec__vall(-0.693145752f), x));
-    sessrec__vec q = sessrec__vfma(sessrec__vall(0.00139504916f), r, sessrec__vall(0.0083688898f));
-    q = sessrec__vfma(q, r, sessrec__vall(0.041666206f));
-    q = sessrec__vfma(q, r, sessrec__vall(0.166665182f));
-    q = sessrec__vfma(q, r, sessrec__vall(0.5f));
-    q = sessrec__vadd(sessrec__vfma(sessrec__vmul(r, r), q, r), sessrec__vall(1.0f));
-    q = sessrec__vless(x0, sessrec__vall(SESSREC__K(lowest)), sessrec__vall(0), sessrec__vscale2(q, t));
-    return sessrec__vless(x0, sessrec__vall(3e38f), q, x0);  // infinity, and NaN whatever its bits
+    static const float c[] = {0.5f, 0.166665182f, 0.041666206f, 0.0083688898f, 0.00139504916f};
+    const sessrec__vec magic = V(all, 12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+    const sessrec__vec inside = V(max, SESSREC__LOWEST, V(min, V(all, 88.722f), x));
+    const sessrec__vec t = V(fma, inside, V(all, 1.44269504f), magic), n = V(sub, t, magic);
+    const sessrec__vec r =  // x - n ln 2, which is there in two parts
+        V(fma, n, V(all, -1.42860677e-6f), V(fma, n, V(all, -0.693145752f), inside));
+    const sessrec__vec q = V(polynomial, r, 5, c), y = V(add, V(fma, V(mul, r, r), q, r), V(all, 1));
+    return V(less, x, V(all, 3e38f), V(less, x, SESSREC__LOWEST, V(all, 0), V(scale2, y, t)),
+             x);  // infinity, and NaN whatever its bits
 #endif
 }
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsigmoid)(sessrec__vec x) {
-    const sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1.0f);
-    const sessrec__vec y = sessrec__vdiv(one, sessrec__vadd(one, SESSREC__K(vexp)(sessrec__vsub(zero, x))));
-    return sessrec__vless(x, sessrec__vall(SESSREC__K(lowest)), zero, y);
+// 1 / (1 + e^-x)
+SESSREC__OP(sessrec__vec, sigmoid, (sessrec__vec x)) {
+    const sessrec__vec one = V(all, 1), y = V(div, one, V(add, one, V(exp, V(minus, x))));
+    return V(less, x, SESSREC__LOWEST, V(all, 0), y);
 }
 // 1 - 2 / (e^2|x| + 1) with the sign of x; for small x, where that cancels, x + x^3 p(x^2)
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vtanh)(sessrec__vec x) {
+SESSREC__OP(sessrec__vec, tanh, (sessrec__vec x)) {
 #ifdef SESSREC__DOUBLE
     return tanh(x);
 #else
-    sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1.0f),
-                 a = sessrec__vmax(x, sessrec__vsub(zero, x)), z = sessrec__vmul(x, x);
-    sessrec__vec large = sessrec__vsub(
-        one, sessrec__vdiv(sessrec__vall(2.0f), sessrec__vadd(SESSREC__K(vexp)(sessrec__vadd(a, a)), one)));
-    sessrec__vec p = sessrec__vfma(sessrec__vall(-0.0057170447f), z, sessrec__vall(0.0206505861f));
-    p = sessrec__vfma(p, z, sessrec__vall(-0.0537434965f));
-    p = sessrec__vfma(p, z, sessrec__vall(0.133314908f));
-    p = sessrec__vfma(p, z, sessrec__vall(-0.333332837f));
-    sessrec__vec small = sessrec__vfma(sessrec__vmul(z, x), p, x);
-    return sessrec__vless(a, sessrec__vall(0.625f), small,
-                          sessrec__vless(x, zero, sessrec__vsub(zero, large), large));
+    static const float c[] = {-0.333332837f, 0.133314908f, -0.0537434965f, 0.0206505861f, -0.0057170447f};
+    const sessrec__vec one = V(all, 1), a = V(max, x, V(minus, x)), z = V(mul, x, x),
+                       large = V(sub, one, V(div, V(all, 2), V(add, V(exp, V(add, a, a)), one)));
+    return V(less, a, V(all, 0.625f), V(fma, V(mul, z, x), V(polynomial, z, 5, c), x),
+             V(less, x, V(all, 0), V(minus, large), large));
 #endif
 }
 // log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x| in (0,1], log(1 + t) = t p(t)
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vsoftplus)(sessrec__vec x) {
+SESSREC__OP(sessrec__vec, softplus, (sessrec__vec x)) {
 #ifdef SESSREC__DOUBLE
     return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
 #else
-    static const float c[11] = {1, -0.499999851f, 0.33332634f, -0.24988237f, 0.198970199f, -0.161290988f,
-                                0.124716133f, -0.0831894949f, 0.0421136282f, -0.013706468f, 0.00209001545f};
-    sessrec__vec zero = sessrec__vall(0), t = SESSREC__K(vexp)(sessrec__vmin(x, sessrec__vsub(zero, x))),
-                 p = sessrec__vall(c[10]);
-    for (int i = 9; i >= 0; --i) p = sessrec__vfma(p, t, sessrec__vall(c[i]));
-    return sessrec__vfma(p, t, sessrec__vmax(zero, x));
+    static const float c[] = {1, -0.499999851f, 0.33332634f, -0.24988237f, 0.198970199f, -0.161290988f,
+                              0.124716133f, -0.0831894949f, 0.0421136282f, -0.013706468f, 0.00209001545f};
+    const sessrec__vec t = V(exp, V(min, x, V(minus, x)));
+    return V(fma, V(polynomial, t, 11, c), t, V(max, V(all, 0), x));
 #endif
 }
 
-// y_i = expression of v = x_i
-#  define SESSREC__MAP(expression)                                                                           \
-    for (int32_t i = 0; i < n; i += SESSREC__LANES) {                                                        \
-      sessrec__vec v = sessrec__vget(x + i, n - i);                                                          \
-      sessrec__vput(y + i, expression, n - i);                                                               \
+// ---- element-wise ----
+
+// y_i = value, in which AT(x) is x_i
+#  define SESSREC__AT(x) V(get, (x) + i, n - i)
+#  define SESSREC__MAP(name, arguments, value)                                                               \
+    SESSREC__KERNEL(void, name, arguments) {                                                                 \
+      for (int32_t i = 0; i < n; i += SESSREC__LANES) V(put, y + i, value, n - i);                           \
     }
-// y = e^(x - shift)
-SESSREC__KERNEL SESSREC__K(array_exp)(int32_t n, const float *x, float shift, float *y) {
-    SESSREC__MAP(SESSREC__K(vexp)(sessrec__vsub(v, sessrec__vall(shift))))
-}
-SESSREC__KERNEL SESSREC__K(array_sigmoid)(int32_t n, const float *x, float *y) {
-    SESSREC__MAP(SESSREC__K(vsigmoid)(v))
-}
-SESSREC__KERNEL SESSREC__K(array_tanh)(int32_t n, const float *x, float *y) {
-    SESSREC__MAP(SESSREC__K(vtanh)(v))
-}
-SESSREC__KERNEL SESSREC__K(array_softplus)(int32_t n, const float *x, float *y) {
-    SESSREC__MAP(SESSREC__K(vsoftplus)(v))
-}
-// y = b x, or b a (e^x - 1) below 0
-SESSREC__KERNEL SESSREC__K(array_elu)(int32_t n, const float *x, float a, float b, float *y) {
-    const sessrec__vec one = sessrec__vall(1), zero = sessrec__vall(0), below = sessrec__vall(a),
-                       scale = sessrec__vall(b);
-    SESSREC__MAP(sessrec__vmul(
-        scale, sessrec__vless(v, zero, sessrec__vmul(below, sessrec__vsub(SESSREC__K(vexp)(v), one)), v)))
-}
-// y *= the slope at x, where f is what array_elu made of x
-SESSREC__KERNEL SESSREC__K(array_elu_slope)(int32_t n, const float *x, const float *f, float a, float b,
-                                            float *y) {
-    const sessrec__vec zero = sessrec__vall(0), above = sessrec__vall(b), rest = sessrec__vall(a * b);
-    SESSREC__MAP(
-        sessrec__vmul(sessrec__vget(y + i, n - i),
-                      sessrec__vless(v, zero, sessrec__vadd(sessrec__vget(f + i, n - i), rest), above)))
-}
-// u = w - u (1 - x) + bpreg w (y^2 + 2 y - R), the gradient of BPR-max
-SESSREC__KERNEL SESSREC__K(array_bpr_max)(int32_t n, const float *x, const float *w, const float *scores,
-                                          float R, float bpreg, float *y) {
-    const sessrec__vec one = sessrec__vall(1), two = sessrec__vall(2), factor = sessrec__vall(bpreg),
-                       minus = sessrec__vall(-R);
-    SESSREC__MAP(sessrec__vfma(
-        sessrec__vmul(factor, sessrec__vget(w + i, n - i)),
-        sessrec__vfma(sessrec__vget(scores + i, n - i), sessrec__vadd(sessrec__vget(scores + i, n - i), two),
-                      minus),
-        sessrec__vfma(sessrec__vget(y + i, n - i), sessrec__vsub(v, one), sessrec__vget(w + i, n - i))))
-}
-SESSREC__KERNEL SESSREC__K(array_add)(int32_t n, const float *x, float a, float *y){
-    // y = x + a
-    SESSREC__MAP(sessrec__vadd(v, sessrec__vall(a)))} SESSREC__KERNEL
-    SESSREC__K(array_axpy)(int32_t n, float a, const float *x, float *y){
-        // y += a x
-        SESSREC__MAP(sessrec__vfma(sessrec__vall(a), v, sessrec__vget(y + i, n - i)))} SESSREC__KERNEL
-    SESSREC__K(array_scale)(int32_t n, float a, const float *x,
-                            float *y){// y = a x
-                                      SESSREC__MAP(sessrec__vmul(sessrec__vall(a), v))} SESSREC__KERNEL
-    SESSREC__K(array_multiply)(int32_t n, const float *x, const float *a, float *y){
-        // y = x a
-        SESSREC__MAP(sessrec__vmul(v, sessrec__vget(a + i, n - i)))}  // y = x b + c
-SESSREC__KERNEL SESSREC__K(array_muladd)(int32_t n, const float *x, const float *b, const float *c, float *y){
-    SESSREC__MAP(sessrec__vfma(v, sessrec__vget(b + i, n - i), sessrec__vget(c + i, n - i)))}
-// h + x (candidate - h)
-SESSREC__KERNEL SESSREC__K(array_blend)(int32_t n, const float *x, const float *candidate, const float *h,
-                                        float *y){SESSREC__MAP(
-    sessrec__vfma(v, sessrec__vsub(sessrec__vget(candidate + i, n - i), sessrec__vget(h + i, n - i)),
-                  sessrec__vget(h + i, n - i)))}
-// y = x a gate (1 - gate), the gradient before the sigmoid of a gate that a is multiplied with
-SESSREC__KERNEL
-    SESSREC__K(array_gate_back)(int32_t n, const float *x, const float *a, const float *gate, float *y) {
-    const sessrec__vec one = sessrec__vall(1);
-    SESSREC__MAP(sessrec__vmul(
-        sessrec__vmul(sessrec__vmul(v, sessrec__vget(a + i, n - i)), sessrec__vget(gate + i, n - i)),
-        sessrec__vsub(one, sessrec__vget(gate + i, n - i))))
-}
-#  undef SESSREC__MAP
-// What blend does, back to the gates before their activation: dz = up (candidate - h) z (1 - z), dn = up z (1
-// - candidate^2).
-SESSREC__KERNEL SESSREC__K(blend_back)(int32_t n, const float *up, const float *z, const float *candidate,
-                                       const float *h, float *dz, float *dn) {
-    const sessrec__vec zero = sessrec__vall(0), one = sessrec__vall(1);
+
+// e^(x - shift)
+SESSREC__MAP(exp, (int32_t n, const float *x, float shift, float *y),
+             V(exp, V(sub, SESSREC__AT(x), V(all, shift))))
+SESSREC__MAP(sigmoid, (int32_t n, const float *x, float *y), V(sigmoid, SESSREC__AT(x)))
+SESSREC__MAP(tanh, (int32_t n, const float *x, float *y), V(tanh, SESSREC__AT(x)))
+SESSREC__MAP(softplus, (int32_t n, const float *x, float *y), V(softplus, SESSREC__AT(x)))
+// b x, or b a (e^x - 1) below 0
+SESSREC__MAP(elu, (int32_t n, const float *x, float a, float b, float *y),
+             V(mul, V(all, b),
+               V(less, SESSREC__AT(x), V(all, 0),
+                 V(mul, V(all, a), V(sub, V(exp, SESSREC__AT(x)), V(all, 1))), SESSREC__AT(x))))
+// y times the slope at x: b, or f + a b below 0, where f is what elu made of x
+SESSREC__MAP(elu_slope, (int32_t n, const float *x, const float *f, float a, float b, float *y),
+             V(mul, SESSREC__AT(y),
+               V(less, SESSREC__AT(x), V(all, 0), V(add, SESSREC__AT(f), V(all, a * b)), V(all, b))))
+// the gradient of BPR-max: w + y (x - 1) + bpreg w (s^2 + 2 s - R)
+SESSREC__MAP(bpr_max, (int32_t n, const float *x, const float *w, const float *s, float R, float bpreg,
+                       float *y),
+             V(fma, V(mul, V(all, bpreg), SESSREC__AT(w)),
+               V(fma, SESSREC__AT(s), V(add, SESSREC__AT(s), V(all, 2)), V(all, -R)),
+               V(fma, SESSREC__AT(y), V(sub, SESSREC__AT(x), V(all, 1)), SESSREC__AT(w))))
+// x + a
+SESSREC__MAP(add, (int32_t n, const float *x, float a, float *y), V(add, SESSREC__AT(x), V(all, a)))
+// a x
+SESSREC__MAP(scale, (int32_t n, float a, const float *x, float *y), V(mul, V(all, a), SESSREC__AT(x)))
+// y + a x
+SESSREC__MAP(axpy, (int32_t n, float a, const float *x, float *y),
+             V(fma, V(all, a), SESSREC__AT(x), SESSREC__AT(y)))
+// x a
+SESSREC__MAP(multiply, (int32_t n, const float *x, const float *a, float *y),
+             V(mul, SESSREC__AT(x), SESSREC__AT(a)))
+// a b + c
+SESSREC__MAP(muladd, (int32_t n, const float *a, const float *b, const float *c, float *y),
+             V(fma, SESSREC__AT(a), SESSREC__AT(b), SESSREC__AT(c)))
+// h + z (candidate - h)
+SESSREC__MAP(blend, (int32_t n, const float *z, const float *candidate, const float *h, float *y),
+             V(fma, SESSREC__AT(z), V(sub, SESSREC__AT(candidate), SESSREC__AT(h)), SESSREC__AT(h)))
+// d a gate (1 - gate): the gradient before the sigmoid of a gate that a is multiplied by
+SESSREC__MAP(gate_back, (int32_t n, const float *d, const float *a, const float *gate, float *y),
+             V(mul, V(mul, V(mul, SESSREC__AT(d), SESSREC__AT(a)), SESSREC__AT(gate)),
+               V(sub, V(all, 1), SESSREC__AT(gate))))
+// What blend does, back to the gates before their activation:
+// dz = up z (candidate - h) (1 - z), dn = up z (1 - candidate^2)
+SESSREC__KERNEL(void, blend_back, (int32_t n, const float *up, const float *z, const float *candidate,
+                                   const float *h, float *dz, float *dn)) {
+    const sessrec__vec one = V(all, 1);
     for (int32_t i = 0; i < n; i += SESSREC__LANES) {
-        const sessrec__vec c = sessrec__vget(candidate + i, n - i), gate = sessrec__vget(z + i, n - i);
-        const sessrec__vec d = sessrec__vmul(sessrec__vget(up + i, n - i), gate),
-                           difference = sessrec__vsub(c, sessrec__vget(h + i, n - i));
-        sessrec__vput(dz + i, sessrec__vmul(sessrec__vmul(d, difference), sessrec__vsub(one, gate)), n - i);
-        sessrec__vput(dn + i, sessrec__vmul(d, sessrec__vfma(sessrec__vsub(zero, c), c, one)), n - i);
+        const sessrec__vec c = SESSREC__AT(candidate), gate = SESSREC__AT(z),
+                           d = V(mul, SESSREC__AT(up), gate);
+        V(put, dz + i, V(mul, V(mul, d, V(sub, c, SESSREC__AT(h))), V(sub, one, gate)), n - i);
+        V(put, dn + i, V(mul, d, V(fma, V(minus, c), c, one)), n - i);
     }
 }
 
 // ---- reductions ----
-// Sixteen running results whatever the width of a register: element i goes to number i mod 16. They are
-// joined halves against halves.
+// Sixteen running sums whatever the width of a vector: element i goes to number i mod 16. They are joined
+// halves against halves.
 
-SESSREC__INLINE SESSREC__TARGET float SESSREC__K(join_sums)(const sessrec__vec *sum) {
-    float part[16];
-    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sessrec__vstore(part + r * SESSREC__LANES, sum[r]);
-    for (int width = 8; width; width /= 2)
-        for (int l = 0; l < width; ++l) part[l] += part[l + width];
-    return part[0];
-}
-static SESSREC__TARGET float SESSREC__K(array_sum)(int32_t n, const float *x) {
-    sessrec__vec sum[16 / SESSREC__LANES];
-    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = sessrec__vall(0);
-    for (int32_t i = 0; i < n; i += 16)
-        for (int r = 0, at = i; r < 16 / SESSREC__LANES; ++r, at += SESSREC__LANES)
-            sum[r] = sessrec__vadd(sum[r], sessrec__vget(x + at, n - at));
-    return SESSREC__K(join_sums)(sum);
-}
-static SESSREC__TARGET float SESSREC__K(array_dot)(int32_t n, const float *a, const float *b) {
-    sessrec__vec sum[16 / SESSREC__LANES];
-    for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = sessrec__vall(0);
-    for (int32_t i = 0; i < n; i += 16)
-        for (int r = 0, at = i; r < 16 / SESSREC__LANES; ++r, at += SESSREC__LANES)
-            sum[r] = sessrec__vfma(sessrec__vget(a + at, n - at), sessrec__vget(b + at, n - at), sum[r]);
-    return SESSREC__K(join_sums)(sum);
-}
+#  define SESSREC__REDUCE(name, arguments, value)                                                            \
+    SESSREC__KERNEL(float, name, arguments) {                                                                \
+      sessrec__vec sum[16 / SESSREC__LANES];                                                                 \
+      float part[16];                                                                                        \
+      for (int r = 0; r < 16 / SESSREC__LANES; ++r) sum[r] = V(all, 0);                                      \
+      for (int32_t first = 0; first < n; first += 16)                                                        \
+        for (int32_t r = 0, i = first; r < 16 / SESSREC__LANES; ++r, i += SESSREC__LANES) sum[r] = value;    \
+      for (int r = 0; r < 16 / SESSREC__LANES; ++r) V(store, part + r * SESSREC__LANES, sum[r]);             \
+      for (int width = 8; width; width /= 2)                                                                 \
+        for (int l = 0; l < width; ++l) part[l] += part[l + width];                                          \
+      return part[0];                                                                                        \
+    }
+SESSREC__REDUCE(sum, (int32_t n, const float *x), V(add, sum[r], SESSREC__AT(x)))
+SESSREC__REDUCE(dot, (int32_t n, const float *a, const float *b),
+                V(fma, SESSREC__AT(a), SESSREC__AT(b), sum[r]))
+
 // The order does not matter to a maximum.
-static SESSREC__TARGET float SESSREC__K(array_max)(int32_t n, const float *x) {
-    sessrec__vec most = sessrec__vall(x[0]);
-    float lane[SESSREC__LANES], result;
+SESSREC__KERNEL(float, max, (int32_t n, const float *x)) {
+    sessrec__vec most = V(all, x[0]);
+    float lane[SESSREC__LANES], result = x[0];
     int32_t i = 0;
-    for (; i + SESSREC__LANES <= n; i += SESSREC__LANES) most = sessrec__vmax(most, sessrec__vload(x + i));
-    sessrec__vstore(lane, most);
-    result = lane[0];
-    for (int l = 1; l < SESSREC__LANES; ++l) result = result > lane[l] ? result : lane[l];
+    for (; i + SESSREC__LANES <= n; i += SESSREC__LANES) most = V(max, most, V(load, x + i));
+    V(store, lane, most);
+    for (int l = 0; l < SESSREC__LANES; ++l) result = result > lane[l] ? result : lane[l];
     for (; i < n; ++i) result = result > x[i] ? result : x[i];
     return result;
 }
 
 // How many of n numbers are higher than a value and how many are equal to it. Each lane counts in ones, for
 // at most 2^20 of them: exact.
-SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_t *higher, int32_t *equal) {
-    const sessrec__vec v = sessrec__vall(value), zero = sessrec__vall(0), one = sessrec__vall(1);
+SESSREC__KERNEL(void, tally, (int32_t n, const float *x, float value, int32_t *higher, int32_t *equal)) {
+    const sessrec__vec v = V(all, value), zero = V(all, 0), one = V(all, 1);
     int32_t i = 0;
     *higher = *equal = 0;
     while (i + SESSREC__LANES <= n) {
@@ -8682,12 +8583,11 @@ SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_
         sessrec__vec above = zero, same = zero;
         float lane[2][SESSREC__LANES];
         for (; i + SESSREC__LANES <= end; i += SESSREC__LANES) {
-            const sessrec__vec a = sessrec__vload(x + i);
-            above = sessrec__vadd(above, sessrec__vless(v, a, one, zero));
-            same = sessrec__vadd(same, sessrec__vequal(v, a, one, zero));
+            above = V(add, above, V(less, v, V(load, x + i), one, zero));
+            same = V(add, same, V(equal, v, V(load, x + i), one, zero));
         }
-        sessrec__vstore(lane[0], above);
-        sessrec__vstore(lane[1], same);
+        V(store, lane[0], above);
+        V(store, lane[1], same);
         for (int l = 0; l < SESSREC__LANES; ++l) {
             *higher += (int32_t)lane[0][l];
             *equal += (int32_t)lane[1][l];
@@ -8701,110 +8601,121 @@ SESSREC__KERNEL SESSREC__K(tally)(int32_t n, const float *x, float value, int32_
 
 // ---- an optimizer step; the formulas stand at >>optimizers ----
 #ifndef SESSREC_NO_TRAINING
+
 // 1 / sqrt(a) for a > 0, off by 2e-7 at most: from the guess y by a step of third order and one of second
 // order, with e = 1 - a y^2: y (1 + e/2 + 3/8 e^2), then y (1 + e/2). A tenth of the time of a square root
 // and a division.
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(vrsqrt)(sessrec__vec a) {
+SESSREC__OP(sessrec__vec, rsqrt, (sessrec__vec a)) {
 #ifdef SESSREC__DOUBLE
     return 1 / sqrt(a);
 #else
-    const sessrec__vec one = sessrec__vall(1), half = sessrec__vall(0.5f);
-    a = sessrec__vmin(sessrec__vall(3e38f), a);  // of infinity, too, 0 rather than NaN
-    sessrec__vec y = sessrec__vguess_rsqrt(a), minus = sessrec__vsub(sessrec__vall(0), a);
-    sessrec__vec e = sessrec__vfma(sessrec__vmul(minus, y), y, one);
-    y = sessrec__vfma(sessrec__vmul(y, e), sessrec__vfma(e, sessrec__vall(0.375f), half), y);
-    e = sessrec__vfma(sessrec__vmul(minus, y), y, one);
-    return sessrec__vfma(sessrec__vmul(y, e), half, y);
+    const sessrec__vec one = V(all, 1), half = V(all, 0.5f);
+    a = V(min, V(all, 3e38f), a);  // of infinity, too, 0 rather than NaN
+    sessrec__vec y = V(guess_rsqrt, a), negative = V(minus, a), e = V(fma, V(mul, negative, y), y, one);
+    y = V(fma, V(mul, y, e), V(fma, e, V(all, 0.375f), half), y);
+    e = V(fma, V(mul, negative, y), y, one);
+    return V(fma, V(mul, y, e), half, y);
 #endif
 }
-// As vget and vput, of a row of a table: it waits for no memory beside the row.
-#if SESSREC__LANES == 16
-#  define SESSREC__END(word) SESSREC__K(word##_end)
-#else
-#  define SESSREC__END(word) SESSREC__K(word##_some)
-#endif
-SESSREC__INLINE SESSREC__TARGET sessrec__vec SESSREC__K(row_get)(const float *p, int32_t left) {
-    return left >= SESSREC__LANES ? sessrec__vload(p) : SESSREC__END(load)(p, left);
-}
-SESSREC__INLINE SESSREC__TARGET void SESSREC__K(row_put)(float *p, sessrec__vec a, int32_t left) {
-    if (left >= SESSREC__LANES) sessrec__vstore(p, a);
-    else SESSREC__END(store)(p, a, left);
-}
-#undef SESSREC__END
-SESSREC__KERNEL SESSREC__K(update)(const sessrec__update *u, int32_t n) {
-    const sessrec_optimizer_config o = *u->config;  // copies, which no store into the arrays can change
-    float *const weight = u->weight, *const first = u->first, *const second = u->second,
-                 *const velocity = u->velocity;
-    const sessrec__vec epsilon = sessrec__vall(o.epsilon), rate = sessrec__vall(-o.learning_rate),
-                       momentum = sessrec__vall(o.momentum);
-    const sessrec__vec decay = sessrec__vall(o.kind == SESSREC_ADAM ? o.beta1 : o.decay),
-                       rest = sessrec__vall(1 - (o.kind == SESSREC_ADAM ? o.beta1 : o.decay));
-    for (int32_t i = 0; i < n; i += SESSREC__LANES) {
-        int32_t left = n - i;
-        sessrec__vec w = SESSREC__K(row_get)(weight + i, left), g = sessrec__vget(u->gradient + i, left),
-                     d = g;
-        if (o.l2 > 0) d = g = sessrec__vfma(sessrec__vall(o.l2), w, g);
-        if (o.kind != SESSREC_SGD) {
-            sessrec__vec a = SESSREC__K(row_get)(first + i, left), g2 = sessrec__vmul(g, g);
-            if (o.kind == SESSREC_ADAGRAD) a = sessrec__vfma(g, g, a);
-            else a = sessrec__vfma(decay, a, sessrec__vmul(rest, o.kind == SESSREC_ADAM ? g : g2));
-            SESSREC__K(row_put)(first + i, a, left);
-            if (o.kind == SESSREC_ADAM) {
-                sessrec__vec v = sessrec__vfma(sessrec__vall(o.beta2), SESSREC__K(row_get)(second + i, left),
-                                               sessrec__vmul(sessrec__vall(1 - o.beta2), g2));
-                SESSREC__K(row_put)(second + i, v, left);
-                d = sessrec__vdiv(
-                    sessrec__vmul(a, sessrec__vall(u->correct1)),
-                    sessrec__vadd(sessrec__vsqrt(sessrec__vmul(v, sessrec__vall(u->correct2))), epsilon));
-            } else if (o.kind == SESSREC_ADADELTA) {
-                sessrec__vec past = SESSREC__K(row_get)(second + i, left);
-                d = sessrec__vmul(g, sessrec__vsqrt(sessrec__vdiv(sessrec__vadd(past, epsilon),
-                                                                  sessrec__vadd(a, epsilon))));
-                SESSREC__K(row_put)
-                (second + i, sessrec__vfma(decay, past, sessrec__vmul(rest, sessrec__vmul(d, d))), left);
-            } else {
-                d = sessrec__vmul(g, SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));
-            }
-        }
-        if (o.momentum > 0) {
-            sessrec__vec v =
-                sessrec__vfma(momentum, SESSREC__K(row_get)(velocity + i, left), sessrec__vmul(rate, d));
-            SESSREC__K(row_put)(velocity + i, v, left);
-            w = sessrec__vadd(w, v);
-        } else {
-            w = sessrec__vfma(rate, d, w);
-        }
-        SESSREC__K(row_put)(weight + i, w, left);
+
+// Each finds from the gradient g what becomes of first and second, and the step d; then
+// w -= rate d, or with momentum v = mu v - rate d, w += v. The configuration is copied, so that no store into
+// the arrays can change it.
+#  define SESSREC__FIRST V(get, u->first + i, n - i)
+#  define SESSREC__SECOND V(get, u->second + i, n - i)
+#  define SESSREC__UPDATE(name, ...)                                                                         \
+    SESSREC__KERNEL(void, name, (const sessrec__update *u, int32_t n)) {                                     \
+      const sessrec_optimizer_config o = *u->config;                                                         \
+      const sessrec__vec epsilon = V(all, o.epsilon), rate = V(all, -o.learning_rate);                       \
+      (void)epsilon;                                                                                         \
+      for (int32_t i = 0; i < n; i += SESSREC__LANES) {                                                      \
+        sessrec__vec w = V(get, u->weight + i, n - i), g = V(get, u->gradient + i, n - i), d = g;            \
+        if (o.l2 > 0) d = g = V(fma, V(all, o.l2), w, g);                                                    \
+        __VA_ARGS__                                                                                          \
+        if (o.momentum > 0) {                                                                                \
+          d = V(fma, V(all, o.momentum), V(get, u->velocity + i, n - i), V(mul, rate, d));                   \
+          V(put, u->velocity + i, d, n - i);                                                                 \
+          w = V(add, w, d);                                                                                  \
+        } else {                                                                                             \
+          w = V(fma, rate, d, w);                                                                            \
+        }                                                                                                    \
+        V(put, u->weight + i, w, n - i);                                                                     \
+      }                                                                                                      \
+    }
+// rho a + (1 - rho) b
+#  define SESSREC__MEAN(rho, a, b) V(fma, V(all, rho), a, V(mul, V(all, 1 - (rho)), b))
+
+SESSREC__UPDATE(sgd, )
+SESSREC__UPDATE(adagrad, {
+    const sessrec__vec a = V(fma, g, g, SESSREC__FIRST);
+    V(put, u->first + i, a, n - i);
+    d = V(mul, g, V(rsqrt, V(add, a, epsilon)));
+})
+SESSREC__UPDATE(rmsprop, {
+    const sessrec__vec a = SESSREC__MEAN(o.decay, SESSREC__FIRST, V(mul, g, g));
+    V(put, u->first + i, a, n - i);
+    d = V(mul, g, V(rsqrt, V(add, a, epsilon)));
+})
+SESSREC__UPDATE(adadelta, {
+    const sessrec__vec past = SESSREC__SECOND, a = SESSREC__MEAN(o.decay, SESSREC__FIRST, V(mul, g, g));
+    V(put, u->first + i, a, n - i);
+    d = V(mul, g, V(sqrt, V(div, V(add, past, epsilon), V(add, a, epsilon))));
+    V(put, u->second + i, SESSREC__MEAN(o.decay, past, V(mul, d, d)), n - i);
+})
+SESSREC__UPDATE(adam, {
+    const sessrec__vec m = SESSREC__MEAN(o.beta1, SESSREC__FIRST, g),
+                       v = SESSREC__MEAN(o.beta2, SESSREC__SECOND, V(mul, g, g));
+    V(put, u->first + i, m, n - i);
+    V(put, u->second + i, v, n - i);
+    d = V(div, V(mul, m, V(all, u->correct1)), V(add, V(sqrt, V(mul, v, V(all, u->correct2))), epsilon));
+})
+SESSREC__KERNEL(void, update, (const sessrec__update *u, int32_t n)) {
+    switch (u->config->kind) {
+    case SESSREC_SGD: SESSREC__K(sgd)(u, n); break;
+    case SESSREC_ADAGRAD: SESSREC__K(adagrad)(u, n); break;
+    case SESSREC_RMSPROP: SESSREC__K(rmsprop)(u, n); break;
+    case SESSREC_ADADELTA: SESSREC__K(adadelta)(u, n); break;
+    default: SESSREC__K(adam)(u, n); break;
     }
 }
-#endif
+#  undef SESSREC__FIRST
+#  undef SESSREC__SECOND
+#  undef SESSREC__UPDATE
+#  undef SESSREC__MEAN
+#endif // SESSREC_NO_TRAINING
 
-static const sessrec__kernels SESSREC__K(table) = {
-    SESSREC__TEXT(SESSREC__WORDS),
+// What only training needs, and evaluation, is left out without a warning.
+#ifdef SESSREC_NO_TRAINING
+#  define SESSREC__TRAINS(name) (0 ? SESSREC__K(name) : NULL)
+#else
+#  define SESSREC__TRAINS(name) SESSREC__K(name)
+#endif
+static const sessrec__kernels SESSREC__JOIN(SESSREC__SET, table) = {
+    SESSREC__TEXT(SESSREC__SET),
     SESSREC__K(matmul),
     SESSREC__K(matmul_bt),
     SESSREC__K(transpose),
     SESSREC__K(dots),
     SESSREC__K(dots_at),
     SESSREC__K(screen),
-    SESSREC__TRAINS(SESSREC__K(array_exp)),
-    SESSREC__K(array_sigmoid),
-    SESSREC__K(array_tanh),
-    SESSREC__TRAINS(SESSREC__K(array_softplus)),
-    SESSREC__TRAINS(SESSREC__K(array_elu)),
-    SESSREC__TRAINS(SESSREC__K(array_elu_slope)),
-    SESSREC__TRAINS(SESSREC__K(array_bpr_max)),
-    SESSREC__TRAINS(SESSREC__K(array_add)),
-    SESSREC__K(array_muladd),
-    SESSREC__K(array_axpy),
-    SESSREC__TRAINS(SESSREC__K(array_scale)),
-    SESSREC__K(array_multiply),
-    SESSREC__K(array_blend),
-    SESSREC__TRAINS(SESSREC__K(blend_back)),
-    SESSREC__TRAINS(SESSREC__K(array_gate_back)),
-    SESSREC__TRAINS(SESSREC__K(array_max)),
-    SESSREC__TRAINS(SESSREC__K(array_sum)),
-    SESSREC__TRAINS(SESSREC__K(array_dot)),
+    SESSREC__TRAINS(exp),
+    SESSREC__K(sigmoid),
+    SESSREC__K(tanh),
+    SESSREC__TRAINS(softplus),
+    SESSREC__TRAINS(elu),
+    SESSREC__TRAINS(elu_slope),
+    SESSREC__TRAINS(bpr_max),
+    SESSREC__TRAINS(add),
+    SESSREC__K(muladd),
+    SESSREC__K(axpy),
+    SESSREC__TRAINS(scale),
+    SESSREC__K(multiply),
+    SESSREC__K(blend),
+    SESSREC__TRAINS(blend_back),
+    SESSREC__TRAINS(gate_back),
+    SESSREC__TRAINS(max),
+    SESSREC__TRAINS(sum),
+    SESSREC__TRAINS(dot),
     SESSREC__K(tally),
 #ifndef SESSREC_NO_TRAINING
     SESSREC__K(update)
@@ -8813,44 +8724,36 @@ static const sessrec__kernels SESSREC__K(table) = {
 #endif
 };
 
-#undef SESSREC__JOIN2
+#undef V
+#undef sessrec__vec
+#undef SESSREC__AT
+#undef SESSREC__INTEGERS
 #undef SESSREC__JOIN
+#undef SESSREC__JOIN2
 #undef SESSREC__K
 #undef SESSREC__KERNEL
-#undef sessrec__vec
-#undef sessrec__vall
-#undef sessrec__vadd
-#undef sessrec__vsub
-#undef sessrec__vmul
-#undef sessrec__vdiv
-#undef sessrec__vfma
-#undef sessrec__vmax
-#undef sessrec__vmin
-#undef sessrec__vless
-#undef sessrec__vequal
-#undef sessrec__vsqrt
-#undef sessrec__vscale2
-#undef sessrec__vguess_rsqrt
-#undef sessrec__vgather
-#undef sessrec__vload
-#undef sessrec__vstore
-#undef sessrec__vget
-#undef sessrec__vput
-#undef SESSREC__WORDS
-#undef SESSREC__TARGET
-#undef SESSREC__WORD
+#undef SESSREC__LANES
+#undef SESSREC__LOWEST
+#undef SESSREC__MAP
 #undef SESSREC__MM
 #undef SESSREC__MM_ALL
-#undef SESSREC__MM_INTEGERS
-#undef SESSREC__MM_FLOATS
 #undef SESSREC__MM_AND
-#undef SESSREC__LANES
-#undef SESSREC__VECTOR
-#undef SESSREC__INTEGERS
+#undef SESSREC__MM_FLOATS
+#undef SESSREC__MM_INTEGERS
+#undef SESSREC__OP
+#undef SESSREC__OP1
+#undef SESSREC__OP2
+#undef SESSREC__OP3
+#undef SESSREC__OP4
+#undef SESSREC__REDUCE
+#undef SESSREC__SET
+#undef SESSREC__TARGET
 #undef SESSREC__TILE_ROWS
 #undef SESSREC__TILE_VECTORS
+#undef SESSREC__TRAINS
+#undef SESSREC__VECTOR
 
-#else // !SESSREC__WORDS
+#else // !SESSREC__SET
 
 // ===========================================================================================================
 // >>dispatch   build the kernels, choose among them at run time
@@ -8860,7 +8763,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  define SESSREC_HEADER_NAME "sessrec.h"  // define it if you rename this file
 #endif
 
-#define SESSREC__WORDS plain
+#define SESSREC__SET plain
 #define SESSREC__TARGET
 #define SESSREC__LANES 1
 #define SESSREC__VECTOR float
@@ -8868,7 +8771,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #include SESSREC_HEADER_NAME
 
 #ifdef SESSREC__X86
-#  define SESSREC__WORDS avx2
+#  define SESSREC__SET avx2
 #  define SESSREC__TARGET SESSREC__TARGET_OF("avx2,fma")
 #  define SESSREC__MM(word) _mm256_##word
 #  define SESSREC__MM_ALL(word, ...) _mm256_##word(__VA_ARGS__)
@@ -8882,7 +8785,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  define SESSREC__TILE_VECTORS 2
 #  include SESSREC_HEADER_NAME
 
-#  define SESSREC__WORDS avx512
+#  define SESSREC__SET avx512
 #  define SESSREC__TARGET SESSREC__TARGET_OF("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
 #  define SESSREC__MM(word) _mm512_##word
 #  define SESSREC__MM_ALL(word, ...) _mm512_maskz_##word((__mmask16)-1, __VA_ARGS__)
@@ -8897,7 +8800,7 @@ static const sessrec__kernels SESSREC__K(table) = {
 #  include SESSREC_HEADER_NAME
 #endif
 #ifdef SESSREC__NEON
-#  define SESSREC__WORDS neon
+#  define SESSREC__SET neon
 #  define SESSREC__TARGET
 #  define SESSREC__LANES 4
 #  define SESSREC__VECTOR float32x4_t
@@ -9592,41 +9495,57 @@ static int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign
 
 // ===========================================================================================================
 // >>log   click logs
-// Every log is made by one function, sessrec__group, of parts: events (session, item, time, perhaps user) as
-// they come, their ids numbered in tables of the part. It brings the tables together, sorts sessions by the
-// time of their first event and events inside a session by time, both stable, and leaves out ids without an
-// event. Reading gives it a part for each thread, one behind the other in the text, and where they meet is
-// not seen in the log; adding gives it one part; filters, cuts and splits one with the events of a log and
-// another session, or none, for each.
-//   item [events], time [events], session_begins [sessions+1], session_users [sessions], support [items]
-// Reading keeps 16 bytes an event, 20 with users, until the 12 bytes of the grouped form are made; grouping
-// needs some 32 a session.
-// ===========================================================================================================
+// Rows of a file, single events and arrays all become events (session, item, time) in the order of the input.
+// Their ids are numbered in tables; a session's key is its id and, if the event has a user, the user's number.
+// sessrec__group then sorts sessions by the time of their first event and events inside a session by time,
+// both stable, and leaves out ids without an event. Filters, cuts and splits group the events of a log again,
+// with another session, or none, for each.
+//   items [events], times [events], session_begins [sessions+1], session_users [sessions], supports [items]
+// Reading keeps 16 bytes an event until the 12 bytes of the grouped form are made; grouping needs some 28 bytes
+// a session.
+// ============================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-enum { SESSREC__SESSION = 0, SESSREC__ITEM = 1, SESSREC__TIME = 2, SESSREC__USER = 3, SESSREC__ROLES = 4 };
+// The three kinds of ids, and what else a reader looks for in a row.
+enum {
+    SESSREC__SESSION, SESSREC__ITEM, SESSREC__USER, SESSREC__IDS,
+    SESSREC__TIME = SESSREC__IDS, SESSREC__OFFSET, SESSREC__WHERE, SESSREC__WANTED = SESSREC__WHERE + 4
+};
+// Rows whose ids are numbered together; room for an id, its NUL, a user's number and 8 more bytes; notes.
+enum { SESSREC__ROWS = 64, SESSREC__ID_ROOM = SESSREC_MAX_ID + 16, SESSREC__NOTES = 24 };
 
-// Events in the order of the input.
-typedef struct sessrec__part {
-    sessrec__ids ids[SESSREC__ROLES];   // none of the time
-    int has_users;
-    int64_t events, room;
-    double *time;                       // [events]
-    int32_t *number[SESSREC__ROLES];    // [events] of each id, NULL for the time, and for users where there
-                                        // are none. A negative session: left out
-    char apart[64];                     // the thread of the next part writes to lines of its own
-} sessrec__part;
+// Bytes that stand in somebody else's memory: a field of a line, an id.
+typedef struct sessrec__text {
+    const char *at;
+    size_t size;
+} sessrec__text;
 
-enum { SESSREC__INSERTED = 64, SESSREC__MOST_SHARES = 6 };
+// An id that waits for its slot to come into the cache. at == NULL: there is none.
+typedef struct sessrec__waiting {
+    const char *at;
+    uint32_t size, hash;
+} sessrec__waiting;
+
+// What a log collects before it is finished.
+typedef struct sessrec__intake {
+    int64_t count, room;                // events
+    double *time, *offset;              // [room]; offset, to be added to the time, only while a file has one
+    int32_t *label, *item;              // [room] numbers in the tables
+    int32_t rows;                       // that wait behind those events
+    sessrec__waiting id[SESSREC__IDS][SESSREC__ROWS];
+    char text[SESSREC__IDS][SESSREC__ROWS][SESSREC__ID_ROOM];
+    sessrec_error failure;              // the first; finishing returns it
+} sessrec__intake;
 
 struct sessrec_log {
     sessrec_allocator memory;
-    int32_t known_items;            // of format.items_of: items 0 .. known_items-1
-    sessrec__part *part;            // [parts] behind the log itself, before it is finished, then NULL
-    int32_t parts;
-    sessrec__ids ids[SESSREC__ROLES];
-    sessrec_log_view view;          // of the finished log
-    void *block;                    // of its arrays
+    int32_t known_items;                // of format.items_of: items 0 .. known_items-1
+    sessrec__intake *in;                // NULL when the log is finished
+    sessrec__ids ids[SESSREC__IDS];
+    sessrec_log_view view;              // of the finished log
+    void *block;                        // of its arrays
+    int32_t notes;
+    sessrec_error note[SESSREC__NOTES]; // only the texts are used
 };
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
@@ -9637,37 +9556,38 @@ SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
     format.item_column = "ItemId";
     format.time_column = "Time";
     format.user_column = "UserId";
+    format.quotes = 1;
+    format.day_first = -1;
     return format;
 }
 
-// An empty log with so many parts; NULL without memory.
-static sessrec_log *sessrec__log_new(const sessrec_allocator *memory, int32_t parts, int32_t known_items) {
-    sessrec_log *log =
-        (sessrec_log *)sessrec__alloc(memory, 1, sizeof *log + (uint64_t)parts * sizeof *log->part);
+SESSREC_API sessrec_filter sessrec_filter_default(void) {
+    sessrec_filter filter;
+    memset(&filter, 0, sizeof filter);
+    filter.canary = SESSREC__CANARY_FILTER;
+    return filter;
+}
+
+static sessrec_log *sessrec__log_new(const sessrec_allocator *memory, int32_t known_items) {
+    sessrec_log *log = (sessrec_log *)sessrec__alloc(memory, 1, sizeof *log);
     if (!log) return NULL;
     log->memory = *memory;
     log->known_items = known_items;
-    log->part = parts ? (sessrec__part *)(void *)(log + 1) : NULL;
-    log->parts = parts;
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        sessrec__ids_init(&log->ids[role], memory);
-        for (int32_t p = 0; p < parts; ++p) sessrec__ids_init(&log->part[p].ids[role], memory);
-    }
+    for (int role = 0; role < SESSREC__IDS; ++role) sessrec__ids_init(&log->ids[role], memory);
     return log;
 }
 
 // Frees what a log holds, but not the log itself.
 static void sessrec__log_clear(sessrec_log *log) {
     const sessrec_allocator memory = log->memory;
-    for (int32_t p = 0; p < log->parts; ++p) {
-        sessrec__part *part = &log->part[p];
-        for (int role = 0; role < SESSREC__ROLES; ++role) {
-            sessrec__ids_free(&part->ids[role]);
-            sessrec__free(&memory, part->number[role]);
-        }
-        sessrec__free(&memory, part->time);
+    if (log->in) {
+        sessrec__free(&memory, log->in->time);
+        sessrec__free(&memory, log->in->offset);
+        sessrec__free(&memory, log->in->label);
+        sessrec__free(&memory, log->in->item);
+        sessrec__free(&memory, log->in);
     }
-    for (int role = 0; role < SESSREC__ROLES; ++role) sessrec__ids_free(&log->ids[role]);
+    for (int role = 0; role < SESSREC__IDS; ++role) sessrec__ids_free(&log->ids[role]);
     sessrec__free(&memory, log->block);
 }
 
@@ -9678,71 +9598,11 @@ SESSREC_API void sessrec_log_destroy(sessrec_log *log) {
     sessrec__free(&memory, log);
 }
 
-// The sentence for what can go wrong far from any row.
-static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result result) {
-    if (result == SESSREC_OUT_OF_MEMORY) return sessrec__no_memory(err);
-    if (result == SESSREC_TOO_LARGE)
-        return sessrec__fail(err, result, 0, "the log has too many ids, or events in one session");
-    return result;
+static const sessrec__ids *sessrec__item_ids(const sessrec_log *log) {
+    return &log->ids[SESSREC__ITEM];
 }
 
-// ---- ids, many at a time ----
-
-// Ids that are numbered together, when their slots have come into the cache.
-enum { SESSREC__MOST_WAITING = 128 };
-
-typedef struct sessrec__waiting {
-    const char *at;
-    uint32_t size, hash;
-} sessrec__waiting;
-
-SESSREC__INLINE void sessrec__wait(const sessrec__ids *ids, const char *at, size_t size,
-                                   sessrec__waiting *id) {
-    id->at = at;
-    id->size = (uint32_t)size;
-    id->hash = sessrec__ids_hash(ids, at, size);
-    SESSREC__PREFETCH(&ids->slot[id->hash & (uint32_t)(ids->slots - 1)]);
-}
-
-// Numbers ids that wait for a table that has slots.
-static sessrec_result sessrec__number_waiting(sessrec__ids *ids, const sessrec__waiting *id, int32_t count,
-                                              int32_t *number) {
-    sessrec_result result = sessrec__ids_reserve(ids, count, count * (SESSREC_MAX_ID + 1));
-    for (int32_t i = 0; i < count && !result; ++i) {
-        if (i && id[i].hash == id[i - 1].hash && id[i].size == id[i - 1].size &&
-            sessrec__same_text(id[i].at, id[i - 1].at, id[i].size))
-            number[i] = number[i - 1];  // often so
-        else
-            result = sessrec__ids_intern_hashed(ids, id[i].at, id[i].size, id[i].hash, &number[i]);
-    }
-    return result;
-}
-
-// Numbers the ids of a table in another one. Those that are new there get slots if ids are to be looked for
-// `again`.
-static sessrec_result sessrec__number_ids(const sessrec__ids *from, sessrec__ids *to, int again,
-                                          int32_t *number) {
-    sessrec__waiting id[SESSREC__MOST_WAITING];
-    sessrec_result result = sessrec__ids_room(to, from->count, from->blob_used);
-    for (int32_t i = 0, count = 0; i < from->count && !result; i += count) {
-        count = from->count - i < SESSREC__MOST_WAITING ? from->count - i : SESSREC__MOST_WAITING;
-        for (int32_t k = 0; k < count; ++k) {
-            const int64_t begin = from->offset[i + k],
-                          end = i + k + 1 < from->count ? from->offset[i + k + 1] : from->blob_used;
-            sessrec__wait(to, from->blob + begin, (size_t)(end - begin) - 1, &id[k]);
-        }
-        if (again) result = sessrec__number_waiting(to, id, count, number + i);
-        for (int32_t k = 0; k < count && !again && !result; ++k) {
-            const sessrec__slot *slot = sessrec__ids_slot(to, id[k].at, id[k].size, id[k].hash);
-            number[i + k] = slot->number ? slot->number - 1 : to->count;
-            if (!slot->number) result = sessrec__ids_push(to, id[k].at, id[k].size);
-        }
-    }
-    return result;
-}
-
-// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in
-// time.
+// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in time.
 static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count,
                                         sessrec__ids *to) {
     const int32_t ahead = 16;
@@ -9755,307 +9615,189 @@ static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t 
     return result;
 }
 
+// The sentence for what can go wrong far from any row.
+static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result result) {
+    if (result == SESSREC_OUT_OF_MEMORY) return sessrec__no_memory(err);
+    if (result == SESSREC_TOO_LARGE)
+        return sessrec__fail(err, result, 0, "the log has too many ids, or events in one session");
+    return result;
+}
+
+// Where the text of the next note goes: sessrec__fail writes it. NULL when there are too many.
+static sessrec_error *sessrec__note(sessrec_log *log) {
+    return log->notes < SESSREC__NOTES ? &log->note[log->notes++] : NULL;
+}
+
 // ---- grouping ----
 
-// Maps times to integers of the same order.
-SESSREC__INLINE uint64_t sessrec__time_key(double time) {
-    uint64_t bits;
-    memcpy(&bits, &time, sizeof bits);
-    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
-}
-
-// Stable sort of times and what belongs to them by 11 bits of the keys from bit `shift` on.
-static void sessrec__sort_pass(const double *time, const int32_t *value, int64_t count, int shift,
-                               double *to_time, int32_t *to_value) {
-    uint32_t place[2048], before = 0;   // of the next key with those bits
-    memset(place, 0, sizeof place);
-    for (int64_t i = 0; i < count; ++i) ++place[sessrec__time_key(time[i]) >> shift & 2047];
-    for (int b = 0; b < 2048; ++b) {
-        const uint32_t here = place[b];
-        place[b] = before;
-        before += here;
-    }
-    for (int64_t i = 0; i < count; ++i) {
-        const uint32_t to = place[sessrec__time_key(time[i]) >> shift & 2047]++;
-        to_time[to] = time[i];
-        to_value[to] = value[i];
-    }
-}
-
-// Sorts at most INT32_MAX: what is in order already and a few by insertion, else by the 22 highest bits in
-// which the keys differ, and then each run that is equal in these.
-static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value,
-                                            int64_t count) {
-    uint64_t differ = 0;
+// Stable merge sort by time; runs that are in order already cost one look.
+static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
+    const int64_t run = 32;
     int64_t sorted = 1;
-    int shift = 0;
-    for (; sorted < count; ++sorted) {
-        if (time[sorted - 1] <= time[sorted]) continue;
-        if (count > SESSREC__INSERTED) break;
-        const double moving = time[sorted];
-        const int32_t its_value = value[sorted];
-        int64_t to = sorted;
-        for (; to > 0 && time[to - 1] > moving; --to) {
+    while (sorted < count && time[sorted - 1] <= time[sorted]) ++sorted;
+    for (int64_t i = sorted; i < count; ++i) {  // by insertion in each run
+        const double moving = time[i];
+        const int32_t its_value = value[i];
+        int64_t to = i;
+        for (; to % run && time[to - 1] > moving; --to) {
             time[to] = time[to - 1];
             value[to] = value[to - 1];
         }
         time[to] = moving;
         value[to] = its_value;
     }
-    if (sorted >= count) return SESSREC_OK;
-    double *spare_time =
-        (double *)sessrec__alloc_unset(memory, (uint64_t)count, sizeof *time + sizeof *value);
-    if (!spare_time) return SESSREC_OUT_OF_MEMORY;
-    int32_t *spare_value = (int32_t *)(void *)(spare_time + count);
-    for (int64_t i = 1; i < count; ++i) differ |= sessrec__time_key(time[i]) ^ sessrec__time_key(time[0]);
-    while (differ >> shift >> 22) ++shift;
-    sessrec__sort_pass(time, value, count, shift, spare_time, spare_value);
-    sessrec__sort_pass(spare_time, spare_value, count, shift + 11, time, value);
-    sessrec__free(memory, spare_time);
+    if (sorted >= count || count <= run) return SESSREC_OK;
+    double *spare = (double *)sessrec__alloc_unset(memory, (uint64_t)count, sizeof *time + sizeof *value);
+    if (!spare) return SESSREC_OUT_OF_MEMORY;
+    int32_t *spare_value = (int32_t *)(void *)(spare + count);
+    for (int64_t width = run; width < count; width *= 2) {
+        for (int64_t from = 0; from + width < count; from += 2 * width) {
+            const int64_t end = count - from < 2 * width ? count : from + 2 * width;
+            int64_t left = 0, right = from + width, to = from;
+            if (time[right - 1] <= time[right]) continue;
+            memcpy(spare, time + from, (size_t)width * sizeof *time);
+            memcpy(spare_value, value + from, (size_t)width * sizeof *value);
+            for (; left < width; ++to) {  // to < right: what is left of the right half is in its place
+                const int take_left = right == end || spare[left] <= time[right];
+                time[to] = take_left ? spare[left] : time[right];
+                value[to] = take_left ? spare_value[left++] : value[right++];
+            }
+        }
+    }
+    sessrec__free(memory, spare);
+    return SESSREC_OK;
+}
+
+// Events to be grouped, and what that needs. A label is the number of a session before sessions are sorted.
+typedef struct sessrec__grouping {
+    sessrec_log *log;                   // that is made
+    int64_t count;
+    const double *time;                 // [count]
+    const int32_t *label, *item;        // [count]; a negative label: left out
+    const int32_t *user;                // [labels] -1: nobody; NULL: the log has no users
+    int32_t all[SESSREC__IDS];          // labels, items, users
+    int64_t *at;                        // [labels] events, then where the next one goes
+    double *start;                      // [labels] time of the earliest event
+    int64_t *events;                    // [items]
+    int32_t *number[SESSREC__IDS];      // [all] of items and users in the log that is made
+    int32_t *kept[SESSREC__IDS];        // [count_of] those that it has, sessions by start
+    int32_t count_of[SESSREC__IDS];
+    int64_t *session_begins, *supports; // its arrays
+    int32_t *log_items, *session_users;
+    double *times;
+} sessrec__grouping;
+
+static void sessrec__group_layout(void *object, sessrec__layout *layout) {
+    sessrec__grouping *g = (sessrec__grouping *)object;
+    g->at = (int64_t *)sessrec__place(layout, (uint64_t)g->all[SESSREC__SESSION], sizeof *g->at);
+    g->start = (double *)sessrec__place(layout, (uint64_t)g->all[SESSREC__SESSION], sizeof *g->start);
+    g->events = (int64_t *)sessrec__place(layout, (uint64_t)g->all[SESSREC__ITEM], sizeof *g->events);
+    for (int role = 0; role < SESSREC__IDS; ++role) {
+        const uint64_t all = (uint64_t)g->all[role];
+        g->kept[role] = (int32_t *)sessrec__place(layout, all, sizeof(int32_t));
+        if (role != SESSREC__SESSION) g->number[role] = (int32_t *)sessrec__place(layout, all, sizeof(int32_t));
+    }
+}
+
+static void sessrec__log_layout(void *object, sessrec__layout *layout) {
+    sessrec__grouping *g = (sessrec__grouping *)object;
+    sessrec_log_view *view = &g->log->view;
+    const uint64_t sessions = (uint64_t)view->session_count, events = (uint64_t)view->event_count;
+    view->session_begins = g->session_begins =
+        (int64_t *)sessrec__place(layout, sessions + 1, sizeof *g->session_begins);
+    view->times = g->times = (double *)sessrec__place(layout, events, sizeof *g->times);
+    view->items = g->log_items = (int32_t *)sessrec__place(layout, events, sizeof *g->log_items);
+    view->supports = g->supports =
+        (int64_t *)sessrec__place(layout, (uint64_t)view->item_count, sizeof *g->supports);
+    if (view->user_count)
+        view->session_users = g->session_users =
+            (int32_t *)sessrec__place(layout, sessions, sizeof *g->session_users);
+}
+
+// Lists what the log will have: items with events and known ones, users with sessions, and the sessions by start,
+// equal ones as the labels are.
+static sessrec_result sessrec__group_count(sessrec__grouping *g) {
+    sessrec_log_view *view = &g->log->view;
+    int32_t *sessions = &g->count_of[SESSREC__SESSION], *user = g->number[SESSREC__USER];
+    int64_t longest = 0;
+    for (int64_t e = 0; e < g->count; ++e) {
+        const int32_t s = g->label[e];
+        if (s < 0) continue;
+        if (!g->at[s]++ || g->time[e] < g->start[s]) g->start[s] = g->time[e];
+        ++g->events[g->item[e]];
+    }
+    for (int32_t s = 0; s < g->all[SESSREC__SESSION]; ++s) {
+        if (!g->at[s]) continue;
+        if (longest < g->at[s]) longest = g->at[s];
+        view->event_count += g->at[s];
+        g->start[*sessions] = g->start[s];  // *sessions <= s
+        g->kept[SESSREC__SESSION][(*sessions)++] = s;
+        if (g->user && g->user[s] >= 0) user[g->user[s]] = 1;
+    }
+    for (int32_t i = 0; i < g->all[SESSREC__ITEM]; ++i)
+        g->number[SESSREC__ITEM][i] = g->events[i] || i < g->log->known_items;
+    for (int role = SESSREC__ITEM; role <= SESSREC__USER; ++role)
+        for (int32_t i = 0; i < g->all[role]; ++i) {
+            if (!g->number[role][i]) continue;
+            g->number[role][i] = g->count_of[role];
+            g->kept[role][g->count_of[role]++] = i;
+        }
+    view->session_count = *sessions;
+    view->item_count = g->count_of[SESSREC__ITEM];
+    view->user_count = g->count_of[SESSREC__USER];
+    if (longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
+    return sessrec__sort_by_time(&g->log->memory, g->start, g->kept[SESSREC__SESSION], view->session_count);
+}
+
+// Moves events to their sessions, and sorts them there.
+static sessrec_result sessrec__group_move(sessrec__grouping *g) {
+    const int32_t sessions = g->log->view.session_count;
+    int64_t begin = 0;
+    for (int32_t i = 0; i < g->count_of[SESSREC__ITEM]; ++i) g->supports[i] = g->events[g->kept[SESSREC__ITEM][i]];
+    for (int32_t s = 0; s < sessions; ++s) {
+        const int32_t label = g->kept[SESSREC__SESSION][s], user = g->user ? g->user[label] : -1;
+        const int64_t events = g->at[label];
+        g->session_begins[s] = g->at[label] = begin;
+        begin += events;
+        if (g->session_users) g->session_users[s] = user < 0 ? -1 : g->number[SESSREC__USER][user];
+    }
+    g->session_begins[sessions] = begin;
+    for (int64_t e = 0; e < g->count; ++e) {
+        if (g->label[e] < 0) continue;
+        const int64_t to = g->at[g->label[e]]++;
+        g->log_items[to] = g->number[SESSREC__ITEM][g->item[e]];
+        g->times[to] = g->time[e];
+    }
     sessrec_result result = SESSREC_OK;
-    for (int64_t from = 0, to; from < count && !result && shift; from = to) {
-        const uint64_t high = sessrec__time_key(time[from]) >> shift;
-        for (to = from + 1; to < count && sessrec__time_key(time[to]) >> shift == high;) ++to;
-        if (to > from + 1) result = sessrec__sort_by_time(memory, time + from, value + from, to - from);
+    for (int32_t s = 0; s < sessions && !result; ++s) {
+        const int64_t from = g->session_begins[s], events = g->session_begins[s + 1] - from;
+        result = sessrec__sort_by_time(&g->log->memory, g->times + from, g->log_items + from, events);
     }
     return result;
 }
 
-// What grouping needs besides its parts and the log that it makes. A label is the number of a session before
-// sessions are sorted.
-typedef struct sessrec__grouping {
-    sessrec_log *log;
-    sessrec__part *part;
-    int32_t parts, shares;
-    int has_users, owned;               // owned: the tables of the parts may move to the log
-    int64_t *at;                        // [labels] events, then where the next one goes
-    double *start;                      // [labels] time of the earliest event
-    int32_t *user;                      // [labels] and its user
-    int64_t *item_events;               // [items]
-    int32_t count[SESSREC__ROLES];      // of ids that the log has
-    int32_t *kept[SESSREC__ROLES];      // [count] which, in the order of the log
-    int32_t *number[SESSREC__ROLES];    // [items, users] their numbers in the log
-    int64_t *session_begins, *support;   // the arrays of the log
-    int32_t *item, *session_users;
-    double *time;
-    sessrec_result result[SESSREC__MAX_THREADS];  // of each task
-} sessrec__grouping;
-
-static void sessrec__group_layout(sessrec__grouping *g, sessrec__layout *layout) {
-    uint64_t all[SESSREC__ROLES] = {0, 0, 0, 0};
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        for (int32_t p = 0; p < g->parts; ++p) all[role] += (uint64_t)g->part[p].ids[role].count;
-        g->kept[role] = (int32_t *)sessrec__place(layout, all[role], sizeof *g->kept[role]);
-        g->number[role] = (int32_t *)sessrec__place(layout, role == SESSREC__SESSION ? 0 : all[role],
-                                                    sizeof *g->number[role]);
+// Makes a finished log of events; names are the tables that their numbers belong to.
+static sessrec_result sessrec__group(const sessrec_log *source, sessrec__grouping *g, const sessrec__ids *names,
+                                     sessrec_log **out) {
+    for (int role = 0; role < SESSREC__IDS; ++role) g->all[role] = names[role].count;
+    g->log = sessrec__log_new(&source->memory, source->known_items);
+    void *block = g->log ? sessrec__layout_block(&source->memory, sessrec__group_layout, g) : NULL;
+    sessrec_result result = block ? sessrec__group_count(g) : SESSREC_OUT_OF_MEMORY;
+    if (!result) {
+        sessrec__layout layout = {NULL, 0, 0};
+        sessrec__log_layout(g, &layout);
+        layout.base = (char *)sessrec__alloc_unset(&source->memory, layout.overflow ? UINT64_MAX : layout.size, 1);
+        layout.size = 0;
+        if (layout.base) sessrec__log_layout(g, &layout);
+        g->log->block = layout.base;
+        result = g->log->block ? sessrec__group_move(g) : SESSREC_OUT_OF_MEMORY;
     }
-    g->at = (int64_t *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->at);
-    g->start = (double *)sessrec__place(layout, all[SESSREC__SESSION], sizeof *g->start);
-    g->user = (int32_t *)sessrec__place(layout, g->has_users ? all[SESSREC__SESSION] : 0, sizeof *g->user);
-    g->item_events = (int64_t *)sessrec__place(layout, all[SESSREC__ITEM], sizeof *g->item_events);
-}
-
-static void sessrec__log_layout(sessrec__grouping *g, sessrec__layout *layout) {
-    sessrec_log_view *view = &g->log->view;
-    const uint64_t sessions = (uint64_t)view->session_count, events = (uint64_t)view->event_count,
-                   users = view->user_count ? sessions : 0;
-    view->session_begins = g->session_begins =
-        (int64_t *)sessrec__place(layout, sessions + 1, sizeof *g->session_begins);
-    view->items = g->item = (int32_t *)sessrec__place(layout, events, sizeof *g->item);
-    view->times = g->time = (double *)sessrec__place(layout, events, sizeof *g->time);
-    g->session_users = (int32_t *)sessrec__place(layout, users, sizeof *g->session_users);
-    view->session_users = users ? g->session_users : NULL;
-    view->supports = g->support =
-        (int64_t *)sessrec__place(layout, (uint64_t)view->item_count, sizeof *g->support);
-}
-
-static void *sessrec__group_block(sessrec__grouping *g,
-                                  void (*place)(sessrec__grouping *g, sessrec__layout *layout)) {
-    sessrec__layout layout = {NULL, 0, 0};
-    place(g, &layout);
-    layout.base = layout.overflow ? NULL : (char *)sessrec__alloc_unset(&g->log->memory, layout.size, 1);
-    layout.size = 0;
-    if (layout.base) place(g, &layout);
-    return layout.base;
-}
-
-static sessrec_result sessrec__group_run(sessrec__grouping *g, sessrec__pool *pool, int32_t tasks,
-                                         sessrec__task task) {
-    sessrec__pool_run(pool, tasks, task, g);
-    for (int32_t i = 0; i < tasks; ++i)
-        if (g->result[i]) return g->result[i];
-    return SESSREC_OK;
-}
-
-// Numbers the ids of one role in the table of the first part, in the order in which they come first. Counts
-// the events of items.
-static void sessrec__task_merge(void *context, int32_t role) {
-    sessrec__grouping *g = (sessrec__grouping *)context;
-    sessrec__ids *all = &g->part[0].ids[role];
-    sessrec_result result = SESSREC_OK;
-    for (int32_t p = 1; p < g->parts && !result; ++p) {
-        int32_t *number = g->part[p].number[role], *global = g->kept[role];  // which has no other use yet
-        result = sessrec__number_ids(&g->part[p].ids[role], all, p + 1 < g->parts || role == SESSREC__ITEM,
-                                     global);
-        for (int64_t e = 0; e < g->part[p].events && number && !result; ++e) number[e] = global[number[e]];
-    }
-    g->result[role] = result;
-    if (role != SESSREC__ITEM || result) return;
-    memset(g->item_events, 0, (size_t)all->count * sizeof *g->item_events);
-    for (int32_t p = 0; p < g->parts; ++p)
-        for (int64_t e = 0; e < g->part[p].events; ++e)  // only a log of one part leaves events out
-            if (g->parts > 1 || g->part[p].number[SESSREC__SESSION][e] >= 0)
-                ++g->item_events[g->part[p].number[SESSREC__ITEM][e]];
-}
-
-// The labels of a task: each goes through all events, so they are not many, and takes those of its sessions.
-static int32_t sessrec__group_share(const sessrec__grouping *g, int32_t index) {
-    return (int32_t)((int64_t)g->part[0].ids[SESSREC__SESSION].count * index / g->shares);
-}
-
-// Counts the events of sessions and finds where each begins. The second time, when there are arrays of the
-// log, moves events to their sessions.
-static void sessrec__task_walk(void *context, int32_t index) {
-    sessrec__grouping *g = (sessrec__grouping *)context;
-    const int32_t from = sessrec__group_share(g, index), to = sessrec__group_share(g, index + 1);
-    const int moving = g->log->block != NULL;
-    if (!moving) memset(g->at + from, 0, (size_t)(to - from) * sizeof *g->at);
-    for (int32_t p = 0; p < g->parts; ++p) {
-        const sessrec__part *part = &g->part[p];
-        for (int64_t e = 0; e < part->events; ++e) {
-            const int32_t s = part->number[SESSREC__SESSION][e];
-            if (s < from || s >= to) continue;
-            if (moving) {
-                g->item[g->at[s]] = g->number[SESSREC__ITEM][part->number[SESSREC__ITEM][e]];
-                g->time[g->at[s]++] = part->time[e];
-            } else if (!g->at[s]++ || part->time[e] < g->start[s]) {
-                g->start[s] = part->time[e];
-                if (part->has_users) g->user[s] = part->number[SESSREC__USER][e];
-            }
-        }
-    }
-}
-
-// Sorts the events of each of some sessions by time.
-static void sessrec__task_sort(void *context, int32_t index) {
-    sessrec__grouping *g = (sessrec__grouping *)context;
-    const int64_t sessions = g->count[SESSREC__SESSION], last = sessions * (index + 1) / g->parts;
-    sessrec_result result = SESSREC_OK;
-    for (int64_t s = sessions * index / g->parts; s < last && !result; ++s) {
-        const int64_t begin = g->session_begins[s];
-        result = sessrec__sort_by_time(&g->log->memory, g->time + begin, g->item + begin,
-                                       g->session_begins[s + 1] - begin);
-    }
-    g->result[index] = result;
-}
-
-// Finds the order of the sessions: by start, equal ones as the labels are.
-static sessrec_result sessrec__order_sessions(sessrec__grouping *g) {
-    int32_t *order = g->kept[SESSREC__SESSION], sessions = 0;
-    int64_t longest = 0;
-    for (int32_t s = 0; s < g->part[0].ids[SESSREC__SESSION].count; ++s) {
-        if (!g->at[s]) continue;
-        if (longest < g->at[s]) longest = g->at[s];
-        g->log->view.event_count += g->at[s];
-        g->start[sessions] = g->start[s];  // sessions <= s
-        order[sessions++] = s;
-    }
-    g->count[SESSREC__SESSION] = sessions;
-    if (longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
-    return sessrec__sort_by_time(&g->log->memory, g->start, order, sessions);
-}
-
-// Lists the ids whose number is not 0, and numbers them anew.
-static void sessrec__list_ids(sessrec__grouping *g, int role) {
-    for (int32_t i = 0; i < g->part[0].ids[role].count; ++i) {
-        if (!g->number[role][i]) continue;
-        g->kept[role][g->count[role]] = i;
-        g->number[role][i] = g->count[role]++;
-    }
-}
-
-// Numbers the items that have events or are known, and the users that have sessions. Makes the arrays of the
-// log, and says where each session goes.
-static sessrec_result sessrec__group_ids(sessrec__grouping *g) {
-    sessrec_log *log = g->log;
-    const int32_t *order = g->kept[SESSREC__SESSION], sessions = g->count[SESSREC__SESSION];
-    int32_t *item = g->number[SESSREC__ITEM], *user = g->number[SESSREC__USER];
-    int64_t begin = 0;
-    for (int32_t i = 0; i < g->part[0].ids[SESSREC__ITEM].count; ++i)
-        item[i] = g->item_events[i] || i < log->known_items;
-    sessrec__list_ids(g, SESSREC__ITEM);
-    memset(user, 0, (size_t)g->part[0].ids[SESSREC__USER].count * sizeof *user);
-    for (int32_t s = 0; s < sessions && g->has_users; ++s) user[g->user[order[s]]] = 1;
-    sessrec__list_ids(g, SESSREC__USER);
-    log->view.item_count = g->count[SESSREC__ITEM];
-    log->view.session_count = sessions;
-    log->view.user_count = g->count[SESSREC__USER];
-    log->block = sessrec__group_block(g, sessrec__log_layout);
-    if (!log->block) return SESSREC_OUT_OF_MEMORY;
-    for (int32_t i = 0; i < g->count[SESSREC__ITEM]; ++i)
-        g->support[i] = g->item_events[g->kept[SESSREC__ITEM][i]];
-    for (int32_t s = 0; s < sessions; ++s) {
-        const int64_t events = g->at[order[s]];
-        g->session_begins[s] = g->at[order[s]] = begin;
-        begin += events;
-        if (g->has_users) g->session_users[s] = user[g->user[order[s]]];
-    }
-    g->session_begins[sessions] = begin;
-    return SESSREC_OK;
-}
-
-// Copies the ids that the log has, unless those are all and their table may move. Tables move last of all, as
-// a log that fails is to stay as it was.
-static sessrec_result sessrec__group_names(sessrec__grouping *g) {
-    sessrec__ids *from = g->part[0].ids, *to = g->log->ids;
-    uint32_t *offset = (uint32_t *)(void *)g->at;  // at is not needed any more
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        if (!from[role].count || (g->owned && g->count[role] == from[role].count)) continue;
-        sessrec_result result = sessrec__copy_ids(&from[role], g->kept[role], g->count[role], &to[role]);
-        // for sessrec_log_find_item
-        if (!result && role == SESSREC__ITEM) result = sessrec__ids_reserve(&to[role], 0, 0);
-        if (result) return result;
-    }
-    sessrec__ids *names = &from[SESSREC__SESSION];
-    if (names->count && !to[SESSREC__SESSION].blob) {
-        for (int32_t s = 0; s < names->count; ++s) offset[s] = names->offset[g->kept[SESSREC__SESSION][s]];
-        memcpy(names->offset, offset, (size_t)names->count * sizeof *offset);
-    }
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        if (from[role].count && !to[role].blob) sessrec__ids_move(&from[role], &to[role]);
-        if (role != SESSREC__ITEM) sessrec__ids_forget_slots(&to[role]);  // only items are looked for later
-    }
-    return SESSREC_OK;
-}
-
-static sessrec_result sessrec__group_all(sessrec__grouping *g, sessrec__pool *pool) {
-    sessrec_result result = sessrec__group_run(g, pool, SESSREC__ROLES, sessrec__task_merge);
-    if (!result) result = sessrec__group_run(g, pool, g->shares, sessrec__task_walk);
-    if (!result) result = sessrec__order_sessions(g);
-    if (!result) result = sessrec__group_ids(g);
-    if (!result) result = sessrec__group_run(g, pool, g->shares, sessrec__task_walk);
-    if (!result) result = sessrec__group_run(g, pool, g->parts, sessrec__task_sort);
-    return result ? result : sessrec__group_names(g);
-}
-
-// Makes a finished log of parts of `source`; owned: it may take what they have. Without a pool on one thread.
-static sessrec_result sessrec__group(const sessrec_log *source, sessrec__part *part, int32_t parts, int owned,
-                                     sessrec__pool *pool, sessrec_log **out) {
-    sessrec__grouping g;
-    sessrec__pool none;
-    memset(&g, 0, sizeof g);
-    memset(&none, 0, sizeof none);
-    g.part = part;
-    g.parts = parts;
-    g.shares = parts < SESSREC__MOST_SHARES ? parts : SESSREC__MOST_SHARES;
-    g.owned = owned;
-    for (int32_t p = 0; p < parts; ++p) g.has_users |= part[p].has_users;
-    g.log = sessrec__log_new(&source->memory, 0, source->known_items);
-    void *block = g.log ? sessrec__group_block(&g, sessrec__group_layout) : NULL;
-    const sessrec_result result = block ? sessrec__group_all(&g, pool ? pool : &none) : SESSREC_OUT_OF_MEMORY;
+    for (int role = 0; role < SESSREC__IDS && !result; ++role)
+        result = sessrec__copy_ids(&names[role], g->kept[role], g->count_of[role], &g->log->ids[role]);
+    if (!result) result = sessrec__ids_reserve(&g->log->ids[SESSREC__ITEM], 0, 0);  // to be searched
     sessrec__free(&source->memory, block);
-    if (result) sessrec_log_destroy(g.log);
-    *out = result ? NULL : g.log;
+    if (result) sessrec_log_destroy(g->log);
+    *out = result ? NULL : g->log;
     return result;
 }
 
@@ -10064,95 +9806,221 @@ static void sessrec__log_become(sessrec_log *log, sessrec_log *fresh) {
     fresh->view.bad_row_count = log->view.bad_row_count;
     fresh->view.dropped_event_count =
         log->view.dropped_event_count + log->view.event_count - fresh->view.event_count;
+    fresh->notes = log->notes;
+    memcpy(fresh->note, log->note, sizeof log->note);
     sessrec__log_clear(log);
     *log = *fresh;
     sessrec__free(&log->memory, fresh);
 }
 
-static sessrec_result sessrec__log_finish(sessrec_log *log, sessrec__pool *pool, sessrec_error *err) {
-    sessrec_log *fresh;
-    const sessrec_result result = sessrec__group(log, log->part, log->parts, 1, pool, &fresh);
-    for (int32_t p = 0; p < log->parts && !result; ++p) log->view.event_count += log->part[p].events;
-    if (!result) sessrec__log_become(log, fresh);
-    return sessrec__log_failed(err, result);
+// ---- adding events ----
+
+SESSREC__INLINE void sessrec__wait(const sessrec__ids *ids, const char *at, size_t size, sessrec__waiting *id) {
+    id->at = at;
+    id->size = (uint32_t)size;
+    id->hash = sessrec__ids_hash(ids, at, size);
+    SESSREC__PREFETCH(&ids->slot[id->hash & (uint32_t)(ids->slots - 1)]);
 }
 
-// ---- building a log from memory ----
-
-// Bytes that stand in somebody else's memory: a field of a line, an id.
-typedef struct sessrec__text {
-    const char *at;
-    size_t size;
-} sessrec__text;
-
-static sessrec__text sessrec__text_of(const char *text) {
-    sessrec__text result;
-    result.at = text;
-    result.size = strlen(text);
+static sessrec_result sessrec__number_ids(sessrec__ids *ids, const sessrec__waiting *id, int32_t rows,
+                                          int32_t *number) {
+    int64_t bytes = 0;
+    for (int32_t i = 0; i < rows; ++i) bytes += id[i].size + 1;
+    sessrec_result result = sessrec__ids_reserve(ids, rows, bytes);
+    for (int32_t i = 0; i < rows && !result; ++i) {
+        if (!id[i].at) number[i] = -1;
+        else if (i && id[i].at == id[i - 1].at) number[i] = number[i - 1];
+        else
+            result = sessrec__ids_intern_hashed(ids, id[i].at, id[i].size, id[i].hash, &number[i]);
+    }
     return result;
 }
 
-// Room for `more` events, better for `foreseen`. Their users come with the first.
-static sessrec_result sessrec__reserve_events(sessrec__part *part, int64_t more, int64_t foreseen) {
-    const int64_t needed = part->events + more, wanted = needed > foreseen ? needed : foreseen;
-    const sessrec_allocator *memory = &part->ids[SESSREC__ITEM].memory;
-    int64_t room = part->room;
-    for (int role = 0; role < SESSREC__ROLES && needed > part->room; ++role, room = part->room)
-        if (role != SESSREC__TIME && (role != SESSREC__USER || part->has_users) &&
-            !sessrec__grow(memory, (void **)&part->number[role], &room, wanted, sizeof(int32_t)))
-            return SESSREC_OUT_OF_MEMORY;
-    if (needed > room && !sessrec__grow(memory, (void **)&part->time, &room, wanted, sizeof *part->time))
-        return SESSREC_OUT_OF_MEMORY;
-    part->room = room;
-    return SESSREC_OK;
-}
-
-// Adds an event whose ids have been checked. An empty user is none.
-static sessrec_result sessrec__add_event(sessrec__part *part, const sessrec__text id[SESSREC__ROLES],
-                                         double time) {
-    if (!part->room) part->has_users = id[SESSREC__USER].size > 0;
-    if (part->has_users != (id[SESSREC__USER].size > 0)) return SESSREC_INVALID_ARGUMENT;
-    sessrec_result result = sessrec__reserve_events(part, 1, 0);
-    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
-        if (part->number[role])
-            result = sessrec__ids_intern(&part->ids[role], id[role].at, id[role].size,
-                                         &part->number[role][part->events]);
-    if (!result) part->time[part->events++] = time + 0.0;  // a negative zero becomes an ordinary one
+// Numbers the ids of the rows that wait, which become events. A session of a user has the user's number behind
+// the NUL of its id.
+static sessrec_result sessrec__flush(sessrec_log *log) {
+    sessrec__intake *in = log->in;
+    sessrec__waiting *session = in->id[SESSREC__SESSION];
+    const int32_t rows = in->rows;
+    int32_t user[SESSREC__ROWS];
+    in->rows = 0;
+    sessrec_result result = sessrec__number_ids(&log->ids[SESSREC__USER], in->id[SESSREC__USER], rows, user);
+    for (int32_t i = rows - 1; i >= 0 && !result; --i) {  // downwards: a later row may have the text of an earlier one
+        char *text = in->text[SESSREC__SESSION][i];
+        if (user[i] < 0) continue;
+        if (session[i].at != text) memmove(text, session[i].at, session[i].size);
+        text[session[i].size] = 0;
+        memcpy(text + session[i].size + 1, &user[i], sizeof *user);
+        sessrec__wait(&log->ids[SESSREC__SESSION], text, session[i].size + 1 + sizeof *user, &session[i]);
+    }
+    if (!result)
+        result = sessrec__number_ids(&log->ids[SESSREC__ITEM], in->id[SESSREC__ITEM], rows, in->item + in->count);
+    if (!result) result = sessrec__number_ids(&log->ids[SESSREC__SESSION], session, rows, in->label + in->count);
+    if (!result) in->count += rows;
     return result;
 }
 
-// What is wrong with an id, NULL if nothing.
-static const char *sessrec__id_problem(sessrec__text id) {
-    if (!id.size) return "is empty";
-    if (id.size > SESSREC_MAX_ID) return "is longer than 255 bytes";
-    return memchr(id.at, 0, id.size) ? "has a NUL byte in it" : NULL;
+// Makes room for so many events; returns 0 without memory.
+static int sessrec__reserve_events(sessrec_log *log, int64_t events) {
+    sessrec__intake *in = log->in;
+    int64_t room[4] = {in->room, in->room, in->room, in->offset ? in->room : INT64_MAX};
+    if (!sessrec__grow(&log->memory, (void **)&in->label, &room[0], events, sizeof *in->label) ||
+        !sessrec__grow(&log->memory, (void **)&in->item, &room[1], events, sizeof *in->item) ||
+        !sessrec__grow(&log->memory, (void **)&in->time, &room[2], events, sizeof *in->time) ||
+        !sessrec__grow(&log->memory, (void **)&in->offset, &room[3], events, sizeof *in->offset))
+        return 0;
+    in->room = room[0];
+    return 1;
+}
+
+// Lets a row wait. Its ids have been checked; an empty user is none. 8 bytes behind each id can be read.
+static sessrec_result sessrec__take_event(sessrec_log *log, const sessrec__text *id, double time, double offset) {
+    sessrec__intake *in = log->in;
+    const int64_t e = in->count + in->rows;
+    if (e >= in->room && !sessrec__reserve_events(log, e + 1)) return SESSREC_OUT_OF_MEMORY;
+    for (int role = 0; role < SESSREC__IDS; ++role) {
+        sessrec__waiting *to = &in->id[role][in->rows];
+        if (!id[role].size) to->at = NULL;
+        else if (in->rows && to[-1].at && to[-1].size == id[role].size &&
+                 sessrec__same_text(to[-1].at, id[role].at, id[role].size)) *to = to[-1];  // often so
+        else sessrec__wait(&log->ids[role], id[role].at, id[role].size, to);
+    }
+    in->time[e] = time + 0.0;  // a negative zero becomes an ordinary one
+    if (in->offset) in->offset[e] = offset;
+    return ++in->rows < SESSREC__ROWS ? SESSREC_OK : sessrec__flush(log);
+}
+
+// Keeps the first failure. The error of sessrec_log_add is read when the log is finished.
+static sessrec_result sessrec__add_failed(sessrec_log *log, sessrec_result code, const char *why) {
+    sessrec_error *failure = &log->in->failure;
+    if (why) return sessrec__fail(failure, code, 0, "event %d was not added: %s", log->in->count + 1, why);
+    failure->code = code;
+    return sessrec__log_failed(failure, code);
 }
 
 SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
                                            const char *item, double time) {
-    sessrec__text id[SESSREC__ROLES];
-    if (!log || !log->part || !session || !item || !(fabs(time) < HUGE_VAL)) return SESSREC_INVALID_ARGUMENT;
-    memset(id, 0, sizeof id);
-    id[SESSREC__SESSION] = sessrec__text_of(session);
-    id[SESSREC__ITEM] = sessrec__text_of(item);
-    id[SESSREC__USER] = sessrec__text_of(user ? user : "");
-    if (sessrec__id_problem(id[SESSREC__SESSION]) || sessrec__id_problem(id[SESSREC__ITEM]) ||
-        (user && sessrec__id_problem(id[SESSREC__USER])))
-        return SESSREC_INVALID_ARGUMENT;
-    return sessrec__add_event(log->part, id, time);
+    sessrec__text id[SESSREC__IDS] = {{session, 0}, {item, 0}, {user ? user : "", 0}};
+    if (!log || !log->in) return SESSREC_INVALID_ARGUMENT;
+    if (log->in->failure.code) return log->in->failure.code;
+    for (int role = 0; role < SESSREC__IDS; ++role) {
+        char *text = log->in->text[role][0];
+        id[role].size = id[role].at ? strlen(id[role].at) : 0;
+        if ((!id[role].size && role != SESSREC__USER) || id[role].size > SESSREC_MAX_ID)
+            return sessrec__add_failed(log, SESSREC_INVALID_ARGUMENT, "an id is empty or longer than 255 bytes");
+        memcpy(text, id[role].at, id[role].size + 1);
+        id[role].at = text;
+    }
+    if (!(fabs(time) < HUGE_VAL))
+        return sessrec__add_failed(log, SESSREC_INVALID_ARGUMENT, "its time is not finite");
+    sessrec_result result = sessrec__take_event(log, id, time, 0);
+    if (!result) result = sessrec__flush(log);
+    return result ? sessrec__add_failed(log, result, NULL) : SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session,
-                                                   int64_t item, double time) {
-    char user_text[24], session_text[24], item_text[24];
-    return sessrec_log_add(log, user < 0 ? NULL : sessrec__decimal(user, user_text),
-                           sessrec__decimal(session, session_text), sessrec__decimal(item, item_text), time);
+SESSREC_API sessrec_result sessrec_log_add_many(sessrec_log *log, int64_t count, const int64_t *users,
+                                                const int64_t *sessions, const int64_t *items,
+                                                const double *times) {
+    const int64_t *const number[SESSREC__IDS] = {sessions, items, users};
+    sessrec_result result = SESSREC_OK;
+    if (!log || !log->in) return SESSREC_INVALID_ARGUMENT;
+    if (log->in->failure.code) return log->in->failure.code;
+    if (count < 0 || (count && (!sessions || !items || !times)))
+        return sessrec__add_failed(log, SESSREC_INVALID_ARGUMENT, "an array is missing");
+    for (int64_t e = 0; e < count && !result; ++e) {
+        sessrec__text id[SESSREC__IDS];
+        for (int role = 0; role < SESSREC__IDS; ++role) {
+            char *text = log->in->text[role][log->in->rows];
+            id[role].size = 0;
+            if (!number[role] || (role == SESSREC__USER && users[e] < 0)) continue;
+            id[role].at = sessrec__decimal(number[role][e], text);
+            id[role].size = (size_t)(text + 23 - id[role].at);
+        }
+        if (!(fabs(times[e]) < HUGE_VAL))
+            return sessrec__add_failed(log, SESSREC_INVALID_ARGUMENT, "its time is not finite");
+        result = sessrec__take_event(log, id, times[e], 0);
+    }
+    if (!result) result = sessrec__flush(log);
+    return result ? sessrec__add_failed(log, result, NULL) : SESSREC_OK;
+}
+
+SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session, int64_t item,
+                                                   double time) {
+    return sessrec_log_add_many(log, 1, &user, &session, &item, &time);
+}
+
+// What a reader of the log should know of the finished log.
+static void sessrec__log_remarks(sessrec_log *log) {
+    static const char *const none[6] = {"NA", "NULL", "null", "nan", "None", "\\N"};
+    const sessrec_log_view *v = &log->view;
+    int64_t equal = 0, anonymous = 0, pairs = v->event_count - v->session_count;
+    double starts = 0, spans = 0;
+    for (int32_t s = 0; s < v->session_count; ++s) {
+        const int64_t begin = v->session_begins[s], end = v->session_begins[s + 1];
+        for (int64_t e = begin + 1; e < end; ++e) equal += v->times[e] <= v->times[e - 1];
+        starts += fabs(v->times[begin]);
+        spans += v->times[end - 1] - v->times[begin];
+        anonymous += v->session_users && v->session_users[s] < 0;
+    }
+    if (pairs >= 10 && equal > pairs / 2)
+        sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
+                      "%d of %d clicks have the same time as the one before in their session, and follow it as the "
+                      "rows do; if another column has the order, add it: --time-column day,order",
+                      equal, pairs);
+    if (v->session_count >= 10 && 4 * starts < spans)
+        sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
+                      "nearly all sessions begin at time 0: these times seem to count from the start of each "
+                      "session. Splits and the order of sessions need a day too: --time-column day,offset");
+    if (anonymous)
+        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "%d of %d sessions have no user", anonymous,
+                      (int64_t)v->session_count);
+    for (int i = 0; i < 6; ++i) {
+        int32_t user = 0;
+        while (user < v->user_count && strcmp(sessrec__ids_text(&log->ids[SESSREC__USER], user), none[i])) ++user;
+        if (user < v->user_count || sessrec__ids_find(&log->ids[SESSREC__ITEM], none[i], strlen(none[i])) >= 0)
+            sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
+                          "there is %s \"%s\"; if that stands for none, say so: --blank %s",
+                          user < v->user_count ? "a user" : "an item", none[i], none[i]);
+    }
+}
+
+// The users of the sessions in a table of session keys; NULL without memory.
+static int32_t *sessrec__label_users(const sessrec__ids *names) {
+    int32_t *user = (int32_t *)sessrec__alloc_unset(&names->memory, (uint64_t)names->count + 1, sizeof *user);
+    for (int32_t s = 0; s < names->count && user; ++s) {
+        const char *text = sessrec__ids_text(names, s);
+        const size_t size = strlen(text);
+        if (sessrec__ids_size(names, s) > size) memcpy(&user[s], text + size + 1, sizeof *user);
+        else user[s] = -1;
+    }
+    return user;
 }
 
 SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *err) {
-    if (!log || !log->part)
+    sessrec__grouping g;
+    sessrec_log *fresh = NULL;
+    int32_t *user = NULL;
+    if (!log || !log->in)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is finished already");
-    return sessrec__log_finish(log, NULL, err);
+    if (log->in->failure.code) {
+        if (err) *err = log->in->failure;
+        return log->in->failure.code;
+    }
+    memset(&g, 0, sizeof g);
+    g.count = log->in->count;
+    g.time = log->in->time;
+    g.label = log->in->label;
+    g.item = log->in->item;
+    sessrec__ids_forget_slots(&log->ids[SESSREC__SESSION]);  // memory for what comes
+    if (log->ids[SESSREC__USER].count) g.user = user = sessrec__label_users(&log->ids[SESSREC__SESSION]);
+    sessrec_result result = SESSREC_OUT_OF_MEMORY;
+    if (user || !log->ids[SESSREC__USER].count) result = sessrec__group(log, &g, log->ids, &fresh);
+    sessrec__free(&log->memory, user);
+    if (result) return sessrec__log_failed(err, result);
+    log->view.event_count = fresh->view.event_count;  // nothing was dropped
+    sessrec__log_become(log, fresh);
+    sessrec__log_remarks(log);
+    return SESSREC_OK;
 }
 
 // ---- looking into a log ----
@@ -10160,49 +10028,49 @@ SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *e
 SESSREC_API sessrec_log_view sessrec_log_contents(const sessrec_log *log) {
     sessrec_log_view none;
     memset(&none, 0, sizeof none);
-    return log && !log->part ? log->view : none;
+    return log && !log->in ? log->view : none;
+}
+
+SESSREC_API const char *sessrec_log_note(const sessrec_log *log, int32_t index) {
+    return log && index >= 0 && index < log->notes ? log->note[index].text : NULL;
 }
 
 // Before a log is finished its numbers are not final, and nobody has seen them.
-static const char *sessrec__log_id(const sessrec_log *log, const sessrec__ids *ids, int32_t index) {
-    return !log->part && index >= 0 && index < ids->count ? sessrec__ids_text(ids, index) : NULL;
+static const char *sessrec__log_id(const sessrec_log *log, int role, int32_t index) {
+    const int known = log && !log->in && index >= 0 && index < log->ids[role].count;
+    return known ? sessrec__ids_text(&log->ids[role], index) : NULL;
 }
 SESSREC_API const char *sessrec_log_item_id(const sessrec_log *log, int32_t item) {
-    return log ? sessrec__log_id(log, &log->ids[SESSREC__ITEM], item) : NULL;
+    return sessrec__log_id(log, SESSREC__ITEM, item);
 }
 SESSREC_API const char *sessrec_log_session_id(const sessrec_log *log, int32_t session) {
-    return log ? sessrec__log_id(log, &log->ids[SESSREC__SESSION], session) : NULL;
+    return sessrec__log_id(log, SESSREC__SESSION, session);
 }
 SESSREC_API const char *sessrec_log_user_id(const sessrec_log *log, int32_t user) {
-    return log ? sessrec__log_id(log, &log->ids[SESSREC__USER], user) : NULL;
+    return sessrec__log_id(log, SESSREC__USER, user);
 }
 SESSREC_API int32_t sessrec_log_find_item(const sessrec_log *log, const char *id) {
-    return log && !log->part && id ? sessrec__ids_find(&log->ids[SESSREC__ITEM], id, strlen(id)) : -1;
+    return log && !log->in && id ? sessrec__ids_find(&log->ids[SESSREC__ITEM], id, strlen(id)) : -1;
+}
+SESSREC_API int64_t sessrec_log_item_number(const sessrec_log *log, int32_t item) {
+    return sessrec__id_number(sessrec_log_item_id(log, item));
+}
+SESSREC_API int32_t sessrec_log_find_number(const sessrec_log *log, int64_t id) {
+    char text[24];
+    return sessrec_log_find_item(log, sessrec__decimal(id, text));
 }
 
 // ---- times ----
 
-// What is looked at of a field: more than an id has, or a time that this library writes.
-enum { SESSREC__MAX_FIELD = 400 };
-
-// The double nearest to digits * 10^exponent: strtod rounds it, and sees no point, which each locale writes
-// in its own way. digits is a text with room for 24 more bytes.
-static double sessrec__to_double(char *digits, int64_t exponent) {
-    char power[24];
-    strcat(digits, "e");
-    strcat(digits, sessrec__decimal(exponent, power));
-    return strtod(digits, NULL);
-}
-
-// The double nearest to number / 10^places: with places the number is below 2^53 and so exact as a double, as
-// the power is, and one rounding is left.
-static double sessrec__decimal_fraction(int64_t number, int places) {
-    static const double power[8] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
-    return (double)number / power[places];
-}
+// What is looked at of a time: more than this library writes.
+enum { SESSREC__MAX_TIME = 400 };
 
 SESSREC__INLINE int sessrec__is_digit(char c) {
     return c >= '0' && c <= '9';
+}
+
+static char sessrec__lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
 static int sessrec__accept(const char **at, const char *end, char wanted) {
@@ -10211,733 +10079,1075 @@ static int sessrec__accept(const char **at, const char *end, char wanted) {
     return 1;
 }
 
-// Reads what looks like pattern: each 9 is a digit of value[0], anything else stands for itself and goes on
-// to the next value.
-static int sessrec__match(const char **at, const char *end, const char *pattern, int *value) {
-    *value = 0;
-    for (; *pattern; ++pattern, ++*at) {
-        if (*at == end || (*pattern == '9' ? !sessrec__is_digit(**at) : **at != *pattern)) return 0;
-        if (*pattern == '9') *value = *value * 10 + (**at - '0');
-        else *++value = 0;
+// The double nearest to digits * 10^exponent. strtod gets a text without a point, which each locale writes in its
+// own way.
+static double sessrec__to_double(int64_t exponent, const char *digits, size_t size) {
+    char text[SESSREC__MAX_TIME + 32], decimal[24];
+    size_t used = 0;
+    for (size_t i = 0; i < size && used < SESSREC__MAX_TIME; ++i)
+        if (sessrec__is_digit(digits[i])) text[used++] = digits[i];
+    text[used++] = 'e';
+    strcpy(text + used, sessrec__decimal(exponent, decimal));
+    return strtod(text, NULL);
+}
+
+// The same where the digits are a number: one rounding if it and the power are exact as doubles.
+SESSREC__INLINE double sessrec__scale(uint64_t number, int64_t exponent, const char *digits, size_t size) {
+    static const double power[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    if (number >= (uint64_t)1 << 53 || exponent < -22 || exponent > 22)
+        return sessrec__to_double(exponent, digits, size);
+    return exponent < 0 ? (double)number / power[-exponent] : (double)number * power[exponent];
+}
+
+// Appends the digits that stand at *at to a number, up to eight at once: pairs become numbers below 100, these below
+// 10^4. 8 bytes behind `end` can be read.
+SESSREC__INLINE void sessrec__take_digits(const char **at, const char *end, uint64_t *number) {
+    static const uint64_t power[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+    for (int count = 8; count == 8; *at += count) {
+        uint64_t word = sessrec__load_word(*at) ^ '0' * SESSREC__EACH_BYTE;
+        const uint64_t others = ((word + 118 * SESSREC__EACH_BYTE) | word) & 128 * SESSREC__EACH_BYTE;
+        if (others) count = sessrec__first_bit(others) / 8;
+        if (end - *at < count) count = (int)(end - *at);
+        if (!count) return;
+        word <<= 64 - 8 * count;
+        word = (word * 10 + (word >> 8)) & 0x00ff00ff00ff00ffu;
+        word = (word * 100 + (word >> 16)) & 0x0000ffff0000ffffu;
+        *number = *number * power[count] + ((word * 10000 + (word >> 32)) & 0xffffffffu);
     }
-    return 1;
 }
 
-// Days since 1970-01-01 in the Gregorian calendar; 0: there is no such day.
-static int sessrec__find_day(const int date[3], int64_t *days) {
-    // days before month i
-    static const int before[14] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
-    const int year = date[0], month = date[1], day = date[2], past = year - 1;
-    const int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    if (year < 1 || month < 1 || month > 12 || day < 1 ||
-        day > before[month + 1] - before[month] + (leap && month == 2))
-        return 0;
-    *days = (int64_t)365 * past + past / 4 - past / 100 + past / 400 + before[month] + (leap && month > 2) +
-            day - 1;
-    *days -= 719162;  // from 0001-01-01 to 1970-01-01
-    return 1;
-}
-
-// YYYY-MM-DD, or with HH:MM[:SS[.fff]] behind 'T' or a space, and then Z, +HH:MM or +HHMM; without these in
-// UTC. Seven digits behind the point count: a double of today's seconds holds no more.
-static int sessrec__parse_date(const char *at, const char *end, double *out) {
-    int date[3], clock[3] = {0, 0, 0}, zone[2] = {0, 0}, places = 0, east = 0;
-    int64_t days, fraction = 0;
-    char digits[48] = "", decimal[24];
-    if (!sessrec__match(&at, end, "9999-99-99", date) || !sessrec__find_day(date, &days)) return 0;
-    if (sessrec__accept(&at, end, 'T') || sessrec__accept(&at, end, ' ')) {
-        if (!sessrec__match(&at, end, "99:99", clock)) return 0;
-        const int seconds = sessrec__accept(&at, end, ':');
-        if (seconds && !sessrec__match(&at, end, "99", &clock[2])) return 0;
-        const char *const point = at;
-        if (seconds && sessrec__accept(&at, end, '.'))
-            for (; at < end && sessrec__is_digit(*at); ++at)
-                if (places < 7) fraction = fraction * 10 + (*at - '0'), ++places;
-        if (at == point + 1) return 0;
-        east = sessrec__accept(&at, end, '+') ? 1 : sessrec__accept(&at, end, '-') ? -1 : 0;
-        if (east && !sessrec__match(&at, end, "99", zone)) return 0;
-        sessrec__accept(&at, end, east ? ':' : 'Z');
-        if (east && !sessrec__match(&at, end, "99", &zone[1])) return 0;
-    }
-    if (at < end || clock[0] > 23 || clock[1] > 59 || clock[2] > 60 || zone[0] > 23 || zone[1] > 59) return 0;
-    int64_t total =
-        days * 86400 + (clock[0] * 60 + clock[1]) * 60 + clock[2] - east * (zone[0] * 60 + zone[1]) * 60;
-    for (int i = 0; i < places; ++i) total *= 10;  // below 2.6e11 * 10^7, which 64 bits hold
-    total += fraction;
-    if (total > -((int64_t)1 << 53) && total < (int64_t)1 << 53)
-        *out = sessrec__decimal_fraction(total, places);
-    else *out = sessrec__to_double(strcat(digits, sessrec__decimal(total, decimal)), -places);
-    return 1;
-}
-
-// Eight digits 0..9 in the bytes of a word as a number: neighbors become numbers below 100, these numbers
-// below 10^4.
-SESSREC__INLINE uint64_t sessrec__eight_digits(uint64_t word) {
-    word = (word * 10 + (word >> 8)) & 0x00ff00ff00ff00ffu;
-    word = (word * 100 + (word >> 16)) & 0x0000ffff0000ffffu;
-    return (word * 10000 + (word >> 32)) & 0xffffffffu;
-}
-
-// digits[.digits] in 16 bytes at most, 7 digits behind the point: nearly every time. 16 bytes at `at` are
-// read.
-SESSREC__INLINE int sessrec__parse_short_number(const char *at, size_t size, double *out) {
-    const uint64_t zeros = 48 * SESSREC__EACH_BYTE, high_bits = 128 * SESSREC__EACH_BYTE;
-    // the number as 16 digits, the last at the top of low
-    uint64_t low = sessrec__load_word(at) ^ zeros, high = 0;
-    if (size - 1 > 15) return 0;
-    if (size <= 8) {
-        low <<= 64 - 8 * size;
-    } else {
-        high = low << (128 - 8 * size);
-        low = low >> (8 * size - 72) >> 8 | (sessrec__load_word(at + 8) ^ zeros) << (128 - 8 * size);
-    }
-    const uint64_t points = sessrec__zero_bytes(low ^ ('.' ^ '0') * SESSREC__EACH_BYTE);
-    int places = 0;
-    if (points) {
-        places = 7 - sessrec__first_bit(points) / 8;
-        // the bytes in front of the point, which move up by one
-        const uint64_t whole = ((uint64_t)1 << (56 - 8 * places)) - 1;
-        low = (low & ~(whole << 8 | 255)) | (low & whole) << 8 | high >> 56;
-        high <<= 8;
-        --size;
-    }
-    if (!size ||
-        (((low + 118 * SESSREC__EACH_BYTE) | low | (high + 118 * SESSREC__EACH_BYTE) | high) & high_bits))
-        return 0;
-    *out = sessrec__decimal_fraction(
-        (int64_t)(sessrec__eight_digits(high) * 100000000 + sessrec__eight_digits(low)), places);
-    return 1;
-}
-
-// [+-]digits[.digits][e[+-]digits] of at most MAX_FIELD bytes.
+// [+-]digits[.digits][e[+-]digits]; a comma is a point too, where it separates no fields.
 static int sessrec__parse_number(const char *at, const char *end, double *out) {
-    char digits[SESSREC__MAX_FIELD + 32];
-    int64_t exponent = 0, power = 0;
-    int used = 0, point = 0;
     const int negative = sessrec__accept(&at, end, '-');
+    uint64_t number = 0;
+    int64_t exponent = 0, power = 0;
     if (!negative) sessrec__accept(&at, end, '+');
-    for (; at < end && (sessrec__is_digit(*at) || (*at == '.' && !point)); ++at) {
-        exponent -= point;
-        if (*at == '.') point = 1;
-        else digits[used++] = *at;
+    const char *const digits = at;
+    sessrec__take_digits(&at, end, &number);
+    int64_t count = at - digits;
+    if (at < end && (*at == '.' || *at == ',')) {
+        const char *const point = ++at;
+        sessrec__take_digits(&at, end, &number);
+        exponent = point - at;
+        count -= exponent;
     }
-    digits[used] = 0;
-    int any = used > 0;
-    if (any && (sessrec__accept(&at, end, 'e') || sessrec__accept(&at, end, 'E'))) {
-        const int down = sessrec__accept(&at, end, '-');
-        if (!down) sessrec__accept(&at, end, '+');
-        for (any = 0; at < end && sessrec__is_digit(*at); ++at, any = 1)
+    const size_t size = (size_t)(at - digits);
+    if (at < end && count && (*at == 'e' || *at == 'E')) {
+        const int down = *++at == '-';
+        if (at < end && (*at == '-' || *at == '+')) ++at;
+        if (at == end) return 0;
+        for (; at < end && sessrec__is_digit(*at); ++at)
             if (power < 100000000) power = power * 10 + (*at - '0');
         exponent += down ? -power : power;
     }
-    if (!any || at < end) return 0;
-    const double size = sessrec__to_double(digits, exponent);
-    *out = negative ? -size : size;
-    return size < HUGE_VAL;
+    if (!count || at < end) return 0;
+    *out = sessrec__scale(count < 20 ? number : UINT64_MAX, exponent, digits, size);
+    if (negative) *out = -*out;
+    return fabs(*out) < HUGE_VAL;
+}
+
+// What a date says.
+typedef struct sessrec__date {
+    int year, month, day, hour, minute, second, zone;   // zone: minutes east of UTC
+    int64_t fraction;                                    // of a second, in units of 10^-places
+    int places;
+} sessrec__date;
+
+// Reads at least `least` and at most `most` digits.
+static int sessrec__parse_digits(const char **at, const char *end, int least, int most, int *out) {
+    int count = 0;
+    for (*out = 0; count < most && *at < end && sessrec__is_digit(**at); ++*at, ++count)
+        *out = *out * 10 + (**at - '0');
+    return count >= least;
+}
+
+// Seconds since 1970 in UTC; 0 if there is no such day or time.
+static int sessrec__date_seconds(const sessrec__date *d, double *out) {
+    static const int before[14] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
+    const int past = d->year - 1;
+    const int leap = d->year % 4 == 0 && (d->year % 100 != 0 || d->year % 400 == 0);
+    char digits[24];
+    if (d->year < 1 || d->month < 1 || d->month > 12 || d->day < 1 ||
+        d->day > before[d->month + 1] - before[d->month] + (leap && d->month == 2) || d->hour > 23 ||
+        d->minute > 59 || d->second > 60)
+        return 0;
+    int64_t total = (int64_t)365 * past + past / 4 - past / 100 + past / 400 + before[d->month] +
+                    (leap && d->month > 2) + d->day - 1 - 719162;  // days since 1970-01-01
+    total = ((total * 24 + d->hour) * 60 + d->minute - d->zone) * 60 + d->second;
+    for (int i = 0; i < d->places; ++i) total *= 10;  // below 2.6e11 * 10^7, which 64 bits hold
+    total += d->fraction;
+    const uint64_t size = total < 0 ? 0 - (uint64_t)total : (uint64_t)total;
+    const char *text = sessrec__decimal((int64_t)size, digits);
+    *out = sessrec__scale(size, -d->places, text, strlen(text));
+    if (total < 0) *out = -*out;
+    return 1;
+}
+
+// A time of day behind a date, if one is there: H:MM[:SS[.fff]], [AM|PM], and UTC, GMT, Z, +HH, +HH:MM or +HHMM.
+// Seven digits of a fraction count: a double of today's seconds holds no more.
+static int sessrec__parse_clock(const char **begin, const char *end, sessrec__date *d) {
+    const char *at = *begin;
+    int hours = 0, minutes = 0, digit;
+    sessrec__accept(&at, end, ',');
+    const int basic = at < end && sessrec__lower(*at) == 't';
+    if (at == end || (!basic && *at != ' ' && *at != ':')) return 1;
+    for (++at; sessrec__accept(&at, end, ' ');) {}
+    if (!sessrec__parse_digits(&at, end, 1, 2, &d->hour)) return 1;
+    if (!sessrec__accept(&at, end, ':') && !basic) {  // a year
+        d->hour = 0;
+        return 1;
+    }
+    if (!sessrec__parse_digits(&at, end, 2, 2, &d->minute)) return 0;
+    if (sessrec__accept(&at, end, ':') || (basic && at < end && sessrec__is_digit(*at))) {
+        if (!sessrec__parse_digits(&at, end, 2, 2, &d->second)) return 0;
+        if (sessrec__accept(&at, end, '.') || sessrec__accept(&at, end, ',')) {
+            const char *const point = at;
+            for (; sessrec__parse_digits(&at, end, 1, 1, &digit);)
+                if (d->places < 7) d->fraction = d->fraction * 10 + digit, ++d->places;
+            if (at == point) return 0;
+        }
+    }
+    *begin = at;
+    while (sessrec__accept(&at, end, ' ')) {}
+    const char half = end - at >= 2 && sessrec__lower(at[1]) == 'm' ? sessrec__lower(*at) : 0;
+    if (half == 'a' || half == 'p') {
+        if (d->hour < 1 || d->hour > 12) return 0;
+        d->hour = d->hour % 12 + (half == 'p' ? 12 : 0);
+        *begin = at += 2;
+        while (sessrec__accept(&at, end, ' ')) {}
+    }
+    const char c = at < end ? sessrec__lower(*at) : 0;
+    if (c == 'z') {
+        *begin = at + 1;
+    } else if (end - at >= 3 && (c == 'u' || c == 'g')) {
+        const char *const name = c == 'u' ? "utc" : "gmt";
+        if (sessrec__lower(at[1]) != name[1] || sessrec__lower(at[2]) != name[2]) return 0;
+        *begin = at + 3;
+    } else if (c == '+' || c == '-') {
+        ++at;
+        if (!sessrec__parse_digits(&at, end, 2, 2, &hours)) return 0;
+        if (sessrec__accept(&at, end, ':') || (at < end && sessrec__is_digit(*at)))
+            if (!sessrec__parse_digits(&at, end, 2, 2, &minutes)) return 0;
+        if (hours > 23 || minutes > 59) return 0;
+        d->zone = (hours * 60 + minutes) * (c == '-' ? -1 : 1);
+        *begin = at;
+    }
+    return 1;
+}
+
+// How dates may be written: Y year, m month, b its name, d day, a day of the week, C time of day; a blank is any
+// number of them. In the last four forms day and month may be exchanged.
+enum { SESSREC__DATE_FORMS = 16, SESSREC__EITHER_ORDER = 12 };
+static int sessrec__match_date(int form, const char *at, const char *end, double *out) {
+    static const char *const forms[SESSREC__DATE_FORMS] = {
+        "Y-m-dC", "Y/m/dC", "Y.m.dC", "YmdC",   "d.m.YC",  "d/b/YC", "d-b-YC", "d b YC",
+        "a d b YC", "b d YC", "a b dC Y", "a b d Y", "d/m/YC", "d-m-YC", "m/d/YC", "m-d-YC"};
+    static const char months[] = "janfebmaraprmayjunjulaugsepoctnovdec";
+    sessrec__date d;
+    memset(&d, 0, sizeof d);
+    for (const char *want = forms[form]; *want; ++want) {
+        int good = 1;
+        const char *name = at;
+        switch (*want) {
+        case 'Y': good = sessrec__parse_digits(&at, end, 4, 4, &d.year); break;
+        case 'm': good = sessrec__parse_digits(&at, end, 1, 2, &d.month); break;
+        case 'd': good = sessrec__parse_digits(&at, end, 1, 2, &d.day); break;
+        case 'C': good = sessrec__parse_clock(&at, end, &d); break;
+        case ' ':
+            sessrec__accept(&at, end, ',');
+            while (sessrec__accept(&at, end, ' ')) {}
+            break;
+        case 'a':
+        case 'b':
+            while (at < end && sessrec__lower(*at) >= 'a' && sessrec__lower(*at) <= 'z') ++at;
+            good = at - name >= 3;
+            for (d.month = *want == 'a' ? 1 : 0; good && d.month < 12; ++d.month) {
+                int same = 1;
+                for (int i = 0; i < 3; ++i) same = same && sessrec__lower(name[i]) == months[3 * d.month + i];
+                if (same) break;
+            }
+            good = good && (*want == 'a' || d.month++ < 12);
+            break;
+        default: good = sessrec__accept(&at, end, *want); break;
+        }
+        if (!good) return 0;
+    }
+    return at == end && sessrec__date_seconds(&d, out);
+}
+
+// Digits without anything between: YYYYMMDD[HH[MM[SS]]], or MMDD in the year 2000, which has a February 29.
+static int sessrec__parse_date_digits(const char *at, const char *end, double *out) {
+    const int64_t size = end - at;
+    sessrec__date d;
+    memset(&d, 0, sizeof d);
+    d.year = 2000;
+    if (size != 4 && size != 8 && size != 10 && size != 12 && size != 14) return 0;
+    if (size > 4 && !sessrec__parse_digits(&at, end, 4, 4, &d.year)) return 0;
+    if (!sessrec__parse_digits(&at, end, 2, 2, &d.month) || !sessrec__parse_digits(&at, end, 2, 2, &d.day)) return 0;
+    sessrec__parse_digits(&at, end, 2, 2, &d.hour);
+    sessrec__parse_digits(&at, end, 2, 2, &d.minute);
+    sessrec__parse_digits(&at, end, 2, 2, &d.second);
+    return at == end && d.year >= 1900 && d.year <= 2100 && sessrec__date_seconds(&d, out);
 }
 
 // ---- lines and fields ----
 
-enum { SESSREC__MAX_LINE = 1 << 20 };
+// Bytes of a row at most; that are read at a time; that can be read behind a row.
+enum { SESSREC__MAX_ROW = 1 << 20, SESSREC__MAX_BLOCK = 1 << 22, SESSREC__SLACK = 16 };
 
-// Bytes whose stops are found together, and how many behind a stop can be read.
-enum { SESSREC__WINDOW = 4096, SESSREC__SLACK = 16, SESSREC__LEAST_ROWS = 4096 };
+// What a bad row is counted by: where it is bad, and why; and what helps.
+enum { SESSREC__OF_ROW = SESSREC__WHERE, SESSREC__PLACES };
+static const char *const sessrec__places[SESSREC__PLACES] = {"session id", "item id", "user id", "time", "offset", "row"};
+enum {
+    SESSREC__GOOD, SESSREC__SHORT, SESSREC__UNCLOSED, SESSREC__BEHIND_QUOTE, SESSREC__TOO_LONG, SESSREC__NO_JSON,
+    SESSREC__NO_KEY, SESSREC__BLANK, SESSREC__LONG_ID, SESSREC__HAS_NUL, SESSREC__NO_TIME, SESSREC__WHICH_DAY,
+    SESSREC__OTHER_TIME, SESSREC__PROBLEMS
+};
+static const char *const sessrec__problems[SESSREC__PROBLEMS][2] = {
+    {"", ""},
+    {"has too few fields", ""},
+    {"has a quote that is not closed", "; if quotes are plain text in this log: --no-quotes"},
+    {"has text behind a closing quote", "; if quotes are plain text in this log: --no-quotes"},
+    {"is longer than 1 MiB", ""},
+    {"is no JSON object on one line", ""},
+    {"has no key of the session, item or time",
+     " (--session-column, --item-column, --time-column); flatten lists first: "
+     "jq -c '.session as $s | .events[] | {session: $s, item: .aid, time: .ts}'"},
+    {"is blank", "; --skip-bad-rows passes over such rows"},
+    {"is longer than 255 bytes", ""},
+    {"has a NUL byte in it", ""},
+    {"is neither a number nor a date like 2014-04-07T10:51:09Z", ""},
+    {"is a date whose day and month could be exchanged", ": --day-first or --month-first"},
+    {"is a date where earlier rows have numbers, or the other way round", ""}};
 
-// A log that is being read.
+// A text that is being read into a log.
 typedef struct sessrec__reader {
+    sessrec_log *log;
     sessrec_log_format format;
     sessrec_error *err;
-    sessrec_log *log;
-    const char *end;                // of the text
-    char separator;
-    const char *wanted[SESSREC__ROLES];  // names or numbers of the columns, "" for none
-    int column[SESSREC__ROLES];     // where they are, from 0; -1: nowhere
-    int last_column;                // of those that are wanted
-    int started;                    // the columns are known
-    int mapped;                     // the text is a mapped file
-    struct sessrec__log_piece *piece;
+    const char *name;                   // of the file, or NULL
+    void *file;                         // FILE *; without one the text lies in memory
+    const char *memory;
+    size_t memory_left;
+    double size, bytes;                 // of the text, 0: not known; of it that were read
+    void *block;                        // [room] the part of the text that is looked at
+    int64_t room;
+    char *at, *end;                     // what is not read yet; a line end and more bytes stand behind it
+    int more, unended, has_nul;         // there is more to come; the last line has no end; a NUL byte came
+    int64_t line;                       // number of the line at `at`
+    char separator[3], newline;         // the separator's second byte: 0, or it has two
+    int json, blanks;                   // rows are JSON objects; a blank follows each separator
+    uint64_t header;                    // hash of the header line, 0: none
+    sessrec__text name_of[SESSREC__WANTED], value[SESSREC__WANTED];     // columns by name or number; of WHERE
+    int column[SESSREC__WANTED];        // from 0; -1: not there
+    int order[SESSREC__WANTED], wanted; // those that are there, from left to right
+    int form, dates, digits;            // of dates, the last; 1 dates, -1 numbers; length if all numbers are dates
+    int64_t first_event, rows, sizes[4], other_rows, spanning, headers;     // numbers of times by their size
+    double most_offset;
+    int64_t bad[SESSREC__PLACES][SESSREC__PROBLEMS], first_bad[SESSREC__PLACES][SESSREC__PROBLEMS];
+    int64_t first_spanning;
 } sessrec__reader;
 
-// Whole lines of its text, which become a part of the log.
-typedef struct sessrec__log_piece {
-    const sessrec__reader *r;
-    sessrec__part *part;
-    const char *from, *at, *end;    // the piece; `at` is what was not read yet
-    const char *kept;               // pages in front of it were given back
-    int64_t line, bad_row_count;         // that were read
-    sessrec_result result;
-    sessrec_error error;
-    const char *window;             // where the stops were looked for
-    int32_t stops, next;            // up to the end of the last line that is in there whole; of the next line
-    uint16_t stop[SESSREC__WINDOW];
-    int32_t waiting;                // rows that are cut
-    sessrec__waiting id[SESSREC__ROLES][SESSREC__MOST_WAITING];
-    double time[SESSREC__MOST_WAITING];
-} sessrec__log_piece;
-
-// What a row has for each role, at == NULL if nothing, and room for fields in quotes.
+// What a row has for each column that is looked for, at == NULL if nothing.
 typedef struct sessrec__row {
-    sessrec__text field[SESSREC__ROLES];
-    char quoted[SESSREC__ROLES + 1][SESSREC__MAX_FIELD + 1];
+    sessrec__text field[SESSREC__WANTED], raw;
+    int problem, unfinished;            // unfinished: the block does not hold all of it
+    int64_t line;
 } sessrec__row;
 
-// The next line without its end; returns 0 after the last one.
-static int sessrec__next_line(sessrec__log_piece *p, sessrec__text *line) {
-    if (p->at == p->end) return 0;
-    const char *newline = (const char *)memchr(p->at, '\n', (size_t)(p->end - p->at));
-    line->at = p->at;
-    line->size = (size_t)((newline ? newline : p->end) - p->at);
-    p->at = newline ? newline + 1 : p->end;
-    ++p->line;
-    if (line->size && line->size <= SESSREC__MAX_LINE && line->at[line->size - 1] == '\r') --line->size;
-    return 1;
-}
-
-// Cuts the first field off [*at,end); *at is NULL after the last. What stands in quotes is put together in
-// `quoted`, its end left out if there is too much of it. Returns what is wrong, NULL if nothing.
-static const char *sessrec__cut_field(const char **at, const char *end, char separator, char *quoted,
-                                      sessrec__text *field) {
-    const char *p = *at;
-    if (p < end && *p == '"') {
-        int open = 1;
-        field->at = quoted;
-        field->size = 0;
-        while (open && ++p < end) {
-            if (*p == '"' && (++p == end || *p != '"')) open = 0;  // p is behind the closing quote
-            else if (field->size <= SESSREC__MAX_FIELD) quoted[field->size++] = *p;
-        }
-        if (open) return "has a quote that is not closed";
-        if (p < end && *p != separator) return "has text behind a closing quote";
-    } else {
-        const char *next = (const char *)memchr(p, separator, (size_t)(end - p));
-        field->at = p;
-        p = next ? next : end;
-        field->size = (size_t)(p - field->at);
+// The beginning of what a line has, fit for any terminal: UTF-8, nothing that controls, nothing else.
+static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown, size_t room) {
+    size_t used = 0, i = 0;
+    while (i < text.size && i < most) {
+        const unsigned char c = (unsigned char)text.at[i];
+        size_t size = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+        int good = size && i + size <= text.size;
+        if (good && i + size > most) break;
+        for (size_t k = 1; k < size && good; ++k) good = ((unsigned char)text.at[i + k] & 0xc0) == 0x80;
+        if (good && c == 0xc2 && (unsigned char)text.at[i + 1] < 0xa0) good = 0;  // control characters, too
+        if (c < 32 || c == 127) sessrec__append(shown, room, &used, " ", 1);
+        else sessrec__append(shown, room, &used, good ? text.at + i : "?", good ? size : 1);
+        i += good ? size : 1;
     }
-    *at = p < end ? p + 1 : NULL;
-    return NULL;
-}
-
-// Cuts a line into fields and gives each role its own; a field may serve several.
-static const char *sessrec__cut_row(const sessrec__reader *r, sessrec__text line, sessrec__row *row) {
-    const char *at = line.at, *problem = NULL;
-    sessrec__text field;
-    memset(row->field, 0, sizeof row->field);
-    for (int column = 0; at && !problem; ++column) {
-        int role = 0;
-        while (role < SESSREC__ROLES && r->column[role] != column) ++role;
-        problem = sessrec__cut_field(&at, line.at + line.size, r->separator, row->quoted[role], &field);
-        for (; role < SESSREC__ROLES; ++role)
-            if (r->column[role] == column && !problem) row->field[role] = field;
-    }
-    return problem;
-}
-
-static int sessrec__parse_time(const char *at, size_t size, double *out) {
-    const char *end = at + size;
-    if (size > SESSREC__MAX_FIELD) return 0;
-    return size >= 10 && at[4] == '-' ? sessrec__parse_date(at, end, out)
-                                      : sessrec__parse_number(at, end, out);
-}
-
-// The beginning of what a line has, fit to be shown: in whole UTF-8 characters, control characters as spaces.
-static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown, size_t shown_size) {
-    size_t size = text.size < most ? text.size : most, used = 0;
-    while (size && size < text.size && ((unsigned char)text.at[size] & 0xc0) == 0x80) --size;
-    for (size_t i = 0; i < size; ++i) {
-        const char c = text.at[i];
-        sessrec__append(shown, shown_size, &used, (unsigned char)c < 32 || c == 127 ? " " : &c, 1);
-    }
-    sessrec__append(shown, shown_size, &used, "...", size < text.size ? 3 : 0);
+    shown[used] = 0;
+    sessrec__append(shown, room, &used, "...", i < text.size ? 3 : 0);
     return shown;
 }
 
-// A row that cannot be read: counted if the caller wants that, else the end of the reading.
-static sessrec_result sessrec__bad_row(sessrec__log_piece *p, const char *what, sessrec__text text,
-                                       const char *problem) {
-    char shown[48];
-    if (p->r->started && p->r->format.skip_bad_rows) {
-        ++p->bad_row_count;
-        return SESSREC_OK;
+// Reads on, so that a whole row is there if the text has one. Rows that wait point into the block.
+static sessrec_result sessrec__fill(sessrec__reader *r) {
+    size_t left = (size_t)(r->end - r->at), got = 1;
+    if (!r->more || left > SESSREC__MAX_ROW + 2) return SESSREC_OK;
+    const sessrec_result result = sessrec__flush(r->log);
+    if (result) return sessrec__log_failed(r->err, result);
+    if (r->bytes > 0) {  // room for all events, if the rest is like what was read; else it comes bit by bit
+        const int64_t events = r->log->in->count - r->first_event;
+        const double all = 1.02 * (double)events * (r->size / r->bytes);
+        if (all < 64.0 * (double)events) (void)sessrec__reserve_events(r->log, r->first_event + (int64_t)all);
     }
-    sessrec__excerpt(text, 40, shown, sizeof shown);
-    return sessrec__fail(&p->error, SESSREC_BAD_LOG, p->line, "the %s \"%s\" %s", what, shown, problem);
+    if (left) memmove(r->block, r->at, left);
+    for (; got; left += got) {
+        if ((int64_t)left + SESSREC__SLACK >= r->room && r->room >= SESSREC__MAX_BLOCK) break;
+        if ((int64_t)left + SESSREC__SLACK >= r->room &&
+            !sessrec__grow(&r->log->memory, &r->block, &r->room, r->room ? 2 * r->room : 1 << 14, 1))
+            return sessrec__no_memory(r->err);
+        char *const to = (char *)r->block + left;
+        const size_t most = (size_t)r->room - SESSREC__SLACK - left;
+#ifndef SESSREC_NO_STDIO
+        if (r->file) got = fread(to, 1, most, (FILE *)r->file);
+        if (r->file && !got && ferror((FILE *)r->file))
+            return sessrec__fail(r->err, SESSREC_IO_ERROR, 0, "the log cannot be read: %s", strerror(errno));
+#endif
+        if (!r->file) {
+            got = r->memory_left < most ? r->memory_left : most;
+            if (got) memcpy(to, r->memory, got);
+            r->memory += got;
+            r->memory_left -= got;
+        }
+        r->has_nul |= memchr(to, 0, got) != NULL;
+        r->bytes += (double)got;
+    }
+    r->more = got > 0;
+    r->at = (char *)r->block;
+    r->end = r->at + left;
+    memset(r->end, 0, SESSREC__SLACK);
+    if (!r->more && left && r->end[-1] != r->newline) {
+        r->unended = 1;
+        *r->end++ = r->newline;
+    }
+    *r->end = r->newline;
+    return SESSREC_OK;
+}
+
+// Where the field that begins at `at` stops: at a separator or a line end.
+SESSREC__INLINE char *sessrec__find_stop(const sessrec__reader *r, char *at) {
+    const uint64_t separators = (unsigned char)r->separator[0] * SESSREC__EACH_BYTE;
+    const uint64_t newlines = (unsigned char)r->newline * SESSREC__EACH_BYTE;
+    for (;; at += 8) {  // ends: a line end stands behind the text
+        const uint64_t word = sessrec__load_word(at);
+        const uint64_t marks = sessrec__zero_bytes(word ^ separators) | sessrec__zero_bytes(word ^ newlines);
+        if (!marks) continue;
+        at += sessrec__first_bit(marks) / 8;
+        if (!r->separator[1] || *at == r->newline || at[1] == r->separator[1]) return at;
+        at -= 7;  // half a separator: go on behind it
+    }
+}
+
+// Whether a field may end here; *at moves behind a carriage return.
+static int sessrec__ends_field(const sessrec__reader *r, char **at) {
+    if (**at == '\r' && (*at)[1] == r->newline) ++*at;
+    return **at == r->newline || (**at == r->separator[0] && (!r->separator[1] || (*at)[1] == r->separator[1]));
+}
+
+// Cuts a field and returns where it stops. A field in quotes ends with the first quote that is not doubled, in another
+// line perhaps; if no separator or line end follows, or there is none, the quotes are plain text in a column that
+// nobody asked for, and a problem in any other.
+static char *sessrec__cut_quoted(const sessrec__reader *r, char *at, int asked, sessrec__text *field, int *problem) {
+    char *stop = at, *to;
+    if (r->format.quotes && at - r->at < SESSREC__MAX_ROW) {
+        char *const limit = r->end - r->at > SESSREC__MAX_ROW ? r->at + SESSREC__MAX_ROW : r->end;
+        int doubled = 0;
+        for (++stop; (stop = (char *)memchr(stop, '"', (size_t)(limit - stop))) != NULL; stop += 2, doubled = 1)
+            if (stop + 1 >= limit || stop[1] != '"') break;
+        field->at = at + 1;
+        field->size = stop ? (size_t)(stop - field->at) : 0;
+        to = stop ? stop + 1 : limit;
+        if (stop && sessrec__ends_field(r, &to)) {
+            if (asked && doubled) {  // each pair becomes one, in place
+                char *put = at + 1;
+                for (const char *get = at + 1; get < stop; ++get) {
+                    *put++ = *get;
+                    get += *get == '"';
+                }
+                field->size = (size_t)(put - field->at);
+            }
+            return to;
+        }
+        if (asked) {  // the row goes on to the end of the line, so that what is in quotes becomes no row
+            *problem = stop ? SESSREC__BEHIND_QUOTE : SESSREC__UNCLOSED;
+            return (char *)memchr(to, r->newline, (size_t)(r->end + 1 - to));
+        }
+    }
+    return NULL;
+}
+
+SESSREC__INLINE char *sessrec__cut_field(const sessrec__reader *r, char *at, int asked, sessrec__text *field,
+                                         int *problem) {
+    char *stop;
+    if (*at == '"' && (stop = sessrec__cut_quoted(r, at, asked, field, problem)) != NULL) return stop;
+    stop = sessrec__find_stop(r, at);
+    field->at = at;
+    field->size = (size_t)(stop - at);
+    if (*stop == r->newline && stop > at && stop[-1] == '\r') --field->size;
+    return stop;
+}
+
+// Cuts the next row, and gives each column that is looked for its field.
+static void sessrec__cut_row(sessrec__reader *r, sessrec__row *row) {
+    char *at = r->at, *stop;
+    int multiline = 0, next = 0, asked_for = r->wanted ? r->column[r->order[0]] : -1;
+    row->problem = 0;
+    row->line = r->line;
+    for (int column = 0;; ++column) {
+        sessrec__text field;
+        stop = sessrec__cut_field(r, at, column == asked_for, &field, &row->problem);
+        multiline |= *at == '"';
+        while (column == asked_for) {
+            row->field[r->order[next]].at = field.at;
+            row->field[r->order[next]].size = field.size;
+            asked_for = ++next < r->wanted ? r->column[r->order[next]] : -1;
+        }
+        if (*stop == r->newline || row->problem) break;
+        at = stop + (r->separator[1] ? 2 : 1);
+        if (r->blanks && *at == ' ') ++at;
+    }
+    if (next < r->wanted && !row->problem) row->problem = SESSREC__SHORT;
+    row->raw.at = r->at;
+    row->raw.size = (size_t)(stop - r->at);
+    if (row->raw.size && stop[-1] == '\r') --row->raw.size;
+    for (const char *p = r->at; multiline && p < stop; ++p) r->line += *p == r->newline;
+    if (row->raw.size > SESSREC__MAX_ROW) row->problem = SESSREC__TOO_LONG;
+    if (row->line < r->line++ && !row->problem && !r->spanning++) r->first_spanning = row->line;
+    row->unfinished = stop == r->end && r->more;
+    r->at = stop == r->end ? r->end : stop + 1;
+}
+
+// ---- JSON lines ----
+
+// Behind the string that begins at `at`, whose quotes `text` leaves out; NULL if it does not end.
+static char *sessrec__json_string(char *at, const char *end, sessrec__text *text) {
+    text->at = ++at;
+    for (; at < end && *at != '"'; ++at) at += *at == '\\';
+    if (at >= end) return NULL;
+    text->size = (size_t)(at - text->at);
+    return at + 1;
+}
+
+// Replaces what follows backslashes, in place. A character beyond the first 65536 may be two of \u.
+static void sessrec__json_unescape(sessrec__text *text) {
+    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+    char *put = (char *)(uintptr_t)text->at;
+    const char *const end = text->at + text->size;
+    uint32_t high = 0;
+    for (const char *at = text->at; at < end; ++at) {
+        uint32_t code = 0;
+        if (*at != '\\') {
+            *put++ = *at;
+            continue;
+        }
+        const char *const named = strchr(from, *++at);
+        if (*at != 'u' || end - at < 5) {
+            *put++ = named && *at ? to[named - from] : *at;
+            continue;
+        }
+        for (int i = 0; i < 4; ++i) {
+            const char c = sessrec__lower(*++at);
+            code = code * 16 + (uint32_t)(sessrec__is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 0);
+        }
+        if (code >= 0xd800 && code < 0xdc00) {
+            high = code;
+            continue;
+        }
+        if (high && code >= 0xdc00 && code < 0xe000) code = 0x10000 + ((high - 0xd800) << 10) + (code - 0xdc00);
+        high = 0;
+        // at most 4 bytes where 6 or 12 stood
+        if (code >= 0x10000) *put++ = (char)(0xf0 | code >> 18), *put++ = (char)(0x80 | (code >> 12 & 63));
+        else if (code >= 0x800) *put++ = (char)(0xe0 | code >> 12);
+        if (code >= 0x800) *put++ = (char)(0x80 | (code >> 6 & 63));
+        else if (code >= 0x80) *put++ = (char)(0xc0 | code >> 6);
+        *put++ = (char)(code >= 0x80 ? 0x80 | (code & 63) : code);
+    }
+    text->size = (size_t)(put - text->at);
+}
+
+static int sessrec__same_name(sessrec__text a, sessrec__text b);
+
+// Cuts a line that is one object. Lists and objects in it are passed over.
+static void sessrec__cut_json(sessrec__reader *r, sessrec__row *row) {
+    char *end = (char *)memchr(r->at, r->newline, (size_t)(r->end + 1 - r->at)), *at = r->at;
+    memset(row, 0, sizeof *row);
+    row->line = r->line++;
+    row->unfinished = end == r->end && r->more;
+    row->raw.at = at;
+    row->raw.size = (size_t)(end - at);
+    r->at = end == r->end ? r->end : end + 1;
+    if (row->raw.size > SESSREC__MAX_ROW) row->problem = SESSREC__TOO_LONG;
+    while (end > at && (unsigned char)end[-1] <= ' ') --end;
+    while (at < end && (unsigned char)*at <= ' ') ++at;
+    if (at == end) row->raw.size = 0;
+    if (at == end || row->problem) return;
+    row->problem = SESSREC__NO_JSON;
+    if (*at != '{') return;
+    do {
+        sessrec__text key, value;
+        for (++at; at < end && (unsigned char)*at <= ' ';) ++at;
+        if (*at == '}' && at + 1 == end) break;
+        if (*at != '"' || !(at = sessrec__json_string(at, end, &key))) return;
+        while (at < end && ((unsigned char)*at <= ' ' || *at == ':')) ++at;
+        value.at = at;
+        if (*at == '"') {
+            if (!(at = sessrec__json_string(at, end, &value))) return;
+            if (memchr(value.at, '\\', value.size)) sessrec__json_unescape(&value);
+        } else {
+            int depth = 0;
+            sessrec__text inside;
+            while (at < end && (depth || (*at != ',' && *at != '}'))) {
+                if (*at == '"') {
+                    if (!(at = sessrec__json_string(at, end, &inside))) return;
+                    continue;
+                }
+                depth += (*at == '{' || *at == '[') - (*at == '}' || *at == ']');
+                ++at;
+            }
+            value.size = (size_t)(at - value.at);
+            while (value.size && (unsigned char)value.at[value.size - 1] <= ' ') --value.size;
+            if (value.size == 4 && !memcmp(value.at, "null", 4)) value.size = 0;
+            if (*value.at == '{' || *value.at == '[') continue;
+        }
+        for (int c = 0; c < SESSREC__WANTED; ++c)
+            if (r->name_of[c].size && !row->field[c].at && sessrec__same_name(key, r->name_of[c]))
+                row->field[c] = value;
+        while (at < end && (unsigned char)*at <= ' ') ++at;
+    } while (at < end && *at == ',');
+    if (at + 1 == end && *at == '}') row->problem = SESSREC__GOOD;
 }
 
 // ---- columns ----
 
-// A column given as a number, from 1; 0 if it is a name, -1 if the number is no position.
-static int sessrec__column_position(const char *column) {
-    int position = 0;
-    const char *at = column;
-    for (; sessrec__is_digit(*at); ++at)
-        if (position <= SESSREC__MAX_LINE) position = position * 10 + (*at - '0');
-    if (*at || at == column) return 0;
-    return position >= 1 && position <= SESSREC__MAX_LINE ? position : -1;
-}
-
-static char sessrec__lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-// Any case, '_' ignored.
-static int sessrec__same_name(sessrec__text a, const char *b) {
-    for (size_t i = 0; i < a.size; ++i) {
-        if (a.at[i] == '_') continue;
-        while (*b == '_') ++b;
-        if (!*b || sessrec__lower(a.at[i]) != sessrec__lower(*b)) return 0;
-        ++b;
+// Any case, '_' and blanks ignored; what stands behind a colon is a type (user_id:token).
+static int sessrec__same_name(sessrec__text a, sessrec__text b) {
+    size_t i = 0, j = 0;
+    for (;; ++i, ++j) {
+        while (i < a.size && (a.at[i] == '_' || a.at[i] == ' ')) ++i;
+        while (j < b.size && (b.at[j] == '_' || b.at[j] == ' ')) ++j;
+        if (i == a.size || j == b.size) break;
+        if (sessrec__lower(a.at[i]) != sessrec__lower(b.at[j])) break;
     }
-    while (*b == '_') ++b;
-    return !*b;
+    return j == b.size && (i == a.size || a.at[i] == ':');
 }
 
-static char sessrec__find_separator(sessrec__text line) {
-    char best = '\t';
-    size_t most = 0;
-    for (const char *candidate = "\t,;"; *candidate; ++candidate) {
-        size_t count = 0;
-        for (size_t i = 0; i < line.size; ++i) count += line.at[i] == *candidate;
-        if (count <= most) continue;
-        most = count;
-        best = *candidate;
+static sessrec__text sessrec__text_of(const char *at, size_t size) {
+    sessrec__text text;
+    text.at = at;
+    text.size = size;
+    return text;
+}
+
+// Whether a list "a,b" has a word.
+static int sessrec__is_listed(sessrec__text list, sessrec__text word) {
+    for (size_t from = 0, to; from <= list.size; from = to + 1) {
+        for (to = from; to < list.size && list.at[to] != ',';) ++to;
+        if (to - from == word.size && (!word.size || !memcmp(list.at + from, word.at, word.size))) return 1;
     }
-    return best;
+    return 0;
 }
 
-// The user may be missing, unless it is asked for by another name than the default.
-static int sessrec__is_required(const sessrec__reader *r, int role) {
-    return *r->wanted[role] && (role != SESSREC__USER || strcmp(r->wanted[role], "UserId") != 0);
+static int sessrec__is_digits(sessrec__text text) {
+    size_t i = 0;
+    while (i < text.size && sessrec__is_digit(text.at[i])) ++i;
+    return i && i == text.size;
 }
 
-// Finds the columns that are wanted by name.
-static sessrec_result sessrec__read_header(sessrec__reader *r, sessrec__text line) {
-    char quoted[SESSREC__MAX_FIELD + 1], shown[192];
-    const char *at = line.at;
-    for (int column = 0; at; ++column) {
-        sessrec__text name;
-        const char *problem = sessrec__cut_field(&at, line.at + line.size, r->separator, quoted, &name);
-        if (problem) return sessrec__bad_row(r->piece, "header", line, problem);
-        for (int role = 0; role < SESSREC__ROLES; ++role)
-            if (r->column[role] < 0 && *r->wanted[role] && sessrec__same_name(name, r->wanted[role]))
-                r->column[role] = column;
-    }
-    for (int role = 0; role < SESSREC__ROLES; ++role)
-        if (r->column[role] < 0 && sessrec__is_required(r, role))
-            return sessrec__fail(&r->piece->error, SESSREC_BAD_LOG, r->piece->line,
-                                 "the header has no column \"%s\", it reads \"%s\"", r->wanted[role],
-                                 sessrec__excerpt(line, 160, shown, sizeof shown));
+// Notes the name of a column that is looked for, or its number.
+static sessrec_result sessrec__want(sessrec__reader *r, int column, const char *at, size_t size) {
+    int64_t number = 0;
+    const sessrec__text name = sessrec__text_of(at, size);
+    r->name_of[column] = name;
+    r->column[column] = -1;
+    if (!sessrec__is_digits(name)) return SESSREC_OK;
+    for (size_t i = 0; i < size && number <= SESSREC__MAX_ROW; ++i) number = number * 10 + (at[i] - '0');
+    if (number < 1 || number > SESSREC__MAX_ROW)
+        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "\"%s\" is no column, they are counted from 1", at);
+    r->column[column] = (int)number - 1;
     return SESSREC_OK;
 }
 
-// Finds the columns from the first line that is not blank. It is a header if a column that must be there is a
-// name, or if there are only numbers and the time is none; else it is read again, as a row.
-static sessrec_result sessrec__start(sessrec__reader *r) {
-    sessrec__log_piece *first = r->piece;
-    sessrec__text line;
-    sessrec__row row;
+// Checks a format and notes what is to be looked for.
+static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_log_format *given) {
+    if (given) r->format = *given;
+    else r->format = sessrec_log_format_default();
+    const sessrec_log_format *f = &r->format;
+    const char *const name[5] = {f->session_column, f->item_column, f->user_column, f->time_column, NULL};
+    const char *where = f->where && *f->where ? f->where : NULL;
     sessrec_result result = SESSREC_OK;
-    int names = 0;
-    double time;
-    do
-        if (!sessrec__next_line(first, &line))
-            return sessrec__fail(&first->error, SESSREC_BAD_LOG, 0,
-                                 "the log is empty, not even a header is there");
-    while (!line.size);
-    if (line.size > SESSREC__MAX_LINE) return sessrec__bad_row(first, "line", line, "is longer than 1 MiB");
-    r->separator = r->format.separator ? r->format.separator : sessrec__find_separator(line);
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        r->column[role] = sessrec__column_position(r->wanted[role]) - 1;
-        names |= r->column[role] < 0 && sessrec__is_required(r, role);
+    for (int c = 0; c < SESSREC__WANTED; ++c) r->column[c] = -1;
+    if (f->canary != SESSREC__CANARY_LOG)
+        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
+                             "the log format was not made by sessrec_log_format_default()");
+    if (f->separator && (strpbrk(f->separator, "\"\r\n") || strlen(f->separator) > 2))
+        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
+                             "fields are separated by one byte or two, not by quotes or line ends");
+    if (f->time_unit < SESSREC_UNIT_AUTO || f->time_unit > SESSREC_UNIT_DATE)
+        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "there is no such unit of time");
+    for (int c = 0; c <= SESSREC__TIME && !result; ++c) {
+        const char *at = name[c] ? name[c] : "", *comma = c == SESSREC__TIME ? strchr(at, ',') : NULL;
+        if (!*at && c <= SESSREC__ITEM)
+            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "the log format names no column for the %s",
+                                 c == SESSREC__ITEM ? "item" : "session");
+        result = sessrec__want(r, c, at, comma ? (size_t)(comma - at) : strlen(at));
+        if (comma && !result) result = sessrec__want(r, SESSREC__OFFSET, comma + 1, strlen(comma + 1));
     }
-    const sessrec__text *field = &row.field[SESSREC__TIME];
-    if (names) {
-        result = sessrec__read_header(r, line);
-    } else if (sessrec__cut_row(r, line, &row) || !field->at ||
-               sessrec__parse_time(field->at, field->size, &time)) {
-        first->at = line.at;
-        --first->line;
+    for (int c = SESSREC__WHERE; where && !result; ++c) {
+        const size_t size = strcspn(where, ";"), column = strcspn(where, "=");
+        if (column >= size || !column || c == SESSREC__WANTED)
+            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
+                                 "a condition reads COLUMN=VALUE,VALUE, up to four are separated by ;");
+        result = sessrec__want(r, c, where, column);
+        r->value[c] = sessrec__text_of(where + column + 1, size - column - 1);
+        where = where[size] ? where + size + 1 : NULL;
     }
-    for (int role = 0; role < SESSREC__ROLES; ++role)
-        if (r->last_column < r->column[role]) r->last_column = r->column[role];
-    r->started = 1;
     return result;
 }
 
-// ---- reading a log ----
-
-static sessrec_result sessrec__read_line(sessrec__log_piece *p, sessrec__text line) {
-    static const char *const names[SESSREC__ROLES] = {"session id", "item id", "time", "user id"};
-    const sessrec__reader *r = p->r;
-    double time = (double)p->part->events;
-    sessrec__row row;
-    if (line.size > SESSREC__MAX_LINE) return sessrec__bad_row(p, "line", line, "is longer than 1 MiB");
-    if (!line.size) return SESSREC_OK;
-    const char *problem = sessrec__cut_row(r, line, &row);
-    for (int role = 0; role < SESSREC__ROLES && !problem; ++role)
-        if (r->column[role] >= 0 && !row.field[role].at) problem = "has too few fields";
-    if (problem) return sessrec__bad_row(p, "row", line, problem);
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        if (r->column[role] < 0) continue;
-        const sessrec__text field = row.field[role];
-        if (role != SESSREC__TIME) problem = sessrec__id_problem(field);
-        else if (!sessrec__parse_time(field.at, field.size, &time))
-            problem = "is neither a number nor a date like 2014-04-07T10:51:09Z";
-        if (problem) return sessrec__bad_row(p, names[role], field, problem);
-    }
-    return sessrec__add_event(p->part, row.field, time);
+// The user may be missing, unless another name than the default asks for it.
+static int sessrec__is_required(const sessrec__reader *r, int column) {
+    return r->name_of[column].size && (column != SESSREC__USER || strcmp(r->format.user_column, "UserId") != 0);
 }
 
-// Nearly all lines are plain: no quotes, no control characters, nothing wrong. Their stops are found 64 bytes
-// at a time, their ids wait for each other. What is not plain is left to sessrec__read_line, after the rows
-// that wait.
-
-// A bit for each of 64 bytes: set for the separator, a quote, and what is below 14 as line ends and NUL are.
-SESSREC__INLINE uint64_t sessrec__find_stops(const char *at, char separator) {
-    uint64_t stops = 0;
-#ifdef SESSREC__X86
-    for (int i = 0; i < 64; i += 16) {
-        const __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(at + i));
-        const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(some, _mm_set1_epi8(13)), some),
-                      quotes = _mm_cmpeq_epi8(some, _mm_set1_epi8('"'));
-        const __m128i marks =
-            _mm_or_si128(_mm_or_si128(low, quotes), _mm_cmpeq_epi8(some, _mm_set1_epi8(separator)));
-        stops |= (uint64_t)(uint32_t)_mm_movemask_epi8(marks) << i;
+// What other files than texts begin with, and what makes a text of them.
+static sessrec_result sessrec__check_kind(const sessrec__reader *r) {
+    static const struct {
+        const char *magic, *name, *command;
+    } kinds[11] = {{"\x1f\x8b", "compressed by gzip", "zcat FILE"},
+                   {"\x28\xb5\x2f\xfd", "compressed by zstd", "zstdcat FILE"},
+                   {"\xfd" "7zXZ", "compressed by xz", "xzcat FILE"},
+                   {"BZh", "compressed by bzip2", "bzcat FILE"},
+                   {"PK\x03\x04", "a zip archive or a workbook", "unzip -p FILE"},
+                   {"PAR1", "Parquet", "duckdb -csv -c \"from 'FILE'\""},
+                   {"ARROW1", "Arrow", "python3 -c \"import pandas,sys; pandas.read_feather('FILE').to_csv(sys.stdout)\""},
+                   {"\xff\xfe", "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE"},
+                   {"\xfe\xff", "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE"},
+                   {"SQLite format 3", "a SQLite database", "sqlite3 -csv -header FILE 'select * from clicks'"},
+                   {"[", "a JSON list", "jq -c '.[]' FILE"}};
+    const size_t size = (size_t)(r->end - r->at);
+    for (int i = 0; i < 11; ++i) {
+        const size_t length = strlen(kinds[i].magic);
+        if (size > length && !memcmp(r->at, kinds[i].magic, length))
+            return sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "this is %s, not lines of text; read the output of a command: %s | sessrec ... -",
+                                 kinds[i].name, kinds[i].command);
     }
-#else
-    const uint64_t high_bits = 128 * SESSREC__EACH_BYTE,
-                   separators = (unsigned char)separator * SESSREC__EACH_BYTE;
-    for (int i = 0; i < 64; i += 8) {
-        const uint64_t word = sessrec__load_word(at + i), quotes = word ^ '"' * SESSREC__EACH_BYTE,
-                       others = word ^ separators;
-        // the high bit of each byte: 0 below 14,
-        const uint64_t low = ((word | high_bits) - 14 * SESSREC__EACH_BYTE) | word;
-        const uint64_t quote = ((quotes | high_bits) - SESSREC__EACH_BYTE) | quotes;    // 0 for a quote,
-        const uint64_t other = ((others | high_bits) - SESSREC__EACH_BYTE) | others;    // 0 for a separator
-        stops |= (~(low & quote & other) & high_bits) / 128 * 0x0102040810204080u >> 56 << i;
-    }
-#endif
-    return stops;
+    const char *const line = (const char *)memchr(r->at, '\n', size);
+    if (memchr(r->at, 0, line ? (size_t)(line - r->at) : size))
+        return sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "this is no text: it has NUL bytes. If it is UTF-16, read the output of a command: "
+                             "iconv -f UTF-16LE -t UTF-8 FILE | sessrec ... -");
+    return SESSREC_OK;
 }
 
-// Finds the stops from where the piece is, up to the last line end in the window; none near the end of the
-// text.
-static void sessrec__next_window(sessrec__log_piece *p) {
-    const char *at = p->at;
-    int32_t found = 0;
-    for (; at - p->at < SESSREC__WINDOW && p->r->end - at >= 64 + SESSREC__SLACK; at += 64) {
-        SESSREC__PREFETCH(at + SESSREC__WINDOW);
-        for (uint64_t stops = sessrec__find_stops(at, p->r->separator); stops; stops &= stops - 1)
-            p->stop[found++] = (uint16_t)(at - p->at + sessrec__first_bit(stops));
+// The separator that a line has most of, in the order in which they stand here if several are as many.
+static void sessrec__find_separator(sessrec__reader *r, sessrec__text line) {
+    static const char *const candidates[6] = {"\t", ",", ";", "|", "::", " "};
+    size_t most = 0;
+    strcpy(r->separator, "\t");
+    for (int c = 0; c < 6 && !(c == 5 && most); ++c) {
+        size_t count = 0;
+        for (size_t i = 0; i < line.size; ++i)
+            count += line.at[i] == *candidates[c] && (!candidates[c][1] || (i + 1 < line.size && line.at[i + 1] == candidates[c][1]));
+        if (count <= most) continue;
+        most = count;
+        strcpy(r->separator, candidates[c]);
     }
-    while (found && p->at[p->stop[found - 1]] != '\n') --found;
-    p->window = p->at;
-    p->stops = found;
-    p->next = 0;
 }
 
-// Lets the fields of a line wait; `stop` are its stops. Returns whether they are plain.
-SESSREC__INLINE int sessrec__take_fields(sessrec__log_piece *p, const sessrec__reader *r, const char *line,
-                                         const uint16_t *stop, int32_t row) {
-    SESSREC__UNROLL
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        const int column = r->column[role];
-        if (column < 0) continue;
-        const char *at = column ? p->window + stop[column - 1] + 1 : line;
-        const size_t size = (size_t)(p->window + stop[column] - at);
-        if (role == SESSREC__TIME) {
-            if (!sessrec__parse_short_number(at, size, &p->time[row]) &&
-                !sessrec__parse_time(at, size, &p->time[row]))
-                return 0;
-        } else {
-            if (size - 1 >= SESSREC_MAX_ID) return 0;
-            sessrec__wait(&p->part->ids[role], at, size, &p->id[role][row]);
-        }
+// Lists the columns that are looked for from left to right, by insertion.
+static void sessrec__order_columns(sessrec__reader *r) {
+    r->wanted = 0;
+    for (int c = 0; c < SESSREC__WANTED; ++c) {
+        int to = r->wanted;
+        if (r->column[c] < 0) continue;
+        for (; to > 0 && r->column[r->order[to - 1]] > r->column[c]; --to) r->order[to] = r->order[to - 1];
+        r->order[to] = c;
+        ++r->wanted;
     }
+}
+
+// Finds the columns that are wanted by name in a header line. Returns the first that is missing, or -1.
+static int sessrec__read_header(sessrec__reader *r) {
+    char *at = r->at;
+    int problem = 0, blanks = 1, found[SESSREC__WANTED];
+    memcpy(found, r->column, sizeof found);
+    for (int column = 0;; ++column) {
+        sessrec__text name;
+        char *stop = sessrec__cut_field(r, at, 0, &name, &problem);
+        for (int c = 0; c < SESSREC__WANTED; ++c)
+            if (found[c] < 0 && r->name_of[c].size && sessrec__same_name(name, r->name_of[c])) {
+                found[c] = column;
+                // what this library writes where its times could be taken for others
+                if (c == SESSREC__TIME && name.size > 2 && !memcmp(name.at + name.size - 2, ":s", 2) && r->format.time_unit == SESSREC_UNIT_AUTO)
+                    r->format.time_unit = SESSREC_UNIT_SECONDS;
+            }
+        if (*stop == r->newline) break;
+        at = stop + (r->separator[1] ? 2 : 1);
+        blanks = blanks && *at == ' ' && at[1] != ' ';
+    }
+    r->blanks = blanks && at != r->at && r->separator[0] != ' ';
+    for (int c = 0; c < SESSREC__WANTED; ++c)
+        if (found[c] < 0 && sessrec__is_required(r, c)) return c;
+    memcpy(r->column, found, sizeof found);
+    return -1;
+}
+
+// The first line with columns that are all given by number is a header if its time is a word and no field a number.
+static int sessrec__is_header(const sessrec__reader *r, const sessrec__row *row) {
+    const sessrec__text time = row->field[SESSREC__TIME];
+    if (!time.size || sessrec__is_listed(sessrec__text_of("NULL,null,NaN,nan,NA,None", 25), time)) return 0;
+    for (size_t i = 0; i < time.size; ++i)
+        if (sessrec__is_digit(time.at[i]) || (unsigned char)time.at[i] < ' ') return 0;
+    for (int c = 0; c < SESSREC__WANTED; ++c)
+        if (r->column[c] >= 0 && (!row->field[c].at || sessrec__is_digits(row->field[c]))) return 0;
     return 1;
 }
 
-// Lets the next lines wait as long as they are plain: with nothing but separators in front of their ends, and
-// enough of them.
-static void sessrec__cut_plain(sessrec__log_piece *p) {
-    const sessrec__reader *r = p->r;
-    int32_t rows = 0;
-    // of lines that were not plain
-    while (p->next < p->stops && p->window + p->stop[p->next] < p->at) ++p->next;
-    if (p->next == p->stops && p->at < p->end) sessrec__next_window(p);
-    for (; rows < SESSREC__MOST_WAITING && p->next < p->stops && p->at < p->end; ++rows) {
-        int32_t last = p->next;
-        while (p->window[p->stop[last]] == r->separator) ++last;  // ends: the last stop is a line end
-        const char *end = p->window + p->stop[last];
-        end += *end == '\r';
-        if (*end != '\n' || last - p->next < r->last_column ||
-            !sessrec__take_fields(p, r, p->at, &p->stop[p->next], rows))
-            break;
-        p->at = end + 1;
-        p->next = last + 1;
+// ---- reading rows ----
+
+// A row that cannot be read: counted if the caller wants that, else the end of the reading. A header line that comes
+// again, where files were put together, is neither.
+static sessrec_result sessrec__bad_row(sessrec__reader *r, const sessrec__row *row, int place, int problem) {
+    char shown[48];
+    sessrec__text text = place < SESSREC__OF_ROW ? row->field[place] : row->raw;
+    const char *const end = (const char *)memchr(text.at, r->newline, text.size);
+    if (end) text.size = (size_t)(end - text.at);
+    if (r->header && row->raw.size && sessrec__hash(1, row->raw.at, row->raw.size) == r->header) {
+        ++r->headers;
+        return SESSREC_OK;
     }
-    p->waiting = rows;
-}
-
-// Adds the rows that wait. Where room is wanted, it is for as many rows as there will be if the rest is like
-// what was read; not yet for all of them where that was little.
-static sessrec_result sessrec__add_waiting(sessrec__log_piece *p) {
-    sessrec__part *part = p->part;
-    const double rows = (double)(part->events + p->waiting),
-                 all = 1.1 * rows * ((double)(p->end - p->from) / (double)(p->at - p->from));
-    const int64_t most = (part->events + SESSREC__LEAST_ROWS) * 16;
-    part->has_users = p->r->column[SESSREC__USER] >= 0;
-    sessrec_result result =
-        sessrec__reserve_events(part, p->waiting, all < (double)most ? (int64_t)all : most);
-    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
-        if (part->number[role])
-            result = sessrec__number_waiting(&part->ids[role], p->id[role], p->waiting,
-                                             part->number[role] + part->events);
-    if (result) return result;
-    p->line += p->waiting;
-    for (int32_t i = 0; i < p->waiting; ++i, ++part->events)
-        part->time[part->events] = p->r->column[SESSREC__TIME] < 0 ? (double)part->events : p->time[i] + 0.0;
-    return SESSREC_OK;
-}
-
-// Gives the system back what was read of a mapped file, some megabytes at a time: it would count as memory of
-// the program.
-static void sessrec__forget_text(sessrec__log_piece *p) {
-#ifdef MADV_DONTNEED
-    const uintptr_t most_page = 1 << 16, from = ((uintptr_t)p->kept + most_page - 1) & ~(most_page - 1),
-                    to = (uintptr_t)p->at & ~(most_page - 1);
-    if (!p->r->mapped || p->at - p->kept < 1 << 22) return;
-    (void)madvise((void *)from, to - from, MADV_DONTNEED);
-    p->kept = p->at;
-#else
-    (void)p;
-#endif
-}
-
-// Reads a piece to its end, or to the first row that is wrong.
-static void sessrec__task_read(void *context, int32_t index) {
-    sessrec__log_piece *p = &((sessrec__reader *)context)->piece[index];
-    sessrec__text line;
-    sessrec_result result = SESSREC_OK;
-    for (int role = 0; role < SESSREC__ROLES && !result; ++role)
-        if (role != SESSREC__TIME) result = sessrec__ids_reserve(&p->part->ids[role], 0, 0);
-    while (!result) {
-        sessrec__cut_plain(p);
-        if (p->waiting) result = sessrec__add_waiting(p);
-        else if (sessrec__next_line(p, &line)) result = sessrec__read_line(p, line);
-        else break;
-        sessrec__forget_text(p);
+    if (r->format.skip_bad_rows) {
+        if (!r->bad[place][problem]++) r->first_bad[place][problem] = row->line;
+        ++r->log->view.bad_row_count;
+        return SESSREC_OK;
     }
-    p->result = sessrec__log_failed(&p->error, result);
+    return sessrec__fail(r->err, SESSREC_BAD_LOG, row->line, "the %s \"%s\" %s%s", sessrec__places[place],
+                         sessrec__excerpt(text, 40, shown, sizeof shown), sessrec__problems[problem][0], sessrec__problems[problem][1]);
 }
 
-// Shares the rest of the text among `pieces`, each of which ends with a line.
-static void sessrec__cut_pieces(sessrec__reader *r, int32_t pieces) {
-    const char *at = r->piece[0].at;
-    const size_t share = (size_t)(r->end - at) / (size_t)pieces + 1;
-    for (int32_t i = 0; i < pieces; ++i) {
-        const size_t left = (size_t)(r->end - at);
-        const char *newline = left > share ? (const char *)memchr(at + share, '\n', left - share) : NULL;
-        r->piece[i].r = r;
-        r->piece[i].part = &r->log->part[i];
-        r->piece[i].from = r->piece[i].at = r->piece[i].kept = at;
-        r->piece[i].end = at = newline ? newline + 1 : r->end;
-    }
-}
-
-// What the pieces found: the first error, in the order of the text, or the sums.
-static sessrec_result sessrec__join_pieces(sessrec__reader *r, int32_t pieces) {
-    int64_t lines = 0, events = 0;
-    for (int32_t i = 0; i < pieces; ++i) {
-        const sessrec__log_piece *p = &r->piece[i];
-        if (p->result) {
-            if (r->err) *r->err = p->error;
-            if (r->err && p->error.line) r->err->line += lines;
-            return p->result;
+// Reads a field of a time or an offset; returns what is wrong with it.
+static int sessrec__parse_time(sessrec__reader *r, int column, sessrec__text field, double *out) {
+    while (field.size && *field.at == ' ') ++field.at, --field.size;
+    while (field.size && field.at[field.size - 1] == ' ') --field.size;
+    const char *const at = field.at, *const end = at + field.size;
+    const int is_day = r->name_of[SESSREC__OFFSET].size && column == SESSREC__TIME;
+    const int unit_is_date = r->format.time_unit == SESSREC_UNIT_DATE && column == SESSREC__TIME;
+    int form = r->form, dates = 1;
+    if (!field.size) return SESSREC__BLANK;
+    if (field.size > SESSREC__MAX_TIME) return SESSREC__NO_TIME;
+    if (!(unit_is_date || (is_day && field.size == 8)) || !sessrec__parse_date_digits(at, end, out)) {
+        if (!unit_is_date && sessrec__parse_number(at, end, out)) {
+            dates = -1;
+        } else if (column == SESSREC__OFFSET) {
+            return SESSREC__NO_TIME;
+        } else if (!sessrec__match_date(form, at, end, out)) {
+            const int not_from = r->format.day_first ? 14 : 12;
+            for (form = 0; form < SESSREC__DATE_FORMS; ++form) {
+                if (r->format.day_first >= 0 && (form == not_from || form == not_from + 1)) continue;
+                if (sessrec__match_date(form, at, end, out)) break;
+            }
+            if (form == SESSREC__DATE_FORMS) return SESSREC__NO_TIME;
+            if (form >= SESSREC__EITHER_ORDER && r->format.day_first < 0) return SESSREC__WHICH_DAY;
+            r->form = form;
         }
-        for (int64_t e = 0; e < p->part->events && r->column[SESSREC__TIME] < 0; ++e)
-            p->part->time[e] += (double)events;
-        lines += p->line;
-        events += p->part->events;
-        r->log->view.bad_row_count += p->bad_row_count;
     }
-    return SESSREC_OK;
+    if (column == SESSREC__OFFSET) {
+        if (fabs(*out) > r->most_offset) r->most_offset = fabs(*out);
+        return SESSREC__GOOD;
+    }
+    if (r->dates && r->dates != dates) return SESSREC__OTHER_TIME;
+    r->dates = dates;
+    return SESSREC__GOOD;
 }
 
-// Reads a text in pieces of at least so many bytes, as many as there are threads.
-static sessrec_result sessrec__read_pieces(sessrec__reader *r, const char *text, size_t size, size_t least) {
-    sessrec__log_piece *first = r->piece;
-    sessrec__pool pool;
-    if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) text += 3, size -= 3;  // a byte order mark
-    first->r = r;
-    first->at = text;
-    first->end = r->end = text + size;
-    first->result = sessrec__start(r);
-    if (first->result) return sessrec__join_pieces(r, 1);
-    const size_t most = (size_t)(r->end - first->at) / least + 1;
-    const int32_t pieces = most < (size_t)r->log->parts ? (int32_t)most : r->log->parts;
-    r->log->parts = pieces;  // the others are empty
-    sessrec__cut_pieces(r, pieces);
-    sessrec__pool_init(&pool, pieces, &r->format.jobs);
-    sessrec__pool_run(&pool, pieces, sessrec__task_read, r);
-    sessrec_result result = sessrec__join_pieces(r, pieces);
-    if (!result) result = sessrec__log_finish(r->log, &pool, r->err);
-    sessrec__pool_free(&pool);
+// Counts a number by its size, and notes whether all could be dates.
+static void sessrec__size_time(sessrec__reader *r, sessrec__text field, double time) {
+    const double size = fabs(time);
+    double date;
+    ++r->sizes[size < 1e11 ? 0 : size < 1e14 ? 1 : size < 1e17 ? 2 : 3];
+    if (!r->digits) return;
+    if ((r->digits > 0 && (size_t)r->digits != field.size) || !sessrec__parse_date_digits(field.at, field.at + field.size, &date) ||
+        (field.size > 4 && date < 0))
+        r->digits = 0;
+    else r->digits = (int)field.size;
+}
+
+// What is wrong with an id.
+static int sessrec__id_problem(const sessrec__reader *r, sessrec__text id) {
+    if (!id.size) return SESSREC__BLANK;
+    if (id.size > SESSREC_MAX_ID) return SESSREC__LONG_ID;
+    return r->has_nul && memchr(id.at, 0, id.size) ? SESSREC__HAS_NUL : SESSREC__GOOD;
+}
+
+// Makes an event of a row that is cut, if the conditions want it.
+static sessrec_result sessrec__take_row(sessrec__reader *r, sessrec__row *row) {
+    sessrec__text *field = row->field;
+    double time = (double)(r->log->in->count + r->log->in->rows), offset = 0;
+    int problem = row->problem;
+    if (!row->raw.size) return SESSREC_OK;
+    if (problem) return sessrec__bad_row(r, row, SESSREC__OF_ROW, problem);
+    for (int c = SESSREC__WHERE; c < SESSREC__WANTED && r->name_of[c].size; ++c)
+        if (!sessrec__is_listed(r->value[c], field[c])) return ++r->other_rows, SESSREC_OK;
+    ++r->rows;
+    for (int c = 0; c < SESSREC__WHERE; ++c) {
+        if (r->json && !field[c].at && c != SESSREC__USER && r->name_of[c].size)
+            return sessrec__bad_row(r, row, SESSREC__OF_ROW, SESSREC__NO_KEY);
+        if (!field[c].at) continue;
+        if (r->format.blank && sessrec__is_listed(sessrec__text_of(r->format.blank, strlen(r->format.blank)), field[c]))
+            field[c].size = 0;
+        if (c < SESSREC__IDS) problem = c == SESSREC__USER && !field[c].size ? 0 : sessrec__id_problem(r, field[c]);
+        else problem = sessrec__parse_time(r, c, field[c], c == SESSREC__TIME ? &time : &offset);
+        if (problem) return sessrec__bad_row(r, row, c, problem);
+    }
+    if (r->dates < 0 && r->format.time_unit == SESSREC_UNIT_AUTO) sessrec__size_time(r, field[SESSREC__TIME], time);
+    return sessrec__log_failed(r->err, sessrec__take_event(r->log, field, time, offset));
+}
+
+// Finds out how the text is laid out, from its first line that is not blank and no comment.
+static sessrec_result sessrec__start(sessrec__reader *r) {
+    char shown[128], name[64];
+    int names = 0, missing = -1;
+    sessrec_result result = sessrec__fill(r);
+    if (!result && r->end - r->at >= 3 && !memcmp(r->at, "\xef\xbb\xbf", 3)) r->at += 3;  // a byte order mark
+    if (!result) result = sessrec__check_kind(r);
+    if (result) return result;
+    const size_t size = (size_t)(r->end - r->at);
+    if (!memchr(r->at, '\n', size - (size_t)r->unended) && memchr(r->at, '\r', size)) {
+        r->newline = *r->end = '\r';
+        if (r->unended) r->end[-1] = '\r';
+        r->unended = r->unended && r->end[-2] != '\r';
+    }
+    for (int c = 0; c < SESSREC__WANTED; ++c) names |= r->column[c] < 0 && sessrec__is_required(r, c);
+    for (r->line = 1;; ++r->line) {
+        char *end = (char *)memchr(r->at, r->newline, (size_t)(r->end + 1 - r->at));
+        sessrec__text line = sessrec__text_of(r->at, (size_t)(end - r->at));
+        if (line.size && line.at[line.size - 1] == '\r') --line.size;
+        if (r->at == r->end)
+            return sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
+        if (line.size > SESSREC__MAX_ROW) return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the first line is longer than 1 MiB");
+        r->json = line.size && *line.at == '{';
+        if (r->json) return SESSREC_OK;
+        if (line.size >= 5 && line.size <= 6 && !memcmp(line.at, "sep=", 4)) {  // Excel
+            if (!r->format.separator) memcpy(r->separator, line.at + 4, line.size - 4);
+        } else if (line.size) {
+            const int comment = *line.at == '#';
+            r->at += comment;
+            if (!r->separator[0]) sessrec__find_separator(r, line);
+            missing = names ? sessrec__read_header(r) : -1;
+            if (missing < 0 && (names || !comment)) break;
+            if (!comment)
+                return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the header has no column \"%s\", it reads \"%s\"; name the columns that it has: "
+                                     "--session-column, --item-column, --time-column",
+                                     sessrec__excerpt(r->name_of[missing], 50, name, sizeof name), sessrec__excerpt(line, 100, shown, sizeof shown));
+            if (!r->format.separator) r->separator[0] = 0;
+        }
+        r->at = end == r->end ? r->end : end + 1;
+        result = sessrec__fill(r);
+        if (result) return result;
+    }
+    sessrec__order_columns(r);
+    if (!names && r->column[SESSREC__TIME] < 0) return SESSREC_OK;
+    sessrec__row row;
+    memset(&row, 0, sizeof row);
+    sessrec__cut_row(r, &row);
+    if (names || sessrec__is_header(r, &row)) r->header = row.raw.size ? sessrec__hash(1, row.raw.at, row.raw.size) : 0;
+    else result = sessrec__take_row(r, &row);
     return result;
 }
 
-// Begins to read: checks the format, which may be NULL, and lists its columns.
-static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_log_format *given,
-                                            sessrec_error *err) {
-    memset(r, 0, sizeof *r);
-    r->format = given ? *given : sessrec_log_format_default();
-    r->err = err;
-    const sessrec_log_format *format = &r->format;
-    const char *const columns[SESSREC__ROLES] = {format->session_column, format->item_column,
-                                                 format->time_column, format->user_column};
-    if (format->canary != SESSREC__CANARY_LOG)
-        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
-                             "the log format was not made by sessrec_log_format_default()");
-    if (format->separator && strchr("\"\r\n", format->separator))
-        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
-                             "a quote or a line end cannot separate fields");
-    for (int role = 0; role < SESSREC__ROLES; ++role) {
-        r->wanted[role] = columns[role] ? columns[role] : "";
-        if (!*r->wanted[role] && (role == SESSREC__SESSION || role == SESSREC__ITEM))
-            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
-                                 "the log format names no column for the %s",
-                                 role == SESSREC__ITEM ? "item" : "session");
-        if (sessrec__column_position(r->wanted[role]) < 0)
-            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
-                                 "\"%s\" is no column, they are counted from 1", r->wanted[role]);
+// Drops the rest of a row that is longer than the block.
+static sessrec_result sessrec__drop_row(sessrec__reader *r) {
+    sessrec_result result = SESSREC_OK;
+    char *stop = NULL;
+    while (!result && !stop && r->more) {
+        r->at = r->end;
+        result = sessrec__fill(r);
+        stop = (char *)memchr(r->at, r->newline, (size_t)(r->end - r->at));
     }
+    r->at = stop ? stop + 1 : r->end;
+    return result;
+}
+
+static sessrec_result sessrec__read_rows(sessrec__reader *r) {
+    sessrec_result result = sessrec__start(r);
+    sessrec__row row;
+    memset(&row, 0, sizeof row);
+    if (!result) result = sessrec__fill(r);
+    while (!result && r->at < r->end) {
+        if (r->json) sessrec__cut_json(r, &row);
+        else sessrec__cut_row(r, &row);
+        result = sessrec__take_row(r, &row);
+        if (!result && row.unfinished) result = sessrec__drop_row(r);
+        if (!result) result = sessrec__fill(r);
+    }
+    return result ? result : sessrec__log_failed(r->err, sessrec__flush(r->log));
+}
+
+// Brings the times of a file to seconds. A unit that was not told is that of most numbers, by their size: seconds
+// of today have 10 digits, milliseconds 13; an offset lies within two days.
+static sessrec_result sessrec__scale_times(sessrec__reader *r) {
+    static const struct {
+        const char *name;
+        double in_a_second;
+    } units[5] = {{"", 1}, {"seconds", 1}, {"milliseconds", 1e3}, {"microseconds", 1e6}, {"nanoseconds", 1e9}};
+    sessrec__intake *in = r->log->in;
+    const int64_t numbers = r->sizes[0] + r->sizes[1] + r->sizes[2] + r->sizes[3];
+    int unit = r->format.time_unit, most = 0;
+    if (r->format.time_unit == SESSREC_UNIT_AUTO && r->digits > 0 && numbers && (r->digits > 4 || numbers >= 20))
+        return sessrec__fail(r->err, SESSREC_BAD_LOG, 0,
+                             "the times look like dates without separators (%s), as seconds they would be of other days: "
+                             "--time-unit date reads them as dates, --time-unit s as seconds",
+                             r->digits == 4 ? "MMDD" : r->digits == 8 ? "YYYYMMDD" : "YYYYMMDDHHMMSS");
+    if (unit == SESSREC_UNIT_AUTO || (unit == SESSREC_UNIT_DATE && in->offset)) {
+        for (int i = 1; i < 4; ++i)
+            if (r->sizes[i] > r->sizes[most]) most = i;
+        if (in->offset)
+            for (most = 0; most < 3 && r->most_offset >= 2 * 86400 * units[most + 1].in_a_second;) ++most;
+        unit = most + 1;
+        if (in->offset || most)
+            sessrec__fail(sessrec__note(r->log), SESSREC_OK, 0, "%s are read as %s, by their size; --time-unit decides",
+                          in->offset ? "the numbers of the second time column" : "times", units[unit].name);
+        if (most && r->sizes[most] < numbers)
+            sessrec__fail(sessrec__note(r->log), SESSREC_OK, 0, "%d of %d times are of another size than the others",
+                          numbers - r->sizes[most], numbers);
+    }
+    for (int64_t e = r->first_event; e < in->count && in->offset; ++e)
+        in->time[e] += in->offset[e] / units[unit].in_a_second;
+    for (int64_t e = r->first_event; e < in->count && !in->offset && r->dates < 0 && unit > SESSREC_UNIT_SECONDS; ++e)
+        in->time[e] /= units[unit].in_a_second;
+    sessrec__free(&r->log->memory, in->offset);
+    in->offset = NULL;
     return SESSREC_OK;
 }
 
-// Begins a log of empty parts, with the items of the model in it if there is one.
-static sessrec_result sessrec__begin_log(const sessrec_log_format *format, int32_t parts, sessrec_log **out) {
-    const sessrec_allocator memory = sessrec__allocator(&format->allocator);
-    const sessrec_model *model = format->items_of;
-    sessrec_log *log = sessrec__log_new(&memory, parts, model ? sessrec_model_describe(model).item_count : 0);
-    sessrec_result result = log ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
+// Tells what was passed over, and what may be wrong.
+static void sessrec__remark_rows(sessrec__reader *r) {
+    sessrec_log *log = r->log;
+    const char *const of = r->name ? " of " : "", *const name = r->name ? r->name : "";
+    for (int p = 0; p < SESSREC__PLACES; ++p)
+        for (int k = 0; k < SESSREC__PROBLEMS; ++k)
+            if (r->bad[p][k])
+                sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "rows passed over because the %s %s: %d, the first in line %d%s%s",
+                              sessrec__places[p], sessrec__problems[k][0], r->bad[p][k], r->first_bad[p][k], of, name);
+    if (r->spanning)
+        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "rows with line ends in quotes: %d, the first in line %d%s%s; if quotes are plain "
+                      "text in this log: --no-quotes", r->spanning, r->first_spanning, of, name);
+    if (r->headers)
+        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "header lines passed over further down: %d", r->headers);
+    if (r->other_rows && !r->rows)
+        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "no row has %s: --where", r->format.where);
+    if (r->unended)
+        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "the last line%s%s has no end; if the file was cut short, its last row is wrong",
+                      of, name);
+}
+
+// Reads the text that a reader was given. The first failure of a log stays with it.
+static sessrec_result sessrec__read_text(sessrec__reader *r, sessrec_log *log, const sessrec_log_format *format, sessrec_error *err) {
+    sessrec__intake *in = log->in;
+    sessrec_result result = in->failure.code;
+    r->log = log;
+    r->err = &in->failure;
+    if (!result) result = sessrec__check_format(r, format);
+    r->more = 1;
+    r->newline = '\n';
+    r->digits = -1;
+    r->first_event = in->count;
+    if (!result && r->format.separator) strcpy(r->separator, r->format.separator);
+    if (!result && r->name_of[SESSREC__OFFSET].size) {
+        in->offset = (double *)sessrec__alloc_unset(&log->memory, (uint64_t)in->room + 1, sizeof *in->offset);
+        if (!in->offset) result = sessrec__no_memory(r->err);
+    }
+    if (!result) result = sessrec__read_rows(r);
+    if (!result) result = sessrec__scale_times(r);
+    if (!result) sessrec__remark_rows(r);
+    sessrec__free(&log->memory, r->block);
+    if (result && err) *err = in->failure;
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out, sessrec_error *err) {
+    sessrec__reader r;
+    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is nowhere to put the log");
+    *out = NULL;
+    memset(&r, 0, sizeof r);
+    r.err = err;
+    sessrec_result result = sessrec__check_format(&r, format);
+    if (result) return result;
+    const sessrec_allocator memory = sessrec__allocator(&r.format.allocator);
+    const sessrec_model *model = r.format.items_of;
+    sessrec_log *log = sessrec__log_new(&memory, model ? sessrec_model_describe(model).item_count : 0);
+    if (log) log->in = (sessrec__intake *)sessrec__alloc(&memory, 1, sizeof *log->in);
+    if (!log || !log->in) result = SESSREC_OUT_OF_MEMORY;
+    for (int role = 0; role < SESSREC__IDS && !result; ++role) result = sessrec__ids_reserve(&log->ids[role], 0, 0);
     for (int32_t i = 0; !result && i < log->known_items; ++i) {
-        const sessrec__text id = sessrec__text_of(sessrec_model_item_id(model, i));
-        int32_t number;
-        // ids of a model are distinct: number == i
-        result = sessrec__ids_intern(&log->part->ids[SESSREC__ITEM], id.at, id.size, &number);
+        const char *id = sessrec_model_item_id(model, i);
+        int32_t number;  // ids of a model are distinct: i
+        result = sessrec__ids_intern(&log->ids[SESSREC__ITEM], id, strlen(id), &number);
     }
     if (result) sessrec_log_destroy(log);
     else *out = log;
+    return sessrec__log_failed(err, result);
+}
+
+SESSREC_API sessrec_result sessrec_log_add_text(sessrec_log *log, const void *text, size_t size, const sessrec_log_format *format,
+                                                sessrec_error *err) {
+    sessrec__reader r;
+    if (!log || !log->in || (!text && size))
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no text, or no log that is not finished");
+    memset(&r, 0, sizeof r);
+    r.memory = (const char *)text;
+    r.memory_left = size;
+    r.size = (double)size;
+    return sessrec__read_text(&r, log, format, err);
+}
+
+// What reading one text begins with and ends with.
+static sessrec_result sessrec__read_end(sessrec_result result, sessrec_log **log, sessrec_error *err) {
+    if (!result) result = sessrec_log_finish(*log, err);
+    if (!result) return result;
+    sessrec_log_destroy(*log);
+    *log = NULL;
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out) {
-    sessrec__reader reader;
-    if (!out) return SESSREC_INVALID_ARGUMENT;
-    *out = NULL;
-    const sessrec_result result = sessrec__check_format(&reader, format, NULL);
-    return result ? result : sessrec__begin_log(&reader.format, 1, out);
-}
-
-// One thread where the allocator is the caller's, which need not bear more, unless more are asked for.
-static int32_t sessrec__reading_threads(const sessrec_log_format *format) {
-    return format->threads || !format->allocator.alloc ? sessrec__pool_threads(format->threads) : 1;
-}
-
-static sessrec_result sessrec__read_text(sessrec__reader *r, const char *text, size_t size, size_t least,
-                                         sessrec_log **out) {
-    const int32_t threads = sessrec__reading_threads(&r->format);
-    sessrec_result result = sessrec__begin_log(&r->format, threads, &r->log);
-    if (result) return sessrec__log_failed(r->err, result);
-    const sessrec_allocator memory = r->log->memory;
-    r->piece = (sessrec__log_piece *)sessrec__alloc(&memory, (uint64_t)threads, sizeof *r->piece);
-    result = r->piece ? sessrec__read_pieces(r, text, size, least) : sessrec__no_memory(r->err);
-    sessrec__free(&memory, r->piece);
-    if (result) sessrec_log_destroy(r->log);
-    else *out = r->log;
+SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format, sessrec_log **out,
+                                              sessrec_error *err) {
+    sessrec_result result = sessrec_log_create(format, out, err);
+    if (!result) result = sessrec__read_end(sessrec_log_add_text(*out, text, size, format, err), out, err);
     return result;
-}
-
-enum { SESSREC__LEAST_PIECE = 1 << 19 };  // bytes for which a thread is worth its start
-
-SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format,
-                                              sessrec_log **out, sessrec_error *err) {
-    sessrec__reader reader;
-    if (out) *out = NULL;
-    if (!out || (!text && size))
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no text, or nowhere to put the log");
-    const sessrec_result result = sessrec__check_format(&reader, format, err);
-    return result
-               ? result
-               : sessrec__read_text(&reader, text ? (const char *)text : "", size, SESSREC__LEAST_PIECE, out);
 }
 
 #ifndef SESSREC_NO_STDIO
 
-// Reads a stream of any length to its end; *block is to be freed in any case.
-static sessrec_result sessrec__read_all(FILE *file, const sessrec_allocator *memory, void **block,
-                                        size_t *size) {
-    int64_t capacity = 0;
-    size_t got = 1;
-    for (*size = 0; got; *size += got) {
-        if (!sessrec__grow(memory, block, &capacity, (int64_t)*size + (1 << 18), 1))
-            return SESSREC_OUT_OF_MEMORY;
-        got = fread((char *)*block + *size, 1, (size_t)capacity - *size, file);
+SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *path, const sessrec_log_format *format, sessrec_error *err) {
+    sessrec__reader r;
+    if (!log || !log->in || !path)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no log that is not finished");
+    memset(&r, 0, sizeof r);
+    const int is_input = !strcmp(path, "-");
+    r.file = is_input ? stdin : fopen(path, "rb");
+    r.name = path;
+    if (!r.file) {
+        const sessrec_result missing = errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR;
+        sessrec__fail(&log->in->failure, missing, 0, "the log cannot be opened: %s", strerror(errno));
+        if (err) *err = log->in->failure;
+        return missing;
     }
-    return ferror(file) ? SESSREC_IO_ERROR : SESSREC_OK;
+    const long begin = ftell((FILE *)r.file);
+    if (begin >= 0 && !fseek((FILE *)r.file, 0, SEEK_END)) {  // not so in a pipe
+        r.size = (double)(ftell((FILE *)r.file) - begin);
+        fseek((FILE *)r.file, begin, SEEK_SET);
+    }
+    const sessrec_result result = sessrec__read_text(&r, log, format, err);
+    if (!is_input) fclose((FILE *)r.file);
+    return result;
 }
 
-// The bytes of a file, if it can be mapped; else NULL.
-static void *sessrec__map_file(const char *path, size_t *size) {
-#ifdef SESSREC__POSIX
-    void *bytes = NULL;
-    struct stat status;
-    const int file = open(path, O_RDONLY);
-    if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0 &&
-        (uint64_t)status.st_size < SIZE_MAX / 2) {
-        *size = (size_t)status.st_size;
-        bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0);
-    }
-    if (file >= 0) close(file);
-    if (bytes != MAP_FAILED) return bytes;
-#endif
-    (void)path;
-    (void)size;
-    return NULL;
-}
-
-SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format,
-                                            sessrec_log **out, sessrec_error *err) {
-    sessrec__reader reader;
-    size_t size = 0;
-    if (out) *out = NULL;
-    if (!out || !path)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or nowhere to put the log");
-    FILE *file = fopen(path, "rb");
-    const sessrec_result missing = errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR;
-    if (!file) return sessrec__fail(err, missing, 0, "the log cannot be opened: %s", strerror(errno));
-    sessrec_result result = sessrec__check_format(&reader, format, err);
-    const sessrec_allocator memory = sessrec__allocator(&reader.format.allocator);
-    void *mapped = sessrec__map_file(path, &size), *block = NULL;
-    if (!result && !mapped)
-        result = sessrec__log_failed(err, sessrec__read_all(file, &memory, &block, &size));
-    if (result == SESSREC_IO_ERROR) sessrec__fail(err, result, 0, "the log cannot be read");
-    fclose(file);
-    reader.mapped = mapped != NULL;
-    if (!result)
-        result = sessrec__read_text(&reader, (const char *)(mapped ? mapped : block), size,
-                                    SESSREC__LEAST_PIECE, out);
-    sessrec__free(&memory, block);
-#ifdef SESSREC__POSIX
-    if (mapped) munmap(mapped, size);
-#endif
+SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format, sessrec_log **out, sessrec_error *err) {
+    sessrec_result result = sessrec_log_create(format, out, err);
+    if (!result) result = sessrec__read_end(sessrec_log_add_file(*out, path, format, err), out, err);
     return result;
 }
 
 // ---- writing a log ----
 
-// An id as a field; in quotes if it has something in it that a reader would take for something else. (A line
-// end in quotes is good CSV, but too much for the reader above.) Returns where the field ends.
+// An id as a field; in quotes if it has something in it that a reader would take for something else. Returns where
+// the field ends.
 static char *sessrec__put_id(char *to, const char *id) {
     const int quoted = strpbrk(id, "\t\"\r\n") != NULL;
     if (quoted) *to++ = '"';
@@ -10955,7 +11165,7 @@ static char *sessrec__put_time(char *to, double time) {
     const double size = fabs(time);
     // begins with the first digit that is not 0
     for (int places = size > 0 && size < 1 ? (int)-log10(size) : 0;; ++places) {
-        char text[SESSREC__MAX_FIELD], *end = to;
+        char text[SESSREC__MAX_TIME], *end = to;
         double back;
         snprintf(text, sizeof text, "%.*f", places, time);
         for (const char *at = text; *at; ++at) {
@@ -10970,21 +11180,30 @@ static const char sessrec__log_begins[] = "SessionId\t";
 
 static int sessrec__write_log(sessrec__sink *sink, const void *what) {
     const sessrec_log *log = (const sessrec_log *)what;
-    char row[3 * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_FIELD];
-    const char *header =
-        log->view.session_users ? "SessionId\tItemId\tTime\tUserId\n" : "SessionId\tItemId\tTime\n";
-    if (!sessrec__sink_write(sink, header, strlen(header))) return 0;
-    for (int32_t s = 0; s < log->view.session_count; ++s) {
-        for (int64_t e = log->view.session_begins[s]; e < log->view.session_begins[s + 1]; ++e) {
+    char row[3 * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_TIME];
+    const sessrec_log_view *v = &log->view;
+    double least = HUGE_VAL, most = -HUGE_VAL;
+    for (int64_t e = 0; e < v->event_count; ++e) {
+        if (least > v->times[e]) least = v->times[e];
+        if (most < v->times[e]) most = v->times[e];
+    }
+    // numbers that a reader would take for another unit or for dates are called seconds
+    const int plain = most < 1e11 && least > -1e11 && (least < 1000 || (least > 21001231 && most < 1970010100));
+    strcpy(row, "SessionId\tItemId\tTime");
+    strcat(row, plain || !v->event_count ? "" : ":s");
+    strcat(row, v->session_users ? "\tUserId\n" : "\n");
+    if (!sessrec__sink_write(sink, row, strlen(row))) return 0;
+    for (int32_t s = 0; s < v->session_count; ++s) {
+        for (int64_t e = v->session_begins[s]; e < v->session_begins[s + 1]; ++e) {
             char *to = sessrec__put_id(row, sessrec__ids_text(&log->ids[SESSREC__SESSION], s));
             *to++ = '\t';
-            to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.items[e]));
+            to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__ITEM], v->items[e]));
             *to++ = '\t';
-            to = sessrec__put_time(to, log->view.times[e]);
-            if (log->view.session_users) {
+            to = sessrec__put_time(to, v->times[e]);
+            if (v->session_users) {
                 *to++ = '\t';
-                to = sessrec__put_id(to,
-                                     sessrec__ids_text(&log->ids[SESSREC__USER], log->view.session_users[s]));
+                if (v->session_users[s] >= 0)
+                    to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], v->session_users[s]));
             }
             *to++ = '\n';
             if (!sessrec__sink_write(sink, row, (size_t)(to - row))) return 0;
@@ -10994,7 +11213,7 @@ static int sessrec__write_log(sessrec__sink *sink, const void *what) {
 }
 
 SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err) {
-    if (!log || log->part || !path)
+    if (!log || log->in || !path)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no finished log");
     const sessrec_output output = {path, NULL, NULL, log, NULL, 0};
     return sessrec_outputs_write(&output, 1, err);
@@ -11103,138 +11322,145 @@ static int32_t *sessrec__log_labels(const sessrec_log *log) {
     return label;
 }
 
-// Makes a log of the events of another whose label is not negative. names holds the id of each label. Frees
-// the labels, which may be NULL.
-static sessrec_result sessrec__log_select(const sessrec_log *log, int32_t *label, const sessrec__ids *names,
-                                          sessrec_log **out) {
-    sessrec__part part;
-    int32_t *user = label && log->view.session_users ? sessrec__log_labels(log) : NULL;
-    sessrec_result result = label && (user || !log->view.session_users) ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    for (int64_t e = 0; e < log->view.event_count && user; ++e) user[e] = log->view.session_users[user[e]];
-    memset(&part, 0, sizeof part);
-    part.ids[SESSREC__SESSION] = *names;
-    part.ids[SESSREC__ITEM] = log->ids[SESSREC__ITEM];
-    part.ids[SESSREC__USER] = log->ids[SESSREC__USER];
-    part.has_users = user != NULL;
-    part.events = log->view.event_count;
-    part.time = (double *)log->view.times;  // which grouping only reads
-    part.number[SESSREC__SESSION] = label;
-    part.number[SESSREC__ITEM] = (int32_t *)log->view.items;
-    part.number[SESSREC__USER] = user;
-    if (!result) result = sessrec__group(log, &part, 1, 0, NULL, out);
-    sessrec__free(&log->memory, user);
+// Makes a log of the events of another whose label is not negative. names holds the id of each label, user its
+// user. Frees the labels, which may be NULL.
+static sessrec_result sessrec__log_select(const sessrec_log *log, int32_t *label, const sessrec__ids *sessions,
+                                          const int32_t *user, sessrec_log **out) {
+    const sessrec__ids names[SESSREC__IDS] = {*sessions, log->ids[SESSREC__ITEM], log->ids[SESSREC__USER]};
+    sessrec__grouping g;
+    memset(&g, 0, sizeof g);
+    g.count = log->view.event_count;
+    g.time = log->view.times;
+    g.label = label;
+    g.item = log->view.items;
+    g.user = user;
+    const sessrec_result result = label ? sessrec__group(log, &g, names, out) : SESSREC_OUT_OF_MEMORY;
     sessrec__free(&log->memory, label);
     return result;
 }
 
 // The log becomes that.
-static sessrec_result sessrec__log_keep(sessrec_log *log, int32_t *label, const sessrec__ids *names) {
+static sessrec_result sessrec__log_keep(sessrec_log *log, int32_t *label, sessrec_error *err) {
     sessrec_log *fresh;
-    const sessrec_result result = sessrec__log_select(log, label, names, &fresh);
+    const sessrec_result result = sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], log->view.session_users, &fresh);
     if (!result) sessrec__log_become(log, fresh);
-    return result;
+    return sessrec__log_failed(err, result);
 }
 
-SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, sessrec_filter filter) {
-    if (!log || log->part || filter.min_support < 0 || filter.min_length < 0 || filter.max_length < 0)
-        return SESSREC_INVALID_ARGUMENT;
+static sessrec_result sessrec__need_log(const sessrec_log *log, sessrec_error *err) {
+    if (log && !log->in) return SESSREC_OK;
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is not finished");
+}
+
+SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_filter *filter, sessrec_error *err) {
     sessrec__sieve sieve;
+    if (sessrec__need_log(log, err)) return SESSREC_INVALID_ARGUMENT;
+    if (!filter || filter->canary != SESSREC__CANARY_FILTER)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the filter was not made by sessrec_filter_default()");
+    if (filter->min_support < 0 || filter->min_length < 0 || filter->max_length < 0)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a limit of the filter is below 0");
     memset(&sieve, 0, sizeof sieve);
     sieve.log = log;
-    sieve.rule = filter;
+    sieve.rule = *filter;
     sieve.label = sessrec__log_labels(log);
     void *block = sieve.label ? sessrec__layout_block(&log->memory, sessrec__sieve_layout, &sieve) : NULL;
     if (block) sessrec__sieve_run(&sieve);
     sessrec__free(&log->memory, block);
-    if (block) return sessrec__log_keep(log, sieve.label, &log->ids[SESSREC__SESSION]);
+    if (block) return sessrec__log_keep(log, sieve.label, err);
     sessrec__free(&log->memory, sieve.label);
-    return SESSREC_OUT_OF_MEMORY;
+    return sessrec__no_memory(err);
 }
 
 // An item that `known` has from a model is known, with events or without.
-SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known) {
-    if (!log || log->part || !known || known->part) return SESSREC_INVALID_ARGUMENT;
+SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known, sessrec_error *err) {
+    if (sessrec__need_log(log, err) || sessrec__need_log(known, err)) return SESSREC_INVALID_ARGUMENT;
     int32_t *label = sessrec__log_labels(log);
     for (int64_t e = 0; e < log->view.event_count && label; ++e)
         if (sessrec_log_find_item(known, sessrec__ids_text(&log->ids[SESSREC__ITEM], log->view.items[e])) < 0)
             label[e] = -1;
-    return sessrec__log_keep(log, label, &log->ids[SESSREC__SESSION]);
+    return sessrec__log_keep(log, label, err);
 }
 
 // ---- cuts ----
 
-// Names the next piece of a session: "ID#2" and so on, without the numbers that other sessions have already.
-static sessrec_result sessrec__name_piece(const sessrec__ids *taken, sessrec__ids *names, const char *id,
-                                          int64_t *piece) {
-    char name[SESSREC_MAX_ID + 32], digits[24];
+// Names a piece of a session, the first as the session is and later ones "ID#2" and so on, without the numbers that
+// other sessions of its user have already. The user's number stands behind the NUL, as in sessrec__flush.
+static sessrec_result sessrec__name_piece(sessrec__ids *names, const char *id, int32_t user, int64_t *piece) {
+    char text[SESSREC_MAX_ID + 64], digits[24];
+    const int32_t count = names->count;
     int32_t number;
-    do {
-        strcpy(name, id);
-        strcat(name, "#");
-        strcat(name, sessrec__decimal(++*piece, digits));
-    } while (sessrec__ids_find(taken, name, strlen(name)) >= 0 ||
-             sessrec__ids_find(names, name, strlen(name)) >= 0);
-    return strlen(name) > SESSREC_MAX_ID ? SESSREC_TOO_LARGE
-                                         : sessrec__ids_intern(names, name, strlen(name), &number);
-}
-
-// Numbers the pieces in the order of the log: their names, and label, which has the sessions.
-static sessrec_result sessrec__cut_sessions(const sessrec_log *log, double idle_seconds, int32_t *label,
-                                            sessrec__ids *names) {
-    int64_t piece = 1;
-    sessrec_result result = SESSREC_OK;
-    for (int64_t e = 0; e < log->view.event_count && !result; ++e) {
-        const int32_t s = label[e];
-        if (e == log->view.session_begins[s]) {
-            piece = 1;
-            const char *name = sessrec__ids_text(&log->ids[SESSREC__SESSION], s);
-            result = sessrec__ids_intern(names, name, strlen(name), &label[e]);
-        } else if (log->view.times[e] - log->view.times[e - 1] > idle_seconds) {
-            result = sessrec__name_piece(&log->ids[SESSREC__SESSION], names,
-                                         sessrec__ids_text(&log->ids[SESSREC__SESSION], s), &piece);
-        }
-        label[e] = names->count - 1;
+    sessrec_result result = sessrec__ids_reserve(names, 1, SESSREC_MAX_ID + 16);
+    while (!result && names->count == count) {
+        memset(text, 0, sizeof text);
+        strcpy(text, id);
+        if (++*piece > 1) strcat(strcat(text, "#"), sessrec__decimal(*piece, digits));
+        size_t size = strlen(text);
+        if (size > SESSREC_MAX_ID) return SESSREC_TOO_LARGE;
+        if (user >= 0) memcpy(text + size + 1, &user, sizeof user), size += 1 + sizeof user;
+        result = sessrec__ids_intern_hashed(names, text, size, sessrec__ids_hash(names, text, size), &number);
     }
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_seconds) {
-    if (!log || log->part || !(idle_seconds >= 0)) return SESSREC_INVALID_ARGUMENT;
+SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_seconds, sessrec_error *err) {
     sessrec__ids names;
+    sessrec_log *fresh;
+    int64_t piece = 1;
+    int32_t *user = NULL;
+    if (sessrec__need_log(log, err)) return SESSREC_INVALID_ARGUMENT;
+    if (!(idle_seconds >= 0)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an idle time must be 0 or more seconds");
+    const sessrec_log_view *v = &log->view;
     int32_t *label = sessrec__log_labels(log);
+    sessrec_result result = label ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
     sessrec__ids_init(&names, &log->memory);
-    // to see which names there are
-    sessrec_result result =
-        label ? sessrec__ids_reserve(&log->ids[SESSREC__SESSION], 0, 0) : SESSREC_OUT_OF_MEMORY;
-    if (!result) result = sessrec__cut_sessions(log, idle_seconds, label, &names);
-    if (!result) result = sessrec__log_keep(log, label, &names);
-    else sessrec__free(&log->memory, label);
-    if (result) sessrec__ids_forget_slots(&log->ids[SESSREC__SESSION]);
+    for (int32_t s = 0; s < v->session_count && !result; ++s) {
+        piece = 0;
+        result = sessrec__name_piece(&names, sessrec__ids_text(&log->ids[SESSREC__SESSION], s),
+                                     v->session_users ? v->session_users[s] : -1, &piece);
+    }
+    for (int64_t e = 1; e < v->event_count && !result; ++e) {
+        const int32_t s = label[e];
+        if (e == v->session_begins[s]) {
+            piece = 1;
+        } else if (v->times[e] - v->times[e - 1] > idle_seconds) {
+            result = sessrec__name_piece(&names, sessrec__ids_text(&log->ids[SESSREC__SESSION], s),
+                                         v->session_users ? v->session_users[s] : -1, &piece);
+            label[e] = names.count - 1;
+        } else {
+            label[e] = label[e - 1];
+        }
+    }
+    if (!result && v->session_users && !(user = sessrec__label_users(&names))) result = SESSREC_OUT_OF_MEMORY;
+    if (result) sessrec__free(&log->memory, label);
+    else result = sessrec__log_select(log, label, &names, user, &fresh);
+    if (!result) sessrec__log_become(log, fresh);
+    sessrec__free(&log->memory, user);
     sessrec__ids_free(&names);
-    return result;
+    if (result == SESSREC_TOO_LARGE) return sessrec__fail(err, result, 0, "the id of a piece would be longer than 255 bytes");
+    return sessrec__log_failed(err, result);
 }
 
 // ---- splits ----
 
 enum { SESSREC__FIRST = 0, SESSREC__SECOND = 1, SESSREC__NEITHER = 2 };
 
-// Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted
-// in the first.
-static sessrec_result sessrec__log_split(const sessrec_log *log, char *part, sessrec_log **first,
-                                         sessrec_log **second) {
+// Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted in the
+// first.
+static sessrec_result sessrec__log_split(const sessrec_log *log, char *part, sessrec_log **first, sessrec_log **second,
+                                         sessrec_error *err) {
     sessrec_log **const out[2] = {first, second};
     sessrec_result result = part ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
     for (int wanted = SESSREC__FIRST; wanted <= SESSREC__SECOND && !result; ++wanted) {
         int32_t *label = sessrec__log_labels(log);
         for (int64_t e = 0; e < log->view.event_count && label; ++e)
             if (part[label[e]] != wanted) label[e] = -1;
-        result = sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], out[wanted]);
+        result = sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], log->view.session_users, out[wanted]);
     }
     sessrec__free(&log->memory, part);
     if (result) {
         sessrec_log_destroy(*first);
         *first = NULL;
-        return result;
+        return sessrec__log_failed(err, result);
     }
     (*first)->view.bad_row_count = log->view.bad_row_count;
     (*first)->view.dropped_event_count = log->view.dropped_event_count + log->view.event_count -
@@ -11242,40 +11468,46 @@ static sessrec_result sessrec__log_split(const sessrec_log *log, char *part, ses
     return SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before,
-                                                      sessrec_log **after) {
-    if (before) *before = NULL;
-    if (after) *after = NULL;
-    if (!log || log->part || !before || !after || before == after || time != time)
-        return SESSREC_INVALID_ARGUMENT;
+// What both splits check first.
+static sessrec_result sessrec__begin_split(const sessrec_log *log, sessrec_log **first, sessrec_log **second, sessrec_error *err) {
+    if (first) *first = NULL;
+    if (second) *second = NULL;
+    if (sessrec__need_log(log, err)) return SESSREC_INVALID_ARGUMENT;
+    if (first && second && first != second) return SESSREC_OK;
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a split needs two places to put two logs");
+}
+
+SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before, sessrec_log **after,
+                                                  sessrec_error *err) {
+    if (sessrec__begin_split(log, before, after, err)) return SESSREC_INVALID_ARGUMENT;
+    if (time != time) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the time of the split is not a number");
     char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->view.session_count, 1);
     for (int32_t s = 0; s < log->view.session_count && part; ++s) {
         const double start = log->view.times[log->view.session_begins[s]],
                      end = log->view.times[log->view.session_begins[s + 1] - 1];
         part[s] = end < time ? SESSREC__FIRST : start >= time ? SESSREC__SECOND : SESSREC__NEITHER;
     }
-    return sessrec__log_split(log, part, before, after);
+    return sessrec__log_split(log, part, before, after, err);
 }
 
-SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest,
-                                                          sessrec_log **last) {
-    if (rest) *rest = NULL;
-    if (last) *last = NULL;
-    if (!log || log->part || !rest || !last || rest == last ||
-        (log->view.event_count && !log->view.session_users))
-        return SESSREC_INVALID_ARGUMENT;
+SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest, sessrec_log **last,
+                                                          sessrec_error *err) {
+    if (sessrec__begin_split(log, rest, last, err)) return SESSREC_INVALID_ARGUMENT;
     const int32_t *user = log->view.session_users;
+    if (log->view.event_count && !user)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the log has no users whose last sessions could be split off; --user names their column");
     const uint64_t sessions = (uint64_t)log->view.session_count;
     // behind: sessions of each user, 2 for more
     char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.user_count, 1);
     for (uint64_t s = sessions; s-- > 0 && part;) {
+        if (user[s] < 0) continue;
         char *count = &part[sessions + (uint64_t)user[s]];
         part[s] = *count ? SESSREC__FIRST : SESSREC__SECOND;
         *count = *count ? 2 : 1;
     }
     for (uint64_t s = 0; s < sessions && part; ++s)
-        if (part[sessions + (uint64_t)user[s]] == 1) part[s] = SESSREC__FIRST;
-    return sessrec__log_split(log, part, rest, last);
+        if (user[s] >= 0 && part[sessions + (uint64_t)user[s]] == 1) part[s] = SESSREC__FIRST;
+    return sessrec__log_split(log, part, rest, last, err);
 }
 
 #endif // SESSREC_NO_TRAINING
@@ -13114,7 +13346,7 @@ SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, 
         }
 #ifndef SESSREC_NO_TRAINING
         if (output->log) {
-            if (output->log->part) return sessrec__fail(err, bad, 0, "a log is not finished");
+            if (output->log->in) return sessrec__fail(err, bad, 0, "a log is not finished");
             saves[i].begins = sessrec__log_begins;
             saves[i].produce = sessrec__write_log;
             saves[i].what = output->log;
@@ -13824,13 +14056,12 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #undef SESSREC__THREAD_MAIN
 #undef SESSREC__WINDOWS
 #undef SESSREC__UNROLL
-#undef SESSREC__TRAINS
 #undef SESSREC__TARGET_CLMUL
 #undef SESSREC__HAS_CLMUL
 #undef SESSREC__X86
 #undef SESSREC__X87
 #undef SESSREC__UNUSED
-#endif // !SESSREC__WORDS
+#endif // !SESSREC__SET
 #endif // SESSREC_IMPLEMENTATION
 
 // ===========================================================================================================

@@ -114,7 +114,7 @@ static sessrec_result copy_users(const sessrec_log *log, int32_t least, int join
                                  sessrec_error *err) {
     const sessrec_log_view view = sessrec_log_contents(log);
     int32_t *sessions = (int32_t *)calloc((size_t)view.user_count + 1, sizeof *sessions);
-    sessrec_result result = sessions ? sessrec_log_create(NULL, out) : SESSREC_OUT_OF_MEMORY;
+    sessrec_result result = sessions ? sessrec_log_create(NULL, out, NULL) : SESSREC_OUT_OF_MEMORY;
     for (int32_t s = 0; !result && s < view.session_count; ++s) ++sessions[view.session_users[s]];
     for (int32_t s = 0; !result && s < view.session_count; ++s)
         if (sessions[view.session_users[s]] >= least)
@@ -135,9 +135,10 @@ static sessrec_result make_log(const char *name, const char *path, int validate,
         return shop_log(c->plan, log, err);
     }
     sessrec_log *clicks = NULL;
-    sessrec_filter no_single_clicks = {0, 0, 2, 0};
+    sessrec_filter no_single_clicks = sessrec_filter_default();
+    no_single_clicks.min_length = 2;
     sessrec_result result = sessrec_log_read(path, NULL, &clicks, err);
-    if (!result) result = sessrec_log_filter(clicks, no_single_clicks);
+    if (!result) result = sessrec_log_filter(clicks, &no_single_clicks, err);
     if (!result) result = copy_users(clicks, 5, 0, log, err);
     sessrec_log_destroy(clicks);
     return result;
@@ -145,18 +146,19 @@ static sessrec_result make_log(const char *name, const char *path, int validate,
 
 // Items of a real log need five clicks in training.
 static sessrec_result split(sessrec_log *log, int validate, corpus *c, sessrec_error *err) {
-    sessrec_filter train = {0, 5, 2, 0}, test = {0, 0, 2, 0};
+    sessrec_filter train = sessrec_filter_default(), test = sessrec_filter_default();
     sessrec_log *shorter = NULL, *last = NULL;
-    if (c->made_up) train.min_support = 0;
+    train.min_length = test.min_length = 2;
+    if (!c->made_up) train.min_support = 5;
     sessrec_result result = SESSREC_OK;
-    if (validate && !c->made_up) result = sessrec_log_split_last_session(log, &shorter, &last);
-    if (!result) result = sessrec_log_split_last_session(shorter ? shorter : log, &c->train, &c->test);
-    if (!result) result = sessrec_log_filter(c->train, train);
-    if (!result) result = sessrec_log_keep_items(c->test, c->train);
-    if (!result) result = sessrec_log_filter(c->test, test);
+    if (validate && !c->made_up) result = sessrec_log_split_last_session(log, &shorter, &last, err);
+    if (!result) result = sessrec_log_split_last_session(shorter ? shorter : log, &c->train, &c->test, err);
+    if (!result) result = sessrec_log_filter(c->train, &train, err);
+    if (!result) result = sessrec_log_keep_items(c->test, c->train, err);
+    if (!result) result = sessrec_log_filter(c->test, &test, err);
     sessrec_log_destroy(shorter);
     sessrec_log_destroy(last);
-    return result ? sessrec_error_set(err, result, NULL) : copy_users(c->train, 0, 1, &c->joined, err);
+    return result ? result : copy_users(c->train, 0, 1, &c->joined, err);
 }
 
 // ---- RNN Concat: a user's sessions are one, so a session begins with the state that the one before it has

@@ -33,7 +33,7 @@ static sessrec_log *days(int first, int last, const sessrec_model *items_of) {
     sessrec_error err;
     sessrec_log *log = NULL;
     format.items_of = items_of;
-    check(sessrec_log_create(&format, &log), &err);
+    check(sessrec_log_create(&format, &log, NULL), &err);
     for (int32_t s = 0; s < view.session_count; ++s) {
         if (day_of(s) < first || day_of(s) > last) continue;
         for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1]; ++e)

@@ -316,7 +316,6 @@ static double load_log(void *context) {
     const bench *b = (const bench *)context;
     sessrec_log *log = NULL;
     sessrec_log_format format = sessrec_log_format_default();
-    format.threads = b->threads[0];
     const int good = !sessrec_log_read(b->path, &format, &log, NULL);
     sessrec_log_destroy(log);
     return good;

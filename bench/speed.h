@@ -109,7 +109,7 @@ static int32_t zipf(uint64_t *state, int32_t items) {
 static sessrec_log *make_log(int32_t items, int32_t sessions, int whole) {
     sessrec_log *log = NULL;
     uint64_t state = 1;
-    if (sessrec_log_create(NULL, &log)) return NULL;
+    if (sessrec_log_create(NULL, &log, NULL)) return NULL;
     for (int32_t i = 0; i < items && whole; ++i) sessrec_log_add_numbers(log, -1, i / LENGTH, i, i);
     for (int32_t s = 0; s < sessions; ++s)
         for (int32_t e = 0; e < LENGTH; ++e)

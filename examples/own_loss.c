@@ -76,7 +76,7 @@ int main(void) {
     own.custom = logistic_loss;
     own.custom_user = &weight;
     if (shop_log(plan, &log, &error) != SESSREC_OK) return 1;
-    int ok = sessrec_log_split_time(log, SHOP_OPENING + 26.0 * SHOP_DAY, &train, &test) == SESSREC_OK &&
+    int ok = !sessrec_log_split_time(log, SHOP_OPENING + 26.0 * SHOP_DAY, &train, &test, &error) &&
              try_loss("cross-entropy", built_in, train, test) &&
              try_loss("logistic (our own)", own, train, test);
     sessrec_log_destroy(log);

@@ -252,8 +252,8 @@ static int read_cutoffs(settings *s, const char *text) {
 }
 
 static int read_separator(settings *s, const char *text) {
-    s->format.separator = strcmp(text, "tab") ? *text : '\t';
-    return s->format.separator && (s->format.separator == '\t' || !text[1]);
+    s->format.separator = strcmp(text, "tab") ? text : "\t";
+    return *text && strlen(s->format.separator) <= 2;
 }
 
 // "90", "90s", "30m", "2h" or "1d" to seconds.
@@ -573,7 +573,7 @@ static int settle(settings *s) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_loss_config *loss = &s->config.loss;
     if (given(s, "--hrnn") && !given(s, "--user-layers")) s->config.user_hidden = 100;
-    s->evaluation.threads = s->format.threads = s->config.threads;
+    s->evaluation.threads = s->config.threads;
     s->evaluation.device = s->config.device;
     // its a is 0.5 by default
     if (!given(s, "--activation") && loss->kind == SESSREC_LOSS_BPR_MAX) loss->activation = SESSREC_ELU;
@@ -1147,7 +1147,7 @@ static int load_logs(settings *s, work *w) {
     int status = load_log(s, s->input[0], &w->train);
     s->format.items_of = NULL;
     if (!status && (s->filter.min_support || s->filter.min_length || s->filter.drop_repeats) &&
-        sessrec_log_filter(w->train, s->filter))
+        sessrec_log_filter(w->train, &s->filter, NULL))
         return fail_memory();
     if (!status) status = load_log(s, s->valid, &w->valid);
     return status ? status : load_log(s, s->test, &w->test);
@@ -1324,13 +1324,13 @@ static int command_recommend(settings *s, work *w) {
 // The usual way to test: train on what ended before the cut, test on what began after it. Filters look at the
 // training log only; the test log keeps the items that training has seen.
 static int split_log(work *w, double cut, sessrec_filter filter) {
-    sessrec_result result = sessrec_log_split_time(w->log, cut, &w->train, &w->test);
-    if (result == SESSREC_OK) result = sessrec_log_filter(w->train, filter);
-    if (result == SESSREC_OK) result = sessrec_log_keep_items(w->test, w->train);
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    sessrec_result result = sessrec_log_split_time(w->log, cut, &w->train, &w->test, &err);
+    if (result == SESSREC_OK) result = sessrec_log_filter(w->train, &filter, &err);
+    if (result == SESSREC_OK) result = sessrec_log_keep_items(w->test, w->train, &err);
     filter.min_support = 0;
-    if (result == SESSREC_OK) result = sessrec_log_filter(w->test, filter);
-    return result == SESSREC_OK ? 0
-                                : fail(EXIT_DATA, "cannot split the log: %s", sessrec_result_text(result));
+    if (result == SESSREC_OK) result = sessrec_log_filter(w->test, &filter, &err);
+    return status_of(NULL, result, &err);
 }
 
 // When the last `days` days of a log begin.
@@ -1401,7 +1401,9 @@ enum { DEMO_TEST_DAYS = 3 };
 
 static int demo_make(const settings *s, work *w) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    sessrec_filter filter = {0, 5, 2, 0};
+    sessrec_filter filter = sessrec_filter_default();
+    filter.min_support = 5;
+    filter.min_length = 2;
     shop plan = shop_default();
     plan.seed = s->config.seed;
     int status = status_of(NULL, shop_log(plan, &w->log, &err), &err);
@@ -1575,6 +1577,7 @@ static settings settings_default(const command *c) {
     memset(&s, 0, sizeof s);
     s.config = sessrec_config_default();
     s.format = sessrec_log_format_default();
+    s.filter = sessrec_filter_default();
     s.evaluation = sessrec_eval_config_default();
     s.k = sessrec_query_default().k;
     s.visitors = 1000000;

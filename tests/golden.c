@@ -420,7 +420,7 @@ static sessrec_log *make_log(golden_case *c, const char *prefix) {
     }
     sessrec_log *log = NULL;
     sessrec_error err;
-    demand(c, "sessrec_log_create", sessrec_log_create(NULL, &log), NULL);
+    demand(c, "sessrec_log_create", sessrec_log_create(NULL, &log, NULL), NULL);
     keep(c, release_log, log);
     for (int64_t i = 0; i < column[0]->count; ++i)
         demand(c, "sessrec_log_add_numbers",

@@ -54,7 +54,7 @@ static inline const sessrec__kernels *kernels_of(int level) {
 // users may be NULL.
 static inline sessrec_log *letters_log(int sessions, const char *const *text, const char *const *users) {
     sessrec_log *log;
-    CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+    CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
     for (int s = 0; s < sessions; ++s) {
         char name[16];
         snprintf(name, sizeof name, "s%d", s + 1);
@@ -70,7 +70,7 @@ static inline sessrec_log *letters_log(int sessions, const char *const *text, co
 // Sessions of 1 to 9 events on items 0 .. items-1, all of which occur.
 static inline sessrec_log *random_log(int32_t sessions, int32_t items, uint32_t seed) {
     sessrec_log *log;
-    int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
+    int failures = sessrec_log_create(NULL, &log, NULL) != SESSREC_OK;
     int32_t next = 0;
     for (int32_t s = 0; s < sessions || next < items; ++s)
         for (int32_t i = random_below(&seed, 9); i >= 0; --i) {
@@ -85,7 +85,7 @@ static inline sessrec_log *random_log(int32_t sessions, int32_t items, uint32_t 
 // Sessions of 1 to 9 events, three sessions a user.
 static inline sessrec_log *users_log(int32_t sessions, int32_t items, uint32_t seed) {
     sessrec_log *log;
-    int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
+    int failures = sessrec_log_create(NULL, &log, NULL) != SESSREC_OK;
     for (int32_t s = 0; s < sessions; ++s)
         for (int32_t i = random_below(&seed, 9); i >= 0; --i)
             failures += sessrec_log_add_numbers(log, s / 3, s, random_below(&seed, items),

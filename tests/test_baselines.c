@@ -65,7 +65,7 @@ static void popularity(void) {
     TEST("items with different support never tie, items with the same always do") {
         static const int32_t support[5] = {8001, 8000, 8002, 8001, 3};
         sessrec_log *log;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         for (int i = 0; i < 5; ++i) add_events(log, i, i, support[i]);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         sessrec_scorer pop;
@@ -261,7 +261,7 @@ static void neighbors(void) {
     TEST("the log of a large shop takes itemknn no table of items times items") {
         enum { ITEMS = 200000 };  // 4 * 10^10 pairs, 160 GB as floats
         sessrec_log *log;
-        int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
+        int failures = sessrec_log_create(NULL, &log, NULL) != SESSREC_OK;
         for (int32_t i = 0; i < ITEMS; ++i)
             failures += sessrec_log_add_numbers(log, -1, i / 4, i, i) != SESSREC_OK;
         failures += sessrec_log_finish(log, NULL) != SESSREC_OK;
@@ -360,7 +360,7 @@ static void errors(void) {
     TEST("a log without events has no popularity") {
         sessrec_log *log;
         sessrec_scorer scorer;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_scorer_pop(log, NULL, &scorer, NULL), SESSREC_NO_DATA);
         sessrec_log_destroy(log);
     }

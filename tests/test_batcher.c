@@ -13,7 +13,7 @@ static sessrec_config batches_of(int32_t slots, int32_t negatives) {
 // Sessions 0, 1, ... of the given lengths; event e of the log is item e modulo 10, so that neighbors differ.
 static sessrec_log *log_of_lengths(int32_t sessions, const int32_t *length) {
     sessrec_log *log = NULL;
-    int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
+    int failures = sessrec_log_create(NULL, &log, NULL) != SESSREC_OK;
     int64_t event = 0;
     for (int32_t s = 0; s < sessions; ++s)
         for (int32_t i = 0; i < length[s]; ++i, ++event)
@@ -324,7 +324,7 @@ static void nothing_to_learn(void) {
         sessrec_log *log = NULL;
         sessrec_config config = batches_of(2, 0);
         sessrec_batcher *batcher = NULL;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, NULL), SESSREC_NO_DATA);
         sessrec_log_destroy(log);

@@ -879,13 +879,13 @@ static void unknown_count(void) {
 static void logs(void) {
     TEST("E3 the split is by time: training ends before the test begins, and what runs across is counted") {
         sessrec_log *log = NULL, *before = NULL, *after = NULL;
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         // session 2 runs across 30
         static const int when[8][2] = {{1, 10}, {1, 20}, {2, 15}, {2, 35}, {3, 30}, {3, 40}, {4, 5}, {4, 29}};
         for (int i = 0; i < 8; ++i)
             CHECK_EQ(sessrec_log_add_numbers(log, -1, when[i][0], i, when[i][1]), SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_log_split_time(log, 30, &before, &after), SESSREC_OK);
+        CHECK_EQ(sessrec_log_split_time(log, 30, &before, &after, NULL), SESSREC_OK);
         const sessrec_log_view a = sessrec_log_contents(before), b = sessrec_log_contents(after);
         double last = 0, first = 1e9;
         for (int64_t i = 0; i < a.event_count; ++i) last = fmax(last, a.times[i]);
@@ -901,16 +901,18 @@ static void logs(void) {
     TEST("E6 E7 one rule of filtering, again until nothing changes") {
         // x occurs twice; without the session "xd" (d is rare) only once, and then "axb" is "ab"
         static const char *const sessions[5] = {"axb", "xd", "aab", "ba", "a"};
-        const sessrec_filter filter = {1, 2, 2, 0};
+        sessrec_filter filter = sessrec_filter_default();
+        filter.drop_repeats = 1;
+        filter.min_support = filter.min_length = 2;
         sessrec_log *log = letters_log(5, sessions, NULL);
-        CHECK_EQ(sessrec_log_filter(log, filter), SESSREC_OK);
+        CHECK_EQ(sessrec_log_filter(log, &filter, NULL), SESSREC_OK);
         sessrec_log_view view = sessrec_log_contents(log);
         CHECK_EQ(view.item_count, 2);
         CHECK_EQ(view.session_count, 3);
         CHECK_EQ(view.event_count, 6);
         CHECK_EQ(view.dropped_event_count, 5);
         for (int i = 0; i < 2; ++i) CHECK(view.supports[i] >= 2);
-        CHECK_EQ(sessrec_log_filter(log, filter), SESSREC_OK);
+        CHECK_EQ(sessrec_log_filter(log, &filter, NULL), SESSREC_OK);
         view = sessrec_log_contents(log);
         CHECK_EQ(view.event_count, 6);
         sessrec_log_destroy(log);
@@ -1054,7 +1056,7 @@ static void users(void) {
         static const struct { const char *session, *item; int time;
         } row[6] = {{"1", "late", 30}, {"1", "later", 31},  {"9", "early", 10},
                     {"9", "next", 11}, {"5", "middle", 20}, {"5", "after", 21}};
-        CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         for (int i = 0; i < 6; ++i)
             CHECK_EQ(sessrec_log_add(log, "ann", row[i].session, row[i].item, row[i].time), SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
@@ -1130,8 +1132,9 @@ static void users(void) {
         CHECK_EQ(sessrec_log_import(text, strlen(text), &format, &named, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_contents(named).event_count, 3);
         CHECK_EQ(sessrec_log_contents(named).user_count, 1);
-        const sessrec_filter no_repeats = {1, 0, 0, 0};
-        CHECK_EQ(sessrec_log_filter(named, no_repeats), SESSREC_OK);
+        sessrec_filter no_repeats = sessrec_filter_default();
+        no_repeats.drop_repeats = 1;
+        CHECK_EQ(sessrec_log_filter(named, &no_repeats, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_contents(named).event_count, 2);
         sessrec_log_destroy(named);
     }

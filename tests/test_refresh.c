@@ -11,7 +11,7 @@ static sessrec_log *days(const sessrec_log *all, int first, int last, const sess
     const sessrec_log_view view = sessrec_log_contents(all);
     sessrec_log *log = NULL;
     format.items_of = items_of;
-    CHECK_EQ(sessrec_log_create(&format, &log), SESSREC_OK);
+    CHECK_EQ(sessrec_log_create(&format, &log, NULL), SESSREC_OK);
     for (int32_t s = 0; s < view.session_count; ++s) {
         const int day = (int)((view.times[view.session_begins[s]] - SHOP_OPENING) / SHOP_DAY);
         if (day < first || day > last) continue;
@@ -104,7 +104,7 @@ static void nights(void) {
         sessrec_log *more = NULL;
         sessrec_log_format format = sessrec_log_format_default();
         format.items_of = model;
-        CHECK_EQ(sessrec_log_create(&format, &more), SESSREC_OK);
+        CHECK_EQ(sessrec_log_create(&format, &more, NULL), SESSREC_OK);
         for (int i = 0; i < 40; ++i) {
             char session[16];
             snprintf(session, sizeof session, "s%d", i);
@@ -159,7 +159,7 @@ static void nights(void) {
 
 static void sessions(void) {
     sessrec_log *log = NULL;
-    CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+    CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
     for (int s = 0; s < 60; ++s)
         for (int i = 0; i < 3; ++i) sessrec_log_add_numbers(log, -1, s, (s + i) % 30, s * 10 + i);
     CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);

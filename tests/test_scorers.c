@@ -226,7 +226,7 @@ static double made_end(const made_session *s) { return s->start + s->step * (s->
 static sessrec_log *made_log(const made_session *sessions, int32_t from, int32_t to, int32_t items,
                              int numbered) {
     sessrec_log *log;
-    CHECK_EQ(sessrec_log_create(NULL, &log), SESSREC_OK);
+    CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
     for (int32_t i = 0; i < items && numbered; ++i) sessrec_log_add_numbers(log, -1, 100000, i, -1000);
     for (int32_t s = from; s < to; ++s)
         for (int32_t i = 0; i < sessions[s].count; ++i)

@@ -183,7 +183,7 @@ static void bounds(void) {
         const double noise = 3.5 * sqrt(known.squares) / known.events * sqrt(10);
         const double most = known.expected / known.events + noise, alone = unknown.expected / unknown.events;
         CHECK_EQ(shop_log(s, &log, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_log_split_last_session(log, &train, &test), SESSREC_OK);
+        CHECK_EQ(sessrec_log_split_last_session(log, &train, &test, NULL), SESSREC_OK);
         config.negatives = 256;
         config.epochs = 5;
         config.optimizer.learning_rate = 0.05f;

@@ -15,7 +15,7 @@
 static sessrec_log *circle_log(int32_t sessions) {
     sessrec_log *log = NULL;
     uint32_t random = 2463534242u;
-    int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
+    int failures = sessrec_log_create(NULL, &log, NULL) != SESSREC_OK;
     for (int32_t s = 0; s < sessions; ++s) {
         int32_t item = random_below(&random, 10), length = 2 + random_below(&random, 4);
         for (int32_t i = 0; i < length; ++i, item = (item + 1 + (random_below(&random, 8) == 0)) % 10)
@@ -887,7 +887,7 @@ static sessrec_log *later_log(const sessrec_model *model) {
     sessrec_log_format format = sessrec_log_format_default();
     sessrec_log *log = NULL;
     format.items_of = model;
-    CHECK_EQ(sessrec_log_create(&format, &log), SESSREC_OK);
+    CHECK_EQ(sessrec_log_create(&format, &log, NULL), SESSREC_OK);
     static const char *const item[6] = {"new", "104", "102", "newer", "104", "new"};
     for (int i = 0; i < 6; ++i)
         CHECK_EQ(sessrec_log_add(log, NULL, i < 3 ? "x" : "y", item[i], i), SESSREC_OK);

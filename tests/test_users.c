@@ -21,7 +21,7 @@ typedef struct visit {
 // `only` is not -1. The seed is of the whole: what a user does is the same with and without the others.
 static sessrec_log *log_of(int32_t sessions, const visit *v, int32_t items, int32_t only, uint32_t seed) {
     sessrec_log *log = NULL;
-    int failures = sessrec_log_create(NULL, &log) != SESSREC_OK;
+    int failures = sessrec_log_create(NULL, &log, NULL) != SESSREC_OK;
     for (int32_t s = 0; s < sessions; ++s)
         for (int32_t i = 0; i < v[s].length; ++i) {
             const int32_t item = random_below(&seed, items);
