@@ -26,7 +26,7 @@ SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitiz
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
 # warnings, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings sanitizers sanitized fuzz coverage bench accuracy hrnn witness examples install \
+.PHONY: all help demo test check warnings sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness examples install \
     uninstall cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
@@ -70,6 +70,9 @@ accuracy: $(BUILD)/accuracy ## Train published settings on the real logs in the 
 
 hrnn: $(BUILD)/hrnn ## Repeat the experiment of the HRNN paper, on made-up logs and on one in SESSREC_DATA
 	@sh bench/hrnn.sh $(BUILD)/hrnn
+
+refresh: $(BUILD)/refresh ## Let a model go on learning night after night, on the real logs in SESSREC_DATA
+	@sh bench/refresh.sh $(BUILD)/refresh
 
 witness: $(BUILD)/witness ## Compare losses with a second implementation in PyTorch, on a log in SESSREC_DATA
 	@sh bench/witness.sh $(BUILD)/witness

@@ -123,13 +123,25 @@
 //                           dropout_input = 0.5, dropout_hidden = 0.05, bpreg = 2
 // Stop in time              a validation log and patience, or the progress callback
 // Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
+<<<<<<< HEAD
 // Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for
 //                           an epoch or two
 // Measure                   sessrec_evaluate; sessrec_scorer_pop, sessrec_rules_create and sessrec_knn_create
 //                           for what any model has to beat, and often it does not; examples/experiment.h for
 //                           whether the better of two is better by more than chance
+=======
+// Learn new sessions        read the new log with format.items_of = model, set start_from = model, and train
+//                           as ever: sessrec_trainer_warm_up keeps what the model knows. Night after night
+//                           from the day's sessions alone a model keeps within about 2 % of one that is
+//                           trained on everything again (bench/RESULTS.md, "Night after night")
+// Learn from each session   sessrec_trainer_learn, while the trainer's model serves: examples/online.c
+// Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, sessrec_rules_create and
+//                           sessrec_knn_create for what any model has to beat, and often it does not;
+//                           sessrec_wilcoxon for whether the better of two is better by more than chance
+>>>>>>> service
 // Blend                     sessrec_blend_create: a network with neighbors is better than either
 // Recommend by a method of your own    fill in a sessrec_scorer
+// Write files               whole or not at all, several together: sessrec_outputs_write
 // Ship                      sessrec_model_write, then sessrec_model_read or, from flash or a mapped file
 //                           without a copy, sessrec_model_import
 // Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end;
@@ -377,7 +389,7 @@ enum {
                                     // out
     SESSREC_TOO_LARGE = -7,         // a limit of the library (see "Limits" in the manual) or of the address
                                     // space
-    SESSREC_DIVERGED = -8,          // the loss became NaN or infinite
+    SESSREC_DIVERGED = -8,          // the loss became NaN, infinite or larger than a million
     SESSREC_STOPPED = -9,           // a callback asked to stop
     SESSREC_NO_DATA = -10,          // nothing to learn from: no session with two events
     SESSREC_MISMATCH = -11,         // two things do not belong together: a checkpoint and a configuration, a
@@ -592,7 +604,7 @@ typedef struct sessrec_config {
     int64_t checkpoint_steps;               // also every so many mini-batches; default 0, no
     int32_t resume;                         // 1: go on from `checkpoint` if the file is there; default 0
     const struct sessrec_model *start_from; // weights to begin with, NULL (default): random. See
-                                            // sessrec_log_format.items_of
+                                            // sessrec_log_format.items_of, sessrec_trainer_warm_up
     // the machine
     sessrec_device device;                  // default CPU, or CUDA_OR_CPU in a build with SESSREC_CUDA. See
                                             // "CUDA" in the manual
@@ -4473,10 +4485,15 @@ static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
 // A mini-batch is done.
 static sessrec_result sessrec__count_step(sessrec_trainer *tr, const sessrec_batch *batch, double sum,
                                           sessrec_error *err) {
-    tr->has_gradients = sum - sum == 0;
+    // no loss of the library is as large but for scores without bound; one of the caller's own may be
+    const double most = tr->config.loss.kind == SESSREC_LOSS_CUSTOM ? HUGE_VAL : 1e6 * (double)batch->rows;
+    tr->has_gradients = sum - sum == 0 && sum <= most;
     if (!tr->has_gradients)
         return sessrec__fail(err, SESSREC_DIVERGED, 0,
-                             "the loss is not finite in epoch %d, step %d: a smaller learning rate may help",
+                             sum - sum == 0 ? "the loss has grown beyond 1000000 in epoch %d, step %d: a "
+                                              "smaller learning rate may help"
+                                            : "the loss is not finite in epoch %d, step %d: a smaller learning "
+                                              "rate may help",
                              (int64_t)batch->epoch + 1, batch->step + 1);
     tr->position.epoch = batch->epoch;
     tr->position.step = batch->step + 1;

@@ -1,11 +1,12 @@
 #!/bin/sh
-# accuracy.sh - trains the settings of bench/accuracy.c on real logs with several seeds, and writes the tables in bench/RESULTS.md.
+# accuracy.sh - trains the settings of bench/accuracy.c on real logs with several seeds, and makes tables.
 #
-#     accuracy.sh PROGRAM [--seeds N] [--only NAME] [--threads N] [--jobs N] [--table]
+#     accuracy.sh PROGRAM [--seeds N] [--only NAME] [--threads N] [--jobs N] [--table] [--update]
 #
 # PROGRAM is build/accuracy. Seeds are 1..5 unless given, threads of a run 1, runs side by side 1. Each run leaves a line in
 # accuracy.tsv beside PROGRAM; --only replaces the lines of that setting and keeps the rest, --table trains nothing and writes the tables
-# from what is there. Wants the folder $SESSREC_DATA with the logs, NAME.tsv.gz; is skipped without.
+# from what is there. The tables go to accuracy.md beside PROGRAM; with --update they replace those in bench/RESULTS.md, if every setting has
+# been run. Wants the folder $SESSREC_DATA with the logs, NAME.tsv.gz; is skipped without.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -14,10 +15,11 @@ here=$(cd "$(dirname "$0")" && pwd) || exit 1
 program=$1
 shift
 results=$(dirname "$program")/accuracy.tsv
-seeds=5 only='' threads=1 jobs=1 table=''
+seeds=5 only='' threads=1 jobs=1 table='' update=''
 while [ $# -gt 0 ]; do
     case $1 in
     --table) table=1; shift; continue ;;
+    --update) update=1; shift; continue ;;
     --seeds) seeds=$2 ;;
     --only) only=$2 ;;
     --threads) threads=$2 ;;
@@ -111,5 +113,10 @@ tables() {
 [ -n "$table" ] || train_all || exit 1
 "$program" --list >"$work/list"
 tables "$work/list" "$results" >"$work/tables"
-between "$here/RESULTS.md" accuracy Accuracy "$work/tables"
 cat "$work/tables"
+missing=$(awk -F '\t' 'NR == FNR { seen[$1]; next } !($1 in seen) { print $1; exit }' "$results" "$work/list")
+if [ -n "$update" ] && [ -n "$missing" ]; then
+    echo "accuracy.sh: RESULTS.md stays as it is: $missing has not been run"
+    update=''
+fi
+publish "$here/RESULTS.md" accuracy Accuracy "$work/tables" "$update" "$(dirname "$program")/accuracy.md"

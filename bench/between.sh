@@ -10,3 +10,9 @@ between() {
         !inside { print }
         $0 == "<!-- " name " -->" { inside = 1; while ((getline line < tables) > 0) print line }' "$1" >"$4.new" && cat "$4.new" >"$1"
 }
+
+# publish RESULTS NAME TITLE TABLES UPDATE OWN: the tables go to a file of their own, OWN; only where UPDATE is not empty into RESULTS, too.
+publish() {
+    cat "$4" >"$6"
+    if [ -n "$5" ]; then between "$1" "$2" "$3" "$4"; else echo "written to $6; --update puts it into $1"; fi
+}

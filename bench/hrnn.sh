@@ -1,7 +1,9 @@
 #!/bin/sh
-# hrnn.sh - the experiment of the HRNN paper: runs bench/hrnn.c on its three logs, writes the tables in bench/RESULTS.md and draws the figures.
+# hrnn.sh - the experiment of the HRNN paper: runs bench/hrnn.c on its three logs and makes tables.
 #
-#     hrnn.sh PROGRAM [--seeds N] [--log LOG] [--table]
+#     hrnn.sh PROGRAM [--seeds N] [--log LOG] [--table] [--update]
+#
+# The tables go to hrnn.md beside PROGRAM; with --update they replace those in bench/RESULTS.md, and the figures are drawn.
 #
 # PROGRAM is build/hrnn. Seeds are 1..5 unless given. What a log gave is kept in hrnn-LOG.tsv beside PROGRAM; --log runs that log alone, --table
 # runs nothing, and both make tables and figures from all that is there. The log globo is in the folder $SESSREC_DATA, globo_4days.tsv.gz, and is
@@ -13,10 +15,11 @@ here=$(cd "$(dirname "$0")" && pwd) || exit 1
 . "$here/between.sh"
 program=$1 kept=$(dirname "$1")
 shift
-seeds=5 logs='tastes no-tastes globo'
+seeds=5 logs='tastes no-tastes globo' update=''
 while [ $# -gt 0 ]; do
     case $1 in
     --table) logs=''; shift; continue ;;
+    --update) update=1; shift; continue ;;
     --seeds) seeds=$2 ;;
     --log) logs=$2 ;;
     *) echo "hrnn.sh: there is no option $1"; exit 2 ;;
@@ -183,5 +186,5 @@ done
 tables "$kept"/hrnn-*.tsv >"$work/tables"
 cat "$work/tables"
 if [ ! -f "$kept/hrnn-globo.tsv" ]; then echo "hrnn.sh: globo was not run, RESULTS.md and the figures stay as they are"; exit 0; fi
-between "$here/RESULTS.md" hrnn "Visitors who come back" "$work/tables"
-draw
+publish "$here/RESULTS.md" hrnn "Visitors who come back" "$work/tables" "$update" "$kept/hrnn.md"
+[ -z "$update" ] || draw

@@ -1,6 +1,8 @@
-// refresh.c - a model that learns each night what the day has brought:  refresh LOG FIRST_DAYS [EPOCHS] [USERS]
+// refresh.c - a model that learns each night what the day has brought
 //
-// Trains on the first days of a log, then goes on for a night after each day, on that day's sessions alone, in
+//     refresh LOG FIRST_DAYS [EPOCHS [DAYS]]
+//
+// Trains on the first days of a log, then goes on for a night after each day, on that day's sessions, in
 // several ways; and trains from scratch on everything so far, which is what the others are compared with. A
 // line for each way and day: Recall@20 and MRR@20 on the sessions of the day after, of all their pairs, those
 // of items that a model does not know counted as misses. A day is a UTC day, a session belongs to the day
@@ -53,8 +55,8 @@ static void judge(const char *way, const sessrec_model *model, int day) {
     eval.cutoffs[0] = 20;
     check(sessrec_evaluate(model, log, &eval, &report, &err), &err);
     const double known = (double)report.event_count / (double)(test.event_count - test.session_count);
-    printf("%s\t%d\t%.4f\t%.4f\t%.3f\n", way, day + 1, report.all.recall[0] * known, report.all.mrr[0] * known,
-           1 - known);
+    printf("%s\t%d\t%.4f\t%.4f\t%.3f\n", way, day + 1, report.all.recall[0] * known,
+           report.all.mrr[0] * known, 1 - known);
     fflush(stdout);
     sessrec_log_destroy(log);
 }
@@ -84,7 +86,8 @@ static sessrec_model *train(const sessrec_config *config, const sessrec_log *log
     return model;
 }
 
-static void go_on(const char *way, const sessrec_model *first, int first_days, sessrec_config config, int warm) {
+static void go_on(const char *way, const sessrec_model *first, int first_days, sessrec_config config,
+                  int warm) {
     const sessrec_model *model = first;
     for (int day = first_days; day + 1 < day_count; ++day) {
         sessrec_log *log = days(day, day, model);
