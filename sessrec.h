@@ -9655,10 +9655,6 @@ SESSREC_API void sessrec_log_destroy(sessrec_log *log) {
     sessrec__free(&memory, log);
 }
 
-static const sessrec__ids *sessrec__item_ids(const sessrec_log *log) {
-    return &log->ids[SESSREC__ITEM];
-}
-
 // Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in time.
 static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count,
                                         sessrec__ids *to) {
@@ -11606,9 +11602,8 @@ struct sessrec_scratch {
 };
 
 struct sessrec_session {
-    const sessrec_model *model;     // NULL for another scorer,
-    const sessrec_scorer *scorer;   // which is NULL for a model
-    sessrec_scratch *scratch;
+    const sessrec_model *model;     // NULL for another scorer
+    sessrec_scratch *scratch;       // which knows it
     int32_t width;                  // floats of the hidden state of all layers, or of the scorer's state
     int32_t remember, seen_count;
     int64_t known, unknown;         // clicks
@@ -11692,7 +11687,8 @@ SESSREC_API void sessrec_session_end(sessrec_session *session) {
     session->seen_count = 0;
     session->known = session->unknown = 0;
     memset(session->hidden, 0, (size_t)session->width * sizeof *session->hidden);
-    if (session->scorer) session->scorer->begin(session->scorer->self, session->hidden, NULL, (double)NAN);
+    if (session->scratch->scorer)
+        session->scratch->scorer->begin(session->scratch->scorer->self, session->hidden, NULL, (double)NAN);
 }
 
 SESSREC_API sessrec_result sessrec_session_init_shared(const sessrec_model *model, int32_t remember,
@@ -11711,7 +11707,6 @@ SESSREC_API sessrec_result sessrec_session_init_shared(const sessrec_model *mode
         return sessrec__fail(err, SESSREC_MISMATCH, 0, "the scratch was made for another model");
     sessrec_session *session = (sessrec_session *)(void *)sessrec__align(memory, SESSREC__STATE_ALIGN);
     session->model = model;
-    session->scorer = NULL;
     session->scratch = scratch;
     session->width = sessrec__state_width(model);
     session->remember = remember;
@@ -11737,7 +11732,8 @@ SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int3
 
 SESSREC_API sessrec_result sessrec_session_use_scratch(sessrec_session *session, sessrec_scratch *scratch) {
     if (!session || !scratch) return SESSREC_INVALID_ARGUMENT;
-    if (scratch->model != session->model || scratch->scorer != session->scorer) return SESSREC_MISMATCH;
+    if (scratch->model != session->model || scratch->scorer != session->scratch->scorer)
+        return SESSREC_MISMATCH;
     session->scratch = scratch;
     return SESSREC_OK;
 }
@@ -11828,7 +11824,6 @@ SESSREC_API sessrec_result sessrec_scorer_session_init(const sessrec_scorer *sco
     if (!needed || size < needed) return sessrec__bad_memory(err, "the session", needed, size);
     sessrec_session *session = (sessrec_session *)(void *)sessrec__align(memory, SESSREC__STATE_ALIGN);
     session->model = NULL;
-    session->scorer = scorer;
     session->remember = remember;
     session->width = (int32_t)(scorer->state_bytes / sizeof(float));
     session->hidden = (float *)(void *)sessrec__align(session + 1, SESSREC__STATE_ALIGN);
@@ -11848,12 +11843,12 @@ SESSREC_API sessrec_result sessrec_scorer_session_init(const sessrec_scorer *sco
 }
 
 SESSREC__INLINE int32_t sessrec__session_items(const sessrec_session *session) {
-    return session->model ? session->model->info.item_count : session->scorer->item_count;
+    return session->model ? session->model->info.item_count : session->scratch->scorer->item_count;
 }
 
 // The list of a session's scorer, if it has one.
 static int32_t sessrec__session_list(const sessrec_session *session, const sessrec_recommendation **list) {
-    const sessrec_scorer *s = session->scorer;
+    const sessrec_scorer *s = session->scratch->scorer;
     *list = NULL;
     return s->list && session->known ? s->list(s->self, session->hidden, list, session->scratch->step) : 0;
 }
@@ -11863,7 +11858,7 @@ static int32_t sessrec__session_list(const sessrec_session *session, const sessr
 static void sessrec__scorer_scores(const sessrec_session *session, const int32_t *items, int32_t first,
                                    int32_t count, const sessrec_recommendation *list, int32_t listed,
                                    float *scores) {
-    const sessrec_scorer *s = session->scorer;
+    const sessrec_scorer *s = session->scratch->scorer;
     void *scratch = session->scratch->step;
     for (int32_t i = 0; i < count; ++i) {
         const int32_t item = items ? items[i] : first + i;
@@ -11967,7 +11962,7 @@ SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32
         sessrec__model_step(session->model, 1, &item, session->hidden, session->width,
                             session->scratch->step);
     else
-        session->scorer->click(session->scorer->self, 1, session->hidden, &item, NULL,
+        session->scratch->scorer->click(session->scratch->scorer->self, 1, session->hidden, &item, NULL,
                                session->scratch->step);
     sessrec__session_remember(session, item);
     session->known++;
@@ -11977,7 +11972,7 @@ SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32
 SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id, int32_t *item) {
     if (item) *item = -1;
     if (!session || !id) return SESSREC_INVALID_ARGUMENT;
-    const sessrec_scorer *scorer = session->scorer;
+    const sessrec_scorer *scorer = session->scratch->scorer;
     const int32_t found = session->model       ? sessrec_model_find_item(session->model, id)
                           : scorer->find_item ? scorer->find_item(scorer->self, id)
                                               : -1;
@@ -12123,7 +12118,7 @@ static void sessrec__session_scores(const sessrec_session *session, int32_t firs
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items,
                                                  int32_t count, float *scores) {
     if (!session || count < 0 || (count && (!items || !scores))) return SESSREC_INVALID_ARGUMENT;
-    if (session->scorer) {
+    if (session->scratch->scorer) {
         const sessrec_recommendation *list;
         const int32_t listed = sessrec__session_list(session, &list);
         sessrec__scorer_scores(session, items, 0, count, list, listed, scores);
@@ -12186,7 +12181,7 @@ static void sessrec__offer(sessrec_request *request, const int32_t *items, int32
 static void sessrec__offer_scorer(sessrec_request *request, sessrec_scratch *scratch) {
     const sessrec_session *session = request->session;
     const sessrec_query *query = request->query;
-    const sessrec_scorer *s = session->scorer;
+    const sessrec_scorer *s = session->scratch->scorer;
     const sessrec_recommendation *list;
     const int32_t listed = sessrec__session_list(session, &list);
     const int only = s->list && !s->score && session->known && !query->candidates;
@@ -12226,7 +12221,7 @@ static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *req
         (query->groups && query->group_limit < 1))
         return 0;
     request->result = SESSREC_OK;
-    if (request->session->model != scratch->model || request->session->scorer != scratch->scorer)
+    if (request->session->model != scratch->model || request->session->scratch->scorer != scratch->scorer)
         request->result = SESSREC_MISMATCH;
     if (request->result) return 0;
     sessrec__top_begin(request->out, query->k);
@@ -12387,8 +12382,8 @@ static void sessrec__field_words(sessrec__fields *fields, const sessrec_session 
         word = (uint32_t)sessrec__field(fields, word, 4, UINT32_MAX);
         if (fields->mode >= SESSREC__FIELDS_CHECK) memcpy(to + 4 * (size_t)i, &word, sizeof word);
     }
-    if (fields->mode == SESSREC__FIELDS_CHECK && s->scorer->valid &&
-        !s->scorer->valid(s->scorer->self, s->scratch->state))
+    if (fields->mode == SESSREC__FIELDS_CHECK && s->scratch->scorer->valid &&
+        !s->scratch->scorer->valid(s->scratch->scorer->self, s->scratch->state))
         sessrec__field_wrong(fields, SESSREC_BAD_FILE);
 }
 
