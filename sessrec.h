@@ -123,22 +123,14 @@
 //                           dropout_input = 0.5, dropout_hidden = 0.05, bpreg = 2
 // Stop in time              a validation log and patience, or the progress callback
 // Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
-<<<<<<< HEAD
-// Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for
-//                           an epoch or two
-// Measure                   sessrec_evaluate; sessrec_scorer_pop, sessrec_rules_create and sessrec_knn_create
-//                           for what any model has to beat, and often it does not; examples/experiment.h for
-//                           whether the better of two is better by more than chance
-=======
 // Learn new sessions        read the new log with format.items_of = model, set start_from = model, and train
 //                           as ever: sessrec_trainer_warm_up keeps what the model knows. Night after night
 //                           from the day's sessions alone a model keeps within about 2 % of one that is
 //                           trained on everything again (bench/RESULTS.md, "Night after night")
 // Learn from each session   sessrec_trainer_learn, while the trainer's model serves: examples/online.c
-// Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, sessrec_rules_create and
-//                           sessrec_knn_create for what any model has to beat, and often it does not;
-//                           sessrec_wilcoxon for whether the better of two is better by more than chance
->>>>>>> service
+// Measure                   sessrec_evaluate; sessrec_scorer_pop, sessrec_rules_create and sessrec_knn_create
+//                           for what any model has to beat, and often it does not; examples/experiment.h for
+//                           whether the better of two is better by more than chance
 // Blend                     sessrec_blend_create: a network with neighbors is better than either
 // Recommend by a method of your own    fill in a sessrec_scorer
 // Write files               whole or not at all, several together: sessrec_outputs_write
@@ -925,6 +917,8 @@ typedef struct sessrec_scorer {
     // these items. They stay until the next call with this scratch, other than score.
     int32_t (*list)(const void *self, const void *state, const sessrec_recommendation **out, void *scratch);
     int32_t list_room;          // the most items that a list can have; 0: item_count
+    // whether bytes that come from outside may be used as a state; NULL: all may
+    int32_t (*valid)(const void *self, const void *state);
     void (*destroy)(void *self);
     // for scorers that know users; user_bytes == 0: the rest is not used. States of users are a multiple of
     // 16 bytes too.
@@ -1189,6 +1183,18 @@ SESSREC_API size_t sessrec_scratch_size(const sessrec_model *model, int32_t rows
 SESSREC_API sessrec_result sessrec_scratch_init(const sessrec_model *model, int32_t rows, void *memory,
                                                 size_t size, sessrec_scratch **out, sessrec_error *err);
 
+// The same for a session of any scorer, which must outlive it: what follows works on it too. For the GRU's
+// scorer it is a session of the model. scratch NULL: one of its own behind the session. Threads: shared.
+SESSREC_API size_t sessrec_scorer_session_size(const sessrec_scorer *scorer, int32_t remember,
+                                               const sessrec_scratch *scratch);
+SESSREC_API sessrec_result sessrec_scorer_session_init(const sessrec_scorer *scorer, int32_t remember,
+                                                       sessrec_scratch *scratch, void *memory, size_t size,
+                                                       sessrec_session **out, sessrec_error *err);
+SESSREC_API size_t sessrec_scorer_scratch_size(const sessrec_scorer *scorer, int32_t rows);
+SESSREC_API sessrec_result sessrec_scorer_scratch_init(const sessrec_scorer *scorer, int32_t rows,
+                                                       void *memory, size_t size, sessrec_scratch **out,
+                                                       sessrec_error *err);
+
 // The user clicked an item: h = GRU(item, h). Item -1, or an id that the model does not know, is only
 // counted. *item (may be NULL) is the item of the id, or -1. INVALID_ARGUMENT for a number that no item has.
 // Threads: one.
@@ -1212,6 +1218,10 @@ typedef struct sessrec_query {
     int32_t (*veto)(void *user, int32_t item);  // a value other than 0: not this item. Asked only about items
                                                 // that would enter
     void *veto_user;                            // the list, so k items come back if k exist. Default NULL
+    const float *offsets;  // [items] added to the scores: promotion, margin, stock; -infinity: not this
+                           // item. Default NULL
+    const int32_t *groups;          // [items] the group of each, negative: none; default NULL
+    int32_t group_limit;            // at most so many items of a group, >= 1; default 1
 } sessrec_query;
 SESSREC_API sessrec_query sessrec_query_default(void);
 
@@ -4981,10 +4991,10 @@ static void sessrec__top_begin(sessrec_recommendation *entry, int32_t count) {
     }
 }
 
-// Puts an item into the place of the root of the first `count` and moves it down past all that rank behind
-// it.
-static void sessrec__top_insert(sessrec_recommendation *entry, int32_t count, int32_t item, float score) {
-    int32_t hole = 0;
+// Puts an item into the place of an entry that ranks behind it, of the first `count`, and moves it down past
+// all that rank behind it.
+static void sessrec__top_put(sessrec_recommendation *entry, int32_t count, int32_t hole, int32_t item,
+                             float score) {
     for (int32_t child; (child = 2 * hole + 1) < count; hole = child) {
         if (child + 1 < count && sessrec__before(entry[child].score, entry[child].item, &entry[child + 1]))
             ++child;
@@ -4993,6 +5003,11 @@ static void sessrec__top_insert(sessrec_recommendation *entry, int32_t count, in
     }
     entry[hole].item = item;
     entry[hole].score = score;
+}
+
+// The same for the root.
+static void sessrec__top_insert(sessrec_recommendation *entry, int32_t count, int32_t item, float score) {
+    sessrec__top_put(entry, count, 0, item, score);
 }
 
 // Turns the heap into a list, best first. Returns how many of its places are taken. Nothing can be inserted
@@ -5702,6 +5717,14 @@ static void sessrec__model_begin(const void *self, void *state, const void *user
     sessrec__begin_session(model, c && c[model->info.user_hidden] > 0 ? c : NULL, (float *)state);
 }
 
+static int32_t sessrec__model_valid(const void *self, const void *state) {
+    const int32_t width = sessrec__state_width((const sessrec_model *)self);
+    int32_t valid = 1;
+    for (int32_t i = 0; i < width; ++i)
+        valid &= ((const float *)state)[i] >= -1 && ((const float *)state)[i] <= 1;
+    return valid;
+}
+
 static void sessrec__model_begin_user(const void *self, void *user) {
     memset(user, 0, sessrec__model_user_bytes((const sessrec_model *)self));
 }
@@ -5750,6 +5773,7 @@ SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
     out->begin = sessrec__model_begin;
     out->click = sessrec__model_click;
     out->score = sessrec__model_score;
+    out->valid = sessrec__model_valid;
     out->user_bytes = sessrec__model_user_bytes(model);
     out->begin_user = sessrec__model_begin_user;
     out->end = sessrec__model_end;
@@ -5880,6 +5904,15 @@ static void sessrec__clicks_click(const void *self, int32_t rows, void *states, 
     }
 }
 
+static int32_t sessrec__clicks_valid(const void *self, const void *state) {
+    const sessrec__catalog *catalog = (const sessrec__catalog *)self;
+    const sessrec__clicks *clicks = (const sessrec__clicks *)state;
+    if (clicks->count < 0 || clicks->count > catalog->window) return 0;
+    for (int32_t i = 0; i < clicks->count; ++i)
+        if (clicks->items[i] < 0 || clicks->items[i] >= catalog->items->info.item_count) return 0;
+    return 1;
+}
+
 static void sessrec__scorer_fill(sessrec__catalog *self, sessrec_scorer *out) {
     memset(out, 0, sizeof *out);
     out->self = self;
@@ -5890,6 +5923,7 @@ static void sessrec__scorer_fill(sessrec__catalog *self, sessrec_scorer *out) {
     out->support = sessrec__catalog_support;
     out->begin = sessrec__clicks_begin;
     out->click = sessrec__clicks_click;
+    out->valid = sessrec__clicks_valid;
 }
 
 // ---- session neighbors ----
@@ -6565,6 +6599,16 @@ static void sessrec__blend_end(const void *self, const void *state, void *user, 
     }
 }
 
+static int32_t sessrec__blend_valid(const void *self, const void *state) {
+    const sessrec__blend *blend = (const sessrec__blend *)self;
+    int32_t valid = 1;
+    for (int32_t p = 0; p < blend->count; ++p) {
+        const sessrec_scorer *s = &blend->members[p].scorer;
+        valid = valid && (!s->valid || s->valid(s->self, sessrec__blend_state(blend, state, 0, p)));
+    }
+    return valid;
+}
+
 // Parts get the states that they know stand one after the other.
 static void sessrec__blend_click(const void *self, int32_t rows, void *states, const int32_t *items,
                                  const double *times, void *scratch) {
@@ -6699,6 +6743,7 @@ static void sessrec__blend_wire(sessrec__blend *blend, sessrec_scorer *out) {
     if (first->support) out->support = sessrec__blend_support;
     out->begin = sessrec__blend_begin;
     out->click = sessrec__blend_click;
+    out->valid = sessrec__blend_valid;
     for (int32_t p = 0; p < blend->count; ++p) {
         sessrec__blend_member *member = &blend->members[p];
         const sessrec_scorer *s = &member->scorer;
@@ -7152,6 +7197,7 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sess
         out->state_bytes = 0;
         out->begin = sessrec__pop_begin;
         out->click = sessrec__pop_click;
+        out->valid = NULL;
         out->score = sessrec__pop_score;
         out->destroy = sessrec__pop_destroy;
     }
@@ -9773,10 +9819,6 @@ SESSREC_API void sessrec_log_destroy(sessrec_log *log) {
     sessrec__free(&memory, log);
 }
 
-static const sessrec__ids *sessrec__item_ids(const sessrec_log *log) {
-    return &log->ids[SESSREC__ITEM];
-}
-
 // Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in time.
 static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count,
                                         sessrec__ids *to) {
@@ -11710,11 +11752,14 @@ typedef struct sessrec__walker {
 
 struct sessrec_scratch {
     const sessrec_model *model;
+    const sessrec_scorer *scorer;   // of sessions that are not of a model, which is then NULL
+    uint64_t fingerprint;           // of the scorer
     int32_t rows;                   // requests that one walk can answer
     int32_t matrix_rows;            // of this walk: states that are multiplied together
     float *step;                    // for a click. In the same place, for recommendations:
     float *scores;                  // [rows,SCAN_BLOCK]
     int32_t *list;                  // [SCAN_BLOCK] items that a screen lets through
+    char *state;                    // of a scorer, while it is checked
     float *states;                  // [rows,L] hidden states of the last layer, and
     float *panel;                   // [PANEL] for the product; neither if rows is 1
     int8_t *codes;                  // [rows,8 octets] of hidden states, for screens
@@ -11722,9 +11767,9 @@ struct sessrec_scratch {
 };
 
 struct sessrec_session {
-    const sessrec_model *model;
-    sessrec_scratch *scratch;
-    int32_t width;                  // floats of the hidden state of all layers
+    const sessrec_model *model;     // NULL for another scorer
+    sessrec_scratch *scratch;       // which knows it
+    int32_t width;                  // floats of the hidden state of all layers, or of the scorer's state
     int32_t remember, seen_count;
     int64_t known, unknown;         // clicks
     float *hidden;                  // [width], behind this
@@ -11808,6 +11853,8 @@ SESSREC_API void sessrec_session_end(sessrec_session *session) {
     session->seen_count = 0;
     session->known = session->unknown = 0;
     memset(session->hidden, 0, (size_t)session->width * sizeof *session->hidden);
+    if (session->scratch->scorer)
+        session->scratch->scorer->begin(session->scratch->scorer->self, session->hidden, NULL, (double)NAN);
 }
 
 SESSREC_API sessrec_result sessrec_session_init_shared(const sessrec_model *model, int32_t remember,
@@ -11851,9 +11898,149 @@ SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int3
 
 SESSREC_API sessrec_result sessrec_session_use_scratch(sessrec_session *session, sessrec_scratch *scratch) {
     if (!session || !scratch) return SESSREC_INVALID_ARGUMENT;
-    if (scratch->model != session->model) return SESSREC_MISMATCH;
+    if (scratch->model != session->model || scratch->scorer != session->scratch->scorer)
+        return SESSREC_MISMATCH;
     session->scratch = scratch;
     return SESSREC_OK;
+}
+
+// ---- sessions of other scorers ----
+
+SESSREC__INLINE const sessrec_model *sessrec__model_of(const sessrec_scorer *scorer) {
+    return scorer && scorer->score == sessrec__model_score ? (const sessrec_model *)scorer->self : NULL;
+}
+
+static sessrec_scratch sessrec__scorer_scratch(const sessrec_scorer *scorer, int32_t rows,
+                                               sessrec__layout *layout) {
+    sessrec_scratch s;
+    memset(&s, 0, sizeof s);
+    s.scorer = scorer;
+    s.rows = rows;
+    (void)sessrec__place(layout, 1, sizeof s);
+    s.scores = (float *)sessrec__place(layout, SESSREC__SCAN_BLOCK, sizeof(float));
+    s.list = (int32_t *)sessrec__place(layout, SESSREC__SCAN_BLOCK, sizeof(int32_t));
+    s.walkers = (sessrec__walker *)sessrec__place(layout, 1, sizeof *s.walkers);
+    s.state = (char *)sessrec__place(layout, scorer->state_bytes, 1);
+    s.step = (float *)sessrec__place(layout,
+                                     scorer->scratch_bytes ? scorer->scratch_bytes(scorer->self, 1) : 0, 1);
+    return s;
+}
+
+SESSREC_API size_t sessrec_scorer_scratch_size(const sessrec_scorer *scorer, int32_t rows) {
+    sessrec__layout layout = {NULL, 0, 0};
+    const sessrec_model *model = sessrec__model_of(scorer);
+    if (model) return sessrec_scratch_size(model, rows);
+    if (sessrec__scorer_check(scorer, NULL) || rows < 1 || rows > SESSREC__MAX_ROWS) return 0;
+    sessrec__scorer_scratch(scorer, rows, &layout);
+    return layout.overflow ? 0 : (size_t)layout.size + 63;
+}
+
+// Of the items and the size of a state.
+static uint64_t sessrec__scorer_fingerprint(const sessrec_scorer *s) {
+    uint64_t hash = sessrec__mix(((uint64_t)s->item_count << 32) + s->state_bytes);
+    for (int32_t i = 0; i < s->item_count && s->item_id; ++i) {
+        const char *id = s->item_id(s->self, i);
+        hash = sessrec__mix(hash + sessrec__crc32c(0, id, strlen(id)));
+    }
+    return hash;
+}
+
+SESSREC_API sessrec_result sessrec_scorer_scratch_init(const sessrec_scorer *scorer, int32_t rows,
+                                                       void *memory, size_t size, sessrec_scratch **out,
+                                                       sessrec_error *err) {
+    const sessrec_model *model = sessrec__model_of(scorer);
+    if (model) return sessrec_scratch_init(model, rows, memory, size, out, err);
+    if (out) *out = NULL;
+    const sessrec_result result = sessrec__scorer_check(scorer, err);
+    if (result) return result;
+    const size_t needed = sessrec_scorer_scratch_size(scorer, rows);
+    if (!out || !memory) return sessrec__null(err);
+    if (!needed || size < needed) return sessrec__bad_memory(err, "the scratch", needed, size);
+    sessrec__layout layout = {sessrec__align(memory, 64), 0, 0};
+    *out = (sessrec_scratch *)(void *)layout.base;
+    **out = sessrec__scorer_scratch(scorer, rows, &layout);
+    (*out)->fingerprint = sessrec__scorer_fingerprint(scorer);
+    return SESSREC_OK;
+}
+
+SESSREC_API size_t sessrec_scorer_session_size(const sessrec_scorer *scorer, int32_t remember,
+                                               const sessrec_scratch *scratch) {
+    const sessrec_model *model = sessrec__model_of(scorer);
+    if (model)
+        return scratch ? sessrec_session_shared_size(model, remember) : sessrec_session_size(model, remember);
+    const size_t own = scratch ? 0 : sessrec_scorer_scratch_size(scorer, 1);
+    if (sessrec__scorer_check(scorer, NULL) || remember < 0 || remember > SESSREC__MAX_REMEMBER) return 0;
+    if (!scratch && !own) return 0;
+    return sizeof(sessrec_session) + scorer->state_bytes + 2 * (size_t)remember * sizeof(int32_t) + own +
+           2 * SESSREC__STATE_ALIGN;
+}
+
+SESSREC_API sessrec_result sessrec_scorer_session_init(const sessrec_scorer *scorer, int32_t remember,
+                                                       sessrec_scratch *scratch, void *memory, size_t size,
+                                                       sessrec_session **out, sessrec_error *err) {
+    const sessrec_model *model = sessrec__model_of(scorer);
+    if (model)
+        return scratch ? sessrec_session_init_shared(model, remember, scratch, memory, size, out, err)
+                       : sessrec_session_init(model, remember, memory, size, out, err);
+    if (out) *out = NULL;
+    sessrec_result result = sessrec__scorer_check(scorer, err);
+    if (result) return result;
+    const size_t needed = sessrec_scorer_session_size(scorer, remember, scratch);
+    if (!out || !memory) return sessrec__null(err);
+    if (!needed || size < needed) return sessrec__bad_memory(err, "the session", needed, size);
+    sessrec_session *session = (sessrec_session *)(void *)sessrec__align(memory, SESSREC__STATE_ALIGN);
+    session->model = NULL;
+    session->remember = remember;
+    session->width = (int32_t)(scorer->state_bytes / sizeof(float));
+    session->hidden = (float *)(void *)sessrec__align(session + 1, SESSREC__STATE_ALIGN);
+    session->seen = (int32_t *)(void *)(session->hidden + session->width);
+    if (!scratch) {
+        char *rest = (char *)(session->seen + 2 * (ptrdiff_t)remember);
+        result = sessrec_scorer_scratch_init(scorer, 1, rest, size - (size_t)(rest - (char *)memory),
+                                             &scratch, err);
+        if (result) return result;
+    }
+    if (scratch->scorer != scorer)
+        return sessrec__fail(err, SESSREC_MISMATCH, 0, "the scratch was made for another scorer");
+    session->scratch = scratch;
+    sessrec_session_end(session);
+    *out = session;
+    return SESSREC_OK;
+}
+
+SESSREC__INLINE int32_t sessrec__session_items(const sessrec_session *session) {
+    return session->model ? session->model->info.item_count : session->scratch->scorer->item_count;
+}
+
+// The list of a session's scorer, if it has one.
+static int32_t sessrec__session_list(const sessrec_session *session, const sessrec_recommendation **list) {
+    const sessrec_scorer *s = session->scratch->scorer;
+    *list = NULL;
+    return s->list && session->known ? s->list(s->self, session->hidden, list, session->scratch->step) : 0;
+}
+
+// Scores of items [count], or if that is NULL of first .. first+count-1; their support before the first
+// click.
+static void sessrec__scorer_scores(const sessrec_session *session, const int32_t *items, int32_t first,
+                                   int32_t count, const sessrec_recommendation *list, int32_t listed,
+                                   float *scores) {
+    const sessrec_scorer *s = session->scratch->scorer;
+    void *scratch = session->scratch->step;
+    for (int32_t i = 0; i < count; ++i) {
+        const int32_t item = items ? items[i] : first + i;
+        scores[i] = -INFINITY;
+        if (item < 0 || item >= s->item_count) continue;
+        if (!session->known && s->support) scores[i] = (float)s->support(s->self, item);
+        if (session->known && s->score && items)
+            s->score(s->self, 1, session->hidden, item, 1, &scores[i], scratch);
+    }
+    if (session->known && s->score && !items)
+        s->score(s->self, 1, session->hidden, first, count, scores, scratch);
+    for (int32_t l = 0; l < listed; ++l) {
+        int32_t at = list[l].item - first;
+        for (at = items ? 0 : at; items && at < count && items[at] != list[l].item; ++at) continue;
+        if (at >= 0 && at < count) scores[at] = list[l].score + (s->score ? scores[at] : 0);
+    }
 }
 
 // What the catalogue is multiplied with: the hidden state of the last layer.
@@ -11932,12 +12119,17 @@ static void sessrec__session_remember(sessrec_session *session, int32_t item) {
 }
 
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item) {
-    if (!session || item < -1 || item >= session->model->info.item_count) return SESSREC_INVALID_ARGUMENT;
+    if (!session || item < -1 || item >= sessrec__session_items(session)) return SESSREC_INVALID_ARGUMENT;
     if (item < 0) {
         session->unknown++;
         return SESSREC_OK;
     }
-    sessrec__model_step(session->model, 1, &item, session->hidden, session->width, session->scratch->step);
+    if (session->model)
+        sessrec__model_step(session->model, 1, &item, session->hidden, session->width,
+                            session->scratch->step);
+    else
+        session->scratch->scorer->click(session->scratch->scorer->self, 1, session->hidden, &item, NULL,
+                               session->scratch->step);
     sessrec__session_remember(session, item);
     session->known++;
     return SESSREC_OK;
@@ -11946,7 +12138,10 @@ SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32
 SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id, int32_t *item) {
     if (item) *item = -1;
     if (!session || !id) return SESSREC_INVALID_ARGUMENT;
-    const int32_t found = sessrec_model_find_item(session->model, id);
+    const sessrec_scorer *scorer = session->scratch->scorer;
+    const int32_t found = session->model       ? sessrec_model_find_item(session->model, id)
+                          : scorer->find_item ? scorer->find_item(scorer->self, id)
+                                              : -1;
     if (item) *item = found;
     return sessrec_session_click(session, found);
 }
@@ -12089,6 +12284,12 @@ static void sessrec__session_scores(const sessrec_session *session, int32_t firs
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items,
                                                  int32_t count, float *scores) {
     if (!session || count < 0 || (count && (!items || !scores))) return SESSREC_INVALID_ARGUMENT;
+    if (session->scratch->scorer) {
+        const sessrec_recommendation *list;
+        const int32_t listed = sessrec__session_list(session, &list);
+        sessrec__scorer_scores(session, items, 0, count, list, listed, scores);
+        return SESSREC_OK;
+    }
     for (int32_t i = 0; i < count; ++i) {
         scores[i] = -INFINITY;
         if (items[i] >= 0 && items[i] < session->model->info.item_count)
@@ -12103,24 +12304,63 @@ SESSREC_API sessrec_query sessrec_query_default(void) {
     query.canary = SESSREC__CANARY_QUERY;
     query.k = 20;
     query.skip_seen = 1;
+    query.group_limit = 1;
     return query;
 }
 
+// Where an item of a group that is full would go: the place of the worst of the group. -1 if it is better
+// than none of them, 0, that of the worst of all, if the group has room.
+static int32_t sessrec__group_place(const sessrec_query *query, const sessrec_recommendation *out,
+                                    int32_t item, float score) {
+    const int32_t group = query->groups ? query->groups[item] : -1;
+    int32_t worst = -1, members = 0;
+    for (int32_t i = 0; i < query->k && group >= 0; ++i) {
+        if (out[i].item < 0 || query->groups[out[i].item] != group) continue;
+        if (!members++ || sessrec__before(out[worst].score, out[worst].item, &out[i])) worst = i;
+    }
+    if (members < query->group_limit || group < 0) return 0;
+    return sessrec__before(score, item, &out[worst]) ? worst : -1;
+}
+
 // Puts items with their scores into the list of a request if they belong there: item[i], or first + i without
-// such an array.
+// such an array. The offsets are added to the scores.
 static void sessrec__offer(sessrec_request *request, const int32_t *items, int32_t first, int32_t count,
-                           const float *scores) {
+                           float *scores) {
     const sessrec_session *session = request->session;
     const sessrec_query *query = request->query;
     int32_t higher = 1, equal;
-    if (!items) session->model->kernels->tally(count, scores, request->out[0].score, &higher, &equal);
+    const sessrec__kernels *kernels = session->model ? session->model->kernels : sessrec__best_kernels();
+    if (!items && !query->offsets) kernels->tally(count, scores, request->out[0].score, &higher, &equal);
     if (!higher && !equal) return;  // nearly always all are turned away
     for (int32_t i = 0; i < count; ++i) {
         const int32_t item = items ? items[i] : first + i;
+        if (query->offsets && scores[i] > -INFINITY) scores[i] += query->offsets[item];
         if (!sessrec__before(scores[i], item, request->out)) continue;
         if (query->skip_seen && sessrec__session_seen(session, item)) continue;
-        if (query->veto && query->veto(query->veto_user, item)) continue;
-        sessrec__top_insert(request->out, query->k, item, scores[i]);
+        const int32_t place = sessrec__group_place(query, request->out, item, scores[i]);
+        if (place < 0 || (query->veto && query->veto(query->veto_user, item))) continue;
+        sessrec__top_put(request->out, query->k, place, item, scores[i]);
+    }
+}
+
+// A whole answer from a scorer that is not a model.
+static void sessrec__offer_scorer(sessrec_request *request, sessrec_scratch *scratch) {
+    const sessrec_session *session = request->session;
+    const sessrec_query *query = request->query;
+    const sessrec_scorer *s = session->scratch->scorer;
+    const sessrec_recommendation *list;
+    const int32_t listed = sessrec__session_list(session, &list);
+    const int only = s->list && !s->score && session->known && !query->candidates;
+    const int32_t all = only ? listed : query->candidates ? query->candidate_count : s->item_count;
+    for (int32_t first = 0, count; first < all; first += count) {
+        const int32_t *items = only ? scratch->list : query->candidates ? query->candidates + first : NULL;
+        count = all - first < SESSREC__SCAN_BLOCK ? all - first : SESSREC__SCAN_BLOCK;
+        for (int32_t i = 0; i < count && only; ++i) {
+            scratch->list[i] = list[first + i].item;
+            scratch->scores[i] = list[first + i].score;
+        }
+        if (!only) sessrec__scorer_scores(session, items, first, count, list, listed, scratch->scores);
+        sessrec__offer(request, items, first, count, scratch->scores);
     }
 }
 
@@ -12139,16 +12379,23 @@ static void sessrec__offer_candidates(sessrec_request *request, float *scores) {
 static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *request, int32_t number) {
     const sessrec_query *query = request->query;
     sessrec__walker *walker = &scratch->walkers[number];
-    const int32_t L = sessrec__last_width(scratch->model);
+    const int32_t L = scratch->model ? sessrec__last_width(scratch->model) : 0;
     request->count = 0;
     request->result = SESSREC_INVALID_ARGUMENT;
     if (!request->session || !query || !request->out || query->canary != SESSREC__CANARY_QUERY) return 0;
-    if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0))
+    if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0) ||
+        (query->groups && query->group_limit < 1))
         return 0;
-    request->result = request->session->model != scratch->model ? SESSREC_MISMATCH : SESSREC_OK;
+    request->result = SESSREC_OK;
+    if (request->session->model != scratch->model || request->session->scratch->scorer != scratch->scorer)
+        request->result = SESSREC_MISMATCH;
     if (request->result) return 0;
     sessrec__top_begin(request->out, query->k);
     request->source = request->session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;
+    if (scratch->scorer) {
+        sessrec__offer_scorer(request, scratch);
+        return 0;
+    }
     if (query->candidates) {
         // the walk has not begun, so all of the scores are free
         sessrec__offer_candidates(request, scratch->scores);
@@ -12156,7 +12403,8 @@ static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *req
     }
     walker->request = request;
     walker->row = -1;
-    sessrec__screen_begin(request->session,
+    walker->screen.blocks = NULL;
+    if (!query->offsets) sessrec__screen_begin(request->session,
                           scratch->codes + (ptrdiff_t)number * 8 * sessrec__octets(scratch->model),
                           &walker->screen);
     if (scratch->rows > 1 && request->session->known && !walker->screen.blocks) {
@@ -12291,6 +12539,20 @@ static void sessrec__field_is(sessrec__fields *fields, uint64_t value, int bytes
     if (sessrec__field(fields, value, bytes, UINT64_MAX) != value) sessrec__field_wrong(fields, otherwise);
 }
 
+// The state of a scorer, as words. A check looks at it in the scratch, which has room for it.
+static void sessrec__field_words(sessrec__fields *fields, const sessrec_session *s) {
+    char *to = fields->mode == SESSREC__FIELDS_CHECK ? s->scratch->state : (char *)s->hidden;
+    for (int32_t i = 0; i < s->width; ++i) {
+        uint32_t word;
+        memcpy(&word, &s->hidden[i], sizeof word);
+        word = (uint32_t)sessrec__field(fields, word, 4, UINT32_MAX);
+        if (fields->mode >= SESSREC__FIELDS_CHECK) memcpy(to + 4 * (size_t)i, &word, sizeof word);
+    }
+    if (fields->mode == SESSREC__FIELDS_CHECK && s->scratch->scorer->valid &&
+        !s->scratch->scorer->valid(s->scratch->scorer->self, s->scratch->state))
+        sessrec__field_wrong(fields, SESSREC_BAD_FILE);
+}
+
 // Hidden states of a GRU: within [-1,1], and 0 before the first click.
 static void sessrec__field_states(sessrec__fields *fields, float *x, int32_t n, int begun) {
     for (int32_t i = 0; i < n; ++i) {
@@ -12348,7 +12610,8 @@ static void sessrec__session_fields(void *object, sessrec__fields *fields) {
     const uint64_t clicks = INT64_MAX / 2;  // so that no click can overflow a counter
     int32_t *sorted = sessrec__session_sorted(s);
     sessrec__field_is(fields, sessrec__load_word("SRstate1"), 8, SESSREC_BAD_FILE);
-    sessrec__field_is(fields, sessrec__model_fingerprint(s->model), 8, SESSREC_MISMATCH);
+    sessrec__field_is(fields, s->model ? sessrec__model_fingerprint(s->model) : s->scratch->fingerprint, 8,
+                      SESSREC_MISMATCH);
     sessrec__field_is(fields, (uint64_t)s->remember, 4, SESSREC_MISMATCH);
     sessrec__field_is(fields, (uint64_t)s->width, 4, SESSREC_MISMATCH);
     const uint64_t known = sessrec__field(fields, (uint64_t)s->known, 8, clicks),
@@ -12357,10 +12620,11 @@ static void sessrec__session_fields(void *object, sessrec__fields *fields) {
     const int32_t count = (int32_t)sessrec__field(fields, (uint64_t)s->seen_count, 4, most);
     if (!count && most) sessrec__field_wrong(fields, SESSREC_BAD_FILE);
     sessrec__field_is(fields, 0, 4, SESSREC_BAD_FILE);
-    sessrec__field_states(fields, s->hidden, s->width, known > 0);
+    if (s->model) sessrec__field_states(fields, s->hidden, s->width, known > 0);
+    else sessrec__field_words(fields, s);
     for (int32_t i = 0; i < s->remember; ++i) {
         const uint64_t mine = i < s->seen_count ? (uint64_t)s->seen[i] : 0,
-                       last = i < count ? (uint64_t)s->model->info.item_count - 1 : 0;
+                       last = i < count ? (uint64_t)sessrec__session_items(s) - 1 : 0;
         const int32_t item = (int32_t)sessrec__field(fields, mine, 4, last);
         if (fields->mode >= SESSREC__FIELDS_CHECK) sorted[i] = item;
         if (fields->mode == SESSREC__FIELDS_IMPORT) s->seen[i] = item;

@@ -1,6 +1,7 @@
 // Session neighbors, rules and blends: what they score, how an index grows, and how they are ranked.
 #define SESSREC_IMPLEMENTATION
 #include "models.h"
+#include "../examples/experiment.h"
 
 // ---- helpers ----
 
@@ -550,6 +551,193 @@ static void blends(void) {
     }
 }
 
+// ---- sessions of any scorer ----
+
+// The k best of scores by sorting, of the items that may come.
+static int32_t best_of(const float *scores, const char *out_of, int32_t items, int32_t k, int32_t *best) {
+    int32_t count = 0;
+    for (; count < k; ++count) {
+        int32_t first = -1;
+        for (int32_t i = 0; i < items; ++i) {
+            int taken = out_of[i] || !(scores[i] > -INFINITY);
+            for (int32_t j = 0; j < count; ++j) taken |= best[j] == i;
+            if (!taken && (first < 0 || scores[i] > scores[first])) first = i;
+        }
+        if (first < 0) break;
+        best[count] = first;
+    }
+    return count;
+}
+
+enum { SERVED = 50 };
+static int32_t odd(void *user, int32_t item) {
+    (void)user;
+    return item % 2;
+}
+
+static sessrec_session *session_of(const sessrec_scorer *scorer, int32_t remember, void **memory) {
+    const size_t size = sessrec_scorer_session_size(scorer, remember, NULL);
+    sessrec_session *session = NULL;
+    *memory = malloc(size + 1);
+    CHECK_EQ(sessrec_scorer_session_init(scorer, remember, NULL, (char *)*memory + 1, size, &session, NULL),
+             SESSREC_OK);
+    return session;
+}
+
+static void check_session(const sessrec_scorer *scorer) {
+    void *memory, *other_memory;
+    sessrec_session *session = session_of(scorer, 5, &memory), *other = session_of(scorer, 5, &other_memory);
+    visit v = visit_of(scorer);
+    char none[SERVED] = {0}, seen[SERVED] = {0}, odds[SERVED];
+    float scores[SERVED], served[SERVED + 2], offsets[SERVED];
+    int32_t expected[SERVED], all[SERVED + 2], groups[SERVED], clicks[5] = {3, 17, 3, 40, 8}, count;
+    sessrec_recommendation best[SERVED];
+    sessrec_query query = sessrec_query_default(), pick = query, grouped = query;
+    sessrec_source source;
+    query.k = 10;
+    for (int32_t i = 0; i < SERVED; ++i)
+        odds[i] = (char)(i % 2), all[i] = i, groups[i] = i % 3, offsets[i] = i == 21 ? 1000.0f : 0;
+    all[SERVED] = -1, all[SERVED + 1] = SERVED;
+    pick.candidates = all;
+    pick.candidate_count = SERVED;
+    pick.veto = odd;
+    pick.skip_seen = 0;
+    grouped.groups = groups;
+    grouped.group_limit = 2;
+    grouped.k = 10;
+    CHECK_EQ(sessrec_session_recommend(session, &query, best, &count, &source), SESSREC_OK);
+    CHECK_EQ(source, SESSREC_FROM_POPULARITY);
+    for (int32_t i = 0; i < SERVED; ++i) scores[i] = (float)scorer->support(scorer->self, i);
+    CHECK_EQ(count, best_of(scores, none, SERVED, 10, expected));
+    for (int32_t i = 0; i < count; ++i) CHECK_EQ(best[i].item, expected[i]);
+    for (int c = 0; c < 5; ++c) {
+        visit_click(&v, clicks[c]);
+        seen[clicks[c]] = 1;
+        CHECK_EQ(sessrec_session_click(session, clicks[c]), SESSREC_OK);
+        visit_scores(&v, scores);
+        CHECK_EQ(sessrec_session_recommend(session, &query, best, &count, &source), SESSREC_OK);
+        CHECK_EQ(source, SESSREC_FROM_MODEL);
+        CHECK_EQ(count, best_of(scores, seen, SERVED, 10, expected));
+        for (int32_t i = 0; i < count; ++i)
+            CHECK(best[i].item == expected[i] && best[i].score >= scores[expected[i]]);
+        CHECK_EQ(sessrec_session_recommend(session, &pick, best, &count, NULL), SESSREC_OK);
+        CHECK_EQ(count, best_of(scores, odds, SERVED, 20, expected));
+        for (int32_t i = 0; i < count; ++i) CHECK_EQ(best[i].item, expected[i]);
+        CHECK_EQ(sessrec_session_score(session, all, SERVED + 2, served), SESSREC_OK);
+        CHECK(!memcmp(served, scores, sizeof scores));
+        // at most two of a group: the best of each group first
+        CHECK_EQ(sessrec_session_recommend(session, &grouped, best, &count, NULL), SESSREC_OK);
+        char out[SERVED];
+        int32_t left[3] = {2, 2, 2}, n = 0;
+        memcpy(out, seen, sizeof out);
+        for (int32_t next; best_of(scores, out, SERVED, 1, &next); out[next] = 1)
+            if (left[next % 3]-- > 0) CHECK_EQ(best[n++].item, next);
+        CHECK_EQ(count, n);
+        query.offsets = offsets;
+        CHECK_EQ(sessrec_session_recommend(session, &query, best, &count, NULL), SESSREC_OK);
+        CHECK_EQ(best[0].item == 21, scores[21] > -INFINITY);
+        query.offsets = NULL;
+    }
+    // states as bytes: into another session, refused when damaged, and by another scorer
+    const size_t size = sessrec_session_export_size(session);
+    unsigned char *bytes = (unsigned char *)malloc(size);
+    CHECK_EQ(sessrec_session_export(session, bytes, size), SESSREC_OK);
+    CHECK_EQ(sessrec_session_import(other, bytes, size), SESSREC_OK);
+    CHECK_EQ(sessrec_session_score(other, all, SERVED + 2, served), SESSREC_OK);
+    CHECK(!memcmp(served, scores, sizeof scores));
+    for (size_t i = 0; i < size; i += 3) {
+        bytes[i] ^= 0x55;
+        CHECK(sessrec_session_import(other, bytes, size) != SESSREC_OK);
+        bytes[i] ^= 0x55;
+    }
+    // with a checksum that fits, whatever was taken in can be used
+    for (size_t i = 8; i + 4 < size; ++i) {
+        bytes[i] ^= 0xff;
+        const uint32_t sum = sessrec__crc32c(0, bytes, size - 4);
+        for (int b = 0; b < 4; ++b) bytes[size - 4 + (size_t)b] = (unsigned char)(sum >> 8 * b);
+        if (sessrec_session_import(other, bytes, size) == SESSREC_OK) {
+            CHECK_EQ(sessrec_session_recommend(other, &query, best, &count, NULL), SESSREC_OK);
+            CHECK_EQ(sessrec_session_click(other, 5), SESSREC_OK);
+        }
+        bytes[i] ^= 0xff;
+    }
+    sessrec_session_end(session);
+    CHECK_EQ(sessrec_session_recommend(session, &query, best, &count, &source), SESSREC_OK);
+    CHECK_EQ(source, SESSREC_FROM_POPULARITY);
+    free(bytes);
+    free(v.memory);
+    free(memory);
+    free(other_memory);
+}
+
+static void sessions(void) {
+    sessrec_log *log = random_log(150, SERVED, 8), *other = random_log(20, 9, 1);
+    sessrec_knn_config config = knn_preset("vstan");
+    sessrec_rules_config rules_config = sessrec_rules_config_default();
+    sessrec_config network = small_config(2, 12);
+    sessrec_model *model = random_model(&network, log, 3);
+    sessrec_scorer knn = knn_of(&config, log), small = knn_of(&config, other), rules, gru, pop, blend, lists;
+    rules_config.kind = SESSREC_RULES_MARKOV;
+    rules_config.order = 3;
+    CHECK_EQ(sessrec_rules_create(&rules_config, log, &rules, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_scorer_model(model, NULL, &gru, NULL), SESSREC_OK);
+    CHECK_EQ(experiment_s_pop(log, &pop, NULL), SESSREC_OK);
+    const sessrec_blend_part parts[3] = {{&gru, 1, 0}, {&knn, 1, 1}, {&rules, 0.5f, 0}};
+    CHECK_EQ(sessrec_blend_create(parts, 3, 0, NULL, &blend, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_blend_create(parts + 1, 2, 0, NULL, &lists, NULL), SESSREC_OK);
+    TEST("a session of neighbors, with every filter and as bytes") check_session(&knn);
+    TEST("a session of rules, with every filter and as bytes") check_session(&rules);
+    TEST("a session of a network as a scorer is one of the model") check_session(&gru);
+    TEST("a session of popularity, with every filter and as bytes") check_session(&pop);
+    TEST("a session of a blend of a network and lists, with every filter and as bytes") check_session(&blend);
+    TEST("a session of a blend of lists, with every filter and as bytes") check_session(&lists);
+    TEST("sessions of a scorer share a scratch, and not with those of another") {
+        void *memory[4];
+        sessrec_scratch *scratch = NULL, *of_small = NULL;
+        sessrec_session *a = NULL, *b = NULL;
+        const size_t room = sessrec_scorer_scratch_size(&knn, 4),
+                     less = sessrec_scorer_scratch_size(&small, 4);
+        const size_t size = sessrec_scorer_session_size(&knn, 3, NULL);
+        for (int i = 0; i < 4; ++i) memory[i] = malloc(room + size);
+        CHECK_EQ(sessrec_scorer_scratch_init(&knn, 4, memory[0], room, &scratch, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_scratch_init(&small, 4, memory[1], less, &of_small, NULL), SESSREC_OK);
+        const size_t shared = sessrec_scorer_session_size(&knn, 3, scratch);
+        CHECK(shared < 2048 && shared < size);
+        CHECK_EQ(sessrec_scorer_session_init(&knn, 3, scratch, memory[2], shared, &a, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_session_init(&knn, 3, scratch, memory[3], shared, &b, NULL), SESSREC_OK);
+        sessrec_recommendation out[2][5], alone[5];
+        sessrec_query query = sessrec_query_default();
+        query.k = 5;
+        sessrec_request requests[2] = {{a, &query, out[0], 0, 0, 0}, {b, &query, out[1], 0, 0, 0}};
+        int32_t count;
+        sessrec_session_click(a, 4);
+        sessrec_session_click(b, 9);
+        CHECK_EQ(sessrec_sessions_recommend(scratch, requests, 2), SESSREC_OK);
+        for (int r = 0; r < 2; ++r) {
+            CHECK_EQ(sessrec_session_recommend(r ? b : a, &query, alone, &count, NULL), SESSREC_OK);
+            CHECK_EQ(count, requests[r].count);
+            CHECK(!memcmp(alone, out[r], sizeof alone));
+        }
+        CHECK_EQ(sessrec_sessions_recommend(of_small, requests, 2), SESSREC_MISMATCH);
+        CHECK_EQ(sessrec_session_use_scratch(a, of_small), SESSREC_MISMATCH);
+        CHECK_EQ(sessrec_scorer_session_init(&knn, 3, of_small, memory[2], shared, &a, NULL),
+                 SESSREC_MISMATCH);
+        CHECK_EQ(sessrec_scorer_session_init(&knn, 3, scratch, memory[2], shared - 40, &a, NULL),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_scorer_session_size(NULL, 3, NULL), 0);
+        for (int i = 0; i < 4; ++i) free(memory[i]);
+    }
+    sessrec_scorer_destroy(&lists);
+    sessrec_scorer_destroy(&blend);
+    sessrec_scorer_destroy(&pop);
+    sessrec_scorer_destroy(&rules);
+    sessrec_scorer_destroy(&small);
+    sessrec_scorer_destroy(&knn);
+    sessrec_model_destroy(model);
+    sessrec_log_destroy(log);
+    sessrec_log_destroy(other);
+}
+
 static void settings(void) {
     TEST("settings of neighbors and rules that cannot be are refused with a sentence") {
         sessrec_log *log = random_log(20, 30, 2);
@@ -593,6 +781,7 @@ int main(void) {
     growing();
     ranking();
     blends();
+    sessions();
     settings();
     return test_report("scorers");
 }

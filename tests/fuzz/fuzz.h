@@ -65,7 +65,7 @@ static inline void seal_archive(uint8_t *file, size_t size) {
 static inline sessrec_log *small_log(int users) {
     static const char *const visits[6] = {"abcd", "bcda", "cafe", "fade", "beef", "abba"};
     sessrec_log *log = NULL;
-    MUST(!sessrec_log_create(NULL, &log));
+    MUST(!sessrec_log_create(NULL, &log, NULL));
     for (int visit = 0; visit < 6; ++visit)
         for (int click = 0; visits[visit][click]; ++click)
             MUST(!sessrec_log_add_numbers(log, users ? visit % 2 : -1, visit, visits[visit][click], 100 * visit + click));

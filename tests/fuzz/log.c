@@ -41,7 +41,7 @@ static void sessrec_fuzz(const uint8_t *data, size_t size) {
     sessrec_log_format format = sessrec_log_format_default();
     sessrec_log *log = NULL, *before = NULL, *after = NULL;
     sessrec_error error;
-    static const char separators[6] = {0, '\t', ',', ';', '|', ':'};
+    static const char *const separators[6] = {NULL, "\t", ",", ";", "::", " "};
     if (choose(&input, 2)) {
         format.session_column = COLUMNS[choose(&input, 8)];
         format.item_column = COLUMNS[choose(&input, 8)];
@@ -58,16 +58,16 @@ static void sessrec_fuzz(const uint8_t *data, size_t size) {
     }
     check_log(log);
     if (choose(&input, 2)) {
-        sessrec_log_sessionize(log, 10.0 * choose(&input, 100));
+        sessrec_log_sessionize(log, 10.0 * choose(&input, 100), NULL);
         check_log(log);
     }
-    if (!sessrec_log_split_time(log, 1000.0 * choose(&input, 100), &before, &after)) {
+    if (!sessrec_log_split_time(log, 1000.0 * choose(&input, 100), &before, &after, NULL)) {
         check_log(before);
         check_log(after);
     }
     sessrec_log_destroy(before);
     sessrec_log_destroy(after);
-    if (sessrec_log_contents(log).session_users && !sessrec_log_split_last_session(log, &before, &after)) {
+    if (sessrec_log_contents(log).session_users && !sessrec_log_split_last_session(log, &before, &after, NULL)) {
         check_log(before);
         check_log(after);
         sessrec_log_destroy(before);
