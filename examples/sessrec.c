@@ -5,8 +5,8 @@
 //     sessrec evaluate MODEL LOG                  how good the model is on another log
 //     sessrec compare MODEL_A MODEL_B LOG         which of two is better, and whether by more than chance
 //     sessrec recommend MODEL                     clicks on stdin, recommendations on stdout
-//     sessrec split LOG --days N -o PREFIX        cut a log in time, to train on one part and test on the
-//     other
+//     sessrec split LOG --days N -o PREFIX        cut a log in time, to train on one part and test on another
+//     sessrec describe LOG                        what a log holds, and what looks wrong
 //
 // Results go to stdout, progress and errors to stderr. Exit status: 0, or 1 for bad data and failures, or 2
 // for a command line that cannot be meant. An error is one line.
@@ -20,6 +20,7 @@
 #include "../sessrec.h"
 
 #include "experiment.h"
+#include "logs.h"
 #include "shop.h"
 
 #include <errno.h>
@@ -163,7 +164,8 @@ static const char *grouped(int64_t number) {
 // Settings, and the options that change them
 // ===========================================================================================================
 
-#define MAX_OPTIONS 80
+#define MAX_OPTIONS 100
+enum { MAX_LOGS = 1000 };
 
 typedef struct settings {
     sessrec_config config;
@@ -171,8 +173,12 @@ typedef struct settings {
     sessrec_eval_config evaluation;
     sessrec_filter filter;
     const char *input[3];                   // what stands on the command line without an option
+    const char *main_log, *more[MAX_LOGS];  // of those: the log, and files that go on with it
+    int32_t more_count;
     const char *output, *test, *valid, *from, *history, *json;
+    const char *at;                         // where to split
     double days;
+    int32_t last_session, no_quotes, day_first, month_first;
     int32_t k, allow_seen, json_lines, breakdown, help;
     double idle;                            // seconds
     int64_t visitors;
@@ -274,11 +280,11 @@ static int read_idle(settings *s, const char *text) {
 
 // ---- the table ----
 
-enum { DEMO = 1, TRAIN = 2, EVALUATE = 4, RECOMMEND = 8, SPLIT = 16, COMPARE = 32 };
+enum { DEMO = 1, TRAIN = 2, EVALUATE = 4, RECOMMEND = 8, SPLIT = 16, COMPARE = 32, DESCRIBE = 256 };
 enum {
     REPORTING = TRAIN | EVALUATE,
     TESTING = REPORTING | COMPARE,
-    READING = TESTING | SPLIT,
+    READING = TESTING | SPLIT | DESCRIBE,
     LEARNING = DEMO | TRAIN
 };
 
@@ -338,18 +344,30 @@ static const option options[] = {
     {TEXT, READING, "--session-column", "NAME", "a name of the header line, or a number from 1",
      AT(format.session_column)},
     {TEXT, READING, "--item-column", "NAME", "", AT(format.item_column)},
-    {TEXT, READING, "--time-column", "NAME", "", AT(format.time_column)},
-    {TEXT, READING, "--user", "NAME", "column of the users; the log must have it then",
-     AT(format.user_column)},
-    {READ, READING, "--separator", "CHAR", "or the word tab (default: what the first line has)",
+    {TEXT, READING, "--time-column", "NAME[,NAME]",
+     "'' if the order of the rows is all there is; a day and\nan offset, which are added, may stand in two columns",
+     AT(format.time_column)},
+    {TEXT, READING, "--user", "NAME", "column of the users; '': none", AT(format.user_column)},
+    {CHOICE, READING, "--time-unit", "auto|s|ms|us|ns|date",
+     "of numbers; date: 20191001 and the like; auto: by their size", AT(format.time_unit)},
+    {SWITCH, READING, "--day-first", NULL, "03/04/2019 is in April", AT(day_first)},
+    {SWITCH, READING, "--month-first", NULL, "03/04/2019 is in March", AT(month_first)},
+    {TEXT, READING, "--where", "NAME=V[,V]", "keep rows with such a value; more conditions follow after ;",
+     AT(format.where)},
+    {TEXT, READING, "--blank", "V[,V]", "values that mean none, as NA", AT(format.blank)},
+    {READ, READING, "--idle", "TIME", "cut sessions at longer pauses: 90s, 30m, 2h", BY(read_idle)},
+    {READ, READING, "--separator", "TEXT", "one or two characters, or the word tab (default: what the first line has)",
      BY(read_separator)},
+    {SWITCH, READING, "--no-quotes", NULL, "quotes are plain text", AT(no_quotes)},
     {SWITCH, READING, "--skip-bad-rows", NULL, "count rows that cannot be read and go on",
      AT(format.skip_bad_rows)},
-    {REAL, SPLIT, "--days", "N", "the test log is what begins in the last N days", AT(days)},
+    {REAL, SPLIT, "--days", "N", "the test log is what begins in the last N days,", AT(days)},
+    {TEXT, SPLIT, "--at", "TIME", "or at a time or later, as 2019-10-01T12:00,", AT(at)},
+    {SWITCH, SPLIT, "--last-session", NULL, "or the last session of each user", AT(last_session)},
     {WHOLE_64, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log",
      AT(filter.min_support)},
     {WHOLE_64, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks", AT(filter.min_length)},
-    {SWITCH, TRAIN | SPLIT, "--drop-repeats", NULL, "leave out clicks on the item that was just clicked",
+    {SWITCH, TRAIN | SPLIT | DESCRIBE, "--drop-repeats", NULL, "leave out clicks on the item that was just clicked",
      AT(filter.drop_repeats)},
 
     {HEADING, TRAIN, "network", NULL, NULL, BY(NULL)},
@@ -560,12 +578,15 @@ static int parse(settings *s, const command *c, int count, char **arguments) {
     int inputs = 0, status = 0;
     for (int i = 0; i < count && !status && !s->help; ++i) {
         if (arguments[i][0] == '-' && arguments[i][1]) status = parse_option(s, c, count, arguments, &i);
+        else if (inputs == c->inputs && (c->id & READING) && s->more_count < MAX_LOGS)
+            s->more[s->more_count++] = arguments[i];
         else if (inputs == c->inputs)
             status = fail(EXIT_USAGE, "'%s' is too much: sessrec %s %s", arguments[i], c->name, c->usage);
         else s->input[inputs++] = arguments[i];
     }
     if (!status && !s->help && inputs < c->inputs)
         return fail(EXIT_USAGE, "an argument is missing: sessrec %s %s", c->name, c->usage);
+    if (c->id & READING) s->main_log = s->input[c->inputs - 1];
     return status;
 }
 
@@ -574,6 +595,10 @@ static int settle(settings *s) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_loss_config *loss = &s->config.loss;
     if (given(s, "--hrnn") && !given(s, "--user-layers")) s->config.user_hidden = 100;
+    if (s->no_quotes) s->format.quotes = 0;
+    if (s->day_first || s->month_first) s->format.day_first = s->day_first;
+    if (s->day_first && s->month_first) return fail(EXIT_USAGE, "--day-first and --month-first exclude each other");
+    if (s->idle < 0) return fail(EXIT_USAGE, "--idle must not be negative");
     s->evaluation.threads = s->config.threads;
     s->evaluation.device = s->config.device;
     // its a is 0.5 by default
@@ -667,17 +692,29 @@ static int print_command_help(const command *c, const settings *s) {
 // Logs and models
 // ===========================================================================================================
 
+// Adds a file to a log that is being read; the main log goes on in further files.
+static int add_files(const settings *s, const char *path, sessrec_log *log) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    int status = status_of(path, sessrec_log_add_file(log, path, &s->format, &err), &err);
+    for (int32_t i = 0; i < s->more_count && !status && path == s->main_log; ++i)
+        status = status_of(s->more[i], sessrec_log_add_file(log, s->more[i], &s->format, &err), &err);
+    return status;
+}
+
 // path NULL: there is nothing to load.
 static int load_log(const settings *s, const char *path, sessrec_log **out) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    int status = path ? status_of(path, sessrec_log_read(path, &s->format, out, &err), &err) : 0;
+    int status = path ? status_of(NULL, sessrec_log_create(&s->format, out, &err), &err) : 0;
+    if (!status && path) status = add_files(s, path, *out);
+    if (!status && path) status = status_of(path, sessrec_log_finish(*out, &err), &err);
+    if (!status && path && s->idle > 0)
+        status = status_of(path, sessrec_log_sessionize(*out, s->idle, &err), &err);
     if (status || !path) return status;
     sessrec_log_view view = sessrec_log_contents(*out);
-    if (given(s, "--user") && !view.user_count)
+    for (int32_t i = 0; sessrec_log_note(*out, i); ++i)
+        fprintf(stderr, "sessrec: %s: %s\n", path, sessrec_log_note(*out, i));
+    if (given(s, "--user") && *s->format.user_column && !view.user_count)
         return fail(EXIT_DATA, "%s:1: there is no column '%s' of users", path, s->format.user_column);
-    if (view.bad_row_count)
-        fprintf(stderr, "sessrec: %s: %s rows could not be read and were skipped\n", path,
-                grouped(view.bad_row_count));
     return 0;
 }
 
@@ -1324,9 +1361,10 @@ static int command_recommend(settings *s, work *w) {
 
 // The usual way to test: train on what ended before the cut, test on what began after it. Filters look at the
 // training log only; the test log keeps the items that training has seen.
-static int split_log(work *w, double cut, sessrec_filter filter) {
+static int split_log(work *w, int last_session, double cut, sessrec_filter filter) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    sessrec_result result = sessrec_log_split_time(w->log, cut, &w->train, &w->test, &err);
+    sessrec_result result = last_session ? sessrec_log_split_last_session(w->log, &w->train, &w->test, &err)
+                                         : sessrec_log_split_time(w->log, cut, &w->train, &w->test, &err);
     if (result == SESSREC_OK) result = sessrec_log_filter(w->train, &filter, &err);
     if (result == SESSREC_OK) result = sessrec_log_keep_items(w->test, w->train, &err);
     filter.min_support = 0;
@@ -1343,46 +1381,56 @@ static double cut_before_end(const sessrec_log *log, double days) {
     return last - days * 86400;
 }
 
-static void print_moment(double seconds) {
-    time_t whole = (time_t)seconds;
-    const struct tm *utc = seconds > -1e11 && seconds < 1e11 ? gmtime(&whole) : NULL;
-    char text[32];
-    if (utc && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", utc))
-        printf("cut at %s (%.0f)\n", text, seconds);
-    else printf("cut at %.0f\n", seconds);
-}
-
-// Whether it is the path of a part, which would be written over it.
-static int is_part(const char *path, const char *prefix) {
-    const size_t length = strlen(prefix);
-    return !strncmp(path, prefix, length) &&
-           (!strcmp(path + length, "_train.tsv") || !strcmp(path + length, "_test.tsv"));
-}
-
-static int write_part(const sessrec_log *log, const char *prefix, const char *ending) {
-    sessrec_error err = {SESSREC_OK, 0, ""};
+// PREFIX with an ending; NULL without memory.
+static char *part_path(const char *prefix, const char *ending) {
     char *path = (char *)malloc(strlen(prefix) + strlen(ending) + 1);
-    if (!path) return fail_memory();
-    strcat(strcpy(path, prefix), ending);
-    int status = status_of(path, sessrec_log_write(log, path, &err), &err);
-    if (!status) printf("%s\n", path);
-    free(path);
+    return path ? strcat(strcpy(path, prefix), ending) : NULL;
+}
+
+// Writes both parts or neither; finds out whether that can be done before there are any. An input is not written
+// over, whatever it is called.
+static int write_parts(const settings *s, const work *w) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    char *train = part_path(s->output, "_train.tsv"), *test = part_path(s->output, "_test.tsv");
+    const sessrec_output outputs[2] = {{train, "SessionId\t", NULL, w->train, NULL, 0},
+                                       {test, "SessionId\t", NULL, w->test, NULL, 0}};
+    int status = train && test ? 0 : fail_memory();
+    for (int32_t i = -1; i < s->more_count && !status; ++i) {
+        const char *input = i < 0 ? s->main_log : s->more[i];
+        if (sessrec_same_file(input, train) || sessrec_same_file(input, test))
+            status = fail(EXIT_USAGE, "%s would be overwritten; give another PREFIX", input);
+    }
+    if (!status) status = status_of(NULL, sessrec_outputs_write(outputs, 2, &err), &err);
+    if (!status && w->log) printf("%s\n%s\n", train, test);
+    free(train);
+    free(test);
     return status;
 }
 
-static int command_split(settings *s, work *w) {
-    if (!given(s, "--days")) return fail(EXIT_USAGE, "split needs the length of the test log: --days N");
-    if (!(s->days > 0)) return fail(EXIT_USAGE, "--days must be more than 0");
+// One of three ways to split, and what they need.
+static int check_split(const settings *s, double *cut) {
+    const int ways = given(s, "--days") + given(s, "--at") + given(s, "--last-session");
+    if (ways != 1)
+        return fail(EXIT_USAGE, "split needs one place to cut: --days N, --at TIME or --last-session");
+    if (given(s, "--days") && !(s->days > 0)) return fail(EXIT_USAGE, "--days must be more than 0");
+    if (given(s, "--at") && !read_moment(s->at, &s->format, cut))
+        return fail(EXIT_USAGE, "--at takes a time as 2019-10-01T12:00 or seconds since 1970, not '%s'", s->at);
     if (!s->output) return fail(EXIT_USAGE, "split needs a name for its two files: -o PREFIX");
     if (!*s->format.time_column) return fail(EXIT_USAGE, "split needs times: --time-column NAME");
-    if (is_part(s->input[0], s->output))
-        return fail(EXIT_USAGE, "%s would be overwritten; give another PREFIX", s->input[0]);
-    int status = load_log(s, s->input[0], &w->log);
-    double cut = status ? 0 : cut_before_end(w->log, s->days);
-    if (!status) status = split_log(w, cut, s->filter);
+    return 0;
+}
+
+static int command_split(settings *s, work *w) {
+    double cut = 0;
+    int status = check_split(s, &cut);
+    if (!status) status = write_parts(s, w);  // checks the names
+    if (!status) status = load_log(s, s->input[0], &w->log);
+    if (!status && given(s, "--days")) cut = cut_before_end(w->log, s->days);
+    if (!status) status = split_log(w, s->last_session, cut, s->filter);
     if (status) return status;
-    sessrec_log_view before = sessrec_log_contents(w->train), after = sessrec_log_contents(w->test);
-    print_moment(cut);
+    sessrec_log_view all = sessrec_log_contents(w->log), before = sessrec_log_contents(w->train),
+                     after = sessrec_log_contents(w->test);
+    if (!s->last_session) printf("cut at %s UTC (%.0f)\n", moment_text(cut), cut);
     print_log("log", w->log);
     print_log("train", w->train);
     print_log("test", w->test);
@@ -1390,10 +1438,25 @@ static int command_split(settings *s, work *w) {
            grouped(before.dropped_event_count + after.dropped_event_count),
            grouped(before.dropped_event_count), grouped(after.dropped_event_count));
     if (!before.event_count || !after.event_count)
-        return fail(EXIT_DATA, "%s: nothing is left to %s on; change --days", s->input[0],
-                    before.event_count ? "test" : "train");
-    status = write_part(w->train, s->output, "_train.tsv");
-    return status ? status : write_part(w->test, s->output, "_test.tsv");
+        return fail(EXIT_DATA, "%s: nothing is left to %s on; change --%s", s->input[0],
+                    before.event_count ? "test" : "train", s->at ? "at" : s->last_session ? "last-session" : "days");
+    if (s->days > 0 && after.event_count + after.dropped_event_count < all.event_count / 500)
+        fprintf(stderr,
+                "sessrec: %s: the last %g days hold %s of %s events; if the last times are wrong "
+                "(sessrec describe shows them), cut elsewhere: --at TIME\n",
+                s->input[0], s->days, grouped(after.event_count + after.dropped_event_count),
+                grouped(all.event_count));
+    return write_parts(s, w);
+}
+
+// ---- sessrec describe ----
+
+static int command_describe(settings *s, work *w) {
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    int status = load_log(s, s->input[0], &w->log);
+    if (!status && s->filter.drop_repeats)
+        status = status_of(NULL, sessrec_log_filter(w->log, &s->filter, &err), &err);
+    return status ? status : describe_log(w->log) ? 0 : fail_memory();
 }
 
 // ---- sessrec demo ----
@@ -1416,7 +1479,7 @@ static int demo_make(const settings *s, work *w) {
     printf("The model learns from the first %d days and is tested on the last %d.\n\n",
            (int)plan.days - DEMO_TEST_DAYS, DEMO_TEST_DAYS);
     fflush(stdout);
-    return split_log(w, cut_before_end(w->log, DEMO_TEST_DAYS), filter);
+    return split_log(w, 0, cut_before_end(w->log, DEMO_TEST_DAYS), filter);
 }
 
 static int demo_train(const settings *s, work *w) {
@@ -1524,9 +1587,9 @@ static const command commands[] = {
      "rules,\n"
      "and shows what it recommends. Needs no file and writes none.",
      0, command_demo},
-    {TRAIN, "train", "LOG -o MODEL [--test LOG2] [options]", "learn from a log of clicks",
-     "LOG is a CSV or TSV file with a header line, one click a line. It is used as it is unless a filter is "
-     "asked for.\n"
+    {TRAIN, "train", "LOG... -o MODEL [--test LOG2] [options]", "learn from a log of clicks",
+     "LOG is a CSV or TSV file with a header line, one click a line, or JSON lines; - is standard input, several\n"
+     "files are one log. It is used as it is unless a filter is asked for.\n"
      "With --from the shape of the network is that of the model. Ctrl-C stops the run; no model is written "
      "then.",
      1, command_train},
@@ -1549,12 +1612,16 @@ static const command commands[] = {
      "   \"allow_seen\":true, \"end\":true}\n\n"
      "SIGTERM ends it cleanly. SIGHUP loads MODEL again, and the sessions go on.",
      1, command_recommend},
-    {SPLIT, "split", "LOG --days N -o PREFIX [options]",
+    {SPLIT, "split", "LOG... --days N -o PREFIX [options]",
      "cut a log in time, to train on one part and test on the other",
      "Sessions that end before the last N days go to PREFIX_train.tsv, those that begin in them to "
-     "PREFIX_test.tsv.\n"
+     "PREFIX_test.tsv;\n"
+     "or before and after a time (--at), or each user's last session to the test (--last-session).\n"
      "The test log keeps items that occur in the training log.",
      1, command_split},
+    {DESCRIBE, "describe", "LOG... [options]", "what a log holds, and what looks wrong",
+     "Counts, times, lengths of sessions, gaps between clicks and where to cut, repeats, popularity, users.",
+     1, command_describe},
 };
 
 enum { COMMANDS = (int)(sizeof commands / sizeof commands[0]) };

@@ -123,9 +123,9 @@ refuses 'no option --top; did you mean -k' recommend m --top 5
 refuses 'no option --batch-size; did you mean --batch' train log.tsv -o m --batch-size 64
 
 it 'what is missing or too much is named'
-refuses 'LOG -o MODEL' train
+refuses 'LOG... -o MODEL' train
 refuses '-o MODEL' train log.tsv
-refuses "'more.tsv'" train log.tsv more.tsv -o m
+refuses "'more'" recommend m more
 refuses '--epochs needs a value' train log.tsv -o m --epochs
 refuses '--epochs needs a value' train log.tsv -o m --epochs --json x
 refuses '--shuffle takes no value' train log.tsv -o m --shuffle=1
@@ -351,7 +351,7 @@ it 'a row that cannot be read is named by file and line, or skipped'
 { sed -n 1,3p log.tsv; echo 'no tabs here'; sed 1,3d log.tsv; } >bad.tsv
 fails 'bad.tsv:4: ' train bad.tsv -o bad.model
 check_not test -e bad.model
-train bad.tsv -o m --epochs 1 --skip-bad-rows; exits 0; says '1 rows could not be read'
+train bad.tsv -o m --epochs 1 --skip-bad-rows; exits 0; says 'rows passed over because the row has too few fields: 1, the first in line 4'
 
 it 'a file that is not there is named'
 fails 'none.tsv: ' train none.tsv -o m
