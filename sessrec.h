@@ -1138,7 +1138,7 @@ typedef struct sessrec_report {
 
 // Rank the target of every (input, target) pair of every session against the whole catalogue. States start at
 // zero with each session. Events of items that the model does not know are removed first, and counted.
-// Threads: shared.
+// NO_DATA, with ids of both sides in err, if no event is left. Threads: shared.
 SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_log *log,
                                             const sessrec_eval_config *config, sessrec_report *report,
                                             sessrec_error *err);
@@ -1845,6 +1845,8 @@ static SESSREC__UNUSED sessrec_result sessrec__null(sessrec_error *err);
 static char *sessrec__decimal(int64_t value, char buffer[24]);
 static int64_t sessrec__id_number(const char *text);
 static void sessrec__append(char *text, size_t size, size_t *used, const char *piece, size_t length);
+static SESSREC__UNUSED int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign,
+                                              uint32_t limit);
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given);
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size);
 static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size);  // zeroed
@@ -3311,8 +3313,11 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     if (b->by_user)
         sessrec__chain_by(b->log.session_count, b->log.session_users, b->log.user_count, 1,
                           b->walk.chain_begin, b->walk.chain);
-    for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__walk_advance(&b->walk))
+    int compares = 0;  // some target with something else
+    for (sessrec__batcher_begin(b); sessrec__batcher_has_rows(b); sessrec__walk_advance(&b->walk)) {
         b->pairs += b->walk.rows;
+        compares |= b->walk.rows > 1 || config->negatives > 0;
+    }
     b->steps = b->walk.step;
     b->started = 0;
     if (b->steps == 0) {
@@ -3320,6 +3325,16 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
         return sessrec__fail(err, SESSREC_NO_DATA, 0,
                              "the log has nothing to learn from: it needs sessions of two or more events%s",
                              config->negatives ? "" : ", two of them at least without negative samples");
+    }
+    if (!compares || b->log.item_count < 2) {
+        sessrec_batcher_destroy(b);
+        if (compares)
+            return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has one item only, '%s'",
+                                 sessrec_log_item_id(log, 0));
+        return sessrec__fail(err, SESSREC_NO_DATA, 0,
+                             "no target has anything to be compared with: mini-batches have one user, such "
+                             "as '%s', and no negative samples",
+                             sessrec_log_user_id(log, 0));
     }
     *out = b;
     return SESSREC_OK;
@@ -3412,6 +3427,8 @@ SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
+enum { SESSREC__MOST_UPDATES = (1 << 30) - 1 };  // that Adam counts of a row; by then its corrections are 1
+
 // Rows row .. row+rows-1 of a tensor [.,columns], from gradient [rows,columns].
 static void sessrec__update_rows(const sessrec__kernels *kernels, const sessrec_optimizer_config *config,
                                  const sessrec_optimizer_state *state, int32_t columns, int32_t row,
@@ -3425,7 +3442,8 @@ static void sessrec__update_rows(const sessrec__kernels *kernels, const sessrec_
         if (state->second) u.second = state->second + at;
         if (state->velocity) u.velocity = state->velocity + at;
         if (config->kind == SESSREC_ADAM) {
-            const double t = (double)++state->steps[row];
+            state->steps[row] += state->steps[row] < SESSREC__MOST_UPDATES;
+            const double t = (double)state->steps[row];
             u.correct1 = (float)(1 / (1 - pow((double)config->beta1, t)));
             u.correct2 = (float)(1 / (1 - pow((double)config->beta2, t)));
         }
@@ -4473,7 +4491,18 @@ static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, sessrec__ac
     return SESSREC_OK;
 }
 
-// The six regions. Returns the sum of the row losses; if that is not finite, nothing is changed.
+// Whether the sum of the row losses is one from which training can go on: finite, and below 10,000 times what
+// guessing costs. A loss of the caller's own may have any size.
+static int sessrec__loss_is_sound(const sessrec_trainer *tr, const sessrec_batch *batch, double sum) {
+    const sessrec_loss_config *loss = &tr->config.loss;
+    const double columns = (double)batch->rows + (double)batch->negative_count;
+    const double guess = loss->kind == SESSREC_LOSS_BPR && loss->with_diagonal ? columns
+                         : loss->kind == SESSREC_LOSS_XE                       ? 1 + log(columns)
+                                                                               : 1 + (double)loss->bpreg;
+    return sum - sum == 0 && (loss->kind == SESSREC_LOSS_CUSTOM || sum <= 1e4 * guess * (double)batch->rows);
+}
+
+// The six regions. Returns the sum of the row losses; if that is not sound, nothing is changed.
 static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
     const double began = sessrec__now();
     double sum = 0;
@@ -4482,7 +4511,7 @@ static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
     sessrec__run(tr, step->parts, sessrec__score_part);
     sessrec__run(tr, sessrec__chunks(step), sessrec__loss_chunk);
     for (int32_t i = 0; i < step->rows; ++i) sum += (double)tr->row_loss[i];
-    if (!(sum - sum == 0)) return sum;
+    if (!sessrec__loss_is_sound(tr, step->batch, sum)) return sum;
     sessrec__run(tr, step->parts, sessrec__item_part);
     sessrec__run(tr, sessrec__chunks(step), sessrec__backward_chunk);
     sessrec__run(tr, tr->pieces + sessrec__blocks(step->inputs, SESSREC__INPUTS), sessrec__weight_piece);
@@ -4496,15 +4525,11 @@ static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
 // A mini-batch is done.
 static sessrec_result sessrec__count_step(sessrec_trainer *tr, const sessrec_batch *batch, double sum,
                                           sessrec_error *err) {
-    // no loss of the library is as large but for scores without bound; one of the caller's own may be
-    const double most = tr->config.loss.kind == SESSREC_LOSS_CUSTOM ? HUGE_VAL : 1e6 * (double)batch->rows;
-    tr->has_gradients = sum - sum == 0 && sum <= most;
+    tr->has_gradients = sessrec__loss_is_sound(tr, batch, sum);
     if (!tr->has_gradients)
         return sessrec__fail(err, SESSREC_DIVERGED, 0,
-                             sum - sum == 0 ? "the loss has grown beyond 1000000 in epoch %d, step %d: a "
-                                              "smaller learning rate may help"
-                                            : "the loss is not finite in epoch %d, step %d: a smaller learning "
-                                              "rate may help",
+                             "the loss %s in epoch %d, step %d: a smaller learning rate may help",
+                             sum - sum == 0 ? "grows without bound" : "is not finite",
                              (int64_t)batch->epoch + 1, batch->step + 1);
     tr->position.epoch = batch->epoch;
     tr->position.step = batch->step + 1;
@@ -4632,6 +4657,20 @@ SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *tr) {
 
 // ---- looking in, and early stopping ----
 
+static sessrec_result sessrec__diverged(const sessrec_trainer *tr, const char *what, sessrec_error *err) {
+    return sessrec__fail(err, SESSREC_DIVERGED, 0,
+                         "%s in epoch %d, after step %d: a smaller learning rate may help", what, (int64_t)tr->position.epoch + 1, tr->position.step);
+}
+
+// Before weights, which are in the processor's memory, are kept or given out.
+static sessrec_result sessrec__check_trained(const sessrec_trainer *tr, sessrec_error *err) {
+    for (int32_t t = 0; t < tr->model->tensors; ++t)
+        if (!sessrec__all_below(tr->model->tensor[t], sessrec__tensor_elements(&tr->model->shape[t]),
+                                0x80000000u, 0x7f800000u))
+            return sessrec__diverged(tr, "a weight is NaN or infinite", err);
+    return SESSREC_OK;
+}
+
 static void sessrec__set_tensor(sessrec_mutable_tensor *out, float *data, int32_t rows, int32_t columns,
                                 const int32_t *row_ids) {
     out->data = data;
@@ -4704,6 +4743,7 @@ SESSREC_API sessrec_result sessrec_trainer_take_model(sessrec_trainer *tr, sessr
     const sessrec_model *model;
     if (out) *out = NULL;
     sessrec_result result = out ? sessrec_trainer_model(tr, &model, err) : sessrec__null(err);
+    if (!result) result = sessrec__check_trained(tr, err);
     if (result) return result;
     *out = tr->model;
     tr->model = NULL;
@@ -4730,10 +4770,11 @@ SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *tr, double
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "how good the weights are must be finite");
     if (!sessrec__best_ready(tr)) return sessrec__no_memory(err);
     if (tr->position.best_age >= 0 && value <= tr->position.best) {
-        tr->position.best_age++;
+        if (tr->position.best_age < INT32_MAX) tr->position.best_age++;
         return SESSREC_OK;
     }
     result = sessrec__fetch(tr, SESSREC__TO_READ, err);
+    if (!result) result = sessrec__check_trained(tr, err);
     if (result) return result;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
         memcpy(tr->best[t], tr->model->tensor[t],
@@ -5273,6 +5314,23 @@ static void sessrec__eval_numbers(const sessrec_scorer *scorer, const sessrec_lo
     }
 }
 
+// An evaluation without an event is an error, never a figure.
+static sessrec_result sessrec__eval_nothing(const sessrec__eval *e, const sessrec_model *model,
+                                            int64_t unknown, sessrec_error *err) {
+    int32_t i = 0;
+    if (!unknown)
+        return sessrec__fail(err, SESSREC_NO_DATA, 0,
+                             "there is nothing to evaluate: none of the %d sessions has two events",
+                             (int64_t)e->view.session_count);
+    while (e->item[i] >= 0) ++i;  // ends: one is not known
+    return sessrec__fail(err, SESSREC_NO_DATA, 0,
+                         "there is nothing to evaluate: of %d events %d are of unknown items such as "
+                         "'%s'%s%s%s, and no session has two others",
+                         e->view.event_count, unknown, sessrec_log_item_id(e->log, i),
+                         model ? " (the model has items such as '" : "",
+                         model ? sessrec_model_item_id(model, 0) : "", model ? "')" : "");
+}
+
 // Closes the gaps that clicks on unknown items leave.
 static void sessrec__eval_map(sessrec__eval *e) {
     int64_t known = 0;
@@ -5513,7 +5571,6 @@ static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
         }
     }
     report->event_count = report->all.event_count;
-    report->unknown_count = e->view.event_count - e->begin[e->view.session_count];
     sessrec__metrics_average(&report->all);
     for (int32_t g = 0; g < SESSREC_GROUPS; ++g) {
         sessrec__metrics_average(&report->by_position[g]);
@@ -5556,8 +5613,8 @@ static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err)
     return result;
 }
 
-static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, sessrec_report *report,
-                                        sessrec_error *err) {
+static sessrec_result sessrec__eval_all(sessrec__eval *e, const sessrec_model *model, sessrec__pool *pool,
+                                        sessrec_report *report, sessrec_error *err) {
     const sessrec_allocator memory = sessrec__allocator(&e->config->allocator);
     e->before = sessrec_log_contents(e->config->history);
     e->by_user = e->scorer->user_bytes > 0 && e->view.session_users;
@@ -5571,6 +5628,11 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, sessrec__pool *pool, s
     if (!block) return sessrec__no_memory(err);
     sessrec__eval_map(e);
     sessrec_result result = sessrec__eval_users(e, &memory, err);
+    int64_t pairs = 0;
+    for (int32_t s = 0; s < e->view.session_count; ++s)
+        pairs += e->begin[s + 1] > e->begin[s] ? e->begin[s + 1] - e->begin[s] - 1 : 0;
+    report->unknown_count = e->view.event_count - e->begin[e->view.session_count];
+    if (!result && !pairs) result = sessrec__eval_nothing(e, model, report->unknown_count, err);
     if (!result) {
         sessrec__pool_run(pool, e->tasks, sessrec__eval_run, e);
         if (e->ranks) result = sessrec__eval_device(e, err);
@@ -5604,7 +5666,7 @@ static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_
     return result == SESSREC_UNSUPPORTED && device == SESSREC_DEVICE_CUDA_OR_CPU ? SESSREC_OK : result;
 }
 
-// model: that of the scorer, for which a device may rank; else NULL.
+// model: that of the scorer, for which a device may rank and whose ids are named; else NULL.
 static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sessrec_model *model,
                                         const sessrec_log *log, const sessrec_eval_config *config,
                                         sessrec_report *report, sessrec_error *err) {
@@ -5628,7 +5690,7 @@ static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sess
         e.kernels = sessrec__best_kernels();
         e.view = sessrec_log_contents(log);
         sessrec__pool_init(&pool, config->threads, &config->jobs);
-        result = sessrec__eval_all(&e, &pool, report, err);
+        result = sessrec__eval_all(&e, model, &pool, report, err);
         sessrec__pool_free(&pool);
         report->seconds = sessrec__now() - start;
     }
@@ -12815,8 +12877,9 @@ static sessrec_result sessrec__section_check(const sessrec__section *section, co
                                               section->limit))
         return SESSREC_OK;
     return sessrec__fail(err, code, 0,
-                         section->sign ? "%s has a value that is NaN or infinite" : "%s has a value that is "
-                                                                                    "out of its range",
+                         section->limit == 0x7f800000u && section->sign
+                             ? "%s has a value that is NaN or infinite"
+                             : "%s has a value that is out of its range",
                          section->name);
 }
 
@@ -13983,13 +14046,18 @@ static void sessrec__record_run(const sessrec_trainer *tr, sessrec__run_record *
     memcpy(out->position, position, sizeof position);
 }
 
-// The other way; 0 if a number is none that a trainer writes.
-static int sessrec__take_position(const double *in, sessrec_position *p) {
-    const double exact = 9007199254740992.0;  // 2^53: whole numbers up to here are
+static int sessrec__is_whole(double value, double least, double most) {
+    return sessrec__within(value, least, most) && floor(value) <= value && floor(value) >= value;
+}
+
+// The other way; 0 if a number is none that a trainer writes: a mini-batch has 1 to batch_size pairs, and an
+// epoch fewer than the model has events.
+static int sessrec__take_position(const double *in, double batch_size, double events, sessrec_position *p) {
     const double count = INT32_MAX / 2, sum = 1e300;  // far from what one more could overflow
-    if (!sessrec__within(in[0], 0, count) || !sessrec__within(in[1], 0, exact) ||
-        !sessrec__within(in[2], 0, exact) || !sessrec__within(in[3], -sum, sum) ||
-        !sessrec__within(in[4], -sum, sum) || !sessrec__within(in[5], -1, count))
+    if (!sessrec__is_whole(in[0], 0, count) || !sessrec__is_whole(in[1], 0, in[2]) ||
+        !sessrec__is_whole(in[2], 0, events) || in[2] > in[1] * batch_size ||
+        !sessrec__within(in[3], -sum, sum) || !sessrec__within(in[4], -sum, sum) ||
+        !sessrec__is_whole(in[5], -1, count))
         return 0;
     p->epoch = (int32_t)in[0];
     p->step = (int64_t)in[1];
@@ -14028,7 +14096,7 @@ static const void *sessrec__state_of(const sessrec__trainer_view *view, int32_t 
                         steps ? 1 : shape->columns, data[number]);
     // sums of squares, but for Adam's first
     if (number == 1 || (number == 0 && view->tr->config.optimizer.kind != SESSREC_ADAM)) out->sign = 0;
-    if (steps) out->limit = 0x40000000u;
+    if (steps) out->limit = SESSREC__MOST_UPDATES + 1;
     return data[number];
 }
 
@@ -14045,16 +14113,21 @@ static int sessrec__trainer_sections(const void *what, int32_t index, sessrec__s
         return sessrec__section_is(out, "position", SESSREC__FLOAT64, 1, SESSREC__POSITION_NUMBERS,
                                    view->record.position);
     index -= 2;
+    // convex sums of a tanh, unless dropout scales them up
+    const uint32_t above_one = 0x3f800001u;
+    const sessrec_config *c = &tr->config;
     for (int32_t i = 0; i < 5 * tr->model->tensors; ++i)
         if (sessrec__state_of(view, i / 5, i % 5, out) && index-- == 0) return 1;
-    if (index < tr->config.layer_count) {
+    if (index < c->layer_count) {
         const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + index), 0};
-        return sessrec__section_is(out, name, SESSREC__FLOAT, slots, tr->config.hidden[index],
-                                   tr->layer[index].state);
+        sessrec__section_is(out, name, SESSREC__FLOAT, slots, c->hidden[index], tr->layer[index].state);
+        if (!(c->dropout_hidden > 0) && !(c->dropout_init > 0)) out->limit = above_one;
+        return 1;
     }
-    if (index > tr->config.layer_count || !tr->config.user_hidden) return 0;
-    return sessrec__section_is(out, "user", SESSREC__FLOAT, slots, tr->config.user_hidden,
-                               tr->user.state);
+    if (index > c->layer_count || !c->user_hidden) return 0;
+    sessrec__section_is(out, "user", SESSREC__FLOAT, slots, c->user_hidden, tr->user.state);
+    if (!(c->dropout_user > 0)) out->limit = above_one;
+    return 1;
 }
 
 static void sessrec__view_trainer(sessrec__trainer_view *view, const sessrec_trainer *tr, int with_best) {
@@ -14073,9 +14146,15 @@ static int sessrec__write_trainer(sessrec__sink *sink, const void *what) {
 
 SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *tr, const char *path,
                                                  sessrec_error *err) {
+    sessrec__trainer_view view;
+    sessrec_error cause;
     sessrec_result result = path ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
     if (!result) result = sessrec__fetch(tr, SESSREC__TO_READ, err);
-    return result ? result : sessrec__save_file(path, sessrec__write_trainer, tr, err);
+    if (result) return result;
+    sessrec__view_trainer(&view, tr, tr->position.best_age >= 0);
+    if (sessrec__archive_check(sessrec__trainer_sections, &view, SESSREC_DIVERGED, &cause))
+        return sessrec__diverged(tr, cause.text, err);
+    return sessrec__save_file(path, sessrec__write_trainer, tr, err);
 }
 
 // What must be equal to the byte: everything of the model but its weights (so the items and their support),
@@ -14104,11 +14183,14 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
     const int32_t at = sessrec__model_section_count(tr->model) + 1;
     if (at < archive->count) section = sessrec__archive_section(archive, at);
     if (at >= archive->count || section.type != SESSREC__FLOAT64 ||
-        section.bytes != sizeof view.record.position ||
-        !sessrec__take_position((const double *)(const void *)sessrec__archive_data(archive, at), &position))
+        section.bytes != sizeof view.record.position)
         return sessrec__fail(
             err, SESSREC_MISMATCH, 0,
             "the checkpoint is of another configuration: it has no position where this one would");
+    if (!sessrec__take_position((const double *)(const void *)sessrec__archive_data(archive, at),
+                                (double)tr->config.batch_size, (double)tr->model->info.event_count,
+                                &position))
+        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the checkpoint has a position that no run comes to");
     if (position.best_age >= 0 && !sessrec__best_ready(tr)) return sessrec__no_memory(err);
     sessrec__view_trainer(&view, tr, position.best_age >= 0);
     sessrec_result result =
@@ -14426,7 +14508,7 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
     return result;
 }
 
-#    ifndef SESSREC_NO_STDIO
+#ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *model_path,
                                               const sessrec_config *config, sessrec_error *err) {
     const sessrec_config usual = sessrec_config_default();
@@ -14444,7 +14526,7 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
     sessrec_log_destroy(log);
     return result;
 }
-#    endif
+#endif
 
 #endif // SESSREC_NO_TRAINING
 

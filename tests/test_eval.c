@@ -233,18 +233,34 @@ static void by_hand(void) {
         CHECK_NEAR(report.all.recall[0], 1, 0);
         sessrec_log_destroy(log);
     }
-    TEST("a log without a pair gives no event, and no NaN") {
-        static const char *const single[2] = {"a", "x"};
-        sessrec_log *log = letters_log(2, single, NULL);
+    TEST("U9 an evaluation of nothing is an error that says why, never a figure") {
+        static const char *const single[2] = {"a", "b"}, *const unknown[2] = {"axy", "x"};
+        sessrec_log *pairless = letters_log(2, single, NULL), *strange = letters_log(2, unknown, NULL);
         sessrec_eval_config config = sessrec_eval_config_default();
-        config.coverage = 1;
-        sessrec_report report = evaluate_table(&t, log, &config);
+        sessrec_scorer scorer = table_scorer(&t);
+        sessrec_report report;
+        sessrec_error err;
+        CHECK_EQ(sessrec_evaluate_scorer(&scorer, pairless, &config, &report, &err), SESSREC_NO_DATA);
+        CHECK_TEXT(err.text, "there is nothing to evaluate: none of the 2 sessions has two events");
+        CHECK_EQ(sessrec_evaluate_scorer(&scorer, strange, &config, &report, &err), SESSREC_NO_DATA);
+        CHECK_TEXT(err.text, "there is nothing to evaluate: of 4 events 3 are of unknown items such as 'x', "
+                             "and no session has two others");
+        CHECK_EQ(report.unknown_count, 3);
         CHECK_EQ(report.event_count, 0);
-        CHECK_EQ(report.session_count, 0);
-        CHECK_EQ(report.unknown_count, 1);
-        CHECK_NEAR(report.all.mrr[3], 0, 0);
-        CHECK_NEAR(report.coverage[3], 0, 0);
-        sessrec_log_destroy(log);
+        sessrec_config small = small_config(1, 4);
+        static const char *const other[2] = {"pqr", "prq"};
+        sessrec_log *trained_on = letters_log(2, other, NULL);
+        sessrec_model *model = random_model(&small, trained_on, 1);
+        CHECK_EQ(sessrec_evaluate(model, strange, &config, &report, &err), SESSREC_NO_DATA);
+        CHECK(strstr(err.text, "of 4 events 4 are of unknown items such as 'a' (the model has items such as "
+                               "'p')") != NULL);
+        sessrec_model_destroy(model);
+        CHECK_EQ(sessrec_train(&small, trained_on, strange, &model, &err), SESSREC_NO_DATA);
+        CHECK(strstr(err.text, "'a'") != NULL && strstr(err.text, "'p'") != NULL);
+        CHECK(model == NULL);
+        sessrec_log_destroy(trained_on);
+        sessrec_log_destroy(pairless);
+        sessrec_log_destroy(strange);
     }
     TEST("the last batch may have one row (P3)") {
         static const char *const three[3] = {"ab", "ab", "ab"};
