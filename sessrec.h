@@ -8561,27 +8561,35 @@ SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *
 }
 #  endif
 
+// sum + x h for one column of LANES rows after the other; whole says that there are LANES columns.
+SESSREC__OP(sessrec__vec, dots_square, (const int whole, int32_t columns, const float *x, ptrdiff_t x_row,
+                                        const float *h, sessrec__vec sum)) {
+    sessrec__vec row[SESSREC__LANES];
+    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
+        row[l] = whole ? V(load, x + l * x_row) : V(load_some, x + l * x_row, columns);
+        if (SESSREC__LANES > 1) SESSREC__PREFETCH(x + (l + 2 * SESSREC__LANES) * x_row);
+    }
+    V(transpose, row);
+    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) if (whole || l < columns)
+        sum = V(fma, row[l], V(all, h[l]), sum);
+    return sum;
+}
 // y_i = bias_i + sum_k x[i,k] h_k, k in order: the same chain as a matrix product that starts from the bias.
 // One row is one lane.
 SESSREC__KERNEL(void, dots, (int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
                              const float *bias, float *y)) {
-    int32_t i = 0;
+    int32_t i = 0, k;
     for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES) {
-        sessrec__vec sum = V(load, bias + i), row[SESSREC__LANES];
-        for (int32_t k = 0; k < width; k += SESSREC__LANES) {
-            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
-                row[l] = V(get, x + (i + l) * x_row + k, width - k);
-                if (SESSREC__LANES > 1) SESSREC__PREFETCH(x + (i + l + 2 * SESSREC__LANES) * x_row + k);
-            }
-            V(transpose, row);
-            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) if (k + l < width)
-                sum = V(fma, row[l], V(all, h[k + l]), sum);
-        }
+        const float *from = x + i * x_row;
+        sessrec__vec sum = V(load, bias + i);
+        for (k = 0; k + SESSREC__LANES <= width; k += SESSREC__LANES)
+            sum = V(dots_square, 1, SESSREC__LANES, from + k, x_row, h + k, sum);
+        if (k < width) sum = V(dots_square, 0, width - k, from + k, x_row, h + k, sum);
         V(store, y + i, sum);
     }
     for (; i < rows; ++i) {
         sessrec__vec sum = V(all, bias[i]);  // the same number in all lanes
-        for (int32_t k = 0; k < width; ++k) sum = V(fma, V(all, x[i * x_row + k]), V(all, h[k]), sum);
+        for (k = 0; k < width; ++k) sum = V(fma, V(all, x[i * x_row + k]), V(all, h[k]), sum);
         V(store_some, y + i, sum, 1);
     }
 }
