@@ -1976,6 +1976,21 @@ static void sessrec__pool_pace(sessrec__pool *pool, double seconds);
 static double sessrec__now(void);
 #endif
 
+// ---- the matrices of a model ----
+// What a matrix is for, in the order in which files hold them.
+typedef enum sessrec__role {
+    SESSREC__WY,        // [V,L] what scores the items
+    SESSREC__BY,        // [V,1]
+    SESSREC__E,         // [V,D] what stands for them as inputs, with SEPARATE
+    SESSREC__GRU_W,     // of a layer, or of the user-level GRU; without an embedding, the W of layer 0 is a
+    SESSREC__GRU_U,     // table of the items
+    SESSREC__GRU_B,
+    SESSREC__GRU_C,
+    SESSREC__INIT_W,    // [Hu,H] user's state -> first hidden state of a layer
+    SESSREC__INIT_B,
+    SESSREC__CONTEXT    // [Hu,3H] user's state -> gates of layer 0, but with USER_INIT
+} sessrec__role;
+
 // ---- kernels and matrix products ----
 // What the optimizer kernel needs to know of its configuration, and the arrays.
 typedef struct sessrec__update {
@@ -1995,7 +2010,7 @@ typedef struct sessrec__screen {
 } sessrec__screen;
 
 // Floats that matmul_bt wants for a piece of B^T, 128 rows of the widest strip; best 64-byte aligned.
-enum { SESSREC__PANEL = SESSREC_MATMUL_SCRATCH };
+enum { SESSREC__PANEL = 6144 };  // SESSREC_MATMUL_SCRATCH, which training builds have
 
 typedef struct sessrec__kernels {
     const char *name;
@@ -2184,42 +2199,28 @@ static void sessrec__gru_backward_states(const sessrec__kernels *k, const sessre
         sessrec__matmul_transposed(k, count, H, H, d_gates + G, T, gru->U + 2 * H, G, d_h, H, 1, scratch);
 }
 
-// Rows first .. last-1 of dL/dW and dL/dU, summed over the B rows of the mini-batch: dW = x^T (dr dz dn), dU
-// = h^T (dr dz), and for the candidate (r * h)^T dn or h^T d(h Un + cn).
-static void sessrec__gru_gradient_W(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first,
-                                    int32_t last, int32_t rows, const float *x, const float *d_gates,
-                                    float *W) {
-    const ptrdiff_t G = 3 * (ptrdiff_t)gru->hidden;
-    sessrec__matmul(k, last - first, 3 * gru->hidden, rows, x + first, 1, gru->input, d_gates,
-                    4 * (ptrdiff_t)gru->hidden, W, G, 0);
-}
-static void sessrec__gru_gradient_U(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first,
-                                    int32_t last, int32_t rows, const float *h, const float *tape,
-                                    const float *d_gates, float *U) {
+// Rows first .. last-1 of the gradient of one of the four, summed over the B rows of the mini-batch in order:
+// dW = x^T (dr dz dn), dU = h^T (dr dz), and for the candidate (r * h)^T dn or h^T d(h Un + cn); db = the sum
+// of dr, dz, dn, and dc the same with d(h Un + cn) for the candidate.
+static void sessrec__gru_gradient(const sessrec__kernels *k, const sessrec_gru *gru, sessrec__role role,
+                                  int32_t first, int32_t last, int32_t rows, const float *x, const float *h,
+                                  const float *tape, const float *d_gates, float *out) {
     const int32_t H = gru->hidden, count = last - first;
     const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
-    sessrec__matmul(k, count, 2 * H, rows, h + first, 1, H, d_gates, T, U, G, 0);
-    if (gru->form == SESSREC_RESET_AFTER)
-        sessrec__matmul(k, count, H, rows, h + first, 1, H, d_gates + G, T, U + 2 * H, G, 0);
-    else sessrec__matmul(k, count, H, rows, tape + G + first, 1, T, d_gates + 2 * H, T, U + 2 * H, G, 0);
-}
-
-// Biases: the sums of the gate gradients over the rows, in order. Of the second bias, that of the candidate
-// has d(h Un + cn).
-static void sessrec__gru_gradient_b(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows,
-                                    const float *d_gates, float *b) {
-    const int32_t H = gru->hidden;
-    memset(b, 0, (size_t)H * 3 * sizeof *b);
-    for (int32_t i = 0; i < rows; ++i) k->axpy(3 * H, 1, d_gates + (ptrdiff_t)i * 4 * H, b);
-}
-static void sessrec__gru_gradient_c(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows,
-                                    const float *d_gates, float *c) {
-    const int32_t H = gru->hidden;
-    memset(c, 0, (size_t)H * 3 * sizeof *c);
-    for (int32_t i = 0; i < rows; ++i) {
-        const float *d = d_gates + (ptrdiff_t)i * 4 * H;
-        k->axpy(2 * H, 1, d, c);
-        k->axpy(H, 1, d + 3 * (ptrdiff_t)H, c + 2 * H);
+    const int after = gru->form == SESSREC_RESET_AFTER;
+    if (role == SESSREC__GRU_W) {
+        sessrec__matmul(k, count, 3 * H, rows, x + first, 1, gru->input, d_gates, T, out, G, 0);
+    } else if (role == SESSREC__GRU_U) {
+        sessrec__matmul(k, count, 2 * H, rows, h + first, 1, H, d_gates, T, out, G, 0);
+        sessrec__matmul(k, count, H, rows, (after ? h : tape + G) + first, 1, after ? H : T,
+                        d_gates + (after ? G : 2 * H), T, out + 2 * H, G, 0);
+    } else {
+        const float *candidate = d_gates + (role == SESSREC__GRU_C ? G : 2 * H);
+        memset(out, 0, (size_t)H * 3 * sizeof *out);
+        for (int32_t i = 0; i < rows; ++i) {
+            k->axpy(2 * H, 1, d_gates + i * T, out);
+            k->axpy(H, 1, candidate + i * T, out + 2 * H);
+        }
     }
 }
 
@@ -2234,10 +2235,10 @@ SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t 
     float *d_gates = scratch, *rest = scratch + (ptrdiff_t)rows * 4 * gru->hidden;
     sessrec__gru_backward_rows(k, gru, rows, h, tape, d_h_new, d_x, d_gates, rest);
     if (d_h) sessrec__gru_backward_states(k, gru, rows, NULL, tape, d_h_new, d_gates, d_h, rest);
-    sessrec__gru_gradient_W(k, gru, 0, gru->input, rows, x, d_gates, gradient->W);
-    sessrec__gru_gradient_U(k, gru, 0, gru->hidden, rows, h, tape, d_gates, gradient->U);
-    sessrec__gru_gradient_b(k, gru, rows, d_gates, gradient->b);
-    if (gru->form == SESSREC_RESET_AFTER) sessrec__gru_gradient_c(k, gru, rows, d_gates, gradient->c);
+    float *const out[] = {gradient->W, gradient->U, gradient->b, gradient->c};
+    for (int32_t i = 0; i < (gru->form == SESSREC_RESET_AFTER ? 4 : 3); ++i)
+        sessrec__gru_gradient(k, gru, (sessrec__role)(SESSREC__GRU_W + i), 0, i ? gru->hidden : gru->input,
+                              rows, x, h, tape, d_gates, out[i]);
     return SESSREC_OK;
 }
 
@@ -2251,19 +2252,7 @@ SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t 
 
 enum { SESSREC__MAX_TENSORS = 3 + 4 * SESSREC_MAX_LAYERS + 4 + 2 * SESSREC_MAX_LAYERS + 1 };
 
-// What a matrix is for, in the order in which files hold them.
-typedef enum sessrec__role {
-    SESSREC__WY,        // [V,L] what scores the items
-    SESSREC__BY,        // [V,1]
-    SESSREC__E,         // [V,D] what stands for them as inputs, with SEPARATE
-    SESSREC__GRU_W,     // of a layer, or of the user-level GRU; without an embedding, the W of layer 0 is a
-    SESSREC__GRU_U,     // table of the items
-    SESSREC__GRU_B,
-    SESSREC__GRU_C,
-    SESSREC__INIT_W,    // [Hu,H] user's state -> first hidden state of a layer
-    SESSREC__INIT_B,
-    SESSREC__CONTEXT    // [Hu,3H] user's state -> gates of layer 0, but with USER_INIT
-} sessrec__role;
+// The roles of Wy and By are their indices, too.
 enum { SESSREC__INPUT_TABLE = 2 };  // the index of E, or of the first W, which come next to Wy and By
 
 // One matrix of a model. A table has a row for each item, and a training step touches a few of these; all
@@ -2470,12 +2459,11 @@ static void sessrec__model_place(void *object, sessrec__layout *layout) {
     const uint64_t V = (uint64_t)model->info.item_count;
     (void)sessrec__place(layout, 1, sizeof *model);
     for (int32_t t = 0; t < model->tensors; ++t)
-        model->tensor[t] =
-            (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
+        model->tensor[t] = sessrec__place_floats(layout, sessrec__tensor_elements(&model->shape[t]));
     model->support = plan->support = (uint64_t *)sessrec__place(layout, V, sizeof(uint64_t));
     model->id_offset = plan->id_offset = (uint32_t *)sessrec__place(layout, V + 1, sizeof(uint32_t));
     model->id_text = plan->id_text = (char *)sessrec__place(layout, plan->text_bytes, 1);
-    model->id_order = plan->id_order = (int32_t *)sessrec__place(layout, V, sizeof(int32_t));
+    model->id_order = plan->id_order = sessrec__place_ints(layout, V);
 }
 
 // Heap sort of the items by their ids: in place, and no input makes it slow.
@@ -3014,8 +3002,7 @@ static void sessrec__sampler_place(void *object, sessrec__layout *layout) {
     sessrec_sampler *sampler = (sessrec_sampler *)object;
     (void)sessrec__place(layout, 1, sizeof *sampler);
     sampler->sum = (uint64_t *)sessrec__place(layout, (uint64_t)sampler->items, sizeof *sampler->sum);
-    sampler->guide =
-        (int32_t *)sessrec__place(layout, ((uint64_t)1 << sampler->guide_bits) + 1, sizeof *sampler->guide);
+    sampler->guide = sessrec__place_ints(layout, ((uint64_t)1 << sampler->guide_bits) + 1);
 }
 
 static double sessrec__weight_of_support(int64_t support, float alpha) {
@@ -3244,18 +3231,18 @@ static void sessrec__batcher_place(void *object, sessrec__layout *layout) {
     const uint64_t n = (uint64_t)b->slots, chains = (uint64_t)walk->chains,
                    sessions = (uint64_t)b->log.session_count;
     (void)sessrec__place(layout, 1, sizeof *b);
-    if (b->shuffle) walk->order = (int32_t *)sessrec__place(layout, chains, sizeof *walk->order);
+    if (b->shuffle) walk->order = sessrec__place_ints(layout, chains);
     if (b->by_user)
-        walk->chain_begin = (int32_t *)sessrec__place(layout, chains + 1, sizeof *walk->chain_begin);
-    if (b->by_user) walk->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *walk->chain);
+        walk->chain_begin = sessrec__place_ints(layout, chains + 1);
+    if (b->by_user) walk->chain = sessrec__place_ints(layout, sessions);
     walk->slot = (sessrec__walk_slot *)sessrec__place(layout, n, sizeof *walk->slot);
-    walk->previous = (int32_t *)sessrec__place(layout, n, sizeof *walk->previous);
-    b->session = (int32_t *)sessrec__place(layout, n, sizeof *b->session);
-    b->start = (int32_t *)sessrec__place(layout, n, sizeof *b->start);
-    b->user_starts = (int32_t *)sessrec__place(layout, n, sizeof *b->user_starts);
-    b->input = (int32_t *)sessrec__place(layout, n, sizeof *b->input);
-    b->target = (int32_t *)sessrec__place(layout, n, sizeof *b->target);
-    b->negative = (int32_t *)sessrec__place(layout, (uint64_t)b->negatives, sizeof *b->negative);
+    walk->previous = sessrec__place_ints(layout, n);
+    b->session = sessrec__place_ints(layout, n);
+    b->start = sessrec__place_ints(layout, n);
+    b->user_starts = sessrec__place_ints(layout, n);
+    b->input = sessrec__place_ints(layout, n);
+    b->target = sessrec__place_ints(layout, n);
+    b->negative = sessrec__place_ints(layout, (uint64_t)b->negatives);
 }
 
 // Fisher and Yates' shuffle, drawn anew from (seed, epoch).
@@ -4369,7 +4356,6 @@ static void sessrec__backward_chunk(sessrec_trainer *tr, const sessrec__step *st
 static void sessrec__gradient_piece(const sessrec_trainer *tr, const sessrec__step *step,
                                     const sessrec__piece *piece, float *gradient) {
     const sessrec__shape *shape = &tr->model->shape[piece->tensor];
-    const sessrec__kernels *k = tr->kernels;
     const int32_t l = shape->layer;
     const sessrec__layer *layer = &tr->layer[l];
     const sessrec__user *user = &tr->user;
@@ -4379,17 +4365,10 @@ static void sessrec__gradient_piece(const sessrec_trainer *tr, const sessrec__st
     const float *x = of_user ? user->s : l ? tr->layer[l - 1].next : tr->x, *h = of_user ? user->c : layer->h,
                 *tape = of_user ? user->tape : layer->tape,
                 *d_gates = of_user ? user->d_gates : layer->d_gates;
-    switch (shape->role) {
-    case SESSREC__GRU_W:
-        sessrec__gru_gradient_W(k, gru, piece->first, piece->last, rows, x, d_gates, gradient);
-        break;
-    case SESSREC__GRU_U:
-        sessrec__gru_gradient_U(k, gru, piece->first, piece->last, rows, h, tape, d_gates, gradient);
-        break;
-    case SESSREC__GRU_B: sessrec__gru_gradient_b(k, gru, rows, d_gates, gradient); break;
-    case SESSREC__GRU_C: sessrec__gru_gradient_c(k, gru, rows, d_gates, gradient); break;
-    default: sessrec__gradient_users(tr, step, piece, gradient); break;
-    }
+    if (shape->role >= SESSREC__INIT_W) sessrec__gradient_users(tr, step, piece, gradient);
+    else
+        sessrec__gru_gradient(tr->kernels, gru, shape->role, piece->first, piece->last, rows, x, h, tape,
+                              d_gates, gradient);
 }
 
 static void sessrec__update_piece(sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
@@ -4754,8 +4733,7 @@ SESSREC_API sessrec_result sessrec_trainer_take_model(sessrec_trainer *tr, sessr
 static void sessrec__best_place(void *object, sessrec__layout *layout) {
     sessrec_trainer *tr = (sessrec_trainer *)object;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
-        tr->best[t] =
-            (float *)sessrec__place(layout, sessrec__tensor_elements(&tr->model->shape[t]), sizeof(float));
+        tr->best[t] = sessrec__place_floats(layout, sessrec__tensor_elements(&tr->model->shape[t]));
 }
 
 static int sessrec__best_ready(sessrec_trainer *tr) {
@@ -5260,17 +5238,17 @@ static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task 
                                      sessrec__layout *layout) {
     const uint64_t batch = (uint64_t)e->batch;
     task->walk.slot = (sessrec__walk_slot *)sessrec__place(layout, batch, sizeof *task->walk.slot);
-    task->walk.previous = (int32_t *)sessrec__place(layout, batch, sizeof *task->walk.previous);
-    task->input = (int32_t *)sessrec__place(layout, batch, sizeof *task->input);
+    task->walk.previous = sessrec__place_ints(layout, batch);
+    task->input = sessrec__place_ints(layout, batch);
     task->time = (double *)sessrec__place(layout, batch, sizeof *task->time);
-    task->value = (float *)sessrec__place(layout, batch, sizeof *task->value);
+    task->value = sessrec__place_floats(layout, batch);
     const uint64_t row = e->scorer->score && e->scorer->list ? (uint64_t)e->scorer->item_count : 0;
-    task->row = (float *)sessrec__place(layout, row, sizeof *task->row);
+    task->row = sessrec__place_floats(layout, row);
     task->states = (char *)sessrec__place(layout, batch, e->scorer->state_bytes);
     task->users = (char *)sessrec__place(layout, batch, e->scorer->user_bytes);
     task->scratch = (char *)sessrec__place(
         layout, e->scorer->scratch_bytes ? e->scorer->scratch_bytes(e->scorer->self, e->batch) : 0, 1);
-    task->scores = (float *)sessrec__place(layout, batch * SESSREC__SCORE_BLOCK, sizeof *task->scores);
+    task->scores = sessrec__place_floats(layout, batch * SESSREC__SCORE_BLOCK);
     task->list =
         (sessrec_recommendation *)sessrec__place(layout, batch * (uint64_t)e->top, sizeof *task->list);
     task->occurs = (uint8_t *)sessrec__place(layout, e->top ? (uint64_t)e->scorer->item_count : 0, 1);
@@ -5281,20 +5259,19 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     const uint64_t sessions = (uint64_t)e->view.session_count, events = (uint64_t)e->view.event_count,
                    users = (uint64_t)e->view.user_count;
     const uint64_t before = (uint64_t)e->before.session_count;
-    e->item = (int32_t *)sessrec__place(layout, (uint64_t)e->view.item_count, sizeof *e->item);
+    e->item = sessrec__place_ints(layout, (uint64_t)e->view.item_count);
     e->begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *e->begin);
-    e->click = (int32_t *)sessrec__place(layout, events, sizeof *e->click);
+    e->click = sessrec__place_ints(layout, events);
     e->time = (double *)sessrec__place(layout, events, sizeof *e->time);
     e->tally = (sessrec__tally *)sessrec__place(layout, events, sizeof *e->tally);
-    e->history = (int32_t *)sessrec__place(layout, sessions, sizeof *e->history);
-    e->chain_begin = (int32_t *)sessrec__place(layout, (uint64_t)e->chains + 1, sizeof *e->chain_begin);
-    e->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *e->chain);
-    e->before_item =
-        (int32_t *)sessrec__place(layout, (uint64_t)e->before.item_count, sizeof *e->before_item);
-    e->before_user = (int32_t *)sessrec__place(layout, before, sizeof *e->before_user);
-    e->past_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->past_begin);
-    e->past = (int32_t *)sessrec__place(layout, before, sizeof *e->past);
-    e->h = (float *)sessrec__place(layout, e->ranks ? events * (uint64_t)e->h_width : 0, sizeof *e->h);
+    e->history = sessrec__place_ints(layout, sessions);
+    e->chain_begin = sessrec__place_ints(layout, (uint64_t)e->chains + 1);
+    e->chain = sessrec__place_ints(layout, sessions);
+    e->before_item = sessrec__place_ints(layout, (uint64_t)e->before.item_count);
+    e->before_user = sessrec__place_ints(layout, before);
+    e->past_begin = sessrec__place_ints(layout, users + 1);
+    e->past = sessrec__place_ints(layout, before);
+    e->h = sessrec__place_floats(layout, e->ranks ? events * (uint64_t)e->h_width : 0);
     e->waiting = (sessrec__ranked *)sessrec__place(layout, e->ranks ? 1 : 0, sizeof *e->waiting);
     e->task = (sessrec__eval_task *)sessrec__place(layout, (uint64_t)e->tasks, sizeof *e->task);
     for (int32_t t = 0; t < e->tasks; ++t) {
