@@ -2012,6 +2012,9 @@ typedef struct sessrec__screen {
 // Floats that matmul_bt wants for a piece of B^T, 128 rows of the widest strip; best 64-byte aligned.
 enum { SESSREC__PANEL = 6144 };  // SESSREC_MATMUL_SCRATCH, which training builds have
 
+typedef void sessrec__map(int32_t n, const float *x, float *y);
+typedef void sessrec__scaled_map(int32_t n, float a, const float *x, float *y);
+typedef void sessrec__map_of_three(int32_t n, const float *a, const float *b, const float *c, float *y);
 typedef struct sessrec__kernels {
     const char *name;
     void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
@@ -2026,24 +2029,18 @@ typedef struct sessrec__kernels {
                     const float *bias, float *y);
     int32_t (*screen)(const sessrec__screen *s, int32_t first, int32_t count, float least, int32_t *out);
     void (*exp)(int32_t n, const float *x, float shift, float *y);
-    void (*sigmoid)(int32_t n, const float *x, float *y);
-    void (*tanh)(int32_t n, const float *x, float *y);
-    void (*softplus)(int32_t n, const float *x, float *y);
+    sessrec__map *sigmoid, *tanh, *softplus;
     void (*elu)(int32_t n, const float *x, float a, float b, float *y);
     void (*elu_slope)(int32_t n, const float *x, const float *f, float a, float b, float *y);
     void (*bpr_max)(int32_t n, const float *x, const float *w, const float *scores, float R, float bpreg,
                     float *y);
     void (*add)(int32_t n, const float *x, float a, float *y);
-    void (*muladd)(int32_t n, const float *a, const float *b, const float *c, float *y);
-    void (*axpy)(int32_t n, float a, const float *x, float *y);
-    void (*scale)(int32_t n, float a, const float *x, float *y);
+    sessrec__scaled_map *axpy, *scale;
     void (*multiply)(int32_t n, const float *x, const float *a, float *y);
-    void (*blend)(int32_t n, const float *z, const float *candidate, const float *h, float *y);
+    sessrec__map_of_three *muladd, *blend, *gate_back;
     void (*blend_back)(int32_t n, const float *up, const float *z, const float *candidate, const float *h,
                        float *dz, float *dn);
-    void (*gate_back)(int32_t n, const float *d, const float *a, const float *gate, float *y);
-    float (*max)(int32_t n, const float *x);
-    float (*sum)(int32_t n, const float *x);
+    float (*max)(int32_t n, const float *x), (*sum)(int32_t n, const float *x);
     float (*dot)(int32_t n, const float *a, const float *b);
     void (*tally)(int32_t n, const float *x, float value, int32_t *higher, int32_t *equal);
     void (*update)(const sessrec__update *u, int32_t n);
@@ -3512,7 +3509,7 @@ static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t id
                                     int32_t *other, int32_t *digits) {
     int bits = 1, width;
     while (ids > 1 && (ids - 1) >> bits) bits++;
-    for (int turns = 1; (width = (bits + turns - 1) / turns, 1 << width) > SESSREC__DIGITS;) turns++;
+    for (int passes = 1; (width = (bits + passes - 1) / passes, 1 << width) > SESSREC__DIGITS;) passes++;
     const int32_t mask = (1 << width) - 1;
     for (int32_t i = 0; i < count; ++i) order[i] = i;
     for (int shift = 0; shift < bits; shift += width) {
@@ -3566,7 +3563,7 @@ static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t id
 enum { SESSREC__PARTS = 8 };   // tasks of a region by items, each with a part of dh
 enum { SESSREC__BLOCK = 96 };  // items that a task takes at a time: two tiles of the widest matrix kernel
 enum { SESSREC__INPUTS = 16 }; // distinct inputs in a task
-enum { SESSREC__AHEAD = 4 };   // rows of a table that are prefetched before their turn
+enum { SESSREC__AHEAD = 4 };   // rows of a table by which a prefetch is ahead
 enum { SESSREC__SMALL = 65536 };  // numbers of a matrix that a cache holds beside others
 
 // ---- a step ----
@@ -4676,35 +4673,25 @@ SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const cha
     if (!result && !strncmp(name, "grad.", 5) && tr->has_gradients && tr->table)
         result = tr->table->download(tr->device, 1, err);
     if (result) return result;
-    if (!strncmp(name, "hidden", 6) && name[6] >= '0' && name[6] < '0' + tr->config.layer_count && !name[7]) {
-        const int32_t l = name[6] - '0';
-        sessrec__set_tensor(out, tr->layer[l].state, tr->config.batch_size, tr->config.hidden[l],
-                            NULL);
-        return SESSREC_OK;
-    }
-    if (!strcmp(name, "user") && tr->config.user_hidden) {
-        sessrec__set_tensor(out, tr->user.state, tr->config.batch_size, tr->config.user_hidden,
-                            NULL);
-        return SESSREC_OK;
-    }
-    static const char *const prefix[] = {"", "grad.", "acc.", "second.", "vel."};
-    for (int kind = 0; kind < 5; ++kind) {
+    const sessrec_config *c = &tr->config;
+    const int32_t l = !strncmp(name, "hidden", 6) && name[6] && !name[7] ? name[6] - '0' : -1;
+    if (l >= 0 && l < c->layer_count)
+        sessrec__set_tensor(out, tr->layer[l].state, c->batch_size, c->hidden[l], NULL);
+    if (!strcmp(name, "user") && c->user_hidden)
+        sessrec__set_tensor(out, tr->user.state, c->batch_size, c->user_hidden, NULL);
+    static const char *const prefix[] = {"", "acc.", "second.", "vel.", "grad."};
+    for (int kind = 0; kind < 5 && !out->data; ++kind) {
         const size_t length = strlen(prefix[kind]);
         const int32_t t =
             strncmp(name, prefix[kind], length) ? -1 : sessrec__find_shape(tr->model, name + length);
         if (t < 0) continue;
         const sessrec__shape *shape = &tr->model->shape[t];
-        const sessrec_optimizer_state *s = &tr->state[t];
-        if (kind == 1) sessrec__gradient_tensor(tr, t, out);
-        else
-            sessrec__set_tensor(out,
-                                kind == 0   ? tr->model->tensor[t]
-                                : kind == 2 ? s->first
-                                : kind == 3 ? s->second
-                                            : s->velocity,
-                                shape->rows, shape->columns, NULL);
-        if (out->data) return SESSREC_OK;
+        float *const data[] = {tr->model->tensor[t], tr->state[t].first, tr->state[t].second,
+                               tr->state[t].velocity};
+        if (kind == 4) sessrec__gradient_tensor(tr, t, out);
+        else sessrec__set_tensor(out, data[kind], shape->rows, shape->columns, NULL);
     }
+    if (out->data) return SESSREC_OK;
     return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the trainer has no tensor \"%s\"", name);
 }
 
@@ -8274,7 +8261,7 @@ SESSREC__OP2(scale2, vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a),
 #else
 
 // ---- AVX2 and AVX-512, which differ in little but their width ----
-// MM(word) is _mm256_word or _mm512_word. MM_ALL is the form of AVX-512 with a mask, of all lanes: some
+// MM(name) is _mm256_name or _mm512_name. MM_ALL is the form of AVX-512 with a mask, of all lanes: some
 // versions of gcc warn about their own headers where the one without stands.
 
 SESSREC__OP(sessrec__vec, all, (float x)) { return SESSREC__MM(set1_ps)(x); }
@@ -8902,13 +8889,13 @@ static const sessrec__kernels SESSREC__JOIN(SESSREC__SET, table) = {
     SESSREC__TRAINS(elu_slope),
     SESSREC__TRAINS(bpr_max),
     SESSREC__TRAINS(add),
-    SESSREC__K(muladd),
     SESSREC__K(axpy),
     SESSREC__TRAINS(scale),
     SESSREC__K(multiply),
+    SESSREC__K(muladd),
     SESSREC__K(blend),
-    SESSREC__TRAINS(blend_back),
     SESSREC__TRAINS(gate_back),
+    SESSREC__TRAINS(blend_back),
     SESSREC__TRAINS(max),
     SESSREC__TRAINS(sum),
     SESSREC__TRAINS(dot),
@@ -8969,8 +8956,8 @@ static const sessrec__kernels SESSREC__JOIN(SESSREC__SET, table) = {
 #ifdef SESSREC__X86
 #  define SESSREC__SET avx2
 #  define SESSREC__TARGET SESSREC__TARGET_OF("avx2,fma")
-#  define SESSREC__MM(word) _mm256_##word
-#  define SESSREC__MM_ALL(word, ...) _mm256_##word(__VA_ARGS__)
+#  define SESSREC__MM(name) _mm256_##name
+#  define SESSREC__MM_ALL(name, ...) _mm256_##name(__VA_ARGS__)
 #  define SESSREC__MM_INTEGERS _mm256_castps_si256
 #  define SESSREC__MM_FLOATS _mm256_castsi256_ps
 #  define SESSREC__MM_AND _mm256_and_si256
@@ -8983,8 +8970,8 @@ static const sessrec__kernels SESSREC__JOIN(SESSREC__SET, table) = {
 
 #  define SESSREC__SET avx512
 #  define SESSREC__TARGET SESSREC__TARGET_OF("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
-#  define SESSREC__MM(word) _mm512_##word
-#  define SESSREC__MM_ALL(word, ...) _mm512_maskz_##word((__mmask16)-1, __VA_ARGS__)
+#  define SESSREC__MM(name) _mm512_##name
+#  define SESSREC__MM_ALL(name, ...) _mm512_maskz_##name((__mmask16)-1, __VA_ARGS__)
 #  define SESSREC__MM_INTEGERS _mm512_castps_si512
 #  define SESSREC__MM_FLOATS _mm512_castsi512_ps
 #  define SESSREC__MM_AND _mm512_and_si512
@@ -9068,7 +9055,7 @@ extern
     void
     cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a,
                 int lda, const float *b, int ldb, float beta, float *c, int ldc);
-enum { SESSREC__ROW_MAJOR = 101, SESSREC__AS_IT_IS = 111, SESSREC__TURNED = 112 };
+enum { SESSREC__ROW_MAJOR = 101, SESSREC__AS_IT_IS = 111, SESSREC__TRANSPOSE = 112 };
 static int sessrec__worth_blas(int32_t M, int32_t N, int32_t K) {
     return (int64_t)M * N * K >= 64 * 64 * 64;
 }
@@ -9081,7 +9068,7 @@ static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t 
                             ptrdiff_t c_row, int accumulate) {
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K) && (a_row == 1 || a_col == 1)) {
-        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__AS_IT_IS : SESSREC__TURNED, SESSREC__AS_IT_IS,
+        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__AS_IT_IS : SESSREC__TRANSPOSE, SESSREC__AS_IT_IS,
                     M, N, K, 1.0f, A, (int)(a_col == 1 ? a_row : a_col), B, (int)b_row,
                     accumulate ? 1.0f : 0.0f, C, (int)c_row);
         return;
@@ -9098,7 +9085,7 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K)) {
         for (int32_t i = 0; i < M; ++i) memcpy(C + i * c_row, bias, (size_t)N * sizeof *bias);
-        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__AS_IT_IS, SESSREC__TURNED, M, N, K, 1.0f, A, (int)a_row, B,
+        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__AS_IT_IS, SESSREC__TRANSPOSE, M, N, K, 1.0f, A, (int)a_row, B,
                     (int)b_row, 1.0f, C, (int)c_row);
         return;
     }
