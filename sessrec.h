@@ -1976,6 +1976,21 @@ static void sessrec__pool_pace(sessrec__pool *pool, double seconds);
 static double sessrec__now(void);
 #endif
 
+// ---- the matrices of a model ----
+// What a matrix is for, in the order in which files hold them.
+typedef enum sessrec__role {
+    SESSREC__WY,        // [V,L] what scores the items
+    SESSREC__BY,        // [V,1]
+    SESSREC__E,         // [V,D] what stands for them as inputs, with SEPARATE
+    SESSREC__GRU_W,     // of a layer, or of the user-level GRU; without an embedding, the W of layer 0 is a
+    SESSREC__GRU_U,     // table of the items
+    SESSREC__GRU_B,
+    SESSREC__GRU_C,
+    SESSREC__INIT_W,    // [Hu,H] user's state -> first hidden state of a layer
+    SESSREC__INIT_B,
+    SESSREC__CONTEXT    // [Hu,3H] user's state -> gates of layer 0, but with USER_INIT
+} sessrec__role;
+
 // ---- kernels and matrix products ----
 // What the optimizer kernel needs to know of its configuration, and the arrays.
 typedef struct sessrec__update {
@@ -1995,8 +2010,11 @@ typedef struct sessrec__screen {
 } sessrec__screen;
 
 // Floats that matmul_bt wants for a piece of B^T, 128 rows of the widest strip; best 64-byte aligned.
-enum { SESSREC__PANEL = SESSREC_MATMUL_SCRATCH };
+enum { SESSREC__PANEL = 6144 };  // SESSREC_MATMUL_SCRATCH, which training builds have
 
+typedef void sessrec__map(int32_t n, const float *x, float *y);
+typedef void sessrec__scaled_map(int32_t n, float a, const float *x, float *y);
+typedef void sessrec__map_of_three(int32_t n, const float *a, const float *b, const float *c, float *y);
 typedef struct sessrec__kernels {
     const char *name;
     void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
@@ -2011,24 +2029,18 @@ typedef struct sessrec__kernels {
                     const float *bias, float *y);
     int32_t (*screen)(const sessrec__screen *s, int32_t first, int32_t count, float least, int32_t *out);
     void (*exp)(int32_t n, const float *x, float shift, float *y);
-    void (*sigmoid)(int32_t n, const float *x, float *y);
-    void (*tanh)(int32_t n, const float *x, float *y);
-    void (*softplus)(int32_t n, const float *x, float *y);
+    sessrec__map *sigmoid, *tanh, *softplus;
     void (*elu)(int32_t n, const float *x, float a, float b, float *y);
     void (*elu_slope)(int32_t n, const float *x, const float *f, float a, float b, float *y);
     void (*bpr_max)(int32_t n, const float *x, const float *w, const float *scores, float R, float bpreg,
                     float *y);
     void (*add)(int32_t n, const float *x, float a, float *y);
-    void (*muladd)(int32_t n, const float *a, const float *b, const float *c, float *y);
-    void (*axpy)(int32_t n, float a, const float *x, float *y);
-    void (*scale)(int32_t n, float a, const float *x, float *y);
+    sessrec__scaled_map *axpy, *scale;
     void (*multiply)(int32_t n, const float *x, const float *a, float *y);
-    void (*blend)(int32_t n, const float *z, const float *candidate, const float *h, float *y);
+    sessrec__map_of_three *muladd, *blend, *gate_back;
     void (*blend_back)(int32_t n, const float *up, const float *z, const float *candidate, const float *h,
                        float *dz, float *dn);
-    void (*gate_back)(int32_t n, const float *d, const float *a, const float *gate, float *y);
-    float (*max)(int32_t n, const float *x);
-    float (*sum)(int32_t n, const float *x);
+    float (*max)(int32_t n, const float *x), (*sum)(int32_t n, const float *x);
     float (*dot)(int32_t n, const float *a, const float *b);
     void (*tally)(int32_t n, const float *x, float value, int32_t *higher, int32_t *equal);
     void (*update)(const sessrec__update *u, int32_t n);
@@ -2184,42 +2196,28 @@ static void sessrec__gru_backward_states(const sessrec__kernels *k, const sessre
         sessrec__matmul_transposed(k, count, H, H, d_gates + G, T, gru->U + 2 * H, G, d_h, H, 1, scratch);
 }
 
-// Rows first .. last-1 of dL/dW and dL/dU, summed over the B rows of the mini-batch: dW = x^T (dr dz dn), dU
-// = h^T (dr dz), and for the candidate (r * h)^T dn or h^T d(h Un + cn).
-static void sessrec__gru_gradient_W(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first,
-                                    int32_t last, int32_t rows, const float *x, const float *d_gates,
-                                    float *W) {
-    const ptrdiff_t G = 3 * (ptrdiff_t)gru->hidden;
-    sessrec__matmul(k, last - first, 3 * gru->hidden, rows, x + first, 1, gru->input, d_gates,
-                    4 * (ptrdiff_t)gru->hidden, W, G, 0);
-}
-static void sessrec__gru_gradient_U(const sessrec__kernels *k, const sessrec_gru *gru, int32_t first,
-                                    int32_t last, int32_t rows, const float *h, const float *tape,
-                                    const float *d_gates, float *U) {
+// Rows first .. last-1 of the gradient of one of the four, summed over the B rows of the mini-batch in order:
+// dW = x^T (dr dz dn), dU = h^T (dr dz), and for the candidate (r * h)^T dn or h^T d(h Un + cn); db = the sum
+// of dr, dz, dn, and dc the same with d(h Un + cn) for the candidate.
+static void sessrec__gru_gradient(const sessrec__kernels *k, const sessrec_gru *gru, sessrec__role role,
+                                  int32_t first, int32_t last, int32_t rows, const float *x, const float *h,
+                                  const float *tape, const float *d_gates, float *out) {
     const int32_t H = gru->hidden, count = last - first;
     const ptrdiff_t T = 4 * (ptrdiff_t)H, G = 3 * (ptrdiff_t)H;
-    sessrec__matmul(k, count, 2 * H, rows, h + first, 1, H, d_gates, T, U, G, 0);
-    if (gru->form == SESSREC_RESET_AFTER)
-        sessrec__matmul(k, count, H, rows, h + first, 1, H, d_gates + G, T, U + 2 * H, G, 0);
-    else sessrec__matmul(k, count, H, rows, tape + G + first, 1, T, d_gates + 2 * H, T, U + 2 * H, G, 0);
-}
-
-// Biases: the sums of the gate gradients over the rows, in order. Of the second bias, that of the candidate
-// has d(h Un + cn).
-static void sessrec__gru_gradient_b(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows,
-                                    const float *d_gates, float *b) {
-    const int32_t H = gru->hidden;
-    memset(b, 0, (size_t)H * 3 * sizeof *b);
-    for (int32_t i = 0; i < rows; ++i) k->axpy(3 * H, 1, d_gates + (ptrdiff_t)i * 4 * H, b);
-}
-static void sessrec__gru_gradient_c(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows,
-                                    const float *d_gates, float *c) {
-    const int32_t H = gru->hidden;
-    memset(c, 0, (size_t)H * 3 * sizeof *c);
-    for (int32_t i = 0; i < rows; ++i) {
-        const float *d = d_gates + (ptrdiff_t)i * 4 * H;
-        k->axpy(2 * H, 1, d, c);
-        k->axpy(H, 1, d + 3 * (ptrdiff_t)H, c + 2 * H);
+    const int after = gru->form == SESSREC_RESET_AFTER;
+    if (role == SESSREC__GRU_W) {
+        sessrec__matmul(k, count, 3 * H, rows, x + first, 1, gru->input, d_gates, T, out, G, 0);
+    } else if (role == SESSREC__GRU_U) {
+        sessrec__matmul(k, count, 2 * H, rows, h + first, 1, H, d_gates, T, out, G, 0);
+        sessrec__matmul(k, count, H, rows, (after ? h : tape + G) + first, 1, after ? H : T,
+                        d_gates + (after ? G : 2 * H), T, out + 2 * H, G, 0);
+    } else {
+        const float *candidate = d_gates + (role == SESSREC__GRU_C ? G : 2 * H);
+        memset(out, 0, (size_t)H * 3 * sizeof *out);
+        for (int32_t i = 0; i < rows; ++i) {
+            k->axpy(2 * H, 1, d_gates + i * T, out);
+            k->axpy(H, 1, candidate + i * T, out + 2 * H);
+        }
     }
 }
 
@@ -2234,10 +2232,10 @@ SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t 
     float *d_gates = scratch, *rest = scratch + (ptrdiff_t)rows * 4 * gru->hidden;
     sessrec__gru_backward_rows(k, gru, rows, h, tape, d_h_new, d_x, d_gates, rest);
     if (d_h) sessrec__gru_backward_states(k, gru, rows, NULL, tape, d_h_new, d_gates, d_h, rest);
-    sessrec__gru_gradient_W(k, gru, 0, gru->input, rows, x, d_gates, gradient->W);
-    sessrec__gru_gradient_U(k, gru, 0, gru->hidden, rows, h, tape, d_gates, gradient->U);
-    sessrec__gru_gradient_b(k, gru, rows, d_gates, gradient->b);
-    if (gru->form == SESSREC_RESET_AFTER) sessrec__gru_gradient_c(k, gru, rows, d_gates, gradient->c);
+    float *const out[] = {gradient->W, gradient->U, gradient->b, gradient->c};
+    for (int32_t i = 0; i < (gru->form == SESSREC_RESET_AFTER ? 4 : 3); ++i)
+        sessrec__gru_gradient(k, gru, (sessrec__role)(SESSREC__GRU_W + i), 0, i ? gru->hidden : gru->input,
+                              rows, x, h, tape, d_gates, out[i]);
     return SESSREC_OK;
 }
 
@@ -2251,19 +2249,7 @@ SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t 
 
 enum { SESSREC__MAX_TENSORS = 3 + 4 * SESSREC_MAX_LAYERS + 4 + 2 * SESSREC_MAX_LAYERS + 1 };
 
-// What a matrix is for, in the order in which files hold them.
-typedef enum sessrec__role {
-    SESSREC__WY,        // [V,L] what scores the items
-    SESSREC__BY,        // [V,1]
-    SESSREC__E,         // [V,D] what stands for them as inputs, with SEPARATE
-    SESSREC__GRU_W,     // of a layer, or of the user-level GRU; without an embedding, the W of layer 0 is a
-    SESSREC__GRU_U,     // table of the items
-    SESSREC__GRU_B,
-    SESSREC__GRU_C,
-    SESSREC__INIT_W,    // [Hu,H] user's state -> first hidden state of a layer
-    SESSREC__INIT_B,
-    SESSREC__CONTEXT    // [Hu,3H] user's state -> gates of layer 0, but with USER_INIT
-} sessrec__role;
+// The roles of Wy and By are their indices, too.
 enum { SESSREC__INPUT_TABLE = 2 };  // the index of E, or of the first W, which come next to Wy and By
 
 // One matrix of a model. A table has a row for each item, and a training step touches a few of these; all
@@ -2470,12 +2456,11 @@ static void sessrec__model_place(void *object, sessrec__layout *layout) {
     const uint64_t V = (uint64_t)model->info.item_count;
     (void)sessrec__place(layout, 1, sizeof *model);
     for (int32_t t = 0; t < model->tensors; ++t)
-        model->tensor[t] =
-            (float *)sessrec__place(layout, sessrec__tensor_elements(&model->shape[t]), sizeof(float));
+        model->tensor[t] = sessrec__place_floats(layout, sessrec__tensor_elements(&model->shape[t]));
     model->support = plan->support = (uint64_t *)sessrec__place(layout, V, sizeof(uint64_t));
     model->id_offset = plan->id_offset = (uint32_t *)sessrec__place(layout, V + 1, sizeof(uint32_t));
     model->id_text = plan->id_text = (char *)sessrec__place(layout, plan->text_bytes, 1);
-    model->id_order = plan->id_order = (int32_t *)sessrec__place(layout, V, sizeof(int32_t));
+    model->id_order = plan->id_order = sessrec__place_ints(layout, V);
 }
 
 // Heap sort of the items by their ids: in place, and no input makes it slow.
@@ -3014,8 +2999,7 @@ static void sessrec__sampler_place(void *object, sessrec__layout *layout) {
     sessrec_sampler *sampler = (sessrec_sampler *)object;
     (void)sessrec__place(layout, 1, sizeof *sampler);
     sampler->sum = (uint64_t *)sessrec__place(layout, (uint64_t)sampler->items, sizeof *sampler->sum);
-    sampler->guide =
-        (int32_t *)sessrec__place(layout, ((uint64_t)1 << sampler->guide_bits) + 1, sizeof *sampler->guide);
+    sampler->guide = sessrec__place_ints(layout, ((uint64_t)1 << sampler->guide_bits) + 1);
 }
 
 static double sessrec__weight_of_support(int64_t support, float alpha) {
@@ -3244,18 +3228,18 @@ static void sessrec__batcher_place(void *object, sessrec__layout *layout) {
     const uint64_t n = (uint64_t)b->slots, chains = (uint64_t)walk->chains,
                    sessions = (uint64_t)b->log.session_count;
     (void)sessrec__place(layout, 1, sizeof *b);
-    if (b->shuffle) walk->order = (int32_t *)sessrec__place(layout, chains, sizeof *walk->order);
+    if (b->shuffle) walk->order = sessrec__place_ints(layout, chains);
     if (b->by_user)
-        walk->chain_begin = (int32_t *)sessrec__place(layout, chains + 1, sizeof *walk->chain_begin);
-    if (b->by_user) walk->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *walk->chain);
+        walk->chain_begin = sessrec__place_ints(layout, chains + 1);
+    if (b->by_user) walk->chain = sessrec__place_ints(layout, sessions);
     walk->slot = (sessrec__walk_slot *)sessrec__place(layout, n, sizeof *walk->slot);
-    walk->previous = (int32_t *)sessrec__place(layout, n, sizeof *walk->previous);
-    b->session = (int32_t *)sessrec__place(layout, n, sizeof *b->session);
-    b->start = (int32_t *)sessrec__place(layout, n, sizeof *b->start);
-    b->user_starts = (int32_t *)sessrec__place(layout, n, sizeof *b->user_starts);
-    b->input = (int32_t *)sessrec__place(layout, n, sizeof *b->input);
-    b->target = (int32_t *)sessrec__place(layout, n, sizeof *b->target);
-    b->negative = (int32_t *)sessrec__place(layout, (uint64_t)b->negatives, sizeof *b->negative);
+    walk->previous = sessrec__place_ints(layout, n);
+    b->session = sessrec__place_ints(layout, n);
+    b->start = sessrec__place_ints(layout, n);
+    b->user_starts = sessrec__place_ints(layout, n);
+    b->input = sessrec__place_ints(layout, n);
+    b->target = sessrec__place_ints(layout, n);
+    b->negative = sessrec__place_ints(layout, (uint64_t)b->negatives);
 }
 
 // Fisher and Yates' shuffle, drawn anew from (seed, epoch).
@@ -3525,7 +3509,7 @@ static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t id
                                     int32_t *other, int32_t *digits) {
     int bits = 1, width;
     while (ids > 1 && (ids - 1) >> bits) bits++;
-    for (int turns = 1; (width = (bits + turns - 1) / turns, 1 << width) > SESSREC__DIGITS;) turns++;
+    for (int passes = 1; (width = (bits + passes - 1) / passes, 1 << width) > SESSREC__DIGITS;) passes++;
     const int32_t mask = (1 << width) - 1;
     for (int32_t i = 0; i < count; ++i) order[i] = i;
     for (int shift = 0; shift < bits; shift += width) {
@@ -3579,7 +3563,7 @@ static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t id
 enum { SESSREC__PARTS = 8 };   // tasks of a region by items, each with a part of dh
 enum { SESSREC__BLOCK = 96 };  // items that a task takes at a time: two tiles of the widest matrix kernel
 enum { SESSREC__INPUTS = 16 }; // distinct inputs in a task
-enum { SESSREC__AHEAD = 4 };   // rows of a table that are prefetched before their turn
+enum { SESSREC__AHEAD = 4 };   // rows of a table by which a prefetch is ahead
 enum { SESSREC__SMALL = 65536 };  // numbers of a matrix that a cache holds beside others
 
 // ---- a step ----
@@ -4369,7 +4353,6 @@ static void sessrec__backward_chunk(sessrec_trainer *tr, const sessrec__step *st
 static void sessrec__gradient_piece(const sessrec_trainer *tr, const sessrec__step *step,
                                     const sessrec__piece *piece, float *gradient) {
     const sessrec__shape *shape = &tr->model->shape[piece->tensor];
-    const sessrec__kernels *k = tr->kernels;
     const int32_t l = shape->layer;
     const sessrec__layer *layer = &tr->layer[l];
     const sessrec__user *user = &tr->user;
@@ -4379,17 +4362,10 @@ static void sessrec__gradient_piece(const sessrec_trainer *tr, const sessrec__st
     const float *x = of_user ? user->s : l ? tr->layer[l - 1].next : tr->x, *h = of_user ? user->c : layer->h,
                 *tape = of_user ? user->tape : layer->tape,
                 *d_gates = of_user ? user->d_gates : layer->d_gates;
-    switch (shape->role) {
-    case SESSREC__GRU_W:
-        sessrec__gru_gradient_W(k, gru, piece->first, piece->last, rows, x, d_gates, gradient);
-        break;
-    case SESSREC__GRU_U:
-        sessrec__gru_gradient_U(k, gru, piece->first, piece->last, rows, h, tape, d_gates, gradient);
-        break;
-    case SESSREC__GRU_B: sessrec__gru_gradient_b(k, gru, rows, d_gates, gradient); break;
-    case SESSREC__GRU_C: sessrec__gru_gradient_c(k, gru, rows, d_gates, gradient); break;
-    default: sessrec__gradient_users(tr, step, piece, gradient); break;
-    }
+    if (shape->role >= SESSREC__INIT_W) sessrec__gradient_users(tr, step, piece, gradient);
+    else
+        sessrec__gru_gradient(tr->kernels, gru, shape->role, piece->first, piece->last, rows, x, h, tape,
+                              d_gates, gradient);
 }
 
 static void sessrec__update_piece(sessrec_trainer *tr, const sessrec__piece *piece, float *gradient) {
@@ -4697,35 +4673,25 @@ SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const cha
     if (!result && !strncmp(name, "grad.", 5) && tr->has_gradients && tr->table)
         result = tr->table->download(tr->device, 1, err);
     if (result) return result;
-    if (!strncmp(name, "hidden", 6) && name[6] >= '0' && name[6] < '0' + tr->config.layer_count && !name[7]) {
-        const int32_t l = name[6] - '0';
-        sessrec__set_tensor(out, tr->layer[l].state, tr->config.batch_size, tr->config.hidden[l],
-                            NULL);
-        return SESSREC_OK;
-    }
-    if (!strcmp(name, "user") && tr->config.user_hidden) {
-        sessrec__set_tensor(out, tr->user.state, tr->config.batch_size, tr->config.user_hidden,
-                            NULL);
-        return SESSREC_OK;
-    }
-    static const char *const prefix[] = {"", "grad.", "acc.", "second.", "vel."};
-    for (int kind = 0; kind < 5; ++kind) {
+    const sessrec_config *c = &tr->config;
+    const int32_t l = !strncmp(name, "hidden", 6) && name[6] && !name[7] ? name[6] - '0' : -1;
+    if (l >= 0 && l < c->layer_count)
+        sessrec__set_tensor(out, tr->layer[l].state, c->batch_size, c->hidden[l], NULL);
+    if (!strcmp(name, "user") && c->user_hidden)
+        sessrec__set_tensor(out, tr->user.state, c->batch_size, c->user_hidden, NULL);
+    static const char *const prefix[] = {"", "acc.", "second.", "vel.", "grad."};
+    for (int kind = 0; kind < 5 && !out->data; ++kind) {
         const size_t length = strlen(prefix[kind]);
         const int32_t t =
             strncmp(name, prefix[kind], length) ? -1 : sessrec__find_shape(tr->model, name + length);
         if (t < 0) continue;
         const sessrec__shape *shape = &tr->model->shape[t];
-        const sessrec_optimizer_state *s = &tr->state[t];
-        if (kind == 1) sessrec__gradient_tensor(tr, t, out);
-        else
-            sessrec__set_tensor(out,
-                                kind == 0   ? tr->model->tensor[t]
-                                : kind == 2 ? s->first
-                                : kind == 3 ? s->second
-                                            : s->velocity,
-                                shape->rows, shape->columns, NULL);
-        if (out->data) return SESSREC_OK;
+        float *const data[] = {tr->model->tensor[t], tr->state[t].first, tr->state[t].second,
+                               tr->state[t].velocity};
+        if (kind == 4) sessrec__gradient_tensor(tr, t, out);
+        else sessrec__set_tensor(out, data[kind], shape->rows, shape->columns, NULL);
     }
+    if (out->data) return SESSREC_OK;
     return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the trainer has no tensor \"%s\"", name);
 }
 
@@ -4754,8 +4720,7 @@ SESSREC_API sessrec_result sessrec_trainer_take_model(sessrec_trainer *tr, sessr
 static void sessrec__best_place(void *object, sessrec__layout *layout) {
     sessrec_trainer *tr = (sessrec_trainer *)object;
     for (int32_t t = 0; t < tr->model->tensors; ++t)
-        tr->best[t] =
-            (float *)sessrec__place(layout, sessrec__tensor_elements(&tr->model->shape[t]), sizeof(float));
+        tr->best[t] = sessrec__place_floats(layout, sessrec__tensor_elements(&tr->model->shape[t]));
 }
 
 static int sessrec__best_ready(sessrec_trainer *tr) {
@@ -5260,17 +5225,17 @@ static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task 
                                      sessrec__layout *layout) {
     const uint64_t batch = (uint64_t)e->batch;
     task->walk.slot = (sessrec__walk_slot *)sessrec__place(layout, batch, sizeof *task->walk.slot);
-    task->walk.previous = (int32_t *)sessrec__place(layout, batch, sizeof *task->walk.previous);
-    task->input = (int32_t *)sessrec__place(layout, batch, sizeof *task->input);
+    task->walk.previous = sessrec__place_ints(layout, batch);
+    task->input = sessrec__place_ints(layout, batch);
     task->time = (double *)sessrec__place(layout, batch, sizeof *task->time);
-    task->value = (float *)sessrec__place(layout, batch, sizeof *task->value);
+    task->value = sessrec__place_floats(layout, batch);
     const uint64_t row = e->scorer->score && e->scorer->list ? (uint64_t)e->scorer->item_count : 0;
-    task->row = (float *)sessrec__place(layout, row, sizeof *task->row);
+    task->row = sessrec__place_floats(layout, row);
     task->states = (char *)sessrec__place(layout, batch, e->scorer->state_bytes);
     task->users = (char *)sessrec__place(layout, batch, e->scorer->user_bytes);
     task->scratch = (char *)sessrec__place(
         layout, e->scorer->scratch_bytes ? e->scorer->scratch_bytes(e->scorer->self, e->batch) : 0, 1);
-    task->scores = (float *)sessrec__place(layout, batch * SESSREC__SCORE_BLOCK, sizeof *task->scores);
+    task->scores = sessrec__place_floats(layout, batch * SESSREC__SCORE_BLOCK);
     task->list =
         (sessrec_recommendation *)sessrec__place(layout, batch * (uint64_t)e->top, sizeof *task->list);
     task->occurs = (uint8_t *)sessrec__place(layout, e->top ? (uint64_t)e->scorer->item_count : 0, 1);
@@ -5281,20 +5246,19 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     const uint64_t sessions = (uint64_t)e->view.session_count, events = (uint64_t)e->view.event_count,
                    users = (uint64_t)e->view.user_count;
     const uint64_t before = (uint64_t)e->before.session_count;
-    e->item = (int32_t *)sessrec__place(layout, (uint64_t)e->view.item_count, sizeof *e->item);
+    e->item = sessrec__place_ints(layout, (uint64_t)e->view.item_count);
     e->begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *e->begin);
-    e->click = (int32_t *)sessrec__place(layout, events, sizeof *e->click);
+    e->click = sessrec__place_ints(layout, events);
     e->time = (double *)sessrec__place(layout, events, sizeof *e->time);
     e->tally = (sessrec__tally *)sessrec__place(layout, events, sizeof *e->tally);
-    e->history = (int32_t *)sessrec__place(layout, sessions, sizeof *e->history);
-    e->chain_begin = (int32_t *)sessrec__place(layout, (uint64_t)e->chains + 1, sizeof *e->chain_begin);
-    e->chain = (int32_t *)sessrec__place(layout, sessions, sizeof *e->chain);
-    e->before_item =
-        (int32_t *)sessrec__place(layout, (uint64_t)e->before.item_count, sizeof *e->before_item);
-    e->before_user = (int32_t *)sessrec__place(layout, before, sizeof *e->before_user);
-    e->past_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->past_begin);
-    e->past = (int32_t *)sessrec__place(layout, before, sizeof *e->past);
-    e->h = (float *)sessrec__place(layout, e->ranks ? events * (uint64_t)e->h_width : 0, sizeof *e->h);
+    e->history = sessrec__place_ints(layout, sessions);
+    e->chain_begin = sessrec__place_ints(layout, (uint64_t)e->chains + 1);
+    e->chain = sessrec__place_ints(layout, sessions);
+    e->before_item = sessrec__place_ints(layout, (uint64_t)e->before.item_count);
+    e->before_user = sessrec__place_ints(layout, before);
+    e->past_begin = sessrec__place_ints(layout, users + 1);
+    e->past = sessrec__place_ints(layout, before);
+    e->h = sessrec__place_floats(layout, e->ranks ? events * (uint64_t)e->h_width : 0);
     e->waiting = (sessrec__ranked *)sessrec__place(layout, e->ranks ? 1 : 0, sizeof *e->waiting);
     e->task = (sessrec__eval_task *)sessrec__place(layout, (uint64_t)e->tasks, sizeof *e->task);
     for (int32_t t = 0; t < e->tasks; ++t) {
@@ -8297,7 +8261,7 @@ SESSREC__OP2(scale2, vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a),
 #else
 
 // ---- AVX2 and AVX-512, which differ in little but their width ----
-// MM(word) is _mm256_word or _mm512_word. MM_ALL is the form of AVX-512 with a mask, of all lanes: some
+// MM(name) is _mm256_name or _mm512_name. MM_ALL is the form of AVX-512 with a mask, of all lanes: some
 // versions of gcc warn about their own headers where the one without stands.
 
 SESSREC__OP(sessrec__vec, all, (float x)) { return SESSREC__MM(set1_ps)(x); }
@@ -8561,27 +8525,35 @@ SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *
 }
 #  endif
 
+// sum + x h for one column of LANES rows after the other; whole says that there are LANES columns.
+SESSREC__OP(sessrec__vec, dots_square, (const int whole, int32_t columns, const float *x, ptrdiff_t x_row,
+                                        const float *h, sessrec__vec sum)) {
+    sessrec__vec row[SESSREC__LANES];
+    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
+        row[l] = whole ? V(load, x + l * x_row) : V(load_some, x + l * x_row, columns);
+        if (SESSREC__LANES > 1) SESSREC__PREFETCH(x + (l + 2 * SESSREC__LANES) * x_row);
+    }
+    V(transpose, row);
+    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) if (whole || l < columns)
+        sum = V(fma, row[l], V(all, h[l]), sum);
+    return sum;
+}
 // y_i = bias_i + sum_k x[i,k] h_k, k in order: the same chain as a matrix product that starts from the bias.
 // One row is one lane.
 SESSREC__KERNEL(void, dots, (int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
                              const float *bias, float *y)) {
-    int32_t i = 0;
+    int32_t i = 0, k;
     for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES) {
-        sessrec__vec sum = V(load, bias + i), row[SESSREC__LANES];
-        for (int32_t k = 0; k < width; k += SESSREC__LANES) {
-            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
-                row[l] = V(get, x + (i + l) * x_row + k, width - k);
-                if (SESSREC__LANES > 1) SESSREC__PREFETCH(x + (i + l + 2 * SESSREC__LANES) * x_row + k);
-            }
-            V(transpose, row);
-            SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) if (k + l < width)
-                sum = V(fma, row[l], V(all, h[k + l]), sum);
-        }
+        const float *from = x + i * x_row;
+        sessrec__vec sum = V(load, bias + i);
+        for (k = 0; k + SESSREC__LANES <= width; k += SESSREC__LANES)
+            sum = V(dots_square, 1, SESSREC__LANES, from + k, x_row, h + k, sum);
+        if (k < width) sum = V(dots_square, 0, width - k, from + k, x_row, h + k, sum);
         V(store, y + i, sum);
     }
     for (; i < rows; ++i) {
         sessrec__vec sum = V(all, bias[i]);  // the same number in all lanes
-        for (int32_t k = 0; k < width; ++k) sum = V(fma, V(all, x[i * x_row + k]), V(all, h[k]), sum);
+        for (k = 0; k < width; ++k) sum = V(fma, V(all, x[i * x_row + k]), V(all, h[k]), sum);
         V(store_some, y + i, sum, 1);
     }
 }
@@ -8917,13 +8889,13 @@ static const sessrec__kernels SESSREC__JOIN(SESSREC__SET, table) = {
     SESSREC__TRAINS(elu_slope),
     SESSREC__TRAINS(bpr_max),
     SESSREC__TRAINS(add),
-    SESSREC__K(muladd),
     SESSREC__K(axpy),
     SESSREC__TRAINS(scale),
     SESSREC__K(multiply),
+    SESSREC__K(muladd),
     SESSREC__K(blend),
-    SESSREC__TRAINS(blend_back),
     SESSREC__TRAINS(gate_back),
+    SESSREC__TRAINS(blend_back),
     SESSREC__TRAINS(max),
     SESSREC__TRAINS(sum),
     SESSREC__TRAINS(dot),
@@ -8984,8 +8956,8 @@ static const sessrec__kernels SESSREC__JOIN(SESSREC__SET, table) = {
 #ifdef SESSREC__X86
 #  define SESSREC__SET avx2
 #  define SESSREC__TARGET SESSREC__TARGET_OF("avx2,fma")
-#  define SESSREC__MM(word) _mm256_##word
-#  define SESSREC__MM_ALL(word, ...) _mm256_##word(__VA_ARGS__)
+#  define SESSREC__MM(name) _mm256_##name
+#  define SESSREC__MM_ALL(name, ...) _mm256_##name(__VA_ARGS__)
 #  define SESSREC__MM_INTEGERS _mm256_castps_si256
 #  define SESSREC__MM_FLOATS _mm256_castsi256_ps
 #  define SESSREC__MM_AND _mm256_and_si256
@@ -8998,8 +8970,8 @@ static const sessrec__kernels SESSREC__JOIN(SESSREC__SET, table) = {
 
 #  define SESSREC__SET avx512
 #  define SESSREC__TARGET SESSREC__TARGET_OF("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
-#  define SESSREC__MM(word) _mm512_##word
-#  define SESSREC__MM_ALL(word, ...) _mm512_maskz_##word((__mmask16)-1, __VA_ARGS__)
+#  define SESSREC__MM(name) _mm512_##name
+#  define SESSREC__MM_ALL(name, ...) _mm512_maskz_##name((__mmask16)-1, __VA_ARGS__)
 #  define SESSREC__MM_INTEGERS _mm512_castps_si512
 #  define SESSREC__MM_FLOATS _mm512_castsi512_ps
 #  define SESSREC__MM_AND _mm512_and_si512
@@ -9083,7 +9055,7 @@ extern
     void
     cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a,
                 int lda, const float *b, int ldb, float beta, float *c, int ldc);
-enum { SESSREC__ROW_MAJOR = 101, SESSREC__AS_IT_IS = 111, SESSREC__TURNED = 112 };
+enum { SESSREC__ROW_MAJOR = 101, SESSREC__AS_IT_IS = 111, SESSREC__TRANSPOSE = 112 };
 static int sessrec__worth_blas(int32_t M, int32_t N, int32_t K) {
     return (int64_t)M * N * K >= 64 * 64 * 64;
 }
@@ -9096,7 +9068,7 @@ static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t 
                             ptrdiff_t c_row, int accumulate) {
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K) && (a_row == 1 || a_col == 1)) {
-        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__AS_IT_IS : SESSREC__TURNED, SESSREC__AS_IT_IS,
+        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__AS_IT_IS : SESSREC__TRANSPOSE, SESSREC__AS_IT_IS,
                     M, N, K, 1.0f, A, (int)(a_col == 1 ? a_row : a_col), B, (int)b_row,
                     accumulate ? 1.0f : 0.0f, C, (int)c_row);
         return;
@@ -9113,7 +9085,7 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K)) {
         for (int32_t i = 0; i < M; ++i) memcpy(C + i * c_row, bias, (size_t)N * sizeof *bias);
-        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__AS_IT_IS, SESSREC__TURNED, M, N, K, 1.0f, A, (int)a_row, B,
+        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__AS_IT_IS, SESSREC__TRANSPOSE, M, N, K, 1.0f, A, (int)a_row, B,
                     (int)b_row, 1.0f, C, (int)c_row);
         return;
     }
