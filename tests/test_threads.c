@@ -110,7 +110,7 @@ static image trained_with(int32_t threads, const sessrec_log *log, double *secon
     const double began = sessrec__now();
     train_steps(&r, 300);
     *seconds = sessrec__now() - began;
-    const image model = model_bytes(sessrec_trainer_model(r.trainer, NULL));
+    const image model = model_bytes(model_of(r.trainer));
     run_end(&r);
     return model;
 }
