@@ -233,8 +233,9 @@
 //     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
 //     SESSREC_NO_SIMD         off   plain C kernels only; same bits (except with x87, see 5), many times
 //                             slower where there is AVX2 or NEON
-//     SESSREC_MAX_SIMD        2     0 plain, 1 up to AVX2 or NEON, 2 up to AVX-512. The best that the
-//                             processor has is chosen at run time
+//     SESSREC_MAX_SIMD        3     0 plain, 1 up to vectors of four floats (SSE2, WebAssembly SIMD, VSX), 2 up
+//                             to AVX2 or NEON, 3 up to AVX-512. The best that the processor has is chosen at
+//                             run time
 //     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not
 //                             know; anything else changes the bits
 //     SESSREC_MALLOC(size), SESSREC_FREE(block)   -   in the place of malloc and free where no allocator is
@@ -408,8 +409,8 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result);
 // The version of the implementation that is linked, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon"; "x87"
-// where the compiler keeps more digits than a float has, so that the bits differ from those of all others.
+// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512", "neon" or
+// "v128" (vectors of four floats: SSE2, WebAssembly SIMD, VSX); "x87" where the compiler keeps more digits than a float has, so that the bits differ from those of all others.
 // Threads: shared.
 SESSREC_API const char *sessrec_simd(void);
 
@@ -1782,6 +1783,23 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 #  pragma fp_contract(off)
 #else
 #  pragma STDC FP_CONTRACT OFF
+#endif
+
+// Vectors of four floats in the notation of GCC and clang, for processors without AVX2 and NEON.
+#if defined(__GNUC__) && !defined(SESSREC_NO_SIMD) && !defined(SESSREC__NEON) && !defined(SESSREC__X87) &&    \
+    !defined(__CUDACC__)
+#  if defined(__SSE2__)
+#    define SESSREC__V128
+#    include <emmintrin.h>
+#  elif defined(__wasm_simd128__)
+#    define SESSREC__V128
+#    include <wasm_simd128.h>
+#  elif defined(__VSX__)
+#    define SESSREC__V128
+#  endif
+#endif
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || defined(FP_FAST_FMAF)
+#  define SESSREC__HAS_FMA
 #endif
 
 // PREFETCH asks for a line of memory that will be read soon; any address will do.
@@ -8120,7 +8138,7 @@ SESSREC__INLINE float sessrec__fma(float a, float b, float c) {
     return fma(a, b, c);
 #elif defined(SESSREC_FMA)
     return SESSREC_FMA(a, b, c);
-#elif defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || defined(FP_FAST_FMAF)
+#elif defined(SESSREC__HAS_FMA)
     return __builtin_fmaf(a, b, c);
 #else
     double product = (double)a * (double)b, sum = product + (double)c;
@@ -8201,6 +8219,135 @@ SESSREC__OP(float, scale2, (float p, float t)) {
     memcpy(&p, &bits, sizeof bits);
     return p;
 }
+
+#elif SESSREC__LANES == 4 && defined(SESSREC__V128)
+
+// ---- vectors of GCC and clang: SSE2, WebAssembly SIMD, VSX ----
+
+SESSREC__OP(sessrec__vec, all, (float x)) {
+    const sessrec__vec a = {x, x, x, x};
+    return a;
+}
+SESSREC__OP(sessrec__vec, load, (const float *p)) {
+    sessrec__vec a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
+SESSREC__OP(sessrec__vec, load_some, (const float *p, int32_t n)) {
+    float lane[4] = {0, 0, 0, 0};
+    for (int32_t l = 0; l < n && l < 4; ++l) lane[l] = p[l];
+    return V(load, lane);
+}
+SESSREC__OP(void, store, (float *p, sessrec__vec a)) { memcpy(p, &a, sizeof a); }
+SESSREC__OP(void, store_some, (float *p, sessrec__vec a, int32_t n)) {
+    for (int32_t l = 0; l < n && l < 4; ++l) p[l] = a[l];
+}
+SESSREC__OP(void, transpose, (sessrec__vec * row)) {
+    const sessrec__vec a = row[0], b = row[1], c = row[2], d = row[3];
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
+        const sessrec__vec column = {a[i], b[i], c[i], d[i]};
+        row[i] = column;
+    }
+}
+SESSREC__OP2(add, a + b)
+SESSREC__OP2(sub, a - b)
+SESSREC__OP2(mul, a * b)
+SESSREC__OP2(div, a / b)
+SESSREC__OP(sessrec__vec, choose, (SESSREC__INTEGERS mask, sessrec__vec a, sessrec__vec b)) {
+    return (sessrec__vec)(((SESSREC__INTEGERS)a & mask) | ((SESSREC__INTEGERS)b & ~mask));
+}
+SESSREC__OP2(max, V(choose, (SESSREC__INTEGERS)(a > b), a, b))
+SESSREC__OP2(min, V(choose, (SESSREC__INTEGERS)(a < b), a, b))
+SESSREC__OP4(less, V(choose, (SESSREC__INTEGERS)(a < b), c, d))
+SESSREC__OP4(equal, V(choose, (SESSREC__INTEGERS)(a == b), c, d))
+SESSREC__OP(SESSREC__INTEGERS, whole, (int32_t n)) {
+    const SESSREC__INTEGERS a = {n, n, n, n};
+    return a;
+}
+SESSREC__OP1(guess_rsqrt, (sessrec__vec)(0x5f375a86 - ((SESSREC__INTEGERS)a >> 1)))  // a > 0
+SESSREC__OP2(scale2, (sessrec__vec)((SESSREC__INTEGERS)a + ((SESSREC__INTEGERS)b << 23)))
+SESSREC__OP(SESSREC__INTEGERS, widen, (SESSREC__INTEGERS part, SESSREC__INTEGERS sum)) { return sum + part; }
+SESSREC__OP(sessrec__vec, floats, (SESSREC__INTEGERS a)) {
+    const sessrec__vec y = {(float)a[0], (float)a[1], (float)a[2], (float)a[3]};
+    return y;
+}
+// What differs: the halves as doubles and back, the low halves of four doubles, whether a mask is not empty, the
+// sums of two products of 16 bits each.
+#  if defined(__SSE2__)
+SESSREC__OP1(sqrt, _mm_sqrt_ps(a))
+#    define SESSREC__LOW(a) _mm_cvtps_pd(a)
+#    define SESSREC__HIGH(a) _mm_cvtps_pd(_mm_movehl_ps(a, a))
+#    define SESSREC__NARROW(a, b) _mm_movelh_ps(_mm_cvtpd_ps(a), _mm_cvtpd_ps(b))
+#    define SESSREC__BOTTOM(a, b) _mm_shuffle_ps(_mm_castpd_ps(a), _mm_castpd_ps(b), 0x88)
+#    define SESSREC__SOME(mask) _mm_movemask_ps((__m128)(mask))
+#    define SESSREC__PAIRS(a, b) _mm_madd_epi16((__m128i)(a), (__m128i)(b))
+#  elif defined(__wasm_simd128__)
+SESSREC__OP1(sqrt, (sessrec__vec)wasm_f32x4_sqrt((v128_t)a))
+#    define SESSREC__LOW(a) (sessrec__doubles) wasm_f64x2_promote_low_f32x4((v128_t)(a))
+#    define SESSREC__HIGH(a) SESSREC__LOW(wasm_i32x4_shuffle((v128_t)(a), (v128_t)(a), 2, 3, 2, 3))
+#    define SESSREC__NARROW(a, b)                                                                            \
+      (sessrec__vec) wasm_i32x4_shuffle(wasm_f32x4_demote_f64x2_zero((v128_t)(a)),                           \
+                                        wasm_f32x4_demote_f64x2_zero((v128_t)(b)), 0, 1, 4, 5)
+#    define SESSREC__BOTTOM(a, b) wasm_i32x4_shuffle((v128_t)(a), (v128_t)(b), 0, 2, 4, 6)
+#    define SESSREC__SOME(mask) wasm_v128_any_true((v128_t)(mask))
+#    define SESSREC__PAIRS(a, b) wasm_i32x4_dot_i16x8((v128_t)(a), (v128_t)(b))
+#  else
+SESSREC__OP(sessrec__vec, sqrt, (sessrec__vec a)) {
+    for (int l = 0; l < 4; ++l) a[l] = (float)sqrt(a[l]);
+    return a;
+}
+#    define SESSREC__SOME(mask) ((mask)[0] | (mask)[1] | (mask)[2] | (mask)[3])
+SESSREC__OP(SESSREC__INTEGERS, pairs, (SESSREC__INTEGERS a, SESSREC__INTEGERS b)) {
+    return (a & 0xffff) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
+}
+#    define SESSREC__PAIRS(a, b) V(pairs, a, b)
+#  endif
+SESSREC__OP(int, any, (sessrec__vec a, sessrec__vec b)) {
+    return SESSREC__SOME(~(SESSREC__INTEGERS)(a < b)) != 0;
+}
+// In bits 0-3 and 16-19 of a lane stand codes 0 and 2, if the machine counts bytes from the low end.
+SESSREC__OP(SESSREC__INTEGERS, octet, (const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part)) {
+    SESSREC__INTEGERS codes;
+    memcpy(&codes, x, sizeof codes);
+    for (int i = 0; i < 4; ++i) {
+        const int odd = (i / 2) ^ SESSREC__BIG_ENDIAN, at = 4 * (i % 2) + odd;
+        const int low = h[at + (SESSREC__BIG_ENDIAN ? 2 : 0)], high = h[at + (SESSREC__BIG_ENDIAN ? 0 : 2)];
+        part += (SESSREC__INTEGERS)SESSREC__PAIRS((codes >> (4 * i)) & 0x000f000f,
+                                                  V(whole, (int32_t)((uint32_t)high << 16 | (uint16_t)low)));
+    }
+    return part;
+}
+#  ifndef SESSREC__HAS_FMA
+// Lane by lane, for those that the vector cannot round.
+static __attribute__((noinline)) sessrec__vec SESSREC__JOIN(SESSREC__SET, fma_one_by_one)(sessrec__vec a, sessrec__vec b,
+                                                                                       sessrec__vec c) {
+    for (int l = 0; l < 4; ++l) a[l] = sessrec__fma(a[l], b[l], c[l]);
+    return a;
+}
+#  endif
+// The product is exact in double. Rounding the sum to double and then to float gives what one rounding gives,
+// unless the double stands in the middle between two floats: then it ends in 1 and 28 zeros. That is rare; so are
+// results so small that floats lie farther apart.
+SESSREC__OP(sessrec__vec, fma, (sessrec__vec a, sessrec__vec b, sessrec__vec c)) {
+#  ifdef SESSREC__HAS_FMA
+    for (int l = 0; l < 4; ++l) a[l] = __builtin_fmaf(a[l], b[l], c[l]);
+    return a;
+#  else
+    const sessrec__doubles low = SESSREC__LOW(a) * SESSREC__LOW(b) + SESSREC__LOW(c),
+                           high = SESSREC__HIGH(a) * SESSREC__HIGH(b) + SESSREC__HIGH(c);
+    const sessrec__vec y = SESSREC__NARROW(low, high);
+    const SESSREC__INTEGERS middle =
+        ((SESSREC__INTEGERS)SESSREC__BOTTOM(low, high) & 0x1fffffff) == 0x10000000;
+    const SESSREC__INTEGERS tiny = ((SESSREC__INTEGERS)y & 0x7fffffff) <= 0x00800000;
+    return __builtin_expect(SESSREC__SOME(middle | tiny), 0) ? V(fma_one_by_one, a, b, c) : y;
+#  endif
+}
+#  undef SESSREC__LOW
+#  undef SESSREC__HIGH
+#  undef SESSREC__NARROW
+#  undef SESSREC__BOTTOM
+#  undef SESSREC__SOME
+#  undef SESSREC__PAIRS
 
 #elif SESSREC__LANES == 4
 
@@ -8993,43 +9140,67 @@ static const sessrec__kernels SESSREC__JOIN(SESSREC__SET, table) = {
 #  include SESSREC_HEADER_NAME
 #endif
 
+#ifdef SESSREC__V128
+typedef float sessrec__floats4 __attribute__((vector_size(16)));
+typedef int32_t sessrec__integers4 __attribute__((vector_size(16)));
+typedef double sessrec__doubles __attribute__((vector_size(16)));
+#  define SESSREC__SET v128
+#  define SESSREC__TARGET
+#  define SESSREC__LANES 4
+#  define SESSREC__VECTOR sessrec__floats4
+#  define SESSREC__INTEGERS sessrec__integers4
+#  define SESSREC__TILE_ROWS 4
+#  define SESSREC__TILE_VECTORS 2
+#  include SESSREC_HEADER_NAME
+#endif
+
 #ifndef SESSREC_MAX_SIMD
-#  define SESSREC_MAX_SIMD 2  // 0: plain only, 1: up to AVX2 or NEON, 2: up to AVX-512
+#  define SESSREC_MAX_SIMD 3
 #  define SESSREC__OWN_MAX_SIMD
 #endif
 
 #ifdef SESSREC__X86
-// 2: AVX-512 F, DQ, BW, VL. 1: AVX2 and FMA. The operating system must save the registers too.
+// 3: AVX-512 F, DQ, BW, VL. 2: AVX2 and FMA. The operating system must save the registers too.
 static int sessrec__processor_level(void) {
 #  if defined(__GNUC__) || defined(__clang__)
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 1;
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
-               ? 2
-               : 1;
+               ? 3
+               : 2;
 #  else
     int id[4];
     __cpuid(id, 1);
     // OSXSAVE, FMA; the system saves xmm, ymm
-    if (!(id[2] & (1 << 27)) || !(id[2] & (1 << 12)) || (_xgetbv(0) & 6) != 6) return 0;
+    if (!(id[2] & (1 << 27)) || !(id[2] & (1 << 12)) || (_xgetbv(0) & 6) != 6) return 1;
     __cpuidex(id, 7, 0);
-    if (!(id[1] & (1 << 5))) return 0;  // AVX2
+    if (!(id[1] & (1 << 5))) return 1;  // AVX2
     const int avx512 = (int)0xC0030000;   // F 16, DQ 17, BW 30, VL 31
-    return (id[1] & avx512) == avx512 && (_xgetbv(0) & 0xe0) == 0xe0 ? 2 : 1;
+    return (id[1] & avx512) == avx512 && (_xgetbv(0) & 0xe0) == 0xe0 ? 3 : 2;
 #  endif
 }
 #endif
 
-static const sessrec__kernels *sessrec__best_kernels(void) {
-#ifdef SESSREC__X86
-    int level = sessrec__processor_level();
-    if (level >= 2 && SESSREC_MAX_SIMD >= 2) return &sessrec__avx512_table;
-    if (level >= 1 && SESSREC_MAX_SIMD >= 1) return &sessrec__avx2_table;
-#elif defined(SESSREC__NEON)
-    if (SESSREC_MAX_SIMD >= 1) return &sessrec__neon_table;
+// The kernels of a level as SESSREC_MAX_SIMD counts them; NULL where this build or this processor has none.
+static const sessrec__kernels *sessrec__kernels_of(int level) {
+    if (level == 0) return &sessrec__plain_table;
+#ifdef SESSREC__V128
+    if (level == 1) return &sessrec__v128_table;
 #endif
-    return &sessrec__plain_table;
+#if defined(SESSREC__X86)
+    if (level > 1 && level <= sessrec__processor_level())
+        return level == 2 ? &sessrec__avx2_table : &sessrec__avx512_table;
+#elif defined(SESSREC__NEON)
+    if (level == 2) return &sessrec__neon_table;
+#endif
+    return NULL;
+}
+
+static const sessrec__kernels *sessrec__best_kernels(void) {
+    int level = SESSREC_MAX_SIMD < 3 ? SESSREC_MAX_SIMD : 3;
+    while (level > 0 && !sessrec__kernels_of(level)) --level;
+    return sessrec__kernels_of(level);
 }
 
 SESSREC_API const char *sessrec_simd(void) {
@@ -14562,6 +14733,8 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #undef SESSREC__HAS_CLMUL
 #undef SESSREC__X86
 #undef SESSREC__X87
+#undef SESSREC__V128
+#undef SESSREC__HAS_FMA
 #undef SESSREC__UNUSED
 #endif // !SESSREC__SET
 #endif // SESSREC_IMPLEMENTATION

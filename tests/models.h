@@ -31,24 +31,14 @@ static inline float random_float(uint32_t *state, float limit) {
 }
 
 #ifdef SESSREC_IMPLEMENTATION
-// The sets of kernels that an architecture has, and of a level as the header counts: NULL if not in this
-// build or not on this processor.
+// The sets of kernels that an architecture may have, by level as the header counts them.
 #ifdef __aarch64__
-static const char *const KERNELS_NAME[] = {"plain", "neon"};
+static const char *const KERNELS_NAME[] = {"plain", "v128", "neon"};
 #else
-static const char *const KERNELS_NAME[] = {"plain", "avx2", "avx512"};
+static const char *const KERNELS_NAME[] = {"plain", "v128", "avx2", "avx512"};
 #endif
 enum { KERNELS_LEVELS = (int)(sizeof KERNELS_NAME / sizeof *KERNELS_NAME) };
-static inline const sessrec__kernels *kernels_of(int level) {
-    if (level == 0) return &sessrec__plain_table;
-#if !defined(SESSREC_NO_SIMD) && defined(__x86_64__)  // as the header decides
-    if (level <= sessrec__processor_level())
-        return level == 1 ? &sessrec__avx2_table : &sessrec__avx512_table;
-#elif !defined(SESSREC_NO_SIMD) && defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
-    return &sessrec__neon_table;
-#endif
-    return NULL;
-}
+#define kernels_of(level) sessrec__kernels_of(level)
 #endif
 
 // A log of sessions s1, s2, ... in this order; each letter of a text is an event on the item of that name.

@@ -104,15 +104,14 @@ static image trained(const sessrec_config *config, const sessrec_log *log, const
 }
 
 static void same_bits(const sessrec_log *log) {
-    static const char *const NAME[3] = {"plain C", "AVX2", "AVX-512"};
-    for (int level = 0; level < 3; ++level) {
+    for (int level = 0; level < KERNELS_LEVELS; ++level) {
         char name[120];
         snprintf(name, sizeof name,
                  "%s gives the bits of plain C on one thread, with 1, 2, 3 and 4 threads, for every kind",
-                 NAME[level]);
+                 KERNELS_NAME[level]);
         TEST(name) {
             if (!kernels_of(level)) {
-                SKIP(NAME[level], "this processor or build does not have it");
+                SKIP(KERNELS_NAME[level], "this processor or build does not have it");
                 continue;
             }
             for (int k = 0; k < KINDS; ++k) {
