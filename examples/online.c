@@ -37,7 +37,7 @@ static sessrec_log *between(double from, double to, const sessrec_model *items_o
     sessrec_error err;
     sessrec_log *log = NULL;
     format.items_of = items_of;
-    check(sessrec_log_create(&format, &log), &err);
+    check(sessrec_log_create(&format, &log, &err), &err);
     for (int32_t s = 0; s < view.session_count; ++s)
         for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1]; ++e)
             if (begin_of(s) >= from && begin_of(s) < to)
