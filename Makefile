@@ -6,6 +6,8 @@
 
 CFLAGS ?= -O2
 BUILD ?= build
+SECONDS ?= 60
+PREFIX ?= /usr/local
 NVCC ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc) nvcc)
 # Machine code for Ampere and Hopper, PTX for what comes after; later minor versions run the code of their major one.
 NVCC_FLAGS ?= -O3 -std=c++14 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
@@ -16,14 +18,16 @@ LIBRARIES = -lm -lpthread
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 TEST_SCRIPTS = $(patsubst %,"sh % $(BUILD)/sessrec",$(wildcard tests/test_*.sh))
-TEST_PROGRAMS = $(TESTS) $(BUILD)/golden $(BUILD)/sessrec
-TEST_COMMANDS = $(TESTS) $(TEST_SCRIPTS) "$(BUILD)/golden tests/golden"
+FUZZ_TARGETS = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz_%,$(wildcard tests/fuzz/*.c))
+TEST_PROGRAMS = $(TESTS) $(FUZZ_TARGETS) $(BUILD)/golden $(BUILD)/sessrec
+TEST_COMMANDS = $(TESTS) $(FUZZ_TARGETS) $(TEST_SCRIPTS) "$(BUILD)/golden tests/golden"
 # Line numbers only (-g1): with full debug information gcc takes minutes for the unrolled kernels under sanitizers.
 SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitize-recover=all
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
 # warnings, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings sanitizers sanitized bench accuracy hrnn refresh witness examples cuda test-cuda bench-cuda clean
+.PHONY: all help demo test check warnings sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness examples install \
+    uninstall cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
 
@@ -34,7 +38,8 @@ demo: $(BUILD)/sessrec ## Train on a made-up shop, compare with simple baselines
 	@$(BUILD)/sessrec demo
 
 test: all examples $(TEST_PROGRAMS) ## Every test that can run here; the last line says how many passed
-	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) "sh tests/header.sh" "sh tests/cuda.sh cpu"
+	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) "sh tests/header.sh" "sh tests/packaging.sh" \
+	    "sh tests/cuda.sh cpu"
 
 sanitized: $(TEST_PROGRAMS)
 	@sh tests/run.sh $(TEST_COMMANDS)
@@ -50,6 +55,12 @@ sanitizers:
 	@if $(CC) $(SANITIZE) -o $(BUILD)/probe $(BUILD)/probe.c 2>/dev/null && $(BUILD)/probe; then \
 	    $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized CFLAGS="$(SANITIZE)" sanitized; \
 	else echo "skipped sanitizers: $(CC) cannot build or run a program with -fsanitize=$(SANITIZERS)"; fi
+
+fuzz: ## Look for inputs that break the readers, SECONDS=60 for each target; needs clang
+	@sh tests/fuzz.sh $(BUILD) $(SECONDS)
+
+coverage: ## Which lines and branches of the header the tests run, by section; needs gcc and gcov
+	@CC="$(CC)" sh tests/coverage.sh $(BUILD)
 
 bench: $(BUILD)/speed ## Measure speed beside the machine's limits, PyTorch, OpenBLAS and pandas; LOG=FILE: of which the reading is measured
 	@CC="$(CC)" sh bench/speed.sh $(BUILD)/speed $(LOG)
@@ -81,6 +92,13 @@ bench-cuda: ## Measure training on a GPU; skipped by name where there is none
 	@command -v $(NVCC) >/dev/null || { echo "skipped make bench-cuda: there is no nvcc"; exit 0; }; mkdir -p $(BUILD) && \
 	    $(NVCC) $(NVCC_FLAGS) -DSESSREC_CUDA -o $(BUILD)/speed_cuda bench/speed.c sessrec_cuda.cu -lm -lpthread && $(BUILD)/speed_cuda
 
+install: $(BUILD)/sessrec ## Header, library, pkg-config and CMake files, command line and man page below PREFIX
+	@CC="$(CC)" CFLAGS="$(CFLAGS)" CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" BUILD="$(BUILD)" \
+	    PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh examples/packaging/install.sh install
+
+uninstall: ## Remove what make install put there
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh examples/packaging/install.sh uninstall
+
 clean: ## Remove everything that was built
 	rm -rf $(BUILD)
 
@@ -97,6 +115,9 @@ $(BUILD)/%: examples/%.c sessrec.h $(wildcard examples/*.h) | $(BUILD)
 # Programs that look inside the header compile it themselves; for all others it is compiled once.
 $(BUILD)/%: tests/%.c $(BUILD)/header.o $(wildcard tests/*.h examples/*.h)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(if $(shell grep '^ *# *define SESSREC_IMPLEMENTATION' $<),,$(BUILD)/header.o) $(LIBRARIES)
+
+$(BUILD)/fuzz_%: tests/fuzz/%.c tests/fuzz/fuzz.h sessrec.h | $(BUILD)
+	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
 
 $(BUILD)/%: bench/%.c sessrec.h $(wildcard bench/*.h examples/*.h) | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)

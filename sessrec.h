@@ -14,7 +14,7 @@
 //                 >>trainer >>plan >>forward >>score >>items >>backward >>weights >>step
 //                 >>users >>topk >>evaluation >>scorers
 //     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>vectors >>kernels >>dispatch
-//     >>matmul >>config >>sink >>log
+//     >>matmul >>blocks >>config >>sink >>log
 //                 >>streaming >>user_state >>archive >>model_file >>disk >>checkpoint >>train
 //
 // ==== 1. A program =========================================================================================
@@ -123,6 +123,13 @@
 //                           dropout_input = 0.5, dropout_hidden = 0.05, bpreg = 2
 // Stop in time              a validation log and patience, or the progress callback
 // Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
+<<<<<<< HEAD
+// Learn new sessions        load the new log with format.items_of = model, set start_from = model, train for
+//                           an epoch or two
+// Measure                   sessrec_evaluate; sessrec_scorer_pop, sessrec_rules_create and sessrec_knn_create
+//                           for what any model has to beat, and often it does not; examples/experiment.h for
+//                           whether the better of two is better by more than chance
+=======
 // Learn new sessions        read the new log with format.items_of = model, set start_from = model, and train
 //                           as ever: sessrec_trainer_warm_up keeps what the model knows. Night after night
 //                           from the day's sessions alone a model keeps within about 2 % of one that is
@@ -131,6 +138,7 @@
 // Measure                   sessrec_evaluate; sessrec_scorer_pop, _s_pop, _ppop, sessrec_rules_create and
 //                           sessrec_knn_create for what any model has to beat, and often it does not;
 //                           sessrec_wilcoxon for whether the better of two is better by more than chance
+>>>>>>> service
 // Blend                     sessrec_blend_create: a network with neighbors is better than either
 // Recommend by a method of your own    fill in a sessrec_scorer
 // Write files               whole or not at all, several together: sessrec_outputs_write
@@ -148,6 +156,8 @@
 // Write your own loop       sessrec_train is made of public functions: copy its body (the last function of
 //                           this file) and change it
 // Write your own loss       loss.kind = CUSTOM and a callback
+// Write your own network    sessrec_matmul, sessrec_parallel, sessrec_random, sessrec_loss and the rest of
+//                           "building blocks"; examples/gru4rec.c is the whole method made of them
 //
 // Visitors who come back:
 //
@@ -235,6 +245,9 @@
 //                             processor has is chosen at run time
 //     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not
 //                             know; anything else changes the bits
+//     SESSREC_MALLOC(size), SESSREC_FREE(block)   -   in the place of malloc and free where no allocator is
+//                             given; these are not linked then. With allocators everywhere, ((void *)0) and
+//                             ((void)(block)) will do
 //     SESSREC_BLAS            off   large matrix products go to cblas_sgemm; link one, with its threads set
 //                             to 1. Results differ by about 1e-6
 //     SESSREC_CUDA            off   training can run on a GPU: see 7
@@ -253,7 +266,7 @@
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C,
 //               AVX2, AVX-512 and NEON. A random number is a function of (seed, what for, which one). exp,
 //               sigmoid and tanh are the library's own; training also calls log, sqrt and pow of libm, and
-//               measuring log2 and erfc. But for these a build for another processor, of 32 bits too, gives
+//               measuring log2. But for these a build for another processor, of 32 bits too, gives
 //               the same bits: what is fused on one is fused on all, whatever -march says. On i386 GCC may
 //               use SSE2 for this file, also where the rest of the program has x87; with SESSREC_NO_SIMD it
 //               may not, and the bits differ: sessrec_simd() says "x87" then. SESSREC_BLAS gives up the
@@ -403,10 +416,16 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result);
 // The version of the implementation that is linked, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon"; "x87" where
-// the compiler keeps more digits than a float has, so that the bits differ from those of all others. Threads:
-// shared.
+// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512" or "neon"; "x87"
+// where the compiler keeps more digits than a float has, so that the bits differ from those of all others.
+// Threads: shared.
 SESSREC_API const char *sessrec_simd(void);
+
+#ifndef SESSREC_NO_TRAINING
+// How many processors this process may use, 1 at least: those that it is bound to, and not more than the
+// quotas of its control groups (Linux) allow. `threads` = 0 stands for this number. Threads: shared.
+SESSREC_API int32_t sessrec_processor_count(void);
+#endif
 
 // Where an object takes its memory from; the struct is copied into it. All zero: malloc and free. `alloc`
 // returns NULL when there is none; any alignment will do.
@@ -589,7 +608,7 @@ typedef struct sessrec_config {
     // the machine
     sessrec_device device;                  // default CPU, or CUDA_OR_CPU in a build with SESSREC_CUDA. See
                                             // "CUDA" in the manual
-    int32_t threads;                        // 0 (default): one for each processor, 16 at most
+    int32_t threads;                        // 0 (default): sessrec_processor_count(), 16 at most
     sessrec_jobs jobs;                      // default: own threads
     sessrec_allocator allocator;            // default: malloc
     // Called a few times a second and at the end of each epoch; a value other than 0 stops the run.
@@ -1016,18 +1035,10 @@ SESSREC_API sessrec_rules_config sessrec_rules_config_default(void);
 SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *config, const sessrec_log *log,
                                                 sessrec_scorer *out, sessrec_error *err);
 
-// Popularity, and end with sessrec_scorer_destroy; the log is not needed afterwards. Threads: shared.
-//   pop     supp_i / (1 + supp_i); where floats would round two supports to one value, the smaller gets the
-//           next float below
-//   s_pop   how often the item occurred in this session, and
-//   ppop    in the user's earlier sessions of two or more clicks, those of eval.history too. Both count the
-//           last 1024 distinct items, and break ties by pop
+// Popularity: supp_i / (1 + supp_i); where floats would round two supports to one value, the smaller gets the
+// next float below. End it with sessrec_scorer_destroy; the log is not needed afterwards. Threads: shared.
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator,
                                               sessrec_scorer *out, sessrec_error *err);
-SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                                sessrec_scorer *out, sessrec_error *err);
-SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                               sessrec_scorer *out, sessrec_error *err);
 #endif // SESSREC_NO_TRAINING
 
 // A blend: the weighted sum of what several scorers say, b s or, with `logarithm`, b log(s / sum of s +
@@ -1090,7 +1101,7 @@ typedef struct sessrec_eval_config {
                                                 // k <= 65536. Default 0
     int32_t batch_size;                         // sessions scored side by side; changes speed only. Default
                                                 // 256
-    int32_t threads;                            // 0 (default): one for each processor
+    int32_t threads;                            // 0 (default): sessrec_processor_count()
     sessrec_device device;                      // where sessrec_evaluate ranks, default as in sessrec_config.
                                                 // CUDA takes no coverage, and keeps a hidden state for each
                                                 // event in memory
@@ -1304,13 +1315,55 @@ SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t 
                                                 float *scratch);
 
 // Loss (manual, 2) and gradient of scores [rows,columns]; rows, items and what is written as in
-// sessrec_loss_callback. gradient may be the scores themselves except for CUSTOM; items NULL: all differ.
+// sessrec_loss_callback. target_columns [rows]: where each row has its target, which is not first_row + i
+// then; not for CUSTOM, whose callback does not know of it. NULL: first_row + i. gradient may be the scores themselves except for CUSTOM; items NULL: all differ.
 // log_proposal [columns] is subtracted, times logq, before the softmax of XE (NULL: nothing). scratch
 // [8*columns]. Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows,
-                                        int32_t columns, const int32_t *items, const float *log_proposal,
+                                        int32_t columns, const int32_t *target_columns,
+                                        const int32_t *items, const float *log_proposal,
                                         const float *scores, float *row_loss, float *gradient,
                                         float *scratch);
+
+// C [M,N] = A [M,K] B [K,N], added to C if accumulate is not 0. Element (i,k) of A stands at A[i * a_row + k *
+// a_column], where one of the two steps is 1: with 1 and M it is a matrix [K,M] that is read transposed. Rows
+// of B and C are b_row and c_row apart. Every element is one chain of fused multiply-adds with k in order, so
+// it has the same bits whatever part of the matrices a call computes (but with SESSREC_BLAS). Threads:
+// shared, with distinct outputs.
+SESSREC_API void sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
+                                ptrdiff_t c_row, int32_t accumulate);
+// C [M,N] = bias [N] + A [M,K] B^T with B [N,K], the bias in each row. The same chain, which begins with the
+// bias.
+SESSREC_API void sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                   ptrdiff_t c_row);
+
+// y = exp(x), tanh(x), 1 / (1 + exp(-x)) over n numbers, y may be x: the library's own, of the same bits on
+// every processor; what is below e^-32 is 0. Threads: shared, with distinct outputs.
+SESSREC_API void sessrec_exp(int32_t n, const float *x, float *y);
+SESSREC_API void sessrec_tanh(int32_t n, const float *x, float *y);
+SESSREC_API void sessrec_sigmoid(int32_t n, const float *x, float *y);
+
+// Draw `index` of stream `stream` of a seed: 64 random bits, a function of the three numbers alone, so that
+// threads and resumed runs see the same draws. Threads: shared.
+SESSREC_API uint64_t sessrec_random(uint64_t seed, uint64_t stream, uint64_t index);
+// The same draw as a number in [0,1), a multiple of 2^-24.
+SESSREC_API float sessrec_random_unit(uint64_t seed, uint64_t stream, uint64_t index);
+
+// Threads that share work, or the caller's job system: threads and jobs as in sessrec_config, jobs may be
+// NULL. Threads: one.
+typedef struct sessrec_pool sessrec_pool;
+SESSREC_API sessrec_result sessrec_pool_create(int32_t threads, const sessrec_jobs *jobs,
+                                               const sessrec_allocator *allocator, sessrec_pool **out,
+                                               sessrec_error *err);
+// How many tasks can run at once.
+SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool);
+// task(context, i) for every i in [0,count), in any order and on any thread; returns when all are done. A task
+// must not call it for the same pool. pool NULL: one after the other.
+SESSREC_API void sessrec_parallel(sessrec_pool *pool, int32_t count,
+                                  void (*task)(void *context, int32_t index), void *context);
+SESSREC_API void sessrec_pool_destroy(sessrec_pool *pool);
 
 // Optimizer state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not
 // need it.
@@ -1568,23 +1621,6 @@ SESSREC_API sessrec_result sessrec_metrics_add(sessrec_metrics *metrics, double 
 // (by_position + 4, 4) all later ones.
 SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count);
 
-// Wilcoxon's signed-rank test (1945), two-sided: do a and b [n] differ more than by chance? For two models, a
-// and b are the reciprocal ranks, or hits, of the same events, gathered through on_event. Differences of 0
-// are left out; the others are ranked by magnitude, equals get their mean rank.
-typedef struct sessrec_signed_ranks {
-    int64_t used;   // m, differences that are not 0
-    double w;       // the smaller of the two rank sums W+ (where a > b) and W-
-    double z;       // W+ - m(m+1)/4, 1/2 nearer to 0 (continuity), over sqrt(m(m+1)(2m+1)/24 - sum over ties
-                    // (t^3-t)/48); > 0: a is larger
-    double p;       // of |z| or more under a normal distribution: an approximation, good from about 20 used
-                    // differences on; 1 without any
-} sessrec_signed_ranks;
-// Fills *out. NaN among the differences is INVALID_ARGUMENT. Memory: 8 n bytes from allocator (NULL: malloc).
-// Threads: shared.
-SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n,
-                                            const sessrec_allocator *allocator, sessrec_signed_ranks *out,
-                                            sessrec_error *err);
-
 #endif // SESSREC_NO_TRAINING
 
 #ifdef __cplusplus
@@ -1608,7 +1644,12 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #include <limits.h>
 #include <math.h>
 #include <stdarg.h>
-#include <stdlib.h>
+#if defined(SESSREC_MALLOC) != defined(SESSREC_FREE)
+#  error "define both SESSREC_MALLOC and SESSREC_FREE, or neither"
+#endif
+#if !defined(SESSREC_MALLOC) || !defined(SESSREC_NO_TRAINING)
+#  include <stdlib.h>
+#endif
 #include <string.h>
 #ifndef SESSREC_NO_STDIO
 #  include <errno.h>
@@ -1623,13 +1664,17 @@ SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, in
 #  include <windows.h>
 #elif defined(__unix__) || defined(__APPLE__)
 #  define SESSREC__POSIX
+#  include <fcntl.h>
+#  include <sched.h>
 #  include <sys/mman.h>
 #  include <sys/time.h>
 #  include <unistd.h>
 #  ifndef SESSREC_NO_STDIO
-#    include <fcntl.h>
 #    include <sys/stat.h>
 #  endif
+#endif
+#ifndef SESSREC_NO_TRAINING
+#  include <time.h>
 #endif
 #  if !defined(SESSREC_NO_THREADS) &&                                                                        \
       (defined(SESSREC_NO_TRAINING) || !(defined(SESSREC__WINDOWS) || defined(SESSREC__POSIX)))
@@ -1788,6 +1833,7 @@ static sessrec_result sessrec__no_memory(sessrec_error *err);
 static SESSREC__UNUSED sessrec_result sessrec__null(sessrec_error *err);
 static char *sessrec__decimal(int64_t value, char buffer[24]);
 static int64_t sessrec__id_number(const char *text);
+static void sessrec__append(char *text, size_t size, size_t *used, const char *piece, size_t length);
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given);
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size);
 static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size);  // zeroed
@@ -1866,48 +1912,53 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
 
 // ---- threads ----
 typedef void (*sessrec__task)(void *context, int32_t index);
-enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000 };
+enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000, SESSREC__YIELDS = 100 };
 #ifndef SESSREC_NO_THREADS
 #  ifdef SESSREC__WINDOWS
 typedef HANDLE sessrec__thread;
-typedef struct sessrec__gate {
-    CRITICAL_SECTION lock;
-    CONDITION_VARIABLE wake;
-} sessrec__gate;
+typedef CRITICAL_SECTION sessrec__lock;
+typedef CONDITION_VARIABLE sessrec__bell;
 #  else
 #    include <pthread.h>
-#    include <sched.h>
 typedef pthread_t sessrec__thread;
-typedef struct sessrec__gate {
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-} sessrec__gate;
+typedef pthread_mutex_t sessrec__lock;
+typedef pthread_cond_t sessrec__bell;
 #  endif
 struct sessrec__pool;
 typedef struct sessrec__worker {
     struct sessrec__pool *pool;
-    int32_t number, done;       // done: the last region that this worker has finished
-    char apart[48];             // workers spin on lines of their own
+    int32_t number, asleep;         // asleep: atomic
     sessrec__thread thread;
+    sessrec__bell bell;             // wakes this worker
 } sessrec__worker;
 #endif
 
 typedef struct sessrec__pool {
     sessrec_jobs jobs;
     int32_t threads;                // that share the work, the caller included
+    // how many of these are worth it, see sessrec__pool_pace
+    int32_t usual, trial;           // the best number so far, and the one on trial, or 0
+    int32_t steps, pause, paused, up;
+    double seconds, usual_step;     // of the steps of this window; of one step in the last window
 #ifndef SESSREC_NO_THREADS
     sessrec__task task;             // the region that runs
     void *context;
-    int32_t count;
-    int32_t region, stop, sleeping; // shared with the workers, atomically
+    char apart1[64];                // from here on shared: atomic, and on lines of their own
+    int32_t open;                   // a bit for each task that nobody has begun
+    int32_t active, stop;           // threads that may begin one; the pool ends
+    char apart2[64];
+    int32_t done, waiting;          // tasks that workers have finished; the caller sleeps
+    char apart3[64];
     sessrec__worker worker[SESSREC__MAX_THREADS];
-    sessrec__gate gate;
+    sessrec__lock lock;
+    sessrec__bell bell;             // wakes the caller
 #endif
 } sessrec__pool;
-static int32_t sessrec__pool_threads(int32_t asked);
+static int32_t sessrec__pool_threads(int32_t asked, const sessrec_jobs *jobs);
 static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec_jobs *jobs);
 static void sessrec__pool_free(sessrec__pool *pool);
 static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context);
+static void sessrec__pool_pace(sessrec__pool *pool, double seconds);
 
 static double sessrec__now(void);
 #endif
@@ -1930,12 +1981,15 @@ typedef struct sessrec__screen {
     float step, radius;     // of the state's codes; what the codes may leave out, in steps of an item
 } sessrec__screen;
 
+// Floats that matmul_bt wants for a piece of B^T, 128 rows of the widest strip; best 64-byte aligned.
+enum { SESSREC__PANEL = 128 * 48 };
+
 typedef struct sessrec__kernels {
     const char *name;
     void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
                    const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate);
     void (*matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B,
-                      ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row);
+                      ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row, float *panel);
     void (*transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y,
                       ptrdiff_t y_row);
     void (*dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
@@ -1973,7 +2027,7 @@ static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t 
 #  ifndef SESSREC_NO_TRAINING
 static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K,
                                const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
-                               const float *bias, float *C, ptrdiff_t c_row);
+                               const float *bias, float *C, ptrdiff_t c_row, float *panel);
 #  endif
 
 // ===========================================================================================================
@@ -2885,23 +2939,27 @@ static void sessrec__logq_weights(const sessrec__kernels *kernels, float logq, i
 }
 
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows,
-                                        int32_t columns, const int32_t *items, const float *log_proposal,
+                                        int32_t columns, const int32_t *target_columns,
+                                        const int32_t *items, const float *log_proposal,
                                         const float *scores, float *row_loss, float *gradient,
                                         float *scratch) {
     const sessrec__kernels *kernels = sessrec__best_kernels();
     if (!config || !scores || !row_loss || !gradient || !scratch || first_row < 0 || rows < 0 ||
-        columns < 1 || first_row > columns - rows)
+        columns < 1 || (!target_columns && first_row > columns - rows))
         return SESSREC_INVALID_ARGUMENT;
+    for (int32_t i = 0; i < rows && target_columns; ++i)
+        if (target_columns[i] < 0 || target_columns[i] >= columns) return SESSREC_INVALID_ARGUMENT;
     if (config->kind == SESSREC_LOSS_CUSTOM) {
-        if (!config->custom) return SESSREC_INVALID_ARGUMENT;
+        if (!config->custom || target_columns) return SESSREC_INVALID_ARGUMENT;
         config->custom(config->custom_user, first_row, rows, columns, items, scores, row_loss, gradient);
         return SESSREC_OK;
     }
     const int logq = log_proposal && config->kind == SESSREC_LOSS_XE && config->logq > 0;
     float *times = scratch + 5 * (ptrdiff_t)columns, *weight = logq ? times + columns : times,
           *log_weight = logq ? weight + columns : NULL;
-    for (int32_t t = first_row; t < first_row + rows; ++t) {
-        const ptrdiff_t at = (ptrdiff_t)(t - first_row) * columns;
+    for (int32_t i = 0; i < rows; ++i) {
+        const int32_t t = target_columns ? target_columns[i] : first_row + i;
+        const ptrdiff_t at = (ptrdiff_t)i * columns;
         int32_t all = 0;
         const float *s = scores + at;
         if (logq) sessrec__logq_weights(kernels, config->logq, columns, log_proposal, log_weight, weight);
@@ -2914,7 +2972,7 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
             if (logq && !counts) weight[j] = log_weight[j] = 0;
         }
         const sessrec__columns each = {columns, times, weight, log_weight, &log_own};
-        row_loss[t - first_row] =
+        row_loss[i] =
             sessrec__loss_row(kernels, config, &each, all, 0, t, s, gradient + at, scratch);
     }
     return SESSREC_OK;
@@ -3799,7 +3857,7 @@ static uint64_t sessrec__scratch_part(const sessrec_trainer *tr) {
     const uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tr->tasks + 9;
     const uint64_t widest = (uint64_t)sessrec__widest(tr->model);
     uint64_t need[4] = {8 * ((uint64_t)c->batch_size + (uint64_t)c->negatives), 7 * rows * widest,
-                        SESSREC__BLOCK * (widest + 15), 0}, most = 0;
+                        SESSREC__BLOCK * (widest + 15) + SESSREC__PANEL, 0}, most = 0;
     for (int32_t t = 0; t < tr->model->tensors; ++t) {
         const sessrec__shape *shape = &tr->model->shape[t];
         const uint64_t piece = (uint64_t)sessrec__piece_rows(shape) * (uint64_t)shape->columns;
@@ -3857,7 +3915,7 @@ SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, 
     plan->config = *config;
     plan->kernels = sessrec__best_kernels();
     plan->position.best_age = -1;
-    plan->tasks = sessrec__pool_threads(config->threads);
+    plan->tasks = sessrec__pool_threads(config->threads, &config->jobs);
     result = sessrec__model_create(config, log, &memory, &plan->model, err);
     if (!result) {
         plan->scratch_part = sessrec__scratch_part(plan);
@@ -4127,7 +4185,8 @@ static void sessrec__score_part(sessrec_trainer *tr, const sessrec__step *step, 
         sessrec__gather_items(tr, step, first, count, Y);
         for (int32_t c = 0; c < count; ++c) bias[c] = tr->model->By[tr->output.id[first + c]];
         sessrec__matmul_bt(tr->kernels, step->rows, count, L, sessrec__output(tr), L, Y, sessrec__aligned(L),
-                           bias, tr->S + first, step->stride);
+                           bias, tr->S + first, step->stride,
+                           Y + SESSREC__BLOCK * (ptrdiff_t)sessrec__aligned(L));
     }
 }
 
@@ -4405,6 +4464,7 @@ static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, sessrec__ac
 
 // The six regions. Returns the sum of the row losses; if that is not finite, nothing is changed.
 static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
+    const double began = sessrec__now();
     double sum = 0;
     sessrec__plan(tr, step);
     sessrec__run(tr, sessrec__chunks(step), sessrec__forward_chunk);
@@ -4418,6 +4478,7 @@ static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
     for (int32_t l = 0; l < tr->config.layer_count; ++l)
         sessrec__swap(&tr->layer[l].state, &tr->layer[l].next);
     sessrec__swap(&tr->user.state, &tr->user.next);
+    if (step->rows == tr->config.batch_size) sessrec__pool_pace(&tr->pool, sessrec__now() - began);
     return sum;
 }
 
@@ -5039,59 +5100,6 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
     return all;
 }
 
-// ---- are two models different? ----
-
-static int sessrec__compare_magnitudes(const void *a, const void *b) {
-    const double x = fabs(*(const double *)a), y = fabs(*(const double *)b);
-    return (x > y) - (x < y);
-}
-
-// Ranks differences [m] that are sorted by magnitude.
-static sessrec_signed_ranks sessrec__signed_ranks(const double *difference, int64_t m) {
-    const double n = (double)m, mean = n * (n + 1) / 4;
-    sessrec_signed_ranks out = {m, 0, 0, 1};
-    double above = 0, ties = 0;
-    for (int64_t i = 0, end; i < m; i = end) {
-        int64_t positive = 0;
-        for (end = i; end < m && fabs(difference[end]) <= fabs(difference[i]); ++end)
-            positive += difference[end] > 0;
-        const double equal = (double)(end - i);
-        above += (double)positive * ((double)(i + 1 + end) / 2);    // ranks i+1 .. end
-        ties += equal * equal * equal - equal;
-    }
-    // a multiple of 1/2: the correction does not reach beyond 0
-    const double excess = above - mean, distance = fabs(excess) - 0.5;
-    out.w = mean - fabs(excess);
-    if (distance <= 0) return out;
-    out.z = (excess > 0 ? distance : -distance) / sqrt(n * (n + 1) * (2 * n + 1) / 24 - ties / 48);
-    out.p = erfc(fabs(out.z) / sqrt(2.0));
-    return out;
-}
-
-SESSREC_API sessrec_result sessrec_wilcoxon(const double *a, const double *b, int64_t n,
-                                            const sessrec_allocator *allocator, sessrec_signed_ranks *out,
-                                            sessrec_error *err) {
-    const sessrec_allocator memory = sessrec__allocator(allocator);
-    int64_t used = 0, bad = 0;
-    if (out) memset(out, 0, sizeof *out);
-    if (!out || (n && (!a || !b))) return sessrec__null(err);
-    if (n < 0) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "n is %d, it must be 0 or more", n);
-    double *difference = (double *)sessrec__alloc(&memory, (uint64_t)n, sizeof *difference);
-    if (!difference) return sessrec__no_memory(err);
-    for (int64_t i = 0; i < n; ++i) {
-        const double d = a[i] - b[i];
-        bad += d != d;
-        if (d < 0 || d > 0) difference[used++] = d;
-    }
-    if (!bad) {
-        qsort(difference, (size_t)used, sizeof *difference, sessrec__compare_magnitudes);
-        *out = sessrec__signed_ranks(difference, used);
-    }
-    sessrec__free(&memory, difference);
-    return bad ? sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "%d of the differences are NaN", bad)
-               : SESSREC_OK;
-}
-
 // ---- configuration ----
 
 SESSREC_API sessrec_eval_config sessrec_eval_config_default(void) {
@@ -5153,6 +5161,12 @@ typedef struct sessrec__eval_task {
     uint8_t *occurs;            // [items] bit c: the item was in a list of cutoff[c]
 } sessrec__eval_task;
 
+// Events that wait until a device ranks them.
+typedef struct sessrec__ranked {
+    int64_t place[SESSREC_DEVICE_RANKS];
+    int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS];
+} sessrec__ranked;
+
 typedef struct sessrec__eval {
     const sessrec__kernels *kernels;
     const sessrec_scorer *scorer;
@@ -5182,6 +5196,7 @@ typedef struct sessrec__eval {
     int32_t h_width;
     size_t h_at;
     float *h;                   // [events,h_width]
+    sessrec__ranked *waiting;
 } sessrec__eval;
 
 static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task,
@@ -5223,6 +5238,7 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     e->past_begin = (int32_t *)sessrec__place(layout, users + 1, sizeof *e->past_begin);
     e->past = (int32_t *)sessrec__place(layout, before, sizeof *e->past);
     e->h = (float *)sessrec__place(layout, e->ranks ? events * (uint64_t)e->h_width : 0, sizeof *e->h);
+    e->waiting = (sessrec__ranked *)sessrec__place(layout, e->ranks ? 1 : 0, sizeof *e->waiting);
     e->task = (sessrec__eval_task *)sessrec__place(layout, (uint64_t)e->tasks, sizeof *e->task);
     for (int32_t t = 0; t < e->tasks; ++t) {
         sessrec__eval_task measured;
@@ -5502,22 +5518,22 @@ static void sessrec__eval_coverage(const sessrec__eval *e, sessrec_report *repor
 
 // The ranks of all events, some rows at a time.
 static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err) {
-    int64_t place[SESSREC_DEVICE_RANKS];
-    int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS], rows = 0;
+    sessrec__ranked *w = e->waiting;
+    int32_t rows = 0;
     sessrec_result result = SESSREC_OK;
     for (int64_t at = 0; at < e->view.event_count && !result; ++at) {
         // rows that wait stand at the beginning of h: their states move up, never past their own place
         if (e->tally[at].higher) {
             memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width,
                     (size_t)e->h_width * sizeof *e->h);
-            place[rows] = at;
-            target[rows++] = e->click[at + 1];
+            w->place[rows] = at;
+            w->target[rows++] = e->click[at + 1];
         }
         if (!rows || (rows < SESSREC_DEVICE_RANKS && at + 1 < e->view.event_count)) continue;
-        result = e->table->rank(e->ranks, rows, e->h, target, higher, equal, err);
+        result = e->table->rank(e->ranks, rows, e->h, w->target, w->higher, w->equal, err);
         for (int32_t i = 0; i < rows && !result; ++i) {
-            e->tally[place[i]].higher = higher[i];
-            e->tally[place[i]].equal = equal[i];
+            e->tally[w->place[i]].higher = w->higher[i];
+            e->tally[w->place[i]].equal = w->equal[i];
         }
         rows = 0;
     }
@@ -5667,7 +5683,9 @@ static uint64_t sessrec__model_support(const void *self, int32_t item) {
 
 static size_t sessrec__model_scratch(const void *self, int32_t rows) {
     const sessrec_model *model = (const sessrec_model *)self;
-    const uint64_t bytes = sessrec__step_scratch(model, rows) * sizeof(float);  // < 2^31 * 6 * 2^13 * 4
+    const uint64_t step = sessrec__step_scratch(model, rows),
+                   floats = step > SESSREC__PANEL ? step : (uint64_t)SESSREC__PANEL;
+    const uint64_t bytes = floats * sizeof(float);  // < 2^31 * 6 * 2^13 * 4
     return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
 }
 
@@ -5708,10 +5726,11 @@ static void sessrec__model_score(const void *self, int32_t rows, const void *sta
     const int32_t L = sessrec__last_width(model);
     const float *h = (const float *)states + sessrec__hidden_width(model) - L,
                 *Wy = model->Wy + (ptrdiff_t)first * L, *By = model->By + first;
-    (void)scratch;
     if (rows == 1) kernels->dots(count, L, Wy, L, h, By, scores);
     // not sessrec__matmul_bt: a BLAS may give other bits for another number of rows
-    else kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), Wy, L, By, scores, count);
+    else
+        kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), Wy, L, By, scores, count,
+                           (float *)scratch);
 }
 
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
@@ -7139,105 +7158,31 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sess
     return result ? sessrec_error_set(err, result, NULL) : SESSREC_OK;
 }
 
-// ---- popularity in the session ----
-// s_pop_i = clicks on i in this session + pop_i. The sum is a float too: of two items clicked n times each,
-// those whose pop differs by less than about n * 10^-7 tie.
-
-// distinct items of a session that are counted; with one more, the one that came first is forgotten
-enum { SESSREC__S_POP_ITEMS = 1024 };
-
-typedef struct sessrec__s_pop_state {
-    int32_t used, next;     // items listed, and the place where the next one goes
-    int32_t pad[2];         // the size must be a multiple of 16
-    struct {
-        int32_t item, clicks;
-    } list[SESSREC__S_POP_ITEMS];
-} sessrec__s_pop_state;
-
-static void sessrec__s_pop_begin(const void *self, void *state, const void *user, double time) {
-    (void)self, (void)time;
-    ((sessrec__s_pop_state *)state)->used = 0;
-    ((sessrec__s_pop_state *)state)->next = 0;
-    if (user) memcpy(state, user, sizeof(sessrec__s_pop_state));
-}
-
-static void sessrec__s_pop_count(sessrec__s_pop_state *state, int32_t item) {
-    for (int32_t i = 0; i < state->used; ++i)
-        if (state->list[i].item == item) {
-            state->list[i].clicks++;
-            return;
-        }
-    state->list[state->next].item = item;
-    state->list[state->next].clicks = 1;
-    state->next = (state->next + 1) % SESSREC__S_POP_ITEMS;
-    if (state->used < SESSREC__S_POP_ITEMS) state->used++;
-}
-
-static void sessrec__s_pop_click(const void *self, int32_t rows, void *states, const int32_t *items,
-                                 const double *times, void *scratch) {
-    (void)self, (void)times, (void)scratch;
-    for (int32_t r = 0; r < rows; ++r) sessrec__s_pop_count((sessrec__s_pop_state *)states + r, items[r]);
-}
-
-static void sessrec__s_pop_score(const void *self, int32_t rows, const void *states, int32_t first,
-                                 int32_t count, float *scores, void *scratch) {
-    sessrec__pop_score(self, rows, states, first, count, scores, scratch);
-    for (int32_t r = 0; r < rows; ++r, scores += count) {
-        const sessrec__s_pop_state *state = (const sessrec__s_pop_state *)states + r;
-        for (int32_t i = 0; i < state->used; ++i) {
-            const int32_t at = state->list[i].item - first;
-            if (at >= 0 && at < count) scores[at] += (float)state->list[i].clicks;
-        }
-    }
-}
-
-SESSREC_API sessrec_result sessrec_scorer_s_pop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                                sessrec_scorer *out, sessrec_error *err) {
-    const sessrec_result result = sessrec_scorer_pop(log, allocator, out, err);
-    if (result) return result;
-    out->state_bytes = sizeof(sessrec__s_pop_state);
-    out->begin = sessrec__s_pop_begin;
-    out->click = sessrec__s_pop_click;
-    out->score = sessrec__s_pop_score;
-    return SESSREC_OK;
-}
-
-// ---- popularity with the user ----
-// ppop_i = clicks of the user on i + pop_i: s_pop over all of his sessions, whose counts are the user's
-// state.
-
-static void sessrec__ppop_begin_user(const void *self, void *user) {
-    sessrec__s_pop_begin(self, user, NULL, 0);
-}
-
-static void sessrec__ppop_end(const void *self, const void *state, void *user, void *scratch) {
-    (void)self, (void)scratch;
-    memcpy(user, state, sizeof(sessrec__s_pop_state));
-}
-
-SESSREC_API sessrec_result sessrec_scorer_ppop(const sessrec_log *log, const sessrec_allocator *allocator,
-                                               sessrec_scorer *out, sessrec_error *err) {
-    const sessrec_result result = sessrec_scorer_s_pop(log, allocator, out, err);
-    if (result) return result;
-    out->user_bytes = sizeof(sessrec__s_pop_state);
-    out->begin_user = sessrec__ppop_begin_user;
-    out->end = sessrec__ppop_end;
-    return SESSREC_OK;
-}
-
 #endif // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
 // >>platform   clocks and processors
 // ===========================================================================================================
+#ifndef SESSREC_NO_TRAINING
 
-// Seconds on the wall, for progress reports only: nothing that is computed depends on it.
-static SESSREC__UNUSED double sessrec__now(void) {
+// Seconds since some moment, for durations only: nothing that is computed depends on them. Under -std=c99
+// Linux has the monotonic clock, but does not declare it.
+#if defined(CLOCK_MONOTONIC) && !(defined(__wasi__) && defined(__STRICT_ANSI__))  // there it is not declared
+#  define SESSREC__CLOCK CLOCK_MONOTONIC
+#elif defined(__linux__) && (defined(__LP64__) || (defined(__GLIBC__) && !defined(__USE_TIME_BITS64)))
+extern int clock_gettime(int clock, struct timespec *now);
+#  define SESSREC__CLOCK 1
+#endif
+static double sessrec__now(void) {
 #if defined(SESSREC__WINDOWS)
     LARGE_INTEGER ticks, frequency;
     QueryPerformanceCounter(&ticks);
     QueryPerformanceFrequency(&frequency);
     return (double)ticks.QuadPart / (double)frequency.QuadPart;
+#elif defined(SESSREC__CLOCK)
+    struct timespec now;
+    clock_gettime(SESSREC__CLOCK, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 #elif defined(SESSREC__POSIX)
     struct timeval now;
     gettimeofday(&now, NULL);
@@ -7247,18 +7192,101 @@ static SESSREC__UNUSED double sessrec__now(void) {
 #endif
 }
 
-static SESSREC__UNUSED int32_t sessrec__processors(void) {
-#if defined(SESSREC__WINDOWS)
-    SYSTEM_INFO info;
-    GetSystemInfo(&info);
-    return (int32_t)info.dwNumberOfProcessors;
-#elif defined(SESSREC__POSIX) && defined(_SC_NPROCESSORS_ONLN)
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count > 0 && count < 65536 ? (int32_t)count : 1;
-#else
-    return 1;
-#endif
+#ifdef __linux__
+// The text of a small file; empty if there is none.
+static void sessrec__read_small(const char *path, char *text, size_t size) {
+    const int file = open(path, O_RDONLY);
+    const ssize_t got = file >= 0 ? read(file, text, size - 1) : 0;
+    text[got > 0 ? got : 0] = 0;
+    if (file >= 0) close(file);
 }
+
+// How many processors' time a control group has: "quota period" of cpu.max, or the two files of version 1. 0:
+// no limit.
+static int64_t sessrec__group_quota(const char *folder, size_t length, int version) {
+    char path[1024], text[64], *end = text;
+    const char *name = version == 1 ? "/cpu.cfs_quota_us" : "/cpu.max";
+    size_t used = 0;
+    sessrec__append(path, sizeof path, &used, folder, length);
+    sessrec__append(path, sizeof path, &used, name, strlen(name));
+    sessrec__read_small(path, text, sizeof text);
+    const long quota = strtol(text, &end, 10);
+    if (version == 1) {
+        used = length;
+        sessrec__append(path, sizeof path, &used, "/cpu.cfs_period_us", 18);
+        sessrec__read_small(path, text, sizeof text);
+        end = text;
+    }
+    const long period = strtol(end, NULL, 10);
+    return quota <= 0 || period <= 0 ? 0 : quota < period ? 1 : quota / period;
+}
+
+// The least that this process' control groups and those above them allow, and not more than `count`. `groups`
+// is /proc/self/cgroup: lines "number:controllers:path", of version 2 "0::path". In a container the path may
+// be that of the host, and the topmost folder the container's own.
+static int32_t sessrec__quota(const char *groups, const char *mount, int32_t count) {
+    char text[2048], path[1024];
+    sessrec__read_small(groups, text, sizeof text);
+    for (char *line = text, *next; *line; line = next) {
+        char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
+        next = line + strcspn(line, "\n");
+        if (*next) *next++ = 0;
+        if (!group || group >= next) continue;
+        *group++ = 0;
+        int version = controllers[1] ? 0 : 2;
+        for (const char *at = controllers; at && !version; at = strchr(at + 1, ','))
+            version = !strncmp(at + 1, "cpu", 3) && (!at[4] || at[4] == ',');
+        if (!version) continue;
+        size_t used = 0;
+        sessrec__append(path, sizeof path, &used, mount, strlen(mount));
+        if (version == 1) sessrec__append(path, sizeof path, &used, "/cpu", 4);
+        const size_t top = used;
+        sessrec__append(path, sizeof path, &used, group, strlen(group));
+        for (; used >= top; --used) {  // the group, then those above it
+            if (used > top && path[used] && path[used] != '/') continue;
+            const int64_t quota = sessrec__group_quota(path, used, version);
+            if (quota && quota < count) count = (int32_t)quota;
+        }
+    }
+    return count;
+}
+
+#  ifndef CPU_SETSIZE  // under -std=c99 it is not declared
+extern int sched_getaffinity(pid_t process, size_t size, unsigned long *mask);
+#    define SESSREC__MASK(mask) mask
+#  else
+#    define SESSREC__MASK(mask) (cpu_set_t *)(void *)mask
+#  endif
+#endif // __linux__
+
+SESSREC_API int32_t sessrec_processor_count(void) {
+    int64_t count = 0;
+#if defined(SESSREC__WINDOWS)
+    DWORD_PTR mine = 0, all = 0;
+    for (GetProcessAffinityMask(GetCurrentProcess(), &mine, &all); mine; mine &= mine - 1) ++count;
+    if (!count) {  // the process runs in several groups of processors
+        SYSTEM_INFO info;
+        GetSystemInfo(&info);
+        count = (int64_t)info.dwNumberOfProcessors;
+    }
+#elif defined(__linux__)
+    unsigned long mask[128];
+    memset(mask, 0, sizeof mask);
+    if (sched_getaffinity(0, sizeof mask, SESSREC__MASK(mask)) >= 0)
+        for (size_t i = 0; i < sizeof mask / sizeof *mask; ++i)
+            for (unsigned long rest = mask[i]; rest; rest &= rest - 1) ++count;
+#endif
+#if defined(SESSREC__POSIX) && defined(_SC_NPROCESSORS_ONLN)
+    if (!count) count = (int64_t)sysconf(_SC_NPROCESSORS_ONLN);
+#endif
+    count = count < 1 ? 1 : count < 65536 ? count : 65536;
+#ifdef __linux__
+    count = sessrec__quota("/proc/self/cgroup", "/sys/fs/cgroup", (int32_t)count);
+#endif
+    return (int32_t)count;
+}
+
+#endif // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
 // >>errors   one sentence for the user, one code for the program
@@ -7377,6 +7405,16 @@ SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
     return fits;
 }
 
+#ifdef SESSREC_MALLOC
+static void *sessrec__malloc(void *user, size_t bytes) {
+    (void)user;
+    return SESSREC_MALLOC(bytes);
+}
+static void sessrec__mfree(void *user, void *block) {
+    (void)user;
+    SESSREC_FREE(block);
+}
+#else
 // The rows of a table that a step touches lie anywhere in it. With pages of 2 MB the processor finds most of
 // them without a look at its page tables, a tenth of a step with 37,000 items. A strict C99 build does
 // without: <sys/mman.h> keeps the name from it.
@@ -7397,6 +7435,7 @@ static void sessrec__mfree(void *user, void *block) {
     (void)user;
     free(block);
 }
+#endif
 
 // The allocator to store in an object: the caller's, or malloc.
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
@@ -7724,9 +7763,10 @@ static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, s
 
 // ===========================================================================================================
 // >>threads   run count tasks, return when all are done
-// Task i always gets the same work whoever runs it, so results do not depend on the number of threads.
-// Workers wait for the next region by spinning for some microseconds before they sleep: a training step has
-// six regions and lasts less than a millisecond.
+// Task i always gets the same work whoever runs it, so results do not depend on the number of threads. Thread
+// t begins with task t, whose memory may still be in its cache, and goes on with any that nobody has begun:
+// a thread that the system does not run delays nothing. Workers wait for the next region by spinning for some
+// microseconds before they sleep: a training step has six regions and lasts less than a millisecond.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -7738,6 +7778,13 @@ SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) {
 SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) {
     InterlockedExchange((volatile LONG *)shared, (LONG)value);
 }
+// Each returns what was there before.
+SESSREC__INLINE int32_t sessrec__add_shared(int32_t *shared, int32_t value) {
+    return (int32_t)InterlockedExchangeAdd((volatile LONG *)shared, (LONG)value);
+}
+SESSREC__INLINE int32_t sessrec__and_shared(int32_t *shared, int32_t value) {
+    return (int32_t)InterlockedAnd((volatile LONG *)shared, (LONG)value);
+}
 SESSREC__INLINE void sessrec__pause(void) { YieldProcessor(); }
 #  else
 SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) {
@@ -7747,6 +7794,13 @@ SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) {
 // instruction.
 SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) {
     (void)__atomic_exchange_n(shared, value, __ATOMIC_SEQ_CST);
+}
+// Each returns what was there before.
+SESSREC__INLINE int32_t sessrec__add_shared(int32_t *shared, int32_t value) {
+    return __atomic_fetch_add(shared, value, __ATOMIC_SEQ_CST);
+}
+SESSREC__INLINE int32_t sessrec__and_shared(int32_t *shared, int32_t value) {
+    return __atomic_fetch_and(shared, value, __ATOMIC_SEQ_CST);
 }
 SESSREC__INLINE void sessrec__pause(void) {
 #    ifdef SESSREC__X86
@@ -7761,31 +7815,31 @@ SESSREC__INLINE void sessrec__pause(void) {
 SESSREC__INLINE void sessrec__join_thread(HANDLE thread) {
     WaitForSingleObject(thread, INFINITE), CloseHandle(thread);
 }
-SESSREC__INLINE void sessrec__open(sessrec__gate *gate) {
-    InitializeCriticalSection(&gate->lock), InitializeConditionVariable(&gate->wake);
+SESSREC__INLINE void sessrec__make_lock(sessrec__lock *lock) { InitializeCriticalSection(lock); }
+SESSREC__INLINE void sessrec__end_lock(sessrec__lock *lock) { DeleteCriticalSection(lock); }
+SESSREC__INLINE void sessrec__take_lock(sessrec__lock *lock) { EnterCriticalSection(lock); }
+SESSREC__INLINE void sessrec__leave_lock(sessrec__lock *lock) { LeaveCriticalSection(lock); }
+SESSREC__INLINE void sessrec__make_bell(sessrec__bell *bell) { InitializeConditionVariable(bell); }
+SESSREC__INLINE void sessrec__end_bell(sessrec__bell *bell) { (void)bell; }
+SESSREC__INLINE void sessrec__sleep(sessrec__bell *bell, sessrec__lock *lock) {
+    SleepConditionVariableCS(bell, lock, INFINITE);
 }
-SESSREC__INLINE void sessrec__close(sessrec__gate *gate) { DeleteCriticalSection(&gate->lock); }
-SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { EnterCriticalSection(&gate->lock); }
-SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { LeaveCriticalSection(&gate->lock); }
-SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) {
-    SleepConditionVariableCS(&gate->wake, &gate->lock, INFINITE);
-}
-SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { WakeAllConditionVariable(&gate->wake); }
+SESSREC__INLINE void sessrec__ring(sessrec__bell *bell) { WakeConditionVariable(bell); }
 SESSREC__INLINE void sessrec__yield(void) { SwitchToThread(); }
 #  else
 #    define SESSREC__THREAD_MAIN static void *
 #    define SESSREC__START(thread, main, argument) (pthread_create(thread, NULL, main, argument) == 0)
 SESSREC__INLINE void sessrec__join_thread(pthread_t thread) { pthread_join(thread, NULL); }
-SESSREC__INLINE void sessrec__open(sessrec__gate *gate) {
-    pthread_mutex_init(&gate->lock, NULL), pthread_cond_init(&gate->wake, NULL);
+SESSREC__INLINE void sessrec__make_lock(sessrec__lock *lock) { pthread_mutex_init(lock, NULL); }
+SESSREC__INLINE void sessrec__end_lock(sessrec__lock *lock) { pthread_mutex_destroy(lock); }
+SESSREC__INLINE void sessrec__take_lock(sessrec__lock *lock) { pthread_mutex_lock(lock); }
+SESSREC__INLINE void sessrec__leave_lock(sessrec__lock *lock) { pthread_mutex_unlock(lock); }
+SESSREC__INLINE void sessrec__make_bell(sessrec__bell *bell) { pthread_cond_init(bell, NULL); }
+SESSREC__INLINE void sessrec__end_bell(sessrec__bell *bell) { pthread_cond_destroy(bell); }
+SESSREC__INLINE void sessrec__sleep(sessrec__bell *bell, sessrec__lock *lock) {
+    pthread_cond_wait(bell, lock);
 }
-SESSREC__INLINE void sessrec__close(sessrec__gate *gate) {
-    pthread_mutex_destroy(&gate->lock), pthread_cond_destroy(&gate->wake);
-}
-SESSREC__INLINE void sessrec__lock(sessrec__gate *gate) { pthread_mutex_lock(&gate->lock); }
-SESSREC__INLINE void sessrec__unlock(sessrec__gate *gate) { pthread_mutex_unlock(&gate->lock); }
-SESSREC__INLINE void sessrec__sleep(sessrec__gate *gate) { pthread_cond_wait(&gate->wake, &gate->lock); }
-SESSREC__INLINE void sessrec__wake(sessrec__gate *gate) { pthread_cond_broadcast(&gate->wake); }
+SESSREC__INLINE void sessrec__ring(sessrec__bell *bell) { pthread_cond_signal(bell); }
 SESSREC__INLINE void sessrec__yield(void) { sched_yield(); }
 #  endif
 
@@ -7793,72 +7847,113 @@ SESSREC__INLINE void sessrec__yield(void) { sched_yield(); }
 
 #ifndef SESSREC_NO_THREADS
 
-// Thread `number` takes tasks number, number + threads, ...
-static void sessrec__pool_share(sessrec__pool *pool, int32_t number) {
-    for (int32_t i = number; i < pool->count; i += pool->threads) pool->task(pool->context, i);
+// Claims an open task for a thread, its own first; -1: there is none for it. Between the look and the claim
+// the region may have ended and another begun: then the task is one of that, which is as good.
+static int32_t sessrec__pool_claim(sessrec__pool *pool, int32_t number) {
+    uint32_t open;
+    const int32_t active = sessrec__read_shared(&pool->active);
+    while (number < active && (open = (uint32_t)sessrec__read_shared(&pool->open)) != 0) {
+        int32_t i = number;
+        while (i < SESSREC__MAX_THREADS && !(open >> i & 1)) i += active;
+        if (i >= SESSREC__MAX_THREADS)
+            for (i = 0; !(open >> i & 1);) ++i;
+        if ((uint32_t)sessrec__and_shared(&pool->open, ~(1 << i)) >> i & 1) return i;
+    }
+    return -1;
 }
 
-// Waits until another region than `seen` begins, or the pool ends; returns the region.
-static int32_t sessrec__pool_wait(sessrec__pool *pool, int32_t seen) {
+// Whether a worker has a reason to be awake.
+static int sessrec__pool_calls(sessrec__pool *pool, int32_t number) {
+    return sessrec__read_shared(&pool->stop) ||
+           (sessrec__read_shared(&pool->open) && number < sessrec__read_shared(&pool->active));
+}
+
+// The caller opens tasks before it looks who sleeps, and a worker says that it sleeps before it looks for
+// tasks: one of them sees the other. The same holds for `done` and `waiting`.
+static void sessrec__pool_wait(sessrec__worker *self) {
+    sessrec__pool *pool = self->pool;
     for (int32_t spin = 0; spin < SESSREC__SPINS; ++spin) {
-        int32_t region = sessrec__read_shared(&pool->region);
-        if (region != seen) return region;
+        if (sessrec__pool_calls(pool, self->number)) return;
         sessrec__pause();
     }
-    // The caller stores `region` before it reads `sleeping`, this stores `sleeping` before it reads `region`:
-    // one of them sees the other.
-    sessrec__lock(&pool->gate);
-    sessrec__write_shared(&pool->sleeping, pool->sleeping + 1);
-    while (sessrec__read_shared(&pool->region) == seen) sessrec__sleep(&pool->gate);
-    sessrec__write_shared(&pool->sleeping, pool->sleeping - 1);
-    sessrec__unlock(&pool->gate);
-    return sessrec__read_shared(&pool->region);
+    sessrec__take_lock(&pool->lock);
+    sessrec__write_shared(&self->asleep, 1);
+    while (!sessrec__pool_calls(pool, self->number)) sessrec__sleep(&self->bell, &pool->lock);
+    sessrec__write_shared(&self->asleep, 0);
+    sessrec__leave_lock(&pool->lock);
+}
+
+static void sessrec__pool_ring(sessrec__pool *pool, sessrec__bell *bell) {
+    sessrec__take_lock(&pool->lock);
+    sessrec__ring(bell);
+    sessrec__leave_lock(&pool->lock);
 }
 
 SESSREC__THREAD_MAIN sessrec__pool_main(void *argument) {
     sessrec__worker *self = (sessrec__worker *)argument;
     sessrec__pool *pool = self->pool;
-    for (int32_t seen = 0;;) {
-        seen = sessrec__pool_wait(pool, seen);
-        if (sessrec__read_shared(&pool->stop)) return 0;
-        sessrec__pool_share(pool, self->number);
-        sessrec__write_shared(&self->done, seen);
+    while (!sessrec__read_shared(&pool->stop)) {
+        const int32_t i = sessrec__pool_claim(pool, self->number);
+        if (i < 0) {
+            sessrec__pool_wait(self);
+            continue;
+        }
+        pool->task(pool->context, i);
+        (void)sessrec__add_shared(&pool->done, 1);
+        if (sessrec__read_shared(&pool->waiting)) sessrec__pool_ring(pool, &pool->bell);
     }
+    return 0;
 }
 
-// Lets all workers go on to the next region.
-static void sessrec__pool_begin(sessrec__pool *pool) {
-    sessrec__write_shared(&pool->region, (int32_t)(((uint32_t)pool->region + 1) & 0x7fffffff));
-    if (sessrec__read_shared(&pool->sleeping)) {
-        sessrec__lock(&pool->gate);
-        sessrec__wake(&pool->gate);
-        sessrec__unlock(&pool->gate);
+// A worker that has begun a task may have lost its processor: who sleeps leaves it his own.
+static void sessrec__pool_await(sessrec__pool *pool, int32_t done) {
+    for (int32_t spin = 0; spin < SESSREC__SPINS + SESSREC__YIELDS; ++spin) {
+        if (sessrec__read_shared(&pool->done) == done) return;
+        if (spin < SESSREC__SPINS) sessrec__pause();
+        else sessrec__yield();
     }
+    sessrec__take_lock(&pool->lock);
+    sessrec__write_shared(&pool->waiting, 1);
+    while (sessrec__read_shared(&pool->done) != done) sessrec__sleep(&pool->bell, &pool->lock);
+    sessrec__write_shared(&pool->waiting, 0);
+    sessrec__leave_lock(&pool->lock);
 }
 
 #endif // SESSREC_NO_THREADS
 
-// How many threads a configuration asks for; 0 is one for each processor.
-static int32_t sessrec__pool_threads(int32_t asked) {
-    if (asked <= 0) asked = sessrec__processors();
+#ifndef SESSREC__MOST_THREADS  // a test may want more
+#  define SESSREC__MOST_THREADS sessrec_processor_count()
+#endif
+// How many threads a configuration asks for. Its own are not more than there are processors: others would
+// only take turns with them.
+static int32_t sessrec__pool_threads(int32_t asked, const sessrec_jobs *jobs) {
+    if (asked <= 0 || (!jobs->run && asked > SESSREC__MOST_THREADS)) asked = SESSREC__MOST_THREADS;
     return asked < SESSREC__MAX_THREADS ? asked : SESSREC__MAX_THREADS;
 }
 
-// A thread that cannot be started is done without.
+// If a thread cannot start, fewer are used.
 static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec_jobs *jobs) {
-    const int32_t threads = sessrec__pool_threads(asked);
+    const int32_t threads = sessrec__pool_threads(asked, jobs);
     memset(pool, 0, sizeof *pool);
     pool->jobs = *jobs;
-    pool->threads = jobs->run ? threads : 1;
+    pool->threads = pool->usual = jobs->run ? threads : 1;
+    pool->pause = 1;
     if (jobs->run) return;
 #ifndef SESSREC_NO_THREADS
-    sessrec__open(&pool->gate);
+    pool->active = threads;
+    sessrec__make_lock(&pool->lock);
+    sessrec__make_bell(&pool->bell);
     for (; pool->threads < threads; pool->threads++) {
         sessrec__worker *worker = &pool->worker[pool->threads];
         worker->pool = pool;
         worker->number = pool->threads;
-        if (!SESSREC__START(&worker->thread, sessrec__pool_main, worker)) break;
+        sessrec__make_bell(&worker->bell);
+        if (SESSREC__START(&worker->thread, sessrec__pool_main, worker)) continue;
+        sessrec__end_bell(&worker->bell);
+        break;
     }
+    pool->usual = pool->threads;
+    sessrec__write_shared(&pool->active, pool->threads);
 #endif
 }
 
@@ -7866,33 +7961,70 @@ static void sessrec__pool_free(sessrec__pool *pool) {
 #ifndef SESSREC_NO_THREADS
     if (pool->jobs.run || !pool->threads) return;  // own threads were never started
     sessrec__write_shared(&pool->stop, 1);
-    sessrec__pool_begin(pool);
-    for (int32_t i = 1; i < pool->threads; ++i) sessrec__join_thread(pool->worker[i].thread);
-    sessrec__close(&pool->gate);
+    for (int32_t i = 1; i < pool->threads; ++i) {
+        sessrec__pool_ring(pool, &pool->worker[i].bell);
+        sessrec__join_thread(pool->worker[i].thread);
+        sessrec__end_bell(&pool->worker[i].bell);
+    }
+    sessrec__end_bell(&pool->bell);
+    sessrec__end_lock(&pool->lock);
 #endif
     pool->threads = 0;
 }
 
+// count is SESSREC__MAX_THREADS at most, unless the jobs are the caller's own.
 static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context) {
+    const int32_t threads = pool->trial ? pool->trial : pool->usual;
     if (pool->jobs.run && count > 1) {
         pool->jobs.run(pool->jobs.user, count, task, context);
         return;
     }
-    if (pool->threads <= 1 || count <= 1) {
+    if (threads <= 1 || count <= 1) {
         for (int32_t i = 0; i < count; ++i) task(context, i);
         return;
     }
 #ifndef SESSREC_NO_THREADS
+    int32_t mine = 0;
     pool->task = task;
     pool->context = context;
-    pool->count = count;
-    sessrec__pool_begin(pool);
-    sessrec__pool_share(pool, 0);
-    for (int32_t i = 1; i < pool->threads; ++i)
-        for (int32_t spin = 0; sessrec__read_shared(&pool->worker[i].done) != pool->region; ++spin) {
-            if (spin < SESSREC__SPINS) sessrec__pause();
-            else sessrec__yield();
+    sessrec__write_shared(&pool->done, 0);
+    sessrec__write_shared(&pool->open, (int32_t)(((uint32_t)1 << count) - 1));
+    for (int32_t i = 1; i < threads && i < count; ++i)
+        if (sessrec__read_shared(&pool->worker[i].asleep)) sessrec__pool_ring(pool, &pool->worker[i].bell);
+    for (int32_t i; (i = sessrec__pool_claim(pool, 0)) >= 0; ++mine) task(context, i);
+    sessrec__pool_await(pool, count - mine);
+#endif
+}
+
+// After each step of many that are alike, with the time it took: finds out how many threads pay. Where the
+// processors are far apart, or busy with other work, fewer can be faster, and one always is as fast as one.
+// Now and then half or twice as many are tried for a window of steps, and stay if they are faster. The more
+// trials have failed the rarer they become.
+static void sessrec__pool_pace(sessrec__pool *pool, double seconds) {
+    const int32_t skipped = 2;  // until memory is where the threads are that use it now
+    if (pool->jobs.run || pool->threads < 2) return;
+    if (++pool->steps > skipped) pool->seconds += seconds;
+    const int32_t steps = pool->steps - skipped;
+    if (steps < 8 || pool->seconds < 0.02) return;
+    const double step = pool->seconds / steps;
+    int32_t next = 0;
+    if (pool->trial) {
+        if (step < 0.97 * pool->usual_step) pool->usual = pool->trial;
+        else if (pool->pause < 128) pool->pause *= 2;
+        pool->paused = 0;
+    } else {
+        if (++pool->paused >= pool->pause || step > 1.3 * pool->usual_step) {
+            pool->up = !pool->up && pool->usual < pool->threads;
+            next = pool->up || pool->usual == 1 ? 2 * pool->usual : pool->usual / 2;
+            if (next > pool->threads) next = pool->threads;
         }
+        pool->usual_step = step;
+    }
+    pool->trial = next;
+    pool->steps = 0;
+    pool->seconds = 0;
+#ifndef SESSREC_NO_THREADS
+    sessrec__write_shared(&pool->active, next ? next : pool->usual);
 #endif
 }
 
@@ -7976,15 +8108,6 @@ SESSREC__OP4(equal, a == b ? c : d)
 #  ifndef SESSREC_NO_TRAINING
 SESSREC__OP1(sqrt, (float)sqrt(a))  // of a float in double, then rounded: the same as sqrtf
 #  endif
-// a first guess at 1 / sqrt(a) of a normal a > 0, within 3.5 %: half the exponent, negative, and a line for
-// the rest
-SESSREC__OP(float, guess_rsqrt, (float a)) {
-    uint32_t bits;
-    memcpy(&bits, &a, sizeof bits);
-    bits = 0x5f375a86u - (bits >> 1);
-    memcpy(&a, &bits, sizeof a);
-    return a;
-}
 SESSREC__OP(int32_t, whole, (int32_t n)) { return n; }
 // Lane l: part + the eight 4-bit codes in x[4l .. 4l+3], low ones first, times h[0 .. 7]. Two parts of 16
 // bits where vectors have them, which have room for four such sums before they are added to a sum of 32 bits.
@@ -8043,8 +8166,6 @@ SESSREC__OP2(min, vbslq_f32(vcltq_f32(a, b), a, b))
 SESSREC__OP1(sqrt, vsqrtq_f32(a))
 SESSREC__OP4(less, vbslq_f32(vcltq_f32(a, b), c, d))
 SESSREC__OP4(equal, vbslq_f32(vceqq_f32(a, b), c, d))
-SESSREC__OP1(guess_rsqrt, vreinterpretq_f32_u32(vsubq_u32(
-                              vdupq_n_u32(0x5f375a86u), vshrq_n_u32(vreinterpretq_u32_f32(a), 1))))
 SESSREC__OP(int32x4_t, whole, (int32_t n)) { return vdupq_n_s32(n); }
 SESSREC__OP(int32x4_t, octet, (const uint8_t *x, const int8_t *h, int32x4_t part)) {
     const uint8x16_t codes = vld1q_u8(x);
@@ -8083,8 +8204,6 @@ SESSREC__OP2(min, SESSREC__MM_ALL(min_ps, a, b))
 SESSREC__OP1(sqrt, SESSREC__MM_ALL(sqrt_ps, a))
 SESSREC__OP(sessrec__vec, floats, (SESSREC__INTEGERS a)) { return SESSREC__MM_ALL(cvtepi32_ps, a); }
 SESSREC__OP(SESSREC__INTEGERS, whole, (int32_t n)) { return SESSREC__MM(set1_epi32)(n); }
-SESSREC__OP1(guess_rsqrt, SESSREC__MM_FLOATS(SESSREC__MM(sub_epi32)(
-                              V(whole, 0x5f375a86), SESSREC__MM_ALL(srli_epi32, SESSREC__MM_INTEGERS(a), 1))))
 SESSREC__OP2(scale2, SESSREC__MM_FLOATS(SESSREC__MM(add_epi32)(
                          SESSREC__MM_INTEGERS(a), SESSREC__MM_ALL(slli_epi32, SESSREC__MM_INTEGERS(b), 23))))
 SESSREC__OP(SESSREC__INTEGERS, octet, (const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part)) {
@@ -8208,7 +8327,8 @@ SESSREC__KERNEL(void, matmul, (int32_t M, int32_t N, int32_t K, const float *A, 
 // C [M,N] = bias + A [M,K] B^T for B [N,K]; bias [N] is the same for all rows.
 SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                  ptrdiff_t c_row)) {
+                                  ptrdiff_t c_row, float *panel)) {
+    (void)panel;
     for (int32_t i = 0; i < M; ++i)
         for (int32_t j = 0; j < N; ++j) {
             C[i * c_row + j] = bias[j];
@@ -8320,10 +8440,8 @@ SESSREC__KERNEL(void, transpose, (int32_t rows, int32_t columns, const float *x,
 // first-level cache.
 SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                  ptrdiff_t c_row)) {
-    enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = SESSREC__K(depth), ALIGN = 64 };
-    float space[WIDE * DEPTH + ALIGN / sizeof(float)];
-    float *panel = (float *)(void *)((char *)space + (ALIGN - (uintptr_t)space % ALIGN) % ALIGN);
+                                  ptrdiff_t c_row, float *panel)) {
+    enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = SESSREC__PANEL / 48 };  // WIDE <= 48
     for (int32_t k = 0; k < K; k += DEPTH)
         for (int32_t j = 0; j < N; j += WIDE) {
             const int32_t depth = K - k < DEPTH ? K - k : DEPTH, columns = N - j < WIDE ? N - j : WIDE;
@@ -8602,22 +8720,6 @@ SESSREC__KERNEL(void, tally, (int32_t n, const float *x, float value, int32_t *h
 // ---- an optimizer step; the formulas stand at >>optimizers ----
 #ifndef SESSREC_NO_TRAINING
 
-// 1 / sqrt(a) for a > 0, off by 2e-7 at most: from the guess y by a step of third order and one of second
-// order, with e = 1 - a y^2: y (1 + e/2 + 3/8 e^2), then y (1 + e/2). A tenth of the time of a square root
-// and a division.
-SESSREC__OP(sessrec__vec, rsqrt, (sessrec__vec a)) {
-#ifdef SESSREC__DOUBLE
-    return 1 / sqrt(a);
-#else
-    const sessrec__vec one = V(all, 1), half = V(all, 0.5f);
-    a = V(min, V(all, 3e38f), a);  // of infinity, too, 0 rather than NaN
-    sessrec__vec y = V(guess_rsqrt, a), negative = V(minus, a), e = V(fma, V(mul, negative, y), y, one);
-    y = V(fma, V(mul, y, e), V(fma, e, V(all, 0.375f), half), y);
-    e = V(fma, V(mul, negative, y), y, one);
-    return V(fma, V(mul, y, e), half, y);
-#endif
-}
-
 // Each finds from the gradient g what becomes of first and second, and the step d; then
 // w -= rate d, or with momentum v = mu v - rate d, w += v. The configuration is copied, so that no store into
 // the arrays can change it.
@@ -8649,12 +8751,12 @@ SESSREC__UPDATE(sgd, )
 SESSREC__UPDATE(adagrad, {
     const sessrec__vec a = V(fma, g, g, SESSREC__FIRST);
     V(put, u->first + i, a, n - i);
-    d = V(mul, g, V(rsqrt, V(add, a, epsilon)));
+    d = V(div, g, V(sqrt, V(add, a, epsilon)));
 })
 SESSREC__UPDATE(rmsprop, {
     const sessrec__vec a = SESSREC__MEAN(o.decay, SESSREC__FIRST, V(mul, g, g));
     V(put, u->first + i, a, n - i);
-    d = V(mul, g, V(rsqrt, V(add, a, epsilon)));
+    d = V(div, g, V(sqrt, V(add, a, epsilon)));
 })
 SESSREC__UPDATE(adadelta, {
     const sessrec__vec past = SESSREC__SECOND, a = SESSREC__MEAN(o.decay, SESSREC__FIRST, V(mul, g, g));
@@ -8898,7 +9000,7 @@ static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t 
 // C [M,N] = bias + A [M,K] B^T for B [N,K]
 static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K,
                                const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
-                               const float *bias, float *C, ptrdiff_t c_row) {
+                               const float *bias, float *C, ptrdiff_t c_row, float *panel) {
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K)) {
         for (int32_t i = 0; i < M; ++i) memcpy(C + i * c_row, bias, (size_t)N * sizeof *bias);
@@ -8907,9 +9009,81 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
         return;
     }
 #endif
-    kernels->matmul_bt(M, N, K, A, a_row, B, b_row, bias, C, c_row);
+    kernels->matmul_bt(M, N, K, A, a_row, B, b_row, bias, C, c_row, panel);
 }
 #endif
+
+// ===========================================================================================================
+// >>blocks   matrix products, functions, draws and threads for the caller's own models
+// ===========================================================================================================
+#ifndef SESSREC_NO_TRAINING
+
+SESSREC_API void sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
+                                ptrdiff_t c_row, int32_t accumulate) {
+    sessrec__matmul(sessrec__best_kernels(), M, N, K, A, a_row, a_column, B, b_row, C, c_row, accumulate);
+}
+
+SESSREC_API void sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                   ptrdiff_t c_row) {
+    sessrec__matmul_bt(sessrec__best_kernels(), M, N, K, A, a_row, B, b_row, bias, C, c_row);
+}
+
+SESSREC_API void sessrec_exp(int32_t n, const float *x, float *y) {
+    (sessrec__best_kernels()->exp)(n, x, 0, y);
+}
+SESSREC_API void sessrec_tanh(int32_t n, const float *x, float *y) {
+    (sessrec__best_kernels()->tanh)(n, x, y);
+}
+SESSREC_API void sessrec_sigmoid(int32_t n, const float *x, float *y) {
+    sessrec__best_kernels()->sigmoid(n, x, y);
+}
+
+SESSREC_API uint64_t sessrec_random(uint64_t seed, uint64_t stream, uint64_t index) {
+    return sessrec__draw(sessrec__key(seed, stream), index);
+}
+SESSREC_API float sessrec_random_unit(uint64_t seed, uint64_t stream, uint64_t index) {
+    return sessrec__unit(sessrec_random(seed, stream, index));
+}
+
+struct sessrec_pool {
+    sessrec_allocator memory;
+    sessrec__pool threads;
+};
+
+SESSREC_API sessrec_result sessrec_pool_create(int32_t threads, const sessrec_jobs *jobs,
+                                               const sessrec_allocator *allocator, sessrec_pool **out,
+                                               sessrec_error *err) {
+    static const sessrec_jobs none = {NULL, NULL};
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    if (!out) return sessrec__null(err);
+    *out = (sessrec_pool *)sessrec__alloc(&memory, 1, sizeof **out);
+    if (!*out) return sessrec__no_memory(err);
+    (*out)->memory = memory;
+    sessrec__pool_init(&(*out)->threads, threads, jobs ? jobs : &none);
+    return SESSREC_OK;
+}
+
+SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool) {
+    return pool ? pool->threads.threads : 1;
+}
+
+SESSREC_API void sessrec_parallel(sessrec_pool *pool, int32_t count,
+                                  void (*task)(void *context, int32_t index), void *context) {
+    if (pool) sessrec__pool_run(&pool->threads, count, task, context);
+    else
+        for (int32_t i = 0; i < count; ++i) task(context, i);
+}
+
+SESSREC_API void sessrec_pool_destroy(sessrec_pool *pool) {
+    if (!pool) return;
+    sessrec_allocator memory = pool->memory;
+    sessrec__pool_free(&pool->threads);
+    sessrec__free(&memory, pool);
+}
+
+#endif // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
 // >>config   defaults, what may be asked for, and both as text
@@ -11540,7 +11714,8 @@ struct sessrec_scratch {
     float *step;                    // for a click. In the same place, for recommendations:
     float *scores;                  // [rows,SCAN_BLOCK]
     int32_t *list;                  // [SCAN_BLOCK] items that a screen lets through
-    float *states;                  // [rows,L] hidden states of the last layer; none if rows is 1
+    float *states;                  // [rows,L] hidden states of the last layer, and
+    float *panel;                   // [PANEL] for the product; neither if rows is 1
     int8_t *codes;                  // [rows,8 octets] of hidden states, for screens
     sessrec__walker *walkers;       // [rows]
 };
@@ -11584,6 +11759,7 @@ static sessrec_scratch sessrec__scratch_place(const sessrec_model *model, int32_
     s.scores = (float *)sessrec__place(layout, count * SESSREC__SCAN_BLOCK, sizeof(float));
     s.list = (int32_t *)sessrec__place(layout, SESSREC__SCAN_BLOCK, sizeof(int32_t));
     s.states = (float *)sessrec__place(layout, rows > 1 ? count * L : 0, sizeof(float));
+    s.panel = (float *)sessrec__place(layout, rows > 1 ? SESSREC__PANEL : 0, sizeof(float));
     s.codes = (int8_t *)sessrec__place(layout, count * 8, (uint64_t)sessrec__octets(model));
     s.walkers = (sessrec__walker *)sessrec__place(layout, count, sizeof *s.walkers);
     if (layout->size < same.size) layout->size = same.size;
@@ -11999,7 +12175,7 @@ static void sessrec__offer_block(sessrec_scratch *scratch, int32_t count, int32_
     float *scores = scratch->scores + (ptrdiff_t)rows * SESSREC__SCAN_BLOCK;
     if (rows)
         model->kernels->matmul_bt(rows, items, L, scratch->states, L, model->Wy + (ptrdiff_t)first * L, L,
-                                  model->By + first, scratch->scores, SESSREC__SCAN_BLOCK);
+                                  model->By + first, scratch->scores, SESSREC__SCAN_BLOCK, scratch->panel);
     for (int32_t i = 0; i < count; ++i) {
         const sessrec__walker *walker = &scratch->walkers[i];
         sessrec_request *request = walker->request;
@@ -12321,9 +12497,10 @@ enum {
     SESSREC__INT32 = 0x14,
     SESSREC__INT64 = 0x18,
     SESSREC__UINT32 = 0x24,
-    SESSREC__UINT64 = 0x28
+    SESSREC__UINT64 = 0x28,
+    SESSREC__FLOAT = 0x34,
+    SESSREC__FLOAT64 = 0x38
 };
-enum { SESSREC__FLOAT = 0x34, SESSREC__FLOAT64 = 0x38 };
 
 typedef struct sessrec__section {
     char name[16];                  // 1 to 15 visible characters, then zeros
@@ -12925,7 +13102,7 @@ typedef struct sessrec__file_sink {
     sessrec__handle file;
     int error;                      // errno of the first failure; nothing is written after it
     size_t used;                    // of the buffer, which gathers small pieces
-    unsigned char buffer[2048];
+    unsigned char buffer[2048];     // for a third name where nothing is gathered
     char target[2048], name[2048];  // what it is to replace, links followed; what it is called now
 } sessrec__file_sink;
 
@@ -13224,8 +13401,8 @@ static void sessrec__file_again(sessrec__file_sink *file, const sessrec__save *s
 // done: TARGET.tmp1000, which no temporary file has.
 static int sessrec__file_publish(sessrec__file_sink *file, sessrec__save *save, int keep) {
 #ifdef SESSREC__POSIX
-    char old[sizeof file->name];
-    memcpy(old, file->name, sizeof old);
+    char *old = (char *)file->buffer;  // whose bytes are written
+    memcpy(old, file->name, sizeof file->name);
     sessrec__file_name(file, SESSREC__TRIES);
     if (keep && save->replaces) {
         (void)sessrec__remove_left(file->name, save->begins);
@@ -13358,17 +13535,20 @@ SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, 
 
 #ifdef SESSREC__POSIX
 SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
-    sessrec__file_sink first, second;
+    sessrec__file_sink file;
+    char *first = (char *)file.buffer, *second = file.target;
     struct stat left, right;
-    if (!a || !b || !sessrec__follow(&first, a) || !sessrec__follow(&second, b)) return 0;
-    const int missing = stat(first.target, &left) != 0;
-    if (missing != (stat(second.target, &right) != 0)) return 0;
+    if (!a || !b || !sessrec__follow(&file, a)) return 0;
+    memcpy(first, file.target, sizeof file.target);
+    if (!sessrec__follow(&file, b)) return 0;
+    const int missing = stat(first, &left) != 0;
+    if (missing != (stat(second, &right) != 0)) return 0;
     if (!missing) return sessrec__same_inode(&left, &right);
     // neither is there: the same name in the same directory
-    const char *slash = strrchr(first.target, '/'), *other = strrchr(second.target, '/');
-    if (strcmp(slash ? slash + 1 : first.target, other ? other + 1 : second.target)) return 0;
-    return !stat(sessrec__directory_of(first.target), &left) &&
-           !stat(sessrec__directory_of(second.target), &right) && sessrec__same_inode(&left, &right);
+    const char *slash = strrchr(first, '/'), *other = strrchr(second, '/');
+    if (strcmp(slash ? slash + 1 : first, other ? other + 1 : second)) return 0;
+    return !stat(sessrec__directory_of(first), &left) && !stat(sessrec__directory_of(second), &right) &&
+           sessrec__same_inode(&left, &right);
 }
 #else
 SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
@@ -14043,6 +14223,9 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #  undef SESSREC_MAX_SIMD
 #  undef SESSREC__OWN_MAX_SIMD
 #endif
+#undef SESSREC__CLOCK
+#undef SESSREC__MASK
+#undef SESSREC__MOST_THREADS
 #undef SESSREC__INLINE
 #undef SESSREC__PREFETCH
 #undef SESSREC__EACH_BYTE

@@ -19,6 +19,7 @@
 // bench/hrnn.sh runs all, and writes the tables and figures.
 
 #define SESSREC_IMPLEMENTATION
+#include "../examples/experiment.h"
 #include "../examples/shop.h"
 
 #include <time.h>
@@ -256,7 +257,7 @@ static sessrec_result item_knn(const sessrec_log *log, sessrec_scorer *out) {
 static sessrec_result make_scorer(const setting *s, const corpus *c, uint64_t seed, sessrec_model **model,
                                   sessrec_scorer *out, sessrec_error *err) {
     if (s->model == POP) return sessrec_scorer_pop(c->train, NULL, out, NULL);
-    if (s->model == PPOP) return sessrec_scorer_ppop(c->train, NULL, out, NULL);
+    if (s->model == PPOP) return experiment_ppop(c->train, out, NULL);
     if (s->model == ITEM_KNN)
         return item_knn(c->train, out);
     const sessrec_config config = config_of(s, seed);
@@ -437,8 +438,8 @@ static sessrec_result run_log(const options *o, char **argv, const corpus *c, se
         memset(mine, 0, (size_t)events * sizeof *mine);
         result = run_setting(*s, o, argv, c, mine, err);
         if (result || s->model < CONCAT || !rnn) continue;
-        sessrec_signed_ranks test_of;
-        result = sessrec_wilcoxon(mine, of_rnn, events, NULL, &test_of, NULL);
+        experiment_signed_ranks test_of;
+        result = experiment_wilcoxon(mine, of_rnn, events, &test_of);
         printf("%s\t%s\t0\twilcoxon\t%lld\t%.2f\t%.2g\n", o->log, s->name, (long long)test_of.used, test_of.z,
                test_of.p);
     }

@@ -575,7 +575,7 @@ static void print_settings(int32_t items) {
 
 int main(int argc, char **argv) {
     const int32_t items = argc > 1 ? (int32_t)strtol(argv[1], NULL, 10) : 37483,
-                  processors = sessrec__pool_threads(0);
+                  processors = sessrec_processor_count();
     bench b = {items,
                {1, processors},
                processors > 1 ? 2 : 1,

@@ -19,6 +19,7 @@
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
+#include "experiment.h"
 #include "shop.h"
 
 #include <errno.h>
@@ -1241,11 +1242,11 @@ static int compare_metric(const char *const *names, ranking *r, const double *a,
     const sessrec_report *report = &r->report;
     double more[SESSREC_MAX_CUTOFFS], p[SESSREC_MAX_CUTOFFS];
     for (int32_t c = 0; c < report->cutoff_count; ++c) {
-        sessrec_signed_ranks test;
+        experiment_signed_ranks test;
         for (ranking *each = r; each < r + 2; ++each)
             for (int64_t i = 0; i < each->events; ++i)
                 each->gain[i] = each->rank[i] > report->cutoffs[c] ? 0 : is_mrr ? 1 / each->rank[i] : 1;
-        if (sessrec_wilcoxon(r[0].gain, r[1].gain, r->events, NULL, &test, NULL) != SESSREC_OK)
+        if (experiment_wilcoxon(r[0].gain, r[1].gain, r->events, &test) != SESSREC_OK)
             return fail_memory();
         more[c] = b[c] - a[c];
         p[c] = test.p;
@@ -1452,7 +1453,7 @@ static int demo_table(const settings *s, const work *w) {
         demo_compare(s, w, "the GRU's best", sessrec_scorer_model(w->model, NULL, &scorer, NULL), &scorer);
     if (!status)
         status = demo_compare(s, w, "most clicked in this visit",
-                              sessrec_scorer_s_pop(w->train, NULL, &scorer, NULL), &scorer);
+                              experiment_s_pop(w->train, &scorer, NULL), &scorer);
     if (!status)
         status = demo_compare(s, w, "most clicked in the shop",
                               sessrec_scorer_pop(w->train, NULL, &scorer, NULL), &scorer);

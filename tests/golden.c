@@ -5,7 +5,7 @@
 // if any is out of tolerance. What the library does not have is named as skipped. Uses the public interface,
 // but for the similarities of neighbors.
 #define SESSREC_IMPLEMENTATION
-#include "../sessrec.h"
+#include "../examples/experiment.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -333,7 +333,7 @@ static void run_loss(golden_case *c) {
     const float *scores = floats(c, need_sized(c, "scores", count));
     float *row_loss = take_floats(c, rows), *gradient = take_floats(c, count);
     demand(c, "sessrec_loss",
-           sessrec_loss(&config, 0, rows, columns, NULL, offset, scores, row_loss, gradient,
+           sessrec_loss(&config, 0, rows, columns, NULL, NULL, offset, scores, row_loss, gradient,
                         take_floats(c, 8 * (int64_t)columns)),
            NULL);
     compare_tensor(c, kind, "loss_rows", row_loss, rows);
@@ -1325,7 +1325,7 @@ static void check_personal_pop(golden_case *c, const sessrec_log *log, const gol
     const golden_tensor *user = need_sized(c, "prefix_user", prefixes), *pop = need_sized(c, "pop", items);
     float *history = take_floats(c, prefixes * items), *full = take_floats(c, prefixes * items);
     replay *r = new_replay(c);
-    begin_replay(c, r, sessrec_scorer_ppop(log, NULL, &r->scorer, NULL));
+    begin_replay(c, r, experiment_ppop(log, &r->scorer, NULL));
     void *known = take_aligned(c, r->scorer.user_bytes);
     for (int64_t p = 0; p < prefixes; ++p) {
         r->scorer.begin_user(r->scorer.self, known);
@@ -1353,7 +1353,7 @@ static void run_pop(golden_case *c) {
     check_items(c, log, "supp");
     replay *pop = new_replay(c), *s_pop = new_replay(c);
     begin_replay(c, pop, sessrec_scorer_pop(log, NULL, &pop->scorer, NULL));
-    begin_replay(c, s_pop, sessrec_scorer_s_pop(log, NULL, &s_pop->scorer, NULL));
+    begin_replay(c, s_pop, experiment_s_pop(log, &s_pop->scorer, NULL));
     const float *scores = prefix_scores(c, pop, prefix, items);
     for (int64_t p = 0; p < prefix->dim[0]; ++p) compare_tensor(c, SINGLE, "pop", scores + p * items, items);
     compare_tensor(c, SINGLE, "spop", prefix_scores(c, s_pop, prefix, items), prefix->dim[0] * items);

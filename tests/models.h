@@ -5,6 +5,7 @@
 #ifndef SESSREC_TEST_MODELS_H
 #define SESSREC_TEST_MODELS_H
 
+#define SESSREC__MOST_THREADS 16  // tests start as many threads as they ask for, also on one processor
 #include "../sessrec.h"
 
 // The header lets SSE2 compute where a compiler for i386 would use x87. Tests call its private functions, so

@@ -1,7 +1,7 @@
 #!/bin/sh
 # mutate.sh - do the tests notice faults?  sh tests/mutate.sh [--check] [PART OF A NAME]
 #
-# Makes one deliberate fault at a time in a copy of sessrec.h, builds the test programs that ought to notice, and runs them. A fault
+# Makes one deliberate fault at a time in a copy of sessrec.h or of a header in examples/, builds the test programs that ought to notice, and runs them. A fault
 # that no program notices is a hole in the tests: it is named, and the script ends with 1. Faults are made by replacing a piece of code
 # that occurs exactly once; where its lines break and what it is indented by does not matter. A piece that has changed since is an
 # error, so that the list cannot rot. --check only says whether each fault can be made, within seconds.
@@ -21,10 +21,10 @@ only=${1:-}
 limit=
 if command -v timeout >/dev/null; then limit='timeout 120'; fi
 
-# A tree of its own for each fault: tests/ and examples/ are shared, sessrec.h is not.
+# A tree of its own for each fault.
 plant() {
-    mkdir -p "$1/tests" && cp "$root"/tests/*.c "$root"/tests/*.h "$1/tests/" && ln -s "$root/tests/golden" "$1/tests/golden" &&
-        ln -s "$root/examples" "$1/examples" && cp "$root/sessrec.h" "$1/sessrec.h"
+    mkdir -p "$1/tests" "$1/examples" && cp "$root"/tests/*.c "$root"/tests/*.h "$1/tests/" &&
+        ln -s "$root/tests/golden" "$1/tests/golden" && cp "$root"/examples/*.[ch] "$1/examples/" && cp "$root/sessrec.h" "$1/"
 }
 
 # Builds and runs one test program of a tree. 0: it passes.
@@ -75,11 +75,15 @@ replaced() {
 attempt() {
     tree=$work/$1
     verdict="SURVIVED  $2 ($3)"
-    if ! replaced "$root/sessrec.h" "$4" "$5" >"$work/$1.h" || cmp -s "$root/sessrec.h" "$work/$1.h"; then
+    file=
+    for header in sessrec.h examples/experiment.h; do
+        replaced "$root/$header" "$4" "$5" >"$work/$1.h" && ! cmp -s "$root/$header" "$work/$1.h" && file=$header && break
+    done
+    if [ ! "$file" ]; then
         verdict="NO FAULT  $2: the code that it replaces is not there exactly once: $4"
     elif [ "$check" ]; then
         verdict="noticed   $2: nobody has tried"
-    elif plant "$tree" && mv "$work/$1.h" "$tree/sessrec.h"; then
+    elif plant "$tree" && mv "$work/$1.h" "$tree/$file"; then
         for program in $3; do
             passes "$tree" "$program"
             case $? in
@@ -154,6 +158,9 @@ mutate 'logQ is added' golden \
 mutate 'the gradient follows the live batch size' golden \
     'tr->kernels->scale(C, 1 / (float)c->batch_size,' 'tr->kernels->scale(C, 1 / (float)tr->rows,'
 
+mutate 'a target stands where its row says, not where the caller does' test_blocks \
+    'target_columns ? target_columns[i] : first_row + i;' 'first_row + i;'
+
 # ---- the batcher ----
 mutate 'the last pair of a session is lost' test_batcher \
     'return slot->at + 1 < slot->end;' 'return slot->at + 2 < slot->end;'
@@ -186,7 +193,7 @@ mutate 'probabilities of 20 bits' test_sampler \
 mutate 'the guide begins one item late' test_sampler \
     'sampler->guide[g] = item;' 'sampler->guide[g] = item + (item + 1 < items);'
 mutate 'items without support can come' test_sampler \
-    'sampler->total += q || support[i] <= 0 ? q : 1;' 'sampler->total += q ? q : 1;'
+    'sampler->total += q || supports[i] <= 0 ? q : 1;' 'sampler->total += q ? q : 1;'
 
 # ---- the optimizer ----
 mutate 'epsilon outside the root' golden \
@@ -224,7 +231,7 @@ mutate 'a loss of NaN goes on' test_flaws \
 mutate 'an epoch too many' test_flaws \
     'if (at.epoch >= config->epochs ||' 'if (at.epoch > config->epochs ||'
 mutate 'a value as good counts as better' test_trainer \
-    '!(value > tr->position.best)) return' '!(value >= tr->position.best)) return'
+    'value <= tr->position.best) {' 'value < tr->position.best) {'
 mutate 'an item out of range is let in' test_trainer \
     'if (most >= (uint32_t)tr->model->info.item_count)' 'if (most > (uint32_t)tr->model->info.item_count)'
 mutate 'a checkpoint without momentum' test_trainer \
@@ -241,7 +248,7 @@ mutate 'a user whose row moves up leaves his state behind' test_users \
 mutate 'a user holds two slots' test_users \
     'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] - 1 : chain;' 'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] : chain;'
 mutate 'the state of a user fits every model of its width' test_users \
-    'if (model != sessrec__model_fingerprint(user->model) || width' 'if (width'
+    'sessrec__field_is(fields, sessrec__model_fingerprint(user->model), 8, SESSREC_MISMATCH);' 'sessrec__field(fields, sessrec__model_fingerprint(user->model), 8, UINT64_MAX);'
 
 # ---- files ----
 mutate 'checksums of sections are not compared' 'test_trainer test_file' \
@@ -285,7 +292,7 @@ mutate 'standard ties are conservative' test_flaws \
 mutate 'median ties are not halved' test_flaws \
     'ties == SESSREC_TIES_MEDIAN ? first + others / 2' 'ties == SESSREC_TIES_MEDIAN ? first + others'
 mutate 'rank k is no hit at k' test_flaws \
-    'if (rank > cutoff[c]) continue;' 'if (rank >= cutoff[c]) continue;'
+    'if (rank > cutoffs[c]) continue;' 'if (rank >= cutoffs[c]) continue;'
 mutate 'NaN ranks first' test_flaws \
     'tally->higher += count - inside;' 'tally->higher += 0;'
 mutate 'the reciprocal rank counts from 2' golden \
@@ -299,7 +306,7 @@ mutate 'the screen forgets what the codes of a state leave out' test_stream \
 mutate 'the screen forgets what rounding adds' test_stream \
     '+ sessrec__screen_eps(L) * size + 1e-20)' '+ 1e-20)'
 mutate 'several sessions at once get what belongs to the first' test_stream \
-    'NULL, first, count, scores + (ptrdiff_t)r * count);' 'NULL, first, count, scores);'
+    'scratch->scores + (ptrdiff_t)walker->row * SESSREC__SCAN_BLOCK);' 'scratch->scores);'
 mutate 'the list takes the first k instead of the best' test_stream \
     'if (!sessrec__before(scores[i], item, request->out)) continue;' 'if (request->out[0].item >= 0) continue;'
 
@@ -309,7 +316,7 @@ mutate 'Item-KNN looks at the support of one item only' test_baselines \
 mutate 'an item is its own neighbor' 'golden test_baselines' \
     'if (j != i && sessrec__before(score, j, nearest))' 'if (sessrec__before(score, j, nearest))'
 mutate 'a user forgets what he clicked' 'golden test_baselines' \
-    'memcpy(user, state, sizeof(sessrec__s_pop_state));' '(void)user;'
+    'memcpy(user, state, sizeof(experiment_clicks));' '(void)user;'
 mutate 'the signed ranks do without the correction for ties' test_eval \
     '/ 24 - ties / 48);' '/ 24);'
 mutate 'the signed ranks do without the correction for continuity' test_eval \

@@ -1,5 +1,6 @@
 // The scorers of the library: the same item and state give the same bits, and the baselines count right.
 #define SESSREC_IMPLEMENTATION
+#include "../examples/experiment.h"
 #include "models.h"
 
 static sessrec_result item_knn(const sessrec_log *log, int32_t events, int32_t most, double lambda,
@@ -94,7 +95,7 @@ static void popularity(void) {
     TEST("s_pop adds one for every click in the session, repeats too, and forgets them at the next session") {
         sessrec_log *log = letters_log(3, sessions, NULL);
         sessrec_scorer s_pop;
-        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop, NULL), SESSREC_OK);
+        CHECK_EQ(experiment_s_pop(log, &s_pop, NULL), SESSREC_OK);
         sessrec_log_destroy(log);
         static const int32_t clicks[3] = {2, 1, 2};
         static const double expected[4][3] = {
@@ -110,7 +111,7 @@ static void popularity(void) {
         enum { ITEMS = 1026 };
         sessrec_log *log = random_log(1, ITEMS, 9);
         sessrec_scorer s_pop;
-        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop, NULL), SESSREC_OK);
+        CHECK_EQ(experiment_s_pop(log, &s_pop, NULL), SESSREC_OK);
         static int32_t clicks[ITEMS];
         static float scores[ITEMS];
         for (int32_t i = 0; i < ITEMS; ++i) clicks[i] = i;
@@ -129,7 +130,7 @@ static void popularity(void) {
         sessrec_scorer s_pop;
         sessrec_eval_config config = sessrec_eval_config_default();
         sessrec_report report;
-        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop, NULL), SESSREC_OK);
+        CHECK_EQ(experiment_s_pop(log, &s_pop, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_evaluate_scorer(&s_pop, later, &config, &report, NULL), SESSREC_OK);
         CHECK_EQ(report.event_count, 4);
         CHECK_NEAR(report.all.mrr[3], (1 + 1.0 / 3 + 0.5 + 0.5) / 4, 1e-15);
@@ -159,7 +160,7 @@ static void personal_popularity(void) {
         static const char *const test[3] = {"acb", "dad", "ab"}, *const test_user[3] = {"bob", "bob", "new"};
         sessrec_log *log = letters_log(5, sessions, user), *later = letters_log(3, test, test_user);
         sessrec_scorer ppop;
-        CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop, NULL), SESSREC_OK);
+        CHECK_EQ(experiment_ppop(log, &ppop, NULL), SESSREC_OK);
         const event_list events = evaluate_scorer(&ppop, later, log);
         // bob, a > c: c 2 is first. ac > b: c 3; a, b, d 1 each, and pop puts a, d, b in this order: 4.
         // then c 3, b 2, a 1, d 1: d > a: c, b, d 2 each, d before b: a is 4. da > d: c 3, then a, d, b with
@@ -175,8 +176,8 @@ static void personal_popularity(void) {
         static const char *const test[2] = {"bbc", "cac"};
         sessrec_log *log = letters_log(5, sessions, user), *later = letters_log(2, test, NULL);
         sessrec_scorer ppop, s_pop;
-        CHECK_EQ(sessrec_scorer_ppop(log, NULL, &ppop, NULL), SESSREC_OK);
-        CHECK_EQ(sessrec_scorer_s_pop(log, NULL, &s_pop, NULL), SESSREC_OK);
+        CHECK_EQ(experiment_ppop(log, &ppop, NULL), SESSREC_OK);
+        CHECK_EQ(experiment_s_pop(log, &s_pop, NULL), SESSREC_OK);
         const event_list events = evaluate_scorer(&ppop, later, log),
                          expected = evaluate_scorer(&s_pop, later, NULL);
         CHECK_EQ(events.count, 4);
@@ -332,10 +333,10 @@ static void errors(void) {
         CHECK_EQ(sessrec_scorer_pop(NULL, NULL, &scorer, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK(!scorer.self && !scorer.score);
         memset(&scorer, 1, sizeof scorer);
-        CHECK_EQ(sessrec_scorer_s_pop(NULL, NULL, &scorer, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(experiment_s_pop(NULL, &scorer, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK(!scorer.self && !scorer.score);
         memset(&scorer, 1, sizeof scorer);
-        CHECK_EQ(sessrec_scorer_ppop(NULL, NULL, &scorer, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(experiment_ppop(NULL, &scorer, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK(!scorer.self && !scorer.score);
         CHECK_EQ(sessrec_scorer_pop(NULL, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
         sessrec_scorer_destroy(&scorer);
@@ -374,7 +375,7 @@ static void errors(void) {
                 sessrec_knn_config config = sessrec_knn_config_default();
                 config.allocator = counting_allocator(&memory);
                 sessrec_scorer scorer;
-                result = kind == 0   ? sessrec_scorer_s_pop(log, &config.allocator, &scorer, NULL)
+                result = kind == 0   ? sessrec_scorer_pop(log, &config.allocator, &scorer, NULL)
                          : kind == 1 ? item_knn(log, 0, 5, 20, &config.allocator, &scorer)
                                      : sessrec_knn_create(&config, log, &scorer, NULL);
                 CHECK(result == SESSREC_OK || result == SESSREC_OUT_OF_MEMORY);

@@ -1,4 +1,5 @@
 // What an evaluation counts, and that nothing but the model and the log changes it.
+#include "../examples/experiment.h"
 #include "models.h"
 
 // ---- ranks and metrics ------------------------------------------------------------------------------------
@@ -485,9 +486,9 @@ static void merged_groups(void) {
 
 // ---- the signed-rank test ---------------------------------------------------------------------------------
 
-static sessrec_signed_ranks wilcoxon(const double *a, const double *b, int64_t n) {
-    sessrec_signed_ranks out;
-    CHECK_EQ(sessrec_wilcoxon(a, b, n, NULL, &out, NULL), SESSREC_OK);
+static experiment_signed_ranks wilcoxon(const double *a, const double *b, int64_t n) {
+    experiment_signed_ranks out;
+    CHECK_EQ(experiment_wilcoxon(a, b, n, &out), SESSREC_OK);
     return out;
 }
 
@@ -497,7 +498,7 @@ static void signed_ranks(void) {
     static const double a[10] = {125, 115, 130, 140, 140, 115, 140, 125, 140, 135},
                         b[10] = {110, 122, 125, 120, 140, 124, 123, 137, 135, 145};
     TEST("a difference of 0 is dropped, two of equal magnitude share their ranks") {
-        const sessrec_signed_ranks out = wilcoxon(a, b, 10), turned = wilcoxon(b, a, 10);
+        const experiment_signed_ranks out = wilcoxon(a, b, 10), turned = wilcoxon(b, a, 10);
         CHECK_EQ(out.used, 9);
         CHECK_NEAR(out.w, 18, 0);
         CHECK_NEAR(out.z, 0.4742953333830018, 1e-14);
@@ -510,7 +511,7 @@ static void signed_ranks(void) {
     TEST("ties narrow the spread") {
         static const double x[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9},
                             y[9] = {0.5, 2.25, 2.875, 3, 5, 4, 7.125, 5, 1};
-        const sessrec_signed_ranks out = wilcoxon(x, y, 9);
+        const experiment_signed_ranks out = wilcoxon(x, y, 9);
         CHECK_EQ(out.used, 8);
         CHECK_NEAR(out.w, 4.5, 0);
         CHECK_NEAR(out.z, 1.8225990568052322, 1e-14);
@@ -523,7 +524,7 @@ static void signed_ranks(void) {
             x[i] = 1.0 / (1 + random_below(&seed, 20));
             y[i] = 1.0 / (1 + (double)(random_bits(&seed) % 21));
         }
-        const sessrec_signed_ranks out = wilcoxon(x, y, 2000);
+        const experiment_signed_ranks out = wilcoxon(x, y, 2000);
         CHECK_EQ(out.used, 1910);
         CHECK_NEAR(out.w, 828237.5, 0);
         CHECK_NEAR(out.z, 3.4955589474572655, 1e-12);
@@ -531,7 +532,7 @@ static void signed_ranks(void) {
     }
     TEST("nothing to compare, or one difference, proves nothing") {
         static const double x[1] = {1}, y[1] = {3};
-        const sessrec_signed_ranks none = wilcoxon(NULL, NULL, 0), same = wilcoxon(a, a, 10),
+        const experiment_signed_ranks none = wilcoxon(NULL, NULL, 0), same = wilcoxon(a, a, 10),
                                    one = wilcoxon(x, y, 1);
         CHECK(none.used == 0 && same.used == 0 && one.used == 1);
         CHECK_NEAR(none.p, 1, 0);
@@ -552,19 +553,13 @@ static void signed_ranks(void) {
         }
         CHECK_NEAR((double)below / TRIALS, 0.05, 0.015);  // the spread of such a share is 0.005
     }
-    TEST("NaN, NULL and a failing allocator are errors") {
+    TEST("NaN and NULL are errors") {
         static const double bad[2] = {1, NAN};
-        sessrec_signed_ranks out;
-        counting_memory memory = {0, 0, 0};
-        sessrec_allocator allocator = counting_allocator(&memory);
-        CHECK_EQ(sessrec_wilcoxon(a, bad, 2, NULL, &out, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_wilcoxon(a, NULL, 2, NULL, &out, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_wilcoxon(a, b, -1, NULL, &out, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_wilcoxon(a, b, 2, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_wilcoxon(a, b, 10, &allocator, &out, NULL), SESSREC_OUT_OF_MEMORY);
-        memory.fail_from = -1;
-        CHECK_EQ(sessrec_wilcoxon(a, b, 10, &allocator, &out, NULL), SESSREC_OK);
-        CHECK_EQ(memory.blocks, 0);
+        experiment_signed_ranks out;
+        CHECK_EQ(experiment_wilcoxon(a, bad, 2, &out), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(experiment_wilcoxon(a, NULL, 2, &out), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(experiment_wilcoxon(a, b, -1, &out), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(experiment_wilcoxon(a, b, 2, NULL), SESSREC_INVALID_ARGUMENT);
     }
 }
 

@@ -13,7 +13,7 @@ static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double row_loss(const sessrec_loss_config *config, int32_t columns, const float *scores,
                        const int32_t *items, const float *proposal, float *gradient) {
     float loss, scratch[8 * 16];
-    CHECK_EQ(sessrec_loss(config, 0, 1, columns, items, proposal, scores, &loss, gradient, scratch),
+    CHECK_EQ(sessrec_loss(config, 0, 1, columns, NULL, items, proposal, scores, &loss, gradient, scratch),
              SESSREC_OK);
     return (double)loss;
 }

@@ -95,7 +95,8 @@ static double total_loss(const sessrec_loss_config *config, const double *log_pr
                          double *gradient) {
     static const int32_t item[COLUMNS] = {4, 2, 5, 2, 6, 5, 0};  // columns 1 and 3, 2 and 5 are the same item
     double row_loss[ROWS], scratch[8 * COLUMNS], sum = 0;
-    CHECK_EQ(sessrec_loss(config, FIRST_ROW, ROWS, COLUMNS, item, log_proposal, scores, row_loss, gradient,
+    CHECK_EQ(sessrec_loss(config, FIRST_ROW, ROWS, COLUMNS, NULL, item, log_proposal, scores, row_loss,
+                          gradient,
                           scratch),
              SESSREC_OK);
     for (int i = 0; i < ROWS; ++i) sum += row_loss[i];

@@ -27,7 +27,7 @@ enum { VARIANTS = 7 };
 static double row_loss(const sessrec_loss_config *config, int32_t columns, int32_t target,
                        const int32_t *items, const float *scores, float *gradient) {
     float loss = NAN, ignored[MOST_COLUMNS], scratch[8 * MOST_COLUMNS];
-    CHECK_EQ(sessrec_loss(config, target, 1, columns, items, NULL, scores, &loss,
+    CHECK_EQ(sessrec_loss(config, target, 1, columns, NULL, items, NULL, scores, &loss,
                           gradient ? gradient : ignored, scratch),
              SESSREC_OK);
     return (double)loss;
@@ -238,14 +238,17 @@ static void rows_and_columns(void) {
                     float loss[R], d[R * C], in_place[R * C], again[R], scratch[8 * C];
                     config.activation = (sessrec_activation)activation;
                     config.skip_own_target = skip;
-                    CHECK_EQ(sessrec_loss(&config, 2, R, C, items, NULL, s, loss, d, scratch), SESSREC_OK);
+                    CHECK_EQ(sessrec_loss(&config, 2, R, C, NULL, items, NULL, s, loss, d, scratch),
+                             SESSREC_OK);
                     memcpy(in_place, s, sizeof s);
-                    CHECK_EQ(sessrec_loss(&config, 2, R, C, items, NULL, in_place, again, in_place, scratch),
+                    CHECK_EQ(sessrec_loss(&config, 2, R, C, NULL, items, NULL, in_place, again, in_place,
+                                          scratch),
                              SESSREC_OK);
                     CHECK(!memcmp(in_place, d, sizeof d) && !memcmp(again, loss, sizeof loss));
                     for (int32_t row = 0; row < R; ++row) {
                         float alone[C];
-                        CHECK_EQ(sessrec_loss(&config, 2 + row, 1, C, items, NULL, s + row * C, again, alone,
+                        CHECK_EQ(sessrec_loss(&config, 2 + row, 1, C, NULL, items, NULL, s + row * C, again,
+                                              alone,
                                               scratch),
                                  SESSREC_OK);
                         CHECK(again[0] == loss[row] && !memcmp(alone, d + row * C, sizeof alone));
@@ -312,7 +315,7 @@ static double offset_loss(float logq, const float *log_proposal, const float *s,
     sessrec_loss_config config = loss_of(SESSREC_LOSS_XE);
     float loss = NAN, scratch[8 * 4];
     config.logq = logq;
-    CHECK_EQ(sessrec_loss(&config, 1, 1, 4, NULL, log_proposal, s, &loss, d, scratch), SESSREC_OK);
+    CHECK_EQ(sessrec_loss(&config, 1, 1, 4, NULL, NULL, log_proposal, s, &loss, d, scratch), SESSREC_OK);
     return (double)loss;
 }
 
@@ -337,7 +340,7 @@ static void offsets(void) {
         for (int i = 1; i < VARIANTS; ++i) {
             const sessrec_loss_config config = variant(i);
             float loss, d[4], scratch[8 * 4];
-            CHECK_EQ(sessrec_loss(&config, 1, 1, 4, NULL, q, s, &loss, d, scratch), SESSREC_OK);
+            CHECK_EQ(sessrec_loss(&config, 1, 1, 4, NULL, NULL, q, s, &loss, d, scratch), SESSREC_OK);
             CHECK((double)loss == row_loss(&config, 4, 1, NULL, s, NULL));
         }
     }
@@ -347,7 +350,7 @@ static void offsets(void) {
         for (int j = 0; j < 4; ++j) y[j] = tanhf(s[j]);
         const double expected = offset_loss(1, q, y, expected_d);
         config.activation = SESSREC_TANH;
-        CHECK_EQ(sessrec_loss(&config, 1, 1, 4, NULL, q, s, &loss, d, scratch), SESSREC_OK);
+        CHECK_EQ(sessrec_loss(&config, 1, 1, 4, NULL, NULL, q, s, &loss, d, scratch), SESSREC_OK);
         CHECK_NEAR(loss, expected, 1e-6);
         for (int j = 0; j < 4; ++j)
             CHECK_NEAR(d[j], (double)expected_d[j] * (1 - tanh((double)s[j]) * tanh((double)s[j])), 1e-6);
@@ -476,7 +479,7 @@ static void own_loss(void) {
         config.custom_user = &w;
         config.skip_own_target = 1;         // neither this
         config.activation = SESSREC_TANH;   // nor this is done for it
-        CHECK_EQ(sessrec_loss(&config, 1, 2, 4, items, NULL, s, loss, d, scratch), SESSREC_OK);
+        CHECK_EQ(sessrec_loss(&config, 1, 2, 4, NULL, items, NULL, s, loss, d, scratch), SESSREC_OK);
         CHECK_EQ(w.calls, 1);
         CHECK_EQ(w.first_row, 1);
         CHECK_EQ(w.rows, 2);
@@ -538,33 +541,42 @@ static void refusals(void) {
     float loss[4], d[4], scratch[32];
     sessrec_loss_config config = loss_of(SESSREC_LOSS_XE);
     TEST("NULL for what is needed is an invalid argument") {
-        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_OK);
-        CHECK_EQ(sessrec_loss(NULL, 0, 1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, NULL, loss, d, scratch),
+        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, NULL, s, loss, d, scratch), SESSREC_OK);
+        CHECK_EQ(sessrec_loss(NULL, 0, 1, 4, NULL, NULL, NULL, s, loss, d, scratch),
                  SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, s, NULL, d, scratch), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, s, loss, NULL, scratch),
+        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, NULL, NULL, loss, d, scratch),
                  SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, s, loss, d, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, NULL, s, NULL, d, scratch),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, NULL, s, loss, NULL, scratch),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, NULL, s, loss, d, NULL),
+                 SESSREC_INVALID_ARGUMENT);
     }
     TEST("a target beyond the columns, no columns and negative counts are invalid arguments; no rows is "
          "nothing to do") {
-        CHECK_EQ(sessrec_loss(&config, 4, 1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, 3, 1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_OK);
-        CHECK_EQ(sessrec_loss(&config, 1, 2, 2, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, INT32_MAX, 1, 4, NULL, NULL, s, loss, d, scratch),
+        CHECK_EQ(sessrec_loss(&config, 4, 1, 4, NULL, NULL, NULL, s, loss, d, scratch),
                  SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, 0, INT32_MAX, 4, NULL, NULL, s, loss, d, scratch),
+        CHECK_EQ(sessrec_loss(&config, 3, 1, 4, NULL, NULL, NULL, s, loss, d, scratch), SESSREC_OK);
+        CHECK_EQ(sessrec_loss(&config, 1, 2, 2, NULL, NULL, NULL, s, loss, d, scratch),
                  SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, -1, 1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, 0, -1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, 0, 0, 0, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_loss(&config, 0, 0, 4, NULL, NULL, s, loss, d, scratch), SESSREC_OK);
+        CHECK_EQ(sessrec_loss(&config, INT32_MAX, 1, 4, NULL, NULL, NULL, s, loss, d, scratch),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, 0, INT32_MAX, 4, NULL, NULL, NULL, s, loss, d, scratch),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, -1, 1, 4, NULL, NULL, NULL, s, loss, d, scratch),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, 0, -1, 4, NULL, NULL, NULL, s, loss, d, scratch),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, 0, 0, 0, NULL, NULL, NULL, s, loss, d, scratch),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, 0, 0, 4, NULL, NULL, NULL, s, loss, d, scratch), SESSREC_OK);
     }
     TEST("a custom loss without a callback is an invalid argument, by itself and in a configuration") {
         sessrec_config whole = sessrec_config_default();
         config.kind = whole.loss.kind = SESSREC_LOSS_CUSTOM;
-        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, s, loss, d, scratch), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_loss(&config, 0, 1, 4, NULL, NULL, NULL, s, loss, d, scratch),
+                 SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_config_check(&whole, NULL), SESSREC_INVALID_ARGUMENT);
     }
     TEST("a configuration with a loss, an activation or a number that does not exist is refused") {

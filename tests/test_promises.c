@@ -282,11 +282,20 @@ static int call_begins(pid_t thread, uint64_t *number, uint64_t *argument) {
     return info.op == 1;
 }
 
+// Whether a thread makes this call when it starts; on a busy machine that may be late.
+static int begins_thread(uint64_t number) {
+#ifdef SYS_rseq
+    if (number == SYS_rseq) return 1;
+#endif
+    return number == SYS_set_robust_list || number == SYS_rt_sigprocmask;
+}
+
 static void count_call(calls *c, uint64_t number, uint64_t argument) {
     if (number == SYS_getpgid && (argument == MARK_BEGIN || argument == MARK_END)) c->marks++;
     else if (c->marks != 1) return;
     else if (number == SYS_futex) c->futex++;
     else if (number == SYS_sched_yield) c->yield++;
+    else if (begins_thread(number)) return;
     else if (c->other++ == 0) c->first_other = (int64_t)number;
 }
 

@@ -1,4 +1,5 @@
 // The made-up shop of the examples: what it makes is fixed, and what it says is the best possible is right.
+#include "../examples/experiment.h"
 #include "../examples/shop.h"
 
 #include "test.h"
@@ -193,8 +194,8 @@ static void bounds(void) {
             recall_of(sessrec_scorer_model(model, NULL, &scorer, NULL), &scorer, train, test);
         CHECK(of_model < alone + noise);
         CHECK(of_model > 0.75 * alone);
-        CHECK(recall_of(sessrec_scorer_ppop(train, NULL, &scorer, NULL), &scorer, train, test) < most);
-        CHECK(recall_of(sessrec_scorer_s_pop(train, NULL, &scorer, NULL), &scorer, train, test) <
+        CHECK(recall_of(experiment_ppop(train, &scorer, NULL), &scorer, train, test) < most);
+        CHECK(recall_of(experiment_s_pop(train, &scorer, NULL), &scorer, train, test) <
               alone + noise);
         sessrec_rules_config rules = sessrec_rules_config_default();
         rules.kind = SESSREC_RULES_ITEMKNN;

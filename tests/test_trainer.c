@@ -370,7 +370,7 @@ static void breaking_xe(void *user, int32_t first_row, int32_t rows, int32_t col
     breaking_loss *self = (breaking_loss *)user;
     sessrec_loss_config xe = sessrec_config_default().loss;
     CHECK(columns <= 64);
-    sessrec_loss(&xe, first_row, rows, columns, items, NULL, scores, row_loss, gradient, scratch);
+    sessrec_loss(&xe, first_row, rows, columns, NULL, items, NULL, scores, row_loss, gradient, scratch);
     if (self->calls++ == self->breaks_at) row_loss[0] = NAN;
 }
 

@@ -1,4 +1,5 @@
 // Users: whose sessions a mini-batch takes, that their states never mix, and that a state survives as bytes.
+#include "../examples/experiment.h"
 #include "models.h"
 
 enum { USERS = 9, ITEMS = 40, STATE_MAX = 256 };
@@ -335,7 +336,7 @@ static void no_leaks(void) {
             sessrec_model *model = user_model((sessrec_user_mode)(kind % 3), s.catalogue, 9);
             sessrec_scorer scorer;
             if (kind < 3) CHECK_EQ(sessrec_scorer_model(model, NULL, &scorer, NULL), SESSREC_OK);
-            else CHECK_EQ(sessrec_scorer_ppop(s.catalogue, NULL, &scorer, NULL), SESSREC_OK);
+            else CHECK_EQ(experiment_ppop(s.catalogue, &scorer, NULL), SESSREC_OK);
             for (int32_t batch = 1; batch <= 7; batch += 3) {
                 evaluate(&scorer, s.history, s.log, batch, &together);
                 CHECK(together.count > 60 && together.count < 512);
