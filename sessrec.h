@@ -1325,10 +1325,11 @@ SESSREC_API void sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A,
                                 ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
                                 ptrdiff_t c_row, int32_t accumulate);
 // C [M,N] = bias [N] + A [M,K] B^T with B [N,K], the bias in each row. The same chain, which begins with the
-// bias.
+// bias. scratch [SESSREC_MATMUL_SCRATCH] is overwritten.
+#define SESSREC_MATMUL_SCRATCH 6144
 SESSREC_API void sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                    const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                   ptrdiff_t c_row);
+                                   ptrdiff_t c_row, float *scratch);
 
 // y = exp(x), tanh(x), 1 / (1 + exp(-x)) over n numbers, y may be x: the library's own, of the same bits on
 // every processor; what is below e^-32 is 0. Threads: shared, with distinct outputs.
@@ -1973,7 +1974,7 @@ typedef struct sessrec__screen {
 } sessrec__screen;
 
 // Floats that matmul_bt wants for a piece of B^T, 128 rows of the widest strip; best 64-byte aligned.
-enum { SESSREC__PANEL = 128 * 48 };
+enum { SESSREC__PANEL = SESSREC_MATMUL_SCRATCH };
 
 typedef struct sessrec__kernels {
     const char *name;
@@ -9017,8 +9018,8 @@ SESSREC_API void sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A,
 
 SESSREC_API void sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                    const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                   ptrdiff_t c_row) {
-    sessrec__matmul_bt(sessrec__best_kernels(), M, N, K, A, a_row, B, b_row, bias, C, c_row);
+                                   ptrdiff_t c_row, float *scratch) {
+    sessrec__matmul_bt(sessrec__best_kernels(), M, N, K, A, a_row, B, b_row, bias, C, c_row, scratch);
 }
 
 SESSREC_API void sessrec_exp(int32_t n, const float *x, float *y) {

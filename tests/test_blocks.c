@@ -13,6 +13,7 @@ static void products(void) {
     fill(1, M * K, A), fill(2, K * N, B), fill(3, N, bias);
     for (int i = 0; i < M; ++i)
         for (int k = 0; k < K; ++k) turned[k * M + i] = A[i * K + k];
+    static float scratch[SESSREC_MATMUL_SCRATCH];
     for (int k = 0; k < K; ++k)
         for (int j = 0; j < N; ++j) B_turned[j * K + k] = B[k * N + j];
     for (int i = 0; i < M; ++i)
@@ -30,7 +31,7 @@ static void products(void) {
         for (int i = 0; i < M * N; ++i) CHECK_NEAR(other[i], expected[i] + 3, 1e-5);
     }
     TEST("sessrec_matmul_bt is bias + A B^T") {
-        sessrec_matmul_bt(M, N, K, A, K, B_turned, K, bias, C, N);
+        sessrec_matmul_bt(M, N, K, A, K, B_turned, K, bias, C, N, scratch);
         for (int i = 0; i < M * N; ++i) CHECK_NEAR(C[i], expected[i] + (double)bias[i % N], 1e-5);
     }
     TEST("a block has the bits that it has in the whole") {
@@ -42,11 +43,11 @@ static void products(void) {
                 sessrec_matmul(rows, columns, K, A + i * K, K, 1, B + j, N, other + i * N + j, N, 0);
             }
         CHECK(!memcmp(C, other, sizeof C));
-        sessrec_matmul_bt(M, N, K, A, K, B_turned, K, bias, C, N);
+        sessrec_matmul_bt(M, N, K, A, K, B_turned, K, bias, C, N, scratch);
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < N; ++j) {
                 float one;
-                sessrec_matmul_bt(1, 1, K, A + i * K, K, B_turned + j * K, K, bias + j, &one, 1);
+                sessrec_matmul_bt(1, 1, K, A + i * K, K, B_turned + j * K, K, bias + j, &one, 1, scratch);
                 different += memcmp(&one, &C[i * N + j], sizeof one) != 0;
             }
         CHECK_EQ(different, 0);
