@@ -124,9 +124,8 @@
 // Stop in time              a validation log and patience, or the progress callback
 // Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
 // Learn new sessions        read the new log with format.items_of = model, set start_from = model, and train
-//                           as ever: sessrec_trainer_warm_up keeps what the model knows. Night after night
-//                           from the day's sessions alone a model keeps within about 2 % of one that is
-//                           trained on everything again (bench/RESULTS.md, "Night after night")
+//                           as ever: sessrec_trainer_warm_up keeps what the model knows (bench/RESULTS.md,
+//                           "Night after night")
 // Learn from each session   sessrec_trainer_learn, while the trainer's model serves: examples/online.c
 // Measure                   sessrec_evaluate; sessrec_scorer_pop, sessrec_rules_create and sessrec_knn_create
 //                           for what any model has to beat, and often it does not; examples/experiment.h for

@@ -720,7 +720,10 @@ static int load_log(const settings *s, const char *path, sessrec_log **out) {
 
 static int load_model(const char *path, sessrec_model **out) {
     sessrec_error err = {SESSREC_OK, 0, ""};
-    return status_of(path, sessrec_model_read(path, NULL, out, &err), &err);
+    const sessrec_result result = sessrec_model_read(path, NULL, out, &err);
+    if (result == SESSREC_BAD_FILE && strstr(err.text, "no file of sessrec"))
+        return fail(EXIT_DATA, "%s: %s; a model comes from 'sessrec train LOG -o MODEL'", path, err.text);
+    return status_of(path, result, &err);
 }
 
 // Whether a log can judge what has learned the items of `known`, or of the model: nothing to judge by is an
@@ -1130,7 +1133,10 @@ static int train_model(sessrec_config config, work *w) {
         !(w->numbers[w->epochs - 1] < 0))
         return fail(EXIT_DATA, "nothing was learned: in no mini-batch had a click another one to be compared "
                                "with; add --negatives 2048");
-    if (result != SESSREC_STOPPED) return status_of(NULL, result, &err);
+    if (result == SESSREC_MISMATCH && config.start_from && !config.resume)
+        return fail(EXIT_DATA, "%s: leave out --layers, --embedding, --gru, --user-layers and --hrnn", err.text);
+    const int of_checkpoint = config.resume && (result == SESSREC_BAD_FILE || result == SESSREC_MISMATCH);
+    if (result != SESSREC_STOPPED) return status_of(of_checkpoint ? config.checkpoint : NULL, result, &err);
     if (config.checkpoint)
         return fail(EXIT_DATA, "stopped; no model is written. Add --resume to go on from %s",
                     config.checkpoint);

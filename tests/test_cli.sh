@@ -270,6 +270,11 @@ check_not test -e unborn.model
 run evaluate m partly.tsv; exits 0
 says "partly.tsv: 2 of 5 events are of items that m does not know, like '18'"
 
+it 'U10: a loss that grows without bound is an error, and nothing is written'
+train log.tsv -o unborn.model --loss bpr-max --activation linear --optimizer sgd --lr 10000 --epochs 3; exits 1
+says 'the loss has grown beyond 1000000 in epoch 1, step [0-9]*: a smaller learning rate may help'
+check_not test -e unborn.model
+
 it 'U9: a loss of nothing is an error'
 awk 'NR == 1 { print "UserId\t" $0; next } { print "alone\t" $0 }' log.tsv >alone.tsv
 run train alone.tsv -o unborn.model --hrnn init --user-layers 8 --layers 8 --negatives 0 --epochs 1; exits 1
@@ -301,7 +306,9 @@ train log.tsv -o fresh.model --epochs 4 --checkpoint new.ckpt --resume; exits 0
 check cmp whole.model fresh.model
 
 it 'a checkpoint of other settings is refused'
-run train log.tsv -o m --epochs 4 --layers 8 --checkpoint run.ckpt --resume; exits 1
+run train log.tsv -o m --epochs 4 --layers 8 --checkpoint run.ckpt --resume; exits 1; says '^sessrec: run.ckpt: '
+cp a.model not.ckpt
+run train log.tsv -o m --epochs 1 --checkpoint not.ckpt --resume; exits 1; says '^sessrec: not.ckpt: .*not a checkpoint'
 
 it '--from goes on with the items and the shape of a model'
 { cat log.tsv; printf 'x1\titem-3\t1800000000\nx1\tnovelty\t1800000010\n'; } >more.tsv
@@ -309,6 +316,7 @@ run train more.tsv -o more.model --from a.model --epochs 1 --negatives 16 --batc
 printf 'v\tnovelty\n' >in
 run_with_input recommend more.model -k 1; exits 0
 check_not grep -q novelty err
+fails '.*leave out --layers' train more.tsv -o m --from a.model --layers 7
 
 it 'a validation log stops a run that gets no better'
 train log.tsv -o m --epochs 40 --lr 1e-9 --valid test.tsv --patience 2; exits 0
@@ -379,7 +387,7 @@ for keep in 0 1 63 64 1000 $((size - 1)); do
 done
 { cat a.model; echo; } >long.model
 fails 'long.model: ' evaluate long.model test.tsv
-fails 'log.tsv: ' recommend log.tsv
+fails "log.tsv: .*'sessrec train LOG -o MODEL'" recommend log.tsv
 
 # ---- evaluate ----
 
