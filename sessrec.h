@@ -634,77 +634,80 @@ SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes);
 
 // ---- click logs -------------------------------------------------------------------------------------------
 
-// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by the
-// time of their first event, and ordered by time inside them. Equal times keep the order of the input. Where
-// there are users, a session is (user, session id): two users may each have a session "1".
+// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by
+// the time of their first event, and ordered by time inside them. Equal times keep the order of the input.
+// Where there are users, a session is (user, session id): two users may each have a session "1".
 typedef struct sessrec_log sessrec_log;
 
 // What numbers in a time column count.
 typedef int32_t sessrec_time_unit;
 enum {
-    SESSREC_UNIT_AUTO = 0,          // what most numbers of the file are by their size; a note says which
-    SESSREC_UNIT_SECONDS = 1,       // since 1970
+    SESSREC_UNIT_AUTO = 0,     // what most numbers of the file are by their size; a note says which
+    SESSREC_UNIT_SECONDS = 1,  // since 1970
     SESSREC_UNIT_MILLISECONDS = 2,
     SESSREC_UNIT_MICROSECONDS = 3,
     SESSREC_UNIT_NANOSECONDS = 4,
-    SESSREC_UNIT_DATE = 5           // digits of a date: YYYYMMDD[HH[MM[SS]]], or MMDD, in the year 2000
+    SESSREC_UNIT_DATE = 5  // digits of a date: YYYYMMDD[HH[MM[SS]]], or MMDD, in the year 2000
 };
 
-// How a text log is laid out. A column is found by its name in the header line (any case, '_' ignored, without a
-// type as in "user_id:token") or, if it is a number, by its position from 1; in JSON lines by its key.
+// How a text log is laid out. A column is found by its name in the header line (any case, '_' ignored,
+// without a type as in "user_id:token") or, if it is a number, by its position from 1; in JSON lines by its
+// key.
 typedef struct sessrec_log_format {
     uint32_t canary;                // set by sessrec_log_format_default
     const char *session_column;     // default "SessionId"
     const char *item_column;        // default "ItemId"
-    const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": two columns, a date
-                                    // or seconds, and numbers to be added. "": the order of the rows is the order
-                                    // in time
+    const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": two columns, a
+                                    // date or seconds, and numbers to be added. "": the order of the rows is
+                                    // the order in time
     const char *user_column;        // default "UserId", not required; "" to ignore it. A blank user is none
-    const char *separator;          // one byte or two; NULL (default): tab , ; | :: or a blank, whichever the first
-                                    // line has most of, or Excel's line "sep=;"
-    const char *where;              // keep only rows that meet conditions: "event=view,click;country=DE"; default NULL
+    const char *separator;          // one byte or two; NULL (default): tab , ; | :: or a blank, whichever the
+                                    // first line has most of, or Excel's line "sep=;"
+    const char *where;              // rows to keep: "event=view,click;country=DE"; default NULL, all
     const char *blank;              // values that mean none, "NA,NULL"; default NULL
     sessrec_time_unit time_unit;    // default AUTO
-    int32_t day_first;              // of 03/04/2019: 1 it is in April, 0 in March, -1 (default): such dates are refused
-    int32_t quotes;                 // 1 (default): a field that begins with a quote goes on to the closing one, over
-                                    // line ends too; 0: quotes are text
-    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is passed over, and
-                                    // counted in a note by what is wrong with it
-    const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for training
-                                            // it further
+    int32_t day_first;              // of 03/04/2019: 1 it is in April, 0 in March, -1 (default): such dates are
+                                    // refused
+    int32_t quotes;                 // 1 (default): a field that begins with a quote goes on to the closing one,
+                                    // over line ends too; 0: quotes are text
+    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is passed over,
+                                    // and counted in a note by what is wrong with it
+    const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for
+                                            // training it further
     sessrec_allocator allocator;
 } sessrec_log_format;
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 
-// Read a file, "-": standard input: one event a line, as CSV, TSV or the like, or as JSON lines of flat objects.
-// Ids are integers or text up to SESSREC_MAX_ID bytes, kept verbatim. Dates are ISO-8601 or like it (2014-04-07,
-// 2014/04/07 10:51, 2014-04-07T10:51:09.277Z, 07.04.2014 10:51 +0200, 07/Apr/2014:10:51:09 +0000, Mon Apr 07 10:51:09
-// +0000 2014), in UTC unless they say otherwise. The file is opened once and read from its beginning to its end, so a
-// pipe will do. Memory: about 28 bytes an event, 60 a session, and the distinct ids while it is read, then 12 an event.
-// Errors: NO_FILE, IO_ERROR, BAD_LOG with the line and what would help, TOO_LARGE, OUT_OF_MEMORY. Threads: shared.
+// Read a file, "-": standard input: one event a line, as CSV, TSV or the like, or as JSON lines of flat
+// objects. Ids are integers or text up to SESSREC_MAX_ID bytes, kept verbatim. Dates are ISO-8601 or like it
+// (2014-04-07, 2014/04/07 10:51, 2014-04-07T10:51:09.277Z, 07.04.2014 10:51 +0200, 07/Apr/2014:10:51:09
+// +0000, Mon Apr 07 10:51:09 +0000 2014), in UTC unless they say otherwise. The file is opened once and read
+// from its beginning to its end, so a pipe will do. Memory: about 28 bytes an event, 60 a session, and the
+// distinct ids while it is read, then 12 an event. Errors: NO_FILE, IO_ERROR, BAD_LOG with the line and what
+// would help, TOO_LARGE, OUT_OF_MEMORY. Threads: shared.
 #ifndef SESSREC_NO_STDIO
-SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format, sessrec_log **out,
-                                            sessrec_error *err);
-// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users), whole or not at
-// all. Reading it with the defaults gives the same log. Threads: shared.
+SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format,
+                                            sessrec_log **out, sessrec_error *err);
+// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users), whole or not
+// at all. Reading it with the defaults gives the same log. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err);
 #endif
 // The same from `size` bytes in memory, which are only read.
 SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format,
                                               sessrec_log **out, sessrec_error *err);
 
-// Build a log piece by piece: create, add events in any order, finish. Of the format, create uses items_of and the
-// allocator. user NULL or "": nobody. The first failure stays: later calls return its code, and finish returns it with
-// its sentence, so that calls in between need no check. Adding to a finished log, or using one that is not, is
-// INVALID_ARGUMENT. Threads: one.
+// Build a log piece by piece: create, add events in any order, finish. Of the format, create uses items_of
+// and the allocator. user NULL or "": nobody. The first failure stays: later calls return its code, and
+// finish returns it with its sentence, so that calls in between need no check. Adding to a finished log, or
+// using one that is not, is INVALID_ARGUMENT. Threads: one.
 SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out,
                                               sessrec_error *err);
 SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
                                            const char *item, double time);
 // The same with integer ids, which are kept as their decimal text. user < 0: nobody.
-SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session, int64_t item,
-                                                   double time);
+SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session,
+                                                   int64_t item, double time);
 // And for arrays [count]; users may be NULL.
 SESSREC_API sessrec_result sessrec_log_add_many(sessrec_log *log, int64_t count, const int64_t *users,
                                                 const int64_t *sessions, const int64_t *items,
@@ -723,20 +726,21 @@ SESSREC_API void sessrec_log_destroy(sessrec_log *log);
 typedef struct sessrec_log_view {
     int32_t item_count, session_count, user_count;  // user_count: 0 if the log has none
     int64_t event_count;
-    const int64_t *session_begins;      // [sessions+1] events of session s: session_begins[s] .. session_begins[s+1]-1
-    const int32_t *items;               // [events]
-    const double *times;                // [events] seconds
-    const int32_t *session_users;       // [sessions] -1: nobody; NULL if there are no users
-    const int64_t *supports;            // [items] how many events each item has
-    int64_t bad_row_count;              // rows passed over while reading
-    int64_t dropped_event_count;        // events taken out by filters and splits so far
+    const int64_t *session_begins;  // [sessions+1] events of s: session_begins[s] .. session_begins[s+1]-1
+    const int32_t *items;           // [events]
+    const double *times;            // [events] seconds
+    const int32_t *session_users;  // [sessions] -1: nobody; NULL if there are no users
+    const int64_t *supports;       // [items] how many events each item has
+    int64_t bad_row_count;         // rows passed over while reading
+    int64_t dropped_event_count;   // events taken out by filters and splits so far
 } sessrec_log_view;
 
 // Threads: shared. A log that is not finished gives an empty view.
 SESSREC_API sessrec_log_view sessrec_log_contents(const sessrec_log *log);
 
-// What a person should know of what was read, a sentence each, from index 0; NULL after the last: the unit of the
-// times, bad rows by kind, equal times, an item "NULL". The text lives as long as the log. Threads: shared.
+// What a person should know of what was read, a sentence each, from index 0; NULL after the last: the unit of
+// the times, bad rows by kind, equal times, an item "NULL". The text lives as long as the log. Threads:
+// shared.
 SESSREC_API const char *sessrec_log_note(const sessrec_log *log, int32_t index);
 
 // Ids, as the log held them, and back (-1: not there). The text lives as long as the log. Threads: shared.
@@ -753,12 +757,13 @@ SESSREC_API int32_t sessrec_log_find_number(const sessrec_log *log, int64_t id);
 // nothing changes. Items without events leave the log, the others keep their order. Items of format.items_of
 // always stay, with their numbers, and are never too rare. Threads: one.
 typedef struct sessrec_filter {
-    uint32_t canary;                // set by sessrec_filter_default; the rest is 0
+    uint32_t canary;  // set by sessrec_filter_default; the rest is 0
     int32_t drop_repeats;
     int64_t min_support, min_length, max_length;
 } sessrec_filter;
 SESSREC_API sessrec_filter sessrec_filter_default(void);
-SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_filter *filter, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_filter *filter,
+                                              sessrec_error *err);
 
 // Cut each session wherever two neighboring events lie more than idle_seconds apart; the pieces after the
 // first are named "ID#2", "ID#3" and so on. For a log whose session column is really a user. Threads: one.
@@ -777,7 +782,8 @@ SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log
 
 // Drop the events of `log` whose item does not occur in `known` (by id). Threads: one for log, shared for
 // known.
-SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known,
+                                                  sessrec_error *err);
 
 #endif // SESSREC_NO_TRAINING
 
@@ -3202,15 +3208,15 @@ static void sessrec__walk_advance(sessrec__walk *walk) {
     sessrec__walk_refill(walk);
 }
 
-// The sessions of each user, in the order of time: a counting sort. Those of user -1 follow if `lone` is 1, each
-// a chain of its own; else they are left out. begin [chains+1] must be zero, chain [sessions].
+// The sessions of each user, in the order of time: a counting sort. Those of user -1 follow if `lone` is 1,
+// each a chain of its own; else they are left out. begin [chains+1] must be zero, chain [sessions].
 static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int lone, int32_t *begin,
                               int32_t *chain) {
     for (int32_t s = 0; s < sessions; ++s)
         if (user[s] >= 0) begin[user[s]]++;
     // where each user's sessions end: filled from the back,
     for (int32_t u = 0; u < users; ++u) begin[u + 1] += begin[u];
-    for (int32_t s = sessions - 1; s >= 0; --s)                     // they move to where they begin
+    for (int32_t s = sessions - 1; s >= 0; --s)  // they move to where they begin
         if (user[s] >= 0) chain[--begin[user[s]]] = s;
     for (int32_t s = 0, at = begin[users], next = users; s < sessions && lone; ++s) {
         if (user[s] >= 0) continue;
@@ -3222,7 +3228,8 @@ static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t use
 // How many chains that makes.
 static int32_t sessrec__chains(const sessrec_log_view *view) {
     int32_t chains = view->user_count;
-    for (int32_t s = 0; s < view->session_count && view->session_users; ++s) chains += view->session_users[s] < 0;
+    for (int32_t s = 0; s < view->session_count && view->session_users; ++s)
+        chains += view->session_users[s] < 0;
     return chains;
 }
 
@@ -7737,7 +7744,8 @@ SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t i
 
 // A text ends with a NUL, and may have some inside: see sessrec__flush.
 SESSREC__INLINE size_t sessrec__ids_size(const sessrec__ids *ids, int32_t index) {
-    return (size_t)((index + 1 < ids->count ? ids->offset[index + 1] : ids->blob_used) - ids->offset[index]) - 1;
+    return (size_t)((index + 1 < ids->count ? ids->offset[index + 1] : ids->blob_used) - ids->offset[index]) -
+           1;
 }
 
 SESSREC__INLINE uint32_t sessrec__ids_hash(const sessrec__ids *ids, const char *text, size_t size) {
@@ -7752,7 +7760,8 @@ SESSREC__INLINE sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const 
     for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is never full
         if (ids->slot[at].hash != hash) continue;
         const int32_t known = ids->slot[at].number - 1;
-        if (sessrec__ids_size(ids, known) == size && sessrec__same_text(sessrec__ids_text(ids, known), text, size))
+        if (sessrec__ids_size(ids, known) == size &&
+            sessrec__same_text(sessrec__ids_text(ids, known), text, size))
             break;
     }
     return &ids->slot[at];
@@ -9921,20 +9930,26 @@ static int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign
 // ===========================================================================================================
 // >>log   click logs
 // Rows of a file, single events and arrays all become events (session, item, time) in the order of the input.
-// Their ids are numbered in tables; a session's key is its id and, if the event has a user, the user's number.
-// sessrec__group then sorts sessions by the time of their first event and events inside a session by time,
-// both stable, and leaves out ids without an event. Filters, cuts and splits group the events of a log again,
-// with another session, or none, for each.
+// Their ids are numbered in tables; a session's key is its id and, if the event has a user, the user's
+// number. sessrec__group then sorts sessions by the time of their first event and events inside a session by
+// time, both stable, and leaves out ids without an event. Filters, cuts and splits group the events of a log
+// again, with another session, or none, for each.
 //   items [events], times [events], session_begins [sessions+1], session_users [sessions], supports [items]
-// Reading keeps 16 bytes an event until the 12 bytes of the grouped form are made; grouping needs some 28 bytes
-// a session.
-// ============================================================================================================
+// Reading keeps 16 bytes an event until the 12 bytes of the grouped form are made; grouping needs some 28
+// bytes a session.
+// ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
 // The three kinds of ids, and what else a reader looks for in a row.
 enum {
-    SESSREC__SESSION, SESSREC__ITEM, SESSREC__USER, SESSREC__IDS,
-    SESSREC__TIME = SESSREC__IDS, SESSREC__OFFSET, SESSREC__WHERE, SESSREC__WANTED = SESSREC__WHERE + 4
+    SESSREC__SESSION,
+    SESSREC__ITEM,
+    SESSREC__USER,
+    SESSREC__IDS,
+    SESSREC__TIME = SESSREC__IDS,
+    SESSREC__OFFSET,
+    SESSREC__WHERE,
+    SESSREC__WANTED = SESSREC__WHERE + 4
 };
 // Rows whose ids are numbered together; room for an id, its NUL, a user's number and 8 more bytes; notes.
 enum { SESSREC__ROWS = 64, SESSREC__ID_ROOM = SESSREC_MAX_ID + 16, SESSREC__NOTES = 24 };
@@ -9953,24 +9968,24 @@ typedef struct sessrec__waiting {
 
 // What a log collects before it is finished.
 typedef struct sessrec__intake {
-    int64_t count, room;                // events
-    double *time, *offset;              // [room]; offset, to be added to the time, only while a file has one
-    int32_t *label, *item;              // [room] numbers in the tables
-    int32_t rows;                       // that wait behind those events
+    int64_t count, room;    // events
+    double *time, *offset;  // [room]; offset, to be added to the time, only while a file has one
+    int32_t *label, *item;  // [room] numbers in the tables
+    int32_t rows;           // that wait behind those events
     sessrec__waiting id[SESSREC__IDS][SESSREC__ROWS];
     char text[SESSREC__IDS][SESSREC__ROWS][SESSREC__ID_ROOM];
-    sessrec_error failure;              // the first; finishing returns it
+    sessrec_error failure;  // the first; finishing returns it
 } sessrec__intake;
 
 struct sessrec_log {
     sessrec_allocator memory;
-    int32_t known_items;                // of format.items_of: items 0 .. known_items-1
-    sessrec__intake *in;                // NULL when the log is finished
+    int32_t known_items;  // of format.items_of: items 0 .. known_items-1
+    sessrec__intake *in;  // NULL when the log is finished
     sessrec__ids ids[SESSREC__IDS];
-    sessrec_log_view view;              // of the finished log
-    void *block;                        // of its arrays
+    sessrec_log_view view;  // of the finished log
+    void *block;            // of its arrays
     int32_t notes;
-    sessrec_error note[SESSREC__NOTES]; // only the texts are used
+    sessrec_error note[SESSREC__NOTES];  // only the texts are used
 };
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void) {
@@ -10023,7 +10038,8 @@ SESSREC_API void sessrec_log_destroy(sessrec_log *log) {
     sessrec__free(&memory, log);
 }
 
-// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in time.
+// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in
+// time.
 static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count,
                                         sessrec__ids *to) {
     const int32_t ahead = 16;
@@ -10052,7 +10068,8 @@ static sessrec_error *sessrec__note(sessrec_log *log) {
 // ---- grouping ----
 
 // Stable merge sort by time; runs that are in order already cost one look.
-static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value, int64_t count) {
+static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value,
+                                            int64_t count) {
     const int64_t run = 32;
     int64_t sorted = 1;
     while (sorted < count && time[sorted - 1] <= time[sorted]) ++sorted;
@@ -10091,19 +10108,19 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
 
 // Events to be grouped, and what that needs. A label is the number of a session before sessions are sorted.
 typedef struct sessrec__grouping {
-    sessrec_log *log;                   // that is made
+    sessrec_log *log;  // that is made
     int64_t count;
-    const double *time;                 // [count]
-    const int32_t *label, *item;        // [count]; a negative label: left out
-    const int32_t *user;                // [labels] -1: nobody; NULL: the log has no users
-    int32_t all[SESSREC__IDS];          // labels, items, users
-    int64_t *at;                        // [labels] events, then where the next one goes
-    double *start;                      // [labels] time of the earliest event
-    int64_t *events;                    // [items]
-    int32_t *number[SESSREC__IDS];      // [all] of items and users in the log that is made
-    int32_t *kept[SESSREC__IDS];        // [count_of] those that it has, sessions by start
+    const double *time;             // [count]
+    const int32_t *label, *item;    // [count]; a negative label: left out
+    const int32_t *user;            // [labels] -1: nobody; NULL: the log has no users
+    int32_t all[SESSREC__IDS];      // labels, items, users
+    int64_t *at;                    // [labels] events, then where the next one goes
+    double *start;                  // [labels] time of the earliest event
+    int64_t *events;                // [items]
+    int32_t *number[SESSREC__IDS];  // [all] of items and users in the log that is made
+    int32_t *kept[SESSREC__IDS];    // [count_of] those that it has, sessions by start
     int32_t count_of[SESSREC__IDS];
-    int64_t *session_begins, *supports; // its arrays
+    int64_t *session_begins, *supports;  // its arrays
     int32_t *log_items, *session_users;
     double *times;
 } sessrec__grouping;
@@ -10116,7 +10133,8 @@ static void sessrec__group_layout(void *object, sessrec__layout *layout) {
     for (int role = 0; role < SESSREC__IDS; ++role) {
         const uint64_t all = (uint64_t)g->all[role];
         g->kept[role] = (int32_t *)sessrec__place(layout, all, sizeof(int32_t));
-        if (role != SESSREC__SESSION) g->number[role] = (int32_t *)sessrec__place(layout, all, sizeof(int32_t));
+        if (role != SESSREC__SESSION)
+            g->number[role] = (int32_t *)sessrec__place(layout, all, sizeof(int32_t));
     }
 }
 
@@ -10135,8 +10153,8 @@ static void sessrec__log_layout(void *object, sessrec__layout *layout) {
             (int32_t *)sessrec__place(layout, sessions, sizeof *g->session_users);
 }
 
-// Lists what the log will have: items with events and known ones, users with sessions, and the sessions by start,
-// equal ones as the labels are.
+// Lists what the log will have: items with events and known ones, users with sessions, and the sessions by
+// start, equal ones as the labels are.
 static sessrec_result sessrec__group_count(sessrec__grouping *g) {
     sessrec_log_view *view = &g->log->view;
     int32_t *sessions = &g->count_of[SESSREC__SESSION], *user = g->number[SESSREC__USER];
@@ -10174,7 +10192,8 @@ static sessrec_result sessrec__group_count(sessrec__grouping *g) {
 static sessrec_result sessrec__group_move(sessrec__grouping *g) {
     const int32_t sessions = g->log->view.session_count;
     int64_t begin = 0;
-    for (int32_t i = 0; i < g->count_of[SESSREC__ITEM]; ++i) g->supports[i] = g->events[g->kept[SESSREC__ITEM][i]];
+    for (int32_t i = 0; i < g->count_of[SESSREC__ITEM]; ++i)
+        g->supports[i] = g->events[g->kept[SESSREC__ITEM][i]];
     for (int32_t s = 0; s < sessions; ++s) {
         const int32_t label = g->kept[SESSREC__SESSION][s], user = g->user ? g->user[label] : -1;
         const int64_t events = g->at[label];
@@ -10198,8 +10217,8 @@ static sessrec_result sessrec__group_move(sessrec__grouping *g) {
 }
 
 // Makes a finished log of events; names are the tables that their numbers belong to.
-static sessrec_result sessrec__group(const sessrec_log *source, sessrec__grouping *g, const sessrec__ids *names,
-                                     sessrec_log **out) {
+static sessrec_result sessrec__group(const sessrec_log *source, sessrec__grouping *g,
+                                     const sessrec__ids *names, sessrec_log **out) {
     for (int role = 0; role < SESSREC__IDS; ++role) g->all[role] = names[role].count;
     g->log = sessrec__log_new(&source->memory, source->known_items);
     void *block = g->log ? sessrec__layout_block(&source->memory, sessrec__group_layout, g) : NULL;
@@ -10207,7 +10226,8 @@ static sessrec_result sessrec__group(const sessrec_log *source, sessrec__groupin
     if (!result) {
         sessrec__layout layout = {NULL, 0, 0};
         sessrec__log_layout(g, &layout);
-        layout.base = (char *)sessrec__alloc_unset(&source->memory, layout.overflow ? UINT64_MAX : layout.size, 1);
+        layout.base =
+            (char *)sessrec__alloc_unset(&source->memory, layout.overflow ? UINT64_MAX : layout.size, 1);
         layout.size = 0;
         if (layout.base) sessrec__log_layout(g, &layout);
         g->log->block = layout.base;
@@ -10236,7 +10256,8 @@ static void sessrec__log_become(sessrec_log *log, sessrec_log *fresh) {
 
 // ---- adding events ----
 
-SESSREC__INLINE void sessrec__wait(const sessrec__ids *ids, const char *at, size_t size, sessrec__waiting *id) {
+SESSREC__INLINE void sessrec__wait(const sessrec__ids *ids, const char *at, size_t size,
+                                   sessrec__waiting *id) {
     id->at = at;
     id->size = (uint32_t)size;
     id->hash = sessrec__ids_hash(ids, at, size);
@@ -10251,14 +10272,13 @@ static sessrec_result sessrec__number_ids(sessrec__ids *ids, const sessrec__wait
     for (int32_t i = 0; i < rows && !result; ++i) {
         if (!id[i].at) number[i] = -1;
         else if (i && id[i].at == id[i - 1].at) number[i] = number[i - 1];
-        else
-            result = sessrec__ids_intern_hashed(ids, id[i].at, id[i].size, id[i].hash, &number[i]);
+        else result = sessrec__ids_intern_hashed(ids, id[i].at, id[i].size, id[i].hash, &number[i]);
     }
     return result;
 }
 
-// Numbers the ids of the rows that wait, which become events. A session of a user has the user's number behind
-// the NUL of its id.
+// Numbers the ids of the rows that wait, which become events. A session of a user has the user's number
+// behind the NUL of its id.
 static sessrec_result sessrec__flush(sessrec_log *log) {
     sessrec__intake *in = log->in;
     sessrec__waiting *session = in->id[SESSREC__SESSION];
@@ -10266,7 +10286,8 @@ static sessrec_result sessrec__flush(sessrec_log *log) {
     int32_t user[SESSREC__ROWS];
     in->rows = 0;
     sessrec_result result = sessrec__number_ids(&log->ids[SESSREC__USER], in->id[SESSREC__USER], rows, user);
-    for (int32_t i = rows - 1; i >= 0 && !result; --i) {  // downwards: a later row may have the text of an earlier one
+    for (int32_t i = rows - 1; i >= 0 && !result;
+         --i) {  // downwards: a later row may have the text of an earlier one
         char *text = in->text[SESSREC__SESSION][i];
         if (user[i] < 0) continue;
         if (session[i].at != text) memmove(text, session[i].at, session[i].size);
@@ -10275,8 +10296,10 @@ static sessrec_result sessrec__flush(sessrec_log *log) {
         sessrec__wait(&log->ids[SESSREC__SESSION], text, session[i].size + 1 + sizeof *user, &session[i]);
     }
     if (!result)
-        result = sessrec__number_ids(&log->ids[SESSREC__ITEM], in->id[SESSREC__ITEM], rows, in->item + in->count);
-    if (!result) result = sessrec__number_ids(&log->ids[SESSREC__SESSION], session, rows, in->label + in->count);
+        result =
+            sessrec__number_ids(&log->ids[SESSREC__ITEM], in->id[SESSREC__ITEM], rows, in->item + in->count);
+    if (!result)
+        result = sessrec__number_ids(&log->ids[SESSREC__SESSION], session, rows, in->label + in->count);
     if (!result) in->count += rows;
     return result;
 }
@@ -10295,7 +10318,8 @@ static int sessrec__reserve_events(sessrec_log *log, int64_t events) {
 }
 
 // Lets a row wait. Its ids have been checked; an empty user is none. 8 bytes behind each id can be read.
-static sessrec_result sessrec__take_event(sessrec_log *log, const sessrec__text *id, double time, double offset) {
+static sessrec_result sessrec__take_event(sessrec_log *log, const sessrec__text *id, double time,
+                                          double offset) {
     sessrec__intake *in = log->in;
     const int64_t e = in->count + in->rows;
     if (e >= in->room && !sessrec__reserve_events(log, e + 1)) return SESSREC_OUT_OF_MEMORY;
@@ -10303,7 +10327,8 @@ static sessrec_result sessrec__take_event(sessrec_log *log, const sessrec__text 
         sessrec__waiting *to = &in->id[role][in->rows];
         if (!id[role].size) to->at = NULL;
         else if (in->rows && to[-1].at && to[-1].size == id[role].size &&
-                 sessrec__same_text(to[-1].at, id[role].at, id[role].size)) *to = to[-1];  // often so
+                 sessrec__same_text(to[-1].at, id[role].at, id[role].size))
+            *to = to[-1];  // often so
         else sessrec__wait(&log->ids[role], id[role].at, id[role].size, to);
     }
     in->time[e] = time + 0.0;  // a negative zero becomes an ordinary one
@@ -10328,7 +10353,8 @@ SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, c
         char *text = log->in->text[role][0];
         id[role].size = id[role].at ? strlen(id[role].at) : 0;
         if ((!id[role].size && role != SESSREC__USER) || id[role].size > SESSREC_MAX_ID)
-            return sessrec__add_failed(log, SESSREC_INVALID_ARGUMENT, "an id is empty or longer than 255 bytes");
+            return sessrec__add_failed(log, SESSREC_INVALID_ARGUMENT,
+                                       "an id is empty or longer than 255 bytes");
         memcpy(text, id[role].at, id[role].size + 1);
         id[role].at = text;
     }
@@ -10365,8 +10391,8 @@ SESSREC_API sessrec_result sessrec_log_add_many(sessrec_log *log, int64_t count,
     return result ? sessrec__add_failed(log, result, NULL) : SESSREC_OK;
 }
 
-SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session, int64_t item,
-                                                   double time) {
+SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session,
+                                                   int64_t item, double time) {
     return sessrec_log_add_many(log, 1, &user, &session, &item, &time);
 }
 
@@ -10384,10 +10410,11 @@ static void sessrec__log_remarks(sessrec_log *log) {
         anonymous += v->session_users && v->session_users[s] < 0;
     }
     if (pairs >= 10 && equal > pairs / 2)
-        sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
-                      "%d of %d clicks have the same time as the one before in their session, and follow it as the "
-                      "rows do; if another column has the order, add it: --time-column day,order",
-                      equal, pairs);
+        sessrec__fail(
+            sessrec__note(log), SESSREC_OK, 0,
+            "%d of %d clicks have the same time as the one before in their session, and follow it as the "
+            "rows do; if another column has the order, add it: --time-column day,order",
+            equal, pairs);
     if (v->session_count >= 10 && 4 * starts < spans)
         sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
                       "nearly all sessions begin at time 0: these times seem to count from the start of each "
@@ -10397,8 +10424,10 @@ static void sessrec__log_remarks(sessrec_log *log) {
                       (int64_t)v->session_count);
     for (int i = 0; i < 6; ++i) {
         int32_t user = 0;
-        while (user < v->user_count && strcmp(sessrec__ids_text(&log->ids[SESSREC__USER], user), none[i])) ++user;
-        if (user < v->user_count || sessrec__ids_find(&log->ids[SESSREC__ITEM], none[i], strlen(none[i])) >= 0)
+        while (user < v->user_count && strcmp(sessrec__ids_text(&log->ids[SESSREC__USER], user), none[i]))
+            ++user;
+        if (user < v->user_count ||
+            sessrec__ids_find(&log->ids[SESSREC__ITEM], none[i], strlen(none[i])) >= 0)
             sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
                           "there is %s \"%s\"; if that stands for none, say so: --blank %s",
                           user < v->user_count ? "a user" : "an item", none[i], none[i]);
@@ -10500,8 +10529,8 @@ static int sessrec__accept(const char **at, const char *end, char wanted) {
     return 1;
 }
 
-// The double nearest to digits * 10^exponent. strtod gets a text without a point, which each locale writes in its
-// own way.
+// The double nearest to digits * 10^exponent. strtod gets a text without a point, which each locale writes in
+// its own way.
 static double sessrec__to_double(int64_t exponent, const char *digits, size_t size) {
     char text[SESSREC__MAX_TIME + 32], decimal[24];
     size_t used = 0;
@@ -10521,8 +10550,8 @@ SESSREC__INLINE double sessrec__scale(uint64_t number, int64_t exponent, const c
     return exponent < 0 ? (double)number / power[-exponent] : (double)number * power[exponent];
 }
 
-// Appends the digits that stand at *at to a number, up to eight at once: pairs become numbers below 100, these below
-// 10^4. 8 bytes behind `end` can be read.
+// Appends the digits that stand at *at to a number, up to eight at once: pairs become numbers below 100,
+// these below 10^4. 8 bytes behind `end` can be read.
 SESSREC__INLINE void sessrec__take_digits(const char **at, const char *end, uint64_t *number) {
     static const uint64_t power[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
     for (int count = 8; count == 8; *at += count) {
@@ -10570,8 +10599,8 @@ static int sessrec__parse_number(const char *at, const char *end, double *out) {
 
 // What a date says.
 typedef struct sessrec__date {
-    int year, month, day, hour, minute, second, zone;   // zone: minutes east of UTC
-    int64_t fraction;                                    // of a second, in units of 10^-places
+    int year, month, day, hour, minute, second, zone;  // zone: minutes east of UTC
+    int64_t fraction;                                  // of a second, in units of 10^-places
     int places;
 } sessrec__date;
 
@@ -10605,15 +10634,16 @@ static int sessrec__date_seconds(const sessrec__date *d, double *out) {
     return 1;
 }
 
-// A time of day behind a date, if one is there: H:MM[:SS[.fff]], [AM|PM], and UTC, GMT, Z, +HH, +HH:MM or +HHMM.
-// Seven digits of a fraction count: a double of today's seconds holds no more.
+// A time of day behind a date, if one is there: H:MM[:SS[.fff]], [AM|PM], and UTC, GMT, Z, +HH, +HH:MM or
+// +HHMM. Seven digits of a fraction count: a double of today's seconds holds no more.
 static int sessrec__parse_clock(const char **begin, const char *end, sessrec__date *d) {
     const char *at = *begin;
     int hours = 0, minutes = 0, digit;
     sessrec__accept(&at, end, ',');
     const int basic = at < end && sessrec__lower(*at) == 't';
     if (at == end || (!basic && *at != ' ' && *at != ':')) return 1;
-    for (++at; sessrec__accept(&at, end, ' ');) {}
+    for (++at; sessrec__accept(&at, end, ' ');) {
+    }
     if (!sessrec__parse_digits(&at, end, 1, 2, &d->hour)) return 1;
     if (!sessrec__accept(&at, end, ':') && !basic) {  // a year
         d->hour = 0;
@@ -10630,13 +10660,15 @@ static int sessrec__parse_clock(const char **begin, const char *end, sessrec__da
         }
     }
     *begin = at;
-    while (sessrec__accept(&at, end, ' ')) {}
+    while (sessrec__accept(&at, end, ' ')) {
+    }
     const char half = end - at >= 2 && sessrec__lower(at[1]) == 'm' ? sessrec__lower(*at) : 0;
     if (half == 'a' || half == 'p') {
         if (d->hour < 1 || d->hour > 12) return 0;
         d->hour = d->hour % 12 + (half == 'p' ? 12 : 0);
         *begin = at += 2;
-        while (sessrec__accept(&at, end, ' ')) {}
+        while (sessrec__accept(&at, end, ' ')) {
+        }
     }
     const char c = at < end ? sessrec__lower(*at) : 0;
     if (c == 'z') {
@@ -10657,12 +10689,12 @@ static int sessrec__parse_clock(const char **begin, const char *end, sessrec__da
     return 1;
 }
 
-// How dates may be written: Y year, m month, b its name, d day, a day of the week, C time of day; a blank is any
-// number of them. In the last four forms day and month may be exchanged.
+// How dates may be written: Y year, m month, b its name, d day, a day of the week, C time of day; a blank is
+// any number of them. In the last four forms day and month may be exchanged.
 enum { SESSREC__DATE_FORMS = 16, SESSREC__EITHER_ORDER = 12 };
 static int sessrec__match_date(int form, const char *at, const char *end, double *out) {
     static const char *const forms[SESSREC__DATE_FORMS] = {
-        "Y-m-dC", "Y/m/dC", "Y.m.dC", "YmdC",   "d.m.YC",  "d/b/YC", "d-b-YC", "d b YC",
+        "Y-m-dC",   "Y/m/dC", "Y.m.dC",   "YmdC",    "d.m.YC", "d/b/YC", "d-b-YC", "d b YC",
         "a d b YC", "b d YC", "a b dC Y", "a b d Y", "d/m/YC", "d-m-YC", "m/d/YC", "m-d-YC"};
     static const char months[] = "janfebmaraprmayjunjulaugsepoctnovdec";
     sessrec__date d;
@@ -10677,7 +10709,8 @@ static int sessrec__match_date(int form, const char *at, const char *end, double
         case 'C': good = sessrec__parse_clock(&at, end, &d); break;
         case ' ':
             sessrec__accept(&at, end, ',');
-            while (sessrec__accept(&at, end, ' ')) {}
+            while (sessrec__accept(&at, end, ' ')) {
+            }
             break;
         case 'a':
         case 'b':
@@ -10705,7 +10738,8 @@ static int sessrec__parse_date_digits(const char *at, const char *end, double *o
     d.year = 2000;
     if (size != 4 && size != 8 && size != 10 && size != 12 && size != 14) return 0;
     if (size > 4 && !sessrec__parse_digits(&at, end, 4, 4, &d.year)) return 0;
-    if (!sessrec__parse_digits(&at, end, 2, 2, &d.month) || !sessrec__parse_digits(&at, end, 2, 2, &d.day)) return 0;
+    if (!sessrec__parse_digits(&at, end, 2, 2, &d.month) || !sessrec__parse_digits(&at, end, 2, 2, &d.day))
+        return 0;
     sessrec__parse_digits(&at, end, 2, 2, &d.hour);
     sessrec__parse_digits(&at, end, 2, 2, &d.minute);
     sessrec__parse_digits(&at, end, 2, 2, &d.second);
@@ -10719,11 +10753,23 @@ enum { SESSREC__MAX_ROW = 1 << 20, SESSREC__MAX_BLOCK = 1 << 22, SESSREC__SLACK 
 
 // What a bad row is counted by: where it is bad, and why; and what helps.
 enum { SESSREC__OF_ROW = SESSREC__WHERE, SESSREC__PLACES };
-static const char *const sessrec__places[SESSREC__PLACES] = {"session id", "item id", "user id", "time", "offset", "row"};
+static const char *const sessrec__places[SESSREC__PLACES] = {"session id", "item id", "user id",
+                                                             "time",       "offset",  "row"};
 enum {
-    SESSREC__GOOD, SESSREC__SHORT, SESSREC__UNCLOSED, SESSREC__BEHIND_QUOTE, SESSREC__TOO_LONG, SESSREC__NO_JSON,
-    SESSREC__NO_KEY, SESSREC__BLANK, SESSREC__LONG_ID, SESSREC__HAS_NUL, SESSREC__NO_TIME, SESSREC__WHICH_DAY,
-    SESSREC__OTHER_TIME, SESSREC__PROBLEMS
+    SESSREC__GOOD,
+    SESSREC__SHORT,
+    SESSREC__UNCLOSED,
+    SESSREC__BEHIND_QUOTE,
+    SESSREC__TOO_LONG,
+    SESSREC__NO_JSON,
+    SESSREC__NO_KEY,
+    SESSREC__BLANK,
+    SESSREC__LONG_ID,
+    SESSREC__HAS_NUL,
+    SESSREC__NO_TIME,
+    SESSREC__WHICH_DAY,
+    SESSREC__OTHER_TIME,
+    SESSREC__PROBLEMS
 };
 static const char *const sessrec__problems[SESSREC__PROBLEMS][2] = {
     {"", ""},
@@ -10747,24 +10793,24 @@ typedef struct sessrec__reader {
     sessrec_log *log;
     sessrec_log_format format;
     sessrec_error *err;
-    const char *name;                   // of the file, or NULL
-    void *file;                         // FILE *; without one the text lies in memory
+    const char *name;  // of the file, or NULL
+    void *file;        // FILE *; without one the text lies in memory
     const char *memory;
     size_t memory_left;
-    double size, bytes;                 // of the text, 0: not known; of it that were read
-    void *block;                        // [room] the part of the text that is looked at
+    double size, bytes;  // of the text, 0: not known; of it that were read
+    void *block;         // [room] the part of the text that is looked at
     int64_t room;
-    char *at, *end;                     // what is not read yet; a line end and more bytes stand behind it
-    int more, unended, has_nul;         // there is more to come; the last line has no end; a NUL byte came
-    int64_t line;                       // number of the line at `at`
-    char separator[3], newline;         // the separator's second byte: 0, or it has two
-    int json, blanks;                   // rows are JSON objects; a blank follows each separator
-    uint64_t header;                    // hash of the header line, 0: none
-    sessrec__text name_of[SESSREC__WANTED], value[SESSREC__WANTED];     // columns by name or number; of WHERE
-    int column[SESSREC__WANTED];        // from 0; -1: not there
-    int order[SESSREC__WANTED], wanted; // those that are there, from left to right
-    int form, dates, digits;            // of dates, the last; 1 dates, -1 numbers; length if all numbers are dates
-    int64_t first_event, rows, sizes[4], other_rows, spanning, headers;     // numbers of times by their size
+    char *at, *end;              // what is not read yet; a line end and more bytes stand behind it
+    int more, unended, has_nul;  // there is more to come; the last line has no end; a NUL byte came
+    int64_t line;                // number of the line at `at`
+    char separator[3], newline;  // the separator's second byte: 0, or it has two
+    int json, blanks;            // rows are JSON objects; a blank follows each separator
+    uint64_t header;             // hash of the header line, 0: none
+    sessrec__text name_of[SESSREC__WANTED], value[SESSREC__WANTED];  // columns by name or number; of WHERE
+    int column[SESSREC__WANTED];                                     // from 0; -1: not there
+    int order[SESSREC__WANTED], wanted;  // those that are there, from left to right
+    int form, dates, digits;  // of dates, the last; 1 dates, -1 numbers; length if all numbers are dates
+    int64_t first_event, rows, sizes[4], other_rows, spanning, headers;  // numbers of times by their size
     double most_offset;
     int64_t bad[SESSREC__PLACES][SESSREC__PROBLEMS], first_bad[SESSREC__PLACES][SESSREC__PROBLEMS];
     int64_t first_spanning;
@@ -10773,7 +10819,7 @@ typedef struct sessrec__reader {
 // What a row has for each column that is looked for, at == NULL if nothing.
 typedef struct sessrec__row {
     sessrec__text field[SESSREC__WANTED], raw;
-    int problem, unfinished;            // unfinished: the block does not hold all of it
+    int problem, unfinished;  // unfinished: the block does not hold all of it
     int64_t line;
 } sessrec__row;
 
@@ -10782,7 +10828,11 @@ static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown
     size_t used = 0, i = 0;
     while (i < text.size && i < most) {
         const unsigned char c = (unsigned char)text.at[i];
-        size_t size = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+        size_t size = c < 0x80                ? 1
+                      : c >= 0xc2 && c < 0xe0 ? 2
+                      : c >= 0xe0 && c < 0xf0 ? 3
+                      : c >= 0xf0 && c < 0xf5 ? 4
+                                              : 0;
         int good = size && i + size <= text.size;
         if (good && i + size > most) break;
         for (size_t k = 1; k < size && good; ++k) good = ((unsigned char)text.at[i + k] & 0xc0) == 0x80;
@@ -10858,18 +10908,21 @@ SESSREC__INLINE char *sessrec__find_stop(const sessrec__reader *r, char *at) {
 // Whether a field may end here; *at moves behind a carriage return.
 static int sessrec__ends_field(const sessrec__reader *r, char **at) {
     if (**at == '\r' && (*at)[1] == r->newline) ++*at;
-    return **at == r->newline || (**at == r->separator[0] && (!r->separator[1] || (*at)[1] == r->separator[1]));
+    return **at == r->newline ||
+           (**at == r->separator[0] && (!r->separator[1] || (*at)[1] == r->separator[1]));
 }
 
-// Cuts a field and returns where it stops. A field in quotes ends with the first quote that is not doubled, in another
-// line perhaps; if no separator or line end follows, or there is none, the quotes are plain text in a column that
-// nobody asked for, and a problem in any other.
-static char *sessrec__cut_quoted(const sessrec__reader *r, char *at, int asked, sessrec__text *field, int *problem) {
+// Cuts a field and returns where it stops. A field in quotes ends with the first quote that is not doubled,
+// in another line perhaps; if no separator or line end follows, or there is none, the quotes are plain text
+// in a column that nobody asked for, and a problem in any other.
+static char *sessrec__cut_quoted(const sessrec__reader *r, char *at, int asked, sessrec__text *field,
+                                 int *problem) {
     char *stop = at, *to;
     if (r->format.quotes && at - r->at < SESSREC__MAX_ROW) {
         char *const limit = r->end - r->at > SESSREC__MAX_ROW ? r->at + SESSREC__MAX_ROW : r->end;
         int doubled = 0;
-        for (++stop; (stop = (char *)memchr(stop, '"', (size_t)(limit - stop))) != NULL; stop += 2, doubled = 1)
+        for (++stop; (stop = (char *)memchr(stop, '"', (size_t)(limit - stop))) != NULL;
+             stop += 2, doubled = 1)
             if (stop + 1 >= limit || stop[1] != '"') break;
         field->at = at + 1;
         field->size = stop ? (size_t)(stop - field->at) : 0;
@@ -10964,13 +11017,16 @@ static void sessrec__json_unescape(sessrec__text *text) {
         }
         for (int i = 0; i < 4; ++i) {
             const char c = sessrec__lower(*++at);
-            code = code * 16 + (uint32_t)(sessrec__is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 0);
+            code = code * 16 + (uint32_t)(sessrec__is_digit(c)   ? c - '0'
+                                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                                                 : 0);
         }
         if (code >= 0xd800 && code < 0xdc00) {
             high = code;
             continue;
         }
-        if (high && code >= 0xdc00 && code < 0xe000) code = 0x10000 + ((high - 0xd800) << 10) + (code - 0xdc00);
+        if (high && code >= 0xdc00 && code < 0xe000)
+            code = 0x10000 + ((high - 0xd800) << 10) + (code - 0xdc00);
         high = 0;
         // at most 4 bytes where 6 or 12 stood
         if (code >= 0x10000) *put++ = (char)(0xf0 | code >> 18), *put++ = (char)(0x80 | (code >> 12 & 63));
@@ -11079,7 +11135,8 @@ static sessrec_result sessrec__want(sessrec__reader *r, int column, const char *
     if (!sessrec__is_digits(name)) return SESSREC_OK;
     for (size_t i = 0; i < size && number <= SESSREC__MAX_ROW; ++i) number = number * 10 + (at[i] - '0');
     if (number < 1 || number > SESSREC__MAX_ROW)
-        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "\"%s\" is no column, they are counted from 1", at);
+        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
+                             "\"%s\" is no column, they are counted from 1", at);
     r->column[column] = (int)number - 1;
     return SESSREC_OK;
 }
@@ -11104,7 +11161,8 @@ static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_lo
     for (int c = 0; c <= SESSREC__TIME && !result; ++c) {
         const char *at = name[c] ? name[c] : "", *comma = c == SESSREC__TIME ? strchr(at, ',') : NULL;
         if (!*at && c <= SESSREC__ITEM)
-            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "the log format names no column for the %s",
+            return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
+                                 "the log format names no column for the %s",
                                  c == SESSREC__ITEM ? "item" : "session");
         result = sessrec__want(r, c, at, comma ? (size_t)(comma - at) : strlen(at));
         if (comma && !result) result = sessrec__want(r, SESSREC__OFFSET, comma + 1, strlen(comma + 1));
@@ -11123,35 +11181,44 @@ static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_lo
 
 // The user may be missing, unless another name than the default asks for it.
 static int sessrec__is_required(const sessrec__reader *r, int column) {
-    return r->name_of[column].size && (column != SESSREC__USER || strcmp(r->format.user_column, "UserId") != 0);
+    return r->name_of[column].size &&
+           (column != SESSREC__USER || strcmp(r->format.user_column, "UserId") != 0);
 }
 
 // What other files than texts begin with, and what makes a text of them.
 static sessrec_result sessrec__check_kind(const sessrec__reader *r) {
     static const struct {
         const char *magic, *name, *command;
-    } kinds[11] = {{"\x1f\x8b", "compressed by gzip", "zcat FILE"},
-                   {"\x28\xb5\x2f\xfd", "compressed by zstd", "zstdcat FILE"},
-                   {"\xfd" "7zXZ", "compressed by xz", "xzcat FILE"},
-                   {"BZh", "compressed by bzip2", "bzcat FILE"},
-                   {"PK\x03\x04", "a zip archive or a workbook", "unzip -p FILE"},
-                   {"PAR1", "Parquet", "duckdb -csv -c \"from 'FILE'\""},
-                   {"ARROW1", "Arrow", "python3 -c \"import pandas,sys; pandas.read_feather('FILE').to_csv(sys.stdout)\""},
-                   {"\xff\xfe", "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE"},
-                   {"\xfe\xff", "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE"},
-                   {"SQLite format 3", "a SQLite database", "sqlite3 -csv -header FILE 'select * from clicks'"},
-                   {"[", "a JSON list", "jq -c '.[]' FILE"}};
+    } kinds[11] = {
+        {"\x1f\x8b", "compressed by gzip", "zcat FILE"},
+        {"\x28\xb5\x2f\xfd", "compressed by zstd", "zstdcat FILE"},
+        {"\xfd"
+         "7zXZ",
+         "compressed by xz", "xzcat FILE"},
+        {"BZh", "compressed by bzip2", "bzcat FILE"},
+        {"PK\x03\x04", "a zip archive or a workbook", "unzip -p FILE"},
+        {"PAR1", "Parquet", "duckdb -csv -c \"from 'FILE'\""},
+        {"ARROW1", "Arrow",
+         "python3 -c \"import pandas,sys; pandas.read_feather('FILE').to_csv(sys.stdout)\""},
+        {"\xff\xfe", "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE"},
+        {"\xfe\xff", "UTF-16", "iconv -f UTF-16 -t UTF-8 FILE"},
+        {"SQLite format 3", "a SQLite database", "sqlite3 -csv -header FILE 'select * from clicks'"},
+        {"[", "a JSON list", "jq -c '.[]' FILE"}};
     const size_t size = (size_t)(r->end - r->at);
     for (int i = 0; i < 11; ++i) {
         const size_t length = strlen(kinds[i].magic);
         if (size > length && !memcmp(r->at, kinds[i].magic, length))
-            return sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "this is %s, not lines of text; read the output of a command: %s | sessrec ... -",
-                                 kinds[i].name, kinds[i].command);
+            return sessrec__fail(
+                r->err, SESSREC_BAD_LOG, 0,
+                "this is %s, not lines of text; read the output of a command: %s | sessrec ... -",
+                kinds[i].name, kinds[i].command);
     }
     const char *const line = (const char *)memchr(r->at, '\n', size);
     if (memchr(r->at, 0, line ? (size_t)(line - r->at) : size))
-        return sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "this is no text: it has NUL bytes. If it is UTF-16, read the output of a command: "
-                             "iconv -f UTF-16LE -t UTF-8 FILE | sessrec ... -");
+        return sessrec__fail(
+            r->err, SESSREC_BAD_LOG, 0,
+            "this is no text: it has NUL bytes. If it is UTF-16, read the output of a command: "
+            "iconv -f UTF-16LE -t UTF-8 FILE | sessrec ... -");
     return SESSREC_OK;
 }
 
@@ -11163,7 +11230,8 @@ static void sessrec__find_separator(sessrec__reader *r, sessrec__text line) {
     for (int c = 0; c < 6 && !(c == 5 && most); ++c) {
         size_t count = 0;
         for (size_t i = 0; i < line.size; ++i)
-            count += line.at[i] == *candidates[c] && (!candidates[c][1] || (i + 1 < line.size && line.at[i + 1] == candidates[c][1]));
+            count += line.at[i] == *candidates[c] &&
+                     (!candidates[c][1] || (i + 1 < line.size && line.at[i + 1] == candidates[c][1]));
         if (count <= most) continue;
         most = count;
         strcpy(r->separator, candidates[c]);
@@ -11194,7 +11262,8 @@ static int sessrec__read_header(sessrec__reader *r) {
             if (found[c] < 0 && r->name_of[c].size && sessrec__same_name(name, r->name_of[c])) {
                 found[c] = column;
                 // what this library writes where its times could be taken for others
-                if (c == SESSREC__TIME && name.size > 2 && !memcmp(name.at + name.size - 2, ":s", 2) && r->format.time_unit == SESSREC_UNIT_AUTO)
+                if (c == SESSREC__TIME && name.size > 2 && !memcmp(name.at + name.size - 2, ":s", 2) &&
+                    r->format.time_unit == SESSREC_UNIT_AUTO)
                     r->format.time_unit = SESSREC_UNIT_SECONDS;
             }
         if (*stop == r->newline) break;
@@ -11208,7 +11277,8 @@ static int sessrec__read_header(sessrec__reader *r) {
     return -1;
 }
 
-// The first line with columns that are all given by number is a header if its time is a word and no field a number.
+// The first line with columns that are all given by number is a header if its time is a word and no field a
+// number.
 static int sessrec__is_header(const sessrec__reader *r, const sessrec__row *row) {
     const sessrec__text time = row->field[SESSREC__TIME];
     if (!time.size || sessrec__is_listed(sessrec__text_of("NULL,null,NaN,nan,NA,None", 25), time)) return 0;
@@ -11221,8 +11291,8 @@ static int sessrec__is_header(const sessrec__reader *r, const sessrec__row *row)
 
 // ---- reading rows ----
 
-// A row that cannot be read: counted if the caller wants that, else the end of the reading. A header line that comes
-// again, where files were put together, is neither.
+// A row that cannot be read: counted if the caller wants that, else the end of the reading. A header line
+// that comes again, where files were put together, is neither.
 static sessrec_result sessrec__bad_row(sessrec__reader *r, const sessrec__row *row, int place, int problem) {
     char shown[48];
     sessrec__text text = place < SESSREC__OF_ROW ? row->field[place] : row->raw;
@@ -11238,7 +11308,8 @@ static sessrec_result sessrec__bad_row(sessrec__reader *r, const sessrec__row *r
         return SESSREC_OK;
     }
     return sessrec__fail(r->err, SESSREC_BAD_LOG, row->line, "the %s \"%s\" %s%s", sessrec__places[place],
-                         sessrec__excerpt(text, 40, shown, sizeof shown), sessrec__problems[problem][0], sessrec__problems[problem][1]);
+                         sessrec__excerpt(text, 40, shown, sizeof shown), sessrec__problems[problem][0],
+                         sessrec__problems[problem][1]);
 }
 
 // Reads a field of a time or an offset; returns what is wrong with it.
@@ -11282,8 +11353,8 @@ static void sessrec__size_time(sessrec__reader *r, sessrec__text field, double t
     double date;
     ++r->sizes[size < 1e11 ? 0 : size < 1e14 ? 1 : size < 1e17 ? 2 : 3];
     if (!r->digits) return;
-    if ((r->digits > 0 && (size_t)r->digits != field.size) || !sessrec__parse_date_digits(field.at, field.at + field.size, &date) ||
-        (field.size > 4 && date < 0))
+    if ((r->digits > 0 && (size_t)r->digits != field.size) ||
+        !sessrec__parse_date_digits(field.at, field.at + field.size, &date) || (field.size > 4 && date < 0))
         r->digits = 0;
     else r->digits = (int)field.size;
 }
@@ -11309,13 +11380,16 @@ static sessrec_result sessrec__take_row(sessrec__reader *r, sessrec__row *row) {
         if (r->json && !field[c].at && c != SESSREC__USER && r->name_of[c].size)
             return sessrec__bad_row(r, row, SESSREC__OF_ROW, SESSREC__NO_KEY);
         if (!field[c].at) continue;
-        if (r->format.blank && sessrec__is_listed(sessrec__text_of(r->format.blank, strlen(r->format.blank)), field[c]))
+        if (r->format.blank &&
+            sessrec__is_listed(sessrec__text_of(r->format.blank, strlen(r->format.blank)), field[c]))
             field[c].size = 0;
-        if (c < SESSREC__IDS) problem = c == SESSREC__USER && !field[c].size ? 0 : sessrec__id_problem(r, field[c]);
+        if (c < SESSREC__IDS)
+            problem = c == SESSREC__USER && !field[c].size ? 0 : sessrec__id_problem(r, field[c]);
         else problem = sessrec__parse_time(r, c, field[c], c == SESSREC__TIME ? &time : &offset);
         if (problem) return sessrec__bad_row(r, row, c, problem);
     }
-    if (r->dates < 0 && r->format.time_unit == SESSREC_UNIT_AUTO) sessrec__size_time(r, field[SESSREC__TIME], time);
+    if (r->dates < 0 && r->format.time_unit == SESSREC_UNIT_AUTO)
+        sessrec__size_time(r, field[SESSREC__TIME], time);
     return sessrec__log_failed(r->err, sessrec__take_event(r->log, field, time, offset));
 }
 
@@ -11340,7 +11414,8 @@ static sessrec_result sessrec__start(sessrec__reader *r) {
         if (line.size && line.at[line.size - 1] == '\r') --line.size;
         if (r->at == r->end)
             return sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
-        if (line.size > SESSREC__MAX_ROW) return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the first line is longer than 1 MiB");
+        if (line.size > SESSREC__MAX_ROW)
+            return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the first line is longer than 1 MiB");
         r->json = line.size && *line.at == '{';
         if (r->json) return SESSREC_OK;
         if (line.size >= 5 && line.size <= 6 && !memcmp(line.at, "sep=", 4)) {  // Excel
@@ -11352,9 +11427,12 @@ static sessrec_result sessrec__start(sessrec__reader *r) {
             missing = names ? sessrec__read_header(r) : -1;
             if (missing < 0 && (names || !comment)) break;
             if (!comment)
-                return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the header has no column \"%s\", it reads \"%s\"; name the columns that it has: "
-                                     "--session-column, --item-column, --time-column",
-                                     sessrec__excerpt(r->name_of[missing], 50, name, sizeof name), sessrec__excerpt(line, 100, shown, sizeof shown));
+                return sessrec__fail(
+                    r->err, SESSREC_BAD_LOG, r->line,
+                    "the header has no column \"%s\", it reads \"%s\"; name the columns that it has: "
+                    "--session-column, --item-column, --time-column",
+                    sessrec__excerpt(r->name_of[missing], 50, name, sizeof name),
+                    sessrec__excerpt(line, 100, shown, sizeof shown));
             if (!r->format.separator) r->separator[0] = 0;
         }
         r->at = end == r->end ? r->end : end + 1;
@@ -11366,7 +11444,8 @@ static sessrec_result sessrec__start(sessrec__reader *r) {
     sessrec__row row;
     memset(&row, 0, sizeof row);
     sessrec__cut_row(r, &row);
-    if (names || sessrec__is_header(r, &row)) r->header = row.raw.size ? sessrec__hash(1, row.raw.at, row.raw.size) : 0;
+    if (names || sessrec__is_header(r, &row))
+        r->header = row.raw.size ? sessrec__hash(1, row.raw.at, row.raw.size) : 0;
     else result = sessrec__take_row(r, &row);
     return result;
 }
@@ -11399,21 +11478,26 @@ static sessrec_result sessrec__read_rows(sessrec__reader *r) {
     return result ? result : sessrec__log_failed(r->err, sessrec__flush(r->log));
 }
 
-// Brings the times of a file to seconds. A unit that was not told is that of most numbers, by their size: seconds
-// of today have 10 digits, milliseconds 13; an offset lies within two days.
+// Brings the times of a file to seconds. A unit that was not told is that of most numbers, by their size:
+// seconds of today have 10 digits, milliseconds 13; an offset lies within two days.
 static sessrec_result sessrec__scale_times(sessrec__reader *r) {
     static const struct {
         const char *name;
         double in_a_second;
-    } units[5] = {{"", 1}, {"seconds", 1}, {"milliseconds", 1e3}, {"microseconds", 1e6}, {"nanoseconds", 1e9}};
+    } units[5] = {
+        {"", 1}, {"seconds", 1}, {"milliseconds", 1e3}, {"microseconds", 1e6}, {"nanoseconds", 1e9}};
     sessrec__intake *in = r->log->in;
     const int64_t numbers = r->sizes[0] + r->sizes[1] + r->sizes[2] + r->sizes[3];
     int unit = r->format.time_unit, most = 0;
-    if (r->format.time_unit == SESSREC_UNIT_AUTO && r->digits > 0 && numbers && (r->digits > 4 || numbers >= 20))
-        return sessrec__fail(r->err, SESSREC_BAD_LOG, 0,
-                             "the times look like dates without separators (%s), as seconds they would be of other days: "
-                             "--time-unit date reads them as dates, --time-unit s as seconds",
-                             r->digits == 4 ? "MMDD" : r->digits == 8 ? "YYYYMMDD" : "YYYYMMDDHHMMSS");
+    if (r->format.time_unit == SESSREC_UNIT_AUTO && r->digits > 0 && numbers &&
+        (r->digits > 4 || numbers >= 20))
+        return sessrec__fail(
+            r->err, SESSREC_BAD_LOG, 0,
+            "the times look like dates without separators (%s), as seconds they would be of other days: "
+            "--time-unit date reads them as dates, --time-unit s as seconds",
+            r->digits == 4   ? "MMDD"
+            : r->digits == 8 ? "YYYYMMDD"
+                             : "YYYYMMDDHHMMSS");
     if (unit == SESSREC_UNIT_AUTO || (unit == SESSREC_UNIT_DATE && in->offset)) {
         for (int i = 1; i < 4; ++i)
             if (r->sizes[i] > r->sizes[most]) most = i;
@@ -11421,15 +11505,18 @@ static sessrec_result sessrec__scale_times(sessrec__reader *r) {
             for (most = 0; most < 3 && r->most_offset >= 2 * 86400 * units[most + 1].in_a_second;) ++most;
         unit = most + 1;
         if (in->offset || most)
-            sessrec__fail(sessrec__note(r->log), SESSREC_OK, 0, "%s are read as %s, by their size; --time-unit decides",
+            sessrec__fail(sessrec__note(r->log), SESSREC_OK, 0,
+                          "%s are read as %s, by their size; --time-unit decides",
                           in->offset ? "the numbers of the second time column" : "times", units[unit].name);
         if (most && r->sizes[most] < numbers)
-            sessrec__fail(sessrec__note(r->log), SESSREC_OK, 0, "%d of %d times are of another size than the others",
-                          numbers - r->sizes[most], numbers);
+            sessrec__fail(sessrec__note(r->log), SESSREC_OK, 0,
+                          "%d of %d times are of another size than the others", numbers - r->sizes[most],
+                          numbers);
     }
     for (int64_t e = r->first_event; e < in->count && in->offset; ++e)
         in->time[e] += in->offset[e] / units[unit].in_a_second;
-    for (int64_t e = r->first_event; e < in->count && !in->offset && r->dates < 0 && unit > SESSREC_UNIT_SECONDS; ++e)
+    for (int64_t e = r->first_event;
+         e < in->count && !in->offset && r->dates < 0 && unit > SESSREC_UNIT_SECONDS; ++e)
         in->time[e] /= units[unit].in_a_second;
     sessrec__free(&r->log->memory, in->offset);
     in->offset = NULL;
@@ -11443,22 +11530,29 @@ static void sessrec__remark_rows(sessrec__reader *r) {
     for (int p = 0; p < SESSREC__PLACES; ++p)
         for (int k = 0; k < SESSREC__PROBLEMS; ++k)
             if (r->bad[p][k])
-                sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "rows passed over because the %s %s: %d, the first in line %d%s%s",
-                              sessrec__places[p], sessrec__problems[k][0], r->bad[p][k], r->first_bad[p][k], of, name);
+                sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
+                              "rows passed over because the %s %s: %d, the first in line %d%s%s",
+                              sessrec__places[p], sessrec__problems[k][0], r->bad[p][k], r->first_bad[p][k],
+                              of, name);
     if (r->spanning)
-        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "rows with line ends in quotes: %d, the first in line %d%s%s; if quotes are plain "
-                      "text in this log: --no-quotes", r->spanning, r->first_spanning, of, name);
+        sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
+                      "rows with line ends in quotes: %d, the first in line %d%s%s; if quotes are plain "
+                      "text in this log: --no-quotes",
+                      r->spanning, r->first_spanning, of, name);
     if (r->headers)
-        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "header lines passed over further down: %d", r->headers);
+        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "header lines passed over further down: %d",
+                      r->headers);
     if (r->other_rows && !r->rows)
         sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "no row has %s: --where", r->format.where);
     if (r->unended)
-        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "the last line%s%s has no end; if the file was cut short, its last row is wrong",
-                      of, name);
+        sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
+                      "the last line%s%s has no end; if the file was cut short, its last row is wrong", of,
+                      name);
 }
 
 // Reads the text that a reader was given. The first failure of a log stays with it.
-static sessrec_result sessrec__read_text(sessrec__reader *r, sessrec_log *log, const sessrec_log_format *format, sessrec_error *err) {
+static sessrec_result sessrec__read_text(sessrec__reader *r, sessrec_log *log,
+                                         const sessrec_log_format *format, sessrec_error *err) {
     sessrec__intake *in = log->in;
     sessrec_result result = in->failure.code;
     r->log = log;
@@ -11481,7 +11575,8 @@ static sessrec_result sessrec__read_text(sessrec__reader *r, sessrec_log *log, c
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out,
+                                              sessrec_error *err) {
     sessrec__reader r;
     if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is nowhere to put the log");
     *out = NULL;
@@ -11494,7 +11589,8 @@ SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, 
     sessrec_log *log = sessrec__log_new(&memory, model ? sessrec_model_describe(model).item_count : 0);
     if (log) log->in = (sessrec__intake *)sessrec__alloc(&memory, 1, sizeof *log->in);
     if (!log || !log->in) result = SESSREC_OUT_OF_MEMORY;
-    for (int role = 0; role < SESSREC__IDS && !result; ++role) result = sessrec__ids_reserve(&log->ids[role], 0, 0);
+    for (int role = 0; role < SESSREC__IDS && !result; ++role)
+        result = sessrec__ids_reserve(&log->ids[role], 0, 0);
     for (int32_t i = 0; !result && i < log->known_items; ++i) {
         const char *id = sessrec_model_item_id(model, i);
         int32_t number;  // ids of a model are distinct: i
@@ -11505,11 +11601,12 @@ SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, 
     return sessrec__log_failed(err, result);
 }
 
-SESSREC_API sessrec_result sessrec_log_add_text(sessrec_log *log, const void *text, size_t size, const sessrec_log_format *format,
-                                                sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_add_text(sessrec_log *log, const void *text, size_t size,
+                                                const sessrec_log_format *format, sessrec_error *err) {
     sessrec__reader r;
     if (!log || !log->in || (!text && size))
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no text, or no log that is not finished");
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "there is no text, or no log that is not finished");
     memset(&r, 0, sizeof r);
     r.memory = (const char *)text;
     r.memory_left = size;
@@ -11526,8 +11623,8 @@ static sessrec_result sessrec__read_end(sessrec_result result, sessrec_log **log
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format, sessrec_log **out,
-                                              sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format,
+                                              sessrec_log **out, sessrec_error *err) {
     sessrec_result result = sessrec_log_create(format, out, err);
     if (!result) result = sessrec__read_end(sessrec_log_add_text(*out, text, size, format, err), out, err);
     return result;
@@ -11535,10 +11632,12 @@ SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, con
 
 #ifndef SESSREC_NO_STDIO
 
-SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *path, const sessrec_log_format *format, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *path,
+                                                const sessrec_log_format *format, sessrec_error *err) {
     sessrec__reader r;
     if (!log || !log->in || !path)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no log that is not finished");
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "there is no path, or no log that is not finished");
     memset(&r, 0, sizeof r);
     const int is_input = !strcmp(path, "-");
     r.file = is_input ? stdin : fopen(path, "rb");
@@ -11559,7 +11658,8 @@ SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *pa
     return result;
 }
 
-SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format, sessrec_log **out, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format,
+                                            sessrec_log **out, sessrec_error *err) {
     sessrec_result result = sessrec_log_create(format, out, err);
     if (!result) result = sessrec__read_end(sessrec_log_add_file(*out, path, format, err), out, err);
     return result;
@@ -11567,8 +11667,8 @@ SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_
 
 // ---- writing a log ----
 
-// An id as a field; in quotes if it has something in it that a reader would take for something else. Returns where
-// the field ends.
+// An id as a field; in quotes if it has something in it that a reader would take for something else. Returns
+// where the field ends.
 static char *sessrec__put_id(char *to, const char *id) {
     const int quoted = strpbrk(id, "\t\"\r\n") != NULL;
     if (quoted) *to++ = '"';
@@ -11609,7 +11709,8 @@ static int sessrec__write_log(sessrec__sink *sink, const void *what) {
         if (most < v->times[e]) most = v->times[e];
     }
     // numbers that a reader would take for another unit or for dates are called seconds
-    const int plain = most < 1e11 && least > -1e11 && (least < 1000 || (least > 21001231 && most < 1970010100));
+    const int plain =
+        most < 1e11 && least > -1e11 && (least < 1000 || (least > 21001231 && most < 1970010100));
     strcpy(row, "SessionId\tItemId\tTime");
     strcat(row, plain || !v->event_count ? "" : ":s");
     strcat(row, v->session_users ? "\tUserId\n" : "\n");
@@ -11624,7 +11725,8 @@ static int sessrec__write_log(sessrec__sink *sink, const void *what) {
             if (v->session_users) {
                 *to++ = '\t';
                 if (v->session_users[s] >= 0)
-                    to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], v->session_users[s]));
+                    to =
+                        sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], v->session_users[s]));
             }
             *to++ = '\n';
             if (!sessrec__sink_write(sink, row, (size_t)(to - row))) return 0;
@@ -11640,7 +11742,7 @@ SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char 
     return sessrec_outputs_write(&output, 1, err);
 }
 
-#endif // SESSREC_NO_STDIO
+#endif  // SESSREC_NO_STDIO
 
 // ---- filters ----
 
@@ -11651,15 +11753,15 @@ SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char 
 typedef struct sessrec__sieve {
     const sessrec_log *log;
     sessrec_filter rule;
-    int32_t *label;         // [events] the session; dropped: minus the length of the run of dropped events,
-                            // at both ends of the run
-    int64_t *support;       // [items] events left
-    int64_t *length;        // [sessions] events left
-    int64_t *first, *later; // [items], [events] the events of an item as a list: event + 1, 0 ends
-    int32_t *list;          // [items + sessions] an item, or ~session, that fell below the rule
+    int32_t *label;          // [events] the session; dropped: minus the length of the run of dropped events,
+                             // at both ends of the run
+    int64_t *support;        // [items] events left
+    int64_t *length;         // [sessions] events left
+    int64_t *first, *later;  // [items], [events] the events of an item as a list: event + 1, 0 ends
+    int32_t *list;           // [items + sessions] an item, or ~session, that fell below the rule
     int64_t listed;
-    int listing;            // list what falls below the rule; not in the first round, until its sessions go
-    int joining;            // drop also the second of two neighbors that become the same item
+    int listing;  // list what falls below the rule; not in the first round, until its sessions go
+    int joining;  // drop also the second of two neighbors that become the same item
 } sessrec__sieve;
 
 static void sessrec__sieve_layout(void *object, sessrec__layout *layout) {
@@ -11743,10 +11845,11 @@ static int32_t *sessrec__log_labels(const sessrec_log *log) {
     return label;
 }
 
-// Makes a log of the events of another whose label is not negative. names holds the id of each label, user its
-// user. Frees the labels, which may be NULL.
-static sessrec_result sessrec__log_select(const sessrec_log *log, int32_t *label, const sessrec__ids *sessions,
-                                          const int32_t *user, sessrec_log **out) {
+// Makes a log of the events of another whose label is not negative. names holds the id of each label, user
+// its user. Frees the labels, which may be NULL.
+static sessrec_result sessrec__log_select(const sessrec_log *log, int32_t *label,
+                                          const sessrec__ids *sessions, const int32_t *user,
+                                          sessrec_log **out) {
     const sessrec__ids names[SESSREC__IDS] = {*sessions, log->ids[SESSREC__ITEM], log->ids[SESSREC__USER]};
     sessrec__grouping g;
     memset(&g, 0, sizeof g);
@@ -11763,7 +11866,8 @@ static sessrec_result sessrec__log_select(const sessrec_log *log, int32_t *label
 // The log becomes that.
 static sessrec_result sessrec__log_keep(sessrec_log *log, int32_t *label, sessrec_error *err) {
     sessrec_log *fresh;
-    const sessrec_result result = sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], log->view.session_users, &fresh);
+    const sessrec_result result =
+        sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], log->view.session_users, &fresh);
     if (!result) sessrec__log_become(log, fresh);
     return sessrec__log_failed(err, result);
 }
@@ -11773,11 +11877,13 @@ static sessrec_result sessrec__need_log(const sessrec_log *log, sessrec_error *e
     return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is not finished");
 }
 
-SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_filter *filter, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_filter *filter,
+                                              sessrec_error *err) {
     sessrec__sieve sieve;
     if (sessrec__need_log(log, err)) return SESSREC_INVALID_ARGUMENT;
     if (!filter || filter->canary != SESSREC__CANARY_FILTER)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the filter was not made by sessrec_filter_default()");
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "the filter was not made by sessrec_filter_default()");
     if (filter->min_support < 0 || filter->min_length < 0 || filter->max_length < 0)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a limit of the filter is below 0");
     memset(&sieve, 0, sizeof sieve);
@@ -11793,7 +11899,8 @@ SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_fi
 }
 
 // An item that `known` has from a model is known, with events or without.
-SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known, sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known,
+                                                  sessrec_error *err) {
     if (sessrec__need_log(log, err) || sessrec__need_log(known, err)) return SESSREC_INVALID_ARGUMENT;
     int32_t *label = sessrec__log_labels(log);
     for (int64_t e = 0; e < log->view.event_count && label; ++e)
@@ -11804,8 +11911,9 @@ SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessre
 
 // ---- cuts ----
 
-// Names a piece of a session, the first as the session is and later ones "ID#2" and so on, without the numbers that
-// other sessions of its user have already. The user's number stands behind the NUL, as in sessrec__flush.
+// Names a piece of a session, the first as the session is and later ones "ID#2" and so on, without the
+// numbers that other sessions of its user have already. The user's number stands behind the NUL, as in
+// sessrec__flush.
 static sessrec_result sessrec__name_piece(sessrec__ids *names, const char *id, int32_t user, int64_t *piece) {
     char text[SESSREC_MAX_ID + 64], digits[24];
     const int32_t count = names->count;
@@ -11829,7 +11937,8 @@ SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_
     int64_t piece = 1;
     int32_t *user = NULL;
     if (sessrec__need_log(log, err)) return SESSREC_INVALID_ARGUMENT;
-    if (!(idle_seconds >= 0)) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an idle time must be 0 or more seconds");
+    if (!(idle_seconds >= 0))
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an idle time must be 0 or more seconds");
     const sessrec_log_view *v = &log->view;
     int32_t *label = sessrec__log_labels(log);
     sessrec_result result = label ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
@@ -11857,7 +11966,8 @@ SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_
     if (!result) sessrec__log_become(log, fresh);
     sessrec__free(&log->memory, user);
     sessrec__ids_free(&names);
-    if (result == SESSREC_TOO_LARGE) return sessrec__fail(err, result, 0, "the id of a piece would be longer than 255 bytes");
+    if (result == SESSREC_TOO_LARGE)
+        return sessrec__fail(err, result, 0, "the id of a piece would be longer than 255 bytes");
     return sessrec__log_failed(err, result);
 }
 
@@ -11865,17 +11975,18 @@ SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_
 
 enum { SESSREC__FIRST = 0, SESSREC__SECOND = 1, SESSREC__NEITHER = 2 };
 
-// Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted in the
-// first.
-static sessrec_result sessrec__log_split(const sessrec_log *log, char *part, sessrec_log **first, sessrec_log **second,
-                                         sessrec_error *err) {
+// Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted
+// in the first.
+static sessrec_result sessrec__log_split(const sessrec_log *log, char *part, sessrec_log **first,
+                                         sessrec_log **second, sessrec_error *err) {
     sessrec_log **const out[2] = {first, second};
     sessrec_result result = part ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
     for (int wanted = SESSREC__FIRST; wanted <= SESSREC__SECOND && !result; ++wanted) {
         int32_t *label = sessrec__log_labels(log);
         for (int64_t e = 0; e < log->view.event_count && label; ++e)
             if (part[label[e]] != wanted) label[e] = -1;
-        result = sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], log->view.session_users, out[wanted]);
+        result = sessrec__log_select(log, label, &log->ids[SESSREC__SESSION], log->view.session_users,
+                                     out[wanted]);
     }
     sessrec__free(&log->memory, part);
     if (result) {
@@ -11890,7 +12001,8 @@ static sessrec_result sessrec__log_split(const sessrec_log *log, char *part, ses
 }
 
 // What both splits check first.
-static sessrec_result sessrec__begin_split(const sessrec_log *log, sessrec_log **first, sessrec_log **second, sessrec_error *err) {
+static sessrec_result sessrec__begin_split(const sessrec_log *log, sessrec_log **first, sessrec_log **second,
+                                           sessrec_error *err) {
     if (first) *first = NULL;
     if (second) *second = NULL;
     if (sessrec__need_log(log, err)) return SESSREC_INVALID_ARGUMENT;
@@ -11898,10 +12010,11 @@ static sessrec_result sessrec__begin_split(const sessrec_log *log, sessrec_log *
     return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a split needs two places to put two logs");
 }
 
-SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before, sessrec_log **after,
-                                                  sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before,
+                                                  sessrec_log **after, sessrec_error *err) {
     if (sessrec__begin_split(log, before, after, err)) return SESSREC_INVALID_ARGUMENT;
-    if (time != time) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the time of the split is not a number");
+    if (time != time)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the time of the split is not a number");
     char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->view.session_count, 1);
     for (int32_t s = 0; s < log->view.session_count && part; ++s) {
         const double start = log->view.times[log->view.session_begins[s]],
@@ -11911,12 +12024,14 @@ SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double
     return sessrec__log_split(log, part, before, after, err);
 }
 
-SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest, sessrec_log **last,
-                                                          sessrec_error *err) {
+SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest,
+                                                          sessrec_log **last, sessrec_error *err) {
     if (sessrec__begin_split(log, rest, last, err)) return SESSREC_INVALID_ARGUMENT;
     const int32_t *user = log->view.session_users;
     if (log->view.event_count && !user)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the log has no users whose last sessions could be split off; --user names their column");
+        return sessrec__fail(
+            err, SESSREC_INVALID_ARGUMENT, 0,
+            "the log has no users whose last sessions could be split off; --user names their column");
     const uint64_t sessions = (uint64_t)log->view.session_count;
     // behind: sessions of each user, 2 for more
     char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.user_count, 1);
@@ -11931,7 +12046,7 @@ SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log
     return sessrec__log_split(log, part, rest, last, err);
 }
 
-#endif // SESSREC_NO_TRAINING
+#endif  // SESSREC_NO_TRAINING
 
 // ===========================================================================================================
 // >>streaming   one running session and what to recommend in it
@@ -13555,16 +13670,16 @@ SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void
 // ===========================================================================================================
 // >>disk   files that are written as a whole or not at all
 // ===========================================================================================================
-#ifndef SESSREC_NO_STDIO
+#    ifndef SESSREC_NO_STDIO
 
-#if defined(SESSREC__WINDOWS)
-#  include <io.h>
-#elif defined(SESSREC__POSIX)
-#  include <sys/file.h>
-#  if defined(__STRICT_ANSI__) && !defined(__cplusplus)
+#      if defined(SESSREC__WINDOWS)
+#        include <io.h>
+#      elif defined(SESSREC__POSIX)
+#        include <sys/file.h>
+#        if defined(__STRICT_ANSI__) && !defined(__cplusplus)
 extern ssize_t readlink(const char *path, char *to, size_t size);  // -std=c99 hides it
-#  endif
-#endif
+#        endif
+#      endif
 
 // A file that is being written beside the one that it is to replace.
 typedef struct sessrec__file_sink {
@@ -13596,18 +13711,18 @@ static char *sessrec__directory_of(char *path) {
     return path;
 }
 
-#ifdef SESSREC__POSIX
+#      ifdef SESSREC__POSIX
 
 static int sessrec__file_open(const char *path, int flags, mode_t mode) {
     int file;
-#ifdef O_CLOEXEC
+#        ifdef O_CLOEXEC
     flags |= O_CLOEXEC;
-#endif
+#        endif
     do file = open(path, flags, mode);
     while (file < 0 && errno == EINTR);
-#ifndef O_CLOEXEC
+#        ifndef O_CLOEXEC
     if (file >= 0) (void)fcntl(file, F_SETFD, FD_CLOEXEC);
-#endif
+#        endif
     return file;
 }
 
@@ -13732,7 +13847,7 @@ static int sessrec__sticky(sessrec__file_sink *file, const struct stat *old) {
            (status.st_mode & 01000) && status.st_uid != geteuid();
 }
 
-#else
+#      else
 
 static int64_t sessrec__read(FILE *file, void *bytes, uint64_t size) {
     const size_t have = fread(bytes, 1, (size_t)size, file);
@@ -13746,9 +13861,9 @@ static int sessrec__file_out(sessrec__file_sink *file, const unsigned char *byte
 
 static int sessrec__sync(FILE *file) {
     int failed = fflush(file);
-#ifdef SESSREC__WINDOWS
+#        ifdef SESSREC__WINDOWS
     if (!failed) failed = _commit(_fileno(file));
-#endif
+#        endif
     return !failed;
 }
 
@@ -13757,7 +13872,7 @@ static int sessrec__file_close(sessrec__file_sink *file) {
     return !file->error;
 }
 
-#endif // SESSREC__POSIX
+#      endif  // SESSREC__POSIX
 
 static int sessrec__file_put(sessrec__sink *sink, const unsigned char *bytes, size_t size) {
     sessrec__file_sink *file = (sessrec__file_sink *)sink;
@@ -13784,7 +13899,7 @@ static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__sav
     file->error = 0;
     file->used = 0;
     save->number = -1;
-#ifdef SESSREC__POSIX
+#      ifdef SESSREC__POSIX
     struct stat there;
     if (!path || !sessrec__follow(file, path))
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long, or its links "
@@ -13811,19 +13926,19 @@ static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__sav
     save->number =
         sessrec__file_create(file, save->begins, save->replaces ? (there.st_mode & 0700) | 0600 : 0666);
     if (save->number >= 0 && save->replaces) sessrec__take_owner(file->name, &there);
-#else
+#      else
     if (!path || strlen(path) >= sizeof file->target - SESSREC__ENDING)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long");
     strcpy(file->target, path);
-#ifdef SESSREC__WINDOWS
+#        ifdef SESSREC__WINDOWS
     save->number = (int32_t)(GetCurrentProcessId() & INT32_MAX);
-#else
+#        else
     save->number = 0;
-#endif
+#        endif
     sessrec__file_name(file, save->number);
     file->file = fopen(file->name, "wb");
     if (!file->file) save->number = -1;
-#endif
+#      endif
     if (save->number >= 0) return SESSREC_OK;
     return sessrec__fail(err, errno == ENOMEM ? SESSREC_OUT_OF_MEMORY : bad, 0,
                          "cannot create a file beside %s: %s", path, strerror(errno));
@@ -13843,25 +13958,25 @@ static sessrec_result sessrec__file_stage(sessrec__file_sink *file, sessrec__sav
 }
 
 static int sessrec__file_rename(sessrec__file_sink *file, const char *from, const char *to) {
-#ifdef SESSREC__WINDOWS
+#      ifdef SESSREC__WINDOWS
     if (MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) return 1;
     errno = EACCES;  // by far the most frequent reason
     return sessrec__file_failed(file);
-#else
-#ifndef SESSREC__POSIX
+#      else
+#        ifndef SESSREC__POSIX
     remove(to);  // C alone has no rename that replaces, so for a moment there is no file
-#endif
+#        endif
     return !rename(from, to) || sessrec__file_failed(file);
-#endif
+#      endif
 }
 
 // The names of a file that was begun.
 static void sessrec__file_again(sessrec__file_sink *file, const sessrec__save *save) {
-#ifdef SESSREC__POSIX
+#      ifdef SESSREC__POSIX
     sessrec__follow(file, save->path);
-#else
+#      else
     strcpy(file->target, save->path);
-#endif
+#      endif
     sessrec__file_name(file, save->number);
     file->file = save->file;
     file->error = 0;
@@ -13870,7 +13985,7 @@ static void sessrec__file_again(sessrec__file_sink *file, const sessrec__save *s
 // Gives the file its name. Where others follow that may fail, the old one keeps a second name until all are
 // done: TARGET.tmp1000, which no temporary file has.
 static int sessrec__file_publish(sessrec__file_sink *file, sessrec__save *save, int keep) {
-#ifdef SESSREC__POSIX
+#      ifdef SESSREC__POSIX
     char *old = (char *)file->buffer;  // whose bytes are written
     memcpy(old, file->name, sizeof file->name);
     sessrec__file_name(file, SESSREC__TRIES);
@@ -13881,13 +13996,13 @@ static int sessrec__file_publish(sessrec__file_sink *file, sessrec__save *save, 
     }
     save->published = sessrec__file_rename(file, old, file->target);
     return save->published;
-#else
+#      else
     (void)keep;
     // an open file cannot be renamed on Windows
     if (sessrec__file_close(file)) save->published = sessrec__file_rename(file, file->name, file->target);
     save->file = NULL;
     return save->published;
-#endif
+#      endif
 }
 
 // Ends a file: as it is now if all are well, else as it was before.
@@ -13904,14 +14019,14 @@ static void sessrec__file_end(sessrec__file_sink *file, sessrec__save *save, int
 // The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is
 // left to the system.
 static void sessrec__file_settle(sessrec__file_sink *file) {
-#ifdef SESSREC__POSIX
+#      ifdef SESSREC__POSIX
     const int directory = sessrec__file_open(sessrec__directory_of(file->name), O_RDONLY, 0);
     if (directory < 0) return;
     if (!sessrec__sync(directory) && errno == EIO) sessrec__file_failed(file);
     close(directory);
-#else
+#      else
     (void)file;
-#endif
+#      endif
 }
 
 // Whatever happens, every path is afterwards what it was, or all are what was produced, as a whole. (A
@@ -13991,19 +14106,19 @@ SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, 
             saves[i].produce = sessrec__write_model;
             saves[i].what = output->model;
         }
-#ifndef SESSREC_NO_TRAINING
+#      ifndef SESSREC_NO_TRAINING
         if (output->log) {
             if (output->log->in) return sessrec__fail(err, bad, 0, "a log is not finished");
             saves[i].begins = sessrec__log_begins;
             saves[i].produce = sessrec__write_log;
             saves[i].what = output->log;
         }
-#endif
+#      endif
     }
     return sessrec__save_files(saves, count, err);
 }
 
-#ifdef SESSREC__POSIX
+#      ifdef SESSREC__POSIX
 SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
     sessrec__file_sink file;
     char *first = (char *)file.buffer, *second = file.target;
@@ -14020,18 +14135,18 @@ SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
     return !stat(sessrec__directory_of(first), &left) && !stat(sessrec__directory_of(second), &right) &&
            sessrec__same_inode(&left, &right);
 }
-#else
+#      else
 SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
     if (!a || !b) return 0;
-#  ifdef SESSREC__WINDOWS
+#        ifdef SESSREC__WINDOWS
     char first[2048], second[2048];
     if (GetFullPathNameA(a, sizeof first, first, NULL) - 1u < sizeof first - 1 &&
         GetFullPathNameA(b, sizeof second, second, NULL) - 1u < sizeof second - 1)
         return !lstrcmpiA(first, second);
-#  endif
+#        endif
     return !strcmp(a, b);
 }
-#endif
+#      endif
 
 // Reads a file whose header says how long it is to *block + prefix. Memory is taken for what the file system
 // says is there, or else as the bytes come: the header alone is not believed. *block is to be freed in any
@@ -14071,26 +14186,26 @@ static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, con
                                             sessrec_error *err) {
     uint64_t size = 0, on_disk = 0;
     *block = NULL;
-#ifdef SESSREC__POSIX
+#      ifdef SESSREC__POSIX
     struct stat status;
     sessrec__handle file = sessrec__file_open(path, O_RDONLY, 0);
     if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode)) on_disk = (uint64_t)status.st_size;
-#else
+#      else
     sessrec__handle file = fopen(path, "rb");
     if (file && !fseek(file, 0, SEEK_END)) on_disk = ftell(file) > 0 ? (uint64_t)ftell(file) : 0;
     if (file) rewind(file);
-#endif
+#      endif
     const sessrec_result unopened = errno == ENOENT   ? SESSREC_NO_FILE
                                     : errno == ENOMEM ? SESSREC_OUT_OF_MEMORY
                                                       : SESSREC_IO_ERROR;
     if (file == SESSREC__NO_HANDLE)
         return sessrec__fail(err, unopened, 0, "cannot open the file: %s", strerror(errno));
     sessrec_result result = sessrec__read_stream(file, on_disk, memory, prefix, block, &size, err);
-#ifdef SESSREC__POSIX
+#      ifdef SESSREC__POSIX
     close(file);
-#else
+#      else
     fclose(file);
-#endif
+#      endif
     if (!result) result = sessrec__archive_open(archive, (char *)*block + prefix, size, kind, err);
     if (result) {
         sessrec__free(memory, *block);
@@ -14125,8 +14240,8 @@ SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_al
     return result ? result : sessrec__model_finish(&archive, &memory, block, out, err);
 }
 
-#endif // SESSREC_NO_STDIO
-#undef SESSREC__BIG_ENDIAN
+#    endif  // SESSREC_NO_STDIO
+#    undef SESSREC__BIG_ENDIAN
 
 // ===========================================================================================================
 // >>checkpoint   a trainer as an archive
@@ -14134,7 +14249,7 @@ SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_al
 // states of the slots, and the best weights if some were kept. The mini-batches to come follow from the log
 // and the position, the random numbers from the seed, so nothing else is needed to go on with the same bits.
 // ===========================================================================================================
-#if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
+#    if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
 
 enum { SESSREC__CONFIG_NUMBERS = 28, SESSREC__POSITION_NUMBERS = 6 };
 
@@ -14360,12 +14475,12 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *tr, const char 
     return result;
 }
 
-#endif // !SESSREC_NO_TRAINING && !SESSREC_NO_STDIO
+#    endif  // !SESSREC_NO_TRAINING && !SESSREC_NO_STDIO
 
 // ===========================================================================================================
 // >>train   the whole of it, from public functions only: copy it into your program and change it
 // ===========================================================================================================
-#ifndef SESSREC_NO_TRAINING
+#    ifndef SESSREC_NO_TRAINING
 
 // ---- going on from a model ----
 
@@ -14566,11 +14681,11 @@ SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_ba
             if (!result && batch.rows) result = sessrec_trainer_step(tr, &batch, NULL, err);
         }
         if (!result && !batch.rows) return SESSREC_OK;
-#ifndef SESSREC_NO_STDIO
+#      ifndef SESSREC_NO_STDIO
         if (!result && c->checkpoint && c->checkpoint_steps > 0 &&
             (batch.step + 1) % c->checkpoint_steps == 0)
             result = sessrec_trainer_write(tr, c->checkpoint, err);
-#endif
+#      endif
         if (result) return result;
         if (!c->progress || sessrec__now() - shown < 0.2) continue;
         shown = sessrec__now();
@@ -14593,14 +14708,14 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
     sessrec_result result = sessrec_trainer_create(config, log, &trainer, err);
     if (!result) result = sessrec_trainer_sampler(trainer, &sampler, err);
     if (!result) result = sessrec_batcher_create(config, log, sampler, &batcher, err);
-#ifndef SESSREC_NO_STDIO
+#      ifndef SESSREC_NO_STDIO
     if (!result && config->checkpoint && config->resume) {
         result = sessrec_trainer_read(trainer, config->checkpoint, err);
         if (result == SESSREC_NO_FILE) result = SESSREC_OK;  // the first run
         sessrec_position at = sessrec_trainer_position(trainer);
         if (!result) result = sessrec_batcher_seek(batcher, at.epoch, at.step, err);
     }
-#endif
+#      endif
     if (!result && config->start_from) {
         sessrec_position at = sessrec_trainer_position(trainer);
         if (!at.epoch && !at.step) result = sessrec_trainer_warm_up(trainer, batcher, err);
@@ -14632,9 +14747,9 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
             result = sessrec_trainer_keep_best(trainer, progress.validation, err);
         }
         if (!result) result = sessrec_trainer_next_epoch(trainer);
-#ifndef SESSREC_NO_STDIO
+#      ifndef SESSREC_NO_STDIO
         if (!result && config->checkpoint) result = sessrec_trainer_write(trainer, config->checkpoint, err);
-#endif
+#      endif
         if (!result && config->progress && config->progress(config->progress_user, &progress))
             result = sessrec_error_set(err, SESSREC_STOPPED, "stopped at the end of an epoch");
     }

@@ -71,8 +71,8 @@ static double percent(int64_t part, int64_t whole) {
     return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
-// The pause at which to cut sessions: of some round ones that around which there are the fewest gaps, as between
-// the clicks of one visit and the pause to the next. 0: hardly any gap is as long as a pause.
+// The pause at which to cut sessions: of some round ones that around which there are the fewest gaps, as
+// between the clicks of one visit and the pause to the next. 0: hardly any gap is as long as a pause.
 static double suggest_idle(const double *gaps, int64_t count) {
     static const double rounds[] = {600, 900, 1200, 1800, 2700, 3600, 7200, 10800, 21600, 43200};
     int64_t fewest = count + 1, longer = 0;
@@ -101,8 +101,8 @@ static void warn_times(const sessrec_log_view *v, const double *sorted) {
                (long long)(early + late), moment_text(low), moment_text(high),
                moment_text(early ? sorted[0] : last));
     if (span > 3 * 86400 && last_day * 1000 < v->event_count)
-        printf("warning: the last day has %lld events only; give split a time: --at '%s'\n", (long long)last_day,
-               moment_text(high - 86400));
+        printf("warning: the last day has %lld events only; give split a time: --at '%s'\n",
+               (long long)last_day, moment_text(high - 86400));
     if (last < 1e8)
         printf("warning: as seconds the times end at %s; if they are of another unit: --time-unit ms\n",
                moment_text(last));
@@ -136,7 +136,8 @@ static void warn_sessions(const sessrec_log *log, const sessrec_log_view *v, con
     }
     const double most = lengths[v->session_count - 1];
     if (v->session_count > 1 && most > 200 && most > 10 * quantile(lengths, v->session_count, 0.99))
-        printf("warning: session \"%s\" has %.0f clicks, %.1f %% of the log: a robot, or an id that stands for none?\n",
+        printf("warning: session \"%s\" has %.0f clicks, %.1f %% of the log: a robot, or an id that stands "
+               "for none?\n",
                sessrec_log_session_id(log, longest), most, percent((int64_t)most, v->event_count));
     if (v->session_count > 1 && single * 2 > v->session_count)
         printf("warning: %.0f %% of the sessions have one click: nothing can be learned from them\n",
@@ -157,9 +158,10 @@ static void describe_items(const sessrec_log_view *v, double *values) {
     for (int32_t i = 0; i < v->item_count; ++i) values[i] = (double)v->supports[i];
     qsort(values, (size_t)v->item_count, sizeof *values, compare_doubles);
     for (int32_t i = 0; i < top; ++i) clicks += values[v->item_count - 1 - i];
-    printf("clicks    per item: median %.0f, 90 %% at most %.0f, the most %.0f; the top %lld items have %.0f %% of them\n",
-           quantile(values, v->item_count, 0.5), quantile(values, v->item_count, 0.9), values[v->item_count - 1],
-           (long long)top, 100 * clicks / (double)v->event_count);
+    printf("clicks    per item: median %.0f, 90 %% at most %.0f, the most %.0f; the top %lld items have %.0f "
+           "%% of them\n",
+           quantile(values, v->item_count, 0.5), quantile(values, v->item_count, 0.9),
+           values[v->item_count - 1], (long long)top, 100 * clicks / (double)v->event_count);
 }
 
 // Prints what a log holds and what looks wrong. Returns 0 without memory.
@@ -168,8 +170,8 @@ static int describe_log(const sessrec_log *log) {
     double *values = (double *)malloc((size_t)(v.event_count + v.item_count + 1) * sizeof *values);
     int64_t gaps = 0, repeats = 0;
     if (!values) return 0;
-    printf("events    %lld\nsessions  %lld\nitems     %lld\n", (long long)v.event_count, (long long)v.session_count,
-           (long long)v.item_count);
+    printf("events    %lld\nsessions  %lld\nitems     %lld\n", (long long)v.event_count,
+           (long long)v.session_count, (long long)v.item_count);
     describe_users(&v);
     if (v.event_count) {
         memcpy(values, v.times, (size_t)v.event_count * sizeof *values);
@@ -180,7 +182,8 @@ static int describe_log(const sessrec_log *log) {
         for (int32_t s = 0; s < v.session_count; ++s)
             values[s] = (double)(v.session_begins[s + 1] - v.session_begins[s]);
         qsort(values, (size_t)v.session_count, sizeof *values, compare_doubles);
-        printf("lengths   of sessions: mean %.2f, 10 %% at most %.0f, median %.0f, 90 %% at most %.0f, 99 %% at most %.0f, "
+        printf("lengths   of sessions: mean %.2f, 10 %% at most %.0f, median %.0f, 90 %% at most %.0f, 99 %% "
+               "at most %.0f, "
                "the longest %.0f\n",
                (double)v.event_count / v.session_count, quantile(values, v.session_count, 0.1),
                quantile(values, v.session_count, 0.5), quantile(values, v.session_count, 0.9),
@@ -194,12 +197,15 @@ static int describe_log(const sessrec_log *log) {
         qsort(values, (size_t)gaps, sizeof *values, compare_doubles);
         const double idle = suggest_idle(values, gaps);
         if (gaps)
-            printf("gaps      between clicks: median %s, 90 %% at most %s, 99 %% at most %s, the longest %s\n",
-                   duration_text(quantile(values, gaps, 0.5)), duration_text(quantile(values, gaps, 0.9)),
-                   duration_text(quantile(values, gaps, 0.99)), duration_text(values[gaps - 1]));
-        if (idle > 0) printf("          pauses of more than %s end visits: --idle %.0fm cuts there\n", duration_text(idle), idle / 60);
-        printf("repeats   %.1f %% of clicks are on the item that was just clicked%s\n", percent(repeats, gaps),
-               repeats * 20 > gaps ? "; --drop-repeats leaves them out" : "");
+            printf(
+                "gaps      between clicks: median %s, 90 %% at most %s, 99 %% at most %s, the longest %s\n",
+                duration_text(quantile(values, gaps, 0.5)), duration_text(quantile(values, gaps, 0.9)),
+                duration_text(quantile(values, gaps, 0.99)), duration_text(values[gaps - 1]));
+        if (idle > 0)
+            printf("          pauses of more than %s end visits: --idle %.0fm cuts there\n",
+                   duration_text(idle), idle / 60);
+        printf("repeats   %.1f %% of clicks are on the item that was just clicked%s\n",
+               percent(repeats, gaps), repeats * 20 > gaps ? "; --drop-repeats leaves them out" : "");
         describe_items(&v, values);
         warn_items(log, &v);
     }
@@ -207,4 +213,4 @@ static int describe_log(const sessrec_log *log) {
     return 1;
 }
 
-#endif // SESSREC_EXAMPLES_LOGS_H
+#endif  // SESSREC_EXAMPLES_LOGS_H

@@ -345,7 +345,7 @@ static const option options[] = {
      AT(format.session_column)},
     {TEXT, READING, "--item-column", "NAME", "", AT(format.item_column)},
     {TEXT, READING, "--time-column", "NAME[,NAME]",
-     "'' if the order of the rows is all there is; a day and\nan offset, which are added, may stand in two columns",
+     "'' if there is none; a day and an offset, which are\nadded, may stand in two columns",
      AT(format.time_column)},
     {TEXT, READING, "--user", "NAME", "column of the users; '': none", AT(format.user_column)},
     {CHOICE, READING, "--time-unit", "auto|s|ms|us|ns|date",
@@ -356,7 +356,8 @@ static const option options[] = {
      AT(format.where)},
     {TEXT, READING, "--blank", "V[,V]", "values that mean none, as NA", AT(format.blank)},
     {READ, READING, "--idle", "TIME", "cut sessions at longer pauses: 90s, 30m, 2h", BY(read_idle)},
-    {READ, READING, "--separator", "TEXT", "one or two characters, or the word tab (default: what the first line has)",
+    {READ, READING, "--separator", "TEXT",
+     "one or two characters, or the word tab (default: what the first line has)",
      BY(read_separator)},
     {SWITCH, READING, "--no-quotes", NULL, "quotes are plain text", AT(no_quotes)},
     {SWITCH, READING, "--skip-bad-rows", NULL, "count rows that cannot be read and go on",
@@ -366,9 +367,10 @@ static const option options[] = {
     {SWITCH, SPLIT, "--last-session", NULL, "or the last session of each user", AT(last_session)},
     {WHOLE_64, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log",
      AT(filter.min_support)},
-    {WHOLE_64, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks", AT(filter.min_length)},
-    {SWITCH, TRAIN | SPLIT | DESCRIBE, "--drop-repeats", NULL, "leave out clicks on the item that was just clicked",
-     AT(filter.drop_repeats)},
+    {WHOLE_64, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks",
+     AT(filter.min_length)},
+    {SWITCH, TRAIN | SPLIT | DESCRIBE, "--drop-repeats", NULL,
+     "leave out clicks on the item that was just clicked", AT(filter.drop_repeats)},
 
     {HEADING, TRAIN, "network", NULL, NULL, BY(NULL)},
     {CONFIG, TRAIN, "--layers", NULL, "widths of one to four GRU layers", BY(NULL)},
@@ -597,7 +599,8 @@ static int settle(settings *s) {
     if (given(s, "--hrnn") && !given(s, "--user-layers")) s->config.user_hidden = 100;
     if (s->no_quotes) s->format.quotes = 0;
     if (s->day_first || s->month_first) s->format.day_first = s->day_first;
-    if (s->day_first && s->month_first) return fail(EXIT_USAGE, "--day-first and --month-first exclude each other");
+    if (s->day_first && s->month_first)
+        return fail(EXIT_USAGE, "--day-first and --month-first exclude each other");
     if (s->idle < 0) return fail(EXIT_USAGE, "--idle must not be negative");
     s->evaluation.threads = s->config.threads;
     s->evaluation.device = s->config.device;
@@ -1393,8 +1396,8 @@ static char *part_path(const char *prefix, const char *ending) {
     return path ? strcat(strcpy(path, prefix), ending) : NULL;
 }
 
-// Writes both parts or neither; finds out whether that can be done before there are any. An input is not written
-// over, whatever it is called.
+// Writes both parts or neither; finds out whether that can be done before there are any. An input is not
+// written over, whatever it is called.
 static int write_parts(const settings *s, const work *w) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     char *train = part_path(s->output, "_train.tsv"), *test = part_path(s->output, "_test.tsv");
@@ -1420,7 +1423,8 @@ static int check_split(const settings *s, double *cut) {
         return fail(EXIT_USAGE, "split needs one place to cut: --days N, --at TIME or --last-session");
     if (given(s, "--days") && !(s->days > 0)) return fail(EXIT_USAGE, "--days must be more than 0");
     if (given(s, "--at") && !read_moment(s->at, &s->format, cut))
-        return fail(EXIT_USAGE, "--at takes a time as 2019-10-01T12:00 or seconds since 1970, not '%s'", s->at);
+        return fail(EXIT_USAGE, "--at takes a time, as 2019-10-01T12:00 or seconds since 1970, not '%s'",
+                    s->at);
     if (!s->output) return fail(EXIT_USAGE, "split needs a name for its two files: -o PREFIX");
     if (!*s->format.time_column) return fail(EXIT_USAGE, "split needs times: --time-column NAME");
     return 0;
@@ -1445,7 +1449,8 @@ static int command_split(settings *s, work *w) {
            grouped(before.dropped_event_count), grouped(after.dropped_event_count));
     if (!before.event_count || !after.event_count)
         return fail(EXIT_DATA, "%s: nothing is left to %s on; change --%s", s->input[0],
-                    before.event_count ? "test" : "train", s->at ? "at" : s->last_session ? "last-session" : "days");
+                    before.event_count ? "test" : "train",
+                    s->at ? "at" : s->last_session ? "last-session" : "days");
     if (s->days > 0 && after.event_count + after.dropped_event_count < all.event_count / 500)
         fprintf(stderr,
                 "sessrec: %s: the last %g days hold %s of %s events; if the last times are wrong "
@@ -1594,8 +1599,8 @@ static const command commands[] = {
      "and shows what it recommends. Needs no file and writes none.",
      0, command_demo},
     {TRAIN, "train", "LOG... -o MODEL [--test LOG2] [options]", "learn from a log of clicks",
-     "LOG is a CSV or TSV file with a header line, one click a line, or JSON lines; - is standard input, several\n"
-     "files are one log. It is used as it is unless a filter is asked for.\n"
+     "LOG is a CSV or TSV file with a header line, one click a line, or JSON lines; - is standard input,\n"
+     "several files are one log. It is used as it is unless a filter is asked for.\n"
      "With --from the shape of the network is that of the model. Ctrl-C stops the run; no model is written "
      "then.",
      1, command_train},

@@ -375,13 +375,15 @@ static void bad_row_count(void) {
         CHECK_EQ(sessrec_log_contents(log).bad_row_count, 5);
         CHECK_TEXT(sessrec_log_note(log, 0),
                    "rows passed over because the session id is blank: 2, the first in line 4");
-        CHECK_TEXT(sessrec_log_note(log, 1),
-                   "rows passed over because the time is neither a number nor a date like 2014-04-07T10:51:09Z: 1, "
-                   "the first in line 5");
+        CHECK_TEXT(
+            sessrec_log_note(log, 1),
+            "rows passed over because the time is neither a number nor a date like 2014-04-07T10:51:09Z: 1, "
+            "the first in line 5");
         CHECK_TEXT(sessrec_log_note(log, 2),
                    "rows passed over because the row has too few fields: 1, the first in line 3");
-        CHECK_TEXT(sessrec_log_note(log, 3),
-                   "rows passed over because the row has text behind a closing quote: 1, the first in line 6");
+        CHECK_TEXT(
+            sessrec_log_note(log, 3),
+            "rows passed over because the row has text behind a closing quote: 1, the first in line 6");
         CHECK(!sessrec_log_note(log, 4) && !sessrec_log_note(log, -1) && !sessrec_log_note(NULL, 0));
         CHECK_EQ(sessrec_log_find_item(log, "q"), -1);
         check_shape(log, "1:a b;");
@@ -391,13 +393,15 @@ static void bad_row_count(void) {
         format.skip_bad_rows = 1;
         CHECK(!parse_as("Session,ItemId,Time\n1,a,1\n", &format));
         CHECK_EQ(failure.line, 1);
-        CHECK_TEXT(failure.text, "the header has no column \"SessionId\", it reads \"Session,ItemId,Time\"" COLUMNS);
+        CHECK_TEXT(failure.text,
+                   "the header has no column \"SessionId\", it reads \"Session,ItemId,Time\"" COLUMNS);
         CHECK(!parse_as("\nSessionId\tItemId\n1\ta\n", &format));
         CHECK_EQ(failure.line, 2);
         CHECK_TEXT(failure.text, "the header has no column \"Time\", it reads \"SessionId ItemId\"" COLUMNS);
         CHECK(!parse_as("SessionId,\"ItemId,Time\n1,a,1\n", &format));
         CHECK_EQ(failure.line, 1);
-        CHECK_TEXT(failure.text, "the header has no column \"ItemId\", it reads \"SessionId,\"ItemId,Time\"" COLUMNS);
+        CHECK_TEXT(failure.text,
+                   "the header has no column \"ItemId\", it reads \"SessionId,\"ItemId,Time\"" COLUMNS);
     }
     TEST("with numbered columns a first line that lacks a field is a bad row, not a header") {
         sessrec_log_format format = columns("1", "2", "3", "");
@@ -537,8 +541,7 @@ static void times(void) {
     }
     TEST("what is no time is refused") {
         static const char *const text[] = {"",
-                                           
-                                           
+
                                            "nan",
                                            "inf",
                                            "-inf",
@@ -555,7 +558,7 @@ static void times(void) {
                                            "1,5e",
                                            "12:00",
                                            "1_000",
-                                           
+
                                            "2014-13-01",
                                            "2014-00-10",
                                            "2014-01-00",
@@ -579,10 +582,10 @@ static void times(void) {
                                            "2014-04-07T10:51+02:60",
                                            "2014-04-07T10:51+02:",
                                            "2014-04-07T10:51*02:00",
-                                           
+
                                            "2014-04-0710:51",
                                            "20140-4-07",
-                                           
+
                                            "2014-04/07",
                                            "1e5e5",
                                            "1-2",
@@ -738,7 +741,8 @@ static void building(void) {
         CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_create(NULL, &one, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_add_many(log, EVENTS, users, sessions, items, when), SESSREC_OK);
-        for (int e = 0; e < EVENTS; ++e) sessrec_log_add_numbers(one, users[e], sessions[e], items[e], when[e]);
+        for (int e = 0; e < EVENTS; ++e)
+            sessrec_log_add_numbers(one, users[e], sessions[e], items[e], when[e]);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(one, NULL), SESSREC_OK);
         CHECK(same_log(log, one, 1));
@@ -1190,7 +1194,8 @@ static void splits(void) {
     }
     TEST("splits refuse what they cannot do, and leave no log behind") {
         sessrec_log *log = letters("ab", NULL, NULL, NULL), *a = log, *b = log;
-        CHECK_EQ(sessrec_log_split_last_session(log, &a, &b, &failure), SESSREC_INVALID_ARGUMENT);  // it has no users
+        CHECK_EQ(sessrec_log_split_last_session(log, &a, &b, &failure),
+                 SESSREC_INVALID_ARGUMENT);  // it has no users
         CHECK(a == NULL && b == NULL);
         a = b = log;
         CHECK_EQ(sessrec_log_split_time(log, NAN, &a, &b, &failure), SESSREC_INVALID_ARGUMENT);
@@ -1355,10 +1360,11 @@ static void files(void) {
         for (int i = 0; i < 8; ++i) CHECK_EQ(sessrec_log_add_numbers(log, -1, i, i, some[i]), SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
-        CHECK_TEXT(file_text(),
-                   "SessionId\tItemId\tTime:s\n6\t6\t-4000000000000000000\n3\t3\t0.0000001\n0\t0\t0.1\n4\t4\t0."
-                   "30000000000000004\n2\t2\t123456.75\n"
-                   "7\t7\t1396437466.123456\n5\t5\t9007199254740992\n1\t1\t1000000000000000000000\n");
+        CHECK_TEXT(
+            file_text(),
+            "SessionId\tItemId\tTime:s\n6\t6\t-4000000000000000000\n3\t3\t0.0000001\n0\t0\t0.1\n4\t4\t0."
+            "30000000000000004\n2\t2\t123456.75\n"
+            "7\t7\t1396437466.123456\n5\t5\t9007199254740992\n1\t1\t1000000000000000000000\n");
         sessrec_log_destroy(log);
     }
     TEST("any finite time comes back from a file as the same bits") {
@@ -1745,7 +1751,8 @@ static void quotes(void) {
 
 // ---- real logs --------------------------------------------------------------------------------------------
 
-static sessrec_log_format with(const char *where, const char *blank, sessrec_time_unit unit, int32_t day_first) {
+static sessrec_log_format with(const char *where, const char *blank, sessrec_time_unit unit,
+                               int32_t day_first) {
     sessrec_log_format format = sessrec_log_format_default();
     format.where = where;
     format.blank = blank;
@@ -1753,7 +1760,8 @@ static sessrec_log_format with(const char *where, const char *blank, sessrec_tim
     format.day_first = day_first;
     return format;
 }
-// The time of the first event of a log of one row, as the defaults read it, or with an order of day and month.
+// The time of the first event of a log of one row, as the defaults read it, or with an order of day and
+// month.
 static double date_of(const char *field, int32_t day_first) {
     char text[300];
     const sessrec_log_format format = with(NULL, NULL, SESSREC_UNIT_AUTO, day_first);
@@ -1771,12 +1779,17 @@ static void check_note(sessrec_log *log, int32_t index, const char *sentence) {
 
 static void real_times(void) {
     TEST("dates are read as logs have them") {
-        static const char *const same[] = {"2019-10-01T01:31:25Z", "2019-10-01t01:31:25z", "2019-10-01 01:31:25 UTC",
-            "2019-10-01 01:31:25+00", "2019-10-01 01:31:25 +0000", "2019-10-01 03:31:25+02:00",
-            "2019-10-01 01:31:25,000", "2019/10/01 01:31:25", "2019.10.01 01:31:25", "20191001T013125Z", "2019-10-1 1:31:25",
-            "01.10.2019 01:31:25", "1.10.2019, 01:31:25", "01/Oct/2019:01:31:25 +0000", "01-OCT-2019 01:31:25",
-            "Tue Oct 01 01:31:25 +0000 2019", "Tue Oct  1 01:31:25 2019", "Tue, 01 Oct 2019 01:31:25 GMT",
-            "1 October 2019 01:31:25", "Oct 1, 2019 1:31:25 AM", "2019-09-30 20:31:25 -0500", " 2019-10-01 01:31:25 "};
+        static const char *const same[] = {"2019-10-01T01:31:25Z",      "2019-10-01t01:31:25z",
+                                           "2019-10-01 01:31:25 UTC",   "2019-10-01 01:31:25+00",
+                                           "2019-10-01 01:31:25 +0000", "2019-10-01 03:31:25+02:00",
+                                           "2019-10-01 01:31:25,000",   "2019/10/01 01:31:25",
+                                           "2019.10.01 01:31:25",       "20191001T013125Z",
+                                           "2019-10-1 1:31:25",         "01.10.2019 01:31:25",
+                                           "1.10.2019, 01:31:25",       "01/Oct/2019:01:31:25 +0000",
+                                           "01-OCT-2019 01:31:25",      "Tue Oct 01 01:31:25 +0000 2019",
+                                           "Tue Oct  1 01:31:25 2019",  "Tue, 01 Oct 2019 01:31:25 GMT",
+                                           "1 October 2019 01:31:25",   "Oct 1, 2019 1:31:25 AM",
+                                           "2019-09-30 20:31:25 -0500", " 2019-10-01 01:31:25 "};
         for (size_t i = 0; i < sizeof same / sizeof *same; ++i) {
             if (date_of(same[i], -1) != 1569893485) printf("%s\n", same[i]);
             CHECK_NEAR(date_of(same[i], -1), 1569893485, 0);
@@ -1854,10 +1867,11 @@ static void real_times(void) {
     }
     TEST("a second time column is added to the first") {
         sessrec_log_format format = columns("s", "i", "day,frame", "");
-        sessrec_log *log = parse_as("s;i;frame;day\n1;b;526309;2016-05-09\n1;a;1000;2016-05-09\n2;c;5;2016-05-08\n", &format);
+        sessrec_log *log = parse_as(
+            "s;i;frame;day\n1;b;526309;2016-05-09\n1;a;1000;2016-05-09\n2;c;5;2016-05-08\n", &format);
         CHECK_NEAR(sessrec_log_contents(log).times[2], 1462752000 + 526.309, 0);
-        CHECK_TEXT(sessrec_log_note(log, 0),
-                   "the numbers of the second time column are read as milliseconds, by their size; --time-unit decides");
+        CHECK_TEXT(sessrec_log_note(log, 0), "the numbers of the second time column are read as "
+                                             "milliseconds, by their size; --time-unit decides");
         check_shape(log, "2:c;1:a b;");
         format.time_unit = SESSREC_UNIT_SECONDS;
         log = parse_as("s;i;frame;day\n1;b;90;20160509\n1;a;5;20160509\n", &format);
@@ -1887,7 +1901,9 @@ static void real_times(void) {
 
 static void real_rows(void) {
     TEST("U8: a field in quotes goes on over line ends, and lines are counted right") {
-        check_shape(parse("SessionId,Title,ItemId,Time\n1,\"a \"\"nice\"\" thing,\r\nred\",a,1\n1,x,\"b\nc\",2\n"), "1:a b\nc;");
+        check_shape(
+            parse("SessionId,Title,ItemId,Time\n1,\"a \"\"nice\"\" thing,\r\nred\",a,1\n1,x,\"b\nc\",2\n"),
+            "1:a b\nc;");
         CHECK(!parse("SessionId,Title,ItemId,Time\n1,\"a\n\n\nb\",a,1\n1,x,b,soon\n"));
         CHECK_EQ(failure.line, 6);
         check_note(parse("SessionId,Title,ItemId,Time\n1,t,a,1\n1,\"a\nb\",a,1\n"), 0,
@@ -1897,16 +1913,21 @@ static void real_rows(void) {
         sessrec_log_format format = sessrec_log_format_default();
         format.skip_bad_rows = 1;
         // a title that forges clicks; an item id with text behind its quote; one whose quote is never closed
-        check_shape(parse_as("SessionId,Title,ItemId,Time\n1,\"x\n9,t,evil,5\n\",,1\n1,t,a,2\n", &format), "1:a;");
-        check_shape(parse_as("SessionId,Title,ItemId,Time\n1,t,\"x\n9,t,evil,5\ny\" z,1\n1,t,a,2\n", &format), "1:a;");
-        check_shape(parse_as("SessionId,Title,ItemId,Time\n1,t,a,2\n1,t,\"x,3\n9,t,evil,5\n", &format), "1:a;");
+        check_shape(parse_as("SessionId,Title,ItemId,Time\n1,\"x\n9,t,evil,5\n\",,1\n1,t,a,2\n", &format),
+                    "1:a;");
+        check_shape(parse_as("SessionId,Title,ItemId,Time\n1,t,\"x\n9,t,evil,5\ny\" z,1\n1,t,a,2\n", &format),
+                    "1:a;");
+        check_shape(parse_as("SessionId,Title,ItemId,Time\n1,t,a,2\n1,t,\"x,3\n9,t,evil,5\n", &format),
+                    "1:a;");
     }
     TEST("U8: what the library writes it reads, whatever the ids are") {
-        static const char *const ids[] = {"a\nb", "\"", "\"\"x", "\r\n", "\r", " a ", "#", "sep=;", "a\tb", "{", "NULL", "1.0", "\x01", "\xff\xfe"};
+        static const char *const ids[] = {"a\nb",  "\"",   "\"\"x", "\r\n", "\r",  " a ",  "#",
+                                          "sep=;", "a\tb", "{",     "NULL", "1.0", "\x01", "\xff\xfe"};
         sessrec_log *log;
         CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
         for (int i = 0; i < 14 * 14; ++i)
-            CHECK_EQ(sessrec_log_add(log, i % 3 ? ids[i / 14] : NULL, ids[i % 14], ids[i * 5 % 14], i * 1e9), SESSREC_OK);
+            CHECK_EQ(sessrec_log_add(log, i % 3 ? ids[i / 14] : NULL, ids[i % 14], ids[i * 5 % 14], i * 1e9),
+                     SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
         sessrec_log *back = load();
@@ -1926,16 +1947,20 @@ static void real_rows(void) {
         remove(path);
     }
     TEST("U12: a quote or a blank in a column that nobody asked for stops no row") {
-        check_shape(parse("SessionId\tArtist\tItemId\tTime\n1\t\"Weird Al\" Yankovic\ta\t1\n1\t\"Heroes\tb\t2\n1\t12\" Mix\tc\t3\n1\t\td\t4\n"),
+        check_shape(parse("SessionId\tArtist\tItemId\tTime\n1\t\"Weird Al\" "
+                          "Yankovic\ta\t1\n1\t\"Heroes\tb\t2\n1\t12\" Mix\tc\t3\n1\t\td\t4\n"),
                     "1:a b c d;");
         sessrec_log_format format = columns("SessionId", "Artist", "Time", "");
         format.quotes = 0;
-        check_shape(parse_as("SessionId\tArtist\tTime\n1\t\"Weird Al\" Yankovic\t1\n1\t\"Heroes\t2\n1\t\"b\"\t3\n", &format),
-                    "1:\"Weird Al\" Yankovic \"Heroes \"b\";");
+        check_shape(
+            parse_as("SessionId\tArtist\tTime\n1\t\"Weird Al\" Yankovic\t1\n1\t\"Heroes\t2\n1\t\"b\"\t3\n",
+                     &format),
+            "1:\"Weird Al\" Yankovic \"Heroes \"b\";");
     }
     TEST("conditions keep some rows") {
         sessrec_log_format format = with("event=view,click;country=DE", NULL, SESSREC_UNIT_AUTO, -1);
-        const char *text = "SessionId,event,ItemId,country,Time\n1,view,a,DE,1\n1,buy,b,DE,2\n1,click,c,FR,3\n1,click,d,DE,4\n1,buy,,DE,x\n";
+        const char *text = "SessionId,event,ItemId,country,Time\n1,view,a,DE,1\n1,buy,b,DE,2\n1,click,c,FR,"
+                           "3\n1,click,d,DE,4\n1,buy,,DE,x\n";
         check_shape(parse_as(text, &format), "1:a d;");
         format.where = "2=buy,";
         CHECK(!parse_as(text, &format));
@@ -1957,25 +1982,32 @@ static void real_rows(void) {
         format.skip_bad_rows = 1;
         check_shape(parse_as(text, &format), "1:a;1@u:b;");
         sessrec_log *log = parse(text);
-        CHECK_TEXT(sessrec_log_note(log, 0), "there is a user \"NA\"; if that stands for none, say so: --blank NA");
-        CHECK_TEXT(sessrec_log_note(log, 1), "there is an item \"NULL\"; if that stands for none, say so: --blank NULL");
+        CHECK_TEXT(sessrec_log_note(log, 0),
+                   "there is a user \"NA\"; if that stands for none, say so: --blank NA");
+        CHECK_TEXT(sessrec_log_note(log, 1),
+                   "there is an item \"NULL\"; if that stands for none, say so: --blank NULL");
         sessrec_log_destroy(log);
     }
     TEST("headers: types, blanks, comments, sep=, one that comes again; other line ends") {
         sessrec_log_format format = columns("session_id", "item_id", "timestamp", "user_id");
-        check_shape(parse_as("user_id:token\tsession_id:token\titem_id:token\ttimestamp:float\nu\t1\ta\t5\n", &format), "1@u:a;");
+        check_shape(parse_as("user_id:token\tsession_id:token\titem_id:token\ttimestamp:float\nu\t1\ta\t5\n",
+                             &format),
+                    "1@u:a;");
         check_shape(parse("SessionId, ItemId, Time\n1, a, 2\n1, b, 3\n"), "1:a b;");
         check_shape(parse("# exported\n#\nSessionId,ItemId,Time\n1,a,2\n"), "1:a;");
         check_shape(parse("#SessionId,ItemId,Time\n1,a,2\n"), "1:a;");
         check_shape(parse("sep=;\r\nSessionId;ItemId;Time\r\n1;a,b;2\r\n"), "1:a,b;");
         check_shape(parse("SessionId,ItemId,Time\r1,a,2\r1,b,3\r"), "1:a b;");
         check_shape(parse("SessionId,ItemId,Time\r1,a,2\r1,b,3"), "1:a b;");
-        check_note(parse(HEAD "SessionId,ItemId,Time\n1,b,3\n"), 0, "header lines passed over further down: 1");
-        check_note(parse("SessionId,ItemId,Time\n1,a,2"), 0, "the last line has no end; if the file was cut short, its last row is wrong");
+        check_note(parse(HEAD "SessionId,ItemId,Time\n1,b,3\n"), 0,
+                   "header lines passed over further down: 1");
+        check_note(parse("SessionId,ItemId,Time\n1,a,2"), 0,
+                   "the last line has no end; if the file was cut short, its last row is wrong");
     }
     TEST("a first row with a bad time is an error, not a header") {
         sessrec_log_format format = columns("1", "2", "3", "");
-        static const char *const bad[] = {"1,a,2019-13-45\n", "1,a,1.2.3\n", "x,y,14h\n", "1,a,noon\n", "x,y,NULL\n", "x,y,\n"};
+        static const char *const bad[] = {"1,a,2019-13-45\n", "1,a,1.2.3\n", "x,y,14h\n",
+                                          "1,a,noon\n",       "x,y,NULL\n",  "x,y,\n"};
         for (int i = 0; i < 6; ++i) {
             CHECK(!parse_as(bad[i], &format));
             CHECK_EQ(failure.line, 1);
@@ -1985,15 +2017,24 @@ static void real_rows(void) {
     TEST("JSON lines of flat objects are read") {
         sessrec_log_format format = columns("user", "item", "ts", "");
         format.where = "event=view";
-        check_shape(parse_as("{\"user\": \"u\\\"1\", \"item\":12, \"ts\":1569893485, \"event\":\"view\", \"more\":[{\"item\":\"}\"}], \"x\":{}}\n"
+        check_shape(parse_as("{\"user\": \"u\\\"1\", \"item\":12, \"ts\":1569893485, \"event\":\"view\", "
+                             "\"more\":[{\"item\":\"}\"}], \"x\":{}}\n"
                              "\n{\"event\":\"buy\"}\r\n"
-                             " {\"ts\":1569893486,\"item\":\"caf\\u00e9 \\ud83d\\ude00\\/\",\"user\":\"u\\\"1\",\"event\":\"view\",\"item\":\"z\"} \n", &format),
+                             " {\"ts\":1569893486,\"item\":\"caf\\u00e9 "
+                             "\\ud83d\\ude00\\/\",\"user\":\"u\\\"1\",\"event\":\"view\",\"item\":\"z\"} \n",
+                             &format),
                     "u\"1:12 caf\xc3\xa9 \xf0\x9f\x98\x80/;");
         format.where = NULL;
         CHECK(!parse_as("{\"user\":1,\"item\":null,\"ts\":5}\n", &format));
         CHECK_TEXT(failure.text, "the item id \"\" is blank" SKIP_BAD);
-        static const char *const broken[] = {"{\"user\":1,\"item\":2,\"ts\":5", "{\"user\":1,\"item\":2,\"ts\":5}}", "{\"user\":1,\"item\":\"2,\"ts\":5}",
-                                             "{user:1}", "{\"user\"", "{", "{}x", "{\"a\":[}"};
+        static const char *const broken[] = {"{\"user\":1,\"item\":2,\"ts\":5",
+                                             "{\"user\":1,\"item\":2,\"ts\":5}}",
+                                             "{\"user\":1,\"item\":\"2,\"ts\":5}",
+                                             "{user:1}",
+                                             "{\"user\"",
+                                             "{",
+                                             "{}x",
+                                             "{\"a\":[}"};
         for (int i = 0; i < 8; ++i) {
             CHECK(!parse_as(broken[i], &format));
             CHECK_EQ(failure.code, SESSREC_BAD_LOG);
@@ -2006,19 +2047,25 @@ static void real_rows(void) {
             const char *bytes;
             size_t size;
             const char *name, *cure;
-        } kinds[] = {{"\x1f\x8b\x08\x00\x00", 5, "gzip", "zcat FILE |"}, {"PAR1\x15\x04\x15", 7, "Parquet", "duckdb"},
-                     {"\xff\xfeS\0e\0", 6, "UTF-16", "iconv"}, {"PK\x03\x04\x14\0", 6, "zip", "unzip -p"},
-                     {"S\0e\0s\0\n\0", 8, "NUL bytes", "iconv"}, {"[{\"a\":1}]", 9, "JSON list", "jq -c '.[]'"},
-                     {"BZh91AY&SY", 10, "bzip2", "bzcat"}, {"ARROW1\0\0", 8, "Arrow", "read_feather"}};
+        } kinds[] = {{"\x1f\x8b\x08\x00\x00", 5, "gzip", "zcat FILE |"},
+                     {"PAR1\x15\x04\x15", 7, "Parquet", "duckdb"},
+                     {"\xff\xfeS\0e\0", 6, "UTF-16", "iconv"},
+                     {"PK\x03\x04\x14\0", 6, "zip", "unzip -p"},
+                     {"S\0e\0s\0\n\0", 8, "NUL bytes", "iconv"},
+                     {"[{\"a\":1}]", 9, "JSON list", "jq -c '.[]'"},
+                     {"BZh91AY&SY", 10, "bzip2", "bzcat"},
+                     {"ARROW1\0\0", 8, "Arrow", "read_feather"}};
         for (int i = 0; i < 8; ++i) {
             sessrec_log *log;
-            CHECK_EQ(sessrec_log_import(kinds[i].bytes, kinds[i].size, NULL, &log, &failure), SESSREC_BAD_LOG);
+            CHECK_EQ(sessrec_log_import(kinds[i].bytes, kinds[i].size, NULL, &log, &failure),
+                     SESSREC_BAD_LOG);
             CHECK(strstr(failure.text, kinds[i].name) && strstr(failure.text, kinds[i].cure));
         }
     }
     TEST("U14: nothing but text stands in a message") {
         CHECK(!parse("SessionId,ItemId,Time\n1,a,\x1b[31m\xe9\xff\xc2\x9b\xf0\x9f\x98\n"));
-        CHECK_TEXT(failure.text, "the time \" [31m???????\" is neither a number nor a date like 2014-04-07T10:51:09Z");
+        CHECK_TEXT(failure.text,
+                   "the time \" [31m???????\" is neither a number nor a date like 2014-04-07T10:51:09Z");
     }
     TEST("several files make one log") {
         sessrec_log *log;
@@ -2056,7 +2103,8 @@ static void real_rows(void) {
 
 // ---- against a plain reader -------------------------------------------------------------------------------
 
-// A text in pieces: what a plain reader makes of it, one character after the other. NULL for the end of a row.
+// A text in pieces: what a plain reader makes of it, one character after the other. NULL for the end of a
+// row.
 typedef struct plain_reader {
     const char *at;
     char separator;
@@ -2073,7 +2121,8 @@ static int plain_field(plain_reader *r, char *field) {
         }
         ++r->at;
     } else {
-        while (*r->at && *r->at != r->separator && *r->at != '\n' && (*r->at != '\r' || r->at[1] != '\n')) *field++ = *r->at++;
+        while (*r->at && *r->at != r->separator && *r->at != '\n' && (*r->at != '\r' || r->at[1] != '\n'))
+            *field++ = *r->at++;
     }
     *field = 0;
     if (*r->at == r->separator) return ++r->at, 1;
@@ -2112,12 +2161,18 @@ static sessrec_log *plain_read(const char *text, char separator) {
 
 static void against_a_plain_reader(void) {
     TEST("made-up files of all layouts are read as a plain reader does") {
-        static const char *const words[] = {"a", "bb", "1", "22", "long id of some length", "x y", "\xc3\xa4", "#", "'", "12\" Mix", "a,b", "a;b", "a\tb", "a|b", "line\nend", "cr\r\nlf", "say \"hi\"", "\"", ",\n9,9,9,9\n"};
+        static const char *const words[] = {
+            "a",        "bb",         "1",    "22",          "long id of some length",
+            "x y",      "\xc3\xa4",   "#",    "'",           "12\" Mix",
+            "a,b",      "a;b",        "a\tb", "a|b",         "line\nend",
+            "cr\r\nlf", "say \"hi\"", "\"",   ",\n9,9,9,9\n"};
         uint32_t state = 99;
         int wrong = 0, events = 0, spanning = 0;
         for (int round = 0; round < 10000; ++round) {
             char text[8192];
-            const char separator = ",;\t|"[random_below(&state, 4)], *const end = random_below(&state, 2) ? "\n" : "\r\n";
+            const char separator = ",;\t|"[random_below(&state, 4)], *const end = random_below(&state, 2)
+                                                                                      ? "\n"
+                                                                                      : "\r\n";
             const int has_users = random_below(&state, 2), columns_count = 4 + has_users;
             int order[5] = {0, 1, 2, 3, 4};  // session, item, time, title, user
             size_t used = random_below(&state, 4) ? 0 : (size_t)sprintf(text, "\xef\xbb\xbf");
@@ -2131,7 +2186,8 @@ static void against_a_plain_reader(void) {
                 for (int c = 0; c < columns_count; ++c) {
                     static const char *const names[] = {"session", "item", "time", "title", "user"};
                     char number[16];
-                    const char *field = row ? words[random_below(&state, order[c] == 0 ? 5 : 19)] : names[order[c]];
+                    const char *field =
+                        row ? words[random_below(&state, order[c] == 0 ? 5 : 19)] : names[order[c]];
                     sprintf(number, "%d", 1000000000 + random_below(&state, 5000));
                     if (row && order[c] == 2) field = number;
                     if (row && order[c] > 2 && random_below(&state, 5) == 0) field = "";
@@ -2151,7 +2207,10 @@ static void against_a_plain_reader(void) {
             sessrec_log_format format = columns("session", "item", "time", has_users ? "user" : "");
             sessrec_log *log, *plain = plain_read(text, separator);
             sessrec_error error;
-            format.separator = separator == ',' ? "," : separator == ';' ? ";" : separator == '|' ? "|" : "\t";
+            format.separator = separator == ','   ? ","
+                               : separator == ';' ? ";"
+                               : separator == '|' ? "|"
+                                                  : "\t";
             if (sessrec_log_import(text, used, &format, &log, &error)) {
                 if (!wrong++) printf("%s\n%s\n", error.text, text);
             } else {
