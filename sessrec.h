@@ -3208,15 +3208,15 @@ static void sessrec__walk_advance(sessrec__walk *walk) {
     sessrec__walk_refill(walk);
 }
 
-// The sessions of each user, in the order of time: a counting sort. Those of user -1 follow if `lone` is 1,
-// each a chain of its own; else they are left out. begin [chains+1] must be zero, chain [sessions].
+// The sessions of each user, in the order of time: a counting sort. Those of user -1 follow if `lone` is 1, each
+// a chain of its own; else they are left out. begin [chains+1] must be zero, chain [sessions].
 static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int lone, int32_t *begin,
                               int32_t *chain) {
     for (int32_t s = 0; s < sessions; ++s)
         if (user[s] >= 0) begin[user[s]]++;
     // where each user's sessions end: filled from the back,
     for (int32_t u = 0; u < users; ++u) begin[u + 1] += begin[u];
-    for (int32_t s = sessions - 1; s >= 0; --s)  // they move to where they begin
+    for (int32_t s = sessions - 1; s >= 0; --s)                     // they move to where they begin
         if (user[s] >= 0) chain[--begin[user[s]]] = s;
     for (int32_t s = 0, at = begin[users], next = users; s < sessions && lone; ++s) {
         if (user[s] >= 0) continue;
@@ -3228,8 +3228,7 @@ static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t use
 // How many chains that makes.
 static int32_t sessrec__chains(const sessrec_log_view *view) {
     int32_t chains = view->user_count;
-    for (int32_t s = 0; s < view->session_count && view->session_users; ++s)
-        chains += view->session_users[s] < 0;
+    for (int32_t s = 0; s < view->session_count && view->session_users; ++s) chains += view->session_users[s] < 0;
     return chains;
 }
 
@@ -7744,8 +7743,7 @@ SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t i
 
 // A text ends with a NUL, and may have some inside: see sessrec__flush.
 SESSREC__INLINE size_t sessrec__ids_size(const sessrec__ids *ids, int32_t index) {
-    return (size_t)((index + 1 < ids->count ? ids->offset[index + 1] : ids->blob_used) - ids->offset[index]) -
-           1;
+    return (size_t)((index + 1 < ids->count ? ids->offset[index + 1] : ids->blob_used) - ids->offset[index]) - 1;
 }
 
 SESSREC__INLINE uint32_t sessrec__ids_hash(const sessrec__ids *ids, const char *text, size_t size) {
@@ -7760,8 +7758,7 @@ SESSREC__INLINE sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const 
     for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is never full
         if (ids->slot[at].hash != hash) continue;
         const int32_t known = ids->slot[at].number - 1;
-        if (sessrec__ids_size(ids, known) == size &&
-            sessrec__same_text(sessrec__ids_text(ids, known), text, size))
+        if (sessrec__ids_size(ids, known) == size && sessrec__same_text(sessrec__ids_text(ids, known), text, size))
             break;
     }
     return &ids->slot[at];
@@ -13670,16 +13667,16 @@ SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void
 // ===========================================================================================================
 // >>disk   files that are written as a whole or not at all
 // ===========================================================================================================
-#    ifndef SESSREC_NO_STDIO
+#ifndef SESSREC_NO_STDIO
 
-#      if defined(SESSREC__WINDOWS)
-#        include <io.h>
-#      elif defined(SESSREC__POSIX)
-#        include <sys/file.h>
-#        if defined(__STRICT_ANSI__) && !defined(__cplusplus)
+#if defined(SESSREC__WINDOWS)
+#  include <io.h>
+#elif defined(SESSREC__POSIX)
+#  include <sys/file.h>
+#  if defined(__STRICT_ANSI__) && !defined(__cplusplus)
 extern ssize_t readlink(const char *path, char *to, size_t size);  // -std=c99 hides it
-#        endif
-#      endif
+#  endif
+#endif
 
 // A file that is being written beside the one that it is to replace.
 typedef struct sessrec__file_sink {
@@ -13711,18 +13708,18 @@ static char *sessrec__directory_of(char *path) {
     return path;
 }
 
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
 
 static int sessrec__file_open(const char *path, int flags, mode_t mode) {
     int file;
-#        ifdef O_CLOEXEC
+#ifdef O_CLOEXEC
     flags |= O_CLOEXEC;
-#        endif
+#endif
     do file = open(path, flags, mode);
     while (file < 0 && errno == EINTR);
-#        ifndef O_CLOEXEC
+#ifndef O_CLOEXEC
     if (file >= 0) (void)fcntl(file, F_SETFD, FD_CLOEXEC);
-#        endif
+#endif
     return file;
 }
 
@@ -13847,7 +13844,7 @@ static int sessrec__sticky(sessrec__file_sink *file, const struct stat *old) {
            (status.st_mode & 01000) && status.st_uid != geteuid();
 }
 
-#      else
+#else
 
 static int64_t sessrec__read(FILE *file, void *bytes, uint64_t size) {
     const size_t have = fread(bytes, 1, (size_t)size, file);
@@ -13861,9 +13858,9 @@ static int sessrec__file_out(sessrec__file_sink *file, const unsigned char *byte
 
 static int sessrec__sync(FILE *file) {
     int failed = fflush(file);
-#        ifdef SESSREC__WINDOWS
+#ifdef SESSREC__WINDOWS
     if (!failed) failed = _commit(_fileno(file));
-#        endif
+#endif
     return !failed;
 }
 
@@ -13872,7 +13869,7 @@ static int sessrec__file_close(sessrec__file_sink *file) {
     return !file->error;
 }
 
-#      endif  // SESSREC__POSIX
+#endif // SESSREC__POSIX
 
 static int sessrec__file_put(sessrec__sink *sink, const unsigned char *bytes, size_t size) {
     sessrec__file_sink *file = (sessrec__file_sink *)sink;
@@ -13899,7 +13896,7 @@ static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__sav
     file->error = 0;
     file->used = 0;
     save->number = -1;
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
     struct stat there;
     if (!path || !sessrec__follow(file, path))
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long, or its links "
@@ -13926,19 +13923,19 @@ static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__sav
     save->number =
         sessrec__file_create(file, save->begins, save->replaces ? (there.st_mode & 0700) | 0600 : 0666);
     if (save->number >= 0 && save->replaces) sessrec__take_owner(file->name, &there);
-#      else
+#else
     if (!path || strlen(path) >= sizeof file->target - SESSREC__ENDING)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long");
     strcpy(file->target, path);
-#        ifdef SESSREC__WINDOWS
+#ifdef SESSREC__WINDOWS
     save->number = (int32_t)(GetCurrentProcessId() & INT32_MAX);
-#        else
+#else
     save->number = 0;
-#        endif
+#endif
     sessrec__file_name(file, save->number);
     file->file = fopen(file->name, "wb");
     if (!file->file) save->number = -1;
-#      endif
+#endif
     if (save->number >= 0) return SESSREC_OK;
     return sessrec__fail(err, errno == ENOMEM ? SESSREC_OUT_OF_MEMORY : bad, 0,
                          "cannot create a file beside %s: %s", path, strerror(errno));
@@ -13958,25 +13955,25 @@ static sessrec_result sessrec__file_stage(sessrec__file_sink *file, sessrec__sav
 }
 
 static int sessrec__file_rename(sessrec__file_sink *file, const char *from, const char *to) {
-#      ifdef SESSREC__WINDOWS
+#ifdef SESSREC__WINDOWS
     if (MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) return 1;
     errno = EACCES;  // by far the most frequent reason
     return sessrec__file_failed(file);
-#      else
-#        ifndef SESSREC__POSIX
+#else
+#ifndef SESSREC__POSIX
     remove(to);  // C alone has no rename that replaces, so for a moment there is no file
-#        endif
+#endif
     return !rename(from, to) || sessrec__file_failed(file);
-#      endif
+#endif
 }
 
 // The names of a file that was begun.
 static void sessrec__file_again(sessrec__file_sink *file, const sessrec__save *save) {
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
     sessrec__follow(file, save->path);
-#      else
+#else
     strcpy(file->target, save->path);
-#      endif
+#endif
     sessrec__file_name(file, save->number);
     file->file = save->file;
     file->error = 0;
@@ -13985,7 +13982,7 @@ static void sessrec__file_again(sessrec__file_sink *file, const sessrec__save *s
 // Gives the file its name. Where others follow that may fail, the old one keeps a second name until all are
 // done: TARGET.tmp1000, which no temporary file has.
 static int sessrec__file_publish(sessrec__file_sink *file, sessrec__save *save, int keep) {
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
     char *old = (char *)file->buffer;  // whose bytes are written
     memcpy(old, file->name, sizeof file->name);
     sessrec__file_name(file, SESSREC__TRIES);
@@ -13996,13 +13993,13 @@ static int sessrec__file_publish(sessrec__file_sink *file, sessrec__save *save, 
     }
     save->published = sessrec__file_rename(file, old, file->target);
     return save->published;
-#      else
+#else
     (void)keep;
     // an open file cannot be renamed on Windows
     if (sessrec__file_close(file)) save->published = sessrec__file_rename(file, file->name, file->target);
     save->file = NULL;
     return save->published;
-#      endif
+#endif
 }
 
 // Ends a file: as it is now if all are well, else as it was before.
@@ -14019,14 +14016,14 @@ static void sessrec__file_end(sessrec__file_sink *file, sessrec__save *save, int
 // The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is
 // left to the system.
 static void sessrec__file_settle(sessrec__file_sink *file) {
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
     const int directory = sessrec__file_open(sessrec__directory_of(file->name), O_RDONLY, 0);
     if (directory < 0) return;
     if (!sessrec__sync(directory) && errno == EIO) sessrec__file_failed(file);
     close(directory);
-#      else
+#else
     (void)file;
-#      endif
+#endif
 }
 
 // Whatever happens, every path is afterwards what it was, or all are what was produced, as a whole. (A
@@ -14106,19 +14103,19 @@ SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, 
             saves[i].produce = sessrec__write_model;
             saves[i].what = output->model;
         }
-#      ifndef SESSREC_NO_TRAINING
+#ifndef SESSREC_NO_TRAINING
         if (output->log) {
             if (output->log->in) return sessrec__fail(err, bad, 0, "a log is not finished");
             saves[i].begins = sessrec__log_begins;
             saves[i].produce = sessrec__write_log;
             saves[i].what = output->log;
         }
-#      endif
+#endif
     }
     return sessrec__save_files(saves, count, err);
 }
 
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
 SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
     sessrec__file_sink file;
     char *first = (char *)file.buffer, *second = file.target;
@@ -14135,18 +14132,18 @@ SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
     return !stat(sessrec__directory_of(first), &left) && !stat(sessrec__directory_of(second), &right) &&
            sessrec__same_inode(&left, &right);
 }
-#      else
+#else
 SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
     if (!a || !b) return 0;
-#        ifdef SESSREC__WINDOWS
+#  ifdef SESSREC__WINDOWS
     char first[2048], second[2048];
     if (GetFullPathNameA(a, sizeof first, first, NULL) - 1u < sizeof first - 1 &&
         GetFullPathNameA(b, sizeof second, second, NULL) - 1u < sizeof second - 1)
         return !lstrcmpiA(first, second);
-#        endif
+#  endif
     return !strcmp(a, b);
 }
-#      endif
+#endif
 
 // Reads a file whose header says how long it is to *block + prefix. Memory is taken for what the file system
 // says is there, or else as the bytes come: the header alone is not believed. *block is to be freed in any
@@ -14186,26 +14183,26 @@ static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, con
                                             sessrec_error *err) {
     uint64_t size = 0, on_disk = 0;
     *block = NULL;
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
     struct stat status;
     sessrec__handle file = sessrec__file_open(path, O_RDONLY, 0);
     if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode)) on_disk = (uint64_t)status.st_size;
-#      else
+#else
     sessrec__handle file = fopen(path, "rb");
     if (file && !fseek(file, 0, SEEK_END)) on_disk = ftell(file) > 0 ? (uint64_t)ftell(file) : 0;
     if (file) rewind(file);
-#      endif
+#endif
     const sessrec_result unopened = errno == ENOENT   ? SESSREC_NO_FILE
                                     : errno == ENOMEM ? SESSREC_OUT_OF_MEMORY
                                                       : SESSREC_IO_ERROR;
     if (file == SESSREC__NO_HANDLE)
         return sessrec__fail(err, unopened, 0, "cannot open the file: %s", strerror(errno));
     sessrec_result result = sessrec__read_stream(file, on_disk, memory, prefix, block, &size, err);
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
     close(file);
-#      else
+#else
     fclose(file);
-#      endif
+#endif
     if (!result) result = sessrec__archive_open(archive, (char *)*block + prefix, size, kind, err);
     if (result) {
         sessrec__free(memory, *block);
@@ -14240,8 +14237,8 @@ SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_al
     return result ? result : sessrec__model_finish(&archive, &memory, block, out, err);
 }
 
-#    endif  // SESSREC_NO_STDIO
-#    undef SESSREC__BIG_ENDIAN
+#endif // SESSREC_NO_STDIO
+#undef SESSREC__BIG_ENDIAN
 
 // ===========================================================================================================
 // >>checkpoint   a trainer as an archive
@@ -14249,7 +14246,7 @@ SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_al
 // states of the slots, and the best weights if some were kept. The mini-batches to come follow from the log
 // and the position, the random numbers from the seed, so nothing else is needed to go on with the same bits.
 // ===========================================================================================================
-#    if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
+#if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
 
 enum { SESSREC__CONFIG_NUMBERS = 28, SESSREC__POSITION_NUMBERS = 6 };
 
@@ -14475,12 +14472,12 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *tr, const char 
     return result;
 }
 
-#    endif  // !SESSREC_NO_TRAINING && !SESSREC_NO_STDIO
+#endif // !SESSREC_NO_TRAINING && !SESSREC_NO_STDIO
 
 // ===========================================================================================================
 // >>train   the whole of it, from public functions only: copy it into your program and change it
 // ===========================================================================================================
-#    ifndef SESSREC_NO_TRAINING
+#ifndef SESSREC_NO_TRAINING
 
 // ---- going on from a model ----
 
@@ -14681,11 +14678,11 @@ SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_ba
             if (!result && batch.rows) result = sessrec_trainer_step(tr, &batch, NULL, err);
         }
         if (!result && !batch.rows) return SESSREC_OK;
-#      ifndef SESSREC_NO_STDIO
+#ifndef SESSREC_NO_STDIO
         if (!result && c->checkpoint && c->checkpoint_steps > 0 &&
             (batch.step + 1) % c->checkpoint_steps == 0)
             result = sessrec_trainer_write(tr, c->checkpoint, err);
-#      endif
+#endif
         if (result) return result;
         if (!c->progress || sessrec__now() - shown < 0.2) continue;
         shown = sessrec__now();
@@ -14708,14 +14705,14 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
     sessrec_result result = sessrec_trainer_create(config, log, &trainer, err);
     if (!result) result = sessrec_trainer_sampler(trainer, &sampler, err);
     if (!result) result = sessrec_batcher_create(config, log, sampler, &batcher, err);
-#      ifndef SESSREC_NO_STDIO
+#ifndef SESSREC_NO_STDIO
     if (!result && config->checkpoint && config->resume) {
         result = sessrec_trainer_read(trainer, config->checkpoint, err);
         if (result == SESSREC_NO_FILE) result = SESSREC_OK;  // the first run
         sessrec_position at = sessrec_trainer_position(trainer);
         if (!result) result = sessrec_batcher_seek(batcher, at.epoch, at.step, err);
     }
-#      endif
+#endif
     if (!result && config->start_from) {
         sessrec_position at = sessrec_trainer_position(trainer);
         if (!at.epoch && !at.step) result = sessrec_trainer_warm_up(trainer, batcher, err);
@@ -14747,9 +14744,9 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
             result = sessrec_trainer_keep_best(trainer, progress.validation, err);
         }
         if (!result) result = sessrec_trainer_next_epoch(trainer);
-#      ifndef SESSREC_NO_STDIO
+#ifndef SESSREC_NO_STDIO
         if (!result && config->checkpoint) result = sessrec_trainer_write(trainer, config->checkpoint, err);
-#      endif
+#endif
         if (!result && config->progress && config->progress(config->progress_user, &progress))
             result = sessrec_error_set(err, SESSREC_STOPPED, "stopped at the end of an epoch");
     }
