@@ -112,6 +112,9 @@ $(BUILD)/header.o: sessrec.h | $(BUILD)
 	@printf '#define SESSREC_IMPLEMENTATION\n#include "sessrec.h"\n' >$(BUILD)/header.c
 	$(COMPILE) -I. -c -o $@ $(BUILD)/header.c
 
+$(BUILD)/zoo: examples/zoo/zoo.c $(BUILD)/header.o $(wildcard examples/zoo/*.h)
+	$(COMPILE) $(LDFLAGS) -o $@ $< $(BUILD)/header.o $(LIBRARIES)
+
 $(BUILD)/%: examples/%.c sessrec.h $(wildcard examples/*.h) | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
 

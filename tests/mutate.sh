@@ -76,7 +76,7 @@ attempt() {
     tree=$work/$1
     verdict="SURVIVED  $2 ($3)"
     file=
-    for header in sessrec.h examples/experiment.h; do
+    for header in sessrec.h examples/experiment.h examples/gru4rec.c; do
         replaced "$root/$header" "$4" "$5" >"$work/$1.h" && ! cmp -s "$root/$header" "$work/$1.h" && file=$header && break
     done
     if [ ! "$file" ]; then
@@ -236,6 +236,12 @@ mutate 'an item out of range is let in' test_trainer \
     'if (most >= (uint32_t)tr->model->info.item_count)' 'if (most > (uint32_t)tr->model->info.item_count)'
 mutate 'a checkpoint without momentum' test_trainer \
     'sessrec__add_state(list, "vel.", shape, SESSREC__FLOAT, shape->columns, s->velocity);' ''
+
+# ---- the plain program ----
+mutate 'the plain program goes back without the bias' test_lecture \
+    'm->By.gradient[j] += m->dS[i * C + j];' 'm->By.gradient[j] += 0;'
+mutate 'the plain program keeps the states of other slots' test_lecture \
+    'm->hidden + batch->previous_rows[i] * H' 'm->hidden + i * H'
 
 # ---- users ----
 mutate 'the first session of a user begins from his state' 'golden test_flaws' \
