@@ -98,7 +98,7 @@ static gru4rec make_network(const sessrec_config *config, const sessrec_log *log
     m.mask = floats(&m, B, H), m.tape = floats(&m, B, 4 * H);
     m.Y = floats(&m, C, H), m.y = floats(&m, 1, C);
     m.S = floats(&m, B, C), m.dS = floats(&m, B, C), m.dh = floats(&m, B, H), m.dx = floats(&m, B, H);
-    m.scratch = floats(&m, 8, C > 2 * B * H ? C : 2 * B * H);
+    m.scratch = floats(&m, 8, (C > 2 * B * H ? C : 2 * B * H) + SESSREC_MATMUL_SCRATCH);
     return m;
 }
 
@@ -207,7 +207,7 @@ static double train_step(gru4rec *m, const sessrec_batch *batch) {
     choose_columns(m, batch);
     forward(m, batch);
     // S = h' Y^T + y: row i has its target in column i
-    sessrec_matmul_bt(B, C, m->H, m->h_new, m->H, m->Y, m->H, m->y, m->S, C);
+    sessrec_matmul_bt(B, C, m->H, m->h_new, m->H, m->Y, m->H, m->y, m->S, C, m->scratch);
     // cross-entropy: -log softmax(s - log proposal)_target, and its gradient, softmax - [target]
     if (sessrec_loss(&m->config.loss, 0, B, C, NULL, m->columns, m->log_proposal, m->S, m->row_loss, m->dS,
                      m->scratch))
@@ -252,7 +252,7 @@ static int32_t find_item(const void *self, const char *id) {
     return sessrec_log_find_item(((const gru4rec *)self)->log, id);
 }
 static size_t scratch_bytes(const void *self, int32_t rows) {
-    return (size_t)rows * 5 * (size_t)((const gru4rec *)self)->H * sizeof(float);
+    return ((size_t)rows * 5 * (size_t)((const gru4rec *)self)->H + SESSREC_MATMUL_SCRATCH) * sizeof(float);
 }
 static void begin(const void *self, void *state, const void *user, double time) {
     (void)user, (void)time;
@@ -271,9 +271,8 @@ static void click(const void *self, int32_t rows, void *states, const int32_t *i
 static void score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count,
                   float *scores, void *scratch) {
     const gru4rec *m = (const gru4rec *)self;
-    (void)scratch;
     sessrec_matmul_bt(rows, count, m->H, (const float *)states, m->H, vector_of(m, first), m->H,
-                      m->By.weights + first, scores, count);
+                      m->By.weights + first, scores, count, (float *)scratch);
 }
 static sessrec_scorer scorer_of(gru4rec *m) {
     sessrec_scorer scorer;
@@ -307,7 +306,8 @@ int main(int argc, char **argv) {
         plan.items = 400, plan.sessions = 4000;
         config.hidden[0] = 32, config.negatives = 128, config.epochs = 5;
         result = shop_log(plan, &whole, &err);
-        if (!result) result = sessrec_log_split_time(whole, SHOP_OPENING + 26.0 * SHOP_DAY, &log, &test);
+        if (!result) result = sessrec_log_split_time(whole, SHOP_OPENING + 26.0 * SHOP_DAY, &log, &test,
+                                                     &err);
     }
     if (!result) {
         sessrec_eval_config evaluation = sessrec_eval_config_default();

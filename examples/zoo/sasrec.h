@@ -1,8 +1,9 @@
 // sasrec.h - SASRec: self-attentive sequential recommendation (Kang, McAuley, ICDM 2018)
 //
-// A session is a sentence: each place looks back at all places before it and takes from them by attention. Here
-// with the norm before each part, as transformers are built since, and with cross-entropy over the catalog or
-// over samples instead of one negative a place, which is what makes SASRec strong (Klenitskiy, Vasilev 2023).
+// A session is a sentence: each place looks back at all places before it and takes from them by attention.
+// Here with the norm before each part, as transformers are built since, and with cross-entropy over the
+// catalog or over samples instead of one negative a place, which is what makes SASRec strong (Klenitskiy,
+// Vasilev 2023).
 //
 //     x_0 = E[item] sqrt(H) + place
 //     x'  = x + dropout(attention(norm(x)) Wo + bo)       causal: a place sees itself and what came before

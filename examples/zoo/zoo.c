@@ -2,8 +2,9 @@
 //
 //     zoo MODEL TRAIN.tsv TEST.tsv [--epochs N] [--threads N] [--seed N] [--OPTION N]
 //
-// Ends with the line "Recall@20 X MRR@20 Y": all items ranked, the target last among equals, unknown test items
-// removed. A model becomes a sessrec_scorer, and from there on nothing knows that it is not the library's own.
+// Ends with the line "Recall@20 X MRR@20 Y": all items ranked, the target last among equals, unknown test
+// items removed. A model becomes a sessrec_scorer, and from there on nothing knows that it is not the
+// library's own.
 #include "zoo.h"
 
 #include "sasrec.h"
@@ -33,7 +34,7 @@ static const char *served_id(const void *self, int32_t item) {
 static size_t served_scratch(const void *self, int32_t rows) {
     const zoo_options *o = &((const served *)self)->net->options;
     (void)rows;
-    return ((size_t)o->width * 32 + (size_t)o->most_clicks) * sizeof(float);
+    return ((size_t)o->width * 32 + (size_t)o->most_clicks + SESSREC_MATMUL_SCRATCH) * sizeof(float);
 }
 static void served_begin(const void *self, void *state, const void *user, double time) {
     (void)user, (void)time;
@@ -51,9 +52,9 @@ static void served_score(const void *self, int32_t rows, const void *states, int
                          float *scores, void *scratch) {
     const served *s = (const served *)self;
     const int32_t H = s->vectors->columns;
-    (void)scratch;
     sessrec_matmul_bt(rows, count, H, (const float *)states, (ptrdiff_t)(served_bytes(s) / sizeof(float)),
-                      s->vectors->w + (ptrdiff_t)first * H, H, s->biases->w + first, scores, count);
+                      s->vectors->w + (ptrdiff_t)first * H, H, s->biases->w + first, scores, count,
+                      (float *)scratch);
 }
 static sessrec_scorer scorer_of(served *s) {
     sessrec_scorer scorer;
@@ -90,7 +91,8 @@ static int32_t pack(zoo *net, const sessrec_log_view *log, const int32_t *order,
     for (places = 0; sessions < used; ++sessions) {
         const int32_t n = inputs_of(net, log, order[sessions]);
         const int32_t *last = log->items + log->session_begins[order[sessions] + 1] - 1;
-        for (int32_t i = 0; i < n; ++i) items[places + i] = last[i - n], targets[places + i] = last[i - n + 1];
+        for (int32_t i = 0; i < n; ++i) items[places + i] = last[i - n],
+        targets[places + i] = last[i - n + 1];
         places += n;
         begins[sessions + 1] = places;
     }
@@ -107,7 +109,8 @@ static void train(zoo *net, const zoo_model *kind, void *model, const sessrec_lo
     for (int32_t epoch = 0; epoch < net->options.epochs; ++epoch) {
         double loss = 0, places = 0;
         for (int32_t i = count - 1; i > 0; --i) {
-            const int32_t j = (int32_t)(sessrec_random(net->seed, 900 + (uint64_t)epoch, (uint64_t)i) % (uint64_t)(i + 1)),
+            const int32_t j = (int32_t)(sessrec_random(net->seed, 900 + (uint64_t)epoch,
+                                                       (uint64_t)i) % (uint64_t)(i + 1)),
                           other = order[j];
             order[j] = order[i], order[i] = other;
         }

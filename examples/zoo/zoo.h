@@ -1,8 +1,9 @@
-// zoo.h - what the architectures of this folder are made of: tensors, layers forward and backward, an optimizer
+// zoo.h - what the architectures of this folder are made of: tensors, layers forward and backward, an
+// optimizer
 //
-// Sessions are packed: the clicks of all sessions of a mini-batch stand one behind the other, P places in all,
-// and nothing is padded. Every layer has its backward pass beside it. A backward pass gets dy = dL/dy, ADDS to
-// the gradients of its weights and OVERWRITES dx. Arrays are row-major, shapes stand in comments.
+// Sessions are packed: the clicks of all sessions of a mini-batch stand one behind the other, P places in
+// all, and nothing is padded. Every layer has its backward pass beside it. A backward pass gets dy = dL/dy,
+// ADDS to the gradients of its weights and OVERWRITES dx. Arrays are row-major, shapes stand in comments.
 //
 // All of it compiles with every float a double, in which tests/test_zoo.c holds each gradient against finite
 // differences. Public domain or MIT-0, as sessrec.h.
@@ -127,7 +128,9 @@ static inline void zoo_product_task(void *context, int32_t index) {
     const int32_t i = index * ZOO_ROWS, rows = p->M - i < ZOO_ROWS ? p->M - i : ZOO_ROWS;
     const float *A = p->A + i * p->a_row;
     float *C = p->C + (ptrdiff_t)i * p->N;
-    if (p->bias) sessrec_matmul_bt(rows, p->N, p->K, A, p->a_row, p->B, p->b_row, p->bias, C, p->N);
+    float scratch[SESSREC_MATMUL_SCRATCH];
+    if (p->bias)
+        sessrec_matmul_bt(rows, p->N, p->K, A, p->a_row, p->B, p->b_row, p->bias, C, p->N, scratch);
     else sessrec_matmul(rows, p->N, p->K, A, p->a_row, p->a_column, p->B, p->b_row, C, p->N, p->accumulate);
 }
 // C [M,N] = A [M,K] B [K,N], added to C if accumulate.
@@ -287,7 +290,8 @@ static inline void zoo_attention_task(void *context, int32_t session) {
     for (int32_t head = 0; head < a->heads; ++head)
         for (int32_t i = 0; i < n; ++i) {
             const float *q = a->q + (ptrdiff_t)(first + i) * 3 * H + head * d;
-            float *A = a->weights + a->begins[session] + (head * n + i) * n, *o = a->o + (first + i) * H + head * d;
+            float *A = a->weights + a->begins[session] + (head * n + i) * n,
+        *o = a->o + (first + i) * H + head * d;
             const int32_t sees = a->causal ? i + 1 : n;
             const float *other = a->q + (ptrdiff_t)first * 3 * H + head * d;
             for (int32_t j = 0; j < sees; ++j) A[j] = scale * zoo_dot(d, q, other + H + (ptrdiff_t)j * 3 * H);
@@ -321,7 +325,8 @@ static inline void zoo_attention_back_task(void *context, int32_t session) {
         }
 }
 static inline zoo_attention zoo_attend(zoo *net, const zoo_batch *batch, int32_t causal, const float *q) {
-    zoo_attention a = {batch, net->options.width, net->options.heads, causal, q, NULL, NULL, NULL, NULL, NULL};
+    zoo_attention a = {batch, net->options.width, net->options.heads, causal, q, NULL, NULL, NULL, NULL,
+        NULL};
     int32_t room = 0;
     a.begins = (int32_t *)zoo_bytes(net, (size_t)batch->sessions * sizeof *a.begins);
     for (int32_t s = 0; s < batch->sessions; ++s) {
@@ -341,8 +346,8 @@ static inline void zoo_attend_back(zoo *net, zoo_attention *a, const float *d_o,
 }
 
 // ---- the loss ---------------------------------------------------------------------------------------------
-// Cross-entropy of the next item over the whole catalog, or over the targets of the mini-batch and samples that
-// all rows share, with the logarithm of how often a column is proposed taken off (Bengio, Senecal 2008).
+// Cross-entropy of the next item over the whole catalog, or over the targets of the mini-batch and samples
+// that all rows share, with the logarithm of how often a column is proposed taken off (Bengio, Senecal 2008).
 
 typedef struct zoo_loss_task {
     zoo *net;
@@ -357,7 +362,9 @@ static inline void zoo_loss_rows(void *context, int32_t index) {
     const int32_t i = index * ZOO_ROWS, rows = t->P - i < ZOO_ROWS ? t->P - i : ZOO_ROWS;
     float *S = t->S + (ptrdiff_t)i * t->C;
     sessrec_loss_config config = sessrec_config_default().loss;
-    sessrec_matmul_bt(rows, t->C, t->H, t->h + i * t->H, t->H, t->Y, t->H, t->y, S, t->C);
+    float product[SESSREC_MATMUL_SCRATCH];
+    sessrec_matmul_bt(rows, t->C, t->H, t->h + i * t->H, t->H, t->Y, t->H, t->y, S, t->C,
+                      product);
     sessrec_loss(&config, i, rows, t->C, t->columns ? NULL : t->targets + i, t->columns, t->log_proposal, S,
                  t->row_loss + i, S, t->scratch + (ptrdiff_t)index * 8 * t->C);
     for (ptrdiff_t e = 0; e < (ptrdiff_t)rows * t->C; ++e) S[e] /= (float)t->P;
@@ -368,7 +375,8 @@ static inline void zoo_loss_rows(void *context, int32_t index) {
 static inline double zoo_loss(zoo *net, int32_t P, const float *h, const int32_t *targets, zoo_tensor *E,
                               zoo_tensor *b, float *dh) {
     const int32_t H = E->columns, N = net->options.samples, C = N ? P + N : net->items;
-    zoo_loss_task t = {net, P, C, H, targets, NULL, NULL, h, E->w, b->w, zoo_floats(net, P, C), dh, NULL, NULL};
+    zoo_loss_task t = {net, P, C, H, targets, NULL, NULL, h, E->w, b->w, zoo_floats(net, P, C), dh, NULL,
+        NULL};
     int32_t *columns = NULL;
     double loss = 0;
     t.row_loss = zoo_floats(net, 1, P);
@@ -416,8 +424,8 @@ static inline void zoo_update_task(void *context, int32_t index) {
     memset(t->g + at, 0, (size_t)n * sizeof *t->g);
 }
 
-// One step with all gradients, which are zero then: clipped to a common norm, the rate rising over the warm-up
-// and falling to 0 along a cosine, weights of matrices shrinking.
+// One step with all gradients, which are zero then: clipped to a common norm, the rate rising over the
+// warm-up and falling to 0 along a cosine, weights of matrices shrinking.
 static inline void zoo_apply(zoo *net) {
     const double done = (double)(net->step + 1) / (double)net->steps, warm = (double)net->options.warm_up;
     const double rate = (double)net->options.rate *
@@ -452,8 +460,8 @@ typedef struct zoo_model {
     void *(*create)(zoo *net);      // makes its tensors
     // forward and backward of a mini-batch; the mean loss of its places
     double (*train)(zoo *net, void *model, const zoo_batch *batch);
-    // for sessions that are served: the state, of so many floats, begins as zeros; its first H floats are what
-    // items are scored with. A click has scratch of 32 H + most_clicks floats.
+    // for sessions that are served: the state, of so many floats, begins as zeros; its first H floats are
+    // what items are scored with. A click has scratch of 32 H + most_clicks floats.
     size_t (*state_floats)(const zoo *net);
     void (*click)(const zoo *net, const void *model, float *state, int32_t item, float *scratch);
     // vectors [V,H] and biases [V,1] that items are scored by
