@@ -1378,21 +1378,21 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
 // of B and C are b_row and c_row apart. Every element is one chain of fused multiply-adds with k in order, so
 // it has the same bits whatever part of the matrices a call computes (but with SESSREC_BLAS). Threads:
 // shared, with distinct outputs.
-SESSREC_API void sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
-                                ptrdiff_t c_row, int32_t accumulate);
+SESSREC_API sessrec_result sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                          ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
+                                          ptrdiff_t c_row, int32_t accumulate);
 // C [M,N] = bias [N] + A [M,K] B^T with B [N,K], the bias in each row. The same chain, which begins with the
 // bias. scratch [SESSREC_MATMUL_SCRATCH] is overwritten.
 #define SESSREC_MATMUL_SCRATCH 6144
-SESSREC_API void sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                   ptrdiff_t c_row, float *scratch);
+SESSREC_API sessrec_result sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                             const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                             ptrdiff_t c_row, float *scratch);
 
 // y = exp(x), tanh(x), 1 / (1 + exp(-x)) over n numbers, y may be x: the library's own, of the same bits on
 // every processor; what is below e^-32 is 0. Threads: shared, with distinct outputs.
-SESSREC_API void sessrec_exp(int32_t n, const float *x, float *y);
-SESSREC_API void sessrec_tanh(int32_t n, const float *x, float *y);
-SESSREC_API void sessrec_sigmoid(int32_t n, const float *x, float *y);
+SESSREC_API sessrec_result sessrec_exp(int32_t n, const float *x, float *y);
+SESSREC_API sessrec_result sessrec_tanh(int32_t n, const float *x, float *y);
+SESSREC_API sessrec_result sessrec_sigmoid(int32_t n, const float *x, float *y);
 
 // Draw `index` of stream `stream` of a seed: 64 random bits, a function of the three numbers alone, so that
 // threads and resumed runs see the same draws. Threads: shared.
@@ -1410,8 +1410,8 @@ SESSREC_API sessrec_result sessrec_pool_create(int32_t threads, const sessrec_jo
 SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool);
 // task(context, i) for every i in [0,count), in any order and on any thread; returns when all are done. A task
 // must not call it for the same pool. pool NULL: one after the other.
-SESSREC_API void sessrec_parallel(sessrec_pool *pool, int32_t count,
-                                  void (*task)(void *context, int32_t index), void *context);
+SESSREC_API sessrec_result sessrec_parallel(sessrec_pool *pool, int32_t count,
+                                            void (*task)(void *context, int32_t index), void *context);
 SESSREC_API void sessrec_pool_destroy(sessrec_pool *pool);
 
 // Optimizer state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not
@@ -2439,7 +2439,9 @@ SESSREC_API void sessrec_model_destroy(sessrec_model *model) {
 }
 
 SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model) {
-    return model->info;
+    sessrec_model_info none;
+    memset(&none, 0, sizeof none);
+    return model ? model->info : none;
 }
 
 SESSREC_API const char *sessrec_model_item_id(const sessrec_model *model, int32_t item) {
@@ -3972,8 +3974,8 @@ static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error 
 // only knows how many there will be.
 SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log,
                                                   sessrec_trainer **out, sessrec_error *err) {
-    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
-    *out = NULL;
+    if (out) *out = NULL;
+    if (!out || !log) return sessrec__null(err);
     sessrec_result result = sessrec_config_check(config, err);
     if (result) return result;
     sessrec_allocator memory = sessrec__allocator(&config->allocator);
@@ -4690,7 +4692,8 @@ SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *tr) {
 
 static sessrec_result sessrec__diverged(const sessrec_trainer *tr, const char *what, sessrec_error *err) {
     return sessrec__fail(err, SESSREC_DIVERGED, 0,
-                         "%s in epoch %d, after step %d: a smaller learning rate may help", what, (int64_t)tr->position.epoch + 1, tr->position.step);
+                         "%s in epoch %d, after step %d: a smaller learning rate may help", what,
+                         (int64_t)tr->position.epoch + 1, tr->position.step);
 }
 
 // Before weights, which are in the processor's memory, are kept or given out.
@@ -9327,26 +9330,36 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-SESSREC_API void sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
-                                ptrdiff_t c_row, int32_t accumulate) {
+SESSREC_API sessrec_result sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                          ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
+                                          ptrdiff_t c_row, int32_t accumulate) {
+    if (M < 0 || N < 0 || K < 0 || !A || !B || !C) return SESSREC_INVALID_ARGUMENT;
     sessrec__matmul(sessrec__best_kernels(), M, N, K, A, a_row, a_column, B, b_row, C, c_row, accumulate);
+    return SESSREC_OK;
 }
 
-SESSREC_API void sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                   ptrdiff_t c_row, float *scratch) {
+SESSREC_API sessrec_result sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                             const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                             ptrdiff_t c_row, float *scratch) {
+    if (M < 0 || N < 0 || K < 0 || !A || !B || !bias || !C || !scratch) return SESSREC_INVALID_ARGUMENT;
     sessrec__matmul_bt(sessrec__best_kernels(), M, N, K, A, a_row, B, b_row, bias, C, c_row, scratch);
+    return SESSREC_OK;
 }
 
-SESSREC_API void sessrec_exp(int32_t n, const float *x, float *y) {
+SESSREC_API sessrec_result sessrec_exp(int32_t n, const float *x, float *y) {
+    if (n < 0 || !x || !y) return SESSREC_INVALID_ARGUMENT;
     (sessrec__best_kernels()->exp)(n, x, 0, y);
+    return SESSREC_OK;
 }
-SESSREC_API void sessrec_tanh(int32_t n, const float *x, float *y) {
+SESSREC_API sessrec_result sessrec_tanh(int32_t n, const float *x, float *y) {
+    if (n < 0 || !x || !y) return SESSREC_INVALID_ARGUMENT;
     (sessrec__best_kernels()->tanh)(n, x, y);
+    return SESSREC_OK;
 }
-SESSREC_API void sessrec_sigmoid(int32_t n, const float *x, float *y) {
+SESSREC_API sessrec_result sessrec_sigmoid(int32_t n, const float *x, float *y) {
+    if (n < 0 || !x || !y) return SESSREC_INVALID_ARGUMENT;
     sessrec__best_kernels()->sigmoid(n, x, y);
+    return SESSREC_OK;
 }
 
 SESSREC_API uint64_t sessrec_random(uint64_t seed, uint64_t stream, uint64_t index) {
@@ -9378,11 +9391,13 @@ SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool) {
     return pool ? pool->threads.threads : 1;
 }
 
-SESSREC_API void sessrec_parallel(sessrec_pool *pool, int32_t count,
-                                  void (*task)(void *context, int32_t index), void *context) {
+SESSREC_API sessrec_result sessrec_parallel(sessrec_pool *pool, int32_t count,
+                                            void (*task)(void *context, int32_t index), void *context) {
+    if (!task) return SESSREC_INVALID_ARGUMENT;
     if (pool) sessrec__pool_run(&pool->threads, count, task, context);
     else
         for (int32_t i = 0; i < count; ++i) task(context, i);
+    return SESSREC_OK;
 }
 
 SESSREC_API void sessrec_pool_destroy(sessrec_pool *pool) {
@@ -9684,7 +9699,8 @@ static int sessrec__take_whole(const char *at, const char *end, double least, do
 
 static int sessrec__take_number(const char *at, const char *end, const sessrec__option *o, float *out) {
     double value;
-    if (end - at > 64 || !sessrec__parse_number(at, end, &value) ||
+    if (end - at > 64 || strspn(at, "+-.0123456789eE") < (size_t)(end - at) ||
+        !sessrec__parse_number(at, end, &value) ||
         !sessrec__within(value, o->least, o->most))
         return 0;
     *out = (float)value;
