@@ -9286,7 +9286,7 @@ extern
     void
     cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a,
                 int lda, const float *b, int ldb, float beta, float *c, int ldc);
-enum { SESSREC__ROW_MAJOR = 101, SESSREC__AS_IT_IS = 111, SESSREC__TRANSPOSE = 112 };
+enum { SESSREC__ROW_MAJOR = 101, SESSREC__PLAIN = 111, SESSREC__TRANSPOSE = 112 };
 static int sessrec__worth_blas(int32_t M, int32_t N, int32_t K) {
     return (int64_t)M * N * K >= 64 * 64 * 64;
 }
@@ -9299,7 +9299,7 @@ static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t 
                             ptrdiff_t c_row, int accumulate) {
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K) && (a_row == 1 || a_col == 1)) {
-        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__AS_IT_IS : SESSREC__TRANSPOSE, SESSREC__AS_IT_IS,
+        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__PLAIN : SESSREC__TRANSPOSE, SESSREC__PLAIN,
                     M, N, K, 1.0f, A, (int)(a_col == 1 ? a_row : a_col), B, (int)b_row,
                     accumulate ? 1.0f : 0.0f, C, (int)c_row);
         return;
@@ -9316,7 +9316,7 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K)) {
         for (int32_t i = 0; i < M; ++i) memcpy(C + i * c_row, bias, (size_t)N * sizeof *bias);
-        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__AS_IT_IS, SESSREC__TRANSPOSE, M, N, K, 1.0f, A, (int)a_row, B,
+        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__PLAIN, SESSREC__TRANSPOSE, M, N, K, 1.0f, A, (int)a_row, B,
                     (int)b_row, 1.0f, C, (int)c_row);
         return;
     }
