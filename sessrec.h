@@ -13791,18 +13791,10 @@ static void sessrec__scorer_shape(sessrec__scorer_view *v, const sessrec_model *
 }
 
 static void sessrec__knn_numbers(const sessrec_knn_config *c, double *to) {
-    const double numbers[11] = {c->k,
-                                c->m,
-                                c->cosine,
-                                c->last_n,
-                                c->weight,
-                                c->neighbor_weight,
-                                c->weight_scale,
-                                c->neighbor_scale,
-                                c->recency,
-                                c->spread,
-                                c->idf};
-    memcpy(to, numbers, sizeof numbers);
+    const int32_t whole[6] = {c->k, c->m, c->cosine, c->last_n, c->weight, c->neighbor_weight};
+    const double real[5] = {c->weight_scale, c->neighbor_scale, c->recency, c->spread, c->idf};
+    for (int i = 0; i < 6; ++i) to[i] = (double)whole[i];
+    memcpy(to + 6, real, sizeof real);
 }
 
 static void sessrec__scorer_close(sessrec__scorer_view *v) {
