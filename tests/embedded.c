@@ -1,5 +1,5 @@
-// embedded.c - a recommender on a Cortex-M4: the model stays in flash, and RAM holds its handle, one visitor and
-// the stack. The target, compiled with SESSION_BYTES, says through semihosting how much of each it took.
+// embedded.c - a recommender on a Cortex-M4: the model stays in flash, and RAM holds its handle, one visitor
+// and the stack. The target, compiled with SESSION_BYTES, says through semihosting how much each of them took.
 // Without it this runs where it is compiled, and writes the model (PATH ITEMS HIDDEN), or with PATH alone what
 // the target must recommend. tests/embedded.sh builds and runs both.
 #define SESSREC_IMPLEMENTATION

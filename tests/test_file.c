@@ -1021,7 +1021,7 @@ static bytes with_more(uint32_t minor) {
     return file;
 }
 
-// A checkpoint of a few steps with right checksums, but one number of 32 or (if high is not 0) 64 bits changed.
+// A checkpoint of a few steps, one number of it changed: of 64 bits if high is not 0, else of 32.
 static void check_forged_checkpoint(sessrec_optimizer_kind kind, const char *section, int at, uint32_t low,
                                     uint32_t high, sessrec_result code) {
     static const char *const items[4] = {"a", "b", "c", "d"};
