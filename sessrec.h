@@ -257,9 +257,9 @@
 //               export, import), none above 8 KB elsewhere, compiled with optimization; make check measures
 //               it. A Cortex-M4 with a model in flash takes, visitor and scratch and stack included:
 //                   items     H     RAM                                            flash: code    model
-//                     200    32     4.9 KB (handle 1.7, visitor 2.1, stack 1.1)        23 KB      56 KB
-//                    1000    64     5.1 KB (handle 1.7, visitor 2.3, stack 1.1)        23 KB     380 KB
-//                    5000   100     6.0 KB (handle 1.7, visitor 3.2, stack 1.1)        23 KB    2366 KB
+//                     200    32     4.8 KB (handle 1.7, visitor 2.1, stack 1.0)        24 KB      56 KB
+//                    1000    64     5.0 KB (handle 1.7, visitor 2.3, stack 1.0)        24 KB     380 KB
+//                    5000   100     5.9 KB (handle 1.7, visitor 3.2, stack 1.0)        24 KB    2366 KB
 // Threads       There are no globals. A model and a finished log may be read by any number of threads at
 //               once; all else belongs to one at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C,
