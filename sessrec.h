@@ -8278,9 +8278,9 @@ SESSREC__OP(float, scale2, (float p, float t)) {
     return p;
 }
 
-#elif SESSREC__LANES == 4 && defined(SESSREC__V128)
+#elif SESSREC__LANES == 4
 
-// ---- vectors of GCC and clang: SSE2, WebAssembly SIMD, VSX ----
+// ---- vectors of GCC and clang: NEON, SSE2, WebAssembly SIMD, VSX ----
 
 SESSREC__OP(sessrec__vec, all, (float x)) {
     const sessrec__vec a = {x, x, x, x};
@@ -8300,13 +8300,6 @@ SESSREC__OP(void, store, (float *p, sessrec__vec a)) { memcpy(p, &a, sizeof a); 
 SESSREC__OP(void, store_some, (float *p, sessrec__vec a, int32_t n)) {
     for (int32_t l = 0; l < n && l < 4; ++l) p[l] = a[l];
 }
-SESSREC__OP(void, transpose, (sessrec__vec * row)) {
-    const sessrec__vec a = row[0], b = row[1], c = row[2], d = row[3];
-    SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
-        const sessrec__vec column = {a[i], b[i], c[i], d[i]};
-        row[i] = column;
-    }
-}
 SESSREC__OP2(add, a + b)
 SESSREC__OP2(sub, a - b)
 SESSREC__OP2(mul, a * b)
@@ -8322,12 +8315,43 @@ SESSREC__OP(SESSREC__INTEGERS, whole, (int32_t n)) {
     const SESSREC__INTEGERS a = {n, n, n, n};
     return a;
 }
-SESSREC__OP1(guess_rsqrt, (sessrec__vec)(0x5f375a86 - ((SESSREC__INTEGERS)a >> 1)))  // a > 0
 SESSREC__OP2(scale2, (sessrec__vec)((SESSREC__INTEGERS)a + ((SESSREC__INTEGERS)b << 23)))
 SESSREC__OP(SESSREC__INTEGERS, widen, (SESSREC__INTEGERS part, SESSREC__INTEGERS sum)) { return sum + part; }
 SESSREC__OP(sessrec__vec, floats, (SESSREC__INTEGERS a)) {
     const sessrec__vec y = {(float)a[0], (float)a[1], (float)a[2], (float)a[3]};
     return y;
+}
+#  if defined(SESSREC__NEON)
+SESSREC__OP1(sqrt, vsqrtq_f32(a))
+SESSREC__OP3(fma, vfmaq_f32(c, a, b))
+SESSREC__OP(int, any, (sessrec__vec a, sessrec__vec b)) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
+SESSREC__OP(void, transpose, (sessrec__vec * row)) {
+    // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
+    const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);
+    const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
+    row[0] = low.val[0];
+    row[1] = low.val[1];
+    row[2] = high.val[0];
+    row[3] = high.val[1];
+}
+SESSREC__OP(int32x4_t, octet, (const uint8_t *x, const int8_t *h, int32x4_t part)) {
+    const uint8x16_t codes = vld1q_u8(x);
+    const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))),
+                    high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
+    int32_t half[2];
+    memcpy(half, h, sizeof half);
+    const int8x8_t h0 = vreinterpret_s8_s32(vdup_n_s32(half[0])), h1 = vreinterpret_s8_s32(vdup_n_s32(half[1]));
+    const int16x8_t a = vmlal_s8(vmull_s8(vget_low_s8(low), h0), vget_low_s8(high), h1),
+                    b = vmlal_s8(vmull_s8(vget_high_s8(low), h0), vget_high_s8(high), h1);
+    return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
+}
+#  else
+SESSREC__OP(void, transpose, (sessrec__vec * row)) {
+    const sessrec__vec a = row[0], b = row[1], c = row[2], d = row[3];
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
+        const sessrec__vec column = {a[i], b[i], c[i], d[i]};
+        row[i] = column;
+    }
 }
 // What differs: the halves as doubles and back, the low halves of four doubles, whether a mask is not empty, the
 // sums of two products of 16 bits each.
@@ -8406,62 +8430,7 @@ SESSREC__OP(sessrec__vec, fma, (sessrec__vec a, sessrec__vec b, sessrec__vec c))
 #  undef SESSREC__BOTTOM
 #  undef SESSREC__SOME
 #  undef SESSREC__PAIRS
-
-#elif SESSREC__LANES == 4
-
-// ---- NEON ----
-
-SESSREC__OP(float32x4_t, all, (float x)) { return vdupq_n_f32(x); }
-SESSREC__OP(float32x4_t, load, (const float *p)) { return vld1q_f32(p); }
-SESSREC__OP(float32x4_t, load_some, (const float *p, int32_t n)) {
-    float lane[4] = {0, 0, 0, 0};
-    for (int32_t l = 0; l < n && l < 4; ++l) lane[l] = p[l];
-    return vld1q_f32(lane);
-}
-SESSREC__OP(void, store, (float *p, float32x4_t a)) { vst1q_f32(p, a); }
-SESSREC__OP(void, store_some, (float *p, float32x4_t a, int32_t n)) {
-    float lane[4];
-    vst1q_f32(lane, a);
-    for (int32_t l = 0; l < n && l < 4; ++l) p[l] = lane[l];
-}
-SESSREC__OP(void, transpose, (float32x4_t * row)) {
-    // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
-    const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);
-    const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
-    row[0] = low.val[0];
-    row[1] = low.val[1];
-    row[2] = high.val[0];
-    row[3] = high.val[1];
-}
-SESSREC__OP2(add, vaddq_f32(a, b))
-SESSREC__OP2(sub, vsubq_f32(a, b))
-SESSREC__OP2(mul, vmulq_f32(a, b))
-SESSREC__OP2(div, vdivq_f32(a, b))
-SESSREC__OP3(fma, vfmaq_f32(c, a, b))
-// vmaxq and vminq give NaN where one of the two is NaN.
-SESSREC__OP2(max, vbslq_f32(vcgtq_f32(a, b), a, b))
-SESSREC__OP2(min, vbslq_f32(vcltq_f32(a, b), a, b))
-SESSREC__OP1(sqrt, vsqrtq_f32(a))
-SESSREC__OP4(less, vbslq_f32(vcltq_f32(a, b), c, d))
-SESSREC__OP4(equal, vbslq_f32(vceqq_f32(a, b), c, d))
-SESSREC__OP(int32x4_t, whole, (int32_t n)) { return vdupq_n_s32(n); }
-SESSREC__OP(int32x4_t, octet, (const uint8_t *x, const int8_t *h, int32x4_t part)) {
-    const uint8x16_t codes = vld1q_u8(x);
-    const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))),
-                    high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
-    int32_t half[2];
-    memcpy(half, h, sizeof half);
-    const int8x8_t first = vreinterpret_s8_s32(vdup_n_s32(half[0])),
-                   second = vreinterpret_s8_s32(vdup_n_s32(half[1]));
-    const int16x8_t a = vmlal_s8(vmull_s8(vget_low_s8(low), first), vget_low_s8(high), second),
-                    b = vmlal_s8(vmull_s8(vget_high_s8(low), first), vget_high_s8(high), second);
-    return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
-}
-SESSREC__OP(int32x4_t, widen, (int32x4_t part, int32x4_t sum)) { return vaddq_s32(sum, part); }
-SESSREC__OP(float32x4_t, floats, (int32x4_t a)) { return vcvtq_f32_s32(a); }
-SESSREC__OP(int, any, (float32x4_t a, float32x4_t b)) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
-SESSREC__OP2(scale2, vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a),
-                                                     vshlq_n_u32(vreinterpretq_u32_f32(b), 23))))
+#  endif  // SESSREC__NEON
 
 #else
 
