@@ -672,21 +672,21 @@ typedef struct sessrec_log_format {
     uint32_t canary;                // set by sessrec_log_format_default
     const char *session_column;     // default "SessionId"
     const char *item_column;        // default "ItemId"
-    const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": two columns, a
-                                    // date or seconds, and numbers to be added. "": the order of the rows is
-                                    // the order in time
+    const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": two columns,
+                                    // a date or seconds, and numbers to be added. "": the order of the rows
+                                    // is the order in time
     const char *user_column;        // default "UserId", not required; "" to ignore it. A blank user is none
     const char *separator;          // one byte or two; NULL (default): tab , ; | :: or a blank, whichever the
                                     // first line has most of, or Excel's line "sep=;"
     const char *where;              // rows to keep: "event=view,click;country=DE"; default NULL, all
     const char *blank;              // values that mean none, "NA,NULL"; default NULL
     sessrec_time_unit time_unit;    // default AUTO
-    int32_t day_first;              // of 03/04/2019: 1 it is in April, 0 in March, -1 (default): such dates are
-                                    // refused
-    int32_t quotes;                 // 1 (default): a field that begins with a quote goes on to the closing one,
-                                    // over line ends too; 0: quotes are text
-    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is passed over,
-                                    // and counted in a note by what is wrong with it
+    int32_t day_first;              // of 03/04/2019: 1 it is in April, 0 in March, -1 (default): such dates
+                                    // are refused
+    int32_t quotes;                 // 1 (default): a field that begins with a quote goes on to the closing
+                                    // one, over line ends too; 0: quotes are text
+    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is passed
+                                    // over, and counted in a note by what is wrong with it
     const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for
                                             // training it further
     sessrec_allocator allocator;
@@ -9984,7 +9984,7 @@ enum {
     SESSREC__WANTED = SESSREC__WHERE + 4
 };
 // Rows whose ids are numbered together; room for an id, its NUL, a user's number and 8 more bytes; notes.
-enum { SESSREC__ROWS = 64, SESSREC__ID_ROOM = SESSREC_MAX_ID + 16, SESSREC__NOTES = 24 };
+enum { SESSREC__ROWS = 64, SESSREC__ID_ROOM = SESSREC_MAX_ID + 16, SESSREC__NOTES = 16 };
 
 // Bytes that stand in somebody else's memory: a field of a line, an id.
 typedef struct sessrec__text {
@@ -10005,7 +10005,8 @@ typedef struct sessrec__intake {
     int32_t *label, *item;  // [room] numbers in the tables
     int32_t rows;           // that wait behind those events
     sessrec__waiting id[SESSREC__IDS][SESSREC__ROWS];
-    char text[SESSREC__IDS][SESSREC__ROWS][SESSREC__ID_ROOM];
+    char session[SESSREC__ROWS][SESSREC__ID_ROOM];      // keys of sessions of users
+    char number[SESSREC__IDS][SESSREC__ROWS][32];       // ids that are integers
     sessrec_error failure;  // the first; finishing returns it
 } sessrec__intake;
 
@@ -10320,9 +10321,9 @@ static sessrec_result sessrec__flush(sessrec_log *log) {
     sessrec_result result = sessrec__number_ids(&log->ids[SESSREC__USER], in->id[SESSREC__USER], rows, user);
     for (int32_t i = rows - 1; i >= 0 && !result;
          --i) {  // downwards: a later row may have the text of an earlier one
-        char *text = in->text[SESSREC__SESSION][i];
+        char *text = in->session[i];
         if (user[i] < 0) continue;
-        if (session[i].at != text) memmove(text, session[i].at, session[i].size);
+        memcpy(text, session[i].at, session[i].size);
         text[session[i].size] = 0;
         memcpy(text + session[i].size + 1, &user[i], sizeof *user);
         sessrec__wait(&log->ids[SESSREC__SESSION], text, session[i].size + 1 + sizeof *user, &session[i]);
@@ -10379,16 +10380,15 @@ static sessrec_result sessrec__add_failed(sessrec_log *log, sessrec_result code,
 SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
                                            const char *item, double time) {
     sessrec__text id[SESSREC__IDS] = {{session, 0}, {item, 0}, {user ? user : "", 0}};
+    char text[SESSREC__IDS][SESSREC_MAX_ID + 9];
     if (!log || !log->in) return SESSREC_INVALID_ARGUMENT;
     if (log->in->failure.code) return log->in->failure.code;
     for (int role = 0; role < SESSREC__IDS; ++role) {
-        char *text = log->in->text[role][0];
         id[role].size = id[role].at ? strlen(id[role].at) : 0;
         if ((!id[role].size && role != SESSREC__USER) || id[role].size > SESSREC_MAX_ID)
             return sessrec__add_failed(log, SESSREC_INVALID_ARGUMENT,
                                        "an id is empty or longer than 255 bytes");
-        memcpy(text, id[role].at, id[role].size + 1);
-        id[role].at = text;
+        id[role].at = sessrec__padded(text[role], id[role].at, id[role].size);
     }
     if (!(fabs(time) < HUGE_VAL))
         return sessrec__add_failed(log, SESSREC_INVALID_ARGUMENT, "its time is not finite");
@@ -10409,7 +10409,7 @@ SESSREC_API sessrec_result sessrec_log_add_many(sessrec_log *log, int64_t count,
     for (int64_t e = 0; e < count && !result; ++e) {
         sessrec__text id[SESSREC__IDS];
         for (int role = 0; role < SESSREC__IDS; ++role) {
-            char *text = log->in->text[role][log->in->rows];
+            char *text = log->in->number[role][log->in->rows];
             id[role].size = 0;
             if (!number[role] || (role == SESSREC__USER && users[e] < 0)) continue;
             id[role].at = sessrec__decimal(number[role][e], text);
@@ -10884,21 +10884,22 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
     if (!r->more || left > SESSREC__MAX_ROW + 2) return SESSREC_OK;
     const sessrec_result result = sessrec__flush(r->log);
     if (result) return sessrec__log_failed(r->err, result);
-    if (r->bytes > 0) {  // room for all events, if the rest is like what was read; else it comes bit by bit
-        const int64_t events = r->log->in->count - r->first_event;
-        const double all = 1.02 * (double)events * (r->size / r->bytes);
-        if (all < 64.0 * (double)events) (void)sessrec__reserve_events(r->log, r->first_event + (int64_t)all);
-    }
     if (left) memmove(r->block, r->at, left);
     for (; got; left += got) {
+        const double all = r->size + 2 * SESSREC__SLACK;  // of a text whose size is known: room for it at once
         if ((int64_t)left + SESSREC__SLACK >= r->room && r->room >= SESSREC__MAX_BLOCK) break;
         if ((int64_t)left + SESSREC__SLACK >= r->room &&
-            !sessrec__grow(&r->log->memory, &r->block, &r->room, r->room ? 2 * r->room : 1 << 14, 1))
+            !sessrec__grow(&r->log->memory, &r->block, &r->room,
+                           r->room ? 2 * r->room : all < SESSREC__MAX_BLOCK ? (int64_t)all : SESSREC__MAX_BLOCK, 1))
             return sessrec__no_memory(r->err);
         char *const to = (char *)r->block + left;
         const size_t most = (size_t)r->room - SESSREC__SLACK - left;
 #ifndef SESSREC_NO_STDIO
         if (r->file) got = fread(to, 1, most, (FILE *)r->file);
+        while (r->file && !got && ferror((FILE *)r->file) && errno == EINTR) {
+            clearerr((FILE *)r->file);
+            got = fread(to, 1, most, (FILE *)r->file);
+        }
         if (r->file && !got && ferror((FILE *)r->file))
             return sessrec__fail(r->err, SESSREC_IO_ERROR, 0, "the log cannot be read: %s", strerror(errno));
 #endif
@@ -11495,6 +11496,16 @@ static sessrec_result sessrec__drop_row(sessrec__reader *r) {
     return result;
 }
 
+// When there is no more room for events, makes it for all of the text, if the rest is like what was read; not for
+// all of them where that was little. Without memory for so many, room comes bit by bit.
+static void sessrec__foresee(const sessrec__reader *r) {
+    const int64_t known = r->log->in->count + r->log->in->rows, events = known - r->first_event;
+    if (known < r->log->in->room || r->size <= 0) return;
+    double all = 1.02 * (double)events * (r->size / (r->bytes - (double)(r->end - r->at)));
+    if (all > 16.0 * (double)events) all = 16.0 * (double)events;
+    (void)sessrec__reserve_events(r->log, r->first_event + (int64_t)all);
+}
+
 static sessrec_result sessrec__read_rows(sessrec__reader *r) {
     sessrec_result result = sessrec__start(r);
     sessrec__row row;
@@ -11504,6 +11515,7 @@ static sessrec_result sessrec__read_rows(sessrec__reader *r) {
         if (r->json) sessrec__cut_json(r, &row);
         else sessrec__cut_row(r, &row);
         result = sessrec__take_row(r, &row);
+        sessrec__foresee(r);
         if (!result && row.unfinished) result = sessrec__drop_row(r);
         if (!result) result = sessrec__fill(r);
     }
@@ -11675,7 +11687,9 @@ SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *pa
     r.file = is_input ? stdin : fopen(path, "rb");
     r.name = path;
     if (!r.file) {
-        const sessrec_result missing = errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR;
+        const sessrec_result missing = errno == ENOENT   ? SESSREC_NO_FILE
+                                       : errno == ENOMEM ? SESSREC_OUT_OF_MEMORY
+                                                         : SESSREC_IO_ERROR;
         sessrec__fail(&log->in->failure, missing, 0, "the log cannot be opened: %s", strerror(errno));
         if (err) *err = log->in->failure;
         return missing;
