@@ -8353,8 +8353,8 @@ SESSREC__OP(void, transpose, (sessrec__vec * row)) {
         row[i] = column;
     }
 }
-// What differs: the halves as doubles and back, the low halves of four doubles, whether a mask is not empty, the
-// sums of two products of 16 bits each.
+// What differs: the halves as doubles and back, the low halves of four doubles, whether a mask is not empty,
+// the sums of two products of 16 bits each.
 #  if defined(__SSE2__)
 SESSREC__OP1(sqrt, _mm_sqrt_ps(a))
 #    define SESSREC__LOW(a) _mm_cvtps_pd(a)
@@ -8401,15 +8401,15 @@ SESSREC__OP(SESSREC__INTEGERS, octet, (const uint8_t *x, const int8_t *h, SESSRE
 }
 #  ifndef SESSREC__HAS_FMA
 // Lane by lane, for those that the vector cannot round.
-static __attribute__((noinline)) sessrec__vec SESSREC__JOIN(SESSREC__SET, fma_one_by_one)(sessrec__vec a, sessrec__vec b,
-                                                                                       sessrec__vec c) {
+static __attribute__((noinline)) sessrec__vec sessrec__v128_fma_one_by_one(sessrec__vec a, sessrec__vec b,
+                                                                             sessrec__vec c) {
     for (int l = 0; l < 4; ++l) a[l] = sessrec__fma(a[l], b[l], c[l]);
     return a;
 }
 #  endif
 // The product is exact in double. Rounding the sum to double and then to float gives what one rounding gives,
-// unless the double stands in the middle between two floats: then it ends in 1 and 28 zeros. That is rare; so are
-// results so small that floats lie farther apart.
+// unless the double stands in the middle between two floats, where it ends in 1 and 28 zeros, or the result is
+// so small that floats lie farther apart. Both are rare. A sum that becomes 0 was exact.
 SESSREC__OP(sessrec__vec, fma, (sessrec__vec a, sessrec__vec b, sessrec__vec c)) {
 #  ifdef SESSREC__HAS_FMA
     for (int l = 0; l < 4; ++l) a[l] = __builtin_fmaf(a[l], b[l], c[l]);
@@ -8420,7 +8420,7 @@ SESSREC__OP(sessrec__vec, fma, (sessrec__vec a, sessrec__vec b, sessrec__vec c))
     const sessrec__vec y = SESSREC__NARROW(low, high);
     const SESSREC__INTEGERS middle =
         ((SESSREC__INTEGERS)SESSREC__BOTTOM(low, high) & 0x1fffffff) == 0x10000000;
-    const SESSREC__INTEGERS tiny = ((SESSREC__INTEGERS)y & 0x7fffffff) <= 0x00800000;
+    const SESSREC__INTEGERS tiny = (((SESSREC__INTEGERS)y - 1) & 0x7fffffff) < 0x00800000;
     return __builtin_expect(SESSREC__SOME(middle | tiny), 0) ? V(fma_one_by_one, a, b, c) : y;
 #  endif
 }
