@@ -232,9 +232,9 @@
 //     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
 //     SESSREC_NO_SIMD         off   plain C kernels only; same bits (except with x87, see 5), many times
 //                             slower where there is AVX2 or NEON
-//     SESSREC_MAX_SIMD        3     0 plain, 1 up to vectors of four floats (SSE2, WebAssembly SIMD, VSX), 2 up
-//                             to AVX2 or NEON, 3 up to AVX-512. The best that the processor has is chosen at
-//                             run time
+//     SESSREC_MAX_SIMD        3     0 plain, 1 up to v128 (vectors of four floats in SSE2, WebAssembly SIMD or
+//                             VSX), 2 up to AVX2 or NEON, 3 up to AVX-512. The best that the processor has is
+//                             chosen at run time
 //     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not
 //                             know; anything else changes the bits
 //     SESSREC_MALLOC(size), SESSREC_FREE(block)   -   in the place of malloc and free where no allocator is
@@ -263,7 +263,7 @@
 // Threads       There are no globals. A model and a finished log may be read by any number of threads at
 //               once; all else belongs to one at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C,
-//               AVX2, AVX-512 and NEON. A random number is a function of (seed, what for, which one). exp,
+//               v128, AVX2, AVX-512 and NEON. A random number is a function of (seed, what for, which one). exp,
 //               sigmoid and tanh are the library's own; training also calls log, sqrt and pow of libm, and
 //               measuring log2. But for these a build for another processor, of 32 bits too, gives
 //               the same bits: what is fused on one is fused on all, whatever -march says. On i386 GCC may
@@ -423,9 +423,9 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result);
 // The version of the implementation that is linked, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512", "neon" or
-// "v128" (vectors of four floats: SSE2, WebAssembly SIMD, VSX); "x87" where the compiler keeps more digits than a float has, so that the bits differ from those of all others.
-// Threads: shared.
+// The instruction set that the kernels use on this processor: "plain", "v128" (vectors of four floats in SSE2,
+// WebAssembly SIMD or VSX), "avx2", "avx512" or "neon"; "x87" where the compiler keeps more digits than a float
+// has, so that the bits differ from those of all others. Threads: shared.
 SESSREC_API const char *sessrec_simd(void);
 
 #ifndef SESSREC_NO_TRAINING
@@ -1823,8 +1823,8 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 #endif
 
 // Vectors of four floats in the notation of GCC and clang, for processors without AVX2 and NEON.
-#if defined(__GNUC__) && !defined(SESSREC_NO_SIMD) && !defined(SESSREC__NEON) && !defined(SESSREC__X87) &&    \
-    !defined(__CUDACC__)
+#if defined(__GNUC__) && !defined(SESSREC_NO_SIMD) && !defined(SESSREC__NEON) &&                             \
+    !defined(SESSREC__X87) && !defined(__CUDACC__)
 #  if defined(__SSE2__)
 #    define SESSREC__V128
 #    include <emmintrin.h>
@@ -8408,8 +8408,8 @@ static __attribute__((noinline)) sessrec__vec sessrec__v128_fma_one_by_one(sessr
 }
 #  endif
 // The product is exact in double. Rounding the sum to double and then to float gives what one rounding gives,
-// unless the double stands in the middle between two floats, where it ends in 1 and 28 zeros, or the result is
-// so small that floats lie farther apart. Both are rare. A sum that becomes 0 was exact.
+// unless the double is in the middle between two floats, where it ends in 1 and 28 zeros, or the result is so
+// small that floats lie farther apart. Both are rare. A sum that becomes 0 was exact.
 SESSREC__OP(sessrec__vec, fma, (sessrec__vec a, sessrec__vec b, sessrec__vec c)) {
 #  ifdef SESSREC__HAS_FMA
     for (int l = 0; l < 4; ++l) a[l] = __builtin_fmaf(a[l], b[l], c[l]);
