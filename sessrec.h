@@ -2011,8 +2011,9 @@ typedef struct sessrec__pool {
 #ifndef SESSREC_NO_THREADS
     sessrec__task task;             // the region that runs
     void *context;
+    int32_t count;
     char apart1[64];                // from here on shared: atomic, and on lines of their own
-    int32_t open;                   // a bit for each task that nobody has begun
+    int32_t open;                   // bits of tasks that nobody has begun
     int32_t active, stop;           // threads that may begin one; the pool ends
     char apart2[64];
     int32_t done, waiting;          // tasks that workers have finished; the caller sleeps
@@ -8032,6 +8033,12 @@ static void sessrec__pool_wait(sessrec__worker *self) {
     sessrec__leave_lock(&pool->lock);
 }
 
+// Bit i of `open` stands for the tasks i, i + MAX_THREADS, ...
+static void sessrec__pool_do(sessrec__pool *pool, int32_t i) {
+    for (int64_t task = i; task < pool->count; task += SESSREC__MAX_THREADS)
+        pool->task(pool->context, (int32_t)task);
+}
+
 static void sessrec__pool_ring(sessrec__pool *pool, sessrec__bell *bell) {
     sessrec__take_lock(&pool->lock);
     sessrec__ring(bell);
@@ -8047,7 +8054,7 @@ SESSREC__THREAD_MAIN sessrec__pool_main(void *argument) {
             sessrec__pool_wait(self);
             continue;
         }
-        pool->task(pool->context, i);
+        sessrec__pool_do(pool, i);
         (void)sessrec__add_shared(&pool->done, 1);
         if (sessrec__read_shared(&pool->waiting)) sessrec__pool_ring(pool, &pool->bell);
     }
@@ -8121,7 +8128,6 @@ static void sessrec__pool_free(sessrec__pool *pool) {
     pool->threads = 0;
 }
 
-// count is SESSREC__MAX_THREADS at most, unless the jobs are the caller's own.
 static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context) {
     const int32_t threads = pool->trial ? pool->trial : pool->usual;
     if (pool->jobs.run && count > 1) {
@@ -8133,15 +8139,17 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
         return;
     }
 #ifndef SESSREC_NO_THREADS
+    const int32_t bits = count < SESSREC__MAX_THREADS ? count : SESSREC__MAX_THREADS;
     int32_t mine = 0;
     pool->task = task;
     pool->context = context;
+    pool->count = count;
     sessrec__write_shared(&pool->done, 0);
-    sessrec__write_shared(&pool->open, (int32_t)(((uint32_t)1 << count) - 1));
-    for (int32_t i = 1; i < threads && i < count; ++i)
+    sessrec__write_shared(&pool->open, (int32_t)(((uint32_t)1 << bits) - 1));
+    for (int32_t i = 1; i < threads && i < bits; ++i)
         if (sessrec__read_shared(&pool->worker[i].asleep)) sessrec__pool_ring(pool, &pool->worker[i].bell);
-    for (int32_t i; (i = sessrec__pool_claim(pool, 0)) >= 0; ++mine) task(context, i);
-    sessrec__pool_await(pool, count - mine);
+    for (int32_t i; (i = sessrec__pool_claim(pool, 0)) >= 0; ++mine) sessrec__pool_do(pool, i);
+    sessrec__pool_await(pool, bits - mine);
 #endif
 }
 
