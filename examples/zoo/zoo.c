@@ -7,9 +7,10 @@
 // library's own.
 #include "zoo.h"
 
+#include "lru.h"
 #include "sasrec.h"
 
-static const zoo_model *const MODELS[] = {&zoo_sasrec};
+static const zoo_model *const MODELS[] = {&zoo_sasrec, &zoo_lru};
 enum { MODEL_COUNT = (int)(sizeof MODELS / sizeof *MODELS) };
 
 // ---- a model as a scorer ----------------------------------------------------------------------------------
