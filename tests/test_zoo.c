@@ -28,10 +28,13 @@
 #define SESSREC_IMPLEMENTATION
 #include "models.h"
 
+#include "../examples/zoo/bprmf.h"
+#include "../examples/zoo/fpmc.h"
 #include "../examples/zoo/lru.h"
 #include "../examples/zoo/sasrec.h"
+#include "../examples/zoo/stamp.h"
 
-static const zoo_model *const MODELS[] = {&zoo_sasrec, &zoo_lru};
+static const zoo_model *const MODELS[] = {&zoo_sasrec, &zoo_lru, &zoo_bprmf, &zoo_fpmc, &zoo_stamp};
 enum { MODEL_COUNT = (int)(sizeof MODELS / sizeof *MODELS), ITEMS = 9, PLACES = 11 };
 
 static const int64_t supports[ITEMS] = {5, 3, 8, 1, 2, 4, 4, 9, 1};
@@ -46,6 +49,7 @@ static void *open_model(zoo *net, const zoo_model *kind, int32_t samples, double
     net->options.most_clicks = 8;
     net->options.samples = samples;
     net->options.dropout = dropout;
+    net->options.loss = SESSREC_LOSS_XE;
     net->items = ITEMS;
     net->supports = supports;
     net->seed = 5;
@@ -147,7 +151,8 @@ static void sessions(void) {
                     double total = 0, own = 0;
                     MODELS[k]->click(&net, model, state, items[i], scratch);
                     for (int32_t item = 0; item < ITEMS; ++item) {
-                        const double score = biases->w[item] + zoo_dot(8, state, vectors->w + item * 8);
+                        const int32_t H = vectors->columns;
+                        const double score = biases->w[item] + zoo_dot(H, state, vectors->w + item * H);
                         total += exp(score);
                         if (item == targets[i]) own = score;
                     }
