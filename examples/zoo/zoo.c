@@ -7,13 +7,17 @@
 // library's own.
 #include "zoo.h"
 
+#include "bert4rec.h"
 #include "bprmf.h"
+#include "caser.h"
 #include "fpmc.h"
 #include "lru.h"
 #include "sasrec.h"
+#include "srgnn.h"
 #include "stamp.h"
 
-static const zoo_model *const MODELS[] = {&zoo_sasrec, &zoo_lru, &zoo_bprmf, &zoo_fpmc, &zoo_stamp};
+static const zoo_model *const MODELS[] = {&zoo_sasrec, &zoo_lru, &zoo_bprmf, &zoo_fpmc, &zoo_stamp,
+                                         &zoo_srgnn, &zoo_caser, &zoo_bert4rec};
 enum { MODEL_COUNT = (int)(sizeof MODELS / sizeof *MODELS) };
 
 // ---- a model as a scorer ----------------------------------------------------------------------------------
