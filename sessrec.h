@@ -9366,24 +9366,10 @@ SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool) {
     return pool ? pool->threads.threads : 1;
 }
 
-// A pool has few tasks at a time: task g of them runs the caller's g, g + groups, ...
-typedef struct sessrec__groups {
-    sessrec__task task;
-    void *context;
-    int32_t count, groups;
-} sessrec__groups;
-
-static void sessrec__every_nth(void *context, int32_t index) {
-    const sessrec__groups *g = (const sessrec__groups *)context;
-    for (int32_t i = index; i < g->count; i += g->groups) g->task(g->context, i);
-}
-
 SESSREC_API sessrec_result sessrec_parallel(sessrec_pool *pool, int32_t count,
                                             void (*task)(void *context, int32_t index), void *context) {
-    sessrec__groups groups = {task, context, count, count};
     if (!task) return SESSREC_INVALID_ARGUMENT;
-    if (pool && !pool->threads.jobs.run && count > SESSREC__MAX_THREADS) groups.groups = SESSREC__MAX_THREADS;
-    if (pool) sessrec__pool_run(&pool->threads, groups.groups, sessrec__every_nth, &groups);
+    if (pool) sessrec__pool_run(&pool->threads, count, task, context);
     else
         for (int32_t i = 0; i < count; ++i) task(context, i);
     return SESSREC_OK;
