@@ -1,24 +1,23 @@
-// sessrec.h - session-based recommendation in one C header: GRU4Rec, from a click log to a recommendation
+// sessrec.h - session-based recommendation in one C header: from a click log to the next item
 //
 // In ONE .c or .cpp file of your program:
 //     #define SESSREC_IMPLEMENTATION
 //     #include "sessrec.h"
-// and #include "sessrec.h" wherever you use it. Link -lm and -lpthread where the system has them apart.
-// Public domain or MIT-0, see the end.
+// and #include "sessrec.h" wherever you use it. Link -lm and -lpthread where they are separate libraries.
+// Public domain or MIT-0, at your choice; both texts are at the end of this file.
 //
 // CONTENTS        search for
-//     manual      this text: a program, the concepts, a guide, options, guarantees, the file format
-//     >>api       what you call; ends with a sign "stop here"
-//     the book    how it works, in the order of the papers: >>ground (what it stands on) >>gru >>model
-//                 >>losses >>sampler >>batcher >>optimizers
-//                 >>trainer >>plan >>forward >>score >>items >>backward >>weights >>step
-//                 >>users >>topk >>evaluation >>scorers
-//     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>vectors >>kernels >>dispatch
-//     >>matmul >>blocks >>config >>sink >>log
-//                 >>streaming >>user_state >>archive >>model_file >>scorer_file >>disk >>checkpoint >>train
+//     manual      this text: 1 a program, 2 concepts, 3 guide, 4 options, 5 guarantees, 6 files, 7 CUDA
+//     >>api       what you call, down to the line "Stop here"
+//     the book    how it works, in the order of the papers: >>ground >>gru >>model >>losses >>sampler
+//                 >>batcher >>optimizers, the training step (>>trainer >>plan >>forward >>score >>items
+//                 >>backward >>weights >>step), >>users >>topk >>evaluation >>scorers
+//     the engine  what the book is built on: >>platform >>errors >>memory >>rng >>hash >>ids >>threads
+//                 >>vectors >>kernels >>dispatch >>matmul >>blocks >>config >>sink >>log >>streaming
+//                 >>user_state >>archive >>model_file >>scorer_file >>disk >>checkpoint >>train
 //
 // ==== 1. A program =========================================================================================
-// clicks.tsv has a click a line: SessionId, ItemId, Time. Somebody clicks red-3: what next?
+// clicks.tsv has one click per line: SessionId, ItemId, Time. A visitor clicks red-3: what comes next?
 //
 // ---- program: first ----
 //     #define SESSREC_IMPLEMENTATION
@@ -41,116 +40,116 @@
 // ---- end ----
 //
 // ==== 2. Concepts ==========================================================================================
-// A SESSION is what one visitor clicks in one go; an EVENT is one click: (session, item, time). The task is
-// to predict the next item from the clicks so far, without knowing who the visitor is. GRU4Rec (Hidasi,
-// Karatzoglou, Baltrunas, Tikk, ICLR 2016) reads a session with a recurrent
-// network whose HIDDEN STATE h sums up the clicks, and scores every item i of the catalogue by  s_i = Wy_i .
-// h + By_i.
+// Glossary
+//     event        one click: (session, item, time), and the user where users are known
+//     session      the clicks of one visit. The task: predict its next item from its clicks so far
+//     support      how many events an item has in the training log
+//     slot         one of the B rows of a mini-batch; it works through one session after another
+//     target       the item that was clicked next; (input, target) is a training pair
+//     negative     any other item whose score a target's score is compared with
+//     proposal     the distribution that negatives come from; log(proposal) is what logQ subtracts
+//     diagonal     the entries (i, i) of a mini-batch's scores: row i's score for its own target
+//     hidden state the vector h in which the GRU sums up the clicks of a session so far
+//     scorer       anything that scores items after the clicks of a session: GRU, neighbors, rules, blend
+//     scratch      working memory of one call, which the sessions of one thread can share
+// Letters          B slots   H width of a hidden state   D width of a layer's input   V items
+//                  N extra negatives   C = B + N columns of scores   M distinct items among those columns
+//                  Hu width of a user's state
 //
-// Shapes    B slots of a mini-batch, one session each      H width of a layer's hidden state      D width of
-//           its input
-//           N extra negative samples                       V items of the catalogue               C = B + N
-//           columns of scores
-//
-// THE GRU. One click updates the hidden state (sg is the sigmoid, * goes element by element):
-//     reset gate    r = sg(x Wr + h Ur + br)              how much of the past the candidate may see
+// THE GRU (GRU4Rec; Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016). Each click updates the hidden state h.
+// sg is the sigmoid, * multiplies element by element:
+//     reset gate    r = sg(x Wr + h Ur + br)              how much of the past the candidate sees
 //     update gate   z = sg(x Wz + h Uz + bz)              how much of the candidate is taken
 //     candidate     n = tanh(x Wn + (r * h) Un + bn)      or, reset-after: tanh(x Wn + bn + r * (h Un + cn))
 //     new state     h' = (1 - z) * h + z * n
-// x is the clicked item: a one-hot vector (EMBEDDING_NONE), a row of a table (SEPARATE), or the item's row of
-// Wy (TIED, the best on most logs, and it saves a table). Reset-before is the papers' form and the default,
-// reset-after that of cuDNN and PyTorch.
+//     score         s_i = h' . Wy_i + By_i                for every item i
+// x stands for the clicked item: a one-hot vector (EMBEDDING_NONE), a row of a table of its own (SEPARATE),
+// or the item's row of Wy (TIED: the best on most logs, and one table less). Reset-before is the form of the
+// papers and the default; reset-after is the form of cuDNN and PyTorch.
 //
-// SESSION-PARALLEL MINI-BATCHES. Sessions differ in length and are short. Instead of padding them, each of B
-// slots walks through a session of its own; where one ends the next of the log begins in the same slot, and
-// the slot's hidden state starts at zero. At the end the batch shrinks; every (input, target) pair is used
-// exactly once an epoch.
+// SESSION-PARALLEL MINI-BATCHES. Sessions are short and differ in length. They are not padded. Each of B
+// slots works through a session; when it ends, the next session of the log takes the slot, and the slot's
+// hidden state starts at zero. At the end of the log the mini-batch shrinks. Every pair is used exactly once
+// per epoch.
 //     log   a: a1 a2 a3   b: b1 b2   c: c1 c2 c3 c4 c5   d: d1 d2 d3   e: e1 e2
 //     slot 0   input a1 a2 | e1            mini-batch 1: a1->a2 b1->b2 c1->c2      | a session begins
 //              target a2 a3 | e2           mini-batch 2: a2->a3 d1->d2 c2->c3
 //     slot 1   input b1 | d1 d2            mini-batch 3: e1->e2 d2->d3 c3->c4
-//              target b2 | d2 d3           mini-batch 4: c4->c5                    slots 0 and 1 are gone,
-//                                          nothing is left to fill them
+//              target b2 | d2 d3           mini-batch 4: c4->c5     no session is left for slots 0 and 1
 //     slot 2   input c1 c2 c3 c4
 //              target c2 c3 c4 c5
 //
-// NEGATIVES. The full softmax over V items would cost too much. The targets of the other slots serve as
-// negatives, and N more items, drawn with probability ~ support^alpha, are shared by the whole mini-batch
-// (Hidasi, Karatzoglou, CIKM 2018). A row of scores has C = B + N columns: the targets, then the samples;
-// slot i's own target is column i.
+// NEGATIVES. Scoring all V items in every training step would cost too much. The negatives of a row are the
+// targets of the other slots and N more items, drawn with probability ~ support^alpha and shared by the whole
+// mini-batch (Hidasi, Karatzoglou, CIKM 2018). So a row of scores has C = B + N columns, the targets first;
+// row i's own target is column i, on the diagonal.
 //
-// LOSSES. With y = f(s) after the output activation f, t the target's column and j over the others:
-//     XE        -log softmax(y)_t. Sampling favors popular items; logQ corrects for it by subtracting logq *
-//               log(how often a column is proposed) from the scores: log(support) for the targets, alpha *
-//               log(support) for the samples (Bengio, Senecal 2008).
-//     TOP1      mean_j  sg(y_j - y_t) + sg(y_j^2)                    the second term keeps the scores of
-//               negatives near 0
-//     BPR       mean_j  -log sg(y_t - y_j)                           with_diagonal: the sum, as the authors'
-//               program has it
-//     TOP1-max  sum_j w_j (sg(y_j - y_t) + sg(y_j^2))                w: softmax of y over the negatives, so
-//               that the hardest count most
-//     BPR-max   -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2
-// The gradients stand at >>losses. A mini-batch's loss is the sum over its rows divided by batch_size, also
-// when the batch has shrunk, so that an event weighs the same wherever it comes. Gradients stop at one time
-// step, as published.
+// LOSSES. y = f(s) after the output activation f, t is the target's column, j runs over the negatives:
+//     XE        -log softmax(y)_t. Sampling favors popular items. logQ corrects this by subtracting logq *
+//               log(proposal) from the scores: log(support) for targets, alpha * log(support) for samples
+//               (Bengio, Senecal 2008)
+//     TOP1      mean_j  sg(y_j - y_t) + sg(y_j^2)         the second term keeps negatives' scores near 0
+//     BPR       mean_j  -log sg(y_t - y_j)                the authors' sum: see loss.with_diagonal
+//     TOP1-max  sum_j w_j (sg(y_j - y_t) + sg(y_j^2))     w is the softmax of y over the negatives, so that
+//     BPR-max   -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2      the hardest ones count most
+// The loss of a mini-batch is the sum over its rows divided by batch_size, also after the batch has shrunk,
+// so every event has the same weight. Gradients are not propagated to earlier clicks, as published.
 //
-// USERS. Where visitors are known, a second GRU above the first keeps a state c for each user (HRNN:
-// Quadrana, Karatzoglou, Hidasi, Cremonesi, RecSys 2017). When a session ends, c' = GRU_usr(s, c) takes in
-// its last hidden state s; the next session begins with h = tanh(c' W + b) instead of zero. USER_ALL also
-// feeds c to the gates of the first layer at every click. In training a slot holds a user and walks through
-// all his sessions; s is the state after the last input, and a session's last item is a target only. A user's
-// first session begins at zero.
+// USERS. Where users are known, a second GRU keeps a state c for each user (HRNN: Quadrana, Karatzoglou,
+// Hidasi, Cremonesi, RecSys 2017). When a session ends, c' = GRU_usr(s, c) takes in its hidden state s; the
+// next session starts at h = tanh(c' W + b) instead of zero. USER_ALL also feeds c to the first layer's gates
+// at every click. In training a slot works through all sessions of one user; s is the state after the last
+// input, because a session's last item is only a target. A user's first session starts at zero.
 //
-// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: gru; user_mode; loss.with_diagonal;
-// loss.skip_own_target, default 1, which measures better than the papers' 0. Without one: eps = 1e-24 inside
-// logarithms (none here: they are taken in a form that needs none); momentum, which the program calls
-// Nesterov's, classical in both.
+// NEIGHBORS AND RULES score an item by the similar sessions that contain it (sessrec_knn_config has the
+// formula), or by how often it followed the last clicks (sessrec_rules_config). They need no training, and on
+// many logs they are hard to beat. A BLEND adds up the scores of several scorers.
 //
-// EVALUATION. For every event after the first of a session, the target is ranked among all V items; nothing
-// is sampled. Recall@k = [rank <= k], MRR@k = [rank <= k] / rank, averaged over events. Among items of equal
-// score the target comes last by default, which a constant scorer cannot profit from. Split by time (the test
-// after the training), not at random. Ratings are not sessions: if accuracy stays when the events of each
-// session are shuffled, the log has no order to learn.
+// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: gru, user_mode, loss.with_diagonal and
+// loss.skip_own_target, whose default 1 measures better than the papers' 0. Two differences need no switch:
+// the authors' eps = 1e-24 inside logarithms (computed here in a form that needs none), and the momentum that
+// their program calls Nesterov's, which is classical momentum in both.
+//
+// EVALUATION. For every event of a session but the first, the target is ranked among all V items; nothing is
+// sampled. Recall@k = [rank <= k] and MRR@k = [rank <= k] / rank, averaged over events. By default the target
+// comes last among items of equal score, so that a constant scorer gains nothing. Split by time, test after
+// training, not at random. Ratings are not sessions: if shuffling the events within each session leaves the
+// accuracy as it was, the log has no order to learn.
 //
 // ==== 3. Guide =============================================================================================
-// Read a log                sessrec_log_read: CSV or TSV; columns by name or number; any ids; unix seconds or
-//                           ISO-8601
-// Clean and split it        sessrec_log_filter (drop rare items, short sessions), _sessionize (cut at idle
-//                           times), _split_time
-// Train                     sessrec_train. The defaults suit a shop with some thousand to some hundred
-//                           thousand items. Other good beginnings: loss.kind = BPR_MAX with activation ELU,
-//                           hidden[0] = 224, batch_size = 80, learning_rate = 0.05, momentum = 0.4,
-//                           dropout_input = 0.5, dropout_hidden = 0.05, bpreg = 2
-// Stop in time              a validation log and patience, or the progress callback
-// Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
-// Learn new sessions        read the new log with format.items_of = model, set start_from = model, and train
-//                           as ever: sessrec_trainer_warm_up keeps what the model knows (bench/RESULTS.md,
-//                           "Night after night")
-// Learn from each session   sessrec_trainer_learn, while the trainer's model serves: examples/online.c
-// Measure                   sessrec_evaluate; sessrec_scorer_pop, sessrec_rules_create and sessrec_knn_create
-//                           for what any model has to beat, and often it does not; examples/experiment.h for
-//                           whether the better of two is better by more than chance
-// Blend                     sessrec_blend_create: a network with neighbors is better than either
-// Recommend by a method of your own    fill in a sessrec_scorer
-// Write files               whole or not at all, several together: sessrec_outputs_write
-// Ship                      sessrec_model_write, then sessrec_model_read or, from flash or a mapped file
-//                           without a copy, sessrec_model_import
-// Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end;
-//                           _export to keep it between visits. With thousands of visitors: one
-//                           sessrec_scratch for each thread, _init_shared for each visitor
-// Recommend faster          sessrec_model_prepare once, for an eighth more memory: the same recommendations
-//                           in a fraction of the time
-// Recommend to many         sessrec_sessions_recommend answers many visitors in one pass through the item
-//                           table
-// Know the visitors         a log with users, user_hidden = 100; a sessrec_user for each visitor: _begin a
-//                           session from it, _fold the session into it
-// Write your own loop       sessrec_train is made of public functions: copy its body (the last function of
-//                           this file) and change it
-// Write your own loss       loss.kind = CUSTOM and a callback
-// Write your own network    sessrec_matmul, sessrec_parallel, sessrec_random, sessrec_loss and the rest of
-//                           "building blocks"; examples/gru4rec.c is the whole method made of them
+// Read a log       sessrec_log_read: CSV, TSV, JSON lines; columns by name or number; any ids; times as dates
+//                  or as numbers in seconds to nanoseconds. sessrec_log_note lists what deserves a look, for
+//                  instance which time unit was assumed. From memory: _import, or _create, _add_many, _finish
+// Clean, split     sessrec_log_filter (rare items, short sessions), _sessionize (cut where a user was idle),
+//                  _split_time, _split_last_session
+// Train            sessrec_train or, from file to file, sessrec_train_file. The defaults suit a shop with
+//                  thousands to hundreds of thousands of items. Another good start: loss.kind = BPR_MAX,
+//                  activation = ELU, hidden[0] = 224, batch_size = 80, learning_rate = 0.05, momentum = 0.4,
+//                  dropout_input = 0.5, dropout_hidden = 0.05, bpreg = 2
+// Set by text      sessrec_config_set(&config, "loss", "bpr-max", &error): the command line's option names
+// Stop early       pass a validation log and set patience, or return 1 from the progress callback
+// Resume           set checkpoint and resume: the resumed run ends with the same bits
+// Keep learning    every night: read the new log with format.items_of = model, set config.start_from = model,
+//                  train as before (sessrec_trainer_warm_up explains how). From each session as it ends:
+//                  sessrec_trainer_learn, see examples/online.c
+// Measure          sessrec_evaluate. Compare with sessrec_scorer_pop, sessrec_rules_create and
+//                  sessrec_knn_create; examples/experiment.h tests whether a difference is more than chance
+// Blend            sessrec_blend_create: a GRU with neighbors is often better than either
+// Recommend        a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end; _export
+//                  keeps it between visits. sessrec_scorer_session_init does the same for any scorer
+//   to thousands   one sessrec_scratch per thread, sessrec_session_init_shared for each visitor
+//   in bulk        sessrec_sessions_recommend answers many visitors in one pass through the item table
+//   faster         call sessrec_model_prepare once: same recommendations, an eighth more memory
+//   to users       a log with users, user_hidden = 100; keep a sessrec_user for each: _begin starts a session
+//                  from it, _fold takes a finished session in
+// Save, load       sessrec_model_write, _read; _import uses flash or a mapped file without copying it.
+//                  sessrec_scorer_write, _read for neighbors, rules and blends. sessrec_outputs_write writes
+//                  several files, all or none
+// Your own         scorer: fill in a sessrec_scorer. Loss: loss.kind = CUSTOM and a callback. Training loop:
+//                  copy sessrec_train at the end of this file, which calls public functions only.
+//                  Network: see "building blocks"; examples/gru4rec.c builds GRU4Rec from them
 //
-// Visitors who come back:
+// Users who come back:
 //
 // ---- program: users ----
 //     #define SESSREC_IMPLEMENTATION
@@ -200,7 +199,7 @@
 //     21
 // ---- end ----
 //
-// The same, layer by layer: here the cell alone, for a network of your own.
+// The GRU alone, for a network of your own:
 //
 // ---- program: cell ----
 //     #define SESSREC_IMPLEMENTATION
@@ -226,116 +225,108 @@
 // ---- end ----
 //
 // ==== 4. Options: #define before the implementation ========================================================
-//     SESSREC_NO_TRAINING     off   leaves recommendation only: models, sessions, the GRU's forward step. No
-//                             libm, no threads
-//     SESSREC_NO_STDIO        off   no files: models from memory, logs from memory
-//     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
-//     SESSREC_NO_SIMD         off   plain C kernels only; same bits (except with x87, see 5), many times
-//                             slower where there is AVX2 or NEON
-//     SESSREC_MAX_SIMD        3     0 plain, 1 up to v128 (vectors of four floats in SSE2, WebAssembly SIMD or
-//                             VSX), 2 up to AVX2 or NEON, 3 up to AVX-512. The best that the processor has is
-//                             chosen at run time
-//     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not
-//                             know; anything else changes the bits
-//     SESSREC_MALLOC(size), SESSREC_FREE(block)   -   in the place of malloc and free where no allocator is
-//                             given; these are not linked then. With allocators everywhere, ((void *)0) and
-//                             ((void)(block)) will do
-//     SESSREC_BLAS            off   large matrix products go to cblas_sgemm; link one, with its threads set
-//                             to 1. Results differ by about 1e-6
-//     SESSREC_CUDA            off   training can run on a GPU: see 7
-//     SESSREC_STATIC          off   everything is static: a private copy for one file
-//     SESSREC_API             -     linkage of public functions, for instance __declspec(dllexport)
-//     SESSREC_HEADER_NAME     -     the name of this file, if you change it: it includes itself
+//     SESSREC_NO_TRAINING  recommendation only: models, scorers, sessions, the GRU's forward step. No libm,
+//                          no threads
+//     SESSREC_NO_STDIO     no files: models and logs come from memory
+//     SESSREC_NO_THREADS   never start a thread; your own job system still works
+//     SESSREC_NO_SIMD      plain C kernels only: the same bits (except on x87, see 5), much slower
+//     SESSREC_MAX_SIMD     0 plain, 1 at most vectors of four floats (SSE2, WebAssembly SIMD, VSX), 2 at most
+//                          AVX2 or NEON, 3 (default) at most AVX-512. The best one that the processor has is
+//                          chosen at run time
+//     SESSREC_FMA(a,b,c)   your fused multiply-add, for processors whose own the plain kernels do not know;
+//                          anything that is not fused changes the bits
+//     SESSREC_MALLOC(size), SESSREC_FREE(block)   replace malloc and free wherever no allocator is given;
+//                          malloc and free are then not linked. If you pass an allocator everywhere, define
+//                          them as ((void *)0) and ((void)(block))
+//     SESSREC_BLAS         large matrix products call cblas_sgemm; link a BLAS and set it to one thread.
+//                          Results differ by about 1e-6
+//     SESSREC_CUDA         training can run on a GPU: see 7
+//     SESSREC_STATIC       make every function static: a private copy for one file
+//     SESSREC_API          linkage of public functions, for instance __declspec(dllexport)
+//     SESSREC_HEADER_NAME  the name of this file if you rename it: it includes itself
 //
 // ==== 5. Guarantees ========================================================================================
-// Ownership     What a function makes and gives through a sessrec_X ** is yours, to end with
-//               sessrec_X_destroy. What you pass in stays yours, is only read unless the function says so,
-//               and is not kept unless it says so. Texts that are returned belong to the object.
-// Memory        malloc, or your allocator. Any allocation may fail: the call returns OUT_OF_MEMORY, and
-//               nothing leaks.
-// Stack         No frame is above 2 KB on the way from a model to a recommendation (open, click, recommend,
-//               export, import), none above 8 KB elsewhere, compiled with optimization; make check measures
-//               it. A Cortex-M4 with a model in flash takes, visitor and scratch and stack included:
+// Ownership     What a function returns through a sessrec_X ** is yours; end it with sessrec_X_destroy. What
+//               you pass in stays yours. It is only read, and no pointer to it is kept, unless the function's
+//               comment says so. Returned texts belong to the object.
+// Memory        malloc, or your allocator. Any allocation may fail: the call then returns OUT_OF_MEMORY and
+//               leaks nothing. Sessions allocate nothing.
+// Stack         With optimization, no frame exceeds 2 KB from a model to a recommendation (open, click,
+//               recommend, export, import) or 8 KB elsewhere; `make check` measures this. On a Cortex-M4 with
+//               the model in flash, one visitor with scratch needs
 //                   items     H     RAM                                            flash: code    model
 //                     200    32     4.8 KB (handle 1.7, visitor 2.1, stack 1.0)        24 KB      56 KB
 //                    1000    64     5.0 KB (handle 1.7, visitor 2.3, stack 1.0)        24 KB     380 KB
 //                    5000   100     5.9 KB (handle 1.7, visitor 3.2, stack 1.0)        24 KB    2366 KB
-// Threads       There are no globals. A model and a finished log may be read by any number of threads at
-//               once; all else belongs to one at a time.
-// Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C,
-//               v128, AVX2, AVX-512 and NEON. A random number is a function of (seed, what for, which one). exp,
-//               sigmoid and tanh are the library's own; training also calls log, sqrt and pow of libm, and
-//               measuring log2. But for these a build for another processor, of 32 bits too, gives
-//               the same bits: what is fused on one is fused on all, whatever -march says. On i386 GCC may
-//               use SSE2 for this file, also where the rest of the program has x87; with SESSREC_NO_SIMD it
-//               may not, and the bits differ: sessrec_simd() says "x87" then. SESSREC_BLAS gives up the
-//               sameness, and so does a GPU (see 7). So does -ffast-math, which also hides NaN: do not
-//               compile this file with it.
-// Errors        Values, never a print or an exit. When a loss ends training with DIVERGED, the last
-//               checkpoint stays.
+// Threads       There are no globals. Any number of threads may read one model or one finished log. Anything
+//               else belongs to one thread at a time. By default training uses as many threads as the process
+//               may use processors, at most 16 (sessrec_processor_count).
+// Determinism   The same seed, log and build give the same bits for any number of threads and on plain C,
+//               AVX2, AVX-512 and NEON. A random number is a function of (seed, purpose, index). exp, sigmoid
+//               and tanh are the library's own. Training also calls libm's log, sqrt and pow, and evaluation
+//               log2; apart from these, a build for another processor, also a 32-bit one, gives the same
+//               bits: what is fused on one is fused on all, whatever -march says. x87 arithmetic differs. GCC
+//               for i386 avoids it by using SSE2 in this file; with SESSREC_NO_SIMD it cannot, and
+//               sessrec_simd() returns "x87". SESSREC_BLAS and a GPU (see 7) give other bits. So does
+//               -ffast-math, which also hides NaN: do not compile this file with it.
+// Errors        Errors are return values; nothing is printed, nothing exits. When a loss ends training with
+//               DIVERGED, the last checkpoint is kept.
 // Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes
-// that are there before anything is
-//               allocated or read, every index once at load. See SECURITY.md.
-// Limits        Items and sessions < 2^31, ids <= 4 GiB together, a line of a log <= 1 MiB, k <= 65536, 16
-//               threads of its own; others stand in >>api.
-// What it does not do   Item features; approximate search; recommendations beyond popularity for visitors
-//                       without a click.
+//               that are there before anything is allocated or read, every index once while loading. See
+//               SECURITY.md.
+// Limits        Items and sessions < 2^31, all ids together <= 4 GiB, a line of a log <= 1 MiB, k <= 65536,
+//               16 threads of its own. The comments of >>api state the others.
+// Not included  Item features, approximate search, recommendations other than popular items before the first
+//               click.
 //
 // ==== 6. File format =======================================================================================
-// Models and checkpoints are archives of named arrays: numbers little-endian, offsets from the beginning of
-// the file, nothing compressed, nothing executable, no reference to another file. One content has one legal
-// layout.
-//     header [64]   0 "SESSREC\0"   8 major version (1) u32   12 minor version (0) u32   16 must-understand
-//                   flags u32, 0   20 kind u32: 1 model,
-//                   2 checkpoint, 3 neighbors, 4 rules, 5 blend   24 number of sections u32   28 CRC-32C of header and table without these
-//                                  four bytes u32
-//                   32 size of the file u64   40 zeros
-//     table         a record [64] for each section: 0 name, zero-filled [16]   16 type u32: the size of an
-//                   element in bytes, plus 16 for signed,
-//                   32 for unsigned integers, 48 for floats   20 CRC-32C of the content u32   24 rows u64
-//                   32 columns u64   40 offset u64
-//                   48 bytes u64, = rows * columns * size   56 zeros
-//     contents      each at the next multiple of 64 behind the one before, zeros between; the file ends where
-//                   the last one ends
-// A model has, in this order: "info", bytes [72]: u32 items, layers, width of 4 layers (0 if there is none),
-// embedding, embedding width, GRU form, activation, user width, user mode; u64 seed, events, bytes of
-// id_text. Then its matrices by name as sessrec_model_tensor describes them, float32. "support" u64 [V];
-// "id_offset" u32 [V+1], where each id begins in "id_text", bytes, each id with a NUL; "id_order" i32 [V],
-// the items sorted by the bytes of their ids. A checkpoint goes on with "config" and "position", float64;
-// "acc.", "second.", "vel.", "steps." and "best." + NAME where the optimizer has them; "hidden0" .. and
-// "user". Neighbors, rules and blends begin with "scorer", float64 [32]: (0), items, bytes of id_text,
-// events, then of neighbors sessions, events, postings, (0) and the eleven settings k .. idf; of rules
-// contexts, rules and the longest context; of a blend its number of parts and epsilon, from the eighth on the
-// weights and from the sixteenth on which take the logarithm. Neighbors and rules go on with the last four
-// sections of a model. Neighbors: "ends" float64, "begins" u32 and "distinct" i32 of the sessions by the time
-// of their end, "events" u32 (items, bit 31: again later in the session), "list_begins" u32 [V+1] and "lists"
-// i32, the newest sessions of each item. Rules: "contexts" i32 [,4], the last click first, "begins" u32,
-// "seen" u32 (sessions), "rules" [,2] (item u32, score float32), "rule_seen" u32. A blend: "part0" .., each a
-// whole file. A reader refuses another major version and any must-understand flag that it does not know
-// (UNSUPPORTED); sections behind those that it knows are allowed if the minor version is later than its own.
+// Models, scorers and checkpoints are archives of named arrays: little-endian, offsets from the start of the
+// file, nothing compressed or executable, no reference to other files. Any content has exactly one layout.
+//     header [64]   0 "SESSREC\0"   8 u32 major version (1)   12 u32 minor version (0)   16 u32
+//                   must-understand flags (0)   20 u32 kind: 1 model, 2 checkpoint, 3 neighbors, 4 rules,
+//                   5 blend   24 u32 number of sections   28 u32 CRC-32C of header and table without these
+//                   four bytes   32 u64 size of the file   40 zeros
+//     table         one record [64] per section: 0 name [16], zero-filled   16 u32 type: bytes of an element,
+//                   plus 16 for signed, 32 for unsigned integers, 48 for floats   20 u32 CRC-32C of the
+//                   content   24 u64 rows   32 u64 columns   40 u64 offset   48 u64 bytes, = rows * columns *
+//                   element   56 zeros
+//     contents      each at the next multiple of 64, zeros in between; the file ends with the last one
+// Model: "info", bytes [72]: u32 items, layers, widths of 4 layers (0 if absent), embedding, embedding width,
+// GRU form, activation, user width, user mode; u64 seed, events, bytes of id_text. Then the matrices in the
+// order of sessrec_model_tensor_name, float32; "support" u64 [V]; "id_offset" u32 [V+1], where each id begins
+// in "id_text", bytes, each id with a NUL; "id_order" i32 [V], the items sorted by the bytes of their ids.
+// Checkpoint: a model, then "config" and "position", float64; "acc.", "second.", "vel.", "steps." and "best."
+// + NAME as the optimizer needs them; "hidden0" .. and "user".
+// Neighbors, rules and blends begin with "scorer", float64 [32]: (0), items, bytes of id_text, events. Then
+// neighbors: sessions, events, postings, (0), the eleven settings k .. idf; rules: contexts, rules, longest
+// context; a blend: parts, epsilon, from the eighth on the weights, from the sixteenth on the logarithm
+// switches. Neighbors and rules go on with the last four sections of a model. Neighbors: "ends" float64,
+// "begins" u32 and "distinct" i32 of the sessions in order of their ends; "events" u32 (item; bit 31: it
+// occurs again later in the session); "list_begins" u32 [V+1] and "lists" i32, each item's newest sessions.
+// Rules: "contexts" i32 [,4], the last click first; "begins" u32; "seen" u32 (sessions); "rules" [,2] (u32
+// item, float32 score); "rule_seen" u32. A blend: "part0" .., each a whole file.
+// A reader refuses another major version and any must-understand flag that it does not know (UNSUPPORTED). It
+// accepts sections after those that it knows if the minor version is later than its own.
 //
 // ==== 7. CUDA ==============================================================================================
-// Training and evaluation can run on an NVIDIA GPU (compute capability 8.0 or later). Nothing in the program
-// changes:
+// Training and evaluation can run on an NVIDIA GPU (compute capability 8.0 or later) without a change to the
+// program. config.device chooses; a trainer runs on the GPU that is current when it is created.
 //     nvcc -O3 -arch=native -c sessrec_cuda.cu
 //     cc -O2 -DSESSREC_CUDA -c program.c
 //     nvcc -o program program.o sessrec_cuda.o -lm -lpthread
-// config.device chooses. A trainer runs on the GPU that is current when it is made; sessrec_trainer_device
-// names it.
-// The same      every network, loss (one of your own runs on the processor in between), optimizer and
-//               dropout; the mini-batches, negatives and dropout masks to the bit; checkpoints, which a
-//               trainer on the other side takes up; the same bits on every run on one GPU.
-// Different     the bits: sums are cut into other pieces, exp, tanh and log are CUDA's, so a run drifts from
-//               the processor's by rounding. On golden trajectories, with the kernels run by the processor,
-//               the largest deviation was 1e-5. On a GPU it has not been measured yet, nor has speed: make
-//               test-cuda and make bench-cuda do both. float32 throughout, no TF32.
-// The processor still lays out the mini-batches, 64 ahead in sessrec_train and sessrec_trainer_epoch, one by
-// one in sessrec_trainer_step. The GPU draws the negatives of an epoch; progress is reported and losses are
-// looked at every 64 steps. sessrec_evaluate makes the hidden states on the processor and ranks the catalogue
-// on the GPU; sessions, recommendations and coverage stay on the processor. A failure of CUDA is
-// DEVICE_ERROR, too little memory on the GPU OUT_OF_MEMORY; both keep CUDA's words, and CUDA_OR_CPU does not
-// hide them. What lies on the GPU does not come from config.allocator. A trainer on a GPU has the processor's
-// memory for a step too.
+// The same      every network, loss (a custom loss runs on the processor in between), optimizer and dropout;
+//               the bits of mini-batches, negatives and dropout masks; checkpoints, which a trainer on either
+//               side can resume; the same bits on every run on one GPU.
+// Different     the bits of results: sums are split differently, and exp, tanh and log are CUDA's, so a run
+//               drifts from the processor's by rounding. With the kernels run on the processor, golden
+//               trajectories deviated by at most 1e-5. On a GPU neither this nor speed has been measured yet;
+//               make test-cuda and make bench-cuda do so. float32 throughout, no TF32.
+// The processor prepares the mini-batches: 64 ahead in sessrec_train and sessrec_trainer_epoch, one at a time
+// in sessrec_trainer_step. The GPU draws an epoch's negatives; progress is reported and losses are checked
+// every 64 steps. sessrec_evaluate computes hidden states on the processor and ranks on the GPU; sessions,
+// recommendations and coverage stay on the processor. A CUDA failure is DEVICE_ERROR, too little GPU memory
+// is OUT_OF_MEMORY; both carry CUDA's message, and CUDA_OR_CPU does not hide them. GPU memory does not come
+// from config.allocator. A trainer on a GPU also allocates the processor's memory for a step.
 #ifndef SESSREC_H
 #define SESSREC_H
 
