@@ -332,15 +332,14 @@
 
 // ===========================================================================================================
 // >>api
-// Everything public stands between here and the sign "stop here". Conventions that hold throughout:
-//   - Matrices are row-major float, shapes are written [rows,columns], with the letters of the manual: B H D
-//   V N C.
+// Everything public is between here and the line "Stop here". These conventions hold throughout:
+//   - Matrices are row-major float. Shapes are written [rows,columns] with the manual's letters: B H D V N C.
 //   - Items, sessions and users are dense int32_t indices from 0; -1 means none or unknown.
-//   - *out is NULL after a failure; after success it is the caller's. An allocator, a format or an err may be
-//   NULL. destroy(NULL) is allowed. Any other pointer that is NULL is INVALID_ARGUMENT; a function that
-//   returns no sessrec_result gives NULL, -1, 0 or an empty struct then.
-//   - "Threads: shared": any number of threads may make the call on one object at once. "Threads: one": one
-//   at a time for each object.
+//   - *out belongs to the caller; after a failure it is NULL. An allocator, a format or an err may be NULL,
+//     and destroy(NULL) does nothing. Any other NULL pointer is INVALID_ARGUMENT; a function that does not
+//     return a sessrec_result then returns NULL, -1, 0 or an empty struct.
+//   - "Threads: shared" means that any number of threads may make the call on one object at once,
+//     "Threads: one" that each object takes one call at a time.
 // ===========================================================================================================
 
 #include <stddef.h>
@@ -373,68 +372,64 @@ extern "C" {
 
 // ---- basics -----------------------------------------------------------------------------------------------
 
-// What every function that can fail returns: 0 is success, a negative number an error.
+// What every function that can fail returns: 0 for success, a negative number for an error.
 typedef int32_t sessrec_result;
 enum {
     SESSREC_OK = 0,
-    SESSREC_INVALID_ARGUMENT = -1,  // a NULL pointer, a value out of range, a configuration without its
-                                    // canary
+    SESSREC_INVALID_ARGUMENT = -1,  // a NULL pointer, a value out of range, a config without its canary
     SESSREC_OUT_OF_MEMORY = -2,
     SESSREC_IO_ERROR = -3,          // a file could not be opened, read or written
-    SESSREC_BAD_LOG = -4,           // a click log has a row that cannot be read; the error has the line
-    SESSREC_BAD_FILE = -5,          // a model or checkpoint is damaged or is no such file
-    SESSREC_UNSUPPORTED = -6,       // a model file of a later version, or a feature that this build leaves
-                                    // out
-    SESSREC_TOO_LARGE = -7,         // a limit of the library (see "Limits" in the manual) or of the address
-                                    // space
-    SESSREC_DIVERGED = -8,          // the loss became NaN, infinite or larger than a million
-    SESSREC_STOPPED = -9,           // a callback asked to stop
-    SESSREC_NO_DATA = -10,          // nothing to learn from: no session with two events
-    SESSREC_MISMATCH = -11,         // two things do not belong together: a checkpoint and a configuration, a
-                                    // state and a model
+    SESSREC_BAD_LOG = -4,           // a row of a click log cannot be read; the error has its line
+    SESSREC_BAD_FILE = -5,          // a file is damaged, or is not of the expected kind
+    SESSREC_UNSUPPORTED = -6,       // a file of a later version, or a feature that this build leaves out
+    SESSREC_TOO_LARGE = -7,         // a limit of the library (manual, 5) or of the address space
+    SESSREC_DIVERGED = -8,          // the loss became NaN, infinite or 10,000 times that of guessing
+    SESSREC_STOPPED = -9,           // a callback stopped the run
+    SESSREC_NO_DATA = -10,          // nothing to learn from or to evaluate: no session with two events
+    SESSREC_MISMATCH = -11,         // two things do not belong together, like a state and a model
     SESSREC_NO_FILE = -12,          // there is no file of that name
-    SESSREC_DEVICE_ERROR = -13      // a GPU failed; the error has the words of its driver
+    SESSREC_DEVICE_ERROR = -13      // a GPU failed; the error has its driver's message
 };
 
-// Where something outside the program can be wrong, functions fill a sessrec_error when they fail. `text` is
-// one sentence, ready to be shown; `line` counts from 1, 0 where there is no line.
+// Functions that depend on something outside the program fill in a sessrec_error when they fail. `text` is
+// one sentence that can be shown to users; `line` counts from 1, and 0 means that there is none.
 typedef struct sessrec_error {
     sessrec_result code;
     int64_t line;
     char text[320];
 } sessrec_error;
 
-// Fills err, unless it is NULL, and returns code: return sessrec_error_set(err, code, "why"). text NULL: the
-// phrase for the code. Threads: shared.
+// Fills in err, unless it is NULL, and returns code: return sessrec_error_set(err, code, "why"). text NULL:
+// the phrase for the code. Threads: shared.
 SESSREC_API sessrec_result sessrec_error_set(sessrec_error *err, sessrec_result code, const char *text);
 
 // A short English phrase for a code, never NULL. Threads: shared.
 SESSREC_API const char *sessrec_result_text(sessrec_result result);
 
-// The version of the implementation that is linked, "major.minor.patch". Threads: shared.
+// The version of the linked implementation, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "v128" (vectors of four floats in SSE2,
-// WebAssembly SIMD or VSX), "avx2", "avx512" or "neon"; "x87" where the compiler keeps more digits than a float
-// has, so that the bits differ from those of all others. Threads: shared.
+// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512", "neon" or "v128"
+// (vectors of four floats: SSE2, WebAssembly SIMD, VSX). "x87": this build keeps more digits than a float
+// has, so its bits differ from all others. Threads: shared.
 SESSREC_API const char *sessrec_simd(void);
 
 #ifndef SESSREC_NO_TRAINING
-// How many processors this process may use, 1 at least: those that it is bound to, and not more than the
+// How many processors this process may use, at least 1: those that it is bound to, but no more than the
 // quotas of its control groups (Linux) allow. `threads` = 0 stands for this number. Threads: shared.
 SESSREC_API int32_t sessrec_processor_count(void);
 #endif
 
-// Where an object takes its memory from; the struct is copied into it. All zero: malloc and free. `alloc`
-// returns NULL when there is none; any alignment will do.
+// Where an object gets its memory; the struct is copied into the object. All zero: malloc and free. `alloc`
+// returns NULL when there is no memory; any alignment will do.
 typedef struct sessrec_allocator {
     void *(*alloc)(void *user, size_t bytes);
     void (*free)(void *user, void *block);
     void *user;
 } sessrec_allocator;
 
-// The caller's own job system: run task(context, i) for every i in [0, count), on any threads and in any
-// order, and return when all are done. run == NULL: the library starts `threads` - 1 threads of its own.
+// Your own job system: run task(context, i) for every i in [0, count), on any threads and in any order, and
+// return when all are done. run == NULL: the library starts `threads` - 1 threads of its own.
 typedef struct sessrec_jobs {
     void (*run)(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context);
     void *user;
@@ -446,27 +441,27 @@ typedef struct sessrec_jobs {
 #define SESSREC_MAX_CUTOFFS 8
 #define SESSREC_MAX_ID 255      // bytes of a session, item or user id
 
-// Where the reset gate stands in the candidate n of the GRU.
+// The place of the reset gate in the candidate n of the GRU.
 typedef int32_t sessrec_gru_form;
 enum {
     SESSREC_RESET_BEFORE = 0,   // n = tanh(W x + U (r * h) + b)         Hidasi 2016, Cho 2014
     SESSREC_RESET_AFTER = 1     // n = tanh(W x + b + r * (U h + c))     cuDNN, PyTorch
 };
 
-// What the first GRU layer gets for an item.
+// How the first GRU layer sees an item.
 typedef int32_t sessrec_embedding;
 enum {
     SESSREC_EMBEDDING_TIED = 0,      // the item's row of the output matrix Wy: D = width of the last layer
     SESSREC_EMBEDDING_SEPARATE = 1,  // a row of a table of its own, D = embedding_width
-    SESSREC_EMBEDDING_NONE = 2       // one-hot input: W has one row an item
+    SESSREC_EMBEDDING_NONE = 2       // one-hot input: W has one row per item
 };
 
-// What the user's state c_m does in a session (Quadrana 2017), when user_hidden > 0.
+// What the user's state c does in a session (Quadrana 2017), if user_hidden > 0.
 typedef int32_t sessrec_user_mode;
 enum {
-    SESSREC_USER_INIT = 0,      // it begins the session's hidden states: h = tanh(c W + b)
-    SESSREC_USER_ALL = 1,       // and is fed to all three gates of the first layer at every click
-    SESSREC_USER_GATES = 2      // the same but not to the candidate, as the authors' program has it
+    SESSREC_USER_INIT = 0,      // it sets the session's first hidden states: h = tanh(c W + b)
+    SESSREC_USER_ALL = 1,       // also, all three gates of the first layer get it at every click
+    SESSREC_USER_GATES = 2      // the same without the candidate, as in the authors' program
 };
 
 typedef int32_t sessrec_loss_kind;
@@ -476,7 +471,7 @@ enum {
     SESSREC_LOSS_BPR = 2,       // Hidasi 2016, after Rendle 2009
     SESSREC_LOSS_TOP1_MAX = 3,  // Hidasi 2018, eq. 8
     SESSREC_LOSS_BPR_MAX = 4,   // Hidasi 2018, eq. 10 and 12
-    SESSREC_LOSS_CUSTOM = 5     // sessrec_loss_config.custom
+    SESSREC_LOSS_CUSTOM = 5     // a callback, sessrec_loss_config.custom
 };
 
 // The output activation y = f(s) that the loss sees. XE with LINEAR is the softmax layer.
@@ -490,10 +485,10 @@ enum {
     SESSREC_SELU = 5        // b times (s for s >= 0, else a (e^s - 1))
 };
 
-// A loss of the caller's own. Row i of scores [rows,columns] has its target in column first_row + i, every
-// other column is a negative; items [columns] names the item of each column. Write the row's loss to row_loss
-// [rows] and d(sum of row_loss)/d(scores) to gradient [rows,columns]. Called by several threads at once, with
-// disjoint rows.
+// A loss of your own. Row i of scores [rows,columns] has its target in column first_row + i; every other
+// column is a negative. items [columns] is the item of each column. Write each row's loss to row_loss [rows]
+// and d(sum of row_loss)/d(scores) to gradient [rows,columns]. Several threads call it at once, with disjoint
+// rows.
 typedef void (*sessrec_loss_callback)(void *user, int32_t first_row, int32_t rows, int32_t columns,
                                       const int32_t *items, const float *scores, float *row_loss,
                                       float *gradient);
@@ -501,19 +496,20 @@ typedef void (*sessrec_loss_callback)(void *user, int32_t first_row, int32_t row
 typedef struct sessrec_loss_config {
     sessrec_loss_kind kind;         // default XE
     sessrec_activation activation;  // default LINEAR
-    float activation_a;             // leaky slope, elu or selu alpha; default 0.5
-    float activation_b;             // selu lambda; default 1.0507
-    int32_t with_diagonal;          // TOP1 and BPR: 1 (default) the authors' program, the target is a column
-                                    // among the others; 0 the paper's formula, the mean over the negatives
-                                    // only
-    float bpreg;                    // BPR_MAX score regularization, >= 0; default 1
+    float activation_a;             // slope of LEAKY, alpha of ELU and SELU; default 0.5
+    float activation_b;             // lambda of SELU; default 1.0507
+    int32_t with_diagonal;          // TOP1, BPR: what to average over. 0: the negatives, as in the paper. 1
+                                    // (default), as in the authors' program: all columns, with the target
+                                    // itself (the diagonal) among them; BPR is then a sum instead of a mean
+    float bpreg;                    // BPR_MAX: score regularization, >= 0; default 1
     float logq;                     // XE: scores - logq * log(proposal) enter the softmax, >= 0; default 1, 0
-                                    // is off
-    float smoothing;                // XE label smoothing e in [0,1): 1-e for the target, e/(C-1) for the
-                                    // others; default 0
-    int32_t skip_own_target;        // 1 (default): a negative column that is the row's own target is left out
-                                    // of the row, which measures better on real logs (bench/RESULTS.md); 0:
-                                    // it counts as a negative, as in the papers
+                                    // is off. The proposal is how likely a column's item is drawn as a target
+                                    // or as a sample
+    float smoothing;                // XE: label smoothing e in [0,1): 1-e for the target, e/(C-1) for each
+                                    // other column; default 0
+    int32_t skip_own_target;        // 1 (default): a row leaves out negative columns that are its own target,
+                                    // which measures better on real logs (bench/RESULTS.md). 0: they count as
+                                    // negatives, as in the papers
     sessrec_loss_callback custom;   // CUSTOM only
     void *custom_user;
 } sessrec_loss_config;
@@ -536,37 +532,35 @@ typedef struct sessrec_optimizer_config {
     float epsilon;                  // > 0; default 1e-6; inside the root, for ADAM outside
     float l2;                       // adds l2 * w to the gradient of the weights that a step touches, >= 0;
                                     // default 0
-    float gradient_cap;             // scale a tensor's gradient of a step down to this L2 norm; default 0,
-                                    // off
+    float gradient_cap;             // scales the gradient of a tensor down to this L2 norm; default 0, off
 } sessrec_optimizer_config;
 
-// How a training run stands; given to the progress callback.
+// The state of a training run, for the progress callback.
 typedef struct sessrec_progress {
     int32_t epoch, epochs;          // epoch counts from 0
-    int64_t step, steps;            // mini-batches done in this epoch, and all of the epoch: those of the
-                                    // last one while it runs shuffled
+    int64_t step, steps;            // mini-batches done in this epoch, and in all of it (of shuffled
+                                    // sessions: in the epoch before)
     int64_t events;                 // (input, target) pairs trained in this epoch so far
     double loss;                    // mean over those pairs
     double events_per_second;
-    double seconds, seconds_left;   // since the run began; estimate to the end of the last epoch
-    int32_t epoch_done;             // 1 at the call that ends an epoch
-    double validation;              // at epoch_done with a validation log: its MRR@20; else -1
+    double seconds, seconds_left;   // since the run began; estimated until its end
+    int32_t epoch_done;             // 1 in the call that ends an epoch
+    double validation;              // if epoch_done, the MRR@20 on the validation log; else -1
     const char *device;             // "cpu", or the GPU's name
 } sessrec_progress;
 
-// Where training runs. Without SESSREC_CUDA or without a GPU, CUDA is refused with UNSUPPORTED, and CUDA's
-// words.
+// Where training runs. CUDA is UNSUPPORTED without SESSREC_CUDA or without a GPU; the error has CUDA's
+// message.
 typedef int32_t sessrec_device;
 enum {
     SESSREC_DEVICE_CPU = 0,
     SESSREC_DEVICE_CUDA = 1,
     SESSREC_DEVICE_CUDA_OR_CPU = 2  // the GPU if there is one; sessrec_trainer_device and the progress
-                                    // callback say which it was
+                                    // callback say which
 };
 
-// All settings of a model and its training, passed by value. Start from sessrec_config_default(), change
-// fields. A struct filled with zeros lacks the canary and is refused, because 0 is a legal dropout and
-// momentum.
+// All settings of a model and its training. Start with sessrec_config_default() and change fields. A struct
+// filled with zeros is refused, because it lacks the canary: 0 is a legal dropout and momentum.
 typedef struct sessrec_config {
     uint32_t canary;                        // set by sessrec_config_default
     // the network
@@ -576,149 +570,146 @@ typedef struct sessrec_config {
     int32_t embedding_width;                // SEPARATE only, 1..8192; default 100
     sessrec_gru_form gru;                   // default RESET_BEFORE
     // the user-level GRU, for logs with users
-    int32_t user_hidden;                    // its width, 1..8192; 0 (default): sessions stand alone
+    int32_t user_hidden;                    // its width, 1..8192; 0 (default): sessions are independent
     sessrec_user_mode user_mode;            // default INIT
     float dropout_user;                     // of the user's state when it is updated, [0,1); default 0
-    float dropout_init;                     // of the hidden states that it begins a session with, [0,1);
-                                            // default 0
+    float dropout_init;                     // of the hidden states that it gives a session, [0,1); default 0
     // learning
     sessrec_loss_config loss;
     sessrec_optimizer_config optimizer;
     float dropout_input;                    // probability of dropping an input unit, [0,1); default 0
-    float dropout_hidden;                   // of a hidden unit of each layer, [0,1); default 0.4; the next
-                                            // step gets what is left, times 1/(1-p)
+    float dropout_hidden;                   // of a hidden unit of each layer, [0,1); default 0.4. The next
+                                            // step gets the result, scaled by 1/(1-p)
     int32_t batch_size;                     // slots of a mini-batch, 1..65536; default 32
-    int32_t negatives;                      // extra samples shared by a mini-batch, 0..1048576; default 2048
-    float alpha;                            // they are drawn with probability ~ support^alpha, [0,1]; default
-                                            // 0.5
+    int32_t negatives;                      // N, samples shared by a mini-batch, 0..1048576; default 2048
+    float alpha;                            // drawn with probability ~ support^alpha, [0,1]; default 0.5
     int32_t epochs;                         // >= 1; default 10
-    int32_t shuffle_sessions;               // 1: a new random order each epoch; 0 (default): by time of the
-                                            // first event
+    int32_t shuffle_sessions;               // 1: a new random order in each epoch; 0 (default): by time of
+                                            // the first event
     uint64_t seed;                          // default 1
     // validation and checkpoints, used by sessrec_train
-    int32_t patience;                       // epochs without a better validation MRR@20 before it stops;
+    int32_t patience;                       // stop after this many epochs without a better validation MRR@20;
                                             // default 0, never
     const char *checkpoint;                 // file written after every epoch, NULL (default): none
-    int64_t checkpoint_steps;               // also every so many mini-batches; default 0, no
-    int32_t resume;                         // 1: go on from `checkpoint` if the file is there; default 0
-    const struct sessrec_model *start_from; // weights to begin with, NULL (default): random. See
-                                            // sessrec_log_format.items_of, sessrec_trainer_warm_up
+    int64_t checkpoint_steps;               // also after this many mini-batches; default 0, no
+    int32_t resume;                         // 1: continue from `checkpoint` if that file exists; default 0
+    const struct sessrec_model *start_from;  // weights to start with, NULL (default): random. See
+                                             // sessrec_log_format.items_of and sessrec_trainer_warm_up
     // the machine
-    sessrec_device device;                  // default CPU, or CUDA_OR_CPU in a build with SESSREC_CUDA. See
-                                            // "CUDA" in the manual
-    int32_t threads;                        // 0 (default): sessrec_processor_count(), 16 at most
+    sessrec_device device;                  // default CPU, or CUDA_OR_CPU in a build with SESSREC_CUDA
+    int32_t threads;                        // 0 (default): sessrec_processor_count(), at most 16
     sessrec_jobs jobs;                      // default: own threads
     sessrec_allocator allocator;            // default: malloc
-    // Called a few times a second and at the end of each epoch; a value other than 0 stops the run.
+    // Called a few times per second and at the end of each epoch; a return value other than 0 stops the run.
     int32_t (*progress)(void *user, const sessrec_progress *progress);
     void *progress_user;
 } sessrec_config;
 
 #ifndef SESSREC_NO_TRAINING
 
-// The defaults above: the setting that the authors publish for the RSC15 log. Threads: shared.
+// The defaults above, which are the authors' published setting for the RSC15 log. Threads: shared.
 SESSREC_API sessrec_config sessrec_config_default(void);
 
-// Says whether a configuration can be trained, and in err what is wrong with it: INVALID_ARGUMENT. Threads:
-// shared.
+// INVALID_ARGUMENT if a configuration cannot be trained; err says what is wrong with it. Threads: shared.
 SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *config, sessrec_error *err);
 
-// Fields as text, by the names that the command line has: "layers" "100,50", "embedding" "tied", "none" or a
-// width, "loss" "bpr-max", "activation" "elu:0.5", "lr" "0.2", "shuffle" "1" and so on. '_' is as good as
-// '-', and "learning-rate", "batch-size", "user-hidden", "user-mode" and "shuffle-sessions" are known, too.
-// A value that the field cannot have is INVALID_ARGUMENT, with the range in err, and changes nothing. The
-// text of "checkpoint" is kept, not copied. Threads: one for set, shared for the others.
+// Sets a field from text, by the names of the command line: "layers" to "100,50", "embedding" to "tied",
+// "none" or a width, "loss" to "bpr-max", "activation" to "elu:0.5", "lr" to "0.2", "shuffle" to "1" and so
+// on. '_' works like '-', and "learning-rate", "batch-size", "user-hidden", "user-mode" and
+// "shuffle-sessions" work too. An impossible value changes nothing and is INVALID_ARGUMENT, with the range in
+// err. The text of "checkpoint" is kept, not copied. Threads: one for set, shared for get and name.
 SESSREC_API sessrec_result sessrec_config_set(sessrec_config *config, const char *name, const char *value,
                                               sessrec_error *err);
-// The other way: the text that set would take, into value [size]. TOO_LARGE if it does not fit; 64 bytes
-// hold all but long file names.
+// The reverse: writes the text that set would take into value [size]. TOO_LARGE if it does not fit; 64 bytes
+// hold everything but long file names.
 SESSREC_API sessrec_result sessrec_config_get(const sessrec_config *config, const char *name, char *value,
                                               size_t size, sessrec_error *err);
-// The names, one by one from index 0; NULL after the last. *takes (takes may be NULL) is what set takes:
-// "xe|top1|bpr|top1-max|bpr-max"; N is a whole number, X any; NULL for a switch, 0 or 1.
+// The names, from index 0; NULL after the last. *takes (takes may be NULL) describes the values:
+// "xe|top1|bpr|top1-max|bpr-max"; N is an integer, X any number; NULL for a switch, 0 or 1.
 SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes);
 
 // ---- click logs -------------------------------------------------------------------------------------------
 
-// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by
-// the time of their first event, and ordered by time inside them. Equal times keep the order of the input.
-// Where there are users, a session is (user, session id): two users may each have a session "1".
+// A log of clicks: events (session, item, time and perhaps user), grouped into sessions. Sessions are ordered
+// by the time of their first event, events by time within them; equal times keep the order of the input. If
+// there are users, a session is (user, session id): two users may each have a session "1".
 typedef struct sessrec_log sessrec_log;
 
-// What numbers in a time column count.
+// The unit of numbers in a time column.
 typedef int32_t sessrec_time_unit;
 enum {
-    SESSREC_UNIT_AUTO = 0,     // what most numbers of the file are by their size; a note says which
-    SESSREC_UNIT_SECONDS = 1,  // since 1970
+    SESSREC_UNIT_AUTO = 0,       // what the size of most numbers in the file suggests; a note says which
+    SESSREC_UNIT_SECONDS = 1,    // since 1970
     SESSREC_UNIT_MILLISECONDS = 2,
     SESSREC_UNIT_MICROSECONDS = 3,
     SESSREC_UNIT_NANOSECONDS = 4,
-    SESSREC_UNIT_DATE = 5  // digits of a date: YYYYMMDD[HH[MM[SS]]], or MMDD, in the year 2000
+    SESSREC_UNIT_DATE = 5        // digits of a date: YYYYMMDD[HH[MM[SS]]], or MMDD in the year 2000
 };
 
-// How a text log is laid out. A column is found by its name in the header line (any case, '_' ignored,
-// without a type as in "user_id:token") or, if it is a number, by its position from 1; in JSON lines by its
-// key.
+// The layout of a text log. A column is found by its name in the header line (upper or lower case, '_'
+// ignored, without a type as in "user_id:token") or, if it is a number, by its position from 1; in JSON lines
+// by its key.
 typedef struct sessrec_log_format {
     uint32_t canary;                // set by sessrec_log_format_default
     const char *session_column;     // default "SessionId"
     const char *item_column;        // default "ItemId"
-    const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": two columns,
-                                    // a date or seconds, and numbers to be added. "": the order of the rows
-                                    // is the order in time
-    const char *user_column;        // default "UserId", not required; "" to ignore it. A blank user is none
-    const char *separator;          // one byte or two; NULL (default): tab , ; | :: or a blank, whichever the
-                                    // first line has most of, or Excel's line "sep=;"
+    const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": the sum of
+                                    // two columns, a date or seconds and a number. "": rows are in order of
+                                    // time
+    const char *user_column;        // default "UserId", which may be absent; "" to ignore it. A blank means
+                                    // no user
+    const char *separator;          // one or two bytes; NULL (default): tab , ; | :: or a blank, whichever is
+                                    // most frequent in the first line, or what Excel's line "sep=;" says
     const char *where;              // rows to keep: "event=view,click;country=DE"; default NULL, all
     const char *blank;              // values that mean none, "NA,NULL"; default NULL
     sessrec_time_unit time_unit;    // default AUTO
-    int32_t day_first;              // of 03/04/2019: 1 it is in April, 0 in March, -1 (default): such dates
-                                    // are refused
-    int32_t quotes;                 // 1 (default): a field that begins with a quote goes on to the closing
-                                    // one, over line ends too; 0: quotes are text
-    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is passed
-                                    // over, and counted in a note by what is wrong with it
-    const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for
-                                            // training it further
+    int32_t day_first;              // 1: 03/04/2019 is in April, 0: in March, -1 (default): such dates are
+                                    // refused
+    int32_t quotes;                 // 1 (default): a field that begins with a quote ends at the closing one,
+                                    // also across lines; 0: quotes are text
+    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is skipped,
+                                    // and a note counts such rows by what is wrong
+    const struct sessrec_model *items_of;   // give this model's items the numbers that they have there; for
+                                            // continuing its training
     sessrec_allocator allocator;
 } sessrec_log_format;
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 
-// Read a file, "-": standard input: one event a line, as CSV, TSV or the like, or as JSON lines of flat
-// objects. Ids are integers or text up to SESSREC_MAX_ID bytes, kept verbatim. Dates are ISO-8601 or like it
-// (2014-04-07, 2014/04/07 10:51, 2014-04-07T10:51:09.277Z, 07.04.2014 10:51 +0200, 07/Apr/2014:10:51:09
-// +0000, Mon Apr 07 10:51:09 +0000 2014), in UTC unless they say otherwise. The file is opened once and read
-// from its beginning to its end, so a pipe will do. Memory: about 28 bytes an event, 60 a session, and the
-// distinct ids while it is read, then 12 an event. Errors: NO_FILE, IO_ERROR, BAD_LOG with the line and what
-// would help, TOO_LARGE, OUT_OF_MEMORY. Threads: shared.
+// Reads a file, or standard input if path is "-": one event per line, as CSV, TSV or similar, or as JSON
+// lines of flat objects. Ids are integers or text up to SESSREC_MAX_ID bytes and are kept verbatim. Dates are
+// ISO-8601 or similar (2014-04-07, 2014/04/07 10:51, 2014-04-07T10:51:09.277Z, 07.04.2014 10:51 +0200,
+// 07/Apr/2014:10:51:09 +0000, Mon Apr 07 10:51:09 +0000 2014), in UTC unless they say otherwise. The file is
+// opened once and read from start to end, so a pipe works. Memory: while reading about 28 bytes per event, 60
+// per session, and the distinct ids; then 12 per event. Errors: NO_FILE, IO_ERROR, BAD_LOG with the line and
+// what would help, TOO_LARGE, OUT_OF_MEMORY. Threads: shared.
 #ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format,
                                             sessrec_log **out, sessrec_error *err);
-// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users), whole or not
-// at all. Reading it with the defaults gives the same log. Threads: shared.
+// Writes events as TSV with a header (SessionId, ItemId, Time, and UserId if there are users), completely or
+// not at all. Reading the file with the defaults gives the same log. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err);
 #endif
-// The same from `size` bytes in memory, which are only read.
+// Reads `size` bytes of such text in memory. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format,
                                               sessrec_log **out, sessrec_error *err);
 
-// Build a log piece by piece: create, add events in any order, finish. Of the format, create uses items_of
-// and the allocator. user NULL or "": nobody. The first failure stays: later calls return its code, and
-// finish returns it with its sentence, so that calls in between need no check. Adding to a finished log, or
-// using one that is not, is INVALID_ARGUMENT. Threads: one.
+// Build a log step by step: create, add events in any order, finish. Of the format, create uses items_of and
+// the allocator. user NULL or "": none. The first failure is kept: later calls return its code, and finish
+// returns it with its sentence, so the calls in between need no check. Adding to a finished log, or using an
+// unfinished one, is INVALID_ARGUMENT. Threads: one.
 SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out,
                                               sessrec_error *err);
 SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
                                            const char *item, double time);
-// The same with integer ids, which are kept as their decimal text. user < 0: nobody.
+// The same with integer ids, which are stored as decimal text. user < 0: none.
 SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session,
                                                    int64_t item, double time);
-// And for arrays [count]; users may be NULL.
+// The same for arrays [count]; users may be NULL.
 SESSREC_API sessrec_result sessrec_log_add_many(sessrec_log *log, int64_t count, const int64_t *users,
                                                 const int64_t *sessions, const int64_t *items,
                                                 const double *times);
-// All events of a text, or of a file: several files make one log, each in a format of its own.
+// Adds all events of a text or a file, so that several files, each with its own format, make one log.
 SESSREC_API sessrec_result sessrec_log_add_text(sessrec_log *log, const void *text, size_t size,
                                                 const sessrec_log_format *format, sessrec_error *err);
 #ifndef SESSREC_NO_STDIO
@@ -728,40 +719,41 @@ SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *pa
 SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *err);
 SESSREC_API void sessrec_log_destroy(sessrec_log *log);
 
-// What a finished log holds. The arrays belong to the log and live until it is changed or destroyed.
+// The contents of a finished log. The arrays belong to the log and are valid until it is changed or
+// destroyed.
 typedef struct sessrec_log_view {
-    int32_t item_count, session_count, user_count;  // user_count: 0 if the log has none
+    int32_t item_count, session_count, user_count;  // user_count: 0 if the log has no users
     int64_t event_count;
     const int64_t *session_begins;  // [sessions+1] events of s: session_begins[s] .. session_begins[s+1]-1
     const int32_t *items;           // [events]
     const double *times;            // [events] seconds
-    const int32_t *session_users;  // [sessions] -1: nobody; NULL if there are no users
-    const int64_t *supports;       // [items] how many events each item has
-    int64_t bad_row_count;         // rows passed over while reading
-    int64_t dropped_event_count;   // events taken out by filters and splits so far
+    const int32_t *session_users;   // [sessions] -1: none; NULL if the log has no users
+    const int64_t *supports;        // [items] how many events each item has
+    int64_t bad_row_count;          // rows skipped while reading
+    int64_t dropped_event_count;    // events removed by filters and splits so far
 } sessrec_log_view;
 
-// Threads: shared. A log that is not finished gives an empty view.
+// Empty for an unfinished log. Threads: shared.
 SESSREC_API sessrec_log_view sessrec_log_contents(const sessrec_log *log);
 
-// What a person should know of what was read, a sentence each, from index 0; NULL after the last: the unit of
-// the times, bad rows by kind, equal times, an item "NULL". The text lives as long as the log. Threads:
-// shared.
+// What a person should know about the log, one sentence each, from index 0; NULL after the last: the unit of
+// times, bad rows by kind, equal times, an item named "NULL". The text belongs to the log. Threads: shared.
 SESSREC_API const char *sessrec_log_note(const sessrec_log *log, int32_t index);
 
-// Ids, as the log held them, and back (-1: not there). The text lives as long as the log. Threads: shared.
+// From numbers to ids as they stand in the log, and back (-1: not there). The text belongs to the log.
+// Threads: shared.
 SESSREC_API const char *sessrec_log_item_id(const sessrec_log *log, int32_t item);
 SESSREC_API const char *sessrec_log_session_id(const sessrec_log *log, int32_t session);
 SESSREC_API const char *sessrec_log_user_id(const sessrec_log *log, int32_t user);
 SESSREC_API int32_t sessrec_log_find_item(const sessrec_log *log, const char *id);
-// The same for integers; INT64_MIN for an id that is none. Threads: shared.
+// The same for integer ids; INT64_MIN if the id is not an integer. Threads: shared.
 SESSREC_API int64_t sessrec_log_item_number(const sessrec_log *log, int32_t item);
 SESSREC_API int32_t sessrec_log_find_number(const sessrec_log *log, int64_t id);
 
-// Drop repeats of an item directly after itself (if drop_repeats), events of items with less than min_support
-// events, sessions with less than min_length or more than max_length events (0: no limit); again until
-// nothing changes. Items without events leave the log, the others keep their order. Items of format.items_of
-// always stay, with their numbers, and are never too rare. Threads: one.
+// Removes, until nothing changes: repeats of an item directly after itself (if drop_repeats), events of items
+// with fewer than min_support events, sessions with fewer than min_length or more than max_length events (0:
+// no limit). Items without events leave the log; the others keep their order. Items of format.items_of always
+// stay, with their numbers, and are never too rare. Threads: one.
 typedef struct sessrec_filter {
     uint32_t canary;  // set by sessrec_filter_default; the rest is 0
     int32_t drop_repeats;
@@ -771,22 +763,22 @@ SESSREC_API sessrec_filter sessrec_filter_default(void);
 SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_filter *filter,
                                               sessrec_error *err);
 
-// Cut each session wherever two neighboring events lie more than idle_seconds apart; the pieces after the
-// first are named "ID#2", "ID#3" and so on. For a log whose session column is really a user. Threads: one.
+// Cuts each session wherever more than idle_seconds pass between two events; the pieces after the first are
+// named "ID#2", "ID#3" and so on. For logs whose session column identifies users. Threads: one.
 SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_seconds, sessrec_error *err);
 
-// Temporal split: sessions that end before `time` go to *before, sessions that start at `time` or later to
-// *after. Sessions that run across it are in neither, and count as dropped events of *before: nothing from
-// the future reaches training. Threads: shared.
+// Splits by time: sessions that end before `time` go to *before, sessions that start at `time` or later to
+// *after. Sessions that span it go to neither and count as dropped events of *before, so nothing from the
+// future reaches training. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before,
                                                   sessrec_log **after, sessrec_error *err);
 
-// Each user's last session goes to *last, the earlier ones to *rest; users with one session are in *rest
-// only, and so are sessions of nobody. The log must have users. Threads: shared.
+// Puts each user's last session into *last, their earlier ones into *rest. Users with one session, and
+// sessions without a user, are only in *rest. The log must have users. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest,
                                                           sessrec_log **last, sessrec_error *err);
 
-// Drop the events of `log` whose item does not occur in `known` (by id). Threads: one for log, shared for
+// Removes events of `log` whose item (by id) does not occur in `known`. Threads: one for log, shared for
 // known.
 SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known,
                                                   sessrec_error *err);
@@ -872,7 +864,7 @@ SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model
 // Threads: shared.
 SESSREC_API const char *sessrec_model_item_id(const sessrec_model *model, int32_t item);
 SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const char *id);
-// The same for integers; INT64_MIN for an id that is none. Threads: shared.
+// The same for integer ids; INT64_MIN if the id is not an integer. Threads: shared.
 SESSREC_API int64_t sessrec_model_item_number(const sessrec_model *model, int32_t item);
 SESSREC_API int32_t sessrec_model_find_number(const sessrec_model *model, int64_t id);
 // Training events of an item; 0 for an unknown one. Threads: shared.
