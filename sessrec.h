@@ -230,7 +230,7 @@
 //     SESSREC_NO_STDIO     no files: models and logs come from memory
 //     SESSREC_NO_THREADS   never start a thread; your own job system still works
 //     SESSREC_NO_SIMD      plain C kernels only: the same bits (except on x87, see 5), much slower
-//     SESSREC_MAX_SIMD     0 plain, 1 at most vectors of four floats (SSE2, WebAssembly SIMD, VSX), 2 at most
+//     SESSREC_MAX_SIMD     0 plain, 1 at most v128 (SSE2, WebAssembly SIMD, VSX), 2 at most
 //                          AVX2 or NEON, 3 (default) at most AVX-512. The best one that the processor has is
 //                          chosen at run time
 //     SESSREC_FMA(a,b,c)   your fused multiply-add, for processors whose own the plain kernels do not know;
@@ -262,12 +262,12 @@
 //               else belongs to one thread at a time. By default training uses as many threads as the process
 //               may use processors, at most 16 (sessrec_processor_count).
 // Determinism   The same seed, log and build give the same bits for any number of threads and on plain C,
-//               AVX2, AVX-512 and NEON. A random number is a function of (seed, purpose, index). exp, sigmoid
-//               and tanh are the library's own. Training also calls libm's log, sqrt and pow, and evaluation
-//               log2; apart from these, a build for another processor, also a 32-bit one, gives the same
-//               bits: what is fused on one is fused on all, whatever -march says. x87 arithmetic differs. GCC
-//               for i386 avoids it by using SSE2 in this file; with SESSREC_NO_SIMD it cannot, and
-//               sessrec_simd() returns "x87". SESSREC_BLAS and a GPU (see 7) give other bits. So does
+//               v128, AVX2, AVX-512 and NEON. A random number is a function of (seed, purpose, index). exp,
+//               sigmoid and tanh are the library's own. Training also calls libm's log, sqrt and pow, and
+//               evaluation log2; apart from these, a build for another processor, also a 32-bit one, gives
+//               the same bits: what is fused on one is fused on all, whatever -march says. x87 arithmetic
+//               differs. GCC for i386 avoids it by using SSE2 in this file; with SESSREC_NO_SIMD it cannot,
+//               and sessrec_simd() returns "x87". SESSREC_BLAS and a GPU (see 7) give other bits. So does
 //               -ffast-math, which also hides NaN: do not compile this file with it.
 // Errors        Errors are return values; nothing is printed, nothing exits. When a loss ends training with
 //               DIVERGED, the last checkpoint is kept.
@@ -787,7 +787,8 @@ SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessre
 
 // ---- models -----------------------------------------------------------------------------------------------
 
-// A trained model: weights, item ids and item support. Never changes after it is made, so it may be shared.
+// A trained model: weights, item ids, and the items' support (manual, 2). It never changes, so it can be
+// shared.
 typedef struct sessrec_model sessrec_model;
 
 typedef struct sessrec_model_info {
@@ -799,10 +800,10 @@ typedef struct sessrec_model_info {
     sessrec_gru_form gru;
     int32_t user_hidden;            // width of the user-level GRU, 0: none
     sessrec_user_mode user_mode;
-    sessrec_activation activation;  // of the loss it was trained with. Scores are given before it: all are
-                                    // monotone
+    sessrec_activation activation;  // of the loss it was trained with. It is monotone; scores are given
+                                    // before it
     uint64_t seed;
-    uint64_t event_count;           // training events that the support counts sum to
+    uint64_t event_count;           // training events: the sum of all supports
 } sessrec_model_info;
 
 // A matrix that belongs to a model.
@@ -812,56 +813,55 @@ typedef struct sessrec_tensor {
 } sessrec_tensor;
 
 #ifndef SESSREC_NO_STDIO
-// Read a model file. A damaged one, or one with a weight that is not finite, is BAD_FILE with the reason, a
-// later format UNSUPPORTED. Threads: shared.
+// Reads a model file. BAD_FILE, with the reason, if it is damaged or a weight is not finite; UNSUPPORTED if
+// its format is newer. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_allocator *allocator,
                                               sessrec_model **out, sessrec_error *err);
-// Write a model file, whole or not at all: see sessrec_outputs_write. Threads: shared.
+// Writes a model file, completely or not at all: see sessrec_outputs_write. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const char *path,
                                                sessrec_error *err);
 
-// A file to be written: a model, a log, or bytes. With none of them it is only found out, as far as it can be
-// known, whether one can be written there, and nothing changes.
+// A file to write: a model, a log, or bytes. With none of them, only whether the path could be written is
+// checked, as far as that can be known, and nothing changes.
 typedef struct sessrec_output {
     const char *path;
-    const char *begins;                 // of bytes: how a file begins that may be replaced; NULL: any
+    const char *begins;             // bytes only: what a file must begin with to be replaced; NULL: anything
     const struct sessrec_model *model;
     const struct sessrec_log *log;
     const void *bytes;
     size_t size;
 } sessrec_output;
 #define SESSREC_MAX_OUTPUTS 8
-// Writes files that belong together: each to PATH.tmpN, a temporary file in the same directory, synced; when
-// all are there they are renamed, so that a failure at any moment leaves all paths as they were. (Only a
-// process that is killed between two renames leaves some of them new.) The mode of an old file stays, owner
-// and group where that is allowed; of a symbolic link the file is replaced that it leads to; other hard links
-// keep the old content; a pipe or a device is written to. What killed processes left is removed. A file that
-// is not empty and not of the same kind is not replaced. IO_ERROR; DIVERGED for a weight that is not finite,
-// which no reader would take. Threads: shared.
+// Writes files that belong together. Each goes to PATH.tmpN, a temporary file in the same directory, and is
+// synced; then all are renamed, so that a failure at any time leaves all paths as they were. (Only a process
+// that is killed between two renames leaves some of them new.) An old file's mode stays, its owner and group
+// where that is allowed. A symbolic link stays and the file that it leads to is replaced; other hard links
+// keep the old content; a pipe or device is written to. What killed processes left behind is removed. A file
+// that is not empty and not of the same kind is not replaced. IO_ERROR; DIVERGED for a weight that is not
+// finite, because no reader would accept it. Threads: shared.
 SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, int32_t count,
                                                  sessrec_error *err);
-// Whether two paths lead to one file, also by links, or would, if neither is there. Threads: shared.
+// Whether two paths lead to the same file, also through links, or would if it existed. Threads: shared.
 SESSREC_API int32_t sessrec_same_file(const char *a, const char *b);
 #endif
-// Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be
-// 64-byte aligned and outlive the model; only a small handle is allocated. Errors as sessrec_model_read.
-// Threads: shared.
+// Uses a model file in memory (flash, a mapped file) without copying it: `bytes` must be 64-byte aligned and
+// outlive the model; only a small handle is allocated. Errors: see sessrec_model_read. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_import(const void *bytes, size_t size,
                                                 const sessrec_allocator *allocator, sessrec_model **out,
                                                 sessrec_error *err);
-// The file as bytes: size, then content into a buffer of at least that size. Threads: shared.
+// The file as bytes: its size, then its content, into a buffer of at least that size. Threads: shared.
 SESSREC_API size_t sessrec_model_export_size(const sessrec_model *model);
 SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void *bytes, size_t size);
 SESSREC_API void sessrec_model_destroy(sessrec_model *model);
-// Makes recommendations from the whole catalogue several times faster; they stay the same to the bit. A copy
-// of "Wy" in half bytes, an eighth of its size, then tells which items cannot be among the best; only the
-// others are scored. A model without it, for which there is no room, works too. OUT_OF_MEMORY leaves the
-// model as it was. Threads: one, before the model is shared.
+// Makes recommendations from the whole catalog several times faster, and the same to the bit. It adds a 4-bit
+// copy of "Wy", an eighth of its size, which tells cheaply which items cannot be among the best; only the
+// others are scored exactly. OUT_OF_MEMORY leaves the model as it was, and it works without the copy.
+// Threads: one, before the model is shared.
 SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model);
 
 SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model);
-// Item ids in both directions; -1 and NULL for what is not there. The text lives as long as the model.
-// Threads: shared.
+// From item numbers to ids and back; NULL or -1 if there is none. The text belongs to the model. Threads:
+// shared.
 SESSREC_API const char *sessrec_model_item_id(const sessrec_model *model, int32_t item);
 SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const char *id);
 // The same for integer ids; INT64_MIN if the id is not an integer. Threads: shared.
@@ -870,14 +870,14 @@ SESSREC_API int32_t sessrec_model_find_number(const sessrec_model *model, int64_
 // Training events of an item; 0 for an unknown one. Threads: shared.
 SESSREC_API uint64_t sessrec_model_support(const sessrec_model *model, int32_t item);
 
-// Weights by name. With l the layer from 0 and gates side by side in the order r, z, n:
+// Weights by name; gates are side by side in the order r, z, n:
 //   "Wy" [V,H] "By" [V,1] output     "E" [V,D] separate embedding
-//   "L0.W" [D,3H] input, row i holds the weights of input i (with EMBEDDING_NONE D = V: a row an item)
+//   "L0.W" [D,3H] input of layer 0, a row per input unit (with EMBEDDING_NONE D = V: a row per item)
 //   "L0.U" [H,3H] recurrent     "L0.b" [1,3H] bias     "L0.c" [1,3H] recurrent bias, RESET_AFTER only
 // and with a user-level GRU of width Hu, whose input is the last layer's state:
-//   "U0.W" [H,3Hu] "U0.U" "U0.b" "U0.c" as above     "I0.W" [Hu,H] "I0.b" [1,H] what begins layer 0's hidden
-//   state; "I1.W" .. further layers "C0.W" [Hu,3H] from the user's state to the gates of layer 0, USER_ALL
-//   and USER_GATES only
+//   "U0.W" [H,3Hu] "U0.U" "U0.b" "U0.c" as above
+//   "I0.W" [Hu,H] "I0.b" [1,H] from the user's state to the first hidden state of layer 0; "I1.W" and so on
+//   "C0.W" [Hu,3H] from the user's state to the gates of layer 0, USER_ALL and USER_GATES only
 // INVALID_ARGUMENT if the model has no such tensor. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_tensor(const sessrec_model *model, const char *name,
                                                 sessrec_tensor *out);
@@ -892,40 +892,39 @@ typedef struct sessrec_recommendation {
 } sessrec_recommendation;
 
 // Anything that scores the items of a catalog after the clicks of a session: the GRU, the library's other
-// scorers below, or your own. Fill in what you have and leave the rest NULL or 0. Calls for different states
-// come from several threads at once. A call serves `rows` sessions, whose states stand state_bytes apart.
-// Memory for states and scratch belongs to the caller of the scorer and is 64-byte aligned. A given state and
-// item must always get the same bits.
+// scorers below, or your own. Fill in what you have; the rest stays NULL or 0. Several threads call it at
+// once for different states. A call serves `rows` sessions, whose states are state_bytes apart. The caller
+// provides 64-byte aligned memory for states and scratch. The same state and item must always give the same
+// bits.
 typedef struct sessrec_scorer {
     void *self;
     int32_t item_count;         // size of the catalog
-    size_t state_bytes;         // of the state of one session, a multiple of 16; it is copied as bytes
-    // scratch memory that a call for so many rows wants; NULL: none
+    size_t state_bytes;         // of one session's state, a multiple of 16; states are copied as bytes
+    // bytes of scratch that a call for `rows` sessions needs; NULL: none
     size_t (*scratch_bytes)(const void *self, int32_t rows);
-    // its number for an id, or -1, and back; NULL: it has no ids, its numbers are those of the log
+    // an item's number from its id, or -1, and back; NULL: the scorer has no ids, its numbers are the log's
     int32_t (*find_item)(const void *self, const char *id);
     const char *(*item_id)(const void *self, int32_t item);
-    // events of the item, which are the scores before a session's first click; may be NULL
+    // the item's support, which is its score before a session's first click; may be NULL
     uint64_t (*support)(const void *self, int32_t item);
-    // a session begins; user: of the visitor, NULL if not known; time in seconds, NaN if not known
+    // a session begins; user: the user's state, NULL if unknown; time in seconds, NaN if unknown
     void (*begin)(const void *self, void *state, const void *user, double time);
-    // one click in each session; times [rows] in seconds, NULL if not known
+    // one click in each session; times [rows] in seconds, NULL if unknown
     void (*click)(const void *self, int32_t rows, void *states, const int32_t *items, const double *times,
                   void *scratch);
-    // scores of items first .. first+count-1 in each session, to scores [rows,count]; higher is better, NaN
-    // and -infinity are "not scored". count is at most 1024.
+    // scores of items first .. first+count-1 in each session, into scores [rows,count]; higher is better, NaN
+    // and -infinity mean "not scored". count is at most 1024.
     void (*score)(const void *self, int32_t rows, const void *states, int32_t first, int32_t count,
                   float *scores, void *scratch);
-    // instead of score, where few items have one: points *out at those of one session, distinct, in any
-    // order, and returns how many; all others are not scored. With score: what is added to the scores of
-    // these items. They stay until the next call with this scratch, other than score.
+    // instead of score, where few items have a score: points *out to those of one session, distinct and in
+    // any order, and returns how many; all others are not scored. If score is there too, these scores are
+    // added to its. They are valid until the next call with this scratch, except calls of score.
     int32_t (*list)(const void *self, const void *state, const sessrec_recommendation **out, void *scratch);
-    int32_t list_room;          // the most items that a list can have; 0: item_count
-    // whether bytes that come from outside may be used as a state; NULL: all may
+    int32_t list_room;          // the most items that a list can hold; 0: item_count
+    // whether bytes from outside are a valid state; NULL: all are
     int32_t (*valid)(const void *self, const void *state);
     void (*destroy)(void *self);
-    // for scorers that know users; user_bytes == 0: the rest is not used. States of users are a multiple of
-    // 16 bytes too.
+    // for scorers that know users, else user_bytes is 0. User states have a multiple of 16 bytes, too.
     size_t user_bytes;
     void (*begin_user)(const void *self, void *user);                       // a user without any session yet
     // a session of two or more clicks is over
@@ -933,12 +932,12 @@ typedef struct sessrec_scorer {
 } sessrec_scorer;
 SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
 
-// The GRU as a scorer; the model must outlive it. Threads: shared.
+// The GRU as a scorer. The model must outlive it. Threads: shared.
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
                                                 const sessrec_allocator *allocator, sessrec_scorer *out,
                                                 sessrec_error *err);
 
-// How a weight falls with the distance d = 0, 1, .. of clicks.
+// How a weight falls with the distance d = 0, 1, .. in clicks.
 typedef int32_t sessrec_decay;
 enum {
     SESSREC_DECAY_SAME = 0,         // 1
@@ -949,71 +948,69 @@ enum {
     SESSREC_DECAY_EXP = 5           // exp(-d / scale)
 };
 
-// Session neighbors: recommend what similar sessions went on with (S-KNN and V-SKNN: Ludewig, Jannach 2018;
-// STAN: Garg et al. 2019; VMIS: Kersbergen et al. 2022), in one formula with switches.
-// Each distinct item i of the session gets w_i = W(d), where d counts the clicks since i was clicked last.
-// Candidates are the m newest sessions n, by the time of their last event, that share an item with it:
+// Session neighbors: items from similar sessions (S-KNN and V-SKNN: Ludewig, Jannach 2018; STAN: Garg et al.
+// 2019; VMIS: Kersbergen et al. 2022), as one formula with switches. Each distinct item i of the session has
+// w_i = W(d), where d counts the clicks since i was last clicked. Candidates are the m sessions n with the
+// latest last event that share an item with it:
 //     sim(n) = sum of w_i over shared items / D * exp(-(now - end_n) / recency)
 //     D = sqrt(sum of w_i^2 * |n|) with cosine, else the number of distinct items of the session
-// The k most similar (of equals the later) are the neighbors, and an item scores the sum over those that hold
-// it
+// The neighbors are the k most similar candidates (of equals the later ones). An item's score is the sum over
+// those that contain it
 //     score_i = sum of sim(n) N(d_n) exp(-|pos_n(i) - pos_n(*)| / spread), times 1 + idf log(S / supp_i)
-// where d_n is the smallest d of a shared item, pos_n the last place of an item in n, * the shared item that
-// stands last in n, and S the number of sessions. `now` is the last event of the index: only the order
-// counts.
+// where d_n is the smallest d of a shared item, pos_n an item's last place in n, * the shared item that comes
+// last in n, and S the number of sessions. `now` is the last event of the index, which changes scores but not
+// their order.
 typedef struct sessrec_knn_config {
     uint32_t canary;                // set by sessrec_knn_config_default
     int32_t k;                      // neighbors, 1..65536
     int32_t m;                      // candidates; 0: all. The index keeps the m newest sessions of each item
     int32_t cosine;
-    int32_t last_n;                 // only the last clicks of the session count; 0 or more than 256: 256
+    int32_t last_n;                 // only the session's last clicks count; 0 or more than 256: 256
     sessrec_decay weight;           // W
     sessrec_decay neighbor_weight;  // N
-    double weight_scale, neighbor_scale;    // of EXP, > 0
-    double recency;                 // seconds; 0: the factor is 1, as for
-    double spread;                  // clicks,
-    double idf;                     // and this
+    double weight_scale, neighbor_scale;  // of EXP, > 0
+    double recency;                 // seconds; 0 turns the factor off, as in the next two
+    double spread;                  // clicks
+    double idf;
     sessrec_allocator allocator;
 } sessrec_knn_config;
-// The setting "vstan".
+// The preset "vstan".
 SESSREC_API sessrec_knn_config sessrec_knn_config_default(void);
-// The published settings "sknn", "vsknn", "stan", "vstan" and "vmis"; leaves out->allocator as it is.
-// INVALID_ARGUMENT for another name. Threads: shared.
+// The published settings "sknn", "vsknn", "stan", "vstan" and "vmis"; out->allocator stays. INVALID_ARGUMENT
+// for another name. Threads: shared.
 SESSREC_API sessrec_result sessrec_knn_preset(const char *name, sessrec_knn_config *out);
 #ifndef SESSREC_NO_TRAINING
-// Makes an index of all sessions of a log, which is not needed afterwards; end it with
-// sessrec_scorer_destroy. Memory: 8 bytes an event and 16 a session, more while it is made. A click allocates
-// nothing; its scratch holds 64 k items, should neighbors have more the least similar ones lose theirs.
-// Threads: shared.
+// Indexes all sessions of a log, which is not needed afterwards; end it with sessrec_scorer_destroy. Memory:
+// 8 bytes per event and 16 per session, more while it is built. A click allocates nothing. Its scratch has
+// room for 64 k items: if the neighbors have more, the least similar ones lose theirs. Threads: shared.
 SESSREC_API sessrec_result sessrec_knn_create(const sessrec_knn_config *config, const sessrec_log *log,
                                               sessrec_scorer *out, sessrec_error *err);
 #endif
-// Adds a finished session, of items of the index (-1: unknown, left out), that ended at `time`: from then on
-// it is a neighbor, and the index is the same to the bit as one made from all sessions in this order.
-// Sessions may come late, in which case newer ones move up. Memory grows an eighth at a time. _forget drops
-// the sessions that ended before `time`. Errors: INVALID_ARGUMENT for a scorer that is no such index, an item
-// or a time that cannot be; OUT_OF_MEMORY, TOO_LARGE; it then stays as it was. Threads: one, and no other
-// call on the index meanwhile.
+// Adds a finished session that ended at `time`, with items of the index (-1, unknown, is left out). It is a
+// neighbor from then on, and the index has the same bits as one built from all sessions in this order. A late
+// session may come too; newer ones then move up. Memory grows by an eighth at a time. _forget removes the
+// sessions that ended before `time`. Errors leave the index as it was: INVALID_ARGUMENT for a scorer that is
+// no such index, or for an impossible item or time; OUT_OF_MEMORY, TOO_LARGE. Threads: one, and no other call
+// on the index meanwhile.
 SESSREC_API sessrec_result sessrec_knn_append(const sessrec_scorer *knn, const int32_t *items, int32_t count,
                                               double time);
 SESSREC_API sessrec_result sessrec_knn_forget(const sessrec_scorer *knn, double time);
-// Sessions and events that it holds. Threads: shared.
+// Sessions and events in the index. Threads: shared.
 SESSREC_API int32_t sessrec_knn_sessions(const sessrec_scorer *knn);
 SESSREC_API int64_t sessrec_knn_events(const sessrec_scorer *knn);
 
 #ifndef SESSREC_NO_TRAINING
 typedef int32_t sessrec_rules_kind;
 enum {
-    SESSREC_RULES_ASSOCIATION =
-        0,  // after i: pairs of different places of sessions that hold i and j, j != i
-    SESSREC_RULES_SEQUENTIAL =
-        1,  // after i: the sum of W(d), d = 0 for neighbors, where j comes at most `steps` clicks later
-    SESSREC_RULES_MARKOV = 2,  // how often j came next after the last o clicks, as a part of 1, for the
-                               // largest o <= order that anything ever followed
-    SESSREC_RULES_ITEMKNN = 3  // after i: c_ij / ((n_i + lambda)^alpha (n_j + lambda)^(1-alpha)), j != i
+    // scores of j after i, j != i but for MARKOV:
+    SESSREC_RULES_ASSOCIATION = 0,  // how many pairs of places in sessions hold i and j
+    SESSREC_RULES_SEQUENTIAL = 1,   // the sum of W(d) where j comes d + 1 <= `steps` clicks after i
+    SESSREC_RULES_MARKOV = 2,       // the share of j among what came next after the last o clicks, for the
+                                    // largest o <= order that was ever followed by anything
+    SESSREC_RULES_ITEMKNN = 3       // c_ij / ((n_i + lambda)^alpha (n_j + lambda)^(1-alpha))
 };
-// Rules "after this, that": for each context, the last click or clicks, a list of at most `most` items, made
-// once. Of equal scores the lower item is first.
+// Rules: for each context, the last click or clicks, a list of at most `most` items, built once. Among equal
+// scores the lower item comes first.
 typedef struct sessrec_rules_config {
     uint32_t canary;                // set by sessrec_rules_config_default
     sessrec_rules_kind kind;        // default SEQUENTIAL
@@ -1021,42 +1018,44 @@ typedef struct sessrec_rules_config {
     int32_t steps;                  // SEQUENTIAL, >= 1; default 10
     sessrec_decay weight;           // SEQUENTIAL, default DIV; not EXP
     int32_t order;                  // MARKOV, 1..4; default 1
-    int32_t events;  // ITEMKNN. 0: c counts sessions that hold both, n those that hold the item: the
-                     // cosine of two sets. 1 (default): c counts events of i in sessions that hold
-                     // j, n events: the baseline of the GRU4Rec authors
-    double lambda, alpha;           // ITEMKNN: 0..10^15 pulls down rare items, default 20; 0..1, default 0.5
+    int32_t events;                 // ITEMKNN. 0: c counts sessions with both items, n sessions with the
+                                    // item: the cosine of two sets. 1 (default): c counts events of i in
+                                    // sessions with j, n events: the GRU4Rec authors' baseline
+    double lambda, alpha;           // ITEMKNN: 0..10^15, lowers rare items, default 20; 0..1, default 0.5
     sessrec_allocator allocator;
 } sessrec_rules_config;
 SESSREC_API sessrec_rules_config sessrec_rules_config_default(void);
-// Time: pairs within sessions, for ITEMKNN length times distinct items. The log is not needed afterwards.
-// Threads: shared.
+// Time: proportional to the pairs within sessions, for ITEMKNN to length times distinct items. The log is not
+// needed afterwards. Threads: shared.
 SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *config, const sessrec_log *log,
                                                 sessrec_scorer *out, sessrec_error *err);
 
-// Popularity: supp_i / (1 + supp_i); where floats would round two supports to one value, the smaller gets the
-// next float below. End it with sessrec_scorer_destroy; the log is not needed afterwards. Threads: shared.
+// Popularity: support / (1 + support); where two supports would round to the same float, the smaller one gets
+// the next float below. End it with sessrec_scorer_destroy; the log is not needed afterwards. Threads:
+// shared.
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator,
                                               sessrec_scorer *out, sessrec_error *err);
 #endif // SESSREC_NO_TRAINING
 
-// A blend: the weighted sum of what several scorers say, b s or, with `logarithm`, b log(s / sum of s +
-// epsilon) of a scorer with a list of positive scores. For a network and neighbors {gru, 1, 0}, {knn, 1, 1}:
-// the network's scores are logarithms of probabilities up to a constant, so the neighbors' are made so too.
+// A blend: the weighted sum of several scorers' scores s, each as b s or, with `logarithm`, as b log(s / sum
+// of s + epsilon), for a scorer that lists positive scores. A network with neighbors is {gru, 1, 0}, {knn, 1,
+// 1}: the network's scores are logarithms of probabilities up to a constant, and this makes the neighbors'
+// scores alike.
 typedef struct sessrec_blend_part {
     const sessrec_scorer *scorer;   // must outlive the blend
     float weight;                   // b
     int32_t logarithm;
 } sessrec_blend_part;
-// Items are those of the first part, by id in the others. epsilon > 0, 0: 1e-4. Items that no part scores are
-// not scored, unless a part scores all. parts: 1..8. Threads: shared.
+// The items are those of the first part and are found by id in the others. Items that no part scores are not
+// scored, unless one part scores all. count: 1..8 parts. epsilon > 0; 0: 1e-4. Threads: shared.
 SESSREC_API sessrec_result sessrec_blend_create(const sessrec_blend_part *parts, int32_t count,
                                                 double epsilon, const sessrec_allocator *allocator,
                                                 sessrec_scorer *out, sessrec_error *err);
 
-// Files: one of any kind is read, that of a model too, which then belongs to its scorer; a blend holds its
-// parts. Written as models are, with the same errors; UNSUPPORTED for a scorer of your own. import uses the
-// bytes in place, which begin at a multiple of 64 and outlive the scorer; an index copies what it changes.
-// Threads: shared.
+// Files. _read takes any kind, also a model, which then belongs to its scorer; a blend contains its parts.
+// Written like models, with the same errors; UNSUPPORTED for a scorer of your own. _import uses the bytes in
+// place; they are 64-byte aligned and outlive the scorer, and an index copies what it changes. Threads:
+// shared.
 #  ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_scorer_read(const char *path, const sessrec_allocator *allocator,
                                                sessrec_scorer *out, sessrec_error *err);
