@@ -1002,7 +1002,7 @@ SESSREC_API int64_t sessrec_knn_events(const sessrec_scorer *knn);
 #ifndef SESSREC_NO_TRAINING
 typedef int32_t sessrec_rules_kind;
 enum {
-    // scores of j after i, j != i but for MARKOV:
+    // scores of j after i; ASSOCIATION and ITEMKNN leave out j = i:
     SESSREC_RULES_ASSOCIATION = 0,  // how many pairs of places in sessions hold i and j
     SESSREC_RULES_SEQUENTIAL = 1,   // the sum of W(d) where j comes d + 1 <= `steps` clicks after i
     SESSREC_RULES_MARKOV = 2,       // the share of j among what came next after the last o clicks, for the
@@ -1072,36 +1072,35 @@ SESSREC_API sessrec_result sessrec_scorer_export(const sessrec_scorer *scorer, v
 // ---- train and evaluate -----------------------------------------------------------------------------------
 #ifndef SESSREC_NO_TRAINING
 
-// Train a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1).
-// validation may be NULL; with one, the weights of the epoch with the best MRR@20 are returned, and patience
-// may end the run early. When a callback stops the run, the model as it stands is returned with
-// SESSREC_STOPPED. A loss that is not finite is DIVERGED, with epoch and step. Threads: shared.
+// Trains a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1).
+// With a validation log (may be NULL) the result has the weights of the epoch with the best MRR@20, and
+// patience may end the run early. If a callback stops the run, *out is the model as it stands and the result
+// is STOPPED. DIVERGED, with epoch and step, if the loss is not finite. Threads: shared.
 SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_log *log,
                                          const sessrec_log *validation, sessrec_model **out,
                                          sessrec_error *err);
 
 #  ifndef SESSREC_NO_STDIO
-// The short way from a log in a file to a model in a file: sessrec_log_read, sessrec_train,
-// sessrec_model_write. config NULL: the defaults. A run that is STOPPED writes its model, too. Threads:
-// shared.
+// From a log file to a model file: sessrec_log_read, sessrec_train, sessrec_model_write. config NULL: the
+// defaults. A STOPPED run writes its model, too. Threads: shared.
 SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *model_path,
                                               const sessrec_config *config, sessrec_error *err);
 #  endif
 
-// Which rank the target gets among items with the same score.
+// The rank of a target among items with the same score.
 typedef int32_t sessrec_ties;
 enum {
-    SESSREC_TIES_CONSERVATIVE = 0,  // #(score >= target), the target included: last among equals
+    SESSREC_TIES_CONSERVATIVE = 0,  // #(score >= target), with the target itself: last among equals
     SESSREC_TIES_STANDARD = 1,      // 1 + #(score > target): first among equals
     SESSREC_TIES_MEDIAN = 2         // 1 + #(score > target) + #(other equals) / 2
 };
 
-// One evaluated event. rank is a half when ties are MEDIAN.
+// One evaluated event. With MEDIAN, rank can end in .5.
 typedef struct sessrec_event {
     int32_t session;        // of the log
-    int32_t position;       // of the input in its session, from 0, unknown items not counted
-    int32_t length;         // events of the session, unknown items not counted
-    int32_t history;        // earlier sessions of the user: in eval.history and in the log
+    int32_t position;               // of the input in its session, from 0, without unknown items
+    int32_t length;                 // events of the session, without unknown items
+    int32_t history;                // earlier sessions of the user, in eval.history and in the log
     int32_t input, target;  // items of the scorer
     double rank;
 } sessrec_event;
@@ -1109,28 +1108,27 @@ typedef struct sessrec_event {
 typedef struct sessrec_eval_config {
     uint32_t canary;                            // set by sessrec_eval_config_default
     sessrec_ties ties;                          // default CONSERVATIVE
-    int32_t cutoff_count;                       // how many; default 4
+    int32_t cutoff_count;                   // default 4
     int32_t cutoffs[SESSREC_MAX_CUTOFFS];       // k >= 1; default 1, 5, 10, 20
-    int32_t coverage;                           // 1: also fill report.coverage; costs a top-k list an event,
-                                                // k <= 65536. Default 0
-    int32_t batch_size;                         // sessions scored side by side; changes speed only. Default
-                                                // 256
+    int32_t coverage;                       // 1: fill in report.coverage too, which costs a top-k list per
+                                            // event (k <= 65536); default 0
+    int32_t batch_size;                     // sessions scored side by side, which only affects speed; default
+                                            // 256
     int32_t threads;                            // 0 (default): sessrec_processor_count()
-    sessrec_device device;                      // where sessrec_evaluate ranks, default as in sessrec_config.
-                                                // CUDA takes no coverage, and keeps a hidden state for each
-                                                // event in memory
+    sessrec_device device;                  // where sessrec_evaluate ranks, default as in sessrec_config.
+                                            // CUDA supports no coverage and keeps a hidden state per event in
+                                            // memory
     sessrec_jobs jobs;
     sessrec_allocator allocator;
-    const sessrec_log *history;                 // earlier sessions of the log's users, matched by user id;
-                                                // default NULL. They make the states of users for scorers
-                                                // that know users
-    void (*on_event)(void *user, const sessrec_event *event);   // called for every event in the order of the
-                                                                // log; default NULL
+    const sessrec_log *history;             // earlier sessions of the log's users, matched by user id, from
+                                            // which scorers that know users make their states; default NULL
+    void (*on_event)(void *user, const sessrec_event *event);   // called for every event in the log's order;
+                                                                // default NULL
     void *on_event_user;
 } sessrec_eval_config;
 SESSREC_API sessrec_eval_config sessrec_eval_config_default(void);
 
-// Metrics averaged over events, one value a cut-off. With one relevant item HR@k is Recall@k.
+// Metrics averaged over events, one value per cutoff. With one relevant item HR@k is Recall@k.
 typedef struct sessrec_metrics {
     int64_t event_count;
     double recall[SESSREC_MAX_CUTOFFS];     // [rank <= k]
@@ -1146,7 +1144,7 @@ typedef struct sessrec_report {
     int64_t session_count, event_count;     // sessions with an evaluated event, and events
     int64_t unknown_count;                  // events left out because the scorer does not know their item
     sessrec_metrics all;
-    double coverage[SESSREC_MAX_CUTOFFS];   // part of the catalogue that occurs in some event's top k
+    double coverage[SESSREC_MAX_CUTOFFS];   // share of the catalog that is in at least one event's top k
     sessrec_metrics by_position[SESSREC_GROUPS];  // input position 0, 1, ..., 6, and 7 or later
     sessrec_metrics by_length[SESSREC_GROUPS];    // session length 2, 3, 4, 5, 6-7, 8-10, 11-20, more
     sessrec_metrics by_history[SESSREC_GROUPS];   // event.history 0, 1, 2, 3, 4, 5-6, 7-10, more: users with
@@ -1156,14 +1154,14 @@ typedef struct sessrec_report {
     double seconds;
 } sessrec_report;
 
-// Rank the target of every (input, target) pair of every session against the whole catalogue. States start at
-// zero with each session. Events of items that the model does not know are removed first, and counted.
-// NO_DATA, with ids of both sides in err, if no event is left. Threads: shared.
+// Ranks the target of every (input, target) pair of every session among the whole catalog. States start at
+// zero in each session. Events of items that the model does not know are removed first, and counted. NO_DATA,
+// with ids of both sides in err, if no event is left. Threads: shared.
 SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_log *log,
                                             const sessrec_eval_config *config, sessrec_report *report,
                                             sessrec_error *err);
 
-// The same for anything that scores items, on the processor. Threads: shared.
+// The same for any scorer, on the processor. Threads: shared.
 SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_log *log,
                                                    const sessrec_eval_config *config, sessrec_report *report,
                                                    sessrec_error *err);
@@ -1172,39 +1170,40 @@ SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer,
 
 // ---- streaming recommendation -----------------------------------------------------------------------------
 
-// A running session: the hidden state of every layer and the last `remember` distinct items. Lives in memory
-// of the caller, makes no allocation and no system call. The model must outlive it.
+// A running session: the hidden state of every layer and the last `remember` distinct items, in memory of
+// yours. It makes no allocation and no system call. The model must outlive it.
 typedef struct sessrec_session sessrec_session;
 
-// What a call on a session needs while it runs, in memory of the caller too; it keeps nothing between calls.
-// A program with one visitor need not know of it. One with many gives each thread a scratch, and each visitor
-// a session that shares it: 100 hidden units and 20 remembered items are 640 bytes then, instead of 3.3 KB.
+// Scratch: the working memory of a call on a session, also yours; it keeps nothing between calls. A program
+// with one visitor can ignore it. One with many gives each thread a scratch that its visitors' sessions
+// share: with 100 hidden units and 20 remembered items a session then takes 640 bytes instead of 3.3 KB.
 typedef struct sessrec_scratch sessrec_scratch;
 
-// Bytes of memory for a session that remembers so many items (0..65536) for skip_seen, and its own scratch;
+// Bytes of memory for a session that remembers so many items (0..65536) for skip_seen, with its own scratch;
 // 0 for a bad argument. Threads: shared.
 SESSREC_API size_t sessrec_session_size(const sessrec_model *model, int32_t remember);
-// Make an empty session in `memory` of at least that size, any alignment. There is nothing to free. Threads:
-// shared.
+// Makes an empty session in `memory` of at least that size, of any alignment. There is nothing to free.
+// Threads: shared.
 SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory,
                                                 size_t size, sessrec_session **out, sessrec_error *err);
 
-// The same with a scratch that other sessions of the model use too, MISMATCH if it is of another model; and
-// another scratch from now on, for the thread that goes on with the session. The scratch must outlive its
-// sessions. Threads: shared; calls on sessions of the same scratch: one.
+// The same with a scratch that sessions of the same model share; MISMATCH if it is of another model.
+// use_scratch replaces it when another thread continues the session. The scratch must outlive its sessions.
+// Threads: shared; one for calls on sessions of the same scratch.
 SESSREC_API size_t sessrec_session_shared_size(const sessrec_model *model, int32_t remember);
 SESSREC_API sessrec_result sessrec_session_init_shared(const sessrec_model *model, int32_t remember,
                                                        sessrec_scratch *scratch, void *memory, size_t size,
                                                        sessrec_session **out, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_session_use_scratch(sessrec_session *session, sessrec_scratch *scratch);
 // A scratch, and its size, 0 for a bad argument. rows (1..256): how many requests sessrec_sessions_recommend
-// answers in one pass through the item table; 1 if it is not called, 32 is enough if it is. Threads: shared.
+// answers in one pass through the item table; 32 is enough, and 1 if you do not call it. Threads: shared.
 SESSREC_API size_t sessrec_scratch_size(const sessrec_model *model, int32_t rows);
 SESSREC_API sessrec_result sessrec_scratch_init(const sessrec_model *model, int32_t rows, void *memory,
                                                 size_t size, sessrec_scratch **out, sessrec_error *err);
 
-// The same for a session of any scorer, which must outlive it: what follows works on it too. For the GRU's
-// scorer it is a session of the model. scratch NULL: one of its own behind the session. Threads: shared.
+// The same for sessions of any scorer, which must outlive them: everything below works on them too. With the
+// GRU's scorer they are sessions of the model. scratch NULL: the session gets its own, behind it. Threads:
+// shared.
 SESSREC_API size_t sessrec_scorer_session_size(const sessrec_scorer *scorer, int32_t remember,
                                                const sessrec_scratch *scratch);
 SESSREC_API sessrec_result sessrec_scorer_session_init(const sessrec_scorer *scorer, int32_t remember,
@@ -1215,96 +1214,98 @@ SESSREC_API sessrec_result sessrec_scorer_scratch_init(const sessrec_scorer *sco
                                                        void *memory, size_t size, sessrec_scratch **out,
                                                        sessrec_error *err);
 
-// The user clicked an item: h = GRU(item, h). Item -1, or an id that the model does not know, is only
-// counted. *item (may be NULL) is the item of the id, or -1. INVALID_ARGUMENT for a number that no item has.
+// The visitor clicked an item: h = GRU(item, h). Item -1, or an id that the model does not know, is only
+// counted. *item (may be NULL) is the id's item, or -1. INVALID_ARGUMENT for a number that no item has.
 // Threads: one.
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item);
 SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id, int32_t *item);
 
-// Who made a recommendation.
+// The source of a recommendation.
 typedef int32_t sessrec_source;
 enum {
     SESSREC_FROM_MODEL = 0,
     SESSREC_FROM_POPULARITY = 1     // no known item has been clicked yet
 };
 
-// What to recommend. Start from sessrec_query_default().
+// What to recommend. Start with sessrec_query_default().
 typedef struct sessrec_query {
     uint32_t canary;
     int32_t k;                      // how many; default 20
-    int32_t skip_seen;              // 1 (default): not the items that the session remembers
-    const int32_t *candidates;      // only these items, without repeats; NULL (default): all
+    int32_t skip_seen;              // 1 (default): leave out items that the session remembers
+    const int32_t *candidates;      // only these items, without duplicates; NULL (default): all
     int32_t candidate_count;
-    int32_t (*veto)(void *user, int32_t item);  // a value other than 0: not this item. Asked only about items
-                                                // that would enter
-    void *veto_user;                            // the list, so k items come back if k exist. Default NULL
-    const float *offsets;  // [items] added to the scores: promotion, margin, stock; -infinity: not this
-                           // item. Default NULL
-    const int32_t *groups;          // [items] the group of each, negative: none; default NULL
-    int32_t group_limit;            // at most so many items of a group, >= 1; default 1
+    int32_t (*veto)(void *user, int32_t item);  // not 0: leave out this item. Called only for items that
+                                                // would enter the list, so k items are returned if there are
+                                                // k. Default NULL
+    void *veto_user;
+    const float *offsets;           // [items] added to the scores: promotion, margin, stock; -infinity leaves
+                                    // an item out. Default NULL
+    const int32_t *groups;          // [items] the group of each, negative: none. Default NULL
+    int32_t group_limit;            // at most this many items of each group, >= 1; default 1
 } sessrec_query;
 SESSREC_API sessrec_query sessrec_query_default(void);
 
-// The exact top k of the catalogue, the best first (equal scores: lower number first). *count says how many
-// came. out has room for query->k; the places that are left get item -1. source may be NULL. Threads: one.
+// The exact top k of the catalog, the best first (equal scores: lower number first). out has room for
+// query->k; *count says how many were found, and the remaining places get item -1. source may be NULL.
+// Threads: one.
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query,
                                                      sessrec_recommendation *out, int32_t *count,
                                                      sessrec_source *source);
 
-// The short way: the best k items that the session has not seen, to out [k]. Returns how many, or a negative
-// sessrec_result. Threads: one.
+// The short form: the best k items that the session has not seen, into out [k]. Returns how many, or a
+// negative sessrec_result. Threads: one.
 SESSREC_API int32_t sessrec_recommend(sessrec_session *session, int32_t k, sessrec_recommendation *out);
 
-// One request of many: what a sessrec_session_recommend takes, and what it gives back.
+// One request of many: the arguments of sessrec_session_recommend and its results.
 typedef struct sessrec_request {
     sessrec_session *session;
-    const sessrec_query *query;     // several requests may have the same
+    const sessrec_query *query;     // requests may share one
     sessrec_recommendation *out;    // [query->k]
-    int32_t count;                  // written: how many came,
-    sessrec_source source;          // from where,
-    sessrec_result result;          // and what sessrec_session_recommend would have returned
+    int32_t count;                  // result: how many were found
+    sessrec_source source;          // result
+    sessrec_result result;          // what sessrec_session_recommend would have returned
 } sessrec_request;
-// Answers many sessions of the scratch's model, with the same bits as one by one: each part of the item table
-// is read once for as many as the scratch has rows, which is several times faster, with a prepared model a
-// little. Requests may differ in all but the model (MISMATCH); a failed request does not affect the others.
-// Returns the first failure among them. Vetoes are asked about the sessions in turn; they must not use the
-// scratch. Threads: one for the scratch and for each session.
+// Answers many sessions of the scratch's model, with the same bits as one by one. It reads each part of the
+// item table once for as many requests as the scratch has rows, which is several times faster (a little
+// faster with a prepared model). Requests may differ in everything but the model (MISMATCH); a failed request
+// does not affect the others. Returns the first failure. Vetoes are called for one session after another and
+// must not use the scratch. Threads: one for the scratch and for each session.
 SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, sessrec_request *requests,
                                                       int32_t count);
-// Scores of given items, [count], from popularity as long as recommend answers from it; an unknown item gets
-// -infinity. Threads: one.
+// Scores of given items [count], from popularity where recommend would use it; -infinity for an unknown item.
+// Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items,
                                                  int32_t count, float *scores);
-// The session is over: forget its clicks, ready for the next. Threads: one.
+// Ends the session: forgets its clicks, ready for the next one. Threads: one.
 SESSREC_API void sessrec_session_end(sessrec_session *session);
-// Clicks so far: on known items, and on unknown ones. Threads: one.
+// Clicks so far on known and on unknown items. Threads: one.
 SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t *known, int64_t *unknown);
 
-// The state as bytes, to keep between visits or to move to another machine: the same for every platform,
-// bound to the model. import refuses damaged bytes and values that no session has (BAD_FILE), and those of
-// another model or size (MISMATCH); the session then stays as it was. Threads: one.
+// The state as bytes, to keep it between visits or move it to another machine: the same on every platform,
+// and bound to the model. After a failed import the session is as it was: BAD_FILE for damaged bytes or
+// impossible values, MISMATCH for bytes of another model or size. Threads: one.
 SESSREC_API size_t sessrec_session_export_size(const sessrec_session *session);
 SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session, void *bytes, size_t size);
 SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size);
 
 // ---- users ----
 
-// The state of a user between sessions, for models with a user-level GRU (Quadrana 2017), in memory of the
-// caller, like a session. A new user's first session begins as it would without the state.
+// The state of a user between sessions, for models with a user-level GRU (Quadrana 2017), in memory of yours,
+// like a session. A new user's first session starts as it would without the state.
 typedef struct sessrec_user sessrec_user;
 
 // Bytes for a user's state; 0 if the model has no user-level GRU. Threads: shared.
 SESSREC_API size_t sessrec_user_size(const sessrec_model *model);
 SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *memory, size_t size,
                                              sessrec_user **out, sessrec_error *err);
-// The user comes back: the session is forgotten and begins anew from his state. MISMATCH if the two are of
-// different models. Threads: one.
+// The user comes back: the session's clicks are forgotten, and it starts from the user's state. MISMATCH if
+// the two belong to different models. Threads: one.
 SESSREC_API sessrec_result sessrec_user_begin(const sessrec_user *user, sessrec_session *session);
 // The user leaves: c = GRU_usr(s, c), then the session is ended. As in training, s is the hidden state before
-// the last click, and sessions with less than two clicks on known items leave the state as it is. Threads:
+// the last click, and sessions with fewer than two clicks on known items do not change the state. Threads:
 // one.
 SESSREC_API sessrec_result sessrec_user_fold(sessrec_user *user, sessrec_session *session);
-// How many sessions the state holds. Threads: one.
+// How many sessions the state has taken in. Threads: one.
 SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user);
 // The state as bytes, as for sessions. Threads: one.
 SESSREC_API size_t sessrec_user_export_size(const sessrec_user *user);
@@ -1313,7 +1314,7 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 
 // ---- building blocks --------------------------------------------------------------------------------------
 
-// The weights of one GRU layer, wherever they live. Gates stand side by side in the order r, z, n.
+// The weights of one GRU layer, wherever they are stored; gates are side by side in the order r, z, n.
 typedef struct sessrec_gru {
     sessrec_gru_form form;
     int32_t input, hidden;  // D, H
@@ -1324,30 +1325,30 @@ typedef struct sessrec_gru {
 } sessrec_gru;
 
 // One time step (Cho 2014; Hidasi 2016, eq. 1-4; manual, 2) for B rows: x [B,D], h [B,H] in, h_new [B,H] out
-// (may be h itself). tape [B,4H] keeps what the backward pass needs; it is required. Threads: shared, with
+// (may be h itself). tape [B,4H], required, keeps what the backward pass needs. Threads: shared, with
 // distinct outputs.
 SESSREC_API sessrec_result sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x,
                                                const float *h, float *h_new, float *tape);
 
 #ifndef SESSREC_NO_TRAINING
 
-// Where the gradients of the weights go: same shapes as in sessrec_gru. They are overwritten, not added to.
+// Receives the gradients of the weights, in the shapes of sessrec_gru; overwritten, not added to.
 typedef struct sessrec_gru_gradient {
     float *W, *U, *b, *c;
 } sessrec_gru_gradient;
 
-// The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x, h and tape as forward had and left
-// them. d_x [B,D] and d_h [B,H] may be NULL. scratch [B,9H+D] is used up. Threads: shared, with distinct
-// outputs.
+// The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x and h as given to forward, tape as
+// filled in by it. d_x [B,D] and d_h [B,H] may be NULL. scratch [B,9H+D] is overwritten. Threads: shared,
+// with distinct outputs.
 SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x,
                                                 const float *h, const float *tape, const float *d_h_new,
                                                 float *d_x, float *d_h, const sessrec_gru_gradient *gradient,
                                                 float *scratch);
 
-// Loss (manual, 2) and gradient of scores [rows,columns]; rows, items and what is written as in
-// sessrec_loss_callback. target_columns [rows]: where each row has its target, which is not first_row + i
-// then; not for CUSTOM, whose callback does not know of it. NULL: first_row + i. gradient may be the scores themselves except for CUSTOM; items NULL: all differ.
-// log_proposal [columns] is subtracted, times logq, before the softmax of XE (NULL: nothing). scratch
+// Loss (manual, 2) and gradient of scores [rows,columns]; rows, items and outputs as in
+// sessrec_loss_callback. target_columns [rows]: the column of each row's target; NULL: first_row + i, as
+// CUSTOM requires. gradient may be the scores themselves, except for CUSTOM. items NULL: all are distinct.
+// log_proposal [columns], times logq, is subtracted before the softmax of XE (NULL: nothing). scratch
 // [8*columns]. Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows,
                                         int32_t columns, const int32_t *target_columns,
@@ -1355,49 +1356,48 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
                                         const float *scores, float *row_loss, float *gradient,
                                         float *scratch);
 
-// C [M,N] = A [M,K] B [K,N], added to C if accumulate is not 0. Element (i,k) of A stands at A[i * a_row + k *
-// a_column], where one of the two steps is 1: with 1 and M it is a matrix [K,M] that is read transposed. Rows
-// of B and C are b_row and c_row apart. Every element is one chain of fused multiply-adds with k in order, so
-// it has the same bits whatever part of the matrices a call computes (but with SESSREC_BLAS). Threads:
-// shared, with distinct outputs.
+// C [M,N] = A [M,K] B [K,N], added to C if accumulate is not 0. Element (i,k) of A is at A[i * a_row + k *
+// a_column], where one of the two steps is 1: steps 1 and M read a [K,M] matrix transposed. Rows of B and C
+// are b_row and c_row apart. Every element is one chain of fused multiply-adds in the order of k, so its bits
+// do not depend on which part of the matrices a call computes (except with SESSREC_BLAS). Threads: shared,
+// with distinct outputs.
 SESSREC_API sessrec_result sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                           ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
                                           ptrdiff_t c_row, int32_t accumulate);
-// C [M,N] = bias [N] + A [M,K] B^T with B [N,K], the bias in each row. The same chain, which begins with the
-// bias. scratch [SESSREC_MATMUL_SCRATCH] is overwritten.
+// C [M,N] = bias [N] + A [M,K] B^T with B [N,K]: the same chain, which starts with the bias. scratch
+// [SESSREC_MATMUL_SCRATCH] is overwritten. Threads: shared, with distinct outputs.
 #define SESSREC_MATMUL_SCRATCH 6144
 SESSREC_API sessrec_result sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                              const float *B, ptrdiff_t b_row, const float *bias, float *C,
                                              ptrdiff_t c_row, float *scratch);
 
-// y = exp(x), tanh(x), 1 / (1 + exp(-x)) over n numbers, y may be x: the library's own, of the same bits on
-// every processor; what is below e^-32 is 0. Threads: shared, with distinct outputs.
+// y = exp(x), tanh(x), 1 / (1 + exp(-x)) of n numbers; y may be x. They give the same bits on every
+// processor; results below e^-32 are 0. Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_exp(int32_t n, const float *x, float *y);
 SESSREC_API sessrec_result sessrec_tanh(int32_t n, const float *x, float *y);
 SESSREC_API sessrec_result sessrec_sigmoid(int32_t n, const float *x, float *y);
 
-// Draw `index` of stream `stream` of a seed: 64 random bits, a function of the three numbers alone, so that
+// Draw `index` of stream `stream` of a seed: 64 random bits that depend on these three numbers only, so that
 // threads and resumed runs see the same draws. Threads: shared.
 SESSREC_API uint64_t sessrec_random(uint64_t seed, uint64_t stream, uint64_t index);
-// The same draw as a number in [0,1), a multiple of 2^-24.
+// The same draw as a number in [0,1), a multiple of 2^-24. Threads: shared.
 SESSREC_API float sessrec_random_unit(uint64_t seed, uint64_t stream, uint64_t index);
 
-// Threads that share work, or the caller's job system: threads and jobs as in sessrec_config, jobs may be
-// NULL. Threads: one.
+// Threads that share work, or your job system; threads and jobs as in sessrec_config, jobs may be NULL.
+// Threads: one.
 typedef struct sessrec_pool sessrec_pool;
 SESSREC_API sessrec_result sessrec_pool_create(int32_t threads, const sessrec_jobs *jobs,
                                                const sessrec_allocator *allocator, sessrec_pool **out,
                                                sessrec_error *err);
 // How many tasks can run at once.
 SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool);
-// task(context, i) for every i in [0,count), in any order and on any thread; returns when all are done. A task
-// must not call it for the same pool. pool NULL: one after the other.
+// Calls task(context, i) for every i in [0,count), in any order and on any thread; returns when all are done.
+// A task must not call it for the same pool. pool NULL: one after the other.
 SESSREC_API sessrec_result sessrec_parallel(sessrec_pool *pool, int32_t count,
                                             void (*task)(void *context, int32_t index), void *context);
 SESSREC_API void sessrec_pool_destroy(sessrec_pool *pool);
 
-// Optimizer state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not
-// need it.
+// Optimizer state of one tensor: arrays of its shape, all zero at the start; NULL where the kind needs none.
 typedef struct sessrec_optimizer_state {
     float *first;       // all but SGD (Adagrad, RMSProp, Adadelta: mean of g^2; Adam: m)
     float *second;      // Adadelta (mean of d^2), Adam (v)
@@ -1405,29 +1405,28 @@ typedef struct sessrec_optimizer_state {
     int32_t *steps;     // [rows] Adam: how often each row was updated
 } sessrec_optimizer_state;
 
-// w -= learning_rate * d(g), or with momentum v = momentum v - learning_rate d(g), w += v; d(g) by kind.
-// Updates rows row_ids[0..rows-1] (NULL: rows
-// 0 .. rows-1) of the table w [*,columns] with gradient [rows,columns], which is used up. Row ids must be
-// distinct: see sessrec_sum_duplicates. Threads: shared, with distinct rows.
+// w -= learning_rate * d(g) or, with momentum, v = momentum v - learning_rate d(g), w += v; d(g) depends on
+// the kind. Updates rows row_ids[0..rows-1] (NULL: rows 0 .. rows-1) of the table w [*,columns] with gradient
+// [rows,columns], which is overwritten. Row ids must be distinct: see sessrec_sum_duplicates. Threads:
+// shared, with distinct rows.
 SESSREC_API sessrec_result sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows,
                                                     int32_t columns, const int32_t *row_ids, float *weights,
                                                     float *gradient, const sessrec_optimizer_state *state);
 
 // Adds the rows of gradient [rows,columns] that have the same row id into the first of them, in order, and
 // moves the distinct rows and their ids to the front. Returns how many there are, or a negative
-// sessrec_result. scratch [6*rows+2].
-// Threads: shared.
+// sessrec_result. scratch [6*rows+2]. Threads: shared.
 SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient,
                                            int32_t *scratch);
 
-// Draws items with probability support^alpha / sum(support^alpha), by an exact integer cumulative table: any
-// item with support > 0 can come, whatever the size of the catalogue. Draw `index` of `seed` is always the
-// same item. NO_DATA if nothing has support. Threads: create one, draw shared.
+// Draws items with probability support^alpha / sum(support^alpha) from an exact integer cumulative table:
+// every item with support > 0 can be drawn, however large the catalog. Draw `index` of `seed` is always the
+// same item. NO_DATA if no item has support. Threads: one for create, shared for draw.
 typedef struct sessrec_sampler sessrec_sampler;
 SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *supports, int32_t item_count, float alpha,
                                                   const sessrec_allocator *allocator, sessrec_sampler **out,
                                                   sessrec_error *err);
-// -1 without a sampler.
+// -1 if sampler is NULL.
 SESSREC_API int32_t sessrec_sampler_draw(const sessrec_sampler *sampler, uint64_t seed, uint64_t index);
 SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler);
 
@@ -1441,123 +1440,122 @@ typedef struct sessrec_batch {
     const int32_t *targets;         // [rows]
     const int32_t *negatives;       // [negative_count] shared by all rows
     const int32_t *sessions;        // [rows] sessions of the log
-    const int32_t *session_starts;   // [rows] 1: the pair is the first of its session, the hidden state
-                                     // starts anew
-    const int32_t *user_starts;      // [rows] 1: and the session the first of its user, both states start at
-                                     // zero. NULL without users
-    const int32_t *previous_rows;    // [rows] the row of this slot in the mini-batch before; slots move up
-                                     // when others run out
+    const int32_t *session_starts;  // [rows] 1: the first pair of its session; the hidden state starts at
+                                    // zero, or from the user's state
+    const int32_t *user_starts;     // [rows] 1: also the user's first session; both states start at zero.
+                                    // NULL without users
+    const int32_t *previous_rows;   // [rows] the slot's row in the previous mini-batch; slots move up when
+                                    // others have no session left
 } sessrec_batch;
 
-// Walks a log in session-parallel mini-batches (manual, 2; Hidasi 2016, figure 3). Slots 0.. take the first
-// sessions; a slot whose session is used up takes the next one, lowest slot first. Only without extra
-// negatives the epoch ends when a single slot is left, because it has nothing to be compared with; with
-// user_hidden it goes on to the end. sampler may be NULL: none are drawn; with config.negatives > 0 the
-// caller adds his own to each mini-batch. Log and sampler must outlive the batcher. Threads: one.
+// Walks through a log in session-parallel mini-batches (manual, 2; Hidasi 2016, figure 3). Slots 0.. take the
+// first sessions; the lowest slot whose session has ended takes the next one. If only one slot is left and
+// there are no extra negatives, the epoch ends, because its row has no negatives; with user_hidden it
+// continues. sampler NULL: no negatives are drawn; with config.negatives > 0 add your own to each mini-batch.
+// Log and sampler must outlive the batcher. Threads: one.
 typedef struct sessrec_batcher sessrec_batcher;
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_log *log,
                                                   const sessrec_sampler *sampler, sessrec_batcher **out,
                                                   sessrec_error *err);
-// The next mini-batch; its arrays live until the next call. rows is 0 at the end of an epoch; the call after
-// that begins the next one.
+// The next mini-batch; its arrays are valid until the next call. rows is 0 at the end of an epoch; the call
+// after that starts the next one.
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
-// Go to a step of an epoch, as after a resume: the next mini-batch will be that one. INVALID_ARGUMENT if the
-// epoch is shorter; the next one is then the epoch's first.
+// Goes to a step of an epoch, as after a resume. INVALID_ARGUMENT if the epoch is shorter; the next
+// mini-batch is then the epoch's first.
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step,
                                                 sessrec_error *err);
-// Mini-batches and pairs of an epoch. With shuffle_sessions each has a few mini-batches more or less: before
-// the first ends the number is the first's, then that of the epoch that ended last. The pairs are those of
-// the first.
+// Mini-batches and pairs per epoch. With shuffle_sessions the number of mini-batches varies a little: it is
+// the first epoch's until that ends, then that of the last epoch that ended. The pairs are those of the
+// first.
 SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
 SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
 
-// A model in training: weights, optimizer state, hidden state of every slot. The items are those of the log
-// (after those of config->start_from; the log must then have been made with format.items_of, else MISMATCH).
-// Threads: one, for this and all that follows on trainers.
+// A model in training: weights, optimizer state, and the hidden state of every slot. Its items are those of
+// the log (after those of config->start_from; MISMATCH if the log was made without format.items_of). Threads:
+// one, for everything about trainers.
 typedef struct sessrec_trainer sessrec_trainer;
 SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log,
                                                   sessrec_trainer **out, sessrec_error *err);
 SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *trainer);
-// Forward and backward for one mini-batch, then the update. *loss (may be NULL) is that of the mini-batch
+// Forward and backward for one mini-batch, then the update. *loss (may be NULL) is the mini-batch's loss
 // (manual, 2). DIVERGED if it is not finite; the weights then keep their last values.
 SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *trainer, const sessrec_batch *batch,
                                                 double *loss, sessrec_error *err);
-// The two halves: gradients (and new hidden states), and the update with them.
+// The two halves of a step: gradients and new hidden states, then the update.
 SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const sessrec_batch *batch,
                                                 double *loss, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer, sessrec_error *err);
-// A matrix that belongs to a trainer. row_ids: NULL for a whole matrix; for sparse gradients the item of each
-// row.
+// A matrix that belongs to a trainer. row_ids: the item of each row of a sparse gradient, NULL for a whole
+// matrix.
 typedef struct sessrec_mutable_tensor {
     float *data;
     int32_t rows, columns;
     const int32_t *row_ids;
 } sessrec_mutable_tensor;
-// Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of
+// Tensors by name, writable: weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of
 // tables only the rows that were used, with row_ids; on a GPU -1 where a row was added to an earlier one of
-// the same item); optimizer state "acc.NAME", "second.NAME", "vel.NAME"; "hidden0" .. [batch_size,H] and
-// "user" [batch_size,Hu], the states of the slots. (To see the scores, use a custom loss.) On a GPU they are
-// copies: ask again after each step; what is written into them before the next step, or before the next call
-// that looks, goes back to the GPU.
+// the same item); optimizer state "acc.NAME", "second.NAME", "vel.NAME"; the slots' states "hidden0" ..
+// [batch_size,H] and "user" [batch_size,Hu]. (To see the scores, use a custom loss.) On a GPU they are
+// copies: ask again after each step. What you write into them before the next step or the next call that
+// reads them goes back to the GPU.
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name,
                                                   sessrec_mutable_tensor *out, sessrec_error *err);
-// The weights as they stand, as a model that belongs to the trainer and changes with it; on a GPU with the
-// next call.
+// The current weights as a model that belongs to the trainer and changes with it (on a GPU, with the next
+// call).
 SESSREC_API sessrec_result sessrec_trainer_model(const sessrec_trainer *trainer, const sessrec_model **out,
                                                  sessrec_error *err);
-// Ends the trainer's ownership: the model stays, and is the caller's to destroy. The trainer can then only be
-// destroyed.
+// Hands the model over to the caller, who destroys it. The trainer can then only be destroyed.
 SESSREC_API sessrec_result sessrec_trainer_take_model(sessrec_trainer *trainer, sessrec_model **out,
                                                       sessrec_error *err);
 // Early stopping: tell the trainer how good its weights are (higher is better). It keeps a copy of the best;
-// use_best puts them back, and changes nothing if none were kept.
+// use_best restores them, and does nothing if none were kept.
 SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *trainer, double value,
                                                      sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_use_best(sessrec_trainer *trainer, sessrec_error *err);
-// Where it stands: the epoch and the step in it that come next; pairs and summed row loss of the epoch so
-// far; the best value that keep_best was told, and how many calls ago (0: the last; -1: none yet).
+// The state of the run: the next epoch and step; pairs and summed row loss of the epoch so far; the best
+// value that keep_best got, and how many calls ago (0: the last one; -1: none yet).
 typedef struct sessrec_position {
     int32_t epoch, best_age;
     int64_t step, pairs;
     double loss_sum, best;
 } sessrec_position;
 SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *trainer);
-// Going on from a model: what the first steps must know of those before. Adagrad divides a step by the root
-// of the squared gradients so far; with none its steps are those of an untrained network, and undo what was
-// learned. A model holds no accumulators, but how many clicks each item has had. So this measures what a
-// click adds, on the first 300 mini-batches and without an update, and begins the rows of items that
-// config.start_from knows, and all dense matrices, with that for 10 * config.epochs passes over the model's
-// clicks: 10 because errors were larger when it knew less (bench/RESULTS.md). Rows of new items begin at
-// zero. Call it before the first step, as sessrec_train does; the batcher begins anew. Nothing happens
-// without start_from, or with another optimizer.
+// For continuing from a model. Adagrad divides a step by the root of the sum of all squared gradients so far.
+// Without that sum the first steps would be as large as those of an untrained network and would undo what was
+// learned. A model does not contain the sums, only its items' supports. So this measures what one click adds,
+// on the first 300 mini-batches and without updating weights. It then sets the sums of items that
+// config.start_from knows, and of all dense matrices, as if the model's clicks had been seen 10 *
+// config.epochs times: 10 because gradients were larger when the model knew less. Sums of new items start at
+// zero. Call it before the first step, as sessrec_train does; the batcher starts again. It does nothing
+// without start_from or with another optimizer.
 SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *trainer, sessrec_batcher *batcher,
                                                    sessrec_error *err);
 // Learns from one session that has just ended, click by click: a mini-batch of one row for each pair, with
-// config.negatives samples (sampler NULL: without; then nothing is learned but with a custom loss). Items -1
-// are left out. *loss (may be NULL) is the mean over the pairs, 0 if there is none.
+// config.negatives samples (sampler NULL: none, and then only a custom loss learns anything). Items -1 are
+// left out. *loss (may be NULL) is the mean over the pairs, 0 if there are none.
 SESSREC_API sessrec_result sessrec_trainer_learn(sessrec_trainer *trainer, const sessrec_sampler *sampler,
                                                  const int32_t *items, int32_t count, double *loss,
                                                  sessrec_error *err);
-// The sampler that the configuration asks for, from the support of the model's items; NULL with negatives ==
-// 0. Owner: the caller.
+// The sampler that the configuration asks for, from the supports of the model's items; NULL with negatives ==
+// 0. It belongs to the caller.
 SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *trainer, sessrec_sampler **out,
                                                    sessrec_error *err);
-// Steps through what is left of the batcher's epoch. Calls config.progress a few times a second, writes
+// Trains on the rest of the batcher's epoch. Calls config.progress a few times per second and writes
 // config.checkpoint every config.checkpoint_steps. STOPPED if the callback said so.
 SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *trainer, sessrec_batcher *batcher,
                                                  sessrec_error *err);
-// The epoch is over: the position goes to the beginning of the next.
+// Ends the epoch: moves the position to the start of the next.
 SESSREC_API sessrec_result sessrec_trainer_next_epoch(sessrec_trainer *trainer);
-// Fills in how the run stands, for a progress callback.
+// Fills in the state of the run for a progress callback.
 SESSREC_API sessrec_result sessrec_trainer_progress(const sessrec_trainer *trainer,
                                                     const sessrec_batcher *batcher, sessrec_progress *out);
-// Where it runs: "cpu", or the GPU's name. Belongs to the trainer.
+// Where it runs: "cpu", or the GPU's name, which belongs to the trainer.
 SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *trainer);
 #ifndef SESSREC_NO_STDIO
-// Checkpoints hold everything that the rest of the run depends on; a run that is resumed ends with the same
-// bits as one that was never stopped. load puts one into a trainer that was created with the same
-// configuration and log, else MISMATCH. Written like a model.
+// Checkpoints hold everything that the rest of the run depends on: a resumed run ends with the same bits as
+// one that never stopped. _read puts one into a trainer created with the same configuration and log, else
+// MISMATCH. They are written like models.
 SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *trainer, const char *path,
                                                  sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const char *path,
@@ -1566,7 +1564,7 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const 
 
 // ---- the seam for a GPU: sessrec_cuda.cu fills it in; programs do not need it ----
 
-// One matrix of a model in training, in the processor's memory. Tables have a row an item, of which a step
+// One matrix of a model in training, in the processor's memory. A table has a row per item, of which a step
 // touches a few.
 typedef struct sessrec_device_tensor {
     const char *name;           // as in sessrec_model_tensor
@@ -1576,7 +1574,7 @@ typedef struct sessrec_device_tensor {
     float *gradient;            // [rows,columns]; NULL for tables
 } sessrec_device_tensor;
 
-// What a device gets of a trainer. All pointers but `tensor` are valid as long as the trainer.
+// What a device sees of a trainer. All pointers but `tensors` are valid as long as the trainer.
 typedef struct sessrec_device_view {
     const sessrec_config *config;
     sessrec_model_info info;
@@ -1585,8 +1583,8 @@ typedef struct sessrec_device_view {
     const float *log_support;               // [V] for logQ, else NULL
     float *hidden[SESSREC_MAX_LAYERS];      // [batch_size,H]
     float *user;                            // [batch_size,Hu], NULL without users
-    // gradients of tables, a row for each use: columns (then, with TIED, inputs) for Wy; columns for By;
-    // inputs for E or one-hot W, else NULL
+    // gradients of tables, a row per use: columns (then, with TIED, inputs) for Wy; columns for By; inputs
+    // for E or one-hot W, else NULL
     float *output_gradient, *bias_gradient, *input_gradient;
     int32_t *output_id, *input_id;          // the item of each row, -1 where it was added to an earlier row
                                             // of the same item
@@ -1602,19 +1600,19 @@ typedef struct sessrec_device_sampler {
 
 #define SESSREC_DEVICE_AHEAD 64  // mini-batches that are given at once
 
-// Every function but destroy fails as functions of the library do. A device begins with what the processor's
-// memory holds.
+// Functions fail as those of the library do, except destroy. A device starts with what the processor's memory
+// holds.
 typedef struct sessrec_device_table {
     sessrec_result (*create)(const sessrec_device_view *view, void **device, sessrec_error *err);
     const char *(*name)(const void *device);
-    // Forward and backward for a checked mini-batch; *sum is the sum of the row losses. An infinite or NaN
-    // sum is not an error here.
+    // Forward and backward for a checked mini-batch; *sum is the sum of the row losses, which may be infinite
+    // or NaN here.
     sessrec_result (*grad)(void *device, const sessrec_batch *batch, double *sum, sessrec_error *err);
     sessrec_result (*apply)(void *device, sessrec_error *err);
-    // An epoch, some mini-batches at a time. sampler: for those that come. put: the next one is number
-    // `index` < AHEAD of those to come, and its negatives (batch->negative is NULL) are to be drawn. run:
-    // trains on the first `count`, and stops changing weights at an infinite or NaN sum. All three are NULL
-    // where there is nothing to gain.
+    // An epoch, some mini-batches at a time. sampler: for those that follow. put: the next mini-batch is
+    // number `index` < AHEAD of those to come; its negatives (batch->negatives is NULL) are drawn on the
+    // device. run: trains on the first `count` and stops changing weights at an infinite or NaN sum. All
+    // three are NULL if there is nothing to gain.
     sessrec_result (*sampler)(void *device, const sessrec_device_sampler *sampler, sessrec_error *err);
     void (*put)(void *device, int32_t index, const sessrec_batch *batch);
     sessrec_result (*run)(void *device, int32_t count, double *sums, sessrec_error *err);
@@ -1623,7 +1621,7 @@ typedef struct sessrec_device_table {
     sessrec_result (*upload)(void *device, sessrec_error *err);                     // all that stays
     void (*destroy)(void *device);
     // Ranks for evaluation, with scores h Wy^T + By of all items [items,width]: for up to
-    // SESSREC_DEVICE_RANKS rows of h [rows,width], how many items score higher than the target, and how many
+    // SESSREC_DEVICE_RANKS rows of h [rows,width], how many items score higher than the target and how many
     // others the same (sessrec_rank_counts).
     sessrec_result (*open_ranks)(const float *Wy, const float *By, int32_t items, int32_t width, void **ranks,
                                  sessrec_error *err);
@@ -1636,20 +1634,20 @@ typedef struct sessrec_device_table {
 extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 #endif
 
-// The one definition of rank: from the number of items that score higher than the target and of others that
-// score the same. Threads: shared.
+// The definition of rank, from how many items score higher and how many others score the same. Threads:
+// shared.
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties);
-// Counts both over scores [item_count]. A target of NaN or -infinity ranks last (every other item is
-// higher); other NaNs are never higher.
+// Counts both in scores [item_count]. A target of NaN or -infinity ranks last (every other item is higher);
+// other NaNs are never higher. Threads: shared.
 SESSREC_API sessrec_result sessrec_rank_counts(const float *scores, int32_t item_count, int32_t target,
                                                int64_t *higher, int64_t *equal);
-// Adds one event of that rank to metrics whose values are sums over events; divide by events in the end.
+// Adds one event of that rank to metrics whose values are sums; divide them by the number of events at the
+// end.
 SESSREC_API sessrec_result sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoff_count,
                                                const int32_t *cutoffs);
-// The averages over the events of `count` neighboring groups of a report together; all zero without events.
-// Threads: shared. So (by_position, 2) are the recommendations after a session's first and second click,
-// whose targets are its second and third event, (by_position + 2, 2) the third and fourth recommendation,
-// (by_position + 4, 4) all later ones.
+// Averages `count` neighboring groups of a report over all their events; all zero without events. For example
+// (by_position, 2) are the recommendations after a session's first and second click, (by_position + 2, 2) the
+// third and fourth, (by_position + 4, 4) all later ones. Threads: shared.
 SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count);
 
 #endif // SESSREC_NO_TRAINING
