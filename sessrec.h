@@ -451,17 +451,17 @@ enum {
 // How the first GRU layer sees an item.
 typedef int32_t sessrec_embedding;
 enum {
-    SESSREC_EMBEDDING_TIED = 0,      // the item's row of the output matrix Wy: D = width of the last layer
-    SESSREC_EMBEDDING_SEPARATE = 1,  // a row of a table of its own, D = embedding_width
-    SESSREC_EMBEDDING_NONE = 2       // one-hot input: W has one row per item
+    SESSREC_EMBEDDING_TIED = 0,         // the item's row of the output matrix Wy: D = width of the last layer
+    SESSREC_EMBEDDING_SEPARATE = 1,     // a row of a table of its own, D = embedding_width
+    SESSREC_EMBEDDING_NONE = 2          // one-hot input: W has one row per item
 };
 
 // What the user's state c does in a session (Quadrana 2017), if user_hidden > 0.
 typedef int32_t sessrec_user_mode;
 enum {
-    SESSREC_USER_INIT = 0,      // it sets the session's first hidden states: h = tanh(c W + b)
-    SESSREC_USER_ALL = 1,       // also, all three gates of the first layer get it at every click
-    SESSREC_USER_GATES = 2      // the same without the candidate, as in the authors' program
+    SESSREC_USER_INIT = 0,  // it sets the session's first hidden states: h = tanh(c W + b)
+    SESSREC_USER_ALL = 1,   // also, all three gates of the first layer get it at every click
+    SESSREC_USER_GATES = 2  // the same without the candidate, as in the authors' program
 };
 
 typedef int32_t sessrec_loss_kind;
@@ -638,12 +638,12 @@ typedef struct sessrec_log sessrec_log;
 // The unit of numbers in a time column.
 typedef int32_t sessrec_time_unit;
 enum {
-    SESSREC_UNIT_AUTO = 0,       // what the size of most numbers in the file suggests; a note says which
-    SESSREC_UNIT_SECONDS = 1,    // since 1970
+    SESSREC_UNIT_AUTO = 0,      // what the size of most numbers in the file suggests; a note says which
+    SESSREC_UNIT_SECONDS = 1,   // since 1970
     SESSREC_UNIT_MILLISECONDS = 2,
     SESSREC_UNIT_MICROSECONDS = 3,
     SESSREC_UNIT_NANOSECONDS = 4,
-    SESSREC_UNIT_DATE = 5        // digits of a date: YYYYMMDD[HH[MM[SS]]], or MMDD in the year 2000
+    SESSREC_UNIT_DATE = 5       // digits of a date: YYYYMMDD[HH[MM[SS]]], or MMDD in the year 2000
 };
 
 // The layout of a text log. A column is found by its name in the header line (upper or lower case, '_'
@@ -669,8 +669,8 @@ typedef struct sessrec_log_format {
                                     // also across lines; 0: quotes are text
     int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is skipped,
                                     // and a note counts such rows by what is wrong
-    const struct sessrec_model *items_of;   // give this model's items the numbers that they have there; for
-                                            // continuing its training
+    const struct sessrec_model *items_of;  // give this model's items the numbers that they have there; for
+                                           // continuing its training
     sessrec_allocator allocator;
 } sessrec_log_format;
 
@@ -755,7 +755,7 @@ SESSREC_API int32_t sessrec_log_find_number(const sessrec_log *log, int64_t id);
 // no limit). Items without events leave the log; the others keep their order. Items of format.items_of always
 // stay, with their numbers, and are never too rare. Threads: one.
 typedef struct sessrec_filter {
-    uint32_t canary;  // set by sessrec_filter_default; the rest is 0
+    uint32_t canary;    // set by sessrec_filter_default; the rest is 0
     int32_t drop_repeats;
     int64_t min_support, min_length, max_length;
 } sessrec_filter;
@@ -825,7 +825,7 @@ SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const
 // checked, as far as that can be known, and nothing changes.
 typedef struct sessrec_output {
     const char *path;
-    const char *begins;             // bytes only: what a file must begin with to be replaced; NULL: anything
+    const char *begins;     // bytes only: what a file must begin with to be replaced; NULL: anything
     const struct sessrec_model *model;
     const struct sessrec_log *log;
     const void *bytes;
@@ -888,7 +888,7 @@ SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, in
 
 typedef struct sessrec_recommendation {
     int32_t item;
-    float score;        // before the output activation; from popularity: the item's support
+    float score;    // before the output activation; from popularity: the item's support
 } sessrec_recommendation;
 
 // Anything that scores the items of a catalog after the clicks of a session: the GRU, the library's other
@@ -898,8 +898,8 @@ typedef struct sessrec_recommendation {
 // bits.
 typedef struct sessrec_scorer {
     void *self;
-    int32_t item_count;         // size of the catalog
-    size_t state_bytes;         // of one session's state, a multiple of 16; states are copied as bytes
+    int32_t item_count;     // size of the catalog
+    size_t state_bytes;     // of one session's state, a multiple of 16; states are copied as bytes
     // bytes of scratch that a call for `rows` sessions needs; NULL: none
     size_t (*scratch_bytes)(const void *self, int32_t rows);
     // an item's number from its id, or -1, and back; NULL: the scorer has no ids, its numbers are the log's
@@ -920,13 +920,13 @@ typedef struct sessrec_scorer {
     // any order, and returns how many; all others are not scored. If score is there too, these scores are
     // added to its. They are valid until the next call with this scratch, except calls of score.
     int32_t (*list)(const void *self, const void *state, const sessrec_recommendation **out, void *scratch);
-    int32_t list_room;          // the most items that a list can hold; 0: item_count
+    int32_t list_room;      // the most items that a list can hold; 0: item_count
     // whether bytes from outside are a valid state; NULL: all are
     int32_t (*valid)(const void *self, const void *state);
     void (*destroy)(void *self);
     // for scorers that know users, else user_bytes is 0. User states have a multiple of 16 bytes, too.
     size_t user_bytes;
-    void (*begin_user)(const void *self, void *user);                       // a user without any session yet
+    void (*begin_user)(const void *self, void *user);  // a user without any session yet
     // a session of two or more clicks is over
     void (*end)(const void *self, const void *state, void *user, void *scratch);
 } sessrec_scorer;
@@ -1012,16 +1012,16 @@ enum {
 // Rules: for each context, the last click or clicks, a list of at most `most` items, built once. Among equal
 // scores the lower item comes first.
 typedef struct sessrec_rules_config {
-    uint32_t canary;                // set by sessrec_rules_config_default
-    sessrec_rules_kind kind;        // default SEQUENTIAL
-    int32_t most;                   // 1..65536; default 100
-    int32_t steps;                  // SEQUENTIAL, >= 1; default 10
-    sessrec_decay weight;           // SEQUENTIAL, default DIV; not EXP
-    int32_t order;                  // MARKOV, 1..4; default 1
-    int32_t events;                 // ITEMKNN. 0: c counts sessions with both items, n sessions with the
-                                    // item: the cosine of two sets. 1 (default): c counts events of i in
-                                    // sessions with j, n events: the GRU4Rec authors' baseline
-    double lambda, alpha;           // ITEMKNN: 0..10^15, lowers rare items, default 20; 0..1, default 0.5
+    uint32_t canary;            // set by sessrec_rules_config_default
+    sessrec_rules_kind kind;    // default SEQUENTIAL
+    int32_t most;               // 1..65536; default 100
+    int32_t steps;              // SEQUENTIAL, >= 1; default 10
+    sessrec_decay weight;       // SEQUENTIAL, default DIV; not EXP
+    int32_t order;              // MARKOV, 1..4; default 1
+    int32_t events;             // ITEMKNN. 0: c counts sessions with both items, n sessions with the item:
+                                // the cosine of two sets. 1 (default): c counts events of i in sessions with
+                                // j, n events: the GRU4Rec authors' baseline
+    double lambda, alpha;       // ITEMKNN: 0..10^15, lowers rare items, default 20; 0..1, default 0.5
     sessrec_allocator allocator;
 } sessrec_rules_config;
 SESSREC_API sessrec_rules_config sessrec_rules_config_default(void);
@@ -1098,32 +1098,30 @@ enum {
 // One evaluated event. With MEDIAN, rank can end in .5.
 typedef struct sessrec_event {
     int32_t session;        // of the log
-    int32_t position;               // of the input in its session, from 0, without unknown items
-    int32_t length;                 // events of the session, without unknown items
-    int32_t history;                // earlier sessions of the user, in eval.history and in the log
+    int32_t position;       // of the input in its session, from 0, without unknown items
+    int32_t length;         // events of the session, without unknown items
+    int32_t history;        // earlier sessions of the user, in eval.history and in the log
     int32_t input, target;  // items of the scorer
     double rank;
 } sessrec_event;
 
 typedef struct sessrec_eval_config {
-    uint32_t canary;                            // set by sessrec_eval_config_default
-    sessrec_ties ties;                          // default CONSERVATIVE
-    int32_t cutoff_count;                   // default 4
-    int32_t cutoffs[SESSREC_MAX_CUTOFFS];       // k >= 1; default 1, 5, 10, 20
-    int32_t coverage;                       // 1: fill in report.coverage too, which costs a top-k list per
-                                            // event (k <= 65536); default 0
-    int32_t batch_size;                     // sessions scored side by side, which only affects speed; default
-                                            // 256
-    int32_t threads;                            // 0 (default): sessrec_processor_count()
-    sessrec_device device;                  // where sessrec_evaluate ranks, default as in sessrec_config.
-                                            // CUDA supports no coverage and keeps a hidden state per event in
-                                            // memory
+    uint32_t canary;                // set by sessrec_eval_config_default
+    sessrec_ties ties;              // default CONSERVATIVE
+    int32_t cutoff_count;           // default 4
+    int32_t cutoffs[SESSREC_MAX_CUTOFFS];  // k >= 1; default 1, 5, 10, 20
+    int32_t coverage;               // 1: fill in report.coverage too, which costs a top-k list per event (k
+                                    // <= 65536); default 0
+    int32_t batch_size;             // sessions scored side by side, which only affects speed; default 256
+    int32_t threads;                // 0 (default): sessrec_processor_count()
+    sessrec_device device;          // where sessrec_evaluate ranks, default as in sessrec_config. CUDA
+                                    // supports no coverage and keeps a hidden state per event in memory
     sessrec_jobs jobs;
     sessrec_allocator allocator;
-    const sessrec_log *history;             // earlier sessions of the log's users, matched by user id, from
-                                            // which scorers that know users make their states; default NULL
-    void (*on_event)(void *user, const sessrec_event *event);   // called for every event in the log's order;
-                                                                // default NULL
+    const sessrec_log *history;     // earlier sessions of the log's users, matched by user id, from which
+                                    // scorers that know users make their states; default NULL
+    void (*on_event)(void *user, const sessrec_event *event);  // called for every event in the log's order;
+                                                               // default NULL
     void *on_event_user;
 } sessrec_eval_config;
 SESSREC_API sessrec_eval_config sessrec_eval_config_default(void);
@@ -1146,11 +1144,10 @@ typedef struct sessrec_report {
     sessrec_metrics all;
     double coverage[SESSREC_MAX_CUTOFFS];   // share of the catalog that is in at least one event's top k
     sessrec_metrics by_position[SESSREC_GROUPS];  // input position 0, 1, ..., 6, and 7 or later
-    sessrec_metrics by_length[SESSREC_GROUPS];    // session length 2, 3, 4, 5, 6-7, 8-10, 11-20, more
-    sessrec_metrics by_history[SESSREC_GROUPS];   // event.history 0, 1, 2, 3, 4, 5-6, 7-10, more: users with
-                                                  // a short history (Quadrana 2017: up to 6 sessions) are
-                                                  // groups 0..5, with a long one 6..7. See
-                                                  // sessrec_metrics_merge
+    sessrec_metrics by_length[SESSREC_GROUPS];  // session length 2, 3, 4, 5, 6-7, 8-10, 11-20, more
+    sessrec_metrics by_history[SESSREC_GROUPS];  // event.history 0, 1, 2, 3, 4, 5-6, 7-10, more: users with a
+                                                 // short history (Quadrana 2017: up to 6 sessions) are groups
+                                                 // 0..5, with a long one 6..7. See sessrec_metrics_merge
     double seconds;
 } sessrec_report;
 
@@ -1230,18 +1227,18 @@ enum {
 // What to recommend. Start with sessrec_query_default().
 typedef struct sessrec_query {
     uint32_t canary;
-    int32_t k;                      // how many; default 20
-    int32_t skip_seen;              // 1 (default): leave out items that the session remembers
-    const int32_t *candidates;      // only these items, without duplicates; NULL (default): all
+    int32_t k;                  // how many; default 20
+    int32_t skip_seen;          // 1 (default): leave out items that the session remembers
+    const int32_t *candidates;  // only these items, without duplicates; NULL (default): all
     int32_t candidate_count;
     int32_t (*veto)(void *user, int32_t item);  // not 0: leave out this item. Called only for items that
                                                 // would enter the list, so k items are returned if there are
                                                 // k. Default NULL
     void *veto_user;
-    const float *offsets;           // [items] added to the scores: promotion, margin, stock; -infinity leaves
-                                    // an item out. Default NULL
-    const int32_t *groups;          // [items] the group of each, negative: none. Default NULL
-    int32_t group_limit;            // at most this many items of each group, >= 1; default 1
+    const float *offsets;       // [items] added to the scores: promotion, margin, stock; -infinity leaves an
+                                // item out. Default NULL
+    const int32_t *groups;      // [items] the group of each, negative: none. Default NULL
+    int32_t group_limit;        // at most this many items of each group, >= 1; default 1
 } sessrec_query;
 SESSREC_API sessrec_query sessrec_query_default(void);
 
@@ -1567,11 +1564,11 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const 
 // One matrix of a model in training, in the processor's memory. A table has a row per item, of which a step
 // touches a few.
 typedef struct sessrec_device_tensor {
-    const char *name;           // as in sessrec_model_tensor
+    const char *name;   // as in sessrec_model_tensor
     int32_t rows, columns, table;
-    float *weights;             // [rows,columns]
+    float *weights;     // [rows,columns]
     sessrec_optimizer_state state;
-    float *gradient;            // [rows,columns]; NULL for tables
+    float *gradient;    // [rows,columns]; NULL for tables
 } sessrec_device_tensor;
 
 // What a device sees of a trainer. All pointers but `tensors` are valid as long as the trainer.
@@ -1580,14 +1577,14 @@ typedef struct sessrec_device_view {
     sessrec_model_info info;
     int32_t tensor_count;
     const sessrec_device_tensor *tensors;
-    const float *log_support;               // [V] for logQ, else NULL
-    float *hidden[SESSREC_MAX_LAYERS];      // [batch_size,H]
-    float *user;                            // [batch_size,Hu], NULL without users
+    const float *log_support;           // [V] for logQ, else NULL
+    float *hidden[SESSREC_MAX_LAYERS];  // [batch_size,H]
+    float *user;                        // [batch_size,Hu], NULL without users
     // gradients of tables, a row per use: columns (then, with TIED, inputs) for Wy; columns for By; inputs
     // for E or one-hot W, else NULL
     float *output_gradient, *bias_gradient, *input_gradient;
-    int32_t *output_id, *input_id;          // the item of each row, -1 where it was added to an earlier row
-                                            // of the same item
+    int32_t *output_id, *input_id;      // the item of each row, -1 where it was added to an earlier row of
+                                        // the same item
 } sessrec_device_view;
 
 // A sessrec_sampler, for drawing on a device.
@@ -1618,7 +1615,7 @@ typedef struct sessrec_device_table {
     sessrec_result (*run)(void *device, int32_t count, double *sums, sessrec_error *err);
     // the gradients, or else all that stays between steps
     sessrec_result (*download)(void *device, int gradients, sessrec_error *err);
-    sessrec_result (*upload)(void *device, sessrec_error *err);                     // all that stays
+    sessrec_result (*upload)(void *device, sessrec_error *err);     // all that stays
     void (*destroy)(void *device);
     // Ranks for evaluation, with scores h Wy^T + By of all items [items,width]: for up to
     // SESSREC_DEVICE_RANKS rows of h [rows,width], how many items score higher than the target and how many
