@@ -25,8 +25,8 @@ TEST_COMMANDS = $(TESTS) $(FUZZ_TARGETS) $(TEST_SCRIPTS) "$(BUILD)/golden tests/
 SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitize-recover=all
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
-# warnings, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness examples install \
+# warnings, embedded, sanitizers and sanitized are the parts of check.
+.PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness examples install \
     uninstall cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
@@ -44,10 +44,13 @@ test: all examples $(TEST_PROGRAMS) ## Every test that can run here; the last li
 sanitized: $(TEST_PROGRAMS)
 	@sh tests/run.sh $(TEST_COMMANDS)
 
-check: warnings sanitizers ## Warnings as errors under every compiler that is there, and all tests under sanitizers
+check: warnings embedded sanitizers ## Warnings as errors under every compiler that is there, stack, and all tests under sanitizers
 
 warnings:
 	@sh tests/check.sh
+
+embedded:
+	@sh tests/embedded.sh
 
 sanitizers:
 	@mkdir -p $(BUILD)
@@ -108,6 +111,9 @@ $(BUILD):
 $(BUILD)/header.o: sessrec.h | $(BUILD)
 	@printf '#define SESSREC_IMPLEMENTATION\n#include "sessrec.h"\n' >$(BUILD)/header.c
 	$(COMPILE) -I. -c -o $@ $(BUILD)/header.c
+
+$(BUILD)/zoo: examples/zoo/zoo.c $(BUILD)/header.o $(wildcard examples/zoo/*.h)
+	$(COMPILE) $(LDFLAGS) -o $@ $< $(BUILD)/header.o $(LIBRARIES)
 
 $(BUILD)/%: examples/%.c sessrec.h $(wildcard examples/*.h) | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)

@@ -15,7 +15,7 @@
 //                 >>users >>topk >>evaluation >>scorers
 //     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>vectors >>kernels >>dispatch
 //     >>matmul >>blocks >>config >>sink >>log
-//                 >>streaming >>user_state >>archive >>model_file >>disk >>checkpoint >>train
+//                 >>streaming >>user_state >>archive >>model_file >>scorer_file >>disk >>checkpoint >>train
 //
 // ==== 1. A program =========================================================================================
 // clicks.tsv has a click a line: SessionId, ItemId, Time. Somebody clicks red-3: what next?
@@ -253,6 +253,13 @@
 //               and is not kept unless it says so. Texts that are returned belong to the object.
 // Memory        malloc, or your allocator. Any allocation may fail: the call returns OUT_OF_MEMORY, and
 //               nothing leaks.
+// Stack         No frame is above 2 KB on the way from a model to a recommendation (open, click, recommend,
+//               export, import), none above 8 KB elsewhere, compiled with optimization; make check measures
+//               it. A Cortex-M4 with a model in flash takes, visitor and scratch and stack included:
+//                   items     H     RAM                                            flash: code    model
+//                     200    32     4.9 KB (handle 1.7, visitor 2.1, stack 1.1)        23 KB      56 KB
+//                    1000    64     5.1 KB (handle 1.7, visitor 2.3, stack 1.1)        23 KB     380 KB
+//                    5000   100     6.0 KB (handle 1.7, visitor 3.2, stack 1.1)        23 KB    2366 KB
 // Threads       There are no globals. A model and a finished log may be read by any number of threads at
 //               once; all else belongs to one at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C,
@@ -280,7 +287,7 @@
 // layout.
 //     header [64]   0 "SESSREC\0"   8 major version (1) u32   12 minor version (0) u32   16 must-understand
 //                   flags u32, 0   20 kind u32: 1 model,
-//                   2 checkpoint   24 number of sections u32   28 CRC-32C of header and table without these
+//                   2 checkpoint, 3 neighbors, 4 rules, 5 blend   24 number of sections u32   28 CRC-32C of header and table without these
 //                                  four bytes u32
 //                   32 size of the file u64   40 zeros
 //     table         a record [64] for each section: 0 name, zero-filled [16]   16 type u32: the size of an
@@ -296,7 +303,15 @@
 // "id_offset" u32 [V+1], where each id begins in "id_text", bytes, each id with a NUL; "id_order" i32 [V],
 // the items sorted by the bytes of their ids. A checkpoint goes on with "config" and "position", float64;
 // "acc.", "second.", "vel.", "steps." and "best." + NAME where the optimizer has them; "hidden0" .. and
-// "user". A reader refuses another major version and any must-understand flag that it does not know
+// "user". Neighbors, rules and blends begin with "scorer", float64 [32]: (0), items, bytes of id_text,
+// events, then of neighbors sessions, events, postings, (0) and the eleven settings k .. idf; of rules
+// contexts, rules and the longest context; of a blend its number of parts and epsilon, from the eighth on the
+// weights and from the sixteenth on which take the logarithm. Neighbors and rules go on with the last four
+// sections of a model. Neighbors: "ends" float64, "begins" u32 and "distinct" i32 of the sessions by the time
+// of their end, "events" u32 (items, bit 31: again later in the session), "list_begins" u32 [V+1] and "lists"
+// i32, the newest sessions of each item. Rules: "contexts" i32 [,4], the last click first, "begins" u32,
+// "seen" u32 (sessions), "rules" [,2] (item u32, score float32), "rule_seen" u32. A blend: "part0" .., each a
+// whole file. A reader refuses another major version and any must-understand flag that it does not know
 // (UNSUPPORTED); sections behind those that it knows are allowed if the minor version is later than its own.
 //
 // ==== 7. CUDA ==============================================================================================
@@ -1055,6 +1070,23 @@ SESSREC_API sessrec_result sessrec_blend_create(const sessrec_blend_part *parts,
                                                 double epsilon, const sessrec_allocator *allocator,
                                                 sessrec_scorer *out, sessrec_error *err);
 
+// Files: one of any kind is read, that of a model too, which then belongs to its scorer; a blend holds its
+// parts. Written as models are, with the same errors; UNSUPPORTED for a scorer of your own. import uses the
+// bytes in place, which begin at a multiple of 64 and outlive the scorer; an index copies what it changes.
+// Threads: shared.
+#  ifndef SESSREC_NO_STDIO
+SESSREC_API sessrec_result sessrec_scorer_read(const char *path, const sessrec_allocator *allocator,
+                                               sessrec_scorer *out, sessrec_error *err);
+SESSREC_API sessrec_result sessrec_scorer_write(const sessrec_scorer *scorer, const char *path,
+                                                sessrec_error *err);
+#endif
+SESSREC_API sessrec_result sessrec_scorer_import(const void *bytes, size_t size,
+                                                 const sessrec_allocator *allocator, sessrec_scorer *out,
+                                                 sessrec_error *err);
+// 0 for a scorer of your own.
+SESSREC_API size_t sessrec_scorer_export_size(const sessrec_scorer *scorer);
+SESSREC_API sessrec_result sessrec_scorer_export(const sessrec_scorer *scorer, void *bytes, size_t size);
+
 // ---- train and evaluate -----------------------------------------------------------------------------------
 #ifndef SESSREC_NO_TRAINING
 
@@ -1346,21 +1378,21 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
 // of B and C are b_row and c_row apart. Every element is one chain of fused multiply-adds with k in order, so
 // it has the same bits whatever part of the matrices a call computes (but with SESSREC_BLAS). Threads:
 // shared, with distinct outputs.
-SESSREC_API void sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
-                                ptrdiff_t c_row, int32_t accumulate);
+SESSREC_API sessrec_result sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                          ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
+                                          ptrdiff_t c_row, int32_t accumulate);
 // C [M,N] = bias [N] + A [M,K] B^T with B [N,K], the bias in each row. The same chain, which begins with the
 // bias. scratch [SESSREC_MATMUL_SCRATCH] is overwritten.
 #define SESSREC_MATMUL_SCRATCH 6144
-SESSREC_API void sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                   ptrdiff_t c_row, float *scratch);
+SESSREC_API sessrec_result sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                             const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                             ptrdiff_t c_row, float *scratch);
 
 // y = exp(x), tanh(x), 1 / (1 + exp(-x)) over n numbers, y may be x: the library's own, of the same bits on
 // every processor; what is below e^-32 is 0. Threads: shared, with distinct outputs.
-SESSREC_API void sessrec_exp(int32_t n, const float *x, float *y);
-SESSREC_API void sessrec_tanh(int32_t n, const float *x, float *y);
-SESSREC_API void sessrec_sigmoid(int32_t n, const float *x, float *y);
+SESSREC_API sessrec_result sessrec_exp(int32_t n, const float *x, float *y);
+SESSREC_API sessrec_result sessrec_tanh(int32_t n, const float *x, float *y);
+SESSREC_API sessrec_result sessrec_sigmoid(int32_t n, const float *x, float *y);
 
 // Draw `index` of stream `stream` of a seed: 64 random bits, a function of the three numbers alone, so that
 // threads and resumed runs see the same draws. Threads: shared.
@@ -1378,8 +1410,8 @@ SESSREC_API sessrec_result sessrec_pool_create(int32_t threads, const sessrec_jo
 SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool);
 // task(context, i) for every i in [0,count), in any order and on any thread; returns when all are done. A task
 // must not call it for the same pool. pool NULL: one after the other.
-SESSREC_API void sessrec_parallel(sessrec_pool *pool, int32_t count,
-                                  void (*task)(void *context, int32_t index), void *context);
+SESSREC_API sessrec_result sessrec_parallel(sessrec_pool *pool, int32_t count,
+                                            void (*task)(void *context, int32_t index), void *context);
 SESSREC_API void sessrec_pool_destroy(sessrec_pool *pool);
 
 // Optimizer state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not
@@ -2407,7 +2439,9 @@ SESSREC_API void sessrec_model_destroy(sessrec_model *model) {
 }
 
 SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model) {
-    return model->info;
+    sessrec_model_info none;
+    memset(&none, 0, sizeof none);
+    return model ? model->info : none;
 }
 
 SESSREC_API const char *sessrec_model_item_id(const sessrec_model *model, int32_t item) {
@@ -3208,15 +3242,15 @@ static void sessrec__walk_advance(sessrec__walk *walk) {
     sessrec__walk_refill(walk);
 }
 
-// The sessions of each user, in the order of time: a counting sort. Those of user -1 follow if `lone` is 1,
-// each a chain of its own; else they are left out. begin [chains+1] must be zero, chain [sessions].
+// The sessions of each user, in the order of time: a counting sort. Those of user -1 follow if `lone` is 1, each
+// a chain of its own; else they are left out. begin [chains+1] must be zero, chain [sessions].
 static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int lone, int32_t *begin,
                               int32_t *chain) {
     for (int32_t s = 0; s < sessions; ++s)
         if (user[s] >= 0) begin[user[s]]++;
     // where each user's sessions end: filled from the back,
     for (int32_t u = 0; u < users; ++u) begin[u + 1] += begin[u];
-    for (int32_t s = sessions - 1; s >= 0; --s)  // they move to where they begin
+    for (int32_t s = sessions - 1; s >= 0; --s)                     // they move to where they begin
         if (user[s] >= 0) chain[--begin[user[s]]] = s;
     for (int32_t s = 0, at = begin[users], next = users; s < sessions && lone; ++s) {
         if (user[s] >= 0) continue;
@@ -3228,8 +3262,7 @@ static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t use
 // How many chains that makes.
 static int32_t sessrec__chains(const sessrec_log_view *view) {
     int32_t chains = view->user_count;
-    for (int32_t s = 0; s < view->session_count && view->session_users; ++s)
-        chains += view->session_users[s] < 0;
+    for (int32_t s = 0; s < view->session_count && view->session_users; ++s) chains += view->session_users[s] < 0;
     return chains;
 }
 
@@ -3941,8 +3974,8 @@ static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error 
 // only knows how many there will be.
 SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log,
                                                   sessrec_trainer **out, sessrec_error *err) {
-    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the place for the result is NULL");
-    *out = NULL;
+    if (out) *out = NULL;
+    if (!out || !log) return sessrec__null(err);
     sessrec_result result = sessrec_config_check(config, err);
     if (result) return result;
     sessrec_allocator memory = sessrec__allocator(&config->allocator);
@@ -4659,7 +4692,8 @@ SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *tr) {
 
 static sessrec_result sessrec__diverged(const sessrec_trainer *tr, const char *what, sessrec_error *err) {
     return sessrec__fail(err, SESSREC_DIVERGED, 0,
-                         "%s in epoch %d, after step %d: a smaller learning rate may help", what, (int64_t)tr->position.epoch + 1, tr->position.step);
+                         "%s in epoch %d, after step %d: a smaller learning rate may help", what,
+                         (int64_t)tr->position.epoch + 1, tr->position.step);
 }
 
 // Before weights, which are in the processor's memory, are kept or given out.
@@ -6004,6 +6038,7 @@ typedef struct sessrec__knn {
     int64_t room[5];        // of these arrays and the support of the items; 0: they belong to somebody else
     sessrec__postings *postings;    // [V]
     int32_t *block;         // where postings were made
+    void *file;             // that it was read from, or NULL
     double neighbor[SESSREC__KNN_CLICKS], spread[SESSREC__KNN_CLICKS];  // N(d), exp(-d / spread),
     double root[SESSREC__KNN_CLICKS];                                   // 1 / sqrt(d)
 } sessrec__knn;
@@ -6228,7 +6263,7 @@ SESSREC_API sessrec_knn_config sessrec_knn_config_default(void) {
     return config;
 }
 
-static SESSREC__UNUSED sessrec_result sessrec__knn_check(const sessrec_knn_config *c, sessrec_error *err) {
+static sessrec_result sessrec__knn_check(const sessrec_knn_config *c, sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!c || c->canary != SESSREC__CANARY_KNN)
         return sessrec__fail(err, bad, 0,
@@ -6261,12 +6296,13 @@ static void sessrec__knn_destroy(void *self) {
         if (knn->postings[i].room) sessrec__free(&memory, knn->postings[i].sessions);
     sessrec__free(&memory, knn->postings);
     sessrec__free(&memory, knn->block);
+    sessrec__free(&memory, knn->file);
     sessrec_model_destroy(knn->catalog.items);
     sessrec__free(&memory, knn);
 }
 
 // Fills in what follows from the configuration, and the scorer.
-static SESSREC__UNUSED void sessrec__knn_wire(sessrec__knn *knn, sessrec_scorer *out) {
+static void sessrec__knn_wire(sessrec__knn *knn, sessrec_scorer *out) {
     const sessrec_knn_config *c = &knn->config;
     knn->catalog.window = c->last_n && c->last_n < SESSREC__KNN_CLICKS ? c->last_n : SESSREC__KNN_CLICKS;
     for (int32_t d = 0; d < SESSREC__KNN_CLICKS; ++d) {
@@ -6479,6 +6515,8 @@ typedef struct sessrec__rules {
     sessrec_recommendation *rules;              // the best first
     uint32_t *sessions;                         // of the log: those where the rule held,
     uint32_t *context_sessions;                 // [contexts] of those that had the context
+    int32_t in_file;                            // 1: the arrays lie in a file,
+    void *file;                                 // which is this one, or NULL
 } sessrec__rules;
 
 // The number of a context, -1 if there is none.
@@ -6520,16 +6558,19 @@ static int32_t sessrec__rules_list(const void *self, const void *state, const se
 static void sessrec__rules_destroy(void *self) {
     sessrec__rules *rules = (sessrec__rules *)self;
     const sessrec_allocator memory = rules->memory;
-    sessrec__free(&memory, rules->context);
-    sessrec__free(&memory, rules->begins);
-    sessrec__free(&memory, rules->rules);
-    sessrec__free(&memory, rules->sessions);
-    sessrec__free(&memory, rules->context_sessions);
+    if (!rules->in_file) {
+        sessrec__free(&memory, rules->context);
+        sessrec__free(&memory, rules->begins);
+        sessrec__free(&memory, rules->rules);
+        sessrec__free(&memory, rules->sessions);
+        sessrec__free(&memory, rules->context_sessions);
+    }
+    sessrec__free(&memory, rules->file);
     sessrec_model_destroy(rules->catalog.items);
     sessrec__free(&memory, rules);
 }
 
-static SESSREC__UNUSED void sessrec__rules_wire(sessrec__rules *rules, sessrec_scorer *out) {
+static void sessrec__rules_wire(sessrec__rules *rules, sessrec_scorer *out) {
     uint32_t most = 1;
     for (int32_t c = 0; c < rules->contexts; ++c)
         if (rules->begins[c + 1] - rules->begins[c] > most) most = rules->begins[c + 1] - rules->begins[c];
@@ -6559,6 +6600,8 @@ typedef struct sessrec__blend {
     size_t state_bytes, user_bytes;
     sessrec__blend_member members[SESSREC__MAX_PARTS];
     int32_t *maps;
+    int32_t owns;       // 1: its parts, and
+    void *file;         // the file that they were read from
 } sessrec__blend;
 
 typedef struct sessrec__blend_work {
@@ -6738,7 +6781,10 @@ static int32_t sessrec__blend_list(const void *self, const void *state, const se
 static void sessrec__blend_destroy(void *self) {
     sessrec__blend *blend = (sessrec__blend *)self;
     const sessrec_allocator memory = blend->memory;
+    for (int32_t p = 0; p < blend->count && blend->owns; ++p)
+        sessrec_scorer_destroy(&blend->members[p].scorer);
     sessrec__free(&memory, blend->maps);
+    sessrec__free(&memory, blend->file);
     sessrec__free(&memory, blend);
 }
 
@@ -6764,20 +6810,13 @@ static sessrec_result sessrec__blend_map(sessrec__blend_member *member, const se
     return SESSREC_OK;
 }
 
-static sessrec_result sessrec__blend_check(const sessrec_blend_part *parts, int32_t count, double epsilon,
-                                           sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
-    if (!parts || count < 1 || count > SESSREC__MAX_PARTS)
-        return sessrec__fail(err, bad, 0, "a blend has 1 to %d parts", (int64_t)SESSREC__MAX_PARTS);
-    if (!(epsilon >= 0 && epsilon <= 1)) return sessrec__fail(err, bad, 0, "epsilon must be 0 to 1");
-    for (int32_t p = 0; p < count; ++p) {
-        const sessrec_result result = sessrec__scorer_check(parts[p].scorer, err);
-        if (result) return result;
-        if (!(parts[p].weight - parts[p].weight <= 0))
-            return sessrec__fail(err, bad, 0, "a weight is not finite");
-        if (parts[p].logarithm && (!parts[p].scorer->list || parts[p].scorer->score))
-            return sessrec__fail(err, bad, 0, "the logarithm is for scorers that have a list only");
-    }
+static sessrec_result sessrec__member_check(const sessrec__blend_member *member, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT, result = sessrec__scorer_check(&member->scorer, err);
+    if (result) return result;
+    if (!(member->weight - member->weight <= 0))
+        return sessrec__fail(err, bad, 0, "a weight of the blend is not finite");
+    if (member->logarithm && (!member->scorer.list || member->scorer.score))
+        return sessrec__fail(err, bad, 0, "the logarithm is for scorers that have a list only");
     return SESSREC_OK;
 }
 
@@ -6813,38 +6852,53 @@ static void sessrec__blend_wire(sessrec__blend *blend, sessrec_scorer *out) {
     out->destroy = sessrec__blend_destroy;
 }
 
+// Finds the items of all parts; the blend is destroyed when that fails.
+static sessrec_result sessrec__blend_finish(sessrec__blend *blend, sessrec_scorer *out, sessrec_error *err) {
+    const sessrec_scorer *first = &blend->members->scorer;
+    uint64_t maps = 1;
+    sessrec_result result = SESSREC_OK;
+    for (int32_t p = 0; p < blend->count && !result; ++p)
+        result = sessrec__member_check(&blend->members[p], err);
+    for (int32_t p = 1; p < blend->count && !result; ++p)
+        maps += (uint64_t)first->item_count + (uint64_t)blend->members[p].scorer.item_count;
+    if (!result) {
+        blend->item_count = first->item_count;
+        blend->maps = (int32_t *)sessrec__alloc_unset(&blend->memory, maps, sizeof *blend->maps);
+        if (!blend->maps) result = sessrec__no_memory(err);
+    }
+    int32_t *at = blend->maps;
+    for (int32_t p = 1; p < blend->count && !result; ++p) {
+        result = sessrec__blend_map(&blend->members[p], first, at, at + first->item_count, err);
+        at += (ptrdiff_t)first->item_count + blend->members[p].scorer.item_count;
+    }
+    if (result) sessrec__blend_destroy(blend);
+    else sessrec__blend_wire(blend, out);
+    return result;
+}
+
 SESSREC_API sessrec_result sessrec_blend_create(const sessrec_blend_part *parts, int32_t count,
                                                 double epsilon, const sessrec_allocator *allocator,
                                                 sessrec_scorer *out, sessrec_error *err) {
+    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     const sessrec_allocator memory = sessrec__allocator(allocator);
-    uint64_t maps = 0;
-    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "out must not be NULL");
-    memset(out, 0, sizeof *out);
-    sessrec_result result = sessrec__blend_check(parts, count, epsilon, err);
-    if (result) return result;
-    const sessrec_scorer *first = parts->scorer;
-    for (int32_t p = 1; p < count; ++p)
-        maps += (uint64_t)first->item_count + (uint64_t)parts[p].scorer->item_count;
+    if (out) memset(out, 0, sizeof *out);
+    if (!out || !parts) return sessrec__null(err);
+    if (count < 1 || count > SESSREC__MAX_PARTS)
+        return sessrec__fail(err, bad, 0, "a blend has 1 to %d parts", (int64_t)SESSREC__MAX_PARTS);
+    if (!(epsilon >= 0 && epsilon <= 1)) return sessrec__fail(err, bad, 0, "epsilon must be 0 to 1");
+    for (int32_t p = 0; p < count; ++p)
+        if (!parts[p].scorer) return sessrec__null(err);
     sessrec__blend *blend = (sessrec__blend *)sessrec__alloc(&memory, 1, sizeof *blend);
     if (!blend) return sessrec__no_memory(err);
     blend->memory = memory;
     blend->epsilon = epsilon > 0 ? epsilon : 1e-4;
     blend->count = count;
-    blend->item_count = first->item_count;
-    blend->maps = (int32_t *)sessrec__alloc_unset(&memory, maps + 1, sizeof *blend->maps);
-    if (!blend->maps) result = sessrec__no_memory(err);
-    for (int32_t p = 0, *at = blend->maps; p < count && !result; ++p) {
-        sessrec__blend_member *member = &blend->members[p];
-        member->scorer = *parts[p].scorer;
-        member->weight = parts[p].weight;
-        member->logarithm = parts[p].logarithm;
-        if (!p) continue;
-        result = sessrec__blend_map(member, first, at, at + first->item_count, err);
-        at += (ptrdiff_t)first->item_count + member->scorer.item_count;
+    for (int32_t p = 0; p < count; ++p) {
+        blend->members[p].scorer = *parts[p].scorer;
+        blend->members[p].weight = parts[p].weight;
+        blend->members[p].logarithm = parts[p].logarithm;
     }
-    if (result) sessrec__blend_destroy(blend);
-    else sessrec__blend_wire(blend, out);
-    return result;
+    return sessrec__blend_finish(blend, out, err);
 }
 
 #  ifndef SESSREC_NO_TRAINING
@@ -7744,8 +7798,7 @@ SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t i
 
 // A text ends with a NUL, and may have some inside: see sessrec__flush.
 SESSREC__INLINE size_t sessrec__ids_size(const sessrec__ids *ids, int32_t index) {
-    return (size_t)((index + 1 < ids->count ? ids->offset[index + 1] : ids->blob_used) - ids->offset[index]) -
-           1;
+    return (size_t)((index + 1 < ids->count ? ids->offset[index + 1] : ids->blob_used) - ids->offset[index]) - 1;
 }
 
 SESSREC__INLINE uint32_t sessrec__ids_hash(const sessrec__ids *ids, const char *text, size_t size) {
@@ -7760,8 +7813,7 @@ SESSREC__INLINE sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const 
     for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is never full
         if (ids->slot[at].hash != hash) continue;
         const int32_t known = ids->slot[at].number - 1;
-        if (sessrec__ids_size(ids, known) == size &&
-            sessrec__same_text(sessrec__ids_text(ids, known), text, size))
+        if (sessrec__ids_size(ids, known) == size && sessrec__same_text(sessrec__ids_text(ids, known), text, size))
             break;
     }
     return &ids->slot[at];
@@ -9234,7 +9286,7 @@ extern
     void
     cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a,
                 int lda, const float *b, int ldb, float beta, float *c, int ldc);
-enum { SESSREC__ROW_MAJOR = 101, SESSREC__AS_IT_IS = 111, SESSREC__TRANSPOSE = 112 };
+enum { SESSREC__ROW_MAJOR = 101, SESSREC__PLAIN = 111, SESSREC__TRANSPOSE = 112 };
 static int sessrec__worth_blas(int32_t M, int32_t N, int32_t K) {
     return (int64_t)M * N * K >= 64 * 64 * 64;
 }
@@ -9247,7 +9299,7 @@ static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t 
                             ptrdiff_t c_row, int accumulate) {
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K) && (a_row == 1 || a_col == 1)) {
-        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__AS_IT_IS : SESSREC__TRANSPOSE, SESSREC__AS_IT_IS,
+        cblas_sgemm(SESSREC__ROW_MAJOR, a_col == 1 ? SESSREC__PLAIN : SESSREC__TRANSPOSE, SESSREC__PLAIN,
                     M, N, K, 1.0f, A, (int)(a_col == 1 ? a_row : a_col), B, (int)b_row,
                     accumulate ? 1.0f : 0.0f, C, (int)c_row);
         return;
@@ -9264,7 +9316,7 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 #ifdef SESSREC_BLAS
     if (sessrec__worth_blas(M, N, K)) {
         for (int32_t i = 0; i < M; ++i) memcpy(C + i * c_row, bias, (size_t)N * sizeof *bias);
-        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__AS_IT_IS, SESSREC__TRANSPOSE, M, N, K, 1.0f, A, (int)a_row, B,
+        cblas_sgemm(SESSREC__ROW_MAJOR, SESSREC__PLAIN, SESSREC__TRANSPOSE, M, N, K, 1.0f, A, (int)a_row, B,
                     (int)b_row, 1.0f, C, (int)c_row);
         return;
     }
@@ -9278,26 +9330,36 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-SESSREC_API void sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
-                                ptrdiff_t c_row, int32_t accumulate) {
+SESSREC_API sessrec_result sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                          ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
+                                          ptrdiff_t c_row, int32_t accumulate) {
+    if (M < 0 || N < 0 || K < 0 || !A || !B || !C) return SESSREC_INVALID_ARGUMENT;
     sessrec__matmul(sessrec__best_kernels(), M, N, K, A, a_row, a_column, B, b_row, C, c_row, accumulate);
+    return SESSREC_OK;
 }
 
-SESSREC_API void sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
-                                   ptrdiff_t c_row, float *scratch) {
+SESSREC_API sessrec_result sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
+                                             const float *B, ptrdiff_t b_row, const float *bias, float *C,
+                                             ptrdiff_t c_row, float *scratch) {
+    if (M < 0 || N < 0 || K < 0 || !A || !B || !bias || !C || !scratch) return SESSREC_INVALID_ARGUMENT;
     sessrec__matmul_bt(sessrec__best_kernels(), M, N, K, A, a_row, B, b_row, bias, C, c_row, scratch);
+    return SESSREC_OK;
 }
 
-SESSREC_API void sessrec_exp(int32_t n, const float *x, float *y) {
+SESSREC_API sessrec_result sessrec_exp(int32_t n, const float *x, float *y) {
+    if (n < 0 || !x || !y) return SESSREC_INVALID_ARGUMENT;
     (sessrec__best_kernels()->exp)(n, x, 0, y);
+    return SESSREC_OK;
 }
-SESSREC_API void sessrec_tanh(int32_t n, const float *x, float *y) {
+SESSREC_API sessrec_result sessrec_tanh(int32_t n, const float *x, float *y) {
+    if (n < 0 || !x || !y) return SESSREC_INVALID_ARGUMENT;
     (sessrec__best_kernels()->tanh)(n, x, y);
+    return SESSREC_OK;
 }
-SESSREC_API void sessrec_sigmoid(int32_t n, const float *x, float *y) {
+SESSREC_API sessrec_result sessrec_sigmoid(int32_t n, const float *x, float *y) {
+    if (n < 0 || !x || !y) return SESSREC_INVALID_ARGUMENT;
     sessrec__best_kernels()->sigmoid(n, x, y);
+    return SESSREC_OK;
 }
 
 SESSREC_API uint64_t sessrec_random(uint64_t seed, uint64_t stream, uint64_t index) {
@@ -9329,11 +9391,13 @@ SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool) {
     return pool ? pool->threads.threads : 1;
 }
 
-SESSREC_API void sessrec_parallel(sessrec_pool *pool, int32_t count,
-                                  void (*task)(void *context, int32_t index), void *context) {
+SESSREC_API sessrec_result sessrec_parallel(sessrec_pool *pool, int32_t count,
+                                            void (*task)(void *context, int32_t index), void *context) {
+    if (!task) return SESSREC_INVALID_ARGUMENT;
     if (pool) sessrec__pool_run(&pool->threads, count, task, context);
     else
         for (int32_t i = 0; i < count; ++i) task(context, i);
+    return SESSREC_OK;
 }
 
 SESSREC_API void sessrec_pool_destroy(sessrec_pool *pool) {
@@ -9635,7 +9699,8 @@ static int sessrec__take_whole(const char *at, const char *end, double least, do
 
 static int sessrec__take_number(const char *at, const char *end, const sessrec__option *o, float *out) {
     double value;
-    if (end - at > 64 || !sessrec__parse_number(at, end, &value) ||
+    if (end - at > 64 || strspn(at, "+-.0123456789eE") < (size_t)(end - at) ||
+        !sessrec__parse_number(at, end, &value) ||
         !sessrec__within(value, o->least, o->most))
         return 0;
     *out = (float)value;
@@ -13067,7 +13132,13 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 // ===========================================================================================================
 
 enum { SESSREC__FORMAT_MAJOR = 1, SESSREC__FORMAT_MINOR = 0 };
-enum { SESSREC__FILE_MODEL = 1, SESSREC__FILE_CHECKPOINT = 2 };
+enum {
+    SESSREC__FILE_MODEL = 1,
+    SESSREC__FILE_CHECKPOINT = 2,
+    SESSREC__FILE_KNN = 3,
+    SESSREC__FILE_RULES = 4,
+    SESSREC__FILE_BLEND = 5
+};
 enum {
     SESSREC__MAX_SECTIONS = 208,    // a model has at most 37; of its 32 tensors a trainer has up to five more
     SESSREC__RECORD = 64,           // bytes of the header and of a record of the table
@@ -13365,9 +13436,11 @@ static sessrec_result sessrec__archive_open(sessrec__archive *archive, const voi
     sessrec_result result = sessrec__check_start(archive->file, size, err);
     if (!result) result = sessrec__check_header(archive, size, err);
     if (result) return result;
-    if (archive->kind != kind)
+    if (kind && archive->kind != kind)
         return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is not a %s",
                              kind == SESSREC__FILE_MODEL ? "model" : "checkpoint");
+    if (!kind && archive->kind == SESSREC__FILE_CHECKPOINT)
+        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is a checkpoint, which cannot recommend");
     uint64_t end = SESSREC__RECORD * (uint64_t)(archive->count + 1);
     for (int32_t i = 0; i < archive->count; ++i) {
         const char *name = sessrec__archive_name(archive, i);
@@ -13668,18 +13741,457 @@ SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void
 }
 
 // ===========================================================================================================
+// >>scorer_file   neighbors, rules and blends as archives
+// Sections: "scorer", the numbers of sessrec__scorer_view; of neighbors and rules then the last four of a
+// model, and their arrays; of a blend its parts, each a whole file.
+// ===========================================================================================================
+
+enum { SESSREC__SCORER_NUMBERS = 32, SESSREC__BLEND_DEPTH = 4 };
+
+// What is told of a scorer.
+typedef struct sessrec__scorer_view {
+    uint32_t kind;
+    double numbers[SESSREC__SCORER_NUMBERS];
+    sessrec__model_view items;
+    const void *arrays[6];
+    int64_t sizes[SESSREC__MAX_PARTS];  // of the arrays, or of the parts
+    const void *parts[SESSREC__MAX_PARTS];
+    void *owned[SESSREC__MAX_PARTS];    // memory of what was made to be written
+    sessrec_allocator memory;
+} sessrec__scorer_view;
+
+static int sessrec__scorer_sections(const void *what, int32_t index, sessrec__section *out) {
+    static const char *const names[2][6] = {{"ends", "begins", "distinct", "events", "list_begins", "lists"},
+                                            {"contexts", "begins", "seen", "rules", "rule_seen", ""}};
+    static const uint32_t types[2][6] = {
+        {SESSREC__FLOAT64, SESSREC__UINT32, SESSREC__INT32, SESSREC__UINT32, SESSREC__UINT32, SESSREC__INT32},
+        {SESSREC__INT32, SESSREC__UINT32, SESSREC__UINT32, SESSREC__UINT32, SESSREC__UINT32, 0}};
+    const sessrec__scorer_view *v = (const sessrec__scorer_view *)what;
+    const int rules = v->kind == SESSREC__FILE_RULES, at = index - 5;
+    if (!index)
+        return sessrec__section_is(out, "scorer", SESSREC__FLOAT64, SESSREC__SCORER_NUMBERS, 1, v->numbers);
+    if (v->kind == SESSREC__FILE_BLEND) {
+        char name[6] = "part0";
+        if (index > (int32_t)v->numbers[4]) return 0;
+        name[4] = (char)('0' + index - 1);
+        return sessrec__section_is(out, name, SESSREC__BYTES, v->sizes[index - 1], 1, v->parts[index - 1]);
+    }
+    if (index < 5) return sessrec__model_sections(&v->items, index, out);
+    if (at > 5 || !types[rules][at]) return 0;
+    return sessrec__section_is(out, names[rules][at], types[rules][at], v->sizes[at],
+                               !rules ? 1 : at == 0 ? SESSREC__MAX_ORDER : at == 3 ? 2 : 1, v->arrays[at]);
+}
+
+// Sizes that follow from the numbers.
+static void sessrec__scorer_shape(sessrec__scorer_view *v, const sessrec_model *items) {
+    const int64_t V = (int64_t)v->numbers[1], a = (int64_t)v->numbers[4], b = (int64_t)v->numbers[5];
+    const int64_t knn[6] = {a, a + 1, a, b, V + 1, (int64_t)v->numbers[6]}, rules[6] = {a, a + 1, a, b, b, 0};
+    sessrec__view_model(&v->items, items, (uint64_t)v->numbers[2]);
+    memcpy(v->sizes, v->kind == SESSREC__FILE_KNN ? knn : rules, sizeof knn);
+}
+
+static void sessrec__knn_numbers(const sessrec_knn_config *c, double *to) {
+    const double numbers[11] = {c->k,
+                                c->m,
+                                c->cosine,
+                                c->last_n,
+                                c->weight,
+                                c->neighbor_weight,
+                                c->weight_scale,
+                                c->neighbor_scale,
+                                c->recency,
+                                c->spread,
+                                c->idf};
+    memcpy(to, numbers, sizeof numbers);
+}
+
+static void sessrec__scorer_close(sessrec__scorer_view *v) {
+    for (int32_t i = 0; i < SESSREC__MAX_PARTS; ++i) sessrec__free(&v->memory, v->owned[i]);
+}
+
+// The view of a scorer. Its arrays are not there when only the size is asked for.
+static sessrec_result sessrec__scorer_view_of(const sessrec_scorer *scorer, int arrays,
+                                              sessrec__scorer_view *v, sessrec_error *err) {
+    memset(v, 0, sizeof *v);
+    if (!scorer) return sessrec__null(err);
+    if (scorer->list == sessrec__knn_list) {
+        const sessrec__knn *knn = (const sessrec__knn *)scorer->self;
+        const int32_t V = scorer->item_count;
+        int64_t total = 0;
+        v->kind = SESSREC__FILE_KNN;
+        v->memory = knn->memory;
+        for (int32_t i = 0; i < V; ++i) total += knn->postings[i].count;
+        v->numbers[4] = knn->sessions;
+        v->numbers[5] = knn->begins[knn->sessions];
+        v->numbers[6] = (double)total;
+        sessrec__knn_numbers(&knn->config, v->numbers + 8);
+        v->arrays[0] = knn->ends, v->arrays[1] = knn->begins, v->arrays[2] = knn->distinct,
+        v->arrays[3] = knn->events;
+        if (arrays) {
+            uint32_t *begins = (uint32_t *)sessrec__alloc_unset(&v->memory, (uint64_t)V + 1, sizeof *begins);
+            int32_t *lists = (int32_t *)sessrec__alloc_unset(&v->memory, (uint64_t)total, sizeof *lists);
+            v->arrays[4] = v->owned[0] = begins;
+            v->arrays[5] = v->owned[1] = lists;
+            if (!begins || !lists) return sessrec__no_memory(err);
+            begins[0] = 0;
+            for (int32_t i = 0; i < V; ++i) {
+                const sessrec__postings *list = &knn->postings[i];
+                if (list->count)
+                    memcpy(lists + begins[i], list->sessions, (size_t)list->count * sizeof *lists);
+                begins[i + 1] = begins[i] + (uint32_t)list->count;
+            }
+        }
+    } else if (scorer->list == sessrec__rules_list) {
+        const sessrec__rules *rules = (const sessrec__rules *)scorer->self;
+        v->kind = SESSREC__FILE_RULES;
+        v->numbers[4] = rules->contexts;
+        v->numbers[5] = rules->begins[rules->contexts];
+        v->numbers[6] = rules->catalog.window;
+        v->arrays[0] = rules->context, v->arrays[1] = rules->begins, v->arrays[2] = rules->context_sessions;
+        v->arrays[3] = rules->rules, v->arrays[4] = rules->sessions;
+    } else if (scorer->destroy == sessrec__blend_destroy) {
+        const sessrec__blend *blend = (const sessrec__blend *)scorer->self;
+        v->kind = SESSREC__FILE_BLEND;
+        v->memory = blend->memory;
+        v->numbers[4] = blend->count;
+        v->numbers[5] = blend->epsilon;
+        for (int32_t p = 0; p < blend->count; ++p) {
+            const sessrec__blend_member *member = &blend->members[p];
+            const size_t size = sessrec_scorer_export_size(&member->scorer);
+            v->numbers[8 + p] = (double)member->weight;
+            v->numbers[16 + p] = member->logarithm;
+            v->sizes[p] = (int64_t)size;
+            if (!size)
+                return sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
+                                     "a part of the blend is of a kind that no file holds");
+            if (!arrays) continue;
+            v->parts[p] = v->owned[p] = sessrec__alloc_unset(&v->memory, size, 1);
+            if (!v->owned[p]) return sessrec__no_memory(err);
+            const sessrec_result result = sessrec_scorer_export(&member->scorer, v->owned[p], size);
+            if (result) return sessrec__fail(err, result, 0, "a part of the blend cannot be written");
+        }
+        return SESSREC_OK;
+    } else {
+        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "a scorer of this kind has no file");
+    }
+    const sessrec_model *items = ((const sessrec__catalog *)scorer->self)->items;
+    v->numbers[1] = items->info.item_count;
+    v->numbers[2] = items->id_offset[items->info.item_count];
+    v->numbers[3] = (double)items->info.event_count;
+    sessrec__scorer_shape(v, items);
+    return SESSREC_OK;
+}
+
+SESSREC_API size_t sessrec_scorer_export_size(const sessrec_scorer *scorer) {
+    const sessrec_model *model = sessrec__model_of(scorer);
+    sessrec__scorer_view v;
+    uint64_t size = 0;
+    if (model) return sessrec_model_export_size(model);
+    if (!sessrec__scorer_view_of(scorer, 0, &v, NULL))
+        sessrec__archive_size(sessrec__scorer_sections, &v, &size);
+    return (size_t)size;
+}
+
+static int sessrec__write_scorer(sessrec__sink *sink, const void *what) {
+    return sessrec__archive_write(sink, ((const sessrec__scorer_view *)what)->kind, sessrec__scorer_sections,
+                                  what);
+}
+
+SESSREC_API sessrec_result sessrec_scorer_export(const sessrec_scorer *scorer, void *bytes, size_t size) {
+    const sessrec_model *model = sessrec__model_of(scorer);
+    sessrec__memory_sink memory;
+    sessrec__scorer_view v;
+    if (model) return sessrec_model_export(model, bytes, size);
+    const size_t needed = sessrec_scorer_export_size(scorer);
+    if (!bytes || !needed || size < needed) return SESSREC_INVALID_ARGUMENT;
+    const sessrec_result result = sessrec__scorer_view_of(scorer, 1, &v, NULL);
+    memory.sink.put = sessrec__memory_put;
+    memory.at = (unsigned char *)bytes;
+    memory.room = size;
+    if (!result) sessrec__write_scorer(&memory.sink, &v);
+    sessrec__scorer_close(&v);
+    return result;
+}
+
+// ---- reading ----
+
+// A number of a file as a count, -1 if it is none.
+static int64_t sessrec__count_of(double number, double most) {
+    return number >= 0 && number <= most && (double)(int64_t)number >= number ? (int64_t)number : -1;
+}
+
+static int sessrec__rising(const uint32_t *begins, int64_t count, int64_t end, int64_t least) {
+    int good = !begins[0] && begins[count] == end;
+    for (int64_t i = 0; i < count; ++i)
+        good &= begins[i + 1] >= begins[i] && begins[i + 1] - begins[i] >= least;
+    return good;
+}
+
+// What is wrong with the arrays of an index, NULL if nothing is.
+static const char *sessrec__knn_wrong(sessrec__knn *knn, const uint32_t *list_begins, int32_t *lists,
+                                      int64_t total) {
+    const int32_t S = knn->sessions, V = knn->catalog.items->info.item_count, m = knn->config.m;
+    const int64_t events = (int64_t)knn->catalog.items->info.event_count;
+    for (int32_t s = 0; s < S; ++s)
+        if (!(knn->ends[s] - knn->ends[s] <= 0) || (s && knn->ends[s] < knn->ends[s - 1])) return "ends";
+    if (!sessrec__rising(knn->begins, S, events, 1)) return "begins";
+    for (int32_t s = 0; s < S; ++s) {
+        int32_t distinct = 0;
+        for (uint32_t e = knn->begins[s]; e < knn->begins[s + 1]; ++e) {
+            const int32_t item = (int32_t)(knn->events[e] & INT32_MAX);
+            if (item >= V || !knn->catalog.items->support[item]) return "events";
+            distinct += !(knn->events[e] >> SESSREC__KNN_AGAIN);
+        }
+        if (distinct < 1 || distinct != knn->distinct[s]) return "distinct";
+    }
+    if (!sessrec__rising(list_begins, V, total, 0)) return "list_begins";
+    for (int32_t i = 0; i < V; ++i) {
+        sessrec__postings *list = &knn->postings[i];
+        list->sessions = lists + list_begins[i];
+        list->count = (int32_t)(list_begins[i + 1] - list_begins[i]);
+        if (list->count < 0 || (m && list->count > m)) return "list_begins";
+        for (int32_t j = 0; j < list->count; ++j)
+            if (list->sessions[j] >= S || list->sessions[j] < (j ? list->sessions[j - 1] + 1 : 0))
+                return "lists";
+    }
+    return NULL;
+}
+
+static const char *sessrec__rules_wrong(const sessrec__rules *rules, int64_t total) {
+    const int32_t V = rules->catalog.items->info.item_count;
+    if (!sessrec__rising(rules->begins, rules->contexts, total, 1)) return "begins";
+    for (int32_t c = 0; c < rules->contexts; ++c) {
+        const int32_t *key = rules->context[c];
+        int32_t order = 1;
+        for (int32_t o = 0, ended = 0; o < SESSREC__MAX_ORDER; ++o) {
+            if (key[o] < (o ? -1 : 0) || key[o] >= V || (ended && key[o] >= 0)) return "contexts";
+            ended |= key[o] < 0;
+            if (c && order > 0)
+                order = key[o] > key[o - SESSREC__MAX_ORDER] ? -1 : key[o] == key[o - SESSREC__MAX_ORDER];
+        }
+        if (c && order >= 0) return "contexts";
+    }
+    for (int64_t r = 0; r < total; ++r)
+        if (rules->rules[r].item < 0 || rules->rules[r].item >= V ||
+            !(rules->rules[r].score - rules->rules[r].score <= 0))
+            return "rules";
+    return NULL;
+}
+
+static const void *sessrec__scorer_data(const sessrec__archive *archive, int32_t index) {
+    return sessrec__archive_data(archive, index);
+}
+
+// The items of a file, sections 1 to 4 of those that `v` expects. Owner: the caller.
+static sessrec_result sessrec__items_from(const sessrec__archive *archive, sessrec__scorer_view *v,
+                                          const sessrec_allocator *memory, sessrec_model **out,
+                                          sessrec_error *err) {
+    const int64_t V = sessrec__count_of(v->numbers[1], INT32_MAX - 1),
+                  bytes = sessrec__count_of(v->numbers[2], UINT32_MAX);
+    const int64_t events = sessrec__count_of(v->numbers[3], 9e15);
+    if (V < 1 || bytes < 0 || events < 0 || sessrec__count_of(v->numbers[4], INT32_MAX - 1) < 0 ||
+        sessrec__count_of(v->numbers[5], UINT32_MAX - 1) < 0 ||
+        sessrec__count_of(v->numbers[6], UINT32_MAX - 1) < 0)
+        return sessrec__damaged(err, "its first section", "does not describe a scorer");
+    sessrec_model *items = (sessrec_model *)sessrec__alloc(memory, 1, sizeof *items);
+    if (!(*out = items)) return sessrec__no_memory(err);
+    items->memory = *memory;
+    items->info.item_count = (int32_t)V;
+    items->info.event_count = (uint64_t)events;
+    sessrec__scorer_shape(v, items);
+    const sessrec_result result =
+        sessrec__archive_match(archive, sessrec__scorer_sections, v, SESSREC_BAD_FILE, err);
+    if (result) return result;
+    items->support = (const uint64_t *)sessrec__scorer_data(archive, 1);
+    items->id_offset = (const uint32_t *)sessrec__scorer_data(archive, 2);
+    items->id_text = (const char *)sessrec__scorer_data(archive, 3);
+    items->id_order = (const int32_t *)sessrec__scorer_data(archive, 4);
+    if (!sessrec__good_ids(items, (uint64_t)bytes) || !sessrec__good_order(items) ||
+        !sessrec__good_support(items))
+        return sessrec__damaged(err, "ids or support of its items", "are not those of a catalog");
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__knn_from(const sessrec__archive *archive, sessrec__scorer_view *v,
+                                        const sessrec_allocator *memory, void *file, sessrec_scorer *out,
+                                        sessrec_error *err) {
+    sessrec__knn *knn = (sessrec__knn *)sessrec__alloc(memory, 1, sizeof *knn);
+    if (!knn) return sessrec__no_memory(err);
+    knn->memory = *memory;
+    sessrec_knn_config *c = &knn->config;
+    const double *n = v->numbers + 8;
+    sessrec_result result = sessrec__items_from(archive, v, memory, &knn->catalog.items, err);
+    for (int i = 0; i < 6 && !result; ++i)
+        if (sessrec__count_of(n[i], INT32_MAX) < 0)
+            result = sessrec__damaged(err, "its setting", "is impossible");
+    if (!result) {
+        *c = sessrec_knn_config_default();
+        c->k = (int32_t)n[0], c->m = (int32_t)n[1], c->cosine = (int32_t)n[2], c->last_n = (int32_t)n[3];
+        c->weight = (int32_t)n[4], c->neighbor_weight = (int32_t)n[5];
+        c->weight_scale = n[6], c->neighbor_scale = n[7], c->recency = n[8], c->spread = n[9], c->idf = n[10];
+        if (sessrec__knn_check(c, NULL)) result = sessrec__damaged(err, "its setting", "is impossible");
+    }
+    if (!result) {
+        knn->postings =
+            (sessrec__postings *)sessrec__alloc(memory, (uint64_t)v->numbers[1], sizeof *knn->postings);
+        if (!knn->postings) result = sessrec__no_memory(err);
+    }
+    if (!result) {
+        knn->sessions = (int32_t)v->numbers[4];
+        knn->ends = (double *)(uintptr_t)sessrec__scorer_data(archive, 5);
+        knn->begins = (uint32_t *)(uintptr_t)sessrec__scorer_data(archive, 6);
+        knn->distinct = (int32_t *)(uintptr_t)sessrec__scorer_data(archive, 7);
+        knn->events = (uint32_t *)(uintptr_t)sessrec__scorer_data(archive, 8);
+        const uint32_t *begins = (const uint32_t *)sessrec__scorer_data(archive, 9);
+        int32_t *lists = (int32_t *)(uintptr_t)sessrec__scorer_data(archive, 10);
+        const char *wrong = v->numbers[5] < v->numbers[3] || v->numbers[5] > v->numbers[3]
+                                ? "support" : sessrec__knn_wrong(knn, begins, lists, (int64_t)v->numbers[6]);
+        if (wrong) result = sessrec__damaged(err, wrong, "has a value that cannot be");
+    }
+    if (result) {
+        sessrec__knn_destroy(knn);
+        return result;
+    }
+    knn->file = file;
+    sessrec__knn_wire(knn, out);
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__rules_from(const sessrec__archive *archive, sessrec__scorer_view *v,
+                                          const sessrec_allocator *memory, void *file, sessrec_scorer *out,
+                                          sessrec_error *err) {
+    sessrec__rules *rules = (sessrec__rules *)sessrec__alloc(memory, 1, sizeof *rules);
+    if (!rules) return sessrec__no_memory(err);
+    rules->memory = *memory;
+    rules->in_file = 1;
+    sessrec_result result = sessrec__items_from(archive, v, memory, &rules->catalog.items, err);
+    if (!result && (v->numbers[6] < 1 || v->numbers[6] > SESSREC__MAX_ORDER))
+        result = sessrec__damaged(err, "its setting", "is impossible");
+    if (!result) {
+        rules->catalog.window = (int32_t)v->numbers[6];
+        rules->contexts = (int32_t)v->numbers[4];
+        rules->context = (int32_t (*)[SESSREC__MAX_ORDER])(uintptr_t)sessrec__scorer_data(archive, 5);
+        rules->begins = (uint32_t *)(uintptr_t)sessrec__scorer_data(archive, 6);
+        rules->context_sessions = (uint32_t *)(uintptr_t)sessrec__scorer_data(archive, 7);
+        rules->rules = (sessrec_recommendation *)(uintptr_t)sessrec__scorer_data(archive, 8);
+        rules->sessions = (uint32_t *)(uintptr_t)sessrec__scorer_data(archive, 9);
+        const char *wrong = sessrec__rules_wrong(rules, (int64_t)v->numbers[5]);
+        if (wrong) result = sessrec__damaged(err, wrong, "has a value that cannot be");
+    }
+    if (result) {
+        sessrec__rules_destroy(rules);
+        return result;
+    }
+    rules->file = file;
+    sessrec__rules_wire(rules, out);
+    return SESSREC_OK;
+}
+
+static sessrec_result sessrec__scorer_from(const sessrec__archive *archive, const sessrec_allocator *memory,
+                                           void *file, int depth, sessrec_scorer *out, sessrec_error *err);
+
+static sessrec_result sessrec__blend_from(const sessrec__archive *archive, sessrec__scorer_view *v,
+                                          const sessrec_allocator *memory, void *file, int depth,
+                                          sessrec_scorer *out, sessrec_error *err) {
+    const int64_t count = sessrec__count_of(v->numbers[4], SESSREC__MAX_PARTS);
+    if (SESSREC__BIG_ENDIAN)
+        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "blends are read on little-endian machines only");
+    if (count < 1 || archive->count != count + 1 || !(v->numbers[5] > 0 && v->numbers[5] <= 1) || depth < 1)
+        return sessrec__damaged(err, "its first section", "does not describe a blend");
+    sessrec__blend *blend = (sessrec__blend *)sessrec__alloc(memory, 1, sizeof *blend);
+    if (!blend) return sessrec__no_memory(err);
+    blend->memory = *memory;
+    blend->epsilon = v->numbers[5];
+    blend->owns = 1;
+    for (int32_t p = 0; p < (int32_t)count; ++p)
+        v->sizes[p] = (int64_t)sessrec__archive_section(archive, p + 1).bytes;
+    sessrec_result result =
+        sessrec__archive_match(archive, sessrec__scorer_sections, v, SESSREC_BAD_FILE, err);
+    for (int32_t p = 0; p < (int32_t)count && !result; ++p) {
+        sessrec__blend_member *member = &blend->members[p];
+        sessrec__archive part;
+        const double weight = v->numbers[8 + p];
+        if (!(weight > -1e30 && weight < 1e30)) result = sessrec__damaged(err, "a weight", "is impossible");
+        if (!result)
+            result = sessrec__archive_open(&part, sessrec__scorer_data(archive, p + 1), (uint64_t)v->sizes[p],
+                                           0, err);
+        if (!result) result = sessrec__scorer_from(&part, memory, NULL, depth - 1, &member->scorer, err);
+        if (result) break;
+        member->weight = (float)weight;
+        member->logarithm = v->numbers[16 + p] > 0;
+        blend->count = p + 1;
+    }
+    if (!result) result = sessrec__blend_finish(blend, out, err);
+    else sessrec__blend_destroy(blend);
+    if (!result) blend->file = file;
+    return result;
+}
+
+static void sessrec__own_model_destroy(void *self) {
+    sessrec_model_destroy((sessrec_model *)self);
+}
+
+// A scorer of any kind from a file in memory. file: the block that holds it, if the scorer is to own it; it
+// begins with room for a model, and is not freed by a failure.
+static sessrec_result sessrec__scorer_from(const sessrec__archive *archive, const sessrec_allocator *memory,
+                                           void *file, int depth, sessrec_scorer *out, sessrec_error *err) {
+    sessrec__scorer_view v;
+    if (archive->kind == SESSREC__FILE_MODEL) {
+        sessrec_model *model = NULL;
+        void *block = file ? file : sessrec__alloc(memory, 1, sizeof *model);
+        if (!block) return sessrec__no_memory(err);
+        sessrec_result result = sessrec__model_finish(archive, memory, block, &model, err);
+        if (!result) result = sessrec_scorer_model(model, NULL, out, err);
+        if (!result) out->destroy = sessrec__own_model_destroy;
+        return result;
+    }
+    const sessrec__section first = sessrec__archive_section(archive, 0);
+    memset(&v, 0, sizeof v);
+    v.kind = archive->kind;
+    sessrec_result result = SESSREC_OK;
+    if (strcmp(first.name, "scorer") || first.type != SESSREC__FLOAT64 || first.bytes != sizeof v.numbers ||
+        v.kind < SESSREC__FILE_KNN || v.kind > SESSREC__FILE_BLEND)
+        result = sessrec__damaged(err, "its first section", "does not describe a scorer");
+    else
+        memcpy(v.numbers, sessrec__scorer_data(archive, 0), sizeof v.numbers);
+    if (!result && v.kind == SESSREC__FILE_KNN)
+        result = sessrec__knn_from(archive, &v, memory, file, out, err);
+    else if (!result && v.kind == SESSREC__FILE_RULES)
+        result = sessrec__rules_from(archive, &v, memory, file, out, err);
+    else if (!result) result = sessrec__blend_from(archive, &v, memory, file, depth, out, err);
+    if (result) sessrec__free(memory, file);
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_scorer_import(const void *bytes, size_t size,
+                                                 const sessrec_allocator *allocator, sessrec_scorer *out,
+                                                 sessrec_error *err) {
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    sessrec__archive archive;
+    if (out) memset(out, 0, sizeof *out);
+    if (!out || !bytes) return sessrec__null(err);
+    if ((uintptr_t)bytes & 63)
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the bytes must begin at a multiple of 64");
+    if (SESSREC__BIG_ENDIAN)
+        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
+                             "files are little-endian: this machine can read one, but not use it in place");
+    const sessrec_result result = sessrec__archive_open(&archive, bytes, size, 0, err);
+    return result ? result : sessrec__scorer_from(&archive, &memory, NULL, SESSREC__BLEND_DEPTH, out, err);
+}
+
+// ===========================================================================================================
 // >>disk   files that are written as a whole or not at all
 // ===========================================================================================================
-#    ifndef SESSREC_NO_STDIO
+#ifndef SESSREC_NO_STDIO
 
-#      if defined(SESSREC__WINDOWS)
-#        include <io.h>
-#      elif defined(SESSREC__POSIX)
-#        include <sys/file.h>
-#        if defined(__STRICT_ANSI__) && !defined(__cplusplus)
+#if defined(SESSREC__WINDOWS)
+#  include <io.h>
+#elif defined(SESSREC__POSIX)
+#  include <sys/file.h>
+#  if defined(__STRICT_ANSI__) && !defined(__cplusplus)
 extern ssize_t readlink(const char *path, char *to, size_t size);  // -std=c99 hides it
-#        endif
-#      endif
+#  endif
+#endif
 
 // A file that is being written beside the one that it is to replace.
 typedef struct sessrec__file_sink {
@@ -13711,18 +14223,18 @@ static char *sessrec__directory_of(char *path) {
     return path;
 }
 
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
 
 static int sessrec__file_open(const char *path, int flags, mode_t mode) {
     int file;
-#        ifdef O_CLOEXEC
+#ifdef O_CLOEXEC
     flags |= O_CLOEXEC;
-#        endif
+#endif
     do file = open(path, flags, mode);
     while (file < 0 && errno == EINTR);
-#        ifndef O_CLOEXEC
+#ifndef O_CLOEXEC
     if (file >= 0) (void)fcntl(file, F_SETFD, FD_CLOEXEC);
-#        endif
+#endif
     return file;
 }
 
@@ -13847,7 +14359,7 @@ static int sessrec__sticky(sessrec__file_sink *file, const struct stat *old) {
            (status.st_mode & 01000) && status.st_uid != geteuid();
 }
 
-#      else
+#else
 
 static int64_t sessrec__read(FILE *file, void *bytes, uint64_t size) {
     const size_t have = fread(bytes, 1, (size_t)size, file);
@@ -13861,9 +14373,9 @@ static int sessrec__file_out(sessrec__file_sink *file, const unsigned char *byte
 
 static int sessrec__sync(FILE *file) {
     int failed = fflush(file);
-#        ifdef SESSREC__WINDOWS
+#ifdef SESSREC__WINDOWS
     if (!failed) failed = _commit(_fileno(file));
-#        endif
+#endif
     return !failed;
 }
 
@@ -13872,7 +14384,7 @@ static int sessrec__file_close(sessrec__file_sink *file) {
     return !file->error;
 }
 
-#      endif  // SESSREC__POSIX
+#endif // SESSREC__POSIX
 
 static int sessrec__file_put(sessrec__sink *sink, const unsigned char *bytes, size_t size) {
     sessrec__file_sink *file = (sessrec__file_sink *)sink;
@@ -13899,7 +14411,7 @@ static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__sav
     file->error = 0;
     file->used = 0;
     save->number = -1;
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
     struct stat there;
     if (!path || !sessrec__follow(file, path))
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long, or its links "
@@ -13926,19 +14438,19 @@ static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__sav
     save->number =
         sessrec__file_create(file, save->begins, save->replaces ? (there.st_mode & 0700) | 0600 : 0666);
     if (save->number >= 0 && save->replaces) sessrec__take_owner(file->name, &there);
-#      else
+#else
     if (!path || strlen(path) >= sizeof file->target - SESSREC__ENDING)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long");
     strcpy(file->target, path);
-#        ifdef SESSREC__WINDOWS
+#ifdef SESSREC__WINDOWS
     save->number = (int32_t)(GetCurrentProcessId() & INT32_MAX);
-#        else
+#else
     save->number = 0;
-#        endif
+#endif
     sessrec__file_name(file, save->number);
     file->file = fopen(file->name, "wb");
     if (!file->file) save->number = -1;
-#      endif
+#endif
     if (save->number >= 0) return SESSREC_OK;
     return sessrec__fail(err, errno == ENOMEM ? SESSREC_OUT_OF_MEMORY : bad, 0,
                          "cannot create a file beside %s: %s", path, strerror(errno));
@@ -13958,25 +14470,25 @@ static sessrec_result sessrec__file_stage(sessrec__file_sink *file, sessrec__sav
 }
 
 static int sessrec__file_rename(sessrec__file_sink *file, const char *from, const char *to) {
-#      ifdef SESSREC__WINDOWS
+#ifdef SESSREC__WINDOWS
     if (MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) return 1;
     errno = EACCES;  // by far the most frequent reason
     return sessrec__file_failed(file);
-#      else
-#        ifndef SESSREC__POSIX
+#else
+#ifndef SESSREC__POSIX
     remove(to);  // C alone has no rename that replaces, so for a moment there is no file
-#        endif
+#endif
     return !rename(from, to) || sessrec__file_failed(file);
-#      endif
+#endif
 }
 
 // The names of a file that was begun.
 static void sessrec__file_again(sessrec__file_sink *file, const sessrec__save *save) {
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
     sessrec__follow(file, save->path);
-#      else
+#else
     strcpy(file->target, save->path);
-#      endif
+#endif
     sessrec__file_name(file, save->number);
     file->file = save->file;
     file->error = 0;
@@ -13985,7 +14497,7 @@ static void sessrec__file_again(sessrec__file_sink *file, const sessrec__save *s
 // Gives the file its name. Where others follow that may fail, the old one keeps a second name until all are
 // done: TARGET.tmp1000, which no temporary file has.
 static int sessrec__file_publish(sessrec__file_sink *file, sessrec__save *save, int keep) {
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
     char *old = (char *)file->buffer;  // whose bytes are written
     memcpy(old, file->name, sizeof file->name);
     sessrec__file_name(file, SESSREC__TRIES);
@@ -13996,13 +14508,13 @@ static int sessrec__file_publish(sessrec__file_sink *file, sessrec__save *save, 
     }
     save->published = sessrec__file_rename(file, old, file->target);
     return save->published;
-#      else
+#else
     (void)keep;
     // an open file cannot be renamed on Windows
     if (sessrec__file_close(file)) save->published = sessrec__file_rename(file, file->name, file->target);
     save->file = NULL;
     return save->published;
-#      endif
+#endif
 }
 
 // Ends a file: as it is now if all are well, else as it was before.
@@ -14019,14 +14531,14 @@ static void sessrec__file_end(sessrec__file_sink *file, sessrec__save *save, int
 // The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is
 // left to the system.
 static void sessrec__file_settle(sessrec__file_sink *file) {
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
     const int directory = sessrec__file_open(sessrec__directory_of(file->name), O_RDONLY, 0);
     if (directory < 0) return;
     if (!sessrec__sync(directory) && errno == EIO) sessrec__file_failed(file);
     close(directory);
-#      else
+#else
     (void)file;
-#      endif
+#endif
 }
 
 // Whatever happens, every path is afterwards what it was, or all are what was produced, as a whole. (A
@@ -14106,19 +14618,19 @@ SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, 
             saves[i].produce = sessrec__write_model;
             saves[i].what = output->model;
         }
-#      ifndef SESSREC_NO_TRAINING
+#ifndef SESSREC_NO_TRAINING
         if (output->log) {
             if (output->log->in) return sessrec__fail(err, bad, 0, "a log is not finished");
             saves[i].begins = sessrec__log_begins;
             saves[i].produce = sessrec__write_log;
             saves[i].what = output->log;
         }
-#      endif
+#endif
     }
     return sessrec__save_files(saves, count, err);
 }
 
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
 SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
     sessrec__file_sink file;
     char *first = (char *)file.buffer, *second = file.target;
@@ -14135,18 +14647,18 @@ SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
     return !stat(sessrec__directory_of(first), &left) && !stat(sessrec__directory_of(second), &right) &&
            sessrec__same_inode(&left, &right);
 }
-#      else
+#else
 SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
     if (!a || !b) return 0;
-#        ifdef SESSREC__WINDOWS
+#  ifdef SESSREC__WINDOWS
     char first[2048], second[2048];
     if (GetFullPathNameA(a, sizeof first, first, NULL) - 1u < sizeof first - 1 &&
         GetFullPathNameA(b, sizeof second, second, NULL) - 1u < sizeof second - 1)
         return !lstrcmpiA(first, second);
-#        endif
+#  endif
     return !strcmp(a, b);
 }
-#      endif
+#endif
 
 // Reads a file whose header says how long it is to *block + prefix. Memory is taken for what the file system
 // says is there, or else as the bytes come: the header alone is not believed. *block is to be freed in any
@@ -14186,26 +14698,26 @@ static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, con
                                             sessrec_error *err) {
     uint64_t size = 0, on_disk = 0;
     *block = NULL;
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
     struct stat status;
     sessrec__handle file = sessrec__file_open(path, O_RDONLY, 0);
     if (file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode)) on_disk = (uint64_t)status.st_size;
-#      else
+#else
     sessrec__handle file = fopen(path, "rb");
     if (file && !fseek(file, 0, SEEK_END)) on_disk = ftell(file) > 0 ? (uint64_t)ftell(file) : 0;
     if (file) rewind(file);
-#      endif
+#endif
     const sessrec_result unopened = errno == ENOENT   ? SESSREC_NO_FILE
                                     : errno == ENOMEM ? SESSREC_OUT_OF_MEMORY
                                                       : SESSREC_IO_ERROR;
     if (file == SESSREC__NO_HANDLE)
         return sessrec__fail(err, unopened, 0, "cannot open the file: %s", strerror(errno));
     sessrec_result result = sessrec__read_stream(file, on_disk, memory, prefix, block, &size, err);
-#      ifdef SESSREC__POSIX
+#ifdef SESSREC__POSIX
     close(file);
-#      else
+#else
     fclose(file);
-#      endif
+#endif
     if (!result) result = sessrec__archive_open(archive, (char *)*block + prefix, size, kind, err);
     if (result) {
         sessrec__free(memory, *block);
@@ -14240,8 +14752,31 @@ SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_al
     return result ? result : sessrec__model_finish(&archive, &memory, block, out, err);
 }
 
-#    endif  // SESSREC_NO_STDIO
-#    undef SESSREC__BIG_ENDIAN
+SESSREC_API sessrec_result sessrec_scorer_write(const sessrec_scorer *scorer, const char *path,
+                                                sessrec_error *err) {
+    const sessrec_model *model = sessrec__model_of(scorer);
+    sessrec__scorer_view v;
+    if (model) return sessrec_model_write(model, path, err);
+    sessrec_result result = sessrec__scorer_view_of(scorer, 1, &v, err);
+    if (!result) result = sessrec__save_file(path, sessrec__write_scorer, &v, err);
+    sessrec__scorer_close(&v);
+    return result;
+}
+
+SESSREC_API sessrec_result sessrec_scorer_read(const char *path, const sessrec_allocator *allocator,
+                                               sessrec_scorer *out, sessrec_error *err) {
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    sessrec__archive archive;
+    void *block;
+    if (out) memset(out, 0, sizeof *out);
+    if (!out || !path) return sessrec__null(err);
+    const sessrec_result result = sessrec__read_archive(
+        path, 0, &memory, (sizeof(sessrec_model) + 63) / 64 * 64, &block, &archive, err);
+    return result ? result : sessrec__scorer_from(&archive, &memory, block, SESSREC__BLEND_DEPTH, out, err);
+}
+
+#endif // SESSREC_NO_STDIO
+#undef SESSREC__BIG_ENDIAN
 
 // ===========================================================================================================
 // >>checkpoint   a trainer as an archive
@@ -14249,7 +14784,7 @@ SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_al
 // states of the slots, and the best weights if some were kept. The mini-batches to come follow from the log
 // and the position, the random numbers from the seed, so nothing else is needed to go on with the same bits.
 // ===========================================================================================================
-#    if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
+#if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
 
 enum { SESSREC__CONFIG_NUMBERS = 28, SESSREC__POSITION_NUMBERS = 6 };
 
@@ -14475,12 +15010,12 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *tr, const char 
     return result;
 }
 
-#    endif  // !SESSREC_NO_TRAINING && !SESSREC_NO_STDIO
+#endif // !SESSREC_NO_TRAINING && !SESSREC_NO_STDIO
 
 // ===========================================================================================================
 // >>train   the whole of it, from public functions only: copy it into your program and change it
 // ===========================================================================================================
-#    ifndef SESSREC_NO_TRAINING
+#ifndef SESSREC_NO_TRAINING
 
 // ---- going on from a model ----
 
@@ -14681,11 +15216,11 @@ SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_ba
             if (!result && batch.rows) result = sessrec_trainer_step(tr, &batch, NULL, err);
         }
         if (!result && !batch.rows) return SESSREC_OK;
-#      ifndef SESSREC_NO_STDIO
+#ifndef SESSREC_NO_STDIO
         if (!result && c->checkpoint && c->checkpoint_steps > 0 &&
             (batch.step + 1) % c->checkpoint_steps == 0)
             result = sessrec_trainer_write(tr, c->checkpoint, err);
-#      endif
+#endif
         if (result) return result;
         if (!c->progress || sessrec__now() - shown < 0.2) continue;
         shown = sessrec__now();
@@ -14708,14 +15243,14 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
     sessrec_result result = sessrec_trainer_create(config, log, &trainer, err);
     if (!result) result = sessrec_trainer_sampler(trainer, &sampler, err);
     if (!result) result = sessrec_batcher_create(config, log, sampler, &batcher, err);
-#      ifndef SESSREC_NO_STDIO
+#ifndef SESSREC_NO_STDIO
     if (!result && config->checkpoint && config->resume) {
         result = sessrec_trainer_read(trainer, config->checkpoint, err);
         if (result == SESSREC_NO_FILE) result = SESSREC_OK;  // the first run
         sessrec_position at = sessrec_trainer_position(trainer);
         if (!result) result = sessrec_batcher_seek(batcher, at.epoch, at.step, err);
     }
-#      endif
+#endif
     if (!result && config->start_from) {
         sessrec_position at = sessrec_trainer_position(trainer);
         if (!at.epoch && !at.step) result = sessrec_trainer_warm_up(trainer, batcher, err);
@@ -14747,9 +15282,9 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
             result = sessrec_trainer_keep_best(trainer, progress.validation, err);
         }
         if (!result) result = sessrec_trainer_next_epoch(trainer);
-#      ifndef SESSREC_NO_STDIO
+#ifndef SESSREC_NO_STDIO
         if (!result && config->checkpoint) result = sessrec_trainer_write(trainer, config->checkpoint, err);
-#      endif
+#endif
         if (!result && config->progress && config->progress(config->progress_user, &progress))
             result = sessrec_error_set(err, SESSREC_STOPPED, "stopped at the end of an epoch");
     }

@@ -96,6 +96,18 @@ static inline int32_t experiment_list(const void *self, const void *state, const
     return ((const experiment_clicks *)state)->used;
 }
 
+// A state may come from outside, as the bytes of a session.
+static inline int32_t experiment_valid(const void *self, const void *state) {
+    const experiment_clicks *clicks = (const experiment_clicks *)state;
+    const int32_t items = ((const sessrec_scorer *)self)->item_count;
+    if (clicks->used < 0 || clicks->used > EXPERIMENT_CLICKED || clicks->next < 0 ||
+        clicks->next >= EXPERIMENT_CLICKED)
+        return 0;
+    for (int32_t i = 0; i < clicks->used; ++i)
+        if (clicks->list[i].item < 0 || clicks->list[i].item >= items) return 0;
+    return 1;
+}
+
 static inline void experiment_destroy(void *self) {
     sessrec_scorer_destroy((sessrec_scorer *)self);
     free(self);
@@ -124,6 +136,7 @@ static inline sessrec_result experiment_s_pop(const sessrec_log *log, sessrec_sc
     out->score = experiment_score;
     out->list = experiment_list;
     out->list_room = EXPERIMENT_CLICKED;
+    out->valid = experiment_valid;
     out->destroy = experiment_destroy;
     return SESSREC_OK;
 }

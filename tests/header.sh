@@ -162,6 +162,15 @@ fi
 same_license() { sed -n '/^\/\/ LICENSE$/,$ { s/^\/\/ \{0,1\}//; p; }' "$root/sessrec.h" | tail -n +3 | diff - "$root/LICENSE"; }
 expect 'the header ends with both licenses, word for word' same_license
 
+# every_function_gets_null: prints the public functions that tests/test_null.c does not call.
+every_function_gets_null() {
+    sed -n 's/^SESSREC_API .*[ *]\(sessrec_[a-z0-9_]*\)(.*/\1/p' "$root/sessrec.h" | sort -u | while read -r function; do
+        grep -q "[^a-z_]$function(" "$root/tests/test_null.c" || echo "$function"
+    done | grep . && return 1
+    return 0
+}
+expect 'every public function is called with NULL in tests/test_null.c' every_function_gets_null
+
 # ---- macros and options ------------------------------------------------------------------------------------
 
 only_own_macros() {

@@ -76,7 +76,7 @@ attempt() {
     tree=$work/$1
     verdict="SURVIVED  $2 ($3)"
     file=
-    for header in sessrec.h examples/experiment.h; do
+    for header in sessrec.h examples/experiment.h examples/gru4rec.c; do
         replaced "$root/$header" "$4" "$5" >"$work/$1.h" && ! cmp -s "$root/$header" "$work/$1.h" && file=$header && break
     done
     if [ ! "$file" ]; then
@@ -118,35 +118,35 @@ done
 
 # ---- the cell ----
 mutate 'the update gate keeps what it should replace' golden \
-    'difference = sessrec__vsub(c, sessrec__vget(h + i, n - i))' 'difference = sessrec__vsub(sessrec__vget(h + i, n - i), c)'
+    'V(mul, d, V(sub, c, SESSREC__AT(h)))' 'V(mul, d, V(sub, SESSREC__AT(h), c))'
 mutate 'reset and update gate are swapped' golden \
     'float *r = tape + i * T, *z = r + H, *n = z + H;' 'float *r = tape + i * T, *z = r, *n = r + 2 * H;'
 mutate 'the slope of tanh is forgotten' golden \
-    'sessrec__vmul(d, sessrec__vfma(sessrec__vsub(zero, c), c, one))' 'd'
+    'V(mul, d, V(fma, V(minus, c), c, one))' 'd'
 mutate 'the slope of a gate is forgotten' golden \
-    'sessrec__vsub(one, sessrec__vget(gate + i, n - i))' 'one'
+    'V(sub, V(all, 1), SESSREC__AT(gate))' 'V(all, 1)'
 mutate 'gates go on down to denormal numbers' test_kernels \
-    'return sessrec__vless(x, sessrec__vall(SESSREC__K(lowest)), zero, y);' 'return y;'
+    'return V(less, x, SESSREC__LOWEST, V(all, 0), y);' 'return y;'
 mutate 'the reset gate does not reach the candidate' golden \
-    'k->weigh(H, tape + i * T, h + (ptrdiff_t)i * H, tape + i * T + G);' 'k->scale(H, 1, h + (ptrdiff_t)i * H, tape + i * T + G);'
+    'k->multiply(H, tape + i * T, h + (ptrdiff_t)i * H, tape + i * T + G);' 'k->scale(H, 1, h + (ptrdiff_t)i * H, tape + i * T + G);'
 mutate 'the recurrent bias has no gradient' golden \
-    'k->axpy(2 * H, 1, d, c);' 'k->axpy(2 * H, 0, d, c);'
+    'k->axpy(2 * H, 1, d_gates + i * T, out);' 'k->axpy(2 * H, role != SESSREC__GRU_C, d_gates + i * T, out);'
 
 # ---- losses ----
 mutate 'cross-entropy forgets the target in its gradient' golden \
     'g[t] += own * share - 1;' 'g[t] += own * share;'
 mutate 'the softmax of the max losses counts the target' golden \
-    'k->weigh(row->C, row->n, w, w);' ''
+    'k->multiply(row->C, row->n, w, w);' ''
 mutate 'TOP1 without its second term' golden \
     'row->a[j] = rank + size;' 'row->a[j] = rank;'
 mutate 'half the gradient of bpreg' golden \
-    'vadd(sessrec__vget(scores + i, n - i), two), minus)' 'vadd(sessrec__vget(scores + i, n - i), one), minus)'
+    'V(add, SESSREC__AT(s), V(all, 2))' 'V(add, SESSREC__AT(s), V(all, 1))'
 mutate 'the mean of BPR counts the target' golden \
     'diagonal ? 1 : 1 / row->negatives;' 'diagonal ? 1 : 1 / (row->negatives + 1);'
 mutate 'smoothing adds instead of sharing' golden \
     'loss = (1 - smoothing) * loss + smoothing * mean;' 'loss = loss + smoothing * mean;'
 mutate 'the slope of SELU lacks its factor' golden \
-    'rest = sessrec__vall(a * b);' 'rest = sessrec__vall(a);'
+    'V(add, SESSREC__AT(f), V(all, a * b))' 'V(add, SESSREC__AT(f), V(all, a))'
 mutate 'logQ takes targets for samples' 'test_flaws golden' \
     'tr->target_weight[item] - tr->sample_weight[item];' '0;'
 mutate 'a target corrects its column once for each part' test_promises \
@@ -156,7 +156,7 @@ mutate 'a draw stops its search early' test_sampler \
 mutate 'logQ is added' golden \
     '(float)exp(-logq * alpha * log_support);' '(float)exp(logq * alpha * log_support);'
 mutate 'the gradient follows the live batch size' golden \
-    'tr->kernels->scale(C, 1 / (float)c->batch_size,' 'tr->kernels->scale(C, 1 / (float)tr->rows,'
+    'tr->kernels->scale(M, 1 / (float)c->batch_size,' 'tr->kernels->scale(M, 1 / (float)step->rows,'
 
 mutate 'a target stands where its row says, not where the caller does' test_blocks \
     'target_columns ? target_columns[i] : first_row + i;' 'first_row + i;'
@@ -197,7 +197,7 @@ mutate 'items without support can come' test_sampler \
 
 # ---- the optimizer ----
 mutate 'epsilon outside the root' golden \
-    'SESSREC__K(vrsqrt)(sessrec__vadd(a, epsilon)));' 'sessrec__vdiv(sessrec__vall(1), sessrec__vadd(sessrec__vsqrt(a), epsilon)));'
+    'V(fma, g, g, SESSREC__FIRST); V(put, u->first + i, a, n - i); d = V(div, g, V(sqrt, V(add, a, epsilon)));' 'V(fma, g, g, SESSREC__FIRST); V(put, u->first + i, a, n - i); d = V(div, g, V(add, V(sqrt, a), epsilon));'
 mutate 'an item that is an input, too, is updated twice' golden \
     'else sessrec__update_touched(tr, &tr->output, first + c' 'sessrec__update_touched(tr, &tr->output, first + c'
 mutate 'an own target among the samples counts' test_flaws \
@@ -205,21 +205,21 @@ mutate 'an own target among the samples counts' test_flaws \
 mutate 'the gradient of a state comes from another row' golden \
     'const ptrdiff_t from = row ? row[i] : i;' 'const ptrdiff_t from = i;'
 mutate 'momentum is dropped' golden \
-    'sessrec__vfma(momentum, SESSREC__K(row_get)(velocity + i, left), sessrec__vmul(rate, d));' 'sessrec__vmul(rate, d);'
+    'V(fma, V(all, o.momentum), V(get, u->velocity + i, n - i), V(mul, rate, d));' 'V(mul, rate, d);'
 mutate 'Adam counts from 0' golden \
-    '(double)++state->steps[row];' '(double)(state->steps[row]++ + 2);'
+    'const double t = (double)state->steps[row];' 'const double t = (double)state->steps[row] + 1;'
 mutate 'an item that comes twice counts once' 'golden test_flaws' \
     '(float)(end[c] - (c ? end[c - 1] : 0));' '1;'
 mutate 'the second use of an input replaces the first' 'golden test_flaws' \
-    'else tr->kernels->axpy(width, 1, tr->d_x' 'else tr->kernels->scale(width, 1, tr->d_x'
+    'tr->kernels->axpy(width, onehot && tr->input_mask ? tr->input_mask[row] : 1,' 'tr->kernels->scale(width, onehot && tr->input_mask ? tr->input_mask[row] : 1,'
 mutate 'sessrec_sum_duplicates keeps the first only' 'golden test_flaws' \
     'k->axpy(columns, 1, row, gradient' 'k->axpy(columns, 0, row, gradient'
 
 # ---- the trainer ----
 mutate 'the states before the step are kept' 'golden test_flaws' \
-    'tr->now = !tr->now;' ''
+    'sessrec__swap(&tr->layer[l].state, &tr->layer[l].next);' '(void)l;'
 mutate 'inputs of a tied table are not updated' golden \
-    'if (tr->eager) sessrec__update_touched(tr, touched, inputs->place[i], sum);' ''
+    'if (step->at_once) sessrec__update_touched(tr, touched, place, sum);' ''
 mutate 'dropout does not scale' test_trainer \
     'const float kept = 1 / (1 - p);' 'const float kept = 1;'
 mutate 'dropout keeps with probability p' 'test_flaws test_trainer' \
@@ -227,7 +227,7 @@ mutate 'dropout keeps with probability p' 'test_flaws test_trainer' \
 mutate 'first weights as if three gates were one matrix' test_flaws \
     '(double)(shape->columns / shape->gates)' '(double)shape->columns'
 mutate 'a loss of NaN goes on' test_flaws \
-    'if (!(sum - sum == 0))' 'if (0)'
+    'tr->has_gradients = sessrec__loss_is_sound(tr, batch, sum);' 'tr->has_gradients = 1;'
 mutate 'an epoch too many' test_flaws \
     'if (at.epoch >= config->epochs ||' 'if (at.epoch > config->epochs ||'
 mutate 'a value as good counts as better' test_trainer \
@@ -237,9 +237,15 @@ mutate 'an item out of range is let in' test_trainer \
 mutate 'a checkpoint without momentum' test_trainer \
     'sessrec__add_state(list, "vel.", shape, SESSREC__FLOAT, shape->columns, s->velocity);' ''
 
+# ---- the plain program ----
+mutate 'the plain program goes back without the bias' test_lecture \
+    'm->By.gradient[j] += m->dS[i * C + j];' 'm->By.gradient[j] += 0;'
+mutate 'the plain program keeps the states of other slots' test_lecture \
+    'm->hidden + batch->previous_rows[i] * H' 'm->hidden + i * H'
+
 # ---- users ----
-mutate 'the first session of a user begins from his state' 'golden test_flaws' \
-    'return tr->config.user_hidden && tr->batch->session_starts[row] && !tr->batch->user_starts[row];' 'return tr->config.user_hidden && tr->batch->session_starts[row] != 0;'
+mutate 'the first session of a user begins from their state' 'golden test_flaws' \
+    'if (step->batch->session_starts[i] && !step->batch->user_starts[i])' 'if (step->batch->session_starts[i])'
 
 mutate 'a user in an evaluation begins with the state of the one before' test_users \
     'scorer->begin_user(scorer->self, user);' ';'
@@ -286,7 +292,7 @@ mutate 'a session that begins at the split is in neither part' 'test_log test_fl
 
 # ---- ranks and lists ----
 mutate 'equals count as higher' 'test_flaws golden' \
-    'sessrec__vless(v, a, one, zero));' 'sessrec__vless(a, v, zero, one));'
+    'V(less, v, V(load, x + i), one, zero)' 'V(less, V(load, x + i), v, zero, one)'
 mutate 'standard ties are conservative' test_flaws \
     'ties == SESSREC_TIES_STANDARD ? first :' 'ties == SESSREC_TIES_STANDARD ? first + others :'
 mutate 'median ties are not halved' test_flaws \

@@ -1,5 +1,5 @@
-// The blocks that models of the caller's own are made of: products, functions, draws, threads, and a loss whose
-// targets stand anywhere.
+// The blocks that models of the caller's own are made of: products, functions, draws, threads, and a loss
+// whose targets stand anywhere.
 #include "models.h"
 
 static void fill(uint32_t seed, int32_t n, float *x) {

@@ -3,6 +3,8 @@
 #include "models.h"
 #include "../examples/experiment.h"
 
+#include <unistd.h>
+
 // ---- helpers ----
 
 // A scorer with the state of one session.
@@ -738,6 +740,188 @@ static void sessions(void) {
     sessrec_log_destroy(other);
 }
 
+// ---- files ----
+
+static char file_path[160];
+
+static unsigned char *aligned(void *memory) {
+    return (unsigned char *)memory + (64 - (uintptr_t)memory % 64) % 64;
+}
+
+static uint64_t number_at(const unsigned char *at, int bytes) {
+    uint64_t value = 0;
+    for (int b = 0; b < bytes; ++b) value |= (uint64_t)at[b] << 8 * b;
+    return value;
+}
+static void put_sum(unsigned char *at, uint32_t sum) {
+    for (int b = 0; b < 4; ++b) at[b] = (unsigned char)(sum >> 8 * b);
+}
+
+// Makes all checksums right again that can be, in the parts of a blend too.
+static void seal(unsigned char *file, uint64_t size) {
+    const uint64_t table = 64 * (number_at(file + 24, 4) + 1);
+    for (uint64_t record = 64; record < table && table <= size; record += 64) {
+        const uint64_t at = number_at(file + record + 40, 8), bytes = number_at(file + record + 48, 8);
+        if (at > size || bytes > size - at) continue;
+        if (!memcmp(file + record, "part", 4)) seal(file + at, bytes);
+        put_sum(file + record + 20, sessrec__crc32c(0, file + at, (size_t)bytes));
+    }
+    if (table <= size)
+        put_sum(file + 28, sessrec__crc32c(sessrec__crc32c(0, file, 28), file + 32, (size_t)table - 32));
+}
+
+// Whether two scorers give the same bits in a few sessions.
+static int same_scores(const sessrec_scorer *a, const sessrec_scorer *b, int32_t items) {
+    visit x = visit_of(a), y = visit_of(b);
+    float one[SERVED], other[SERVED];
+    int same = a->item_count == b->item_count;
+    for (int32_t n = 0; n < 12; ++n) {
+        if (n % 4 == 0) a->begin(a->self, x.state, NULL, NAN), b->begin(b->self, y.state, NULL, NAN);
+        visit_click(&x, n * 7 % items);
+        visit_click(&y, n * 7 % items);
+        visit_scores(&x, one);
+        visit_scores(&y, other);
+        same = same && !memcmp(one, other, (size_t)items * sizeof *one);
+    }
+    free(x.memory);
+    free(y.memory);
+    return same;
+}
+
+static void check_file(const sessrec_scorer *scorer, const char *path, int32_t items) {
+    const size_t size = sessrec_scorer_export_size(scorer);
+    void *memory = malloc(size + 64), *copy_memory = malloc(size + 64);
+    unsigned char *bytes = aligned(memory), *copy = aligned(copy_memory);
+    sessrec_scorer back, again;
+    sessrec_error err;
+    CHECK_EQ(sessrec_scorer_export(scorer, bytes, size), SESSREC_OK);
+    CHECK_EQ(sessrec_scorer_export(scorer, copy, size - 1), SESSREC_INVALID_ARGUMENT);
+    memcpy(copy, bytes, size);
+    CHECK_EQ(sessrec_scorer_import(bytes, size, NULL, &back, &err), SESSREC_OK);
+    CHECK(same_scores(scorer, &back, items));
+    CHECK_EQ(sessrec_scorer_export_size(&back), size);
+    CHECK_EQ(sessrec_scorer_export(&back, copy, size), SESSREC_OK);
+    CHECK(!memcmp(bytes, copy, size));  // one content has one legal layout
+    sessrec_scorer_destroy(&back);
+    CHECK_EQ(sessrec_scorer_import(bytes + 4, size - 4, NULL, &back, &err), SESSREC_INVALID_ARGUMENT);
+    remove(path);
+    CHECK_EQ(sessrec_scorer_write(scorer, path, &err), SESSREC_OK);
+    CHECK_EQ(sessrec_scorer_read(path, NULL, &again, &err), SESSREC_OK);
+    CHECK(same_scores(scorer, &again, items));
+    sessrec_scorer_destroy(&again);
+    for (int64_t n = 0, result = SESSREC_OUT_OF_MEMORY; result && n < 60; ++n) {
+        counting_memory counted = {0, 0, n};
+        const sessrec_allocator allocator = counting_allocator(&counted);
+        result = sessrec_scorer_read(path, &allocator, &again, NULL);
+        CHECK(result == SESSREC_OK || result == SESSREC_OUT_OF_MEMORY);
+        sessrec_scorer_destroy(&again);
+        CHECK_EQ(counted.blocks, 0);
+    }
+    remove(path);
+    int taken = 0, refused = 0;
+    for (size_t i = 0; i < size; i += size < 4000 ? 1 : 1 + i % 7) {  // any damage is seen
+        memcpy(copy, bytes, size);
+        copy[i] ^= (unsigned char)(1 + i % 255);
+        taken += sessrec_scorer_import(copy, size, NULL, &back, &err) == SESSREC_OK;
+    }
+    for (size_t cut = 0; cut < size; cut += 1 + size / 50)
+        taken += sessrec_scorer_import(bytes, cut, NULL, &back, &err) == SESSREC_OK;
+    CHECK_EQ(taken, 0);
+    // with checksums that fit, a file is refused or can be used
+    for (size_t i = 64; i < size; i += 1 + i % 3)
+        for (int kind = 0; kind < 3; ++kind) {
+            memcpy(copy, bytes, size);
+            copy[i] = (unsigned char)(kind == 0 ? copy[i] ^ 1 : kind == 1 ? copy[i] ^ 0x80 : 0xff);
+            seal(copy, size);
+            if (sessrec_scorer_import(copy, size, NULL, &back, &err) == SESSREC_OK) {
+                visit v = visit_of(&back);
+                float *scores = (float *)malloc((size_t)back.item_count * sizeof *scores);
+                for (int32_t n = 0; n < 5; ++n) visit_click(&v, n * 3 % back.item_count);
+                visit_scores(&v, scores);
+                free(scores);
+                free(v.memory);
+                sessrec_scorer_destroy(&back);
+                ++taken;
+            } else {
+                ++refused;
+            }
+        }
+    CHECK(taken > 0 && refused > taken / 4);
+    free(memory);
+    free(copy_memory);
+}
+
+static void files(void) {
+    enum { ITEMS = 9 };
+    sessrec_log *log = random_log(12, ITEMS, 8), *more = random_log(30, ITEMS, 8);
+    sessrec_knn_config config = knn_preset("vstan");
+    sessrec_rules_config rules_config = sessrec_rules_config_default();
+    sessrec_config network = small_config(1, 4);
+    sessrec_model *model = random_model(&network, log, 3);
+    config.m = 6;
+    sessrec_scorer knn = knn_of(&config, log), rules, gru, blend, pop;
+    rules_config.kind = SESSREC_RULES_MARKOV;
+    rules_config.order = 2;
+    CHECK_EQ(sessrec_rules_create(&rules_config, log, &rules, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_scorer_model(model, NULL, &gru, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop, NULL), SESSREC_OK);
+    const sessrec_blend_part parts[3] = {{&gru, 1, 0}, {&knn, 0.75f, 1}, {&rules, 0.5f, 0}};
+    CHECK_EQ(sessrec_blend_create(parts, 3, 0, NULL, &blend, NULL), SESSREC_OK);
+    TEST("an index of neighbors is written, read and used in place; damage is refused")
+    check_file(&knn, file_path, ITEMS);
+    TEST("rules are written, read and used in place; damage is refused")
+    check_file(&rules, file_path, ITEMS);
+    TEST("a blend is written with its parts, read and used in place; damage is refused")
+    check_file(&blend, file_path, ITEMS);
+    TEST("an index that was read grows like the one that was made, and leaves the bytes in memory as they "
+         "are") {
+        const size_t size = sessrec_scorer_export_size(&knn);
+        void *memory = malloc(size + 64), *before = malloc(size);
+        const sessrec_log_view view = sessrec_log_contents(more);
+        sessrec_scorer mapped, grown = knn_of(&config, log);
+        CHECK_EQ(sessrec_scorer_export(&knn, aligned(memory), size), SESSREC_OK);
+        memcpy(before, aligned(memory), size);
+        CHECK_EQ(sessrec_scorer_import(aligned(memory), size, NULL, &mapped, NULL), SESSREC_OK);
+        for (int32_t s = 0; s < view.session_count; ++s) {
+            const int64_t from = view.session_begins[s], to = view.session_begins[s + 1];
+            CHECK_EQ(sessrec_knn_append(&mapped, view.items + from, (int32_t)(to - from), 2500 + 100 * s),
+                     SESSREC_OK);
+            CHECK_EQ(sessrec_knn_append(&grown, view.items + from, (int32_t)(to - from), 2500 + 100 * s),
+                     SESSREC_OK);
+        }
+        CHECK(same_index(&mapped, &grown));
+        CHECK_EQ(sessrec_knn_forget(&mapped, 4000), SESSREC_OK);
+        CHECK_EQ(sessrec_knn_forget(&grown, 4000), SESSREC_OK);
+        CHECK(same_index(&mapped, &grown));
+        CHECK(!memcmp(before, aligned(memory), size));
+        sessrec_scorer_destroy(&mapped);
+        sessrec_scorer_destroy(&grown);
+        free(memory);
+        free(before);
+    }
+    TEST("a scorer without a file says so, and a model is read as a scorer") {
+        sessrec_error err;
+        sessrec_scorer back;
+        CHECK_EQ(sessrec_scorer_export_size(&pop), 0);
+        CHECK_EQ(sessrec_scorer_write(&pop, file_path, &err), SESSREC_UNSUPPORTED);
+        CHECK_EQ(sessrec_scorer_write(&gru, file_path, &err), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_read(file_path, NULL, &back, &err), SESSREC_OK);
+        CHECK(same_scores(&gru, &back, ITEMS));
+        sessrec_scorer_destroy(&back);
+        remove(file_path);
+        CHECK_EQ(sessrec_scorer_read(file_path, NULL, &back, &err), SESSREC_NO_FILE);
+        CHECK_EQ(sessrec_scorer_read(NULL, NULL, &back, &err), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_scorer_write(NULL, file_path, &err), SESSREC_INVALID_ARGUMENT);
+    }
+    sessrec_scorer_destroy(&pop);
+    sessrec_scorer_destroy(&blend);
+    sessrec_scorer_destroy(&rules);
+    sessrec_scorer_destroy(&knn);
+    sessrec_model_destroy(model);
+    sessrec_log_destroy(log);
+    sessrec_log_destroy(more);
+}
+
 static void settings(void) {
     TEST("settings of neighbors and rules that cannot be are refused with a sentence") {
         sessrec_log *log = random_log(20, 30, 2);
@@ -777,11 +961,15 @@ static void settings(void) {
 }
 
 int main(void) {
+    const char *place = getenv("TMPDIR");
+    snprintf(file_path, sizeof file_path, "%s/sessrec-scorers-%ld",
+             place && strlen(place) < 100 ? place : "/tmp", (long)getpid());
     formula();
     growing();
     ranking();
     blends();
     sessions();
+    files();
     settings();
     return test_report("scorers");
 }
