@@ -232,9 +232,9 @@
 //     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
 //     SESSREC_NO_SIMD         off   plain C kernels only; same bits (except with x87, see 5), many times
 //                             slower where there is AVX2 or NEON
-//     SESSREC_MAX_SIMD        3     0 plain, 1 up to vectors of four floats (SSE2, WebAssembly SIMD, VSX), 2 up
-//                             to AVX2 or NEON, 3 up to AVX-512. The best that the processor has is chosen at
-//                             run time
+//     SESSREC_MAX_SIMD        3     0 plain, 1 up to v128 (vectors of four floats in SSE2, WebAssembly SIMD or
+//                             VSX), 2 up to AVX2 or NEON, 3 up to AVX-512. The best that the processor has is
+//                             chosen at run time
 //     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not
 //                             know; anything else changes the bits
 //     SESSREC_MALLOC(size), SESSREC_FREE(block)   -   in the place of malloc and free where no allocator is
@@ -257,13 +257,13 @@
 //               export, import), none above 8 KB elsewhere, compiled with optimization; make check measures
 //               it. A Cortex-M4 with a model in flash takes, visitor and scratch and stack included:
 //                   items     H     RAM                                            flash: code    model
-//                     200    32     4.9 KB (handle 1.7, visitor 2.1, stack 1.1)        23 KB      56 KB
-//                    1000    64     5.1 KB (handle 1.7, visitor 2.3, stack 1.1)        23 KB     380 KB
-//                    5000   100     6.0 KB (handle 1.7, visitor 3.2, stack 1.1)        23 KB    2366 KB
+//                     200    32     4.8 KB (handle 1.7, visitor 2.1, stack 1.0)        24 KB      56 KB
+//                    1000    64     5.0 KB (handle 1.7, visitor 2.3, stack 1.0)        24 KB     380 KB
+//                    5000   100     5.9 KB (handle 1.7, visitor 3.2, stack 1.0)        24 KB    2366 KB
 // Threads       There are no globals. A model and a finished log may be read by any number of threads at
 //               once; all else belongs to one at a time.
 // Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C,
-//               AVX2, AVX-512 and NEON. A random number is a function of (seed, what for, which one). exp,
+//               v128, AVX2, AVX-512 and NEON. A random number is a function of (seed, what for, which one). exp,
 //               sigmoid and tanh are the library's own; training also calls log, sqrt and pow of libm, and
 //               measuring log2. But for these a build for another processor, of 32 bits too, gives
 //               the same bits: what is fused on one is fused on all, whatever -march says. On i386 GCC may
@@ -423,9 +423,9 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result);
 // The version of the implementation that is linked, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512", "neon" or
-// "v128" (vectors of four floats: SSE2, WebAssembly SIMD, VSX); "x87" where the compiler keeps more digits than a float has, so that the bits differ from those of all others.
-// Threads: shared.
+// The instruction set that the kernels use on this processor: "plain", "v128" (vectors of four floats in SSE2,
+// WebAssembly SIMD or VSX), "avx2", "avx512" or "neon"; "x87" where the compiler keeps more digits than a float
+// has, so that the bits differ from those of all others. Threads: shared.
 SESSREC_API const char *sessrec_simd(void);
 
 #ifndef SESSREC_NO_TRAINING
@@ -672,21 +672,21 @@ typedef struct sessrec_log_format {
     uint32_t canary;                // set by sessrec_log_format_default
     const char *session_column;     // default "SessionId"
     const char *item_column;        // default "ItemId"
-    const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": two columns, a
-                                    // date or seconds, and numbers to be added. "": the order of the rows is
-                                    // the order in time
+    const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": two columns,
+                                    // a date or seconds, and numbers to be added. "": the order of the rows
+                                    // is the order in time
     const char *user_column;        // default "UserId", not required; "" to ignore it. A blank user is none
     const char *separator;          // one byte or two; NULL (default): tab , ; | :: or a blank, whichever the
                                     // first line has most of, or Excel's line "sep=;"
     const char *where;              // rows to keep: "event=view,click;country=DE"; default NULL, all
     const char *blank;              // values that mean none, "NA,NULL"; default NULL
     sessrec_time_unit time_unit;    // default AUTO
-    int32_t day_first;              // of 03/04/2019: 1 it is in April, 0 in March, -1 (default): such dates are
-                                    // refused
-    int32_t quotes;                 // 1 (default): a field that begins with a quote goes on to the closing one,
-                                    // over line ends too; 0: quotes are text
-    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is passed over,
-                                    // and counted in a note by what is wrong with it
+    int32_t day_first;              // of 03/04/2019: 1 it is in April, 0 in March, -1 (default): such dates
+                                    // are refused
+    int32_t quotes;                 // 1 (default): a field that begins with a quote goes on to the closing
+                                    // one, over line ends too; 0: quotes are text
+    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is passed
+                                    // over, and counted in a note by what is wrong with it
     const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for
                                             // training it further
     sessrec_allocator allocator;
@@ -1824,8 +1824,8 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 #endif
 
 // Vectors of four floats in the notation of GCC and clang, for processors without AVX2 and NEON.
-#if defined(__GNUC__) && !defined(SESSREC_NO_SIMD) && !defined(SESSREC__NEON) && !defined(SESSREC__X87) &&    \
-    !defined(__CUDACC__)
+#if defined(__GNUC__) && !defined(SESSREC_NO_SIMD) && !defined(SESSREC__NEON) &&                             \
+    !defined(SESSREC__X87) && !defined(__CUDACC__)
 #  if defined(__SSE2__)
 #    define SESSREC__V128
 #    include <emmintrin.h>
@@ -2012,8 +2012,9 @@ typedef struct sessrec__pool {
 #ifndef SESSREC_NO_THREADS
     sessrec__task task;             // the region that runs
     void *context;
+    int32_t count;
     char apart1[64];                // from here on shared: atomic, and on lines of their own
-    int32_t open;                   // a bit for each task that nobody has begun
+    int32_t open;                   // bits of tasks that nobody has begun
     int32_t active, stop;           // threads that may begin one; the pool ends
     char apart2[64];
     int32_t done, waiting;          // tasks that workers have finished; the caller sleeps
@@ -2115,8 +2116,7 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 // >>gru   one time step of a gated recurrent unit, forward and backward
 //   r = sg(x Wr + h Ur + br)     reset gate      z = sg(x Wz + h Uz + bz)     update gate
 //   n = tanh(x Wn + (r * h) Un + bn)             candidate, reset-before (Cho 2014; Hidasi 2016, eq. 4)
-//   n = tanh(x Wn + bn + r * (h Un + cn))        candidate, reset-after (cuDNN); r and z then have a second
-//   bias cr, cz too
+//   n = tanh(x Wn + bn + r * (h Un + cn))        candidate, reset-after (cuDNN): r and z have cr, cz too
 //   h' = h + z * (n - h)                         (1-z) * h + z * n
 // Gates stand side by side: W [D,3H], U [H,3H], and the tape [B,4H] holds r, z, n and one more: r * h
 // (before) or h Un + cn (after).
@@ -2728,20 +2728,21 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
 
 // ===========================================================================================================
 // >>losses   what a row of scores costs, and which way to push each score
-// A row has the scores s_1 .. s_C of C items. One of them is the target t, and item j stands for n_j negative
-// samples; sums over j are over these, so that an item which was drawn three times is scored once. y = f(s)
-// is the output activation. Each function turns y into dL/dy and returns L; the chain through f is the same
-// for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
-//   XE        L = -log P_t, P = softmax(y) over target and negatives         dL/dy_j = n_j P_j - [j = t]
-//   BPR       L = sum_j softplus(y_j - y_t)                                  dL/dy_j = n_j sg(y_j - y_t),
-//             target: minus their sum
-//   TOP1      L = mean_j sg(y_j - y_t) + sg(y_j^2)                           dL/dy_j = n_j (sg'(y_j - y_t) +
-//             2 y_j sg'(y_j^2)) / count
-//   TOP1-max  L = sum_j w_j l_j, l_j as in TOP1                              dL/dy_j = w_j (l_j - L) + w_j
-//             dl_j/dy_j
-//   BPR-max   L = -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2       with u_j the share of j in the
-//             sum: dL/dy_j = w_j - u_j sg(y_t - y_j) + bpreg w_j (y_j^2 - R + 2 y_j), target: - sum_j u_j
-//             sg(y_j - y_t)
+// A row has the scores s_1 .. s_M of M distinct items. One of them is the target t, and item j stands for n_j
+// negative samples; sums over j are over these, so that an item which was drawn three times is scored once.
+// y = f(s) is the output activation. Each function makes dL/dy of y and returns L; the chain through f is the
+// same for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
+//   XE        L = -log P_t, P = softmax(y) over target and negatives
+//             dL/dy_j = n_j P_j - [j = t]
+//   BPR       L = sum_j softplus(y_j - y_t)
+//             dL/dy_j = n_j sg(y_j - y_t), target: minus their sum
+//   TOP1      L = mean_j sg(y_j - y_t) + sg(y_j^2)
+//             dL/dy_j = n_j (sg'(y_j - y_t) + 2 y_j sg'(y_j^2)) / count
+//   TOP1-max  L = sum_j w_j l_j, l_j as in TOP1
+//             dL/dy_j = w_j (l_j - L) + w_j dl_j/dy_j
+//   BPR-max   L = -log sum_j w_j sg(y_t - y_j) + bpreg R, R = sum_j w_j y_j^2
+//             with u_j the share of j in the first sum: dL/dy_j = w_j - u_j sg(y_t - y_j)
+//             + bpreg w_j (y_j^2 - R + 2 y_j), target: - sum_j u_j sg(y_j - y_t)
 // With logQ, XE counts each of the 1 + sum n_j columns 1 / proposal times, which is the same as to subtract
 // log proposal from its score. Nothing is clipped and no epsilon is added: where the papers' code has log(x +
 // 1e-24), the logarithm is taken before anything can become 0.
@@ -2749,21 +2750,21 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
 
 #ifndef SESSREC_NO_TRAINING
 
-// What the C items of a mini-batch stand for, before a row takes its target from among them.
+// What the M distinct items of a mini-batch stand for, before a row takes its target from among them.
 typedef struct sessrec__columns {
-    int32_t count;          // C
-    float *times;           // [C] how many columns, that is targets and negative samples, are this item
+    int32_t count;          // M
+    float *times;           // [M] how many columns, that is targets and negative samples, are this item
     // with logQ:
-    float *weight;          // [C] sum of 1 / proposal over these columns; else the same as times
-    float *log_weight;      // [C] sum of its logarithms; NULL without
+    float *weight;          // [M] sum of 1 / proposal over these columns; else the same as times
+    float *log_weight;      // [M] sum of its logarithms; NULL without
     float *log_own;         // [rows] logarithm of the target's own
 } sessrec__columns;
 
-// One row. Arrays have C elements; a, b and w are scratch, gradient receives dL/dy.
+// One row. Arrays have M elements; a, b and w are scratch, gradient receives dL/dy.
 typedef struct sessrec__loss_row_data {
     const sessrec__kernels *kernels;
     const sessrec_loss_config *config;
-    int32_t C, target;
+    int32_t M, target;
     float negatives;                        // sum of n_j
     const float *n, *weight, *log_weight;   // n_j, and what they are with logQ
     float log_own;                          // of the target
@@ -2811,21 +2812,21 @@ static void sessrec__activate_backward(const sessrec__kernels *kernels, const se
 static float sessrec__loss_xe(const sessrec__loss_row_data *row) {
     const sessrec__kernels *k = row->kernels;
     const float smoothing = row->config->smoothing;
-    const int32_t C = row->C, t = row->target;
-    float *g = row->gradient, most = k->max(C, row->y);
-    (k->exp)(C, row->y, most, g);
+    const int32_t M = row->M, t = row->target;
+    float *g = row->gradient, most = k->max(M, row->y);
+    (k->exp)(M, row->y, most, g);
     const float own = g[t] * (row->log_weight ? (float)exp((double)row->log_own) : 1);
-    k->multiply(C, row->weight, g, g);
-    const float total = k->sum(C, g) + own, share = 1 / total, log_total = most + (float)log((double)total);
+    k->multiply(M, row->weight, g, g);
+    const float total = k->sum(M, g) + own, share = 1 / total, log_total = most + (float)log((double)total);
     float loss = log_total - row->y[t] - row->log_own;
-    k->scale(C, share, g, g);
+    k->scale(M, share, g, g);
     g[t] += own * share - 1;
     // 1 - smoothing of the weight for the target, the rest shared by the negatives
     if (smoothing > 0 && row->negatives > 0) {
-        float sum = k->dot(C, row->n, row->y) + (row->log_weight ? k->sum(C, row->log_weight) : 0),
+        float sum = k->dot(M, row->n, row->y) + (row->log_weight ? k->sum(M, row->log_weight) : 0),
               mean = log_total - sum / row->negatives;
         loss = (1 - smoothing) * loss + smoothing * mean;
-        k->axpy(C, -smoothing / row->negatives, row->n, g);
+        k->axpy(M, -smoothing / row->negatives, row->n, g);
         g[t] += smoothing;
     }
     return loss;
@@ -2833,7 +2834,7 @@ static float sessrec__loss_xe(const sessrec__loss_row_data *row) {
 
 // a_j = y_j - y_t
 static void sessrec__differences(const sessrec__loss_row_data *row) {
-    row->kernels->add(row->C, row->y, -row->y[row->target], row->a);
+    row->kernels->add(row->M, row->y, -row->y[row->target], row->a);
 }
 
 // The mean over the negatives, or over all columns as the authors' program has it; the target with itself
@@ -2843,22 +2844,22 @@ static float sessrec__loss_bpr(const sessrec__loss_row_data *row) {
     const int diagonal = row->config->with_diagonal != 0;
     const float scale = diagonal ? 1 : 1 / row->negatives;
     sessrec__differences(row);
-    k->softplus(row->C, row->a, row->b);  // -log sg(y_t - y_j)
-    k->sigmoid(row->C, row->a, row->gradient);
-    k->multiply(row->C, row->n, row->gradient, row->gradient);
-    k->scale(row->C, scale, row->gradient, row->gradient);
-    row->gradient[row->target] -= k->sum(row->C, row->gradient);
-    return (k->dot(row->C, row->n, row->b) + (diagonal ? 0.693147181f : 0)) * scale;
+    k->softplus(row->M, row->a, row->b);  // -log sg(y_t - y_j)
+    k->sigmoid(row->M, row->a, row->gradient);
+    k->multiply(row->M, row->n, row->gradient, row->gradient);
+    k->scale(row->M, scale, row->gradient, row->gradient);
+    row->gradient[row->target] -= k->sum(row->M, row->gradient);
+    return (k->dot(row->M, row->n, row->b) + (diagonal ? 0.693147181f : 0)) * scale;
 }
 
 // a_j = l_j = sg(y_j - y_t) + sg(y_j^2), b_j = sg'(y_j - y_t), gradient_j = dl_j/dy_j
 static void sessrec__top1_terms(const sessrec__loss_row_data *row) {
     float *square = row->gradient;
     sessrec__differences(row);
-    row->kernels->multiply(row->C, row->y, row->y, square);
-    row->kernels->sigmoid(row->C, row->a, row->a);
-    row->kernels->sigmoid(row->C, square, square);
-    for (int32_t j = 0; j < row->C; ++j) {
+    row->kernels->multiply(row->M, row->y, row->y, square);
+    row->kernels->sigmoid(row->M, row->a, row->a);
+    row->kernels->sigmoid(row->M, square, square);
+    for (int32_t j = 0; j < row->M; ++j) {
         float rank = row->a[j], size = square[j];
         row->b[j] = rank * (1 - rank);
         row->a[j] = rank + size;
@@ -2871,11 +2872,11 @@ static float sessrec__loss_top1(const sessrec__loss_row_data *row) {
     const int diagonal = row->config->with_diagonal != 0;
     const float scale = 1 / (row->negatives + (float)diagonal);
     sessrec__top1_terms(row);
-    k->multiply(row->C, row->n, row->gradient, row->gradient);
-    k->scale(row->C, scale, row->gradient, row->gradient);
-    row->gradient[row->target] -= scale * k->dot(row->C, row->n, row->b);
+    k->multiply(row->M, row->n, row->gradient, row->gradient);
+    k->scale(row->M, scale, row->gradient, row->gradient);
+    row->gradient[row->target] -= scale * k->dot(row->M, row->n, row->b);
     // the target with itself: sg(0) + sg(y_t^2) - sg(y_t^2)
-    return (k->dot(row->C, row->n, row->a) + (diagonal ? 0.5f : 0)) * scale;
+    return (k->dot(row->M, row->n, row->a) + (diagonal ? 0.5f : 0)) * scale;
 }
 
 // w = n_j e^y_j / sum. Returns the logarithm of the sum. An item that stands for no negative must not hold
@@ -2884,12 +2885,12 @@ static float sessrec__negative_softmax(const sessrec__loss_row_data *row, float 
     const sessrec__kernels *k = row->kernels;
     const float y_t = y[row->target];
     if (row->n[row->target] == 0) y[row->target] = -INFINITY;
-    const float most = k->max(row->C, y);
-    (k->exp)(row->C, y, most, w);
+    const float most = k->max(row->M, y);
+    (k->exp)(row->M, y, most, w);
     y[row->target] = y_t;
-    k->multiply(row->C, row->n, w, w);
-    const float total = k->sum(row->C, w), share = 1 / total;
-    k->scale(row->C, share, w, w);
+    k->multiply(row->M, row->n, w, w);
+    const float total = k->sum(row->M, w), share = 1 / total;
+    k->scale(row->M, share, w, w);
     return most + (float)log((double)total);
 }
 
@@ -2898,8 +2899,8 @@ static float sessrec__loss_top1_max(const sessrec__loss_row_data *row) {
     float *w = row->w;
     sessrec__negative_softmax(row, row->y, w);
     sessrec__top1_terms(row);
-    float loss = k->dot(row->C, w, row->a), push = k->dot(row->C, w, row->b);
-    for (int32_t j = 0; j < row->C; ++j) row->gradient[j] = w[j] * (row->a[j] - loss + row->gradient[j]);
+    float loss = k->dot(row->M, w, row->a), push = k->dot(row->M, w, row->b);
+    for (int32_t j = 0; j < row->M; ++j) row->gradient[j] = w[j] * (row->a[j] - loss + row->gradient[j]);
     row->gradient[row->target] -= push;
     return loss;
 }
@@ -2907,18 +2908,18 @@ static float sessrec__loss_top1_max(const sessrec__loss_row_data *row) {
 static float sessrec__loss_bpr_max(const sessrec__loss_row_data *row) {
     const sessrec__kernels *k = row->kernels;
     const float bpreg = row->config->bpreg;
-    const int32_t C = row->C;
+    const int32_t M = row->M;
     float *w = row->w, *u = row->gradient;
     const float log_divisor = sessrec__negative_softmax(row, row->y, w);
     sessrec__differences(row);
-    k->softplus(C, row->a, row->b);
-    k->sigmoid(C, row->a, row->a);  // sg(y_j - y_t)
-    k->scale(C, -1, row->b, row->b);
-    k->axpy(C, 1, row->y, row->b);  // log(w_j sg(y_t - y_j)) but for n_j and the divisor
+    k->softplus(M, row->a, row->b);
+    k->sigmoid(M, row->a, row->a);  // sg(y_j - y_t)
+    k->scale(M, -1, row->b, row->b);
+    k->axpy(M, 1, row->y, row->b);  // log(w_j sg(y_t - y_j)) but for n_j and the divisor
     const float log_sum = sessrec__negative_softmax(row, row->b, u);
-    k->multiply(C, row->y, row->y, row->b);
-    const float R = k->dot(C, w, row->b), pull = k->dot(C, u, row->a);
-    k->bpr_max(C, row->a, w, row->y, R, bpreg, u);
+    k->multiply(M, row->y, row->y, row->b);
+    const float R = k->dot(M, w, row->b), pull = k->dot(M, u, row->a);
+    k->bpr_max(M, row->a, w, row->y, R, bpreg, u);
     u[row->target] -= pull;
     return log_divisor - log_sum + bpreg * R;
 }
@@ -2928,7 +2929,7 @@ static float sessrec__loss_bpr_max(const sessrec__loss_row_data *row) {
 static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
     const int pairwise = row->config->kind == SESSREC_LOSS_TOP1 || row->config->kind == SESSREC_LOSS_BPR;
     if (row->negatives < 1 && !(pairwise && row->config->with_diagonal)) {
-        memset(row->gradient, 0, (size_t)row->C * sizeof(float));
+        memset(row->gradient, 0, (size_t)row->M * sizeof(float));
         return 0;
     }
     switch (row->config->kind) {
@@ -2940,7 +2941,7 @@ static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
     }
 }
 
-// One row from scores s [C] to gradient dL/ds [C], which may be the same array. all: the columns of the
+// One row from scores s [M] to gradient dL/ds [M], which may be the same array. all: the columns of the
 // mini-batch. What the target stands for is taken out of `columns` for the time of this row: the target
 // itself, and with skip_own_target its other columns. scratch [5C].
 static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_loss_config *config,
@@ -2949,12 +2950,12 @@ static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_lo
     sessrec__loss_row_data row;
     const int linear = config->activation == SESSREC_LINEAR, skip = config->skip_own_target,
               logq = columns->log_weight != NULL;
-    const int32_t C = columns->count;
+    const int32_t M = columns->count;
     const float times = columns->times[target], weight = columns->weight[target],
                 log_weight = logq ? columns->log_weight[target] : 0;
     row.kernels = kernels;
     row.config = config;
-    row.C = C;
+    row.M = M;
     row.target = target;
     row.negatives = (float)all - (skip ? times : 1);
     row.n = columns->times;
@@ -2962,24 +2963,24 @@ static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_lo
     row.log_weight = columns->log_weight;
     row.log_own = logq ? columns->log_own[i] : 0;
     row.y = scratch;
-    row.a = scratch + C;
-    row.b = scratch + 2 * (ptrdiff_t)C;
-    row.w = scratch + 3 * (ptrdiff_t)C;
-    row.gradient = linear ? gradient : scratch + 4 * (ptrdiff_t)C;
+    row.a = scratch + M;
+    row.b = scratch + 2 * (ptrdiff_t)M;
+    row.w = scratch + 3 * (ptrdiff_t)M;
+    row.gradient = linear ? gradient : scratch + 4 * (ptrdiff_t)M;
     columns->times[target] = skip ? 0 : times - 1;
     if (logq) {
         const float others = skip || times <= 1 ? 0 : weight - (float)exp((double)row.log_own);
         columns->weight[target] = others > 0 ? others : 0;
         columns->log_weight[target] = skip ? 0 : log_weight - row.log_own;
     }
-    sessrec__activate(kernels, config, C, s, row.y);
+    sessrec__activate(kernels, config, M, s, row.y);
     const float loss = sessrec__loss_by_kind(&row);
     columns->times[target] = times;
     columns->weight[target] = weight;
     if (logq) columns->log_weight[target] = log_weight;
     if (!linear) {
-        sessrec__activate_backward(kernels, config, C, s, row.y, row.gradient);
-        memcpy(gradient, row.gradient, (size_t)C * sizeof *gradient);
+        sessrec__activate_backward(kernels, config, M, s, row.y, row.gradient);
+        memcpy(gradient, row.gradient, (size_t)M * sizeof *gradient);
     }
     return loss;
 }
@@ -3455,14 +3456,12 @@ SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
 // ===========================================================================================================
 // >>optimizers   from a gradient g to a step of the weights w
 //   SGD       d = g
-//   Adagrad   a += g^2                     d = g / sqrt(a + eps)                                        Duchi
-//             2011
-//   RMSProp   a = rho a + (1-rho) g^2      d = g / sqrt(a + eps)
-//             Tieleman, Hinton 2012
-//   Adadelta  a as RMSProp                 d = g sqrt((u + eps) / (a + eps)), then u = rho u + (1-rho) d^2
-//             Zeiler 2012
-//   Adam      m = b1 m + (1-b1) g, v = b2 v + (1-b2) g^2     d = (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)
-//             Kingma, Ba 2015
+//   Adagrad   a += g^2                     d = g / sqrt(a + eps)                      Duchi 2011
+//   RMSProp   a = rho a + (1-rho) g^2      d = g / sqrt(a + eps)                      Tieleman, Hinton 2012
+//   Adadelta  a as RMSProp                 d = g sqrt((u + eps) / (a + eps)), and     Zeiler 2012
+//                                          then u = rho u + (1-rho) d^2
+//   Adam      m = b1 m + (1-b1) g,         d = (m / (1-b1^t)) /                       Kingma, Ba 2015
+//             v = b2 v + (1-b2) g^2            (sqrt(v / (1-b2^t)) + eps)
 // Then w -= rate d, or with momentum mu: v = mu v - rate d, w += v. This is classical momentum on the scaled
 // gradient, not Nesterov's. Rows of a table that a step does not touch keep all their state: nothing decays,
 // and Adam's t counts the updates of each row.
@@ -8035,6 +8034,12 @@ static void sessrec__pool_wait(sessrec__worker *self) {
     sessrec__leave_lock(&pool->lock);
 }
 
+// Bit i of `open` stands for the tasks i, i + MAX_THREADS, ...
+static void sessrec__pool_do(sessrec__pool *pool, int32_t i) {
+    for (int64_t task = i; task < pool->count; task += SESSREC__MAX_THREADS)
+        pool->task(pool->context, (int32_t)task);
+}
+
 static void sessrec__pool_ring(sessrec__pool *pool, sessrec__bell *bell) {
     sessrec__take_lock(&pool->lock);
     sessrec__ring(bell);
@@ -8050,7 +8055,7 @@ SESSREC__THREAD_MAIN sessrec__pool_main(void *argument) {
             sessrec__pool_wait(self);
             continue;
         }
-        pool->task(pool->context, i);
+        sessrec__pool_do(pool, i);
         (void)sessrec__add_shared(&pool->done, 1);
         if (sessrec__read_shared(&pool->waiting)) sessrec__pool_ring(pool, &pool->bell);
     }
@@ -8124,7 +8129,6 @@ static void sessrec__pool_free(sessrec__pool *pool) {
     pool->threads = 0;
 }
 
-// count is SESSREC__MAX_THREADS at most, unless the jobs are the caller's own.
 static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context) {
     const int32_t threads = pool->trial ? pool->trial : pool->usual;
     if (pool->jobs.run && count > 1) {
@@ -8136,15 +8140,17 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
         return;
     }
 #ifndef SESSREC_NO_THREADS
+    const int32_t bits = count < SESSREC__MAX_THREADS ? count : SESSREC__MAX_THREADS;
     int32_t mine = 0;
     pool->task = task;
     pool->context = context;
+    pool->count = count;
     sessrec__write_shared(&pool->done, 0);
-    sessrec__write_shared(&pool->open, (int32_t)(((uint32_t)1 << count) - 1));
-    for (int32_t i = 1; i < threads && i < count; ++i)
+    sessrec__write_shared(&pool->open, (int32_t)(((uint32_t)1 << bits) - 1));
+    for (int32_t i = 1; i < threads && i < bits; ++i)
         if (sessrec__read_shared(&pool->worker[i].asleep)) sessrec__pool_ring(pool, &pool->worker[i].bell);
-    for (int32_t i; (i = sessrec__pool_claim(pool, 0)) >= 0; ++mine) task(context, i);
-    sessrec__pool_await(pool, count - mine);
+    for (int32_t i; (i = sessrec__pool_claim(pool, 0)) >= 0; ++mine) sessrec__pool_do(pool, i);
+    sessrec__pool_await(pool, bits - mine);
 #endif
 }
 
@@ -8281,9 +8287,9 @@ SESSREC__OP(float, scale2, (float p, float t)) {
     return p;
 }
 
-#elif SESSREC__LANES == 4 && defined(SESSREC__V128)
+#elif SESSREC__LANES == 4
 
-// ---- vectors of GCC and clang: SSE2, WebAssembly SIMD, VSX ----
+// ---- vectors of GCC and clang: NEON, SSE2, WebAssembly SIMD, VSX ----
 
 SESSREC__OP(sessrec__vec, all, (float x)) {
     const sessrec__vec a = {x, x, x, x};
@@ -8303,13 +8309,6 @@ SESSREC__OP(void, store, (float *p, sessrec__vec a)) { memcpy(p, &a, sizeof a); 
 SESSREC__OP(void, store_some, (float *p, sessrec__vec a, int32_t n)) {
     for (int32_t l = 0; l < n && l < 4; ++l) p[l] = a[l];
 }
-SESSREC__OP(void, transpose, (sessrec__vec * row)) {
-    const sessrec__vec a = row[0], b = row[1], c = row[2], d = row[3];
-    SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
-        const sessrec__vec column = {a[i], b[i], c[i], d[i]};
-        row[i] = column;
-    }
-}
 SESSREC__OP2(add, a + b)
 SESSREC__OP2(sub, a - b)
 SESSREC__OP2(mul, a * b)
@@ -8325,15 +8324,46 @@ SESSREC__OP(SESSREC__INTEGERS, whole, (int32_t n)) {
     const SESSREC__INTEGERS a = {n, n, n, n};
     return a;
 }
-SESSREC__OP1(guess_rsqrt, (sessrec__vec)(0x5f375a86 - ((SESSREC__INTEGERS)a >> 1)))  // a > 0
 SESSREC__OP2(scale2, (sessrec__vec)((SESSREC__INTEGERS)a + ((SESSREC__INTEGERS)b << 23)))
 SESSREC__OP(SESSREC__INTEGERS, widen, (SESSREC__INTEGERS part, SESSREC__INTEGERS sum)) { return sum + part; }
 SESSREC__OP(sessrec__vec, floats, (SESSREC__INTEGERS a)) {
     const sessrec__vec y = {(float)a[0], (float)a[1], (float)a[2], (float)a[3]};
     return y;
 }
-// What differs: the halves as doubles and back, the low halves of four doubles, whether a mask is not empty, the
-// sums of two products of 16 bits each.
+#  if defined(SESSREC__NEON)
+SESSREC__OP1(sqrt, vsqrtq_f32(a))
+SESSREC__OP3(fma, vfmaq_f32(c, a, b))
+SESSREC__OP(int, any, (sessrec__vec a, sessrec__vec b)) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
+SESSREC__OP(void, transpose, (sessrec__vec * row)) {
+    // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
+    const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);
+    const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
+    row[0] = low.val[0];
+    row[1] = low.val[1];
+    row[2] = high.val[0];
+    row[3] = high.val[1];
+}
+SESSREC__OP(int32x4_t, octet, (const uint8_t *x, const int8_t *h, int32x4_t part)) {
+    const uint8x16_t codes = vld1q_u8(x);
+    const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))),
+                    high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
+    int32_t half[2];
+    memcpy(half, h, sizeof half);
+    const int8x8_t h0 = vreinterpret_s8_s32(vdup_n_s32(half[0])), h1 = vreinterpret_s8_s32(vdup_n_s32(half[1]));
+    const int16x8_t a = vmlal_s8(vmull_s8(vget_low_s8(low), h0), vget_low_s8(high), h1),
+                    b = vmlal_s8(vmull_s8(vget_high_s8(low), h0), vget_high_s8(high), h1);
+    return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
+}
+#  else
+SESSREC__OP(void, transpose, (sessrec__vec * row)) {
+    const sessrec__vec a = row[0], b = row[1], c = row[2], d = row[3];
+    SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
+        const sessrec__vec column = {a[i], b[i], c[i], d[i]};
+        row[i] = column;
+    }
+}
+// What differs: the halves as doubles and back, the low halves of four doubles, whether a mask is not empty,
+// the sums of two products of 16 bits each.
 #  if defined(__SSE2__)
 SESSREC__OP1(sqrt, _mm_sqrt_ps(a))
 #    define SESSREC__LOW(a) _mm_cvtps_pd(a)
@@ -8380,15 +8410,15 @@ SESSREC__OP(SESSREC__INTEGERS, octet, (const uint8_t *x, const int8_t *h, SESSRE
 }
 #  ifndef SESSREC__HAS_FMA
 // Lane by lane, for those that the vector cannot round.
-static __attribute__((noinline)) sessrec__vec SESSREC__JOIN(SESSREC__SET, fma_one_by_one)(sessrec__vec a, sessrec__vec b,
-                                                                                       sessrec__vec c) {
+static __attribute__((noinline)) sessrec__vec sessrec__v128_fma_one_by_one(sessrec__vec a, sessrec__vec b,
+                                                                             sessrec__vec c) {
     for (int l = 0; l < 4; ++l) a[l] = sessrec__fma(a[l], b[l], c[l]);
     return a;
 }
 #  endif
 // The product is exact in double. Rounding the sum to double and then to float gives what one rounding gives,
-// unless the double stands in the middle between two floats: then it ends in 1 and 28 zeros. That is rare; so are
-// results so small that floats lie farther apart.
+// unless the double is in the middle between two floats, where it ends in 1 and 28 zeros, or the result is so
+// small that floats lie farther apart. Both are rare. A sum that becomes 0 was exact.
 SESSREC__OP(sessrec__vec, fma, (sessrec__vec a, sessrec__vec b, sessrec__vec c)) {
 #  ifdef SESSREC__HAS_FMA
     for (int l = 0; l < 4; ++l) a[l] = __builtin_fmaf(a[l], b[l], c[l]);
@@ -8399,7 +8429,7 @@ SESSREC__OP(sessrec__vec, fma, (sessrec__vec a, sessrec__vec b, sessrec__vec c))
     const sessrec__vec y = SESSREC__NARROW(low, high);
     const SESSREC__INTEGERS middle =
         ((SESSREC__INTEGERS)SESSREC__BOTTOM(low, high) & 0x1fffffff) == 0x10000000;
-    const SESSREC__INTEGERS tiny = ((SESSREC__INTEGERS)y & 0x7fffffff) <= 0x00800000;
+    const SESSREC__INTEGERS tiny = (((SESSREC__INTEGERS)y - 1) & 0x7fffffff) < 0x00800000;
     return __builtin_expect(SESSREC__SOME(middle | tiny), 0) ? V(fma_one_by_one, a, b, c) : y;
 #  endif
 }
@@ -8409,62 +8439,7 @@ SESSREC__OP(sessrec__vec, fma, (sessrec__vec a, sessrec__vec b, sessrec__vec c))
 #  undef SESSREC__BOTTOM
 #  undef SESSREC__SOME
 #  undef SESSREC__PAIRS
-
-#elif SESSREC__LANES == 4
-
-// ---- NEON ----
-
-SESSREC__OP(float32x4_t, all, (float x)) { return vdupq_n_f32(x); }
-SESSREC__OP(float32x4_t, load, (const float *p)) { return vld1q_f32(p); }
-SESSREC__OP(float32x4_t, load_some, (const float *p, int32_t n)) {
-    float lane[4] = {0, 0, 0, 0};
-    for (int32_t l = 0; l < n && l < 4; ++l) lane[l] = p[l];
-    return vld1q_f32(lane);
-}
-SESSREC__OP(void, store, (float *p, float32x4_t a)) { vst1q_f32(p, a); }
-SESSREC__OP(void, store_some, (float *p, float32x4_t a, int32_t n)) {
-    float lane[4];
-    vst1q_f32(lane, a);
-    for (int32_t l = 0; l < n && l < 4; ++l) p[l] = lane[l];
-}
-SESSREC__OP(void, transpose, (float32x4_t * row)) {
-    // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
-    const float32x4x2_t even = vzipq_f32(row[0], row[2]), odd = vzipq_f32(row[1], row[3]);
-    const float32x4x2_t low = vzipq_f32(even.val[0], odd.val[0]), high = vzipq_f32(even.val[1], odd.val[1]);
-    row[0] = low.val[0];
-    row[1] = low.val[1];
-    row[2] = high.val[0];
-    row[3] = high.val[1];
-}
-SESSREC__OP2(add, vaddq_f32(a, b))
-SESSREC__OP2(sub, vsubq_f32(a, b))
-SESSREC__OP2(mul, vmulq_f32(a, b))
-SESSREC__OP2(div, vdivq_f32(a, b))
-SESSREC__OP3(fma, vfmaq_f32(c, a, b))
-// vmaxq and vminq give NaN where one of the two is NaN.
-SESSREC__OP2(max, vbslq_f32(vcgtq_f32(a, b), a, b))
-SESSREC__OP2(min, vbslq_f32(vcltq_f32(a, b), a, b))
-SESSREC__OP1(sqrt, vsqrtq_f32(a))
-SESSREC__OP4(less, vbslq_f32(vcltq_f32(a, b), c, d))
-SESSREC__OP4(equal, vbslq_f32(vceqq_f32(a, b), c, d))
-SESSREC__OP(int32x4_t, whole, (int32_t n)) { return vdupq_n_s32(n); }
-SESSREC__OP(int32x4_t, octet, (const uint8_t *x, const int8_t *h, int32x4_t part)) {
-    const uint8x16_t codes = vld1q_u8(x);
-    const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15))),
-                    high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
-    int32_t half[2];
-    memcpy(half, h, sizeof half);
-    const int8x8_t first = vreinterpret_s8_s32(vdup_n_s32(half[0])),
-                   second = vreinterpret_s8_s32(vdup_n_s32(half[1]));
-    const int16x8_t a = vmlal_s8(vmull_s8(vget_low_s8(low), first), vget_low_s8(high), second),
-                    b = vmlal_s8(vmull_s8(vget_high_s8(low), first), vget_high_s8(high), second);
-    return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
-}
-SESSREC__OP(int32x4_t, widen, (int32x4_t part, int32x4_t sum)) { return vaddq_s32(sum, part); }
-SESSREC__OP(float32x4_t, floats, (int32x4_t a)) { return vcvtq_f32_s32(a); }
-SESSREC__OP(int, any, (float32x4_t a, float32x4_t b)) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
-SESSREC__OP2(scale2, vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a),
-                                                     vshlq_n_u32(vreinterpretq_u32_f32(b), 23))))
+#  endif  // SESSREC__NEON
 
 #else
 
@@ -10018,7 +9993,7 @@ enum {
     SESSREC__WANTED = SESSREC__WHERE + 4
 };
 // Rows whose ids are numbered together; room for an id, its NUL, a user's number and 8 more bytes; notes.
-enum { SESSREC__ROWS = 64, SESSREC__ID_ROOM = SESSREC_MAX_ID + 16, SESSREC__NOTES = 24 };
+enum { SESSREC__ROWS = 64, SESSREC__ID_ROOM = SESSREC_MAX_ID + 16, SESSREC__NOTES = 16 };
 
 // Bytes that stand in somebody else's memory: a field of a line, an id.
 typedef struct sessrec__text {
@@ -10039,7 +10014,8 @@ typedef struct sessrec__intake {
     int32_t *label, *item;  // [room] numbers in the tables
     int32_t rows;           // that wait behind those events
     sessrec__waiting id[SESSREC__IDS][SESSREC__ROWS];
-    char text[SESSREC__IDS][SESSREC__ROWS][SESSREC__ID_ROOM];
+    char session[SESSREC__ROWS][SESSREC__ID_ROOM];      // keys of sessions of users
+    char number[SESSREC__IDS][SESSREC__ROWS][32];       // ids that are integers
     sessrec_error failure;  // the first; finishing returns it
 } sessrec__intake;
 
@@ -10354,9 +10330,9 @@ static sessrec_result sessrec__flush(sessrec_log *log) {
     sessrec_result result = sessrec__number_ids(&log->ids[SESSREC__USER], in->id[SESSREC__USER], rows, user);
     for (int32_t i = rows - 1; i >= 0 && !result;
          --i) {  // downwards: a later row may have the text of an earlier one
-        char *text = in->text[SESSREC__SESSION][i];
+        char *text = in->session[i];
         if (user[i] < 0) continue;
-        if (session[i].at != text) memmove(text, session[i].at, session[i].size);
+        memcpy(text, session[i].at, session[i].size);
         text[session[i].size] = 0;
         memcpy(text + session[i].size + 1, &user[i], sizeof *user);
         sessrec__wait(&log->ids[SESSREC__SESSION], text, session[i].size + 1 + sizeof *user, &session[i]);
@@ -10413,16 +10389,15 @@ static sessrec_result sessrec__add_failed(sessrec_log *log, sessrec_result code,
 SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
                                            const char *item, double time) {
     sessrec__text id[SESSREC__IDS] = {{session, 0}, {item, 0}, {user ? user : "", 0}};
+    char text[SESSREC__IDS][SESSREC_MAX_ID + 9];
     if (!log || !log->in) return SESSREC_INVALID_ARGUMENT;
     if (log->in->failure.code) return log->in->failure.code;
     for (int role = 0; role < SESSREC__IDS; ++role) {
-        char *text = log->in->text[role][0];
         id[role].size = id[role].at ? strlen(id[role].at) : 0;
         if ((!id[role].size && role != SESSREC__USER) || id[role].size > SESSREC_MAX_ID)
             return sessrec__add_failed(log, SESSREC_INVALID_ARGUMENT,
                                        "an id is empty or longer than 255 bytes");
-        memcpy(text, id[role].at, id[role].size + 1);
-        id[role].at = text;
+        id[role].at = sessrec__padded(text[role], id[role].at, id[role].size);
     }
     if (!(fabs(time) < HUGE_VAL))
         return sessrec__add_failed(log, SESSREC_INVALID_ARGUMENT, "its time is not finite");
@@ -10443,7 +10418,7 @@ SESSREC_API sessrec_result sessrec_log_add_many(sessrec_log *log, int64_t count,
     for (int64_t e = 0; e < count && !result; ++e) {
         sessrec__text id[SESSREC__IDS];
         for (int role = 0; role < SESSREC__IDS; ++role) {
-            char *text = log->in->text[role][log->in->rows];
+            char *text = log->in->number[role][log->in->rows];
             id[role].size = 0;
             if (!number[role] || (role == SESSREC__USER && users[e] < 0)) continue;
             id[role].at = sessrec__decimal(number[role][e], text);
@@ -10918,21 +10893,22 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
     if (!r->more || left > SESSREC__MAX_ROW + 2) return SESSREC_OK;
     const sessrec_result result = sessrec__flush(r->log);
     if (result) return sessrec__log_failed(r->err, result);
-    if (r->bytes > 0) {  // room for all events, if the rest is like what was read; else it comes bit by bit
-        const int64_t events = r->log->in->count - r->first_event;
-        const double all = 1.02 * (double)events * (r->size / r->bytes);
-        if (all < 64.0 * (double)events) (void)sessrec__reserve_events(r->log, r->first_event + (int64_t)all);
-    }
     if (left) memmove(r->block, r->at, left);
     for (; got; left += got) {
+        const double all = r->size + 2 * SESSREC__SLACK;  // of a text whose size is known: room for it at once
         if ((int64_t)left + SESSREC__SLACK >= r->room && r->room >= SESSREC__MAX_BLOCK) break;
         if ((int64_t)left + SESSREC__SLACK >= r->room &&
-            !sessrec__grow(&r->log->memory, &r->block, &r->room, r->room ? 2 * r->room : 1 << 14, 1))
+            !sessrec__grow(&r->log->memory, &r->block, &r->room,
+                           r->room ? 2 * r->room : all < SESSREC__MAX_BLOCK ? (int64_t)all : SESSREC__MAX_BLOCK, 1))
             return sessrec__no_memory(r->err);
         char *const to = (char *)r->block + left;
         const size_t most = (size_t)r->room - SESSREC__SLACK - left;
 #ifndef SESSREC_NO_STDIO
         if (r->file) got = fread(to, 1, most, (FILE *)r->file);
+        while (r->file && !got && ferror((FILE *)r->file) && errno == EINTR) {
+            clearerr((FILE *)r->file);
+            got = fread(to, 1, most, (FILE *)r->file);
+        }
         if (r->file && !got && ferror((FILE *)r->file))
             return sessrec__fail(r->err, SESSREC_IO_ERROR, 0, "the log cannot be read: %s", strerror(errno));
 #endif
@@ -11529,6 +11505,16 @@ static sessrec_result sessrec__drop_row(sessrec__reader *r) {
     return result;
 }
 
+// When there is no more room for events, makes it for all of the text, if the rest is like what was read; not for
+// all of them where that was little. Without memory for so many, room comes bit by bit.
+static void sessrec__foresee(const sessrec__reader *r) {
+    const int64_t known = r->log->in->count + r->log->in->rows, events = known - r->first_event;
+    if (known < r->log->in->room || r->size <= 0) return;
+    double all = 1.02 * (double)events * (r->size / (r->bytes - (double)(r->end - r->at)));
+    if (all > 16.0 * (double)events) all = 16.0 * (double)events;
+    (void)sessrec__reserve_events(r->log, r->first_event + (int64_t)all);
+}
+
 static sessrec_result sessrec__read_rows(sessrec__reader *r) {
     sessrec_result result = sessrec__start(r);
     sessrec__row row;
@@ -11538,6 +11524,7 @@ static sessrec_result sessrec__read_rows(sessrec__reader *r) {
         if (r->json) sessrec__cut_json(r, &row);
         else sessrec__cut_row(r, &row);
         result = sessrec__take_row(r, &row);
+        sessrec__foresee(r);
         if (!result && row.unfinished) result = sessrec__drop_row(r);
         if (!result) result = sessrec__fill(r);
     }
@@ -11709,7 +11696,9 @@ SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *pa
     r.file = is_input ? stdin : fopen(path, "rb");
     r.name = path;
     if (!r.file) {
-        const sessrec_result missing = errno == ENOENT ? SESSREC_NO_FILE : SESSREC_IO_ERROR;
+        const sessrec_result missing = errno == ENOENT   ? SESSREC_NO_FILE
+                                       : errno == ENOMEM ? SESSREC_OUT_OF_MEMORY
+                                                         : SESSREC_IO_ERROR;
         sessrec__fail(&log->in->failure, missing, 0, "the log cannot be opened: %s", strerror(errno));
         if (err) *err = log->in->failure;
         return missing;
@@ -13792,18 +13781,10 @@ static void sessrec__scorer_shape(sessrec__scorer_view *v, const sessrec_model *
 }
 
 static void sessrec__knn_numbers(const sessrec_knn_config *c, double *to) {
-    const double numbers[11] = {c->k,
-                                c->m,
-                                c->cosine,
-                                c->last_n,
-                                c->weight,
-                                c->neighbor_weight,
-                                c->weight_scale,
-                                c->neighbor_scale,
-                                c->recency,
-                                c->spread,
-                                c->idf};
-    memcpy(to, numbers, sizeof numbers);
+    const int32_t whole[6] = {c->k, c->m, c->cosine, c->last_n, c->weight, c->neighbor_weight};
+    const double real[5] = {c->weight_scale, c->neighbor_scale, c->recency, c->spread, c->idf};
+    for (int i = 0; i < 6; ++i) to[i] = (double)whole[i];
+    memcpy(to + 6, real, sizeof real);
 }
 
 static void sessrec__scorer_close(sessrec__scorer_view *v) {

@@ -80,7 +80,7 @@ static double peak(int32_t threads) {
 #if defined(__x86_64__) && defined(__GNUC__)
     static float result[SESSREC__MAX_THREADS];
     const int lanes = !strcmp(sessrec_simd(), "avx512") ? 16 : 8;
-    if (strcmp(sessrec_simd(), "plain") != 0)
+    if (!strncmp(sessrec_simd(), "avx", 3))
         return 2.0 * 10 * lanes * ROUNDS * threads / together(threads, peak_task, result);
 #endif
     return 0;

@@ -2,8 +2,9 @@
 //
 //     sessrec demo                                a made-up shop, from clicks to recommendations in seconds
 //     sessrec train LOG -o MODEL [--test LOG2]    learn from a log of clicks
-//     sessrec evaluate MODEL LOG                  how good the model is on another log
+//     sessrec evaluate MODEL... LOG               how good models are on another log
 //     sessrec compare MODEL_A MODEL_B LOG         which of two is better, and whether by more than chance
+//     sessrec blend MODEL NEIGHBORS LOG -o FILE   a network and neighbors together
 //     sessrec recommend MODEL                     clicks on stdin, recommendations on stdout
 //     sessrec split LOG --days N -o PREFIX        cut a log in time, to train on one part and test on another
 //     sessrec describe LOG                        what a log holds, and what looks wrong
@@ -180,6 +181,10 @@ typedef struct settings {
     double days;
     int32_t last_session, no_quotes, day_first, month_first;
     int32_t k, allow_seen, json_lines, breakdown, help;
+    int32_t kind, order, baselines;         // --model, --order, --baselines
+    const char *preset, *train;
+    const char *models[MAX_LOGS];           // of evaluate
+    int32_t model_count;
     double idle;                            // seconds
     int64_t visitors;
     const char *states;
@@ -189,6 +194,8 @@ typedef struct settings {
 // What a command makes; run_command ends it.
 typedef struct work {
     sessrec_model *model, *other;           // other: the one to start from, or to compare with
+    sessrec_scorer scorer;                  // instead of a model
+    buffer methods;                         // JSON of a table of methods
     sessrec_log *log, *train, *test, *valid, *history;
     sessrec_report report;                  // of model on test
     double *numbers, *validation;           // training: the loss of each epoch, and how it did
@@ -280,11 +287,20 @@ static int read_idle(settings *s, const char *text) {
 
 // ---- the table ----
 
-enum { DEMO = 1, TRAIN = 2, EVALUATE = 4, RECOMMEND = 8, SPLIT = 16, COMPARE = 32, DESCRIBE = 256 };
+enum {
+    DEMO = 1,
+    TRAIN = 2,
+    EVALUATE = 4,
+    RECOMMEND = 8,
+    SPLIT = 16,
+    COMPARE = 32,
+    DESCRIBE = 256,
+    BLEND = 512
+};
 enum {
     REPORTING = TRAIN | EVALUATE,
     TESTING = REPORTING | COMPARE,
-    READING = TESTING | SPLIT | DESCRIBE,
+    READING = TESTING | SPLIT | DESCRIBE | BLEND,
     LEARNING = DEMO | TRAIN
 };
 
@@ -314,6 +330,15 @@ typedef struct option {
 static const option options[] = {
     {HEADING, READING, "files", NULL, NULL, BY(NULL)},
     {TEXT, TRAIN, "-o", "MODEL", "write the model here", AT(output)},
+    {TEXT, BLEND, "-o", "FILE", "write the blend here", AT(output)},
+    {CHOICE, TRAIN, "--model", "gru|knn|rules", "a network, session neighbors, or rules", AT(kind)},
+    {TEXT, TRAIN, "--preset", "NAME",
+     "of knn: sknn, vsknn, stan, vstan (default) or vmis;\nof rules: ar, sr (default), markov or itemknn",
+     AT(preset)},
+    {WHOLE, TRAIN, "--order", "N", "markov: the longest chain, 1 to 4", AT(order)},
+    {SWITCH, EVALUATE, "--baselines", NULL, "also simple methods, made from the log of --train",
+     AT(baselines)},
+    {TEXT, EVALUATE, "--train", "LOG", "the log that the models were made from", AT(train)},
     {TEXT, SPLIT, "-o", "PREFIX", "write PREFIX_train.tsv and PREFIX_test.tsv", AT(output)},
     {TEXT, TRAIN, "--test", "LOG", "evaluate on this log when trained", AT(test)},
     {TEXT, TRAIN, "--valid", "LOG", "keep the weights of the epoch with the best MRR@20 on this log",
@@ -357,8 +382,7 @@ static const option options[] = {
     {TEXT, READING, "--blank", "V[,V]", "values that mean none, as NA", AT(format.blank)},
     {READ, READING, "--idle", "TIME", "cut sessions at longer pauses: 90s, 30m, 2h", BY(read_idle)},
     {READ, READING, "--separator", "TEXT",
-     "one or two characters, or the word tab (default: what the first line has)",
-     BY(read_separator)},
+     "one or two characters, or the word tab (default: what the first line has)", BY(read_separator)},
     {SWITCH, READING, "--no-quotes", NULL, "quotes are plain text", AT(no_quotes)},
     {SWITCH, READING, "--skip-bad-rows", NULL, "count rows that cannot be read and go on",
      AT(format.skip_bad_rows)},
@@ -588,6 +612,15 @@ static int parse(settings *s, const command *c, int count, char **arguments) {
     }
     if (!status && !s->help && inputs < c->inputs)
         return fail(EXIT_USAGE, "an argument is missing: sessrec %s %s", c->name, c->usage);
+    if (c->id == EVALUATE && !s->help) {  // all but the last are models
+        const char *all[MAX_LOGS + 2] = {s->input[0], s->input[1]};
+        const int32_t logs = s->more_count + 1;
+        for (int32_t i = 0; i < s->more_count; ++i) all[2 + i] = s->more[i];
+        for (int32_t i = 0; i < logs; ++i) s->models[i] = all[i];
+        s->model_count = logs;
+        s->input[1] = all[logs];
+        s->more_count = 0;
+    }
     if (c->id & READING) s->main_log = s->input[c->inputs - 1];
     return status;
 }
@@ -732,7 +765,7 @@ static int load_model(const char *path, sessrec_model **out) {
 // Whether a log can judge what has learned the items of `known`, or of the model: nothing to judge by is an
 // error, and little of it is worth a word.
 static int check_judge(const char *path, const sessrec_log *log, const char *of, const sessrec_log *known,
-                       const sessrec_model *model) {
+                       const sessrec_scorer *model) {
     if (!log) return 0;
     const sessrec_log_view view = sessrec_log_contents(log);
     int64_t unknown = 0;
@@ -742,7 +775,7 @@ static int check_judge(const char *path, const sessrec_log *log, const char *of,
         for (int64_t e = view.session_begins[i]; e < view.session_begins[i + 1]; ++e) {
             const char *id = sessrec_log_item_id(log, view.items[e]);
             const int knows =
-                (model ? sessrec_model_find_item(model, id) : sessrec_log_find_item(known, id)) >= 0;
+                (model ? model->find_item(model->self, id) : sessrec_log_find_item(known, id)) >= 0;
             if (!knows) stranger = view.items[e];
             length += knows;
             unknown += !knows;
@@ -761,7 +794,7 @@ static int check_judge(const char *path, const sessrec_log *log, const char *of,
                 "%s: there is nothing to judge by: no session has two clicks on items of %s; here is '%s', "
                 "there is '%s'",
                 path, of, sessrec_log_item_id(log, stranger),
-                model ? sessrec_model_item_id(model, 0) : sessrec_log_item_id(known, 0));
+                model ? model->item_id(model->self, 0) : sessrec_log_item_id(known, 0));
 }
 
 static void print_log(const char *name, const sessrec_log *log) {
@@ -861,7 +894,11 @@ static int test_model(const settings *s, const sessrec_log *history, work *w) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_eval_config evaluation = s->evaluation;
     evaluation.history = history;
-    int status = status_of(NULL, sessrec_evaluate(w->model, w->test, &evaluation, &w->report, &err), &err);
+    int status =
+        status_of(NULL,
+                  w->model ? sessrec_evaluate(w->model, w->test, &evaluation, &w->report, &err)
+                           : sessrec_evaluate_scorer(&w->scorer, w->test, &evaluation, &w->report, &err),
+                  &err);
     if (status) return status;
     print_report(&w->report);
     if (evaluation.coverage) print_metric("Coverage", w->report.cutoff_count, w->report.coverage);
@@ -978,13 +1015,18 @@ static void json_log(buffer *t, const char *use, const char *name, const sessrec
 // With --breakdown the test has a list "breakdown". The hash of a log is that of what was left by filters.
 static void json_results(buffer *t, const settings *s, const work *w, int tested) {
     text_put(t, "{");
-    if (w->train) json_training(t, w);
-    if (w->train && tested) text_put(t, ",");
+    const int trained = w->train && !w->methods.size;
+    if (trained && w->model) json_training(t, w);
+    else if (trained) text_put(t, "\"train\":{\"events\":%lld,\"seconds\":%.3f}",
+                               (long long)sessrec_log_contents(w->train).event_count, w->seconds);
+    if (trained && tested) text_put(t, ",");
     if (tested) json_report(t, w, !s->breakdown ? 0 : has_users(w->test) ? PARTS : PARTS_BY_POSITION);
     text_put(t, ",\"version\":\"%s\"", sessrec_version());
-    if (w->train) json_configuration(t, s);
-    text_put(t, ",\"seed\":%llu,\"logs\":[", (unsigned long long)sessrec_model_describe(w->model).seed);
-    json_log(t, "train", s->input[0], w->train);
+    if (w->methods.size) text_add(t, w->methods.bytes, w->methods.size);
+    if (trained && w->model) json_configuration(t, s);
+    if (w->model) text_put(t, ",\"seed\":%llu", (unsigned long long)sessrec_model_describe(w->model).seed);
+    text_put(t, ",\"logs\":[");
+    json_log(t, "train", s->train ? s->train : s->input[0], w->train);
     json_log(t, "validation", s->valid, w->valid);
     json_log(t, "test", s->test ? s->test : s->input[1], w->test);
     json_log(t, "history", s->history, w->history);
@@ -1013,9 +1055,20 @@ static int write_results(const settings *s, const work *w, int tested) {
     buffer json = {NULL, 0, 0, 0};
     int32_t count = 0;
     memset(outputs, 0, sizeof outputs);
+    void *scorer = NULL;
+    if (s->output && !w->model) {
+        const size_t size = sessrec_scorer_export_size(&w->scorer);
+        scorer = malloc(size);
+        if (!scorer) return fail_memory();
+        const int failed = status_of(s->output, sessrec_scorer_export(&w->scorer, scorer, size), &err);
+        if (failed) return free(scorer), failed;
+    }
     if (s->json) json_results(&json, s, w, tested);
     if (s->output) {
         outputs[count].path = s->output;
+        outputs[count].begins = MODEL_BEGINS;
+        outputs[count].bytes = scorer;
+        outputs[count].size = sessrec_scorer_export_size(&w->scorer);
         outputs[count++].model = w->model;
     }
     if (s->json && !json_stdout) {
@@ -1032,6 +1085,7 @@ static int write_results(const settings *s, const work *w, int tested) {
             status = fail(EXIT_DATA, "stdout: cannot be written: %s", strerror(errno));
     }
     free(json.bytes);
+    free(scorer);
     return status;
 }
 
@@ -1133,7 +1187,8 @@ static int train_model(sessrec_config config, work *w) {
     if (before != SIG_ERR) signal(SIGINT, before);
     erase_bar(w);
     if (result == SESSREC_MISMATCH && config.start_from && !config.resume)
-        return fail(EXIT_DATA, "%s: leave out --layers, --embedding, --gru, --user-layers and --hrnn", err.text);
+        return fail(EXIT_DATA, "%s: leave out --layers, --embedding, --gru, --user-layers and --hrnn",
+                    err.text);
     const int of_checkpoint = config.resume && (result == SESSREC_BAD_FILE || result == SESSREC_MISMATCH);
     if (result != SESSREC_STOPPED) return status_of(of_checkpoint ? config.checkpoint : NULL, result, &err);
     if (config.checkpoint)
@@ -1146,6 +1201,8 @@ static int train_model(sessrec_config config, work *w) {
 // Commands
 // ===========================================================================================================
 
+#include "methods.h"
+
 // ---- sessrec train ----
 
 static int check_train(const settings *s) {
@@ -1156,7 +1213,8 @@ static int check_train(const settings *s) {
         return fail(EXIT_USAGE, "--checkpoint-steps needs a file: --checkpoint FILE");
     if (s->config.patience && !s->valid)
         return fail(EXIT_USAGE, "--patience needs a log to judge by: --valid LOG");
-    int status = check_outputs(s);
+    int status = check_preset(s);
+    if (!status) status = check_outputs(s);
     if (!status) status = check_writable(s->output, MODEL_BEGINS);
     if (!status) status = check_writable(s->config.checkpoint, MODEL_BEGINS);
     return status ? status : check_json(s);
@@ -1222,9 +1280,16 @@ static int command_train(settings *s, work *w) {
     if (status) return status;
     print_log("log", w->train);
     fflush(stdout);
-    status = train_model(s->config, w);
+    if (s->kind == MODEL_GRU) {
+        status = train_model(s->config, w);
+        if (!status) print_training(w);
+    } else {
+        const clock_t start = clock();
+        status = make_scorer(s, w->train, &w->scorer);
+        w->seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+        if (!status) printf("made     in %.1f s\n", w->seconds);
+    }
     if (status) return status;
-    print_training(w);
     // A test that fails does not cost the model.
     const int tested = s->test ? test_model(s, w->train, w) : 0;
     status = write_results(s, w, s->test && !tested);
@@ -1237,10 +1302,13 @@ static int command_train(settings *s, work *w) {
 static int command_evaluate(settings *s, work *w) {
     int status = check_outputs(s);
     if (!status) status = check_json(s);
-    if (!status) status = load_model(s->input[0], &w->model);
     if (!status) status = load_log(s, s->input[1], &w->test);
     if (!status) status = load_log(s, s->history, &w->history);
-    if (!status) status = check_judge(s->input[1], w->test, s->input[0], NULL, w->model);
+    if (!status) status = load_log(s, s->train, &w->train);
+    if (status) return status;
+    if (s->model_count > 1 || s->baselines) return compare_methods(s, w);
+    status = load_scorer(s->input[0], &w->model, &w->scorer);
+    if (!status) status = check_judge(s->input[1], w->test, s->input[0], NULL, &w->scorer);
     if (!status) status = test_model(s, w->history, w);
     return status ? status : write_results(s, w, 1);
 }
@@ -1600,9 +1668,18 @@ static const command commands[] = {
      "With --from the shape of the network is that of the model. Ctrl-C stops the run; no model is written "
      "then.",
      1, command_train},
-    {EVALUATE, "evaluate", "MODEL LOG [options]", "how good a model is on a log",
-     "After each click of a session all items are ranked; the figures say where the item clicked next stood.",
+    {EVALUATE, "evaluate", "MODEL... LOG [options]", "how good models are on a log",
+     "After each click of a session all items are ranked; the figures say where the item clicked next "
+     "stood.\n"
+     "Several models, and simple methods with --baselines, make a table; p is the probability of a "
+     "difference\n"
+     "to the first as large or larger if both were equally good, by Wilcoxon's signed-rank test.",
      2, command_evaluate},
+    {BLEND, "blend", "MODEL NEIGHBORS LOG -o FILE", "a network and neighbors together, better than either",
+     "The score of an item is that of MODEL plus b log(score of NEIGHBORS + epsilon). b and epsilon are the "
+     "best by\n"
+     "Recall@20 + MRR@20 on LOG, which neither was made from. FILE holds both parts.",
+     3, command_blend},
     {COMPARE, "compare", "MODEL_A MODEL_B LOG [options]",
      "which of two models is better, and whether by more than chance",
      "Both models rank the same events. B - A is what the second has more; p is the probability of a "
@@ -1655,6 +1732,7 @@ static settings settings_default(const command *c) {
     s.filter = sessrec_filter_default();
     s.evaluation = sessrec_eval_config_default();
     s.k = sessrec_query_default().k;
+    s.order = 1;
     s.visitors = 1000000;
     if (c->id == SPLIT) {
         s.filter.min_support = 5;
@@ -1684,8 +1762,10 @@ static int run_command(const command *c, int count, char **arguments) {
     if (!status) status = settle(&s);
     if (!status) status = c->run(&s, &w);
     if (!status) status = check_stdout();
+    sessrec_scorer_destroy(&w.scorer);
     sessrec_model_destroy(w.model);
     sessrec_model_destroy(w.other);
+    free(w.methods.bytes);
     sessrec_log_destroy(w.log);
     sessrec_log_destroy(w.train);
     sessrec_log_destroy(w.test);

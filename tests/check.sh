@@ -122,6 +122,7 @@ for options in '' -DSESSREC_NO_TRAINING '-DSESSREC_NO_TRAINING -DSESSREC_NO_STDI
         silent "the header for WebAssembly $options" "$work/header.c" clang --target=wasm32-wasi -std=c99 $options
     }
 done
+silent 'the header for WebAssembly with SIMD' "$work/header.c" clang --target=wasm32-wasi -std=c99 -msimd128
 silent 'the command line for Windows' "$root/examples/sessrec.c" x86_64-w64-mingw32-gcc -std=c99
 cp "$root/examples/sessrec.c" "$work/sessrec.cc"
 silent 'the command line for Windows, as C++' "$work/sessrec.cc" x86_64-w64-mingw32-g++ -std=c++11 -I"$root/examples"

@@ -1,7 +1,7 @@
-// embedded.c - a recommender on a Cortex-M4: the model stays in flash, and RAM holds its handle, one visitor and
-// the stack. The target, compiled with SESSION_BYTES, says through semihosting how much of each it took. Without
-// it this runs where it is compiled, and writes the model (PATH ITEMS HIDDEN), or with PATH alone what the target
-// must recommend. tests/embedded.sh builds and runs both.
+// embedded.c - a recommender on a Cortex-M4: the model stays in flash, RAM holds its handle, one visitor and
+// the stack. The target, compiled with SESSION_BYTES, says through semihosting how much each of them took.
+// Without it this runs where it is compiled, and writes the model (PATH ITEMS HIDDEN), or with PATH alone
+// what the target must recommend. tests/embedded.sh builds and runs both.
 #define SESSREC_IMPLEMENTATION
 #ifdef SESSION_BYTES
 #  define SESSREC_NO_TRAINING

@@ -136,7 +136,7 @@ mutate 'the recurrent bias has no gradient' golden \
 mutate 'cross-entropy forgets the target in its gradient' golden \
     'g[t] += own * share - 1;' 'g[t] += own * share;'
 mutate 'the softmax of the max losses counts the target' golden \
-    'k->multiply(row->C, row->n, w, w);' ''
+    'k->multiply(row->M, row->n, w, w);' ''
 mutate 'TOP1 without its second term' golden \
     'row->a[j] = rank + size;' 'row->a[j] = rank;'
 mutate 'half the gradient of bpreg' golden \

@@ -651,6 +651,35 @@ else
     skip 'a full disk' 'there is no /dev/full'
 fi
 
+# ---- other methods ----
+
+it 'neighbors and rules are trained, tested and evaluated like a network'
+run train log.tsv -o knn.model --model knn --preset stan --test test.tsv --json knn.json; exits 0
+prints '^Recall '; check grep -q '"recall":{"1":' knn.json
+cp out trained
+run evaluate knn.model test.tsv; exits 0
+equal "$(grep '^MRR' out)" "$(grep '^MRR' trained)"
+run train log.tsv -o rules.model --model rules --preset markov --order 2; exits 0
+run evaluate rules.model test.tsv; exits 0; prints '^Recall '
+refuses '--preset of knn is' train log.tsv -o x.model --model knn --preset markov
+refuses '--preset of rules is' train log.tsv -o x.model --model rules --preset stan
+check_not test -e x.model
+
+it 'several models and simple methods make one table, with signed ranks against the first'
+run evaluate ring.model knn.model rules.model test.tsv --baselines --train log.tsv --cutoffs 5 --json many.json; exits 0
+for m in ring.model knn.model rules.model pop random s-pop itemknn ar sr markov sknn vsknn stan vstan vmis; do prints "^$m "; done
+equal "$(awk '$1 == "stan" { print $2, $4 }' out)" "$(awk '$1 == "knn.model" { print $2, $4 }' out)"
+check awk '$1 == "random" { exit !($2 < 0.9 && $3 < 0.01) }' out
+check grep -q '"methods":\[{"name":"ring.model","recall":{"5":' many.json
+refuses '--baselines needs the log' evaluate ring.model test.tsv --baselines
+
+it 'a blend is found on a log, holds its parts and is evaluated'
+run blend ring.model knn.model test.tsv -o blend.model; exits 0; prints '^blend  *blend.model: b '
+rm -f gone.model; cp blend.model kept.model
+run evaluate kept.model ring.model knn.model test.tsv --cutoffs 20; exits 0
+check awk '$1 == "kept.model" { a = $2 + $3 } $1 == "ring.model" { b = $2 + $4 } END { exit !(a >= b - 0.001) }' out
+refuses 'must be neighbors or rules' blend knn.model ring.model test.tsv -o x.model
+
 it 'the demo beats both simple rules'
 if [ "${SESSREC_SKIP_DEMO:-0}" = 0 ]; then
     run demo; exits 0

@@ -1021,6 +1021,77 @@ static bytes with_more(uint32_t minor) {
     return file;
 }
 
+// A checkpoint of a few steps, one number of it changed: of 64 bits if high is not 0, else of 32.
+static void check_forged_checkpoint(sessrec_optimizer_kind kind, const char *section, int at, uint32_t low,
+                                    uint32_t high, sessrec_result code) {
+    static const char *const items[4] = {"a", "b", "c", "d"};
+    sessrec_log *log = NULL;
+    sessrec_trainer *trainer = NULL;
+    sessrec_batcher *batcher = NULL;
+    sessrec_batch batch;
+    sessrec_error err;
+    sessrec_config config = sessrec_config_default();
+    config.hidden[0] = 4;
+    config.batch_size = 2;
+    config.negatives = 0;
+    config.optimizer.kind = kind;
+    CHECK_EQ(sessrec_log_create(NULL, &log, &err), SESSREC_OK);
+    for (int i = 0; i < 24; ++i) {
+        char session[8];
+        snprintf(session, sizeof session, "%d", i / 3);
+        CHECK_EQ(sessrec_log_add(log, NULL, session, items[i * 5 % 4], i), SESSREC_OK);
+    }
+    CHECK_EQ(sessrec_log_finish(log, &err), SESSREC_OK);
+    CHECK_EQ(sessrec_trainer_create(&config, log, &trainer, &err), SESSREC_OK);
+    CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, &err), SESSREC_OK);
+    for (int step = 0; step < 3; ++step) {
+        CHECK_EQ(sessrec_batcher_next(batcher, &batch), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_step(trainer, &batch, NULL, &err), SESSREC_OK);
+    }
+    CHECK_EQ(sessrec_trainer_write(trainer, in_directory("forged"), &err), SESSREC_OK);
+    bytes file = read_file(in_directory("forged"));
+    unsigned char *found = section_of(&file, section);
+    CHECK(found != NULL);
+    if (found) {
+        if (high) put32(found + 8 * at, low), put32(found + 8 * at + 4, high);
+        else put32(found + 4 * at, low);
+        forge(&file);
+        CHECK(write_file(in_directory("forged"), file.at, file.size));
+        CHECK_EQ(sessrec_trainer_read(trainer, in_directory("forged"), &err), code);
+        if (code == SESSREC_BAD_FILE && strcmp(section, "position"))
+            CHECK(strstr(err.text, section) == err.text);
+    }
+    free_bytes(&file);
+    sessrec_batcher_destroy(batcher);
+    sessrec_trainer_destroy(trainer);
+    sessrec_log_destroy(log);
+}
+
+static void ranges(void) {
+    TEST("a checkpoint with a number that no training leaves is refused by the name of its section") {
+        check_forged_checkpoint(SESSREC_ADAGRAD, "acc.Wy", 1, 0x3f000000u, 0, SESSREC_OK);        // 0.5
+        check_forged_checkpoint(SESSREC_ADAGRAD, "acc.Wy", 1, 0xbf000000u, 0, SESSREC_BAD_FILE);  // -0.5
+        check_forged_checkpoint(SESSREC_ADAGRAD, "acc.Wy", 1, 0x7fc00000u, 0, SESSREC_BAD_FILE);
+        check_forged_checkpoint(SESSREC_ADAGRAD, "vel.By", 0, 0xbf000000u, 0, SESSREC_OK);
+        check_forged_checkpoint(SESSREC_ADAGRAD, "vel.By", 0, 0xff800000u, 0, SESSREC_BAD_FILE);
+        check_forged_checkpoint(SESSREC_ADAGRAD, "hidden0", 2, 0x7f800000u, 0, SESSREC_BAD_FILE);
+        check_forged_checkpoint(SESSREC_ADAGRAD, "Wy", 3, 0x7f800001u, 0, SESSREC_BAD_FILE);
+        check_forged_checkpoint(SESSREC_ADAM, "acc.Wy", 1, 0xbf000000u, 0, SESSREC_OK);  // a mean
+        check_forged_checkpoint(SESSREC_ADAM, "second.Wy", 1, 0xbf000000u, 0, SESSREC_BAD_FILE);
+        check_forged_checkpoint(SESSREC_ADAM, "steps.Wy", 0, 7, 0, SESSREC_OK);
+        check_forged_checkpoint(SESSREC_ADAM, "steps.Wy", 0, 0xffffffffu, 0, SESSREC_BAD_FILE);
+        check_forged_checkpoint(SESSREC_ADAM, "steps.Wy", 0, 0x7fffffffu, 0, SESSREC_BAD_FILE);
+    }
+    TEST("so is an impossible position: an epoch or an age at the end of what fits, a sum that is NaN") {
+        check_forged_checkpoint(SESSREC_ADAGRAD, "position", 0, 0, 0x40000000u, SESSREC_OK);
+        check_forged_checkpoint(SESSREC_ADAGRAD, "position", 0, 0xffc00000u, 0x41dfffffu, SESSREC_BAD_FILE);
+        check_forged_checkpoint(SESSREC_ADAGRAD, "position", 1, 0, 0xbff00000u, SESSREC_BAD_FILE);
+        check_forged_checkpoint(SESSREC_ADAGRAD, "position", 3, 0, 0x7ff80000u, SESSREC_BAD_FILE);
+        check_forged_checkpoint(SESSREC_ADAGRAD, "position", 4, 0, 0x7ff00000u, SESSREC_BAD_FILE);
+        check_forged_checkpoint(SESSREC_ADAGRAD, "position", 5, 0xffc00000u, 0x41dfffffu, SESSREC_BAD_FILE);
+    }
+}
+
 static void versions(void) {
     TEST("writing to a sink that cannot take it all fails, wherever it ends") {
         bytes file = small_bytes();
@@ -1541,6 +1612,7 @@ int main(void) {
         memory_use();
     }
     versions();
+    ranges();
 #ifdef HAVE_POSIX
     failing_system();
     outputs();

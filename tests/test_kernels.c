@@ -79,8 +79,13 @@ static void fused_multiply_add(const sessrec__kernels *k) {
     TEST("a fused multiply-add equals C's fmaf on any bits, on cancellation and next to a middle") {
         uint32_t seed = 7;
         int64_t wrong = 0;
-        if (extra_digits()) SKIP("fmaf", "x87 keeps more digits");
-        for (int i = 0; i < 100000 && !extra_digits(); ++i) {
+#ifdef __wasm__
+        const int known = 0;  // its library's fmaf needs other directions of rounding, which WebAssembly lacks
+#else
+        const int known = !extra_digits();
+#endif
+        if (!known) SKIP("fmaf", "x87 keeps more digits, and WebAssembly has no exact one");
+        for (int i = 0; i < 100000 && known; ++i) {
             float a = float_of_bits(random_bits(&seed)), b = float_of_bits(random_bits(&seed)),
                   c = float_of_bits(random_bits(&seed));
             float p = random_float(&seed, 2), q = random_float(&seed, 2),

@@ -835,7 +835,7 @@ static void memory_of_the_caller(void) {
         for (int32_t click = 0; click < 40; ++click) {
             const int i = click / 2 % 2;
             CHECK_EQ(sessrec_session_use_scratch(sharing[i], scratch[click % 2]), SESSREC_OK);
-            memset(scratch[click % 2]->step, 0x7f, sizeof(float));  // what a call left is not read by the next
+            memset(scratch[click % 2]->step, 0x7f, sizeof(float));  // not read by the next call
             CHECK_EQ(sessrec_session_click(alone[i], 7 * click), SESSREC_OK);
             CHECK_EQ(sessrec_session_click(sharing[i], 7 * click), SESSREC_OK);
             CHECK_EQ(sessrec_session_recommend(alone[i], &query, list[0], &count[0], NULL), SESSREC_OK);

@@ -536,7 +536,7 @@ static void states(void) {
         visitor a = new_visitor(model), b = new_visitor(model), fresh = new_visitor(model);
         const size_t size = sessrec_user_export_size(a.user);
         go_through(&a, 3, 5);
-        for (int wrong = 0; wrong < 5; ++wrong) {
+        for (int wrong = 0; wrong < 9; ++wrong) {
             CHECK_EQ(sessrec_user_export(wrong == 4 ? fresh.user : a.user, bytes, size), SESSREC_OK);
             if (wrong == 0) bytes[20] = 1;
             if (wrong == 1) bytes[24 + 7] = 0x80;                           // sessions below 0
@@ -544,6 +544,12 @@ static void states(void) {
             if (wrong == 3) bytes[7] = '2';                                 // a later version
             // a hidden state before the first session
             if (wrong == 4) bytes[32] = 1;
+            // so many sessions that the next would overflow
+            if (wrong == 5) memset(bytes + 24, 0xff, 7), bytes[24 + 7] = 0x7f;
+            // beyond 1 or -1, which no GRU leaves, and infinite
+            if (wrong == 6) memcpy(bytes + 32, "\1\0\200\77", 4);
+            if (wrong == 7) memcpy(bytes + size - 8, "\1\0\200\277", 4);
+            if (wrong == 8) memcpy(bytes + 32, "\0\0\200\177", 4);
             const uint32_t sum = crc32c(bytes, size - 4);
             for (int i = 0; i < 4; ++i) bytes[size - 4 + (size_t)i] = (unsigned char)(sum >> (8 * i));
             CHECK_EQ(sessrec_user_import(b.user, bytes, size), SESSREC_BAD_FILE);
