@@ -1524,8 +1524,10 @@ SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *tra
 // on the first 300 mini-batches and without updating weights. It then sets the sums of items that
 // config.start_from knows, and of all dense matrices, as if the model's clicks had been seen 10 *
 // config.epochs times: 10 because gradients were larger when the model knew less. Sums of new items start at
-// zero. Call it before the first step, as sessrec_train does; the batcher starts again. It does nothing
-// without start_from or with another optimizer.
+// zero. The known weights also shrink to 0.9 of their size: a network that starts near an old optimum stays
+// there and generalizes worse than one trained from scratch (Ash, Adams, NeurIPS 2020). Call it before the
+// first step, as sessrec_train does; the batcher starts again. It does nothing without start_from or with
+// another optimizer.
 SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *trainer, sessrec_batcher *batcher,
                                                    sessrec_error *err);
 // Learns from one session that has just ended, click by click: a mini-batch of one row for each pair, with
@@ -15002,17 +15004,20 @@ static sessrec_result sessrec__add_squares(sessrec_trainer *tr, const char *name
 static sessrec_result sessrec__spread_squares(sessrec_trainer *tr, const sessrec__shape *shape, double pairs,
                                               sessrec_error *err) {
     const sessrec_model *base = tr->config.start_from;
-    sessrec_mutable_tensor sum;
+    sessrec_mutable_tensor sum, weights;
     char of[24];
     snprintf(of, sizeof of, "acc.%s", shape->name);
     sessrec_result result = sessrec_trainer_tensor(tr, of, &sum, err);
+    if (!result) result = sessrec_trainer_tensor(tr, shape->name, &weights, err);
     const double passes = 10.0 * (double)tr->config.epochs / pairs;
     const int32_t n = sum.columns, rows = shape->table ? base->info.item_count : sum.rows;
     for (int32_t i = rows - 1; i >= 0 && !result; --i) {  // the first row, which has the sums, comes last
         const double clicks = (double)(shape->table ? base->support[i] : base->info.event_count);
         const float *from = sum.data + (shape->table ? 0 : (ptrdiff_t)i * n);
-        for (int32_t j = 0; j < n; ++j)
+        for (int32_t j = 0; j < n; ++j) {
             sum.data[(ptrdiff_t)i * n + j] = (float)((double)from[j] * passes * clicks);
+            weights.data[(ptrdiff_t)i * n + j] *= 0.9f;
+        }
     }
     return result;
 }

@@ -1186,10 +1186,6 @@ static int train_model(sessrec_config config, work *w) {
     sessrec_result result = sessrec_train(&config, w->train, w->valid, &w->model, &err);
     if (before != SIG_ERR) signal(SIGINT, before);
     erase_bar(w);
-    if (result == SESSREC_OK && w->epochs && !config.negatives && !(w->numbers[w->epochs - 1] > 0) &&
-        !(w->numbers[w->epochs - 1] < 0))
-        return fail(EXIT_DATA, "nothing was learned: in no mini-batch had a click another one to be compared "
-                               "with; add --negatives 2048");
     if (result == SESSREC_MISMATCH && config.start_from && !config.resume)
         return fail(EXIT_DATA, "%s: leave out --layers, --embedding, --gru, --user-layers and --hrnn",
                     err.text);
