@@ -10875,7 +10875,10 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
         if ((int64_t)left + SESSREC__SLACK >= r->room && r->room >= SESSREC__MAX_BLOCK) break;
         if ((int64_t)left + SESSREC__SLACK >= r->room &&
             !sessrec__grow(&r->log->memory, &r->block, &r->room,
-                           r->room ? 2 * r->room : all < SESSREC__MAX_BLOCK ? (int64_t)all : SESSREC__MAX_BLOCK, 1))
+                           r->room                    ? 2 * r->room
+                           : all < SESSREC__MAX_BLOCK ? (int64_t)all
+                                                      : (int64_t)SESSREC__MAX_BLOCK,
+                           1))
             return sessrec__no_memory(r->err);
         char *const to = (char *)r->block + left;
         const size_t most = (size_t)r->room - SESSREC__SLACK - left;
@@ -14174,7 +14177,7 @@ static void sessrec__file_name(sessrec__file_sink *file, int32_t number) {
 }
 
 // Leaves the directory of a path in it, "." for a name alone.
-static char *sessrec__directory_of(char *path) {
+static SESSREC__UNUSED char *sessrec__directory_of(char *path) {
     char *slash = strrchr(path, '/');
     if (!slash) strcpy(path, ".");
     else slash[slash == path] = 0;
@@ -14983,9 +14986,13 @@ static sessrec_result sessrec__add_squares(sessrec_trainer *tr, const char *name
                                            sessrec_error *err) {
     sessrec_mutable_tensor gradient, sum;
     char of[24];
-    snprintf(of, sizeof of, "grad.%s", name);
+    size_t used = 0;
+    sessrec__append(of, sizeof of, &used, "grad.", 5);
+    sessrec__append(of, sizeof of, &used, name, strlen(name));
     sessrec_result result = sessrec_trainer_tensor(tr, of, &gradient, err);
-    snprintf(of, sizeof of, "acc.%s", name);
+    used = 0;
+    sessrec__append(of, sizeof of, &used, "acc.", 4);
+    sessrec__append(of, sizeof of, &used, name, strlen(name));
     if (!result) result = sessrec_trainer_tensor(tr, of, &sum, err);
     if (result) return result;
     for (int32_t i = 0; i < gradient.rows; ++i) {
