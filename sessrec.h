@@ -15011,7 +15011,9 @@ static sessrec_result sessrec__spread_squares(sessrec_trainer *tr, const sessrec
     const sessrec_model *base = tr->config.start_from;
     sessrec_mutable_tensor sum;
     char of[24];
-    snprintf(of, sizeof of, "acc.%s", shape->name);
+    size_t used = 0;
+    sessrec__append(of, sizeof of, &used, "acc.", 4);
+    sessrec__append(of, sizeof of, &used, shape->name, strlen(shape->name));
     sessrec_result result = sessrec_trainer_tensor(tr, of, &sum, err);
     const double passes = 10.0 * (double)tr->config.epochs / pairs;
     const int32_t n = sum.columns, rows = shape->table ? base->info.item_count : sum.rows;
