@@ -345,6 +345,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma push_macro("A")
+#undef A
+#pragma push_macro("B")
+#undef B
+#pragma push_macro("C")
+#undef C
+#pragma push_macro("K")
+#undef K
+#pragma push_macro("M")
+#undef M
+#pragma push_macro("N")
+#undef N
 #pragma push_macro("U")
 #pragma push_macro("W")
 #undef U
@@ -1652,6 +1664,12 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 #ifdef __cplusplus
 }
 #endif
+#pragma pop_macro("A")
+#pragma pop_macro("B")
+#pragma pop_macro("C")
+#pragma pop_macro("K")
+#pragma pop_macro("M")
+#pragma pop_macro("N")
 #pragma pop_macro("U")
 #pragma pop_macro("W")
 
