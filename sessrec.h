@@ -345,6 +345,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma push_macro("A")
+#undef A
+#pragma push_macro("B")
+#undef B
+#pragma push_macro("C")
+#undef C
+#pragma push_macro("K")
+#undef K
+#pragma push_macro("M")
+#undef M
+#pragma push_macro("N")
+#undef N
 #pragma push_macro("U")
 #pragma push_macro("W")
 #undef U
@@ -1654,6 +1666,12 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 #ifdef __cplusplus
 }
 #endif
+#pragma pop_macro("A")
+#pragma pop_macro("B")
+#pragma pop_macro("C")
+#pragma pop_macro("K")
+#pragma pop_macro("M")
+#pragma pop_macro("N")
 #pragma pop_macro("U")
 #pragma pop_macro("W")
 
@@ -10877,7 +10895,10 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
         if ((int64_t)left + SESSREC__SLACK >= r->room && r->room >= SESSREC__MAX_BLOCK) break;
         if ((int64_t)left + SESSREC__SLACK >= r->room &&
             !sessrec__grow(&r->log->memory, &r->block, &r->room,
-                           r->room ? 2 * r->room : all < SESSREC__MAX_BLOCK ? (int64_t)all : SESSREC__MAX_BLOCK, 1))
+                           r->room                    ? 2 * r->room
+                           : all < SESSREC__MAX_BLOCK ? (int64_t)all
+                                                      : (int64_t)SESSREC__MAX_BLOCK,
+                           1))
             return sessrec__no_memory(r->err);
         char *const to = (char *)r->block + left;
         const size_t most = (size_t)r->room - SESSREC__SLACK - left;
@@ -14176,7 +14197,7 @@ static void sessrec__file_name(sessrec__file_sink *file, int32_t number) {
 }
 
 // Leaves the directory of a path in it, "." for a name alone.
-static char *sessrec__directory_of(char *path) {
+static SESSREC__UNUSED char *sessrec__directory_of(char *path) {
     char *slash = strrchr(path, '/');
     if (!slash) strcpy(path, ".");
     else slash[slash == path] = 0;
@@ -14985,9 +15006,13 @@ static sessrec_result sessrec__add_squares(sessrec_trainer *tr, const char *name
                                            sessrec_error *err) {
     sessrec_mutable_tensor gradient, sum;
     char of[24];
-    snprintf(of, sizeof of, "grad.%s", name);
+    size_t used = 0;
+    sessrec__append(of, sizeof of, &used, "grad.", 5);
+    sessrec__append(of, sizeof of, &used, name, strlen(name));
     sessrec_result result = sessrec_trainer_tensor(tr, of, &gradient, err);
-    snprintf(of, sizeof of, "acc.%s", name);
+    used = 0;
+    sessrec__append(of, sizeof of, &used, "acc.", 4);
+    sessrec__append(of, sizeof of, &used, name, strlen(name));
     if (!result) result = sessrec_trainer_tensor(tr, of, &sum, err);
     if (result) return result;
     for (int32_t i = 0; i < gradient.rows; ++i) {
@@ -15006,7 +15031,9 @@ static sessrec_result sessrec__spread_squares(sessrec_trainer *tr, const sessrec
     const sessrec_model *base = tr->config.start_from;
     sessrec_mutable_tensor sum, weights;
     char of[24];
-    snprintf(of, sizeof of, "acc.%s", shape->name);
+    size_t used = 0;
+    sessrec__append(of, sizeof of, &used, "acc.", 4);
+    sessrec__append(of, sizeof of, &used, shape->name, strlen(shape->name));
     sessrec_result result = sessrec_trainer_tensor(tr, of, &sum, err);
     if (!result) result = sessrec_trainer_tensor(tr, shape->name, &weights, err);
     const double passes = 10.0 * (double)tr->config.epochs / pairs;
