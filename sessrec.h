@@ -903,6 +903,16 @@ typedef struct sessrec_recommendation {
     float score;    // before the output activation; from popularity: the item's support
 } sessrec_recommendation;
 
+// Why an item is recommended: a rule, or a session of the index.
+typedef struct sessrec_reason {
+    float part;             // what it gives to the score; of neighbors without the factor of idf
+    int32_t context_count;  // of a rule: after these clicks, the last one first; else 0
+    int32_t context[4];
+    int32_t held, of;       // the item came in so many sessions of the log, of so many that had the context
+    int32_t session;        // of neighbors: the number of the session in the index, else -1
+    double time;            // when it ended
+} sessrec_reason;
+
 // Anything that scores the items of a catalog after the clicks of a session: the GRU, the library's other
 // scorers below, or your own. Fill in what you have; the rest stays NULL or 0. Several threads call it at
 // once for different states. A call serves `rows` sessions, whose states are state_bytes apart. The caller
@@ -933,6 +943,10 @@ typedef struct sessrec_scorer {
     // added to its. They are valid until the next call with this scratch, except calls of score.
     int32_t (*list)(const void *self, const void *state, const sessrec_recommendation **out, void *scratch);
     int32_t list_room;      // the most items that a list can hold; 0: item_count
+    // why an item has its score: fills at most `room` reasons, the strongest first, and returns how many; may
+    // be NULL
+    int32_t (*reasons)(const void *self, const void *state, int32_t item, sessrec_reason *out, int32_t room,
+                       void *scratch);
     // whether bytes from outside are a valid state; NULL: all are
     int32_t (*valid)(const void *self, const void *state);
     void (*destroy)(void *self);
@@ -1007,6 +1021,10 @@ SESSREC_API sessrec_result sessrec_knn_create(const sessrec_knn_config *config, 
 SESSREC_API sessrec_result sessrec_knn_append(const sessrec_scorer *knn, const int32_t *items, int32_t count,
                                               double time);
 SESSREC_API sessrec_result sessrec_knn_forget(const sessrec_scorer *knn, double time);
+// The items of a session of the index, in the order of the clicks, to items [room]; returns how many it has,
+// 0 if there is no such session. Threads: shared.
+SESSREC_API int32_t sessrec_knn_session_items(const sessrec_scorer *knn, int32_t session, int32_t *items,
+                                              int32_t room);
 // Sessions and events in the index. Threads: shared.
 SESSREC_API int32_t sessrec_knn_sessions(const sessrec_scorer *knn);
 SESSREC_API int64_t sessrec_knn_events(const sessrec_scorer *knn);
@@ -1285,6 +1303,10 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, 
 // Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items,
                                                  int32_t count, float *scores);
+// Why an item is recommended, the strongest reasons first, to out [room]. Returns how many, 0 if its scorer
+// gives none, or a negative sessrec_result. Threads: one.
+SESSREC_API int32_t sessrec_session_reasons(sessrec_session *session, int32_t item, sessrec_reason *out,
+                                            int32_t room);
 // Ends the session: forgets its clicks, ready for the next one. Threads: one.
 SESSREC_API void sessrec_session_end(sessrec_session *session);
 // Clicks so far on known and on unknown items. Threads: one.
@@ -6189,6 +6211,38 @@ static int32_t sessrec__knn_list(const void *self, const void *state, const sess
     return work.scored.count;
 }
 
+// Puts a reason in its place among the strongest.
+static int32_t sessrec__reason_add(sessrec_reason *out, int32_t count, int32_t room,
+                                   const sessrec_reason *reason) {
+    int32_t at = count < room ? count++ : room;
+    for (; at > 0 && reason->part > out[at - 1].part; --at)
+        if (at < room) out[at] = out[at - 1];
+    if (at < room) out[at] = *reason;
+    return count;
+}
+
+static int32_t sessrec__knn_reasons(const void *self, const void *state, int32_t item, sessrec_reason *out,
+                                    int32_t room, void *scratch) {
+    const sessrec__knn *knn = (const sessrec__knn *)self;
+    sessrec__layout layout = {(char *)scratch, 0, 0};
+    sessrec__knn_work work;
+    int32_t count = 0;
+    sessrec__knn_place(knn, &work, &layout);
+    sessrec__knn_find(knn, (const sessrec__clicks *)state, &work);
+    for (int32_t n = 0, star; n < work.neighbor_count; ++n) {
+        sessrec_reason reason = {0, 0, {-1, -1, -1, -1}, 0, 0, INT32_MAX - work.neighbors[n].item, 0};
+        const double share = sessrec__knn_share(knn, &work, n, &star);
+        const uint32_t begin = knn->begins[reason.session], end = knn->begins[reason.session + 1];
+        uint32_t e = begin;
+        while (e < end && knn->events[e] != (uint32_t)item) ++e;  // not where it comes again
+        if (e == end) continue;
+        reason.part = (float)(share * sessrec__knn_spread(knn, (int32_t)(e - begin), star) * work.scale);
+        reason.time = knn->ends[reason.session];
+        count = sessrec__reason_add(out, count, room, &reason);
+    }
+    return count;
+}
+
 SESSREC_API sessrec_result sessrec_knn_preset(const char *name, sessrec_knn_config *out) {
     static const struct {
         const char *name;
@@ -6309,6 +6363,7 @@ static void sessrec__knn_wire(sessrec__knn *knn, sessrec_scorer *out) {
     sessrec__scorer_fill(&knn->catalog, out);
     out->scratch_bytes = sessrec__knn_scratch;
     out->list = sessrec__knn_list;
+    out->reasons = sessrec__knn_reasons;
     out->list_room = c->k * SESSREC__KNN_ITEMS;
     out->destroy = sessrec__knn_destroy;
 }
@@ -6341,6 +6396,16 @@ static int sessrec__knn_room(sessrec__knn *knn, int which, int64_t used, int64_t
 
 static sessrec__knn *sessrec__knn_of(const sessrec_scorer *scorer) {
     return scorer && scorer->list == sessrec__knn_list ? (sessrec__knn *)scorer->self : NULL;
+}
+
+SESSREC_API int32_t sessrec_knn_session_items(const sessrec_scorer *scorer, int32_t session, int32_t *items,
+                                              int32_t room) {
+    const sessrec__knn *knn = sessrec__knn_of(scorer);
+    if (!knn || session < 0 || session >= knn->sessions) return 0;
+    const int32_t count = (int32_t)(knn->begins[session + 1] - knn->begins[session]);
+    for (int32_t i = 0; i < count && i < room && items; ++i)
+        items[i] = (int32_t)(knn->events[knn->begins[session] + (uint32_t)i] & INT32_MAX);
+    return count;
 }
 
 SESSREC_API int32_t sessrec_knn_sessions(const sessrec_scorer *scorer) {
@@ -6551,6 +6616,27 @@ static int32_t sessrec__rules_list(const void *self, const void *state, const se
     return (int32_t)(rules->begins[context + 1] - rules->begins[context]);
 }
 
+static int32_t sessrec__rules_reasons(const void *self, const void *state, int32_t item, sessrec_reason *out,
+                                      int32_t room, void *scratch) {
+    const sessrec__rules *rules = (const sessrec__rules *)self;
+    const int32_t context = sessrec__rules_context(rules, (const sessrec__clicks *)state);
+    (void)scratch;
+    for (uint32_t r = context < 0 ? 0 : rules->begins[context];
+         context >= 0 && r < rules->begins[context + 1]; ++r) {
+        if (rules->rules[r].item != item || room < 1) continue;
+        memset(out, 0, sizeof *out);
+        out->part = rules->rules[r].score;
+        memcpy(out->context, rules->context[context], sizeof out->context);
+        while (out->context_count < SESSREC__MAX_ORDER && out->context[out->context_count] >= 0)
+            out->context_count++;
+        out->held = (int32_t)rules->sessions[r];
+        out->of = (int32_t)rules->context_sessions[context];
+        out->session = -1;
+        return 1;
+    }
+    return 0;
+}
+
 static void sessrec__rules_destroy(void *self) {
     sessrec__rules *rules = (sessrec__rules *)self;
     const sessrec_allocator memory = rules->memory;
@@ -6572,6 +6658,7 @@ static void sessrec__rules_wire(sessrec__rules *rules, sessrec_scorer *out) {
         if (rules->begins[c + 1] - rules->begins[c] > most) most = rules->begins[c + 1] - rules->begins[c];
     sessrec__scorer_fill(&rules->catalog, out);
     out->list = sessrec__rules_list;
+    out->reasons = sessrec__rules_reasons;
     out->list_room = (int32_t)most;
     out->destroy = sessrec__rules_destroy;
 }
@@ -6686,6 +6773,25 @@ static void sessrec__blend_end(const void *self, const void *state, void *user, 
         if (member->scorer.user_bytes)
             member->scorer.end(member->scorer.self, its, (char *)user + member->user_at, work.scratch);
     }
+}
+
+// Those of its parts, one after the other.
+static int32_t sessrec__blend_reasons(const void *self, const void *state, int32_t item, sessrec_reason *out,
+                                      int32_t room, void *scratch) {
+    const sessrec__blend *blend = (const sessrec__blend *)self;
+    const sessrec__blend_work work = sessrec__blend_open(blend, 1, scratch);
+    int32_t count = 0;
+    for (int32_t p = 0; p < blend->count && count < room; ++p) {
+        const sessrec__blend_member *member = &blend->members[p];
+        const int32_t its = member->to ? member->to[item] : item, first = count;
+        if (!member->scorer.reasons || its < 0) continue;
+        count += member->scorer.reasons(member->scorer.self, sessrec__blend_state(blend, state, 0, p), its,
+                                        out + count, room - count, work.scratch);
+        for (int32_t i = first; i < count; ++i)  // clicks of the part are items of the blend
+            for (int32_t c = 0; c < out[i].context_count && member->from; ++c)
+                out[i].context[c] = member->from[out[i].context[c]];
+    }
+    return count;
 }
 
 static int32_t sessrec__blend_valid(const void *self, const void *state) {
@@ -6838,6 +6944,7 @@ static void sessrec__blend_wire(sessrec__blend *blend, sessrec_scorer *out) {
         blend->user_bytes += s->user_bytes;
         if (s->score) out->score = sessrec__blend_score;
         if (s->list) out->list = sessrec__blend_list;
+        if (s->reasons) out->reasons = sessrec__blend_reasons;
         if (s->list) room += s->list_room ? s->list_room : s->item_count;
     }
     out->state_bytes = blend->state_bytes;
@@ -12669,6 +12776,15 @@ SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const
             sessrec__session_scores(session, items[i], 1, &scores[i]);
     }
     return SESSREC_OK;
+}
+
+SESSREC_API int32_t sessrec_session_reasons(sessrec_session *session, int32_t item, sessrec_reason *out,
+                                            int32_t room) {
+    if (!session || room < 0 || (room && !out) || item < 0 || item >= sessrec__session_items(session))
+        return SESSREC_INVALID_ARGUMENT;
+    const sessrec_scorer *s = session->scratch->scorer;
+    if (!s || !s->reasons || !session->known || !room) return 0;
+    return s->reasons(s->self, session->hidden, item, out, room, session->scratch->step);
 }
 
 SESSREC_API sessrec_query sessrec_query_default(void) {
