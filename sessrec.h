@@ -8429,13 +8429,10 @@ SESSREC__OP(SESSREC__INTEGERS, whole, (int32_t n)) {
 }
 SESSREC__OP2(scale2, (sessrec__vec)((SESSREC__INTEGERS)a + ((SESSREC__INTEGERS)b << 23)))
 SESSREC__OP(SESSREC__INTEGERS, widen, (SESSREC__INTEGERS part, SESSREC__INTEGERS sum)) { return sum + part; }
-SESSREC__OP(sessrec__vec, floats, (SESSREC__INTEGERS a)) {
-    const sessrec__vec y = {(float)a[0], (float)a[1], (float)a[2], (float)a[3]};
-    return y;
-}
 #  if defined(SESSREC__NEON)
 SESSREC__OP1(sqrt, vsqrtq_f32(a))
 SESSREC__OP3(fma, vfmaq_f32(c, a, b))
+SESSREC__OP(sessrec__vec, floats, (int32x4_t a)) { return vcvtq_f32_s32(a); }
 SESSREC__OP(int, any, (sessrec__vec a, sessrec__vec b)) { return vminvq_u32(vcltq_f32(a, b)) == 0; }
 SESSREC__OP(void, transpose, (sessrec__vec * row)) {
     // 00 20 01 21, 02 22 ...; 10 30 11 31, ...
@@ -8464,6 +8461,10 @@ SESSREC__OP(void, transpose, (sessrec__vec * row)) {
         const sessrec__vec column = {a[i], b[i], c[i], d[i]};
         row[i] = column;
     }
+}
+SESSREC__OP(sessrec__vec, floats, (SESSREC__INTEGERS a)) {
+    const sessrec__vec y = {(float)a[0], (float)a[1], (float)a[2], (float)a[3]};
+    return y;
 }
 // What differs: the halves as doubles and back, the low halves of four doubles, whether a mask is not empty,
 // the sums of two products of 16 bits each.
