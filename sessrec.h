@@ -113,10 +113,11 @@
 // session are shuffled, the log has no order to learn.
 //
 // ==== 3. Guide =============================================================================================
-// Read a log                sessrec_log_read: CSV or TSV; columns by name or number; any ids; unix seconds or
-//                           ISO-8601
-// Clean and split it        sessrec_log_filter (drop rare items, short sessions), _sessionize (cut at idle
-//                           times), _split_time
+// Read a log                sessrec_log_read: CSV, TSV or JSON lines; columns by name or number; any ids; numbers
+//                           or dates; sessrec_log_note says what a person should know of it. Several files:
+//                           sessrec_log_create, _add_file for each, _finish; arrays: _add_many
+// Clean, cut and split it   sessrec_log_filter (drop rare items, short sessions), _sessionize (cut at idle
+//                           times), _split_time, _split_last_session
 // Train                     sessrec_train. The defaults suit a shop with some thousand to some hundred
 //                           thousand items. Other good beginnings: loss.kind = BPR_MAX with activation ELU,
 //                           hidden[0] = 224, batch_size = 80, learning_rate = 0.05, momentum = 0.4,
@@ -276,7 +277,7 @@
 // Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes
 // that are there before anything is
 //               allocated or read, every index once at load. See SECURITY.md.
-// Limits        Items and sessions < 2^31, ids <= 4 GiB together, a line of a log <= 1 MiB, k <= 65536, 16
+// Limits        Items and sessions < 2^31, ids <= 4 GiB together, a row of a log <= 1 MiB, k <= 65536, 16
 //               threads of its own; others stand in >>api.
 // What it does not do   Item features; approximate search; recommendations beyond popularity for visitors
 //                       without a click.
