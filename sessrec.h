@@ -10695,49 +10695,33 @@ SESSREC__INLINE double sessrec__scale(uint64_t number, int64_t exponent, const c
     return exponent < 0 ? (double)number / power[-exponent] : (double)number * power[exponent];
 }
 
-// Appends the digits that stand at *at to a number, up to eight at once: pairs become numbers below 100,
-// these below 10^4. 8 bytes behind `end` can be read.
-SESSREC__INLINE void sessrec__take_digits(const char **at, const char *end, uint64_t *number) {
-    static const uint64_t power[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
-    for (int count = 8; count == 8; *at += count) {
-        uint64_t word = sessrec__load_word(*at) ^ '0' * SESSREC__EACH_BYTE;
-        const uint64_t others = ((word + 118 * SESSREC__EACH_BYTE) | word) & 128 * SESSREC__EACH_BYTE;
-        if (others) count = sessrec__first_bit(others) / 8;
-        if (end - *at < count) count = (int)(end - *at);
-        if (!count) return;
-        word <<= 64 - 8 * count;
-        word = (word * 10 + (word >> 8)) & 0x00ff00ff00ff00ffu;
-        word = (word * 100 + (word >> 16)) & 0x0000ffff0000ffffu;
-        *number = *number * power[count] + ((word * 10000 + (word >> 32)) & 0xffffffffu);
-    }
-}
-
 // [+-]digits[.digits][e[+-]digits]; a comma is a point too, where it separates no fields.
 static int sessrec__parse_number(const char *at, const char *end, double *out) {
     const int negative = sessrec__accept(&at, end, '-');
     uint64_t number = 0;
     int64_t exponent = 0, power = 0;
+    int point = 0, count = 0;
     if (!negative) sessrec__accept(&at, end, '+');
     const char *const digits = at;
-    sessrec__take_digits(&at, end, &number);
-    int64_t count = at - digits;
-    if (at < end && (*at == '.' || *at == ',')) {
-        const char *const point = ++at;
-        sessrec__take_digits(&at, end, &number);
-        exponent = point - at;
-        count -= exponent;
+    for (; at < end && (sessrec__is_digit(*at) || ((*at == '.' || *at == ',') && !point)); ++at) {
+        if (!sessrec__is_digit(*at)) {
+            point = 1;
+            continue;
+        }
+        number = ++count < 20 ? number * 10 + (uint64_t)(*at - '0') : UINT64_MAX;
+        exponent -= point;
     }
     const size_t size = (size_t)(at - digits);
     if (at < end && count && (*at == 'e' || *at == 'E')) {
-        const int down = *++at == '-';
-        if (at < end && (*at == '-' || *at == '+')) ++at;
+        const int down = end - at > 1 && at[1] == '-';
+        at += down || (end - at > 1 && at[1] == '+') ? 2 : 1;
         if (at == end) return 0;
         for (; at < end && sessrec__is_digit(*at); ++at)
             if (power < 100000000) power = power * 10 + (*at - '0');
         exponent += down ? -power : power;
     }
     if (!count || at < end) return 0;
-    *out = sessrec__scale(count < 20 ? number : UINT64_MAX, exponent, digits, size);
+    *out = sessrec__scale(number, exponent, digits, size);
     if (negative) *out = -*out;
     return fabs(*out) < HUGE_VAL;
 }
@@ -10949,6 +10933,7 @@ typedef struct sessrec__reader {
     int more, unended, has_nul;  // there is more to come; the last line has no end; a NUL byte came
     int64_t line;                // number of the line at `at`
     char separator[3], newline;  // the separator's second byte: 0, or it has two
+    uint64_t separators, newlines;  // the first byte in each byte of a word
     int json, blanks;            // rows are JSON objects; a blank follows each separator
     uint64_t header;             // hash of the header line, 0: none
     sessrec__text name_of[SESSREC__WANTED], value[SESSREC__WANTED];  // columns by name or number; of WHERE
@@ -11042,11 +11027,11 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
 
 // Where the field that begins at `at` stops: at a separator or a line end.
 SESSREC__INLINE char *sessrec__find_stop(const sessrec__reader *r, char *at) {
-    const uint64_t separators = (unsigned char)r->separator[0] * SESSREC__EACH_BYTE;
-    const uint64_t newlines = (unsigned char)r->newline * SESSREC__EACH_BYTE;
+    const uint64_t separators = r->separators, newlines = r->newlines;
     for (;; at += 8) {  // ends: a line end stands behind the text
-        const uint64_t word = sessrec__load_word(at);
-        const uint64_t marks = sessrec__zero_bytes(word ^ separators) | sessrec__zero_bytes(word ^ newlines);
+        const uint64_t word = sessrec__load_word(at), a = word ^ separators, b = word ^ newlines;
+        const uint64_t marks =
+            (((a - SESSREC__EACH_BYTE) & ~a) | ((b - SESSREC__EACH_BYTE) & ~b)) & 128 * SESSREC__EACH_BYTE;
         if (!marks) continue;
         at += sessrec__first_bit(marks) / 8;
         if (!r->separator[1] || *at == r->newline || at[1] == r->separator[1]) return at;
@@ -11525,10 +11510,10 @@ static sessrec_result sessrec__take_row(sessrec__reader *r, sessrec__row *row) {
     for (int c = SESSREC__WHERE; c < SESSREC__WANTED && r->name_of[c].size; ++c)
         if (!sessrec__is_listed(r->value[c], field[c])) return ++r->other_rows, SESSREC_OK;
     ++r->rows;
-    for (int c = 0; c < SESSREC__WHERE; ++c) {
-        if (r->json && !field[c].at && c != SESSREC__USER && r->name_of[c].size)
-            return sessrec__bad_row(r, row, SESSREC__OF_ROW, SESSREC__NO_KEY);
-        if (!field[c].at) continue;
+    for (int k = 0; k < r->wanted; ++k) {
+        const int c = r->order[k];
+        if (c >= SESSREC__WHERE || (c == SESSREC__USER && !field[c].at)) continue;
+        if (!field[c].at) return sessrec__bad_row(r, row, SESSREC__OF_ROW, SESSREC__NO_KEY);
         if (r->format.blank &&
             sessrec__is_listed(sessrec__text_of(r->format.blank, strlen(r->format.blank)), field[c]))
             field[c].size = 0;
@@ -11566,6 +11551,8 @@ static sessrec_result sessrec__start(sessrec__reader *r) {
         if (line.size > SESSREC__MAX_ROW)
             return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the first line is longer than 1 MiB");
         r->json = line.size && *line.at == '{';
+        for (int c = 0; c < SESSREC__WANTED && r->json; ++c)
+            if (r->name_of[c].size) r->order[r->wanted++] = c;
         if (r->json) return SESSREC_OK;
         if (line.size >= 5 && line.size <= 6 && !memcmp(line.at, "sep=", 4)) {  // Excel
             if (!r->format.separator) memcpy(r->separator, line.at + 4, line.size - 4);
@@ -11573,6 +11560,8 @@ static sessrec_result sessrec__start(sessrec__reader *r) {
             const int comment = *line.at == '#';
             r->at += comment;
             if (!r->separator[0]) sessrec__find_separator(r, line);
+            r->separators = (unsigned char)r->separator[0] * SESSREC__EACH_BYTE;
+            r->newlines = (unsigned char)r->newline * SESSREC__EACH_BYTE;
             missing = names ? sessrec__read_header(r) : -1;
             if (missing < 0 && (names || !comment)) break;
             if (!comment)
@@ -11633,7 +11622,7 @@ static sessrec_result sessrec__read_rows(sessrec__reader *r) {
         result = sessrec__take_row(r, &row);
         sessrec__foresee(r);
         if (!result && row.unfinished) result = sessrec__drop_row(r);
-        if (!result) result = sessrec__fill(r);
+        if (!result && r->end - r->at <= SESSREC__MAX_ROW + 2) result = sessrec__fill(r);
     }
     return result ? result : sessrec__log_failed(r->err, sessrec__flush(r->log));
 }

@@ -329,7 +329,7 @@ static double read_bytes(void *context) {
 }
 
 static void reading(const bench *b) {
-    const char *made = "speed_log.tmp", *what = "reading a log, MB/s: %.1f MB, %d thread%s";
+    const char *made = "speed_log.tmp", *what = "reading a log, MB/s: %.1f MB, 1 thread";
     bench one = *b;
     if (!b->path) one.path = sessrec_log_write(b->log, made, NULL) ? NULL : made;
     FILE *file = one.path ? fopen(one.path, "rb") : NULL;
@@ -337,13 +337,8 @@ static void reading(const bench *b) {
     fseek(file, 0, SEEK_END);
     const double size = (double)ftell(file) / 1e6;
     fclose(file);
-    for (int t = 0; t < b->counts; ++t) {
-        one.threads[0] = b->threads[t];
-        record("ours", size * speed_of(load_log, &one), what, size, (int)b->threads[t],
-               b->threads[t] > 1 ? "s" : "");
-        record("limit", size * speed_of(read_bytes, &one), what, size, (int)b->threads[t],
-               b->threads[t] > 1 ? "s" : "");
-    }
+    record("ours", size * speed_of(load_log, &one), what, size);
+    record("limit", size * speed_of(read_bytes, &one), what, size);
     if (!b->path) remove(made);
 }
 

@@ -670,6 +670,10 @@ static int check_outputs(const settings *s) {
             if (sessrec_same_file(file[i], file[j]))
                 return fail(EXIT_USAGE, "%s would be overwritten%s%s; give another name", file[j],
                             strcmp(file[i], file[j]) ? " by " : "", strcmp(file[i], file[j]) ? file[i] : "");
+    for (int i = 0; i < OUTPUTS; ++i)
+        for (int32_t j = 0; j < s->more_count; ++j)
+            if (sessrec_same_file(file[i], s->more[j]))
+                return fail(EXIT_USAGE, "%s would be overwritten; give another name", s->more[j]);
     return 0;
 }
 

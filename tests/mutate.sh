@@ -269,24 +269,29 @@ mutate 'the filter goes round once' 'test_log test_flaws' \
     'while (v->listed)' 'if (v->listed)'
 mutate 'items at the limit of support are too rare' 'test_flaws test_log' \
     'if (v->support[i] < rule.min_support)' 'if (v->support[i] <= rule.min_support)'
-mutate 'the user of a session is that of its latest event' test_log \
-    'part->time[e] < g->start[s]' 'part->time[e] >= g->start[s]'
-mutate 'later pieces keep their own numbers' test_log \
-    'number[e] = global[number[e]];' ';'
-mutate 'an id that two later pieces have is two ids' test_log \
-    'p + 1 < g->parts || role == SESSREC__ITEM' 'role == SESSREC__ITEM'
-mutate 'the lines of earlier pieces are not counted' test_log \
-    'r->err->line += lines;' ';'
-mutate 'without a time column each piece begins at 0' test_log \
-    'p->part->time[e] += (double)events;' ';'
-mutate 'plain lines are not counted' test_log \
-    'p->line += p->waiting;' ';'
-mutate 'a carriage return is no stop' test_log \
-    '- 14 * SESSREC__EACH_BYTE) | word;' '- 11 * SESSREC__EACH_BYTE) | word;'
-mutate 'of a number with more than 8 digits the first ones count a tenth' test_log \
-    'sessrec__eight_digits(high) * 100000000' 'sessrec__eight_digits(high) * 10000000'
-mutate 'times are sorted without the sign' test_log \
-    'bits >> 63 ? ~bits' 'bits >> 63 ? bits'
+mutate 'a session begins with its latest event' test_log \
+    'g->time[e] < g->start[s]' 'g->time[e] >= g->start[s]'
+mutate 'sessions of two users are one' test_log \
+    'memcpy(text + session[i].size + 1, &user[i], sizeof *user);' ';'
+mutate 'a bad field in quotes ends with its first line' test_log \
+    'return (char *)memchr(to, r->newline' 'return (char *)memchr(at, r->newline'
+mutate 'lines in quotes are not counted' test_log \
+    'r->line += *p == r->newline;' ';'
+mutate 'a quote in any column stops a row' test_log \
+    'if (asked) {  // the row goes on' 'if (at) {  // the row goes on'
+mutate 'milliseconds are seconds' test_log \
+    'size < 1e11 ? 0' 'size < 1e14 ? 0'
+mutate 'equal times turn round when they are merged' test_log \
+    'spare[left] <= time[right]' 'spare[left] < time[right]'
+mutate 'the first failure is forgotten' test_log \
+    'if (err) *err = log->in->failure;
+        return log->in->failure.code;' ';'
+mutate 'a zone in the west is one in the east' test_log \
+    "(c == '-' ? -1 : 1)" '1'
+mutate 'afternoon is morning' test_log \
+    "(half == 'p' ? 12 : 0)" '0'
+mutate 'a user without an id is one' test_log \
+    'if (!id[i].at) number[i] = -1;' 'if (!id[i].at) number[i] = 0;'
 mutate 'a session that begins at the split is in neither part' 'test_log test_flaws' \
     ': start >= time ? SESSREC__SECOND' ': start > time ? SESSREC__SECOND'
 

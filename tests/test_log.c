@@ -1477,6 +1477,8 @@ static void out_of_memory(void) {
                 memory.fail_from = runs;
                 if (once) allocator.alloc = alloc_but_once;
                 wrong += !whole_life(text, allocator, &done);
+                // a request for all the room that a text may want can fail without harm
+                if (once && memory.fail_from < 0) done = 0;
                 wrong += memory.blocks != 0;
             }
         CHECK_EQ(wrong, 0);

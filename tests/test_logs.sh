@@ -90,6 +90,9 @@ cp odd.tsv again_train.tsv
 status=0
 "$program" split ./again_train.tsv --days 1 -o again 2>err || status=$?
 expect 'U1: split does not write over its log, whatever it is called' same "$status" 2
+status=0
+"$program" train odd.tsv ./again_train.tsv -o again_train.tsv 2>err || status=$?
+expect 'nor train over one of several' same "$status" 2
 mkdir locked_test.tsv
 status=0
 "$program" split odd.tsv --at 1500900000 -o locked >out 2>err || status=$?
