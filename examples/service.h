@@ -36,10 +36,11 @@ typedef struct live {
 
 typedef struct service {
     const char *path;                       // of the model
-    sessrec_model *model;
+    sessrec_scorer scorer;                  // of any kind,
+    sessrec_model *model;                   // and the model if it is one, else NULL
     visitors sessions, users;
     live lives[LIVE];
-    void *memory, *user_memory;             // of the sessions and the user
+    void *memory, *scratch, *user_memory;   // of the sessions and the user
     sessrec_user *user;                     // NULL if the model knows none
     double idle;                            // seconds; 0: never
     double started;
@@ -54,6 +55,13 @@ typedef struct service {
     buffer out;                              // the answer, in JSON
     long long number;                       // of the line
 } service;
+
+static const char *id_of(const service *s, int32_t item) {
+    return s->scorer.item_id(s->scorer.self, item);
+}
+static int32_t item_of(const service *s, const char *id) {
+    return s->scorer.find_item(s->scorer.self, id);
+}
 
 static uint64_t hash_bytes(uint64_t hash, const char *bytes, size_t size) {
     while (size--) hash = (hash ^ (unsigned char)*bytes++) * 0x100000001b3u;  // FNV-1a
@@ -201,7 +209,7 @@ static int save_visitor(const service *s, const visitors *all, const visitor *v)
     put_text(file, v->id);
     put_text(file, user_of(v));
     for (int32_t i = 0; i < v->count; ++i)
-        put_text(file, v->items[i] < 0 ? "" : sessrec_model_item_id(s->model, v->items[i]));
+        put_text(file, v->items[i] < 0 ? "" : id_of(s, v->items[i]));
     const int failed = ferror(file) | fclose(file);
 #if defined(_WIN32)
     remove(path);
@@ -230,7 +238,7 @@ static void restore_visitor(service *s, const visitors *all, visitor *v) {
         get_text(file, text, sizeof text) && !strcmp(text, user_of(v))) {
         v->seen = seen;
         for (int i = 0; i < count && get_text(file, text, sizeof text); ++i) {
-            const int32_t item = *text ? sessrec_model_find_item(s->model, text) : -1;
+            const int32_t item = *text ? item_of(s, text) : -1;
             if (item >= 0 || !*text) add_clicks(s, v, &item, 1);
         }
     }
@@ -361,7 +369,7 @@ static void parse_tabs(const service *s, char *line, request *r) {
     r->session = line;
     r->item = tab + 1;
     r->user = second && second[1] ? second + 1 : NULL;
-    r->end = !strcmp(r->item, "END") && sessrec_model_find_item(s->model, "END") < 0;
+    r->end = !strcmp(r->item, "END") && item_of(s, "END") < 0;
     if (r->end) r->item = NULL;
     r->wrong = NULL;
 }
@@ -480,7 +488,7 @@ static int json_items(const service *s, char **at, item_list *list) {
             list->items = larger;
             list->room = room;
         }
-        list->items[list->count] = sessrec_model_find_item(s->model, id);
+        list->items[list->count] = item_of(s, id);
         list->count += list->items[list->count] >= 0;
         *at = json_blank(*at);
         if (**at == ',') *at = json_blank(*at + 1);
@@ -593,7 +601,7 @@ static void print_list(service *s, const request *r, int32_t count, sessrec_sour
         print_id(s, r->session);
         for (int32_t i = 0; i < count; ++i) {
             putchar('\t');
-            print_id(s, sessrec_model_item_id(s->model, s->list[i].item));
+            print_id(s, id_of(s, s->list[i].item));
         }
         putchar('\n');
         return;
@@ -611,7 +619,7 @@ static void print_list(service *s, const request *r, int32_t count, sessrec_sour
                  source == SESSREC_FROM_MODEL ? "model" : "popularity");
         for (int32_t i = 0; i < count; ++i) {
             text_put(out, "%s{\"item\":", i ? "," : "");
-            text_quote(out, sessrec_model_item_id(s->model, s->list[i].item));
+            text_quote(out, id_of(s, s->list[i].item));
             text_put(out, ",\"score\":%.9g}", (double)s->list[i].score);
         }
         text_put(out, "]}\n");
@@ -625,7 +633,7 @@ static const char *answer_request(service *s, request *r, double now) {
     const char *user = r->user && s->user ? r->user : "";
     if (strlen(r->session) > SESSREC_MAX_ID || strlen(user) > SESSREC_MAX_ID)
         return "an id is longer than 255 bytes";
-    const int32_t item = r->item ? sessrec_model_find_item(s->model, r->item) : -1;
+    const int32_t item = r->item ? item_of(s, r->item) : -1;
     visitor *v = come(s, r->session, user, now);
     if (!v || (item >= 0 && !add_clicks(s, v, &item, 1))) return no_memory;
     r->unknown = r->item && item < 0;
@@ -639,7 +647,7 @@ static const char *answer_request(service *s, request *r, double now) {
     }
     const refusal no = {r->allow_seen ? NULL : v, &r->exclude};
     sessrec_query query = sessrec_query_default();
-    const int32_t items = sessrec_model_describe(s->model).item_count;
+    const int32_t items = s->scorer.item_count;
     query.k = r->k < items ? r->k : items;
     if (query.k > 65536) return "k must be at most 65536";
     if (query.k > s->room) {
@@ -696,22 +704,36 @@ static void answer_line(service *s, char *line, size_t size, int too_long) {
 
 // ---- the model ----
 
-// Sessions for a model, and what it needs for users. 0 without memory.
-static int take_model(service *s, sessrec_model *model) {
-    const size_t size = (sessrec_session_size(model, 0) + 63) & ~(size_t)63;
-    char *memory = (char *)malloc(LIVE * size + sessrec_user_size(model) + 1);
+// Sessions of a scorer with one scratch, and what its model, if it is one, needs for users. 0 without memory:
+// everything is then as it was.
+static int take_model(service *s, sessrec_model *model, const sessrec_scorer *scorer) {
+    const size_t scratch_size = (sessrec_scorer_scratch_size(scorer, 1) + 63) & ~(size_t)63;
+    sessrec_scratch *scratch = NULL;
+    char *memory = (char *)malloc(scratch_size + 1);
     if (!memory) return 0;
+    const sessrec_scorer old = s->scorer;
+    s->scorer = *scorer;
+    sessrec_scorer_scratch_init(&s->scorer, 1, memory, scratch_size, &scratch, NULL);
+    const size_t size = (sessrec_scorer_session_size(&s->scorer, 0, scratch) + 63) & ~(size_t)63;
+    const size_t users = model ? sessrec_user_size(model) : 0;
+    char *sessions = (char *)malloc(LIVE * size + users + 1);
+    if (!sessions) {
+        s->scorer = old;
+        free(memory);
+        return 0;
+    }
     for (size_t i = 0; i < LIVE; ++i) {
         s->lives[i].of = NULL;
-        sessrec_session_init(model, 0, memory + i * size, size, &s->lives[i].session, NULL);
+        sessrec_scorer_session_init(&s->scorer, 0, scratch, sessions + i * size, size, &s->lives[i].session,
+                                    NULL);
     }
-    s->memory = memory;
-    s->user_memory = memory + LIVE * size;
+    s->memory = sessions;
+    s->scratch = memory;
+    s->user_memory = sessions + LIVE * size;
     s->user = NULL;
-    if (sessrec_user_size(model))
-        sessrec_user_init(model, s->user_memory, sessrec_user_size(model), &s->user, NULL);
+    if (users) sessrec_user_init(model, s->user_memory, users, &s->user, NULL);
     s->model = model;
-    sessrec_model_prepare(model);  // without memory for it the answers are the same, and later
+    if (model) sessrec_model_prepare(model);  // without memory for it the answers are the same, and later
     return 1;
 }
 
@@ -728,27 +750,30 @@ static void renumber(visitors *all, const int32_t *now) {
 
 // Another model takes over, if it can be read. Sessions go on: their items get the numbers of the new one.
 static void reload(service *s) {
-    sessrec_model *const old = s->model;
-    void *const old_memory = s->memory;
-    sessrec_model *fresh = NULL;
-    if (load_model(s->path, &fresh)) return;
-    const int32_t items = sessrec_model_describe(s->model).item_count;
-    int32_t *now = (int32_t *)malloc((size_t)items * sizeof *now);
-    if (!now || !take_model(s, fresh)) {
+    sessrec_model *const old_model = s->model;
+    sessrec_scorer old = s->scorer, fresh;
+    void *const old_memory = s->memory, *const old_scratch = s->scratch;
+    sessrec_model *model = NULL;
+    memset(&fresh, 0, sizeof fresh);
+    if (load_scorer(s->path, &model, &fresh)) return;
+    int32_t *now = (int32_t *)malloc((size_t)old.item_count * sizeof *now);
+    if (!now || !take_model(s, model, &fresh)) {
         free(now);
-        sessrec_model_destroy(fresh);
+        sessrec_scorer_destroy(&fresh);
+        sessrec_model_destroy(model);
         fail_memory();
         return;
     }
-    for (int32_t i = 0; i < items; ++i)
-        now[i] = sessrec_model_find_item(fresh, sessrec_model_item_id(old, i));
+    for (int32_t i = 0; i < old.item_count; ++i) now[i] = item_of(s, old.item_id(old.self, i));
     renumber(&s->sessions, now);
     renumber(&s->users, now);
     free(now);
     free(old_memory);
-    sessrec_model_destroy(old);
-    note("%s is loaded again, with %s items; %s sessions go on", s->path,
-         grouped(sessrec_model_describe(fresh).item_count), grouped((int64_t)s->sessions.count));
+    free(old_scratch);
+    sessrec_scorer_destroy(&old);
+    sessrec_model_destroy(old_model);
+    note("%s is loaded again, with %s items; %s sessions go on", s->path, grouped(s->scorer.item_count),
+         grouped((int64_t)s->sessions.count));
 }
 
 // ---- the loop ----
@@ -867,6 +892,8 @@ static int service_end(service *s) {
         free(all[kind]->chains);
     }
     free(s->memory);
+    free(s->scratch);
+    sessrec_scorer_destroy(&s->scorer);
     sessrec_model_destroy(s->model);
     free(s->list);
     free(s->line);
@@ -875,15 +902,16 @@ static int service_end(service *s) {
     return fail(EXIT_DATA, "%s: some sessions cannot be written: %s", s->states, strerror(errno));
 }
 
-// Takes over the model.
-static int service_run(service *s, sessrec_model *model) {
+// Takes over the scorer, and its model.
+static int service_run(service *s, sessrec_model *model, sessrec_scorer *scorer) {
     int status = 0, too_long;
     size_t size;
     char *line;
     s->line_room = 65536;
     s->line = (char *)malloc(s->line_room);
-    if (!s->line || !take_model(s, model)) {
-        sessrec_model_destroy(s->line ? model : NULL);
+    if (!s->line || !take_model(s, model, scorer)) {
+        sessrec_scorer_destroy(scorer);
+        sessrec_model_destroy(model);
         free(s->line);
         return fail_memory();
     }

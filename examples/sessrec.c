@@ -1437,11 +1437,13 @@ static int command_recommend(settings *s, work *w) {
     served.states = s->states;
     served.sessions.most = served.users.most = (size_t)s->visitors;
     served.terminal = is_terminal(1);
-    int status = load_model(s->input[0], &w->model);
+    int status = load_scorer(s->input[0], &w->model, &w->scorer);
     if (status) return status;
     sessrec_model *model = w->model;
+    sessrec_scorer scorer = w->scorer;
     w->model = NULL;
-    return service_run(&served, model);
+    memset(&w->scorer, 0, sizeof w->scorer);
+    return service_run(&served, model, &scorer);
 }
 
 // ---- sessrec split ----

@@ -1043,6 +1043,7 @@ typedef struct user_trajectory {
     int32_t items, steps, width;
     // as in the file; sessions and users by their ids
     const int32_t *live, *in, *out, *session, *user, *fresh, *user_fresh;
+    const int32_t *neg;     // [epochs,steps,N], NULL without
     int32_t *previous_rows;
 } user_trajectory;
 
@@ -1076,7 +1077,9 @@ static void open_user_trajectory(golden_case *c, user_trajectory *t) {
     t->items = meta_count(c, "n_items");
     t->steps = meta_count(c, "steps_per_epoch");
     t->width = meta_count(c, "width");
-    if (t->config.negatives) stop(c, "the format has no negative samples for the family hrnn_traj");
+    if (t->config.negatives)
+        t->neg = integers(c, need_sized(c, "neg", (int64_t)t->config.epochs * t->steps * t->config.negatives),
+                          0, t->items - 1);
     int64_t cells = (int64_t)t->steps * t->width;
     t->live = integers(c, need_sized(c, "step_m", t->steps), 1, t->width);
     t->in = integers(c, need_sized(c, "in_idx", cells), -1, t->items - 1);
@@ -1101,6 +1104,8 @@ static sessrec_batch user_batch(const user_trajectory *t, int32_t epoch, int32_t
     batch.sessions = t->session + at;
     batch.session_starts = t->fresh + at;
     batch.user_starts = t->user_fresh + at;
+    batch.negative_count = t->config.negatives;
+    batch.negatives = t->neg ? t->neg + ((int64_t)epoch * t->steps + step) * t->config.negatives : NULL;
     batch.previous_rows = t->previous_rows;
     for (int32_t i = 0; i < batch.rows; ++i) {
         int32_t row = i ? t->previous_rows[i - 1] + 1 : 0;
@@ -1129,6 +1134,8 @@ static sessrec_batch library_user_batch(user_trajectory *t, sessrec_batcher *bat
         compare_one(c, EXACT, "slot_session",
                     (double)number_of(sessrec_log_session_id(t->log, batch.sessions[i])),
                     expected->sessions[i]);
+    batch.negatives = expected->negatives;  // only these are the file's own
+    batch.negative_count = expected->negative_count;
     return batch;
 }
 

@@ -678,6 +678,12 @@ run blend ring.model knn.model test.tsv -o blend.model; exits 0; prints '^blend 
 rm -f gone.model; cp blend.model kept.model
 run evaluate kept.model ring.model knn.model test.tsv --cutoffs 20; exits 0
 check awk '$1 == "kept.model" { a = $2 + $3 } $1 == "ring.model" { b = $2 + $4 } END { exit !(a >= b - 0.001) }' out
+for m in knn.model rules.model blend.model; do
+    printf 'v\titem-3\nv\titem-4\nw\tnothing\n' >in
+    run_with_input recommend $m -k 3; exits 0
+    equal "$(lines out)" 3
+    check awk -F '\t' 'NR == 2 { exit !($1 == "v" && $2 ~ /^item-/ && $2 != "item-3" && $2 != "item-4") }' out
+done
 refuses 'must be neighbors or rules' blend knn.model ring.model test.tsv -o x.model
 
 it 'the demo beats both simple rules'
