@@ -1,24 +1,23 @@
-// sessrec.h - session-based recommendation in one C header: GRU4Rec, from a click log to a recommendation
+// sessrec.h - session-based recommendation in one C header: from a click log to the next item
 //
 // In ONE .c or .cpp file of your program:
 //     #define SESSREC_IMPLEMENTATION
 //     #include "sessrec.h"
-// and #include "sessrec.h" wherever you use it. Link -lm and -lpthread where the system has them apart.
-// Public domain or MIT-0, see the end.
+// and #include "sessrec.h" wherever you use it. Link -lm and -lpthread where they are separate libraries.
+// Public domain or MIT-0, at your choice; both texts are at the end of this file.
 //
 // CONTENTS        search for
-//     manual      this text: a program, the concepts, a guide, options, guarantees, the file format
-//     >>api       what you call; ends with a sign "stop here"
-//     the book    how it works, in the order of the papers: >>ground (what it stands on) >>gru >>model
-//                 >>losses >>sampler >>batcher >>optimizers
-//                 >>trainer >>plan >>forward >>score >>items >>backward >>weights >>step
-//                 >>users >>topk >>evaluation >>scorers
-//     engine room >>platform >>errors >>memory >>rng >>hash >>ids >>threads >>vectors >>kernels >>dispatch
-//     >>matmul >>blocks >>config >>sink >>log
-//                 >>streaming >>user_state >>archive >>model_file >>scorer_file >>disk >>checkpoint >>train
+//     manual      this text: 1 a program, 2 concepts, 3 guide, 4 options, 5 guarantees, 6 files, 7 CUDA
+//     >>api       what you call, down to the line "Stop here"
+//     the book    how it works, in the order of the papers: >>ground >>gru >>model >>losses >>sampler
+//                 >>batcher >>optimizers, the training step (>>trainer >>plan >>forward >>score >>items
+//                 >>backward >>weights >>step), >>users >>topk >>evaluation >>scorers
+//     the engine  what the book is built on: >>platform >>errors >>memory >>rng >>hash >>ids >>threads
+//                 >>vectors >>kernels >>dispatch >>matmul >>blocks >>config >>sink >>log >>streaming
+//                 >>user_state >>archive >>model_file >>scorer_file >>disk >>checkpoint >>train
 //
 // ==== 1. A program =========================================================================================
-// clicks.tsv has a click a line: SessionId, ItemId, Time. Somebody clicks red-3: what next?
+// clicks.tsv has one click per line: SessionId, ItemId, Time. A visitor clicks red-3: what comes next?
 //
 // ---- program: first ----
 //     #define SESSREC_IMPLEMENTATION
@@ -41,116 +40,116 @@
 // ---- end ----
 //
 // ==== 2. Concepts ==========================================================================================
-// A SESSION is what one visitor clicks in one go; an EVENT is one click: (session, item, time). The task is
-// to predict the next item from the clicks so far, without knowing who the visitor is. GRU4Rec (Hidasi,
-// Karatzoglou, Baltrunas, Tikk, ICLR 2016) reads a session with a recurrent
-// network whose HIDDEN STATE h sums up the clicks, and scores every item i of the catalogue by  s_i = Wy_i .
-// h + By_i.
+// Glossary
+//     event        one click: (session, item, time), and the user where users are known
+//     session      the clicks of one visit. The task: predict its next item from its clicks so far
+//     support      how many events an item has in the training log
+//     slot         one of the B rows of a mini-batch; it works through one session after another
+//     target       the item that was clicked next; (input, target) is a training pair
+//     negative     any other item whose score a target's score is compared with
+//     proposal     the distribution that negatives come from; log(proposal) is what logQ subtracts
+//     diagonal     the entries (i, i) of a mini-batch's scores: row i's score for its own target
+//     hidden state the vector h in which the GRU sums up the clicks of a session so far
+//     scorer       anything that scores items after the clicks of a session: GRU, neighbors, rules, blend
+//     scratch      working memory of one call, which the sessions of one thread can share
+// Letters          B slots   H width of a hidden state   D width of a layer's input   V items
+//                  N extra negatives   C = B + N columns of scores   M distinct items among those columns
+//                  Hu width of a user's state
 //
-// Shapes    B slots of a mini-batch, one session each      H width of a layer's hidden state      D width of
-//           its input
-//           N extra negative samples                       V items of the catalogue               C = B + N
-//           columns of scores
-//
-// THE GRU. One click updates the hidden state (sg is the sigmoid, * goes element by element):
-//     reset gate    r = sg(x Wr + h Ur + br)              how much of the past the candidate may see
+// THE GRU (GRU4Rec; Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016). Each click updates the hidden state h.
+// sg is the sigmoid, * multiplies element by element:
+//     reset gate    r = sg(x Wr + h Ur + br)              how much of the past the candidate sees
 //     update gate   z = sg(x Wz + h Uz + bz)              how much of the candidate is taken
 //     candidate     n = tanh(x Wn + (r * h) Un + bn)      or, reset-after: tanh(x Wn + bn + r * (h Un + cn))
 //     new state     h' = (1 - z) * h + z * n
-// x is the clicked item: a one-hot vector (EMBEDDING_NONE), a row of a table (SEPARATE), or the item's row of
-// Wy (TIED, the best on most logs, and it saves a table). Reset-before is the papers' form and the default,
-// reset-after that of cuDNN and PyTorch.
+//     score         s_i = h' . Wy_i + By_i                for every item i
+// x stands for the clicked item: a one-hot vector (EMBEDDING_NONE), a row of a table of its own (SEPARATE),
+// or the item's row of Wy (TIED: the best on most logs, and one table less). Reset-before is the form of the
+// papers and the default; reset-after is the form of cuDNN and PyTorch.
 //
-// SESSION-PARALLEL MINI-BATCHES. Sessions differ in length and are short. Instead of padding them, each of B
-// slots walks through a session of its own; where one ends the next of the log begins in the same slot, and
-// the slot's hidden state starts at zero. At the end the batch shrinks; every (input, target) pair is used
-// exactly once an epoch.
+// SESSION-PARALLEL MINI-BATCHES. Sessions are short and differ in length. They are not padded. Each of B
+// slots works through a session; when it ends, the next session of the log takes the slot, and the slot's
+// hidden state starts at zero. At the end of the log the mini-batch shrinks. Every pair is used exactly once
+// per epoch.
 //     log   a: a1 a2 a3   b: b1 b2   c: c1 c2 c3 c4 c5   d: d1 d2 d3   e: e1 e2
 //     slot 0   input a1 a2 | e1            mini-batch 1: a1->a2 b1->b2 c1->c2      | a session begins
 //              target a2 a3 | e2           mini-batch 2: a2->a3 d1->d2 c2->c3
 //     slot 1   input b1 | d1 d2            mini-batch 3: e1->e2 d2->d3 c3->c4
-//              target b2 | d2 d3           mini-batch 4: c4->c5                    slots 0 and 1 are gone,
-//                                          nothing is left to fill them
+//              target b2 | d2 d3           mini-batch 4: c4->c5     no session is left for slots 0 and 1
 //     slot 2   input c1 c2 c3 c4
 //              target c2 c3 c4 c5
 //
-// NEGATIVES. The full softmax over V items would cost too much. The targets of the other slots serve as
-// negatives, and N more items, drawn with probability ~ support^alpha, are shared by the whole mini-batch
-// (Hidasi, Karatzoglou, CIKM 2018). A row of scores has C = B + N columns: the targets, then the samples;
-// slot i's own target is column i.
+// NEGATIVES. Scoring all V items in every training step would cost too much. The negatives of a row are the
+// targets of the other slots and N more items, drawn with probability ~ support^alpha and shared by the whole
+// mini-batch (Hidasi, Karatzoglou, CIKM 2018). So a row of scores has C = B + N columns, the targets first;
+// row i's own target is column i, on the diagonal.
 //
-// LOSSES. With y = f(s) after the output activation f, t the target's column and j over the others:
-//     XE        -log softmax(y)_t. Sampling favors popular items; logQ corrects for it by subtracting logq *
-//               log(how often a column is proposed) from the scores: log(support) for the targets, alpha *
-//               log(support) for the samples (Bengio, Senecal 2008).
-//     TOP1      mean_j  sg(y_j - y_t) + sg(y_j^2)                    the second term keeps the scores of
-//               negatives near 0
-//     BPR       mean_j  -log sg(y_t - y_j)                           with_diagonal: the sum, as the authors'
-//               program has it
-//     TOP1-max  sum_j w_j (sg(y_j - y_t) + sg(y_j^2))                w: softmax of y over the negatives, so
-//               that the hardest count most
-//     BPR-max   -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2
-// The gradients stand at >>losses. A mini-batch's loss is the sum over its rows divided by batch_size, also
-// when the batch has shrunk, so that an event weighs the same wherever it comes. Gradients stop at one time
-// step, as published.
+// LOSSES. y = f(s) after the output activation f, t is the target's column, j runs over the negatives:
+//     XE        -log softmax(y)_t. Sampling favors popular items. logQ corrects this by subtracting logq *
+//               log(proposal) from the scores: log(support) for targets, alpha * log(support) for samples
+//               (Bengio, Senecal 2008)
+//     TOP1      mean_j  sg(y_j - y_t) + sg(y_j^2)         the second term keeps negatives' scores near 0
+//     BPR       mean_j  -log sg(y_t - y_j)                the authors' sum: see loss.with_diagonal
+//     TOP1-max  sum_j w_j (sg(y_j - y_t) + sg(y_j^2))     w is the softmax of y over the negatives, so that
+//     BPR-max   -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2      the hardest ones count most
+// The loss of a mini-batch is the sum over its rows divided by batch_size, also after the batch has shrunk,
+// so every event has the same weight. Gradients are not propagated to earlier clicks, as published.
 //
-// USERS. Where visitors are known, a second GRU above the first keeps a state c for each user (HRNN:
-// Quadrana, Karatzoglou, Hidasi, Cremonesi, RecSys 2017). When a session ends, c' = GRU_usr(s, c) takes in
-// its last hidden state s; the next session begins with h = tanh(c' W + b) instead of zero. USER_ALL also
-// feeds c to the gates of the first layer at every click. In training a slot holds a user and walks through
-// all his sessions; s is the state after the last input, and a session's last item is a target only. A user's
-// first session begins at zero.
+// USERS. Where users are known, a second GRU keeps a state c for each user (HRNN: Quadrana, Karatzoglou,
+// Hidasi, Cremonesi, RecSys 2017). When a session ends, c' = GRU_usr(s, c) takes in its hidden state s; the
+// next session starts at h = tanh(c' W + b) instead of zero. USER_ALL also feeds c to the first layer's gates
+// at every click. In training a slot works through all sessions of one user; s is the state after the last
+// input, because a session's last item is only a target. A user's first session starts at zero.
 //
-// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: gru; user_mode; loss.with_diagonal;
-// loss.skip_own_target, default 1, which measures better than the papers' 0. Without one: eps = 1e-24 inside
-// logarithms (none here: they are taken in a form that needs none); momentum, which the program calls
-// Nesterov's, classical in both.
+// NEIGHBORS AND RULES score an item by the similar sessions that contain it (sessrec_knn_config has the
+// formula), or by how often it followed the last clicks (sessrec_rules_config). They need no training, and on
+// many logs they are hard to beat. A BLEND adds up the scores of several scorers.
 //
-// EVALUATION. For every event after the first of a session, the target is ranked among all V items; nothing
-// is sampled. Recall@k = [rank <= k], MRR@k = [rank <= k] / rank, averaged over events. Among items of equal
-// score the target comes last by default, which a constant scorer cannot profit from. Split by time (the test
-// after the training), not at random. Ratings are not sessions: if accuracy stays when the events of each
-// session are shuffled, the log has no order to learn.
+// WHERE THE PAPERS AND THE AUTHORS' PROGRAM DIFFER there is a switch: gru, user_mode, loss.with_diagonal and
+// loss.skip_own_target, whose default 1 measures better than the papers' 0. Two differences need no switch:
+// the authors' eps = 1e-24 inside logarithms (computed here in a form that needs none), and the momentum that
+// their program calls Nesterov's, which is classical momentum in both.
+//
+// EVALUATION. For every event of a session but the first, the target is ranked among all V items; nothing is
+// sampled. Recall@k = [rank <= k] and MRR@k = [rank <= k] / rank, averaged over events. By default the target
+// comes last among items of equal score, so that a constant scorer gains nothing. Split by time, test after
+// training, not at random. Ratings are not sessions: if shuffling the events within each session leaves the
+// accuracy as it was, the log has no order to learn.
 //
 // ==== 3. Guide =============================================================================================
-// Read a log                sessrec_log_read: CSV or TSV; columns by name or number; any ids; unix seconds or
-//                           ISO-8601
-// Clean and split it        sessrec_log_filter (drop rare items, short sessions), _sessionize (cut at idle
-//                           times), _split_time
-// Train                     sessrec_train. The defaults suit a shop with some thousand to some hundred
-//                           thousand items. Other good beginnings: loss.kind = BPR_MAX with activation ELU,
-//                           hidden[0] = 224, batch_size = 80, learning_rate = 0.05, momentum = 0.4,
-//                           dropout_input = 0.5, dropout_hidden = 0.05, bpreg = 2
-// Stop in time              a validation log and patience, or the progress callback
-// Survive a power cut       checkpoint, resume: the resumed run ends with the same bits
-// Learn new sessions        read the new log with format.items_of = model, set start_from = model, and train
-//                           as ever: sessrec_trainer_warm_up keeps what the model knows (bench/RESULTS.md,
-//                           "Night after night")
-// Learn from each session   sessrec_trainer_learn, while the trainer's model serves: examples/online.c
-// Measure                   sessrec_evaluate; sessrec_scorer_pop, sessrec_rules_create and sessrec_knn_create
-//                           for what any model has to beat, and often it does not; examples/experiment.h for
-//                           whether the better of two is better by more than chance
-// Blend                     sessrec_blend_create: a network with neighbors is better than either
-// Recommend by a method of your own    fill in a sessrec_scorer
-// Write files               whole or not at all, several together: sessrec_outputs_write
-// Ship                      sessrec_model_write, then sessrec_model_read or, from flash or a mapped file
-//                           without a copy, sessrec_model_import
-// Recommend                 a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end;
-//                           _export to keep it between visits. With thousands of visitors: one
-//                           sessrec_scratch for each thread, _init_shared for each visitor
-// Recommend faster          sessrec_model_prepare once, for an eighth more memory: the same recommendations
-//                           in a fraction of the time
-// Recommend to many         sessrec_sessions_recommend answers many visitors in one pass through the item
-//                           table
-// Know the visitors         a log with users, user_hidden = 100; a sessrec_user for each visitor: _begin a
-//                           session from it, _fold the session into it
-// Write your own loop       sessrec_train is made of public functions: copy its body (the last function of
-//                           this file) and change it
-// Write your own loss       loss.kind = CUSTOM and a callback
-// Write your own network    sessrec_matmul, sessrec_parallel, sessrec_random, sessrec_loss and the rest of
-//                           "building blocks"; examples/gru4rec.c is the whole method made of them
+// Read a log       sessrec_log_read: CSV, TSV, JSON lines; columns by name or number; any ids; times as dates
+//                  or as numbers in seconds to nanoseconds. sessrec_log_note lists what deserves a look, for
+//                  instance which time unit was assumed. From memory: _import, or _create, _add_many, _finish
+// Clean, split     sessrec_log_filter (rare items, short sessions), _sessionize (cut where a user was idle),
+//                  _split_time, _split_last_session
+// Train            sessrec_train or, from file to file, sessrec_train_file. The defaults suit a shop with
+//                  thousands to hundreds of thousands of items. Another good start: loss.kind = BPR_MAX,
+//                  activation = ELU, hidden[0] = 224, batch_size = 80, learning_rate = 0.05, momentum = 0.4,
+//                  dropout_input = 0.5, dropout_hidden = 0.05, bpreg = 2
+// Set by text      sessrec_config_set(&config, "loss", "bpr-max", &error): the command line's option names
+// Stop early       pass a validation log and set patience, or return 1 from the progress callback
+// Resume           set checkpoint and resume: the resumed run ends with the same bits
+// Keep learning    every night: read the new log with format.items_of = model, set config.start_from = model,
+//                  train as before (sessrec_trainer_warm_up explains how). From each session as it ends:
+//                  sessrec_trainer_learn, see examples/online.c
+// Measure          sessrec_evaluate. Compare with sessrec_scorer_pop, sessrec_rules_create and
+//                  sessrec_knn_create; examples/experiment.h tests whether a difference is more than chance
+// Blend            sessrec_blend_create: a GRU with neighbors is often better than either
+// Recommend        a sessrec_session for each visitor, in memory of yours: _click, _recommend, _end; _export
+//                  keeps it between visits. sessrec_scorer_session_init does the same for any scorer
+//   to thousands   one sessrec_scratch per thread, sessrec_session_init_shared for each visitor
+//   in bulk        sessrec_sessions_recommend answers many visitors in one pass through the item table
+//   faster         call sessrec_model_prepare once: same recommendations, an eighth more memory
+//   to users       a log with users, user_hidden = 100; keep a sessrec_user for each: _begin starts a session
+//                  from it, _fold takes a finished session in
+// Save, load       sessrec_model_write, _read; _import uses flash or a mapped file without copying it.
+//                  sessrec_scorer_write, _read for neighbors, rules and blends. sessrec_outputs_write writes
+//                  several files, all or none
+// Your own         scorer: fill in a sessrec_scorer. Loss: loss.kind = CUSTOM and a callback. Training loop:
+//                  copy sessrec_train at the end of this file, which calls public functions only.
+//                  Network: see "building blocks"; examples/gru4rec.c builds GRU4Rec from them
 //
-// Visitors who come back:
+// Users who come back:
 //
 // ---- program: users ----
 //     #define SESSREC_IMPLEMENTATION
@@ -200,7 +199,7 @@
 //     21
 // ---- end ----
 //
-// The same, layer by layer: here the cell alone, for a network of your own.
+// The GRU alone, for a network of your own:
 //
 // ---- program: cell ----
 //     #define SESSREC_IMPLEMENTATION
@@ -226,130 +225,121 @@
 // ---- end ----
 //
 // ==== 4. Options: #define before the implementation ========================================================
-//     SESSREC_NO_TRAINING     off   leaves recommendation only: models, sessions, the GRU's forward step. No
-//                             libm, no threads
-//     SESSREC_NO_STDIO        off   no files: models from memory, logs from memory
-//     SESSREC_NO_THREADS      off   never starts a thread; a caller's job system still works
-//     SESSREC_NO_SIMD         off   plain C kernels only; same bits (except with x87, see 5), many times
-//                             slower where there is AVX2 or NEON
-//     SESSREC_MAX_SIMD        3     0 plain, 1 up to v128 (vectors of four floats in SSE2, WebAssembly SIMD or
-//                             VSX), 2 up to AVX2 or NEON, 3 up to AVX-512. The best that the processor has is
-//                             chosen at run time
-//     SESSREC_FMA(a,b,c)      -     your fused multiply-add for processors that the plain kernels do not
-//                             know; anything else changes the bits
-//     SESSREC_MALLOC(size), SESSREC_FREE(block)   -   in the place of malloc and free where no allocator is
-//                             given; these are not linked then. With allocators everywhere, ((void *)0) and
-//                             ((void)(block)) will do
-//     SESSREC_BLAS            off   large matrix products go to cblas_sgemm; link one, with its threads set
-//                             to 1. Results differ by about 1e-6
-//     SESSREC_CUDA            off   training can run on a GPU: see 7
-//     SESSREC_STATIC          off   everything is static: a private copy for one file
-//     SESSREC_API             -     linkage of public functions, for instance __declspec(dllexport)
-//     SESSREC_HEADER_NAME     -     the name of this file, if you change it: it includes itself
+//     SESSREC_NO_TRAINING  recommendation only: models, scorers, sessions, the GRU's forward step. No libm,
+//                          no threads
+//     SESSREC_NO_STDIO     no files: models and logs come from memory
+//     SESSREC_NO_THREADS   never start a thread; your own job system still works
+//     SESSREC_NO_SIMD      plain C kernels only: the same bits (except on x87, see 5), much slower
+//     SESSREC_MAX_SIMD     0 plain, 1 at most v128 (SSE2, WebAssembly SIMD, VSX), 2 at most
+//                          AVX2 or NEON, 3 (default) at most AVX-512. The best one that the processor has is
+//                          chosen at run time
+//     SESSREC_FMA(a,b,c)   your fused multiply-add, for processors whose own the plain kernels do not know;
+//                          anything that is not fused changes the bits
+//     SESSREC_MALLOC(size), SESSREC_FREE(block)   replace malloc and free wherever no allocator is given;
+//                          malloc and free are then not linked. If you pass an allocator everywhere, define
+//                          them as ((void *)0) and ((void)(block))
+//     SESSREC_BLAS         large matrix products call cblas_sgemm; link a BLAS and set it to one thread.
+//                          Results differ by about 1e-6
+//     SESSREC_CUDA         training can run on a GPU: see 7
+//     SESSREC_STATIC       make every function static: a private copy for one file
+//     SESSREC_API          linkage of public functions, for instance __declspec(dllexport)
+//     SESSREC_HEADER_NAME  the name of this file if you rename it: it includes itself
 //
 // ==== 5. Guarantees ========================================================================================
-// Ownership     What a function makes and gives through a sessrec_X ** is yours, to end with
-//               sessrec_X_destroy. What you pass in stays yours, is only read unless the function says so,
-//               and is not kept unless it says so. Texts that are returned belong to the object.
-// Memory        malloc, or your allocator. Any allocation may fail: the call returns OUT_OF_MEMORY, and
-//               nothing leaks.
-// Stack         No frame is above 2 KB on the way from a model to a recommendation (open, click, recommend,
-//               export, import), none above 8 KB elsewhere, compiled with optimization; make check measures
-//               it. A Cortex-M4 with a model in flash takes, visitor and scratch and stack included:
+// Ownership     What a function returns through a sessrec_X ** is yours; end it with sessrec_X_destroy. What
+//               you pass in stays yours. It is only read, and no pointer to it is kept, unless the function's
+//               comment says so. Returned texts belong to the object.
+// Memory        malloc, or your allocator. Any allocation may fail: the call then returns OUT_OF_MEMORY and
+//               leaks nothing. Sessions allocate nothing.
+// Stack         With optimization, no frame exceeds 2 KB from a model to a recommendation (open, click,
+//               recommend, export, import) or 8 KB elsewhere; `make check` measures this. On a Cortex-M4 with
+//               the model in flash, one visitor with scratch needs
 //                   items     H     RAM                                            flash: code    model
 //                     200    32     4.8 KB (handle 1.7, visitor 2.1, stack 1.0)        24 KB      56 KB
 //                    1000    64     5.0 KB (handle 1.7, visitor 2.3, stack 1.0)        24 KB     380 KB
 //                    5000   100     5.9 KB (handle 1.7, visitor 3.2, stack 1.0)        24 KB    2366 KB
-// Threads       There are no globals. A model and a finished log may be read by any number of threads at
-//               once; all else belongs to one at a time.
-// Determinism   Same seed, same log, same build: the same bits for any number of threads and on plain C,
-//               v128, AVX2, AVX-512 and NEON. A random number is a function of (seed, what for, which one). exp,
-//               sigmoid and tanh are the library's own; training also calls log, sqrt and pow of libm, and
-//               measuring log2. But for these a build for another processor, of 32 bits too, gives
-//               the same bits: what is fused on one is fused on all, whatever -march says. On i386 GCC may
-//               use SSE2 for this file, also where the rest of the program has x87; with SESSREC_NO_SIMD it
-//               may not, and the bits differ: sessrec_simd() says "x87" then. SESSREC_BLAS gives up the
-//               sameness, and so does a GPU (see 7). So does -ffast-math, which also hides NaN: do not
-//               compile this file with it.
-// Errors        Values, never a print or an exit. When a loss ends training with DIVERGED, the last
-//               checkpoint stays.
+// Threads       There are no globals. Any number of threads may read one model or one finished log. Anything
+//               else belongs to one thread at a time. By default training uses as many threads as the process
+//               may use processors, at most 16 (sessrec_processor_count).
+// Determinism   The same seed, log and build give the same bits for any number of threads and on plain C,
+//               v128, AVX2, AVX-512 and NEON. A random number is a function of (seed, purpose, index). exp,
+//               sigmoid and tanh are the library's own. Training also calls libm's log, sqrt and pow, and
+//               evaluation log2; apart from these, a build for another processor, also a 32-bit one, gives
+//               the same bits: what is fused on one is fused on all, whatever -march says. x87 arithmetic
+//               differs. GCC for i386 avoids it by using SSE2 in this file; with SESSREC_NO_SIMD it cannot,
+//               and sessrec_simd() returns "x87". SESSREC_BLAS and a GPU (see 7) give other bits. So does
+//               -ffast-math, which also hides NaN: do not compile this file with it.
+// Errors        Errors are return values; nothing is printed, nothing exits. When a loss ends training with
+//               DIVERGED, the last checkpoint is kept.
 // Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes
-// that are there before anything is
-//               allocated or read, every index once at load. See SECURITY.md.
-// Limits        Items and sessions < 2^31, ids <= 4 GiB together, a line of a log <= 1 MiB, k <= 65536, 16
-//               threads of its own; others stand in >>api.
-// What it does not do   Item features; approximate search; recommendations beyond popularity for visitors
-//                       without a click.
+//               that are there before anything is allocated or read, every index once while loading. See
+//               SECURITY.md.
+// Limits        Items and sessions < 2^31, all ids together <= 4 GiB, a line of a log <= 1 MiB, k <= 65536,
+//               16 threads of its own. The comments of >>api state the others.
+// Not included  Item features, approximate search, recommendations other than popular items before the first
+//               click.
 //
 // ==== 6. File format =======================================================================================
-// Models and checkpoints are archives of named arrays: numbers little-endian, offsets from the beginning of
-// the file, nothing compressed, nothing executable, no reference to another file. One content has one legal
-// layout.
-//     header [64]   0 "SESSREC\0"   8 major version (1) u32   12 minor version (0) u32   16 must-understand
-//                   flags u32, 0   20 kind u32: 1 model,
-//                   2 checkpoint, 3 neighbors, 4 rules, 5 blend   24 number of sections u32   28 CRC-32C of header and table without these
-//                                  four bytes u32
-//                   32 size of the file u64   40 zeros
-//     table         a record [64] for each section: 0 name, zero-filled [16]   16 type u32: the size of an
-//                   element in bytes, plus 16 for signed,
-//                   32 for unsigned integers, 48 for floats   20 CRC-32C of the content u32   24 rows u64
-//                   32 columns u64   40 offset u64
-//                   48 bytes u64, = rows * columns * size   56 zeros
-//     contents      each at the next multiple of 64 behind the one before, zeros between; the file ends where
-//                   the last one ends
-// A model has, in this order: "info", bytes [72]: u32 items, layers, width of 4 layers (0 if there is none),
-// embedding, embedding width, GRU form, activation, user width, user mode; u64 seed, events, bytes of
-// id_text. Then its matrices by name as sessrec_model_tensor describes them, float32. "support" u64 [V];
-// "id_offset" u32 [V+1], where each id begins in "id_text", bytes, each id with a NUL; "id_order" i32 [V],
-// the items sorted by the bytes of their ids. A checkpoint goes on with "config" and "position", float64;
-// "acc.", "second.", "vel.", "steps." and "best." + NAME where the optimizer has them; "hidden0" .. and
-// "user". Neighbors, rules and blends begin with "scorer", float64 [32]: (0), items, bytes of id_text,
-// events, then of neighbors sessions, events, postings, (0) and the eleven settings k .. idf; of rules
-// contexts, rules and the longest context; of a blend its number of parts and epsilon, from the eighth on the
-// weights and from the sixteenth on which take the logarithm. Neighbors and rules go on with the last four
-// sections of a model. Neighbors: "ends" float64, "begins" u32 and "distinct" i32 of the sessions by the time
-// of their end, "events" u32 (items, bit 31: again later in the session), "list_begins" u32 [V+1] and "lists"
-// i32, the newest sessions of each item. Rules: "contexts" i32 [,4], the last click first, "begins" u32,
-// "seen" u32 (sessions), "rules" [,2] (item u32, score float32), "rule_seen" u32. A blend: "part0" .., each a
-// whole file. A reader refuses another major version and any must-understand flag that it does not know
-// (UNSUPPORTED); sections behind those that it knows are allowed if the minor version is later than its own.
+// Models, scorers and checkpoints are archives of named arrays: little-endian, offsets from the start of the
+// file, nothing compressed or executable, no reference to other files. Any content has exactly one layout.
+//     header [64]   0 "SESSREC\0"   8 u32 major version (1)   12 u32 minor version (0)   16 u32
+//                   must-understand flags (0)   20 u32 kind: 1 model, 2 checkpoint, 3 neighbors, 4 rules,
+//                   5 blend   24 u32 number of sections   28 u32 CRC-32C of header and table without these
+//                   four bytes   32 u64 size of the file   40 zeros
+//     table         one record [64] per section: 0 name [16], zero-filled   16 u32 type: bytes of an element,
+//                   plus 16 for signed, 32 for unsigned integers, 48 for floats   20 u32 CRC-32C of the
+//                   content   24 u64 rows   32 u64 columns   40 u64 offset   48 u64 bytes, = rows * columns *
+//                   element   56 zeros
+//     contents      each at the next multiple of 64, zeros in between; the file ends with the last one
+// Model: "info", bytes [72]: u32 items, layers, widths of 4 layers (0 if absent), embedding, embedding width,
+// GRU form, activation, user width, user mode; u64 seed, events, bytes of id_text. Then the matrices in the
+// order of sessrec_model_tensor_name, float32; "support" u64 [V]; "id_offset" u32 [V+1], where each id begins
+// in "id_text", bytes, each id with a NUL; "id_order" i32 [V], the items sorted by the bytes of their ids.
+// Checkpoint: a model, then "config" and "position", float64; "acc.", "second.", "vel.", "steps." and "best."
+// + NAME as the optimizer needs them; "hidden0" .. and "user".
+// Neighbors, rules and blends begin with "scorer", float64 [32]: (0), items, bytes of id_text, events. Then
+// neighbors: sessions, events, postings, (0), the eleven settings k .. idf; rules: contexts, rules, longest
+// context; a blend: parts, epsilon, from the eighth on the weights, from the sixteenth on the logarithm
+// switches. Neighbors and rules go on with the last four sections of a model. Neighbors: "ends" float64,
+// "begins" u32 and "distinct" i32 of the sessions in order of their ends; "events" u32 (item; bit 31: it
+// occurs again later in the session); "list_begins" u32 [V+1] and "lists" i32, each item's newest sessions.
+// Rules: "contexts" i32 [,4], the last click first; "begins" u32; "seen" u32 (sessions); "rules" [,2] (u32
+// item, float32 score); "rule_seen" u32. A blend: "part0" .., each a whole file.
+// A reader refuses another major version and any must-understand flag that it does not know (UNSUPPORTED). It
+// accepts sections after those that it knows if the minor version is later than its own.
 //
 // ==== 7. CUDA ==============================================================================================
-// Training and evaluation can run on an NVIDIA GPU (compute capability 8.0 or later). Nothing in the program
-// changes:
+// Training and evaluation can run on an NVIDIA GPU (compute capability 8.0 or later) without a change to the
+// program. config.device chooses; a trainer runs on the GPU that is current when it is created.
 //     nvcc -O3 -arch=native -c sessrec_cuda.cu
 //     cc -O2 -DSESSREC_CUDA -c program.c
 //     nvcc -o program program.o sessrec_cuda.o -lm -lpthread
-// config.device chooses. A trainer runs on the GPU that is current when it is made; sessrec_trainer_device
-// names it.
-// The same      every network, loss (one of your own runs on the processor in between), optimizer and
-//               dropout; the mini-batches, negatives and dropout masks to the bit; checkpoints, which a
-//               trainer on the other side takes up; the same bits on every run on one GPU.
-// Different     the bits: sums are cut into other pieces, exp, tanh and log are CUDA's, so a run drifts from
-//               the processor's by rounding. On golden trajectories, with the kernels run by the processor,
-//               the largest deviation was 1e-5. On a GPU it has not been measured yet, nor has speed: make
-//               test-cuda and make bench-cuda do both. float32 throughout, no TF32.
-// The processor still lays out the mini-batches, 64 ahead in sessrec_train and sessrec_trainer_epoch, one by
-// one in sessrec_trainer_step. The GPU draws the negatives of an epoch; progress is reported and losses are
-// looked at every 64 steps. sessrec_evaluate makes the hidden states on the processor and ranks the catalogue
-// on the GPU; sessions, recommendations and coverage stay on the processor. A failure of CUDA is
-// DEVICE_ERROR, too little memory on the GPU OUT_OF_MEMORY; both keep CUDA's words, and CUDA_OR_CPU does not
-// hide them. What lies on the GPU does not come from config.allocator. A trainer on a GPU has the processor's
-// memory for a step too.
+// The same      every network, loss (a custom loss runs on the processor in between), optimizer and dropout;
+//               the bits of mini-batches, negatives and dropout masks; checkpoints, which a trainer on either
+//               side can resume; the same bits on every run on one GPU.
+// Different     the bits of results: sums are split differently, and exp, tanh and log are CUDA's, so a run
+//               drifts from the processor's by rounding. With the kernels run on the processor, golden
+//               trajectories deviated by at most 1e-5. On a GPU neither this nor speed has been measured yet;
+//               make test-cuda and make bench-cuda do so. float32 throughout, no TF32.
+// The processor prepares the mini-batches: 64 ahead in sessrec_train and sessrec_trainer_epoch, one at a time
+// in sessrec_trainer_step. The GPU draws an epoch's negatives; progress is reported and losses are checked
+// every 64 steps. sessrec_evaluate computes hidden states on the processor and ranks on the GPU; sessions,
+// recommendations and coverage stay on the processor. A CUDA failure is DEVICE_ERROR, too little GPU memory
+// is OUT_OF_MEMORY; both carry CUDA's message, and CUDA_OR_CPU does not hide them. GPU memory does not come
+// from config.allocator. A trainer on a GPU also allocates the processor's memory for a step.
 #ifndef SESSREC_H
 #define SESSREC_H
 
 // ===========================================================================================================
 // >>api
-// Everything public stands between here and the sign "stop here". Conventions that hold throughout:
-//   - Matrices are row-major float, shapes are written [rows,columns], with the letters of the manual: B H D
-//   V N C.
+// Everything public is between here and the line "Stop here". These conventions hold throughout:
+//   - Matrices are row-major float. Shapes are written [rows,columns] with the manual's letters: B H D V N C.
 //   - Items, sessions and users are dense int32_t indices from 0; -1 means none or unknown.
-//   - *out is NULL after a failure; after success it is the caller's. An allocator, a format or an err may be
-//   NULL. destroy(NULL) is allowed. Any other pointer that is NULL is INVALID_ARGUMENT; a function that
-//   returns no sessrec_result gives NULL, -1, 0 or an empty struct then.
-//   - "Threads: shared": any number of threads may make the call on one object at once. "Threads: one": one
-//   at a time for each object.
+//   - *out belongs to the caller; after a failure it is NULL. An allocator, a format or an err may be NULL,
+//     and destroy(NULL) does nothing. Any other NULL pointer is INVALID_ARGUMENT; a function that does not
+//     return a sessrec_result then returns NULL, -1, 0 or an empty struct.
+//   - "Threads: shared" means that any number of threads may make the call on one object at once,
+//     "Threads: one" that each object takes one call at a time.
 // ===========================================================================================================
 
 #include <stddef.h>
@@ -382,68 +372,64 @@ extern "C" {
 
 // ---- basics -----------------------------------------------------------------------------------------------
 
-// What every function that can fail returns: 0 is success, a negative number an error.
+// What every function that can fail returns: 0 for success, a negative number for an error.
 typedef int32_t sessrec_result;
 enum {
     SESSREC_OK = 0,
-    SESSREC_INVALID_ARGUMENT = -1,  // a NULL pointer, a value out of range, a configuration without its
-                                    // canary
+    SESSREC_INVALID_ARGUMENT = -1,  // a NULL pointer, a value out of range, a config without its canary
     SESSREC_OUT_OF_MEMORY = -2,
     SESSREC_IO_ERROR = -3,          // a file could not be opened, read or written
-    SESSREC_BAD_LOG = -4,           // a click log has a row that cannot be read; the error has the line
-    SESSREC_BAD_FILE = -5,          // a model or checkpoint is damaged or is no such file
-    SESSREC_UNSUPPORTED = -6,       // a model file of a later version, or a feature that this build leaves
-                                    // out
-    SESSREC_TOO_LARGE = -7,         // a limit of the library (see "Limits" in the manual) or of the address
-                                    // space
-    SESSREC_DIVERGED = -8,          // the loss became NaN, infinite or larger than a million
-    SESSREC_STOPPED = -9,           // a callback asked to stop
-    SESSREC_NO_DATA = -10,          // nothing to learn from: no session with two events
-    SESSREC_MISMATCH = -11,         // two things do not belong together: a checkpoint and a configuration, a
-                                    // state and a model
+    SESSREC_BAD_LOG = -4,           // a row of a click log cannot be read; the error has its line
+    SESSREC_BAD_FILE = -5,          // a file is damaged, or is not of the expected kind
+    SESSREC_UNSUPPORTED = -6,       // a file of a later version, or a feature that this build leaves out
+    SESSREC_TOO_LARGE = -7,         // a limit of the library (manual, 5) or of the address space
+    SESSREC_DIVERGED = -8,          // the loss became NaN, infinite or 10,000 times that of guessing
+    SESSREC_STOPPED = -9,           // a callback stopped the run
+    SESSREC_NO_DATA = -10,          // nothing to learn from or to evaluate: no session with two events
+    SESSREC_MISMATCH = -11,         // two things do not belong together, like a state and a model
     SESSREC_NO_FILE = -12,          // there is no file of that name
-    SESSREC_DEVICE_ERROR = -13      // a GPU failed; the error has the words of its driver
+    SESSREC_DEVICE_ERROR = -13      // a GPU failed; the error has its driver's message
 };
 
-// Where something outside the program can be wrong, functions fill a sessrec_error when they fail. `text` is
-// one sentence, ready to be shown; `line` counts from 1, 0 where there is no line.
+// Functions that depend on something outside the program fill in a sessrec_error when they fail. `text` is
+// one sentence that can be shown to users; `line` counts from 1, and 0 means that there is none.
 typedef struct sessrec_error {
     sessrec_result code;
     int64_t line;
     char text[320];
 } sessrec_error;
 
-// Fills err, unless it is NULL, and returns code: return sessrec_error_set(err, code, "why"). text NULL: the
-// phrase for the code. Threads: shared.
+// Fills in err, unless it is NULL, and returns code: return sessrec_error_set(err, code, "why"). text NULL:
+// the phrase for the code. Threads: shared.
 SESSREC_API sessrec_result sessrec_error_set(sessrec_error *err, sessrec_result code, const char *text);
 
 // A short English phrase for a code, never NULL. Threads: shared.
 SESSREC_API const char *sessrec_result_text(sessrec_result result);
 
-// The version of the implementation that is linked, "major.minor.patch". Threads: shared.
+// The version of the linked implementation, "major.minor.patch". Threads: shared.
 SESSREC_API const char *sessrec_version(void);
 
-// The instruction set that the kernels use on this processor: "plain", "v128" (vectors of four floats in SSE2,
-// WebAssembly SIMD or VSX), "avx2", "avx512" or "neon"; "x87" where the compiler keeps more digits than a float
-// has, so that the bits differ from those of all others. Threads: shared.
+// The instruction set that the kernels use on this processor: "plain", "avx2", "avx512", "neon" or "v128"
+// (vectors of four floats: SSE2, WebAssembly SIMD, VSX). "x87": this build keeps more digits than a float
+// has, so its bits differ from all others. Threads: shared.
 SESSREC_API const char *sessrec_simd(void);
 
 #ifndef SESSREC_NO_TRAINING
-// How many processors this process may use, 1 at least: those that it is bound to, and not more than the
+// How many processors this process may use, at least 1: those that it is bound to, but no more than the
 // quotas of its control groups (Linux) allow. `threads` = 0 stands for this number. Threads: shared.
 SESSREC_API int32_t sessrec_processor_count(void);
 #endif
 
-// Where an object takes its memory from; the struct is copied into it. All zero: malloc and free. `alloc`
-// returns NULL when there is none; any alignment will do.
+// Where an object gets its memory; the struct is copied into the object. All zero: malloc and free. `alloc`
+// returns NULL when there is no memory; any alignment will do.
 typedef struct sessrec_allocator {
     void *(*alloc)(void *user, size_t bytes);
     void (*free)(void *user, void *block);
     void *user;
 } sessrec_allocator;
 
-// The caller's own job system: run task(context, i) for every i in [0, count), on any threads and in any
-// order, and return when all are done. run == NULL: the library starts `threads` - 1 threads of its own.
+// Your own job system: run task(context, i) for every i in [0, count), on any threads and in any order, and
+// return when all are done. run == NULL: the library starts `threads` - 1 threads of its own.
 typedef struct sessrec_jobs {
     void (*run)(void *user, int32_t count, void (*task)(void *context, int32_t index), void *context);
     void *user;
@@ -455,27 +441,27 @@ typedef struct sessrec_jobs {
 #define SESSREC_MAX_CUTOFFS 8
 #define SESSREC_MAX_ID 255      // bytes of a session, item or user id
 
-// Where the reset gate stands in the candidate n of the GRU.
+// The place of the reset gate in the candidate n of the GRU.
 typedef int32_t sessrec_gru_form;
 enum {
     SESSREC_RESET_BEFORE = 0,   // n = tanh(W x + U (r * h) + b)         Hidasi 2016, Cho 2014
     SESSREC_RESET_AFTER = 1     // n = tanh(W x + b + r * (U h + c))     cuDNN, PyTorch
 };
 
-// What the first GRU layer gets for an item.
+// How the first GRU layer sees an item.
 typedef int32_t sessrec_embedding;
 enum {
-    SESSREC_EMBEDDING_TIED = 0,      // the item's row of the output matrix Wy: D = width of the last layer
-    SESSREC_EMBEDDING_SEPARATE = 1,  // a row of a table of its own, D = embedding_width
-    SESSREC_EMBEDDING_NONE = 2       // one-hot input: W has one row an item
+    SESSREC_EMBEDDING_TIED = 0,         // the item's row of the output matrix Wy: D = width of the last layer
+    SESSREC_EMBEDDING_SEPARATE = 1,     // a row of a table of its own, D = embedding_width
+    SESSREC_EMBEDDING_NONE = 2          // one-hot input: W has one row per item
 };
 
-// What the user's state c_m does in a session (Quadrana 2017), when user_hidden > 0.
+// What the user's state c does in a session (Quadrana 2017), if user_hidden > 0.
 typedef int32_t sessrec_user_mode;
 enum {
-    SESSREC_USER_INIT = 0,      // it begins the session's hidden states: h = tanh(c W + b)
-    SESSREC_USER_ALL = 1,       // and is fed to all three gates of the first layer at every click
-    SESSREC_USER_GATES = 2      // the same but not to the candidate, as the authors' program has it
+    SESSREC_USER_INIT = 0,  // it sets the session's first hidden states: h = tanh(c W + b)
+    SESSREC_USER_ALL = 1,   // also, all three gates of the first layer get it at every click
+    SESSREC_USER_GATES = 2  // the same without the candidate, as in the authors' program
 };
 
 typedef int32_t sessrec_loss_kind;
@@ -485,7 +471,7 @@ enum {
     SESSREC_LOSS_BPR = 2,       // Hidasi 2016, after Rendle 2009
     SESSREC_LOSS_TOP1_MAX = 3,  // Hidasi 2018, eq. 8
     SESSREC_LOSS_BPR_MAX = 4,   // Hidasi 2018, eq. 10 and 12
-    SESSREC_LOSS_CUSTOM = 5     // sessrec_loss_config.custom
+    SESSREC_LOSS_CUSTOM = 5     // a callback, sessrec_loss_config.custom
 };
 
 // The output activation y = f(s) that the loss sees. XE with LINEAR is the softmax layer.
@@ -499,10 +485,10 @@ enum {
     SESSREC_SELU = 5        // b times (s for s >= 0, else a (e^s - 1))
 };
 
-// A loss of the caller's own. Row i of scores [rows,columns] has its target in column first_row + i, every
-// other column is a negative; items [columns] names the item of each column. Write the row's loss to row_loss
-// [rows] and d(sum of row_loss)/d(scores) to gradient [rows,columns]. Called by several threads at once, with
-// disjoint rows.
+// A loss of your own. Row i of scores [rows,columns] has its target in column first_row + i; every other
+// column is a negative. items [columns] is the item of each column. Write each row's loss to row_loss [rows]
+// and d(sum of row_loss)/d(scores) to gradient [rows,columns]. Several threads call it at once, with disjoint
+// rows.
 typedef void (*sessrec_loss_callback)(void *user, int32_t first_row, int32_t rows, int32_t columns,
                                       const int32_t *items, const float *scores, float *row_loss,
                                       float *gradient);
@@ -510,19 +496,20 @@ typedef void (*sessrec_loss_callback)(void *user, int32_t first_row, int32_t row
 typedef struct sessrec_loss_config {
     sessrec_loss_kind kind;         // default XE
     sessrec_activation activation;  // default LINEAR
-    float activation_a;             // leaky slope, elu or selu alpha; default 0.5
-    float activation_b;             // selu lambda; default 1.0507
-    int32_t with_diagonal;          // TOP1 and BPR: 1 (default) the authors' program, the target is a column
-                                    // among the others; 0 the paper's formula, the mean over the negatives
-                                    // only
-    float bpreg;                    // BPR_MAX score regularization, >= 0; default 1
+    float activation_a;             // slope of LEAKY, alpha of ELU and SELU; default 0.5
+    float activation_b;             // lambda of SELU; default 1.0507
+    int32_t with_diagonal;          // TOP1, BPR: what to average over. 0: the negatives, as in the paper. 1
+                                    // (default), as in the authors' program: all columns, with the target
+                                    // itself (the diagonal) among them; BPR is then a sum instead of a mean
+    float bpreg;                    // BPR_MAX: score regularization, >= 0; default 1
     float logq;                     // XE: scores - logq * log(proposal) enter the softmax, >= 0; default 1, 0
-                                    // is off
-    float smoothing;                // XE label smoothing e in [0,1): 1-e for the target, e/(C-1) for the
-                                    // others; default 0
-    int32_t skip_own_target;        // 1 (default): a negative column that is the row's own target is left out
-                                    // of the row, which measures better on real logs (bench/RESULTS.md); 0:
-                                    // it counts as a negative, as in the papers
+                                    // is off. The proposal is how likely a column's item is drawn as a target
+                                    // or as a sample
+    float smoothing;                // XE: label smoothing e in [0,1): 1-e for the target, e/(C-1) for each
+                                    // other column; default 0
+    int32_t skip_own_target;        // 1 (default): a row leaves out negative columns that are its own target,
+                                    // which measures better on real logs (bench/RESULTS.md). 0: they count as
+                                    // negatives, as in the papers
     sessrec_loss_callback custom;   // CUSTOM only
     void *custom_user;
 } sessrec_loss_config;
@@ -545,37 +532,35 @@ typedef struct sessrec_optimizer_config {
     float epsilon;                  // > 0; default 1e-6; inside the root, for ADAM outside
     float l2;                       // adds l2 * w to the gradient of the weights that a step touches, >= 0;
                                     // default 0
-    float gradient_cap;             // scale a tensor's gradient of a step down to this L2 norm; default 0,
-                                    // off
+    float gradient_cap;             // scales the gradient of a tensor down to this L2 norm; default 0, off
 } sessrec_optimizer_config;
 
-// How a training run stands; given to the progress callback.
+// The state of a training run, for the progress callback.
 typedef struct sessrec_progress {
     int32_t epoch, epochs;          // epoch counts from 0
-    int64_t step, steps;            // mini-batches done in this epoch, and all of the epoch: those of the
-                                    // last one while it runs shuffled
+    int64_t step, steps;            // mini-batches done in this epoch, and in all of it (of shuffled
+                                    // sessions: in the epoch before)
     int64_t events;                 // (input, target) pairs trained in this epoch so far
     double loss;                    // mean over those pairs
     double events_per_second;
-    double seconds, seconds_left;   // since the run began; estimate to the end of the last epoch
-    int32_t epoch_done;             // 1 at the call that ends an epoch
-    double validation;              // at epoch_done with a validation log: its MRR@20; else -1
+    double seconds, seconds_left;   // since the run began; estimated until its end
+    int32_t epoch_done;             // 1 in the call that ends an epoch
+    double validation;              // if epoch_done, the MRR@20 on the validation log; else -1
     const char *device;             // "cpu", or the GPU's name
 } sessrec_progress;
 
-// Where training runs. Without SESSREC_CUDA or without a GPU, CUDA is refused with UNSUPPORTED, and CUDA's
-// words.
+// Where training runs. CUDA is UNSUPPORTED without SESSREC_CUDA or without a GPU; the error has CUDA's
+// message.
 typedef int32_t sessrec_device;
 enum {
     SESSREC_DEVICE_CPU = 0,
     SESSREC_DEVICE_CUDA = 1,
     SESSREC_DEVICE_CUDA_OR_CPU = 2  // the GPU if there is one; sessrec_trainer_device and the progress
-                                    // callback say which it was
+                                    // callback say which
 };
 
-// All settings of a model and its training, passed by value. Start from sessrec_config_default(), change
-// fields. A struct filled with zeros lacks the canary and is refused, because 0 is a legal dropout and
-// momentum.
+// All settings of a model and its training. Start with sessrec_config_default() and change fields. A struct
+// filled with zeros is refused, because it lacks the canary: 0 is a legal dropout and momentum.
 typedef struct sessrec_config {
     uint32_t canary;                        // set by sessrec_config_default
     // the network
@@ -585,149 +570,146 @@ typedef struct sessrec_config {
     int32_t embedding_width;                // SEPARATE only, 1..8192; default 100
     sessrec_gru_form gru;                   // default RESET_BEFORE
     // the user-level GRU, for logs with users
-    int32_t user_hidden;                    // its width, 1..8192; 0 (default): sessions stand alone
+    int32_t user_hidden;                    // its width, 1..8192; 0 (default): sessions are independent
     sessrec_user_mode user_mode;            // default INIT
     float dropout_user;                     // of the user's state when it is updated, [0,1); default 0
-    float dropout_init;                     // of the hidden states that it begins a session with, [0,1);
-                                            // default 0
+    float dropout_init;                     // of the hidden states that it gives a session, [0,1); default 0
     // learning
     sessrec_loss_config loss;
     sessrec_optimizer_config optimizer;
     float dropout_input;                    // probability of dropping an input unit, [0,1); default 0
-    float dropout_hidden;                   // of a hidden unit of each layer, [0,1); default 0.4; the next
-                                            // step gets what is left, times 1/(1-p)
+    float dropout_hidden;                   // of a hidden unit of each layer, [0,1); default 0.4. The next
+                                            // step gets the result, scaled by 1/(1-p)
     int32_t batch_size;                     // slots of a mini-batch, 1..65536; default 32
-    int32_t negatives;                      // extra samples shared by a mini-batch, 0..1048576; default 2048
-    float alpha;                            // they are drawn with probability ~ support^alpha, [0,1]; default
-                                            // 0.5
+    int32_t negatives;                      // N, samples shared by a mini-batch, 0..1048576; default 2048
+    float alpha;                            // drawn with probability ~ support^alpha, [0,1]; default 0.5
     int32_t epochs;                         // >= 1; default 10
-    int32_t shuffle_sessions;               // 1: a new random order each epoch; 0 (default): by time of the
-                                            // first event
+    int32_t shuffle_sessions;               // 1: a new random order in each epoch; 0 (default): by time of
+                                            // the first event
     uint64_t seed;                          // default 1
     // validation and checkpoints, used by sessrec_train
-    int32_t patience;                       // epochs without a better validation MRR@20 before it stops;
+    int32_t patience;                       // stop after this many epochs without a better validation MRR@20;
                                             // default 0, never
     const char *checkpoint;                 // file written after every epoch, NULL (default): none
-    int64_t checkpoint_steps;               // also every so many mini-batches; default 0, no
-    int32_t resume;                         // 1: go on from `checkpoint` if the file is there; default 0
-    const struct sessrec_model *start_from; // weights to begin with, NULL (default): random. See
-                                            // sessrec_log_format.items_of, sessrec_trainer_warm_up
+    int64_t checkpoint_steps;               // also after this many mini-batches; default 0, no
+    int32_t resume;                         // 1: continue from `checkpoint` if that file exists; default 0
+    const struct sessrec_model *start_from;  // weights to start with, NULL (default): random. See
+                                             // sessrec_log_format.items_of and sessrec_trainer_warm_up
     // the machine
-    sessrec_device device;                  // default CPU, or CUDA_OR_CPU in a build with SESSREC_CUDA. See
-                                            // "CUDA" in the manual
-    int32_t threads;                        // 0 (default): sessrec_processor_count(), 16 at most
+    sessrec_device device;                  // default CPU, or CUDA_OR_CPU in a build with SESSREC_CUDA
+    int32_t threads;                        // 0 (default): sessrec_processor_count(), at most 16
     sessrec_jobs jobs;                      // default: own threads
     sessrec_allocator allocator;            // default: malloc
-    // Called a few times a second and at the end of each epoch; a value other than 0 stops the run.
+    // Called a few times per second and at the end of each epoch; a return value other than 0 stops the run.
     int32_t (*progress)(void *user, const sessrec_progress *progress);
     void *progress_user;
 } sessrec_config;
 
 #ifndef SESSREC_NO_TRAINING
 
-// The defaults above: the setting that the authors publish for the RSC15 log. Threads: shared.
+// The defaults above, which are the authors' published setting for the RSC15 log. Threads: shared.
 SESSREC_API sessrec_config sessrec_config_default(void);
 
-// Says whether a configuration can be trained, and in err what is wrong with it: INVALID_ARGUMENT. Threads:
-// shared.
+// INVALID_ARGUMENT if a configuration cannot be trained; err says what is wrong with it. Threads: shared.
 SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *config, sessrec_error *err);
 
-// Fields as text, by the names that the command line has: "layers" "100,50", "embedding" "tied", "none" or a
-// width, "loss" "bpr-max", "activation" "elu:0.5", "lr" "0.2", "shuffle" "1" and so on. '_' is as good as
-// '-', and "learning-rate", "batch-size", "user-hidden", "user-mode" and "shuffle-sessions" are known, too.
-// A value that the field cannot have is INVALID_ARGUMENT, with the range in err, and changes nothing. The
-// text of "checkpoint" is kept, not copied. Threads: one for set, shared for the others.
+// Sets a field from text, by the names of the command line: "layers" to "100,50", "embedding" to "tied",
+// "none" or a width, "loss" to "bpr-max", "activation" to "elu:0.5", "lr" to "0.2", "shuffle" to "1" and so
+// on. '_' works like '-', and "learning-rate", "batch-size", "user-hidden", "user-mode" and
+// "shuffle-sessions" work too. An impossible value changes nothing and is INVALID_ARGUMENT, with the range in
+// err. The text of "checkpoint" is kept, not copied. Threads: one for set, shared for get and name.
 SESSREC_API sessrec_result sessrec_config_set(sessrec_config *config, const char *name, const char *value,
                                               sessrec_error *err);
-// The other way: the text that set would take, into value [size]. TOO_LARGE if it does not fit; 64 bytes
-// hold all but long file names.
+// The reverse: writes the text that set would take into value [size]. TOO_LARGE if it does not fit; 64 bytes
+// hold everything but long file names.
 SESSREC_API sessrec_result sessrec_config_get(const sessrec_config *config, const char *name, char *value,
                                               size_t size, sessrec_error *err);
-// The names, one by one from index 0; NULL after the last. *takes (takes may be NULL) is what set takes:
-// "xe|top1|bpr|top1-max|bpr-max"; N is a whole number, X any; NULL for a switch, 0 or 1.
+// The names, from index 0; NULL after the last. *takes (takes may be NULL) describes the values:
+// "xe|top1|bpr|top1-max|bpr-max"; N is an integer, X any number; NULL for a switch, 0 or 1.
 SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes);
 
 // ---- click logs -------------------------------------------------------------------------------------------
 
-// A log of clicks: events (session, item, time and perhaps user), grouped into sessions that are ordered by
-// the time of their first event, and ordered by time inside them. Equal times keep the order of the input.
-// Where there are users, a session is (user, session id): two users may each have a session "1".
+// A log of clicks: events (session, item, time and perhaps user), grouped into sessions. Sessions are ordered
+// by the time of their first event, events by time within them; equal times keep the order of the input. If
+// there are users, a session is (user, session id): two users may each have a session "1".
 typedef struct sessrec_log sessrec_log;
 
-// What numbers in a time column count.
+// The unit of numbers in a time column.
 typedef int32_t sessrec_time_unit;
 enum {
-    SESSREC_UNIT_AUTO = 0,     // what most numbers of the file are by their size; a note says which
-    SESSREC_UNIT_SECONDS = 1,  // since 1970
+    SESSREC_UNIT_AUTO = 0,      // what the size of most numbers in the file suggests; a note says which
+    SESSREC_UNIT_SECONDS = 1,   // since 1970
     SESSREC_UNIT_MILLISECONDS = 2,
     SESSREC_UNIT_MICROSECONDS = 3,
     SESSREC_UNIT_NANOSECONDS = 4,
-    SESSREC_UNIT_DATE = 5  // digits of a date: YYYYMMDD[HH[MM[SS]]], or MMDD, in the year 2000
+    SESSREC_UNIT_DATE = 5       // digits of a date: YYYYMMDD[HH[MM[SS]]], or MMDD in the year 2000
 };
 
-// How a text log is laid out. A column is found by its name in the header line (any case, '_' ignored,
-// without a type as in "user_id:token") or, if it is a number, by its position from 1; in JSON lines by its
-// key.
+// The layout of a text log. A column is found by its name in the header line (upper or lower case, '_'
+// ignored, without a type as in "user_id:token") or, if it is a number, by its position from 1; in JSON lines
+// by its key.
 typedef struct sessrec_log_format {
     uint32_t canary;                // set by sessrec_log_format_default
     const char *session_column;     // default "SessionId"
     const char *item_column;        // default "ItemId"
-    const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": two columns,
-                                    // a date or seconds, and numbers to be added. "": the order of the rows
-                                    // is the order in time
-    const char *user_column;        // default "UserId", not required; "" to ignore it. A blank user is none
-    const char *separator;          // one byte or two; NULL (default): tab , ; | :: or a blank, whichever the
-                                    // first line has most of, or Excel's line "sep=;"
+    const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": the sum of
+                                    // two columns, a date or seconds and a number. "": rows are in order of
+                                    // time
+    const char *user_column;        // default "UserId", which may be absent; "" to ignore it. A blank means
+                                    // no user
+    const char *separator;          // one or two bytes; NULL (default): tab , ; | :: or a blank, whichever is
+                                    // most frequent in the first line, or what Excel's line "sep=;" says
     const char *where;              // rows to keep: "event=view,click;country=DE"; default NULL, all
     const char *blank;              // values that mean none, "NA,NULL"; default NULL
     sessrec_time_unit time_unit;    // default AUTO
-    int32_t day_first;              // of 03/04/2019: 1 it is in April, 0 in March, -1 (default): such dates
-                                    // are refused
-    int32_t quotes;                 // 1 (default): a field that begins with a quote goes on to the closing
-                                    // one, over line ends too; 0: quotes are text
-    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is passed
-                                    // over, and counted in a note by what is wrong with it
-    const struct sessrec_model *items_of;   // number the items of this model first, as the model does; for
-                                            // training it further
+    int32_t day_first;              // 1: 03/04/2019 is in April, 0: in March, -1 (default): such dates are
+                                    // refused
+    int32_t quotes;                 // 1 (default): a field that begins with a quote ends at the closing one,
+                                    // also across lines; 0: quotes are text
+    int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is skipped,
+                                    // and a note counts such rows by what is wrong
+    const struct sessrec_model *items_of;  // give this model's items the numbers that they have there; for
+                                           // continuing its training
     sessrec_allocator allocator;
 } sessrec_log_format;
 
 SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 
-// Read a file, "-": standard input: one event a line, as CSV, TSV or the like, or as JSON lines of flat
-// objects. Ids are integers or text up to SESSREC_MAX_ID bytes, kept verbatim. Dates are ISO-8601 or like it
-// (2014-04-07, 2014/04/07 10:51, 2014-04-07T10:51:09.277Z, 07.04.2014 10:51 +0200, 07/Apr/2014:10:51:09
-// +0000, Mon Apr 07 10:51:09 +0000 2014), in UTC unless they say otherwise. The file is opened once and read
-// from its beginning to its end, so a pipe will do. Memory: about 28 bytes an event, 60 a session, and the
-// distinct ids while it is read, then 12 an event. Errors: NO_FILE, IO_ERROR, BAD_LOG with the line and what
-// would help, TOO_LARGE, OUT_OF_MEMORY. Threads: shared.
+// Reads a file, or standard input if path is "-": one event per line, as CSV, TSV or similar, or as JSON
+// lines of flat objects. Ids are integers or text up to SESSREC_MAX_ID bytes and are kept verbatim. Dates are
+// ISO-8601 or similar (2014-04-07, 2014/04/07 10:51, 2014-04-07T10:51:09.277Z, 07.04.2014 10:51 +0200,
+// 07/Apr/2014:10:51:09 +0000, Mon Apr 07 10:51:09 +0000 2014), in UTC unless they say otherwise. The file is
+// opened once and read from start to end, so a pipe works. Memory: while reading about 28 bytes per event, 60
+// per session, and the distinct ids; then 12 per event. Errors: NO_FILE, IO_ERROR, BAD_LOG with the line and
+// what would help, TOO_LARGE, OUT_OF_MEMORY. Threads: shared.
 #ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format,
                                             sessrec_log **out, sessrec_error *err);
-// Write events as TSV with a header (SessionId, ItemId, Time, and UserId where there are users), whole or not
-// at all. Reading it with the defaults gives the same log. Threads: shared.
+// Writes events as TSV with a header (SessionId, ItemId, Time, and UserId if there are users), completely or
+// not at all. Reading the file with the defaults gives the same log. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err);
 #endif
-// The same from `size` bytes in memory, which are only read.
+// Reads `size` bytes of such text in memory. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format,
                                               sessrec_log **out, sessrec_error *err);
 
-// Build a log piece by piece: create, add events in any order, finish. Of the format, create uses items_of
-// and the allocator. user NULL or "": nobody. The first failure stays: later calls return its code, and
-// finish returns it with its sentence, so that calls in between need no check. Adding to a finished log, or
-// using one that is not, is INVALID_ARGUMENT. Threads: one.
+// Build a log step by step: create, add events in any order, finish. Of the format, create uses items_of and
+// the allocator. user NULL or "": none. The first failure is kept: later calls return its code, and finish
+// returns it with its sentence, so the calls in between need no check. Adding to a finished log, or using an
+// unfinished one, is INVALID_ARGUMENT. Threads: one.
 SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out,
                                               sessrec_error *err);
 SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
                                            const char *item, double time);
-// The same with integer ids, which are kept as their decimal text. user < 0: nobody.
+// The same with integer ids, which are stored as decimal text. user < 0: none.
 SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t user, int64_t session,
                                                    int64_t item, double time);
-// And for arrays [count]; users may be NULL.
+// The same for arrays [count]; users may be NULL.
 SESSREC_API sessrec_result sessrec_log_add_many(sessrec_log *log, int64_t count, const int64_t *users,
                                                 const int64_t *sessions, const int64_t *items,
                                                 const double *times);
-// All events of a text, or of a file: several files make one log, each in a format of its own.
+// Adds all events of a text or a file, so that several files, each with its own format, make one log.
 SESSREC_API sessrec_result sessrec_log_add_text(sessrec_log *log, const void *text, size_t size,
                                                 const sessrec_log_format *format, sessrec_error *err);
 #ifndef SESSREC_NO_STDIO
@@ -737,42 +719,43 @@ SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *pa
 SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *err);
 SESSREC_API void sessrec_log_destroy(sessrec_log *log);
 
-// What a finished log holds. The arrays belong to the log and live until it is changed or destroyed.
+// The contents of a finished log. The arrays belong to the log and are valid until it is changed or
+// destroyed.
 typedef struct sessrec_log_view {
-    int32_t item_count, session_count, user_count;  // user_count: 0 if the log has none
+    int32_t item_count, session_count, user_count;  // user_count: 0 if the log has no users
     int64_t event_count;
     const int64_t *session_begins;  // [sessions+1] events of s: session_begins[s] .. session_begins[s+1]-1
     const int32_t *items;           // [events]
     const double *times;            // [events] seconds
-    const int32_t *session_users;  // [sessions] -1: nobody; NULL if there are no users
-    const int64_t *supports;       // [items] how many events each item has
-    int64_t bad_row_count;         // rows passed over while reading
-    int64_t dropped_event_count;   // events taken out by filters and splits so far
+    const int32_t *session_users;   // [sessions] -1: none; NULL if the log has no users
+    const int64_t *supports;        // [items] how many events each item has
+    int64_t bad_row_count;          // rows skipped while reading
+    int64_t dropped_event_count;    // events removed by filters and splits so far
 } sessrec_log_view;
 
-// Threads: shared. A log that is not finished gives an empty view.
+// Empty for an unfinished log. Threads: shared.
 SESSREC_API sessrec_log_view sessrec_log_contents(const sessrec_log *log);
 
-// What a person should know of what was read, a sentence each, from index 0; NULL after the last: the unit of
-// the times, bad rows by kind, equal times, an item "NULL". The text lives as long as the log. Threads:
-// shared.
+// What a person should know about the log, one sentence each, from index 0; NULL after the last: the unit of
+// times, bad rows by kind, equal times, an item named "NULL". The text belongs to the log. Threads: shared.
 SESSREC_API const char *sessrec_log_note(const sessrec_log *log, int32_t index);
 
-// Ids, as the log held them, and back (-1: not there). The text lives as long as the log. Threads: shared.
+// From numbers to ids as they stand in the log, and back (-1: not there). The text belongs to the log.
+// Threads: shared.
 SESSREC_API const char *sessrec_log_item_id(const sessrec_log *log, int32_t item);
 SESSREC_API const char *sessrec_log_session_id(const sessrec_log *log, int32_t session);
 SESSREC_API const char *sessrec_log_user_id(const sessrec_log *log, int32_t user);
 SESSREC_API int32_t sessrec_log_find_item(const sessrec_log *log, const char *id);
-// The same for integers; INT64_MIN for an id that is none. Threads: shared.
+// The same for integer ids; INT64_MIN if the id is not an integer. Threads: shared.
 SESSREC_API int64_t sessrec_log_item_number(const sessrec_log *log, int32_t item);
 SESSREC_API int32_t sessrec_log_find_number(const sessrec_log *log, int64_t id);
 
-// Drop repeats of an item directly after itself (if drop_repeats), events of items with less than min_support
-// events, sessions with less than min_length or more than max_length events (0: no limit); again until
-// nothing changes. Items without events leave the log, the others keep their order. Items of format.items_of
-// always stay, with their numbers, and are never too rare. Threads: one.
+// Removes, until nothing changes: repeats of an item directly after itself (if drop_repeats), events of items
+// with fewer than min_support events, sessions with fewer than min_length or more than max_length events (0:
+// no limit). Items without events leave the log; the others keep their order. Items of format.items_of always
+// stay, with their numbers, and are never too rare. Threads: one.
 typedef struct sessrec_filter {
-    uint32_t canary;  // set by sessrec_filter_default; the rest is 0
+    uint32_t canary;    // set by sessrec_filter_default; the rest is 0
     int32_t drop_repeats;
     int64_t min_support, min_length, max_length;
 } sessrec_filter;
@@ -780,22 +763,22 @@ SESSREC_API sessrec_filter sessrec_filter_default(void);
 SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_filter *filter,
                                               sessrec_error *err);
 
-// Cut each session wherever two neighboring events lie more than idle_seconds apart; the pieces after the
-// first are named "ID#2", "ID#3" and so on. For a log whose session column is really a user. Threads: one.
+// Cuts each session wherever more than idle_seconds pass between two events; the pieces after the first are
+// named "ID#2", "ID#3" and so on. For logs whose session column identifies users. Threads: one.
 SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_seconds, sessrec_error *err);
 
-// Temporal split: sessions that end before `time` go to *before, sessions that start at `time` or later to
-// *after. Sessions that run across it are in neither, and count as dropped events of *before: nothing from
-// the future reaches training. Threads: shared.
+// Splits by time: sessions that end before `time` go to *before, sessions that start at `time` or later to
+// *after. Sessions that span it go to neither and count as dropped events of *before, so nothing from the
+// future reaches training. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before,
                                                   sessrec_log **after, sessrec_error *err);
 
-// Each user's last session goes to *last, the earlier ones to *rest; users with one session are in *rest
-// only, and so are sessions of nobody. The log must have users. Threads: shared.
+// Puts each user's last session into *last, their earlier ones into *rest. Users with one session, and
+// sessions without a user, are only in *rest. The log must have users. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest,
                                                           sessrec_log **last, sessrec_error *err);
 
-// Drop the events of `log` whose item does not occur in `known` (by id). Threads: one for log, shared for
+// Removes events of `log` whose item (by id) does not occur in `known`. Threads: one for log, shared for
 // known.
 SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known,
                                                   sessrec_error *err);
@@ -804,7 +787,8 @@ SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessre
 
 // ---- models -----------------------------------------------------------------------------------------------
 
-// A trained model: weights, item ids and item support. Never changes after it is made, so it may be shared.
+// A trained model: weights, item ids, and the items' support (manual, 2). It never changes, so it can be
+// shared.
 typedef struct sessrec_model sessrec_model;
 
 typedef struct sessrec_model_info {
@@ -816,10 +800,10 @@ typedef struct sessrec_model_info {
     sessrec_gru_form gru;
     int32_t user_hidden;            // width of the user-level GRU, 0: none
     sessrec_user_mode user_mode;
-    sessrec_activation activation;  // of the loss it was trained with. Scores are given before it: all are
-                                    // monotone
+    sessrec_activation activation;  // of the loss it was trained with. It is monotone; scores are given
+                                    // before it
     uint64_t seed;
-    uint64_t event_count;           // training events that the support counts sum to
+    uint64_t event_count;           // training events: the sum of all supports
 } sessrec_model_info;
 
 // A matrix that belongs to a model.
@@ -829,72 +813,71 @@ typedef struct sessrec_tensor {
 } sessrec_tensor;
 
 #ifndef SESSREC_NO_STDIO
-// Read a model file. A damaged one, or one with a weight that is not finite, is BAD_FILE with the reason, a
-// later format UNSUPPORTED. Threads: shared.
+// Reads a model file. BAD_FILE, with the reason, if it is damaged or a weight is not finite; UNSUPPORTED if
+// its format is newer. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_allocator *allocator,
                                               sessrec_model **out, sessrec_error *err);
-// Write a model file, whole or not at all: see sessrec_outputs_write. Threads: shared.
+// Writes a model file, completely or not at all: see sessrec_outputs_write. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const char *path,
                                                sessrec_error *err);
 
-// A file to be written: a model, a log, or bytes. With none of them it is only found out, as far as it can be
-// known, whether one can be written there, and nothing changes.
+// A file to write: a model, a log, or bytes. With none of them, only whether the path could be written is
+// checked, as far as that can be known, and nothing changes.
 typedef struct sessrec_output {
     const char *path;
-    const char *begins;                 // of bytes: how a file begins that may be replaced; NULL: any
+    const char *begins;     // bytes only: what a file must begin with to be replaced; NULL: anything
     const struct sessrec_model *model;
     const struct sessrec_log *log;
     const void *bytes;
     size_t size;
 } sessrec_output;
 #define SESSREC_MAX_OUTPUTS 8
-// Writes files that belong together: each to PATH.tmpN, a temporary file in the same directory, synced; when
-// all are there they are renamed, so that a failure at any moment leaves all paths as they were. (Only a
-// process that is killed between two renames leaves some of them new.) The mode of an old file stays, owner
-// and group where that is allowed; of a symbolic link the file is replaced that it leads to; other hard links
-// keep the old content; a pipe or a device is written to. What killed processes left is removed. A file that
-// is not empty and not of the same kind is not replaced. IO_ERROR; DIVERGED for a weight that is not finite,
-// which no reader would take. Threads: shared.
+// Writes files that belong together. Each goes to PATH.tmpN, a temporary file in the same directory, and is
+// synced; then all are renamed, so that a failure at any time leaves all paths as they were. (Only a process
+// that is killed between two renames leaves some of them new.) An old file's mode stays, its owner and group
+// where that is allowed. A symbolic link stays and the file that it leads to is replaced; other hard links
+// keep the old content; a pipe or device is written to. What killed processes left behind is removed. A file
+// that is not empty and not of the same kind is not replaced. IO_ERROR; DIVERGED for a weight that is not
+// finite, because no reader would accept it. Threads: shared.
 SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, int32_t count,
                                                  sessrec_error *err);
-// Whether two paths lead to one file, also by links, or would, if neither is there. Threads: shared.
+// Whether two paths lead to the same file, also through links, or would if it existed. Threads: shared.
 SESSREC_API int32_t sessrec_same_file(const char *a, const char *b);
 #endif
-// Use a model file that lies in memory (flash, a mapped file). Weights are not copied: `bytes` must be
-// 64-byte aligned and outlive the model; only a small handle is allocated. Errors as sessrec_model_read.
-// Threads: shared.
+// Uses a model file in memory (flash, a mapped file) without copying it: `bytes` must be 64-byte aligned and
+// outlive the model; only a small handle is allocated. Errors: see sessrec_model_read. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_import(const void *bytes, size_t size,
                                                 const sessrec_allocator *allocator, sessrec_model **out,
                                                 sessrec_error *err);
-// The file as bytes: size, then content into a buffer of at least that size. Threads: shared.
+// The file as bytes: its size, then its content, into a buffer of at least that size. Threads: shared.
 SESSREC_API size_t sessrec_model_export_size(const sessrec_model *model);
 SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void *bytes, size_t size);
 SESSREC_API void sessrec_model_destroy(sessrec_model *model);
-// Makes recommendations from the whole catalogue several times faster; they stay the same to the bit. A copy
-// of "Wy" in half bytes, an eighth of its size, then tells which items cannot be among the best; only the
-// others are scored. A model without it, for which there is no room, works too. OUT_OF_MEMORY leaves the
-// model as it was. Threads: one, before the model is shared.
+// Makes recommendations from the whole catalog several times faster, and the same to the bit. It adds a 4-bit
+// copy of "Wy", an eighth of its size, which tells cheaply which items cannot be among the best; only the
+// others are scored exactly. OUT_OF_MEMORY leaves the model as it was, and it works without the copy.
+// Threads: one, before the model is shared.
 SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model);
 
 SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model);
-// Item ids in both directions; -1 and NULL for what is not there. The text lives as long as the model.
-// Threads: shared.
+// From item numbers to ids and back; NULL or -1 if there is none. The text belongs to the model. Threads:
+// shared.
 SESSREC_API const char *sessrec_model_item_id(const sessrec_model *model, int32_t item);
 SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const char *id);
-// The same for integers; INT64_MIN for an id that is none. Threads: shared.
+// The same for integer ids; INT64_MIN if the id is not an integer. Threads: shared.
 SESSREC_API int64_t sessrec_model_item_number(const sessrec_model *model, int32_t item);
 SESSREC_API int32_t sessrec_model_find_number(const sessrec_model *model, int64_t id);
 // Training events of an item; 0 for an unknown one. Threads: shared.
 SESSREC_API uint64_t sessrec_model_support(const sessrec_model *model, int32_t item);
 
-// Weights by name. With l the layer from 0 and gates side by side in the order r, z, n:
+// Weights by name; gates are side by side in the order r, z, n:
 //   "Wy" [V,H] "By" [V,1] output     "E" [V,D] separate embedding
-//   "L0.W" [D,3H] input, row i holds the weights of input i (with EMBEDDING_NONE D = V: a row an item)
+//   "L0.W" [D,3H] input of layer 0, a row per input unit (with EMBEDDING_NONE D = V: a row per item)
 //   "L0.U" [H,3H] recurrent     "L0.b" [1,3H] bias     "L0.c" [1,3H] recurrent bias, RESET_AFTER only
 // and with a user-level GRU of width Hu, whose input is the last layer's state:
-//   "U0.W" [H,3Hu] "U0.U" "U0.b" "U0.c" as above     "I0.W" [Hu,H] "I0.b" [1,H] what begins layer 0's hidden
-//   state; "I1.W" .. further layers "C0.W" [Hu,3H] from the user's state to the gates of layer 0, USER_ALL
-//   and USER_GATES only
+//   "U0.W" [H,3Hu] "U0.U" "U0.b" "U0.c" as above
+//   "I0.W" [Hu,H] "I0.b" [1,H] from the user's state to the first hidden state of layer 0; "I1.W" and so on
+//   "C0.W" [Hu,3H] from the user's state to the gates of layer 0, USER_ALL and USER_GATES only
 // INVALID_ARGUMENT if the model has no such tensor. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_tensor(const sessrec_model *model, const char *name,
                                                 sessrec_tensor *out);
@@ -905,57 +888,56 @@ SESSREC_API const char *sessrec_model_tensor_name(const sessrec_model *model, in
 
 typedef struct sessrec_recommendation {
     int32_t item;
-    float score;        // before the output activation; from popularity: the item's support
+    float score;    // before the output activation; from popularity: the item's support
 } sessrec_recommendation;
 
 // Anything that scores the items of a catalog after the clicks of a session: the GRU, the library's other
-// scorers below, or your own. Fill in what you have and leave the rest NULL or 0. Calls for different states
-// come from several threads at once. A call serves `rows` sessions, whose states stand state_bytes apart.
-// Memory for states and scratch belongs to the caller of the scorer and is 64-byte aligned. A given state and
-// item must always get the same bits.
+// scorers below, or your own. Fill in what you have; the rest stays NULL or 0. Several threads call it at
+// once for different states. A call serves `rows` sessions, whose states are state_bytes apart. The caller
+// provides 64-byte aligned memory for states and scratch. The same state and item must always give the same
+// bits.
 typedef struct sessrec_scorer {
     void *self;
-    int32_t item_count;         // size of the catalog
-    size_t state_bytes;         // of the state of one session, a multiple of 16; it is copied as bytes
-    // scratch memory that a call for so many rows wants; NULL: none
+    int32_t item_count;     // size of the catalog
+    size_t state_bytes;     // of one session's state, a multiple of 16; states are copied as bytes
+    // bytes of scratch that a call for `rows` sessions needs; NULL: none
     size_t (*scratch_bytes)(const void *self, int32_t rows);
-    // its number for an id, or -1, and back; NULL: it has no ids, its numbers are those of the log
+    // an item's number from its id, or -1, and back; NULL: the scorer has no ids, its numbers are the log's
     int32_t (*find_item)(const void *self, const char *id);
     const char *(*item_id)(const void *self, int32_t item);
-    // events of the item, which are the scores before a session's first click; may be NULL
+    // the item's support, which is its score before a session's first click; may be NULL
     uint64_t (*support)(const void *self, int32_t item);
-    // a session begins; user: of the visitor, NULL if not known; time in seconds, NaN if not known
+    // a session begins; user: the user's state, NULL if unknown; time in seconds, NaN if unknown
     void (*begin)(const void *self, void *state, const void *user, double time);
-    // one click in each session; times [rows] in seconds, NULL if not known
+    // one click in each session; times [rows] in seconds, NULL if unknown
     void (*click)(const void *self, int32_t rows, void *states, const int32_t *items, const double *times,
                   void *scratch);
-    // scores of items first .. first+count-1 in each session, to scores [rows,count]; higher is better, NaN
-    // and -infinity are "not scored". count is at most 1024.
+    // scores of items first .. first+count-1 in each session, into scores [rows,count]; higher is better, NaN
+    // and -infinity mean "not scored". count is at most 1024.
     void (*score)(const void *self, int32_t rows, const void *states, int32_t first, int32_t count,
                   float *scores, void *scratch);
-    // instead of score, where few items have one: points *out at those of one session, distinct, in any
-    // order, and returns how many; all others are not scored. With score: what is added to the scores of
-    // these items. They stay until the next call with this scratch, other than score.
+    // instead of score, where few items have a score: points *out to those of one session, distinct and in
+    // any order, and returns how many; all others are not scored. If score is there too, these scores are
+    // added to its. They are valid until the next call with this scratch, except calls of score.
     int32_t (*list)(const void *self, const void *state, const sessrec_recommendation **out, void *scratch);
-    int32_t list_room;          // the most items that a list can have; 0: item_count
-    // whether bytes that come from outside may be used as a state; NULL: all may
+    int32_t list_room;      // the most items that a list can hold; 0: item_count
+    // whether bytes from outside are a valid state; NULL: all are
     int32_t (*valid)(const void *self, const void *state);
     void (*destroy)(void *self);
-    // for scorers that know users; user_bytes == 0: the rest is not used. States of users are a multiple of
-    // 16 bytes too.
+    // for scorers that know users, else user_bytes is 0. User states have a multiple of 16 bytes, too.
     size_t user_bytes;
-    void (*begin_user)(const void *self, void *user);                       // a user without any session yet
+    void (*begin_user)(const void *self, void *user);  // a user without any session yet
     // a session of two or more clicks is over
     void (*end)(const void *self, const void *state, void *user, void *scratch);
 } sessrec_scorer;
 SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer);
 
-// The GRU as a scorer; the model must outlive it. Threads: shared.
+// The GRU as a scorer. The model must outlive it. Threads: shared.
 SESSREC_API sessrec_result sessrec_scorer_model(const sessrec_model *model,
                                                 const sessrec_allocator *allocator, sessrec_scorer *out,
                                                 sessrec_error *err);
 
-// How a weight falls with the distance d = 0, 1, .. of clicks.
+// How a weight falls with the distance d = 0, 1, .. in clicks.
 typedef int32_t sessrec_decay;
 enum {
     SESSREC_DECAY_SAME = 0,         // 1
@@ -966,114 +948,114 @@ enum {
     SESSREC_DECAY_EXP = 5           // exp(-d / scale)
 };
 
-// Session neighbors: recommend what similar sessions went on with (S-KNN and V-SKNN: Ludewig, Jannach 2018;
-// STAN: Garg et al. 2019; VMIS: Kersbergen et al. 2022), in one formula with switches.
-// Each distinct item i of the session gets w_i = W(d), where d counts the clicks since i was clicked last.
-// Candidates are the m newest sessions n, by the time of their last event, that share an item with it:
+// Session neighbors: items from similar sessions (S-KNN and V-SKNN: Ludewig, Jannach 2018; STAN: Garg et al.
+// 2019; VMIS: Kersbergen et al. 2022), as one formula with switches. Each distinct item i of the session has
+// w_i = W(d), where d counts the clicks since i was last clicked. Candidates are the m sessions n with the
+// latest last event that share an item with it:
 //     sim(n) = sum of w_i over shared items / D * exp(-(now - end_n) / recency)
 //     D = sqrt(sum of w_i^2 * |n|) with cosine, else the number of distinct items of the session
-// The k most similar (of equals the later) are the neighbors, and an item scores the sum over those that hold
-// it
+// The neighbors are the k most similar candidates (of equals the later ones). An item's score is the sum over
+// those that contain it
 //     score_i = sum of sim(n) N(d_n) exp(-|pos_n(i) - pos_n(*)| / spread), times 1 + idf log(S / supp_i)
-// where d_n is the smallest d of a shared item, pos_n the last place of an item in n, * the shared item that
-// stands last in n, and S the number of sessions. `now` is the last event of the index: only the order
-// counts.
+// where d_n is the smallest d of a shared item, pos_n an item's last place in n, * the shared item that comes
+// last in n, and S the number of sessions. `now` is the last event of the index, which changes scores but not
+// their order.
 typedef struct sessrec_knn_config {
     uint32_t canary;                // set by sessrec_knn_config_default
     int32_t k;                      // neighbors, 1..65536
     int32_t m;                      // candidates; 0: all. The index keeps the m newest sessions of each item
     int32_t cosine;
-    int32_t last_n;                 // only the last clicks of the session count; 0 or more than 256: 256
+    int32_t last_n;                 // only the session's last clicks count; 0 or more than 256: 256
     sessrec_decay weight;           // W
     sessrec_decay neighbor_weight;  // N
-    double weight_scale, neighbor_scale;    // of EXP, > 0
-    double recency;                 // seconds; 0: the factor is 1, as for
-    double spread;                  // clicks,
-    double idf;                     // and this
+    double weight_scale, neighbor_scale;  // of EXP, > 0
+    double recency;                 // seconds; 0 turns the factor off, as in the next two
+    double spread;                  // clicks
+    double idf;
     sessrec_allocator allocator;
 } sessrec_knn_config;
-// The setting "vstan".
+// The preset "vstan".
 SESSREC_API sessrec_knn_config sessrec_knn_config_default(void);
-// The published settings "sknn", "vsknn", "stan", "vstan" and "vmis"; leaves out->allocator as it is.
-// INVALID_ARGUMENT for another name. Threads: shared.
+// The published settings "sknn", "vsknn", "stan", "vstan" and "vmis"; out->allocator stays. INVALID_ARGUMENT
+// for another name. Threads: shared.
 SESSREC_API sessrec_result sessrec_knn_preset(const char *name, sessrec_knn_config *out);
 #ifndef SESSREC_NO_TRAINING
-// Makes an index of all sessions of a log, which is not needed afterwards; end it with
-// sessrec_scorer_destroy. Memory: 8 bytes an event and 16 a session, more while it is made. A click allocates
-// nothing; its scratch holds 64 k items, should neighbors have more the least similar ones lose theirs.
-// Threads: shared.
+// Indexes all sessions of a log, which is not needed afterwards; end it with sessrec_scorer_destroy. Memory:
+// 8 bytes per event and 16 per session, more while it is built. A click allocates nothing. Its scratch has
+// room for 64 k items: if the neighbors have more, the least similar ones lose theirs. Threads: shared.
 SESSREC_API sessrec_result sessrec_knn_create(const sessrec_knn_config *config, const sessrec_log *log,
                                               sessrec_scorer *out, sessrec_error *err);
 #endif
-// Adds a finished session, of items of the index (-1: unknown, left out), that ended at `time`: from then on
-// it is a neighbor, and the index is the same to the bit as one made from all sessions in this order.
-// Sessions may come late, in which case newer ones move up. Memory grows an eighth at a time. _forget drops
-// the sessions that ended before `time`. Errors: INVALID_ARGUMENT for a scorer that is no such index, an item
-// or a time that cannot be; OUT_OF_MEMORY, TOO_LARGE; it then stays as it was. Threads: one, and no other
-// call on the index meanwhile.
+// Adds a finished session that ended at `time`, with items of the index (-1, unknown, is left out). It is a
+// neighbor from then on, and the index has the same bits as one built from all sessions in this order. A late
+// session may come too; newer ones then move up. Memory grows by an eighth at a time. _forget removes the
+// sessions that ended before `time`. Errors leave the index as it was: INVALID_ARGUMENT for a scorer that is
+// no such index, or for an impossible item or time; OUT_OF_MEMORY, TOO_LARGE. Threads: one, and no other call
+// on the index meanwhile.
 SESSREC_API sessrec_result sessrec_knn_append(const sessrec_scorer *knn, const int32_t *items, int32_t count,
                                               double time);
 SESSREC_API sessrec_result sessrec_knn_forget(const sessrec_scorer *knn, double time);
-// Sessions and events that it holds. Threads: shared.
+// Sessions and events in the index. Threads: shared.
 SESSREC_API int32_t sessrec_knn_sessions(const sessrec_scorer *knn);
 SESSREC_API int64_t sessrec_knn_events(const sessrec_scorer *knn);
 
 #ifndef SESSREC_NO_TRAINING
 typedef int32_t sessrec_rules_kind;
 enum {
-    SESSREC_RULES_ASSOCIATION =
-        0,  // after i: pairs of different places of sessions that hold i and j, j != i
-    SESSREC_RULES_SEQUENTIAL =
-        1,  // after i: the sum of W(d), d = 0 for neighbors, where j comes at most `steps` clicks later
-    SESSREC_RULES_MARKOV = 2,  // how often j came next after the last o clicks, as a part of 1, for the
-                               // largest o <= order that anything ever followed
-    SESSREC_RULES_ITEMKNN = 3  // after i: c_ij / ((n_i + lambda)^alpha (n_j + lambda)^(1-alpha)), j != i
+    // scores of j after i; ASSOCIATION and ITEMKNN leave out j = i:
+    SESSREC_RULES_ASSOCIATION = 0,  // how many pairs of places in sessions hold i and j
+    SESSREC_RULES_SEQUENTIAL = 1,   // the sum of W(d) where j comes d + 1 <= `steps` clicks after i
+    SESSREC_RULES_MARKOV = 2,       // the share of j among what came next after the last o clicks, for the
+                                    // largest o <= order that was ever followed by anything
+    SESSREC_RULES_ITEMKNN = 3       // c_ij / ((n_i + lambda)^alpha (n_j + lambda)^(1-alpha))
 };
-// Rules "after this, that": for each context, the last click or clicks, a list of at most `most` items, made
-// once. Of equal scores the lower item is first.
+// Rules: for each context, the last click or clicks, a list of at most `most` items, built once. Among equal
+// scores the lower item comes first.
 typedef struct sessrec_rules_config {
-    uint32_t canary;                // set by sessrec_rules_config_default
-    sessrec_rules_kind kind;        // default SEQUENTIAL
-    int32_t most;                   // 1..65536; default 100
-    int32_t steps;                  // SEQUENTIAL, >= 1; default 10
-    sessrec_decay weight;           // SEQUENTIAL, default DIV; not EXP
-    int32_t order;                  // MARKOV, 1..4; default 1
-    int32_t events;  // ITEMKNN. 0: c counts sessions that hold both, n those that hold the item: the
-                     // cosine of two sets. 1 (default): c counts events of i in sessions that hold
-                     // j, n events: the baseline of the GRU4Rec authors
-    double lambda, alpha;           // ITEMKNN: 0..10^15 pulls down rare items, default 20; 0..1, default 0.5
+    uint32_t canary;            // set by sessrec_rules_config_default
+    sessrec_rules_kind kind;    // default SEQUENTIAL
+    int32_t most;               // 1..65536; default 100
+    int32_t steps;              // SEQUENTIAL, >= 1; default 10
+    sessrec_decay weight;       // SEQUENTIAL, default DIV; not EXP
+    int32_t order;              // MARKOV, 1..4; default 1
+    int32_t events;             // ITEMKNN. 0: c counts sessions with both items, n sessions with the item:
+                                // the cosine of two sets. 1 (default): c counts events of i in sessions with
+                                // j, n events: the GRU4Rec authors' baseline
+    double lambda, alpha;       // ITEMKNN: 0..10^15, lowers rare items, default 20; 0..1, default 0.5
     sessrec_allocator allocator;
 } sessrec_rules_config;
 SESSREC_API sessrec_rules_config sessrec_rules_config_default(void);
-// Time: pairs within sessions, for ITEMKNN length times distinct items. The log is not needed afterwards.
-// Threads: shared.
+// Time: proportional to the pairs within sessions, for ITEMKNN to length times distinct items. The log is not
+// needed afterwards. Threads: shared.
 SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *config, const sessrec_log *log,
                                                 sessrec_scorer *out, sessrec_error *err);
 
-// Popularity: supp_i / (1 + supp_i); where floats would round two supports to one value, the smaller gets the
-// next float below. End it with sessrec_scorer_destroy; the log is not needed afterwards. Threads: shared.
+// Popularity: support / (1 + support); where two supports would round to the same float, the smaller one gets
+// the next float below. End it with sessrec_scorer_destroy; the log is not needed afterwards. Threads:
+// shared.
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator,
                                               sessrec_scorer *out, sessrec_error *err);
 #endif // SESSREC_NO_TRAINING
 
-// A blend: the weighted sum of what several scorers say, b s or, with `logarithm`, b log(s / sum of s +
-// epsilon) of a scorer with a list of positive scores. For a network and neighbors {gru, 1, 0}, {knn, 1, 1}:
-// the network's scores are logarithms of probabilities up to a constant, so the neighbors' are made so too.
+// A blend: the weighted sum of several scorers' scores s, each as b s or, with `logarithm`, as b log(s / sum
+// of s + epsilon), for a scorer that lists positive scores. A network with neighbors is {gru, 1, 0}, {knn, 1,
+// 1}: the network's scores are logarithms of probabilities up to a constant, and this makes the neighbors'
+// scores alike.
 typedef struct sessrec_blend_part {
     const sessrec_scorer *scorer;   // must outlive the blend
     float weight;                   // b
     int32_t logarithm;
 } sessrec_blend_part;
-// Items are those of the first part, by id in the others. epsilon > 0, 0: 1e-4. Items that no part scores are
-// not scored, unless a part scores all. parts: 1..8. Threads: shared.
+// The items are those of the first part and are found by id in the others. Items that no part scores are not
+// scored, unless one part scores all. count: 1..8 parts. epsilon > 0; 0: 1e-4. Threads: shared.
 SESSREC_API sessrec_result sessrec_blend_create(const sessrec_blend_part *parts, int32_t count,
                                                 double epsilon, const sessrec_allocator *allocator,
                                                 sessrec_scorer *out, sessrec_error *err);
 
-// Files: one of any kind is read, that of a model too, which then belongs to its scorer; a blend holds its
-// parts. Written as models are, with the same errors; UNSUPPORTED for a scorer of your own. import uses the
-// bytes in place, which begin at a multiple of 64 and outlive the scorer; an index copies what it changes.
-// Threads: shared.
+// Files. _read takes any kind, also a model, which then belongs to its scorer; a blend contains its parts.
+// Written like models, with the same errors; UNSUPPORTED for a scorer of your own. _import uses the bytes in
+// place; they are 64-byte aligned and outlive the scorer, and an index copies what it changes. Threads:
+// shared.
 #  ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_scorer_read(const char *path, const sessrec_allocator *allocator,
                                                sessrec_scorer *out, sessrec_error *err);
@@ -1090,65 +1072,61 @@ SESSREC_API sessrec_result sessrec_scorer_export(const sessrec_scorer *scorer, v
 // ---- train and evaluate -----------------------------------------------------------------------------------
 #ifndef SESSREC_NO_TRAINING
 
-// Train a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1).
-// validation may be NULL; with one, the weights of the epoch with the best MRR@20 are returned, and patience
-// may end the run early. When a callback stops the run, the model as it stands is returned with
-// SESSREC_STOPPED. A loss that is not finite is DIVERGED, with epoch and step. Threads: shared.
+// Trains a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1).
+// With a validation log (may be NULL) the result has the weights of the epoch with the best MRR@20, and
+// patience may end the run early. If a callback stops the run, *out is the model as it stands and the result
+// is STOPPED. DIVERGED, with epoch and step, if the loss is not finite. Threads: shared.
 SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_log *log,
                                          const sessrec_log *validation, sessrec_model **out,
                                          sessrec_error *err);
 
 #  ifndef SESSREC_NO_STDIO
-// The short way from a log in a file to a model in a file: sessrec_log_read, sessrec_train,
-// sessrec_model_write. config NULL: the defaults. A run that is STOPPED writes its model, too. Threads:
-// shared.
+// From a log file to a model file: sessrec_log_read, sessrec_train, sessrec_model_write. config NULL: the
+// defaults. A STOPPED run writes its model, too. Threads: shared.
 SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *model_path,
                                               const sessrec_config *config, sessrec_error *err);
 #  endif
 
-// Which rank the target gets among items with the same score.
+// The rank of a target among items with the same score.
 typedef int32_t sessrec_ties;
 enum {
-    SESSREC_TIES_CONSERVATIVE = 0,  // #(score >= target), the target included: last among equals
+    SESSREC_TIES_CONSERVATIVE = 0,  // #(score >= target), with the target itself: last among equals
     SESSREC_TIES_STANDARD = 1,      // 1 + #(score > target): first among equals
     SESSREC_TIES_MEDIAN = 2         // 1 + #(score > target) + #(other equals) / 2
 };
 
-// One evaluated event. rank is a half when ties are MEDIAN.
+// One evaluated event. With MEDIAN, rank can end in .5.
 typedef struct sessrec_event {
     int32_t session;        // of the log
-    int32_t position;       // of the input in its session, from 0, unknown items not counted
-    int32_t length;         // events of the session, unknown items not counted
-    int32_t history;        // earlier sessions of the user: in eval.history and in the log
+    int32_t position;       // of the input in its session, from 0, without unknown items
+    int32_t length;         // events of the session, without unknown items
+    int32_t history;        // earlier sessions of the user, in eval.history and in the log
     int32_t input, target;  // items of the scorer
     double rank;
 } sessrec_event;
 
 typedef struct sessrec_eval_config {
-    uint32_t canary;                            // set by sessrec_eval_config_default
-    sessrec_ties ties;                          // default CONSERVATIVE
-    int32_t cutoff_count;                       // how many; default 4
-    int32_t cutoffs[SESSREC_MAX_CUTOFFS];       // k >= 1; default 1, 5, 10, 20
-    int32_t coverage;                           // 1: also fill report.coverage; costs a top-k list an event,
-                                                // k <= 65536. Default 0
-    int32_t batch_size;                         // sessions scored side by side; changes speed only. Default
-                                                // 256
-    int32_t threads;                            // 0 (default): sessrec_processor_count()
-    sessrec_device device;                      // where sessrec_evaluate ranks, default as in sessrec_config.
-                                                // CUDA takes no coverage, and keeps a hidden state for each
-                                                // event in memory
+    uint32_t canary;                // set by sessrec_eval_config_default
+    sessrec_ties ties;              // default CONSERVATIVE
+    int32_t cutoff_count;           // default 4
+    int32_t cutoffs[SESSREC_MAX_CUTOFFS];  // k >= 1; default 1, 5, 10, 20
+    int32_t coverage;               // 1: fill in report.coverage too, which costs a top-k list per event (k
+                                    // <= 65536); default 0
+    int32_t batch_size;             // sessions scored side by side, which only affects speed; default 256
+    int32_t threads;                // 0 (default): sessrec_processor_count()
+    sessrec_device device;          // where sessrec_evaluate ranks, default as in sessrec_config. CUDA
+                                    // supports no coverage and keeps a hidden state per event in memory
     sessrec_jobs jobs;
     sessrec_allocator allocator;
-    const sessrec_log *history;                 // earlier sessions of the log's users, matched by user id;
-                                                // default NULL. They make the states of users for scorers
-                                                // that know users
-    void (*on_event)(void *user, const sessrec_event *event);   // called for every event in the order of the
-                                                                // log; default NULL
+    const sessrec_log *history;     // earlier sessions of the log's users, matched by user id, from which
+                                    // scorers that know users make their states; default NULL
+    void (*on_event)(void *user, const sessrec_event *event);  // called for every event in the log's order;
+                                                               // default NULL
     void *on_event_user;
 } sessrec_eval_config;
 SESSREC_API sessrec_eval_config sessrec_eval_config_default(void);
 
-// Metrics averaged over events, one value a cut-off. With one relevant item HR@k is Recall@k.
+// Metrics averaged over events, one value per cutoff. With one relevant item HR@k is Recall@k.
 typedef struct sessrec_metrics {
     int64_t event_count;
     double recall[SESSREC_MAX_CUTOFFS];     // [rank <= k]
@@ -1164,24 +1142,23 @@ typedef struct sessrec_report {
     int64_t session_count, event_count;     // sessions with an evaluated event, and events
     int64_t unknown_count;                  // events left out because the scorer does not know their item
     sessrec_metrics all;
-    double coverage[SESSREC_MAX_CUTOFFS];   // part of the catalogue that occurs in some event's top k
+    double coverage[SESSREC_MAX_CUTOFFS];   // share of the catalog that is in at least one event's top k
     sessrec_metrics by_position[SESSREC_GROUPS];  // input position 0, 1, ..., 6, and 7 or later
-    sessrec_metrics by_length[SESSREC_GROUPS];    // session length 2, 3, 4, 5, 6-7, 8-10, 11-20, more
-    sessrec_metrics by_history[SESSREC_GROUPS];   // event.history 0, 1, 2, 3, 4, 5-6, 7-10, more: users with
-                                                  // a short history (Quadrana 2017: up to 6 sessions) are
-                                                  // groups 0..5, with a long one 6..7. See
-                                                  // sessrec_metrics_merge
+    sessrec_metrics by_length[SESSREC_GROUPS];  // session length 2, 3, 4, 5, 6-7, 8-10, 11-20, more
+    sessrec_metrics by_history[SESSREC_GROUPS];  // event.history 0, 1, 2, 3, 4, 5-6, 7-10, more: users with a
+                                                 // short history (Quadrana 2017: up to 6 sessions) are groups
+                                                 // 0..5, with a long one 6..7. See sessrec_metrics_merge
     double seconds;
 } sessrec_report;
 
-// Rank the target of every (input, target) pair of every session against the whole catalogue. States start at
-// zero with each session. Events of items that the model does not know are removed first, and counted.
-// NO_DATA, with ids of both sides in err, if no event is left. Threads: shared.
+// Ranks the target of every (input, target) pair of every session among the whole catalog. States start at
+// zero in each session. Events of items that the model does not know are removed first, and counted. NO_DATA,
+// with ids of both sides in err, if no event is left. Threads: shared.
 SESSREC_API sessrec_result sessrec_evaluate(const sessrec_model *model, const sessrec_log *log,
                                             const sessrec_eval_config *config, sessrec_report *report,
                                             sessrec_error *err);
 
-// The same for anything that scores items, on the processor. Threads: shared.
+// The same for any scorer, on the processor. Threads: shared.
 SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer, const sessrec_log *log,
                                                    const sessrec_eval_config *config, sessrec_report *report,
                                                    sessrec_error *err);
@@ -1190,39 +1167,40 @@ SESSREC_API sessrec_result sessrec_evaluate_scorer(const sessrec_scorer *scorer,
 
 // ---- streaming recommendation -----------------------------------------------------------------------------
 
-// A running session: the hidden state of every layer and the last `remember` distinct items. Lives in memory
-// of the caller, makes no allocation and no system call. The model must outlive it.
+// A running session: the hidden state of every layer and the last `remember` distinct items, in memory of
+// yours. It makes no allocation and no system call. The model must outlive it.
 typedef struct sessrec_session sessrec_session;
 
-// What a call on a session needs while it runs, in memory of the caller too; it keeps nothing between calls.
-// A program with one visitor need not know of it. One with many gives each thread a scratch, and each visitor
-// a session that shares it: 100 hidden units and 20 remembered items are 640 bytes then, instead of 3.3 KB.
+// Scratch: the working memory of a call on a session, also yours; it keeps nothing between calls. A program
+// with one visitor can ignore it. One with many gives each thread a scratch that its visitors' sessions
+// share: with 100 hidden units and 20 remembered items a session then takes 640 bytes instead of 3.3 KB.
 typedef struct sessrec_scratch sessrec_scratch;
 
-// Bytes of memory for a session that remembers so many items (0..65536) for skip_seen, and its own scratch;
+// Bytes of memory for a session that remembers so many items (0..65536) for skip_seen, with its own scratch;
 // 0 for a bad argument. Threads: shared.
 SESSREC_API size_t sessrec_session_size(const sessrec_model *model, int32_t remember);
-// Make an empty session in `memory` of at least that size, any alignment. There is nothing to free. Threads:
-// shared.
+// Makes an empty session in `memory` of at least that size, of any alignment. There is nothing to free.
+// Threads: shared.
 SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory,
                                                 size_t size, sessrec_session **out, sessrec_error *err);
 
-// The same with a scratch that other sessions of the model use too, MISMATCH if it is of another model; and
-// another scratch from now on, for the thread that goes on with the session. The scratch must outlive its
-// sessions. Threads: shared; calls on sessions of the same scratch: one.
+// The same with a scratch that sessions of the same model share; MISMATCH if it is of another model.
+// use_scratch replaces it when another thread continues the session. The scratch must outlive its sessions.
+// Threads: shared; one for calls on sessions of the same scratch.
 SESSREC_API size_t sessrec_session_shared_size(const sessrec_model *model, int32_t remember);
 SESSREC_API sessrec_result sessrec_session_init_shared(const sessrec_model *model, int32_t remember,
                                                        sessrec_scratch *scratch, void *memory, size_t size,
                                                        sessrec_session **out, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_session_use_scratch(sessrec_session *session, sessrec_scratch *scratch);
 // A scratch, and its size, 0 for a bad argument. rows (1..256): how many requests sessrec_sessions_recommend
-// answers in one pass through the item table; 1 if it is not called, 32 is enough if it is. Threads: shared.
+// answers in one pass through the item table; 32 is enough, and 1 if you do not call it. Threads: shared.
 SESSREC_API size_t sessrec_scratch_size(const sessrec_model *model, int32_t rows);
 SESSREC_API sessrec_result sessrec_scratch_init(const sessrec_model *model, int32_t rows, void *memory,
                                                 size_t size, sessrec_scratch **out, sessrec_error *err);
 
-// The same for a session of any scorer, which must outlive it: what follows works on it too. For the GRU's
-// scorer it is a session of the model. scratch NULL: one of its own behind the session. Threads: shared.
+// The same for sessions of any scorer, which must outlive them: everything below works on them too. With the
+// GRU's scorer they are sessions of the model. scratch NULL: the session gets its own, behind it. Threads:
+// shared.
 SESSREC_API size_t sessrec_scorer_session_size(const sessrec_scorer *scorer, int32_t remember,
                                                const sessrec_scratch *scratch);
 SESSREC_API sessrec_result sessrec_scorer_session_init(const sessrec_scorer *scorer, int32_t remember,
@@ -1233,96 +1211,98 @@ SESSREC_API sessrec_result sessrec_scorer_scratch_init(const sessrec_scorer *sco
                                                        void *memory, size_t size, sessrec_scratch **out,
                                                        sessrec_error *err);
 
-// The user clicked an item: h = GRU(item, h). Item -1, or an id that the model does not know, is only
-// counted. *item (may be NULL) is the item of the id, or -1. INVALID_ARGUMENT for a number that no item has.
+// The visitor clicked an item: h = GRU(item, h). Item -1, or an id that the model does not know, is only
+// counted. *item (may be NULL) is the id's item, or -1. INVALID_ARGUMENT for a number that no item has.
 // Threads: one.
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item);
 SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id, int32_t *item);
 
-// Who made a recommendation.
+// The source of a recommendation.
 typedef int32_t sessrec_source;
 enum {
     SESSREC_FROM_MODEL = 0,
     SESSREC_FROM_POPULARITY = 1     // no known item has been clicked yet
 };
 
-// What to recommend. Start from sessrec_query_default().
+// What to recommend. Start with sessrec_query_default().
 typedef struct sessrec_query {
     uint32_t canary;
-    int32_t k;                      // how many; default 20
-    int32_t skip_seen;              // 1 (default): not the items that the session remembers
-    const int32_t *candidates;      // only these items, without repeats; NULL (default): all
+    int32_t k;                  // how many; default 20
+    int32_t skip_seen;          // 1 (default): leave out items that the session remembers
+    const int32_t *candidates;  // only these items, without duplicates; NULL (default): all
     int32_t candidate_count;
-    int32_t (*veto)(void *user, int32_t item);  // a value other than 0: not this item. Asked only about items
-                                                // that would enter
-    void *veto_user;                            // the list, so k items come back if k exist. Default NULL
-    const float *offsets;  // [items] added to the scores: promotion, margin, stock; -infinity: not this
-                           // item. Default NULL
-    const int32_t *groups;          // [items] the group of each, negative: none; default NULL
-    int32_t group_limit;            // at most so many items of a group, >= 1; default 1
+    int32_t (*veto)(void *user, int32_t item);  // not 0: leave out this item. Called only for items that
+                                                // would enter the list, so k items are returned if there are
+                                                // k. Default NULL
+    void *veto_user;
+    const float *offsets;       // [items] added to the scores: promotion, margin, stock; -infinity leaves an
+                                // item out. Default NULL
+    const int32_t *groups;      // [items] the group of each, negative: none. Default NULL
+    int32_t group_limit;        // at most this many items of each group, >= 1; default 1
 } sessrec_query;
 SESSREC_API sessrec_query sessrec_query_default(void);
 
-// The exact top k of the catalogue, the best first (equal scores: lower number first). *count says how many
-// came. out has room for query->k; the places that are left get item -1. source may be NULL. Threads: one.
+// The exact top k of the catalog, the best first (equal scores: lower number first). out has room for
+// query->k; *count says how many were found, and the remaining places get item -1. source may be NULL.
+// Threads: one.
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query,
                                                      sessrec_recommendation *out, int32_t *count,
                                                      sessrec_source *source);
 
-// The short way: the best k items that the session has not seen, to out [k]. Returns how many, or a negative
-// sessrec_result. Threads: one.
+// The short form: the best k items that the session has not seen, into out [k]. Returns how many, or a
+// negative sessrec_result. Threads: one.
 SESSREC_API int32_t sessrec_recommend(sessrec_session *session, int32_t k, sessrec_recommendation *out);
 
-// One request of many: what a sessrec_session_recommend takes, and what it gives back.
+// One request of many: the arguments of sessrec_session_recommend and its results.
 typedef struct sessrec_request {
     sessrec_session *session;
-    const sessrec_query *query;     // several requests may have the same
+    const sessrec_query *query;     // requests may share one
     sessrec_recommendation *out;    // [query->k]
-    int32_t count;                  // written: how many came,
-    sessrec_source source;          // from where,
-    sessrec_result result;          // and what sessrec_session_recommend would have returned
+    int32_t count;                  // result: how many were found
+    sessrec_source source;          // result
+    sessrec_result result;          // what sessrec_session_recommend would have returned
 } sessrec_request;
-// Answers many sessions of the scratch's model, with the same bits as one by one: each part of the item table
-// is read once for as many as the scratch has rows, which is several times faster, with a prepared model a
-// little. Requests may differ in all but the model (MISMATCH); a failed request does not affect the others.
-// Returns the first failure among them. Vetoes are asked about the sessions in turn; they must not use the
-// scratch. Threads: one for the scratch and for each session.
+// Answers many sessions of the scratch's model, with the same bits as one by one. It reads each part of the
+// item table once for as many requests as the scratch has rows, which is several times faster (a little
+// faster with a prepared model). Requests may differ in everything but the model (MISMATCH); a failed request
+// does not affect the others. Returns the first failure. Vetoes are called for one session after another and
+// must not use the scratch. Threads: one for the scratch and for each session.
 SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, sessrec_request *requests,
                                                       int32_t count);
-// Scores of given items, [count], from popularity as long as recommend answers from it; an unknown item gets
-// -infinity. Threads: one.
+// Scores of given items [count], from popularity where recommend would use it; -infinity for an unknown item.
+// Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items,
                                                  int32_t count, float *scores);
-// The session is over: forget its clicks, ready for the next. Threads: one.
+// Ends the session: forgets its clicks, ready for the next one. Threads: one.
 SESSREC_API void sessrec_session_end(sessrec_session *session);
-// Clicks so far: on known items, and on unknown ones. Threads: one.
+// Clicks so far on known and on unknown items. Threads: one.
 SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t *known, int64_t *unknown);
 
-// The state as bytes, to keep between visits or to move to another machine: the same for every platform,
-// bound to the model. import refuses damaged bytes and values that no session has (BAD_FILE), and those of
-// another model or size (MISMATCH); the session then stays as it was. Threads: one.
+// The state as bytes, to keep it between visits or move it to another machine: the same on every platform,
+// and bound to the model. After a failed import the session is as it was: BAD_FILE for damaged bytes or
+// impossible values, MISMATCH for bytes of another model or size. Threads: one.
 SESSREC_API size_t sessrec_session_export_size(const sessrec_session *session);
 SESSREC_API sessrec_result sessrec_session_export(const sessrec_session *session, void *bytes, size_t size);
 SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, const void *bytes, size_t size);
 
 // ---- users ----
 
-// The state of a user between sessions, for models with a user-level GRU (Quadrana 2017), in memory of the
-// caller, like a session. A new user's first session begins as it would without the state.
+// The state of a user between sessions, for models with a user-level GRU (Quadrana 2017), in memory of yours,
+// like a session. A new user's first session starts as it would without the state.
 typedef struct sessrec_user sessrec_user;
 
 // Bytes for a user's state; 0 if the model has no user-level GRU. Threads: shared.
 SESSREC_API size_t sessrec_user_size(const sessrec_model *model);
 SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *memory, size_t size,
                                              sessrec_user **out, sessrec_error *err);
-// The user comes back: the session is forgotten and begins anew from his state. MISMATCH if the two are of
-// different models. Threads: one.
+// The user comes back: the session's clicks are forgotten, and it starts from the user's state. MISMATCH if
+// the two belong to different models. Threads: one.
 SESSREC_API sessrec_result sessrec_user_begin(const sessrec_user *user, sessrec_session *session);
 // The user leaves: c = GRU_usr(s, c), then the session is ended. As in training, s is the hidden state before
-// the last click, and sessions with less than two clicks on known items leave the state as it is. Threads:
+// the last click, and sessions with fewer than two clicks on known items do not change the state. Threads:
 // one.
 SESSREC_API sessrec_result sessrec_user_fold(sessrec_user *user, sessrec_session *session);
-// How many sessions the state holds. Threads: one.
+// How many sessions the state has taken in. Threads: one.
 SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user);
 // The state as bytes, as for sessions. Threads: one.
 SESSREC_API size_t sessrec_user_export_size(const sessrec_user *user);
@@ -1331,7 +1311,7 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 
 // ---- building blocks --------------------------------------------------------------------------------------
 
-// The weights of one GRU layer, wherever they live. Gates stand side by side in the order r, z, n.
+// The weights of one GRU layer, wherever they are stored; gates are side by side in the order r, z, n.
 typedef struct sessrec_gru {
     sessrec_gru_form form;
     int32_t input, hidden;  // D, H
@@ -1342,30 +1322,30 @@ typedef struct sessrec_gru {
 } sessrec_gru;
 
 // One time step (Cho 2014; Hidasi 2016, eq. 1-4; manual, 2) for B rows: x [B,D], h [B,H] in, h_new [B,H] out
-// (may be h itself). tape [B,4H] keeps what the backward pass needs; it is required. Threads: shared, with
+// (may be h itself). tape [B,4H], required, keeps what the backward pass needs. Threads: shared, with
 // distinct outputs.
 SESSREC_API sessrec_result sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x,
                                                const float *h, float *h_new, float *tape);
 
 #ifndef SESSREC_NO_TRAINING
 
-// Where the gradients of the weights go: same shapes as in sessrec_gru. They are overwritten, not added to.
+// Receives the gradients of the weights, in the shapes of sessrec_gru; overwritten, not added to.
 typedef struct sessrec_gru_gradient {
     float *W, *U, *b, *c;
 } sessrec_gru_gradient;
 
-// The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x, h and tape as forward had and left
-// them. d_x [B,D] and d_h [B,H] may be NULL. scratch [B,9H+D] is used up. Threads: shared, with distinct
-// outputs.
+// The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x and h as given to forward, tape as
+// filled in by it. d_x [B,D] and d_h [B,H] may be NULL. scratch [B,9H+D] is overwritten. Threads: shared,
+// with distinct outputs.
 SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x,
                                                 const float *h, const float *tape, const float *d_h_new,
                                                 float *d_x, float *d_h, const sessrec_gru_gradient *gradient,
                                                 float *scratch);
 
-// Loss (manual, 2) and gradient of scores [rows,columns]; rows, items and what is written as in
-// sessrec_loss_callback. target_columns [rows]: where each row has its target, which is not first_row + i
-// then; not for CUSTOM, whose callback does not know of it. NULL: first_row + i. gradient may be the scores themselves except for CUSTOM; items NULL: all differ.
-// log_proposal [columns] is subtracted, times logq, before the softmax of XE (NULL: nothing). scratch
+// Loss (manual, 2) and gradient of scores [rows,columns]; rows, items and outputs as in
+// sessrec_loss_callback. target_columns [rows]: the column of each row's target; NULL: first_row + i, as
+// CUSTOM requires. gradient may be the scores themselves, except for CUSTOM. items NULL: all are distinct.
+// log_proposal [columns], times logq, is subtracted before the softmax of XE (NULL: nothing). scratch
 // [8*columns]. Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32_t first_row, int32_t rows,
                                         int32_t columns, const int32_t *target_columns,
@@ -1373,49 +1353,48 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
                                         const float *scores, float *row_loss, float *gradient,
                                         float *scratch);
 
-// C [M,N] = A [M,K] B [K,N], added to C if accumulate is not 0. Element (i,k) of A stands at A[i * a_row + k *
-// a_column], where one of the two steps is 1: with 1 and M it is a matrix [K,M] that is read transposed. Rows
-// of B and C are b_row and c_row apart. Every element is one chain of fused multiply-adds with k in order, so
-// it has the same bits whatever part of the matrices a call computes (but with SESSREC_BLAS). Threads:
-// shared, with distinct outputs.
+// C [M,N] = A [M,K] B [K,N], added to C if accumulate is not 0. Element (i,k) of A is at A[i * a_row + k *
+// a_column], where one of the two steps is 1: steps 1 and M read a [K,M] matrix transposed. Rows of B and C
+// are b_row and c_row apart. Every element is one chain of fused multiply-adds in the order of k, so its bits
+// do not depend on which part of the matrices a call computes (except with SESSREC_BLAS). Threads: shared,
+// with distinct outputs.
 SESSREC_API sessrec_result sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                           ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
                                           ptrdiff_t c_row, int32_t accumulate);
-// C [M,N] = bias [N] + A [M,K] B^T with B [N,K], the bias in each row. The same chain, which begins with the
-// bias. scratch [SESSREC_MATMUL_SCRATCH] is overwritten.
+// C [M,N] = bias [N] + A [M,K] B^T with B [N,K]: the same chain, which starts with the bias. scratch
+// [SESSREC_MATMUL_SCRATCH] is overwritten. Threads: shared, with distinct outputs.
 #define SESSREC_MATMUL_SCRATCH 6144
 SESSREC_API sessrec_result sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                              const float *B, ptrdiff_t b_row, const float *bias, float *C,
                                              ptrdiff_t c_row, float *scratch);
 
-// y = exp(x), tanh(x), 1 / (1 + exp(-x)) over n numbers, y may be x: the library's own, of the same bits on
-// every processor; what is below e^-32 is 0. Threads: shared, with distinct outputs.
+// y = exp(x), tanh(x), 1 / (1 + exp(-x)) of n numbers; y may be x. They give the same bits on every
+// processor; results below e^-32 are 0. Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_exp(int32_t n, const float *x, float *y);
 SESSREC_API sessrec_result sessrec_tanh(int32_t n, const float *x, float *y);
 SESSREC_API sessrec_result sessrec_sigmoid(int32_t n, const float *x, float *y);
 
-// Draw `index` of stream `stream` of a seed: 64 random bits, a function of the three numbers alone, so that
+// Draw `index` of stream `stream` of a seed: 64 random bits that depend on these three numbers only, so that
 // threads and resumed runs see the same draws. Threads: shared.
 SESSREC_API uint64_t sessrec_random(uint64_t seed, uint64_t stream, uint64_t index);
-// The same draw as a number in [0,1), a multiple of 2^-24.
+// The same draw as a number in [0,1), a multiple of 2^-24. Threads: shared.
 SESSREC_API float sessrec_random_unit(uint64_t seed, uint64_t stream, uint64_t index);
 
-// Threads that share work, or the caller's job system: threads and jobs as in sessrec_config, jobs may be
-// NULL. Threads: one.
+// Threads that share work, or your job system; threads and jobs as in sessrec_config, jobs may be NULL.
+// Threads: one.
 typedef struct sessrec_pool sessrec_pool;
 SESSREC_API sessrec_result sessrec_pool_create(int32_t threads, const sessrec_jobs *jobs,
                                                const sessrec_allocator *allocator, sessrec_pool **out,
                                                sessrec_error *err);
 // How many tasks can run at once.
 SESSREC_API int32_t sessrec_pool_threads(const sessrec_pool *pool);
-// task(context, i) for every i in [0,count), in any order and on any thread; returns when all are done. A task
-// must not call it for the same pool. pool NULL: one after the other.
+// Calls task(context, i) for every i in [0,count), in any order and on any thread; returns when all are done.
+// A task must not call it for the same pool. pool NULL: one after the other.
 SESSREC_API sessrec_result sessrec_parallel(sessrec_pool *pool, int32_t count,
                                             void (*task)(void *context, int32_t index), void *context);
 SESSREC_API void sessrec_pool_destroy(sessrec_pool *pool);
 
-// Optimizer state for one tensor, arrays of its shape, all zero at the start; NULL where the kind does not
-// need it.
+// Optimizer state of one tensor: arrays of its shape, all zero at the start; NULL where the kind needs none.
 typedef struct sessrec_optimizer_state {
     float *first;       // all but SGD (Adagrad, RMSProp, Adadelta: mean of g^2; Adam: m)
     float *second;      // Adadelta (mean of d^2), Adam (v)
@@ -1423,29 +1402,28 @@ typedef struct sessrec_optimizer_state {
     int32_t *steps;     // [rows] Adam: how often each row was updated
 } sessrec_optimizer_state;
 
-// w -= learning_rate * d(g), or with momentum v = momentum v - learning_rate d(g), w += v; d(g) by kind.
-// Updates rows row_ids[0..rows-1] (NULL: rows
-// 0 .. rows-1) of the table w [*,columns] with gradient [rows,columns], which is used up. Row ids must be
-// distinct: see sessrec_sum_duplicates. Threads: shared, with distinct rows.
+// w -= learning_rate * d(g) or, with momentum, v = momentum v - learning_rate d(g), w += v; d(g) depends on
+// the kind. Updates rows row_ids[0..rows-1] (NULL: rows 0 .. rows-1) of the table w [*,columns] with gradient
+// [rows,columns], which is overwritten. Row ids must be distinct: see sessrec_sum_duplicates. Threads:
+// shared, with distinct rows.
 SESSREC_API sessrec_result sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows,
                                                     int32_t columns, const int32_t *row_ids, float *weights,
                                                     float *gradient, const sessrec_optimizer_state *state);
 
 // Adds the rows of gradient [rows,columns] that have the same row id into the first of them, in order, and
 // moves the distinct rows and their ids to the front. Returns how many there are, or a negative
-// sessrec_result. scratch [6*rows+2].
-// Threads: shared.
+// sessrec_result. scratch [6*rows+2]. Threads: shared.
 SESSREC_API int32_t sessrec_sum_duplicates(int32_t rows, int32_t columns, int32_t *row_ids, float *gradient,
                                            int32_t *scratch);
 
-// Draws items with probability support^alpha / sum(support^alpha), by an exact integer cumulative table: any
-// item with support > 0 can come, whatever the size of the catalogue. Draw `index` of `seed` is always the
-// same item. NO_DATA if nothing has support. Threads: create one, draw shared.
+// Draws items with probability support^alpha / sum(support^alpha) from an exact integer cumulative table:
+// every item with support > 0 can be drawn, however large the catalog. Draw `index` of `seed` is always the
+// same item. NO_DATA if no item has support. Threads: one for create, shared for draw.
 typedef struct sessrec_sampler sessrec_sampler;
 SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *supports, int32_t item_count, float alpha,
                                                   const sessrec_allocator *allocator, sessrec_sampler **out,
                                                   sessrec_error *err);
-// -1 without a sampler.
+// -1 if sampler is NULL.
 SESSREC_API int32_t sessrec_sampler_draw(const sessrec_sampler *sampler, uint64_t seed, uint64_t index);
 SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler);
 
@@ -1459,124 +1437,124 @@ typedef struct sessrec_batch {
     const int32_t *targets;         // [rows]
     const int32_t *negatives;       // [negative_count] shared by all rows
     const int32_t *sessions;        // [rows] sessions of the log
-    const int32_t *session_starts;   // [rows] 1: the pair is the first of its session, the hidden state
-                                     // starts anew
-    const int32_t *user_starts;      // [rows] 1: and the session the first of its user, both states start at
-                                     // zero. NULL without users
-    const int32_t *previous_rows;    // [rows] the row of this slot in the mini-batch before; slots move up
-                                     // when others run out
+    const int32_t *session_starts;  // [rows] 1: the first pair of its session; the hidden state starts at
+                                    // zero, or from the user's state
+    const int32_t *user_starts;     // [rows] 1: also the user's first session; both states start at zero.
+                                    // NULL without users
+    const int32_t *previous_rows;   // [rows] the slot's row in the previous mini-batch; slots move up when
+                                    // others have no session left
 } sessrec_batch;
 
-// Walks a log in session-parallel mini-batches (manual, 2; Hidasi 2016, figure 3). Slots 0.. take the first
-// sessions; a slot whose session is used up takes the next one, lowest slot first. Only without extra
-// negatives the epoch ends when a single slot is left, because it has nothing to be compared with; with
-// user_hidden it goes on to the end. sampler may be NULL: none are drawn; with config.negatives > 0 the
-// caller adds his own to each mini-batch. Log and sampler must outlive the batcher. Threads: one.
+// Walks through a log in session-parallel mini-batches (manual, 2; Hidasi 2016, figure 3). Slots 0.. take the
+// first sessions; the lowest slot whose session has ended takes the next one. If only one slot is left and
+// there are no extra negatives, the epoch ends, because its row has no negatives; with user_hidden it
+// continues. sampler NULL: no negatives are drawn; with config.negatives > 0 add your own to each mini-batch.
+// Log and sampler must outlive the batcher. Threads: one.
 typedef struct sessrec_batcher sessrec_batcher;
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_log *log,
                                                   const sessrec_sampler *sampler, sessrec_batcher **out,
                                                   sessrec_error *err);
-// The next mini-batch; its arrays live until the next call. rows is 0 at the end of an epoch; the call after
-// that begins the next one.
+// The next mini-batch; its arrays are valid until the next call. rows is 0 at the end of an epoch; the call
+// after that starts the next one.
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
-// Go to a step of an epoch, as after a resume: the next mini-batch will be that one. INVALID_ARGUMENT if the
-// epoch is shorter; the next one is then the epoch's first.
+// Goes to a step of an epoch, as after a resume. INVALID_ARGUMENT if the epoch is shorter; the next
+// mini-batch is then the epoch's first.
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step,
                                                 sessrec_error *err);
-// Mini-batches and pairs of an epoch. With shuffle_sessions each has a few mini-batches more or less: before
-// the first ends the number is the first's, then that of the epoch that ended last. The pairs are those of
-// the first.
+// Mini-batches and pairs per epoch. With shuffle_sessions the number of mini-batches varies a little: it is
+// the first epoch's until that ends, then that of the last epoch that ended. The pairs are those of the
+// first.
 SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
 SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
 
-// A model in training: weights, optimizer state, hidden state of every slot. The items are those of the log
-// (after those of config->start_from; the log must then have been made with format.items_of, else MISMATCH).
-// Threads: one, for this and all that follows on trainers.
+// A model in training: weights, optimizer state, and the hidden state of every slot. Its items are those of
+// the log (after those of config->start_from; MISMATCH if the log was made without format.items_of). Threads:
+// one, for everything about trainers.
 typedef struct sessrec_trainer sessrec_trainer;
 SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log,
                                                   sessrec_trainer **out, sessrec_error *err);
 SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *trainer);
-// Forward and backward for one mini-batch, then the update. *loss (may be NULL) is that of the mini-batch
+// Forward and backward for one mini-batch, then the update. *loss (may be NULL) is the mini-batch's loss
 // (manual, 2). DIVERGED if it is not finite; the weights then keep their last values.
 SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *trainer, const sessrec_batch *batch,
                                                 double *loss, sessrec_error *err);
-// The two halves: gradients (and new hidden states), and the update with them.
+// The two halves of a step: gradients and new hidden states, then the update.
 SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const sessrec_batch *batch,
                                                 double *loss, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer, sessrec_error *err);
-// A matrix that belongs to a trainer. row_ids: NULL for a whole matrix; for sparse gradients the item of each
-// row.
+// A matrix that belongs to a trainer. row_ids: the item of each row of a sparse gradient, NULL for a whole
+// matrix.
 typedef struct sessrec_mutable_tensor {
     float *data;
     int32_t rows, columns;
     const int32_t *row_ids;
 } sessrec_mutable_tensor;
-// Tensors by name, writable. Weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of
+// Tensors by name, writable: weights as in sessrec_model_tensor; "grad.NAME" after sessrec_trainer_grad (of
 // tables only the rows that were used, with row_ids; on a GPU -1 where a row was added to an earlier one of
-// the same item); optimizer state "acc.NAME", "second.NAME", "vel.NAME"; "hidden0" .. [batch_size,H] and
-// "user" [batch_size,Hu], the states of the slots. (To see the scores, use a custom loss.) On a GPU they are
-// copies: ask again after each step; what is written into them before the next step, or before the next call
-// that looks, goes back to the GPU.
+// the same item); optimizer state "acc.NAME", "second.NAME", "vel.NAME"; the slots' states "hidden0" ..
+// [batch_size,H] and "user" [batch_size,Hu]. (To see the scores, use a custom loss.) On a GPU they are
+// copies: ask again after each step. What you write into them before the next step or the next call that
+// reads them goes back to the GPU.
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name,
                                                   sessrec_mutable_tensor *out, sessrec_error *err);
-// The weights as they stand, as a model that belongs to the trainer and changes with it; on a GPU with the
-// next call.
+// The current weights as a model that belongs to the trainer and changes with it (on a GPU, with the next
+// call).
 SESSREC_API sessrec_result sessrec_trainer_model(const sessrec_trainer *trainer, const sessrec_model **out,
                                                  sessrec_error *err);
-// Ends the trainer's ownership: the model stays, and is the caller's to destroy. The trainer can then only be
-// destroyed.
+// Hands the model over to the caller, who destroys it. The trainer can then only be destroyed.
 SESSREC_API sessrec_result sessrec_trainer_take_model(sessrec_trainer *trainer, sessrec_model **out,
                                                       sessrec_error *err);
 // Early stopping: tell the trainer how good its weights are (higher is better). It keeps a copy of the best;
-// use_best puts them back, and changes nothing if none were kept.
+// use_best restores them, and does nothing if none were kept.
 SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *trainer, double value,
                                                      sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_use_best(sessrec_trainer *trainer, sessrec_error *err);
-// Where it stands: the epoch and the step in it that come next; pairs and summed row loss of the epoch so
-// far; the best value that keep_best was told, and how many calls ago (0: the last; -1: none yet).
+// The state of the run: the next epoch and step; pairs and summed row loss of the epoch so far; the best
+// value that keep_best got, and how many calls ago (0: the last one; -1: none yet).
 typedef struct sessrec_position {
     int32_t epoch, best_age;
     int64_t step, pairs;
     double loss_sum, best;
 } sessrec_position;
 SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *trainer);
-// Going on from a model: what the first steps must know of those before. Adagrad divides a step by the root
-// of the squared gradients so far; with none its steps are those of an untrained network, and undo what was
-// learned. A model holds no accumulators, but how many clicks each item has had. So this measures what a
-// click adds, on the first 300 mini-batches and without an update, and begins the rows of items that
-// config.start_from knows, and all dense matrices, with that for 10 * config.epochs passes over the model's
-// clicks: 10 because errors were larger when it knew less (bench/RESULTS.md). Rows of new items begin at
-// zero. And those weights shrink to 0.9 of themselves: a network that begins near an old optimum stays there
-// and generalizes worse than one from scratch (Ash, Adams, NeurIPS 2020). Call it before the first step, as
-// sessrec_train does; the batcher begins anew. Nothing happens without start_from, or with another optimizer.
+// For continuing from a model. Adagrad divides a step by the root of the sum of all squared gradients so far.
+// Without that sum the first steps would be as large as those of an untrained network and would undo what was
+// learned. A model does not contain the sums, only its items' supports. So this measures what one click adds,
+// on the first 300 mini-batches and without updating weights. It then sets the sums of items that
+// config.start_from knows, and of all dense matrices, as if the model's clicks had been seen 10 *
+// config.epochs times: 10 because gradients were larger when the model knew less. Sums of new items start at
+// zero. The known weights also shrink to 0.9 of what they were: a network that starts at an old optimum tends
+// to stay there and generalizes worse than one trained from scratch (Ash, Adams, NeurIPS 2020). Call it
+// before the first step, as sessrec_train does; the batcher starts again. It does nothing without start_from
+// or with another optimizer.
 SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *trainer, sessrec_batcher *batcher,
                                                    sessrec_error *err);
 // Learns from one session that has just ended, click by click: a mini-batch of one row for each pair, with
-// config.negatives samples (sampler NULL: without; then nothing is learned but with a custom loss). Items -1
-// are left out. *loss (may be NULL) is the mean over the pairs, 0 if there is none.
+// config.negatives samples (sampler NULL: none, and then only a custom loss learns anything). Items -1 are
+// left out. *loss (may be NULL) is the mean over the pairs, 0 if there are none.
 SESSREC_API sessrec_result sessrec_trainer_learn(sessrec_trainer *trainer, const sessrec_sampler *sampler,
                                                  const int32_t *items, int32_t count, double *loss,
                                                  sessrec_error *err);
-// The sampler that the configuration asks for, from the support of the model's items; NULL with negatives ==
-// 0. Owner: the caller.
+// The sampler that the configuration asks for, from the supports of the model's items; NULL with negatives ==
+// 0. It belongs to the caller.
 SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *trainer, sessrec_sampler **out,
                                                    sessrec_error *err);
-// Steps through what is left of the batcher's epoch. Calls config.progress a few times a second, writes
+// Trains on the rest of the batcher's epoch. Calls config.progress a few times per second and writes
 // config.checkpoint every config.checkpoint_steps. STOPPED if the callback said so.
 SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *trainer, sessrec_batcher *batcher,
                                                  sessrec_error *err);
-// The epoch is over: the position goes to the beginning of the next.
+// Ends the epoch: moves the position to the start of the next.
 SESSREC_API sessrec_result sessrec_trainer_next_epoch(sessrec_trainer *trainer);
-// Fills in how the run stands, for a progress callback.
+// Fills in the state of the run for a progress callback.
 SESSREC_API sessrec_result sessrec_trainer_progress(const sessrec_trainer *trainer,
                                                     const sessrec_batcher *batcher, sessrec_progress *out);
-// Where it runs: "cpu", or the GPU's name. Belongs to the trainer.
+// Where it runs: "cpu", or the GPU's name, which belongs to the trainer.
 SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *trainer);
 #ifndef SESSREC_NO_STDIO
-// Checkpoints hold everything that the rest of the run depends on; a run that is resumed ends with the same
-// bits as one that was never stopped. load puts one into a trainer that was created with the same
-// configuration and log, else MISMATCH. Written like a model.
+// Checkpoints hold everything that the rest of the run depends on: a resumed run ends with the same bits as
+// one that never stopped. _read puts one into a trainer created with the same configuration and log, else
+// MISMATCH. They are written like models.
 SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *trainer, const char *path,
                                                  sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const char *path,
@@ -1585,30 +1563,30 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const 
 
 // ---- the seam for a GPU: sessrec_cuda.cu fills it in; programs do not need it ----
 
-// One matrix of a model in training, in the processor's memory. Tables have a row an item, of which a step
+// One matrix of a model in training, in the processor's memory. A table has a row per item, of which a step
 // touches a few.
 typedef struct sessrec_device_tensor {
-    const char *name;           // as in sessrec_model_tensor
+    const char *name;   // as in sessrec_model_tensor
     int32_t rows, columns, table;
-    float *weights;             // [rows,columns]
+    float *weights;     // [rows,columns]
     sessrec_optimizer_state state;
-    float *gradient;            // [rows,columns]; NULL for tables
+    float *gradient;    // [rows,columns]; NULL for tables
 } sessrec_device_tensor;
 
-// What a device gets of a trainer. All pointers but `tensor` are valid as long as the trainer.
+// What a device sees of a trainer. All pointers but `tensors` are valid as long as the trainer.
 typedef struct sessrec_device_view {
     const sessrec_config *config;
     sessrec_model_info info;
     int32_t tensor_count;
     const sessrec_device_tensor *tensors;
-    const float *log_support;               // [V] for logQ, else NULL
-    float *hidden[SESSREC_MAX_LAYERS];      // [batch_size,H]
-    float *user;                            // [batch_size,Hu], NULL without users
-    // gradients of tables, a row for each use: columns (then, with TIED, inputs) for Wy; columns for By;
-    // inputs for E or one-hot W, else NULL
+    const float *log_support;           // [V] for logQ, else NULL
+    float *hidden[SESSREC_MAX_LAYERS];  // [batch_size,H]
+    float *user;                        // [batch_size,Hu], NULL without users
+    // gradients of tables, a row per use: columns (then, with TIED, inputs) for Wy; columns for By; inputs
+    // for E or one-hot W, else NULL
     float *output_gradient, *bias_gradient, *input_gradient;
-    int32_t *output_id, *input_id;          // the item of each row, -1 where it was added to an earlier row
-                                            // of the same item
+    int32_t *output_id, *input_id;      // the item of each row, -1 where it was added to an earlier row of
+                                        // the same item
 } sessrec_device_view;
 
 // A sessrec_sampler, for drawing on a device.
@@ -1621,28 +1599,28 @@ typedef struct sessrec_device_sampler {
 
 #define SESSREC_DEVICE_AHEAD 64  // mini-batches that are given at once
 
-// Every function but destroy fails as functions of the library do. A device begins with what the processor's
-// memory holds.
+// Functions fail as those of the library do, except destroy. A device starts with what the processor's memory
+// holds.
 typedef struct sessrec_device_table {
     sessrec_result (*create)(const sessrec_device_view *view, void **device, sessrec_error *err);
     const char *(*name)(const void *device);
-    // Forward and backward for a checked mini-batch; *sum is the sum of the row losses. An infinite or NaN
-    // sum is not an error here.
+    // Forward and backward for a checked mini-batch; *sum is the sum of the row losses, which may be infinite
+    // or NaN here.
     sessrec_result (*grad)(void *device, const sessrec_batch *batch, double *sum, sessrec_error *err);
     sessrec_result (*apply)(void *device, sessrec_error *err);
-    // An epoch, some mini-batches at a time. sampler: for those that come. put: the next one is number
-    // `index` < AHEAD of those to come, and its negatives (batch->negative is NULL) are to be drawn. run:
-    // trains on the first `count`, and stops changing weights at an infinite or NaN sum. All three are NULL
-    // where there is nothing to gain.
+    // An epoch, some mini-batches at a time. sampler: for those that follow. put: the next mini-batch is
+    // number `index` < AHEAD of those to come; its negatives (batch->negatives is NULL) are drawn on the
+    // device. run: trains on the first `count` and stops changing weights at an infinite or NaN sum. All
+    // three are NULL if there is nothing to gain.
     sessrec_result (*sampler)(void *device, const sessrec_device_sampler *sampler, sessrec_error *err);
     void (*put)(void *device, int32_t index, const sessrec_batch *batch);
     sessrec_result (*run)(void *device, int32_t count, double *sums, sessrec_error *err);
     // the gradients, or else all that stays between steps
     sessrec_result (*download)(void *device, int gradients, sessrec_error *err);
-    sessrec_result (*upload)(void *device, sessrec_error *err);                     // all that stays
+    sessrec_result (*upload)(void *device, sessrec_error *err);     // all that stays
     void (*destroy)(void *device);
     // Ranks for evaluation, with scores h Wy^T + By of all items [items,width]: for up to
-    // SESSREC_DEVICE_RANKS rows of h [rows,width], how many items score higher than the target, and how many
+    // SESSREC_DEVICE_RANKS rows of h [rows,width], how many items score higher than the target and how many
     // others the same (sessrec_rank_counts).
     sessrec_result (*open_ranks)(const float *Wy, const float *By, int32_t items, int32_t width, void **ranks,
                                  sessrec_error *err);
@@ -1655,20 +1633,20 @@ typedef struct sessrec_device_table {
 extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 #endif
 
-// The one definition of rank: from the number of items that score higher than the target and of others that
-// score the same. Threads: shared.
+// The definition of rank, from how many items score higher and how many others score the same. Threads:
+// shared.
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties);
-// Counts both over scores [item_count]. A target of NaN or -infinity ranks last (every other item is
-// higher); other NaNs are never higher.
+// Counts both in scores [item_count]. A target of NaN or -infinity ranks last (every other item is higher);
+// other NaNs are never higher. Threads: shared.
 SESSREC_API sessrec_result sessrec_rank_counts(const float *scores, int32_t item_count, int32_t target,
                                                int64_t *higher, int64_t *equal);
-// Adds one event of that rank to metrics whose values are sums over events; divide by events in the end.
+// Adds one event of that rank to metrics whose values are sums; divide them by the number of events at the
+// end.
 SESSREC_API sessrec_result sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoff_count,
                                                const int32_t *cutoffs);
-// The averages over the events of `count` neighboring groups of a report together; all zero without events.
-// Threads: shared. So (by_position, 2) are the recommendations after a session's first and second click,
-// whose targets are its second and third event, (by_position + 2, 2) the third and fourth recommendation,
-// (by_position + 4, 4) all later ones.
+// Averages `count` neighboring groups of a report over all their events; all zero without events. For example
+// (by_position, 2) are the recommendations after a session's first and second click, (by_position + 2, 2) the
+// third and fourth, (by_position + 4, 4) all later ones. Threads: shared.
 SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups, int32_t count);
 
 #endif // SESSREC_NO_TRAINING

@@ -7,9 +7,17 @@
 // library's own.
 #include "zoo.h"
 
+#include "bert4rec.h"
+#include "bprmf.h"
+#include "caser.h"
+#include "fpmc.h"
+#include "lru.h"
 #include "sasrec.h"
+#include "srgnn.h"
+#include "stamp.h"
 
-static const zoo_model *const MODELS[] = {&zoo_sasrec};
+static const zoo_model *const MODELS[] = {&zoo_sasrec, &zoo_lru, &zoo_bprmf, &zoo_fpmc, &zoo_stamp,
+                                         &zoo_srgnn, &zoo_caser, &zoo_bert4rec};
 enum { MODEL_COUNT = (int)(sizeof MODELS / sizeof *MODELS) };
 
 // ---- a model as a scorer ----------------------------------------------------------------------------------
@@ -134,7 +142,8 @@ static int set_option(zoo_options *o, const char *name, const char *value) {
         {"width", &o->width, NULL}, {"heads", &o->heads, NULL}, {"layers", &o->layers, NULL},
         {"most-clicks", &o->most_clicks, NULL}, {"epochs", &o->epochs, NULL}, {"sessions", &o->sessions, NULL},
         {"samples", &o->samples, NULL}, {"dropout", NULL, &o->dropout}, {"rate", NULL, &o->rate},
-        {"decay", NULL, &o->decay}, {"clip", NULL, &o->clip}, {"warm-up", NULL, &o->warm_up}};
+        {"decay", NULL, &o->decay}, {"clip", NULL, &o->clip}, {"warm-up", NULL, &o->warm_up},
+        {"loss", &o->loss, NULL}};
     for (size_t i = 0; i < sizeof options / sizeof *options; ++i)
         if (!strcmp(name, options[i].name)) {
             if (options[i].whole) *options[i].whole = (int32_t)strtol(value, NULL, 10);

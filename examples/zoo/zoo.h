@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ZOO_TENSORS = 64, ZOO_BLOCKS = 256, ZOO_ROWS = 32, ZOO_BLOCK_BYTES = 1 << 22 };
+enum { ZOO_TENSORS = 64, ZOO_BLOCKS = 256, ZOO_ROWS = 32, ZOO_BLOCK_BYTES = 1 << 20 };
 
 // A matrix of weights, its gradient, and what Adam keeps of it.
 typedef struct zoo_tensor {
@@ -31,6 +31,7 @@ typedef struct zoo_options {
     int32_t epochs, sessions;                   // of a mini-batch
     int32_t samples;                            // of the softmax; 0: the whole catalog
     float dropout, rate, decay, clip, warm_up;  // warm_up: part of all steps
+    int32_t loss;                               // sessrec_loss_kind
 } zoo_options;
 
 // A network in training.
@@ -152,17 +153,17 @@ static inline void zoo_add(int32_t n, const float *x, float *y) {
     for (int32_t i = 0; i < n; ++i) y[i] += x[i];
 }
 
-// y [P,n] = x [P,m] W + b
+// y [P,n] = x [P,m] W + b; b may be NULL
 static inline void zoo_linear(zoo *net, int32_t P, const zoo_tensor *W, const zoo_tensor *b, const float *x,
                               float *y) {
-    for (int32_t i = 0; i < P; ++i) memcpy(y + i * W->columns, b->w, (size_t)W->columns * sizeof *y);
-    zoo_multiply(net, P, W->columns, W->rows, x, W->rows, 1, W->w, y, 1);
+    for (int32_t i = 0; i < P && b; ++i) memcpy(y + i * W->columns, b->w, (size_t)W->columns * sizeof *y);
+    zoo_multiply(net, P, W->columns, W->rows, x, W->rows, 1, W->w, y, b != NULL);
 }
 // dW += x^T dy     db += sum of dy     dx = dy W^T (NULL: not asked for)
 static inline void zoo_linear_back(zoo *net, int32_t P, zoo_tensor *W, zoo_tensor *b, const float *x,
                                    const float *dy, float *dx) {
     zoo_multiply(net, W->rows, W->columns, P, x, 1, W->rows, dy, W->g, 1);
-    for (int32_t i = 0; i < P; ++i) zoo_add(W->columns, dy + i * W->columns, b->g);
+    for (int32_t i = 0; i < P && b; ++i) zoo_add(W->columns, dy + i * W->columns, b->g);
     if (dx) zoo_multiply_bt(net, P, W->rows, W->columns, dy, W->w, zoo_floats(net, 1, W->rows), dx);
 }
 
@@ -346,7 +347,7 @@ static inline void zoo_attend_back(zoo *net, zoo_attention *a, const float *d_o,
 }
 
 // ---- the loss ---------------------------------------------------------------------------------------------
-// Cross-entropy of the next item over the whole catalog, or over the targets of the mini-batch and samples
+// Cross-entropy of the next item, or another loss, over the whole catalog, or over the targets of the mini-batch and samples
 // that all rows share, with the logarithm of how often a column is proposed taken off (Bengio, Senecal 2008).
 
 typedef struct zoo_loss_task {
@@ -362,6 +363,8 @@ static inline void zoo_loss_rows(void *context, int32_t index) {
     const int32_t i = index * ZOO_ROWS, rows = t->P - i < ZOO_ROWS ? t->P - i : ZOO_ROWS;
     float *S = t->S + (ptrdiff_t)i * t->C;
     sessrec_loss_config config = sessrec_config_default().loss;
+    config.kind = t->net->options.loss;
+    config.with_diagonal = 0;
     float product[SESSREC_MATMUL_SCRATCH];
     sessrec_matmul_bt(rows, t->C, t->H, t->h + i * t->H, t->H, t->Y, t->H, t->y, S, t->C,
                       product);
@@ -467,5 +470,41 @@ typedef struct zoo_model {
     // vectors [V,H] and biases [V,1] that items are scored by
     void (*scores)(const void *model, const zoo_tensor **vectors, const zoo_tensor **biases);
 } zoo_model;
+
+// ---- serving without a state of one's own -----------------------------------------------------------------
+// The state is h [2H], how many clicks [1], and the items [most] of the last ones: the session is run anew with
+// each click, and h is its last row [columns].
+
+typedef float *(*zoo_forward)(zoo *net, const void *model, const zoo_batch *batch);
+
+static inline size_t zoo_replay_floats(const zoo *net) {
+    return 2 * (size_t)net->options.width + 1 + (size_t)net->options.most_clicks;
+}
+// Runs items [n] as a session of its own, without dropout.
+static inline void zoo_run_alone(const zoo *net, const void *model, zoo_forward forward, int32_t n,
+                                 const int32_t *items, int32_t columns, float *h) {
+    zoo own = *net;
+    const int32_t begins[2] = {0, n};
+    const zoo_batch batch = {1, n, begins, items, items};
+    memset(own.blocks, 0, sizeof own.blocks);
+    own.block = 0, own.used = 0;
+    own.pool = NULL;
+    own.options.dropout = 0;
+    memcpy(h, forward(&own, model, &batch) + (n - 1) * columns, (size_t)columns * sizeof *h);
+    for (int32_t b = 0; b < ZOO_BLOCKS; ++b) free(own.blocks[b]);
+}
+// Adds a click to the state. Returns how many it has then, as integers in `items` [most].
+static inline int32_t zoo_remember(const zoo *net, float *state, int32_t item, int32_t *items) {
+    const int32_t most = net->options.most_clicks;
+    float *count = state + 2 * net->options.width, *list = count + 1;
+    if ((int32_t)*count == most) {
+        memmove(list, list + 1, (size_t)(most - 1) * sizeof *list);
+        *count -= 1;
+    }
+    list[(int32_t)*count] = (float)item;
+    *count += 1;
+    for (int32_t i = 0; i < (int32_t)*count; ++i) items[i] = (int32_t)list[i];
+    return (int32_t)*count;
+}
 
 #endif // ZOO_H

@@ -1,0 +1,136 @@
+// caser.h - Caser (Tang, Wang, WSDM 2018): the last items as an image, read by convolutions
+//
+// X [L,H] are the vectors of the last L items, zeros where there are none.
+//     horizontal   for heights 1 .. L, filters F [n,height H]:  o = max over p of relu(F . X[p .. p+height-1] + f)
+//     vertical     filters G [m,L]:  G X [m,H], sums of the items with weights for how long ago they were clicked
+//     h = relu(W [o, G X] + w)        scores = h E^T + b, E being another table than that of X
+//
+// Patterns of a few clicks wherever they stand. The paper's user vectors are left out: a visitor is new here.
+#ifndef ZOO_CASER_H
+#define ZOO_CASER_H
+
+#include "zoo.h"
+
+enum { CASER_L = 5, CASER_FILTERS = 16, CASER_VERTICAL = 4 };
+
+typedef struct caser {
+    zoo_tensor *X, *E, *b, *F[CASER_L], *f[CASER_L], *G, *W, *w;
+} caser;
+
+static inline void *caser_create(zoo *net) {
+    caser *m = (caser *)zoo_zeros(1, sizeof *m);
+    const int32_t H = net->options.width;
+    m->X = zoo_matrix(net, net->items, H), m->E = zoo_matrix(net, net->items, H);
+    m->b = zoo_tensor_of(net, net->items, 1, 0, 0);
+    for (int32_t l = 0; l < CASER_L; ++l) {
+        m->F[l] = zoo_matrix(net, CASER_FILTERS, (l + 1) * H);
+        m->f[l] = zoo_tensor_of(net, 1, CASER_FILTERS, 0, 0);
+    }
+    m->G = zoo_matrix(net, CASER_VERTICAL, CASER_L);
+    m->W = zoo_matrix(net, CASER_L * CASER_FILTERS + CASER_VERTICAL * H, H);
+    m->w = zoo_tensor_of(net, 1, H, 0, 0);
+    return m;
+}
+
+typedef struct caser_pass {
+    zoo *net;
+    const caser *m;
+    int32_t width;      // of o and G X together
+    int32_t *first;     // [P] the session's first place
+    float *x, *mask;    // [P,H] item vectors
+    float *X, *o, *h;   // [P,L,H] [P,width] [P,H]
+    int32_t *best;      // [P,L,FILTERS] the p of the maximum, -1 where relu is 0
+} caser_pass;
+
+static inline void caser_place(void *context, int32_t i) {
+    const caser_pass *p = (const caser_pass *)context;
+    const caser *m = p->m;
+    const int32_t H = m->X->columns, n = i - p->first[i] + 1 < CASER_L ? i - p->first[i] + 1 : CASER_L;
+    float *X = p->X + (ptrdiff_t)i * CASER_L * H, *o = p->o + i * p->width;
+    int32_t *best = p->best + (ptrdiff_t)i * CASER_L * CASER_FILTERS;
+    memcpy(X + (CASER_L - n) * H, p->x + (i - n + 1) * H, (size_t)n * (size_t)H * sizeof *X);
+    for (int32_t l = 0; l < CASER_L; ++l)
+        for (int32_t k = 0; k < CASER_FILTERS; ++k, ++o, ++best) {
+            const float *F = m->F[l]->w + k * (l + 1) * H;
+            *best = -1;
+            for (int32_t at = 0; at + l < CASER_L; ++at) {
+                const float y = zoo_dot((l + 1) * H, F, X + at * H) + m->f[l]->w[k];
+                if (y > *o) *o = y, *best = at;
+            }
+        }
+    sessrec_matmul(CASER_VERTICAL, H, CASER_L, m->G->w, CASER_L, 1, X, H, o, H, 0);
+}
+
+static inline void caser_run(zoo *net, const caser *m, const zoo_batch *batch, caser_pass *p) {
+    const int32_t H = net->options.width, P = batch->places;
+    p->net = net, p->m = m, p->width = m->W->rows;
+    zoo_embed(P, m->X, batch->items, 1, p->x = zoo_floats(net, P, H));
+    p->mask = zoo_dropout(net, P * H, p->x);
+    p->first = (int32_t *)zoo_bytes(net, (size_t)P * sizeof *p->first);
+    for (int32_t s = 0; s < batch->sessions; ++s)
+        for (int32_t i = batch->begins[s]; i < batch->begins[s + 1]; ++i) p->first[i] = batch->begins[s];
+    p->X = zoo_floats(net, P, CASER_L * H), p->o = zoo_floats(net, P, p->width);
+    p->best = (int32_t *)zoo_bytes(net, (size_t)P * CASER_L * CASER_FILTERS * sizeof *p->best);
+    sessrec_parallel(net->pool, P, caser_place, p);
+    zoo_linear(net, P, m->W, m->w, p->o, p->h = zoo_floats(net, P, H));
+    zoo_relu(P * H, p->h);
+}
+
+static inline double caser_train(zoo *net, void *model, const zoo_batch *batch) {
+    caser *m = (caser *)model;
+    caser_pass p;
+    const int32_t H = net->options.width, P = batch->places;
+    caser_run(net, m, batch, &p);
+    const float *mask = zoo_dropout(net, P * H, p.h);
+    float *dh = zoo_floats(net, P, H), *d_o = zoo_floats(net, P, p.width), *dx = zoo_floats(net, P, H),
+          *dX = zoo_floats(net, CASER_L, H);
+    const double loss = zoo_loss(net, P, p.h, batch->targets, m->E, m->b, dh);
+    zoo_mask(P * H, mask, dh);
+    zoo_relu_back(P * H, p.h, dh);
+    zoo_linear_back(net, P, m->W, m->w, p.o, dh, d_o);
+    for (int32_t i = 0; i < P; ++i) {
+        const float *X = p.X + (ptrdiff_t)i * CASER_L * H, *d = d_o + i * p.width;
+        const int32_t *best = p.best + (ptrdiff_t)i * CASER_L * CASER_FILTERS;
+        const int32_t n = i - p.first[i] + 1 < CASER_L ? i - p.first[i] + 1 : CASER_L;
+        memset(dX, 0, CASER_L * (size_t)H * sizeof *dX);
+        // the maximum passes its gradient to the one place where it was found
+        for (int32_t l = 0; l < CASER_L; ++l)
+            for (int32_t k = 0; k < CASER_FILTERS; ++k, ++d, ++best) {
+                if (*best < 0) continue;
+                zoo_axpy((l + 1) * H, *d, X + *best * H, m->F[l]->g + k * (l + 1) * H);
+                zoo_axpy((l + 1) * H, *d, m->F[l]->w + k * (l + 1) * H, dX + *best * H);
+                m->f[l]->g[k] += *d;
+            }
+        for (int32_t v = 0; v < CASER_VERTICAL; ++v, d += H)
+            for (int32_t l = 0; l < CASER_L; ++l) {
+                m->G->g[v * CASER_L + l] += zoo_dot(H, d, X + l * H);
+                zoo_axpy(H, m->G->w[v * CASER_L + l], d, dX + l * H);
+            }
+        zoo_add(n * H, dX + (CASER_L - n) * H, dx + (i - n + 1) * H);
+    }
+    zoo_mask(P * H, p.mask, dx);
+    zoo_embed_back(P, m->X, batch->items, 1, dx);
+    return loss;
+}
+
+static inline float *caser_forward(zoo *net, const void *model, const zoo_batch *batch) {
+    caser_pass p;
+    caser_run(net, (const caser *)model, batch, &p);
+    return p.h;
+}
+static inline void caser_click(const zoo *net, const void *model, float *state, int32_t item,
+                               float *scratch) {
+    int32_t *items = (int32_t *)(void *)scratch;
+    const int32_t n = zoo_remember(net, state, item, items), last = n < CASER_L ? n : CASER_L;
+    zoo_run_alone(net, model, caser_forward, last, items + n - last, net->options.width, state);
+}
+static inline void caser_scores(const void *model, const zoo_tensor **vectors, const zoo_tensor **biases) {
+    *vectors = ((const caser *)model)->E;
+    *biases = ((const caser *)model)->b;
+}
+
+static const zoo_model zoo_caser = {
+    "caser", {100, 1, 1, 50, 8, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
+    caser_create, caser_train, zoo_replay_floats, caser_click, caser_scores};
+
+#endif // ZOO_CASER_H
