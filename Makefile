@@ -19,14 +19,14 @@ EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
 TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 TEST_SCRIPTS = $(patsubst %,"sh % $(BUILD)/sessrec",$(wildcard tests/test_*.sh))
 FUZZ_TARGETS = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz_%,$(wildcard tests/fuzz/*.c))
-TEST_PROGRAMS = $(TESTS) $(FUZZ_TARGETS) $(BUILD)/golden $(BUILD)/sessrec
+TEST_PROGRAMS = $(TESTS) $(FUZZ_TARGETS) $(BUILD)/golden $(BUILD)/sessrec $(BUILD)/zoo
 TEST_COMMANDS = $(TESTS) $(FUZZ_TARGETS) $(TEST_SCRIPTS) "$(BUILD)/golden tests/golden"
 # Line numbers only (-g1): with full debug information gcc takes minutes for the unrolled kernels under sanitizers.
 SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitize-recover=all
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
 # warnings, embedded, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness examples install \
+.PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness zoo examples install \
     uninstall cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
@@ -80,7 +80,10 @@ refresh: $(BUILD)/refresh ## Let a model go on learning night after night, on th
 witness: $(BUILD)/witness ## Compare losses with a second implementation in PyTorch, on a log in SESSREC_DATA
 	@sh bench/witness.sh $(BUILD)/witness
 
-examples: $(EXAMPLES) ## The example programs
+zoo: $(BUILD)/zoo ## Train every architecture of examples/zoo on the real log in the folder SESSREC_DATA
+	@sh bench/zoo.sh $(BUILD)/zoo
+
+examples: $(EXAMPLES) $(BUILD)/zoo ## The example programs
 
 cuda: ## Compile the GPU kernels to build/sessrec_cuda.o; needs the CUDA Toolkit
 	@command -v $(NVCC) >/dev/null || \

@@ -345,6 +345,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma push_macro("A")
+#undef A
+#pragma push_macro("B")
+#undef B
+#pragma push_macro("C")
+#undef C
+#pragma push_macro("K")
+#undef K
+#pragma push_macro("M")
+#undef M
+#pragma push_macro("N")
+#undef N
 #pragma push_macro("U")
 #pragma push_macro("W")
 #undef U
@@ -891,6 +903,16 @@ typedef struct sessrec_recommendation {
     float score;    // before the output activation; from popularity: the item's support
 } sessrec_recommendation;
 
+// Why an item is recommended: a rule, or a session of the index.
+typedef struct sessrec_reason {
+    float part;             // what it gives to the score; of neighbors without the factor of idf
+    int32_t context_count;  // of a rule: after these clicks, the last one first; else 0
+    int32_t context[4];
+    int32_t held, of;       // the item came in so many sessions of the log, of so many that had the context
+    int32_t session;        // of neighbors: the number of the session in the index, else -1
+    double time;            // when it ended
+} sessrec_reason;
+
 // Anything that scores the items of a catalog after the clicks of a session: the GRU, the library's other
 // scorers below, or your own. Fill in what you have; the rest stays NULL or 0. Several threads call it at
 // once for different states. A call serves `rows` sessions, whose states are state_bytes apart. The caller
@@ -921,6 +943,10 @@ typedef struct sessrec_scorer {
     // added to its. They are valid until the next call with this scratch, except calls of score.
     int32_t (*list)(const void *self, const void *state, const sessrec_recommendation **out, void *scratch);
     int32_t list_room;      // the most items that a list can hold; 0: item_count
+    // why an item has its score: fills at most `room` reasons, the strongest first, and returns how many; may
+    // be NULL
+    int32_t (*reasons)(const void *self, const void *state, int32_t item, sessrec_reason *out, int32_t room,
+                       void *scratch);
     // whether bytes from outside are a valid state; NULL: all are
     int32_t (*valid)(const void *self, const void *state);
     void (*destroy)(void *self);
@@ -995,6 +1021,10 @@ SESSREC_API sessrec_result sessrec_knn_create(const sessrec_knn_config *config, 
 SESSREC_API sessrec_result sessrec_knn_append(const sessrec_scorer *knn, const int32_t *items, int32_t count,
                                               double time);
 SESSREC_API sessrec_result sessrec_knn_forget(const sessrec_scorer *knn, double time);
+// The items of a session of the index, in the order of the clicks, to items [room]; returns how many it has,
+// 0 if there is no such session. Threads: shared.
+SESSREC_API int32_t sessrec_knn_session_items(const sessrec_scorer *knn, int32_t session, int32_t *items,
+                                              int32_t room);
 // Sessions and events in the index. Threads: shared.
 SESSREC_API int32_t sessrec_knn_sessions(const sessrec_scorer *knn);
 SESSREC_API int64_t sessrec_knn_events(const sessrec_scorer *knn);
@@ -1273,6 +1303,10 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, 
 // Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items,
                                                  int32_t count, float *scores);
+// Why an item is recommended, the strongest reasons first, to out [room]. Returns how many, 0 if its scorer
+// gives none, or a negative sessrec_result. Threads: one.
+SESSREC_API int32_t sessrec_session_reasons(sessrec_session *session, int32_t item, sessrec_reason *out,
+                                            int32_t room);
 // Ends the session: forgets its clicks, ready for the next one. Threads: one.
 SESSREC_API void sessrec_session_end(sessrec_session *session);
 // Clicks so far on known and on unknown items. Threads: one.
@@ -1524,10 +1558,10 @@ SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *tra
 // on the first 300 mini-batches and without updating weights. It then sets the sums of items that
 // config.start_from knows, and of all dense matrices, as if the model's clicks had been seen 10 *
 // config.epochs times: 10 because gradients were larger when the model knew less. Sums of new items start at
-// zero. The known weights also shrink to 0.9 of what they were: a network that starts at an old optimum tends
-// to stay there and generalizes worse than one trained from scratch (Ash, Adams, NeurIPS 2020). Call it
-// before the first step, as sessrec_train does; the batcher starts again. It does nothing without start_from
-// or with another optimizer.
+// zero. The known weights also shrink to 0.9 of their size: a network that starts near an old optimum stays
+// there and generalizes worse than one trained from scratch (Ash, Adams, NeurIPS 2020). Call it before the
+// first step, as sessrec_train does; the batcher starts again. It does nothing without start_from or with
+// another optimizer.
 SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *trainer, sessrec_batcher *batcher,
                                                    sessrec_error *err);
 // Learns from one session that has just ended, click by click: a mini-batch of one row for each pair, with
@@ -1654,6 +1688,12 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 #ifdef __cplusplus
 }
 #endif
+#pragma pop_macro("A")
+#pragma pop_macro("B")
+#pragma pop_macro("C")
+#pragma pop_macro("K")
+#pragma pop_macro("M")
+#pragma pop_macro("N")
 #pragma pop_macro("U")
 #pragma pop_macro("W")
 
@@ -6171,6 +6211,38 @@ static int32_t sessrec__knn_list(const void *self, const void *state, const sess
     return work.scored.count;
 }
 
+// Puts a reason in its place among the strongest.
+static int32_t sessrec__reason_add(sessrec_reason *out, int32_t count, int32_t room,
+                                   const sessrec_reason *reason) {
+    int32_t at = count < room ? count++ : room;
+    for (; at > 0 && reason->part > out[at - 1].part; --at)
+        if (at < room) out[at] = out[at - 1];
+    if (at < room) out[at] = *reason;
+    return count;
+}
+
+static int32_t sessrec__knn_reasons(const void *self, const void *state, int32_t item, sessrec_reason *out,
+                                    int32_t room, void *scratch) {
+    const sessrec__knn *knn = (const sessrec__knn *)self;
+    sessrec__layout layout = {(char *)scratch, 0, 0};
+    sessrec__knn_work work;
+    int32_t count = 0;
+    sessrec__knn_place(knn, &work, &layout);
+    sessrec__knn_find(knn, (const sessrec__clicks *)state, &work);
+    for (int32_t n = 0, star; n < work.neighbor_count; ++n) {
+        sessrec_reason reason = {0, 0, {-1, -1, -1, -1}, 0, 0, INT32_MAX - work.neighbors[n].item, 0};
+        const double share = sessrec__knn_share(knn, &work, n, &star);
+        const uint32_t begin = knn->begins[reason.session], end = knn->begins[reason.session + 1];
+        uint32_t e = begin;
+        while (e < end && knn->events[e] != (uint32_t)item) ++e;  // not where it comes again
+        if (e == end) continue;
+        reason.part = (float)(share * sessrec__knn_spread(knn, (int32_t)(e - begin), star) * work.scale);
+        reason.time = knn->ends[reason.session];
+        count = sessrec__reason_add(out, count, room, &reason);
+    }
+    return count;
+}
+
 SESSREC_API sessrec_result sessrec_knn_preset(const char *name, sessrec_knn_config *out) {
     static const struct {
         const char *name;
@@ -6291,6 +6363,7 @@ static void sessrec__knn_wire(sessrec__knn *knn, sessrec_scorer *out) {
     sessrec__scorer_fill(&knn->catalog, out);
     out->scratch_bytes = sessrec__knn_scratch;
     out->list = sessrec__knn_list;
+    out->reasons = sessrec__knn_reasons;
     out->list_room = c->k * SESSREC__KNN_ITEMS;
     out->destroy = sessrec__knn_destroy;
 }
@@ -6323,6 +6396,16 @@ static int sessrec__knn_room(sessrec__knn *knn, int which, int64_t used, int64_t
 
 static sessrec__knn *sessrec__knn_of(const sessrec_scorer *scorer) {
     return scorer && scorer->list == sessrec__knn_list ? (sessrec__knn *)scorer->self : NULL;
+}
+
+SESSREC_API int32_t sessrec_knn_session_items(const sessrec_scorer *scorer, int32_t session, int32_t *items,
+                                              int32_t room) {
+    const sessrec__knn *knn = sessrec__knn_of(scorer);
+    if (!knn || session < 0 || session >= knn->sessions) return 0;
+    const int32_t count = (int32_t)(knn->begins[session + 1] - knn->begins[session]);
+    for (int32_t i = 0; i < count && i < room && items; ++i)
+        items[i] = (int32_t)(knn->events[knn->begins[session] + (uint32_t)i] & INT32_MAX);
+    return count;
 }
 
 SESSREC_API int32_t sessrec_knn_sessions(const sessrec_scorer *scorer) {
@@ -6533,6 +6616,27 @@ static int32_t sessrec__rules_list(const void *self, const void *state, const se
     return (int32_t)(rules->begins[context + 1] - rules->begins[context]);
 }
 
+static int32_t sessrec__rules_reasons(const void *self, const void *state, int32_t item, sessrec_reason *out,
+                                      int32_t room, void *scratch) {
+    const sessrec__rules *rules = (const sessrec__rules *)self;
+    const int32_t context = sessrec__rules_context(rules, (const sessrec__clicks *)state);
+    (void)scratch;
+    for (uint32_t r = context < 0 ? 0 : rules->begins[context];
+         context >= 0 && r < rules->begins[context + 1]; ++r) {
+        if (rules->rules[r].item != item || room < 1) continue;
+        memset(out, 0, sizeof *out);
+        out->part = rules->rules[r].score;
+        memcpy(out->context, rules->context[context], sizeof out->context);
+        while (out->context_count < SESSREC__MAX_ORDER && out->context[out->context_count] >= 0)
+            out->context_count++;
+        out->held = (int32_t)rules->sessions[r];
+        out->of = (int32_t)rules->context_sessions[context];
+        out->session = -1;
+        return 1;
+    }
+    return 0;
+}
+
 static void sessrec__rules_destroy(void *self) {
     sessrec__rules *rules = (sessrec__rules *)self;
     const sessrec_allocator memory = rules->memory;
@@ -6554,6 +6658,7 @@ static void sessrec__rules_wire(sessrec__rules *rules, sessrec_scorer *out) {
         if (rules->begins[c + 1] - rules->begins[c] > most) most = rules->begins[c + 1] - rules->begins[c];
     sessrec__scorer_fill(&rules->catalog, out);
     out->list = sessrec__rules_list;
+    out->reasons = sessrec__rules_reasons;
     out->list_room = (int32_t)most;
     out->destroy = sessrec__rules_destroy;
 }
@@ -6668,6 +6773,25 @@ static void sessrec__blend_end(const void *self, const void *state, void *user, 
         if (member->scorer.user_bytes)
             member->scorer.end(member->scorer.self, its, (char *)user + member->user_at, work.scratch);
     }
+}
+
+// Those of its parts, one after the other.
+static int32_t sessrec__blend_reasons(const void *self, const void *state, int32_t item, sessrec_reason *out,
+                                      int32_t room, void *scratch) {
+    const sessrec__blend *blend = (const sessrec__blend *)self;
+    const sessrec__blend_work work = sessrec__blend_open(blend, 1, scratch);
+    int32_t count = 0;
+    for (int32_t p = 0; p < blend->count && count < room; ++p) {
+        const sessrec__blend_member *member = &blend->members[p];
+        const int32_t its = member->to ? member->to[item] : item, first = count;
+        if (!member->scorer.reasons || its < 0) continue;
+        count += member->scorer.reasons(member->scorer.self, sessrec__blend_state(blend, state, 0, p), its,
+                                        out + count, room - count, work.scratch);
+        for (int32_t i = first; i < count; ++i)  // clicks of the part are items of the blend
+            for (int32_t c = 0; c < out[i].context_count && member->from; ++c)
+                out[i].context[c] = member->from[out[i].context[c]];
+    }
+    return count;
 }
 
 static int32_t sessrec__blend_valid(const void *self, const void *state) {
@@ -6820,6 +6944,7 @@ static void sessrec__blend_wire(sessrec__blend *blend, sessrec_scorer *out) {
         blend->user_bytes += s->user_bytes;
         if (s->score) out->score = sessrec__blend_score;
         if (s->list) out->list = sessrec__blend_list;
+        if (s->reasons) out->reasons = sessrec__blend_reasons;
         if (s->list) room += s->list_room ? s->list_room : s->item_count;
     }
     out->state_bytes = blend->state_bytes;
@@ -10877,7 +11002,10 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
         if ((int64_t)left + SESSREC__SLACK >= r->room && r->room >= SESSREC__MAX_BLOCK) break;
         if ((int64_t)left + SESSREC__SLACK >= r->room &&
             !sessrec__grow(&r->log->memory, &r->block, &r->room,
-                           r->room ? 2 * r->room : all < SESSREC__MAX_BLOCK ? (int64_t)all : SESSREC__MAX_BLOCK, 1))
+                           r->room                    ? 2 * r->room
+                           : all < SESSREC__MAX_BLOCK ? (int64_t)all
+                                                      : (int64_t)SESSREC__MAX_BLOCK,
+                           1))
             return sessrec__no_memory(r->err);
         char *const to = (char *)r->block + left;
         const size_t most = (size_t)r->room - SESSREC__SLACK - left;
@@ -12650,6 +12778,15 @@ SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const
     return SESSREC_OK;
 }
 
+SESSREC_API int32_t sessrec_session_reasons(sessrec_session *session, int32_t item, sessrec_reason *out,
+                                            int32_t room) {
+    if (!session || room < 0 || (room && !out) || item < 0 || item >= sessrec__session_items(session))
+        return SESSREC_INVALID_ARGUMENT;
+    const sessrec_scorer *s = session->scratch->scorer;
+    if (!s || !s->reasons || !session->known || !room) return 0;
+    return s->reasons(s->self, session->hidden, item, out, room, session->scratch->step);
+}
+
 SESSREC_API sessrec_query sessrec_query_default(void) {
     sessrec_query query;
     memset(&query, 0, sizeof query);
@@ -14176,7 +14313,7 @@ static void sessrec__file_name(sessrec__file_sink *file, int32_t number) {
 }
 
 // Leaves the directory of a path in it, "." for a name alone.
-static char *sessrec__directory_of(char *path) {
+static SESSREC__UNUSED char *sessrec__directory_of(char *path) {
     char *slash = strrchr(path, '/');
     if (!slash) strcpy(path, ".");
     else slash[slash == path] = 0;
@@ -14985,9 +15122,13 @@ static sessrec_result sessrec__add_squares(sessrec_trainer *tr, const char *name
                                            sessrec_error *err) {
     sessrec_mutable_tensor gradient, sum;
     char of[24];
-    snprintf(of, sizeof of, "grad.%s", name);
+    size_t used = 0;
+    sessrec__append(of, sizeof of, &used, "grad.", 5);
+    sessrec__append(of, sizeof of, &used, name, strlen(name));
     sessrec_result result = sessrec_trainer_tensor(tr, of, &gradient, err);
-    snprintf(of, sizeof of, "acc.%s", name);
+    used = 0;
+    sessrec__append(of, sizeof of, &used, "acc.", 4);
+    sessrec__append(of, sizeof of, &used, name, strlen(name));
     if (!result) result = sessrec_trainer_tensor(tr, of, &sum, err);
     if (result) return result;
     for (int32_t i = 0; i < gradient.rows; ++i) {
@@ -15006,7 +15147,9 @@ static sessrec_result sessrec__spread_squares(sessrec_trainer *tr, const sessrec
     const sessrec_model *base = tr->config.start_from;
     sessrec_mutable_tensor sum, weights;
     char of[24];
-    snprintf(of, sizeof of, "acc.%s", shape->name);
+    size_t used = 0;
+    sessrec__append(of, sizeof of, &used, "acc.", 4);
+    sessrec__append(of, sizeof of, &used, shape->name, strlen(shape->name));
     sessrec_result result = sessrec_trainer_tensor(tr, of, &sum, err);
     if (!result) result = sessrec_trainer_tensor(tr, shape->name, &weights, err);
     const double passes = 10.0 * (double)tr->config.epochs / pairs;

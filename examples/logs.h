@@ -80,9 +80,9 @@ static double suggest_idle(const double *gaps, int64_t count) {
     for (int64_t g = 0; g < count; ++g) longer += gaps[g] > 1800;
     if (longer * 100 < count) return 0;
     for (int i = 0; i < 10; ++i) {
-        int64_t near = 0;
-        for (int64_t g = 0; g < count; ++g) near += gaps[g] > rounds[i] / 1.5 && gaps[g] <= rounds[i] * 1.5;
-        if (near < fewest) fewest = near, best = rounds[i];
+        int64_t around = 0;
+        for (int64_t g = 0; g < count; ++g) around += gaps[g] > rounds[i] / 1.5 && gaps[g] <= rounds[i] * 1.5;
+        if (around < fewest) fewest = around, best = rounds[i];
     }
     return best;
 }

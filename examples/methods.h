@@ -275,13 +275,15 @@ static int command_blend(settings *s, work *w) {
     if (!both[1].logarithm && !status)
         status = fail(EXIT_USAGE, "%s must be neighbors or rules; a network goes first", s->input[1]);
     both[0].logarithm = scorers[0].list && !scorers[0].score;
-    for (size_t i = 0; i < sizeof weights / sizeof *weights && !status; ++i) {
+    for (size_t i = 0; i < sizeof weights / sizeof *weights && !status && !(s->weight > 0); ++i) {
         both[1].weight = (float)weights[i];
         status = try_blend(s, w, both, epsilon, &value);
         if (!status && value > best) best = value, b = weights[i];
     }
+    if (s->weight > 0) b = s->weight, epsilon = s->blend_epsilon;
     both[1].weight = (float)b;
-    for (size_t i = 0; i < sizeof epsilons / sizeof *epsilons && !status; ++i) {
+    if (s->weight > 0 && !status) status = try_blend(s, w, both, epsilon, &value);
+    for (size_t i = 0; i < sizeof epsilons / sizeof *epsilons && !status && !(s->weight > 0); ++i) {
         status = try_blend(s, w, both, epsilons[i], &value);
         if (!status && value > best) best = value, epsilon = epsilons[i];
     }

@@ -183,6 +183,7 @@ typedef struct settings {
     int32_t k, allow_seen, json_lines, breakdown, help;
     int32_t kind, order, baselines;         // --model, --order, --baselines
     const char *preset, *train;
+    double weight, blend_epsilon;           // --weight, 0: to be found
     const char *models[MAX_LOGS];           // of evaluate
     int32_t model_count;
     double idle;                            // seconds
@@ -265,6 +266,13 @@ static int read_cutoffs(settings *s, const char *text) {
     return e->cutoff_count > 0;
 }
 
+static int read_weight(settings *s, const char *text) {
+    char b[32] = "", epsilon[32] = "1e-4", more;
+    const int count = sscanf(text, "%31[^,],%31[^,]%c", b, epsilon, &more);
+    return count >= 1 && count <= 2 && read_real(b, &s->weight) && read_real(epsilon, &s->blend_epsilon) &&
+           s->weight > 0 && s->blend_epsilon > 0 && s->blend_epsilon <= 1;
+}
+
 static int read_separator(settings *s, const char *text) {
     s->format.separator = strcmp(text, "tab") ? text : "\t";
     return *text && strlen(s->format.separator) <= 2;
@@ -331,6 +339,8 @@ static const option options[] = {
     {HEADING, READING, "files", NULL, NULL, BY(NULL)},
     {TEXT, TRAIN, "-o", "MODEL", "write the model here", AT(output)},
     {TEXT, BLEND, "-o", "FILE", "write the blend here", AT(output)},
+    {READ, BLEND, "--weight", "B[,EPSILON]", "not to be found on LOG, which only judges then",
+     BY(read_weight)},
     {CHOICE, TRAIN, "--model", "gru|knn|rules", "a network, session neighbors, or rules", AT(kind)},
     {TEXT, TRAIN, "--preset", "NAME",
      "of knn: sknn, vsknn, stan, vstan (default) or vmis;\nof rules: ar, sr (default), markov or itemknn",

@@ -131,7 +131,7 @@ refuses '--epochs needs a value' train log.tsv -o m --epochs --json x
 refuses '--shuffle takes no value' train log.tsv -o m --shuffle=1
 refuses '--days' split log.tsv -o p
 refuses '-o PREFIX' split log.tsv --days 1
-refuses 'LOG' evaluate m
+refuses 'MODEL\.\.\. LOG' evaluate m
 refuses 'MODEL' recommend
 refuses '--checkpoint FILE' train log.tsv -o m --resume
 refuses '--valid LOG' train log.tsv -o m --patience 2

@@ -693,6 +693,74 @@ static void sessions(void) {
     TEST("a session of popularity, with every filter and as bytes") check_session(&pop);
     TEST("a session of a blend of a network and lists, with every filter and as bytes") check_session(&blend);
     TEST("a session of a blend of lists, with every filter and as bytes") check_session(&lists);
+    TEST("a rule is the reason of its recommendation, with the sessions where it held") {
+        static const char *const logged[4] = {"xabc", "abd", "abcb",
+                                              "bc"};  // after a, b: c, d, c in three sessions
+        sessrec_log *letters = letters_log(4, logged, NULL);
+        sessrec_scorer markov;
+        void *memory;
+        sessrec_reason reason[3];
+        rules_config.order = 2;
+        CHECK_EQ(sessrec_rules_create(&rules_config, letters, &markov, NULL), SESSREC_OK);
+        sessrec_session *session = session_of(&markov, 0, &memory);
+        CHECK_EQ(sessrec_session_reasons(session, 3, reason, 3), 0);
+        CHECK_EQ(sessrec_session_click_id(session, "a", NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_session_click_id(session, "b", NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_session_reasons(session, markov.find_item(markov.self, "c"), reason, 3), 1);
+        CHECK_EQ(reason->context_count, 2);
+        CHECK_TEXT(markov.item_id(markov.self, reason->context[0]), "b");
+        CHECK_TEXT(markov.item_id(markov.self, reason->context[1]), "a");
+        CHECK(reason->held == 2 && reason->of == 3 && reason->session == -1);
+        CHECK_NEAR(reason->part, 2.0 / 3, 1e-6);
+        CHECK_EQ(sessrec_session_reasons(session, markov.find_item(markov.self, "x"), reason, 3), 0);
+        CHECK_EQ(sessrec_session_reasons(session, -1, reason, 3), SESSREC_INVALID_ARGUMENT);
+        free(memory);
+        sessrec_scorer_destroy(&markov);
+        sessrec_log_destroy(letters);
+    }
+    TEST("sessions of the index are the reasons of a recommendation, and their parts sum to its score") {
+        config = knn_preset("stan");
+        sessrec_scorer stan = knn_of(&config, log);
+        const sessrec_blend_part all[2] = {{&rules, 1, 0}, {&stan, 1, 0}};
+        sessrec_scorer both;
+        void *memory, *blend_memory;
+        static sessrec_reason reasons[500];
+        int32_t items[9];
+        CHECK_EQ(sessrec_blend_create(all, 2, 0, NULL, &both, NULL), SESSREC_OK);
+        sessrec_session *session = session_of(&stan, 0, &memory),
+                        *blended = session_of(&both, 0, &blend_memory);
+        int wrong = 0, looked = 0;
+        for (int32_t c = 0; c < 4; ++c) {
+            sessrec_session_click(session, c * 9);
+            sessrec_session_click(blended, c * 9);
+            for (int32_t i = 0; i < SERVED; ++i) {
+                float score, sum = 0;
+                sessrec_session_score(session, &i, 1, &score);
+                const int32_t count = sessrec_session_reasons(session, i, reasons, 500);
+                for (int32_t r = 0; r < count; ++r) {
+                    const int32_t held = sessrec_knn_session_items(&stan, reasons[r].session, items, 9);
+                    int holds = 0;
+                    for (int32_t k = 0; k < held; ++k) holds |= items[k] == i;
+                    sum += reasons[r].part;
+                    wrong += !holds || (r && reasons[r].part > reasons[r - 1].part);
+                    ++looked;
+                }
+                wrong += count ? fabs(sum - score) > 1e-5 * (1 + score) : score > -INFINITY;
+                const float strongest = reasons->part;
+                if (count > 1)
+                    wrong +=
+                        sessrec_session_reasons(session, i, reasons, 1) != 1 || reasons->part < strongest;
+                wrong += sessrec_session_reasons(blended, i, reasons, 500) < count;
+            }
+        }
+        CHECK_EQ(wrong, 0);
+        CHECK(looked > 500);
+        CHECK_EQ(sessrec_knn_session_items(&stan, 100000, items, 9), 0);
+        free(memory);
+        free(blend_memory);
+        sessrec_scorer_destroy(&both);
+        sessrec_scorer_destroy(&stan);
+    }
     TEST("sessions of a scorer share a scratch, and not with those of another") {
         void *memory[4];
         sessrec_scratch *scratch = NULL, *of_small = NULL;
