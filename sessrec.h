@@ -1645,10 +1645,10 @@ typedef struct sessrec_device_table {
     sessrec_result (*apply)(void *device, sessrec_error *err);
     // An epoch, some mini-batches at a time. sampler: for those that follow. put: the next mini-batch is
     // number `index` < AHEAD of those to come; its negatives (batch->negatives is NULL) are drawn on the
-    // device. run: trains on the first `count` and stops changing weights at an infinite or NaN sum. All
-    // three are NULL if there is nothing to gain.
+    // device. run: trains on the first `count` and stops changing weights at a sum that is infinite, NaN
+    // or above the `most` of its mini-batch. All three are NULL if there is nothing to gain.
     sessrec_result (*sampler)(void *device, const sessrec_device_sampler *sampler, sessrec_error *err);
-    void (*put)(void *device, int32_t index, const sessrec_batch *batch);
+    void (*put)(void *device, int32_t index, const sessrec_batch *batch, double most);
     sessrec_result (*run)(void *device, int32_t count, double *sums, sessrec_error *err);
     // the gradients, or else all that stays between steps
     sessrec_result (*download)(void *device, int gradients, sessrec_error *err);
@@ -4595,15 +4595,18 @@ static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, sessrec__ac
     return result;
 }
 
-// Whether the sum of the row losses is one from which training can go on: finite, and below 10,000 times what
-// guessing costs. A loss of the caller's own may have any size.
-static int sessrec__loss_is_sound(const sessrec_trainer *tr, const sessrec_batch *batch, double sum) {
+// The largest sum of row losses from which training can go on: 10,000 times what guessing costs. A loss of the
+// caller's own may have any size.
+static double sessrec__most_loss(const sessrec_trainer *tr, const sessrec_batch *batch) {
     const sessrec_loss_config *loss = &tr->config.loss;
     const double columns = (double)batch->rows + (double)batch->negative_count;
     const double guess = loss->kind == SESSREC_LOSS_BPR && loss->with_diagonal ? columns
                          : loss->kind == SESSREC_LOSS_XE                       ? 1 + log(columns)
                                                                                : 1 + (double)loss->bpreg;
-    return sum - sum == 0 && (loss->kind == SESSREC_LOSS_CUSTOM || sum <= 1e4 * guess * (double)batch->rows);
+    return loss->kind == SESSREC_LOSS_CUSTOM ? (double)INFINITY : 1e4 * guess * (double)batch->rows;
+}
+static int sessrec__loss_is_sound(const sessrec_trainer *tr, const sessrec_batch *batch, double sum) {
+    return sum - sum == 0 && sum <= sessrec__most_loss(tr, batch);
 }
 
 // The six regions. Returns the sum of the row losses; if that is not sound, nothing is changed.
@@ -15336,7 +15339,7 @@ static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher 
         sessrec_batch pairs = *last;
         pairs.negative_count = 0;
         result = sessrec__check_batch(tr, &pairs, err);
-        if (!result) tr->table->put(tr->device, count, &batch[count]);
+        if (!result) tr->table->put(tr->device, count, last, sessrec__most_loss(tr, last));
         count += !result;
     }
     if (result || !count) return result;

@@ -56,11 +56,13 @@ enum {
 // user_starts [B], previous_rows [B].
 typedef struct sessrec__record {
     uint64_t epoch_seed, first_draw;    // for dropout; of its negatives
+    double most;                        // a larger sum of row losses has diverged
     int64_t step, draw;                 // draw: 1: the negatives are to be drawn, 0: they have been copied
 } sessrec__record;
 
 typedef struct sessrec__status {
-    int32_t next, diverged;     // which of the records comes next; whether a sum of row losses was not finite
+    int32_t next, diverged;     // which of the records comes next; whether a sum of row losses was
+                                // infinite, NaN or too large
     double sum[SESSREC_DEVICE_AHEAD];   // of row losses
 } sessrec__status;
 
@@ -769,7 +771,8 @@ static __global__ void sessrec__k_loss(sessrec__loss_task task) {
 }
 
 // The sum of the row losses, in one block, which ends the record.
-static __global__ void sessrec__k_loss_sum(int32_t rows, const float *row_loss, sessrec__status *status) {
+static __global__ void sessrec__k_loss_sum(int32_t rows, const float *row_loss, const sessrec__record *record,
+                                           sessrec__status *status) {
     __shared__ double part[THREADS];
     double value = 0;
     for (int32_t i = (int32_t)threadIdx.x; i < rows; i += THREADS) value += (double)row_loss[i];
@@ -778,7 +781,7 @@ static __global__ void sessrec__k_loss_sum(int32_t rows, const float *row_loss, 
     if (threadIdx.x) return;
     for (int32_t i = 1; i < THREADS; ++i) value += part[i];
     status->sum[status->next++] = value;
-    if (!(value - value == 0)) status->diverged = 1;
+    if (!(value - value == 0 && value <= record->most)) status->diverged = 1;
 }
 
 // ===========================================================================================================
@@ -1296,7 +1299,7 @@ static void sessrec__backward(sessrec__cuda *cu) {
     const sessrec__dropout of_input = sessrec__dropped(cu, SESSREC__STREAM_DROPOUT_INPUT, c->dropout_input);
     sessrec__level *top = &cu->level[c->layer_count - 1];
     float *d_x = sessrec__input_gradient(cu);
-    LAUNCH(cu, sessrec__k_loss_sum, 1, THREADS, rows, cu->row_loss, cu->status);
+    LAUNCH(cu, sessrec__k_loss_sum, 1, THREADS, rows, cu->row_loss, cu->record, cu->status);
     sessrec__multiply(cu, rows, L, C, sessrec__as_is(cu->S, C), sessrec__as_is(cu->Y, L), NULL, top->d_out,
                       L);
     sessrec__multiply(cu, C, L, rows, sessrec__turned(cu->S, C), sessrec__as_is(top->state, L), NULL,
@@ -1398,7 +1401,7 @@ static void sessrec__launch(sessrec__cuda *cu, int which, void (*list)(sessrec__
 }
 
 // Lays a mini-batch where it will be copied from.
-static void sessrec__cuda_put(void *device, int32_t index, const sessrec_batch *batch) {
+static void sessrec__cuda_put(void *device, int32_t index, const sessrec_batch *batch, double most) {
     sessrec__cuda *cu = (sessrec__cuda *)device;
     const size_t B = (size_t)cu->config.batch_size, rows = (size_t)batch->rows, size = sizeof(int32_t);
     sessrec__record *record = (sessrec__record *)(void *)(cu->staged + (size_t)index * cu->record_bytes);
@@ -1406,6 +1409,7 @@ static void sessrec__cuda_put(void *device, int32_t index, const sessrec_batch *
     record->epoch_seed = sessrec__mix(cu->config.seed + (uint64_t)batch->epoch);
     record->first_draw =
         ((uint64_t)batch->epoch << 44) + (uint64_t)batch->step * (uint64_t)batch->negative_count;
+    record->most = most;
     record->step = batch->step;
     record->draw = batch->negatives == NULL;
     memcpy(at, batch->inputs, rows * size);
@@ -1472,7 +1476,7 @@ static sessrec_result sessrec__cuda_grad(void *device, const sessrec_batch *batc
     sessrec__cuda *cu = (sessrec__cuda *)device;
     sessrec_result result = SESSREC_OK;
     sessrec__note(cu, cudaSetDevice(cu->ordinal));
-    sessrec__cuda_put(cu, 0, batch);
+    sessrec__cuda_put(cu, 0, batch, INFINITY);  // the trainer looks itself
     sessrec__send(cu, 1);
     if (batch->negative_count)
         sessrec__note(cu, cudaMemcpyAsync(cu->negative, batch->negatives,
