@@ -1105,14 +1105,16 @@ SESSREC_API sessrec_result sessrec_scorer_export(const sessrec_scorer *scorer, v
 // Trains a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1).
 // With a validation log (may be NULL) the result has the weights of the epoch with the best MRR@20, and
 // patience may end the run early. If a callback stops the run, *out is the model as it stands and the result
-// is STOPPED. DIVERGED, with epoch and step, if the loss is not finite. Threads: shared.
+// is STOPPED. DIVERGED, with epoch and step, if the loss is not finite; NO_DATA, before the first epoch, if no
+// session of the validation log has two items of the log. Threads: shared.
 SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_log *log,
                                          const sessrec_log *validation, sessrec_model **out,
                                          sessrec_error *err);
 
 #  ifndef SESSREC_NO_STDIO
 // From a log file to a model file: sessrec_log_read, sessrec_train, sessrec_model_write. config NULL: the
-// defaults. A STOPPED run writes its model, too. Threads: shared.
+// defaults. A STOPPED run writes its model, too. Before the log is read, a model or checkpoint that cannot be
+// written is IO_ERROR, and one that would replace the log or the other INVALID_ARGUMENT. Threads: shared.
 SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *model_path,
                                               const sessrec_config *config, sessrec_error *err);
 #  endif
@@ -9674,9 +9676,9 @@ static sessrec_result sessrec__find_option(const sessrec_config *config, const c
 }
 
 SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes) {
-    const sessrec_config config = sessrec_config_default();
+    static sessrec_config any;  // names do not depend on it, and nobody writes to it
     sessrec__option option = {NULL, 0, NULL, 0, 0, NULL, NULL};
-    (void)sessrec__option_at(&config, index, &option);
+    (void)sessrec__option_at(&any, index, &option);
     if (takes) *takes = option.takes;
     return option.name;
 }
@@ -15411,6 +15413,31 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
         if (!at.epoch && !at.step) result = sessrec_trainer_warm_up(trainer, batcher, err);
     }
 
+    sessrec_eval_config eval = sessrec_eval_config_default();
+    sessrec_report report;
+    const sessrec_model *model;
+    if (!result && validation) {
+        eval.threads = config->threads;
+        eval.device = config->device;
+        eval.jobs = config->jobs;
+        eval.allocator = config->allocator;
+        eval.history = log;  // makes the states of users
+        eval.cutoff_count = 1;
+        eval.cutoffs[0] = 20;
+        // With nothing to evaluate the evaluation fails at once: now is the time, not after an epoch.
+        const sessrec_log_view view = sessrec_log_contents(validation);
+        int known = 0;
+        for (int32_t s = 0; s < view.session_count && known < 2; ++s) {
+            known = 0;
+            for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1] && known < 2; ++e)
+                known += sessrec_log_find_item(log, sessrec_log_item_id(validation, view.items[e])) >= 0;
+        }
+        if (known < 2) {
+            result = sessrec_trainer_model(trainer, &model, err);
+            if (!result) result = sessrec_evaluate(model, validation, &eval, &report, err);
+        }
+    }
+
     while (!result) {
         sessrec_position at = sessrec_trainer_position(trainer);
         sessrec_progress progress;
@@ -15420,16 +15447,6 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
         sessrec_trainer_progress(trainer, batcher, &progress);
         progress.epoch_done = 1;
         if (validation) {
-            sessrec_eval_config eval = sessrec_eval_config_default();
-            sessrec_report report;
-            eval.threads = config->threads;
-            eval.device = config->device;
-            eval.jobs = config->jobs;
-            eval.allocator = config->allocator;
-            eval.history = log;  // makes the states of users
-            eval.cutoff_count = 1;
-            eval.cutoffs[0] = 20;
-            const sessrec_model *model;
             result = sessrec_trainer_model(trainer, &model, err);
             if (!result) result = sessrec_evaluate(model, validation, &eval, &report, err);
             if (result) break;
@@ -15461,10 +15478,22 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
     const sessrec_config usual = sessrec_config_default();
     sessrec_log *log = NULL;
     sessrec_model *model = NULL;
-    if (!log_path || !model_path)
-        return sessrec_error_set(err, SESSREC_INVALID_ARGUMENT, "a required argument is NULL");
-    sessrec_result result = sessrec_log_read(log_path, NULL, &log, err);
-    if (!result) result = sessrec_train(config ? config : &usual, log, NULL, &model, err);
+    if (!config) config = &usual;
+    if (!log_path || !model_path) return sessrec__null(err);
+    sessrec_result result = sessrec_config_check(config, err);
+    if (result) return result;
+    const char *const names[3] = {model_path, config->checkpoint, log_path};
+    const sessrec_output outputs[2] = {{model_path, sessrec__magic, NULL, NULL, NULL, 0},
+                                       {config->checkpoint, sessrec__magic, NULL, NULL, NULL, 0}};
+    for (int i = 0; i < 2; ++i)
+        for (int j = i + 1; j < 3; ++j)
+            if (sessrec_same_file(names[i], names[j]))
+                return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                                     "%s would be overwritten by %s; give another name", names[j], names[i]);
+    // what cannot be written is refused now, not after hours of training
+    result = sessrec_outputs_write(outputs, config->checkpoint ? 2 : 1, err);
+    if (!result) result = sessrec_log_read(log_path, NULL, &log, err);
+    if (!result) result = sessrec_train(config, log, NULL, &model, err);
     if (model) {
         const sessrec_result written = sessrec_model_write(model, model_path, err);
         if (written) result = written;
