@@ -1,5 +1,5 @@
-// The zoo: every gradient of every architecture against central differences in double precision, packed sessions
-// that do not hear of each other, and that what is served is what was trained.
+// The zoo: every gradient of every architecture against central differences in double precision, packed
+// sessions that do not hear of each other, and that what is served is what was trained.
 #define SESSREC__DOUBLE                                                                                      \
   SESSREC__DOUBLE  // names itself, because an enumerator of the header has the same name
 #define SESSREC_NO_SIMD
@@ -58,7 +58,8 @@ static void *open_model(zoo *net, const zoo_model *kind, int32_t samples, double
     net->supports = supports;
     net->seed = 5;
     net->steps = 10;
-    if (samples) CHECK_EQ(sessrec_sampler_create(supports, ITEMS, 0.5, NULL, &net->sampler, NULL), SESSREC_OK);
+    if (samples) CHECK_EQ(sessrec_sampler_create(supports, ITEMS, 0.5, NULL, &net->sampler, NULL),
+                          SESSREC_OK);
     void *model = kind->create(net);
     // away from where biases and gains begin, or much would be tested at 0 and 1 only
     uint32_t seed = 3;

@@ -1,13 +1,13 @@
-// encoder.h - the frame that SASRec, LRU and BERT4Rec share: layers of a mixer, which is where places hear of each
-// other, and of a small network for each place, both with a norm in front and added to what was there
+// encoder.h - the frame that SASRec, LRU and BERT4Rec share: layers of a mixer, which is where places hear of
+// each other, and of a small network for each place, both with a norm in front and added to what was there
 //
 //     x_0 = E[item] sqrt(H) (+ place)
 //     x'  = x + dropout(mix(norm(x) Wi + bi) Wo + bo)
 //     x   = x' + dropout(relu(norm(x') W1 + b1) W2 + b2)      for each layer
 //     h   = norm(x)         scores = h E^T + b                the table is input and output
 //
-// The mixer is all that differs: attention or a linear recurrence. Norms stand in front since transformers are
-// trained without tricks (Xiong et al. 2020).
+// The mixer is all that differs: attention or a linear recurrence. Norms stand in front since transformers
+// are trained without tricks (Xiong et al. 2020).
 #ifndef ZOO_ENCODER_H
 #define ZOO_ENCODER_H
 
@@ -152,7 +152,8 @@ static inline double encoder_train(zoo *net, void *model, const zoo_batch *batch
 }
 
 // ---- serving ----------------------------------------------------------------------------------------------
-// The state: h [H], how many clicks [1], their items [most], and for each layer what its mixer keeps [most,2H].
+// The state: h [H], how many clicks [1], their items [most], and for each layer what its mixer keeps
+// [most,2H].
 
 static inline size_t encoder_floats(const zoo *net) {
     const size_t H = (size_t)net->options.width, most = (size_t)net->options.most_clicks;
