@@ -1,32 +1,6 @@
 // The zoo: every gradient of every architecture against central differences in double precision, packed
 // sessions that do not hear of each other, and that what is served is what was trained.
-#define SESSREC__DOUBLE                                                                                      \
-  SESSREC__DOUBLE  // names itself, because an enumerator of the header has the same name
-#define SESSREC_NO_SIMD
-#define SESSREC_NO_THREADS
-
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <math.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#if defined(__unix__) || defined(__APPLE__)
-#  include <sys/time.h>
-#  include <unistd.h>
-#endif
-
-#ifdef __clang__
-#  pragma clang diagnostic ignored "-Wkeyword-macro"
-#endif
-#define float double
-#define nextafterf nextafter
-#define SESSREC_IMPLEMENTATION
-#include "models.h"
+#include "double.h"
 
 #include "../examples/zoo/bert4rec.h"
 #include "../examples/zoo/bprmf.h"

@@ -34,13 +34,15 @@ typedef struct mixer {
     void (*create)(zoo_tensor *rates);
 } mixer;
 
+typedef struct encoder_layer {
+    zoo_tensor *norm1, *Wi, *bi, *Wo, *bo, *rates;  // [2,H] [H,in H] [1,in H] [out H,H] [1,H] [rates,H]
+    zoo_tensor *norm2, *W1, *b1, *W2, *b2;          // [2,H] [H,H] [1,H] [H,H] [1,H]
+} encoder_layer;
+
 typedef struct encoder {
     const mixer *mix;
     zoo_tensor *E, *b, *place, *norm;                   // [V,H] [V,1] [most,H] [2,H]
-    struct encoder_layer {
-        zoo_tensor *norm1, *Wi, *bi, *Wo, *bo, *rates;  // [2,H] [H,in H] [1,in H] [out H,H] [1,H] [rates,H]
-        zoo_tensor *norm2, *W1, *b1, *W2, *b2;          // [2,H] [H,H] [1,H] [H,H] [1,H]
-    } layer[ENCODER_LAYERS];
+    encoder_layer layer[ENCODER_LAYERS];
 } encoder;
 
 // What a mini-batch leaves for the backward pass.
@@ -64,7 +66,7 @@ static inline encoder *encoder_of(zoo *net, const mixer *mix, int32_t extra) {
     if (mix->places) m->place = zoo_tensor_of(net, net->options.most_clicks + extra, H, 0.02, 0);
     m->norm = zoo_norm_of(net, H);
     for (int32_t l = 0; l < net->options.layers; ++l) {
-        struct encoder_layer *e = &m->layer[l];
+        encoder_layer *e = &m->layer[l];
         e->norm1 = zoo_norm_of(net, H);
         e->Wi = zoo_matrix(net, H, mix->in * H), e->bi = zoo_tensor_of(net, 1, mix->in * H, 0, 0);
         e->Wo = zoo_matrix(net, mix->out * H, H), e->bo = zoo_tensor_of(net, 1, H, 0, 0);
@@ -90,7 +92,7 @@ static inline float *encoder_forward(zoo *net, const encoder *m, const zoo_batch
     }
     p->mask = zoo_dropout(net, n, x);
     for (int32_t l = 0; l < net->options.layers; ++l) {
-        const struct encoder_layer *e = &m->layer[l];
+        const encoder_layer *e = &m->layer[l];
         p->layer[l].x = x;
         zoo_norm(P, e->norm1, x, p->layer[l].u = zoo_floats(net, P, H));
         zoo_linear(net, P, e->Wi, e->bi, p->layer[l].u, p->layer[l].in = zoo_floats(net, P, m->mix->in * H));
@@ -119,7 +121,7 @@ static inline void encoder_backward(zoo *net, encoder *m, const zoo_batch *batch
           *d_in = zoo_floats(net, P, m->mix->in * H), *d_out = zoo_floats(net, P, m->mix->out * H);
     zoo_norm_back(P, m->norm, p->last, dh, dx);
     for (int32_t l = net->options.layers - 1; l >= 0; --l) {
-        struct encoder_layer *e = &m->layer[l];
+        encoder_layer *e = &m->layer[l];
         memcpy(dy, dx, (size_t)n * sizeof *dy);
         zoo_mask(n, p->layer[l].mask2, dy);
         zoo_linear_back(net, P, e->W2, e->b2, p->layer[l].f, dy, df);
@@ -168,7 +170,7 @@ static inline void encoder_step(const zoo *net, const encoder *m, float *state, 
     zoo_embed(1, m->E, &item, (float)sqrt((double)H), x);
     if (m->place) zoo_add(H, m->place->w + at * H, x);
     for (int32_t l = 0; l < net->options.layers; ++l, memory += most * 2 * H) {
-        const struct encoder_layer *e = &m->layer[l];
+        const encoder_layer *e = &m->layer[l];
         zoo_norm(1, e->norm1, x, u);
         zoo_linear_row(e->Wi, e->bi, u, in);
         m->mix->click(net, e->rates, at, in, memory, out, more);

@@ -108,7 +108,7 @@ static inline void lru_click(const zoo *net, const void *model, float *state, in
 
 static const zoo_model zoo_lru = {
     "lru",
-    {100, 1, 2, 50, 5, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
+    {100, 1, 2, 50, 8, 64, 0, (float)0.4, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
     lru_create, encoder_train, encoder_floats, lru_click, encoder_scores};
 
 #endif // ZOO_LRU_H
