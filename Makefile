@@ -123,7 +123,7 @@ $(BUILD)/%: examples/%.c sessrec.h $(wildcard examples/*.h) | $(BUILD)
 
 # Programs that look inside the header compile it themselves; for all others it is compiled once.
 $(BUILD)/%: tests/%.c $(BUILD)/header.o $(wildcard tests/*.h examples/*.[ch] examples/zoo/*.h)
-	$(COMPILE) $(LDFLAGS) -o $@ $< $(if $(shell grep '^ *# *define SESSREC_IMPLEMENTATION' $<),,$(BUILD)/header.o) $(LIBRARIES)
+	$(COMPILE) $(LDFLAGS) -o $@ $< $(if $(shell grep -e '^ *# *define SESSREC_IMPLEMENTATION' -e '"double.h"' $<),,$(BUILD)/header.o) $(LIBRARIES)
 
 $(BUILD)/fuzz_%: tests/fuzz/%.c tests/fuzz/fuzz.h sessrec.h | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)

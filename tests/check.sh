@@ -25,7 +25,7 @@ check_header() {
 # check_programs COMPILER STANDARD
 check_programs() {
     have "$1" || { skip "the programs under $1 -std=$2" "no $1"; return; }
-    for program in "$root"/tests/*.c "$root"/examples/*.c "$root"/bench/*.c; do
+    for program in "$root"/tests/*.c "$root"/examples/*.c "$root"/examples/zoo/*.c "$root"/bench/*.c; do
         [ -f "$program" ] || continue
         # shellcheck disable=SC2086
         expect "${program#"$root/"} is silent under $1 -std=$2" "$1" "-std=$2" $warnings -fsyntax-only "$program"

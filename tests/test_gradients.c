@@ -1,33 +1,6 @@
 // Gradients against central differences, with the whole library computing in double precision: relative error
-// 1e-6 at most, signs included. The header is compiled with every float a double; what stands on float's bits
-// has a branch for it there.
-#define SESSREC__DOUBLE                                                                                      \
-  SESSREC__DOUBLE  // names itself, because an enumerator of the header has the same name
-#define SESSREC_NO_SIMD
-#define SESSREC_NO_THREADS
-
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <math.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#if defined(__unix__) || defined(__APPLE__)
-#  include <sys/time.h>
-#  include <unistd.h>
-#endif
-
-#ifdef __clang__
-#  pragma clang diagnostic ignored "-Wkeyword-macro"
-#endif
-#define float double
-#define nextafterf nextafter
-#define SESSREC_IMPLEMENTATION
-#include "models.h"
+// 1e-6 at most, signs included.
+#include "double.h"
 
 // A central difference over 2e-5 is off by 1e-10 of the third derivative and by about 1e-11 of rounding.
 // Gradients are compared relatively down to 1e-3, below that by 1e-9.

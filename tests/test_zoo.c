@@ -1,32 +1,6 @@
-// The zoo: every gradient of every architecture against central differences in double precision, packed sessions
-// that do not hear of each other, and that what is served is what was trained.
-#define SESSREC__DOUBLE                                                                                      \
-  SESSREC__DOUBLE  // names itself, because an enumerator of the header has the same name
-#define SESSREC_NO_SIMD
-#define SESSREC_NO_THREADS
-
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <math.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#if defined(__unix__) || defined(__APPLE__)
-#  include <sys/time.h>
-#  include <unistd.h>
-#endif
-
-#ifdef __clang__
-#  pragma clang diagnostic ignored "-Wkeyword-macro"
-#endif
-#define float double
-#define nextafterf nextafter
-#define SESSREC_IMPLEMENTATION
-#include "models.h"
+// The zoo: every gradient of every architecture against central differences in double precision, packed
+// sessions that do not hear of each other, and that what is served is what was trained.
+#include "double.h"
 
 #include "../examples/zoo/bert4rec.h"
 #include "../examples/zoo/bprmf.h"
@@ -58,7 +32,8 @@ static void *open_model(zoo *net, const zoo_model *kind, int32_t samples, double
     net->supports = supports;
     net->seed = 5;
     net->steps = 10;
-    if (samples) CHECK_EQ(sessrec_sampler_create(supports, ITEMS, 0.5, NULL, &net->sampler, NULL), SESSREC_OK);
+    if (samples) CHECK_EQ(sessrec_sampler_create(supports, ITEMS, 0.5, NULL, &net->sampler, NULL),
+                          SESSREC_OK);
     void *model = kind->create(net);
     // away from where biases and gains begin, or much would be tested at 0 and 1 only
     uint32_t seed = 3;

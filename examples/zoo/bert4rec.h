@@ -1,10 +1,10 @@
 // bert4rec.h - BERT4Rec (Sun et al., CIKM 2019): attention in both directions, trained by filling gaps
 //
-// In training some places of a session are hidden: 8 of 10 of these are replaced by a mask, 1 by a random item, 1
-// stays as it is (Devlin et al. 2019), and the hidden items are to be told from all the others, before and behind.
-// To recommend, a mask is appended to the clicks. Half of the sessions hide their last item alone, as that is what
-// will be asked. The paper puts it above SASRec; trained with the same loss, SASRec is as good and far faster
-// (Klenitskiy, Vasilev 2023).
+// In training some places of a session are hidden: 8 of 10 of these are replaced by a mask, 1 by a random
+// item, 1 stays as it is (Devlin et al. 2019), and the hidden items are to be told from all the others,
+// before and behind. To recommend, a mask is appended to the clicks. Half of the sessions hide their last
+// item alone, as that is what will be asked. The paper puts it above SASRec; trained with the same loss,
+// SASRec is as good and far faster (Klenitskiy, Vasilev 2023).
 #ifndef ZOO_BERT4REC_H
 #define ZOO_BERT4REC_H
 
@@ -40,14 +40,16 @@ static inline double bert4rec_train(zoo *net, void *model, const zoo_batch *batc
             *targets = (int32_t *)zoo_bytes(net, (size_t)P * sizeof *targets), count = 0;
     // whole sessions: the inputs and the last target
     for (int32_t s = 0; s < batch->sessions; ++s) {
-        const int32_t first = batch->begins[s], n = batch->begins[s + 1] - first, at = begins[s], before = count;
+        const int32_t first = batch->begins[s], n = batch->begins[s + 1] - first, at = begins[s],
+        before = count;
         begins[s + 1] = at + n + 1;
         memcpy(items + at, batch->items + first, (size_t)n * sizeof *items);
         items[at + n] = batch->targets[first + n - 1];
         const int last_only = bert4rec_draw(net, at, 0) < 0.5;
         for (int32_t i = at; i <= at + n; ++i) {
             const int last = i == at + n;
-            if (last_only ? !last : !(bert4rec_draw(net, i, 1) < hide) && !(last && count == before)) continue;
+            if (last_only ? !last : !(bert4rec_draw(net, i,
+                                                    1) < hide) && !(last && count == before)) continue;
             const double become = last_only ? 0 : bert4rec_draw(net, i, 2);
             targets[count] = items[i];
             hidden[count++] = i;
@@ -57,7 +59,8 @@ static inline double bert4rec_train(zoo *net, void *model, const zoo_batch *batc
     }
     const zoo_batch whole = {batch->sessions, P, begins, items, items};
     const float *h = encoder_forward(net, m, &whole, &pass);
-    float *asked = zoo_floats(net, count, H), *d_asked = zoo_floats(net, count, H), *dh = zoo_floats(net, P, H);
+    float *asked = zoo_floats(net, count, H), *d_asked = zoo_floats(net, count, H), *dh = zoo_floats(net, P,
+                                                                                                     H);
     for (int32_t i = 0; i < count; ++i) zoo_add(H, h + hidden[i] * H, asked + i * H);
     const double loss = zoo_loss(net, count, asked, targets, m->E, m->b, d_asked);
     for (int32_t i = 0; i < count; ++i) zoo_add(H, d_asked + i * H, dh + hidden[i] * H);
@@ -78,7 +81,8 @@ static inline void bert4rec_click(const zoo *net, const void *model, float *stat
 }
 
 static const zoo_model zoo_bert4rec = {
-    "bert4rec", {100, 2, 2, 50, 25, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
+    "bert4rec",
+    {100, 2, 2, 50, 25, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
     bert4rec_create, bert4rec_train, zoo_replay_floats, bert4rec_click, encoder_scores};
 
 #endif // ZOO_BERT4REC_H

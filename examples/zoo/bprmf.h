@@ -76,7 +76,8 @@ static inline void *bprmf_create(zoo *net) {
 }
 
 static const zoo_model zoo_bprmf = {
-    "bpr-mf", {100, 1, 1, 50, 20, 64, 0, (float)0.3, (float)0.005, (float)0.01, 1, (float)0.05, SESSREC_LOSS_BPR_MAX},
+    "bpr-mf",
+    {100, 1, 1, 50, 20, 64, 0, (float)0.3, (float)0.005, (float)0.01, 1, (float)0.05, SESSREC_LOSS_BPR_MAX},
     bprmf_create, bag_train, bag_floats, bag_click, bag_scores};
 
 #endif // ZOO_BPRMF_H

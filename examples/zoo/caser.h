@@ -1,8 +1,8 @@
 // caser.h - Caser (Tang, Wang, WSDM 2018): the last items as an image, read by convolutions
 //
 // X [L,H] are the vectors of the last L items, zeros where there are none.
-//     horizontal   for heights 1 .. L, filters F [n,height H]:  o = max over p of relu(F . X[p .. p+height-1] + f)
-//     vertical     filters G [m,L]:  G X [m,H], sums of the items with weights for how long ago they were clicked
+//     horizontal   filters F [n,height H] for heights 1 .. L:  o = max_p relu(F . X[p .. p+height-1] + f)
+//     vertical     filters G [m,L]:  G X [m,H], sums of the items, weighted by how long ago they were clicked
 //     h = relu(W [o, G X] + w)        scores = h E^T + b, E being another table than that of X
 //
 // Patterns of a few clicks wherever they stand. The paper's user vectors are left out: a visitor is new here.
@@ -130,7 +130,8 @@ static inline void caser_scores(const void *model, const zoo_tensor **vectors, c
 }
 
 static const zoo_model zoo_caser = {
-    "caser", {100, 1, 1, 50, 8, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
+    "caser",
+    {100, 1, 1, 50, 8, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
     caser_create, caser_train, zoo_replay_floats, caser_click, caser_scores};
 
 #endif // ZOO_CASER_H

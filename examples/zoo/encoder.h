@@ -1,13 +1,13 @@
-// encoder.h - the frame that SASRec, LRU and BERT4Rec share: layers of a mixer, which is where places hear of each
-// other, and of a small network for each place, both with a norm in front and added to what was there
+// encoder.h - the frame that SASRec, LRU and BERT4Rec share: layers of a mixer, which is where places hear of
+// each other, and of a small network for each place, both with a norm in front and added to what was there
 //
 //     x_0 = E[item] sqrt(H) (+ place)
 //     x'  = x + dropout(mix(norm(x) Wi + bi) Wo + bo)
 //     x   = x' + dropout(relu(norm(x') W1 + b1) W2 + b2)      for each layer
 //     h   = norm(x)         scores = h E^T + b                the table is input and output
 //
-// The mixer is all that differs: attention or a linear recurrence. Norms stand in front since transformers are
-// trained without tricks (Xiong et al. 2020).
+// The mixer is all that differs: attention or a linear recurrence. Norms stand in front since transformers
+// are trained without tricks (Xiong et al. 2020).
 #ifndef ZOO_ENCODER_H
 #define ZOO_ENCODER_H
 
@@ -34,13 +34,15 @@ typedef struct mixer {
     void (*create)(zoo_tensor *rates);
 } mixer;
 
+typedef struct encoder_layer {
+    zoo_tensor *norm1, *Wi, *bi, *Wo, *bo, *rates;  // [2,H] [H,in H] [1,in H] [out H,H] [1,H] [rates,H]
+    zoo_tensor *norm2, *W1, *b1, *W2, *b2;          // [2,H] [H,H] [1,H] [H,H] [1,H]
+} encoder_layer;
+
 typedef struct encoder {
     const mixer *mix;
     zoo_tensor *E, *b, *place, *norm;                   // [V,H] [V,1] [most,H] [2,H]
-    struct encoder_layer {
-        zoo_tensor *norm1, *Wi, *bi, *Wo, *bo, *rates;  // [2,H] [H,in H] [1,in H] [out H,H] [1,H] [rates,H]
-        zoo_tensor *norm2, *W1, *b1, *W2, *b2;          // [2,H] [H,H] [1,H] [H,H] [1,H]
-    } layer[ENCODER_LAYERS];
+    encoder_layer layer[ENCODER_LAYERS];
 } encoder;
 
 // What a mini-batch leaves for the backward pass.
@@ -64,7 +66,7 @@ static inline encoder *encoder_of(zoo *net, const mixer *mix, int32_t extra) {
     if (mix->places) m->place = zoo_tensor_of(net, net->options.most_clicks + extra, H, 0.02, 0);
     m->norm = zoo_norm_of(net, H);
     for (int32_t l = 0; l < net->options.layers; ++l) {
-        struct encoder_layer *e = &m->layer[l];
+        encoder_layer *e = &m->layer[l];
         e->norm1 = zoo_norm_of(net, H);
         e->Wi = zoo_matrix(net, H, mix->in * H), e->bi = zoo_tensor_of(net, 1, mix->in * H, 0, 0);
         e->Wo = zoo_matrix(net, mix->out * H, H), e->bo = zoo_tensor_of(net, 1, H, 0, 0);
@@ -90,7 +92,7 @@ static inline float *encoder_forward(zoo *net, const encoder *m, const zoo_batch
     }
     p->mask = zoo_dropout(net, n, x);
     for (int32_t l = 0; l < net->options.layers; ++l) {
-        const struct encoder_layer *e = &m->layer[l];
+        const encoder_layer *e = &m->layer[l];
         p->layer[l].x = x;
         zoo_norm(P, e->norm1, x, p->layer[l].u = zoo_floats(net, P, H));
         zoo_linear(net, P, e->Wi, e->bi, p->layer[l].u, p->layer[l].in = zoo_floats(net, P, m->mix->in * H));
@@ -119,7 +121,7 @@ static inline void encoder_backward(zoo *net, encoder *m, const zoo_batch *batch
           *d_in = zoo_floats(net, P, m->mix->in * H), *d_out = zoo_floats(net, P, m->mix->out * H);
     zoo_norm_back(P, m->norm, p->last, dh, dx);
     for (int32_t l = net->options.layers - 1; l >= 0; --l) {
-        struct encoder_layer *e = &m->layer[l];
+        encoder_layer *e = &m->layer[l];
         memcpy(dy, dx, (size_t)n * sizeof *dy);
         zoo_mask(n, p->layer[l].mask2, dy);
         zoo_linear_back(net, P, e->W2, e->b2, p->layer[l].f, dy, df);
@@ -152,7 +154,8 @@ static inline double encoder_train(zoo *net, void *model, const zoo_batch *batch
 }
 
 // ---- serving ----------------------------------------------------------------------------------------------
-// The state: h [H], how many clicks [1], their items [most], and for each layer what its mixer keeps [most,2H].
+// The state: h [H], how many clicks [1], their items [most], and for each layer what its mixer keeps
+// [most,2H].
 
 static inline size_t encoder_floats(const zoo *net) {
     const size_t H = (size_t)net->options.width, most = (size_t)net->options.most_clicks;
@@ -167,7 +170,7 @@ static inline void encoder_step(const zoo *net, const encoder *m, float *state, 
     zoo_embed(1, m->E, &item, (float)sqrt((double)H), x);
     if (m->place) zoo_add(H, m->place->w + at * H, x);
     for (int32_t l = 0; l < net->options.layers; ++l, memory += most * 2 * H) {
-        const struct encoder_layer *e = &m->layer[l];
+        const encoder_layer *e = &m->layer[l];
         zoo_norm(1, e->norm1, x, u);
         zoo_linear_row(e->Wi, e->bi, u, in);
         m->mix->click(net, e->rates, at, in, memory, out, more);

@@ -2,8 +2,9 @@
 //
 //     h = [mean of the vectors A of the items clicked so far, vector of the last item]     scores = h E^T + b
 //
-// Matrix factorization for the taste plus a Markov chain, factorized too, for what follows what; a session stands
-// for the user and its last click for the last basket. Here with cross-entropy, which ranks better than BPR.
+// Matrix factorization for the taste plus a Markov chain, factorized too, for what follows what; a session
+// stands for the user and its last click for the last basket. Here with cross-entropy, which ranks better
+// than BPR.
 #ifndef ZOO_FPMC_H
 #define ZOO_FPMC_H
 
@@ -14,7 +15,8 @@ static inline void *fpmc_create(zoo *net) {
 }
 
 static const zoo_model zoo_fpmc = {
-    "fpmc", {100, 1, 1, 50, 10, 64, 0, (float)0.3, (float)0.005, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
+    "fpmc",
+    {100, 1, 1, 50, 10, 64, 0, (float)0.3, (float)0.005, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
     fpmc_create, bag_train, bag_floats, bag_click, bag_scores};
 
 #endif // ZOO_FPMC_H

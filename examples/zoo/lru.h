@@ -1,10 +1,11 @@
-// lru.h - the linear recurrent unit (Orvieto et al., ICML 2023) for recommendation (LRURec: Yue et al., WSDM 2024)
+// lru.h - the linear recurrent unit (Orvieto et al., ICML 2023) for recommendation (LRURec: Yue et al., WSDM
+// 2024)
 //
 // A recurrence without a nonlinearity: H complex numbers that turn and fade, one by one,
 //     s_t = l s_(t-1) + c u_t     l = exp(-e^a + i e^b)     c = sqrt(1 - |l|^2)     out = [Re s, Im s]
-// u, complex too, and what is made of the states are products with matrices, for all places at once; a session
-// that is served keeps s alone: constant memory and time, like a GRU, but what fades and how fast is learned for
-// each number and does not depend on the click. The paper promises the accuracy of attention.
+// u, complex too, and what is made of the states are products with matrices, for all places at once; a
+// session that is served keeps s alone: constant memory and time, like a GRU, but what fades and how fast is
+// learned for each number and does not depend on the click. The paper promises the accuracy of attention.
 #ifndef ZOO_LRU_H
 #define ZOO_LRU_H
 
@@ -106,7 +107,8 @@ static inline void lru_click(const zoo *net, const void *model, float *state, in
 }
 
 static const zoo_model zoo_lru = {
-    "lru", {100, 1, 2, 50, 5, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
+    "lru",
+    {100, 1, 2, 50, 8, 64, 0, (float)0.4, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
     lru_create, encoder_train, encoder_floats, lru_click, encoder_scores};
 
 #endif // ZOO_LRU_H

@@ -57,7 +57,8 @@ static inline void sasrec_click(const zoo *net, const void *model, float *state,
 }
 
 static const zoo_model zoo_sasrec = {
-    "sasrec", {100, 2, 2, 50, 5, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
+    "sasrec",
+    {100, 2, 2, 50, 8, 64, 0, (float)0.4, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
     sasrec_create, encoder_train, encoder_floats, sasrec_click, encoder_scores};
 
 #endif // ZOO_SASREC_H

@@ -1,9 +1,9 @@
 // srgnn.h - SR-GNN: session-based recommendation with graph neural networks (Wu et al., AAAI 2019)
 //
 // The clicks so far are a graph: a node for each distinct item, an edge for each step from one to the next.
-//     a  = [Ai (v Wi + bi), Ao (v Wo + bo)]     v [nodes,H] vectors of the items; Ai and Ao: edges that come in and
-//                                               go out, each row divided by its sum
-//     v' = GRU(a, v)                            the library's own, one step
+//     a  = [Ai (v Wi + bi), Ao (v Wo + bo)]           v [nodes,H]: vectors of the items; Ai, Ao: edges that come
+//                                                     in and go out, each row divided by its sum
+//     v' = GRU(a, v)                                  the library's own, one step
 //     a_j = q . sigmoid(v'_last W1 + v'_j W2 + c)     for each click j
 //     h   = [v'_last, sum of a_j v'_j] W3             scores = h E^T + b
 //
@@ -38,7 +38,8 @@ typedef struct srgnn_edge {
 
 typedef struct srgnn_pass {
     int32_t nodes, edges, clicks;
-    int32_t *items, *node, *first;      // [N] [clicks] node of each click of each prefix, [P+1] a prefix's first
+    int32_t *items;                     // [N]
+    int32_t *node, *first;              // [clicks] of each click of each prefix; [P+1] a prefix's first click
     srgnn_edge *edge;
     float *v, *mask, *in, *out, *a, *tape, *v2;
     float *last, *u1, *u2, *g, *weight; // [P,H] [P,H] [N,H] [clicks,H] [clicks]
@@ -83,7 +84,8 @@ static inline void srgnn_graphs(zoo *net, const zoo_batch *batch, srgnn_pass *p)
 }
 
 static inline sessrec_gru srgnn_cell(const srgnn *m) {
-    const sessrec_gru cell = {SESSREC_RESET_AFTER, m->gW->rows, m->gU->rows, m->gW->w, m->gU->w, m->gb->w, m->gc->w};
+    const sessrec_gru cell = {SESSREC_RESET_AFTER, m->gW->rows, m->gU->rows, m->gW->w, m->gU->w, m->gb->w,
+        m->gc->w};
     return cell;
 }
 
@@ -183,7 +185,8 @@ static inline void srgnn_scores(const void *model, const zoo_tensor **vectors, c
 }
 
 static const zoo_model zoo_srgnn = {
-    "sr-gnn", {100, 1, 1, 20, 8, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
+    "sr-gnn",
+    {100, 1, 1, 20, 8, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
     srgnn_create, srgnn_train, zoo_replay_floats, srgnn_click, srgnn_scores};
 
 #endif // ZOO_SRGNN_H

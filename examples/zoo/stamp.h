@@ -5,7 +5,8 @@
 //     m_a = sum of a_j x_j
 //     h   = tanh(Ws m_a + bs) * tanh(Wt x_t + bt)              scores = h E^T + b
 //
-// No recurrence at all: the last click asks, the earlier ones answer. The paper puts it above NARM and GRU4Rec.
+// No recurrence at all: the last click asks, the earlier ones answer. The paper puts it above NARM and
+// GRU4Rec.
 #ifndef ZOO_STAMP_H
 #define ZOO_STAMP_H
 
@@ -83,7 +84,8 @@ static inline double stamp_train(zoo *net, void *model, const zoo_batch *batch) 
     }
     zoo_linear_back(net, P, m->Wt, m->bt, p.x, dt, dx);
     zoo_linear_back(net, P, m->Ws, m->bs, p.memory, ds, dy);
-    // da_j = dm_a . x_j     dx_j += a_j dm_a     dw0 += da_j g_j     before the sigmoid: da_j w0 g_j (1 - g_j)
+    // da_j = dm_a . x_j     dx_j += a_j dm_a     dw0 += da_j g_j     before the sigmoid: da_j w0 g_j (1 -
+    // g_j)
     for (int32_t s = 0; s < batch->sessions; ++s)
         for (int32_t i = batch->begins[s]; i < batch->begins[s + 1]; ++i)
             for (int32_t j = batch->begins[s]; j <= i; ++j) {
@@ -125,7 +127,8 @@ static inline void stamp_scores(const void *model, const zoo_tensor **vectors, c
 }
 
 static const zoo_model zoo_stamp = {
-    "stamp", {100, 1, 1, 50, 8, 64, 0, (float)0.3, (float)0.003, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
+    "stamp",
+    {100, 1, 1, 50, 8, 64, 0, (float)0.3, (float)0.003, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
     stamp_create, stamp_train, zoo_replay_floats, stamp_click, stamp_scores};
 
 #endif // ZOO_STAMP_H

@@ -140,7 +140,8 @@ static void train(zoo *net, const zoo_model *kind, void *model, const sessrec_lo
 static int set_option(zoo_options *o, const char *name, const char *value) {
     const struct { const char *name; int32_t *whole; float *part; } options[] = {
         {"width", &o->width, NULL}, {"heads", &o->heads, NULL}, {"layers", &o->layers, NULL},
-        {"most-clicks", &o->most_clicks, NULL}, {"epochs", &o->epochs, NULL}, {"sessions", &o->sessions, NULL},
+        {"most-clicks", &o->most_clicks, NULL}, {"epochs", &o->epochs, NULL},
+        {"sessions", &o->sessions, NULL},
         {"samples", &o->samples, NULL}, {"dropout", NULL, &o->dropout}, {"rate", NULL, &o->rate},
         {"decay", NULL, &o->decay}, {"clip", NULL, &o->clip}, {"warm-up", NULL, &o->warm_up},
         {"loss", &o->loss, NULL}};
@@ -154,7 +155,8 @@ static int set_option(zoo_options *o, const char *name, const char *value) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: zoo MODEL TRAIN.tsv TEST.tsv [--epochs N] [--threads N] [--seed N] [--OPTION N]\nmodels:");
+    fprintf(stderr, "usage: zoo MODEL TRAIN.tsv TEST.tsv [--epochs N] [--threads N] [--seed N] [--OPTION N]\n"
+                    "models:");
     for (int i = 0; i < MODEL_COUNT; ++i) fprintf(stderr, " %s", MODELS[i]->name);
     fprintf(stderr, "\n");
     return 2;
@@ -175,7 +177,8 @@ int main(int argc, char **argv) {
     for (int i = 4; i < argc; i += 2) {
         if (!strcmp(argv[i], "--threads")) threads = (int32_t)strtol(argv[i + 1], NULL, 10);
         else if (!strcmp(argv[i], "--seed")) net.seed = (uint64_t)strtoull(argv[i + 1], NULL, 10);
-        else if (strncmp(argv[i], "--", 2) || !set_option(&net.options, argv[i] + 2, argv[i + 1])) return usage();
+        else if (strncmp(argv[i], "--", 2) || !set_option(&net.options, argv[i] + 2, argv[i + 1]))
+            return usage();
     }
     sessrec_result result = sessrec_log_read(argv[2], NULL, &log, &err);
     if (!result) result = sessrec_log_read(argv[3], NULL, &test, &err);

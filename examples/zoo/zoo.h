@@ -78,7 +78,7 @@ static inline void *zoo_bytes(zoo *net, size_t bytes) {
         net->used = 0;
     }
     if (!net->blocks[net->block]) {
-        net->block_sizes[net->block] = bytes > ZOO_BLOCK_BYTES ? bytes : ZOO_BLOCK_BYTES;
+        net->block_sizes[net->block] = bytes > ZOO_BLOCK_BYTES ? bytes : (size_t)ZOO_BLOCK_BYTES;
         net->blocks[net->block] = (char *)zoo_zeros(net->block_sizes[net->block], 1);
     }
     void *place = net->blocks[net->block] + net->used;
@@ -347,8 +347,9 @@ static inline void zoo_attend_back(zoo *net, zoo_attention *a, const float *d_o,
 }
 
 // ---- the loss ---------------------------------------------------------------------------------------------
-// Cross-entropy of the next item, or another loss, over the whole catalog, or over the targets of the mini-batch and samples
-// that all rows share, with the logarithm of how often a column is proposed taken off (Bengio, Senecal 2008).
+// Cross-entropy of the next item, or another loss, over the whole catalog, or over the targets of the
+// mini-batch and samples that all rows share, with the logarithm of how often a column is proposed taken off
+// (Bengio, Senecal 2008).
 
 typedef struct zoo_loss_task {
     zoo *net;
@@ -431,11 +432,12 @@ static inline void zoo_update_task(void *context, int32_t index) {
 // warm-up and falling to 0 along a cosine, weights of matrices shrinking.
 static inline void zoo_apply(zoo *net) {
     const double done = (double)(net->step + 1) / (double)net->steps, warm = (double)net->options.warm_up;
-    const double rate = (double)net->options.rate *
-                        (done < warm ? done / warm : 0.5 + 0.5 * cos(3.14159265358979 * (done - warm) / (1 - warm)));
+    const double fall = 0.5 + 0.5 * cos(3.14159265358979 * (done - warm) / (1 - warm)),
+                 rate = (double)net->options.rate * (done < warm ? done / warm : fall);
     double norm = 0;
     for (zoo_tensor *t = net->tensors; t < net->tensors + net->tensor_count; ++t)
-        for (ptrdiff_t i = 0; i < (ptrdiff_t)t->rows * t->columns; ++i) norm += (double)t->g[i] * (double)t->g[i];
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)t->rows * t->columns; ++i)
+            norm += (double)t->g[i] * (double)t->g[i];
     norm = sqrt(norm);
     for (zoo_tensor *t = net->tensors; t < net->tensors + net->tensor_count; ++t) {
         zoo_update u = {t, sessrec_config_default().optimizer, 1, 1};
@@ -472,8 +474,8 @@ typedef struct zoo_model {
 } zoo_model;
 
 // ---- serving without a state of one's own -----------------------------------------------------------------
-// The state is h [2H], how many clicks [1], and the items [most] of the last ones: the session is run anew with
-// each click, and h is its last row [columns].
+// The state is h [2H], how many clicks [1], and the items [most] of the last ones: the session is run anew
+// with each click, and h is its last row [columns].
 
 typedef float *(*zoo_forward)(zoo *net, const void *model, const zoo_batch *batch);
 
