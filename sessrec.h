@@ -2651,11 +2651,11 @@ static sessrec_result sessrec__check_base(const sessrec_model *base, const sessr
     if (!same)
         return sessrec__fail(
             err, SESSREC_MISMATCH, 0,
-            "the model to start from has other layers, widths or forms than the configuration");
+            "the model to start from and the configuration differ in layers, widths or forms");
     for (int32_t i = 0; i < b->item_count; ++i)
         if (i >= info->item_count || strcmp(sessrec__item_text(base, i), sessrec_log_item_id(log, i)))
             return sessrec__fail(err, SESSREC_MISMATCH, 0,
-                                 "the log does not number its items as the model to start from does: make it "
+                                 "the log does not number its items like the model to start from: read it "
                                  "with format.items_of = the model");
     return SESSREC_OK;
 }
@@ -2668,7 +2668,7 @@ static sessrec_result sessrec__model_block(sessrec__new_model *plan, const sessr
     const int32_t items = sessrec_log_contents(log).item_count;
     for (int32_t i = 0; i < items; ++i) plan->text_bytes += strlen(sessrec_log_item_id(log, i)) + 1;
     if (plan->text_bytes > UINT32_MAX)
-        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
+        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "all item ids together exceed 4 GiB");
     *out = (sessrec_model *)sessrec__layout_block(&memory, sessrec__model_place, plan);
     if (!*out) return sessrec__no_memory(err);
     **out = plan->model;
@@ -3126,11 +3126,11 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *supports, int32
     if (!out || !supports) return sessrec__null(err);
     if (item_count < 1 || !(alpha >= 0 && alpha <= 1))
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "a sampler needs 1 or more items and an alpha between 0 and 1");
+                             "a sampler needs at least one item and an alpha between 0 and 1");
     double total = 0;
     for (int32_t i = 0; i < item_count; ++i) total += sessrec__weight_of_support(supports[i], alpha);
     if (!(total > 0))
-        return sessrec__fail(err, SESSREC_NO_DATA, 0, "no negative samples: no item has any support");
+        return sessrec__fail(err, SESSREC_NO_DATA, 0, "no negatives can be drawn: no item has an event");
     sessrec_sampler plan = {sessrec__allocator(allocator), item_count, 4, 0, NULL, NULL};
     while (plan.guide_bits < 30 && ((int64_t)1 << plan.guide_bits) < item_count) ++plan.guide_bits;
     sessrec_sampler *sampler =
@@ -3416,8 +3416,8 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     if (b->steps == 0) {
         sessrec_batcher_destroy(b);
         return sessrec__fail(err, SESSREC_NO_DATA, 0,
-                             "the log has nothing to learn from: it needs sessions of two or more events%s",
-                             config->negatives ? "" : ", two of them at least without negative samples");
+                             "the log has nothing to learn from: it needs a session with two events%s",
+                             config->negatives ? "" : ", or two such sessions without negative samples");
     }
     if (!compares || b->log.item_count < 2) {
         sessrec_batcher_destroy(b);
@@ -3801,7 +3801,8 @@ struct sessrec_trainer {
 static sessrec_result sessrec__trainer_ready(const sessrec_trainer *tr, sessrec_error *err) {
     if (!tr) return sessrec__null(err);
     return tr->model ? SESSREC_OK
-                     : sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the trainer's model has been taken");
+                     : sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                                     "the trainer's model has been taken: create another trainer");
 }
 
 // ---- regions ----
@@ -4702,7 +4703,7 @@ SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr, sessrec_er
     sessrec_result result = sessrec__trainer_ready(tr, err);
     if (!result && !tr->has_gradients)
         result = sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                               "there are no gradients to apply: call sessrec_trainer_grad before");
+                               "there are no gradients to apply: call sessrec_trainer_grad first");
     return result ? result : sessrec__trainer_apply(tr, err);
 }
 
@@ -4872,7 +4873,8 @@ SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *tr, double
     sessrec_result result = sessrec__trainer_ready(tr, err);
     if (result) return result;
     if (value - value != 0)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "how good the weights are must be finite");
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "the value for sessrec_trainer_keep_best must be finite");
     if (!sessrec__best_ready(tr)) return sessrec__no_memory(err);
     if (tr->position.best_age >= 0 && value <= tr->position.best) {
         if (tr->position.best_age < INT32_MAX) tr->position.best_age++;
@@ -5286,9 +5288,9 @@ static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_
             err, bad, 0,
             "the configuration was not made by sessrec_eval_config_default(): call it, then change fields");
     if ((int)c->device < 0 || c->device > SESSREC_DEVICE_CUDA_OR_CPU)
-        return sessrec__fail(err, bad, 0, "device has no such kind as %d", (int64_t)c->device);
+        return sessrec__fail(err, bad, 0, "device is %d, which is not a sessrec_device", (int64_t)c->device);
     if ((int)c->ties < 0 || c->ties > SESSREC_TIES_MEDIAN)
-        return sessrec__fail(err, bad, 0, "ties has no such rule as %d", (int64_t)c->ties);
+        return sessrec__fail(err, bad, 0, "ties is %d, which is not a sessrec_ties", (int64_t)c->ties);
     if (c->cutoff_count < 1 || c->cutoff_count > SESSREC_MAX_CUTOFFS)
         return sessrec__fail(err, bad, 0, "cutoffs is %d, it must be 1 to %d", (int64_t)c->cutoff_count,
                              (int64_t)SESSREC_MAX_CUTOFFS);
@@ -5767,7 +5769,8 @@ static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_
     sessrec_result result = SESSREC_OK;
     if (device == SESSREC_DEVICE_CPU) return SESSREC_OK;
     if (e->config->coverage) {
-        result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "coverage is counted on the processor only");
+        result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
+                               "coverage is counted on the processor only: set device to CPU");
     } else {
 #ifdef SESSREC_CUDA
         const sessrec_device_table *table = sessrec_cuda();
@@ -6978,7 +6981,7 @@ static sessrec_result sessrec__blend_map(sessrec__blend_member *member, const se
     if (!first->item_id || !s->find_item)
         return same ? SESSREC_OK
                     : sessrec__fail(err, SESSREC_MISMATCH, 0,
-                                    "two parts of a blend have other items and no ids");
+                                    "two parts of the blend have different items, and no ids to match them");
     for (int32_t i = 0; i < s->item_count; ++i) from[i] = -1;
     for (int32_t i = 0; i < first->item_count; ++i) {
         to[i] = s->find_item(s->self, first->item_id(first->self, i));
@@ -6997,7 +7000,7 @@ static sessrec_result sessrec__member_check(const sessrec__blend_member *member,
     if (!(member->weight - member->weight <= 0))
         return sessrec__fail(err, bad, 0, "a weight of the blend is not finite");
     if (member->logarithm && (!member->scorer.list || member->scorer.score))
-        return sessrec__fail(err, bad, 0, "the logarithm is for scorers that have a list only");
+        return sessrec__fail(err, bad, 0, "logarithm is only for scorers that have a list");
     return SESSREC_OK;
 }
 
@@ -7199,7 +7202,7 @@ static sessrec_result sessrec__rules_check(const sessrec_rules_config *c, sessre
             "the configuration was not made by sessrec_rules_config_default(): call it, then "
             "change fields");
     if (c->kind < 0 || c->kind > SESSREC_RULES_ITEMKNN)
-        return sessrec__fail(err, bad, 0, "kind has no such value as %d", (int64_t)c->kind);
+        return sessrec__fail(err, bad, 0, "kind is %d, which is not a sessrec_rules_kind", (int64_t)c->kind);
     if (c->most < 1 || c->most > SESSREC__MAX_TOP)
         return sessrec__fail(err, bad, 0, "most is %d, it must be 1 to %d", (int64_t)c->most,
                              (int64_t)SESSREC__MAX_TOP);
@@ -7394,7 +7397,8 @@ SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *conf
     b.order = config->kind == SESSREC_RULES_MARKOV ? config->order : 1;
     b.most = config->most < b.view.item_count ? config->most : b.view.item_count;
     if (b.view.event_count > INT64_C(4000000000))
-        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "rules are made of at most 4,000,000,000 events");
+        return sessrec__fail(err, SESSREC_TOO_LARGE, 0,
+                             "rules can be made from at most 4,000,000,000 events");
     sessrec__rules *rules = (sessrec__rules *)sessrec__alloc(&memory, 1, sizeof *rules);
     if (!rules) return sessrec__no_memory(err);
     rules->memory = memory;
@@ -9989,7 +9993,8 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
                              "activation_a and activation_b must be from 0 to 1000000");
     if (c->batch_size == 1 && !c->negatives)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "with batch 1 and negatives 0 a target has nothing to be compared with");
+                             "with batch 1 and negatives 0 a target has nothing to be compared with: "
+                             "raise one of them");
     return SESSREC_OK;
 }
 
@@ -10651,7 +10656,7 @@ SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *e
     sessrec_log *fresh = NULL;
     int32_t *user = NULL;
     if (!log || !log->in)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is finished already");
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is already finished");
     if (log->in->failure.code) {
         if (err) *err = log->in->failure;
         return log->in->failure.code;
@@ -10959,17 +10964,17 @@ static const char *const sessrec__problems[SESSREC__PROBLEMS][2] = {
     {"", ""},
     {"has too few fields", ""},
     {"has a quote that is not closed", "; if quotes are plain text in this log: --no-quotes"},
-    {"has text behind a closing quote", "; if quotes are plain text in this log: --no-quotes"},
+    {"has text after a closing quote", "; if quotes are plain text in this log: --no-quotes"},
     {"is longer than 1 MiB", ""},
-    {"is no JSON object on one line", ""},
+    {"is not a JSON object on one line", ""},
     {"has no key of the session, item or time",
      " (--session-column, --item-column, --time-column); flatten lists first: "
      "jq -c '.session as $s | .events[] | {session: $s, item: .aid, time: .ts}'"},
-    {"is blank", "; --skip-bad-rows passes over such rows"},
+    {"is blank", "; --skip-bad-rows skips such rows"},
     {"is longer than 255 bytes", ""},
     {"has a NUL byte in it", ""},
     {"is neither a number nor a date like 2014-04-07T10:51:09Z", ""},
-    {"is a date whose day and month could be exchanged", ": --day-first or --month-first"},
+    {"is a date whose day and month could be swapped", ": --day-first or --month-first"},
     {"is a date where earlier rows have numbers, or the other way round", ""}};
 
 // A text that is being read into a log.
@@ -11326,7 +11331,7 @@ static sessrec_result sessrec__want(sessrec__reader *r, int column, const char *
     for (size_t i = 0; i < size && number <= SESSREC__MAX_ROW; ++i) number = number * 10 + (at[i] - '0');
     if (number < 1 || number > SESSREC__MAX_ROW)
         return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
-                             "\"%s\" is no column, they are counted from 1", at);
+                             "\"%s\" is not a column: columns are counted from 1", at);
     r->column[column] = (int)number - 1;
     return SESSREC_OK;
 }
@@ -11407,7 +11412,7 @@ static sessrec_result sessrec__check_kind(const sessrec__reader *r) {
     if (memchr(r->at, 0, line ? (size_t)(line - r->at) : size))
         return sessrec__fail(
             r->err, SESSREC_BAD_LOG, 0,
-            "this is no text: it has NUL bytes. If it is UTF-16, read the output of a command: "
+            "this is not text: it has NUL bytes. If it is UTF-16, read the output of a command: "
             "iconv -f UTF-16LE -t UTF-8 FILE | sessrec ... -");
     return SESSREC_OK;
 }
@@ -11603,7 +11608,7 @@ static sessrec_result sessrec__start(sessrec__reader *r) {
         sessrec__text line = sessrec__text_of(r->at, (size_t)(end - r->at));
         if (line.size && line.at[line.size - 1] == '\r') --line.size;
         if (r->at == r->end)
-            return sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
+            return sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "the log is empty: not even a header is there");
         if (line.size > SESSREC__MAX_ROW)
             return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the first line is longer than 1 MiB");
         r->json = line.size && *line.at == '{';
@@ -11698,7 +11703,7 @@ static sessrec_result sessrec__scale_times(sessrec__reader *r) {
         (r->digits > 4 || numbers >= 20))
         return sessrec__fail(
             r->err, SESSREC_BAD_LOG, 0,
-            "the times look like dates without separators (%s), as seconds they would be of other days: "
+            "the times look like dates without separators (%s), as seconds they would be other days: "
             "--time-unit date reads them as dates, --time-unit s as seconds",
             r->digits == 4   ? "MMDD"
             : r->digits == 8 ? "YYYYMMDD"
@@ -11711,11 +11716,11 @@ static sessrec_result sessrec__scale_times(sessrec__reader *r) {
         unit = most + 1;
         if (in->offset || most)
             sessrec__fail(sessrec__note(r->log), SESSREC_OK, 0,
-                          "%s are read as %s, by their size; --time-unit decides",
+                          "%s are read as %s, by their size; --time-unit overrides this",
                           in->offset ? "the numbers of the second time column" : "times", units[unit].name);
         if (most && r->sizes[most] < numbers)
             sessrec__fail(sessrec__note(r->log), SESSREC_OK, 0,
-                          "%d of %d times are of another size than the others", numbers - r->sizes[most],
+                          "%d of %d times differ in magnitude from the others", numbers - r->sizes[most],
                           numbers);
     }
     for (int64_t e = r->first_event; e < in->count && in->offset; ++e)
@@ -11736,7 +11741,7 @@ static void sessrec__remark_rows(sessrec__reader *r) {
         for (int k = 0; k < SESSREC__PROBLEMS; ++k)
             if (r->bad[p][k])
                 sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
-                              "rows passed over because the %s %s: %d, the first in line %d%s%s",
+                              "rows skipped because the %s %s: %d, the first in line %d%s%s",
                               sessrec__places[p], sessrec__problems[k][0], r->bad[p][k], r->first_bad[p][k],
                               of, name);
     if (r->spanning)
@@ -11745,13 +11750,13 @@ static void sessrec__remark_rows(sessrec__reader *r) {
                       "text in this log: --no-quotes",
                       r->spanning, r->first_spanning, of, name);
     if (r->headers)
-        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "header lines passed over further down: %d",
+        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "repeated header lines skipped: %d",
                       r->headers);
     if (r->other_rows && !r->rows)
         sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "no row has %s: --where", r->format.where);
     if (r->unended)
         sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
-                      "the last line%s%s has no end; if the file was cut short, its last row is wrong", of,
+                      "the last line%s%s has no line end; if the file was cut off, its last row is wrong", of,
                       name);
 }
 
@@ -11783,7 +11788,7 @@ static sessrec_result sessrec__read_text(sessrec__reader *r, sessrec_log *log,
 SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out,
                                               sessrec_error *err) {
     sessrec__reader r;
-    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is nowhere to put the log");
+    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "out is NULL: no place for the log");
     *out = NULL;
     memset(&r, 0, sizeof r);
     r.err = err;
@@ -12214,7 +12219,7 @@ static sessrec_result sessrec__begin_split(const sessrec_log *log, sessrec_log *
     if (second) *second = NULL;
     if (sessrec__need_log(log, err)) return SESSREC_INVALID_ARGUMENT;
     if (first && second && first != second) return SESSREC_OK;
-    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a split needs two places to put two logs");
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a split needs places for two logs");
 }
 
 SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before,
@@ -13493,7 +13498,7 @@ static int sessrec__all_zero(const void *bytes, uint64_t size) {
 // The part of the header that stands at the same place in every version.
 static sessrec_result sessrec__check_start(const unsigned char *file, uint64_t size, sessrec_error *err) {
     if (size < SESSREC__RECORD || memcmp(file, sessrec__magic, sizeof sessrec__magic))
-        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "this is no file of sessrec");
+        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "this is not a sessrec file");
     const unsigned char *at = file + sizeof sessrec__magic;
     const int64_t major = (int64_t)sessrec__take(&at, 4), known = SESSREC__FORMAT_MAJOR;
     if (major == known) return SESSREC_OK;
@@ -14561,7 +14566,7 @@ static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__sav
                                                                "lead nowhere");
     save->replaces = !stat(file->target, &there);
     if (save->replaces && S_ISDIR(there.st_mode))
-        return sessrec__fail(err, bad, 0, "cannot write %s: it is there and is no file", path);
+        return sessrec__fail(err, bad, 0, "cannot write %s: it exists and is not a file", path);
     if (save->replaces && !S_ISREG(there.st_mode)) {
         file->file = save->check ? 0 : sessrec__file_open(file->target, O_WRONLY, 0);
         return file->file < 0 ? sessrec__unwritten(err, path, errno) : SESSREC_OK;
@@ -14574,7 +14579,7 @@ static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__sav
         close(old);
         if (!ours)
             return sessrec__fail(err, bad, 0,
-                                 "cannot write %s: it is there and holds something else; remove it first or "
+                                 "cannot write %s: it exists and holds something else; remove it first or "
                                  "choose another name",
                                  path);
     }
@@ -14718,7 +14723,7 @@ static sessrec_result sessrec__save_files(sessrec__save *saves, int32_t count, s
         if (save->number < 0) result = sessrec__unwritten(err, save->path, file.error);
         else
             result = sessrec__fail(err, SESSREC_IO_ERROR, 0,
-                                   "%s is written, but may not outlive a power cut: %s", save->path,
+                                   "%s is written, but may not survive a power failure: %s", save->path,
                                    strerror(file.error));
     }
     return result;
@@ -15103,7 +15108,7 @@ static sessrec_result sessrec__same_run(const sessrec__archive *archive, const s
         if (memcmp(mine.data, sessrec__archive_data(archive, i),
                    (size_t)sessrec__archive_section(archive, i).bytes))
             return sessrec__fail(err, SESSREC_MISMATCH, 0,
-                                 "the checkpoint is of another log or configuration: its section %s differs",
+                                 "the checkpoint is from another log or configuration: its section %s differs",
                                  mine.name);
     }
     return SESSREC_OK;
@@ -15121,11 +15126,11 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
         section.bytes != sizeof view.record.position)
         return sessrec__fail(
             err, SESSREC_MISMATCH, 0,
-            "the checkpoint is of another configuration: it has no position where this one would");
+            "the checkpoint is from another configuration: it has no position where this one would");
     if (!sessrec__take_position((const double *)(const void *)sessrec__archive_data(archive, at),
                                 (double)tr->config.batch_size, (double)tr->model->info.event_count,
                                 &position))
-        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the checkpoint has a position that no run comes to");
+        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the checkpoint has a position that no run reaches");
     if (position.best_age >= 0 && !sessrec__best_ready(tr)) return sessrec__no_memory(err);
     sessrec__view_trainer(&view, tr, position.best_age >= 0);
     sessrec_result result =

@@ -574,7 +574,7 @@ static void print_out(service *s) {
 
 static void print_wrong(service *s, const char *wrong) {
     if (!s->warned++)
-        note("stdin:%lld: %s; such lines get an error as the answer (said once)", s->number, wrong);
+        note("stdin:%lld: %s; such lines are answered by an error (reported once)", s->number, wrong);
     if (s->json) {
         text_put(&s->out, "{\"error\":");
         text_quote(&s->out, wrong);
@@ -638,7 +638,7 @@ static const char *answer_request(service *s, request *r, double now) {
     if (!v || (item >= 0 && !add_clicks(s, v, &item, 1))) return no_memory;
     r->unknown = r->item && item < 0;
     if (r->unknown && !s->json && !s->unknown_said++)
-        note("stdin:%lld: item '%s' is not in the model; such clicks are passed over (said once)", s->number,
+        note("stdin:%lld: item '%s' is not in the model; such clicks are skipped (reported once)", s->number,
              r->item);
     if (r->end) {
         end_session(s, v);
@@ -772,7 +772,7 @@ static void reload(service *s) {
     free(old_scratch);
     sessrec_scorer_destroy(&old);
     sessrec_model_destroy(old_model);
-    note("%s is loaded again, with %s items; %s sessions go on", s->path, grouped(s->scorer.item_count),
+    note("%s is loaded again, with %s items; %s sessions continue", s->path, grouped(s->scorer.item_count),
          grouped((int64_t)s->sessions.count));
 }
 

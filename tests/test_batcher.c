@@ -306,7 +306,7 @@ static void nothing_to_learn(void) {
         CHECK_EQ(sessrec_batcher_create(&config, log, sampler, &batcher, &err), SESSREC_NO_DATA);
         CHECK(batcher == NULL);
         CHECK_EQ(err.code, SESSREC_NO_DATA);
-        CHECK_TEXT(err.text, "the log has nothing to learn from: it needs sessions of two or more events");
+        CHECK_TEXT(err.text, "the log has nothing to learn from: it needs a session with two events");
         sessrec_sampler_destroy(sampler);
         sessrec_log_destroy(log);
     }
