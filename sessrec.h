@@ -1809,8 +1809,8 @@ SESSREC__ANYWHERE float sessrec__unit(uint64_t draw) {
 #    include <arm_neon.h>
 #  endif
 
-// Macros of other headers that have the name of something here (stb_vorbis has L, windows.h small, Qt slots)
-// are set aside until the end.
+// Other headers' macros with the name of something here (stb_vorbis has L, windows.h small, Qt slots) are set
+// aside until the end.
 #pragma push_macro("A")
 #undef A
 #pragma push_macro("B")
@@ -1866,10 +1866,9 @@ SESSREC__ANYWHERE float sessrec__unit(uint64_t draw) {
 #pragma push_macro("small")
 #undef small
 
-// A compiler for a processor with a fused multiply-add may make one of any a * b + c, which changes the bits.
-// From here to the end of this file it may not; what is to be fused says sessrec__fma.
-// Nor may the x87 unit of i386 keep more digits than a float has: unless SIMD is forbidden, SSE2 computes
-// instead.
+// On a processor with a fused multiply-add, a compiler may fuse any a * b + c, which changes the bits. From
+// here to the end of this file it may not; sessrec__fma marks what is to be fused. Nor may the x87 unit of
+// i386 keep more digits than a float has: unless SIMD is forbidden, SSE2 computes instead.
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #  define SESSREC__X87
 #endif
@@ -1905,7 +1904,7 @@ SESSREC__ANYWHERE float sessrec__unit(uint64_t draw) {
 #  define SESSREC__HAS_FMA
 #endif
 
-// PREFETCH asks for a line of memory that will be read soon; any address will do.
+// PREFETCH fetches a cache line that will be read soon; any address will do.
 #if defined(__GNUC__) || defined(__clang__)
 #  define SESSREC__INLINE static inline __attribute__((always_inline, unused))
 #  define SESSREC__UNUSED __attribute__((unused))
@@ -1975,8 +1974,8 @@ static void sessrec__free(const sessrec_allocator *memory, void *block);
 static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity,
                                          int64_t needed, size_t size);
 
-// Lays arrays out one after the other, each 64-byte aligned. An object describes itself in one function that
-// places all its arrays; it runs twice, first with base == NULL to learn the size, then with the block.
+// Places arrays one after the other, each 64-byte aligned. Every object has one function that places all its
+// arrays; it runs twice, first with base == NULL to find the size, then with the block.
 typedef struct sessrec__layout {
     char *base;
     uint64_t size;
@@ -2084,7 +2083,7 @@ static double sessrec__now(void);
 #endif
 
 // ---- the matrices of a model ----
-// What a matrix is for, in the order in which files hold them.
+// What a matrix is for, in the order of files.
 typedef enum sessrec__role {
     SESSREC__WY,        // [V,L] what scores the items
     SESSREC__BY,        // [V,1]
@@ -2099,14 +2098,14 @@ typedef enum sessrec__role {
 } sessrec__role;
 
 // ---- kernels and matrix products ----
-// What the optimizer kernel needs to know of its configuration, and the arrays.
+// The optimizer kernel's configuration and arrays.
 typedef struct sessrec__update {
     const sessrec_optimizer_config *config;
     float *weight, *gradient, *first, *second, *velocity;
     float correct1, correct2;   // Adam: 1 / (1 - beta^t)
 } sessrec__update;
 
-// What the kernel `screen` needs to know: the screen of a model, see >>streaming, and a hidden state.
+// Input of the kernel `screen`: the screen of a model, see >>streaming, and a hidden state.
 typedef struct sessrec__screen {
     int32_t octets;         // of codes in a row
     const uint8_t *blocks;  // for each 16 items: codes [octets,16,4], then in floats their steps [16] and
@@ -2168,13 +2167,13 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 //   n = tanh(x Wn + (r * h) Un + bn)             candidate, reset-before (Cho 2014; Hidasi 2016, eq. 4)
 //   n = tanh(x Wn + bn + r * (h Un + cn))        candidate, reset-after (cuDNN): r and z have cr, cz too
 //   h' = h + z * (n - h)                         (1-z) * h + z * n
-// Gates stand side by side: W [D,3H], U [H,3H], and the tape [B,4H] holds r, z, n and one more: r * h
-// (before) or h Un + cn (after).
+// Gates are side by side: W [D,3H], U [H,3H]. The tape [B,4H] holds r, z, n and one more: r * h (before) or h
+// Un + cn (after).
 // ===========================================================================================================
 
-// a = x W + b, the part of the gates that comes from the input: the first 3H columns of the tape. With
-// one-hot input, items != NULL, x W is a row of W; keep (NULL: 1) then scales it, which is all that input
-// dropout can do to a one-hot vector.
+// a = x W + b, the input's part of the gates: the first 3H columns of the tape. With one-hot input, items !=
+// NULL, x W is a row of W. keep (NULL: 1) then scales it, which is all that input dropout can do to a one-hot
+// vector.
 static void sessrec__gru_input(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows,
                                const float *x, const int32_t *items, const float *keep, float *tape) {
     const int32_t H = gru->hidden;
@@ -2221,7 +2220,7 @@ static void sessrec__gru_recurrent(const sessrec__kernels *k, const sessrec_gru 
     }
 }
 
-// Whether every array is there that the form needs.
+// Whether every array that the form needs is there.
 static int sessrec__gru_ready(const sessrec_gru *gru) {
     return gru && gru->input > 0 && gru->hidden > 0 && gru->W && gru->U && gru->b &&
            (gru->c || gru->form != SESSREC_RESET_AFTER);
@@ -2238,8 +2237,8 @@ SESSREC_API sessrec_result sessrec_gru_forward(const sessrec_gru *gru, int32_t r
 
 #  ifndef SESSREC_NO_TRAINING
 
-// y [rows,columns] = g [rows,K] M^T for M [columns,K] (row distance m_row), added to y if asked. To transpose
-// g and the result is cheaper than to transpose M: they have a few rows. scratch [(K + columns) * rows].
+// y [rows,columns] = g [rows,K] M^T for M [columns,K] (row distance m_row), added to y if asked. Transposing
+// g and the result is cheaper than transposing M, because they have few rows. scratch [(K + columns) * rows].
 static void sessrec__matmul_transposed(const sessrec__kernels *k, int32_t rows, int32_t columns, int32_t K,
                                    const float *g, ptrdiff_t g_row, const float *M, ptrdiff_t m_row, float *y,
                                    ptrdiff_t y_row, int accumulate, float *scratch) {
@@ -2278,8 +2277,8 @@ static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_
                                scratch);
 }
 
-// And dL/dh of the states that entered, in the rows row[0 .. count-1], or with NULL in all: d_h [count,H].
-// scratch [7H] a row.
+// Also dL/dh of the states that entered, for the rows row[0 .. count-1] (NULL: all): d_h [count,H]. scratch
+// [7H] per row.
 static void sessrec__gru_backward_states(const sessrec__kernels *k, const sessrec_gru *gru, int32_t count,
                                          const int32_t *row, const float *tape, const float *d_h_new,
                                          const float *d_gates, float *d_h, float *scratch) {
@@ -2349,17 +2348,17 @@ SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t 
 
 // ===========================================================================================================
 // >>model   weights, item ids, support
-// A model is a list of named matrices and a table of items. One function says which matrices there are and
-// how large; memory, files, optimizer state and sessrec_model_tensor all follow it.
+// A model is a list of named matrices and a table of items. One function defines which matrices there are and
+// their sizes; memory, files, optimizer state and sessrec_model_tensor all follow it.
 // ===========================================================================================================
 
 enum { SESSREC__MAX_TENSORS = 3 + 4 * SESSREC_MAX_LAYERS + 4 + 2 * SESSREC_MAX_LAYERS + 1 };
 
-// The roles of Wy and By are their indices, too.
+// The roles of Wy and By are also their indices.
 enum { SESSREC__INPUT_TABLE = 2 };  // the index of E, or of the first W, which come next to Wy and By
 
-// One matrix of a model. A table has a row for each item, and a training step touches a few of these; all
-// other matrices are dense.
+// One matrix of a model. A table has a row for each item, of which a training step touches a few; all other
+// matrices are dense.
 typedef struct sessrec__shape {
     char name[8];   // "Wy"; "L0.W": what it belongs to, its layer, which one
     sessrec__role role;
@@ -2405,7 +2404,7 @@ static void sessrec__add_shape(sessrec__shape *list, int32_t *count, sessrec__ro
     if (of_user) name[0] = 'U';
 }
 
-// The four of one GRU. A one-hot input makes W a table.
+// The four matrices of one GRU. One-hot input makes W a table.
 static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const sessrec_model_info *info,
                              int32_t layer, int32_t of_user, int32_t D, int32_t H) {
     const int32_t onehot = !of_user && layer == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
@@ -2548,7 +2547,7 @@ static uint64_t sessrec__tensor_elements(const sessrec__shape *shape) {
     return (uint64_t)shape->rows * (uint64_t)shape->columns;  // < 2^31 * 2^15
 }
 
-// Everything of a model in one block: also the arrays that are constant later.
+// All of a model in one block, including the arrays that are constant later.
 typedef struct sessrec__new_model {
     sessrec_model model;
     uint64_t text_bytes;
@@ -2571,7 +2570,7 @@ static void sessrec__model_place(void *object, sessrec__layout *layout) {
     model->id_order = plan->id_order = sessrec__place_ints(layout, V);
 }
 
-// Heap sort of the items by their ids: in place, and no input makes it slow.
+// Heap sort of the items by their ids: in place, and not slow for any input.
 static int sessrec__item_before(const sessrec_model *model, int32_t a, int32_t b) {
     return sessrec__compare_text(sessrec__item_text(model, a), sessrec__item_text_size(model, a),
                                  sessrec__item_text(model, b), sessrec__item_text_size(model, b)) < 0;
@@ -2614,7 +2613,7 @@ static sessrec_model_info sessrec__info_of(const sessrec_config *c, int32_t item
     return info;
 }
 
-// Items, ids and support from the log; the support of a model that is trained further is added to.
+// Items, ids and support from the log, whose support is added to that of a model that is trained further.
 static void sessrec__model_take_items(sessrec_model *model, const sessrec_log *log, const sessrec_model *base,
                                       const sessrec__new_model *items) {
     const sessrec_log_view view = sessrec_log_contents(log);
@@ -2632,7 +2631,7 @@ static void sessrec__model_take_items(sessrec_model *model, const sessrec_log *l
     sessrec__sort_items(model, items->id_order);
 }
 
-// Uniform in +-sqrt(6 / (rows + columns)) for each of the matrices that stand side by side; biases stay 0.
+// Uniform in +-sqrt(6 / (rows + columns)) for each of the matrices side by side; biases stay 0.
 static void sessrec__init_tensor(const sessrec__shape *shape, int32_t t, uint64_t seed, float *data) {
     if (!shape->gates) return;
     const uint64_t key = sessrec__key(seed, SESSREC__STREAM_WEIGHTS + (uint64_t)t),
@@ -2721,15 +2720,14 @@ static uint64_t sessrec__step_scratch(const sessrec_model *model, int32_t rows) 
     return (uint64_t)rows * 6 * (uint64_t)sessrec__widest(model);  // rows < 2^31, widths <= 8192
 }
 
-// Copies `rows` vectors of `width` floats whose beginnings lie `from_stride` floats apart to others
-// `to_stride` apart.
+// Copies `rows` vectors of `width` floats, which start from_stride floats apart, to_stride apart.
 static void sessrec__copy_rows(int32_t rows, int32_t width, const float *from, ptrdiff_t from_stride,
                                float *to, ptrdiff_t to_stride) {
     for (int32_t i = 0; i < rows; ++i)
         memcpy(to + i * to_stride, from + i * from_stride, (size_t)width * sizeof *to);
 }
 
-// What the first layer gets: row i of x [rows,D] is the embedding of items[i].
+// The first layer's input: row i of x [rows,D] is the embedding of items[i].
 static void sessrec__embed(const sessrec_model *model, int32_t rows, const int32_t *items, float *x) {
     const int32_t D = model->info.embedding_width;
     const float *table = model->info.embedding == SESSREC_EMBEDDING_SEPARATE ? model->E : model->Wy;
@@ -2737,9 +2735,9 @@ static void sessrec__embed(const sessrec_model *model, int32_t rows, const int32
         memcpy(x + (ptrdiff_t)i * D, table + (ptrdiff_t)items[i] * D, (size_t)D * sizeof *x);
 }
 
-// The state of one session is the hidden states of its layers one after the other. With a user-level GRU two
-// vectors follow: the last layer's state before the last click, which is what is folded into the user's
-// state, and the user's state c.
+// The state of a session is the hidden states of its layers, one after the other. With a user-level GRU two
+// more vectors follow: the last layer's state before the last click, which is what the user's state takes in,
+// and the user's state c.
 static int32_t sessrec__hidden_width(const sessrec_model *model) {
     int32_t width = 0;
     for (int32_t l = 0; l < model->info.layer_count; ++l) width += model->info.hidden[l];
@@ -2753,7 +2751,7 @@ static int32_t sessrec__state_width(const sessrec_model *model) {
 static void sessrec__add_context(const sessrec_model *model, int32_t rows, const float *c, ptrdiff_t c_stride,
                                  float *tape);  // see >>users
 
-// Advances the states of `rows` sessions by one click each. States lie `stride` floats apart.
+// Advances the states of `rows` sessions by one click each. States start `stride` floats apart.
 static void sessrec__model_step(const sessrec_model *model, int32_t rows, const int32_t *items, float *states,
                                 ptrdiff_t stride, float *scratch) {
     const int32_t widest = sessrec__widest(model), L = sessrec__last_width(model),
@@ -2769,7 +2767,7 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
         sessrec__copy_rows(rows, gru->hidden, states, stride, h, gru->hidden);
         sessrec__gru_input(model->kernels, gru, rows, x, onehot && l == 0 ? items : NULL, NULL, tape);
         if (l == 0 && model->context) sessrec__add_context(model, rows, c, stride, tape);
-        // x is used up, and the new state is the input of the next layer
+        // x is no longer needed, and the new state is the input of the next layer
         sessrec__gru_recurrent(model->kernels, gru, rows, h, x, tape);
         sessrec__copy_rows(rows, gru->hidden, x, gru->hidden, states, stride);
         states += gru->hidden;
@@ -2778,10 +2776,10 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
 
 // ===========================================================================================================
 // >>losses   what a row of scores costs, and which way to push each score
-// A row has the scores s_1 .. s_M of M distinct items. One of them is the target t, and item j stands for n_j
-// negative samples; sums over j are over these, so that an item which was drawn three times is scored once.
-// y = f(s) is the output activation. Each function makes dL/dy of y and returns L; the chain through f is the
-// same for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
+// A row has the scores s_1 .. s_M of M distinct items. One of them is the target t, and item j represents n_j
+// negatives: sums over j run over these, so an item that was drawn three times is scored once. y = f(s) is
+// the output activation. Each function computes dL/dy from y and returns L; the chain rule through f is the
+// same for all, in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
 //   XE        L = -log P_t, P = softmax(y) over target and negatives
 //             dL/dy_j = n_j P_j - [j = t]
 //   BPR       L = sum_j softplus(y_j - y_t)
@@ -2793,14 +2791,15 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
 //   BPR-max   L = -log sum_j w_j sg(y_t - y_j) + bpreg R, R = sum_j w_j y_j^2
 //             with u_j the share of j in the first sum: dL/dy_j = w_j - u_j sg(y_t - y_j)
 //             + bpreg w_j (y_j^2 - R + 2 y_j), target: - sum_j u_j sg(y_j - y_t)
-// With logQ, XE counts each of the 1 + sum n_j columns 1 / proposal times, which is the same as to subtract
-// log proposal from its score. Nothing is clipped and no epsilon is added: where the papers' code has log(x +
-// 1e-24), the logarithm is taken before anything can become 0.
+// With logQ, XE counts each of the 1 + sum n_j columns 1 / proposal times, which equals subtracting
+// log(proposal) from its score. The proposal is how likely the column's item is drawn. Nothing is clipped and
+// no epsilon is added: where the papers' code has log(x + 1e-24), the logarithm is taken before anything can
+// become 0.
 // ===========================================================================================================
 
 #ifndef SESSREC_NO_TRAINING
 
-// What the M distinct items of a mini-batch stand for, before a row takes its target from among them.
+// What the M distinct items of a mini-batch represent, before a row removes its target.
 typedef struct sessrec__columns {
     int32_t count;          // M
     float *times;           // [M] how many columns, that is targets and negative samples, are this item
@@ -2871,7 +2870,7 @@ static float sessrec__loss_xe(const sessrec__loss_row_data *row) {
     float loss = log_total - row->y[t] - row->log_own;
     k->scale(M, share, g, g);
     g[t] += own * share - 1;
-    // 1 - smoothing of the weight for the target, the rest shared by the negatives
+    // the target gets 1 - smoothing of the weight, the negatives share the rest
     if (smoothing > 0 && row->negatives > 0) {
         float sum = k->dot(M, row->n, row->y) + (row->log_weight ? k->sum(M, row->log_weight) : 0),
               mean = log_total - sum / row->negatives;
@@ -2887,8 +2886,8 @@ static void sessrec__differences(const sessrec__loss_row_data *row) {
     row->kernels->add(row->M, row->y, -row->y[row->target], row->a);
 }
 
-// The mean over the negatives, or over all columns as the authors' program has it; the target with itself
-// costs log 2. BPR is a sum there, a mean in the paper.
+// The mean over the negatives, or over all columns as in the authors' program, where the target against
+// itself (the diagonal) costs log 2; BPR is then a sum, not a mean.
 static float sessrec__loss_bpr(const sessrec__loss_row_data *row) {
     const sessrec__kernels *k = row->kernels;
     const int diagonal = row->config->with_diagonal != 0;
@@ -2925,12 +2924,12 @@ static float sessrec__loss_top1(const sessrec__loss_row_data *row) {
     k->multiply(row->M, row->n, row->gradient, row->gradient);
     k->scale(row->M, scale, row->gradient, row->gradient);
     row->gradient[row->target] -= scale * k->dot(row->M, row->n, row->b);
-    // the target with itself: sg(0) + sg(y_t^2) - sg(y_t^2)
+    // the target against itself: sg(0) + sg(y_t^2) - sg(y_t^2)
     return (k->dot(row->M, row->n, row->a) + (diagonal ? 0.5f : 0)) * scale;
 }
 
-// w = n_j e^y_j / sum. Returns the logarithm of the sum. An item that stands for no negative must not hold
-// the greatest y.
+// w = n_j e^y_j / sum. Returns the logarithm of the sum. An item without negatives must not have the greatest
+// y.
 static float sessrec__negative_softmax(const sessrec__loss_row_data *row, float *y, float *w) {
     const sessrec__kernels *k = row->kernels;
     const float y_t = y[row->target];
@@ -2974,8 +2973,8 @@ static float sessrec__loss_bpr_max(const sessrec__loss_row_data *row) {
     return log_divisor - log_sum + bpreg * R;
 }
 
-// A target without any negative has nothing to be compared with: only the two formulas that count the target
-// among the columns have a value then, a constant.
+// A target without negatives has nothing to be compared with: only the two formulas with the diagonal have a
+// value then, a constant.
 static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
     const int pairwise = row->config->kind == SESSREC_LOSS_TOP1 || row->config->kind == SESSREC_LOSS_BPR;
     if (row->negatives < 1 && !(pairwise && row->config->with_diagonal)) {
@@ -2992,8 +2991,8 @@ static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
 }
 
 // One row from scores s [M] to gradient dL/ds [M], which may be the same array. all: the columns of the
-// mini-batch. What the target stands for is taken out of `columns` for the time of this row: the target
-// itself, and with skip_own_target its other columns. scratch [5C].
+// mini-batch. While this row is computed, `columns` lacks the target and, with skip_own_target, its other
+// columns. scratch [5C].
 static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_loss_config *config,
                                const sessrec__columns *columns, int32_t all, int32_t i, int32_t target,
                                const float *s, float *gradient, float *scratch) {
@@ -3071,7 +3070,7 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
         const float *s = scores + at;
         if (logq) sessrec__logq_weights(kernels, config->logq, columns, log_proposal, log_weight, weight);
         float log_own = logq ? log_weight[t] : 0;
-        // each column for itself, but for those that are the target and are skipped
+        // each column by itself, except those that are the target and are skipped
         for (int32_t j = 0; j < columns; ++j) {
             const int counts = j == t || !config->skip_own_target || !items || items[j] != items[t];
             times[j] = (float)counts;
@@ -3089,10 +3088,10 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
 
 // ===========================================================================================================
 // >>sampler   negative samples by support^alpha
-// The probabilities become integers q_i >= 1 that sum to T < 2^63, kept as running sums. A draw maps 64
+// The probabilities become integers q_i >= 1 that sum to T < 2^63, stored as running sums. A draw maps 64
 // random bits to x in [0,T) and finds the first item whose running sum exceeds x. A guide table says where to
-// look for each value of the leading bits (Chen, Asau 1974), and the few items between two of its entries are
-// searched by halving. All of it in integers, so no item is lost to rounding, however many there are.
+// look for each value of the leading bits (Chen, Asau 1974); a binary search finds the item between two of
+// its entries. Everything is an integer, so no item is lost to rounding, however many there are.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -3155,9 +3154,9 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *supports, int32
     return SESSREC_OK;
 }
 
-// Draws first .. first + count - 1. Each looks somewhere else in the tables, so they are asked for a block at
-// a time before they are read. A step of the search halves the range of items [low,high] of each draw, by
-// arithmetic, as no processor guesses which half; it leaves one item be.
+// Draws first .. first + count - 1. Each reads another place of the tables, so a block of them is prefetched
+// before it is read. A step of the search halves the range of items [low,high] of each draw, with arithmetic,
+// because no processor can predict which half; a range of one item stays.
 static void sessrec__sampler_draws(const sessrec_sampler *sampler, uint64_t seed, uint64_t first,
                                    int32_t count, int32_t *item) {
     enum { BLOCK = 32 };
@@ -3206,14 +3205,14 @@ SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
 //            (event p, event p+1)
 //   slot 1   b1 b2 | d1 d2 d3 | f1 ...     of its session; where a new session begins, session_starts is 1
 //   slot 2   c1 c2 c3 c4 c5 | g1 ...
-// With a user-level GRU a slot holds a user and walks through all their sessions before it takes the next user;
-// sessions of nobody come after those of users, each like a user's only one
-// (Quadrana 2017, figure 2). Both are the same walk: a slot takes a chain of sessions, which is one session
-// or all of a user's. Evaluation walks so, too.
+// With a user-level GRU a slot works through all sessions of a user before it takes the next user; sessions
+// without a user come last, each like the only one of a user (Quadrana 2017, figure 2). Both are the same
+// walk: a slot takes a chain of sessions, which is one session or all those of a user. Evaluation works in
+// the same way.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-// A slot has the pair (event at, event at + 1) of a session, which is number `link` in its chain.
+// A slot has the pair (event at, event at + 1) of a session, which is number `link` of its chain.
 typedef struct sessrec__walk_slot {
     int64_t at, end;    // end: one past the session's last event
     int32_t session, link, last_link, start, user_starts;
@@ -3241,7 +3240,7 @@ static void sessrec__slot_open(const sessrec__walk *walk, sessrec__walk_slot *sl
     slot->end = walk->session_begins[slot->session + 1];
     slot->start = 1;
 }
-// Goes on in the slot's chain to a session with a pair, if there is one.
+// Moves on in the slot's chain to a session with a pair, if there is one.
 static void sessrec__slot_follow_chain(const sessrec__walk *walk, sessrec__walk_slot *slot) {
     while (!sessrec__slot_has_pair(slot) && slot->link < slot->last_link)
         sessrec__slot_open(walk, slot, slot->link + 1);
@@ -3255,9 +3254,9 @@ static void sessrec__slot_take_next(sessrec__walk *walk, sessrec__walk_slot *slo
     sessrec__slot_follow_chain(walk, slot);
 }
 
-// Slots without a pair take the next chains, lowest slot first. A chain without any pair (a session of one
-// event) leaves its slot waiting for the next round. When no chain is left such slots go, and the others move
-// up.
+// Slots without a pair take the next chains, lowest slot first. A chain without a pair (a session of one
+// event) leaves its slot waiting for the next round. When no chain is left, such slots are removed and the
+// others move up.
 static void sessrec__walk_refill(sessrec__walk *walk) {
     for (int waiting = 1; waiting && walk->next < walk->chains;) {
         waiting = 0;
@@ -3294,8 +3293,8 @@ static void sessrec__walk_advance(sessrec__walk *walk) {
     sessrec__walk_refill(walk);
 }
 
-// The sessions of each user, in the order of time: a counting sort. Those of user -1 follow if `lone` is 1, each
-// a chain of its own; else they are left out. begin [chains+1] must be zero, chain [sessions].
+// The sessions of each user in the order of time, by a counting sort. If `lone` is 1, sessions without a user
+// follow, each a chain of its own; else they are left out. begin [chains+1] must be zero, chain [sessions].
 static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int lone, int32_t *begin,
                               int32_t *chain) {
     for (int32_t s = 0; s < sessions; ++s)
@@ -3311,7 +3310,7 @@ static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t use
     }
 }
 
-// How many chains that makes.
+// The number of chains.
 static int32_t sessrec__chains(const sessrec_log_view *view) {
     int32_t chains = view->user_count;
     for (int32_t s = 0; s < view->session_count && view->session_users; ++s) chains += view->session_users[s] < 0;
@@ -3351,7 +3350,7 @@ static void sessrec__batcher_place(void *object, sessrec__layout *layout) {
     b->negative = sessrec__place_ints(layout, (uint64_t)b->negatives);
 }
 
-// Fisher and Yates' shuffle, drawn anew from (seed, epoch).
+// Fisher and Yates' shuffle, redrawn from (seed, epoch).
 static void sessrec__batcher_shuffle(sessrec_batcher *b) {
     const uint64_t key = sessrec__key(b->seed, SESSREC__STREAM_SHUFFLE), base = (uint64_t)b->epoch << 32;
     int32_t *order = b->walk.order;
@@ -3370,8 +3369,7 @@ static void sessrec__batcher_begin(sessrec_batcher *b) {
     b->started = 1;
 }
 
-// Whether the epoch has another mini-batch. A lone slot has one only if there are negatives to compare its
-// target with.
+// Whether the epoch has another mini-batch. The last slot alone has one only if its target has negatives.
 SESSREC__INLINE int sessrec__batcher_has_rows(const sessrec_batcher *b) {
     return b->walk.rows > (b->lone_slot_ends ? 1 : 0);
 }
@@ -3513,8 +3511,8 @@ SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
 //   Adam      m = b1 m + (1-b1) g,         d = (m / (1-b1^t)) /                       Kingma, Ba 2015
 //             v = b2 v + (1-b2) g^2            (sqrt(v / (1-b2^t)) + eps)
 // Then w -= rate d, or with momentum mu: v = mu v - rate d, w += v. This is classical momentum on the scaled
-// gradient, not Nesterov's. Rows of a table that a step does not touch keep all their state: nothing decays,
-// and Adam's t counts the updates of each row.
+// gradient, not Nesterov's. Rows of a table that a step does not touch keep their whole state: nothing
+// decays, and Adam's t counts the updates of each row.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -3524,7 +3522,7 @@ enum { SESSREC__MOST_UPDATES = (1 << 30) - 1 };  // that Adam counts of a row; b
 static void sessrec__update_rows(const sessrec__kernels *kernels, const sessrec_optimizer_config *config,
                                  const sessrec_optimizer_state *state, int32_t columns, int32_t row,
                                  int32_t rows, float *weights, float *gradient) {
-    // with Adam every row has a time of its own
+    // with Adam every row counts its own updates
     const int32_t each = config->kind == SESSREC_ADAM || rows > INT32_MAX / columns ? 1 : rows;
     for (int32_t end = row + rows; row < end; row += each, gradient += columns) {
         const ptrdiff_t at = (ptrdiff_t)row * columns;
@@ -3542,7 +3540,7 @@ static void sessrec__update_rows(const sessrec__kernels *kernels, const sessrec_
     }
 }
 
-// Scales a gradient [rows,columns] whose norm exceeds the cap down to it.
+// Scales down a gradient [rows,columns] whose norm exceeds the cap.
 static void sessrec__cap_rows(const sessrec__kernels *k, const sessrec_optimizer_config *config, int32_t rows,
                               int32_t columns, float *gradient) {
     const double cap = (double)config->gradient_cap;
@@ -3576,7 +3574,7 @@ SESSREC_API sessrec_result sessrec_optimizer_update(const sessrec_optimizer_conf
 
 // ---- rows that occur twice ----
 
-// The slots of a hash table for so many ids: the power of two in (2 * count, 4 * count].
+// The number of slots in a hash table of `count` ids: the power of two in (2 * count, 4 * count].
 static int32_t sessrec__hash_slots(int32_t count) {
     int32_t slots = 2;
     while (slots <= 2 * count) slots *= 2;
@@ -3640,21 +3638,21 @@ static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t id
 
 // ===========================================================================================================
 // >>trainer   what a training step works with
-// B live slots, L the width of the last layer. The C = B + N columns of scores, that is the targets and the
-// negatives, are M distinct items, and each of these is scored once. A step is six parallel regions:
+// B live slots, L the width of the last layer. The C = B + N columns of scores, targets and negatives,
+// contain M distinct items, and each of these is scored once. A step is six parallel regions:
 //   forward    by rows     x -> GRU layers -> h [B,L]
 //   score      by items    Y [M,L] = the items' rows of Wy, S [B,M] = h Y^T + By
 //   loss       by rows     loss and dS
 //   items      by items    their parts of dh = dS Y; dY = dS^T h, and the update of their rows
 //   backward   by rows     dh = the sum of its parts, back through the layers to dx [B,D]
 //   weights    by weights  dW, dU, db of each layer, and their update; the rows of tables that inputs use
-// Every sum runs in one order within one task, so the result does not depend on how the work is shared among
-// threads. The items are sorted, and a thread takes the same places among them each time: so it will meet the
-// same rows in the next step, and find them in its cache. Gradients stop at one time step, as published: the
-// hidden state that enters a step is a constant.
+// Every sum has one order within one task, so the result does not depend on how threads share the work. The
+// items are sorted, and a thread always takes the same places among them, so that it finds many of the same
+// rows in its cache in the next step. As published, gradients stop at one time step: the hidden state that
+// enters a step is a constant.
 //
-// From a mini-batch to a matrix product in ten stops:
-//   1  sessrec_trainer_step     >>step     checks the mini-batch and says when weights are updated
+// From a mini-batch to a matrix product in ten steps:
+//   1  sessrec_trainer_step     >>step     checks the mini-batch and decides when weights are updated
 //   2  sessrec__cpu_gradients   >>step     plans the step, then runs the six regions
 //   3  sessrec__plan            >>plan     fills a sessrec__step, which every region reads and none changes
 //   4  sessrec__run             here       cuts a region into tasks, one for each thread
@@ -3675,7 +3673,7 @@ enum { SESSREC__SMALL = 65536 };  // numbers of a matrix that a cache holds besi
 
 // ---- a step ----
 
-// What one step is. Arrays have room for the largest mini-batch.
+// One step. Arrays have room for the largest mini-batch.
 typedef struct sessrec__step {
     const sessrec_batch *batch;
     int at_once;                // weights are updated where their gradients are found, not by a later
@@ -3701,15 +3699,15 @@ typedef struct sessrec__step {
     int32_t *begins_before;     // [B+1] how many of them come before each row
 } sessrec__step;
 
-// The rows of a table that a step touches, each once: those of the columns' items, then those of items that
-// are inputs only.
+// The distinct rows of a table that a step touches: first those of the columns' items, then those of items
+// that are only inputs.
 typedef struct sessrec__touched {
     int32_t tensor, count;
     int32_t *id;                // [count] items, of the columns ascending
     float *gradient;            // [count,width]
 } sessrec__touched;
 
-// What one layer keeps of a step.
+// A layer's data of one step.
 typedef struct sessrec__layer {
     float *state, *next;        // [batch_size,H] the slots' hidden states before the step and after it
     float *h;                   // [B,H] the states that enter the step
@@ -3722,7 +3720,7 @@ typedef struct sessrec__layer {
     float *d_begun;             // [R,H] gradient before the tanh
 } sessrec__layer;
 
-// And the user-level GRU, which runs for R rows: those stand side by side in arrays [R,..].
+// The same for the user-level GRU, which runs for R rows, side by side in arrays [R,..].
 typedef struct sessrec__user {
     float *state, *next;        // [batch_size,Hu] of every slot's user, before and after
     float *s, *c;               // [R,L] [R,Hu] what enters: the session's last state and the user's
@@ -3731,7 +3729,7 @@ typedef struct sessrec__user {
     float *d_c;                 // [R,Hu]
 } sessrec__user;
 
-// Rows first .. last-1 of a dense matrix, whose gradient one task finds and whose weights it updates.
+// Rows first .. last-1 of a dense matrix; one task computes their gradient and updates them.
 typedef struct sessrec__piece {
     int32_t tensor, first, last;
 } sessrec__piece;
@@ -3797,7 +3795,7 @@ struct sessrec_trainer {
 #endif
 };
 
-// What every call on a trainer begins with.
+// Every call on a trainer begins with this.
 static sessrec_result sessrec__trainer_ready(const sessrec_trainer *tr, sessrec_error *err) {
     if (!tr) return sessrec__null(err);
     return tr->model ? SESSREC_OK
@@ -3807,7 +3805,7 @@ static sessrec_result sessrec__trainer_ready(const sessrec_trainer *tr, sessrec_
 
 // ---- regions ----
 
-// One chunk of rows, part of the items, or piece of the weights, with scratch of the task that has it.
+// One chunk of rows, part of the items, or piece of the weights, with the scratch of its task.
 typedef void (*sessrec__work)(sessrec_trainer *tr, const sessrec__step *step, int32_t index, float *scratch);
 typedef struct sessrec__region {
     sessrec_trainer *tr;
@@ -3980,9 +3978,9 @@ static void sessrec__trainer_place(void *object, sessrec__layout *layout) {
     tr->scratch = sessrec__place_floats(layout, tr->scratch_part * (uint64_t)tr->tasks);
 }
 
-// Scratch of a task: what the columns stand for and one row of the loss; a backward step for its rows, which
-// needs gates gathered [4H] and transposed [2H] and what comes out of them [H]; a block of items, whose rows
-// start at whole registers; a piece.
+// Scratch of a task: what the columns represent, and one row of the loss; a backward step for its rows, which
+// needs gates gathered [4H], transposed [2H] and their results [H]; a block of items, whose rows start at
+// multiples of a register; a piece.
 static uint64_t sessrec__scratch_part(const sessrec_trainer *tr) {
     const sessrec_config *c = &tr->config;
     const uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tr->tasks + 9;
@@ -4010,7 +4008,7 @@ SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *tr) {
     sessrec__free(&memory, tr);
 }
 
-// A target comes in proportion to its support, a sample to a power of it.
+// A target occurs in proportion to its support, a sample to a power of it.
 static void sessrec__fill_log_support(sessrec_trainer *tr) {
     const double logq = (double)tr->config.loss.logq, alpha = (double)tr->config.alpha;
     for (int32_t i = 0; i < tr->model->info.item_count && tr->log_support; ++i) {
@@ -4033,8 +4031,8 @@ static uint64_t sessrec__log_hash(const sessrec_log *log) {
 
 static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error *err);
 
-// The pool must not move once its threads run, so it is started when the trainer lies at its place; `plan`
-// only knows how many there will be.
+// The pool must not move once its threads run, so it starts when the trainer is in its place; `plan` only
+// needs their number.
 SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log,
                                                   sessrec_trainer **out, sessrec_error *err) {
     if (out) *out = NULL;
@@ -4104,7 +4102,7 @@ static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sess
     return SESSREC_OK;
 }
 
-// How much there is with all repeats, which a device does not merge.
+// The number with all repeats, which a device does not merge.
 static void sessrec__plan_sizes(sessrec_trainer *tr, const sessrec_batch *b) {
     sessrec__step *step = &tr->step;
     step->batch = b;
@@ -4114,7 +4112,7 @@ static void sessrec__plan_sizes(sessrec_trainer *tr, const sessrec_batch *b) {
     sessrec__of_inputs(tr)->count += b->rows;
 }
 
-// Finds the distinct items among the columns, ascending, and what each stands for.
+// Finds the distinct items among the columns, ascending, and what each represents.
 static void sessrec__plan_columns(sessrec_trainer *tr, sessrec__step *step) {
     const sessrec_batch *b = step->batch;
     const int32_t C = step->columns;
@@ -4138,8 +4136,8 @@ static void sessrec__plan_columns(sessrec_trainer *tr, sessrec__step *step) {
     step->parts = M < 2 * SESSREC__BLOCK ? 1 : sessrec__smaller(M / SESSREC__BLOCK, SESSREC__PARTS);
 }
 
-// Finds the distinct items among the inputs, and the rows of their table: those that columns touch already,
-// or new ones behind.
+// Finds the distinct items among the inputs, and their rows of the table: the ones that columns touch, or new
+// ones after these.
 static void sessrec__plan_inputs(sessrec_trainer *tr, sessrec__step *step) {
     const int32_t *input = step->batch->inputs, B = step->rows,
                   *order = sessrec__sort_by_id(B, input, tr->model->info.item_count, tr->sorting,
@@ -4178,7 +4176,7 @@ SESSREC__INLINE int32_t sessrec__chunks(const sessrec__step *step) {
 SESSREC__INLINE int32_t sessrec__chunk_size(const sessrec__step *step, int32_t first) {
     return sessrec__smaller(step->chunk, step->rows - first);
 }
-// Where part p of the items begins: at a multiple of the widest register.
+// The first item of part p: a multiple of the widest register.
 SESSREC__INLINE int32_t sessrec__part_begin(const sessrec__step *step, int32_t p) {
     return p == step->parts ? step->distinct
                             : (int32_t)((int64_t)step->distinct * p / step->parts + 8) & ~15;
@@ -4186,8 +4184,8 @@ SESSREC__INLINE int32_t sessrec__part_begin(const sessrec__step *step, int32_t p
 
 // ===========================================================================================================
 // >>forward   from items to hidden states
-// Reads the mini-batch's inputs, the embedding, the layers' weights, and state. Writes, each task for its
-// rows: x, input_mask, and of each layer h, mask, tape, next.
+// Reads the mini-batch's inputs, the embedding, the layers' weights, and the state. Each task writes for its
+// rows x and input_mask, and of each layer h, mask, tape, next.
 // ===========================================================================================================
 
 // Dropout in one row: mask = 0 with probability p, else 1/(1-p), and x *= mask. Element (row, j) of a step is
@@ -4204,7 +4202,7 @@ static void sessrec__drop(const sessrec_trainer *tr, const sessrec__step *step, 
     if (x) tr->kernels->multiply(width, x, mask, x);
 }
 
-// The first layer's input. One-hot vectors are not written down: their dropout is a factor for each.
+// The first layer's input. One-hot vectors are not stored: their dropout is one factor each.
 static void sessrec__forward_input(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
                                    int32_t rows) {
     const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
@@ -4215,8 +4213,8 @@ static void sessrec__forward_input(sessrec_trainer *tr, const sessrec__step *ste
                       tr->input_mask + (ptrdiff_t)i * width, onehot ? NULL : tr->x + (ptrdiff_t)i * D);
 }
 
-// The states that enter a layer: those that the slots had; where a session starts zero, or what its user's
-// state begins it with.
+// The states that enter a layer: the slots' own, or where a session starts, zero or what its user's state
+// gives it.
 static void sessrec__forward_states(sessrec_trainer *tr, const sessrec__step *step, int32_t l, int32_t first,
                                     int32_t rows) {
     const int32_t H = tr->config.hidden[l];
@@ -4230,8 +4228,8 @@ static void sessrec__forward_states(sessrec_trainer *tr, const sessrec__step *st
     if (tr->config.user_hidden) sessrec__begin_layer(tr, step, l, first, rows);
 }
 
-// Other threads changed the gates' weights at the end of the step before. Those that fit the second-level
-// cache are prefetched at once.
+// Other threads changed the gates' weights at the end of the last step. As much as fits into the second-level
+// cache is prefetched now.
 static void sessrec__prefetch_gates(const sessrec_trainer *tr) {
     for (int32_t t = 0; t < tr->model->tensors; ++t) {
         const sessrec__shape *shape = &tr->model->shape[t];
@@ -4272,12 +4270,12 @@ static void sessrec__forward_chunk(sessrec_trainer *tr, const sessrec__step *ste
 
 // ===========================================================================================================
 // >>score   from hidden states to scores, and from these to a loss and its gradient
-// score: reads h and the items' rows of Wy and By; writes S, each task the columns of its items. loss: reads
-// S; writes row_loss and, over S, dS, each task its rows.
+// score: reads h and the items' rows of Wy and By; each task writes the columns of S of its items. loss:
+// reads S; each task writes row_loss and, over S, dS of its rows.
 // ===========================================================================================================
 
-// The items' rows of Wy, one below the other, a whole number of registers apart. Those that come some places
-// later are prefetched: they lie anywhere in a large table.
+// The items' rows of Wy, contiguous and padded to whole registers. Later rows are prefetched, because they
+// are scattered over a large table.
 static void sessrec__gather_items(const sessrec_trainer *tr, const sessrec__step *step, int32_t first,
                                   int32_t count, float *Y) {
     const int32_t L = sessrec__last_width(tr->model), *id = tr->output.id;
@@ -4323,7 +4321,7 @@ static void sessrec__score_part(sessrec_trainer *tr, const sessrec__step *step, 
     }
 }
 
-// A loss of the caller's own sees every column, with the repeats.
+// A custom loss sees every column, including repeats.
 static void sessrec__custom_rows(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
                                  int32_t rows) {
     const sessrec_loss_config *c = &tr->config.loss;
@@ -4363,11 +4361,11 @@ static void sessrec__loss_chunk(sessrec_trainer *tr, const sessrec__step *step, 
 
 // ===========================================================================================================
 // >>items   the gradients of the items' rows, and their update
-// Reads dS, h and the items' rows of Wy. Writes, each task for its items: its d_part, output.gradient,
-// bias_gradient. At once: updates the rows of Wy and By whose gradients are complete.
+// Reads dS, h and the items' rows of Wy. Each task writes for its items d_part, output.gradient and
+// bias_gradient. In a step without a cap it also updates the rows of Wy and By whose gradients are complete.
 // ===========================================================================================================
 
-// Row i of those that a table was touched in.
+// Row i of the touched rows of a table.
 static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t i,
                                     float *gradient) {
     const int32_t t = touched->tensor;
@@ -4375,7 +4373,7 @@ static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched 
                          touched->id[i], 1, tr->model->tensor[t], gradient);
 }
 
-// The biases of count <= SESSREC__BLOCK items. They lie apart: brought together, they are updated like a row.
+// The biases of count <= SESSREC__BLOCK items. They are scattered: gathered, they are updated like a row.
 static void sessrec__update_biases(sessrec_trainer *tr, int32_t first, int32_t count) {
     const int32_t *id = tr->output.id + first;
     const sessrec_optimizer_state *state = &tr->state[SESSREC__BY];
@@ -4396,8 +4394,8 @@ static void sessrec__update_biases(sessrec_trainer *tr, int32_t first, int32_t c
         for (int32_t c = 0; c < count && table[k]; ++c) table[k][id[c]] = row[k][c];
 }
 
-// The block of count items from `first` on. What is updated at once has its gradient in Y, over the rows
-// that are needed no more.
+// The block of count items from `first` on. Rows that are updated at once have their gradients in Y, over
+// rows that are no longer needed.
 static void sessrec__item_block(sessrec_trainer *tr, const sessrec__step *step, int32_t first, int32_t count,
                                 float *d_part, int accumulate, float *Y) {
     const int32_t L = sessrec__last_width(tr->model), wide = sessrec__aligned(L), B = step->rows,
@@ -4434,8 +4432,8 @@ static void sessrec__item_part(sessrec_trainer *tr, const sessrec__step *step, i
 
 // ===========================================================================================================
 // >>backward   from the gradient of the last layer's output back to the inputs
-// Reads d_part, the layers' weights, and of each layer h, mask, tape. Writes, each task for its rows: d_out
-// and d_gates of each layer, and d_x.
+// Reads d_part, the layers' weights, and of each layer h, mask, tape. Each task writes for its rows d_out and
+// d_gates of each layer, and d_x.
 // ===========================================================================================================
 
 static void sessrec__backward_chunk(sessrec_trainer *tr, const sessrec__step *step, int32_t index,
@@ -4465,9 +4463,9 @@ static void sessrec__backward_chunk(sessrec_trainer *tr, const sessrec__step *st
 
 // ===========================================================================================================
 // >>weights   the gradients of everything else, and their update
-// Reads what forward and backward have written. Writes, each task for its pieces and inputs: gradient, and
-// the rows of output.gradient or input.gradient. At once: updates these weights, each piece in the task that
-// finds its gradient, which then need not leave the cache.
+// Reads what forward and backward have written. Each task writes for its pieces and inputs gradient and the
+// rows of output.gradient or input.gradient. It may also update these weights at once, in the task that
+// computed their gradient, which then need not leave the cache.
 // ===========================================================================================================
 
 static void sessrec__gradient_piece(const sessrec_trainer *tr, const sessrec__step *step,
@@ -4517,7 +4515,7 @@ static void sessrec__finish_inputs(sessrec_trainer *tr, const sessrec__step *ste
     }
 }
 
-// A piece, or some of the inputs.
+// A piece, or a part of the inputs.
 static void sessrec__weight_piece(sessrec_trainer *tr, const sessrec__step *step, int32_t index,
                                   float *scratch) {
     if (index >= tr->pieces) {
@@ -4530,8 +4528,7 @@ static void sessrec__weight_piece(sessrec_trainer *tr, const sessrec__step *step
     if (step->at_once) sessrec__update_piece(tr, piece, scratch);
 }
 
-// The update by itself: a piece, or a block of the rows that were touched of the output table, then of the
-// input table.
+// The update alone: of a piece, or of a block of touched rows of the output table, then of the input table.
 static void sessrec__update_block(sessrec_trainer *tr, const sessrec__step *step, int32_t index,
                                   float *scratch) {
     const int32_t output_blocks = sessrec__blocks(tr->output.count, SESSREC__BLOCK);
@@ -4566,7 +4563,8 @@ SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *tr, se
                                   err);
 }
 
-// Before a device runs: it gets what was written into the processor's memory, and is newer from then on.
+// Before a device runs: uploads what was written into the processor's memory. From then on the device's copy
+// is newer.
 static sessrec_result sessrec__give(sessrec_trainer *tr, sessrec_error *err) {
     sessrec_result result = SESSREC_OK;
 #ifdef SESSREC_CUDA
@@ -4579,7 +4577,7 @@ static sessrec_result sessrec__give(sessrec_trainer *tr, sessrec_error *err) {
     return result;
 }
 
-// Before what stays between steps is read from the processor's memory, or changed there.
+// Before the state between steps is read from the processor's memory or changed there.
 static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, sessrec__access access,
                                      sessrec_error *err) {
     sessrec_result result = SESSREC_OK;
@@ -4612,7 +4610,7 @@ static int sessrec__loss_is_sound(const sessrec_trainer *tr, const sessrec_batch
     return sum - sum == 0 && sum <= sessrec__most_loss(tr, batch);
 }
 
-// The six regions. Returns the sum of the row losses; if that is not sound, nothing is changed.
+// The six regions. Returns the sum of the row losses; if it is not sound, no weight is changed.
 static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
     const double began = sessrec__now();
     double sum = 0;
@@ -4671,7 +4669,7 @@ SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessr
     return sessrec__gradients(tr, batch, 0, loss, err);
 }
 
-// The cap is on the norm of each matrix's gradient.
+// The cap applies to the norm of each matrix's gradient.
 static void sessrec__cap_gradients(sessrec_trainer *tr) {
     const sessrec__shape *shape = tr->model->shape;
     const sessrec_optimizer_config *o = &tr->config.optimizer;
@@ -4707,8 +4705,8 @@ SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr, sessrec_er
     return result ? result : sessrec__trainer_apply(tr, err);
 }
 
-// The same as sessrec_trainer_grad and _apply, to the bit, with fewer ways to memory. The cap needs all
-// gradients before the first update.
+// The same bits as sessrec_trainer_grad and _apply, with less memory traffic. A cap needs all gradients
+// before the first update.
 SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *tr, const sessrec_batch *batch, double *loss,
                                                 sessrec_error *err) {
     const int at_once = tr && !(tr->config.optimizer.gradient_cap > 0);
@@ -4779,7 +4777,7 @@ static sessrec_result sessrec__diverged(const sessrec_trainer *tr, const char *w
                          (int64_t)tr->position.epoch + 1, tr->position.step);
 }
 
-// Before weights, which are in the processor's memory, are kept or given out.
+// Before weights in the processor's memory are kept or given out.
 static sessrec_result sessrec__check_trained(const sessrec_trainer *tr, sessrec_error *err) {
     for (int32_t t = 0; t < tr->model->tensors; ++t)
         if (!sessrec__all_below(tr->model->tensor[t], sessrec__tensor_elements(&tr->model->shape[t]),
@@ -4927,7 +4925,7 @@ SESSREC_API sessrec_result sessrec_trainer_next_epoch(sessrec_trainer *tr) {
 // step.
 // ===========================================================================================================
 
-// How many gates of layer 0 the user's state reaches, times H.
+// The number of layer 0's gates that the user's state reaches, times H.
 SESSREC__INLINE int32_t sessrec__context_width(const sessrec_model *model) {
     return (model->info.user_mode == SESSREC_USER_ALL ? 3 : 2) * model->info.hidden[0];
 }
@@ -4940,8 +4938,8 @@ static void sessrec__add_context(const sessrec_model *model, int32_t rows, const
                     1, model->context, 3 * H, tape, 4 * H, 1);
 }
 
-// begun [count,H] = tanh(c W_init + b_init): the hidden states of layer l with which users in state c
-// [count,Hu] begin.
+// begun [count,H] = tanh(c W_init + b_init): the first hidden states of layer l in sessions of users in state
+// c [count,Hu].
 static void sessrec__begin_states(const sessrec_model *model, int32_t l, int32_t count, const float *c,
                                   float *begun) {
     const int32_t H = model->info.hidden[l], Hu = model->info.user_hidden;
@@ -4951,7 +4949,7 @@ static void sessrec__begin_states(const sessrec_model *model, int32_t l, int32_t
     model->kernels->tanh(count * H, begun, begun);
 }
 
-// The state of a session that begins: zero for a new user, or none, in state c == NULL.
+// The state of a session that begins: zero without a user's state c (NULL) or for a new user.
 static void sessrec__begin_session(const sessrec_model *model, const float *c, float *state) {
     memset(state, 0, (size_t)sessrec__state_width(model) * sizeof *state);
     if (!c) return;
@@ -4963,8 +4961,8 @@ static void sessrec__begin_session(const sessrec_model *model, const float *c, f
     }
 }
 
-// c = GRU_usr(s, c), with the state that a session of two or more clicks has left. scratch as for one row of
-// a step.
+// c = GRU_usr(s, c), with the state that a session of two or more clicks left. scratch as for one row of a
+// step.
 static void sessrec__fold_session(const sessrec_model *model, const float *state, float *c, float *scratch) {
     sessrec__gru_input(model->kernels, &model->user, 1, state + sessrec__hidden_width(model), NULL, NULL,
                        scratch);
@@ -5004,8 +5002,8 @@ static void sessrec__plan_users(const sessrec_trainer *tr, sessrec__step *step) 
     step->begins_before[step->rows] = step->begins;
 }
 
-// The users' states for a chunk of rows: updated where a later session begins, zero for a new user, else as
-// they were.
+// The users' states of a chunk of rows: updated where a later session begins, zero for a new user, else
+// unchanged.
 static void sessrec__forward_users(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
                                    int32_t rows) {
     const sessrec__user *user = &tr->user;
@@ -5038,7 +5036,7 @@ static void sessrec__forward_users(sessrec_trainer *tr, const sessrec__step *ste
     }
 }
 
-// The states with which layer l begins those sessions.
+// Layer l's first states in those sessions.
 static void sessrec__begin_layer(sessrec_trainer *tr, const sessrec__step *step, int32_t l, int32_t first,
                                  int32_t rows) {
     const sessrec__layer *layer = &tr->layer[l];
@@ -5057,8 +5055,7 @@ static void sessrec__begin_layer(sessrec_trainer *tr, const sessrec__step *step,
     }
 }
 
-// From the gradients of the states that entered the layers back through the beginning of the session to
-// GRU_usr.
+// From the gradients of the states that entered the layers, back through the start of the session to GRU_usr.
 static void sessrec__backward_users(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
                                     int32_t rows, float *scratch) {
     const sessrec__user *user = &tr->user;
@@ -5095,8 +5092,8 @@ static void sessrec__backward_users(sessrec_trainer *tr, const sessrec__step *st
                                NULL, user->d_gates + 4 * at, scratch);
 }
 
-// The gradients of what begins a session, and of the context of layer 0. Those of GRU_usr are found like any
-// layer's.
+// The gradients of the matrices that start a session, and of layer 0's context. GRU_usr's are computed like
+// any layer's.
 static void sessrec__gradient_users(const sessrec_trainer *tr, const sessrec__step *step,
                                     const sessrec__piece *piece, float *gradient) {
     const sessrec__shape *shape = &tr->model->shape[piece->tensor];
@@ -5120,9 +5117,9 @@ static void sessrec__gradient_users(const sessrec_trainer *tr, const sessrec__st
 
 // ===========================================================================================================
 // >>topk   the best k of many scores
-// A heap of k entries whose root is the worst of them: a score that is no better than the root, nearly every
-// one, costs one comparison. At first all are item -1 with -infinity. NaN and -infinity mean "not scored" and
-// never enter.
+// A heap of k entries whose root is the worst of them: a score that does not beat the root, which is nearly
+// every one, costs one comparison. At first all entries are item -1 with -infinity. NaN and -infinity mean
+// "not scored" and never enter.
 // ===========================================================================================================
 
 enum { SESSREC__MAX_TOP = 65536 };
@@ -5139,8 +5136,8 @@ static void sessrec__top_begin(sessrec_recommendation *entry, int32_t count) {
     }
 }
 
-// Puts an item into the place of an entry that ranks behind it, of the first `count`, and moves it down past
-// all that rank behind it.
+// Replaces an entry that ranks behind the item, among the first `count`, and moves the item down past all
+// that rank behind it.
 static void sessrec__top_put(sessrec_recommendation *entry, int32_t count, int32_t hole, int32_t item,
                              float score) {
     for (int32_t child; (child = 2 * hole + 1) < count; hole = child) {
@@ -5158,8 +5155,8 @@ static void sessrec__top_insert(sessrec_recommendation *entry, int32_t count, in
     sessrec__top_put(entry, count, 0, item, score);
 }
 
-// Turns the heap into a list, best first. Returns how many of its places are taken. Nothing can be inserted
-// after that.
+// Turns the heap into a list, best first, into which nothing can be inserted any more. Returns the number of
+// items.
 static int32_t sessrec__top_sort(sessrec_recommendation *entry, int32_t count) {
     for (int32_t last = count - 1; last > 0; --last) {
         const sessrec_recommendation worst = entry[0];
@@ -5172,11 +5169,11 @@ static int32_t sessrec__top_sort(sessrec_recommendation *entry, int32_t count) {
 
 // ===========================================================================================================
 // >>evaluation   ranks, metrics, and the walk through a test log
-// The rank of a target follows from two counts over the whole catalogue: items that score higher, and others
-// that score the same. Sessions are walked side by side, as in training, and the catalogue is scored in
-// blocks, so memory does not grow with items x events. The two counts of every event are kept; one thread
-// then sums the metrics in the order of the log. So neither the number of threads nor that of sessions side
-// by side can change a bit of the report.
+// The rank of a target follows from two counts over the whole catalog: items that score higher, and others
+// that score the same. Sessions are processed side by side, as in training, and the catalog is scored in
+// blocks, so memory does not grow with items x events. The two counts of every event are kept, and one thread
+// then sums the metrics in the order of the log, so neither the number of threads nor of sessions side by
+// side changes a bit of the report.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -5310,7 +5307,7 @@ static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_
 
 // ---- the walk ----
 
-// What one task works with.
+// The data of one task.
 typedef struct sessrec__eval_task {
     sessrec__walk walk;         // through eval.click
     int32_t *input;             // [batch]
@@ -5415,8 +5412,8 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     }
 }
 
-// number [items] = the scorer's number of each item of a log, -1 unknown. A scorer without find_item has the
-// same numbers.
+// number [items] = the scorer's number of each item of a log, -1 if unknown. A scorer without find_item has
+// the same numbers.
 static void sessrec__eval_numbers(const sessrec_scorer *scorer, const sessrec_log *log, int32_t items,
                                   int32_t *number) {
     for (int32_t i = 0; i < items; ++i) {
@@ -5426,7 +5423,7 @@ static void sessrec__eval_numbers(const sessrec_scorer *scorer, const sessrec_lo
     }
 }
 
-// An evaluation without an event is an error, never a figure.
+// An evaluation without an event is an error, not a figure.
 static sessrec_result sessrec__eval_nothing(const sessrec__eval *e, const sessrec_model *model,
                                             int64_t unknown, sessrec_error *err) {
     int32_t i = 0;
@@ -5443,7 +5440,7 @@ static sessrec_result sessrec__eval_nothing(const sessrec__eval *e, const sessre
                          model ? sessrec_model_item_id(model, 0) : "", model ? "')" : "");
 }
 
-// Closes the gaps that clicks on unknown items leave.
+// Closes the gaps left by clicks on unknown items.
 static void sessrec__eval_map(sessrec__eval *e) {
     int64_t known = 0;
     sessrec__eval_numbers(e->scorer, e->log, e->view.item_count, e->item);
@@ -5459,8 +5456,8 @@ static void sessrec__eval_map(sessrec__eval *e) {
     e->begin[e->view.session_count] = known;
 }
 
-// Finds the sessions of each user: in the log, and before it, where users are found by their ids. Counts the
-// earlier ones of each session.
+// Finds the sessions of each user, in the log and, by the user's id, before it. Counts the earlier ones of
+// each session.
 static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_allocator *memory,
                                           sessrec_error *err) {
     if (!e->view.session_users) return SESSREC_OK;
@@ -5499,7 +5496,7 @@ SESSREC__INLINE char *sessrec__eval_user(const sessrec__eval *e, const sessrec__
     return e->by_user ? task->users + (size_t)row * e->scorer->user_bytes : NULL;
 }
 
-// A user appears in a row: his state is made from his sessions before the log.
+// A user enters a row: their state is computed from their sessions before the log.
 static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task, int32_t row,
                                int32_t number) {
     const sessrec_scorer *scorer = e->scorer;
@@ -5520,7 +5517,7 @@ static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task,
     }
 }
 
-// Rows that move up take their states along; users and sessions begin.
+// Rows that move up take their states with them; users and sessions begin.
 static void sessrec__eval_arrive(const sessrec__eval *e, sessrec__eval_task *task) {
     for (int32_t i = 0; i < task->walk.rows; ++i) {
         const sessrec__walk_slot *slot = &task->walk.slot[i];
@@ -5534,7 +5531,8 @@ static void sessrec__eval_arrive(const sessrec__eval *e, sessrec__eval_task *tas
     }
 }
 
-// Sessions that are over go into the state of their user, the last click too, which no target follows.
+// Their users' states take in the sessions that have ended, including the last click, which no target
+// follows.
 static void sessrec__eval_leave(const sessrec__eval *e, sessrec__eval_task *task) {
     for (int32_t i = 0; i < task->walk.rows && e->by_user; ++i) {
         char *state = sessrec__eval_state(e, task, i);
@@ -5566,8 +5564,8 @@ static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task
     }
 }
 
-// Tallies the event of one row against the items that its scorer lists; all others have no score, or where
-// the list is what is added to scores, against these.
+// Tallies the event of one row against the items that its scorer lists; all others have no score or, where
+// the list is added to scores, their score alone.
 static void sessrec__eval_listed(const sessrec__eval *e, sessrec__eval_task *task, int32_t i) {
     const sessrec_scorer *scorer = e->scorer;
     const int64_t at = task->walk.slot[i].at;
@@ -5598,7 +5596,7 @@ static void sessrec__eval_listed(const sessrec__eval *e, sessrec__eval_task *tas
     }
 }
 
-// Notes which items stand in a list, for each cut-off that reaches so far down.
+// Notes which items are in a list, for each cutoff that reaches that far.
 static void sessrec__eval_cover(const sessrec__eval *e, sessrec_recommendation *list, uint8_t *occurs) {
     const int32_t count = sessrec__top_sort(list, e->top);
     for (int32_t place = 0; place < count; ++place)
@@ -5711,7 +5709,7 @@ static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err)
     int32_t rows = 0;
     sessrec_result result = SESSREC_OK;
     for (int64_t at = 0; at < e->view.event_count && !result; ++at) {
-        // rows that wait stand at the beginning of h: their states move up, never past their own place
+        // waiting rows are at the start of h: their states move up, never past their own place
         if (e->tally[at].higher) {
             memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width,
                     (size_t)e->h_width * sizeof *e->h);
@@ -5762,7 +5760,7 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, const sessrec_model *m
     return result;
 }
 
-// Opens a device for the ranks, if the configuration asks for one and there is one.
+// Opens a device for ranking if the configuration asks for one and there is one.
 static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_model *model,
                                                 sessrec_error *err) {
     const sessrec_device device = e->config->device;
@@ -5786,7 +5784,7 @@ static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_
     return result == SESSREC_UNSUPPORTED && device == SESSREC_DEVICE_CUDA_OR_CPU ? SESSREC_OK : result;
 }
 
-// model: that of the scorer, for which a device may rank and whose ids are named; else NULL.
+// model: the scorer's model, which a device may rank and whose ids are shown; else NULL.
 static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sessrec_model *model,
                                         const sessrec_log *log, const sessrec_eval_config *config,
                                         sessrec_report *report, sessrec_error *err) {
