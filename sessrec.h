@@ -903,14 +903,14 @@ typedef struct sessrec_recommendation {
     float score;    // before the output activation; from popularity: the item's support
 } sessrec_recommendation;
 
-// Why an item is recommended: a rule, or a session of the index.
+// Why an item is recommended: because of a rule, or of a session of the index.
 typedef struct sessrec_reason {
-    float part;             // what it gives to the score; of neighbors without the factor of idf
-    int32_t context_count;  // of a rule: after these clicks, the last one first; else 0
+    float part;             // its share of the score; of neighbors without the factor of idf
+    int32_t context_count;  // of a rule: it holds after these clicks, the last one first; else 0
     int32_t context[4];
-    int32_t held, of;       // the item came in so many sessions of the log, of so many that had the context
-    int32_t session;        // of neighbors: the number of the session in the index, else -1
-    double time;            // when it ended
+    int32_t held, of;       // the item was in `held` of the `of` sessions with that context
+    int32_t session;        // of neighbors: the session's number in the index, else -1
+    double time;            // of neighbors: when the session ended
 } sessrec_reason;
 
 // Anything that scores the items of a catalog after the clicks of a session: the GRU, the library's other
@@ -943,8 +943,8 @@ typedef struct sessrec_scorer {
     // added to its. They are valid until the next call with this scratch, except calls of score.
     int32_t (*list)(const void *self, const void *state, const sessrec_recommendation **out, void *scratch);
     int32_t list_room;      // the most items that a list can hold; 0: item_count
-    // why an item has its score: fills at most `room` reasons, the strongest first, and returns how many; may
-    // be NULL
+    // why an item has its score: fills in at most `room` reasons, the strongest first, and returns how many;
+    // may be NULL
     int32_t (*reasons)(const void *self, const void *state, int32_t item, sessrec_reason *out, int32_t room,
                        void *scratch);
     // whether bytes from outside are a valid state; NULL: all are
@@ -1021,7 +1021,7 @@ SESSREC_API sessrec_result sessrec_knn_create(const sessrec_knn_config *config, 
 SESSREC_API sessrec_result sessrec_knn_append(const sessrec_scorer *knn, const int32_t *items, int32_t count,
                                               double time);
 SESSREC_API sessrec_result sessrec_knn_forget(const sessrec_scorer *knn, double time);
-// The items of a session of the index, in the order of the clicks, to items [room]; returns how many it has,
+// The items of a session of the index in the order of its clicks, into items [room]. Returns how many it has,
 // 0 if there is no such session. Threads: shared.
 SESSREC_API int32_t sessrec_knn_session_items(const sessrec_scorer *knn, int32_t session, int32_t *items,
                                               int32_t room);
@@ -1305,7 +1305,7 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, 
 // Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items,
                                                  int32_t count, float *scores);
-// Why an item is recommended, the strongest reasons first, to out [room]. Returns how many, 0 if its scorer
+// Why an item is recommended, the strongest reasons first, into out [room]. Returns how many, 0 if the scorer
 // gives none, or a negative sessrec_result. Threads: one.
 SESSREC_API int32_t sessrec_session_reasons(sessrec_session *session, int32_t item, sessrec_reason *out,
                                             int32_t room);
@@ -15106,7 +15106,7 @@ static sessrec_result sessrec__same_run(const sessrec__archive *archive, const s
         if (memcmp(mine.data, sessrec__archive_data(archive, i),
                    (size_t)sessrec__archive_section(archive, i).bytes))
             return sessrec__fail(err, SESSREC_MISMATCH, 0,
-                                 "the checkpoint is from another log or configuration: its section %s differs",
+                                 "the checkpoint is of another log or configuration: its section %s differs",
                                  mine.name);
     }
     return SESSREC_OK;
@@ -15124,7 +15124,7 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
         section.bytes != sizeof view.record.position)
         return sessrec__fail(
             err, SESSREC_MISMATCH, 0,
-            "the checkpoint is from another configuration: it has no position where this one would");
+            "the checkpoint is of another configuration: it has no position where this one would");
     if (!sessrec__take_position((const double *)(const void *)sessrec__archive_data(archive, at),
                                 (double)tr->config.batch_size, (double)tr->model->info.event_count,
                                 &position))

@@ -671,7 +671,7 @@ for m in ring.model knn.model rules.model pop random s-pop itemknn ar sr markov 
 equal "$(awk '$1 == "stan" { print $2, $4 }' out)" "$(awk '$1 == "knn.model" { print $2, $4 }' out)"
 check awk '$1 == "random" { exit !($2 < 0.9 && $3 < 0.01) }' out
 check grep -q '"methods":\[{"name":"ring.model","recall":{"5":' many.json
-refuses '--baselines needs the log' evaluate ring.model test.tsv --baselines
+refuses '--baselines needs the training log' evaluate ring.model test.tsv --baselines
 
 it 'a blend is found on a log, holds its parts and is evaluated'
 run blend ring.model knn.model test.tsv -o blend.model; exits 0; prints '^blend  *blend.model: b '

@@ -1805,10 +1805,10 @@ static void real_times(void) {
         CHECK(isnan(date_of("2019-10-01 13:00:00 PM", -1)) && isnan(date_of("Tue Okt 01 2019", -1)) &&
               isnan(date_of("2019-10-01 01:31:25 CET", -1)));
     }
-    TEST("U6: a date whose day and month could be exchanged is refused, or read as it is told") {
+    TEST("U6: a date whose day and month could be swapped is refused, or read as it is told") {
         CHECK(isnan(date_of("10/01/2019 1:31:25 AM", -1)));
         CHECK_TEXT(failure.text, "the time \"10/01/2019 1:31:25 AM\" is a date whose day and month could be "
-                                 "exchanged: --day-first or --month-first");
+                                 "swapped: --day-first or --month-first");
         CHECK_NEAR(date_of("10/01/2019 1:31:25 AM", 0), 1569893485, 0);
         CHECK_NEAR(date_of("01/10/2019 01:31:25", 1), 1569893485, 0);
         CHECK_NEAR(date_of("1-10-2019", 1), 1569888000, 0);
