@@ -5859,11 +5859,11 @@ static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_err
 }
 
 // ---- the model ----
-// scores [rows,count] = H Wy^T + By, computed turned, as Wy H^T: then Wy is read as it lies in memory. Every
-// score is the chain By_i, then + Wy_ik h_k with k in order, as in the kernel `dots`, so the bits are the
-// same for any number of rows, any block, and in a session.
+// scores [rows,count] = H Wy^T + By, computed transposed, as Wy H^T, so that Wy is read as it is stored.
+// Every score is the chain By_i, then + Wy_ik h_k in the order of k, as in the kernel `dots`, so the bits are
+// the same for any number of rows, for any block, and in a session.
 
-// Floats from one state to the next.
+// The distance of two states in floats.
 static ptrdiff_t sessrec__model_stride(const sessrec_model *model) {
     return ((ptrdiff_t)sessrec__state_width(model) + 3) / 4 * 4;
 }
@@ -5887,7 +5887,7 @@ static size_t sessrec__model_scratch(const void *self, int32_t rows) {
     return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
 }
 
-// The state of a user: c [Hu], and one float more, 1 when it holds a session.
+// The state of a user: c [Hu] and one more float, 1 if it has taken in a session.
 static size_t sessrec__model_user_bytes(const sessrec_model *model) {
     return model->info.user_hidden ? ((size_t)model->info.user_hidden + 4) / 4 * 16 : 0;
 }
@@ -5933,7 +5933,7 @@ static void sessrec__model_score(const void *self, int32_t rows, const void *sta
     const float *h = (const float *)states + sessrec__hidden_width(model) - L,
                 *Wy = model->Wy + (ptrdiff_t)first * L, *By = model->By + first;
     if (rows == 1) kernels->dots(count, L, Wy, L, h, By, scores);
-    // not sessrec__matmul_bt: a BLAS may give other bits for another number of rows
+    // not sessrec__matmul_bt, because a BLAS may give other bits for another number of rows
     else
         kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), Wy, L, By, scores, count,
                            (float *)scratch);
@@ -6008,7 +6008,7 @@ static double sessrec__decay(sessrec_decay kind, double scale, double d, double 
 
 // ---- what scorers with lists have in common ----
 
-// Items with a number each, found by item: a list, and places in it by item.
+// A number for each of some items, found by item: a list, and each item's place in it.
 typedef struct sessrec__bag {
     int32_t *places;                    // [mask+1] a place in the list + 1, 0: free
     uint32_t mask;
@@ -6028,7 +6028,7 @@ static void sessrec__bag_clear(sessrec__bag *bag) {
     memset(bag->places, 0, ((size_t)bag->mask + 1) * sizeof *bag->places);
 }
 
-// The entry of an item. Where there is none, one of 0 is made if `add` and there is room, else NULL.
+// The entry of an item. If there is none, a new one of 0 if `add` and there is room, else NULL.
 SESSREC__INLINE sessrec_recommendation *sessrec__bag_at(sessrec__bag *bag, int32_t item, int add) {
     uint32_t at = ((uint32_t)item * 2654435769u >> 7) & bag->mask;
     for (; bag->places[at]; at = (at + 1) & bag->mask)  // ends: at most half the places are taken
@@ -6041,8 +6041,8 @@ SESSREC__INLINE sessrec_recommendation *sessrec__bag_at(sessrec__bag *bag, int32
     return entry;
 }
 
-// Every scorer of the library but the model begins with its items, a model without tensors; those that look
-// at the last clicks go on with how many.
+// Every scorer of the library but the model starts with its items, a model without tensors; those that use
+// the last clicks continue with how many.
 typedef struct sessrec__catalog {
     sessrec_model *items;
     int32_t window;
@@ -6109,9 +6109,9 @@ static void sessrec__scorer_fill(sessrec__catalog *self, sessrec_scorer *out) {
 }
 
 // ---- session neighbors ----
-// Sessions are numbered by the time of their last event. Each item has a list of its newest sessions; the
-// lists of the items clicked are walked from their ends together, so that candidates come by falling number,
-// each with all the items that it shares, and nothing has to be kept of them.
+// Sessions are numbered by the time of their last event. Each item has a list of its newest sessions. The
+// lists of the clicked items are merged from their ends, so that candidates come in descending order, each
+// with all items that it shares, and need not be stored.
 
 enum {
     SESSREC__KNN_CLICKS = 256,      // most clicks that count; so many distances have their factors in a table
@@ -6174,7 +6174,7 @@ static size_t sessrec__knn_scratch(const void *self, int32_t rows) {
     return layout.overflow ? SIZE_MAX : (size_t)layout.size;
 }
 
-// A cursor for each distinct item of the session. Returns D, but for |n|.
+// A cursor for each distinct item of the session. Returns D without the factor |n|.
 static double sessrec__knn_open(const sessrec__knn *knn, const sessrec__clicks *clicks,
                                 sessrec__knn_work *work, int32_t *cursors) {
     const sessrec_knn_config *c = &knn->config;
@@ -6198,8 +6198,8 @@ static double sessrec__knn_open(const sessrec__knn *knn, const sessrec__clicks *
     return c->cosine ? sessrec__exp64(0.5 * sessrec__log64(squares > 0 ? squares : 1)) : work->clicked.count;
 }
 
-// Finds the neighbors. The factor of recency is relative to the newest candidate, so that old ones do not all
-// vanish; as it only falls, most candidates need not be looked at to know that they are too far.
+// Finds the neighbors. The recency factor is relative to the newest candidate, so that old ones do not all
+// vanish. As it only decreases, most candidates can be skipped without being looked at.
 static void sessrec__knn_find(const sessrec__knn *knn, const sessrec__clicks *clicks,
                               sessrec__knn_work *work) {
     const sessrec_knn_config *c = &knn->config;
@@ -6239,7 +6239,7 @@ static void sessrec__knn_find(const sessrec__knn *knn, const sessrec__clicks *cl
     if (work->scale < 1e-30) work->scale = 1e-30;
 }
 
-// What neighbor number n gives to an item apart from the factor of its place, which is counted from *star.
+// What neighbor number n adds to an item, without the factor of its place, which is counted from *star.
 static double sessrec__knn_share(const sessrec__knn *knn, sessrec__knn_work *work, int32_t n, int32_t *star) {
     const sessrec_knn_config *c = &knn->config;
     const int32_t session = INT32_MAX - work->neighbors[n].item;
@@ -6291,7 +6291,7 @@ static int32_t sessrec__knn_list(const void *self, const void *state, const sess
     return work.scored.count;
 }
 
-// Puts a reason in its place among the strongest.
+// Inserts a reason among the strongest.
 static int32_t sessrec__reason_add(sessrec_reason *out, int32_t count, int32_t room,
                                    const sessrec_reason *reason) {
     int32_t at = count < room ? count++ : room;
@@ -6431,7 +6431,7 @@ static void sessrec__knn_destroy(void *self) {
     sessrec__free(&memory, knn);
 }
 
-// Fills in what follows from the configuration, and the scorer.
+// Fills in the scorer and what follows from the configuration.
 static void sessrec__knn_wire(sessrec__knn *knn, sessrec_scorer *out) {
     const sessrec_knn_config *c = &knn->config;
     knn->catalog.window = c->last_n && c->last_n < SESSREC__KNN_CLICKS ? c->last_n : SESSREC__KNN_CLICKS;
@@ -6450,8 +6450,8 @@ static void sessrec__knn_wire(sessrec__knn *knn, sessrec_scorer *out) {
 
 // ---- an index that grows ----
 
-// Makes room for `needed` elements in one of the arrays, an eighth more each time, and makes it our own. The
-// first `used` are kept.
+// Makes room for `needed` elements in an array of the index, growing by an eighth, and makes the array our
+// own. The first `used` are kept.
 static int sessrec__knn_room(sessrec__knn *knn, int which, int64_t used, int64_t needed) {
     static const size_t sizes[5] = {sizeof(double), sizeof(uint32_t), sizeof(int32_t), sizeof(uint32_t),
                                     sizeof(uint64_t)};
@@ -6511,7 +6511,7 @@ static int sessrec__postings_own(const sessrec__knn *knn, sessrec__postings *lis
     return 1;
 }
 
-// Adds a session in its place. The oldest goes when the list is full.
+// Inserts a session into a list. The oldest one leaves a full list.
 static void sessrec__postings_add(sessrec__postings *list, int32_t session) {
     int32_t place = list->count, *sessions = list->sessions;
     while (place > 0 && sessions[place - 1] > session) --place;
@@ -6524,7 +6524,8 @@ static void sessrec__postings_add(sessrec__postings *list, int32_t session) {
     sessions[place] = session;
 }
 
-// Sessions from `first` on get the next number, the last first, and leave a gap of `events`.
+// Increments the numbers of the sessions from `first` on, starting with the last, and leaves a gap of
+// `events`.
 static void sessrec__knn_shift(sessrec__knn *knn, int32_t first, uint32_t events) {
     const int32_t S = knn->sessions;
     const uint32_t from = knn->begins[first], total = knn->begins[S];
@@ -6542,7 +6543,7 @@ static void sessrec__knn_shift(sessrec__knn *knn, int32_t first, uint32_t events
     for (int32_t s = S; s >= first; --s) knn->begins[s + 1] = knn->begins[s] + events;
 }
 
-// Makes everything that appending a session of these items would change our own, and large enough.
+// Makes everything that appending such a session would change our own and large enough.
 static int sessrec__knn_own(sessrec__knn *knn, int32_t first, const int32_t *items, int32_t count,
                             uint32_t known) {
     const int64_t S = knn->sessions, total = knn->begins[S], V = knn->catalog.items->info.item_count;
@@ -6593,8 +6594,8 @@ SESSREC_API sessrec_result sessrec_knn_append(const sessrec_scorer *scorer, cons
     return SESSREC_OK;
 }
 
-// Makes the five arrays our own and the postings, without the sessions before `first`. 0 without memory: they
-// are then as they were.
+// Makes the five arrays and the postings our own, without the sessions before `first`. Returns 0 without
+// memory; they are then as they were.
 static int sessrec__knn_drop(sessrec__knn *knn, int32_t first) {
     const int32_t S = knn->sessions, V = knn->catalog.items->info.item_count;
     const int64_t used[5] = {S, (int64_t)S + 1, S, knn->begins[S], V};
@@ -6642,8 +6643,8 @@ SESSREC_API sessrec_result sessrec_knn_forget(const sessrec_scorer *scorer, doub
 
 // ---- rules ----
 // A context is the last click or, for Markov chains, the last `order` clicks. Places of the log are sorted by
-// the clicks that end there, the last one first: then each context is a run of places, and so is each longer
-// one in it. The table is sorted in the same way, and searched by halving.
+// the clicks that end there, the last one first, so that each context is a run of places, and so is each
+// longer context within it. The table is sorted in the same way and searched by bisection.
 
 enum { SESSREC__MAX_ORDER = 4 };
 
@@ -6855,7 +6856,7 @@ static void sessrec__blend_end(const void *self, const void *state, void *user, 
     }
 }
 
-// Those of its parts, one after the other.
+// Those of its parts, one after another.
 static int32_t sessrec__blend_reasons(const void *self, const void *state, int32_t item, sessrec_reason *out,
                                       int32_t room, void *scratch) {
     const sessrec__blend *blend = (const sessrec__blend *)self;
@@ -6884,7 +6885,7 @@ static int32_t sessrec__blend_valid(const void *self, const void *state) {
     return valid;
 }
 
-// Parts get the states that they know stand one after the other.
+// Parts get their states one after another.
 static void sessrec__blend_click(const void *self, int32_t rows, void *states, const int32_t *items,
                                  const double *times, void *scratch) {
     const sessrec__blend *blend = (const sessrec__blend *)self;
@@ -6970,8 +6971,8 @@ static void sessrec__blend_destroy(void *self) {
     sessrec__free(&memory, blend);
 }
 
-// Finds the items of the blend in part p: `to` and `from` are the places for its maps. MISMATCH if that
-// cannot be.
+// Finds the items of the blend in part p: `to` and `from` are the places of its maps. MISMATCH if that is
+// impossible.
 static sessrec_result sessrec__blend_map(sessrec__blend_member *member, const sessrec_scorer *first,
                                          int32_t *to, int32_t *from, sessrec_error *err) {
     const sessrec_scorer *s = &member->scorer;
@@ -7035,7 +7036,7 @@ static void sessrec__blend_wire(sessrec__blend *blend, sessrec_scorer *out) {
     out->destroy = sessrec__blend_destroy;
 }
 
-// Finds the items of all parts; the blend is destroyed when that fails.
+// Finds the items of all parts; destroys the blend on failure.
 static sessrec_result sessrec__blend_finish(sessrec__blend *blend, sessrec_scorer *out, sessrec_error *err) {
     const sessrec_scorer *first = &blend->members->scorer;
     uint64_t maps = 1;
@@ -7216,7 +7217,7 @@ static sessrec_result sessrec__rules_check(const sessrec_rules_config *c, sessre
     return SESSREC_OK;
 }
 
-// What the builder works with.
+// The builder's data.
 typedef struct sessrec__rules_build {
     const sessrec_rules_config *config;
     sessrec_log_view view;
@@ -7252,12 +7253,12 @@ static void sessrec__rules_place(void *object, sessrec__layout *layout) {
     b->best = (sessrec_recommendation *)sessrec__place(layout, (uint64_t)b->most, sizeof *b->best);
 }
 
-// The item that stands `back` places before a place, -1 if its session begins after that.
+// The item `back` places before a place, -1 if its session begins later than that.
 SESSREC__INLINE int32_t sessrec__rules_item(const sessrec__rules_build *b, int64_t place, int32_t back) {
     return place - back >= b->view.session_begins[b->session[place]] ? b->view.items[place - back] : -1;
 }
 
-// Lists the places that count and sorts them, the oldest click first, each pass stable. Returns how many.
+// Lists the relevant places and sorts them, the oldest click first, with stable passes. Returns how many.
 static int64_t sessrec__rules_sort(sessrec__rules_build *b) {
     const sessrec_rules_config *c = b->config;
     int64_t count = 0;
@@ -7292,7 +7293,7 @@ static void sessrec__rules_add(sessrec__rules_build *b, int64_t place, int32_t i
     b->sums[item] += weight;
 }
 
-// Counts what one place says about its context.
+// Counts one place for its context.
 static void sessrec__rules_count(sessrec__rules_build *b, int64_t place) {
     const sessrec_rules_config *c = b->config;
     const int32_t *items = b->view.items, item = items[place];
@@ -7322,7 +7323,8 @@ static double sessrec__rules_score(const sessrec__rules_build *b, int32_t item, 
     return b->sums[j] / (pow(n_i, c->alpha) * pow(n_j, 1 - c->alpha));
 }
 
-// Makes the list of the context of `order` clicks that the places from .. to-1 have. 0 without memory.
+// Makes the list of the context of `order` clicks shared by the places from .. to-1. Returns 0 without
+// memory.
 static int sessrec__rules_emit(sessrec__rules_build *b, int64_t from, int64_t to, int32_t order) {
     sessrec__rules *rules = b->rules;
     const sessrec_allocator *memory = &rules->memory;
@@ -7368,8 +7370,8 @@ static int sessrec__rules_emit(sessrec__rules_build *b, int64_t from, int64_t to
     return ready && b->rule_count < UINT32_MAX - SESSREC__MAX_TOP;
 }
 
-// The contexts of `order` clicks among the places from .. to-1, which have the last order-1 clicks in common,
-// and behind each the longer ones.
+// The contexts of `order` clicks among the places from .. to-1, which share the last order-1 clicks, and
+// after each the longer ones.
 static int sessrec__rules_walk(sessrec__rules_build *b, int64_t from, int64_t to, int32_t order) {
     for (int64_t end; from < to; from = end) {
         const int32_t item = sessrec__rules_item(b, b->places[from], order - 1);
@@ -7415,9 +7417,9 @@ SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *conf
 }
 
 // ---- popularity ----
-// pop_i = supp_i / (1 + supp_i), below 1. Rounded to float, supports from about 4096 on would fall together,
-// and all items of a large shop would tie at 1; so, from the most popular down, each value is at most the
-// float below the one before it.
+// pop_i = supp_i / (1 + supp_i), below 1. Rounded to float, supports from about 4096 on would coincide, and
+// all items of a large shop would tie at 1. So, from the most popular item down, each value is at most the
+// next float below the previous one.
 
 typedef struct sessrec__pop {
     sessrec__catalog catalog;
@@ -7448,7 +7450,7 @@ static void sessrec__pop_score(const void *self, int32_t rows, const void *state
         memcpy(scores, ((const sessrec__pop *)self)->scores + first, (size_t)count * sizeof *scores);
 }
 
-// The scores of items in the order of less[i] = -supp_i, as it rises.
+// The scores of items in ascending order of less[i] = -supp_i.
 static void sessrec__pop_values(const double *less, const int32_t *item, int32_t items, float *score) {
     float value = 1;
     for (int32_t i = 0; i < items; ++i) {
@@ -7500,8 +7502,8 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sess
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-// Seconds since some moment, for durations only: nothing that is computed depends on them. Under -std=c99
-// Linux has the monotonic clock, but does not declare it.
+// Seconds since some moment, only for durations: no result depends on them. Under -std=c99 Linux has the
+// monotonic clock but does not declare it.
 #if defined(CLOCK_MONOTONIC) && !(defined(__wasi__) && defined(__STRICT_ANSI__))  // there it is not declared
 #  define SESSREC__CLOCK CLOCK_MONOTONIC
 #elif defined(__linux__) && (defined(__LP64__) || (defined(__GLIBC__) && !defined(__USE_TIME_BITS64)))
@@ -7536,8 +7538,8 @@ static void sessrec__read_small(const char *path, char *text, size_t size) {
     if (file >= 0) close(file);
 }
 
-// How many processors' time a control group has: "quota period" of cpu.max, or the two files of version 1. 0:
-// no limit.
+// A control group's quota in processors: "quota period" of cpu.max, or the two files of version 1. 0: no
+// limit.
 static int64_t sessrec__group_quota(const char *folder, size_t length, int version) {
     char path[1024], text[64], *end = text;
     const char *name = version == 1 ? "/cpu.cfs_quota_us" : "/cpu.max";
@@ -7556,9 +7558,9 @@ static int64_t sessrec__group_quota(const char *folder, size_t length, int versi
     return quota <= 0 || period <= 0 ? 0 : quota < period ? 1 : quota / period;
 }
 
-// The least that this process' control groups and those above them allow, and not more than `count`. `groups`
-// is /proc/self/cgroup: lines "number:controllers:path", of version 2 "0::path". In a container the path may
-// be that of the host, and the topmost folder the container's own.
+// The smallest quota of this process' control groups and those above them, at most `count`. `groups` is
+// /proc/self/cgroup: lines "number:controllers:path", of version 2 "0::path". In a container the path may be
+// the host's, and the topmost folder the container's own.
 static int32_t sessrec__quota(const char *groups, const char *mount, int32_t count) {
     char text[2048], path[1024];
     sessrec__read_small(groups, text, sizeof text);
@@ -7654,13 +7656,13 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result) {
     return "unknown result";
 }
 
-// Appends to text [size] at *used, never past its end, always terminated.
+// Appends to text [size] at *used, never past its end; the text is always terminated.
 static void sessrec__append(char *text, size_t size, size_t *used, const char *piece, size_t length) {
     for (size_t i = 0; i < length && *used + 1 < size; ++i) text[(*used)++] = piece[i];
     text[*used] = 0;
 }
 
-// Decimal digits of value into the end of buffer [24]; returns where they begin. snprintf would need stdio.
+// Writes value in decimal to the end of buffer [24]; returns where it begins. snprintf would need stdio.
 static char *sessrec__decimal(int64_t value, char buffer[24]) {
     uint64_t rest = value < 0 ? 0u - (uint64_t)value : (uint64_t)value;
     char *at = buffer + 23;
@@ -7684,8 +7686,8 @@ static int64_t sessrec__id_number(const char *text) {
     return text && !strcmp(sessrec__decimal(value, digits), text) ? value : INT64_MIN;
 }
 
-// Fills err (if there is one) and returns code, so that a failing function ends in one statement. format
-// knows %s (const char *) and %d (int64_t), nothing else.
+// Fills in err (if there is one) and returns code, so that a failing function ends in one statement. format
+// knows only %s (const char *) and %d (int64_t).
 static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format,
                                     ...) {
     if (!err) return code;
@@ -7722,8 +7724,7 @@ static sessrec_result sessrec__null(sessrec_error *err) {
 // >>memory   one block an object, every size checked
 // ===========================================================================================================
 
-// The three operations that sizes are made of. Each returns 0 when the result does not fit, and leaves *out
-// alone.
+// The three operations for sizes. Each returns 0 if the result does not fit, and then leaves *out unchanged.
 SESSREC__INLINE int sessrec__mul(uint64_t a, uint64_t b, uint64_t *out) {
     if (a && b > UINT64_MAX / a) return 0;
     *out = a * b;
@@ -7750,9 +7751,9 @@ static void sessrec__mfree(void *user, void *block) {
     SESSREC_FREE(block);
 }
 #else
-// The rows of a table that a step touches lie anywhere in it. With pages of 2 MB the processor finds most of
-// them without a look at its page tables, a tenth of a step with 37,000 items. A strict C99 build does
-// without: <sys/mman.h> keeps the name from it.
+// A step touches rows all over a table. With pages of 2 MB the processor finds most of them without reading
+// its page tables, which saves a tenth of a step with 37,000 items. A strict C99 build does not get this,
+// because <sys/mman.h> hides the name from it.
 static void *sessrec__malloc(void *user, size_t bytes) {
     (void)user;
 #ifdef MADV_HUGEPAGE
@@ -7778,8 +7779,8 @@ static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
     return given && given->alloc && given->free ? *given : own;
 }
 
-// count * size bytes, 64-byte aligned; NULL when there are none or the product overflows. The address that
-// the allocator gave stands in front of the block.
+// count * size bytes, 64-byte aligned; NULL if there is no memory or the product overflows. The allocator's
+// address is stored before the block.
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size) {
     uint64_t bytes, total;
     if (!sessrec__mul(count, size, &bytes) || !sessrec__add(bytes, 64 + sizeof(void *), &total) ||
@@ -7835,7 +7836,7 @@ static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t si
     return layout->base ? layout->base + at : NULL;
 }
 
-// Both runs of such a function. Returns the block, zeroed, or NULL without memory.
+// Runs such a function twice. Returns the block, zeroed, or NULL without memory.
 static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory,
                                                    void (*place)(void *object, sessrec__layout *layout),
                                                    void *object) {
@@ -7897,13 +7898,13 @@ SESSREC__INLINE int sessrec__first_bit(uint64_t bits) {
 #endif
 }
 
-// Texts are hashed, compared and copied eight bytes at a time: whatever stands in the 8 bytes behind a text,
-// they can be read. The last word of a text has 1 to 8 of its bytes, and zeros.
+// Texts are hashed, compared and copied eight bytes at a time. The 8 bytes after a text must be readable,
+// whatever they are. A text's last word has 1 to 8 of its bytes, and zeros.
 SESSREC__INLINE uint64_t sessrec__last_word(const char *at, size_t size) {
     return sessrec__load_word(at) & ~(uint64_t)0 >> (64 - 8 * size);
 }
 
-// Of a text with at least one byte and no NUL inside. Each step is a product of 128 bits, folded.
+// The hash of a text with at least one byte and no NUL. Each step folds a 128-bit product.
 SESSREC__INLINE uint64_t sessrec__hash(uint64_t key, const char *at, size_t size) {
     const uint64_t factor = 0x9e3779b97f4a7c15u;
     for (; size > 8; size -= 8, at += 8) {
@@ -7979,7 +7980,7 @@ SESSREC__INLINE sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const 
     return &ids->slot[at];
 }
 
-// Copies a text to where bytes behind it can be read.
+// Copies a text to where the bytes after it can be read.
 static const char *sessrec__padded(char padded[SESSREC_MAX_ID + 9], const char *text, size_t size) {
     memcpy(padded, text, size);
     memset(padded + size, 0, 8);
@@ -8001,8 +8002,8 @@ static void sessrec__ids_place(sessrec__ids *ids, uint32_t hash, int32_t number)
     ids->slot[at].number = number;
 }
 
-// Makes room for `more` ids of `bytes` together, ends included. SESSREC_MAX_ID + 1 bytes behind the last text
-// are there to be read and written.
+// Makes room for `more` ids of `bytes` in total, with their NULs. SESSREC_MAX_ID + 1 bytes after the last
+// text can be read and written.
 static sessrec_result sessrec__ids_room(sessrec__ids *ids, int64_t more, int64_t bytes) {
     return sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more,
                          sizeof *ids->offset) &&
@@ -8047,7 +8048,7 @@ SESSREC__INLINE sessrec_result sessrec__ids_push(sessrec__ids *ids, const char *
     return SESSREC_OK;
 }
 
-// The number of a text of that hash, given on first sight, in a table that has room for it.
+// The number of a text with that hash, assigned at first sight, in a table that has room for it.
 SESSREC__INLINE sessrec_result sessrec__ids_intern_hashed(sessrec__ids *ids, const char *text, size_t size,
                                                           uint32_t hash, int32_t *out) {
     sessrec__slot *slot = sessrec__ids_slot(ids, text, size, hash);
@@ -8074,10 +8075,10 @@ static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, s
 
 // ===========================================================================================================
 // >>threads   run count tasks, return when all are done
-// Task i always gets the same work whoever runs it, so results do not depend on the number of threads. Thread
-// t begins with task t, whose memory may still be in its cache, and goes on with any that nobody has begun:
-// a thread that the system does not run delays nothing. Workers wait for the next region by spinning for some
-// microseconds before they sleep: a training step has six regions and lasts less than a millisecond.
+// Task i always has the same work, whoever runs it, so results do not depend on the number of threads. Thread
+// t starts with task t, whose memory may still be in its cache, and continues with any task that nobody has
+// started, so a thread that the system does not run delays nothing. Workers spin for some microseconds before
+// they sleep, because a training step has six regions and takes less than a millisecond.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -8101,7 +8102,7 @@ SESSREC__INLINE void sessrec__pause(void) { YieldProcessor(); }
 SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) {
     return __atomic_load_n(shared, __ATOMIC_SEQ_CST);
 }
-// An exchange, as emulators of AArch64 on x86 let a load overtake a plain store. On x86 it is the same
+// An exchange, because emulators of AArch64 on x86 let a load overtake a plain store. On x86 it is the same
 // instruction.
 SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) {
     (void)__atomic_exchange_n(shared, value, __ATOMIC_SEQ_CST);
@@ -8159,7 +8160,8 @@ SESSREC__INLINE void sessrec__yield(void) { sched_yield(); }
 #ifndef SESSREC_NO_THREADS
 
 // Claims an open task for a thread, its own first; -1: there is none for it. Between the look and the claim
-// the region may have ended and another begun: then the task is one of that, which is as good.
+// the region may have ended and another begun; the claimed task then belongs to that one, which is just as
+// good.
 static int32_t sessrec__pool_claim(sessrec__pool *pool, int32_t number) {
     uint32_t open;
     const int32_t active = sessrec__read_shared(&pool->active);
@@ -8179,8 +8181,8 @@ static int sessrec__pool_calls(sessrec__pool *pool, int32_t number) {
            (sessrec__read_shared(&pool->open) && number < sessrec__read_shared(&pool->active));
 }
 
-// The caller opens tasks before it looks who sleeps, and a worker says that it sleeps before it looks for
-// tasks: one of them sees the other. The same holds for `done` and `waiting`.
+// The caller opens tasks before it looks for sleepers, and a worker announces its sleep before it looks for
+// tasks, so one of them sees the other. The same holds for `done` and `waiting`.
 static void sessrec__pool_wait(sessrec__worker *self) {
     sessrec__pool *pool = self->pool;
     for (int32_t spin = 0; spin < SESSREC__SPINS; ++spin) {
@@ -8241,8 +8243,8 @@ static void sessrec__pool_await(sessrec__pool *pool, int32_t done) {
 #ifndef SESSREC__MOST_THREADS  // a test may want more
 #  define SESSREC__MOST_THREADS sessrec_processor_count()
 #endif
-// How many threads a configuration asks for. Its own are not more than there are processors: others would
-// only take turns with them.
+// How many threads a configuration asks for. The library starts no more than there are processors, because
+// more would only take turns.
 static int32_t sessrec__pool_threads(int32_t asked, const sessrec_jobs *jobs) {
     if (asked <= 0 || (!jobs->run && asked > SESSREC__MOST_THREADS)) asked = SESSREC__MOST_THREADS;
     return asked < SESSREC__MAX_THREADS ? asked : SESSREC__MAX_THREADS;
@@ -8314,10 +8316,9 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
 #endif
 }
 
-// After each step of many that are alike, with the time it took: finds out how many threads pay. Where the
-// processors are far apart, or busy with other work, fewer can be faster, and one always is as fast as one.
-// Now and then half or twice as many are tried for a window of steps, and stay if they are faster. The more
-// trials have failed the rarer they become.
+// Called after each of many similar steps, with its time, to find out how many threads are worth using. If
+// the processors are far apart or busy, fewer can be faster. Now and then half or twice as many are tried for
+// a window of steps, and kept if they are faster. The more trials have failed, the rarer they become.
 static void sessrec__pool_pace(sessrec__pool *pool, double seconds) {
     const int32_t skipped = 2;  // until memory is where the threads are that use it now
     if (pool->jobs.run || pool->threads < 2) return;
@@ -8351,15 +8352,14 @@ static void sessrec__pool_pace(sessrec__pool *pool, double seconds) {
 // ===========================================================================================================
 // >>vectors   a few operations on a vector of floats, in plain C, NEON, AVX2 and AVX-512
 // The kernels below are written once, in two dozen operations on a vector of LANES floats: 1 in plain C, 4 in
-// NEON, 8 in AVX2, 16 in AVX-512. To build them this file includes itself once for each instruction set; then
-// V(fma, a, b, c) is sessrec__plain_fma(a, b, c), sessrec__avx2_fma(a, b, c), and so on. So every path does
-// the same operations on each number and gives the same bits. One rule keeps it so: a product that is added
-// to something is always an fma. A compiler may fuse a * b + c or not, as it likes; with nothing left to fuse
-// it has no choice.
+// NEON, 8 in AVX2, 16 in AVX-512. To build them this file includes itself once per instruction set; V(fma, a,
+// b, c) is then sessrec__plain_fma(a, b, c), sessrec__avx2_fma(a, b, c), and so on. So every path does the
+// same operations on each number and gives the same bits. One rule guarantees this: a product that is added
+// to something is always an fma. A compiler may or may not fuse a * b + c, but here nothing is left to fuse.
 // ===========================================================================================================
 
-// a * b + c, rounded once. Without a fused instruction the product is exact in double, and the sum is rounded
-// to odd there, after which the rounding to float is the right one (Boldo, Melquiond 2008).
+// a * b + c, rounded once. Without a fused instruction the product is exact in double, the sum is rounded to
+// odd in double, and then the rounding to float is correct (Boldo, Melquiond 2008).
 SESSREC__INLINE float sessrec__fma(float a, float b, float c) {
 #if defined(SESSREC__DOUBLE)
     return fma(a, b, c);
@@ -8723,9 +8723,9 @@ SESSREC__OP1(minus, V(sub, V(all, 0), a))
 
 // ---- matrix product: C [M,N] = A [M,K] B [K,N], added to C if asked ----
 // The plain kernel is the definition: each element is one chain of fused multiply-adds over k in order. The
-// tiled one computes the same chains, ROWS x VECTORS of them at a time in registers: a row of B is loaded
-// once for ROWS rows of A. It walks K in blocks so that the part of B under work stays in the first-level
-// cache; going on from the stored sum does not change the chain.
+// tiled one computes the same chains, ROWS x VECTORS at a time in registers: a row of B is loaded once for
+// ROWS rows of A. It goes through K in blocks, so that the current part of B stays in the first-level cache;
+// continuing from the stored sum does not change the chain.
 
 #ifndef SESSREC__TILE_ROWS
 
@@ -12260,10 +12260,10 @@ SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log
 
 // ===========================================================================================================
 // >>streaming   one running session and what to recommend in it
-// The state of a session is the hidden state h of every layer; a click costs one GRU step, a recommendation
-// one product Wy h + By with the whole catalogue, of which only a block of scores and the best k exist at any
-// time. All memory is the caller's: what a session keeps between calls, and the scratch of a call, which many
-// sessions share.
+// The state of a session is the hidden state h of every layer. A click costs one GRU step, a recommendation
+// one product Wy h + By with the whole catalog, of which only a block of scores and the best k exist at any
+// time. All memory is the caller's: what a session keeps between calls, and the scratch of a call, which
+// sessions can share.
 // ===========================================================================================================
 
 enum {
@@ -12272,7 +12272,7 @@ enum {
     SESSREC__STATE_ALIGN = 16       // of sessions and users in the caller's memory
 };
 
-// A request while the catalogue is walked for it.
+// A request during the walk through the catalog.
 typedef struct sessrec__walker {
     sessrec_request *request;
     sessrec__screen screen;         // blocks: NULL if all items are scored
@@ -12572,14 +12572,14 @@ static void sessrec__scorer_scores(const sessrec_session *session, const int32_t
     }
 }
 
-// What the catalogue is multiplied with: the hidden state of the last layer.
+// The vector that the catalog is multiplied with: the hidden state of the last layer.
 static const float *sessrec__session_state(const sessrec_session *session) {
     return session->hidden + sessrec__hidden_width(session->model) - sessrec__last_width(session->model);
 }
 
 // ---- clicks ----
 
-// Heapsort: no memory, and n log n whatever the order.
+// Heapsort: no memory, and n log n for any input.
 static void sessrec__sort_seen(int32_t *items, int32_t count) {
     for (int32_t next = count / 2 - 1, last = count; last > 1;) {
         int32_t hole = 0, item;
@@ -12620,7 +12620,7 @@ static int sessrec__session_seen(const sessrec_session *session, int32_t item) {
     return place < session->seen_count && sessrec__session_sorted(session)[place] == item;
 }
 
-// Makes the item the last of those remembered. It leaves its earlier place, or the oldest item goes.
+// Makes the item the last remembered one, from an earlier place or instead of the oldest item.
 static void sessrec__session_remember(sessrec_session *session, int32_t item) {
     int32_t *seen = session->seen, *sorted = sessrec__session_sorted(session), place = 0;
     const size_t size = sizeof *seen;
@@ -12681,15 +12681,15 @@ SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t 
 }
 
 // ---- the screen ----
-// Reading Wy takes nearly all the time of a recommendation. Half a byte a weight tells almost as much: with
-// row e = a c + d, whose codes c are whole numbers up to 7 and whose step is a = max|e| / 7, and the state h
-// = b g + f, whose codes g are whole numbers up to 127,
-//     e.h = a b (c.g) + a (c.f) + d.h       and so, by Cauchy-Schwarz,     |e.h - a b (c.g)| <= a (|c| |f| +
-//     |d| / a |h|).
-// The largest |c| and |d| / a of all rows stand for each. What rounding does to the score and to this bound
-// is less than eps = (L + 16) 2^-23 of |b_e| + |e| |h|, so eps |h| is added to |f| and to |h|, and eps |b_e|
-// to the bias. An item whose bound is below the score of the last in a full list is passed over; all others
-// get their true score.
+// Reading Wy takes nearly all the time of a recommendation. 4-bit weights tell almost as much. Let row e = a
+// c + d, with integer codes c up to 7 and step a = max|e| / 7, and state h = b g + f, with integer codes g up
+// to 127. Then
+//     e.h = a b (c.g) + a (c.f) + d.h       and, by Cauchy-Schwarz,
+//     |e.h - a b (c.g)| <= a (|c| |f| + |d| / a |h|)
+// The largest |c| and |d| / a of all rows replace each row's. Rounding changes the score and this bound by
+// less than eps = (L + 16) 2^-23 times |b_e| + |e| |h|, so eps |h| is added to |f| and to |h|, and eps |b_e|
+// to the bias. An item whose upper bound is below the last score of a full list is skipped; all others get
+// their true score.
 
 enum { SESSREC__CODES = 7, SESSREC__STATE_CODES = 127 };
 
@@ -12708,14 +12708,14 @@ static double sessrec__root_above(double x) {
     return root * (1 + 1e-12);
 }
 
-// The next whole number, or of two that are nearly as near the other; |x| < 1024. Truncation is the same
+// The nearest integer, or either of two that are almost equally near; |x| < 1024. Truncation is the same
 // everywhere.
 SESSREC__INLINE int32_t sessrec__nearest(float x) {
     return (int32_t)(x + 1024.5f) - 1024;
 }
 
-// Codes of one row, four bytes every 64, and the greatest |c| and |d| / a so far. Rows so large that sums
-// could overflow, or not finite, are never passed over; what rows of nearly nothing add fits into the 1e-20.
+// Codes of one row, four bytes every 64, and the greatest |c| and |d| / a so far. Rows that are not finite,
+// or so large that sums could overflow, are never skipped; the contribution of tiny rows fits into the 1e-20.
 static void sessrec__screen_row(sessrec_model *model, int32_t item, uint8_t *codes, float *step,
                                 float *highest) {
     const int32_t L = sessrec__last_width(model);
@@ -12760,8 +12760,8 @@ SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model) {
     return SESSREC_OK;
 }
 
-// Codes the hidden state of the request's session. Without a screen, or if the state is none that a GRU would
-// have, or next to zero, blocks stays NULL.
+// Codes the hidden state of the request's session. blocks stays NULL without a screen, or if the state is
+// almost zero or not one that a GRU can have.
 static void sessrec__screen_begin(const sessrec_session *session, int8_t *codes, sessrec__screen *screen) {
     const sessrec_model *model = session->model;
     const int32_t L = sessrec__last_width(model);
@@ -12846,8 +12846,8 @@ SESSREC_API sessrec_query sessrec_query_default(void) {
     return query;
 }
 
-// Where an item of a group that is full would go: the place of the worst of the group. -1 if it is better
-// than none of them, 0, that of the worst of all, if the group has room.
+// The place of an item whose group is full: that of the worst of the group; -1 if it does not beat it; 0, the
+// worst of all, if the group has room.
 static int32_t sessrec__group_place(const sessrec_query *query, const sessrec_recommendation *out,
                                     int32_t item, float score) {
     const int32_t group = query->groups ? query->groups[item] : -1;
@@ -12860,8 +12860,8 @@ static int32_t sessrec__group_place(const sessrec_query *query, const sessrec_re
     return sessrec__before(score, item, &out[worst]) ? worst : -1;
 }
 
-// Puts items with their scores into the list of a request if they belong there: item[i], or first + i without
-// such an array. The offsets are added to the scores.
+// Adds offsets to the scores of items, and inserts those that belong there into the list of a request:
+// item[i], or first + i if the array is NULL.
 static void sessrec__offer(sessrec_request *request, const int32_t *items, int32_t first, int32_t count,
                            float *scores) {
     const sessrec_session *session = request->session;
@@ -12881,7 +12881,7 @@ static void sessrec__offer(sessrec_request *request, const int32_t *items, int32
     }
 }
 
-// A whole answer from a scorer that is not a model.
+// The whole answer of a scorer that is not a model.
 static void sessrec__offer_scorer(sessrec_request *request, sessrec_scratch *scratch) {
     const sessrec_session *session = request->session;
     const sessrec_query *query = request->query;
@@ -12912,8 +12912,7 @@ static void sessrec__offer_candidates(sessrec_request *request, float *scores) {
     }
 }
 
-// Checks a request and begins its answer. Returns 1 if the catalogue has to be walked for it, by the walker
-// of this number.
+// Checks a request and starts its answer. Returns 1 if this walker has to go through the catalog for it.
 static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *request, int32_t number) {
     const sessrec_query *query = request->query;
     sessrec__walker *walker = &scratch->walkers[number];
@@ -12935,7 +12934,7 @@ static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *req
         return 0;
     }
     if (query->candidates) {
-        // the walk has not begun, so all of the scores are free
+        // the walk has not started, so all of the scores are free
         sessrec__offer_candidates(request, scratch->scores);
         return 0;
     }
@@ -12954,8 +12953,8 @@ static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *req
 }
 
 // Offers these items to all requests of the walk. Hidden states that are multiplied together give the same
-// sums as each alone. Row r of the scores is of walker r or a later one, and what the others need stands
-// behind these rows.
+// sums as alone. Row r of the scores belongs to walker r or a later one; the others' data is after these
+// rows.
 static void sessrec__offer_block(sessrec_scratch *scratch, int32_t count, int32_t first, int32_t items) {
     const sessrec_model *model = scratch->model;
     const int32_t L = sessrec__last_width(model), rows = scratch->matrix_rows;
@@ -12997,7 +12996,7 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, 
         }
         const int32_t V = walkers ? scratch->model->info.item_count : 0;
         for (int32_t first = 0, items; V - first > 0; first += items) {  // first <= V, no overflow
-            // a screen lets all through until the list is full
+            // a screen lets everything through until the list is full
             items = first < 64 ? 64 : SESSREC__SCAN_BLOCK;
             if (items > V - first) items = V - first;
             sessrec__offer_block(scratch, walkers, first, items);
@@ -13029,8 +13028,8 @@ SESSREC_API int32_t sessrec_recommend(sessrec_session *session, int32_t k, sessr
 }
 
 // ---- states as bytes ----
-// All little-endian, with CRC-32C of the rest at the end. One function runs over the fields of a state: it is
-// called to add up their size, to write them, to check what stands in the place of each, and to take it.
+// Everything is little-endian, with CRC-32C of the rest at the end. One function goes over the fields of a
+// state: to add up their size, to write them, to check what is in the place of each, and to read it.
 
 typedef int32_t sessrec__fields_mode;
 enum { SESSREC__FIELDS_SIZE, SESSREC__FIELDS_EXPORT, SESSREC__FIELDS_CHECK, SESSREC__FIELDS_IMPORT };
@@ -13103,7 +13102,7 @@ static void sessrec__field_states(sessrec__fields *fields, float *x, int32_t n, 
     }
 }
 
-// Nothing stands behind the last field.
+// Nothing comes after the last field.
 static void sessrec__fields_end(sessrec__fields *fields) {
     if (fields->left) sessrec__field_wrong(fields, SESSREC_BAD_FILE);
 }
@@ -13194,8 +13193,8 @@ SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, cons
 
 // ===========================================================================================================
 // >>user_state   what stays of a user between sessions
-// c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) begins the next session (Quadrana 2017). A
-// user without sessions begins from zero, as in training.
+// c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) starts the next session (Quadrana 2017). A
+// user without sessions starts at zero, as in training.
 // ===========================================================================================================
 
 struct sessrec_user {
@@ -13278,11 +13277,11 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 
 // ===========================================================================================================
 // >>archive   named arrays as one run of bytes
-// Header, table and sections as the manual says under "File format". One function for each kind of file tells
-// its sections by number: the writer writes what it tells, the reader compares it with what the file has, so
-// that the two cannot disagree, and no list of sections needs memory. A file is checked from the outside to
-// the inside: its beginning, the checksum of header and table, place and checksum of every section, names and
-// shapes, and in the end the range of every number. What has passed is used without another look.
+// Header, table and sections as the manual describes under "File format". One function per kind of file
+// describes its sections by number: the writer writes what it describes, and the reader compares it with the
+// file, so the two cannot disagree, and no list of sections needs memory. A file is checked from the outside
+// in: its beginning, the checksum of header and table, place and checksum of every section, names and shapes,
+// and at last the range of every number. What has passed is used without further checks.
 // ===========================================================================================================
 
 enum { SESSREC__FORMAT_MAJOR = 1, SESSREC__FORMAT_MINOR = 0 };
@@ -13321,7 +13320,7 @@ typedef struct sessrec__section {
     uint32_t sign, limit;
 } sessrec__section;
 
-// Section `index` of what is written or expected. 0 behind the last.
+// Section `index` of what is written or expected. 0 after the last.
 typedef int (*sessrec__sections)(const void *what, int32_t index, sessrec__section *out);
 
 // A file in memory whose header, table and checksums are right.
@@ -13344,8 +13343,8 @@ static int sessrec__section_is(sessrec__section *section, const char *name, uint
     return 1;
 }
 
-// The place of a section that comes behind `*end` bytes follows from its shape alone; *end moves behind it. 0
-// if there is no such place.
+// The place of a section after `*end` bytes follows from its shape alone; *end moves to its end. 0 if there
+// is no such place.
 static int sessrec__section_place(sessrec__section *section, uint64_t *end) {
     uint64_t elements;
     return sessrec__mul(section->rows, section->columns, &elements) &&
@@ -13375,8 +13374,8 @@ static sessrec_result sessrec__archive_check(sessrec__sections sections, const v
     return result;
 }
 
-// How many sections there are; *size is that of the file: the sections lie in memory, so it does not
-// overflow.
+// The number of sections; *size is that of the file, which does not overflow, because the sections are in
+// memory.
 static int32_t sessrec__archive_size(sessrec__sections sections, const void *what, uint64_t *size) {
     sessrec__section section;
     int32_t count = 0;
@@ -13435,7 +13434,7 @@ static void sessrec__put_record(const sessrec__section *section, unsigned char r
     sessrec__put(&at, section->bytes, 8);
 }
 
-// Writes a file. Returns 0 when the sink has failed.
+// Writes a file. Returns 0 if the sink has failed.
 static int sessrec__archive_write(sessrec__sink *sink, uint32_t kind, sessrec__sections sections,
                                   const void *what) {
     static const unsigned char zeros[64] = {0};
@@ -13564,8 +13563,8 @@ static const char *sessrec__archive_name(const sessrec__archive *archive, int32_
     return (const char *)archive->file + SESSREC__RECORD * ((size_t)index + 1);
 }
 
-// Checks a section of a file of `size` bytes, and the bytes that it stands for. Returns NULL if all is well,
-// else what is wrong. *end is where the section before it ended, and moves behind this one.
+// Checks a section of a file of `size` bytes, and its content. Returns NULL if all is well, else what is
+// wrong. *end is the end of the section before it, then its own.
 static const char *sessrec__wrong_section(const sessrec__archive *archive, int32_t index, uint64_t size,
                                           uint64_t *end) {
     const sessrec__section section = sessrec__archive_section(archive, index);
@@ -13606,8 +13605,8 @@ static sessrec_result sessrec__archive_open(sessrec__archive *archive, const voi
                        : sessrec__damaged(err, "its last section", "does not end where the file ends");
 }
 
-// Compares the sections of a file with those that are expected: names, types and shapes, and that nothing
-// stands behind them but what a later minor version may have added.
+// Compares the sections of a file with the expected ones: names, types and shapes, and that nothing follows
+// but what a later minor version may have added.
 static sessrec_result sessrec__archive_match(const sessrec__archive *archive, sessrec__sections sections,
                                              const void *what, sessrec_result code, sessrec_error *err) {
     sessrec__section want, found;
@@ -13708,7 +13707,7 @@ static int sessrec__get_info(const unsigned char *at, sessrec_model_info *info, 
            (info->embedding == SESSREC_EMBEDDING_TIED ? info->hidden[info->layer_count - 1] : 0);
 }
 
-// What is told of a model: it and its section "info".
+// The description of a model: it and its section "info".
 typedef struct sessrec__model_view {
     const sessrec_model *model;
     uint64_t id_bytes;
@@ -13779,7 +13778,7 @@ static int sessrec__good_order(const sessrec_model *model) {
     return 1;
 }
 
-// Every id has 1 to SESSREC_MAX_ID bytes and behind them the first NUL.
+// Every id has 1 to SESSREC_MAX_ID bytes, and then the first NUL.
 static int sessrec__good_ids(const sessrec_model *model, uint64_t id_bytes) {
     const uint32_t *offset = model->id_offset;
     const int32_t V = model->info.item_count;
@@ -13837,7 +13836,7 @@ static sessrec_result sessrec__model_from_archive(const sessrec__archive *archiv
     return sessrec__archive_ranges(archive, sessrec__model_sections, &view, err);
 }
 
-// Makes a model of an archive, in a block that begins with room for it. The block is freed when that fails.
+// Makes a model from an archive, in a block that begins with room for it. The block is freed on failure.
 static sessrec_result sessrec__model_finish(const sessrec__archive *archive, const sessrec_allocator *memory,
                                             void *block, sessrec_model **out, sessrec_error *err) {
     sessrec_model *model = (sessrec_model *)block;
@@ -13902,7 +13901,7 @@ SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void
 
 enum { SESSREC__SCORER_NUMBERS = 32, SESSREC__BLEND_DEPTH = 4 };
 
-// What is told of a scorer.
+// The description of a scorer.
 typedef struct sessrec__scorer_view {
     uint32_t kind;
     double numbers[SESSREC__SCORER_NUMBERS];
@@ -14361,7 +14360,7 @@ static void sessrec__file_name(sessrec__file_sink *file, int32_t number) {
              file->target, (int)number);
 }
 
-// Leaves the directory of a path in it, "." for a name alone.
+// Cuts a path down to its directory, "." for a bare name.
 static SESSREC__UNUSED char *sessrec__directory_of(char *path) {
     char *slash = strrchr(path, '/');
     if (!slash) strcpy(path, ".");
@@ -14428,7 +14427,7 @@ static int sessrec__remove_left(const char *name, const char *begins) {
 }
 
 // Creates and locks TARGET.tmpN with the first N that nobody uses, and returns N, or -1. Where files cannot
-// be locked, what killed processes leave is stepped over.
+// be locked, leftovers of killed processes are skipped.
 static int32_t sessrec__file_create(sessrec__file_sink *file, const char *begins, mode_t mode) {
     for (int32_t n = 0, tries = 0; n < SESSREC__TRIES && tries < 2 * SESSREC__TRIES; ++tries) {
         sessrec__file_name(file, n);
@@ -14469,7 +14468,7 @@ static int sessrec__file_close(sessrec__file_sink *file) {
     return !file->error;
 }
 
-// Follows links from a path to what it stands for, which may not be there yet.
+// Follows links from a path to its target, which may not exist yet.
 static int sessrec__follow(sessrec__file_sink *file, const char *path) {
     if (strlen(path) >= sizeof file->target - SESSREC__ENDING) return 0;
     strcpy(file->target, path);
@@ -14485,8 +14484,8 @@ static int sessrec__follow(sessrec__file_sink *file, const char *path) {
     return 0;
 }
 
-// The new file gets the mode of the old one, and its owner and group where that is allowed. A group that it
-// cannot have does not lend its rights to another.
+// The new file gets the mode of the old one, and its owner and group where that is allowed. If it cannot have
+// the group, no other group gets that group's rights.
 static void sessrec__take_owner(const char *name, const struct stat *old) {
     struct stat mine;
     mode_t mode = old->st_mode & 0777;
@@ -14640,7 +14639,7 @@ static void sessrec__file_again(sessrec__file_sink *file, const sessrec__save *s
     file->error = 0;
 }
 
-// Gives the file its name. Where others follow that may fail, the old one keeps a second name until all are
+// Gives the file its name. If others follow that may fail, the old file keeps a second name until all are
 // done: TARGET.tmp1000, which no temporary file has.
 static int sessrec__file_publish(sessrec__file_sink *file, sessrec__save *save, int keep) {
 #ifdef SESSREC__POSIX
@@ -14674,8 +14673,8 @@ static void sessrec__file_end(sessrec__file_sink *file, sessrec__save *save, int
     else if (save->published && !well && !save->replaces) remove(file->target);
 }
 
-// The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is
-// left to the system.
+// The new name lasts once the directory is on disk. If it cannot be read or synced, this is left to the
+// system.
 static void sessrec__file_settle(sessrec__file_sink *file) {
 #ifdef SESSREC__POSIX
     const int directory = sessrec__file_open(sessrec__directory_of(file->name), O_RDONLY, 0);
@@ -14687,8 +14686,8 @@ static void sessrec__file_settle(sessrec__file_sink *file) {
 #endif
 }
 
-// Whatever happens, every path is afterwards what it was, or all are what was produced, as a whole. (A
-// process that is killed between two renames leaves some of several new.)
+// Whatever happens, either every path is as it was afterwards, or all are new and complete. (A process that
+// is killed between two renames leaves some new.)
 static sessrec_result sessrec__save_files(sessrec__save *saves, int32_t count, sessrec_error *err) {
     sessrec__file_sink file;
     sessrec_result result = SESSREC_OK;
@@ -14707,7 +14706,7 @@ static sessrec_result sessrec__save_files(sessrec__save *saves, int32_t count, s
             result = sessrec__unwritten(err, save->path, file.error);
     }
     for (int32_t i = 0; i < begun; ++i) sessrec__file_end(&file, &saves[i], !result);
-    // The locks end here, when nothing has a temporary name any more.
+    // The locks end here, when no file has a temporary name any more.
     for (int32_t i = 0; i < begun; ++i) {
         sessrec__save *save = &saves[i];
         file.file = save->file;
@@ -14806,9 +14805,8 @@ SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
 }
 #endif
 
-// Reads a file whose header says how long it is to *block + prefix. Memory is taken for what the file system
-// says is there, or else as the bytes come: the header alone is not believed. *block is to be freed in any
-// case.
+// Reads a file whose header has its size to *block + prefix. Memory is allocated for what the file system
+// reports, or else as the bytes arrive: the header alone is not trusted. The caller always frees *block.
 static sessrec_result sessrec__read_stream(sessrec__handle file, uint64_t on_disk,
                                            const sessrec_allocator *memory, uint64_t prefix, void **block,
                                            uint64_t *size, sessrec_error *err) {
@@ -14940,8 +14938,8 @@ typedef struct sessrec__run_record {
     double position[SESSREC__POSITION_NUMBERS];
 } sessrec__run_record;
 
-// Whatever the bits of the coming steps depend on, and the model's info does not hold. How long and on how
-// many threads is not among it.
+// Everything that the bits of later steps depend on and the model's info does not contain. The number of
+// epochs and threads is not part of it.
 static void sessrec__record_run(const sessrec_trainer *tr, sessrec__run_record *out) {
     const sessrec_config *c = &tr->config;
     const sessrec_loss_config *l = &c->loss;
@@ -15006,7 +15004,7 @@ static int sessrec__take_position(const double *in, double batch_size, double ev
     return 1;
 }
 
-// What is told of a trainer.
+// The description of a trainer.
 typedef struct sessrec__trainer_view {
     sessrec__model_view model;
     const sessrec_trainer *tr;
@@ -15095,7 +15093,7 @@ SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *tr, cons
     return sessrec__save_file(path, sessrec__write_trainer, tr, err);
 }
 
-// What must be equal to the byte: everything of the model but its weights (so the items and their support),
+// What must be equal to the byte: everything in the model but its weights (so the items and their support),
 // and the configuration.
 static sessrec_result sessrec__same_run(const sessrec__archive *archive, const sessrec__trainer_view *view,
                                         sessrec_error *err) {
@@ -15165,8 +15163,8 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *tr, const char 
 
 // ---- going on from a model ----
 
-// Adds the squares of a matrix's gradient to its accumulators: of a table those of all items that the model
-// knew, together, to the first row.
+// Adds the squares of a matrix's gradient to its accumulators; of a table, those of all items that the model
+// knows to the first row.
 static sessrec_result sessrec__add_squares(sessrec_trainer *tr, const char *name, int32_t known,
                                            sessrec_error *err) {
     sessrec_mutable_tensor gradient, sum;
@@ -15190,7 +15188,7 @@ static sessrec_result sessrec__add_squares(sessrec_trainer *tr, const char *name
     return SESSREC_OK;
 }
 
-// From those sums over `pairs` clicks to what the clicks of the model would have left.
+// Scales those sums over `pairs` clicks to what the model's clicks would have left.
 static sessrec_result sessrec__spread_squares(sessrec_trainer *tr, const sessrec__shape *shape, double pairs,
                                               sessrec_error *err) {
     const sessrec_model *base = tr->config.start_from;
@@ -15233,7 +15231,7 @@ SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *tr, sessrec_
     }
     for (int32_t t = 0; t < model->tensors && pairs && !result; ++t)
         result = sessrec__spread_squares(tr, &model->shape[t], (double)pairs, err);
-    // As if nothing had been: no step, no gradients, no hidden states.
+    // Back to the start: no step, no gradients, no hidden states.
     for (int32_t l = 0; l < tr->config.layer_count && !result; ++l) {
         const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + l), 0};
         sessrec_mutable_tensor hidden;
@@ -15327,8 +15325,8 @@ static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_b
     return tr->table->sampler(tr->device, &view, err);
 }
 
-// Trains on the mini-batches before the next checkpoint, as many as a device takes at once at most. *last is
-// the last of them; it has no rows when the epoch is over.
+// Trains on the mini-batches before the next checkpoint, at most as many as a device takes at once. *last is
+// the last of them; it has no rows at the end of the epoch.
 static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_batch *last,
                                            sessrec_error *err) {
     const int64_t each = tr->config.checkpoint ? tr->config.checkpoint_steps : 0;

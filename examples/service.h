@@ -1,7 +1,7 @@
 // service.h - `sessrec recommend`: a line of stdin is a click, a line of stdout the answer, for months
 //
-// A visitor is kept as the list of his clicks. What the network makes of them is computed again when he comes
-// back, unless he is among the last few thousand, whose hidden states are kept: so a million visitors take
+// A visitor is kept as a list of clicks. The hidden state is computed again when they come back, unless they are
+// among the last few thousand, whose hidden states are kept: so a million visitors take
 // little memory, and another model can take over in the middle of their sessions. Past HISTORY clicks the
 // older half is forgotten.
 //
@@ -98,7 +98,7 @@ static int visitors_grow(visitors *all) {
     return 1;
 }
 
-// Takes a visitor out of the line of the last requests, or puts him at its end.
+// Removes a visitor from the queue of the last requests, or puts them at its end.
 static void visitors_unlink(visitors *all, visitor *v) {
     *(v->older ? &v->older->newer : &all->oldest) = v->newer;
     *(v->newer ? &v->newer->older : &all->newest) = v->older;
@@ -247,7 +247,7 @@ static void restore_visitor(service *s, const visitors *all, visitor *v) {
 
 // ---- coming and going ----
 
-// What a user clicked in earlier sessions; NULL if nothing is known of him, or there is no memory.
+// What a user clicked in earlier sessions; NULL if nothing is known of them, or there is no memory.
 static visitor *find_user(service *s, const char *name, int add) {
     visitor *u = visitors_find(&s->users, name, "");
     if (u || !(add || s->states)) return u;

@@ -92,7 +92,7 @@ static uint64_t shop_mix(uint64_t x) {
 }
 
 // Dice that belong to one thing in the shop: 0 a session, 1 an item, 2 the pace of a session, 3 who comes,
-// and his taste.
+// and their taste.
 static shop_dice shop_dice_for(uint64_t seed, uint64_t what, uint64_t number) {
     shop_dice d;
     d.state = shop_mix(shop_mix(seed * 4 + what) + number);
