@@ -12268,7 +12268,7 @@ SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log
 
 enum {
     SESSREC__SCAN_BLOCK = 192,      // items scored at a time: whole strips of the matrix kernels
-    SESSREC__MAX_ROWS = 256,        // requests answered in one walk through the catalogue
+    SESSREC__MAX_ROWS = 256,        // requests answered in one walk through the catalog
     SESSREC__STATE_ALIGN = 16       // of sessions and users in the caller's memory
 };
 

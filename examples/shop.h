@@ -140,8 +140,8 @@ static int32_t shop_taste(const shop *s, int32_t user) {
     return shop_below(&d, SHOP_KINDS);
 }
 
-// Who comes (-1: nobody known), and to *taste the kind that he has a taste for on that day. The lower his
-// number the more often a user comes.
+// Who comes (-1: an unknown visitor), and into *taste the kind that they like on that day. The lower a user's
+// number, the more often they come.
 static int32_t shop_visitor(const shop *s, int32_t session, int32_t *taste) {
     shop_dice d = shop_dice_for(s->seed, 3, (uint64_t)session * 2);
     int32_t a, b, user;
