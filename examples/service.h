@@ -1,8 +1,9 @@
 // service.h - `sessrec recommend`: a line of stdin is a click, a line of stdout the answer, for months
 //
 // A visitor is kept as a list of clicks. The hidden state is computed again when they come back, unless they
-// are among the last few thousand, whose hidden states are kept. So a million visitors take little memory, and
-// another model can take over in the middle of their sessions. After HISTORY clicks the older half is forgotten.
+// are among the last few thousand, whose hidden states are kept. So a million visitors take little memory,
+// and another model can take over in the middle of their sessions. After HISTORY clicks the older half is
+// forgotten.
 //
 // Reading order: visitors; what they are kept in on disk; requests; answers; the loop.
 #ifndef SESSREC_SERVICE_H
