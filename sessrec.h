@@ -52,9 +52,8 @@
 //     hidden state the vector h in which the GRU sums up the clicks of a session so far
 //     scorer       anything that scores items after the clicks of a session: GRU, neighbors, rules, blend
 //     scratch      working memory of one call, which the sessions of one thread can share
-// Letters          B slots   H width of a hidden state   D width of a layer's input   V items
-//                  N extra negatives   C = B + N columns of scores   M distinct items among those columns
-//                  Hu width of a user's state
+//     letters      B slots   H width of a hidden state, D of a layer's input, Hu of a user's state   V items
+//                  N extra negatives   C = B + N columns of scores   M distinct items among these columns
 //
 // THE GRU (GRU4Rec; Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016). Each click updates the hidden state h.
 // sg is the sigmoid, * multiplies element by element:
@@ -140,6 +139,7 @@
 //   to thousands   one sessrec_scratch per thread, sessrec_session_init_shared for each visitor
 //   in bulk        sessrec_sessions_recommend answers many visitors in one pass through the item table
 //   faster         call sessrec_model_prepare once: same recommendations, an eighth more memory
+//   with reasons   sessrec_session_reasons: the rules or the neighbors behind a recommendation
 //   to users       a log with users, user_hidden = 100; keep a sessrec_user for each: _begin starts a session
 //                  from it, _fold takes a finished session in
 // Save, load       sessrec_model_write, _read; _import uses flash or a mapped file without copying it.
@@ -147,7 +147,7 @@
 //                  several files, all or none
 // Your own         scorer: fill in a sessrec_scorer. Loss: loss.kind = CUSTOM and a callback. Training loop:
 //                  copy sessrec_train at the end of this file, which calls public functions only.
-//                  Network: see "building blocks"; examples/gru4rec.c builds GRU4Rec from them
+//                  Network: "building blocks"; examples/gru4rec.c and examples/zoo are made of them
 //
 // Users who come back:
 //
