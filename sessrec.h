@@ -8792,7 +8792,7 @@ SESSREC__OP(void, tile, (const int rows, const int vectors, int32_t columns, int
       SESSREC__ROWS(SESSREC__TILE_ROWS / 2, vectors);                                                        \
       SESSREC__ROWS(1, vectors)
 
-// A block of K, strip by strip, of which none should have but one vector.
+// A block of K, strip by strip, so that no strip has a single vector.
 SESSREC__KERNEL(void, strips, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                ptrdiff_t a_col, const float *B, ptrdiff_t b_row, const float *start,
                                ptrdiff_t start_row, float *C, ptrdiff_t c_row)) {
@@ -8827,8 +8827,8 @@ SESSREC__KERNEL(void, matmul, (int32_t M, int32_t N, int32_t K, const float *A, 
 
 #  endif  // SESSREC__TILE_ROWS
 
-// y [columns,rows] = x^T for x [rows,columns], a square of vectors at a time; whole says that none of it lies
-// outside.
+// y [columns,rows] = x^T for x [rows,columns], a square of vectors at a time; whole means that the square
+// lies inside.
 SESSREC__OP(void, transpose_square, (const int whole, int32_t rows, int32_t columns, const float *x,
                                      ptrdiff_t x_row, float *y, ptrdiff_t y_row)) {
     sessrec__vec row[SESSREC__LANES];
@@ -8869,7 +8869,7 @@ SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *
 }
 #  endif
 
-// sum + x h for one column of LANES rows after the other; whole says that there are LANES columns.
+// sum + x h, one column of LANES rows at a time; whole means that there are LANES columns.
 SESSREC__OP(sessrec__vec, dots_square, (const int whole, int32_t columns, const float *x, ptrdiff_t x_row,
                                         const float *h, sessrec__vec sum)) {
     sessrec__vec row[SESSREC__LANES];
@@ -8902,7 +8902,7 @@ SESSREC__KERNEL(void, dots, (int32_t rows, int32_t width, const float *x, ptrdif
     }
 }
 
-// The same for rows that stand anywhere, with their own elements of bias. Eight chains at a time, so that
+// The same for rows that are scattered, with their own elements of bias. Eight chains run at a time, so that
 // none waits for its own sums.
 SESSREC__KERNEL(void, dots_at, (int32_t count, const int32_t *row, int32_t width, const float *x,
                                 const float *h, const float *bias, float *y)) {
@@ -8923,8 +8923,8 @@ SESSREC__KERNEL(void, dots_at, (int32_t count, const int32_t *row, int32_t width
 }
 
 // The screen of >>streaming: which of the items first .. first+count-1 may score `least` or more; first is a
-// multiple of 16. Writes them to out [count] and returns their number. Sums of whole numbers are exact: every
-// path finds the same items.
+// multiple of 16. Writes them to out [count] and returns how many. Integer sums are exact, so every path
+// finds the same items.
 SESSREC__KERNEL(int32_t, screen, (const sessrec__screen *s, int32_t first, int32_t count, float least,
                                   int32_t *out)) {
     enum { VECTORS = 16 / SESSREC__LANES };
@@ -8963,8 +8963,8 @@ SESSREC__KERNEL(int32_t, screen, (const sessrec__screen *s, int32_t first, int32
 }
 
 // ---- exp, sigmoid, tanh, softplus of a vector: largest relative error 2e-7 ----
-// Below -32 exp and sigmoid are 0. A millionth of the last digit of 1 changes no sum, but a few such factors
-// make denormal numbers, and a processor takes a hundred times as long for a product with one of these.
+// Below -32 exp and sigmoid are 0. A millionth of the last digit of 1 changes no sum, but products of a few
+// such factors are denormal numbers, which take a processor a hundred times as long.
 #define SESSREC__LOWEST V(all, -32)
 
 // c_0 + x (c_1 + x (c_2 + ...)), of `count` constants
@@ -8974,8 +8974,8 @@ SESSREC__OP(sessrec__vec, polynomial, (sessrec__vec x, const int count, const fl
     return y;
 }
 
-// e^x = 2^n e^r with n the integer next to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). From 88.7 on it
-// is nearly the largest float, and infinity only for infinity. NaN goes through.
+// e^x = 2^n e^r with n the integer nearest to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). From 88.7 on
+// it is nearly the largest float, and infinite only for infinity. NaN stays NaN.
 SESSREC__OP(sessrec__vec, exp, (sessrec__vec x)) {
 #ifdef SESSREC__DOUBLE
     return exp(x);
@@ -9084,8 +9084,8 @@ SESSREC__KERNEL(void, blend_back, (int32_t n, const float *up, const float *z, c
 }
 
 // ---- reductions ----
-// Sixteen running sums whatever the width of a vector: element i goes to number i mod 16. They are joined
-// halves against halves.
+// Sixteen running sums for any width of a vector: element i goes to number i mod 16. They are then added half
+// to half.
 
 #  define SESSREC__REDUCE(name, arguments, value)                                                            \
     SESSREC__KERNEL(float, name, arguments) {                                                                \
@@ -9103,7 +9103,7 @@ SESSREC__REDUCE(sum, (int32_t n, const float *x), V(add, sum[r], SESSREC__AT(x))
 SESSREC__REDUCE(dot, (int32_t n, const float *a, const float *b),
                 V(fma, SESSREC__AT(a), SESSREC__AT(b), sum[r]))
 
-// The order does not matter to a maximum.
+// A maximum does not depend on the order.
 SESSREC__KERNEL(float, max, (int32_t n, const float *x)) {
     sessrec__vec most = V(all, x[0]);
     float lane[SESSREC__LANES], result = x[0];
@@ -9145,7 +9145,7 @@ SESSREC__KERNEL(void, tally, (int32_t n, const float *x, float value, int32_t *h
 // ---- an optimizer step; the formulas stand at >>optimizers ----
 #ifndef SESSREC_NO_TRAINING
 
-// Each finds from the gradient g what becomes of first and second, and the step d; then
+// Each computes from the gradient g the new first and second, and the step d; then
 // w -= rate d, or with momentum v = mu v - rate d, w += v. The configuration is copied, so that no store into
 // the arrays can change it.
 #  define SESSREC__FIRST V(get, u->first + i, n - i)
@@ -9211,7 +9211,7 @@ SESSREC__KERNEL(void, update, (const sessrec__update *u, int32_t n)) {
 #  undef SESSREC__MEAN
 #endif // SESSREC_NO_TRAINING
 
-// What only training needs, and evaluation, is left out without a warning.
+// Kernels that only training and evaluation need are unused elsewhere, without a warning.
 #ifdef SESSREC_NO_TRAINING
 #  define SESSREC__TRAINS(name) (0 ? SESSREC__K(name) : NULL)
 #else
@@ -9687,7 +9687,7 @@ SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes) {
 
 // ---- values to text ----
 
-// A text that is being written into a place of a certain size.
+// A text that is being written into a buffer.
 typedef struct sessrec__spelling {
     char *text;
     size_t size, used, wanted;
@@ -9704,8 +9704,8 @@ static void sessrec__spell_whole(sessrec__spelling *w, int64_t value) {
     sessrec__spell(w, at, strlen(at));
 }
 
-// As few digits as read back as the same float, which takes nine at the most. The point of snprintf would be
-// that of the locale.
+// As few digits as give the same float when read, at most nine. snprintf would use the locale's decimal
+// point.
 static void sessrec__spell_number(sessrec__spelling *w, double value) {
     const double size = fabs(value);
     if (!(size < HUGE_VAL)) {
@@ -9968,7 +9968,7 @@ SESSREC_API sessrec_result sessrec_config_set(sessrec_config *config, const char
     return result;
 }
 
-// Every field is one that its own text would give, and they go together.
+// Every field has a value that its text could set, and the values are consistent.
 SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
     sessrec__option option;
     if (!c) return sessrec__null(err);
@@ -10022,8 +10022,8 @@ typedef int sessrec__handle;
 typedef FILE *sessrec__handle;
 #    define SESSREC__NO_HANDLE NULL
 #  endif
-// A file that is to be written: where, by whom, and how a file begins that it may replace (NULL: any). The
-// rest is for >>disk.
+// A file to write: its path and content, and how a file that it may replace begins (NULL: any). The rest is
+// for >>disk.
 typedef struct sessrec__save {
     const char *path, *begins;
     sessrec__producer produce;
@@ -10094,7 +10094,7 @@ static uint32_t sessrec__crc_words(uint32_t rest, const unsigned char *at, size_
 }
 #endif
 
-// The checksum of some bytes. `seed` is 0, or the checksum of bytes that came before them.
+// The checksum of some bytes. `seed` is 0 or the checksum of the preceding bytes.
 static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
     const unsigned char *at = (const unsigned char *)bytes;
     uint32_t rest = ~seed;
@@ -10110,9 +10110,9 @@ static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
 #undef SESSREC__HAS_CRC
 #undef SESSREC__CRC_WORD
 
-// Whether `count` numbers of 32 bits are below a limit, which is 2^31 at most; the highest bit of each must
-// be 0 unless it is in `sign`. Looks at the bits of floats, because a compiler that was told to be fast
-// believes that there are no NaNs. Eight at a time, which compilers make vectors of.
+// Whether `count` 32-bit numbers are below a limit of at most 2^31; the highest bit of each must be 0 unless
+// it is in `sign`. Floats are checked by their bits, because -ffast-math compilers assume that there are no
+// NaNs. Eight at a time, so that compilers vectorize it.
 static int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign, uint32_t limit) {
     const char *at = (const char *)numbers;
     const uint32_t high = 0x80000000u, carry = high - limit;  // carries into the highest bit from the limit on
@@ -10133,13 +10133,13 @@ static int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign
 // ===========================================================================================================
 // >>log   click logs
 // Rows of a file, single events and arrays all become events (session, item, time) in the order of the input.
-// Their ids are numbered in tables; a session's key is its id and, if the event has a user, the user's
-// number. sessrec__group then sorts sessions by the time of their first event and events inside a session by
-// time, both stable, and leaves out ids without an event. Filters, cuts and splits group the events of a log
-// again, with another session, or none, for each.
+// Tables number their ids; a session's key is its id and, if the event has a user, the user's number.
+// sessrec__group then sorts sessions by the time of their first event and events within a session by time,
+// both stably, and drops ids without events. Filters, cuts and splits group the events of a log again, with
+// another session, or none, for each.
 //   items [events], times [events], session_begins [sessions+1], session_users [sessions], supports [items]
-// Reading keeps 16 bytes an event until the 12 bytes of the grouped form are made; grouping needs some 28
-// bytes a session.
+// Reading keeps 16 bytes per event until the grouped form of 12 bytes is made; grouping needs about 28 bytes
+// per session.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -10157,13 +10157,13 @@ enum {
 // Rows whose ids are numbered together; room for an id, its NUL, a user's number and 8 more bytes; notes.
 enum { SESSREC__ROWS = 64, SESSREC__ID_ROOM = SESSREC_MAX_ID + 16, SESSREC__NOTES = 16 };
 
-// Bytes that stand in somebody else's memory: a field of a line, an id.
+// Bytes in someone else's memory: a field of a line, an id.
 typedef struct sessrec__text {
     const char *at;
     size_t size;
 } sessrec__text;
 
-// An id that waits for its slot to come into the cache. at == NULL: there is none.
+// An id whose slot is being prefetched. at == NULL: there is none.
 typedef struct sessrec__waiting {
     const char *at;
     uint32_t size, hash;
@@ -10242,8 +10242,7 @@ SESSREC_API void sessrec_log_destroy(sessrec_log *log) {
     sessrec__free(&memory, log);
 }
 
-// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in
-// time.
+// Copies ids to an empty table in the given order. Their texts are scattered, so some are prefetched.
 static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count,
                                         sessrec__ids *to) {
     const int32_t ahead = 16;
@@ -10256,7 +10255,7 @@ static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t 
     return result;
 }
 
-// The sentence for what can go wrong far from any row.
+// The sentence for errors that belong to no row.
 static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result result) {
     if (result == SESSREC_OUT_OF_MEMORY) return sessrec__no_memory(err);
     if (result == SESSREC_TOO_LARGE)
@@ -10310,7 +10309,7 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
     return SESSREC_OK;
 }
 
-// Events to be grouped, and what that needs. A label is the number of a session before sessions are sorted.
+// Events to group, and what grouping needs. A label is a session's number before sessions are sorted.
 typedef struct sessrec__grouping {
     sessrec_log *log;  // that is made
     int64_t count;
@@ -10358,7 +10357,7 @@ static void sessrec__log_layout(void *object, sessrec__layout *layout) {
 }
 
 // Lists what the log will have: items with events and known ones, users with sessions, and the sessions by
-// start, equal ones as the labels are.
+// start, equal ones in the order of labels.
 static sessrec_result sessrec__group_count(sessrec__grouping *g) {
     sessrec_log_view *view = &g->log->view;
     int32_t *sessions = &g->count_of[SESSREC__SESSION], *user = g->number[SESSREC__USER];
@@ -10420,7 +10419,7 @@ static sessrec_result sessrec__group_move(sessrec__grouping *g) {
     return result;
 }
 
-// Makes a finished log of events; names are the tables that their numbers belong to.
+// Makes a finished log from events; names are the tables that their numbers refer to.
 static sessrec_result sessrec__group(const sessrec_log *source, sessrec__grouping *g,
                                      const sessrec__ids *names, sessrec_log **out) {
     for (int role = 0; role < SESSREC__IDS; ++role) g->all[role] = names[role].count;
@@ -10481,8 +10480,8 @@ static sessrec_result sessrec__number_ids(sessrec__ids *ids, const sessrec__wait
     return result;
 }
 
-// Numbers the ids of the rows that wait, which become events. A session of a user has the user's number
-// behind the NUL of its id.
+// Numbers the ids of the waiting rows and makes them events. A user's session has the user's number after the
+// NUL of its id.
 static sessrec_result sessrec__flush(sessrec_log *log) {
     sessrec__intake *in = log->in;
     sessrec__waiting *session = in->id[SESSREC__SESSION];
@@ -10521,7 +10520,7 @@ static int sessrec__reserve_events(sessrec_log *log, int64_t events) {
     return 1;
 }
 
-// Lets a row wait. Its ids have been checked; an empty user is none. 8 bytes behind each id can be read.
+// Queues a row. Its ids have been checked; an empty user is none. 8 bytes after each id can be read.
 static sessrec_result sessrec__take_event(sessrec_log *log, const sessrec__text *id, double time,
                                           double offset) {
     sessrec__intake *in = log->in;
@@ -10599,7 +10598,7 @@ SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t use
     return sessrec_log_add_many(log, 1, &user, &session, &item, &time);
 }
 
-// What a reader of the log should know of the finished log.
+// Notes about the finished log.
 static void sessrec__log_remarks(sessrec_log *log) {
     static const char *const none[6] = {"NA", "NULL", "null", "nan", "None", "\\N"};
     const sessrec_log_view *v = &log->view;
@@ -10688,7 +10687,7 @@ SESSREC_API const char *sessrec_log_note(const sessrec_log *log, int32_t index) 
     return log && index >= 0 && index < log->notes ? log->note[index].text : NULL;
 }
 
-// Before a log is finished its numbers are not final, and nobody has seen them.
+// Before a log is finished its numbers are not final, and the caller has not seen them.
 static const char *sessrec__log_id(const sessrec_log *log, int role, int32_t index) {
     const int known = log && !log->in && index >= 0 && index < log->ids[role].count;
     return known ? sessrec__ids_text(&log->ids[role], index) : NULL;
@@ -10715,7 +10714,7 @@ SESSREC_API int32_t sessrec_log_find_number(const sessrec_log *log, int64_t id) 
 
 // ---- times ----
 
-// What is looked at of a time: more than this library writes.
+// The part of a time that is read: more than this library writes.
 enum { SESSREC__MAX_TIME = 400 };
 
 SESSREC__INLINE int sessrec__is_digit(char c) {
@@ -10732,8 +10731,8 @@ static int sessrec__accept(const char **at, const char *end, char wanted) {
     return 1;
 }
 
-// The double nearest to digits * 10^exponent. strtod gets a text without a point, which each locale writes in
-// its own way.
+// The double nearest to digits * 10^exponent. strtod gets a text without a decimal point, which each locale
+// writes in its own way.
 static double sessrec__to_double(int64_t exponent, const char *digits, size_t size) {
     char text[SESSREC__MAX_TIME + 32], decimal[24];
     size_t used = 0;
@@ -10744,7 +10743,7 @@ static double sessrec__to_double(int64_t exponent, const char *digits, size_t si
     return strtod(text, NULL);
 }
 
-// The same where the digits are a number: one rounding if it and the power are exact as doubles.
+// The same for digits in a number: one rounding if it and the power are exact as doubles.
 SESSREC__INLINE double sessrec__scale(uint64_t number, int64_t exponent, const char *digits, size_t size) {
     static const double power[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -10821,8 +10820,8 @@ static int sessrec__date_seconds(const sessrec__date *d, double *out) {
     return 1;
 }
 
-// A time of day behind a date, if one is there: H:MM[:SS[.fff]], [AM|PM], and UTC, GMT, Z, +HH, +HH:MM or
-// +HHMM. Seven digits of a fraction count: a double of today's seconds holds no more.
+// A time of day after a date, if there is one: H:MM[:SS[.fff]], [AM|PM], and UTC, GMT, Z, +HH, +HH:MM or
+// +HHMM. Seven digits of a fraction are used: a double of today's seconds has no more.
 static int sessrec__parse_clock(const char **begin, const char *end, sessrec__date *d) {
     const char *at = *begin;
     int hours = 0, minutes = 0, digit;
@@ -10877,7 +10876,7 @@ static int sessrec__parse_clock(const char **begin, const char *end, sessrec__da
 }
 
 // How dates may be written: Y year, m month, b its name, d day, a day of the week, C time of day; a blank is
-// any number of them. In the last four forms day and month may be exchanged.
+// any number of them. In the last four forms day and month could be swapped.
 enum { SESSREC__DATE_FORMS = 16, SESSREC__EITHER_ORDER = 12 };
 static int sessrec__match_date(int form, const char *at, const char *end, double *out) {
     static const char *const forms[SESSREC__DATE_FORMS] = {
@@ -10917,7 +10916,7 @@ static int sessrec__match_date(int form, const char *at, const char *end, double
     return at == end && sessrec__date_seconds(&d, out);
 }
 
-// Digits without anything between: YYYYMMDD[HH[MM[SS]]], or MMDD in the year 2000, which has a February 29.
+// Digits without separators: YYYYMMDD[HH[MM[SS]]], or MMDD in the year 2000, which has a February 29.
 static int sessrec__parse_date_digits(const char *at, const char *end, double *out) {
     const int64_t size = end - at;
     sessrec__date d;
@@ -10938,7 +10937,7 @@ static int sessrec__parse_date_digits(const char *at, const char *end, double *o
 // Bytes of a row at most; that are read at a time; that can be read behind a row.
 enum { SESSREC__MAX_ROW = 1 << 20, SESSREC__MAX_BLOCK = 1 << 22, SESSREC__SLACK = 16 };
 
-// What a bad row is counted by: where it is bad, and why; and what helps.
+// What bad rows are counted by: where they are bad, and why; and what helps.
 enum { SESSREC__OF_ROW = SESSREC__WHERE, SESSREC__PLACES };
 static const char *const sessrec__places[SESSREC__PLACES] = {"session id", "item id", "user id",
                                                              "time",       "offset",  "row"};
@@ -11004,14 +11003,14 @@ typedef struct sessrec__reader {
     int64_t first_spanning;
 } sessrec__reader;
 
-// What a row has for each column that is looked for, at == NULL if nothing.
+// A row's field for each column that is needed, at == NULL if it has none.
 typedef struct sessrec__row {
     sessrec__text field[SESSREC__WANTED], raw;
     int problem, unfinished;  // unfinished: the block does not hold all of it
     int64_t line;
 } sessrec__row;
 
-// The beginning of what a line has, fit for any terminal: UTF-8, nothing that controls, nothing else.
+// The beginning of a line, safe for any terminal: UTF-8 without control characters.
 static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown, size_t room) {
     size_t used = 0, i = 0;
     while (i < text.size && i < most) {
@@ -11034,7 +11033,7 @@ static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown
     return shown;
 }
 
-// Reads on, so that a whole row is there if the text has one. Rows that wait point into the block.
+// Reads on until a whole row is there, if the text has one. Waiting rows point into the block.
 static sessrec_result sessrec__fill(sessrec__reader *r) {
     size_t left = (size_t)(r->end - r->at), got = 1;
     if (!r->more || left > SESSREC__MAX_ROW + 2) return SESSREC_OK;
@@ -11084,7 +11083,7 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
     return SESSREC_OK;
 }
 
-// Where the field that begins at `at` stops: at a separator or a line end.
+// Where the field that begins at `at` ends: at a separator or a line end.
 SESSREC__INLINE char *sessrec__find_stop(const sessrec__reader *r, char *at) {
     const uint64_t separators = r->separators, newlines = r->newlines;
     for (;; at += 8) {  // ends: a line end stands behind the text
@@ -11105,9 +11104,9 @@ static int sessrec__ends_field(const sessrec__reader *r, char **at) {
            (**at == r->separator[0] && (!r->separator[1] || (*at)[1] == r->separator[1]));
 }
 
-// Cuts a field and returns where it stops. A field in quotes ends with the first quote that is not doubled,
-// in another line perhaps; if no separator or line end follows, or there is none, the quotes are plain text
-// in a column that nobody asked for, and a problem in any other.
+// Cuts a field and returns where it ends. A field in quotes ends with the first quote that is not doubled,
+// possibly in another line. If no separator or line end follows, or there is no such quote, the quotes are
+// plain text in a column that nobody needs, and a problem in any other.
 static char *sessrec__cut_quoted(const sessrec__reader *r, char *at, int asked, sessrec__text *field,
                                  int *problem) {
     char *stop = at, *to;
@@ -11150,7 +11149,7 @@ SESSREC__INLINE char *sessrec__cut_field(const sessrec__reader *r, char *at, int
     return stop;
 }
 
-// Cuts the next row, and gives each column that is looked for its field.
+// Cuts the next row, and gives each needed column its field.
 static void sessrec__cut_row(sessrec__reader *r, sessrec__row *row) {
     char *at = r->at, *stop;
     int multiline = 0, next = 0, asked_for = r->wanted ? r->column[r->order[0]] : -1;
@@ -11182,7 +11181,7 @@ static void sessrec__cut_row(sessrec__reader *r, sessrec__row *row) {
 
 // ---- JSON lines ----
 
-// Behind the string that begins at `at`, whose quotes `text` leaves out; NULL if it does not end.
+// The end of the JSON string that begins at `at`; `text` is its content. NULL if it does not end.
 static char *sessrec__json_string(char *at, const char *end, sessrec__text *text) {
     text->at = ++at;
     for (; at < end && *at != '"'; ++at) at += *at == '\\';
@@ -11191,7 +11190,7 @@ static char *sessrec__json_string(char *at, const char *end, sessrec__text *text
     return at + 1;
 }
 
-// Replaces what follows backslashes, in place. A character beyond the first 65536 may be two of \u.
+// Replaces escapes, in place. A character beyond the first 65536 may be two of \u.
 static void sessrec__json_unescape(sessrec__text *text) {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
     char *put = (char *)(uintptr_t)text->at;
@@ -11233,7 +11232,7 @@ static void sessrec__json_unescape(sessrec__text *text) {
 
 static int sessrec__same_name(sessrec__text a, sessrec__text b);
 
-// Cuts a line that is one object. Lists and objects in it are passed over.
+// Cuts a line that is one object. Lists and objects in it are skipped.
 static void sessrec__cut_json(sessrec__reader *r, sessrec__row *row) {
     char *end = (char *)memchr(r->at, r->newline, (size_t)(r->end + 1 - r->at)), *at = r->at;
     memset(row, 0, sizeof *row);
@@ -11285,7 +11284,7 @@ static void sessrec__cut_json(sessrec__reader *r, sessrec__row *row) {
 
 // ---- columns ----
 
-// Any case, '_' and blanks ignored; what stands behind a colon is a type (user_id:token).
+// Ignores case, '_' and blanks; after a colon comes a type (user_id:token).
 static int sessrec__same_name(sessrec__text a, sessrec__text b) {
     size_t i = 0, j = 0;
     for (;; ++i, ++j) {
@@ -11319,7 +11318,7 @@ static int sessrec__is_digits(sessrec__text text) {
     return i && i == text.size;
 }
 
-// Notes the name of a column that is looked for, or its number.
+// Notes the name of a needed column, or its number.
 static sessrec_result sessrec__want(sessrec__reader *r, int column, const char *at, size_t size) {
     int64_t number = 0;
     const sessrec__text name = sessrec__text_of(at, size);
@@ -11334,7 +11333,7 @@ static sessrec_result sessrec__want(sessrec__reader *r, int column, const char *
     return SESSREC_OK;
 }
 
-// Checks a format and notes what is to be looked for.
+// Checks a format and notes which columns are needed.
 static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_log_format *given) {
     if (given) r->format = *given;
     else r->format = sessrec_log_format_default();
@@ -11378,7 +11377,7 @@ static int sessrec__is_required(const sessrec__reader *r, int column) {
            (column != SESSREC__USER || strcmp(r->format.user_column, "UserId") != 0);
 }
 
-// What other files than texts begin with, and what makes a text of them.
+// How files that are not text begin, and what turns them into text.
 static sessrec_result sessrec__check_kind(const sessrec__reader *r) {
     static const struct {
         const char *magic, *name, *command;
@@ -11415,7 +11414,7 @@ static sessrec_result sessrec__check_kind(const sessrec__reader *r) {
     return SESSREC_OK;
 }
 
-// The separator that a line has most of, in the order in which they stand here if several are as many.
+// The most frequent separator of a line; among equals, the first of this list.
 static void sessrec__find_separator(sessrec__reader *r, sessrec__text line) {
     static const char *const candidates[6] = {"\t", ",", ";", "|", "::", " "};
     size_t most = 0;
@@ -11431,7 +11430,7 @@ static void sessrec__find_separator(sessrec__reader *r, sessrec__text line) {
     }
 }
 
-// Lists the columns that are looked for from left to right, by insertion.
+// Lists the needed columns from left to right, by insertion.
 static void sessrec__order_columns(sessrec__reader *r) {
     r->wanted = 0;
     for (int c = 0; c < SESSREC__WANTED; ++c) {
@@ -11443,7 +11442,7 @@ static void sessrec__order_columns(sessrec__reader *r) {
     }
 }
 
-// Finds the columns that are wanted by name in a header line. Returns the first that is missing, or -1.
+// Finds the columns needed by name in a header line. Returns the first that is missing, or -1.
 static int sessrec__read_header(sessrec__reader *r) {
     char *at = r->at;
     int problem = 0, blanks = 1, found[SESSREC__WANTED];
@@ -11470,7 +11469,7 @@ static int sessrec__read_header(sessrec__reader *r) {
     return -1;
 }
 
-// The first line with columns that are all given by number is a header if its time is a word and no field a
+// If all columns are given by number, the first line is a header if its time is a word and no field is a
 // number.
 static int sessrec__is_header(const sessrec__reader *r, const sessrec__row *row) {
     const sessrec__text time = row->field[SESSREC__TIME];
@@ -11484,8 +11483,8 @@ static int sessrec__is_header(const sessrec__reader *r, const sessrec__row *row)
 
 // ---- reading rows ----
 
-// A row that cannot be read: counted if the caller wants that, else the end of the reading. A header line
-// that comes again, where files were put together, is neither.
+// A row that cannot be read: counted if the caller wants that, else the end of reading. A repeated header
+// line, from concatenated files, is neither.
 static sessrec_result sessrec__bad_row(sessrec__reader *r, const sessrec__row *row, int place, int problem) {
     char shown[48];
     sessrec__text text = place < SESSREC__OF_ROW ? row->field[place] : row->raw;
@@ -11559,7 +11558,7 @@ static int sessrec__id_problem(const sessrec__reader *r, sessrec__text id) {
     return r->has_nul && memchr(id.at, 0, id.size) ? SESSREC__HAS_NUL : SESSREC__GOOD;
 }
 
-// Makes an event of a row that is cut, if the conditions want it.
+// Makes an event from a cut row, if the conditions are met.
 static sessrec_result sessrec__take_row(sessrec__reader *r, sessrec__row *row) {
     sessrec__text *field = row->field;
     double time = (double)(r->log->in->count + r->log->in->rows), offset = 0;
@@ -11586,7 +11585,7 @@ static sessrec_result sessrec__take_row(sessrec__reader *r, sessrec__row *row) {
     return sessrec__log_failed(r->err, sessrec__take_event(r->log, field, time, offset));
 }
 
-// Finds out how the text is laid out, from its first line that is not blank and no comment.
+// Finds the layout of the text from its first line that is neither blank nor a comment.
 static sessrec_result sessrec__start(sessrec__reader *r) {
     char shown[128], name[64];
     int names = 0, missing = -1;
@@ -11647,7 +11646,7 @@ static sessrec_result sessrec__start(sessrec__reader *r) {
     return result;
 }
 
-// Drops the rest of a row that is longer than the block.
+// Skips the rest of a row that is longer than the block.
 static sessrec_result sessrec__drop_row(sessrec__reader *r) {
     sessrec_result result = SESSREC_OK;
     char *stop = NULL;
@@ -11660,8 +11659,8 @@ static sessrec_result sessrec__drop_row(sessrec__reader *r) {
     return result;
 }
 
-// When there is no more room for events, makes it for all of the text, if the rest is like what was read; not for
-// all of them where that was little. Without memory for so many, room comes bit by bit.
+// When room for events runs out, makes enough for the whole text, if the rest is like what was read; if
+// little was read, for less. Without memory for so many, room grows in small steps.
 static void sessrec__foresee(const sessrec__reader *r) {
     const int64_t known = r->log->in->count + r->log->in->rows, events = known - r->first_event;
     if (known < r->log->in->room || r->size <= 0) return;
@@ -11686,8 +11685,8 @@ static sessrec_result sessrec__read_rows(sessrec__reader *r) {
     return result ? result : sessrec__log_failed(r->err, sessrec__flush(r->log));
 }
 
-// Brings the times of a file to seconds. A unit that was not told is that of most numbers, by their size:
-// seconds of today have 10 digits, milliseconds 13; an offset lies within two days.
+// Converts the times of a file to seconds. A unit that was not given is found by the size of most numbers:
+// today's seconds have 10 digits, milliseconds 13; an offset is within two days.
 static sessrec_result sessrec__scale_times(sessrec__reader *r) {
     static const struct {
         const char *name;
@@ -11731,7 +11730,7 @@ static sessrec_result sessrec__scale_times(sessrec__reader *r) {
     return SESSREC_OK;
 }
 
-// Tells what was passed over, and what may be wrong.
+// Notes what was skipped, and what may be wrong.
 static void sessrec__remark_rows(sessrec__reader *r) {
     sessrec_log *log = r->log;
     const char *const of = r->name ? " of " : "", *const name = r->name ? r->name : "";
@@ -11822,7 +11821,7 @@ SESSREC_API sessrec_result sessrec_log_add_text(sessrec_log *log, const void *te
     return sessrec__read_text(&r, log, format, err);
 }
 
-// What reading one text begins with and ends with.
+// The begin and end of reading one text.
 static sessrec_result sessrec__read_end(sessrec_result result, sessrec_log **log, sessrec_error *err) {
     if (!result) result = sessrec_log_finish(*log, err);
     if (!result) return result;
@@ -11877,8 +11876,8 @@ SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_
 
 // ---- writing a log ----
 
-// An id as a field; in quotes if it has something in it that a reader would take for something else. Returns
-// where the field ends.
+// An id as a field; in quotes if a reader could take part of it for something else. Returns where the field
+// ends.
 static char *sessrec__put_id(char *to, const char *id) {
     const int quoted = strpbrk(id, "\t\"\r\n") != NULL;
     if (quoted) *to++ = '"';
@@ -11890,8 +11889,8 @@ static char *sessrec__put_id(char *to, const char *id) {
     return to;
 }
 
-// A time with as few digits behind the point as read back as the same double, 324 at the most. The point of
-// snprintf is that of the locale.
+// A time with as few decimals as give the same double when read, at most 324. snprintf would use the locale's
+// decimal point.
 static char *sessrec__put_time(char *to, double time) {
     const double size = fabs(time);
     // begins with the first digit that is not 0
@@ -11956,10 +11955,10 @@ SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char 
 
 // ---- filters ----
 
-// The rule takes events out until nothing changes. Round by round that would be quadratic for a log in which
-// each round takes out one session; instead, after the first round a list of what fell below the rule is
-// worked off. Apart from max_length, which nothing can break after the first round, the order does not
-// matter: counts only fall, and neighbors that are the same item stay neighbors.
+// The rule removes events until nothing changes. Round by round that would be quadratic for a log in which
+// each round removes one session. Instead, after the first round a queue of what violates the rule is
+// processed. Except for max_length, which nothing can violate after the first round, the order does not
+// matter: counts only decrease, and neighbors that are the same item stay neighbors.
 typedef struct sessrec__sieve {
     const sessrec_log *log;
     sessrec_filter rule;
@@ -11984,8 +11983,7 @@ static void sessrec__sieve_layout(void *object, sessrec__layout *layout) {
     v->list = (int32_t *)sessrec__place(layout, items + sessions, sizeof *v->list);
 }
 
-// Drops an event that is left. Items and sessions are listed at the moment they fall below the rule, so at
-// most once.
+// Removes an event. Items and sessions are queued when they fall below the rule, so at most once.
 static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
     const sessrec_log *log = v->log;
     const int32_t s = v->label[e], item = log->view.items[e];
@@ -12014,7 +12012,7 @@ static void sessrec__sieve_repeats(sessrec__sieve *v) {
     }
 }
 
-// Drops what is left of an item, or of ~session.
+// Removes the remaining events of an item, or of ~session.
 static void sessrec__sieve_all(sessrec__sieve *v, int32_t what) {
     if (what >= 0) {
         for (int64_t e = v->first[what]; e; e = v->later[e - 1])
@@ -12055,7 +12053,7 @@ static int32_t *sessrec__log_labels(const sessrec_log *log) {
     return label;
 }
 
-// Makes a log of the events of another whose label is not negative. names holds the id of each label, user
+// Makes a log from the events of another whose label is not negative. names has the id of each label, user
 // its user. Frees the labels, which may be NULL.
 static sessrec_result sessrec__log_select(const sessrec_log *log, int32_t *label,
                                           const sessrec__ids *sessions, const int32_t *user,
@@ -12108,7 +12106,7 @@ SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_fi
     return sessrec__no_memory(err);
 }
 
-// An item that `known` has from a model is known, with events or without.
+// An item that `known` has from a model counts as known, with or without events.
 SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known,
                                                   sessrec_error *err) {
     if (sessrec__need_log(log, err) || sessrec__need_log(known, err)) return SESSREC_INVALID_ARGUMENT;
@@ -12121,9 +12119,8 @@ SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessre
 
 // ---- cuts ----
 
-// Names a piece of a session, the first as the session is and later ones "ID#2" and so on, without the
-// numbers that other sessions of its user have already. The user's number stands behind the NUL, as in
-// sessrec__flush.
+// Names a piece of a session: the first like the session, later ones "ID#2" and so on, without numbers that
+// the user's other sessions already have. The user's number follows the NUL, as in sessrec__flush.
 static sessrec_result sessrec__name_piece(sessrec__ids *names, const char *id, int32_t user, int64_t *piece) {
     char text[SESSREC_MAX_ID + 64], digits[24];
     const int32_t count = names->count;
@@ -12185,7 +12182,7 @@ SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_
 
 enum { SESSREC__FIRST = 0, SESSREC__SECOND = 1, SESSREC__NEITHER = 2 };
 
-// Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted
+// Splits by part [sessions], which it frees. Earlier dropped events, and those in neither part, are counted
 // in the first.
 static sessrec_result sessrec__log_split(const sessrec_log *log, char *part, sessrec_log **first,
                                          sessrec_log **second, sessrec_error *err) {
