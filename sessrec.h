@@ -1105,8 +1105,8 @@ SESSREC_API sessrec_result sessrec_scorer_export(const sessrec_scorer *scorer, v
 // Trains a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1).
 // With a validation log (may be NULL) the result has the weights of the epoch with the best MRR@20, and
 // patience may end the run early. If a callback stops the run, *out is the model as it stands and the result
-// is STOPPED. DIVERGED, with epoch and step, if the loss is not finite; NO_DATA, before the first epoch, if no
-// session of the validation log has two items of the log. Threads: shared.
+// is STOPPED. DIVERGED, with epoch and step, if the loss is not finite; NO_DATA, before the first epoch, if
+// no session of the validation log has two items of the log. Threads: shared.
 SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_log *log,
                                          const sessrec_log *validation, sessrec_model **out,
                                          sessrec_error *err);
@@ -1705,12 +1705,12 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 #if (defined(SESSREC_IMPLEMENTATION) || defined(SESSREC__COMPANION)) && !defined(SESSREC__IMPLEMENTED)
 // ===========================================================================================================
 // >>rng   random numbers that can be computed anywhere
-// A draw is a function of (seed, stream, index) and of nothing that went before, so that threads, a resumed
-// run and a GPU see the same numbers. The mixer is the finalizer of SplitMix64 (Steele, Lea, Flood 2014):
-// draw i of a key is output i of that generator.
+// A draw depends on (seed, stream, index) only, so that threads, a resumed run and a GPU see the same
+// numbers. The mixer is the finalizer of SplitMix64 (Steele, Lea, Flood 2014): draw i of a key is output i of
+// that generator.
 // ===========================================================================================================
 
-// What a stream of draws is for. The numbers stand in the promise that a seed gives the same model: never
+// What a stream of draws is for. A seed gives the same model only as long as these numbers stay: never
 // renumber.
 enum {
     SESSREC__STREAM_NEGATIVES = 1,
@@ -3313,7 +3313,8 @@ static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t use
 // The number of chains.
 static int32_t sessrec__chains(const sessrec_log_view *view) {
     int32_t chains = view->user_count;
-    for (int32_t s = 0; s < view->session_count && view->session_users; ++s) chains += view->session_users[s] < 0;
+    for (int32_t s = 0; s < view->session_count && view->session_users; ++s)
+        chains += view->session_users[s] < 0;
     return chains;
 }
 
@@ -3735,7 +3736,7 @@ typedef struct sessrec__piece {
 } sessrec__piece;
 
 #ifdef SESSREC_CUDA
-// Whose copy of what stays between steps is newer, where a device trains.
+// Which copy of the state between steps is newer, if a device trains.
 typedef enum sessrec__newer {
     SESSREC__BOTH_EQUAL,
     SESSREC__HOST_NEWER,
@@ -4596,8 +4597,8 @@ static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, sessrec__ac
     return result;
 }
 
-// The largest sum of row losses from which training can go on: 10,000 times what guessing costs. A loss of the
-// caller's own may have any size.
+// The largest sum of row losses after which training continues: 10,000 times that of guessing. A custom loss
+// may have any size.
 static double sessrec__most_loss(const sessrec_trainer *tr, const sessrec_batch *batch) {
     const sessrec_loss_config *loss = &tr->config.loss;
     const double columns = (double)batch->rows + (double)batch->negative_count;
@@ -5353,8 +5354,7 @@ typedef struct sessrec__eval {
     int32_t *past_begin, *past;     // [users+1], [before.sessions] the sessions of the users before
     sessrec__eval_task *task;   // [tasks]
 #ifdef SESSREC_CUDA
-    // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the
-    // beginning of a session's
+    // with a device: the last layer's state of each event, `h_at` bytes after the start of a session's
     const sessrec_device_table *table;
     void *ranks;
     int32_t h_width;
@@ -5703,7 +5703,7 @@ static void sessrec__eval_coverage(const sessrec__eval *e, sessrec_report *repor
 }
 
 #ifdef SESSREC_CUDA
-// The ranks of all events, some rows at a time.
+// The ranks of all events, a number of rows at a time.
 static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err) {
     sessrec__ranked *w = e->waiting;
     int32_t rows = 0;
@@ -7959,7 +7959,8 @@ SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t i
 
 // A text ends with a NUL, and may have some inside: see sessrec__flush.
 SESSREC__INLINE size_t sessrec__ids_size(const sessrec__ids *ids, int32_t index) {
-    return (size_t)((index + 1 < ids->count ? ids->offset[index + 1] : ids->blob_used) - ids->offset[index]) - 1;
+    return (size_t)((index + 1 < ids->count ? ids->offset[index + 1] : ids->blob_used) -
+                    ids->offset[index]) - 1;
 }
 
 SESSREC__INLINE uint32_t sessrec__ids_hash(const sessrec__ids *ids, const char *text, size_t size) {
@@ -7974,7 +7975,8 @@ SESSREC__INLINE sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const 
     for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is never full
         if (ids->slot[at].hash != hash) continue;
         const int32_t known = ids->slot[at].number - 1;
-        if (sessrec__ids_size(ids, known) == size && sessrec__same_text(sessrec__ids_text(ids, known), text, size))
+        if (sessrec__ids_size(ids, known) == size &&
+            sessrec__same_text(sessrec__ids_text(ids, known), text, size))
             break;
     }
     return &ids->slot[at];
@@ -8506,7 +8508,8 @@ SESSREC__OP(int32x4_t, octet, (const uint8_t *x, const int8_t *h, int32x4_t part
                     high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
     int32_t half[2];
     memcpy(half, h, sizeof half);
-    const int8x8_t h0 = vreinterpret_s8_s32(vdup_n_s32(half[0])), h1 = vreinterpret_s8_s32(vdup_n_s32(half[1]));
+    const int8x8_t h0 = vreinterpret_s8_s32(vdup_n_s32(half[0]));
+    const int8x8_t h1 = vreinterpret_s8_s32(vdup_n_s32(half[1]));
     const int16x8_t a = vmlal_s8(vmull_s8(vget_low_s8(low), h0), vget_low_s8(high), h1),
                     b = vmlal_s8(vmull_s8(vget_high_s8(low), h0), vget_high_s8(high), h1);
     return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
@@ -10115,7 +10118,7 @@ static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
 // NaNs. Eight at a time, so that compilers vectorize it.
 static int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign, uint32_t limit) {
     const char *at = (const char *)numbers;
-    const uint32_t high = 0x80000000u, carry = high - limit;  // carries into the highest bit from the limit on
+    const uint32_t high = 0x80000000u, carry = high - limit;  // carries into the highest bit from limit on
     uint32_t bits[8], found = 0;
     for (; count >= 8; count -= 8, at += sizeof bits) {
         uint32_t any = 0;
@@ -11042,7 +11045,7 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
     if (left) memmove(r->block, r->at, left);
     for (; got; left += got) {
         const int64_t largest = SESSREC__MAX_BLOCK;
-        const double all = r->size + 2 * SESSREC__SLACK;  // of a text whose size is known: room for it at once
+        const double all = r->size + 2 * SESSREC__SLACK;  // of a text of known size: room for it at once
         if ((int64_t)left + SESSREC__SLACK >= r->room && r->room >= SESSREC__MAX_BLOCK) break;
         if ((int64_t)left + SESSREC__SLACK >= r->room &&
             !sessrec__grow(&r->log->memory, &r->block, &r->room,
@@ -13731,7 +13734,8 @@ static int sessrec__model_sections(const void *what, int32_t index, sessrec__sec
     case 0: return sessrec__section_is(out, "support", SESSREC__UINT64, V, 1, model->support);
     case 1: return sessrec__section_is(out, "id_offset", SESSREC__UINT32, V + 1, 1, model->id_offset);
     case 2:
-        return sessrec__section_is(out, "id_text", SESSREC__BYTES, (int64_t)view->id_bytes, 1, model->id_text);
+        return sessrec__section_is(out, "id_text", SESSREC__BYTES, (int64_t)view->id_bytes, 1,
+                                   model->id_text);
     case 3: return sessrec__section_is(out, "id_order", SESSREC__INT32, V, 1, model->id_order);
     default: return 0;
     }
@@ -15311,7 +15315,7 @@ SESSREC_API sessrec_result sessrec_trainer_progress(const sessrec_trainer *tr, c
 }
 
 #ifdef SESSREC_CUDA
-// Prepares a device to take mini-batches ahead, if it and the configuration can.
+// Prepares a device for mini-batches in advance, if it and the configuration allow it.
 static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_batcher *batcher, int *ahead,
                                             sessrec_error *err) {
     const sessrec_sampler *s = batcher->sampler;
