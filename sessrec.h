@@ -339,8 +339,8 @@
 //     and destroy(NULL) does nothing. Any other NULL pointer is INVALID_ARGUMENT; a function that does not
 //     return a sessrec_result then returns NULL, -1, 0 or an empty struct.
 //   - "Threads: shared" means that any number of threads may make the call on one object at once,
-//     "Threads: one" that each object takes one call at a time. Such a line also holds for the functions after
-//     it that have none. A _default function is shared, a _destroy function one.
+//     "Threads: one" that each object takes one call at a time. Such a line also holds for the functions
+//     after it that have none. A _default function is shared, a _destroy function one.
 // ===========================================================================================================
 
 #include <stddef.h>
