@@ -872,6 +872,7 @@ SESSREC_API void sessrec_model_destroy(sessrec_model *model);
 // Threads: one, before the model is shared.
 SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model);
 
+// Shape, form and origin of a model. Threads: shared.
 SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model);
 // From item numbers to ids and back; NULL or -1 if there is none. The text belongs to the model. Threads:
 // shared.
