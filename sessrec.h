@@ -3776,7 +3776,7 @@ struct sessrec_trainer {
     sessrec__layer layer[SESSREC_MAX_LAYERS];
     sessrec__user user;
     float *S;                   // [B,M], then dS
-    float *wide, *d_wide;       // [B,C] the same with repeats, for a loss of the caller's own
+    float *wide, *d_wide;       // [B,C] the same with repeats, for a custom loss
     float *row_loss;            // [B]
     float *d_part;              // [parts,B,L] parts of dh
     // [V] and 1 / proposal of an item as target and as sample; NULL unless logQ needs them
@@ -9468,7 +9468,7 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 #endif
 
 // ===========================================================================================================
-// >>blocks   matrix products, functions, draws and threads for the caller's own models
+// >>blocks   matrix products, functions, draws and threads for your own models
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -12871,7 +12871,7 @@ static void sessrec__offer(sessrec_request *request, const int32_t *items, int32
     int32_t higher = 1, equal;
     const sessrec__kernels *kernels = session->model ? session->model->kernels : sessrec__best_kernels();
     if (!items && !query->offsets) kernels->tally(count, scores, request->out[0].score, &higher, &equal);
-    if (!higher && !equal) return;  // nearly always all are turned away
+    if (!higher && !equal) return;  // nearly always all are skipped
     for (int32_t i = 0; i < count; ++i) {
         const int32_t item = items ? items[i] : first + i;
         if (query->offsets && scores[i] > -INFINITY) scores[i] += query->offsets[item];
