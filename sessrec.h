@@ -1754,7 +1754,7 @@ SESSREC__ANYWHERE float sessrec__unit(uint64_t draw) {
 #ifndef SESSREC__SET  // defined while this file includes itself, see >>vectors
 
 // ===========================================================================================================
-// >>ground   what the book stands on: compilers, and what the engine room behind it gives
+// >>ground   what the book is built on: compilers, and declarations of the engine
 // ===========================================================================================================
 
 
@@ -2089,7 +2089,7 @@ static double sessrec__now(void);
 typedef enum sessrec__role {
     SESSREC__WY,        // [V,L] what scores the items
     SESSREC__BY,        // [V,1]
-    SESSREC__E,         // [V,D] what stands for them as inputs, with SEPARATE
+    SESSREC__E,         // [V,D] their rows as inputs, with SEPARATE
     SESSREC__GRU_W,     // of a layer, or of the user-level GRU; without an embedding, the W of layer 0 is a
     SESSREC__GRU_U,     // table of the items
     SESSREC__GRU_B,
@@ -2367,7 +2367,7 @@ typedef struct sessrec__shape {
     int32_t layer, of_user;     // of_user: of the user-level GRU
     int32_t rows, columns;
     int32_t table;
-    int32_t gates;  // so many matrices stand side by side, each drawn from a range of its own (F19: Glorot,
+    int32_t gates;  // this many matrices are side by side, each drawn from a range of its own (F19: Glorot,
                     // Bengio 2010); 0: it starts at zero
 } sessrec__shape;
 
@@ -3327,7 +3327,7 @@ struct sessrec_batcher {
     int32_t slots, negatives, lone_slot_ends, shuffle, by_user;
     uint64_t seed;
     int64_t steps, pairs;       // of an epoch
-    int32_t epoch, started;     // where it stands
+    int32_t epoch, started;     // the current position
     sessrec__walk walk;
     int32_t *session, *start, *user_starts, *input, *target;  // [slots]
     int32_t *negative;          // [negatives]
@@ -3672,7 +3672,7 @@ enum { SESSREC__PARTS = 8 };   // tasks of a region by items, each with a part o
 enum { SESSREC__BLOCK = 96 };  // items that a task takes at a time: two tiles of the widest matrix kernel
 enum { SESSREC__INPUTS = 16 }; // distinct inputs in a task
 enum { SESSREC__AHEAD = 4 };   // rows of a table by which a prefetch is ahead
-enum { SESSREC__SMALL = 65536 };  // numbers of a matrix that a cache holds beside others
+enum { SESSREC__SMALL = 65536 };  // numbers of a matrix that fit a cache together with others
 
 // ---- a step ----
 
@@ -3688,7 +3688,7 @@ typedef struct sessrec__step {
     int32_t chunk;              // rows of a task
     int32_t parts;              // of the M items, one for each task
     int32_t *item, *place;      // [C] the item of each column, and its place among the M
-    sessrec__columns stands_for;    // what each of the M stands for
+    sessrec__columns stands_for;    // what each of the M represents
     unsigned char *is_input;    // [M] with TIED: the item is an input, too, so that its gradient is complete
                                 // when all else is done
     // the inputs, sorted by item
@@ -6754,7 +6754,7 @@ typedef struct sessrec__blend_member {
     sessrec_scorer scorer;
     float weight;
     int32_t logarithm;
-    size_t state_at, user_at;   // where its state stands in that of the blend
+    size_t state_at, user_at;   // where its state is in that of the blend
     int32_t *to,
         *from;  // [V of the blend] its number for an item of the blend, and the other way; NULL: the same
 } sessrec__blend_member;
@@ -7803,7 +7803,7 @@ static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uin
     return block;
 }
 
-// The allocator may stand in the block itself.
+// The allocator may be in the block itself.
 static void sessrec__free(const sessrec_allocator *memory, void *block) {
     void *given;
     if (!block) return;
@@ -8200,7 +8200,7 @@ static void sessrec__pool_wait(sessrec__worker *self) {
     sessrec__leave_lock(&pool->lock);
 }
 
-// Bit i of `open` stands for the tasks i, i + MAX_THREADS, ...
+// Bit i of `open` represents the tasks i, i + MAX_THREADS, ...
 static void sessrec__pool_do(sessrec__pool *pool, int32_t i) {
     for (int64_t task = i; task < pool->count; task += SESSREC__MAX_THREADS)
         pool->task(pool->context, (int32_t)task);
@@ -8441,7 +8441,7 @@ SESSREC__OP(int32_t, widen, (int32_t part, int32_t sum)) { return sum + part; }
 SESSREC__OP(float, floats, (int32_t a)) { return (float)a; }
 // whether any lane has a >= b, or a NaN
 SESSREC__OP(int, any, (float a, float b)) { return !(a < b); }
-// p * 2^n, where n stands in the low bits of t = n + 1.5 * 2^23; p and the result are normal numbers
+// p * 2^n, where n is in the low bits of t = n + 1.5 * 2^23; p and the result are normal numbers
 SESSREC__OP(float, scale2, (float p, float t)) {
     uint32_t bits, shift;
     memcpy(&bits, &p, sizeof bits);
@@ -8562,7 +8562,7 @@ SESSREC__OP(SESSREC__INTEGERS, pairs, (SESSREC__INTEGERS a, SESSREC__INTEGERS b)
 SESSREC__OP(int, any, (sessrec__vec a, sessrec__vec b)) {
     return SESSREC__SOME(~(SESSREC__INTEGERS)(a < b)) != 0;
 }
-// In bits 0-3 and 16-19 of a lane stand codes 0 and 2, if the machine counts bytes from the low end.
+// In bits 0-3 and 16-19 of a lane are codes 0 and 2, if the machine counts bytes from the low end.
 SESSREC__OP(SESSREC__INTEGERS, octet, (const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part)) {
     SESSREC__INTEGERS codes;
     memcpy(&codes, x, sizeof codes);
@@ -8611,7 +8611,7 @@ SESSREC__OP(sessrec__vec, fma, (sessrec__vec a, sessrec__vec b, sessrec__vec c))
 
 // ---- AVX2 and AVX-512, which differ in little but their width ----
 // MM(name) is _mm256_name or _mm512_name. MM_ALL is the form of AVX-512 with a mask, of all lanes: some
-// versions of gcc warn about their own headers where the one without stands.
+// versions of gcc warn about their own headers where the one without is used.
 
 SESSREC__OP(sessrec__vec, all, (float x)) { return SESSREC__MM(set1_ps)(x); }
 SESSREC__OP(sessrec__vec, load, (const float *p)) { return SESSREC__MM(loadu_ps)(p); }
@@ -8762,7 +8762,7 @@ SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *
 #  else
 
 // rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes.
-// The sums go on from `start`, which may be C, or a row for all with start_row 0; NULL: from 0.
+// The sums continue from `start`, which may be C, or a row for all with start_row 0; NULL: from 0.
 SESSREC__OP(void, tile, (const int rows, const int vectors, int32_t columns, int32_t K, const float *A,
                          ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
                          const float *start, ptrdiff_t start_row, float *C, ptrdiff_t c_row)) {
@@ -9147,7 +9147,7 @@ SESSREC__KERNEL(void, tally, (int32_t n, const float *x, float value, int32_t *h
     }
 }
 
-// ---- an optimizer step; the formulas stand at >>optimizers ----
+// ---- an optimizer step; the formulas are at >>optimizers ----
 #ifndef SESSREC_NO_TRAINING
 
 // Each computes from the gradient g the new first and second, and the step d; then
@@ -9434,7 +9434,7 @@ static int sessrec__worth_blas(int32_t M, int32_t N, int32_t K) {
 }
 #endif
 
-// C [M,N] = A [M,K] B [K,N] (added to C if accumulate). Element (i,k) of A stands at A[i*a_row + k*a_col],
+// C [M,N] = A [M,K] B [K,N] (added to C if accumulate). Element (i,k) of A is at A[i*a_row + k*a_col],
 // one of which is 1; rows of B and C are b_row and c_row apart.
 static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A,
                             ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
@@ -9727,7 +9727,7 @@ static void sessrec__spell_number(sessrec__spelling *w, double value) {
     if (value < 0) sessrec__spell(w, "-", 1);
     char text[24];
     const char *at = sessrec__decimal(digits, text);
-    int left = (int)strlen(at), point = power + left;  // the point stands behind so many digits
+    int left = (int)strlen(at), point = power + left;  // digits before the point
     const int scientific = point > 10 || point < -3;
     if (scientific) {
         sessrec__spell(w, at++, 1);
@@ -10179,7 +10179,7 @@ typedef struct sessrec__intake {
     int64_t count, room;    // events
     double *time, *offset;  // [room]; offset, to be added to the time, only while a file has one
     int32_t *label, *item;  // [room] numbers in the tables
-    int32_t rows;           // that wait behind those events
+    int32_t rows;           // that wait after those events
     sessrec__waiting id[SESSREC__IDS][SESSREC__ROWS];
     char session[SESSREC__ROWS][SESSREC__ID_ROOM];      // keys of sessions of users
     char number[SESSREC__IDS][SESSREC__ROWS][32];       // ids that are integers
@@ -10939,7 +10939,7 @@ static int sessrec__parse_date_digits(const char *at, const char *end, double *o
 
 // ---- lines and fields ----
 
-// Bytes of a row at most; that are read at a time; that can be read behind a row.
+// Bytes: the most of a row; read at a time; readable after a row.
 enum { SESSREC__MAX_ROW = 1 << 20, SESSREC__MAX_BLOCK = 1 << 22, SESSREC__SLACK = 16 };
 
 // What bad rows are counted by: where they are bad, and why; and what helps.
@@ -10991,7 +10991,7 @@ typedef struct sessrec__reader {
     double size, bytes;  // of the text, 0: not known; of it that were read
     void *block;         // [room] the part of the text that is looked at
     int64_t room;
-    char *at, *end;              // what is not read yet; a line end and more bytes stand behind it
+    char *at, *end;              // what is not read yet; a line end and more bytes follow it
     int more, unended, has_nul;  // there is more to come; the last line has no end; a NUL byte came
     int64_t line;                // number of the line at `at`
     char separator[3], newline;  // the separator's second byte: 0, or it has two
@@ -11091,18 +11091,18 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
 // Where the field that begins at `at` ends: at a separator or a line end.
 SESSREC__INLINE char *sessrec__find_stop(const sessrec__reader *r, char *at) {
     const uint64_t separators = r->separators, newlines = r->newlines;
-    for (;; at += 8) {  // ends: a line end stands behind the text
+    for (;; at += 8) {  // ends: a line end follows the text
         const uint64_t word = sessrec__load_word(at), a = word ^ separators, b = word ^ newlines;
         const uint64_t marks =
             (((a - SESSREC__EACH_BYTE) & ~a) | ((b - SESSREC__EACH_BYTE) & ~b)) & 128 * SESSREC__EACH_BYTE;
         if (!marks) continue;
         at += sessrec__first_bit(marks) / 8;
         if (!r->separator[1] || *at == r->newline || at[1] == r->separator[1]) return at;
-        at -= 7;  // half a separator: go on behind it
+        at -= 7;  // half a separator: continue after it
     }
 }
 
-// Whether a field may end here; *at moves behind a carriage return.
+// Whether a field may end here; *at moves past a carriage return.
 static int sessrec__ends_field(const sessrec__reader *r, char **at) {
     if (**at == '\r' && (*at)[1] == r->newline) ++*at;
     return **at == r->newline ||
@@ -12002,7 +12002,7 @@ static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
         v->list[v->listed++] = item;
     if (--v->length[s] == v->rule.min_length - 1 && v->listing) v->list[v->listed++] = ~s;
     if (v->joining && from > begin && to + 1 < end && log->view.items[from - 1] == log->view.items[to + 1])
-        sessrec__sieve_drop(v, to + 1);  // goes no deeper: the event behind that one is another item
+        sessrec__sieve_drop(v, to + 1);  // goes no deeper: the event after that one is another item
 }
 
 static void sessrec__sieve_repeats(sessrec__sieve *v) {
@@ -12245,7 +12245,7 @@ SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log
             err, SESSREC_INVALID_ARGUMENT, 0,
             "the log has no users whose last sessions could be split off; --user names their column");
     const uint64_t sessions = (uint64_t)log->view.session_count;
-    // behind: sessions of each user, 2 for more
+    // after that: sessions of each user, 2 for more
     char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.user_count, 1);
     for (uint64_t s = sessions; s-- > 0 && part;) {
         if (user[s] < 0) continue;
@@ -12303,8 +12303,8 @@ struct sessrec_session {
     int32_t width;                  // floats of the hidden state of all layers, or of the scorer's state
     int32_t remember, seen_count;
     int64_t known, unknown;         // clicks
-    float *hidden;                  // [width], behind this
-    int32_t *seen;                  // [remember] distinct items, the last clicked at the end; behind them
+    float *hidden;                  // [width], after this
+    int32_t *seen;                  // [remember] distinct items, the last clicked at the end; after them
                                     // [remember] the same, sorted
 };
 
@@ -12587,7 +12587,7 @@ static void sessrec__sort_seen(int32_t *items, int32_t count) {
         int32_t hole = 0, item;
         if (next >= 0) {  // the heap grows from its leaves
             item = items[hole = next--];
-        } else {          // the largest goes behind it
+        } else {          // the largest goes after it
             item = items[--last];
             items[last] = items[0];
         }
@@ -13059,7 +13059,7 @@ static void sessrec__field_wrong(sessrec__fields *fields, sessrec_result result)
     if (!fields->result) fields->result = result;
 }
 
-// The next field: `mine`, or what stands in its place; no more than `most`.
+// The next field: `mine`, or what is in its place; no more than `most`.
 static uint64_t sessrec__field(sessrec__fields *fields, uint64_t mine, int bytes, uint64_t most) {
     fields->size += (size_t)bytes;
     if (fields->mode == SESSREC__FIELDS_EXPORT) sessrec__put(&fields->to, mine, bytes);
@@ -13202,7 +13202,7 @@ SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, cons
 struct sessrec_user {
     const sessrec_model *model;
     int64_t sessions;
-    float *c;       // [Hu] behind this
+    float *c;       // [Hu] after this
 };
 
 SESSREC_API size_t sessrec_user_size(const sessrec_model *model) {
@@ -13455,7 +13455,7 @@ static int sessrec__archive_write(sessrec__sink *sink, uint32_t kind, sessrec__s
     sessrec__put(&at, (uint64_t)count, 8);  // the upper half is the place of the checksum
     sessrec__put(&at, size, 8);
     sum = sessrec__crc32c(sessrec__crc32c(0, head, 28), head + 32, sizeof head - 32);
-    // twice over the table: for its checksum, which stands in the header, and to write it
+    // twice over the table: for its checksum, which is in the header, and to write it
     for (int written = 0; written < 2; ++written) {
         end = SESSREC__RECORD * (uint64_t)(count + 1);
         for (int32_t i = 0; i < count && sections(what, i, &section); ++i) {
@@ -13494,7 +13494,7 @@ static int sessrec__all_zero(const void *bytes, uint64_t size) {
     return 1;
 }
 
-// The part of the header that stands at the same place in every version.
+// The part of the header that is at the same place in every version.
 static sessrec_result sessrec__check_start(const unsigned char *file, uint64_t size, sessrec_error *err) {
     if (size < SESSREC__RECORD || memcmp(file, sessrec__magic, sizeof sessrec__magic))
         return sessrec__fail(err, SESSREC_BAD_FILE, 0, "this is not a sessrec file");
@@ -14341,7 +14341,7 @@ extern ssize_t readlink(const char *path, char *to, size_t size);  // -std=c99 h
 #  endif
 #endif
 
-// A file that is being written beside the one that it is to replace.
+// A file that is written next to the one that it replaces.
 typedef struct sessrec__file_sink {
     sessrec__sink sink;
     sessrec__handle file;
@@ -14838,7 +14838,7 @@ static sessrec_result sessrec__read_stream(sessrec__handle file, uint64_t on_dis
     return !more ? SESSREC_OK : sessrec__damaged(err, "its length", "is not the one that its header says");
 }
 
-// Reads and checks a whole file. *block, which the caller frees, holds its bytes behind `prefix` bytes, a
+// Reads and checks a whole file. *block, which the caller frees, holds its bytes after `prefix` bytes, a
 // multiple of 64.
 static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, const sessrec_allocator *memory,
                                             uint64_t prefix, void **block, sessrec__archive *archive,
@@ -14929,7 +14929,7 @@ SESSREC_API sessrec_result sessrec_scorer_read(const char *path, const sessrec_a
 // >>checkpoint   a trainer as an archive
 // Sections: those of the model, "config" and "position", the optimizer's arrays of each tensor, the hidden
 // states of the slots, and the best weights if some were kept. The mini-batches to come follow from the log
-// and the position, the random numbers from the seed, so nothing else is needed to go on with the same bits.
+// and the position, the random numbers from the seed, so nothing else is needed to continue with the same bits.
 // ===========================================================================================================
 #if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
 
