@@ -14929,7 +14929,8 @@ SESSREC_API sessrec_result sessrec_scorer_read(const char *path, const sessrec_a
 // >>checkpoint   a trainer as an archive
 // Sections: those of the model, "config" and "position", the optimizer's arrays of each tensor, the hidden
 // states of the slots, and the best weights if some were kept. The mini-batches to come follow from the log
-// and the position, the random numbers from the seed, so nothing else is needed to continue with the same bits.
+// and the position, the random numbers from the seed, so nothing else is needed to continue with the same
+// bits.
 // ===========================================================================================================
 #if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
 
