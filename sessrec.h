@@ -52,9 +52,8 @@
 //     hidden state the vector h in which the GRU sums up the clicks of a session so far
 //     scorer       anything that scores items after the clicks of a session: GRU, neighbors, rules, blend
 //     scratch      working memory of one call, which the sessions of one thread can share
-// Letters          B slots   H width of a hidden state   D width of a layer's input   V items
-//                  N extra negatives   C = B + N columns of scores   M distinct items among those columns
-//                  Hu width of a user's state
+//     letters      B slots   H width of a hidden state, D of a layer's input, Hu of a user's state   V items
+//                  N extra negatives   C = B + N columns of scores   M distinct items among these columns
 //
 // THE GRU (GRU4Rec; Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016). Each click updates the hidden state h.
 // sg is the sigmoid, * multiplies element by element:
@@ -140,6 +139,7 @@
 //   to thousands   one sessrec_scratch per thread, sessrec_session_init_shared for each visitor
 //   in bulk        sessrec_sessions_recommend answers many visitors in one pass through the item table
 //   faster         call sessrec_model_prepare once: same recommendations, an eighth more memory
+//   with reasons   sessrec_session_reasons: the rules or the neighbors behind a recommendation
 //   to users       a log with users, user_hidden = 100; keep a sessrec_user for each: _begin starts a session
 //                  from it, _fold takes a finished session in
 // Save, load       sessrec_model_write, _read; _import uses flash or a mapped file without copying it.
@@ -147,7 +147,7 @@
 //                  several files, all or none
 // Your own         scorer: fill in a sessrec_scorer. Loss: loss.kind = CUSTOM and a callback. Training loop:
 //                  copy sessrec_train at the end of this file, which calls public functions only.
-//                  Network: see "building blocks"; examples/gru4rec.c builds GRU4Rec from them
+//                  Network: "building blocks"; examples/gru4rec.c and examples/zoo are made of them
 //
 // Users who come back:
 //
@@ -339,7 +339,8 @@
 //     and destroy(NULL) does nothing. Any other NULL pointer is INVALID_ARGUMENT; a function that does not
 //     return a sessrec_result then returns NULL, -1, 0 or an empty struct.
 //   - "Threads: shared" means that any number of threads may make the call on one object at once,
-//     "Threads: one" that each object takes one call at a time.
+//     "Threads: one" that each object takes one call at a time. Such a line also holds for the functions
+//     after it that have none. A _default function is shared, a _destroy function one.
 // ===========================================================================================================
 
 #include <stddef.h>
@@ -871,6 +872,7 @@ SESSREC_API void sessrec_model_destroy(sessrec_model *model);
 // Threads: one, before the model is shared.
 SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model);
 
+// Shape, form and origin of a model. Threads: shared.
 SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model);
 // From item numbers to ids and back; NULL or -1 if there is none. The text belongs to the model. Threads:
 // shared.
@@ -903,14 +905,14 @@ typedef struct sessrec_recommendation {
     float score;    // before the output activation; from popularity: the item's support
 } sessrec_recommendation;
 
-// Why an item is recommended: a rule, or a session of the index.
+// Why an item is recommended: because of a rule, or of a session of the index.
 typedef struct sessrec_reason {
-    float part;             // what it gives to the score; of neighbors without the factor of idf
-    int32_t context_count;  // of a rule: after these clicks, the last one first; else 0
+    float part;             // its share of the score; of neighbors without the factor of idf
+    int32_t context_count;  // of a rule: it holds after these clicks, the last one first; else 0
     int32_t context[4];
-    int32_t held, of;       // the item came in so many sessions of the log, of so many that had the context
-    int32_t session;        // of neighbors: the number of the session in the index, else -1
-    double time;            // when it ended
+    int32_t held, of;       // the item was in `held` of the `of` sessions with that context
+    int32_t session;        // of neighbors: the session's number in the index, else -1
+    double time;            // of neighbors: when the session ended
 } sessrec_reason;
 
 // Anything that scores the items of a catalog after the clicks of a session: the GRU, the library's other
@@ -943,8 +945,8 @@ typedef struct sessrec_scorer {
     // added to its. They are valid until the next call with this scratch, except calls of score.
     int32_t (*list)(const void *self, const void *state, const sessrec_recommendation **out, void *scratch);
     int32_t list_room;      // the most items that a list can hold; 0: item_count
-    // why an item has its score: fills at most `room` reasons, the strongest first, and returns how many; may
-    // be NULL
+    // why an item has its score: fills in at most `room` reasons, the strongest first, and returns how many;
+    // may be NULL
     int32_t (*reasons)(const void *self, const void *state, int32_t item, sessrec_reason *out, int32_t room,
                        void *scratch);
     // whether bytes from outside are a valid state; NULL: all are
@@ -1021,7 +1023,7 @@ SESSREC_API sessrec_result sessrec_knn_create(const sessrec_knn_config *config, 
 SESSREC_API sessrec_result sessrec_knn_append(const sessrec_scorer *knn, const int32_t *items, int32_t count,
                                               double time);
 SESSREC_API sessrec_result sessrec_knn_forget(const sessrec_scorer *knn, double time);
-// The items of a session of the index, in the order of the clicks, to items [room]; returns how many it has,
+// The items of a session of the index in the order of its clicks, into items [room]. Returns how many it has,
 // 0 if there is no such session. Threads: shared.
 SESSREC_API int32_t sessrec_knn_session_items(const sessrec_scorer *knn, int32_t session, int32_t *items,
                                               int32_t room);
@@ -1105,8 +1107,8 @@ SESSREC_API sessrec_result sessrec_scorer_export(const sessrec_scorer *scorer, v
 // Trains a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1).
 // With a validation log (may be NULL) the result has the weights of the epoch with the best MRR@20, and
 // patience may end the run early. If a callback stops the run, *out is the model as it stands and the result
-// is STOPPED. DIVERGED, with epoch and step, if the loss is not finite; NO_DATA, before the first epoch, if no
-// session of the validation log has two items of the log. Threads: shared.
+// is STOPPED. DIVERGED, with epoch and step, if the loss is not finite; NO_DATA, before the first epoch, if
+// no session of the validation log has two items of the log. Threads: shared.
 SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_log *log,
                                          const sessrec_log *validation, sessrec_model **out,
                                          sessrec_error *err);
@@ -1305,7 +1307,7 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, 
 // Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items,
                                                  int32_t count, float *scores);
-// Why an item is recommended, the strongest reasons first, to out [room]. Returns how many, 0 if its scorer
+// Why an item is recommended, the strongest reasons first, into out [room]. Returns how many, 0 if the scorer
 // gives none, or a negative sessrec_result. Threads: one.
 SESSREC_API int32_t sessrec_session_reasons(sessrec_session *session, int32_t item, sessrec_reason *out,
                                             int32_t room);
@@ -1705,12 +1707,12 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 #if (defined(SESSREC_IMPLEMENTATION) || defined(SESSREC__COMPANION)) && !defined(SESSREC__IMPLEMENTED)
 // ===========================================================================================================
 // >>rng   random numbers that can be computed anywhere
-// A draw is a function of (seed, stream, index) and of nothing that went before, so that threads, a resumed
-// run and a GPU see the same numbers. The mixer is the finalizer of SplitMix64 (Steele, Lea, Flood 2014):
-// draw i of a key is output i of that generator.
+// A draw depends on (seed, stream, index) only, so that threads, a resumed run and a GPU see the same
+// numbers. The mixer is the finalizer of SplitMix64 (Steele, Lea, Flood 2014): draw i of a key is output i of
+// that generator.
 // ===========================================================================================================
 
-// What a stream of draws is for. The numbers stand in the promise that a seed gives the same model: never
+// What a stream of draws is for. A seed gives the same model only as long as these numbers stay: never
 // renumber.
 enum {
     SESSREC__STREAM_NEGATIVES = 1,
@@ -1752,7 +1754,7 @@ SESSREC__ANYWHERE float sessrec__unit(uint64_t draw) {
 #ifndef SESSREC__SET  // defined while this file includes itself, see >>vectors
 
 // ===========================================================================================================
-// >>ground   what the book stands on: compilers, and what the engine room behind it gives
+// >>ground   what the book is built on: compilers, and declarations of the engine
 // ===========================================================================================================
 
 
@@ -1809,8 +1811,8 @@ SESSREC__ANYWHERE float sessrec__unit(uint64_t draw) {
 #    include <arm_neon.h>
 #  endif
 
-// Macros of other headers that have the name of something here (stb_vorbis has L, windows.h small, Qt slots)
-// are set aside until the end.
+// Other headers' macros with the name of something here (stb_vorbis has L, windows.h small, Qt slots) are set
+// aside until the end.
 #pragma push_macro("A")
 #undef A
 #pragma push_macro("B")
@@ -1866,10 +1868,9 @@ SESSREC__ANYWHERE float sessrec__unit(uint64_t draw) {
 #pragma push_macro("small")
 #undef small
 
-// A compiler for a processor with a fused multiply-add may make one of any a * b + c, which changes the bits.
-// From here to the end of this file it may not; what is to be fused says sessrec__fma.
-// Nor may the x87 unit of i386 keep more digits than a float has: unless SIMD is forbidden, SSE2 computes
-// instead.
+// On a processor with a fused multiply-add, a compiler may fuse any a * b + c, which changes the bits. From
+// here to the end of this file it may not; sessrec__fma marks what is to be fused. Nor may the x87 unit of
+// i386 keep more digits than a float has: unless SIMD is forbidden, SSE2 computes instead.
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #  define SESSREC__X87
 #endif
@@ -1905,7 +1906,7 @@ SESSREC__ANYWHERE float sessrec__unit(uint64_t draw) {
 #  define SESSREC__HAS_FMA
 #endif
 
-// PREFETCH asks for a line of memory that will be read soon; any address will do.
+// PREFETCH fetches a cache line that will be read soon; any address will do.
 #if defined(__GNUC__) || defined(__clang__)
 #  define SESSREC__INLINE static inline __attribute__((always_inline, unused))
 #  define SESSREC__UNUSED __attribute__((unused))
@@ -1975,8 +1976,8 @@ static void sessrec__free(const sessrec_allocator *memory, void *block);
 static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity,
                                          int64_t needed, size_t size);
 
-// Lays arrays out one after the other, each 64-byte aligned. An object describes itself in one function that
-// places all its arrays; it runs twice, first with base == NULL to learn the size, then with the block.
+// Places arrays one after the other, each 64-byte aligned. Every object has one function that places all its
+// arrays; it runs twice, first with base == NULL to find the size, then with the block.
 typedef struct sessrec__layout {
     char *base;
     uint64_t size;
@@ -2084,11 +2085,11 @@ static double sessrec__now(void);
 #endif
 
 // ---- the matrices of a model ----
-// What a matrix is for, in the order in which files hold them.
+// What a matrix is for, in the order of files.
 typedef enum sessrec__role {
     SESSREC__WY,        // [V,L] what scores the items
     SESSREC__BY,        // [V,1]
-    SESSREC__E,         // [V,D] what stands for them as inputs, with SEPARATE
+    SESSREC__E,         // [V,D] their rows as inputs, with SEPARATE
     SESSREC__GRU_W,     // of a layer, or of the user-level GRU; without an embedding, the W of layer 0 is a
     SESSREC__GRU_U,     // table of the items
     SESSREC__GRU_B,
@@ -2099,14 +2100,14 @@ typedef enum sessrec__role {
 } sessrec__role;
 
 // ---- kernels and matrix products ----
-// What the optimizer kernel needs to know of its configuration, and the arrays.
+// The optimizer kernel's configuration and arrays.
 typedef struct sessrec__update {
     const sessrec_optimizer_config *config;
     float *weight, *gradient, *first, *second, *velocity;
     float correct1, correct2;   // Adam: 1 / (1 - beta^t)
 } sessrec__update;
 
-// What the kernel `screen` needs to know: the screen of a model, see >>streaming, and a hidden state.
+// Input of the kernel `screen`: the screen of a model, see >>streaming, and a hidden state.
 typedef struct sessrec__screen {
     int32_t octets;         // of codes in a row
     const uint8_t *blocks;  // for each 16 items: codes [octets,16,4], then in floats their steps [16] and
@@ -2168,13 +2169,13 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 //   n = tanh(x Wn + (r * h) Un + bn)             candidate, reset-before (Cho 2014; Hidasi 2016, eq. 4)
 //   n = tanh(x Wn + bn + r * (h Un + cn))        candidate, reset-after (cuDNN): r and z have cr, cz too
 //   h' = h + z * (n - h)                         (1-z) * h + z * n
-// Gates stand side by side: W [D,3H], U [H,3H], and the tape [B,4H] holds r, z, n and one more: r * h
-// (before) or h Un + cn (after).
+// Gates are side by side: W [D,3H], U [H,3H]. The tape [B,4H] holds r, z, n and one more: r * h (before) or h
+// Un + cn (after).
 // ===========================================================================================================
 
-// a = x W + b, the part of the gates that comes from the input: the first 3H columns of the tape. With
-// one-hot input, items != NULL, x W is a row of W; keep (NULL: 1) then scales it, which is all that input
-// dropout can do to a one-hot vector.
+// a = x W + b, the input's part of the gates: the first 3H columns of the tape. With one-hot input, items !=
+// NULL, x W is a row of W. keep (NULL: 1) then scales it, which is all that input dropout can do to a one-hot
+// vector.
 static void sessrec__gru_input(const sessrec__kernels *k, const sessrec_gru *gru, int32_t rows,
                                const float *x, const int32_t *items, const float *keep, float *tape) {
     const int32_t H = gru->hidden;
@@ -2221,7 +2222,7 @@ static void sessrec__gru_recurrent(const sessrec__kernels *k, const sessrec_gru 
     }
 }
 
-// Whether every array is there that the form needs.
+// Whether every array that the form needs is there.
 static int sessrec__gru_ready(const sessrec_gru *gru) {
     return gru && gru->input > 0 && gru->hidden > 0 && gru->W && gru->U && gru->b &&
            (gru->c || gru->form != SESSREC_RESET_AFTER);
@@ -2238,8 +2239,8 @@ SESSREC_API sessrec_result sessrec_gru_forward(const sessrec_gru *gru, int32_t r
 
 #  ifndef SESSREC_NO_TRAINING
 
-// y [rows,columns] = g [rows,K] M^T for M [columns,K] (row distance m_row), added to y if asked. To transpose
-// g and the result is cheaper than to transpose M: they have a few rows. scratch [(K + columns) * rows].
+// y [rows,columns] = g [rows,K] M^T for M [columns,K] (row distance m_row), added to y if asked. Transposing
+// g and the result is cheaper than transposing M, because they have few rows. scratch [(K + columns) * rows].
 static void sessrec__matmul_transposed(const sessrec__kernels *k, int32_t rows, int32_t columns, int32_t K,
                                    const float *g, ptrdiff_t g_row, const float *M, ptrdiff_t m_row, float *y,
                                    ptrdiff_t y_row, int accumulate, float *scratch) {
@@ -2278,8 +2279,8 @@ static void sessrec__gru_backward_rows(const sessrec__kernels *k, const sessrec_
                                scratch);
 }
 
-// And dL/dh of the states that entered, in the rows row[0 .. count-1], or with NULL in all: d_h [count,H].
-// scratch [7H] a row.
+// Also dL/dh of the states that entered, for the rows row[0 .. count-1] (NULL: all): d_h [count,H]. scratch
+// [7H] per row.
 static void sessrec__gru_backward_states(const sessrec__kernels *k, const sessrec_gru *gru, int32_t count,
                                          const int32_t *row, const float *tape, const float *d_h_new,
                                          const float *d_gates, float *d_h, float *scratch) {
@@ -2349,24 +2350,24 @@ SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t 
 
 // ===========================================================================================================
 // >>model   weights, item ids, support
-// A model is a list of named matrices and a table of items. One function says which matrices there are and
-// how large; memory, files, optimizer state and sessrec_model_tensor all follow it.
+// A model is a list of named matrices and a table of items. One function defines which matrices there are and
+// their sizes; memory, files, optimizer state and sessrec_model_tensor all follow it.
 // ===========================================================================================================
 
 enum { SESSREC__MAX_TENSORS = 3 + 4 * SESSREC_MAX_LAYERS + 4 + 2 * SESSREC_MAX_LAYERS + 1 };
 
-// The roles of Wy and By are their indices, too.
+// The roles of Wy and By are also their indices.
 enum { SESSREC__INPUT_TABLE = 2 };  // the index of E, or of the first W, which come next to Wy and By
 
-// One matrix of a model. A table has a row for each item, and a training step touches a few of these; all
-// other matrices are dense.
+// One matrix of a model. A table has a row for each item, of which a training step touches a few; all other
+// matrices are dense.
 typedef struct sessrec__shape {
     char name[8];   // "Wy"; "L0.W": what it belongs to, its layer, which one
     sessrec__role role;
     int32_t layer, of_user;     // of_user: of the user-level GRU
     int32_t rows, columns;
     int32_t table;
-    int32_t gates;  // so many matrices stand side by side, each drawn from a range of its own (F19: Glorot,
+    int32_t gates;  // this many matrices are side by side, each drawn from a range of its own (F19: Glorot,
                     // Bengio 2010); 0: it starts at zero
 } sessrec__shape;
 
@@ -2405,7 +2406,7 @@ static void sessrec__add_shape(sessrec__shape *list, int32_t *count, sessrec__ro
     if (of_user) name[0] = 'U';
 }
 
-// The four of one GRU. A one-hot input makes W a table.
+// The four matrices of one GRU. One-hot input makes W a table.
 static void sessrec__add_gru(sessrec__shape *list, int32_t *count, const sessrec_model_info *info,
                              int32_t layer, int32_t of_user, int32_t D, int32_t H) {
     const int32_t onehot = !of_user && layer == 0 && info->embedding == SESSREC_EMBEDDING_NONE;
@@ -2548,7 +2549,7 @@ static uint64_t sessrec__tensor_elements(const sessrec__shape *shape) {
     return (uint64_t)shape->rows * (uint64_t)shape->columns;  // < 2^31 * 2^15
 }
 
-// Everything of a model in one block: also the arrays that are constant later.
+// All of a model in one block, including the arrays that are constant later.
 typedef struct sessrec__new_model {
     sessrec_model model;
     uint64_t text_bytes;
@@ -2571,7 +2572,7 @@ static void sessrec__model_place(void *object, sessrec__layout *layout) {
     model->id_order = plan->id_order = sessrec__place_ints(layout, V);
 }
 
-// Heap sort of the items by their ids: in place, and no input makes it slow.
+// Heap sort of the items by their ids: in place, and not slow for any input.
 static int sessrec__item_before(const sessrec_model *model, int32_t a, int32_t b) {
     return sessrec__compare_text(sessrec__item_text(model, a), sessrec__item_text_size(model, a),
                                  sessrec__item_text(model, b), sessrec__item_text_size(model, b)) < 0;
@@ -2614,7 +2615,7 @@ static sessrec_model_info sessrec__info_of(const sessrec_config *c, int32_t item
     return info;
 }
 
-// Items, ids and support from the log; the support of a model that is trained further is added to.
+// Items, ids and support from the log, whose support is added to that of a model that is trained further.
 static void sessrec__model_take_items(sessrec_model *model, const sessrec_log *log, const sessrec_model *base,
                                       const sessrec__new_model *items) {
     const sessrec_log_view view = sessrec_log_contents(log);
@@ -2632,7 +2633,7 @@ static void sessrec__model_take_items(sessrec_model *model, const sessrec_log *l
     sessrec__sort_items(model, items->id_order);
 }
 
-// Uniform in +-sqrt(6 / (rows + columns)) for each of the matrices that stand side by side; biases stay 0.
+// Uniform in +-sqrt(6 / (rows + columns)) for each of the matrices side by side; biases stay 0.
 static void sessrec__init_tensor(const sessrec__shape *shape, int32_t t, uint64_t seed, float *data) {
     if (!shape->gates) return;
     const uint64_t key = sessrec__key(seed, SESSREC__STREAM_WEIGHTS + (uint64_t)t),
@@ -2651,11 +2652,11 @@ static sessrec_result sessrec__check_base(const sessrec_model *base, const sessr
     if (!same)
         return sessrec__fail(
             err, SESSREC_MISMATCH, 0,
-            "the model to start from has other layers, widths or forms than the configuration");
+            "the model to start from and the configuration differ in layers, widths or forms");
     for (int32_t i = 0; i < b->item_count; ++i)
         if (i >= info->item_count || strcmp(sessrec__item_text(base, i), sessrec_log_item_id(log, i)))
             return sessrec__fail(err, SESSREC_MISMATCH, 0,
-                                 "the log does not number its items as the model to start from does: make it "
+                                 "the log does not number its items like the model to start from: read it "
                                  "with format.items_of = the model");
     return SESSREC_OK;
 }
@@ -2668,7 +2669,7 @@ static sessrec_result sessrec__model_block(sessrec__new_model *plan, const sessr
     const int32_t items = sessrec_log_contents(log).item_count;
     for (int32_t i = 0; i < items; ++i) plan->text_bytes += strlen(sessrec_log_item_id(log, i)) + 1;
     if (plan->text_bytes > UINT32_MAX)
-        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "the item ids are longer than 4 GiB together");
+        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "all item ids together exceed 4 GiB");
     *out = (sessrec_model *)sessrec__layout_block(&memory, sessrec__model_place, plan);
     if (!*out) return sessrec__no_memory(err);
     **out = plan->model;
@@ -2721,15 +2722,14 @@ static uint64_t sessrec__step_scratch(const sessrec_model *model, int32_t rows) 
     return (uint64_t)rows * 6 * (uint64_t)sessrec__widest(model);  // rows < 2^31, widths <= 8192
 }
 
-// Copies `rows` vectors of `width` floats whose beginnings lie `from_stride` floats apart to others
-// `to_stride` apart.
+// Copies `rows` vectors of `width` floats, which start from_stride floats apart, to_stride apart.
 static void sessrec__copy_rows(int32_t rows, int32_t width, const float *from, ptrdiff_t from_stride,
                                float *to, ptrdiff_t to_stride) {
     for (int32_t i = 0; i < rows; ++i)
         memcpy(to + i * to_stride, from + i * from_stride, (size_t)width * sizeof *to);
 }
 
-// What the first layer gets: row i of x [rows,D] is the embedding of items[i].
+// The first layer's input: row i of x [rows,D] is the embedding of items[i].
 static void sessrec__embed(const sessrec_model *model, int32_t rows, const int32_t *items, float *x) {
     const int32_t D = model->info.embedding_width;
     const float *table = model->info.embedding == SESSREC_EMBEDDING_SEPARATE ? model->E : model->Wy;
@@ -2737,9 +2737,9 @@ static void sessrec__embed(const sessrec_model *model, int32_t rows, const int32
         memcpy(x + (ptrdiff_t)i * D, table + (ptrdiff_t)items[i] * D, (size_t)D * sizeof *x);
 }
 
-// The state of one session is the hidden states of its layers one after the other. With a user-level GRU two
-// vectors follow: the last layer's state before the last click, which is what is folded into the user's
-// state, and the user's state c.
+// The state of a session is the hidden states of its layers, one after the other. With a user-level GRU two
+// more vectors follow: the last layer's state before the last click, which is what the user's state takes in,
+// and the user's state c.
 static int32_t sessrec__hidden_width(const sessrec_model *model) {
     int32_t width = 0;
     for (int32_t l = 0; l < model->info.layer_count; ++l) width += model->info.hidden[l];
@@ -2753,7 +2753,7 @@ static int32_t sessrec__state_width(const sessrec_model *model) {
 static void sessrec__add_context(const sessrec_model *model, int32_t rows, const float *c, ptrdiff_t c_stride,
                                  float *tape);  // see >>users
 
-// Advances the states of `rows` sessions by one click each. States lie `stride` floats apart.
+// Advances the states of `rows` sessions by one click each. States start `stride` floats apart.
 static void sessrec__model_step(const sessrec_model *model, int32_t rows, const int32_t *items, float *states,
                                 ptrdiff_t stride, float *scratch) {
     const int32_t widest = sessrec__widest(model), L = sessrec__last_width(model),
@@ -2769,7 +2769,7 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
         sessrec__copy_rows(rows, gru->hidden, states, stride, h, gru->hidden);
         sessrec__gru_input(model->kernels, gru, rows, x, onehot && l == 0 ? items : NULL, NULL, tape);
         if (l == 0 && model->context) sessrec__add_context(model, rows, c, stride, tape);
-        // x is used up, and the new state is the input of the next layer
+        // x is no longer needed, and the new state is the input of the next layer
         sessrec__gru_recurrent(model->kernels, gru, rows, h, x, tape);
         sessrec__copy_rows(rows, gru->hidden, x, gru->hidden, states, stride);
         states += gru->hidden;
@@ -2778,10 +2778,10 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
 
 // ===========================================================================================================
 // >>losses   what a row of scores costs, and which way to push each score
-// A row has the scores s_1 .. s_M of M distinct items. One of them is the target t, and item j stands for n_j
-// negative samples; sums over j are over these, so that an item which was drawn three times is scored once.
-// y = f(s) is the output activation. Each function makes dL/dy of y and returns L; the chain through f is the
-// same for all and stands in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
+// A row has the scores s_1 .. s_M of M distinct items. One of them is the target t, and item j represents n_j
+// negatives: sums over j run over these, so an item that was drawn three times is scored once. y = f(s) is
+// the output activation. Each function computes dL/dy from y and returns L; the chain rule through f is the
+// same for all, in sessrec__loss_row. sg is the sigmoid, w the softmax over the negatives.
 //   XE        L = -log P_t, P = softmax(y) over target and negatives
 //             dL/dy_j = n_j P_j - [j = t]
 //   BPR       L = sum_j softplus(y_j - y_t)
@@ -2793,14 +2793,15 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
 //   BPR-max   L = -log sum_j w_j sg(y_t - y_j) + bpreg R, R = sum_j w_j y_j^2
 //             with u_j the share of j in the first sum: dL/dy_j = w_j - u_j sg(y_t - y_j)
 //             + bpreg w_j (y_j^2 - R + 2 y_j), target: - sum_j u_j sg(y_j - y_t)
-// With logQ, XE counts each of the 1 + sum n_j columns 1 / proposal times, which is the same as to subtract
-// log proposal from its score. Nothing is clipped and no epsilon is added: where the papers' code has log(x +
-// 1e-24), the logarithm is taken before anything can become 0.
+// With logQ, XE counts each of the 1 + sum n_j columns 1 / proposal times, which equals subtracting
+// log(proposal) from its score. The proposal is how likely the column's item is drawn. Nothing is clipped and
+// no epsilon is added: where the papers' code has log(x + 1e-24), the logarithm is taken before anything can
+// become 0.
 // ===========================================================================================================
 
 #ifndef SESSREC_NO_TRAINING
 
-// What the M distinct items of a mini-batch stand for, before a row takes its target from among them.
+// What the M distinct items of a mini-batch represent, before a row removes its target.
 typedef struct sessrec__columns {
     int32_t count;          // M
     float *times;           // [M] how many columns, that is targets and negative samples, are this item
@@ -2871,7 +2872,7 @@ static float sessrec__loss_xe(const sessrec__loss_row_data *row) {
     float loss = log_total - row->y[t] - row->log_own;
     k->scale(M, share, g, g);
     g[t] += own * share - 1;
-    // 1 - smoothing of the weight for the target, the rest shared by the negatives
+    // the target gets 1 - smoothing of the weight, the negatives share the rest
     if (smoothing > 0 && row->negatives > 0) {
         float sum = k->dot(M, row->n, row->y) + (row->log_weight ? k->sum(M, row->log_weight) : 0),
               mean = log_total - sum / row->negatives;
@@ -2887,8 +2888,8 @@ static void sessrec__differences(const sessrec__loss_row_data *row) {
     row->kernels->add(row->M, row->y, -row->y[row->target], row->a);
 }
 
-// The mean over the negatives, or over all columns as the authors' program has it; the target with itself
-// costs log 2. BPR is a sum there, a mean in the paper.
+// The mean over the negatives, or over all columns as in the authors' program, where the target against
+// itself (the diagonal) costs log 2; BPR is then a sum, not a mean.
 static float sessrec__loss_bpr(const sessrec__loss_row_data *row) {
     const sessrec__kernels *k = row->kernels;
     const int diagonal = row->config->with_diagonal != 0;
@@ -2925,12 +2926,12 @@ static float sessrec__loss_top1(const sessrec__loss_row_data *row) {
     k->multiply(row->M, row->n, row->gradient, row->gradient);
     k->scale(row->M, scale, row->gradient, row->gradient);
     row->gradient[row->target] -= scale * k->dot(row->M, row->n, row->b);
-    // the target with itself: sg(0) + sg(y_t^2) - sg(y_t^2)
+    // the target against itself: sg(0) + sg(y_t^2) - sg(y_t^2)
     return (k->dot(row->M, row->n, row->a) + (diagonal ? 0.5f : 0)) * scale;
 }
 
-// w = n_j e^y_j / sum. Returns the logarithm of the sum. An item that stands for no negative must not hold
-// the greatest y.
+// w = n_j e^y_j / sum. Returns the logarithm of the sum. An item without negatives must not have the greatest
+// y.
 static float sessrec__negative_softmax(const sessrec__loss_row_data *row, float *y, float *w) {
     const sessrec__kernels *k = row->kernels;
     const float y_t = y[row->target];
@@ -2974,8 +2975,8 @@ static float sessrec__loss_bpr_max(const sessrec__loss_row_data *row) {
     return log_divisor - log_sum + bpreg * R;
 }
 
-// A target without any negative has nothing to be compared with: only the two formulas that count the target
-// among the columns have a value then, a constant.
+// A target without negatives has nothing to be compared with: only the two formulas with the diagonal have a
+// value then, a constant.
 static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
     const int pairwise = row->config->kind == SESSREC_LOSS_TOP1 || row->config->kind == SESSREC_LOSS_BPR;
     if (row->negatives < 1 && !(pairwise && row->config->with_diagonal)) {
@@ -2992,8 +2993,8 @@ static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
 }
 
 // One row from scores s [M] to gradient dL/ds [M], which may be the same array. all: the columns of the
-// mini-batch. What the target stands for is taken out of `columns` for the time of this row: the target
-// itself, and with skip_own_target its other columns. scratch [5C].
+// mini-batch. While this row is computed, `columns` lacks the target and, with skip_own_target, its other
+// columns. scratch [5C].
 static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_loss_config *config,
                                const sessrec__columns *columns, int32_t all, int32_t i, int32_t target,
                                const float *s, float *gradient, float *scratch) {
@@ -3071,7 +3072,7 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
         const float *s = scores + at;
         if (logq) sessrec__logq_weights(kernels, config->logq, columns, log_proposal, log_weight, weight);
         float log_own = logq ? log_weight[t] : 0;
-        // each column for itself, but for those that are the target and are skipped
+        // each column by itself, except those that are the target and are skipped
         for (int32_t j = 0; j < columns; ++j) {
             const int counts = j == t || !config->skip_own_target || !items || items[j] != items[t];
             times[j] = (float)counts;
@@ -3089,10 +3090,10 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
 
 // ===========================================================================================================
 // >>sampler   negative samples by support^alpha
-// The probabilities become integers q_i >= 1 that sum to T < 2^63, kept as running sums. A draw maps 64
+// The probabilities become integers q_i >= 1 that sum to T < 2^63, stored as running sums. A draw maps 64
 // random bits to x in [0,T) and finds the first item whose running sum exceeds x. A guide table says where to
-// look for each value of the leading bits (Chen, Asau 1974), and the few items between two of its entries are
-// searched by halving. All of it in integers, so no item is lost to rounding, however many there are.
+// look for each value of the leading bits (Chen, Asau 1974); a binary search finds the item between two of
+// its entries. Everything is an integer, so no item is lost to rounding, however many there are.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -3126,11 +3127,11 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *supports, int32
     if (!out || !supports) return sessrec__null(err);
     if (item_count < 1 || !(alpha >= 0 && alpha <= 1))
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "a sampler needs 1 or more items and an alpha between 0 and 1");
+                             "a sampler needs at least one item and an alpha between 0 and 1");
     double total = 0;
     for (int32_t i = 0; i < item_count; ++i) total += sessrec__weight_of_support(supports[i], alpha);
     if (!(total > 0))
-        return sessrec__fail(err, SESSREC_NO_DATA, 0, "no negative samples: no item has any support");
+        return sessrec__fail(err, SESSREC_NO_DATA, 0, "no negatives can be drawn: no item has an event");
     sessrec_sampler plan = {sessrec__allocator(allocator), item_count, 4, 0, NULL, NULL};
     while (plan.guide_bits < 30 && ((int64_t)1 << plan.guide_bits) < item_count) ++plan.guide_bits;
     sessrec_sampler *sampler =
@@ -3155,9 +3156,9 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *supports, int32
     return SESSREC_OK;
 }
 
-// Draws first .. first + count - 1. Each looks somewhere else in the tables, so they are asked for a block at
-// a time before they are read. A step of the search halves the range of items [low,high] of each draw, by
-// arithmetic, as no processor guesses which half; it leaves one item be.
+// Draws first .. first + count - 1. Each reads another place of the tables, so a block of them is prefetched
+// before it is read. A step of the search halves the range of items [low,high] of each draw, with arithmetic,
+// because no processor can predict which half; a range of one item stays.
 static void sessrec__sampler_draws(const sessrec_sampler *sampler, uint64_t seed, uint64_t first,
                                    int32_t count, int32_t *item) {
     enum { BLOCK = 32 };
@@ -3206,14 +3207,14 @@ SESSREC_API void sessrec_sampler_destroy(sessrec_sampler *sampler) {
 //            (event p, event p+1)
 //   slot 1   b1 b2 | d1 d2 d3 | f1 ...     of its session; where a new session begins, session_starts is 1
 //   slot 2   c1 c2 c3 c4 c5 | g1 ...
-// With a user-level GRU a slot holds a user and walks through all their sessions before it takes the next user;
-// sessions of nobody come after those of users, each like a user's only one
-// (Quadrana 2017, figure 2). Both are the same walk: a slot takes a chain of sessions, which is one session
-// or all of a user's. Evaluation walks so, too.
+// With a user-level GRU a slot works through all sessions of a user before it takes the next user; sessions
+// without a user come last, each like the only one of a user (Quadrana 2017, figure 2). Both are the same
+// walk: a slot takes a chain of sessions, which is one session or all those of a user. Evaluation works in
+// the same way.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-// A slot has the pair (event at, event at + 1) of a session, which is number `link` in its chain.
+// A slot has the pair (event at, event at + 1) of a session, which is number `link` of its chain.
 typedef struct sessrec__walk_slot {
     int64_t at, end;    // end: one past the session's last event
     int32_t session, link, last_link, start, user_starts;
@@ -3241,7 +3242,7 @@ static void sessrec__slot_open(const sessrec__walk *walk, sessrec__walk_slot *sl
     slot->end = walk->session_begins[slot->session + 1];
     slot->start = 1;
 }
-// Goes on in the slot's chain to a session with a pair, if there is one.
+// Moves on in the slot's chain to a session with a pair, if there is one.
 static void sessrec__slot_follow_chain(const sessrec__walk *walk, sessrec__walk_slot *slot) {
     while (!sessrec__slot_has_pair(slot) && slot->link < slot->last_link)
         sessrec__slot_open(walk, slot, slot->link + 1);
@@ -3255,9 +3256,9 @@ static void sessrec__slot_take_next(sessrec__walk *walk, sessrec__walk_slot *slo
     sessrec__slot_follow_chain(walk, slot);
 }
 
-// Slots without a pair take the next chains, lowest slot first. A chain without any pair (a session of one
-// event) leaves its slot waiting for the next round. When no chain is left such slots go, and the others move
-// up.
+// Slots without a pair take the next chains, lowest slot first. A chain without a pair (a session of one
+// event) leaves its slot waiting for the next round. When no chain is left, such slots are removed and the
+// others move up.
 static void sessrec__walk_refill(sessrec__walk *walk) {
     for (int waiting = 1; waiting && walk->next < walk->chains;) {
         waiting = 0;
@@ -3294,8 +3295,8 @@ static void sessrec__walk_advance(sessrec__walk *walk) {
     sessrec__walk_refill(walk);
 }
 
-// The sessions of each user, in the order of time: a counting sort. Those of user -1 follow if `lone` is 1, each
-// a chain of its own; else they are left out. begin [chains+1] must be zero, chain [sessions].
+// The sessions of each user in the order of time, by a counting sort. If `lone` is 1, sessions without a user
+// follow, each a chain of its own; else they are left out. begin [chains+1] must be zero, chain [sessions].
 static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t users, int lone, int32_t *begin,
                               int32_t *chain) {
     for (int32_t s = 0; s < sessions; ++s)
@@ -3311,10 +3312,11 @@ static void sessrec__chain_by(int32_t sessions, const int32_t *user, int32_t use
     }
 }
 
-// How many chains that makes.
+// The number of chains.
 static int32_t sessrec__chains(const sessrec_log_view *view) {
     int32_t chains = view->user_count;
-    for (int32_t s = 0; s < view->session_count && view->session_users; ++s) chains += view->session_users[s] < 0;
+    for (int32_t s = 0; s < view->session_count && view->session_users; ++s)
+        chains += view->session_users[s] < 0;
     return chains;
 }
 
@@ -3325,7 +3327,7 @@ struct sessrec_batcher {
     int32_t slots, negatives, lone_slot_ends, shuffle, by_user;
     uint64_t seed;
     int64_t steps, pairs;       // of an epoch
-    int32_t epoch, started;     // where it stands
+    int32_t epoch, started;     // the current position
     sessrec__walk walk;
     int32_t *session, *start, *user_starts, *input, *target;  // [slots]
     int32_t *negative;          // [negatives]
@@ -3351,7 +3353,7 @@ static void sessrec__batcher_place(void *object, sessrec__layout *layout) {
     b->negative = sessrec__place_ints(layout, (uint64_t)b->negatives);
 }
 
-// Fisher and Yates' shuffle, drawn anew from (seed, epoch).
+// Fisher and Yates' shuffle, redrawn from (seed, epoch).
 static void sessrec__batcher_shuffle(sessrec_batcher *b) {
     const uint64_t key = sessrec__key(b->seed, SESSREC__STREAM_SHUFFLE), base = (uint64_t)b->epoch << 32;
     int32_t *order = b->walk.order;
@@ -3370,8 +3372,7 @@ static void sessrec__batcher_begin(sessrec_batcher *b) {
     b->started = 1;
 }
 
-// Whether the epoch has another mini-batch. A lone slot has one only if there are negatives to compare its
-// target with.
+// Whether the epoch has another mini-batch. The last slot alone has one only if its target has negatives.
 SESSREC__INLINE int sessrec__batcher_has_rows(const sessrec_batcher *b) {
     return b->walk.rows > (b->lone_slot_ends ? 1 : 0);
 }
@@ -3416,8 +3417,8 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     if (b->steps == 0) {
         sessrec_batcher_destroy(b);
         return sessrec__fail(err, SESSREC_NO_DATA, 0,
-                             "the log has nothing to learn from: it needs sessions of two or more events%s",
-                             config->negatives ? "" : ", two of them at least without negative samples");
+                             "the log has nothing to learn from: it needs a session with two events%s",
+                             config->negatives ? "" : ", or two such sessions without negative samples");
     }
     if (!compares || b->log.item_count < 2) {
         sessrec_batcher_destroy(b);
@@ -3513,8 +3514,8 @@ SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *b) {
 //   Adam      m = b1 m + (1-b1) g,         d = (m / (1-b1^t)) /                       Kingma, Ba 2015
 //             v = b2 v + (1-b2) g^2            (sqrt(v / (1-b2^t)) + eps)
 // Then w -= rate d, or with momentum mu: v = mu v - rate d, w += v. This is classical momentum on the scaled
-// gradient, not Nesterov's. Rows of a table that a step does not touch keep all their state: nothing decays,
-// and Adam's t counts the updates of each row.
+// gradient, not Nesterov's. Rows of a table that a step does not touch keep their whole state: nothing
+// decays, and Adam's t counts the updates of each row.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -3524,7 +3525,7 @@ enum { SESSREC__MOST_UPDATES = (1 << 30) - 1 };  // that Adam counts of a row; b
 static void sessrec__update_rows(const sessrec__kernels *kernels, const sessrec_optimizer_config *config,
                                  const sessrec_optimizer_state *state, int32_t columns, int32_t row,
                                  int32_t rows, float *weights, float *gradient) {
-    // with Adam every row has a time of its own
+    // with Adam every row counts its own updates
     const int32_t each = config->kind == SESSREC_ADAM || rows > INT32_MAX / columns ? 1 : rows;
     for (int32_t end = row + rows; row < end; row += each, gradient += columns) {
         const ptrdiff_t at = (ptrdiff_t)row * columns;
@@ -3542,7 +3543,7 @@ static void sessrec__update_rows(const sessrec__kernels *kernels, const sessrec_
     }
 }
 
-// Scales a gradient [rows,columns] whose norm exceeds the cap down to it.
+// Scales down a gradient [rows,columns] whose norm exceeds the cap.
 static void sessrec__cap_rows(const sessrec__kernels *k, const sessrec_optimizer_config *config, int32_t rows,
                               int32_t columns, float *gradient) {
     const double cap = (double)config->gradient_cap;
@@ -3576,7 +3577,7 @@ SESSREC_API sessrec_result sessrec_optimizer_update(const sessrec_optimizer_conf
 
 // ---- rows that occur twice ----
 
-// The slots of a hash table for so many ids: the power of two in (2 * count, 4 * count].
+// The number of slots in a hash table of `count` ids: the power of two in (2 * count, 4 * count].
 static int32_t sessrec__hash_slots(int32_t count) {
     int32_t slots = 2;
     while (slots <= 2 * count) slots *= 2;
@@ -3640,21 +3641,21 @@ static int32_t *sessrec__sort_by_id(int32_t count, const int32_t *id, int32_t id
 
 // ===========================================================================================================
 // >>trainer   what a training step works with
-// B live slots, L the width of the last layer. The C = B + N columns of scores, that is the targets and the
-// negatives, are M distinct items, and each of these is scored once. A step is six parallel regions:
+// B live slots, L the width of the last layer. The C = B + N columns of scores, targets and negatives,
+// contain M distinct items, and each of these is scored once. A step is six parallel regions:
 //   forward    by rows     x -> GRU layers -> h [B,L]
 //   score      by items    Y [M,L] = the items' rows of Wy, S [B,M] = h Y^T + By
 //   loss       by rows     loss and dS
 //   items      by items    their parts of dh = dS Y; dY = dS^T h, and the update of their rows
 //   backward   by rows     dh = the sum of its parts, back through the layers to dx [B,D]
 //   weights    by weights  dW, dU, db of each layer, and their update; the rows of tables that inputs use
-// Every sum runs in one order within one task, so the result does not depend on how the work is shared among
-// threads. The items are sorted, and a thread takes the same places among them each time: so it will meet the
-// same rows in the next step, and find them in its cache. Gradients stop at one time step, as published: the
-// hidden state that enters a step is a constant.
+// Every sum has one order within one task, so the result does not depend on how threads share the work. The
+// items are sorted, and a thread always takes the same places among them, so that it finds many of the same
+// rows in its cache in the next step. As published, gradients stop at one time step: the hidden state that
+// enters a step is a constant.
 //
-// From a mini-batch to a matrix product in ten stops:
-//   1  sessrec_trainer_step     >>step     checks the mini-batch and says when weights are updated
+// From a mini-batch to a matrix product in ten steps:
+//   1  sessrec_trainer_step     >>step     checks the mini-batch and decides when weights are updated
 //   2  sessrec__cpu_gradients   >>step     plans the step, then runs the six regions
 //   3  sessrec__plan            >>plan     fills a sessrec__step, which every region reads and none changes
 //   4  sessrec__run             here       cuts a region into tasks, one for each thread
@@ -3671,11 +3672,11 @@ enum { SESSREC__PARTS = 8 };   // tasks of a region by items, each with a part o
 enum { SESSREC__BLOCK = 96 };  // items that a task takes at a time: two tiles of the widest matrix kernel
 enum { SESSREC__INPUTS = 16 }; // distinct inputs in a task
 enum { SESSREC__AHEAD = 4 };   // rows of a table by which a prefetch is ahead
-enum { SESSREC__SMALL = 65536 };  // numbers of a matrix that a cache holds beside others
+enum { SESSREC__SMALL = 65536 };  // numbers of a matrix that fit a cache together with others
 
 // ---- a step ----
 
-// What one step is. Arrays have room for the largest mini-batch.
+// One step. Arrays have room for the largest mini-batch.
 typedef struct sessrec__step {
     const sessrec_batch *batch;
     int at_once;                // weights are updated where their gradients are found, not by a later
@@ -3687,7 +3688,7 @@ typedef struct sessrec__step {
     int32_t chunk;              // rows of a task
     int32_t parts;              // of the M items, one for each task
     int32_t *item, *place;      // [C] the item of each column, and its place among the M
-    sessrec__columns stands_for;    // what each of the M stands for
+    sessrec__columns stands_for;    // what each of the M represents
     unsigned char *is_input;    // [M] with TIED: the item is an input, too, so that its gradient is complete
                                 // when all else is done
     // the inputs, sorted by item
@@ -3701,15 +3702,15 @@ typedef struct sessrec__step {
     int32_t *begins_before;     // [B+1] how many of them come before each row
 } sessrec__step;
 
-// The rows of a table that a step touches, each once: those of the columns' items, then those of items that
-// are inputs only.
+// The distinct rows of a table that a step touches: first those of the columns' items, then those of items
+// that are only inputs.
 typedef struct sessrec__touched {
     int32_t tensor, count;
     int32_t *id;                // [count] items, of the columns ascending
     float *gradient;            // [count,width]
 } sessrec__touched;
 
-// What one layer keeps of a step.
+// A layer's data of one step.
 typedef struct sessrec__layer {
     float *state, *next;        // [batch_size,H] the slots' hidden states before the step and after it
     float *h;                   // [B,H] the states that enter the step
@@ -3722,7 +3723,7 @@ typedef struct sessrec__layer {
     float *d_begun;             // [R,H] gradient before the tanh
 } sessrec__layer;
 
-// And the user-level GRU, which runs for R rows: those stand side by side in arrays [R,..].
+// The same for the user-level GRU, which runs for R rows, side by side in arrays [R,..].
 typedef struct sessrec__user {
     float *state, *next;        // [batch_size,Hu] of every slot's user, before and after
     float *s, *c;               // [R,L] [R,Hu] what enters: the session's last state and the user's
@@ -3731,13 +3732,13 @@ typedef struct sessrec__user {
     float *d_c;                 // [R,Hu]
 } sessrec__user;
 
-// Rows first .. last-1 of a dense matrix, whose gradient one task finds and whose weights it updates.
+// Rows first .. last-1 of a dense matrix; one task computes their gradient and updates them.
 typedef struct sessrec__piece {
     int32_t tensor, first, last;
 } sessrec__piece;
 
 #ifdef SESSREC_CUDA
-// Whose copy of what stays between steps is newer, where a device trains.
+// Which copy of the state between steps is newer, if a device trains.
 typedef enum sessrec__newer {
     SESSREC__BOTH_EQUAL,
     SESSREC__HOST_NEWER,
@@ -3775,7 +3776,7 @@ struct sessrec_trainer {
     sessrec__layer layer[SESSREC_MAX_LAYERS];
     sessrec__user user;
     float *S;                   // [B,M], then dS
-    float *wide, *d_wide;       // [B,C] the same with repeats, for a loss of the caller's own
+    float *wide, *d_wide;       // [B,C] the same with repeats, for a custom loss
     float *row_loss;            // [B]
     float *d_part;              // [parts,B,L] parts of dh
     // [V] and 1 / proposal of an item as target and as sample; NULL unless logQ needs them
@@ -3797,16 +3798,17 @@ struct sessrec_trainer {
 #endif
 };
 
-// What every call on a trainer begins with.
+// Every call on a trainer begins with this.
 static sessrec_result sessrec__trainer_ready(const sessrec_trainer *tr, sessrec_error *err) {
     if (!tr) return sessrec__null(err);
     return tr->model ? SESSREC_OK
-                     : sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the trainer's model has been taken");
+                     : sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                                     "the trainer's model has been taken: create another trainer");
 }
 
 // ---- regions ----
 
-// One chunk of rows, part of the items, or piece of the weights, with scratch of the task that has it.
+// One chunk of rows, part of the items, or piece of the weights, with the scratch of its task.
 typedef void (*sessrec__work)(sessrec_trainer *tr, const sessrec__step *step, int32_t index, float *scratch);
 typedef struct sessrec__region {
     sessrec_trainer *tr;
@@ -3979,9 +3981,9 @@ static void sessrec__trainer_place(void *object, sessrec__layout *layout) {
     tr->scratch = sessrec__place_floats(layout, tr->scratch_part * (uint64_t)tr->tasks);
 }
 
-// Scratch of a task: what the columns stand for and one row of the loss; a backward step for its rows, which
-// needs gates gathered [4H] and transposed [2H] and what comes out of them [H]; a block of items, whose rows
-// start at whole registers; a piece.
+// Scratch of a task: what the columns represent, and one row of the loss; a backward step for its rows, which
+// needs gates gathered [4H], transposed [2H] and their results [H]; a block of items, whose rows start at
+// multiples of a register; a piece.
 static uint64_t sessrec__scratch_part(const sessrec_trainer *tr) {
     const sessrec_config *c = &tr->config;
     const uint64_t rows = (uint64_t)c->batch_size / (uint64_t)tr->tasks + 9;
@@ -4009,7 +4011,7 @@ SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *tr) {
     sessrec__free(&memory, tr);
 }
 
-// A target comes in proportion to its support, a sample to a power of it.
+// A target occurs in proportion to its support, a sample to a power of it.
 static void sessrec__fill_log_support(sessrec_trainer *tr) {
     const double logq = (double)tr->config.loss.logq, alpha = (double)tr->config.alpha;
     for (int32_t i = 0; i < tr->model->info.item_count && tr->log_support; ++i) {
@@ -4032,8 +4034,8 @@ static uint64_t sessrec__log_hash(const sessrec_log *log) {
 
 static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error *err);
 
-// The pool must not move once its threads run, so it is started when the trainer lies at its place; `plan`
-// only knows how many there will be.
+// The pool must not move once its threads run, so it starts when the trainer is in its place; `plan` only
+// needs their number.
 SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log,
                                                   sessrec_trainer **out, sessrec_error *err) {
     if (out) *out = NULL;
@@ -4103,7 +4105,7 @@ static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sess
     return SESSREC_OK;
 }
 
-// How much there is with all repeats, which a device does not merge.
+// The number with all repeats, which a device does not merge.
 static void sessrec__plan_sizes(sessrec_trainer *tr, const sessrec_batch *b) {
     sessrec__step *step = &tr->step;
     step->batch = b;
@@ -4113,7 +4115,7 @@ static void sessrec__plan_sizes(sessrec_trainer *tr, const sessrec_batch *b) {
     sessrec__of_inputs(tr)->count += b->rows;
 }
 
-// Finds the distinct items among the columns, ascending, and what each stands for.
+// Finds the distinct items among the columns, ascending, and what each represents.
 static void sessrec__plan_columns(sessrec_trainer *tr, sessrec__step *step) {
     const sessrec_batch *b = step->batch;
     const int32_t C = step->columns;
@@ -4137,8 +4139,8 @@ static void sessrec__plan_columns(sessrec_trainer *tr, sessrec__step *step) {
     step->parts = M < 2 * SESSREC__BLOCK ? 1 : sessrec__smaller(M / SESSREC__BLOCK, SESSREC__PARTS);
 }
 
-// Finds the distinct items among the inputs, and the rows of their table: those that columns touch already,
-// or new ones behind.
+// Finds the distinct items among the inputs, and their rows of the table: the ones that columns touch, or new
+// ones after these.
 static void sessrec__plan_inputs(sessrec_trainer *tr, sessrec__step *step) {
     const int32_t *input = step->batch->inputs, B = step->rows,
                   *order = sessrec__sort_by_id(B, input, tr->model->info.item_count, tr->sorting,
@@ -4177,7 +4179,7 @@ SESSREC__INLINE int32_t sessrec__chunks(const sessrec__step *step) {
 SESSREC__INLINE int32_t sessrec__chunk_size(const sessrec__step *step, int32_t first) {
     return sessrec__smaller(step->chunk, step->rows - first);
 }
-// Where part p of the items begins: at a multiple of the widest register.
+// The first item of part p: a multiple of the widest register.
 SESSREC__INLINE int32_t sessrec__part_begin(const sessrec__step *step, int32_t p) {
     return p == step->parts ? step->distinct
                             : (int32_t)((int64_t)step->distinct * p / step->parts + 8) & ~15;
@@ -4185,8 +4187,8 @@ SESSREC__INLINE int32_t sessrec__part_begin(const sessrec__step *step, int32_t p
 
 // ===========================================================================================================
 // >>forward   from items to hidden states
-// Reads the mini-batch's inputs, the embedding, the layers' weights, and state. Writes, each task for its
-// rows: x, input_mask, and of each layer h, mask, tape, next.
+// Reads the mini-batch's inputs, the embedding, the layers' weights, and the state. Each task writes for its
+// rows x and input_mask, and of each layer h, mask, tape, next.
 // ===========================================================================================================
 
 // Dropout in one row: mask = 0 with probability p, else 1/(1-p), and x *= mask. Element (row, j) of a step is
@@ -4203,7 +4205,7 @@ static void sessrec__drop(const sessrec_trainer *tr, const sessrec__step *step, 
     if (x) tr->kernels->multiply(width, x, mask, x);
 }
 
-// The first layer's input. One-hot vectors are not written down: their dropout is a factor for each.
+// The first layer's input. One-hot vectors are not stored: their dropout is one factor each.
 static void sessrec__forward_input(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
                                    int32_t rows) {
     const int onehot = tr->config.embedding == SESSREC_EMBEDDING_NONE;
@@ -4214,8 +4216,8 @@ static void sessrec__forward_input(sessrec_trainer *tr, const sessrec__step *ste
                       tr->input_mask + (ptrdiff_t)i * width, onehot ? NULL : tr->x + (ptrdiff_t)i * D);
 }
 
-// The states that enter a layer: those that the slots had; where a session starts zero, or what its user's
-// state begins it with.
+// The states that enter a layer: the slots' own, or where a session starts, zero or what its user's state
+// gives it.
 static void sessrec__forward_states(sessrec_trainer *tr, const sessrec__step *step, int32_t l, int32_t first,
                                     int32_t rows) {
     const int32_t H = tr->config.hidden[l];
@@ -4229,8 +4231,8 @@ static void sessrec__forward_states(sessrec_trainer *tr, const sessrec__step *st
     if (tr->config.user_hidden) sessrec__begin_layer(tr, step, l, first, rows);
 }
 
-// Other threads changed the gates' weights at the end of the step before. Those that fit the second-level
-// cache are prefetched at once.
+// Other threads changed the gates' weights at the end of the last step. As much as fits into the second-level
+// cache is prefetched now.
 static void sessrec__prefetch_gates(const sessrec_trainer *tr) {
     for (int32_t t = 0; t < tr->model->tensors; ++t) {
         const sessrec__shape *shape = &tr->model->shape[t];
@@ -4271,12 +4273,12 @@ static void sessrec__forward_chunk(sessrec_trainer *tr, const sessrec__step *ste
 
 // ===========================================================================================================
 // >>score   from hidden states to scores, and from these to a loss and its gradient
-// score: reads h and the items' rows of Wy and By; writes S, each task the columns of its items. loss: reads
-// S; writes row_loss and, over S, dS, each task its rows.
+// score: reads h and the items' rows of Wy and By; each task writes the columns of S of its items. loss:
+// reads S; each task writes row_loss and, over S, dS of its rows.
 // ===========================================================================================================
 
-// The items' rows of Wy, one below the other, a whole number of registers apart. Those that come some places
-// later are prefetched: they lie anywhere in a large table.
+// The items' rows of Wy, contiguous and padded to whole registers. Later rows are prefetched, because they
+// are scattered over a large table.
 static void sessrec__gather_items(const sessrec_trainer *tr, const sessrec__step *step, int32_t first,
                                   int32_t count, float *Y) {
     const int32_t L = sessrec__last_width(tr->model), *id = tr->output.id;
@@ -4322,7 +4324,7 @@ static void sessrec__score_part(sessrec_trainer *tr, const sessrec__step *step, 
     }
 }
 
-// A loss of the caller's own sees every column, with the repeats.
+// A custom loss sees every column, including repeats.
 static void sessrec__custom_rows(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
                                  int32_t rows) {
     const sessrec_loss_config *c = &tr->config.loss;
@@ -4362,11 +4364,11 @@ static void sessrec__loss_chunk(sessrec_trainer *tr, const sessrec__step *step, 
 
 // ===========================================================================================================
 // >>items   the gradients of the items' rows, and their update
-// Reads dS, h and the items' rows of Wy. Writes, each task for its items: its d_part, output.gradient,
-// bias_gradient. At once: updates the rows of Wy and By whose gradients are complete.
+// Reads dS, h and the items' rows of Wy. Each task writes for its items d_part, output.gradient and
+// bias_gradient. In a step without a cap it also updates the rows of Wy and By whose gradients are complete.
 // ===========================================================================================================
 
-// Row i of those that a table was touched in.
+// Row i of the touched rows of a table.
 static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched *touched, int32_t i,
                                     float *gradient) {
     const int32_t t = touched->tensor;
@@ -4374,7 +4376,7 @@ static void sessrec__update_touched(sessrec_trainer *tr, const sessrec__touched 
                          touched->id[i], 1, tr->model->tensor[t], gradient);
 }
 
-// The biases of count <= SESSREC__BLOCK items. They lie apart: brought together, they are updated like a row.
+// The biases of count <= SESSREC__BLOCK items. They are scattered: gathered, they are updated like a row.
 static void sessrec__update_biases(sessrec_trainer *tr, int32_t first, int32_t count) {
     const int32_t *id = tr->output.id + first;
     const sessrec_optimizer_state *state = &tr->state[SESSREC__BY];
@@ -4395,8 +4397,8 @@ static void sessrec__update_biases(sessrec_trainer *tr, int32_t first, int32_t c
         for (int32_t c = 0; c < count && table[k]; ++c) table[k][id[c]] = row[k][c];
 }
 
-// The block of count items from `first` on. What is updated at once has its gradient in Y, over the rows
-// that are needed no more.
+// The block of count items from `first` on. Rows that are updated at once have their gradients in Y, over
+// rows that are no longer needed.
 static void sessrec__item_block(sessrec_trainer *tr, const sessrec__step *step, int32_t first, int32_t count,
                                 float *d_part, int accumulate, float *Y) {
     const int32_t L = sessrec__last_width(tr->model), wide = sessrec__aligned(L), B = step->rows,
@@ -4433,8 +4435,8 @@ static void sessrec__item_part(sessrec_trainer *tr, const sessrec__step *step, i
 
 // ===========================================================================================================
 // >>backward   from the gradient of the last layer's output back to the inputs
-// Reads d_part, the layers' weights, and of each layer h, mask, tape. Writes, each task for its rows: d_out
-// and d_gates of each layer, and d_x.
+// Reads d_part, the layers' weights, and of each layer h, mask, tape. Each task writes for its rows d_out and
+// d_gates of each layer, and d_x.
 // ===========================================================================================================
 
 static void sessrec__backward_chunk(sessrec_trainer *tr, const sessrec__step *step, int32_t index,
@@ -4464,9 +4466,9 @@ static void sessrec__backward_chunk(sessrec_trainer *tr, const sessrec__step *st
 
 // ===========================================================================================================
 // >>weights   the gradients of everything else, and their update
-// Reads what forward and backward have written. Writes, each task for its pieces and inputs: gradient, and
-// the rows of output.gradient or input.gradient. At once: updates these weights, each piece in the task that
-// finds its gradient, which then need not leave the cache.
+// Reads what forward and backward have written. Each task writes for its pieces and inputs gradient and the
+// rows of output.gradient or input.gradient. It may also update these weights at once, in the task that
+// computed their gradient, which then need not leave the cache.
 // ===========================================================================================================
 
 static void sessrec__gradient_piece(const sessrec_trainer *tr, const sessrec__step *step,
@@ -4516,7 +4518,7 @@ static void sessrec__finish_inputs(sessrec_trainer *tr, const sessrec__step *ste
     }
 }
 
-// A piece, or some of the inputs.
+// A piece, or a part of the inputs.
 static void sessrec__weight_piece(sessrec_trainer *tr, const sessrec__step *step, int32_t index,
                                   float *scratch) {
     if (index >= tr->pieces) {
@@ -4529,8 +4531,7 @@ static void sessrec__weight_piece(sessrec_trainer *tr, const sessrec__step *step
     if (step->at_once) sessrec__update_piece(tr, piece, scratch);
 }
 
-// The update by itself: a piece, or a block of the rows that were touched of the output table, then of the
-// input table.
+// The update alone: of a piece, or of a block of touched rows of the output table, then of the input table.
 static void sessrec__update_block(sessrec_trainer *tr, const sessrec__step *step, int32_t index,
                                   float *scratch) {
     const int32_t output_blocks = sessrec__blocks(tr->output.count, SESSREC__BLOCK);
@@ -4565,7 +4566,8 @@ SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *tr, se
                                   err);
 }
 
-// Before a device runs: it gets what was written into the processor's memory, and is newer from then on.
+// Before a device runs: uploads what was written into the processor's memory. From then on the device's copy
+// is newer.
 static sessrec_result sessrec__give(sessrec_trainer *tr, sessrec_error *err) {
     sessrec_result result = SESSREC_OK;
 #ifdef SESSREC_CUDA
@@ -4578,7 +4580,7 @@ static sessrec_result sessrec__give(sessrec_trainer *tr, sessrec_error *err) {
     return result;
 }
 
-// Before what stays between steps is read from the processor's memory, or changed there.
+// Before the state between steps is read from the processor's memory or changed there.
 static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, sessrec__access access,
                                      sessrec_error *err) {
     sessrec_result result = SESSREC_OK;
@@ -4597,8 +4599,8 @@ static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, sessrec__ac
     return result;
 }
 
-// The largest sum of row losses from which training can go on: 10,000 times what guessing costs. A loss of the
-// caller's own may have any size.
+// The largest sum of row losses after which training continues: 10,000 times that of guessing. A custom loss
+// may have any size.
 static double sessrec__most_loss(const sessrec_trainer *tr, const sessrec_batch *batch) {
     const sessrec_loss_config *loss = &tr->config.loss;
     const double columns = (double)batch->rows + (double)batch->negative_count;
@@ -4611,7 +4613,7 @@ static int sessrec__loss_is_sound(const sessrec_trainer *tr, const sessrec_batch
     return sum - sum == 0 && sum <= sessrec__most_loss(tr, batch);
 }
 
-// The six regions. Returns the sum of the row losses; if that is not sound, nothing is changed.
+// The six regions. Returns the sum of the row losses; if it is not sound, no weight is changed.
 static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
     const double began = sessrec__now();
     double sum = 0;
@@ -4670,7 +4672,7 @@ SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *tr, const sessr
     return sessrec__gradients(tr, batch, 0, loss, err);
 }
 
-// The cap is on the norm of each matrix's gradient.
+// The cap applies to the norm of each matrix's gradient.
 static void sessrec__cap_gradients(sessrec_trainer *tr) {
     const sessrec__shape *shape = tr->model->shape;
     const sessrec_optimizer_config *o = &tr->config.optimizer;
@@ -4702,12 +4704,12 @@ SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr, sessrec_er
     sessrec_result result = sessrec__trainer_ready(tr, err);
     if (!result && !tr->has_gradients)
         result = sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                               "there are no gradients to apply: call sessrec_trainer_grad before");
+                               "there are no gradients to apply: call sessrec_trainer_grad first");
     return result ? result : sessrec__trainer_apply(tr, err);
 }
 
-// The same as sessrec_trainer_grad and _apply, to the bit, with fewer ways to memory. The cap needs all
-// gradients before the first update.
+// The same bits as sessrec_trainer_grad and _apply, with less memory traffic. A cap needs all gradients
+// before the first update.
 SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *tr, const sessrec_batch *batch, double *loss,
                                                 sessrec_error *err) {
     const int at_once = tr && !(tr->config.optimizer.gradient_cap > 0);
@@ -4778,7 +4780,7 @@ static sessrec_result sessrec__diverged(const sessrec_trainer *tr, const char *w
                          (int64_t)tr->position.epoch + 1, tr->position.step);
 }
 
-// Before weights, which are in the processor's memory, are kept or given out.
+// Before weights in the processor's memory are kept or given out.
 static sessrec_result sessrec__check_trained(const sessrec_trainer *tr, sessrec_error *err) {
     for (int32_t t = 0; t < tr->model->tensors; ++t)
         if (!sessrec__all_below(tr->model->tensor[t], sessrec__tensor_elements(&tr->model->shape[t]),
@@ -4872,7 +4874,8 @@ SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *tr, double
     sessrec_result result = sessrec__trainer_ready(tr, err);
     if (result) return result;
     if (value - value != 0)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "how good the weights are must be finite");
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "the value for sessrec_trainer_keep_best must be finite");
     if (!sessrec__best_ready(tr)) return sessrec__no_memory(err);
     if (tr->position.best_age >= 0 && value <= tr->position.best) {
         if (tr->position.best_age < INT32_MAX) tr->position.best_age++;
@@ -4925,7 +4928,7 @@ SESSREC_API sessrec_result sessrec_trainer_next_epoch(sessrec_trainer *tr) {
 // step.
 // ===========================================================================================================
 
-// How many gates of layer 0 the user's state reaches, times H.
+// The number of layer 0's gates that the user's state reaches, times H.
 SESSREC__INLINE int32_t sessrec__context_width(const sessrec_model *model) {
     return (model->info.user_mode == SESSREC_USER_ALL ? 3 : 2) * model->info.hidden[0];
 }
@@ -4938,8 +4941,8 @@ static void sessrec__add_context(const sessrec_model *model, int32_t rows, const
                     1, model->context, 3 * H, tape, 4 * H, 1);
 }
 
-// begun [count,H] = tanh(c W_init + b_init): the hidden states of layer l with which users in state c
-// [count,Hu] begin.
+// begun [count,H] = tanh(c W_init + b_init): the first hidden states of layer l in sessions of users in state
+// c [count,Hu].
 static void sessrec__begin_states(const sessrec_model *model, int32_t l, int32_t count, const float *c,
                                   float *begun) {
     const int32_t H = model->info.hidden[l], Hu = model->info.user_hidden;
@@ -4949,7 +4952,7 @@ static void sessrec__begin_states(const sessrec_model *model, int32_t l, int32_t
     model->kernels->tanh(count * H, begun, begun);
 }
 
-// The state of a session that begins: zero for a new user, or none, in state c == NULL.
+// The state of a session that begins: zero without a user's state c (NULL) or for a new user.
 static void sessrec__begin_session(const sessrec_model *model, const float *c, float *state) {
     memset(state, 0, (size_t)sessrec__state_width(model) * sizeof *state);
     if (!c) return;
@@ -4961,8 +4964,8 @@ static void sessrec__begin_session(const sessrec_model *model, const float *c, f
     }
 }
 
-// c = GRU_usr(s, c), with the state that a session of two or more clicks has left. scratch as for one row of
-// a step.
+// c = GRU_usr(s, c), with the state that a session of two or more clicks left. scratch as for one row of a
+// step.
 static void sessrec__fold_session(const sessrec_model *model, const float *state, float *c, float *scratch) {
     sessrec__gru_input(model->kernels, &model->user, 1, state + sessrec__hidden_width(model), NULL, NULL,
                        scratch);
@@ -5002,8 +5005,8 @@ static void sessrec__plan_users(const sessrec_trainer *tr, sessrec__step *step) 
     step->begins_before[step->rows] = step->begins;
 }
 
-// The users' states for a chunk of rows: updated where a later session begins, zero for a new user, else as
-// they were.
+// The users' states of a chunk of rows: updated where a later session begins, zero for a new user, else
+// unchanged.
 static void sessrec__forward_users(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
                                    int32_t rows) {
     const sessrec__user *user = &tr->user;
@@ -5036,7 +5039,7 @@ static void sessrec__forward_users(sessrec_trainer *tr, const sessrec__step *ste
     }
 }
 
-// The states with which layer l begins those sessions.
+// Layer l's first states in those sessions.
 static void sessrec__begin_layer(sessrec_trainer *tr, const sessrec__step *step, int32_t l, int32_t first,
                                  int32_t rows) {
     const sessrec__layer *layer = &tr->layer[l];
@@ -5055,8 +5058,7 @@ static void sessrec__begin_layer(sessrec_trainer *tr, const sessrec__step *step,
     }
 }
 
-// From the gradients of the states that entered the layers back through the beginning of the session to
-// GRU_usr.
+// From the gradients of the states that entered the layers, back through the start of the session to GRU_usr.
 static void sessrec__backward_users(sessrec_trainer *tr, const sessrec__step *step, int32_t first,
                                     int32_t rows, float *scratch) {
     const sessrec__user *user = &tr->user;
@@ -5093,8 +5095,8 @@ static void sessrec__backward_users(sessrec_trainer *tr, const sessrec__step *st
                                NULL, user->d_gates + 4 * at, scratch);
 }
 
-// The gradients of what begins a session, and of the context of layer 0. Those of GRU_usr are found like any
-// layer's.
+// The gradients of the matrices that start a session, and of layer 0's context. GRU_usr's are computed like
+// any layer's.
 static void sessrec__gradient_users(const sessrec_trainer *tr, const sessrec__step *step,
                                     const sessrec__piece *piece, float *gradient) {
     const sessrec__shape *shape = &tr->model->shape[piece->tensor];
@@ -5118,9 +5120,9 @@ static void sessrec__gradient_users(const sessrec_trainer *tr, const sessrec__st
 
 // ===========================================================================================================
 // >>topk   the best k of many scores
-// A heap of k entries whose root is the worst of them: a score that is no better than the root, nearly every
-// one, costs one comparison. At first all are item -1 with -infinity. NaN and -infinity mean "not scored" and
-// never enter.
+// A heap of k entries whose root is the worst of them: a score that does not beat the root, which is nearly
+// every one, costs one comparison. At first all entries are item -1 with -infinity. NaN and -infinity mean
+// "not scored" and never enter.
 // ===========================================================================================================
 
 enum { SESSREC__MAX_TOP = 65536 };
@@ -5137,8 +5139,8 @@ static void sessrec__top_begin(sessrec_recommendation *entry, int32_t count) {
     }
 }
 
-// Puts an item into the place of an entry that ranks behind it, of the first `count`, and moves it down past
-// all that rank behind it.
+// Replaces an entry that ranks behind the item, among the first `count`, and moves the item down past all
+// that rank behind it.
 static void sessrec__top_put(sessrec_recommendation *entry, int32_t count, int32_t hole, int32_t item,
                              float score) {
     for (int32_t child; (child = 2 * hole + 1) < count; hole = child) {
@@ -5156,8 +5158,8 @@ static void sessrec__top_insert(sessrec_recommendation *entry, int32_t count, in
     sessrec__top_put(entry, count, 0, item, score);
 }
 
-// Turns the heap into a list, best first. Returns how many of its places are taken. Nothing can be inserted
-// after that.
+// Turns the heap into a list, best first, into which nothing can be inserted any more. Returns the number of
+// items.
 static int32_t sessrec__top_sort(sessrec_recommendation *entry, int32_t count) {
     for (int32_t last = count - 1; last > 0; --last) {
         const sessrec_recommendation worst = entry[0];
@@ -5170,11 +5172,11 @@ static int32_t sessrec__top_sort(sessrec_recommendation *entry, int32_t count) {
 
 // ===========================================================================================================
 // >>evaluation   ranks, metrics, and the walk through a test log
-// The rank of a target follows from two counts over the whole catalogue: items that score higher, and others
-// that score the same. Sessions are walked side by side, as in training, and the catalogue is scored in
-// blocks, so memory does not grow with items x events. The two counts of every event are kept; one thread
-// then sums the metrics in the order of the log. So neither the number of threads nor that of sessions side
-// by side can change a bit of the report.
+// The rank of a target follows from two counts over the whole catalog: items that score higher, and others
+// that score the same. Sessions are processed side by side, as in training, and the catalog is scored in
+// blocks, so memory does not grow with items x events. The two counts of every event are kept, and one thread
+// then sums the metrics in the order of the log, so neither the number of threads nor of sessions side by
+// side changes a bit of the report.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -5286,9 +5288,9 @@ static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_
             err, bad, 0,
             "the configuration was not made by sessrec_eval_config_default(): call it, then change fields");
     if ((int)c->device < 0 || c->device > SESSREC_DEVICE_CUDA_OR_CPU)
-        return sessrec__fail(err, bad, 0, "device has no such kind as %d", (int64_t)c->device);
+        return sessrec__fail(err, bad, 0, "device is %d, which is not a sessrec_device", (int64_t)c->device);
     if ((int)c->ties < 0 || c->ties > SESSREC_TIES_MEDIAN)
-        return sessrec__fail(err, bad, 0, "ties has no such rule as %d", (int64_t)c->ties);
+        return sessrec__fail(err, bad, 0, "ties is %d, which is not a sessrec_ties", (int64_t)c->ties);
     if (c->cutoff_count < 1 || c->cutoff_count > SESSREC_MAX_CUTOFFS)
         return sessrec__fail(err, bad, 0, "cutoffs is %d, it must be 1 to %d", (int64_t)c->cutoff_count,
                              (int64_t)SESSREC_MAX_CUTOFFS);
@@ -5308,7 +5310,7 @@ static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_
 
 // ---- the walk ----
 
-// What one task works with.
+// The data of one task.
 typedef struct sessrec__eval_task {
     sessrec__walk walk;         // through eval.click
     int32_t *input;             // [batch]
@@ -5354,8 +5356,7 @@ typedef struct sessrec__eval {
     int32_t *past_begin, *past;     // [users+1], [before.sessions] the sessions of the users before
     sessrec__eval_task *task;   // [tasks]
 #ifdef SESSREC_CUDA
-    // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the
-    // beginning of a session's
+    // with a device: the last layer's state of each event, `h_at` bytes after the start of a session's
     const sessrec_device_table *table;
     void *ranks;
     int32_t h_width;
@@ -5413,8 +5414,8 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     }
 }
 
-// number [items] = the scorer's number of each item of a log, -1 unknown. A scorer without find_item has the
-// same numbers.
+// number [items] = the scorer's number of each item of a log, -1 if unknown. A scorer without find_item has
+// the same numbers.
 static void sessrec__eval_numbers(const sessrec_scorer *scorer, const sessrec_log *log, int32_t items,
                                   int32_t *number) {
     for (int32_t i = 0; i < items; ++i) {
@@ -5424,7 +5425,7 @@ static void sessrec__eval_numbers(const sessrec_scorer *scorer, const sessrec_lo
     }
 }
 
-// An evaluation without an event is an error, never a figure.
+// An evaluation without an event is an error, not a figure.
 static sessrec_result sessrec__eval_nothing(const sessrec__eval *e, const sessrec_model *model,
                                             int64_t unknown, sessrec_error *err) {
     int32_t i = 0;
@@ -5441,7 +5442,7 @@ static sessrec_result sessrec__eval_nothing(const sessrec__eval *e, const sessre
                          model ? sessrec_model_item_id(model, 0) : "", model ? "')" : "");
 }
 
-// Closes the gaps that clicks on unknown items leave.
+// Closes the gaps left by clicks on unknown items.
 static void sessrec__eval_map(sessrec__eval *e) {
     int64_t known = 0;
     sessrec__eval_numbers(e->scorer, e->log, e->view.item_count, e->item);
@@ -5457,8 +5458,8 @@ static void sessrec__eval_map(sessrec__eval *e) {
     e->begin[e->view.session_count] = known;
 }
 
-// Finds the sessions of each user: in the log, and before it, where users are found by their ids. Counts the
-// earlier ones of each session.
+// Finds the sessions of each user, in the log and, by the user's id, before it. Counts the earlier ones of
+// each session.
 static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_allocator *memory,
                                           sessrec_error *err) {
     if (!e->view.session_users) return SESSREC_OK;
@@ -5497,7 +5498,7 @@ SESSREC__INLINE char *sessrec__eval_user(const sessrec__eval *e, const sessrec__
     return e->by_user ? task->users + (size_t)row * e->scorer->user_bytes : NULL;
 }
 
-// A user appears in a row: his state is made from his sessions before the log.
+// A user enters a row: their state is computed from their sessions before the log.
 static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task, int32_t row,
                                int32_t number) {
     const sessrec_scorer *scorer = e->scorer;
@@ -5518,7 +5519,7 @@ static void sessrec__eval_meet(const sessrec__eval *e, sessrec__eval_task *task,
     }
 }
 
-// Rows that move up take their states along; users and sessions begin.
+// Rows that move up take their states with them; users and sessions begin.
 static void sessrec__eval_arrive(const sessrec__eval *e, sessrec__eval_task *task) {
     for (int32_t i = 0; i < task->walk.rows; ++i) {
         const sessrec__walk_slot *slot = &task->walk.slot[i];
@@ -5532,7 +5533,8 @@ static void sessrec__eval_arrive(const sessrec__eval *e, sessrec__eval_task *tas
     }
 }
 
-// Sessions that are over go into the state of their user, the last click too, which no target follows.
+// Their users' states take in the sessions that have ended, including the last click, which no target
+// follows.
 static void sessrec__eval_leave(const sessrec__eval *e, sessrec__eval_task *task) {
     for (int32_t i = 0; i < task->walk.rows && e->by_user; ++i) {
         char *state = sessrec__eval_state(e, task, i);
@@ -5564,8 +5566,8 @@ static void sessrec__eval_block(const sessrec__eval *e, sessrec__eval_task *task
     }
 }
 
-// Tallies the event of one row against the items that its scorer lists; all others have no score, or where
-// the list is what is added to scores, against these.
+// Tallies the event of one row against the items that its scorer lists; all others have no score or, where
+// the list is added to scores, their score alone.
 static void sessrec__eval_listed(const sessrec__eval *e, sessrec__eval_task *task, int32_t i) {
     const sessrec_scorer *scorer = e->scorer;
     const int64_t at = task->walk.slot[i].at;
@@ -5596,7 +5598,7 @@ static void sessrec__eval_listed(const sessrec__eval *e, sessrec__eval_task *tas
     }
 }
 
-// Notes which items stand in a list, for each cut-off that reaches so far down.
+// Notes which items are in a list, for each cutoff that reaches that far.
 static void sessrec__eval_cover(const sessrec__eval *e, sessrec_recommendation *list, uint8_t *occurs) {
     const int32_t count = sessrec__top_sort(list, e->top);
     for (int32_t place = 0; place < count; ++place)
@@ -5703,13 +5705,13 @@ static void sessrec__eval_coverage(const sessrec__eval *e, sessrec_report *repor
 }
 
 #ifdef SESSREC_CUDA
-// The ranks of all events, some rows at a time.
+// The ranks of all events, a number of rows at a time.
 static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err) {
     sessrec__ranked *w = e->waiting;
     int32_t rows = 0;
     sessrec_result result = SESSREC_OK;
     for (int64_t at = 0; at < e->view.event_count && !result; ++at) {
-        // rows that wait stand at the beginning of h: their states move up, never past their own place
+        // waiting rows are at the start of h: their states move up, never past their own place
         if (e->tally[at].higher) {
             memmove(e->h + (ptrdiff_t)rows * e->h_width, e->h + at * e->h_width,
                     (size_t)e->h_width * sizeof *e->h);
@@ -5760,14 +5762,15 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, const sessrec_model *m
     return result;
 }
 
-// Opens a device for the ranks, if the configuration asks for one and there is one.
+// Opens a device for ranking if the configuration asks for one and there is one.
 static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_model *model,
                                                 sessrec_error *err) {
     const sessrec_device device = e->config->device;
     sessrec_result result = SESSREC_OK;
     if (device == SESSREC_DEVICE_CPU) return SESSREC_OK;
     if (e->config->coverage) {
-        result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "coverage is counted on the processor only");
+        result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
+                               "coverage is counted on the processor only: set device to CPU");
     } else {
 #ifdef SESSREC_CUDA
         const sessrec_device_table *table = sessrec_cuda();
@@ -5783,7 +5786,7 @@ static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_
     return result == SESSREC_UNSUPPORTED && device == SESSREC_DEVICE_CUDA_OR_CPU ? SESSREC_OK : result;
 }
 
-// model: that of the scorer, for which a device may rank and whose ids are named; else NULL.
+// model: the scorer's model, which a device may rank and whose ids are shown; else NULL.
 static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sessrec_model *model,
                                         const sessrec_log *log, const sessrec_eval_config *config,
                                         sessrec_report *report, sessrec_error *err) {
@@ -5858,11 +5861,11 @@ static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_err
 }
 
 // ---- the model ----
-// scores [rows,count] = H Wy^T + By, computed turned, as Wy H^T: then Wy is read as it lies in memory. Every
-// score is the chain By_i, then + Wy_ik h_k with k in order, as in the kernel `dots`, so the bits are the
-// same for any number of rows, any block, and in a session.
+// scores [rows,count] = H Wy^T + By, computed transposed, as Wy H^T, so that Wy is read as it is stored.
+// Every score is the chain By_i, then + Wy_ik h_k in the order of k, as in the kernel `dots`, so the bits are
+// the same for any number of rows, for any block, and in a session.
 
-// Floats from one state to the next.
+// The distance of two states in floats.
 static ptrdiff_t sessrec__model_stride(const sessrec_model *model) {
     return ((ptrdiff_t)sessrec__state_width(model) + 3) / 4 * 4;
 }
@@ -5886,7 +5889,7 @@ static size_t sessrec__model_scratch(const void *self, int32_t rows) {
     return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
 }
 
-// The state of a user: c [Hu], and one float more, 1 when it holds a session.
+// The state of a user: c [Hu] and one more float, 1 if it has taken in a session.
 static size_t sessrec__model_user_bytes(const sessrec_model *model) {
     return model->info.user_hidden ? ((size_t)model->info.user_hidden + 4) / 4 * 16 : 0;
 }
@@ -5932,7 +5935,7 @@ static void sessrec__model_score(const void *self, int32_t rows, const void *sta
     const float *h = (const float *)states + sessrec__hidden_width(model) - L,
                 *Wy = model->Wy + (ptrdiff_t)first * L, *By = model->By + first;
     if (rows == 1) kernels->dots(count, L, Wy, L, h, By, scores);
-    // not sessrec__matmul_bt: a BLAS may give other bits for another number of rows
+    // not sessrec__matmul_bt, because a BLAS may give other bits for another number of rows
     else
         kernels->matmul_bt(rows, count, L, h, sessrec__model_stride(model), Wy, L, By, scores, count,
                            (float *)scratch);
@@ -6007,7 +6010,7 @@ static double sessrec__decay(sessrec_decay kind, double scale, double d, double 
 
 // ---- what scorers with lists have in common ----
 
-// Items with a number each, found by item: a list, and places in it by item.
+// A number for each of some items, found by item: a list, and each item's place in it.
 typedef struct sessrec__bag {
     int32_t *places;                    // [mask+1] a place in the list + 1, 0: free
     uint32_t mask;
@@ -6027,7 +6030,7 @@ static void sessrec__bag_clear(sessrec__bag *bag) {
     memset(bag->places, 0, ((size_t)bag->mask + 1) * sizeof *bag->places);
 }
 
-// The entry of an item. Where there is none, one of 0 is made if `add` and there is room, else NULL.
+// The entry of an item. If there is none, a new one of 0 if `add` and there is room, else NULL.
 SESSREC__INLINE sessrec_recommendation *sessrec__bag_at(sessrec__bag *bag, int32_t item, int add) {
     uint32_t at = ((uint32_t)item * 2654435769u >> 7) & bag->mask;
     for (; bag->places[at]; at = (at + 1) & bag->mask)  // ends: at most half the places are taken
@@ -6040,8 +6043,8 @@ SESSREC__INLINE sessrec_recommendation *sessrec__bag_at(sessrec__bag *bag, int32
     return entry;
 }
 
-// Every scorer of the library but the model begins with its items, a model without tensors; those that look
-// at the last clicks go on with how many.
+// Every scorer of the library but the model starts with its items, a model without tensors; those that use
+// the last clicks continue with how many.
 typedef struct sessrec__catalog {
     sessrec_model *items;
     int32_t window;
@@ -6108,9 +6111,9 @@ static void sessrec__scorer_fill(sessrec__catalog *self, sessrec_scorer *out) {
 }
 
 // ---- session neighbors ----
-// Sessions are numbered by the time of their last event. Each item has a list of its newest sessions; the
-// lists of the items clicked are walked from their ends together, so that candidates come by falling number,
-// each with all the items that it shares, and nothing has to be kept of them.
+// Sessions are numbered by the time of their last event. Each item has a list of its newest sessions. The
+// lists of the clicked items are merged from their ends, so that candidates come in descending order, each
+// with all items that it shares, and need not be stored.
 
 enum {
     SESSREC__KNN_CLICKS = 256,      // most clicks that count; so many distances have their factors in a table
@@ -6173,7 +6176,7 @@ static size_t sessrec__knn_scratch(const void *self, int32_t rows) {
     return layout.overflow ? SIZE_MAX : (size_t)layout.size;
 }
 
-// A cursor for each distinct item of the session. Returns D, but for |n|.
+// A cursor for each distinct item of the session. Returns D without the factor |n|.
 static double sessrec__knn_open(const sessrec__knn *knn, const sessrec__clicks *clicks,
                                 sessrec__knn_work *work, int32_t *cursors) {
     const sessrec_knn_config *c = &knn->config;
@@ -6197,8 +6200,8 @@ static double sessrec__knn_open(const sessrec__knn *knn, const sessrec__clicks *
     return c->cosine ? sessrec__exp64(0.5 * sessrec__log64(squares > 0 ? squares : 1)) : work->clicked.count;
 }
 
-// Finds the neighbors. The factor of recency is relative to the newest candidate, so that old ones do not all
-// vanish; as it only falls, most candidates need not be looked at to know that they are too far.
+// Finds the neighbors. The recency factor is relative to the newest candidate, so that old ones do not all
+// vanish. As it only decreases, most candidates can be skipped without being looked at.
 static void sessrec__knn_find(const sessrec__knn *knn, const sessrec__clicks *clicks,
                               sessrec__knn_work *work) {
     const sessrec_knn_config *c = &knn->config;
@@ -6238,7 +6241,7 @@ static void sessrec__knn_find(const sessrec__knn *knn, const sessrec__clicks *cl
     if (work->scale < 1e-30) work->scale = 1e-30;
 }
 
-// What neighbor number n gives to an item apart from the factor of its place, which is counted from *star.
+// What neighbor number n adds to an item, without the factor of its place, which is counted from *star.
 static double sessrec__knn_share(const sessrec__knn *knn, sessrec__knn_work *work, int32_t n, int32_t *star) {
     const sessrec_knn_config *c = &knn->config;
     const int32_t session = INT32_MAX - work->neighbors[n].item;
@@ -6290,7 +6293,7 @@ static int32_t sessrec__knn_list(const void *self, const void *state, const sess
     return work.scored.count;
 }
 
-// Puts a reason in its place among the strongest.
+// Inserts a reason among the strongest.
 static int32_t sessrec__reason_add(sessrec_reason *out, int32_t count, int32_t room,
                                    const sessrec_reason *reason) {
     int32_t at = count < room ? count++ : room;
@@ -6430,7 +6433,7 @@ static void sessrec__knn_destroy(void *self) {
     sessrec__free(&memory, knn);
 }
 
-// Fills in what follows from the configuration, and the scorer.
+// Fills in the scorer and what follows from the configuration.
 static void sessrec__knn_wire(sessrec__knn *knn, sessrec_scorer *out) {
     const sessrec_knn_config *c = &knn->config;
     knn->catalog.window = c->last_n && c->last_n < SESSREC__KNN_CLICKS ? c->last_n : SESSREC__KNN_CLICKS;
@@ -6449,8 +6452,8 @@ static void sessrec__knn_wire(sessrec__knn *knn, sessrec_scorer *out) {
 
 // ---- an index that grows ----
 
-// Makes room for `needed` elements in one of the arrays, an eighth more each time, and makes it our own. The
-// first `used` are kept.
+// Makes room for `needed` elements in an array of the index, growing by an eighth, and makes the array our
+// own. The first `used` are kept.
 static int sessrec__knn_room(sessrec__knn *knn, int which, int64_t used, int64_t needed) {
     static const size_t sizes[5] = {sizeof(double), sizeof(uint32_t), sizeof(int32_t), sizeof(uint32_t),
                                     sizeof(uint64_t)};
@@ -6510,7 +6513,7 @@ static int sessrec__postings_own(const sessrec__knn *knn, sessrec__postings *lis
     return 1;
 }
 
-// Adds a session in its place. The oldest goes when the list is full.
+// Inserts a session into a list. The oldest one leaves a full list.
 static void sessrec__postings_add(sessrec__postings *list, int32_t session) {
     int32_t place = list->count, *sessions = list->sessions;
     while (place > 0 && sessions[place - 1] > session) --place;
@@ -6523,7 +6526,8 @@ static void sessrec__postings_add(sessrec__postings *list, int32_t session) {
     sessions[place] = session;
 }
 
-// Sessions from `first` on get the next number, the last first, and leave a gap of `events`.
+// Increments the numbers of the sessions from `first` on, starting with the last, and leaves a gap of
+// `events`.
 static void sessrec__knn_shift(sessrec__knn *knn, int32_t first, uint32_t events) {
     const int32_t S = knn->sessions;
     const uint32_t from = knn->begins[first], total = knn->begins[S];
@@ -6541,7 +6545,7 @@ static void sessrec__knn_shift(sessrec__knn *knn, int32_t first, uint32_t events
     for (int32_t s = S; s >= first; --s) knn->begins[s + 1] = knn->begins[s] + events;
 }
 
-// Makes everything that appending a session of these items would change our own, and large enough.
+// Makes everything that appending such a session would change our own and large enough.
 static int sessrec__knn_own(sessrec__knn *knn, int32_t first, const int32_t *items, int32_t count,
                             uint32_t known) {
     const int64_t S = knn->sessions, total = knn->begins[S], V = knn->catalog.items->info.item_count;
@@ -6592,8 +6596,8 @@ SESSREC_API sessrec_result sessrec_knn_append(const sessrec_scorer *scorer, cons
     return SESSREC_OK;
 }
 
-// Makes the five arrays our own and the postings, without the sessions before `first`. 0 without memory: they
-// are then as they were.
+// Makes the five arrays and the postings our own, without the sessions before `first`. Returns 0 without
+// memory; they are then as they were.
 static int sessrec__knn_drop(sessrec__knn *knn, int32_t first) {
     const int32_t S = knn->sessions, V = knn->catalog.items->info.item_count;
     const int64_t used[5] = {S, (int64_t)S + 1, S, knn->begins[S], V};
@@ -6641,8 +6645,8 @@ SESSREC_API sessrec_result sessrec_knn_forget(const sessrec_scorer *scorer, doub
 
 // ---- rules ----
 // A context is the last click or, for Markov chains, the last `order` clicks. Places of the log are sorted by
-// the clicks that end there, the last one first: then each context is a run of places, and so is each longer
-// one in it. The table is sorted in the same way, and searched by halving.
+// the clicks that end there, the last one first, so that each context is a run of places, and so is each
+// longer context within it. The table is sorted in the same way and searched by bisection.
 
 enum { SESSREC__MAX_ORDER = 4 };
 
@@ -6750,7 +6754,7 @@ typedef struct sessrec__blend_member {
     sessrec_scorer scorer;
     float weight;
     int32_t logarithm;
-    size_t state_at, user_at;   // where its state stands in that of the blend
+    size_t state_at, user_at;   // where its state is in that of the blend
     int32_t *to,
         *from;  // [V of the blend] its number for an item of the blend, and the other way; NULL: the same
 } sessrec__blend_member;
@@ -6854,7 +6858,7 @@ static void sessrec__blend_end(const void *self, const void *state, void *user, 
     }
 }
 
-// Those of its parts, one after the other.
+// Those of its parts, one after another.
 static int32_t sessrec__blend_reasons(const void *self, const void *state, int32_t item, sessrec_reason *out,
                                       int32_t room, void *scratch) {
     const sessrec__blend *blend = (const sessrec__blend *)self;
@@ -6883,7 +6887,7 @@ static int32_t sessrec__blend_valid(const void *self, const void *state) {
     return valid;
 }
 
-// Parts get the states that they know stand one after the other.
+// Parts get their states one after another.
 static void sessrec__blend_click(const void *self, int32_t rows, void *states, const int32_t *items,
                                  const double *times, void *scratch) {
     const sessrec__blend *blend = (const sessrec__blend *)self;
@@ -6969,8 +6973,8 @@ static void sessrec__blend_destroy(void *self) {
     sessrec__free(&memory, blend);
 }
 
-// Finds the items of the blend in part p: `to` and `from` are the places for its maps. MISMATCH if that
-// cannot be.
+// Finds the items of the blend in part p: `to` and `from` are the places of its maps. MISMATCH if that is
+// impossible.
 static sessrec_result sessrec__blend_map(sessrec__blend_member *member, const sessrec_scorer *first,
                                          int32_t *to, int32_t *from, sessrec_error *err) {
     const sessrec_scorer *s = &member->scorer;
@@ -6978,7 +6982,7 @@ static sessrec_result sessrec__blend_map(sessrec__blend_member *member, const se
     if (!first->item_id || !s->find_item)
         return same ? SESSREC_OK
                     : sessrec__fail(err, SESSREC_MISMATCH, 0,
-                                    "two parts of a blend have other items and no ids");
+                                    "two parts of the blend have different items, and no ids to match them");
     for (int32_t i = 0; i < s->item_count; ++i) from[i] = -1;
     for (int32_t i = 0; i < first->item_count; ++i) {
         to[i] = s->find_item(s->self, first->item_id(first->self, i));
@@ -6997,7 +7001,7 @@ static sessrec_result sessrec__member_check(const sessrec__blend_member *member,
     if (!(member->weight - member->weight <= 0))
         return sessrec__fail(err, bad, 0, "a weight of the blend is not finite");
     if (member->logarithm && (!member->scorer.list || member->scorer.score))
-        return sessrec__fail(err, bad, 0, "the logarithm is for scorers that have a list only");
+        return sessrec__fail(err, bad, 0, "logarithm is only for scorers that have a list");
     return SESSREC_OK;
 }
 
@@ -7034,7 +7038,7 @@ static void sessrec__blend_wire(sessrec__blend *blend, sessrec_scorer *out) {
     out->destroy = sessrec__blend_destroy;
 }
 
-// Finds the items of all parts; the blend is destroyed when that fails.
+// Finds the items of all parts; destroys the blend on failure.
 static sessrec_result sessrec__blend_finish(sessrec__blend *blend, sessrec_scorer *out, sessrec_error *err) {
     const sessrec_scorer *first = &blend->members->scorer;
     uint64_t maps = 1;
@@ -7199,7 +7203,7 @@ static sessrec_result sessrec__rules_check(const sessrec_rules_config *c, sessre
             "the configuration was not made by sessrec_rules_config_default(): call it, then "
             "change fields");
     if (c->kind < 0 || c->kind > SESSREC_RULES_ITEMKNN)
-        return sessrec__fail(err, bad, 0, "kind has no such value as %d", (int64_t)c->kind);
+        return sessrec__fail(err, bad, 0, "kind is %d, which is not a sessrec_rules_kind", (int64_t)c->kind);
     if (c->most < 1 || c->most > SESSREC__MAX_TOP)
         return sessrec__fail(err, bad, 0, "most is %d, it must be 1 to %d", (int64_t)c->most,
                              (int64_t)SESSREC__MAX_TOP);
@@ -7215,7 +7219,7 @@ static sessrec_result sessrec__rules_check(const sessrec_rules_config *c, sessre
     return SESSREC_OK;
 }
 
-// What the builder works with.
+// The builder's data.
 typedef struct sessrec__rules_build {
     const sessrec_rules_config *config;
     sessrec_log_view view;
@@ -7251,12 +7255,12 @@ static void sessrec__rules_place(void *object, sessrec__layout *layout) {
     b->best = (sessrec_recommendation *)sessrec__place(layout, (uint64_t)b->most, sizeof *b->best);
 }
 
-// The item that stands `back` places before a place, -1 if its session begins after that.
+// The item `back` places before a place, -1 if its session begins later than that.
 SESSREC__INLINE int32_t sessrec__rules_item(const sessrec__rules_build *b, int64_t place, int32_t back) {
     return place - back >= b->view.session_begins[b->session[place]] ? b->view.items[place - back] : -1;
 }
 
-// Lists the places that count and sorts them, the oldest click first, each pass stable. Returns how many.
+// Lists the relevant places and sorts them, the oldest click first, with stable passes. Returns how many.
 static int64_t sessrec__rules_sort(sessrec__rules_build *b) {
     const sessrec_rules_config *c = b->config;
     int64_t count = 0;
@@ -7291,7 +7295,7 @@ static void sessrec__rules_add(sessrec__rules_build *b, int64_t place, int32_t i
     b->sums[item] += weight;
 }
 
-// Counts what one place says about its context.
+// Counts one place for its context.
 static void sessrec__rules_count(sessrec__rules_build *b, int64_t place) {
     const sessrec_rules_config *c = b->config;
     const int32_t *items = b->view.items, item = items[place];
@@ -7321,7 +7325,8 @@ static double sessrec__rules_score(const sessrec__rules_build *b, int32_t item, 
     return b->sums[j] / (pow(n_i, c->alpha) * pow(n_j, 1 - c->alpha));
 }
 
-// Makes the list of the context of `order` clicks that the places from .. to-1 have. 0 without memory.
+// Makes the list of the context of `order` clicks shared by the places from .. to-1. Returns 0 without
+// memory.
 static int sessrec__rules_emit(sessrec__rules_build *b, int64_t from, int64_t to, int32_t order) {
     sessrec__rules *rules = b->rules;
     const sessrec_allocator *memory = &rules->memory;
@@ -7367,8 +7372,8 @@ static int sessrec__rules_emit(sessrec__rules_build *b, int64_t from, int64_t to
     return ready && b->rule_count < UINT32_MAX - SESSREC__MAX_TOP;
 }
 
-// The contexts of `order` clicks among the places from .. to-1, which have the last order-1 clicks in common,
-// and behind each the longer ones.
+// The contexts of `order` clicks among the places from .. to-1, which share the last order-1 clicks, and
+// after each the longer ones.
 static int sessrec__rules_walk(sessrec__rules_build *b, int64_t from, int64_t to, int32_t order) {
     for (int64_t end; from < to; from = end) {
         const int32_t item = sessrec__rules_item(b, b->places[from], order - 1);
@@ -7394,7 +7399,8 @@ SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *conf
     b.order = config->kind == SESSREC_RULES_MARKOV ? config->order : 1;
     b.most = config->most < b.view.item_count ? config->most : b.view.item_count;
     if (b.view.event_count > INT64_C(4000000000))
-        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "rules are made of at most 4,000,000,000 events");
+        return sessrec__fail(err, SESSREC_TOO_LARGE, 0,
+                             "rules can be made from at most 4,000,000,000 events");
     sessrec__rules *rules = (sessrec__rules *)sessrec__alloc(&memory, 1, sizeof *rules);
     if (!rules) return sessrec__no_memory(err);
     rules->memory = memory;
@@ -7413,9 +7419,9 @@ SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *conf
 }
 
 // ---- popularity ----
-// pop_i = supp_i / (1 + supp_i), below 1. Rounded to float, supports from about 4096 on would fall together,
-// and all items of a large shop would tie at 1; so, from the most popular down, each value is at most the
-// float below the one before it.
+// pop_i = supp_i / (1 + supp_i), below 1. Rounded to float, supports from about 4096 on would coincide, and
+// all items of a large shop would tie at 1. So, from the most popular item down, each value is at most the
+// next float below the previous one.
 
 typedef struct sessrec__pop {
     sessrec__catalog catalog;
@@ -7446,7 +7452,7 @@ static void sessrec__pop_score(const void *self, int32_t rows, const void *state
         memcpy(scores, ((const sessrec__pop *)self)->scores + first, (size_t)count * sizeof *scores);
 }
 
-// The scores of items in the order of less[i] = -supp_i, as it rises.
+// The scores of items in ascending order of less[i] = -supp_i.
 static void sessrec__pop_values(const double *less, const int32_t *item, int32_t items, float *score) {
     float value = 1;
     for (int32_t i = 0; i < items; ++i) {
@@ -7498,8 +7504,8 @@ SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sess
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-// Seconds since some moment, for durations only: nothing that is computed depends on them. Under -std=c99
-// Linux has the monotonic clock, but does not declare it.
+// Seconds since some moment, only for durations: no result depends on them. Under -std=c99 Linux has the
+// monotonic clock but does not declare it.
 #if defined(CLOCK_MONOTONIC) && !(defined(__wasi__) && defined(__STRICT_ANSI__))  // there it is not declared
 #  define SESSREC__CLOCK CLOCK_MONOTONIC
 #elif defined(__linux__) && (defined(__LP64__) || (defined(__GLIBC__) && !defined(__USE_TIME_BITS64)))
@@ -7534,8 +7540,8 @@ static void sessrec__read_small(const char *path, char *text, size_t size) {
     if (file >= 0) close(file);
 }
 
-// How many processors' time a control group has: "quota period" of cpu.max, or the two files of version 1. 0:
-// no limit.
+// A control group's quota in processors: "quota period" of cpu.max, or the two files of version 1. 0: no
+// limit.
 static int64_t sessrec__group_quota(const char *folder, size_t length, int version) {
     char path[1024], text[64], *end = text;
     const char *name = version == 1 ? "/cpu.cfs_quota_us" : "/cpu.max";
@@ -7554,9 +7560,9 @@ static int64_t sessrec__group_quota(const char *folder, size_t length, int versi
     return quota <= 0 || period <= 0 ? 0 : quota < period ? 1 : quota / period;
 }
 
-// The least that this process' control groups and those above them allow, and not more than `count`. `groups`
-// is /proc/self/cgroup: lines "number:controllers:path", of version 2 "0::path". In a container the path may
-// be that of the host, and the topmost folder the container's own.
+// The smallest quota of this process' control groups and those above them, at most `count`. `groups` is
+// /proc/self/cgroup: lines "number:controllers:path", of version 2 "0::path". In a container the path may be
+// the host's, and the topmost folder the container's own.
 static int32_t sessrec__quota(const char *groups, const char *mount, int32_t count) {
     char text[2048], path[1024];
     sessrec__read_small(groups, text, sizeof text);
@@ -7652,13 +7658,13 @@ SESSREC_API const char *sessrec_result_text(sessrec_result result) {
     return "unknown result";
 }
 
-// Appends to text [size] at *used, never past its end, always terminated.
+// Appends to text [size] at *used, never past its end; the text is always terminated.
 static void sessrec__append(char *text, size_t size, size_t *used, const char *piece, size_t length) {
     for (size_t i = 0; i < length && *used + 1 < size; ++i) text[(*used)++] = piece[i];
     text[*used] = 0;
 }
 
-// Decimal digits of value into the end of buffer [24]; returns where they begin. snprintf would need stdio.
+// Writes value in decimal to the end of buffer [24]; returns where it begins. snprintf would need stdio.
 static char *sessrec__decimal(int64_t value, char buffer[24]) {
     uint64_t rest = value < 0 ? 0u - (uint64_t)value : (uint64_t)value;
     char *at = buffer + 23;
@@ -7682,8 +7688,8 @@ static int64_t sessrec__id_number(const char *text) {
     return text && !strcmp(sessrec__decimal(value, digits), text) ? value : INT64_MIN;
 }
 
-// Fills err (if there is one) and returns code, so that a failing function ends in one statement. format
-// knows %s (const char *) and %d (int64_t), nothing else.
+// Fills in err (if there is one) and returns code, so that a failing function ends in one statement. format
+// knows only %s (const char *) and %d (int64_t).
 static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format,
                                     ...) {
     if (!err) return code;
@@ -7720,8 +7726,7 @@ static sessrec_result sessrec__null(sessrec_error *err) {
 // >>memory   one block an object, every size checked
 // ===========================================================================================================
 
-// The three operations that sizes are made of. Each returns 0 when the result does not fit, and leaves *out
-// alone.
+// The three operations for sizes. Each returns 0 if the result does not fit, and then leaves *out unchanged.
 SESSREC__INLINE int sessrec__mul(uint64_t a, uint64_t b, uint64_t *out) {
     if (a && b > UINT64_MAX / a) return 0;
     *out = a * b;
@@ -7748,9 +7753,9 @@ static void sessrec__mfree(void *user, void *block) {
     SESSREC_FREE(block);
 }
 #else
-// The rows of a table that a step touches lie anywhere in it. With pages of 2 MB the processor finds most of
-// them without a look at its page tables, a tenth of a step with 37,000 items. A strict C99 build does
-// without: <sys/mman.h> keeps the name from it.
+// A step touches rows all over a table. With pages of 2 MB the processor finds most of them without reading
+// its page tables, which saves a tenth of a step with 37,000 items. A strict C99 build does not get this,
+// because <sys/mman.h> hides the name from it.
 static void *sessrec__malloc(void *user, size_t bytes) {
     (void)user;
 #ifdef MADV_HUGEPAGE
@@ -7776,8 +7781,8 @@ static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
     return given && given->alloc && given->free ? *given : own;
 }
 
-// count * size bytes, 64-byte aligned; NULL when there are none or the product overflows. The address that
-// the allocator gave stands in front of the block.
+// count * size bytes, 64-byte aligned; NULL if there is no memory or the product overflows. The allocator's
+// address is stored before the block.
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size) {
     uint64_t bytes, total;
     if (!sessrec__mul(count, size, &bytes) || !sessrec__add(bytes, 64 + sizeof(void *), &total) ||
@@ -7798,7 +7803,7 @@ static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uin
     return block;
 }
 
-// The allocator may stand in the block itself.
+// The allocator may be in the block itself.
 static void sessrec__free(const sessrec_allocator *memory, void *block) {
     void *given;
     if (!block) return;
@@ -7833,7 +7838,7 @@ static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t si
     return layout->base ? layout->base + at : NULL;
 }
 
-// Both runs of such a function. Returns the block, zeroed, or NULL without memory.
+// Runs such a function twice. Returns the block, zeroed, or NULL without memory.
 static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory,
                                                    void (*place)(void *object, sessrec__layout *layout),
                                                    void *object) {
@@ -7895,13 +7900,13 @@ SESSREC__INLINE int sessrec__first_bit(uint64_t bits) {
 #endif
 }
 
-// Texts are hashed, compared and copied eight bytes at a time: whatever stands in the 8 bytes behind a text,
-// they can be read. The last word of a text has 1 to 8 of its bytes, and zeros.
+// Texts are hashed, compared and copied eight bytes at a time. The 8 bytes after a text must be readable,
+// whatever they are. A text's last word has 1 to 8 of its bytes, and zeros.
 SESSREC__INLINE uint64_t sessrec__last_word(const char *at, size_t size) {
     return sessrec__load_word(at) & ~(uint64_t)0 >> (64 - 8 * size);
 }
 
-// Of a text with at least one byte and no NUL inside. Each step is a product of 128 bits, folded.
+// The hash of a text with at least one byte and no NUL. Each step folds a 128-bit product.
 SESSREC__INLINE uint64_t sessrec__hash(uint64_t key, const char *at, size_t size) {
     const uint64_t factor = 0x9e3779b97f4a7c15u;
     for (; size > 8; size -= 8, at += 8) {
@@ -7956,7 +7961,8 @@ SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t i
 
 // A text ends with a NUL, and may have some inside: see sessrec__flush.
 SESSREC__INLINE size_t sessrec__ids_size(const sessrec__ids *ids, int32_t index) {
-    return (size_t)((index + 1 < ids->count ? ids->offset[index + 1] : ids->blob_used) - ids->offset[index]) - 1;
+    return (size_t)((index + 1 < ids->count ? ids->offset[index + 1] : ids->blob_used) -
+                    ids->offset[index]) - 1;
 }
 
 SESSREC__INLINE uint32_t sessrec__ids_hash(const sessrec__ids *ids, const char *text, size_t size) {
@@ -7971,13 +7977,14 @@ SESSREC__INLINE sessrec__slot *sessrec__ids_slot(const sessrec__ids *ids, const 
     for (; ids->slot[at].number; at = (at + 1) & mask) {  // ends: the table is never full
         if (ids->slot[at].hash != hash) continue;
         const int32_t known = ids->slot[at].number - 1;
-        if (sessrec__ids_size(ids, known) == size && sessrec__same_text(sessrec__ids_text(ids, known), text, size))
+        if (sessrec__ids_size(ids, known) == size &&
+            sessrec__same_text(sessrec__ids_text(ids, known), text, size))
             break;
     }
     return &ids->slot[at];
 }
 
-// Copies a text to where bytes behind it can be read.
+// Copies a text to where the bytes after it can be read.
 static const char *sessrec__padded(char padded[SESSREC_MAX_ID + 9], const char *text, size_t size) {
     memcpy(padded, text, size);
     memset(padded + size, 0, 8);
@@ -7999,8 +8006,8 @@ static void sessrec__ids_place(sessrec__ids *ids, uint32_t hash, int32_t number)
     ids->slot[at].number = number;
 }
 
-// Makes room for `more` ids of `bytes` together, ends included. SESSREC_MAX_ID + 1 bytes behind the last text
-// are there to be read and written.
+// Makes room for `more` ids of `bytes` in total, with their NULs. SESSREC_MAX_ID + 1 bytes after the last
+// text can be read and written.
 static sessrec_result sessrec__ids_room(sessrec__ids *ids, int64_t more, int64_t bytes) {
     return sessrec__grow(&ids->memory, (void **)&ids->offset, &ids->offset_capacity, ids->count + more,
                          sizeof *ids->offset) &&
@@ -8045,7 +8052,7 @@ SESSREC__INLINE sessrec_result sessrec__ids_push(sessrec__ids *ids, const char *
     return SESSREC_OK;
 }
 
-// The number of a text of that hash, given on first sight, in a table that has room for it.
+// The number of a text with that hash, assigned at first sight, in a table that has room for it.
 SESSREC__INLINE sessrec_result sessrec__ids_intern_hashed(sessrec__ids *ids, const char *text, size_t size,
                                                           uint32_t hash, int32_t *out) {
     sessrec__slot *slot = sessrec__ids_slot(ids, text, size, hash);
@@ -8072,10 +8079,10 @@ static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, s
 
 // ===========================================================================================================
 // >>threads   run count tasks, return when all are done
-// Task i always gets the same work whoever runs it, so results do not depend on the number of threads. Thread
-// t begins with task t, whose memory may still be in its cache, and goes on with any that nobody has begun:
-// a thread that the system does not run delays nothing. Workers wait for the next region by spinning for some
-// microseconds before they sleep: a training step has six regions and lasts less than a millisecond.
+// Task i always has the same work, whoever runs it, so results do not depend on the number of threads. Thread
+// t starts with task t, whose memory may still be in its cache, and continues with any task that nobody has
+// started, so a thread that the system does not run delays nothing. Workers spin for some microseconds before
+// they sleep, because a training step has six regions and takes less than a millisecond.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -8099,7 +8106,7 @@ SESSREC__INLINE void sessrec__pause(void) { YieldProcessor(); }
 SESSREC__INLINE int32_t sessrec__read_shared(int32_t *shared) {
     return __atomic_load_n(shared, __ATOMIC_SEQ_CST);
 }
-// An exchange, as emulators of AArch64 on x86 let a load overtake a plain store. On x86 it is the same
+// An exchange, because emulators of AArch64 on x86 let a load overtake a plain store. On x86 it is the same
 // instruction.
 SESSREC__INLINE void sessrec__write_shared(int32_t *shared, int32_t value) {
     (void)__atomic_exchange_n(shared, value, __ATOMIC_SEQ_CST);
@@ -8157,7 +8164,8 @@ SESSREC__INLINE void sessrec__yield(void) { sched_yield(); }
 #ifndef SESSREC_NO_THREADS
 
 // Claims an open task for a thread, its own first; -1: there is none for it. Between the look and the claim
-// the region may have ended and another begun: then the task is one of that, which is as good.
+// the region may have ended and another begun; the claimed task then belongs to that one, which is just as
+// good.
 static int32_t sessrec__pool_claim(sessrec__pool *pool, int32_t number) {
     uint32_t open;
     const int32_t active = sessrec__read_shared(&pool->active);
@@ -8177,8 +8185,8 @@ static int sessrec__pool_calls(sessrec__pool *pool, int32_t number) {
            (sessrec__read_shared(&pool->open) && number < sessrec__read_shared(&pool->active));
 }
 
-// The caller opens tasks before it looks who sleeps, and a worker says that it sleeps before it looks for
-// tasks: one of them sees the other. The same holds for `done` and `waiting`.
+// The caller opens tasks before it looks for sleepers, and a worker announces its sleep before it looks for
+// tasks, so one of them sees the other. The same holds for `done` and `waiting`.
 static void sessrec__pool_wait(sessrec__worker *self) {
     sessrec__pool *pool = self->pool;
     for (int32_t spin = 0; spin < SESSREC__SPINS; ++spin) {
@@ -8192,7 +8200,7 @@ static void sessrec__pool_wait(sessrec__worker *self) {
     sessrec__leave_lock(&pool->lock);
 }
 
-// Bit i of `open` stands for the tasks i, i + MAX_THREADS, ...
+// Bit i of `open` represents the tasks i, i + MAX_THREADS, ...
 static void sessrec__pool_do(sessrec__pool *pool, int32_t i) {
     for (int64_t task = i; task < pool->count; task += SESSREC__MAX_THREADS)
         pool->task(pool->context, (int32_t)task);
@@ -8239,8 +8247,8 @@ static void sessrec__pool_await(sessrec__pool *pool, int32_t done) {
 #ifndef SESSREC__MOST_THREADS  // a test may want more
 #  define SESSREC__MOST_THREADS sessrec_processor_count()
 #endif
-// How many threads a configuration asks for. Its own are not more than there are processors: others would
-// only take turns with them.
+// How many threads a configuration asks for. The library starts no more than there are processors, because
+// more would only take turns.
 static int32_t sessrec__pool_threads(int32_t asked, const sessrec_jobs *jobs) {
     if (asked <= 0 || (!jobs->run && asked > SESSREC__MOST_THREADS)) asked = SESSREC__MOST_THREADS;
     return asked < SESSREC__MAX_THREADS ? asked : SESSREC__MAX_THREADS;
@@ -8312,10 +8320,9 @@ static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task 
 #endif
 }
 
-// After each step of many that are alike, with the time it took: finds out how many threads pay. Where the
-// processors are far apart, or busy with other work, fewer can be faster, and one always is as fast as one.
-// Now and then half or twice as many are tried for a window of steps, and stay if they are faster. The more
-// trials have failed the rarer they become.
+// Called after each of many similar steps, with its time, to find out how many threads are worth using. If
+// the processors are far apart or busy, fewer can be faster. Now and then half or twice as many are tried for
+// a window of steps, and kept if they are faster. The more trials have failed, the rarer they become.
 static void sessrec__pool_pace(sessrec__pool *pool, double seconds) {
     const int32_t skipped = 2;  // until memory is where the threads are that use it now
     if (pool->jobs.run || pool->threads < 2) return;
@@ -8349,15 +8356,14 @@ static void sessrec__pool_pace(sessrec__pool *pool, double seconds) {
 // ===========================================================================================================
 // >>vectors   a few operations on a vector of floats, in plain C, NEON, AVX2 and AVX-512
 // The kernels below are written once, in two dozen operations on a vector of LANES floats: 1 in plain C, 4 in
-// NEON, 8 in AVX2, 16 in AVX-512. To build them this file includes itself once for each instruction set; then
-// V(fma, a, b, c) is sessrec__plain_fma(a, b, c), sessrec__avx2_fma(a, b, c), and so on. So every path does
-// the same operations on each number and gives the same bits. One rule keeps it so: a product that is added
-// to something is always an fma. A compiler may fuse a * b + c or not, as it likes; with nothing left to fuse
-// it has no choice.
+// NEON, 8 in AVX2, 16 in AVX-512. To build them this file includes itself once per instruction set; V(fma, a,
+// b, c) is then sessrec__plain_fma(a, b, c), sessrec__avx2_fma(a, b, c), and so on. So every path does the
+// same operations on each number and gives the same bits. One rule guarantees this: a product that is added
+// to something is always an fma. A compiler may or may not fuse a * b + c, but here nothing is left to fuse.
 // ===========================================================================================================
 
-// a * b + c, rounded once. Without a fused instruction the product is exact in double, and the sum is rounded
-// to odd there, after which the rounding to float is the right one (Boldo, Melquiond 2008).
+// a * b + c, rounded once. Without a fused instruction the product is exact in double, the sum is rounded to
+// odd in double, and then the rounding to float is correct (Boldo, Melquiond 2008).
 SESSREC__INLINE float sessrec__fma(float a, float b, float c) {
 #if defined(SESSREC__DOUBLE)
     return fma(a, b, c);
@@ -8435,7 +8441,7 @@ SESSREC__OP(int32_t, widen, (int32_t part, int32_t sum)) { return sum + part; }
 SESSREC__OP(float, floats, (int32_t a)) { return (float)a; }
 // whether any lane has a >= b, or a NaN
 SESSREC__OP(int, any, (float a, float b)) { return !(a < b); }
-// p * 2^n, where n stands in the low bits of t = n + 1.5 * 2^23; p and the result are normal numbers
+// p * 2^n, where n is in the low bits of t = n + 1.5 * 2^23; p and the result are normal numbers
 SESSREC__OP(float, scale2, (float p, float t)) {
     uint32_t bits, shift;
     memcpy(&bits, &p, sizeof bits);
@@ -8504,7 +8510,8 @@ SESSREC__OP(int32x4_t, octet, (const uint8_t *x, const int8_t *h, int32x4_t part
                     high = vreinterpretq_s8_u8(vshrq_n_u8(codes, 4));
     int32_t half[2];
     memcpy(half, h, sizeof half);
-    const int8x8_t h0 = vreinterpret_s8_s32(vdup_n_s32(half[0])), h1 = vreinterpret_s8_s32(vdup_n_s32(half[1]));
+    const int8x8_t h0 = vreinterpret_s8_s32(vdup_n_s32(half[0]));
+    const int8x8_t h1 = vreinterpret_s8_s32(vdup_n_s32(half[1]));
     const int16x8_t a = vmlal_s8(vmull_s8(vget_low_s8(low), h0), vget_low_s8(high), h1),
                     b = vmlal_s8(vmull_s8(vget_high_s8(low), h0), vget_high_s8(high), h1);
     return vaddq_s32(part, vpaddq_s32(vpaddlq_s16(a), vpaddlq_s16(b)));
@@ -8555,7 +8562,7 @@ SESSREC__OP(SESSREC__INTEGERS, pairs, (SESSREC__INTEGERS a, SESSREC__INTEGERS b)
 SESSREC__OP(int, any, (sessrec__vec a, sessrec__vec b)) {
     return SESSREC__SOME(~(SESSREC__INTEGERS)(a < b)) != 0;
 }
-// In bits 0-3 and 16-19 of a lane stand codes 0 and 2, if the machine counts bytes from the low end.
+// In bits 0-3 and 16-19 of a lane are codes 0 and 2, if the machine counts bytes from the low end.
 SESSREC__OP(SESSREC__INTEGERS, octet, (const uint8_t *x, const int8_t *h, SESSREC__INTEGERS part)) {
     SESSREC__INTEGERS codes;
     memcpy(&codes, x, sizeof codes);
@@ -8604,7 +8611,7 @@ SESSREC__OP(sessrec__vec, fma, (sessrec__vec a, sessrec__vec b, sessrec__vec c))
 
 // ---- AVX2 and AVX-512, which differ in little but their width ----
 // MM(name) is _mm256_name or _mm512_name. MM_ALL is the form of AVX-512 with a mask, of all lanes: some
-// versions of gcc warn about their own headers where the one without stands.
+// versions of gcc warn about their own headers where the one without is used.
 
 SESSREC__OP(sessrec__vec, all, (float x)) { return SESSREC__MM(set1_ps)(x); }
 SESSREC__OP(sessrec__vec, load, (const float *p)) { return SESSREC__MM(loadu_ps)(p); }
@@ -8721,9 +8728,9 @@ SESSREC__OP1(minus, V(sub, V(all, 0), a))
 
 // ---- matrix product: C [M,N] = A [M,K] B [K,N], added to C if asked ----
 // The plain kernel is the definition: each element is one chain of fused multiply-adds over k in order. The
-// tiled one computes the same chains, ROWS x VECTORS of them at a time in registers: a row of B is loaded
-// once for ROWS rows of A. It walks K in blocks so that the part of B under work stays in the first-level
-// cache; going on from the stored sum does not change the chain.
+// tiled one computes the same chains, ROWS x VECTORS at a time in registers: a row of B is loaded once for
+// ROWS rows of A. It goes through K in blocks, so that the current part of B stays in the first-level cache;
+// continuing from the stored sum does not change the chain.
 
 #ifndef SESSREC__TILE_ROWS
 
@@ -8755,7 +8762,7 @@ SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *
 #  else
 
 // rows and vectors are constants wherever this is inlined. The last vector may have fewer columns than lanes.
-// The sums go on from `start`, which may be C, or a row for all with start_row 0; NULL: from 0.
+// The sums continue from `start`, which may be C, or a row for all with start_row 0; NULL: from 0.
 SESSREC__OP(void, tile, (const int rows, const int vectors, int32_t columns, int32_t K, const float *A,
                          ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row,
                          const float *start, ptrdiff_t start_row, float *C, ptrdiff_t c_row)) {
@@ -8790,7 +8797,7 @@ SESSREC__OP(void, tile, (const int rows, const int vectors, int32_t columns, int
       SESSREC__ROWS(SESSREC__TILE_ROWS / 2, vectors);                                                        \
       SESSREC__ROWS(1, vectors)
 
-// A block of K, strip by strip, of which none should have but one vector.
+// A block of K, strip by strip, so that no strip has a single vector.
 SESSREC__KERNEL(void, strips, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                ptrdiff_t a_col, const float *B, ptrdiff_t b_row, const float *start,
                                ptrdiff_t start_row, float *C, ptrdiff_t c_row)) {
@@ -8825,8 +8832,8 @@ SESSREC__KERNEL(void, matmul, (int32_t M, int32_t N, int32_t K, const float *A, 
 
 #  endif  // SESSREC__TILE_ROWS
 
-// y [columns,rows] = x^T for x [rows,columns], a square of vectors at a time; whole says that none of it lies
-// outside.
+// y [columns,rows] = x^T for x [rows,columns], a square of vectors at a time; whole means that the square
+// lies inside.
 SESSREC__OP(void, transpose_square, (const int whole, int32_t rows, int32_t columns, const float *x,
                                      ptrdiff_t x_row, float *y, ptrdiff_t y_row)) {
     sessrec__vec row[SESSREC__LANES];
@@ -8867,7 +8874,7 @@ SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *
 }
 #  endif
 
-// sum + x h for one column of LANES rows after the other; whole says that there are LANES columns.
+// sum + x h, one column of LANES rows at a time; whole means that there are LANES columns.
 SESSREC__OP(sessrec__vec, dots_square, (const int whole, int32_t columns, const float *x, ptrdiff_t x_row,
                                         const float *h, sessrec__vec sum)) {
     sessrec__vec row[SESSREC__LANES];
@@ -8900,7 +8907,7 @@ SESSREC__KERNEL(void, dots, (int32_t rows, int32_t width, const float *x, ptrdif
     }
 }
 
-// The same for rows that stand anywhere, with their own elements of bias. Eight chains at a time, so that
+// The same for rows that are scattered, with their own elements of bias. Eight chains run at a time, so that
 // none waits for its own sums.
 SESSREC__KERNEL(void, dots_at, (int32_t count, const int32_t *row, int32_t width, const float *x,
                                 const float *h, const float *bias, float *y)) {
@@ -8921,8 +8928,8 @@ SESSREC__KERNEL(void, dots_at, (int32_t count, const int32_t *row, int32_t width
 }
 
 // The screen of >>streaming: which of the items first .. first+count-1 may score `least` or more; first is a
-// multiple of 16. Writes them to out [count] and returns their number. Sums of whole numbers are exact: every
-// path finds the same items.
+// multiple of 16. Writes them to out [count] and returns how many. Integer sums are exact, so every path
+// finds the same items.
 SESSREC__KERNEL(int32_t, screen, (const sessrec__screen *s, int32_t first, int32_t count, float least,
                                   int32_t *out)) {
     enum { VECTORS = 16 / SESSREC__LANES };
@@ -8961,8 +8968,8 @@ SESSREC__KERNEL(int32_t, screen, (const sessrec__screen *s, int32_t first, int32
 }
 
 // ---- exp, sigmoid, tanh, softplus of a vector: largest relative error 2e-7 ----
-// Below -32 exp and sigmoid are 0. A millionth of the last digit of 1 changes no sum, but a few such factors
-// make denormal numbers, and a processor takes a hundred times as long for a product with one of these.
+// Below -32 exp and sigmoid are 0. A millionth of the last digit of 1 changes no sum, but products of a few
+// such factors are denormal numbers, which take a processor a hundred times as long.
 #define SESSREC__LOWEST V(all, -32)
 
 // c_0 + x (c_1 + x (c_2 + ...)), of `count` constants
@@ -8972,8 +8979,8 @@ SESSREC__OP(sessrec__vec, polynomial, (sessrec__vec x, const int count, const fl
     return y;
 }
 
-// e^x = 2^n e^r with n the integer next to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). From 88.7 on it
-// is nearly the largest float, and infinity only for infinity. NaN goes through.
+// e^x = 2^n e^r with n the integer nearest to x / ln 2, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r). From 88.7 on
+// it is nearly the largest float, and infinite only for infinity. NaN stays NaN.
 SESSREC__OP(sessrec__vec, exp, (sessrec__vec x)) {
 #ifdef SESSREC__DOUBLE
     return exp(x);
@@ -9082,8 +9089,8 @@ SESSREC__KERNEL(void, blend_back, (int32_t n, const float *up, const float *z, c
 }
 
 // ---- reductions ----
-// Sixteen running sums whatever the width of a vector: element i goes to number i mod 16. They are joined
-// halves against halves.
+// Sixteen running sums for any width of a vector: element i goes to number i mod 16. They are then added half
+// to half.
 
 #  define SESSREC__REDUCE(name, arguments, value)                                                            \
     SESSREC__KERNEL(float, name, arguments) {                                                                \
@@ -9101,7 +9108,7 @@ SESSREC__REDUCE(sum, (int32_t n, const float *x), V(add, sum[r], SESSREC__AT(x))
 SESSREC__REDUCE(dot, (int32_t n, const float *a, const float *b),
                 V(fma, SESSREC__AT(a), SESSREC__AT(b), sum[r]))
 
-// The order does not matter to a maximum.
+// A maximum does not depend on the order.
 SESSREC__KERNEL(float, max, (int32_t n, const float *x)) {
     sessrec__vec most = V(all, x[0]);
     float lane[SESSREC__LANES], result = x[0];
@@ -9140,10 +9147,10 @@ SESSREC__KERNEL(void, tally, (int32_t n, const float *x, float value, int32_t *h
     }
 }
 
-// ---- an optimizer step; the formulas stand at >>optimizers ----
+// ---- an optimizer step; the formulas are at >>optimizers ----
 #ifndef SESSREC_NO_TRAINING
 
-// Each finds from the gradient g what becomes of first and second, and the step d; then
+// Each computes from the gradient g the new first and second, and the step d; then
 // w -= rate d, or with momentum v = mu v - rate d, w += v. The configuration is copied, so that no store into
 // the arrays can change it.
 #  define SESSREC__FIRST V(get, u->first + i, n - i)
@@ -9209,7 +9216,7 @@ SESSREC__KERNEL(void, update, (const sessrec__update *u, int32_t n)) {
 #  undef SESSREC__MEAN
 #endif // SESSREC_NO_TRAINING
 
-// What only training needs, and evaluation, is left out without a warning.
+// Kernels that only training and evaluation need are unused elsewhere, without a warning.
 #ifdef SESSREC_NO_TRAINING
 #  define SESSREC__TRAINS(name) (0 ? SESSREC__K(name) : NULL)
 #else
@@ -9427,7 +9434,7 @@ static int sessrec__worth_blas(int32_t M, int32_t N, int32_t K) {
 }
 #endif
 
-// C [M,N] = A [M,K] B [K,N] (added to C if accumulate). Element (i,k) of A stands at A[i*a_row + k*a_col],
+// C [M,N] = A [M,K] B [K,N] (added to C if accumulate). Element (i,k) of A is at A[i*a_row + k*a_col],
 // one of which is 1; rows of B and C are b_row and c_row apart.
 static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A,
                             ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
@@ -9461,7 +9468,7 @@ static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32
 #endif
 
 // ===========================================================================================================
-// >>blocks   matrix products, functions, draws and threads for the caller's own models
+// >>blocks   matrix products, functions, draws and threads for your own models
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -9685,7 +9692,7 @@ SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes) {
 
 // ---- values to text ----
 
-// A text that is being written into a place of a certain size.
+// A text that is being written into a buffer.
 typedef struct sessrec__spelling {
     char *text;
     size_t size, used, wanted;
@@ -9702,8 +9709,8 @@ static void sessrec__spell_whole(sessrec__spelling *w, int64_t value) {
     sessrec__spell(w, at, strlen(at));
 }
 
-// As few digits as read back as the same float, which takes nine at the most. The point of snprintf would be
-// that of the locale.
+// As few digits as give the same float when read, at most nine. snprintf would use the locale's decimal
+// point.
 static void sessrec__spell_number(sessrec__spelling *w, double value) {
     const double size = fabs(value);
     if (!(size < HUGE_VAL)) {
@@ -9720,7 +9727,7 @@ static void sessrec__spell_number(sessrec__spelling *w, double value) {
     if (value < 0) sessrec__spell(w, "-", 1);
     char text[24];
     const char *at = sessrec__decimal(digits, text);
-    int left = (int)strlen(at), point = power + left;  // the point stands behind so many digits
+    int left = (int)strlen(at), point = power + left;  // digits before the point
     const int scientific = point > 10 || point < -3;
     if (scientific) {
         sessrec__spell(w, at++, 1);
@@ -9966,7 +9973,7 @@ SESSREC_API sessrec_result sessrec_config_set(sessrec_config *config, const char
     return result;
 }
 
-// Every field is one that its own text would give, and they go together.
+// Every field has a value that its text could set, and the values are consistent.
 SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec_error *err) {
     sessrec__option option;
     if (!c) return sessrec__null(err);
@@ -9989,7 +9996,8 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
                              "activation_a and activation_b must be from 0 to 1000000");
     if (c->batch_size == 1 && !c->negatives)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "with batch 1 and negatives 0 a target has nothing to be compared with");
+                             "with batch 1 and negatives 0 a target has nothing to be compared with: "
+                             "raise one of them");
     return SESSREC_OK;
 }
 
@@ -10019,8 +10027,8 @@ typedef int sessrec__handle;
 typedef FILE *sessrec__handle;
 #    define SESSREC__NO_HANDLE NULL
 #  endif
-// A file that is to be written: where, by whom, and how a file begins that it may replace (NULL: any). The
-// rest is for >>disk.
+// A file to write: its path and content, and how a file that it may replace begins (NULL: any). The rest is
+// for >>disk.
 typedef struct sessrec__save {
     const char *path, *begins;
     sessrec__producer produce;
@@ -10091,7 +10099,7 @@ static uint32_t sessrec__crc_words(uint32_t rest, const unsigned char *at, size_
 }
 #endif
 
-// The checksum of some bytes. `seed` is 0, or the checksum of bytes that came before them.
+// The checksum of some bytes. `seed` is 0 or the checksum of the preceding bytes.
 static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
     const unsigned char *at = (const unsigned char *)bytes;
     uint32_t rest = ~seed;
@@ -10107,12 +10115,12 @@ static uint32_t sessrec__crc32c(uint32_t seed, const void *bytes, size_t size) {
 #undef SESSREC__HAS_CRC
 #undef SESSREC__CRC_WORD
 
-// Whether `count` numbers of 32 bits are below a limit, which is 2^31 at most; the highest bit of each must
-// be 0 unless it is in `sign`. Looks at the bits of floats, because a compiler that was told to be fast
-// believes that there are no NaNs. Eight at a time, which compilers make vectors of.
+// Whether `count` 32-bit numbers are below a limit of at most 2^31; the highest bit of each must be 0 unless
+// it is in `sign`. Floats are checked by their bits, because -ffast-math compilers assume that there are no
+// NaNs. Eight at a time, so that compilers vectorize it.
 static int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign, uint32_t limit) {
     const char *at = (const char *)numbers;
-    const uint32_t high = 0x80000000u, carry = high - limit;  // carries into the highest bit from the limit on
+    const uint32_t high = 0x80000000u, carry = high - limit;  // carries into the highest bit from limit on
     uint32_t bits[8], found = 0;
     for (; count >= 8; count -= 8, at += sizeof bits) {
         uint32_t any = 0;
@@ -10130,13 +10138,13 @@ static int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign
 // ===========================================================================================================
 // >>log   click logs
 // Rows of a file, single events and arrays all become events (session, item, time) in the order of the input.
-// Their ids are numbered in tables; a session's key is its id and, if the event has a user, the user's
-// number. sessrec__group then sorts sessions by the time of their first event and events inside a session by
-// time, both stable, and leaves out ids without an event. Filters, cuts and splits group the events of a log
-// again, with another session, or none, for each.
+// Tables number their ids; a session's key is its id and, if the event has a user, the user's number.
+// sessrec__group then sorts sessions by the time of their first event and events within a session by time,
+// both stably, and drops ids without events. Filters, cuts and splits group the events of a log again, with
+// another session, or none, for each.
 //   items [events], times [events], session_begins [sessions+1], session_users [sessions], supports [items]
-// Reading keeps 16 bytes an event until the 12 bytes of the grouped form are made; grouping needs some 28
-// bytes a session.
+// Reading keeps 16 bytes per event until the grouped form of 12 bytes is made; grouping needs about 28 bytes
+// per session.
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
@@ -10154,13 +10162,13 @@ enum {
 // Rows whose ids are numbered together; room for an id, its NUL, a user's number and 8 more bytes; notes.
 enum { SESSREC__ROWS = 64, SESSREC__ID_ROOM = SESSREC_MAX_ID + 16, SESSREC__NOTES = 16 };
 
-// Bytes that stand in somebody else's memory: a field of a line, an id.
+// Bytes in someone else's memory: a field of a line, an id.
 typedef struct sessrec__text {
     const char *at;
     size_t size;
 } sessrec__text;
 
-// An id that waits for its slot to come into the cache. at == NULL: there is none.
+// An id whose slot is being prefetched. at == NULL: there is none.
 typedef struct sessrec__waiting {
     const char *at;
     uint32_t size, hash;
@@ -10171,7 +10179,7 @@ typedef struct sessrec__intake {
     int64_t count, room;    // events
     double *time, *offset;  // [room]; offset, to be added to the time, only while a file has one
     int32_t *label, *item;  // [room] numbers in the tables
-    int32_t rows;           // that wait behind those events
+    int32_t rows;           // that wait after those events
     sessrec__waiting id[SESSREC__IDS][SESSREC__ROWS];
     char session[SESSREC__ROWS][SESSREC__ID_ROOM];      // keys of sessions of users
     char number[SESSREC__IDS][SESSREC__ROWS][32];       // ids that are integers
@@ -10239,8 +10247,7 @@ SESSREC_API void sessrec_log_destroy(sessrec_log *log) {
     sessrec__free(&memory, log);
 }
 
-// Copies ids to an empty table, in the order that is given. Their texts are anywhere: some are asked for in
-// time.
+// Copies ids to an empty table in the given order. Their texts are scattered, so some are prefetched.
 static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count,
                                         sessrec__ids *to) {
     const int32_t ahead = 16;
@@ -10253,7 +10260,7 @@ static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t 
     return result;
 }
 
-// The sentence for what can go wrong far from any row.
+// The sentence for errors that belong to no row.
 static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result result) {
     if (result == SESSREC_OUT_OF_MEMORY) return sessrec__no_memory(err);
     if (result == SESSREC_TOO_LARGE)
@@ -10307,7 +10314,7 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
     return SESSREC_OK;
 }
 
-// Events to be grouped, and what that needs. A label is the number of a session before sessions are sorted.
+// Events to group, and what grouping needs. A label is a session's number before sessions are sorted.
 typedef struct sessrec__grouping {
     sessrec_log *log;  // that is made
     int64_t count;
@@ -10355,7 +10362,7 @@ static void sessrec__log_layout(void *object, sessrec__layout *layout) {
 }
 
 // Lists what the log will have: items with events and known ones, users with sessions, and the sessions by
-// start, equal ones as the labels are.
+// start, equal ones in the order of labels.
 static sessrec_result sessrec__group_count(sessrec__grouping *g) {
     sessrec_log_view *view = &g->log->view;
     int32_t *sessions = &g->count_of[SESSREC__SESSION], *user = g->number[SESSREC__USER];
@@ -10417,7 +10424,7 @@ static sessrec_result sessrec__group_move(sessrec__grouping *g) {
     return result;
 }
 
-// Makes a finished log of events; names are the tables that their numbers belong to.
+// Makes a finished log from events; names are the tables that their numbers refer to.
 static sessrec_result sessrec__group(const sessrec_log *source, sessrec__grouping *g,
                                      const sessrec__ids *names, sessrec_log **out) {
     for (int role = 0; role < SESSREC__IDS; ++role) g->all[role] = names[role].count;
@@ -10478,8 +10485,8 @@ static sessrec_result sessrec__number_ids(sessrec__ids *ids, const sessrec__wait
     return result;
 }
 
-// Numbers the ids of the rows that wait, which become events. A session of a user has the user's number
-// behind the NUL of its id.
+// Numbers the ids of the waiting rows and makes them events. A user's session has the user's number after the
+// NUL of its id.
 static sessrec_result sessrec__flush(sessrec_log *log) {
     sessrec__intake *in = log->in;
     sessrec__waiting *session = in->id[SESSREC__SESSION];
@@ -10518,7 +10525,7 @@ static int sessrec__reserve_events(sessrec_log *log, int64_t events) {
     return 1;
 }
 
-// Lets a row wait. Its ids have been checked; an empty user is none. 8 bytes behind each id can be read.
+// Queues a row. Its ids have been checked; an empty user is none. 8 bytes after each id can be read.
 static sessrec_result sessrec__take_event(sessrec_log *log, const sessrec__text *id, double time,
                                           double offset) {
     sessrec__intake *in = log->in;
@@ -10596,7 +10603,7 @@ SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t use
     return sessrec_log_add_many(log, 1, &user, &session, &item, &time);
 }
 
-// What a reader of the log should know of the finished log.
+// Notes about the finished log.
 static void sessrec__log_remarks(sessrec_log *log) {
     static const char *const none[6] = {"NA", "NULL", "null", "nan", "None", "\\N"};
     const sessrec_log_view *v = &log->view;
@@ -10651,7 +10658,7 @@ SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *e
     sessrec_log *fresh = NULL;
     int32_t *user = NULL;
     if (!log || !log->in)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is finished already");
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is already finished");
     if (log->in->failure.code) {
         if (err) *err = log->in->failure;
         return log->in->failure.code;
@@ -10685,7 +10692,7 @@ SESSREC_API const char *sessrec_log_note(const sessrec_log *log, int32_t index) 
     return log && index >= 0 && index < log->notes ? log->note[index].text : NULL;
 }
 
-// Before a log is finished its numbers are not final, and nobody has seen them.
+// Before a log is finished its numbers are not final, and the caller has not seen them.
 static const char *sessrec__log_id(const sessrec_log *log, int role, int32_t index) {
     const int known = log && !log->in && index >= 0 && index < log->ids[role].count;
     return known ? sessrec__ids_text(&log->ids[role], index) : NULL;
@@ -10712,7 +10719,7 @@ SESSREC_API int32_t sessrec_log_find_number(const sessrec_log *log, int64_t id) 
 
 // ---- times ----
 
-// What is looked at of a time: more than this library writes.
+// The part of a time that is read: more than this library writes.
 enum { SESSREC__MAX_TIME = 400 };
 
 SESSREC__INLINE int sessrec__is_digit(char c) {
@@ -10729,8 +10736,8 @@ static int sessrec__accept(const char **at, const char *end, char wanted) {
     return 1;
 }
 
-// The double nearest to digits * 10^exponent. strtod gets a text without a point, which each locale writes in
-// its own way.
+// The double nearest to digits * 10^exponent. strtod gets a text without a decimal point, which each locale
+// writes in its own way.
 static double sessrec__to_double(int64_t exponent, const char *digits, size_t size) {
     char text[SESSREC__MAX_TIME + 32], decimal[24];
     size_t used = 0;
@@ -10741,7 +10748,7 @@ static double sessrec__to_double(int64_t exponent, const char *digits, size_t si
     return strtod(text, NULL);
 }
 
-// The same where the digits are a number: one rounding if it and the power are exact as doubles.
+// The same for digits in a number: one rounding if it and the power are exact as doubles.
 SESSREC__INLINE double sessrec__scale(uint64_t number, int64_t exponent, const char *digits, size_t size) {
     static const double power[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -10818,8 +10825,8 @@ static int sessrec__date_seconds(const sessrec__date *d, double *out) {
     return 1;
 }
 
-// A time of day behind a date, if one is there: H:MM[:SS[.fff]], [AM|PM], and UTC, GMT, Z, +HH, +HH:MM or
-// +HHMM. Seven digits of a fraction count: a double of today's seconds holds no more.
+// A time of day after a date, if there is one: H:MM[:SS[.fff]], [AM|PM], and UTC, GMT, Z, +HH, +HH:MM or
+// +HHMM. Seven digits of a fraction are used: a double of today's seconds has no more.
 static int sessrec__parse_clock(const char **begin, const char *end, sessrec__date *d) {
     const char *at = *begin;
     int hours = 0, minutes = 0, digit;
@@ -10874,7 +10881,7 @@ static int sessrec__parse_clock(const char **begin, const char *end, sessrec__da
 }
 
 // How dates may be written: Y year, m month, b its name, d day, a day of the week, C time of day; a blank is
-// any number of them. In the last four forms day and month may be exchanged.
+// any number of them. In the last four forms day and month could be swapped.
 enum { SESSREC__DATE_FORMS = 16, SESSREC__EITHER_ORDER = 12 };
 static int sessrec__match_date(int form, const char *at, const char *end, double *out) {
     static const char *const forms[SESSREC__DATE_FORMS] = {
@@ -10914,7 +10921,7 @@ static int sessrec__match_date(int form, const char *at, const char *end, double
     return at == end && sessrec__date_seconds(&d, out);
 }
 
-// Digits without anything between: YYYYMMDD[HH[MM[SS]]], or MMDD in the year 2000, which has a February 29.
+// Digits without separators: YYYYMMDD[HH[MM[SS]]], or MMDD in the year 2000, which has a February 29.
 static int sessrec__parse_date_digits(const char *at, const char *end, double *out) {
     const int64_t size = end - at;
     sessrec__date d;
@@ -10932,10 +10939,10 @@ static int sessrec__parse_date_digits(const char *at, const char *end, double *o
 
 // ---- lines and fields ----
 
-// Bytes of a row at most; that are read at a time; that can be read behind a row.
+// Bytes: the most of a row; read at a time; readable after a row.
 enum { SESSREC__MAX_ROW = 1 << 20, SESSREC__MAX_BLOCK = 1 << 22, SESSREC__SLACK = 16 };
 
-// What a bad row is counted by: where it is bad, and why; and what helps.
+// What bad rows are counted by: where they are bad, and why; and what helps.
 enum { SESSREC__OF_ROW = SESSREC__WHERE, SESSREC__PLACES };
 static const char *const sessrec__places[SESSREC__PLACES] = {"session id", "item id", "user id",
                                                              "time",       "offset",  "row"};
@@ -10959,17 +10966,17 @@ static const char *const sessrec__problems[SESSREC__PROBLEMS][2] = {
     {"", ""},
     {"has too few fields", ""},
     {"has a quote that is not closed", "; if quotes are plain text in this log: --no-quotes"},
-    {"has text behind a closing quote", "; if quotes are plain text in this log: --no-quotes"},
+    {"has text after a closing quote", "; if quotes are plain text in this log: --no-quotes"},
     {"is longer than 1 MiB", ""},
-    {"is no JSON object on one line", ""},
+    {"is not a JSON object on one line", ""},
     {"has no key of the session, item or time",
      " (--session-column, --item-column, --time-column); flatten lists first: "
      "jq -c '.session as $s | .events[] | {session: $s, item: .aid, time: .ts}'"},
-    {"is blank", "; --skip-bad-rows passes over such rows"},
+    {"is blank", "; --skip-bad-rows skips such rows"},
     {"is longer than 255 bytes", ""},
     {"has a NUL byte in it", ""},
     {"is neither a number nor a date like 2014-04-07T10:51:09Z", ""},
-    {"is a date whose day and month could be exchanged", ": --day-first or --month-first"},
+    {"is a date whose day and month could be swapped", ": --day-first or --month-first"},
     {"is a date where earlier rows have numbers, or the other way round", ""}};
 
 // A text that is being read into a log.
@@ -10984,7 +10991,7 @@ typedef struct sessrec__reader {
     double size, bytes;  // of the text, 0: not known; of it that were read
     void *block;         // [room] the part of the text that is looked at
     int64_t room;
-    char *at, *end;              // what is not read yet; a line end and more bytes stand behind it
+    char *at, *end;              // what is not read yet; a line end and more bytes follow it
     int more, unended, has_nul;  // there is more to come; the last line has no end; a NUL byte came
     int64_t line;                // number of the line at `at`
     char separator[3], newline;  // the separator's second byte: 0, or it has two
@@ -11001,14 +11008,14 @@ typedef struct sessrec__reader {
     int64_t first_spanning;
 } sessrec__reader;
 
-// What a row has for each column that is looked for, at == NULL if nothing.
+// A row's field for each column that is needed, at == NULL if it has none.
 typedef struct sessrec__row {
     sessrec__text field[SESSREC__WANTED], raw;
     int problem, unfinished;  // unfinished: the block does not hold all of it
     int64_t line;
 } sessrec__row;
 
-// The beginning of what a line has, fit for any terminal: UTF-8, nothing that controls, nothing else.
+// The beginning of a line, safe for any terminal: UTF-8 without control characters.
 static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown, size_t room) {
     size_t used = 0, i = 0;
     while (i < text.size && i < most) {
@@ -11031,7 +11038,7 @@ static const char *sessrec__excerpt(sessrec__text text, size_t most, char *shown
     return shown;
 }
 
-// Reads on, so that a whole row is there if the text has one. Rows that wait point into the block.
+// Reads on until a whole row is there, if the text has one. Waiting rows point into the block.
 static sessrec_result sessrec__fill(sessrec__reader *r) {
     size_t left = (size_t)(r->end - r->at), got = 1;
     if (!r->more || left > SESSREC__MAX_ROW + 2) return SESSREC_OK;
@@ -11040,7 +11047,7 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
     if (left) memmove(r->block, r->at, left);
     for (; got; left += got) {
         const int64_t largest = SESSREC__MAX_BLOCK;
-        const double all = r->size + 2 * SESSREC__SLACK;  // of a text whose size is known: room for it at once
+        const double all = r->size + 2 * SESSREC__SLACK;  // of a text of known size: room for it at once
         if ((int64_t)left + SESSREC__SLACK >= r->room && r->room >= SESSREC__MAX_BLOCK) break;
         if ((int64_t)left + SESSREC__SLACK >= r->room &&
             !sessrec__grow(&r->log->memory, &r->block, &r->room,
@@ -11081,30 +11088,30 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
     return SESSREC_OK;
 }
 
-// Where the field that begins at `at` stops: at a separator or a line end.
+// Where the field that begins at `at` ends: at a separator or a line end.
 SESSREC__INLINE char *sessrec__find_stop(const sessrec__reader *r, char *at) {
     const uint64_t separators = r->separators, newlines = r->newlines;
-    for (;; at += 8) {  // ends: a line end stands behind the text
+    for (;; at += 8) {  // ends: a line end follows the text
         const uint64_t word = sessrec__load_word(at), a = word ^ separators, b = word ^ newlines;
         const uint64_t marks =
             (((a - SESSREC__EACH_BYTE) & ~a) | ((b - SESSREC__EACH_BYTE) & ~b)) & 128 * SESSREC__EACH_BYTE;
         if (!marks) continue;
         at += sessrec__first_bit(marks) / 8;
         if (!r->separator[1] || *at == r->newline || at[1] == r->separator[1]) return at;
-        at -= 7;  // half a separator: go on behind it
+        at -= 7;  // half a separator: continue after it
     }
 }
 
-// Whether a field may end here; *at moves behind a carriage return.
+// Whether a field may end here; *at moves past a carriage return.
 static int sessrec__ends_field(const sessrec__reader *r, char **at) {
     if (**at == '\r' && (*at)[1] == r->newline) ++*at;
     return **at == r->newline ||
            (**at == r->separator[0] && (!r->separator[1] || (*at)[1] == r->separator[1]));
 }
 
-// Cuts a field and returns where it stops. A field in quotes ends with the first quote that is not doubled,
-// in another line perhaps; if no separator or line end follows, or there is none, the quotes are plain text
-// in a column that nobody asked for, and a problem in any other.
+// Cuts a field and returns where it ends. A field in quotes ends with the first quote that is not doubled,
+// possibly in another line. If no separator or line end follows, or there is no such quote, the quotes are
+// plain text in a column that nobody needs, and a problem in any other.
 static char *sessrec__cut_quoted(const sessrec__reader *r, char *at, int asked, sessrec__text *field,
                                  int *problem) {
     char *stop = at, *to;
@@ -11147,7 +11154,7 @@ SESSREC__INLINE char *sessrec__cut_field(const sessrec__reader *r, char *at, int
     return stop;
 }
 
-// Cuts the next row, and gives each column that is looked for its field.
+// Cuts the next row, and gives each needed column its field.
 static void sessrec__cut_row(sessrec__reader *r, sessrec__row *row) {
     char *at = r->at, *stop;
     int multiline = 0, next = 0, asked_for = r->wanted ? r->column[r->order[0]] : -1;
@@ -11179,7 +11186,7 @@ static void sessrec__cut_row(sessrec__reader *r, sessrec__row *row) {
 
 // ---- JSON lines ----
 
-// Behind the string that begins at `at`, whose quotes `text` leaves out; NULL if it does not end.
+// The end of the JSON string that begins at `at`; `text` is its content. NULL if it does not end.
 static char *sessrec__json_string(char *at, const char *end, sessrec__text *text) {
     text->at = ++at;
     for (; at < end && *at != '"'; ++at) at += *at == '\\';
@@ -11188,7 +11195,7 @@ static char *sessrec__json_string(char *at, const char *end, sessrec__text *text
     return at + 1;
 }
 
-// Replaces what follows backslashes, in place. A character beyond the first 65536 may be two of \u.
+// Replaces escapes, in place. A character beyond the first 65536 may be two of \u.
 static void sessrec__json_unescape(sessrec__text *text) {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
     char *put = (char *)(uintptr_t)text->at;
@@ -11230,7 +11237,7 @@ static void sessrec__json_unescape(sessrec__text *text) {
 
 static int sessrec__same_name(sessrec__text a, sessrec__text b);
 
-// Cuts a line that is one object. Lists and objects in it are passed over.
+// Cuts a line that is one object. Lists and objects in it are skipped.
 static void sessrec__cut_json(sessrec__reader *r, sessrec__row *row) {
     char *end = (char *)memchr(r->at, r->newline, (size_t)(r->end + 1 - r->at)), *at = r->at;
     memset(row, 0, sizeof *row);
@@ -11282,7 +11289,7 @@ static void sessrec__cut_json(sessrec__reader *r, sessrec__row *row) {
 
 // ---- columns ----
 
-// Any case, '_' and blanks ignored; what stands behind a colon is a type (user_id:token).
+// Ignores case, '_' and blanks; after a colon comes a type (user_id:token).
 static int sessrec__same_name(sessrec__text a, sessrec__text b) {
     size_t i = 0, j = 0;
     for (;; ++i, ++j) {
@@ -11316,7 +11323,7 @@ static int sessrec__is_digits(sessrec__text text) {
     return i && i == text.size;
 }
 
-// Notes the name of a column that is looked for, or its number.
+// Notes the name of a needed column, or its number.
 static sessrec_result sessrec__want(sessrec__reader *r, int column, const char *at, size_t size) {
     int64_t number = 0;
     const sessrec__text name = sessrec__text_of(at, size);
@@ -11326,12 +11333,12 @@ static sessrec_result sessrec__want(sessrec__reader *r, int column, const char *
     for (size_t i = 0; i < size && number <= SESSREC__MAX_ROW; ++i) number = number * 10 + (at[i] - '0');
     if (number < 1 || number > SESSREC__MAX_ROW)
         return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
-                             "\"%s\" is no column, they are counted from 1", at);
+                             "\"%s\" is not a column: columns are counted from 1", at);
     r->column[column] = (int)number - 1;
     return SESSREC_OK;
 }
 
-// Checks a format and notes what is to be looked for.
+// Checks a format and notes which columns are needed.
 static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_log_format *given) {
     if (given) r->format = *given;
     else r->format = sessrec_log_format_default();
@@ -11375,7 +11382,7 @@ static int sessrec__is_required(const sessrec__reader *r, int column) {
            (column != SESSREC__USER || strcmp(r->format.user_column, "UserId") != 0);
 }
 
-// What other files than texts begin with, and what makes a text of them.
+// How files that are not text begin, and what turns them into text.
 static sessrec_result sessrec__check_kind(const sessrec__reader *r) {
     static const struct {
         const char *magic, *name, *command;
@@ -11407,12 +11414,12 @@ static sessrec_result sessrec__check_kind(const sessrec__reader *r) {
     if (memchr(r->at, 0, line ? (size_t)(line - r->at) : size))
         return sessrec__fail(
             r->err, SESSREC_BAD_LOG, 0,
-            "this is no text: it has NUL bytes. If it is UTF-16, read the output of a command: "
+            "this is not text: it has NUL bytes. If it is UTF-16, read the output of a command: "
             "iconv -f UTF-16LE -t UTF-8 FILE | sessrec ... -");
     return SESSREC_OK;
 }
 
-// The separator that a line has most of, in the order in which they stand here if several are as many.
+// The most frequent separator of a line; among equals, the first of this list.
 static void sessrec__find_separator(sessrec__reader *r, sessrec__text line) {
     static const char *const candidates[6] = {"\t", ",", ";", "|", "::", " "};
     size_t most = 0;
@@ -11428,7 +11435,7 @@ static void sessrec__find_separator(sessrec__reader *r, sessrec__text line) {
     }
 }
 
-// Lists the columns that are looked for from left to right, by insertion.
+// Lists the needed columns from left to right, by insertion.
 static void sessrec__order_columns(sessrec__reader *r) {
     r->wanted = 0;
     for (int c = 0; c < SESSREC__WANTED; ++c) {
@@ -11440,7 +11447,7 @@ static void sessrec__order_columns(sessrec__reader *r) {
     }
 }
 
-// Finds the columns that are wanted by name in a header line. Returns the first that is missing, or -1.
+// Finds the columns needed by name in a header line. Returns the first that is missing, or -1.
 static int sessrec__read_header(sessrec__reader *r) {
     char *at = r->at;
     int problem = 0, blanks = 1, found[SESSREC__WANTED];
@@ -11467,7 +11474,7 @@ static int sessrec__read_header(sessrec__reader *r) {
     return -1;
 }
 
-// The first line with columns that are all given by number is a header if its time is a word and no field a
+// If all columns are given by number, the first line is a header if its time is a word and no field is a
 // number.
 static int sessrec__is_header(const sessrec__reader *r, const sessrec__row *row) {
     const sessrec__text time = row->field[SESSREC__TIME];
@@ -11481,8 +11488,8 @@ static int sessrec__is_header(const sessrec__reader *r, const sessrec__row *row)
 
 // ---- reading rows ----
 
-// A row that cannot be read: counted if the caller wants that, else the end of the reading. A header line
-// that comes again, where files were put together, is neither.
+// A row that cannot be read: counted if the caller wants that, else the end of reading. A repeated header
+// line, from concatenated files, is neither.
 static sessrec_result sessrec__bad_row(sessrec__reader *r, const sessrec__row *row, int place, int problem) {
     char shown[48];
     sessrec__text text = place < SESSREC__OF_ROW ? row->field[place] : row->raw;
@@ -11556,7 +11563,7 @@ static int sessrec__id_problem(const sessrec__reader *r, sessrec__text id) {
     return r->has_nul && memchr(id.at, 0, id.size) ? SESSREC__HAS_NUL : SESSREC__GOOD;
 }
 
-// Makes an event of a row that is cut, if the conditions want it.
+// Makes an event from a cut row, if the conditions are met.
 static sessrec_result sessrec__take_row(sessrec__reader *r, sessrec__row *row) {
     sessrec__text *field = row->field;
     double time = (double)(r->log->in->count + r->log->in->rows), offset = 0;
@@ -11583,7 +11590,7 @@ static sessrec_result sessrec__take_row(sessrec__reader *r, sessrec__row *row) {
     return sessrec__log_failed(r->err, sessrec__take_event(r->log, field, time, offset));
 }
 
-// Finds out how the text is laid out, from its first line that is not blank and no comment.
+// Finds the layout of the text from its first line that is neither blank nor a comment.
 static sessrec_result sessrec__start(sessrec__reader *r) {
     char shown[128], name[64];
     int names = 0, missing = -1;
@@ -11603,7 +11610,7 @@ static sessrec_result sessrec__start(sessrec__reader *r) {
         sessrec__text line = sessrec__text_of(r->at, (size_t)(end - r->at));
         if (line.size && line.at[line.size - 1] == '\r') --line.size;
         if (r->at == r->end)
-            return sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "the log is empty, not even a header is there");
+            return sessrec__fail(r->err, SESSREC_BAD_LOG, 0, "the log is empty: not even a header is there");
         if (line.size > SESSREC__MAX_ROW)
             return sessrec__fail(r->err, SESSREC_BAD_LOG, r->line, "the first line is longer than 1 MiB");
         r->json = line.size && *line.at == '{';
@@ -11644,7 +11651,7 @@ static sessrec_result sessrec__start(sessrec__reader *r) {
     return result;
 }
 
-// Drops the rest of a row that is longer than the block.
+// Skips the rest of a row that is longer than the block.
 static sessrec_result sessrec__drop_row(sessrec__reader *r) {
     sessrec_result result = SESSREC_OK;
     char *stop = NULL;
@@ -11657,8 +11664,8 @@ static sessrec_result sessrec__drop_row(sessrec__reader *r) {
     return result;
 }
 
-// When there is no more room for events, makes it for all of the text, if the rest is like what was read; not for
-// all of them where that was little. Without memory for so many, room comes bit by bit.
+// When room for events runs out, makes enough for the whole text, if the rest is like what was read; if
+// little was read, for less. Without memory for so many, room grows in small steps.
 static void sessrec__foresee(const sessrec__reader *r) {
     const int64_t known = r->log->in->count + r->log->in->rows, events = known - r->first_event;
     if (known < r->log->in->room || r->size <= 0) return;
@@ -11683,8 +11690,8 @@ static sessrec_result sessrec__read_rows(sessrec__reader *r) {
     return result ? result : sessrec__log_failed(r->err, sessrec__flush(r->log));
 }
 
-// Brings the times of a file to seconds. A unit that was not told is that of most numbers, by their size:
-// seconds of today have 10 digits, milliseconds 13; an offset lies within two days.
+// Converts the times of a file to seconds. A unit that was not given is found by the size of most numbers:
+// today's seconds have 10 digits, milliseconds 13; an offset is within two days.
 static sessrec_result sessrec__scale_times(sessrec__reader *r) {
     static const struct {
         const char *name;
@@ -11698,7 +11705,7 @@ static sessrec_result sessrec__scale_times(sessrec__reader *r) {
         (r->digits > 4 || numbers >= 20))
         return sessrec__fail(
             r->err, SESSREC_BAD_LOG, 0,
-            "the times look like dates without separators (%s), as seconds they would be of other days: "
+            "the times look like dates without separators (%s), as seconds they would be other days: "
             "--time-unit date reads them as dates, --time-unit s as seconds",
             r->digits == 4   ? "MMDD"
             : r->digits == 8 ? "YYYYMMDD"
@@ -11711,11 +11718,11 @@ static sessrec_result sessrec__scale_times(sessrec__reader *r) {
         unit = most + 1;
         if (in->offset || most)
             sessrec__fail(sessrec__note(r->log), SESSREC_OK, 0,
-                          "%s are read as %s, by their size; --time-unit decides",
+                          "%s are read as %s, by their size; --time-unit overrides this",
                           in->offset ? "the numbers of the second time column" : "times", units[unit].name);
         if (most && r->sizes[most] < numbers)
             sessrec__fail(sessrec__note(r->log), SESSREC_OK, 0,
-                          "%d of %d times are of another size than the others", numbers - r->sizes[most],
+                          "%d of %d times differ in magnitude from the others", numbers - r->sizes[most],
                           numbers);
     }
     for (int64_t e = r->first_event; e < in->count && in->offset; ++e)
@@ -11728,7 +11735,7 @@ static sessrec_result sessrec__scale_times(sessrec__reader *r) {
     return SESSREC_OK;
 }
 
-// Tells what was passed over, and what may be wrong.
+// Notes what was skipped, and what may be wrong.
 static void sessrec__remark_rows(sessrec__reader *r) {
     sessrec_log *log = r->log;
     const char *const of = r->name ? " of " : "", *const name = r->name ? r->name : "";
@@ -11736,7 +11743,7 @@ static void sessrec__remark_rows(sessrec__reader *r) {
         for (int k = 0; k < SESSREC__PROBLEMS; ++k)
             if (r->bad[p][k])
                 sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
-                              "rows passed over because the %s %s: %d, the first in line %d%s%s",
+                              "rows skipped because the %s %s: %d, the first in line %d%s%s",
                               sessrec__places[p], sessrec__problems[k][0], r->bad[p][k], r->first_bad[p][k],
                               of, name);
     if (r->spanning)
@@ -11745,13 +11752,13 @@ static void sessrec__remark_rows(sessrec__reader *r) {
                       "text in this log: --no-quotes",
                       r->spanning, r->first_spanning, of, name);
     if (r->headers)
-        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "header lines passed over further down: %d",
+        sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "repeated header lines skipped: %d",
                       r->headers);
     if (r->other_rows && !r->rows)
         sessrec__fail(sessrec__note(log), SESSREC_OK, 0, "no row has %s: --where", r->format.where);
     if (r->unended)
         sessrec__fail(sessrec__note(log), SESSREC_OK, 0,
-                      "the last line%s%s has no end; if the file was cut short, its last row is wrong", of,
+                      "the last line%s%s has no line end; if the file was cut off, its last row is wrong", of,
                       name);
 }
 
@@ -11783,7 +11790,7 @@ static sessrec_result sessrec__read_text(sessrec__reader *r, sessrec_log *log,
 SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out,
                                               sessrec_error *err) {
     sessrec__reader r;
-    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is nowhere to put the log");
+    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "out is NULL: no place for the log");
     *out = NULL;
     memset(&r, 0, sizeof r);
     r.err = err;
@@ -11819,7 +11826,7 @@ SESSREC_API sessrec_result sessrec_log_add_text(sessrec_log *log, const void *te
     return sessrec__read_text(&r, log, format, err);
 }
 
-// What reading one text begins with and ends with.
+// The begin and end of reading one text.
 static sessrec_result sessrec__read_end(sessrec_result result, sessrec_log **log, sessrec_error *err) {
     if (!result) result = sessrec_log_finish(*log, err);
     if (!result) return result;
@@ -11874,8 +11881,8 @@ SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_
 
 // ---- writing a log ----
 
-// An id as a field; in quotes if it has something in it that a reader would take for something else. Returns
-// where the field ends.
+// An id as a field; in quotes if a reader could take part of it for something else. Returns where the field
+// ends.
 static char *sessrec__put_id(char *to, const char *id) {
     const int quoted = strpbrk(id, "\t\"\r\n") != NULL;
     if (quoted) *to++ = '"';
@@ -11887,8 +11894,8 @@ static char *sessrec__put_id(char *to, const char *id) {
     return to;
 }
 
-// A time with as few digits behind the point as read back as the same double, 324 at the most. The point of
-// snprintf is that of the locale.
+// A time with as few decimals as give the same double when read, at most 324. snprintf would use the locale's
+// decimal point.
 static char *sessrec__put_time(char *to, double time) {
     const double size = fabs(time);
     // begins with the first digit that is not 0
@@ -11953,10 +11960,10 @@ SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char 
 
 // ---- filters ----
 
-// The rule takes events out until nothing changes. Round by round that would be quadratic for a log in which
-// each round takes out one session; instead, after the first round a list of what fell below the rule is
-// worked off. Apart from max_length, which nothing can break after the first round, the order does not
-// matter: counts only fall, and neighbors that are the same item stay neighbors.
+// The rule removes events until nothing changes. Round by round that would be quadratic for a log in which
+// each round removes one session. Instead, after the first round a queue of what violates the rule is
+// processed. Except for max_length, which nothing can violate after the first round, the order does not
+// matter: counts only decrease, and neighbors that are the same item stay neighbors.
 typedef struct sessrec__sieve {
     const sessrec_log *log;
     sessrec_filter rule;
@@ -11981,8 +11988,7 @@ static void sessrec__sieve_layout(void *object, sessrec__layout *layout) {
     v->list = (int32_t *)sessrec__place(layout, items + sessions, sizeof *v->list);
 }
 
-// Drops an event that is left. Items and sessions are listed at the moment they fall below the rule, so at
-// most once.
+// Removes an event. Items and sessions are queued when they fall below the rule, so at most once.
 static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
     const sessrec_log *log = v->log;
     const int32_t s = v->label[e], item = log->view.items[e];
@@ -11996,7 +12002,7 @@ static void sessrec__sieve_drop(sessrec__sieve *v, int64_t e) {
         v->list[v->listed++] = item;
     if (--v->length[s] == v->rule.min_length - 1 && v->listing) v->list[v->listed++] = ~s;
     if (v->joining && from > begin && to + 1 < end && log->view.items[from - 1] == log->view.items[to + 1])
-        sessrec__sieve_drop(v, to + 1);  // goes no deeper: the event behind that one is another item
+        sessrec__sieve_drop(v, to + 1);  // goes no deeper: the event after that one is another item
 }
 
 static void sessrec__sieve_repeats(sessrec__sieve *v) {
@@ -12011,7 +12017,7 @@ static void sessrec__sieve_repeats(sessrec__sieve *v) {
     }
 }
 
-// Drops what is left of an item, or of ~session.
+// Removes the remaining events of an item, or of ~session.
 static void sessrec__sieve_all(sessrec__sieve *v, int32_t what) {
     if (what >= 0) {
         for (int64_t e = v->first[what]; e; e = v->later[e - 1])
@@ -12052,7 +12058,7 @@ static int32_t *sessrec__log_labels(const sessrec_log *log) {
     return label;
 }
 
-// Makes a log of the events of another whose label is not negative. names holds the id of each label, user
+// Makes a log from the events of another whose label is not negative. names has the id of each label, user
 // its user. Frees the labels, which may be NULL.
 static sessrec_result sessrec__log_select(const sessrec_log *log, int32_t *label,
                                           const sessrec__ids *sessions, const int32_t *user,
@@ -12105,7 +12111,7 @@ SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_fi
     return sessrec__no_memory(err);
 }
 
-// An item that `known` has from a model is known, with events or without.
+// An item that `known` has from a model counts as known, with or without events.
 SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known,
                                                   sessrec_error *err) {
     if (sessrec__need_log(log, err) || sessrec__need_log(known, err)) return SESSREC_INVALID_ARGUMENT;
@@ -12118,9 +12124,8 @@ SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessre
 
 // ---- cuts ----
 
-// Names a piece of a session, the first as the session is and later ones "ID#2" and so on, without the
-// numbers that other sessions of its user have already. The user's number stands behind the NUL, as in
-// sessrec__flush.
+// Names a piece of a session: the first like the session, later ones "ID#2" and so on, without numbers that
+// the user's other sessions already have. The user's number follows the NUL, as in sessrec__flush.
 static sessrec_result sessrec__name_piece(sessrec__ids *names, const char *id, int32_t user, int64_t *piece) {
     char text[SESSREC_MAX_ID + 64], digits[24];
     const int32_t count = names->count;
@@ -12182,7 +12187,7 @@ SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_
 
 enum { SESSREC__FIRST = 0, SESSREC__SECOND = 1, SESSREC__NEITHER = 2 };
 
-// Splits by part [sessions], which it frees. What was dropped before, and what is in neither part, is counted
+// Splits by part [sessions], which it frees. Earlier dropped events, and those in neither part, are counted
 // in the first.
 static sessrec_result sessrec__log_split(const sessrec_log *log, char *part, sessrec_log **first,
                                          sessrec_log **second, sessrec_error *err) {
@@ -12214,7 +12219,7 @@ static sessrec_result sessrec__begin_split(const sessrec_log *log, sessrec_log *
     if (second) *second = NULL;
     if (sessrec__need_log(log, err)) return SESSREC_INVALID_ARGUMENT;
     if (first && second && first != second) return SESSREC_OK;
-    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a split needs two places to put two logs");
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a split needs places for two logs");
 }
 
 SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before,
@@ -12240,7 +12245,7 @@ SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log
             err, SESSREC_INVALID_ARGUMENT, 0,
             "the log has no users whose last sessions could be split off; --user names their column");
     const uint64_t sessions = (uint64_t)log->view.session_count;
-    // behind: sessions of each user, 2 for more
+    // after that: sessions of each user, 2 for more
     char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.user_count, 1);
     for (uint64_t s = sessions; s-- > 0 && part;) {
         if (user[s] < 0) continue;
@@ -12257,19 +12262,19 @@ SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log
 
 // ===========================================================================================================
 // >>streaming   one running session and what to recommend in it
-// The state of a session is the hidden state h of every layer; a click costs one GRU step, a recommendation
-// one product Wy h + By with the whole catalogue, of which only a block of scores and the best k exist at any
-// time. All memory is the caller's: what a session keeps between calls, and the scratch of a call, which many
-// sessions share.
+// The state of a session is the hidden state h of every layer. A click costs one GRU step, a recommendation
+// one product Wy h + By with the whole catalog, of which only a block of scores and the best k exist at any
+// time. All memory is the caller's: what a session keeps between calls, and the scratch of a call, which
+// sessions can share.
 // ===========================================================================================================
 
 enum {
     SESSREC__SCAN_BLOCK = 192,      // items scored at a time: whole strips of the matrix kernels
-    SESSREC__MAX_ROWS = 256,        // requests answered in one walk through the catalogue
+    SESSREC__MAX_ROWS = 256,        // requests answered in one walk through the catalog
     SESSREC__STATE_ALIGN = 16       // of sessions and users in the caller's memory
 };
 
-// A request while the catalogue is walked for it.
+// A request during the walk through the catalog.
 typedef struct sessrec__walker {
     sessrec_request *request;
     sessrec__screen screen;         // blocks: NULL if all items are scored
@@ -12298,8 +12303,8 @@ struct sessrec_session {
     int32_t width;                  // floats of the hidden state of all layers, or of the scorer's state
     int32_t remember, seen_count;
     int64_t known, unknown;         // clicks
-    float *hidden;                  // [width], behind this
-    int32_t *seen;                  // [remember] distinct items, the last clicked at the end; behind them
+    float *hidden;                  // [width], after this
+    int32_t *seen;                  // [remember] distinct items, the last clicked at the end; after them
                                     // [remember] the same, sorted
 };
 
@@ -12569,20 +12574,20 @@ static void sessrec__scorer_scores(const sessrec_session *session, const int32_t
     }
 }
 
-// What the catalogue is multiplied with: the hidden state of the last layer.
+// The vector that the catalog is multiplied with: the hidden state of the last layer.
 static const float *sessrec__session_state(const sessrec_session *session) {
     return session->hidden + sessrec__hidden_width(session->model) - sessrec__last_width(session->model);
 }
 
 // ---- clicks ----
 
-// Heapsort: no memory, and n log n whatever the order.
+// Heapsort: no memory, and n log n for any input.
 static void sessrec__sort_seen(int32_t *items, int32_t count) {
     for (int32_t next = count / 2 - 1, last = count; last > 1;) {
         int32_t hole = 0, item;
         if (next >= 0) {  // the heap grows from its leaves
             item = items[hole = next--];
-        } else {          // the largest goes behind it
+        } else {          // the largest goes after it
             item = items[--last];
             items[last] = items[0];
         }
@@ -12617,7 +12622,7 @@ static int sessrec__session_seen(const sessrec_session *session, int32_t item) {
     return place < session->seen_count && sessrec__session_sorted(session)[place] == item;
 }
 
-// Makes the item the last of those remembered. It leaves its earlier place, or the oldest item goes.
+// Makes the item the last remembered one, from an earlier place or instead of the oldest item.
 static void sessrec__session_remember(sessrec_session *session, int32_t item) {
     int32_t *seen = session->seen, *sorted = sessrec__session_sorted(session), place = 0;
     const size_t size = sizeof *seen;
@@ -12678,15 +12683,15 @@ SESSREC_API void sessrec_session_clicks(const sessrec_session *session, int64_t 
 }
 
 // ---- the screen ----
-// Reading Wy takes nearly all the time of a recommendation. Half a byte a weight tells almost as much: with
-// row e = a c + d, whose codes c are whole numbers up to 7 and whose step is a = max|e| / 7, and the state h
-// = b g + f, whose codes g are whole numbers up to 127,
-//     e.h = a b (c.g) + a (c.f) + d.h       and so, by Cauchy-Schwarz,     |e.h - a b (c.g)| <= a (|c| |f| +
-//     |d| / a |h|).
-// The largest |c| and |d| / a of all rows stand for each. What rounding does to the score and to this bound
-// is less than eps = (L + 16) 2^-23 of |b_e| + |e| |h|, so eps |h| is added to |f| and to |h|, and eps |b_e|
-// to the bias. An item whose bound is below the score of the last in a full list is passed over; all others
-// get their true score.
+// Reading Wy takes nearly all the time of a recommendation. 4-bit weights tell almost as much. Let row e = a
+// c + d, with integer codes c up to 7 and step a = max|e| / 7, and state h = b g + f, with integer codes g up
+// to 127. Then
+//     e.h = a b (c.g) + a (c.f) + d.h       and, by Cauchy-Schwarz,
+//     |e.h - a b (c.g)| <= a (|c| |f| + |d| / a |h|)
+// The largest |c| and |d| / a of all rows replace each row's. Rounding changes the score and this bound by
+// less than eps = (L + 16) 2^-23 times |b_e| + |e| |h|, so eps |h| is added to |f| and to |h|, and eps |b_e|
+// to the bias. An item whose upper bound is below the last score of a full list is skipped; all others get
+// their true score.
 
 enum { SESSREC__CODES = 7, SESSREC__STATE_CODES = 127 };
 
@@ -12705,14 +12710,14 @@ static double sessrec__root_above(double x) {
     return root * (1 + 1e-12);
 }
 
-// The next whole number, or of two that are nearly as near the other; |x| < 1024. Truncation is the same
+// The nearest integer, or either of two that are almost equally near; |x| < 1024. Truncation is the same
 // everywhere.
 SESSREC__INLINE int32_t sessrec__nearest(float x) {
     return (int32_t)(x + 1024.5f) - 1024;
 }
 
-// Codes of one row, four bytes every 64, and the greatest |c| and |d| / a so far. Rows so large that sums
-// could overflow, or not finite, are never passed over; what rows of nearly nothing add fits into the 1e-20.
+// Codes of one row, four bytes every 64, and the greatest |c| and |d| / a so far. Rows that are not finite,
+// or so large that sums could overflow, are never skipped; the contribution of tiny rows fits into the 1e-20.
 static void sessrec__screen_row(sessrec_model *model, int32_t item, uint8_t *codes, float *step,
                                 float *highest) {
     const int32_t L = sessrec__last_width(model);
@@ -12757,8 +12762,8 @@ SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model) {
     return SESSREC_OK;
 }
 
-// Codes the hidden state of the request's session. Without a screen, or if the state is none that a GRU would
-// have, or next to zero, blocks stays NULL.
+// Codes the hidden state of the request's session. blocks stays NULL without a screen, or if the state is
+// almost zero or not one that a GRU can have.
 static void sessrec__screen_begin(const sessrec_session *session, int8_t *codes, sessrec__screen *screen) {
     const sessrec_model *model = session->model;
     const int32_t L = sessrec__last_width(model);
@@ -12843,8 +12848,8 @@ SESSREC_API sessrec_query sessrec_query_default(void) {
     return query;
 }
 
-// Where an item of a group that is full would go: the place of the worst of the group. -1 if it is better
-// than none of them, 0, that of the worst of all, if the group has room.
+// The place of an item whose group is full: that of the worst of the group; -1 if it does not beat it; 0, the
+// worst of all, if the group has room.
 static int32_t sessrec__group_place(const sessrec_query *query, const sessrec_recommendation *out,
                                     int32_t item, float score) {
     const int32_t group = query->groups ? query->groups[item] : -1;
@@ -12857,8 +12862,8 @@ static int32_t sessrec__group_place(const sessrec_query *query, const sessrec_re
     return sessrec__before(score, item, &out[worst]) ? worst : -1;
 }
 
-// Puts items with their scores into the list of a request if they belong there: item[i], or first + i without
-// such an array. The offsets are added to the scores.
+// Adds offsets to the scores of items, and inserts those that belong there into the list of a request:
+// item[i], or first + i if the array is NULL.
 static void sessrec__offer(sessrec_request *request, const int32_t *items, int32_t first, int32_t count,
                            float *scores) {
     const sessrec_session *session = request->session;
@@ -12866,7 +12871,7 @@ static void sessrec__offer(sessrec_request *request, const int32_t *items, int32
     int32_t higher = 1, equal;
     const sessrec__kernels *kernels = session->model ? session->model->kernels : sessrec__best_kernels();
     if (!items && !query->offsets) kernels->tally(count, scores, request->out[0].score, &higher, &equal);
-    if (!higher && !equal) return;  // nearly always all are turned away
+    if (!higher && !equal) return;  // nearly always all are skipped
     for (int32_t i = 0; i < count; ++i) {
         const int32_t item = items ? items[i] : first + i;
         if (query->offsets && scores[i] > -INFINITY) scores[i] += query->offsets[item];
@@ -12878,7 +12883,7 @@ static void sessrec__offer(sessrec_request *request, const int32_t *items, int32
     }
 }
 
-// A whole answer from a scorer that is not a model.
+// The whole answer of a scorer that is not a model.
 static void sessrec__offer_scorer(sessrec_request *request, sessrec_scratch *scratch) {
     const sessrec_session *session = request->session;
     const sessrec_query *query = request->query;
@@ -12909,8 +12914,7 @@ static void sessrec__offer_candidates(sessrec_request *request, float *scores) {
     }
 }
 
-// Checks a request and begins its answer. Returns 1 if the catalogue has to be walked for it, by the walker
-// of this number.
+// Checks a request and starts its answer. Returns 1 if this walker has to go through the catalog for it.
 static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *request, int32_t number) {
     const sessrec_query *query = request->query;
     sessrec__walker *walker = &scratch->walkers[number];
@@ -12932,7 +12936,7 @@ static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *req
         return 0;
     }
     if (query->candidates) {
-        // the walk has not begun, so all of the scores are free
+        // the walk has not started, so all of the scores are free
         sessrec__offer_candidates(request, scratch->scores);
         return 0;
     }
@@ -12951,8 +12955,8 @@ static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *req
 }
 
 // Offers these items to all requests of the walk. Hidden states that are multiplied together give the same
-// sums as each alone. Row r of the scores is of walker r or a later one, and what the others need stands
-// behind these rows.
+// sums as alone. Row r of the scores belongs to walker r or a later one; the others' data is after these
+// rows.
 static void sessrec__offer_block(sessrec_scratch *scratch, int32_t count, int32_t first, int32_t items) {
     const sessrec_model *model = scratch->model;
     const int32_t L = sessrec__last_width(model), rows = scratch->matrix_rows;
@@ -12994,7 +12998,7 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, 
         }
         const int32_t V = walkers ? scratch->model->info.item_count : 0;
         for (int32_t first = 0, items; V - first > 0; first += items) {  // first <= V, no overflow
-            // a screen lets all through until the list is full
+            // a screen lets everything through until the list is full
             items = first < 64 ? 64 : SESSREC__SCAN_BLOCK;
             if (items > V - first) items = V - first;
             sessrec__offer_block(scratch, walkers, first, items);
@@ -13026,8 +13030,8 @@ SESSREC_API int32_t sessrec_recommend(sessrec_session *session, int32_t k, sessr
 }
 
 // ---- states as bytes ----
-// All little-endian, with CRC-32C of the rest at the end. One function runs over the fields of a state: it is
-// called to add up their size, to write them, to check what stands in the place of each, and to take it.
+// Everything is little-endian, with CRC-32C of the rest at the end. One function goes over the fields of a
+// state: to add up their size, to write them, to check what is in the place of each, and to read it.
 
 typedef int32_t sessrec__fields_mode;
 enum { SESSREC__FIELDS_SIZE, SESSREC__FIELDS_EXPORT, SESSREC__FIELDS_CHECK, SESSREC__FIELDS_IMPORT };
@@ -13055,7 +13059,7 @@ static void sessrec__field_wrong(sessrec__fields *fields, sessrec_result result)
     if (!fields->result) fields->result = result;
 }
 
-// The next field: `mine`, or what stands in its place; no more than `most`.
+// The next field: `mine`, or what is in its place; no more than `most`.
 static uint64_t sessrec__field(sessrec__fields *fields, uint64_t mine, int bytes, uint64_t most) {
     fields->size += (size_t)bytes;
     if (fields->mode == SESSREC__FIELDS_EXPORT) sessrec__put(&fields->to, mine, bytes);
@@ -13100,7 +13104,7 @@ static void sessrec__field_states(sessrec__fields *fields, float *x, int32_t n, 
     }
 }
 
-// Nothing stands behind the last field.
+// Nothing comes after the last field.
 static void sessrec__fields_end(sessrec__fields *fields) {
     if (fields->left) sessrec__field_wrong(fields, SESSREC_BAD_FILE);
 }
@@ -13191,14 +13195,14 @@ SESSREC_API sessrec_result sessrec_session_import(sessrec_session *session, cons
 
 // ===========================================================================================================
 // >>user_state   what stays of a user between sessions
-// c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) begins the next session (Quadrana 2017). A
-// user without sessions begins from zero, as in training.
+// c_m = GRU_usr(s_m, c_m-1), and h_0 = tanh(c W_init + b_init) starts the next session (Quadrana 2017). A
+// user without sessions starts at zero, as in training.
 // ===========================================================================================================
 
 struct sessrec_user {
     const sessrec_model *model;
     int64_t sessions;
-    float *c;       // [Hu] behind this
+    float *c;       // [Hu] after this
 };
 
 SESSREC_API size_t sessrec_user_size(const sessrec_model *model) {
@@ -13275,11 +13279,11 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 
 // ===========================================================================================================
 // >>archive   named arrays as one run of bytes
-// Header, table and sections as the manual says under "File format". One function for each kind of file tells
-// its sections by number: the writer writes what it tells, the reader compares it with what the file has, so
-// that the two cannot disagree, and no list of sections needs memory. A file is checked from the outside to
-// the inside: its beginning, the checksum of header and table, place and checksum of every section, names and
-// shapes, and in the end the range of every number. What has passed is used without another look.
+// Header, table and sections as the manual describes under "File format". One function per kind of file
+// describes its sections by number: the writer writes what it describes, and the reader compares it with the
+// file, so the two cannot disagree, and no list of sections needs memory. A file is checked from the outside
+// in: its beginning, the checksum of header and table, place and checksum of every section, names and shapes,
+// and at last the range of every number. What has passed is used without further checks.
 // ===========================================================================================================
 
 enum { SESSREC__FORMAT_MAJOR = 1, SESSREC__FORMAT_MINOR = 0 };
@@ -13318,7 +13322,7 @@ typedef struct sessrec__section {
     uint32_t sign, limit;
 } sessrec__section;
 
-// Section `index` of what is written or expected. 0 behind the last.
+// Section `index` of what is written or expected. 0 after the last.
 typedef int (*sessrec__sections)(const void *what, int32_t index, sessrec__section *out);
 
 // A file in memory whose header, table and checksums are right.
@@ -13341,8 +13345,8 @@ static int sessrec__section_is(sessrec__section *section, const char *name, uint
     return 1;
 }
 
-// The place of a section that comes behind `*end` bytes follows from its shape alone; *end moves behind it. 0
-// if there is no such place.
+// The place of a section after `*end` bytes follows from its shape alone; *end moves to its end. 0 if there
+// is no such place.
 static int sessrec__section_place(sessrec__section *section, uint64_t *end) {
     uint64_t elements;
     return sessrec__mul(section->rows, section->columns, &elements) &&
@@ -13372,8 +13376,8 @@ static sessrec_result sessrec__archive_check(sessrec__sections sections, const v
     return result;
 }
 
-// How many sections there are; *size is that of the file: the sections lie in memory, so it does not
-// overflow.
+// The number of sections; *size is that of the file, which does not overflow, because the sections are in
+// memory.
 static int32_t sessrec__archive_size(sessrec__sections sections, const void *what, uint64_t *size) {
     sessrec__section section;
     int32_t count = 0;
@@ -13432,7 +13436,7 @@ static void sessrec__put_record(const sessrec__section *section, unsigned char r
     sessrec__put(&at, section->bytes, 8);
 }
 
-// Writes a file. Returns 0 when the sink has failed.
+// Writes a file. Returns 0 if the sink has failed.
 static int sessrec__archive_write(sessrec__sink *sink, uint32_t kind, sessrec__sections sections,
                                   const void *what) {
     static const unsigned char zeros[64] = {0};
@@ -13451,7 +13455,7 @@ static int sessrec__archive_write(sessrec__sink *sink, uint32_t kind, sessrec__s
     sessrec__put(&at, (uint64_t)count, 8);  // the upper half is the place of the checksum
     sessrec__put(&at, size, 8);
     sum = sessrec__crc32c(sessrec__crc32c(0, head, 28), head + 32, sizeof head - 32);
-    // twice over the table: for its checksum, which stands in the header, and to write it
+    // twice over the table: for its checksum, which is in the header, and to write it
     for (int written = 0; written < 2; ++written) {
         end = SESSREC__RECORD * (uint64_t)(count + 1);
         for (int32_t i = 0; i < count && sections(what, i, &section); ++i) {
@@ -13490,10 +13494,10 @@ static int sessrec__all_zero(const void *bytes, uint64_t size) {
     return 1;
 }
 
-// The part of the header that stands at the same place in every version.
+// The part of the header that is at the same place in every version.
 static sessrec_result sessrec__check_start(const unsigned char *file, uint64_t size, sessrec_error *err) {
     if (size < SESSREC__RECORD || memcmp(file, sessrec__magic, sizeof sessrec__magic))
-        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "this is no file of sessrec");
+        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "this is not a sessrec file");
     const unsigned char *at = file + sizeof sessrec__magic;
     const int64_t major = (int64_t)sessrec__take(&at, 4), known = SESSREC__FORMAT_MAJOR;
     if (major == known) return SESSREC_OK;
@@ -13561,8 +13565,8 @@ static const char *sessrec__archive_name(const sessrec__archive *archive, int32_
     return (const char *)archive->file + SESSREC__RECORD * ((size_t)index + 1);
 }
 
-// Checks a section of a file of `size` bytes, and the bytes that it stands for. Returns NULL if all is well,
-// else what is wrong. *end is where the section before it ended, and moves behind this one.
+// Checks a section of a file of `size` bytes, and its content. Returns NULL if all is well, else what is
+// wrong. *end is the end of the section before it, then its own.
 static const char *sessrec__wrong_section(const sessrec__archive *archive, int32_t index, uint64_t size,
                                           uint64_t *end) {
     const sessrec__section section = sessrec__archive_section(archive, index);
@@ -13603,8 +13607,8 @@ static sessrec_result sessrec__archive_open(sessrec__archive *archive, const voi
                        : sessrec__damaged(err, "its last section", "does not end where the file ends");
 }
 
-// Compares the sections of a file with those that are expected: names, types and shapes, and that nothing
-// stands behind them but what a later minor version may have added.
+// Compares the sections of a file with the expected ones: names, types and shapes, and that nothing follows
+// but what a later minor version may have added.
 static sessrec_result sessrec__archive_match(const sessrec__archive *archive, sessrec__sections sections,
                                              const void *what, sessrec_result code, sessrec_error *err) {
     sessrec__section want, found;
@@ -13705,7 +13709,7 @@ static int sessrec__get_info(const unsigned char *at, sessrec_model_info *info, 
            (info->embedding == SESSREC_EMBEDDING_TIED ? info->hidden[info->layer_count - 1] : 0);
 }
 
-// What is told of a model: it and its section "info".
+// The description of a model: it and its section "info".
 typedef struct sessrec__model_view {
     const sessrec_model *model;
     uint64_t id_bytes;
@@ -13732,7 +13736,8 @@ static int sessrec__model_sections(const void *what, int32_t index, sessrec__sec
     case 0: return sessrec__section_is(out, "support", SESSREC__UINT64, V, 1, model->support);
     case 1: return sessrec__section_is(out, "id_offset", SESSREC__UINT32, V + 1, 1, model->id_offset);
     case 2:
-        return sessrec__section_is(out, "id_text", SESSREC__BYTES, (int64_t)view->id_bytes, 1, model->id_text);
+        return sessrec__section_is(out, "id_text", SESSREC__BYTES, (int64_t)view->id_bytes, 1,
+                                   model->id_text);
     case 3: return sessrec__section_is(out, "id_order", SESSREC__INT32, V, 1, model->id_order);
     default: return 0;
     }
@@ -13776,7 +13781,7 @@ static int sessrec__good_order(const sessrec_model *model) {
     return 1;
 }
 
-// Every id has 1 to SESSREC_MAX_ID bytes and behind them the first NUL.
+// Every id has 1 to SESSREC_MAX_ID bytes, and then the first NUL.
 static int sessrec__good_ids(const sessrec_model *model, uint64_t id_bytes) {
     const uint32_t *offset = model->id_offset;
     const int32_t V = model->info.item_count;
@@ -13834,7 +13839,7 @@ static sessrec_result sessrec__model_from_archive(const sessrec__archive *archiv
     return sessrec__archive_ranges(archive, sessrec__model_sections, &view, err);
 }
 
-// Makes a model of an archive, in a block that begins with room for it. The block is freed when that fails.
+// Makes a model from an archive, in a block that begins with room for it. The block is freed on failure.
 static sessrec_result sessrec__model_finish(const sessrec__archive *archive, const sessrec_allocator *memory,
                                             void *block, sessrec_model **out, sessrec_error *err) {
     sessrec_model *model = (sessrec_model *)block;
@@ -13899,7 +13904,7 @@ SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void
 
 enum { SESSREC__SCORER_NUMBERS = 32, SESSREC__BLEND_DEPTH = 4 };
 
-// What is told of a scorer.
+// The description of a scorer.
 typedef struct sessrec__scorer_view {
     uint32_t kind;
     double numbers[SESSREC__SCORER_NUMBERS];
@@ -14336,7 +14341,7 @@ extern ssize_t readlink(const char *path, char *to, size_t size);  // -std=c99 h
 #  endif
 #endif
 
-// A file that is being written beside the one that it is to replace.
+// A file that is written next to the one that it replaces.
 typedef struct sessrec__file_sink {
     sessrec__sink sink;
     sessrec__handle file;
@@ -14358,7 +14363,7 @@ static void sessrec__file_name(sessrec__file_sink *file, int32_t number) {
              file->target, (int)number);
 }
 
-// Leaves the directory of a path in it, "." for a name alone.
+// Cuts a path down to its directory, "." for a bare name.
 static SESSREC__UNUSED char *sessrec__directory_of(char *path) {
     char *slash = strrchr(path, '/');
     if (!slash) strcpy(path, ".");
@@ -14425,7 +14430,7 @@ static int sessrec__remove_left(const char *name, const char *begins) {
 }
 
 // Creates and locks TARGET.tmpN with the first N that nobody uses, and returns N, or -1. Where files cannot
-// be locked, what killed processes leave is stepped over.
+// be locked, leftovers of killed processes are skipped.
 static int32_t sessrec__file_create(sessrec__file_sink *file, const char *begins, mode_t mode) {
     for (int32_t n = 0, tries = 0; n < SESSREC__TRIES && tries < 2 * SESSREC__TRIES; ++tries) {
         sessrec__file_name(file, n);
@@ -14466,7 +14471,7 @@ static int sessrec__file_close(sessrec__file_sink *file) {
     return !file->error;
 }
 
-// Follows links from a path to what it stands for, which may not be there yet.
+// Follows links from a path to its target, which may not exist yet.
 static int sessrec__follow(sessrec__file_sink *file, const char *path) {
     if (strlen(path) >= sizeof file->target - SESSREC__ENDING) return 0;
     strcpy(file->target, path);
@@ -14482,8 +14487,8 @@ static int sessrec__follow(sessrec__file_sink *file, const char *path) {
     return 0;
 }
 
-// The new file gets the mode of the old one, and its owner and group where that is allowed. A group that it
-// cannot have does not lend its rights to another.
+// The new file gets the mode of the old one, and its owner and group where that is allowed. If it cannot have
+// the group, no other group gets that group's rights.
 static void sessrec__take_owner(const char *name, const struct stat *old) {
     struct stat mine;
     mode_t mode = old->st_mode & 0777;
@@ -14561,7 +14566,7 @@ static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__sav
                                                                "lead nowhere");
     save->replaces = !stat(file->target, &there);
     if (save->replaces && S_ISDIR(there.st_mode))
-        return sessrec__fail(err, bad, 0, "cannot write %s: it is there and is no file", path);
+        return sessrec__fail(err, bad, 0, "cannot write %s: it exists and is not a file", path);
     if (save->replaces && !S_ISREG(there.st_mode)) {
         file->file = save->check ? 0 : sessrec__file_open(file->target, O_WRONLY, 0);
         return file->file < 0 ? sessrec__unwritten(err, path, errno) : SESSREC_OK;
@@ -14574,7 +14579,7 @@ static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__sav
         close(old);
         if (!ours)
             return sessrec__fail(err, bad, 0,
-                                 "cannot write %s: it is there and holds something else; remove it first or "
+                                 "cannot write %s: it exists and holds something else; remove it first or "
                                  "choose another name",
                                  path);
     }
@@ -14637,7 +14642,7 @@ static void sessrec__file_again(sessrec__file_sink *file, const sessrec__save *s
     file->error = 0;
 }
 
-// Gives the file its name. Where others follow that may fail, the old one keeps a second name until all are
+// Gives the file its name. If others follow that may fail, the old file keeps a second name until all are
 // done: TARGET.tmp1000, which no temporary file has.
 static int sessrec__file_publish(sessrec__file_sink *file, sessrec__save *save, int keep) {
 #ifdef SESSREC__POSIX
@@ -14671,8 +14676,8 @@ static void sessrec__file_end(sessrec__file_sink *file, sessrec__save *save, int
     else if (save->published && !well && !save->replaces) remove(file->target);
 }
 
-// The new name lasts when the directory is on the disk. One that may not be read, or cannot be synced, is
-// left to the system.
+// The new name lasts once the directory is on disk. If it cannot be read or synced, this is left to the
+// system.
 static void sessrec__file_settle(sessrec__file_sink *file) {
 #ifdef SESSREC__POSIX
     const int directory = sessrec__file_open(sessrec__directory_of(file->name), O_RDONLY, 0);
@@ -14684,8 +14689,8 @@ static void sessrec__file_settle(sessrec__file_sink *file) {
 #endif
 }
 
-// Whatever happens, every path is afterwards what it was, or all are what was produced, as a whole. (A
-// process that is killed between two renames leaves some of several new.)
+// Whatever happens, either every path is as it was afterwards, or all are new and complete. (A process that
+// is killed between two renames leaves some new.)
 static sessrec_result sessrec__save_files(sessrec__save *saves, int32_t count, sessrec_error *err) {
     sessrec__file_sink file;
     sessrec_result result = SESSREC_OK;
@@ -14704,7 +14709,7 @@ static sessrec_result sessrec__save_files(sessrec__save *saves, int32_t count, s
             result = sessrec__unwritten(err, save->path, file.error);
     }
     for (int32_t i = 0; i < begun; ++i) sessrec__file_end(&file, &saves[i], !result);
-    // The locks end here, when nothing has a temporary name any more.
+    // The locks end here, when no file has a temporary name any more.
     for (int32_t i = 0; i < begun; ++i) {
         sessrec__save *save = &saves[i];
         file.file = save->file;
@@ -14718,7 +14723,7 @@ static sessrec_result sessrec__save_files(sessrec__save *saves, int32_t count, s
         if (save->number < 0) result = sessrec__unwritten(err, save->path, file.error);
         else
             result = sessrec__fail(err, SESSREC_IO_ERROR, 0,
-                                   "%s is written, but may not outlive a power cut: %s", save->path,
+                                   "%s is written, but may not survive a power failure: %s", save->path,
                                    strerror(file.error));
     }
     return result;
@@ -14803,9 +14808,8 @@ SESSREC_API int32_t sessrec_same_file(const char *a, const char *b) {
 }
 #endif
 
-// Reads a file whose header says how long it is to *block + prefix. Memory is taken for what the file system
-// says is there, or else as the bytes come: the header alone is not believed. *block is to be freed in any
-// case.
+// Reads a file whose header has its size to *block + prefix. Memory is allocated for what the file system
+// reports, or else as the bytes arrive: the header alone is not trusted. The caller always frees *block.
 static sessrec_result sessrec__read_stream(sessrec__handle file, uint64_t on_disk,
                                            const sessrec_allocator *memory, uint64_t prefix, void **block,
                                            uint64_t *size, sessrec_error *err) {
@@ -14834,7 +14838,7 @@ static sessrec_result sessrec__read_stream(sessrec__handle file, uint64_t on_dis
     return !more ? SESSREC_OK : sessrec__damaged(err, "its length", "is not the one that its header says");
 }
 
-// Reads and checks a whole file. *block, which the caller frees, holds its bytes behind `prefix` bytes, a
+// Reads and checks a whole file. *block, which the caller frees, holds its bytes after `prefix` bytes, a
 // multiple of 64.
 static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, const sessrec_allocator *memory,
                                             uint64_t prefix, void **block, sessrec__archive *archive,
@@ -14925,7 +14929,8 @@ SESSREC_API sessrec_result sessrec_scorer_read(const char *path, const sessrec_a
 // >>checkpoint   a trainer as an archive
 // Sections: those of the model, "config" and "position", the optimizer's arrays of each tensor, the hidden
 // states of the slots, and the best weights if some were kept. The mini-batches to come follow from the log
-// and the position, the random numbers from the seed, so nothing else is needed to go on with the same bits.
+// and the position, the random numbers from the seed, so nothing else is needed to continue with the same
+// bits.
 // ===========================================================================================================
 #if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
 
@@ -14937,8 +14942,8 @@ typedef struct sessrec__run_record {
     double position[SESSREC__POSITION_NUMBERS];
 } sessrec__run_record;
 
-// Whatever the bits of the coming steps depend on, and the model's info does not hold. How long and on how
-// many threads is not among it.
+// Everything that the bits of later steps depend on and the model's info does not contain. The number of
+// epochs and threads is not part of it.
 static void sessrec__record_run(const sessrec_trainer *tr, sessrec__run_record *out) {
     const sessrec_config *c = &tr->config;
     const sessrec_loss_config *l = &c->loss;
@@ -15003,7 +15008,7 @@ static int sessrec__take_position(const double *in, double batch_size, double ev
     return 1;
 }
 
-// What is told of a trainer.
+// The description of a trainer.
 typedef struct sessrec__trainer_view {
     sessrec__model_view model;
     const sessrec_trainer *tr;
@@ -15092,7 +15097,7 @@ SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *tr, cons
     return sessrec__save_file(path, sessrec__write_trainer, tr, err);
 }
 
-// What must be equal to the byte: everything of the model but its weights (so the items and their support),
+// What must be equal to the byte: everything in the model but its weights (so the items and their support),
 // and the configuration.
 static sessrec_result sessrec__same_run(const sessrec__archive *archive, const sessrec__trainer_view *view,
                                         sessrec_error *err) {
@@ -15125,7 +15130,7 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
     if (!sessrec__take_position((const double *)(const void *)sessrec__archive_data(archive, at),
                                 (double)tr->config.batch_size, (double)tr->model->info.event_count,
                                 &position))
-        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the checkpoint has a position that no run comes to");
+        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the checkpoint has a position that no run reaches");
     if (position.best_age >= 0 && !sessrec__best_ready(tr)) return sessrec__no_memory(err);
     sessrec__view_trainer(&view, tr, position.best_age >= 0);
     sessrec_result result =
@@ -15162,8 +15167,8 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *tr, const char 
 
 // ---- going on from a model ----
 
-// Adds the squares of a matrix's gradient to its accumulators: of a table those of all items that the model
-// knew, together, to the first row.
+// Adds the squares of a matrix's gradient to its accumulators; of a table, those of all items that the model
+// knows to the first row.
 static sessrec_result sessrec__add_squares(sessrec_trainer *tr, const char *name, int32_t known,
                                            sessrec_error *err) {
     sessrec_mutable_tensor gradient, sum;
@@ -15187,7 +15192,7 @@ static sessrec_result sessrec__add_squares(sessrec_trainer *tr, const char *name
     return SESSREC_OK;
 }
 
-// From those sums over `pairs` clicks to what the clicks of the model would have left.
+// Scales those sums over `pairs` clicks to what the model's clicks would have left.
 static sessrec_result sessrec__spread_squares(sessrec_trainer *tr, const sessrec__shape *shape, double pairs,
                                               sessrec_error *err) {
     const sessrec_model *base = tr->config.start_from;
@@ -15230,7 +15235,7 @@ SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *tr, sessrec_
     }
     for (int32_t t = 0; t < model->tensors && pairs && !result; ++t)
         result = sessrec__spread_squares(tr, &model->shape[t], (double)pairs, err);
-    // As if nothing had been: no step, no gradients, no hidden states.
+    // Back to the start: no step, no gradients, no hidden states.
     for (int32_t l = 0; l < tr->config.layer_count && !result; ++l) {
         const char name[8] = {'h', 'i', 'd', 'd', 'e', 'n', (char)('0' + l), 0};
         sessrec_mutable_tensor hidden;
@@ -15313,7 +15318,7 @@ SESSREC_API sessrec_result sessrec_trainer_progress(const sessrec_trainer *tr, c
 }
 
 #ifdef SESSREC_CUDA
-// Prepares a device to take mini-batches ahead, if it and the configuration can.
+// Prepares a device for mini-batches in advance, if it and the configuration allow it.
 static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_batcher *batcher, int *ahead,
                                             sessrec_error *err) {
     const sessrec_sampler *s = batcher->sampler;
@@ -15324,8 +15329,8 @@ static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_b
     return tr->table->sampler(tr->device, &view, err);
 }
 
-// Trains on the mini-batches before the next checkpoint, as many as a device takes at once at most. *last is
-// the last of them; it has no rows when the epoch is over.
+// Trains on the mini-batches before the next checkpoint, at most as many as a device takes at once. *last is
+// the last of them; it has no rows at the end of the epoch.
 static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher *batcher, sessrec_batch *last,
                                            sessrec_error *err) {
     const int64_t each = tr->config.checkpoint ? tr->config.checkpoint_steps : 0;

@@ -1520,7 +1520,7 @@ static sessrec_result sessrec__cuda_sampler(void *device, const sessrec_device_s
     const size_t entries = ((size_t)1 << sampler->guide_bits) + 1;
     sessrec__note(cu, cudaSetDevice(cu->ordinal));
     if (!cu->draw_sum || entries > 2 * (size_t)cu->info.item_count + 17)
-        return sessrec_error_set(err, SESSREC_MISMATCH, "the sampler is of another catalogue");
+        return sessrec_error_set(err, SESSREC_MISMATCH, "the sampler is of another catalog");
     // A graph holds the numbers of the sampler that it was captured with.
     if (cu->draws.guide_bits != sampler->guide_bits || cu->draws.total != sampler->total)
         sessrec__forget_graph(cu, &cu->graph[0]);

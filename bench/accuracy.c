@@ -7,7 +7,7 @@
 //     seconds; separated by tabs
 //
 // FOLDER holds LOG_train.tsv and LOG_test.tsv. Ties are standard, as in the reference, and the whole
-// catalogue is ranked. bench/accuracy.sh runs every setting with several seeds and writes the table in
+// catalog is ranked. bench/accuracy.sh runs every setting with several seeds and writes the table in
 // bench/RESULTS.md.
 
 #define SESSREC_IMPLEMENTATION

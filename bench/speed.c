@@ -6,7 +6,7 @@
 //         memory     the peak of a process that reads a log and trains
 //         read       from a text file to a log that is ready for training; of LOG if there is one
 //         train      mini-batches a second at published settings
-//         evaluate   events a second, against the whole catalogue
+//         evaluate   events a second, against the whole catalog
 //         click      from a click to the 20 best items, and these for several sessions at once
 //         file       saving a model, loading it, from a file to the first recommendation
 //     speed ITEMS PATH write                the made-up log as a file, for others to train on

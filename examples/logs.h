@@ -101,7 +101,7 @@ static void warn_times(const sessrec_log_view *v, const double *sorted) {
                (long long)(early + late), moment_text(low), moment_text(high),
                moment_text(early ? sorted[0] : last));
     if (span > 3 * 86400 && last_day * 1000 < v->event_count)
-        printf("warning: the last day has %lld events only; give split a time: --at '%s'\n",
+        printf("warning: the last day has only %lld events; give split a time: --at '%s'\n",
                (long long)last_day, moment_text(high - 86400));
     if (last < 1e8)
         printf("warning: as seconds the times end at %s; if they are of another unit: --time-unit ms\n",

@@ -11,7 +11,7 @@ static int load_scorer(const char *path, sessrec_model **model, sessrec_scorer *
     if (!result) return status_of(path, sessrec_scorer_model(*model, NULL, scorer, &err), &err);
     if (result == SESSREC_BAD_FILE && strstr(err.text, "not a model"))
         result = sessrec_scorer_read(path, NULL, scorer, &err);
-    if (result == SESSREC_BAD_FILE && strstr(err.text, "no file of sessrec"))
+    if (result == SESSREC_BAD_FILE && strstr(err.text, "not a sessrec file"))
         return fail(EXIT_DATA, "%s: %s; a model comes from 'sessrec train LOG -o MODEL'", path, err.text);
     return status_of(path, result, &err);
 }
@@ -164,7 +164,7 @@ static int run_method(const settings *s, const work *w, method *methods, int ind
                            &err);
     if (status) return status;
     if (m->events != methods->events)
-        return fail(EXIT_DATA, "%s and %s know other items of the log: their events are not the same",
+        return fail(EXIT_DATA, "%s and %s know different items of the log: their events are not the same",
                     m->name, methods->name);
     const int32_t last = m->report.cutoff_count - 1, cutoff = m->report.cutoffs[last];
     m->p_recall = m->p_mrr = 1;
@@ -201,8 +201,8 @@ static void json_methods(buffer *t, const method *methods, int count) {
 static int compare_methods(settings *s, work *w) {
     static method methods[MOST_METHODS];
     int count = 0, status = s->baselines && !w->train
-        ? fail(EXIT_USAGE, "--baselines needs the log that they are made of: --train LOG") : 0;
-    if (s->model_count + 12 > MOST_METHODS) return fail(EXIT_USAGE, "these are too many models");
+        ? fail(EXIT_USAGE, "--baselines needs the training log: --train LOG") : 0;
+    if (s->model_count + 12 > MOST_METHODS) return fail(EXIT_USAGE, "too many models");
     for (; count < s->model_count && !status; ++count) {
         methods[count].name = s->models[count];
         status = load_scorer(s->models[count], &methods[count].model, &methods[count].scorer);
@@ -264,7 +264,7 @@ static int command_blend(settings *s, work *w) {
     sessrec_blend_part both[2] = {{&scorers[0], 1, 0}, {&scorers[1], 1, 0}};
     double best = -1, value, b = 1, epsilon = 1e-4;
     memset(scorers, 0, sizeof scorers);
-    if (!s->output) return fail(EXIT_USAGE, "blend needs a file for the blend: -o FILE");
+    if (!s->output) return fail(EXIT_USAGE, "blend needs an output file: -o FILE");
     int status = check_outputs(s);
     if (!status) status = check_writable(s->output, MODEL_BEGINS);
     if (!status) status = load_scorer(s->input[0], &w->model, &scorers[0]);
@@ -273,7 +273,7 @@ static int command_blend(settings *s, work *w) {
     if (!status) status = check_judge(s->input[2], w->test, s->input[0], NULL, &scorers[0]);
     both[1].logarithm = scorers[1].list && !scorers[1].score;
     if (!both[1].logarithm && !status)
-        status = fail(EXIT_USAGE, "%s must be neighbors or rules; a network goes first", s->input[1]);
+        status = fail(EXIT_USAGE, "%s must be neighbors or rules; the network comes first", s->input[1]);
     both[0].logarithm = scorers[0].list && !scorers[0].score;
     for (size_t i = 0; i < sizeof weights / sizeof *weights && !status && !(s->weight > 0); ++i) {
         both[1].weight = (float)weights[i];

@@ -1,9 +1,9 @@
 // service.h - `sessrec recommend`: a line of stdin is a click, a line of stdout the answer, for months
 //
-// A visitor is kept as the list of his clicks. What the network makes of them is computed again when he comes
-// back, unless he is among the last few thousand, whose hidden states are kept: so a million visitors take
-// little memory, and another model can take over in the middle of their sessions. Past HISTORY clicks the
-// older half is forgotten.
+// A visitor is kept as a list of clicks. The hidden state is computed again when they come back, unless they
+// are among the last few thousand, whose hidden states are kept. So a million visitors take little memory,
+// and another model can take over in the middle of their sessions. After HISTORY clicks the older half is
+// forgotten.
 //
 // Reading order: visitors; what they are kept in on disk; requests; answers; the loop.
 #ifndef SESSREC_SERVICE_H
@@ -98,7 +98,7 @@ static int visitors_grow(visitors *all) {
     return 1;
 }
 
-// Takes a visitor out of the line of the last requests, or puts him at its end.
+// Removes a visitor from the queue of the last requests, or puts them at its end.
 static void visitors_unlink(visitors *all, visitor *v) {
     *(v->older ? &v->older->newer : &all->oldest) = v->newer;
     *(v->newer ? &v->newer->older : &all->newest) = v->older;
@@ -247,7 +247,7 @@ static void restore_visitor(service *s, const visitors *all, visitor *v) {
 
 // ---- coming and going ----
 
-// What a user clicked in earlier sessions; NULL if nothing is known of him, or there is no memory.
+// What a user clicked in earlier sessions; NULL if nothing is known of them, or there is no memory.
 static visitor *find_user(service *s, const char *name, int add) {
     visitor *u = visitors_find(&s->users, name, "");
     if (u || !(add || s->states)) return u;
@@ -574,7 +574,7 @@ static void print_out(service *s) {
 
 static void print_wrong(service *s, const char *wrong) {
     if (!s->warned++)
-        note("stdin:%lld: %s; such lines get an error as the answer (said once)", s->number, wrong);
+        note("stdin:%lld: %s; such lines are answered by an error (reported once)", s->number, wrong);
     if (s->json) {
         text_put(&s->out, "{\"error\":");
         text_quote(&s->out, wrong);
@@ -638,7 +638,7 @@ static const char *answer_request(service *s, request *r, double now) {
     if (!v || (item >= 0 && !add_clicks(s, v, &item, 1))) return no_memory;
     r->unknown = r->item && item < 0;
     if (r->unknown && !s->json && !s->unknown_said++)
-        note("stdin:%lld: item '%s' is not in the model; such clicks are passed over (said once)", s->number,
+        note("stdin:%lld: item '%s' is not in the model; such clicks are skipped (reported once)", s->number,
              r->item);
     if (r->end) {
         end_session(s, v);
@@ -772,7 +772,7 @@ static void reload(service *s) {
     free(old_scratch);
     sessrec_scorer_destroy(&old);
     sessrec_model_destroy(old_model);
-    note("%s is loaded again, with %s items; %s sessions go on", s->path, grouped(s->scorer.item_count),
+    note("%s is loaded again, with %s items; %s sessions continue", s->path, grouped(s->scorer.item_count),
          grouped((int64_t)s->sessions.count));
 }
 

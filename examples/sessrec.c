@@ -7,7 +7,7 @@
 //     sessrec blend MODEL NEIGHBORS LOG -o FILE   a network and neighbors together
 //     sessrec recommend MODEL                     clicks on stdin, recommendations on stdout
 //     sessrec split LOG --days N -o PREFIX        cut a log in time, to train on one part and test on another
-//     sessrec describe LOG                        what a log holds, and what looks wrong
+//     sessrec describe LOG                        what a log contains, and what looks wrong
 //
 // Results go to stdout, progress and errors to stderr. Exit status: 0, or 1 for bad data and failures, or 2
 // for a command line that cannot be meant. An error is one line.
@@ -339,66 +339,68 @@ static const option options[] = {
     {HEADING, READING, "files", NULL, NULL, BY(NULL)},
     {TEXT, TRAIN, "-o", "MODEL", "write the model here", AT(output)},
     {TEXT, BLEND, "-o", "FILE", "write the blend here", AT(output)},
-    {READ, BLEND, "--weight", "B[,EPSILON]", "not to be found on LOG, which only judges then",
+    {READ, BLEND, "--weight", "B[,EPSILON]", "use these instead of searching; LOG then only evaluates",
      BY(read_weight)},
-    {CHOICE, TRAIN, "--model", "gru|knn|rules", "a network, session neighbors, or rules", AT(kind)},
+    {CHOICE, TRAIN, "--model", "gru|knn|rules", "a neural network, session neighbors, or rules", AT(kind)},
     {TEXT, TRAIN, "--preset", "NAME",
      "of knn: sknn, vsknn, stan, vstan (default) or vmis;\nof rules: ar, sr (default), markov or itemknn",
      AT(preset)},
     {WHOLE, TRAIN, "--order", "N", "markov: the longest chain, 1 to 4", AT(order)},
-    {SWITCH, EVALUATE, "--baselines", NULL, "also simple methods, made from the log of --train",
+    {SWITCH, EVALUATE, "--baselines", NULL, "also compare simple methods, made from the log of --train",
      AT(baselines)},
-    {TEXT, EVALUATE, "--train", "LOG", "the log that the models were made from", AT(train)},
+    {TEXT, EVALUATE, "--train", "LOG", "the log that the models were trained on", AT(train)},
     {TEXT, SPLIT, "-o", "PREFIX", "write PREFIX_train.tsv and PREFIX_test.tsv", AT(output)},
-    {TEXT, TRAIN, "--test", "LOG", "evaluate on this log when trained", AT(test)},
+    {TEXT, TRAIN, "--test", "LOG", "evaluate on this log after training", AT(test)},
     {TEXT, TRAIN, "--valid", "LOG", "keep the weights of the epoch with the best MRR@20 on this log",
      AT(valid)},
-    {CONFIG, TRAIN, "--patience", NULL, "stop after so many epochs without a better one; 0: never", BY(NULL)},
-    {TEXT, TRAIN, "--from", "MODEL", "go on from the weights and items of this model, with its shape",
+    {CONFIG, TRAIN, "--patience", NULL, "stop after this many epochs without a better one; 0: never",
+     BY(NULL)},
+    {TEXT, TRAIN, "--from", "MODEL", "start from the weights and items of this model, with its shape",
      AT(from)},
     {CONFIG, TRAIN, "--checkpoint", NULL, "write the state of the run here after every epoch", BY(NULL)},
-    {CONFIG, TRAIN, "--checkpoint-steps", NULL, "and after so many mini-batches", BY(NULL)},
-    {CONFIG, TRAIN, "--resume", NULL, "go on from the checkpoint, if it is there", BY(NULL)},
-    {TEXT, EVALUATE | COMPARE, "--history", "LOG", "earlier sessions of the users, which make their states",
+    {CONFIG, TRAIN, "--checkpoint-steps", NULL, "and after this many mini-batches", BY(NULL)},
+    {CONFIG, TRAIN, "--resume", NULL, "continue from the checkpoint if it exists", BY(NULL)},
+    {TEXT, EVALUATE | COMPARE, "--history", "LOG", "earlier sessions of the users, for their states",
      AT(history)},
-    {TEXT, REPORTING, "--json", "FILE", "write the results here, for programs", AT(json)},
+    {TEXT, REPORTING, "--json", "FILE", "write the results here as JSON", AT(json)},
 
     {HEADING, RECOMMEND, "list", NULL, NULL, BY(NULL)},
     {WHOLE, RECOMMEND, "-k", "N", "items in a recommendation", AT(k)},
-    {SWITCH, RECOMMEND, "--allow-seen", NULL, "recommend items that the session has clicked, too",
+    {SWITCH, RECOMMEND, "--allow-seen", NULL, "also recommend items that the session has clicked",
      AT(allow_seen)},
-    {SWITCH, RECOMMEND, "--json", NULL, "requests may be JSON, answers are, with scores", AT(json_lines)},
+    {SWITCH, RECOMMEND, "--json", NULL, "answer in JSON, with scores; requests may be JSON too",
+     AT(json_lines)},
     {READ, RECOMMEND, "--idle", "TIME",
-     "a session ends after so long without a click: 90s, 30m, 2h (default never)", BY(read_idle)},
-    {WHOLE_64, RECOMMEND, "--visitors", "N", "sessions that are kept; beyond that the oldest is forgotten",
+     "end a session after this long without a click: 90s, 30m, 2h (default never)", BY(read_idle)},
+    {WHOLE_64, RECOMMEND, "--visitors", "N", "keep at most this many sessions; forget the oldest first",
      AT(visitors)},
     {TEXT, RECOMMEND, "--states", "DIRECTORY",
-     "keep those that are forgotten, and all at the end, in files here", AT(states)},
+     "store forgotten sessions, and all of them at the end, in files here", AT(states)},
 
     {HEADING, READING, "log", NULL, NULL, BY(NULL)},
     {TEXT, READING, "--session-column", "NAME", "a name of the header line, or a number from 1",
      AT(format.session_column)},
     {TEXT, READING, "--item-column", "NAME", "", AT(format.item_column)},
     {TEXT, READING, "--time-column", "NAME[,NAME]",
-     "'' if there is none; a day and an offset, which are\nadded, may stand in two columns",
+     "'' if there is none; two columns are added, such as\na day and an offset",
      AT(format.time_column)},
-    {TEXT, READING, "--user", "NAME", "column of the users; '': none", AT(format.user_column)},
+    {TEXT, READING, "--user", "NAME", "column of the users; '' for none", AT(format.user_column)},
     {CHOICE, READING, "--time-unit", "auto|s|ms|us|ns|date",
-     "of numbers; date: 20191001 and the like; auto: by their size", AT(format.time_unit)},
+     "unit of numbers; date: as in 20191001; auto: by their size", AT(format.time_unit)},
     {SWITCH, READING, "--day-first", NULL, "03/04/2019 is in April", AT(day_first)},
     {SWITCH, READING, "--month-first", NULL, "03/04/2019 is in March", AT(month_first)},
-    {TEXT, READING, "--where", "NAME=V[,V]", "keep rows with such a value; more conditions follow after ;",
+    {TEXT, READING, "--where", "NAME=V[,V]", "keep rows with one of these values; separate conditions by ;",
      AT(format.where)},
-    {TEXT, READING, "--blank", "V[,V]", "values that mean none, as NA", AT(format.blank)},
+    {TEXT, READING, "--blank", "V[,V]", "values that mean none, such as NA", AT(format.blank)},
     {READ, READING, "--idle", "TIME", "cut sessions at longer pauses: 90s, 30m, 2h", BY(read_idle)},
     {READ, READING, "--separator", "TEXT",
-     "one or two characters, or the word tab (default: what the first line has)", BY(read_separator)},
+     "one or two characters, or the word tab (default: found in the first line)", BY(read_separator)},
     {SWITCH, READING, "--no-quotes", NULL, "quotes are plain text", AT(no_quotes)},
-    {SWITCH, READING, "--skip-bad-rows", NULL, "count rows that cannot be read and go on",
+    {SWITCH, READING, "--skip-bad-rows", NULL, "count rows that cannot be read, and skip them",
      AT(format.skip_bad_rows)},
-    {REAL, SPLIT, "--days", "N", "the test log is what begins in the last N days,", AT(days)},
-    {TEXT, SPLIT, "--at", "TIME", "or at a time or later, as 2019-10-01T12:00,", AT(at)},
-    {SWITCH, SPLIT, "--last-session", NULL, "or the last session of each user", AT(last_session)},
+    {REAL, SPLIT, "--days", "N", "test on sessions that begin in the last N days,", AT(days)},
+    {TEXT, SPLIT, "--at", "TIME", "or at this time or later, as 2019-10-01T12:00,", AT(at)},
+    {SWITCH, SPLIT, "--last-session", NULL, "or on the last session of each user", AT(last_session)},
     {WHOLE_64, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log",
      AT(filter.min_support)},
     {WHOLE_64, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks",
@@ -410,13 +412,13 @@ static const option options[] = {
     {CONFIG, TRAIN, "--layers", NULL, "widths of one to four GRU layers", BY(NULL)},
     {CONFIG, TRAIN, "--embedding", NULL,
      "what the first layer gets: the item's output weights, one-hot,\nor a table of width N", BY(NULL)},
-    {CONFIG, TRAIN, "--gru", NULL, "where the reset gate stands", BY(NULL)},
+    {CONFIG, TRAIN, "--gru", NULL, "place of the reset gate", BY(NULL)},
     {CONFIG, TRAIN, "--user-layers", NULL,
-     "width of a GRU over each user's sessions; 0: sessions stand alone", BY(NULL)},
-    {CONFIG, TRAIN, "--hrnn", NULL, "what the user's state does in a session; alone: --user-layers 100",
+     "width of a GRU over each user's sessions; 0: sessions are independent", BY(NULL)},
+    {CONFIG, TRAIN, "--hrnn", NULL, "what the user's state does in a session; implies --user-layers 100",
      BY(NULL)},
     {CONFIG, TRAIN, "--dropout-user", NULL, "of the users' states", BY(NULL)},
-    {CONFIG, TRAIN, "--dropout-init", NULL, "of the hidden states that they begin sessions with", BY(NULL)},
+    {CONFIG, TRAIN, "--dropout-init", NULL, "of the hidden states that start their sessions", BY(NULL)},
 
     {HEADING, TRAIN, "loss", NULL, NULL, BY(NULL)},
     {CONFIG, TRAIN, "--loss", NULL, "", BY(NULL)},
@@ -433,8 +435,9 @@ static const option options[] = {
     {HEADING, TRAIN, "learning", NULL, NULL, BY(NULL)},
     {CONFIG, TRAIN, "--epochs", NULL, "", BY(NULL)},
     {CONFIG, TRAIN, "--batch", NULL, "sessions side by side in a mini-batch", BY(NULL)},
-    {CONFIG, TRAIN, "--negatives", NULL, "items sampled for each mini-batch, beside those in it", BY(NULL)},
-    {CONFIG, TRAIN, "--alpha", NULL, "they come with probability ~ support^X", BY(NULL)},
+    {CONFIG, TRAIN, "--negatives", NULL, "items sampled for each mini-batch, in addition to its own",
+     BY(NULL)},
+    {CONFIG, TRAIN, "--alpha", NULL, "they are drawn with probability ~ support^X", BY(NULL)},
     {CONFIG, TRAIN, "--dropout-input", NULL, "", BY(NULL)},
     {CONFIG, TRAIN, "--dropout-hidden", NULL, "", BY(NULL)},
     {CONFIG, TRAIN, "--shuffle", NULL, "a new order of the sessions each epoch (default: by time)", BY(NULL)},
@@ -449,11 +452,11 @@ static const option options[] = {
     {CONFIG, TRAIN, "--gradient-cap", NULL, "largest norm of a tensor's gradient; 0: none", BY(NULL)},
 
     {HEADING, TESTING, "test", NULL, NULL, BY(NULL)},
-    {READ, TESTING, "--cutoffs", "K[,K]", "lengths of list to judge, rising (default 1,5,10,20)",
+    {READ, TESTING, "--cutoffs", "K[,K]", "list lengths to evaluate, ascending (default 1,5,10,20)",
      BY(read_cutoffs)},
     {CHOICE, TESTING, "--ties", "conservative|standard|median", "rank of the target among equal scores",
      AT(evaluation.ties)},
-    {SWITCH, REPORTING, "--coverage", NULL, "also how much of the catalogue is ever recommended; slower",
+    {SWITCH, REPORTING, "--coverage", NULL, "also what share of the catalog is recommended at all; slower",
      AT(evaluation.coverage)},
     {SWITCH, REPORTING, "--breakdown", NULL,
      "also by position, session length and, with users, history;\nalso in the JSON", AT(breakdown)},
@@ -617,7 +620,8 @@ static int parse(settings *s, const command *c, int count, char **arguments) {
         else if (inputs == c->inputs && (c->id & READING) && s->more_count < MAX_LOGS)
             s->more[s->more_count++] = arguments[i];
         else if (inputs == c->inputs)
-            status = fail(EXIT_USAGE, "'%s' is too much: sessrec %s %s", arguments[i], c->name, c->usage);
+            status = fail(EXIT_USAGE, "'%s' is one argument too many: sessrec %s %s", arguments[i], c->name,
+                          c->usage);
         else s->input[inputs++] = arguments[i];
     }
     if (!status && !s->help && inputs < c->inputs)
@@ -643,7 +647,7 @@ static int settle(settings *s) {
     if (s->no_quotes) s->format.quotes = 0;
     if (s->day_first || s->month_first) s->format.day_first = s->day_first;
     if (s->day_first && s->month_first)
-        return fail(EXIT_USAGE, "--day-first and --month-first exclude each other");
+        return fail(EXIT_USAGE, "--day-first and --month-first cannot both be given");
     if (s->idle < 0) return fail(EXIT_USAGE, "--idle must not be negative");
     s->evaluation.threads = s->config.threads;
     s->evaluation.device = s->config.device;
@@ -771,7 +775,7 @@ static int load_log(const settings *s, const char *path, sessrec_log **out) {
 static int load_model(const char *path, sessrec_model **out) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     const sessrec_result result = sessrec_model_read(path, NULL, out, &err);
-    if (result == SESSREC_BAD_FILE && strstr(err.text, "no file of sessrec"))
+    if (result == SESSREC_BAD_FILE && strstr(err.text, "not a sessrec file"))
         return fail(EXIT_DATA, "%s: %s; a model comes from 'sessrec train LOG -o MODEL'", path, err.text);
     return status_of(path, result, &err);
 }
@@ -803,9 +807,9 @@ static int check_judge(const char *path, const sessrec_log *log, const char *of,
         return 0;
     }
     if (stranger < 0)
-        return fail(EXIT_DATA, "%s: there is nothing to judge by: no session has two clicks", path);
+        return fail(EXIT_DATA, "%s: there is nothing to evaluate: no session has two clicks", path);
     return fail(EXIT_DATA,
-                "%s: there is nothing to judge by: no session has two clicks on items of %s; here is '%s', "
+                "%s: there is nothing to evaluate: no session has two clicks on items of %s; here is '%s', "
                 "there is '%s'",
                 path, of, sessrec_log_item_id(log, stranger),
                 model ? model->item_id(model->self, 0) : sessrec_log_item_id(known, 0));
@@ -1206,7 +1210,7 @@ static int train_model(sessrec_config config, work *w) {
     const int of_checkpoint = config.resume && (result == SESSREC_BAD_FILE || result == SESSREC_MISMATCH);
     if (result != SESSREC_STOPPED) return status_of(of_checkpoint ? config.checkpoint : NULL, result, &err);
     if (config.checkpoint)
-        return fail(EXIT_DATA, "stopped; no model is written. Add --resume to go on from %s",
+        return fail(EXIT_DATA, "stopped; no model is written. Add --resume to continue from %s",
                     config.checkpoint);
     return fail(EXIT_DATA, "stopped; no model is written");
 }
@@ -1220,13 +1224,13 @@ static int train_model(sessrec_config config, work *w) {
 // ---- sessrec train ----
 
 static int check_train(const settings *s) {
-    if (!s->output) return fail(EXIT_USAGE, "train needs a file for the model: -o MODEL");
+    if (!s->output) return fail(EXIT_USAGE, "train needs an output file: -o MODEL");
     if (s->config.resume && !s->config.checkpoint)
-        return fail(EXIT_USAGE, "--resume needs the file to go on from: --checkpoint FILE");
+        return fail(EXIT_USAGE, "--resume needs the file to continue from: --checkpoint FILE");
     if (s->config.checkpoint_steps && !s->config.checkpoint)
         return fail(EXIT_USAGE, "--checkpoint-steps needs a file: --checkpoint FILE");
     if (s->config.patience && !s->valid)
-        return fail(EXIT_USAGE, "--patience needs a log to judge by: --valid LOG");
+        return fail(EXIT_USAGE, "--patience needs a validation log: --valid LOG");
     int status = check_preset(s);
     if (!status) status = check_outputs(s);
     if (!status) status = check_writable(s->output, MODEL_BEGINS);
@@ -1278,7 +1282,7 @@ static void print_training(const work *w) {
     if (view.dropped_event_count)
         printf("         %12s events left out by the filters\n", grouped(view.dropped_event_count));
     if (!w->epochs) {
-        printf("the checkpoint had all epochs; nothing was left to train\n");
+        printf("the checkpoint already had all epochs: nothing was left to train\n");
         return;
     }
     printf("trained  %12s events in %d epochs, %.1f s: %s events per second, last loss %.4f\n",
@@ -1394,7 +1398,7 @@ static int command_compare(settings *s, work *w) {
     if (!status) status = load_model(path[1], &w->other);
     if (status) return status;
     if (!know_the_same(w->test, w->model, w->other))
-        return fail(EXIT_DATA, "%s and %s know other items of %s: their events are not the same", path[0],
+        return fail(EXIT_DATA, "%s and %s know different items of %s: their events are not the same", path[0],
                     path[1], path[2]);
     const size_t most = (size_t)sessrec_log_contents(w->test).event_count + 1;
     w->numbers = (double *)calloc(most, 4 * sizeof *w->numbers);
@@ -1500,12 +1504,12 @@ static int write_parts(const settings *s, const work *w) {
 static int check_split(const settings *s, double *cut) {
     const int ways = given(s, "--days") + given(s, "--at") + given(s, "--last-session");
     if (ways != 1)
-        return fail(EXIT_USAGE, "split needs one place to cut: --days N, --at TIME or --last-session");
+        return fail(EXIT_USAGE, "split needs one way to cut: --days N, --at TIME or --last-session");
     if (given(s, "--days") && !(s->days > 0)) return fail(EXIT_USAGE, "--days must be more than 0");
     if (given(s, "--at") && !read_moment(s->at, &s->format, cut))
         return fail(EXIT_USAGE, "--at takes a time, as 2019-10-01T12:00 or seconds since 1970, not '%s'",
                     s->at);
-    if (!s->output) return fail(EXIT_USAGE, "split needs a name for its two files: -o PREFIX");
+    if (!s->output) return fail(EXIT_USAGE, "split needs a name for its output files: -o PREFIX");
     if (!*s->format.time_column) return fail(EXIT_USAGE, "split needs times: --time-column NAME");
     return 0;
 }
@@ -1679,38 +1683,38 @@ static const command commands[] = {
      "and shows what it recommends. Needs no file and writes none.",
      0, command_demo},
     {TRAIN, "train", "LOG... -o MODEL [--test LOG2] [options]", "learn from a log of clicks",
-     "LOG is a CSV or TSV file with a header line, one click a line, or JSON lines; - is standard input,\n"
-     "several files are one log. It is used as it is unless a filter is asked for.\n"
-     "With --from the shape of the network is that of the model. Ctrl-C stops the run; no model is written "
+     "LOG is a CSV or TSV file with a header line and one click per line, or JSON lines; - is standard\n"
+     "input, and several files make one log. It is used as it is unless you ask for a filter.\n"
+     "With --from the network has the shape of the model. Ctrl-C stops the run; no model is written "
      "then.",
      1, command_train},
     {EVALUATE, "evaluate", "MODEL... LOG [options]", "how good models are on a log",
-     "After each click of a session all items are ranked; the figures say where the item clicked next "
+     "After each click of a session all items are ranked; the figures tell where the item clicked next "
      "stood.\n"
      "Several models, and simple methods with --baselines, make a table; p is the probability of a "
      "difference\n"
-     "to the first as large or larger if both were equally good, by Wilcoxon's signed-rank test.",
+     "to the first at least as large if both were equally good, by Wilcoxon's signed-rank test.",
      2, command_evaluate},
-    {BLEND, "blend", "MODEL NEIGHBORS LOG -o FILE", "a network and neighbors together, better than either",
-     "The score of an item is that of MODEL plus b log(score of NEIGHBORS + epsilon). b and epsilon are the "
+    {BLEND, "blend", "MODEL NEIGHBORS LOG -o FILE", "a network and neighbors combined",
+     "An item's score is that of MODEL plus b log(score of NEIGHBORS + epsilon). b and epsilon are the "
      "best by\n"
-     "Recall@20 + MRR@20 on LOG, which neither was made from. FILE holds both parts.",
+     "Recall@20 + MRR@20 on LOG, which neither was trained on. FILE contains both parts.",
      3, command_blend},
     {COMPARE, "compare", "MODEL_A MODEL_B LOG [options]",
      "which of two models is better, and whether by more than chance",
-     "Both models rank the same events. B - A is what the second has more; p is the probability of a "
-     "difference as large or larger if\n"
+     "Both models rank the same events. B - A is the difference; p is the probability of a "
+     "difference at least as large if\n"
      "both were equally good, by Wilcoxon's signed-rank test.",
      3, command_compare},
     {RECOMMEND, "recommend", "MODEL [-k 20]", "clicks on stdin, recommendations on stdout",
      "Reads clicks, one SESSION<tab>ITEM a line (and <tab>USER, if the model knows users), and answers\n"
      "each with a line: the session and the recommended items, best first, with tabs between. ITEM END\n"
-     "ends the session. A line that is none of this is answered by <tab>error and the reason. Before the\n"
+     "ends the session. Any other line is answered by <tab>error and the reason. Before the\n"
      "first known item the most popular ones are recommended.\n\n"
-     "With --json a line may be an object; all but session is optional, and the answer is an object, too:\n"
+     "With --json a line may be an object, in which only session is required; the answer is an object, too:\n"
      "  {\"session\":ID, \"item\":ID, \"user\":ID, \"k\":N, \"exclude\":[ID..], \"candidates\":[ID..],\n"
      "   \"allow_seen\":true, \"end\":true}\n\n"
-     "SIGTERM ends it cleanly. SIGHUP loads MODEL again, and the sessions go on.",
+     "SIGTERM ends it cleanly. SIGHUP loads MODEL again and keeps the sessions.",
      1, command_recommend},
     {SPLIT, "split", "LOG... --days N -o PREFIX [options]",
      "cut a log in time, to train on one part and test on the other",
@@ -1719,7 +1723,7 @@ static const command commands[] = {
      "or before and after a time (--at), or each user's last session to the test (--last-session).\n"
      "The test log keeps items that occur in the training log.",
      1, command_split},
-    {DESCRIBE, "describe", "LOG... [options]", "what a log holds, and what looks wrong",
+    {DESCRIBE, "describe", "LOG... [options]", "what a log contains, and what looks wrong",
      "Counts, times, lengths of sessions, gaps between clicks and where to cut, repeats, popularity, users.",
      1, command_describe},
 };

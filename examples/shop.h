@@ -92,7 +92,7 @@ static uint64_t shop_mix(uint64_t x) {
 }
 
 // Dice that belong to one thing in the shop: 0 a session, 1 an item, 2 the pace of a session, 3 who comes,
-// and his taste.
+// and their taste.
 static shop_dice shop_dice_for(uint64_t seed, uint64_t what, uint64_t number) {
     shop_dice d;
     d.state = shop_mix(shop_mix(seed * 4 + what) + number);
@@ -140,8 +140,8 @@ static int32_t shop_taste(const shop *s, int32_t user) {
     return shop_below(&d, SHOP_KINDS);
 }
 
-// Who comes (-1: nobody known), and to *taste the kind that he has a taste for on that day. The lower his
-// number the more often a user comes.
+// Who comes (-1: an unknown visitor), and into *taste the kind that they like on that day. The lower a user's
+// number, the more often they come.
 static int32_t shop_visitor(const shop *s, int32_t session, int32_t *taste) {
     shop_dice d = shop_dice_for(s->seed, 3, (uint64_t)session * 2);
     int32_t a, b, user;

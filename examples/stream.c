@@ -84,7 +84,7 @@ int main(void) {
         else printf("%-5s  %-8s is not known\n", who[v], clicks[i].item);
     }
 
-    // Ben goes on elsewhere: his state travels as bytes.
+    // Ben continues elsewhere: the state travels as bytes.
     size_t size = sessrec_session_export_size(session[1]);
     if (size > sizeof bytes || sessrec_session_export(session[1], bytes, size) != SESSREC_OK ||
         sessrec_session_import(moved, bytes, size) != SESSREC_OK)

@@ -240,7 +240,7 @@ static void evaluation(void) {
         eval.on_event = NULL;
         eval.coverage = 1;
         CHECK_EQ(sessrec_evaluate(model, log, &eval, &report, &err), SESSREC_UNSUPPORTED);
-        CHECK_TEXT(err.text, "coverage is counted on the processor only");
+        CHECK_TEXT(err.text, "coverage is counted on the processor only: set device to CPU");
         eval.device = SESSREC_DEVICE_CUDA_OR_CPU;
         CHECK_EQ(sessrec_evaluate(model, log, &eval, &report, &err), SESSREC_OK);
     }

@@ -306,7 +306,7 @@ static void nothing_to_learn(void) {
         CHECK_EQ(sessrec_batcher_create(&config, log, sampler, &batcher, &err), SESSREC_NO_DATA);
         CHECK(batcher == NULL);
         CHECK_EQ(err.code, SESSREC_NO_DATA);
-        CHECK_TEXT(err.text, "the log has nothing to learn from: it needs sessions of two or more events");
+        CHECK_TEXT(err.text, "the log has nothing to learn from: it needs a session with two events");
         sessrec_sampler_destroy(sampler);
         sessrec_log_destroy(log);
     }
@@ -317,7 +317,7 @@ static void nothing_to_learn(void) {
         sessrec_batcher *batcher = NULL;
         sessrec_error err;
         CHECK_EQ(sessrec_batcher_create(&config, log, NULL, &batcher, &err), SESSREC_NO_DATA);
-        CHECK(strstr(err.text, "two of them at least without negative samples") != NULL);
+        CHECK(strstr(err.text, "or two such sessions without negative samples") != NULL);
         sessrec_log_destroy(log);
     }
     TEST("an empty log is NO_DATA") {

@@ -260,11 +260,11 @@ fi
 
 it 'U9: a log that can judge nothing is an error before training, with ids of both'
 printf 'SessionId\tItemId\tTime\na\t17\t1\na\t18\t2\n' >foreign.tsv
-fails "foreign.tsv: there is nothing to judge by: .*'18'.*'item-" train log.tsv -o unborn.model --valid foreign.tsv
-fails 'foreign.tsv: there is nothing to judge by' train log.tsv -o unborn.model --test foreign.tsv
-fails "foreign.tsv: there is nothing to judge by: .* of m; .*'18'.*'item-" evaluate m foreign.tsv
+fails "foreign.tsv: there is nothing to evaluate: .*'18'.*'item-" train log.tsv -o unborn.model --valid foreign.tsv
+fails 'foreign.tsv: there is nothing to evaluate' train log.tsv -o unborn.model --test foreign.tsv
+fails "foreign.tsv: there is nothing to evaluate: .* of m; .*'18'.*'item-" evaluate m foreign.tsv
 printf 'SessionId\tItemId\tTime\na\titem-1\t1\nb\titem-2\t2\n' >lonely.tsv
-fails 'lonely.tsv: there is nothing to judge by: no session has two clicks' train log.tsv -o unborn.model --test lonely.tsv
+fails 'lonely.tsv: there is nothing to evaluate: no session has two clicks' train log.tsv -o unborn.model --test lonely.tsv
 check_not test -e unborn.model
 { cat foreign.tsv; printf 'b\titem-1\t1\nb\titem-2\t2\nb\titem-3\t3\n'; } >partly.tsv
 run evaluate m partly.tsv; exits 0
@@ -359,7 +359,7 @@ it 'a row that cannot be read is named by file and line, or skipped'
 { sed -n 1,3p log.tsv; echo 'no tabs here'; sed 1,3d log.tsv; } >bad.tsv
 fails 'bad.tsv:4: ' train bad.tsv -o bad.model
 check_not test -e bad.model
-train bad.tsv -o m --epochs 1 --skip-bad-rows; exits 0; says 'rows passed over because the row has too few fields: 1, the first in line 4'
+train bad.tsv -o m --epochs 1 --skip-bad-rows; exits 0; says 'rows skipped because the row has too few fields: 1, the first in line 4'
 
 it 'a file that is not there is named'
 fails 'none.tsv: ' train none.tsv -o m
@@ -440,7 +440,7 @@ equal "$(awk '$1 == "p" || $1 == "B" { for (i = $1 == "p" ? 2 : 4; i <= NF; i++)
 it 'models that know other items are not compared'
 sed '/item-3/d' log.tsv >fewer.tsv
 train fewer.tsv -o fewer.model --epochs 1; exits 0
-fails 'a.model and fewer.model know other items of test.tsv' compare a.model fewer.model test.tsv
+fails 'a.model and fewer.model know different items of test.tsv' compare a.model fewer.model test.tsv
 fails 'no.model: ' compare a.model no.model test.tsv
 refuses 'an argument is missing' compare a.model test.tsv
 
@@ -568,7 +568,7 @@ if mkfifo line 2>/dev/null; then
     wait_for() { for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ "$(lines "$1")" -ge "$2" ] && return; sleep 0.2; done; }
     printf 'v\titem-3\n' >&9; wait_for out 1
     cp ring.model served.model
-    kill -HUP $server; wait_for err 1; says 'served.model is loaded again, with 12 items; 1 sessions go on'
+    kill -HUP $server; wait_for err 1; says 'served.model is loaded again, with 12 items; 1 sessions continue'
     printf 'v\tnope\n' >&9; wait_for out 2
     equal "$(sed -n 2p out)" 'v	item-4'
     echo junk >served.model
@@ -633,7 +633,7 @@ if timeout --foreground --preserve-status 5 true 2>/dev/null; then
         [ ! -s stop.ckpt ] || break
     done
     exits 1
-    says '^sessrec: stopped'; says '--resume to go on from stop.ckpt'
+    says '^sessrec: stopped'; says '--resume to continue from stop.ckpt'
     check_not test -e never.model
     check test -s stop.ckpt
 else
@@ -671,7 +671,7 @@ for m in ring.model knn.model rules.model pop random s-pop itemknn ar sr markov 
 equal "$(awk '$1 == "stan" { print $2, $4 }' out)" "$(awk '$1 == "knn.model" { print $2, $4 }' out)"
 check awk '$1 == "random" { exit !($2 < 0.9 && $3 < 0.01) }' out
 check grep -q '"methods":\[{"name":"ring.model","recall":{"5":' many.json
-refuses '--baselines needs the log' evaluate ring.model test.tsv --baselines
+refuses '--baselines needs the training log' evaluate ring.model test.tsv --baselines
 
 it 'a blend is found on a log, holds its parts and is evaluated'
 run blend ring.model knn.model test.tsv -o blend.model; exits 0; prints '^blend  *blend.model: b '

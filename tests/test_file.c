@@ -722,12 +722,12 @@ static void refusing(void) {
     sessrec_error err;
     TEST("what is no file of ours is refused: nothing, text, too little") {
         CHECK(write_file(in_directory("x"), "", 0));
-        check_load_refused(in_directory("x"), SESSREC_BAD_FILE, "this is no file of sessrec");
+        check_load_refused(in_directory("x"), SESSREC_BAD_FILE, "this is not a sessrec file");
         CHECK(write_file(in_directory("x"), "SessionId,ItemId,Time\n1,2,3\n", 28));
-        check_load_refused(in_directory("x"), SESSREC_BAD_FILE, "this is no file of sessrec");
+        check_load_refused(in_directory("x"), SESSREC_BAD_FILE, "this is not a sessrec file");
         bytes file = small_bytes();
         CHECK(write_file(in_directory("x"), file.at, 63));
-        check_load_refused(in_directory("x"), SESSREC_BAD_FILE, "this is no file of sessrec");
+        check_load_refused(in_directory("x"), SESSREC_BAD_FILE, "this is not a sessrec file");
         free_bytes(&file);
     }
     TEST("a file that is not there is NO_FILE, a directory an IO_ERROR, both with the reason") {
@@ -1241,8 +1241,8 @@ static void failing_system(void) {
         check_failing(CLOSE, 2, EINTR, NULL, 1);
     }
     TEST("when only closing or the directory fails, the new file stands and the error says so") {
-        check_failing(CLOSE, 2, EIO, "%s is written, but may not outlive a power cut: Input/output error", 1);
-        check_failing(SYNC, 2, EIO, "%s is written, but may not outlive a power cut: Input/output error", 1);
+        check_failing(CLOSE, 2, EIO, "%s is written, but may not survive a power failure: Input/output error", 1);
+        check_failing(SYNC, 2, EIO, "%s is written, but may not survive a power failure: Input/output error", 1);
         check_failing(SYNC, 2, EINVAL, NULL, 1);
         check_failing(OPEN, 3, EACCES, NULL, 1);
     }
@@ -1330,7 +1330,7 @@ static void failing_system(void) {
         CHECK(strstr(err.text, "No such file or directory") != NULL);
         CHECK_EQ(mkdir(in_directory("taken"), 0700), 0);
         CHECK_EQ(sessrec_model_write(model, in_directory("taken"), &err), SESSREC_IO_ERROR);
-        CHECK(strstr(err.text, "it is there and is no file") != NULL);
+        CHECK(strstr(err.text, "it exists and is not a file") != NULL);
         CHECK_EQ(files_in_directory(0), 1);
         CHECK_EQ(rmdir(in_directory("taken")), 0);
         CHECK_EQ(sessrec_model_write(model, NULL, &err), SESSREC_INVALID_ARGUMENT);
@@ -1434,7 +1434,7 @@ static void outputs(void) {
         files_in_directory(1);
         CHECK(write_file(in_directory("notes.txt"), "buy milk", 8));
         CHECK_EQ(sessrec_model_write(model, in_directory("notes.txt"), &err), SESSREC_IO_ERROR);
-        CHECK(strstr(err.text, "it is there and holds something else") != NULL);
+        CHECK(strstr(err.text, "it exists and holds something else") != NULL);
         CHECK(holds("notes.txt", "buy milk", 8));
         CHECK(write_file(in_directory("notes.txt"), "", 0));
         CHECK_EQ(sessrec_model_write(model, in_directory("notes.txt"), &err), SESSREC_OK);

@@ -165,7 +165,7 @@ static const char *file_text(void) {
 
 #define COLUMNS "; name the columns that it has: --session-column, --item-column, --time-column"
 #define NO_QUOTES "; if quotes are plain text in this log: --no-quotes"
-#define SKIP_BAD "; --skip-bad-rows passes over such rows"
+#define SKIP_BAD "; --skip-bad-rows skips such rows"
 
 // ---- layouts of text --------------------------------------------------------------------------------------
 
@@ -320,7 +320,7 @@ static void bad_row_count(void) {
         check_bad(HEAD "2,b,noon\n", 3,
                   "the time \"noon\" is neither a number nor a date like 2014-04-07T10:51:09Z");
         check_bad(HEAD "2,\"b,5\n3,c,6\n", 3, "the row \"2,\"b,5\" has a quote that is not closed" NO_QUOTES);
-        check_bad(HEAD "2,\"b\"c,5\n", 3, "the row \"2,\"b\"c,5\" has text behind a closing quote" NO_QUOTES);
+        check_bad(HEAD "2,\"b\"c,5\n", 3, "the row \"2,\"b\"c,5\" has text after a closing quote" NO_QUOTES);
     }
     TEST("an id over 255 bytes is refused") {
         char text[1200], id[257];
@@ -374,16 +374,16 @@ static void bad_row_count(void) {
         sessrec_log *log = parse_as(HEAD "x,y\n,z,2\n3,q,never\n1,\"b\"b,2\n1,b,2\n,z,3\n", &format);
         CHECK_EQ(sessrec_log_contents(log).bad_row_count, 5);
         CHECK_TEXT(sessrec_log_note(log, 0),
-                   "rows passed over because the session id is blank: 2, the first in line 4");
+                   "rows skipped because the session id is blank: 2, the first in line 4");
         CHECK_TEXT(
             sessrec_log_note(log, 1),
-            "rows passed over because the time is neither a number nor a date like 2014-04-07T10:51:09Z: 1, "
+            "rows skipped because the time is neither a number nor a date like 2014-04-07T10:51:09Z: 1, "
             "the first in line 5");
         CHECK_TEXT(sessrec_log_note(log, 2),
-                   "rows passed over because the row has too few fields: 1, the first in line 3");
+                   "rows skipped because the row has too few fields: 1, the first in line 3");
         CHECK_TEXT(
             sessrec_log_note(log, 3),
-            "rows passed over because the row has text behind a closing quote: 1, the first in line 6");
+            "rows skipped because the row has text after a closing quote: 1, the first in line 6");
         CHECK(!sessrec_log_note(log, 4) && !sessrec_log_note(log, -1) && !sessrec_log_note(NULL, 0));
         CHECK_EQ(sessrec_log_find_item(log, "q"), -1);
         check_shape(log, "1:a b;");
@@ -412,9 +412,9 @@ static void bad_row_count(void) {
         CHECK_TEXT(failure.text, "the row \"1,\"a\" has a quote that is not closed" NO_QUOTES);
     }
     TEST("an empty text is an error") {
-        check_bad("", 0, "the log is empty, not even a header is there");
-        check_bad("\n\r\n\n", 0, "the log is empty, not even a header is there");
-        check_bad("\xef\xbb\xbf", 0, "the log is empty, not even a header is there");
+        check_bad("", 0, "the log is empty: not even a header is there");
+        check_bad("\n\r\n\n", 0, "the log is empty: not even a header is there");
+        check_bad("\xef\xbb\xbf", 0, "the log is empty: not even a header is there");
         sessrec_log *log;
         CHECK_EQ(sessrec_log_import(NULL, 0, NULL, &log, NULL), SESSREC_BAD_LOG);
     }
@@ -439,7 +439,7 @@ static void bad_row_count(void) {
         CHECK_TEXT(failure.text, "the log format names no column for the session");
         format = columns("SessionId", "0", "Time", "");
         CHECK(!parse_as(HEAD, &format));
-        CHECK_TEXT(failure.text, "\"0\" is no column, they are counted from 1");
+        CHECK_TEXT(failure.text, "\"0\" is not a column: columns are counted from 1");
         format.item_column = "99999999999999999999";
         CHECK(!parse_as(HEAD, &format));
         CHECK_EQ(failure.code, SESSREC_INVALID_ARGUMENT);
@@ -776,7 +776,7 @@ static void building(void) {
         CHECK_EQ(sessrec_log_write(log, "x", &failure), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
         CHECK_EQ(sessrec_log_finish(log, &failure), SESSREC_INVALID_ARGUMENT);
-        CHECK_TEXT(failure.text, "there is no log, or it is finished already");
+        CHECK_TEXT(failure.text, "there is no log, or it is already finished");
         CHECK_EQ(sessrec_log_add(log, NULL, "s", "i", 1), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_log_contents(log).event_count, 0);
         sessrec_log_destroy(log);
@@ -1318,7 +1318,7 @@ static void files(void) {
         put_file("", 0);
         CHECK(!load());
         CHECK_EQ(failure.code, SESSREC_BAD_LOG);
-        CHECK_TEXT(failure.text, "the log is empty, not even a header is there");
+        CHECK_TEXT(failure.text, "the log is empty: not even a header is there");
         remove(path);
         CHECK(!load());
         CHECK_EQ(failure.code, SESSREC_NO_FILE);
@@ -1805,10 +1805,10 @@ static void real_times(void) {
         CHECK(isnan(date_of("2019-10-01 13:00:00 PM", -1)) && isnan(date_of("Tue Okt 01 2019", -1)) &&
               isnan(date_of("2019-10-01 01:31:25 CET", -1)));
     }
-    TEST("U6: a date whose day and month could be exchanged is refused, or read as it is told") {
+    TEST("U6: a date whose day and month could be swapped is refused, or read as it is told") {
         CHECK(isnan(date_of("10/01/2019 1:31:25 AM", -1)));
         CHECK_TEXT(failure.text, "the time \"10/01/2019 1:31:25 AM\" is a date whose day and month could be "
-                                 "exchanged: --day-first or --month-first");
+                                 "swapped: --day-first or --month-first");
         CHECK_NEAR(date_of("10/01/2019 1:31:25 AM", 0), 1569893485, 0);
         CHECK_NEAR(date_of("01/10/2019 01:31:25", 1), 1569893485, 0);
         CHECK_NEAR(date_of("1-10-2019", 1), 1569888000, 0);
@@ -1817,11 +1817,11 @@ static void real_times(void) {
     }
     TEST("U6: milliseconds, microseconds and nanoseconds are recognized, and named") {
         check_note(parse("SessionId,ItemId,Time\n1,a,1569893485884\n"), 0,
-                   "times are read as milliseconds, by their size; --time-unit decides");
+                   "times are read as milliseconds, by their size; --time-unit overrides this");
         check_note(parse("SessionId,ItemId,Time\n1,a,1569893485884000\n"), 0,
-                   "times are read as microseconds, by their size; --time-unit decides");
+                   "times are read as microseconds, by their size; --time-unit overrides this");
         check_note(parse("SessionId,ItemId,Time\n1,a,1569893485884000000\n"), 0,
-                   "times are read as nanoseconds, by their size; --time-unit decides");
+                   "times are read as nanoseconds, by their size; --time-unit overrides this");
         sessrec_log *log = parse("SessionId,ItemId,Time\n1,a,1569893485884\n1,b,1569893485885\n");
         CHECK(same_bits(sessrec_log_contents(log).times[0], 1569893485.884));
         CHECK(same_bits(sessrec_log_contents(log).times[1], 1569893485.885));
@@ -1837,7 +1837,7 @@ static void real_times(void) {
     TEST("U7: a stray time does not change the unit, and is named") {
         sessrec_log *log = parse("SessionId,ItemId,Time\n1,a,5\n1,b,1569893485884\n1,c,1569893485885\n");
         CHECK(same_bits(sessrec_log_contents(log).times[2], 1569893485.885));
-        CHECK_TEXT(sessrec_log_note(log, 1), "1 of 3 times are of another size than the others");
+        CHECK_TEXT(sessrec_log_note(log, 1), "1 of 3 times differ in magnitude from the others");
         sessrec_log_destroy(log);
     }
     TEST("U6: dates without separators are refused as seconds, with the option that reads them") {
@@ -1873,7 +1873,7 @@ static void real_times(void) {
             "s;i;frame;day\n1;b;526309;2016-05-09\n1;a;1000;2016-05-09\n2;c;5;2016-05-08\n", &format);
         CHECK_NEAR(sessrec_log_contents(log).times[2], 1462752000 + 526.309, 0);
         CHECK_TEXT(sessrec_log_note(log, 0), "the numbers of the second time column are read as "
-                                             "milliseconds, by their size; --time-unit decides");
+                                             "milliseconds, by their size; --time-unit overrides this");
         check_shape(log, "2:c;1:a b;");
         format.time_unit = SESSREC_UNIT_SECONDS;
         log = parse_as("s;i;frame;day\n1;b;90;20160509\n1;a;5;20160509\n", &format);
@@ -2002,9 +2002,9 @@ static void real_rows(void) {
         check_shape(parse("SessionId,ItemId,Time\r1,a,2\r1,b,3\r"), "1:a b;");
         check_shape(parse("SessionId,ItemId,Time\r1,a,2\r1,b,3"), "1:a b;");
         check_note(parse(HEAD "SessionId,ItemId,Time\n1,b,3\n"), 0,
-                   "header lines passed over further down: 1");
+                   "repeated header lines skipped: 1");
         check_note(parse("SessionId,ItemId,Time\n1,a,2"), 0,
-                   "the last line has no end; if the file was cut short, its last row is wrong");
+                   "the last line has no line end; if the file was cut off, its last row is wrong");
     }
     TEST("a first row with a bad time is an error, not a header") {
         sessrec_log_format format = columns("1", "2", "3", "");

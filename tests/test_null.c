@@ -188,6 +188,7 @@ static void models(const sessrec_log *log, sessrec_model *model) {
         REFUSES(sessrec_knn_create(&knn, log, NULL, NULL));
         REFUSES(sessrec_knn_append(NULL, item, 2, 1));
         REFUSES(sessrec_knn_forget(NULL, 1));
+        CHECK_EQ(sessrec_knn_session_items(NULL, 0, item, 2), 0);
         REFUSES(sessrec_rules_create(NULL, log, &scorer, NULL));
         REFUSES(sessrec_rules_create(&rules, NULL, &scorer, NULL));
         REFUSES(sessrec_rules_create(&rules, log, NULL, NULL));
@@ -226,6 +227,8 @@ static void visitors(const sessrec_model *model) {
         REFUSES(sessrec_session_recommend(good, &query, list, NULL, NULL));
         REFUSES(sessrec_recommend(NULL, 1, list));
         REFUSES(sessrec_recommend(good, 1, NULL));
+        REFUSES(sessrec_session_reasons(NULL, 0, NULL, 0));
+        REFUSES(sessrec_session_reasons(good, 0, NULL, 1));
         REFUSES(sessrec_sessions_recommend(NULL, &request, 1));
         REFUSES(sessrec_session_score(NULL, &item, 1, &score));
         REFUSES(sessrec_session_score(good, NULL, 1, &score));
