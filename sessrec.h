@@ -10492,6 +10492,7 @@ static sessrec_result sessrec__flush(sessrec_log *log) {
     sessrec__waiting *session = in->id[SESSREC__SESSION];
     const int32_t rows = in->rows;
     int32_t user[SESSREC__ROWS];
+    if (!rows) return SESSREC_OK;
     in->rows = 0;
     sessrec_result result = sessrec__number_ids(&log->ids[SESSREC__USER], in->id[SESSREC__USER], rows, user);
     for (int32_t i = rows - 1; i >= 0 && !result;
@@ -11070,7 +11071,7 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
         if (!r->file) {
             got = r->memory_left < most ? r->memory_left : most;
             if (got) memcpy(to, r->memory, got);
-            r->memory += got;
+            if (got) r->memory += got;
             r->memory_left -= got;
         }
         r->has_nul |= memchr(to, 0, got) != NULL;

@@ -2,7 +2,7 @@
 // filtered, cut and split, and what is written is read back as the same events.
 #include "fuzz.h"
 
-static const char *const COLUMNS[8] = {"SessionId", "ItemId", "Time", "UserId", "1", "2", "3", ""};
+static const char *const COLUMNS[8] = {"SessionId", "ItemId", "Time", "UserId", "1", "2", "3,1", ""};
 
 static void sessrec_fuzz_begin(void) {}
 static void sessrec_fuzz_seal(uint8_t *data, size_t size) {
@@ -50,6 +50,11 @@ static void sessrec_fuzz(const uint8_t *data, size_t size) {
     }
     format.separator = separators[choose(&input, 6)];
     format.skip_bad_rows = choose(&input, 2);
+    format.quotes = choose(&input, 2);
+    format.time_unit = choose(&input, 6);
+    format.day_first = choose(&input, 3) - 1;
+    if (choose(&input, 4) == 0) format.where = "ItemId=a,b";
+    if (choose(&input, 4) == 0) format.blank = "NA,u";
     const sessrec_result result = sessrec_log_import(input.at, input.left, &format, &log, &error);
     MUST(!log == !!result);
     if (result) {
