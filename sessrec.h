@@ -9,10 +9,10 @@
 // CONTENTS        search for
 //     manual      this text: 1 a program, 2 concepts, 3 guide, 4 options, 5 guarantees, 6 files, 7 CUDA
 //     >>api       what you call, down to the line "Stop here"
-//     the book    how it works, in the order of the papers: >>ground >>gru >>model >>losses >>sampler
+//     the book    how it works, in the order of the papers: >>rng >>ground >>gru >>model >>losses >>sampler
 //                 >>batcher >>optimizers, the training step (>>trainer >>plan >>forward >>score >>items
 //                 >>backward >>weights >>step), >>users >>topk >>evaluation >>scorers
-//     the engine  what the book is built on: >>platform >>errors >>memory >>rng >>hash >>ids >>threads
+//     the engine  what the book is built on: >>platform >>errors >>memory >>hash >>ids >>threads
 //                 >>vectors >>kernels >>dispatch >>matmul >>blocks >>config >>sink >>log >>streaming
 //                 >>user_state >>archive >>model_file >>scorer_file >>disk >>checkpoint >>train
 //
@@ -1105,14 +1105,16 @@ SESSREC_API sessrec_result sessrec_scorer_export(const sessrec_scorer *scorer, v
 // Trains a model on a log: config->epochs passes of session-parallel mini-batches (Hidasi 2016, section 3.1).
 // With a validation log (may be NULL) the result has the weights of the epoch with the best MRR@20, and
 // patience may end the run early. If a callback stops the run, *out is the model as it stands and the result
-// is STOPPED. DIVERGED, with epoch and step, if the loss is not finite. Threads: shared.
+// is STOPPED. DIVERGED, with epoch and step, if the loss is not finite; NO_DATA, before the first epoch, if no
+// session of the validation log has two items of the log. Threads: shared.
 SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const sessrec_log *log,
                                          const sessrec_log *validation, sessrec_model **out,
                                          sessrec_error *err);
 
 #  ifndef SESSREC_NO_STDIO
 // From a log file to a model file: sessrec_log_read, sessrec_train, sessrec_model_write. config NULL: the
-// defaults. A STOPPED run writes its model, too. Threads: shared.
+// defaults. A STOPPED run writes its model, too. Before the log is read, a model or checkpoint that cannot be
+// written is IO_ERROR, and one that would replace the log or the other INVALID_ARGUMENT. Threads: shared.
 SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *model_path,
                                               const sessrec_config *config, sessrec_error *err);
 #  endif
@@ -1595,6 +1597,7 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const 
                                                 sessrec_error *err);
 #  endif
 
+#ifdef SESSREC_CUDA
 // ---- the seam for a GPU: sessrec_cuda.cu fills it in; programs do not need it ----
 
 // One matrix of a model in training, in the processor's memory. A table has a row per item, of which a step
@@ -1644,10 +1647,10 @@ typedef struct sessrec_device_table {
     sessrec_result (*apply)(void *device, sessrec_error *err);
     // An epoch, some mini-batches at a time. sampler: for those that follow. put: the next mini-batch is
     // number `index` < AHEAD of those to come; its negatives (batch->negatives is NULL) are drawn on the
-    // device. run: trains on the first `count` and stops changing weights at an infinite or NaN sum. All
-    // three are NULL if there is nothing to gain.
+    // device. run: trains on the first `count` and stops changing weights at a sum that is infinite, NaN
+    // or above the `most` of its mini-batch. All three are NULL if there is nothing to gain.
     sessrec_result (*sampler)(void *device, const sessrec_device_sampler *sampler, sessrec_error *err);
-    void (*put)(void *device, int32_t index, const sessrec_batch *batch);
+    void (*put)(void *device, int32_t index, const sessrec_batch *batch, double most);
     sessrec_result (*run)(void *device, int32_t count, double *sums, sessrec_error *err);
     // the gradients, or else all that stays between steps
     sessrec_result (*download)(void *device, int gradients, sessrec_error *err);
@@ -1663,7 +1666,6 @@ typedef struct sessrec_device_table {
     void (*close_ranks)(void *ranks);
 } sessrec_device_table;
 #define SESSREC_DEVICE_RANKS 1024
-#ifdef SESSREC_CUDA
 extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 #endif
 
@@ -1699,6 +1701,51 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 
 // ================================ Stop here if you only use it. The rest is how it works. ==================
 #endif // SESSREC_H
+
+#if (defined(SESSREC_IMPLEMENTATION) || defined(SESSREC__COMPANION)) && !defined(SESSREC__IMPLEMENTED)
+// ===========================================================================================================
+// >>rng   random numbers that can be computed anywhere
+// A draw is a function of (seed, stream, index) and of nothing that went before, so that threads, a resumed
+// run and a GPU see the same numbers. The mixer is the finalizer of SplitMix64 (Steele, Lea, Flood 2014):
+// draw i of a key is output i of that generator.
+// ===========================================================================================================
+
+// What a stream of draws is for. The numbers stand in the promise that a seed gives the same model: never
+// renumber.
+enum {
+    SESSREC__STREAM_NEGATIVES = 1,
+    SESSREC__STREAM_SHUFFLE = 2,
+    SESSREC__STREAM_DROPOUT_INPUT = 3,
+    SESSREC__STREAM_DROPOUT_HIDDEN = 4,  // + layer, 4..7
+    SESSREC__STREAM_DROPOUT_USER = 8,
+    SESSREC__STREAM_DROPOUT_INIT = 9,    // + layer, 9..12
+    SESSREC__STREAM_WEIGHTS = 16         // + number of the tensor
+};
+
+#ifdef __CUDACC__
+#  define SESSREC__ANYWHERE static __host__ __device__ inline
+#else
+#  define SESSREC__ANYWHERE static inline
+#endif
+SESSREC__ANYWHERE uint64_t sessrec__mix(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+// The key of one stream of a seed.
+SESSREC__ANYWHERE uint64_t sessrec__key(uint64_t seed, uint64_t stream) {
+    return sessrec__mix(sessrec__mix(seed + 0x9e3779b97f4a7c15u) ^ (stream * 0xd1342543de82ef95u));
+}
+SESSREC__ANYWHERE uint64_t sessrec__draw(uint64_t key, uint64_t index) {
+    return sessrec__mix(key + (index + 1) * 0x9e3779b97f4a7c15u);
+}
+// Uniform in [0,1), a multiple of 2^-24: exact in float.
+SESSREC__ANYWHERE float sessrec__unit(uint64_t draw) {
+    return (float)(uint32_t)(draw >> 40) * (1.0f / 16777216.0f);
+}
+#undef SESSREC__ANYWHERE
+#endif // for sessrec_cuda.cu, too
 
 #if defined(SESSREC_IMPLEMENTATION) && (defined(SESSREC__SET) || !defined(SESSREC__IMPLEMENTED))
 #define SESSREC__IMPLEMENTED
@@ -1947,21 +1994,6 @@ static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memo
                                                    void *object);
 
 // ---- random numbers ----
-// What a stream of draws is for. The numbers stand in the promise that a seed gives the same model: never
-// renumber.
-enum {
-    SESSREC__STREAM_NEGATIVES = 1,
-    SESSREC__STREAM_SHUFFLE = 2,
-    SESSREC__STREAM_DROPOUT_INPUT = 3,
-    SESSREC__STREAM_DROPOUT_HIDDEN = 4,  // + layer, 4..7
-    SESSREC__STREAM_DROPOUT_USER = 8,
-    SESSREC__STREAM_DROPOUT_INIT = 9,    // + layer, 9..12
-    SESSREC__STREAM_WEIGHTS = 16         // + number of the tensor
-};
-SESSREC__INLINE uint64_t sessrec__mix(uint64_t x);
-SESSREC__INLINE uint64_t sessrec__key(uint64_t seed, uint64_t stream);
-SESSREC__INLINE uint64_t sessrec__draw(uint64_t key, uint64_t index);
-SESSREC__INLINE float sessrec__unit(uint64_t draw);                   // uniform in [0,1)
 SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b);      // maps a draw to [0,n)
 
 // ---- ids ----
@@ -3704,12 +3736,20 @@ typedef struct sessrec__piece {
     int32_t tensor, first, last;
 } sessrec__piece;
 
+#ifdef SESSREC_CUDA
 // Whose copy of what stays between steps is newer, where a device trains.
 typedef enum sessrec__newer {
     SESSREC__BOTH_EQUAL,
     SESSREC__HOST_NEWER,
     SESSREC__DEVICE_NEWER
 } sessrec__newer;
+// Whether a trainer or an evaluation runs on a device, and a call to that.
+#  define SESSREC__HAS_DEVICE(of) ((of)->table != NULL)
+#  define SESSREC__DEVICE(of, call) (of)->table->call
+#else
+#  define SESSREC__HAS_DEVICE(of) 0
+#  define SESSREC__DEVICE(of, call) SESSREC_OK
+#endif
 typedef enum sessrec__access { SESSREC__TO_READ, SESSREC__TO_WRITE } sessrec__access;
 
 struct sessrec_trainer {
@@ -3750,9 +3790,11 @@ struct sessrec_trainer {
     double started;             // when the trainer was made, and the pairs that it has trained since
     int64_t pairs_run;
     uint64_t log_hash;          // of the log's events, so that a checkpoint knows its log again
+#ifdef SESSREC_CUDA
     const sessrec_device_table *table;  // where it runs: NULL on the processor
     void *device;
     sessrec__newer newer;
+#endif
 };
 
 // What every call on a trainer begins with.
@@ -3958,7 +4000,9 @@ static uint64_t sessrec__scratch_part(const sessrec_trainer *tr) {
 SESSREC_API void sessrec_trainer_destroy(sessrec_trainer *tr) {
     if (!tr) return;
     sessrec_allocator memory = tr->memory;
+#ifdef SESSREC_CUDA
     if (tr->table) tr->table->destroy(tr->device);
+#endif
     sessrec__pool_free(&tr->pool);
     sessrec_model_destroy(tr->model);
     sessrec__free(&memory, tr->best_block);
@@ -4016,7 +4060,7 @@ SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, 
             tr->log_hash = sessrec__log_hash(log);
             tr->started = sessrec__now();
             result = sessrec__choose_device(tr, err);
-            sessrec__pool_init(&tr->pool, tr->table ? 1 : config->threads, &config->jobs);
+            sessrec__pool_init(&tr->pool, SESSREC__HAS_DEVICE(tr) ? 1 : config->threads, &config->jobs);
             if (result) sessrec_trainer_destroy(tr);
             else *out = tr;
         } else {
@@ -4523,34 +4567,48 @@ SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *tr, se
 
 // Before a device runs: it gets what was written into the processor's memory, and is newer from then on.
 static sessrec_result sessrec__give(sessrec_trainer *tr, sessrec_error *err) {
-    sessrec_result result =
-        tr->newer == SESSREC__HOST_NEWER ? tr->table->upload(tr->device, err) : SESSREC_OK;
+    sessrec_result result = SESSREC_OK;
+#ifdef SESSREC_CUDA
+    if (tr->newer == SESSREC__HOST_NEWER) result = tr->table->upload(tr->device, err);
     if (!result && tr->table) tr->newer = SESSREC__DEVICE_NEWER;
+#else
+    (void)tr;
+    (void)err;
+#endif
     return result;
 }
 
 // Before what stays between steps is read from the processor's memory, or changed there.
 static sessrec_result sessrec__fetch(const sessrec_trainer *trainer, sessrec__access access,
                                      sessrec_error *err) {
+    sessrec_result result = SESSREC_OK;
+#ifdef SESSREC_CUDA
     // what a trainer is does not change, only where its numbers lie
     sessrec_trainer *tr = (sessrec_trainer *)trainer;
-    sessrec_result result =
-        tr->newer == SESSREC__DEVICE_NEWER ? tr->table->download(tr->device, 0, err) : SESSREC_OK;
+    if (tr->newer == SESSREC__DEVICE_NEWER) result = tr->table->download(tr->device, 0, err);
     if (result || !tr->table) return result;
     if (tr->newer == SESSREC__DEVICE_NEWER) tr->newer = SESSREC__BOTH_EQUAL;
     if (access == SESSREC__TO_WRITE) tr->newer = SESSREC__HOST_NEWER;
-    return SESSREC_OK;
+#else
+    (void)trainer;
+    (void)access;
+    (void)err;
+#endif
+    return result;
 }
 
-// Whether the sum of the row losses is one from which training can go on: finite, and below 10,000 times what
-// guessing costs. A loss of the caller's own may have any size.
-static int sessrec__loss_is_sound(const sessrec_trainer *tr, const sessrec_batch *batch, double sum) {
+// The largest sum of row losses from which training can go on: 10,000 times what guessing costs. A loss of the
+// caller's own may have any size.
+static double sessrec__most_loss(const sessrec_trainer *tr, const sessrec_batch *batch) {
     const sessrec_loss_config *loss = &tr->config.loss;
     const double columns = (double)batch->rows + (double)batch->negative_count;
     const double guess = loss->kind == SESSREC_LOSS_BPR && loss->with_diagonal ? columns
                          : loss->kind == SESSREC_LOSS_XE                       ? 1 + log(columns)
                                                                                : 1 + (double)loss->bpreg;
-    return sum - sum == 0 && (loss->kind == SESSREC_LOSS_CUSTOM || sum <= 1e4 * guess * (double)batch->rows);
+    return loss->kind == SESSREC_LOSS_CUSTOM ? (double)INFINITY : 1e4 * guess * (double)batch->rows;
+}
+static int sessrec__loss_is_sound(const sessrec_trainer *tr, const sessrec_batch *batch, double sum) {
+    return sum - sum == 0 && sum <= sessrec__most_loss(tr, batch);
 }
 
 // The six regions. Returns the sum of the row losses; if that is not sound, nothing is changed.
@@ -4599,7 +4657,7 @@ static sessrec_result sessrec__gradients(sessrec_trainer *tr, const sessrec_batc
     if (result) return result;
     sessrec__plan_sizes(tr, batch);
     tr->step.at_once = at_once;
-    if (tr->table) result = tr->table->grad(tr->device, batch, &sum, err);
+    if (SESSREC__HAS_DEVICE(tr)) result = SESSREC__DEVICE(tr, grad(tr->device, batch, &sum, err));
     else sum = sessrec__cpu_gradients(tr, &tr->step);
     tr->step.batch = NULL;
     if (result) return result;
@@ -4628,8 +4686,8 @@ static void sessrec__cap_gradients(sessrec_trainer *tr) {
 
 static sessrec_result sessrec__trainer_apply(sessrec_trainer *tr, sessrec_error *err) {
     sessrec_result result = sessrec__give(tr, err);
-    if (!result && tr->table) result = tr->table->apply(tr->device, err);
-    if (!tr->table && !tr->step.at_once) {
+    if (!result && SESSREC__HAS_DEVICE(tr)) result = SESSREC__DEVICE(tr, apply(tr->device, err));
+    if (!SESSREC__HAS_DEVICE(tr) && !tr->step.at_once) {
         if (tr->config.optimizer.gradient_cap > 0) sessrec__cap_gradients(tr);
         sessrec__run(tr,
                      tr->pieces + sessrec__blocks(tr->output.count, SESSREC__BLOCK) +
@@ -4659,6 +4717,7 @@ SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *tr, const sessr
 
 // ---- where it runs ----
 
+#ifdef SESSREC_CUDA
 static void sessrec__describe(sessrec_trainer *tr, sessrec_device_tensor *list, sessrec_device_view *view) {
     memset(view, 0, sizeof *view);
     view->config = &tr->config;
@@ -4681,15 +4740,16 @@ static void sessrec__describe(sessrec_trainer *tr, sessrec_device_tensor *list, 
     view->input_gradient = tr->input.gradient;
     view->input_id = tr->input.id;
 }
+#endif
 
 static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error *err) {
-    sessrec_device_tensor list[SESSREC__MAX_TENSORS];
-    sessrec_device_view view;
     sessrec_result result = SESSREC_OK;
     if (tr->config.device == SESSREC_DEVICE_CPU) return SESSREC_OK;
-    sessrec__describe(tr, list, &view);
 #ifdef SESSREC_CUDA
+    sessrec_device_tensor list[SESSREC__MAX_TENSORS];
+    sessrec_device_view view;
     void *device = NULL;
+    sessrec__describe(tr, list, &view);
     result = sessrec_cuda()->create(&view, &device, err);
     if (!result) {
         tr->table = sessrec_cuda();
@@ -4703,7 +4763,11 @@ static sessrec_result sessrec__choose_device(sessrec_trainer *tr, sessrec_error 
 }
 
 SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *tr) {
-    return !tr ? "" : tr->table ? tr->table->name(tr->device) : "cpu";
+    if (!tr) return "";
+#ifdef SESSREC_CUDA
+    if (tr->table) return tr->table->name(tr->device);
+#endif
+    return "cpu";
 }
 
 // ---- looking in, and early stopping ----
@@ -4746,8 +4810,8 @@ SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *tr, const cha
     if (out) memset(out, 0, sizeof *out);
     sessrec_result result = out && name ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
     if (!result) result = sessrec__fetch(tr, SESSREC__TO_WRITE, err);
-    if (!result && !strncmp(name, "grad.", 5) && tr->has_gradients && tr->table)
-        result = tr->table->download(tr->device, 1, err);
+    if (!result && !strncmp(name, "grad.", 5) && tr->has_gradients && SESSREC__HAS_DEVICE(tr))
+        result = SESSREC__DEVICE(tr, download(tr->device, 1, err));
     if (result) return result;
     const sessrec_config *c = &tr->config;
     const int32_t l = !strncmp(name, "hidden", 6) && name[6] && !name[7] ? name[6] - '0' : -1;
@@ -5259,11 +5323,13 @@ typedef struct sessrec__eval_task {
     uint8_t *occurs;            // [items] bit c: the item was in a list of cutoff[c]
 } sessrec__eval_task;
 
+#ifdef SESSREC_CUDA
 // Events that wait until a device ranks them.
 typedef struct sessrec__ranked {
     int64_t place[SESSREC_DEVICE_RANKS];
     int32_t target[SESSREC_DEVICE_RANKS], higher[SESSREC_DEVICE_RANKS], equal[SESSREC_DEVICE_RANKS];
 } sessrec__ranked;
+#endif
 
 typedef struct sessrec__eval {
     const sessrec__kernels *kernels;
@@ -5287,6 +5353,7 @@ typedef struct sessrec__eval {
     int32_t *before_user;           // [before.sessions] the log's numbers, -1 for users that it does not have
     int32_t *past_begin, *past;     // [users+1], [before.sessions] the sessions of the users before
     sessrec__eval_task *task;   // [tasks]
+#ifdef SESSREC_CUDA
     // where a device ranks: the last layer's state of each event, which stands `h_at` bytes behind the
     // beginning of a session's
     const sessrec_device_table *table;
@@ -5295,6 +5362,7 @@ typedef struct sessrec__eval {
     size_t h_at;
     float *h;                   // [events,h_width]
     sessrec__ranked *waiting;
+#endif
 } sessrec__eval;
 
 static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task *task,
@@ -5334,8 +5402,10 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
     e->before_user = sessrec__place_ints(layout, before);
     e->past_begin = sessrec__place_ints(layout, users + 1);
     e->past = sessrec__place_ints(layout, before);
-    e->h = sessrec__place_floats(layout, e->ranks ? events * (uint64_t)e->h_width : 0);
-    e->waiting = (sessrec__ranked *)sessrec__place(layout, e->ranks ? 1 : 0, sizeof *e->waiting);
+#ifdef SESSREC_CUDA
+    e->h = sessrec__place_floats(layout, e->table ? events * (uint64_t)e->h_width : 0);
+    e->waiting = (sessrec__ranked *)sessrec__place(layout, e->table ? 1 : 0, sizeof *e->waiting);
+#endif
     e->task = (sessrec__eval_task *)sessrec__place(layout, (uint64_t)e->tasks, sizeof *e->task);
     for (int32_t t = 0; t < e->tasks; ++t) {
         sessrec__eval_task measured;
@@ -5536,7 +5606,8 @@ static void sessrec__eval_cover(const sessrec__eval *e, sessrec_recommendation *
 
 static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task) {
     const sessrec_scorer *scorer = e->scorer;
-    const int32_t rows = task->walk.rows, walked = e->ranks || scorer->list ? 0 : scorer->item_count;
+    const int32_t rows = task->walk.rows;
+    const int32_t walked = SESSREC__HAS_DEVICE(e) || scorer->list ? 0 : scorer->item_count;
     for (int32_t i = 0; i < rows; ++i) {
         task->input[i] = e->click[task->walk.slot[i].at];
         task->time[i] = e->time[task->walk.slot[i].at];
@@ -5548,11 +5619,13 @@ static void sessrec__eval_step(const sessrec__eval *e, sessrec__eval_task *task)
         sessrec__top_begin(task->list + (ptrdiff_t)i * e->top, e->top);
         if (walked) {
             scorer->score(scorer->self, 1, state, e->click[at + 1], 1, &task->value[i], task->scratch);
-        } else if (!e->ranks) {
+        } else if (!SESSREC__HAS_DEVICE(e)) {
             sessrec__eval_listed(e, task, i);
         } else {
+#ifdef SESSREC_CUDA
             memcpy(e->h + at * e->h_width, state + e->h_at, (size_t)e->h_width * sizeof *e->h);
             e->tally[at].higher = 1;  // until the device has ranked it
+#endif
         }
     }
     for (int32_t first = 0, count; first < walked; first += count) {
@@ -5629,6 +5702,7 @@ static void sessrec__eval_coverage(const sessrec__eval *e, sessrec_report *repor
     for (int32_t c = 0; c < report->cutoff_count; ++c) report->coverage[c] /= items;
 }
 
+#ifdef SESSREC_CUDA
 // The ranks of all events, some rows at a time.
 static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err) {
     sessrec__ranked *w = e->waiting;
@@ -5652,6 +5726,7 @@ static sessrec_result sessrec__eval_device(sessrec__eval *e, sessrec_error *err)
     }
     return result;
 }
+#endif
 
 static sessrec_result sessrec__eval_all(sessrec__eval *e, const sessrec_model *model, sessrec__pool *pool,
                                         sessrec_report *report, sessrec_error *err) {
@@ -5675,7 +5750,9 @@ static sessrec_result sessrec__eval_all(sessrec__eval *e, const sessrec_model *m
     if (!result && !pairs) result = sessrec__eval_nothing(e, model, report->unknown_count, err);
     if (!result) {
         sessrec__pool_run(pool, e->tasks, sessrec__eval_run, e);
-        if (e->ranks) result = sessrec__eval_device(e, err);
+#ifdef SESSREC_CUDA
+        if (e->table) result = sessrec__eval_device(e, err);
+#endif
         sessrec__eval_sum(e, report);
         sessrec__eval_coverage(e, report);
     }
@@ -5693,11 +5770,11 @@ static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_
         result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "coverage is counted on the processor only");
     } else {
 #ifdef SESSREC_CUDA
-        e->table = sessrec_cuda();
+        const sessrec_device_table *table = sessrec_cuda();
         e->h_width = sessrec__last_width(model);
         e->h_at = (size_t)(sessrec__hidden_width(model) - e->h_width) * sizeof(float);
-        result =
-            e->table->open_ranks(model->Wy, model->By, model->info.item_count, e->h_width, &e->ranks, err);
+        result = table->open_ranks(model->Wy, model->By, model->info.item_count, e->h_width, &e->ranks, err);
+        if (!result) e->table = table;
 #    else
         (void)model;
         result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0, SESSREC__NO_GPU_CODE);
@@ -5734,7 +5811,9 @@ static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sess
         sessrec__pool_free(&pool);
         report->seconds = sessrec__now() - start;
     }
-    if (e.ranks) e.table->close_ranks(e.ranks);
+#ifdef SESSREC_CUDA
+    if (e.table) e.table->close_ranks(e.ranks);
+#endif
     return result;
 }
 
@@ -7767,29 +7846,9 @@ static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memo
 }
 
 // ===========================================================================================================
-// >>rng   random numbers that can be computed anywhere
-// A draw is a function of (seed, stream, index) and of nothing that went before, so that threads, a resumed
-// run and a GPU see the same numbers. The mixer is the finalizer of SplitMix64 (Steele, Lea, Flood 2014):
-// draw i of a key is output i of that generator.
+// >>hash   texts, eight bytes at a time
 // ===========================================================================================================
 
-SESSREC__INLINE uint64_t sessrec__mix(uint64_t x) {
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
-// The key of one stream of a seed.
-SESSREC__INLINE uint64_t sessrec__key(uint64_t seed, uint64_t stream) {
-    return sessrec__mix(sessrec__mix(seed + 0x9e3779b97f4a7c15u) ^ (stream * 0xd1342543de82ef95u));
-}
-SESSREC__INLINE uint64_t sessrec__draw(uint64_t key, uint64_t index) {
-    return sessrec__mix(key + (index + 1) * 0x9e3779b97f4a7c15u);
-}
-// Uniform in [0,1), a multiple of 2^-24: exact in float.
-SESSREC__INLINE float sessrec__unit(uint64_t draw) {
-    return (float)(uint32_t)(draw >> 40) * (1.0f / 16777216.0f);
-}
 // High half of a 64 x 64 bit product: maps a draw to [0,n) with a bias below n / 2^64.
 SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
 #if defined(__SIZEOF_INT128__)
@@ -7803,10 +7862,6 @@ SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
     return ah * bh + (mid1 >> 32) + (mid2 >> 32) + carry;
 #endif
 }
-
-// ===========================================================================================================
-// >>hash   texts, eight bytes at a time
-// ===========================================================================================================
 
 #define SESSREC__EACH_BYTE 0x0101010101010101u
 
@@ -9621,9 +9676,9 @@ static sessrec_result sessrec__find_option(const sessrec_config *config, const c
 }
 
 SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes) {
-    const sessrec_config config = sessrec_config_default();
+    static sessrec_config any;  // names do not depend on it, and nobody writes to it
     sessrec__option option = {NULL, 0, NULL, 0, 0, NULL, NULL};
-    (void)sessrec__option_at(&config, index, &option);
+    (void)sessrec__option_at(&any, index, &option);
     if (takes) *takes = option.takes;
     return option.name;
 }
@@ -10984,13 +11039,14 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
     if (result) return sessrec__log_failed(r->err, result);
     if (left) memmove(r->block, r->at, left);
     for (; got; left += got) {
+        const int64_t largest = SESSREC__MAX_BLOCK;
         const double all = r->size + 2 * SESSREC__SLACK;  // of a text whose size is known: room for it at once
         if ((int64_t)left + SESSREC__SLACK >= r->room && r->room >= SESSREC__MAX_BLOCK) break;
         if ((int64_t)left + SESSREC__SLACK >= r->room &&
             !sessrec__grow(&r->log->memory, &r->block, &r->room,
-                           r->room                    ? 2 * r->room
-                           : all < SESSREC__MAX_BLOCK ? (int64_t)all
-                                                      : (int64_t)SESSREC__MAX_BLOCK,
+                           r->room                  ? 2 * r->room
+                           : all < (double)largest ? (int64_t)all
+                                                   : largest,
                            1))
             return sessrec__no_memory(r->err);
         char *const to = (char *)r->block + left;
@@ -14152,7 +14208,7 @@ static sessrec_result sessrec__rules_from(const sessrec__archive *archive, sessr
     rules->memory = *memory;
     rules->in_file = 1;
     sessrec_result result = sessrec__items_from(archive, v, memory, &rules->catalog.items, err);
-    if (!result && (v->numbers[6] < 1 || v->numbers[6] > SESSREC__MAX_ORDER))
+    if (!result && (v->numbers[6] < 1 || v->numbers[6] > (double)SESSREC__MAX_ORDER))
         result = sessrec__damaged(err, "its setting", "is impossible");
     if (!result) {
         rules->catalog.window = (int32_t)v->numbers[6];
@@ -15256,6 +15312,7 @@ SESSREC_API sessrec_result sessrec_trainer_progress(const sessrec_trainer *tr, c
     return SESSREC_OK;
 }
 
+#ifdef SESSREC_CUDA
 // Prepares a device to take mini-batches ahead, if it and the configuration can.
 static sessrec_result sessrec__can_go_ahead(sessrec_trainer *tr, const sessrec_batcher *batcher, int *ahead,
                                             sessrec_error *err) {
@@ -15284,7 +15341,7 @@ static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher 
         sessrec_batch pairs = *last;
         pairs.negative_count = 0;
         result = sessrec__check_batch(tr, &pairs, err);
-        if (!result) tr->table->put(tr->device, count, &batch[count]);
+        if (!result) tr->table->put(tr->device, count, last, sessrec__most_loss(tr, last));
         count += !result;
     }
     if (result || !count) return result;
@@ -15293,21 +15350,25 @@ static sessrec_result sessrec__steps_ahead(sessrec_trainer *tr, sessrec_batcher 
     for (int32_t i = 0; i < count && !result; ++i) result = sessrec__count_step(tr, &batch[i], sum[i], err);
     return result;
 }
+#endif
 
 SESSREC_API sessrec_result sessrec_trainer_epoch(sessrec_trainer *tr, sessrec_batcher *batcher,
                                                  sessrec_error *err) {
     double shown = sessrec__now();
     sessrec_batch batch;
     sessrec_progress progress;
-    int ahead;
+    int ahead = 0;
     sessrec_result result = batcher ? sessrec__trainer_ready(tr, err) : sessrec__null(err);
+#ifdef SESSREC_CUDA
     if (!result) result = sessrec__can_go_ahead(tr, batcher, &ahead, err);
+#endif
     if (result) return result;
     const sessrec_config *c = &tr->config;
     for (;;) {
-        if (ahead) {
-            result = sessrec__steps_ahead(tr, batcher, &batch, err);
-        } else {
+#ifdef SESSREC_CUDA
+        if (ahead) result = sessrec__steps_ahead(tr, batcher, &batch, err);
+#endif
+        if (!ahead) {
             result = sessrec_batcher_next(batcher, &batch);
             if (!result && batch.rows) result = sessrec_trainer_step(tr, &batch, NULL, err);
         }
@@ -15352,6 +15413,31 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
         if (!at.epoch && !at.step) result = sessrec_trainer_warm_up(trainer, batcher, err);
     }
 
+    sessrec_eval_config eval = sessrec_eval_config_default();
+    sessrec_report report;
+    const sessrec_model *model;
+    if (!result && validation) {
+        eval.threads = config->threads;
+        eval.device = config->device;
+        eval.jobs = config->jobs;
+        eval.allocator = config->allocator;
+        eval.history = log;  // makes the states of users
+        eval.cutoff_count = 1;
+        eval.cutoffs[0] = 20;
+        // With nothing to evaluate the evaluation fails at once: now is the time, not after an epoch.
+        const sessrec_log_view view = sessrec_log_contents(validation);
+        int known = 0;
+        for (int32_t s = 0; s < view.session_count && known < 2; ++s) {
+            known = 0;
+            for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1] && known < 2; ++e)
+                known += sessrec_log_find_item(log, sessrec_log_item_id(validation, view.items[e])) >= 0;
+        }
+        if (known < 2) {
+            result = sessrec_trainer_model(trainer, &model, err);
+            if (!result) result = sessrec_evaluate(model, validation, &eval, &report, err);
+        }
+    }
+
     while (!result) {
         sessrec_position at = sessrec_trainer_position(trainer);
         sessrec_progress progress;
@@ -15361,16 +15447,6 @@ SESSREC_API sessrec_result sessrec_train(const sessrec_config *config, const ses
         sessrec_trainer_progress(trainer, batcher, &progress);
         progress.epoch_done = 1;
         if (validation) {
-            sessrec_eval_config eval = sessrec_eval_config_default();
-            sessrec_report report;
-            eval.threads = config->threads;
-            eval.device = config->device;
-            eval.jobs = config->jobs;
-            eval.allocator = config->allocator;
-            eval.history = log;  // makes the states of users
-            eval.cutoff_count = 1;
-            eval.cutoffs[0] = 20;
-            const sessrec_model *model;
             result = sessrec_trainer_model(trainer, &model, err);
             if (!result) result = sessrec_evaluate(model, validation, &eval, &report, err);
             if (result) break;
@@ -15402,10 +15478,22 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
     const sessrec_config usual = sessrec_config_default();
     sessrec_log *log = NULL;
     sessrec_model *model = NULL;
-    if (!log_path || !model_path)
-        return sessrec_error_set(err, SESSREC_INVALID_ARGUMENT, "a required argument is NULL");
-    sessrec_result result = sessrec_log_read(log_path, NULL, &log, err);
-    if (!result) result = sessrec_train(config ? config : &usual, log, NULL, &model, err);
+    if (!config) config = &usual;
+    if (!log_path || !model_path) return sessrec__null(err);
+    sessrec_result result = sessrec_config_check(config, err);
+    if (result) return result;
+    const char *const names[3] = {model_path, config->checkpoint, log_path};
+    const sessrec_output outputs[2] = {{model_path, sessrec__magic, NULL, NULL, NULL, 0},
+                                       {config->checkpoint, sessrec__magic, NULL, NULL, NULL, 0}};
+    for (int i = 0; i < 2; ++i)
+        for (int j = i + 1; j < 3; ++j)
+            if (sessrec_same_file(names[i], names[j]))
+                return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                                     "%s would be overwritten by %s; give another name", names[j], names[i]);
+    // what cannot be written is refused now, not after hours of training
+    result = sessrec_outputs_write(outputs, config->checkpoint ? 2 : 1, err);
+    if (!result) result = sessrec_log_read(log_path, NULL, &log, err);
+    if (!result) result = sessrec_train(config, log, NULL, &model, err);
     if (model) {
         const sessrec_result written = sessrec_model_write(model, model_path, err);
         if (written) result = written;
@@ -15463,7 +15551,9 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #undef SESSREC__MOST_THREADS
 #undef SESSREC__INLINE
 #undef SESSREC__PREFETCH
+#undef SESSREC__DEVICE
 #undef SESSREC__EACH_BYTE
+#undef SESSREC__HAS_DEVICE
 #undef SESSREC__NEON
 #undef SESSREC__NO_GPU_CODE
 #undef SESSREC__POSIX

@@ -7,12 +7,16 @@
 // A step is a fixed list of kernels. Whatever changes from step to step (items, which sessions begin, the
 // number of the step) lies in one record in the GPU's memory, so that the list can be captured once as a
 // graph and launched again as long as the mini-batch keeps its size. In an epoch (sessrec_trainer_epoch,
-// sessrec_train) 64 records are sent ahead, the negatives are drawn on the GPU, and the losses come back
-// after the 64th.
+// sessrec_train) SESSREC_DEVICE_AHEAD records are sent ahead, the negatives are drawn on the GPU, and the
+// losses come back after the last of them.
 //
 // There are no atomics, and every sum has a fixed order: the same program on the same GPU gives the same bits
 // on every run. They are not the bits of the processor, because sums are cut into other pieces and exp, tanh
 // and log are CUDA's.
+#ifndef SESSREC_CUDA
+#  define SESSREC_CUDA
+#endif
+#define SESSREC__COMPANION  // >>rng, too
 #include "sessrec.h"
 
 #include <math.h>
@@ -52,11 +56,13 @@ enum {
 // user_starts [B], previous_rows [B].
 typedef struct sessrec__record {
     uint64_t epoch_seed, first_draw;    // for dropout; of its negatives
+    double most;                        // a larger sum of row losses has diverged
     int64_t step, draw;                 // draw: 1: the negatives are to be drawn, 0: they have been copied
 } sessrec__record;
 
 typedef struct sessrec__status {
-    int32_t next, diverged;     // which of the records comes next; whether a sum of row losses was not finite
+    int32_t next, diverged;     // which of the records comes next; whether a sum of row losses was
+                                // infinite, NaN or too large
     double sum[SESSREC_DEVICE_AHEAD];   // of row losses
 } sessrec__status;
 
@@ -163,16 +169,8 @@ static sessrec_result sessrec__look(sessrec__cuda *cu, const char *what, sessrec
 }
 
 // ===========================================================================================================
-// random numbers: sessrec__mix, _key, _draw, _unit and _draw_mask, the same bits
+// dropout: sessrec__drop, the same bits
 // ===========================================================================================================
-
-static __device__ __host__ uint64_t sessrec__mix64(uint64_t x) {
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
-enum { STREAM_INPUT = 3, STREAM_HIDDEN = 4, STREAM_USER = 8, STREAM_INIT = 9 };  // SESSREC__STREAM_DROPOUT_*
 
 typedef struct sessrec__dropout {
     const sessrec__record *record;
@@ -184,13 +182,11 @@ typedef struct sessrec__dropout {
 // 0 with probability p, else 1/(1-p), for element (row, column) of an array [batch_size,width]
 static __device__ float sessrec__kept(sessrec__dropout d, int64_t row, int64_t width, int64_t column) {
     if (!(d.p > 0)) return 1;
-    const uint64_t key = sessrec__mix64(sessrec__mix64(d.record->epoch_seed + 0x9e3779b97f4a7c15u) ^
-                                        (d.stream * 0xd1342543de82ef95u));
+    const uint64_t key = sessrec__key(d.record->epoch_seed, d.stream);
     const uint64_t index =
         ((uint64_t)d.record->step * (uint64_t)d.batch_size + (uint64_t)row) * (uint64_t)width +
         (uint64_t)column;
-    const uint64_t draw = sessrec__mix64(key + (index + 1) * 0x9e3779b97f4a7c15u);
-    return (float)(uint32_t)(draw >> 40) * (1.0f / 16777216.0f) < d.p ? 0 : 1 / (1 - d.p);
+    return sessrec__unit(sessrec__draw(key, index)) < d.p ? 0 : 1 / (1 - d.p);
 }
 
 // ===========================================================================================================
@@ -221,8 +217,8 @@ static __global__ void sessrec__k_next(int64_t words, const uint32_t *schedule, 
 
 // sessrec_sampler_draw
 static __device__ int32_t sessrec__draw_item(const sessrec__draws &d, uint64_t index) {
-    const uint64_t draw = sessrec__mix64(d.key + (index + 1) * 0x9e3779b97f4a7c15u),
-                   x = __umul64hi(draw, d.total), at = draw >> (64 - d.guide_bits);
+    const uint64_t draw = sessrec__draw(d.key, index), x = __umul64hi(draw, d.total);
+    const uint64_t at = draw >> (64 - d.guide_bits);
     int32_t low = d.guide[at], high = d.guide[at + 1];
     while (low < high) {
         const int32_t middle = low + (high - low) / 2;
@@ -268,7 +264,7 @@ static __global__ void sessrec__k_begin(sessrec__begin_step b) {
     }
 }
 
-// y [rows,width] = rows of a table, times a mask. sessrec__embed, _forward_input, _gather_columns
+// y [rows,width] = rows of a table, times a mask. sessrec__embed, _forward_input, _gather_items
 static __global__ void sessrec__k_gather(int64_t rows, int64_t width, const float *table, const int32_t *id,
                                          sessrec__dropout dropout, float *y) {
     FOR_EACH(i, rows * width) {
@@ -775,7 +771,8 @@ static __global__ void sessrec__k_loss(sessrec__loss_task task) {
 }
 
 // The sum of the row losses, in one block, which ends the record.
-static __global__ void sessrec__k_loss_sum(int32_t rows, const float *row_loss, sessrec__status *status) {
+static __global__ void sessrec__k_loss_sum(int32_t rows, const float *row_loss, const sessrec__record *record,
+                                           sessrec__status *status) {
     __shared__ double part[THREADS];
     double value = 0;
     for (int32_t i = (int32_t)threadIdx.x; i < rows; i += THREADS) value += (double)row_loss[i];
@@ -784,7 +781,7 @@ static __global__ void sessrec__k_loss_sum(int32_t rows, const float *row_loss, 
     if (threadIdx.x) return;
     for (int32_t i = 1; i < THREADS; ++i) value += part[i];
     status->sum[status->next++] = value;
-    if (!(value - value == 0)) status->diverged = 1;
+    if (!(value - value == 0 && value <= record->most)) status->diverged = 1;
 }
 
 // ===========================================================================================================
@@ -863,7 +860,7 @@ static __global__ void sessrec__k_merge(int32_t count, int32_t columns, int64_t 
 }
 
 // ===========================================================================================================
-// the update: >>optimizers, sessrec__update_row and sessrec__cap_rows
+// the update: >>optimizers, sessrec__update_rows and sessrec__cap_rows
 // ===========================================================================================================
 
 typedef struct sessrec__update_task {
@@ -1094,7 +1091,8 @@ static void sessrec__forward_users(sessrec__cuda *cu) {
     LAUNCH(cu, sessrec__k_users_enter, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->previous,
            cu->user.state, cu->user.h);
     sessrec__input_gates(cu, &cu->user, cu->user_s);
-    sessrec__recurrent(cu, &cu->user, sessrec__dropped(cu, STREAM_USER, cu->config.dropout_user),
+    sessrec__recurrent(cu, &cu->user,
+                       sessrec__dropped(cu, SESSREC__STREAM_DROPOUT_USER, cu->config.dropout_user),
                        cu->user_new);
     LAUNCH(cu, sessrec__k_users_leave, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->start,
            cu->user_starts, cu->user.h, cu->user_new, cu->user.state);
@@ -1114,16 +1112,19 @@ static void sessrec__forward_level(sessrec__cuda *cu, int32_t l, const float *x)
         sessrec__multiply(cu, rows, H, Hu, sessrec__as_is(cu->user_new, Hu),
                           sessrec__as_is(level->init_W->weights, H), level->init_b->weights, level->begun, H);
     LAUNCH(cu, sessrec__k_states, blocks, THREADS, rows, H, cu->start, cu->user_starts, cu->previous,
-           level->state, level->begun, sessrec__dropped(cu, STREAM_INIT + l, c->dropout_init), level->h);
+           level->state, level->begun,
+           sessrec__dropped(cu, SESSREC__STREAM_DROPOUT_INIT + l, c->dropout_init), level->h);
     if (x) sessrec__input_gates(cu, level, x);
     else
         LAUNCH(cu, sessrec__k_onehot, sessrec__blocks((int64_t)rows * 3 * H), THREADS, rows, H,
                level->cell.W->weights, level->cell.b->weights, cu->in,
-               sessrec__dropped(cu, STREAM_INPUT, c->dropout_input), level->tape);
+               sessrec__dropped(cu, SESSREC__STREAM_DROPOUT_INPUT, c->dropout_input), level->tape);
     if (l == 0 && cu->context)
         sessrec__multiply_onto(cu, rows, sessrec__context_columns(cu), Hu, sessrec__as_is(cu->user.state, Hu),
                                sessrec__as_is(cu->context->weights, 3 * H), level->tape, 4 * H);
-    sessrec__recurrent(cu, level, sessrec__dropped(cu, STREAM_HIDDEN + l, c->dropout_hidden), level->state);
+    sessrec__recurrent(cu, level,
+                       sessrec__dropped(cu, SESSREC__STREAM_DROPOUT_HIDDEN + l, c->dropout_hidden),
+                       level->state);
 }
 
 static void sessrec__begin(sessrec__cuda *cu) {
@@ -1153,7 +1154,7 @@ static void sessrec__forward(sessrec__cuda *cu) {
     sessrec__begin(cu);
     if (D) {
         LAUNCH(cu, sessrec__k_gather, sessrec__blocks((int64_t)rows * D), THREADS, rows, D, table, cu->in,
-               sessrec__dropped(cu, STREAM_INPUT, c->dropout_input), cu->x);
+               sessrec__dropped(cu, SESSREC__STREAM_DROPOUT_INPUT, c->dropout_input), cu->x);
         x = cu->x;
     }
     if (c->user_hidden) sessrec__forward_users(cu);
@@ -1262,7 +1263,7 @@ static void sessrec__backward_users(sessrec__cuda *cu) {
                                        NULL};
         LAUNCH(cu, sessrec__k_begun_backward, sessrec__blocks((int64_t)rows * H), THREADS, rows, H, cu->start,
                cu->user_starts, level->begun, level->d_h,
-               sessrec__dropped(cu, STREAM_INIT + l, c->dropout_init), level->d_begun);
+               sessrec__dropped(cu, SESSREC__STREAM_DROPOUT_INIT + l, c->dropout_init), level->d_begun);
         sessrec__multiply_add(cu, back);
         sessrec__multiply(cu, Hu, H, rows, sessrec__turned(cu->user_new, Hu),
                           sessrec__as_is(level->d_begun, H), NULL, level->init_W->gradient, H);
@@ -1278,7 +1279,8 @@ static void sessrec__backward_users(sessrec__cuda *cu) {
     }
     LAUNCH(cu, sessrec__k_only_beginning, sessrec__blocks((int64_t)rows * Hu), THREADS, rows, Hu, cu->start,
            cu->user_starts, cu->user_dc);
-    sessrec__backward_level(cu, &cu->user, sessrec__dropped(cu, STREAM_USER, c->dropout_user), cu->user_dc,
+    sessrec__backward_level(cu, &cu->user,
+                            sessrec__dropped(cu, SESSREC__STREAM_DROPOUT_USER, c->dropout_user), cu->user_dc,
                             NULL, NULL);
     sessrec__gradient_cell(cu, &cu->user, cu->user_s);
 }
@@ -1294,10 +1296,10 @@ static float *sessrec__input_gradient(sessrec__cuda *cu) {
 static void sessrec__backward(sessrec__cuda *cu) {
     const sessrec_config *c = &cu->config;
     const int32_t L = sessrec__width(cu), C = cu->columns, rows = cu->rows, D = cu->info.embedding_width;
-    const sessrec__dropout of_input = sessrec__dropped(cu, STREAM_INPUT, c->dropout_input);
+    const sessrec__dropout of_input = sessrec__dropped(cu, SESSREC__STREAM_DROPOUT_INPUT, c->dropout_input);
     sessrec__level *top = &cu->level[c->layer_count - 1];
     float *d_x = sessrec__input_gradient(cu);
-    LAUNCH(cu, sessrec__k_loss_sum, 1, THREADS, rows, cu->row_loss, cu->status);
+    LAUNCH(cu, sessrec__k_loss_sum, 1, THREADS, rows, cu->row_loss, cu->record, cu->status);
     sessrec__multiply(cu, rows, L, C, sessrec__as_is(cu->S, C), sessrec__as_is(cu->Y, L), NULL, top->d_out,
                       L);
     sessrec__multiply(cu, C, L, rows, sessrec__turned(cu->S, C), sessrec__as_is(top->state, L), NULL,
@@ -1305,7 +1307,8 @@ static void sessrec__backward(sessrec__cuda *cu) {
     sessrec__sum_rows(cu, rows, C, cu->S, C, cu->output.bias);
     for (int32_t l = c->layer_count - 1; l >= 0; --l) {
         sessrec__level *level = &cu->level[l];
-        sessrec__backward_level(cu, level, sessrec__dropped(cu, STREAM_HIDDEN + l, c->dropout_hidden),
+        sessrec__backward_level(cu, level,
+                                sessrec__dropped(cu, SESSREC__STREAM_DROPOUT_HIDDEN + l, c->dropout_hidden),
                                 level->d_out,
                                 l > 0 ? cu->level[l - 1].d_out
                                 : D   ? d_x
@@ -1398,14 +1401,15 @@ static void sessrec__launch(sessrec__cuda *cu, int which, void (*list)(sessrec__
 }
 
 // Lays a mini-batch where it will be copied from.
-static void sessrec__cuda_put(void *device, int32_t index, const sessrec_batch *batch) {
+static void sessrec__cuda_put(void *device, int32_t index, const sessrec_batch *batch, double most) {
     sessrec__cuda *cu = (sessrec__cuda *)device;
     const size_t B = (size_t)cu->config.batch_size, rows = (size_t)batch->rows, size = sizeof(int32_t);
     sessrec__record *record = (sessrec__record *)(void *)(cu->staged + (size_t)index * cu->record_bytes);
     int32_t *at = (int32_t *)(record + 1);
-    record->epoch_seed = sessrec__mix64(cu->config.seed + (uint64_t)batch->epoch);
+    record->epoch_seed = sessrec__mix(cu->config.seed + (uint64_t)batch->epoch);
     record->first_draw =
         ((uint64_t)batch->epoch << 44) + (uint64_t)batch->step * (uint64_t)batch->negative_count;
+    record->most = most;
     record->step = batch->step;
     record->draw = batch->negatives == NULL;
     memcpy(at, batch->inputs, rows * size);
@@ -1472,7 +1476,7 @@ static sessrec_result sessrec__cuda_grad(void *device, const sessrec_batch *batc
     sessrec__cuda *cu = (sessrec__cuda *)device;
     sessrec_result result = SESSREC_OK;
     sessrec__note(cu, cudaSetDevice(cu->ordinal));
-    sessrec__cuda_put(cu, 0, batch);
+    sessrec__cuda_put(cu, 0, batch, INFINITY);  // the trainer looks itself
     sessrec__send(cu, 1);
     if (batch->negative_count)
         sessrec__note(cu, cudaMemcpyAsync(cu->negative, batch->negatives,
@@ -1702,9 +1706,7 @@ static sessrec_result sessrec__claim(sessrec__cuda *cu, sessrec_error *err) {
         return sessrec__cuda_fail(err, error, "pinned memory");
     }
     memset(cu->staged, 0, SESSREC_DEVICE_AHEAD * cu->record_bytes);
-    // SESSREC__STREAM_NEGATIVES
-    const uint64_t stream = 1, seed = sessrec__mix64(cu->config.seed + 0x9e3779b97f4a7c15u);
-    cu->draws.key = sessrec__mix64(seed ^ (stream * 0xd1342543de82ef95u));
+    cu->draws.key = sessrec__key(cu->config.seed, SESSREC__STREAM_NEGATIVES);
     cu->draws.sum = cu->draw_sum;
     cu->draws.guide = cu->draw_guide;
     sessrec__note(cu, cudaMemsetAsync(cu->block, 0, cu->block_bytes, cu->stream));

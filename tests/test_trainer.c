@@ -820,8 +820,103 @@ static void endings(void) {
         free(expected.data);
         sessrec_model_destroy(model);
     }
+    TEST("U9 a validation log of unknown items is refused before the first epoch, and its ids are named") {
+        watcher w = {0, -1, {0}, {0}};
+        sessrec_config c = variant(0);
+        sessrec_log *other = NULL;
+        c.progress = watch;
+        c.progress_user = &w;
+        CHECK_EQ(sessrec_log_create(NULL, &other, NULL), SESSREC_OK);
+        // one known item in each session is nothing to evaluate either
+        for (int32_t i = 0; i < 6; ++i)
+            CHECK_EQ(sessrec_log_add_numbers(other, 1, i / 3, i % 3 ? 77 : 101, i), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(other, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_train(&c, log, other, &model, &err), SESSREC_NO_DATA);
+        CHECK(model == NULL);
+        CHECK_EQ(w.epochs, 0);
+        CHECK(strstr(err.text, "4 are of unknown items such as '77'") != NULL);
+        CHECK(strstr(err.text, "the model has items such as '10") != NULL);
+        sessrec_log_destroy(other);
+    }
     sessrec_log_destroy(log);
     sessrec_log_destroy(validation);
+}
+
+// ---- from file to file ----
+
+static int count_calls(void *user, const sessrec_progress *progress) {
+    (void)progress;
+    ++*(int *)user;
+    return 0;
+}
+
+static void from_file_to_file(void) {
+    static const char log_path[] = "train_file.tsv", model_path[] = "train_file.model";
+    sessrec_log *log = circle_log(12);
+    sessrec_error err;
+    int calls = 0;
+    sessrec_config c = variant(0);
+    c.epochs = 1;
+    c.progress = count_calls;
+    c.progress_user = &calls;
+    CHECK_EQ(sessrec_log_write(log, log_path, NULL), SESSREC_OK);
+    const image clicks = file_bytes(log_path);
+    TEST("sessrec_train_file makes the model of sessrec_train, and its checkpoint") {
+        sessrec_config checkpointed = c;
+        checkpointed.checkpoint = "train_file.checkpoint";
+        remove(model_path);
+        CHECK_EQ(sessrec_train_file(log_path, model_path, &checkpointed, &err), SESSREC_OK);
+        image file = file_bytes(model_path), expected = trained(&c, log, NULL);
+        image checkpoint = file_bytes(checkpointed.checkpoint);
+        CHECK(file.size > 0 && same_bytes(&file, &expected));
+        CHECK(checkpoint.size > 0);
+        free(file.data);
+        free(expected.data);
+        free(checkpoint.data);
+        remove(checkpointed.checkpoint);
+    }
+    TEST("U1 no output of sessrec_train_file replaces its log or the other, and that is said before training") {
+        char other[64];
+        sessrec_config into = c;
+        calls = 0;
+        snprintf(other, sizeof other, "./%s", log_path);
+        CHECK_EQ(sessrec_train_file(log_path, other, &c, &err), SESSREC_INVALID_ARGUMENT);
+        CHECK_TEXT(err.text, "train_file.tsv would be overwritten by ./train_file.tsv; give another name");
+        into.checkpoint = other;
+        CHECK_EQ(sessrec_train_file(log_path, model_path, &into, &err), SESSREC_INVALID_ARGUMENT);
+        CHECK_TEXT(err.text, "train_file.tsv would be overwritten by ./train_file.tsv; give another name");
+        into.checkpoint = model_path;
+        CHECK_EQ(sessrec_train_file(log_path, model_path, &into, &err), SESSREC_INVALID_ARGUMENT);
+        CHECK_TEXT(err.text, "train_file.model would be overwritten by train_file.model; give another name");
+        CHECK_EQ(calls, 0);
+    }
+    TEST("U2 what cannot be written is refused by sessrec_train_file before training, and stays as it is") {
+        static const char notes[] = "train_file.notes", text[] = "not a model";
+        sessrec_config into = c;
+        calls = 0;
+        write_file(notes, (const unsigned char *)text, sizeof text - 1);
+        CHECK_EQ(sessrec_train_file(log_path, notes, &c, &err), SESSREC_IO_ERROR);
+        CHECK(strstr(err.text, "cannot write train_file.notes: it is there and holds something else") != NULL);
+        CHECK_EQ(sessrec_train_file(log_path, "no_such_folder/model", &c, &err), SESSREC_IO_ERROR);
+        CHECK(strstr(err.text, "no_such_folder/model: No such file") != NULL);
+        into.checkpoint = "no_such_folder/checkpoint";
+        CHECK_EQ(sessrec_train_file(log_path, model_path, &into, &err), SESSREC_IO_ERROR);
+        CHECK(strstr(err.text, "no_such_folder/checkpoint: No such file") != NULL);
+        CHECK_EQ(calls, 0);
+        image after = file_bytes(notes);
+        CHECK(after.size == sizeof text - 1 && !memcmp(after.data, text, after.size));
+        free(after.data);
+        remove(notes);
+    }
+    TEST("none of that changed the log") {
+        image after = file_bytes(log_path);
+        CHECK(same_bytes(&after, &clicks));
+        free(after.data);
+    }
+    free(clicks.data);
+    remove(log_path);
+    remove(model_path);
+    sessrec_log_destroy(log);
 }
 
 static void early_stopping(void) {
@@ -1365,6 +1460,7 @@ int main(void) {
     resumed_training();
     refused_checkpoints();
     endings();
+    from_file_to_file();
     early_stopping();
     training_further();
     bad_batches();

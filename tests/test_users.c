@@ -450,6 +450,41 @@ static void states(void) {
         close_visitor(&a);
         close_visitor(&fresh);
     }
+    TEST("a session that was folded has ended: it holds nothing, and folding it again changes nothing") {
+        visitor a = new_visitor(model), b = new_visitor(model);
+        sessrec_recommendation out[3];
+        const size_t size = sessrec_session_export_size(a.session);
+        unsigned char *left = (unsigned char *)malloc(size), *ended = (unsigned char *)malloc(size);
+        for (int clicks = 0; clicks <= 3; ++clicks) {  // too short to count, and long enough
+            go_through(&a, clicks, 1);
+            sessrec_session_end(b.session);
+            CHECK_EQ(sessrec_session_export_size(a.session), sessrec_session_export_size(b.session));
+            CHECK_EQ(sessrec_session_export(a.session, left, size), SESSREC_OK);
+            CHECK_EQ(sessrec_session_export(b.session, ended, size), SESSREC_OK);
+            CHECK(memcmp(left, ended, size) == 0);
+            CHECK_EQ(sessrec_recommend(a.session, 3, out), sessrec_recommend(b.session, 3, out));
+            const int64_t sessions = sessrec_user_sessions(a.user);
+            CHECK_EQ(sessrec_user_fold(a.user, a.session), SESSREC_OK);
+            CHECK_EQ(sessrec_user_sessions(a.user), sessions);
+        }
+        free(left);
+        free(ended);
+        close_visitor(&a);
+        close_visitor(&b);
+    }
+    TEST("a session that is refused by another model's user stays open") {
+        sessrec_model *other = user_model(SESSREC_USER_ALL, log, 22);
+        visitor a = new_visitor(model), b = new_visitor(other);
+        CHECK_EQ(sessrec_user_begin(a.user, a.session), SESSREC_OK);
+        CHECK_EQ(sessrec_session_click(a.session, 1), SESSREC_OK);
+        CHECK_EQ(sessrec_session_click(a.session, 2), SESSREC_OK);
+        CHECK_EQ(sessrec_user_fold(b.user, a.session), SESSREC_MISMATCH);
+        CHECK_EQ(sessrec_user_fold(a.user, a.session), SESSREC_OK);
+        CHECK_EQ(sessrec_user_sessions(a.user), 1);
+        close_visitor(&a);
+        close_visitor(&b);
+        sessrec_model_destroy(other);
+    }
     TEST("a user who went through bytes, and through a model that was saved and loaded, goes on with the "
          "same bits") {
         sessrec_model *loaded = NULL;
