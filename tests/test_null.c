@@ -188,7 +188,8 @@ static void models(const sessrec_log *log, sessrec_model *model) {
         REFUSES(sessrec_knn_create(&knn, log, NULL, NULL));
         REFUSES(sessrec_knn_append(NULL, item, 2, 1));
         REFUSES(sessrec_knn_forget(NULL, 1));
-        CHECK_EQ(sessrec_knn_session_items(NULL, 0, item, 2), 0);
+        int32_t found[2];
+        CHECK_EQ(sessrec_knn_session_items(NULL, 0, found, 2), 0);
         REFUSES(sessrec_rules_create(NULL, log, &scorer, NULL));
         REFUSES(sessrec_rules_create(&rules, NULL, &scorer, NULL));
         REFUSES(sessrec_rules_create(&rules, log, NULL, NULL));
