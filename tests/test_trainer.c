@@ -896,7 +896,7 @@ static void from_file_to_file(void) {
         calls = 0;
         write_file(notes, (const unsigned char *)text, sizeof text - 1);
         CHECK_EQ(sessrec_train_file(log_path, notes, &c, &err), SESSREC_IO_ERROR);
-        CHECK(strstr(err.text, "cannot write train_file.notes: it is there and holds something else") != NULL);
+        CHECK(strstr(err.text, "cannot write train_file.notes: it exists and holds something else") != NULL);
         CHECK_EQ(sessrec_train_file(log_path, "no_such_folder/model", &c, &err), SESSREC_IO_ERROR);
         CHECK(strstr(err.text, "no_such_folder/model: No such file") != NULL);
         into.checkpoint = "no_such_folder/checkpoint";
