@@ -1273,6 +1273,13 @@ typedef struct sessrec_query {
                                 // item out. Default NULL
     const int32_t *groups;      // [items] the group of each, negative: none. Default NULL
     int32_t group_limit;        // at most this many items of each group, >= 1; default 1
+    // exploration, so that other items than the best get a chance; the same `random` gives the same answer
+    uint64_t random;            // your random number, a new one for each answer; default 0
+    float temperature;          // T > 0: the k best in an order drawn from the softmax of score / T. The
+                                // first place goes to item i with probability ~ exp(score_i / T), the second
+                                // to one of the others, and so on; k <= 256. Default 0: by score
+    float explore;              // 0..1: then each place goes with this probability to an item drawn evenly
+                                // from all items or candidates that may come, whatever its group. Default 0
 } sessrec_query;
 SESSREC_API sessrec_query sessrec_query_default(void);
 
@@ -12924,7 +12931,8 @@ static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *req
     request->result = SESSREC_INVALID_ARGUMENT;
     if (!request->session || !query || !request->out || query->canary != SESSREC__CANARY_QUERY) return 0;
     if (query->k < 1 || query->k > SESSREC__MAX_TOP || (query->candidates && query->candidate_count < 0) ||
-        (query->groups && query->group_limit < 1))
+        (query->groups && query->group_limit < 1) || !(query->explore >= 0 && query->explore <= 1) ||
+        !(query->temperature >= 0) || (query->temperature > 0 && query->k > 256))
         return 0;
     request->result = SESSREC_OK;
     if (request->session->model != scratch->model || request->session->scratch->scorer != scratch->scorer)
@@ -12985,6 +12993,62 @@ static void sessrec__offer_block(sessrec_scratch *scratch, int32_t count, int32_
     }
 }
 
+// ---- exploration ----
+
+// log(-log(u)) for a uniform u: s/T minus this is largest for item i with probability softmax(s/T)_i, and in
+// the order of these values items are drawn without replacement (Gumbel; Plackett, Luce).
+static double sessrec__gumbel(const sessrec_query *query, int32_t item) {
+    const uint64_t draw = sessrec__draw(sessrec__mix(query->random), (uint64_t)item);
+    const double u = ((double)(draw >> 11) + 0.5) / 9007199254740992.0;
+    return sessrec__log64(-sessrec__log64(u));
+}
+
+static void sessrec__shuffle(const sessrec_query *query, sessrec_recommendation *out, int32_t count) {
+    const double T = (double)query->temperature;
+    for (int32_t place = 0; place < count; ++place) {
+        int32_t best = place;
+        for (int32_t i = place + 1; i < count; ++i)
+            if ((double)out[i].score / T - sessrec__gumbel(query, out[i].item) >
+                (double)out[best].score / T - sessrec__gumbel(query, out[best].item))
+                best = i;
+        const sessrec_recommendation moved = out[best];
+        out[best] = out[place];
+        out[place] = moved;
+    }
+}
+
+// An item for a place, which keeps its own when none of a few drawn may come.
+static void sessrec__explore(sessrec_request *request, int32_t place) {
+    const sessrec_query *query = request->query;
+    const int32_t items =
+        query->candidates ? query->candidate_count : sessrec__session_items(request->session);
+    const uint64_t key = sessrec__mix(query->random ^ (uint64_t)(place + 1) << 32);
+    if (!(sessrec__unit(sessrec__draw(key, 0)) < query->explore)) return;
+    for (uint64_t attempt = 1; attempt <= 16; ++attempt) {
+        const int32_t drawn = (int32_t)sessrec__mulhi(sessrec__draw(key, attempt), (uint64_t)items);
+        const int32_t item = query->candidates ? query->candidates[drawn] : drawn;
+        float score;
+        int32_t listed = 0;
+        while (listed < request->count && request->out[listed].item != item) ++listed;
+        if (listed < request->count || (query->skip_seen && sessrec__session_seen(request->session, item)) ||
+            sessrec_session_score(request->session, &item, 1, &score))
+            continue;
+        if (query->offsets && score > -INFINITY) score += query->offsets[item];
+        if (!(score > -INFINITY) || (query->veto && query->veto(query->veto_user, item))) continue;
+        request->out[place].item = item;
+        request->out[place].score = score;
+        return;
+    }
+}
+
+static void sessrec__request_end(sessrec_request *request) {
+    const sessrec_query *query = request->query;
+    request->count = sessrec__top_sort(request->out, query->k);
+    if (query->temperature > 0) sessrec__shuffle(query, request->out, request->count);
+    for (int32_t place = 0; place < request->count && query->explore > 0; ++place)
+        sessrec__explore(request, place);
+}
+
 SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, sessrec_request *requests,
                                                       int32_t count) {
     sessrec_result result = SESSREC_OK;
@@ -13005,7 +13069,7 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, 
             sessrec__offer_block(scratch, walkers, first, items);
         }
         for (; begun < requests + next; ++begun)
-            if (!begun->result) begun->count = sessrec__top_sort(begun->out, begun->query->k);
+            if (!begun->result) sessrec__request_end(begun);
     }
     return result;
 }

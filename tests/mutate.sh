@@ -338,10 +338,26 @@ mutate 'the list takes the first k instead of the best' test_stream \
     'if (!sessrec__before(scores[i], item, request->out)) continue;' 'if (request->out[0].item >= 0) continue;'
 
 # ---- baselines and the signed-rank test ----
-mutate 'Item-KNN looks at the support of one item only' test_baselines \
+mutate 'Item-KNN looks at the support of one item only' 'golden test_baselines' \
     'n_j = b->supports[j] + c->lambda;' 'n_j = n_i;'
 mutate 'an item is its own neighbor' 'golden test_baselines' \
-    'if (items[e] == item || (c->kind == SESSREC_RULES_ITEMKNN &&' 'if ((c->kind == SESSREC_RULES_ITEMKNN &&'
+    'if (items[e] == item ||' 'if ('
+mutate 'a chain does not back off' golden \
+    'if (found >= 0) best = found;' 'best = o + 1 < clicks->count ? -1 : found;'
+mutate 'weights of clicks count from the oldest' 'golden test_scorers' \
+    'clicks->items[clicks->count - 1 - d], before' 'clicks->items[d], before'
+mutate 'of equally similar sessions the older is the neighbor' 'golden test_scorers' \
+    'if (sim > 0 && sessrec__before((float)sim, INT32_MAX - session, work->neighbors))' 'if (sim > 0 && (float)sim >= work->neighbors->score)'
+mutate 'an item that is not listed ties with the others' test_scorers \
+    'if (!(value > -INFINITY)) e->tally[at].higher = items - 1;' 'if (!(value > -INFINITY)) e->tally[at].higher = listed;'
+mutate 'a late session gets the last number' test_scorers \
+    'while (place > 0 && knn->ends[place - 1] > time) --place;' ''
+mutate 'a full list of sessions keeps its oldest' test_scorers \
+    'memmove(sessions, sessions + 1, (size_t)place * sizeof *sessions);' ''
+mutate 'a group may have one item more' test_scorers \
+    'if (members < query->group_limit || group < 0) return 0;' 'if (members <= query->group_limit || group < 0) return 0;'
+mutate 'the sessions of a file need not rise' test_scorers \
+    'knn->ends[s] < knn->ends[s - 1]' '0'
 mutate 'a user forgets what he clicked' 'golden test_baselines' \
     'memcpy(user, state, sizeof(experiment_clicks));' '(void)user;'
 mutate 'the signed ranks do without the correction for ties' test_eval \

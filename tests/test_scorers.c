@@ -693,6 +693,78 @@ static void sessions(void) {
     TEST("a session of popularity, with every filter and as bytes") check_session(&pop);
     TEST("a session of a blend of a network and lists, with every filter and as bytes") check_session(&blend);
     TEST("a session of a blend of lists, with every filter and as bytes") check_session(&lists);
+    TEST("with a temperature the order of the best is drawn from the softmax of their scores") {
+        void *memory;
+        sessrec_session *session = session_of(&gru, 3, &memory);
+        sessrec_query query = sessrec_query_default();
+        sessrec_recommendation best[3], drawn[3];
+        int32_t count, first[3] = {0, 0, 0}, wrong = 0;
+        enum { DRAWS = 20000 };
+        query.k = 3;
+        sessrec_session_click(session, 7);
+        CHECK_EQ(sessrec_session_recommend(session, &query, best, &count, NULL), SESSREC_OK);
+        query.temperature = (best[0].score - best[2].score) / 2;
+        for (int32_t n = 0; n < DRAWS; ++n) {
+            query.random = (uint64_t)n * 77;
+            CHECK_EQ(sessrec_session_recommend(session, &query, drawn, &count, NULL), SESSREC_OK);
+            for (int i = 0; i < 3; ++i) {
+                int found = 0;
+                first[i] += drawn[0].item == best[i].item;
+                for (int j = 0; j < 3; ++j)
+                    found += drawn[j].item == best[i].item && drawn[j].score >= best[i].score;
+                wrong += found != 1;
+            }
+        }
+        double sum = 0;
+        for (int i = 0; i < 3; ++i) sum += exp((double)(best[i].score / query.temperature));
+        for (int i = 0; i < 3; ++i)
+            CHECK_NEAR(first[i] / (double)DRAWS, exp((double)(best[i].score / query.temperature)) / sum,
+                       0.01);
+        CHECK_EQ(wrong, 0);
+        query.temperature = 1e-6f;
+        CHECK_EQ(sessrec_session_recommend(session, &query, drawn, &count, NULL), SESSREC_OK);
+        CHECK(!memcmp(best, drawn, sizeof best));
+        query.temperature = NAN;
+        CHECK_EQ(sessrec_session_recommend(session, &query, drawn, &count, NULL), SESSREC_INVALID_ARGUMENT);
+        free(memory);
+    }
+    TEST("exploration gives places to other items that may come, as often as asked") {
+        void *memory;
+        sessrec_session *session = session_of(&blend, 3, &memory);
+        sessrec_query query = sessrec_query_default();
+        sessrec_recommendation best[4], drawn[4], again[4];
+        int32_t count, other = 0, wrong = 0, seen[SERVED] = {0};
+        enum { DRAWS = 4000 };
+        query.k = 4;
+        query.veto = odd;
+        sessrec_session_click(session, 8);
+        CHECK_EQ(sessrec_session_recommend(session, &query, best, &count, NULL), SESSREC_OK);
+        query.explore = 0.25f;
+        for (int32_t n = 0; n < DRAWS; ++n) {
+            query.random = (uint64_t)n;
+            CHECK_EQ(sessrec_session_recommend(session, &query, drawn, &count, NULL), SESSREC_OK);
+            CHECK_EQ(count, 4);
+            for (int i = 0; i < 4; ++i) {
+                float score;
+                sessrec_session_score(session, &drawn[i].item, 1, &score);
+                other += drawn[i].item != best[i].item;
+                seen[drawn[i].item]++;
+                wrong += drawn[i].item % 2 || drawn[i].item == 8 || score > drawn[i].score ||
+                         score < drawn[i].score;
+                for (int j = 0; j < i; ++j) wrong += drawn[j].item == drawn[i].item;
+            }
+        }
+        CHECK_EQ(sessrec_session_recommend(session, &query, again, &count, NULL), SESSREC_OK);
+        CHECK(!memcmp(again, drawn, sizeof again));
+        CHECK_EQ(wrong, 0);
+        CHECK_NEAR(other / (4.0 * DRAWS), 0.25, 0.02);
+        int never = 0;
+        for (int32_t i = 0; i < SERVED; i += 2) never += !seen[i];
+        CHECK_EQ(never, 1);  // the one that was clicked
+        query.explore = 1.5f;
+        CHECK_EQ(sessrec_session_recommend(session, &query, drawn, &count, NULL), SESSREC_INVALID_ARGUMENT);
+        free(memory);
+    }
     TEST("a rule is the reason of its recommendation, with the sessions where it held") {
         static const char *const logged[4] = {"xabc", "abd", "abcb",
                                               "bc"};  // after a, b: c, d, c in three sessions
