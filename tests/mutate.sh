@@ -27,12 +27,15 @@ plant() {
         ln -s "$root/tests/golden" "$1/tests/golden" && cp -R "$root/examples" "$1/" && cp "$root/sessrec.h" "$1/"
 }
 
-# Builds and runs one test program of a tree. 0: it passes.
+# Builds and runs one test program of a tree, or the command line and its script. 0: it passes.
 passes() {
+    source=$1/tests/$2.c run="./$2 tests/golden"
+    [ "$2" = test_cli ] && source=$1/examples/sessrec.c run="sh tests/test_cli.sh ./test_cli"
     # shellcheck disable=SC2086  # flags are words
-    "$CC" ${MUTANT_CFLAGS:--O0 -DSESSREC_NO_SIMD} -DSESSREC_IMPLEMENTATION= -w -o "$1/$2" "$1/tests/$2.c" -lm -lpthread \
+    "$CC" ${MUTANT_CFLAGS:--O0 -DSESSREC_NO_SIMD} -DSESSREC_IMPLEMENTATION= -w -o "$1/$2" "$source" -lm -lpthread \
         >"$1/log" 2>&1 || return 2
-    (cd "$1" && TMPDIR=$1 $limit "./$2" tests/golden) >"$1/log" 2>&1
+    # shellcheck disable=SC2086
+    (cd "$1" && TMPDIR=$1 $limit $run) >"$1/log" 2>&1
 }
 
 # replaced FILE FROM TO: prints the file with the only place where FROM stands replaced by TO. Spaces and line ends count neither in
@@ -268,6 +271,9 @@ mutate 'a user holds two slots' test_users \
 mutate 'the state of a user fits every model of its width' test_users \
     'sessrec__field_is(fields, sessrec__model_fingerprint(user->model), 8, SESSREC_MISMATCH);' 'sessrec__field(fields, sessrec__model_fingerprint(user->model), 8, UINT64_MAX);'
 
+mutate 'a fold leaves the session open' test_users \
+    'user->sessions++; } sessrec_session_end(session);' 'user->sessions++; }'
+
 # ---- files ----
 mutate 'checksums of sections are not compared' 'test_trainer test_file' \
     'return sum == section.crc ? NULL' 'return sum + 1 ? NULL'
@@ -336,6 +342,34 @@ mutate 'several sessions at once get what belongs to the first' test_stream \
     'scratch->scores + (ptrdiff_t)walker->row * SESSREC__SCAN_BLOCK);' 'scratch->scores);'
 mutate 'the list takes the first k instead of the best' test_stream \
     'if (!sessrec__before(scores[i], item, request->out)) continue;' 'if (request->out[0].item >= 0) continue;'
+
+# ---- neighbors, rules and blends ----
+mutate 'the length of a neighbor does not count' 'test_scorers golden' \
+    'if (c->cosine) { const int32_t n = knn->distinct[session];' 'if (0) { const int32_t n = knn->distinct[session];'
+mutate 'an item that was clicked twice counts twice' test_scorers \
+    'if (work->clicked.count == before) continue;' ''
+mutate 'a candidate too many' 'test_scorers golden' \
+    'taken < c->m || !c->m; ++taken' 'taken <= c->m || !c->m; ++taken'
+mutate 'the farthest click that a neighbor shares counts' 'test_scorers golden' \
+    'if ((int32_t)click->score < nearest) nearest' 'if (nearest == SESSREC__KNN_CLICKS - 1 || (int32_t)click->score > nearest) nearest'
+mutate 'rules reach a step less' 'test_scorers golden' \
+    'e - place <= c->steps; ++e)' 'e - place < c->steps; ++e)'
+mutate 'Item-KNN looks at the support of one item only' 'golden test_scorers' \
+    'n_j = b->supports[j] + c->lambda;' 'n_j = n_i;'
+mutate 'an item is its own neighbor' 'golden test_scorers' \
+    'if (items[e] == item || (c->kind' 'if ((c->kind'
+mutate 'a blend forgets the weights of lists' test_scorers \
+    'entry->score += (float)((double)member->weight * score);' 'entry->score += (float)score;'
+mutate 'a part of a blend scores items by the numbers of the blend' test_scorers \
+    'const int32_t item = member->to ? member->to[first + at] : first;' 'const int32_t item = first + at;'
+mutate 'the logarithm in a blend is of unnormalized scores' test_scorers \
+    'score / (sum * blend->epsilon)' 'score / blend->epsilon'
+
+# ---- the service ----
+mutate 'a visitor beyond the bound is forgotten unsaved' test_cli \
+    'if (s->states && save_visitor(s, &s->sessions, v)) visitors_remove' 'if (s->states) visitors_remove'
+mutate 'a session that was idle goes on' test_cli \
+    'if (!v || !(s->idle > 0) || now - v->seen <= s->idle) break;' 'break;'
 
 # ---- baselines and the signed-rank test ----
 mutate 'Item-KNN looks at the support of one item only' test_baselines \
