@@ -3,10 +3,11 @@
 #
 #     accuracy.sh PROGRAM [--seeds N] [--only NAME] [--threads N] [--jobs N] [--table] [--update]
 #
-# PROGRAM is build/accuracy. Seeds are 1..5 unless given, threads of a run 1, runs side by side 1. Each run leaves a line in
-# accuracy.tsv beside PROGRAM; --only replaces the lines of that setting and keeps the rest, --table trains nothing and writes the tables
-# from what is there. The tables go to accuracy.md beside PROGRAM; with --update they replace those in bench/RESULTS.md, if every setting has
-# been run. Wants the folder $SESSREC_DATA with the logs, NAME.tsv.gz; is skipped without.
+# PROGRAM is build/accuracy. Seeds are 1..5 unless given, threads of a run 1, runs side by side 1. Each run
+# leaves a line in accuracy.tsv beside PROGRAM; --only replaces the lines of that setting and keeps the rest,
+# --table trains nothing and writes the tables from what is there. The tables go to accuracy.md beside
+# PROGRAM; with --update they replace those in bench/RESULTS.md, if every setting has been run. Wants the
+# folder $SESSREC_DATA with the logs, NAME.tsv.gz; is skipped without.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -60,7 +61,8 @@ train_all() {
     xargs -P "$jobs" -L 1 sh -c 'line=$("$0" "$1" "$4" "$5" "$2") && echo "$line" | tee -a "$3"' "$program" "$work" "$threads" "$results" <"$work/runs"
 }
 
-# tables LIST RESULTS: markdown on stdout; of every setting the mean over the seeds, with smallest and largest.
+# tables LIST RESULTS: markdown on stdout; of every setting the mean over the seeds, with smallest and
+# largest.
 tables() {
     awk -F '\t' -v date="$(date +%Y-%m-%d)" -v cores="$(getconf _NPROCESSORS_ONLN)" \
         -v processor="$(sed -n 's/^model name[[:space:]]*: *//p' /proc/cpuinfo 2>/dev/null | head -n 1)" '

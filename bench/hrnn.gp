@@ -1,5 +1,6 @@
-# hrnn.gp - one figure of bench/hrnn.sh: left, right (files of points), figure (history or position) and the output are set by the caller.
-# No background is drawn and every colour is of middle lightness, so that it can stand on a white page and on a black one.
+# hrnn.gp - one figure of bench/hrnn.sh: left, right (files of points), figure (history or position) and the
+# output are set by the caller. No background is drawn and every colour is of middle lightness, so that it can
+# stand on a white page and on a black one.
 set terminal svg size 1000,420 dynamic noenhanced font "Helvetica,13"
 set multiplot layout 1,2
 grey = "#808080"

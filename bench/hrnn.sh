@@ -3,11 +3,13 @@
 #
 #     hrnn.sh PROGRAM [--seeds N] [--log LOG] [--table] [--update]
 #
-# The tables go to hrnn.md beside PROGRAM; with --update they replace those in bench/RESULTS.md, and the figures are drawn.
+# The tables go to hrnn.md beside PROGRAM; with --update they replace those in bench/RESULTS.md, and the
+# figures are drawn.
 #
-# PROGRAM is build/hrnn. Seeds are 1..5 unless given. What a log gave is kept in hrnn-LOG.tsv beside PROGRAM; --log runs that log alone, --table
-# runs nothing, and both make tables and figures from all that is there. The log globo is in the folder $SESSREC_DATA, globo_4days.tsv.gz, and is
-# skipped without; RESULTS.md is then left alone. The figures want gnuplot; without it the ones that are there stay.
+# PROGRAM is build/hrnn. Seeds are 1..5 unless given. What a log gave is kept in hrnn-LOG.tsv beside PROGRAM;
+# --log runs that log alone, --table runs nothing, and both make tables and figures from all that is there.
+# The log globo is in the folder $SESSREC_DATA, globo_4days.tsv.gz, and is skipped without; RESULTS.md is then
+# left alone. The figures want gnuplot; without it the ones that are there stay.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -128,7 +130,8 @@ tables() {
         }' "$work/list" "$@"
 }
 
-# Points of one panel, LOG and the group letter h or p: blocks of x, mean, smallest, largest, one for each model; then where their names go.
+# Points of one panel, LOG and the group letter h or p: blocks of x, mean, smallest, largest, one for each
+# model; then where their names go.
 points() {
     log=$1 letter=$2 shown=$3
     shift 3

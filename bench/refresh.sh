@@ -3,9 +3,9 @@
 #
 #     refresh.sh PROGRAM [--table] [--update]
 #
-# PROGRAM is build/refresh. Each log leaves refresh-LOG.tsv beside it; --table runs nothing and makes tables of
-# what is there. They go to refresh.md beside PROGRAM; with --update they replace those in bench/RESULTS.md.
-# Wants the folder $SESSREC_DATA with the logs, NAME.tsv.gz; is skipped without.
+# PROGRAM is build/refresh. Each log leaves refresh-LOG.tsv beside it; --table runs nothing and makes tables
+# of what is there. They go to refresh.md beside PROGRAM; with --update they replace those in
+# bench/RESULTS.md. Wants the folder $SESSREC_DATA with the logs, NAME.tsv.gz; is skipped without.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1

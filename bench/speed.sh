@@ -1,10 +1,12 @@
 #!/bin/sh
-# speed.sh - the library's speed beside the machine's limits and beside other programs, as one table:  speed.sh build/speed [LOG]
+# speed.sh - the library's speed beside the machine's limits and beside other programs, as one table:
+# speed.sh build/speed [LOG]
 #
-# Peers, skipped by name where they are not installed: bench/peers/gru4rec_torch.py (PyTorch) and pandas, in PYTHON or python3; plain C loops over
-# OpenBLAS (bench/peers/openblas.c), if a program with -lopenblas links. LOG: a TSV file whose reading is measured, else a made-up one.
-# `times` is how many times as fast as the peer the library is, at the same number of threads; `share` is that of what the machine can do at most.
-# Where other programs run, the figures are theirs, too: look at the load.
+# Peers, skipped by name where they are not installed: bench/peers/gru4rec_torch.py (PyTorch) and pandas, in
+# PYTHON or python3; plain C loops over OpenBLAS (bench/peers/openblas.c), if a program with -lopenblas links.
+# LOG: a TSV file whose reading is measured, else a made-up one. `times` is how many times as fast as the peer
+# the library is, at the same number of threads; `share` is that of what the machine can do at most. Where
+# other programs run, the figures are theirs, too: look at the load.
 set -u
 
 speed=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -16,13 +18,14 @@ trap 'exit 1' INT TERM
 cd "$folder" || exit 1
 cc=${CC:-cc} python=${PYTHON:-python3}
 torch=no pandas=no openblas=no
-# Threads of PyTorch that wait for one another spin so often before they sleep: when other programs want the processors, it takes seconds for a
-# step with the default.
+# Threads of PyTorch that wait for one another spin so often before they sleep: when other programs want the
+# processors, it takes seconds for a step with the default.
 export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-10000}"
 
 skip() { echo "skipped $1: $2"; }
 
-# Reads lines "WHO <tab> WHAT: WHICH <tab> NUMBER" and puts those of the same WHAT together and of the same WHICH side by side.
+# Reads lines "WHO <tab> WHAT: WHICH <tab> NUMBER" and puts those of the same WHAT together and of the same
+# WHICH side by side.
 table() {
     awk -F '\t' '
         function number(x) { return x == "" ? "" : sprintf(x >= 10000 ? "%.0f" : "%.4g", x) }
@@ -69,7 +72,8 @@ catalogue() {
         skip "PyTorch at $items items" "$(tail -n 1 torch.txt)"
 }
 
-# Reads, sorts by session and time, counts each session's events and numbers the items: on one thread, however many there are.
+# Reads, sorts by session and time, counts each session's events and numbers the items: on one thread, however
+# many there are.
 pandas_reading() {
     "$python" - "$1" <<'END'
 import os, sys, time, pandas

@@ -1,8 +1,9 @@
 #!/bin/sh
-# zoo.sh - trains every architecture of examples/zoo on rsc15_100k and prints one row each:  zoo.sh PATH/TO/zoo [MODEL ...]
+# zoo.sh - trains every architecture of examples/zoo on rsc15_100k and prints one row each:  zoo.sh
+# PATH/TO/zoo [MODEL ...]
 #
-# The log is looked for in the folder SESSREC_DATA. SEEDS (default "1") and THREADS (default: all) may be set. The settings are the
-# programs' own.
+# The log is looked for in the folder SESSREC_DATA. SEEDS (default "1") and THREADS (default: all) may be set.
+# The settings are the programs' own.
 set -u
 
 zoo=$1

@@ -1,6 +1,6 @@
 #!/bin/sh
-# check.sh - warnings as errors: the header by itself under every compiler, language and set of options, then all our programs;
-# and the library on another processor, where a compiler and an emulator for it are.
+# check.sh - warnings as errors: the header by itself under every compiler, language and set of options, then
+# all our programs; and the library on another processor, where a compiler and an emulator for it are.
 set -u
 . "$(dirname "$0")/expect.sh"
 
@@ -32,15 +32,16 @@ check_programs() {
     done
 }
 
-# check_kernels COMPILER: the code for the GPU, as the test on the processor compiles it. nvcc sees it in make cuda.
+# check_kernels COMPILER: the code for the GPU, as the test on the processor compiles it. nvcc sees it in make
+# cuda.
 check_kernels() {
     have "$1" || { skip "sessrec_cuda.cu under $1" "no $1"; return; }
     expect "sessrec_cuda.cu is silent under $1" "$1" -std=c++17 -Wall -Wextra -Wconversion -Wshadow -Werror -x c++ \
         -include "$root/tests/cuda_on_cpu.h" -fsyntax-only "$root/sessrec_cuda.cu"
 }
 
-# fuses_nothing COMPILER ...: no product and sum becomes a fused multiply-add but where the code says so, though the processor has one.
-# Otherwise other processors, or another -march, would give other bits.
+# fuses_nothing COMPILER ...: no product and sum becomes a fused multiply-add but where the code says so,
+# though the processor has one. Otherwise other processors, or another -march, would give other bits.
 fuses_nothing() {
     "$@" -w -O2 -DSESSREC_NO_SIMD -S -o "$work/free.s" "$work/header.c" &&
         "$@" -w -O2 -DSESSREC_NO_SIMD -ffp-contract=off -S -o "$work/off.s" "$work/header.c" && cmp "$work/free.s" "$work/off.s"
@@ -50,8 +51,8 @@ check_fusing() {
     expect "$* fuses nothing by itself" fuses_nothing "$@"
 }
 
-# Another processor, native or emulated: the header, the kernels, and models that must be the same byte for byte.
-# passes COMPILER EMULATOR PROGRAM [ARGUMENT ...]
+# Another processor, native or emulated: the header, the kernels, and models that must be the same byte for
+# byte. passes COMPILER EMULATOR PROGRAM [ARGUMENT ...]
 slow=
 if have timeout; then slow='timeout 300'; fi
 passes() {
@@ -91,7 +92,8 @@ check_processor() {
     expect "$name trains the same models, byte for byte" trains_the_same "$compiler" "$emulator"
 }
 
-# silent WHAT FILE COMMAND ...: where there is such a compiler, and it has a C library, FILE is silent under it.
+# silent WHAT FILE COMMAND ...: where there is such a compiler, and it has a C library, FILE is silent under
+# it.
 silent() {
     what=$1 file=$2
     shift 2

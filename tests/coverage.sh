@@ -1,7 +1,8 @@
 #!/bin/sh
-# coverage.sh BUILD: runs the tests on a build that counts what is run, and prints for each section of sessrec.h the share of
-# its lines and branches that some test runs. Plain C kernels, one compiler (gcc, with its gcov). Without gcov it is skipped by name.
-# The lines that no test runs are listed in BUILD/coverage/missed.txt.
+# coverage.sh BUILD: runs the tests on a build that counts what is run, and prints for each section of
+# sessrec.h the share of its lines and branches that some test runs. Plain C kernels, one compiler (gcc, with
+# its gcov). Without gcov it is skipped by name. The lines that no test runs are listed in
+# BUILD/coverage/missed.txt.
 set -u
 . "$(dirname "$0")/expect.sh"
 build=$1/coverage
@@ -39,8 +40,8 @@ for program in "$root"/tests/test_*.c "$root"/tests/golden.c "$root"/tests/fuzz/
     cd "$root" || exit 1
 done
 
-# gcov marks a line with its count, ##### if it was never run, - if it is no code; "branch N taken COUNT" follows it.
-# What one program does not run another may: counts are added up over all.
+# gcov marks a line with its count, ##### if it was never run, - if it is no code; "branch N taken COUNT"
+# follows it. What one program does not run another may: counts are added up over all.
 awk -v missed="$build/missed.txt" '
     FNR == 1 { line = 0 }
     /^branch / { if (line) { key = line SUBSEP $2; seen[key] = 1; if ($4 != "never" && $4 + 0 > 0) taken[key] = 1 } next }

@@ -1,8 +1,9 @@
 #!/bin/sh
 # cuda.sh - tests sessrec_cuda.cu:  cuda.sh cpu | gpu
 #
-# cpu: its kernels run on the processor (cuda_on_cpu.h), with small blocks so that it takes seconds; needs a C++17 compiler. gpu: on a GPU, built with
-# nvcc. Both run cuda.c and the golden trajectories. Uses CC, CXX, NVCC and NVCC_FLAGS from the environment.
+# cpu: its kernels run on the processor (cuda_on_cpu.h), with small blocks so that it takes seconds; needs a
+# C++17 compiler. gpu: on a GPU, built with nvcc. Both run cuda.c and the golden trajectories. Uses CC, CXX,
+# NVCC and NVCC_FLAGS from the environment.
 set -u
 . "$(dirname "$0")/expect.sh"
 

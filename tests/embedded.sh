@@ -1,6 +1,7 @@
 #!/bin/sh
-# embedded.sh - what a small machine asks: how large the frames are, what has to be linked, and how much RAM and flash a
-# recommender takes, measured on an emulated Cortex-M4. What there is no compiler or emulator for is skipped by name.
+# embedded.sh - what a small machine asks: how large the frames are, what has to be linked, and how much RAM
+# and flash a recommender takes, measured on an emulated Cortex-M4. What there is no compiler or emulator for
+# is skipped by name.
 set -u
 . "$(dirname "$0")/expect.sh"
 

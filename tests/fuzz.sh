@@ -1,7 +1,8 @@
 #!/bin/sh
-# fuzz.sh BUILD SECONDS [TARGET ...]: lets libFuzzer look for inputs that break a target of tests/fuzz, SECONDS for each,
-# under AddressSanitizer and UndefinedBehaviorSanitizer. Needs clang; without it the targets are skipped by name.
-# Inputs that reach new code are kept in BUILD/fuzz/corpus/TARGET; one that breaks is kept in BUILD/fuzz, and fails.
+# fuzz.sh BUILD SECONDS [TARGET ...]: lets libFuzzer look for inputs that break a target of tests/fuzz,
+# SECONDS for each, under AddressSanitizer and UndefinedBehaviorSanitizer. Needs clang; without it the targets
+# are skipped by name. Inputs that reach new code are kept in BUILD/fuzz/corpus/TARGET; one that breaks is
+# kept in BUILD/fuzz, and fails.
 set -u
 . "$(dirname "$0")/expect.sh"
 build=$1 seconds=$2

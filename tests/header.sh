@@ -1,6 +1,6 @@
 #!/bin/sh
-# header.sh - what a build with the header shows: the programs of its manual, inclusion in any way, symbols, macros, options.
-# Uses CC, CXX and CFLAGS from the environment.
+# header.sh - what a build with the header shows: the programs of its manual, inclusion in any way, symbols,
+# macros, options. Uses CC, CXX and CFLAGS from the environment.
 set -u
 . "$(dirname "$0")/expect.sh"
 
@@ -18,8 +18,9 @@ have "${CXX%% *}" || have_cxx=
 
 # ---- the programs of the manual ----------------------------------------------------------------------------
 
-# In the manual a program stands between "// ---- program: NAME ----" and "// ---- output ----", what it prints before
-# "// ---- end ----"; "//     " begins each line. Writes NAME.c and NAME.expected, prints the names.
+# In the manual a program stands between "// ---- program: NAME ----" and "// ---- output ----", what it
+# prints before "// ---- end ----"; "//     " begins each line. Writes NAME.c and NAME.expected, prints the
+# names.
 extract_manual() {
     awk '
         /^\/\/ ---- program: .* ----$/ { name = $4; file = name ".c"; print name; next }
@@ -184,8 +185,8 @@ no_private_macro_left() {
     c99 -dM -E before.c | awk 'tolower($2) ~ /^sessrec__/ && $2 !~ /^SESSREC__IMPLEMENTED/ { print; found = 1 } END { exit found }'
 }
 
-# Macros that other people's headers define: windows.h, rpcndr.h, Qt, stb_vorbis, complex.h, tgmath.h, firmware.
-# None may break the header, and all must still be there after it.
+# Macros that other people's headers define: windows.h, rpcndr.h, Qt, stb_vorbis, complex.h, tgmath.h,
+# firmware. None may break the header, and all must still be there after it.
 strange='A B C D E F G H I J K L M N O P Q R S T U V W X Y Z small near far slots signals emit interface hyper
     IN OUT PI ROWS DEPTH ALIGN BLOCK WIDE'
 {

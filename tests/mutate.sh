@@ -1,12 +1,14 @@
 #!/bin/sh
 # mutate.sh - do the tests notice faults?  sh tests/mutate.sh [--check] [PART OF A NAME]
 #
-# Makes one deliberate fault at a time in a copy of sessrec.h or of a header in examples/, builds the test programs that ought to notice, and runs them. A fault
-# that no program notices is a hole in the tests: it is named, and the script ends with 1. Faults are made by replacing a piece of code
-# that occurs exactly once; where its lines break and what it is indented by does not matter. A piece that has changed since is an
+# Makes one deliberate fault at a time in a copy of sessrec.h or of a header in examples/, builds the test
+# programs that ought to notice, and runs them. A fault that no program notices is a hole in the tests: it is
+# named, and the script ends with 1. Faults are made by replacing a piece of code that occurs exactly once;
+# where its lines break and what it is indented by does not matter. A piece that has changed since is an
 # error, so that the list cannot rot. --check only says whether each fault can be made, within seconds.
 #
-# CC, JOBS (how many faults at a time) and MUTANT_CFLAGS may be set. Plain kernels without optimization compile ten times as fast.
+# CC, JOBS (how many faults at a time) and MUTANT_CFLAGS may be set. Plain kernels without optimization
+# compile ten times as fast.
 set -u
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -38,8 +40,8 @@ passes() {
     (cd "$1" && TMPDIR=$1 $limit $run) >"$1/log" 2>&1
 }
 
-# replaced FILE FROM TO: prints the file with the only place where FROM stands replaced by TO. Spaces and line ends count neither in
-# FROM nor in the file.
+# replaced FILE FROM TO: prints the file with the only place where FROM stands replaced by TO. Spaces and line
+# ends count neither in FROM nor in the file.
 replaced() {
     FROM=$2 TO=$3 awk '
         # The characters of line n up to and with the `count`th that is no space.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# packaging.sh - installs sessrec into an empty folder and builds a program against it in every way that a tool of this
-# machine knows: pkg-config, CMake, Meson, Conan. A tool that is not there is skipped by name.
+# packaging.sh - installs sessrec into an empty folder and builds a program against it in every way that a
+# tool of this machine knows: pkg-config, CMake, Meson, Conan. A tool that is not there is skipped by name.
 set -u
 . "$(dirname "$0")/expect.sh"
 CC=${CC:-cc} PREFIX=$work/usr PKG_CONFIG_PATH=$work/usr/lib/pkgconfig LD_LIBRARY_PATH=$work/usr/lib

@@ -3,7 +3,8 @@
 #
 # usage: tests/test_cli.sh [PROGRAM]      default: build/sessrec beside this directory
 #
-# Each test is a sentence (it), then what is run and what must be true. Needs a POSIX shell, awk, grep, sed and cmp.
+# Each test is a sentence (it), then what is run and what must be true. Needs a POSIX shell, awk, grep, sed
+# and cmp.
 
 cd "$(dirname "$0")/.." || exit 1
 sessrec=${1:-build/sessrec}
@@ -80,7 +81,8 @@ fails() {
 # Quick training for tests.
 train() { run train "$@" --layers 16 --negatives 16 --batch 8; }
 
-# A log of walks round a ring of 12 items, a new visit every half hour for ten days: what comes next is nearly certain.
+# A log of walks round a ring of 12 items, a new visit every half hour for ten days: what comes next is nearly
+# certain.
 make_log() {
     awk -v seed="$1" -v sessions="$2" 'BEGIN {
         print "SessionId\tItemId\tTime"
@@ -623,7 +625,8 @@ check_not test -e nothing_train.tsv
 # ---- the rest ----
 
 it 'Ctrl-C stops the run and writes no model; the checkpoint lets it go on'
-# --foreground: without it timeout signals the process and its group, which is Ctrl-C twice, and the second ends the program at once.
+# --foreground: without it timeout signals the process and its group, which is Ctrl-C twice, and the second
+# ends the program at once.
 if timeout --foreground --preserve-status 5 true 2>/dev/null; then
     command='sessrec train, interrupted'
     for seconds in 1 4 16; do  # long enough for a first checkpoint, also on a busy machine

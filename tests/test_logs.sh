@@ -1,5 +1,6 @@
 #!/bin/sh
-# test_logs.sh - logs in the layouts of this field, read by the command line with the options of tests/logs/expected.tsv
+# test_logs.sh - logs in the layouts of this field, read by the command line with the options of
+# tests/logs/expected.tsv
 #
 # usage: tests/test_logs.sh [PROGRAM]      default: build/sessrec beside this directory
 #

@@ -1,8 +1,9 @@
 #!/bin/sh
 # test_zoo.sh - the architectures of examples/zoo learn:  test_zoo.sh PATH/TO/sessrec
 #
-# Each is trained on a made-up log in which the next item follows from the last two; one that learns the order of clicks comes far above
-# popularity. Then the same with another number of threads: the last line must be the same, digit by digit.
+# Each is trained on a made-up log in which the next item follows from the last two; one that learns the order
+# of clicks comes far above popularity. Then the same with another number of threads: the last line must be
+# the same, digit by digit.
 set -u
 . "$(dirname "$0")/expect.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# from-help.sh man|bash|zsh PROGRAM [VERSION]: the man page, or shell completion, from what the command line prints as
-# its help, so that nothing is written twice.
+# from-help.sh man|bash|zsh PROGRAM [VERSION]: the man page, or shell completion, from what the command line
+# prints as its help, so that nothing is written twice.
 set -eu
 
 form=$1 program=$2 version=${3:-}

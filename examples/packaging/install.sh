@@ -1,10 +1,11 @@
 #!/bin/sh
-# install.sh install|uninstall: what `make install` and `make uninstall` do. From the environment: PREFIX (default
-# /usr/local), DESTDIR (put before every path, for packagers), BUILD (where `make` built), CC, CFLAGS, CPPFLAGS, LDFLAGS.
+# install.sh install|uninstall: what `make install` and `make uninstall` do. From the environment: PREFIX
+# (default /usr/local), DESTDIR (put before every path, for packagers), BUILD (where `make` built), CC, CFLAGS,
+# CPPFLAGS, LDFLAGS.
 #
 # Installed are the header; a static and a shared library, for those who would rather link than define
-# SESSREC_IMPLEMENTATION; sessrec.pc for pkg-config; a CMake package; the command line with its man page and shell
-# completion, both made from what `sessrec help` prints.
+# SESSREC_IMPLEMENTATION; sessrec.pc for pkg-config; a CMake package; the command line with its man page and
+# shell completion, both made from what `sessrec help` prints.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)

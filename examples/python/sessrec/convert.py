@@ -33,7 +33,8 @@ def from_arrays(tensors: Mapping[str, Any], item_ids: Sequence[Any], gru: str = 
     if "U0.U" in tensors:
         config.user_hidden = np.shape(tensors["U0.U"])[0]
         config.user_mode = 1 if "C0.W" in tensors else 0
-    # A trainer numbers items in the order of their first click: one session of all of them is a log to make it from.
+    # A trainer numbers items in the order of their first click: one session of all of them is a log to make
+    # it from.
     counts = np.ones(item_count, dtype=np.int64) if support is None else np.asarray(support, dtype=np.int64)
     clicks = np.repeat(np.arange(item_count), np.maximum(counts, 1))
     log = Log.from_arrays(np.zeros(len(clicks), dtype=np.int64), np.asarray([str(i) for i in item_ids])[clicks],
