@@ -52,13 +52,16 @@ list_runs() {
 train_all() {
     zcat "$SESSREC_DATA/rsc15_100k_train_full.tsv.gz" >"$work/rsc15_100k_train.tsv" || exit 1
     zcat "$SESSREC_DATA/rsc15_100k_test.tsv.gz" >"$work/rsc15_100k_test.tsv" || exit 1
-    for part in train test; do zcat "$SESSREC_DATA/yoochoose_1_64_$part.tsv.gz" >"$work/yoochoose_1_64_$part.tsv" || exit 1; done
+    for part in train test; do zcat "$SESSREC_DATA/yoochoose_1_64_$part.tsv.gz" \
+        >"$work/yoochoose_1_64_$part.tsv" || exit 1; done
     list_runs >"$work/runs"
     [ -s "$work/runs" ] || { echo "accuracy.sh: there is no setting $only"; exit 2; }
     touch "$results"
-    awk 'NR == FNR { again[$1]; next } !($1 in again)' "$work/runs" "$results" >"$work/kept" && mv "$work/kept" "$results"
+    awk 'NR == FNR { again[$1]; next } !($1 in again)' "$work/runs" "$results" >"$work/kept" &&
+        mv "$work/kept" "$results"
     # shellcheck disable=SC2016  # the inner shell expands them
-    xargs -P "$jobs" -L 1 sh -c 'line=$("$0" "$1" "$4" "$5" "$2") && echo "$line" | tee -a "$3"' "$program" "$work" "$threads" "$results" <"$work/runs"
+    xargs -P "$jobs" -L 1 sh -c 'line=$("$0" "$1" "$4" "$5" "$2") && echo "$line" | tee -a "$3"' "$program" \
+        "$work" "$threads" "$results" <"$work/runs"
 }
 
 # tables LIST RESULTS: markdown on stdout; of every setting the mean over the seeds, with smallest and
@@ -77,9 +80,12 @@ tables() {
             print "| " what " | " cells " |"
         }
         function head(title) {
-            print "\n### " title "\n\n| setting | seeds | Recall@5 | MRR@5 | Recall@20 | MRR@20 |\n|---|---|---|---|---|---|"
+            print "\n### " title "\n\n" \
+                "| setting | seeds | Recall@5 | MRR@5 | Recall@20 | MRR@20 |\n|---|---|---|---|---|---|"
         }
-        NR == FNR { name[++n] = $1; part[$1] = $2; log_[$1] = $3; what[$1] = $4; for (m = 1; m <= 4; ++m) reference[$1, m] = $(4 + m); next }
+        NR == FNR { name[++n] = $1; part[$1] = $2; log_[$1] = $3; what[$1] = $4
+            for (m = 1; m <= 4; ++m) reference[$1, m] = $(4 + m)
+            next }
         {
             ++runs[$1]
             for (m = 1; m <= 4; ++m) {
@@ -97,12 +103,14 @@ tables() {
             for (i = 1; i <= n; ++i) if (part[name[i]] == "reference" && runs[name[i]]) {
                 for (m = 1; m <= 4; ++m) other[m] = reference[name[i], m]
                 row(name[i])
-                print "| reference | 1 | " sprintf("%.4f | %.4f | %.4f | %.4f |", other[1], other[2], other[3], other[4])
+                print "| reference | 1 | " \
+                    sprintf("%.4f | %.4f | %.4f | %.4f |", other[1], other[2], other[3], other[4])
                 compare("ratio", other, name[i], "%.3f")
             }
             head("Switches: form of the GRU, and a negative that is the row'"'"'s own target")
             split(" -count -before -before-count", variant, / /)
-            for (i = 1; i <= n; ++i) for (v = 1; part[name[i]] == "reference" && v <= 4; ++v) if (runs[name[i] variant[v]]) row(name[i] variant[v])
+            for (i = 1; i <= n; ++i) for (v = 1; part[name[i]] == "reference" && v <= 4; ++v)
+                if (runs[name[i] variant[v]]) row(name[i] variant[v])
             head("The losses of 2016 against popularity")
             for (m = 1; m <= 4; ++m) other[m] = sum["pop", m]
             for (i = 1; i <= n; ++i) if (part[name[i]] == "first" && runs[name[i]]) {

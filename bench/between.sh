@@ -5,11 +5,13 @@
 # TITLE.
 between() {
     touch "$1"
-    grep -q "^<!-- $2 -->\$" "$1" || printf '\n## %s\n\n<!-- %s -->\n<!-- end of %s -->\n' "$3" "$2" "$2" >>"$1"
+    grep -q "^<!-- $2 -->\$" "$1" || printf '\n## %s\n\n<!-- %s -->\n<!-- end of %s -->\n' "$3" "$2" "$2" \
+        >>"$1"
     awk -v tables="$4" -v name="$2" '
         $0 == "<!-- end of " name " -->" { inside = 0 }
         !inside { print }
-        $0 == "<!-- " name " -->" { inside = 1; while ((getline line < tables) > 0) print line }' "$1" >"$4.new" && cat "$4.new" >"$1"
+        $0 == "<!-- " name " -->" { inside = 1; while ((getline line < tables) > 0) print line }' "$1" \
+            >"$4.new" && cat "$4.new" >"$1"
 }
 
 # publish RESULTS NAME TITLE TABLES UPDATE OWN: the tables go to a file of their own, OWN; only where UPDATE

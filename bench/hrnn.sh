@@ -34,7 +34,8 @@ trap 'rm -rf "$work"' EXIT
 run_log() {
     set -- "$1" --seeds "$seeds"
     if [ "$1" = globo ]; then
-        [ -f "${SESSREC_DATA:-}/globo_4days.tsv.gz" ] || { echo "skipped globo: SESSREC_DATA names no folder with globo_4days.tsv.gz"; return 0; }
+        [ -f "${SESSREC_DATA:-}/globo_4days.tsv.gz" ] ||
+            { echo "skipped globo: SESSREC_DATA names no folder with globo_4days.tsv.gz"; return 0; }
         zcat "$SESSREC_DATA/globo_4days.tsv.gz" >"$work/globo.tsv" || return 1
         set -- "$@" --data "$work/globo.tsv"
     fi
@@ -64,27 +65,34 @@ common='
     function title(log_, n) {
         if (n == "best") return "best possible, visitor not known"
         if (n == "best-known") return "best possible, visitor known"
-        return model[family(log_), n] (n ~ /-xe$/ ? ", cross-entropy" : log_ == "globo" && trained(log_, n) ? ", TOP1" : "")
+        return model[family(log_), n] (n ~ /-xe$/ ? ", cross-entropy" : \
+            log_ == "globo" && trained(log_, n) ? ", TOP1" : "")
     }
     function trained(log_, n) { return setting[family(log_), n] != "" }
 '
 
 tables() {
     awk -F '\t' -v date="$(date +%Y-%m-%d)" -v cores="$(getconf _NPROCESSORS_ONLN)" \
-        -v processor="$(sed -n 's/^model name[[:space:]]*: *//p' /proc/cpuinfo 2>/dev/null | head -n 1)" "$common"'
+        -v processor="$(sed -n 's/^model name[[:space:]]*: *//p' /proc/cpuinfo 2>/dev/null |
+        head -n 1)" "$common"'
         function figure(key, m) {
-            return runs[key] == 1 ? sprintf("%.4f", sum[key, m]) : sprintf("%.4f (%.4f-%.4f)", mean(key, m), low[key, m], high[key, m])
+            return runs[key] == 1 ? sprintf("%.4f", sum[key, m]) : \
+                sprintf("%.4f (%.4f-%.4f)", mean(key, m), low[key, m], high[key, m])
         }
         function whole(log_, what, i, n, m, line) {
             print "\n### " what "\n"
-            for (i = 1; i <= notes; ++i) if (note[i] ~ "^" log_ ": training") { sub(/^[^:]*: /, "", note[i]); print "Log `" log_ "`, " note[i] ".\n" }
-            print "| model | Recall@5 | MRR@5 | Precision@5 | Recall@5 times RNN | signed ranks against RNN: z (p) |\n|---|---|---|---|---|---|"
+            for (i = 1; i <= notes; ++i) if (note[i] ~ "^" log_ ": training") {
+                sub(/^[^:]*: /, "", note[i])
+                print "Log `" log_ "`, " note[i] ".\n" }
+            print "| model | Recall@5 | MRR@5 | Precision@5 | Recall@5 times RNN |" \
+                " signed ranks against RNN: z (p) |\n|---|---|---|---|---|---|"
             for (i = 1; i <= names[log_]; ++i) {
                 n = name[log_, i]
                 if (model[family(log_), n] == "RNN") rnn = n
                 line = "| " title(log_, n)
                 for (m = 1; m <= 3; ++m) line = line " | " figure(log_ SUBSEP n SUBSEP "all", m)
-                ratio = trained(log_, n) ? sprintf("%.3f", mean(log_ SUBSEP n SUBSEP "all", 1) / mean(log_ SUBSEP rnn SUBSEP "all", 1)) : ""
+                ratio = trained(log_, n) ? sprintf("%.3f", mean(log_ SUBSEP n SUBSEP "all", 1) / \
+                    mean(log_ SUBSEP rnn SUBSEP "all", 1)) : ""
                 print line " | " ratio " | " test[log_, n] " |"
             }
         }
@@ -92,7 +100,8 @@ tables() {
             split("history 1-6|history 7-|position 1-2|position 3-4|position 5-", group, "|")
             line = "\n| Recall@5 / MRR@5"
             for (g = 1; g <= 5; ++g) {
-                label = group[g]; sub(/-$/, " or more", label); sub(/history/, "earlier visits", label); sub(/position/, "recommendation", label)
+                label = group[g]; sub(/-$/, " or more", label)
+                sub(/history/, "earlier visits", label); sub(/position/, "recommendation", label)
                 line = line " | " label
             }
             print line " |\n|---|---|---|---|---|---|"
@@ -117,13 +126,16 @@ tables() {
             whole("tastes", "Made-up shop, visitors with lasting tastes"); parts("tastes")
             whole("no-tastes", "The same shop, tastes that last for a visit only"); parts("no-tastes")
             if (names["globo"]) {
-                whole("globo", "Globo: a news portal, users with five or more sessions, the last of each is the test")
+                whole("globo", \
+                    "Globo: a news portal, users with five or more sessions, the last of each is the test")
                 parts("globo")
             }
             print "\n### Settings\n\n| log | model | setting |\n|---|---|---|"
             for (l = split("globo tastes", list, " "); l > 0; --l) for (i = 1; i <= names[list[l]]; ++i) {
                 n = name[list[l], i]
-                if (trained(list[l], n)) print "| " (l == 1 ? "globo" : "both made-up") " | " title(list[l], n) " | " setting[list[l], n] " |"
+                if (trained(list[l], n))
+                    print "| " (l == 1 ? "globo" : "both made-up") " | " \
+                        title(list[l], n) " | " setting[list[l], n] " |"
             }
             print ""
             for (i = 1; i <= notes; ++i) if (note[i] ~ /best possible/) print "- " note[i]
@@ -138,7 +150,8 @@ points() {
     awk -F '\t' -v log_="$log" -v letter="$letter" -v shown="$shown" "$common"'
         END {
             split(letter == "h" ? "1 2 3 4 5 6 7-8 9-12 13-" : "1 2 3 4 5 6 7-", bin, " ")
-            for (n = split(shown, models, " "); n > 0; --n) if ((log_, models[n]) in seen) count = n > count ? n : count
+            for (n = split(shown, models, " "); n > 0; --n) if ((log_,
+                models[n]) in seen) count = n > count ? n : count
             for (i = 1; i <= count; ++i) {
                 n = models[i]
                 for (b = 1; b in bin; ++b) {
@@ -163,20 +176,25 @@ points() {
                 if (short > 0) { at[rank[k]] += short / 2; at[rank[k - 1]] -= short / 2 }
             }
             for (i = 1; i <= count; ++i) {
-                label = title(log_, models[i]); sub(/, cross-entropy/, "", label); sub(/possible, visitor/, "if", label)
+                label = title(log_, models[i]); sub(/, cross-entropy/, "", label);
+                sub(/possible, visitor/, "if", label)
                 print end, (i in at) ? at[i] : "nan", "\"" label "\""
             }
         }' "$work/list" "$@"
 }
 
 draw() {
-    command -v gnuplot >/dev/null || { echo "hrnn.sh: there is no gnuplot, the figures stay as they are"; return 0; }
+    command -v gnuplot >/dev/null || { echo "hrnn.sh: there is no gnuplot, the figures stay as they are"
+        return 0; }
     for letter in h p; do
-        points tastes $letter 'rnn concat init all best best-known' "$kept/hrnn-tastes.tsv" >"$work/tastes.$letter"
+        points tastes $letter 'rnn concat init all best best-known' "$kept/hrnn-tastes.tsv" \
+            >"$work/tastes.$letter"
         figure=history
         [ "$letter" = h ] || figure=position
-        points globo $letter 'rnn-xe concat-xe init-xe all-xe itemknn' "$kept/hrnn-globo.tsv" >"$work/globo.$letter"
-        gnuplot -e "left='$work/tastes.$letter'; right='$work/globo.$letter'; figure='$figure'; set output '$work/$figure.svg'" "$here/hrnn.gp" &&
+        points globo $letter 'rnn-xe concat-xe init-xe all-xe itemknn' "$kept/hrnn-globo.tsv" \
+            >"$work/globo.$letter"
+        gnuplot -e "left='$work/tastes.$letter'; right='$work/globo.$letter'; figure='$figure'; \
+            set output '$work/$figure.svg'" "$here/hrnn.gp" &&
             cat "$work/$figure.svg" >"$here/hrnn-$figure.svg"
     done
 }
@@ -188,6 +206,7 @@ for log in tastes no-tastes; do
 done
 tables "$kept"/hrnn-*.tsv >"$work/tables"
 cat "$work/tables"
-if [ ! -f "$kept/hrnn-globo.tsv" ]; then echo "hrnn.sh: globo was not run, RESULTS.md and the figures stay as they are"; exit 0; fi
+if [ ! -f "$kept/hrnn-globo.tsv" ]
+then echo "hrnn.sh: globo was not run, RESULTS.md and the figures stay as they are"; exit 0; fi
 publish "$here/RESULTS.md" hrnn "Visitors who come back" "$work/tables" "$update" "$kept/hrnn.md"
 [ -z "$update" ] || draw

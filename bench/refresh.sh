@@ -53,7 +53,8 @@ table() {
             for (r = 1; r <= rows; ++r) {
                 line = "| " way[r]
                 for (d = first; d <= last; ++d) {
-                    cell = (way[r], d) in recall ? sprintf("%.4f / %.4f", recall[way[r], d], mrr[way[r], d]) : ""
+                    cell = (way[r], d) in recall ? sprintf("%.4f / %.4f", recall[way[r], d],
+                        mrr[way[r], d]) : ""
                     line = line " | " cell
                 }
                 print line " |"
@@ -72,7 +73,8 @@ table() {
     echo
     table "$kept/refresh-rsc15.tsv"
     echo
-    echo "Globo, every fifth visitor, the first day to begin with, 3 epochs; clicks go to articles of the day:"
+    echo "Globo, every fifth visitor, the first day to begin with, 3 epochs;" \
+        "clicks go to articles of the day:"
     echo
     table "$kept/refresh-globo.tsv"
 } >"$work/tables"

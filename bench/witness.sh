@@ -18,7 +18,8 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 program=$1 steps=${2:-1000} python=${PYTHON:-python3}
 archive=${SESSREC_DATA:-}/rsc15_100k_train_full.tsv.gz
-[ -f "$archive" ] || { echo "skipped witness: SESSREC_DATA names no folder with rsc15_100k_train_full.tsv.gz"; exit 0; }
+[ -f "$archive" ] || { echo \
+    "skipped witness: SESSREC_DATA names no folder with rsc15_100k_train_full.tsv.gz"; exit 0; }
 "$python" -c 'import torch' 2>/dev/null || { echo "skipped witness: $python cannot import torch"; exit 0; }
 
 work=$(mktemp -d) || exit 1
@@ -28,7 +29,8 @@ zcat "$archive" >"$work/log.tsv" || exit 1
 # compare LOSS FORM RATE EVERY: prints the largest relative difference, fails above 1e-4 or when a loss is
 # missing.
 compare() {
-    "$program" "$work/log.tsv" "$steps" --loss "$1" --gru "$2" --lr "$3" --every "$4" | "$python" "$here/peers/gru4rec_torch.py" witness - --double |
+    "$program" "$work/log.tsv" "$steps" --loss "$1" --gru "$2" --lr "$3" --every "$4" |
+        "$python" "$here/peers/gru4rec_torch.py" witness - --double |
         awk -v what="$1, reset-$2, lr $3" -v steps="$steps" '
             NF == 2 {
                 difference = ($1 - $2) / $2
@@ -39,7 +41,8 @@ compare() {
             }
             END {
                 good = n == steps && worst <= 1e-4
-                printf "%s  witness %s: largest relative difference of %d losses %.1e, at mini-batch %d (loss %.4f -> %.4f)\n",
+                printf "%s  witness %s: largest relative difference of %d losses %.1e, " \
+                    "at mini-batch %d (loss %.4f -> %.4f)\n",
                        good ? "agrees" : "FAILED", what, n, worst, at, first, last
                 exit !good
             }'

@@ -34,8 +34,8 @@ passes() {
     source=$1/tests/$2.c run="./$2 tests/golden"
     [ "$2" = test_cli ] && source=$1/examples/sessrec.c run="sh tests/test_cli.sh ./test_cli"
     # shellcheck disable=SC2086  # flags are words
-    "$CC" ${MUTANT_CFLAGS:--O0 -DSESSREC_NO_SIMD} -DSESSREC_IMPLEMENTATION= -w -o "$1/$2" "$source" -lm -lpthread \
-        >"$1/log" 2>&1 || return 2
+    "$CC" ${MUTANT_CFLAGS:--O0 -DSESSREC_NO_SIMD} -DSESSREC_IMPLEMENTATION= -w -o "$1/$2" "$source" \
+        -lm -lpthread >"$1/log" 2>&1 || return 2
     # shellcheck disable=SC2086
     (cd "$1" && TMPDIR=$1 $limit $run) >"$1/log" 2>&1
 }
@@ -93,7 +93,8 @@ attempt() {
             passes "$tree" "$program"
             case $? in
             0) continue ;;
-            2) [ -x "$tree/$program" ] && verdict="noticed   $2 ($program)" || verdict="NO FAULT  $2: it does not compile" ;;
+            2) [ -x "$tree/$program" ] && verdict="noticed   $2 ($program)" ||
+                verdict="NO FAULT  $2: it does not compile" ;;
             *) verdict="noticed   $2 ($program)" ;;
             esac
             break
@@ -137,7 +138,8 @@ mutate 'the slope of a gate is forgotten' golden \
 mutate 'gates go on down to denormal numbers' test_kernels \
     'return V(less, x, SESSREC__LOWEST, V(all, 0), y);' 'return y;'
 mutate 'the reset gate does not reach the candidate' golden \
-    'k->multiply(H, tape + i * T, h + (ptrdiff_t)i * H, tape + i * T + G);' 'k->scale(H, 1, h + (ptrdiff_t)i * H, tape + i * T + G);'
+    'k->multiply(H, tape + i * T, h + (ptrdiff_t)i * H, tape + i * T + G);' \
+    'k->scale(H, 1, h + (ptrdiff_t)i * H, tape + i * T + G);'
 mutate 'the recurrent bias has no gradient' golden \
     'k->axpy(2 * H, 1, d_gates + i * T, out);' 'k->axpy(2 * H, role != SESSREC__GRU_C, d_gates + i * T, out);'
 
@@ -206,9 +208,13 @@ mutate 'items without support can come' test_sampler \
 
 # ---- the optimizer ----
 mutate 'epsilon outside the root' golden \
-    'V(fma, g, g, SESSREC__FIRST); V(put, u->first + i, a, n - i); d = V(div, g, V(sqrt, V(add, a, epsilon)));' 'V(fma, g, g, SESSREC__FIRST); V(put, u->first + i, a, n - i); d = V(div, g, V(add, V(sqrt, a), epsilon));'
+    'V(fma, g, g, SESSREC__FIRST); V(put, u->first + i, a, n - i); d = V(div, g, V(sqrt, V(add, a,
+        epsilon)));' \
+    'V(fma, g, g, SESSREC__FIRST); V(put, u->first + i, a, n - i); d = V(div, g, V(add, V(sqrt, a),
+        epsilon));'
 mutate 'an item that is an input, too, is updated twice' golden \
-    'else sessrec__update_touched(tr, &tr->output, first + c' 'sessrec__update_touched(tr, &tr->output, first + c'
+    'else sessrec__update_touched(tr, &tr->output, first + c' \
+    'sessrec__update_touched(tr, &tr->output, first + c'
 mutate 'an own target among the samples counts' test_flaws \
     'columns->times[target] = skip ? 0 : times - 1;' 'columns->times[target] = times - 1;'
 mutate 'the gradient of a state comes from another row' golden \
@@ -220,7 +226,8 @@ mutate 'Adam counts from 0' golden \
 mutate 'an item that comes twice counts once' 'golden test_flaws' \
     '(float)(end[c] - (c ? end[c - 1] : 0));' '1;'
 mutate 'the second use of an input replaces the first' 'golden test_flaws' \
-    'tr->kernels->axpy(width, onehot && tr->input_mask ? tr->input_mask[row] : 1,' 'tr->kernels->scale(width, onehot && tr->input_mask ? tr->input_mask[row] : 1,'
+    'tr->kernels->axpy(width, onehot && tr->input_mask ? tr->input_mask[row] : 1,' \
+    'tr->kernels->scale(width, onehot && tr->input_mask ? tr->input_mask[row] : 1,'
 mutate 'sessrec_sum_duplicates keeps the first only' 'golden test_flaws' \
     'k->axpy(columns, 1, row, gradient' 'k->axpy(columns, 0, row, gradient'
 
@@ -262,16 +269,19 @@ mutate 'attention forgets its own place in the gradient' test_zoo \
 
 # ---- users ----
 mutate 'the first session of a user begins from their state' 'golden test_flaws' \
-    'if (step->batch->session_starts[i] && !step->batch->user_starts[i])' 'if (step->batch->session_starts[i])'
+    'if (step->batch->session_starts[i] && !step->batch->user_starts[i])' \
+    'if (step->batch->session_starts[i])'
 
 mutate 'a user in an evaluation begins with the state of the one before' test_users \
     'scorer->begin_user(scorer->self, user);' ';'
 mutate 'a user whose row moves up leaves his state behind' test_users \
     'if (from != i && e->by_user) memcpy(user,' 'if (0) memcpy(user,'
 mutate 'a user holds two slots' test_users \
-    'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] - 1 : chain;' 'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] : chain;'
+    'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] - 1 : chain;' \
+    'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] : chain;'
 mutate 'the state of a user fits every model of its width' test_users \
-    'sessrec__field_is(fields, sessrec__model_fingerprint(user->model), 8, SESSREC_MISMATCH);' 'sessrec__field(fields, sessrec__model_fingerprint(user->model), 8, UINT64_MAX);'
+    'sessrec__field_is(fields, sessrec__model_fingerprint(user->model), 8, SESSREC_MISMATCH);' \
+    'sessrec__field(fields, sessrec__model_fingerprint(user->model), 8, UINT64_MAX);'
 
 mutate 'a fold leaves the session open' test_users \
     'user->sessions++; } sessrec_session_end(session);' 'user->sessions++; }'
@@ -343,17 +353,20 @@ mutate 'the screen forgets what rounding adds' test_stream \
 mutate 'several sessions at once get what belongs to the first' test_stream \
     'scratch->scores + (ptrdiff_t)walker->row * SESSREC__SCAN_BLOCK);' 'scratch->scores);'
 mutate 'the list takes the first k instead of the best' test_stream \
-    'if (!sessrec__before(scores[i], item, request->out)) continue;' 'if (request->out[0].item >= 0) continue;'
+    'if (!sessrec__before(scores[i], item, request->out)) continue;' \
+    'if (request->out[0].item >= 0) continue;'
 
 # ---- neighbors, rules and blends ----
 mutate 'the length of a neighbor does not count' 'test_scorers golden' \
-    'if (c->cosine) { const int32_t n = knn->distinct[session];' 'if (0) { const int32_t n = knn->distinct[session];'
+    'if (c->cosine) { const int32_t n = knn->distinct[session];' \
+    'if (0) { const int32_t n = knn->distinct[session];'
 mutate 'an item that was clicked twice counts twice' test_scorers \
     'if (work->clicked.count == before) continue;' ''
 mutate 'a candidate too many' 'test_scorers golden' \
     'taken < c->m || !c->m; ++taken' 'taken <= c->m || !c->m; ++taken'
 mutate 'the farthest click that a neighbor shares counts' 'test_scorers golden' \
-    'if ((int32_t)click->score < nearest) nearest' 'if (nearest == SESSREC__KNN_CLICKS - 1 || (int32_t)click->score > nearest) nearest'
+    'if ((int32_t)click->score < nearest) nearest' \
+    'if (nearest == SESSREC__KNN_CLICKS - 1 || (int32_t)click->score > nearest) nearest'
 mutate 'rules reach a step less' 'test_scorers golden' \
     'e - place <= c->steps; ++e)' 'e - place < c->steps; ++e)'
 mutate 'Item-KNN looks at the support of one item only' 'golden test_scorers' \
