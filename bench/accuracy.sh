@@ -95,9 +95,13 @@ tables() {
             }
         }
         END {
-            print "`make accuracy`, " date ", " (processor == "" ? "processor unknown" : processor) ", " cores " cores. Seeds 1, 2, ...; each figure is the mean over"
-            print "the seeds, in brackets the smallest and the largest. Ties standard, the whole catalog ranked.\n\n| setting | log | what |\n|---|---|---|"
-            for (i = 1; i <= n; ++i) if (runs[name[i]]) print "| `" name[i] "` | " log_[name[i]] " | " what[name[i]] " |"
+            print "`make accuracy`, " date ", " (processor == "" ? "processor unknown" : processor) \
+                ", " cores " cores. Seeds 1, 2, ...; each figure is the mean over"
+            print "the seeds, in brackets the smallest and the largest. Ties standard," \
+                " the whole catalog ranked.\n\n" \
+                "| setting | log | what |\n|---|---|---|"
+            for (i = 1; i <= n; ++i) if (runs[name[i]])
+                print "| `" name[i] "` | " log_[name[i]] " | " what[name[i]] " |"
 
             head("Against the reference (the GRU4Rec authors'"'"' PyTorch program, one seed, reset-after)")
             for (i = 1; i <= n; ++i) if (part[name[i]] == "reference" && runs[name[i]]) {

@@ -120,9 +120,12 @@ tables() {
         }
         END {
             if (processor == "") processor = "processor unknown"
-            print "`make hrnn`, " date ", " processor ", " cores " cores, one thread. Means over the seeds 1, 2, ...,"
-            print "in brackets the smallest and the largest. Ties conservative, the whole catalog ranked. Signed ranks: Wilcoxon, of the"
-            print "reciprocal ranks up to 5 of each event, means over the seeds, against the RNN of the same loss."
+            print "`make hrnn`, " date ", " processor ", " cores \
+                " cores, one thread. Means over the seeds 1, 2, ...,"
+            print "in brackets the smallest and the largest. Ties conservative, the whole catalog ranked." \
+                " Signed ranks: Wilcoxon, of the"
+            print "reciprocal ranks up to 5 of each event, means over the seeds," \
+                " against the RNN of the same loss."
             whole("tastes", "Made-up shop, visitors with lasting tastes"); parts("tastes")
             whole("no-tastes", "The same shop, tastes that last for a visit only"); parts("no-tastes")
             if (names["globo"]) {

@@ -26,7 +26,8 @@ if command -v timeout >/dev/null; then limit='timeout 120'; fi
 # A tree of its own for each fault.
 plant() {
     mkdir -p "$1/tests" && cp "$root"/tests/*.c "$root"/tests/*.h "$1/tests/" &&
-        ln -s "$root/tests/golden" "$1/tests/golden" && cp -R "$root/examples" "$1/" && cp "$root/sessrec.h" "$1/"
+        ln -s "$root/tests/golden" "$1/tests/golden" && cp -R "$root/examples" "$1/" &&
+        cp "$root/sessrec.h" "$1/"
 }
 
 # Builds and runs one test program of a tree, or the command line and its script. 0: it passes.
@@ -81,8 +82,10 @@ attempt() {
     tree=$work/$1
     verdict="SURVIVED  $2 ($3)"
     file=
-    for header in sessrec.h examples/experiment.h examples/gru4rec.c examples/zoo/zoo.h examples/zoo/lru.h; do
-        replaced "$root/$header" "$4" "$5" >"$work/$1.h" && ! cmp -s "$root/$header" "$work/$1.h" && file=$header && break
+    for header in sessrec.h examples/experiment.h examples/gru4rec.c examples/service.h \
+        examples/zoo/zoo.h examples/zoo/lru.h; do
+        replaced "$root/$header" "$4" "$5" >"$work/$1.h" && ! cmp -s "$root/$header" "$work/$1.h" &&
+            file=$header && break
     done
     if [ ! "$file" ]; then
         verdict="NO FAULT  $2: the code that it replaces is not there exactly once: $4"
@@ -266,6 +269,24 @@ mutate 'a recurrence that fades does not count less' test_zoo \
     '- d_c * r.size / r.c' ''
 mutate 'attention forgets its own place in the gradient' test_zoo \
     '(zoo_dot(d, d_o, a->q + v) - mean)' 'zoo_dot(d, d_o, a->q + v)'
+mutate 'a validation log of unknown items is refused after an epoch' test_trainer \
+    'if (known < 2) {' 'if (0) {'
+mutate 'a model may be written over the log that it is of' test_trainer \
+    'for (int j = i + 1; j < 3; ++j) if (sessrec_same_file(names[i], names[j]))' \
+    'for (int j = i + 1; j < 2; ++j) if (sessrec_same_file(names[i], names[j]))'
+mutate 'what cannot be written is found out after training' test_trainer \
+    'result = sessrec_outputs_write(outputs, config->checkpoint ? 2 : 1, err);' ''
+mutate 'dropout of first states draws from another stream' test_diverged \
+    'SESSREC__STREAM_DROPOUT_INIT = 9,' 'SESSREC__STREAM_DROPOUT_INIT = 10,'
+
+# ---- going on from a model ----
+mutate 'all items are warmed up alike' test_refresh \
+    '(double)(shape->table ? base->support[i] : base->info.event_count)' \
+    '(double)(shape->table ? 1 : base->info.event_count)'
+mutate 'new items are warmed up too' test_refresh \
+    'if (item && (*item < 0 || *item >= known)) continue;' 'if (item && *item < 0) continue;'
+mutate 'the warm-up leaves its hidden states' test_refresh \
+    'if (!result) memset(hidden.data, 0,' 'if (0) memset(hidden.data, 0,'
 
 # ---- users ----
 mutate 'the first session of a user begins from their state' 'golden test_flaws' \
@@ -292,7 +313,15 @@ mutate 'checksums of sections are not compared' 'test_trainer test_file' \
 mutate 'a NUL in an id is let in' test_file \
     '(const char *)memchr(text, 0, size) != text + size - 1' 'text[size - 1]'
 mutate 'the order of ids is taken for granted' test_file \
-    'if (i && strcmp(sessrec__item_text(model, order[i - 1]), sessrec__item_text(model, order[i])) >= 0)' 'if (0)'
+    'if (i && strcmp(sessrec__item_text(model, order[i - 1]), sessrec__item_text(model, order[i])) >= 0)' \
+    'if (0)'
+mutate 'a run may have trained on more pairs than the log has events' test_diverged \
+    '!sessrec__is_whole(in[2], 0, events)' '!sessrec__is_whole(in[2], 0, 9e15)'
+mutate 'a sum of squares may be negative' test_diverged \
+    'view->tr->config.optimizer.kind != SESSREC_ADAM)) out->sign = 0;' \
+    'view->tr->config.optimizer.kind != SESSREC_ADAM)) out->sign = out->sign;'
+mutate 'a rule may lead to an item that is not there' test_scorers \
+    'if (rules->rules[r].item < 0 || rules->rules[r].item >= V ||' 'if (rules->rules[r].item < 0 ||'
 
 # ---- logs ----
 mutate 'a session starts with its first row, not its earliest event' test_log \

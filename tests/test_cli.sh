@@ -268,11 +268,13 @@ fi
 
 it 'U9: a log that can judge nothing is an error before training, with ids of both'
 printf 'SessionId\tItemId\tTime\na\t17\t1\na\t18\t2\n' >foreign.tsv
-fails "foreign.tsv: there is nothing to evaluate: .*'18'.*'item-" train log.tsv -o unborn.model --valid foreign.tsv
+fails "foreign.tsv: there is nothing to evaluate: .*'18'.*'item-" train log.tsv -o unborn.model \
+    --valid foreign.tsv
 fails 'foreign.tsv: there is nothing to evaluate' train log.tsv -o unborn.model --test foreign.tsv
 fails "foreign.tsv: there is nothing to evaluate: .* of m; .*'18'.*'item-" evaluate m foreign.tsv
 printf 'SessionId\tItemId\tTime\na\titem-1\t1\nb\titem-2\t2\n' >lonely.tsv
-fails 'lonely.tsv: there is nothing to evaluate: no session has two clicks' train log.tsv -o unborn.model --test lonely.tsv
+fails 'lonely.tsv: there is nothing to evaluate: no session has two clicks' train log.tsv -o unborn.model \
+    --test lonely.tsv
 check_not test -e unborn.model
 { cat foreign.tsv; printf 'b\titem-1\t1\nb\titem-2\t2\nb\titem-3\t3\n'; } >partly.tsv
 run evaluate m partly.tsv; exits 0
@@ -379,7 +381,8 @@ it 'a row that cannot be read is named by file and line, or skipped'
 { sed -n 1,3p log.tsv; echo 'no tabs here'; sed 1,3d log.tsv; } >bad.tsv
 fails 'bad.tsv:4: ' train bad.tsv -o bad.model
 check_not test -e bad.model
-train bad.tsv -o m --epochs 1 --skip-bad-rows; exits 0; says 'rows skipped because the row has too few fields: 1, the first in line 4'
+train bad.tsv -o m --epochs 1 --skip-bad-rows; exits 0
+says 'rows skipped because the row has too few fields: 1, the first in line 4'
 
 it 'a file that is not there is named'
 fails 'none.tsv: ' train none.tsv -o m

@@ -74,7 +74,8 @@ expect 'times are shown as dates' has '^time  *2019-10-01 01:31:25 to 2019-10-01
 "$program" describe bad.tsv --skip-bad-rows >out 2>err
 expect 'bad rows are counted by what is wrong, with the first of each' \
     has 'rows skipped because the row has too few fields: 2, the first in line 42' err
-expect 'and those of another kind on their own' has 'rows skipped because the time is neither .*: 1, the first in line 44' err
+expect 'and those of another kind on their own' \
+    has 'rows skipped because the time is neither .*: 1, the first in line 44' err
 
 # ---- describe and split ----
 
