@@ -3,10 +3,11 @@
 #
 #     accuracy.sh PROGRAM [--seeds N] [--only NAME] [--threads N] [--jobs N] [--table] [--update]
 #
-# PROGRAM is build/accuracy. Seeds are 1..5 unless given, threads of a run 1, runs side by side 1. Each run leaves a line in
-# accuracy.tsv beside PROGRAM; --only replaces the lines of that setting and keeps the rest, --table trains nothing and writes the tables
-# from what is there. The tables go to accuracy.md beside PROGRAM; with --update they replace those in bench/RESULTS.md, if every setting has
-# been run. Wants the folder $SESSREC_DATA with the logs, NAME.tsv.gz; is skipped without.
+# PROGRAM is build/accuracy. Seeds are 1..5 unless given, threads of a run 1, runs side by side 1. Each run
+# leaves a line in accuracy.tsv beside PROGRAM; --only replaces the lines of that setting and keeps the rest,
+# --table trains nothing and writes the tables from what is there. The tables go to accuracy.md beside
+# PROGRAM; with --update they replace those in bench/RESULTS.md, if every setting has been run. Wants the
+# folder $SESSREC_DATA with the logs, NAME.tsv.gz; is skipped without.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -51,16 +52,20 @@ list_runs() {
 train_all() {
     zcat "$SESSREC_DATA/rsc15_100k_train_full.tsv.gz" >"$work/rsc15_100k_train.tsv" || exit 1
     zcat "$SESSREC_DATA/rsc15_100k_test.tsv.gz" >"$work/rsc15_100k_test.tsv" || exit 1
-    for part in train test; do zcat "$SESSREC_DATA/yoochoose_1_64_$part.tsv.gz" >"$work/yoochoose_1_64_$part.tsv" || exit 1; done
+    for part in train test; do zcat "$SESSREC_DATA/yoochoose_1_64_$part.tsv.gz" \
+        >"$work/yoochoose_1_64_$part.tsv" || exit 1; done
     list_runs >"$work/runs"
     [ -s "$work/runs" ] || { echo "accuracy.sh: there is no setting $only"; exit 2; }
     touch "$results"
-    awk 'NR == FNR { again[$1]; next } !($1 in again)' "$work/runs" "$results" >"$work/kept" && mv "$work/kept" "$results"
+    awk 'NR == FNR { again[$1]; next } !($1 in again)' "$work/runs" "$results" >"$work/kept" &&
+        mv "$work/kept" "$results"
     # shellcheck disable=SC2016  # the inner shell expands them
-    xargs -P "$jobs" -L 1 sh -c 'line=$("$0" "$1" "$4" "$5" "$2") && echo "$line" | tee -a "$3"' "$program" "$work" "$threads" "$results" <"$work/runs"
+    xargs -P "$jobs" -L 1 sh -c 'line=$("$0" "$1" "$4" "$5" "$2") && echo "$line" | tee -a "$3"' "$program" \
+        "$work" "$threads" "$results" <"$work/runs"
 }
 
-# tables LIST RESULTS: markdown on stdout; of every setting the mean over the seeds, with smallest and largest.
+# tables LIST RESULTS: markdown on stdout; of every setting the mean over the seeds, with smallest and
+# largest.
 tables() {
     awk -F '\t' -v date="$(date +%Y-%m-%d)" -v cores="$(getconf _NPROCESSORS_ONLN)" \
         -v processor="$(sed -n 's/^model name[[:space:]]*: *//p' /proc/cpuinfo 2>/dev/null | head -n 1)" '
@@ -75,9 +80,12 @@ tables() {
             print "| " what " | " cells " |"
         }
         function head(title) {
-            print "\n### " title "\n\n| setting | seeds | Recall@5 | MRR@5 | Recall@20 | MRR@20 |\n|---|---|---|---|---|---|"
+            print "\n### " title "\n\n" \
+                "| setting | seeds | Recall@5 | MRR@5 | Recall@20 | MRR@20 |\n|---|---|---|---|---|---|"
         }
-        NR == FNR { name[++n] = $1; part[$1] = $2; log_[$1] = $3; what[$1] = $4; for (m = 1; m <= 4; ++m) reference[$1, m] = $(4 + m); next }
+        NR == FNR { name[++n] = $1; part[$1] = $2; log_[$1] = $3; what[$1] = $4
+            for (m = 1; m <= 4; ++m) reference[$1, m] = $(4 + m)
+            next }
         {
             ++runs[$1]
             for (m = 1; m <= 4; ++m) {
@@ -87,20 +95,26 @@ tables() {
             }
         }
         END {
-            print "`make accuracy`, " date ", " (processor == "" ? "processor unknown" : processor) ", " cores " cores. Seeds 1, 2, ...; each figure is the mean over"
-            print "the seeds, in brackets the smallest and the largest. Ties standard, the whole catalog ranked.\n\n| setting | log | what |\n|---|---|---|"
-            for (i = 1; i <= n; ++i) if (runs[name[i]]) print "| `" name[i] "` | " log_[name[i]] " | " what[name[i]] " |"
+            print "`make accuracy`, " date ", " (processor == "" ? "processor unknown" : processor) \
+                ", " cores " cores. Seeds 1, 2, ...; each figure is the mean over"
+            print "the seeds, in brackets the smallest and the largest. Ties standard," \
+                " the whole catalog ranked.\n\n" \
+                "| setting | log | what |\n|---|---|---|"
+            for (i = 1; i <= n; ++i) if (runs[name[i]])
+                print "| `" name[i] "` | " log_[name[i]] " | " what[name[i]] " |"
 
             head("Against the reference (the GRU4Rec authors'"'"' PyTorch program, one seed, reset-after)")
             for (i = 1; i <= n; ++i) if (part[name[i]] == "reference" && runs[name[i]]) {
                 for (m = 1; m <= 4; ++m) other[m] = reference[name[i], m]
                 row(name[i])
-                print "| reference | 1 | " sprintf("%.4f | %.4f | %.4f | %.4f |", other[1], other[2], other[3], other[4])
+                print "| reference | 1 | " \
+                    sprintf("%.4f | %.4f | %.4f | %.4f |", other[1], other[2], other[3], other[4])
                 compare("ratio", other, name[i], "%.3f")
             }
             head("Switches: form of the GRU, and a negative that is the row'"'"'s own target")
             split(" -count -before -before-count", variant, / /)
-            for (i = 1; i <= n; ++i) for (v = 1; part[name[i]] == "reference" && v <= 4; ++v) if (runs[name[i] variant[v]]) row(name[i] variant[v])
+            for (i = 1; i <= n; ++i) for (v = 1; part[name[i]] == "reference" && v <= 4; ++v)
+                if (runs[name[i] variant[v]]) row(name[i] variant[v])
             head("The losses of 2016 against popularity")
             for (m = 1; m <= 4; ++m) other[m] = sum["pop", m]
             for (i = 1; i <= n; ++i) if (part[name[i]] == "first" && runs[name[i]]) {

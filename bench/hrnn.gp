@@ -1,5 +1,6 @@
-# hrnn.gp - one figure of bench/hrnn.sh: left, right (files of points), figure (history or position) and the output are set by the caller.
-# No background is drawn and every colour is of middle lightness, so that it can stand on a white page and on a black one.
+# hrnn.gp - one figure of bench/hrnn.sh: left, right (files of points), figure (history or position) and the
+# output are set by the caller. No background is drawn and every colour is of middle lightness, so that it can
+# stand on a white page and on a black one.
 set terminal svg size 1000,420 dynamic noenhanced font "Helvetica,13"
 set multiplot layout 1,2
 grey = "#808080"
@@ -33,9 +34,11 @@ do for [panel = 1:2] {
     set title panel == 1 ? "Made-up shop, lasting tastes" : "Globo (news)"
     set ylabel panel == 1 ? "Recall@5" : ""
     lines = panel == 1 ? 6 : 5
-    plot for [i = 0:3] points index i using 1:3:4 with filledcurves fc rgb colour[i + 1] fs transparent solid 0.25 noborder, \
+    plot for [i = 0:3] points index i using 1:3:4 with filledcurves fc rgb colour[i + 1] \
+             fs transparent solid 0.25 noborder, \
          for [i = 4:lines - 1] points index i using 1:2 with lines lw 1.2 dt (4,4) lc rgb grey, \
          for [i = 0:3] points index i using 1:2 with linespoints lw 2.2 pt 7 ps 0.5 lc rgb colour[i + 1], \
-         for [i = 0:lines - 1] points index lines using 1:($0 == i ? $2 : NaN):3 with labels left offset 0.8, 0 textcolor rgb colour[i + 1]
+         for [i = 0:lines - 1] points index lines using 1:($0 == i ? $2 : NaN):3 with labels left \
+             offset 0.8, 0 textcolor rgb colour[i + 1]
 }
 unset multiplot

@@ -3,9 +3,9 @@
 #
 #     refresh.sh PROGRAM [--table] [--update]
 #
-# PROGRAM is build/refresh. Each log leaves refresh-LOG.tsv beside it; --table runs nothing and makes tables of
-# what is there. They go to refresh.md beside PROGRAM; with --update they replace those in bench/RESULTS.md.
-# Wants the folder $SESSREC_DATA with the logs, NAME.tsv.gz; is skipped without.
+# PROGRAM is build/refresh. Each log leaves refresh-LOG.tsv beside it; --table runs nothing and makes tables
+# of what is there. They go to refresh.md beside PROGRAM; with --update they replace those in
+# bench/RESULTS.md. Wants the folder $SESSREC_DATA with the logs, NAME.tsv.gz; is skipped without.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -53,7 +53,8 @@ table() {
             for (r = 1; r <= rows; ++r) {
                 line = "| " way[r]
                 for (d = first; d <= last; ++d) {
-                    cell = (way[r], d) in recall ? sprintf("%.4f / %.4f", recall[way[r], d], mrr[way[r], d]) : ""
+                    cell = (way[r], d) in recall ? sprintf("%.4f / %.4f", recall[way[r], d],
+                        mrr[way[r], d]) : ""
                     line = line " | " cell
                 }
                 print line " |"
@@ -72,7 +73,8 @@ table() {
     echo
     table "$kept/refresh-rsc15.tsv"
     echo
-    echo "Globo, every fifth visitor, the first day to begin with, 3 epochs; clicks go to articles of the day:"
+    echo "Globo, every fifth visitor, the first day to begin with, 3 epochs;" \
+        "clicks go to articles of the day:"
     echo
     table "$kept/refresh-globo.tsv"
 } >"$work/tables"

@@ -35,7 +35,8 @@ int main(void) {
         sessrec_session_init(model, 8, memory, sizeof memory, &session, &error) == SESSREC_OK) {
         sessrec_session_click(session, sessrec_model_find_number(model, COFFEE));
         sessrec_session_recommend(session, &query, best, &count, NULL);
-        for (int32_t i = 0; i < count; ++i) printf("after coffee: %s\n", name[sessrec_model_item_number(model, best[i].item)]);
+        for (int32_t i = 0; i < count; ++i)
+            printf("after coffee: %s\n", name[sessrec_model_item_number(model, best[i].item)]);
     }
     if (!count) fprintf(stderr, "%s\n", error.text);
     sessrec_model_destroy(model);

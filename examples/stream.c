@@ -1,8 +1,8 @@
 // stream.c - serve recommendations to visitors whose clicks come in mixed up
 //
 // One model is shared by all visitors, and so is the scratch of a thread. Each visitor's state lies in memory
-// of ours, here two fixed slots of a pool as a game would have them: a click allocates nothing. Then a visitor
-// leaves, and the state goes on as bytes in another slot.
+// of ours, here two fixed slots of a pool as a game would have them: a click allocates nothing. Then a
+// visitor leaves, and the state goes on as bytes in another slot.
 
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# check.sh - warnings as errors: the header by itself under every compiler, language and set of options, then all our programs;
-# and the library on another processor, where a compiler and an emulator for it are.
+# check.sh - warnings as errors: the header by itself under every compiler, language and set of options, then
+# all our programs; and the library on another processor, where a compiler and an emulator for it are.
 set -u
 . "$(dirname "$0")/expect.sh"
 
@@ -11,15 +11,18 @@ cp "$work/header.c" "$work/header.cc"
 # check_header COMPILER STANDARD FILE
 check_header() {
     have "$1" || { skip "the header under $1 -std=$2" "no $1"; return; }
-    for options in '' NO_TRAINING NO_STDIO NO_THREADS NO_SIMD 'NO_TRAINING NO_STDIO' 'NO_TRAINING NO_STDIO NO_THREADS NO_SIMD' STATIC; do
+    for options in '' NO_TRAINING NO_STDIO NO_THREADS NO_SIMD 'NO_TRAINING NO_STDIO' \
+        'NO_TRAINING NO_STDIO NO_THREADS NO_SIMD' STATIC; do
         defines=
         for option in $options; do defines="$defines -DSESSREC_$option"; done
         # shellcheck disable=SC2086
-        expect "the header is silent under $1 -std=$2$defines" "$1" "-std=$2" $warnings $defines -fsyntax-only "$3"
+        expect "the header is silent under $1 -std=$2$defines" "$1" "-std=$2" $warnings $defines \
+            -fsyntax-only "$3"
     done
     # Some warnings need the optimizer's view.
     # shellcheck disable=SC2086
-    expect "the header is silent under $1 -std=$2 -O2" "$1" "-std=$2" $warnings -O2 -c -o "$work/header.o" "$3"
+    expect "the header is silent under $1 -std=$2 -O2" "$1" "-std=$2" $warnings -O2 -c -o "$work/header.o" \
+        "$3"
 }
 
 # check_programs COMPILER STANDARD
@@ -28,37 +31,42 @@ check_programs() {
     for program in "$root"/tests/*.c "$root"/examples/*.c "$root"/examples/zoo/*.c "$root"/bench/*.c; do
         [ -f "$program" ] || continue
         # shellcheck disable=SC2086
-        expect "${program#"$root/"} is silent under $1 -std=$2" "$1" "-std=$2" $warnings -fsyntax-only "$program"
+        expect "${program#"$root/"} is silent under $1 -std=$2" "$1" "-std=$2" $warnings \
+            -fsyntax-only "$program"
     done
 }
 
-# check_kernels COMPILER: the code for the GPU, as the test on the processor compiles it. nvcc sees it in make cuda.
+# check_kernels COMPILER: the code for the GPU, as the test on the processor compiles it. nvcc sees it in make
+# cuda.
 check_kernels() {
     have "$1" || { skip "sessrec_cuda.cu under $1" "no $1"; return; }
-    expect "sessrec_cuda.cu is silent under $1" "$1" -std=c++17 -Wall -Wextra -Wconversion -Wshadow -Werror -x c++ \
+    expect "sessrec_cuda.cu is silent under $1" "$1" -std=c++17 \
+        -Wall -Wextra -Wconversion -Wshadow -Werror -x c++ \
         -include "$root/tests/cuda_on_cpu.h" -fsyntax-only "$root/sessrec_cuda.cu"
 }
 
-# fuses_nothing COMPILER ...: no product and sum becomes a fused multiply-add but where the code says so, though the processor has one.
-# Otherwise other processors, or another -march, would give other bits.
+# fuses_nothing COMPILER ...: no product and sum becomes a fused multiply-add but where the code says so,
+# though the processor has one. Otherwise other processors, or another -march, would give other bits.
 fuses_nothing() {
     "$@" -w -O2 -DSESSREC_NO_SIMD -S -o "$work/free.s" "$work/header.c" &&
-        "$@" -w -O2 -DSESSREC_NO_SIMD -ffp-contract=off -S -o "$work/off.s" "$work/header.c" && cmp "$work/free.s" "$work/off.s"
+        "$@" -w -O2 -DSESSREC_NO_SIMD -ffp-contract=off -S -o "$work/off.s" "$work/header.c" &&
+        cmp "$work/free.s" "$work/off.s"
 }
 check_fusing() {
     have "$1" || { skip "what $1 fuses" "no $1"; return; }
     expect "$* fuses nothing by itself" fuses_nothing "$@"
 }
 
-# Another processor, native or emulated: the header, the kernels, and models that must be the same byte for byte.
-# passes COMPILER EMULATOR PROGRAM [ARGUMENT ...]
+# Another processor, native or emulated: the header, the kernels, and models that must be the same byte for
+# byte. passes COMPILER EMULATOR PROGRAM [ARGUMENT ...]
 slow=
 if have timeout; then slow='timeout 300'; fi
 passes() {
     compiler=$1 emulator=$2 program=$3
     shift 3
     # shellcheck disable=SC2086
-    "$compiler" -O2 -DSESSREC_IMPLEMENTATION= -static -o "$work/$program" "$root/tests/$program.c" -lm -lpthread &&
+    "$compiler" -O2 -DSESSREC_IMPLEMENTATION= -static -o "$work/$program" "$root/tests/$program.c" \
+        -lm -lpthread &&
         $slow $emulator "$work/$program" "$@"
 }
 # trains_the_same COMPILER EMULATOR
@@ -72,7 +80,8 @@ trains_the_same() {
     for options in '--loss xe' '--loss bpr-max --gru reset-after --optimizer adam'; do
         # shellcheck disable=SC2086
         "$work/here" train "$work/clicks.tsv" -o "$work/here.model" --layers 27 --epochs 2 $options &&
-            $slow $2 "$work/there" train "$work/clicks.tsv" -o "$work/there.model" --layers 27 --epochs 2 $options &&
+            $slow $2 "$work/there" train "$work/clicks.tsv" -o "$work/there.model" --layers 27 --epochs 2 \
+            $options &&
             cmp "$work/here.model" "$work/there.model" || return 1
     done
 }
@@ -85,17 +94,20 @@ check_processor() {
         { skip "everything on $name" "no $compiler with a C library"; return; }
     check_header "$compiler" c99 "$work/header.c"
     # shellcheck disable=SC2086
-    have gcc && $emulator "$work/probe" 2>/dev/null || { skip "the tests on $name" "no gcc or no $emulator"; return; }
+    have gcc && $emulator "$work/probe" 2>/dev/null || { skip "the tests on $name" "no gcc or no $emulator"
+        return; }
     for test in "$@"; do expect "$test passes on $name" passes "$compiler" "$emulator" "$test"; done
     expect "golden passes on $name" passes "$compiler" "$emulator" golden "$root/tests/golden"
     expect "$name trains the same models, byte for byte" trains_the_same "$compiler" "$emulator"
 }
 
-# silent WHAT FILE COMMAND ...: where there is such a compiler, and it has a C library, FILE is silent under it.
+# silent WHAT FILE COMMAND ...: where there is such a compiler, and it has a C library, FILE is silent under
+# it.
 silent() {
     what=$1 file=$2
     shift 2
-    have "$1" && "$@" -fsyntax-only "$work/probe.c" 2>/dev/null || { skip "$what" "no $1, or not for this"; return; }
+    have "$1" && "$@" -fsyntax-only "$work/probe.c" 2>/dev/null || { skip "$what" "no $1, or not for this"
+        return; }
     # shellcheck disable=SC2086
     expect "$what is silent" "$@" $warnings -fsyntax-only "$file"
 }
@@ -117,21 +129,26 @@ for options in '' -DSESSREC_NO_TRAINING '-DSESSREC_NO_TRAINING -DSESSREC_NO_STDI
     # shellcheck disable=SC2086
     {
         silent "the header for Windows $options" "$work/header.c" x86_64-w64-mingw32-gcc -std=c99 $options
-        silent "the header for Windows, as C++ $options" "$work/header.cc" x86_64-w64-mingw32-g++ -std=c++11 $options
+        silent "the header for Windows, as C++ $options" "$work/header.cc" x86_64-w64-mingw32-g++ -std=c++11 \
+            $options
         silent "the header with musl $options" "$work/header.c" musl-gcc -std=c99 $options
-        silent "the header for WebAssembly $options" "$work/header.c" clang --target=wasm32-wasi -std=c99 $options
+        silent "the header for WebAssembly $options" "$work/header.c" clang --target=wasm32-wasi -std=c99 \
+            $options
     }
 done
 silent 'the header for WebAssembly with SIMD' "$work/header.c" clang --target=wasm32-wasi -std=c99 -msimd128
 silent 'the command line for Windows' "$root/examples/sessrec.c" x86_64-w64-mingw32-gcc -std=c99
 cp "$root/examples/sessrec.c" "$work/sessrec.cc"
-silent 'the command line for Windows, as C++' "$work/sessrec.cc" x86_64-w64-mingw32-g++ -std=c++11 -I"$root/examples"
-silent 'the header with small enums and unsigned char' "$work/header.c" gcc -std=c99 -fshort-enums -funsigned-char
+silent 'the command line for Windows, as C++' "$work/sessrec.cc" x86_64-w64-mingw32-g++ -std=c++11 \
+    -I"$root/examples"
+silent 'the header with small enums and unsigned char' "$work/header.c" gcc -std=c99 \
+    -fshort-enums -funsigned-char
 if have gcc; then
     small='gcc -fshort-enums -funsigned-char'
     # shellcheck disable=SC2086
     expect 'golden passes with small enums and unsigned char' sh -c \
-        "$small -O2 -o '$work/golden' '$root/tests/golden.c' -lm -lpthread && '$work/golden' '$root/tests/golden'"
+        "$small -O2 -o '$work/golden' '$root/tests/golden.c' -lm -lpthread &&
+            '$work/golden' '$root/tests/golden'"
 fi
 case $(uname -m) in x86_64) check_fusing gcc -mfma; check_fusing clang -mfma ;; esac
 check_programs gcc c99

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""count_logs.py DIRECTORY: counts the logs of DIRECTORY/expected.tsv with Python's csv and json modules, as an
-independent reader, and prints the file's lines as they should be: file, separator, options, events, sessions, items,
+"""count_logs.py DIRECTORY: counts the logs of DIRECTORY/expected.tsv with Python's csv and json modules, as
+an
+independent reader, and prints the file's lines as they should be: file, separator, options, events, sessions,
+items,
 users."""
 import csv, json, os, shlex, sys
 
@@ -20,7 +22,8 @@ def rows(path, separator, quotes):
 def plain(name): return name.split(':')[0].replace('_', '').strip('\ufeff\u00ef\u00bb\u00bf ').lower()
 
 def count(path, separator, options):
-    o = {'--session-column': 'SessionId', '--item-column': 'ItemId', '--user': 'UserId', '--where': '', '--blank': None}
+    o = {'--session-column': 'SessionId', '--item-column': 'ItemId', '--user': 'UserId', '--where': '',
+         '--blank': None}
     words = shlex.split(options)
     for at, word in enumerate(words):
         if word.startswith('--'): o[word] = words[at + 1] if at + 1 < len(words) else ''

@@ -1,11 +1,13 @@
-# expect.sh - sourced by the test scripts: counts what they expect, and works in a folder $work that goes away at the end.
+# expect.sh - sourced by the test scripts: counts what they expect, and works in a folder $work that goes away
+# at the end.
 
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0 skipped=0
 
-# expect "a sentence that says what is true" COMMAND ...: the command must succeed; what it printed is shown if it does not.
+# expect "a sentence that says what is true" COMMAND ...: the command must succeed; what it printed is shown
+# if it does not.
 expect() {
     sentence=$1
     shift

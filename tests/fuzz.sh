@@ -1,7 +1,8 @@
 #!/bin/sh
-# fuzz.sh BUILD SECONDS [TARGET ...]: lets libFuzzer look for inputs that break a target of tests/fuzz, SECONDS for each,
-# under AddressSanitizer and UndefinedBehaviorSanitizer. Needs clang; without it the targets are skipped by name.
-# Inputs that reach new code are kept in BUILD/fuzz/corpus/TARGET; one that breaks is kept in BUILD/fuzz, and fails.
+# fuzz.sh BUILD SECONDS [TARGET ...]: lets libFuzzer look for inputs that break a target of tests/fuzz,
+# SECONDS for each, under AddressSanitizer and UndefinedBehaviorSanitizer. Needs clang; without it the targets
+# are skipped by name. Inputs that reach new code are kept in BUILD/fuzz/corpus/TARGET; one that breaks is
+# kept in BUILD/fuzz, and fails.
 set -u
 . "$(dirname "$0")/expect.sh"
 build=$1 seconds=$2
@@ -23,18 +24,22 @@ fuzz() {
         [ ! -d "$folder" ] || kept="$kept $folder"
     done
     # shellcheck disable=SC2086
-    ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 "$build/fuzz/$target" -max_total_time="$seconds" -timeout=10 -max_len=16384 \
-        -rss_limit_mb=2048 -artifact_prefix="$build/fuzz/$target-" -print_final_stats=1 "$corpus" $kept >"$build/fuzz/$target.log" 2>&1
+    ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 "$build/fuzz/$target" -max_total_time="$seconds" \
+        -timeout=10 -max_len=16384 \
+        -rss_limit_mb=2048 -artifact_prefix="$build/fuzz/$target-" -print_final_stats=1 "$corpus" $kept \
+            >"$build/fuzz/$target.log" 2>&1
     status=$?
     awk -v target="$target" '/cov: / { cov = $0 } /stat::number_of_executed_units/ { runs = $2 }
-        END { sub(/.*cov: /, "", cov); sub(/ .*/, "", cov); print target ": " runs " inputs, " cov " edges covered" }' \
+        END { sub(/.*cov: /, "", cov); sub(/ .*/, "", cov);
+        print target ": " runs " inputs, " cov " edges covered" }' \
         "$build/fuzz/$target.log"
     [ "$status" -eq 0 ] || tail -n 20 "$build/fuzz/$target.log"
     return "$status"
 }
 
 mkdir -p "$build/fuzz"
-echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { (void)d, (void)n; return 0; }' >"$work/probe.c"
+echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { (void)d, (void)n; return 0; }' \
+    >"$work/probe.c"
 # shellcheck disable=SC2086
 if have "$CLANG" && $CLANG $flags -o "$work/probe" "$work/probe.c" 2>/dev/null; then
     for target in "$@"; do

@@ -1,6 +1,6 @@
 #!/bin/sh
-# header.sh - what a build with the header shows: the programs of its manual, inclusion in any way, symbols, macros, options.
-# Uses CC, CXX and CFLAGS from the environment.
+# header.sh - what a build with the header shows: the programs of its manual, inclusion in any way, symbols,
+# macros, options. Uses CC, CXX and CFLAGS from the environment.
 set -u
 . "$(dirname "$0")/expect.sh"
 
@@ -18,8 +18,9 @@ have "${CXX%% *}" || have_cxx=
 
 # ---- the programs of the manual ----------------------------------------------------------------------------
 
-# In the manual a program stands between "// ---- program: NAME ----" and "// ---- output ----", what it prints before
-# "// ---- end ----"; "//     " begins each line. Writes NAME.c and NAME.expected, prints the names.
+# In the manual a program stands between "// ---- program: NAME ----" and "// ---- output ----", what it
+# prints before "// ---- end ----"; "//     " begins each line. Writes NAME.c and NAME.expected, prints the
+# names.
 extract_manual() {
     awk '
         /^\/\/ ---- program: .* ----$/ { name = $4; file = name ".c"; print name; next }
@@ -48,7 +49,8 @@ run_program() {
 # A log that such a program may read: two kinds of sessions that never mix.
 awk 'BEGIN {
     print "SessionId\tItemId\tTime"
-    for (s = 1; s <= 200; ++s) for (i = 0; i < 5; ++i) print s "\t" (s % 2 ? "red" : "blue") "-" (s + i) % 10 "\t" s * 1000 + i
+    for (s = 1; s <= 200; ++s) for (i = 0; i < 5; ++i)
+        print s "\t" (s % 2 ? "red" : "blue") "-" (s + i) % 10 "\t" s * 1000 + i
 }' >clicks.tsv
 
 programs=$(extract_manual)
@@ -56,7 +58,8 @@ expect 'the manual has programs' [ -n "$programs" ]
 for name in $programs; do
     expect "the manual's program $name prints what the manual says, as C99" run_program c99 "$name" "$name.c"
     cp "$name.c" "$name.cc"
-    [ -z "$have_cxx" ] || expect "the manual's program $name prints what the manual says, as C++11" run_program cxx11 "$name" "$name.cc"
+    [ -z "$have_cxx" ] || expect "the manual's program $name prints what the manual says, as C++11" \
+        run_program cxx11 "$name" "$name.cc"
 done
 
 if [ -f "$root/README.md" ]; then
@@ -117,7 +120,8 @@ mixed_languages() {
 # include_in LANGUAGE COMPILER SUFFIX
 include_in() {
     for unit in user before after user_static other_static; do [ "$3" = c ] || cp "$unit.c" "$unit.$3"; done
-    expect "the implementation may stand before the declarations, as $1" link_and_run "$2" "user.$3" "before.$3"
+    expect "the implementation may stand before the declarations, as $1" link_and_run "$2" "user.$3" \
+        "before.$3"
     expect "the implementation may stand after the declarations, as $1" link_and_run "$2" "after.$3" "user.$3"
     expect "two units may each have a static copy, as $1" link_and_run "$2" "user_static.$3" "other_static.$3"
 }
@@ -144,7 +148,8 @@ no_symbol() {
     return 0
 }
 only_public_symbols() {
-    nm -P -g "$1" | awk '$2 ~ /^[A-TV-Z]$/ && $1 !~ /^_?(sessrec_[a-z]|other$)/ { print; found = 1 } END { exit found }'
+    nm -P -g "$1" | awk '$2 ~ /^[A-TV-Z]$/ && $1 !~ /^_?(sessrec_[a-z]|other$)/ { print; found = 1 } END {
+        exit found }'
 }
 
 if have nm; then
@@ -159,12 +164,14 @@ fi
 
 # ---- license -----------------------------------------------------------------------------------------------
 
-same_license() { sed -n '/^\/\/ LICENSE$/,$ { s/^\/\/ \{0,1\}//; p; }' "$root/sessrec.h" | tail -n +3 | diff - "$root/LICENSE"; }
+same_license() { sed -n '/^\/\/ LICENSE$/,$ { s/^\/\/ \{0,1\}//; p; }' "$root/sessrec.h" | tail -n +3 |
+    diff - "$root/LICENSE"; }
 expect 'the header ends with both licenses, word for word' same_license
 
 # every_function_gets_null: prints the public functions that tests/test_null.c does not call.
 every_function_gets_null() {
-    sed -n 's/^SESSREC_API .*[ *]\(sessrec_[a-z0-9_]*\)(.*/\1/p' "$root/sessrec.h" | sort -u | while read -r function; do
+    sed -n 's/^SESSREC_API .*[ *]\(sessrec_[a-z0-9_]*\)(.*/\1/p' "$root/sessrec.h" | sort -u |
+        while read -r function; do
         grep -q "[^a-z_]$function(" "$root/tests/test_null.c" || echo "$function"
     done | grep . && return 1
     return 0
@@ -181,15 +188,17 @@ only_own_macros() {
     } END { exit found }' "$root/sessrec.h"
 }
 no_private_macro_left() {
-    c99 -dM -E before.c | awk 'tolower($2) ~ /^sessrec__/ && $2 !~ /^SESSREC__IMPLEMENTED/ { print; found = 1 } END { exit found }'
+    c99 -dM -E before.c | awk 'tolower($2) ~ /^sessrec__/ && $2 !~ /^SESSREC__IMPLEMENTED/ {
+        print; found = 1 } END { exit found }'
 }
 
-# Macros that other people's headers define: windows.h, rpcndr.h, Qt, stb_vorbis, complex.h, tgmath.h, firmware.
-# None may break the header, and all must still be there after it.
+# Macros that other people's headers define: windows.h, rpcndr.h, Qt, stb_vorbis, complex.h, tgmath.h,
+# firmware. None may break the header, and all must still be there after it.
 strange='A B C D E F G H I J K L M N O P Q R S T U V W X Y Z small near far slots signals emit interface hyper
     IN OUT PI ROWS DEPTH ALIGN BLOCK WIDE'
 {
-    printf '#include <%s>\n' limits.h math.h stdarg.h stddef.h stdint.h stdio.h stdlib.h string.h time.h pthread.h
+    printf '#include <%s>\n' limits.h math.h stdarg.h stddef.h stdint.h stdio.h stdlib.h string.h time.h \
+        pthread.h
     for name in $strange _B _C _L _U _X; do echo "#define $name 9 9"; done
     echo '#define max(a, b) ((a) > (b) ? (a) : (b))'
     echo '#define min(a, b) ((a) < (b) ? (a) : (b))'
@@ -201,7 +210,8 @@ strange='A B C D E F G H I J K L M N O P Q R S T U V W X Y Z small near far slot
 } >strange.c
 sed 's/^int other/extern "C" &/' strange.c >strange.cc
 expect 'no macro of other people breaks it as C99, or is gone afterwards' c99 -c -o strange.o strange.c
-[ -z "$have_cxx" ] || expect 'no macro of other people breaks it as C++11, or is gone afterwards' cxx11 -c -o strange.o strange.cc
+[ -z "$have_cxx" ] || expect 'no macro of other people breaks it as C++11, or is gone afterwards' cxx11 \
+    -c -o strange.o strange.cc
 sed '/IMPLEMENTATION/d' strange.c >declared.c
 expect 'nor its declarations' c99 -c -o strange.o declared.c
 

@@ -1,12 +1,14 @@
 #!/bin/sh
 # mutate.sh - do the tests notice faults?  sh tests/mutate.sh [--check] [PART OF A NAME]
 #
-# Makes one deliberate fault at a time in a copy of sessrec.h or of a header in examples/, builds the test programs that ought to notice, and runs them. A fault
-# that no program notices is a hole in the tests: it is named, and the script ends with 1. Faults are made by replacing a piece of code
-# that occurs exactly once; where its lines break and what it is indented by does not matter. A piece that has changed since is an
+# Makes one deliberate fault at a time in a copy of sessrec.h or of a header in examples/, builds the test
+# programs that ought to notice, and runs them. A fault that no program notices is a hole in the tests: it is
+# named, and the script ends with 1. Faults are made by replacing a piece of code that occurs exactly once;
+# where its lines break and what it is indented by does not matter. A piece that has changed since is an
 # error, so that the list cannot rot. --check only says whether each fault can be made, within seconds.
 #
-# CC, JOBS (how many faults at a time) and MUTANT_CFLAGS may be set. Plain kernels without optimization compile ten times as fast.
+# CC, JOBS (how many faults at a time) and MUTANT_CFLAGS may be set. Plain kernels without optimization
+# compile ten times as fast.
 set -u
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -24,19 +26,23 @@ if command -v timeout >/dev/null; then limit='timeout 120'; fi
 # A tree of its own for each fault.
 plant() {
     mkdir -p "$1/tests" && cp "$root"/tests/*.c "$root"/tests/*.h "$1/tests/" &&
-        ln -s "$root/tests/golden" "$1/tests/golden" && cp -R "$root/examples" "$1/" && cp "$root/sessrec.h" "$1/"
+        ln -s "$root/tests/golden" "$1/tests/golden" && cp -R "$root/examples" "$1/" &&
+        cp "$root/sessrec.h" "$1/"
 }
 
-# Builds and runs one test program of a tree. 0: it passes.
+# Builds and runs one test program of a tree, or the command line and its script. 0: it passes.
 passes() {
+    source=$1/tests/$2.c run="./$2 tests/golden"
+    [ "$2" = test_cli ] && source=$1/examples/sessrec.c run="sh tests/test_cli.sh ./test_cli"
     # shellcheck disable=SC2086  # flags are words
-    "$CC" ${MUTANT_CFLAGS:--O0 -DSESSREC_NO_SIMD} -DSESSREC_IMPLEMENTATION= -w -o "$1/$2" "$1/tests/$2.c" -lm -lpthread \
-        >"$1/log" 2>&1 || return 2
-    (cd "$1" && TMPDIR=$1 $limit "./$2" tests/golden) >"$1/log" 2>&1
+    "$CC" ${MUTANT_CFLAGS:--O0 -DSESSREC_NO_SIMD} -DSESSREC_IMPLEMENTATION= -w -o "$1/$2" "$source" \
+        -lm -lpthread >"$1/log" 2>&1 || return 2
+    # shellcheck disable=SC2086
+    (cd "$1" && TMPDIR=$1 $limit $run) >"$1/log" 2>&1
 }
 
-# replaced FILE FROM TO: prints the file with the only place where FROM stands replaced by TO. Spaces and line ends count neither in
-# FROM nor in the file.
+# replaced FILE FROM TO: prints the file with the only place where FROM stands replaced by TO. Spaces and line
+# ends count neither in FROM nor in the file.
 replaced() {
     FROM=$2 TO=$3 awk '
         # The characters of line n up to and with the `count`th that is no space.
@@ -76,8 +82,10 @@ attempt() {
     tree=$work/$1
     verdict="SURVIVED  $2 ($3)"
     file=
-    for header in sessrec.h examples/experiment.h examples/gru4rec.c examples/zoo/zoo.h examples/zoo/lru.h; do
-        replaced "$root/$header" "$4" "$5" >"$work/$1.h" && ! cmp -s "$root/$header" "$work/$1.h" && file=$header && break
+    for header in sessrec.h examples/experiment.h examples/gru4rec.c examples/service.h \
+        examples/zoo/zoo.h examples/zoo/lru.h; do
+        replaced "$root/$header" "$4" "$5" >"$work/$1.h" && ! cmp -s "$root/$header" "$work/$1.h" &&
+            file=$header && break
     done
     if [ ! "$file" ]; then
         verdict="NO FAULT  $2: the code that it replaces is not there exactly once: $4"
@@ -88,7 +96,8 @@ attempt() {
             passes "$tree" "$program"
             case $? in
             0) continue ;;
-            2) [ -x "$tree/$program" ] && verdict="noticed   $2 ($program)" || verdict="NO FAULT  $2: it does not compile" ;;
+            2) [ -x "$tree/$program" ] && verdict="noticed   $2 ($program)" ||
+                verdict="NO FAULT  $2: it does not compile" ;;
             *) verdict="noticed   $2 ($program)" ;;
             esac
             break
@@ -132,7 +141,8 @@ mutate 'the slope of a gate is forgotten' golden \
 mutate 'gates go on down to denormal numbers' test_kernels \
     'return V(less, x, SESSREC__LOWEST, V(all, 0), y);' 'return y;'
 mutate 'the reset gate does not reach the candidate' golden \
-    'k->multiply(H, tape + i * T, h + (ptrdiff_t)i * H, tape + i * T + G);' 'k->scale(H, 1, h + (ptrdiff_t)i * H, tape + i * T + G);'
+    'k->multiply(H, tape + i * T, h + (ptrdiff_t)i * H, tape + i * T + G);' \
+    'k->scale(H, 1, h + (ptrdiff_t)i * H, tape + i * T + G);'
 mutate 'the recurrent bias has no gradient' golden \
     'k->axpy(2 * H, 1, d_gates + i * T, out);' 'k->axpy(2 * H, role != SESSREC__GRU_C, d_gates + i * T, out);'
 
@@ -201,9 +211,13 @@ mutate 'items without support can come' test_sampler \
 
 # ---- the optimizer ----
 mutate 'epsilon outside the root' golden \
-    'V(fma, g, g, SESSREC__FIRST); V(put, u->first + i, a, n - i); d = V(div, g, V(sqrt, V(add, a, epsilon)));' 'V(fma, g, g, SESSREC__FIRST); V(put, u->first + i, a, n - i); d = V(div, g, V(add, V(sqrt, a), epsilon));'
+    'V(fma, g, g, SESSREC__FIRST); V(put, u->first + i, a, n - i); d = V(div, g, V(sqrt, V(add, a,
+        epsilon)));' \
+    'V(fma, g, g, SESSREC__FIRST); V(put, u->first + i, a, n - i); d = V(div, g, V(add, V(sqrt, a),
+        epsilon));'
 mutate 'an item that is an input, too, is updated twice' golden \
-    'else sessrec__update_touched(tr, &tr->output, first + c' 'sessrec__update_touched(tr, &tr->output, first + c'
+    'else sessrec__update_touched(tr, &tr->output, first + c' \
+    'sessrec__update_touched(tr, &tr->output, first + c'
 mutate 'an own target among the samples counts' test_flaws \
     'columns->times[target] = skip ? 0 : times - 1;' 'columns->times[target] = times - 1;'
 mutate 'the gradient of a state comes from another row' golden \
@@ -215,7 +229,8 @@ mutate 'Adam counts from 0' golden \
 mutate 'an item that comes twice counts once' 'golden test_flaws' \
     '(float)(end[c] - (c ? end[c - 1] : 0));' '1;'
 mutate 'the second use of an input replaces the first' 'golden test_flaws' \
-    'tr->kernels->axpy(width, onehot && tr->input_mask ? tr->input_mask[row] : 1,' 'tr->kernels->scale(width, onehot && tr->input_mask ? tr->input_mask[row] : 1,'
+    'tr->kernels->axpy(width, onehot && tr->input_mask ? tr->input_mask[row] : 1,' \
+    'tr->kernels->scale(width, onehot && tr->input_mask ? tr->input_mask[row] : 1,'
 mutate 'sessrec_sum_duplicates keeps the first only' 'golden test_flaws' \
     'k->axpy(columns, 1, row, gradient' 'k->axpy(columns, 0, row, gradient'
 
@@ -254,19 +269,43 @@ mutate 'a recurrence that fades does not count less' test_zoo \
     '- d_c * r.size / r.c' ''
 mutate 'attention forgets its own place in the gradient' test_zoo \
     '(zoo_dot(d, d_o, a->q + v) - mean)' 'zoo_dot(d, d_o, a->q + v)'
+mutate 'a validation log of unknown items is refused after an epoch' test_trainer \
+    'if (known < 2) {' 'if (0) {'
+mutate 'a model may be written over the log that it is of' test_trainer \
+    'for (int j = i + 1; j < 3; ++j) if (sessrec_same_file(names[i], names[j]))' \
+    'for (int j = i + 1; j < 2; ++j) if (sessrec_same_file(names[i], names[j]))'
+mutate 'what cannot be written is found out after training' test_trainer \
+    'result = sessrec_outputs_write(outputs, config->checkpoint ? 2 : 1, err);' ''
+mutate 'dropout of first states draws from another stream' test_diverged \
+    'SESSREC__STREAM_DROPOUT_INIT = 9,' 'SESSREC__STREAM_DROPOUT_INIT = 10,'
+
+# ---- going on from a model ----
+mutate 'all items are warmed up alike' test_refresh \
+    '(double)(shape->table ? base->support[i] : base->info.event_count)' \
+    '(double)(shape->table ? 1 : base->info.event_count)'
+mutate 'new items are warmed up too' test_refresh \
+    'if (item && (*item < 0 || *item >= known)) continue;' 'if (item && *item < 0) continue;'
+mutate 'the warm-up leaves its hidden states' test_refresh \
+    'if (!result) memset(hidden.data, 0,' 'if (0) memset(hidden.data, 0,'
 
 # ---- users ----
 mutate 'the first session of a user begins from their state' 'golden test_flaws' \
-    'if (step->batch->session_starts[i] && !step->batch->user_starts[i])' 'if (step->batch->session_starts[i])'
+    'if (step->batch->session_starts[i] && !step->batch->user_starts[i])' \
+    'if (step->batch->session_starts[i])'
 
 mutate 'a user in an evaluation begins with the state of the one before' test_users \
     'scorer->begin_user(scorer->self, user);' ';'
 mutate 'a user whose row moves up leaves his state behind' test_users \
     'if (from != i && e->by_user) memcpy(user,' 'if (0) memcpy(user,'
 mutate 'a user holds two slots' test_users \
-    'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] - 1 : chain;' 'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] : chain;'
+    'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] - 1 : chain;' \
+    'slot->last_link = walk->chain ? walk->chain_begin[chain + 1] : chain;'
 mutate 'the state of a user fits every model of its width' test_users \
-    'sessrec__field_is(fields, sessrec__model_fingerprint(user->model), 8, SESSREC_MISMATCH);' 'sessrec__field(fields, sessrec__model_fingerprint(user->model), 8, UINT64_MAX);'
+    'sessrec__field_is(fields, sessrec__model_fingerprint(user->model), 8, SESSREC_MISMATCH);' \
+    'sessrec__field(fields, sessrec__model_fingerprint(user->model), 8, UINT64_MAX);'
+
+mutate 'a fold leaves the session open' test_users \
+    'user->sessions++; } sessrec_session_end(session);' 'user->sessions++; }'
 
 # ---- files ----
 mutate 'checksums of sections are not compared' 'test_trainer test_file' \
@@ -274,7 +313,15 @@ mutate 'checksums of sections are not compared' 'test_trainer test_file' \
 mutate 'a NUL in an id is let in' test_file \
     '(const char *)memchr(text, 0, size) != text + size - 1' 'text[size - 1]'
 mutate 'the order of ids is taken for granted' test_file \
-    'if (i && strcmp(sessrec__item_text(model, order[i - 1]), sessrec__item_text(model, order[i])) >= 0)' 'if (0)'
+    'if (i && strcmp(sessrec__item_text(model, order[i - 1]), sessrec__item_text(model, order[i])) >= 0)' \
+    'if (0)'
+mutate 'a run may have trained on more pairs than the log has events' test_diverged \
+    '!sessrec__is_whole(in[2], 0, events)' '!sessrec__is_whole(in[2], 0, 9e15)'
+mutate 'a sum of squares may be negative' test_diverged \
+    'view->tr->config.optimizer.kind != SESSREC_ADAM)) out->sign = 0;' \
+    'view->tr->config.optimizer.kind != SESSREC_ADAM)) out->sign = out->sign;'
+mutate 'a rule may lead to an item that is not there' test_scorers \
+    'if (rules->rules[r].item < 0 || rules->rules[r].item >= V ||' 'if (rules->rules[r].item < 0 ||'
 
 # ---- logs ----
 mutate 'a session starts with its first row, not its earliest event' test_log \
@@ -335,7 +382,38 @@ mutate 'the screen forgets what rounding adds' test_stream \
 mutate 'several sessions at once get what belongs to the first' test_stream \
     'scratch->scores + (ptrdiff_t)walker->row * SESSREC__SCAN_BLOCK);' 'scratch->scores);'
 mutate 'the list takes the first k instead of the best' test_stream \
-    'if (!sessrec__before(scores[i], item, request->out)) continue;' 'if (request->out[0].item >= 0) continue;'
+    'if (!sessrec__before(scores[i], item, request->out)) continue;' \
+    'if (request->out[0].item >= 0) continue;'
+
+# ---- neighbors, rules and blends ----
+mutate 'the length of a neighbor does not count' 'test_scorers golden' \
+    'if (c->cosine) { const int32_t n = knn->distinct[session];' \
+    'if (0) { const int32_t n = knn->distinct[session];'
+mutate 'an item that was clicked twice counts twice' test_scorers \
+    'if (work->clicked.count == before) continue;' ''
+mutate 'a candidate too many' 'test_scorers golden' \
+    'taken < c->m || !c->m; ++taken' 'taken <= c->m || !c->m; ++taken'
+mutate 'the farthest click that a neighbor shares counts' 'test_scorers golden' \
+    'if ((int32_t)click->score < nearest) nearest' \
+    'if (nearest == SESSREC__KNN_CLICKS - 1 || (int32_t)click->score > nearest) nearest'
+mutate 'rules reach a step less' 'test_scorers golden' \
+    'e - place <= c->steps; ++e)' 'e - place < c->steps; ++e)'
+mutate 'Item-KNN looks at the support of one item only' 'golden test_scorers' \
+    'n_j = b->supports[j] + c->lambda;' 'n_j = n_i;'
+mutate 'an item is its own neighbor' 'golden test_scorers' \
+    'if (items[e] == item || (c->kind' 'if ((c->kind'
+mutate 'a blend forgets the weights of lists' test_scorers \
+    'entry->score += (float)((double)member->weight * score);' 'entry->score += (float)score;'
+mutate 'a part of a blend scores items by the numbers of the blend' test_scorers \
+    'const int32_t item = member->to ? member->to[first + at] : first;' 'const int32_t item = first + at;'
+mutate 'the logarithm in a blend is of unnormalized scores' test_scorers \
+    'score / (sum * blend->epsilon)' 'score / blend->epsilon'
+
+# ---- the service ----
+mutate 'a visitor beyond the bound is forgotten unsaved' test_cli \
+    'if (s->states && save_visitor(s, &s->sessions, v)) visitors_remove' 'if (s->states) visitors_remove'
+mutate 'a session that was idle goes on' test_cli \
+    'if (!v || !(s->idle > 0) || now - v->seen <= s->idle) break;' 'break;'
 
 # ---- baselines and the signed-rank test ----
 mutate 'Item-KNN looks at the support of one item only' 'golden test_baselines' \

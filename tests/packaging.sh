@@ -1,12 +1,13 @@
 #!/bin/sh
-# packaging.sh - installs sessrec into an empty folder and builds a program against it in every way that a tool of this
-# machine knows: pkg-config, CMake, Meson, Conan. A tool that is not there is skipped by name.
+# packaging.sh - installs sessrec into an empty folder and builds a program against it in every way that a
+# tool of this machine knows: pkg-config, CMake, Meson, Conan. A tool that is not there is skipped by name.
 set -u
 . "$(dirname "$0")/expect.sh"
 CC=${CC:-cc} PREFIX=$work/usr PKG_CONFIG_PATH=$work/usr/lib/pkgconfig LD_LIBRARY_PATH=$work/usr/lib
 CFLAGS=-O0  # how fast the programs are does not matter here
 export PREFIX PKG_CONFIG_PATH LD_LIBRARY_PATH CFLAGS
-version=$(awk '/^#define SESSREC_VERSION_(MAJOR|MINOR|PATCH) / { v = v s $3; s = "." } END { print v }' "$root/sessrec.h")
+version=$(awk '/^#define SESSREC_VERSION_(MAJOR|MINOR|PATCH) / { v = v s $3; s = "." } END { print v }' \
+    "$root/sessrec.h")
 
 cat >"$work/program.c" <<'END'
 #include "sessrec.h"
@@ -24,13 +25,16 @@ in_project() { make -C "$root" --no-print-directory "$@"; }
 
 # ---- make install ------------------------------------------------------------------------------------------
 expect "make install puts everything below PREFIX" in_project install
-for file in include/sessrec.h lib/libsessrec.a lib/libsessrec.so lib/pkgconfig/sessrec.pc share/man/man1/sessrec.1 \
-    lib/cmake/sessrec/sessrec-config.cmake share/bash-completion/completions/sessrec share/doc/sessrec/LICENSE; do
+for file in include/sessrec.h lib/libsessrec.a lib/libsessrec.so lib/pkgconfig/sessrec.pc \
+    share/man/man1/sessrec.1 \
+    lib/cmake/sessrec/sessrec-config.cmake share/bash-completion/completions/sessrec \
+        share/doc/sessrec/LICENSE; do
     expect "$file is installed" test -s "$PREFIX/$file"
 done
 expect "the installed command line runs" "$PREFIX/bin/sessrec" help
 expect "make install refuses a PREFIX that is not absolute" sh -c '! PREFIX=here make -C "$0" install' "$root"
-if have bash; then expect "bash reads the completion" bash -n "$PREFIX/share/bash-completion/completions/sessrec"; fi
+if have bash; then expect "bash reads the completion" bash \
+    -n "$PREFIX/share/bash-completion/completions/sessrec"; fi
 by_hand() {
     $CC -o "$work/static" "$work/program.c" -I"$PREFIX/include" "$PREFIX/lib/libsessrec.a" -lm -lpthread &&
         prints_version "$work/static"
@@ -40,7 +44,8 @@ expect "a program links the static library" by_hand
 # ---- pkg-config --------------------------------------------------------------------------------------------
 by_pkg_config() {
     # shellcheck disable=SC2046
-    $CC -o "$work/shared" "$work/program.c" $(pkg-config --cflags --libs sessrec) && prints_version "$work/shared"
+    $CC -o "$work/shared" "$work/program.c" $(pkg-config --cflags --libs sessrec) &&
+        prints_version "$work/shared"
 }
 if have pkg-config; then expect "a program finds the library by pkg-config" by_pkg_config
 else skip 'a program by pkg-config' 'there is no pkg-config'; fi
@@ -57,7 +62,8 @@ by_find_package() {
             add_executable(by_\${kind} ../program.c)
             target_link_libraries(by_\${kind} sessrec::\${kind})
         endforeach()
-        set_source_files_properties(../program.c TARGET_DIRECTORY by_header PROPERTIES COMPILE_DEFINITIONS \"\")
+        set_source_files_properties(../program.c TARGET_DIRECTORY by_header
+            PROPERTIES COMPILE_DEFINITIONS \"\")
         target_compile_definitions(by_header PRIVATE SESSREC_IMPLEMENTATION)" &&
         prints_version "$work/find/build/by_sessrec" && prints_version "$work/find/build/by_static" &&
         prints_version "$work/find/build/by_header"
@@ -87,7 +93,8 @@ by_meson() {
 project('program', 'c')
 executable('header', 'header.c', dependencies: dependency('sessrec', fallback: ['sessrec', 'sessrec_dep']))
 END
-    meson setup --wrap-mode=forcefallback "$work/meson/build" "$work/meson" && ninja -C "$work/meson/build" && prints_version "$work/meson/build/header"
+    meson setup --wrap-mode=forcefallback "$work/meson/build" "$work/meson" &&
+        ninja -C "$work/meson/build" && prints_version "$work/meson/build/header"
 }
 if have meson && have ninja; then expect "Meson takes a checkout as a subproject" by_meson
 else skip 'a program by Meson' 'there is no meson, or no ninja'; fi
@@ -95,7 +102,8 @@ else skip 'a program by Meson' 'there is no meson, or no ninja'; fi
 by_conan() {
     CONAN_HOME=$work/conan
     export CONAN_HOME
-    conan profile detect && conan create "$root/examples/packaging/conan" && conan list "sessrec/$version" | grep "sessrec/$version"
+    conan profile detect && conan create "$root/examples/packaging/conan" && conan list "sessrec/$version" |
+        grep "sessrec/$version"
 }
 if have conan; then expect "Conan makes its package" by_conan
 else skip 'a Conan package' 'there is no conan'; fi

@@ -1,6 +1,6 @@
 #!/bin/sh
-# python.sh - builds the Python package in examples/python and runs its tests. Skipped by name where Python, or what the package
-# is built with, is not there.
+# python.sh - builds the Python package in examples/python and runs its tests. Skipped by name where Python,
+# or what the package is built with, is not there.
 set -u
 . "$(dirname "$0")/expect.sh"
 PYTHON=${PYTHON:-python3}

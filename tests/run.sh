@@ -1,8 +1,8 @@
 #!/bin/sh
 # run.sh - runs test programs and sums their reports:  run.sh COMMAND ...
 #
-# Each command ends its output with "N passed, N failed, N skipped". One that crashes, hangs or ends with a status that its report
-# does not explain counts as a failed test of its name. The last line is the sum.
+# Each command ends its output with "N passed, N failed, N skipped". One that crashes, hangs or ends with a
+# status that its report does not explain counts as a failed test of its name. The last line is the sum.
 set -u
 
 log=$(mktemp) || exit 1

@@ -3,7 +3,8 @@
 #
 # usage: tests/test_cli.sh [PROGRAM]      default: build/sessrec beside this directory
 #
-# Each test is a sentence (it), then what is run and what must be true. Needs a POSIX shell, awk, grep, sed and cmp.
+# Each test is a sentence (it), then what is run and what must be true. Needs a POSIX shell, awk, grep, sed
+# and cmp.
 
 cd "$(dirname "$0")/.." || exit 1
 sessrec=${1:-build/sessrec}
@@ -80,7 +81,8 @@ fails() {
 # Quick training for tests.
 train() { run train "$@" --layers 16 --negatives 16 --batch 8; }
 
-# A log of walks round a ring of 12 items, a new visit every half hour for ten days: what comes next is nearly certain.
+# A log of walks round a ring of 12 items, a new visit every half hour for ten days: what comes next is nearly
+# certain.
 make_log() {
     awk -v seed="$1" -v sessions="$2" 'BEGIN {
         print "SessionId\tItemId\tTime"
@@ -88,7 +90,8 @@ make_log() {
             seed = (seed * 69069 + 12345) % 2147483648
             item = int(seed / 65536) % 12
             clicks = 2 + int(seed / 1024) % 4
-            for (i = 0; i < clicks; i++) printf "s%d\titem-%d\t%d\n", s, (item + i) % 12, 1700000000 + s * 1800 + i * 10
+            for (i = 0; i < clicks; i++) printf "s%d\titem-%d\t%d\n", s, (item + i) % 12,
+                1700000000 + s * 1800 + i * 10
         }
     }'
 }
@@ -140,7 +143,8 @@ it 'numbers and words are read as a whole or refused'
 for bad_number in 3x '' ' 3' 1e3 0x10 99999999999; do
     refuses '--epochs takes a whole number' train log.tsv -o m --epochs "$bad_number"
 done
-for bad_number in x '' nan inf 1e99 0.1.2 '1 '; do refuses '--lr takes a number' train log.tsv -o m --lr "$bad_number"; done
+for bad_number in x '' nan inf 1e99 0.1.2 '1 '; do refuses '--lr takes a number' train log.tsv -o m \
+    --lr "$bad_number"; done
 refuses 'xe|top1' train log.tsv -o m --loss xf
 refuses '--layers takes' train log.tsv -o m --layers 10,
 refuses '--layers takes' train log.tsv -o m --layers 10,0
@@ -202,7 +206,8 @@ check_not grep -q "$(printf '\r')" err
 
 number='-*[0-9][0-9.e+-]*'
 metric="{\"1\":$number,\"20\":$number}"
-test_part="\"test\":{\"events\":[0-9]*,\"unknown_items\":[0-9]*,\"recall\":$metric,\"mrr\":$metric,\"ndcg\":$metric,\"unknown_rate\":$number}"
+test_part="\"test\":{\"events\":[0-9]*,\"unknown_items\":[0-9]*,\
+\"recall\":$metric,\"mrr\":$metric,\"ndcg\":$metric,\"unknown_rate\":$number}"
 train_part="\"train\":{\"events\":[0-9]*,\"batches\":[0-9]*,\"seconds\":$number,\"loss\":\[$number,$number\]}"
 rest=",\"version\":\"[0-9.]*\",.*"
 
@@ -223,10 +228,12 @@ check grep -qx "{$test_part$rest}" test.json
 equal "$(sed 's/,"version".*//' test.json)" "$(sed 's/"train":{[^}]*},//; s/,"version".*//' both.json)"
 
 it 'the JSON holds what is needed to repeat the run: version, settings, seed and logs'
-train log.tsv -o m --epochs 2 --seed 7 --lr 0.05 --dropout-hidden 0.3 --valid test.tsv --json said.json; exits 0
+train log.tsv -o m --epochs 2 --seed 7 --lr 0.05 --dropout-hidden 0.3 --valid test.tsv --json said.json
+exits 0
 check grep -q '"validation":\[[0-9.]*,[0-9.]*\]}' said.json
 check grep -q "\"version\":\"$("$sessrec" --version | cut -d ' ' -f 2)\"" said.json
-check grep -q '"configuration":{"layers":\[16\],"embedding":"tied",.*"dropout-hidden":0.3,.*"lr":0.05,' said.json
+check grep -q '"configuration":{"layers":\[16\],"embedding":"tied",.*"dropout-hidden":0.3,.*"lr":0.05,' \
+    said.json
 check grep -q '"seed":7,"logs":\[{"use":"train","name":"log.tsv","events":[0-9]*,"sessions":480,' said.json
 check grep -q '{"use":"validation","name":"test.tsv",' said.json
 sed 's/s7	/s8	/' log.tsv >other.tsv
@@ -235,7 +242,8 @@ for name in log other; do
     sed 's/.*"hash":"\([0-9a-f]*\)".*/\1/' r.json
 done >hashes
 equal "$(sort -u hashes | grep -c '^[0-9a-f]\{16\}$')" 2
-if command -v python3 >/dev/null; then check python3 -c 'import json; json.load(open("said.json")); json.load(open("both.json"))'; fi
+if command -v python3 >/dev/null
+then check python3 -c 'import json; json.load(open("said.json")); json.load(open("both.json"))'; fi
 
 it 'the file "-" for results is standard output, which then has nothing else'
 train log.tsv -o m --epochs 2 --test test.tsv --cutoffs 1,20 --json -; exits 0
@@ -260,18 +268,21 @@ fi
 
 it 'U9: a log that can judge nothing is an error before training, with ids of both'
 printf 'SessionId\tItemId\tTime\na\t17\t1\na\t18\t2\n' >foreign.tsv
-fails "foreign.tsv: there is nothing to evaluate: .*'18'.*'item-" train log.tsv -o unborn.model --valid foreign.tsv
+fails "foreign.tsv: there is nothing to evaluate: .*'18'.*'item-" train log.tsv -o unborn.model \
+    --valid foreign.tsv
 fails 'foreign.tsv: there is nothing to evaluate' train log.tsv -o unborn.model --test foreign.tsv
 fails "foreign.tsv: there is nothing to evaluate: .* of m; .*'18'.*'item-" evaluate m foreign.tsv
 printf 'SessionId\tItemId\tTime\na\titem-1\t1\nb\titem-2\t2\n' >lonely.tsv
-fails 'lonely.tsv: there is nothing to evaluate: no session has two clicks' train log.tsv -o unborn.model --test lonely.tsv
+fails 'lonely.tsv: there is nothing to evaluate: no session has two clicks' train log.tsv -o unborn.model \
+    --test lonely.tsv
 check_not test -e unborn.model
 { cat foreign.tsv; printf 'b\titem-1\t1\nb\titem-2\t2\nb\titem-3\t3\n'; } >partly.tsv
 run evaluate m partly.tsv; exits 0
 says "partly.tsv: 2 of 5 events are of items that m does not know, like '18'"
 
 it 'U10: a loss that grows without bound is an error, and nothing is written'
-train log.tsv -o unborn.model --loss bpr-max --activation linear --optimizer sgd --lr 10000 --epochs 3; exits 1
+train log.tsv -o unborn.model --loss bpr-max --activation linear --optimizer sgd --lr 10000 --epochs 3
+exits 1
 says 'the loss grows without bound in epoch 1, step [0-9]*: a smaller learning rate may help'
 check_not test -e unborn.model
 
@@ -282,7 +293,8 @@ says 'no target has anything to be compared with'
 check_not test -e unborn.model
 
 it 'a ring is learned'
-train log.tsv -o ring.model --epochs 15 --lr 0.1 --dropout-hidden 0 --test test.tsv --cutoffs 1 --json ring.json; exits 0
+train log.tsv -o ring.model --epochs 15 --lr 0.1 --dropout-hidden 0 --test test.tsv --cutoffs 1 \
+    --json ring.json; exits 0
 recall=$(sed 's/.*"recall":{"1":\([0-9.e+-]*\)}.*/\1/' ring.json)
 check awk -v r="$recall" 'BEGIN { exit !(r > 0.9 && r <= 1) }'
 
@@ -306,9 +318,11 @@ train log.tsv -o fresh.model --epochs 4 --checkpoint new.ckpt --resume; exits 0
 check cmp whole.model fresh.model
 
 it 'a checkpoint of other settings is refused'
-run train log.tsv -o m --epochs 4 --layers 8 --checkpoint run.ckpt --resume; exits 1; says '^sessrec: run.ckpt: '
+run train log.tsv -o m --epochs 4 --layers 8 --checkpoint run.ckpt --resume; exits 1
+says '^sessrec: run.ckpt: '
 cp a.model not.ckpt
-run train log.tsv -o m --epochs 1 --checkpoint not.ckpt --resume; exits 1; says '^sessrec: not.ckpt: .*not a checkpoint'
+run train log.tsv -o m --epochs 1 --checkpoint not.ckpt --resume; exits 1
+says '^sessrec: not.ckpt: .*not a checkpoint'
 
 it '--from goes on with the items and the shape of a model'
 { cat log.tsv; printf 'x1\titem-3\t1800000000\nx1\tnovelty\t1800000010\n'; } >more.tsv
@@ -324,10 +338,14 @@ says 'validation MRR@20'
 equal "$(grep -c '^epoch ' err)" 3
 
 it 'every loss, activation, optimizer, embedding and form of the GRU can be trained'
-for o in '--loss xe' '--loss top1' '--loss bpr' '--loss top1-max' '--loss bpr-max' '--loss top1 --paper-form' '--loss xe --logq 0' \
-    '--activation relu --loss bpr' '--activation leaky:0.1 --loss top1-max' '--activation selu:1.05:1.67 --loss bpr-max --bpreg 0.5' \
-    '--optimizer sgd' '--optimizer rmsprop --lr 0.01' '--optimizer adadelta --lr 1 --decay 0.95' '--optimizer adam --lr 0.01 --beta1 0.8' \
-    '--embedding none' '--embedding 8' '--embedding tied --layers 12,16' '--gru reset-after' '--smoothing 0.1 --l2 0.001 --gradient-cap 1' \
+for o in '--loss xe' '--loss top1' '--loss bpr' '--loss top1-max' '--loss bpr-max' \
+    '--loss top1 --paper-form' '--loss xe --logq 0' \
+    '--activation relu --loss bpr' '--activation leaky:0.1 --loss top1-max' \
+        '--activation selu:1.05:1.67 --loss bpr-max --bpreg 0.5' \
+    '--optimizer sgd' '--optimizer rmsprop --lr 0.01' '--optimizer adadelta --lr 1 --decay 0.95' \
+    '--optimizer adam --lr 0.01 --beta1 0.8' \
+    '--embedding none' '--embedding 8' '--embedding tied --layers 12,16' '--gru reset-after' \
+        '--smoothing 0.1 --l2 0.001 --gradient-cap 1' \
     '--shuffle --count-own-target --alpha 0 --momentum 0 --dropout-input 0.1'; do
     # shellcheck disable=SC2086
     train log.tsv -o m --epochs 1 $o; exits 0
@@ -340,8 +358,10 @@ train log.tsv -o m --epochs 1 --device cpu; exits 0; check cmp m m1
 refuses 'cpu|cuda|auto' train log.tsv -o m --device gpu
 
 it 'the output activation follows the loss'
-train log.tsv -o m1 --epochs 1 --loss bpr-max; train log.tsv -o m2 --epochs 1 --loss bpr-max --activation elu:0.5; check cmp m1 m2
-train log.tsv -o m1 --epochs 1 --loss top1; train log.tsv -o m2 --epochs 1 --loss top1 --activation tanh; check cmp m1 m2
+train log.tsv -o m1 --epochs 1 --loss bpr-max; train log.tsv -o m2 --epochs 1 --loss bpr-max \
+    --activation elu:0.5; check cmp m1 m2
+train log.tsv -o m1 --epochs 1 --loss top1; train log.tsv -o m2 --epochs 1 --loss top1 --activation tanh
+check cmp m1 m2
 
 it 'filters are used when asked for, and only then'
 train log.tsv -o m --epochs 1 --min-length 3 --min-support 1; exits 0; prints 'left out by the filters'
@@ -349,9 +369,11 @@ train log.tsv -o m --epochs 1; check_not grep -q 'left out by' out
 
 it 'columns may have any name, place and separator'
 sed '1s/.*/when;visit;thing/; 1!s/^\(.*\)	\(.*\)	\(.*\)$/\3;\1;\2/' log.tsv >other.csv
-train other.csv -o m --epochs 1 --session-column visit --item-column thing --time-column when; exits 0; cp m other.model
+train other.csv -o m --epochs 1 --session-column visit --item-column thing --time-column when; exits 0
+cp m other.model
 train log.tsv -o m --epochs 1; check cmp m other.model
-train other.csv -o m --epochs 1 --session-column 2 --item-column 3 --time-column 1 --separator ';'; exits 0; check cmp m other.model
+train other.csv -o m --epochs 1 --session-column 2 --item-column 3 --time-column 1 --separator ';'; exits 0
+check cmp m other.model
 
 # ---- bad data ----
 
@@ -359,7 +381,8 @@ it 'a row that cannot be read is named by file and line, or skipped'
 { sed -n 1,3p log.tsv; echo 'no tabs here'; sed 1,3d log.tsv; } >bad.tsv
 fails 'bad.tsv:4: ' train bad.tsv -o bad.model
 check_not test -e bad.model
-train bad.tsv -o m --epochs 1 --skip-bad-rows; exits 0; says 'rows skipped because the row has too few fields: 1, the first in line 4'
+train bad.tsv -o m --epochs 1 --skip-bad-rows; exits 0
+says 'rows skipped because the row has too few fields: 1, the first in line 4'
 
 it 'a file that is not there is named'
 fails 'none.tsv: ' train none.tsv -o m
@@ -392,7 +415,8 @@ fails "log.tsv: .*'sessrec train LOG -o MODEL'" recommend log.tsv
 # ---- evaluate ----
 
 it 'events of unknown items are counted and left out'
-{ cat test.tsv; printf 'u1\titem-1\t1800000000\nu1\tnever-seen\t1800000001\nu1\titem-2\t1800000002\n'; } >unknown.tsv
+{ cat test.tsv; printf 'u1\titem-1\t1800000000\nu1\tnever-seen\t1800000001\nu1\titem-2\t1800000002\n'
+    } >unknown.tsv
 run evaluate a.model unknown.tsv --json unknown.json; exits 0
 check grep -q '"unknown_items":1,' unknown.json
 known=$(awk 'NR > 1 { n++; if (!seen[$1]++) s++ } END { print n - s }' test.tsv)
@@ -407,17 +431,23 @@ check awk '$1 + 0 < last + 0 { exit 1 } { last = $1 } END { if (NR != 3) exit 1 
 
 it 'a breakdown and coverage are printed when asked for'
 run evaluate a.model test.tsv --breakdown --coverage; exits 0
-prints 'after clicks'; prints 'session length'; prints '^Coverage'; prints '^recommendations 1-2: '; check_not grep -q '^earlier' out
+prints 'after clicks'; prints 'session length'; prints '^Coverage'; prints '^recommendations 1-2: '
+check_not grep -q '^earlier' out
 
 it 'with users the breakdown has their histories, in the JSON too; its parts have all events'
-awk -F '\t' 'NR == 1 { print "UserId\t" $0; next } !($1 in user) { user[$1] = "u" n++ % 5 } { print user[$1] "\t" $0 }' log.tsv >users.tsv
-awk -F '\t' 'NR == 1 { print "UserId\t" $0; next } !($1 in user) { user[$1] = "u" n++ % 7 } { print user[$1] "\t" $0 }' test.tsv >users_test.tsv
+awk -F '\t' 'NR == 1 { print "UserId\t" $0; next } !($1 in user) { user[$1] = "u" n++ % 5 } {
+    print user[$1] "\t" $0 }' log.tsv >users.tsv
+awk -F '\t' 'NR == 1 { print "UserId\t" $0; next } !($1 in user) { user[$1] = "u" n++ % 7 } {
+    print user[$1] "\t" $0 }' test.tsv >users_test.tsv
 run evaluate a.model users_test.tsv --history users.tsv --breakdown --cutoffs 5 --json parts.json; exits 0
-prints '^recommendations 3-4: '; prints '^earlier sessions 0-6: '; prints '^earlier sessions 7 or more: '; prints '^Precision'
+prints '^recommendations 3-4: '; prints '^earlier sessions 0-6: '; prints '^earlier sessions 7 or more: '
+prints '^Precision'
 part="\"events\":[0-9]*,\"recall\":{\"5\":$number},\"mrr\":{\"5\":$number},\"precision\":{\"5\":$number}}"
-check grep -q "\"breakdown\":\[{\"of\":\"recommendations 1-2\",$part,.*{\"of\":\"earlier sessions 7 or more\",$part\]}$rest}\$" parts.json
+check grep -q "\"breakdown\":\[{\"of\":\"recommendations 1-2\",$part,.*\
+{\"of\":\"earlier sessions 7 or more\",$part\]}$rest}\$" parts.json
 sed 's/,"version".*//' parts.json | tr '{' '\n' | sed -n 's/.*"events":\([0-9]*\).*/\1/p' >counts
-check awk '{ n[NR] = $1 } END { exit !(NR == 6 && n[1] == n[2] + n[3] + n[4] && n[1] == n[5] + n[6] && n[5] > 0 && n[6] > 0) }' counts
+check awk '{ n[NR] = $1 } END { exit !(NR == 6 && n[1] == n[2] + n[3] + n[4] && n[1] == n[5] + n[6] &&
+    n[5] > 0 && n[6] > 0) }' counts
 run evaluate a.model test.tsv --breakdown --json parts.json; exits 0
 check_not grep -q 'earlier sessions' parts.json
 
@@ -427,7 +457,8 @@ it 'compare prints both models, the difference and how likely it is by chance'
 train log.tsv -o weak.model --epochs 1 --lr 0.0001; exits 0
 run compare weak.model ring.model test.tsv --cutoffs 1,5; exits 0
 prints '^Recall A '; prints '^Recall B '; prints '^MRR A '; prints '^MRR B '
-awk '$1 == "Recall" { r[$2] = $3 } $1 == "B" && !n++ { d = $4 } $1 == "p" && !m++ { p = $2 } END { print r["A"], r["B"], d, p }' out >compared
+awk '$1 == "Recall" { r[$2] = $3 } $1 == "B" && !n++ { d = $4 } $1 == "p" && !m++ { p = $2 } END {
+    print r["A"], r["B"], d, p }' out >compared
 check awk '{ e = $2 - $1 - $3; exit !($3 > 0 && e < 0.0002 && e > -0.0002 && $4 < 0.01) }' compared
 run evaluate ring.model test.tsv --cutoffs 1,5; cp out alone
 run compare weak.model ring.model test.tsv --cutoffs 1,5
@@ -435,7 +466,8 @@ equal "$(awk '$1 == "MRR" && $2 == "B" { print $3, $4 }' out)" "$(awk '$1 == "MR
 
 it 'a model compared with itself differs by nothing, with p 1'
 run compare a.model a.model test.tsv; exits 0
-equal "$(awk '$1 == "p" || $1 == "B" { for (i = $1 == "p" ? 2 : 4; i <= NF; i++) print $1, $i + 0 }' out | sort -u | tr '\n' ';')" 'B 0;p 1;'
+equal "$(awk '$1 == "p" || $1 == "B" { for (i = $1 == "p" ? 2 : 4; i <= NF; i++) print $1, $i + 0 }' out |
+    sort -u | tr '\n' ';')" 'B 0;p 1;'
 
 it 'models that know other items are not compared'
 sed '/item-3/d' log.tsv >fewer.tsv
@@ -461,13 +493,15 @@ run_with_input recommend ring.model -k 3; exits 0
 check cmp out mixed
 
 it 'many sessions are kept apart'
-awk 'BEGIN { for (click = 0; click < 2; click++) for (i = 0; i < 1000; i++) printf "v%d\titem-%d\n", i, (i + click) % 12 }' >in
+awk 'BEGIN { for (click = 0; click < 2; click++) for (i = 0; i < 1000; i++) printf "v%d\titem-%d\n", i,
+    (i + click) % 12 }' >in
 run_with_input recommend ring.model -k 1; exits 0
 equal "$(sed '1,1000d' out | awk -F '\t' '$2 == "item-" (NR + 1) % 12' | grep -c .)" 1000
 
 it 'items that the session has clicked come only with --allow-seen'
 printf 'v\titem-1\n' >in
-run_with_input recommend ring.model -k 20; equal "$(awk -F '\t' '{ print NF - 1 }' out)" 11; check_not grep -q '	item-1	' out
+run_with_input recommend ring.model -k 20; equal "$(awk -F '\t' '{ print NF - 1 }' out)" 11
+check_not grep -q '	item-1	' out
 run_with_input recommend ring.model -k 20 --allow-seen; equal "$(awk -F '\t' '{ print NF - 1 }' out)" 12
 
 it 'an unknown item gets a line too, and one note'
@@ -482,13 +516,16 @@ it 'U13: a line that is no click is answered by its number and the reason, and t
 for line in 'no tab' '' '	item-1' 'v	' 'v	item-1	more'; do
     printf 'v\titem-1\n%s\nv\titem-2\n' "$line" >in
     run_with_input recommend ring.model -k 1; exits 0; equal "$(lines out)" 3
-    check awk -F '\t' 'NR == 2 && ($1 != "" || $2 !~ /^error: line 2: a line must be SESSION<tab>ITEM/) { exit 1 }' out
+    check awk -F '\t' 'NR == 2 && ($1 != "" || $2 !~ /^error: line 2: a line must be SESSION<tab>ITEM/) {
+        exit 1 }' out
     equal "$(sed -n 3p out)" 'v	item-3'
     equal "$(lines err)" 1
 done
-{ awk 'BEGIN { for (i = 0; i < 600000; i++) printf "long"; print "\titem-1" }'; printf 'v\titem-4\nv\0x\titem-1\nv\titem-5'; } >in
+{ awk 'BEGIN { for (i = 0; i < 600000; i++) printf "long"; print "\titem-1" }'
+printf 'v\titem-4\nv\0x\titem-1\nv\titem-5'; } >in
 run_with_input recommend ring.model -k 1; exits 0; equal "$(lines out)" 4
-prints 'error: line 1: the line is longer than 1 MiB'; prints 'error: line 3: there is a NUL in it'; prints '^v	item-6$'
+prints 'error: line 1: the line is longer than 1 MiB'; prints 'error: line 3: there is a NUL in it'
+prints '^v	item-6$'
 awk 'BEGIN { for (i = 0; i < 300; i++) printf "v"; print "\titem-1" }' >in
 run_with_input recommend ring.model; exits 0; prints 'error: line 1: an id is longer than 255 bytes'
 
@@ -510,7 +547,8 @@ it 'JSON requests have users, lists and numbers of their own, and JSON answers h
 } >in
 run_with_input recommend ring.model --json -k 3; exits 0; equal "$(lines out)" 11
 sed -n 1p out >first; sed -n 2p out >second
-check grep -q '^{"session":"v","source":"model","items":\[{"item":"item-4","score":[-0-9.e+]*},{"item":[^}]*}\]}$' first
+check grep -q '^{"session":"v","source":"model","items":\[{"item":"item-4",'\
+'"score":[-0-9.e+]*},{"item":[^}]*}\]}$' first
 check_not grep -q item-5 second
 equal "$(sed -n 3p out | grep -o 'item-[0-9]*' | tr '\n' ' ')" 'item-5 item-9 '
 prints '^{"session":"é😀\\"","unknown":true,"source":"popularity","items":\[{'
@@ -518,7 +556,8 @@ equal "$(sed -n 5p out | grep -o 'item-[0-9]*' | head -n 1)" item-6
 equal "$(sed -n 6p out)" '{"session":"v","ended":true}'
 equal "$(grep -c '^{"error":"[^"]*","line":[0-9]*}$' out)" 4
 equal "$(sed -n 11p out)" '{"session":"v","source":"popularity","items":[]}'
-if command -v python3 >/dev/null; then check python3 -c 'import json; [json.loads(l) for l in open("out", encoding="utf-8")]'; fi
+if command -v python3 >/dev/null
+then check python3 -c 'import json; [json.loads(l) for l in open("out", encoding="utf-8")]'; fi
 
 it 'U13: beyond the bound the oldest session is forgotten, or kept in a directory and taken up again'
 printf 'a\titem-1\nb\titem-5\nc\titem-8\na\tnope\n' >in
@@ -537,7 +576,8 @@ refuses '--idle takes' recommend ring.model --idle 3w
 
 it 'a session that was idle for too long begins anew'
 if sleep 0.1 2>/dev/null; then
-    { printf 'a\titem-1\n'; sleep 1.3; printf 'a\tnope\n'; } | "$sessrec" recommend ring.model -k 1 --idle 1s >out 2>err
+    { printf 'a\titem-1\n'; sleep 1.3; printf 'a\tnope\n'; } |
+        "$sessrec" recommend ring.model -k 1 --idle 1s >out 2>err
     equal "$(sed -n 1p out)" 'a	item-2'
     check_not test "$(sed -n 2p out)" = 'a	item-2'
 fi
@@ -548,16 +588,19 @@ run_with_input recommend ring.model -k 1 --allow-seen; exits 0
 equal "$(awk -F '\t' '$2 == "item-" NR % 12' out | grep -c .)" 1000
 
 it 'a model with users knows them again: by the third column, or "user" in JSON'
-awk -F '\t' 'NR == 1 { print "UserId\t" $0; next } !($1 in u) { u[$1] = "u" n++ % 40 } { print u[$1] "\t" $0 }' log.tsv >served.tsv
+awk -F '\t' 'NR == 1 { print "UserId\t" $0; next } !($1 in u) { u[$1] = "u" n++ % 40 } {
+    print u[$1] "\t" $0 }' log.tsv >served.tsv
 train served.tsv -o users.model --epochs 2 --hrnn all --user-layers 8; exits 0
 printf 'a\titem-1\tu1\na\titem-2\tu1\na\tEND\tu1\nb\titem-7\tu1\nb\titem-7\tu2\nc\titem-7\n' >in
 run_with_input recommend users.model -k 12 --json; exits 0; equal "$(lines out)" 6
 score() { sed -n "$1p" out | sed 's/.*"item":"item-3","score":\([^}]*\)}.*/\1/'; }
 check_not test "$(score 4)" = "$(score 5)"
 equal "$(score 5)" "$(score 6)"
-printf '{"session":"a","item":"item-1","user":"u1"}\n{"session":"a","item":"item-2","user":"u1"}\n{"session":"a","user":"u1","end":true}\n{"session":"b","item":"item-7","user":"u1"}\n' >in
+printf '{"session":"a","item":"item-1","user":"u1"}\n{"session":"a","item":"item-2","user":"u1"}\n' >in
+printf '{"session":"a","user":"u1","end":true}\n{"session":"b","item":"item-7","user":"u1"}\n' >>in
 cp out before
-run_with_input recommend users.model -k 12 --json; equal "$(sed -n 4p out | sed 's/"user":"u1",//')" "$(sed -n 4p before | sed 's/"user":"u1",//')"
+run_with_input recommend users.model -k 12 --json; equal "$(sed -n 4p out |
+    sed 's/"user":"u1",//')" "$(sed -n 4p before | sed 's/"user":"u1",//')"
 
 it 'SIGHUP loads the model again and keeps the sessions; SIGTERM ends with status 0'
 if mkfifo line 2>/dev/null; then
@@ -565,7 +608,8 @@ if mkfifo line 2>/dev/null; then
     "$sessrec" recommend served.model -k 1 <line >out 2>err &
     server=$!
     exec 9>line
-    wait_for() { for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ "$(lines "$1")" -ge "$2" ] && return; sleep 0.2; done; }
+    wait_for() { for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20
+    do [ "$(lines "$1")" -ge "$2" ] && return; sleep 0.2; done; }
     printf 'v\titem-3\n' >&9; wait_for out 1
     cp ring.model served.model
     kill -HUP $server; wait_for err 1; says 'served.model is loaded again, with 12 items; 1 sessions continue'
@@ -623,12 +667,14 @@ check_not test -e nothing_train.tsv
 # ---- the rest ----
 
 it 'Ctrl-C stops the run and writes no model; the checkpoint lets it go on'
-# --foreground: without it timeout signals the process and its group, which is Ctrl-C twice, and the second ends the program at once.
+# --foreground: without it timeout signals the process and its group, which is Ctrl-C twice, and the second
+# ends the program at once.
 if timeout --foreground --preserve-status 5 true 2>/dev/null; then
     command='sessrec train, interrupted'
     for seconds in 1 4 16; do  # long enough for a first checkpoint, also on a busy machine
         status=0
-        timeout --foreground --preserve-status -s INT $seconds "$sessrec" train log.tsv -o never.model --epochs 1000000 \
+        timeout --foreground --preserve-status -s INT $seconds "$sessrec" train log.tsv -o never.model \
+            --epochs 1000000 \
             --layers 16 --batch 8 --negatives 16 --checkpoint stop.ckpt >out 2>err || status=$?
         [ ! -s stop.ckpt ] || break
     done
@@ -666,8 +712,10 @@ refuses '--preset of rules is' train log.tsv -o x.model --model rules --preset s
 check_not test -e x.model
 
 it 'several models and simple methods make one table, with signed ranks against the first'
-run evaluate ring.model knn.model rules.model test.tsv --baselines --train log.tsv --cutoffs 5 --json many.json; exits 0
-for m in ring.model knn.model rules.model pop random s-pop itemknn ar sr markov sknn vsknn stan vstan vmis; do prints "^$m "; done
+run evaluate ring.model knn.model rules.model test.tsv --baselines --train log.tsv --cutoffs 5 \
+    --json many.json; exits 0
+for m in ring.model knn.model rules.model pop random s-pop itemknn ar sr markov sknn vsknn stan vstan vmis
+do prints "^$m "; done
 equal "$(awk '$1 == "stan" { print $2, $4 }' out)" "$(awk '$1 == "knn.model" { print $2, $4 }' out)"
 check awk '$1 == "random" { exit !($2 < 0.9 && $3 < 0.01) }' out
 check grep -q '"methods":\[{"name":"ring.model","recall":{"5":' many.json
@@ -677,7 +725,8 @@ it 'a blend is found on a log, holds its parts and is evaluated'
 run blend ring.model knn.model test.tsv -o blend.model; exits 0; prints '^blend  *blend.model: b '
 rm -f gone.model; cp blend.model kept.model
 run evaluate kept.model ring.model knn.model test.tsv --cutoffs 20; exits 0
-check awk '$1 == "kept.model" { a = $2 + $3 } $1 == "ring.model" { b = $2 + $4 } END { exit !(a >= b - 0.001) }' out
+check awk '$1 == "kept.model" { a = $2 + $3 } $1 == "ring.model" { b = $2 + $4 } END {
+    exit !(a >= b - 0.001) }' out
 for m in knn.model rules.model blend.model; do
     printf 'v\titem-3\nv\titem-4\nw\tnothing\n' >in
     run_with_input recommend $m -k 3; exits 0
@@ -689,7 +738,8 @@ refuses 'must be neighbors or rules' blend knn.model ring.model test.tsv -o x.mo
 it 'the demo beats both simple rules'
 if [ "${SESSREC_SKIP_DEMO:-0}" = 0 ]; then
     run demo; exits 0
-    check awk '/the GRU/ { gru = $(NF - 1) } /in this visit/ { visit = $(NF - 1) } /in the shop/ { shop = $(NF - 1) }
+    check awk '/the GRU/ { gru = $(NF - 1) } /in this visit/ { visit = $(NF - 1) } /in the shop/ {
+        shop = $(NF - 1) }
         END { exit !(gru > 1.5 * visit && visit > shop && shop > 0 && gru < 0.95) }' out
 else
     skip 'the demo' 'SESSREC_SKIP_DEMO is set'

@@ -1,5 +1,6 @@
-// test_faults.c - a tour of the public calls, again and again, in which each allocation fails in turn: once, or that one and all
-// after it; on one thread and on three. Whatever fails says OUT_OF_MEMORY, gives nothing out, and leaks nothing.
+// test_faults.c - a tour of the public calls, again and again, in which each allocation fails in turn: once,
+// or that one and all after it; on one thread and on three. Whatever fails says OUT_OF_MEMORY, gives nothing
+// out, and leaks nothing.
 #include "../sessrec.h"
 #include "test.h"
 
@@ -35,7 +36,7 @@ typedef struct tour {
     sessrec_allocator allocator;
     int32_t threads;
     const char *folder;
-    int surprises;      // results that are neither OK nor OUT_OF_MEMORY, and things given out by a call that failed
+    int surprises;      // results that are neither OK nor OUT_OF_MEMORY, and what failed calls gave out
 } tour;
 
 // Whether the tour can go on from here.
@@ -85,7 +86,8 @@ static void visit_logs(tour *t, sessrec_log *log) {
         sessrec_log_destroy(two);
     }
     static const char text[] = "SessionId,ItemId,Time\n1,x,1\n1,\"y,z\",2\n2,x,3.5\n";
-    if (gave(t, sessrec_log_import(text, sizeof text - 1, &format, &one, NULL), &one)) sessrec_log_destroy(one);
+    if (gave(t, sessrec_log_import(text, sizeof text - 1, &format, &one, NULL), &one))
+        sessrec_log_destroy(one);
 }
 
 static void visit_sessions(tour *t, const sessrec_model *model) {

@@ -1241,8 +1241,10 @@ static void failing_system(void) {
         check_failing(CLOSE, 2, EINTR, NULL, 1);
     }
     TEST("when only closing or the directory fails, the new file stands and the error says so") {
-        check_failing(CLOSE, 2, EIO, "%s is written, but may not survive a power failure: Input/output error", 1);
-        check_failing(SYNC, 2, EIO, "%s is written, but may not survive a power failure: Input/output error", 1);
+        check_failing(CLOSE, 2, EIO, "%s is written, but may not survive a power failure: Input/output error",
+                      1);
+        check_failing(SYNC, 2, EIO, "%s is written, but may not survive a power failure: Input/output error",
+                      1);
         check_failing(SYNC, 2, EINVAL, NULL, 1);
         check_failing(OPEN, 3, EACCES, NULL, 1);
     }

@@ -80,7 +80,8 @@ static void fused_multiply_add(const sessrec__kernels *k) {
         uint32_t seed = 7;
         int64_t wrong = 0;
 #ifdef __wasm__
-        const int known = 0;  // its library's fmaf needs other directions of rounding, which WebAssembly lacks
+        // its library's fmaf needs other directions of rounding, which WebAssembly lacks
+        const int known = 0;
 #else
         const int known = !extra_digits();
 #endif

@@ -2085,7 +2085,7 @@ static void real_rows(void) {
     }
 #if defined(__unix__) || defined(__APPLE__)
     TEST("U5: a path is opened once, so that a pipe works every time") {
-        for (int run = 0; run < 20; ++run) {
+        for (int round = 0; round < 20; ++round) {
             remove(path);
             CHECK_EQ(mkfifo(path, 0600), 0);
             const pid_t child = fork();

@@ -1,5 +1,6 @@
 #!/bin/sh
-# test_logs.sh - logs in the layouts of this field, read by the command line with the options of tests/logs/expected.tsv
+# test_logs.sh - logs in the layouts of this field, read by the command line with the options of
+# tests/logs/expected.tsv
 #
 # usage: tests/test_logs.sh [PROGRAM]      default: build/sessrec beside this directory
 #
@@ -18,7 +19,8 @@ tab=$(printf '\t')
 # "events sessions items users" of describe.
 counts() {
     "$program" describe "$@" 2>err |
-        awk '/^events/ { e = $2 } /^sessions/ { s = $2 } /^items/ { i = $2 } /^users/ { u = $2 + 0 } END { print e, s, i, u + 0 }'
+        awk '/^events/ { e = $2 } /^sessions/ { s = $2 } /^items/ { i = $2 } /^users/ { u = $2 + 0 } END {
+            print e, s, i, u + 0 }'
 }
 same() { [ "$1" = "$2" ] || { echo "'$1' is not '$2'"; cat err; return 1; }; }
 has() { grep -q -e "$1" "$2" || { echo "no '$1' in:"; cat "$2"; return 1; }; }
@@ -30,7 +32,8 @@ refused() {
 
 while IFS=$tab read -r file separator options events sessions items users; do
     eval "set -- $options"
-    expect "$file is read with: $options" same "$(counts "$logs/$file" "$@")" "$events $sessions $items $users"
+    expect "$file is read with: $options" same "$(counts "$logs/$file" "$@")" \
+        "$events $sessions $items $users"
 done <"$logs/expected.tsv"
 
 if have python3; then
@@ -46,7 +49,8 @@ gzip -c "$logs/snowplow.tsv" >packed.gz
 expect 'U14: a compressed log is refused,' refused packed.gz
 expect 'and the command that unpacks it is named' has 'zcat FILE | sessrec' err
 expect 'which helps' same "$(gzip -dc packed.gz | counts -)" '40 8 20 0'
-expect 'U6: days as digits are refused,' refused "$logs/tmall.csv" --session-column user_id --item-column item_id --time-column time_stamp
+expect 'U6: days as digits are refused,' refused "$logs/tmall.csv" --session-column user_id \
+    --item-column item_id --time-column time_stamp
 expect 'with the option that reads them' has '--time-unit date' err
 expect 'U6: dates whose day and month could be exchanged are refused,' \
     refused "$logs/mind.tsv" --session-column 2 --item-column 5 --time-column 3
@@ -59,8 +63,10 @@ expect 'with the command that flattens them' has 'jq -c' err
 
 expect 'several files are one log' \
     same "$(counts "$logs/snowplow.tsv" "$logs/pandas_tz.csv" "$logs/nowplaying.tsv" --user '')" '120 8 20 0'
-expect 'U12: an automatic column can be turned off' same "$(counts "$logs/nowplaying.tsv" --user '')" '40 8 20 0'
-expect 'pauses cut sessions' same "$(counts "$logs/taobao.csv" --session-column 1 --item-column 2 --time-column 5 --idle 1h)" '40 8 20 0'
+expect 'U12: an automatic column can be turned off' same "$(counts "$logs/nowplaying.tsv" --user '')" \
+    '40 8 20 0'
+expect 'pauses cut sessions' same "$(counts "$logs/taobao.csv" --session-column 1 --item-column 2 \
+    --time-column 5 --idle 1h)" '40 8 20 0'
 "$program" describe "$logs/microseconds.csv" >out 2>err
 expect 'U6: a unit that was recognized is told' has 'microseconds.csv: times are read as microseconds' err
 expect 'times are shown as dates' has '^time  *2019-10-01 01:31:25 to 2019-10-01' out
@@ -68,12 +74,14 @@ expect 'times are shown as dates' has '^time  *2019-10-01 01:31:25 to 2019-10-01
 "$program" describe bad.tsv --skip-bad-rows >out 2>err
 expect 'bad rows are counted by what is wrong, with the first of each' \
     has 'rows skipped because the row has too few fields: 2, the first in line 42' err
-expect 'and those of another kind on their own' has 'rows skipped because the time is neither .*: 1, the first in line 44' err
+expect 'and those of another kind on their own' \
+    has 'rows skipped because the time is neither .*: 1, the first in line 44' err
 
 # ---- describe and split ----
 
 awk 'BEGIN { print "SessionId\tItemId\tTime"
-    for (s = 0; s < 3000; s++) for (i = 0; i < 3; i++) printf "%d\t%d\t%d\n", s, (s + i) % 50, 1500000000 + s * 600 + i * 20
+    for (s = 0; s < 3000; s++) for (i = 0; i < 3; i++) printf "%d\t%d\t%d\n", s, (s + i) % 50,
+        1500000000 + s * 600 + i * 20
     for (i = 0; i < 900; i++) printf "robot\t%d\t%d\n", i % 50, 1500000000 + i * 9
     print "5000\t7\t1600000000"; print "5000\t8\t1600000001"; print "5001\t7.0\t12" }' >odd.tsv
 "$program" describe odd.tsv >out 2>err
@@ -83,9 +91,12 @@ expect 'and of ids that look like two types' has '"7" and "7.0"' out
 "$program" split odd.tsv --days 1 -o part --min-support 0 --min-length 0 >out 2>err
 expect 'U7: a day that holds almost nothing is told' has 'the last 1 days hold 2 of 9,903 events' err
 expect 'split cuts at a time' "$program" split odd.tsv --at 2017-07-30T00:00 -o at
-expect 'and says where' sh -c "'$program' split odd.tsv --at 2017-07-30T00:00 -o at | grep -q 'cut at 2017-07-30 00:00:00'"
-expect 'split takes the last session of each user' "$program" split "$logs/nowplaying.tsv" --last-session -o last --min-support 0 --min-length 0
-expect 'each user with two has one in the test log' same "$(awk 'NR > 1 { print $4 }' last_test.tsv | sort -u | wc -l | tr -d ' ')" 1
+expect 'and says where' sh \
+    -c "'$program' split odd.tsv --at 2017-07-30T00:00 -o at | grep -q 'cut at 2017-07-30 00:00:00'"
+expect 'split takes the last session of each user' "$program" split "$logs/nowplaying.tsv" \
+    --last-session -o last --min-support 0 --min-length 0
+expect 'each user with two has one in the test log' same "$(awk 'NR > 1 { print $4 }' last_test.tsv |
+    sort -u | wc -l | tr -d ' ')" 1
 cp odd.tsv again_train.tsv
 status=0
 "$program" split ./again_train.tsv --days 1 -o again 2>err || status=$?

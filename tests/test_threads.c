@@ -1,5 +1,5 @@
-// What holds whatever the system does with our threads: each task runs once, results are the same, and threads
-// that do not pay are not used.
+// What holds whatever the system does with our threads: each task runs once, results are the same, and
+// threads that do not pay are not used.
 #ifndef _GNU_SOURCE
 #  define _GNU_SOURCE  // sched_setaffinity, in strict C
 #endif

@@ -875,7 +875,8 @@ static void from_file_to_file(void) {
         free(checkpoint.data);
         remove(checkpointed.checkpoint);
     }
-    TEST("U1 no output of sessrec_train_file replaces its log or the other, and that is said before training") {
+    TEST("U1 no output of sessrec_train_file replaces its log or the other, and that is said before "
+         "training") {
         char other[64];
         sessrec_config into = c;
         calls = 0;

@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
 """GRU4Rec in plain PyTorch: a second opinion on every loss, and a peer to race against.
 
-    gru4rec_torch.py witness DUMP            replay what build/witness wrote, from a file or - for standard input; a line for each
+    gru4rec_torch.py witness DUMP            replay what build/witness wrote, from a file or - for standard
+                                             input; a line for each
                                              mini-batch: its loss, the loss computed here
-    gru4rec_torch.py speed LOG [options]     train on a log (columns SessionId, ItemId, Time; tab-separated) and print mini-batches
+    gru4rec_torch.py speed LOG [options]     train on a log (columns SessionId, ItemId, Time; tab-separated)
+                                             and print mini-batches
                                              and evaluated events a second; --help lists the options
-    gru4rec_torch.py race LOG                the same for settings on standard input, as `speed ITEMS - settings` prints them, and clicks
+    gru4rec_torch.py race LOG                the same for settings on standard input, as `speed ITEMS -
+                                             settings` prints them, and clicks
                                              to the 20 best items; lines as those of bench/speed.c
 
-Papers: Hidasi, Karatzoglou, Baltrunas, Tikk (ICLR 2016); Hidasi, Karatzoglou (CIKM 2018); Cho et al. (2014) for the GRU.
-Conventions are those of sessrec.h: gates in the order r, z, n; h' = (1-z) h + z n; gradients stop at one time step.
+Papers: Hidasi, Karatzoglou, Baltrunas, Tikk (ICLR 2016); Hidasi, Karatzoglou (CIKM 2018); Cho et al. (2014)
+for the GRU.
+Conventions are those of sessrec.h: gates in the order r, z, n; h' = (1-z) h + z n; gradients stop at one time
+step.
 """
 import argparse
 import csv
@@ -26,7 +31,8 @@ TABLES = ("Wy", "By", "E")  # updated row by row, all other parameters as a whol
 
 
 def gru_cell(x, h, p, layer, form):
-    """One time step; reset-before applies r to the state, reset-after to what the state contributes to the candidate."""
+    """One time step; reset-before applies r to the state, reset-after to what the state contributes to the
+    candidate."""
     W, U, b = (p[f"L{layer}.{name}"] for name in "WUb")
     H = h.shape[1]
     gates = x @ W + b.view(-1)
@@ -42,7 +48,8 @@ def gru_cell(x, h, p, layer, form):
 
 def activate(scores, activation):
     name, _, a = activation.partition(":")
-    return {"linear": lambda: scores, "tanh": lambda: torch.tanh(scores), "elu": lambda: F.elu(scores, float(a))}[name]()
+    return {"linear": lambda: scores, "tanh": lambda: torch.tanh(scores),
+            "elu": lambda: F.elu(scores, float(a))}[name]()
 
 
 def row_losses(scores, kind, activation, bpreg, log_proposal):
@@ -79,13 +86,16 @@ class Adagrad:
 
     def dense(self, name, gradient):
         root = self.acc[name].addcmul_(gradient, gradient).add(self.eps).sqrt_()
-        self.parameters[name].add_(self.vel[name].mul_(self.momentum).addcdiv_(gradient, root, value=-self.rate))
+        self.parameters[name].add_(self.vel[name].mul_(self.momentum).addcdiv_(gradient, root,
+                value=-self.rate))
 
     def sparse(self, name, ids, gradients):
         rows, place = ids.unique(return_inverse=True)
-        gradient = gradients.new_zeros(len(rows), gradients.shape[1]).index_add_(0, place, gradients)  # duplicates are added first
+        # duplicates are added first
+        gradient = gradients.new_zeros(len(rows), gradients.shape[1]).index_add_(0, place, gradients)
         acc = self.acc[name].index_select(0, rows).addcmul_(gradient, gradient)
-        step = self.vel[name].index_select(0, rows).mul_(self.momentum).addcdiv_(gradient, (acc + self.eps).sqrt_(), value=-self.rate)
+        step = self.vel[name].index_select(0, rows).mul_(self.momentum).addcdiv_(gradient,
+                (acc + self.eps).sqrt_(), value=-self.rate)
         self.acc[name].index_copy_(0, rows, acc)
         self.vel[name].index_copy_(0, rows, step)
         self.parameters[name].index_add_(0, rows, step)
@@ -108,7 +118,8 @@ class GRU4Rec:
         x = F.dropout(x, self.o.dropout_input) if self.o.dropout_input else x
         for layer, state in enumerate(h):
             x = gru_cell(x, state, dense, layer, self.o.form)
-            x = F.dropout(x, self.o.dropout) if self.o.dropout else x  # the dropped state is also the one that is carried on
+            # the dropped state is also the one that is carried on
+            x = F.dropout(x, self.o.dropout) if self.o.dropout else x
             states.append(x)
         rows = row_losses(x @ wy.T + by.view(-1), self.o.loss, self.o.activation, self.o.bpreg, log_proposal)
         return rows.sum() / self.o.batch, states
@@ -122,7 +133,8 @@ class GRU4Rec:
         x, wy, by = rows("Wy" if self.tied else "E", inputs), rows("Wy", columns), rows("By", columns)
         log_proposal = None
         if self.o.loss == "xe" and self.o.logq:
-            log_proposal = self.o.logq * torch.cat([self.log_support[targets], self.o.alpha * self.log_support[negatives]])
+            log_proposal = self.o.logq * torch.cat([self.log_support[targets],
+                                                    self.o.alpha * self.log_support[negatives]])
         loss, states = self.loss(dense, x, wy, by, h, log_proposal)
         gradients = torch.autograd.grad(loss, [x, wy, by, *dense.values()])
         self.h = [state.detach() for state in states]  # gradients stop here
@@ -158,7 +170,8 @@ class GRU4Rec:
 def mini_batches(sessions, width):
     """Session-parallel mini-batches of item lists: inputs, targets, starts, previous rows."""
     queue = iter(s for s in sessions if len(s) > 1)
-    slots = [[s, 0, row] for s, row in zip(queue, range(width))]  # a session, the position in it, the row one mini-batch ago
+    # a session, the position in it, the row one mini-batch ago
+    slots = [[s, 0, row] for s, row in zip(queue, range(width))]
     while slots:
         pairs = [(s[at], s[at + 1], at == 0, row) for s, at, row in slots]
         yield [torch.tensor(column) for column in zip(*pairs)]
@@ -173,7 +186,8 @@ def mini_batches(sessions, width):
 def read_log(path):
     """Sessions as lists of item numbers, in the order of time, and the support of every item."""
     with open(path, newline="") as file:
-        rows = sorted((float(r["Time"]), r["SessionId"], r["ItemId"]) for r in csv.DictReader(file, delimiter="\t"))
+        rows = sorted((float(r["Time"]), r["SessionId"], r["ItemId"]) for r in csv.DictReader(file,
+                delimiter="\t"))
     items, sessions = {}, {}
     for _, session, item in rows:
         sessions.setdefault(session, []).append(items.setdefault(item, len(items)))
@@ -188,26 +202,30 @@ def random_parameters(items, o):
         shapes["E"] = (items, o.embedding)
     width = o.embedding or o.layers[-1]
     for l, hidden in enumerate(o.layers):
-        shapes.update({f"L{l}.W": (width, 3 * hidden), f"L{l}.U": (hidden, 3 * hidden), f"L{l}.b": (1, 3 * hidden)})
+        shapes.update({f"L{l}.W": (width, 3 * hidden), f"L{l}.U": (hidden, 3 * hidden),
+                       f"L{l}.b": (1, 3 * hidden)})
         if o.form == "after":
             shapes[f"L{l}.c"] = (1, 3 * hidden)
         width = hidden
     weight = lambda rows, columns: (torch.rand(rows, columns) * 2 - 1) * (6 / (rows + columns)) ** 0.5
-    return {name: torch.zeros(shape) if name == "By" or name[-1] in "bc" else weight(*shape) for name, shape in shapes.items()}
+    return {name: torch.zeros(shape) if name == "By" or name[-1] in "bc" else weight(*shape) for name,
+            shape in shapes.items()}
 
 
 def witness(o):
     """Replays the stream of bench/witness.c and prints its loss of every mini-batch beside ours."""
     stream = sys.stdin.buffer if o.path == "-" else open(o.path, "rb")
     read = lambda count, kind: np.frombuffer(stream.read(count * np.dtype(kind).itemsize), kind)
-    tensor = lambda rows, columns: torch.tensor(read(rows * columns, "<f4").reshape(rows, columns), dtype=torch.get_default_dtype())
+    tensor = lambda rows, columns: torch.tensor(read(rows * columns, "<f4").reshape(rows, columns),
+                                                dtype=torch.get_default_dtype())
     shapes = {}
     while (line := stream.readline().decode().split())[0] != "end":
         if line[0] == "tensor":
             shapes[line[1]] = int(line[2]), int(line[3])
         else:
             setattr(o, line[0], type(getattr(o, line[0]))(line[1]))
-    model = GRU4Rec({name: torch.zeros(shape) for name, shape in shapes.items()}, torch.tensor(read(shapes["Wy"][0], "<i8")), o)
+    model = GRU4Rec({name: torch.zeros(shape) for name, shape in shapes.items()},
+                    torch.tensor(read(shapes["Wy"][0], "<i8")), o)
     while len(head := read(3, "<i4")):
         rows, negatives, whole_state = (int(n) for n in head)
         if whole_state:
@@ -215,7 +233,8 @@ def witness(o):
                 for part in (model.p, model.optimizer.acc, model.optimizer.vel):
                     part[name].copy_(tensor(*shape))
             model.h = [tensor(o.batch, state.shape[1]) for state in model.h]
-        batch = torch.tensor(read(4 * rows + negatives, "<i4"), dtype=torch.long).split([rows] * 4 + [negatives])
+        batch = torch.tensor(read(4 * rows + negatives, "<i4"),
+                             dtype=torch.long).split([rows] * 4 + [negatives])
         print("%.17g %.17g" % (read(1, "<f8")[0], model.step(*batch).item()))
 
 
@@ -225,8 +244,10 @@ def speed(o):
     model = GRU4Rec(random_parameters(len(support), o), support, o)
     warm_up, batches, wanted = 10, [], o.steps + 10
     while len(batches) < wanted:
-        batches += [b for b, _ in zip(mini_batches(sessions, o.batch), range(wanted - len(batches))) if len(b[0]) == o.batch or o.negatives]
-    draws = torch.multinomial(support.double() ** o.alpha, wanted * o.negatives, replacement=True).view(wanted, -1) if o.negatives else None
+        batches += [b for b, _ in zip(mini_batches(sessions, o.batch), range(wanted - len(batches)))
+                    if len(b[0]) == o.batch or o.negatives]
+    draws = torch.multinomial(support.double() ** o.alpha, wanted * o.negatives,
+                              replacement=True).view(wanted, -1) if o.negatives else None
     for i, batch in enumerate(batches):
         if i == warm_up:
             begin = time.perf_counter()
@@ -239,7 +260,8 @@ def speed(o):
         rank = model.ranks(*batch)
         pairs, hits = pairs + len(rank), hits + (rank <= 20).sum()
     evaluation = pairs / (time.perf_counter() - begin)
-    print(f"mini-batches/s {train:.1f}  evaluated events/s {evaluation:.0f}  last loss {loss.item():.4f}  recall@20 {hits / pairs:.4f}")
+    print(f"mini-batches/s {train:.1f}  evaluated events/s {evaluation:.0f}  "
+          f"last loss {loss.item():.4f}  recall@20 {hits / pairs:.4f}")
 
 
 def speed_of(work):
@@ -254,19 +276,22 @@ def speed_of(work):
 
 
 def race_training(o, setting, sessions, support):
-    """Mini-batches a second, of the eager or the compiled form, whichever is faster here. Negatives are drawn before the clock starts."""
+    """Mini-batches a second, of the eager or the compiled form, whichever is faster here. Negatives are drawn
+    before the clock starts."""
     name, o.dropout_input, o.dropout = setting[0], float(setting[1]), float(setting[2])
     o.loss = "bpr-max" if "bpr-max" in name else "xe"
     o.activation = "elu:0.5" if o.loss == "bpr-max" else "linear"
     width, o.batch, o.negatives = (int(word.split("=")[1]) for word in name.split() if "=" in word)
     o.layers = [width]
     batches = [b for b, _ in zip(mini_batches(sessions, o.batch), range(1000)) if len(b[0]) == o.batch]
-    draws = torch.multinomial(support.double() ** o.alpha, len(batches) * o.negatives, replacement=True).view(len(batches), -1) \
+    draws = torch.multinomial(support.double() ** o.alpha, len(batches) * o.negatives,
+                              replacement=True).view(len(batches), -1) \
         if o.negatives else torch.empty(len(batches), 0, dtype=torch.long)
     best = 0
     for o.compile in (False, True)[:1 if len(support) > 100000 else 2]:
         torch._dynamo.reset()
-        model, at = GRU4Rec(random_parameters(len(support), o), support, o), itertools.cycle(zip(batches, draws))
+        model, at = GRU4Rec(random_parameters(len(support), o), support, o), itertools.cycle(zip(batches,
+                draws))
 
         def step():
             batch, negatives = next(at)
@@ -296,7 +321,8 @@ def race(o):
         model = GRU4Rec(random_parameters(items, o), support, o)
         if items <= 100000 and settings:
             batches = itertools.cycle([b for b, _ in zip(mini_batches(sessions, o.batch), range(50))])
-            record(speed_of(lambda: len(model.ranks(*next(batches)))), f"evaluation, events/s: {items} items, L=100, {suffix}")
+            record(speed_of(lambda: len(model.ranks(*next(batches)))),
+                   f"evaluation, events/s: {items} items, L=100, {suffix}")
         h, wy, by, seconds = torch.zeros(1, 100), model.p["Wy"], model.p["By"].view(-1), []
         clicks = [item for session in sessions[-1000:] for item in session][:1000 if items > 100000 else 4000]
         for item in clicks[:20] + clicks:
@@ -306,29 +332,37 @@ def race(o):
             seconds.append(time.perf_counter() - begin)
         seconds = sorted(seconds[20:])
         for share in (0.5, 0.99, 0.999):
-            record(1e6 * seconds[int(len(seconds) * share)], f"click and top 20, microseconds: {items} items, {suffix}, p{100 * share:g}")
+            record(1e6 * seconds[int(len(seconds) * share)],
+                   f"click and top 20, microseconds: {items} items, {suffix}, p{100 * share:g}")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("use", choices=["witness", "speed", "race"])
     parser.add_argument("path", help="the dump, or the log")
-    parser.add_argument("--layers", type=lambda text: [int(w) for w in text.split(",")], default=[100], help="widths, default 100")
-    parser.add_argument("--embedding", type=int, default=0, help="width of a separate embedding; 0 (default): tied")
+    parser.add_argument("--layers", type=lambda text: [int(w) for w in text.split(",")], default=[100],
+                        help="widths, default 100")
+    parser.add_argument("--embedding", type=int, default=0,
+                        help="width of a separate embedding; 0 (default): tied")
     parser.add_argument("--form", choices=["before", "after"], default="before")
     parser.add_argument("--loss", choices=["xe", "top1", "bpr", "top1-max", "bpr-max"], default="xe")
     parser.add_argument("--activation", default="linear", help="linear, tanh or elu:A")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--double", action="store_true", help="float64, the truth that float32 programs are measured against")
-    parser.add_argument("--compile", action="store_true", help="torch.compile for the forward pass and its gradient")
-    for name, value in dict(batch=32, negatives=2048, alpha=0.5, logq=1.0, bpreg=1.0, rate=0.2, momentum=0.2, dropout=0.0, dropout_input=0.0).items():
+    parser.add_argument("--double", action="store_true",
+                        help="float64, the truth that float32 programs are measured against")
+    parser.add_argument("--compile", action="store_true",
+                        help="torch.compile for the forward pass and its gradient")
+    for name, value in dict(batch=32, negatives=2048, alpha=0.5, logq=1.0, bpreg=1.0, rate=0.2, momentum=0.2,
+                            dropout=0.0, dropout_input=0.0).items():
         parser.add_argument("--" + name, type=type(value), default=value)
     o = parser.parse_args()
     torch.manual_seed(1)
     torch.set_default_dtype(torch.float64 if o.double else torch.float32)
     torch.set_num_threads(o.threads)
-    torch.set_flush_denormal(True)  # saturated gates make denormal numbers, which slow every product with one of them
+    # saturated gates make denormal numbers, which slow every product with one of them
+    torch.set_flush_denormal(True)
     {"witness": witness, "speed": speed, "race": race}[o.use](o)
 
 

@@ -1,21 +1,26 @@
-// openblas.c - the same training, evaluation and recommendation as plain C loops over OpenBLAS: what one gets without this library's kernels
+// openblas.c - the same training, evaluation and recommendation as plain C loops over OpenBLAS: what one gets
+// without this library's kernels
 //
-//     openblas ITEMS           prints lines as bench/speed.c does; sampling and mini-batches come from sessrec.h, all else is here
+//     openblas ITEMS           prints lines as bench/speed.c does; sampling and mini-batches come from
+//     sessrec.h, all else is here
 //
-// Compile with -O3 -march=native -ffast-math, so that the loops beside the products are vectors too. Before it measures, it trains beside the
-// library, from the same weights and without dropout, and compares the losses: a peer that computes something else is no peer.
+// Compile with -O3 -march=native -ffast-math, so that the loops beside the products are vectors too. Before
+// it measures, it trains beside the library, from the same weights and without dropout, and compares the
+// losses: a peer that computes something else is no peer.
 #include "../speed.h"
 
 enum { ROW_MAJOR = 101, AS_IT_IS = 111, TURNED = 112 };
-extern void cblas_sgemm(int order, int turn_a, int turn_b, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
-                        float beta, float *c, int ldc);
-extern void cblas_sgemv(int order, int turn, int m, int n, float alpha, const float *a, int lda, const float *x, int step_x, float beta, float *y,
-                        int step_y);
+extern void cblas_sgemm(int order, int turn_a, int turn_b, int m, int n, int k, float alpha, const float *a,
+                        int lda, const float *b, int ldb, float beta, float *c, int ldc);
+extern void cblas_sgemv(int order, int turn, int m, int n, float alpha, const float *a, int lda,
+                        const float *x, int step_x, float beta, float *y, int step_y);
 extern void openblas_set_num_threads(int threads);
 
 // C [m,n] = A B + beta C; turn says which of A and B are turned.
-static void product(int turn_a, int turn_b, int m, int n, int k, const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc) {
-    cblas_sgemm(ROW_MAJOR, turn_a ? TURNED : AS_IT_IS, turn_b ? TURNED : AS_IT_IS, m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
+static void product(int turn_a, int turn_b, int m, int n, int k, const float *a, int lda, const float *b,
+                    int ldb, float beta, float *c, int ldc) {
+    cblas_sgemm(ROW_MAJOR, turn_a ? TURNED : AS_IT_IS, turn_b ? TURNED : AS_IT_IS, m, n, k, 1, a, lda, b, ldb,
+                beta, c, ldc);
 }
 
 typedef struct table {
@@ -26,8 +31,10 @@ typedef struct peer {
     sessrec_config config;
     int items, L, B, C;             // C columns at most
     table Wy, By, W, U, b;
-    float *log_support, *state, *h, *x, *x_mask, *h_mask, *gates, *rh, *out, *Y, *S, *dY, *d_by, *d_out, *d_gates, *dW, *dU, *d_b, *sum;
-    int32_t *column, *first;        // item of a column; of an item: the row of dY that its gradient is summed in, -1
+    float *log_support, *state, *h, *x, *x_mask, *h_mask, *gates, *rh, *out, *Y, *S, *dY, *d_by, *d_out,
+        *d_gates, *dW, *dU, *d_b, *sum;
+    // item of a column; of an item: the row of dY that its gradient is summed in, -1
+    int32_t *column, *first;
     uint64_t random;
     sessrec_sampler *sampler;
     sessrec_batcher *batcher;
@@ -52,8 +59,10 @@ static void open_peer(peer *p, const sessrec_config *config, const sessrec_log *
     sessrec_trainer *trainer;
     memset(p, 0, sizeof *p);
     const sessrec_model *model;
-    if (sessrec_trainer_create(config, log, &trainer, NULL) || sessrec_trainer_model(trainer, &model, NULL)) exit(1);
-    const size_t L = (size_t)config->hidden[0], B = (size_t)config->batch_size, C = B + (size_t)config->negatives, V = (size_t)model->info.item_count;
+    if (sessrec_trainer_create(config, log, &trainer, NULL) || sessrec_trainer_model(trainer, &model, NULL))
+        exit(1);
+    const size_t L = (size_t)config->hidden[0], B = (size_t)config->batch_size,
+                 C = B + (size_t)config->negatives, V = (size_t)model->info.item_count;
     p->config = *config;
     p->items = (int)V, p->L = (int)L, p->B = (int)B, p->C = (int)C, p->random = 1;
     p->Wy = make_table(model, "Wy"), p->By = make_table(model, "By");
@@ -61,14 +70,33 @@ static void open_peer(peer *p, const sessrec_config *config, const sessrec_log *
     struct {
         float **array;
         size_t count;
-    } arrays[] = {{&p->log_support, V}, {&p->state, B * L}, {&p->h, B * L}, {&p->x, B * L}, {&p->x_mask, B * L}, {&p->h_mask, B * L},
-                  {&p->gates, 3 * B * L}, {&p->rh, B * L}, {&p->out, B * L}, {&p->Y, C * L}, {&p->S, B * C}, {&p->dY, (C + B) * L}, {&p->d_by, C},
-                  {&p->d_out, B * L}, {&p->d_gates, 3 * B * L}, {&p->dW, 3 * L * L}, {&p->dU, 3 * L * L}, {&p->d_b, 3 * L}, {&p->sum, L}};
+    } arrays[] = {{&p->log_support, V},
+                  {&p->state, B * L},
+                  {&p->h, B * L},
+                  {&p->x, B * L},
+                  {&p->x_mask, B * L},
+                  {&p->h_mask, B * L},
+                  {&p->gates, 3 * B * L},
+                  {&p->rh, B * L},
+                  {&p->out, B * L},
+                  {&p->Y, C * L},
+                  {&p->S, B * C},
+                  {&p->dY, (C + B) * L},
+                  {&p->d_by, C},
+                  {&p->d_out, B * L},
+                  {&p->d_gates, 3 * B * L},
+                  {&p->dW, 3 * L * L},
+                  {&p->dU, 3 * L * L},
+                  {&p->d_b, 3 * L},
+                  {&p->sum, L}};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; ++i) *arrays[i].array = zeros(arrays[i].count);
     p->column = (int32_t *)malloc((C + B) * sizeof *p->column);
     p->first = (int32_t *)malloc(V * sizeof *p->first);
-    for (size_t i = 0; i < V; ++i) p->first[i] = -1, p->log_support[i] = logf((float)sessrec_model_support(model, (int32_t)i));
-    if (sessrec_trainer_sampler(trainer, &p->sampler, NULL) || sessrec_batcher_create(config, log, p->sampler, &p->batcher, NULL)) exit(1);
+    for (size_t i = 0; i < V; ++i)
+        p->first[i] = -1, p->log_support[i] = logf((float)sessrec_model_support(model, (int32_t)i));
+    if (sessrec_trainer_sampler(trainer, &p->sampler, NULL) ||
+        sessrec_batcher_create(config, log, p->sampler, &p->batcher, NULL))
+        exit(1);
     sessrec_trainer_destroy(trainer);
 }
 
@@ -103,7 +131,8 @@ static void gru(peer *p, int rows) {
     for (int i = 0; i < rows; ++i) {
         float *restrict g = p->gates + i * 3 * L, *restrict out = p->out + i * L;
         const float *restrict h = p->h + i * L;
-        for (int j = 0; j < L; ++j) g[2 * L + j] = tanhf(g[2 * L + j]), out[j] = (1 - g[L + j]) * h[j] + g[L + j] * g[2 * L + j];
+        for (int j = 0; j < L; ++j)
+            g[2 * L + j] = tanhf(g[2 * L + j]), out[j] = (1 - g[L + j]) * h[j] + g[L + j] * g[2 * L + j];
     }
 }
 
@@ -119,7 +148,8 @@ static float loss_xe(const peer *p, int C, int target, float *restrict s) {
     return most + logf(total) - own;
 }
 static float loss_bpr_max(const peer *p, int C, int target, float *restrict s) {
-    const float a = p->config.loss.activation_a, own_score = s[target], own = own_score >= 0 ? own_score : a * (expf(own_score) - 1);
+    const float a = p->config.loss.activation_a, own_score = s[target],
+                own = own_score >= 0 ? own_score : a * (expf(own_score) - 1);
     float most = -INFINITY, total = 0, good = 0, size = 0, pull = 0;
     for (int j = 0; j < C; ++j) s[j] = s[j] >= 0 ? s[j] : a * (expf(s[j]) - 1);
     s[target] = -INFINITY;
@@ -140,8 +170,10 @@ static float loss_bpr_max(const peer *p, int C, int target, float *restrict s) {
     return logf(total) - logf(good) + bpreg * mean;
 }
 
-static void adagrad(const peer *p, int count, float *restrict w, float *restrict acc, float *restrict vel, const float *restrict gradient) {
-    const float rate = p->config.optimizer.learning_rate, momentum = p->config.optimizer.momentum, epsilon = p->config.optimizer.epsilon;
+static void adagrad(const peer *p, int count, float *restrict w, float *restrict acc, float *restrict vel,
+                    const float *restrict gradient) {
+    const float rate = p->config.optimizer.learning_rate, momentum = p->config.optimizer.momentum,
+                epsilon = p->config.optimizer.epsilon;
     for (int j = 0; j < count; ++j) {
         acc[j] += gradient[j] * gradient[j];
         vel[j] = momentum * vel[j] - rate * gradient[j] / sqrtf(acc[j] + epsilon);
@@ -166,7 +198,8 @@ static void update_rows(peer *p, int rows, int C) {
         if (i + 4 < rows)
             for (int j = 0; j < L; j += 16) {
                 const size_t ahead = (size_t)p->column[i + 4] * (size_t)L + (size_t)j;
-                __builtin_prefetch(p->Wy.w + ahead), __builtin_prefetch(p->Wy.acc + ahead), __builtin_prefetch(p->Wy.vel + ahead);
+                __builtin_prefetch(p->Wy.w + ahead), __builtin_prefetch(p->Wy.acc + ahead),
+                    __builtin_prefetch(p->Wy.vel + ahead);
             }
         if (p->first[item] != i) continue;
         adagrad(p, L, p->Wy.w + at, p->Wy.acc + at, p->Wy.vel + at, p->dY + (size_t)i * L);
@@ -222,15 +255,18 @@ static double step(peer *p, const sessrec_batch *batch) {
     }
     memcpy(p->state, p->out, (size_t)rows * row_bytes);
     memcpy(p->column, batch->target, (size_t)rows * sizeof(int32_t));
-    if (batch->negative_count) memcpy(p->column + rows, batch->negative, (size_t)batch->negative_count * sizeof(int32_t));
+    if (batch->negative_count)
+        memcpy(p->column + rows, batch->negative, (size_t)batch->negative_count * sizeof(int32_t));
     for (int j = 0; j < C; ++j) {
-        for (int k = 0; k < L && j + 8 < C; k += 16) __builtin_prefetch(p->Wy.w + (size_t)p->column[j + 8] * L + k);
+        for (int k = 0; k < L && j + 8 < C; k += 16)
+            __builtin_prefetch(p->Wy.w + (size_t)p->column[j + 8] * L + k);
         memcpy(p->Y + (size_t)j * L, p->Wy.w + (size_t)p->column[j] * L, row_bytes);
     }
     for (int j = 0; j < C; ++j) p->S[j] = p->By.w[p->column[j]];
     for (int i = 1; i < rows; ++i) memcpy(p->S + (size_t)i * C, p->S, (size_t)C * sizeof(float));
     product(0, 1, rows, C, L, p->out, L, p->Y, L, 1, p->S, C);
-    float (*row_loss)(const peer *, int, int, float *) = p->config.loss.kind == SESSREC_LOSS_XE ? loss_xe : loss_bpr_max;
+    float (*row_loss)(const peer *, int, int, float *) =
+        p->config.loss.kind == SESSREC_LOSS_XE ? loss_xe : loss_bpr_max;
     for (int i = 0; i < rows; ++i) loss += row_loss(p, C, i, p->S + (size_t)i * C);
     memset(p->d_by, 0, (size_t)C * sizeof(float));
     for (int i = 0; i < rows; ++i)
@@ -239,8 +275,10 @@ static double step(peer *p, const sessrec_batch *batch) {
     product(1, 0, C, L, rows, p->S, C, p->out, L, 0, p->dY, L);
     for (int i = 0; i < rows * L && p->config.dropout_hidden > 0; ++i) p->d_out[i] *= p->h_mask[i];
     backward(p, rows);
-    product(0, 1, rows, L, 3 * L, p->d_gates, 3 * L, p->W.w, 3 * L, 0, p->dY + (size_t)C * L, L);  // of the inputs: tied
-    for (int i = 0; i < rows * L && p->config.dropout_input > 0; ++i) p->dY[(size_t)C * L + i] *= p->x_mask[i];
+    // of the inputs: tied
+    product(0, 1, rows, L, 3 * L, p->d_gates, 3 * L, p->W.w, 3 * L, 0, p->dY + (size_t)C * L, L);
+    for (int i = 0; i < rows * L && p->config.dropout_input > 0; ++i)
+        p->dY[(size_t)C * L + i] *= p->x_mask[i];
     memcpy(p->column + C, batch->input, (size_t)rows * sizeof(int32_t));
     update_rows(p, C + rows, C);
     adagrad(p, 3 * L * L, p->W.w, p->W.acc, p->W.vel, p->dW);
@@ -260,7 +298,8 @@ static int same_losses(const setting *s, const sessrec_log *log) {
     open_peer(&p, &config, log);
     if (sessrec_trainer_create(&config, log, &trainer, NULL)) return 0;
     for (int i = 0; i < 20; ++i) {
-        if (sessrec_batcher_next(p.batcher, &batch) || sessrec_trainer_step(trainer, &batch, &loss, NULL)) return 0;
+        if (sessrec_batcher_next(p.batcher, &batch) || sessrec_trainer_step(trainer, &batch, &loss, NULL))
+            return 0;
         const double other = fabs(step(&p, &batch) / loss - 1);
         most = other > most ? other : most;
     }
@@ -324,7 +363,8 @@ static void click(void *context, int32_t item) {
     for (int first = 0; first < p->items; first += BLOCK) {
         const int count = p->items - first < BLOCK ? p->items - first : BLOCK;
         memcpy(scores, p->By.w + first, (size_t)count * sizeof(float));
-        cblas_sgemv(ROW_MAJOR, AS_IT_IS, count, p->L, 1, p->Wy.w + (size_t)first * p->L, p->L, p->out, 1, 1, scores, 1);
+        cblas_sgemv(ROW_MAJOR, AS_IT_IS, count, p->L, 1, p->Wy.w + (size_t)first * p->L, p->L, p->out, 1, 1,
+                    scores, 1);
         for (int j = 0; j < count; ++j) {
             if (have == 20 && scores[j] <= best[least]) continue;
             const int at = have < 20 ? have++ : least;
@@ -336,7 +376,8 @@ static void click(void *context, int32_t item) {
 }
 
 int main(int argc, char **argv) {
-    const int32_t items = argc > 1 ? (int32_t)strtol(argv[1], NULL, 10) : 37483, processors = sessrec__pool_threads(0);
+    const int32_t items = argc > 1 ? (int32_t)strtol(argv[1], NULL, 10) : 37483,
+                  processors = sessrec__pool_threads(0);
     const int only_clicks = argc > 2 && !strcmp(argv[2], "click");
     sessrec_log *log = items > 0 ? make_log(items, SESSIONS, 1) : NULL;
     if (!log) return 1;
@@ -347,7 +388,8 @@ int main(int argc, char **argv) {
             peer p;
             if (threads == 1 && items < 100000 && !same_losses(&SETTINGS[i], log)) return 1;
             open_peer(&p, &config, log);
-            record("openblas", speed_of(train_step, &p), "training, mini-batches/s: %d items, %s, %d thread%s", (int)items, SETTINGS[i].name,
+            record("openblas", speed_of(train_step, &p),
+                   "training, mini-batches/s: %d items, %s, %d thread%s", (int)items, SETTINGS[i].name,
                    (int)threads, threads > 1 ? "s" : "");
         }
         sessrec_config config = configured(&SETTINGS[0], 1);
@@ -355,7 +397,8 @@ int main(int argc, char **argv) {
         config.batch_size = EVENTS;
         open_peer(&p, &config, log);
         if (items < 100000 && !only_clicks)
-            record("openblas", speed_of(rank_events, &p), "evaluation, events/s: %d items, L=100, %d thread%s", (int)items, (int)threads,
+            record("openblas", speed_of(rank_events, &p),
+                   "evaluation, events/s: %d items, L=100, %d thread%s", (int)items, (int)threads,
                    threads > 1 ? "s" : "");
         latency("openblas", "", items, threads, click, &p);
     }

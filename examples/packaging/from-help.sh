@@ -1,6 +1,6 @@
 #!/bin/sh
-# from-help.sh man|bash|zsh PROGRAM [VERSION]: the man page, or shell completion, from what the command line prints as
-# its help, so that nothing is written twice.
+# from-help.sh man|bash|zsh PROGRAM [VERSION]: the man page, or shell completion, from what the command line
+# prints as its help, so that nothing is written twice.
 set -eu
 
 form=$1 program=$2 version=${3:-}
@@ -10,7 +10,8 @@ commands=$("$program" help | awk '/^  sessrec / { print $2 }')
 man_page() {
     # In roff a backslash, and a point or a quote that begins a line, mean something else.
     escaped() { sed -e 's/\\/\\e/g' -e 's/-/\\-/g' -e "s/^[.']/\\\\\&&/"; }
-    printf '.TH SESSREC 1 "" "sessrec %s" "User Commands"\n.SH NAME\nsessrec \\- session\\-based recommendation\n' "$version"
+    printf '.TH SESSREC 1 "" "sessrec %s" "User Commands"\n.SH NAME\n' "$version"
+    printf 'sessrec \\- session\\-based recommendation\n'
     printf '.SH SYNOPSIS\n.B sessrec\n.I command\n[options]\n.SH COMMANDS\n.nf\n'
     "$program" help | awk '/^  sessrec /' | escaped
     printf '.fi\n'
@@ -28,14 +29,16 @@ bash_completion() {
     printf '_sessrec() {\n    local words file=${COMP_WORDS[COMP_CWORD]}\n    case ${COMP_WORDS[1]} in\n'
     for command in $commands; do printf '    %s) words="%s" ;;\n' "$command" "$(options "$command")"; done
     # shellcheck disable=SC2016
-    printf '    *) words="" ;;\n    esac\n    [ "$COMP_CWORD" -gt 1 ] || words="%s help"\n' "$(echo $commands)"
+    printf '    *) words="" ;;\n    esac\n    [ "$COMP_CWORD" -gt 1 ] || words="%s help"\n' \
+        "$(echo $commands)"
     # shellcheck disable=SC2016
     printf '    COMPREPLY=($(compgen -W "$words" -- "$file") $(compgen -f -- "$file"))\n}\n'
     printf 'complete -o filenames -F _sessrec sessrec\n'
 }
 
 zsh_completion() {
-    printf '#compdef sessrec\nif (( CURRENT == 2 )); then\n    compadd -- %s help\n    return\nfi\n' "$(echo $commands)"
+    printf '#compdef sessrec\nif (( CURRENT == 2 )); then\n    compadd -- %s help\n    return\nfi\n' \
+        "$(echo $commands)"
     # shellcheck disable=SC2016
     printf 'case $words[2] in\n'
     for command in $commands; do printf '%s) compadd -- %s ;;\n' "$command" "$(options "$command")"; done

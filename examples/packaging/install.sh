@@ -1,16 +1,18 @@
 #!/bin/sh
-# install.sh install|uninstall: what `make install` and `make uninstall` do. From the environment: PREFIX (default
-# /usr/local), DESTDIR (put before every path, for packagers), BUILD (where `make` built), CC, CFLAGS, CPPFLAGS, LDFLAGS.
+# install.sh install|uninstall: what `make install` and `make uninstall` do. From the environment: PREFIX
+# (default /usr/local), DESTDIR (put before every path, for packagers), BUILD (where `make` built), CC,
+# CFLAGS, CPPFLAGS, LDFLAGS.
 #
 # Installed are the header; a static and a shared library, for those who would rather link than define
-# SESSREC_IMPLEMENTATION; sessrec.pc for pkg-config; a CMake package; the command line with its man page and shell
-# completion, both made from what `sessrec help` prints.
+# SESSREC_IMPLEMENTATION; sessrec.pc for pkg-config; a CMake package; the command line with its man page and
+# shell completion, both made from what `sessrec help` prints.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/examples/packaging
 PREFIX=${PREFIX:-/usr/local} DESTDIR=${DESTDIR:-} BUILD=${BUILD:-build} CC=${CC:-cc}
-case $PREFIX in /*) ;; *) echo "make install: PREFIX must be an absolute path, it is \"$PREFIX\""; exit 1 ;; esac
+case $PREFIX in /*) ;; *) echo "make install: PREFIX must be an absolute path, it is \"$PREFIX\""
+exit 1 ;; esac
 case $BUILD in /*) ;; *) BUILD=$root/$BUILD ;; esac
 
 number() { awk -v name="SESSREC_VERSION_$1" '$1 == "#define" && $2 == name { print $3 }' "$root/sessrec.h"; }
@@ -81,7 +83,8 @@ install() {
 
 uninstall() {
     for file in $files; do rm -f "$DESTDIR$PREFIX/$file"; done
-    for folder in lib/cmake/sessrec share/doc/sessrec; do rmdir "$DESTDIR$PREFIX/$folder" 2>/dev/null || :; done
+    for folder in lib/cmake/sessrec share/doc/sessrec; do rmdir "$DESTDIR$PREFIX/$folder" 2>/dev/null || :
+    done
     echo "sessrec is no longer in $DESTDIR$PREFIX"
 }
 

@@ -1,4 +1,5 @@
-"""What cffi needs to compile sessrec.h: its declarations, taken from the header itself so that they cannot differ from it."""
+"""What cffi needs to compile sessrec.h: its declarations, taken from the header itself so that they cannot
+differ from it."""
 import re
 import sys
 from pathlib import Path

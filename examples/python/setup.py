@@ -1,4 +1,5 @@
-"""Builds the extension from sessrec.h, which lies two folders up in a checkout and beside this file in a source package."""
+"""Builds the extension from sessrec.h, which lies two folders up in a checkout and beside this file in a
+source package."""
 import re
 import sys
 from pathlib import Path

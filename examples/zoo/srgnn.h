@@ -1,8 +1,8 @@
 // srgnn.h - SR-GNN: session-based recommendation with graph neural networks (Wu et al., AAAI 2019)
 //
 // The clicks so far are a graph: a node for each distinct item, an edge for each step from one to the next.
-//     a  = [Ai (v Wi + bi), Ao (v Wo + bo)]           v [nodes,H]: vectors of the items; Ai, Ao: edges that come
-//                                                     in and go out, each row divided by its sum
+//     a  = [Ai (v Wi + bi), Ao (v Wo + bo)]           v [nodes,H]: vectors of the items; Ai, Ao: edges that
+//                                                     come in and go out, each row divided by its sum
 //     v' = GRU(a, v)                                  the library's own, one step
 //     a_j = q . sigmoid(v'_last W1 + v'_j W2 + c)     for each click j
 //     h   = [v'_last, sum of a_j v'_j] W3             scores = h E^T + b

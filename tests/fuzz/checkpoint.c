@@ -12,7 +12,8 @@ static void sessrec_fuzz_begin(void) {
     config.optimizer.kind = SESSREC_ADAM;
     config.optimizer.learning_rate = 0.01f;
     // Memory where the system has a file system in it: a checkpoint is read from a path.
-    snprintf(path, sizeof path, "%s/sessrec-fuzz-%ld", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm", (long)getpid());
+    snprintf(path, sizeof path, "%s/sessrec-fuzz-%ld", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm",
+             (long)getpid());
 }
 
 static void sessrec_fuzz_seal(uint8_t *data, size_t size) {
@@ -20,7 +21,8 @@ static void sessrec_fuzz_seal(uint8_t *data, size_t size) {
 }
 static size_t sessrec_fuzz_example(uint8_t *data, size_t room) {
     sessrec_trainer *trainer = NULL;
-    MUST(!sessrec_trainer_create(&config, log_with_users, &trainer, NULL) && !sessrec_trainer_write(trainer, path, NULL));
+    MUST(!sessrec_trainer_create(&config, log_with_users, &trainer, NULL) &&
+         !sessrec_trainer_write(trainer, path, NULL));
     FILE *file = fopen(path, "rb");
     MUST(file);
     const size_t size = fread(data, 1, room, file);

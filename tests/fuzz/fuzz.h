@@ -1,5 +1,6 @@
-// fuzz.h - what the fuzz targets share. Each target is one file with sessrec_fuzz(); libFuzzer calls it with inputs that
-// reach new code (make fuzz), or main() below with the files of the corpus (make test), which needs no special compiler.
+// fuzz.h - what the fuzz targets share. Each target is one file with sessrec_fuzz(); libFuzzer calls it with
+// inputs that reach new code (make fuzz), or main() below with the files of the corpus (make test), which
+// needs no special compiler.
 #ifndef SESSREC_FUZZ_H
 #define SESSREC_FUZZ_H
 
@@ -13,7 +14,8 @@
 #define MUST(condition) \
     ((condition) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition), abort()))
 
-// Input as a stream of choices: its last byte first, so that a text remains a text; zeros when there are no more.
+// Input as a stream of choices: its last byte first, so that a text remains a text; zeros when there are no
+// more.
 typedef struct choices {
     const uint8_t *at;
     size_t left;
@@ -24,8 +26,8 @@ static inline int32_t choose(choices *input, int32_t n) {
 }
 
 // ---- archives: models and checkpoints ----
-// Their checksums would stop every changed byte at the door. The mutator seals what it changed, so that the checks
-// behind the checksums are the ones that are tried.
+// Their checksums would stop every changed byte at the door. The mutator seals what it changed, so that the
+// checks behind the checksums are the ones that are tried.
 
 static inline uint32_t crc_of(uint32_t sum, const uint8_t *at, size_t size) {  // CRC-32C, bit by bit
     sum = ~sum;
@@ -46,7 +48,8 @@ static inline void put_number(uint8_t *at, uint64_t value, int bytes) {
     for (int i = 0; i < bytes; ++i) at[i] = (uint8_t)(value >> 8 * i);
 }
 
-// The file format of the manual: a header of 64 bytes, records of 64, the checksum of a section at 20 in its record.
+// The file format of the manual: a header of 64 bytes, records of 64, the checksum of a section at 20 in its
+// record.
 static inline void seal_archive(uint8_t *file, size_t size) {
     if (size < 64) return;
     uint64_t sections = get_number(file + 24, 4);
@@ -68,7 +71,8 @@ static inline sessrec_log *small_log(int users) {
     MUST(!sessrec_log_create(NULL, &log, NULL));
     for (int visit = 0; visit < 6; ++visit)
         for (int click = 0; visits[visit][click]; ++click)
-            MUST(!sessrec_log_add_numbers(log, users ? visit % 2 : -1, visit, visits[visit][click], 100 * visit + click));
+            MUST(!sessrec_log_add_numbers(log, users ? visit % 2 : -1, visit, visits[visit][click],
+                                          100 * visit + click));
     MUST(!sessrec_log_finish(log, NULL));
     return log;
 }

@@ -1,5 +1,5 @@
-// log.c - a click log from anybody: the last bytes choose how it is read, the rest is its text. Whatever is read is then
-// filtered, cut and split, and what is written is read back as the same events.
+// log.c - a click log from anybody: the last bytes choose how it is read, the rest is its text. Whatever is
+// read is then filtered, cut and split, and what is written is read back as the same events.
 #include "fuzz.h"
 
 static const char *const COLUMNS[8] = {"SessionId", "ItemId", "Time", "UserId", "1", "2", "3,1", ""};
@@ -9,8 +9,8 @@ static void sessrec_fuzz_seal(uint8_t *data, size_t size) {
     (void)data, (void)size;
 }
 static size_t sessrec_fuzz_example(uint8_t *data, size_t room) {
-    static const char text[] =
-        "SessionId\tItemId\tTime\tUserId\n1\ta\t100\tu\n1\t\"b\"\"c\"\t2014-04-07T10:51:09.277Z\tu\n2\ta\t300.5\tv\n";
+    static const char text[] = "SessionId\tItemId\tTime\tUserId\n1\ta\t100\tu\n"
+                               "1\t\"b\"\"c\"\t2014-04-07T10:51:09.277Z\tu\n2\ta\t300.5\tv\n";
     MUST(sizeof text <= room);
     memcpy(data, text, sizeof text - 1);
     return sizeof text - 1;
@@ -72,7 +72,8 @@ static void sessrec_fuzz(const uint8_t *data, size_t size) {
     }
     sessrec_log_destroy(before);
     sessrec_log_destroy(after);
-    if (sessrec_log_contents(log).session_users && !sessrec_log_split_last_session(log, &before, &after, NULL)) {
+    if (sessrec_log_contents(log).session_users &&
+        !sessrec_log_split_last_session(log, &before, &after, NULL)) {
         check_log(before);
         check_log(after);
         sessrec_log_destroy(before);

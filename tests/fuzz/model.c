@@ -1,5 +1,5 @@
-// model.c - a model file from anybody. One that is accepted has finite weights, recommends items that it has, and is written
-// as the same bytes.
+// model.c - a model file from anybody. One that is accepted has finite weights, recommends items that it has,
+// and is written as the same bytes.
 #include "fuzz.h"
 
 static void sessrec_fuzz_begin(void) {}

@@ -1,5 +1,5 @@
-// state.c - the state of a session or of a user from anybody, for a model that is ours. One that is accepted goes on, and is
-// exported as the same bytes.
+// state.c - the state of a session or of a user from anybody, for a model that is ours. One that is accepted
+// goes on, and is exported as the same bytes.
 #include "fuzz.h"
 
 static sessrec_model *model;

@@ -1,4 +1,5 @@
-"""Conan recipe: `conan create examples/packaging/conan` from a checkout. The header alone is packaged; link nothing."""
+"""Conan recipe: `conan create examples/packaging/conan` from a checkout. The header alone is packaged; link
+nothing."""
 import os
 import re
 
@@ -21,7 +22,8 @@ class SessrecConan(ConanFile):
 
     def set_version(self):
         text = load(self, os.path.join(self._checkout, "sessrec.h"))
-        numbers = [re.search(rf"#define SESSREC_VERSION_{part} (\d+)", text) for part in ("MAJOR", "MINOR", "PATCH")]
+        numbers = [re.search(rf"#define SESSREC_VERSION_{part} (\d+)", text) for part in ("MAJOR", "MINOR",
+                "PATCH")]
         self.version = ".".join(number.group(1) for number in numbers)
 
     def export_sources(self):

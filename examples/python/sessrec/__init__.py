@@ -5,7 +5,8 @@
 >>> model.recommend(["grinder", "beans"], k=5)
 [('filter', 3.1), ('scale', 2.7), ...]
 
-Options of training have the names of the command line (`sessrec help train`) with _ for -: loss="bpr-max", dropout_hidden=0.2.
+Options of training have the names of the command line (`sessrec help train`) with _ for -: loss="bpr-max",
+dropout_hidden=0.2.
 """
 from ._log import Log, SessrecError
 from ._model import Model, Report, Session, User, options

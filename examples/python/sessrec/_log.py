@@ -10,7 +10,8 @@ from ._library import ffi, lib
 
 
 class SessrecError(Exception):
-    """What the library says when a call fails; `code` is its name for the kind of failure, `line` that of a log, or 0."""
+    """What the library says when a call fails; `code` is its name for the kind of failure, `line` that of a
+    log, or 0."""
 
     def __init__(self, text: str, code: str = "", line: int = 0):
         super().__init__(f"line {line}: {text}" if line else text)
@@ -34,7 +35,8 @@ def check(result: int, err: Any = None) -> None:
 
 
 def _numbers(column: Any) -> Tuple[np.ndarray, Optional[np.ndarray]]:
-    """Integer ids as they are; of others, numbers in the order of appearance and the texts that they stand for."""
+    """Integer ids as they are; of others, numbers in the order of appearance and the texts that they stand
+    for."""
     values = np.asarray(column)
     if values.dtype.kind in "iub":
         return np.ascontiguousarray(values, dtype=np.int64), None
@@ -53,14 +55,16 @@ def _seconds(column: Any) -> np.ndarray:
 
 
 class Log:
-    """A log of clicks, grouped into sessions that are in the order of time. It does not change after it is made."""
+    """A log of clicks, grouped into sessions that are in the order of time. It does not change after it is
+    made."""
 
     def __init__(self, handle: Any):
         self._handle = ffi.gc(handle, lib.sessrec_log_destroy)
 
     @classmethod
     def read(cls, path: Any, items_of: Any = None, **columns: Any) -> "Log":
-        """Reads a CSV, TSV or JSON-lines file. Columns and the like have the names of sessrec_log_format: item_column="sku"."""
+        """Reads a CSV, TSV or JSON-lines file. Columns and the like have the names of sessrec_log_format:
+        item_column="sku"."""
         form = ffi.new("sessrec_log_format *", lib.sessrec_log_format_default())
         texts = []
         for name, value in columns.items():
@@ -77,8 +81,10 @@ class Log:
         return cls(out[0])
 
     @classmethod
-    def from_arrays(cls, sessions: Any, items: Any, times: Any, users: Any = None, items_of: Any = None) -> "Log":
-        """Makes a log of arrays of the same length. Ids are integers or texts; times are seconds or datetime64."""
+    def from_arrays(cls, sessions: Any, items: Any, times: Any, users: Any = None,
+                    items_of: Any = None) -> "Log":
+        """Makes a log of arrays of the same length. Ids are integers or texts; times are seconds or
+        datetime64."""
         session, _ = _numbers(sessions)
         time = _seconds(times)
         item, texts = _numbers(items)
@@ -110,15 +116,18 @@ class Log:
                    user: Optional[str] = None, items_of: Any = None) -> "Log":
         """Makes a log of a DataFrame of pandas or polars."""
         column = lambda name: frame[name].to_numpy()  # noqa: E731
-        return cls.from_arrays(column(session), column(item), column(time), None if user is None else column(user), items_of)
+        return cls.from_arrays(column(session), column(item), column(time), None if user is None
+                               else column(user), items_of)
 
     @classmethod
     def of(cls, clicks: Any, items_of: Any = None) -> "Log":
-        """A log of whatever is one: a Log, a DataFrame with the default column names, or the path of a file."""
+        """A log of whatever is one: a Log, a DataFrame with the default column names, or the path of a
+        file."""
         if isinstance(clicks, Log):
             return clicks
         if hasattr(clicks, "columns"):
-            return cls.from_frame(clicks, user="UserId" if "UserId" in clicks.columns else None, items_of=items_of)
+            return cls.from_frame(clicks, user="UserId" if "UserId" in clicks.columns else None,
+                                  items_of=items_of)
         return cls.read(clicks, items_of=items_of)
 
     @property
@@ -139,9 +148,11 @@ class Log:
 
     @property
     def items(self) -> np.ndarray:
-        """The item of each event, as a number from 0: the library's own array, not a copy. Keep the log while you use it."""
+        """The item of each event, as a number from 0: the library's own array, not a copy. Keep the log while
+        you use it."""
         view = self._view
-        array = np.frombuffer(ffi.buffer(view.items, 4 * view.event_count), dtype=np.int32) if view.event_count else np.empty(0, np.int32)
+        array = np.frombuffer(ffi.buffer(view.items, 4 * view.event_count),
+                              dtype=np.int32) if view.event_count else np.empty(0, np.int32)
         array.flags.writeable = False
         return array
 
@@ -168,4 +179,5 @@ class Log:
 
     def __repr__(self) -> str:
         view = self._view
-        return f"<sessrec.Log: {view.event_count} clicks on {view.item_count} items in {view.session_count} sessions>"
+        return (f"<sessrec.Log: {view.event_count} clicks on {view.item_count} items in "
+                f"{view.session_count} sessions>")

@@ -14,7 +14,8 @@ from ._log import Log, check, error
 # ---- options -----------------------------------------------------------------------------------------------
 
 def options(**given: Any) -> Any:
-    """A sessrec_config with the defaults and what is given; names are those of the command line with _ for -."""
+    """A sessrec_config with the defaults and what is given; names are those of the command line with _ for
+    -."""
     config, err = ffi.new("sessrec_config *", lib.sessrec_config_default()), error()
     for name, value in given.items():
         if isinstance(value, bool):
@@ -38,9 +39,11 @@ class _Progress:
             done = progress.epoch * progress.steps + progress.step
             self.bar.update(max(0, done - self.done))
             self.done = max(self.done, done)
-            self.bar.set_postfix_str(f"epoch {progress.epoch + 1}/{progress.epochs}, loss {progress.loss:.4f}", refresh=False)
+            self.bar.set_postfix_str(f"epoch {progress.epoch + 1}/{progress.epochs}, "
+                                     f"loss {progress.loss:.4f}", refresh=False)
             return 0
-        except BaseException as stopped:  # a Python exception cannot cross C: it is raised when training has returned
+        # a Python exception cannot cross C: it is raised when training has returned
+        except BaseException as stopped:
             self.error = stopped
             return 1
 
@@ -59,7 +62,8 @@ def sessrec_python_event(user: Any, event: Any) -> None:
 
 @dataclass
 class Report:
-    """Metrics by cutoff: report.recall[20]. `ranks` has a row for each event: session, position, input, target, rank."""
+    """Metrics by cutoff: report.recall[20]. `ranks` has a row for each event: session, position, input,
+    target, rank."""
 
     event_count: int
     session_count: int
@@ -90,7 +94,8 @@ class Session:
         else:
             size = lib.sessrec_session_shared_size(model._handle, remember)
             self._memory = ffi.new("unsigned char[]", size)
-            check(lib.sessrec_session_init_shared(model._handle, remember, scratch, self._memory, size, out, err), err)
+            check(lib.sessrec_session_init_shared(model._handle, remember, scratch, self._memory, size, out,
+                                                  err), err)
         self._handle = out[0]
 
     def click(self, item: Any) -> bool:
@@ -99,7 +104,8 @@ class Session:
         check(lib.sessrec_session_click_id(self._handle, str(item).encode(), known))
         return known[0] >= 0
 
-    def recommend(self, k: int = 20, allow_seen: bool = False, candidates: Optional[Iterable[Any]] = None) -> List[Tuple[str, float]]:
+    def recommend(self, k: int = 20, allow_seen: bool = False,
+                  candidates: Optional[Iterable[Any]] = None) -> List[Tuple[str, float]]:
         """The k best items and their scores, the best first; of `candidates` only, if they are given."""
         query = ffi.new("sessrec_query *", lib.sessrec_query_default())
         query.k, query.skip_seen = k, 0 if allow_seen else 1
@@ -163,7 +169,8 @@ class User:
 # ---- models ------------------------------------------------------------------------------------------------
 
 class Model:
-    """A trained model. It never changes, and may be used by any number of threads; training releases the GIL."""
+    """A trained model. It never changes, and may be used by any number of threads; training releases the
+    GIL."""
 
     def __init__(self, handle: Any):
         self._handle = ffi.gc(handle, lib.sessrec_model_destroy)
@@ -172,11 +179,14 @@ class Model:
 
     @classmethod
     def fit(cls, clicks: Any, validation: Any = None, progress: bool = False, **given: Any) -> "Model":
-        """Trains on a Log, a DataFrame or a file. With a validation log the weights of the best epoch are returned."""
+        """Trains on a Log, a DataFrame or a file. With a validation log the weights of the best epoch are
+        returned."""
         return cls._train(Log.of(clicks), validation, progress, options(**given))
 
-    def partial_fit(self, clicks: Any, validation: Any = None, progress: bool = False, **given: Any) -> "Model":
-        """A new model that has also learned from these clicks. Its shape is this model's; new items are added."""
+    def partial_fit(self, clicks: Any, validation: Any = None, progress: bool = False,
+                    **given: Any) -> "Model":
+        """A new model that has also learned from these clicks. Its shape is this model's; new items are
+        added."""
         config = options(**{"epochs": 1, **given})
         info = self.info
         config.layer_count, config.embedding, config.gru = info.layer_count, info.embedding, info.gru
@@ -285,11 +295,13 @@ class Model:
             sessions.append(Session(self, min(len(clicks), 65536), scratch[0]))
             for item in clicks:
                 sessions[-1].click(item)
-            requests[i].session, requests[i].query, requests[i].out = sessions[-1]._handle, query, best + i * k
+            requests[i].session, requests[i].query = sessions[-1]._handle, query
+            requests[i].out = best + i * k
         check(lib.sessrec_sessions_recommend(scratch[0], requests, len(visits)))
         return [self._named(best + i * k, requests[i].count) for i in range(len(visits))]
 
-    def evaluate(self, log: Any, cutoffs: Sequence[int] = (1, 5, 10, 20), ties: str = "conservative", ranks: bool = False,
+    def evaluate(self, log: Any, cutoffs: Sequence[int] = (1, 5, 10, 20), ties: str = "conservative",
+                 ranks: bool = False,
                  threads: int = 0) -> Report:
         """Ranks the next item of every event against the whole catalogue."""
         config = ffi.new("sessrec_eval_config *", lib.sessrec_eval_config_default())
@@ -350,4 +362,5 @@ class Model:
 
     def __repr__(self) -> str:
         info = self.info
-        return f"<sessrec.Model: {info.item_count} items, layers {[info.hidden[i] for i in range(info.layer_count)]}>"
+        layers = [info.hidden[i] for i in range(info.layer_count)]
+        return f"<sessrec.Model: {info.item_count} items, layers {layers}>"

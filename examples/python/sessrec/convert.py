@@ -1,8 +1,9 @@
 """Weights in and out: PyTorch, ONNX, safetensors, TSV.
 
-PyTorch's GRU is the form reset-after, with another convention: its update gate z says how much of the old state stays, ours how
-much of the candidate comes in, so ours is 1 - z, and 1 - sigmoid(a) = sigmoid(-a): the z rows of both matrices and biases change
-sign. Its matrices have a row for each output, ours a row for each input.
+PyTorch's GRU is the form reset-after, with another convention: its update gate z says how much of the old
+state stays, ours how much of the candidate comes in, so ours is 1 - z, and 1 - sigmoid(a) = sigmoid(-a): the
+z rows of both matrices and biases change sign. Its matrices have a row for each output, ours a row for each
+input.
 """
 from __future__ import annotations
 
@@ -21,11 +22,14 @@ FORMS = ("reset-before", "reset-after")
 
 # ---- models from arrays ------------------------------------------------------------------------------------
 
-def from_arrays(tensors: Mapping[str, Any], item_ids: Sequence[Any], gru: str = "reset-after", support: Optional[Any] = None) -> Model:
-    """A model of matrices with the library's names and shapes (manual, sessrec_model_tensor): "Wy" [V,H], "By" [V,1], "E" [V,D],
-    "L0.W" [D,3H], "L0.U" [H,3H], "L0.b" [1,3H], "L0.c" [1,3H] and so on. support: clicks of each item, for popularity."""
+def from_arrays(tensors: Mapping[str, Any], item_ids: Sequence[Any], gru: str = "reset-after",
+                support: Optional[Any] = None) -> Model:
+    """A model of matrices with the library's names and shapes (manual, sessrec_model_tensor): "Wy" [V,H],
+    "By" [V,1], "E" [V,D], "L0.W" [D,3H], "L0.U" [H,3H], "L0.b" [1,3H], "L0.c" [1,3H] and so on. support:
+    clicks of each item, for popularity."""
     item_count, layers = len(item_ids), sum(name.endswith(".U") and name[0] == "L" for name in tensors)
-    config = options(gru=gru, layers=[np.shape(tensors[f"L{layer}.U"])[0] for layer in range(layers)], negatives=0)
+    config = options(gru=gru, layers=[np.shape(tensors[f"L{layer}.U"])[0] for layer in range(layers)],
+                     negatives=0)
     if "E" in tensors:
         config.embedding, config.embedding_width = EMBEDDINGS.index("separate"), np.shape(tensors["E"])[1]
     elif np.shape(tensors["L0.W"])[0] != np.shape(tensors["Wy"])[1]:
@@ -33,11 +37,14 @@ def from_arrays(tensors: Mapping[str, Any], item_ids: Sequence[Any], gru: str = 
     if "U0.U" in tensors:
         config.user_hidden = np.shape(tensors["U0.U"])[0]
         config.user_mode = 1 if "C0.W" in tensors else 0
-    # A trainer numbers items in the order of their first click: one session of all of them is a log to make it from.
+    # A trainer numbers items in the order of their first click: one session of all of them is a log to make
+    # it from.
     counts = np.ones(item_count, dtype=np.int64) if support is None else np.asarray(support, dtype=np.int64)
     clicks = np.repeat(np.arange(item_count), np.maximum(counts, 1))
-    log = Log.from_arrays(np.zeros(len(clicks), dtype=np.int64), np.asarray([str(i) for i in item_ids])[clicks],
-                          np.arange(len(clicks), dtype=np.float64), np.zeros(len(clicks), dtype=np.int64) if config.user_hidden else None)
+    log = Log.from_arrays(np.zeros(len(clicks), dtype=np.int64),
+                          np.asarray([str(i) for i in item_ids])[clicks],
+                          np.arange(len(clicks), dtype=np.float64), np.zeros(len(clicks), dtype=np.int64)
+                          if config.user_hidden else None)
     out, err = ffi.new("sessrec_trainer **"), error()
     check(lib.sessrec_trainer_create(config, log._handle, out, err), err)
     trainer = ffi.gc(out[0], lib.sessrec_trainer_destroy)
@@ -66,20 +73,24 @@ def _other_z(matrix: np.ndarray) -> np.ndarray:
     return changed
 
 
-def from_torch(state: Mapping[str, Any], item_ids: Sequence[Any], output: str = "Wy.weight", bias: str = "By.weight",
+def from_torch(state: Mapping[str, Any], item_ids: Sequence[Any], output: str = "Wy.weight",
+               bias: str = "By.weight",
                embedding: str = "E.weight", layer: str = "G.{}", support: Optional[Any] = None) -> Model:
-    """A model of a PyTorch state dict: an output table [V,H], a bias [V] or [V,1], GRU cells `layer` with weight_ih [3H,D],
-    weight_hh [3H,H], bias_ih, bias_hh (or torch.nn.GRU's weight_ih_l0 and so on, with layer="gru"), and, unless input and output
-    share a table, an embedding [V,D]. item_ids has the id of each row, as a list or as the authors' item map (id -> row)."""
+    """A model of a PyTorch state dict: an output table [V,H], a bias [V] or [V,1], GRU cells `layer` with
+    weight_ih [3H,D], weight_hh [3H,H], bias_ih, bias_hh (or torch.nn.GRU's weight_ih_l0 and so on, with
+    layer="gru"), and, unless input and output share a table, an embedding [V,D]. item_ids has the id of each
+    row, as a list or as the authors' item map (id -> row)."""
     if isinstance(item_ids, Mapping) or hasattr(item_ids, "items"):
         rows = dict(item_ids.items())
         item_ids = sorted(rows, key=rows.get)
-    state = {name: np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=np.float32)
+    state = {name: np.asarray(values.detach().cpu() if hasattr(values, "detach") else values,
+                              dtype=np.float32)
              for name, values in state.items()}
 
     def find(name: str) -> Optional[np.ndarray]:
         """By its whole name, or where a module around it puts something in front."""
-        return next((values for other, values in state.items() if other == name or other.endswith("." + name)), None)
+        return next((values for other, values in state.items() if other == name
+                     or other.endswith("." + name)), None)
 
     tensors: Dict[str, np.ndarray] = {"Wy": find(output)}
     if tensors["Wy"] is None:
@@ -112,14 +123,16 @@ def to_torch(model: Model) -> Dict[str, Any]:
     for layer in range(model.info.layer_count):
         for name, ours in (("weight_ih", "W"), ("weight_hh", "U"), ("bias_ih", "b"), ("bias_hh", "c")):
             values = arrays[f"L{layer}.{ours}"]
-            state[f"G.{layer}.{name}"] = _other_z(values.T if values.shape[0] > 1 or ours in "WU" else values[0])
+            state[f"G.{layer}.{name}"] = _other_z(values.T if values.shape[0] > 1 or ours in "WU"
+                                                  else values[0])
     return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in state.items()}
 
 
 # ---- ONNX --------------------------------------------------------------------------------------------------
 
 def to_onnx(model: Model, path: Any) -> None:
-    """One click as an ONNX graph: item [N] int64 and hidden0 .. [N,H] in, scores [N,V] and the new hidden states out."""
+    """One click as an ONNX graph: item [N] int64 and hidden0 .. [N,H] in, scores [N,V] and the new hidden
+    states out."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -151,7 +164,8 @@ def to_onnx(model: Model, path: Any) -> None:
         for number, name in enumerate("rzn"):
             W, U, b = (gate(layer, name, number, matrix) for matrix in "WUb")
             gates[name] = (op("Add", op("Gather", W, "item") if not x else op("MatMul", x, W), b), U)
-        r, z = (op("Sigmoid", op("Add", gates[name][0], _recurrent(op, gate, arrays, layer, name, number, h, gates[name][1])))
+        r, z = (op("Sigmoid", op("Add", gates[name][0], _recurrent(op, gate, arrays, layer, name, number, h,
+                gates[name][1])))
                 for number, name in enumerate("rz"))
         if FORMS[info.gru] == "reset-before":
             past = op("MatMul", op("Mul", r, h), gates["n"][1])
@@ -162,10 +176,12 @@ def to_onnx(model: Model, path: Any) -> None:
         outputs.append(helper.make_tensor_value_info(x, TensorProto.FLOAT, ["N", info.hidden[layer]]))
     scores = op("Add", op("MatMul", x, "WyT"), "By", out="scores")
     inputs = [helper.make_tensor_value_info("item", TensorProto.INT64, ["N"])]
-    inputs += [helper.make_tensor_value_info(f"hidden{i}", TensorProto.FLOAT, ["N", info.hidden[i]]) for i in range(info.layer_count)]
+    inputs += [helper.make_tensor_value_info(f"hidden{i}", TensorProto.FLOAT, ["N", info.hidden[i]])
+               for i in range(info.layer_count)]
     outputs.insert(0, helper.make_tensor_value_info(scores, TensorProto.FLOAT, ["N", info.item_count]))
     graph = helper.make_graph(nodes, "sessrec", inputs, outputs,
-                              [numpy_helper.from_array(np.ascontiguousarray(values), name) for name, values in constants.items()])
+                              [numpy_helper.from_array(np.ascontiguousarray(values), name) for name,
+                               values in constants.items()])
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     helper.set_model_props(made, {"item_ids": json.dumps(model.item_ids)})
     onnx.checker.check_model(made)
@@ -185,7 +201,8 @@ def to_safetensors(model: Model, path: Any) -> None:
     from safetensors.numpy import save_file
 
     support: List[int] = [lib.sessrec_model_support(model._handle, item) for item in range(model.item_count)]
-    save_file(to_arrays(model), str(path), {"sessrec": "1", "gru": FORMS[model.info.gru], "item_ids": json.dumps(model.item_ids),
+    save_file(to_arrays(model), str(path), {"sessrec": "1", "gru": FORMS[model.info.gru],
+                                            "item_ids": json.dumps(model.item_ids),
                                             "support": json.dumps(support)})
 
 
@@ -196,7 +213,8 @@ def from_safetensors(path: Any) -> Model:
         facts = file.metadata() or {}
         if facts.get("sessrec") != "1":
             raise ValueError(f"{path} was not written by sessrec.convert.to_safetensors")
-        return from_arrays({name: file.get_tensor(name) for name in file.keys()}, json.loads(facts["item_ids"]), facts["gru"],
+        return from_arrays({name: file.get_tensor(name) for name in file.keys()},
+                           json.loads(facts["item_ids"]), facts["gru"],
                            json.loads(facts["support"]))
 
 

@@ -35,7 +35,8 @@ def test_onnx_gives_the_same_scores(model, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     convert.to_onnx(model, tmp_path / "m.onnx")
     run = runtime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
-    state = {f"hidden{i}": np.zeros((1, model.info.hidden[i]), np.float32) for i in range(model.info.layer_count)}
+    state = {f"hidden{i}": np.zeros((1, model.info.hidden[i]), np.float32)
+             for i in range(model.info.layer_count)}
     session = model.session()
     for click in ("grinder", "beans", "filter"):
         scores, *hidden = run.run(None, {"item": np.array([model.item(click)]), **state})
@@ -57,7 +58,8 @@ def test_pytorch_there_and_back(model):
     x = state.get("E.weight", state["Wy.weight"])[model.item("kettle")][None]
     for layer in range(model.info.layer_count):
         cell = torch.nn.GRUCell(x.shape[1], model.info.hidden[layer])
-        cell.load_state_dict({name.split(".")[2]: values for name, values in state.items() if name.startswith(f"G.{layer}.")})
+        cell.load_state_dict({name.split(".")[2]: values for name, values in state.items()
+                              if name.startswith(f"G.{layer}.")})
         x = cell(x, torch.zeros(1, model.info.hidden[layer]))
     scores = (x @ state["Wy.weight"].T + state["By.weight"].T)[0].detach().numpy()
     for item, score in model.recommend(["kettle"], 9, allow_seen=True):

@@ -7,7 +7,8 @@ import pytest
 import sessrec
 
 SMALL = dict(layers=16, epochs=5, batch=8, negatives=16, threads=1)
-ROUTES = (("grinder", "beans", "filter", "mug"), ("kettle", "tea", "honey", "cup"), ("beans", "scale", "filter", "mug"))
+ROUTES = (("grinder", "beans", "filter", "mug"), ("kettle", "tea", "honey", "cup"),
+          ("beans", "scale", "filter", "mug"))
 
 
 def shop(visits=300, first=0):
@@ -36,8 +37,10 @@ def test_integers_are_ids_as_they_are():
 def test_a_frame_of_pandas_is_the_same_log():
     pandas = pytest.importorskip("pandas")
     session, item, time = shop(30)
-    frame = pandas.DataFrame({"SessionId": session, "ItemId": item, "Time": pandas.to_datetime(time, unit="s")})
-    assert np.array_equal(sessrec.Log.from_frame(frame).items, sessrec.Log.from_arrays(session, item, time).items)
+    frame = pandas.DataFrame({"SessionId": session, "ItemId": item, "Time": pandas.to_datetime(time,
+            unit="s")})
+    assert np.array_equal(sessrec.Log.from_frame(frame).items, sessrec.Log.from_arrays(session, item,
+            time).items)
 
 
 def test_what_is_written_is_read_as_the_same(tmp_path):
@@ -72,7 +75,8 @@ def test_a_session_goes_on_where_its_bytes_were_restored(model):
 
 
 def test_candidates_and_what_was_seen(model):
-    assert {item for item, _ in model.recommend(["kettle"], candidates=["mug", "cup", "unheard of"])} == {"mug", "cup"}
+    assert {item for item, _ in model.recommend(["kettle"],
+                                                candidates=["mug", "cup", "unheard of"])} == {"mug", "cup"}
     assert "kettle" not in dict(model.recommend(["kettle"], k=20))
     assert "kettle" in dict(model.recommend(["kettle"], k=20, allow_seen=True))
 
@@ -101,7 +105,8 @@ def test_the_same_seed_is_the_same_model_for_any_number_of_threads():
 def test_partial_fit_keeps_items_and_adds_new_ones(model):
     session, item, time = shop(60, first=2000)
     item[3::4] = "saucer"
-    later = model.partial_fit(sessrec.Log.from_arrays(session, item, time, items_of=model), batch=8, negatives=16)
+    later = model.partial_fit(sessrec.Log.from_arrays(session, item, time, items_of=model), batch=8,
+                              negatives=16)
     assert later.item_count == model.item_count + 1 and later.item("kettle") == model.item("kettle")
 
 
@@ -114,7 +119,8 @@ def test_an_option_that_is_none_is_named():
 
 def test_progress_stops_with_its_exception(monkeypatch):
     pytest.importorskip("tqdm")
-    monkeypatch.setattr("sessrec._model._Progress.__call__", lambda self, progress: (setattr(self, "error", KeyboardInterrupt()), 1)[1])
+    monkeypatch.setattr("sessrec._model._Progress.__call__", lambda self,
+                        progress: (setattr(self, "error", KeyboardInterrupt()), 1)[1])
     with pytest.raises(KeyboardInterrupt):
         sessrec.Model.fit(sessrec.Log.from_arrays(*shop()), progress=True, **SMALL)
 
