@@ -425,15 +425,18 @@ mutate 'a chain does not back off' golden \
 mutate 'weights of clicks count from the oldest' 'golden test_scorers' \
     'clicks->items[clicks->count - 1 - d], before' 'clicks->items[d], before'
 mutate 'of equally similar sessions the older is the neighbor' 'golden test_scorers' \
-    'if (sim > 0 && sessrec__before((float)sim, INT32_MAX - session, work->neighbors))' 'if (sim > 0 && (float)sim >= work->neighbors->score)'
+    'if (sim > 0 && sessrec__before((float)sim, INT32_MAX - session, work->neighbors))' \
+    'if (sim > 0 && (float)sim >= work->neighbors->score)'
 mutate 'an item that is not listed ties with the others' test_scorers \
-    'if (!(value > -INFINITY)) e->tally[at].higher = items - 1;' 'if (!(value > -INFINITY)) e->tally[at].higher = listed;'
+    'if (!(value > -INFINITY)) e->tally[at].higher = items - 1;' \
+    'if (!(value > -INFINITY)) e->tally[at].higher = listed;'
 mutate 'a late session gets the last number' test_scorers \
     'while (place > 0 && knn->ends[place - 1] > time) --place;' ''
 mutate 'a full list of sessions keeps its oldest' test_scorers \
     'memmove(sessions, sessions + 1, (size_t)place * sizeof *sessions);' ''
 mutate 'a group may have one item more' test_scorers \
-    'if (members < query->group_limit || group < 0) return 0;' 'if (members <= query->group_limit || group < 0) return 0;'
+    'if (members < query->group_limit || group < 0) return 0;' \
+    'if (members <= query->group_limit || group < 0) return 0;'
 mutate 'the sessions of a file need not rise' test_scorers \
     'knn->ends[s] < knn->ends[s - 1]' '0'
 mutate 'a user forgets what he clicked' 'golden test_baselines' \
