@@ -9690,7 +9690,7 @@ static sessrec_result sessrec__find_option(const sessrec_config *config, const c
 }
 
 SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes) {
-    static sessrec_config any;  // names do not depend on it, and nobody writes to it
+    sessrec_config any = sessrec_config_default();  // names do not depend on it
     sessrec__option option = {NULL, 0, NULL, 0, 0, NULL, NULL};
     (void)sessrec__option_at(&any, index, &option);
     if (takes) *takes = option.takes;
@@ -15625,6 +15625,7 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #undef SESSREC__EACH_BYTE
 #undef SESSREC__HAS_DEVICE
 #undef SESSREC__NEON
+#undef SESSREC__NO_HANDLE
 #undef SESSREC__NO_GPU_CODE
 #undef SESSREC__POSIX
 #undef SESSREC__START
