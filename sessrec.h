@@ -9690,7 +9690,11 @@ static sessrec_result sessrec__find_option(const sessrec_config *config, const c
 }
 
 SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes) {
-    sessrec_config any = sessrec_config_default();  // names do not depend on it
+#ifdef __cplusplus
+    static const sessrec_config any = {};  // names do not depend on it
+#else
+    static const sessrec_config any = {0};
+#endif
     sessrec__option option = {NULL, 0, NULL, 0, 0, NULL, NULL};
     (void)sessrec__option_at(&any, index, &option);
     if (takes) *takes = option.takes;

@@ -4,6 +4,7 @@
 // golden/README.md is the specification. Prints one line a case with its largest deviation, and exits with 1
 // if any is out of tolerance. What the library does not have is named as skipped. Uses the public interface,
 // but for the similarities of neighbors.
+#define _FILE_OFFSET_BITS 64  // or emulated 32-bit processors cannot list a folder
 #define SESSREC_IMPLEMENTATION
 #include "../examples/experiment.h"
 
