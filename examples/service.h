@@ -863,7 +863,10 @@ static char *next_line(service *s, size_t *size, int *too_long, int *status) {
         }
         if (s->end + 1 == s->line_room) {
             char *larger = (char *)realloc(s->line, 2 * s->line_room);
-            if (!larger) return *status = fail_memory(), NULL;
+            if (!larger) {
+                *status = fail_memory();
+                return NULL;
+            }
             s->line = larger;
             s->line_room *= 2;
         }

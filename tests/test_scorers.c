@@ -733,7 +733,7 @@ static void sessions(void) {
         sessrec_session *session = session_of(&blend, 3, &memory);
         sessrec_query query = sessrec_query_default();
         sessrec_recommendation best[4], drawn[4], again[4];
-        int32_t count, other = 0, wrong = 0, seen[SERVED] = {0};
+        int32_t count, moved = 0, wrong = 0, seen[SERVED] = {0};
         enum { DRAWS = 4000 };
         query.k = 4;
         query.veto = odd;
@@ -747,7 +747,7 @@ static void sessions(void) {
             for (int i = 0; i < 4; ++i) {
                 float score;
                 sessrec_session_score(session, &drawn[i].item, 1, &score);
-                other += drawn[i].item != best[i].item;
+                moved += drawn[i].item != best[i].item;
                 seen[drawn[i].item]++;
                 wrong += drawn[i].item % 2 || drawn[i].item == 8 || score > drawn[i].score ||
                          score < drawn[i].score;
@@ -757,7 +757,7 @@ static void sessions(void) {
         CHECK_EQ(sessrec_session_recommend(session, &query, again, &count, NULL), SESSREC_OK);
         CHECK(!memcmp(again, drawn, sizeof again));
         CHECK_EQ(wrong, 0);
-        CHECK_NEAR(other / (4.0 * DRAWS), 0.25, 0.02);
+        CHECK_NEAR(moved / (4.0 * DRAWS), 0.25, 0.02);
         int never = 0;
         for (int32_t i = 0; i < SERVED; i += 2) never += !seen[i];
         CHECK_EQ(never, 1);  // the one that was clicked
