@@ -878,8 +878,10 @@ static char *next_line(service *s, size_t *size, int *too_long, int *status) {
         }
         if (more > 0) s->end += (size_t)more;
         if (more == 0) s->ended = 1;
-        if (more < 0 && errno != EINTR && errno != EAGAIN)
-            return *status = fail(EXIT_DATA, "stdin: cannot be read: %s", strerror(errno)), NULL;
+        if (more < 0 && errno != EINTR && errno != EAGAIN) {
+            *status = fail(EXIT_DATA, "stdin: cannot be read: %s", strerror(errno));
+            return NULL;
+        }
     }
 }
 
