@@ -8495,7 +8495,7 @@ SESSREC__OP(SESSREC__INTEGERS, whole, (int32_t n)) {
     const SESSREC__INTEGERS a = {n, n, n, n};
     return a;
 }
-SESSREC__OP2(scale2, (sessrec__vec)((SESSREC__INTEGERS)a + ((SESSREC__INTEGERS)b << 23)))
+SESSREC__OP2(scale2, (sessrec__vec)((sessrec__unsigned4)a + ((sessrec__unsigned4)b << 23)))
 SESSREC__OP(SESSREC__INTEGERS, widen, (SESSREC__INTEGERS part, SESSREC__INTEGERS sum)) { return sum + part; }
 #  if defined(SESSREC__NEON)
 SESSREC__OP1(sqrt, vsqrtq_f32(a))
@@ -8602,7 +8602,8 @@ SESSREC__OP(sessrec__vec, fma, (sessrec__vec a, sessrec__vec b, sessrec__vec c))
     const sessrec__vec y = SESSREC__NARROW(low, high);
     const SESSREC__INTEGERS middle =
         ((SESSREC__INTEGERS)SESSREC__BOTTOM(low, high) & 0x1fffffff) == 0x10000000;
-    const SESSREC__INTEGERS tiny = (((SESSREC__INTEGERS)y - 1) & 0x7fffffff) < 0x00800000;
+    const SESSREC__INTEGERS size = (SESSREC__INTEGERS)y & 0x7fffffff;
+    const SESSREC__INTEGERS tiny = (size > 0) & (size <= 0x00800000);
     return __builtin_expect(SESSREC__SOME(middle | tiny), 0) ? V(fma_one_by_one, a, b, c) : y;
 #  endif
 }
@@ -9337,6 +9338,9 @@ static const sessrec__kernels SESSREC__JOIN(SESSREC__SET, table) = {
 #  define SESSREC__TILE_ROWS 8
 #  define SESSREC__TILE_VECTORS 3
 #  include SESSREC_HEADER_NAME
+#endif
+#if defined(SESSREC__NEON) || defined(SESSREC__V128)
+typedef uint32_t sessrec__unsigned4 __attribute__((vector_size(16)));
 #endif
 #ifdef SESSREC__NEON
 #  define SESSREC__SET neon

@@ -259,6 +259,8 @@ static void child_main(work *w) {
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) _exit(NOT_PERMITTED);
     raise(SIGSTOP);
     if (!w->prepare(w)) _exit(UNPREPARED);
+    const struct timespec moment = {0, 100000000};  // threads make calls while they start
+    nanosleep(&moment, NULL);
     syscall(SYS_getpgid, MARK_BEGIN);
     w->repeat(w);
     syscall(SYS_getpgid, MARK_END);
