@@ -51,10 +51,10 @@ def from_arrays(tensors: Mapping[str, Any], item_ids: Sequence[Any], gru: str = 
     model = ffi.new("sessrec_model **")
     for name, values in tensors.items():
         tensor = ffi.new("sessrec_mutable_tensor *")
-        check(lib.sessrec_trainer_tensor(trainer, name.encode(), tensor))
+        check(lib.sessrec_trainer_tensor(trainer, name.encode(), tensor, err), err)
         array = np.ascontiguousarray(values, dtype=np.float32).reshape(tensor.rows, tensor.columns)
         ffi.memmove(tensor.data, ffi.from_buffer(array), array.nbytes)
-    check(lib.sessrec_trainer_take_model(trainer, model))
+    check(lib.sessrec_trainer_take_model(trainer, model, err), err)
     return Model(model[0])
 
 
