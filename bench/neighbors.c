@@ -1,5 +1,6 @@
-// neighbors.c - an index of session neighbors with many events: how long it takes to build, what a click costs, and a finished
-// session that is appended.  build/neighbors [EVENTS [PRESET]], 10 million and stan by default.
+// neighbors.c - an index of session neighbors with many events: how long it takes to build, what a click
+// costs, and a finished session that is appended.
+//     build/neighbors [EVENTS [PRESET]]      10 million and stan by default
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
@@ -100,8 +101,9 @@ static int measure_appending(sessrec_scorer *knn, const sessrec_log_view *view) 
     for (int32_t i = 0; i < CLICKS; ++i) {
         const int32_t s = (int32_t)(uniform() * view->session_count);
         const int64_t begin = view->session_begins[s];
+        const int32_t length = (int32_t)(view->session_begins[s + 1] - begin);
         const double began = sessrec__now();
-        if (sessrec_knn_append(knn, view->items + begin, (int32_t)(view->session_begins[s + 1] - begin), end + i))
+        if (sessrec_knn_append(knn, view->items + begin, length, end + i))
             return 0;
         seconds[i] = sessrec__now() - began;
     }

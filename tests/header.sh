@@ -186,7 +186,9 @@ only_own_macros() {
     /^[ \t]*#[ \t]*define[ \t]/ {
         sub(/^[ \t]*#[ \t]*define[ \t]+/, "")
         sub(/[^A-Za-z0-9_].*/, "")
-        if ($0 !~ /^(SESSREC_|sessrec__)/ && !($0 in aside) && $0 != "WIN32_LEAN_AND_MEAN") { print; found = 1 }
+        if ($0 ~ /^(SESSREC_|sessrec__)/ || $0 in aside || $0 == "WIN32_LEAN_AND_MEAN") next
+        print
+        found = 1
     } END { exit found }' "$root/sessrec.h"
 }
 no_private_macro_left() {
