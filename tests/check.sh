@@ -154,6 +154,7 @@ case $(uname -m) in x86_64) check_fusing gcc -mfma; check_fusing clang -mfma ;; 
 check_programs gcc c99
 check_programs gcc c17
 check_programs clang c99
+silent 'the peer over OpenBLAS' "$root/bench/peers/openblas.c" gcc -std=c99 -Wno-sign-conversion
 check_kernels g++
 check_kernels clang++
 report

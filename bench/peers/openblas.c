@@ -240,7 +240,7 @@ static double step(peer *p, const sessrec_batch *batch) {
     const size_t row_bytes = (size_t)L * sizeof(float);
     double loss = 0;
     for (int i = 0; i < rows; ++i) {
-        memcpy(p->x + i * L, p->Wy.w + (size_t)batch->input[i] * L, row_bytes);
+        memcpy(p->x + i * L, p->Wy.w + (size_t)batch->inputs[i] * L, row_bytes);
         if (batch->session_starts[i]) memset(p->h + i * L, 0, row_bytes);
         else memcpy(p->h + i * L, p->state + batch->previous_rows[i] * L, row_bytes);
     }
@@ -254,9 +254,9 @@ static double step(peer *p, const sessrec_batch *batch) {
         for (int i = 0; i < rows * L; ++i) p->out[i] *= p->h_mask[i];
     }
     memcpy(p->state, p->out, (size_t)rows * row_bytes);
-    memcpy(p->column, batch->target, (size_t)rows * sizeof(int32_t));
+    memcpy(p->column, batch->targets, (size_t)rows * sizeof(int32_t));
     if (batch->negative_count)
-        memcpy(p->column + rows, batch->negative, (size_t)batch->negative_count * sizeof(int32_t));
+        memcpy(p->column + rows, batch->negatives, (size_t)batch->negative_count * sizeof(int32_t));
     for (int j = 0; j < C; ++j) {
         for (int k = 0; k < L && j + 8 < C; k += 16)
             __builtin_prefetch(p->Wy.w + (size_t)p->column[j + 8] * L + k);
@@ -279,7 +279,7 @@ static double step(peer *p, const sessrec_batch *batch) {
     product(0, 1, rows, L, 3 * L, p->d_gates, 3 * L, p->W.w, 3 * L, 0, p->dY + (size_t)C * L, L);
     for (int i = 0; i < rows * L && p->config.dropout_input > 0; ++i)
         p->dY[(size_t)C * L + i] *= p->x_mask[i];
-    memcpy(p->column + C, batch->input, (size_t)rows * sizeof(int32_t));
+    memcpy(p->column + C, batch->inputs, (size_t)rows * sizeof(int32_t));
     update_rows(p, C + rows, C);
     adagrad(p, 3 * L * L, p->W.w, p->W.acc, p->W.vel, p->dW);
     adagrad(p, 3 * L * L, p->U.w, p->U.acc, p->U.vel, p->dU);
@@ -377,7 +377,7 @@ static void click(void *context, int32_t item) {
 
 int main(int argc, char **argv) {
     const int32_t items = argc > 1 ? (int32_t)strtol(argv[1], NULL, 10) : 37483,
-                  processors = sessrec__pool_threads(0);
+                  processors = sessrec_processor_count();
     const int only_clicks = argc > 2 && !strcmp(argv[2], "click");
     sessrec_log *log = items > 0 ? make_log(items, SESSIONS, 1) : NULL;
     if (!log) return 1;
