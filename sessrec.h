@@ -8388,6 +8388,11 @@ SESSREC__OP(void, store, (float *p, float a)) { *p = a; }
 SESSREC__OP(void, store_some, (float *p, float a, int32_t n)) { if (n > 0) *p = a; }
 // LANES vectors are the rows of a square matrix
 SESSREC__OP(void, transpose, (float *row)) { (void)row; }
+// the first four columns of LANES rows
+SESSREC__OP(void, load_columns, (const float *x, ptrdiff_t x_row, float *column)) {
+    memcpy(column, x, 4 * sizeof *x);
+    (void)x_row;
+}
 SESSREC__OP2(add, a + b)
 SESSREC__OP2(sub, a - b)
 SESSREC__OP2(mul, a * b)
@@ -8578,6 +8583,10 @@ SESSREC__OP(sessrec__vec, fma, (sessrec__vec a, sessrec__vec b, sessrec__vec c))
 #  undef SESSREC__SOME
 #  undef SESSREC__PAIRS
 #  endif  // SESSREC__NEON
+SESSREC__OP(void, load_columns, (const float *x, ptrdiff_t x_row, sessrec__vec *column)) {
+    SESSREC__UNROLL for (int r = 0; r < 4; ++r) column[r] = V(load, x + r * x_row);
+    V(transpose, column);
+}
 
 #else
 
@@ -8614,20 +8623,19 @@ SESSREC__OP(SESSREC__INTEGERS, octet, (const uint8_t *x, const int8_t *h, SESSRE
 SESSREC__OP(SESSREC__INTEGERS, widen, (SESSREC__INTEGERS part, SESSREC__INTEGERS sum)) {
     return SESSREC__MM(add_epi32)(sum, SESSREC__MM(madd_epi16)(part, SESSREC__MM(set1_epi16)(1)));
 }
-// Transposes the 4 x 4 floats in each 128 bits of four vectors: row[i] then has column i % 4 of four rows in
-// its first 128 bits, column i % 4 + 4 in the next, and so on.
+// Transposes the 4 x 4 floats in each 128 bits of four vectors: row[i] then has column i of four rows in its
+// first 128 bits, column i + 4 in the next, and so on.
 SESSREC__OP(void, transpose_quarters, (sessrec__vec * row)) {
-    sessrec__vec t[SESSREC__LANES];
-    SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; i += 2) {
+    sessrec__vec t[4];
+    SESSREC__UNROLL for (int i = 0; i < 4; i += 2) {
         t[i] = SESSREC__MM_ALL(unpacklo_ps, row[i], row[i + 1]);
         t[i + 1] = SESSREC__MM_ALL(unpackhi_ps, row[i], row[i + 1]);
     }
-    SESSREC__UNROLL for (int i = 0; i < SESSREC__LANES; ++i) {
-        const sessrec__vec a = t[i / 4 * 4 + i % 4 / 2], b = t[i / 4 * 4 + i % 4 / 2 + 2];
-        row[i] = i % 2 ? SESSREC__MM_ALL(shuffle_ps, a, b, 0xee) : SESSREC__MM_ALL(shuffle_ps, a, b, 0x44);
+    SESSREC__UNROLL for (int i = 0; i < 4; i += 2) {
+        row[i] = SESSREC__MM_ALL(shuffle_ps, t[i / 2], t[i / 2 + 2], 0x44);
+        row[i + 1] = SESSREC__MM_ALL(shuffle_ps, t[i / 2], t[i / 2 + 2], 0xee);
     }
 }
-
 #  if SESSREC__LANES == 8
 
 SESSREC__OP(__m256i, first, (int32_t n)) {
@@ -8638,8 +8646,13 @@ SESSREC__OP(void, store_some, (float *p, __m256 a, int32_t n)) { _mm256_maskstor
 SESSREC__OP4(less, _mm256_blendv_ps(d, c, _mm256_cmp_ps(a, b, _CMP_LT_OQ)))
 SESSREC__OP4(equal, _mm256_blendv_ps(d, c, _mm256_cmp_ps(a, b, _CMP_EQ_OQ)))
 SESSREC__OP(int, any, (__m256 a, __m256 b)) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)); }
+SESSREC__OP(void, load_columns, (const float *x, ptrdiff_t x_row, __m256 *column)) {
+    SESSREC__UNROLL for (int r = 0; r < 4; ++r, x += x_row) column[r] =
+        _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(x)), _mm_loadu_ps(x + 4 * x_row), 1);
+    V(transpose_quarters, column);
+}
 SESSREC__OP(void, transpose, (__m256 * row)) {
-    V(transpose_quarters, row);
+    SESSREC__UNROLL for (int i = 0; i < 8; i += 4) V(transpose_quarters, row + i);
     SESSREC__UNROLL for (int i = 0; i < 4; ++i) {
         const __m256 a = row[i], b = row[i + 4];
         row[i] = _mm256_permute2f128_ps(a, b, 0x20);
@@ -8657,9 +8670,18 @@ SESSREC__OP(void, store_some, (float *p, __m512 a, int32_t n)) { _mm512_mask_sto
 SESSREC__OP4(less, _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), d, c))
 SESSREC__OP4(equal, _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), d, c))
 SESSREC__OP(int, any, (__m512 a, __m512 b)) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
+SESSREC__OP(void, load_columns, (const float *x, ptrdiff_t x_row, __m512 *column)) {
+    SESSREC__UNROLL for (int r = 0; r < 4; ++r, x += x_row) {
+        column[r] = _mm512_castps128_ps512(_mm_loadu_ps(x));
+        column[r] = _mm512_insertf32x4(column[r], _mm_loadu_ps(x + 4 * x_row), 1);
+        column[r] = _mm512_insertf32x4(column[r], _mm_loadu_ps(x + 8 * x_row), 2);
+        column[r] = _mm512_insertf32x4(column[r], _mm_loadu_ps(x + 12 * x_row), 3);
+    }
+    V(transpose_quarters, column);
+}
 SESSREC__OP(void, transpose, (__m512 * row)) {
     __m512 t[16];
-    V(transpose_quarters, row);
+    SESSREC__UNROLL for (int i = 0; i < 16; i += 4) V(transpose_quarters, row + i);
     // the even quarters of two go to one vector, the odd ones to another; and again
     SESSREC__UNROLL for (int step = 0; step < 2; ++step) {
         SESSREC__UNROLL for (int i = 0; i < 8; ++i) {
@@ -8846,31 +8868,32 @@ SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *
 }
 #  endif
 
-// sum + x h, one column of LANES rows at a time; whole means that there are LANES columns.
-SESSREC__OP(sessrec__vec, dots_square, (const int whole, int32_t columns, const float *x, ptrdiff_t x_row,
-                                        const float *h, sessrec__vec sum)) {
-    sessrec__vec row[SESSREC__LANES];
-    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) {
-        row[l] = whole ? V(load, x + l * x_row) : V(load_some, x + l * x_row, columns);
-        if (SESSREC__LANES > 1) SESSREC__PREFETCH(x + (l + 2 * SESSREC__LANES) * x_row);
-    }
-    V(transpose, row);
-    SESSREC__UNROLL for (int l = 0; l < SESSREC__LANES; ++l) if (whole || l < columns)
-        sum = V(fma, row[l], V(all, h[l]), sum);
+// sum + x h for four columns of LANES rows, one column at a time; the first `skip` columns are left out.
+SESSREC__OP(sessrec__vec, dots_columns, (const int32_t skip, const float *x, ptrdiff_t x_row, const float *h,
+                                         sessrec__vec sum)) {
+    sessrec__vec column[4];
+    V(load_columns, x, x_row, column);
+    SESSREC__UNROLL for (int k = 0; k < 4; ++k) if (k >= skip) sum = V(fma, column[k], V(all, h[k]), sum);
     return sum;
 }
 // y_i = bias_i + sum_k x[i,k] h_k, k in order: the same chain as a matrix product that starts from the bias.
-// One row is one lane.
+// One row is one lane. Two chains run at a time, so that neither waits for its own sums.
 SESSREC__KERNEL(void, dots, (int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
                              const float *bias, float *y)) {
+    enum { BLOCK = 2 * SESSREC__LANES };
     int32_t i = 0, k;
-    for (; i + SESSREC__LANES <= rows; i += SESSREC__LANES) {
-        const float *from = x + i * x_row;
-        sessrec__vec sum = V(load, bias + i);
-        for (k = 0; k + SESSREC__LANES <= width; k += SESSREC__LANES)
-            sum = V(dots_square, 1, SESSREC__LANES, from + k, x_row, h + k, sum);
-        if (k < width) sum = V(dots_square, 0, width - k, from + k, x_row, h + k, sum);
-        V(store, y + i, sum);
+    for (; width >= 4 && i + BLOCK <= rows; i += BLOCK) {
+        const float *from[2] = {x + i * x_row, x + (i + SESSREC__LANES) * x_row};
+        sessrec__vec sum[2] = {V(load, bias + i), V(load, bias + i + SESSREC__LANES)};
+        for (k = 0; k + 4 <= width; k += 4) {
+            for (int32_t ahead = 0; ahead < 4 * BLOCK; ahead += 16)  // a share of the next block
+                SESSREC__PREFETCH(from[0] + BLOCK * (x_row + k) + ahead);
+            SESSREC__UNROLL for (int r = 0; r < 2; ++r) sum[r] =
+                V(dots_columns, 0, from[r] + k, x_row, h + k, sum[r]);
+        }
+        if (k < width) SESSREC__UNROLL for (int r = 0; r < 2; ++r) sum[r] =
+            V(dots_columns, k + 4 - width, from[r] + width - 4, x_row, h + width - 4, sum[r]);
+        SESSREC__UNROLL for (int r = 0; r < 2; ++r) V(store, y + i + r * SESSREC__LANES, sum[r]);
     }
     for (; i < rows; ++i) {
         sessrec__vec sum = V(all, bias[i]);  // the same number in all lanes
