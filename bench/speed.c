@@ -11,6 +11,7 @@
 //         file       saving a model, loading it, from a file to the first recommendation
 //     speed ITEMS PATH write                the made-up log as a file, for others to train on
 //     speed ITEMS - settings                the published settings, a line each
+//     speed ITEMS - cores                   how long two processors take to answer each other
 //
 // Each line says who ("ours", or "limit" for what the machine can do at most), what, and how much. `make
 // bench` runs it beside other programs.
@@ -516,6 +517,42 @@ static void memory_of_training(const bench *b) {
 }
 #endif
 
+// ---- how far the processors are from one another ----
+
+#if defined(POSIX) && defined(__GNUC__)
+enum { ANSWERS = 20000 };
+// Answers an odd number by the next even one.
+static void *answer(void *ball) {
+    for (int i = 0; i < ANSWERS; ++i) {
+        while (__atomic_load_n((int *)ball, __ATOMIC_ACQUIRE) != 2 * i + 1) {}
+        __atomic_store_n((int *)ball, 2 * i + 2, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+// The fastest of five runs: in a slower one another program had a processor.
+static void print_cores(void) {
+    double best = INFINITY;
+    for (int run = 0; run < RUNS && sessrec_processor_count() > 1; ++run) {
+        static int ball;
+        pthread_t other;
+        ball = 0;
+        if (pthread_create(&other, NULL, answer, &ball)) break;
+        const double start = now();
+        for (int i = 0; i < ANSWERS; ++i) {
+            __atomic_store_n(&ball, 2 * i + 1, __ATOMIC_RELEASE);
+            while (__atomic_load_n(&ball, __ATOMIC_ACQUIRE) != 2 * i + 2) {}
+        }
+        const double seconds = now() - start;
+        pthread_join(other, NULL);
+        best = seconds < best ? seconds : best;
+    }
+    if (best < INFINITY) printf("one processor has another's answer after %.0f ns\n", 1e9 * best / ANSWERS);
+    else printf("skipped the latency between processors: there is one\n");
+}
+#else
+static void print_cores(void) { printf("skipped the latency between processors: not on this system\n"); }
+#endif
+
 #ifdef SESSREC_CUDA
 // Whole epochs, as sessrec_train runs them: single steps would wait for each loss.
 static double train_epoch(void *context) {
@@ -579,6 +616,7 @@ int main(int argc, char **argv) {
                NULL};
     if (items <= 0) return 1;
     if (argc > 3 && !strcmp(argv[3], "settings")) return print_settings(items), 0;
+    if (argc > 3 && !strcmp(argv[3], "cores")) return print_cores(), 0;
 #ifdef POSIX
     if (argc > 3 && b.path && !strcmp(argv[3], "write")) return write_log(&b), 0;
     if (wanted(argc, argv, "memory")) memory_of_training(&b);  // first, while this process is small
