@@ -9,12 +9,13 @@
 // CONTENTS        search for
 //     manual      this text: 1 a program, 2 concepts, 3 guide, 4 options, 5 guarantees, 6 files, 7 CUDA
 //     >>api       what you call, down to the line "Stop here"
-//     the book    how it works, in the order of the papers: >>rng >>ground >>gru >>model >>losses >>sampler
+//     the book    how it works, in the order of the papers: >>ground >>gru >>model >>losses >>sampler
 //                 >>batcher >>optimizers, the training step (>>trainer >>plan >>forward >>score >>items
 //                 >>backward >>weights >>step), >>users >>topk >>evaluation >>scorers
 //     the engine  what the book is built on: >>platform >>errors >>memory >>hash >>ids >>threads
 //                 >>vectors >>kernels >>dispatch >>matmul >>blocks >>config >>sink >>log >>streaming
-//                 >>user_state >>archive >>model_file >>scorer_file >>disk >>checkpoint >>train
+//                 >>user_state >>archive >>model_file >>scorer_file >>disk >>checkpoint >>train; behind it
+//                 >>rng >>device >>compilers
 //
 // ==== 1. A program =========================================================================================
 // clicks.tsv has one click per line: SessionId, ItemId, Time. A visitor clicks red-3: what comes next?
@@ -1606,78 +1607,6 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const 
                                                 sessrec_error *err);
 #  endif
 
-#ifdef SESSREC_CUDA
-// ---- the seam for a GPU: sessrec_cuda.cu fills it in; programs do not need it ----
-
-// One matrix of a model in training, in the processor's memory. A table has a row per item, of which a step
-// touches a few.
-typedef struct sessrec_device_tensor {
-    const char *name;   // as in sessrec_model_tensor
-    int32_t rows, columns, table;
-    float *weights;     // [rows,columns]
-    sessrec_optimizer_state state;
-    float *gradient;    // [rows,columns]; NULL for tables
-} sessrec_device_tensor;
-
-// What a device sees of a trainer. All pointers but `tensors` are valid as long as the trainer.
-typedef struct sessrec_device_view {
-    const sessrec_config *config;
-    sessrec_model_info info;
-    int32_t tensor_count;
-    const sessrec_device_tensor *tensors;
-    const float *log_support;           // [V] for logQ, else NULL
-    float *hidden[SESSREC_MAX_LAYERS];  // [batch_size,H]
-    float *user;                        // [batch_size,Hu], NULL without users
-    // gradients of tables, a row per use: columns (then, with TIED, inputs) for Wy; columns for By; inputs
-    // for E or one-hot W, else NULL
-    float *output_gradient, *bias_gradient, *input_gradient;
-    int32_t *output_id, *input_id;      // the item of each row, -1 where it was added to an earlier row of
-                                        // the same item
-} sessrec_device_view;
-
-// A sessrec_sampler, for drawing on a device.
-typedef struct sessrec_device_sampler {
-    int32_t item_count, guide_bits;
-    uint64_t total;
-    const uint64_t *sums;   // [items]
-    const int32_t *guide;   // [2^guide_bits + 1]
-} sessrec_device_sampler;
-
-#define SESSREC_DEVICE_AHEAD 64  // mini-batches that are given at once
-
-// Functions fail as those of the library do, except destroy. A device starts with what the processor's memory
-// holds.
-typedef struct sessrec_device_table {
-    sessrec_result (*create)(const sessrec_device_view *view, void **device, sessrec_error *err);
-    const char *(*name)(const void *device);
-    // Forward and backward for a checked mini-batch; *sum is the sum of the row losses, which may be infinite
-    // or NaN here.
-    sessrec_result (*grad)(void *device, const sessrec_batch *batch, double *sum, sessrec_error *err);
-    sessrec_result (*apply)(void *device, sessrec_error *err);
-    // An epoch, some mini-batches at a time. sampler: for those that follow. put: the next mini-batch is
-    // number `index` < AHEAD of those to come; its negatives (batch->negatives is NULL) are drawn on the
-    // device. run: trains on the first `count` and stops changing weights at a sum that is infinite, NaN
-    // or above the `most` of its mini-batch. All three are NULL if there is nothing to gain.
-    sessrec_result (*sampler)(void *device, const sessrec_device_sampler *sampler, sessrec_error *err);
-    void (*put)(void *device, int32_t index, const sessrec_batch *batch, double most);
-    sessrec_result (*run)(void *device, int32_t count, double *sums, sessrec_error *err);
-    // the gradients, or else all that stays between steps
-    sessrec_result (*download)(void *device, int gradients, sessrec_error *err);
-    sessrec_result (*upload)(void *device, sessrec_error *err);     // all that stays
-    void (*destroy)(void *device);
-    // Ranks for evaluation, with scores h Wy^T + By of all items [items,width]: for up to
-    // SESSREC_DEVICE_RANKS rows of h [rows,width], how many items score higher than the target and how many
-    // others the same (sessrec_rank_counts).
-    sessrec_result (*open_ranks)(const float *Wy, const float *By, int32_t items, int32_t width, void **ranks,
-                                 sessrec_error *err);
-    sessrec_result (*rank)(void *ranks, int32_t rows, const float *h, const int32_t *target, int32_t *higher,
-                           int32_t *equal, sessrec_error *err);
-    void (*close_ranks)(void *ranks);
-} sessrec_device_table;
-#define SESSREC_DEVICE_RANKS 1024
-extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
-#endif
-
 // The definition of rank, from how many items score higher and how many others score the same. Threads:
 // shared.
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties);
@@ -1711,278 +1640,34 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 // ================================ Stop here if you only use it. The rest is how it works. ==================
 #endif // SESSREC_H
 
-#if (defined(SESSREC_IMPLEMENTATION) || defined(SESSREC__COMPANION)) && !defined(SESSREC__IMPLEMENTED)
-// ===========================================================================================================
-// >>rng   random numbers that can be computed anywhere
-// A draw depends on (seed, stream, index) only, so that threads, a resumed run and a GPU see the same
-// numbers. The mixer is the finalizer of SplitMix64 (Steele, Lea, Flood 2014): draw i of a key is output i of
-// that generator.
-// ===========================================================================================================
-
-// What a stream of draws is for. A seed gives the same model only as long as these numbers stay: never
-// renumber.
-enum {
-    SESSREC__STREAM_NEGATIVES = 1,
-    SESSREC__STREAM_SHUFFLE = 2,
-    SESSREC__STREAM_DROPOUT_INPUT = 3,
-    SESSREC__STREAM_DROPOUT_HIDDEN = 4,  // + layer, 4..7
-    SESSREC__STREAM_DROPOUT_USER = 8,
-    SESSREC__STREAM_DROPOUT_INIT = 9,    // + layer, 9..12
-    SESSREC__STREAM_WEIGHTS = 16         // + number of the tensor
-};
-
-#ifdef __CUDACC__
-#  define SESSREC__ANYWHERE static __host__ __device__ inline
-#else
-#  define SESSREC__ANYWHERE static inline
-#endif
-SESSREC__ANYWHERE uint64_t sessrec__mix(uint64_t x) {
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
-// The key of one stream of a seed.
-SESSREC__ANYWHERE uint64_t sessrec__key(uint64_t seed, uint64_t stream) {
-    return sessrec__mix(sessrec__mix(seed + 0x9e3779b97f4a7c15u) ^ (stream * 0xd1342543de82ef95u));
-}
-SESSREC__ANYWHERE uint64_t sessrec__draw(uint64_t key, uint64_t index) {
-    return sessrec__mix(key + (index + 1) * 0x9e3779b97f4a7c15u);
-}
-// Uniform in [0,1), a multiple of 2^-24: exact in float.
-SESSREC__ANYWHERE float sessrec__unit(uint64_t draw) {
-    return (float)(uint32_t)(draw >> 40) * (1.0f / 16777216.0f);
-}
-#undef SESSREC__ANYWHERE
-#endif // for sessrec_cuda.cu, too
-
 #if defined(SESSREC_IMPLEMENTATION) && (defined(SESSREC__SET) || !defined(SESSREC__IMPLEMENTED))
 #define SESSREC__IMPLEMENTED
 #ifndef SESSREC__SET  // defined while this file includes itself, see >>vectors
 
 // ===========================================================================================================
-// >>ground   what the book is built on: compilers, and declarations of the engine
+// >>ground   what the book stands on
+// The engine room behind the book does the plumbing. What differs from compiler to compiler and the engine's
+// own types are in >>compilers: this file includes itself, here for that section and in >>dispatch once for
+// each instruction set. Random numbers are in >>rng.
 // ===========================================================================================================
-
-
-#include <limits.h>
-#include <math.h>
-#include <stdarg.h>
-#if defined(SESSREC_MALLOC) != defined(SESSREC_FREE)
-#  error "define both SESSREC_MALLOC and SESSREC_FREE, or neither"
+#ifndef SESSREC_HEADER_NAME
+#  define SESSREC_HEADER_NAME "sessrec.h"  // define it if you rename this file
 #endif
-#if !defined(SESSREC_MALLOC) || !defined(SESSREC_NO_TRAINING)
-#  include <stdlib.h>
-#endif
-#include <string.h>
-#ifndef SESSREC_NO_STDIO
-#  include <errno.h>
-#  include <stdio.h>
-#endif
+#define SESSREC__GROUND
+#include SESSREC_HEADER_NAME
 
-#if defined(_WIN32)
-#  define SESSREC__WINDOWS
-#  ifndef WIN32_LEAN_AND_MEAN
-#    define WIN32_LEAN_AND_MEAN
-#  endif
-#  include <windows.h>
-#elif defined(__unix__) || defined(__APPLE__)
-#  define SESSREC__POSIX
-#  include <fcntl.h>
-#  include <sched.h>
-#  include <sys/mman.h>
-#  include <sys/time.h>
-#  include <unistd.h>
-#  ifndef SESSREC_NO_STDIO
-#    include <sys/stat.h>
-#  endif
-#endif
-#ifndef SESSREC_NO_TRAINING
-#  include <time.h>
-#endif
-#  if !defined(SESSREC_NO_THREADS) &&                                                                        \
-      (defined(SESSREC_NO_TRAINING) || !(defined(SESSREC__WINDOWS) || defined(SESSREC__POSIX)))
-#    define SESSREC_NO_THREADS
-#    define SESSREC__OWN_NO_THREADS
-#  endif
-
-#  if !defined(SESSREC_NO_SIMD) && (defined(__x86_64__) || defined(_M_X64)) && !defined(__CUDACC__)
-#    define SESSREC__X86
-#    include <immintrin.h>
-#    ifdef _MSC_VER
-#      include <intrin.h>
-#    endif
-#  elif !defined(SESSREC_NO_SIMD) && defined(__aarch64__) && defined(__ARM_NEON) &&                          \
-      !defined(__AARCH64EB__) && !defined(__CUDACC__)
-#    define SESSREC__NEON
-#    include <arm_neon.h>
-#  endif
-
-// Other headers' macros with the name of something here (stb_vorbis has L, windows.h small, Qt slots) are set
-// aside until the end.
-#pragma push_macro("A")
-#undef A
-#pragma push_macro("B")
-#undef B
-#pragma push_macro("C")
-#undef C
-#pragma push_macro("D")
-#undef D
-#pragma push_macro("E")
-#undef E
-#pragma push_macro("G")
-#undef G
-#pragma push_macro("H")
-#undef H
-#pragma push_macro("K")
-#undef K
-#pragma push_macro("L")
-#undef L
-#pragma push_macro("M")
-#undef M
-#pragma push_macro("N")
-#undef N
-#pragma push_macro("R")
-#undef R
-#pragma push_macro("S")
-#undef S
-#pragma push_macro("T")
-#undef T
-#pragma push_macro("U")
-#undef U
-#pragma push_macro("V")
-#undef V
-#pragma push_macro("W")
-#undef W
-#pragma push_macro("Y")
-#undef Y
-#pragma push_macro("ALIGN")
-#undef ALIGN
-#pragma push_macro("BLOCK")
-#undef BLOCK
-#pragma push_macro("DEPTH")
-#undef DEPTH
-#pragma push_macro("ROWS")
-#undef ROWS
-#pragma push_macro("WIDE")
-#undef WIDE
-#pragma push_macro("max")
-#undef max
-#pragma push_macro("min")
-#undef min
-#pragma push_macro("slots")
-#undef slots
-#pragma push_macro("small")
-#undef small
-
-// On a processor with a fused multiply-add, a compiler may fuse any a * b + c, which changes the bits. From
-// here to the end of this file it may not; sessrec__fma marks what is to be fused. Nor may the x87 unit of
-// i386 keep more digits than a float has: unless SIMD is forbidden, SSE2 computes instead.
-#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
-#  define SESSREC__X87
-#endif
-#if defined(__GNUC__) && !defined(__clang__)
-#  pragma GCC push_options
-#  ifdef __FP_FAST_FMAF  // others cannot, and GCC does not hear the pragma of the standard
-#    pragma GCC optimize("fp-contract=off")
-#  endif
-#  if defined(SESSREC__X87) && defined(__i386__) && !defined(SESSREC_NO_SIMD)
-#    undef SESSREC__X87
-#    pragma GCC target("sse2,fpmath=sse")
-#  endif
-#elif defined(_MSC_VER) && !defined(__clang__)
-#  pragma fp_contract(off)
-#else
-#  pragma STDC FP_CONTRACT OFF
-#endif
-
-// Vectors of four floats in the notation of GCC and clang, for processors without AVX2 and NEON.
-#if defined(__GNUC__) && !defined(SESSREC_NO_SIMD) && !defined(SESSREC__NEON) &&                             \
-    !defined(SESSREC__X87) && !defined(__CUDACC__)
-#  if defined(__SSE2__)
-#    define SESSREC__V128
-#    include <emmintrin.h>
-#  elif defined(__wasm_simd128__)
-#    define SESSREC__V128
-#    include <wasm_simd128.h>
-#  elif defined(__VSX__)
-#    define SESSREC__V128
-#  endif
-#endif
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || defined(FP_FAST_FMAF)
-#  define SESSREC__HAS_FMA
-#endif
-
-// PREFETCH fetches a cache line that will be read soon; any address will do.
-#if defined(__GNUC__) || defined(__clang__)
-#  define SESSREC__INLINE static inline __attribute__((always_inline, unused))
-#  define SESSREC__UNUSED __attribute__((unused))
-#  define SESSREC__TARGET_OF(features) __attribute__((target(features)))
-#  define SESSREC__PREFETCH(address) __builtin_prefetch((const void *)(uintptr_t)(address))
-#  ifdef __clang__
-#    define SESSREC__UNROLL _Pragma("clang loop unroll(full)")
-#  else
-#    define SESSREC__UNROLL _Pragma("GCC unroll 16")
-#  endif
-#else
-#  ifdef _MSC_VER
-#    define SESSREC__INLINE static __forceinline
-#  else
-#    define SESSREC__INLINE static inline
-#  endif
-#  define SESSREC__UNUSED
-#  define SESSREC__TARGET_OF(features)
-#  ifdef SESSREC__X86
-#    define SESSREC__PREFETCH(address) _mm_prefetch((const char *)(uintptr_t)(address), _MM_HINT_T0)
-#  else
-#    define SESSREC__PREFETCH(address) ((void)(address))
-#  endif
-#  define SESSREC__UNROLL
-#endif
-
-#if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#  define SESSREC__BIG_ENDIAN 1
-#else
-#  define SESSREC__BIG_ENDIAN 0
-#endif
-
-#  define SESSREC__NO_GPU_CODE                                                                               \
-    "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu"
-enum {
-    SESSREC__CANARY_CONFIG = 0x5e55c0f1,
-    SESSREC__CANARY_LOG = 0x5e5510f1,
-    SESSREC__CANARY_EVAL = 0x5e55e0a1,
-    SESSREC__CANARY_QUERY = 0x5e550e51,
-    SESSREC__CANARY_KNN = 0x5e55a991,
-    SESSREC__CANARY_RULES = 0x5e55b1e5,
-    SESSREC__CANARY_FILTER = 0x5e55f117
-};
-
-enum {
-    SESSREC__MAX_WIDTH = 8192,
-    SESSREC__MAX_BATCH = 65536,
-    SESSREC__MAX_NEGATIVES = 1048576,
-    SESSREC__MAX_REMEMBER = 65536
-};
-
-// ---- errors and memory ----
-static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_error *err);
+// Fills in err, with a sentence in the manner of printf, and returns code.
 static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format,
                                     ...);
 static sessrec_result sessrec__no_memory(sessrec_error *err);
-static SESSREC__UNUSED sessrec_result sessrec__null(sessrec_error *err);
-static char *sessrec__decimal(int64_t value, char buffer[24]);
-static int64_t sessrec__id_number(const char *text);
-static void sessrec__append(char *text, size_t size, size_t *used, const char *piece, size_t length);
-static SESSREC__UNUSED int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign,
-                                              uint32_t limit);
-static sessrec_allocator sessrec__allocator(const sessrec_allocator *given);
+// The task for every index below count, on all threads of a pool.
+#ifndef SESSREC_NO_TRAINING
+static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context);
+#endif
+
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size);
 static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size);  // zeroed
 static void sessrec__free(const sessrec_allocator *memory, void *block);
-static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity,
-                                         int64_t needed, size_t size);
-
 // Places arrays one after the other, each 64-byte aligned. Every object has one function that places all its
 // arrays; it runs twice, first with base == NULL to find the size, then with the block.
 typedef struct sessrec__layout {
@@ -2001,132 +1686,7 @@ static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memo
                                                    void (*place)(void *object, sessrec__layout *layout),
                                                    void *object);
 
-// ---- random numbers ----
-SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b);      // maps a draw to [0,n)
-
-// ---- ids ----
-static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, const char *b, size_t b_size);
-// of its content, never 0
-static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model);
-#ifndef SESSREC_NO_TRAINING
-typedef struct sessrec__slot {
-    uint32_t hash;              // of the text: its low bits are where the search begins
-    int32_t number;             // index + 1, 0 is empty
-} sessrec__slot;
-
-typedef struct sessrec__ids {
-    sessrec_allocator memory;
-    int32_t count;
-    char *blob;
-    int64_t blob_used, blob_capacity;
-    uint32_t *offset;           // [count] where each text begins, in units of one byte; the blob stays below
-                                // 4 GiB
-    int64_t offset_capacity;
-    sessrec__slot *slot;        // [slots] a power of two
-    int64_t slots;
-    uint64_t key;               // differs from run to run, so that nobody can make up ids that all want one
-                                // slot; no result depends on it
-} sessrec__ids;
-static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given);
-static void sessrec__ids_free(sessrec__ids *ids);
-static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size_t size);
-static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes);
-static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out);
-static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count,
-                                        sessrec__ids *to);
-static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value,
-                                            int64_t count);
-
-// ---- threads ----
-typedef void (*sessrec__task)(void *context, int32_t index);
-enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000, SESSREC__YIELDS = 100 };
-#ifndef SESSREC_NO_THREADS
-#  ifdef SESSREC__WINDOWS
-typedef HANDLE sessrec__thread;
-typedef CRITICAL_SECTION sessrec__lock;
-typedef CONDITION_VARIABLE sessrec__bell;
-#  else
-#    include <pthread.h>
-typedef pthread_t sessrec__thread;
-typedef pthread_mutex_t sessrec__lock;
-typedef pthread_cond_t sessrec__bell;
-#  endif
-struct sessrec__pool;
-typedef struct sessrec__worker {
-    struct sessrec__pool *pool;
-    int32_t number, asleep;         // asleep: atomic
-    sessrec__thread thread;
-    sessrec__bell bell;             // wakes this worker
-} sessrec__worker;
-#endif
-
-typedef struct sessrec__pool {
-    sessrec_jobs jobs;
-    int32_t threads;                // that share the work, the caller included
-    // how many of these are worth it, see sessrec__pool_pace
-    int32_t usual, trial;           // the best number so far, and the one on trial, or 0
-    int32_t steps, pause, paused, up;
-    double seconds, usual_step;     // of the steps of this window; of one step in the last window
-#ifndef SESSREC_NO_THREADS
-    sessrec__task task;             // the region that runs
-    void *context;
-    int32_t count;
-    char apart1[64];                // from here on shared: atomic, and on lines of their own
-    int32_t open;                   // bits of tasks that nobody has begun
-    int32_t active, stop;           // threads that may begin one; the pool ends
-    char apart2[64];
-    int32_t done, waiting;          // tasks that workers have finished; the caller sleeps
-    char apart3[64];
-    sessrec__worker worker[SESSREC__MAX_THREADS];
-    sessrec__lock lock;
-    sessrec__bell bell;             // wakes the caller
-#endif
-} sessrec__pool;
-static int32_t sessrec__pool_threads(int32_t asked, const sessrec_jobs *jobs);
-static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec_jobs *jobs);
-static void sessrec__pool_free(sessrec__pool *pool);
-static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context);
-static void sessrec__pool_pace(sessrec__pool *pool, double seconds);
-
-static double sessrec__now(void);
-#endif
-
-// ---- the matrices of a model ----
-// What a matrix is for, in the order of files.
-typedef enum sessrec__role {
-    SESSREC__WY,        // [V,L] what scores the items
-    SESSREC__BY,        // [V,1]
-    SESSREC__E,         // [V,D] their rows as inputs, with SEPARATE
-    SESSREC__GRU_W,     // of a layer, or of the user-level GRU; without an embedding, the W of layer 0 is a
-    SESSREC__GRU_U,     // table of the items
-    SESSREC__GRU_B,
-    SESSREC__GRU_C,
-    SESSREC__INIT_W,    // [Hu,H] user's state -> first hidden state of a layer
-    SESSREC__INIT_B,
-    SESSREC__CONTEXT    // [Hu,3H] user's state -> gates of layer 0, but with USER_INIT
-} sessrec__role;
-
-// ---- kernels and matrix products ----
-// The optimizer kernel's configuration and arrays.
-typedef struct sessrec__update {
-    const sessrec_optimizer_config *config;
-    float *weight, *gradient, *first, *second, *velocity;
-    float correct1, correct2;   // Adam: 1 / (1 - beta^t)
-} sessrec__update;
-
-// Input of the kernel `screen`: the screen of a model, see >>streaming, and a hidden state.
-typedef struct sessrec__screen {
-    int32_t octets;         // of codes in a row
-    const uint8_t *blocks;  // for each 16 items: codes [octets,16,4], then in floats their steps [16] and
-                            // their biases [16]
-    const int8_t *state;    // [8*octets] codes of the hidden state, filled up with 0
-    int32_t start;          // what makes up for items' codes being stored 8 higher
-    float step, radius;     // of the state's codes; what the codes may leave out, in steps of an item
-} sessrec__screen;
-
-// Floats that matmul_bt wants for a piece of B^T, 128 rows of the widest strip; best 64-byte aligned.
-enum { SESSREC__PANEL = 6144 };  // SESSREC_MATMUL_SCRATCH, which training builds have
-
+// Arrays of n numbers. The table in >>kernels has the formulas, and who computes them.
 typedef void sessrec__map(int32_t n, const float *x, float *y);
 typedef void sessrec__scaled_map(int32_t n, float a, const float *x, float *y);
 typedef void sessrec__map_of_three(int32_t n, const float *a, const float *b, const float *c, float *y);
@@ -2243,6 +1803,20 @@ SESSREC_API sessrec_result sessrec_gru_forward(const sessrec_gru *gru, int32_t r
     sessrec__gru_recurrent(k, gru, rows, h, h_new, tape);
     return SESSREC_OK;
 }
+
+// What a matrix of a model is for, in the order of files.
+typedef enum sessrec__role {
+    SESSREC__WY,        // [V,L] what scores the items
+    SESSREC__BY,        // [V,1]
+    SESSREC__E,         // [V,D] their rows as inputs, with SEPARATE
+    SESSREC__GRU_W,     // of a layer, or of the user-level GRU; without an embedding, the W of layer 0 is a
+    SESSREC__GRU_U,     // table of the items
+    SESSREC__GRU_B,
+    SESSREC__GRU_C,
+    SESSREC__INIT_W,    // [Hu,H] user's state -> first hidden state of a layer
+    SESSREC__INIT_B,
+    SESSREC__CONTEXT    // [Hu,3H] user's state -> gates of layer 0, but with USER_INIT
+} sessrec__role;
 
 #  ifndef SESSREC_NO_TRAINING
 
@@ -7825,20 +7399,6 @@ static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memo
 // >>hash   texts, eight bytes at a time
 // ===========================================================================================================
 
-// High half of a 64 x 64 bit product: maps a draw to [0,n) with a bias below n / 2^64.
-SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
-#if defined(__SIZEOF_INT128__)
-    __extension__ typedef unsigned __int128 sessrec__u128;
-    return (uint64_t)(((sessrec__u128)a * b) >> 64);
-#else
-    uint64_t al = a & 0xffffffffu, ah = a >> 32, bl = b & 0xffffffffu, bh = b >> 32;
-    uint64_t low = al * bl, mid1 = ah * bl, mid2 = al * bh;
-    // each summand < 2^32
-    uint64_t carry = ((low >> 32) + (mid1 & 0xffffffffu) + (mid2 & 0xffffffffu)) >> 32;
-    return ah * bh + (mid1 >> 32) + (mid2 >> 32) + carry;
-#endif
-}
-
 #define SESSREC__EACH_BYTE 0x0101010101010101u
 
 SESSREC__INLINE uint64_t sessrec__swap_word(uint64_t word) {
@@ -9285,10 +8845,6 @@ static const sessrec__kernels SESSREC__JOIN(SESSREC__SET, table) = {
 // ===========================================================================================================
 // >>dispatch   build the kernels, choose among them at run time
 // ===========================================================================================================
-
-#ifndef SESSREC_HEADER_NAME
-#  define SESSREC_HEADER_NAME "sessrec.h"  // define it if you rename this file
-#endif
 
 #define SESSREC__SET plain
 #define SESSREC__TARGET
@@ -15639,6 +15195,470 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #undef SESSREC__UNUSED
 #endif // !SESSREC__SET
 #endif // SESSREC_IMPLEMENTATION
+
+#if defined(SESSREC__GROUND) || (defined(SESSREC__COMPANION) && !defined(SESSREC__IMPLEMENTED))
+// ===========================================================================================================
+// >>rng   random numbers that can be computed anywhere
+// A draw depends on (seed, stream, index) only, so that threads, a resumed run and a GPU see the same
+// numbers. The mixer is the finalizer of SplitMix64 (Steele, Lea, Flood 2014): draw i of a key is output i of
+// that generator.
+// ===========================================================================================================
+
+// What a stream of draws is for. A seed gives the same model only as long as these numbers stay: never
+// renumber.
+enum {
+    SESSREC__STREAM_NEGATIVES = 1,
+    SESSREC__STREAM_SHUFFLE = 2,
+    SESSREC__STREAM_DROPOUT_INPUT = 3,
+    SESSREC__STREAM_DROPOUT_HIDDEN = 4,  // + layer, 4..7
+    SESSREC__STREAM_DROPOUT_USER = 8,
+    SESSREC__STREAM_DROPOUT_INIT = 9,    // + layer, 9..12
+    SESSREC__STREAM_WEIGHTS = 16         // + number of the tensor
+};
+
+#ifdef __CUDACC__
+#  define SESSREC__ANYWHERE static __host__ __device__ inline
+#else
+#  define SESSREC__ANYWHERE static inline
+#endif
+SESSREC__ANYWHERE uint64_t sessrec__mix(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+// The key of one stream of a seed.
+SESSREC__ANYWHERE uint64_t sessrec__key(uint64_t seed, uint64_t stream) {
+    return sessrec__mix(sessrec__mix(seed + 0x9e3779b97f4a7c15u) ^ (stream * 0xd1342543de82ef95u));
+}
+SESSREC__ANYWHERE uint64_t sessrec__draw(uint64_t key, uint64_t index) {
+    return sessrec__mix(key + (index + 1) * 0x9e3779b97f4a7c15u);
+}
+// Uniform in [0,1), a multiple of 2^-24: exact in float.
+SESSREC__ANYWHERE float sessrec__unit(uint64_t draw) {
+    return (float)(uint32_t)(draw >> 40) * (1.0f / 16777216.0f);
+}
+#undef SESSREC__ANYWHERE
+#endif // for sessrec_cuda.cu, too
+
+// ===========================================================================================================
+// >>device   the seam for a GPU: sessrec_cuda.cu fills it in; programs do not need it
+// ===========================================================================================================
+#if defined(SESSREC_CUDA) && !defined(SESSREC_NO_TRAINING) && !defined(SESSREC__IMPLEMENTED_SEAM)
+#define SESSREC__IMPLEMENTED_SEAM
+
+// One matrix of a model in training, in the processor's memory. A table has a row per item, of which a step
+// touches a few.
+typedef struct sessrec_device_tensor {
+    const char *name;   // as in sessrec_model_tensor
+    int32_t rows, columns, table;
+    float *weights;     // [rows,columns]
+    sessrec_optimizer_state state;
+    float *gradient;    // [rows,columns]; NULL for tables
+} sessrec_device_tensor;
+
+// What a device sees of a trainer. All pointers but `tensors` are valid as long as the trainer.
+typedef struct sessrec_device_view {
+    const sessrec_config *config;
+    sessrec_model_info info;
+    int32_t tensor_count;
+    const sessrec_device_tensor *tensors;
+    const float *log_support;           // [V] for logQ, else NULL
+    float *hidden[SESSREC_MAX_LAYERS];  // [batch_size,H]
+    float *user;                        // [batch_size,Hu], NULL without users
+    // gradients of tables, a row per use: columns (then, with TIED, inputs) for Wy; columns for By; inputs
+    // for E or one-hot W, else NULL
+    float *output_gradient, *bias_gradient, *input_gradient;
+    int32_t *output_id, *input_id;      // the item of each row, -1 where it was added to an earlier row of
+                                        // the same item
+} sessrec_device_view;
+
+// A sessrec_sampler, for drawing on a device.
+typedef struct sessrec_device_sampler {
+    int32_t item_count, guide_bits;
+    uint64_t total;
+    const uint64_t *sums;   // [items]
+    const int32_t *guide;   // [2^guide_bits + 1]
+} sessrec_device_sampler;
+
+#define SESSREC_DEVICE_AHEAD 64  // mini-batches that are given at once
+
+// Functions fail as those of the library do, except destroy. A device starts with what the processor's memory
+// holds.
+typedef struct sessrec_device_table {
+    sessrec_result (*create)(const sessrec_device_view *view, void **device, sessrec_error *err);
+    const char *(*name)(const void *device);
+    // Forward and backward for a checked mini-batch; *sum is the sum of the row losses, which may be infinite
+    // or NaN here.
+    sessrec_result (*grad)(void *device, const sessrec_batch *batch, double *sum, sessrec_error *err);
+    sessrec_result (*apply)(void *device, sessrec_error *err);
+    // An epoch, some mini-batches at a time. sampler: for those that follow. put: the next mini-batch is
+    // number `index` < AHEAD of those to come; its negatives (batch->negatives is NULL) are drawn on the
+    // device. run: trains on the first `count` and stops changing weights at a sum that is infinite, NaN
+    // or above the `most` of its mini-batch. All three are NULL if there is nothing to gain.
+    sessrec_result (*sampler)(void *device, const sessrec_device_sampler *sampler, sessrec_error *err);
+    void (*put)(void *device, int32_t index, const sessrec_batch *batch, double most);
+    sessrec_result (*run)(void *device, int32_t count, double *sums, sessrec_error *err);
+    // the gradients, or else all that stays between steps
+    sessrec_result (*download)(void *device, int gradients, sessrec_error *err);
+    sessrec_result (*upload)(void *device, sessrec_error *err);     // all that stays
+    void (*destroy)(void *device);
+    // Ranks for evaluation, with scores h Wy^T + By of all items [items,width]: for up to
+    // SESSREC_DEVICE_RANKS rows of h [rows,width], how many items score higher than the target and how many
+    // others the same (sessrec_rank_counts).
+    sessrec_result (*open_ranks)(const float *Wy, const float *By, int32_t items, int32_t width, void **ranks,
+                                 sessrec_error *err);
+    sessrec_result (*rank)(void *ranks, int32_t rows, const float *h, const int32_t *target, int32_t *higher,
+                           int32_t *equal, sessrec_error *err);
+    void (*close_ranks)(void *ranks);
+} sessrec_device_table;
+#define SESSREC_DEVICE_RANKS 1024
+#ifdef __cplusplus
+extern "C" const sessrec_device_table *sessrec_cuda(void);
+#else
+extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
+#endif
+#endif
+
+#ifdef SESSREC__GROUND
+#undef SESSREC__GROUND
+// ===========================================================================================================
+// >>compilers   what compilers and processors differ in, and the types of the engine
+// ===========================================================================================================
+
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#if defined(SESSREC_MALLOC) != defined(SESSREC_FREE)
+#  error "define both SESSREC_MALLOC and SESSREC_FREE, or neither"
+#endif
+#if !defined(SESSREC_MALLOC) || !defined(SESSREC_NO_TRAINING)
+#  include <stdlib.h>
+#endif
+#include <string.h>
+#ifndef SESSREC_NO_STDIO
+#  include <errno.h>
+#  include <stdio.h>
+#endif
+
+#if defined(_WIN32)
+#  define SESSREC__WINDOWS
+#  ifndef WIN32_LEAN_AND_MEAN
+#    define WIN32_LEAN_AND_MEAN
+#  endif
+#  include <windows.h>
+#elif defined(__unix__) || defined(__APPLE__)
+#  define SESSREC__POSIX
+#  include <fcntl.h>
+#  include <sched.h>
+#  include <sys/mman.h>
+#  include <sys/time.h>
+#  include <unistd.h>
+#  ifndef SESSREC_NO_STDIO
+#    include <sys/stat.h>
+#  endif
+#endif
+#ifndef SESSREC_NO_TRAINING
+#  include <time.h>
+#endif
+#  if !defined(SESSREC_NO_THREADS) &&                                                                        \
+      (defined(SESSREC_NO_TRAINING) || !(defined(SESSREC__WINDOWS) || defined(SESSREC__POSIX)))
+#    define SESSREC_NO_THREADS
+#    define SESSREC__OWN_NO_THREADS
+#  endif
+
+#  if !defined(SESSREC_NO_SIMD) && (defined(__x86_64__) || defined(_M_X64)) && !defined(__CUDACC__)
+#    define SESSREC__X86
+#    include <immintrin.h>
+#    ifdef _MSC_VER
+#      include <intrin.h>
+#    endif
+#  elif !defined(SESSREC_NO_SIMD) && defined(__aarch64__) && defined(__ARM_NEON) &&                          \
+      !defined(__AARCH64EB__) && !defined(__CUDACC__)
+#    define SESSREC__NEON
+#    include <arm_neon.h>
+#  endif
+
+// Other headers' macros with the name of something here (stb_vorbis has L, windows.h small, Qt slots) are set
+// aside until the end.
+#pragma push_macro("A")
+#undef A
+#pragma push_macro("B")
+#undef B
+#pragma push_macro("C")
+#undef C
+#pragma push_macro("D")
+#undef D
+#pragma push_macro("E")
+#undef E
+#pragma push_macro("G")
+#undef G
+#pragma push_macro("H")
+#undef H
+#pragma push_macro("K")
+#undef K
+#pragma push_macro("L")
+#undef L
+#pragma push_macro("M")
+#undef M
+#pragma push_macro("N")
+#undef N
+#pragma push_macro("R")
+#undef R
+#pragma push_macro("S")
+#undef S
+#pragma push_macro("T")
+#undef T
+#pragma push_macro("U")
+#undef U
+#pragma push_macro("V")
+#undef V
+#pragma push_macro("W")
+#undef W
+#pragma push_macro("Y")
+#undef Y
+#pragma push_macro("ALIGN")
+#undef ALIGN
+#pragma push_macro("BLOCK")
+#undef BLOCK
+#pragma push_macro("DEPTH")
+#undef DEPTH
+#pragma push_macro("ROWS")
+#undef ROWS
+#pragma push_macro("WIDE")
+#undef WIDE
+#pragma push_macro("max")
+#undef max
+#pragma push_macro("min")
+#undef min
+#pragma push_macro("slots")
+#undef slots
+#pragma push_macro("small")
+#undef small
+
+// On a processor with a fused multiply-add, a compiler may fuse any a * b + c, which changes the bits. From
+// here to the end of this file it may not; sessrec__fma marks what is to be fused. Nor may the x87 unit of
+// i386 keep more digits than a float has: unless SIMD is forbidden, SSE2 computes instead.
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#  define SESSREC__X87
+#endif
+#if defined(__GNUC__) && !defined(__clang__)
+#  pragma GCC push_options
+#  ifdef __FP_FAST_FMAF  // others cannot, and GCC does not hear the pragma of the standard
+#    pragma GCC optimize("fp-contract=off")
+#  endif
+#  if defined(SESSREC__X87) && defined(__i386__) && !defined(SESSREC_NO_SIMD)
+#    undef SESSREC__X87
+#    pragma GCC target("sse2,fpmath=sse")
+#  endif
+#elif defined(_MSC_VER) && !defined(__clang__)
+#  pragma fp_contract(off)
+#else
+#  pragma STDC FP_CONTRACT OFF
+#endif
+
+// Vectors of four floats in the notation of GCC and clang, for processors without AVX2 and NEON.
+#if defined(__GNUC__) && !defined(SESSREC_NO_SIMD) && !defined(SESSREC__NEON) &&                             \
+    !defined(SESSREC__X87) && !defined(__CUDACC__)
+#  if defined(__SSE2__)
+#    define SESSREC__V128
+#    include <emmintrin.h>
+#  elif defined(__wasm_simd128__)
+#    define SESSREC__V128
+#    include <wasm_simd128.h>
+#  elif defined(__VSX__)
+#    define SESSREC__V128
+#  endif
+#endif
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || defined(FP_FAST_FMAF)
+#  define SESSREC__HAS_FMA
+#endif
+
+// PREFETCH fetches a cache line that will be read soon; any address will do.
+#if defined(__GNUC__) || defined(__clang__)
+#  define SESSREC__INLINE static inline __attribute__((always_inline, unused))
+#  define SESSREC__UNUSED __attribute__((unused))
+#  define SESSREC__TARGET_OF(features) __attribute__((target(features)))
+#  define SESSREC__PREFETCH(address) __builtin_prefetch((const void *)(uintptr_t)(address))
+#  ifdef __clang__
+#    define SESSREC__UNROLL _Pragma("clang loop unroll(full)")
+#  else
+#    define SESSREC__UNROLL _Pragma("GCC unroll 16")
+#  endif
+#else
+#  ifdef _MSC_VER
+#    define SESSREC__INLINE static __forceinline
+#  else
+#    define SESSREC__INLINE static inline
+#  endif
+#  define SESSREC__UNUSED
+#  define SESSREC__TARGET_OF(features)
+#  ifdef SESSREC__X86
+#    define SESSREC__PREFETCH(address) _mm_prefetch((const char *)(uintptr_t)(address), _MM_HINT_T0)
+#  else
+#    define SESSREC__PREFETCH(address) ((void)(address))
+#  endif
+#  define SESSREC__UNROLL
+#endif
+
+#if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#  define SESSREC__BIG_ENDIAN 1
+#else
+#  define SESSREC__BIG_ENDIAN 0
+#endif
+
+#  define SESSREC__NO_GPU_CODE                                                                               \
+    "this program has no GPU code: compile it with SESSREC_CUDA and link sessrec_cuda.cu"
+enum {
+    SESSREC__CANARY_CONFIG = 0x5e55c0f1,
+    SESSREC__CANARY_LOG = 0x5e5510f1,
+    SESSREC__CANARY_EVAL = 0x5e55e0a1,
+    SESSREC__CANARY_QUERY = 0x5e550e51,
+    SESSREC__CANARY_KNN = 0x5e55a991,
+    SESSREC__CANARY_RULES = 0x5e55b1e5,
+    SESSREC__CANARY_FILTER = 0x5e55f117
+};
+
+enum {
+    SESSREC__MAX_WIDTH = 8192,
+    SESSREC__MAX_BATCH = 65536,
+    SESSREC__MAX_NEGATIVES = 1048576,
+    SESSREC__MAX_REMEMBER = 65536
+};
+
+// High half of a 64 x 64 bit product: maps a draw to [0,n) with a bias below n / 2^64.
+SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 sessrec__u128;
+    return (uint64_t)(((sessrec__u128)a * b) >> 64);
+#else
+    uint64_t al = a & 0xffffffffu, ah = a >> 32, bl = b & 0xffffffffu, bh = b >> 32;
+    uint64_t low = al * bl, mid1 = ah * bl, mid2 = al * bh;
+    // each summand < 2^32
+    uint64_t carry = ((low >> 32) + (mid1 & 0xffffffffu) + (mid2 & 0xffffffffu)) >> 32;
+    return ah * bh + (mid1 >> 32) + (mid2 >> 32) + carry;
+#endif
+}
+
+// ---- errors and memory ----
+static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_error *err);
+static SESSREC__UNUSED sessrec_result sessrec__null(sessrec_error *err);
+static char *sessrec__decimal(int64_t value, char buffer[24]);
+static int64_t sessrec__id_number(const char *text);
+static void sessrec__append(char *text, size_t size, size_t *used, const char *piece, size_t length);
+static SESSREC__UNUSED int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign,
+                                              uint32_t limit);
+static sessrec_allocator sessrec__allocator(const sessrec_allocator *given);
+static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity,
+                                         int64_t needed, size_t size);
+
+// ---- ids ----
+static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, const char *b, size_t b_size);
+// of its content, never 0
+static SESSREC__UNUSED uint64_t sessrec__model_fingerprint(const sessrec_model *model);
+#ifndef SESSREC_NO_TRAINING
+typedef struct sessrec__slot {
+    uint32_t hash;              // of the text: its low bits are where the search begins
+    int32_t number;             // index + 1, 0 is empty
+} sessrec__slot;
+
+typedef struct sessrec__ids {
+    sessrec_allocator memory;
+    int32_t count;
+    char *blob;
+    int64_t blob_used, blob_capacity;
+    uint32_t *offset;           // [count] where each text begins, in units of one byte; the blob stays below
+                                // 4 GiB
+    int64_t offset_capacity;
+    sessrec__slot *slot;        // [slots] a power of two
+    int64_t slots;
+    uint64_t key;               // differs from run to run, so that nobody can make up ids that all want one
+                                // slot; no result depends on it
+} sessrec__ids;
+static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given);
+static void sessrec__ids_free(sessrec__ids *ids);
+static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size_t size);
+static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes);
+static sessrec_result sessrec__ids_intern(sessrec__ids *ids, const char *text, size_t size, int32_t *out);
+static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t *index, int32_t count,
+                                        sessrec__ids *to);
+static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value,
+                                            int64_t count);
+
+// ---- threads ----
+typedef void (*sessrec__task)(void *context, int32_t index);
+enum { SESSREC__MAX_THREADS = 16, SESSREC__SPINS = 4000, SESSREC__YIELDS = 100 };
+#ifndef SESSREC_NO_THREADS
+#  ifdef SESSREC__WINDOWS
+typedef HANDLE sessrec__thread;
+typedef CRITICAL_SECTION sessrec__lock;
+typedef CONDITION_VARIABLE sessrec__bell;
+#  else
+#    include <pthread.h>
+typedef pthread_t sessrec__thread;
+typedef pthread_mutex_t sessrec__lock;
+typedef pthread_cond_t sessrec__bell;
+#  endif
+struct sessrec__pool;
+typedef struct sessrec__worker {
+    struct sessrec__pool *pool;
+    int32_t number, asleep;         // asleep: atomic
+    sessrec__thread thread;
+    sessrec__bell bell;             // wakes this worker
+} sessrec__worker;
+#endif
+
+typedef struct sessrec__pool {
+    sessrec_jobs jobs;
+    int32_t threads;                // that share the work, the caller included
+    // how many of these are worth it, see sessrec__pool_pace
+    int32_t usual, trial;           // the best number so far, and the one on trial, or 0
+    int32_t steps, pause, paused, up;
+    double seconds, usual_step;     // of the steps of this window; of one step in the last window
+#ifndef SESSREC_NO_THREADS
+    sessrec__task task;             // the region that runs
+    void *context;
+    int32_t count;
+    char apart1[64];                // from here on shared: atomic, and on lines of their own
+    int32_t open;                   // bits of tasks that nobody has begun
+    int32_t active, stop;           // threads that may begin one; the pool ends
+    char apart2[64];
+    int32_t done, waiting;          // tasks that workers have finished; the caller sleeps
+    char apart3[64];
+    sessrec__worker worker[SESSREC__MAX_THREADS];
+    sessrec__lock lock;
+    sessrec__bell bell;             // wakes the caller
+#endif
+} sessrec__pool;
+static int32_t sessrec__pool_threads(int32_t asked, const sessrec_jobs *jobs);
+static void sessrec__pool_init(sessrec__pool *pool, int32_t asked, const sessrec_jobs *jobs);
+static void sessrec__pool_free(sessrec__pool *pool);
+static void sessrec__pool_pace(sessrec__pool *pool, double seconds);
+
+static double sessrec__now(void);
+#endif
+
+// ---- kernels and matrix products ----
+// The optimizer kernel's configuration and arrays.
+typedef struct sessrec__update {
+    const sessrec_optimizer_config *config;
+    float *weight, *gradient, *first, *second, *velocity;
+    float correct1, correct2;   // Adam: 1 / (1 - beta^t)
+} sessrec__update;
+
+// Input of the kernel `screen`: the screen of a model, see >>streaming, and a hidden state.
+typedef struct sessrec__screen {
+    int32_t octets;         // of codes in a row
+    const uint8_t *blocks;  // for each 16 items: codes [octets,16,4], then in floats their steps [16] and
+                            // their biases [16]
+    const int8_t *state;    // [8*octets] codes of the hidden state, filled up with 0
+    int32_t start;          // what makes up for items' codes being stored 8 higher
+    float step, radius;     // of the state's codes; what the codes may leave out, in steps of an item
+} sessrec__screen;
+
+// Floats that matmul_bt wants for a piece of B^T, 128 rows of the widest strip; best 64-byte aligned.
+enum { SESSREC__PANEL = 6144 };  // SESSREC_MATMUL_SCRATCH, which training builds have
+#endif // SESSREC__GROUND
 
 // ===========================================================================================================
 // LICENSE

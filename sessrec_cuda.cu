@@ -16,7 +16,7 @@
 #ifndef SESSREC_CUDA
 #  define SESSREC_CUDA
 #endif
-#define SESSREC__COMPANION  // >>rng, too
+#define SESSREC__COMPANION  // >>rng and >>device, too
 #include "sessrec.h"
 
 #include <math.h>

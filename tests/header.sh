@@ -186,10 +186,11 @@ only_own_macros() {
     /^[ \t]*#[ \t]*define[ \t]/ {
         sub(/^[ \t]*#[ \t]*define[ \t]+/, "")
         sub(/[^A-Za-z0-9_].*/, "")
-        if ($0 ~ /^(SESSREC_|sessrec__)/ || $0 in aside || $0 == "WIN32_LEAN_AND_MEAN") next
-        print
-        found = 1
-    } END { exit found }' "$root/sessrec.h"
+        if ($0 !~ /^(SESSREC_|sessrec__)/ && $0 != "WIN32_LEAN_AND_MEAN") defined[$0] = 1
+    } END {
+        for (name in defined) if (!(name in aside)) { print name; found = 1 }
+        exit found
+    }' "$root/sessrec.h"
 }
 no_private_macro_left() {
     c99 -dM -E before.c | awk 'tolower($2) ~ /^sessrec__/ && $2 !~ /^SESSREC__IMPLEMENTED/ {
