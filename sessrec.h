@@ -347,21 +347,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#pragma push_macro("A")
-#undef A
-#pragma push_macro("B")
-#undef B
-#pragma push_macro("C")
-#undef C
-#pragma push_macro("K")
-#undef K
-#pragma push_macro("M")
-#undef M
-#pragma push_macro("N")
-#undef N
+// Macros of others with the name of a field, in math headers for instance.
 #pragma push_macro("U")
-#pragma push_macro("W")
 #undef U
+#pragma push_macro("W")
 #undef W
 
 #define SESSREC_VERSION_MAJOR 0
@@ -517,13 +506,11 @@ typedef struct sessrec_loss_config {
                                     // itself (the diagonal) among them; BPR is then a sum instead of a mean
     float bpreg;                    // BPR_MAX: score regularization, >= 0; default 1
     float logq;                     // XE: scores - logq * log(proposal) enter the softmax, >= 0; default 1, 0
-                                    // is off. The proposal is how likely a column's item is drawn as a target
-                                    // or as a sample
-    float smoothing;                // XE: label smoothing e in [0,1): 1-e for the target, e/(C-1) for each
-                                    // other column; default 0
+                                    // is off. The proposal: how likely the item is drawn as target or sample
+    float smoothing;                // XE: label smoothing e in [0,1): 1-e for the target, e/(C-1) for
+                                    // the others; default 0
     int32_t skip_own_target;        // 1 (default): a row leaves out negative columns that are its own target,
-                                    // which measures better on real logs (bench/RESULTS.md). 0: they count as
-                                    // negatives, as in the papers
+                                    // which measures better on real logs. 0: they count, as in the papers
     sessrec_loss_callback custom;   // CUSTOM only
     void *custom_user;
 } sessrec_loss_config;
@@ -544,16 +531,14 @@ typedef struct sessrec_optimizer_config {
     float decay;                    // RMSPROP and ADADELTA, (0,1); default 0.9
     float beta1, beta2;             // ADAM, (0,1); default 0.9, 0.999
     float epsilon;                  // > 0; default 1e-6; inside the root, for ADAM outside
-    float l2;                       // adds l2 * w to the gradient of the weights that a step touches, >= 0;
-                                    // default 0
+    float l2;                       // adds l2 * w to the gradient of touched weights, >= 0; default 0
     float gradient_cap;             // scales the gradient of a tensor down to this L2 norm; default 0, off
 } sessrec_optimizer_config;
 
 // The state of a training run, for the progress callback.
 typedef struct sessrec_progress {
     int32_t epoch, epochs;          // epoch counts from 0
-    int64_t step, steps;            // mini-batches done in this epoch, and in all of it (of shuffled
-                                    // sessions: in the epoch before)
+    int64_t step, steps;            // mini-batches done, and in all of the epoch (shuffled: the last one)
     int64_t events;                 // (input, target) pairs trained in this epoch so far
     double loss;                    // mean over those pairs
     double events_per_second;
@@ -563,14 +548,12 @@ typedef struct sessrec_progress {
     const char *device;             // "cpu", or the GPU's name
 } sessrec_progress;
 
-// Where training runs. CUDA is UNSUPPORTED without SESSREC_CUDA or without a GPU; the error has CUDA's
-// message.
+// Where training runs. CUDA is UNSUPPORTED without SESSREC_CUDA or a GPU; the error has CUDA's message.
 typedef int32_t sessrec_device;
 enum {
     SESSREC_DEVICE_CPU = 0,
     SESSREC_DEVICE_CUDA = 1,
-    SESSREC_DEVICE_CUDA_OR_CPU = 2  // the GPU if there is one; sessrec_trainer_device and the progress
-                                    // callback say which
+    SESSREC_DEVICE_CUDA_OR_CPU = 2  // the GPU if there is one: see sessrec_trainer_device
 };
 
 // All settings of a model and its training. Start with sessrec_config_default() and change fields. A struct
@@ -598,8 +581,7 @@ typedef struct sessrec_config {
     int32_t negatives;                      // N, samples shared by a mini-batch, 0..1048576; default 2048
     float alpha;                            // drawn with probability ~ support^alpha, [0,1]; default 0.5
     int32_t epochs;                         // >= 1; default 10
-    int32_t shuffle_sessions;               // 1: a new random order in each epoch; 0 (default): by time of
-                                            // the first event
+    int32_t shuffle_sessions;               // 1: in a new random order each epoch; 0 (default): by time
     uint64_t seed;                          // default 1
     // validation and checkpoints, used by sessrec_train
     int32_t patience;                       // stop after this many epochs without a better validation MRR@20;
@@ -661,30 +643,26 @@ enum {
 };
 
 // The layout of a text log. A column is found by its name in the header line (upper or lower case, '_'
-// ignored, without a type as in "user_id:token") or, if it is a number, by its position from 1; in JSON lines
-// by its key.
+// ignored, without a type as in "user_id:token") or, if that is a number, by its position from 1; in JSON by
+// its key.
 typedef struct sessrec_log_format {
     uint32_t canary;                // set by sessrec_log_format_default
     const char *session_column;     // default "SessionId"
     const char *item_column;        // default "ItemId"
     const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": the sum of
-                                    // two columns, a date or seconds and a number. "": rows are in order of
-                                    // time
-    const char *user_column;        // default "UserId", which may be absent; "" to ignore it. A blank means
-                                    // no user
+                                    // two columns, a date or seconds and a number. "": rows are in order
+    const char *user_column;        // default "UserId", which may be absent; "": ignore it. Blank: no user
     const char *separator;          // one or two bytes; NULL (default): tab , ; | :: or a blank, whichever is
                                     // most frequent in the first line, or what Excel's line "sep=;" says
     const char *where;              // rows to keep: "event=view,click;country=DE"; default NULL, all
     const char *blank;              // values that mean none, "NA,NULL"; default NULL
     sessrec_time_unit time_unit;    // default AUTO
-    int32_t day_first;              // 1: 03/04/2019 is in April, 0: in March, -1 (default): such dates are
-                                    // refused
+    int32_t day_first;              // 1: 03/04/2019 is in April, 0: in March, -1 (default): it is refused
     int32_t quotes;                 // 1 (default): a field that begins with a quote ends at the closing one,
                                     // also across lines; 0: quotes are text
     int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is skipped,
                                     // and a note counts such rows by what is wrong
-    const struct sessrec_model *items_of;  // give this model's items the numbers that they have there; for
-                                           // continuing its training
+    const struct sessrec_model *items_of;  // give this model's items their numbers, to go on training it
     sessrec_allocator allocator;
 } sessrec_log_format;
 
@@ -733,8 +711,7 @@ SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *pa
 SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *err);
 SESSREC_API void sessrec_log_destroy(sessrec_log *log);
 
-// The contents of a finished log. The arrays belong to the log and are valid until it is changed or
-// destroyed.
+// The contents of a finished log. The arrays belong to the log, until it is changed or destroyed.
 typedef struct sessrec_log_view {
     int32_t item_count, session_count, user_count;  // user_count: 0 if the log has no users
     int64_t event_count;
@@ -754,8 +731,8 @@ SESSREC_API sessrec_log_view sessrec_log_contents(const sessrec_log *log);
 // times, bad rows by kind, equal times, an item named "NULL". The text belongs to the log. Threads: shared.
 SESSREC_API const char *sessrec_log_note(const sessrec_log *log, int32_t index);
 
-// From numbers to ids as they stand in the log, and back (-1: not there). The text belongs to the log.
-// Threads: shared.
+// From numbers to ids as they stand in the log, and back (-1: none). Texts belong to the log. Threads:
+// shared.
 SESSREC_API const char *sessrec_log_item_id(const sessrec_log *log, int32_t item);
 SESSREC_API const char *sessrec_log_session_id(const sessrec_log *log, int32_t session);
 SESSREC_API const char *sessrec_log_user_id(const sessrec_log *log, int32_t user);
@@ -792,8 +769,7 @@ SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double
 SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log, sessrec_log **rest,
                                                           sessrec_log **last, sessrec_error *err);
 
-// Removes events of `log` whose item (by id) does not occur in `known`. Threads: one for log, shared for
-// known.
+// Removes events of `log` whose item (by id) is not in `known`. Threads: one for log, shared for known.
 SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessrec_log *known,
                                                   sessrec_error *err);
 
@@ -801,8 +777,7 @@ SESSREC_API sessrec_result sessrec_log_keep_items(sessrec_log *log, const sessre
 
 // ---- models -----------------------------------------------------------------------------------------------
 
-// A trained model: weights, item ids, and the items' support (manual, 2). It never changes, so it can be
-// shared.
+// A trained model: weights, item ids, and the items' support. It never changes, so it can be shared.
 typedef struct sessrec_model sessrec_model;
 
 typedef struct sessrec_model_info {
@@ -814,8 +789,7 @@ typedef struct sessrec_model_info {
     sessrec_gru_form gru;
     int32_t user_hidden;            // width of the user-level GRU, 0: none
     sessrec_user_mode user_mode;
-    sessrec_activation activation;  // of the loss it was trained with. It is monotone; scores are given
-                                    // before it
+    sessrec_activation activation;  // of the loss; monotone. Scores are given before it
     uint64_t seed;
     uint64_t event_count;           // training events: the sum of all supports
 } sessrec_model_info;
@@ -875,8 +849,7 @@ SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model);
 
 // Shape, form and origin of a model. Threads: shared.
 SESSREC_API sessrec_model_info sessrec_model_describe(const sessrec_model *model);
-// From item numbers to ids and back; NULL or -1 if there is none. The text belongs to the model. Threads:
-// shared.
+// From items to ids and back; NULL or -1: none. Texts belong to the model. Threads: shared.
 SESSREC_API const char *sessrec_model_item_id(const sessrec_model *model, int32_t item);
 SESSREC_API int32_t sessrec_model_find_item(const sessrec_model *model, const char *id);
 // The same for integer ids; INT64_MIN if the id is not an integer. Threads: shared.
@@ -919,8 +892,7 @@ typedef struct sessrec_reason {
 // Anything that scores the items of a catalog after the clicks of a session: the GRU, the library's other
 // scorers below, or your own. Fill in what you have; the rest stays NULL or 0. Several threads call it at
 // once for different states. A call serves `rows` sessions, whose states are state_bytes apart. The caller
-// provides 64-byte aligned memory for states and scratch. The same state and item must always give the same
-// bits.
+// provides 64-byte aligned memory for states and scratch. The same state and item always give the same bits.
 typedef struct sessrec_scorer {
     void *self;
     int32_t item_count;     // size of the catalog
@@ -987,8 +959,8 @@ enum {
 // those that contain it
 //     score_i = sum of sim(n) N(d_n) exp(-|pos_n(i) - pos_n(*)| / spread), times 1 + idf log(S / supp_i)
 // where d_n is the smallest d of a shared item, pos_n an item's last place in n, * the shared item that comes
-// last in n, and S the number of sessions. `now` is the last event of the index, which changes scores but not
-// their order.
+// last in n, and S the number of sessions. `now` is the last event of the index; it changes scores, not their
+// order.
 typedef struct sessrec_knn_config {
     uint32_t canary;                // set by sessrec_knn_config_default
     int32_t k;                      // neighbors, 1..65536
@@ -1019,8 +991,8 @@ SESSREC_API sessrec_result sessrec_knn_create(const sessrec_knn_config *config, 
 // neighbor from then on, and the index has the same bits as one built from all sessions in this order. A late
 // session may come too; newer ones then move up. Memory grows by an eighth at a time. _forget removes the
 // sessions that ended before `time`. Errors leave the index as it was: INVALID_ARGUMENT for a scorer that is
-// no such index, or for an impossible item or time; OUT_OF_MEMORY, TOO_LARGE. Threads: one, and no other call
-// on the index meanwhile.
+// no such index, or for an impossible item or time; OUT_OF_MEMORY, TOO_LARGE. Threads: one, no other call
+// meanwhile.
 SESSREC_API sessrec_result sessrec_knn_append(const sessrec_scorer *knn, const int32_t *items, int32_t count,
                                               double time);
 SESSREC_API sessrec_result sessrec_knn_forget(const sessrec_scorer *knn, double time);
@@ -1042,8 +1014,8 @@ enum {
                                     // largest o <= order that was ever followed by anything
     SESSREC_RULES_ITEMKNN = 3       // c_ij / ((n_i + lambda)^alpha (n_j + lambda)^(1-alpha))
 };
-// Rules: for each context, the last click or clicks, a list of at most `most` items, built once. Among equal
-// scores the lower item comes first.
+// Rules: for each context, the last click or clicks, a list of at most `most` items. Of equal scores the
+// lower item comes first.
 typedef struct sessrec_rules_config {
     uint32_t canary;            // set by sessrec_rules_config_default
     sessrec_rules_kind kind;    // default SEQUENTIAL
@@ -1064,16 +1036,14 @@ SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *conf
                                                 sessrec_scorer *out, sessrec_error *err);
 
 // Popularity: support / (1 + support); where two supports would round to the same float, the smaller one gets
-// the next float below. End it with sessrec_scorer_destroy; the log is not needed afterwards. Threads:
-// shared.
+// the next float below. The log is not needed afterwards. Threads: shared.
 SESSREC_API sessrec_result sessrec_scorer_pop(const sessrec_log *log, const sessrec_allocator *allocator,
                                               sessrec_scorer *out, sessrec_error *err);
 #endif // SESSREC_NO_TRAINING
 
 // A blend: the weighted sum of several scorers' scores s, each as b s or, with `logarithm`, as b log(s / sum
 // of s + epsilon), for a scorer that lists positive scores. A network with neighbors is {gru, 1, 0}, {knn, 1,
-// 1}: the network's scores are logarithms of probabilities up to a constant, and this makes the neighbors'
-// scores alike.
+// 1}: the network's scores are logarithms of probabilities up to a constant; so the neighbors' become.
 typedef struct sessrec_blend_part {
     const sessrec_scorer *scorer;   // must outlive the blend
     float weight;                   // b
@@ -1087,8 +1057,7 @@ SESSREC_API sessrec_result sessrec_blend_create(const sessrec_blend_part *parts,
 
 // Files. _read takes any kind, also a model, which then belongs to its scorer; a blend contains its parts.
 // Written like models, with the same errors; UNSUPPORTED for a scorer of your own. _import uses the bytes in
-// place; they are 64-byte aligned and outlive the scorer, and an index copies what it changes. Threads:
-// shared.
+// place; they are 64-byte aligned and outlive the scorer; an index copies what it changes. Threads: shared.
 #  ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_scorer_read(const char *path, const sessrec_allocator *allocator,
                                                sessrec_scorer *out, sessrec_error *err);
@@ -1145,8 +1114,7 @@ typedef struct sessrec_eval_config {
     sessrec_ties ties;              // default CONSERVATIVE
     int32_t cutoff_count;           // default 4
     int32_t cutoffs[SESSREC_MAX_CUTOFFS];  // k >= 1; default 1, 5, 10, 20
-    int32_t coverage;               // 1: fill in report.coverage too, which costs a top-k list per event (k
-                                    // <= 65536); default 0
+    int32_t coverage;               // 1: fill in report.coverage too: a top-k list per event, k <= 65536
     int32_t batch_size;             // sessions scored side by side, which only affects speed; default 256
     int32_t threads;                // 0 (default): sessrec_processor_count()
     sessrec_device device;          // where sessrec_evaluate ranks, default as in sessrec_config. CUDA
@@ -1214,8 +1182,7 @@ typedef struct sessrec_scratch sessrec_scratch;
 // Bytes of memory for a session that remembers so many items (0..65536) for skip_seen, with its own scratch;
 // 0 for a bad argument. Threads: shared.
 SESSREC_API size_t sessrec_session_size(const sessrec_model *model, int32_t remember);
-// Makes an empty session in `memory` of at least that size, of any alignment. There is nothing to free.
-// Threads: shared.
+// Makes an empty session in `memory` of that size, of any alignment; nothing is to be freed. Threads: shared.
 SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory,
                                                 size_t size, sessrec_session **out, sessrec_error *err);
 
@@ -1234,8 +1201,7 @@ SESSREC_API sessrec_result sessrec_scratch_init(const sessrec_model *model, int3
                                                 size_t size, sessrec_scratch **out, sessrec_error *err);
 
 // The same for sessions of any scorer, which must outlive them: everything below works on them too. With the
-// GRU's scorer they are sessions of the model. scratch NULL: the session gets its own, behind it. Threads:
-// shared.
+// GRU's scorer they are sessions of the model. scratch NULL: the session gets its own. Threads: shared.
 SESSREC_API size_t sessrec_scorer_session_size(const sessrec_scorer *scorer, int32_t remember,
                                                const sessrec_scratch *scratch);
 SESSREC_API sessrec_result sessrec_scorer_session_init(const sessrec_scorer *scorer, int32_t remember,
@@ -1247,8 +1213,7 @@ SESSREC_API sessrec_result sessrec_scorer_scratch_init(const sessrec_scorer *sco
                                                        sessrec_error *err);
 
 // The visitor clicked an item: h = GRU(item, h). Item -1, or an id that the model does not know, is only
-// counted. *item (may be NULL) is the id's item, or -1. INVALID_ARGUMENT for a number that no item has.
-// Threads: one.
+// counted. *item (may be NULL) is the id's item, or -1. INVALID_ARGUMENT: no such item. Threads: one.
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item);
 SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id, int32_t *item);
 
@@ -1267,11 +1232,9 @@ typedef struct sessrec_query {
     const int32_t *candidates;  // only these items, without duplicates; NULL (default): all
     int32_t candidate_count;
     int32_t (*veto)(void *user, int32_t item);  // not 0: leave out this item. Called only for items that
-                                                // would enter the list, so k items are returned if there are
-                                                // k. Default NULL
+                                                // would enter the list; others take their place. Default NULL
     void *veto_user;
-    const float *offsets;       // [items] added to the scores: promotion, margin, stock; -infinity leaves an
-                                // item out. Default NULL
+    const float *offsets;       // [items] added to the scores; -infinity leaves an item out; default NULL
     const int32_t *groups;      // [items] the group of each, negative: none. Default NULL
     int32_t group_limit;        // at most this many items of each group, >= 1; default 1
     // exploration, so that other items than the best get a chance; the same `random` gives the same answer
@@ -1285,8 +1248,7 @@ typedef struct sessrec_query {
 SESSREC_API sessrec_query sessrec_query_default(void);
 
 // The exact top k of the catalog, the best first (equal scores: lower number first). out has room for
-// query->k; *count says how many were found, and the remaining places get item -1. source may be NULL.
-// Threads: one.
+// query->k; *count is how many were found; the other places get item -1. source may be NULL. Threads: one.
 SESSREC_API sessrec_result sessrec_session_recommend(sessrec_session *session, const sessrec_query *query,
                                                      sessrec_recommendation *out, int32_t *count,
                                                      sessrec_source *source);
@@ -1311,8 +1273,7 @@ typedef struct sessrec_request {
 // must not use the scratch. Threads: one for the scratch and for each session.
 SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, sessrec_request *requests,
                                                       int32_t count);
-// Scores of given items [count], from popularity where recommend would use it; -infinity for an unknown item.
-// Threads: one.
+// Scores of items [count], from popularity where recommend uses it; -infinity: unknown. Threads: one.
 SESSREC_API sessrec_result sessrec_session_score(sessrec_session *session, const int32_t *items,
                                                  int32_t count, float *scores);
 // Why an item is recommended, the strongest reasons first, into out [room]. Returns how many, 0 if the scorer
@@ -1345,8 +1306,7 @@ SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *m
 // the two belong to different models. Threads: one.
 SESSREC_API sessrec_result sessrec_user_begin(const sessrec_user *user, sessrec_session *session);
 // The user leaves: c = GRU_usr(s, c), then the session is ended. As in training, s is the hidden state before
-// the last click, and sessions with fewer than two clicks on known items do not change the state. Threads:
-// one.
+// the last click, and sessions of fewer than two known clicks do not change the state. Threads: one.
 SESSREC_API sessrec_result sessrec_user_fold(sessrec_user *user, sessrec_session *session);
 // How many sessions the state has taken in. Threads: one.
 SESSREC_API int64_t sessrec_user_sessions(const sessrec_user *user);
@@ -1368,8 +1328,7 @@ typedef struct sessrec_gru {
 } sessrec_gru;
 
 // One time step (Cho 2014; Hidasi 2016, eq. 1-4; manual, 2) for B rows: x [B,D], h [B,H] in, h_new [B,H] out
-// (may be h itself). tape [B,4H], required, keeps what the backward pass needs. Threads: shared, with
-// distinct outputs.
+// (may be h itself). tape [B,4H], required, is for the backward pass. Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_gru_forward(const sessrec_gru *gru, int32_t rows, const float *x,
                                                const float *h, float *h_new, float *tape);
 
@@ -1381,8 +1340,7 @@ typedef struct sessrec_gru_gradient {
 } sessrec_gru_gradient;
 
 // The gradients of L through one step, from d_h_new = dL/dh' [B,H]; x and h as given to forward, tape as
-// filled in by it. d_x [B,D] and d_h [B,H] may be NULL. scratch [B,9H+D] is overwritten. Threads: shared,
-// with distinct outputs.
+// filled in by it. d_x [B,D], d_h [B,H]: or NULL. scratch [B,9H+D]. Threads: shared, with distinct outputs.
 SESSREC_API sessrec_result sessrec_gru_backward(const sessrec_gru *gru, int32_t rows, const float *x,
                                                 const float *h, const float *tape, const float *d_h_new,
                                                 float *d_x, float *d_h, const sessrec_gru_gradient *gradient,
@@ -1399,19 +1357,18 @@ SESSREC_API sessrec_result sessrec_loss(const sessrec_loss_config *config, int32
                                         const float *scores, float *row_loss, float *gradient,
                                         float *scratch);
 
-// C [M,N] = A [M,K] B [K,N], added to C if accumulate is not 0. Element (i,k) of A is at A[i * a_row + k *
-// a_column], where one of the two steps is 1: steps 1 and M read a [K,M] matrix transposed. Rows of B and C
-// are b_row and c_row apart. Every element is one chain of fused multiply-adds in the order of k, so its bits
-// do not depend on which part of the matrices a call computes (except with SESSREC_BLAS). Threads: shared,
-// with distinct outputs.
-SESSREC_API sessrec_result sessrec_matmul(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                          ptrdiff_t a_column, const float *B, ptrdiff_t b_row, float *C,
+// c [m,n] = a [m,k] b [k,n], added to c if accumulate is not 0. Element (i,l) of a is at a[i * a_row + l *
+// a_column], where one of the two steps is 1: steps 1 and m read a [k,m] matrix transposed. Rows of b and c
+// are b_row and c_row apart. Every element is one chain of fused multiply-adds in the order of l, so its bits
+// do not depend on the part that a call computes (SESSREC_BLAS apart). Threads: shared, other outputs.
+SESSREC_API sessrec_result sessrec_matmul(int32_t m, int32_t n, int32_t k, const float *a, ptrdiff_t a_row,
+                                          ptrdiff_t a_column, const float *b, ptrdiff_t b_row, float *c,
                                           ptrdiff_t c_row, int32_t accumulate);
-// C [M,N] = bias [N] + A [M,K] B^T with B [N,K]: the same chain, which starts with the bias. scratch
+// c [m,n] = bias [n] + a [m,k] b^T with b [n,k]: the same chain, which starts with the bias. scratch
 // [SESSREC_MATMUL_SCRATCH] is overwritten. Threads: shared, with distinct outputs.
 #define SESSREC_MATMUL_SCRATCH 6144
-SESSREC_API sessrec_result sessrec_matmul_bt(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
-                                             const float *B, ptrdiff_t b_row, const float *bias, float *C,
+SESSREC_API sessrec_result sessrec_matmul_bt(int32_t m, int32_t n, int32_t k, const float *a, ptrdiff_t a_row,
+                                             const float *b, ptrdiff_t b_row, const float *bias, float *c,
                                              ptrdiff_t c_row, float *scratch);
 
 // y = exp(x), tanh(x), 1 / (1 + exp(-x)) of n numbers; y may be x. They give the same bits on every
@@ -1426,8 +1383,7 @@ SESSREC_API uint64_t sessrec_random(uint64_t seed, uint64_t stream, uint64_t ind
 // The same draw as a number in [0,1), a multiple of 2^-24. Threads: shared.
 SESSREC_API float sessrec_random_unit(uint64_t seed, uint64_t stream, uint64_t index);
 
-// Threads that share work, or your job system; threads and jobs as in sessrec_config, jobs may be NULL.
-// Threads: one.
+// Threads that share work, or your job system (may be NULL), as in sessrec_config. Threads: one.
 typedef struct sessrec_pool sessrec_pool;
 SESSREC_API sessrec_result sessrec_pool_create(int32_t threads, const sessrec_jobs *jobs,
                                                const sessrec_allocator *allocator, sessrec_pool **out,
@@ -1450,8 +1406,8 @@ typedef struct sessrec_optimizer_state {
 
 // w -= learning_rate * d(g) or, with momentum, v = momentum v - learning_rate d(g), w += v; d(g) depends on
 // the kind. Updates rows row_ids[0..rows-1] (NULL: rows 0 .. rows-1) of the table w [*,columns] with gradient
-// [rows,columns], which is overwritten. Row ids must be distinct: see sessrec_sum_duplicates. Threads:
-// shared, with distinct rows.
+// [rows,columns], which is overwritten. Row ids are distinct, see sessrec_sum_duplicates. Threads: shared,
+// other rows.
 SESSREC_API sessrec_result sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows,
                                                     int32_t columns, const int32_t *row_ids, float *weights,
                                                     float *gradient, const sessrec_optimizer_state *state);
@@ -1483,12 +1439,9 @@ typedef struct sessrec_batch {
     const int32_t *targets;         // [rows]
     const int32_t *negatives;       // [negative_count] shared by all rows
     const int32_t *sessions;        // [rows] sessions of the log
-    const int32_t *session_starts;  // [rows] 1: the first pair of its session; the hidden state starts at
-                                    // zero, or from the user's state
-    const int32_t *user_starts;     // [rows] 1: also the user's first session; both states start at zero.
-                                    // NULL without users
-    const int32_t *previous_rows;   // [rows] the slot's row in the previous mini-batch; slots move up when
-                                    // others have no session left
+    const int32_t *session_starts;  // [rows] 1: its session's first pair; h starts at 0, or from the user's
+    const int32_t *user_starts;     // [rows] 1: also its user's first, both start at 0. NULL: no users
+    const int32_t *previous_rows;   // [rows] the slot's row in the last mini-batch; slots move up
 } sessrec_batch;
 
 // Walks through a log in session-parallel mini-batches (manual, 2; Hidasi 2016, figure 3). Slots 0.. take the
@@ -1500,16 +1453,15 @@ typedef struct sessrec_batcher sessrec_batcher;
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_log *log,
                                                   const sessrec_sampler *sampler, sessrec_batcher **out,
                                                   sessrec_error *err);
-// The next mini-batch; its arrays are valid until the next call. rows is 0 at the end of an epoch; the call
-// after that starts the next one.
+// The next mini-batch; its arrays are valid until the next call. rows is 0 at the end of an epoch; then the
+// next one starts.
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
 // Goes to a step of an epoch, as after a resume. INVALID_ARGUMENT if the epoch is shorter; the next
 // mini-batch is then the epoch's first.
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step,
                                                 sessrec_error *err);
 // Mini-batches and pairs per epoch. With shuffle_sessions the number of mini-batches varies a little: it is
-// the first epoch's until that ends, then that of the last epoch that ended. The pairs are those of the
-// first.
+// the first epoch's until that ends, then the last epoch's that ended. Pairs are the first's.
 SESSREC_API int64_t sessrec_batcher_steps(const sessrec_batcher *batcher);
 SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
@@ -1529,8 +1481,7 @@ SESSREC_API sessrec_result sessrec_trainer_step(sessrec_trainer *trainer, const 
 SESSREC_API sessrec_result sessrec_trainer_grad(sessrec_trainer *trainer, const sessrec_batch *batch,
                                                 double *loss, sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *trainer, sessrec_error *err);
-// A matrix that belongs to a trainer. row_ids: the item of each row of a sparse gradient, NULL for a whole
-// matrix.
+// A matrix that belongs to a trainer. row_ids: items of the rows of a sparse gradient, else NULL.
 typedef struct sessrec_mutable_tensor {
     float *data;
     int32_t rows, columns;
@@ -1540,8 +1491,8 @@ typedef struct sessrec_mutable_tensor {
 // tables only the rows that were used, with row_ids; on a GPU -1 where a row was added to an earlier one of
 // the same item); optimizer state "acc.NAME", "second.NAME", "vel.NAME"; the slots' states "hidden0" ..
 // [batch_size,H] and "user" [batch_size,Hu]. (To see the scores, use a custom loss.) On a GPU they are
-// copies: ask again after each step. What you write into them before the next step or the next call that
-// reads them goes back to the GPU.
+// copies: ask again after each step. What you write into them before the next call that reads them goes back
+// to the GPU.
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name,
                                                   sessrec_mutable_tensor *out, sessrec_error *err);
 // The current weights as a model that belongs to the trainer and changes with it (on a GPU, with the next
@@ -1572,8 +1523,8 @@ SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *tra
 // config.epochs times: 10 because gradients were larger when the model knew less. Sums of new items start at
 // zero. The known weights also shrink to 0.9 of their size: a network that starts near an old optimum stays
 // there and generalizes worse than one trained from scratch (Ash, Adams, NeurIPS 2020). Call it before the
-// first step, as sessrec_train does; the batcher starts again. It does nothing without start_from or with
-// another optimizer.
+// first step, as sessrec_train does; the batcher starts again. It does nothing without start_from and
+// Adagrad.
 SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *trainer, sessrec_batcher *batcher,
                                                    sessrec_error *err);
 // Learns from one session that has just ended, click by click: a mini-batch of one row for each pair, with
@@ -1582,8 +1533,8 @@ SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *trainer, ses
 SESSREC_API sessrec_result sessrec_trainer_learn(sessrec_trainer *trainer, const sessrec_sampler *sampler,
                                                  const int32_t *items, int32_t count, double *loss,
                                                  sessrec_error *err);
-// The sampler that the configuration asks for, from the supports of the model's items; NULL with negatives ==
-// 0. It belongs to the caller.
+// The sampler that the configuration asks for, from the items' supports; NULL with negatives == 0. It belongs
+// to the caller.
 SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *trainer, sessrec_sampler **out,
                                                    sessrec_error *err);
 // Trains on the rest of the batcher's epoch. Calls config.progress a few times per second and writes
@@ -1607,15 +1558,13 @@ SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const 
                                                 sessrec_error *err);
 #  endif
 
-// The definition of rank, from how many items score higher and how many others score the same. Threads:
-// shared.
+// The definition of rank, from how many items score higher and how many others the same. Threads: shared.
 SESSREC_API double sessrec_rank(int64_t higher, int64_t equal, sessrec_ties ties);
 // Counts both in scores [item_count]. A target of NaN or -infinity ranks last (every other item is higher);
 // other NaNs are never higher. Threads: shared.
 SESSREC_API sessrec_result sessrec_rank_counts(const float *scores, int32_t item_count, int32_t target,
                                                int64_t *higher, int64_t *equal);
-// Adds one event of that rank to metrics whose values are sums; divide them by the number of events at the
-// end.
+// Adds one event of that rank to metrics whose values are sums; divide them by the events at the end.
 SESSREC_API sessrec_result sessrec_metrics_add(sessrec_metrics *metrics, double rank, int32_t cutoff_count,
                                                const int32_t *cutoffs);
 // Averages `count` neighboring groups of a report over all their events; all zero without events. For example
@@ -1628,12 +1577,6 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 #ifdef __cplusplus
 }
 #endif
-#pragma pop_macro("A")
-#pragma pop_macro("B")
-#pragma pop_macro("C")
-#pragma pop_macro("K")
-#pragma pop_macro("M")
-#pragma pop_macro("N")
 #pragma pop_macro("U")
 #pragma pop_macro("W")
 
@@ -1686,40 +1629,9 @@ static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memo
                                                    void (*place)(void *object, sessrec__layout *layout),
                                                    void *object);
 
-// Arrays of n numbers. The table in >>kernels has the formulas, and who computes them.
-typedef void sessrec__map(int32_t n, const float *x, float *y);
-typedef void sessrec__scaled_map(int32_t n, float a, const float *x, float *y);
-typedef void sessrec__map_of_three(int32_t n, const float *a, const float *b, const float *c, float *y);
-typedef struct sessrec__kernels {
-    const char *name;
-    void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
-                   const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate);
-    void (*matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B,
-                      ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row, float *panel);
-    void (*transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y,
-                      ptrdiff_t y_row);
-    void (*dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
-                 const float *bias, float *y);
-    void (*dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x, const float *h,
-                    const float *bias, float *y);
-    int32_t (*screen)(const sessrec__screen *s, int32_t first, int32_t count, float least, int32_t *out);
-    void (*exp)(int32_t n, const float *x, float shift, float *y);
-    sessrec__map *sigmoid, *tanh, *softplus;
-    void (*elu)(int32_t n, const float *x, float a, float b, float *y);
-    void (*elu_slope)(int32_t n, const float *x, const float *f, float a, float b, float *y);
-    void (*bpr_max)(int32_t n, const float *x, const float *w, const float *scores, float R, float bpreg,
-                    float *y);
-    void (*add)(int32_t n, const float *x, float a, float *y);
-    sessrec__scaled_map *axpy, *scale;
-    void (*multiply)(int32_t n, const float *x, const float *a, float *y);
-    sessrec__map_of_three *muladd, *blend, *gate_back;
-    void (*blend_back)(int32_t n, const float *up, const float *z, const float *candidate, const float *h,
-                       float *dz, float *dn);
-    float (*max)(int32_t n, const float *x), (*sum)(int32_t n, const float *x);
-    float (*dot)(int32_t n, const float *a, const float *b);
-    void (*tally)(int32_t n, const float *x, float value, int32_t *higher, int32_t *equal);
-    void (*update)(const sessrec__update *u, int32_t n);
-} sessrec__kernels;
+// Kernels: k->exp, k->axpy and so on work on arrays of n numbers. The table at the head of >>kernels has the
+// formulas; these are the best ones for this processor, and products with them.
+typedef struct sessrec__kernels sessrec__kernels;
 static const sessrec__kernels *sessrec__best_kernels(void);
 static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A,
                             ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
@@ -15658,6 +15570,41 @@ typedef struct sessrec__screen {
 
 // Floats that matmul_bt wants for a piece of B^T, 128 rows of the widest strip; best 64-byte aligned.
 enum { SESSREC__PANEL = 6144 };  // SESSREC_MATMUL_SCRATCH, which training builds have
+
+typedef void sessrec__map(int32_t n, const float *x, float *y);
+typedef void sessrec__scaled_map(int32_t n, float a, const float *x, float *y);
+typedef void sessrec__map_of_three(int32_t n, const float *a, const float *b, const float *c, float *y);
+// One set of kernels: see the table at the head of >>kernels.
+struct sessrec__kernels {
+    const char *name;
+    void (*matmul)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, ptrdiff_t a_col,
+                   const float *B, ptrdiff_t b_row, float *C, ptrdiff_t c_row, int accumulate);
+    void (*matmul_bt)(int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row, const float *B,
+                      ptrdiff_t b_row, const float *bias, float *C, ptrdiff_t c_row, float *panel);
+    void (*transpose)(int32_t rows, int32_t columns, const float *x, ptrdiff_t x_row, float *y,
+                      ptrdiff_t y_row);
+    void (*dots)(int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
+                 const float *bias, float *y);
+    void (*dots_at)(int32_t count, const int32_t *row, int32_t width, const float *x, const float *h,
+                    const float *bias, float *y);
+    int32_t (*screen)(const sessrec__screen *s, int32_t first, int32_t count, float least, int32_t *out);
+    void (*exp)(int32_t n, const float *x, float shift, float *y);
+    sessrec__map *sigmoid, *tanh, *softplus;
+    void (*elu)(int32_t n, const float *x, float a, float b, float *y);
+    void (*elu_slope)(int32_t n, const float *x, const float *f, float a, float b, float *y);
+    void (*bpr_max)(int32_t n, const float *x, const float *w, const float *scores, float R, float bpreg,
+                    float *y);
+    void (*add)(int32_t n, const float *x, float a, float *y);
+    sessrec__scaled_map *axpy, *scale;
+    void (*multiply)(int32_t n, const float *x, const float *a, float *y);
+    sessrec__map_of_three *muladd, *blend, *gate_back;
+    void (*blend_back)(int32_t n, const float *up, const float *z, const float *candidate, const float *h,
+                       float *dz, float *dn);
+    float (*max)(int32_t n, const float *x), (*sum)(int32_t n, const float *x);
+    float (*dot)(int32_t n, const float *a, const float *b);
+    void (*tally)(int32_t n, const float *x, float value, int32_t *higher, int32_t *equal);
+    void (*update)(const sessrec__update *u, int32_t n);
+};
 #endif // SESSREC__GROUND
 
 // ===========================================================================================================
