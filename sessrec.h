@@ -442,7 +442,8 @@ typedef struct sessrec_jobs {
 
 #define SESSREC_MAX_LAYERS 4
 #define SESSREC_MAX_CUTOFFS 8
-#define SESSREC_MAX_ID 255      // bytes of a session, item or user id
+#define SESSREC_MAX_ID 255      // bytes of a session, item or user id, and of a category
+#define SESSREC_MAX_CATEGORIES 4
 
 // The place of the reset gate in the candidate n of the GRU.
 typedef int32_t sessrec_gru_form;
@@ -652,6 +653,8 @@ typedef struct sessrec_log_format {
     const char *time_column;        // default "Time": numbers or dates, see below. "day,offset": the sum of
                                     // two columns, a date or seconds and a number. "": rows are in order
     const char *user_column;        // default "UserId", which may be absent; "": ignore it. Blank: no user
+    const char *category_columns;   // up to four more columns, "Brand,Color"; default NULL, none. A blank
+                                    // means none
     const char *separator;          // one or two bytes; NULL (default): tab , ; | :: or a blank, whichever is
                                     // most frequent in the first line, or what Excel's line "sep=;" says
     const char *where;              // rows to keep: "event=view,click;country=DE"; default NULL, all
@@ -678,18 +681,19 @@ SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 #ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format,
                                             sessrec_log **out, sessrec_error *err);
-// Writes events as TSV with a header (SessionId, ItemId, Time, and UserId if there are users), completely or
-// not at all. Reading the file with the defaults gives the same log. Threads: shared.
+// Writes events as TSV with a header (SessionId, ItemId, Time, UserId if there are users, and the names of the
+// categories), completely or not at all. Reading the file with the defaults, and these categories, gives the
+// same log. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err);
 #endif
 // Reads `size` bytes of such text in memory. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, const sessrec_log_format *format,
                                               sessrec_log **out, sessrec_error *err);
 
-// Build a log step by step: create, add events in any order, finish. Of the format, create uses items_of and
-// the allocator. user NULL or "": none. The first failure is kept: later calls return its code, and finish
-// returns it with its sentence, so the calls in between need no check. Adding to a finished log, or using an
-// unfinished one, is INVALID_ARGUMENT. Threads: one.
+// Build a log step by step: create, add events in any order, finish. Of the format, create uses
+// category_columns, items_of and the allocator. user NULL or "": none. The first failure is kept: later calls
+// return its code, and finish returns it with its sentence, so the calls in between need no check. Adding to
+// a finished log, or using an unfinished one, is INVALID_ARGUMENT. Threads: one.
 SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out,
                                               sessrec_error *err);
 SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
@@ -701,6 +705,10 @@ SESSREC_API sessrec_result sessrec_log_add_numbers(sessrec_log *log, int64_t use
 SESSREC_API sessrec_result sessrec_log_add_many(sessrec_log *log, int64_t count, const int64_t *users,
                                                 const int64_t *sessions, const int64_t *items,
                                                 const double *times);
+// sessrec_log_add with a text for each of format.category_columns, NULL or "" for none.
+SESSREC_API sessrec_result sessrec_log_add_categories(sessrec_log *log, const char *user, const char *session,
+                                                      const char *item, double time,
+                                                      const char *const *categories);
 // Adds all events of a text or a file, so that several files, each with its own format, make one log.
 SESSREC_API sessrec_result sessrec_log_add_text(sessrec_log *log, const void *text, size_t size,
                                                 const sessrec_log_format *format, sessrec_error *err);
@@ -722,6 +730,9 @@ typedef struct sessrec_log_view {
     const int64_t *supports;        // [items] how many events each item has
     int64_t bad_row_count;          // rows skipped while reading
     int64_t dropped_event_count;    // events removed by filters and splits so far
+    int32_t category_count;         // of format.category_columns
+    int32_t value_counts[SESSREC_MAX_CATEGORIES];       // distinct values of each category
+    const int32_t *categories[SESSREC_MAX_CATEGORIES];  // [events] number of the value, -1: none
 } sessrec_log_view;
 
 // Empty for an unfinished log. Threads: shared.
@@ -740,6 +751,11 @@ SESSREC_API int32_t sessrec_log_find_item(const sessrec_log *log, const char *id
 // The same for integer ids; INT64_MIN if the id is not an integer. Threads: shared.
 SESSREC_API int64_t sessrec_log_item_number(const sessrec_log *log, int32_t item);
 SESSREC_API int32_t sessrec_log_find_number(const sessrec_log *log, int64_t id);
+// A category's name: its column, or "Category1" and so on for a column given by number. Its values, from
+// number to text and back. Every log numbers its own values. Threads: shared.
+SESSREC_API const char *sessrec_log_category(const sessrec_log *log, int32_t category);
+SESSREC_API const char *sessrec_log_value(const sessrec_log *log, int32_t category, int32_t value);
+SESSREC_API int32_t sessrec_log_find_value(const sessrec_log *log, int32_t category, const char *text);
 
 // Removes, until nothing changes: repeats of an item directly after itself (if drop_repeats), events of items
 // with fewer than min_support events, sessions with fewer than min_length or more than max_length events (0:
@@ -9618,12 +9634,13 @@ static int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-// The three kinds of ids, and what else a reader looks for in a row.
+// The kinds of ids, and what else a reader looks for in a row.
 enum {
     SESSREC__SESSION,
     SESSREC__ITEM,
     SESSREC__USER,
-    SESSREC__IDS,
+    SESSREC__CATEGORY,
+    SESSREC__IDS = SESSREC__CATEGORY + SESSREC_MAX_CATEGORIES,
     SESSREC__TIME = SESSREC__IDS,
     SESSREC__OFFSET,
     SESSREC__WHERE,
@@ -9649,16 +9666,19 @@ typedef struct sessrec__intake {
     int64_t count, room;    // events
     double *time, *offset;  // [room]; offset, to be added to the time, only while a file has one
     int32_t *label, *item;  // [room] numbers in the tables
+    int32_t *category[SESSREC_MAX_CATEGORIES];
     int32_t rows;           // that wait after those events
     sessrec__waiting id[SESSREC__IDS][SESSREC__ROWS];
     char session[SESSREC__ROWS][SESSREC__ID_ROOM];      // keys of sessions of users
-    char number[SESSREC__IDS][SESSREC__ROWS][32];       // ids that are integers
+    char number[SESSREC__CATEGORY][SESSREC__ROWS][32];  // ids that are integers
     sessrec_error failure;  // the first; finishing returns it
 } sessrec__intake;
 
 struct sessrec_log {
     sessrec_allocator memory;
     int32_t known_items;  // of format.items_of: items 0 .. known_items-1
+    int32_t roles;        // kinds of ids that this log has: CATEGORY + its categories
+    char names[SESSREC_MAX_CATEGORIES][SESSREC_MAX_ID + 1];  // of the categories
     sessrec__intake *in;  // NULL when the log is finished
     sessrec__ids ids[SESSREC__IDS];
     sessrec_log_view view;  // of the finished log
@@ -9687,11 +9707,13 @@ SESSREC_API sessrec_filter sessrec_filter_default(void) {
     return filter;
 }
 
-static sessrec_log *sessrec__log_new(const sessrec_allocator *memory, int32_t known_items) {
+static sessrec_log *sessrec__log_new(const sessrec_allocator *memory, int32_t known_items, int32_t roles) {
     sessrec_log *log = (sessrec_log *)sessrec__alloc(memory, 1, sizeof *log);
     if (!log) return NULL;
     log->memory = *memory;
     log->known_items = known_items;
+    log->roles = roles;
+    log->view.category_count = roles - SESSREC__CATEGORY;
     for (int role = 0; role < SESSREC__IDS; ++role) sessrec__ids_init(&log->ids[role], memory);
     return log;
 }
@@ -9704,6 +9726,7 @@ static void sessrec__log_clear(sessrec_log *log) {
         sessrec__free(&memory, log->in->offset);
         sessrec__free(&memory, log->in->label);
         sessrec__free(&memory, log->in->item);
+        for (int c = 0; c < SESSREC_MAX_CATEGORIES; ++c) sessrec__free(&memory, log->in->category[c]);
         sessrec__free(&memory, log->in);
     }
     for (int role = 0; role < SESSREC__IDS; ++role) sessrec__ids_free(&log->ids[role]);
@@ -9790,17 +9813,19 @@ typedef struct sessrec__grouping {
     int64_t count;
     const double *time;             // [count]
     const int32_t *label, *item;    // [count]; a negative label: left out
+    const int32_t *category[SESSREC_MAX_CATEGORIES];
     const int32_t *user;            // [labels] -1: nobody; NULL: the log has no users
-    int32_t all[SESSREC__IDS];      // labels, items, users
+    int32_t all[SESSREC__IDS];      // labels, items, users, values
     int64_t *at;                    // [labels] events, then where the next one goes
     double *start;                  // [labels] time of the earliest event
     int64_t *events;                // [items]
-    int32_t *number[SESSREC__IDS];  // [all] of items and users in the log that is made
+    int32_t *number[SESSREC__IDS];  // [all] of items, users and values in the log that is made
     int32_t *kept[SESSREC__IDS];    // [count_of] those that it has, sessions by start
     int32_t count_of[SESSREC__IDS];
     int64_t *session_begins, *supports;  // its arrays
-    int32_t *log_items, *session_users;
-    double *times;
+    int32_t *log_items, *session_users, *categories[SESSREC_MAX_CATEGORIES];
+    double *times, *spare;  // spare [longest]: times to sort categories by
+    int64_t longest;        // events of a session
 } sessrec__grouping;
 
 static void sessrec__group_layout(void *object, sessrec__layout *layout) {
@@ -9829,6 +9854,11 @@ static void sessrec__log_layout(void *object, sessrec__layout *layout) {
     if (view->user_count)
         view->session_users = g->session_users =
             (int32_t *)sessrec__place(layout, sessions, sizeof *g->session_users);
+    for (int c = 0; c < view->category_count; ++c)
+        view->categories[c] = g->categories[c] =
+            (int32_t *)sessrec__place(layout, events, sizeof *g->categories[c]);
+    if (view->category_count)
+        g->spare = (double *)sessrec__place(layout, (uint64_t)g->longest, sizeof *g->spare);
 }
 
 // Lists what the log will have: items with events and known ones, users with sessions, and the sessions by
@@ -9836,16 +9866,17 @@ static void sessrec__log_layout(void *object, sessrec__layout *layout) {
 static sessrec_result sessrec__group_count(sessrec__grouping *g) {
     sessrec_log_view *view = &g->log->view;
     int32_t *sessions = &g->count_of[SESSREC__SESSION], *user = g->number[SESSREC__USER];
-    int64_t longest = 0;
     for (int64_t e = 0; e < g->count; ++e) {
         const int32_t s = g->label[e];
         if (s < 0) continue;
         if (!g->at[s]++ || g->time[e] < g->start[s]) g->start[s] = g->time[e];
         ++g->events[g->item[e]];
+        for (int c = 0; c < view->category_count; ++c)
+            if (g->category[c][e] >= 0) g->number[SESSREC__CATEGORY + c][g->category[c][e]] = 1;
     }
     for (int32_t s = 0; s < g->all[SESSREC__SESSION]; ++s) {
         if (!g->at[s]) continue;
-        if (longest < g->at[s]) longest = g->at[s];
+        if (g->longest < g->at[s]) g->longest = g->at[s];
         view->event_count += g->at[s];
         g->start[*sessions] = g->start[s];  // *sessions <= s
         g->kept[SESSREC__SESSION][(*sessions)++] = s;
@@ -9853,7 +9884,7 @@ static sessrec_result sessrec__group_count(sessrec__grouping *g) {
     }
     for (int32_t i = 0; i < g->all[SESSREC__ITEM]; ++i)
         g->number[SESSREC__ITEM][i] = g->events[i] || i < g->log->known_items;
-    for (int role = SESSREC__ITEM; role <= SESSREC__USER; ++role)
+    for (int role = SESSREC__ITEM; role < g->log->roles; ++role)
         for (int32_t i = 0; i < g->all[role]; ++i) {
             if (!g->number[role][i]) continue;
             g->number[role][i] = g->count_of[role];
@@ -9862,13 +9893,14 @@ static sessrec_result sessrec__group_count(sessrec__grouping *g) {
     view->session_count = *sessions;
     view->item_count = g->count_of[SESSREC__ITEM];
     view->user_count = g->count_of[SESSREC__USER];
-    if (longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
+    memcpy(view->value_counts, g->count_of + SESSREC__CATEGORY, sizeof view->value_counts);
+    if (g->longest > INT32_MAX) return SESSREC_TOO_LARGE;  // filters count inside a session in 32 bits
     return sessrec__sort_by_time(&g->log->memory, g->start, g->kept[SESSREC__SESSION], view->session_count);
 }
 
 // Moves events to their sessions, and sorts them there.
 static sessrec_result sessrec__group_move(sessrec__grouping *g) {
-    const int32_t sessions = g->log->view.session_count;
+    const int32_t sessions = g->log->view.session_count, categories = g->log->view.category_count;
     int64_t begin = 0;
     for (int32_t i = 0; i < g->count_of[SESSREC__ITEM]; ++i)
         g->supports[i] = g->events[g->kept[SESSREC__ITEM][i]];
@@ -9885,11 +9917,20 @@ static sessrec_result sessrec__group_move(sessrec__grouping *g) {
         const int64_t to = g->at[g->label[e]]++;
         g->log_items[to] = g->number[SESSREC__ITEM][g->item[e]];
         g->times[to] = g->time[e];
+        for (int c = 0; c < categories; ++c) {
+            const int32_t value = g->category[c][e];
+            g->categories[c][to] = value < 0 ? -1 : g->number[SESSREC__CATEGORY + c][value];
+        }
     }
     sessrec_result result = SESSREC_OK;
     for (int32_t s = 0; s < sessions && !result; ++s) {
         const int64_t from = g->session_begins[s], events = g->session_begins[s + 1] - from;
-        result = sessrec__sort_by_time(&g->log->memory, g->times + from, g->log_items + from, events);
+        for (int c = 0; c < categories && !result; ++c) {
+            memcpy(g->spare, g->times + from, (size_t)events * sizeof *g->spare);
+            result = sessrec__sort_by_time(&g->log->memory, g->spare, g->categories[c] + from, events);
+        }
+        if (!result)
+            result = sessrec__sort_by_time(&g->log->memory, g->times + from, g->log_items + from, events);
     }
     return result;
 }
@@ -9898,7 +9939,8 @@ static sessrec_result sessrec__group_move(sessrec__grouping *g) {
 static sessrec_result sessrec__group(const sessrec_log *source, sessrec__grouping *g,
                                      const sessrec__ids *names, sessrec_log **out) {
     for (int role = 0; role < SESSREC__IDS; ++role) g->all[role] = names[role].count;
-    g->log = sessrec__log_new(&source->memory, source->known_items);
+    g->log = sessrec__log_new(&source->memory, source->known_items, source->roles);
+    if (g->log) memcpy(g->log->names, source->names, sizeof source->names);
     void *block = g->log ? sessrec__layout_block(&source->memory, sessrec__group_layout, g) : NULL;
     sessrec_result result = block ? sessrec__group_count(g) : SESSREC_OUT_OF_MEMORY;
     if (!result) {
@@ -9911,9 +9953,11 @@ static sessrec_result sessrec__group(const sessrec_log *source, sessrec__groupin
         g->log->block = layout.base;
         result = g->log->block ? sessrec__group_move(g) : SESSREC_OUT_OF_MEMORY;
     }
-    for (int role = 0; role < SESSREC__IDS && !result; ++role)
+    for (int role = 0; role < SESSREC__IDS && !result; ++role) {
         result = sessrec__copy_ids(&names[role], g->kept[role], g->count_of[role], &g->log->ids[role]);
-    if (!result) result = sessrec__ids_reserve(&g->log->ids[SESSREC__ITEM], 0, 0);  // to be searched
+        if (!result && (role == SESSREC__ITEM || role >= SESSREC__CATEGORY))  // to be searched
+            result = sessrec__ids_reserve(&g->log->ids[role], 0, 0);
+    }
     sessrec__free(&source->memory, block);
     if (result) sessrec_log_destroy(g->log);
     *out = result ? NULL : g->log;
@@ -9979,6 +10023,9 @@ static sessrec_result sessrec__flush(sessrec_log *log) {
             sessrec__number_ids(&log->ids[SESSREC__ITEM], in->id[SESSREC__ITEM], rows, in->item + in->count);
     if (!result)
         result = sessrec__number_ids(&log->ids[SESSREC__SESSION], session, rows, in->label + in->count);
+    for (int c = SESSREC__CATEGORY; c < log->roles && !result; ++c)
+        result = sessrec__number_ids(&log->ids[c], in->id[c], rows,
+                                     in->category[c - SESSREC__CATEGORY] + in->count);
     if (!result) in->count += rows;
     return result;
 }
@@ -9987,6 +10034,11 @@ static sessrec_result sessrec__flush(sessrec_log *log) {
 static int sessrec__reserve_events(sessrec_log *log, int64_t events) {
     sessrec__intake *in = log->in;
     int64_t room[4] = {in->room, in->room, in->room, in->offset ? in->room : INT64_MAX};
+    for (int c = 0; c < log->roles - SESSREC__CATEGORY; ++c) {
+        int64_t values = in->room;
+        if (!sessrec__grow(&log->memory, (void **)&in->category[c], &values, events, sizeof(int32_t)))
+            return 0;
+    }
     if (!sessrec__grow(&log->memory, (void **)&in->label, &room[0], events, sizeof *in->label) ||
         !sessrec__grow(&log->memory, (void **)&in->item, &room[1], events, sizeof *in->item) ||
         !sessrec__grow(&log->memory, (void **)&in->time, &room[2], events, sizeof *in->time) ||
@@ -10002,7 +10054,7 @@ static sessrec_result sessrec__take_event(sessrec_log *log, const sessrec__text 
     sessrec__intake *in = log->in;
     const int64_t e = in->count + in->rows;
     if (e >= in->room && !sessrec__reserve_events(log, e + 1)) return SESSREC_OUT_OF_MEMORY;
-    for (int role = 0; role < SESSREC__IDS; ++role) {
+    for (int role = 0; role < log->roles; ++role) {
         sessrec__waiting *to = &in->id[role][in->rows];
         if (!id[role].size) to->at = NULL;
         else if (in->rows && to[-1].at && to[-1].size == id[role].size &&
@@ -10023,15 +10075,18 @@ static sessrec_result sessrec__add_failed(sessrec_log *log, sessrec_result code,
     return sessrec__log_failed(failure, code);
 }
 
-SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
-                                           const char *item, double time) {
-    sessrec__text id[SESSREC__IDS] = {{session, 0}, {item, 0}, {user ? user : "", 0}};
+SESSREC_API sessrec_result sessrec_log_add_categories(sessrec_log *log, const char *user, const char *session,
+                                                      const char *item, double time,
+                                                      const char *const *categories) {
+    sessrec__text id[SESSREC__IDS] = {{session, 0}, {item, 0}, {user, 0}};
     char text[SESSREC__IDS][SESSREC_MAX_ID + 9];
     if (!log || !log->in) return SESSREC_INVALID_ARGUMENT;
     if (log->in->failure.code) return log->in->failure.code;
-    for (int role = 0; role < SESSREC__IDS; ++role) {
-        id[role].size = id[role].at ? strlen(id[role].at) : 0;
-        if ((!id[role].size && role != SESSREC__USER) || id[role].size > SESSREC_MAX_ID)
+    for (int role = 0; role < log->roles; ++role) {
+        if (role >= SESSREC__CATEGORY) id[role].at = categories ? categories[role - SESSREC__CATEGORY] : NULL;
+        if (!id[role].at) id[role].at = "";
+        id[role].size = strlen(id[role].at);
+        if ((!id[role].size && role <= SESSREC__ITEM) || id[role].size > SESSREC_MAX_ID)
             return sessrec__add_failed(log, SESSREC_INVALID_ARGUMENT,
                                        "an id is empty or longer than 255 bytes");
         id[role].at = sessrec__padded(text[role], id[role].at, id[role].size);
@@ -10043,10 +10098,15 @@ SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, c
     return result ? sessrec__add_failed(log, result, NULL) : SESSREC_OK;
 }
 
+SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
+                                           const char *item, double time) {
+    return sessrec_log_add_categories(log, user, session, item, time, NULL);
+}
+
 SESSREC_API sessrec_result sessrec_log_add_many(sessrec_log *log, int64_t count, const int64_t *users,
                                                 const int64_t *sessions, const int64_t *items,
                                                 const double *times) {
-    const int64_t *const number[SESSREC__IDS] = {sessions, items, users};
+    const int64_t *const number[SESSREC__CATEGORY] = {sessions, items, users};
     sessrec_result result = SESSREC_OK;
     if (!log || !log->in) return SESSREC_INVALID_ARGUMENT;
     if (log->in->failure.code) return log->in->failure.code;
@@ -10054,9 +10114,9 @@ SESSREC_API sessrec_result sessrec_log_add_many(sessrec_log *log, int64_t count,
         return sessrec__add_failed(log, SESSREC_INVALID_ARGUMENT, "an array is missing");
     for (int64_t e = 0; e < count && !result; ++e) {
         sessrec__text id[SESSREC__IDS];
-        for (int role = 0; role < SESSREC__IDS; ++role) {
+        memset(id, 0, sizeof id);
+        for (int role = 0; role < SESSREC__CATEGORY; ++role) {
             char *text = log->in->number[role][log->in->rows];
-            id[role].size = 0;
             if (!number[role] || (role == SESSREC__USER && users[e] < 0)) continue;
             id[role].at = sessrec__decimal(number[role][e], text);
             id[role].size = (size_t)(text + 23 - id[role].at);
@@ -10139,6 +10199,7 @@ SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *e
     g.time = log->in->time;
     g.label = log->in->label;
     g.item = log->in->item;
+    memcpy(g.category, log->in->category, sizeof g.category);
     sessrec__ids_forget_slots(&log->ids[SESSREC__SESSION]);  // memory for what comes
     if (log->ids[SESSREC__USER].count) g.user = user = sessrec__label_users(&log->ids[SESSREC__SESSION]);
     sessrec_result result = SESSREC_OUT_OF_MEMORY;
@@ -10179,6 +10240,18 @@ SESSREC_API const char *sessrec_log_user_id(const sessrec_log *log, int32_t user
 }
 SESSREC_API int32_t sessrec_log_find_item(const sessrec_log *log, const char *id) {
     return log && !log->in && id ? sessrec__ids_find(&log->ids[SESSREC__ITEM], id, strlen(id)) : -1;
+}
+SESSREC_API const char *sessrec_log_category(const sessrec_log *log, int32_t category) {
+    return category >= 0 && category < sessrec_log_contents(log).category_count ? log->names[category] : NULL;
+}
+SESSREC_API const char *sessrec_log_value(const sessrec_log *log, int32_t category, int32_t value) {
+    return sessrec_log_category(log, category) ? sessrec__log_id(log, SESSREC__CATEGORY + category, value)
+                                               : NULL;
+}
+SESSREC_API int32_t sessrec_log_find_value(const sessrec_log *log, int32_t category, const char *text) {
+    return text && sessrec_log_category(log, category)
+               ? sessrec__ids_find(&log->ids[SESSREC__CATEGORY + category], text, strlen(text))
+               : -1;
 }
 SESSREC_API int64_t sessrec_log_item_number(const sessrec_log *log, int32_t item) {
     return sessrec__id_number(sessrec_log_item_id(log, item));
@@ -10415,8 +10488,9 @@ enum { SESSREC__MAX_ROW = 1 << 20, SESSREC__MAX_BLOCK = 1 << 22, SESSREC__SLACK 
 
 // What bad rows are counted by: where they are bad, and why; and what helps.
 enum { SESSREC__OF_ROW = SESSREC__WHERE, SESSREC__PLACES };
-static const char *const sessrec__places[SESSREC__PLACES] = {"session id", "item id", "user id",
-                                                             "time",       "offset",  "row"};
+static const char *const sessrec__places[SESSREC__PLACES] = {
+    "session id", "item id", "user id", "category", "category", "category", "category", "time", "offset",
+    "row"};
 enum {
     SESSREC__GOOD,
     SESSREC__SHORT,
@@ -10472,6 +10546,7 @@ typedef struct sessrec__reader {
     sessrec__text name_of[SESSREC__WANTED], value[SESSREC__WANTED];  // columns by name or number; of WHERE
     int column[SESSREC__WANTED];                                     // from 0; -1: not there
     int order[SESSREC__WANTED], wanted;  // those that are there, from left to right
+    int32_t roles;                       // CATEGORY + categories of the format
     int form, dates, digits;  // of dates, the last; 1 dates, -1 numbers; length if all numbers are dates
     int64_t first_event, rows, sizes[4], other_rows, spanning, headers;  // numbers of times by their size
     double most_offset;
@@ -10814,8 +10889,9 @@ static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_lo
     if (given) r->format = *given;
     else r->format = sessrec_log_format_default();
     const sessrec_log_format *f = &r->format;
-    const char *const name[5] = {f->session_column, f->item_column, f->user_column, f->time_column, NULL};
+    const char *const name[3] = {f->session_column, f->item_column, f->user_column};
     const char *where = f->where && *f->where ? f->where : NULL;
+    const char *more = f->category_columns ? f->category_columns : "";
     sessrec_result result = SESSREC_OK;
     for (int c = 0; c < SESSREC__WANTED; ++c) r->column[c] = -1;
     if (f->canary != SESSREC__CANARY_LOG)
@@ -10826,15 +10902,29 @@ static sessrec_result sessrec__check_format(sessrec__reader *r, const sessrec_lo
                              "fields are separated by one byte or two, not by quotes or line ends");
     if (f->time_unit < SESSREC_UNIT_AUTO || f->time_unit > SESSREC_UNIT_DATE)
         return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0, "there is no such unit of time");
+    r->roles = SESSREC__CATEGORY;
     for (int c = 0; c <= SESSREC__TIME && !result; ++c) {
-        const char *at = name[c] ? name[c] : "", *comma = c == SESSREC__TIME ? strchr(at, ',') : NULL;
+        const int category = c >= SESSREC__CATEGORY && c < SESSREC__TIME;
+        const char *at = category ? more : c == SESSREC__TIME ? f->time_column : name[c];
+        if (!at) at = "";
+        const char *comma = c >= SESSREC__CATEGORY ? strchr(at, ',') : NULL;
         if (!*at && c <= SESSREC__ITEM)
             return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
                                  "the log format names no column for the %s",
                                  c == SESSREC__ITEM ? "item" : "session");
         result = sessrec__want(r, c, at, comma ? (size_t)(comma - at) : strlen(at));
-        if (comma && !result) result = sessrec__want(r, SESSREC__OFFSET, comma + 1, strlen(comma + 1));
+        if (c == SESSREC__TIME && comma && !result)
+            result = sessrec__want(r, SESSREC__OFFSET, comma + 1, strlen(comma + 1));
+        if (!category || !*at) continue;
+        more = comma ? comma + 1 : at + strlen(at);
+        r->roles = c + 1;
+        if (comma == at || r->name_of[c].size > SESSREC_MAX_ID) more = at;  // no name, or too long
+        if (more == at) break;
     }
+    if (*more && !result)
+        return sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
+                             "category columns are one to four names of at most 255 bytes, separated by "
+                             "commas");
     for (int c = SESSREC__WHERE; where && !result; ++c) {
         const size_t size = strcspn(where, ";"), column = strcspn(where, "=");
         if (column >= size || !column || c == SESSREC__WANTED)
@@ -11046,13 +11136,14 @@ static sessrec_result sessrec__take_row(sessrec__reader *r, sessrec__row *row) {
     ++r->rows;
     for (int k = 0; k < r->wanted; ++k) {
         const int c = r->order[k];
-        if (c >= SESSREC__WHERE || (c == SESSREC__USER && !field[c].at)) continue;
+        const int may_miss = c >= SESSREC__USER && c < SESSREC__IDS;
+        if (c >= SESSREC__WHERE || (may_miss && !field[c].at)) continue;
         if (!field[c].at) return sessrec__bad_row(r, row, SESSREC__OF_ROW, SESSREC__NO_KEY);
         if (r->format.blank &&
             sessrec__is_listed(sessrec__text_of(r->format.blank, strlen(r->format.blank)), field[c]))
             field[c].size = 0;
         if (c < SESSREC__IDS)
-            problem = c == SESSREC__USER && !field[c].size ? 0 : sessrec__id_problem(r, field[c]);
+            problem = may_miss && !field[c].size ? 0 : sessrec__id_problem(r, field[c]);
         else problem = sessrec__parse_time(r, c, field[c], c == SESSREC__TIME ? &time : &offset);
         if (problem) return sessrec__bad_row(r, row, c, problem);
     }
@@ -11241,6 +11332,9 @@ static sessrec_result sessrec__read_text(sessrec__reader *r, sessrec_log *log,
     r->log = log;
     r->err = &in->failure;
     if (!result) result = sessrec__check_format(r, format);
+    if (!result && r->roles > log->roles)
+        result = sessrec__fail(r->err, SESSREC_INVALID_ARGUMENT, 0,
+                               "the text has more category columns than the log was created with");
     r->more = 1;
     r->newline = '\n';
     r->digits = -1;
@@ -11260,6 +11354,7 @@ static sessrec_result sessrec__read_text(sessrec__reader *r, sessrec_log *log,
 
 SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out,
                                               sessrec_error *err) {
+    static const char *const written[4] = {"SessionId", "ItemId", "Time", "UserId"};  // names of columns
     sessrec__reader r;
     if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "out is NULL: no place for the log");
     *out = NULL;
@@ -11269,10 +11364,22 @@ SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, 
     if (result) return result;
     const sessrec_allocator memory = sessrec__allocator(&r.format.allocator);
     const sessrec_model *model = r.format.items_of;
-    sessrec_log *log = sessrec__log_new(&memory, model ? sessrec_model_describe(model).item_count : 0);
+    sessrec_log *log =
+        sessrec__log_new(&memory, model ? sessrec_model_describe(model).item_count : 0, r.roles);
     if (log) log->in = (sessrec__intake *)sessrec__alloc(&memory, 1, sizeof *log->in);
     if (!log || !log->in) result = SESSREC_OUT_OF_MEMORY;
-    for (int role = 0; role < SESSREC__IDS && !result; ++role)
+    for (int c = 0; !result && c < r.roles - SESSREC__CATEGORY; ++c) {
+        const sessrec__text name = r.name_of[SESSREC__CATEGORY + c];
+        int taken = sessrec__is_digits(name);
+        for (int i = 0; i < 4; ++i)
+            taken |= sessrec__same_name(name, sessrec__text_of(written[i], strlen(written[i])));
+        strcpy(log->names[c], "CategoryN");
+        log->names[c][8] = (char)('1' + c);
+        if (taken) continue;
+        memcpy(log->names[c], name.at, name.size);
+        log->names[c][name.size] = 0;
+    }
+    for (int role = 0; role < r.roles && !result; ++role)
         result = sessrec__ids_reserve(&log->ids[role], 0, 0);
     for (int32_t i = 0; !result && i < log->known_items; ++i) {
         const char *id = sessrec_model_item_id(model, i);
@@ -11386,7 +11493,7 @@ static const char sessrec__log_begins[] = "SessionId\t";
 
 static int sessrec__write_log(sessrec__sink *sink, const void *what) {
     const sessrec_log *log = (const sessrec_log *)what;
-    char row[3 * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_TIME];
+    char row[SESSREC__IDS * (2 * SESSREC_MAX_ID + 3) + SESSREC__MAX_TIME], *to = row;
     const sessrec_log_view *v = &log->view;
     double least = HUGE_VAL, most = -HUGE_VAL;
     for (int64_t e = 0; e < v->event_count; ++e) {
@@ -11398,11 +11505,17 @@ static int sessrec__write_log(sessrec__sink *sink, const void *what) {
         most < 1e11 && least > -1e11 && (least < 1000 || (least > 21001231 && most < 1970010100));
     strcpy(row, "SessionId\tItemId\tTime");
     strcat(row, plain || !v->event_count ? "" : ":s");
-    strcat(row, v->session_users ? "\tUserId\n" : "\n");
-    if (!sessrec__sink_write(sink, row, strlen(row))) return 0;
+    strcat(row, v->session_users ? "\tUserId" : "");
+    to += strlen(row);
+    for (int32_t c = 0; c < v->category_count; ++c) {
+        *to++ = '\t';
+        to = sessrec__put_id(to, log->names[c]);
+    }
+    *to++ = '\n';
+    if (!sessrec__sink_write(sink, row, (size_t)(to - row))) return 0;
     for (int32_t s = 0; s < v->session_count; ++s) {
         for (int64_t e = v->session_begins[s]; e < v->session_begins[s + 1]; ++e) {
-            char *to = sessrec__put_id(row, sessrec__ids_text(&log->ids[SESSREC__SESSION], s));
+            to = sessrec__put_id(row, sessrec__ids_text(&log->ids[SESSREC__SESSION], s));
             *to++ = '\t';
             to = sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__ITEM], v->items[e]));
             *to++ = '\t';
@@ -11412,6 +11525,11 @@ static int sessrec__write_log(sessrec__sink *sink, const void *what) {
                 if (v->session_users[s] >= 0)
                     to =
                         sessrec__put_id(to, sessrec__ids_text(&log->ids[SESSREC__USER], v->session_users[s]));
+            }
+            for (int32_t c = 0; c < v->category_count; ++c) {
+                *to++ = '\t';
+                if (v->categories[c][e] >= 0)
+                    to = sessrec__put_id(to, sessrec_log_value(log, c, v->categories[c][e]));
             }
             *to++ = '\n';
             if (!sessrec__sink_write(sink, row, (size_t)(to - row))) return 0;
@@ -11534,13 +11652,16 @@ static int32_t *sessrec__log_labels(const sessrec_log *log) {
 static sessrec_result sessrec__log_select(const sessrec_log *log, int32_t *label,
                                           const sessrec__ids *sessions, const int32_t *user,
                                           sessrec_log **out) {
-    const sessrec__ids names[SESSREC__IDS] = {*sessions, log->ids[SESSREC__ITEM], log->ids[SESSREC__USER]};
+    sessrec__ids names[SESSREC__IDS];
     sessrec__grouping g;
+    memcpy(names, log->ids, sizeof names);
+    names[SESSREC__SESSION] = *sessions;
     memset(&g, 0, sizeof g);
     g.count = log->view.event_count;
     g.time = log->view.times;
     g.label = label;
     g.item = log->view.items;
+    memcpy(g.category, log->view.categories, sizeof g.category);
     g.user = user;
     const sessrec_result result = label ? sessrec__group(log, &g, names, out) : SESSREC_OUT_OF_MEMORY;
     sessrec__free(&log->memory, label);

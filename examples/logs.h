@@ -165,6 +165,16 @@ static void describe_items(const sessrec_log_view *v, double *values) {
 }
 
 // Prints what a log holds and what looks wrong. Returns 0 without memory.
+// The categories of a log: how many values each has, and how many clicks have none.
+static void describe_categories(const sessrec_log *log, const sessrec_log_view *v) {
+    for (int32_t c = 0; c < v->category_count; ++c) {
+        int64_t blank = 0;
+        for (int64_t e = 0; e < v->event_count; ++e) blank += v->categories[c][e] < 0;
+        printf("category  %s: %d values, %.1f %% of clicks have none\n", sessrec_log_category(log, c),
+               (int)v->value_counts[c], percent(blank, v->event_count));
+    }
+}
+
 static int describe_log(const sessrec_log *log) {
     const sessrec_log_view v = sessrec_log_contents(log);
     double *values = (double *)malloc((size_t)(v.event_count + v.item_count + 1) * sizeof *values);
@@ -173,6 +183,7 @@ static int describe_log(const sessrec_log *log) {
     printf("events    %lld\nsessions  %lld\nitems     %lld\n", (long long)v.event_count,
            (long long)v.session_count, (long long)v.item_count);
     describe_users(&v);
+    describe_categories(log, &v);
     if (v.event_count) {
         memcpy(values, v.times, (size_t)v.event_count * sizeof *values);
         qsort(values, (size_t)v.event_count, sizeof *values, compare_doubles);

@@ -385,6 +385,8 @@ static const option options[] = {
      "'' if there is none; two columns are added, such as\na day and an offset",
      AT(format.time_column)},
     {TEXT, READING, "--user", "NAME", "column of the users; '' for none", AT(format.user_column)},
+    {TEXT, SPLIT | DESCRIBE, "--categories", "NAME[,NAME]", "one to four more columns to keep",
+     AT(format.category_columns)},
     {CHOICE, READING, "--time-unit", "auto|s|ms|us|ns|date",
      "unit of numbers; date: as in 20191001; auto: by their size", AT(format.time_unit)},
     {SWITCH, READING, "--day-first", NULL, "03/04/2019 is in April", AT(day_first)},

@@ -660,6 +660,14 @@ check_not grep -q -e rare -e '^r[12]' rare_train.tsv
 run split rare.tsv --days 2 -o rare --min-support 1 --min-length 1; exits 0
 check grep -q '^r2' rare_train.tsv
 
+it 'describe and split keep the categories that are asked for'
+awk '{ print $0 "\t" (NR == 1 ? "Brand" : NR % 3 ? "brand-" NR % 3 : "") }' log.tsv >brands.tsv
+run describe brands.tsv --categories Brand; exits 0
+prints '^category  Brand: 2 values, 33.. % of clicks have none$'
+run split brands.tsv --days 2 -o brands --categories brand; exits 0
+check sh -c "head -n 1 brands_test.tsv | grep -q 'Time	brand$'"
+check sh -c "cut -f 4 brands_train.tsv | grep -q '^brand-2$'"
+
 it 'a split that leaves nothing is an error and writes nothing'
 fails 'log.tsv: nothing is left' split log.tsv --days 1000 -o nothing
 check_not test -e nothing_train.tsv

@@ -85,9 +85,12 @@ static void visit_logs(tour *t, sessrec_log *log) {
         sessrec_log_destroy(one);
         sessrec_log_destroy(two);
     }
-    static const char text[] = "SessionId,ItemId,Time\n1,x,1\n1,\"y,z\",2\n2,x,3.5\n";
-    if (gave(t, sessrec_log_import(text, sizeof text - 1, &format, &one, NULL), &one))
+    static const char text[] = "SessionId,ItemId,Time,Shop\n1,x,1,\n1,\"y,z\",2,b\n2,x,3.5,a\n";
+    format.category_columns = "Shop,ItemId";
+    if (gave(t, sessrec_log_import(text, sizeof text - 1, &format, &one, NULL), &one)) {
+        went(t, sessrec_log_sessionize(one, 0.5, NULL));
         sessrec_log_destroy(one);
+    }
 }
 
 static void visit_sessions(tour *t, const sessrec_model *model) {

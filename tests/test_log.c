@@ -655,6 +655,183 @@ static void order(void) {
     }
 }
 
+// ---- categories -------------------------------------------------------------------------------------------
+
+// "item/value/value" of each event, "|" between sessions; a value's number is in front of it.
+static const char *categories_of(const sessrec_log *log) {
+    static char text[1024];
+    size_t used = 0;
+    const sessrec_log_view v = sessrec_log_contents(log);
+    for (int32_t s = 0; s < v.session_count; ++s)
+        for (int64_t e = v.session_begins[s]; e < v.session_begins[s + 1]; ++e) {
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%s",
+                                     e > v.session_begins[s] ? " "
+                                     : s                     ? " | "
+                                                             : "",
+                                     sessrec_log_item_id(log, v.items[e]));
+            for (int32_t c = 0; c < v.category_count; ++c) {
+                const char *value = sessrec_log_value(log, c, v.categories[c][e]);
+                used += (size_t)snprintf(text + used, sizeof text - used, "/%d%s", (int)v.categories[c][e],
+                                         value ? value : "");
+            }
+        }
+    text[used] = 0;
+    return text;
+}
+
+static const char *const shop_text = "SessionId,ItemId,Time,Brand,UserId,Color\n"
+                                     "2,x,9,zeta,u,red\n1,a,5,acme,u,\n1,b,4,zeta,u,blue\n"
+                                     "1,a,5,beta,u,red\n2,b,7,,u,red\n3,c,99,solo,v,green\n";
+static sessrec_log *shop_log(void) {
+    sessrec_log_format format = sessrec_log_format_default();
+    format.category_columns = "brand,Color";
+    return parse_as(shop_text, &format);
+}
+
+static void categories(void) {
+    TEST("more columns become dense numbers that follow the clicks into the order of time; a blank is none") {
+        sessrec_log *log = shop_log();
+        const sessrec_log_view v = sessrec_log_contents(log);
+        CHECK_EQ(v.category_count, 2);
+        CHECK_EQ(v.value_counts[0], 4);
+        CHECK_EQ(v.value_counts[1], 3);
+        CHECK_TEXT(sessrec_log_category(log, 0), "brand");
+        CHECK_TEXT(sessrec_log_category(log, 1), "Color");
+        CHECK(sessrec_log_category(log, 2) == NULL && sessrec_log_category(log, -1) == NULL);
+        CHECK_TEXT(categories_of(log), "b/0zeta/1blue a/1acme/-1 a/2beta/0red | b/-1/0red x/0zeta/0red | "
+                                       "c/3solo/2green");
+        CHECK_EQ(sessrec_log_find_value(log, 0, "solo"), 3);
+        CHECK_EQ(sessrec_log_find_value(log, 0, "red"), -1);
+        CHECK_EQ(sessrec_log_find_value(log, 1, "red"), 0);
+        CHECK_EQ(sessrec_log_find_value(log, 2, "red"), -1);
+        CHECK(sessrec_log_value(log, 0, 4) == NULL && sessrec_log_value(log, 0, -1) == NULL);
+        CHECK(sessrec_log_value(log, 2, 0) == NULL);
+        sessrec_log_destroy(log);
+    }
+    TEST("categories survive filters, cuts and splits, where values without clicks leave") {
+        sessrec_log *log = shop_log(), *before, *after;
+        CHECK_EQ(sessrec_log_split_time(log, 50, &before, &after, NULL), SESSREC_OK);
+        CHECK_TEXT(categories_of(after), "c/0solo/0green");
+        CHECK_EQ(sessrec_log_contents(before).value_counts[0], 3);
+        CHECK_EQ(sessrec_log_find_value(before, 0, "solo"), -1);
+        CHECK_EQ(sessrec_log_sessionize(before, 0.5, NULL), SESSREC_OK);
+        CHECK_TEXT(categories_of(before),
+                   "b/0zeta/1blue | a/1acme/-1 a/2beta/0red | b/-1/0red | x/0zeta/0red");
+        CHECK_EQ(filter_by(before, rule(1, 0, 0, 1)), SESSREC_OK);
+        CHECK_TEXT(categories_of(before), "b/0zeta/1blue | a/1acme/-1 | b/-1/0red | x/0zeta/0red");
+        sessrec_log_destroy(before);
+        sessrec_log_destroy(after);
+        CHECK_EQ(sessrec_log_split_last_session(log, &before, &after, NULL), SESSREC_OK);
+        CHECK_TEXT(categories_of(after), "b/-1/0red x/0zeta/0red");
+        sessrec_log_destroy(before);
+        sessrec_log_destroy(after);
+        sessrec_log_destroy(log);
+    }
+    TEST("a log that was written and read again has the same categories") {
+        static const char *const odd[2] = {"a \"b\"\tc\n", "NA"};
+        sessrec_log_format format = sessrec_log_format_default();
+        sessrec_log *log, *back;
+        format.category_columns = "4,itemid,a\tb";
+        CHECK_EQ(sessrec_log_create(&format, &log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add_categories(log, "u", "1", "i", 5, odd), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add(log, NULL, "2", "j", 6), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add_numbers(log, 3, 3, 4, 7), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        CHECK_TEXT(sessrec_log_category(log, 0), "Category1");
+        CHECK_TEXT(sessrec_log_category(log, 1), "Category2");  // "itemid" would be read as the items
+        CHECK_EQ(sessrec_log_write(log, path, NULL), SESSREC_OK);
+        format.category_columns = "Category1,Category2,a\tb";
+        CHECK_EQ(sessrec_log_read(path, &format, &back, NULL), SESSREC_OK);
+        CHECK(same_log(log, back, 1));
+        CHECK_EQ(sessrec_log_contents(back).value_counts[0], 1);
+        CHECK_EQ(sessrec_log_contents(back).value_counts[2], 0);
+        CHECK_TEXT(sessrec_log_value(back, 0, 0), odd[0]);
+        CHECK_TEXT(sessrec_log_value(back, 1, 0), odd[1]);
+        remove(path);
+        sessrec_log_destroy(log);
+        sessrec_log_destroy(back);
+    }
+    TEST("JSON lines and columns by number have categories, too; a key may be missing") {
+        sessrec_log_format format = columns("s", "i", "t", "");
+        format.category_columns = "brand,size,brand";
+        sessrec_log *log = parse_as("{\"s\":1,\"i\":2,\"t\":3,\"size\":44}\n"
+                                    "{\"s\":1,\"i\":2,\"t\":4,\"brand\":\"k\",\"size\":null}\n",
+                                    &format);
+        CHECK_TEXT(categories_of(log), "2/-1/044/-1 2/0k/-1/0k");
+        sessrec_log_destroy(log);
+        format = columns("1", "2", "3", "");
+        format.category_columns = "4";
+        log = parse_as("1,2,3,x\n1,2,4,\n", &format);
+        CHECK_TEXT(categories_of(log), "2/0x 2/-1");
+        sessrec_log_destroy(log);
+    }
+    TEST("what cannot be a category is refused with a sentence") {
+        static const char *const bad[4] = {"a,b,c,d,e", "a,,b", ",a", ","};
+        sessrec_log_format format = sessrec_log_format_default();
+        for (int b = 0; b < 4; ++b) {
+            format.category_columns = bad[b];
+            CHECK(!parse_as(shop_text, &format));
+            CHECK_EQ(failure.code, SESSREC_INVALID_ARGUMENT);
+            CHECK_TEXT(failure.text,
+                       "category columns are one to four names of at most 255 bytes, separated by commas");
+        }
+        format.category_columns = "Size";
+        CHECK(!parse_as(shop_text, &format));
+        CHECK_EQ(failure.code, SESSREC_BAD_LOG);
+        CHECK(strstr(failure.text, "the header has no column \"Size\"") != NULL);
+        sessrec_log *log;
+        CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
+        format.category_columns = "Brand";
+        CHECK_EQ(sessrec_log_add_text(log, shop_text, strlen(shop_text), &format, &failure),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_TEXT(failure.text, "the text has more category columns than the log was created with");
+        sessrec_log_destroy(log);
+        char text[400], value[257];
+        memset(value, 'x', 256);
+        value[256] = 0;
+        snprintf(text, sizeof text, "SessionId,ItemId,Time,Brand\n1,2,3,%s\n", value);
+        CHECK(!parse_as(text, &format));
+        CHECK_EQ(failure.line, 2);
+        CHECK(strstr(failure.text, "the category \"xxx") != NULL);
+    }
+    TEST("texts without categories go into a log with them") {
+        sessrec_log_format format = sessrec_log_format_default();
+        sessrec_log *log;
+        static const char plain[] = "SessionId,ItemId,Time\n7,y,1\n";
+        format.category_columns = "Brand";
+        CHECK_EQ(sessrec_log_create(&format, &log, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add_text(log, plain, sizeof plain - 1, NULL, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_add_text(log, shop_text, strlen(shop_text), &format, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        CHECK_TEXT(categories_of(log), "y/-1 | b/0zeta a/1acme a/2beta | b/-1 x/0zeta | c/3solo");
+        sessrec_log_destroy(log);
+    }
+    TEST("categories of sessions of any length are sorted with their clicks") {
+        sessrec_log_format format = sessrec_log_format_default();
+        sessrec_log *log;
+        uint32_t state = 5;
+        int wrong = 0;
+        format.category_columns = "a,b,c,d";
+        CHECK_EQ(sessrec_log_create(&format, &log, NULL), SESSREC_OK);
+        for (int e = 0; e < 3000; ++e) {  // all four say what the item says
+            char item[16], session[8];
+            const char *const same[4] = {item, item, item, item};
+            snprintf(item, sizeof item, "%d", e);
+            snprintf(session, sizeof session, "%d", random_below(&state, 3) * random_below(&state, 9));
+            wrong += sessrec_log_add_categories(log, NULL, session, item, random_below(&state, 500), same) !=
+                     SESSREC_OK;
+        }
+        CHECK_EQ(sessrec_log_finish(log, NULL), SESSREC_OK);
+        const sessrec_log_view v = sessrec_log_contents(log);
+        for (int64_t e = 0; e < v.event_count; ++e)
+            for (int c = 0; c < 4; ++c)
+                wrong += strcmp(sessrec_log_value(log, c, v.categories[c][e]),
+                                sessrec_log_item_id(log, v.items[e])) != 0;
+        CHECK_EQ(wrong, 0);
+        sessrec_log_destroy(log);
+    }
+}
+
 // ---- building from memory ---------------------------------------------------------------------------------
 
 static void building(void) {
@@ -2268,6 +2445,7 @@ int main(void) {
     bad_row_count();
     times();
     order();
+    categories();
     building();
     filters();
     random_logs();

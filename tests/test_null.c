@@ -31,6 +31,9 @@ static void values(void) {
         CHECK_EQ(sessrec_log_find_item(NULL, "a"), -1);
         CHECK_EQ(sessrec_log_find_number(NULL, 1), -1);
         CHECK(sessrec_log_item_number(NULL, 0) < 0);
+        CHECK(sessrec_log_category(NULL, 0) == NULL);
+        CHECK(sessrec_log_value(NULL, 0, 0) == NULL);
+        CHECK_EQ(sessrec_log_find_value(NULL, 0, "a"), -1);
         CHECK_EQ(sessrec_model_export_size(NULL), 0);
         CHECK_EQ(sessrec_model_describe(NULL).item_count, 0);
         CHECK(sessrec_model_item_id(NULL, 0) == NULL);
@@ -94,6 +97,7 @@ static void logs(const sessrec_log *log) {
         REFUSES(sessrec_log_create(NULL, NULL, NULL));
         REFUSES(sessrec_log_add(NULL, NULL, "s", "i", 0));
         REFUSES(sessrec_log_add(own, NULL, NULL, "i", 0));
+        REFUSES(sessrec_log_add_categories(NULL, NULL, "s", "i", 0, NULL));
         REFUSES(sessrec_log_add_numbers(NULL, -1, 1, 1, 0));
         REFUSES(sessrec_log_add_many(NULL, 1, NULL, number, number, time));
         REFUSES(sessrec_log_add_text(NULL, "x", 1, NULL, NULL));

@@ -27,6 +27,8 @@ static void check_log(const sessrec_log *log) {
         for (int64_t e = view.session_begins[s]; e < view.session_begins[s + 1]; ++e) {
             MUST(view.items[e] >= 0 && view.items[e] < view.item_count);
             MUST(e == view.session_begins[s] || view.times[e] >= view.times[e - 1]);
+            for (int32_t c = 0; c < view.category_count; ++c)
+                MUST(view.categories[c][e] >= -1 && view.categories[c][e] < view.value_counts[c]);
         }
     }
     for (int32_t i = 0; i < view.item_count; ++i) {
@@ -34,6 +36,9 @@ static void check_log(const sessrec_log *log) {
         MUST(sessrec_log_find_item(log, sessrec_log_item_id(log, i)) == i);
     }
     MUST(supported == view.event_count);
+    for (int32_t c = 0; c < view.category_count; ++c)
+        for (int32_t v = 0; v < view.value_counts[c]; ++v)
+            MUST(sessrec_log_find_value(log, c, sessrec_log_value(log, c, v)) == v);
 }
 
 static void sessrec_fuzz(const uint8_t *data, size_t size) {
@@ -54,6 +59,7 @@ static void sessrec_fuzz(const uint8_t *data, size_t size) {
     format.time_unit = choose(&input, 6);
     format.day_first = choose(&input, 3) - 1;
     if (choose(&input, 4) == 0) format.where = "ItemId=a,b";
+    if (choose(&input, 4) == 0) format.category_columns = "UserId,4,ItemId";
     if (choose(&input, 4) == 0) format.blank = "NA,u";
     const sessrec_result result = sessrec_log_import(input.at, input.left, &format, &log, &error);
     MUST(!log == !!result);
