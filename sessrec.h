@@ -1231,6 +1231,9 @@ SESSREC_API sessrec_result sessrec_scorer_scratch_init(const sessrec_scorer *sco
 // The visitor clicked an item: h = GRU(item, h). Item -1, or an id that the model does not know, is only
 // counted. *item (may be NULL) is the id's item, or -1. INVALID_ARGUMENT: no such item. Threads: one.
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item);
+// The same at a time in seconds, NaN: unknown, for scorers that look at times (the GRU does not). The time of
+// the first known click is also that of the session's begin.
+SESSREC_API sessrec_result sessrec_session_click_at(sessrec_session *session, int32_t item, double time);
 SESSREC_API sessrec_result sessrec_session_click_id(sessrec_session *session, const char *id, int32_t *item);
 
 // The source of a recommendation.
@@ -11971,13 +11974,17 @@ SESSREC_API size_t sessrec_session_size(const sessrec_model *model, int32_t reme
     return shared ? shared + sessrec_scratch_size(model, 1) : 0;
 }
 
+static void sessrec__session_begin(sessrec_session *session, double time) {
+    const sessrec_scorer *scorer = session->scratch->scorer;  // NULL for a model
+    memset(session->hidden, 0, (size_t)session->width * sizeof *session->hidden);
+    if (scorer) scorer->begin(scorer->self, session->hidden, NULL, time);
+}
+
 SESSREC_API void sessrec_session_end(sessrec_session *session) {
     if (!session) return;
     session->seen_count = 0;
     session->known = session->unknown = 0;
-    memset(session->hidden, 0, (size_t)session->width * sizeof *session->hidden);
-    if (session->scratch->scorer)
-        session->scratch->scorer->begin(session->scratch->scorer->self, session->hidden, NULL, (double)NAN);
+    sessrec__session_begin(session, (double)NAN);
 }
 
 SESSREC_API sessrec_result sessrec_session_init_shared(const sessrec_model *model, int32_t remember,
@@ -12242,6 +12249,10 @@ static void sessrec__session_remember(sessrec_session *session, int32_t item) {
 }
 
 SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32_t item) {
+    return sessrec_session_click_at(session, item, (double)NAN);
+}
+
+SESSREC_API sessrec_result sessrec_session_click_at(sessrec_session *session, int32_t item, double time) {
     if (!session || item < -1 || item >= sessrec__session_items(session)) return SESSREC_INVALID_ARGUMENT;
     if (item < 0) {
         session->unknown++;
@@ -12250,9 +12261,13 @@ SESSREC_API sessrec_result sessrec_session_click(sessrec_session *session, int32
     if (session->model)
         sessrec__model_step(session->model, 1, &item, session->hidden, session->width,
                             session->scratch->step);
-    else
-        session->scratch->scorer->click(session->scratch->scorer->self, 1, session->hidden, &item, NULL,
-                               session->scratch->step);
+    else {
+        const sessrec_scorer *scorer = session->scratch->scorer;
+        const int has_time = time <= 0 || time > 0;
+        if (has_time && !session->known) sessrec__session_begin(session, time);
+        scorer->click(scorer->self, 1, session->hidden, &item, has_time ? &time : NULL,
+                      session->scratch->step);
+    }
     sessrec__session_remember(session, item);
     session->known++;
     return SESSREC_OK;

@@ -223,6 +223,7 @@ static void visitors(const sessrec_model *model) {
         REFUSES(sessrec_session_use_scratch(good, NULL));
         REFUSES_AND_CLEARS(sessrec_scratch_init(NULL, 1, bytes, sizeof bytes, &scratch, NULL), scratch);
         REFUSES(sessrec_session_click(NULL, 0));
+        REFUSES(sessrec_session_click_at(NULL, 0, 1));
         REFUSES(sessrec_session_click_id(NULL, "a", NULL));
         REFUSES(sessrec_session_click_id(good, NULL, NULL));
         REFUSES(sessrec_session_recommend(NULL, &query, list, &count, NULL));

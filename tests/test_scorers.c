@@ -530,6 +530,22 @@ static void blends(void) {
         sessrec_scorer_destroy(&blend);
         sessrec_scorer_destroy(&second);
         sessrec_scorer_destroy(&first);
+        // the same of parts that score all their items: a b c d, and d c b x
+        sessrec_scorer all[2];
+        CHECK_EQ(sessrec_scorer_pop(log, NULL, &all[0], NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_pop(turned, NULL, &all[1], NULL), SESSREC_OK);
+        const sessrec_blend_part popular[2] = {{&all[0], 1, 0}, {&all[1], 10, 0}};
+        CHECK_EQ(sessrec_blend_create(popular, 2, 0, NULL, &blend, NULL), SESSREC_OK);
+        v = visit_of(&blend);
+        visit_scores(&v, scores);
+        CHECK(!(scores[0] > -INFINITY));  // the second does not know a
+        CHECK_NEAR(scores[1], 2 / 3.0 + 20 / 3.0, 1e-6);
+        CHECK_NEAR(scores[2], 1 / 2.0 + 20 / 3.0, 1e-6);
+        CHECK_NEAR(scores[3], 1 / 2.0 + 10 / 2.0, 1e-6);
+        free(v.memory);
+        sessrec_scorer_destroy(&blend);
+        sessrec_scorer_destroy(&all[0]);
+        sessrec_scorer_destroy(&all[1]);
         sessrec_log_destroy(log);
         sessrec_log_destroy(turned);
     }
@@ -670,6 +686,93 @@ static void check_session(const sessrec_scorer *scorer) {
     free(v.memory);
     free(memory);
     free(other_memory);
+}
+
+// A scorer whose state is what it was told of times: of the session's begin, and the sum over its clicks.
+typedef struct clock_state {
+    double begin, sum;
+} clock_state;
+static void clock_begin(const void *self, void *state, const void *user, double time) {
+    clock_state *clock = (clock_state *)state;
+    (void)self, (void)user;
+    clock->begin = time;
+    clock->sum = 0;
+}
+static void clock_click(const void *self, int32_t rows, void *states, const int32_t *items,
+                        const double *times, void *scratch) {
+    (void)self, (void)items, (void)scratch;
+    for (int32_t r = 0; r < rows; ++r) ((clock_state *)states)[r].sum += times ? times[r] : 0.25;
+}
+static int32_t clock_list(const void *self, const void *state, const sessrec_recommendation **out,
+                          void *scratch) {
+    const clock_state *clock = (const clock_state *)state;
+    sessrec_recommendation *list = (sessrec_recommendation *)scratch;
+    (void)self;
+    list[0].item = 0;
+    list[0].score = clock->begin >= 0 ? (float)clock->begin : -1;
+    list[1].item = 1;
+    list[1].score = (float)clock->sum;
+    *out = list;
+    return 2;
+}
+static size_t clock_scratch(const void *self, int32_t rows) {
+    (void)self, (void)rows;
+    return 64;
+}
+static int32_t clock_find(const void *self, const char *id) {
+    (void)self;
+    return id[0] >= '0' && id[0] <= '8' && !id[1] ? id[0] - '0' : -1;
+}
+static const char *clock_id(const void *self, int32_t item) {
+    static const char ids[9][2] = {"0", "1", "2", "3", "4", "5", "6", "7", "8"};
+    (void)self;
+    return ids[item];
+}
+
+// The clicks that a session is given, and what its scorer heard of their times.
+static void check_times(const sessrec_scorer *scorer) {
+    static unsigned char memory[1 << 16];
+    static const int32_t both[2] = {0, 1};
+    sessrec_session *session;
+    float heard[2];
+    CHECK_EQ(sessrec_scorer_session_init(scorer, 5, NULL, memory, sizeof memory, &session, NULL), SESSREC_OK);
+    for (int visit = 0; visit < 2; ++visit) {
+        CHECK_EQ(sessrec_session_click_at(session, -1, 50), SESSREC_OK);   // unknown: the session has not begun
+        CHECK_EQ(sessrec_session_click_at(session, 3, 100), SESSREC_OK);
+        CHECK_EQ(sessrec_session_click(session, 4), SESSREC_OK);           // 0.25: not known
+        CHECK_EQ(sessrec_session_click_at(session, 5, 200), SESSREC_OK);
+        CHECK_EQ(sessrec_session_click_at(session, 9, 200), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_session_score(session, both, 2, heard), SESSREC_OK);
+        CHECK_NEAR(heard[0], 100, 0);
+        CHECK_NEAR(heard[1], 300.25, 0);
+        sessrec_session_end(session);
+    }
+    CHECK_EQ(sessrec_session_click(session, 3), SESSREC_OK);
+    CHECK_EQ(sessrec_session_score(session, both, 2, heard), SESSREC_OK);
+    CHECK_NEAR(heard[0], -1, 0);
+    CHECK_NEAR(heard[1], 0.25, 0);
+}
+
+static void times(void) {
+    sessrec_scorer clock, blend;
+    memset(&clock, 0, sizeof clock);
+    clock.item_count = 9;
+    clock.state_bytes = sizeof(clock_state);
+    clock.begin = clock_begin;
+    clock.click = clock_click;
+    clock.list = clock_list;
+    clock.scratch_bytes = clock_scratch;
+    clock.find_item = clock_find;
+    clock.item_id = clock_id;
+    TEST("a session tells its scorer the time of each click, and of the first known one as its begin") {
+        check_times(&clock);
+    }
+    TEST("a blend passes the times on to its parts") {
+        const sessrec_blend_part parts[2] = {{&clock, 0.5f, 0}, {&clock, 0.5f, 0}};
+        CHECK_EQ(sessrec_blend_create(parts, 2, 0, NULL, &blend, NULL), SESSREC_OK);
+        check_times(&blend);
+        sessrec_scorer_destroy(&blend);
+    }
 }
 
 static void sessions(void) {
@@ -1108,6 +1211,7 @@ int main(void) {
     growing();
     ranking();
     blends();
+    times();
     sessions();
     files();
     settings();
