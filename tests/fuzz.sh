@@ -17,7 +17,7 @@ fuzz() {
     # shellcheck disable=SC2086
     $CLANG $flags -DSESSREC_LIBFUZZER -o "$build/fuzz/$target" "$root/tests/fuzz/$target.c" -lm -lpthread &&
         $CLANG -O1 -o "$build/fuzz/$target-example" "$root/tests/fuzz/$target.c" -lm -lpthread &&
-        "$build/fuzz/$target-example" -write "$corpus/example" || return 1
+        "$build/fuzz/$target-example" -write "$corpus" || return 1
     kept=
     for folder in "$root/tests/fuzz/corpus/$target" "$root/tests/logs"; do
         case $folder in */logs) [ "$target" = log ] || continue ;; esac

@@ -1,6 +1,19 @@
 // test_faults.c - a tour of the public calls, again and again, in which each allocation fails in turn: once,
 // or that one and all after it; on one thread and on three. Whatever fails says OUT_OF_MEMORY, gives nothing
-// out, and leaks nothing.
+// out, and leaks nothing. And a tour in which each thread in turn cannot start: the others do its work.
+#if !defined(_WIN32) && !defined(SESSREC_NO_THREADS)
+#  include <pthread.h>
+static int threads_started, threads_fail_at, threads_fail_after;
+static inline int start_thread(pthread_t *thread, const pthread_attr_t *kind, void *(*run)(void *),
+                               void *argument) {
+    const int n = threads_started++;
+    if (n == threads_fail_at || (threads_fail_after && n > threads_fail_at)) return 11;  // EAGAIN
+    return pthread_create(thread, kind, run, argument);
+}
+#  define pthread_create start_thread
+#endif
+#define SESSREC_IMPLEMENTATION
+#define SESSREC__MOST_THREADS 16  // also on one processor
 #include "../sessrec.h"
 #include "test.h"
 
@@ -107,6 +120,88 @@ static void visit_sessions(tour *t, const sessrec_model *model) {
     went(t, sessrec_session_import(session, state, sessrec_session_export_size(session)));
 }
 
+static void visit_scorer_session(tour *t, const sessrec_scorer *scorer) {
+    static unsigned char memory[1 << 16];
+    const size_t size = sessrec_scorer_session_size(scorer, 4, NULL);
+    sessrec_session *session = NULL;
+    sessrec_recommendation best[3];
+    sessrec_reason reasons[2];
+    t->surprises += !size || size > sizeof memory;
+    if (!size || size > sizeof memory) return;
+    went(t, sessrec_scorer_session_init(scorer, 4, NULL, memory, sizeof memory, &session, NULL));
+    for (int32_t click = 0; click < 3; ++click) went(t, sessrec_session_click(session, click));
+    const int32_t count = sessrec_recommend(session, 3, best);
+    t->surprises += count < 0 || (count && sessrec_session_reasons(session, best[0].item, reasons, 2) < 0);
+}
+
+// A scorer's file and its bytes. What is read is destroyed; the scorer stays.
+static void visit_scorer_file(tour *t, const sessrec_scorer *scorer) {
+    char path[512];
+    sessrec_scorer copy;
+    snprintf(path, sizeof path, "%s/scorer", t->folder);
+    remove(path);
+    if (went(t, sessrec_scorer_write(scorer, path, NULL))) {
+        const sessrec_result result = sessrec_scorer_read(path, &t->allocator, &copy, NULL);
+        t->surprises += (result == SESSREC_OK) != (copy.self != NULL);
+        if (went(t, result)) {
+            visit_scorer_session(t, &copy);
+            sessrec_scorer_destroy(&copy);
+        }
+    }
+    const size_t size = sessrec_scorer_export_size(scorer);
+    void *room = malloc(size + 64);
+    unsigned char *bytes = room ? (unsigned char *)room + (64 - (uintptr_t)room % 64) % 64 : NULL;
+    if (bytes && went(t, sessrec_scorer_export(scorer, bytes, size)) &&
+        went(t, sessrec_scorer_import(bytes, size, &t->allocator, &copy, NULL))) {
+        const int32_t items[2] = {0, 1};
+        if (sessrec_knn_sessions(&copy)) {
+            for (int i = 0; i < 10; ++i) went(t, sessrec_knn_append(&copy, items, 2, 1e6 + i));
+            went(t, sessrec_knn_forget(&copy, 500));
+        }
+        visit_scorer_session(t, &copy);
+        sessrec_scorer_destroy(&copy);
+    }
+    free(room);
+}
+
+// Neighbors, rules, popularity, the model, and a blend of them; each is made, asked, written and read.
+static void visit_scorers(tour *t, const sessrec_model *model, const sessrec_log *log) {
+    sessrec_scorer scorers[4], blend;
+    sessrec_blend_part parts[4];
+    sessrec_knn_config knn = sessrec_knn_config_default();
+    sessrec_rules_config rules = sessrec_rules_config_default();
+    sessrec_eval_config eval = sessrec_eval_config_default();
+    sessrec_report report;
+    int made[4];
+    knn.allocator = rules.allocator = eval.allocator = t->allocator;
+    knn.k = 4;
+    eval.threads = t->threads;
+    rules.kind = SESSREC_RULES_MARKOV;
+    rules.order = 2;
+    memset(scorers, 0, sizeof scorers);
+    made[0] = went(t, sessrec_scorer_model(model, &t->allocator, &scorers[0], NULL));
+    made[1] = went(t, sessrec_knn_create(&knn, log, &scorers[1], NULL));
+    made[2] = went(t, sessrec_rules_create(&rules, log, &scorers[2], NULL));
+    rules.kind = SESSREC_RULES_ITEMKNN;
+    made[3] = went(t, sessrec_rules_create(&rules, log, &scorers[3], NULL));
+    for (int i = 0; i < 4; ++i) {
+        parts[i].scorer = &scorers[i];
+        parts[i].weight = 1;
+        parts[i].logarithm = i == 1;
+        t->surprises += made[i] != (scorers[i].self != NULL);
+        if (i && made[i]) visit_scorer_session(t, &scorers[i]);
+        if (i && made[i]) visit_scorer_file(t, &scorers[i]);
+    }
+    if (made[0] && made[1] && made[2] && made[3] &&
+        went(t, sessrec_blend_create(parts, 4, 0, &t->allocator, &blend, NULL))) {
+        visit_scorer_session(t, &blend);
+        visit_scorer_file(t, &blend);
+        went(t, sessrec_evaluate_scorer(&blend, log, &eval, &report, NULL));
+        sessrec_scorer_destroy(&blend);
+    }
+    for (int i = 0; i < 4; ++i) sessrec_scorer_destroy(&scorers[i]);
+}
+
 static void visit_models(tour *t, sessrec_model *model, const sessrec_log *log) {
     char path[512];
     sessrec_model *copy = NULL;
@@ -163,6 +258,7 @@ static void go_around(tour *t) {
     visit_logs(t, log);
     if (gave(t, sessrec_train(&config, log, log, &model, NULL), &model)) {
         visit_models(t, model, log);
+        visit_scorers(t, model, log);
         config.checkpoint = NULL;
         config.start_from = model;
         sessrec_log_format format = sessrec_log_format_default();
@@ -219,7 +315,62 @@ static void fail_each(int32_t threads, int fail_after) {
     CHECK_EQ(system(command), 0);
 }
 
+#ifdef pthread_create
+// The bytes of a model that was trained while some threads did not start.
+static size_t trained_without(int at, int after, unsigned char *out, size_t room) {
+    faulty memory;
+    tour t;
+    size_t size = 0;
+    sessrec_model *model = NULL;
+    sessrec_config config = sessrec_config_default();
+    memset(&memory, 0, sizeof memory);
+    memset(&t, 0, sizeof t);
+    memory.fail_at = -1;
+    t.allocator.alloc = faulty_alloc;
+    t.allocator.free = faulty_free;
+    t.allocator.user = &memory;
+    threads_started = 0;
+    threads_fail_at = at;
+    threads_fail_after = after;
+    sessrec_log *log = make_log(&t);
+    config.hidden[0] = 4;
+    config.batch_size = 3;
+    config.negatives = 70;
+    config.epochs = 2;
+    config.threads = 4;
+    config.allocator = t.allocator;
+    if (!sessrec_train(&config, log, log, &model, NULL)) {
+        size = sessrec_model_export_size(model);
+        if (size > room || sessrec_model_export(model, out, size)) size = 0;
+    }
+    sessrec_model_destroy(model);
+    sessrec_log_destroy(log);
+    return memory.live ? 0 : size;
+}
+
+static void fail_threads(void) {
+    static unsigned char whole[1 << 16], without[1 << 16];
+    const size_t size = trained_without(-1, 0, whole, sizeof whole);
+    const int started = threads_started;
+    CHECK(size > 0);
+    CHECK(started >= 3);
+    for (int at = 0; at < started; ++at)
+        for (int after = 0; after < 2; ++after) {
+            CHECK_EQ(trained_without(at, after, without, sizeof without), size);
+            CHECK(!memcmp(whole, without, size));
+        }
+    threads_fail_at = -1;
+    threads_fail_after = 0;
+}
+#endif
+
 int main(void) {
+#ifdef pthread_create
+    threads_fail_at = -1;
+    TEST("R2 any thread may fail to start: the same bits, no leak") fail_threads();
+#else
+    SKIP("threads that cannot start", "there are none here");
+#endif
     TEST("R2 any allocation may fail, once: OUT_OF_MEMORY, no crash, no leak") fail_each(1, 0);
     TEST("R2 memory may end at any allocation: OUT_OF_MEMORY, no crash, no leak") fail_each(1, 1);
     TEST("R2 the same with three threads") {

@@ -1,6 +1,5 @@
 // checkpoint.c - a checkpoint from anybody, for a run that is ours. One that is accepted trains on.
 #include "fuzz.h"
-#include <unistd.h>
 
 static sessrec_log *log_with_users;
 static sessrec_config config;
@@ -11,23 +10,34 @@ static void sessrec_fuzz_begin(void) {
     config = small_config(1);
     config.optimizer.kind = SESSREC_ADAM;
     config.optimizer.learning_rate = 0.01f;
-    // Memory where the system has a file system in it: a checkpoint is read from a path.
-    snprintf(path, sizeof path, "%s/sessrec-fuzz-%ld", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm",
-             (long)getpid());
+    memory_path(path, sizeof path);
 }
 
 static void sessrec_fuzz_seal(uint8_t *data, size_t size) {
     seal_archive(data, size);
 }
-static size_t sessrec_fuzz_example(uint8_t *data, size_t room) {
+static void sessrec_fuzz_forge(uint8_t *data, size_t size, uint32_t random) {
+    forge_archive(data, size, random);
+}
+// A run that begins, one after an epoch, and one that keeps its best weights.
+static size_t sessrec_fuzz_example(int which, uint8_t *data, size_t room) {
     sessrec_trainer *trainer = NULL;
-    MUST(!sessrec_trainer_create(&config, log_with_users, &trainer, NULL) &&
-         !sessrec_trainer_write(trainer, path, NULL));
+    sessrec_batcher *batcher = NULL;
+    sessrec_sampler *sampler = NULL;
+    if (which > 2) return 0;
+    MUST(!sessrec_trainer_create(&config, log_with_users, &trainer, NULL));
+    MUST(!sessrec_trainer_sampler(trainer, &sampler, NULL));
+    MUST(!sessrec_batcher_create(&config, log_with_users, sampler, &batcher, NULL));
+    if (which) MUST(!sessrec_trainer_epoch(trainer, batcher, NULL));
+    if (which > 1) MUST(!sessrec_trainer_keep_best(trainer, 0.5, NULL));
+    MUST(!sessrec_trainer_write(trainer, path, NULL));
     FILE *file = fopen(path, "rb");
     MUST(file);
     const size_t size = fread(data, 1, room, file);
     fclose(file);
     unlink(path);
+    sessrec_batcher_destroy(batcher);
+    sessrec_sampler_destroy(sampler);
     sessrec_trainer_destroy(trainer);
     return size;
 }

@@ -6,8 +6,18 @@ static void sessrec_fuzz_begin(void) {}
 static void sessrec_fuzz_seal(uint8_t *data, size_t size) {
     seal_archive(data, size);
 }
-static size_t sessrec_fuzz_example(uint8_t *data, size_t room) {
-    sessrec_model *model = small_model(1);
+static void sessrec_fuzz_forge(uint8_t *data, size_t size, uint32_t random) {
+    forge_archive(data, size, random);
+}
+static size_t sessrec_fuzz_example(int which, uint8_t *data, size_t room) {
+    if (which > 2) return 0;
+    sessrec_config config = small_config(which == 0);
+    config.layer_count = which == 1 ? 2 : 1;
+    config.hidden[1] = 3;
+    config.embedding = which;
+    config.embedding_width = 3;
+    config.gru = which ? SESSREC_RESET_AFTER : SESSREC_RESET_BEFORE;
+    sessrec_model *model = small_model_of(&config);
     const size_t size = sessrec_model_export_size(model);
     MUST(size <= room && !sessrec_model_export(model, data, size));
     sessrec_model_destroy(model);
