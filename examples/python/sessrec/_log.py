@@ -1,8 +1,8 @@
-"""Click logs: from a file, from arrays, from a DataFrame."""
+"""Click logs: from a file, from arrays, from a DataFrame of pandas or polars."""
 from __future__ import annotations
 
 import os
-from typing import Any, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
@@ -34,17 +34,42 @@ def check(result: int, err: Any = None) -> None:
     raise SessrecError(phrase, phrase)
 
 
-def _numbers(column: Any) -> Tuple[np.ndarray, Optional[np.ndarray]]:
-    """Integer ids as they are; of others, numbers in the order of appearance and the texts that they stand
-    for."""
+# ---- columns -----------------------------------------------------------------------------------------------
+
+class _Ids(NamedTuple):
+    """A column of ids: integers as they are, or numbers of the distinct texts."""
+
+    numbers: np.ndarray
+    texts: Optional[List[Any]] = None
+
+
+def _ids(column: Any) -> _Ids:
+    """A missing text (None, NaN) has the number -1."""
+    if hasattr(column, "to_physical") and not column.dtype.is_integer():  # polars
+        import polars
+
+        texts = column.cast(polars.String)
+        distinct = texts.drop_nulls().unique(maintain_order=True)
+        numbers = texts.replace_strict(distinct, polars.int_range(len(distinct), eager=True), default=-1)
+        return _Ids(np.ascontiguousarray(numbers.to_numpy()), _texts(distinct.to_list()))
     values = np.asarray(column)
     if values.dtype.kind in "iub":
-        return np.ascontiguousarray(values, dtype=np.int64), None
-    texts, first, numbers = np.unique(values.astype(str), return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return np.ascontiguousarray(rank[numbers], dtype=np.int64), texts[order]
+        return _Ids(np.ascontiguousarray(values, dtype=np.int64))
+    if values.dtype.kind == "f":
+        if not np.array_equal(values, np.trunc(values)):
+            raise ValueError("ids are integers or texts; these are fractions, or some are missing")
+        return _Ids(values.astype(np.int64))
+    try:
+        import pandas
+
+        numbers, distinct = pandas.factorize(values)
+    except ImportError:
+        distinct, numbers = np.unique(values.astype(str), return_inverse=True)
+    return _Ids(np.ascontiguousarray(numbers, dtype=np.int64), _texts(distinct))
+
+
+def _texts(distinct: Any) -> List[Any]:
+    return [ffi.new("char[]", str(text).encode()) for text in distinct]
 
 
 def _seconds(column: Any) -> np.ndarray:
@@ -53,6 +78,23 @@ def _seconds(column: Any) -> np.ndarray:
         return values.astype("datetime64[ns]").astype(np.int64) / 1e9
     return np.ascontiguousarray(values, dtype=np.float64)
 
+
+def library_of(frame: Any) -> str:
+    return type(frame).__module__.split(".")[0]
+
+
+def make_frame(columns: dict, library: str) -> Any:
+    if library == "polars":
+        import polars
+
+        return polars.DataFrame({name: values.tolist() if getattr(values, "dtype", None) == object else values
+                                 for name, values in columns.items()})
+    import pandas
+
+    return pandas.DataFrame(columns, copy=False)
+
+
+# ---- logs --------------------------------------------------------------------------------------------------
 
 class Log:
     """A log of clicks, grouped into sessions that are in the order of time. It does not change after it is
@@ -84,30 +126,30 @@ class Log:
     def from_arrays(cls, sessions: Any, items: Any, times: Any, users: Any = None,
                     items_of: Any = None) -> "Log":
         """Makes a log of arrays of the same length. Ids are integers or texts; times are seconds or
-        datetime64."""
-        session, _ = _numbers(sessions)
+        datetime64. A user that is None or negative is none."""
+        columns = [None if users is None else _ids(users), _ids(sessions), _ids(items)]
         time = _seconds(times)
-        item, texts = _numbers(items)
-        user = None if users is None else _numbers(users)[0]
-        if not len(session) == len(item) == len(time) or (user is not None and len(user) != len(item)):
+        if any(column is not None and len(column.numbers) != len(time) for column in columns):
             raise ValueError("the arrays of a log have different lengths")
+        for column, name in zip(columns[1:], ("session", "item")):
+            if column.texts is not None and len(time) and column.numbers.min() < 0:
+                raise ValueError(f"row {int(np.argmin(column.numbers))} has no {name}")
         form = ffi.new("sessrec_log_format *", lib.sessrec_log_format_default())
         if items_of is not None:
             form.items_of = items_of._handle
         out, err = ffi.new("sessrec_log **"), error()
         check(lib.sessrec_log_create(form, out, err), err)
         log = cls(out[0])
-        if texts is None:
-            check(lib.sessrec_log_add_many(
-                log._handle, len(item), ffi.NULL if user is None else ffi.from_buffer("int64_t[]", user),
-                ffi.from_buffer("int64_t[]", session), ffi.from_buffer("int64_t[]", item),
-                ffi.from_buffer("double[]", time)))
+        numbers = [ffi.NULL if column is None else ffi.from_buffer("int64_t[]", column.numbers)
+                   for column in columns]
+        when = ffi.from_buffer("double[]", time)
+        if all(column is None or column.texts is None for column in columns):
+            check(lib.sessrec_log_add_many(log._handle, len(time), *numbers, when))
         else:
-            names = [ffi.new("char[]", text.encode()) for text in texts]
-            add, handle = lib.sessrec_log_add, log._handle
-            for e in range(len(item)):
-                name = ffi.NULL if user is None else b"%d" % user[e]
-                add(handle, name, b"%d" % session[e], names[item[e]], time[e])  # finish has the first failure
+            texts = [ffi.NULL if column is None or column.texts is None
+                     else ffi.new("char *[]", column.texts or [ffi.NULL]) for column in columns]
+            lib.sessrec_python_add(log._handle, len(time), ffi.new("int64_t *[]", numbers),
+                                   ffi.new("char **[]", texts), when)
         check(lib.sessrec_log_finish(log._handle, err), err)
         return log
 
@@ -115,9 +157,8 @@ class Log:
     def from_frame(cls, frame: Any, session: str = "SessionId", item: str = "ItemId", time: str = "Time",
                    user: Optional[str] = None, items_of: Any = None) -> "Log":
         """Makes a log of a DataFrame of pandas or polars."""
-        column = lambda name: frame[name].to_numpy()  # noqa: E731
-        return cls.from_arrays(column(session), column(item), column(time), None if user is None
-                               else column(user), items_of)
+        return cls.from_arrays(frame[session], frame[item], frame[time].to_numpy(),
+                               None if user is None else frame[user], items_of)
 
     @classmethod
     def of(cls, clicks: Any, items_of: Any = None) -> "Log":
@@ -147,19 +188,36 @@ class Log:
         return self._view.item_count
 
     @property
-    def items(self) -> np.ndarray:
-        """The item of each event, as a number from 0: the library's own array, not a copy. Keep the log while
-        you use it."""
-        view = self._view
-        array = np.frombuffer(ffi.buffer(view.items, 4 * view.event_count),
-                              dtype=np.int32) if view.event_count else np.empty(0, np.int32)
+    def user_count(self) -> int:
+        """0 if the log has no users."""
+        return self._view.user_count
+
+    def _array(self, pointer: Any, count: int, dtype: Any) -> np.ndarray:
+        size = count * np.dtype(dtype).itemsize
+        array = np.frombuffer(ffi.buffer(pointer, size), dtype) if size else np.empty(0, dtype)
         array.flags.writeable = False
         return array
 
     @property
-    def notes(self) -> list:
+    def items(self) -> np.ndarray:
+        """The item of each event, as a number from 0: the library's own array, not a copy. Keep the log while
+        you use it; the same holds for times and session_begins."""
+        return self._array(self._view.items, self.event_count, np.int32)
+
+    @property
+    def times(self) -> np.ndarray:
+        """The time of each event in seconds."""
+        return self._array(self._view.times, self.event_count, np.float64)
+
+    @property
+    def session_begins(self) -> np.ndarray:
+        """Events of session s are session_begins[s] .. session_begins[s + 1] - 1."""
+        return self._array(self._view.session_begins, self.session_count + 1, np.int64)
+
+    @property
+    def notes(self) -> List[str]:
         """What a person should know of what was read: units of time, bad rows by kind."""
-        found = []
+        found: List[str] = []
         while (note := lib.sessrec_log_note(self._handle, len(found))) != ffi.NULL:
             found.append(ffi.string(note).decode("utf-8", "replace"))
         return found
@@ -167,13 +225,39 @@ class Log:
     def item_id(self, item: int) -> str:
         return ffi.string(lib.sessrec_log_item_id(self._handle, item)).decode("utf-8", "replace")
 
+    def _names(self, of: Any, count: int) -> np.ndarray:
+        return np.array([ffi.string(of(self._handle, i)).decode("utf-8", "replace") for i in range(count)],
+                        dtype=object)
+
+    def to_frame(self, library: str = "pandas") -> Any:
+        """The clicks as a DataFrame of pandas or polars, ids as texts, in the order of sessions."""
+        view = self._view
+        events = np.diff(self.session_begins)
+        columns = {
+            "SessionId": np.repeat(self._names(lib.sessrec_log_session_id, view.session_count), events),
+            "ItemId": self._names(lib.sessrec_log_item_id, view.item_count)[self.items],
+            "Time": self.times.copy(),
+        }
+        if view.session_users != ffi.NULL:
+            names = np.append(self._names(lib.sessrec_log_user_id, view.user_count), None)
+            users = self._array(view.session_users, view.session_count, np.int32)
+            columns["UserId"] = np.repeat(names[users], events)
+        return make_frame(columns, library)
+
     def split_time(self, time: float) -> Tuple["Log", "Log"]:
         """Sessions that end before `time`, in seconds, and those that begin at or after it."""
-        before, after, err = ffi.new("sessrec_log **"), ffi.new("sessrec_log **"), error()
-        check(lib.sessrec_log_split_time(self._handle, time, before, after, err), err)
-        return Log(before[0]), Log(after[0])
+        return self._split(lib.sessrec_log_split_time, time)
 
-    def write(self, path: Any) -> None:
+    def split_last_session(self) -> Tuple["Log", "Log"]:
+        """The earlier sessions of each user, and the last one of each."""
+        return self._split(lib.sessrec_log_split_last_session)
+
+    def _split(self, how: Any, *given: Any) -> Tuple["Log", "Log"]:
+        first, second, err = ffi.new("sessrec_log **"), ffi.new("sessrec_log **"), error()
+        check(how(self._handle, *given, first, second, err), err)
+        return Log(first[0]), Log(second[0])
+
+    def write(self, path: Union[str, os.PathLike]) -> None:
         err = error()
         check(lib.sessrec_log_write(self._handle, os.fsencode(path), err), err)
 
