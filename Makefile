@@ -26,7 +26,7 @@ SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitiz
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
 # warnings, embedded, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness zoo examples install \
+.PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness zoo examples service install \
     uninstall cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
@@ -39,7 +39,7 @@ demo: $(BUILD)/sessrec ## Train on a made-up shop, compare with simple baselines
 
 test: all examples $(TEST_PROGRAMS) ## Every test that can run here; the last line says how many passed
 	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) "sh tests/header.sh" \
-	    "sh tests/packaging.sh" "sh tests/python.sh" "sh tests/cuda.sh cpu"
+	    "sh tests/packaging.sh" "sh tests/python.sh" "sh tests/service.sh" "sh tests/cuda.sh cpu"
 
 sanitized: $(TEST_PROGRAMS)
 	@sh tests/run.sh $(TEST_COMMANDS)
@@ -97,6 +97,9 @@ test-cuda: ## Every test of the GPU kernels on a GPU; skipped by name where ther
 bench-cuda: ## Measure training on a GPU; skipped by name where there is none
 	@command -v $(NVCC) >/dev/null || { echo "skipped make bench-cuda: there is no nvcc"; exit 0; }; mkdir -p $(BUILD) && \
 	    $(NVCC) $(NVCC_FLAGS) -DSESSREC_CUDA -o $(BUILD)/speed_cuda bench/speed.c sessrec_cuda.cu -lm -lpthread && $(BUILD)/speed_cuda
+
+service: ## Recommendations over HTTP; MODEL=FILE, PORT=8000, WORKERS=1, STORE=redis://HOST or a file: see examples/service
+	@MODEL="$(MODEL)" PORT="$(PORT)" WORKERS="$(WORKERS)" STORE="$(STORE)" sh examples/service/run.sh $(BUILD)
 
 install: $(BUILD)/sessrec ## Header, library, pkg-config and CMake files, command line and man page below PREFIX
 	@CC="$(CC)" CFLAGS="$(CFLAGS)" CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" BUILD="$(BUILD)" \

@@ -7,17 +7,15 @@ PYTHON=${PYTHON:-python3}
 
 in_python() { "$PYTHON" -c "$1" 2>/dev/null; }
 tested() {
-    cp -r "$root/examples/python/." "$work/package" && cp "$root/sessrec.h" "$work/package" || return 1
-    cd "$work/package" || return 1
-    "$PYTHON" build_sessrec.py && "$PYTHON" -m pytest -q tests
+    sh "$root/examples/python/build.sh" "$root/build/python" || return 1
+    PYTHONPATH=$root/build/python "$PYTHON" -m pytest -q -p no:cacheprovider "$root/examples/python/tests"
 }
-mkdir "$work/package"
 if ! have "$PYTHON"; then skip 'the Python package' "there is no $PYTHON"
 elif ! in_python 'import cffi, setuptools, numpy, pytest'; then
     skip 'the Python package' "$PYTHON has no cffi, setuptools, numpy or pytest"
 else
     expect "the Python package builds and passes its tests" tested
-    for module in pandas tqdm safetensors onnx onnxruntime torch; do
+    for module in pandas polars tqdm safetensors onnx onnxruntime torch; do
         in_python "import $module" || skip "the Python package with $module" 'it is not installed'
     done
 fi
