@@ -19,7 +19,7 @@ static int load_scorer(const char *path, sessrec_model **model, sessrec_scorer *
 // ---- neighbors and rules from a log ----
 
 // The kinds of --model, and those of the presets of each.
-enum { MODEL_GRU = 0, MODEL_KNN = 1, MODEL_RULES = 2 };
+enum { MODEL_GRU = 0, MODEL_KNN = 1, MODEL_RULES = 2, MODEL_BLEND = 3 };
 
 // The kind of rules that a preset names, -1 for none.
 static sessrec_rules_kind rules_kind(const char *preset) {
@@ -29,29 +29,122 @@ static sessrec_rules_kind rules_kind(const char *preset) {
     return -1;
 }
 
+// A field of sessrec_knn_config or sessrec_rules_config that --preset NAME,FIELD=VALUE changes.
+typedef enum field_kind { FIELD_END, FIELD_WHOLE, FIELD_REAL, FIELD_DECAY } field_kind;
+typedef struct field {
+    field_kind kind;
+    const char *name;
+    size_t at;
+} field;
+
+#define KNN(name) offsetof(sessrec_knn_config, name)
+static const field knn_fields[] = {
+    {FIELD_WHOLE, "k", KNN(k)},
+    {FIELD_WHOLE, "m", KNN(m)},
+    {FIELD_WHOLE, "cosine", KNN(cosine)},
+    {FIELD_WHOLE, "last-n", KNN(last_n)},
+    {FIELD_DECAY, "weight", KNN(weight)},
+    {FIELD_REAL, "weight-scale", KNN(weight_scale)},
+    {FIELD_DECAY, "neighbor-weight", KNN(neighbor_weight)},
+    {FIELD_REAL, "neighbor-scale", KNN(neighbor_scale)},
+    {FIELD_REAL, "recency", KNN(recency)},
+    {FIELD_REAL, "spread", KNN(spread)},
+    {FIELD_REAL, "idf", KNN(idf)},
+    {FIELD_END, NULL, 0},
+};
+#undef KNN
+#define RULES(name) offsetof(sessrec_rules_config, name)
+static const field rules_fields[] = {
+    {FIELD_WHOLE, "most", RULES(most)},
+    {FIELD_WHOLE, "steps", RULES(steps)},
+    {FIELD_DECAY, "weight", RULES(weight)},
+    {FIELD_WHOLE, "order", RULES(order)},
+    {FIELD_WHOLE, "events", RULES(events)},
+    {FIELD_REAL, "lambda", RULES(lambda)},
+    {FIELD_REAL, "alpha", RULES(alpha)},
+    {FIELD_END, NULL, 0},
+};
+#undef RULES
+
+// Sets the field of a pair "name=value"; 0 if there is none, or it takes something else.
+static int change_field(const char *pair, const field *fields, void *config) {
+    const char *value = strchr(pair, '=');
+    int64_t whole = 0;
+    if (!value) return 0;
+    const size_t length = (size_t)(value++ - pair);
+    for (const field *f = fields; f->kind; ++f) {
+        void *at = (char *)config + f->at;
+        if (strlen(f->name) != length || memcmp(f->name, pair, length)) continue;
+        if (f->kind == FIELD_REAL) return read_real(value, (double *)at);
+        if (f->kind == FIELD_DECAY) whole = read_word("same|div|linear|log|quadratic|exp", value);
+        else if (!read_whole(value, 0, INT32_MAX, &whole)) return 0;
+        if (whole >= 0) *(int32_t *)at = (int32_t)whole;
+        return whole >= 0;
+    }
+    return 0;
+}
+
+// A preset is its NAME, copied to `name`, and what differs from it: "vstan,k=200,recency=86400". Returns the
+// first pair that is no field of this kind, NULL if all are.
+static const char *read_preset(const char *preset, char name[16], const field *fields, void *config) {
+    static char pair[64];
+    size_t length = strcspn(preset, ",");
+    snprintf(name, 16, "%.*s", (int)(length < 16 ? length : 15), preset);
+    while (preset[length]) {
+        preset += length + 1;
+        length = strcspn(preset, ",");
+        snprintf(pair, sizeof pair, "%.*s", (int)(length < sizeof pair ? length : sizeof pair - 1), preset);
+        if (!change_field(pair, fields, config)) return pair;
+    }
+    return NULL;
+}
+
+// The status, after saying what is wrong with a preset.
+static int read_neighbors(const char *preset, sessrec_knn_config *out) {
+    char name[16];
+    sessrec_knn_config changed = *out;
+    (void)read_preset(preset, name, knn_fields, &changed);
+    if (sessrec_knn_preset(name, out))
+        return fail(EXIT_USAGE, "--preset of knn is sknn, vsknn, stan, vstan or vmis, not '%s'", name);
+    const char *wrong = read_preset(preset, name, knn_fields, out);
+    return wrong ? fail(EXIT_USAGE, "--preset of knn cannot change '%s'; it takes NAME,k=N,m=N,cosine=0|1,"
+                        "last-n=N,weight=W,weight-scale=X,neighbor-weight=W,neighbor-scale=X,recency=SECONDS,"
+                        "spread=X,idf=X with W same|div|linear|log|quadratic|exp", wrong) : 0;
+}
+
+static int read_rules(const char *preset, sessrec_rules_config *out) {
+    char name[16];
+    const char *wrong = read_preset(preset, name, rules_fields, out);
+    out->kind = rules_kind(name);
+    if (out->kind < 0)
+        return fail(EXIT_USAGE, "--preset of rules is ar, sr, markov or itemknn, not '%s'", name);
+    return wrong ? fail(EXIT_USAGE, "--preset of rules cannot change '%s'; it takes NAME,most=N,steps=N,"
+                        "weight=W,order=N,events=0|1,lambda=X,alpha=X with W same|div|linear|log|quadratic",
+                        wrong) : 0;
+}
+
 static int check_preset(const settings *s) {
-    sessrec_knn_config config = sessrec_knn_config_default();
+    sessrec_knn_config knn = sessrec_knn_config_default();
+    sessrec_rules_config rules = sessrec_rules_config_default();
     if (!s->preset) return 0;
-    if (s->kind == MODEL_KNN && sessrec_knn_preset(s->preset, &config))
-        return fail(EXIT_USAGE, "--preset of knn is sknn, vsknn, stan, vstan or vmis, not '%s'", s->preset);
-    if (s->kind == MODEL_RULES && rules_kind(s->preset) < 0)
-        return fail(EXIT_USAGE, "--preset of rules is ar, sr, markov or itemknn, not '%s'", s->preset);
-    return s->kind == MODEL_GRU ? fail(EXIT_USAGE, "--preset is for --model knn or rules") : 0;
+    if (s->kind == MODEL_KNN) return read_neighbors(s->preset, &knn);
+    if (s->kind == MODEL_RULES) return read_rules(s->preset, &rules);
+    return fail(EXIT_USAGE, "--preset is for --model knn or rules");
 }
 
 static int make_rules(const char *preset, int32_t order, const sessrec_log *log, sessrec_scorer *out) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_rules_config config = sessrec_rules_config_default();
-    config.kind = rules_kind(preset);
     config.order = order;
-    return status_of(NULL, sessrec_rules_create(&config, log, out, &err), &err);
+    const int status = read_rules(preset, &config);
+    return status ? status : status_of(NULL, sessrec_rules_create(&config, log, out, &err), &err);
 }
 
 static int make_neighbors(const char *preset, const sessrec_log *log, sessrec_scorer *out) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_knn_config config = sessrec_knn_config_default();
-    (void)sessrec_knn_preset(preset, &config);
-    return status_of(NULL, sessrec_knn_create(&config, log, out, &err), &err);
+    const int status = read_neighbors(preset, &config);
+    return status ? status : status_of(NULL, sessrec_knn_create(&config, log, out, &err), &err);
 }
 
 static int make_scorer(const settings *s, const sessrec_log *log, sessrec_scorer *out) {

@@ -8,6 +8,7 @@
 //     sessrec recommend MODEL                     clicks on stdin, recommendations on stdout
 //     sessrec split LOG --days N -o PREFIX        cut a log in time, to train on one part and test on another
 //     sessrec describe LOG                        what a log contains, and what looks wrong
+//     sessrec tune LOG --valid LOG2               look for good settings
 //
 // Results go to stdout, progress and errors to stderr. Exit status: 0, or 1 for bad data and failures, or 2
 // for a command line that cannot be meant. An error is one line.
@@ -165,7 +166,7 @@ static const char *grouped(int64_t number) {
 // Settings, and the options that change them
 // ===========================================================================================================
 
-#define MAX_OPTIONS 100
+#define MAX_OPTIONS 120
 enum { MAX_LOGS = 1000 };
 
 typedef struct settings {
@@ -186,6 +187,8 @@ typedef struct settings {
     double weight, blend_epsilon;           // --weight, 0: to be found
     const char *models[MAX_LOGS];           // of evaluate
     int32_t model_count;
+    int32_t trials, by, resume, print_space;  // of tune
+    const char *network, *neighbors;
     double idle;                            // seconds
     int64_t visitors;
     const char *states;
@@ -303,13 +306,15 @@ enum {
     SPLIT = 16,
     COMPARE = 32,
     DESCRIBE = 256,
-    BLEND = 512
+    BLEND = 512,
+    TUNE = 1024
 };
 enum {
     REPORTING = TRAIN | EVALUATE,
     TESTING = REPORTING | COMPARE,
-    READING = TESTING | SPLIT | DESCRIBE | BLEND,
-    LEARNING = DEMO | TRAIN
+    READING = TESTING | SPLIT | DESCRIBE | BLEND | TUNE,
+    NETWORK = TRAIN | TUNE,
+    LEARNING = DEMO | NETWORK
 };
 
 typedef enum option_kind {
@@ -343,7 +348,8 @@ static const option options[] = {
      BY(read_weight)},
     {CHOICE, TRAIN, "--model", "gru|knn|rules", "a neural network, session neighbors, or rules", AT(kind)},
     {TEXT, TRAIN, "--preset", "NAME",
-     "of knn: sknn, vsknn, stan, vstan (default) or vmis;\nof rules: ar, sr (default), markov or itemknn",
+     "of knn: sknn, vsknn, stan, vstan (default) or vmis;\nof rules: ar, sr (default), markov or itemknn;\n"
+     "a field may differ: vstan,k=200,idf=2",
      AT(preset)},
     {WHOLE, TRAIN, "--order", "N", "markov: the longest chain, 1 to 4", AT(order)},
     {SWITCH, EVALUATE, "--baselines", NULL, "also compare simple methods, made from the log of --train",
@@ -363,6 +369,16 @@ static const option options[] = {
     {TEXT, EVALUATE | COMPARE, "--history", "LOG", "earlier sessions of the users, for their states",
      AT(history)},
     {TEXT, REPORTING, "--json", "FILE", "write the results here as JSON", AT(json)},
+    {TEXT, TUNE, "--valid", "LOG", "judge every trial on this log; never on the one you test on", AT(valid)},
+    {CHOICE, TUNE, "--model", "gru|knn|rules|blend", "what to find settings for", AT(kind)},
+    {WHOLE, TUNE, "--trials", "N", "how many to try; the first has the defaults", AT(trials)},
+    {CHOICE, TUNE, "--by", "both|recall|mrr", "what is best: Recall@20 + MRR@20, or one of them", AT(by)},
+    {TEXT, TUNE, "--json", "FILE", "keep the trials here, each as a line of JSON", AT(json)},
+    {SWITCH, TUNE, "--resume", NULL, "keep the trials that FILE has, and go on after them", AT(resume)},
+    {TEXT, TUNE, "--network", "MODEL", "blend: the network (default: one is trained)", AT(network)},
+    {TEXT, TUNE, "--neighbors", "MODEL", "blend: the neighbors or rules (default: vstan)", AT(neighbors)},
+    {SWITCH, TUNE, "--print-space", NULL, "only print what is searched, as JSON; LOG is not needed",
+     AT(print_space)},
 
     {HEADING, RECOMMEND, "list", NULL, NULL, BY(NULL)},
     {WHOLE, RECOMMEND, "-k", "N", "items in a recommendation", AT(k)},
@@ -403,55 +419,56 @@ static const option options[] = {
     {REAL, SPLIT, "--days", "N", "test on sessions that begin in the last N days,", AT(days)},
     {TEXT, SPLIT, "--at", "TIME", "or at this time or later, as 2019-10-01T12:00,", AT(at)},
     {SWITCH, SPLIT, "--last-session", NULL, "or on the last session of each user", AT(last_session)},
-    {WHOLE_64, TRAIN | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log",
+    {WHOLE_64, NETWORK | SPLIT, "--min-support", "N", "leave out items with fewer clicks in the training log",
      AT(filter.min_support)},
-    {WHOLE_64, TRAIN | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks",
+    {WHOLE_64, NETWORK | SPLIT, "--min-length", "N", "leave out sessions with fewer clicks",
      AT(filter.min_length)},
-    {SWITCH, TRAIN | SPLIT | DESCRIBE, "--drop-repeats", NULL,
+    {SWITCH, NETWORK | SPLIT | DESCRIBE, "--drop-repeats", NULL,
      "leave out clicks on the item that was just clicked", AT(filter.drop_repeats)},
 
-    {HEADING, TRAIN, "network", NULL, NULL, BY(NULL)},
-    {CONFIG, TRAIN, "--layers", NULL, "widths of one to four GRU layers", BY(NULL)},
-    {CONFIG, TRAIN, "--embedding", NULL,
+    {HEADING, NETWORK, "network", NULL, NULL, BY(NULL)},
+    {CONFIG, NETWORK, "--layers", NULL, "widths of one to four GRU layers", BY(NULL)},
+    {CONFIG, NETWORK, "--embedding", NULL,
      "what the first layer gets: the item's output weights, one-hot,\nor a table of width N", BY(NULL)},
-    {CONFIG, TRAIN, "--gru", NULL, "place of the reset gate", BY(NULL)},
-    {CONFIG, TRAIN, "--user-layers", NULL,
+    {CONFIG, NETWORK, "--gru", NULL, "place of the reset gate", BY(NULL)},
+    {CONFIG, NETWORK, "--user-layers", NULL,
      "width of a GRU over each user's sessions; 0: sessions are independent", BY(NULL)},
-    {CONFIG, TRAIN, "--hrnn", NULL, "what the user's state does in a session; implies --user-layers 100",
+    {CONFIG, NETWORK, "--hrnn", NULL, "what the user's state does in a session; implies --user-layers 100",
      BY(NULL)},
-    {CONFIG, TRAIN, "--dropout-user", NULL, "of the users' states", BY(NULL)},
-    {CONFIG, TRAIN, "--dropout-init", NULL, "of the hidden states that start their sessions", BY(NULL)},
+    {CONFIG, NETWORK, "--dropout-user", NULL, "of the users' states", BY(NULL)},
+    {CONFIG, NETWORK, "--dropout-init", NULL, "of the hidden states that start their sessions", BY(NULL)},
 
-    {HEADING, TRAIN, "loss", NULL, NULL, BY(NULL)},
-    {CONFIG, TRAIN, "--loss", NULL, "", BY(NULL)},
-    {CONFIG, TRAIN, "--activation", NULL,
+    {HEADING, NETWORK, "loss", NULL, NULL, BY(NULL)},
+    {CONFIG, NETWORK, "--loss", NULL, "", BY(NULL)},
+    {CONFIG, NETWORK, "--activation", NULL,
      "of the output (default by loss: xe, bpr linear; top1, top1-max tanh;\nbpr-max elu:0.5)", BY(NULL)},
-    {CONFIG, TRAIN, "--paper-form", NULL, "top1, bpr: mean over the negatives only, as the paper's formula",
+    {CONFIG, NETWORK, "--paper-form", NULL, "top1, bpr: mean over the negatives only, as the paper's formula",
      BY(NULL)},
-    {CONFIG, TRAIN, "--logq", NULL, "xe: strength of the correction for sampled items; 0: off", BY(NULL)},
-    {CONFIG, TRAIN, "--smoothing", NULL, "xe: label smoothing", BY(NULL)},
-    {CONFIG, TRAIN, "--bpreg", NULL, "bpr-max: score regularization", BY(NULL)},
-    {CONFIG, TRAIN, "--count-own-target", NULL,
+    {CONFIG, NETWORK, "--logq", NULL, "xe: strength of the correction for sampled items; 0: off", BY(NULL)},
+    {CONFIG, NETWORK, "--smoothing", NULL, "xe: label smoothing", BY(NULL)},
+    {CONFIG, NETWORK, "--bpreg", NULL, "bpr-max: score regularization", BY(NULL)},
+    {CONFIG, NETWORK, "--count-own-target", NULL,
      "a negative that is the row's own target counts, as in the papers", BY(NULL)},
 
-    {HEADING, TRAIN, "learning", NULL, NULL, BY(NULL)},
-    {CONFIG, TRAIN, "--epochs", NULL, "", BY(NULL)},
-    {CONFIG, TRAIN, "--batch", NULL, "sessions side by side in a mini-batch", BY(NULL)},
-    {CONFIG, TRAIN, "--negatives", NULL, "items sampled for each mini-batch, in addition to its own",
+    {HEADING, NETWORK, "learning", NULL, NULL, BY(NULL)},
+    {CONFIG, NETWORK, "--epochs", NULL, "", BY(NULL)},
+    {CONFIG, NETWORK, "--batch", NULL, "sessions side by side in a mini-batch", BY(NULL)},
+    {CONFIG, NETWORK, "--negatives", NULL, "items sampled for each mini-batch, in addition to its own",
      BY(NULL)},
-    {CONFIG, TRAIN, "--alpha", NULL, "they are drawn with probability ~ support^X", BY(NULL)},
-    {CONFIG, TRAIN, "--dropout-input", NULL, "", BY(NULL)},
-    {CONFIG, TRAIN, "--dropout-hidden", NULL, "", BY(NULL)},
-    {CONFIG, TRAIN, "--shuffle", NULL, "a new order of the sessions each epoch (default: by time)", BY(NULL)},
-    {CONFIG, TRAIN, "--optimizer", NULL, "", BY(NULL)},
-    {CONFIG, TRAIN, "--lr", NULL, "learning rate", BY(NULL)},
-    {CONFIG, TRAIN, "--momentum", NULL, "", BY(NULL)},
-    {CONFIG, TRAIN, "--decay", NULL, "of rmsprop and adadelta", BY(NULL)},
-    {CONFIG, TRAIN, "--beta1", NULL, "of adam", BY(NULL)},
-    {CONFIG, TRAIN, "--beta2", NULL, "of adam", BY(NULL)},
-    {CONFIG, TRAIN, "--epsilon", NULL, "", BY(NULL)},
-    {CONFIG, TRAIN, "--l2", NULL, "weight decay", BY(NULL)},
-    {CONFIG, TRAIN, "--gradient-cap", NULL, "largest norm of a tensor's gradient; 0: none", BY(NULL)},
+    {CONFIG, NETWORK, "--alpha", NULL, "they are drawn with probability ~ support^X", BY(NULL)},
+    {CONFIG, NETWORK, "--dropout-input", NULL, "", BY(NULL)},
+    {CONFIG, NETWORK, "--dropout-hidden", NULL, "", BY(NULL)},
+    {CONFIG, NETWORK, "--shuffle", NULL, "a new order of the sessions each epoch (default: by time)",
+     BY(NULL)},
+    {CONFIG, NETWORK, "--optimizer", NULL, "", BY(NULL)},
+    {CONFIG, NETWORK, "--lr", NULL, "learning rate", BY(NULL)},
+    {CONFIG, NETWORK, "--momentum", NULL, "", BY(NULL)},
+    {CONFIG, NETWORK, "--decay", NULL, "of rmsprop and adadelta", BY(NULL)},
+    {CONFIG, NETWORK, "--beta1", NULL, "of adam", BY(NULL)},
+    {CONFIG, NETWORK, "--beta2", NULL, "of adam", BY(NULL)},
+    {CONFIG, NETWORK, "--epsilon", NULL, "", BY(NULL)},
+    {CONFIG, NETWORK, "--l2", NULL, "weight decay", BY(NULL)},
+    {CONFIG, NETWORK, "--gradient-cap", NULL, "largest norm of a tensor's gradient; 0: none", BY(NULL)},
 
     {HEADING, TESTING, "test", NULL, NULL, BY(NULL)},
     {READ, TESTING, "--cutoffs", "K[,K]", "list lengths to evaluate, ascending (default 1,5,10,20)",
@@ -626,7 +643,7 @@ static int parse(settings *s, const command *c, int count, char **arguments) {
                           c->usage);
         else s->input[inputs++] = arguments[i];
     }
-    if (!status && !s->help && inputs < c->inputs)
+    if (!status && !s->help && !s->print_space && inputs < c->inputs)
         return fail(EXIT_USAGE, "an argument is missing: sessrec %s %s", c->name, c->usage);
     if (c->id == EVALUATE && !s->help) {  // all but the last are models
         const char *all[MAX_LOGS + 2] = {s->input[0], s->input[1]};
@@ -1556,6 +1573,8 @@ static int command_describe(settings *s, work *w) {
     return status ? status : describe_log(w->log) ? 0 : fail_memory();
 }
 
+#include "tune.h"
+
 // ---- sessrec demo ----
 
 enum { DEMO_TEST_DAYS = 3 };
@@ -1725,6 +1744,11 @@ static const command commands[] = {
      "or before and after a time (--at), or each user's last session to the test (--last-session).\n"
      "The test log keeps items that occur in the training log.",
      1, command_split},
+    {TUNE, "tune", "LOG... --valid LOG2 [options]", "look for good settings",
+     "Random search: settings are drawn from published ranges, and those that start badly are stopped\n"
+     "early. Settings given here as options are not searched. Ends with the command that trains the best.\n"
+     "The same seed tries the same settings.",
+     1, command_tune},
     {DESCRIBE, "describe", "LOG... [options]", "what a log contains, and what looks wrong",
      "Counts, times, lengths of sessions, gaps between clicks and where to cut, repeats, popularity, users.",
      1, command_describe},
@@ -1755,6 +1779,7 @@ static settings settings_default(const command *c) {
     s.evaluation = sessrec_eval_config_default();
     s.k = sessrec_query_default().k;
     s.order = 1;
+    s.trials = 60;
     s.visitors = 1000000;
     if (c->id == SPLIT) {
         s.filter.min_support = 5;
