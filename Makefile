@@ -39,7 +39,7 @@ demo: $(BUILD)/sessrec ## Train on a made-up shop, compare with simple baselines
 
 test: all examples $(TEST_PROGRAMS) ## Every test that can run here; the last line says how many passed
 	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) "sh tests/header.sh" \
-	    "sh tests/packaging.sh" "sh tests/python.sh" "sh tests/service.sh" "sh tests/cuda.sh cpu"
+	    "sh tests/packaging.sh" "sh tests/python.sh" "sh tests/service.sh" "sh tests/papers.sh $(BUILD)/sessrec" "sh tests/cuda.sh cpu"
 
 sanitized: $(TEST_PROGRAMS)
 	@sh tests/run.sh $(TEST_COMMANDS)
