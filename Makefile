@@ -6,6 +6,7 @@
 
 CFLAGS ?= -O2
 BUILD ?= build
+MPICC ?= mpicc
 SECONDS ?= 60
 PREFIX ?= /usr/local
 NVCC ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc) nvcc)
@@ -15,7 +16,8 @@ NVCC_WARNINGS = -Werror all-warnings -Xcompiler -Wall,-Wextra,-Wconversion,-Wsha
 SANITIZERS ?= address,undefined
 LIBRARIES = -lm -lpthread
 
-EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
+# mpi_train needs mpicc and is made by its own rule.
+EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(filter-out examples/mpi_train.c,$(wildcard examples/*.c)))
 TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 TEST_SCRIPTS = $(patsubst %,"sh % $(BUILD)/sessrec",$(wildcard tests/test_*.sh))
 FUZZ_TARGETS = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz_%,$(wildcard tests/fuzz/*.c))
@@ -39,7 +41,8 @@ demo: $(BUILD)/sessrec ## Train on a made-up shop, compare with simple baselines
 
 test: all examples $(TEST_PROGRAMS) ## Every test that can run here; the last line says how many passed
 	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) "sh tests/header.sh" \
-	    "sh tests/packaging.sh" "sh tests/python.sh" "sh tests/service.sh" "sh tests/papers.sh $(BUILD)/sessrec" "sh tests/cuda.sh cpu"
+	    "sh tests/packaging.sh" "sh tests/python.sh" "sh tests/service.sh" "sh tests/papers.sh $(BUILD)/sessrec" \
+	    "sh tests/mpi.sh $(BUILD)/sessrec" "sh tests/cuda.sh cpu"
 
 sanitized: $(TEST_PROGRAMS)
 	@sh tests/run.sh $(TEST_COMMANDS)
@@ -120,6 +123,9 @@ $(BUILD)/header.o: sessrec.h | $(BUILD)
 
 $(BUILD)/zoo: examples/zoo/zoo.c $(BUILD)/header.o $(wildcard examples/zoo/*.h)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(BUILD)/header.o $(LIBRARIES)
+
+$(BUILD)/mpi_train: examples/mpi_train.c sessrec.h | $(BUILD)
+	$(MPICC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARIES)
 
 $(BUILD)/%: examples/%.c sessrec.h $(wildcard examples/*.h) | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)

@@ -25,11 +25,20 @@ check_header() {
         "$3"
 }
 
+# check_mpi COMPILER STANDARD PROGRAM: mpicc knows where its header is.
+check_mpi() {
+    have mpicc || { skip "examples/mpi_train.c under $1 -std=$2" 'no mpicc'; return; }
+    # shellcheck disable=SC2086
+    expect "examples/mpi_train.c is silent under $1 -std=$2" env OMPI_CC="$1" MPICH_CC="$1" mpicc "-std=$2" \
+        $warnings -c -o "$work/mpi.o" "$3"
+}
+
 # check_programs COMPILER STANDARD
 check_programs() {
     have "$1" || { skip "the programs under $1 -std=$2" "no $1"; return; }
     for program in "$root"/tests/*.c "$root"/examples/*.c "$root"/examples/zoo/*.c "$root"/bench/*.c; do
         [ -f "$program" ] || continue
+        case $program in */mpi_train.c) check_mpi "$1" "$2" "$program"; continue ;; esac
         # shellcheck disable=SC2086
         expect "${program#"$root/"} is silent under $1 -std=$2" "$1" "-std=$2" $warnings \
             -fsyntax-only "$program"
