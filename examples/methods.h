@@ -11,6 +11,8 @@ static int load_scorer(const char *path, sessrec_model **model, sessrec_scorer *
     if (!result) return status_of(path, sessrec_scorer_model(*model, NULL, scorer, &err), &err);
     if (result == SESSREC_BAD_FILE && strstr(err.text, "not a model"))
         result = sessrec_scorer_read(path, NULL, scorer, &err);
+    if (result == SESSREC_BAD_FILE && own_file.read && strstr(err.text, "not a sessrec file"))
+        result = own_file.read(path, scorer, &err);
     if (result == SESSREC_BAD_FILE && strstr(err.text, "not a sessrec file"))
         return fail(EXIT_DATA, "%s: %s; a model comes from 'sessrec train LOG -o MODEL'", path, err.text);
     return status_of(path, result, &err);
@@ -359,7 +361,7 @@ static int command_blend(settings *s, work *w) {
     memset(scorers, 0, sizeof scorers);
     if (!s->output) return fail(EXIT_USAGE, "blend needs an output file: -o FILE");
     int status = check_outputs(s);
-    if (!status) status = check_writable(s->output, MODEL_BEGINS);
+    if (!status) status = check_writable(s->output, own_file.write_blend ? NULL : MODEL_BEGINS);
     if (!status) status = load_scorer(s->input[0], &w->model, &scorers[0]);
     if (!status) status = load_scorer(s->input[1], &w->other, &scorers[1]);
     if (!status) status = load_log(s, s->input[2], &w->test);
@@ -382,7 +384,10 @@ static int command_blend(settings *s, work *w) {
     }
     if (!status)
         status = status_of(NULL, sessrec_blend_create(both, 2, epsilon, NULL, &w->scorer, &err), &err);
-    if (!status) status = status_of(s->output, sessrec_scorer_write(&w->scorer, s->output, &err), &err);
+    if (!status && own_file.write_blend && !sessrec_scorer_export_size(&w->scorer))
+        status = status_of(s->output, own_file.write_blend(s->input, both, epsilon, s->output, &err), &err);
+    else if (!status)
+        status = status_of(s->output, sessrec_scorer_write(&w->scorer, s->output, &err), &err);
     if (!status) printf("blend    %s: b %g, epsilon %g\n", s->output, b, epsilon);
     sessrec_scorer_destroy(&w->scorer);
     for (int i = 0; i < 2; ++i) sessrec_scorer_destroy(&scorers[i]);

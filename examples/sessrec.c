@@ -49,6 +49,15 @@ enum { EXIT_DATA = 1, EXIT_USAGE = 2 };
 
 static const char MODEL_BEGINS[] = "SESSREC";  // no other file is replaced by a model
 
+// A program that includes this one, with SESSREC_COMMANDS defined, can have these commands for files of its
+// own, too: it says how they are read, and how a blend with one of them is written (examples/zoo/zoo.c).
+typedef struct own_files {
+    sessrec_result (*read)(const char *path, sessrec_scorer *out, sessrec_error *err);
+    sessrec_result (*write_blend)(const char *const *parts, const sessrec_blend_part *how, double epsilon,
+                                  const char *path, sessrec_error *err);
+} own_files;
+static own_files own_file;
+
 // One line for stderr. Ids and names of files may hold anything; what could move the cursor of a terminal or
 // end the line becomes a question mark.
 static void print_line(const char *format, va_list arguments) {
@@ -1823,7 +1832,7 @@ static int run_command(const command *c, int count, char **arguments) {
     return status;
 }
 
-int main(int argc, char **argv) {
+static int run_arguments(int argc, char **argv) {
     const char *first = argc > 1 ? argv[1] : "help";
     if (!strcmp(first, "help") || !strcmp(first, "--help") || !strcmp(first, "-h"))
         return print_help(argc > 2 ? argv[2] : NULL);
@@ -1834,3 +1843,9 @@ int main(int argc, char **argv) {
     const command *c = find_command(first);
     return c ? run_command(c, argc - 2, argv + 2) : EXIT_USAGE;
 }
+
+#ifndef SESSREC_COMMANDS
+int main(int argc, char **argv) {
+    return run_arguments(argc, argv);
+}
+#endif

@@ -34,22 +34,21 @@ static inline double bert4rec_train(zoo *net, void *model, const zoo_batch *batc
     encoder_pass pass;
     const int32_t H = net->options.width, P = batch->places + batch->sessions;
     const double hide = 0.3;
-    int32_t *begins = (int32_t *)zoo_bytes(net, ((size_t)batch->sessions + 1) * sizeof *begins),
-            *items = (int32_t *)zoo_bytes(net, (size_t)P * sizeof *items),
-            *hidden = (int32_t *)zoo_bytes(net, (size_t)P * sizeof *hidden),
-            *targets = (int32_t *)zoo_bytes(net, (size_t)P * sizeof *targets), count = 0;
+    int32_t *begins = zoo_integers(net, batch->sessions + 1), *items = zoo_integers(net, P),
+            *hidden = zoo_integers(net, P), *targets = zoo_integers(net, P), count = 0;
+    memset(&pass, 0, sizeof pass);
     // whole sessions: the inputs and the last target
     for (int32_t s = 0; s < batch->sessions; ++s) {
         const int32_t first = batch->begins[s], n = batch->begins[s + 1] - first, at = begins[s],
-        before = count;
+                      before = count;
         begins[s + 1] = at + n + 1;
         memcpy(items + at, batch->items + first, (size_t)n * sizeof *items);
         items[at + n] = batch->targets[first + n - 1];
         const int last_only = bert4rec_draw(net, at, 0) < 0.5;
         for (int32_t i = at; i <= at + n; ++i) {
             const int last = i == at + n;
-            if (last_only ? !last : !(bert4rec_draw(net, i,
-                                                    1) < hide) && !(last && count == before)) continue;
+            const int hides = last_only ? last : bert4rec_draw(net, i, 1) < hide || (last && count == before);
+            if (!hides) continue;
             const double become = last_only ? 0 : bert4rec_draw(net, i, 2);
             targets[count] = items[i];
             hidden[count++] = i;
@@ -57,32 +56,31 @@ static inline double bert4rec_train(zoo *net, void *model, const zoo_batch *batc
             else if (become < 0.9) items[i] = (int32_t)(bert4rec_draw(net, i, 3) * net->items);
         }
     }
-    const zoo_batch whole = {batch->sessions, P, begins, items, items};
+    const zoo_batch whole = {batch->sessions, P, begins, items, NULL, NULL};
     const float *h = encoder_forward(net, m, &whole, &pass);
-    float *asked = zoo_floats(net, count, H), *d_asked = zoo_floats(net, count, H), *dh = zoo_floats(net, P,
-                                                                                                     H);
+    float *asked = zoo_floats(net, count, H), *d_asked = zoo_floats(net, count, H),
+          *dh = zoo_floats(net, P, H);
     for (int32_t i = 0; i < count; ++i) zoo_add(H, h + hidden[i] * H, asked + i * H);
-    const double loss = zoo_loss(net, count, asked, targets, m->E, m->b, d_asked);
+    const double loss = zoo_loss(net, count, asked, targets, d_asked);
     for (int32_t i = 0; i < count; ++i) zoo_add(H, d_asked + i * H, dh + hidden[i] * H);
     encoder_backward(net, m, &whole, &pass, dh);
     return loss;
 }
 
-static inline float *bert4rec_forward(zoo *net, const void *model, const zoo_batch *batch) {
+static inline const float *bert4rec_next(zoo *net, const void *model, const zoo_batch *session) {
+    const int32_t n = session->places, begins[2] = {0, n + 1};
+    int32_t *items = zoo_integers(net, n + 1);
     encoder_pass pass;
-    return encoder_forward(net, (const encoder *)model, batch, &pass);
-}
-static inline void bert4rec_click(const zoo *net, const void *model, float *state, int32_t item,
-                                  float *scratch) {
-    int32_t *items = (int32_t *)(void *)scratch;
-    const int32_t n = zoo_remember(net, state, item, items);
+    memset(&pass, 0, sizeof pass);
+    memcpy(items, session->items, (size_t)n * sizeof *items);
     items[n] = net->items;
-    zoo_run_alone(net, model, bert4rec_forward, n + 1, items, net->options.width, state);
+    const zoo_batch masked = {1, n + 1, begins, items, NULL, NULL};
+    return encoder_forward(net, (const encoder *)model, &masked, &pass) + n * net->options.width;
 }
 
 static const zoo_model zoo_bert4rec = {
     "bert4rec",
-    {100, 2, 2, 50, 25, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
-    bert4rec_create, bert4rec_train, zoo_replay_floats, bert4rec_click, encoder_scores};
+    {100, 2, 2, 50, 25, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE, 0, 0},
+    bert4rec_create, bert4rec_train, NULL, 1, NULL, bert4rec_next};
 
 #endif // ZOO_BERT4REC_H

@@ -7,27 +7,27 @@
 #ifndef ZOO_BPRMF_H
 #define ZOO_BPRMF_H
 
-#include "zoo.h"
+#include "learn.h"
 
 // FPMC adds a vector of the last item: see fpmc.h. W is the width of h.
 typedef struct bag {
-    zoo_tensor *A, *last, *E, *b;   // [V,H] [V,H] or NULL, [V,W] [V,1]
+    zoo_tensor *A, *last;           // [V,H] [V,H] or NULL
 } bag;
 
 static inline bag *bag_of(zoo *net, int32_t with_last) {
     bag *m = (bag *)zoo_zeros(1, sizeof *m);
     const int32_t H = net->options.width;
-    m->A = zoo_matrix(net, net->items, H);
-    if (with_last) m->last = zoo_matrix(net, net->items, H);
-    m->E = zoo_matrix(net, net->items, with_last ? 2 * H : H);
-    m->b = zoo_tensor_of(net, net->items, 1, 0, 0);
+    const double range = sqrt(6.0 / ((double)net->items + (double)H));
+    m->A = zoo_table(net, net->items, H, range);
+    if (with_last) m->last = zoo_table(net, net->items, H, range);
+    zoo_scores(net, net->items, with_last ? 2 * H : H);
     return m;
 }
 
 // h_i = mean of A over places 0 .. i of the session [, last of place i]
 static inline double bag_train(zoo *net, void *model, const zoo_batch *batch) {
     bag *m = (bag *)model;
-    const int32_t H = m->A->columns, W = m->E->columns, P = batch->places;
+    const int32_t H = m->A->columns, W = net->E->columns, P = batch->places;
     float *h = zoo_floats(net, P, W), *dh = zoo_floats(net, P, W), *sum = zoo_floats(net, 1, H);
     for (int32_t s = 0; s < batch->sessions; ++s) {
         memset(sum, 0, (size_t)H * sizeof *sum);
@@ -38,37 +38,32 @@ static inline double bag_train(zoo *net, void *model, const zoo_batch *batch) {
         }
     }
     const float *mask = zoo_dropout(net, P * W, h);
-    const double loss = zoo_loss(net, P, h, batch->targets, m->E, m->b, dh);
+    const double loss = zoo_loss(net, P, h, batch->targets, dh);
     zoo_mask(P * W, mask, dh);
     // dA of place j = sum over i >= j of dh_i / (i + 1)
     for (int32_t s = 0; s < batch->sessions; ++s) {
         memset(sum, 0, (size_t)H * sizeof *sum);
         for (int32_t i = batch->begins[s + 1] - 1; i >= batch->begins[s]; --i) {
             zoo_axpy(H, 1 / (float)(i - batch->begins[s] + 1), dh + i * W, sum);
-            zoo_add(H, sum, m->A->g + (ptrdiff_t)batch->items[i] * H);
-            if (m->last) zoo_add(H, dh + i * W + H, m->last->g + (ptrdiff_t)batch->items[i] * H);
+            zoo_embed_back(1, m->A, batch->items + i, 1, sum);
+            if (m->last) zoo_embed_back(1, m->last, batch->items + i, 1, dh + i * W + H);
         }
     }
     return loss;
 }
 
-// The state: h [W], the sum [H] and the number of clicks [1].
+// The state: h [W], the number of clicks [1], and the sum [H].
 static inline size_t bag_floats(const zoo *net) {
-    return 3 * (size_t)net->options.width + 1;
+    return (size_t)net->E->columns + 1 + (size_t)net->options.width;
 }
-static inline void bag_click(const zoo *net, const void *model, float *state, int32_t item, float *scratch) {
+static inline void bag_click(zoo *net, const void *model, float *state, int32_t item) {
     const bag *m = (const bag *)model;
     const int32_t H = net->options.width;
-    float *sum = state + 2 * H, *count = sum + H;
-    (void)scratch;
+    float *count = state + net->E->columns, *sum = count + 1;
     *count += 1;
     zoo_add(H, m->A->w + (ptrdiff_t)item * H, sum);
     for (int32_t j = 0; j < H; ++j) state[j] = sum[j] / *count;
     if (m->last) memcpy(state + H, m->last->w + (ptrdiff_t)item * H, (size_t)H * sizeof *state);
-}
-static inline void bag_scores(const void *model, const zoo_tensor **vectors, const zoo_tensor **biases) {
-    *vectors = ((const bag *)model)->E;
-    *biases = ((const bag *)model)->b;
 }
 
 static inline void *bprmf_create(zoo *net) {
@@ -77,7 +72,8 @@ static inline void *bprmf_create(zoo *net) {
 
 static const zoo_model zoo_bprmf = {
     "bpr-mf",
-    {100, 1, 1, 50, 20, 64, 0, (float)0.3, (float)0.005, (float)0.01, 1, (float)0.05, SESSREC_LOSS_BPR_MAX},
-    bprmf_create, bag_train, bag_floats, bag_click, bag_scores};
+    {100, 1, 1, 50, 20, 64, 0, (float)0.3, (float)0.005, (float)0.01, 1, (float)0.05, SESSREC_LOSS_BPR_MAX, 0,
+     0},
+    bprmf_create, bag_train, bag_floats, 0, bag_click, NULL};
 
 #endif // ZOO_BPRMF_H

@@ -1,6 +1,6 @@
 // caser.h - Caser (Tang, Wang, WSDM 2018): the last items as an image, read by convolutions
 //
-// X [L,H] are the vectors of the last L items, zeros where there are none.
+// X [L,H] are the vectors of the last L items times sqrt(H), zeros where there are none.
 //     horizontal   filters F [n,height H] for heights 1 .. L:  o = max_p relu(F . X[p .. p+height-1] + f)
 //     vertical     filters G [m,L]:  G X [m,H], sums of the items, weighted by how long ago they were clicked
 //     h = relu(W [o, G X] + w)        scores = h E^T + b, E being another table than that of X
@@ -9,26 +9,26 @@
 #ifndef ZOO_CASER_H
 #define ZOO_CASER_H
 
-#include "zoo.h"
+#include "learn.h"
 
 enum { CASER_L = 5, CASER_FILTERS = 16, CASER_VERTICAL = 4 };
 
 typedef struct caser {
-    zoo_tensor *X, *E, *b, *F[CASER_L], *f[CASER_L], *G, *W, *w;
+    zoo_tensor *X, *F[CASER_L], *f[CASER_L], *G, *W, *w;
 } caser;
 
 static inline void *caser_create(zoo *net) {
     caser *m = (caser *)zoo_zeros(1, sizeof *m);
     const int32_t H = net->options.width;
-    m->X = zoo_matrix(net, net->items, H), m->E = zoo_matrix(net, net->items, H);
-    m->b = zoo_tensor_of(net, net->items, 1, 0, 0);
+    m->X = zoo_table(net, net->items, H, sqrt(6.0 / ((double)net->items + (double)H)));
+    zoo_scores(net, net->items, H);
     for (int32_t l = 0; l < CASER_L; ++l) {
         m->F[l] = zoo_matrix(net, CASER_FILTERS, (l + 1) * H);
-        m->f[l] = zoo_tensor_of(net, 1, CASER_FILTERS, 0, 0);
+        m->f[l] = zoo_bias(net, CASER_FILTERS);
     }
     m->G = zoo_matrix(net, CASER_VERTICAL, CASER_L);
     m->W = zoo_matrix(net, CASER_L * CASER_FILTERS + CASER_VERTICAL * H, H);
-    m->w = zoo_tensor_of(net, 1, H, 0, 0);
+    m->w = zoo_bias(net, H);
     return m;
 }
 
@@ -64,16 +64,16 @@ static inline void caser_place(void *context, int32_t i) {
 static inline void caser_run(zoo *net, const caser *m, const zoo_batch *batch, caser_pass *p) {
     const int32_t H = net->options.width, P = batch->places;
     p->net = net, p->m = m, p->width = m->W->rows;
-    zoo_embed(P, m->X, batch->items, 1, p->x = zoo_floats(net, P, H));
+    zoo_embed(P, m->X, batch->items, (float)sqrt((double)H), p->x = zoo_floats(net, P, H));
     p->mask = zoo_dropout(net, P * H, p->x);
-    p->first = (int32_t *)zoo_bytes(net, (size_t)P * sizeof *p->first);
+    p->first = zoo_integers(net, P);
     for (int32_t s = 0; s < batch->sessions; ++s)
         for (int32_t i = batch->begins[s]; i < batch->begins[s + 1]; ++i) p->first[i] = batch->begins[s];
     p->X = zoo_floats(net, P, CASER_L * H), p->o = zoo_floats(net, P, p->width);
-    p->best = (int32_t *)zoo_bytes(net, (size_t)P * CASER_L * CASER_FILTERS * sizeof *p->best);
+    p->best = zoo_integers(net, P * CASER_L * CASER_FILTERS);
     sessrec_parallel(net->pool, P, caser_place, p);
     zoo_linear(net, P, m->W, m->w, p->o, p->h = zoo_floats(net, P, H));
-    zoo_relu(P * H, p->h);
+    zoo_relu(P * H, 0, p->h);
 }
 
 static inline double caser_train(zoo *net, void *model, const zoo_batch *batch) {
@@ -84,9 +84,9 @@ static inline double caser_train(zoo *net, void *model, const zoo_batch *batch) 
     const float *mask = zoo_dropout(net, P * H, p.h);
     float *dh = zoo_floats(net, P, H), *d_o = zoo_floats(net, P, p.width), *dx = zoo_floats(net, P, H),
           *dX = zoo_floats(net, CASER_L, H);
-    const double loss = zoo_loss(net, P, p.h, batch->targets, m->E, m->b, dh);
+    const double loss = zoo_loss(net, P, p.h, batch->targets, dh);
     zoo_mask(P * H, mask, dh);
-    zoo_relu_back(P * H, p.h, dh);
+    zoo_relu_back(P * H, 0, p.h, dh);
     zoo_linear_back(net, P, m->W, m->w, p.o, dh, d_o);
     for (int32_t i = 0; i < P; ++i) {
         const float *X = p.X + (ptrdiff_t)i * CASER_L * H, *d = d_o + i * p.width;
@@ -109,29 +109,22 @@ static inline double caser_train(zoo *net, void *model, const zoo_batch *batch) 
         zoo_add(n * H, dX + (CASER_L - n) * H, dx + (i - n + 1) * H);
     }
     zoo_mask(P * H, p.mask, dx);
-    zoo_embed_back(P, m->X, batch->items, 1, dx);
+    zoo_embed_back(P, m->X, batch->items, (float)sqrt((double)H), dx);
     return loss;
 }
 
-static inline float *caser_forward(zoo *net, const void *model, const zoo_batch *batch) {
+// Only the last L clicks count.
+static inline const float *caser_next(zoo *net, const void *model, const zoo_batch *session) {
+    const int32_t n = session->places < CASER_L ? session->places : CASER_L, begins[2] = {0, n};
+    const zoo_batch last = {1, n, begins, session->items + session->places - n, NULL, NULL};
     caser_pass p;
-    caser_run(net, (const caser *)model, batch, &p);
-    return p.h;
-}
-static inline void caser_click(const zoo *net, const void *model, float *state, int32_t item,
-                               float *scratch) {
-    int32_t *items = (int32_t *)(void *)scratch;
-    const int32_t n = zoo_remember(net, state, item, items), last = n < CASER_L ? n : CASER_L;
-    zoo_run_alone(net, model, caser_forward, last, items + n - last, net->options.width, state);
-}
-static inline void caser_scores(const void *model, const zoo_tensor **vectors, const zoo_tensor **biases) {
-    *vectors = ((const caser *)model)->E;
-    *biases = ((const caser *)model)->b;
+    caser_run(net, (const caser *)model, &last, &p);
+    return p.h + (n - 1) * net->options.width;
 }
 
 static const zoo_model zoo_caser = {
     "caser",
-    {100, 1, 1, 50, 8, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
-    caser_create, caser_train, zoo_replay_floats, caser_click, caser_scores};
+    {100, 1, 1, 50, 8, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE, 0, 0},
+    caser_create, caser_train, NULL, 1, NULL, caser_next};
 
 #endif // ZOO_CASER_H

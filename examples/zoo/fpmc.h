@@ -16,7 +16,7 @@ static inline void *fpmc_create(zoo *net) {
 
 static const zoo_model zoo_fpmc = {
     "fpmc",
-    {100, 1, 1, 50, 10, 64, 0, (float)0.3, (float)0.005, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
-    fpmc_create, bag_train, bag_floats, bag_click, bag_scores};
+    {100, 1, 1, 50, 10, 64, 0, (float)0.3, (float)0.005, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE, 0, 0},
+    fpmc_create, bag_train, bag_floats, 0, bag_click, NULL};
 
 #endif // ZOO_FPMC_H

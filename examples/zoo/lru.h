@@ -32,6 +32,13 @@ static inline lru_rate lru_rate_of(const zoo_tensor *rates, int32_t j) {
     return r;
 }
 
+// How much of each number is left after one click.
+static inline void lru_show(zoo *net, const zoo_tensor *rates, int32_t layer) {
+    float *sizes = zoo_floats(net, 1, rates->columns);
+    for (int32_t j = 0; j < rates->columns; ++j) sizes[j] = (float)lru_rate_of(rates, j).size;
+    zoo_show(net, "left", layer, 0, rates->columns, sizes);
+}
+
 static inline void lru_mix(zoo *net, const zoo_batch *batch, const zoo_tensor *rates, const float *in,
                            mixed *m) {
     const int32_t H = rates->columns;
@@ -85,16 +92,17 @@ static inline void lru_mix_back(zoo *net, const zoo_batch *batch, zoo_tensor *ra
     }
 }
 
-static inline void lru_mix_click(const zoo *net, const zoo_tensor *rates, int32_t at, const float *in,
-                                 float *memory, float *out, float *scratch) {
+static inline void lru_mix_click(zoo *net, const zoo_tensor *rates, int32_t layer, int32_t at,
+                                 const float *in, float *memory, float *out) {
     const int32_t H = rates->columns;
-    (void)net, (void)at, (void)scratch;
+    (void)at;
     for (int32_t j = 0; j < H; ++j) {
         const lru_rate r = lru_rate_of(rates, j);
         const double re = (double)memory[j], im = (double)memory[H + j];
         out[j] = memory[j] = (float)(r.re * re - r.im * im + r.c * (double)in[j]);
         out[H + j] = memory[H + j] = (float)(r.re * im + r.im * re + r.c * (double)in[H + j]);
     }
+    if (net->show) lru_show(net, rates, layer);
 }
 
 static const mixer lru_mixer = {2, 2, 0, 2, lru_mix, lru_mix_back, lru_mix_click, lru_rates};
@@ -102,13 +110,17 @@ static const mixer lru_mixer = {2, 2, 0, 2, lru_mix, lru_mix_back, lru_mix_click
 static inline void *lru_create(zoo *net) {
     return encoder_of(net, &lru_mixer, 0);
 }
-static inline void lru_click(const zoo *net, const void *model, float *state, int32_t item, float *scratch) {
-    encoder_step(net, (const encoder *)model, state, item, scratch);
+// The state: h [H], how many clicks [1], and s of each layer [2H]
+static inline size_t lru_floats(const zoo *net) {
+    return (size_t)net->options.width * (1 + 2 * (size_t)net->options.layers) + 1;
+}
+static inline void lru_click(zoo *net, const void *model, float *state, int32_t item) {
+    encoder_click(net, (const encoder *)model, state, item, state + net->options.width + 1);
 }
 
 static const zoo_model zoo_lru = {
     "lru",
-    {100, 1, 2, 50, 8, 64, 0, (float)0.4, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
-    lru_create, encoder_train, encoder_floats, lru_click, encoder_scores};
+    {100, 1, 2, 50, 8, 64, 0, (float)0.4, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE, 0, 0},
+    lru_create, encoder_train, lru_floats, 0, lru_click, NULL};
 
 #endif // ZOO_LRU_H

@@ -11,21 +11,21 @@
 #ifndef ZOO_SRGNN_H
 #define ZOO_SRGNN_H
 
-#include "zoo.h"
+#include "learn.h"
 
 typedef struct srgnn {
-    zoo_tensor *E, *b, *Wi, *bi, *Wo, *bo, *gW, *gU, *gb, *gc, *W1, *W2, *c, *q, *W3;
+    zoo_tensor *Wi, *bi, *Wo, *bo, *gW, *gU, *gb, *gc, *W1, *W2, *c, *q, *W3;
 } srgnn;
 
 static inline void *srgnn_create(zoo *net) {
     srgnn *m = (srgnn *)zoo_zeros(1, sizeof *m);
     const int32_t H = net->options.width;
-    m->E = zoo_matrix(net, net->items, H), m->b = zoo_tensor_of(net, net->items, 1, 0, 0);
-    m->Wi = zoo_matrix(net, H, H), m->bi = zoo_tensor_of(net, 1, H, 0, 0);
-    m->Wo = zoo_matrix(net, H, H), m->bo = zoo_tensor_of(net, 1, H, 0, 0);
+    zoo_scores(net, net->items, H);
+    m->Wi = zoo_matrix(net, H, H), m->bi = zoo_bias(net, H);
+    m->Wo = zoo_matrix(net, H, H), m->bo = zoo_bias(net, H);
     m->gW = zoo_matrix(net, 2 * H, 3 * H), m->gU = zoo_matrix(net, H, 3 * H);
-    m->gb = zoo_tensor_of(net, 1, 3 * H, 0, 0), m->gc = zoo_tensor_of(net, 1, 3 * H, 0, 0);
-    m->W1 = zoo_matrix(net, H, H), m->W2 = zoo_matrix(net, H, H), m->c = zoo_tensor_of(net, 1, H, 0, 0);
+    m->gb = zoo_bias(net, 3 * H), m->gc = zoo_bias(net, 3 * H);
+    m->W1 = zoo_matrix(net, H, H), m->W2 = zoo_matrix(net, H, H), m->c = zoo_bias(net, H);
     m->q = zoo_matrix(net, 1, H), m->W3 = zoo_matrix(net, 2 * H, H);
     return m;
 }
@@ -53,9 +53,9 @@ static inline void srgnn_graphs(zoo *net, const zoo_batch *batch, srgnn_pass *p)
         const int32_t n = batch->begins[s + 1] - batch->begins[s];
         p->clicks += n * (n + 1) / 2;
     }
-    p->items = (int32_t *)zoo_bytes(net, (size_t)p->clicks * sizeof(int32_t));
-    p->node = (int32_t *)zoo_bytes(net, (size_t)p->clicks * sizeof(int32_t));
-    p->first = (int32_t *)zoo_bytes(net, ((size_t)batch->places + 1) * sizeof(int32_t));
+    p->items = zoo_integers(net, p->clicks);
+    p->node = zoo_integers(net, p->clicks);
+    p->first = zoo_integers(net, batch->places + 1);
     p->edge = (srgnn_edge *)zoo_bytes(net, 2 * (size_t)p->clicks * sizeof *p->edge);
     p->nodes = p->edges = 0;
     int32_t click = 0;
@@ -94,7 +94,7 @@ static inline void srgnn_run(zoo *net, const srgnn *m, const zoo_batch *batch, s
     const sessrec_gru cell = srgnn_cell(m);
     srgnn_graphs(net, batch, p);
     const int32_t N = p->nodes;
-    zoo_embed(N, m->E, p->items, 1, p->v = zoo_floats(net, N, H));
+    zoo_embed(N, net->E, p->items, 1, p->v = zoo_floats(net, N, H));
     p->mask = zoo_dropout(net, N * H, p->v);
     zoo_linear(net, N, m->Wi, m->bi, p->v, p->in = zoo_floats(net, N, H));
     zoo_linear(net, N, m->Wo, m->bo, p->v, p->out = zoo_floats(net, N, H));
@@ -135,7 +135,7 @@ static inline double srgnn_train(zoo *net, void *model, const zoo_batch *batch) 
           *d2 = zoo_floats(net, N, H), *dv2 = zoo_floats(net, N, H), *dv = zoo_floats(net, N, H),
           *da = zoo_floats(net, N, 2 * H), *d_in = zoo_floats(net, N, H), *d_out = zoo_floats(net, N, H),
           *dg = zoo_floats(net, 1, H), *dy = zoo_floats(net, N > P ? N : P, H);
-    const double loss = zoo_loss(net, P, p.h, batch->targets, m->E, m->b, dh);
+    const double loss = zoo_loss(net, P, p.h, batch->targets, dh);
     zoo_mask(P * H, mask, dh);
     zoo_linear_back(net, P, m->W3, NULL, p.both, dh, d_both);
     for (int32_t i = 0; i < P; ++i)
@@ -164,29 +164,21 @@ static inline double srgnn_train(zoo *net, void *model, const zoo_batch *batch) 
     zoo_linear_back(net, N, m->Wo, m->bo, p.v, d_out, dy);
     zoo_add(N * H, dy, dv);
     zoo_mask(N * H, p.mask, dv);
-    zoo_embed_back(N, m->E, p.items, 1, dv);
+    zoo_embed_back(N, net->E, p.items, 1, dv);
     return loss;
 }
 
-static inline float *srgnn_forward(zoo *net, const void *model, const zoo_batch *batch) {
+static inline const float *srgnn_next(zoo *net, const void *model, const zoo_batch *session) {
+    const int32_t last = session->places - 1;
     srgnn_pass p;
-    srgnn_run(net, (const srgnn *)model, batch, &p);
-    return p.h;
-}
-static inline void srgnn_click(const zoo *net, const void *model, float *state, int32_t item,
-                               float *scratch) {
-    int32_t *items = (int32_t *)(void *)scratch;
-    const int32_t n = zoo_remember(net, state, item, items);
-    zoo_run_alone(net, model, srgnn_forward, n, items, net->options.width, state);
-}
-static inline void srgnn_scores(const void *model, const zoo_tensor **vectors, const zoo_tensor **biases) {
-    *vectors = ((const srgnn *)model)->E;
-    *biases = ((const srgnn *)model)->b;
+    srgnn_run(net, (const srgnn *)model, session, &p);
+    zoo_show(net, "attention", 0, 0, last + 1, p.weight + p.first[last]);
+    return p.h + last * net->options.width;
 }
 
 static const zoo_model zoo_srgnn = {
     "sr-gnn",
-    {100, 1, 1, 20, 8, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
-    srgnn_create, srgnn_train, zoo_replay_floats, srgnn_click, srgnn_scores};
+    {100, 1, 1, 20, 8, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE, 0, 0},
+    srgnn_create, srgnn_train, NULL, 1, NULL, srgnn_next};
 
 #endif // ZOO_SRGNN_H

@@ -10,20 +10,20 @@
 #ifndef ZOO_STAMP_H
 #define ZOO_STAMP_H
 
-#include "zoo.h"
+#include "learn.h"
 
 typedef struct stamp {
-    zoo_tensor *E, *b, *W1, *W2, *W3, *b1, *w0, *Ws, *bs, *Wt, *bt;
+    zoo_tensor *W1, *W2, *W3, *b1, *w0, *Ws, *bs, *Wt, *bt;
 } stamp;
 
 static inline void *stamp_create(zoo *net) {
     stamp *m = (stamp *)zoo_zeros(1, sizeof *m);
     const int32_t H = net->options.width;
-    m->E = zoo_matrix(net, net->items, H), m->b = zoo_tensor_of(net, net->items, 1, 0, 0);
+    zoo_scores(net, net->items, H);
     m->W1 = zoo_matrix(net, H, H), m->W2 = zoo_matrix(net, H, H), m->W3 = zoo_matrix(net, H, H);
-    m->b1 = zoo_tensor_of(net, 1, H, 0, 0), m->w0 = zoo_matrix(net, 1, H);
-    m->Ws = zoo_matrix(net, H, H), m->bs = zoo_tensor_of(net, 1, H, 0, 0);
-    m->Wt = zoo_matrix(net, H, H), m->bt = zoo_tensor_of(net, 1, H, 0, 0);
+    m->b1 = zoo_bias(net, H), m->w0 = zoo_matrix(net, 1, H);
+    m->Ws = zoo_matrix(net, H, H), m->bs = zoo_bias(net, H);
+    m->Wt = zoo_matrix(net, H, H), m->bt = zoo_bias(net, H);
     return m;
 }
 
@@ -36,8 +36,8 @@ typedef struct stamp_pass {
 static inline void stamp_run(zoo *net, const stamp *m, const zoo_batch *batch, stamp_pass *p) {
     const int32_t H = net->options.width, P = batch->places;
     int32_t pairs = 0;
-    p->at = (int32_t *)zoo_bytes(net, (size_t)P * sizeof *p->at);
-    zoo_embed(P, m->E, batch->items, 1, p->x = zoo_floats(net, P, H));
+    p->at = zoo_integers(net, P);
+    zoo_embed(P, net->E, batch->items, 1, p->x = zoo_floats(net, P, H));
     p->mask = zoo_dropout(net, P * H, p->x);
     p->mean = zoo_floats(net, P, H);
     for (int32_t s = 0; s < batch->sessions; ++s)
@@ -77,15 +77,14 @@ static inline double stamp_train(zoo *net, void *model, const zoo_batch *batch) 
     float *dh = zoo_floats(net, P, H), *ds = zoo_floats(net, P, H), *dt = zoo_floats(net, P, H),
           *dx = zoo_floats(net, P, H), *dy = zoo_floats(net, P, H), *d1 = zoo_floats(net, P, H),
           *d2 = zoo_floats(net, P, H), *dg = zoo_floats(net, 1, H);
-    const double loss = zoo_loss(net, P, p.h, batch->targets, m->E, m->b, dh);
+    const double loss = zoo_loss(net, P, p.h, batch->targets, dh);
     for (int32_t k = 0; k < P * H; ++k) {
         ds[k] = dh[k] * p.t[k] * (1 - p.s[k] * p.s[k]);
         dt[k] = dh[k] * p.s[k] * (1 - p.t[k] * p.t[k]);
     }
     zoo_linear_back(net, P, m->Wt, m->bt, p.x, dt, dx);
     zoo_linear_back(net, P, m->Ws, m->bs, p.memory, ds, dy);
-    // da_j = dm_a . x_j     dx_j += a_j dm_a     dw0 += da_j g_j     before the sigmoid: da_j w0 g_j (1 -
-    // g_j)
+    // da_j = dm_a . x_j     dx_j += a_j dm_a     dw0 += da_j g_j     before the sigmoid: da_j w0 g_j (1-g_j)
     for (int32_t s = 0; s < batch->sessions; ++s)
         for (int32_t i = batch->begins[s]; i < batch->begins[s + 1]; ++i)
             for (int32_t j = batch->begins[s]; j <= i; ++j) {
@@ -106,29 +105,21 @@ static inline double stamp_train(zoo *net, void *model, const zoo_batch *batch) 
         for (int32_t i = batch->begins[s], n = 1; i < batch->begins[s + 1]; ++i, ++n)
             for (int32_t j = batch->begins[s]; j <= i; ++j) zoo_axpy(H, 1 / (float)n, dy + i * H, dx + j * H);
     zoo_mask(P * H, p.mask, dx);
-    zoo_embed_back(P, m->E, batch->items, 1, dx);
+    zoo_embed_back(P, net->E, batch->items, 1, dx);
     return loss;
 }
 
-static inline float *stamp_forward(zoo *net, const void *model, const zoo_batch *batch) {
+static inline const float *stamp_next(zoo *net, const void *model, const zoo_batch *session) {
+    const int32_t last = session->places - 1;
     stamp_pass p;
-    stamp_run(net, (const stamp *)model, batch, &p);
-    return p.h;
-}
-static inline void stamp_click(const zoo *net, const void *model, float *state, int32_t item,
-                               float *scratch) {
-    int32_t *items = (int32_t *)(void *)scratch;
-    const int32_t n = zoo_remember(net, state, item, items);
-    zoo_run_alone(net, model, stamp_forward, n, items, net->options.width, state);
-}
-static inline void stamp_scores(const void *model, const zoo_tensor **vectors, const zoo_tensor **biases) {
-    *vectors = ((const stamp *)model)->E;
-    *biases = ((const stamp *)model)->b;
+    stamp_run(net, (const stamp *)model, session, &p);
+    zoo_show(net, "attention", 0, 0, last + 1, p.a + p.at[last]);
+    return p.h + last * net->options.width;
 }
 
 static const zoo_model zoo_stamp = {
     "stamp",
-    {100, 1, 1, 50, 8, 64, 0, (float)0.3, (float)0.003, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE},
-    stamp_create, stamp_train, zoo_replay_floats, stamp_click, stamp_scores};
+    {100, 1, 1, 50, 8, 64, 0, (float)0.3, (float)0.003, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE, 0, 0},
+    stamp_create, stamp_train, NULL, 1, NULL, stamp_next};
 
 #endif // ZOO_STAMP_H

@@ -1,207 +1,152 @@
 // zoo.c - trains and measures one architecture of the zoo
 //
-//     zoo MODEL TRAIN.tsv TEST.tsv [--epochs N] [--threads N] [--seed N] [--OPTION N]
+//     zoo MODEL TRAIN.tsv TEST.tsv [--epochs N] [--threads N] [--seed N] [--OPTION N] [--categories A,B]
+//                                  [--save FILE] [--show SESSION]
+//     zoo evaluate FILE.. LOG [--baselines --train LOG]     compared, with signed ranks
+//     zoo blend FILE NEIGHBORS LOG -o FILE                  with neighbors or rules
+//     zoo recommend FILE                                    clicks on stdin, recommendations on stdout
 //
-// Ends with the line "Recall@20 X MRR@20 Y": all items ranked, the target last among equals, unknown test
-// items removed. A model becomes a sessrec_scorer, and from there on nothing knows that it is not the
-// library's own.
-#include "zoo.h"
+// The first ends with the line "Recall@20 X MRR@20 Y": all items ranked, the target last among equals, unknown
+// test items removed. --save keeps what was trained; --show prints the weights of attention, or gates, after
+// the last click of a session of the test log. The others, and all that sessrec has, are the commands of
+// examples/sessrec.c, which take files of the zoo here as well.
+#define SESSREC_COMMANDS
+#include "../sessrec.c"
 
-#include "bert4rec.h"
-#include "bprmf.h"
-#include "caser.h"
-#include "fpmc.h"
-#include "lru.h"
-#include "sasrec.h"
-#include "srgnn.h"
-#include "stamp.h"
+#include "all.h"
+#include "blends.h"
 
-static const zoo_model *const MODELS[] = {&zoo_sasrec, &zoo_lru, &zoo_bprmf, &zoo_fpmc, &zoo_stamp,
-                                         &zoo_srgnn, &zoo_caser, &zoo_bert4rec};
-enum { MODEL_COUNT = (int)(sizeof MODELS / sizeof *MODELS) };
+static sessrec_result zoo_read_file(const char *path, sessrec_scorer *out, sessrec_error *err) {
+    return zoo_scorer_read(path, zoo_kinds, ZOO_KINDS, out, err);
+}
 
-// ---- a model as a scorer ----------------------------------------------------------------------------------
-
-typedef struct served {
+typedef struct zoo_run {
+    const char *train, *test, *save, *show, *categories;
     const zoo_model *kind;
-    const zoo *net;
-    const void *model;
-    const sessrec_log *log;
-    const zoo_tensor *vectors, *biases;
-} served;
+    int32_t threads;
+    zoo net;
+} zoo_run;
 
-static size_t served_bytes(const served *s) {
-    return (s->kind->state_floats(s->net) * sizeof(float) + 15) / 16 * 16;
-}
-static int32_t served_find(const void *self, const char *id) {
-    return sessrec_log_find_item(((const served *)self)->log, id);
-}
-static const char *served_id(const void *self, int32_t item) {
-    return sessrec_log_item_id(((const served *)self)->log, item);
-}
-static size_t served_scratch(const void *self, int32_t rows) {
-    const zoo_options *o = &((const served *)self)->net->options;
-    (void)rows;
-    return ((size_t)o->width * 32 + (size_t)o->most_clicks + SESSREC_MATMUL_SCRATCH) * sizeof(float);
-}
-static void served_begin(const void *self, void *state, const void *user, double time) {
-    (void)user, (void)time;
-    memset(state, 0, served_bytes((const served *)self));
-}
-static void served_click(const void *self, int32_t rows, void *states, const int32_t *items,
-                         const double *times, void *scratch) {
-    const served *s = (const served *)self;
-    (void)times;
-    for (int32_t r = 0; r < rows; ++r)
-        s->kind->click(s->net, s->model, (float *)(void *)((char *)states + (size_t)r * served_bytes(s)),
-                       items[r], (float *)scratch);
-}
-static void served_score(const void *self, int32_t rows, const void *states, int32_t first, int32_t count,
-                         float *scores, void *scratch) {
-    const served *s = (const served *)self;
-    const int32_t H = s->vectors->columns;
-    sessrec_matmul_bt(rows, count, H, (const float *)states, (ptrdiff_t)(served_bytes(s) / sizeof(float)),
-                      s->vectors->w + (ptrdiff_t)first * H, H, s->biases->w + first, scores, count,
-                      (float *)scratch);
-}
-static sessrec_scorer scorer_of(served *s) {
-    sessrec_scorer scorer;
-    memset(&scorer, 0, sizeof scorer);
-    s->kind->scores(s->model, &s->vectors, &s->biases);
-    scorer.self = s;
-    scorer.item_count = s->net->items;
-    scorer.state_bytes = served_bytes(s);
-    scorer.scratch_bytes = served_scratch;
-    scorer.find_item = served_find;
-    scorer.item_id = served_id;
-    scorer.begin = served_begin;
-    scorer.click = served_click;
-    scorer.score = served_score;
-    return scorer;
-}
-
-// ---- training ---------------------------------------------------------------------------------------------
-
-// The clicks of a session that are inputs: the last most_clicks of all but the last.
-static int32_t inputs_of(const zoo *net, const sessrec_log_view *log, int32_t session) {
-    const int64_t n = log->session_begins[session + 1] - log->session_begins[session] - 1;
-    return n < net->options.most_clicks ? (int32_t)n : net->options.most_clicks;
-}
-
-// Packs the sessions that come next in `order`. Returns how many of the order are used up.
-static int32_t pack(zoo *net, const sessrec_log_view *log, const int32_t *order, int32_t left,
-                    zoo_batch *out) {
-    int32_t used = 0, places = 0, sessions = 0;
-    for (; used < left && used < net->options.sessions; ++used) places += inputs_of(net, log, order[used]);
-    int32_t *begins = (int32_t *)zoo_bytes(net, ((size_t)used + 1) * sizeof *begins);
-    int32_t *items = (int32_t *)zoo_bytes(net, (size_t)places * sizeof *items);
-    int32_t *targets = (int32_t *)zoo_bytes(net, (size_t)places * sizeof *targets);
-    for (places = 0; sessions < used; ++sessions) {
-        const int32_t n = inputs_of(net, log, order[sessions]);
-        const int32_t *last = log->items + log->session_begins[order[sessions] + 1] - 1;
-        for (int32_t i = 0; i < n; ++i) items[places + i] = last[i - n],
-        targets[places + i] = last[i - n + 1];
-        places += n;
-        begins[sessions + 1] = places;
-    }
-    const zoo_batch batch = {sessions, places, begins, items, targets};
-    *out = batch;
-    return used;
-}
-
-static void train(zoo *net, const zoo_model *kind, void *model, const sessrec_log_view *log) {
-    int32_t *order = (int32_t *)zoo_zeros((size_t)log->session_count, sizeof *order), count = 0;
-    for (int32_t s = 0; s < log->session_count; ++s)
-        if (inputs_of(net, log, s) > 0) order[count++] = s;
-    net->steps = (int64_t)net->options.epochs * ((count + net->options.sessions - 1) / net->options.sessions);
-    for (int32_t epoch = 0; epoch < net->options.epochs; ++epoch) {
-        double loss = 0, places = 0;
-        for (int32_t i = count - 1; i > 0; --i) {
-            const int32_t j = (int32_t)(sessrec_random(net->seed, 900 + (uint64_t)epoch,
-                                                       (uint64_t)i) % (uint64_t)(i + 1)),
-                          other = order[j];
-            order[j] = order[i], order[i] = other;
-        }
-        for (int32_t at = 0; at < count;) {
-            zoo_batch batch;
-            at += pack(net, log, order + at, count - at, &batch);
-            loss += kind->train(net, model, &batch) * batch.places;
-            places += batch.places;
-            zoo_apply(net);
-        }
-        fprintf(stderr, "epoch %d: loss %.4f\n", epoch + 1, loss / places);
-    }
-    free(order);
-}
-
-// ---- the command line -------------------------------------------------------------------------------------
-
-// Sets the option of that name; 0: there is none.
-static int set_option(zoo_options *o, const char *name, const char *value) {
-    const struct { const char *name; int32_t *whole; float *part; } options[] = {
-        {"width", &o->width, NULL}, {"heads", &o->heads, NULL}, {"layers", &o->layers, NULL},
-        {"most-clicks", &o->most_clicks, NULL}, {"epochs", &o->epochs, NULL},
-        {"sessions", &o->sessions, NULL},
-        {"samples", &o->samples, NULL}, {"dropout", NULL, &o->dropout}, {"rate", NULL, &o->rate},
-        {"decay", NULL, &o->decay}, {"clip", NULL, &o->clip}, {"warm-up", NULL, &o->warm_up},
-        {"loss", &o->loss, NULL}};
-    for (size_t i = 0; i < sizeof options / sizeof *options; ++i)
-        if (!strcmp(name, options[i].name)) {
-            if (options[i].whole) *options[i].whole = (int32_t)strtol(value, NULL, 10);
-            else *options[i].part = (float)strtod(value, NULL);
-            return 1;
-        }
-    return 0;
-}
-
-static int usage(void) {
-    fprintf(stderr, "usage: zoo MODEL TRAIN.tsv TEST.tsv [--epochs N] [--threads N] [--seed N] [--OPTION N]\n"
-                    "models:");
-    for (int i = 0; i < MODEL_COUNT; ++i) fprintf(stderr, " %s", MODELS[i]->name);
-    fprintf(stderr, "\n");
+static int zoo_usage(const char *about, const char *wrong) {
+    if (about) fprintf(stderr, "zoo: %s %s\n", about, wrong);
+    fprintf(stderr, "usage: zoo MODEL TRAIN.tsv TEST.tsv [--save FILE] [--show SESSION] [--categories A,B]\n"
+                    "           [--threads N] [--seed N] [--OPTION N]\nmodels: ");
+    for (int i = 0; i < ZOO_KINDS; ++i) fprintf(stderr, " %s", zoo_kinds[i]->name);
+    fprintf(stderr, "\noptions:");
+    for (int i = 0; i < ZOO_OPTIONS; ++i) fprintf(stderr, " %s", zoo_option_table[i].name);
+    fprintf(stderr, "\nzoo evaluate, blend, recommend and help are the commands of sessrec\n");
     return 2;
 }
 
-int main(int argc, char **argv) {
-    static zoo net;
-    const zoo_model *kind = NULL;
-    sessrec_log *log = NULL, *test = NULL;
-    sessrec_error err = {SESSREC_OK, 0, ""};
-    sessrec_eval_config evaluation = sessrec_eval_config_default();
-    int32_t threads = 0;
-    for (int i = 0; i < MODEL_COUNT && argc > 3; ++i)
-        if (!strcmp(argv[1], MODELS[i]->name)) kind = MODELS[i];
-    if (!kind || argc % 2) return usage();
-    net.options = kind->options;
-    net.seed = 1;
+static int zoo_is_command(const char *name) {
+    for (int i = 0; i < COMMANDS; ++i)
+        if (!strcmp(name, commands[i].name)) return 1;
+    return !strcmp(name, "help");
+}
+
+// 0, or the exit status after saying what is wrong.
+static int zoo_parse(zoo_run *run, int argc, char **argv) {
+    if (argc < 4) return zoo_usage(NULL, NULL);
+    run->train = argv[2], run->test = argv[3];
+    run->net.options = run->kind->options;
+    run->net.seed = 1;
     for (int i = 4; i < argc; i += 2) {
-        if (!strcmp(argv[i], "--threads")) threads = (int32_t)strtol(argv[i + 1], NULL, 10);
-        else if (!strcmp(argv[i], "--seed")) net.seed = (uint64_t)strtoull(argv[i + 1], NULL, 10);
-        else if (strncmp(argv[i], "--", 2) || !set_option(&net.options, argv[i] + 2, argv[i + 1]))
-            return usage();
+        const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL, *wrong = NULL;
+        char *end = NULL;
+        if (strncmp(name, "--", 2) || !value) return zoo_usage(name, value ? "is not an option" : "wants a value");
+        if (!strcmp(name, "--save")) run->save = value;
+        else if (!strcmp(name, "--show")) run->show = value;
+        else if (!strcmp(name, "--categories")) run->categories = value;
+        else if (!strcmp(name, "--threads")) run->threads = (int32_t)strtol(value, &end, 10);
+        else if (!strcmp(name, "--seed")) run->net.seed = (uint64_t)strtoull(value, &end, 10);
+        else wrong = zoo_set_option(&run->net.options, name + 2, value);
+        if (end && (end == value || *end || *value == '-')) wrong = "must be a whole number";
+        if (wrong) return zoo_usage(name, wrong);
     }
-    sessrec_result result = sessrec_log_read(argv[2], NULL, &log, &err);
-    if (!result) result = sessrec_log_read(argv[3], NULL, &test, &err);
-    if (!result) result = sessrec_pool_create(threads, NULL, NULL, &net.pool, &err);
-    const sessrec_log_view view = sessrec_log_contents(log);
-    if (!result && net.options.samples > 0)
-        result = sessrec_sampler_create(view.supports, view.item_count, (float)0.5, NULL, &net.sampler, &err);
-    if (!result) {
-        net.items = view.item_count;
-        net.supports = view.supports;
-        sessrec_report report;
-        served s = {kind, &net, kind->create(&net), log, NULL, NULL};
-        train(&net, kind, (void *)s.model, &view);
-        const sessrec_scorer scorer = scorer_of(&s);
-        evaluation.cutoff_count = 1;
-        evaluation.cutoffs[0] = 20;
-        evaluation.threads = threads;
-        result = sessrec_evaluate_scorer(&scorer, test, &evaluation, &report, &err);
-        if (!result) printf("Recall@20 %.4f MRR@20 %.4f\n", report.all.recall[0], report.all.mrr[0]);
-        free((void *)s.model);
+    if (run->net.options.width % run->net.options.heads) return zoo_usage("--heads", "must divide the width");
+    return 0;
+}
+
+// Prints the clicks of a session, and what the network looks at after the last one.
+static sessrec_result zoo_show_session(const zoo_served *served, const sessrec_log *test, const char *id,
+                                       sessrec_error *err) {
+    const sessrec_log_view view = sessrec_log_contents(test);
+    const size_t bytes = zoo_served_bytes(served);
+    int32_t session = 0, item = -1;
+    double time = 0;
+    while (session < view.session_count && strcmp(sessrec_log_session_id(test, session), id)) ++session;
+    if (session == view.session_count)
+        return sessrec_error_set(err, SESSREC_INVALID_ARGUMENT, "--show: no such session in the test log");
+    zoo alone = zoo_alone(served->net, NULL, 0);
+    float *state = (float *)zoo_zeros(1, bytes);
+    printf("clicks");
+    for (int64_t e = view.session_begins[session]; e < view.session_begins[session + 1]; ++e) {
+        const char *name = sessrec_log_item_id(test, view.items[e]);
+        const int32_t known = zoo_served_find(served, name);
+        if (known < 0) continue;
+        if (item >= 0) zoo_click(&alone, served->kind, served->model, state, item, time);
+        item = known, time = view.times[e];
+        printf("\t%s", name);
     }
+    putchar('\n');
+    alone.show = 1;
+    if (item >= 0) zoo_click(&alone, served->kind, served->model, state, item, time);
+    free(state);
+    zoo_free_chunks(alone.first);
+    return SESSREC_OK;
+}
+
+// Trains on one log and measures on the other.
+static sessrec_result zoo_run_logs(zoo_run *run, const sessrec_log *train, const sessrec_log *test,
+                                   sessrec_error *err) {
+    zoo *net = &run->net;
+    const sessrec_log_view view = sessrec_log_contents(train);
+    zoo_served served;
+    sessrec_report report;
+    sessrec_eval_config evaluation = sessrec_eval_config_default();
+    char **ids = (char **)zoo_zeros((size_t)view.item_count, sizeof *ids);
+    net->items = view.item_count;
+    net->supports = view.supports;
+    for (int32_t i = 0; i < net->items; ++i) ids[i] = (char *)(uintptr_t)sessrec_log_item_id(train, i);
+    void *model = run->kind->create(net);
+    zoo_train(net, run->kind, model, &view);
+    const sessrec_scorer scorer = zoo_scorer(&served, run->kind, net, model, ids);
+    evaluation.cutoff_count = 1;
+    evaluation.cutoffs[0] = 20;
+    evaluation.threads = run->threads;
+    sessrec_result result = run->save ? zoo_model_write(&served, run->save, err) : SESSREC_OK;
+    if (!result && run->show) result = zoo_show_session(&served, test, run->show, err);
+    if (!result) result = sessrec_evaluate_scorer(&scorer, test, &evaluation, &report, err);
+    if (!result) printf("Recall@20 %.4f MRR@20 %.4f\n", report.all.recall[0], report.all.mrr[0]);
+    free(served.by_id), free(model), free(ids);
+    return result;
+}
+
+int main(int argc, char **argv) {
+    static zoo_run run;
+    sessrec_log *train = NULL, *test = NULL;
+    sessrec_error err = {SESSREC_OK, 0, ""};
+    own_file.read = zoo_read_file;
+    own_file.write_blend = zoo_blend_write;
+    for (int i = 0; i < ZOO_KINDS && argc > 1; ++i)
+        if (!strcmp(argv[1], zoo_kinds[i]->name)) run.kind = zoo_kinds[i];
+    if (!run.kind && argc > 1 && zoo_is_command(argv[1])) return run_arguments(argc, argv);
+    if (!run.kind) return zoo_usage(argc > 1 ? argv[1] : NULL, "is no model");
+    const int status = zoo_parse(&run, argc, argv);
+    if (status) return status;
+    sessrec_log_format format = sessrec_log_format_default();
+    const sessrec_output output = {run.save, "zoo ", NULL, NULL, NULL, 0};
+    sessrec_result result = run.save ? sessrec_outputs_write(&output, 1, &err) : SESSREC_OK;
+    if (!result) result = sessrec_log_read(run.train, &format, &train, &err);
+    if (!result) result = sessrec_log_read(run.test, &format, &test, &err);
+    if (!result) result = sessrec_pool_create(run.threads, NULL, NULL, &run.net.pool, &err);
+    const sessrec_log_view view = sessrec_log_contents(train);
+    if (!result && run.net.options.samples > 0)
+        result = sessrec_sampler_create(view.supports, view.item_count, (float)0.5, NULL, &run.net.sampler,
+                                        &err);
+    if (!result) result = zoo_run_logs(&run, train, test, &err);
     if (result) fprintf(stderr, "zoo: %s\n", err.text);
-    zoo_free(&net);
-    sessrec_log_destroy(log), sessrec_log_destroy(test);
+    zoo_free(&run.net);
+    sessrec_log_destroy(train), sessrec_log_destroy(test);
     return result ? 1 : 0;
 }
