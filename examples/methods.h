@@ -33,14 +33,14 @@ static sessrec_rules_kind rules_kind(const char *preset) {
 
 // A field of sessrec_knn_config or sessrec_rules_config that --preset NAME,FIELD=VALUE changes.
 typedef enum field_kind { FIELD_END, FIELD_WHOLE, FIELD_REAL, FIELD_DECAY } field_kind;
-typedef struct field {
+typedef struct preset_field {
     field_kind kind;
     const char *name;
     size_t at;
-} field;
+} preset_field;
 
 #define KNN(name) offsetof(sessrec_knn_config, name)
-static const field knn_fields[] = {
+static const preset_field knn_fields[] = {
     {FIELD_WHOLE, "k", KNN(k)},
     {FIELD_WHOLE, "m", KNN(m)},
     {FIELD_WHOLE, "cosine", KNN(cosine)},
@@ -56,7 +56,7 @@ static const field knn_fields[] = {
 };
 #undef KNN
 #define RULES(name) offsetof(sessrec_rules_config, name)
-static const field rules_fields[] = {
+static const preset_field rules_fields[] = {
     {FIELD_WHOLE, "most", RULES(most)},
     {FIELD_WHOLE, "steps", RULES(steps)},
     {FIELD_DECAY, "weight", RULES(weight)},
@@ -69,12 +69,12 @@ static const field rules_fields[] = {
 #undef RULES
 
 // Sets the field of a pair "name=value"; 0 if there is none, or it takes something else.
-static int change_field(const char *pair, const field *fields, void *config) {
+static int change_field(const char *pair, const preset_field *fields, void *config) {
     const char *value = strchr(pair, '=');
     int64_t whole = 0;
     if (!value) return 0;
     const size_t length = (size_t)(value++ - pair);
-    for (const field *f = fields; f->kind; ++f) {
+    for (const preset_field *f = fields; f->kind; ++f) {
         void *at = (char *)config + f->at;
         if (strlen(f->name) != length || memcmp(f->name, pair, length)) continue;
         if (f->kind == FIELD_REAL) return read_real(value, (double *)at);
@@ -88,7 +88,7 @@ static int change_field(const char *pair, const field *fields, void *config) {
 
 // A preset is its NAME, copied to `name`, and what differs from it: "vstan,k=200,recency=86400". Returns the
 // first pair that is no field of this kind, NULL if all are.
-static const char *read_preset(const char *preset, char name[16], const field *fields, void *config) {
+static const char *read_preset(const char *preset, char name[16], const preset_field *fields, void *config) {
     static char pair[64];
     size_t length = strcspn(preset, ",");
     snprintf(name, 16, "%.*s", (int)(length < 16 ? length : 15), preset);

@@ -83,7 +83,7 @@ attempt() {
     verdict="SURVIVED  $2 ($3)"
     file=
     for header in sessrec.h examples/experiment.h examples/gru4rec.c examples/service.h \
-        examples/zoo/zoo.h examples/zoo/lru.h; do
+        examples/zoo/layers.h examples/zoo/attention.h examples/zoo/lru.h; do
         replaced "$root/$header" "$4" "$5" >"$work/$1.h" && ! cmp -s "$root/$header" "$work/$1.h" &&
             file=$header && break
     done
