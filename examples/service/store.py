@@ -30,11 +30,18 @@ def open_store(url: str) -> Any:
 
 # ---- Redis -------------------------------------------------------------------------------------------------
 
+# Three arguments for each key: the old record, the new one ('': none), and how many milliseconds it is kept.
 REPLACE = """
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-if ARGV[2] == '' then redis.call('DEL', KEYS[1])
-else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
-return 1
+local done = {}
+for i, key in ipairs(KEYS) do
+    done[i] = 0
+    if (redis.call('GET', key) or '') == ARGV[3 * i - 2] then
+        if ARGV[3 * i - 1] == '' then redis.call('DEL', key)
+        else redis.call('SET', key, ARGV[3 * i - 1], 'PX', ARGV[3 * i]) end
+        done[i] = 1
+    end
+end
+return done
 """
 
 
@@ -57,11 +64,10 @@ class Redis:
         if not changes:
             return []
         try:
-            async with self.client.pipeline(transaction=False) as pipe:
-                for change in changes:
-                    await self.script(["sessrec:" + change.visitor],
-                                      [change.old or b"", change.new or b"", int(change.seconds * 1000)], pipe)
-                return [done == 1 for done in await pipe.execute()]
+            arguments = [part for change in changes
+                         for part in (change.old or b"", change.new or b"", int(change.seconds * 1000))]
+            keys = ["sessrec:" + change.visitor for change in changes]
+            return [done == 1 for done in await self.script(keys, arguments)]
         except self.failures as failure:
             raise StoreError(str(failure)) from failure
 
