@@ -6,6 +6,7 @@
 //     sessrec compare MODEL_A MODEL_B LOG         which of two is better, and whether by more than chance
 //     sessrec blend MODEL NEIGHBORS LOG -o FILE   a network and neighbors together
 //     sessrec recommend MODEL                     clicks on stdin, recommendations on stdout
+//     sessrec similar MODEL ITEM                  items like an item
 //     sessrec split LOG --days N -o PREFIX        cut a log in time, to train on one part and test on another
 //     sessrec describe LOG                        what a log contains, and what looks wrong
 //     sessrec tune LOG --valid LOG2               look for good settings
@@ -314,6 +315,8 @@ enum {
     RECOMMEND = 8,
     SPLIT = 16,
     COMPARE = 32,
+    SIMILAR = 64,
+    EMBEDDINGS = 128,
     DESCRIBE = 256,
     BLEND = 512,
     TUNE = 1024
@@ -389,8 +392,8 @@ static const option options[] = {
     {SWITCH, TUNE, "--print-space", NULL, "only print what is searched, as JSON; LOG is not needed",
      AT(print_space)},
 
-    {HEADING, RECOMMEND, "list", NULL, NULL, BY(NULL)},
-    {WHOLE, RECOMMEND, "-k", "N", "items in a recommendation", AT(k)},
+    {HEADING, RECOMMEND | SIMILAR, "list", NULL, NULL, BY(NULL)},
+    {WHOLE, RECOMMEND | SIMILAR, "-k", "N", "how many items", AT(k)},
     {SWITCH, RECOMMEND, "--allow-seen", NULL, "also recommend items that the session has clicked",
      AT(allow_seen)},
     {SWITCH, RECOMMEND, "--json", NULL, "answer in JSON, with scores; requests may be JSON too",
@@ -494,8 +497,8 @@ static const option options[] = {
     {CONFIG, LEARNING | TESTING, "--threads", NULL, "0: one for each processor", BY(NULL)},
     {CONFIG, LEARNING | TESTING, "--device", NULL,
      "cuda needs a build with SESSREC_CUDA; auto: a GPU if there is one", BY(NULL)},
-    {SWITCH, DEMO | READING | RECOMMEND, "--help", NULL, NULL, AT(help)},
-    {SWITCH, DEMO | READING | RECOMMEND, "-h", NULL, NULL, AT(help)},
+    {SWITCH, DEMO | READING | RECOMMEND | SIMILAR | EMBEDDINGS, "--help", NULL, NULL, AT(help)},
+    {SWITCH, DEMO | READING | RECOMMEND | SIMILAR | EMBEDDINGS, "-h", NULL, NULL, AT(help)},
 };
 
 #undef AT
@@ -1478,6 +1481,10 @@ static int command_recommend(settings *s, work *w) {
     return service_run(&served, model, &scorer);
 }
 
+// ---- sessrec similar, sessrec embeddings ----
+
+#include "similar.h"
+
 // ---- sessrec split ----
 
 // The usual way to test: train on what ended before the cut, test on what began after it. Filters look at the
@@ -1746,6 +1753,12 @@ static const command commands[] = {
      "   \"allow_seen\":true, \"end\":true}\n\n"
      "SIGTERM ends it cleanly. SIGHUP loads MODEL again and keeps the sessions.",
      1, command_recommend},
+    {SIMILAR, "similar", "MODEL ITEM [-k 20]", "items like an item",
+     "One item a line, the most similar first, with a tab and a number. For a network that is the cosine of\n"
+     "the items' output weights; for neighbors, rules and blends, what is recommended after ITEM alone.",
+     2, command_similar},
+    {EMBEDDINGS, "embeddings", "MODEL", "a network's items as rows of numbers",
+     "One item a line: its id and its output weights, with tabs between.", 1, command_embeddings},
     {SPLIT, "split", "LOG... --days N -o PREFIX [options]",
      "cut a log in time, to train on one part and test on the other",
      "Sessions that end before the last N days go to PREFIX_train.tsv, those that begin in them to "
@@ -1804,7 +1817,7 @@ static int print_help(const char *name) {
         return c ? print_command_help(c, &s) : EXIT_USAGE;
     }
     printf("sessrec %s - session-based recommendation\n\n", sessrec_version());
-    for (int i = 0; i < COMMANDS; ++i) printf("  sessrec %-9s  %s\n", commands[i].name, commands[i].purpose);
+    for (int i = 0; i < COMMANDS; ++i) printf("  sessrec %-10s  %s\n", commands[i].name, commands[i].purpose);
     printf("\n'sessrec help COMMAND' has the options. Try 'sessrec demo' first.\n");
     return 0;
 }

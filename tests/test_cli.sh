@@ -102,7 +102,7 @@ make_log 2 40 >test.tsv
 
 it 'without arguments the program says what it can do'
 run; exits 0
-for c in demo train evaluate compare recommend split; do prints "sessrec $c "; done
+for c in demo train evaluate compare recommend similar embeddings split; do prints "sessrec $c "; done
 run help; exits 0; prints 'sessrec train '
 run --help; exits 0; prints 'sessrec train '
 
@@ -112,7 +112,7 @@ run --version; exits 0; prints '^sessrec [0-9]*\.[0-9]*\.[0-9]*$'
 it 'each command has a help that lists its options'
 run help train; exits 0; prints '--dropout-hidden'; prints '--resume'; cp out help
 run train --help; exits 0; check cmp out help
-for c in demo evaluate compare recommend split; do run help $c; exits 0; prints "usage: sessrec $c"; done
+for c in demo evaluate compare recommend similar embeddings split; do run help $c; exits 0; prints "usage: sessrec $c"; done
 
 it 'an unknown command or option is refused in one line'
 refuses "no command 'tarin'; did you mean train" tarin
@@ -475,6 +475,30 @@ train fewer.tsv -o fewer.model --epochs 1; exits 0
 fails 'a.model and fewer.model know different items of test.tsv' compare a.model fewer.model test.tsv
 fails 'no.model: ' compare a.model no.model test.tsv
 refuses 'an argument is missing' compare a.model test.tsv
+
+# ---- similar, embeddings ----
+
+it 'embeddings has a line for each item, with its id and a number for each hidden unit'
+run embeddings ring.model; exits 0; cp out table
+equal "$(lines out)" 12; equal "$(awk -F '\t' '{ print NF }' out | sort -u)" 17
+
+it 'similar lists the other items by the cosine of their rows'
+run similar ring.model item-3; exits 0
+awk -F '\t' '{ for (i = 2; i <= NF; i++) { x[NR, i] = $i; if ($1 == "item-3") own[i] = $i } id[NR] = $1 }
+    END { for (r = 1; r <= NR; r++) { d = a = b = 0
+        for (i = 2; i <= NF; i++) { d += own[i] * x[r, i]; a += own[i] ^ 2; b += x[r, i] ^ 2 }
+        if (id[r] != "item-3") printf "%.4f\t%s\n", d / sqrt(a * b), id[r] } }' table | sort -rn >expected
+equal "$(cut -f1 out)" "$(cut -f2 expected)"
+equal "$(awk -F '\t' '{ printf "%.4f\n", $2 }' out)" "$(cut -f1 expected)"
+
+it 'similar without a network lists what is recommended after the item'
+run train log.tsv -o ring.rules --model rules; exits 0
+run similar ring.rules item-3 -k 1; exits 0; prints '^item-4	'
+
+it 'an item that a model does not know, and a model without a table, are errors of one line'
+fails "ring.model knows no item 'item-99'" similar ring.model item-99
+fails 'ring.rules is no network' embeddings ring.rules
+refuses 'MODEL ITEM' similar ring.model
 
 # ---- recommend ----
 
