@@ -3,7 +3,8 @@
 #define SESSREC_SIMILAR_H
 
 static int nearer(const void *a, const void *b) {
-    const sessrec_recommendation *x = (const sessrec_recommendation *)a, *y = (const sessrec_recommendation *)b;
+    const sessrec_recommendation *x = (const sessrec_recommendation *)a;
+    const sessrec_recommendation *y = (const sessrec_recommendation *)b;
     if (x->score > y->score || x->score < y->score) return x->score > y->score ? -1 : 1;
     return (x->item > y->item) - (x->item < y->item);
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# service.sh - the service of examples/service: its requests, a store that goes away, another model under load,
-# and an instance behind nginx that is killed. Skipped by name without Python, or what the service runs on.
+# service.sh - the service of examples/service: its requests, a store that goes away, another model under
+# load, and an instance behind nginx that is killed. Skipped by name without Python, or what it runs on.
 set -u
 . "$(dirname "$0")/expect.sh"
 PYTHON=${PYTHON:-python3}
@@ -9,14 +9,17 @@ package=$root/build/python
 in_python() { "$PYTHON" -c "$1" 2>/dev/null; }
 tested() { PYTHONPATH=$package "$PYTHON" -m pytest -q -p no:cacheprovider "$root/examples/service/tests"; }
 starts() { # make service by hand: it answers, and ends when told to
-    port=$("$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    port=$("$PYTHON" -c 'import socket
+with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    print(probe.getsockname()[1])')
     PORT=$port MODEL='' STORE=$work/states sh "$root/examples/service/run.sh" "$root/build" &
     service=$!
     for _ in $(seq 100); do
         sleep 0.2
-        "$PYTHON" -c "from urllib.request import urlopen as get
-assert b'honey' in get('http://127.0.0.1:$port/recommend', b'{\"clicks\": [\"kettle\", \"tea\"], \"k\": 1}').read()" \
-            2>/dev/null && break
+        "$PYTHON" -c "from urllib.request import urlopen as ask
+asked = b'{\"clicks\": [\"kettle\", \"tea\"], \"k\": 1}'
+assert b'honey' in ask('http://127.0.0.1:$port/recommend', asked).read()" 2>/dev/null && break
     done
     answered=$?
     kill "$service" && wait "$service"

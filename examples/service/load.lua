@@ -28,8 +28,9 @@ function request()
 end
 
 function done(summary, latency)
-    io.write(string.format("%.0f requests/s  p50 %.2f ms  p90 %.2f ms  p99 %.2f ms  most %.1f ms  %d failed\n",
-        summary.requests * 1e6 / summary.duration, latency:percentile(50) / 1000, latency:percentile(90) / 1000,
-        latency:percentile(99) / 1000, latency.max / 1000, summary.errors.status + summary.errors.read +
-        summary.errors.write + summary.errors.timeout + summary.errors.connect))
+    local failed = 0
+    for _, count in pairs(summary.errors) do failed = failed + count end
+    io.write(string.format("%.0f requests/s  p50 %.2f  p90 %.2f  p99 %.2f  most %.1f ms  %d failed\n",
+        summary.requests * 1e6 / summary.duration, latency:percentile(50) / 1000,
+        latency:percentile(90) / 1000, latency:percentile(99) / 1000, latency.max / 1000, failed))
 end

@@ -11,19 +11,19 @@ if [ -z "${STORE:-}" ]; then
     redis-server --port 6399 --bind 127.0.0.1 --save '' --dir "$work" >/dev/null & redis=$!
     STORE=redis://127.0.0.1:6399
 fi
-"$PYTHON" "$here/serve.py" --model "$1" --store "$STORE" --port 8099 --workers "${WORKERS:-1}" 2>"$work/log" & service=$!
+"$PYTHON" "$here/serve.py" --model "$1" --store "$STORE" --port 8099 --workers "${WORKERS:-1}" \
+    2>"$work/log" & service=$!
 ITEMS=$work/items
 export ITEMS RATE CONNECTIONS
-"$PYTHON" -c 'import sys, sessrec; print("\n".join(sessrec.load(sys.argv[1]).item_ids))' "$1" >"$ITEMS"
+"$PYTHON" -c 'import sys, sessrec; print(*sessrec.load(sys.argv[1]).item_ids, sep="\n")' "$1" >"$ITEMS"
 for _ in $(seq 100); do
-    "$PYTHON" -c 'from urllib.request import urlopen as get; get("http://127.0.0.1:8099/ready")' 2>/dev/null && break
+    "$PYTHON" -c 'import urllib.request as w; w.urlopen("http://127.0.0.1:8099/ready")' 2>/dev/null && break
     sleep 0.2
 done
 for RATE in 1000 0; do
-    for CONNECTIONS in 32 64; do
-        printf '%s  %s connections  ' "$([ $RATE = 0 ] && echo 'at most   ' || echo "about $RATE/s")" $CONNECTIONS
-        wrk -t1 -c$CONNECTIONS -d"${SECONDS_EACH:-10}" --timeout 10 -s "$here/load.lua" http://127.0.0.1:8099 |
-            tail -n 1
+    for CONNECTIONS in 64 128; do
+        printf '%s, %s connections: ' "$([ $RATE = 0 ] && echo 'no pauses' || echo "$RATE/s")" $CONNECTIONS
+        wrk -t1 -c$CONNECTIONS -d"${SECONDS_EACH:-10}" -s "$here/load.lua" http://127.0.0.1:8099 | tail -n 1
     done
 done
 uptime

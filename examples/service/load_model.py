@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""load_model.py FILE [ITEMS] - a blend for load.sh: a network of 100 units and V-STAN on a made-up log of 200,000
-sessions and 37,483 items, which is the catalog of the RecSys Challenge 2015."""
+"""load_model.py FILE [ITEMS] - a blend for load.sh: a network of 100 units and V-STAN on a made-up log of
+200,000 sessions and 37,483 items, as many as in the RecSys Challenge 2015."""
 import sys
 
 import numpy as np

@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh BUILD [OPTION ...] - `make service`: builds the Python package in BUILD/python and starts one instance.
+# run.sh BUILD [OPTION ...] - `make service`: builds the Python package in BUILD/python, starts an instance.
 # What Python lacks for that is installed in BUILD/venv.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)

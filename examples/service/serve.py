@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Starts an instance of the service: serve.py --model shop.model [--store redis://localhost] [--port 8000]."""
+"""Starts an instance of the service: serve.py --model shop.model [--store redis://HOST] [--port 8000]."""
 import argparse
 import os
 import shutil
@@ -37,7 +37,8 @@ def demo(path):
     routes = [["grinder", "beans", "filter", "mug"], ["kettle", "tea", "honey", "cup"],
               ["beans", "scale", "filter", "mug"]]
     visits = np.arange(300)
-    log = sessrec.Log.from_arrays(np.repeat(visits, 4), [item for visit in visits for item in routes[visit % 3]],
+    items = [item for visit in visits for item in routes[visit % 3]]
+    log = sessrec.Log.from_arrays(np.repeat(visits, 4), items,
                                   np.repeat(visits, 4) * 60.0 + np.tile(np.arange(4), len(visits)))
     model = sessrec.Model.fit(log, layers=16, epochs=5, batch=8, negatives=16, threads=1)
     sessrec.Blend.of((model, 1), (sessrec.Neighbors.fit(log), 1)).save(path)

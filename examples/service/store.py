@@ -1,8 +1,8 @@
 """Where the records of visitors are kept: Redis, or a file of SQLite where there is none.
 
-A record is bytes under the visitor's id, for a limited time. Instances and workers share them, and two of them
-may serve one visitor at once. So a record is only replaced if it is still the one that was read; otherwise the
-caller reads it again.
+A record is bytes under the visitor's id, for a limited time. Instances and workers share them, and two of
+them may serve one visitor at once. So a record is only replaced if it is still the one that was read;
+otherwise the caller reads it again.
 """
 from __future__ import annotations
 

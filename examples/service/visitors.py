@@ -1,8 +1,8 @@
 """A visitor's record, and what a click makes of it.
 
-The record holds the running session as bytes, the user's state as bytes if the model knows users, and the last
-clicks. A state belongs to one model: when another model is loaded, the clicks are replayed through it, so that
-no visit begins again.
+The record holds the running session as bytes, the user's state as bytes if the model knows users, and the
+last clicks. A state belongs to one model: when another model is loaded, the clicks are replayed through it,
+so that no visit begins again.
 """
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Record(NamedTuple):
     clicks: List[str]
 
     def to_bytes(self) -> bytes:
-        return b"".join((HEAD.pack(MAGIC, self.model, self.seen, len(self.session), len(self.user)), self.session,
-                         self.user, "\0".join(self.clicks).encode()))
+        head = HEAD.pack(MAGIC, self.model, self.seen, len(self.session), len(self.user))
+        return b"".join((head, self.session, self.user, "\0".join(self.clicks).encode()))
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Optional["Record"]:

@@ -134,6 +134,10 @@ class Log:
         for column, name in zip(columns[1:], ("session", "item")):
             if column.texts is not None and len(time) and column.numbers.min() < 0:
                 raise ValueError(f"row {int(np.argmin(column.numbers))} has no {name}")
+        return cls._of_ids(columns, time, items_of)
+
+    @classmethod
+    def _of_ids(cls, columns: List[Optional[_Ids]], time: np.ndarray, items_of: Any) -> "Log":
         form = ffi.new("sessrec_log_format *", lib.sessrec_log_format_default())
         if items_of is not None:
             form.items_of = items_of._handle
@@ -229,6 +233,22 @@ class Log:
         return np.array([ffi.string(of(self._handle, i)).decode("utf-8", "replace") for i in range(count)],
                         dtype=object)
 
+    def numbered_like(self, model: Any) -> "Log":
+        """The same clicks, with the numbers that items have in a model, as training it further needs them."""
+        view, events = self._view, np.diff(self.session_begins)
+
+        def ids(of: Any, numbers: np.ndarray, count: int) -> _Ids:
+            return _Ids(np.ascontiguousarray(numbers, np.int64), [of(self._handle, i) for i in range(count)])
+
+        users = None
+        if view.session_users != ffi.NULL:
+            numbers = self._array(view.session_users, view.session_count, np.int32)
+            users = ids(lib.sessrec_log_user_id, np.repeat(numbers, events), view.user_count)
+        sessions = ids(lib.sessrec_log_session_id, np.repeat(np.arange(view.session_count), events),
+                       view.session_count)
+        items = ids(lib.sessrec_log_item_id, self.items, view.item_count)
+        return self._of_ids([users, sessions, items], self.times, model)
+
     def to_frame(self, library: str = "pandas") -> Any:
         """The clicks as a DataFrame of pandas or polars, ids as texts, in the order of sessions."""
         view = self._view
@@ -239,9 +259,9 @@ class Log:
             "Time": self.times.copy(),
         }
         if view.session_users != ffi.NULL:
-            names = np.append(self._names(lib.sessrec_log_user_id, view.user_count), None)
+            names = np.array([*self._names(lib.sessrec_log_user_id, view.user_count), None], dtype=object)
             users = self._array(view.session_users, view.session_count, np.int32)
-            columns["UserId"] = np.repeat(names[users], events)
+            columns["UserId"] = np.repeat(names[users], events)  # -1, no user, is the last
         return make_frame(columns, library)
 
     def split_time(self, time: float) -> Tuple["Log", "Log"]:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -30,7 +30,9 @@ class _Progress:
     of each epoch. Ctrl-C and other exceptions stop the run at the next call."""
 
     def __init__(self, wish: Any):
-        self.bar, self.call, self.done, self.error = None, None, 0, None
+        self.bar: Any = None
+        self.call: Any = None
+        self.done, self.error = 0, None  # type: int, Optional[BaseException]
         self.history: List[Dict[str, float]] = []
         if callable(wish):
             self.call = wish
@@ -43,7 +45,8 @@ class _Progress:
         try:
             facts = {name: getattr(progress, name) for name in FACTS}
             if progress.epoch_done:
-                self.history.append({name: facts[name] for name in ("epoch", "loss", "validation", "seconds")})
+                kept = ("epoch", "loss", "validation", "seconds")
+                self.history.append({name: facts[name] for name in kept})
             if self.bar is not None:
                 self._move(progress)
             # a Python exception cannot cross C: it is raised when training has returned
@@ -142,7 +145,7 @@ class Model(Scorer):
     def partial_fit(self, clicks: Any, validation: Any = None, progress: Progress = False,
                     **given: Any) -> "Model":
         """A new model that has also learned from these clicks. Its shape is this model's; new items are
-        added. A Log must have been made with items_of=this model."""
+        added."""
         config = options(**{"epochs": 1, **given})
         info = self.info
         config.layer_count, config.embedding, config.gru = info.layer_count, info.embedding, info.gru
@@ -152,7 +155,8 @@ class Model(Scorer):
             config.embedding_width = info.embedding_width
         config.user_hidden, config.user_mode = info.user_hidden, info.user_mode
         config.start_from = self._handle
-        return Model._train(Log.of(clicks, items_of=self), validation, progress, config)
+        log = Log.of(clicks, items_of=self)
+        return Model._train(log.numbered_like(self) if log is clicks else log, validation, progress, config)
 
     @classmethod
     def _train(cls, log: Log, validation: Any, progress: Progress, config: Any) -> "Model":
@@ -160,7 +164,7 @@ class Model(Scorer):
         out, err, watch = ffi.new("sessrec_model **"), error(), _Progress(progress)
         handle = ffi.new_handle(watch)  # lives as long as this call
         config.progress, config.progress_user = lib.sessrec_python_progress, handle
-        result = lib.sessrec_train(config, log._handle, ffi.NULL if valid is None else valid._handle, out, err)
+        result = lib.sessrec_train(config, log._handle, valid._handle if valid else ffi.NULL, out, err)
         if watch.bar is not None:
             watch.bar.close()
         if watch.error:

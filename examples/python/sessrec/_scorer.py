@@ -1,4 +1,4 @@
-"""What every kind of model can do: follow visitors, recommend, give reasons, be evaluated, be kept in files."""
+"""What every kind of model can do: follow visitors, recommend, give reasons, be evaluated, go into files."""
 from __future__ import annotations
 
 import mmap
@@ -52,8 +52,9 @@ TIES = ("conservative", "standard", "median")
 
 
 def _metrics(of: Any, cutoffs: Sequence[int]) -> Dict[str, Any]:
+    names = ("recall", "mrr", "ndcg", "precision")
     return {"event_count": of.event_count,
-            **{name: dict(zip(cutoffs, getattr(of, name))) for name in ("recall", "mrr", "ndcg", "precision")}}
+            **{name: dict(zip(cutoffs, getattr(of, name))) for name in names}}
 
 
 # ---- working memory of a thread ----------------------------------------------------------------------------
@@ -350,7 +351,8 @@ class Scorer:
     # -- evaluation --
 
     def evaluate(self, clicks: Any, cutoffs: Sequence[int] = (1, 5, 10, 20), ties: str = "conservative",
-                 ranks: bool = False, threads: int = 0, coverage: bool = False, history: Any = None) -> Report:
+                 ranks: bool = False, threads: int = 0, coverage: bool = False,
+                 history: Any = None) -> Report:
         """Ranks the next item of every event against the whole catalog. history: earlier clicks of the same
         users, for models that know users."""
         log, config = Log.of(clicks), ffi.new("sessrec_eval_config *", lib.sessrec_eval_config_default())
@@ -372,8 +374,9 @@ class Scorer:
         result = lib.sessrec_evaluate_scorer(self._scorer, log._handle, config, report, err)
         self._raise()
         check(result, err)
-        groups = {name: [Metrics(**_metrics(group, cutoffs)) for group in getattr(report, name)]
-                  for name in ("by_position", "by_length", "by_history")}
+        groups: Dict[str, Any] = {
+            name: [Metrics(**_metrics(group, cutoffs)) for group in getattr(report, name)]
+            for name in ("by_position", "by_length", "by_history")}
         return Report(**_metrics(report.all, cutoffs), **groups, session_count=report.session_count,
                       unknown_count=report.unknown_count, seconds=report.seconds,
                       coverage=dict(zip(cutoffs, report.coverage)) if coverage else None,

@@ -8,6 +8,7 @@ input.
 from __future__ import annotations
 
 import json
+import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
@@ -18,15 +19,17 @@ from ._model import Model, options
 
 EMBEDDINGS = ("tied", "separate", "none")
 FORMS = ("reset-before", "reset-after")
+USER_MODES = ("init", "all", "gates")
 
 
 # ---- models from arrays ------------------------------------------------------------------------------------
 
 def from_arrays(tensors: Mapping[str, Any], item_ids: Sequence[Any], gru: str = "reset-after",
-                support: Optional[Any] = None) -> Model:
+                support: Optional[Any] = None, user_mode: Optional[str] = None) -> Model:
     """A model of matrices with the library's names and shapes (manual, sessrec_model_tensor): "Wy" [V,H],
-    "By" [V,1], "E" [V,D], "L0.W" [D,3H], "L0.U" [H,3H], "L0.b" [1,3H], "L0.c" [1,3H] and so on. support:
-    clicks of each item, for popularity."""
+    "By" [V,1], "E" [V,D], "L0.W" [D,3H], "L0.U" [H,3H], "L0.b" [1,3H], "L0.c" [1,3H] and so on; of HRNN
+    "U0.W", "I0.W", "C0.W" too. support: clicks of each item, for popularity. user_mode: "init", "all" (if
+    there is a C0.W) or "gates"."""
     item_count, layers = len(item_ids), sum(name.endswith(".U") and name[0] == "L" for name in tensors)
     config = options(gru=gru, layers=[np.shape(tensors[f"L{layer}.U"])[0] for layer in range(layers)],
                      negatives=0)
@@ -36,7 +39,7 @@ def from_arrays(tensors: Mapping[str, Any], item_ids: Sequence[Any], gru: str = 
         config.embedding = EMBEDDINGS.index("none")
     if "U0.U" in tensors:
         config.user_hidden = np.shape(tensors["U0.U"])[0]
-        config.user_mode = 1 if "C0.W" in tensors else 0
+        config.user_mode = USER_MODES.index(user_mode or ("all" if "C0.W" in tensors else "init"))
     # A trainer numbers items in the order of their first click: one session of all of them is a log to make
     # it from.
     counts = np.ones(item_count, dtype=np.int64) if support is None else np.asarray(support, dtype=np.int64)
@@ -56,6 +59,16 @@ def from_arrays(tensors: Mapping[str, Any], item_ids: Sequence[Any], gru: str = 
         ffi.memmove(tensor.data, ffi.from_buffer(array), array.nbytes)
     check(lib.sessrec_trainer_take_model(trainer, model, err), err)
     return Model(model[0])
+
+
+def join_gates(reset: Any, update: Any, candidate: Any, update_keeps: bool = False) -> np.ndarray:
+    """One matrix [D,3H] or bias [1,3H] of three with a column for each output, as programs keep them that
+    have a matrix for each gate. update_keeps: their update gate says how much of the old state stays, so that
+    its sign changes."""
+    parts = [np.atleast_2d(np.asarray(part, np.float32)) for part in (reset, update, candidate)]
+    if update_keeps:
+        parts[1] = -parts[1]
+    return np.concatenate(parts, axis=1)
 
 
 def to_arrays(model: Model) -> Dict[str, np.ndarray]:
@@ -202,6 +215,7 @@ def to_safetensors(model: Model, path: Any) -> None:
 
     support: List[int] = [lib.sessrec_model_support(model._handle, item) for item in range(model.item_count)]
     save_file(to_arrays(model), str(path), {"sessrec": "1", "gru": FORMS[model.info.gru],
+                                            "user_mode": USER_MODES[model.info.user_mode],
                                             "item_ids": json.dumps(model.item_ids),
                                             "support": json.dumps(support)})
 
@@ -215,7 +229,7 @@ def from_safetensors(path: Any) -> Model:
             raise ValueError(f"{path} was not written by sessrec.convert.to_safetensors")
         return from_arrays({name: file.get_tensor(name) for name in file.keys()},
                            json.loads(facts["item_ids"]), facts["gru"],
-                           json.loads(facts["support"]))
+                           json.loads(facts["support"]), facts.get("user_mode"))
 
 
 def to_tsv(model: Model, path: Any) -> None:
@@ -223,3 +237,12 @@ def to_tsv(model: Model, path: Any) -> None:
     with open(path, "w", encoding="utf-8") as file:
         for item_id, row in zip(model.item_ids, model.tensor("Wy")):
             file.write("\t".join([item_id, *(repr(float(value)) for value in row)]) + "\n")
+
+
+def to_npy(model: Model, path: Any) -> None:
+    """The output rows of all items [V,H] as one array of numpy, and their ids in the file PATH.ids, one a
+    line."""
+    with open(path, "wb") as file:
+        np.save(file, model.tensor("Wy"))
+    with open(f"{os.fspath(path)}.ids", "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{item_id}\n" for item_id in model.item_ids)

@@ -271,7 +271,8 @@ def test_a_missing_item_is_refused_with_its_row():
 
 def test_training_tells_its_history_and_stops_when_told(log):
     seen = []
-    model = sessrec.Model.fit(log, validation=log, progress=lambda facts: seen.append(facts["epoch"]), **SMALL)
+    model = sessrec.Model.fit(log, validation=log, progress=lambda facts: seen.append(facts["epoch"]),
+                              **SMALL)
     assert [epoch["epoch"] for epoch in model.history] == [0, 1, 2, 3, 4]
     assert model.history[-1]["loss"] < model.history[0]["loss"] and 0 < model.history[-1]["validation"] <= 1
     stopped = sessrec.Model.fit(log, progress=lambda facts: facts["epoch"] == 1, **SMALL)

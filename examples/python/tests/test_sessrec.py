@@ -105,9 +105,10 @@ def test_the_same_seed_is_the_same_model_for_any_number_of_threads():
 def test_partial_fit_keeps_items_and_adds_new_ones(model):
     session, item, time = shop(60, first=2000)
     item[3::4] = "saucer"
-    later = model.partial_fit(sessrec.Log.from_arrays(session, item, time, items_of=model), batch=8,
-                              negatives=16)
-    assert later.item_count == model.item_count + 1 and later.item("kettle") == model.item("kettle")
+    later = [model.partial_fit(sessrec.Log.from_arrays(session, item, time, items_of=like), batch=8,
+                               negatives=16) for like in (model, None)]
+    assert later[0].item_count == model.item_count + 1 and later[0].item("kettle") == model.item("kettle")
+    assert later[0].to_bytes() == later[1].to_bytes()
 
 
 def test_an_option_that_is_none_is_named():

@@ -255,7 +255,8 @@ class Visitors:
 
     async def post(self, reader, writer, visitor, item):
         body = json.dumps({"visitor": visitor, "click": item, "k": 1}).encode()
-        writer.write(b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        head = b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % len(body) + body)
         status = int((await reader.readuntil(b"\r\n")).split()[1])
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         await reader.readexactly(int(head.split(b"content-length:")[1].split()[0]))
