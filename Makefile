@@ -30,6 +30,8 @@ COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 # warnings, embedded, sanitizers and sanitized are the parts of check.
 .PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness zoo examples service install \
     uninstall cuda test-cuda bench-cuda clean
+.PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness zoo examples web \
+    install uninstall cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
 
@@ -43,6 +45,7 @@ test: all examples $(TEST_PROGRAMS) ## Every test that can run here; the last li
 	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) "sh tests/header.sh" \
 	    "sh tests/packaging.sh" "sh tests/python.sh" "sh tests/service.sh" "sh tests/papers.sh $(BUILD)/sessrec" \
 	    "sh tests/mpi.sh $(BUILD)/sessrec" "sh tests/cuda.sh cpu"
+	    "sh tests/packaging.sh" "sh tests/python.sh" "sh tests/web.sh $(BUILD)" "sh tests/cuda.sh cpu"
 
 sanitized: $(TEST_PROGRAMS)
 	@sh tests/run.sh $(TEST_COMMANDS)
@@ -87,6 +90,20 @@ zoo: $(BUILD)/zoo ## Train every architecture of examples/zoo on the real log in
 	@sh bench/zoo.sh $(BUILD)/zoo
 
 examples: $(EXAMPLES) $(BUILD)/zoo ## The example programs
+
+WASM = clang --target=wasm32-wasi -std=gnu99 -Wall -Wextra -Oz -flto -mbulk-memory -msign-ext -mnontrapping-fptoint \
+    -nostartfiles -Wl,--no-entry,--gc-sections,--strip-all -ffunction-sections -fdata-sections
+WEB_FILES = $(filter-out %.c %.png %README.md,$(wildcard examples/web/*))
+
+web: ## The page of examples/web, with its WebAssembly, in build/web; needs clang, wasm-ld and wasi-libc
+	@if echo '#include <stdlib.h>' | $(WASM) -o /dev/null -x c - 2>/dev/null; then \
+	    $(MAKE) --no-print-directory $(BUILD)/web/sessrec.wasm $(BUILD)/web/sessrec_train.wasm && \
+	    cp $(WEB_FILES) $(BUILD)/web && echo "make web: serve $(BUILD)/web, for instance with python3 -m http.server"; \
+	else echo "skipped make web: clang cannot compile for wasm32-wasi; install clang, lld, wasi-libc, libclang-rt-dev-wasm32"; fi
+
+$(BUILD)/web/%.wasm: examples/web/sessrec_web.c sessrec.h
+	@mkdir -p $(@D)
+	$(WASM) $(if $(findstring train,$@),-DWEB_TRAINING -msimd128) -o $@ $<
 
 cuda: ## Compile the GPU kernels to build/sessrec_cuda.o; needs the CUDA Toolkit
 	@command -v $(NVCC) >/dev/null || \
