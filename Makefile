@@ -28,10 +28,8 @@ SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitiz
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
 # warnings, embedded, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness zoo examples service install \
-    uninstall cuda test-cuda bench-cuda clean
-.PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness zoo examples web \
-    install uninstall cuda test-cuda bench-cuda clean
+.PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness zoo examples \
+    service web install uninstall cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
 
@@ -42,10 +40,15 @@ demo: $(BUILD)/sessrec ## Train on a made-up shop, compare with simple baselines
 	@$(BUILD)/sessrec demo
 
 test: all examples $(TEST_PROGRAMS) ## Every test that can run here; the last line says how many passed
-	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) "sh tests/header.sh" \
-	    "sh tests/packaging.sh" "sh tests/python.sh" "sh tests/service.sh" "sh tests/papers.sh $(BUILD)/sessrec" \
-	    "sh tests/mpi.sh $(BUILD)/sessrec" "sh tests/cuda.sh cpu"
-	    "sh tests/packaging.sh" "sh tests/python.sh" "sh tests/web.sh $(BUILD)" "sh tests/cuda.sh cpu"
+	@CC="$(CC)" CXX="$(CXX)" CFLAGS="$(CFLAGS)" sh tests/run.sh $(TEST_COMMANDS) \
+	    "sh tests/header.sh" \
+	    "sh tests/packaging.sh" \
+	    "sh tests/python.sh" \
+	    "sh tests/service.sh" \
+	    "sh tests/papers.sh $(BUILD)/sessrec" \
+	    "sh tests/mpi.sh $(BUILD)/sessrec" \
+	    "sh tests/web.sh $(BUILD)" \
+	    "sh tests/cuda.sh cpu"
 
 sanitized: $(TEST_PROGRAMS)
 	@sh tests/run.sh $(TEST_COMMANDS)
