@@ -92,6 +92,8 @@
 //     BPR       mean_j  -log sg(y_t - y_j)                the authors' sum: see loss.with_diagonal
 //     TOP1-max  sum_j w_j (sg(y_j - y_t) + sg(y_j^2))     w is the softmax of y over the negatives, so that
 //     BPR-max   -log sum_j w_j sg(y_t - y_j) + bpreg sum_j w_j y_j^2      the hardest ones count most
+//     gBCE      -(b log sg(y_t) + sum_j log(1 - sg(y_j))) / (1 + count of j), b = a (t (1 - 1/a) + 1/a): as
+//               only a share a of the negatives is seen, the target counts less, so that scores stay right
 // The loss of a mini-batch is the sum over its rows divided by batch_size, also after the batch has shrunk,
 // so every event has the same weight. Gradients are not propagated to earlier clicks, as published.
 //
@@ -475,7 +477,8 @@ enum {
     SESSREC_LOSS_BPR = 2,       // Hidasi 2016, after Rendle 2009
     SESSREC_LOSS_TOP1_MAX = 3,  // Hidasi 2018, eq. 8
     SESSREC_LOSS_BPR_MAX = 4,   // Hidasi 2018, eq. 10 and 12
-    SESSREC_LOSS_CUSTOM = 5     // a callback, sessrec_loss_config.custom
+    SESSREC_LOSS_GBCE = 5,      // Petrov, Macdonald, RecSys 2023
+    SESSREC_LOSS_CUSTOM = 6     // a callback, sessrec_loss_config.custom
 };
 
 // The output activation y = f(s) that the loss sees. XE with LINEAR is the softmax layer.
@@ -512,6 +515,12 @@ typedef struct sessrec_loss_config {
                                     // the others; default 0
     int32_t skip_own_target;        // 1 (default): a row leaves out negative columns that are its own target,
                                     // which measures better on real logs. 0: they count, as in the papers
+    int32_t hardest;                // a row compares only with its so many highest-scored negatives, and with
+                                    // those that score the same as the last of them (TRON: Wilm et al.,
+                                    // RecSys 2023); default 0, with all
+    float calibration;              // GBCE: t in [0,1]; default 0.75. 0 is binary cross-entropy
+    float sampling_rate;            // GBCE: a, negatives / (V - 1), at most 1. Default 0: in training from
+                                    // batch_size and negatives, in sessrec_loss 1
     sessrec_loss_callback custom;   // CUSTOM only
     void *custom_user;
 } sessrec_loss_config;
@@ -622,7 +631,7 @@ SESSREC_API sessrec_result sessrec_config_set(sessrec_config *config, const char
 SESSREC_API sessrec_result sessrec_config_get(const sessrec_config *config, const char *name, char *value,
                                               size_t size, sessrec_error *err);
 // The names, from index 0; NULL after the last. *takes (takes may be NULL) describes the values:
-// "xe|top1|bpr|top1-max|bpr-max"; N is an integer, X any number; NULL for a switch, 0 or 1.
+// "xe|top1|bpr|top1-max|bpr-max|gbce"; N is an integer, X any number; NULL for a switch, 0 or 1.
 SESSREC_API const char *sessrec_config_name(int32_t index, const char **takes);
 
 // ---- click logs -------------------------------------------------------------------------------------------
@@ -681,9 +690,9 @@ SESSREC_API sessrec_log_format sessrec_log_format_default(void);
 #ifndef SESSREC_NO_STDIO
 SESSREC_API sessrec_result sessrec_log_read(const char *path, const sessrec_log_format *format,
                                             sessrec_log **out, sessrec_error *err);
-// Writes events as TSV with a header (SessionId, ItemId, Time, UserId if there are users, and the names of the
-// categories), completely or not at all. Reading the file with the defaults, and these categories, gives the
-// same log. Threads: shared.
+// Writes events as TSV with a header (SessionId, ItemId, Time, UserId if there are users, and the names of
+// the categories), completely or not at all. Reading the file with the defaults, and these categories, gives
+// the same log. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err);
 #endif
 // Reads `size` bytes of such text in memory. Threads: shared.
@@ -2305,6 +2314,8 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
 //   BPR-max   L = -log sum_j w_j sg(y_t - y_j) + bpreg R, R = sum_j w_j y_j^2
 //             with u_j the share of j in the first sum: dL/dy_j = w_j - u_j sg(y_t - y_j)
 //             + bpreg w_j (y_j^2 - R + 2 y_j), target: - sum_j u_j sg(y_j - y_t)
+//   gBCE      L = (b softplus(-y_t) + sum_j softplus(y_j)) / (1 + count), b = a (t (1 - 1/a) + 1/a)
+//             = 1 - t (1 - a); dL/dy_j = n_j sg(y_j) / (1 + count), target: - b sg(-y_t) / (1 + count)
 // With logQ, XE counts each of the 1 + sum n_j columns 1 / proposal times, which equals subtracting
 // log(proposal) from its score. The proposal is how likely the column's item is drawn. Nothing is clipped and
 // no epsilon is added: where the papers' code has log(x + 1e-24), the logarithm is taken before anything can
@@ -2313,7 +2324,7 @@ static void sessrec__model_step(const sessrec_model *model, int32_t rows, const 
 
 #ifndef SESSREC_NO_TRAINING
 
-// What the M distinct items of a mini-batch represent, before a row removes its target.
+// What the M distinct items of a mini-batch represent; a row removes its target and what else it leaves out.
 typedef struct sessrec__columns {
     int32_t count;          // M
     float *times;           // [M] how many columns, that is targets and negative samples, are this item
@@ -2487,6 +2498,22 @@ static float sessrec__loss_bpr_max(const sessrec__loss_row_data *row) {
     return log_divisor - log_sum + bpreg * R;
 }
 
+static float sessrec__loss_gbce(const sessrec__loss_row_data *row) {
+    const sessrec__kernels *k = row->kernels;
+    const sessrec_loss_config *c = row->config;
+    const float beta = c->sampling_rate > 0 ? 1 - c->calibration * (1 - c->sampling_rate) : 1,
+                scale = 1 / (row->negatives + 1), y = -row->y[row->target];
+    float own, push;
+    k->softplus(1, &y, &own);
+    k->sigmoid(1, &y, &push);
+    k->softplus(row->M, row->y, row->b);
+    k->sigmoid(row->M, row->y, row->gradient);
+    k->multiply(row->M, row->n, row->gradient, row->gradient);
+    k->scale(row->M, scale, row->gradient, row->gradient);
+    row->gradient[row->target] -= beta * push * scale;
+    return (beta * own + k->dot(row->M, row->n, row->b)) * scale;
+}
+
 // A target without negatives has nothing to be compared with: only the two formulas with the diagonal have a
 // value then, a constant.
 static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
@@ -2500,13 +2527,54 @@ static float sessrec__loss_by_kind(const sessrec__loss_row_data *row) {
     case SESSREC_LOSS_BPR: return sessrec__loss_bpr(row);
     case SESSREC_LOSS_TOP1_MAX: return sessrec__loss_top1_max(row);
     case SESSREC_LOSS_BPR_MAX: return sessrec__loss_bpr_max(row);
+    case SESSREC_LOSS_GBCE: return sessrec__loss_gbce(row);
     default: return sessrec__loss_xe(row);
     }
 }
 
+#ifdef SESSREC__DOUBLE
+typedef uint64_t sessrec__bits;
+#else
+typedef uint32_t sessrec__bits;
+#endif
+
+// Bits in the order of the numbers; NaN comes last, so that no loss hides it.
+static sessrec__bits sessrec__ordered(float x) {
+    const sessrec__bits sign = (sessrec__bits)1 << (8 * sizeof sign - 1);
+    sessrec__bits bits;
+    x += 0;  // a negative zero becomes an ordinary one
+    memcpy(&bits, &x, sizeof bits);
+    return x != x ? ~(sessrec__bits)0 : bits & sign ? ~bits : bits | sign;
+}
+
+// Leaves out the negatives that score lower than number `hardest` of them, of which there are more. Returns
+// how many stay. The bits of that score are found eight at a time, the highest first.
+static float sessrec__keep_hardest(const sessrec__columns *columns, float hardest, const float *s) {
+    sessrec__bits least = 0;
+    float higher = 0, stay = 0;
+    for (int shift = 8 * (int)sizeof least - 8; shift >= 0; shift -= 8) {
+        float counts[256];
+        int digit = 255;
+        memset(counts, 0, sizeof counts);
+        for (int32_t j = 0; j < columns->count; ++j) {
+            const sessrec__bits bits = sessrec__ordered(s[j]);
+            if (!((bits ^ least) >> shift >> 8)) counts[bits >> shift & 255] += columns->times[j];
+        }
+        while (higher + counts[digit] < hardest) higher += counts[digit--];  // ends: there are more
+        least |= (sessrec__bits)digit << shift;
+    }
+    for (int32_t j = 0; j < columns->count; ++j) {
+        if (sessrec__ordered(s[j]) < least) {
+            columns->times[j] = columns->weight[j] = 0;
+            if (columns->log_weight) columns->log_weight[j] = 0;
+        }
+        stay += columns->times[j];
+    }
+    return stay;
+}
+
 // One row from scores s [M] to gradient dL/ds [M], which may be the same array. all: the columns of the
-// mini-batch. While this row is computed, `columns` lacks the target and, with skip_own_target, its other
-// columns. scratch [5C].
+// mini-batch. Takes the target and, with skip_own_target, its other columns out of `columns`. scratch [5C].
 static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_loss_config *config,
                                const sessrec__columns *columns, int32_t all, int32_t i, int32_t target,
                                const float *s, float *gradient, float *scratch) {
@@ -2514,8 +2582,7 @@ static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_lo
     const int linear = config->activation == SESSREC_LINEAR, skip = config->skip_own_target,
               logq = columns->log_weight != NULL;
     const int32_t M = columns->count;
-    const float times = columns->times[target], weight = columns->weight[target],
-                log_weight = logq ? columns->log_weight[target] : 0;
+    const float times = columns->times[target];
     row.kernels = kernels;
     row.config = config;
     row.M = M;
@@ -2532,15 +2599,15 @@ static float sessrec__loss_row(const sessrec__kernels *kernels, const sessrec_lo
     row.gradient = linear ? gradient : scratch + 4 * (ptrdiff_t)M;
     columns->times[target] = skip ? 0 : times - 1;
     if (logq) {
-        const float others = skip || times <= 1 ? 0 : weight - (float)exp((double)row.log_own);
+        const float others =
+            skip || times <= 1 ? 0 : columns->weight[target] - (float)exp((double)row.log_own);
         columns->weight[target] = others > 0 ? others : 0;
-        columns->log_weight[target] = skip ? 0 : log_weight - row.log_own;
+        columns->log_weight[target] = skip ? 0 : columns->log_weight[target] - row.log_own;
     }
+    if (config->hardest > 0 && row.negatives > (float)config->hardest)
+        row.negatives = sessrec__keep_hardest(columns, (float)config->hardest, s);
     sessrec__activate(kernels, config, M, s, row.y);
     const float loss = sessrec__loss_by_kind(&row);
-    columns->times[target] = times;
-    columns->weight[target] = weight;
-    if (logq) columns->log_weight[target] = log_weight;
     if (!linear) {
         sessrec__activate_backward(kernels, config, M, s, row.y, row.gradient);
         memcpy(gradient, row.gradient, (size_t)M * sizeof *gradient);
@@ -3563,6 +3630,11 @@ SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, 
     plan->position.best_age = -1;
     plan->tasks = sessrec__pool_threads(config->threads, &config->jobs);
     result = sessrec__model_create(config, log, &memory, &plan->model, err);
+    if (!result && !(config->loss.sampling_rate > 0)) {
+        const double others = (double)plan->model->info.item_count - 1,
+                     rate = ((double)config->batch_size - 1 + (double)config->negatives) / others;
+        plan->config.loss.sampling_rate = rate < 1 ? (float)rate : 1;
+    }
     if (!result) {
         plan->scratch_part = sessrec__scratch_part(plan);
         sessrec__list_pieces(plan);
@@ -3858,15 +3930,15 @@ static void sessrec__loss_chunk(sessrec_trainer *tr, const sessrec__step *step, 
     const sessrec_config *c = &tr->config;
     const int32_t first = index * step->chunk, rows = sessrec__chunk_size(step, first), M = step->distinct;
     const size_t size = (size_t)M * sizeof(float);
-    sessrec__columns mine = step->stands_for;  // a copy: each row takes its target out for a while
-    mine.weight = mine.times = (float *)memcpy(scratch, mine.times, size);
-    if (mine.log_weight) {
-        mine.weight = (float *)memcpy(scratch + M, step->stands_for.weight, size);
-        mine.log_weight = (float *)memcpy(scratch + 2 * (ptrdiff_t)M, mine.log_weight, size);
-    }
     if (c->loss.kind == SESSREC_LOSS_CUSTOM) sessrec__custom_rows(tr, step, first, rows);
     for (int32_t i = first; i < first + rows; ++i) {
         float *s = tr->S + (ptrdiff_t)i * step->stride;
+        sessrec__columns mine = step->stands_for;  // a copy: each row takes its target out
+        mine.weight = mine.times = (float *)memcpy(scratch, mine.times, size);
+        if (mine.log_weight) {
+            mine.weight = (float *)memcpy(scratch + M, step->stands_for.weight, size);
+            mine.log_weight = (float *)memcpy(scratch + 2 * (ptrdiff_t)M, mine.log_weight, size);
+        }
         if (c->loss.kind != SESSREC_LOSS_CUSTOM)
             tr->row_loss[i] = sessrec__loss_row(tr->kernels, &c->loss, &mine, step->columns, i,
                                                 step->place[i], s, s, scratch + 3 * (ptrdiff_t)M);
@@ -9058,6 +9130,7 @@ SESSREC_API sessrec_config sessrec_config_default(void) {
     c.loss.activation_b = 1.0507f;
     c.loss.with_diagonal = 1;
     c.loss.skip_own_target = 1;
+    c.loss.calibration = 0.75f;
     c.loss.bpreg = 1;
     c.loss.logq = 1;
     c.optimizer.kind = SESSREC_ADAGRAD;
@@ -9114,13 +9187,16 @@ static int sessrec__option_at(const sessrec_config *c, int32_t index, sessrec__o
         {"hrnn", SESSREC__WORD, &c->user_mode, 0, 0, "init|all|gates", "user-mode"},
         {"dropout-user", SESSREC__NUMBER, &c->dropout_user, 0, below_one, "X", NULL},
         {"dropout-init", SESSREC__NUMBER, &c->dropout_init, 0, below_one, "X", NULL},
-        {"loss", SESSREC__WORD, &c->loss.kind, 0, 0, "xe|top1|bpr|top1-max|bpr-max", NULL},
+        {"loss", SESSREC__WORD, &c->loss.kind, 0, 0, "xe|top1|bpr|top1-max|bpr-max|gbce", NULL},
         {"activation", SESSREC__ACTIVATION, c, 0, 1e6, "linear|tanh|relu|leaky:X|elu:X|selu:X:X", NULL},
         {"paper-form", SESSREC__UNSET, &c->loss.with_diagonal, 0, 1, NULL, NULL},
         {"logq", SESSREC__NUMBER, &c->loss.logq, 0, 1e6, "X", NULL},
         {"smoothing", SESSREC__NUMBER, &c->loss.smoothing, 0, below_one, "X", NULL},
         {"bpreg", SESSREC__NUMBER, &c->loss.bpreg, 0, 1e9, "X", NULL},
         {"count-own-target", SESSREC__UNSET, &c->loss.skip_own_target, 0, 1, NULL, NULL},
+        {"hardest", SESSREC__WHOLE, &c->loss.hardest, 0, SESSREC__MAX_NEGATIVES, "N", NULL},
+        {"calibration", SESSREC__NUMBER, &c->loss.calibration, 0, 1, "X", NULL},
+        {"sampling-rate", SESSREC__NUMBER, &c->loss.sampling_rate, 0, 1, "X", NULL},
         {"epochs", SESSREC__WHOLE, &c->epochs, 1, INT32_MAX, "N", NULL},
         {"batch", SESSREC__WHOLE, &c->batch_size, 1, SESSREC__MAX_BATCH, "N", "batch-size"},
         {"negatives", SESSREC__WHOLE, &c->negatives, 0, SESSREC__MAX_NEGATIVES, "N", NULL},
@@ -14598,7 +14674,7 @@ SESSREC_API sessrec_result sessrec_scorer_read(const char *path, const sessrec_a
 // ===========================================================================================================
 #if !defined(SESSREC_NO_TRAINING) && !defined(SESSREC_NO_STDIO)
 
-enum { SESSREC__CONFIG_NUMBERS = 28, SESSREC__POSITION_NUMBERS = 6 };
+enum { SESSREC__CONFIG_NUMBERS = 31, SESSREC__POSITION_NUMBERS = 6 };
 
 typedef struct sessrec__run_record {
     double config[SESSREC__CONFIG_NUMBERS];     // what a checkpoint must have in common with the trainer that
@@ -14623,6 +14699,9 @@ static void sessrec__record_run(const sessrec_trainer *tr, sessrec__run_record *
         (double)l->logq,
         (double)l->smoothing,
         (double)(l->skip_own_target != 0),
+        (double)l->hardest,
+        (double)l->calibration,
+        (double)l->sampling_rate,
         (double)o->kind,
         (double)o->learning_rate,
         (double)o->momentum,

@@ -553,8 +553,8 @@ static __device__ float sessrec__largest(float value) {
 typedef struct sessrec__loss_task {
     sessrec_loss_kind kind;
     sessrec_activation activation;
-    float a, b, bpreg, logq, smoothing, scale;  // scale: 1 / batch_size
-    int32_t with_diagonal, skip_own_target, columns;
+    float a, b, bpreg, logq, smoothing, beta, scale;  // scale: 1 / batch_size
+    int32_t with_diagonal, skip_own_target, hardest, columns;
     const int32_t *item;
     const float *log_proposal;
     float *S;         // [B,C] scores in, gradients out
@@ -575,7 +575,8 @@ typedef struct sessrec__loss_line {
 
 static __device__ int sessrec__is_negative(const sessrec__loss_line &line, int32_t j) {
     const sessrec__loss_task *task = line.task;
-    return j != line.target && !(task->skip_own_target && task->item[j] == task->item[line.target]);
+    return j != line.target && !(task->skip_own_target && task->item[j] == task->item[line.target]) &&
+           !(line.s[j] == -INFINITY);  // left out by sessrec__keep_hardest
 }
 
 // y = f(s): sessrec__activate
@@ -744,6 +745,42 @@ static __device__ float sessrec__row_bpr_max(const sessrec__loss_line &line) {
     return most + (float)log((double)total) - (most_share + (float)log((double)shares)) + bpreg * R;
 }
 
+static __device__ float sessrec__row_gbce(const sessrec__loss_line &line) {
+    const float scale = 1 / (float)(line.others + 1), beta = line.task->beta;
+    float loss = 0;
+    FOR_NEGATIVES(j, line) loss += sessrec__softplus(sessrec__seen(line, j));
+    loss = sessrec__total(loss);
+    FOR_NEGATIVES(j, line) sessrec__put(line, j, scale * sessrec__sigmoid(sessrec__seen(line, j)));
+    sessrec__put_rest(line, -scale * beta * sessrec__sigmoid(-line.y_t));
+    return (beta * sessrec__softplus(-line.y_t) + loss) * scale;
+}
+
+static __device__ int32_t sessrec__count_negatives(const sessrec__loss_line &line) {
+    float count = 0;
+    FOR_NEGATIVES(j, line) count += 1;  // below 2^24 in all, so exact
+    return (int32_t)sessrec__total(count);
+}
+
+// sessrec__ordered
+static __device__ uint32_t sessrec__ordered_bits(float x) {
+    uint32_t bits;
+    x += 0;
+    memcpy(&bits, &x, sizeof bits);
+    return x != x ? UINT32_MAX : bits >> 31 ? ~bits : bits | 1u << 31;
+}
+
+// Marks the negatives that score lower than number `hardest` of them by a score of -infinity: bit by bit, the
+// largest bound that so many reach.
+static __device__ void sessrec__mark_easy(const sessrec__loss_line &line) {
+    uint32_t least = 0;
+    for (uint32_t bit = 1u << 31; bit; bit >>= 1) {
+        float reach = 0;
+        FOR_NEGATIVES(j, line) reach += sessrec__ordered_bits(line.s[j]) >= (least | bit);
+        if (sessrec__total(reach) >= (float)line.task->hardest) least |= bit;
+    }
+    FOR_NEGATIVES(j, line) if (sessrec__ordered_bits(line.s[j]) < least) line.s[j] = -INFINITY;
+}
+
 // sessrec__loss_by_kind
 static __device__ float sessrec__row_loss(const sessrec__loss_line &line) {
     const int pairwise = line.task->kind == SESSREC_LOSS_TOP1 || line.task->kind == SESSREC_LOSS_BPR;
@@ -756,16 +793,19 @@ static __device__ float sessrec__row_loss(const sessrec__loss_line &line) {
     case SESSREC_LOSS_BPR: return sessrec__row_bpr(line);
     case SESSREC_LOSS_TOP1_MAX: return sessrec__row_top1_max(line);
     case SESSREC_LOSS_BPR_MAX: return sessrec__row_bpr_max(line);
+    case SESSREC_LOSS_GBCE: return sessrec__row_gbce(line);
     default: return sessrec__row_xe(line);
     }
 }
 
 static __global__ void sessrec__k_loss(sessrec__loss_task task) {
     sessrec__loss_line line = {&task, task.S + (int64_t)blockIdx.x * task.columns, (int32_t)blockIdx.x, 0, 0};
-    float others = 0;
     line.y_t = sessrec__seen(line, line.target);
-    FOR_NEGATIVES(j, line) others += 1;  // below 2^24 in all, so exact
-    line.others = (int32_t)sessrec__total(others);  // and after it every thread has y_t
+    line.others = sessrec__count_negatives(line);  // and after it every thread has y_t
+    if (task.hardest > 0 && line.others > task.hardest) {
+        sessrec__mark_easy(line);
+        line.others = sessrec__count_negatives(line);
+    }
     const float loss = sessrec__row_loss(line);
     if (threadIdx.x == 0) task.row_loss[blockIdx.x] = loss;
 }
@@ -1179,9 +1219,11 @@ static void sessrec__losses(sessrec__cuda *cu) {
                                      l->bpreg,
                                      l->logq,
                                      l->smoothing,
+                                     1 - l->calibration * (1 - l->sampling_rate),  // a trainer sets the rate
                                      1 / (float)cu->config.batch_size,
                                      l->with_diagonal,
                                      l->skip_own_target,
+                                     l->hardest,
                                      cu->columns,
                                      cu->item,
                                      cu->log_proposal,

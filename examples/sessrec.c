@@ -461,6 +461,11 @@ static const option options[] = {
     {CONFIG, NETWORK, "--bpreg", NULL, "bpr-max: score regularization", BY(NULL)},
     {CONFIG, NETWORK, "--count-own-target", NULL,
      "a negative that is the row's own target counts, as in the papers", BY(NULL)},
+    {CONFIG, TRAIN, "--hardest", NULL, "compare only with so many highest-scored negatives; 0: with all",
+     BY(NULL)},
+    {CONFIG, TRAIN, "--calibration", NULL, "gbce: t, 0 is binary cross-entropy", BY(NULL)},
+    {CONFIG, TRAIN, "--sampling-rate", NULL,
+     "gbce: negatives / (items - 1); 0: from the mini-batch", BY(NULL)},
 
     {HEADING, NETWORK, "learning", NULL, NULL, BY(NULL)},
     {CONFIG, NETWORK, "--epochs", NULL, "", BY(NULL)},

@@ -75,8 +75,8 @@ static sessrec_config own_config(void) {
 }
 
 static void losses(const sessrec_log *log) {
-    static const char *const names[] = {"XE", "TOP1", "BPR", "TOP1-max", "BPR-max"};
-    for (int kind = 0; kind < 5; ++kind) {
+    static const char *const names[] = {"XE", "TOP1", "BPR", "TOP1-max", "BPR-max", "gBCE"};
+    for (int kind = 0; kind < 6; ++kind) {
         char name[120];
         snprintf(name, sizeof name, "%s is the same loss on the GPU, for every activation and switch",
                  names[kind]);
@@ -90,6 +90,7 @@ static void losses(const sessrec_log *log) {
                 config.loss.smoothing = activation == 3 ? 0.1f : 0;
                 config.loss.logq = activation == 4 ? 0 : 0.7f;
                 config.negatives = activation == 5 ? 0 : 20;
+                config.loss.hardest = activation % 3 ? 4 * activation : 0;
                 side_by_side(&config, log, 1e-3);
             }
         }

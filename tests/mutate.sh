@@ -245,6 +245,16 @@ mutate 'dropout keeps with probability p' 'test_flaws test_trainer' \
     'base + (uint64_t)j)) < p ? 0 : kept;' 'base + (uint64_t)j)) >= p ? 0 : kept;'
 mutate 'first weights as if three gates were one matrix' test_flaws \
     '(double)(shape->columns / shape->gates)' '(double)shape->columns'
+mutate 'the hardest negatives are those that score lowest' test_losses \
+    'if (sessrec__ordered(s[j]) < least) {' 'if (sessrec__ordered(s[j]) > least) {'
+mutate 'a negative that scores as the last of the hardest is left out' test_losses \
+    'if (sessrec__ordered(s[j]) < least) {' 'if (sessrec__ordered(s[j]) <= least) {'
+mutate 'gBCE has the calibration upside down' test_losses \
+    '1 - c->calibration * (1 - c->sampling_rate) : 1' '1 - c->calibration * c->sampling_rate : 1'
+mutate 'the times of clicks do not reach a scorer' test_scorers \
+    '&item, has_time ? &time : NULL,' '&item, NULL,'
+mutate 'categories stay in the order of the file' test_log \
+    'result = sessrec__sort_by_time(&g->log->memory, g->spare, g->categories[c] + from, events);' ''
 mutate 'a loss of NaN goes on' test_flaws \
     'tr->has_gradients = sessrec__loss_is_sound(tr, batch, sum);' 'tr->has_gradients = 1;'
 mutate 'an epoch too many' test_flaws \

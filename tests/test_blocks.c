@@ -146,7 +146,7 @@ static void targets(void) {
     sessrec_loss_config config = sessrec_config_default().loss;
     fill(5, R * C, s);
     TEST("a target may stand in any column, the same one for two rows") {
-        for (config.kind = SESSREC_LOSS_XE; config.kind <= SESSREC_LOSS_BPR_MAX; ++config.kind) {
+        for (config.kind = SESSREC_LOSS_XE; config.kind <= SESSREC_LOSS_GBCE; ++config.kind) {
             CHECK_EQ(sessrec_loss(&config, 0, R, C, at, items, NULL, s, loss, d, scratch), SESSREC_OK);
             for (int i = 0; i < R; ++i) {
                 CHECK_EQ(sessrec_loss(&config, at[i], 1, C, NULL, items, NULL, s + i * C, &row_loss, row_d,

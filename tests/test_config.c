@@ -29,6 +29,10 @@ static void values(void) {
         {"hrnn", "gates"},
         {"loss", "xe"},
         {"loss", "bpr-max"},
+        {"loss", "gbce"},
+        {"hardest", "100"},
+        {"calibration", "0.25"},
+        {"sampling-rate", "0.5"},
         {"activation", "linear"},
         {"activation", "elu:0.5"},
         {"activation", "selu:1.0507:1.6733"},
@@ -81,8 +85,8 @@ static void values(void) {
         CHECK_TEXT(round_trip("lr", "nan"), "lr takes a number from 1e-30 to 1000000000, not 'nan'");
         CHECK_TEXT(round_trip("dropout-hidden", "1"),
                    "dropout-hidden takes a number from 0 to 0.999999, not '1'");
-        CHECK_TEXT(round_trip("loss", "nce"), "loss takes xe|top1|bpr|top1-max|bpr-max, not 'nce'");
-        CHECK_TEXT(round_trip("loss", "bpr-"), "loss takes xe|top1|bpr|top1-max|bpr-max, not 'bpr-'");
+        CHECK_TEXT(round_trip("loss", "nce"), "loss takes xe|top1|bpr|top1-max|bpr-max|gbce, not 'nce'");
+        CHECK_TEXT(round_trip("loss", "bpr-"), "loss takes xe|top1|bpr|top1-max|bpr-max|gbce, not 'bpr-'");
         CHECK_TEXT(round_trip("layers", "10,0"), "layers takes N[,N], numbers from 1 to 8192, not '10,0'");
         CHECK_TEXT(round_trip("layers", "1,2,3,4,5"),
                    "layers takes N[,N], numbers from 1 to 8192, not '1,2,3,4,5'");
@@ -138,10 +142,10 @@ static void names(void) {
             CHECK(!takes == (!strcmp(name, "shuffle") || !strcmp(name, "resume") ||
                              !strcmp(name, "paper-form") || !strcmp(name, "count-own-target")));
         }
-        CHECK_EQ(count, 37);
+        CHECK_EQ(count, 40);
         CHECK(!memcmp(&config, &copy, sizeof copy));
         CHECK(sessrec_config_name(-1, NULL) == NULL);
-        CHECK(sessrec_config_name(37, &takes) == NULL && takes == NULL);
+        CHECK(sessrec_config_name(40, &takes) == NULL && takes == NULL);
     }
     TEST("the names of the fields are understood, and '_' is as good as '-'") {
         static const char *const pair[][3] = {
@@ -216,7 +220,7 @@ static void check(void) {
         config = sessrec_config_default();
         config.loss.kind = 17;
         CHECK_EQ(sessrec_config_check(&config, &err), SESSREC_INVALID_ARGUMENT);
-        CHECK_TEXT(err.text, "loss takes xe|top1|bpr|top1-max|bpr-max, not '17'");
+        CHECK_TEXT(err.text, "loss takes xe|top1|bpr|top1-max|bpr-max|gbce, not '17'");
         config.loss.kind = SESSREC_LOSS_CUSTOM;
         CHECK_EQ(sessrec_config_check(&config, &err), SESSREC_INVALID_ARGUMENT);
         CHECK_TEXT(err.text, "loss is custom, but loss.custom is NULL");

@@ -49,7 +49,7 @@ static sessrec_config wild_config(int which) {
     sessrec_config c = small_config(1, 8);
     c.seed = (uint64_t)which + 1;
     c.epochs = 3;
-    c.loss.kind = (sessrec_loss_kind)(which % 5);
+    c.loss.kind = (sessrec_loss_kind)(which % 6);
     if (c.loss.kind >= SESSREC_LOSS_TOP1_MAX) c.loss.activation = SESSREC_ELU;
     c.optimizer.kind = which % 3 ? SESSREC_SGD : SESSREC_ADAGRAD;
     c.optimizer.learning_rate = which % 2 ? 1e4f : 1e9f;

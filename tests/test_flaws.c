@@ -219,6 +219,14 @@ static int change(int n, sessrec_config *base, sessrec_config *other) {
     case 28: *other = *base; other->epochs = 3; return 1;
     case 29: *other = *base; other->shuffle_sessions = 1; return 1;
     case 30: *other = *base; other->seed = 2; return 1;
+    case 31: *other = *base; other->loss.hardest = 2; return 1;
+    case 32: base->loss.kind = SESSREC_LOSS_GBCE; *other = *base; other->loss.sampling_rate = 0.1f; return 1;
+    case 33:
+        base->loss.kind = SESSREC_LOSS_GBCE;
+        base->loss.sampling_rate = 0.5f;
+        *other = *base;
+        other->loss.calibration = 0.25f;
+        return 1;
     default: return 0;
     }
 }
@@ -249,7 +257,7 @@ static void settings(void) {
             sessrec_model_destroy(a);
             sessrec_model_destroy(b);
         }
-        CHECK_EQ(n, 31);
+        CHECK_EQ(n, 34);
         sessrec_log_destroy(log);
     }
     TEST("F20 the default optimizer is Adagrad; momentum is a parameter, and it is classical momentum") {

@@ -31,20 +31,28 @@ typedef struct loss_variant {
     sessrec_loss_kind kind;
     int32_t with_diagonal, skip_own_target;
     double logq, smoothing;
+    int32_t hardest;
 } loss_variant;
 
 static const loss_variant LOSS[] = {
-    {"XE", SESSREC_LOSS_XE, 1, 0, 0, 0},
-    {"XE with logQ", SESSREC_LOSS_XE, 1, 0, 0.8, 0},
-    {"XE with smoothing", SESSREC_LOSS_XE, 1, 0, 0, 0.2},
-    {"XE with logQ, smoothing and own targets skipped", SESSREC_LOSS_XE, 1, 1, 1, 0.3},
-    {"TOP1", SESSREC_LOSS_TOP1, 0, 0, 0, 0},
-    {"TOP1 with the diagonal", SESSREC_LOSS_TOP1, 1, 0, 0, 0},
-    {"BPR", SESSREC_LOSS_BPR, 0, 0, 0, 0},
-    {"BPR with the diagonal", SESSREC_LOSS_BPR, 1, 0, 0, 0},
-    {"TOP1-max", SESSREC_LOSS_TOP1_MAX, 1, 0, 0, 0},
-    {"BPR-max", SESSREC_LOSS_BPR_MAX, 1, 0, 0, 0},
-    {"BPR-max with own targets skipped", SESSREC_LOSS_BPR_MAX, 1, 1, 0, 0}
+    {"XE", SESSREC_LOSS_XE, 1, 0, 0, 0, 0},
+    {"XE with logQ", SESSREC_LOSS_XE, 1, 0, 0.8, 0, 0},
+    {"XE with smoothing", SESSREC_LOSS_XE, 1, 0, 0, 0.2, 0},
+    {"XE with logQ, smoothing and own targets skipped", SESSREC_LOSS_XE, 1, 1, 1, 0.3, 0},
+    {"TOP1", SESSREC_LOSS_TOP1, 0, 0, 0, 0, 0},
+    {"TOP1 with the diagonal", SESSREC_LOSS_TOP1, 1, 0, 0, 0, 0},
+    {"BPR", SESSREC_LOSS_BPR, 0, 0, 0, 0, 0},
+    {"BPR with the diagonal", SESSREC_LOSS_BPR, 1, 0, 0, 0, 0},
+    {"TOP1-max", SESSREC_LOSS_TOP1_MAX, 1, 0, 0, 0, 0},
+    {"BPR-max", SESSREC_LOSS_BPR_MAX, 1, 0, 0, 0, 0},
+    {"BPR-max with own targets skipped", SESSREC_LOSS_BPR_MAX, 1, 1, 0, 0, 0},
+    {"gBCE", SESSREC_LOSS_GBCE, 0, 0, 0, 0, 0},
+    {"gBCE of the three hardest negatives", SESSREC_LOSS_GBCE, 0, 1, 0, 0, 3},
+    {"XE with logQ and smoothing of the two hardest negatives", SESSREC_LOSS_XE, 0, 0, 0.8, 0.3, 2},
+    {"TOP1 with the diagonal of the two hardest negatives", SESSREC_LOSS_TOP1, 1, 1, 0, 0, 2},
+    {"BPR of the two hardest negatives", SESSREC_LOSS_BPR, 0, 0, 0, 0, 2},
+    {"TOP1-max of the four hardest negatives", SESSREC_LOSS_TOP1_MAX, 1, 0, 0, 0, 4},
+    {"BPR-max of the two hardest negatives", SESSREC_LOSS_BPR_MAX, 1, 1, 0, 0, 2}
 };
 enum { LOSSES = (int)(sizeof LOSS / sizeof *LOSS), ACTIVATIONS = SESSREC_SELU + 1 };
 
@@ -59,6 +67,9 @@ static sessrec_loss_config loss_config(const loss_variant *variant, int activati
     config.bpreg = 0.7;
     config.logq = variant->logq;
     config.smoothing = variant->smoothing;
+    config.hardest = variant->hardest;
+    config.calibration = 0.6;
+    config.sampling_rate = 0.3;
     return config;
 }
 

@@ -728,7 +728,7 @@ static void categories(void) {
         sessrec_log_destroy(log);
     }
     TEST("a log that was written and read again has the same categories") {
-        static const char *const odd[2] = {"a \"b\"\tc\n", "NA"};
+        static const char *const odd[3] = {"a \"b\"\tc\n", "NA", NULL};
         sessrec_log_format format = sessrec_log_format_default();
         sessrec_log *log, *back;
         format.category_columns = "4,itemid,a\tb";

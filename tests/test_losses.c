@@ -1,4 +1,5 @@
 // The losses: values by hand, limits, extremes, and which columns count.
+#define SESSREC_IMPLEMENTATION
 #include "models.h"
 
 static const sessrec_loss_kind KIND[] = {SESSREC_LOSS_XE, SESSREC_LOSS_TOP1, SESSREC_LOSS_BPR,
@@ -93,6 +94,143 @@ static void by_hand(void) {
         CHECK_NEAR(d[0], -(w * sg(1) * sg(-1) + (1 - w) * sg(2) * sg(-2)) / mean, 1e-6);
         config.bpreg = 3;
         CHECK_NEAR(row_loss(&config, 3, 0, NULL, s, d), -log(mean) + 3 * (1 - w), 1e-6);
+    }
+}
+
+static void gbce_by_hand(void) {
+    const float s[3] = {1, 0, -1};
+    sessrec_loss_config config = loss_of(SESSREC_LOSS_GBCE);
+    float d[3];
+    TEST("gBCE is -(b log sigmoid(s_t) + sum of log(1 - sigmoid(s_j))) / 3, b = a (t (1 - 1/a) + 1/a)") {
+        config.calibration = 0.75f;
+        config.sampling_rate = 0.2f;  // b = 0.2 (0.75 (1 - 5) + 5) = 0.4; softplus of -1, 0, -1
+        CHECK_NEAR(row_loss(&config, 3, 0, NULL, s, d), (0.4 * 0.31326169 + 0.69314718 + 0.31326169) / 3,
+                   1e-6);
+        CHECK_NEAR(d[0], -0.4 * 0.26894142 / 3, 1e-6);
+        CHECK_NEAR(d[1], 0.5 / 3, 1e-6);
+        CHECK_NEAR(d[2], 0.26894142 / 3, 1e-6);
+    }
+    TEST("t = 0, a rate of 1 and a rate that is not given are binary cross-entropy; t = 1 is b = a") {
+        static const float t[4] = {0, 0.75f, 0.75f, 1}, rate[4] = {0.2f, 1, 0, 0.2f};
+        static const double beta[4] = {1, 1, 1, 0.2};
+        for (int i = 0; i < 4; ++i) {
+            config.calibration = t[i];
+            config.sampling_rate = rate[i];
+            CHECK_NEAR(row_loss(&config, 3, 0, NULL, s, d),
+                       (beta[i] * 0.31326169 + 0.69314718 + 0.31326169) / 3, 1e-6);
+            CHECK_NEAR(d[0], -beta[i] * 0.26894142 / 3, 1e-6);
+        }
+    }
+    TEST("a trainer computes the rate from its mini-batch and its items; at most 1") {
+        sessrec_log *log = random_log(40, 81, 2);
+        sessrec_config whole = small_config(1, 5);
+        sessrec_trainer *trainer;
+        const float expected[4] = {0.25f, 1, 1, 0.125f}, given[4] = {0, 0, 1, 0.125f};
+        const int32_t negatives[4] = {17, 500, 17, 17};
+        whole.loss.kind = SESSREC_LOSS_GBCE;
+        whole.batch_size = 4;
+        for (int i = 0; i < 4; ++i) {
+            whole.negatives = negatives[i];
+            whole.loss.sampling_rate = given[i];
+            CHECK_EQ(sessrec_trainer_create(&whole, log, &trainer, NULL), SESSREC_OK);
+            CHECK_NEAR(trainer->config.loss.sampling_rate, expected[i], 0);
+            sessrec_trainer_destroy(trainer);
+        }
+        sessrec_log_destroy(log);
+    }
+}
+
+// ---- the hardest negatives --------------------------------------------------------------------------------
+
+// The columns that stay, by counting for each negative how many score higher.
+static int32_t stays(int32_t columns, int32_t target, const int32_t *items, int32_t skip, int32_t hardest,
+                     const float *s, char *stay) {
+    int32_t count = 0;
+    for (int32_t j = 0; j < columns; ++j) {
+        int32_t higher = 0;
+        stay[j] = j == target;
+        if (j == target || (skip && items[j] == items[target])) continue;
+        for (int32_t k = 0; k < columns; ++k)
+            higher += k != target && !(skip && items[k] == items[target]) && s[k] > s[j];
+        stay[j] = higher < hardest;
+    }
+    for (int32_t j = 0; j < columns; ++j) count += stay[j];
+    return count;
+}
+
+static void hardest_negatives(void) {
+    enum { C = 33 };
+    uint32_t seed = 4;
+    float s[C];
+    int32_t items[C];
+    for (int j = 0; j < C; ++j) {
+        items[j] = j % 11;
+        s[j] = random_float(&seed, 3);
+        if (j % 5 == 4) s[j] = s[j - 2];  // ties
+    }
+    s[7] = -0.0f, s[8] = 0;
+    TEST("hardest by hand: of the negatives 2, 0.5, -1 and -3 the first two count, with a tie all that tie") {
+        const float row[5] = {1, 0.5f, -1, 2, -3}, tied[5] = {1, 0.5f, 0.5f, 2, -3};
+        sessrec_loss_config config = loss_of(SESSREC_LOSS_XE);
+        float d[5];
+        config.hardest = 2;
+        CHECK_NEAR(row_loss(&config, 5, 0, NULL, row, d), log(1 + exp(-0.5) + exp(1.0)), 1e-6);
+        CHECK_NEAR(d[3], exp(1.0) / (1 + exp(-0.5) + exp(1.0)), 1e-6);
+        CHECK(d[2] == 0 && d[4] == 0);
+        CHECK_NEAR(row_loss(&config, 5, 0, NULL, tied, d), log(1 + 2 * exp(-0.5) + exp(1.0)), 1e-6);
+        CHECK(d[1] == d[2] && d[4] == 0);
+        config.hardest = 1;
+        CHECK_NEAR(row_loss(&config, 5, 0, NULL, tied, d), log(1 + exp(1.0)), 1e-6);
+    }
+    TEST("hardest: the loss and gradient of a row from which the other negatives were removed, those get 0") {
+        for (int i = 0; i <= VARIANTS; ++i)
+            for (int activation = 0; activation < ACTIVATIONS; ++activation)
+                for (int32_t hardest = 1; hardest <= 40; hardest += hardest < 4 ? 1 : 9)
+                    for (int32_t target = 0; target < C; target += 4) {
+                        sessrec_loss_config config =
+                            i < VARIANTS ? variant(i) : loss_of(SESSREC_LOSS_GBCE);
+                        float packed[C], d[C], packed_d[C];
+                        char stay[C];
+                        int32_t kept = 0, new_target = -1;
+                        config.activation = (sessrec_activation)activation;
+                        config.smoothing = 0.2f;
+                        config.skip_own_target = target % 8 == 4;
+                        const int32_t left =
+                            stays(C, target, items, config.skip_own_target, hardest, s, stay);
+                        for (int32_t j = 0; j < C; ++j) {
+                            if (!stay[j]) continue;
+                            if (j == target) new_target = kept;
+                            packed[kept++] = s[j];
+                        }
+                        CHECK_EQ(kept, left);
+                        const double expected = row_loss(&config, kept, new_target, NULL, packed, packed_d);
+                        config.hardest = hardest;
+                        CHECK_NEAR(row_loss(&config, C, target, items, s, d), expected, 3e-6);
+                        for (int32_t j = 0, at = 0; j < C; ++j) {
+                            if (stay[j]) CHECK_NEAR(d[j], packed_d[at++], 1e-6);
+                            else CHECK(d[j] == 0);
+                        }
+                    }
+    }
+    TEST("hardest: as many as there are, or more, change no bit; without negatives there is nothing to do") {
+        for (int i = 0; i < VARIANTS; ++i) {
+            sessrec_loss_config config = variant(i), all = config;
+            float d[C], expected[C];
+            config.skip_own_target = all.skip_own_target = 0;
+            for (config.hardest = C - 1; config.hardest <= C + 1; ++config.hardest)
+                CHECK(row_loss(&config, C, 3, items, s, d) == row_loss(&all, C, 3, items, s, expected) &&
+                      !memcmp(d, expected, sizeof d));
+            CHECK(row_loss(&config, 1, 0, NULL, s, d) == row_loss(&all, 1, 0, NULL, s, NULL) && d[0] == 0);
+        }
+    }
+    TEST("hardest: a score that is NaN, of either sign, is not left out") {
+        for (int sign = 0; sign < 2; ++sign) {
+            sessrec_loss_config config = loss_of(SESSREC_LOSS_XE);
+            const float row[4] = {1, 2, sign ? -NAN : NAN, 3};
+            config.hardest = 1;
+            const double loss = row_loss(&config, 4, 0, NULL, row, NULL);
+            CHECK(loss != loss);
+        }
     }
 }
 
@@ -580,14 +718,15 @@ static void refusals(void) {
         CHECK_EQ(sessrec_config_check(&whole, NULL), SESSREC_INVALID_ARGUMENT);
     }
     TEST("a configuration with a loss, an activation or a number that does not exist is refused") {
-        static const char *const named[10] = {"loss",  "loss", "activation", "activation_a", "activation_b",
-                                              "bpreg", "logq", "smoothing",  "smoothing",    "logq"};
-        for (int i = 0; i < 10; ++i) {
+        static const char *const named[13] = {
+            "loss",      "loss",      "activation", "activation_a", "activation_b",  "bpreg", "logq",
+            "smoothing", "smoothing", "hardest",    "calibration",  "sampling-rate", "logq"};
+        for (int i = 0; i < 13; ++i) {
             sessrec_config whole = sessrec_config_default();
             sessrec_error err;
             switch (i) {
-            case 0: whole.loss.kind = (sessrec_loss_kind)6; break;
-            case 1: whole.loss.kind = (sessrec_loss_kind)7; break;
+            case 0: whole.loss.kind = (sessrec_loss_kind)7; break;
+            case 1: whole.loss.kind = (sessrec_loss_kind)-1; break;
             case 2: whole.loss.activation = (sessrec_activation)6; break;
             case 3: whole.loss.activation_a = -1; break;
             case 4: whole.loss.activation_b = NAN; break;
@@ -595,6 +734,9 @@ static void refusals(void) {
             case 6: whole.loss.logq = -1; break;
             case 7: whole.loss.smoothing = 1; break;
             case 8: whole.loss.smoothing = NAN; break;
+            case 9: whole.loss.hardest = -1; break;
+            case 10: whole.loss.calibration = 1.5f; break;
+            case 11: whole.loss.sampling_rate = -0.1f; break;
             default: whole.loss.logq = INFINITY; break;
             }
             err.text[0] = 0;
@@ -606,6 +748,8 @@ static void refusals(void) {
 
 int main(void) {
     by_hand();
+    gbce_by_hand();
+    hardest_negatives();
     output_activations();
     constant_scores();
     extreme_scores();

@@ -27,7 +27,7 @@ static void *counted_malloc(size_t size) {
 
 // ---- the kinds, smaller than published, but with several tasks for every thread ---------------------------
 
-enum { KINDS = 6 };
+enum { KINDS = 7 };
 
 static sessrec_config kind(int which) {
     sessrec_config c = sessrec_config_default();
@@ -60,6 +60,9 @@ static sessrec_config kind(int which) {
         c.hidden[0] = 50;
         c.negatives = 0;
         break;
+    case 5:                        // the hardest negatives
+        c.loss.hardest = 40;
+        break;
     default:                       // HRNN
         c.embedding = SESSREC_EMBEDDING_NONE;
         c.hidden[0] = 37;
@@ -72,7 +75,8 @@ static sessrec_config kind(int which) {
     return c;
 }
 static const char *const KIND[KINDS] = {"cross-entropy with samples", "BPR-max",        "no samples",
-                                        "a separate embedding",       "one-hot inputs", "HRNN"};
+                                        "a separate embedding",       "one-hot inputs", "hardest negatives",
+                                        "HRNN"};
 
 // Returns the sum of the losses of so many mini-batches.
 static double run_steps(run *r, int steps) {

@@ -737,9 +737,9 @@ static void check_times(const sessrec_scorer *scorer) {
     float heard[2];
     CHECK_EQ(sessrec_scorer_session_init(scorer, 5, NULL, memory, sizeof memory, &session, NULL), SESSREC_OK);
     for (int visit = 0; visit < 2; ++visit) {
-        CHECK_EQ(sessrec_session_click_at(session, -1, 50), SESSREC_OK);   // unknown: the session has not begun
+        CHECK_EQ(sessrec_session_click_at(session, -1, 50), SESSREC_OK);  // unknown: not the begin
         CHECK_EQ(sessrec_session_click_at(session, 3, 100), SESSREC_OK);
-        CHECK_EQ(sessrec_session_click(session, 4), SESSREC_OK);           // 0.25: not known
+        CHECK_EQ(sessrec_session_click(session, 4), SESSREC_OK);  // 0.25: a time that is not known
         CHECK_EQ(sessrec_session_click_at(session, 5, 200), SESSREC_OK);
         CHECK_EQ(sessrec_session_click_at(session, 9, 200), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_session_score(session, both, 2, heard), SESSREC_OK);
