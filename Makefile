@@ -141,8 +141,8 @@ $(BUILD)/header.o: sessrec.h | $(BUILD)
 	@printf '#define SESSREC_IMPLEMENTATION\n#include "sessrec.h"\n' >$(BUILD)/header.c
 	$(COMPILE) -I. -c -o $@ $(BUILD)/header.c
 
-$(BUILD)/zoo: examples/zoo/zoo.c sessrec.h examples/sessrec.c $(wildcard examples/*.h examples/zoo/*.h) | $(BUILD)
-	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
+$(BUILD)/zoo: examples/zoo/zoo.c $(BUILD)/header.o examples/sessrec.c $(wildcard examples/*.h examples/zoo/*.h)
+	$(COMPILE) $(LDFLAGS) -o $@ $< $(BUILD)/header.o $(LIBRARIES)
 
 $(BUILD)/mpi_train: examples/mpi_train.c sessrec.h | $(BUILD)
 	$(MPICC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARIES)

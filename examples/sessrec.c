@@ -19,7 +19,9 @@
 #ifndef _DEFAULT_SOURCE
 #  define _DEFAULT_SOURCE  // signals, directories and clocks also under -std=c99
 #endif
-#define SESSREC_IMPLEMENTATION
+#ifndef SESSREC_COMMANDS  // see own_files
+#  define SESSREC_IMPLEMENTATION
+#endif
 #include "../sessrec.h"
 
 #include "experiment.h"
@@ -50,8 +52,9 @@ enum { EXIT_DATA = 1, EXIT_USAGE = 2 };
 
 static const char MODEL_BEGINS[] = "SESSREC";  // no other file is replaced by a model
 
-// A program that includes this one, with SESSREC_COMMANDS defined, can have these commands for files of its
-// own, too: it says how they are read, and how a blend with one of them is written (examples/zoo/zoo.c).
+// A program that includes this one, with SESSREC_COMMANDS defined, has all but main() and the library. It can
+// have the commands for files of its own, too: it says how they are read, and how a blend with one of them is
+// written (examples/zoo/zoo.c).
 typedef struct own_files {
     sessrec_result (*read)(const char *path, sessrec_scorer *out, sessrec_error *err);
     sessrec_result (*write_blend)(const char *const *parts, const sessrec_blend_part *how, double epsilon,

@@ -182,8 +182,9 @@ static inline void encoder_backward(zoo *net, encoder *m, const zoo_batch *batch
                                     const float *dh) {
     const int32_t H = net->options.width, P = batch->places, n = P * H;
     float *dx = zoo_floats(net, P, H), *dy = zoo_floats(net, P, H), *df = zoo_floats(net, P, H),
-          *d_in = zoo_floats(net, P, m->mix->in * H), *d_out = zoo_floats(net, P, m->mix->out * H);
-    zoo_norm_back(P, m->norm, p->last, dh, dx);
+          *d_in = zoo_floats(net, P, m->mix->in * H), *d_out = zoo_floats(net, P, m->mix->out * H),
+          *scratch = zoo_floats(net, 2, H);
+    zoo_norm_back(P, m->norm, p->last, dh, dx, scratch);
     for (int32_t l = net->options.layers - 1; l >= 0; --l) {
         encoder_layer *e = &m->layer[l];
         const encoder_joint_pass *a = &p->layer[l].joint[0], *b = &p->layer[l].joint[1];
@@ -191,13 +192,13 @@ static inline void encoder_backward(zoo *net, encoder *m, const zoo_batch *batch
         zoo_linear_back(net, P, e->W2, e->b2, p->layer[l].hidden, dy, df);
         zoo_relu_back(n, 0, p->layer[l].hidden, df);
         zoo_linear_back(net, P, e->W1, e->b1, b->u, df, dy);
-        zoo_norm_back(P, e->joint[1].norm, b->x, dy, df);
+        zoo_norm_back(P, e->joint[1].norm, b->x, dy, df, scratch);
         zoo_add(n, df, dx);
         encoder_join_back(net, P, &e->joint[0], a, dx, dy);
         zoo_linear_back(net, P, e->Wo, e->bo, p->layer[l].m.out, dy, d_out);
         m->mix->backward(net, batch, e->rates, p->layer[l].in, &p->layer[l].m, d_out, d_in);
         zoo_linear_back(net, P, e->Wi, e->bi, a->u, d_in, dy);
-        zoo_norm_back(P, e->joint[0].norm, a->x, dy, df);
+        zoo_norm_back(P, e->joint[0].norm, a->x, dy, df, scratch);
         zoo_add(n, df, dx);
     }
     zoo_mask(n, p->mask, dx);

@@ -38,16 +38,42 @@ static inline void zoo_multiply_bt(zoo *net, int32_t M, int32_t N, int32_t K, co
 
 // ---- layers -----------------------------------------------------------------------------------------------
 
-static inline void zoo_add(int32_t n, const float *x, float *y) {
-    for (int32_t i = 0; i < n; ++i) y[i] += x[i];
-}
+// Eight numbers at a time, of which a compiler makes vectors.
 static inline void zoo_axpy(int32_t n, float a, const float *x, float *y) {
-    for (int32_t i = 0; i < n; ++i) y[i] += a * x[i];
+    int32_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        float sum[8];
+        for (int32_t k = 0; k < 8; ++k) sum[k] = y[i + k] + a * x[i + k];
+        for (int32_t k = 0; k < 8; ++k) y[i + k] = sum[k];
+    }
+    for (; i < n; ++i) y[i] += a * x[i];
+}
+static inline void zoo_add(int32_t n, const float *x, float *y) {
+    zoo_axpy(n, 1, x, y);
+}
+static inline void zoo_scale(int32_t n, float a, float *x) {
+    int32_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int32_t k = 0; k < 8; ++k) x[i + k] *= a;
+    for (; i < n; ++i) x[i] *= a;
+}
+// y *= x
+static inline void zoo_mask(int32_t n, const float *x, float *y) {
+    int32_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        float product[8];
+        for (int32_t k = 0; k < 8; ++k) product[k] = y[i + k] * x[i + k];
+        for (int32_t k = 0; k < 8; ++k) y[i + k] = product[k];
+    }
+    for (; i < n; ++i) y[i] *= x[i];
 }
 static inline float zoo_dot(int32_t n, const float *a, const float *b) {
-    float sum = 0;
-    for (int32_t i = 0; i < n; ++i) sum += a[i] * b[i];
-    return sum;
+    float sum[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    int32_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int32_t k = 0; k < 8; ++k) sum[k] += a[i + k] * b[i + k];
+    for (; i < n; ++i) sum[0] += a[i] * b[i];
+    return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
 }
 // softmax in place
 static inline void zoo_softmax(int32_t n, float *x) {
@@ -56,7 +82,7 @@ static inline void zoo_softmax(int32_t n, float *x) {
     for (int32_t i = 0; i < n; ++i) x[i] -= most;
     sessrec_exp(n, x, x);
     for (int32_t i = 0; i < n; ++i) sum += x[i];
-    for (int32_t i = 0; i < n; ++i) x[i] /= sum;
+    zoo_scale(n, 1 / sum, x);
 }
 
 // y [P,n] = x [P,m] W + b; b may be NULL
@@ -74,36 +100,37 @@ static inline void zoo_linear_back(zoo *net, int32_t P, zoo_tensor *W, zoo_tenso
 }
 
 // y = gain (x - mean) / sqrt(variance + 1e-8) + shift, row by row (Ba et al. 2016); norm [2,n]: gain, shift
+// u = (x - mean) / sqrt(..) [n], and 1 / sqrt(..)
+static inline float zoo_normed(int32_t n, const float *x, float *u) {
+    float mean = 0;
+    for (int32_t j = 0; j < n; ++j) mean += x[j];
+    mean /= (float)n;
+    for (int32_t j = 0; j < n; ++j) u[j] = x[j] - mean;
+    const float scale = (float)(1 / sqrt((double)(zoo_dot(n, u, u) / (float)n) + 1e-8));
+    zoo_scale(n, scale, u);
+    return scale;
+}
 static inline void zoo_norm(int32_t P, const zoo_tensor *norm, const float *x, float *y) {
     const int32_t n = norm->columns;
     for (int32_t i = 0; i < P; ++i, x += n, y += n) {
-        double mean = 0, variance = 0;
-        for (int32_t j = 0; j < n; ++j) mean += (double)x[j] / n;
-        for (int32_t j = 0; j < n; ++j) variance += ((double)x[j] - mean) * ((double)x[j] - mean) / n;
-        const double scale = 1 / sqrt(variance + 1e-8);
-        for (int32_t j = 0; j < n; ++j)
-            y[j] = (float)(((double)x[j] - mean) * scale) * norm->w[j] + norm->w[n + j];
+        zoo_normed(n, x, y);
+        zoo_mask(n, norm->w, y);
+        zoo_add(n, norm->w + n, y);
     }
 }
-// With u = (x - mean) / s and du = gain dy:  dx = (du - mean(du) - u mean(u du)) / s
-static inline void zoo_norm_back(int32_t P, zoo_tensor *norm, const float *x, const float *dy, float *dx) {
+// With du = gain dy:  dx = (du - mean(du) - u mean(u du)) / sqrt(..); scratch [2n]
+static inline void zoo_norm_back(int32_t P, zoo_tensor *norm, const float *x, const float *dy, float *dx,
+                                 float *scratch) {
     const int32_t n = norm->columns;
+    float *u = scratch, *u_dy = scratch + n;
     for (int32_t i = 0; i < P; ++i, x += n, dy += n, dx += n) {
-        double mean = 0, variance = 0, sum = 0, product = 0;
-        for (int32_t j = 0; j < n; ++j) mean += (double)x[j] / n;
-        for (int32_t j = 0; j < n; ++j) variance += ((double)x[j] - mean) * ((double)x[j] - mean) / n;
-        const double scale = 1 / sqrt(variance + 1e-8);
-        for (int32_t j = 0; j < n; ++j) {
-            const double u = ((double)x[j] - mean) * scale, du = (double)(norm->w[j] * dy[j]);
-            norm->g[j] += dy[j] * (float)u;
-            norm->g[n + j] += dy[j];
-            sum += du / n;
-            product += u * du / n;
-        }
-        for (int32_t j = 0; j < n; ++j) {
-            const double u = ((double)x[j] - mean) * scale, du = (double)(norm->w[j] * dy[j]);
-            dx[j] = (float)((du - sum - u * product) * scale);
-        }
+        const float scale = zoo_normed(n, x, u), sum = zoo_dot(n, norm->w, dy) / (float)n;
+        memcpy(u_dy, u, (size_t)n * sizeof *u);
+        zoo_mask(n, dy, u_dy);
+        zoo_add(n, u_dy, norm->g);
+        zoo_add(n, dy, norm->g + n);
+        const float product = zoo_dot(n, norm->w, u_dy) / (float)n;
+        for (int32_t j = 0; j < n; ++j) dx[j] = scale * (norm->w[j] * dy[j] - sum - u[j] * product);
     }
 }
 
@@ -113,19 +140,19 @@ static inline zoo_tensor *zoo_norm_of(zoo *net, int32_t n) {
     return norm;
 }
 
-// x *= mask, which is 0 with probability p, else 1/(1-p). The mask does for the backward pass: dx *= mask.
+// x *= mask, which is 0 with probability p (a multiple of 1/65,536), else 1/(1-p). A random number has bits for
+// four. The mask does for the backward pass: dx *= mask.
 static inline float *zoo_dropout(zoo *net, int32_t n, float *x) {
-    const float p = net->options.dropout;
+    const float p = net->options.dropout, values[2] = {0, 1 / (1 - p)};
     const uint64_t stream = 1000 + (uint64_t)net->masks++, first = (uint64_t)net->step << 32;
-    float *mask = zoo_floats(net, 1, n);
-    for (int32_t i = 0; i < n; ++i) {
-        mask[i] = p > 0 && sessrec_random_unit(net->seed, stream, first + (uint64_t)i) < p ? 0 : 1 / (1 - p);
-        x[i] *= mask[i];
+    const uint64_t limit = (uint64_t)(65536 * (double)p);
+    float *mask = zoo_floats(net, 1, n + 3);
+    for (int32_t i = 0; i < n; i += 4) {
+        const uint64_t bits = limit ? sessrec_random(net->seed, stream, first + (uint64_t)i) : 0;
+        for (int32_t k = 0; k < 4; ++k) mask[i + k] = values[(bits >> 16 * k & 65535) >= limit];
     }
+    zoo_mask(n, mask, x);
     return mask;
-}
-static inline void zoo_mask(int32_t n, const float *mask, float *x) {
-    for (int32_t i = 0; i < n; ++i) x[i] *= mask[i];
 }
 
 // y = x where x > 0, else slope x, in place, and back from y.

@@ -6,9 +6,18 @@
 
 // ---- the loss ---------------------------------------------------------------------------------------------
 // Cross-entropy of the next item, or another loss, over the whole catalog, or over the targets of the
-// mini-batch and samples that all rows share, with the logarithm of how often a column is proposed taken off
-// (Bengio, Senecal 2008). With options.hardest only the negatives with the highest scores count (TRON: Wilm
+// mini-batch and samples that all rows share, with the logarithm of how often an item is proposed by both
+// taken off (Bengio, Senecal 2008). With options.hardest only the negatives with the highest scores count (TRON: Wilm
 // et al., RecSys 2023).
+
+// What is drawn when options.samples > 0; supports are known.
+static inline sessrec_result zoo_sample(zoo *net, sessrec_error *err) {
+    for (int32_t i = 0; i < net->items; ++i) {
+        net->support_sum += (double)net->supports[i];
+        net->root_sum += sqrt((double)net->supports[i]);
+    }
+    return sessrec_sampler_create(net->supports, net->items, (float)0.5, NULL, &net->sampler, err);
+}
 
 typedef struct zoo_loss_task {
     zoo *net;
@@ -65,7 +74,8 @@ static inline void zoo_loss_rows(void *context, int32_t index) {
                          S + (ptrdiff_t)r * t->C, scratch);
     sessrec_loss(&config, i, rows, t->C, t->columns ? NULL : t->targets + i, t->columns, t->log_proposal, S,
                  t->row_loss + i, S, scratch);
-    for (ptrdiff_t e = 0; e < (ptrdiff_t)rows * t->C; ++e) S[e] /= (float)t->P;
+    // dS of the mean over rows
+    zoo_scale(rows * t->C, 1 / (float)t->P, S);
     sessrec_matmul(rows, t->H, t->C, S, t->C, 1, t->Y, t->H, t->dh + i * t->H, t->H, 0);
 }
 
@@ -85,7 +95,8 @@ static inline double zoo_loss(zoo *net, int32_t P, const float *h, const int32_t
         for (int32_t j = 0; j < C; ++j) {
             const uint64_t draw = (uint64_t)(net->step * N + j - P);
             columns[j] = j < P ? targets[j] : sessrec_sampler_draw(net->sampler, net->seed, draw);
-            proposal[j] = (float)((j < P ? 1 : 0.5) * log((double)net->supports[columns[j]]));
+            const double support = (double)net->supports[columns[j]];
+            proposal[j] = (float)log(P * support / net->support_sum + N * sqrt(support) / net->root_sum);
         }
         zoo_embed(C, E, columns, 1, Y);
         zoo_embed(C, b, columns, 1, y);
@@ -112,22 +123,36 @@ typedef struct zoo_update {
 static inline int32_t zoo_rows(const zoo_tensor *t) {
     return t->touched_count < 0 ? t->rows : t->touched_count;
 }
-static inline ptrdiff_t zoo_row(const zoo_tensor *t, int32_t index) {
-    return (ptrdiff_t)(t->touched_count < 0 ? index : t->touched[index]);
+static inline double zoo_squares(const zoo_tensor *t) {
+    const int32_t n = t->columns;
+    double sum = 0;
+    if (t->touched_count < 0) return (double)zoo_dot(t->rows * n, t->g, t->g);
+    for (int32_t r = 0; r < t->touched_count; ++r) {
+        const float *g = t->g + (ptrdiff_t)t->touched[r] * n;
+        sum += (double)zoo_dot(n, g, g);
+    }
+    return sum;
 }
 
+// Rows `row` .. of the tensor, `rows` of them.
+static inline void zoo_update_rows(const zoo_update *u, ptrdiff_t row, int32_t rows) {
+    zoo_tensor *t = u->tensor;
+    const ptrdiff_t at = row * t->columns;
+    const int32_t n = rows * t->columns;
+    sessrec_optimizer_state state = {t->adam.first + at, t->adam.second + at, NULL, t->adam.steps + row};
+    zoo_scale(n, u->shrink, t->w + at);
+    zoo_scale(n, u->scale, t->g + at);
+    sessrec_optimizer_update(&u->config, rows, t->columns, NULL, t->w + at, t->g + at, &state);
+    memset(t->g + at, 0, (size_t)n * sizeof *t->g);
+    if (t->is_touched) memset(t->is_touched + row, 0, (size_t)rows);
+}
 static inline void zoo_update_task(void *context, int32_t index) {
     const zoo_update *u = (const zoo_update *)context;
-    zoo_tensor *t = u->tensor;
-    const int32_t n = t->columns;
-    for (int32_t r = index * ZOO_ROWS; r < (index + 1) * ZOO_ROWS && r < zoo_rows(t); ++r) {
-        const ptrdiff_t row = zoo_row(t, r), at = row * n;
-        sessrec_optimizer_state state = {t->adam.first + at, t->adam.second + at, NULL, t->adam.steps + row};
-        for (ptrdiff_t e = at; e < at + n; ++e) t->w[e] *= u->shrink, t->g[e] *= u->scale;
-        sessrec_optimizer_update(&u->config, 1, n, NULL, t->w + at, t->g + at, &state);
-        memset(t->g + at, 0, (size_t)n * sizeof *t->g);
-        if (t->is_touched) t->is_touched[row] = 0;
-    }
+    const zoo_tensor *t = u->tensor;
+    const int32_t first = index * ZOO_ROWS, left = zoo_rows(t) - first, rows = left < ZOO_ROWS ? left : ZOO_ROWS;
+    if (t->touched_count < 0) zoo_update_rows(u, first, rows);
+    for (int32_t r = first; r < first + rows && t->touched_count >= 0; ++r)
+        zoo_update_rows(u, t->touched[r], 1);
 }
 
 // One step with all gradients, which are zero then: clipped to a common norm, the rate rising over the
@@ -138,12 +163,7 @@ static inline void zoo_apply(zoo *net) {
     const double fall = 0.5 + 0.5 * cos(3.14159265358979 * (done - warm) / (1 - warm)),
                  rate = (double)o->rate * (done < warm ? done / warm : fall);
     double norm = 0;
-    for (int32_t i = 0; i < net->tensor_count; ++i) {
-        const zoo_tensor *t = net->tensors[i];
-        for (int32_t r = 0; r < zoo_rows(t); ++r)
-            for (const float *g = t->g + zoo_row(t, r) * t->columns, *end = g + t->columns; g < end; ++g)
-                norm += (double)*g * (double)*g;
-    }
+    for (int32_t i = 0; i < net->tensor_count; ++i) norm += zoo_squares(net->tensors[i]);
     norm = sqrt(norm);
     for (int32_t i = 0; i < net->tensor_count; ++i) {
         zoo_tensor *t = net->tensors[i];

@@ -104,9 +104,11 @@ static sessrec_result zoo_run_logs(zoo_run *run, const sessrec_log *train, const
     zoo_served served;
     sessrec_report report;
     sessrec_eval_config evaluation = sessrec_eval_config_default();
-    char **ids = (char **)zoo_zeros((size_t)view.item_count, sizeof *ids);
     net->items = view.item_count;
     net->supports = view.supports;
+    const sessrec_result sampled = net->options.samples > 0 ? zoo_sample(net, err) : SESSREC_OK;
+    if (sampled) return sampled;
+    char **ids = (char **)zoo_zeros((size_t)net->items, sizeof *ids);
     for (int32_t i = 0; i < net->items; ++i) ids[i] = (char *)(uintptr_t)sessrec_log_item_id(train, i);
     void *model = run->kind->create(net);
     zoo_train(net, run->kind, model, &view);
@@ -140,10 +142,6 @@ int main(int argc, char **argv) {
     if (!result) result = sessrec_log_read(run.train, &format, &train, &err);
     if (!result) result = sessrec_log_read(run.test, &format, &test, &err);
     if (!result) result = sessrec_pool_create(run.threads, NULL, NULL, &run.net.pool, &err);
-    const sessrec_log_view view = sessrec_log_contents(train);
-    if (!result && run.net.options.samples > 0)
-        result = sessrec_sampler_create(view.supports, view.item_count, (float)0.5, NULL, &run.net.sampler,
-                                        &err);
     if (!result) result = zoo_run_logs(&run, train, test, &err);
     if (result) fprintf(stderr, "zoo: %s\n", err.text);
     zoo_free(&run.net);

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ZOO_TENSORS = 96, ZOO_ROWS = 32, ZOO_CATEGORIES = 4, ZOO_CHUNK_BYTES = 1 << 20 };
+enum { ZOO_TENSORS = 96, ZOO_ROWS = 64, ZOO_CATEGORIES = 4, ZOO_CHUNK_BYTES = 1 << 20 };
 
 // A matrix of weights, its gradient, and what Adam keeps of it. Of a table only the rows that a step has
 // touched have a gradient and are updated; -1: all.
@@ -51,7 +51,8 @@ typedef struct zoo {
     const int64_t *supports;                    // [V]
     int32_t category_columns, category_count[ZOO_CATEGORIES];
     int32_t *category[ZOO_CATEGORIES];          // [V] of each item
-    sessrec_sampler *sampler;                   // with options.samples > 0
+    sessrec_sampler *sampler;                   // with options.samples > 0, by the root of the support
+    double support_sum, root_sum;
     uint64_t seed;
     int64_t step, steps;                        // so far, and in all
     int32_t masks;                              // dropout masks drawn in this step
