@@ -127,7 +127,7 @@ class Log:
                     items_of: Any = None) -> "Log":
         """Makes a log of arrays of the same length. Ids are integers or texts; times are seconds or
         datetime64. A user that is None or negative is none."""
-        columns = [None if users is None else _ids(users), _ids(sessions), _ids(items)]
+        columns: List[Any] = [None if users is None else _ids(users), _ids(sessions), _ids(items)]
         time = _seconds(times)
         if any(column is not None and len(column.numbers) != len(time) for column in columns):
             raise ValueError("the arrays of a log have different lengths")

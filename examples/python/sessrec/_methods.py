@@ -129,7 +129,7 @@ class Blend(Scorer):
         return [part for part in parts if isinstance(part, (OwnScorer, Blend))]
 
     @property
-    def _failed(self) -> Any:
+    def _failed(self) -> Any:  # type: ignore[override]
         return next((part._failed for part in self._own if part._failed), None)
 
     def _raise(self) -> None:

@@ -95,12 +95,12 @@ def from_torch(state: Mapping[str, Any], item_ids: Sequence[Any], output: str = 
     row, as a list or as the authors' item map (id -> row)."""
     if isinstance(item_ids, Mapping) or hasattr(item_ids, "items"):
         rows = dict(item_ids.items())
-        item_ids = sorted(rows, key=rows.get)
+        item_ids = sorted(rows, key=lambda item_id: rows[item_id])
     state = {name: np.asarray(values.detach().cpu() if hasattr(values, "detach") else values,
                               dtype=np.float32)
              for name, values in state.items()}
 
-    def find(name: str) -> Optional[np.ndarray]:
+    def find(name: str) -> Any:
         """By its whole name, or where a module around it puts something in front."""
         return next((values for other, values in state.items() if other == name
                      or other.endswith("." + name)), None)
