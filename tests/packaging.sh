@@ -14,7 +14,9 @@ cat >"$work/program.c" <<'END'
 #include <stdio.h>
 int main(void) {
     sessrec_config config = sessrec_config_default();
-    printf("%s\n", sessrec_config_check(&config, NULL) ? "no" : sessrec_version());
+    sessrec_knn_config neighbors = sessrec_knn_config_default();
+    printf("%s\n", sessrec_config_check(&config, NULL) || sessrec_knn_preset("vmis", &neighbors) ? "no"
+                                                                                     : sessrec_version());
     return 0;
 }
 END

@@ -7,6 +7,7 @@ PYTHON=${PYTHON:-python3}
 work=$(mktemp -d)
 redis='' service=''
 trap 'kill $redis $service 2>/dev/null || true; wait; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT PIPE TERM
 if [ -z "${STORE:-}" ]; then
     redis-server --port 6399 --bind 127.0.0.1 --save '' --dir "$work" >/dev/null & redis=$!
     STORE=redis://127.0.0.1:6399
