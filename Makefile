@@ -21,15 +21,17 @@ EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(filter-out examples/mpi_train.c,
 TESTS = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 TEST_SCRIPTS = $(patsubst %,"sh % $(BUILD)/sessrec",$(wildcard tests/test_*.sh))
 FUZZ_TARGETS = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz_%,$(wildcard tests/fuzz/*.c))
+FUZZ_COMMANDS = $(foreach target,$(FUZZ_TARGETS),"$(target) \
+    $(wildcard $(patsubst $(BUILD)/fuzz_%,tests/fuzz/corpus/%/*,$(target)))")
 TEST_PROGRAMS = $(TESTS) $(FUZZ_TARGETS) $(BUILD)/golden $(BUILD)/sessrec $(BUILD)/zoo
-TEST_COMMANDS = $(TESTS) $(FUZZ_TARGETS) $(TEST_SCRIPTS) "$(BUILD)/golden tests/golden"
+TEST_COMMANDS = $(TESTS) $(FUZZ_COMMANDS) $(TEST_SCRIPTS) "$(BUILD)/golden tests/golden"
 # Line numbers only (-g1): with full debug information gcc takes minutes for the unrolled kernels under sanitizers.
 SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitize-recover=all
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
 # warnings, embedded, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz coverage bench accuracy hrnn refresh witness zoo examples \
-    service web install uninstall cuda test-cuda bench-cuda clean
+.PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz faults mutate coverage bench accuracy hrnn refresh \
+    witness zoo examples service web install uninstall cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
 
@@ -70,6 +72,12 @@ sanitizers:
 
 fuzz: ## Look for inputs that break the readers, SECONDS=60 for each target; needs clang
 	@sh tests/fuzz.sh $(BUILD) $(SECONDS)
+
+faults: $(BUILD)/test_faults ## Let memory, threads and system calls fail, and kill processes; strace helps
+	@CC="$(CC)" sh tests/faults.sh $(BUILD)
+
+mutate: ## Do the tests notice deliberate faults in the library? Takes long
+	@CC="$(CC)" sh tests/mutate.sh
 
 coverage: ## Which lines and branches of the header the tests run, by section; needs gcc and gcov
 	@CC="$(CC)" sh tests/coverage.sh $(BUILD)

@@ -675,6 +675,9 @@ typedef struct sessrec_log_format {
     int32_t skip_bad_rows;          // 0 (default): a row that cannot be read is an error; 1: it is skipped,
                                     // and a note counts such rows by what is wrong
     const struct sessrec_model *items_of;  // give this model's items their numbers, to go on training it
+    uint64_t id_key;                // secret key of the tables that find ids, so that nobody can make up ids
+                                    // that slow them down; no result depends on it. 0 (default): from address
+                                    // and clock
     sessrec_allocator allocator;
 } sessrec_log_format;
 
@@ -700,9 +703,9 @@ SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, con
                                               sessrec_log **out, sessrec_error *err);
 
 // Build a log step by step: create, add events in any order, finish. Of the format, create uses
-// category_columns, items_of and the allocator. user NULL or "": none. The first failure is kept: later calls
-// return its code, and finish returns it with its sentence, so the calls in between need no check. Adding to
-// a finished log, or using an unfinished one, is INVALID_ARGUMENT. Threads: one.
+// category_columns, items_of, id_key and the allocator. user NULL or "": none. The first failure is kept:
+// later calls return its code, and finish returns it with its sentence, so the calls in between need no
+// check. Adding to a finished log, or using an unfinished one, is INVALID_ARGUMENT. Threads: one.
 SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, sessrec_log **out,
                                               sessrec_error *err);
 SESSREC_API sessrec_result sessrec_log_add(sessrec_log *log, const char *user, const char *session,
@@ -1634,6 +1637,7 @@ static sessrec_result sessrec__no_memory(sessrec_error *err);
 // The task for every index below count, on all threads of a pool.
 #ifndef SESSREC_NO_TRAINING
 static void sessrec__pool_run(sessrec__pool *pool, int32_t count, sessrec__task task, void *context);
+static int64_t sessrec__count_of(double number, double most);
 #endif
 
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size);
@@ -3662,6 +3666,10 @@ SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, 
 // >>plan   what a step is: distinct columns, distinct inputs
 // ===========================================================================================================
 
+// Far from what one more could overflow: what a run may come to, and what a checkpoint may hold.
+enum { SESSREC__MOST_EPOCHS = INT32_MAX / 2 };
+static const double sessrec__most_steps = 4e15;
+
 static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sessrec_batch *b,
                                            sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
@@ -3669,6 +3677,9 @@ static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sess
         b->negative_count > tr->config.negatives)
         return sessrec__fail(err, bad, 0,
                              "the mini-batch has more rows or negative samples than the configuration");
+    if (b->epoch < 0 || b->epoch > SESSREC__MOST_EPOCHS ||
+        sessrec__count_of((double)b->step, sessrec__most_steps) < 0)
+        return sessrec__fail(err, bad, 0, "the mini-batch is of an impossible epoch or step");
     if (tr->config.user_hidden && !b->user_starts)
         return sessrec__fail(err, bad, 0, "the mini-batch has no user_starts, which a user-level GRU needs");
     if (!b->inputs || !b->targets || !b->session_starts || !b->previous_rows ||
@@ -4457,9 +4468,9 @@ static int sessrec__best_ready(sessrec_trainer *tr) {
 SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *tr, double value, sessrec_error *err) {
     sessrec_result result = sessrec__trainer_ready(tr, err);
     if (result) return result;
-    if (value - value != 0)
+    if (!(fabs(value) <= 1e300))
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "the value for sessrec_trainer_keep_best must be finite");
+                             "the value for sessrec_trainer_keep_best must be finite, below 1e300");
     if (!sessrec__best_ready(tr)) return sessrec__no_memory(err);
     if (tr->position.best_age >= 0 && value <= tr->position.best) {
         if (tr->position.best_age < INT32_MAX) tr->position.best_age++;
@@ -5049,7 +5060,7 @@ static sessrec_result sessrec__eval_users(sessrec__eval *e, const sessrec_alloca
     if (!e->view.session_users) return SESSREC_OK;
     sessrec_result result = SESSREC_OK;
     sessrec__ids users;
-    sessrec__ids_init(&users, memory);
+    sessrec__ids_init(&users, memory, 0);
     for (int32_t u = 0, number; u < e->view.user_count && !result; ++u) {
         const char *id = sessrec_log_user_id(e->log, u);
         result = sessrec__ids_intern(&users, id, strlen(id), &number);  // ids are distinct: number == u
@@ -5644,11 +5655,13 @@ static uint64_t sessrec__catalog_support(const void *self, int32_t item) {
     return sessrec_model_support(((const sessrec__catalog *)self)->items, item);
 }
 
-// The last clicks of a session, at most `window`, the newest at the end.
+// The last clicks of a session, at most `window`, the newest at the end. The items are behind the count.
 typedef struct sessrec__clicks {
     int32_t count;
-    int32_t items[3];   // and more
 } sessrec__clicks;
+SESSREC__INLINE int32_t *sessrec__clicks_items(const sessrec__clicks *clicks) {
+    return (int32_t *)(uintptr_t)(clicks + 1);
+}
 
 static size_t sessrec__clicks_bytes(int32_t window) {
     return ((size_t)window + 4) / 4 * 16;
@@ -5666,18 +5679,19 @@ static void sessrec__clicks_click(const void *self, int32_t rows, void *states, 
     for (int32_t r = 0; r < rows; ++r) {
         char *state = (char *)states + (size_t)r * sessrec__clicks_bytes(window);
         sessrec__clicks *clicks = (sessrec__clicks *)(void *)state;
-        if (clicks->count == window)
-            memmove(clicks->items, clicks->items + 1, (size_t)--clicks->count * sizeof *clicks->items);
-        clicks->items[clicks->count++] = items[r];
+        int32_t *kept = sessrec__clicks_items(clicks);
+        if (clicks->count == window) memmove(kept, kept + 1, (size_t)--clicks->count * sizeof *kept);
+        kept[clicks->count++] = items[r];
     }
 }
 
 static int32_t sessrec__clicks_valid(const void *self, const void *state) {
     const sessrec__catalog *catalog = (const sessrec__catalog *)self;
     const sessrec__clicks *clicks = (const sessrec__clicks *)state;
+    const int32_t *items = sessrec__clicks_items(clicks);
     if (clicks->count < 0 || clicks->count > catalog->window) return 0;
     for (int32_t i = 0; i < clicks->count; ++i)
-        if (clicks->items[i] < 0 || clicks->items[i] >= catalog->items->info.item_count) return 0;
+        if (items[i] < 0 || items[i] >= catalog->items->info.item_count) return 0;
     return 1;
 }
 
@@ -5764,10 +5778,11 @@ static size_t sessrec__knn_scratch(const void *self, int32_t rows) {
 static double sessrec__knn_open(const sessrec__knn *knn, const sessrec__clicks *clicks,
                                 sessrec__knn_work *work, int32_t *cursors) {
     const sessrec_knn_config *c = &knn->config;
+    const int32_t *items = sessrec__clicks_items(clicks);
     double squares = 0;
     *cursors = 0;
     for (int32_t d = 0; d < clicks->count; ++d) {
-        const int32_t item = clicks->items[clicks->count - 1 - d], before = work->clicked.count;
+        const int32_t item = items[clicks->count - 1 - d], before = work->clicked.count;
         sessrec_recommendation *entry = sessrec__bag_at(&work->clicked, item, 1);
         if (work->clicked.count == before) continue;  // clicked again later
         const sessrec__postings *list = &knn->postings[item];
@@ -6229,7 +6244,7 @@ static int32_t sessrec__rules_find(const sessrec__rules *rules, const int32_t ke
 static int32_t sessrec__rules_context(const sessrec__rules *rules, const sessrec__clicks *clicks) {
     int32_t key[SESSREC__MAX_ORDER] = {-1, -1, -1, -1}, best = -1;
     for (int32_t o = 0, found = 0; o < clicks->count && found >= 0; ++o) {
-        key[o] = clicks->items[clicks->count - 1 - o];
+        key[o] = sessrec__clicks_items(clicks)[clicks->count - 1 - o];
         found = sessrec__rules_find(rules, key);  // what followed a context also followed its end
         if (found >= 0) best = found;
     }
@@ -7083,6 +7098,7 @@ static double sessrec__now(void) {
 // The text of a small file; empty if there is none.
 static void sessrec__read_small(const char *path, char *text, size_t size) {
     const int file = open(path, O_RDONLY);
+    if (file >= 0) (void)fcntl(file, F_SETFD, FD_CLOEXEC);
     const ssize_t got = file >= 0 ? read(file, text, size - 1) : 0;
     text[got > 0 ? got : 0] = 0;
     if (file >= 0) close(file);
@@ -7469,11 +7485,14 @@ static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, c
 // ===========================================================================================================
 #ifndef SESSREC_NO_TRAINING
 
-static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given) {
+// key 0: another one in every run, as far as addresses or the clock differ.
+static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given, uint64_t key) {
     const sessrec_allocator memory = *given;  // which may be the table's own
+    const double now = sessrec__now();
     memset(ids, 0, sizeof *ids);
     ids->memory = memory;
-    ids->key = sessrec__mix((uint64_t)(uintptr_t)ids);
+    memcpy(&ids->key, &now, sizeof now);
+    ids->key = key ? key : sessrec__mix(ids->key ^ sessrec__mix((uint64_t)(uintptr_t)ids));
 }
 
 static void sessrec__ids_forget_slots(sessrec__ids *ids) {
@@ -7486,7 +7505,7 @@ static void sessrec__ids_free(sessrec__ids *ids) {
     sessrec__free(&ids->memory, ids->blob);
     sessrec__free(&ids->memory, ids->offset);
     sessrec__ids_forget_slots(ids);
-    sessrec__ids_init(ids, &ids->memory);
+    sessrec__ids_init(ids, &ids->memory, ids->key);
 }
 
 SESSREC__INLINE const char *sessrec__ids_text(const sessrec__ids *ids, int32_t index) {
@@ -9786,14 +9805,15 @@ SESSREC_API sessrec_filter sessrec_filter_default(void) {
     return filter;
 }
 
-static sessrec_log *sessrec__log_new(const sessrec_allocator *memory, int32_t known_items, int32_t roles) {
+static sessrec_log *sessrec__log_new(const sessrec_allocator *memory, int32_t known_items, int32_t roles,
+                                     uint64_t key) {
     sessrec_log *log = (sessrec_log *)sessrec__alloc(memory, 1, sizeof *log);
     if (!log) return NULL;
     log->memory = *memory;
     log->known_items = known_items;
     log->roles = roles;
     log->view.category_count = roles - SESSREC__CATEGORY;
-    for (int role = 0; role < SESSREC__IDS; ++role) sessrec__ids_init(&log->ids[role], memory);
+    for (int role = 0; role < SESSREC__IDS; ++role) sessrec__ids_init(&log->ids[role], memory, key);
     return log;
 }
 
@@ -10018,7 +10038,7 @@ static sessrec_result sessrec__group_move(sessrec__grouping *g) {
 static sessrec_result sessrec__group(const sessrec_log *source, sessrec__grouping *g,
                                      const sessrec__ids *names, sessrec_log **out) {
     for (int role = 0; role < SESSREC__IDS; ++role) g->all[role] = names[role].count;
-    g->log = sessrec__log_new(&source->memory, source->known_items, source->roles);
+    g->log = sessrec__log_new(&source->memory, source->known_items, source->roles, source->ids[0].key);
     if (g->log) memcpy(g->log->names, source->names, sizeof source->names);
     void *block = g->log ? sessrec__layout_block(&source->memory, sessrec__group_layout, g) : NULL;
     sessrec_result result = block ? sessrec__group_count(g) : SESSREC_OUT_OF_MEMORY;
@@ -11443,8 +11463,8 @@ SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, 
     if (result) return result;
     const sessrec_allocator memory = sessrec__allocator(&r.format.allocator);
     const sessrec_model *model = r.format.items_of;
-    sessrec_log *log =
-        sessrec__log_new(&memory, model ? sessrec_model_describe(model).item_count : 0, r.roles);
+    sessrec_log *log = sessrec__log_new(&memory, model ? sessrec_model_describe(model).item_count : 0,
+                                        r.roles, r.format.id_key);
     if (log) log->in = (sessrec__intake *)sessrec__alloc(&memory, 1, sizeof *log->in);
     if (!log || !log->in) result = SESSREC_OUT_OF_MEMORY;
     for (int c = 0; !result && c < r.roles - SESSREC__CATEGORY; ++c) {
@@ -11501,6 +11521,12 @@ SESSREC_API sessrec_result sessrec_log_import(const void *text, size_t size, con
 
 #ifndef SESSREC_NO_STDIO
 
+#ifdef SESSREC__POSIX
+#  define SESSREC__READ_ONLY "rbe"  // e: programs that are started meanwhile do not get it
+#else
+#  define SESSREC__READ_ONLY "rb"
+#endif
+
 SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *path,
                                                 const sessrec_log_format *format, sessrec_error *err) {
     sessrec__reader r;
@@ -11509,7 +11535,8 @@ SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *pa
                              "there is no path, or no log that is not finished");
     memset(&r, 0, sizeof r);
     const int is_input = !strcmp(path, "-");
-    r.file = is_input ? stdin : fopen(path, "rb");
+    do r.file = is_input ? stdin : fopen(path, SESSREC__READ_ONLY);
+    while (!r.file && errno == EINTR);
     r.name = path;
     if (!r.file) {
         const sessrec_result missing = errno == ENOENT   ? SESSREC_NO_FILE
@@ -11825,7 +11852,7 @@ SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_
     const sessrec_log_view *v = &log->view;
     int32_t *label = sessrec__log_labels(log);
     sessrec_result result = label ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
-    sessrec__ids_init(&names, &log->memory);
+    sessrec__ids_init(&names, &log->memory, log->ids[0].key);
     for (int32_t s = 0; s < v->session_count && !result; ++s) {
         piece = 0;
         result = sessrec__name_piece(&names, sessrec__ids_text(&log->ids[SESSREC__SESSION], s),
@@ -14729,18 +14756,13 @@ static void sessrec__record_run(const sessrec_trainer *tr, sessrec__run_record *
     memcpy(out->position, position, sizeof position);
 }
 
-static int sessrec__is_whole(double value, double least, double most) {
-    return sessrec__within(value, least, most) && floor(value) <= value && floor(value) >= value;
-}
-
-// The other way; 0 if a number is none that a trainer writes: a mini-batch has 1 to batch_size pairs, and an
-// epoch fewer than the model has events.
-static int sessrec__take_position(const double *in, double batch_size, double events, sessrec_position *p) {
-    const double count = INT32_MAX / 2, sum = 1e300;  // far from what one more could overflow
-    if (!sessrec__is_whole(in[0], 0, count) || !sessrec__is_whole(in[1], 0, in[2]) ||
-        !sessrec__is_whole(in[2], 0, events) || in[2] > in[1] * batch_size ||
-        !sessrec__within(in[3], -sum, sum) || !sessrec__within(in[4], -sum, sum) ||
-        !sessrec__is_whole(in[5], -1, count))
+// The other way; 0 if a number is none that a trainer writes. The caller of sessrec_trainer_step may have
+// gone back, and one of sessrec_trainer_learn never ends an epoch: steps and pairs say little about each other.
+static int sessrec__take_position(const double *in, sessrec_position *p) {
+    const double epochs = SESSREC__MOST_EPOCHS, steps = sessrec__most_steps;
+    if (sessrec__count_of(in[0], epochs) < 0 || sessrec__count_of(in[1], steps) < 0 ||
+        sessrec__count_of(in[2], steps) < 0 || !sessrec__within(in[3], -1e300, 1e300) ||
+        !sessrec__within(in[4], -1e300, 1e300) || sessrec__count_of(in[5] + 1, epochs) < 0)
         return 0;
     p->epoch = (int32_t)in[0];
     p->step = (int64_t)in[1];
@@ -14870,9 +14892,7 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
         return sessrec__fail(
             err, SESSREC_MISMATCH, 0,
             "the checkpoint is of another configuration: it has no position where this one would");
-    if (!sessrec__take_position((const double *)(const void *)sessrec__archive_data(archive, at),
-                                (double)tr->config.batch_size, (double)tr->model->info.event_count,
-                                &position))
+    if (!sessrec__take_position((const double *)(const void *)sessrec__archive_data(archive, at), &position))
         return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the checkpoint has a position that no run reaches");
     if (position.best_age >= 0 && !sessrec__best_ready(tr)) return sessrec__no_memory(err);
     sessrec__view_trainer(&view, tr, position.best_age >= 0);
@@ -15299,6 +15319,7 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #undef SESSREC__MOST_THREADS
 #undef SESSREC__INLINE
 #undef SESSREC__PREFETCH
+#undef SESSREC__READ_ONLY
 #undef SESSREC__DEVICE
 #undef SESSREC__EACH_BYTE
 #undef SESSREC__HAS_DEVICE
@@ -15702,7 +15723,7 @@ typedef struct sessrec__ids {
     uint64_t key;               // differs from run to run, so that nobody can make up ids that all want one
                                 // slot; no result depends on it
 } sessrec__ids;
-static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given);
+static void sessrec__ids_init(sessrec__ids *ids, const sessrec_allocator *given, uint64_t key);
 static void sessrec__ids_free(sessrec__ids *ids);
 static int32_t sessrec__ids_find(const sessrec__ids *ids, const char *text, size_t size);
 static sessrec_result sessrec__ids_reserve(sessrec__ids *ids, int64_t more, int64_t bytes);

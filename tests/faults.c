@@ -1,5 +1,5 @@
-// faults.c - what tests/faults.sh lets fail: saves and loads whose system calls do not do what they should, and
-// runs that are killed at random moments.
+// faults.c - what tests/faults.sh lets fail: saves and loads whose system calls do not do what they should,
+// and runs that are killed at random moments.
 //
 //     faults save KIND PATH N     writes version N of a model, log, checkpoint, neighbors or pair (of files)
 //     faults load KIND PATH       0: what is there can be read

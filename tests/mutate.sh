@@ -1,11 +1,13 @@
 #!/bin/sh
-# mutate.sh - do the tests notice faults?  sh tests/mutate.sh [--check] [PART OF A NAME]
+# mutate.sh - do the tests notice faults?  sh tests/mutate.sh [--check | --sample COMMIT] [PART OF A NAME]
 #
 # Makes one deliberate fault at a time in a copy of sessrec.h or of a header in examples/, builds the test
 # programs that ought to notice, and runs them. A fault that no program notices is a hole in the tests: it is
 # named, and the script ends with 1. Faults are made by replacing a piece of code that occurs exactly once;
 # where its lines break and what it is indented by does not matter. A piece that has changed since is an
 # error, so that the list cannot rot. --check only says whether each fault can be made, within seconds.
+# --sample makes every twelfth fault, beginning with one that follows from the name of the commit, and no more
+# after 90 seconds: over time, CI makes them all.
 #
 # CC, JOBS (how many faults at a time) and MUTANT_CFLAGS may be set. Plain kernels without optimization
 # compile ten times as fast.
@@ -18,7 +20,12 @@ trap 'exit 2' HUP INT TERM
 CC=${CC:-cc}
 JOBS=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 check=
+step=1 first=0 ends=
 if [ "${1:-}" = --check ]; then check=yes; shift; fi
+if [ "${1:-}" = --sample ]; then
+    step=12 first=$(printf '%s' "$2" | cksum | awk '{ print $1 % 12 }') ends=$(($(date +%s) + 90))
+    shift 2
+fi
 only=${1:-}
 limit=
 if command -v timeout >/dev/null; then limit='timeout 120'; fi
@@ -120,10 +127,14 @@ is_sound() {
 }
 [ "$check" ] || plant "$work/sound" || exit 2
 
-number=0
+number=0 listed=0
 mutate() {
     case $1 in *"$only"*) ;; *) return ;; esac
-    [ "$check" ] || for program in $2; do is_sound "$program"; done
+    listed=$((listed + 1))
+    [ $((listed % step)) -eq $((first % step)) ] || return
+    # of a sample make test has shown that they pass
+    [ "$ends" ] && { [ "$(date +%s)" -lt "$ends" ] || return; }
+    [ "$check$ends" ] || for program in $2; do is_sound "$program"; done
     number=$((number + 1))
     attempt "$number" "$@" 2>/dev/null &  # a shell says on its stderr that a program crashed
     if [ $((number % JOBS)) -eq 0 ]; then wait; fi
@@ -325,8 +336,10 @@ mutate 'a NUL in an id is let in' test_file \
 mutate 'the order of ids is taken for granted' test_file \
     'if (i && strcmp(sessrec__item_text(model, order[i - 1]), sessrec__item_text(model, order[i])) >= 0)' \
     'if (0)'
-mutate 'a run may have trained on more pairs than the log has events' test_diverged \
-    '!sessrec__is_whole(in[2], 0, events)' '!sessrec__is_whole(in[2], 0, 9e15)'
+mutate 'a checkpoint may have any number of pairs' test_diverged \
+    'sessrec__count_of(in[2], steps) < 0 ||' ''
+mutate 'a mini-batch may be of any step' test_diverged \
+    '|| sessrec__count_of((double)b->step, sessrec__most_steps) < 0)' ')'
 mutate 'a sum of squares may be negative' test_diverged \
     'view->tr->config.optimizer.kind != SESSREC_ADAM)) out->sign = 0;' \
     'view->tr->config.optimizer.kind != SESSREC_ADAM)) out->sign = out->sign;'
@@ -419,6 +432,141 @@ mutate 'a part of a blend scores items by the numbers of the blend' test_scorers
 mutate 'the logarithm in a blend is of unnormalized scores' test_scorers \
     'score / (sum * blend->epsilon)' 'score / blend->epsilon'
 
+# ---- formats of logs ----
+mutate 'half of a surrogate pair is enough' test_log \
+    'code = 0x10000 + ((high - 0xd800) << 10) + (code - 0xdc00);' 'code = 0x10000 + (code - 0xdc00);'
+mutate 'no year has a February 29' test_log \
+    '(leap && d->month == 2)' '0'
+mutate 'leap years are as long as others' test_log \
+    '(leap && d->month > 2)' '0'
+mutate 'the second condition on rows is not looked at' test_log \
+    'where = where[size] ? where + size + 1 : NULL;' 'where = NULL;'
+mutate 'values that stand for none are ids' test_log \
+    'if (r->format.blank &&' 'if (0 &&'
+mutate 'the first line of Excel is the header' test_log \
+    '!memcmp(line.at, "sep=", 4)' '0'
+mutate 'a date whose day and month could be swapped is one of the two' test_log \
+    'if (form >= SESSREC__EITHER_ORDER && r->format.day_first < 0) return SESSREC__WHICH_DAY;' ''
+mutate 'microseconds are nanoseconds' test_log \
+    '{"microseconds", 1e6}' '{"microseconds", 1e9}'
+mutate 'a quote after a backslash ends a text in JSON' test_log \
+    "for (; at < end && *at != '\"'; ++at) at += *at == '\\\\';" "for (; at < end && *at != '\"'; ++at) {}"
+mutate 'a log that is read is inherited by programs' test_log \
+    '"rbe"' '"rb"'
+mutate 'the key of the tables of ids is not the caller'"'"'s' test_log \
+    'ids->key = key ? key :' 'ids->key ='
+
+# ---- options as text ----
+mutate 'a name with an underscore is none' test_config \
+    "(*b == '_' ? '-' : *b)" '*b'
+mutate 'a number may be out of its range' test_config \
+    '!sessrec__within(value, o->least, o->most)) return 0; *out = (float)value;' \
+    '0) return 0; *out = (float)value;'
+mutate 'a switch that turns something off turns it on' test_config \
+    '(o->kind == SESSREC__UNSET ? !whole : whole)' 'whole'
+mutate 'a value that does not fit is cut' test_config \
+    'return writing.wanted < size ? SESSREC_OK' 'return 1 ? SESSREC_OK'
+mutate 'a fifth layer is ignored' test_config \
+    'if (count == SESSREC_MAX_LAYERS || !sessrec__take_whole' \
+    'if (count == SESSREC_MAX_LAYERS) break; if (!sessrec__take_whole'
+mutate 'a seed wraps round' test_config \
+    'if (seed > (UINT64_MAX - digit) / 10) return 0;' ''
+
+# ---- what a visitor is asked and told ----
+mutate 'what was seen is recommended' test_stream \
+    'if (query->skip_seen && sessrec__session_seen(session, item)) continue;' ''
+mutate 'offsets push the other way' test_stream \
+    'if (query->offsets && scores[i] > -INFINITY) scores[i] += query->offsets[item];' \
+    'if (query->offsets && scores[i] > -INFINITY) scores[i] -= query->offsets[item];'
+mutate 'nobody is asked for a veto' test_stream \
+    'if (place < 0 || (query->veto && query->veto(query->veto_user, item))) continue;' \
+    'if (place < 0) continue;'
+mutate 'the newest item is forgotten, not the oldest' test_stream \
+    'sessrec__session_find(session, seen[0]);' 'sessrec__session_find(session, seen[count - 1]);'
+mutate 'an item that is clicked again keeps its place' test_stream \
+    'while (seen[place] != item) --place;' 'return;'
+mutate 'an unknown item counts as a known one' test_stream \
+    'session->unknown++;' 'session->known++;'
+mutate 'exploration asks for no veto' test_stream \
+    'if (!(score > -INFINITY) || (query->veto && query->veto(query->veto_user, item))) continue;
+        request->out[place].item = item;' \
+    'if (!(score > -INFINITY)) continue; request->out[place].item = item;'
+mutate 'the temperature is ignored' test_stream \
+    'if (query->temperature > 0) sessrec__shuffle(' 'if (0) sessrec__shuffle('
+mutate 'exploration draws the same for each place' test_stream \
+    'query->random ^ (uint64_t)(place + 1) << 32' 'query->random'
+mutate 'popular items are said to come from the model' test_stream \
+    'request->source = request->session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;' \
+    'request->source = SESSREC_FROM_MODEL;'
+
+# ---- states as bytes ----
+mutate 'the checksum of a state is not compared' 'test_stream test_users' \
+    'if (sessrec__take(&sum, 4) != sessrec__crc32c(0, bytes, fields.left)) return SESSREC_BAD_FILE;' ''
+mutate 'a hidden state may be above 1' 'test_stream test_users' \
+    '(bits & 0x7fffffffu) > 0x3f800000u' '(bits & 0x7fffffffu) > 0x7f7fffffu'
+mutate 'a state may have counted to the end' test_stream \
+    'const uint64_t clicks = INT64_MAX / 2;' 'const uint64_t clicks = UINT64_MAX;'
+mutate 'a state may remember an item twice' test_stream \
+    'if (sorted[i] == sorted[i - 1]) sessrec__field_wrong(fields, SESSREC_BAD_FILE);' ';'
+mutate 'a state that is refused leaves its items' test_stream \
+    '} else if (fields->result) {  // the session stays as it was' '} else if (0) {'
+mutate 'the state of neighbors may hold items that they do not have' test_scorers \
+    'if (fields->mode == SESSREC__FIELDS_CHECK && s->scratch->scorer->valid &&' 'if (0 &&'
+mutate 'a user may have had any number of sessions' test_users \
+    '(uint64_t)user->sessions, 8, INT64_MAX / 2)' '(uint64_t)user->sessions, 8, UINT64_MAX)'
+mutate 'a state may go on behind its end' test_stream \
+    'if (fields->left) sessrec__field_wrong(fields, SESSREC_BAD_FILE);' ''
+
+# ---- files that are replaced ----
+mutate 'a save replaces what is not ours' test_file \
+    'if (!ours)' 'if (0)'
+mutate 'a link is replaced by a file' test_file \
+    'if (size < 0) return 1; file->name[size] = 0;' 'return 1; file->name[size] = 0;'
+mutate 'a new file has its own mode' test_file \
+    '(void)chmod(name, mode);' ''
+mutate 'a read that is interrupted fails' test_file \
+    'if (more < 0 && errno == EINTR) continue;' ''
+mutate 'a failed save leaves its temporary file' test_file \
+    'if (!save->published) remove(file->name);' ''
+mutate 'nothing is synced before it gets its name' test_file \
+    'if (produced && save->number >= 0 && !sessrec__sync(file->file)) sessrec__file_failed(file);' ''
+mutate 'what killed processes left stays' test_file \
+    'else if (!sessrec__remove_left(file->name, begins)) ++n;' 'else ++n;'
+mutate 'what another process writes is taken for a leftover' test_file \
+    'S_ISREG(status.st_mode) && !flock(file, LOCK_EX | LOCK_NB) &&' 'S_ISREG(status.st_mode) &&'
+mutate 'of two files one stays new when the other fails' test_file \
+    'else if (save->kept) (void)sessrec__file_rename(file, file->name, file->target);' ''
+
+# ---- archives ----
+mutate 'reserved bytes of a header may be anything' test_file \
+    'return sessrec__all_zero(at, 24) ? SESSREC_OK' 'return 1 ? SESSREC_OK'
+mutate 'bytes between sections may be anything' test_file \
+    'if (!sessrec__all_zero(archive->file + before, section.offset - before))' 'if (0)'
+mutate 'the checksum of a header is not compared' test_file \
+    'if (sum != sessrec__crc32c(sessrec__crc32c(0, file, 28)' \
+    'if (0 && sum != sessrec__crc32c(sessrec__crc32c(0, file, 28)'
+mutate 'a matrix may have other columns' test_file \
+    'if (want.rows != found.rows || want.columns != found.columns)' 'if (want.rows != found.rows)'
+mutate 'a file may be longer than its header says' test_file \
+    "if (sessrec__take(&at, 8) != size)" "if (sessrec__take(&at, 8) > size)"
+mutate 'an event of neighbors may be an item without support' test_scorers \
+    'if (item >= V || !knn->catalog.items->support[item]) return "events";' \
+    'if (item >= V) return "events";'
+mutate 'the number of distinct items of a session may be wrong in a file' test_scorers \
+    'if (distinct < 1 || distinct != knn->distinct[s]) return "distinct";' ''
+mutate 'the weight of a part may be infinite in a file' test_scorers \
+    'if (!(weight > -1e30 && weight < 1e30))' 'if (0)'
+mutate 'contexts of rules need not rise in a file' test_scorers \
+    'if (c && order >= 0) return "contexts";' ''
+
+# ---- more of neighbors ----
+mutate 'frequent items are rare' 'test_scorers golden' \
+    'sessrec__log64(S / supp)' 'sessrec__log64(supp / S)'
+mutate 'places count from the first shared item' 'test_scorers golden' \
+    '*star = p;' 'if (!*star) *star = p;'
+mutate 'the weakest reason comes first' test_scorers \
+    'reason->part > out[at - 1].part' 'reason->part < out[at - 1].part'
+
 # ---- the service ----
 mutate 'a visitor beyond the bound is forgotten unsaved' test_cli \
     'if (s->states && save_visitor(s, &s->sessions, v)) visitors_remove' 'if (s->states) visitors_remove'
@@ -426,14 +574,10 @@ mutate 'a session that was idle goes on' test_cli \
     'if (!v || !(s->idle > 0) || now - v->seen <= s->idle) break;' 'break;'
 
 # ---- baselines and the signed-rank test ----
-mutate 'Item-KNN looks at the support of one item only' 'golden test_baselines' \
-    'n_j = b->supports[j] + c->lambda;' 'n_j = n_i;'
-mutate 'an item is its own neighbor' 'golden test_baselines' \
-    'if (items[e] == item ||' 'if ('
 mutate 'a chain does not back off' golden \
     'if (found >= 0) best = found;' 'best = o + 1 < clicks->count ? -1 : found;'
 mutate 'weights of clicks count from the oldest' 'golden test_scorers' \
-    'clicks->items[clicks->count - 1 - d], before' 'clicks->items[d], before'
+    'items[clicks->count - 1 - d], before' 'items[d], before'
 mutate 'of equally similar sessions the older is the neighbor' 'golden test_scorers' \
     'if (sim > 0 && sessrec__before((float)sim, INT32_MAX - session, work->neighbors))' \
     'if (sim > 0 && (float)sim >= work->neighbors->score)'
@@ -472,6 +616,6 @@ if [ "$check" ]; then
     echo "$noticed of $number faults can be made"
 else
     cat "$work/all"
-    echo "$noticed of $number faults noticed"
+    echo "$noticed of $number faults noticed$([ ! "$ends" ] || echo ", a sample of $listed")"
 fi
 [ "$noticed" -eq "$number" ] && [ "$number" -gt 0 ]

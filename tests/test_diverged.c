@@ -210,11 +210,11 @@ static void forge(sessrec_trainer *tr, int which) {
     case 8: p->epoch = -1; break;
     case 9: p->epoch = INT32_MAX; break;
     case 10: p->step = -1; break;
-    case 11: p->step = p->pairs + 1; break;
-    case 12: p->step = 0; break;  // with pairs
+    case 11: p->step = 5000000000000000; break;
+    case 12: p->pairs = 5000000000000000; break;
     case 13: p->pairs = -1; break;
-    case 14: p->pairs = p->step * 4 + 1; break;
-    case 15: p->step = p->pairs = 1000000; break;
+    case 14: p->best_age = INT32_MAX; break;
+    case 15: p->loss_sum = 2e300; break;
     case 16: p->loss_sum = NAN; break;
     case 17: p->loss_sum = INFINITY; break;
     case 18: p->best = NAN; break;
@@ -268,6 +268,45 @@ static void forged(void) {
             run_end(&forger);
             run_end(&r);
         }
+    }
+    TEST("a run that went back, or learned for longer than its log, leaves a checkpoint that is taken up") {
+        const sessrec_config config = forged_config(0);
+        const int32_t items[5] = {0, 1, 2, 3, 4};
+        run r = three_steps(&config, log);
+        sessrec_batch batch;
+        for (int again = 0; again < 5; ++again) {
+            CHECK_EQ(sessrec_batcher_seek(r.batcher, 0, 0, NULL), SESSREC_OK);
+            CHECK_EQ(sessrec_batcher_next(r.batcher, &batch), SESSREC_OK);
+            CHECK_EQ(sessrec_trainer_step(r.trainer, &batch, NULL, NULL), SESSREC_OK);
+        }
+        CHECK(sessrec_trainer_position(r.trainer).pairs > 4 * sessrec_trainer_position(r.trainer).step);
+        CHECK_EQ(sessrec_trainer_write(r.trainer, file.name, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_read(r.trainer, file.name, &r.err), SESSREC_OK);
+        sessrec_sampler *sampler = NULL;
+        CHECK_EQ(sessrec_trainer_sampler(r.trainer, &sampler, NULL), SESSREC_OK);
+        const int64_t events = sessrec_log_contents(log).event_count;
+        while (sessrec_trainer_position(r.trainer).pairs <= events)
+            CHECK_EQ(sessrec_trainer_learn(r.trainer, sampler, items, 5, NULL, &r.err), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_write(r.trainer, file.name, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_read(r.trainer, file.name, &r.err), SESSREC_OK);
+        sessrec_sampler_destroy(sampler);
+        run_end(&r);
+    }
+    TEST("a mini-batch of an impossible epoch or step, and a best value beyond 1e300, are refused") {
+        const sessrec_config config = forged_config(0);
+        run r = three_steps(&config, log);
+        sessrec_batch batch;
+        CHECK_EQ(sessrec_batcher_next(r.batcher, &batch), SESSREC_OK);
+        sessrec_batch wrong[4] = {batch, batch, batch, batch};
+        wrong[0].epoch = -1;
+        wrong[1].epoch = INT32_MAX;
+        wrong[2].step = -1;
+        wrong[3].step = INT64_MAX;
+        for (int i = 0; i < 4; ++i)
+            CHECK_EQ(sessrec_trainer_step(r.trainer, &wrong[i], NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, 2e300, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_trainer_keep_best(r.trainer, NAN, NULL), SESSREC_INVALID_ARGUMENT);
+        run_end(&r);
     }
     TEST("Adam counts no further than 2^30 - 1 updates of a row") {
         const sessrec_config config = forged_config(1);

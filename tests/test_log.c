@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #if defined(__unix__) || defined(__APPLE__)
+#  include <fcntl.h>
 #  include <sys/stat.h>
 #  include <sys/wait.h>
 #  include <unistd.h>
@@ -2440,7 +2441,78 @@ static void any_bytes(void) {
     }
 }
 
+// ---- keys of the tables, and who inherits a file ----------------------------------------------------------
+
+// Counts files that are open in an allocation, and that a program that was started now would inherit.
+static int files_seen, files_inherited;
+static void *look_at_files(void *user, size_t bytes) {
+    (void)user;
+#ifdef FD_CLOEXEC
+    for (int file = 3; file < 64; ++file) {
+        const int flags = fcntl(file, F_GETFD);
+        files_seen += flags >= 0;
+        files_inherited += flags >= 0 && !(flags & FD_CLOEXEC);
+    }
+#endif
+    return malloc(bytes);
+}
+static void free_block(void *user, void *block) {
+    (void)user;
+    free(block);
+}
+
+static void keys(void) {
+    TEST("the caller may give the key of the tables of ids, which a log hands on; no result depends on it") {
+        sessrec_log_format format = sessrec_log_format_default();
+        const char *text = "SessionId,ItemId,Time,UserId\n1,a,1,u\n1,b,2,u\n2,a,3,v\n3,c,4,u\n";
+        sessrec_log *plain = parse(text), *before = NULL, *after = NULL;
+        format.id_key = 12345;
+        sessrec_log *keyed = parse_as(text, &format);
+        CHECK_EQ(sessrec_log_split_time(keyed, 3, &before, &after, NULL), SESSREC_OK);
+        for (int role = 0; role < SESSREC__IDS; ++role) {
+            CHECK(keyed->ids[role].key == 12345);
+            CHECK(before->ids[role].key == 12345);
+            CHECK(after->ids[role].key == 12345);
+        }
+        CHECK(same_log(plain, keyed, 1));
+        CHECK_EQ(sessrec_log_find_item(keyed, "c"), sessrec_log_find_item(plain, "c"));
+        CHECK_EQ(sessrec_log_find_item(after, "a"), 0);
+        sessrec_log_destroy(plain);
+        sessrec_log_destroy(keyed);
+        sessrec_log_destroy(before);
+        sessrec_log_destroy(after);
+    }
+    TEST("without one, a table in the same place has another key a moment later") {
+        sessrec__ids ids;
+        const sessrec_allocator memory = {look_at_files, free_block, NULL};
+        sessrec__ids_init(&ids, &memory, 0);
+        const uint64_t key = ids.key;
+        const double began = sessrec__now();
+        while (!(sessrec__now() > began)) {}
+        sessrec__ids_init(&ids, &memory, 0);
+        CHECK(ids.key != key);
+    }
+#ifdef FD_CLOEXEC
+    TEST("a program that is started while a log is read does not inherit its file") {
+        sessrec_log_format format = sessrec_log_format_default();
+        sessrec_log *log = NULL;
+        format.allocator.alloc = look_at_files;
+        format.allocator.free = free_block;
+        put_file("SessionId,ItemId,Time\n1,a,1\n1,b,2\n", 34);
+        files_seen = files_inherited = 0;
+        for (int file = 3; file < 64; ++file)
+            if (fcntl(file, F_GETFD) >= 0) (void)fcntl(file, F_SETFD, FD_CLOEXEC);  // the test's own
+        CHECK_EQ(sessrec_log_read(path, &format, &log, NULL), SESSREC_OK);
+        CHECK(files_seen > 0);
+        CHECK_EQ(files_inherited, 0);
+        sessrec_log_destroy(log);
+        remove(path);
+    }
+#endif
+}
+
 int main(void) {
+    keys();
     layouts();
     bad_row_count();
     times();

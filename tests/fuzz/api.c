@@ -1,6 +1,6 @@
-// api.c - public calls in any order, with any of the objects that there are, with arguments that are missing, too
-// small, too large or no numbers, and after earlier failures. A byte string says which. What a call returns is
-// looked at: a failure gives nothing out, and says why where it can.
+// api.c - public calls in any order, with any of the objects that there are, with arguments that are missing,
+// too small, too large or no numbers, and after earlier failures. A byte string says which. What a call
+// returns is looked at: a failure gives nothing out, and says why where it can.
 #include "fuzz.h"
 
 enum { ROOM = 1 << 16, LOGS = 3, MODELS = 2, SCORERS = 8, SESSIONS = 3 };
@@ -167,7 +167,8 @@ static void call_log(world *w) {
         break;
     }
     case 7:
-        said(w, sessrec_log_add_text(log, maybe(w, text), sizeof text - 1 - (size_t)pick(w, 9), NULL, err(w)));
+        said(w, sessrec_log_add_text(log, maybe(w, text), sizeof text - 1 - (size_t)pick(w, 9), NULL,
+                                     err(w)));
         break;
     case 8:
     case 9: said(w, sessrec_log_finish(log, err(w))); break;

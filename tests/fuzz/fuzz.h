@@ -177,6 +177,20 @@ static void sessrec_fuzz_forge(uint8_t *data, size_t size, uint32_t random);  //
 // Input `which` of those that are as they should be; 0 after the last.
 static size_t sessrec_fuzz_example(int which, uint8_t *data, size_t room);
 
+// TARGET -write FOLDER writes the examples; 0 if something else is asked for.
+static inline int write_examples(int count, char **names) {
+    static uint8_t example[1 << 20];
+    char name[1024];
+    size_t size;
+    if (count != 3 || strcmp(names[1], "-write")) return 0;
+    for (int i = 0; (size = sessrec_fuzz_example(i, example, sizeof example)) > 0; ++i) {
+        snprintf(name, sizeof name, "%s/example%d", names[2], i);
+        FILE *file = fopen(name, "wb");
+        MUST(file && fwrite(example, 1, size, file) == size && !fclose(file));
+    }
+    return 1;
+}
+
 #ifdef SESSREC_LIBFUZZER
 #  ifdef __cplusplus
 extern "C" {
@@ -187,8 +201,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
-    (void)argc, (void)argv;
     sessrec_fuzz_begin();
+    if (write_examples(*argc, *argv)) exit(0);
     return 0;
 }
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -221,24 +235,15 @@ static int64_t run_around(const uint8_t *input, size_t size, size_t changes) {
     return runs;
 }
 
-// TARGET FILE ...: runs around the examples and each file. TARGET -write FOLDER: writes the examples.
+// TARGET FILE ...: runs around the examples and each file.
 int main(int count, char **names) {
     static uint8_t input[1 << 20];
-    const int write = count == 3 && !strcmp(names[1], "-write");
     int64_t runs = 0;
     size_t size;
     sessrec_fuzz_begin();
-    for (int i = 0; (size = sessrec_fuzz_example(i, input, sizeof input)) > 0; ++i) {
-        char name[1024];
-        if (!write) {
-            runs += run_around(input, size, 256);
-            continue;
-        }
-        snprintf(name, sizeof name, "%s/example%d", names[2], i);
-        FILE *file = fopen(name, "wb");
-        MUST(file && fwrite(input, 1, size, file) == size && !fclose(file));
-    }
-    if (write) return 0;
+    if (write_examples(count, names)) return 0;
+    for (int i = 0; (size = sessrec_fuzz_example(i, input, sizeof input)) > 0; ++i)
+        runs += run_around(input, size, 256);
     for (int i = 1; i < count; ++i) {
         FILE *file = fopen(names[i], "rb");
         MUST(file);

@@ -25,8 +25,7 @@ static void sessrec_fuzz_forge(uint8_t *data, size_t size, uint32_t random) {
     for (size_t i = 0; !(random % 2) && number[i] && at < size; ++i, ++at) data[at] = (uint8_t)number[i];
 }
 
-// Lists of columns as tables, JSON lines, and logs that are taken apart and put together again. The last bytes
-// choose as sessrec_fuzz does.
+// Tables, JSON lines, and logs that are taken apart and put together again. The last bytes are the choices.
 static size_t sessrec_fuzz_example(int which, uint8_t *data, size_t room) {
     static const char *const texts[8] = {
         "SessionId\tItemId\tTime\tUserId\n1\ta\t100\tu\n1\t\"b\"\"c\"\t2014-04-07T10:51:09.277Z\tu\n"
@@ -133,7 +132,7 @@ static sessrec_result read_text(choices *input, const sessrec_log_format *format
                                 sessrec_error *error) {
     if (choose(input, 4) != 1) return sessrec_log_import(input->at, input->left, format, log, error);
     const size_t first = input->left ? (size_t)choose(input, 255) % (input->left + 1) : 0;
-    MUST(!sessrec_log_create(format, log, NULL));
+    if (sessrec_log_create(format, log, error)) return error->code;
     (void)sessrec_log_add_text(*log, input->at, first, format, NULL);
     (void)sessrec_log_add_text(*log, input->at + first, input->left - first, format, NULL);
     const sessrec_result result = sessrec_log_finish(*log, error);

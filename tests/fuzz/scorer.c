@@ -1,5 +1,5 @@
-// scorer.c - neighbors, rules, a blend or a model from anybody. What is accepted recommends items that it has,
-// says why, takes sessions up and forgets them, and is written as bytes that are accepted again.
+// scorer.c - neighbors, rules, a blend or a model from anybody. What is accepted recommends items that it
+// has, says why, takes sessions up and forgets them, and is written as bytes that are accepted again.
 #include "fuzz.h"
 
 static sessrec_model *model;

@@ -14,8 +14,9 @@ static void sessrec_fuzz_begin(void) {
     model = small_model(1);
     small_scorers(model, scorers);
     for (int kind = 0; kind < KINDS; ++kind) {
-        session_size[kind] = kind < OF_SCORER ? sessrec_session_size(model, 8)
-                                              : sessrec_scorer_session_size(&scorers[kind - OF_SCORER], 8, NULL);
+        const sessrec_scorer *scorer = kind < OF_SCORER ? NULL : &scorers[kind - OF_SCORER];
+        session_size[kind] = scorer ? sessrec_scorer_session_size(scorer, 8, NULL)
+                                    : sessrec_session_size(model, 8);
         MUST(session_size[kind]);
         if (session_size[kind] > most) most = session_size[kind];
     }
