@@ -4208,6 +4208,15 @@ static int sessrec__loss_is_sound(const sessrec_trainer *tr, const sessrec_batch
     return sum - sum == 0 && sum <= sessrec__most_loss(tr, batch);
 }
 
+// The states after the step take their place. Rows that no slot has any more are zero, so that a resumed run
+// writes the same checkpoints.
+static void sessrec__next_state(const sessrec__step *step, int32_t slots, int32_t width, float **state,
+                                float **next) {
+    sessrec__swap(state, next);
+    memset(*state + (ptrdiff_t)step->rows * width, 0,
+           (size_t)(slots - step->rows) * (size_t)width * sizeof **state);
+}
+
 // The six regions. Returns the sum of the row losses; if it is not sound, no weight is changed.
 static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
     const double began = sessrec__now();
@@ -4221,9 +4230,11 @@ static double sessrec__cpu_gradients(sessrec_trainer *tr, sessrec__step *step) {
     sessrec__run(tr, step->parts, sessrec__item_part);
     sessrec__run(tr, sessrec__chunks(step), sessrec__backward_chunk);
     sessrec__run(tr, tr->pieces + sessrec__blocks(step->inputs, SESSREC__INPUTS), sessrec__weight_piece);
-    for (int32_t l = 0; l < tr->config.layer_count; ++l)
-        sessrec__swap(&tr->layer[l].state, &tr->layer[l].next);
-    sessrec__swap(&tr->user.state, &tr->user.next);
+    const sessrec_config *c = &tr->config;
+    for (int32_t l = 0; l < c->layer_count; ++l)
+        sessrec__next_state(step, c->batch_size, c->hidden[l], &tr->layer[l].state, &tr->layer[l].next);
+    if (c->user_hidden)
+        sessrec__next_state(step, c->batch_size, c->user_hidden, &tr->user.state, &tr->user.next);
     if (step->rows == tr->config.batch_size) sessrec__pool_pace(&tr->pool, sessrec__now() - began);
     return sum;
 }

@@ -247,7 +247,7 @@ mutate 'sessrec_sum_duplicates keeps the first only' 'golden test_flaws' \
 
 # ---- the trainer ----
 mutate 'the states before the step are kept' 'golden test_flaws' \
-    'sessrec__swap(&tr->layer[l].state, &tr->layer[l].next);' '(void)l;'
+    'sessrec__swap(state, next);' ''
 mutate 'inputs of a tied table are not updated' golden \
     'if (step->at_once) sessrec__update_touched(tr, touched, place, sum);' ''
 mutate 'dropout does not scale' test_trainer \
@@ -297,6 +297,8 @@ mutate 'a model may be written over the log that it is of' test_trainer \
     'for (int j = i + 1; j < 2; ++j) if (sessrec_same_file(names[i], names[j]))'
 mutate 'what cannot be written is found out after training' test_trainer \
     'result = sessrec_outputs_write(outputs, config->checkpoint ? 2 : 1, err);' ''
+mutate 'rows without a slot keep their states' test_diverged \
+    '(size_t)(slots - step->rows) * (size_t)width * sizeof **state' '0'
 mutate 'dropout of first states draws from another stream' test_diverged \
     'SESSREC__STREAM_DROPOUT_INIT = 9,' 'SESSREC__STREAM_DROPOUT_INIT = 10,'
 

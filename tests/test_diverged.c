@@ -192,6 +192,13 @@ static run three_steps(const sessrec_config *config, const sessrec_log *log) {
     return r;
 }
 
+static int64_t run_steps(const sessrec_config *config, const sessrec_log *log) {
+    run r;
+    const int64_t steps = run_begin(&r, config, log) ? sessrec_batcher_steps(r.batcher) : 0;
+    run_end(&r);
+    return steps;
+}
+
 enum { FORGERIES = 29 };
 
 // One wrong number in a trainer after three steps.
@@ -267,6 +274,45 @@ static void forged(void) {
             CHECK_EQ(sessrec_trainer_read(r.trainer, file.name, &r.err), SESSREC_OK);
             run_end(&forger);
             run_end(&r);
+        }
+    }
+    TEST("R9 a run that is resumed after any step ends with the same checkpoint, to the byte") {
+        for (int kind = 0; kind < 4; ++kind) {
+            sessrec_config config = forged_config(kind % 2);
+            sessrec_batch batch;
+            image ends[2];
+            config.layer_count = 1 + kind / 2;
+            config.hidden[1] = 3;
+            config.user_hidden = kind < 2 ? 0 : 5;
+            config.user_mode = SESSREC_USER_ALL;
+            sessrec_log *with_users = kind < 2 ? random_log(30, 12, 7) : users_log(30, 12, 7);
+            const int steps = (int)run_steps(&config, with_users);
+            int differ = 0;
+            for (int stop = 0; stop <= steps; ++stop) {
+                for (int resumed = 0; resumed < 2; ++resumed) {
+                    run r;
+                    if (!run_begin(&r, &config, with_users)) break;
+                    for (int step = 0; step < steps; ++step) {
+                        if (resumed && step == stop) {  // a new trainer goes on
+                            CHECK_EQ(sessrec_trainer_write(r.trainer, state.name, NULL), SESSREC_OK);
+                            run_end(&r);
+                            if (!run_begin(&r, &config, with_users)) break;
+                            CHECK_EQ(sessrec_trainer_read(r.trainer, state.name, NULL), SESSREC_OK);
+                            CHECK_EQ(sessrec_batcher_seek(r.batcher, 0, step, NULL), SESSREC_OK);
+                        }
+                        CHECK_EQ(sessrec_batcher_next(r.batcher, &batch), SESSREC_OK);
+                        CHECK_EQ(sessrec_trainer_step(r.trainer, &batch, NULL, NULL), SESSREC_OK);
+                    }
+                    CHECK_EQ(sessrec_trainer_write(r.trainer, state.name, NULL), SESSREC_OK);
+                    ends[resumed] = file_bytes(state.name);
+                    run_end(&r);
+                }
+                differ += !same_bytes(&ends[0], &ends[1]);
+                free(ends[0].data);
+                free(ends[1].data);
+            }
+            CHECK_EQ(differ, 0);
+            sessrec_log_destroy(with_users);
         }
     }
     TEST("a run that went back, or learned for longer than its log, leaves a checkpoint that is taken up") {
