@@ -316,6 +316,13 @@ mutate 'the first session of a user begins from their state' 'golden test_flaws'
     'if (step->batch->session_starts[i] && !step->batch->user_starts[i])' \
     'if (step->batch->session_starts[i])'
 
+mutate 'the slope of a first state is forgotten' test_gradients \
+    'd[j] = d_h[j] * (1 - begun[j] * begun[j]);' 'd[j] = d_h[j];'
+mutate 'the gates that see the user give him no gradient' test_gradients \
+    'if (model->context) { const int32_t H = tr->config.hidden[0], width' \
+    'if (0) { const int32_t H = tr->config.hidden[0], width'
+mutate 'dropout of the user is forgotten on the way back' test_gradients \
+    'if (user->mask) k->multiply(count * Hu, user->d_c + at, user->mask + at, user->d_c + at);' ''
 mutate 'a user in an evaluation begins with the state of the one before' test_users \
     'scorer->begin_user(scorer->self, user);' ';'
 mutate 'a user whose row moves up leaves his state behind' test_users \

@@ -13,7 +13,7 @@ static double relative_error(double analytic, double numeric) {
 
 // The largest error met, and that there was something to meet.
 typedef struct verdict {
-    double worst, largest;
+    double worst, largest, largest_of_users;
     int64_t compared;
 } verdict;
 
@@ -95,7 +95,7 @@ static void losses_alone(void) {
                 const sessrec_loss_config config = loss_config(&LOSS[l], activation);
                 double scores[ROWS * COLUMNS], log_proposal[COLUMNS], gradient[ROWS * COLUMNS],
                     ignored[ROWS * COLUMNS];
-                verdict v = {0, 0, 0};
+                verdict v = {0, 0, 0, 0};
                 for (int i = 0; i < ROWS * COLUMNS; ++i) scores[i] = random_float(&seed, 2);
                 for (int i = 0; i < COLUMNS; ++i) log_proposal[i] = random_float(&seed, 2);
                 total_loss(&config, log_proposal, scores, gradient);
@@ -149,7 +149,7 @@ static void check_cell(sessrec_gru_form form) {
     double weigh[B * H], tape[B * 4 * H], ignored[B * 4 * H], scratch[B * (9 * H + D)],
         *number = (double *)&at, *analytic = (double *)&gradient;
     uint32_t seed = 9;
-    verdict v = {0, 0, 0};
+    verdict v = {0, 0, 0, 0};
     for (int i = 0; i < CELL_NUMBERS; ++i) number[i] = random_float(&seed, 0.9);
     for (int i = 0; i < B * H; ++i) weigh[i] = random_float(&seed, 2);
     memset(&gradient, 0, sizeof gradient);
@@ -195,7 +195,8 @@ typedef struct step_case {
 // Three of four slots are live. Items come more than once: as input and target, as target and negative, as
 // target of two slots.
 static const int32_t INPUT[3] = {0, 3, 0}, TARGET[3] = {1, 2, 1}, NEGATIVE[3] = {4, 2, 4},
-                     NO_START[3] = {0, 1, 0}, ALL_START[3] = {1, 1, 1}, PREVIOUS[3] = {0, 1, 3};
+                     NO_START[3] = {0, 1, 0}, ALL_START[3] = {1, 1, 1}, PREVIOUS[3] = {0, 1, 3},
+                     NO_USER[3] = {0, 0, 0}, ONE_USER[3] = {1, 0, 0};
 
 static sessrec_batch make_batch(setting s) {
     sessrec_batch batch;
@@ -208,6 +209,7 @@ static sessrec_batch make_batch(setting s) {
     batch.targets = TARGET;
     batch.negatives = NEGATIVE;
     batch.session_starts = s == FIRST_EVENT ? ALL_START : NO_START;
+    batch.user_starts = s == FIRST_EVENT ? ONE_USER : NO_USER;
     batch.previous_rows = PREVIOUS;
     return batch;
 }
@@ -218,12 +220,14 @@ static sessrec_config step_config(int layers, int form, int embedding, setting s
     config.hidden[0] = 3;
     config.hidden[1] = 4;
     config.hidden[2] = 2;
+    config.hidden[3] = 3;
     config.embedding = (sessrec_embedding)embedding;
     config.embedding_width = 2;
     config.gru = (sessrec_gru_form)form;
     config.batch_size = 4;
     config.negatives = 3;
     config.dropout_input = config.dropout_hidden = s == LATER_EVENT_WITH_DROPOUT ? 0.3 : 0;
+    config.dropout_user = config.dropout_init = config.dropout_input;
     config.seed = 4;
     config.threads = 1;
     return config;
@@ -259,12 +263,13 @@ static step_case make_step(const sessrec_config *config, const sessrec_log *log,
     return step;
 }
 
-// The loss of the step, always from the same states.
-static double step_loss(const step_case *step, int32_t layers) {
-    static const char *const state_name[3] = {"hidden0", "hidden1", "hidden2"};
+// The loss of the step, always from the same states, the user's too.
+static double step_loss(const step_case *step, const sessrec_config *config) {
+    static const char *const state_name[5] = {"hidden0", "hidden1", "hidden2", "hidden3", "user"};
     uint32_t seed = step->state_seed;
     double loss = NAN;
-    for (int32_t l = 0; l < layers; ++l) {
+    for (int32_t l = 0; l < 5; ++l) {
+        if (l < 4 ? l >= config->layer_count : !config->user_hidden) continue;
         sessrec_mutable_tensor state = tensor_of(step->trainer, "", state_name[l]);
         randomise(&state, &seed, 0.9);
     }
@@ -288,14 +293,14 @@ static void scattered_gradient(const step_case *step, const char *name, double *
 }
 
 // The change of the loss when the tensor moves along a direction.
-static double difference_along(const step_case *step, int32_t layers, const sessrec_mutable_tensor *weights,
-                               const double *direction) {
+static double difference_along(const step_case *step, const sessrec_config *config,
+                               const sessrec_mutable_tensor *weights, const double *direction) {
     double kept[MOST_NUMBERS], loss[2];
     const int32_t n = weights->rows * weights->columns;
     memcpy(kept, weights->data, (size_t)n * sizeof *kept);
     for (int side = 0; side < 2; ++side) {
         for (int32_t i = 0; i < n; ++i) weights->data[i] = kept[i] + (side ? STEP : -STEP) * direction[i];
-        loss[side] = step_loss(step, layers);
+        loss[side] = step_loss(step, config);
     }
     memcpy(weights->data, kept, (size_t)n * sizeof *kept);
     return (loss[1] - loss[0]) / (2 * STEP);
@@ -309,9 +314,9 @@ static double along(const double *gradient, const double *direction, int32_t n) 
 
 // Compares each tensor's gradient along random directions, or number by number.
 static verdict check_step(const sessrec_config *config, setting s, uint32_t seed, int number_by_number) {
-    static const char *const sessions[3] = {"abcdef", "aabbc", "abad"};
-    sessrec_log *log = letters_log(3, sessions, NULL);
-    verdict v = {0, 0, 0};
+    static const char *const sessions[3] = {"abcdef", "aabbc", "abad"}, *const users[3] = {"u", "v", "u"};
+    sessrec_log *log = letters_log(3, sessions, config->user_hidden ? users : NULL);
+    verdict v = {0, 0, 0, 0};
     step_case step = make_step(config, log, s, seed);
     const char *name;
     for (int32_t t = 0; (name = sessrec_model_tensor_name(model_of(step.trainer), t)) != NULL;
@@ -319,17 +324,18 @@ static verdict check_step(const sessrec_config *config, setting s, uint32_t seed
         const sessrec_mutable_tensor weights = tensor_of(step.trainer, "", name);
         const int32_t n = weights.rows * weights.columns;
         double gradient[MOST_NUMBERS], direction[MOST_NUMBERS] = {0};
-        verdict here = {0, 0, 0};
-        step_loss(&step, config->layer_count);
+        verdict here = {0, 0, 0, 0};
+        step_loss(&step, config);
         scattered_gradient(&step, name, gradient);
         for (int32_t i = 0; i < (number_by_number ? n : 1); ++i) {
             for (int32_t j = 0; j < n; ++j) direction[j] = number_by_number ? i == j : random_float(&seed, 1);
             compare(&here, along(gradient, direction, n),
-                    difference_along(&step, config->layer_count, &weights, direction));
+                    difference_along(&step, config, &weights, direction));
         }
         v.compared += here.compared;
         if (!(here.worst <= v.worst)) v.worst = here.worst;
         if (here.largest > v.largest) v.largest = here.largest;
+        if (*name == 'U' && here.largest > v.largest_of_users) v.largest_of_users = here.largest;
         if (!(here.worst <= 1e-6)) printf("        %s: relative error %.2e\n", name, here.worst);
     }
     sessrec_trainer_destroy(step.trainer);
@@ -344,7 +350,7 @@ static const char *const SETTING_NAME[] = {"the first event of sessions", "later
 
 // Every kind of network, number by number, with one loss.
 static void networks(void) {
-    for (int layers = 1; layers <= 3; ++layers)
+    for (int layers = 1; layers <= 4; ++layers)
         for (int form = 0; form < 2; ++form)
             for (int embedding = 0; embedding < 3; ++embedding) {
                 char text[120];
@@ -360,6 +366,33 @@ static void networks(void) {
                     }
                 }
             }
+}
+
+// Every form of a user-level GRU, number by number: sessions that begin from the user's state, with its
+// dropouts, users that begin, and sessions that go on.
+static void users(void) {
+    static const char *const mode_name[] = {"init", "all", "gates"};
+    for (int mode = SESSREC_USER_INIT; mode <= SESSREC_USER_GATES; ++mode)
+        for (int form = 0; form < 2; ++form) {
+            char text[120];
+            snprintf(text, sizeof text, "every weight of HRNN %s, %s, with 1 to 4 layers and every input",
+                     mode_name[mode], FORM_NAME[form]);
+            TEST(text) {
+                double of_users = 0;
+                for (int which = 0; which < 4 * 3 * 3; ++which) {
+                    const setting s = (setting)(which % 3);
+                    sessrec_config config = step_config(1 + which / 9, form, which / 3 % 3, s);
+                    config.loss = loss_config(&LOSS[1], SESSREC_TANH);
+                    config.user_hidden = 3;
+                    config.user_mode = mode;
+                    verdict v = check_step(&config, s, 77, 1);
+                    CHECK(v.worst <= 1e-6);
+                    CHECK(v.largest > 1e-2 && v.compared > 100);
+                    of_users += v.largest_of_users;
+                }
+                CHECK(of_users > 1e-2);
+            }
+        }
 }
 
 // Every loss and activation with every network, each tensor along a random direction.
@@ -388,6 +421,7 @@ int main(void) {
     losses_alone();
     cell_alone();
     networks();
+    users();
     combinations(FIRST_EVENT);
     combinations(LATER_EVENT);
     combinations(LATER_EVENT_WITH_DROPOUT);
