@@ -1078,7 +1078,8 @@ typedef struct sessrec_blend_part {
     int32_t logarithm;
 } sessrec_blend_part;
 // The items are those of the first part and are found by id in the others. Items that no part scores are not
-// scored, unless one part scores all. count: 1..8 parts. epsilon > 0; 0: 1e-4. Threads: shared.
+// scored, unless one part scores all. count: 1..8 parts, which may be blends, 4 deep. epsilon > 0; 0: 1e-4.
+// Weights are between -1e30 and 1e30. Threads: shared.
 SESSREC_API sessrec_result sessrec_blend_create(const sessrec_blend_part *parts, int32_t count,
                                                 double epsilon, const sessrec_allocator *allocator,
                                                 sessrec_scorer *out, sessrec_error *err);
@@ -6322,7 +6323,7 @@ static void sessrec__rules_wire(sessrec__rules *rules, sessrec_scorer *out) {
 
 // ---- blends ----
 
-enum { SESSREC__MAX_PARTS = 8 };
+enum { SESSREC__MAX_PARTS = 8, SESSREC__BLEND_DEPTH = 4 };  // of blends in a blend
 
 typedef struct sessrec__blend_member {
     sessrec_scorer scorer;
@@ -6336,7 +6337,7 @@ typedef struct sessrec__blend_member {
 typedef struct sessrec__blend {
     sessrec_allocator memory;
     double epsilon;
-    int32_t count, item_count, list_room;
+    int32_t count, item_count, list_room, depth;
     size_t state_bytes, user_bytes;
     sessrec__blend_member members[SESSREC__MAX_PARTS];
     int32_t *maps;
@@ -6572,8 +6573,8 @@ static sessrec_result sessrec__blend_map(sessrec__blend_member *member, const se
 static sessrec_result sessrec__member_check(const sessrec__blend_member *member, sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT, result = sessrec__scorer_check(&member->scorer, err);
     if (result) return result;
-    if (!(member->weight - member->weight <= 0))
-        return sessrec__fail(err, bad, 0, "a weight of the blend is not finite");
+    if (!(member->weight > -1e30f && member->weight < 1e30f))
+        return sessrec__fail(err, bad, 0, "a weight of the blend is not a number between -1e30 and 1e30");
     if (member->logarithm && (!member->scorer.list || member->scorer.score))
         return sessrec__fail(err, bad, 0, "logarithm is only for scorers that have a list");
     return SESSREC_OK;
@@ -6617,8 +6618,15 @@ static sessrec_result sessrec__blend_finish(sessrec__blend *blend, sessrec_score
     const sessrec_scorer *first = &blend->members->scorer;
     uint64_t maps = 1;
     sessrec_result result = SESSREC_OK;
-    for (int32_t p = 0; p < blend->count && !result; ++p)
+    for (int32_t p = 0; p < blend->count && !result; ++p) {
+        const sessrec_scorer *s = &blend->members[p].scorer;
+        const int32_t below = s->destroy == sessrec__blend_destroy ? ((sessrec__blend *)s->self)->depth : 0;
         result = sessrec__member_check(&blend->members[p], err);
+        if (blend->depth <= below) blend->depth = below + 1;
+    }
+    if (!result && blend->depth > SESSREC__BLEND_DEPTH)
+        result = sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "blends of blends are at most %d deep",
+                               (int64_t)SESSREC__BLEND_DEPTH);
     for (int32_t p = 1; p < blend->count && !result; ++p)
         maps += (uint64_t)first->item_count + (uint64_t)blend->members[p].scorer.item_count;
     if (!result) {
@@ -13680,7 +13688,7 @@ SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void
 // model, and their arrays; of a blend its parts, each a whole file.
 // ===========================================================================================================
 
-enum { SESSREC__SCORER_NUMBERS = 32, SESSREC__BLEND_DEPTH = 4 };
+enum { SESSREC__SCORER_NUMBERS = 32 };
 
 // The description of a scorer.
 typedef struct sessrec__scorer_view {

@@ -554,8 +554,9 @@ static void blends(void) {
         sessrec_scorer pop, out;
         sessrec_error err;
         CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop, NULL), SESSREC_OK);
-        const sessrec_blend_part wrong[3] = {{&pop, 1, 1}, {NULL, 1, 0}, {&pop, NAN, 0}}, good = {&pop, 1, 0};
-        for (int i = 0; i < 3; ++i) {
+        const sessrec_blend_part wrong[5] = {{&pop, 1, 1}, {NULL, 1, 0}, {&pop, NAN, 0}, {&pop, 1e30f, 0},
+                                             {&pop, -1e30f, 0}}, good = {&pop, 1, 0};
+        for (int i = 0; i < 5; ++i) {
             err.text[0] = 0;
             CHECK_EQ(sessrec_blend_create(&wrong[i], 1, 0, NULL, &out, &err), SESSREC_INVALID_ARGUMENT);
             CHECK(strlen(err.text) > 10 && !out.self);
@@ -565,6 +566,27 @@ static void blends(void) {
         CHECK_EQ(sessrec_blend_create(NULL, 1, 0, NULL, &out, NULL), SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_blend_create(&good, 1, 0, NULL, NULL, NULL), SESSREC_INVALID_ARGUMENT);
         sessrec_scorer_destroy(&pop);
+        sessrec_log_destroy(log);
+    }
+    TEST("a blend of blends 4 deep is written and read again, a deeper one is refused when it is made") {
+        static unsigned char room[(1 << 17) + 64];
+        unsigned char *bytes = room + (64 - (uintptr_t)room % 64) % 64;
+        sessrec_log *log = random_log(20, 30, 2);
+        sessrec_scorer scorers[6], copy;
+        const sessrec_rules_config config = sessrec_rules_config_default();
+        CHECK_EQ(sessrec_rules_create(&config, log, &scorers[0], NULL), SESSREC_OK);
+        for (int deep = 1; deep <= 5; ++deep) {
+            const sessrec_blend_part parts[2] = {{&scorers[0], 1, 0}, {&scorers[deep - 1], 0.5f, 0}};
+            const sessrec_result result = sessrec_blend_create(parts, 2, 0, NULL, &scorers[deep], NULL);
+            CHECK_EQ(result, deep <= 4 ? SESSREC_OK : SESSREC_INVALID_ARGUMENT);
+            if (result) break;
+            const size_t size = sessrec_scorer_export_size(&scorers[deep]);
+            CHECK(size <= 1 << 17);
+            CHECK_EQ(sessrec_scorer_export(&scorers[deep], bytes, size), SESSREC_OK);
+            CHECK_EQ(sessrec_scorer_import(bytes, size, NULL, &copy, NULL), SESSREC_OK);
+            sessrec_scorer_destroy(&copy);
+        }
+        for (int deep = 4; deep >= 0; --deep) sessrec_scorer_destroy(&scorers[deep]);
         sessrec_log_destroy(log);
     }
 }
