@@ -14776,7 +14776,8 @@ static void sessrec__record_run(const sessrec_trainer *tr, sessrec__run_record *
 }
 
 // The other way; 0 if a number is none that a trainer writes. The caller of sessrec_trainer_step may have
-// gone back, and one of sessrec_trainer_learn never ends an epoch: steps and pairs say little about each other.
+// gone back, and one of sessrec_trainer_learn never ends an epoch: steps and pairs say little about each
+// other.
 static int sessrec__take_position(const double *in, sessrec_position *p) {
     const double epochs = SESSREC__MOST_EPOCHS, steps = sessrec__most_steps;
     if (sessrec__count_of(in[0], epochs) < 0 || sessrec__count_of(in[1], steps) < 0 ||
