@@ -285,7 +285,7 @@ mutate 'the plain program keeps the states of other slots' test_lecture \
 
 # ---- the zoo ----
 mutate 'a norm forgets in its gradient that the mean moves' test_zoo \
-    '(du - sum - u * product) * scale' '(du - u * product) * scale'
+    '(norm->w[j] * dy[j] - sum - u[j] * product)' '(norm->w[j] * dy[j] - u[j] * product)'
 mutate 'a recurrence that fades does not count less' test_zoo \
     '- d_c * r.size / r.c' ''
 mutate 'attention forgets its own place in the gradient' test_zoo \
