@@ -1,0 +1,109 @@
+#!/bin/sh
+# methods.sh - every method on every real log, with signed ranks against the blend, as one table for each log.
+#
+#     methods.sh PROGRAM [--log LOG] [--table] [--update]
+#
+# PROGRAM is build/sessrec. b and epsilon of a blend are found on a validation part, with both parts made from
+# the rest of the training part; then they are used with parts made from all of it. What a log gave is kept in
+# methods-LOG.json beside PROGRAM; --table runs nothing and makes the tables of what is there. They go to
+# methods.md beside PROGRAM; with --update they replace those in bench/RESULTS.md. Wants the folder
+# $SESSREC_DATA with the logs, NAME.tsv.gz; is skipped without.
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd) || exit 1
+# shellcheck source=bench/between.sh
+. "$here/between.sh"
+program=$1 kept=$(dirname "$1") update='' logs='rsc15_100k yoochoose_1_64 globo_4days'
+shift
+while [ $# -gt 0 ]; do
+    case $1 in
+    --table) logs='' ;;
+    --update) update=1 ;;
+    --log) logs=$2; shift ;;
+    *) echo "methods.sh: there is no option $1"; exit 2 ;;
+    esac
+    shift
+done
+[ -z "$logs" ] || [ -f "${SESSREC_DATA:-}/globo_4days.tsv.gz" ] || {
+    echo "skipped methods: SESSREC_DATA names no folder with globo_4days.tsv.gz and the other logs"
+    exit 0
+}
+case $program in /*) ;; *) program=$PWD/$program kept=$(cd "$kept" && pwd) ;; esac
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+
+# train.tsv, test.tsv, and train.tsv again in two parts: rest.tsv and valid.tsv. Fails where one is missing.
+parts() {
+    case $1 in
+    rsc15_100k)
+        for part in train_full:train test:test train_tr:rest train_valid:valid; do
+            zcat "$SESSREC_DATA/$1_${part%:*}.tsv.gz" >"${part#*:}.tsv" || return 1
+        done ;;
+    yoochoose_1_64)  # Time is only an order: the last tenth of it is for validation
+        zcat "$SESSREC_DATA/$1_train.tsv.gz" >train.tsv && zcat "$SESSREC_DATA/$1_test.tsv.gz" >test.tsv &&
+            cut -f 3 train.tsv | sed 1d | sort -n |
+            awk '{ time[NR] = $1 } END { print time[int(NR * 0.9)] }' >at &&
+            "$program" split train.tsv --time-unit s --at "$(cat at)" -o half &&
+            mv half_train.tsv rest.tsv && mv half_test.tsv valid.tsv ;;
+    *)  # four days: the last is the test, the third is for validation
+        zcat "$SESSREC_DATA/$1.tsv.gz" >all.tsv && "$program" split all.tsv --days 1 --user '' -o whole &&
+            mv whole_train.tsv train.tsv && mv whole_test.tsv test.tsv &&
+            "$program" split train.tsv --days 1 --user '' -o half &&
+            mv half_train.tsv rest.tsv && mv half_test.tsv valid.tsv ;;
+    esac
+}
+
+# A network's settings: the first two of the data's reference accuracy.
+xe=''
+bprmax='--loss bpr-max --activation elu:0.5 --bpreg 1.95 --layers 224 --batch 80 --alpha 0.4 --lr 0.05 --momentum 0.4
+    --dropout-input 0.5 --dropout-hidden 0.05'
+
+run_log() {
+    case $1 in rsc15_100k) epochs=10 of_bprmax=10 ;; yoochoose_1_64) epochs=5 of_bprmax=3 ;; *) epochs=3 of_bprmax=2 ;; esac
+    rm -rf ./* && parts "$1" || return 1
+    for part in rest train; do
+        # shellcheck disable=SC2086  # settings are words
+        "$program" train $part.tsv -o $part.xe $xe --epochs $epochs --seed 1 --user '' &&
+            "$program" train $part.tsv -o $part.knn --model knn --preset vstan --user '' || return 1
+    done
+    # shellcheck disable=SC2086
+    "$program" train train.tsv -o train.bpr-max $bprmax --epochs $of_bprmax --seed 1 --user '' &&
+        "$program" train train.tsv -o vmis-quadratic --model knn --preset vmis --settings neighbor-weight=quadratic \
+            --user '' &&
+        "$program" train train.tsv -o sr-20 --model rules --preset sr --settings most=20 --user '' &&
+        "$program" blend rest.xe rest.knn valid.tsv -o found --user '' >found.txt && cat found.txt || return 1
+    weight=$(sed -n 's/.*: b \(.*\), epsilon \(.*\)/\1,\2/p' found.txt)
+    mv train.xe gru-xe && mv train.bpr-max gru-bpr-max &&
+        "$program" blend gru-xe train.knn test.tsv -o blend --weight "$weight" --user '' &&
+        "$program" evaluate blend gru-xe gru-bpr-max vmis-quadratic sr-20 test.tsv --user '' --baselines \
+            --train train.tsv --cutoffs 20 --json methods.json &&
+        sed "s/^{/{\"blend\":\"b,epsilon = $weight\",/" methods.json >"$kept/methods-$1.json"
+}
+for log in $logs; do
+    echo "$log ..."
+    run_log "$log" || { echo "methods.sh: $log failed"; exit 1; }
+done
+
+# A row for each method, from the JSON of evaluate.
+rows() {
+    tr '{' '\n' <"$1" | awk -F '[:,"}]+' '
+        $2 == "name" { name = $3 }
+        $2 == "20" { at20[++n % 3] = $3; if (n % 3 == 1) recall = $3; if (n % 3 == 2) mrr = $3 }
+        name && /p_recall/ {
+            for (i = 1; i < NF; ++i) { if ($i == "p_recall") p = $(i + 1); if ($i == "p_mrr") q = $(i + 1) }
+            printf "| %s | %.4f | %s | %.4f | %s |\n", name, recall, first++ ? sprintf("%.1g", p) : "", mrr,
+                first > 1 ? sprintf("%.1g", q) : ""
+            name = ""; n = 0
+        }'
+}
+{
+    for log in rsc15_100k yoochoose_1_64 globo_4days; do
+        [ -f "$kept/methods-$log.json" ] || continue
+        printf '\n### %s\n\n%s (Recall@20 + MRR@20 on the validation part).\n\n' "$log" \
+            "$(sed 's/^{"blend":"\([^"]*\)".*/Blend: \1/' "$kept/methods-$log.json" | head -n 1)"
+        printf '| method | Recall@20 | p | MRR@20 | p |\n|---|---|---|---|---|\n'
+        rows "$kept/methods-$log.json"
+    done
+} >tables
+publish "$here/RESULTS.md" 'methods' 'Every method on every real log' tables "$update" "$kept/methods.md"
