@@ -31,7 +31,7 @@ COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
 # warnings, embedded, sanitizers and sanitized are the parts of check.
 .PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz faults mutate coverage bench accuracy hrnn refresh \
-    witness zoo examples service web install uninstall cuda test-cuda bench-cuda clean
+    witness methods zoo examples service web install uninstall cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
 
@@ -96,6 +96,9 @@ refresh: $(BUILD)/refresh ## Let a model go on learning night after night, on th
 
 witness: $(BUILD)/witness ## Compare losses with a second implementation in PyTorch, on a log in SESSREC_DATA
 	@sh bench/witness.sh $(BUILD)/witness
+
+methods: $(BUILD)/sessrec ## Compare every method, with signed ranks, on the real logs in the folder SESSREC_DATA
+	@sh bench/methods.sh $(BUILD)/sessrec
 
 zoo: $(BUILD)/zoo ## Train every architecture of examples/zoo on the real log in the folder SESSREC_DATA
 	@sh bench/zoo.sh $(BUILD)/zoo

@@ -56,11 +56,15 @@ parts() {
 
 # A network's settings: the first two of the data's reference accuracy.
 xe=''
-bprmax='--loss bpr-max --activation elu:0.5 --bpreg 1.95 --layers 224 --batch 80 --alpha 0.4 --lr 0.05 --momentum 0.4
-    --dropout-input 0.5 --dropout-hidden 0.05'
+bprmax='--loss bpr-max --activation elu:0.5 --bpreg 1.95 --layers 224 --batch 80 --alpha 0.4 --lr 0.05
+    --momentum 0.4 --dropout-input 0.5 --dropout-hidden 0.05'
 
 run_log() {
-    case $1 in rsc15_100k) epochs=10 of_bprmax=10 ;; yoochoose_1_64) epochs=5 of_bprmax=3 ;; *) epochs=3 of_bprmax=2 ;; esac
+    case $1 in
+    rsc15_100k) epochs=10 of_bprmax=10 ;;
+    yoochoose_1_64) epochs=5 of_bprmax=3 ;;
+    *) epochs=3 of_bprmax=2 ;;
+    esac
     rm -rf ./* && parts "$1" || return 1
     for part in rest train; do
         # shellcheck disable=SC2086  # settings are words
@@ -69,9 +73,9 @@ run_log() {
     done
     # shellcheck disable=SC2086
     "$program" train train.tsv -o train.bpr-max $bprmax --epochs $of_bprmax --seed 1 --user '' &&
-        "$program" train train.tsv -o vmis-quadratic --model knn --preset vmis --settings neighbor-weight=quadratic \
+        "$program" train train.tsv -o vmis-quadratic --model knn --preset vmis,neighbor-weight=quadratic \
             --user '' &&
-        "$program" train train.tsv -o sr-20 --model rules --preset sr --settings most=20 --user '' &&
+        "$program" train train.tsv -o sr-20 --model rules --preset sr,most=20 --user '' &&
         "$program" blend rest.xe rest.knn valid.tsv -o found --user '' >found.txt && cat found.txt || return 1
     weight=$(sed -n 's/.*: b \(.*\), epsilon \(.*\)/\1,\2/p' found.txt)
     mv train.xe gru-xe && mv train.bpr-max gru-bpr-max &&
