@@ -32,6 +32,9 @@ COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 # warnings, embedded, sanitizers and sanitized are the parts of check.
 .PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz faults mutate coverage bench accuracy hrnn refresh \
     witness methods zoo examples service web install uninstall cuda test-cuda bench-cuda clean
+# warnings, embedded, lanes, sanitizers and sanitized are the parts of check.
+.PHONY: all help demo test check warnings embedded lanes sanitizers sanitized fuzz faults mutate coverage bench accuracy hrnn refresh \
+    witness zoo examples service web install uninstall cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
 
@@ -55,13 +58,16 @@ test: all examples $(TEST_PROGRAMS) ## Every test that can run here; the last li
 sanitized: $(TEST_PROGRAMS)
 	@sh tests/run.sh $(TEST_COMMANDS)
 
-check: warnings embedded sanitizers ## Warnings as errors under every compiler that is there, stack, and all tests under sanitizers
+check: warnings embedded lanes sanitizers ## Warnings as errors, stack, other machines and tools, and all tests under sanitizers
 
 warnings:
 	@sh tests/check.sh
 
 embedded:
 	@sh tests/embedded.sh
+
+lanes:
+	@CC="$(CC)" sh tests/lanes.sh
 
 sanitizers:
 	@mkdir -p $(BUILD)
