@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
@@ -233,8 +233,22 @@ class Log:
         return np.array([ffi.string(of(self._handle, i)).decode("utf-8", "replace") for i in range(count)],
                         dtype=object)
 
+    @property
+    def categories(self) -> Dict[str, np.ndarray]:
+        """Columns beside the ids (category_columns="Brand,Color" of read) by name: a text for each event, or
+        None."""
+        view, found = self._view, {}
+        for column in range(view.category_count):
+            values = self._names(lambda log, value: lib.sessrec_log_value(log, column, value),  # noqa: B023
+                                 view.value_counts[column])
+            numbers = self._array(view.categories[column], view.event_count, np.int32)
+            name = ffi.string(lib.sessrec_log_category(self._handle, column)).decode("utf-8", "replace")
+            found[name] = np.array([*values, None], dtype=object)[numbers]  # -1, no value, is the last
+        return found
+
     def numbered_like(self, model: Any) -> "Log":
-        """The same clicks, with the numbers that items have in a model, as training it further needs them."""
+        """The same clicks without categories, with the numbers that items have in a model, as training it
+        further needs them."""
         view, events = self._view, np.diff(self.session_begins)
 
         def ids(of: Any, numbers: np.ndarray, count: int) -> _Ids:
@@ -262,7 +276,7 @@ class Log:
             names = np.array([*self._names(lib.sessrec_log_user_id, view.user_count), None], dtype=object)
             users = self._array(view.session_users, view.session_count, np.int32)
             columns["UserId"] = np.repeat(names[users], events)  # -1, no user, is the last
-        return make_frame(columns, library)
+        return make_frame({**columns, **self.categories}, library)
 
     def split_time(self, time: float) -> Tuple["Log", "Log"]:
         """Sessions that end before `time`, in seconds, and those that begin at or after it."""

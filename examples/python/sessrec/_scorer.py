@@ -133,10 +133,15 @@ class Session:
             self._scratch = work.memory
         return work
 
-    def click(self, item: Any) -> bool:
-        """The visitor clicked an item, by its id. False if it is not known; it is then only counted."""
+    def click(self, item: Any, time: Optional[float] = None) -> bool:
+        """The visitor clicked an item, by its id, at a time in seconds. False if the item is not known; it is
+        then only counted."""
         work = self._ready()
-        result = lib.sessrec_session_click_id(self._handle, str(item).encode(), work.count)
+        if time is None:
+            result = lib.sessrec_session_click_id(self._handle, str(item).encode(), work.count)
+        else:
+            work.count[0] = self._scorer.item(item)
+            result = lib.sessrec_session_click_at(self._handle, work.count[0], time)
         if result or self._scorer._failed:
             self._scorer._raise()
             check(result)

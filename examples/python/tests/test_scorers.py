@@ -7,6 +7,8 @@ import pytest
 from test_sessrec import SMALL, shop
 
 import sessrec
+from sessrec._library import ffi
+from sessrec._scorer import RANKS
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,12 @@ class Dense(sessrec.OwnScorer):
         for place, item in enumerate(clicks, 1):
             scores[self.item(item)] = place
         return scores
+
+
+def test_a_row_of_ranks_is_an_event_of_the_library():
+    event = ffi.typeof("sessrec_event")
+    assert [(name, field.offset) for name, field in event.fields] == \
+        [(name, RANKS.fields[name][1]) for name in RANKS.names] and ffi.sizeof(event) == RANKS.itemsize
 
 
 def test_every_kind_learns_the_routes(model, neighbors, rules, blend):
@@ -149,6 +157,10 @@ def test_a_scorer_of_ones_own_remembers_the_last_clicks_with_their_times(neighbo
     Look(neighbors.item_ids, remember=2).evaluate(
         sessrec.Log.from_arrays([1] * 4, ["mug", "cup", "tea", "mug"], [1.0, 2.0, 3.0, 4.0]), threads=1)
     assert seen == [(["mug"], [1.0]), (["mug", "cup"], [1.0, 2.0]), (["cup", "tea"], [2.0, 3.0])]
+    session = Look(neighbors.item_ids).session()
+    assert [session.click(*click) for click in (("mug", 5.0), ("unheard of", 6.0), ("cup",))] == [1, 0, 1]
+    session.recommend(1)
+    assert seen[-1][0] == ["mug", "cup"] and seen[-1][1][0] == 5.0 and np.isnan(seen[-1][1][1])
 
 
 def test_an_exception_of_a_scorer_of_ones_own_is_raised(log, neighbors):
@@ -260,6 +272,17 @@ def test_frames_of_both_libraries_go_in_and_out(model):
         frames.append(list(answer["ItemId"]))
     assert frames[0] == frames[1]
     assert frames[0][:2] == [best for best, _ in model.recommend(list(item[:4]), 2)]
+
+
+def test_a_log_has_categories(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("SessionId,ItemId,Time,Brand,Color\n1,a,1,Acme,red\n1,b,2,,blue\n2,a,3,Acme,red\n")
+    log = sessrec.Log.read(path, category_columns="Brand,Color")
+    assert {name: list(values) for name, values in log.categories.items()} == \
+        {"Brand": ["Acme", None, "Acme"], "Color": ["red", "blue", "red"]}
+    assert sessrec.Log.from_arrays(*shop(3)).categories == {}
+    pytest.importorskip("pandas")
+    assert list(log.to_frame()["Color"]) == ["red", "blue", "red"]
 
 
 def test_a_missing_item_is_refused_with_its_row():
