@@ -5,7 +5,11 @@ import sys
 from pathlib import Path
 
 from setuptools import setup
-from setuptools.command.bdist_wheel import bdist_wheel
+
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # setuptools before 70
+    from wheel.bdist_wheel import bdist_wheel
 
 sys.path.insert(0, str(Path(__file__).parent))
 from build_sessrec import HEADER  # noqa: E402

@@ -172,7 +172,7 @@ def text_of(value: Any, name: str) -> str:
         raise Failure(400, f"{name} is a text or an integer")
     text = str(value)
     if not 0 < len(text.encode("utf-8", "surrogatepass")) <= MOST_ID or "\0" in text:
-        raise Failure(400, f"{name} has 1 to {MOST_ID} bytes")
+        raise Failure(400, f"{name} has 1 to {MOST_ID} bytes, none of which is 0")
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -302,7 +302,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
 
 app = Starlette(
     routes=[Route("/recommend", recommend, methods=["POST"]),
-            Route("/visitors/{visitor}", visitor, methods=["GET", "DELETE"]),
+            Route("/visitors/{visitor:path}", visitor, methods=["GET", "DELETE"]),
             Route("/similar", similar), Route("/health", health), Route("/ready", ready),
             Route("/metrics", metrics)],
     exception_handlers={Failure: failed, StoreError: failed},

@@ -143,10 +143,11 @@ def test_an_impossible_request_gets_a_sentence(instance):
 
 
 def test_a_visitor_can_see_and_delete_what_is_kept(instance):
-    instance.post(visitor="d", clicks=[1, 2])
-    assert instance.get("/visitors/d")[1]["clicks"] == ["1", "2"]
-    assert instance.request("DELETE", "/visitors/d")[0] == 204
-    assert instance.get("/visitors/d")[0] == 404
+    for visitor, path in (("d", "/visitors/d"), ("a/b c\u00e9", "/visitors/a/b%20c%C3%A9")):
+        instance.post(visitor=visitor, clicks=[1, 2])
+        assert instance.get(path)[1]["clicks"] == ["1", "2"]
+        assert instance.request("DELETE", path)[0] == 204
+        assert instance.get(path)[0] == 404
 
 
 def test_nothing_is_kept_without_consent(instance, blend):
