@@ -7326,22 +7326,28 @@ SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
     return fits;
 }
 
-#ifdef SESSREC_MALLOC
 static void *sessrec__malloc(void *user, size_t bytes) {
     (void)user;
+#ifdef SESSREC_MALLOC
     return SESSREC_MALLOC(bytes);
+#else
+    return malloc(bytes);
+#endif
 }
 static void sessrec__mfree(void *user, void *block) {
     (void)user;
+#ifdef SESSREC_FREE
     SESSREC_FREE(block);
-}
 #else
+    free(block);
+#endif
+}
 // A step touches rows all over a table. With pages of 2 MB the processor finds most of them without reading
-// its page tables, which saves a tenth of a step with 37,000 items. A strict C99 build does not get this,
-// because <sys/mman.h> hides the name from it.
-static void *sessrec__malloc(void *user, size_t bytes) {
-    (void)user;
-#ifdef MADV_HUGEPAGE
+// its page tables, which saves a tenth of a step with 37,000 items. What is filled from front to back gains
+// nothing, and the system clears such pages slowly: see sessrec__log_new. A strict C99 build does not get
+// them, because <sys/mman.h> hides the name from it.
+static void *sessrec__malloc_large(void *user, size_t bytes) {
+#if defined(MADV_HUGEPAGE) && !defined(SESSREC_MALLOC)
     const size_t page = (size_t)1 << 21;
     void *block = NULL;
     if (bytes >= page) {
@@ -7350,17 +7356,12 @@ static void *sessrec__malloc(void *user, size_t bytes) {
         return block;
     }
 #endif
-    return malloc(bytes);
+    return sessrec__malloc(user, bytes);
 }
-static void sessrec__mfree(void *user, void *block) {
-    (void)user;
-    free(block);
-}
-#endif
 
 // The allocator to store in an object: the caller's, or malloc.
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given) {
-    const sessrec_allocator own = {sessrec__malloc, sessrec__mfree, NULL};
+    const sessrec_allocator own = {sessrec__malloc_large, sessrec__mfree, NULL};
     return given && given->alloc && given->free ? *given : own;
 }
 
@@ -9829,6 +9830,7 @@ static sessrec_log *sessrec__log_new(const sessrec_allocator *memory, int32_t kn
     sessrec_log *log = (sessrec_log *)sessrec__alloc(memory, 1, sizeof *log);
     if (!log) return NULL;
     log->memory = *memory;
+    if (memory->alloc == sessrec__malloc_large) log->memory.alloc = sessrec__malloc;  // of events, not of ids
     log->known_items = known_items;
     log->roles = roles;
     log->view.category_count = roles - SESSREC__CATEGORY;
@@ -9886,13 +9888,14 @@ static sessrec_error *sessrec__note(sessrec_log *log) {
 
 // ---- grouping ----
 
-// Stable merge sort by time; runs that are in order already cost one look.
+// Stable merge sort by time: first runs of 32 by insertion, then wider ones. Runs that are in order already
+// cost one look.
 static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, double *time, int32_t *value,
                                             int64_t count) {
     const int64_t run = 32;
     int64_t sorted = 1;
     while (sorted < count && time[sorted - 1] <= time[sorted]) ++sorted;
-    for (int64_t i = sorted; i < count; ++i) {  // by insertion in each run
+    for (int64_t i = sorted; i < count; ++i) {
         const double moving = time[i];
         const int32_t its_value = value[i];
         int64_t to = i;
@@ -9907,20 +9910,19 @@ static sessrec_result sessrec__sort_by_time(const sessrec_allocator *memory, dou
     double *spare = (double *)sessrec__alloc_unset(memory, (uint64_t)count, sizeof *time + sizeof *value);
     if (!spare) return SESSREC_OUT_OF_MEMORY;
     int32_t *spare_value = (int32_t *)(void *)(spare + count);
-    for (int64_t width = run; width < count; width *= 2) {
-        for (int64_t from = 0; from + width < count; from += 2 * width) {
-            const int64_t end = count - from < 2 * width ? count : from + 2 * width;
-            int64_t left = 0, right = from + width, to = from;
-            if (time[right - 1] <= time[right]) continue;
-            memcpy(spare, time + from, (size_t)width * sizeof *time);
-            memcpy(spare_value, value + from, (size_t)width * sizeof *value);
+    for (int64_t width = run; width < count; width *= 2)
+        for (int64_t to = 0, middle = width; middle < count; to = middle + width, middle = to + width) {
+            const int64_t end = count - middle < width ? count : middle + width;
+            int64_t left = 0, right = middle;
+            if (time[middle - 1] <= time[middle]) continue;
+            memcpy(spare, time + to, (size_t)width * sizeof *time);
+            memcpy(spare_value, value + to, (size_t)width * sizeof *value);
             for (; left < width; ++to) {  // to < right: what is left of the right half is in its place
                 const int take_left = right == end || spare[left] <= time[right];
                 time[to] = take_left ? spare[left] : time[right];
                 value[to] = take_left ? spare_value[left++] : value[right++];
             }
         }
-    }
     sessrec__free(memory, spare);
     return SESSREC_OK;
 }
@@ -10392,9 +10394,31 @@ static char sessrec__lower(char c) {
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-static int sessrec__accept(const char **at, const char *end, char wanted) {
-    if (*at == end || **at != wanted) return 0;
-    ++*at;
+// These read from the front of a text: its first byte in lower case, 0 at its end; a word, if it begins with
+// that; blanks; and from `least` to `most` digits. What is read is cut off.
+static char sessrec__peek(const sessrec__text *text) {
+    return (char)(text->size ? sessrec__lower(*text->at) : 0);
+}
+static int sessrec__accept(sessrec__text *text, const char *word, size_t size) {
+    size_t i = 0;
+    while (i < size && i < text->size && sessrec__lower(text->at[i]) == word[i]) ++i;
+    if (i < size) return 0;
+    text->at += size;
+    text->size -= size;
+    return 1;
+}
+static void sessrec__skip_blanks(sessrec__text *text) {
+    while (sessrec__accept(text, " ", 1)) {
+    }
+}
+static int sessrec__digits(sessrec__text *text, int least, int most, int *out) {
+    int count = 0, number = 0;
+    for (; count < most && (size_t)count < text->size && sessrec__is_digit(text->at[count]); ++count)
+        number = number * 10 + (text->at[count] - '0');
+    if (count < least) return 0;
+    text->at += count;
+    text->size -= (size_t)count;
+    *out = number;
     return 1;
 }
 
@@ -10421,21 +10445,18 @@ SESSREC__INLINE double sessrec__scale(uint64_t number, int64_t exponent, const c
 
 // [+-]digits[.digits][e[+-]digits]; a comma is a point too, where it separates no fields.
 static int sessrec__parse_number(const char *at, const char *end, double *out) {
-    const int negative = sessrec__accept(&at, end, '-');
+    const int negative = at < end && *at == '-';
+    const char *const digits = at += at < end && (*at == '-' || *at == '+'), *point = NULL;
     uint64_t number = 0;
     int64_t exponent = 0, power = 0;
-    int point = 0, count = 0;
-    if (!negative) sessrec__accept(&at, end, '+');
-    const char *const digits = at;
-    for (; at < end && (sessrec__is_digit(*at) || ((*at == '.' || *at == ',') && !point)); ++at) {
-        if (!sessrec__is_digit(*at)) {
-            point = 1;
-            continue;
-        }
-        number = ++count < 20 ? number * 10 + (uint64_t)(*at - '0') : UINT64_MAX;
-        exponent -= point;
+    for (; at < end; ++at) {
+        const unsigned digit = (unsigned char)*at - (unsigned)'0';
+        if (digit < 10) number = number * 10 + digit;
+        else if (!point && (*at == '.' || *at == ',')) point = at;
+        else break;
     }
-    const size_t size = (size_t)(at - digits);
+    const size_t size = (size_t)(at - digits), count = size - (point != NULL);
+    if (point) exponent = point + 1 - at;
     if (at < end && count && (*at == 'e' || *at == 'E')) {
         const int down = end - at > 1 && at[1] == '-';
         at += down || (end - at > 1 && at[1] == '+') ? 2 : 1;
@@ -10445,7 +10466,7 @@ static int sessrec__parse_number(const char *at, const char *end, double *out) {
         exponent += down ? -power : power;
     }
     if (!count || at < end) return 0;
-    *out = sessrec__scale(number, exponent, digits, size);
+    *out = sessrec__scale(count < 20 ? number : UINT64_MAX, exponent, digits, size);
     if (negative) *out = -*out;
     return fabs(*out) < HUGE_VAL;
 }
@@ -10456,14 +10477,6 @@ typedef struct sessrec__date {
     int64_t fraction;                                  // of a second, in units of 10^-places
     int places;
 } sessrec__date;
-
-// Reads at least `least` and at most `most` digits.
-static int sessrec__parse_digits(const char **at, const char *end, int least, int most, int *out) {
-    int count = 0;
-    for (*out = 0; count < most && *at < end && sessrec__is_digit(**at); ++*at, ++count)
-        *out = *out * 10 + (**at - '0');
-    return count >= least;
-}
 
 // Seconds since 1970 in UTC; 0 if there is no such day or time.
 static int sessrec__date_seconds(const sessrec__date *d, double *out) {
@@ -10489,55 +10502,47 @@ static int sessrec__date_seconds(const sessrec__date *d, double *out) {
 
 // A time of day after a date, if there is one: H:MM[:SS[.fff]], [AM|PM], and UTC, GMT, Z, +HH, +HH:MM or
 // +HHMM. Seven digits of a fraction are used: a double of today's seconds has no more.
-static int sessrec__parse_clock(const char **begin, const char *end, sessrec__date *d) {
-    const char *at = *begin;
+static int sessrec__parse_clock(sessrec__text *text, sessrec__date *d) {
+    sessrec__text t = *text;
     int hours = 0, minutes = 0, digit;
-    sessrec__accept(&at, end, ',');
-    const int basic = at < end && sessrec__lower(*at) == 't';
-    if (at == end || (!basic && *at != ' ' && *at != ':')) return 1;
-    for (++at; sessrec__accept(&at, end, ' ');) {
-    }
-    if (!sessrec__parse_digits(&at, end, 1, 2, &d->hour)) return 1;
-    if (!sessrec__accept(&at, end, ':') && !basic) {  // a year
-        d->hour = 0;
-        return 1;
-    }
-    if (!sessrec__parse_digits(&at, end, 2, 2, &d->minute)) return 0;
-    if (sessrec__accept(&at, end, ':') || (basic && at < end && sessrec__is_digit(*at))) {
-        if (!sessrec__parse_digits(&at, end, 2, 2, &d->second)) return 0;
-        if (sessrec__accept(&at, end, '.') || sessrec__accept(&at, end, ',')) {
-            const char *const point = at;
-            for (; sessrec__parse_digits(&at, end, 1, 1, &digit);)
+    sessrec__accept(&t, ",", 1);
+    const int basic = sessrec__accept(&t, "t", 1);
+    if (!basic && !sessrec__accept(&t, " ", 1) && !sessrec__accept(&t, ":", 1)) return 1;
+    sessrec__skip_blanks(&t);
+    if (!sessrec__digits(&t, 1, 2, &hours)) return 1;
+    if (!sessrec__accept(&t, ":", 1) && !basic) return 1;  // a year
+    d->hour = hours;
+    if (!sessrec__digits(&t, 2, 2, &d->minute)) return 0;
+    if (sessrec__accept(&t, ":", 1) || (basic && sessrec__is_digit(sessrec__peek(&t)))) {
+        if (!sessrec__digits(&t, 2, 2, &d->second)) return 0;
+        if (sessrec__accept(&t, ".", 1) || sessrec__accept(&t, ",", 1)) {
+            if (!sessrec__is_digit(sessrec__peek(&t))) return 0;
+            while (sessrec__digits(&t, 1, 1, &digit))
                 if (d->places < 7) d->fraction = d->fraction * 10 + digit, ++d->places;
-            if (at == point) return 0;
         }
     }
-    *begin = at;
-    while (sessrec__accept(&at, end, ' ')) {
-    }
-    const char half = end - at >= 2 && sessrec__lower(at[1]) == 'm' ? sessrec__lower(*at) : 0;
-    if (half == 'a' || half == 'p') {
+    *text = t;
+    sessrec__skip_blanks(&t);
+    const int morning = sessrec__accept(&t, "am", 2), afternoon = !morning && sessrec__accept(&t, "pm", 2);
+    if (morning || afternoon) {
         if (d->hour < 1 || d->hour > 12) return 0;
-        d->hour = d->hour % 12 + (half == 'p' ? 12 : 0);
-        *begin = at += 2;
-        while (sessrec__accept(&at, end, ' ')) {
-        }
+        d->hour = d->hour % 12 + (afternoon ? 12 : 0);
+        *text = t;
+        sessrec__skip_blanks(&t);
     }
-    const char c = at < end ? sessrec__lower(*at) : 0;
-    if (c == 'z') {
-        *begin = at + 1;
-    } else if (end - at >= 3 && (c == 'u' || c == 'g')) {
-        const char *const name = c == 'u' ? "utc" : "gmt";
-        if (sessrec__lower(at[1]) != name[1] || sessrec__lower(at[2]) != name[2]) return 0;
-        *begin = at + 3;
-    } else if (c == '+' || c == '-') {
-        ++at;
-        if (!sessrec__parse_digits(&at, end, 2, 2, &hours)) return 0;
-        if (sessrec__accept(&at, end, ':') || (at < end && sessrec__is_digit(*at)))
-            if (!sessrec__parse_digits(&at, end, 2, 2, &minutes)) return 0;
+    const char sign = sessrec__peek(&t);
+    if (sign == '+' || sign == '-') {
+        sessrec__accept(&t, &sign, 1);
+        if (!sessrec__digits(&t, 2, 2, &hours)) return 0;
+        if ((sessrec__accept(&t, ":", 1) || sessrec__is_digit(sessrec__peek(&t))) &&
+            !sessrec__digits(&t, 2, 2, &minutes))
+            return 0;
         if (hours > 23 || minutes > 59) return 0;
-        d->zone = (hours * 60 + minutes) * (c == '-' ? -1 : 1);
-        *begin = at;
+        d->zone = (hours * 60 + minutes) * (sign == '-' ? -1 : 1);
+        *text = t;
+    } else if (sessrec__accept(&t, "z", 1) || sessrec__accept(&t, "utc", 3) ||
+               sessrec__accept(&t, "gmt", 3)) {
+        *text = t;
     }
     return 1;
 }
@@ -10545,7 +10550,7 @@ static int sessrec__parse_clock(const char **begin, const char *end, sessrec__da
 // How dates may be written: Y year, m month, b its name, d day, a day of the week, C time of day; a blank is
 // any number of them. In the last four forms day and month could be swapped.
 enum { SESSREC__DATE_FORMS = 16, SESSREC__EITHER_ORDER = 12 };
-static int sessrec__match_date(int form, const char *at, const char *end, double *out) {
+static int sessrec__match_date(int form, sessrec__text text, double *out) {
     static const char *const forms[SESSREC__DATE_FORMS] = {
         "Y-m-dC",   "Y/m/dC", "Y.m.dC",   "YmdC",    "d.m.YC", "d/b/YC", "d-b-YC", "d b YC",
         "a d b YC", "b d YC", "a b dC Y", "a b d Y", "d/m/YC", "d-m-YC", "m/d/YC", "m-d-YC"};
@@ -10553,50 +10558,42 @@ static int sessrec__match_date(int form, const char *at, const char *end, double
     sessrec__date d;
     memset(&d, 0, sizeof d);
     for (const char *want = forms[form]; *want; ++want) {
+        const char *const name = text.at;
         int good = 1;
-        const char *name = at;
         switch (*want) {
-        case 'Y': good = sessrec__parse_digits(&at, end, 4, 4, &d.year); break;
-        case 'm': good = sessrec__parse_digits(&at, end, 1, 2, &d.month); break;
-        case 'd': good = sessrec__parse_digits(&at, end, 1, 2, &d.day); break;
-        case 'C': good = sessrec__parse_clock(&at, end, &d); break;
+        case 'Y': good = sessrec__digits(&text, 4, 4, &d.year); break;
+        case 'm': good = sessrec__digits(&text, 1, 2, &d.month); break;
+        case 'd': good = sessrec__digits(&text, 1, 2, &d.day); break;
+        case 'C': good = sessrec__parse_clock(&text, &d); break;
         case ' ':
-            sessrec__accept(&at, end, ',');
-            while (sessrec__accept(&at, end, ' ')) {
-            }
+            sessrec__accept(&text, ",", 1);
+            sessrec__skip_blanks(&text);
             break;
         case 'a':
         case 'b':
-            while (at < end && sessrec__lower(*at) >= 'a' && sessrec__lower(*at) <= 'z') ++at;
-            good = at - name >= 3;
-            for (d.month = *want == 'a' ? 1 : 0; good && d.month < 12; ++d.month) {
-                int same = 1;
-                for (int i = 0; i < 3; ++i) same = same && sessrec__lower(name[i]) == months[3 * d.month + i];
-                if (same) break;
-            }
-            good = good && (*want == 'a' || d.month++ < 12);
+            for (d.month = 1; *want == 'b' && d.month <= 12; ++d.month)
+                if (sessrec__accept(&text, months + 3 * (d.month - 1), 3)) break;
+            while (sessrec__peek(&text) >= 'a' && sessrec__peek(&text) <= 'z') ++text.at, --text.size;
+            good = d.month <= 12 && text.at - name >= 3;
             break;
-        default: good = sessrec__accept(&at, end, *want); break;
+        default: good = sessrec__accept(&text, want, 1); break;
         }
         if (!good) return 0;
     }
-    return at == end && sessrec__date_seconds(&d, out);
+    return !text.size && sessrec__date_seconds(&d, out);
 }
 
 // Digits without separators: YYYYMMDD[HH[MM[SS]]], or MMDD in the year 2000, which has a February 29.
-static int sessrec__parse_date_digits(const char *at, const char *end, double *out) {
-    const int64_t size = end - at;
+static int sessrec__parse_date_digits(sessrec__text text, double *out) {
     sessrec__date d;
     memset(&d, 0, sizeof d);
     d.year = 2000;
-    if (size != 4 && size != 8 && size != 10 && size != 12 && size != 14) return 0;
-    if (size > 4 && !sessrec__parse_digits(&at, end, 4, 4, &d.year)) return 0;
-    if (!sessrec__parse_digits(&at, end, 2, 2, &d.month) || !sessrec__parse_digits(&at, end, 2, 2, &d.day))
-        return 0;
-    sessrec__parse_digits(&at, end, 2, 2, &d.hour);
-    sessrec__parse_digits(&at, end, 2, 2, &d.minute);
-    sessrec__parse_digits(&at, end, 2, 2, &d.second);
-    return at == end && d.year >= 1900 && d.year <= 2100 && sessrec__date_seconds(&d, out);
+    if (text.size > 4 && !sessrec__digits(&text, 4, 4, &d.year)) return 0;
+    if (!sessrec__digits(&text, 2, 2, &d.month) || !sessrec__digits(&text, 2, 2, &d.day)) return 0;
+    sessrec__digits(&text, 2, 2, &d.hour);
+    sessrec__digits(&text, 2, 2, &d.minute);
+    sessrec__digits(&text, 2, 2, &d.second);
+    return !text.size && d.year >= 1900 && d.year <= 2100 && sessrec__date_seconds(&d, out);
 }
 
 // ---- lines and fields ----
@@ -10652,8 +10649,8 @@ typedef struct sessrec__reader {
     const char *memory;
     size_t memory_left;
     double size, bytes;  // of the text, 0: not known; of it that were read
-    void *block;         // [room] the part of the text that is looked at
-    int64_t room;
+    char *block;                 // [room] the part of the text that is looked at
+    size_t room;
     char *at, *end;              // what is not read yet; a line end and more bytes follow it
     int more, unended, has_nul;  // there is more to come; the last line has no end; a NUL byte came
     int64_t line;                // number of the line at `at`
@@ -10709,39 +10706,27 @@ static sessrec_result sessrec__fill(sessrec__reader *r) {
     const sessrec_result result = sessrec__flush(r->log);
     if (result) return sessrec__log_failed(r->err, result);
     if (left) memmove(r->block, r->at, left);
-    for (; got; left += got) {
-        const int64_t largest = SESSREC__MAX_BLOCK;
-        const double all = r->size + 2 * SESSREC__SLACK;  // of a text of known size: room for it at once
-        if ((int64_t)left + SESSREC__SLACK >= r->room && r->room >= SESSREC__MAX_BLOCK) break;
-        if ((int64_t)left + SESSREC__SLACK >= r->room &&
-            !sessrec__grow(&r->log->memory, &r->block, &r->room,
-                           r->room                  ? 2 * r->room
-                           : all < (double)largest ? (int64_t)all
-                                                   : largest,
-                           1))
-            return sessrec__no_memory(r->err);
-        char *const to = (char *)r->block + left;
-        const size_t most = (size_t)r->room - SESSREC__SLACK - left;
+    for (; got && left + SESSREC__SLACK < r->room; left += got) {
+        const size_t most = r->room - SESSREC__SLACK - left;
+        got = r->memory_left < most ? r->memory_left : most;  // of a file: 0
+        if (got) memcpy(r->block + left, r->memory, got);
+        if (got) r->memory += got;
+        r->memory_left -= got;
 #ifndef SESSREC_NO_STDIO
-        if (r->file) got = fread(to, 1, most, (FILE *)r->file);
-        while (r->file && !got && ferror((FILE *)r->file) && errno == EINTR) {
-            clearerr((FILE *)r->file);
-            got = fread(to, 1, most, (FILE *)r->file);
+        for (int again = r->file != NULL; again;) {
+            got = fread(r->block + left, 1, most, (FILE *)r->file);
+            again = !got && ferror((FILE *)r->file);
+            if (again && errno != EINTR)
+                return sessrec__fail(r->err, SESSREC_IO_ERROR, 0, "the log cannot be read: %s",
+                                     strerror(errno));
+            if (again) clearerr((FILE *)r->file);
         }
-        if (r->file && !got && ferror((FILE *)r->file))
-            return sessrec__fail(r->err, SESSREC_IO_ERROR, 0, "the log cannot be read: %s", strerror(errno));
 #endif
-        if (!r->file) {
-            got = r->memory_left < most ? r->memory_left : most;
-            if (got) memcpy(to, r->memory, got);
-            if (got) r->memory += got;
-            r->memory_left -= got;
-        }
-        r->has_nul |= memchr(to, 0, got) != NULL;
+        r->has_nul |= memchr(r->block + left, 0, got) != NULL;
         r->bytes += (double)got;
     }
     r->more = got > 0;
-    r->at = (char *)r->block;
+    r->at = r->block;
     r->end = r->at + left;
     memset(r->end, 0, SESSREC__SLACK);
     if (!r->more && left && r->end[-1] != r->newline) {
@@ -10877,10 +10862,9 @@ static void sessrec__json_unescape(sessrec__text *text) {
             continue;
         }
         for (int i = 0; i < 4; ++i) {
-            const char c = sessrec__lower(*++at);
-            code = code * 16 + (uint32_t)(sessrec__is_digit(c)   ? c - '0'
-                                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                                                 : 0);
+            static const char digits[] = "0123456789abcdef";
+            const char *const digit = strchr(digits, sessrec__lower(*++at));
+            code = code * 16 + (uint32_t)(digit && *digit ? digit - digits : 0);
         }
         if (code >= 0xd800 && code < 0xdc00) {
             high = code;
@@ -10889,69 +10873,13 @@ static void sessrec__json_unescape(sessrec__text *text) {
         if (high && code >= 0xdc00 && code < 0xe000)
             code = 0x10000 + ((high - 0xd800) << 10) + (code - 0xdc00);
         high = 0;
-        // at most 4 bytes where 6 or 12 stood
-        if (code >= 0x10000) *put++ = (char)(0xf0 | code >> 18), *put++ = (char)(0x80 | (code >> 12 & 63));
-        else if (code >= 0x800) *put++ = (char)(0xe0 | code >> 12);
-        if (code >= 0x800) *put++ = (char)(0x80 | (code >> 6 & 63));
-        else if (code >= 0x80) *put++ = (char)(0xc0 | code >> 6);
-        *put++ = (char)(code >= 0x80 ? 0x80 | (code & 63) : code);
+        // at most 4 bytes where 6 or 12 stood: how many follow is in the first bits of the first
+        int more = (code >= 0x80) + (code >= 0x800) + (code >= 0x10000);
+        *put++ = (char)(more ? (0xff00 >> (more + 1) & 0xff) | code >> 6 * more : code);
+        while (more--) *put++ = (char)(0x80 | (code >> 6 * more & 63));
     }
     text->size = (size_t)(put - text->at);
 }
-
-static int sessrec__same_name(sessrec__text a, sessrec__text b);
-
-// Cuts a line that is one object. Lists and objects in it are skipped.
-static void sessrec__cut_json(sessrec__reader *r, sessrec__row *row) {
-    char *end = (char *)memchr(r->at, r->newline, (size_t)(r->end + 1 - r->at)), *at = r->at;
-    memset(row, 0, sizeof *row);
-    row->line = r->line++;
-    row->unfinished = end == r->end && r->more;
-    row->raw.at = at;
-    row->raw.size = (size_t)(end - at);
-    r->at = end == r->end ? r->end : end + 1;
-    if (row->raw.size > SESSREC__MAX_ROW) row->problem = SESSREC__TOO_LONG;
-    while (end > at && (unsigned char)end[-1] <= ' ') --end;
-    while (at < end && (unsigned char)*at <= ' ') ++at;
-    if (at == end) row->raw.size = 0;
-    if (at == end || row->problem) return;
-    row->problem = SESSREC__NO_JSON;
-    if (*at != '{') return;
-    do {
-        sessrec__text key, value;
-        for (++at; at < end && (unsigned char)*at <= ' ';) ++at;
-        if (*at == '}' && at + 1 == end) break;
-        if (*at != '"' || !(at = sessrec__json_string(at, end, &key))) return;
-        while (at < end && ((unsigned char)*at <= ' ' || *at == ':')) ++at;
-        value.at = at;
-        if (*at == '"') {
-            if (!(at = sessrec__json_string(at, end, &value))) return;
-            if (memchr(value.at, '\\', value.size)) sessrec__json_unescape(&value);
-        } else {
-            int depth = 0;
-            sessrec__text inside;
-            while (at < end && (depth || (*at != ',' && *at != '}'))) {
-                if (*at == '"') {
-                    if (!(at = sessrec__json_string(at, end, &inside))) return;
-                    continue;
-                }
-                depth += (*at == '{' || *at == '[') - (*at == '}' || *at == ']');
-                ++at;
-            }
-            value.size = (size_t)(at - value.at);
-            while (value.size && (unsigned char)value.at[value.size - 1] <= ' ') --value.size;
-            if (value.size == 4 && !memcmp(value.at, "null", 4)) value.size = 0;
-            if (*value.at == '{' || *value.at == '[') continue;
-        }
-        for (int c = 0; c < SESSREC__WANTED; ++c)
-            if (r->name_of[c].size && !row->field[c].at && sessrec__same_name(key, r->name_of[c]))
-                row->field[c] = value;
-        while (at < end && (unsigned char)*at <= ' ') ++at;
-    } while (at < end && *at == ',');
-    if (at + 1 == end && *at == '}') row->problem = SESSREC__GOOD;
-}
-
-// ---- columns ----
 
 // Ignores case, '_' and blanks; after a colon comes a type (user_id:token).
 static int sessrec__same_name(sessrec__text a, sessrec__text b) {
@@ -10964,6 +10892,59 @@ static int sessrec__same_name(sessrec__text a, sessrec__text b) {
     }
     return j == b.size && (i == a.size || a.at[i] == ':');
 }
+
+static char *sessrec__behind_space(char *at, const char *end) {
+    while (at < end && (unsigned char)*at <= ' ') ++at;
+    return at;
+}
+
+// Cuts a line that is one object. Lists and objects in it are skipped.
+static void sessrec__cut_json(sessrec__reader *r, sessrec__row *row) {
+    char *end = (char *)memchr(r->at, r->newline, (size_t)(r->end + 1 - r->at)), *at = r->at;
+    memset(row, 0, sizeof *row);
+    row->line = r->line++;
+    row->unfinished = end == r->end && r->more;
+    row->raw.at = at;
+    row->raw.size = (size_t)(end - at);
+    r->at = end == r->end ? r->end : end + 1;
+    if (row->raw.size > SESSREC__MAX_ROW) row->problem = SESSREC__TOO_LONG;
+    while (end > at && (unsigned char)end[-1] <= ' ') --end;
+    at = sessrec__behind_space(at, end);
+    if (at == end) row->raw.size = 0;
+    if (at == end || row->problem) return;
+    row->problem = SESSREC__NO_JSON;
+    if (*at != '{') return;
+    do {
+        sessrec__text key, value;
+        at = sessrec__behind_space(at + 1, end);
+        if (*at == '}' && at + 1 == end) break;
+        if (*at != '"' || !(at = sessrec__json_string(at, end, &key))) return;
+        while (at < end && ((unsigned char)*at <= ' ' || *at == ':')) ++at;
+        value.at = at;
+        if (*at == '"') {
+            if (!(at = sessrec__json_string(at, end, &value))) return;
+            if (memchr(value.at, '\\', value.size)) sessrec__json_unescape(&value);
+        } else {
+            sessrec__text inside;
+            for (int depth = 0; at < end && (depth || (*at != ',' && *at != '}'));) {
+                depth += (*at == '{' || *at == '[') - (*at == '}' || *at == ']');
+                at = *at == '"' ? sessrec__json_string(at, end, &inside) : at + 1;
+                if (!at) return;
+            }
+            value.size = (size_t)(at - value.at);
+            while (value.size && (unsigned char)value.at[value.size - 1] <= ' ') --value.size;
+            if (value.size == 4 && !memcmp(value.at, "null", 4)) value.size = 0;
+            if (*value.at == '{' || *value.at == '[') continue;
+        }
+        for (int c = 0; c < SESSREC__WANTED; ++c)
+            if (r->name_of[c].size && !row->field[c].at && sessrec__same_name(key, r->name_of[c]))
+                row->field[c] = value;
+        at = sessrec__behind_space(at, end);
+    } while (at < end && *at == ',');
+    if (at + 1 == end && *at == '}') row->problem = SESSREC__GOOD;
+}
+
+// ---- columns ----
 
 static sessrec__text sessrec__text_of(const char *at, size_t size) {
     sessrec__text text;
@@ -11192,22 +11173,21 @@ static sessrec_result sessrec__bad_row(sessrec__reader *r, const sessrec__row *r
 static int sessrec__parse_time(sessrec__reader *r, int column, sessrec__text field, double *out) {
     while (field.size && *field.at == ' ') ++field.at, --field.size;
     while (field.size && field.at[field.size - 1] == ' ') --field.size;
-    const char *const at = field.at, *const end = at + field.size;
     const int is_day = r->name_of[SESSREC__OFFSET].size && column == SESSREC__TIME;
     const int unit_is_date = r->format.time_unit == SESSREC_UNIT_DATE && column == SESSREC__TIME;
     int form = r->form, dates = 1;
     if (!field.size) return SESSREC__BLANK;
     if (field.size > SESSREC__MAX_TIME) return SESSREC__NO_TIME;
-    if (!(unit_is_date || (is_day && field.size == 8)) || !sessrec__parse_date_digits(at, end, out)) {
-        if (!unit_is_date && sessrec__parse_number(at, end, out)) {
+    if (!(unit_is_date || (is_day && field.size == 8)) || !sessrec__parse_date_digits(field, out)) {
+        if (!unit_is_date && sessrec__parse_number(field.at, field.at + field.size, out)) {
             dates = -1;
         } else if (column == SESSREC__OFFSET) {
             return SESSREC__NO_TIME;
-        } else if (!sessrec__match_date(form, at, end, out)) {
+        } else if (!sessrec__match_date(form, field, out)) {
             const int not_from = r->format.day_first ? 14 : 12;
             for (form = 0; form < SESSREC__DATE_FORMS; ++form) {
                 if (r->format.day_first >= 0 && (form == not_from || form == not_from + 1)) continue;
-                if (sessrec__match_date(form, at, end, out)) break;
+                if (sessrec__match_date(form, field, out)) break;
             }
             if (form == SESSREC__DATE_FORMS) return SESSREC__NO_TIME;
             if (form >= SESSREC__EITHER_ORDER && r->format.day_first < 0) return SESSREC__WHICH_DAY;
@@ -11230,7 +11210,7 @@ static void sessrec__size_time(sessrec__reader *r, sessrec__text field, double t
     ++r->sizes[size < 1e11 ? 0 : size < 1e14 ? 1 : size < 1e17 ? 2 : 3];
     if (!r->digits) return;
     if ((r->digits > 0 && (size_t)r->digits != field.size) ||
-        !sessrec__parse_date_digits(field.at, field.at + field.size, &date) || (field.size > 4 && date < 0))
+        !sessrec__parse_date_digits(field, &date) || (field.size > 4 && date < 0))
         r->digits = 0;
     else r->digits = (int)field.size;
 }
@@ -11458,6 +11438,10 @@ static sessrec_result sessrec__read_text(sessrec__reader *r, sessrec_log *log,
     r->digits = -1;
     r->first_event = in->count;
     if (!result && r->format.separator) strcpy(r->separator, r->format.separator);
+    const size_t all = r->memory_left + 2 * SESSREC__SLACK;
+    r->room = r->file || all > SESSREC__MAX_BLOCK ? SESSREC__MAX_BLOCK : all;
+    r->block = (char *)sessrec__alloc_unset(&log->memory, r->room, 1);
+    if (!result && !r->block) result = sessrec__no_memory(r->err);
     if (!result && r->name_of[SESSREC__OFFSET].size) {
         in->offset = (double *)sessrec__alloc_unset(&log->memory, (uint64_t)in->room + 1, sizeof *in->offset);
         if (!in->offset) result = sessrec__no_memory(r->err);

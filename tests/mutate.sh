@@ -382,9 +382,9 @@ mutate 'the first failure is forgotten' test_log \
     'if (err) *err = log->in->failure;
         return log->in->failure.code;' ';'
 mutate 'a zone in the west is one in the east' test_log \
-    "(c == '-' ? -1 : 1)" '1'
+    "(sign == '-' ? -1 : 1)" '1'
 mutate 'afternoon is morning' test_log \
-    "(half == 'p' ? 12 : 0)" '0'
+    '(afternoon ? 12 : 0)' '0'
 mutate 'a user without an id is one' test_log \
     'if (!id[i].at) number[i] = -1;' 'if (!id[i].at) number[i] = 0;'
 mutate 'a session that begins at the split is in neither part' 'test_log test_flaws' \
