@@ -1634,6 +1634,7 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 // Fills in err, with a sentence in the manner of printf, and returns code.
 static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format,
                                     ...);
+static sessrec_result sessrec__invalid(sessrec_error *err, const char *text);
 static sessrec_result sessrec__no_memory(sessrec_error *err);
 // The task for every index below count, on all threads of a pool.
 #ifndef SESSREC_NO_TRAINING
@@ -2176,14 +2177,14 @@ static sessrec_result sessrec__check_base(const sessrec_model *base, const sessr
                b->user_hidden == info->user_hidden && b->user_mode == info->user_mode;
     for (int32_t l = 0; l < info->layer_count; ++l) same = same && b->hidden[l] == info->hidden[l];
     if (!same)
-        return sessrec__fail(
-            err, SESSREC_MISMATCH, 0,
-            "the model to start from and the configuration differ in layers, widths or forms");
+        return sessrec_error_set(err, SESSREC_MISMATCH,
+                                 "the model to start from and the configuration differ in layers, widths "
+                                 "or forms");
     for (int32_t i = 0; i < b->item_count; ++i)
         if (i >= info->item_count || strcmp(sessrec__item_text(base, i), sessrec_log_item_id(log, i)))
-            return sessrec__fail(err, SESSREC_MISMATCH, 0,
-                                 "the log does not number its items like the model to start from: read it "
-                                 "with format.items_of = the model");
+            return sessrec_error_set(err, SESSREC_MISMATCH,
+                                     "the log does not number its items like the model to start from: read "
+                                     "it with format.items_of = the model");
     return SESSREC_OK;
 }
 
@@ -2195,7 +2196,7 @@ static sessrec_result sessrec__model_block(sessrec__new_model *plan, const sessr
     const int32_t items = sessrec_log_contents(log).item_count;
     for (int32_t i = 0; i < items; ++i) plan->text_bytes += strlen(sessrec_log_item_id(log, i)) + 1;
     if (plan->text_bytes > UINT32_MAX)
-        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "all item ids together exceed 4 GiB");
+        return sessrec_error_set(err, SESSREC_TOO_LARGE, "all item ids together exceed 4 GiB");
     *out = (sessrec_model *)sessrec__layout_block(&memory, sessrec__model_place, plan);
     if (!*out) return sessrec__no_memory(err);
     **out = plan->model;
@@ -2209,7 +2210,7 @@ static sessrec_result sessrec__model_create(const sessrec_config *config, const 
     const sessrec_log_view view = sessrec_log_contents(log);
     sessrec__new_model plan;
     if (view.item_count < 1)
-        return sessrec__fail(err, SESSREC_NO_DATA, 0, "the log has no items, or is not finished");
+        return sessrec_error_set(err, SESSREC_NO_DATA, "the log has no items, or is not finished");
     memset(&plan, 0, sizeof plan);
     plan.model.memory = *memory;
     plan.model.info = sessrec__info_of(config, view.item_count);
@@ -2710,12 +2711,11 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *supports, int32
     if (out) *out = NULL;
     if (!out || !supports) return sessrec__null(err);
     if (item_count < 1 || !(alpha >= 0 && alpha <= 1))
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "a sampler needs at least one item and an alpha between 0 and 1");
+        return sessrec__invalid(err, "a sampler needs at least one item and an alpha between 0 and 1");
     double total = 0;
     for (int32_t i = 0; i < item_count; ++i) total += sessrec__weight_of_support(supports[i], alpha);
     if (!(total > 0))
-        return sessrec__fail(err, SESSREC_NO_DATA, 0, "no negatives can be drawn: no item has an event");
+        return sessrec_error_set(err, SESSREC_NO_DATA, "no negatives can be drawn: no item has an event");
     sessrec_sampler plan = {sessrec__allocator(allocator), item_count, 4, 0, NULL, NULL};
     while (plan.guide_bits < 30 && ((int64_t)1 << plan.guide_bits) < item_count) ++plan.guide_bits;
     sessrec_sampler *sampler =
@@ -2978,7 +2978,7 @@ SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, 
     plan.shuffle = config->shuffle_sessions;
     plan.by_user = config->user_hidden > 0;
     if (plan.by_user && !plan.log.user_count)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a user-level GRU needs a log with users");
+        return sessrec__invalid(err, "a user-level GRU needs a log with users");
     plan.walk.session_begins = plan.log.session_begins;
     plan.walk.chains = plan.by_user ? sessrec__chains(&plan.log) : plan.log.session_count;
     plan.walk.stride = 1;
@@ -3062,7 +3062,7 @@ SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *b, int32_t epoc
                                                 sessrec_error *err) {
     if (!b) return sessrec__null(err);
     if (epoch < 0 || step < 0)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "epoch and step must be 0 or more");
+        return sessrec__invalid(err, "epoch and step must be 0 or more");
     b->epoch = epoch;
     b->started = 0;
     if (step == 0) return SESSREC_OK;
@@ -3386,8 +3386,7 @@ struct sessrec_trainer {
 static sessrec_result sessrec__trainer_ready(const sessrec_trainer *tr, sessrec_error *err) {
     if (!tr) return sessrec__null(err);
     return tr->model ? SESSREC_OK
-                     : sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                                     "the trainer's model has been taken: create another trainer");
+                     : sessrec__invalid(err, "the trainer's model has been taken: create another trainer");
 }
 
 // ---- regions ----
@@ -3673,31 +3672,30 @@ static const double sessrec__most_steps = 4e15;
 
 static sessrec_result sessrec__check_batch(const sessrec_trainer *tr, const sessrec_batch *b,
                                            sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (b->rows < 1 || b->rows > tr->config.batch_size || b->negative_count < 0 ||
         b->negative_count > tr->config.negatives)
-        return sessrec__fail(err, bad, 0,
-                             "the mini-batch has more rows or negative samples than the configuration");
+        return sessrec__invalid(err,
+                                "the mini-batch has more rows or negative samples than the configuration");
     if (b->epoch < 0 || b->epoch > SESSREC__MOST_EPOCHS ||
         sessrec__count_of((double)b->step, sessrec__most_steps) < 0)
-        return sessrec__fail(err, bad, 0, "the mini-batch is of an impossible epoch or step");
+        return sessrec__invalid(err, "the mini-batch is of an impossible epoch or step");
     if (tr->config.user_hidden && !b->user_starts)
-        return sessrec__fail(err, bad, 0, "the mini-batch has no user_starts, which a user-level GRU needs");
+        return sessrec__invalid(err, "the mini-batch has no user_starts, which a user-level GRU needs");
     if (!b->inputs || !b->targets || !b->session_starts || !b->previous_rows ||
         (b->negative_count && !b->negatives))
-        return sessrec__fail(err, bad, 0, "an array of the mini-batch is NULL");
+        return sessrec__invalid(err, "an array of the mini-batch is NULL");
     uint32_t most = 0;
     for (int32_t i = 0; i < b->rows; ++i) {
         if ((uint32_t)b->inputs[i] > most) most = (uint32_t)b->inputs[i];
         if ((uint32_t)b->targets[i] > most) most = (uint32_t)b->targets[i];
         if (b->previous_rows[i] < 0 || b->previous_rows[i] >= tr->config.batch_size)
-            return sessrec__fail(err, bad, 0, "previous_rows of the mini-batch is out of range");
+            return sessrec__invalid(err, "previous_rows of the mini-batch is out of range");
     }
     for (int32_t j = 0; j < b->negative_count; ++j)
         // a negative number is a large unsigned one
         if ((uint32_t)b->negatives[j] > most) most = (uint32_t)b->negatives[j];
     if (most >= (uint32_t)tr->model->info.item_count)
-        return sessrec__fail(err, bad, 0, "the mini-batch has an item that the model does not have");
+        return sessrec__invalid(err, "the mini-batch has an item that the model does not have");
     return SESSREC_OK;
 }
 
@@ -4310,8 +4308,7 @@ static sessrec_result sessrec__trainer_apply(sessrec_trainer *tr, sessrec_error 
 SESSREC_API sessrec_result sessrec_trainer_apply(sessrec_trainer *tr, sessrec_error *err) {
     sessrec_result result = sessrec__trainer_ready(tr, err);
     if (!result && !tr->has_gradients)
-        result = sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                               "there are no gradients to apply: call sessrec_trainer_grad first");
+        result = sessrec__invalid(err, "there are no gradients to apply: call sessrec_trainer_grad first");
     return result ? result : sessrec__trainer_apply(tr, err);
 }
 
@@ -4481,8 +4478,7 @@ SESSREC_API sessrec_result sessrec_trainer_keep_best(sessrec_trainer *tr, double
     sessrec_result result = sessrec__trainer_ready(tr, err);
     if (result) return result;
     if (!(fabs(value) <= 1e300))
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "the value for sessrec_trainer_keep_best must be finite, below 1e300");
+        return sessrec__invalid(err, "the value for sessrec_trainer_keep_best must be finite, below 1e300");
     if (!sessrec__best_ready(tr)) return sessrec__no_memory(err);
     if (tr->position.best_age >= 0 && value <= tr->position.best) {
         if (tr->position.best_age < INT32_MAX) tr->position.best_age++;
@@ -4891,24 +4887,22 @@ SESSREC_API sessrec_eval_config sessrec_eval_config_default(void) {
 static sessrec_result sessrec__eval_check(const sessrec_eval_config *c, sessrec_error *err) {
     const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!c || c->canary != SESSREC__CANARY_EVAL)
-        return sessrec__fail(
-            err, bad, 0,
-            "the configuration was not made by sessrec_eval_config_default(): call it, then change fields");
+        return sessrec__invalid(err,
+                                "the configuration was not made by sessrec_eval_config_default(): call it, "
+                                "then change fields");
     if ((int)c->device < 0 || c->device > SESSREC_DEVICE_CUDA_OR_CPU)
         return sessrec__fail(err, bad, 0, "device is %d, which is not a sessrec_device", (int64_t)c->device);
     if ((int)c->ties < 0 || c->ties > SESSREC_TIES_MEDIAN)
         return sessrec__fail(err, bad, 0, "ties is %d, which is not a sessrec_ties", (int64_t)c->ties);
-    if (c->cutoff_count < 1 || c->cutoff_count > SESSREC_MAX_CUTOFFS)
-        return sessrec__fail(err, bad, 0, "cutoffs is %d, it must be 1 to %d", (int64_t)c->cutoff_count,
-                             (int64_t)SESSREC_MAX_CUTOFFS);
+    if (sessrec__in_range(err, "cutoffs", c->cutoff_count, 1, SESSREC_MAX_CUTOFFS))
+        return SESSREC_INVALID_ARGUMENT;
     for (int32_t i = 0; i < c->cutoff_count; ++i)
         if (c->cutoffs[i] < 1 || (c->coverage && c->cutoffs[i] > SESSREC__MAX_TOP))
             return sessrec__fail(err, bad, 0,
                                  "cutoff[%d] is %d, it must be 1 or more, with coverage %d at most",
                                  (int64_t)i, (int64_t)c->cutoffs[i], (int64_t)SESSREC__MAX_TOP);
-    if (c->batch_size < 1 || c->batch_size > SESSREC__MAX_BATCH)
-        return sessrec__fail(err, bad, 0, "batch_size is %d, it must be 1 to %d", (int64_t)c->batch_size,
-                             (int64_t)SESSREC__MAX_BATCH);
+    if (sessrec__in_range(err, "batch_size", c->batch_size, 1, SESSREC__MAX_BATCH))
+        return SESSREC_INVALID_ARGUMENT;
     if (c->threads < 0 || c->threads > 1024)
         return sessrec__fail(err, bad, 0, "threads is %d, it must be 0 (one for each processor) to 1024",
                              (int64_t)c->threads);
@@ -5376,8 +5370,8 @@ static sessrec_result sessrec__eval_open_device(sessrec__eval *e, const sessrec_
     sessrec_result result = SESSREC_OK;
     if (device == SESSREC_DEVICE_CPU) return SESSREC_OK;
     if (e->config->coverage) {
-        result = sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
-                               "coverage is counted on the processor only: set device to CPU");
+        result = sessrec_error_set(err, SESSREC_UNSUPPORTED,
+                                   "coverage is counted on the processor only: set device to CPU");
     } else {
 #ifdef SESSREC_CUDA
         const sessrec_device_table *table = sessrec_cuda();
@@ -5400,7 +5394,7 @@ static sessrec_result sessrec__evaluate(const sessrec_scorer *scorer, const sess
     sessrec__eval e;
     sessrec__pool pool;
     if (!log || !report)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an evaluation needs a log and a report");
+        return sessrec__invalid(err, "an evaluation needs a log and a report");
     memset(report, 0, sizeof *report);
     memset(&e, 0, sizeof e);
     e.scorer = scorer;
@@ -5454,16 +5448,15 @@ SESSREC_API void sessrec_scorer_destroy(sessrec_scorer *scorer) {
 }
 
 static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!s || !s->begin || !s->click || !(s->score || s->list))
-        return sessrec__fail(err, bad, 0, "a scorer needs begin, click, and score or list");
+        return sessrec__invalid(err, "a scorer needs begin, click, and score or list");
     if (s->item_count < 1)
-        return sessrec__fail(err, bad, 0, "the scorer has %d items, it needs 1 or more",
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the scorer has %d items, it needs 1 or more",
                              (int64_t)s->item_count);
     if (s->state_bytes % 16 || s->user_bytes % 16)
-        return sessrec__fail(err, bad, 0, "state_bytes and user_bytes of the scorer must be multiples of 16");
+        return sessrec__invalid(err, "state_bytes and user_bytes of the scorer must be multiples of 16");
     if (s->user_bytes && (!s->begin_user || !s->end))
-        return sessrec__fail(err, bad, 0, "a scorer that knows users needs begin_user and end");
+        return sessrec__invalid(err, "a scorer that knows users needs begin_user and end");
     return SESSREC_OK;
 }
 
@@ -5971,24 +5964,21 @@ SESSREC_API sessrec_knn_config sessrec_knn_config_default(void) {
 }
 
 static sessrec_result sessrec__knn_check(const sessrec_knn_config *c, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!c || c->canary != SESSREC__CANARY_KNN)
-        return sessrec__fail(err, bad, 0,
-                             "the configuration was not made by sessrec_knn_config_default(): call it, then "
-                             "change fields");
-    if (c->k < 1 || c->k > SESSREC__MAX_TOP)
-        return sessrec__fail(err, bad, 0, "k is %d, it must be 1 to %d", (int64_t)c->k,
-                             (int64_t)SESSREC__MAX_TOP);
-    if (c->m < 0 || c->last_n < 0) return sessrec__fail(err, bad, 0, "m and last_n must not be negative");
+        return sessrec__invalid(err,
+                                "the configuration was not made by sessrec_knn_config_default(): call it, "
+                                "then change fields");
+    if (sessrec__in_range(err, "k", c->k, 1, SESSREC__MAX_TOP)) return SESSREC_INVALID_ARGUMENT;
+    if (c->m < 0 || c->last_n < 0) return sessrec__invalid(err, "m and last_n must not be negative");
     if (c->weight < 0 || c->weight > SESSREC_DECAY_EXP || c->neighbor_weight < 0 ||
         c->neighbor_weight > SESSREC_DECAY_EXP)
-        return sessrec__fail(err, bad, 0, "weight and neighbor_weight must be one of sessrec_decay");
+        return sessrec__invalid(err, "weight and neighbor_weight must be one of sessrec_decay");
     if ((c->weight == SESSREC_DECAY_EXP && !(c->weight_scale > 0 && c->weight_scale < 1e9)) ||
         (c->neighbor_weight == SESSREC_DECAY_EXP && !(c->neighbor_scale > 0 && c->neighbor_scale < 1e9)))
-        return sessrec__fail(err, bad, 0, "the scale of an exponential weight must be above 0 and below 1e9");
+        return sessrec__invalid(err, "the scale of an exponential weight must be above 0 and below 1e9");
     if (!(c->recency >= 0 && c->recency < 1e15 && c->spread >= 0 && c->spread < 1e9 && c->idf >= 0 &&
           c->idf < 1e9))
-        return sessrec__fail(err, bad, 0, "recency, spread and idf must be numbers from 0 on");
+        return sessrec__invalid(err, "recency, spread and idf must be numbers from 0 on");
     return SESSREC_OK;
 }
 
@@ -6556,8 +6546,9 @@ static sessrec_result sessrec__blend_map(sessrec__blend_member *member, const se
     int same = s->item_count == first->item_count;
     if (!first->item_id || !s->find_item)
         return same ? SESSREC_OK
-                    : sessrec__fail(err, SESSREC_MISMATCH, 0,
-                                    "two parts of the blend have different items, and no ids to match them");
+                    : sessrec_error_set(err, SESSREC_MISMATCH,
+                                        "two parts of the blend have different items, and no ids to match "
+                                        "them");
     for (int32_t i = 0; i < s->item_count; ++i) from[i] = -1;
     for (int32_t i = 0; i < first->item_count; ++i) {
         to[i] = s->find_item(s->self, first->item_id(first->self, i));
@@ -6571,12 +6562,12 @@ static sessrec_result sessrec__blend_map(sessrec__blend_member *member, const se
 }
 
 static sessrec_result sessrec__member_check(const sessrec__blend_member *member, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT, result = sessrec__scorer_check(&member->scorer, err);
+    const sessrec_result result = sessrec__scorer_check(&member->scorer, err);
     if (result) return result;
     if (!(member->weight > -1e30f && member->weight < 1e30f))
-        return sessrec__fail(err, bad, 0, "a weight of the blend is not a number between -1e30 and 1e30");
+        return sessrec__invalid(err, "a weight of the blend is not a number between -1e30 and 1e30");
     if (member->logarithm && (!member->scorer.list || member->scorer.score))
-        return sessrec__fail(err, bad, 0, "logarithm is only for scorers that have a list");
+        return sessrec__invalid(err, "logarithm is only for scorers that have a list");
     return SESSREC_OK;
 }
 
@@ -6647,13 +6638,13 @@ static sessrec_result sessrec__blend_finish(sessrec__blend *blend, sessrec_score
 SESSREC_API sessrec_result sessrec_blend_create(const sessrec_blend_part *parts, int32_t count,
                                                 double epsilon, const sessrec_allocator *allocator,
                                                 sessrec_scorer *out, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     const sessrec_allocator memory = sessrec__allocator(allocator);
     if (out) memset(out, 0, sizeof *out);
     if (!out || !parts) return sessrec__null(err);
     if (count < 1 || count > SESSREC__MAX_PARTS)
-        return sessrec__fail(err, bad, 0, "a blend has 1 to %d parts", (int64_t)SESSREC__MAX_PARTS);
-    if (!(epsilon >= 0 && epsilon <= 1)) return sessrec__fail(err, bad, 0, "epsilon must be 0 to 1");
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a blend has 1 to %d parts",
+                             (int64_t)SESSREC__MAX_PARTS);
+    if (!(epsilon >= 0 && epsilon <= 1)) return sessrec__invalid(err, "epsilon must be 0 to 1");
     for (int32_t p = 0; p < count; ++p)
         if (!parts[p].scorer) return sessrec__null(err);
     sessrec__blend *blend = (sessrec__blend *)sessrec__alloc(&memory, 1, sizeof *blend);
@@ -6711,7 +6702,7 @@ static int sessrec__knn_post(sessrec__knn *knn) {
 
 SESSREC_API sessrec_result sessrec_knn_create(const sessrec_knn_config *config, const sessrec_log *log,
                                               sessrec_scorer *out, sessrec_error *err) {
-    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "out must not be NULL");
+    if (!out) return sessrec__invalid(err, "out must not be NULL");
     memset(out, 0, sizeof *out);
     sessrec_result result = sessrec__knn_check(config, err);
     if (result) return result;
@@ -6719,7 +6710,7 @@ SESSREC_API sessrec_result sessrec_knn_create(const sessrec_knn_config *config, 
     const sessrec_log_view view = sessrec_log_contents(log);
     const int64_t S = view.session_count, V = view.item_count;
     if (view.event_count > INT64_C(4000000000))
-        return sessrec__fail(err, SESSREC_TOO_LARGE, 0, "an index holds at most 4,000,000,000 events");
+        return sessrec_error_set(err, SESSREC_TOO_LARGE, "an index holds at most 4,000,000,000 events");
     sessrec__knn *knn = (sessrec__knn *)sessrec__alloc(&memory, 1, sizeof *knn);
     if (!knn) return sessrec__no_memory(err);
     knn->memory = memory;
@@ -6778,26 +6769,22 @@ SESSREC_API sessrec_rules_config sessrec_rules_config_default(void) {
 }
 
 static sessrec_result sessrec__rules_check(const sessrec_rules_config *c, sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     if (!c || c->canary != SESSREC__CANARY_RULES)
-        return sessrec__fail(
-            err, bad, 0,
-            "the configuration was not made by sessrec_rules_config_default(): call it, then "
-            "change fields");
+        return sessrec__invalid(err,
+                                "the configuration was not made by sessrec_rules_config_default(): call "
+                                "it, then change fields");
     if (c->kind < 0 || c->kind > SESSREC_RULES_ITEMKNN)
-        return sessrec__fail(err, bad, 0, "kind is %d, which is not a sessrec_rules_kind", (int64_t)c->kind);
-    if (c->most < 1 || c->most > SESSREC__MAX_TOP)
-        return sessrec__fail(err, bad, 0, "most is %d, it must be 1 to %d", (int64_t)c->most,
-                             (int64_t)SESSREC__MAX_TOP);
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
+                             "kind is %d, which is not a sessrec_rules_kind", (int64_t)c->kind);
+    if (sessrec__in_range(err, "most", c->most, 1, SESSREC__MAX_TOP)) return SESSREC_INVALID_ARGUMENT;
     if (c->steps < 1)
-        return sessrec__fail(err, bad, 0, "steps is %d, it must be 1 or more", (int64_t)c->steps);
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "steps is %d, it must be 1 or more",
+                             (int64_t)c->steps);
     if (c->weight < 0 || c->weight >= SESSREC_DECAY_EXP)
-        return sessrec__fail(err, bad, 0, "weight must be one of sessrec_decay, not EXP");
-    if (c->order < 1 || c->order > SESSREC__MAX_ORDER)
-        return sessrec__fail(err, bad, 0, "order is %d, it must be 1 to %d", (int64_t)c->order,
-                             (int64_t)SESSREC__MAX_ORDER);
-    if (!(c->lambda >= 0 && c->lambda <= 1e15)) return sessrec__fail(err, bad, 0, "lambda must be 0 to 1e15");
-    if (!(c->alpha >= 0 && c->alpha <= 1)) return sessrec__fail(err, bad, 0, "alpha must be 0 to 1");
+        return sessrec__invalid(err, "weight must be one of sessrec_decay, not EXP");
+    if (sessrec__in_range(err, "order", c->order, 1, SESSREC__MAX_ORDER)) return SESSREC_INVALID_ARGUMENT;
+    if (!(c->lambda >= 0 && c->lambda <= 1e15)) return sessrec__invalid(err, "lambda must be 0 to 1e15");
+    if (!(c->alpha >= 0 && c->alpha <= 1)) return sessrec__invalid(err, "alpha must be 0 to 1");
     return SESSREC_OK;
 }
 
@@ -6970,7 +6957,7 @@ static int sessrec__rules_walk(sessrec__rules_build *b, int64_t from, int64_t to
 SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *config, const sessrec_log *log,
                                                 sessrec_scorer *out, sessrec_error *err) {
     sessrec__rules_build b;
-    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "out must not be NULL");
+    if (!out) return sessrec__invalid(err, "out must not be NULL");
     memset(out, 0, sizeof *out);
     sessrec_result result = sessrec__rules_check(config, err);
     if (result) return result;
@@ -6981,8 +6968,8 @@ SESSREC_API sessrec_result sessrec_rules_create(const sessrec_rules_config *conf
     b.order = config->kind == SESSREC_RULES_MARKOV ? config->order : 1;
     b.most = config->most < b.view.item_count ? config->most : b.view.item_count;
     if (b.view.event_count > INT64_C(4000000000))
-        return sessrec__fail(err, SESSREC_TOO_LARGE, 0,
-                             "rules can be made from at most 4,000,000,000 events");
+        return sessrec_error_set(err, SESSREC_TOO_LARGE,
+                                 "rules can be made from at most 4,000,000,000 events");
     sessrec__rules *rules = (sessrec__rules *)sessrec__alloc(&memory, 1, sizeof *rules);
     if (!rules) return sessrec__no_memory(err);
     rules->memory = memory;
@@ -7297,12 +7284,23 @@ SESSREC_API sessrec_result sessrec_error_set(sessrec_error *err, sessrec_result 
     return sessrec__fail(err, code, 0, "%s", text ? text : sessrec_result_text(code));
 }
 
+static sessrec_result sessrec__invalid(sessrec_error *err, const char *text) {
+    return sessrec_error_set(err, SESSREC_INVALID_ARGUMENT, text);
+}
+
+static sessrec_result sessrec__in_range(sessrec_error *err, const char *name, int64_t value, int64_t least,
+                                        int64_t most) {
+    if (value >= least && value <= most) return SESSREC_OK;
+    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "%s is %d, it must be %d to %d", name, value,
+                         least, most);
+}
+
 static sessrec_result sessrec__no_memory(sessrec_error *err) {
-    return sessrec__fail(err, SESSREC_OUT_OF_MEMORY, 0, "out of memory");
+    return sessrec_error_set(err, SESSREC_OUT_OF_MEMORY, "out of memory");
 }
 
 static sessrec_result sessrec__null(sessrec_error *err) {
-    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a required argument is NULL");
+    return sessrec__invalid(err, "a required argument is NULL");
 }
 
 // ===========================================================================================================
@@ -9273,9 +9271,9 @@ static int sessrec__same_option(const char *a, const char *b) {
 static sessrec_result sessrec__find_option(const sessrec_config *config, const char *name,
                                            sessrec__option *out, sessrec_error *err) {
     if (config->canary != SESSREC__CANARY_CONFIG)
-        return sessrec__fail(
-            err, SESSREC_INVALID_ARGUMENT, 0,
-            "the configuration was not made by sessrec_config_default(): call it, then change fields");
+        return sessrec__invalid(err,
+                                "the configuration was not made by sessrec_config_default(): call it, then "
+                                "change fields");
     for (int32_t i = 0; sessrec__option_at(config, i, out); ++i)
         if (sessrec__same_option(out->name, name) || (out->also && sessrec__same_option(out->also, name)))
             return SESSREC_OK;
@@ -9594,14 +9592,13 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *c, sessrec
     }
     if (result) return result;
     if (custom && !c->loss.custom)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "loss is custom, but loss.custom is NULL");
+        return sessrec__invalid(err, "loss is custom, but loss.custom is NULL");
     if (!sessrec__within(c->loss.activation_a, 0, 1e6) || !sessrec__within(c->loss.activation_b, 0, 1e6))
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "activation_a and activation_b must be from 0 to 1000000");
+        return sessrec__invalid(err, "activation_a and activation_b must be from 0 to 1000000");
     if (c->batch_size == 1 && !c->negatives)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "with batch 1 and negatives 0 a target has nothing to be compared with: "
-                             "raise one of them");
+        return sessrec__invalid(err,
+                                "with batch 1 and negatives 0 a target has nothing to be compared with: "
+                                "raise one of them");
     return SESSREC_OK;
 }
 
@@ -9877,7 +9874,7 @@ static sessrec_result sessrec__copy_ids(const sessrec__ids *from, const int32_t 
 static sessrec_result sessrec__log_failed(sessrec_error *err, sessrec_result result) {
     if (result == SESSREC_OUT_OF_MEMORY) return sessrec__no_memory(err);
     if (result == SESSREC_TOO_LARGE)
-        return sessrec__fail(err, result, 0, "the log has too many ids, or events in one session");
+        return sessrec_error_set(err, result, "the log has too many ids, or events in one session");
     return result;
 }
 
@@ -10309,7 +10306,7 @@ SESSREC_API sessrec_result sessrec_log_finish(sessrec_log *log, sessrec_error *e
     sessrec_log *fresh = NULL;
     int32_t *user = NULL;
     if (!log || !log->in)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is already finished");
+        return sessrec__invalid(err, "there is no log, or it is already finished");
     if (log->in->failure.code) {
         if (err) *err = log->in->failure;
         return log->in->failure.code;
@@ -11458,7 +11455,7 @@ SESSREC_API sessrec_result sessrec_log_create(const sessrec_log_format *format, 
                                               sessrec_error *err) {
     static const char *const written[4] = {"SessionId", "ItemId", "Time", "UserId"};  // names of columns
     sessrec__reader r;
-    if (!out) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "out is NULL: no place for the log");
+    if (!out) return sessrec__invalid(err, "out is NULL: no place for the log");
     *out = NULL;
     memset(&r, 0, sizeof r);
     r.err = err;
@@ -11497,8 +11494,7 @@ SESSREC_API sessrec_result sessrec_log_add_text(sessrec_log *log, const void *te
                                                 const sessrec_log_format *format, sessrec_error *err) {
     sessrec__reader r;
     if (!log || !log->in || (!text && size))
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "there is no text, or no log that is not finished");
+        return sessrec__invalid(err, "there is no text, or no log that is not finished");
     memset(&r, 0, sizeof r);
     r.memory = (const char *)text;
     r.memory_left = size;
@@ -11534,8 +11530,7 @@ SESSREC_API sessrec_result sessrec_log_add_file(sessrec_log *log, const char *pa
                                                 const sessrec_log_format *format, sessrec_error *err) {
     sessrec__reader r;
     if (!log || !log->in || !path)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "there is no path, or no log that is not finished");
+        return sessrec__invalid(err, "there is no path, or no log that is not finished");
     memset(&r, 0, sizeof r);
     const int is_input = !strcmp(path, "-");
     do r.file = is_input ? stdin : fopen(path, SESSREC__READ_ONLY);
@@ -11649,7 +11644,7 @@ static int sessrec__write_log(sessrec__sink *sink, const void *what) {
 
 SESSREC_API sessrec_result sessrec_log_write(const sessrec_log *log, const char *path, sessrec_error *err) {
     if (!log || log->in || !path)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no path, or no finished log");
+        return sessrec__invalid(err, "there is no path, or no finished log");
     const sessrec_output output = {path, NULL, NULL, log, NULL, 0};
     return sessrec_outputs_write(&output, 1, err);
 }
@@ -11788,7 +11783,7 @@ static sessrec_result sessrec__log_keep(sessrec_log *log, int32_t *label, sessre
 
 static sessrec_result sessrec__need_log(const sessrec_log *log, sessrec_error *err) {
     if (log && !log->in) return SESSREC_OK;
-    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there is no log, or it is not finished");
+    return sessrec__invalid(err, "there is no log, or it is not finished");
 }
 
 SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_filter *filter,
@@ -11796,10 +11791,9 @@ SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_fi
     sessrec__sieve sieve;
     if (sessrec__need_log(log, err)) return SESSREC_INVALID_ARGUMENT;
     if (!filter || filter->canary != SESSREC__CANARY_FILTER)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "the filter was not made by sessrec_filter_default()");
+        return sessrec__invalid(err, "the filter was not made by sessrec_filter_default()");
     if (filter->min_support < 0 || filter->min_length < 0 || filter->max_length < 0)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a limit of the filter is below 0");
+        return sessrec__invalid(err, "a limit of the filter is below 0");
     memset(&sieve, 0, sizeof sieve);
     sieve.log = log;
     sieve.rule = *filter;
@@ -11851,7 +11845,7 @@ SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_
     int32_t *user = NULL;
     if (sessrec__need_log(log, err)) return SESSREC_INVALID_ARGUMENT;
     if (!(idle_seconds >= 0))
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "an idle time must be 0 or more seconds");
+        return sessrec__invalid(err, "an idle time must be 0 or more seconds");
     const sessrec_log_view *v = &log->view;
     int32_t *label = sessrec__log_labels(log);
     sessrec_result result = label ? SESSREC_OK : SESSREC_OUT_OF_MEMORY;
@@ -11880,7 +11874,7 @@ SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_
     sessrec__free(&log->memory, user);
     sessrec__ids_free(&names);
     if (result == SESSREC_TOO_LARGE)
-        return sessrec__fail(err, result, 0, "the id of a piece would be longer than 255 bytes");
+        return sessrec_error_set(err, result, "the id of a piece would be longer than 255 bytes");
     return sessrec__log_failed(err, result);
 }
 
@@ -11920,14 +11914,14 @@ static sessrec_result sessrec__begin_split(const sessrec_log *log, sessrec_log *
     if (second) *second = NULL;
     if (sessrec__need_log(log, err)) return SESSREC_INVALID_ARGUMENT;
     if (first && second && first != second) return SESSREC_OK;
-    return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "a split needs places for two logs");
+    return sessrec__invalid(err, "a split needs places for two logs");
 }
 
 SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before,
                                                   sessrec_log **after, sessrec_error *err) {
     if (sessrec__begin_split(log, before, after, err)) return SESSREC_INVALID_ARGUMENT;
     if (time != time)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the time of the split is not a number");
+        return sessrec__invalid(err, "the time of the split is not a number");
     char *part = (char *)sessrec__alloc(&log->memory, (uint64_t)log->view.session_count, 1);
     for (int32_t s = 0; s < log->view.session_count && part; ++s) {
         const double start = log->view.times[log->view.session_begins[s]],
@@ -11942,9 +11936,9 @@ SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log
     if (sessrec__begin_split(log, rest, last, err)) return SESSREC_INVALID_ARGUMENT;
     const int32_t *user = log->view.session_users;
     if (log->view.event_count && !user)
-        return sessrec__fail(
-            err, SESSREC_INVALID_ARGUMENT, 0,
-            "the log has no users whose last sessions could be split off; --user names their column");
+        return sessrec__invalid(err,
+                                "the log has no users whose last sessions could be split off; --user names "
+                                "their column");
     const uint64_t sessions = (uint64_t)log->view.session_count;
     // after that: sessions of each user, 2 for more
     char *part = (char *)sessrec__alloc(&log->memory, sessions + (uint64_t)log->view.user_count, 1);
@@ -12056,7 +12050,7 @@ SESSREC_API sessrec_result sessrec_scratch_init(const sessrec_model *model, int3
     const size_t needed = sessrec_scratch_size(model, rows);
     if (out) *out = NULL;
     if (!out || !model || !memory)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "model, memory and out must not be NULL");
+        return sessrec__invalid(err, "model, memory and out must not be NULL");
     if (!needed)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "rows is %d, it must be 1 to %d",
                              (int64_t)rows, (int64_t)SESSREC__MAX_ROWS);
@@ -12099,14 +12093,13 @@ SESSREC_API sessrec_result sessrec_session_init_shared(const sessrec_model *mode
     const size_t needed = sessrec_session_shared_size(model, remember);
     if (out) *out = NULL;
     if (!out || !model || !memory || !scratch)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "model, scratch, memory and out must not be NULL");
+        return sessrec__invalid(err, "model, scratch, memory and out must not be NULL");
     if (!needed)
         return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "remember is %d, it must be 0 to %d",
                              (int64_t)remember, (int64_t)SESSREC__MAX_REMEMBER);
     if (size < needed) return sessrec__bad_memory(err, "the session", needed, size);
     if (scratch->model != model)
-        return sessrec__fail(err, SESSREC_MISMATCH, 0, "the scratch was made for another model");
+        return sessrec_error_set(err, SESSREC_MISMATCH, "the scratch was made for another model");
     sessrec_session *session = (sessrec_session *)(void *)sessrec__align(memory, SESSREC__STATE_ALIGN);
     session->model = model;
     session->scratch = scratch;
@@ -12237,7 +12230,7 @@ SESSREC_API sessrec_result sessrec_scorer_session_init(const sessrec_scorer *sco
         if (result) return result;
     }
     if (scratch->scorer != scorer)
-        return sessrec__fail(err, SESSREC_MISMATCH, 0, "the scratch was made for another scorer");
+        return sessrec_error_set(err, SESSREC_MISMATCH, "the scratch was made for another scorer");
     session->scratch = scratch;
     sessrec_session_end(session);
     *out = session;
@@ -12985,10 +12978,9 @@ SESSREC_API sessrec_result sessrec_user_init(const sessrec_model *model, void *m
     const size_t needed = sessrec_user_size(model);
     if (out) *out = NULL;
     if (!out || !model || !memory)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "model, memory and out must not be NULL");
+        return sessrec__invalid(err, "model, memory and out must not be NULL");
     if (!needed)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0,
-                             "the model knows no users: it was trained with user_hidden = 0");
+        return sessrec__invalid(err, "the model knows no users: it was trained with user_hidden = 0");
     if (size < needed) return sessrec__bad_memory(err, "the user", needed, size);
     sessrec_user *user = (sessrec_user *)(void *)sessrec__align(memory, SESSREC__STATE_ALIGN);
     user->model = model;
@@ -13267,7 +13259,7 @@ static int sessrec__all_zero(const void *bytes, uint64_t size) {
 // The part of the header that is at the same place in every version.
 static sessrec_result sessrec__check_start(const unsigned char *file, uint64_t size, sessrec_error *err) {
     if (size < SESSREC__RECORD || memcmp(file, sessrec__magic, sizeof sessrec__magic))
-        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "this is not a sessrec file");
+        return sessrec_error_set(err, SESSREC_BAD_FILE, "this is not a sessrec file");
     const unsigned char *at = file + sizeof sessrec__magic;
     const int64_t major = (int64_t)sessrec__take(&at, 4), known = SESSREC__FORMAT_MAJOR;
     if (major == known) return SESSREC_OK;
@@ -13291,8 +13283,8 @@ static sessrec_result sessrec__check_header(sessrec__archive *archive, uint64_t 
     if (sum != sessrec__crc32c(sessrec__crc32c(0, file, 28), file + 32, (size_t)table_end - 32))
         return sessrec__damaged(err, "the checksum of its header", "is wrong");
     if (features)
-        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
-                             "the file uses a feature that this build does not know");
+        return sessrec_error_set(err, SESSREC_UNSUPPORTED,
+                                 "the file uses a feature that this build does not know");
     return sessrec__all_zero(at, 24) ? SESSREC_OK
                                      : sessrec__damaged(err, "a reserved byte of its header", "is not zero");
 }
@@ -13365,7 +13357,7 @@ static sessrec_result sessrec__archive_open(sessrec__archive *archive, const voi
         return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is not a %s",
                              kind == SESSREC__FILE_MODEL ? "model" : "checkpoint");
     if (!kind && archive->kind == SESSREC__FILE_CHECKPOINT)
-        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the file is a checkpoint, which cannot recommend");
+        return sessrec_error_set(err, SESSREC_BAD_FILE, "the file is a checkpoint, which cannot recommend");
     uint64_t end = SESSREC__RECORD * (uint64_t)(archive->count + 1);
     for (int32_t i = 0; i < archive->count; ++i) {
         const char *name = sessrec__archive_name(archive, i);
@@ -13624,16 +13616,16 @@ static sessrec_result sessrec__model_finish(const sessrec__archive *archive, con
 SESSREC_API sessrec_result sessrec_model_import(const void *bytes, size_t size,
                                                 const sessrec_allocator *allocator, sessrec_model **out,
                                                 sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     const sessrec_allocator memory = sessrec__allocator(allocator);
     sessrec__archive archive;
     if (out) *out = NULL;
-    if (!out || !bytes) return sessrec__fail(err, bad, 0, "bytes and out must not be NULL");
+    if (!out || !bytes) return sessrec__invalid(err, "bytes and out must not be NULL");
     if ((uintptr_t)bytes & 63)
-        return sessrec__fail(err, bad, 0, "the bytes of a model must begin at a multiple of 64");
+        return sessrec__invalid(err, "the bytes of a model must begin at a multiple of 64");
     if (SESSREC__BIG_ENDIAN)
-        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
-                             "files are little-endian: this machine can load one, but not use it in place");
+        return sessrec_error_set(err, SESSREC_UNSUPPORTED,
+                                 "files are little-endian: this machine can load one, but not use it in "
+                                 "place");
     sessrec_result result = sessrec__archive_open(&archive, bytes, size, SESSREC__FILE_MODEL, err);
     if (result) return result;
     void *block = sessrec__alloc(&memory, 1, sizeof **out);
@@ -13780,17 +13772,17 @@ static sessrec_result sessrec__scorer_view_of(const sessrec_scorer *scorer, int 
             v->numbers[16 + p] = member->logarithm;
             v->sizes[p] = (int64_t)size;
             if (!size)
-                return sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
-                                     "a part of the blend is of a kind that no file holds");
+                return sessrec_error_set(err, SESSREC_UNSUPPORTED,
+                                         "a part of the blend is of a kind that no file holds");
             if (!arrays) continue;
             v->parts[p] = v->owned[p] = sessrec__alloc_unset(&v->memory, size, 1);
             if (!v->owned[p]) return sessrec__no_memory(err);
             const sessrec_result result = sessrec_scorer_export(&member->scorer, v->owned[p], size);
-            if (result) return sessrec__fail(err, result, 0, "a part of the blend cannot be written");
+            if (result) return sessrec_error_set(err, result, "a part of the blend cannot be written");
         }
         return SESSREC_OK;
     } else {
-        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "a scorer of this kind has no file");
+        return sessrec_error_set(err, SESSREC_UNSUPPORTED, "a scorer of this kind has no file");
     }
     const sessrec_model *items = ((const sessrec__catalog *)scorer->self)->items;
     v->numbers[1] = items->info.item_count;
@@ -14013,7 +14005,7 @@ static sessrec_result sessrec__blend_from(const sessrec__archive *archive, sessr
                                           sessrec_scorer *out, sessrec_error *err) {
     const int64_t count = sessrec__count_of(v->numbers[4], SESSREC__MAX_PARTS);
     if (SESSREC__BIG_ENDIAN)
-        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "blends are read on little-endian machines only");
+        return sessrec_error_set(err, SESSREC_UNSUPPORTED, "blends are read on little-endian machines only");
     if (count < 1 || archive->count != count + 1 || !(v->numbers[5] > 0 && v->numbers[5] <= 1) || depth < 1)
         return sessrec__damaged(err, "its first section", "does not describe a blend");
     sessrec__blend *blend = (sessrec__blend *)sessrec__alloc(memory, 1, sizeof *blend);
@@ -14089,10 +14081,11 @@ SESSREC_API sessrec_result sessrec_scorer_import(const void *bytes, size_t size,
     if (out) memset(out, 0, sizeof *out);
     if (!out || !bytes) return sessrec__null(err);
     if ((uintptr_t)bytes & 63)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the bytes must begin at a multiple of 64");
+        return sessrec__invalid(err, "the bytes must begin at a multiple of 64");
     if (SESSREC__BIG_ENDIAN)
-        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
-                             "files are little-endian: this machine can read one, but not use it in place");
+        return sessrec_error_set(err, SESSREC_UNSUPPORTED,
+                                 "files are little-endian: this machine can read one, but not use it in "
+                                 "place");
     const sessrec_result result = sessrec__archive_open(&archive, bytes, size, 0, err);
     return result ? result : sessrec__scorer_from(&archive, &memory, NULL, SESSREC__BLEND_DEPTH, out, err);
 }
@@ -14332,8 +14325,7 @@ static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__sav
 #ifdef SESSREC__POSIX
     struct stat there;
     if (!path || !sessrec__follow(file, path))
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long, or its links "
-                                                               "lead nowhere");
+        return sessrec__invalid(err, "the path is NULL or too long, or its links lead nowhere");
     save->replaces = !stat(file->target, &there);
     if (save->replaces && S_ISDIR(there.st_mode))
         return sessrec__fail(err, bad, 0, "cannot write %s: it exists and is not a file", path);
@@ -14358,7 +14350,7 @@ static sessrec_result sessrec__file_begin(sessrec__file_sink *file, sessrec__sav
     if (save->number >= 0 && save->replaces) sessrec__take_owner(file->name, &there);
 #else
     if (!path || strlen(path) >= sizeof file->target - SESSREC__ENDING)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "the path is NULL or too long");
+        return sessrec__invalid(err, "the path is NULL or too long");
     strcpy(file->target, path);
 #ifdef SESSREC__WINDOWS
     save->number = (int32_t)(GetCurrentProcessId() & INT32_MAX);
@@ -14517,10 +14509,10 @@ static int sessrec__write_output(sessrec__sink *sink, const void *what) {
 
 SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, int32_t count,
                                                  sessrec_error *err) {
-    const sessrec_result bad = SESSREC_INVALID_ARGUMENT;
     sessrec__save saves[SESSREC_MAX_OUTPUTS];
     if (!outputs || count < 1 || count > SESSREC_MAX_OUTPUTS)
-        return sessrec__fail(err, bad, 0, "there are no outputs, or more than %d", SESSREC_MAX_OUTPUTS);
+        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "there are no outputs, or more than %d",
+                             SESSREC_MAX_OUTPUTS);
     memset(saves, 0, sizeof saves);
     for (int32_t i = 0; i < count; ++i) {
         const sessrec_output *output = &outputs[i];
@@ -14538,7 +14530,7 @@ SESSREC_API sessrec_result sessrec_outputs_write(const sessrec_output *outputs, 
         }
 #ifndef SESSREC_NO_TRAINING
         if (output->log) {
-            if (output->log->in) return sessrec__fail(err, bad, 0, "a log is not finished");
+            if (output->log->in) return sessrec__invalid(err, "a log is not finished");
             saves[i].begins = sessrec__log_begins;
             saves[i].produce = sessrec__write_log;
             saves[i].what = output->log;
@@ -14651,7 +14643,7 @@ static sessrec_result sessrec__read_archive(const char *path, uint32_t kind, con
 
 SESSREC_API sessrec_result sessrec_model_write(const sessrec_model *model, const char *path,
                                                sessrec_error *err) {
-    if (!model) return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "model must not be NULL");
+    if (!model) return sessrec__invalid(err, "model must not be NULL");
     sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, err);
     return result ? result : sessrec__save_file(path, sessrec__write_model, model, err);
 }
@@ -14663,7 +14655,7 @@ SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_al
     void *block;
     if (out) *out = NULL;
     if (!out || !path)
-        return sessrec__fail(err, SESSREC_INVALID_ARGUMENT, 0, "path and out must not be NULL");
+        return sessrec__invalid(err, "path and out must not be NULL");
     sessrec_result result = sessrec__read_archive(path, SESSREC__FILE_MODEL, &memory,
                                                   (sizeof **out + 63) / 64 * 64, &block, &archive, err);
     return result ? result : sessrec__model_finish(&archive, &memory, block, out, err);
@@ -14893,11 +14885,11 @@ static sessrec_result sessrec__trainer_restore(sessrec_trainer *tr, const sessre
     if (at < archive->count) section = sessrec__archive_section(archive, at);
     if (at >= archive->count || section.type != SESSREC__FLOAT64 ||
         section.bytes != sizeof view.record.position)
-        return sessrec__fail(
-            err, SESSREC_MISMATCH, 0,
-            "the checkpoint is of another configuration: it has no position where this one would");
+        return sessrec_error_set(err, SESSREC_MISMATCH,
+                                 "the checkpoint is of another configuration: it has no position where "
+                                 "this one would");
     if (!sessrec__take_position((const double *)(const void *)sessrec__archive_data(archive, at), &position))
-        return sessrec__fail(err, SESSREC_BAD_FILE, 0, "the checkpoint has a position that no run reaches");
+        return sessrec_error_set(err, SESSREC_BAD_FILE, "the checkpoint has a position that no run reaches");
     if (position.best_age >= 0 && !sessrec__best_ready(tr)) return sessrec__no_memory(err);
     sessrec__view_trainer(&view, tr, position.best_age >= 0);
     sessrec_result result =
@@ -15695,6 +15687,8 @@ SESSREC__INLINE uint64_t sessrec__mulhi(uint64_t a, uint64_t b) {
 // ---- errors and memory ----
 static sessrec_result sessrec__scorer_check(const sessrec_scorer *s, sessrec_error *err);
 static SESSREC__UNUSED sessrec_result sessrec__null(sessrec_error *err);
+static sessrec_result sessrec__in_range(sessrec_error *err, const char *name, int64_t value, int64_t least,
+                                        int64_t most);
 static char *sessrec__decimal(int64_t value, char buffer[24]);
 static int64_t sessrec__id_number(const char *text);
 static void sessrec__append(char *text, size_t size, size_t *used, const char *piece, size_t length);
