@@ -1659,6 +1659,12 @@ SESSREC__INLINE float *sessrec__place_floats(sessrec__layout *layout, uint64_t c
 SESSREC__INLINE int32_t *sessrec__place_ints(sessrec__layout *layout, uint64_t count) {
     return (int32_t *)sessrec__place(layout, count, sizeof(int32_t));
 }
+SESSREC__INLINE int64_t *sessrec__place_longs(sessrec__layout *layout, uint64_t count) {
+    return (int64_t *)sessrec__place(layout, count, sizeof(int64_t));
+}
+SESSREC__INLINE double *sessrec__place_doubles(sessrec__layout *layout, uint64_t count) {
+    return (double *)sessrec__place(layout, count, sizeof(double));
+}
 static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory,
                                                    void (*place)(void *object, sessrec__layout *layout),
                                                    void *object);
@@ -4973,7 +4979,7 @@ static void sessrec__eval_place_task(const sessrec__eval *e, sessrec__eval_task 
     task->walk.slot = (sessrec__walk_slot *)sessrec__place(layout, batch, sizeof *task->walk.slot);
     task->walk.previous = sessrec__place_ints(layout, batch);
     task->input = sessrec__place_ints(layout, batch);
-    task->time = (double *)sessrec__place(layout, batch, sizeof *task->time);
+    task->time = sessrec__place_doubles(layout, batch);
     task->value = sessrec__place_floats(layout, batch);
     const uint64_t row = e->scorer->score && e->scorer->list ? (uint64_t)e->scorer->item_count : 0;
     task->row = sessrec__place_floats(layout, row);
@@ -4993,9 +4999,9 @@ static void sessrec__eval_place(void *object, sessrec__layout *layout) {
                    users = (uint64_t)e->view.user_count;
     const uint64_t before = (uint64_t)e->before.session_count;
     e->item = sessrec__place_ints(layout, (uint64_t)e->view.item_count);
-    e->begin = (int64_t *)sessrec__place(layout, sessions + 1, sizeof *e->begin);
+    e->begin = sessrec__place_longs(layout, sessions + 1);
     e->click = sessrec__place_ints(layout, events);
-    e->time = (double *)sessrec__place(layout, events, sizeof *e->time);
+    e->time = sessrec__place_doubles(layout, events);
     e->tally = (sessrec__tally *)sessrec__place(layout, events, sizeof *e->tally);
     e->history = sessrec__place_ints(layout, sessions);
     e->chain_begin = sessrec__place_ints(layout, (uint64_t)e->chains + 1);
@@ -5621,7 +5627,7 @@ typedef struct sessrec__bag {
 static void sessrec__bag_place(sessrec__bag *bag, int32_t room, sessrec__layout *layout) {
     for (bag->mask = 1; bag->mask < 2 * (uint32_t)room; bag->mask = 2 * bag->mask + 1) continue;
     bag->room = room;
-    bag->places = (int32_t *)sessrec__place(layout, (uint64_t)bag->mask + 1, sizeof *bag->places);
+    bag->places = sessrec__place_ints(layout, (uint64_t)bag->mask + 1);
     bag->entries = (sessrec_recommendation *)sessrec__place(layout, (uint64_t)room, sizeof *bag->entries);
 }
 
@@ -6354,9 +6360,9 @@ static void sessrec__blend_place(const sessrec__blend *blend, int32_t rows, sess
         if (needs > scratch) scratch = needs;
     }
     work->states = (char *)sessrec__place(layout, (uint64_t)rows, states);
-    work->items = (int32_t *)sessrec__place(layout, (uint64_t)rows, sizeof *work->items);
-    work->times = (double *)sessrec__place(layout, (uint64_t)rows, sizeof *work->times);
-    work->scores = (float *)sessrec__place(layout, (uint64_t)rows * 1024, sizeof *work->scores);
+    work->items = sessrec__place_ints(layout, (uint64_t)rows);
+    work->times = sessrec__place_doubles(layout, (uint64_t)rows);
+    work->scores = sessrec__place_floats(layout, (uint64_t)rows * 1024);
     work->scratch = (char *)sessrec__place(layout, scratch, 1);
     sessrec__bag_place(&work->bag, blend->list_room, layout);
 }
@@ -6811,16 +6817,16 @@ typedef struct sessrec__rules_build {
 static void sessrec__rules_place(void *object, sessrec__layout *layout) {
     sessrec__rules_build *b = (sessrec__rules_build *)object;
     const uint64_t V = (uint64_t)b->view.item_count, events = (uint64_t)b->view.event_count;
-    b->session = (int32_t *)sessrec__place(layout, events, sizeof *b->session);
+    b->session = sessrec__place_ints(layout, events);
     b->places = (uint32_t *)sessrec__place(layout, events, sizeof *b->places);
     b->others = (uint32_t *)sessrec__place(layout, events, sizeof *b->others);
-    b->digits = (int64_t *)sessrec__place(layout, V + 2, sizeof *b->digits);
-    b->supports = (double *)sessrec__place(layout, V, sizeof *b->supports);
-    b->sums = (double *)sessrec__place(layout, V, sizeof *b->sums);
+    b->digits = sessrec__place_longs(layout, V + 2);
+    b->supports = sessrec__place_doubles(layout, V);
+    b->sums = sessrec__place_doubles(layout, V);
     b->sessions = (uint32_t *)sessrec__place(layout, V, sizeof *b->sessions);
-    b->last = (int32_t *)sessrec__place(layout, V, sizeof *b->last);
-    b->stamps = (int64_t *)sessrec__place(layout, V, sizeof *b->stamps);
-    b->touched = (int32_t *)sessrec__place(layout, V, sizeof *b->touched);
+    b->last = sessrec__place_ints(layout, V);
+    b->stamps = sessrec__place_longs(layout, V);
+    b->touched = sessrec__place_ints(layout, V);
     b->best = (sessrec_recommendation *)sessrec__place(layout, (uint64_t)b->most, sizeof *b->best);
 }
 
@@ -9947,14 +9953,14 @@ typedef struct sessrec__grouping {
 
 static void sessrec__group_layout(void *object, sessrec__layout *layout) {
     sessrec__grouping *g = (sessrec__grouping *)object;
-    g->at = (int64_t *)sessrec__place(layout, (uint64_t)g->all[SESSREC__SESSION], sizeof *g->at);
-    g->start = (double *)sessrec__place(layout, (uint64_t)g->all[SESSREC__SESSION], sizeof *g->start);
-    g->events = (int64_t *)sessrec__place(layout, (uint64_t)g->all[SESSREC__ITEM], sizeof *g->events);
+    g->at = sessrec__place_longs(layout, (uint64_t)g->all[SESSREC__SESSION]);
+    g->start = sessrec__place_doubles(layout, (uint64_t)g->all[SESSREC__SESSION]);
+    g->events = sessrec__place_longs(layout, (uint64_t)g->all[SESSREC__ITEM]);
     for (int role = 0; role < SESSREC__IDS; ++role) {
         const uint64_t all = (uint64_t)g->all[role];
-        g->kept[role] = (int32_t *)sessrec__place(layout, all, sizeof(int32_t));
+        g->kept[role] = sessrec__place_ints(layout, all);
         if (role != SESSREC__SESSION)
-            g->number[role] = (int32_t *)sessrec__place(layout, all, sizeof(int32_t));
+            g->number[role] = sessrec__place_ints(layout, all);
     }
 }
 
@@ -9962,20 +9968,16 @@ static void sessrec__log_layout(void *object, sessrec__layout *layout) {
     sessrec__grouping *g = (sessrec__grouping *)object;
     sessrec_log_view *view = &g->log->view;
     const uint64_t sessions = (uint64_t)view->session_count, events = (uint64_t)view->event_count;
-    view->session_begins = g->session_begins =
-        (int64_t *)sessrec__place(layout, sessions + 1, sizeof *g->session_begins);
-    view->times = g->times = (double *)sessrec__place(layout, events, sizeof *g->times);
-    view->items = g->log_items = (int32_t *)sessrec__place(layout, events, sizeof *g->log_items);
-    view->supports = g->supports =
-        (int64_t *)sessrec__place(layout, (uint64_t)view->item_count, sizeof *g->supports);
+    view->session_begins = g->session_begins = sessrec__place_longs(layout, sessions + 1);
+    view->times = g->times = sessrec__place_doubles(layout, events);
+    view->items = g->log_items = sessrec__place_ints(layout, events);
+    view->supports = g->supports = sessrec__place_longs(layout, (uint64_t)view->item_count);
     if (view->user_count)
-        view->session_users = g->session_users =
-            (int32_t *)sessrec__place(layout, sessions, sizeof *g->session_users);
+        view->session_users = g->session_users = sessrec__place_ints(layout, sessions);
     for (int c = 0; c < view->category_count; ++c)
-        view->categories[c] = g->categories[c] =
-            (int32_t *)sessrec__place(layout, events, sizeof *g->categories[c]);
+        view->categories[c] = g->categories[c] = sessrec__place_ints(layout, events);
     if (view->category_count)
-        g->spare = (double *)sessrec__place(layout, (uint64_t)g->longest, sizeof *g->spare);
+        g->spare = sessrec__place_doubles(layout, (uint64_t)g->longest);
 }
 
 // Lists what the log will have: items with events and known ones, users with sessions, and the sessions by
@@ -11674,11 +11676,11 @@ typedef struct sessrec__sieve {
 static void sessrec__sieve_layout(void *object, sessrec__layout *layout) {
     sessrec__sieve *v = (sessrec__sieve *)object;
     const uint64_t items = (uint64_t)v->log->view.item_count, sessions = (uint64_t)v->log->view.session_count;
-    v->support = (int64_t *)sessrec__place(layout, items, sizeof *v->support);
-    v->length = (int64_t *)sessrec__place(layout, sessions, sizeof *v->length);
-    v->first = (int64_t *)sessrec__place(layout, items, sizeof *v->first);
-    v->later = (int64_t *)sessrec__place(layout, (uint64_t)v->log->view.event_count, sizeof *v->later);
-    v->list = (int32_t *)sessrec__place(layout, items + sessions, sizeof *v->list);
+    v->support = sessrec__place_longs(layout, items);
+    v->length = sessrec__place_longs(layout, sessions);
+    v->first = sessrec__place_longs(layout, items);
+    v->later = sessrec__place_longs(layout, (uint64_t)v->log->view.event_count);
+    v->list = sessrec__place_ints(layout, items + sessions);
 }
 
 // Removes an event. Items and sessions are queued when they fall below the rule, so at most once.
@@ -12027,11 +12029,11 @@ static sessrec_scratch sessrec__scratch_place(const sessrec_model *model, int32_
     s.rows = rows;
     (void)sessrec__place(layout, 1, sizeof s);
     sessrec__layout same = *layout;
-    s.step = (float *)sessrec__place(&same, sessrec__step_scratch(model, 1), sizeof(float));
-    s.scores = (float *)sessrec__place(layout, count * SESSREC__SCAN_BLOCK, sizeof(float));
-    s.list = (int32_t *)sessrec__place(layout, SESSREC__SCAN_BLOCK, sizeof(int32_t));
-    s.states = (float *)sessrec__place(layout, rows > 1 ? count * L : 0, sizeof(float));
-    s.panel = (float *)sessrec__place(layout, rows > 1 ? SESSREC__PANEL : 0, sizeof(float));
+    s.step = sessrec__place_floats(&same, sessrec__step_scratch(model, 1));
+    s.scores = sessrec__place_floats(layout, count * SESSREC__SCAN_BLOCK);
+    s.list = sessrec__place_ints(layout, SESSREC__SCAN_BLOCK);
+    s.states = sessrec__place_floats(layout, rows > 1 ? count * L : 0);
+    s.panel = sessrec__place_floats(layout, rows > 1 ? SESSREC__PANEL : 0);
     s.codes = (int8_t *)sessrec__place(layout, count * 8, (uint64_t)sessrec__octets(model));
     s.walkers = (sessrec__walker *)sessrec__place(layout, count, sizeof *s.walkers);
     if (layout->size < same.size) layout->size = same.size;
@@ -12146,8 +12148,8 @@ static sessrec_scratch sessrec__scorer_scratch(const sessrec_scorer *scorer, int
     s.scorer = scorer;
     s.rows = rows;
     (void)sessrec__place(layout, 1, sizeof s);
-    s.scores = (float *)sessrec__place(layout, SESSREC__SCAN_BLOCK, sizeof(float));
-    s.list = (int32_t *)sessrec__place(layout, SESSREC__SCAN_BLOCK, sizeof(int32_t));
+    s.scores = sessrec__place_floats(layout, SESSREC__SCAN_BLOCK);
+    s.list = sessrec__place_ints(layout, SESSREC__SCAN_BLOCK);
     s.walkers = (sessrec__walker *)sessrec__place(layout, 1, sizeof *s.walkers);
     s.state = (char *)sessrec__place(layout, scorer->state_bytes, 1);
     s.step = (float *)sessrec__place(layout,
