@@ -29,12 +29,8 @@ TEST_COMMANDS = $(TESTS) $(FUZZ_COMMANDS) $(TEST_SCRIPTS) "$(BUILD)/golden tests
 SANITIZE = -O1 -g1 -fno-omit-frame-pointer -fsanitize=$(SANITIZERS) -fno-sanitize-recover=all
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS)
 
-# warnings, embedded, sanitizers and sanitized are the parts of check.
-.PHONY: all help demo test check warnings embedded sanitizers sanitized fuzz faults mutate coverage bench accuracy hrnn refresh \
-    witness methods zoo examples service web install uninstall cuda test-cuda bench-cuda clean
-# warnings, embedded, lanes, sanitizers and sanitized are the parts of check.
 .PHONY: all help demo test check warnings embedded lanes sanitizers sanitized fuzz faults mutate coverage bench accuracy hrnn refresh \
-    witness zoo examples service web install uninstall cuda test-cuda bench-cuda clean
+    witness methods zoo examples service web install uninstall cuda test-cuda bench-cuda clean
 
 all: $(BUILD)/header.o $(BUILD)/sessrec ## The header compiled by itself, and the command line build/sessrec (the default)
 

@@ -20,7 +20,7 @@ for name in chromium chromium-browser google-chrome; do
     if have "$name"; then browser=$name; break; fi
 done
 
-make --no-print-directory -C "$root" BUILD="$build" web >"$work/made" 2>&1
+MAKEFLAGS= make --no-print-directory -C "$root" BUILD="$build" web >"$work/made" 2>&1
 case $build in /*) ;; *) build=$root/$build ;; esac
 if grep -q '^skipped' "$work/made"; then
     skip 'the web page' 'clang cannot compile for wasm32-wasi'
