@@ -758,7 +758,7 @@ static void check_times(const sessrec_scorer *scorer) {
     sessrec_session *session;
     float heard[2];
     CHECK_EQ(sessrec_scorer_session_init(scorer, 5, NULL, memory, sizeof memory, &session, NULL), SESSREC_OK);
-    for (int visit = 0; visit < 2; ++visit) {
+    for (int again = 0; again < 2; ++again) {
         CHECK_EQ(sessrec_session_click_at(session, -1, 50), SESSREC_OK);  // unknown: not the begin
         CHECK_EQ(sessrec_session_click_at(session, 3, 100), SESSREC_OK);
         CHECK_EQ(sessrec_session_click(session, 4), SESSREC_OK);  // 0.25: a time that is not known
