@@ -14,8 +14,8 @@
 //                 >>backward >>weights >>step), >>users >>topk >>evaluation >>scorers
 //     the engine  what the book is built on: >>platform >>errors >>memory >>hash >>ids >>threads
 //                 >>vectors >>kernels >>dispatch >>matmul >>blocks >>config >>sink >>log >>streaming
-//                 >>user_state >>archive >>model_file >>scorer_file >>disk >>checkpoint >>train; behind it
-//                 >>rng >>device >>compilers
+//                 >>user_state >>archive >>model_file >>int8 >>scorer_file >>disk >>checkpoint >>train;
+//                 behind it >>rng >>device >>compilers
 //
 // ==== 1. A program =========================================================================================
 // clicks.tsv has one click per line: SessionId, ItemId, Time. A visitor clicks red-3: what comes next?
@@ -142,6 +142,9 @@
 //   to thousands   one sessrec_scratch per thread, sessrec_session_init_shared for each visitor
 //   in bulk        sessrec_sessions_recommend answers many visitors in one pass through the item table
 //   faster         call sessrec_model_prepare once: same recommendations, an eighth more memory
+//   in less memory sessrec_model_quantize: weights of 8 bits, integers only, within a known bound
+//   on a device    `sessrec export MODEL --int8 -o model.h` and the functions sessrec_tiny_: see
+//                  examples/firmware
 //   with reasons   sessrec_session_reasons: the rules or the neighbors behind a recommendation
 //   to users       a log with users, user_hidden = 100; keep a sessrec_user for each: _begin starts a session
 //                  from it, _fold takes a finished session in
@@ -231,6 +234,8 @@
 //     SESSREC_NO_TRAINING  recommendation only: models, scorers, sessions, the GRU's forward step. No libm,
 //                          no threads
 //     SESSREC_NO_STDIO     no files: models and logs come from memory
+//     SESSREC_TINY         for a device: NO_TRAINING, NO_STDIO, NO_SIMD and STATIC, no malloc, errors
+//                          without sentences. Only what is called is compiled in
 //     SESSREC_NO_THREADS   never start a thread; your own job system still works
 //     SESSREC_NO_SIMD      plain C kernels only: the same bits (except on x87, see 5), much slower
 //     SESSREC_MAX_SIMD     0 plain, 1 at most v128 (SSE2, WebAssembly SIMD, VSX), 2 at most
@@ -261,6 +266,9 @@
 //                     200    32     4.8 KB (handle 1.7, visitor 2.1, stack 1.0)        24 KB      56 KB
 //                    1000    64     5.0 KB (handle 1.7, visitor 2.3, stack 1.0)        24 KB     380 KB
 //                    5000   100     5.9 KB (handle 1.7, visitor 3.2, stack 1.0)        24 KB    2366 KB
+//               and with the functions sessrec_tiny_ and 8 bits, without ids
+//                     200    32     1.1 KB (handle 0.2, visitor 0.3, stack 0.6)         5 KB      18 KB
+//                    2000    64     1.2 KB (handle 0.2, visitor 0.4, stack 0.6)         5 KB     180 KB
 // Threads       There are no globals. Any number of threads may read one model or one finished log. Anything
 //               else belongs to one thread at a time. By default training uses as many threads as the process
 //               may use processors, at most 16 (sessrec_processor_count).
@@ -287,7 +295,7 @@
 // file, nothing compressed or executable, no reference to other files. Any content has exactly one layout.
 //     header [64]   0 "SESSREC\0"   8 u32 major version (1)   12 u32 minor version (0)   16 u32
 //                   must-understand flags (0)   20 u32 kind: 1 model, 2 checkpoint, 3 neighbors, 4 rules,
-//                   5 blend   24 u32 number of sections   28 u32 CRC-32C of header and table without these
+//                   5 blend, 6 model of 8 bits   24 u32 number of sections   28 u32 CRC-32C of header and table without these
 //                   four bytes   32 u64 size of the file   40 zeros
 //     table         one record [64] per section: 0 name [16], zero-filled   16 u32 type: bytes of an element,
 //                   plus 16 for signed, 32 for unsigned integers, 48 for floats   20 u32 CRC-32C of the
@@ -308,6 +316,7 @@
 // occurs again later in the session); "list_begins" u32 [V+1] and "lists" i32, each item's newest sessions.
 // Rules: "contexts" i32 [,4], the last click first; "begins" u32; "seen" u32 (sessions); "rules" [,2] (u32
 // item, float32 score); "rule_seen" u32. A blend: "part0" .., each a whole file.
+// A model of 8 bits: see >>int8.
 // A reader refuses another major version and any must-understand flag that it does not know (UNSUPPORTED). It
 // accepts sections after those that it knows if the minor version is later than its own.
 //
@@ -359,6 +368,16 @@
 #define SESSREC_VERSION_MINOR 2
 #define SESSREC_VERSION_PATCH 0
 
+#ifdef SESSREC_TINY
+#  define SESSREC_STATIC
+#  define SESSREC_NO_TRAINING
+#  define SESSREC_NO_STDIO
+#  define SESSREC_NO_SIMD
+#  if !defined(SESSREC_MALLOC) && !defined(SESSREC_FREE)
+#    define SESSREC_MALLOC(size) ((void)(size), (void *)0)
+#    define SESSREC_FREE(block) ((void)(block))
+#  endif
+#endif
 #ifndef SESSREC_API
 #  ifdef SESSREC_STATIC
 #    if defined(__GNUC__) || defined(__clang__)
@@ -872,7 +891,8 @@ SESSREC_API void sessrec_model_destroy(sessrec_model *model);
 // Makes recommendations from the whole catalog several times faster, and the same to the bit. It adds a 4-bit
 // copy of "Wy", an eighth of its size, which tells cheaply which items cannot be among the best; only the
 // others are scored exactly. OUT_OF_MEMORY leaves the model as it was, and it works without the copy.
-// Threads: one, before the model is shared.
+// On a processor without vector instructions it is slower: on a Cortex-M4 1.3 to 2 times. Threads: one,
+// before the model is shared.
 SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model);
 
 // Shape, form and origin of a model. Threads: shared.
@@ -1099,6 +1119,53 @@ SESSREC_API sessrec_result sessrec_scorer_import(const void *bytes, size_t size,
 // 0 for a scorer of your own.
 SESSREC_API size_t sessrec_scorer_export_size(const sessrec_scorer *scorer);
 SESSREC_API sessrec_result sessrec_scorer_export(const sessrec_scorer *scorer, void *bytes, size_t size);
+
+// ---- 8-bit models and tiny machines -----------------------------------------------------------------------
+
+// The model with weights of 8 bits, as a scorer: 127 steps between 0 and the largest weight of each row of
+// "Wy", of the embedding and, transposed, of the gates. Clicks and scores are computed in integers, with
+// sigmoid and tanh from a table, so every processor gives the same scores. It takes a quarter of the memory
+// and is written, read and used in place like other scorers; it cannot be trained. ids 0: without ids and
+// support, for a device that knows items by their numbers. UNSUPPORTED: a model with users, or with weights
+// that are too large; DIVERGED: a weight that is not finite. Threads: shared.
+SESSREC_API sessrec_result sessrec_model_quantize(const sessrec_model *model, int32_t ids,
+                                                  const sessrec_allocator *allocator, sessrec_scorer *out,
+                                                  sessrec_error *err);
+// An upper bound of |s - t|, where s is the score of an item of the float model for the hidden state h of the
+// 8-bit model, and t the score of the 8-bit model; -1 if the scorer is none. Threads: shared.
+SESSREC_API float sessrec_quantized_bound(const sessrec_scorer *scorer, int32_t item);
+
+// A model in flash and one visitor with a few hundred bytes of RAM: define SESSREC_TINY, and what you call is
+// all that is compiled. The items are those of a session on the same file, in the same order.
+typedef struct sessrec_tiny {       // private
+    sessrec_model_info info;
+    int32_t exponent, extra, widest;
+    const void *data[3 + 4 * SESSREC_MAX_LAYERS + 8];
+    void (*click)(const struct sessrec_tiny *model, int32_t item, void *state, void *scratch);
+    int32_t (*score)(const struct sessrec_tiny *model, const void *vector, int32_t item);
+} sessrec_tiny;
+typedef struct sessrec_tiny_item {
+    int32_t item;
+    int32_t score;  // higher is better. 8 bits: 2^exponent times the score. Floats: the bits of the score, all
+                    // but the first inverted if it is negative
+} sessrec_tiny_item;
+// Opens the file of an 8-bit model, or of a float model without users, in place: `bytes` are 64-byte aligned
+// and outlive the model. BAD_FILE for a file that is damaged, of another kind or version. Numbers are not
+// checked: whoever can write a file with right checksums can make scores wrong, but nothing else. Threads:
+// shared.
+SESSREC_API sessrec_result sessrec_tiny_open(const void *bytes, size_t size, sessrec_tiny *out);
+SESSREC_API sessrec_result sessrec_tiny_open_float(const void *bytes, size_t size, sessrec_tiny *out);
+// Bytes of a visitor whose last clicks, `remember` (0..65536) of them, are not recommended; 0 for a bad
+// argument. Threads: shared.
+SESSREC_API size_t sessrec_tiny_size(const sessrec_tiny *model, int32_t remember);
+// Begins a session in such memory, which is aligned for int32_t, or ends one and begins the next. Threads:
+// one visitor.
+SESSREC_API sessrec_result sessrec_tiny_begin(const sessrec_tiny *model, int32_t remember, void *visitor);
+SESSREC_API sessrec_result sessrec_tiny_click(const sessrec_tiny *model, void *visitor, int32_t item);
+// The best k items that the visitor has not just clicked, into out [k]. Returns how many, or a negative
+// sessrec_result. Before the first click the score is the item's bias.
+SESSREC_API int32_t sessrec_tiny_recommend(const sessrec_tiny *model, const void *visitor, int32_t k,
+                                           sessrec_tiny_item *out);
 
 // ---- train and evaluate -----------------------------------------------------------------------------------
 #ifndef SESSREC_NO_TRAINING
@@ -1632,8 +1699,8 @@ SESSREC_API sessrec_metrics sessrec_metrics_merge(const sessrec_metrics *groups,
 #include SESSREC_HEADER_NAME
 
 // Fills in err, with a sentence in the manner of printf, and returns code.
-static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format,
-                                    ...);
+SESSREC__SENTENCE sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line,
+                                               const char *format, ...);
 static sessrec_result sessrec__invalid(sessrec_error *err, const char *text);
 static sessrec_result sessrec__no_memory(sessrec_error *err);
 // The task for every index below count, on all threads of a pool.
@@ -7266,8 +7333,11 @@ static int64_t sessrec__id_number(const char *text) {
 
 // Fills in err (if there is one) and returns code, so that a failing function ends in one statement. format
 // knows only %s (const char *) and %d (int64_t).
-static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line, const char *format,
-                                    ...) {
+SESSREC__SENTENCE sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int64_t line,
+                                               const char *format, ...) {
+#ifdef SESSREC_TINY  // no sentences
+    (void)err, (void)line, (void)format;
+#else
     if (!err) return code;
     va_list arguments;
     va_start(arguments, format);
@@ -7283,6 +7353,7 @@ static sessrec_result sessrec__fail(sessrec_error *err, sessrec_result code, int
         sessrec__append(err->text, sizeof err->text, &used, piece, piece == at ? 1 : strlen(piece));
     }
     va_end(arguments);
+#endif
     return code;
 }
 
@@ -11438,7 +11509,7 @@ static sessrec_result sessrec__read_text(sessrec__reader *r, sessrec_log *log,
     r->first_event = in->count;
     if (!result && r->format.separator) strcpy(r->separator, r->format.separator);
     const size_t all = r->memory_left + 2 * SESSREC__SLACK;
-    r->room = r->file || all > SESSREC__MAX_BLOCK ? SESSREC__MAX_BLOCK : all;
+    r->room = r->file || all > SESSREC__MAX_BLOCK ? (size_t)SESSREC__MAX_BLOCK : all;
     r->block = (char *)sessrec__alloc_unset(&log->memory, r->room, 1);
     if (!result && !r->block) result = sessrec__no_memory(r->err);
     if (!result && r->name_of[SESSREC__OFFSET].size) {
@@ -13056,7 +13127,8 @@ enum {
     SESSREC__FILE_CHECKPOINT = 2,
     SESSREC__FILE_KNN = 3,
     SESSREC__FILE_RULES = 4,
-    SESSREC__FILE_BLEND = 5
+    SESSREC__FILE_BLEND = 5,
+    SESSREC__FILE_INT8 = 6
 };
 enum {
     SESSREC__MAX_SECTIONS = 208,    // a model has at most 37; of its 32 tensors a trainer has up to five more
@@ -13068,6 +13140,7 @@ enum {
 // unsigned and float apart.
 enum {
     SESSREC__BYTES = 0x01,
+    SESSREC__INT8 = 0x11,
     SESSREC__INT32 = 0x14,
     SESSREC__INT64 = 0x18,
     SESSREC__UINT32 = 0x24,
@@ -13298,8 +13371,8 @@ static int sessrec__good_name(const char name[16]) {
 }
 
 static int sessrec__good_type(uint32_t type) {
-    return type == SESSREC__BYTES || type == SESSREC__INT32 || type == SESSREC__INT64 ||
-           type == SESSREC__UINT32 || type == SESSREC__UINT64 || type == SESSREC__FLOAT ||
+    return type == SESSREC__BYTES || type == SESSREC__INT8 || type == SESSREC__INT32 ||
+           type == SESSREC__INT64 || type == SESSREC__UINT32 || type == SESSREC__UINT64 || type == SESSREC__FLOAT ||
            type == SESSREC__FLOAT64;
 }
 
@@ -13486,6 +13559,18 @@ static void sessrec__view_model(sessrec__model_view *view, const sessrec_model *
     sessrec__put_info(&model->info, id_bytes, view->info);
 }
 
+// The four sections about items.
+static int sessrec__item_sections(int32_t index, int64_t V, uint64_t id_bytes, const void *data,
+                                  sessrec__section *out) {
+    switch (index) {
+    case 0: return sessrec__section_is(out, "support", SESSREC__UINT64, V, 1, data);
+    case 1: return sessrec__section_is(out, "id_offset", SESSREC__UINT32, V + 1, 1, data);
+    case 2: return sessrec__section_is(out, "id_text", SESSREC__BYTES, (int64_t)id_bytes, 1, data);
+    case 3: return sessrec__section_is(out, "id_order", SESSREC__INT32, V, 1, data);
+    default: return 0;
+    }
+}
+
 // The sections of a model, of which the data may still be missing.
 static int sessrec__model_sections(const void *what, int32_t index, sessrec__section *out) {
     const sessrec__model_view *view = (const sessrec__model_view *)what;
@@ -13496,15 +13581,9 @@ static int sessrec__model_sections(const void *what, int32_t index, sessrec__sec
     if (t < model->tensors)
         return sessrec__section_is(out, model->shape[t].name, SESSREC__FLOAT, model->shape[t].rows,
                                    model->shape[t].columns, model->tensor[t]);
-    switch (t - model->tensors) {
-    case 0: return sessrec__section_is(out, "support", SESSREC__UINT64, V, 1, model->support);
-    case 1: return sessrec__section_is(out, "id_offset", SESSREC__UINT32, V + 1, 1, model->id_offset);
-    case 2:
-        return sessrec__section_is(out, "id_text", SESSREC__BYTES, (int64_t)view->id_bytes, 1,
-                                   model->id_text);
-    case 3: return sessrec__section_is(out, "id_order", SESSREC__INT32, V, 1, model->id_order);
-    default: return 0;
-    }
+    const void *const items[4] = {model->support, model->id_offset, model->id_text, model->id_order};
+    const int32_t i = t - model->tensors;
+    return sessrec__item_sections(i, V, view->id_bytes, i < 4 ? items[i] : NULL, out);
 }
 
 // The view of a whole model.
@@ -13567,6 +13646,17 @@ static int sessrec__good_support(const sessrec_model *model) {
     return sum == model->info.event_count;
 }
 
+static sessrec_result sessrec__good_items(const sessrec_model *model, uint64_t id_bytes, sessrec_error *err) {
+    if (!sessrec__good_ids(model, id_bytes))
+        return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
+    if (!sessrec__good_order(model))
+        return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same "
+                                                 "id");
+    return sessrec__good_support(model)
+               ? SESSREC_OK
+               : sessrec__damaged(err, "support", "does not sum to the number of events");
+}
+
 // Points a model at the sections of a file, which must be in the byte order of the machine, and checks every
 // value in them.
 static sessrec_result sessrec__model_from_archive(const sessrec__archive *archive, sessrec_model *model,
@@ -13589,13 +13679,8 @@ static sessrec_result sessrec__model_from_archive(const sessrec__archive *archiv
     model->id_offset = (const uint32_t *)(const void *)sessrec__archive_data(archive, tensors + 2);
     model->id_text = (const char *)sessrec__archive_data(archive, tensors + 3);
     model->id_order = (const int32_t *)(const void *)sessrec__archive_data(archive, tensors + 4);
-    if (!sessrec__good_ids(model, id_bytes))
-        return sessrec__damaged(err, "an item id", "is not a text of 1 to 255 bytes");
-    if (!sessrec__good_order(model))
-        return sessrec__damaged(err, "id_order", "does not sort the items by their ids, or two have the same "
-                                                 "id");
-    if (!sessrec__good_support(model))
-        return sessrec__damaged(err, "support", "does not sum to the number of events");
+    result = sessrec__good_items(model, id_bytes, err);
+    if (result) return result;
     for (int32_t i = 0; i < tensors + 5; ++i)
         hash = sessrec__fingerprint_of(hash, sessrec__archive_section(archive, i).crc);
     model->fingerprint = hash ? hash : 1;
@@ -13661,6 +13746,732 @@ SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void
 }
 
 // ===========================================================================================================
+// >>int8   models of 8-bit weights, and models for tiny machines
+// A row of weights is w = a q: a float a, and codes q from -127 to 127. With the codes g = 128 h of a state,
+// row i of U gives u_i (q . g) / 128, where q . g is an integer. Everything else is fixed-point: states and
+// gates have 15 bits after the point, the sums that go into a gate 12, scores `exponent`. tanh is linear
+// between 129 points in [0,8]; sg(x) = (1 + tanh(x/2)) / 2. No float is computed with, only scales are read,
+// as an integer and a shift; so all processors get the same integers. |h| is at most 32639/32768, which the
+// code 127 stands for as well as it can.
+// File: "info" as in a model; its tensors in their order, with codes for matrices, those of the gates
+// transposed, and integers for biases; "scales" of all rows in order; "bounds" of the scores; "tanh",
+// "exponent"; and the last four sections of a model, unless they were left out.
+//     |h.w_i + b_i - t_i| <= sum_k |w_ik - a_i q_ik| + a_i sum_k |q_ik| / 256 + 2^-exponent
+// ===========================================================================================================
+
+static const char sessrec__no_users[] = "a model with users has no 8-bit form";
+enum {
+    SESSREC__GATE_BITS = 12,
+    SESSREC__TANH_POINTS = 129,
+    SESSREC__LARGEST_STATE = 32639,
+    SESSREC__LARGEST_BIAS = 1 << 23
+};
+
+// The first tensor of a layer; behind the last layer, the first section after the tensors.
+static int32_t sessrec__tiny_layer(const sessrec_model_info *info, int32_t layer) {
+    return 2 + (info->embedding == SESSREC_EMBEDDING_SEPARATE) +
+           layer * (3 + (info->gru == SESSREC_RESET_AFTER));
+}
+
+// Tensor t, in the order of sessrec__shapes. Returns whether it is a matrix that 8 bits store transposed.
+static int sessrec__tiny_tensor(const sessrec_tiny *m, int32_t t, sessrec__section *out) {
+    const sessrec_model_info *info = &m->info;
+    const int32_t V = info->item_count, first = sessrec__tiny_layer(info, 0),
+                  each = sessrec__tiny_layer(info, 1) - first, layer = (t - first) / each,
+                  part = (t - first) % each;
+    const uint32_t integers = m->exponent < 0 ? SESSREC__FLOAT : SESSREC__INT32,
+                   codes = m->exponent < 0 ? SESSREC__FLOAT : SESSREC__INT8;
+    if (t == SESSREC__BY) return !sessrec__section_is(out, "By", integers, V, 1, m->data[t]);
+    if (t < first)
+        return !sessrec__section_is(out, t ? "E" : "Wy", codes, V,
+                                    t ? info->embedding_width : info->hidden[info->layer_count - 1],
+                                    m->data[t]);
+    const int32_t G = 3 * info->hidden[layer], D = layer ? info->hidden[layer - 1] : info->embedding_width,
+                  input = part ? G / 3 : D ? D : V, transposed = part == 1 || (!part && D);
+    char name[5] = "L0.W";
+    name[1] = (char)(name[1] + layer);
+    name[3] = "WUbc"[part];
+    (void)sessrec__section_is(out, name, part < 2 ? codes : integers, part < 2 ? input : 1, G, m->data[t]);
+    if (transposed && m->exponent >= 0) out->rows = (uint64_t)G, out->columns = (uint64_t)input;
+    return transposed;
+}
+
+// What describes a file: the model, its section "info", and whether there are ids.
+typedef struct sessrec__tiny_view {
+    const sessrec_tiny *tiny;
+    uint64_t id_bytes;  // 0: no ids
+    int64_t scales;     // rows of all matrices
+    unsigned char info[SESSREC__INFO];
+} sessrec__tiny_view;
+
+static int sessrec__tiny_sections(const void *what, int32_t index, sessrec__section *out) {
+    const sessrec__tiny_view *v = (const sessrec__tiny_view *)what;
+    const sessrec_tiny *m = v->tiny;
+    const int32_t tensors = sessrec__tiny_layer(&m->info, m->info.layer_count);
+    const void *data = index ? m->data[index - 1] : NULL;
+    if (!index) return sessrec__section_is(out, "info", SESSREC__BYTES, 1, SESSREC__INFO, v->info);
+    if (--index < tensors) {
+        (void)sessrec__tiny_tensor(m, index, out);
+        return 1;
+    }
+    switch (m->exponent < 0 ? -1 : index - tensors) {
+    case 0:
+        (void)sessrec__section_is(out, "scales", SESSREC__FLOAT, v->scales, 1, data);
+        out->sign = 0, out->limit = 0x3f800000u;  // below 1
+        return 1;
+    case 1: return sessrec__section_is(out, "bounds", SESSREC__FLOAT, m->info.item_count, 1, data);
+    case 2:
+        (void)sessrec__section_is(out, "tanh", SESSREC__UINT32, SESSREC__TANH_POINTS, 1, data);
+        out->limit = 32768;
+        return 1;
+    case 3:
+        (void)sessrec__section_is(out, "exponent", SESSREC__UINT32, 1, 1, data);
+        out->limit = 17;
+        return 1;
+    default: return 0;
+    }
+}
+
+// The same with the four sections about items, if they are there.
+static int sessrec__int8_sections(const void *what, int32_t index, sessrec__section *out) {
+    const sessrec__tiny_view *v = (const sessrec__tiny_view *)what;
+    const sessrec_model_info *info = &v->tiny->info;
+    const int32_t i = index - 5 - sessrec__tiny_layer(info, info->layer_count);
+    if (i < 0 || !v->id_bytes) return sessrec__tiny_sections(what, index, out);
+    return i < 4 && sessrec__item_sections(i, info->item_count, v->id_bytes, v->tiny->data[index - 1], out);
+}
+
+// ---- 8-bit arithmetic ----
+
+// The scale mantissa * 2^-exponent as exponent * 2^15 + mantissa. The scales of a file have no more digits.
+static int32_t sessrec__row_scale(const float *scale) {
+    uint32_t number;
+    memcpy(&number, scale, sizeof number);
+    return (int32_t)((140 - (number >> 23)) << 15 | 0x2000 | (number >> 10 & 0x1fff));
+}
+static int32_t sessrec__row_scale_product(int32_t a, int32_t b) {
+    return ((a >> 15) + (b >> 15) - 14) * 32768 + ((a & 0x7fff) * (b & 0x7fff) >> 14);
+}
+
+// The bits that a sum of n products of codes, below 2^14 n, has above 16.
+static int32_t sessrec__extra_bits(int32_t n) {
+    int32_t extra = 0;
+    for (; n > 4; n = (n + 1) / 2) ++extra;
+    return extra;
+}
+// value * scale * 2^bits, rounded, with `extra` bits of value left out, |value| < 2^(16+extra); below 2^29,
+// to which it only comes if it is out of every range.
+static int32_t sessrec__scaled(int32_t value, int32_t extra, int32_t scale, int32_t bits) {
+    const int32_t kept = (value + (1 << extra >> 1)) >> extra, shift = (scale >> 15) - bits - extra;
+    if (shift > 30) return 0;
+    return shift < 1 ? kept * 8192 : (kept * (scale & 0x7fff) + (1 << (shift - 1))) >> shift;
+}
+
+static int32_t sessrec__int8_dot(int32_t n, const int8_t *a, const int8_t *b) {
+    int32_t sum = 0;
+    for (; n >= 4; n -= 4, a += 4, b += 4) sum += a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
+    for (int32_t i = 0; i < n; ++i) sum += a[i] * b[i];
+    return sum;
+}
+
+static int32_t sessrec__int8_tanh(const uint32_t *points, int32_t x) {
+    const int32_t last = (SESSREC__TANH_POINTS - 1) * 256 - 1;
+    int32_t size = x < 0 ? -x : x;
+    if (size > last) size = last;
+    const int32_t low = (int32_t)points[size / 256], high = (int32_t)points[size / 256 + 1],
+                  y = low + ((high - low) * (size % 256) + 128) / 256;
+    return x < 0 ? -y : y;
+}
+static int32_t sessrec__int8_sigmoid(const uint32_t *points, int32_t x) {
+    return (32768 + sessrec__int8_tanh(points, x >> 1)) >> 1;
+}
+
+SESSREC__INLINE int8_t sessrec__state_code(int32_t h) {
+    return (int8_t)((h + 128) >> 8);
+}
+static void sessrec__state_codes(int32_t n, const int16_t *h, int8_t *codes) {
+    for (int32_t j = 0; j < n; ++j) codes[j] = sessrec__state_code(h[j]);
+}
+
+// One layer and its input: W transposed [3H,D], or with one-hot input the item's row of W, where D is 0.
+typedef struct sessrec__int8_layer {
+    int32_t D, H, D_extra, H_extra, x_scale;
+    const int8_t *x, *W, *U;
+    const float *W_scales, *U_scales;
+    const int32_t *b, *c;
+} sessrec__int8_layer;
+
+// (x W + b)_j
+static int32_t sessrec__int8_input(const sessrec__int8_layer *l, int32_t j) {
+    const int32_t sum = l->D ? sessrec__int8_dot(l->D, l->x, l->W + (ptrdiff_t)j * l->D) : l->x[j];
+    const int32_t scale =
+        l->D ? sessrec__row_scale_product(l->x_scale, sessrec__row_scale(&l->W_scales[j])) : l->x_scale;
+    return l->b[j] + sessrec__scaled(sum, l->D_extra, scale, SESSREC__GATE_BITS);
+}
+// (h U + c)_j
+static int32_t sessrec__int8_recurrent(const sessrec__int8_layer *l, const int8_t *codes, int32_t j) {
+    const int32_t sum = sessrec__int8_dot(l->H, codes, l->U + (ptrdiff_t)j * l->H);
+    return (l->c ? l->c[j] : 0) +
+           sessrec__scaled(sum, l->H_extra, sessrec__row_scale(&l->U_scales[j]), SESSREC__GATE_BITS - 7);
+}
+
+// One step of a layer; codes [2H] begins with those of h.
+static void sessrec__int8_step(const sessrec__int8_layer *l, const uint32_t *points, int16_t *h,
+                               int8_t *codes) {
+    const int32_t H = l->H, most = SESSREC__LARGEST_STATE;
+    int8_t *reset = codes + H;
+    for (int32_t j = 0; j < H && !l->c; ++j) {
+        const int32_t r = sessrec__int8_input(l, j) + sessrec__int8_recurrent(l, codes, j);
+        reset[j] = sessrec__state_code((sessrec__int8_sigmoid(points, r) * h[j] + 16384) >> 15);
+    }
+    for (int32_t j = 0; j < H; ++j) {
+        const int32_t z = sessrec__int8_input(l, H + j) + sessrec__int8_recurrent(l, codes, H + j);
+        int32_t n = sessrec__int8_recurrent(l, l->c ? codes : reset, 2 * H + j);
+        if (l->c) {
+            const int32_t r = sessrec__int8_input(l, j) + sessrec__int8_recurrent(l, codes, j);
+            n = n > 65535 ? 65535 : n < -65535 ? -65535 : n;
+            n = (n * sessrec__int8_sigmoid(points, r) + 16384) >> 15;
+        }
+        n = sessrec__int8_tanh(points, n + sessrec__int8_input(l, 2 * H + j));
+        n = n > most ? most : n < -most ? -most : n;
+        // |n - h| < 2^16, z < 2^15
+        h[j] = (int16_t)(h[j] + ((sessrec__int8_sigmoid(points, z) * (n - h[j]) + 16384) >> 15));
+    }
+}
+
+// scratch [3 widest]: the codes of the last layer end up in its last third.
+static void sessrec__int8_click(const sessrec_tiny *m, int32_t item, void *state, void *scratch) {
+    static const float step = 1.0f / 128;
+    const sessrec_model_info *info = &m->info;
+    const int32_t end = sessrec__tiny_layer(info, info->layer_count), G = 3 * info->hidden[0],
+                  own = info->embedding == SESSREC_EMBEDDING_SEPARATE,
+                  onehot = info->embedding == SESSREC_EMBEDDING_NONE;
+    const float *scales = (const float *)m->data[end];
+    const int8_t *table = (const int8_t *)m->data[onehot ? 2 : own ? 2 : 0];
+    int16_t *h = (int16_t *)state;
+    int8_t *codes = (int8_t *)scratch, *low = codes + 2 * m->widest;
+    sessrec__int8_layer l;
+    l.D = info->embedding_width;
+    l.x = table + (ptrdiff_t)item * (onehot ? G : l.D);
+    l.x_scale = sessrec__row_scale(scales + item + (onehot || own ? info->item_count : 0));
+    scales += (ptrdiff_t)info->item_count * (1 + (onehot || own));
+    for (int32_t layer = 0; layer < info->layer_count; ++layer) {
+        const void *const *data = m->data + sessrec__tiny_layer(info, layer);
+        l.H = info->hidden[layer];
+        l.D_extra = sessrec__extra_bits(l.D), l.H_extra = sessrec__extra_bits(l.H);
+        l.W = (const int8_t *)data[0], l.U = (const int8_t *)data[1];
+        l.b = (const int32_t *)data[2];
+        l.c = info->gru == SESSREC_RESET_AFTER ? (const int32_t *)data[3] : NULL;
+        l.W_scales = scales;
+        if (l.D) scales += 3 * l.H;
+        l.U_scales = scales;
+        scales += 3 * l.H;
+        sessrec__state_codes(l.H, h, codes);
+        sessrec__int8_step(&l, (const uint32_t *)m->data[end + 2], h, codes);
+        sessrec__state_codes(l.H, h, low);
+        h += l.H;
+        l.D = l.H;
+        l.x = low;
+        l.x_scale = sessrec__row_scale(&step);
+    }
+}
+
+// The score of an item in units of 2^-exponent: |a q.g| < 2^23 is checked, |b| <= 2^23.
+static int32_t sessrec__int8_score(const sessrec_tiny *m, const void *vector, int32_t item) {
+    const sessrec_model_info *info = &m->info;
+    const int32_t L = info->hidden[info->layer_count - 1];
+    const float *scales = (const float *)m->data[sessrec__tiny_layer(info, info->layer_count)];
+    const int8_t *row = (const int8_t *)m->data[0] + (ptrdiff_t)item * L;
+    const int32_t sum = sessrec__int8_dot(L, row, (const int8_t *)vector);
+    return sessrec__scaled(sum, m->extra, sessrec__row_scale(&scales[item]), m->exponent - 7) +
+           ((const int32_t *)m->data[SESSREC__BY])[item];
+}
+
+// ---- opening ----
+
+// The bits of the float 2^n below which scales are such that L products of codes stay below 2^23 units.
+static uint32_t sessrec__scale_limit(int32_t L, int32_t exponent) {
+    int32_t n = 127 + 16 - exponent;
+    while (L > 1) L = (L + 1) / 2, --n;
+    return (uint32_t)n << 23;
+}
+
+// Fills in what follows from m->info.
+static void sessrec__tiny_describe(sessrec_tiny *m, int quantized, uint64_t id_bytes, sessrec__tiny_view *v) {
+    const sessrec_model_info *info = &m->info;
+    sessrec__section section;
+    v->tiny = m;
+    v->id_bytes = id_bytes;
+    v->scales = 0;
+    m->exponent = quantized ? 0 : -1;
+    m->extra = sessrec__extra_bits(info->hidden[info->layer_count - 1]);
+    for (int32_t t = sessrec__tiny_layer(info, info->layer_count) - 1; t >= 0; --t) {
+        (void)sessrec__tiny_tensor(m, t, &section);
+        if (section.type == SESSREC__INT8) v->scales += (int64_t)section.rows;
+    }
+    for (int32_t l = 0; l < info->layer_count; ++l)
+        if (info->hidden[l] > m->widest) m->widest = info->hidden[l];
+}
+
+// Whether no number of a section can lead to an undefined sum.
+static int sessrec__int8_good(const sessrec__section *section) {
+    const int bias = section->type == SESSREC__INT32;
+    const int32_t most = bias ? SESSREC__LARGEST_BIAS : 127;
+    const uint64_t count = section->rows * section->columns;
+    int good = !section->limit || sessrec__all_below(section->data, count, section->sign, section->limit);
+    for (uint64_t i = 0; i < count && (bias || section->type == SESSREC__INT8); ++i) {
+        const int32_t value = bias ? ((const int32_t *)section->data)[i] : ((const int8_t *)section->data)[i];
+        good &= value <= most && value >= -most;
+    }
+    return good;
+}
+
+static int32_t sessrec__tiny_exponent(const sessrec_tiny *m) {
+    return *(const int32_t *)m->data[sessrec__tiny_layer(&m->info, m->info.layer_count) + 3];
+}
+
+// Points a tiny model at the sections of a file and checks every value in them.
+static sessrec_result sessrec__tiny_from_archive(const sessrec__archive *archive, sessrec_tiny *m,
+                                                 sessrec__tiny_view *v, sessrec_error *err) {
+    const sessrec__section first = sessrec__archive_section(archive, 0);
+    uint64_t id_bytes;
+    sessrec__section section;
+    if (strcmp(first.name, "info") || first.bytes != SESSREC__INFO ||
+        !sessrec__get_info(sessrec__archive_data(archive, 0), &m->info, &id_bytes) || m->info.user_hidden)
+        return sessrec__damaged(err, "its first section", "does not describe an 8-bit model");
+    sessrec__tiny_describe(m, 1, id_bytes, v);
+    const sessrec_result result =
+        sessrec__archive_match(archive, sessrec__int8_sections, v, SESSREC_BAD_FILE, err);
+    if (result) return result;
+    for (int32_t i = 1; sessrec__int8_sections(v, i, &section); ++i)
+        m->data[i - 1] = sessrec__archive_data(archive, i);
+    for (int32_t i = 1; sessrec__tiny_sections(v, i, &section); ++i)
+        if (!sessrec__int8_good(&section))
+            return sessrec__damaged(err, section.name, "has a value that is out of its range");
+    m->exponent = sessrec__tiny_exponent(m);
+    const int32_t L = m->info.hidden[m->info.layer_count - 1];
+    const void *scales = m->data[sessrec__tiny_layer(&m->info, m->info.layer_count)];
+    return sessrec__all_below(scales, (uint64_t)m->info.item_count, 0, sessrec__scale_limit(L, m->exponent))
+               ? SESSREC_OK
+               : sessrec__damaged(err, "scales", "has a value that is out of its range");
+}
+
+// ---- the same in floats ----
+// The chains of fused multiply-adds of >>gru and of the kernel `dots`, so the bits are those of a session.
+
+static float sessrec__tiny_chain(float sum, int32_t n, const float *x, const float *W, ptrdiff_t step) {
+    for (int32_t k = 0; k < n; ++k) sum = sessrec__fma(x[k], W[k * step], sum);
+    return sum;
+}
+
+static void sessrec__tiny_click(const sessrec_tiny *m, int32_t item, void *state, void *scratch) {
+    const sessrec_model_info *info = &m->info;
+    const int onehot = info->embedding == SESSREC_EMBEDDING_NONE,
+              after = info->gru == SESSREC_RESET_AFTER;
+    int32_t D = info->embedding_width;
+    float *h = (float *)state;
+    const float one = 1, *x = (const float *)m->data[info->embedding == SESSREC_EMBEDDING_TIED ? 0 : 2];
+    x = onehot ? &one : x + (ptrdiff_t)item * D;
+    for (int32_t layer = 0; layer < info->layer_count; ++layer) {
+        const void *const *data = m->data + sessrec__tiny_layer(info, layer);
+        const int32_t H = info->hidden[layer];
+        const ptrdiff_t G = 3 * (ptrdiff_t)H;
+        const float *W = (const float *)data[0], *U = (const float *)data[1], *b = (const float *)data[2],
+                    *c = after ? (const float *)data[3] : NULL;
+        float *r = (float *)scratch, *z = r + H, *h_new = z + H;
+        if (onehot && !layer) W += item * G, D = 1;
+        for (int32_t j = 0; j < 2 * H; ++j) {
+            float a = sessrec__tiny_chain(b[j], D, x, W + j, G);
+            a = sessrec__tiny_chain(a, H, h, U + j, G);
+            if (after) a = sessrec__fma(1, c[j], a);
+            r[j] = sessrec__plain_sigmoid(a);
+            if (!after && j < H) r[j] *= h[j];
+        }
+        for (int32_t j = 0; j < H; ++j) {
+            const int32_t at = 2 * H + j;
+            float n = sessrec__tiny_chain(b[at], D, x, W + at, G);
+            n = after ? sessrec__fma(r[j], sessrec__tiny_chain(c[at], H, h, U + at, G), n)
+                      : sessrec__tiny_chain(n, H, r, U + at, G);
+            h_new[j] = sessrec__fma(z[j], sessrec__plain_tanh(n) - h[j], h[j]);
+        }
+        memcpy(h, h_new, (size_t)H * sizeof *h);
+        x = h;
+        D = H;
+        h += H;
+    }
+}
+
+static int32_t sessrec__tiny_score(const sessrec_tiny *m, const void *vector, int32_t item) {
+    const int32_t L = m->info.hidden[m->info.layer_count - 1];
+    const float score = sessrec__tiny_chain(((const float *)m->data[1])[item], L, (const float *)vector,
+                                            (const float *)m->data[0] + (ptrdiff_t)item * L, 1) + 0.0f;
+    int32_t bits;
+    memcpy(&bits, &score, sizeof bits);
+    return bits < 0 ? bits ^ INT32_MAX : bits;
+}
+
+// ---- a visitor of a tiny machine ----
+// visitor: remember, how many items it has, [remember] the items, the last clicked one first; the state; the
+// scratch of a click.
+
+// A file has one legal layout, so it is right if its header and table are those that a writer would make:
+// shapes follow from "info", places from the shapes, checksums from the content. Ids are not looked at, and
+// numbers only as far as memory depends on them. On little-endian machines a record begins like a section.
+static sessrec_result sessrec__tiny_open(const void *bytes, size_t size, uint32_t kind, sessrec_tiny *m) {
+    const unsigned char *file = (const unsigned char *)bytes;
+    const uint64_t size64 = size;
+    sessrec__tiny_view view;
+    sessrec__section section;
+    uint32_t head[SESSREC__RECORD / 4];
+    uint64_t id_bytes;
+    if (!bytes || !m || (uintptr_t)bytes & 63 || size < sizeof head) return SESSREC_INVALID_ARGUMENT;
+    memset(m, 0, sizeof *m);
+    memset(&view, 0, sizeof view);
+    memset(head, 0, sizeof head);
+    memcpy(head, file, 28);
+    const uint32_t count = head[6];
+    uint64_t end = SESSREC__RECORD * ((uint64_t)count + 1);
+    if (SESSREC__BIG_ENDIAN || memcmp(head, sessrec__magic, sizeof sessrec__magic) || head[5] != kind ||
+        head[2] != SESSREC__FORMAT_MAJOR || head[3] || head[4] || end > size)
+        return SESSREC_BAD_FILE;
+    memcpy(&head[8], &size64, sizeof size64);
+    head[7] = sessrec__crc32c(sessrec__crc32c(0, head, 28), file + 32, (size_t)end - 32);
+    if (memcmp(head, file, sizeof head)) return SESSREC_BAD_FILE;
+    view.tiny = m;
+    for (uint32_t i = 0; sessrec__tiny_sections(&view, (int32_t)i, &section); ++i) {
+        section.bytes = section.rows * section.columns * (section.type & 15);  // < 2^47
+        section.offset = (end + 63) & ~(uint64_t)63;
+        end = section.offset + section.bytes;
+        if (end > size || i >= count) return SESSREC_BAD_FILE;
+        section.data = file + section.offset;
+        section.crc = sessrec__crc32c(0, section.data, (size_t)section.bytes);
+        if (memcmp(&section, file + SESSREC__RECORD * (i + 1), offsetof(sessrec__section, data)))
+            return SESSREC_BAD_FILE;
+        if (i) {
+            m->data[i - 1] = section.data;
+        } else {
+            if (!sessrec__get_info((const unsigned char *)section.data, &m->info, &id_bytes) ||
+                m->info.user_hidden)
+                return SESSREC_BAD_FILE;
+            sessrec__tiny_describe(m, kind == SESSREC__FILE_INT8, id_bytes, &view);
+        }
+    }
+    if (m->exponent >= 0) m->exponent = sessrec__tiny_exponent(m);
+    return SESSREC_OK;
+}
+SESSREC_API sessrec_result sessrec_tiny_open(const void *bytes, size_t size, sessrec_tiny *out) {
+    const sessrec_result result = sessrec__tiny_open(bytes, size, SESSREC__FILE_INT8, out);
+    if (!result) out->click = sessrec__int8_click, out->score = sessrec__int8_score;
+    return result;
+}
+SESSREC_API sessrec_result sessrec_tiny_open_float(const void *bytes, size_t size, sessrec_tiny *out) {
+    const sessrec_result result = sessrec__tiny_open(bytes, size, SESSREC__FILE_MODEL, out);
+    if (!result) out->click = sessrec__tiny_click, out->score = sessrec__tiny_score;
+    return result;
+}
+
+// Where the parts of a visitor begin: the state, the scratch of a click, what is multiplied with the items.
+typedef struct sessrec__tiny_parts {
+    size_t state, scratch, vector, size;
+} sessrec__tiny_parts;
+
+static sessrec__tiny_parts sessrec__tiny_place(const sessrec_tiny *m, int32_t remember) {
+    const int32_t last = m->info.layer_count - 1, quantized = m->exponent >= 0;
+    const size_t L = (size_t)m->info.hidden[last], widest = (size_t)m->widest;
+    sessrec__tiny_parts parts;
+    size_t hidden = 0;
+    for (int32_t l = 0; l <= last; ++l) hidden += (size_t)m->info.hidden[l];
+    parts.state = ((size_t)remember + 2) * sizeof(int32_t);
+    parts.scratch = parts.state + ((hidden * (quantized ? 2 : 4) + 3) & ~(size_t)3);
+    parts.vector = quantized ? parts.scratch + 2 * widest : parts.scratch - 4 * L;
+    parts.size = (parts.scratch + widest * (quantized ? 3 : 12) + 3) & ~(size_t)3;
+    return parts;
+}
+
+SESSREC_API size_t sessrec_tiny_size(const sessrec_tiny *model, int32_t remember) {
+    const int good = model && remember >= 0 && remember <= SESSREC__MAX_REMEMBER;
+    return good ? sessrec__tiny_place(model, remember).size : 0;
+}
+
+SESSREC_API sessrec_result sessrec_tiny_begin(const sessrec_tiny *model, int32_t remember, void *visitor) {
+    const size_t size = sessrec_tiny_size(model, remember);
+    if (!size || !visitor) return SESSREC_INVALID_ARGUMENT;
+    memset(visitor, 0, size);
+    *(int32_t *)visitor = remember;
+    return SESSREC_OK;
+}
+
+static int sessrec__tiny_seen(const int32_t *visitor, int32_t item) {
+    int32_t i = visitor[1];
+    while (i > 0 && visitor[i + 1] != item) --i;
+    return i > 0;
+}
+
+SESSREC_API sessrec_result sessrec_tiny_click(const sessrec_tiny *model, void *visitor, int32_t item) {
+    int32_t *v = (int32_t *)visitor;
+    if (!model || !v || item < 0 || item >= model->info.item_count) return SESSREC_INVALID_ARGUMENT;
+    const sessrec__tiny_parts parts = sessrec__tiny_place(model, v[0]);
+    model->click(model, item, (char *)visitor + parts.state, (char *)visitor + parts.scratch);
+    if (v[1] < v[0]) v[1]++;
+    memmove(v + 3, v + 2, (size_t)(v[1] > 0 ? v[1] - 1 : 0) * sizeof *v);
+    if (v[0]) v[2] = item;
+    return SESSREC_OK;
+}
+
+SESSREC_API int32_t sessrec_tiny_recommend(const sessrec_tiny *model, const void *visitor, int32_t k,
+                                           sessrec_tiny_item *out) {
+    const int32_t *v = (const int32_t *)visitor;
+    int32_t count = 0;
+    if (!model || !v || !out || k < 1) return SESSREC_INVALID_ARGUMENT;
+    const char *vector = (const char *)visitor + sessrec__tiny_place(model, v[0]).vector;
+    for (int32_t item = 0; item < model->info.item_count; ++item) {
+        const int32_t score = model->score(model, vector, item);
+        if ((count == k && score <= out[k - 1].score) || sessrec__tiny_seen(v, item)) continue;
+        int32_t place = count < k ? count++ : k - 1;
+        for (; place > 0 && score > out[place - 1].score; --place) out[place] = out[place - 1];
+        out[place].item = item;
+        out[place].score = score;
+    }
+    return count;
+}
+
+// ---- as a scorer ----
+
+typedef struct sessrec__int8 {
+    sessrec_model items;    // ids and support only, so that their functions for models serve here
+    sessrec_allocator memory;
+    sessrec_tiny tiny;
+    sessrec__tiny_view view;
+    void *file;             // the block that holds the sections; NULL: they follow this, or are the caller's
+} sessrec__int8;
+
+static const sessrec_tiny *sessrec__tiny_of(const void *self) {
+    return &((const sessrec__int8 *)self)->tiny;
+}
+static size_t sessrec__int8_state_bytes(const sessrec_tiny *m) {
+    const sessrec__tiny_parts parts = sessrec__tiny_place(m, 0);
+    return (parts.scratch - parts.state + 15) & ~(size_t)15;
+}
+static void sessrec__int8_destroy(void *self) {
+    sessrec__int8 *s = (sessrec__int8 *)self;
+    const sessrec_allocator memory = s->memory;
+    sessrec__free(&memory, s->file);
+    sessrec__free(&memory, s);
+}
+static size_t sessrec__int8_scratch(const void *self, int32_t rows) {
+    (void)rows;
+    return 3 * (size_t)sessrec__tiny_of(self)->widest;
+}
+static void sessrec__int8_begin(const void *self, void *state, const void *user, double time) {
+    (void)user, (void)time;
+    memset(state, 0, sessrec__int8_state_bytes(sessrec__tiny_of(self)));
+}
+static void sessrec__int8_clicks(const void *self, int32_t rows, void *states, const int32_t *items,
+                                 const double *times, void *scratch) {
+    const sessrec_tiny *m = sessrec__tiny_of(self);
+    (void)times;
+    for (int32_t i = 0; i < rows; ++i)
+        sessrec__int8_click(m, items[i], (char *)states + (size_t)i * sessrec__int8_state_bytes(m), scratch);
+}
+static void sessrec__int8_scores(const void *self, int32_t rows, const void *states, int32_t first,
+                                 int32_t count, float *scores, void *scratch) {
+    const sessrec_tiny *m = sessrec__tiny_of(self);
+    const int32_t last = m->info.layer_count - 1, L = m->info.hidden[last];
+    const float unit = 1.0f / (float)(1 << m->exponent);
+    int32_t before = 0;
+    for (int32_t l = 0; l < last; ++l) before += m->info.hidden[l];
+    for (int32_t i = 0; i < rows; ++i) {
+        const void *state = (const char *)states + (size_t)i * sessrec__int8_state_bytes(m);
+        sessrec__state_codes(L, (const int16_t *)state + before, (int8_t *)scratch);
+        for (int32_t j = 0; j < count; ++j)
+            scores[(ptrdiff_t)i * count + j] = (float)sessrec__int8_score(m, scratch, first + j) * unit;
+    }
+}
+static int32_t sessrec__int8_valid(const void *self, const void *state) {
+    const size_t count = sessrec__int8_state_bytes(sessrec__tiny_of(self)) / sizeof(int16_t);
+    const int16_t *h = (const int16_t *)state;
+    int32_t valid = 1;
+    for (size_t j = 0; j < count; ++j)
+        valid &= h[j] >= -SESSREC__LARGEST_STATE && h[j] <= SESSREC__LARGEST_STATE;
+    return valid;
+}
+
+static void sessrec__int8_wire(sessrec__int8 *s, sessrec_scorer *out) {
+    sessrec__put_info(&s->tiny.info, s->view.id_bytes, s->view.info);
+    memset(out, 0, sizeof *out);
+    out->self = s;
+    out->item_count = s->tiny.info.item_count;
+    out->state_bytes = sessrec__int8_state_bytes(&s->tiny);
+    out->scratch_bytes = sessrec__int8_scratch;
+    if (s->view.id_bytes) {
+        out->find_item = sessrec__model_find;
+        out->item_id = sessrec__model_id;
+        out->support = sessrec__model_support;
+    }
+    out->begin = sessrec__int8_begin;
+    out->click = sessrec__int8_clicks;
+    out->score = sessrec__int8_scores;
+    out->valid = sessrec__int8_valid;
+    out->destroy = sessrec__int8_destroy;
+}
+
+// The four sections about items, if they are there.
+static sessrec_result sessrec__int8_items(sessrec__int8 *s, sessrec_error *err) {
+    const sessrec_model_info *info = &s->tiny.info;
+    const void *const *data = s->tiny.data + sessrec__tiny_layer(info, info->layer_count) + 4;
+    if (!s->view.id_bytes) return SESSREC_OK;
+    s->items.info = s->tiny.info;
+    s->items.support = (const uint64_t *)data[0];
+    s->items.id_offset = (const uint32_t *)data[1];
+    s->items.id_text = (const char *)data[2];
+    s->items.id_order = (const int32_t *)data[3];
+    return sessrec__good_items(&s->items, s->view.id_bytes, err);
+}
+
+static sessrec_result sessrec__int8_from(const sessrec__archive *archive, const sessrec_allocator *memory,
+                                         void *file, sessrec_scorer *out, sessrec_error *err) {
+    sessrec__int8 *s = (sessrec__int8 *)sessrec__alloc(memory, 1, sizeof *s);
+    if (!s) return sessrec__no_memory(err);
+    s->memory = *memory;
+    sessrec_result result = sessrec__tiny_from_archive(archive, &s->tiny, &s->view, err);
+    if (!result) result = sessrec__int8_items(s, err);
+    if (result) {
+        sessrec__int8_destroy(s);
+        return result;
+    }
+    s->file = file;
+    sessrec__int8_wire(s, out);
+    return SESSREC_OK;
+}
+
+// ---- from floats to 8 bits ----
+
+// The next number with 14 digits.
+static float sessrec__scale_above(float scale) {
+    uint32_t number;
+    memcpy(&number, &scale, sizeof number);
+    number = (number + 0x3ff) & ~(uint32_t)0x3ff;
+    memcpy(&scale, &number, sizeof scale);
+    return scale;
+}
+
+// Codes of n weights that are w_step apart, and their scale, which is below 1 for weights up to 126. Returns
+// their part of the bound.
+static double sessrec__quantize_row(int32_t n, const float *w, ptrdiff_t w_step, int8_t *codes,
+                                    float *scale) {
+    float most = 0;
+    double error = 0;
+    for (int32_t k = 0; k < n; ++k) {
+        const float size = w[k * w_step] < 0 ? -w[k * w_step] : w[k * w_step];
+        if (size > most) most = size;
+    }
+    *scale = most > 1e-30f ? sessrec__scale_above(most / 127) : 0;
+    for (int32_t k = 0; k < n; ++k) {
+        const double weight = (double)w[k * w_step], a = (double)*scale;
+        codes[k] = (int8_t)(a > 0 ? sessrec__nearest(w[k * w_step] / *scale) : 0);
+        const double lost = weight - a * codes[k];
+        error += (lost < 0 ? -lost : lost) + a * (codes[k] < 0 ? -codes[k] : codes[k]) / 256;
+    }
+    return error;
+}
+
+// Biases in units of 2^-bits. Returns 0 if one is too large.
+static int sessrec__quantize_biases(int64_t n, const float *b, int32_t bits, int32_t *out) {
+    int fits = 1;
+    for (int64_t i = 0; i < n; ++i) {
+        const double value = (double)b[i] * (double)(1 << bits), most = SESSREC__LARGEST_BIAS;
+        const int good = value <= most && value >= -most;
+        out[i] = good ? (int32_t)(value + (value < 0 ? -0.5 : 0.5)) : 0;
+        fits &= good;
+    }
+    return fits;
+}
+
+static void sessrec__int8_place(void *object, sessrec__layout *layout) {
+    sessrec__int8 *s = (sessrec__int8 *)object;
+    sessrec__section section;
+    (void)sessrec__place(layout, 1, sizeof *s);
+    for (int32_t i = 1; sessrec__int8_sections(&s->view, i, &section); ++i)
+        s->tiny.data[i - 1] = sessrec__place(layout, section.rows * section.columns, section.type & 15);
+}
+
+// Fills in what sessrec__int8_place has placed. Returns 0 if a weight is too large.
+static int sessrec__quantize(const sessrec_model *model, sessrec__int8 *s) {
+    const sessrec__tiny_view *v = &s->view;
+    const int32_t V = model->info.item_count, L = sessrec__last_width(model), tensors = model->tensors;
+    void *data[sizeof s->tiny.data / sizeof *s->tiny.data];
+    sessrec__section section;
+    memcpy(data, s->tiny.data, sizeof data);
+    float *scales = (float *)data[tensors], *scale = scales, *bounds = (float *)data[tensors + 1];
+    uint32_t *points = (uint32_t *)data[tensors + 2];
+    int32_t exponent = 16, fits = 1;
+    for (int32_t t = 0; t < tensors; ++t) {
+        const int transposed = sessrec__tiny_tensor(&s->tiny, t, &section);
+        const ptrdiff_t rows = (ptrdiff_t)section.rows, n = (ptrdiff_t)section.columns;
+        if (section.type == SESSREC__INT32 && t != SESSREC__BY)
+            fits &= sessrec__quantize_biases(n, model->tensor[t], SESSREC__GATE_BITS, (int32_t *)data[t]);
+        for (ptrdiff_t i = 0; i < rows && section.type == SESSREC__INT8; ++i, ++scale) {
+            const double lost = sessrec__quantize_row(
+                (int32_t)n, model->tensor[t] + i * (transposed ? 1 : n), transposed ? rows : 1,
+                (int8_t *)data[t] + i * n, scale);
+            const double left_out = (double)*scale * (1 << sessrec__extra_bits((int32_t)n)) / 256;
+            if (t == SESSREC__WY) bounds[i] = (float)((lost + left_out) * 1.000001);
+        }
+    }
+    fits &= sessrec__all_below(scales, (uint64_t)v->scales, 0, 0x3f800000u);
+    while (exponent >= 0 && (!sessrec__all_below(scales, (uint64_t)V, 0, sessrec__scale_limit(L, exponent)) ||
+                             !sessrec__quantize_biases(V, model->By, exponent, (int32_t *)data[SESSREC__BY])))
+        --exponent;
+    if (!fits || exponent < 0) return 0;
+    for (int32_t i = 0; i < V; ++i) bounds[i] += 1.000001f / (float)(1 << exponent);
+    for (int32_t i = 0; i < SESSREC__TANH_POINTS; ++i) {
+        float x = (float)i / 16;
+        model->kernels->tanh(1, &x, &x);
+        points[i] = x < 0.99998f ? (uint32_t)(x * 32768 + 0.5f) : 32767;
+    }
+    *(uint32_t *)data[tensors + 3] = (uint32_t)(s->tiny.exponent = exponent);
+    return 1;
+}
+
+SESSREC_API sessrec_result sessrec_model_quantize(const sessrec_model *model, int32_t ids,
+                                                  const sessrec_allocator *allocator, sessrec_scorer *out,
+                                                  sessrec_error *err) {
+    sessrec__int8 plan;
+    sessrec__section section;
+    if (out) memset(out, 0, sizeof *out);
+    if (!out || !model) return sessrec__null(err);
+    if (model->info.user_hidden) return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, sessrec__no_users);
+    sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, err);
+    if (result) return result;
+    memset(&plan, 0, sizeof plan);
+    plan.memory = sessrec__allocator(allocator);
+    plan.tiny.info = model->info;
+    sessrec__tiny_describe(&plan.tiny, 1, ids ? model->id_offset[model->info.item_count] : 0, &plan.view);
+    sessrec__int8 *s = (sessrec__int8 *)sessrec__layout_block(&plan.memory, sessrec__int8_place, &plan);
+    if (!s) return sessrec__no_memory(err);
+    *s = plan;
+    s->view.tiny = &s->tiny;
+    if (!sessrec__quantize(model, s)) {
+        sessrec__int8_destroy(s);
+        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "the model's weights are too large for 8 bits");
+    }
+    const void *const items[4] = {model->support, model->id_offset, model->id_text, model->id_order};
+    for (int32_t i = 0; i < 4; ++i)
+        if (sessrec__int8_sections(&s->view, model->tensors + 5 + i, &section))
+            memcpy((void *)(uintptr_t)section.data, items[i],
+                   (size_t)(section.rows * section.columns * (section.type & 15)));
+    result = sessrec__int8_items(s, err);
+    sessrec__int8_wire(s, out);
+    return result;
+}
+
+SESSREC_API float sessrec_quantized_bound(const sessrec_scorer *scorer, int32_t item) {
+    if (!scorer || scorer->score != sessrec__int8_scores || item < 0 || item >= scorer->item_count) return -1;
+    const sessrec_tiny *m = sessrec__tiny_of(scorer->self);
+    return ((const float *)m->data[sessrec__tiny_layer(&m->info, m->info.layer_count) + 1])[item];
+}
+
+// ===========================================================================================================
 // >>scorer_file   neighbors, rules and blends as archives
 // Sections: "scorer", the numbers of sessrec__scorer_view; of neighbors and rules then the last four of a
 // model, and their arrays; of a blend its parts, each a whole file.
@@ -13671,6 +14482,7 @@ enum { SESSREC__SCORER_NUMBERS = 32 };
 // The description of a scorer.
 typedef struct sessrec__scorer_view {
     uint32_t kind;
+    const sessrec__tiny_view *int8;     // NULL but for an 8-bit model, which needs nothing else
     double numbers[SESSREC__SCORER_NUMBERS];
     sessrec__model_view items;
     const void *arrays[6];
@@ -13688,6 +14500,7 @@ static int sessrec__scorer_sections(const void *what, int32_t index, sessrec__se
         {SESSREC__INT32, SESSREC__UINT32, SESSREC__UINT32, SESSREC__UINT32, SESSREC__UINT32, 0}};
     const sessrec__scorer_view *v = (const sessrec__scorer_view *)what;
     const int rules = v->kind == SESSREC__FILE_RULES, at = index - 5;
+    if (v->int8) return sessrec__int8_sections(v->int8, index, out);
     if (!index)
         return sessrec__section_is(out, "scorer", SESSREC__FLOAT64, SESSREC__SCORER_NUMBERS, 1, v->numbers);
     if (v->kind == SESSREC__FILE_BLEND) {
@@ -13726,6 +14539,11 @@ static sessrec_result sessrec__scorer_view_of(const sessrec_scorer *scorer, int 
                                               sessrec__scorer_view *v, sessrec_error *err) {
     memset(v, 0, sizeof *v);
     if (!scorer) return sessrec__null(err);
+    if (scorer->score == sessrec__int8_scores) {
+        v->kind = SESSREC__FILE_INT8;
+        v->int8 = &((const sessrec__int8 *)scorer->self)->view;
+        return SESSREC_OK;
+    }
     if (scorer->list == sessrec__knn_list) {
         const sessrec__knn *knn = (const sessrec__knn *)scorer->self;
         const int32_t V = scorer->item_count;
@@ -13918,10 +14736,7 @@ static sessrec_result sessrec__items_from(const sessrec__archive *archive, sessr
     items->id_offset = (const uint32_t *)sessrec__scorer_data(archive, 2);
     items->id_text = (const char *)sessrec__scorer_data(archive, 3);
     items->id_order = (const int32_t *)sessrec__scorer_data(archive, 4);
-    if (!sessrec__good_ids(items, (uint64_t)bytes) || !sessrec__good_order(items) ||
-        !sessrec__good_support(items))
-        return sessrec__damaged(err, "ids or support of its items", "are not those of a catalog");
-    return SESSREC_OK;
+    return sessrec__good_items(items, (uint64_t)bytes, err);
 }
 
 static sessrec_result sessrec__knn_from(const sessrec__archive *archive, sessrec__scorer_view *v,
@@ -14061,7 +14876,10 @@ static sessrec_result sessrec__scorer_from(const sessrec__archive *archive, cons
     memset(&v, 0, sizeof v);
     v.kind = archive->kind;
     sessrec_result result = SESSREC_OK;
-    if (strcmp(first.name, "scorer") || first.type != SESSREC__FLOAT64 || first.bytes != sizeof v.numbers ||
+    if (v.kind == SESSREC__FILE_INT8)
+        result = sessrec__int8_from(archive, memory, file, out, err);
+    else if (strcmp(first.name, "scorer") || first.type != SESSREC__FLOAT64 ||
+             first.bytes != sizeof v.numbers ||
         v.kind < SESSREC__FILE_KNN || v.kind > SESSREC__FILE_BLEND)
         result = sessrec__damaged(err, "its first section", "does not describe a scorer");
     else
@@ -14070,7 +14888,8 @@ static sessrec_result sessrec__scorer_from(const sessrec__archive *archive, cons
         result = sessrec__knn_from(archive, &v, memory, file, out, err);
     else if (!result && v.kind == SESSREC__FILE_RULES)
         result = sessrec__rules_from(archive, &v, memory, file, out, err);
-    else if (!result) result = sessrec__blend_from(archive, &v, memory, file, depth, out, err);
+    else if (!result && v.kind == SESSREC__FILE_BLEND)
+        result = sessrec__blend_from(archive, &v, memory, file, depth, out, err);
     if (result) sessrec__free(memory, file);
     return result;
 }
@@ -15339,6 +16158,7 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #undef SESSREC__V128
 #undef SESSREC__HAS_FMA
 #undef SESSREC__UNUSED
+#undef SESSREC__SENTENCE
 #endif // !SESSREC__SET
 #endif // SESSREC_IMPLEMENTATION
 
@@ -15647,6 +16467,12 @@ extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 #  define SESSREC__UNROLL
 #endif
 
+#ifdef SESSREC_TINY  // what makes sentences leaves them out
+#  define SESSREC__SENTENCE SESSREC__INLINE
+#else
+#  define SESSREC__SENTENCE static
+#endif
+
 #if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #  define SESSREC__BIG_ENDIAN 1
 #else
@@ -15693,7 +16519,8 @@ static sessrec_result sessrec__in_range(sessrec_error *err, const char *name, in
                                         int64_t most);
 static char *sessrec__decimal(int64_t value, char buffer[24]);
 static int64_t sessrec__id_number(const char *text);
-static void sessrec__append(char *text, size_t size, size_t *used, const char *piece, size_t length);
+static SESSREC__UNUSED void sessrec__append(char *text, size_t size, size_t *used, const char *piece,
+                                            size_t length);
 static SESSREC__UNUSED int sessrec__all_below(const void *numbers, uint64_t count, uint32_t sign,
                                               uint32_t limit);
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given);

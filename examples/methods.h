@@ -5,7 +5,7 @@
 // ---- files of any kind ----
 
 // A model, and its scorer; or another scorer, and no model.
-static int load_scorer(const char *path, sessrec_model **model, sessrec_scorer *scorer) {
+static int load_any(const char *path, sessrec_model **model, sessrec_scorer *scorer) {
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_result result = sessrec_model_read(path, NULL, model, &err);
     if (!result) return status_of(path, sessrec_scorer_model(*model, NULL, scorer, &err), &err);
@@ -16,6 +16,13 @@ static int load_scorer(const char *path, sessrec_model **model, sessrec_scorer *
     if (result == SESSREC_BAD_FILE && strstr(err.text, "not a sessrec file"))
         return fail(EXIT_DATA, "%s: %s; a model comes from 'sessrec train LOG -o MODEL'", path, err.text);
     return status_of(path, result, &err);
+}
+// One whose items have ids.
+static int load_scorer(const char *path, sessrec_model **model, sessrec_scorer *scorer) {
+    const int status = load_any(path, model, scorer);
+    if (status || scorer->item_id) return status;
+    sessrec_scorer_destroy(scorer);
+    return fail(EXIT_DATA, "%s: this model has no ids of items; export it without --no-ids", path);
 }
 
 // ---- neighbors and rules from a log ----

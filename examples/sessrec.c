@@ -194,6 +194,7 @@ typedef struct settings {
     const char *at;                         // where to split
     double days;
     int32_t last_session, no_quotes, day_first, month_first;
+    int32_t int8, no_ids;
     int32_t k, allow_seen, json_lines, breakdown, help;
     int32_t kind, order, baselines;         // --model, --order, --baselines
     const char *preset, *train;
@@ -322,7 +323,8 @@ enum {
     EMBEDDINGS = 128,
     DESCRIBE = 256,
     BLEND = 512,
-    TUNE = 1024
+    TUNE = 1024,
+    EXPORT = 2048
 };
 enum {
     REPORTING = TRAIN | EVALUATE,
@@ -359,6 +361,10 @@ static const option options[] = {
     {HEADING, READING, "files", NULL, NULL, BY(NULL)},
     {TEXT, TRAIN, "-o", "MODEL", "write the model here", AT(output)},
     {TEXT, BLEND, "-o", "FILE", "write the blend here", AT(output)},
+    {TEXT, EXPORT, "-o", "FILE", "a C header (.h), assembly and a .bin beside it (.S), or a model file",
+     AT(output)},
+    {SWITCH, EXPORT, "--int8", NULL, "weights of 8 bits, a quarter of the size", AT(int8)},
+    {SWITCH, EXPORT, "--no-ids", NULL, "leave out ids and support: items are known by number", AT(no_ids)},
     {READ, BLEND, "--weight", "B[,EPSILON]", "use these instead of searching; LOG then only evaluates",
      BY(read_weight)},
     {CHOICE, TRAIN, "--model", "gru|knn|rules", "a neural network, session neighbors, or rules", AT(kind)},
@@ -505,8 +511,8 @@ static const option options[] = {
     {CONFIG, LEARNING | TESTING, "--threads", NULL, "0: one for each processor", BY(NULL)},
     {CONFIG, LEARNING | TESTING, "--device", NULL,
      "cuda needs a build with SESSREC_CUDA; auto: a GPU if there is one", BY(NULL)},
-    {SWITCH, DEMO | READING | RECOMMEND | SIMILAR | EMBEDDINGS, "--help", NULL, NULL, AT(help)},
-    {SWITCH, DEMO | READING | RECOMMEND | SIMILAR | EMBEDDINGS, "-h", NULL, NULL, AT(help)},
+    {SWITCH, DEMO | READING | RECOMMEND | SIMILAR | EMBEDDINGS | EXPORT, "--help", NULL, NULL, AT(help)},
+    {SWITCH, DEMO | READING | RECOMMEND | SIMILAR | EMBEDDINGS | EXPORT, "-h", NULL, NULL, AT(help)},
 };
 
 #undef AT
@@ -1259,6 +1265,7 @@ static int train_model(sessrec_config config, work *w) {
 // ===========================================================================================================
 
 #include "methods.h"
+#include "export.h"
 
 // ---- sessrec train ----
 
@@ -1779,6 +1786,10 @@ static const command commands[] = {
      "early. Settings given here as options are not searched. Ends with the command that trains the best.\n"
      "The same seed tries the same settings.",
      1, command_tune},
+    {EXPORT, "export", "MODEL -o FILE [--int8] [--no-ids]", "a model as source code for a device, or with 8 bits",
+     "FILE.h is an array NAME_bytes for #include, FILE.S with FILE.bin the same for an assembler; any other\n"
+     "name is a model file. A model of 8 bits is used like any other: sessrec evaluate FILE LOG.",
+     1, command_export},
     {DESCRIBE, "describe", "LOG... [options]", "what a log contains, and what looks wrong",
      "Counts, times, lengths of sessions, gaps between clicks and where to cut, repeats, popularity, users.",
      1, command_describe},

@@ -1124,18 +1124,25 @@ static void files(void) {
     sessrec_config network = small_config(1, 4);
     sessrec_model *model = random_model(&network, log, 3);
     config.m = 6;
-    sessrec_scorer knn = knn_of(&config, log), rules, gru, blend, pop;
+    sessrec_scorer knn = knn_of(&config, log), rules, gru, blend, pop, int8, bare;
     rules_config.kind = SESSREC_RULES_MARKOV;
     rules_config.order = 2;
     CHECK_EQ(sessrec_rules_create(&rules_config, log, &rules, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_model_quantize(model, 1, NULL, &int8, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_model_quantize(model, 0, NULL, &bare, NULL), SESSREC_OK);
     CHECK_EQ(sessrec_scorer_model(model, NULL, &gru, NULL), SESSREC_OK);
     CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop, NULL), SESSREC_OK);
-    const sessrec_blend_part parts[3] = {{&gru, 1, 0}, {&knn, 0.75f, 1}, {&rules, 0.5f, 0}};
-    CHECK_EQ(sessrec_blend_create(parts, 3, 0, NULL, &blend, NULL), SESSREC_OK);
+    const sessrec_blend_part parts[4] = {
+        {&gru, 1, 0}, {&knn, 0.75f, 1}, {&rules, 0.5f, 0}, {&int8, 0.25f, 0}};
+    CHECK_EQ(sessrec_blend_create(parts, 4, 0, NULL, &blend, NULL), SESSREC_OK);
     TEST("an index of neighbors is written, read and used in place; damage is refused")
     check_file(&knn, file_path, ITEMS);
     TEST("rules are written, read and used in place; damage is refused")
     check_file(&rules, file_path, ITEMS);
+    TEST("a model of 8 bits is written, read and used in place; damage is refused")
+    check_file(&int8, file_path, ITEMS);
+    TEST("one without ids, too")
+    check_file(&bare, file_path, ITEMS);
     TEST("a blend is written with its parts, read and used in place; damage is refused")
     check_file(&blend, file_path, ITEMS);
     TEST("an index that was read grows like the one that was made, and leaves the bytes in memory as they "
@@ -1180,6 +1187,8 @@ static void files(void) {
     }
     sessrec_scorer_destroy(&pop);
     sessrec_scorer_destroy(&blend);
+    sessrec_scorer_destroy(&int8);
+    sessrec_scorer_destroy(&bare);
     sessrec_scorer_destroy(&rules);
     sessrec_scorer_destroy(&knn);
     sessrec_model_destroy(model);
