@@ -91,15 +91,12 @@ done
 
 # A row for each method, from the JSON of evaluate.
 rows() {
-    tr '{' '\n' <"$1" | awk -F '[:,"}]+' '
-        $2 == "name" { name = $3 }
-        $2 == "20" { at20[++n % 3] = $3; if (n % 3 == 1) recall = $3; if (n % 3 == 2) mrr = $3 }
-        name && /p_recall/ {
-            for (i = 1; i < NF; ++i) { if ($i == "p_recall") p = $(i + 1); if ($i == "p_mrr") q = $(i + 1) }
-            printf "| %s | %.4f | %s | %.4f | %s |\n", name, recall, first++ ? sprintf("%.1g", p) : "", mrr,
-                first > 1 ? sprintf("%.1g", q) : ""
-            name = ""; n = 0
-        }'
+    sed 's/{"name":/\
+&/g' "$1" | grep '^{"name":' | sed 's/^{"name":"\([^"]*\)",\("recall":.*\)/\1 \2/
+            s/"recall":{"20":\([^}]*\)},"mrr":{"20":\([^}]*\)}/\1 \2 /
+            s/,.*"p_recall":\([^,]*\),"p_mrr":\([^}]*\)}.*/\1 \2/' |
+        awk '{ p = NR > 1 ? sprintf("%.1g", $4) : ""; q = NR > 1 ? sprintf("%.1g", $5) : ""
+            printf "| %s | %.4f | %s | %.4f | %s |\n", $1, $2, p, $3, q }'
 }
 {
     for log in rsc15_100k yoochoose_1_64 globo_4days; do
