@@ -187,12 +187,13 @@ def test_an_exception_of_a_scorer_of_ones_own_is_raised(log, neighbors):
 
 def test_sessions_move_between_threads(blend):
     sessions = [blend.session() for _ in range(40)]
-    answers = [None] * 40
+    answers, own_memory = [None] * 40, []
 
     def serve(offset, click):
         for i in range(offset, 40, 2):
             sessions[i].click(click)
             answers[i] = sessions[i].recommend(3)
+            own_memory.append(sessions[i]._scratch is blend._work.memory)
 
     for click in ("kettle", "tea"):
         threads = [threading.Thread(target=serve, args=(offset, click)) for offset in (0, 1)]
@@ -201,6 +202,7 @@ def test_sessions_move_between_threads(blend):
         for thread in threads:
             thread.join()
     assert answers == [blend.recommend(["kettle", "tea"], 3)] * 40
+    assert own_memory == [True] * 80  # two threads must not work in the same memory
 
 
 def test_an_answer_of_many_keeps_failures_apart(model):
@@ -210,6 +212,8 @@ def test_an_answer_of_many_keeps_failures_apart(model):
     answers = model.answer([(good, {"k": 2}), (bad, {"k": 0}), (good, {"k": 1, "candidates": ["mug"]})])
     assert len(answers[0]) == 2 and isinstance(answers[1], sessrec.SessrecError)
     assert [item for item, _ in answers[2]] == ["mug"]
+    seen = model.answer([(good, {"k": 1, "candidates": ["kettle"], "allow_seen": see}) for see in (0, 1)])
+    assert [len(answer) for answer in seen] == [0, 1]
 
 
 def test_a_query_has_offsets_groups_and_exploration(model):
