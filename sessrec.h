@@ -12237,13 +12237,19 @@ SESSREC_API size_t sessrec_scorer_scratch_size(const sessrec_scorer *scorer, int
     return layout.overflow ? 0 : (size_t)layout.size + 63;
 }
 
-// Of the items and the size of a state.
+// Of a model's weights; else of the items, the size of a state, and a blend's parts.
 static uint64_t sessrec__scorer_fingerprint(const sessrec_scorer *s) {
+    const sessrec_model *model = sessrec__model_of(s);
+    const sessrec__blend *blend = (const sessrec__blend *)s->self;
+    const int32_t parts = s->destroy == sessrec__blend_destroy ? blend->count : 0;
+    if (model) return sessrec__model_fingerprint(model);
     uint64_t hash = sessrec__mix(((uint64_t)s->item_count << 32) + s->state_bytes);
     for (int32_t i = 0; i < s->item_count && s->item_id; ++i) {
         const char *id = s->item_id(s->self, i);
         hash = sessrec__mix(hash + sessrec__crc32c(0, id, strlen(id)));
     }
+    for (int32_t p = 0; p < parts; ++p)
+        hash = sessrec__mix(hash + sessrec__scorer_fingerprint(&blend->members[p].scorer));
     return hash;
 }
 

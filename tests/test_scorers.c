@@ -549,6 +549,35 @@ static void blends(void) {
         sessrec_log_destroy(log);
         sessrec_log_destroy(turned);
     }
+    TEST("a session's state of a blend with another network does not belong here") {
+        sessrec_log *log = random_log(60, ITEMS, 6);
+        sessrec_config network = small_config(1, 12);
+        sessrec_model *model[2] = {random_model(&network, log, 3), random_model(&network, log, 4)};
+        sessrec_scorer gru, pop, blend[2];
+        sessrec_session *visitor[2] = {NULL, NULL};
+        static unsigned char memory[2][1 << 16], state[1 << 12];
+        CHECK_EQ(sessrec_scorer_pop(log, NULL, &pop, NULL), SESSREC_OK);
+        for (int i = 0; i < 2; ++i) {
+            CHECK_EQ(sessrec_scorer_model(model[i], NULL, &gru, NULL), SESSREC_OK);
+            const sessrec_blend_part parts[2] = {{&gru, 1, 0}, {&pop, 1, 0}};
+            CHECK_EQ(sessrec_blend_create(parts, 2, 0, NULL, &blend[i], NULL), SESSREC_OK);
+            CHECK_EQ(sessrec_scorer_session_init(&blend[i], 3, NULL, memory[i], sizeof memory[i], &visitor[i],
+                                                 NULL),
+                     SESSREC_OK);
+        }
+        const size_t size = sessrec_session_export_size(visitor[0]);
+        CHECK(size <= sizeof state);
+        CHECK_EQ(sessrec_session_click(visitor[0], 7), SESSREC_OK);
+        CHECK_EQ(sessrec_session_export(visitor[0], state, size), SESSREC_OK);
+        CHECK_EQ(sessrec_session_import(visitor[0], state, size), SESSREC_OK);
+        CHECK_EQ(sessrec_session_import(visitor[1], state, size), SESSREC_MISMATCH);
+        for (int i = 0; i < 2; ++i) {
+            sessrec_scorer_destroy(&blend[i]);
+            sessrec_model_destroy(model[i]);
+        }
+        sessrec_scorer_destroy(&pop);
+        sessrec_log_destroy(log);
+    }
     TEST("what cannot be blended is refused with a sentence") {
         sessrec_log *log = random_log(20, 30, 2);
         sessrec_scorer pop, out;
