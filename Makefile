@@ -105,7 +105,7 @@ methods: $(BUILD)/sessrec ## Compare every method, with signed ranks, on the rea
 zoo: $(BUILD)/zoo ## Train every architecture of examples/zoo on the real log in the folder SESSREC_DATA
 	@sh bench/zoo.sh $(BUILD)/zoo
 
-examples: $(EXAMPLES) $(BUILD)/zoo ## The example programs
+examples: $(EXAMPLES) $(BUILD)/zoo $(BUILD)/game ## The example programs
 
 WASM = clang --target=wasm32-wasi -std=gnu99 -Wall -Wextra -Oz -flto -mbulk-memory -msign-ext -mnontrapping-fptoint \
     -nostartfiles -Wl,--no-entry,--gc-sections,--strip-all -ffunction-sections -fdata-sections
@@ -117,9 +117,11 @@ web: ## The page of examples/web, with its WebAssembly, in build/web; needs clan
 	    cp $(WEB_FILES) $(BUILD)/web && echo "make web: serve $(BUILD)/web, for instance with python3 -m http.server"; \
 	else echo "skipped make web: clang cannot compile for wasm32-wasi; install clang, lld, wasi-libc, libclang-rt-dev-wasm32"; fi
 
+# *_train.wasm with training and with 128-bit vectors, unless it is *_plain_train.wasm; *_vectors.wasm with them, too.
 $(BUILD)/web/%.wasm: examples/web/sessrec_web.c sessrec.h
 	@mkdir -p $(@D)
-	$(WASM) $(if $(findstring train,$@),-DWEB_TRAINING -msimd128) -o $@ $<
+	$(WASM) $(if $(findstring _train,$@),-DWEB_TRAINING) \
+	    $(if $(findstring _plain,$@),,$(if $(findstring _,$(notdir $@)),-msimd128)) -o $@ $<
 
 cuda: ## Compile the GPU kernels to build/sessrec_cuda.o; needs the CUDA Toolkit
 	@command -v $(NVCC) >/dev/null || \
@@ -160,11 +162,14 @@ $(BUILD)/zoo: examples/zoo/zoo.c $(BUILD)/header.o examples/sessrec.c $(wildcard
 $(BUILD)/mpi_train: examples/mpi_train.c sessrec.h | $(BUILD)
 	$(MPICC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARIES)
 
+$(BUILD)/game: examples/game/game.c sessrec.h examples/game/bazaar.h examples/shop.h | $(BUILD)
+	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
+
 $(BUILD)/%: examples/%.c sessrec.h $(wildcard examples/*.h) | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
 
 # Programs that look inside the header compile it themselves; for all others it is compiled once.
-$(BUILD)/%: tests/%.c $(BUILD)/header.o $(wildcard tests/*.h examples/*.[ch] examples/zoo/*.h)
+$(BUILD)/%: tests/%.c $(BUILD)/header.o $(wildcard tests/*.h examples/*.[ch] examples/zoo/*.h examples/game/*.h)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(if $(shell grep -e '^ *# *define SESSREC_IMPLEMENTATION' -e '"double.h"' $<),,$(BUILD)/header.o) $(LIBRARIES)
 
 $(BUILD)/fuzz_%: tests/fuzz/%.c tests/fuzz/fuzz.h sessrec.h | $(BUILD)

@@ -264,7 +264,7 @@ static sessrec_result shop_add_visit(const shop *s, int32_t session, sessrec_log
 }
 
 // Makes the log; the caller destroys it. NULL after a failure.
-static sessrec_result shop_log(shop s, sessrec_log **out, sessrec_error *err) {
+static inline sessrec_result shop_log(shop s, sessrec_log **out, sessrec_error *err) {
     sessrec_result result = sessrec_log_create(NULL, out, NULL);
     for (int32_t session = 0; result == SESSREC_OK && session < s.sessions; ++session)
         result = shop_add_visit(&s, session, *out);

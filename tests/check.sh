@@ -37,7 +37,8 @@ check_mpi() {
 # check_programs COMPILER STANDARD
 check_programs() {
     have "$1" || { skip "the programs under $1 -std=$2" "no $1"; return; }
-    for program in "$root"/tests/*.c "$root"/examples/*.c "$root"/examples/zoo/*.c "$root"/bench/*.c; do
+    for program in "$root"/tests/*.c "$root"/examples/*.c "$root"/examples/zoo/*.c \
+        "$root"/examples/game/*.c "$root"/bench/*.c; do
         [ -f "$program" ] || continue
         case $program in */mpi_train.c) check_mpi "$1" "$2" "$program"; continue ;; esac
         # shellcheck disable=SC2086
@@ -101,6 +102,10 @@ for options in '' -DSESSREC_NO_TRAINING '-DSESSREC_NO_TRAINING -DSESSREC_NO_STDI
     }
 done
 silent 'the header for WebAssembly with SIMD' "$work/header.c" clang --target=wasm32-wasi -std=c99 -msimd128
+silent 'the C of the web page' "$root/examples/web/sessrec_web.c" clang --target=wasm32-wasi \
+    -std=gnu99
+silent 'the C of the web page, with training,' "$root/examples/web/sessrec_web.c" clang \
+    --target=wasm32-wasi -std=gnu99 -DWEB_TRAINING
 silent 'the command line for Windows' "$root/examples/sessrec.c" x86_64-w64-mingw32-gcc -std=c99
 cp "$root/examples/sessrec.c" "$work/sessrec.cc"
 silent 'the command line for Windows, as C++' "$work/sessrec.cc" x86_64-w64-mingw32-g++ -std=c++11 \
