@@ -2818,12 +2818,12 @@ SESSREC_API sessrec_result sessrec_sampler_create(const int64_t *supports, int32
 // because no processor can predict which half; a range of one item stays.
 static void sessrec__sampler_draws(const sessrec_sampler *sampler, uint64_t seed, uint64_t first,
                                    int32_t count, int32_t *item) {
-    enum { BLOCK = 32 };
+    enum { block = 32 };
     const uint64_t key = sessrec__key(seed, SESSREC__STREAM_NEGATIVES), *sum = sampler->sum;
-    uint64_t x[BLOCK];
-    int32_t high[BLOCK];
-    for (int32_t *low = item; count > 0; low += BLOCK, first += BLOCK, count -= BLOCK) {
-        const int32_t some = count < BLOCK ? count : BLOCK;
+    uint64_t x[block];
+    int32_t high[block];
+    for (int32_t *low = item; count > 0; low += block, first += block, count -= block) {
+        const int32_t some = count < block ? count : block;
         int32_t widest = 0;
         for (int32_t i = 0; i < some; ++i) {
             x[i] = sessrec__draw(key, first + (uint64_t)i);
@@ -8534,12 +8534,12 @@ SESSREC__KERNEL(void, transpose, (int32_t rows, int32_t columns, const float *x,
 SESSREC__KERNEL(void, matmul_bt, (int32_t M, int32_t N, int32_t K, const float *A, ptrdiff_t a_row,
                                   const float *B, ptrdiff_t b_row, const float *bias, float *C,
                                   ptrdiff_t c_row, float *panel)) {
-    enum { WIDE = SESSREC__LANES * SESSREC__TILE_VECTORS, DEPTH = SESSREC__PANEL / 48 };  // WIDE <= 48
-    for (int32_t k = 0; k < K; k += DEPTH)
-        for (int32_t j = 0; j < N; j += WIDE) {
-            const int32_t depth = K - k < DEPTH ? K - k : DEPTH, columns = N - j < WIDE ? N - j : WIDE;
-            SESSREC__K(transpose)(columns, depth, B + j * b_row + k, b_row, panel, WIDE);
-            SESSREC__K(strips)(M, columns, depth, A + k, a_row, 1, panel, WIDE, k ? C + j : bias + j,
+    enum { wide = SESSREC__LANES * SESSREC__TILE_VECTORS, deep = SESSREC__PANEL / 48 };  // wide <= 48
+    for (int32_t k = 0; k < K; k += deep)
+        for (int32_t j = 0; j < N; j += wide) {
+            const int32_t depth = K - k < deep ? K - k : deep, columns = N - j < wide ? N - j : wide;
+            SESSREC__K(transpose)(columns, depth, B + j * b_row + k, b_row, panel, wide);
+            SESSREC__K(strips)(M, columns, depth, A + k, a_row, 1, panel, wide, k ? C + j : bias + j,
                                k ? c_row : 0, C + j, c_row);
         }
 }
@@ -8557,14 +8557,14 @@ SESSREC__OP(sessrec__vec, dots_columns, (const int32_t skip, const float *x, ptr
 // One row is one lane. Two chains run at a time, so that neither waits for its own sums.
 SESSREC__KERNEL(void, dots, (int32_t rows, int32_t width, const float *x, ptrdiff_t x_row, const float *h,
                              const float *bias, float *y)) {
-    enum { BLOCK = 2 * SESSREC__LANES };
+    enum { block = 2 * SESSREC__LANES };
     int32_t i = 0, k;
-    for (; width >= 4 && i + BLOCK <= rows; i += BLOCK) {
+    for (; width >= 4 && i + block <= rows; i += block) {
         const float *from[2] = {x + i * x_row, x + (i + SESSREC__LANES) * x_row};
         sessrec__vec sum[2] = {V(load, bias + i), V(load, bias + i + SESSREC__LANES)};
         for (k = 0; k + 4 <= width; k += 4) {
-            for (int32_t ahead = 0; ahead < 4 * BLOCK; ahead += 16)  // a share of the next block
-                SESSREC__PREFETCH(from[0] + BLOCK * (x_row + k) + ahead);
+            for (int32_t ahead = 0; ahead < 4 * block; ahead += 16)  // a share of the next block
+                SESSREC__PREFETCH(from[0] + block * (x_row + k) + ahead);
             SESSREC__UNROLL for (int r = 0; r < 2; ++r) sum[r] =
                 V(dots_columns, 0, from[r] + k, x_row, h + k, sum[r]);
         }
@@ -16120,15 +16120,8 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #pragma pop_macro("V")
 #pragma pop_macro("W")
 #pragma pop_macro("Y")
-#pragma pop_macro("ALIGN")
-#pragma pop_macro("BLOCK")
-#pragma pop_macro("DEPTH")
-#pragma pop_macro("ROWS")
-#pragma pop_macro("WIDE")
 #pragma pop_macro("max")
-#pragma pop_macro("min")
 #pragma pop_macro("slots")
-#pragma pop_macro("small")
 #ifdef SESSREC__OWN_NO_THREADS
 #  undef SESSREC_NO_THREADS
 #  undef SESSREC__OWN_NO_THREADS
@@ -16351,7 +16344,7 @@ extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 #    include <arm_neon.h>
 #  endif
 
-// Other headers' macros with the name of something here (stb_vorbis has L, windows.h small, Qt slots) are set
+// Other headers' macros with the name of something here (stb_vorbis has L, windows.h max, Qt slots) are set
 // aside until the end.
 #pragma push_macro("A")
 #undef A
@@ -16389,24 +16382,10 @@ extern const sessrec_device_table *sessrec_cuda(void);  // in sessrec_cuda.cu
 #undef W
 #pragma push_macro("Y")
 #undef Y
-#pragma push_macro("ALIGN")
-#undef ALIGN
-#pragma push_macro("BLOCK")
-#undef BLOCK
-#pragma push_macro("DEPTH")
-#undef DEPTH
-#pragma push_macro("ROWS")
-#undef ROWS
-#pragma push_macro("WIDE")
-#undef WIDE
 #pragma push_macro("max")
 #undef max
-#pragma push_macro("min")
-#undef min
 #pragma push_macro("slots")
 #undef slots
-#pragma push_macro("small")
-#undef small
 
 // On a processor with a fused multiply-add, a compiler may fuse any a * b + c, which changes the bits. From
 // here to the end of this file it may not; sessrec__fma marks what is to be fused. Nor may the x87 unit of
