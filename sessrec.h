@@ -170,11 +170,9 @@
 //         sessrec_log_create(NULL, &log, NULL);
 //         for (int user = 0; user < 40; ++user)
 //             for (int visit = 0; visit < 6; ++visit)
-//                 for (int click = 0; click < 4; ++click) {
-//                     // All go from 10 to 11, then half of them always to 20, the others to 21, then to 13.
-//                     const int item = click == 2 ? 20 + user % 2 : 10 + click;
-//                     sessrec_log_add_numbers(log, user, user * 6 + visit, item, visit * 100 + click);
-//                 }
+//                 for (int click = 0; click < 4; ++click)  // 10 11 20 13, or 10 11 21 13 by user
+//                     sessrec_log_add_numbers(log, user, user * 6 + visit,
+//                                             click == 2 ? 20 + user % 2 : 10 + click, visit * 100 + click);
 //         config.hidden[0] = config.user_hidden = 16;
 //         config.user_mode = SESSREC_USER_ALL;
 //         config.batch_size = 8;
@@ -199,7 +197,6 @@
 //             printf("%s\n", sessrec_model_item_id(model, best[0].item));
 //         sessrec_model_destroy(model);
 //         sessrec_log_destroy(log);
-//         return 0;
 //     }
 // ---- output ----
 //     21
@@ -222,7 +219,6 @@
 //             sessrec_gru_forward(&gru, 1, &x, &h, &h, tape);
 //             printf("h = %.4f\n", (double)h);
 //         }
-//         return 0;
 //     }
 // ---- output ----
 //     h = 0.7048
@@ -423,8 +419,7 @@ typedef struct sessrec_error {
     char text[320];
 } sessrec_error;
 
-// Fills in err, unless it is NULL, and returns code: return sessrec_error_set(err, code, "why"). text NULL:
-// the phrase for the code. Threads: shared.
+// Fills in err, unless it is NULL, and returns code. text NULL: the phrase for the code. Threads: shared.
 SESSREC_API sessrec_result sessrec_error_set(sessrec_error *err, sessrec_result code, const char *text);
 
 // A short English phrase for a code, never NULL. Threads: shared.
@@ -513,7 +508,7 @@ enum {
 
 // A loss of your own. Row i of scores [rows,columns] has its target in column first_row + i; every other
 // column is a negative. items [columns] is the item of each column. Write each row's loss to row_loss [rows]
-// and d(sum of row_loss)/d(scores) to gradient [rows,columns]. Several threads call it at once, with disjoint
+// and d(sum of row_loss)/d(scores) to gradient [rows,columns]. Several threads call it at once, for disjoint
 // rows.
 typedef void (*sessrec_loss_callback)(void *user, int32_t first_row, int32_t rows, int32_t columns,
                                       const int32_t *items, const float *scores, float *row_loss,
@@ -530,8 +525,7 @@ typedef struct sessrec_loss_config {
     float bpreg;                    // BPR_MAX: score regularization, >= 0; default 1
     float logq;                     // XE: scores - logq * log(proposal) enter the softmax, >= 0; default 1, 0
                                     // is off. The proposal: how likely the item is drawn as target or sample
-    float smoothing;                // XE: label smoothing e in [0,1): 1-e for the target, e/(C-1) for
-                                    // the others; default 0
+    float smoothing;                // XE: e in [0,1): 1-e for the target, e/(C-1) for others; default 0
     int32_t skip_own_target;        // 1 (default): a row leaves out negative columns that are its own target,
                                     // which measures better on real logs. 0: they count, as in the papers
     int32_t hardest;                // a row compares only with its so many highest-scored negatives, and with
@@ -613,8 +607,7 @@ typedef struct sessrec_config {
     int32_t shuffle_sessions;               // 1: in a new random order each epoch; 0 (default): by time
     uint64_t seed;                          // default 1
     // validation and checkpoints, used by sessrec_train
-    int32_t patience;                       // stop after this many epochs without a better validation MRR@20;
-                                            // default 0, never
+    int32_t patience;                       // epochs without a better validation MRR@20; default 0, no stop
     const char *checkpoint;                 // file written after every epoch, NULL (default): none
     int64_t checkpoint_steps;               // also after this many mini-batches; default 0, no
     int32_t resume;                         // 1: continue from `checkpoint` if that file exists; default 0
@@ -646,7 +639,7 @@ SESSREC_API sessrec_result sessrec_config_check(const sessrec_config *config, se
 SESSREC_API sessrec_result sessrec_config_set(sessrec_config *config, const char *name, const char *value,
                                               sessrec_error *err);
 // The reverse: writes the text that set would take into value [size]. TOO_LARGE if it does not fit; 64 bytes
-// hold everything but long file names.
+// hold all but long paths.
 SESSREC_API sessrec_result sessrec_config_get(const sessrec_config *config, const char *name, char *value,
                                               size_t size, sessrec_error *err);
 // The names, from index 0; NULL after the last. *takes (takes may be NULL) describes the values:
@@ -672,8 +665,8 @@ enum {
 };
 
 // The layout of a text log. A column is found by its name in the header line (upper or lower case, '_'
-// ignored, without a type as in "user_id:token") or, if that is a number, by its position from 1; in JSON by
-// its key.
+// ignored, without a type as in "user_id:token") or, if that is a number, by its position from 1; in JSON a
+// key.
 typedef struct sessrec_log_format {
     uint32_t canary;                // set by sessrec_log_format_default
     const char *session_column;     // default "SessionId"
@@ -773,8 +766,7 @@ SESSREC_API sessrec_log_view sessrec_log_contents(const sessrec_log *log);
 // times, bad rows by kind, equal times, an item named "NULL". The text belongs to the log. Threads: shared.
 SESSREC_API const char *sessrec_log_note(const sessrec_log *log, int32_t index);
 
-// From numbers to ids as they stand in the log, and back (-1: none). Texts belong to the log. Threads:
-// shared.
+// From numbers to ids as in the log, and back (-1: none). Texts belong to the log. Threads: shared.
 SESSREC_API const char *sessrec_log_item_id(const sessrec_log *log, int32_t item);
 SESSREC_API const char *sessrec_log_session_id(const sessrec_log *log, int32_t session);
 SESSREC_API const char *sessrec_log_user_id(const sessrec_log *log, int32_t user);
@@ -806,8 +798,8 @@ SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_fi
 SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_seconds, sessrec_error *err);
 
 // Splits by time: sessions that end before `time` go to *before, sessions that start at `time` or later to
-// *after. Sessions that span it go to neither and count as dropped events of *before, so nothing from the
-// future reaches training. Threads: shared.
+// *after. Sessions that span it go to neither and count as dropped events of *before: training sees no
+// future. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before,
                                                   sessrec_log **after, sessrec_error *err);
 
@@ -848,8 +840,8 @@ typedef struct sessrec_tensor {
 } sessrec_tensor;
 
 #ifndef SESSREC_NO_STDIO
-// Reads a model file. BAD_FILE, with the reason, if it is damaged or a weight is not finite; UNSUPPORTED if
-// its format is newer. Threads: shared.
+// Reads a model file. BAD_FILE, with the reason, if it is damaged or a weight is not finite; UNSUPPORTED: a
+// newer format. Threads: shared.
 SESSREC_API sessrec_result sessrec_model_read(const char *path, const sessrec_allocator *allocator,
                                               sessrec_model **out, sessrec_error *err);
 // Writes a model file, completely or not at all: see sessrec_outputs_write. Threads: shared.
@@ -890,9 +882,8 @@ SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void
 SESSREC_API void sessrec_model_destroy(sessrec_model *model);
 // Makes recommendations from the whole catalog several times faster, and the same to the bit. It adds a 4-bit
 // copy of "Wy", an eighth of its size, which tells cheaply which items cannot be among the best; only the
-// others are scored exactly. OUT_OF_MEMORY leaves the model as it was, and it works without the copy.
-// On a processor without vector instructions it is slower: on a Cortex-M4 1.3 to 2 times. Threads: one,
-// before the model is shared.
+// others are scored exactly. OUT_OF_MEMORY leaves the model as it was. On a processor without vector
+// instructions it is slower: on a Cortex-M4 1.3 to 2 times. Threads: one, before the model is shared.
 SESSREC_API sessrec_result sessrec_model_prepare(sessrec_model *model);
 
 // Shape, form and origin of a model. Threads: shared.
@@ -1007,7 +998,7 @@ enum {
 // those that contain it
 //     score_i = sum of sim(n) N(d_n) exp(-|pos_n(i) - pos_n(*)| / spread), times 1 + idf log(S / supp_i)
 // where d_n is the smallest d of a shared item, pos_n an item's last place in n, * the shared item that comes
-// last in n, and S the number of sessions. `now` is the last event of the index; it changes scores, not their
+// last in n, and S the number of sessions. `now` is the index's last event; it changes scores, not their
 // order.
 typedef struct sessrec_knn_config {
     uint32_t canary;                // set by sessrec_knn_config_default
@@ -1062,8 +1053,8 @@ enum {
                                     // largest o <= order that was ever followed by anything
     SESSREC_RULES_ITEMKNN = 3       // c_ij / ((n_i + lambda)^alpha (n_j + lambda)^(1-alpha))
 };
-// Rules: for each context, the last click or clicks, a list of at most `most` items. Of equal scores the
-// lower item comes first.
+// Rules: for each context, the last click or clicks, a list of at most `most` items. Of equals the lower item
+// is first.
 typedef struct sessrec_rules_config {
     uint32_t canary;            // set by sessrec_rules_config_default
     sessrec_rules_kind kind;    // default SEQUENTIAL
@@ -1275,8 +1266,8 @@ typedef struct sessrec_session sessrec_session;
 // share: with 100 hidden units and 20 remembered items a session then takes 640 bytes instead of 3.3 KB.
 typedef struct sessrec_scratch sessrec_scratch;
 
-// Bytes of memory for a session that remembers so many items (0..65536) for skip_seen, with its own scratch;
-// 0 for a bad argument. Threads: shared.
+// Bytes of memory for a session that remembers so many items (0..65536) for skip_seen, and its scratch; 0:
+// bad argument. Threads: shared.
 SESSREC_API size_t sessrec_session_size(const sessrec_model *model, int32_t remember);
 // Makes an empty session in `memory` of that size, of any alignment; nothing is to be freed. Threads: shared.
 SESSREC_API sessrec_result sessrec_session_init(const sessrec_model *model, int32_t remember, void *memory,
@@ -1505,8 +1496,8 @@ typedef struct sessrec_optimizer_state {
 
 // w -= learning_rate * d(g) or, with momentum, v = momentum v - learning_rate d(g), w += v; d(g) depends on
 // the kind. Updates rows row_ids[0..rows-1] (NULL: rows 0 .. rows-1) of the table w [*,columns] with gradient
-// [rows,columns], which is overwritten. Row ids are distinct, see sessrec_sum_duplicates. Threads: shared,
-// other rows.
+// [rows,columns], which is overwritten. Ids are distinct, see sessrec_sum_duplicates. Threads: shared, other
+// rows.
 SESSREC_API sessrec_result sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows,
                                                     int32_t columns, const int32_t *row_ids, float *weights,
                                                     float *gradient, const sessrec_optimizer_state *state);
@@ -1552,11 +1543,11 @@ typedef struct sessrec_batcher sessrec_batcher;
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_log *log,
                                                   const sessrec_sampler *sampler, sessrec_batcher **out,
                                                   sessrec_error *err);
-// The next mini-batch; its arrays are valid until the next call. rows is 0 at the end of an epoch; then the
-// next one starts.
+// The next mini-batch; its arrays are valid until the next call. rows is 0 at an epoch's end; then the next
+// starts.
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
-// Goes to a step of an epoch, as after a resume. INVALID_ARGUMENT if the epoch is shorter; the next
-// mini-batch is then the epoch's first.
+// Goes to a step of an epoch, as after a resume. INVALID_ARGUMENT if the epoch is shorter; the next is then
+// its first.
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step,
                                                 sessrec_error *err);
 // Mini-batches and pairs per epoch. With shuffle_sessions the number of mini-batches varies a little: it is
@@ -1566,8 +1557,8 @@ SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
 
 // A model in training: weights, optimizer state, and the hidden state of every slot. Its items are those of
-// the log (after those of config->start_from; MISMATCH if the log was made without format.items_of). Threads:
-// one, for everything about trainers.
+// the log (after those of config->start_from; MISMATCH for a log without format.items_of). Threads: one, for
+// all about trainers.
 typedef struct sessrec_trainer sessrec_trainer;
 SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log,
                                                   sessrec_trainer **out, sessrec_error *err);
@@ -1590,11 +1581,10 @@ typedef struct sessrec_mutable_tensor {
 // tables only the rows that were used, with row_ids; on a GPU -1 where a row was added to an earlier one of
 // the same item); optimizer state "acc.NAME", "second.NAME", "vel.NAME"; the slots' states "hidden0" ..
 // [batch_size,H] and "user" [batch_size,Hu]. (To see the scores, use a custom loss.) On a GPU they are
-// copies: ask again after each step. What you write into them before the next call that reads them goes back
-// to the GPU.
+// copies: ask again after each step. What you write into them goes back with the next call.
 SESSREC_API sessrec_result sessrec_trainer_tensor(sessrec_trainer *trainer, const char *name,
                                                   sessrec_mutable_tensor *out, sessrec_error *err);
-// The current weights as a model that belongs to the trainer and changes with it (on a GPU, with the next
+// The current weights as a model that belongs to the trainer and changes with it (on a GPU, at the next
 // call).
 SESSREC_API sessrec_result sessrec_trainer_model(const sessrec_trainer *trainer, const sessrec_model **out,
                                                  sessrec_error *err);
@@ -1622,8 +1612,7 @@ SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *tra
 // config.epochs times: 10 because gradients were larger when the model knew less. Sums of new items start at
 // zero. The known weights also shrink to 0.9 of their size: a network that starts near an old optimum stays
 // there and generalizes worse than one trained from scratch (Ash, Adams, NeurIPS 2020). Call it before the
-// first step, as sessrec_train does; the batcher starts again. It does nothing without start_from and
-// Adagrad.
+// first step, as sessrec_train does; the batcher starts again. Nothing without start_from and Adagrad.
 SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *trainer, sessrec_batcher *batcher,
                                                    sessrec_error *err);
 // Learns from one session that has just ended, click by click: a mini-batch of one row for each pair, with
@@ -1632,8 +1621,8 @@ SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *trainer, ses
 SESSREC_API sessrec_result sessrec_trainer_learn(sessrec_trainer *trainer, const sessrec_sampler *sampler,
                                                  const int32_t *items, int32_t count, double *loss,
                                                  sessrec_error *err);
-// The sampler that the configuration asks for, from the items' supports; NULL with negatives == 0. It belongs
-// to the caller.
+// The sampler that the configuration asks for, from the items' supports; NULL with negatives == 0. It is the
+// caller's.
 SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *trainer, sessrec_sampler **out,
                                                    sessrec_error *err);
 // Trains on the rest of the batcher's epoch. Calls config.progress a few times per second and writes
@@ -1649,8 +1638,8 @@ SESSREC_API sessrec_result sessrec_trainer_progress(const sessrec_trainer *train
 SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *trainer);
 #ifndef SESSREC_NO_STDIO
 // Checkpoints hold everything that the rest of the run depends on: a resumed run ends with the same bits as
-// one that never stopped. _read puts one into a trainer created with the same configuration and log, else
-// MISMATCH. They are written like models.
+// one that never stopped. _read puts one into a trainer of the same configuration and log, else MISMATCH.
+// Written like models.
 SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *trainer, const char *path,
                                                  sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const char *path,
@@ -1712,29 +1701,6 @@ static int64_t sessrec__count_of(double number, double most);
 static void *sessrec__alloc_unset(const sessrec_allocator *memory, uint64_t count, uint64_t size);
 static void *sessrec__alloc(const sessrec_allocator *memory, uint64_t count, uint64_t size);  // zeroed
 static void sessrec__free(const sessrec_allocator *memory, void *block);
-// Places arrays one after the other, each 64-byte aligned. Every object has one function that places all its
-// arrays; it runs twice, first with base == NULL to find the size, then with the block.
-typedef struct sessrec__layout {
-    char *base;
-    uint64_t size;
-    int overflow;
-} sessrec__layout;
-static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t size);
-SESSREC__INLINE float *sessrec__place_floats(sessrec__layout *layout, uint64_t count) {
-    return (float *)sessrec__place(layout, count, sizeof(float));
-}
-SESSREC__INLINE int32_t *sessrec__place_ints(sessrec__layout *layout, uint64_t count) {
-    return (int32_t *)sessrec__place(layout, count, sizeof(int32_t));
-}
-SESSREC__INLINE int64_t *sessrec__place_longs(sessrec__layout *layout, uint64_t count) {
-    return (int64_t *)sessrec__place(layout, count, sizeof(int64_t));
-}
-SESSREC__INLINE double *sessrec__place_doubles(sessrec__layout *layout, uint64_t count) {
-    return (double *)sessrec__place(layout, count, sizeof(double));
-}
-static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory,
-                                                   void (*place)(void *object, sessrec__layout *layout),
-                                                   void *object);
 
 // Kernels: k->exp, k->axpy and so on work on arrays of n numbers. The table at the head of >>kernels has the
 // formulas; these are the best ones for this processor, and products with them.
@@ -16150,8 +16116,6 @@ SESSREC_API sessrec_result sessrec_train_file(const char *log_path, const char *
 #undef SESSREC__THREAD_MAIN
 #undef SESSREC__WINDOWS
 #undef SESSREC__UNROLL
-#undef SESSREC__TARGET_CLMUL
-#undef SESSREC__HAS_CLMUL
 #undef SESSREC__X86
 #undef SESSREC__X87
 #undef SESSREC__V128
@@ -16511,6 +16475,30 @@ static SESSREC__UNUSED int sessrec__all_below(const void *numbers, uint64_t coun
 static sessrec_allocator sessrec__allocator(const sessrec_allocator *given);
 static SESSREC__UNUSED int sessrec__grow(const sessrec_allocator *memory, void **array, int64_t *capacity,
                                          int64_t needed, size_t size);
+
+// Places arrays one after the other, each 64-byte aligned. Every object has one function that places all its
+// arrays; it runs twice, first with base == NULL to find the size, then with the block.
+typedef struct sessrec__layout {
+    char *base;
+    uint64_t size;
+    int overflow;
+} sessrec__layout;
+static void *sessrec__place(sessrec__layout *layout, uint64_t count, uint64_t size);
+SESSREC__INLINE float *sessrec__place_floats(sessrec__layout *layout, uint64_t count) {
+    return (float *)sessrec__place(layout, count, sizeof(float));
+}
+SESSREC__INLINE int32_t *sessrec__place_ints(sessrec__layout *layout, uint64_t count) {
+    return (int32_t *)sessrec__place(layout, count, sizeof(int32_t));
+}
+SESSREC__INLINE int64_t *sessrec__place_longs(sessrec__layout *layout, uint64_t count) {
+    return (int64_t *)sessrec__place(layout, count, sizeof(int64_t));
+}
+SESSREC__INLINE double *sessrec__place_doubles(sessrec__layout *layout, uint64_t count) {
+    return (double *)sessrec__place(layout, count, sizeof(double));
+}
+static SESSREC__UNUSED void *sessrec__layout_block(const sessrec_allocator *memory,
+                                                   void (*place)(void *object, sessrec__layout *layout),
+                                                   void *object);
 
 // ---- ids ----
 static SESSREC__UNUSED int sessrec__compare_text(const char *a, size_t a_size, const char *b, size_t b_size);
