@@ -525,7 +525,7 @@ typedef struct sessrec_loss_config {
     float bpreg;                    // BPR_MAX: score regularization, >= 0; default 1
     float logq;                     // XE: scores - logq * log(proposal) enter the softmax, >= 0; default 1, 0
                                     // is off. The proposal: how likely the item is drawn as target or sample
-    float smoothing;                // XE: e in [0,1): 1-e for the target, e/(C-1) for others; default 0
+    float smoothing;                // XE: label smoothing e in [0,1): target 1-e, others e/(C-1); default 0
     int32_t skip_own_target;        // 1 (default): a row leaves out negative columns that are its own target,
                                     // which measures better on real logs. 0: they count, as in the papers
     int32_t hardest;                // a row compares only with its so many highest-scored negatives, and with
