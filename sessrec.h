@@ -7,7 +7,7 @@
 // Public domain or MIT-0, at your choice; both texts are at the end of this file.
 //
 // CONTENTS        search for
-//     manual      this text: 1 a program, 2 concepts, 3 guide, 4 options, 5 guarantees, 6 files, 7 CUDA
+//     manual      this text: 1 a program, 2 concepts, 3 guide, 4 options, 5 guarantees, 6 files
 //     >>api       what you call, down to the line "Stop here"
 //     the book    how it works, in the order of the papers: >>ground >>gru >>model >>losses >>sampler
 //                 >>batcher >>optimizers, the training step (>>trainer >>plan >>forward >>score >>items
@@ -244,7 +244,7 @@
 //                          them as ((void *)0) and ((void)(block))
 //     SESSREC_BLAS         large matrix products call cblas_sgemm; link a BLAS and set it to one thread.
 //                          Results differ by about 1e-6
-//     SESSREC_CUDA         training can run on a GPU: see 7
+//     SESSREC_CUDA         training can run on a GPU: see >>device at the end
 //     SESSREC_STATIC       make every function static: a private copy for one file
 //     SESSREC_API          linkage of public functions, for instance __declspec(dllexport)
 //     SESSREC_HEADER_NAME  the name of this file if you rename it: it includes itself
@@ -274,7 +274,7 @@
 //               evaluation log2; apart from these, a build for another processor, also a 32-bit one, gives
 //               the same bits: what is fused on one is fused on all, whatever -march says. x87 arithmetic
 //               differs. GCC for i386 avoids it by using SSE2 in this file; with SESSREC_NO_SIMD it cannot,
-//               and sessrec_simd() returns "x87". SESSREC_BLAS and a GPU (see 7) give other bits. So does
+//               and sessrec_simd() returns "x87". SESSREC_BLAS and a GPU give other bits. So does
 //               -ffast-math, which also hides NaN: do not compile this file with it.
 // Errors        Errors are return values; nothing is printed, nothing exits. When a loss ends training with
 //               DIVERGED, the last checkpoint is kept.
@@ -287,54 +287,8 @@
 //               click.
 //
 // ==== 6. File format =======================================================================================
-// Models, scorers and checkpoints are archives of named arrays: little-endian, offsets from the start of the
-// file, nothing compressed or executable, no reference to other files. Any content has exactly one layout.
-//     header [64]   0 "SESSREC\0"   8 u32 major version (1)   12 u32 minor version (0)   16 u32
-//                   must-understand flags (0)   20 u32 kind: 1 model, 2 checkpoint, 3 neighbors, 4 rules,
-//                   5 blend, 6 model of 8 bits   24 u32 number of sections   28 u32 CRC-32C of header and table without these
-//                   four bytes   32 u64 size of the file   40 zeros
-//     table         one record [64] per section: 0 name [16], zero-filled   16 u32 type: bytes of an element,
-//                   plus 16 for signed, 32 for unsigned integers, 48 for floats   20 u32 CRC-32C of the
-//                   content   24 u64 rows   32 u64 columns   40 u64 offset   48 u64 bytes, = rows * columns *
-//                   element   56 zeros
-//     contents      each at the next multiple of 64, zeros in between; the file ends with the last one
-// Model: "info", bytes [72]: u32 items, layers, widths of 4 layers (0 if absent), embedding, embedding width,
-// GRU form, activation, user width, user mode; u64 seed, events, bytes of id_text. Then the matrices in the
-// order of sessrec_model_tensor_name, float32; "support" u64 [V]; "id_offset" u32 [V+1], where each id begins
-// in "id_text", bytes, each id with a NUL; "id_order" i32 [V], the items sorted by the bytes of their ids.
-// Checkpoint: a model, then "config" and "position", float64; "acc.", "second.", "vel.", "steps." and "best."
-// + NAME as the optimizer needs them; "hidden0" .. and "user".
-// Neighbors, rules and blends begin with "scorer", float64 [32]: (0), items, bytes of id_text, events. Then
-// neighbors: sessions, events, postings, (0), the eleven settings k .. idf; rules: contexts, rules, longest
-// context; a blend: parts, epsilon, from the eighth on the weights, from the sixteenth on the logarithm
-// switches. Neighbors and rules go on with the last four sections of a model. Neighbors: "ends" float64,
-// "begins" u32 and "distinct" i32 of the sessions in order of their ends; "events" u32 (item; bit 31: it
-// occurs again later in the session); "list_begins" u32 [V+1] and "lists" i32, each item's newest sessions.
-// Rules: "contexts" i32 [,4], the last click first; "begins" u32; "seen" u32 (sessions); "rules" [,2] (u32
-// item, float32 score); "rule_seen" u32. A blend: "part0" .., each a whole file.
-// A model of 8 bits: see >>int8.
-// A reader refuses another major version and any must-understand flag that it does not know (UNSUPPORTED). It
-// accepts sections after those that it knows if the minor version is later than its own.
-//
-// ==== 7. CUDA ==============================================================================================
-// Training and evaluation can run on an NVIDIA GPU (compute capability 8.0 or later) without a change to the
-// program. config.device chooses; a trainer runs on the GPU that is current when it is created.
-//     nvcc -O3 -arch=native -c sessrec_cuda.cu
-//     cc -O2 -DSESSREC_CUDA -c program.c
-//     nvcc -o program program.o sessrec_cuda.o -lm -lpthread
-// The same      every network, loss (a custom loss runs on the processor in between), optimizer and dropout;
-//               the bits of mini-batches, negatives and dropout masks; checkpoints, which a trainer on either
-//               side can resume; the same bits on every run on one GPU.
-// Different     the bits of results: sums are split differently, and exp, tanh and log are CUDA's, so a run
-//               drifts from the processor's by rounding. With the kernels run on the processor, golden
-//               trajectories deviated by at most 1e-5. On a GPU neither this nor speed has been measured yet;
-//               make test-cuda and make bench-cuda do so. float32 throughout, no TF32.
-// The processor prepares the mini-batches: 64 ahead in sessrec_train and sessrec_trainer_epoch, one at a time
-// in sessrec_trainer_step. The GPU draws an epoch's negatives; progress is reported and losses are checked
-// every 64 steps. sessrec_evaluate computes hidden states on the processor and ranks on the GPU; sessions,
-// recommendations and coverage stay on the processor. A CUDA failure is DEVICE_ERROR, too little GPU memory
-// is OUT_OF_MEMORY; both carry CUDA's message, and CUDA_OR_CPU does not hide them. GPU memory does not come
-// from config.allocator. A trainer on a GPU also allocates the processor's memory for a step.
+// Models, scorers and checkpoints are archives of named arrays: little-endian, nothing compressed or
+// executable, no reference to other files, exactly one layout for any content. >>archive has it byte by byte.
 #ifndef SESSREC_H
 #define SESSREC_H
 
@@ -1137,7 +1091,7 @@ typedef struct sessrec_tiny {       // private
 } sessrec_tiny;
 typedef struct sessrec_tiny_item {
     int32_t item;
-    int32_t score;  // higher is better. 8 bits: 2^exponent times the score. Floats: the bits of the score, all
+    int32_t score;  // higher is better. 8 bits: 2^exponent times the score. Floats: the score's bits, all
                     // but the first inverted if it is negative
 } sessrec_tiny_item;
 // Opens the file of an 8-bit model, or of a float model without users, in place: `bytes` are 64-byte aligned
@@ -13085,12 +13039,39 @@ SESSREC_API sessrec_result sessrec_user_import(sessrec_user *user, const void *b
 }
 
 // ===========================================================================================================
-// >>archive   named arrays as one run of bytes
-// Header, table and sections as the manual describes under "File format". One function per kind of file
-// describes its sections by number: the writer writes what it describes, and the reader compares it with the
-// file, so the two cannot disagree, and no list of sections needs memory. A file is checked from the outside
-// in: its beginning, the checksum of header and table, place and checksum of every section, names and shapes,
-// and at last the range of every number. What has passed is used without further checks.
+// >>archive   named arrays as one run of bytes One function per kind of file describes its sections by
+// number: the writer writes what it describes, and the reader compares it with the file, so the two cannot
+// disagree, and no list of sections needs memory. A file is checked from the outside in: its beginning, the
+// checksum of header and table, place and checksum of every section, names and shapes, and at last the range
+// of every number. What has passed is used without further checks. Models, scorers and checkpoints are
+// archives of named arrays: little-endian, offsets from the start of the file, nothing compressed or
+// executable, no reference to other files. Any content has exactly one layout.
+//     header [64]   0 "SESSREC\0"   8 u32 major version (1)   12 u32 minor version (0)   16 u32
+//                   must-understand flags (0)   20 u32 kind: 1 model, 2 checkpoint, 3 neighbors, 4 rules,
+//                   5 blend, 6 model of 8 bits   24 u32 number of sections   28 u32 CRC-32C of header and
+//                   table without these four bytes   32 u64 size of the file   40 zeros
+//     table         one record [64] per section: 0 name [16], zero-filled   16 u32 type: bytes of an element,
+//                   plus 16 for signed, 32 for unsigned integers, 48 for floats   20 u32 CRC-32C of the
+//                   content   24 u64 rows   32 u64 columns   40 u64 offset   48 u64 bytes, = rows * columns *
+//                   element   56 zeros
+//     contents      each at the next multiple of 64, zeros in between; the file ends with the last one
+// Model: "info", bytes [72]: u32 items, layers, widths of 4 layers (0 if absent), embedding, embedding width,
+// GRU form, activation, user width, user mode; u64 seed, events, bytes of id_text. Then the matrices in the
+// order of sessrec_model_tensor_name, float32; "support" u64 [V]; "id_offset" u32 [V+1], where each id begins
+// in "id_text", bytes, each id with a NUL; "id_order" i32 [V], the items sorted by the bytes of their ids.
+// Checkpoint: a model, then "config" and "position", float64; "acc.", "second.", "vel.", "steps." and "best."
+// + NAME as the optimizer needs them; "hidden0" .. and "user".
+// Neighbors, rules and blends begin with "scorer", float64 [32]: (0), items, bytes of id_text, events. Then
+// neighbors: sessions, events, postings, (0), the eleven settings k .. idf; rules: contexts, rules, longest
+// context; a blend: parts, epsilon, from the eighth on the weights, from the sixteenth on the logarithm
+// switches. Neighbors and rules go on with the last four sections of a model. Neighbors: "ends" float64,
+// "begins" u32 and "distinct" i32 of the sessions in order of their ends; "events" u32 (item; bit 31: it
+// occurs again later in the session); "list_begins" u32 [V+1] and "lists" i32, each item's newest sessions.
+// Rules: "contexts" i32 [,4], the last click first; "begins" u32; "seen" u32 (sessions); "rules" [,2] (u32
+// item, float32 score); "rule_seen" u32. A blend: "part0" .., each a whole file.
+// A model of 8 bits: see >>int8.
+// A reader refuses another major version and any must-understand flag that it does not know (UNSUPPORTED). It
+// accepts sections after those that it knows if the minor version is later than its own.
 // ===========================================================================================================
 
 enum { SESSREC__FORMAT_MAJOR = 1, SESSREC__FORMAT_MINOR = 0 };
@@ -13344,7 +13325,8 @@ static int sessrec__good_name(const char name[16]) {
 
 static int sessrec__good_type(uint32_t type) {
     return type == SESSREC__BYTES || type == SESSREC__INT8 || type == SESSREC__INT32 ||
-           type == SESSREC__INT64 || type == SESSREC__UINT32 || type == SESSREC__UINT64 || type == SESSREC__FLOAT ||
+           type == SESSREC__INT64 || type == SESSREC__UINT32 || type == SESSREC__UINT64 ||
+           type == SESSREC__FLOAT ||
            type == SESSREC__FLOAT64;
 }
 
@@ -16171,7 +16153,25 @@ SESSREC__ANYWHERE float sessrec__unit(uint64_t draw) {
 #endif // for sessrec_cuda.cu, too
 
 // ===========================================================================================================
-// >>device   the seam for a GPU: sessrec_cuda.cu fills it in; programs do not need it
+// >>device   training on a GPU, and the seam for it, which sessrec_cuda.cu fills in
+// Training and evaluation can run on an NVIDIA GPU (compute capability 8.0 or later) without a change to the
+// program. config.device chooses; a trainer runs on the GPU that is current when it is created.
+//     nvcc -O3 -arch=native -c sessrec_cuda.cu
+//     cc -O2 -DSESSREC_CUDA -c program.c
+//     nvcc -o program program.o sessrec_cuda.o -lm -lpthread
+// The same      every network, loss (a custom loss runs on the processor in between), optimizer and dropout;
+//               the bits of mini-batches, negatives and dropout masks; checkpoints, which a trainer on either
+//               side can resume; the same bits on every run on one GPU.
+// Different     the bits of results: sums are split differently, and exp, tanh and log are CUDA's, so a run
+//               drifts from the processor's by rounding. With the kernels run on the processor, golden
+//               trajectories deviated by at most 1e-5. On a GPU neither this nor speed has been measured yet;
+//               make test-cuda and make bench-cuda do so. float32 throughout, no TF32.
+// The processor prepares the mini-batches: 64 ahead in sessrec_train and sessrec_trainer_epoch, one at a time
+// in sessrec_trainer_step. The GPU draws an epoch's negatives; progress is reported and losses are checked
+// every 64 steps. sessrec_evaluate computes hidden states on the processor and ranks on the GPU; sessions,
+// recommendations and coverage stay on the processor. A CUDA failure is DEVICE_ERROR, too little GPU memory
+// is OUT_OF_MEMORY; both carry CUDA's message, and CUDA_OR_CPU does not hide them. GPU memory does not come
+// from config.allocator. A trainer on a GPU also allocates the processor's memory for a step.
 // ===========================================================================================================
 #if defined(SESSREC_CUDA) && !defined(SESSREC_NO_TRAINING) && !defined(SESSREC__IMPLEMENTED_SEAM)
 #define SESSREC__IMPLEMENTED_SEAM

@@ -1,6 +1,6 @@
 // sessrec_cuda.cu - trains the models of sessrec.h on an NVIDIA GPU
 //
-// Compile your program with -DSESSREC_CUDA and link this file, compiled by nvcc: "CUDA" in the manual of
+// Compile your program with -DSESSREC_CUDA and link this file, compiled by nvcc: see >>device at the end of
 // sessrec.h. Nothing else in the program changes. What it computes is what >>trainer in sessrec.h computes,
 // and each kernel here names its counterpart there: read that first. Public domain or MIT-0, as sessrec.h.
 //

@@ -55,7 +55,7 @@ static inline void put_number(uint8_t *at, uint64_t value, int bytes) {
     for (int i = 0; i < bytes; ++i) at[i] = (uint8_t)(value >> 8 * i);
 }
 
-// The file format of the manual: a header of 64 bytes, records of 64, the checksum of a section at 20 in its
+// The file format, see >>archive: a header of 64 bytes, records of 64, the checksum of a section at 20 in its
 // record, its place and size at 40 and 48.
 static inline uint64_t sections_of(const uint8_t *file, size_t size) {
     if (size < 64) return 0;

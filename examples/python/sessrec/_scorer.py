@@ -448,7 +448,7 @@ def new_scorer() -> Any:
     return ffi.gc(ffi.new("sessrec_scorer *"), lib.sessrec_scorer_destroy)
 
 
-KINDS: Dict[int, Type[Scorer]] = {}  # by the number in a file's header (manual, 6)
+KINDS: Dict[int, Type[Scorer]] = {}  # by the number in a file's header (>>archive in sessrec.h)
 
 
 def _kind(header: bytes, name: Any) -> Type[Scorer]:
