@@ -121,7 +121,8 @@
 // ==== 3. Guide =============================================================================================
 // Read a log       sessrec_log_read: CSV, TSV, JSON lines; columns by name or number; any ids; times as dates
 //                  or as numbers in seconds to nanoseconds. sessrec_log_note lists what deserves a look, for
-//                  instance which time unit was assumed. From memory: _import, or _create, _add_many, _finish
+//                  instance which time unit was assumed. From memory: _import, or _create, _add_many, _finish.
+//                  More columns (brand, color) as numbers: format.category_columns
 // Clean, split     sessrec_log_filter (rare items, short sessions), _sessionize (cut where a user was idle),
 //                  _split_time, _split_last_session
 // Train            sessrec_train or, from file to file, sessrec_train_file. The defaults suit a shop with

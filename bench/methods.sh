@@ -46,11 +46,12 @@ parts() {
             awk '{ time[NR] = $1 } END { print time[int(NR * 0.9)] }' >at &&
             "$program" split train.tsv --time-unit s --at "$(cat at)" -o half &&
             mv half_train.tsv rest.tsv && mv half_test.tsv valid.tsv ;;
-    *)  # four days: the last is the test, the third is for validation
-        zcat "$SESSREC_DATA/$1.tsv.gz" >all.tsv && "$program" split all.tsv --days 1 --user '' -o whole &&
+    *)  # four days: the last is the test; the third, of every tenth visitor, is for validation
+        zcat "$SESSREC_DATA/$1.tsv.gz" >all.tsv && "$program" split all.tsv --at 2017-10-04T03:00 -o whole &&
             mv whole_train.tsv train.tsv && mv whole_test.tsv test.tsv &&
-            "$program" split train.tsv --days 1 --user '' -o half &&
-            mv half_train.tsv rest.tsv && mv half_test.tsv valid.tsv ;;
+            "$program" split train.tsv --at 2017-10-03T03:00 -o half &&
+            mv half_train.tsv rest.tsv &&
+            awk -F '\t' 'NR == 1 || $4 % 10 == 0' half_test.tsv >valid.tsv ;;
     esac
 }
 
@@ -63,7 +64,7 @@ run_log() {
     case $1 in
     rsc15_100k) epochs=10 of_bprmax=10 ;;
     yoochoose_1_64) epochs=5 of_bprmax=3 ;;
-    *) epochs=3 of_bprmax=2 ;;
+    *) epochs=2 of_bprmax=1 ;;
     esac
     rm -rf ./* && parts "$1" || return 1
     for part in rest train; do

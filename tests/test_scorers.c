@@ -201,6 +201,33 @@ static void formula(void) {
         }
         sessrec_log_destroy(log);
     }
+    TEST("K7 an item is not its own neighbor, sets count a pair once a session; a click may follow itself") {
+        static const char *const text[2] = {"aab", "aba"};
+        static const double expected[3][3] = {{-INFINITY, 4, 4}, {1.5, 2.5, 1}, {-INFINITY, 1, 1}};
+        static const sessrec_rules_kind kinds[3] = {SESSREC_RULES_ASSOCIATION, SESSREC_RULES_SEQUENTIAL,
+                                                    SESSREC_RULES_ITEMKNN};
+        sessrec_log *log = letters_log(2, text, NULL);
+        for (int k = 0; k < 3; ++k) {
+            sessrec_rules_config config = sessrec_rules_config_default();
+            sessrec_scorer rules;
+            float of_a[2], of_b[2];
+            config.kind = kinds[k];
+            config.events = 0;
+            config.lambda = 0;
+            CHECK_EQ(sessrec_rules_create(&config, log, &rules, NULL), SESSREC_OK);
+            visit v = visit_of(&rules);
+            visit_click(&v, 0);
+            visit_scores(&v, of_a);
+            visit_click(&v, 1);
+            visit_scores(&v, of_b);
+            CHECK(of_a[0] >= expected[k][0] && of_a[0] <= expected[k][0]);
+            CHECK_NEAR(of_a[1], expected[k][1], 1e-6);  // a > b
+            CHECK_NEAR(of_b[0], expected[k][2], 1e-6);  // b > a
+            free(v.memory);
+            sessrec_scorer_destroy(&rules);
+        }
+        sessrec_log_destroy(log);
+    }
     TEST("exponentials and logarithms without libm") {
         double worst_exp = 0, worst_log = 0;
         for (double x = -600; x < 600; x += 0.37) {
