@@ -1313,7 +1313,8 @@ typedef struct sessrec_request {
 } sessrec_request;
 // Answers many sessions of the scratch's model, with the same bits as one by one. It reads each part of the
 // item table once for as many requests as the scratch has rows, which is several times faster (a little
-// faster with a prepared model). Requests may differ in everything but the model (MISMATCH); a failed request
+// faster with a prepared model); a blend with a network does so for as many as have room for their lists in
+// 4 MB. Requests may differ in everything but the model (MISMATCH); a failed request
 // does not affect the others. Returns the first failure. Vetoes are called for one session after another and
 // must not use the scratch. Threads: one for the scratch and for each session.
 SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, sessrec_request *requests,
@@ -11959,6 +11960,7 @@ SESSREC_API sessrec_result sessrec_log_split_last_session(const sessrec_log *log
 
 enum {
     SESSREC__SCAN_BLOCK = 192,      // items scored at a time: whole strips of the matrix kernels
+    SESSREC__SCORER_BLOCK = 960,    // the same for a scorer: its list is gone through for each block
     SESSREC__MAX_ROWS = 256,        // requests answered in one walk through the catalog
     SESSREC__STATE_ALIGN = 16       // of sessions and users in the caller's memory
 };
@@ -11968,6 +11970,7 @@ typedef struct sessrec__walker {
     sessrec_request *request;
     sessrec__screen screen;         // blocks: NULL if all items are scored
     int32_t row;                    // of its hidden state in scratch->states, -1: in none
+    int32_t listed;                 // items that a scorer lists for it
 } sessrec__walker;
 
 struct sessrec_scratch {
@@ -11977,9 +11980,11 @@ struct sessrec_scratch {
     int32_t rows;                   // requests that one walk can answer
     int32_t matrix_rows;            // of this walk: states that are multiplied together
     float *step;                    // for a click. In the same place, for recommendations:
-    float *scores;                  // [rows,SCAN_BLOCK]
-    int32_t *list;                  // [SCAN_BLOCK] items that a screen lets through
-    char *state;                    // of a scorer, while it is checked
+    float *scores;                  // [rows,SCAN_BLOCK], of a scorer [rows,SCORER_BLOCK]
+    int32_t *list;                  // [SCAN_BLOCK] items that a screen lets through, or [SCORER_BLOCK]
+    char *state;                    // of a scorer: [rows]; the first also while one is checked
+    sessrec_recommendation *lists;  // of a scorer: [rows,list_room]
+    int32_t list_room;
     float *states;                  // [rows,L] hidden states of the last layer, and
     float *panel;                   // [PANEL] for the product; neither if rows is 1
     int8_t *codes;                  // [rows,8 octets] of hidden states, for screens
@@ -12133,19 +12138,26 @@ SESSREC__INLINE const sessrec_model *sessrec__model_of(const sessrec_scorer *sco
     return scorer && scorer->score == sessrec__model_score ? (const sessrec_model *)scorer->self : NULL;
 }
 
+// A scorer that scores all items answers as many requests at once as have room for their lists in 4 MB.
 static sessrec_scratch sessrec__scorer_scratch(const sessrec_scorer *scorer, int32_t rows,
                                                sessrec__layout *layout) {
     sessrec_scratch s;
     memset(&s, 0, sizeof s);
     s.scorer = scorer;
-    s.rows = rows;
+    if (scorer->list) s.list_room = scorer->list_room ? scorer->list_room : scorer->item_count;
+    s.rows = scorer->score ? rows : 1;
+    while (s.rows > 1 && (int64_t)s.rows * s.list_room > 1 << 19) s.rows /= 2;
+    const uint64_t count = (uint64_t)s.rows;
     (void)sessrec__place(layout, 1, sizeof s);
-    s.scores = sessrec__place_floats(layout, SESSREC__SCAN_BLOCK);
-    s.list = sessrec__place_ints(layout, SESSREC__SCAN_BLOCK);
-    s.walkers = (sessrec__walker *)sessrec__place(layout, 1, sizeof *s.walkers);
-    s.state = (char *)sessrec__place(layout, scorer->state_bytes, 1);
-    s.step = (float *)sessrec__place(layout,
-                                     scorer->scratch_bytes ? scorer->scratch_bytes(scorer->self, 1) : 0, 1);
+    s.scores = sessrec__place_floats(layout, count * SESSREC__SCORER_BLOCK);
+    s.list = sessrec__place_ints(layout, SESSREC__SCORER_BLOCK);
+    s.walkers = (sessrec__walker *)sessrec__place(layout, count, sizeof *s.walkers);
+    s.state = (char *)sessrec__place(layout, count, scorer->state_bytes);
+    if (s.rows > 1)
+        s.lists = (sessrec_recommendation *)sessrec__place(layout, count * (uint64_t)s.list_room,
+                                                           sizeof *s.lists);
+    s.step = (float *)sessrec__place(
+        layout, scorer->scratch_bytes ? scorer->scratch_bytes(scorer->self, s.rows) : 0, 1);
     return s;
 }
 
@@ -12600,7 +12612,7 @@ static void sessrec__offer_scorer(sessrec_request *request, sessrec_scratch *scr
     const int32_t all = only ? listed : query->candidates ? query->candidate_count : s->item_count;
     for (int32_t first = 0, count; first < all; first += count) {
         const int32_t *items = only ? scratch->list : query->candidates ? query->candidates + first : NULL;
-        count = all - first < SESSREC__SCAN_BLOCK ? all - first : SESSREC__SCAN_BLOCK;
+        count = all - first < SESSREC__SCORER_BLOCK ? all - first : SESSREC__SCORER_BLOCK;
         for (int32_t i = 0; i < count && only; ++i) {
             scratch->list[i] = list[first + i].item;
             scratch->scores[i] = list[first + i].score;
@@ -12617,6 +12629,39 @@ static void sessrec__offer_candidates(sessrec_request *request, float *scores) {
                                                                      : SESSREC__SCAN_BLOCK;
         sessrec_session_score(request->session, query->candidates + first, count, scores);
         sessrec__offer(request, query->candidates + first, 0, count, scores);
+    }
+}
+
+// Joins the walk if all items are to be scored; else the request is answered at once, and 0 is returned.
+static int sessrec__begin_scorer(sessrec_scratch *scratch, sessrec_request *request, int32_t number) {
+    const sessrec_scorer *s = scratch->scorer;
+    const sessrec_recommendation *list;
+    sessrec__walker *walker = &scratch->walkers[number];
+    if (scratch->rows == 1 || !request->session->known || request->query->candidates) {
+        sessrec__offer_scorer(request, scratch);
+        return 0;
+    }
+    walker->request = request;
+    walker->listed = s->list ? s->list(s->self, request->session->hidden, &list, scratch->step) : 0;
+    if (walker->listed)
+        memcpy(scratch->lists + (ptrdiff_t)number * scratch->list_room, list,
+               (size_t)walker->listed * sizeof *list);
+    memcpy(scratch->state + (size_t)number * s->state_bytes, request->session->hidden, s->state_bytes);
+    return 1;
+}
+
+// Offers these items to all requests of the walk through a scorer's.
+static void sessrec__offer_scored(sessrec_scratch *scratch, int32_t count, int32_t first, int32_t items) {
+    const sessrec_scorer *s = scratch->scorer;
+    s->score(s->self, count, scratch->state, first, items, scratch->scores, scratch->step);
+    for (int32_t i = 0; i < count; ++i) {
+        const sessrec_recommendation *list = scratch->lists + (ptrdiff_t)i * scratch->list_room;
+        float *scores = scratch->scores + (ptrdiff_t)i * items;
+        for (int32_t l = 0; l < scratch->walkers[i].listed; ++l) {
+            const int32_t at = list[l].item - first;
+            if (at >= 0 && at < items) scores[at] += list[l].score;
+        }
+        sessrec__offer(scratch->walkers[i].request, NULL, first, items, scores);
     }
 }
 
@@ -12638,10 +12683,7 @@ static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *req
     if (request->result) return 0;
     sessrec__top_begin(request->out, query->k);
     request->source = request->session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;
-    if (scratch->scorer) {
-        sessrec__offer_scorer(request, scratch);
-        return 0;
-    }
+    if (scratch->scorer) return sessrec__begin_scorer(scratch, request, number);
     if (query->candidates) {
         // the walk has not started, so all of the scores are free
         sessrec__offer_candidates(request, scratch->scores);
@@ -12665,6 +12707,10 @@ static int sessrec__request_begin(sessrec_scratch *scratch, sessrec_request *req
 // sums as alone. Row r of the scores belongs to walker r or a later one; the others' data is after these
 // rows.
 static void sessrec__offer_block(sessrec_scratch *scratch, int32_t count, int32_t first, int32_t items) {
+    if (scratch->scorer) {
+        sessrec__offer_scored(scratch, count, first, items);
+        return;
+    }
     const sessrec_model *model = scratch->model;
     const int32_t L = sessrec__last_width(model), rows = scratch->matrix_rows;
     float *scores = scratch->scores + (ptrdiff_t)rows * SESSREC__SCAN_BLOCK;
@@ -12759,10 +12805,12 @@ SESSREC_API sessrec_result sessrec_sessions_recommend(sessrec_scratch *scratch, 
             walkers += sessrec__request_begin(scratch, &requests[next], walkers);
             if (!result) result = requests[next].result;
         }
-        const int32_t V = walkers ? scratch->model->info.item_count : 0;
+        const int32_t V = !walkers         ? 0
+                          : scratch->model ? scratch->model->info.item_count
+                                           : scratch->scorer->item_count;
         for (int32_t first = 0, items; V - first > 0; first += items) {  // first <= V, no overflow
             // a screen lets everything through until the list is full
-            items = first < 64 ? 64 : SESSREC__SCAN_BLOCK;
+            items = scratch->scorer ? SESSREC__SCORER_BLOCK : first < 64 ? 64 : SESSREC__SCAN_BLOCK;
             if (items > V - first) items = V - first;
             sessrec__offer_block(scratch, walkers, first, items);
         }

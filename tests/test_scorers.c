@@ -576,6 +576,61 @@ static void blends(void) {
         sessrec_log_destroy(log);
         sessrec_log_destroy(turned);
     }
+    TEST("many sessions of a blend are answered together with the bits of each alone") {
+        enum { VISITORS = 21, MANY = 2500, K = 7 };
+        sessrec_log *log = random_log(900, MANY, 6);
+        sessrec_config network = small_config(1, 12);
+        sessrec_model *model = random_model(&network, log, 3);
+        const int32_t items = sessrec_model_describe(model).item_count;
+        sessrec_knn_config config = knn_preset("stan");
+        config.k = 20;
+        sessrec_scorer gru, knn = knn_of(&config, log), blend;
+        CHECK_EQ(sessrec_scorer_model(model, NULL, &gru, NULL), SESSREC_OK);
+        const sessrec_blend_part parts[2] = {{&gru, 1, 0}, {&knn, 0.7f, 1}};
+        CHECK_EQ(sessrec_blend_create(parts, 2, 0.001, NULL, &blend, NULL), SESSREC_OK);
+        CHECK(items > 960);  // more than one block
+        const size_t room = sessrec_scorer_scratch_size(&blend, 8);
+        char *memory = (char *)malloc(room);
+        sessrec_scratch *scratch = NULL;
+        CHECK_EQ(sessrec_scorer_scratch_init(&blend, 8, memory, room, &scratch, NULL), SESSREC_OK);
+        const size_t size = sessrec_scorer_session_size(&blend, 3, scratch);
+        char *visitors = (char *)malloc(VISITORS * size);
+        sessrec_request requests[VISITORS];
+        sessrec_recommendation out[VISITORS][K], alone[K];
+        const int32_t candidates[3] = {5, 1, 900};
+        sessrec_query all = sessrec_query_default(), few;
+        all.k = K;
+        few = all;
+        few.candidates = candidates;
+        few.candidate_count = 3;
+        for (int v = 0; v < VISITORS; ++v) {
+            memset(&requests[v], 0, sizeof requests[v]);
+            CHECK_EQ(sessrec_scorer_session_init(&blend, 3, scratch, visitors + (size_t)v * size, size,
+                                                 &requests[v].session, NULL),
+                     SESSREC_OK);
+            for (int click = 0; click < v % 4; ++click)  // some have not clicked yet
+                sessrec_session_click(requests[v].session, (v * 131 + click * 17) % items);
+            requests[v].query = v % 5 == 4 ? &few : &all;
+            requests[v].out = out[v];
+        }
+        CHECK_EQ(sessrec_sessions_recommend(scratch, requests, VISITORS), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_scratch_init(&blend, 1, memory, room, &scratch, NULL), SESSREC_OK);
+        int32_t different = 0, count;
+        for (int v = 0; v < VISITORS; ++v) {
+            CHECK_EQ(sessrec_session_use_scratch(requests[v].session, scratch), SESSREC_OK);
+            CHECK_EQ(sessrec_session_recommend(requests[v].session, requests[v].query, alone, &count, NULL),
+                     SESSREC_OK);
+            different += count != requests[v].count || memcmp(alone, out[v], (size_t)count * sizeof *alone);
+        }
+        CHECK_EQ(different, 0);
+        CHECK(out[1][0].item != out[2][0].item);  // they are not all the same
+        free(visitors);
+        free(memory);
+        sessrec_scorer_destroy(&blend);
+        sessrec_scorer_destroy(&knn);
+        sessrec_model_destroy(model);
+        sessrec_log_destroy(log);
+    }
     TEST("a session's state of a blend with another network does not belong here") {
         sessrec_log *log = random_log(60, ITEMS, 6);
         sessrec_config network = small_config(1, 12);
