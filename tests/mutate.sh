@@ -418,6 +418,10 @@ mutate 'the list takes the first k instead of the best' test_stream \
     'if (request->out[0].item >= 0) continue;'
 
 # ---- neighbors, rules and blends ----
+mutate 'sessions of a blend at once get the list of the first' test_scorers \
+    'scratch->lists + (ptrdiff_t)i * scratch->list_room;' 'scratch->lists;'
+mutate 'the state of a blend fits every blend of the same items' test_scorers \
+    'for (int32_t p = 0; p < parts; ++p)' 'for (int32_t p = 0; p < 0; ++p)'
 mutate 'the length of a neighbor does not count' 'test_scorers golden' \
     'if (c->cosine) { const int32_t n = knn->distinct[session];' \
     'if (0) { const int32_t n = knn->distinct[session];'
