@@ -109,6 +109,8 @@ examples: $(EXAMPLES) $(BUILD)/zoo $(BUILD)/game ## The example programs
 
 WASM = clang --target=wasm32-wasi -std=gnu99 -Wall -Wextra -Oz -flto -mbulk-memory -msign-ext -mnontrapping-fptoint \
     -nostartfiles -Wl,--no-entry,--gc-sections,--strip-all -ffunction-sections -fdata-sections
+# Unrolls less, which makes plain kernels 3 KB smaller and not slower.
+WASM_SMALL = -mllvm -pragma-unroll-threshold=300 -Wl,-mllvm,-pragma-unroll-threshold=300
 WEB_FILES = $(filter-out %.c %.png %README.md,$(wildcard examples/web/*))
 
 web: ## The page of examples/web, with its WebAssembly, in build/web; needs clang, wasm-ld and wasi-libc
@@ -121,7 +123,7 @@ web: ## The page of examples/web, with its WebAssembly, in build/web; needs clan
 $(BUILD)/web/%.wasm: examples/web/sessrec_web.c sessrec.h
 	@mkdir -p $(@D)
 	$(WASM) $(if $(findstring _train,$@),-DWEB_TRAINING) \
-	    $(if $(findstring _plain,$@),,$(if $(findstring _,$(notdir $@)),-msimd128)) -o $@ $<
+	    $(if $(findstring _plain,$@),,$(if $(findstring _,$(notdir $@)),-msimd128,$(WASM_SMALL))) -o $@ $<
 
 cuda: ## Compile the GPU kernels to build/sessrec_cuda.o; needs the CUDA Toolkit
 	@command -v $(NVCC) >/dev/null || \
