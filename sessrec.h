@@ -121,8 +121,8 @@
 // ==== 3. Guide =============================================================================================
 // Read a log       sessrec_log_read: CSV, TSV, JSON lines; columns by name or number; any ids; times as dates
 //                  or as numbers in seconds to nanoseconds. sessrec_log_note lists what deserves a look, for
-//                  instance which time unit was assumed. From memory: _import, or _create, _add_many, _finish.
-//                  More columns (brand, color) as numbers: format.category_columns
+//                  instance which time unit was assumed. From memory: _import, or _create, _add_many,
+//                  _finish. More columns (brand, color) as numbers: format.category_columns
 // Clean, split     sessrec_log_filter (rare items, short sessions), _sessionize (cut where a user was idle),
 //                  _split_time, _split_last_session
 // Train            sessrec_train or, from file to file, sessrec_train_file. The defaults suit a shop with
@@ -275,8 +275,9 @@
 //               evaluation log2; apart from these, a build for another processor, also a 32-bit one, gives
 //               the same bits: what is fused on one is fused on all, whatever -march says. x87 arithmetic
 //               differs. GCC for i386 avoids it by using SSE2 in this file; with SESSREC_NO_SIMD it cannot,
-//               and sessrec_simd() returns "x87". SESSREC_BLAS and a GPU give other bits. So does
-//               -ffast-math, which also hides NaN: do not compile this file with it.
+//               and sessrec_simd() returns "x87". On s390x GCC's -std=c99 computes float in double: add
+//               -fexcess-precision=fast. SESSREC_BLAS and a GPU give other bits. So does -ffast-math, which
+//               also hides NaN: do not compile this file with it.
 // Errors        Errors are return values; nothing is printed, nothing exits. When a loss ends training with
 //               DIVERGED, the last checkpoint is kept.
 // Hostile files Click logs and model files may come from anybody. Every length is checked against the bytes

@@ -1,11 +1,14 @@
 #!/bin/sh
-# coverage.sh BUILD: runs the tests on a build that counts what is run, and prints for each section of
-# sessrec.h the share of its lines and branches that some test runs. Plain C kernels, one compiler (gcc, with
-# its gcov). Without gcov it is skipped by name. The lines that no test runs are listed in
-# BUILD/coverage/missed.txt.
+# coverage.sh BUILD [PROGRAM ...]: runs the tests, or these of them, on a build that counts what is run, and
+# prints for each section of sessrec.h the share of its lines and branches that some test runs. Plain C kernels,
+# one compiler (gcc, with its gcov). Without gcov it is skipped by name. The lines that no test runs are listed
+# in BUILD/coverage/missed.txt.
 set -u
 . "$(dirname "$0")/expect.sh"
 build=$1/coverage
+shift
+[ $# -gt 0 ] || set -- "$root"/tests/test_*.c "$root"/tests/golden.c "$root"/tests/fuzz/*.c \
+    "$root/examples/sessrec.c"
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 CC=${CC:-gcc}
 flags='-O0 --coverage -fprofile-update=atomic -DSESSREC_NO_SIMD -Wno-coverage-mismatch'
@@ -14,15 +17,12 @@ flags='-O0 --coverage -fprofile-update=atomic -DSESSREC_NO_SIMD -Wno-coverage-mi
 counted() {
     name=$(basename "$1" .c) folder=$build/$(basename "$1" .c)
     mkdir -p "$folder" && cd "$folder" || return 1
-    implementation=
-    grep -q '^ *# *define SESSREC_IMPLEMENTATION' "$1" "$root/tests/models.h" 2>/dev/null &&
-        grep -qE 'define SESSREC_IMPLEMENTATION|models.h|fuzz.h' "$1" || implementation=$build/header.c
     # shellcheck disable=SC2086
-    $CC $flags -I"$root" -o "$name" "$1" $implementation -lm -lpthread || return 1
+    $CC $flags -DSESSREC_IMPLEMENTATION= -w -o "$name" "$1" -lm -lpthread || return 1
     case $name in
     golden) ./golden "$root/tests/golden" ;;
     sessrec) sh "$root/tests/test_cli.sh" "$folder/sessrec" ;;
-    *) ./"$name" ;;
+    *) set -- "$root/tests/fuzz/corpus/$name"/*; [ -e "$1" ] || shift; ./"$name" "$@" ;;
     esac >run.log 2>&1
     gcov -b -c ./*.gcda >gcov.log 2>&1
 }
@@ -34,9 +34,8 @@ if ! have gcov || ! $CC --version 2>/dev/null | grep -qi gcc; then
 fi
 rm -rf "$build"
 mkdir -p "$build"
-printf '#define SESSREC_IMPLEMENTATION\n#include "sessrec.h"\n' >"$build/header.c"
-for program in "$root"/tests/test_*.c "$root"/tests/golden.c "$root"/tests/fuzz/*.c \
-    "$root/examples/sessrec.c"; do
+for program in "$@"; do
+    case $program in /*) ;; *) program=$root/tests/$program.c ;; esac
     expect "$(basename "$program") runs in a build that counts" counted "$program"
     cd "$root" || exit 1
 done
