@@ -9,7 +9,8 @@ build=$1 seconds=$2
 shift 2
 CLANG=${CLANG:-clang}
 # Plain kernels only: sanitizers take minutes for the others.
-flags='-DSESSREC_NO_SIMD -g1 -O1 -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all'
+flags='-DSESSREC_NO_SIMD -g1 -O1 -fno-omit-frame-pointer'
+flags="$flags -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all"
 [ $# -gt 0 ] || set -- $(cd "$root/tests/fuzz" && ls ./*.c | sed 's|^\./||; s|\.c$||')
 
 fuzz() {

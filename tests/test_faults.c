@@ -311,6 +311,8 @@ static void fail_each(int32_t threads, int fail_after) {
     CHECK_EQ(t.surprises, 0);
     CHECK_EQ(leaks, 0);
     CHECK(allocations > 100);
+    printf("%lld allocations of the tour failed, %s, with %d thread%s\n", (long long)allocations - 1,
+           fail_after ? "and all after them" : "each once", (int)threads, threads > 1 ? "s" : "");
     snprintf(command, sizeof command, "rm -r %s", folder);
     CHECK_EQ(system(command), 0);
 }
