@@ -11,7 +11,10 @@ cp "$work/header.c" "$work/header.cc"
 # check_header COMPILER STANDARD FILE
 check_header() {
     echo '#include <math.h>' >"$work/probe.c"
-    "$1" -fsyntax-only "$work/probe.c" 2>/dev/null || { skip "the header under $1 -std=$2" "no $1 with a C library"; return; }
+    if ! "$1" -fsyntax-only "$work/probe.c" 2>/dev/null; then
+        skip "the header under $1 -std=$2" "no $1 with a C library"
+        return
+    fi
     for options in '' NO_TRAINING NO_STDIO NO_THREADS NO_SIMD 'NO_TRAINING NO_STDIO' \
         'NO_TRAINING NO_STDIO NO_THREADS NO_SIMD' STATIC; do
         defines=

@@ -1,8 +1,8 @@
 #!/bin/sh
 # coverage.sh BUILD [PROGRAM ...]: runs the tests, or these of them, on a build that counts what is run, and
-# prints for each section of sessrec.h the share of its lines and branches that some test runs. Plain C kernels,
-# one compiler (gcc, with its gcov). Without gcov it is skipped by name. The lines that no test runs are listed
-# in BUILD/coverage/missed.txt.
+# prints for each section of sessrec.h the share of its lines and branches that some test runs. Plain C
+# kernels, one compiler (gcc, with its gcov). Without gcov it is skipped by name. The lines that no test runs
+# are listed in BUILD/coverage/missed.txt.
 set -u
 . "$(dirname "$0")/expect.sh"
 build=$1/coverage

@@ -1,5 +1,5 @@
-// lane.c - a short tour for machines and tools of all kinds: `lane THREADS` trains six models, and prints a hash
-// of each, of what they recommend, and of neighbors, rules and a blend of them. Every machine prints the same.
+// lane.c - a short tour for machines and tools of all kinds: `lane THREADS` trains six models, and prints a
+// hash of each and of what it recommends, and of neighbors, rules and a blend. Every machine prints the same.
 #define SESSREC__MOST_THREADS 16
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# lanes.sh - the library on machines and under tools of all kinds, where a compiler, an emulator or the tool is:
-# processors under qemu-user, musl, Windows, ThreadSanitizer and valgrind. Each takes the tour of lane.c, whose
-# nine hashes must be those of this machine's own build.
+# lanes.sh - the library on machines and under tools of all kinds, where a compiler, an emulator or the tool
+# is: processors under qemu-user, musl, Windows, ThreadSanitizer and valgrind. Each takes the tour of lane.c,
+# whose nine hashes must be those of this machine's own build.
 set -u
 . "$(dirname "$0")/expect.sh"
 slow=
@@ -25,11 +25,16 @@ lane() {
     what=$1 name=$2 emulator=$3
     shift 3
     printf '#include <math.h>\nint main(void) { return (int)sin(0); }\n' >"$work/probe.c"
-    "$@" -o "$work/probe" "$work/probe.c" -lm 2>/dev/null || { skip "$what" "no $1 that can do that"; return; }
+    if ! "$@" -o "$work/probe" "$work/probe.c" -lm 2>/dev/null; then
+        skip "$what" "no $1 that can do that"
+        return
+    fi
     expect "the tour is built for $what" builds "$name" "$@"
     # shellcheck disable=SC2086
-    $emulator "$work/probe" 2>/dev/null || { skip "the tour on $what" "${emulator:-the machine} does not run it"
-        return; }
+    if ! $emulator "$work/probe" 2>/dev/null; then
+        skip "the tour on $what" "${emulator:-the machine} does not run it"
+        return
+    fi
     # shellcheck disable=SC2086
     expect "$what comes to the same models, neighbors, rules and blend" same "$name" $emulator
 }

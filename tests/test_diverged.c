@@ -365,6 +365,21 @@ static void forged(void) {
         CHECK_EQ(sessrec_trainer_write(r.trainer, file.name, NULL), SESSREC_OK);
         run_end(&r);
     }
+    TEST("a checkpoint is neither a scorer nor a model, and a model no checkpoint") {
+        const sessrec_config config = forged_config(0);
+        run r = three_steps(&config, log);
+        sessrec_scorer scorer;
+        sessrec_model *model = NULL;
+        CHECK_EQ(sessrec_trainer_write(r.trainer, file.name, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_scorer_read(file.name, NULL, &scorer, &r.err), SESSREC_BAD_FILE);
+        CHECK_TEXT(r.err.text, "the file is a checkpoint, which cannot recommend");
+        CHECK_EQ(sessrec_model_read(file.name, NULL, &model, &r.err), SESSREC_BAD_FILE);
+        CHECK_EQ(sessrec_model_write(model_of(r.trainer), file.name, NULL), SESSREC_OK);
+        CHECK_EQ(sessrec_trainer_read(r.trainer, file.name, &r.err), SESSREC_BAD_FILE);
+        CHECK_EQ(sessrec_scorer_read(file.name, NULL, &scorer, &r.err), SESSREC_OK);
+        sessrec_scorer_destroy(&scorer);
+        run_end(&r);
+    }
     TEST("a section behind the end of a checkpoint is refused, as no such version writes one") {
         const sessrec_config config = forged_config(0);
         run r = three_steps(&config, log);

@@ -2511,8 +2511,48 @@ static void keys(void) {
 #endif
 }
 
+static void wrong_calls(void) {
+    TEST("a unit that is none, arrays that are missing and a filter without its canary are refused") {
+        const int64_t ids[1] = {1};
+        const double times[1] = {1};
+        sessrec_log_format format = sessrec_log_format_default();
+        sessrec_filter filter = sessrec_filter_default();
+        sessrec_log *log = NULL;
+        format.time_unit = SESSREC_UNIT_DATE + 1;
+        CHECK(!parse_as("1,2,3\n", &format));
+        CHECK_EQ(failure.code, SESSREC_INVALID_ARGUMENT);
+        CHECK_TEXT(failure.text, "there is no such unit of time");
+        for (int missing = 0; missing < 4; ++missing) {
+            CHECK_EQ(sessrec_log_create(NULL, &log, NULL), SESSREC_OK);
+            const int64_t *sessions = missing == 0 ? NULL : ids, *items = missing == 1 ? NULL : ids;
+            const sessrec_result result =
+                sessrec_log_add_many(log, 1, NULL, sessions, items, missing == 2 ? NULL : times);
+            CHECK_EQ(result, missing < 3 ? SESSREC_INVALID_ARGUMENT : SESSREC_OK);
+            CHECK_EQ(sessrec_log_finish(log, NULL), result);
+            if (missing < 3) sessrec_log_destroy(log);
+        }
+        filter.canary = 0;
+        CHECK_EQ(sessrec_log_filter(log, &filter, &failure), SESSREC_INVALID_ARGUMENT);
+        CHECK(strstr(failure.text, "sessrec_filter_default"));
+        CHECK_EQ(sessrec_log_filter(log, NULL, NULL), SESSREC_INVALID_ARGUMENT);
+        sessrec_log_destroy(log);
+    }
+    TEST("a first line beyond 1 MiB is refused") {
+        const size_t size = (1 << 20) + 100;
+        char *text = (char *)malloc(size);
+        sessrec_log *log = NULL;
+        memset(text, 'x', size);
+        text[size - 1] = '\n';
+        CHECK_EQ(sessrec_log_import(text, size, NULL, &log, &failure), SESSREC_BAD_LOG);
+        CHECK_TEXT(failure.text, "the first line is longer than 1 MiB");
+        CHECK(!log);
+        free(text);
+    }
+}
+
 int main(void) {
     keys();
+    wrong_calls();
     layouts();
     bad_row_count();
     times();

@@ -709,6 +709,9 @@ static void refusals(void) {
         CHECK_EQ(sessrec_loss(&config, 0, 0, 0, NULL, NULL, NULL, s, loss, d, scratch),
                  SESSREC_INVALID_ARGUMENT);
         CHECK_EQ(sessrec_loss(&config, 0, 0, 4, NULL, NULL, NULL, s, loss, d, scratch), SESSREC_OK);
+        for (int32_t target = -1; target <= 4; ++target)
+            CHECK_EQ(sessrec_loss(&config, 0, 1, 4, &target, NULL, NULL, s, loss, d, scratch),
+                     target < 0 || target > 3 ? SESSREC_INVALID_ARGUMENT : SESSREC_OK);
     }
     TEST("a custom loss without a callback is an invalid argument, by itself and in a configuration") {
         sessrec_config whole = sessrec_config_default();
