@@ -1093,8 +1093,8 @@ typedef struct sessrec_tiny {       // private
 } sessrec_tiny;
 typedef struct sessrec_tiny_item {
     int32_t item;
-    int32_t score;  // higher is better. 8 bits: 2^exponent times the score. Floats: the score's bits, all
-                    // but the first inverted if it is negative
+    int32_t score;  // higher is better. 8 bits: 2^exponent times the score. Floats: the bits of the score,
+                    // all but the first inverted if it is negative
 } sessrec_tiny_item;
 // Opens the file of an 8-bit model, or of a float model without users, in place: `bytes` are 64-byte aligned
 // and outlive the model. BAD_FILE for a file that is damaged, of another kind or version. Numbers are not
@@ -13376,8 +13376,7 @@ static int sessrec__good_name(const char name[16]) {
 static int sessrec__good_type(uint32_t type) {
     return type == SESSREC__BYTES || type == SESSREC__INT8 || type == SESSREC__INT32 ||
            type == SESSREC__INT64 || type == SESSREC__UINT32 || type == SESSREC__UINT64 ||
-           type == SESSREC__FLOAT ||
-           type == SESSREC__FLOAT64;
+           type == SESSREC__FLOAT || type == SESSREC__FLOAT64;
 }
 
 // Section `index` of a file, as its table has it.
@@ -13873,7 +13872,12 @@ static int32_t sessrec__scaled(int32_t value, int32_t extra, int32_t scale, int3
 
 static int32_t sessrec__int8_dot(int32_t n, const int8_t *a, const int8_t *b) {
     int32_t sum = 0;
+#ifdef SESSREC_TINY
     for (; n >= 4; n -= 4, a += 4, b += 4) sum += a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
+#else  // compilers make vector operations of this
+    for (; n >= 16; n -= 16, a += 16, b += 16)
+        for (int32_t i = 0; i < 16; ++i) sum += a[i] * b[i];
+#endif
     for (int32_t i = 0; i < n; ++i) sum += a[i] * b[i];
     return sum;
 }

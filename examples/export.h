@@ -11,14 +11,16 @@ static void export_name(const char *path, char name[64]) {
     for (const char *at = slash ? slash + 1 : path; *at && *at != '.' && length < 62; ++at) {
         const int digit = *at >= '0' && *at <= '9';
         if (digit && !length) name[length++] = '_';
-        name[length++] = (char)(digit || (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ? *at : '_');
+        const int letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z');
+        name[length++] = (char)(digit || letter ? *at : '_');
     }
     if (!length) name[length++] = '_';
     name[length] = 0;
 }
 
 static void export_array(buffer *t, const char *name, const unsigned char *bytes, size_t size) {
-    text_put(t, "#if defined(_MSC_VER)\n__declspec(align(64))\n#else\n__attribute__((aligned(64)))\n#endif\n");
+    text_put(t, "#if defined(_MSC_VER)\n__declspec(align(64))\n#else\n");
+    text_put(t, "__attribute__((aligned(64)))\n#endif\n");
     text_put(t, "static const unsigned char %s_bytes[%lld] = {", name, (long long)size);
     for (size_t i = 0; i < size; ++i) text_put(t, i % 24 ? "%d," : "\n%d,", bytes[i]);
     text_put(t, "};\n");
@@ -27,9 +29,10 @@ static void export_array(buffer *t, const char *name, const unsigned char *bytes
 // For a file PATH.S; the bytes are in the file `bin`, which lies beside it.
 static void export_assembly(buffer *t, const char *name, const char *bin) {
     const char *slash = strrchr(bin, '/');
-    text_put(t, "// extern const unsigned char %s_bytes[], %s_end[]; assemble with -I and this folder\n", name, name);
-    text_put(t, "    .section .rodata.%s_bytes, \"a\"\n    .balign 64\n    .global %s_bytes, %s_end\n", name, name,
-             name);
+    text_put(t, "// extern const unsigned char %s_bytes[], %s_end[]; assemble with -I and this folder\n",
+             name, name);
+    text_put(t, "    .section .rodata.%s_bytes, \"a\"\n    .balign 64\n    .global %s_bytes, %s_end\n",
+             name, name, name);
     text_put(t, "%s_bytes:\n    .incbin \"", name);
     text_add(t, slash ? slash + 1 : bin, strlen(slash ? slash + 1 : bin));
     text_put(t, "\"\n%s_end:\n", name);
@@ -49,10 +52,11 @@ static int export_form(const settings *s, work *w) {
 }
 
 // Writes the file, or the source of it and for assembly the bytes beside it.
-static int export_write(const settings *s, const sessrec_scorer *scorer, const unsigned char *bytes, size_t size,
-                        buffer *source, buffer *bin) {
+static int export_write(const settings *s, const sessrec_scorer *scorer, const unsigned char *bytes,
+                        size_t size, buffer *source, buffer *bin) {
     const char *path = s->output, *dot = strrchr(path, '.');
-    const int header = dot && !strcmp(dot, ".h"), assembly = dot && (!strcmp(dot, ".S") || !strcmp(dot, ".s"));
+    const int header = dot && !strcmp(dot, ".h"),
+              assembly = dot && (!strcmp(dot, ".S") || !strcmp(dot, ".s"));
     sessrec_output outputs[2];
     sessrec_error err = {SESSREC_OK, 0, ""};
     char name[64];

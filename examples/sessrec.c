@@ -1786,7 +1786,8 @@ static const command commands[] = {
      "early. Settings given here as options are not searched. Ends with the command that trains the best.\n"
      "The same seed tries the same settings.",
      1, command_tune},
-    {EXPORT, "export", "MODEL -o FILE [--int8] [--no-ids]", "a model as source code for a device, or with 8 bits",
+    {EXPORT, "export", "MODEL -o FILE [--int8] [--no-ids]",
+     "a model as source code for a device, or with 8 bits",
      "FILE.h is an array NAME_bytes for #include, FILE.S with FILE.bin the same for an assembler; any other\n"
      "name is a model file. A model of 8 bits is used like any other: sessrec evaluate FILE LOG.",
      1, command_export},

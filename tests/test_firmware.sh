@@ -3,8 +3,8 @@
 # and emulators are there for:  test_firmware.sh PATH/TO/sessrec
 #
 # Every processor must give the integers that this one gives. What a click and a recommendation take, RAM,
-# stack and flash are printed and must not be above their ceilings. With TABLE=1 the float models and the large
-# ones are measured too, for bench/RESULTS.md.
+# stack and flash are printed and must not be above their ceilings. With TABLE=1 the float models and the
+# large ones are measured too, for bench/RESULTS.md.
 set -u
 . "$(dirname "$0")/expect.sh"
 
@@ -21,9 +21,11 @@ make_model() {
         for (i = 0; i < 3 * items; ++i) print int(i / 6) "\t" i * 7 % items "\t" i
     }' >"$work/log.tsv"
     mkdir -p "$work/$1/float" && cd "$work/$1" &&
-        "$sessrec" train "$work/log.tsv" -o made.model --layers "$3" --epochs 2 --batch 8 --negatives 8 --threads 1 &&
+        "$sessrec" train "$work/log.tsv" -o made.model --layers "$3" --epochs 2 --batch 8 --negatives 8 \
+            --threads 1 &&
         "$sessrec" export made.model --int8 --no-ids -o model.S &&
-        "$sessrec" export made.model --int8 --no-ids -o model.h && "$sessrec" export made.model -o float/model.S
+        "$sessrec" export made.model --int8 --no-ids -o model.h &&
+        "$sessrec" export made.model -o float/model.S
 }
 here() {
     "$CC" -std=c99 -O2 -I"$work/$1" -DVISITOR_BYTES=2048 -o "$work/$1/here" "$folder/firmware.c" &&
@@ -42,9 +44,11 @@ refused() {  # STATUS TEXT COMMAND ...
 cd "$work/small" || exit 1
 expect 'export needs an output' refused 2 'FILE' "$sessrec" export made.model
 expect '--no-ids alone is refused' refused 2 'int8' "$sessrec" export made.model --no-ids -o x.model
-expect 'a model is not replaced by its export' refused 2 'overwritten' "$sessrec" export made.model --int8 -o made.model
+expect 'a model is not replaced by its export' refused 2 'overwritten' \
+    "$sessrec" export made.model --int8 -o made.model
 cp made.model other.bin
-expect 'nor by the bytes beside an assembler file' refused 2 'overwritten' "$sessrec" export other.bin --int8 -o other.S
+expect 'nor by the bytes beside an assembler file' refused 2 'overwritten' \
+    "$sessrec" export other.bin --int8 -o other.S
 echo 'int mine;' >mine.h
 expect 'a header that is not ours is not replaced' refused 1 'mine.h' "$sessrec" export made.model -o mine.h
 expect 'a model without ids is not evaluated' refused 1 'no ids' "$sessrec" evaluate model.bin "$work/log.tsv"
@@ -62,8 +66,8 @@ expect 'the array is called like the file' names_are
 same_on() {
     model=$1 compiler=$2 flags=$3 runner=$4
     # shellcheck disable=SC2086
-    "$compiler" -std=c99 -Os -Wall -Wextra -Werror -I"$work/$model" -DVISITOR_BYTES=2048 $flags -o "$work/firmware" \
-        "$folder/firmware.c" && timeout 60 $runner "$work/firmware" >"$work/said" 2>&1 </dev/null &&
+    "$compiler" -std=c99 -Os -Wall -Wextra -Werror -I"$work/$model" -DVISITOR_BYTES=2048 $flags \
+        -o "$work/firmware" "$folder/firmware.c" && timeout 60 $runner "$work/firmware" >"$work/said" 2>&1 </dev/null &&
         grep -E '^(item|score) ' "$work/said" | cmp - "$work/$model/expected" || { tail -n 3 "$work/said"
         return 1; }
 }
@@ -99,18 +103,19 @@ fi
 # bare MODEL FLAGS: builds $work/firmware for $compiler; the model lies in $work/MODEL
 bare() {
     # shellcheck disable=SC2086
-    cd "$work/$1" && "$compiler" $flags -std=c99 -Os -Wall -Wextra -Werror -ffunction-sections -fdata-sections \
-        -Wl,--gc-sections \
+    cd "$work/$1" && "$compiler" $flags -std=c99 -Os -Wall -Wextra -Werror -ffunction-sections \
+        -fdata-sections -Wl,--gc-sections \
         -nostartfiles -L"$folder" -T "$folder/$linker" -DMODEL_ASSEMBLED -DVISITOR_BYTES="$2" $3 \
         -o "$work/firmware" "$folder/firmware.c" "$work/$1/model.S"
 }
-# runs NAME MODEL VISITOR_BYTES MOST: as here; click, RAM, stack and flash at most as in MOST, words of numbers
+# runs NAME MODEL VISITOR_BYTES MOST: as here, and no more than MOST: bytes of code, of RAM and stack, of
+# flash, instructions of a click, of a recommendation
 runs() {
     name=$1 model=$2 most=$4
     case $model in */float) float=-DMODEL_FLOAT ;; *) float= ;; esac
     # shellcheck disable=SC2086
-    bare "$model" "$3" "$float" && "$compiler" $flags -std=c99 -Os $float -c -o "$work/core.o" "$folder/core.c" ||
-        return 1
+    bare "$model" "$3" "$float" &&
+        "$compiler" $flags -std=c99 -Os $float -c -o "$work/core.o" "$folder/core.c" || return 1
     # shellcheck disable=SC2086
     timeout 100 $emulate "$work/firmware" >"$work/said" 2>&1 </dev/null
     [ -n "$float" ] || grep -E '^(item|score) ' "$work/said" | cmp - "$work/$model/expected" || return 1
@@ -121,12 +126,12 @@ runs() {
         { n[$1] = $2 }
         END {
             printf "        %-10s %-12s code %5d, RAM %4d, stack %4d, flash %6d bytes; " \
-                "instructions: click %7d, recommendation %8d\n", name, model, code, n["ram"], n["stack"], flash,
-                n["click"], n["recommend"]
+                "instructions: click %7d, recommendation %8d\n", name, model, code, n["ram"], n["stack"],
+                flash, n["click"], n["recommend"]
             split(most, limit, " ")
             bad = code > limit[1] || n["ram"] + n["stack"] > limit[2] || n["stack"] > 1024 ||
                 flash > limit[3] || n["click"] > limit[4] || n["recommend"] > limit[5]
-            if (bad) print "        above a ceiling of: code, RAM and stack, flash, click, recommendation " most
+            if (bad) print "        above a ceiling: " most
             exit bad
         }' "$work/said" >"$work/row" || { cat "$work/row"; return 1; }
 }
@@ -154,7 +159,8 @@ if have "$compiler" && have qemu-system-arm && have timeout; then
     flags="-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 $wide"
     emulate="qemu-system-arm -M mps2-an386 $options"
     measure 'Cortex-M4'
-    expect 'Cortex-M4: 200 items, H = 32, floats' runs Cortex-M4 small/float 640 '6144 2048 80000 400000 400000'
+    expect 'Cortex-M4: 200 items, H = 32, floats' runs Cortex-M4 small/float 640 \
+        '6144 2048 80000 400000 400000'
     cat "$work/row"
     expect 'Cortex-M4: 2,000 items, H = 64, 8 bits' runs Cortex-M4 large 448 '4096 2048 190000 400000 1600000'
     cat "$work/row"

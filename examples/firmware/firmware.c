@@ -1,7 +1,7 @@
 // firmware.c - a recommender without an operating system: the model in flash, one visitor in RAM
 //
-// Runs on a bare Cortex-M or RISC-V processor, and where it is compiled; README.md has the commands. It clicks
-// and recommends, and says what that took.
+// Runs on a bare Cortex-M or RISC-V processor, and where it is compiled; README.md has the commands. It
+// clicks and recommends, and says what that took.
 #define SESSREC_TINY
 #define SESSREC_IMPLEMENTATION
 #include "../../sessrec.h"

@@ -31,7 +31,8 @@ static void recommend(const sessrec_scorer *q, const sessrec_tiny *tiny) {
         MUST(!sessrec_tiny_click(tiny, visitor, click % q->item_count));
         const int32_t count = sessrec_recommend(session, K, best);
         MUST(count == sessrec_tiny_recommend(tiny, visitor, K, same));
-        for (int32_t i = 0; i < count; ++i) MUST(best[i].item == same[i].item && best[i].item < q->item_count);
+        for (int32_t i = 0; i < count; ++i)
+            MUST(best[i].item == same[i].item && best[i].item < q->item_count);
     }
     free(memory);
     free(visitor);
