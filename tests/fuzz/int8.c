@@ -6,10 +6,15 @@ static void sessrec_fuzz_begin(void) {}
 static void sessrec_fuzz_seal(uint8_t *data, size_t size) {
     seal_archive(data, size);
 }
-static size_t sessrec_fuzz_example(uint8_t *data, size_t room) {
+static void sessrec_fuzz_forge(uint8_t *data, size_t size, uint32_t random) {
+    forge_archive(data, size, random);
+}
+// Example 0 has ids, example 1 has not.
+static size_t sessrec_fuzz_example(int which, uint8_t *data, size_t room) {
+    if (which > 1) return 0;
     sessrec_model *model = small_model(0);
     sessrec_scorer q;
-    MUST(!sessrec_model_quantize(model, 1, NULL, &q, NULL));
+    MUST(!sessrec_model_quantize(model, which == 0, NULL, &q, NULL));
     const size_t size = sessrec_scorer_export_size(&q);
     MUST(size <= room && !sessrec_scorer_export(&q, data, size));
     sessrec_scorer_destroy(&q);
