@@ -321,10 +321,18 @@
 #define SESSREC_VERSION_PATCH 0
 
 #ifdef SESSREC_TINY
-#  define SESSREC_STATIC
-#  define SESSREC_NO_TRAINING
-#  define SESSREC_NO_STDIO
-#  define SESSREC_NO_SIMD
+#  ifndef SESSREC_STATIC
+#    define SESSREC_STATIC
+#  endif
+#  ifndef SESSREC_NO_TRAINING
+#    define SESSREC_NO_TRAINING
+#  endif
+#  ifndef SESSREC_NO_STDIO
+#    define SESSREC_NO_STDIO
+#  endif
+#  ifndef SESSREC_NO_SIMD
+#    define SESSREC_NO_SIMD
+#  endif
 #  if !defined(SESSREC_MALLOC) && !defined(SESSREC_FREE)
 #    define SESSREC_MALLOC(size) ((void)(size), (void *)0)
 #    define SESSREC_FREE(block) ((void)(block))
@@ -1102,14 +1110,14 @@ typedef struct sessrec_tiny_item {
 // shared.
 SESSREC_API sessrec_result sessrec_tiny_open(const void *bytes, size_t size, sessrec_tiny *out);
 SESSREC_API sessrec_result sessrec_tiny_open_float(const void *bytes, size_t size, sessrec_tiny *out);
-// Bytes of a visitor whose last clicks, `remember` (0..65536) of them, are not recommended; 0 for a bad
+// Bytes of a visitor to whom the last `remember` (0..65536) distinct items are not recommended; 0 for a bad
 // argument. Threads: shared.
 SESSREC_API size_t sessrec_tiny_size(const sessrec_tiny *model, int32_t remember);
 // Begins a session in such memory, which is aligned for int32_t, or ends one and begins the next. Threads:
 // one visitor.
 SESSREC_API sessrec_result sessrec_tiny_begin(const sessrec_tiny *model, int32_t remember, void *visitor);
 SESSREC_API sessrec_result sessrec_tiny_click(const sessrec_tiny *model, void *visitor, int32_t item);
-// The best k items that the visitor has not just clicked, into out [k]. Returns how many, or a negative
+// The best k items that the visitor does not remember, the best first, into out [k]. Returns how many, or a negative
 // sessrec_result. Before the first click the score is the item's bias.
 SESSREC_API int32_t sessrec_tiny_recommend(const sessrec_tiny *model, const void *visitor, int32_t k,
                                            sessrec_tiny_item *out);
@@ -13759,7 +13767,8 @@ SESSREC_API sessrec_result sessrec_model_export(const sessrec_model *model, void
 // File: "info" as in a model; its tensors in their order, with codes for matrices, those of the gates
 // transposed, and integers for biases; "scales" of all rows in order; "bounds" of the scores; "tanh",
 // "exponent"; and the last four sections of a model, unless they were left out.
-//     |h.w_i + b_i - t_i| <= sum_k |w_ik - a_i q_ik| + a_i sum_k |q_ik| / 256 + 2^-exponent
+//     |h.w_i + b_i - t_i| <= sum_k |w_ik - a_i q_ik| + a_i (sum_k |q_ik| + 2^extra) / 256 + 2^-exponent
+// where 2^extra is the step to which q . g is rounded, so that its product with a_i fits into 32 bits.
 // ===========================================================================================================
 
 static const char sessrec__no_users[] = "a model with users has no 8-bit form";
@@ -13846,7 +13855,8 @@ static int sessrec__int8_sections(const void *what, int32_t index, sessrec__sect
 
 // ---- 8-bit arithmetic ----
 
-// The scale mantissa * 2^-exponent as exponent * 2^15 + mantissa. The scales of a file have no more digits.
+// The scale mantissa * 2^-exponent as exponent * 2^15 + mantissa, with a mantissa of 14 bits. The quantizer
+// makes scales that have no more.
 static int32_t sessrec__row_scale(const float *scale) {
     uint32_t number;
     memcpy(&number, scale, sizeof number);
@@ -13955,7 +13965,7 @@ static void sessrec__int8_click(const sessrec_tiny *m, int32_t item, void *state
                   own = info->embedding == SESSREC_EMBEDDING_SEPARATE,
                   onehot = info->embedding == SESSREC_EMBEDDING_NONE;
     const float *scales = (const float *)m->data[end];
-    const int8_t *table = (const int8_t *)m->data[onehot ? 2 : own ? 2 : 0];
+    const int8_t *table = (const int8_t *)m->data[onehot || own ? 2 : 0];
     int16_t *h = (int16_t *)state;
     int8_t *codes = (int8_t *)scratch, *low = codes + 2 * m->widest;
     sessrec__int8_layer l;
@@ -14209,10 +14219,11 @@ SESSREC_API sessrec_result sessrec_tiny_begin(const sessrec_tiny *model, int32_t
     return SESSREC_OK;
 }
 
-static int sessrec__tiny_seen(const int32_t *visitor, int32_t item) {
-    int32_t i = visitor[1];
-    while (i > 0 && visitor[i + 1] != item) --i;
-    return i > 0;
+// The place of an item among the remembered ones; their number if it is not there.
+static int32_t sessrec__tiny_seen(const int32_t *visitor, int32_t item) {
+    int32_t place = 0;
+    while (place < visitor[1] && visitor[2 + place] != item) ++place;
+    return place;
 }
 
 SESSREC_API sessrec_result sessrec_tiny_click(const sessrec_tiny *model, void *visitor, int32_t item) {
@@ -14220,9 +14231,12 @@ SESSREC_API sessrec_result sessrec_tiny_click(const sessrec_tiny *model, void *v
     if (!model || !v || item < 0 || item >= model->info.item_count) return SESSREC_INVALID_ARGUMENT;
     const sessrec__tiny_parts parts = sessrec__tiny_place(model, v[0]);
     model->click(model, item, (char *)visitor + parts.state, (char *)visitor + parts.scratch);
-    if (v[1] < v[0]) v[1]++;
-    memmove(v + 3, v + 2, (size_t)(v[1] > 0 ? v[1] - 1 : 0) * sizeof *v);
-    if (v[0]) v[2] = item;
+    int32_t place = sessrec__tiny_seen(v, item);
+    if (!v[0]) return SESSREC_OK;
+    if (place == v[1] && v[1] < v[0]) v[1]++;
+    if (place == v[0]) --place;  // the oldest goes
+    memmove(v + 3, v + 2, (size_t)place * sizeof *v);
+    v[2] = item;
     return SESSREC_OK;
 }
 
@@ -14234,7 +14248,7 @@ SESSREC_API int32_t sessrec_tiny_recommend(const sessrec_tiny *model, const void
     const char *vector = (const char *)visitor + sessrec__tiny_place(model, v[0]).vector;
     for (int32_t item = 0; item < model->info.item_count; ++item) {
         const int32_t score = model->score(model, vector, item);
-        if ((count == k && score <= out[k - 1].score) || sessrec__tiny_seen(v, item)) continue;
+        if ((count == k && score <= out[k - 1].score) || sessrec__tiny_seen(v, item) < v[1]) continue;
         int32_t place = count < k ? count++ : k - 1;
         for (; place > 0 && score > out[place - 1].score; --place) out[place] = out[place - 1];
         out[place].item = item;
@@ -14354,7 +14368,7 @@ static sessrec_result sessrec__int8_from(const sessrec__archive *archive, const 
 
 // ---- from floats to 8 bits ----
 
-// The next number with 14 digits.
+// The next number with a mantissa of 14 bits.
 static float sessrec__scale_above(float scale) {
     uint32_t number;
     memcpy(&number, &scale, sizeof number);

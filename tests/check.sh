@@ -16,7 +16,7 @@ check_header() {
         return
     fi
     for options in '' NO_TRAINING NO_STDIO NO_THREADS NO_SIMD 'NO_TRAINING NO_STDIO' \
-        'NO_TRAINING NO_STDIO NO_THREADS NO_SIMD' STATIC; do
+        'NO_TRAINING NO_STDIO NO_THREADS NO_SIMD' STATIC TINY; do
         defines=
         for option in $options; do defines="$defines -DSESSREC_$option"; done
         # shellcheck disable=SC2086
