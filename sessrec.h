@@ -14264,7 +14264,7 @@ typedef struct sessrec__int8 {
     sessrec_allocator memory;
     sessrec_tiny tiny;
     sessrec__tiny_view view;
-    void *file;             // the block that holds the sections; NULL: they follow this, or are the caller's
+    void *file;             // the block that holds the sections; NULL: they are the caller's
 } sessrec__int8;
 
 static const sessrec_tiny *sessrec__tiny_of(const void *self) {
@@ -14412,7 +14412,6 @@ static int sessrec__quantize_biases(int64_t n, const float *b, int32_t bits, int
 static void sessrec__int8_place(void *object, sessrec__layout *layout) {
     sessrec__int8 *s = (sessrec__int8 *)object;
     sessrec__section section;
-    (void)sessrec__place(layout, 1, sizeof *s);
     for (int32_t i = 1; sessrec__int8_sections(&s->view, i, &section); ++i)
         s->tiny.data[i - 1] = sessrec__place(layout, section.rows * section.columns, section.type & 15);
 }
@@ -14458,24 +14457,25 @@ static int sessrec__quantize(const sessrec_model *model, sessrec__int8 *s) {
 SESSREC_API sessrec_result sessrec_model_quantize(const sessrec_model *model, int32_t ids,
                                                   const sessrec_allocator *allocator, sessrec_scorer *out,
                                                   sessrec_error *err) {
-    sessrec__int8 plan;
     sessrec__section section;
     if (out) memset(out, 0, sizeof *out);
     if (!out || !model) return sessrec__null(err);
     if (model->info.user_hidden) return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, sessrec__no_users);
     sessrec_result result = sessrec__check_weights(model, SESSREC_DIVERGED, err);
     if (result) return result;
-    memset(&plan, 0, sizeof plan);
-    plan.memory = sessrec__allocator(allocator);
-    plan.tiny.info = model->info;
-    sessrec__tiny_describe(&plan.tiny, 1, ids ? model->id_offset[model->info.item_count] : 0, &plan.view);
-    sessrec__int8 *s = (sessrec__int8 *)sessrec__layout_block(&plan.memory, sessrec__int8_place, &plan);
+    const sessrec_allocator memory = sessrec__allocator(allocator);
+    sessrec__int8 *s = (sessrec__int8 *)sessrec__alloc(&memory, 1, sizeof *s);
     if (!s) return sessrec__no_memory(err);
-    *s = plan;
-    s->view.tiny = &s->tiny;
-    if (!sessrec__quantize(model, s)) {
+    s->memory = memory;
+    s->tiny.info = model->info;
+    sessrec__tiny_describe(&s->tiny, 1, ids ? model->id_offset[model->info.item_count] : 0, &s->view);
+    s->file = sessrec__layout_block(&memory, sessrec__int8_place, s);
+    if (!s->file || !sessrec__quantize(model, s)) {
+        result = s->file ? sessrec__fail(err, SESSREC_UNSUPPORTED, 0,
+                                         "the model's weights are too large for 8 bits")
+                         : sessrec__no_memory(err);
         sessrec__int8_destroy(s);
-        return sessrec__fail(err, SESSREC_UNSUPPORTED, 0, "the model's weights are too large for 8 bits");
+        return result;
     }
     const void *const items[4] = {model->support, model->id_offset, model->id_text, model->id_order};
     for (int32_t i = 0; i < 4; ++i)
@@ -14880,6 +14880,12 @@ static void sessrec__own_model_destroy(void *self) {
     sessrec_model_destroy((sessrec_model *)self);
 }
 
+static int sessrec__begins_as_scorer(const sessrec__archive *archive, uint64_t bytes) {
+    const sessrec__section first = sessrec__archive_section(archive, 0);
+    return archive->kind >= SESSREC__FILE_KNN && archive->kind <= SESSREC__FILE_BLEND &&
+           !strcmp(first.name, "scorer") && first.type == SESSREC__FLOAT64 && first.bytes == bytes;
+}
+
 // A scorer of any kind from a file in memory. file: the block that holds it, if the scorer is to own it; it
 // begins with room for a model, and is not freed by a failure.
 static sessrec_result sessrec__scorer_from(const sessrec__archive *archive, const sessrec_allocator *memory,
@@ -14894,15 +14900,15 @@ static sessrec_result sessrec__scorer_from(const sessrec__archive *archive, cons
         if (!result) out->destroy = sessrec__own_model_destroy;
         return result;
     }
-    const sessrec__section first = sessrec__archive_section(archive, 0);
+    if (archive->kind == SESSREC__FILE_INT8) {
+        const sessrec_result result = sessrec__int8_from(archive, memory, file, out, err);
+        if (result) sessrec__free(memory, file);
+        return result;
+    }
     memset(&v, 0, sizeof v);
     v.kind = archive->kind;
     sessrec_result result = SESSREC_OK;
-    if (v.kind == SESSREC__FILE_INT8)
-        result = sessrec__int8_from(archive, memory, file, out, err);
-    else if (strcmp(first.name, "scorer") || first.type != SESSREC__FLOAT64 ||
-             first.bytes != sizeof v.numbers ||
-        v.kind < SESSREC__FILE_KNN || v.kind > SESSREC__FILE_BLEND)
+    if (!sessrec__begins_as_scorer(archive, sizeof v.numbers))
         result = sessrec__damaged(err, "its first section", "does not describe a scorer");
     else
         memcpy(v.numbers, sessrec__scorer_data(archive, 0), sizeof v.numbers);
