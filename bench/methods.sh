@@ -55,35 +55,49 @@ parts() {
     esac
 }
 
-# A network's settings: the first two of the data's reference accuracy.
-xe=''
-bprmax='--loss bpr-max --activation elu:0.5 --bpreg 1.95 --layers 224 --batch 80 --alpha 0.4 --lr 0.05
-    --momentum 0.4 --dropout-input 0.5 --dropout-hidden 0.05'
+# A network's settings, the first two of the data's reference accuracy: settings NETWORK LOG.
+settings() {
+    case $2 in
+    rsc15_100k) epochs='10 10' ;;
+    yoochoose_1_64) epochs='5 3' ;;
+    *) epochs='2 1' ;;
+    esac
+    case $1 in
+    xe) echo "--epochs ${epochs% *}" ;;
+    *) echo "--epochs ${epochs#* } --loss bpr-max --activation elu:0.5 --bpreg 1.95 --layers 224 --batch 80" \
+        '--alpha 0.4 --lr 0.05 --momentum 0.4 --dropout-input 0.5 --dropout-hidden 0.05' ;;
+    esac
+}
+
+# The network with neighbors: blend-NETWORK, its b and epsilon in NETWORK.weight, and how good the best was on
+# the validation part in NETWORK.value.
+run_blend() {
+    for part in rest train; do
+        # shellcheck disable=SC2046  # settings are words
+        "$program" train $part.tsv -o "$part.$1" --user '' $(settings "$1" "$2") || return 1
+    done
+    mv "train.$1" "gru-$1" &&
+        "$program" blend "rest.$1" rest.knn valid.tsv -o found.model --user '' >found 2>tried || return 1
+    cat found
+    sed -n 's/.*: b \(.*\), epsilon \(.*\)/\1,\2/p' found >"$1.weight"
+    awk '/^b / && $6 + $8 > most { most = $6 + $8 } END { print most }' tried >"$1.value"
+    "$program" blend "gru-$1" vstan test.tsv -o "blend-$1" --weight "$(cat "$1.weight")" --user ''
+}
 
 run_log() {
-    case $1 in
-    rsc15_100k) epochs=10 of_bprmax=10 ;;
-    yoochoose_1_64) epochs=5 of_bprmax=3 ;;
-    *) epochs=2 of_bprmax=1 ;;
-    esac
     rm -rf ./* && parts "$1" || return 1
-    for part in rest train; do
-        # shellcheck disable=SC2086  # settings are words
-        "$program" train $part.tsv -o $part.xe $xe --epochs $epochs --seed 1 --user '' &&
-            "$program" train $part.tsv -o $part.knn --model knn --preset vstan --user '' || return 1
-    done
-    # shellcheck disable=SC2086
-    "$program" train train.tsv -o train.bpr-max $bprmax --epochs $of_bprmax --seed 1 --user '' &&
+    "$program" train rest.tsv -o rest.knn --model knn --preset vstan --user '' &&
+        "$program" train train.tsv -o vstan --model knn --preset vstan --user '' &&
         "$program" train train.tsv -o vmis-quadratic --model knn --preset vmis,neighbor-weight=quadratic \
             --user '' &&
         "$program" train train.tsv -o sr-20 --model rules --preset sr,most=20 --user '' &&
-        "$program" blend rest.xe rest.knn valid.tsv -o found --user '' >found.txt && cat found.txt || return 1
-    weight=$(sed -n 's/.*: b \(.*\), epsilon \(.*\)/\1,\2/p' found.txt)
-    mv train.xe gru-xe && mv train.bpr-max gru-bpr-max &&
-        "$program" blend gru-xe train.knn test.tsv -o blend --weight "$weight" --user '' &&
-        "$program" evaluate blend gru-xe gru-bpr-max vmis-quadratic sr-20 test.tsv --user '' --baselines \
-            --train train.tsv --cutoffs 20 --json methods.json &&
-        sed "s/^{/{\"blend\":\"b,epsilon = $weight\",/" methods.json >"$kept/methods-$1.json"
+        run_blend xe "$1" && run_blend bpr-max "$1" || return 1
+    best=$(cat xe.value bpr-max.value |
+        awk 'NR == 1 { x = $1 } NR == 2 { if ($1 > x) print "bpr-max xe"; else print "xe bpr-max" }')
+    found="b,epsilon are $(cat xe.weight) with cross-entropy, $(cat bpr-max.weight) with BPR-max"
+    "$program" evaluate "blend-${best% *}" "blend-${best#* }" gru-xe gru-bpr-max vmis-quadratic sr-20 \
+        test.tsv --user '' --baselines --train train.tsv --cutoffs 20 --json methods.json &&
+        sed "s/^{/{\"blend\":\"$found\",/" methods.json >"$kept/methods-$1.json"
 }
 for log in $logs; do
     echo "$log ..."
@@ -102,8 +116,8 @@ rows() {
 {
     for log in rsc15_100k yoochoose_1_64 globo_4days; do
         [ -f "$kept/methods-$log.json" ] || continue
-        printf '\n### %s\n\n%s (Recall@20 + MRR@20 on the validation part).\n\n' "$log" \
-            "$(sed 's/^{"blend":"\([^"]*\)".*/Blend: \1/' "$kept/methods-$log.json" | head -n 1)"
+        printf '\n### %s\n\nBy Recall@20 + MRR@20 on the validation part, %s.\n\n' "$log" \
+            "$(sed 's/^{"blend":"\([^"]*\)".*/\1/' "$kept/methods-$log.json" | head -n 1)"
         printf '| method | Recall@20 | p | MRR@20 | p |\n|---|---|---|---|---|\n'
         rows "$kept/methods-$log.json"
     done

@@ -359,7 +359,7 @@ static int try_blend(const settings *s, const work *w, const sessrec_blend_part 
 // Finds b, then epsilon, by Recall@20 + MRR@20 on a log that neither part was made from, and writes the
 // blend.
 static int command_blend(settings *s, work *w) {
-    static const double weights[] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.4, 2, 3, 4.5, 7},
+    static const double weights[] = {0.03, 0.06, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.4, 2, 3, 4.5, 7},
                         epsilons[] = {1e-2, 1e-3, 1e-5, 1e-6};
     sessrec_error err = {SESSREC_OK, 0, ""};
     sessrec_scorer scorers[2];
