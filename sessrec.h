@@ -5280,13 +5280,11 @@ static void sessrec__eval_sum(const sessrec__eval *e, sessrec_report *report) {
             const int64_t at = e->begin[s] + p;
             const double rank = sessrec_rank(e->tally[at].higher, e->tally[at].equal, e->config->ties);
             const sessrec_event event = {s, p, clicks, e->history[s], e->click[at], e->click[at + 1], rank};
-            sessrec_metrics_add(&report->all, rank, cutoffs, cutoff);
-            sessrec_metrics_add(&report->by_position[sessrec__eval_group(p, position)], rank, cutoffs,
-                                cutoff);
-            sessrec_metrics_add(&report->by_length[sessrec__eval_group(clicks, length)], rank, cutoffs,
-                                cutoff);
-            sessrec_metrics_add(&report->by_history[sessrec__eval_group(event.history, history)], rank,
-                                cutoffs, cutoff);
+            sessrec_metrics *const sums[4] = {
+                &report->all, report->by_position + sessrec__eval_group(p, position),
+                report->by_length + sessrec__eval_group(clicks, length),
+                report->by_history + sessrec__eval_group(event.history, history)};
+            for (int i = 0; i < 4; ++i) sessrec_metrics_add(sums[i], rank, cutoffs, cutoff);
             if (e->config->on_event) e->config->on_event(e->config->on_event_user, &event);
         }
     }
