@@ -1575,9 +1575,10 @@ SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *tra
 // on the first 300 mini-batches and without updating weights. It then sets the sums of items that
 // config.start_from knows, and of all dense matrices, as if the model's clicks had been seen 10 *
 // config.epochs times: 10 because gradients were larger when the model knew less. Sums of new items start at
-// zero. The known weights also shrink to 0.9 of their size: a network that starts near an old optimum stays
-// there and generalizes worse than one trained from scratch (Ash, Adams, NeurIPS 2020). Call it before the
-// first step, as sessrec_train does; the batcher starts again. Nothing without start_from and Adagrad.
+// zero. The weights also shrink, known items' rows to 0.9 of their size and dense matrices to 0.7: a network
+// that starts near an old optimum stays there and generalizes worse than one trained from scratch (Ash, Adams,
+// NeurIPS 2020). Call it before the first step, as sessrec_train does; the batcher starts again. Nothing
+// without start_from and Adagrad.
 SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *trainer, sessrec_batcher *batcher,
                                                    sessrec_error *err);
 // Learns from one session that has just ended, click by click: a mini-batch of one row for each pair, with
@@ -15816,7 +15817,7 @@ static sessrec_result sessrec__spread_squares(sessrec_trainer *tr, const sessrec
         const float *from = sum.data + (shape->table ? 0 : (ptrdiff_t)i * n);
         for (int32_t j = 0; j < n; ++j) {
             sum.data[(ptrdiff_t)i * n + j] = (float)((double)from[j] * passes * clicks);
-            weights.data[(ptrdiff_t)i * n + j] *= 0.9f;
+            weights.data[(ptrdiff_t)i * n + j] *= shape->table ? 0.9f : 0.7f;
         }
     }
     return result;

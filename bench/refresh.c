@@ -1,12 +1,12 @@
 // refresh.c - a model that learns each night what the day has brought
 //
-//     refresh LOG FIRST_DAYS [EPOCHS [DAYS]]
+//     refresh LOG FIRST_DAYS [EPOCHS [DAYS [SEEDS]]]
 //
 // Trains on the first days of a log, then goes on for a night after each day, on that day's sessions, in
 // several ways; and trains from scratch on everything so far, which is what the others are compared with. A
-// line for each way and day: Recall@20 and MRR@20 on the sessions of the day after, of all their pairs, those
-// of items that a model does not know counted as misses. A day is a UTC day, a session belongs to the day
-// that it begins on. Results are in RESULTS.md; refresh.sh makes the tables.
+// line for each seed, way and day: Recall@20 and MRR@20 on the sessions of the day after, of all their pairs,
+// those of items that a model does not know counted as misses. A day is a UTC day, a session belongs to the
+// day that it begins on. Results are in RESULTS.md; refresh.sh makes the tables.
 #define SESSREC_IMPLEMENTATION
 #include "../sessrec.h"
 
@@ -104,19 +104,8 @@ static void go_on(const char *way, const sessrec_model *first, int first_days, s
     if (model != first) sessrec_model_destroy((sessrec_model *)(uintptr_t)model);
 }
 
-int main(int argc, char **argv) {
-    sessrec_config config = sessrec_config_default();
-    sessrec_error err;
-    if (argc < 3) {
-        fprintf(stderr, "usage: refresh LOG FIRST_DAYS [EPOCHS [DAYS]]\n");
-        return 2;
-    }
-    const int first_days = atoi(argv[2]);
-    if (argc > 3) config.epochs = atoi(argv[3]);
-    check(sessrec_log_read(argv[1], NULL, &all, &err), &err);
-    view = sessrec_log_contents(all);
-    first_day = (int)(view.times[0] / 86400);
-    day_count = argc > 4 ? atoi(argv[4]) : day_of(view.session_count - 1) + 1;
+// All ways with one seed.
+static void run(sessrec_config config, int first_days) {
     sessrec_log *log = days(0, first_days - 1, NULL);
     sessrec_model *first = train(&config, log, 1);
     sessrec_log_destroy(log);
@@ -137,6 +126,24 @@ int main(int argc, char **argv) {
     one.optimizer.learning_rate = 0.02f;
     go_on("no warm-up, 1 epoch, lr 0.02", first, first_days, one, 0);
     sessrec_model_destroy(first);
+}
+
+int main(int argc, char **argv) {
+    sessrec_config config = sessrec_config_default();
+    sessrec_error err;
+    if (argc < 3) {
+        fprintf(stderr, "usage: refresh LOG FIRST_DAYS [EPOCHS [DAYS [SEEDS]]]\n");
+        return 2;
+    }
+    if (argc > 3) config.epochs = atoi(argv[3]);
+    check(sessrec_log_read(argv[1], NULL, &all, &err), &err);
+    view = sessrec_log_contents(all);
+    first_day = (int)(view.times[0] / 86400);
+    day_count = argc > 4 ? atoi(argv[4]) : day_of(view.session_count - 1) + 1;
+    for (int seed = 1; seed <= (argc > 5 ? atoi(argv[5]) : 1); ++seed) {
+        config.seed = (uint64_t)seed;
+        run(config, atoi(argv[2]));
+    }
     sessrec_log_destroy(all);
     return 0;
 }

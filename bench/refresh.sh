@@ -36,16 +36,16 @@ if [ -z "$table" ]; then
     } >"$work/rsc15.tsv"
     # Of every fifth visitor: the whole log takes hours.
     zcat "$SESSREC_DATA/globo_4days.tsv.gz" | awk -F '\t' 'NR == 1 || $1 % 5 == 0' >"$work/globo.tsv"
-    "$program" "$work/rsc15.tsv" 2 10 7 >"$work/run" && mv "$work/run" "$kept/refresh-rsc15.tsv" || exit 1
-    "$program" "$work/globo.tsv" 1 3 5 >"$work/run" && mv "$work/run" "$kept/refresh-globo.tsv" || exit 1
+    "$program" "$work/rsc15.tsv" 2 10 7 3 >"$work/run" && mv "$work/run" "$kept/refresh-rsc15.tsv" || exit 1
+    "$program" "$work/globo.tsv" 1 3 5 3 >"$work/run" && mv "$work/run" "$kept/refresh-globo.tsv" || exit 1
 fi
 
-# table FILE: a row for each way, a column for each day.
+# table FILE: a row for each way, a column for each day; means over the seeds.
 table() {
     awk -F '\t' '
         !($1 in row) { row[$1] = ++rows; way[rows] = $1 }
         !($2 in day) { day[$2]; last = $2 > last ? $2 : last; first = !first || $2 < first ? $2 : first }
-        { recall[$1, $2] = $3; mrr[$1, $2] = $4; if ($1 == "first days only") unknown[$2] = $5 }
+        { recall[$1, $2] += $3; mrr[$1, $2] += $4; ++seeds[$1, $2] }
         END {
             line = "| Recall@20 / MRR@20 on day"; rule = "|---"
             for (d = first; d <= last; ++d) { line = line " | " d; rule = rule "|---" }
@@ -53,8 +53,8 @@ table() {
             for (r = 1; r <= rows; ++r) {
                 line = "| " way[r]
                 for (d = first; d <= last; ++d) {
-                    cell = (way[r], d) in recall ? sprintf("%.4f / %.4f", recall[way[r], d],
-                        mrr[way[r], d]) : ""
+                    n = seeds[way[r], d]
+                    cell = n ? sprintf("%.4f / %.4f", recall[way[r], d] / n, mrr[way[r], d] / n) : ""
                     line = line " | " cell
                 }
                 print line " |"
@@ -64,7 +64,7 @@ table() {
 
 {
     echo "\`bench/refresh.sh build/refresh --update\`, $(date +%F),"
-    echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1). Default settings, seed 1."
+    echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1). Default settings, three seeds' means."
     echo "After the first days a model goes on for a night after each day, from that day's sessions alone,"
     echo "and is judged on the day after; of all pairs, items that a model does not know are misses. \"A day"
     echo "old\" is the model of the night before; \"no warm-up\" begins Adagrad's accumulators at zero."

@@ -100,7 +100,7 @@ static void nights(void) {
         sessrec_sampler_destroy(sampler);
         sessrec_trainer_destroy(trainer);
     }
-    TEST("the warm-up begins what the model knew by its clicks, new items at zero, and leaves no trace") {
+    TEST("the warm-up begins what the model knew by its clicks, smaller, new items at zero, else no trace") {
         sessrec_log *more = NULL;
         sessrec_log_format format = sessrec_log_format_default();
         format.items_of = model;
@@ -130,6 +130,17 @@ static void nights(void) {
         for (int32_t i = 1; i < items; ++i)
             CHECK_NEAR(acc.data[i * acc.columns] / each, (double)sessrec_model_support(model, i), 1e-5);
         CHECK(hash_of(&acc) == hash_of(&other));
+        static const struct {
+            const char *name;
+            double shrunk;
+        } weights[2] = {{"Wy", 0.9}, {"L0.U", 0.7}};
+        for (int i = 0; i < 2; ++i) {
+            sessrec_tensor was;
+            CHECK_EQ(sessrec_model_tensor(model, weights[i].name, &was), SESSREC_OK);
+            const sessrec_mutable_tensor is = tensor_of(trainer[0], weights[i].name);
+            for (int32_t j = 0; j < was.rows * was.columns; ++j)
+                CHECK_NEAR(is.data[j], weights[i].shrunk * was.data[j], 1e-6);
+        }
         const sessrec_mutable_tensor dense = tensor_of(trainer[0], "acc.L0.U"),
                                      hidden = tensor_of(trainer[0], "hidden0");
         double sum = 0, states = 0;
