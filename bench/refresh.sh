@@ -64,7 +64,8 @@ table() {
 
 {
     echo "\`bench/refresh.sh build/refresh --update\`, $(date +%F),"
-    echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1). Default settings, three seeds' means."
+    echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)."
+    echo "Default settings, means over three seeds."
     echo "After the first days a model goes on for a night after each day, from that day's sessions alone,"
     echo "and is judged on the day after; of all pairs, items that a model does not know are misses. \"A day"
     echo "old\" is the model of the night before; \"no warm-up\" begins Adagrad's accumulators at zero."
