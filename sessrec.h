@@ -7333,6 +7333,7 @@ SESSREC__INLINE int sessrec__align64(uint64_t a, uint64_t *out) {
 
 static void *sessrec__malloc(void *user, size_t bytes) {
     (void)user;
+    (void)bytes;  // a program without memory defines SESSREC_MALLOC as ((void *)0)
 #ifdef SESSREC_MALLOC
     return SESSREC_MALLOC(bytes);
 #else
@@ -10661,6 +10662,7 @@ typedef struct sessrec__reader {
     sessrec__text name_of[SESSREC__WANTED], value[SESSREC__WANTED];  // columns by name or number; of WHERE
     int column[SESSREC__WANTED];                                     // from 0; -1: not there
     int order[SESSREC__WANTED], wanted;  // those that are there, from left to right
+    int asked[SESSREC__WANTED + 1];      // their places, then -1
     int32_t roles;                       // CATEGORY + categories of the format
     int form, dates, digits;  // of dates, the last; 1 dates, -1 numbers; length if all numbers are dates
     int64_t first_event, rows, sizes[4], other_rows, spanning, headers;  // numbers of times by their size
@@ -10806,23 +10808,20 @@ SESSREC__INLINE char *sessrec__cut_field(const sessrec__reader *r, char *at, int
 // Cuts the next row, and gives each needed column its field.
 static void sessrec__cut_row(sessrec__reader *r, sessrec__row *row) {
     char *at = r->at, *stop;
-    int multiline = 0, next = 0, asked_for = r->wanted ? r->column[r->order[0]] : -1;
+    const int *asked = r->asked;
+    int multiline = 0;
     row->problem = 0;
     row->line = r->line;
     for (int column = 0;; ++column) {
         sessrec__text field;
-        stop = sessrec__cut_field(r, at, column == asked_for, &field, &row->problem);
+        stop = sessrec__cut_field(r, at, column == *asked, &field, &row->problem);
         multiline |= *at == '"';
-        while (column == asked_for) {
-            row->field[r->order[next]].at = field.at;
-            row->field[r->order[next]].size = field.size;
-            asked_for = ++next < r->wanted ? r->column[r->order[next]] : -1;
-        }
+        for (; column == *asked; ++asked) row->field[r->order[asked - r->asked]] = field;
         if (*stop == r->newline || row->problem) break;
         at = stop + (r->separator[1] ? 2 : 1);
         if (r->blanks && *at == ' ') ++at;
     }
-    if (next < r->wanted && !row->problem) row->problem = SESSREC__SHORT;
+    if (*asked >= 0 && !row->problem) row->problem = SESSREC__SHORT;
     row->raw.at = r->at;
     row->raw.size = (size_t)(stop - r->at);
     if (row->raw.size && stop[-1] == '\r') --row->raw.size;
@@ -11105,6 +11104,7 @@ static void sessrec__order_columns(sessrec__reader *r) {
         r->order[to] = c;
         ++r->wanted;
     }
+    for (int k = 0; k <= r->wanted; ++k) r->asked[k] = k < r->wanted ? r->column[r->order[k]] : -1;
 }
 
 // Finds the columns needed by name in a header line. Returns the first that is missing, or -1.
