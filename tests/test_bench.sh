@@ -1,5 +1,6 @@
 #!/bin/sh
-# test_bench.sh - what the scripts of bench/ do to the tables that are published: nothing, unless they are told
+# test_bench.sh - what the scripts of bench/ do to the tables that are published: nothing, unless they are
+# told
 #
 # Works on a copy of bench/; a stand-in takes the place of the program that trains for hours.
 
@@ -51,6 +52,7 @@ for script in "$work"/bench/*.sh; do
     expect "U16: ${script##*/} writes tables by publish alone" sh -c \
         "! grep '/RESULTS.md\"' '$script' | grep -qv '^publish '"
 done
-expect 'U16: an unknown option is refused' sh -c "! sh '$work/bench/accuracy.sh' '$work/build/accuracy' --udpate"
+expect 'U16: an unknown option is refused' \
+    sh -c "! sh '$work/bench/accuracy.sh' '$work/build/accuracy' --udpate"
 expect 'U16: and changes nothing' unchanged
 report

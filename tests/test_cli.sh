@@ -112,7 +112,11 @@ run --version; exits 0; prints '^sessrec [0-9]*\.[0-9]*\.[0-9]*$'
 it 'each command has a help that lists its options'
 run help train; exits 0; prints '--dropout-hidden'; prints '--resume'; cp out help
 run train --help; exits 0; check cmp out help
-for c in demo evaluate compare recommend similar embeddings split; do run help $c; exits 0; prints "usage: sessrec $c"; done
+for c in demo evaluate compare recommend similar embeddings split; do
+    run help $c
+    exits 0
+    prints "usage: sessrec $c"
+done
 
 it 'an unknown command or option is refused in one line'
 refuses "no command 'tarin'; did you mean train" tarin

@@ -67,7 +67,8 @@ same_on() {
     model=$1 compiler=$2 flags=$3 runner=$4
     # shellcheck disable=SC2086
     "$compiler" -std=c99 -Os -Wall -Wextra -Werror -I"$work/$model" -DVISITOR_BYTES=2048 $flags \
-        -o "$work/firmware" "$folder/firmware.c" && timeout 60 $runner "$work/firmware" >"$work/said" 2>&1 </dev/null &&
+        -o "$work/firmware" "$folder/firmware.c" &&
+        timeout 60 $runner "$work/firmware" >"$work/said" 2>&1 </dev/null &&
         grep -E '^(item|score) ' "$work/said" | cmp - "$work/$model/expected" || { tail -n 3 "$work/said"
         return 1; }
 }

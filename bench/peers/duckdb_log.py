@@ -1,5 +1,6 @@
-"""duckdb_log.py make FILE | read FILE: a log of 30 M events, and how long duckdb takes to read it on one thread:
-into columns, and then what sessrec_log_read gives: numbers for ids, events grouped by sessions in order of time."""
+"""duckdb_log.py make FILE: writes a log of 30 M events
+duckdb_log.py read FILE: how long duckdb takes to read it on one thread, into columns, and then into what
+sessrec_log_read gives: numbers for ids, events grouped by sessions in the order of time."""
 import sys
 import time
 

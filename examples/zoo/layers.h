@@ -1,4 +1,5 @@
-// layers.h - the layers that all architectures share: products, linear, norm, dropout, relu, embedding, softmax
+// layers.h - the layers that all architectures share: products, linear, norm, dropout, relu, embedding,
+// softmax
 #ifndef ZOO_LAYERS_H
 #define ZOO_LAYERS_H
 
@@ -140,8 +141,8 @@ static inline zoo_tensor *zoo_norm_of(zoo *net, int32_t n) {
     return norm;
 }
 
-// x *= mask, which is 0 with probability p (a multiple of 1/65,536), else 1/(1-p). A random number has bits for
-// four. The mask does for the backward pass: dx *= mask.
+// x *= mask, which is 0 with probability p (a multiple of 1/65,536), else 1/(1-p). A random number has bits
+// for four. The mask does for the backward pass: dx *= mask.
 static inline float *zoo_dropout(zoo *net, int32_t n, float *x) {
     const float p = net->options.dropout, values[2] = {0, 1 / (1 - p)};
     const uint64_t stream = 1000 + (uint64_t)net->masks++, first = (uint64_t)net->step << 32;

@@ -7,8 +7,8 @@
 // ---- the loss ---------------------------------------------------------------------------------------------
 // Cross-entropy of the next item, or another loss, over the whole catalog, or over the targets of the
 // mini-batch and samples that all rows share, with the logarithm of how often an item is proposed by both
-// taken off (Bengio, Senecal 2008). With options.hardest only the negatives with the highest scores count (TRON: Wilm
-// et al., RecSys 2023).
+// taken off (Bengio, Senecal 2008). With options.hardest only the negatives with the highest scores count
+// (TRON: Wilm et al., RecSys 2023).
 
 // What is drawn when options.samples > 0; supports are known.
 static inline sessrec_result zoo_sample(zoo *net, sessrec_error *err) {
@@ -149,7 +149,8 @@ static inline void zoo_update_rows(const zoo_update *u, ptrdiff_t row, int32_t r
 static inline void zoo_update_task(void *context, int32_t index) {
     const zoo_update *u = (const zoo_update *)context;
     const zoo_tensor *t = u->tensor;
-    const int32_t first = index * ZOO_ROWS, left = zoo_rows(t) - first, rows = left < ZOO_ROWS ? left : ZOO_ROWS;
+    const int32_t first = index * ZOO_ROWS, left = zoo_rows(t) - first,
+                  rows = left < ZOO_ROWS ? left : ZOO_ROWS;
     if (t->touched_count < 0) zoo_update_rows(u, first, rows);
     for (int32_t r = first; r < first + rows && t->touched_count >= 0; ++r)
         zoo_update_rows(u, t->touched[r], 1);

@@ -90,7 +90,8 @@ static inline uint64_t zoo_served_support(const void *self, int32_t item) {
     return (uint64_t)((const zoo_served *)self)->net->supports[item];
 }
 static inline size_t zoo_served_scratch(const void *self, int32_t rows) {
-    const size_t product = SESSREC_MATMUL_SCRATCH * sizeof(float), step = ((const zoo_served *)self)->step_bytes;
+    const size_t product = SESSREC_MATMUL_SCRATCH * sizeof(float),
+                 step = ((const zoo_served *)self)->step_bytes;
     (void)rows;
     return step > product ? step : product;
 }
@@ -103,8 +104,9 @@ static inline void zoo_served_click(const void *self, int32_t rows, void *states
     const zoo_served *s = (const zoo_served *)self;
     zoo own = zoo_alone(s->net, scratch, zoo_served_scratch(self, rows));
     for (int32_t r = 0; r < rows; ++r)
-        zoo_click(&own, s->kind, s->model, (float *)(void *)((char *)states + (size_t)r * zoo_served_bytes(s)),
-                  items[r], times ? times[r] : (double)NAN);
+        zoo_click(&own, s->kind, s->model,
+                  (float *)(void *)((char *)states + (size_t)r * zoo_served_bytes(s)), items[r],
+                  times ? times[r] : (double)NAN);
     zoo_free_chunks(own.first->next);
 }
 static inline void zoo_served_score(const void *self, int32_t rows, const void *states, int32_t first,
@@ -124,7 +126,8 @@ static inline int32_t zoo_served_valid(const void *self, const void *state) {
     const double most = (double)s->net->options.most_clicks, count = (double)items[-1];
     for (int32_t i = 0; i < s->net->E->columns; ++i)
         if (!((double)x[i] - (double)x[i] == 0)) return 0;
-    if (!(count >= 0 && count < 1e9) || floor(count) < count || (s->kind->keeps_items && count > most)) return 0;
+    if (!(count >= 0 && count < 1e9) || floor(count) < count || (s->kind->keeps_items && count > most))
+        return 0;
     for (int32_t i = 0; s->kind->keeps_items && i < (int32_t)count; ++i)
         if (!(items[i] >= 0 && (double)items[i] < s->net->items)) return 0;
     return 1;

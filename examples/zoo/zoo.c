@@ -6,8 +6,8 @@
 //     zoo blend FILE NEIGHBORS LOG -o FILE                  with neighbors or rules
 //     zoo recommend FILE                                    clicks on stdin, recommendations on stdout
 //
-// The first ends with the line "Recall@20 X MRR@20 Y": all items ranked, the target last among equals, unknown
-// test items removed. --save keeps what was trained; --show prints the weights of attention, or gates, after
+// The first ends with the line "Recall@20 X MRR@20 Y": all items ranked, the target last among equals,
+// unknown test items removed. --save keeps what was trained; --show prints the weights of attention, or gates, after
 // the last click of a session of the test log. The others, and all that sessrec has, are the commands of
 // examples/sessrec.c, which take files of the zoo here as well.
 #define SESSREC_COMMANDS
@@ -53,7 +53,8 @@ static int zoo_parse(zoo_run *run, int argc, char **argv) {
     for (int i = 4; i < argc; i += 2) {
         const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL, *wrong = NULL;
         char *end = NULL;
-        if (strncmp(name, "--", 2) || !value) return zoo_usage(name, value ? "is not an option" : "wants a value");
+        if (strncmp(name, "--", 2) || !value)
+            return zoo_usage(name, value ? "is not an option" : "wants a value");
         if (!strcmp(name, "--save")) run->save = value;
         else if (!strcmp(name, "--show")) run->show = value;
         else if (!strcmp(name, "--categories")) run->categories = value;
