@@ -1117,8 +1117,8 @@ SESSREC_API size_t sessrec_tiny_size(const sessrec_tiny *model, int32_t remember
 // one visitor.
 SESSREC_API sessrec_result sessrec_tiny_begin(const sessrec_tiny *model, int32_t remember, void *visitor);
 SESSREC_API sessrec_result sessrec_tiny_click(const sessrec_tiny *model, void *visitor, int32_t item);
-// The best k items that the visitor does not remember, the best first, into out [k]. Returns how many, or a negative
-// sessrec_result. Before the first click the score is the item's bias.
+// The best k items that the visitor does not remember, the best first, into out [k]. Returns how many, or a
+// negative sessrec_result. Before the first click the score is the item's bias.
 SESSREC_API int32_t sessrec_tiny_recommend(const sessrec_tiny *model, const void *visitor, int32_t k,
                                            sessrec_tiny_item *out);
 
@@ -1576,9 +1576,9 @@ SESSREC_API sessrec_position sessrec_trainer_position(const sessrec_trainer *tra
 // config.start_from knows, and of all dense matrices, as if the model's clicks had been seen 10 *
 // config.epochs times: 10 because gradients were larger when the model knew less. Sums of new items start at
 // zero. The weights also shrink, known items' rows to 0.9 of their size and dense matrices to 0.7: a network
-// that starts near an old optimum stays there and generalizes worse than one trained from scratch (Ash, Adams,
-// NeurIPS 2020). Call it before the first step, as sessrec_train does; the batcher starts again. Nothing
-// without start_from and Adagrad.
+// that starts near an old optimum stays there and generalizes worse than one trained from scratch (Ash and
+// Adams, NeurIPS 2020). Call it before the first step, as sessrec_train does; the batcher starts again.
+// Nothing without start_from and Adagrad.
 SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *trainer, sessrec_batcher *batcher,
                                                    sessrec_error *err);
 // Learns from one session that has just ended, click by click: a mini-batch of one row for each pair, with
