@@ -57,6 +57,22 @@ as_good() {
         exit !(NR == 2 && mrr[1] > 0.3 && mrr[2] > 0.9 * mrr[1] && mrr[2] < 1.1 * mrr[1]) }'
 }
 expect 'two ranks learn what one does' as_good
+# Every session twice, so that two ranks have the same ones: their gradients add up to those of one rank that
+# has half of the sessions, half of the slots and so twice the gradient. SGD does not forgive another sum.
+awk -F '\t' 'NR == 1 { print; next } { session[NR] = $1; rest[NR] = $2 "\t" $3 }
+    END { for (i = 2; i <= NR; ++i) print session[i] "\t" rest[i] "\n" session[i] + 1000 "\t" rest[i] }' \
+    log.tsv >twice.tsv
+sums() {
+    exact='layers=24 epochs=4 negatives=40 dropout-hidden=0 logq=0 optimizer=sgd lr=0.5 momentum=0'
+    # shellcheck disable=SC2086
+    {
+        mpirun -n 1 ./mpi_train log.tsv half.model --test log.tsv batch=8 $exact >one 2>err &&
+            mpirun -n 2 ./mpi_train twice.tsv twice.model --test log.tsv batch=16 $exact >two 2>err ||
+            { cat err; return 1; }
+    }
+    sed -n '/^test/p' one two && [ "$(sed -n '/^test/p' one)" = "$(sed -n '/^test/p' two)" ]
+}
+expect 'what two ranks apply is the sum of their gradients' sums
 refuses() {
     want=$1
     shift
