@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """python.py - what the Python package costs: PYTHONPATH=build/python python3 bench/python.py
 
-Seconds of the processor, so that other work on the machine disturbs less. Of several turns the best one counts;
-what is compared takes turns.
+Seconds of the processor, so that other work on the machine disturbs less. Of several turns the best one
+counts; what is compared takes turns.
 """
 import time
 

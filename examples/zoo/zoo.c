@@ -7,9 +7,9 @@
 //     zoo recommend FILE                                    clicks on stdin, recommendations on stdout
 //
 // The first ends with the line "Recall@20 X MRR@20 Y": all items ranked, the target last among equals,
-// unknown test items removed. --save keeps what was trained; --show prints the weights of attention, or gates, after
-// the last click of a session of the test log. The others, and all that sessrec has, are the commands of
-// examples/sessrec.c, which take files of the zoo here as well.
+// unknown test items removed. --save keeps what was trained; --show prints the weights of attention, or
+// gates, after the last click of a session of the test log. The others, and all that sessrec has, are the
+// commands of examples/sessrec.c, which take files of the zoo here as well.
 #define SESSREC_COMMANDS
 #include "../sessrec.c"
 
