@@ -107,10 +107,10 @@ zoo: $(BUILD)/zoo ## Train every architecture of examples/zoo on the real log in
 
 examples: $(EXAMPLES) $(BUILD)/zoo $(BUILD)/game ## The example programs
 
-WASM = clang --target=wasm32-wasi -std=gnu99 -Wall -Wextra -Oz -flto -mbulk-memory -msign-ext -mnontrapping-fptoint \
-    -nostartfiles -Wl,--no-entry,--gc-sections,--strip-all -ffunction-sections -fdata-sections
-# Unrolls less, which makes plain kernels 3 KB smaller and not slower.
-WASM_SMALL = -mllvm -pragma-unroll-threshold=300 -Wl,-mllvm,-pragma-unroll-threshold=300
+WASM = clang --target=wasm32-wasi -std=gnu99 -Wall -Wextra -Oz -mbulk-memory -msign-ext -mnontrapping-fptoint \
+    -nostartfiles -Wl,--no-entry,--gc-sections,--strip-all,--compress-relocations -ffunction-sections -fdata-sections
+# Unrolls nothing, which makes plain kernels 6 KB smaller and some 5 % slower.
+WASM_SMALL = -mllvm -pragma-unroll-threshold=0 -Wno-pass-failed
 WEB_FILES = $(filter-out %.c %.png %README.md,$(wildcard examples/web/*))
 
 web: ## The page of examples/web, with its WebAssembly, in build/web; needs clang, wasm-ld and wasi-libc
