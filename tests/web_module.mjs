@@ -67,6 +67,8 @@ expect('WebAssembly trains the same model as the command line, bit for bit',
 expect('and makes the same index of neighbors',
     Buffer.compare(Buffer.from(neighbors), readFileSync(file('neighbors'))) === 0);
 writeFileSync(file('blend'), blend);
+native('export', 'gru', '--int8', '-o', 'int8');
+native('export', 'gru', '--int8', '--no-ids', '-o', 'numbers');
 
 // The command line's answers to clicks: [{ item, score } ..] after the last one.
 function nativeAnswer(name, clicks, k) {
@@ -139,6 +141,20 @@ const answerOf = (opened) => {
 };
 expect('vectors and plain kernels recommend the same, bit for bit', fast.simd === 'v128' &&
     plain.simd === 'plain' && same(answerOf(fast), answerOf(plain)));
+
+const int8 = await wasm.open(readFileSync(file('int8')));
+const numbers = await wasm.open(readFileSync(file('numbers')));
+const someone = int8.session(), number = numbers.session();
+for (const id of CLICKS) {
+    someone.click(id);
+    number.click(int8.find(id));
+}
+const best = someone.recommend(SHOWN), there = nativeAnswer('int8', CLICKS, SHOWN);
+expect('a model of 8 bits recommends what it does on the command line', same(best.map((a) => a.item),
+    there.map((a) => a.item)) && best.every((a, i) => Math.abs(a.score - there[i].score) < 1e-6));
+expect('without ids items are known by number', !numbers.hasIds && numbers.find('no such thing') === -1 &&
+    numbers.find('') === -1 && numbers.find(ITEMS.length) === -1 && numbers.id(ITEMS.length) === null && numbers.id(3) === '3' &&
+    same(number.recommend(SHOWN), best.map(({ item, score }) => ({ item: String(int8.find(item)), score }))));
 
 const damaged = Uint8Array.from(gru);
 damaged[damaged.length / 2 | 0] ^= 1;

@@ -19,6 +19,8 @@ export interface Library {
 
 export interface Model {
     readonly itemCount: number;
+    /** false: the file was written without ids, and an item's number stands for its id. */
+    readonly hasIds: boolean;
     /** The kernels in use: 'plain' or 'v128'. */
     readonly simd: string;
     /** The number of an id, -1 if the model does not know it. */

@@ -132,19 +132,26 @@ class Model {
         this.#memory = memory;
         this.#id = memory.take(MAX_ID + 1);
         this.itemCount = memory.exports.web_item_count();
+        this.hasIds = memory.exports.web_has_ids() === 1;
         this.simd = memory.string(memory.exports.web_simd());
     }
 
-    // The number of an id, -1 if the model does not know it.
+    // The number of an id, -1 if the model does not know it. In a file that was written without ids an item's
+    // number stands for its id.
     find(id) {
+        if (!this.hasIds) return /^[0-9]+$/.test(id) && this.#holds(Number(id)) ? Number(id) : -1;
         const fits = this.#memory.write(this.#id, String(id), MAX_ID + 1);
         return fits ? this.#memory.exports.web_find_item(this.#id) : -1;
     }
 
     // The id of an item's number, null if there is none.
     id(item) {
-        const pointer = this.#memory.exports.web_item_id(item);
-        return pointer ? this.#memory.string(pointer) : null;
+        if (!this.#holds(item)) return null;
+        return this.hasIds ? this.#memory.string(this.#memory.exports.web_item_id(item)) : String(item);
+    }
+
+    #holds(item) {
+        return item >= 0 && item < this.itemCount;
     }
 
     // A visitor. The last `remember` items that they clicked are not recommended to them.

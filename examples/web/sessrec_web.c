@@ -75,6 +75,11 @@ int32_t EXPORT(web_item_count)(void) {
     return scorer.item_count;
 }
 
+// Whether the file holds its items' ids; the two functions after it may be called only then.
+int32_t EXPORT(web_has_ids)(void) {
+    return scorer.find_item && scorer.item_id;
+}
+
 const char *EXPORT(web_item_id)(int32_t item) {
     return item >= 0 && item < scorer.item_count ? scorer.item_id(scorer.self, item) : NULL;
 }
