@@ -40,12 +40,12 @@ parts() {
         for part in train_full:train test:test train_tr:rest train_valid:valid; do
             zcat "$SESSREC_DATA/$1_${part%:*}.tsv.gz" >"${part#*:}.tsv" || return 1
         done ;;
-    yoochoose_1_64)  # Time is only an order: the last tenth of it is for validation
+    yoochoose_1_64)  # Time is only an order: of its last tenth, every fifth session is for validation
         zcat "$SESSREC_DATA/$1_train.tsv.gz" >train.tsv && zcat "$SESSREC_DATA/$1_test.tsv.gz" >test.tsv &&
             cut -f 3 train.tsv | sed 1d | sort -n |
             awk '{ time[NR] = $1 } END { print time[int(NR * 0.9)] }' >at &&
             "$program" split train.tsv --time-unit s --at "$(cat at)" -o half &&
-            mv half_train.tsv rest.tsv && mv half_test.tsv valid.tsv ;;
+            mv half_train.tsv rest.tsv && awk 'NR == 1 || $1 % 5 == 0' half_test.tsv >valid.tsv ;;
     *)  # four days: the last is the test; the third, of every tenth visitor, is for validation
         zcat "$SESSREC_DATA/$1.tsv.gz" >all.tsv && "$program" split all.tsv --at 2017-10-04T03:00 -o whole &&
             mv whole_train.tsv train.tsv && mv whole_test.tsv test.tsv &&
