@@ -158,8 +158,42 @@ static void sessions(void) {
     }
 }
 
+// BST's h after a click on item 5 and, `gap` seconds later, on another.
+static void state_after(const zoo *net, void *model, int32_t item, double gap, double *state) {
+    zoo alone = zoo_alone(net, NULL, 0);
+    memset(state, 0, zoo_state_floats(net, &zoo_bst) * sizeof *state);
+    zoo_click(&alone, &zoo_bst, model, state, 5, 1000);
+    zoo_click(&alone, &zoo_bst, model, state, item, 1000 + gap);
+    zoo_free_chunks(alone.first);
+}
+static void features(void) {
+    TEST("bst tells items apart by category, and clicks by gap and hour") {
+        zoo net;
+        void *model = open_model(&net, &zoo_bst, variants, 0);
+        const size_t bytes = (size_t)net.E->columns * sizeof(double);
+        double *h[5];
+        // items 1 and 2 have one color, item 3 another; else they are the same
+        for (int32_t item = 2; item < 4; ++item)
+            memcpy(net.E->w + item * net.E->columns, net.E->w + net.E->columns, bytes);
+        for (int i = 0; i < 5; ++i) {
+            h[i] = (double *)calloc(zoo_state_floats(&net, &zoo_bst), sizeof(double));
+            state_after(&net, model, i < 3 ? i + 1 : 1, i < 3 ? 60 : i == 3 ? 61 : 600, h[i]);
+        }
+        CHECK(!memcmp(h[0], h[1], bytes));
+        CHECK(memcmp(h[0], h[2], bytes));
+        CHECK(!memcmp(h[0], h[3], bytes));
+        CHECK(memcmp(h[0], h[4], bytes));
+        state_after(&net, model, 1, 90000, h[1]);
+        state_after(&net, model, 1, 93600, h[2]);   // as long a gap, an hour later in the day
+        CHECK(memcmp(h[1], h[2], bytes));
+        for (int i = 0; i < 5; ++i) free(h[i]);
+        close_model(&net, model);
+    }
+}
+
 int main(void) {
     gradients();
     sessions();
+    features();
     return test_report("zoo");
 }

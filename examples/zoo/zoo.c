@@ -97,6 +97,17 @@ static sessrec_result zoo_show_session(const zoo_served *served, const sessrec_l
     return SESSREC_OK;
 }
 
+// The categories of each item: those of its last click that has any, counted from 1; 0: none.
+static void zoo_take_categories(zoo *net, const sessrec_log_view *log) {
+    net->category_columns = log->category_count;
+    for (int32_t c = 0; c < log->category_count; ++c) {
+        net->category_count[c] = log->value_counts[c] + 1;
+        net->category[c] = (int32_t *)zoo_zeros((size_t)log->item_count, sizeof(int32_t));
+        for (int64_t e = 0; e < log->event_count; ++e)
+            if (log->categories[c][e] >= 0) net->category[c][log->items[e]] = log->categories[c][e] + 1;
+    }
+}
+
 // Trains on one log and measures on the other.
 static sessrec_result zoo_run_logs(zoo_run *run, const sessrec_log *train, const sessrec_log *test,
                                    sessrec_error *err) {
@@ -107,6 +118,7 @@ static sessrec_result zoo_run_logs(zoo_run *run, const sessrec_log *train, const
     sessrec_eval_config evaluation = sessrec_eval_config_default();
     net->items = view.item_count;
     net->supports = view.supports;
+    zoo_take_categories(net, &view);
     const sessrec_result sampled = net->options.samples > 0 ? zoo_sample(net, err) : SESSREC_OK;
     if (sampled) return sampled;
     char **ids = (char **)zoo_zeros((size_t)net->items, sizeof *ids);
@@ -140,8 +152,9 @@ int main(int argc, char **argv) {
     sessrec_log_format format = sessrec_log_format_default();
     const sessrec_output output = {run.save, "zoo ", NULL, NULL, NULL, 0};
     sessrec_result result = run.save ? sessrec_outputs_write(&output, 1, &err) : SESSREC_OK;
-    if (!result) result = sessrec_log_read(run.train, &format, &train, &err);
     if (!result) result = sessrec_log_read(run.test, &format, &test, &err);
+    format.category_columns = run.categories;
+    if (!result) result = sessrec_log_read(run.train, &format, &train, &err);
     if (!result) result = sessrec_pool_create(run.threads, NULL, NULL, &run.net.pool, &err);
     if (!result) result = zoo_run_logs(&run, train, test, &err);
     if (result) fprintf(stderr, "zoo: %s\n", err.text);
