@@ -762,8 +762,7 @@ SESSREC_API sessrec_result sessrec_log_filter(sessrec_log *log, const sessrec_fi
 SESSREC_API sessrec_result sessrec_log_sessionize(sessrec_log *log, double idle_seconds, sessrec_error *err);
 
 // Splits by time: sessions that end before `time` go to *before, sessions that start at `time` or later to
-// *after. Sessions that span it go to neither and count as dropped events of *before: training sees no
-// future. Threads: shared.
+// *after. Sessions that span it go to neither and count as dropped events of *before. Threads: shared.
 SESSREC_API sessrec_result sessrec_log_split_time(const sessrec_log *log, double time, sessrec_log **before,
                                                   sessrec_log **after, sessrec_error *err);
 
@@ -962,8 +961,7 @@ enum {
 // those that contain it
 //     score_i = sum of sim(n) N(d_n) exp(-|pos_n(i) - pos_n(*)| / spread), times 1 + idf log(S / supp_i)
 // where d_n is the smallest d of a shared item, pos_n an item's last place in n, * the shared item that comes
-// last in n, and S the number of sessions. `now` is the index's last event; it changes scores, not their
-// order.
+// last in n, and S the number of sessions. `now` is the index's last event and changes no order.
 typedef struct sessrec_knn_config {
     uint32_t canary;                // set by sessrec_knn_config_default
     int32_t k;                      // neighbors, 1..65536
@@ -1017,8 +1015,8 @@ enum {
                                     // largest o <= order that was ever followed by anything
     SESSREC_RULES_ITEMKNN = 3       // c_ij / ((n_i + lambda)^alpha (n_j + lambda)^(1-alpha))
 };
-// Rules: for each context, the last click or clicks, a list of at most `most` items. Of equals the lower item
-// is first.
+// Rules: for each context, the last click or clicks, a list of at most `most` items. Of equal scores the
+// lower item comes first.
 typedef struct sessrec_rules_config {
     uint32_t canary;            // set by sessrec_rules_config_default
     sessrec_rules_kind kind;    // default SEQUENTIAL
@@ -1461,7 +1459,7 @@ typedef struct sessrec_optimizer_state {
 
 // w -= learning_rate * d(g) or, with momentum, v = momentum v - learning_rate d(g), w += v; d(g) depends on
 // the kind. Updates rows row_ids[0..rows-1] (NULL: rows 0 .. rows-1) of the table w [*,columns] with gradient
-// [rows,columns], which is overwritten. Ids are distinct, see sessrec_sum_duplicates. Threads: shared, other
+// [rows,columns], overwritten. Ids are distinct (sessrec_sum_duplicates). Threads: shared, with distinct
 // rows.
 SESSREC_API sessrec_result sessrec_optimizer_update(const sessrec_optimizer_config *config, int32_t rows,
                                                     int32_t columns, const int32_t *row_ids, float *weights,
@@ -1508,11 +1506,9 @@ typedef struct sessrec_batcher sessrec_batcher;
 SESSREC_API sessrec_result sessrec_batcher_create(const sessrec_config *config, const sessrec_log *log,
                                                   const sessrec_sampler *sampler, sessrec_batcher **out,
                                                   sessrec_error *err);
-// The next mini-batch; its arrays are valid until the next call. rows is 0 at an epoch's end; then the next
-// starts.
+// The next mini-batch; its arrays are valid until the next call. rows is 0 once after each epoch.
 SESSREC_API sessrec_result sessrec_batcher_next(sessrec_batcher *batcher, sessrec_batch *out);
-// Goes to a step of an epoch, as after a resume. INVALID_ARGUMENT if the epoch is shorter; the next is then
-// its first.
+// Goes to a step of an epoch, as after a resume. INVALID_ARGUMENT if that is shorter: its first is next.
 SESSREC_API sessrec_result sessrec_batcher_seek(sessrec_batcher *batcher, int32_t epoch, int64_t step,
                                                 sessrec_error *err);
 // Mini-batches and pairs per epoch. With shuffle_sessions the number of mini-batches varies a little: it is
@@ -1522,8 +1518,7 @@ SESSREC_API int64_t sessrec_batcher_pairs(const sessrec_batcher *batcher);
 SESSREC_API void sessrec_batcher_destroy(sessrec_batcher *batcher);
 
 // A model in training: weights, optimizer state, and the hidden state of every slot. Its items are those of
-// the log (after those of config->start_from; MISMATCH for a log without format.items_of). Threads: one, for
-// all about trainers.
+// the log (after those of config->start_from; MISMATCH for a log without format.items_of). Threads: one.
 typedef struct sessrec_trainer sessrec_trainer;
 SESSREC_API sessrec_result sessrec_trainer_create(const sessrec_config *config, const sessrec_log *log,
                                                   sessrec_trainer **out, sessrec_error *err);
@@ -1587,8 +1582,7 @@ SESSREC_API sessrec_result sessrec_trainer_warm_up(sessrec_trainer *trainer, ses
 SESSREC_API sessrec_result sessrec_trainer_learn(sessrec_trainer *trainer, const sessrec_sampler *sampler,
                                                  const int32_t *items, int32_t count, double *loss,
                                                  sessrec_error *err);
-// The sampler that the configuration asks for, from the items' supports; NULL with negatives == 0. It is the
-// caller's.
+// The sampler that the configuration asks for, from the items' supports; NULL with negatives == 0.
 SESSREC_API sessrec_result sessrec_trainer_sampler(const sessrec_trainer *trainer, sessrec_sampler **out,
                                                    sessrec_error *err);
 // Trains on the rest of the batcher's epoch. Calls config.progress a few times per second and writes
@@ -1604,8 +1598,8 @@ SESSREC_API sessrec_result sessrec_trainer_progress(const sessrec_trainer *train
 SESSREC_API const char *sessrec_trainer_device(const sessrec_trainer *trainer);
 #ifndef SESSREC_NO_STDIO
 // Checkpoints hold everything that the rest of the run depends on: a resumed run ends with the same bits as
-// one that never stopped. _read puts one into a trainer of the same configuration and log, else MISMATCH.
-// Written like models.
+// one that never stopped. Written like models. _read wants a trainer of the same configuration and log, else
+// MISMATCH.
 SESSREC_API sessrec_result sessrec_trainer_write(const sessrec_trainer *trainer, const char *path,
                                                  sessrec_error *err);
 SESSREC_API sessrec_result sessrec_trainer_read(sessrec_trainer *trainer, const char *path,
@@ -1675,11 +1669,6 @@ static const sessrec__kernels *sessrec__best_kernels(void);
 static void sessrec__matmul(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K, const float *A,
                             ptrdiff_t a_row, ptrdiff_t a_col, const float *B, ptrdiff_t b_row, float *C,
                             ptrdiff_t c_row, int accumulate);
-#  ifndef SESSREC_NO_TRAINING
-static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K,
-                               const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
-                               const float *bias, float *C, ptrdiff_t c_row, float *panel);
-#  endif
 
 // ===========================================================================================================
 // >>gru   one time step of a gated recurrent unit, forward and backward
@@ -3875,6 +3864,11 @@ static void sessrec__forward_chunk(sessrec_trainer *tr, const sessrec__step *ste
 // score: reads h and the items' rows of Wy and By; each task writes the columns of S of its items. loss:
 // reads S; each task writes row_loss and, over S, dS of its rows.
 // ===========================================================================================================
+
+// C = bias + A B^T, see >>matmul.
+static void sessrec__matmul_bt(const sessrec__kernels *kernels, int32_t M, int32_t N, int32_t K,
+                               const float *A, ptrdiff_t a_row, const float *B, ptrdiff_t b_row,
+                               const float *bias, float *C, ptrdiff_t c_row, float *panel);
 
 // The items' rows of Wy, contiguous and padded to whole registers. Later rows are prefetched, because they
 // are scattered over a large table.
