@@ -1256,6 +1256,22 @@ static void files(void) {
     check_file(&bare, file_path, ITEMS);
     TEST("a blend is written with its parts, read and used in place; damage is refused")
     check_file(&blend, file_path, ITEMS);
+    TEST("the file of an index in which an item has clicks but no support is refused") {
+        const size_t size = sessrec_scorer_export_size(&knn);
+        void *memory = malloc(size + 64);
+        unsigned char *file = aligned(memory);
+        sessrec_scorer read;
+        sessrec_error err;
+        CHECK_EQ(sessrec_scorer_export(&knn, file, size), SESSREC_OK);
+        CHECK(!strcmp((const char *)file + 128, "support"));
+        unsigned char *support = file + number_at(file + 128 + 40, 8);
+        support[8] = (unsigned char)(support[8] + support[0]);  // the sum stays
+        support[0] = 0;
+        seal(file, size);
+        CHECK_EQ(sessrec_scorer_import(file, size, NULL, &read, &err), SESSREC_BAD_FILE);
+        CHECK_TEXT(err.text, "the file is damaged: events has a value that cannot be");
+        free(memory);
+    }
     TEST("an index that was read grows like the one that was made, and leaves the bytes in memory as they "
          "are") {
         const size_t size = sessrec_scorer_export_size(&knn);
