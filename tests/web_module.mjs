@@ -153,7 +153,8 @@ const best = someone.recommend(SHOWN), there = nativeAnswer('int8', CLICKS, SHOW
 expect('a model of 8 bits recommends what it does on the command line', same(best.map((a) => a.item),
     there.map((a) => a.item)) && best.every((a, i) => Math.abs(a.score - there[i].score) < 1e-6));
 expect('without ids items are known by number', !numbers.hasIds && numbers.find('no such thing') === -1 &&
-    numbers.find('') === -1 && numbers.find(ITEMS.length) === -1 && numbers.id(ITEMS.length) === null && numbers.id(3) === '3' &&
+    numbers.find('') === -1 && numbers.find(ITEMS.length) === -1 && numbers.id(ITEMS.length) === null &&
+    numbers.id(3) === '3' &&
     same(number.recommend(SHOWN), best.map(({ item, score }) => ({ item: String(int8.find(item)), score }))));
 
 const damaged = Uint8Array.from(gru);
