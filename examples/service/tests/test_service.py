@@ -274,7 +274,7 @@ class Visitors:
             else:
                 self.failed[visitor].append(str(item))
                 self.failures += 1
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)   # fewer than 128 clicks in five seconds: a record keeps so many
         writer.close()
 
     async def run(self, seconds, *deeds):
@@ -340,7 +340,7 @@ def test_the_loss_of_an_instance_under_load_loses_no_session(balanced, blend):
     for visitor, answered in visitors.answered.items():
         kept = other.get(f"/visitors/{visitor}")[1]["clicks"]
         # A click whose request failed may have been counted before the instance died. All others are there.
-        assert [item for item in kept if item not in visitors.failed[visitor]] == answered[-128:]
+        assert [item for item in kept if item not in visitors.failed[visitor]] == answered
         status, body = other.post(visitor=visitor, k=3, allow_seen=True)
         assert body["known"] == len(kept)
         assert items_of((status, body)) == blend.recommend(kept, 3, allow_seen=True)
