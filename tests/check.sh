@@ -110,9 +110,8 @@ silent 'the C of the web page' "$root/examples/web/sessrec_web.c" clang --target
 silent 'the C of the web page, with training,' "$root/examples/web/sessrec_web.c" clang \
     --target=wasm32-wasi -std=gnu99 -DWEB_TRAINING
 silent 'the command line for Windows' "$root/examples/sessrec.c" x86_64-w64-mingw32-gcc -std=c99
-cp "$root/examples/sessrec.c" "$work/sessrec.cc"
-silent 'the command line for Windows, as C++' "$work/sessrec.cc" x86_64-w64-mingw32-g++ -std=c++11 \
-    -I"$root/examples"
+silent 'the command line for Windows, as C++' "$root/examples/sessrec.c" x86_64-w64-mingw32-g++ -std=c++11 \
+    -x c++
 silent 'the header with small enums and unsigned char' "$work/header.c" gcc -std=c99 \
     -fshort-enums -funsigned-char
 if have gcc; then
