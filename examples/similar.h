@@ -67,7 +67,7 @@ static int command_embeddings(settings *s, work *w) {
     const int status = load_scorer(s->input[0], &w->model, &w->scorer);
     if (status) return status;
     if (!w->model || sessrec_model_tensor(w->model, "Wy", &table))
-        return fail(EXIT_DATA, "%s is no network; only a network has a row of numbers for each item",
+        return fail(EXIT_DATA, "%s is no network of floats, which alone has a row of numbers for each item",
                     s->input[0]);
     for (int32_t i = 0; i < table.rows; ++i) {
         printf("%s", sessrec_model_item_id(w->model, i));

@@ -13,12 +13,12 @@ dropout_hidden=0.2.
 """
 from ._log import Log, SessrecError
 from ._model import Model, User, options
-from ._methods import Blend, Neighbors, OwnScorer, Popularity, Rules
+from ._methods import Blend, Neighbors, OwnScorer, Popularity, Quantized, Rules
 from ._scorer import Metrics, Reason, Report, Scorer, Session
 from ._library import ffi as _ffi, lib as _lib
 
 load = Scorer.load
 
-__all__ = ["Blend", "Log", "Metrics", "Model", "Neighbors", "OwnScorer", "Popularity", "Reason", "Report",
-           "Rules", "Scorer", "Session", "SessrecError", "User", "load", "options"]
+__all__ = ["Blend", "Log", "Metrics", "Model", "Neighbors", "OwnScorer", "Popularity", "Quantized", "Reason",
+           "Report", "Rules", "Scorer", "Session", "SessrecError", "User", "load", "options"]
 __version__ = _ffi.string(_lib.sessrec_version()).decode()

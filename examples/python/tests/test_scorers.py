@@ -36,6 +36,11 @@ def blend(model, neighbors):
     return sessrec.Blend.of((model, 1), (neighbors, 0.5))
 
 
+@pytest.fixture(scope="module")
+def quantized(model):
+    return sessrec.Quantized.of(model)
+
+
 class Again(sessrec.OwnScorer):
     """People go back: the last clicks, the newest most."""
 
@@ -59,13 +64,14 @@ def test_a_row_of_ranks_is_an_event_of_the_library():
         [(name, RANKS.fields[name][1]) for name in RANKS.names] and ffi.sizeof(event) == RANKS.itemsize
 
 
-def test_every_kind_learns_the_routes(model, neighbors, rules, blend):
-    for scorer in (model, neighbors, rules, blend):
+def test_every_kind_learns_the_routes(model, neighbors, rules, blend, quantized):
+    for scorer in (model, neighbors, rules, blend, quantized):
         assert scorer.recommend(["kettle", "tea"], k=1)[0][0] == "honey"
 
 
-def test_every_kind_of_file_is_loaded_as_what_it_is(tmp_path, model, neighbors, rules, blend):
-    for scorer in (model, neighbors, rules, blend):
+def test_every_kind_of_file_is_loaded_as_what_it_is(tmp_path, model, neighbors, rules, blend, quantized):
+    assert len(quantized.to_bytes()) < len(model.to_bytes())
+    for scorer in (model, neighbors, rules, blend, quantized):
         path = tmp_path / type(scorer).__name__
         scorer.save(path)
         copies = [sessrec.load(path), sessrec.load(path, mapped=True), pickle.loads(pickle.dumps(scorer)),
