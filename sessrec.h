@@ -14200,7 +14200,8 @@ static sessrec__tiny_parts sessrec__tiny_place(const sessrec_tiny *m, int32_t re
 }
 
 SESSREC_API size_t sessrec_tiny_size(const sessrec_tiny *model, int32_t remember) {
-    const int good = model && remember >= 0 && remember <= SESSREC__MAX_REMEMBER;
+    const int good = model && model->info.item_count > 0 && remember >= 0 &&
+                     remember <= SESSREC__MAX_REMEMBER;
     return good ? sessrec__tiny_place(model, remember).size : 0;
 }
 
@@ -14237,7 +14238,7 @@ SESSREC_API int32_t sessrec_tiny_recommend(const sessrec_tiny *model, const void
                                            sessrec_tiny_item *out) {
     const int32_t *v = (const int32_t *)visitor;
     int32_t count = 0;
-    if (!model || !v || !out || k < 1) return SESSREC_INVALID_ARGUMENT;
+    if (!model || model->info.item_count < 1 || !v || !out || k < 1) return SESSREC_INVALID_ARGUMENT;
     const char *vector = (const char *)visitor + sessrec__tiny_place(model, v[0]).vector;
     for (int32_t item = 0; item < model->info.item_count; ++item) {
         const int32_t score = model->score(model, vector, item);

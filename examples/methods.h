@@ -261,8 +261,9 @@ static int run_method(const settings *s, const work *w, method *methods, int ind
     if (!m->rank) return fail_memory();
     m->gain = m->rank + most;
     int status = status_of(m->name,
-                           m->model ? sessrec_evaluate(m->model, w->test, &config, &m->report, &err)
-                                    : sessrec_evaluate_scorer(&m->scorer, w->test, &config, &m->report, &err),
+                           m->model && !s->last_clicks
+                               ? sessrec_evaluate(m->model, w->test, &config, &m->report, &err)
+                               : sessrec_evaluate_scorer(&m->scorer, w->test, &config, &m->report, &err),
                            &err);
     if (status) return status;
     if (m->events != methods->events)
@@ -312,6 +313,8 @@ static int compare_methods(settings *s, work *w) {
     if (!status)
         status = check_judge(s->main_log, w->test, methods->name, NULL, &methods->scorer);
     if (!status && s->baselines) status = add_baselines(w->train, methods, &count);
+    for (int i = 0; i < count && !status && s->last_clicks; ++i)
+        status = window_of(&methods[i].scorer, s->last_clicks);
     if (!status) {
         const int last = (int)s->evaluation.cutoffs[s->evaluation.cutoff_count - 1];
         char recall[24], mrr[24];

@@ -197,6 +197,7 @@ typedef struct settings {
     int32_t int8, no_ids;
     int32_t k, allow_seen, json_lines, breakdown, help;
     int32_t kind, order, baselines;         // --model, --order, --baselines
+    int32_t last_clicks;                    // --last-clicks, 0: all
     const char *preset, *train;
     double weight, blend_epsilon;           // --weight, 0: to be found
     const char *models[MAX_LOGS];           // of evaluate
@@ -375,6 +376,8 @@ static const option options[] = {
     {WHOLE, TRAIN, "--order", "N", "markov: the longest chain, 1 to 4", AT(order)},
     {SWITCH, EVALUATE, "--baselines", NULL, "also compare simple methods, made from the log of --train",
      AT(baselines)},
+    {WHOLE, EVALUATE, "--last-clicks", "N", "each model sees only the last N clicks of a session; 0: all",
+     AT(last_clicks)},
     {TEXT, EVALUATE, "--train", "LOG", "the log that the models were trained on", AT(train)},
     {TEXT, SPLIT, "-o", "PREFIX", "write PREFIX_train.tsv and PREFIX_test.tsv", AT(output)},
     {TEXT, TRAIN, "--test", "LOG", "evaluate on this log after training", AT(test)},
@@ -1264,6 +1267,7 @@ static int train_model(sessrec_config config, work *w) {
 // Commands
 // ===========================================================================================================
 
+#include "window.h"
 #include "methods.h"
 #include "export.h"
 
@@ -1370,7 +1374,9 @@ static int command_evaluate(settings *s, work *w) {
     if (!status) status = load_log(s, s->history, &w->history);
     if (!status) status = load_log(s, s->train, &w->train);
     if (status) return status;
-    if (s->model_count > 1 || s->baselines) return compare_methods(s, w);
+    if (s->last_clicks < 0 || s->last_clicks > 1000)
+        return fail(EXIT_USAGE, "--last-clicks must be 0 to 1000");
+    if (s->model_count > 1 || s->baselines || s->last_clicks) return compare_methods(s, w);
     status = load_scorer(s->input[0], &w->model, &w->scorer);
     if (!status) status = check_judge(s->input[1], w->test, s->input[0], NULL, &w->scorer);
     if (!status) status = test_model(s, w->history, w);

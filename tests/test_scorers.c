@@ -1272,6 +1272,23 @@ static void files(void) {
         CHECK_TEXT(err.text, "the file is damaged: events has a value that cannot be");
         free(memory);
     }
+    TEST("the file of rules whose contexts do not rise is refused") {
+        const size_t size = sessrec_scorer_export_size(&rules);
+        void *memory = malloc(size + 64);
+        unsigned char *file = aligned(memory), key[16], *record = file + 64;
+        sessrec_scorer read;
+        sessrec_error err;
+        CHECK_EQ(sessrec_scorer_export(&rules, file, size), SESSREC_OK);
+        while (strcmp((const char *)record, "contexts")) record += 64;
+        unsigned char *contexts = file + number_at(record + 40, 8);
+        memcpy(key, contexts, sizeof key);
+        memcpy(contexts, contexts + 16, sizeof key);
+        memcpy(contexts + 16, key, sizeof key);
+        seal(file, size);
+        CHECK_EQ(sessrec_scorer_import(file, size, NULL, &read, &err), SESSREC_BAD_FILE);
+        CHECK_TEXT(err.text, "the file is damaged: contexts has a value that cannot be");
+        free(memory);
+    }
     TEST("an index that was read grows like the one that was made, and leaves the bytes in memory as they "
          "are") {
         const size_t size = sessrec_scorer_export_size(&knn);

@@ -268,7 +268,11 @@ class Visitors:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         while self.running:
             item = (item + 1) % ITEMS
-            status = await asyncio.wait_for(self.post(reader, writer, visitor, item), 15)
+            try:
+                status = await asyncio.wait_for(self.post(reader, writer, visitor, item), 30)
+            except (ConnectionError, asyncio.IncompleteReadError):   # it died with the instance
+                status = 0
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             if status == 200:
                 self.answered[visitor].append(str(item))
             else:
