@@ -757,6 +757,21 @@ check awk '$1 == "random" { exit !($2 < 0.9 && $3 < 0.01) }' out
 check grep -q '"methods":\[{"name":"ring.model","recall":{"5":' many.json
 refuses '--baselines needs the training log' evaluate ring.model test.tsv --baselines
 
+it 'evaluate can show a model the last clicks alone: all of them change nothing, one changes a network'
+run evaluate ring.model knn.model rules.model test.tsv --cutoffs 5; exits 0
+awk '/model / { print $2 }' out >all
+run evaluate ring.model knn.model rules.model test.tsv --cutoffs 5 --last-clicks 100; exits 0
+awk '/model / { print $2 }' out >last
+check cmp all last
+awk 'BEGIN { print "SessionId\tItemId\tTime"  # what comes after b tells who knows the click before
+    for (i = 0; i < 40; ++i) { split(i % 2 ? "a b x" : "c b y", click, " ")
+        for (j = 1; j <= 3; ++j) print i "\t" click[j] "\t" 10 * i + j } }' >pairs.tsv
+run train pairs.tsv -o pairs.model --model rules --preset markov --order 2; exits 0
+run evaluate pairs.model pairs.tsv --cutoffs 1; exits 0; prints '^Recall  *1.0000'
+run evaluate pairs.model pairs.tsv --cutoffs 1 --last-clicks 2; exits 0; prints '^pairs.model  *1.0000'
+run evaluate pairs.model pairs.tsv --cutoffs 1 --last-clicks 1; exits 0; prints '^pairs.model  *0.5000'
+refuses '--last-clicks must be 0 to 1000' evaluate ring.model test.tsv --last-clicks -1
+
 it 'a blend is found on a log, holds its parts and is evaluated'
 run blend ring.model knn.model test.tsv -o blend.model; exits 0; prints '^blend  *blend.model: b '
 rm -f gone.model; cp blend.model kept.model
