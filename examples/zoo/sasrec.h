@@ -4,7 +4,7 @@
 //     A = softmax(Q K^T / sqrt(d)), causal     out = A V       [Q K V] = norm(x) Wi + bi
 // The paper says that this beats recurrent networks. It was trained with one negative a place; with
 // cross-entropy over the catalog or over samples, as here, it is far stronger (Klenitskiy, Vasilev 2023).
-// Measured on rsc15_100k: Recall@20 .7065, MRR@20 .3766, the best of this folder. Sampling is faster and less
+// Measured on rsc15_100k: Recall@20 .7051, MRR@20 .3762, the best of this folder. Sampling is faster and less
 // accurate: see README.md. --gates 1 is the layer of eSASRec; with --hardest K only the K hardest negatives
 // count, as in TRON.
 // A session that is served keeps the keys and values of its places: a click is one row of attention.

@@ -7,6 +7,7 @@
 //
 // No recurrence at all: the last click asks, the earlier ones answer. The paper puts it above NARM and
 // GRU4Rec.
+// Measured on rsc15_100k: Recall@20 .6177, MRR@20 .3197, below GRU4Rec.
 #ifndef ZOO_STAMP_H
 #define ZOO_STAMP_H
 
