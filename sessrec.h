@@ -14367,7 +14367,7 @@ static float sessrec__scale_above(float scale) {
     uint32_t number;
     memcpy(&number, &scale, sizeof number);
     number = (number + 0x3ff) & ~(uint32_t)0x3ff;
-    memcpy(&scale, &number, sizeof scale);
+    memcpy(&scale, &number, sizeof number);
     return scale;
 }
 
