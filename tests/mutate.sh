@@ -7,7 +7,7 @@
 # where its lines break and what it is indented by does not matter. A piece that has changed since is an
 # error, so that the list cannot rot. --check only says whether each fault can be made, within seconds.
 # --sample makes every twelfth fault, beginning with one that follows from the name of the commit, and no more
-# after 60 seconds: over time, CI makes them all.
+# after 90 seconds: over time, CI makes them all.
 #
 # CC, JOBS (how many faults at a time) and MUTANT_CFLAGS may be set. Plain kernels without optimization
 # compile ten times as fast.
@@ -23,7 +23,7 @@ check=
 step=1 first=0 ends=
 if [ "${1:-}" = --check ]; then check=yes; shift; fi
 if [ "${1:-}" = --sample ]; then
-    step=12 first=$(printf '%s' "$2" | cksum | awk '{ print $1 % 12 }') ends=$(($(date +%s) + 60))
+    step=12 first=$(printf '%s' "$2" | cksum | awk '{ print $1 % 12 }') ends=$(($(date +%s) + 90))
     shift 2
 fi
 only=${1:-}
@@ -32,17 +32,17 @@ if command -v timeout >/dev/null; then limit='timeout 120'; fi
 
 # A tree of its own for each fault.
 plant() {
-    mkdir -p "$1/tests" && cp "$root"/tests/*.c "$root"/tests/*.h "$1/tests/" &&
+    mkdir -p "$1/tests" && cp "$root"/tests/*.[ch] "$root"/tests/*.sh "$1/tests/" &&
         ln -s "$root/tests/golden" "$1/tests/golden" && cp -R "$root/examples" "$1/" &&
         cp "$root/sessrec.h" "$1/"
 }
 
 # Builds and runs one test program of a tree, or the command line and its script. 0: it passes.
 passes() {
-    source=$1/tests/$2.c run="./$2 tests/golden"
-    [ "$2" = test_cli ] && source=$1/examples/sessrec.c run="sh tests/test_cli.sh ./test_cli"
+    source=$1/tests/$2.c run="./$2 tests/golden" flags='-O0 -DSESSREC_NO_SIMD'
+    [ "$2" = test_cli ] && source=$1/examples/sessrec.c run="sh tests/test_cli.sh ./test_cli" flags=-O2
     # shellcheck disable=SC2086  # flags are words
-    "$CC" ${MUTANT_CFLAGS:--O0 -DSESSREC_NO_SIMD} -DSESSREC_IMPLEMENTATION= -w -o "$1/$2" "$source" \
+    "$CC" ${MUTANT_CFLAGS:-$flags} -DSESSREC_IMPLEMENTATION= -w -o "$1/$2" "$source" \
         -lm -lpthread >"$1/log" 2>&1 || return 2
     # shellcheck disable=SC2086
     (cd "$1" && TMPDIR=$1 $limit $run) >"$1/log" 2>&1
@@ -132,9 +132,8 @@ mutate() {
     case $1 in *"$only"*) ;; *) return ;; esac
     listed=$((listed + 1))
     [ $((listed % step)) -eq $((first % step)) ] || return
-    # of a sample make test has shown that they pass
     [ "$ends" ] && { [ "$(date +%s)" -lt "$ends" ] || return; }
-    [ "$check$ends" ] || for program in $2; do is_sound "$program"; done
+    [ "$check" ] || for program in $2; do is_sound "$program"; done
     number=$((number + 1))
     attempt "$number" "$@" 2>/dev/null &  # a shell says on its stderr that a program crashed
     if [ $((number % JOBS)) -eq 0 ]; then wait; fi
@@ -216,7 +215,7 @@ mutate 'alpha 0.5 is not the root' test_sampler \
 mutate 'probabilities of 20 bits' test_sampler \
     '(uint64_t)(share * 4611686018427387904.0)' '(uint64_t)(share * 1048576.0)'
 mutate 'the guide begins one item late' test_sampler \
-    'sampler->guide[g] = item;' 'sampler->guide[g] = item + (item + 1 < items);'
+    'sampler->guide[g] = item;' 'sampler->guide[g] = item + (item + 1 < item_count);'
 mutate 'items without support can come' test_sampler \
     'sampler->total += q || supports[i] <= 0 ? q : 1;' 'sampler->total += q ? q : 1;'
 
@@ -488,10 +487,10 @@ mutate 'a seed wraps round' test_config \
 # ---- what a visitor is asked and told ----
 mutate 'what was seen is recommended' test_stream \
     'if (query->skip_seen && sessrec__session_seen(session, item)) continue;' ''
-mutate 'offsets push the other way' test_stream \
+mutate 'offsets push the other way' 'test_stream test_scorers' \
     'if (query->offsets && scores[i] > -INFINITY) scores[i] += query->offsets[item];' \
     'if (query->offsets && scores[i] > -INFINITY) scores[i] -= query->offsets[item];'
-mutate 'nobody is asked for a veto' test_stream \
+mutate 'nobody is asked for a veto' 'test_stream test_scorers' \
     'if (place < 0 || (query->veto && query->veto(query->veto_user, item))) continue;' \
     'if (place < 0) continue;'
 mutate 'the newest item is forgotten, not the oldest' test_stream \
@@ -500,13 +499,13 @@ mutate 'an item that is clicked again keeps its place' test_stream \
     'while (seen[place] != item) --place;' 'return;'
 mutate 'an unknown item counts as a known one' test_stream \
     'session->unknown++;' 'session->known++;'
-mutate 'exploration asks for no veto' test_stream \
+mutate 'exploration asks for no veto' 'test_stream test_scorers' \
     'if (!(score > -INFINITY) || (query->veto && query->veto(query->veto_user, item))) continue;
         request->out[place].item = item;' \
     'if (!(score > -INFINITY)) continue; request->out[place].item = item;'
-mutate 'the temperature is ignored' test_stream \
+mutate 'the temperature is ignored' 'test_stream test_scorers' \
     'if (query->temperature > 0) sessrec__shuffle(' 'if (0) sessrec__shuffle('
-mutate 'exploration draws the same for each place' test_stream \
+mutate 'exploration draws the same for each place' 'test_stream test_scorers' \
     'query->random ^ (uint64_t)(place + 1) << 32' 'query->random'
 mutate 'popular items are said to come from the model' test_stream \
     'request->source = request->session->known ? SESSREC_FROM_MODEL : SESSREC_FROM_POPULARITY;' \
@@ -631,7 +630,4 @@ else
     cat "$work/all"
     echo "$noticed of $number faults noticed$([ ! "$ends" ] || echo ", a sample of $listed")"
 fi
-# One in twenty may be missed, of a small sample three.
-[ "$check" ] && missed=0 || missed=$(((number + 19) / 20))
-[ ! "$ends" ] || missed=3
-[ "$number" -gt 0 ] && [ "$((number - noticed))" -le "$missed" ]
+[ "$noticed" -eq "$number" ] && [ "$number" -gt 0 ]

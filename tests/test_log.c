@@ -2004,6 +2004,12 @@ static void real_times(void) {
         CHECK(same_bits(sessrec_log_contents(log).times[0], 1569893485.884));
         CHECK(same_bits(sessrec_log_contents(log).times[1], 1569893485.885));
         sessrec_log_destroy(log);
+        log = parse("SessionId,ItemId,Time\n1,a,1569893485884123\n");
+        CHECK(same_bits(sessrec_log_contents(log).times[0], 1569893485.884123));
+        sessrec_log_destroy(log);
+        log = parse("SessionId,ItemId,Time\n1,a,1569893485884123000\n");
+        CHECK_NEAR(sessrec_log_contents(log).times[0], 1569893485.884123, 1e-6);
+        sessrec_log_destroy(log);
         log = parse("SessionId,ItemId,Time\n1,a,1569893485\n");
         CHECK(!sessrec_log_note(log, 0));
         sessrec_log_destroy(log);

@@ -63,6 +63,26 @@ static uint64_t hash_of(const sessrec_mutable_tensor *tensor) {
     return hash;
 }
 
+// What one click adds to the squares of the items that the model knows, in the first column of Wy.
+static double square_of_a_click(const sessrec_config *config, const sessrec_log *log, int32_t known) {
+    sessrec_trainer *trainer = NULL;
+    sessrec_batcher *batcher = NULL;
+    sessrec_batch batch;
+    double squares = 0, pairs = 0;
+    CHECK_EQ(sessrec_trainer_create(config, log, &trainer, NULL), SESSREC_OK);
+    CHECK_EQ(sessrec_batcher_create(config, log, NULL, &batcher, NULL), SESSREC_OK);
+    while (!sessrec_batcher_next(batcher, &batch) && batch.rows) {
+        CHECK_EQ(sessrec_trainer_grad(trainer, &batch, NULL, NULL), SESSREC_OK);
+        const sessrec_mutable_tensor g = tensor_of(trainer, "grad.Wy");
+        for (int32_t i = 0; i < g.rows; ++i) if (g.row_ids[i] < known)
+            squares += (double)g.data[i * g.columns] * (double)g.data[i * g.columns];
+        pairs += batch.rows;
+    }
+    sessrec_batcher_destroy(batcher);
+    sessrec_trainer_destroy(trainer);
+    return squares / pairs;
+}
+
 static void nights(void) {
     shop plan = shop_default();
     plan.items = 400;
@@ -126,7 +146,9 @@ static void nights(void) {
         CHECK_EQ(acc.rows, items + 1);
         for (int32_t j = 0; j < acc.columns; ++j) CHECK_NEAR(acc.data[items * acc.columns + j], 0, 0);
         const double each = acc.data[0] / (double)sessrec_model_support(model, 0);
-        CHECK(each > 0);
+        const double click = square_of_a_click(&config, more, items);
+        CHECK(click > 0);
+        CHECK_NEAR(each, 10 * config.epochs * click, 1e-5 * each);
         for (int32_t i = 1; i < items; ++i)
             CHECK_NEAR(acc.data[i * acc.columns] / each, (double)sessrec_model_support(model, i), 1e-5);
         CHECK(hash_of(&acc) == hash_of(&other));

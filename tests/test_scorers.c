@@ -969,7 +969,7 @@ static void sessions(void) {
         sessrec_session *session = session_of(&blend, 3, &memory);
         sessrec_query query = sessrec_query_default();
         sessrec_recommendation best[4], drawn[4], again[4];
-        int32_t count, moved = 0, wrong = 0, seen[SERVED] = {0};
+        int32_t count, moved = 0, alone = 0, wrong = 0, seen[SERVED] = {0};
         enum { DRAWS = 4000 };
         query.k = 4;
         query.veto = odd;
@@ -980,6 +980,7 @@ static void sessions(void) {
             query.random = (uint64_t)n;
             CHECK_EQ(sessrec_session_recommend(session, &query, drawn, &count, NULL), SESSREC_OK);
             CHECK_EQ(count, 4);
+            const int32_t before = moved;
             for (int i = 0; i < 4; ++i) {
                 float score;
                 sessrec_session_score(session, &drawn[i].item, 1, &score);
@@ -989,11 +990,13 @@ static void sessions(void) {
                          score < drawn[i].score;
                 for (int j = 0; j < i; ++j) wrong += drawn[j].item == drawn[i].item;
             }
+            alone += moved == before + 1;
         }
         CHECK_EQ(sessrec_session_recommend(session, &query, again, &count, NULL), SESSREC_OK);
         CHECK(!memcmp(again, drawn, sizeof again));
         CHECK_EQ(wrong, 0);
         CHECK_NEAR(moved / (4.0 * DRAWS), 0.25, 0.02);
+        CHECK_NEAR(alone / (double)DRAWS, 4 * 0.25 * 0.75 * 0.75 * 0.75, 0.03);  // each place for itself
         int never = 0;
         for (int32_t i = 0; i < SERVED; i += 2) never += !seen[i];
         CHECK_EQ(never, 1);  // the one that was clicked
