@@ -174,7 +174,7 @@ $(BUILD)/%: examples/%.c sessrec.h $(wildcard examples/*.h) | $(BUILD)
 $(BUILD)/%: tests/%.c $(BUILD)/header.o $(wildcard tests/*.h examples/*.[ch] examples/zoo/*.h examples/game/*.h)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(if $(shell grep -e '^ *# *define SESSREC_IMPLEMENTATION' -e '"double.h"' $<),,$(BUILD)/header.o) $(LIBRARIES)
 
-$(BUILD)/fuzz_%: tests/fuzz/%.c tests/fuzz/fuzz.h sessrec.h | $(BUILD)
+$(BUILD)/fuzz_%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) sessrec.h | $(BUILD)
 	$(COMPILE) $(LDFLAGS) -o $@ $< $(LIBRARIES)
 
 $(BUILD)/%: bench/%.c sessrec.h $(wildcard bench/*.h examples/*.h) | $(BUILD)

@@ -1,5 +1,5 @@
 // checkpoint.c - a checkpoint from anybody, for a run that is ours. One that is accepted trains on.
-#include "fuzz.h"
+#include "archive.h"
 
 static sessrec_log *log_with_users;
 static sessrec_config config;
@@ -13,12 +13,6 @@ static void sessrec_fuzz_begin(void) {
     memory_path(path, sizeof path);
 }
 
-static void sessrec_fuzz_seal(uint8_t *data, size_t size) {
-    seal_archive(data, size);
-}
-static void sessrec_fuzz_forge(uint8_t *data, size_t size, uint32_t random) {
-    forge_archive(data, size, random);
-}
 // A run that begins, one after an epoch, and one that keeps its best weights.
 static size_t sessrec_fuzz_example(int which, uint8_t *data, size_t room) {
     sessrec_trainer *trainer = NULL;

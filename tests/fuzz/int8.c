@@ -1,14 +1,8 @@
 // int8.c - a model of 8-bit weights from anybody. One that is accepted recommends items that it has, in a
 // session and in the core for tiny machines the same, and is written as the same bytes.
-#include "fuzz.h"
+#include "archive.h"
 
 static void sessrec_fuzz_begin(void) {}
-static void sessrec_fuzz_seal(uint8_t *data, size_t size) {
-    seal_archive(data, size);
-}
-static void sessrec_fuzz_forge(uint8_t *data, size_t size, uint32_t random) {
-    forge_archive(data, size, random);
-}
 // Example 0 has ids, example 1 has not.
 static size_t sessrec_fuzz_example(int which, uint8_t *data, size_t room) {
     if (which > 1) return 0;

@@ -1,14 +1,8 @@
 // model.c - a model file from anybody. One that is accepted has finite weights, recommends items that it has,
 // and is written as the same bytes.
-#include "fuzz.h"
+#include "archive.h"
 
 static void sessrec_fuzz_begin(void) {}
-static void sessrec_fuzz_seal(uint8_t *data, size_t size) {
-    seal_archive(data, size);
-}
-static void sessrec_fuzz_forge(uint8_t *data, size_t size, uint32_t random) {
-    forge_archive(data, size, random);
-}
 static size_t sessrec_fuzz_example(int which, uint8_t *data, size_t room) {
     if (which > 2) return 0;
     sessrec_config config = small_config(which == 0);

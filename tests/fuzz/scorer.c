@@ -1,6 +1,6 @@
 // scorer.c - neighbors, rules, a blend or a model from anybody. What is accepted recommends items that it
 // has, says why, takes sessions up and forgets them, and is written as bytes that are accepted again.
-#include "fuzz.h"
+#include "archive.h"
 
 static sessrec_model *model;
 static sessrec_scorer scorers[SMALL_SCORERS];
@@ -8,12 +8,6 @@ static sessrec_scorer scorers[SMALL_SCORERS];
 static void sessrec_fuzz_begin(void) {
     model = small_model(0);
     small_scorers(model, scorers);
-}
-static void sessrec_fuzz_seal(uint8_t *data, size_t size) {
-    seal_archive(data, size);
-}
-static void sessrec_fuzz_forge(uint8_t *data, size_t size, uint32_t random) {
-    forge_archive(data, size, random);
 }
 static size_t sessrec_fuzz_example(int which, uint8_t *data, size_t room) {
     if (which >= SMALL_SCORERS) return 0;
