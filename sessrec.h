@@ -14167,8 +14167,9 @@ static sessrec_result sessrec__tiny_open(const void *bytes, size_t size, uint32_
             sessrec__tiny_describe(m, kind == SESSREC__FILE_INT8, id_bytes, &view);
         }
     }
-    if (m->exponent >= 0) m->exponent = sessrec__tiny_exponent(m);
-    return SESSREC_OK;
+    if (m->exponent < 0) return SESSREC_OK;  // floats
+    m->exponent = sessrec__tiny_exponent(m);
+    return m->exponent < 0 || m->exponent > 16 ? SESSREC_BAD_FILE : SESSREC_OK;
 }
 SESSREC_API sessrec_result sessrec_tiny_open(const void *bytes, size_t size, sessrec_tiny *out) {
     const sessrec_result result = sessrec__tiny_open(bytes, size, SESSREC__FILE_INT8, out);

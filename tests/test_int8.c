@@ -278,6 +278,24 @@ static void tiny(const sessrec_log *log) {
 // ---- what is refused ----
 
 static void refusals(const sessrec_log *log) {
+    TEST("an exponent that no score has is refused, also by the tiny core, whatever the checksums say") {
+        sessrec_model *model = model_of_form(&FORMS[1], log, 4);
+        sessrec_scorer q, read;
+        sessrec_tiny small;
+        CHECK_EQ(sessrec_model_quantize(model, 0, NULL, &q, NULL), SESSREC_OK);
+        const sessrec_tiny *made = sessrec__tiny_of(q.self);
+        const int32_t at = sessrec__tiny_layer(&made->info, made->info.layer_count) + 3;
+        int32_t *exponent = (int32_t *)(uintptr_t)made->data[at], forged[3] = {-1, 17, INT32_MAX};
+        for (int i = 0; i < 3; ++i) {
+            *exponent = forged[i];
+            file bytes = file_of(&q);
+            CHECK_EQ(sessrec_tiny_open(bytes.bytes, bytes.size, &small), SESSREC_BAD_FILE);
+            CHECK_EQ(sessrec_scorer_import(bytes.bytes, bytes.size, NULL, &read, NULL), SESSREC_BAD_FILE);
+            free(bytes.memory);
+        }
+        sessrec_scorer_destroy(&q);
+        sessrec_model_destroy(model);
+    }
     TEST("users, weights that are too large or not finite are refused with a sentence") {
         sessrec_log *with_users = users_log(12, ITEMS, 3);
         sessrec_config config = small_config(1, 4);
