@@ -235,9 +235,9 @@
 //                          without sentences. Only what is called is compiled in
 //     SESSREC_NO_THREADS   never start a thread; your own job system still works
 //     SESSREC_NO_SIMD      plain C kernels only: the same bits (except on x87, see 5), much slower
-//     SESSREC_MAX_SIMD     0 plain, 1 at most v128 (SSE2, WebAssembly SIMD, VSX), 2 at most
-//                          AVX2 or NEON, 3 (default) at most AVX-512. The best one that the processor has is
-//                          chosen at run time
+//     SESSREC_MAX_SIMD     0 plain, 1 at most v128 (SSE2, WebAssembly SIMD, VSX), 2 at most AVX2 or NEON,
+//                          3 (default) at most AVX-512. The best one that the processor has is chosen at run
+//                          time
 //     SESSREC_FMA(a,b,c)   your fused multiply-add, for processors whose own the plain kernels do not know;
 //                          anything that is not fused changes the bits
 //     SESSREC_MALLOC(size), SESSREC_FREE(block)   replace malloc and free wherever no allocator is given;
@@ -260,9 +260,9 @@
 //               recommend, export, import) or 8 KB elsewhere; `make check` measures this. On a Cortex-M4 with
 //               the model in flash, one visitor with scratch needs
 //                   items     H     RAM                                            flash: code    model
-//                     200    32     4.8 KB (handle 1.7, visitor 2.1, stack 1.0)        24 KB      56 KB
-//                    1000    64     5.0 KB (handle 1.7, visitor 2.3, stack 1.0)        24 KB     380 KB
-//                    5000   100     5.9 KB (handle 1.7, visitor 3.2, stack 1.0)        24 KB    2366 KB
+//                     200    32     4.9 KB (handle 1.7, visitor 2.1, stack 1.0)        27 KB      56 KB
+//                    1000    64     5.0 KB (handle 1.7, visitor 2.3, stack 1.0)        27 KB     380 KB
+//                    5000   100     5.9 KB (handle 1.7, visitor 3.2, stack 1.0)        27 KB    2366 KB
 //               and with the functions sessrec_tiny_ and 8 bits, without ids
 //                     200    32     1.1 KB (handle 0.2, visitor 0.3, stack 0.6)         5 KB      18 KB
 //                    2000    64     1.2 KB (handle 0.2, visitor 0.4, stack 0.6)         5 KB     180 KB
