@@ -7453,11 +7453,6 @@ SESSREC__INLINE uint64_t sessrec__load_word(const char *at) {
     return SESSREC__BIG_ENDIAN ? sessrec__swap_word(word) : word;
 }
 
-// Marks each byte that is 0 with 128. Behind the first mark there may be wrong ones.
-SESSREC__INLINE uint64_t sessrec__zero_bytes(uint64_t word) {
-    return (word - SESSREC__EACH_BYTE) & ~word & 128 * SESSREC__EACH_BYTE;
-}
-
 // The number of the lowest bit that is set.
 SESSREC__INLINE int sessrec__first_bit(uint64_t bits) {
 #if defined(__GNUC__) || defined(__clang__)
