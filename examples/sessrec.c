@@ -1315,9 +1315,11 @@ static int load_logs(settings *s, work *w) {
     s->format.items_of = w->other;
     int status = load_log(s, s->input[0], &w->train);
     s->format.items_of = NULL;
-    if (!status && (s->filter.min_support || s->filter.min_length || s->filter.drop_repeats) &&
-        sessrec_log_filter(w->train, &s->filter, NULL))
-        return fail_memory();
+    const int filtered = s->filter.min_support || s->filter.min_length || s->filter.drop_repeats;
+    if (!status && filtered && sessrec_log_filter(w->train, &s->filter, NULL)) return fail_memory();
+    if (!status && !sessrec_log_contents(w->train).event_count)
+        return fail(EXIT_DATA, "%s: there is no event to train on%s", s->input[0],
+                    filtered ? "; --min-support and --min-length leave none" : "");
     if (!status) status = load_log(s, s->valid, &w->valid);
     return status ? status : load_log(s, s->test, &w->test);
 }

@@ -167,6 +167,13 @@ refuses '' train none.tsv -o m --lr 0
 refuses '' train none.tsv -o m --alpha 1.5
 refuses '' train none.tsv -o m --threads -1
 
+it 'a log with a header alone, or with rare items alone, has nothing to train on, and that is said'
+printf 'SessionId\tItemId\tTime\n' >header.tsv
+fails 'header.tsv: there is no event to train on$' train header.tsv -o gone.model
+fails 'log.tsv: there is no event to train on; --min-support and --min-length leave none' \
+    train log.tsv -o gone.model --min-support 1000000
+check_not test -e gone.model
+
 it 'a user-level GRU needs a log with users'
 refuses 'hrnn' train none.tsv -o m --hrnn none
 fails 'a user-level GRU needs a log with users' train log.tsv -o m --hrnn init
