@@ -1149,6 +1149,38 @@ static void seal(unsigned char *file, uint64_t size) {
         put_sum(file + 28, sessrec__crc32c(sessrec__crc32c(0, file, 28), file + 32, (size_t)table - 32));
 }
 
+// A file to be changed in one section, and read under right checksums.
+typedef struct forged_file {
+    void *memory;
+    unsigned char *bytes, *content;  // the file, and the section's place in it
+    size_t size;
+} forged_file;
+static forged_file forged_file_of(const sessrec_scorer *scorer, const char *section) {
+    forged_file f;
+    f.size = sessrec_scorer_export_size(scorer);
+    f.memory = malloc(f.size + 64);
+    f.bytes = aligned(f.memory);
+    CHECK_EQ(sessrec_scorer_export(scorer, f.bytes, f.size), SESSREC_OK);
+    const unsigned char *record = f.bytes + 64;
+    while (strcmp((const char *)record, section)) record += 64;
+    f.content = f.bytes + number_at(record + 40, 8);
+    return f;
+}
+static void swap_bytes(unsigned char *a, unsigned char *b, size_t size) {
+    unsigned char kept[16];
+    memcpy(kept, a, size);
+    memcpy(a, b, size);
+    memcpy(b, kept, size);
+}
+static void check_refused(forged_file *f, const char *sentence) {
+    sessrec_scorer read;
+    sessrec_error err;
+    seal(f->bytes, f->size);
+    CHECK_EQ(sessrec_scorer_import(f->bytes, f->size, NULL, &read, &err), SESSREC_BAD_FILE);
+    CHECK_TEXT(err.text, sentence);
+    free(f->memory);
+}
+
 // Whether two scorers give the same bits in a few sessions.
 static int same_scores(const sessrec_scorer *a, const sessrec_scorer *b, int32_t items) {
     visit x = visit_of(a), y = visit_of(b);
@@ -1260,37 +1292,26 @@ static void files(void) {
     TEST("a blend is written with its parts, read and used in place; damage is refused")
     check_file(&blend, file_path, ITEMS);
     TEST("the file of an index in which an item has clicks but no support is refused") {
-        const size_t size = sessrec_scorer_export_size(&knn);
-        void *memory = malloc(size + 64);
-        unsigned char *file = aligned(memory);
-        sessrec_scorer read;
-        sessrec_error err;
-        CHECK_EQ(sessrec_scorer_export(&knn, file, size), SESSREC_OK);
-        CHECK(!strcmp((const char *)file + 128, "support"));
-        unsigned char *support = file + number_at(file + 128 + 40, 8);
-        support[8] = (unsigned char)(support[8] + support[0]);  // the sum stays
-        support[0] = 0;
-        seal(file, size);
-        CHECK_EQ(sessrec_scorer_import(file, size, NULL, &read, &err), SESSREC_BAD_FILE);
-        CHECK_TEXT(err.text, "the file is damaged: events has a value that cannot be");
-        free(memory);
+        forged_file f = forged_file_of(&knn, "support");
+        f.content[8] = (unsigned char)(f.content[8] + f.content[0]);  // the sum stays
+        f.content[0] = 0;
+        check_refused(&f, "the file is damaged: events has a value that cannot be");
+    }
+    TEST("one whose sessions are not in the order of their ends, too") {
+        forged_file f = forged_file_of(&knn, "ends");
+        swap_bytes(f.content, f.content + 8, 8);
+        check_refused(&f, "the file is damaged: ends has a value that cannot be");
     }
     TEST("the file of rules whose contexts do not rise is refused") {
-        const size_t size = sessrec_scorer_export_size(&rules);
-        void *memory = malloc(size + 64);
-        unsigned char *file = aligned(memory), key[16], *record = file + 64;
-        sessrec_scorer read;
-        sessrec_error err;
-        CHECK_EQ(sessrec_scorer_export(&rules, file, size), SESSREC_OK);
-        while (strcmp((const char *)record, "contexts")) record += 64;
-        unsigned char *contexts = file + number_at(record + 40, 8);
-        memcpy(key, contexts, sizeof key);
-        memcpy(contexts, contexts + 16, sizeof key);
-        memcpy(contexts + 16, key, sizeof key);
-        seal(file, size);
-        CHECK_EQ(sessrec_scorer_import(file, size, NULL, &read, &err), SESSREC_BAD_FILE);
-        CHECK_TEXT(err.text, "the file is damaged: contexts has a value that cannot be");
-        free(memory);
+        forged_file f = forged_file_of(&rules, "contexts");
+        swap_bytes(f.content, f.content + 16, 16);
+        check_refused(&f, "the file is damaged: contexts has a value that cannot be");
+    }
+    TEST("the file of a blend with a weight that no float can be is refused") {
+        const double weight = 1e300;
+        forged_file f = forged_file_of(&blend, "scorer");
+        memcpy(f.content + 8 * sizeof weight, &weight, sizeof weight);
+        check_refused(&f, "the file is damaged: a weight is impossible");
     }
     TEST("an index that was read grows like the one that was made, and leaves the bytes in memory as they "
          "are") {

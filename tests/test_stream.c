@@ -1118,6 +1118,11 @@ static void state_bytes(void) {
         CHECK_EQ(sessrec_session_import(v.other, v.bytes, v.size + 4), SESSREC_BAD_FILE);
         CHECK_EQ(sessrec_session_recommend(v.other, &query, after, &count, NULL), SESSREC_OK);
         CHECK(count == 20 && !memcmp(before, after, sizeof before));
+        const int32_t seen = 150;
+        query.candidates = &seen;
+        query.candidate_count = 1;
+        CHECK_EQ(sessrec_session_recommend(v.other, &query, after, &count, NULL), SESSREC_OK);
+        CHECK_EQ(count, 0);
         close_saved(&v);
     }
     TEST("a session that remembers 65,536 items is taken in, and answers, as fast as such a list is sorted") {
