@@ -455,7 +455,7 @@ static void *counted_alloc(void *used, size_t bytes) {
     *(double *)used += (double)bytes;
     return block + 64;
 }
-static void counted_free(void *block, void *used) {
+static void counted_free(void *used, void *block) {
     size_t bytes;
     if (!block) return;
     memcpy(&bytes, (char *)block - 64, sizeof bytes);
@@ -495,7 +495,7 @@ static void write_log(const bench *b) {
 
 // In a process of its own, whose memory nothing else has touched.
 static void apart(void (*work)(const bench *), const bench *b) {
-    int status;
+    int status = 1;
     fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
@@ -504,6 +504,7 @@ static void apart(void (*work)(const bench *), const bench *b) {
         _exit(0);
     }
     if (child > 0) waitpid(child, &status, 0);
+    if (status) fprintf(stderr, "a process that measures memory has failed\n"), exit(1);
 }
 
 static void memory_of_training(const bench *b) {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # test_bench.sh - what the scripts of bench/ do to the tables that are published: nothing, unless they are
-# told
+# told; and that what they measure is there
 #
 # Works on a copy of bench/; a stand-in takes the place of the program that trains for hours.
 
@@ -52,6 +52,11 @@ for script in "$work"/bench/*.sh; do
     expect "U16: ${script##*/} writes tables by publish alone" sh -c \
         "! grep '/RESULTS.md\"' '$script' | grep -qv '^publish '"
 done
+# Each figure of memory is measured in a process of its own, whose end nobody sees.
+peaks() { (cd "$work" && ./speed 300 - memory >peaks) && [ "$(wc -l <"$work/peaks")" -eq 2 ]; }
+expect 'the program that measures speed compiles' \
+    "${CC:-cc}" -O1 -o "$work/speed" bench/speed.c -lm -lpthread
+expect 'the memory of a training is measured, with its limit' peaks
 expect 'U16: an unknown option is refused' \
     sh -c "! sh '$work/bench/accuracy.sh' '$work/build/accuracy' --udpate"
 expect 'U16: and changes nothing' unchanged
