@@ -610,7 +610,7 @@ static void own_loss(void) {
         witness w;
         sessrec_loss_config config = loss_of(SESSREC_LOSS_CUSTOM);
         const float s[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-        const int32_t items[4] = {9, 8, 9, 7};
+        const int32_t items[4] = {9, 8, 9, 7}, targets[2] = {0, 1};
         float loss[2], d[8], scratch[8 * 4];
         memset(&w, 0, sizeof w);
         config.custom = watch;
@@ -625,6 +625,12 @@ static void own_loss(void) {
         CHECK(!memcmp(w.items, items, sizeof items) && !memcmp(w.scores, s, sizeof s));
         CHECK(loss[0] == 10 && loss[1] == 11);
         for (int i = 0; i < 8; ++i) CHECK(d[i] == (float)(100 * (i / 4) + i % 4));
+        CHECK_EQ(sessrec_loss(&config, 1, 2, 4, targets, items, NULL, s, loss, d, scratch),
+                 SESSREC_INVALID_ARGUMENT);  // columns of targets are not told to it
+        config.custom = NULL;
+        CHECK_EQ(sessrec_loss(&config, 1, 2, 4, NULL, items, NULL, s, loss, d, scratch),
+                 SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(w.calls, 1);
     }
     TEST("in training its columns are the targets, then the negatives; the scores are those before the "
          "activation") {
