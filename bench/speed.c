@@ -471,7 +471,7 @@ static void train_from_file(const bench *b) {
     const char *what = "peak memory of training, MB: %d items, %s";
     training_run r;
     struct rusage used;
-    if (sessrec_log_read(b->path, NULL, &log, NULL) || !open_run(&r, &config, log)) return;
+    if (sessrec_log_read(b->path, NULL, &log, NULL) || !open_run(&r, &config, log)) _exit(1);
     const int32_t items = sessrec_log_contents(log).item_count;
     for (int i = 0; i < 100; ++i) train_step(&r);
     getrusage(RUSAGE_SELF, &used);
@@ -481,7 +481,7 @@ static void train_from_file(const bench *b) {
     format.allocator.free = counted_free;
     format.allocator.user = &in_log;
     sessrec_log_destroy(log);
-    if (sessrec_log_read(b->path, &format, &log, NULL)) return;
+    if (sessrec_log_read(b->path, &format, &log, NULL)) _exit(1);
     for (int32_t t = 0; t < r.trainer->model->tensors; ++t)
         weights += (double)sessrec__tensor_elements(&r.trainer->model->shape[t]) * sizeof(float);
     record("ours", (double)used.ru_maxrss / RSS_UNITS, what, (int)items, SETTINGS[0].name);
@@ -504,7 +504,10 @@ static void apart(void (*work)(const bench *), const bench *b) {
         _exit(0);
     }
     if (child > 0) waitpid(child, &status, 0);
-    if (status) fprintf(stderr, "a process that measures memory has failed\n"), exit(1);
+    if (status) {
+        fprintf(stderr, "a process that measures memory has failed\n");
+        exit(1);
+    }
 }
 
 static void memory_of_training(const bench *b) {

@@ -759,14 +759,14 @@ static void errors(void) {
             if (wrong == 11) scorer.item_count = 0;
             if (wrong == 12) scorer.state_bytes = 8;
             if (wrong == 13) config.coverage = 1, config.cutoffs[0] = 65537;
-            if (wrong == 17) config.ties = (sessrec_ties)-1;
-            if (wrong == 18) config.device = (sessrec_device)-1;
-            if (wrong == 19) config.device = (sessrec_device)(SESSREC_DEVICE_CUDA_OR_CPU + 1);
-            if (wrong == 20) config.threads = 1025;
-            if (wrong >= 14 && wrong < 17) scorer = counting_scorer(&t);
-            if (wrong == 14) scorer.user_bytes = 8;
-            if (wrong == 15) scorer.begin_user = NULL;
-            if (wrong == 16) scorer.end = NULL;
+            if (wrong == 14) config.ties = (sessrec_ties)-1;
+            if (wrong == 15) config.device = (sessrec_device)-1;
+            if (wrong == 16) config.device = (sessrec_device)(SESSREC_DEVICE_CUDA_OR_CPU + 1);
+            if (wrong == 17) config.threads = 1025;
+            if (wrong >= 18) scorer = counting_scorer(&t);
+            if (wrong == 18) scorer.user_bytes = 8;
+            if (wrong == 19) scorer.begin_user = NULL;
+            if (wrong == 20) scorer.end = NULL;
             err.text[0] = 0;
             report.event_count = 77;
             CHECK_EQ(sessrec_evaluate_scorer(&scorer, log, &config, &report, &err), SESSREC_INVALID_ARGUMENT);
@@ -787,48 +787,6 @@ static void errors(void) {
         CHECK_EQ(sessrec_evaluate(NULL, log, &config, &report, NULL), SESSREC_INVALID_ARGUMENT);
         sessrec_log_destroy(log);
     }
-    TEST("a rank and a metric need all their arguments, in their ranges") {
-        const float scores[2] = {1, 2};
-        const int32_t cutoff[1] = {5};
-        int64_t higher, equal;
-        sessrec_metrics m;
-        CHECK_EQ(sessrec_rank_counts(NULL, 2, 0, &higher, &equal), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_rank_counts(scores, 2, 0, NULL, &equal), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_rank_counts(scores, 2, 0, &higher, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_rank_counts(scores, 2, -1, &higher, &equal), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_rank_counts(scores, 2, 2, &higher, &equal), SESSREC_INVALID_ARGUMENT);
-        memset(&m, 0, sizeof m);
-        CHECK_EQ(sessrec_metrics_add(NULL, 1, 1, cutoff), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_metrics_add(&m, 1, 1, NULL), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_metrics_add(&m, .5, 1, cutoff), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_metrics_add(&m, NAN, 1, cutoff), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_metrics_add(&m, 1, -1, cutoff), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(sessrec_metrics_add(&m, 1, SESSREC_MAX_CUTOFFS + 1, cutoff), SESSREC_INVALID_ARGUMENT);
-        CHECK_EQ(m.event_count, 0);
-    }
-#ifndef SESSREC_CUDA
-    TEST("a build without GPU code evaluates on the processor, and says so where that was not allowed") {
-        static const char *const two[2] = {"abca", "bcab"};
-        sessrec_log *log = letters_log(2, two, NULL);
-        const sessrec_config small = small_config(1, 4);
-        sessrec_model *model = random_model(&small, log, 1);
-        sessrec_report there, here;
-        for (int coverage = 0; coverage < 2; ++coverage) {
-            sessrec_eval_config config = sessrec_eval_config_default();
-            sessrec_error err;
-            config.coverage = coverage;
-            CHECK_EQ(sessrec_evaluate(model, log, &config, &here, &err), SESSREC_OK);
-            config.device = SESSREC_DEVICE_CUDA_OR_CPU;
-            CHECK_EQ(sessrec_evaluate(model, log, &config, &there, &err), SESSREC_OK);
-            CHECK(!memcmp(&there.all, &here.all, sizeof here.all));
-            config.device = SESSREC_DEVICE_CUDA;
-            CHECK_EQ(sessrec_evaluate(model, log, &config, &there, &err), SESSREC_UNSUPPORTED);
-            CHECK(strstr(err.text, coverage ? "coverage" : "GPU") != NULL);
-        }
-        sessrec_model_destroy(model);
-        sessrec_log_destroy(log);
-    }
-#endif
     TEST("out of memory is an error at any request, and nothing leaks (R2)") {
         static const char *const two[2] = {"ab", "abc"}, *const user[2] = {"ann", "bob"};
         sessrec_log *log = letters_log(2, two, user);
@@ -852,6 +810,54 @@ static void errors(void) {
     }
 }
 
+static void arguments(void) {
+    TEST("a rank and a metric need all their arguments, in their ranges") {
+        const float scores[2] = {1, 2};
+        const int32_t cutoff[1] = {5};
+        int64_t higher, equal;
+        sessrec_metrics m;
+        CHECK_EQ(sessrec_rank_counts(NULL, 2, 0, &higher, &equal), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_rank_counts(scores, 2, 0, NULL, &equal), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_rank_counts(scores, 2, 0, &higher, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_rank_counts(scores, 2, -1, &higher, &equal), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_rank_counts(scores, 2, 2, &higher, &equal), SESSREC_INVALID_ARGUMENT);
+        memset(&m, 0, sizeof m);
+        CHECK_EQ(sessrec_metrics_add(NULL, 1, 1, cutoff), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_metrics_add(&m, 1, 1, NULL), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_metrics_add(&m, .5, 1, cutoff), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_metrics_add(&m, NAN, 1, cutoff), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_metrics_add(&m, 1, -1, cutoff), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(sessrec_metrics_add(&m, 1, SESSREC_MAX_CUTOFFS + 1, cutoff), SESSREC_INVALID_ARGUMENT);
+        CHECK_EQ(m.event_count, 0);
+    }
+}
+
+#ifndef SESSREC_CUDA
+static void without_gpu(void) {
+    TEST("a build without GPU code evaluates on the processor, and says so where that was not allowed") {
+        static const char *const two[2] = {"abca", "bcab"};
+        sessrec_log *log = letters_log(2, two, NULL);
+        const sessrec_config small = small_config(1, 4);
+        sessrec_model *model = random_model(&small, log, 1);
+        sessrec_report there, here;
+        for (int coverage = 0; coverage < 2; ++coverage) {
+            sessrec_eval_config config = sessrec_eval_config_default();
+            sessrec_error err;
+            config.coverage = coverage;
+            CHECK_EQ(sessrec_evaluate(model, log, &config, &here, &err), SESSREC_OK);
+            config.device = SESSREC_DEVICE_CUDA_OR_CPU;
+            CHECK_EQ(sessrec_evaluate(model, log, &config, &there, &err), SESSREC_OK);
+            CHECK(!memcmp(&there.all, &here.all, sizeof here.all));
+            config.device = SESSREC_DEVICE_CUDA;
+            CHECK_EQ(sessrec_evaluate(model, log, &config, &there, &err), SESSREC_UNSUPPORTED);
+            CHECK(strstr(err.text, coverage ? "coverage" : "GPU") != NULL);
+        }
+        sessrec_model_destroy(model);
+        sessrec_log_destroy(log);
+    }
+}
+#endif
+
 int main(void) {
     ranks();
     metrics();
@@ -863,5 +869,9 @@ int main(void) {
     coverage();
     invariance();
     errors();
+    arguments();
+#ifndef SESSREC_CUDA
+    without_gpu();
+#endif
     return test_report("evaluation");
 }
